@@ -1,0 +1,188 @@
+import { lookup as dnsLookup } from 'node:dns';
+import type { LookupAddress, LookupOptions } from 'node:dns';
+import { isIP } from 'node:net';
+import type { LookupFunction } from 'node:net';
+import { Webhook } from 'standardwebhooks';
+import { Agent, request } from 'undici';
+import type { Dispatcher } from 'undici';
+import type { Effects } from '../effects.js';
+import type { Delivery } from '../ledger/ledger.js';
+import type { Attempt, Sealed, Target } from '../model.js';
+import type { TargetNetworks } from './networks.js';
+import type { Outcome } from './policy.js';
+import { signatureHeaders } from './sign.js';
+
+/** What of a delivery an attempt needs. */
+export type Outgoing = Omit<Delivery, 'lease' | 'attempts' | 'newestMessageAt'>;
+
+export interface Sent {
+  readonly outcome: Outcome;
+  readonly attempt: Attempt;
+}
+
+export interface Sender {
+  /** Makes one attempt. Never rejects: what went wrong is in the result. */
+  send(delivery: Outgoing): Promise<Sent>;
+  /** Sends a harmless event of no type that Whapi has, past the queue. Never rejects. */
+  sendTest(target: Target, id: string): Promise<Attempt>;
+  /** Why a URL cannot be a target's, as far as it can be told without a look-up; null where it can. */
+  refusalOf(url: string): string | null;
+  /** Breaks off every attempt that is under way and closes all connections. */
+  destroy(): Promise<void>;
+}
+
+export interface SenderOptions {
+  readonly openSecret: (sealed: Sealed) => string;
+  readonly networks: TargetNetworks;
+  readonly effects: Pick<Effects, 'now'>;
+}
+
+/** Of an answer so much is read, so that the connection can be used again; what is longer is broken off. */
+const MOST_ANSWER_BYTES = 64 * 1024;
+/** Node's HTTP server refuses a request with 16 KiB of headers; a huge batch goes without the list of its verdicts. */
+const LONGEST_VERDICTS_HEADER = 4096;
+const CONNECT_TIMEOUT_MS = 10_000;
+/** In the form of Whapi's `service` event, which bots do not answer. */
+const TEST_EVENT = {
+  event: { type: 'service', method: 'post' },
+  method: 'POST',
+  suffix: '',
+  contentType: 'application/json',
+  body: Buffer.from('{"event":{"type":"service","event":"post"},"test":true}'),
+  verdicts: ['event'],
+} as const;
+
+export function createSender({ openSecret, networks, effects }: SenderOptions): Sender {
+  const agent = new Agent({ connect: { timeout: CONNECT_TIMEOUT_MS, lookup: guardedLookup(networks) } });
+  const signers = new Map<Sealed, Webhook>();
+
+  const signerOf = ({ secret }: Target): Webhook => {
+    const signer = signers.get(secret) ?? new Webhook(openSecret(secret));
+    signers.set(secret, signer);
+    return signer;
+  };
+
+  const send = async (delivery: Outgoing): Promise<Sent> => {
+    const startedAt = effects.now();
+    const ended = (outcome: Outcome, status: number | null, error: string | null): Sent => ({
+      outcome,
+      attempt: { startedAt, durationMs: Math.max(0, effects.now() - startedAt), status, error },
+    });
+    try {
+      const { url, method } = destinationOf(delivery);
+      const refusal = refusalOfAddress(url, networks);
+      if (refusal) throw refusal;
+      const signature = signatureHeaders(signerOf(delivery.target), delivery.id, delivery.body, startedAt);
+      const headers = headersOf(delivery, signature);
+      const signal = AbortSignal.timeout(delivery.target.timeoutMs);
+      const answer = await request(url, { method, headers, body: delivery.body, dispatcher: agent, signal });
+      await answer.body.dump({ limit: MOST_ANSWER_BYTES, signal });
+      const { statusCode: status } = answer;
+      const retryAfter = single(answer.headers['retry-after']);
+      const isSuccess = status >= 200 && status < 300;
+      return ended(
+        { kind: 'answered', status, retryAfter },
+        status,
+        isSuccess ? null : `The target answered ${status}.`,
+      );
+    } catch (error) {
+      return ended({ kind: 'failed' }, null, reasonOf(error, delivery.target));
+    }
+  };
+
+  return {
+    send,
+    sendTest: async (target, id) => (await send({ id, target, channel: 'test', ...TEST_EVENT })).attempt,
+    refusalOf: (url) =>
+      URL.canParse(url) ? (refusalOfAddress(new URL(url), networks)?.message ?? null) : 'is not a URL',
+    destroy: async () => await agent.destroy(),
+  };
+}
+
+/** Where and how a delivery goes: as it came, or as one of Whapi's three modes would have sent it (docs/whapi.md, Modes). */
+export function destinationOf({
+  target,
+  event,
+  method,
+  suffix,
+}: Pick<Outgoing, 'target' | 'event' | 'method' | 'suffix'>): {
+  url: URL;
+  method: Dispatcher.HttpMethod;
+} {
+  const verb = method;
+  switch (target.mode) {
+    case 'as_received':
+      return { url: extended(target.url, suffix), method: verb };
+    case 'body':
+      return { url: new URL(target.url), method: 'POST' };
+    case 'path':
+      return { url: extended(target.url, `/${encodeURIComponent(event.type)}/${event.method}`), method: 'POST' };
+    case 'method':
+      return {
+        url: extended(target.url, `/${encodeURIComponent(event.type)}`),
+        method: event.method.toUpperCase(),
+      };
+  }
+}
+
+function extended(base: string, suffix: string): URL {
+  const url = new URL(base);
+  if (suffix !== '') url.pathname = url.pathname.replace(/\/$/, '') + suffix;
+  return url;
+}
+
+function headersOf(
+  { target, channel, contentType, verdicts }: Outgoing,
+  signature: Record<string, string>,
+): Record<string, string> {
+  const list = verdicts.join();
+  return {
+    ...target.headers,
+    'content-type': contentType ?? 'application/json',
+    ...signature,
+    'x-gateway-channel': channel,
+    ...(list.length <= LONGEST_VERDICTS_HEADER ? { 'x-gateway-verdicts': list } : {}),
+  };
+}
+
+class RefusedAddress extends Error {
+  constructor(what: string) {
+    super(`${what} is not an address that TARGET_NETWORKS allows.`);
+  }
+}
+
+/** A host that is an address is connected to without a look-up, so it is judged here. URL has made one form of all. */
+function refusalOfAddress(url: URL, networks: TargetNetworks): RefusedAddress | null {
+  const host = url.hostname.replace(/^\[|\]$/g, '');
+  return isIP(host) !== 0 && !networks.allows(host) ? new RefusedAddress(host) : null;
+}
+
+/** Judges the addresses that are connected to, not the name: a name may change its answer after the target was saved. */
+function guardedLookup(networks: TargetNetworks): LookupFunction {
+  return (hostname, options, callback) => {
+    const all: LookupOptions & { all: true } = { ...options, all: true };
+    dnsLookup(hostname, all, (error, addresses) => {
+      const allowed = error ? [] : addresses.filter(({ address }) => networks.allows(address));
+      const [first] = allowed;
+      if (error) (callback as (error: Error) => void)(error);
+      else if (!first) (callback as (error: Error) => void)(new RefusedAddress(`${hostname} (${listed(addresses)})`));
+      else if (options.all) callback(null, allowed);
+      else callback(null, first.address, first.family);
+    });
+  };
+}
+
+function listed(addresses: readonly LookupAddress[]): string {
+  return addresses.map(({ address }) => address).join(', ');
+}
+
+function reasonOf(error: unknown, target: Target): string {
+  if (!(error instanceof Error)) return String(error);
+  if (error.name === 'TimeoutError') return `No answer within ${target.timeoutMs} ms.`;
+  const { code } = error as NodeJS.ErrnoException;
+  return code === undefined || error.message.includes(code) ? error.message : `${error.message} (${code})`;
+}
+
+function single(header: string | string[] | undefined): string | null {
+  return (Array.isArray(header) ? header[0] : header) ?? null;
+}

@@ -1,0 +1,35 @@
+import { randomBytes as cryptoRandomBytes } from 'node:crypto';
+import { setTimeout as delay } from 'node:timers/promises';
+
+/** Time and chance: the only impure things that decisions depend on. Everything that needs them is given this bag. */
+export interface Effects {
+  /** Milliseconds since the Unix epoch. May jump back when the machine's clock is set. */
+  now(): number;
+  /** Resolves after `ms` milliseconds; returns early, without an error, when `signal` is aborted. */
+  sleep(ms: number, signal?: AbortSignal): Promise<void>;
+  /** A number from 0 (included) to 1 (excluded). */
+  random(): number;
+  /** `size` bytes from the system's secure source. */
+  randomBytes(size: number): Buffer;
+}
+
+/** setTimeout takes a signed 32-bit number of milliseconds; a longer one would fire at once. */
+const LONGEST_TIMER_MS = 2 ** 31 - 1;
+
+export const systemEffects: Effects = {
+  now: () => Date.now(),
+  sleep: async (ms, signal) => {
+    await delay(Math.min(Math.max(ms, 0), LONGEST_TIMER_MS), undefined, signal ? { signal } : {}).catch(
+      (error: unknown) => {
+        if (!signal?.aborted) throw error;
+      },
+    );
+  },
+  random: () => Math.random(),
+  randomBytes: (size) => cryptoRandomBytes(size),
+};
+
+/** An id for a public object: `prefix_` and 20 random characters (120 bits). */
+export function newId(prefix: string, effects: Pick<Effects, 'randomBytes'>): string {
+  return `${prefix}_${effects.randomBytes(15).toString('base64url')}`;
+}

@@ -1,0 +1,56 @@
+/**
+ * Every error that a user can meet, with its stable code and HTTP status. The text says what was wrong and what to do.
+ * An error that is not of this class is a fault of ours and is answered 500 without its details.
+ */
+export const STATUS_OF = {
+  GW_BAD_JSON: 400,
+  GW_BAD_REQUEST: 400,
+  GW_UNAUTHORIZED: 401,
+  GW_NOT_FOUND: 404,
+  GW_CHANNEL_MISMATCH: 409,
+  GW_CONFLICT: 409,
+  GW_NOT_HELD: 409,
+  GW_PAYLOAD_GONE: 410,
+  GW_TOO_LARGE: 413,
+  GW_IDEMPOTENCY_MISMATCH: 422,
+  GW_RATE_LIMITED: 429,
+  GW_INTERNAL: 500,
+  GW_STORE_UNAVAILABLE: 503,
+} as const;
+
+export type GatewayErrorCode = keyof typeof STATUS_OF;
+
+/** One fault of a request body: `path` is a JSON pointer into it. */
+export interface FieldError {
+  readonly path: string;
+  readonly message: string;
+}
+
+export class GatewayError extends Error {
+  readonly code: GatewayErrorCode;
+  readonly fields: readonly FieldError[];
+
+  constructor(code: GatewayErrorCode, detail: string, fields: readonly FieldError[] = [], options?: ErrorOptions) {
+    super(detail, options);
+    this.name = 'GatewayError';
+    this.code = code;
+    this.fields = fields;
+  }
+
+  get status(): number {
+    return STATUS_OF[this.code];
+  }
+}
+
+/** What stops the start of the process: `exitCode` 2 for a setting that is wrong, 1 for anything else. */
+export class StartError extends Error {
+  readonly code: 'GW_BAD_CONFIG' | 'GW_STORE_LOCKED' | 'GW_STORE_UNUSABLE' | 'GW_WRONG_KEY' | 'GW_PORT_TAKEN';
+  readonly exitCode: 1 | 2;
+
+  constructor(code: StartError['code'], message: string, options?: ErrorOptions) {
+    super(message, options);
+    this.name = 'StartError';
+    this.code = code;
+    this.exitCode = code === 'GW_BAD_CONFIG' ? 2 : 1;
+  }
+}

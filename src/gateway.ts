@@ -1,0 +1,139 @@
+import type { AddressInfo } from 'node:net';
+import type { FastifyInstance } from 'fastify';
+import type { Logger } from 'pino';
+import type { Config } from './config.js';
+import { startDeliveryLoop } from './delivery/loop.js';
+import { RETRY_DELAYS_MS } from './delivery/policy.js';
+import { createSender } from './delivery/send.js';
+import { newId } from './effects.js';
+import type { Effects } from './effects.js';
+import { StartError } from './errors.js';
+import { buildServer } from './http/server.js';
+import { loadKeys } from './keyfiles.js';
+import type { Keys } from './keyfiles.js';
+import type { Ledger } from './ledger/ledger.js';
+import { openLedger } from './ledger/open.js';
+import { startLoop } from './loop.js';
+import type { Loop } from './loop.js';
+import { RESYNC_TIMING } from './resync/policy.js';
+import type { ResyncTiming } from './resync/policy.js';
+import { startResyncWorker } from './resync/worker.js';
+import { createVault } from './vault.js';
+import type { Vault } from './vault.js';
+import { createWhapiClient } from './whapi/client.js';
+
+export interface Gateway {
+  /** Where it listens. */
+  readonly url: string;
+  readonly keys: Keys;
+  /** Stops accepting, finishes what is under way within ten seconds, closes the store. */
+  close(): Promise<void>;
+}
+
+/** Pauses that the demo and tests shorten. */
+export interface Pace {
+  readonly retryDelaysMs: readonly number[];
+  readonly resync: ResyncTiming;
+}
+
+export const USUAL_PACE: Pace = { retryDelaysMs: RETRY_DELAYS_MS, resync: RESYNC_TIMING };
+
+/** Of the ten seconds that closing may take, what deliveries and calls under way are given. */
+const GRACE_MS = 8000;
+const DAY_MS = 24 * 60 * 60 * 1000;
+const SWEEP_EVERY_MS = 60 * 60 * 1000;
+/** Between two steps of a sweep: the ingress goes first. */
+const SWEEP_PAUSE_MS = 20;
+
+/** Starts everything, from the store outwards; closing goes the other way. @throws StartError */
+export async function startGateway(
+  config: Config,
+  effects: Effects,
+  log: Logger,
+  pace: Pace = USUAL_PACE,
+): Promise<Gateway> {
+  const keys = loadKeys(config, effects);
+  const vault = createVault(keys.encryptionKey, effects);
+  const ledger = openLedger(config.store, effects);
+  try {
+    await checkKey(ledger, vault);
+    const onError = (error: unknown): void => log.error({ err: error }, 'background work failed; it is tried again');
+
+    const sender = createSender({ openSecret: vault.open, networks: config.targetNetworks, effects });
+    const deliveries = startDeliveryLoop({ ledger, sender, delaysMs: pace.retryDelaysMs, effects, onError });
+    const whapi = createWhapiClient();
+    const resyncs = startResyncWorker({ ledger, whapi, openSecret: vault.open, timing: pace.resync, effects, onError });
+    const sweep = startSweep(ledger, config, effects, onError);
+    const server = await buildServer({
+      config,
+      ledger,
+      vault,
+      adminToken: keys.adminToken,
+      effects,
+      log,
+      onDeliveries: deliveries.wake,
+      onRegistered: resyncs.wake,
+      refusalOf: sender.refusalOf,
+      sendTest: async (target) => await sender.sendTest(target, newId('test', effects)),
+    });
+    const stopWork = async (graceMs: number): Promise<void> => {
+      await Promise.all([deliveries.stop(graceMs), resyncs.stop(graceMs), sweep.stop()]);
+    };
+    const url = await listen(server, config).catch(async (error: unknown) => {
+      await stopWork(0);
+      throw error;
+    });
+    return {
+      url,
+      keys,
+      close: async () => {
+        await Promise.all([closeServer(server, effects), stopWork(GRACE_MS)]);
+        await ledger.close();
+      },
+    };
+  } catch (error) {
+    await ledger.close();
+    throw error;
+  }
+}
+
+/** Secrets sealed under another key could not be opened: better to say so at the start than at the first webhook. */
+async function checkKey(ledger: Ledger, vault: Vault): Promise<void> {
+  if ((await ledger.pin('encryption_key_fingerprint', vault.fingerprint)) !== vault.fingerprint) {
+    throw new StartError(
+      'GW_WRONG_KEY',
+      'The encryption key is not the one that this database was made with. Set ENCRYPTION_KEY, or the file ' +
+        'encryption-key beside the database, back to that one.',
+    );
+  }
+}
+
+function startSweep(ledger: Ledger, config: Config, effects: Effects, onError: (error: unknown) => void): Loop {
+  const retention = { payloadMs: config.retentionDays * DAY_MS, ledgerMs: config.ledgerRetentionDays * DAY_MS };
+  const turn = async (): Promise<number> => {
+    const isMore = await ledger.prune(retention);
+    return effects.now() + (isMore ? SWEEP_PAUSE_MS : SWEEP_EVERY_MS);
+  };
+  return startLoop({ turn, onError, idleMs: SWEEP_EVERY_MS, effects });
+}
+
+async function listen(server: FastifyInstance, { host, port }: Config): Promise<string> {
+  try {
+    await server.listen({ host, port });
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'EADDRINUSE') throw error;
+    throw new StartError('GW_PORT_TAKEN', `Port ${port} on ${host} is taken by another process. Stop it, or set PORT.`);
+  }
+  const { port: taken } = server.server.address() as AddressInfo;
+  const shown = host.includes(':') ? `[${host}]` : host;
+  return `http://${shown}:${taken}`;
+}
+
+/** Requests under way are answered; what a client drags out past the grace is cut off. */
+async function closeServer(server: FastifyInstance, effects: Effects): Promise<void> {
+  const closed = new AbortController();
+  const closing = server.close().then(() => closed.abort());
+  await effects.sleep(GRACE_MS, closed.signal);
+  server.server.closeAllConnections();
+  await closing;
+}

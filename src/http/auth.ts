@@ -1,0 +1,57 @@
+import { createHash, timingSafeEqual } from 'node:crypto';
+import '@fastify/rate-limit'; // the type of app.createRateLimit
+import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
+import { GatewayError } from '../errors.js';
+
+const MOST_FAILURES_PER_MINUTE = 20;
+
+/** Compares secrets by their digests: equal lengths, and no time that tells how much of a guess was right. */
+export function digestOf(secret: string): Buffer {
+  return createHash('sha256').update(secret).digest();
+}
+
+export function isSecret(given: string | null, digest: Buffer): boolean {
+  return timingSafeEqual(digestOf(given ?? ''), digest) && given !== null;
+}
+
+export function bearerOf(request: FastifyRequest): string | null {
+  const match = /^Bearer +(\S+) *$/i.exec(request.headers.authorization ?? '');
+  return match?.[1] ?? null;
+}
+
+/** Called for a failed authentication; throws what it is answered with. */
+export type RefuseAuthentication = (request: FastifyRequest, reply: FastifyReply) => Promise<never>;
+
+/**
+ * Counts failed authentications by client address: past twenty a minute they are answered 429. A right secret from that
+ * address goes on: Whapi may well share a proxy's address with whoever is guessing. Needs `@fastify/rate-limit`.
+ */
+export function authenticationGuard(app: FastifyInstance): RefuseAuthentication {
+  const countFailure = app.createRateLimit({
+    max: MOST_FAILURES_PER_MINUTE,
+    timeWindow: 60_000,
+    keyGenerator: (request) => request.ip,
+  });
+  return async (request, reply) => {
+    const counted = await countFailure(request);
+    if (counted.isAllowed || !counted.isExceeded) {
+      throw new GatewayError('GW_UNAUTHORIZED', 'The secret is missing or wrong: send "Authorization: Bearer …".');
+    }
+    reply.header('retry-after', counted.ttlInSeconds);
+    throw new GatewayError(
+      'GW_RATE_LIMITED',
+      `Too many failed authentications. Try again in ${counted.ttlInSeconds} s.`,
+    );
+  };
+}
+
+/** A hook that lets only the holder of `token` through. */
+export function requireToken(
+  token: string,
+  refuse: RefuseAuthentication,
+): (request: FastifyRequest, reply: FastifyReply) => Promise<void> {
+  const digest = digestOf(token);
+  return async (request, reply) => {
+    if (!isSecret(bearerOf(request), digest)) await refuse(request, reply);
+  };
+}

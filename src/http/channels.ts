@@ -1,0 +1,171 @@
+import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox';
+import { Type } from 'typebox';
+import type { Effects } from '../effects.js';
+import { GatewayError } from '../errors.js';
+import type { Registry } from '../ledger/ledger.js';
+import type { Channel } from '../model.js';
+import type { Vault } from '../vault.js';
+import { ChannelName, iso, orNull, problems, Time } from './schemas.js';
+import type { Json } from './schemas.js';
+
+export interface ChannelRoutesOptions {
+  readonly ledger: Registry;
+  readonly vault: Vault;
+  readonly whapiBaseUrl: string;
+  readonly publicUrl: string | null;
+  readonly effects: Pick<Effects, 'now' | 'randomBytes'>;
+}
+
+const WHAPI_TOKEN = Type.String({
+  minLength: 1,
+  maxLength: 4096,
+  pattern: '^\\S+$',
+  description: "The channel's token at Whapi",
+});
+const WEBHOOK_SECRET = Type.String({
+  pattern: '^[A-Za-z0-9._~-]{16,200}$',
+  description: '16 or more URL-safe characters',
+});
+const BASE_URL = Type.String({ pattern: '^https?://', maxLength: 2048 });
+const LATE_AFTER = Type.Integer({ minimum: 0, maximum: 31_536_000, description: 'Seconds; see the verdict `late`' });
+const DEFAULT_LATE_AFTER_SECONDS = 900;
+const SECRET_BYTES = 24;
+
+const NewChannel = Type.Object(
+  {
+    name: ChannelName,
+    whapi_token: WHAPI_TOKEN,
+    webhook_secret: Type.Optional(WEBHOOK_SECRET),
+    whapi_base_url: Type.Optional(BASE_URL),
+    late_after_seconds: Type.Optional(LATE_AFTER),
+  },
+  { additionalProperties: false },
+);
+
+const ChannelChange = Type.Object(
+  {
+    whapi_token: Type.Optional(WHAPI_TOKEN),
+    webhook_secret: Type.Optional(WEBHOOK_SECRET),
+    whapi_base_url: Type.Optional(BASE_URL),
+    late_after_seconds: Type.Optional(LATE_AFTER),
+    channel_id: Type.Optional(Type.Null({ description: 'null forgets it: the next webhook teaches it anew' })),
+  },
+  { additionalProperties: false, minProperties: 1 },
+);
+
+const channelFields = {
+  name: Type.String(),
+  channel_id: orNull(Type.String({ description: "Whapi's own id, learned from the first webhook" })),
+  webhook_url: Type.String({
+    description: 'Where Whapi is to send its webhooks; a path only while PUBLIC_URL is not set',
+  }),
+  whapi_base_url: Type.String(),
+  late_after_seconds: Type.Integer(),
+  created_at: Time,
+};
+const ChannelSchema = Type.Object(channelFields);
+const NewChannelSchema = Type.Object({
+  ...channelFields,
+  webhook_secret: Type.String({ description: 'Shown this once' }),
+});
+const Name = Type.Object({ name: Type.String() });
+const tags = ['channels'];
+
+/** `/v1/channels`. */
+export const channelRoutes: FastifyPluginAsyncTypebox<ChannelRoutesOptions> = async (app, options) => {
+  const { ledger, vault, effects } = options;
+  const json = (channel: Channel): Json<typeof ChannelSchema> => ({
+    name: channel.name,
+    channel_id: channel.channelId,
+    webhook_url: `${options.publicUrl ?? ''}/webhooks/${channel.name}`,
+    whapi_base_url: channel.whapiBaseUrl,
+    late_after_seconds: channel.lateAfterSeconds,
+    created_at: iso(channel.createdAt),
+  });
+
+  app.post(
+    '/channels',
+    { schema: { tags, summary: 'Add a channel', body: NewChannel, response: { 201: NewChannelSchema, ...problems } } },
+    async ({ body }, reply) => {
+      const secret = body.webhook_secret ?? effects.randomBytes(SECRET_BYTES).toString('base64url');
+      const channel: Channel = {
+        name: body.name,
+        channelId: null,
+        whapiToken: vault.seal(body.whapi_token),
+        webhookSecret: vault.seal(secret),
+        whapiBaseUrl: checkedUrl(body.whapi_base_url) ?? options.whapiBaseUrl,
+        lateAfterSeconds: body.late_after_seconds ?? DEFAULT_LATE_AFTER_SECONDS,
+        createdAt: effects.now(),
+      };
+      await ledger.addChannel(channel);
+      return await reply.code(201).send({ ...json(channel), webhook_secret: secret });
+    },
+  );
+
+  app.get(
+    '/channels',
+    {
+      schema: {
+        tags,
+        summary: 'All channels',
+        response: { 200: Type.Object({ data: Type.Array(ChannelSchema), next_cursor: Type.Null() }), ...problems },
+      },
+    },
+    async () => ({ data: (await ledger.channels()).map(json), next_cursor: null }),
+  );
+
+  app.get(
+    '/channels/:name',
+    { schema: { tags, summary: 'One channel', params: Name, response: { 200: ChannelSchema, ...problems } } },
+    async ({ params }) => {
+      const channel = await ledger.channel(params.name);
+      if (!channel) throw new GatewayError('GW_NOT_FOUND', `There is no channel "${params.name}".`);
+      return json(channel);
+    },
+  );
+
+  app.patch(
+    '/channels/:name',
+    {
+      schema: {
+        tags,
+        summary: 'Change a channel',
+        params: Name,
+        body: ChannelChange,
+        response: { 200: ChannelSchema, ...problems },
+      },
+    },
+    async ({ params, body }) => {
+      const baseUrl = checkedUrl(body.whapi_base_url);
+      const changed = await ledger.changeChannel(params.name, {
+        ...(body.whapi_token !== undefined && { whapiToken: vault.seal(body.whapi_token) }),
+        ...(body.webhook_secret !== undefined && { webhookSecret: vault.seal(body.webhook_secret) }),
+        ...(baseUrl !== undefined && { whapiBaseUrl: baseUrl }),
+        ...(body.late_after_seconds !== undefined && { lateAfterSeconds: body.late_after_seconds }),
+        ...(body.channel_id === null && { channelId: null }),
+      });
+      return json(changed);
+    },
+  );
+
+  app.delete(
+    '/channels/:name',
+    { schema: { tags, summary: 'Remove a channel', params: Name, response: { 204: Type.Null(), ...problems } } },
+    async ({ params }, reply) => {
+      await ledger.removeChannel(params.name);
+      return await reply.code(204).send(null);
+    },
+  );
+  await Promise.resolve();
+};
+
+/** @throws GatewayError GW_BAD_REQUEST */
+function checkedUrl(url: string | undefined): string | undefined {
+  if (url === undefined) return undefined;
+  if (!URL.canParse(url)) {
+    throw new GatewayError('GW_BAD_REQUEST', 'whapi_base_url is not a URL.', [
+      { path: '/whapi_base_url', message: 'must be a URL' },
+    ]);
+  }
+  return url.replace(/\/+$/, '');
+}

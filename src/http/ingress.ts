@@ -1,0 +1,127 @@
+import '@fastify/swagger'; // the type of `schema.hide`
+import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
+import { TokenBucket } from '../bucket.js';
+import type { Effects } from '../effects.js';
+import { GatewayError } from '../errors.js';
+import { decode } from '../intake/decode.js';
+import type { Intake, Recorded, Registry } from '../ledger/ledger.js';
+import { WEBHOOK_HTTP_METHODS } from '../model.js';
+import type { Channel, Sealed, Verdict, WebhookHttpMethod } from '../model.js';
+import { bearerOf, digestOf, isSecret } from './auth.js';
+import type { RefuseAuthentication } from './auth.js';
+import { parseWebhookPath } from './webhook-path.js';
+import type { WebhookPath } from './webhook-path.js';
+
+export interface IngressOptions {
+  readonly ledger: Intake & Pick<Registry, 'channel'>;
+  readonly openSecret: (sealed: Sealed) => string;
+  readonly refuse: RefuseAuthentication;
+  readonly maxBodyBytes: number;
+  /** Webhooks per channel; 0: no limit. */
+  readonly ratePerSecond: number;
+  readonly effects: Pick<Effects, 'now'>;
+  /** Told after the commit that deliveries were made. */
+  readonly onDeliveries: () => void;
+}
+
+const ANY_BYTES = 'application/octet-stream';
+const UNKNOWN_CHANNEL = digestOf('a channel that is not there takes as long to refuse as a wrong secret');
+
+/** `POST|PUT|PATCH|DELETE /webhooks/{channel}[/s/{secret}][/*]`: where Whapi's webhooks come in. */
+export async function ingress(app: FastifyInstance, options: IngressOptions): Promise<void> {
+  const { ledger, refuse, effects, onDeliveries } = options;
+  const admit = rateLimiter(options);
+  const digestFor = digestCache(options.openSecret);
+
+  // The body is bytes, whatever its content type says; nothing of it is looked at before the secret is right.
+  app.removeAllContentTypeParsers();
+  app.addContentTypeParser(ANY_BYTES, { parseAs: 'buffer', bodyLimit: options.maxBodyBytes }, (_request, body, done) =>
+    done(null, body),
+  );
+
+  // A content type that makes no sense would be refused before any parser is asked.
+  app.addHook('onRequest', async ({ raw }) => {
+    raw.headers['content-type'] = ANY_BYTES;
+    await Promise.resolve();
+  });
+
+  const authenticate = async (request: FastifyRequest, reply: FastifyReply): Promise<void> => {
+    const path = pathOf(request);
+    const channel = await ledger.channel(path.channel);
+    const isRight = isSecret(path.secret ?? bearerOf(request), channel ? digestFor(channel) : UNKNOWN_CHANNEL);
+    if (!channel || !isRight) await refuse(request, reply);
+    admit(path.channel, effects.now(), reply);
+  };
+
+  /** I1: the only 200 comes after the commit. Everything else is a status that makes Whapi send it again. */
+  const accept = async (
+    request: FastifyRequest,
+  ): Promise<{ items: number; verdicts: Partial<Record<Verdict, number>> }> => {
+    const { channel, suffix } = pathOf(request);
+    const method = request.method as WebhookHttpMethod;
+    const body = Buffer.isBuffer(request.body) ? request.body : Buffer.alloc(0);
+    const document = decode(body, { method, suffix });
+    const recorded = await ledger.record({ channel, method, suffix, contentType: contentTypeOf(request), body }, document);
+    if (recorded.deliveries > 0) onDeliveries();
+    return { items: recorded.verdicts.length, verdicts: tally(recorded) };
+  };
+
+  for (const url of ['/webhooks/:channel', '/webhooks/:channel/*']) {
+    app.route({
+      url,
+      method: [...WEBHOOK_HTTP_METHODS],
+      schema: { hide: url.endsWith('*'), tags: ['webhooks'], summary: 'Take a webhook from Whapi' },
+      onRequest: authenticate,
+      handler: accept,
+    });
+  }
+  await Promise.resolve();
+}
+
+function pathOf(request: FastifyRequest): WebhookPath {
+  const path = parseWebhookPath(request.raw.url ?? '');
+  if (!path) throw new GatewayError('GW_NOT_FOUND', 'This is not the URL of a webhook.');
+  return path;
+}
+
+/** The content type as it came: the parsed headers hold the one that was put in its place. */
+function contentTypeOf({ raw: { rawHeaders } }: FastifyRequest): string | null {
+  const name = rawHeaders.findIndex((text, index) => index % 2 === 0 && text.toLowerCase() === 'content-type');
+  return name === -1 ? null : (rawHeaders[name + 1] ?? null);
+}
+
+function tally({ verdicts }: Recorded): Partial<Record<Verdict, number>> {
+  const counts: Partial<Record<Verdict, number>> = {};
+  for (const verdict of verdicts) counts[verdict] = (counts[verdict] ?? 0) + 1;
+  return counts;
+}
+
+/** Opening a secret for each webhook would cost more than the rest of the check. */
+function digestCache(openSecret: (sealed: Sealed) => string): (channel: Channel) => Buffer {
+  const digests = new Map<string, { sealed: Sealed; digest: Buffer }>();
+  return ({ name, webhookSecret }) => {
+    const held = digests.get(name);
+    if (held?.sealed === webhookSecret) return held.digest;
+    const digest = digestOf(openSecret(webhookSecret));
+    digests.set(name, { sealed: webhookSecret, digest });
+    return digest;
+  };
+}
+
+/** A steady rate per channel with a burst of one second on top. @throws GatewayError GW_RATE_LIMITED */
+function rateLimiter({ ratePerSecond }: IngressOptions): (channel: string, now: number, reply: FastifyReply) => void {
+  const buckets = new Map<string, TokenBucket>();
+  return (channel, now, reply) => {
+    if (ratePerSecond === 0) return;
+    const bucket = buckets.get(channel) ?? new TokenBucket(ratePerSecond, 2 * ratePerSecond, now);
+    buckets.set(channel, bucket);
+    if (bucket.available(now) < 1) {
+      reply.header('retry-after', Math.ceil(bucket.waitMs(now) / 1000));
+      throw new GatewayError(
+        'GW_RATE_LIMITED',
+        `Channel "${channel}" sends more than ${ratePerSecond} webhooks a second.`,
+      );
+    }
+    bucket.take(1);
+  };
+}

@@ -1,0 +1,183 @@
+import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox';
+import { Type } from 'typebox';
+import { GatewayError } from '../errors.js';
+import type { Explanation, MessageView, Outbox, Views } from '../ledger/ledger.js';
+import {
+  attemptJson,
+  ChannelName,
+  deliveryJson,
+  DeliveryWithLogSchema,
+  iso,
+  isoOrNull,
+  orNull,
+  pageJson,
+  pageOf,
+  pageQuery,
+  pageRequest,
+  problems,
+  resyncMessageJson,
+  ResyncMessageSchema,
+  Time,
+  VerdictSchema,
+} from './schemas.js';
+import type { Json } from './schemas.js';
+
+export interface MessageRoutesOptions {
+  readonly ledger: Pick<Views, 'messages' | 'explain'> & Pick<Outbox, 'release'>;
+  /** Told after deliveries were made. */
+  readonly onDeliveries: () => void;
+}
+
+const message = {
+  channel: Type.String(),
+  message_id: Type.String(),
+  event: Type.String(),
+  verdict: VerdictSchema,
+  rule: Type.Integer({ description: 'Row of the decision table' }),
+  held: Type.Boolean({ description: 'A target that subscribes to it was not sent it because of its verdict' }),
+  seen_at: Time,
+};
+const MessageSchema = Type.Object(message);
+const SightingSchema = Type.Object({ ...message, carrier: Type.String(), webhook: Type.String() });
+const Step = Type.Object({
+  at: Time,
+  kind: Type.String({ enum: ['sighting', 'registered', 'asked', 'restored', 'delivery', 'attempt'] }),
+  text: Type.String(),
+});
+const ExplanationSchema = Type.Object({
+  channel: Type.String(),
+  message_id: Type.String(),
+  ledger: orNull(
+    Type.Object(
+      { first_seen_at: orNull(Time), last_seen_at: Time, rule: orNull(Type.Integer()) },
+      { description: 'null: the id is not remembered' },
+    ),
+  ),
+  timeline: Type.Array(Step, { description: 'Everything below in order of time, in words' }),
+  sightings: Type.Array(SightingSchema),
+  resyncs: Type.Array(ResyncMessageSchema),
+  deliveries: Type.Array(DeliveryWithLogSchema),
+});
+const Filters = pageQuery({
+  channel: Type.Optional(ChannelName),
+  verdict: Type.Optional(VerdictSchema),
+  held: Type.Optional(Type.Boolean()),
+});
+const MessageParams = Type.Object({ channel: Type.String(), message_id: Type.String() });
+const tags = ['messages'];
+
+/** `/v1/messages`. */
+export const messageRoutes: FastifyPluginAsyncTypebox<MessageRoutesOptions> = async (app, { ledger, onDeliveries }) => {
+  app.get(
+    '/messages',
+    {
+      schema: {
+        tags,
+        summary: 'Sightings of messages, newest first',
+        querystring: Filters,
+        response: { 200: pageOf(MessageSchema), ...problems },
+      },
+    },
+    async ({ query }) => pageJson(await ledger.messages(query, pageRequest(query)), messageJson),
+  );
+
+  app.get(
+    '/messages/:channel/:message_id',
+    {
+      schema: {
+        tags,
+        summary:
+          'Everything that happened to a message: sightings with verdict and rule, resyncs, deliveries and attempts',
+        params: MessageParams,
+        response: { 200: ExplanationSchema, ...problems },
+      },
+    },
+    async ({ params }) => {
+      const found = await ledger.explain(params.channel, params.message_id);
+      if (!found)
+        throw new GatewayError('GW_NOT_FOUND', `Nothing is known of this message in channel "${params.channel}".`);
+      return explanationJson(found);
+    },
+  );
+
+  app.post(
+    '/messages/:channel/:message_id/release',
+    {
+      schema: {
+        tags,
+        summary: 'Send a held message after all',
+        params: MessageParams,
+        body: orNull(
+          Type.Object(
+            { targets: Type.Optional(Type.Array(Type.String(), { minItems: 1, maxItems: 1000 })) },
+            { additionalProperties: false },
+          ),
+        ),
+        response: { 202: Type.Object({ deliveries: Type.Array(Type.String()) }), ...problems },
+      },
+    },
+    async ({ params, body }, reply) => {
+      const deliveries = await ledger.release(params.channel, params.message_id, body?.targets ?? null);
+      onDeliveries();
+      return await reply.code(202).send({ deliveries: [...deliveries] });
+    },
+  );
+  await Promise.resolve();
+};
+
+function messageJson(view: MessageView): Json<typeof MessageSchema> {
+  return {
+    channel: view.channel,
+    message_id: view.messageId,
+    event: view.event,
+    verdict: view.verdict,
+    rule: view.rule,
+    held: view.held,
+    seen_at: iso(view.seenAt),
+  };
+}
+
+function explanationJson(found: Explanation): Json<typeof ExplanationSchema> {
+  return {
+    channel: found.channel,
+    message_id: found.messageId,
+    ledger: found.ledger && {
+      first_seen_at: isoOrNull(found.ledger.firstSeenAt),
+      last_seen_at: iso(found.ledger.lastSeenAt),
+      rule: found.ledger.rule,
+    },
+    timeline: timelineOf(found),
+    sightings: found.sightings.map((sighting) => ({
+      ...messageJson(sighting),
+      carrier: sighting.carrier,
+      webhook: sighting.webhookId,
+    })),
+    resyncs: found.resyncs.map(resyncMessageJson),
+    deliveries: found.deliveries.map((delivery) => ({ ...deliveryJson(delivery), log: delivery.log.map(attemptJson) })),
+  };
+}
+
+type TimedStep = Json<typeof Step> & { ms: number };
+
+/** What a person reads first: one line for each thing that happened, oldest first. */
+function timelineOf(found: Explanation): Json<typeof Step>[] {
+  const steps: TimedStep[] = [];
+  const add = (ms: number | null, kind: TimedStep['kind'], text: string): void => {
+    if (ms !== null) steps.push({ ms, at: iso(ms), kind, text });
+  };
+  for (const { seenAt, event, carrier, verdict, rule, held } of found.sightings) {
+    add(seenAt, 'sighting', `came in ${carrier} of ${event}: ${verdict} by rule ${rule}${held ? ', held' : ''}`);
+  }
+  for (const { resyncId, registeredAt, askedAt, restoredAt, calls, error } of found.resyncs) {
+    add(registeredAt, 'registered', `registered by resync ${resyncId}`);
+    add(askedAt, 'asked', `Whapi asked for it, call ${calls}${error === null ? '' : `: ${error}`}`);
+    add(restoredAt, 'restored', `restored by resync ${resyncId}`);
+  }
+  for (const { id, target, createdAt, log } of found.deliveries) {
+    add(createdAt, 'delivery', `delivery ${id} to target ${target} recorded`);
+    for (const { startedAt, status, error } of log) {
+      add(startedAt, 'attempt', `delivery ${id} sent: ${error ?? `the target answered ${status ?? '?'}`}`);
+    }
+  }
+  return steps.sort((a, b) => a.ms - b.ms).map(({ at, kind, text }) => ({ at, kind, text }));
+}

@@ -1,0 +1,70 @@
+import { STATUS_CODES } from 'node:http';
+import type { FastifyError, FastifyReply, FastifyRequest } from 'fastify';
+import { GatewayError } from '../errors.js';
+import type { FieldError } from '../errors.js';
+
+/** Faults of one body that are told: ten thousand wrong ids need no ten thousand lines. */
+const MOST_FIELDS = 20;
+export const PROBLEM_TYPE = 'application/problem+json';
+
+/** Answers an error as RFC 9457 says, with our stable code. */
+export function answerProblem(error: GatewayError, reply: FastifyReply): FastifyReply {
+  return reply
+    .code(error.status)
+    .type(PROBLEM_TYPE)
+    .send({
+      title: STATUS_CODES[error.status] ?? 'Error',
+      status: error.status,
+      detail: error.message,
+      code: error.code,
+      ...(error.fields.length > 0 ? { errors: error.fields } : {}),
+    });
+}
+
+/** The server's error handler. What is no error of ours is logged whole and answered without its details. */
+export function handleError(error: FastifyError | Error, request: FastifyRequest, reply: FastifyReply): FastifyReply {
+  const known = asKnown(error);
+  if (known.status >= 500) request.log.error({ err: error, code: known.code }, 'request failed');
+  else request.log.debug({ code: known.code, detail: known.message }, 'request refused');
+  return answerProblem(known, reply);
+}
+
+function asKnown(error: FastifyError | Error): GatewayError {
+  if (error instanceof GatewayError) return error;
+  const { code, statusCode, validation, validationContext } = error as FastifyError;
+  if (validation) {
+    const part = validationContext ?? 'request';
+    const fields = validation.slice(0, MOST_FIELDS).map(fieldError);
+    const first = fields[0];
+    return new GatewayError(
+      'GW_BAD_REQUEST',
+      `The ${part} is not as it should be: ${first?.path ?? ''} ${first?.message ?? ''}`,
+      fields,
+    );
+  }
+  if (code === 'FST_ERR_CTP_BODY_TOO_LARGE') {
+    return new GatewayError(
+      'GW_TOO_LARGE',
+      'The body is larger than is taken here. For webhooks the limit is MAX_BODY_BYTES.',
+    );
+  }
+  if (code === 'FST_ERR_CTP_INVALID_JSON_BODY' || code === 'FST_ERR_CTP_EMPTY_JSON_BODY') {
+    return new GatewayError('GW_BAD_JSON', 'The body is not valid JSON.');
+  }
+  if (statusCode !== undefined && statusCode >= 400 && statusCode < 500) {
+    return new GatewayError('GW_BAD_REQUEST', error.message);
+  }
+  return new GatewayError('GW_INTERNAL', 'Something went wrong here; the log says what.', [], { cause: error });
+}
+
+function fieldError(fault: {
+  instancePath: string;
+  message?: string | undefined;
+  params: Record<string, unknown>;
+}): FieldError {
+  const extra = fault.params['additionalProperty'];
+  const allowed = fault.params['allowedValues'];
+  const path = typeof extra === 'string' ? `${fault.instancePath}/${extra}` : fault.instancePath;
+  const message = typeof extra === 'string' ? 'is not a field here' : (fault.message ?? 'is wrong');
+  return { path, message: Array.isArray(allowed) ? `${message}: ${allowed.join(', ')}` : message };
+}

@@ -1,0 +1,156 @@
+import { Type } from 'typebox';
+import type { Static, TSchema } from 'typebox';
+import { GatewayError } from '../errors.js';
+import type { DeliveryView, Page, PageRequest, ResyncMessageView } from '../ledger/ledger.js';
+import { DELIVERY_STATUSES, RESYNC_MESSAGE_STATUSES, RESYNC_STATUSES, TARGET_MODES, VERDICTS } from '../model.js';
+import type { Attempt } from '../model.js';
+
+/** Schemas that several resources share. One schema gives validation, type and `/openapi.json`. */
+
+export const oneOf = <const T extends readonly string[]>(words: T) =>
+  Type.Unsafe<T[number]>(Type.String({ enum: [...words] }));
+export const orNull = <T extends TSchema>(schema: T) => Type.Union([schema, Type.Null()]);
+/** ISO 8601, UTC. */
+export const Time = Type.String({ description: 'ISO 8601, UTC' });
+
+export const VerdictSchema = oneOf(VERDICTS);
+export const ModeSchema = oneOf(TARGET_MODES);
+export const DeliveryStatusSchema = oneOf(DELIVERY_STATUSES);
+export const ResyncStatusSchema = oneOf(RESYNC_STATUSES);
+export const ResyncMessageStatusSchema = oneOf(RESYNC_MESSAGE_STATUSES);
+
+export const CHANNEL_NAME = '^[a-z0-9][a-z0-9-]{0,62}$';
+export const ChannelName = Type.String({ pattern: CHANNEL_NAME, description: 'Name of a channel' });
+
+const page = {
+  limit: Type.Integer({ minimum: 1, maximum: 500, default: 50 }),
+  cursor: Type.Optional(Type.String({ maxLength: 200 })),
+};
+
+/** The query of a list: its filters, `limit` and `cursor`. */
+export const pageQuery = <T extends Record<string, TSchema>>(filters: T) =>
+  Type.Object({ ...filters, ...page }, { additionalProperties: false });
+
+export const pageOf = <T extends TSchema>(item: T) =>
+  Type.Object({ data: Type.Array(item), next_cursor: orNull(Type.String()) });
+
+export const Problem = Type.Object(
+  {
+    title: Type.String(),
+    status: Type.Integer(),
+    detail: Type.String(),
+    code: Type.String({ description: 'Stable: GW_…' }),
+    errors: Type.Optional(Type.Array(Type.Object({ path: Type.String(), message: Type.String() }))),
+  },
+  { description: 'RFC 9457 problem details' },
+);
+
+export const AttemptSchema = Type.Object({
+  started_at: Time,
+  duration_ms: Type.Integer(),
+  status: orNull(Type.Integer()),
+  error: orNull(Type.String()),
+});
+
+const delivery = {
+  id: Type.String(),
+  status: DeliveryStatusSchema,
+  target: Type.String(),
+  channel: Type.String(),
+  event: Type.String(),
+  verdicts: Type.Array(VerdictSchema),
+  attempts: Type.Integer(),
+  created_at: Time,
+  next_attempt_at: orNull(Time),
+  settled_at: orNull(Time),
+  last_error: orNull(Type.String()),
+};
+export const DeliverySchema = Type.Object(delivery);
+export const DeliveryWithLogSchema = Type.Object({ ...delivery, log: Type.Array(AttemptSchema) });
+export const DeliveryDetailSchema = Type.Object({ ...delivery, log: Type.Array(AttemptSchema), body: Type.String() });
+
+export const ResyncMessageSchema = Type.Object({
+  resync: Type.String(),
+  message_id: Type.String(),
+  status: ResyncMessageStatusSchema,
+  calls: Type.Integer({ description: 'Calls with resync=true' }),
+  polls: Type.Integer({ description: 'Plain GETs that looked whether it is back' }),
+  registered_at: Time,
+  asked_at: orNull(Time),
+  restored_at: orNull(Time),
+  window_closes_at: orNull(Time),
+  error: orNull(Type.String()),
+});
+
+export function iso(ms: number): string {
+  return new Date(ms).toISOString();
+}
+
+export function isoOrNull(ms: number | null): string | null {
+  return ms === null ? null : iso(ms);
+}
+
+/** A time of a request's body or query as milliseconds. @throws GatewayError GW_BAD_REQUEST */
+export function timeOf(text: string | undefined, path: string): number | undefined {
+  if (text === undefined) return undefined;
+  const ms = Date.parse(text);
+  if (Number.isNaN(ms))
+    throw new GatewayError('GW_BAD_REQUEST', 'A time is not ISO 8601.', [{ path, message: 'must be ISO 8601' }]);
+  return ms;
+}
+
+export function pageRequest(query: { limit: number; cursor?: string }): PageRequest {
+  return { limit: query.limit, cursor: query.cursor ?? null };
+}
+
+export function pageJson<View, Json>(
+  page: Page<View>,
+  json: (view: View) => Json,
+): { data: Json[]; next_cursor: string | null } {
+  return { data: page.data.map(json), next_cursor: page.nextCursor };
+}
+
+export type Json<T extends TSchema> = Static<T>;
+
+/** What every route of `/v1` may answer besides its success. */
+export const problems = { '4xx': Problem, '5xx': Problem } as const;
+
+export function attemptJson(attempt: Attempt): Json<typeof AttemptSchema> {
+  return {
+    started_at: iso(attempt.startedAt),
+    duration_ms: attempt.durationMs,
+    status: attempt.status,
+    error: attempt.error,
+  };
+}
+
+export function deliveryJson(view: DeliveryView): Json<typeof DeliverySchema> {
+  return {
+    id: view.id,
+    status: view.status,
+    target: view.target,
+    channel: view.channel,
+    event: view.event,
+    verdicts: [...view.verdicts],
+    attempts: view.attempts,
+    created_at: iso(view.createdAt),
+    next_attempt_at: isoOrNull(view.nextAttemptAt),
+    settled_at: isoOrNull(view.settledAt),
+    last_error: view.lastError,
+  };
+}
+
+export function resyncMessageJson(view: ResyncMessageView): Json<typeof ResyncMessageSchema> {
+  return {
+    resync: view.resyncId,
+    message_id: view.messageId,
+    status: view.status,
+    calls: view.calls,
+    polls: view.polls,
+    registered_at: iso(view.registeredAt),
+    asked_at: isoOrNull(view.askedAt),
+    restored_at: isoOrNull(view.restoredAt),
+    window_closes_at: isoOrNull(view.windowClosesAt),
+    error: view.error,
+  };
+}

@@ -1,0 +1,131 @@
+import rateLimit from '@fastify/rate-limit';
+import swagger from '@fastify/swagger';
+import type { TypeBoxTypeProvider } from '@fastify/type-provider-typebox';
+import { Ajv } from 'ajv';
+import Fastify, { LogController } from 'fastify';
+import type { FastifyBaseLogger, FastifyInstance } from 'fastify';
+import type { Config } from '../config.js';
+import type { Effects } from '../effects.js';
+import { GatewayError } from '../errors.js';
+import type { Ledger } from '../ledger/ledger.js';
+import type { Attempt, Target } from '../model.js';
+import type { Vault } from '../vault.js';
+import { authenticationGuard, requireToken } from './auth.js';
+import { channelRoutes } from './channels.js';
+import { deliveryRoutes } from './deliveries.js';
+import { ingress } from './ingress.js';
+import { messageRoutes } from './messages.js';
+import { operationRoutes } from './operation.js';
+import { handleError } from './problem.js';
+import { resyncRoutes } from './resyncs.js';
+import { targetRoutes } from './targets.js';
+import { maskedUrl } from './webhook-path.js';
+
+export interface ServerOptions {
+  readonly config: Config;
+  readonly ledger: Ledger;
+  readonly vault: Vault;
+  readonly adminToken: string;
+  readonly effects: Effects;
+  readonly log: FastifyBaseLogger;
+  /** Hints for the loops; given after the commit. */
+  readonly onDeliveries: () => void;
+  readonly onRegistered: () => void;
+  readonly refusalOf: (url: string) => string | null;
+  readonly sendTest: (target: Target) => Promise<Attempt>;
+}
+
+/** Ids of messages are longer than the router's default of 100 characters. */
+const LONGEST_PATH_PART = 2048;
+
+/** The HTTP side: webhooks in, `/v1`, operation. Not listening yet. */
+export async function buildServer(options: ServerOptions): Promise<FastifyInstance> {
+  const { config, ledger, vault, effects, log } = options;
+  const app = Fastify({
+    loggerInstance: log.child(
+      {},
+      { serializers: { req: ({ method, url }: { method: string; url: string }) => ({ method, url: maskedUrl(url) }) } },
+    ),
+    logController: new LogController({ disableRequestLogging: true }),
+    routerOptions: { maxParamLength: LONGEST_PATH_PART },
+    forceCloseConnections: 'idle',
+  }).withTypeProvider<TypeBoxTypeProvider>();
+
+  app.setValidatorCompiler(validators());
+  app.setErrorHandler(handleError);
+  app.setNotFoundHandler(({ method, url }) => {
+    throw new GatewayError('GW_NOT_FOUND', `There is no ${method} ${maskedUrl(url)}.`);
+  });
+  await app.register(swagger, {
+    openapi: {
+      openapi: '3.1.0',
+      info: { title: 'whapi-resync-gateway', version: '1' },
+      components: { securitySchemes: { admin: { type: 'http', scheme: 'bearer' } } },
+    },
+  });
+  await app.register(rateLimit, { global: false });
+  const refuse = authenticationGuard(app);
+
+  await app.register(ingress, {
+    ledger,
+    openSecret: vault.open,
+    refuse,
+    maxBodyBytes: config.maxBodyBytes,
+    ratePerSecond: config.webhookRatePerSecond,
+    effects,
+    onDeliveries: options.onDeliveries,
+  });
+  await app.register(operationRoutes, { ledger });
+  await app.register(
+    async (v1) => {
+      v1.addHook('onRequest', requireToken(options.adminToken, refuse));
+      v1.addHook('onRoute', (route) => {
+        if (route.schema) route.schema.security = [{ admin: [] }];
+      });
+      if (config.apiRatePerMinute > 0) await v1.register(rateLimit, apiRate(config.apiRatePerMinute));
+      const { whapiBaseUrl, publicUrl } = config;
+      await v1.register(channelRoutes, { ledger, vault, whapiBaseUrl, publicUrl, effects });
+      await v1.register(targetRoutes, {
+        ledger,
+        vault,
+        effects,
+        refusalOf: options.refusalOf,
+        sendTest: options.sendTest,
+      });
+      await v1.register(resyncRoutes, { ledger, onRegistered: options.onRegistered });
+      await v1.register(messageRoutes, { ledger, onDeliveries: options.onDeliveries });
+      await v1.register(deliveryRoutes, { ledger, onDeliveries: options.onDeliveries });
+    },
+    { prefix: '/v1' },
+  );
+  return app;
+}
+
+function apiRate(max: number) {
+  return {
+    max,
+    timeWindow: 60_000,
+    errorResponseBuilder: (_request: unknown, { after }: { after: string }) =>
+      new GatewayError(
+        'GW_RATE_LIMITED',
+        `More than ${max} requests a minute (API_RATE_PER_MINUTE). Try again in ${after}.`,
+      ),
+  };
+}
+
+/**
+ * Fastify's own validator turns types into one another, which a query needs (`limit=5`) and a body must not have: there
+ * `null` would become 0, and an unknown field would vanish without a word.
+ */
+function validators() {
+  const strict = new Ajv({ allErrors: true, useDefaults: true, removeAdditional: false, strict: false });
+  const coercing = new Ajv({
+    allErrors: true,
+    useDefaults: true,
+    removeAdditional: false,
+    coerceTypes: true,
+    strict: false,
+  });
+  return ({ schema, httpPart }: { schema: unknown; httpPart?: string }) =>
+    (httpPart === 'body' ? strict : coercing).compile(schema as object);
+}

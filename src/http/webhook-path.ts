@@ -1,0 +1,40 @@
+export interface WebhookPath {
+  readonly channel: string;
+  /** The secret in `/s/{secret}`, for webhooks that cannot be given a header; null where there is none. */
+  readonly secret: string | null;
+  /** What follows, as it came: '' or '/…'. Whapi's path and method modes append it. */
+  readonly suffix: string;
+}
+
+const PATH = /^\/webhooks\/([^/]+)(?:\/s\/([^/]+))?(\/.*)?$/;
+
+/**
+ * Takes the path of a webhook apart, without its query. Null where it is none, or where its suffix has dot segments:
+ * appended to a target's URL they would lead somewhere else.
+ */
+export function parseWebhookPath(rawUrl: string): WebhookPath | null {
+  const path = rawUrl.split('?', 1)[0] ?? '';
+  const match = PATH.exec(path);
+  const suffix = match?.[3] ?? '';
+  if (!match || suffix.split('/').some(isDotSegment)) return null;
+  const secret = match[2];
+  return { channel: match[1] ?? '', secret: secret === undefined ? null : decoded(secret), suffix };
+}
+
+function isDotSegment(segment: string): boolean {
+  return /^(\.|%2e){1,2}$/i.test(segment) || segment.includes('\\') || /%5c|%2f/i.test(segment);
+}
+
+function decoded(text: string): string {
+  try {
+    return decodeURIComponent(text);
+  } catch {
+    return text;
+  }
+}
+
+/** A URL for the log: without the secret in its path, and without its query. */
+export function maskedUrl(rawUrl: string): string {
+  const path = rawUrl.split('?', 1)[0] ?? '';
+  return path.replace(/^(\/webhooks\/[^/]*\/s\/)[^/]*/, '$1***');
+}

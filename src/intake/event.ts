@@ -1,0 +1,81 @@
+import { EVENT_METHODS } from '../model.js';
+import type { EventMethod, EventName, WebhookHttpMethod } from '../model.js';
+
+/** Types in Whapi's current spelling, with the singular and legacy ones that older texts and settings use (docs/whapi.md, Modes). */
+const TYPES: ReadonlyMap<string, string> = new Map([
+  ...['messages', 'statuses', 'chats', 'contacts', 'groups', 'presences', 'calls', 'labels', 'users'].map(
+    (type) => [type, type] as const,
+  ),
+  ...['channel', 'service'].map((type) => [type, type] as const),
+  ['message', 'messages'],
+  ['status', 'statuses'],
+  ['ack', 'statuses'],
+  ['chat', 'chats'],
+  ['contact', 'contacts'],
+  ['group', 'groups'],
+  ['presence', 'presences'],
+  ['call', 'calls'],
+  ['label', 'labels'],
+  ['user', 'users'],
+  ['channels', 'channel'],
+]);
+
+/** A type that we do not know names an event all the same, up to this length. */
+const LONGEST_TYPE = 64;
+
+/** What the request itself says of the event, where the body does not. */
+export interface RequestHint {
+  readonly method: WebhookHttpMethod;
+  readonly suffix: string;
+}
+
+/**
+ * The event of a webhook. Its `event` field comes first (`{type, event}` in real payloads, `{type, method}` in Whapi's
+ * schema); what is missing there, or is no word that we know, is taken from the path suffix, the HTTP method and at last
+ * from what the body's keys usually mean. So a restored message cannot slip through under an odd event name.
+ */
+export function eventOf(field: unknown, hint: RequestHint, usual: EventName | null): EventName {
+  const named = isRecord(field) ? field : {};
+  const path = eventOfSuffix(hint);
+  return {
+    type: typeWord(named['type']) ?? path.type ?? usual?.type ?? 'unknown',
+    method:
+      methodWord(named['event']) ??
+      methodWord(named['method']) ??
+      path.method ??
+      usual?.method ??
+      (hint.method.toLowerCase() as EventMethod),
+  };
+}
+
+/** Path mode appends `/type/method`; method mode appends `/type` and puts the method into the HTTP verb. */
+function eventOfSuffix({ method, suffix }: RequestHint): {
+  type?: string | undefined;
+  method?: EventMethod | undefined;
+} {
+  const words = suffix.split('/').filter((word) => word !== '');
+  const last = words.at(-1);
+  const verb = method.toLowerCase() as EventMethod;
+  const lastAsMethod = methodWord(last);
+  if (lastAsMethod !== undefined && words.length > 1)
+    return { type: TYPES.get(words.at(-2) ?? ''), method: lastAsMethod };
+  const type = TYPES.get(last ?? '');
+  // A bare POST is also what body mode sends for every event, so by itself it says nothing.
+  if (type !== undefined || verb !== 'post') return { type, method: verb };
+  return {};
+}
+
+function typeWord(value: unknown): string | undefined {
+  if (typeof value !== 'string' || value === '' || value.length > LONGEST_TYPE) return undefined;
+  return TYPES.get(value.toLowerCase()) ?? value;
+}
+
+function methodWord(value: unknown): EventMethod | undefined {
+  if (typeof value !== 'string') return undefined;
+  const word = value.toLowerCase();
+  return EVENT_METHODS.find((method) => method === word);
+}
+
+export function isRecord(value: unknown): value is Record<string, unknown> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
+}

@@ -1,0 +1,121 @@
+import type { Span } from '../model.js';
+
+/** One array of a JSON document's top level: its key and where each element stands. */
+export interface ScannedArray {
+  readonly key: string;
+  readonly elements: readonly Span[];
+}
+
+const QUOTE = 0x22;
+const BACKSLASH = 0x5c;
+const COMMA = 0x2c;
+const OPEN_BRACE = 0x7b;
+const CLOSE_BRACE = 0x7d;
+const OPEN_BRACKET = 0x5b;
+const CLOSE_BRACKET = 0x5d;
+/** Strings of media previews run to megabytes: past this length the native search is faster than a loop. */
+const LONG_STRING = 64;
+
+/**
+ * Finds the arrays among the top-level members of `bytes` whose key `wanted` accepts, in the order in which they stand.
+ * `bytes` must be a valid JSON document in UTF-8 (the caller has parsed it): the scan only follows its structure, and
+ * structural characters are ASCII, so a byte offset here is a byte offset there. A key that occurs twice is found twice.
+ */
+export function scanTopLevelArrays(bytes: Buffer, wanted: (key: string) => boolean): ScannedArray[] {
+  const found: ScannedArray[] = [];
+  let at = skipSpace(bytes, 0);
+  if (bytes[at] !== OPEN_BRACE) return found;
+  at = skipSpace(bytes, at + 1);
+  while (bytes[at] === QUOTE) {
+    const keyEnd = skipString(bytes, at);
+    const key = readKey(bytes, at, keyEnd);
+    at = skipSpace(bytes, skipSpace(bytes, keyEnd) + 1); // behind the colon
+    if (bytes[at] === OPEN_BRACKET && wanted(key)) {
+      const elements = scanElements(bytes, at);
+      found.push({ key, elements: elements.spans });
+      at = elements.end;
+    } else {
+      at = skipValue(bytes, at);
+    }
+    at = skipSpace(bytes, at);
+    if (bytes[at] === COMMA) at = skipSpace(bytes, at + 1);
+  }
+  return found;
+}
+
+function scanElements(bytes: Buffer, open: number): { spans: Span[]; end: number } {
+  const spans: Span[] = [];
+  let at = skipSpace(bytes, open + 1);
+  while (bytes[at] !== CLOSE_BRACKET) {
+    const end = skipValue(bytes, at);
+    spans.push({ start: at, end });
+    at = skipSpace(bytes, end);
+    if (bytes[at] === COMMA) at = skipSpace(bytes, at + 1);
+  }
+  return { spans, end: at + 1 };
+}
+
+function readKey(bytes: Buffer, start: number, end: number): string {
+  const raw = bytes.toString('utf8', start + 1, end - 1);
+  return raw.includes('\\') ? (JSON.parse(`"${raw}"`) as string) : raw;
+}
+
+function skipSpace(bytes: Buffer, from: number): number {
+  let at = from;
+  for (;;) {
+    const c = bytes[at];
+    if (c !== 0x20 && c !== 0x0a && c !== 0x0d && c !== 0x09) return at;
+    at += 1;
+  }
+}
+
+function skipValue(bytes: Buffer, from: number): number {
+  const first = bytes[from];
+  if (first === QUOTE) return skipString(bytes, from);
+  if (first !== OPEN_BRACE && first !== OPEN_BRACKET) return skipScalar(bytes, from);
+  let depth = 0;
+  let at = from;
+  do {
+    const c = bytes[at];
+    if (c === QUOTE) {
+      at = skipString(bytes, at);
+      continue;
+    }
+    if (c === OPEN_BRACE || c === OPEN_BRACKET) depth += 1;
+    else if (c === CLOSE_BRACE || c === CLOSE_BRACKET) depth -= 1;
+    at += 1;
+  } while (depth > 0);
+  return at;
+}
+
+/** From an opening quote to behind the closing one. */
+function skipString(bytes: Buffer, open: number): number {
+  const near = Math.min(open + LONG_STRING, bytes.length);
+  let at = open + 1;
+  while (at < near) {
+    const c = bytes[at];
+    if (c === QUOTE) return at + 1;
+    at += c === BACKSLASH ? 2 : 1;
+  }
+  for (;;) {
+    const quote = bytes.indexOf(QUOTE, at);
+    if (!isEscaped(bytes, quote, at)) return quote + 1;
+    at = quote + 1;
+  }
+}
+
+/** Whether the character at `at` has an odd number of backslashes before it, none of them before `from`. */
+function isEscaped(bytes: Buffer, at: number, from: number): boolean {
+  let backslashes = 0;
+  while (at - 1 - backslashes >= from && bytes[at - 1 - backslashes] === BACKSLASH) backslashes += 1;
+  return backslashes % 2 === 1;
+}
+
+function skipScalar(bytes: Buffer, from: number): number {
+  let at = from;
+  for (;;) {
+    const c = bytes[at];
+    if (c === undefined || c === COMMA || c === CLOSE_BRACE || c === CLOSE_BRACKET || c <= 0x20) return at;
+    at += 1;
+  }
+}

@@ -1,0 +1,308 @@
+import type { Document } from '../intake/decode.js';
+import type {
+  Attempt,
+  Channel,
+  DeliveryStatus,
+  EventName,
+  IncomingWebhook,
+  ResyncMessageStatus,
+  ResyncStatus,
+  Target,
+  Verdict,
+} from '../model.js';
+
+/**
+ * The store, as business operations. Every engine keeps these invariants:
+ *
+ * - I1 answered ⇒ stored: `record` resolves after the commit that holds the webhook, its verdicts and its deliveries.
+ * - I2 registered before asked: `register` resolves after the commit; a registration outlives the answer, whatever it is.
+ * - I3 one item, one verdict; one delivery per target: a webhook fed twice, or twice at one instant, gives one delivery.
+ * - I4 nothing lost: a committed delivery ends only as delivered, dead or expired; a held item can be released until its
+ *   payload is pruned.
+ * - I5 a claim is a lease: only the holder of a lease's token may settle it; an expired lease is due again.
+ * - I6 order per chat: for one target, the deliveries of one chat are made one at a time, in the order recorded.
+ *
+ * Times are milliseconds since the Unix epoch unless a name says otherwise. An operation that the store cannot take now
+ * (full disk, lost connection) rejects with GatewayError GW_STORE_UNAVAILABLE and has changed nothing.
+ */
+export interface Ledger extends Intake, Outbox, Resyncs, Registry, Views, Upkeep {}
+
+export interface Intake {
+  /**
+   * Judges the items of a webhook and writes everything that follows, in one transaction.
+   * @throws GatewayError GW_NOT_FOUND (no such channel), GW_CHANNEL_MISMATCH
+   */
+  record(webhook: IncomingWebhook, document: Document): Promise<Recorded>;
+}
+
+export interface Recorded {
+  readonly verdicts: readonly Verdict[];
+  /** Deliveries became due: a hint for the delivery loop. */
+  readonly deliveries: number;
+}
+
+export interface Outbox {
+  /**
+   * Takes due deliveries of each target, at most `limit` of it, oldest due first, and leases them for `leaseMs`.
+   * `nextDueAt` is when the next one of these targets falls due, null where none waits.
+   */
+  claim(wanted: readonly ClaimWant[], leaseMs: number): Promise<Claimed>;
+  /** Writes what came of an attempt. False where the lease is no longer the caller's (I5): nothing was changed. */
+  settle(settlement: Settlement): Promise<boolean>;
+  /** Sends held items of a message after all. @throws GatewayError GW_NOT_FOUND, GW_NOT_HELD, GW_PAYLOAD_GONE */
+  release(channel: string, messageId: string, targetIds: readonly string[] | null): Promise<readonly string[]>;
+  /** Makes one settled delivery pending again. @throws GatewayError GW_NOT_FOUND, GW_CONFLICT (it is pending) */
+  retry(deliveryId: string): Promise<DeliveryView>;
+  /** Makes all settled deliveries that the filter names pending again, or with `dryRun` only counts them. */
+  retryMany(filter: RetryFilter, dryRun: boolean): Promise<number>;
+}
+
+export interface ClaimWant {
+  readonly targetId: string;
+  readonly limit: number;
+}
+
+export interface Claimed {
+  readonly deliveries: readonly Delivery[];
+  readonly nextDueAt: number | null;
+}
+
+/** A claimed delivery: all that an attempt needs. */
+export interface Delivery {
+  readonly id: string;
+  readonly lease: number;
+  readonly target: Target;
+  readonly channel: string;
+  readonly event: EventName;
+  readonly method: string;
+  readonly suffix: string;
+  readonly contentType: string | null;
+  readonly body: Buffer;
+  /** One per item sent. */
+  readonly verdicts: readonly Verdict[];
+  /** Attempts already made since it was recorded or last retried by a person. */
+  readonly attempts: number;
+  /** Unix seconds of the newest message in it; null where it carries none. */
+  readonly newestMessageAt: number | null;
+}
+
+export interface Settlement {
+  readonly id: string;
+  readonly lease: number;
+  readonly status: DeliveryStatus;
+  /** When it is due again; only with status `pending`. */
+  readonly dueAt?: number;
+  /** Null where none was made (expired before it, or given back at shutdown). */
+  readonly attempt: Attempt | null;
+}
+
+export interface RetryFilter {
+  readonly status: Exclude<DeliveryStatus, 'pending'>;
+  readonly target?: string | undefined;
+  readonly channel?: string | undefined;
+  /** Recorded at or after. */
+  readonly since?: number | undefined;
+  /** Recorded before. */
+  readonly until?: number | undefined;
+}
+
+export interface Resyncs {
+  /**
+   * Commits a resync and the registrations of all its ids (I2). The same idempotency key with the same fingerprint gives
+   * the resync made then. @throws GatewayError GW_NOT_FOUND (no such channel), GW_IDEMPOTENCY_MISMATCH
+   */
+  register(request: ResyncRequest): Promise<ResyncView>;
+  /**
+   * Takes the next call to Whapi that is due for a channel, the kind `prefer` first, and keeps it for `leaseMs`. A call
+   * with `resync=true` is committed as asked before it is returned (I2).
+   */
+  takeCall(channel: string, prefer: ResyncCall['kind'], leaseMs: number): Promise<ResyncCall | null>;
+  /** Writes what came of a call. A message whose webhook came meanwhile stays restored. */
+  settleCall(call: ResyncCall, result: CallResult): Promise<void>;
+  /** For each channel with calls to make, when the first of them is due. */
+  pendingCalls(): Promise<readonly { readonly channel: string; readonly dueAt: number }[]>;
+  /** Closes the windows that have run out; ids that Whapi was asked for and that never came go into the ledger. */
+  closeWindows(): Promise<number>;
+  /** Cancels what is queued; what Whapi was already asked for stays registered. @throws GatewayError GW_NOT_FOUND */
+  cancelResync(id: string): Promise<ResyncView>;
+}
+
+export interface ResyncRequest {
+  readonly channel: string;
+  readonly messageIds: readonly string[];
+  readonly deliverUnseen: boolean;
+  readonly windowSeconds: number;
+  readonly idempotency: { readonly key: string; readonly fingerprint: string } | null;
+}
+
+/** A call to Whapi that is to be made for one registered id. */
+export interface ResyncCall {
+  readonly kind: 'resync' | 'poll';
+  readonly resyncId: string;
+  readonly position: number;
+  readonly channel: Channel;
+  readonly messageId: string;
+  readonly windowSeconds: number;
+  /** When the resync was registered. */
+  readonly registeredAt: number;
+  /** Calls of this kind already made for this registration, this one not counted. */
+  readonly made: number;
+}
+
+export interface CallResult {
+  readonly status: ResyncMessageStatus;
+  /** The next call for this id; null: none. */
+  readonly nextAt: number | null;
+  /** When the window closes; undefined: as it was. */
+  readonly closesAt?: number;
+  /** Whapi refused the call, so it brings nothing back: the id does not go into the ledger when the window closes. */
+  readonly refused?: boolean;
+  readonly error?: string | null;
+}
+
+export interface Registry {
+  channels(): Promise<readonly Channel[]>;
+  channel(name: string): Promise<Channel | null>;
+  /** @throws GatewayError GW_CONFLICT (the name is taken) */
+  addChannel(channel: Channel): Promise<void>;
+  /** @throws GatewayError GW_NOT_FOUND */
+  changeChannel(name: string, change: Partial<Omit<Channel, 'name' | 'createdAt'>>): Promise<Channel>;
+  /** Its resyncs are cancelled; deliveries already recorded go on. @throws GatewayError GW_NOT_FOUND */
+  removeChannel(name: string): Promise<void>;
+  targets(): Promise<readonly Target[]>;
+  target(id: string): Promise<Target | null>;
+  addTarget(target: Target): Promise<void>;
+  /** @throws GatewayError GW_NOT_FOUND */
+  changeTarget(id: string, change: Partial<Omit<Target, 'id' | 'createdAt'>>): Promise<Target>;
+  /** Its pending deliveries end as dead. @throws GatewayError GW_NOT_FOUND */
+  removeTarget(id: string): Promise<void>;
+}
+
+export interface PageRequest {
+  readonly limit: number;
+  readonly cursor: string | null;
+}
+
+export interface Page<T> {
+  readonly data: readonly T[];
+  readonly nextCursor: string | null;
+}
+
+/** What people look at. Lists are newest first. @throws GatewayError GW_BAD_REQUEST (a cursor that is none) */
+export interface Views {
+  resyncs(page: PageRequest): Promise<Page<ResyncView>>;
+  resync(id: string): Promise<ResyncView | null>;
+  resyncMessages(id: string, page: PageRequest): Promise<Page<ResyncMessageView>>;
+  messages(filter: MessageFilter, page: PageRequest): Promise<Page<MessageView>>;
+  /** Everything that happened to one message id; null where nothing is known of it. */
+  explain(channel: string, messageId: string): Promise<Explanation | null>;
+  deliveries(filter: DeliveryFilter, page: PageRequest): Promise<Page<DeliveryView>>;
+  delivery(id: string): Promise<DeliveryDetail | null>;
+}
+
+export interface ResyncView {
+  readonly id: string;
+  readonly channel: string;
+  readonly status: ResyncStatus;
+  readonly counts: Readonly<Record<ResyncMessageStatus, number>>;
+  readonly deliverUnseen: boolean;
+  readonly windowSeconds: number;
+  readonly createdAt: number;
+}
+
+export interface ResyncMessageView {
+  readonly resyncId: string;
+  readonly messageId: string;
+  readonly status: ResyncMessageStatus;
+  /** Calls with resync=true that were made. */
+  readonly calls: number;
+  readonly polls: number;
+  readonly registeredAt: number;
+  readonly askedAt: number | null;
+  readonly restoredAt: number | null;
+  readonly windowClosesAt: number | null;
+  readonly error: string | null;
+}
+
+export interface MessageFilter {
+  readonly channel?: string | undefined;
+  readonly verdict?: Verdict | undefined;
+  readonly held?: boolean | undefined;
+}
+
+/** One sighting of a message, in `messages` lists. */
+export interface MessageView {
+  readonly channel: string;
+  readonly messageId: string;
+  readonly event: string;
+  readonly verdict: Verdict;
+  readonly rule: number;
+  readonly held: boolean;
+  readonly seenAt: number;
+}
+
+export interface Sighting extends MessageView {
+  /** The array of the payload in which the id was met. */
+  readonly carrier: string;
+  /** The other end of its payload is still stored, so that it can be released. */
+  readonly webhookId: string;
+}
+
+export interface Explanation {
+  readonly channel: string;
+  readonly messageId: string;
+  /** What the ledger remembers; null where the id is not in it. `firstSeenAt` null: asked for, but never seen. */
+  readonly ledger: {
+    readonly firstSeenAt: number | null;
+    readonly lastSeenAt: number;
+    readonly rule: number | null;
+  } | null;
+  readonly sightings: readonly Sighting[];
+  readonly resyncs: readonly ResyncMessageView[];
+  readonly deliveries: readonly (DeliveryView & { readonly log: readonly Attempt[] })[];
+}
+
+export interface DeliveryFilter {
+  readonly status?: DeliveryStatus | undefined;
+  readonly target?: string | undefined;
+  readonly channel?: string | undefined;
+}
+
+export interface DeliveryView {
+  readonly id: string;
+  readonly status: DeliveryStatus;
+  readonly target: string;
+  readonly channel: string;
+  readonly event: string;
+  readonly verdicts: readonly Verdict[];
+  readonly attempts: number;
+  readonly createdAt: number;
+  /** Null once settled, and while an earlier delivery of the same chat is not settled. */
+  readonly nextAttemptAt: number | null;
+  readonly settledAt: number | null;
+  readonly lastError: string | null;
+}
+
+export interface DeliveryDetail extends DeliveryView {
+  readonly body: string;
+  readonly log: readonly Attempt[];
+}
+
+export interface Upkeep {
+  /** Proves that the store takes writes. */
+  probe(): Promise<void>;
+  /** Keeps `value` under `name` unless one is kept there already. Returns the one that is kept. */
+  pin(name: string, value: string): Promise<string>;
+  /**
+   * Removes a small step of what has outlived its retention: payloads of settled deliveries, then ids of the ledger.
+   * True while there may be more to remove now.
+   */
+  prune(retention: Retention): Promise<boolean>;
+  /** Waits for what was begun, then closes. */
+  close(): Promise<void>;
+}
+
+export interface Retention {
+  readonly payloadMs: number;
+  readonly ledgerMs: number;
+}

@@ -1,0 +1,31 @@
+import { readdirSync, readFileSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
+import { StartError } from '../errors.js';
+
+export interface Migration {
+  readonly version: number;
+  readonly name: string;
+  readonly sql: string;
+}
+
+/** The numbered forward migrations of an engine, in order: `migrations/<engine>/0001_….sql`. */
+export function migrationsOf(engine: 'sqlite' | 'postgres'): Migration[] {
+  const folder = fileURLToPath(new URL(`../../migrations/${engine}/`, import.meta.url));
+  return readdirSync(folder)
+    .filter((name) => /^\d{4}_\w+\.sql$/.test(name))
+    .sort()
+    .map((name) => ({ version: Number(name.slice(0, 4)), name, sql: readFileSync(folder + name, 'utf8') }));
+}
+
+/** The migrations that a database at `version` still needs. @throws StartError when it is newer than this program. */
+export function pendingMigrations(all: readonly Migration[], version: number): Migration[] {
+  const newest = all.at(-1)?.version ?? 0;
+  if (version > newest) {
+    throw new StartError(
+      'GW_STORE_UNUSABLE',
+      `The database has schema version ${version}, this program knows only up to ${newest}. ` +
+        'A newer version of the gateway has used it: start that version, or restore a backup made before the upgrade.',
+    );
+  }
+  return all.filter((migration) => migration.version > version);
+}

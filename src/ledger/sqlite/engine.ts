@@ -1,0 +1,133 @@
+import { newId } from '../../effects.js';
+import type { Effects } from '../../effects.js';
+import { GatewayError } from '../../errors.js';
+import { deliveryId, Ids } from '../ids.js';
+import type { DeliveryView, Ledger, ResyncView } from '../ledger.js';
+import { asGatewayError, openDatabase } from './database.js';
+import { GroupCommit } from './group-commit.js';
+import { SqliteIntake } from './intake.js';
+import { SqliteOutbox } from './outbox.js';
+import { SqlitePrune } from './prune.js';
+import { registryOperations, SqliteRegistry } from './registry.js';
+import { SqliteRelease } from './release.js';
+import { SqliteResyncs } from './resyncs.js';
+import { SqliteViews } from './views.js';
+
+const WINDOWS_PER_COMMIT = 500;
+
+/**
+ * The ledger in one SQLite file, for one process. Every write goes through one group commit; reads go straight to the
+ * connection, on which no transaction is ever open between two turns of the event loop.
+ * @throws StartError GW_STORE_LOCKED, GW_STORE_UNUSABLE
+ */
+export function openSqliteLedger(file: string, effects: Pick<Effects, 'now' | 'randomBytes'>): Ledger {
+  const { db, close } = openDatabase(file);
+  const { now } = effects;
+  const greatest = db.prepare<[], number>(
+    'SELECT max(id) FROM (SELECT max(id) AS id FROM webhooks UNION ALL SELECT max(seq) FROM lanes UNION ALL SELECT max(id) FROM deliveries)',
+  );
+  const ids = new Ids(greatest.pluck().get() ?? 0);
+  const registry = new SqliteRegistry(db);
+  const outbox = new SqliteOutbox(db, ids, registry);
+  const intake = new SqliteIntake(db, ids, registry, outbox);
+  const resyncs = new SqliteResyncs(db, registry);
+  const release = new SqliteRelease(db, registry, outbox);
+  const views = new SqliteViews(db);
+  const prune = new SqlitePrune(db);
+  const commit = new GroupCommit(db, () => registry.forget());
+  const beat = db.prepare(
+    "INSERT INTO meta (key, value) VALUES ('probed_at', ?) ON CONFLICT (key) DO UPDATE SET value = excluded.value",
+  );
+
+  const pin = db.prepare('INSERT INTO meta (key, value) VALUES (?, ?) ON CONFLICT (key) DO NOTHING');
+  const pinned = db.prepare<[string], string>('SELECT value FROM meta WHERE key = ?').pluck();
+
+  outbox.dropLeases(now());
+  resyncs.requeueInterrupted(now());
+
+  const read = async <T>(look: () => T): Promise<T> => {
+    try {
+      return await Promise.resolve(look());
+    } catch (error) {
+      throw asGatewayError(error);
+    }
+  };
+
+  return {
+    record: async (webhook, document) => await commit.run(() => intake.record(webhook, document, now())),
+
+    claim: async (wanted, leaseMs) => await commit.run(() => outbox.claim(wanted, now(), leaseMs)),
+    settle: async (settlement) => await commit.run(() => outbox.settle(settlement, now())),
+    release: async (channel, messageId, targetIds) => {
+      const made = await commit.run(() => release.release(channel, messageId, targetIds, now()));
+      return made.map(deliveryId);
+    },
+    retry: async (id) => {
+      await commit.run(() => outbox.retry(id, now()));
+      return found(views.delivery(id));
+    },
+    retryMany: async (filter, dryRun) => {
+      if (dryRun) return await read(() => outbox.count(filter));
+      let count = 0;
+      let after: number | null = 0;
+      while (after !== null) {
+        const from: number = after;
+        const some = await commit.run(() => outbox.retrySome(filter, from, now()));
+        count += some.count;
+        after = some.last;
+      }
+      return count;
+    },
+
+    register: async (request) => {
+      const id = await commit.run(() => resyncs.register(request, newId('rsy', effects), now()));
+      return found(views.resync(id));
+    },
+    takeCall: async (channel, prefer, leaseMs) =>
+      await commit.run(() => resyncs.takeCall(channel, prefer, now(), leaseMs)),
+    settleCall: async (call, result) => await commit.run(() => resyncs.settleCall(call, result, now())),
+    pendingCalls: async () => await read(() => resyncs.pendingCalls()),
+    closeWindows: async () => await commit.run(() => resyncs.closeWindows(now(), WINDOWS_PER_COMMIT)),
+    cancelResync: async (id) => {
+      await commit.run(() => resyncs.cancel(id, now()));
+      return found(views.resync(id));
+    },
+
+    ...registryOperations(registry, commit, now, {
+      channelRemoved: (name) => resyncs.cancelAllOf(name, now()),
+      targetRemoved: (number) => outbox.buryDeliveriesOf(number, now()),
+    }),
+
+    resyncs: async (page) => await read(() => views.resyncs(page)),
+    resync: async (id) => await read(() => views.resync(id)),
+    resyncMessages: async (id, page) => await read(() => views.resyncMessages(id, page)),
+    messages: async (filter, page) => await read(() => views.messages(filter, page)),
+    explain: async (channel, messageId) => await read(() => views.explain(channel, messageId)),
+    deliveries: async (filter, page) => await read(() => views.deliveries(filter, page)),
+    delivery: async (id) => await read(() => views.delivery(id)),
+
+    probe: async () => {
+      await commit.run(() => beat.run(String(now())));
+    },
+    pin: async (name, value) =>
+      await commit.run(() => {
+        pin.run(name, value);
+        return pinned.get(name) ?? value;
+      }),
+    prune: async (retention) => {
+      const isMore = await commit.run(() => prune.step(retention, now()));
+      await read(() => prune.vacuum());
+      return isMore;
+    },
+    close: async () => {
+      await commit.idle();
+      close();
+    },
+  };
+}
+
+/** What was just written can be read. */
+function found<T extends DeliveryView | ResyncView>(view: T | null): T {
+  if (!view) throw new GatewayError('GW_INTERNAL', 'What was just written could not be read.');
+  return view;
+}

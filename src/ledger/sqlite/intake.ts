@@ -1,0 +1,137 @@
+import { GatewayError } from '../../errors.js';
+import type { Document } from '../../intake/decode.js';
+import { judge, writesLedger } from '../../intake/judge.js';
+import { cut, route } from '../../intake/route.js';
+import type { JudgedItem, Route } from '../../intake/route.js';
+import type { Channel, IncomingWebhook } from '../../model.js';
+import type { Ids } from '../ids.js';
+import { chatKey } from '../keys.js';
+import type { Recorded } from '../ledger.js';
+import type { Db } from './database.js';
+import { ItemMemory, MemoryTables } from './memory.js';
+import type { SqliteOutbox } from './outbox.js';
+import type { SqliteRegistry } from './registry.js';
+
+interface Judged extends JudgedItem {
+  readonly memory: ItemMemory;
+}
+
+/** The recording transaction: what is remembered is read, the items are judged and routed, all is written. */
+export class SqliteIntake {
+  readonly #ids: Ids;
+  readonly #registry: SqliteRegistry;
+  readonly #outbox: SqliteOutbox;
+  readonly #tables: MemoryTables;
+  readonly #insertWebhook;
+  readonly #insertSighting;
+  readonly #markRestored;
+
+  constructor(db: Db, ids: Ids, registry: SqliteRegistry, outbox: SqliteOutbox) {
+    this.#ids = ids;
+    this.#registry = registry;
+    this.#outbox = outbox;
+    this.#tables = new MemoryTables(db);
+    this.#insertWebhook = db.prepare(
+      `INSERT INTO webhooks (id, channel, received_at, method, suffix, content_type, event, body) VALUES (?, ?, ?, ?, ?, ?, ?, ?)`,
+    );
+    this.#insertSighting = db.prepare(
+      `INSERT INTO sightings (webhook_id, position, carrier, message_key, message_id, verdict, rule, held)
+       VALUES (?, ?, ?, ?, ?, ?, ?, ?)`,
+    );
+    this.#markRestored = db.prepare(
+      `UPDATE resync_messages SET status = 'restored', restored_at = ?, next_at = NULL, error = NULL
+       WHERE key = ? AND closed = 0 AND status IN ('queued', 'requesting', 'waiting', 'failed')`,
+    );
+  }
+
+  /** For use inside a transaction. @throws GatewayError GW_NOT_FOUND, GW_CHANNEL_MISMATCH */
+  record(webhook: IncomingWebhook, document: Document, now: number): Recorded {
+    const channel = this.#registry.mustHaveChannel(webhook.channel);
+    this.#holdToChannelId(channel, document.channelId);
+    const webhookId = this.#ids.next(now);
+    const event = `${document.event.type}.${document.event.method}`;
+    this.#insertWebhook.run(
+      webhookId,
+      channel.name,
+      now,
+      webhook.method,
+      webhook.suffix,
+      webhook.contentType,
+      event,
+      document.body,
+    );
+    const judged = this.#judge(document, channel, event, webhookId, now);
+    const targets = [...this.#registry.targets().values()].map(({ target }) => target);
+    const { routes, held } = route(judged, document.event, channel.name, targets);
+    judged.forEach(({ item, memory, verdict, rule }, at) => {
+      this.#insertSighting.run(
+        webhookId,
+        at,
+        item.carrier,
+        memory.key,
+        item.messageId,
+        verdict,
+        rule,
+        held.has(at) ? 1 : 0,
+      );
+    });
+    for (const way of routes) this.#deliver(way, webhookId, channel.name, document, judged, now);
+    return { verdicts: judged.map(({ verdict }) => verdict), deliveries: routes.length };
+  }
+
+  #holdToChannelId(channel: Channel, channelId: string | null): void {
+    if (channelId === null || channelId === channel.channelId) return;
+    if (channel.channelId !== null) {
+      throw new GatewayError(
+        'GW_CHANNEL_MISMATCH',
+        `This webhook is of another Whapi channel than the one that "${channel.name}" was first seen with. Give each ` +
+          'Whapi channel a channel here; if the number was moved, PATCH the channel with { "channel_id": null }.',
+      );
+    }
+    this.#registry.updateChannel({ ...channel, channelId });
+  }
+
+  /** One after the other: the second of two equal items in one webhook meets what the first has left (I3). */
+  #judge(document: Document, channel: Channel, event: string, webhookId: number, now: number): Judged[] {
+    return document.items.map((item, position) => {
+      const memory = new ItemMemory(this.#tables, channel.name, event, item, document.body, now);
+      const judgement = judge(item, memory, { receivedAt: now, lateAfterSeconds: channel.lateAfterSeconds });
+      const recover = judgement.rule === 3 && memory.deliverUnseen && !memory.seen;
+      const isFirst = !memory.known;
+      if (memory.key && writesLedger(judgement)) {
+        this.#tables.remember(memory, memory.key, judgement.rule, webhookId, position, now);
+        if (judgement.rule === 3) this.#markRestored.run(now, memory.key);
+      }
+      this.#tables.noteTrace(memory, memory.traceIsInLedger || (isFirst && writesLedger(judgement)), now);
+      return { item, memory, recover, ...judgement };
+    });
+  }
+
+  #deliver(
+    way: Route,
+    webhookId: number,
+    channel: string,
+    document: Document,
+    judged: readonly Judged[],
+    now: number,
+  ): void {
+    const sent = way.positions.flatMap((position) => judged[position] ?? []);
+    const chats = [...new Set(sent.map(({ item }) => item.chatId ?? ''))];
+    const times = sent.flatMap(({ item }) =>
+      item.kind === 'message' && item.timestamp !== null ? [item.timestamp] : [],
+    );
+    this.#outbox.add(
+      {
+        webhookId,
+        target: this.#registry.mustHaveTarget(way.target.id).number,
+        channel,
+        chats: Buffer.concat(chats.map((chat) => chatKey(channel, chat))),
+        verdicts: sent.map(({ verdict }) => verdict),
+        positions: way.whole ? null : way.positions,
+        body: way.whole ? null : cut(document, way.positions),
+        newestMessageAt: times.length > 0 ? times.reduce((a, b) => Math.max(a, b)) : null,
+      },
+      now,
+    );
+  }
+}

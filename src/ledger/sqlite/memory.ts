@@ -1,0 +1,147 @@
+import type { Item } from '../../intake/decode.js';
+import type { Memory } from '../../intake/judge.js';
+import { chatKey, messageKey, traceKey } from '../keys.js';
+import type { Db } from './database.js';
+
+/** How long a repetition of a repeatable item counts as Whapi's retry (rule 13). */
+const RETRY_MEMORY_MS = 2 * 60 * 60 * 1000;
+
+interface LedgerRow {
+  trace: Buffer | null;
+  first_seen_at: number | null;
+}
+
+/** The look-ups and writes of what is remembered of message ids, bytes and chats. */
+export class MemoryTables {
+  readonly ledgerRow;
+  readonly openWindow;
+  readonly traceSince;
+  readonly newest;
+  readonly #remember;
+  readonly #noteNewest;
+  readonly #noteTrace;
+
+  constructor(db: Db) {
+    this.ledgerRow = db.prepare<[Buffer], LedgerRow>('SELECT trace, first_seen_at FROM ledger WHERE key = ?');
+    this.openWindow = db
+      .prepare<[Buffer, number], number>(
+        `SELECT max(r.deliver_unseen) FROM resync_messages m JOIN resyncs r ON r.number = m.resync
+         WHERE m.key = ? AND m.closed = 0 AND (m.closes_at IS NULL OR m.closes_at > ?) GROUP BY m.key`,
+      )
+      .pluck();
+    this.traceSince = db.prepare<[Buffer, number]>('SELECT 1 FROM traces WHERE key = ? AND recorded_at > ?').pluck();
+    this.newest = db.prepare<[Buffer], { timestamp: number; receivedAt: number }>(
+      'SELECT newest_at AS timestamp, received_at AS receivedAt FROM chats WHERE key = ?',
+    );
+    // A row made when a window closed has seen nothing yet: its first sighting is now.
+    this.#remember = db.prepare(
+      `INSERT INTO ledger (key, trace, first_seen_at, last_seen_at, rule, webhook_id, position) VALUES (?, ?, ?, ?, ?, ?, ?)
+       ON CONFLICT (key) DO UPDATE SET last_seen_at = excluded.last_seen_at,
+         trace = coalesce(trace, excluded.trace), first_seen_at = coalesce(first_seen_at, excluded.first_seen_at),
+         rule = coalesce(rule, excluded.rule), webhook_id = coalesce(webhook_id, excluded.webhook_id),
+         position = coalesce(position, excluded.position)`,
+    );
+    this.#noteNewest = db.prepare(
+      `INSERT INTO chats (key, newest_at, received_at) VALUES (?, ?, ?)
+       ON CONFLICT (key) DO UPDATE SET newest_at = excluded.newest_at, received_at = excluded.received_at
+       WHERE excluded.newest_at > newest_at`,
+    );
+    this.#noteTrace = db.prepare(
+      `INSERT INTO traces (key, recorded_at, lasting) VALUES (?, ?, ?)
+       ON CONFLICT (key) DO UPDATE SET recorded_at = excluded.recorded_at`,
+    );
+  }
+
+  /** Writes an id into the ledger, or refreshes its last sighting, and notes its chat's newest message. */
+  remember(of: ItemMemory, key: Buffer, rule: number, webhookId: number, position: number, now: number): void {
+    this.#remember.run(key, of.trace, now, now, rule, webhookId, position);
+    const { timestamp } = of.item;
+    if (timestamp === null || !of.chat) return;
+    // No message is newer than its receipt: one wrong clock must not make all that follow look late.
+    this.#noteNewest.run(of.chat, Math.min(Math.floor(timestamp), Math.floor(now / 1000)), now);
+  }
+
+  /** Notes the bytes. The first ones of a message stand in its ledger row; all others have rows of their own. */
+  noteTrace(of: ItemMemory, isInLedger: boolean, now: number): void {
+    const isMessage = of.item.kind === 'message';
+    if (isMessage ? isInLedger : !of.item.repeatable) return;
+    this.#noteTrace.run(of.trace, now, isMessage ? 1 : 0);
+  }
+}
+
+/** What is remembered of one item; each look-up is made at most once, and only when a row of the table asks for it. */
+export class ItemMemory implements Memory {
+  readonly item: Item;
+  /** Key of its message id; null where it has none. */
+  readonly key: Buffer | null;
+  readonly #tables: MemoryTables;
+  readonly #channel: string;
+  readonly #event: string;
+  readonly #body: Buffer;
+  readonly #now: number;
+  #row: LedgerRow | null | undefined;
+  #window: number | null | undefined;
+  #trace: Buffer | undefined;
+
+  constructor(tables: MemoryTables, channel: string, event: string, item: Item, body: Buffer, now: number) {
+    this.#tables = tables;
+    this.#channel = channel;
+    this.#event = event;
+    this.#body = body;
+    this.#now = now;
+    this.item = item;
+    this.key = item.messageId === null ? null : messageKey(channel, item.messageId);
+  }
+
+  get registered(): boolean {
+    return this.#openWindow !== null;
+  }
+
+  /** An open registration asks for messages never seen to be sent to the bots as well. */
+  get deliverUnseen(): boolean {
+    return this.#openWindow === 1;
+  }
+
+  get known(): boolean {
+    return this.#ledgerRow !== null;
+  }
+
+  /** Some webhook carried it: more than having been asked for. */
+  get seen(): boolean {
+    return this.#ledgerRow !== null && this.#ledgerRow.first_seen_at !== null;
+  }
+
+  get recorded(): boolean {
+    const since = this.item.kind === 'message' ? 0 : this.#now - RETRY_MEMORY_MS;
+    return this.traceIsInLedger || this.#tables.traceSince.get(this.trace, since) !== undefined;
+  }
+
+  get newestInChat(): { timestamp: number; receivedAt: number } | null {
+    return this.chat ? (this.#tables.newest.get(this.chat) ?? null) : null;
+  }
+
+  get trace(): Buffer {
+    this.#trace ??= traceKey(this.#channel, this.#event, this.item, this.#body);
+    return this.#trace;
+  }
+
+  get traceIsInLedger(): boolean {
+    return this.item.kind === 'message' && this.#ledgerRow?.trace?.equals(this.trace) === true;
+  }
+
+  get chat(): Buffer | null {
+    return this.item.chatId === null ? null : chatKey(this.#channel, this.item.chatId);
+  }
+
+  get #ledgerRow(): LedgerRow | null {
+    if (this.#row === undefined) this.#row = (this.key && this.#tables.ledgerRow.get(this.key)) ?? null;
+    return this.#row;
+  }
+
+  get #openWindow(): number | null {
+    if (this.#window === undefined) {
+      this.#window = (this.key && this.#tables.openWindow.get(this.key, this.#now)) ?? null;
+    }
+    return this.#window;
+  }
+}

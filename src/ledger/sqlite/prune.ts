@@ -1,0 +1,108 @@
+import type { Retention } from '../ledger.js';
+import type { Db } from './database.js';
+
+/** Small enough that a step takes a few milliseconds, so that webhooks between two steps hardly wait. */
+const WEBHOOKS_PER_STEP = 200;
+const KEYS_PER_STEP = 2000;
+const PAGES_PER_STEP = 500;
+/** Traces of what Whapi may retry (rule 13 asks for 2 hours). */
+const RETRY_TRACES_MS = 3 * 60 * 60 * 1000;
+
+const START = Buffer.alloc(0);
+
+/** Removes what has outlived its retention, one small step at a time. For use inside a transaction. */
+export class SqlitePrune {
+  readonly #db: Db;
+  /** Walks through payloads that cannot go yet, so that they are not looked at in every step of a sweep. */
+  #webhookCursor = 0;
+  readonly #walks: readonly Walk[];
+  #walking = 0;
+
+  constructor(db: Db) {
+    this.#db = db;
+    this.#walks = [
+      new Walk(db, 'traces', 'lasting = 0 AND recorded_at < @retry OR recorded_at < @ledger'),
+      new Walk(db, 'ledger', 'last_seen_at < @ledger'),
+      new Walk(db, 'chats', 'received_at < @ledger'),
+    ];
+  }
+
+  /** True while the sweep is not at its end. */
+  step(retention: Retention, now: number): boolean {
+    if (this.#pruneWebhooks(now - retention.payloadMs)) return true;
+    this.#pruneResyncs(now - retention.payloadMs);
+    const walk = this.#walks[this.#walking];
+    const limits = { retry: now - RETRY_TRACES_MS, ledger: now - retention.ledgerMs };
+    if (walk?.step(limits) === false) this.#walking += 1;
+    const isOver = this.#walking >= this.#walks.length;
+    if (isOver) this.#walking = 0;
+    return !isOver;
+  }
+
+  /** Gives freed pages back to the file system. Not inside a transaction: SQLite would ignore it. */
+  vacuum(): void {
+    this.#db.pragma(`incremental_vacuum(${PAGES_PER_STEP})`);
+  }
+
+  /** A payload goes when it is old and all its deliveries were settled as long ago; with it go its verdicts (I4). */
+  #pruneWebhooks(before: number): boolean {
+    const rows = this.#db
+      .prepare<unknown[], { id: number; isFree: number }>(
+        `SELECT w.id, NOT EXISTS (
+           SELECT 1 FROM deliveries d WHERE d.webhook_id = w.id AND (d.status = 'pending' OR d.settled_at >= @before)
+         ) AS isFree
+         FROM webhooks w WHERE w.id > @cursor AND w.received_at < @before ORDER BY w.id LIMIT ${WEBHOOKS_PER_STEP}`,
+      )
+      .all({ before, cursor: this.#webhookCursor });
+    const remove = ['webhooks WHERE id', 'sightings WHERE webhook_id', 'deliveries WHERE webhook_id'].map((from) =>
+      this.#db.prepare<[number]>(`DELETE FROM ${from} = ?`),
+    );
+    for (const { id } of rows.filter(({ isFree }) => isFree === 1)) for (const statement of remove) statement.run(id);
+    const isMore = rows.length === WEBHOOKS_PER_STEP;
+    this.#webhookCursor = isMore ? (rows.at(-1)?.id ?? 0) : 0;
+    return isMore;
+  }
+
+  /** A resync is forgotten, with the ids that it names in the clear, when the last of its windows closed that long ago. */
+  #pruneResyncs(before: number): void {
+    const numbers = this.#db
+      .prepare<{ before: number }, number>(
+        `SELECT number FROM resyncs r WHERE created_at < @before AND NOT EXISTS (
+           SELECT 1 FROM resync_messages m WHERE m.resync = r.number AND (m.closed = 0 OR m.closes_at >= @before)
+         ) LIMIT 1`,
+      )
+      .pluck()
+      .all({ before });
+    for (const number of numbers) {
+      this.#db.prepare('DELETE FROM resync_messages WHERE resync = ?').run(number);
+      this.#db.prepare('DELETE FROM resyncs WHERE number = ?').run(number);
+    }
+  }
+}
+
+/**
+ * Goes through a table of hashed keys in the order of the keys and removes what is old. An index on the time would make
+ * it a look-up, but would cost a write for each message; the walk costs one slow pass per sweep.
+ */
+class Walk {
+  readonly #last;
+  readonly #remove;
+  #cursor: Buffer = START;
+
+  constructor(db: Db, table: 'traces' | 'ledger' | 'chats', isOld: string) {
+    this.#last = db
+      .prepare<[Buffer], Buffer>(
+        `SELECT key FROM ${table} WHERE key > ? ORDER BY key LIMIT 1 OFFSET ${KEYS_PER_STEP - 1}`,
+      )
+      .pluck();
+    this.#remove = db.prepare(`DELETE FROM ${table} WHERE key > @from AND (@to IS NULL OR key <= @to) AND (${isOld})`);
+  }
+
+  /** False at the end of the table. */
+  step(limits: { retry: number; ledger: number }): boolean {
+    const to = this.#last.get(this.#cursor) ?? null;
+    this.#remove.run({ ...limits, from: this.#cursor, to });
+    this.#cursor = to ?? START;
+    return to !== null;
+  }
+}

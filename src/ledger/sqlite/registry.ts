@@ -1,0 +1,258 @@
+import { GatewayError } from '../../errors.js';
+import type { Channel, Sealed, Target, TargetMode, Verdict } from '../../model.js';
+import type { Registry } from '../ledger.js';
+import type { Db } from './database.js';
+import type { GroupCommit } from './group-commit.js';
+
+interface ChannelRow {
+  name: string;
+  channel_id: string | null;
+  whapi_token: string;
+  webhook_secret: string;
+  whapi_base_url: string;
+  late_after_seconds: number;
+  created_at: number;
+}
+
+interface TargetRow {
+  number: number;
+  id: string;
+  name: string;
+  url: string;
+  channels: string;
+  events: string;
+  deliver: string;
+  mode: string;
+  headers: string;
+  secret: string;
+  timeout_ms: number;
+  max_attempts: number;
+  max_age_seconds: number | null;
+  concurrency: number;
+  rate_per_second: number | null;
+  enabled: number;
+  created_at: number;
+  removed_at: number | null;
+}
+
+export interface NumberedTarget {
+  readonly number: number;
+  readonly target: Target;
+}
+
+/**
+ * Channels and targets, few and read for every webhook: kept in memory, read anew after each change. Methods without
+ * `async` are for use inside a transaction.
+ */
+export class SqliteRegistry {
+  readonly #db: Db;
+  #channels: ReadonlyMap<string, Channel> | null = null;
+  #targets: ReadonlyMap<string, NumberedTarget> | null = null;
+
+  constructor(db: Db) {
+    this.#db = db;
+  }
+
+  forget(): void {
+    this.#channels = null;
+    this.#targets = null;
+  }
+
+  channels(): ReadonlyMap<string, Channel> {
+    this.#channels ??= new Map(
+      this.#db
+        .prepare<[], ChannelRow>('SELECT * FROM channels ORDER BY name')
+        .all()
+        .map((row) => [row.name, channelOf(row)]),
+    );
+    return this.#channels;
+  }
+
+  /** Targets that were not removed, by id, in the order in which they were made. */
+  targets(): ReadonlyMap<string, NumberedTarget> {
+    this.#targets ??= new Map(
+      this.#db
+        .prepare<[], TargetRow>('SELECT * FROM targets WHERE removed_at IS NULL ORDER BY number')
+        .all()
+        .map((row) => [row.id, { number: row.number, target: targetOf(row) }]),
+    );
+    return this.#targets;
+  }
+
+  /** @throws GatewayError GW_NOT_FOUND */
+  mustHaveChannel(name: string): Channel {
+    const channel = this.channels().get(name);
+    if (!channel) throw new GatewayError('GW_NOT_FOUND', `There is no channel "${name}".`);
+    return channel;
+  }
+
+  /** @throws GatewayError GW_NOT_FOUND */
+  mustHaveTarget(id: string): NumberedTarget {
+    const target = this.targets().get(id);
+    if (!target) throw new GatewayError('GW_NOT_FOUND', `There is no target "${id}".`);
+    return target;
+  }
+
+  /** @throws GatewayError GW_CONFLICT */
+  insertChannel(channel: Channel): void {
+    if (this.channels().has(channel.name)) {
+      throw new GatewayError(
+        'GW_CONFLICT',
+        `There is a channel "${channel.name}" already. PATCH it, or choose another name.`,
+      );
+    }
+    this.#db
+      .prepare(
+        `INSERT INTO channels (name, channel_id, whapi_token, webhook_secret, whapi_base_url, late_after_seconds, created_at)
+         VALUES (@name, @channelId, @whapiToken, @webhookSecret, @whapiBaseUrl, @lateAfterSeconds, @createdAt)`,
+      )
+      .run(channel);
+    this.forget();
+  }
+
+  updateChannel(channel: Channel): void {
+    this.#db
+      .prepare(
+        `UPDATE channels SET channel_id = @channelId, whapi_token = @whapiToken, webhook_secret = @webhookSecret,
+           whapi_base_url = @whapiBaseUrl, late_after_seconds = @lateAfterSeconds WHERE name = @name`,
+      )
+      .run(channel);
+    this.forget();
+  }
+
+  deleteChannel(name: string): void {
+    this.#db.prepare('DELETE FROM channels WHERE name = ?').run(name);
+    this.forget();
+  }
+
+  insertTarget(target: Target): void {
+    this.#db
+      .prepare(
+        `INSERT INTO targets (id, name, url, channels, events, deliver, mode, headers, secret, timeout_ms, max_attempts,
+           max_age_seconds, concurrency, rate_per_second, enabled, created_at)
+         VALUES (@id, @name, @url, @channels, @events, @deliver, @mode, @headers, @secret, @timeout_ms, @max_attempts,
+           @max_age_seconds, @concurrency, @rate_per_second, @enabled, @created_at)`,
+      )
+      .run(rowOf(target));
+    this.forget();
+  }
+
+  updateTarget(target: Target): void {
+    this.#db
+      .prepare(
+        `UPDATE targets SET name = @name, url = @url, channels = @channels, events = @events, deliver = @deliver,
+           mode = @mode, headers = @headers, secret = @secret, timeout_ms = @timeout_ms, max_attempts = @max_attempts,
+           max_age_seconds = @max_age_seconds, concurrency = @concurrency, rate_per_second = @rate_per_second,
+           enabled = @enabled WHERE id = @id`,
+      )
+      .run(rowOf(target));
+    this.forget();
+  }
+
+  /** The row stays: deliveries name it for as long as they are kept. Its secret goes. */
+  markTargetRemoved(number: number, at: number): void {
+    this.#db.prepare("UPDATE targets SET removed_at = ?, secret = '' WHERE number = ?").run(at, number);
+    this.forget();
+  }
+}
+
+/** What removing a channel or a target means for the rest of the store; runs in the same transaction. */
+export interface Farewell {
+  channelRemoved(name: string): void;
+  targetRemoved(number: number): void;
+}
+
+/** The registry as the rest of the program sees it. */
+export function registryOperations(
+  registry: SqliteRegistry,
+  commit: GroupCommit,
+  now: () => number,
+  farewell: Farewell,
+): Registry {
+  return {
+    channels: async () => await Promise.resolve([...registry.channels().values()]),
+    channel: async (name) => await Promise.resolve(registry.channels().get(name) ?? null),
+    addChannel: async (channel) => await commit.run(() => registry.insertChannel(channel)),
+    changeChannel: async (name, change) =>
+      await commit.run(() => {
+        const changed = { ...registry.mustHaveChannel(name), ...change };
+        registry.updateChannel(changed);
+        return changed;
+      }),
+    removeChannel: async (name) =>
+      await commit.run(() => {
+        registry.mustHaveChannel(name);
+        farewell.channelRemoved(name);
+        registry.deleteChannel(name);
+      }),
+    targets: async () => await Promise.resolve([...registry.targets().values()].map(({ target }) => target)),
+    target: async (id) => await Promise.resolve(registry.targets().get(id)?.target ?? null),
+    addTarget: async (target) => await commit.run(() => registry.insertTarget(target)),
+    changeTarget: async (id, change) =>
+      await commit.run(() => {
+        const changed = { ...registry.mustHaveTarget(id).target, ...change };
+        registry.updateTarget(changed);
+        return changed;
+      }),
+    removeTarget: async (id) =>
+      await commit.run(() => {
+        const { number } = registry.mustHaveTarget(id);
+        farewell.targetRemoved(number);
+        registry.markTargetRemoved(number, now());
+      }),
+  };
+}
+
+function channelOf(row: ChannelRow): Channel {
+  return {
+    name: row.name,
+    channelId: row.channel_id,
+    whapiToken: row.whapi_token as Sealed,
+    webhookSecret: row.webhook_secret as Sealed,
+    whapiBaseUrl: row.whapi_base_url,
+    lateAfterSeconds: row.late_after_seconds,
+    createdAt: row.created_at,
+  };
+}
+
+function targetOf(row: TargetRow): Target {
+  return {
+    id: row.id,
+    name: row.name,
+    url: row.url,
+    channels: JSON.parse(row.channels) as string[],
+    events: JSON.parse(row.events) as string[],
+    deliver: JSON.parse(row.deliver) as Verdict[],
+    mode: row.mode as TargetMode,
+    headers: JSON.parse(row.headers) as Record<string, string>,
+    secret: row.secret as Sealed,
+    timeoutMs: row.timeout_ms,
+    maxAttempts: row.max_attempts,
+    maxAgeSeconds: row.max_age_seconds,
+    concurrency: row.concurrency,
+    ratePerSecond: row.rate_per_second,
+    enabled: row.enabled === 1,
+    createdAt: row.created_at,
+  };
+}
+
+function rowOf(target: Target): Omit<TargetRow, 'number' | 'removed_at'> {
+  return {
+    id: target.id,
+    name: target.name,
+    url: target.url,
+    channels: JSON.stringify(target.channels),
+    events: JSON.stringify(target.events),
+    deliver: JSON.stringify(target.deliver),
+    mode: target.mode,
+    headers: JSON.stringify(target.headers),
+    secret: target.secret,
+    timeout_ms: target.timeoutMs,
+    max_attempts: target.maxAttempts,
+    max_age_seconds: target.maxAgeSeconds,
+    concurrency: target.concurrency,
+    rate_per_second: target.ratePerSecond,
+    enabled: target.enabled ? 1 : 0,
+    created_at: target.createdAt,
+  };
+}

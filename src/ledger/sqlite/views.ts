@@ -1,0 +1,316 @@
+import type { Attempt, DeliveryStatus, ResyncMessageStatus, ResyncStatus, Verdict } from '../../model.js';
+import { RESYNC_MESSAGE_STATUSES } from '../../model.js';
+import { decodeCursor, deliveryId, encodeCursor, encodeNumber, parseDeliveryId } from '../ids.js';
+import { messageKey } from '../keys.js';
+import type {
+  DeliveryDetail,
+  DeliveryFilter,
+  DeliveryView,
+  Explanation,
+  MessageFilter,
+  MessageView,
+  Page,
+  PageRequest,
+  ResyncMessageView,
+  ResyncView,
+} from '../ledger.js';
+import type { Db } from './database.js';
+
+interface ResyncRow {
+  number: number;
+  id: string;
+  channel: string;
+  deliver_unseen: number;
+  window_seconds: number;
+  created_at: number;
+  cancelled_at: number | null;
+}
+
+interface ResyncMessageRow {
+  position: number;
+  resync_id: string;
+  message_id: string;
+  status: ResyncMessageStatus;
+  calls: number;
+  polls: number;
+  created_at: number;
+  asked_at: number | null;
+  restored_at: number | null;
+  closes_at: number | null;
+  error: string | null;
+}
+
+interface SightingRow {
+  webhook_id: number;
+  position: number;
+  channel: string;
+  message_id: string;
+  event: string;
+  carrier: string;
+  verdict: Verdict;
+  rule: number;
+  held: number;
+  received_at: number;
+}
+
+interface DeliveryRow {
+  id: number;
+  status: DeliveryStatus;
+  target_id: string;
+  channel: string;
+  event: string;
+  verdicts: string;
+  blocked: number;
+  due_at: number;
+  created_at: number;
+  settled_at: number | null;
+  last_error: string | null;
+  log: string;
+}
+
+const MESSAGE_COLUMNS = `m.position, r.id AS resync_id, m.message_id, m.status, m.calls, m.polls, r.created_at, m.asked_at,
+  m.restored_at, m.closes_at, m.error`;
+const SIGHTING_COLUMNS = `s.webhook_id, s.position, w.channel, s.message_id, w.event, s.carrier, s.verdict, s.rule, s.held,
+  w.received_at`;
+const DELIVERY_COLUMNS = `d.id, d.status, t.id AS target_id, d.channel, w.event, d.verdicts, d.blocked, d.due_at,
+  d.created_at, d.settled_at, d.last_error, d.log`;
+const DELIVERY_TABLES = 'deliveries d JOIN webhooks w ON w.id = d.webhook_id JOIN targets t ON t.number = d.target';
+
+/** Greater than every number that a cursor can hold: where the first page of a newest-first list begins. */
+const BEYOND = Number.MAX_SAFE_INTEGER;
+
+/** What people look at; reads only. */
+export class SqliteViews {
+  readonly #db: Db;
+  readonly #counts;
+
+  constructor(db: Db) {
+    this.#db = db;
+    this.#counts = db.prepare<[number], { status: ResyncMessageStatus; count: number }>(
+      'SELECT status, count(*) AS count FROM resync_messages WHERE resync = ? GROUP BY status',
+    );
+  }
+
+  resyncs({ limit, cursor }: PageRequest): Page<ResyncView> {
+    const [before = BEYOND] = cursor === null ? [] : decodeCursor(cursor, 1);
+    const rows = this.#db
+      .prepare<unknown[], ResyncRow>('SELECT * FROM resyncs WHERE number < ? ORDER BY number DESC LIMIT ?')
+      .all(before, limit + 1);
+    return paged(
+      rows,
+      limit,
+      (row) => this.#resyncView(row),
+      (row) => encodeCursor(row.number),
+    );
+  }
+
+  resync(id: string): ResyncView | null {
+    const row = this.#db.prepare<[string], ResyncRow>('SELECT * FROM resyncs WHERE id = ?').get(id);
+    return row ? this.#resyncView(row) : null;
+  }
+
+  #resyncView(row: ResyncRow): ResyncView {
+    const counts = Object.fromEntries(RESYNC_MESSAGE_STATUSES.map((status) => [status, 0])) as Record<
+      ResyncMessageStatus,
+      number
+    >;
+    for (const { status, count } of this.#counts.all(row.number)) counts[status] = count;
+    return {
+      id: row.id,
+      channel: row.channel,
+      status: statusOf(row, counts),
+      counts,
+      deliverUnseen: row.deliver_unseen === 1,
+      windowSeconds: row.window_seconds,
+      createdAt: row.created_at,
+    };
+  }
+
+  resyncMessages(id: string, { limit, cursor }: PageRequest): Page<ResyncMessageView> {
+    const [after = -1] = cursor === null ? [] : decodeCursor(cursor, 1);
+    const rows = this.#db
+      .prepare<unknown[], ResyncMessageRow>(
+        `SELECT ${MESSAGE_COLUMNS} FROM resyncs r JOIN resync_messages m ON m.resync = r.number
+         WHERE r.id = ? AND m.position > ? ORDER BY m.position LIMIT ?`,
+      )
+      .all(id, after, limit + 1);
+    return paged(rows, limit, resyncMessageView, (row) => encodeCursor(row.position));
+  }
+
+  messages(filter: MessageFilter, { limit, cursor }: PageRequest): Page<MessageView> {
+    const [webhook = BEYOND, position = 0] = cursor === null ? [] : decodeCursor(cursor, 2);
+    const { where, values } = allOf([
+      ["s.carrier = 'messages' AND s.message_id IS NOT NULL"],
+      ['(s.webhook_id, s.position) < (?, ?)', webhook, position],
+      filter.channel !== undefined && ['w.channel = ?', filter.channel],
+      filter.verdict !== undefined && ['s.verdict = ?', filter.verdict],
+      // Lets SQLite use the index of the rare verdicts.
+      filter.verdict !== undefined && !isCommon(filter.verdict) && ["s.verdict <> 'new' AND s.verdict <> 'event'"],
+      filter.held === true && ['s.held = 1'],
+      filter.held === false && ['s.held = 0'],
+    ]);
+    const rows = this.#db
+      .prepare<unknown[], SightingRow>(
+        `SELECT ${SIGHTING_COLUMNS} FROM sightings s JOIN webhooks w ON w.id = s.webhook_id
+         WHERE ${where} ORDER BY s.webhook_id DESC, s.position DESC LIMIT ?`,
+      )
+      .all(...values, limit + 1);
+    return paged(rows, limit, messageView, (row) => encodeCursor(row.webhook_id, row.position));
+  }
+
+  explain(channel: string, messageId: string): Explanation | null {
+    const key = messageKey(channel, messageId);
+    const ledger = this.#db
+      .prepare<[Buffer], NonNullable<Explanation['ledger']>>(
+        'SELECT first_seen_at AS firstSeenAt, last_seen_at AS lastSeenAt, rule FROM ledger WHERE key = ?',
+      )
+      .get(key);
+    const sightings = this.#sightingsOf(key);
+    const resyncs = this.#db
+      .prepare<[Buffer], ResyncMessageRow>(
+        `SELECT ${MESSAGE_COLUMNS} FROM resync_messages m JOIN resyncs r ON r.number = m.resync WHERE m.key = ? ORDER BY m.resync`,
+      )
+      .all(key);
+    if (!ledger && sightings.length === 0 && resyncs.length === 0) return null;
+    return {
+      channel,
+      messageId,
+      ledger: ledger ?? null,
+      sightings: sightings.map((row) => ({
+        ...messageView(row),
+        carrier: row.carrier,
+        webhookId: encodeNumber(row.webhook_id),
+      })),
+      resyncs: resyncs.map(resyncMessageView),
+      deliveries: this.#deliveriesOf(sightings),
+    };
+  }
+
+  /** The index leaves rule 10 out: that sighting is the one to which the ledger points. */
+  #sightingsOf(key: Buffer): SightingRow[] {
+    return this.#db
+      .prepare<{ key: Buffer }, SightingRow>(
+        `SELECT ${SIGHTING_COLUMNS} FROM sightings s JOIN webhooks w ON w.id = s.webhook_id
+           WHERE s.message_key = @key AND s.rule <> 10
+         UNION
+         SELECT ${SIGHTING_COLUMNS} FROM ledger l
+           JOIN sightings s ON s.webhook_id = l.webhook_id AND s.position = l.position
+           JOIN webhooks w ON w.id = s.webhook_id
+           WHERE l.key = @key
+         ORDER BY 1, 2`,
+      )
+      .all({ key });
+  }
+
+  #deliveriesOf(sightings: readonly SightingRow[]): Explanation['deliveries'] {
+    const select = this.#db.prepare<[number, number], DeliveryRow>(
+      `SELECT ${DELIVERY_COLUMNS} FROM ${DELIVERY_TABLES}
+       WHERE d.webhook_id = ? AND (d.positions IS NULL OR EXISTS (SELECT 1 FROM json_each(d.positions) WHERE value = ?))
+       ORDER BY d.id`,
+    );
+    const rows = sightings.flatMap(({ webhook_id, position }) => select.all(webhook_id, position));
+    const unique = new Map(rows.map((row) => [row.id, row]));
+    return [...unique.values()].map((row) => ({ ...deliveryView(row), log: JSON.parse(row.log) as Attempt[] }));
+  }
+
+  deliveries(filter: DeliveryFilter, { limit, cursor }: PageRequest): Page<DeliveryView> {
+    const [before = BEYOND] = cursor === null ? [] : decodeCursor(cursor, 1);
+    const isRare = filter.status === 'dead' || filter.status === 'expired';
+    const { where, values } = allOf([
+      ['d.id < ?', before],
+      filter.status !== undefined && ['d.status = ?', filter.status],
+      // Lets SQLite use the index of the failed ones.
+      isRare && ["d.status IN ('dead', 'expired')"],
+      filter.target !== undefined && ['t.id = ?', filter.target],
+      filter.channel !== undefined && ['d.channel = ?', filter.channel],
+    ]);
+    const rows = this.#db
+      .prepare<unknown[], DeliveryRow>(
+        `SELECT ${DELIVERY_COLUMNS} FROM ${DELIVERY_TABLES} WHERE ${where} ORDER BY d.id DESC LIMIT ?`,
+      )
+      .all(...values, limit + 1);
+    return paged(rows, limit, deliveryView, (row) => encodeCursor(row.id));
+  }
+
+  delivery(publicId: string): DeliveryDetail | null {
+    const row = this.#db
+      .prepare<[number | null], DeliveryRow & { body: Buffer }>(
+        `SELECT ${DELIVERY_COLUMNS}, coalesce(d.body, w.body) AS body FROM ${DELIVERY_TABLES} WHERE d.id = ?`,
+      )
+      .get(parseDeliveryId(publicId));
+    return row
+      ? { ...deliveryView(row), body: row.body.toString('utf8'), log: JSON.parse(row.log) as Attempt[] }
+      : null;
+  }
+}
+
+function isCommon(verdict: Verdict): boolean {
+  return verdict === 'new' || verdict === 'event';
+}
+
+function statusOf(row: ResyncRow, counts: ResyncView['counts']): ResyncStatus {
+  if (row.cancelled_at !== null) return 'cancelled';
+  return counts.queued + counts.requesting + counts.waiting > 0 ? 'running' : 'finished';
+}
+
+function resyncMessageView(row: ResyncMessageRow): ResyncMessageView {
+  return {
+    resyncId: row.resync_id,
+    messageId: row.message_id,
+    status: row.status,
+    calls: row.calls,
+    polls: row.polls,
+    registeredAt: row.created_at,
+    askedAt: row.asked_at,
+    restoredAt: row.restored_at,
+    windowClosesAt: row.closes_at,
+    error: row.error,
+  };
+}
+
+function messageView(row: SightingRow): MessageView {
+  return {
+    channel: row.channel,
+    messageId: row.message_id,
+    event: row.event,
+    verdict: row.verdict,
+    rule: row.rule,
+    held: row.held === 1,
+    seenAt: row.received_at,
+  };
+}
+
+function deliveryView(row: DeliveryRow): DeliveryView {
+  return {
+    id: deliveryId(row.id),
+    status: row.status,
+    target: row.target_id,
+    channel: row.channel,
+    event: row.event,
+    verdicts: row.verdicts.split(',') as Verdict[],
+    attempts: (JSON.parse(row.log) as Attempt[]).length,
+    createdAt: row.created_at,
+    nextAttemptAt: row.status === 'pending' && row.blocked === 0 ? row.due_at : null,
+    settledAt: row.settled_at,
+    lastError: row.last_error,
+  };
+}
+
+type Condition = readonly [sql: string, ...values: unknown[]];
+
+function allOf(conditions: readonly (Condition | false)[]): { where: string; values: unknown[] } {
+  const used = conditions.filter((condition) => condition !== false);
+  return { where: used.map(([sql]) => sql).join(' AND '), values: used.flatMap(([, ...values]) => values) };
+}
+
+/** `rows` holds one more than `limit` where there is a next page. */
+function paged<Row, View>(
+  rows: readonly Row[],
+  limit: number,
+  view: (row: Row) => View,
+  cursor: (row: Row) => string,
+): Page<View> {
+  const shown = rows.slice(0, limit);
+  const last = shown.at(-1);
+  return { data: shown.map(view), nextCursor: rows.length > limit && last ? cursor(last) : null };
+}

@@ -1,0 +1,53 @@
+import closeWithGrace from 'close-with-grace';
+import { pino } from 'pino';
+import { readConfig } from './config.js';
+import { systemEffects } from './effects.js';
+import { StartError } from './errors.js';
+import { startGateway } from './gateway.js';
+import type { Gateway } from './gateway.js';
+
+/** What must never be in a log, wherever somebody logs a whole request or target. */
+const REDACTED = ['req.headers.authorization', 'headers.authorization', '*.whapiToken', '*.webhookSecret', '*.secret'];
+const CLOSE_WITHIN_MS = 10_000;
+
+async function main(): Promise<void> {
+  const config = readConfig(process.env);
+  const log = pino({ level: config.logLevel, redact: REDACTED });
+  const gateway = await startGateway(config, systemEffects, log);
+  for (const file of gateway.keys.made)
+    log.info({ file }, 'first start: made a key file, readable by you alone; back it up');
+  const { adminTokenFile } = gateway.keys;
+  log.info(
+    {
+      url: gateway.url,
+      port: Number(new URL(gateway.url).port),
+      ...(adminTokenFile && { admin_token_file: adminTokenFile }),
+    },
+    'listening',
+  );
+  if (process.stdout.isTTY) greet(gateway);
+
+  closeWithGrace({ delay: CLOSE_WITHIN_MS, logger: log }, async ({ err, signal }) => {
+    if (err) log.fatal({ err }, 'stopping after an error that nobody handled');
+    else log.info({ signal }, 'stopping: finishing what is under way');
+    await gateway.close();
+    log.info('stopped');
+  });
+}
+
+/** For a person at a terminal, after the log lines that machines read. */
+function greet({ url, keys }: Gateway): void {
+  const token = keys.adminTokenFile ?? 'ADMIN_TOKEN, as you have set it';
+  process.stdout.write(
+    `\n  The gateway listens on ${url}\n  API:         ${url}/v1, described in ${url}/openapi.json\n` +
+      `  Admin token: ${token}\n  What next:   "Quick start" in README.md. Ctrl-C stops it.\n\n`,
+  );
+}
+
+main().catch((error: unknown) => {
+  const known = error instanceof StartError ? error : null;
+  process.stderr.write(
+    known ? `${known.code}: ${known.message}\n` : `The gateway could not start: ${String((error as Error).stack)}\n`,
+  );
+  process.exit(known?.exitCode ?? 1);
+});

@@ -1,0 +1,113 @@
+/**
+ * The words of the project (the glossary), as types.
+ *
+ * - channel: one Whapi channel = one WhatsApp number = one Whapi token.
+ * - webhook: one HTTP request from Whapi, kept as the bytes that came.
+ * - item: one element of a payload that is judged by itself.
+ * - verdict: what the gateway says of an item.
+ * - resync: a request to bring back message ids; it owns one registration per id.
+ * - registration: (channel, message id) is being brought back, from before the call to Whapi until its window closes.
+ * - ledger: the lasting memory of message ids.
+ * - target: a bot's endpoint. delivery: one body for one target. held: not sent to a target because of its verdict.
+ */
+
+export const VERDICTS = ['new', 'late', 'restored', 'duplicate', 'event'] as const;
+export type Verdict = (typeof VERDICTS)[number];
+
+export const EVENT_METHODS = ['post', 'put', 'patch', 'delete'] as const;
+export type EventMethod = (typeof EVENT_METHODS)[number];
+
+export const WEBHOOK_HTTP_METHODS = ['POST', 'PUT', 'PATCH', 'DELETE'] as const;
+export type WebhookHttpMethod = (typeof WEBHOOK_HTTP_METHODS)[number];
+
+/** What a webhook is about, in Whapi's current plural spelling: `messages.post`, `statuses.put` … */
+export interface EventName {
+  readonly type: string;
+  readonly method: EventMethod;
+}
+
+/** Half-open range of bytes in a webhook's body. */
+export interface Span {
+  readonly start: number;
+  readonly end: number;
+}
+
+/** One HTTP request from Whapi as it came. `suffix` is what followed the channel's URL: '' or '/…'. */
+export interface IncomingWebhook {
+  readonly channel: string;
+  readonly method: WebhookHttpMethod;
+  readonly suffix: string;
+  readonly contentType: string | null;
+  readonly body: Buffer;
+}
+
+/** A verdict with the number of the decision table's row that gave it. */
+export interface Judgement {
+  readonly verdict: Verdict;
+  readonly rule: number;
+}
+
+export interface Channel {
+  readonly name: string;
+  /** Whapi's own id of the channel, learned from the first webhook that carries one. */
+  readonly channelId: string | null;
+  readonly whapiToken: Sealed;
+  readonly webhookSecret: Sealed;
+  readonly whapiBaseUrl: string;
+  readonly lateAfterSeconds: number;
+  readonly createdAt: number;
+}
+
+/** A secret as it is stored: encrypted. Only `vault.ts` makes and opens one. */
+export type Sealed = string & { readonly __sealed: unique symbol };
+
+export const TARGET_MODES = ['as_received', 'body', 'path', 'method'] as const;
+export type TargetMode = (typeof TARGET_MODES)[number];
+
+export interface Target {
+  readonly id: string;
+  readonly name: string;
+  readonly url: string;
+  /** Channel names, or `*`. */
+  readonly channels: readonly string[];
+  /** `*`, `messages`, `messages.post`, `messages.*`. */
+  readonly events: readonly string[];
+  readonly deliver: readonly Verdict[];
+  readonly mode: TargetMode;
+  readonly headers: Readonly<Record<string, string>>;
+  readonly secret: Sealed;
+  readonly timeoutMs: number;
+  readonly maxAttempts: number;
+  readonly maxAgeSeconds: number | null;
+  readonly concurrency: number;
+  readonly ratePerSecond: number | null;
+  readonly enabled: boolean;
+  readonly createdAt: number;
+}
+
+export const DELIVERY_STATUSES = ['pending', 'delivered', 'dead', 'expired'] as const;
+export type DeliveryStatus = (typeof DELIVERY_STATUSES)[number];
+
+export const RESYNC_STATUSES = ['running', 'finished', 'cancelled'] as const;
+export type ResyncStatus = (typeof RESYNC_STATUSES)[number];
+
+export const RESYNC_MESSAGE_STATUSES = [
+  'queued',
+  'requesting',
+  'waiting',
+  'restored',
+  'not_restored',
+  'failed',
+  'cancelled',
+] as const;
+export type ResyncMessageStatus = (typeof RESYNC_MESSAGE_STATUSES)[number];
+
+/** One try to bring a delivery to its target. */
+export interface Attempt {
+  readonly startedAt: number;
+  readonly durationMs: number;
+  /** The target's HTTP status; null when no answer came. */
+  readonly status: number | null;
+  /** What went wrong, in words; null after a success. */
+  readonly error: string | null;
+}
