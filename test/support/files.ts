@@ -1,0 +1,26 @@
+import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { basename, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { onTestFinished } from 'vitest';
+
+/** An empty folder that is gone after the test. */
+export function temporaryFolder(): string {
+  const folder = mkdtempSync(join(tmpdir(), 'gateway-test-'));
+  onTestFinished(() => rmSync(folder, { recursive: true, force: true }));
+  return folder;
+}
+
+const fixturesFolder = fileURLToPath(new URL('../fixtures/', import.meta.url));
+
+/** A payload as Whapi documents it, by its name: `messages.post.text`. */
+export function fixture(name: string): Buffer {
+  return readFileSync(join(fixturesFolder, `${name}.json`));
+}
+
+/** The names of all documented webhook payloads. */
+export function fixtureNames(): string[] {
+  return readdirSync(fixturesFolder)
+    .filter((file) => file.endsWith('.json'))
+    .map((file) => basename(file, '.json'));
+}

@@ -1,0 +1,50 @@
+import { join } from 'node:path';
+import { pino } from 'pino';
+import { onTestFinished } from 'vitest';
+import { readConfig } from '../../src/config.js';
+import { systemEffects } from '../../src/effects.js';
+import type { Effects } from '../../src/effects.js';
+import { startGateway, USUAL_PACE } from '../../src/gateway.js';
+import type { Gateway, Pace } from '../../src/gateway.js';
+import { createClient } from './client.js';
+import type { Client } from './client.js';
+import { temporaryFolder } from './files.js';
+
+export interface LocalOptions {
+  readonly env?: Record<string, string>;
+  readonly effects?: Partial<Effects>;
+  readonly pace?: Partial<Pace>;
+  readonly folder?: string;
+}
+
+export interface LocalGateway extends Client {
+  readonly folder: string;
+  close(): Promise<void>;
+}
+
+/** A gateway in the test's own process, where its clock or its pace is to be another: real HTTP, a real SQLite file. */
+export async function startLocal({
+  env = {},
+  effects = {},
+  pace = {},
+  folder = temporaryFolder(),
+}: LocalOptions = {}): Promise<LocalGateway> {
+  const config = readConfig({
+    PORT: '0',
+    DATABASE_URL: `sqlite:${join(folder, 'gateway.db')}`,
+    API_RATE_PER_MINUTE: '0',
+    ...env,
+  });
+  const gateway = await startGateway(config, { ...systemEffects, ...effects }, pino({ level: 'silent' }), {
+    ...USUAL_PACE,
+    ...pace,
+  });
+  const close = once(gateway);
+  onTestFinished(close);
+  return { ...createClient(gateway.url, gateway.keys.adminToken), folder, close };
+}
+
+function once(gateway: Gateway): () => Promise<void> {
+  let closing: Promise<void> | undefined;
+  return async () => await (closing ??= gateway.close());
+}
