@@ -1,5 +1,3 @@
-import type { AddressInfo } from 'node:net';
-import type { FastifyInstance } from 'fastify';
 import type { Logger } from 'pino';
 import type { Config } from './config.js';
 import { startDeliveryLoop } from './delivery/loop.js';
@@ -8,7 +6,7 @@ import { createSender } from './delivery/send.js';
 import { newId } from './effects.js';
 import type { Effects } from './effects.js';
 import { StartError } from './errors.js';
-import { buildServer } from './http/server.js';
+import { startServer } from './http/server.js';
 import { loadKeys } from './keyfiles.js';
 import type { Keys } from './keyfiles.js';
 import type { Ledger } from './ledger/ledger.js';
@@ -64,7 +62,10 @@ export async function startGateway(
     const whapi = createWhapiClient();
     const resyncs = startResyncWorker({ ledger, whapi, openSecret: vault.open, timing: pace.resync, effects, onError });
     const sweep = startSweep(ledger, config, effects, onError);
-    const server = await buildServer({
+    const stopWork = async (graceMs: number): Promise<void> => {
+      await Promise.all([deliveries.stop(graceMs), resyncs.stop(graceMs), sweep.stop()]);
+    };
+    const server = await startServer({
       config,
       ledger,
       vault,
@@ -75,19 +76,15 @@ export async function startGateway(
       onRegistered: resyncs.wake,
       refusalOf: sender.refusalOf,
       sendTest: async (target) => await sender.sendTest(target, newId('test', effects)),
-    });
-    const stopWork = async (graceMs: number): Promise<void> => {
-      await Promise.all([deliveries.stop(graceMs), resyncs.stop(graceMs), sweep.stop()]);
-    };
-    const url = await listen(server, config).catch(async (error: unknown) => {
+    }).catch(async (error: unknown) => {
       await stopWork(0);
       throw error;
     });
     return {
-      url,
+      url: server.url,
       keys,
       close: async () => {
-        await Promise.all([closeServer(server, effects), stopWork(GRACE_MS)]);
+        await Promise.all([server.close(GRACE_MS), stopWork(GRACE_MS)]);
         await ledger.close();
       },
     };
@@ -115,25 +112,4 @@ function startSweep(ledger: Ledger, config: Config, effects: Effects, onError: (
     return effects.now() + (isMore ? SWEEP_PAUSE_MS : SWEEP_EVERY_MS);
   };
   return startLoop({ turn, onError, idleMs: SWEEP_EVERY_MS, effects });
-}
-
-async function listen(server: FastifyInstance, { host, port }: Config): Promise<string> {
-  try {
-    await server.listen({ host, port });
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code !== 'EADDRINUSE') throw error;
-    throw new StartError('GW_PORT_TAKEN', `Port ${port} on ${host} is taken by another process. Stop it, or set PORT.`);
-  }
-  const { port: taken } = server.server.address() as AddressInfo;
-  const shown = host.includes(':') ? `[${host}]` : host;
-  return `http://${shown}:${taken}`;
-}
-
-/** Requests under way are answered; what a client drags out past the grace is cut off. */
-async function closeServer(server: FastifyInstance, effects: Effects): Promise<void> {
-  const closed = new AbortController();
-  const closing = server.close().then(() => closed.abort());
-  await effects.sleep(GRACE_MS, closed.signal);
-  server.server.closeAllConnections();
-  await closing;
 }

@@ -1,4 +1,4 @@
-import { createHash, timingSafeEqual } from 'node:crypto';
+import { hash, timingSafeEqual } from 'node:crypto';
 import '@fastify/rate-limit'; // the type of app.createRateLimit
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { GatewayError } from '../errors.js';
@@ -7,7 +7,7 @@ const MOST_FAILURES_PER_MINUTE = 20;
 
 /** Compares secrets by their digests: equal lengths, and no time that tells how much of a guess was right. */
 export function digestOf(secret: string): Buffer {
-  return createHash('sha256').update(secret).digest();
+  return hash('sha256', secret, 'buffer');
 }
 
 export function isSecret(given: string | null, digest: Buffer): boolean {

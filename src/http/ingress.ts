@@ -39,14 +39,14 @@ export async function ingress(app: FastifyInstance, options: IngressOptions): Pr
     done(null, body),
   );
 
-  // A content type that makes no sense would be refused before any parser is asked.
-  app.addHook('onRequest', async ({ raw }) => {
-    raw.headers['content-type'] = ANY_BYTES;
-    await Promise.resolve();
-  });
+  const paths = new WeakMap<FastifyRequest, WebhookPath>();
 
   const authenticate = async (request: FastifyRequest, reply: FastifyReply): Promise<void> => {
-    const path = pathOf(request);
+    // A content type that makes no sense would be refused before any parser is asked.
+    request.raw.headers['content-type'] = ANY_BYTES;
+    const path = parseWebhookPath(request.raw.url ?? '');
+    if (!path) throw new GatewayError('GW_NOT_FOUND', 'This is not the URL of a webhook.');
+    paths.set(request, path);
     const channel = await ledger.channel(path.channel);
     const isRight = isSecret(path.secret ?? bearerOf(request), channel ? digestFor(channel) : UNKNOWN_CHANNEL);
     if (!channel || !isRight) await refuse(request, reply);
@@ -57,11 +57,14 @@ export async function ingress(app: FastifyInstance, options: IngressOptions): Pr
   const accept = async (
     request: FastifyRequest,
   ): Promise<{ items: number; verdicts: Partial<Record<Verdict, number>> }> => {
-    const { channel, suffix } = pathOf(request);
+    const { channel, suffix } = mustHave(paths.get(request));
     const method = request.method as WebhookHttpMethod;
     const body = Buffer.isBuffer(request.body) ? request.body : Buffer.alloc(0);
     const document = decode(body, { method, suffix });
-    const recorded = await ledger.record({ channel, method, suffix, contentType: contentTypeOf(request), body }, document);
+    const recorded = await ledger.record(
+      { channel, method, suffix, contentType: contentTypeOf(request), body },
+      document,
+    );
     if (recorded.deliveries > 0) onDeliveries();
     return { items: recorded.verdicts.length, verdicts: tally(recorded) };
   };
@@ -78,9 +81,9 @@ export async function ingress(app: FastifyInstance, options: IngressOptions): Pr
   await Promise.resolve();
 }
 
-function pathOf(request: FastifyRequest): WebhookPath {
-  const path = parseWebhookPath(request.raw.url ?? '');
-  if (!path) throw new GatewayError('GW_NOT_FOUND', 'This is not the URL of a webhook.');
+/** What `authenticate` has noted is there in the handler. */
+function mustHave(path: WebhookPath | undefined): WebhookPath {
+  if (!path) throw new GatewayError('GW_INTERNAL', 'A webhook came to its handler without authentication.');
   return path;
 }
 

@@ -2,7 +2,8 @@ import { createHash } from 'node:crypto';
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox';
 import { Type } from 'typebox';
 import { GatewayError } from '../errors.js';
-import type { Resyncs, ResyncView, Views } from '../ledger/ledger.js';
+import type { Resyncs } from '../ledger/ledger.js';
+import type { ResyncView, Views } from '../ledger/views.js';
 import type { ResyncMessageStatus } from '../model.js';
 import {
   ChannelName,

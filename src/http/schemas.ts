@@ -1,7 +1,7 @@
 import { Type } from 'typebox';
 import type { Static, TSchema } from 'typebox';
 import { GatewayError } from '../errors.js';
-import type { DeliveryView, Page, PageRequest, ResyncMessageView } from '../ledger/ledger.js';
+import type { DeliveryView, Page, PageRequest, ResyncMessageView } from '../ledger/views.js';
 import { DELIVERY_STATUSES, RESYNC_MESSAGE_STATUSES, RESYNC_STATUSES, TARGET_MODES, VERDICTS } from '../model.js';
 import type { Attempt } from '../model.js';
 

@@ -4,9 +4,10 @@ import type { TypeBoxTypeProvider } from '@fastify/type-provider-typebox';
 import { Ajv } from 'ajv';
 import Fastify, { LogController } from 'fastify';
 import type { FastifyBaseLogger, FastifyInstance } from 'fastify';
+import type { AddressInfo } from 'node:net';
 import type { Config } from '../config.js';
 import type { Effects } from '../effects.js';
-import { GatewayError } from '../errors.js';
+import { GatewayError, StartError } from '../errors.js';
 import type { Ledger } from '../ledger/ledger.js';
 import type { Attempt, Target } from '../model.js';
 import type { Vault } from '../vault.js';
@@ -38,14 +39,50 @@ export interface ServerOptions {
 /** Ids of messages are longer than the router's default of 100 characters. */
 const LONGEST_PATH_PART = 2048;
 
-/** The HTTP side: webhooks in, `/v1`, operation. Not listening yet. */
-export async function buildServer(options: ServerOptions): Promise<FastifyInstance> {
+export interface HttpServer {
+  /** Where it listens. */
+  readonly url: string;
+  /** Stops accepting and answers what is under way; what a client drags out past `graceMs` is cut off. */
+  close(graceMs: number): Promise<void>;
+}
+
+/** The HTTP side, listening: webhooks in, `/v1`, operation. @throws StartError GW_PORT_TAKEN */
+export async function startServer(options: ServerOptions): Promise<HttpServer> {
+  const app = await buildServer(options);
+  const url = await listen(app, options.config);
+  return {
+    url,
+    close: async (graceMs) => {
+      const closed = new AbortController();
+      const closing = app.close().then(() => closed.abort());
+      await options.effects.sleep(graceMs, closed.signal);
+      app.server.closeAllConnections();
+      await closing;
+    },
+  };
+}
+
+async function listen(app: FastifyInstance, { host, port }: Config): Promise<string> {
+  try {
+    await app.listen({ host, port });
+  } catch (error) {
+    await app.close();
+    if ((error as NodeJS.ErrnoException).code !== 'EADDRINUSE') throw error;
+    throw new StartError('GW_PORT_TAKEN', `Port ${port} on ${host} is taken by another process. Stop it, or set PORT.`);
+  }
+  const { port: taken } = app.server.address() as AddressInfo;
+  return `http://${host.includes(':') ? `[${host}]` : host}:${taken}`;
+}
+
+async function buildServer(options: ServerOptions): Promise<FastifyInstance> {
   const { config, ledger, vault, effects, log } = options;
   const app = Fastify({
     loggerInstance: log.child(
       {},
       { serializers: { req: ({ method, url }: { method: string; url: string }) => ({ method, url: maskedUrl(url) }) } },
     ),
+    // Nothing logs per request here, so a logger of its own for each would be made for nothing.
+    childLoggerFactory: (logger) => logger,
     logController: new LogController({ disableRequestLogging: true }),
     routerOptions: { maxParamLength: LONGEST_PATH_PART },
     forceCloseConnections: 'idle',

@@ -82,6 +82,7 @@ export class ItemMemory implements Memory {
   #row: LedgerRow | null | undefined;
   #window: number | null | undefined;
   #trace: Buffer | undefined;
+  #chat: Buffer | undefined;
 
   constructor(tables: MemoryTables, channel: string, event: string, item: Item, body: Buffer, now: number) {
     this.#tables = tables;
@@ -129,8 +130,11 @@ export class ItemMemory implements Memory {
     return this.item.kind === 'message' && this.#ledgerRow?.trace?.equals(this.trace) === true;
   }
 
+  /** Key of its chat; null where it belongs to none. */
   get chat(): Buffer | null {
-    return this.item.chatId === null ? null : chatKey(this.#channel, this.item.chatId);
+    if (this.item.chatId === null) return null;
+    this.#chat ??= chatKey(this.#channel, this.item.chatId);
+    return this.#chat;
   }
 
   get #ledgerRow(): LedgerRow | null {

@@ -13,7 +13,7 @@ import type {
   PageRequest,
   ResyncMessageView,
   ResyncView,
-} from '../ledger.js';
+} from '../views.js';
 import type { Db } from './database.js';
 
 interface ResyncRow {

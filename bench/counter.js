@@ -1,0 +1,17 @@
+import { createServer } from 'node:http';
+
+/** A bot that does nothing but answer, as fast as node:http goes; `GET /count` tells how many requests it got. */
+let count = 0;
+const server = createServer((request, response) => {
+  if (request.url === '/count') {
+    response.end(JSON.stringify({ count }));
+    return;
+  }
+  request.resume();
+  request.on('end', () => {
+    count += 1;
+    response.end();
+  });
+});
+server.listen(0, '127.0.0.1', () => console.log(JSON.stringify({ url: `http://127.0.0.1:${server.address().port}` })));
+process.on('SIGTERM', () => process.exit(0));

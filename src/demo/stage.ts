@@ -1,0 +1,120 @@
+import { mkdtempSync, rmSync } from 'node:fs';
+import type { IncomingHttpHeaders } from 'node:http';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { pino } from 'pino';
+import { Webhook } from 'standardwebhooks';
+import { readConfig } from '../config.js';
+import type { Effects } from '../effects.js';
+import { startGateway, USUAL_PACE } from '../gateway.js';
+import type { Pace } from '../gateway.js';
+import { newSigningSecret } from '../signing-secret.js';
+import { startSimulator } from '../whapi/simulator.js';
+import type { Simulator } from '../whapi/simulator.js';
+import { startBot } from './bot.js';
+import type { Bot } from './bot.js';
+import { bodyOf, createCaller } from './caller.js';
+import type { Call } from './caller.js';
+
+export const CHANNEL = 'demo';
+
+/** Everything that the story happens to. */
+export interface Stage {
+  readonly simulator: Simulator;
+  /** The simulated Whapi's API, with the channel's token. */
+  readonly whapi: Call;
+  /** The gateway's API, as its admin. */
+  readonly gateway: Call;
+  /** Behind the gateway. */
+  readonly bot: Bot;
+  /** The same bot directly behind Whapi; its answers are counted and not sent. */
+  readonly bareBot: Bot;
+  /** How many times faster than Whapi's own the time of the simulated Whapi runs. */
+  readonly timeScale: number;
+  readonly effects: Effects;
+  readonly signal: AbortSignal;
+  /** Ends everything and removes the temporary folder. */
+  close(): Promise<void>;
+}
+
+/** Starts everything on free ports and in a temporary folder. */
+export async function openStage(timeScale: number, effects: Effects, signal: AbortSignal): Promise<Stage> {
+  const closers: (() => Promise<void> | void)[] = [];
+  const close = async (): Promise<void> => {
+    for (const closer of closers.splice(0).reverse()) await closer();
+  };
+  try {
+    const folder = mkdtempSync(join(tmpdir(), 'gateway-demo-'));
+    closers.push(() => rmSync(folder, { recursive: true, force: true }));
+
+    const simulator = await startSimulator({ timeScale, effects });
+    closers.push(async () => await simulator.close());
+    const whapi = createCaller(simulator.url, simulator.token, signal);
+
+    const secret = newSigningSecret(effects.randomBytes);
+    const bot = await startBot({
+      isGenuine: signatureCheck(secret),
+      send: async (to, body) => {
+        await bodyOf(whapi('POST', '/messages/text', { to, body }));
+      },
+    });
+    closers.push(bot.close);
+    const bareBot = await startBot({ isGenuine: () => true, send: async () => await Promise.resolve() });
+    closers.push(bareBot.close);
+
+    const config = readConfig({
+      PORT: '0',
+      DATABASE_URL: `sqlite:${join(folder, 'gateway.db')}`,
+      API_RATE_PER_MINUTE: '0',
+    });
+    const started = await startGateway(config, effects, pino({ level: 'silent' }), paceOf(timeScale));
+    closers.push(started.close);
+    const gateway = createCaller(started.url, started.keys.adminToken, signal);
+
+    const channel = await bodyOf(
+      gateway<{ webhook_url: string; webhook_secret: string }>('POST', '/v1/channels', {
+        name: CHANNEL,
+        whapi_token: simulator.token,
+        whapi_base_url: simulator.url,
+      }),
+    );
+    await bodyOf(gateway('POST', '/v1/targets', { name: 'bot', url: bot.url, secret }));
+    const events = [{ type: 'messages', method: 'post' }] as const;
+    const headers = { Authorization: `Bearer ${channel.webhook_secret}` };
+    simulator.setWebhooks([
+      { url: started.url + channel.webhook_url, headers, events },
+      { url: bareBot.url, events },
+    ]);
+    return { simulator, whapi, gateway, bot, bareBot, timeScale, effects, signal, close };
+  } catch (error) {
+    await close();
+    throw error;
+  }
+}
+
+function signatureCheck(secret: string): (body: Buffer, headers: IncomingHttpHeaders) => boolean {
+  const webhook = new Webhook(secret);
+  return (body, headers) => {
+    try {
+      webhook.verify(body, headers as Record<string, string>);
+      return true;
+    } catch {
+      return false;
+    }
+  };
+}
+
+/** The gateway's pauses between calls and attempts, as much shorter as the simulated Whapi is faster. */
+function paceOf(timeScale: number): Pace {
+  const shortened = (pausesMs: readonly number[]): number[] => pausesMs.map((ms) => ms / timeScale);
+  const { retryDelaysMs, resync } = USUAL_PACE;
+  return {
+    retryDelaysMs: shortened(retryDelaysMs),
+    resync: {
+      ...resync,
+      proofMs: resync.proofMs / timeScale,
+      pollsMs: shortened(resync.pollsMs),
+      backoffMs: shortened(resync.backoffMs),
+    },
+  };
+}

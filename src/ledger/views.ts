@@ -1,0 +1,111 @@
+import type { Attempt, DeliveryStatus, ResyncMessageStatus, ResyncStatus, Verdict } from '../model.js';
+
+export interface PageRequest {
+  readonly limit: number;
+  readonly cursor: string | null;
+}
+
+export interface Page<T> {
+  readonly data: readonly T[];
+  readonly nextCursor: string | null;
+}
+
+/** What people look at. Lists are newest first. @throws GatewayError GW_BAD_REQUEST (a cursor that is none) */
+export interface Views {
+  resyncs(page: PageRequest): Promise<Page<ResyncView>>;
+  resync(id: string): Promise<ResyncView | null>;
+  resyncMessages(id: string, page: PageRequest): Promise<Page<ResyncMessageView>>;
+  messages(filter: MessageFilter, page: PageRequest): Promise<Page<MessageView>>;
+  /** Everything that happened to one message id; null where nothing is known of it. */
+  explain(channel: string, messageId: string): Promise<Explanation | null>;
+  deliveries(filter: DeliveryFilter, page: PageRequest): Promise<Page<DeliveryView>>;
+  delivery(id: string): Promise<DeliveryDetail | null>;
+}
+
+export interface ResyncView {
+  readonly id: string;
+  readonly channel: string;
+  readonly status: ResyncStatus;
+  readonly counts: Readonly<Record<ResyncMessageStatus, number>>;
+  readonly deliverUnseen: boolean;
+  readonly windowSeconds: number;
+  readonly createdAt: number;
+}
+
+export interface ResyncMessageView {
+  readonly resyncId: string;
+  readonly messageId: string;
+  readonly status: ResyncMessageStatus;
+  /** Calls with resync=true that were made. */
+  readonly calls: number;
+  readonly polls: number;
+  readonly registeredAt: number;
+  readonly askedAt: number | null;
+  readonly restoredAt: number | null;
+  readonly windowClosesAt: number | null;
+  readonly error: string | null;
+}
+
+export interface MessageFilter {
+  readonly channel?: string | undefined;
+  readonly verdict?: Verdict | undefined;
+  readonly held?: boolean | undefined;
+}
+
+/** One sighting of a message, in `messages` lists. */
+export interface MessageView {
+  readonly channel: string;
+  readonly messageId: string;
+  readonly event: string;
+  readonly verdict: Verdict;
+  readonly rule: number;
+  readonly held: boolean;
+  readonly seenAt: number;
+}
+
+export interface Sighting extends MessageView {
+  /** The array of the payload in which the id was met. */
+  readonly carrier: string;
+  /** The other end of its payload is still stored, so that it can be released. */
+  readonly webhookId: string;
+}
+
+export interface Explanation {
+  readonly channel: string;
+  readonly messageId: string;
+  /** What the ledger remembers; null where the id is not in it. `firstSeenAt` null: asked for, but never seen. */
+  readonly ledger: {
+    readonly firstSeenAt: number | null;
+    readonly lastSeenAt: number;
+    readonly rule: number | null;
+  } | null;
+  readonly sightings: readonly Sighting[];
+  readonly resyncs: readonly ResyncMessageView[];
+  readonly deliveries: readonly (DeliveryView & { readonly log: readonly Attempt[] })[];
+}
+
+export interface DeliveryFilter {
+  readonly status?: DeliveryStatus | undefined;
+  readonly target?: string | undefined;
+  readonly channel?: string | undefined;
+}
+
+export interface DeliveryView {
+  readonly id: string;
+  readonly status: DeliveryStatus;
+  readonly target: string;
+  readonly channel: string;
+  readonly event: string;
+  readonly verdicts: readonly Verdict[];
+  readonly attempts: number;
+  readonly createdAt: number;
+  /** Null once settled, and while an earlier delivery of the same chat is not settled. */
+  readonly nextAttemptAt: number | null;
+  readonly settledAt: number | null;
+  readonly lastError: string | null;
+}
+
+export interface DeliveryDetail extends DeliveryView {
+  readonly body: string;
+  readonly log: readonly Attempt[];
+}

@@ -1,0 +1,172 @@
+import { readdirSync, readFileSync } from 'node:fs';
+import { dirname, join, relative, resolve } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import ts from 'typescript';
+import { describe, expect, it } from 'vitest';
+
+const root = fileURLToPath(new URL('../src/', import.meta.url));
+
+interface SourceFile {
+  /** Path under src, without the ending: `http/ingress`. */
+  readonly name: string;
+  readonly text: string;
+  /** Modules of ours that it imports, by name. */
+  readonly ours: readonly string[];
+  /** Packages that it imports, `node:` ones included. */
+  readonly packages: readonly string[];
+}
+
+const files = readdirSync(root, { recursive: true, encoding: 'utf8' })
+  .filter((path) => path.endsWith('.ts'))
+  .map(read);
+
+function read(path: string): SourceFile {
+  const text = readFileSync(join(root, path), 'utf8');
+  const specifiers = ts.preProcessFile(text).importedFiles.map(({ fileName }) => fileName);
+  const ours = specifiers.filter((specifier) => specifier.startsWith('.'));
+  return {
+    name: path.replace(/\.ts$/, ''),
+    text,
+    ours: ours.map((specifier) => relative(root, resolve(root, dirname(path), specifier)).replace(/\.js$/, '')),
+    packages: specifiers.filter((specifier) => !specifier.startsWith('.')),
+  };
+}
+
+/** Files that break a rule, each with what it imports against it. */
+function offences(
+  applies: (file: SourceFile) => boolean,
+  forbidden: (file: SourceFile) => readonly string[],
+): string[] {
+  return files.filter(applies).flatMap((file) => forbidden(file).map((name) => `${file.name} imports ${name}`));
+}
+
+const within = (folder: string) => (name: string) => name.startsWith(`${folder}/`);
+const isPure = ({ name }: SourceFile): boolean =>
+  within('intake')(name) ||
+  name.endsWith('/policy') ||
+  ['backoff', 'bucket', 'delivery/networks', 'ledger/keys'].includes(name);
+
+/** What each file imports for more than its types. */
+const importsOf = new Map(files.map((file) => [file.name, valueImports(file)]));
+
+describe('who may import whom', () => {
+  it('words, errors and the wire format import nothing of ours', () => {
+    const isBase = ({ name }: SourceFile): boolean => ['model', 'errors', 'whapi/wire'].includes(name);
+    expect(offences(isBase, ({ ours }) => ours)).toEqual([]);
+  });
+
+  it('pure files import only words, errors, each other and types', () => {
+    const allowed = new Set(['model', 'errors', 'whapi/wire', ...files.filter(isPure).map(({ name }) => name)]);
+    expect(offences(isPure, ({ name }) => (importsOf.get(name) ?? []).filter((other) => !allowed.has(other)))).toEqual(
+      [],
+    );
+  });
+
+  it('pure files touch no clock, timer, environment, file or network', () => {
+    const impure =
+      /(?<!\.)\b(setTimeout|setInterval|setImmediate|process|fetch|performance)\b|Date\.now|new Date\(\)|Math\.random/;
+    expect(files.filter((file) => isPure(file) && impure.test(file.text)).map(({ name }) => name)).toEqual([]);
+    const allowed = new Set(['node:buffer', 'node:crypto', 'ipaddr.js']);
+    expect(offences(isPure, ({ packages }) => packages.filter((other) => !allowed.has(other)))).toEqual([]);
+  });
+
+  it('the program sees the ledger, never an engine', () => {
+    const isOutside = ({ name }: SourceFile): boolean => !within('ledger')(name);
+    expect(
+      offences(isOutside, ({ ours }) => ours.filter((name) => /^ledger\/(?!ledger$|views$|open$)/.test(name))),
+    ).toEqual([]);
+    const isInside = ({ name }: SourceFile): boolean => within('ledger')(name) && name !== 'ledger/open';
+    const engines = ({ name, ours }: SourceFile): string[] =>
+      ours.filter((other) => /^ledger\/(sqlite|postgres)\//.test(other) && dirname(name) !== dirname(other));
+    expect(offences(isInside, engines)).toEqual([]);
+  });
+
+  it('http, delivery and resync meet only where they are wired together', () => {
+    for (const [one, others] of [
+      ['http', ['delivery', 'resync', 'whapi']],
+      ['delivery', ['http', 'resync']],
+      ['resync', ['http', 'delivery']],
+    ] as const) {
+      const imports = ({ ours }: SourceFile): string[] =>
+        ours.filter((name) => others.some((other) => within(other)(name)));
+      expect(offences(({ name }) => within(one)(name), imports)).toEqual([]);
+    }
+  });
+
+  it('every outside thing has one owner', () => {
+    const owners: Readonly<Record<string, (name: string) => boolean>> = {
+      fastify: within('http'),
+      'better-sqlite3': within('ledger/sqlite'),
+      undici: (name) => ['delivery/send', 'whapi/client', 'whapi/simulator-webhooks'].includes(name),
+      standardwebhooks: (name) => within('delivery')(name) || within('demo')(name),
+      'close-with-grace': (name) => name === 'main',
+      pino: (name) => ['main', 'gateway'].includes(name) || within('demo')(name) || name === 'demo',
+    };
+    for (const [thing, isOwner] of Object.entries(owners)) {
+      const used = ({ packages }: SourceFile): string[] =>
+        packages.filter((name) => name === thing || name === `@${thing}`);
+      expect(offences(({ name }) => !isOwner(name), used)).toEqual([]);
+    }
+  });
+
+  it('only entry files end the process, only the configuration reads the environment', () => {
+    const entries = new Set(['main', 'demo', 'simulate']);
+    expect(named(/process\.exit\b/).filter((name) => !entries.has(name))).toEqual([]);
+    expect(named(/process\.env\b/).filter((name) => !entries.has(name) && !within('demo')(name))).toEqual([]);
+  });
+
+  it('there are no import cycles', () => {
+    expect(files.map(({ name }) => cycleFrom(name)).filter((cycle) => cycle !== null)).toEqual([]);
+  });
+});
+
+describe('habits', () => {
+  it('there are no barrels, no drawers for everything, no default exports', () => {
+    expect(
+      files.map(({ name }) => name).filter((name) => /(^|\/)(index|utils?|helpers?|common|misc)$/.test(name)),
+    ).toEqual([]);
+    expect(named(/^export default/m)).toEqual([]);
+  });
+
+  it('no file is longer than its kind may be', () => {
+    const limit = (name: string): number =>
+      within('ledger/sqlite')(name) || name.startsWith('whapi/simulator') ? 450 : 300;
+    const lines = ({ text }: SourceFile): number => text.split('\n').length;
+    expect(files.filter((file) => lines(file) > limit(file.name)).map(({ name }) => name)).toEqual([]);
+  });
+});
+
+function named(pattern: RegExp): string[] {
+  return files.filter(({ text }) => pattern.test(text)).map(({ name }) => name);
+}
+
+/** What a file imports for more than its types. */
+function valueImports({ name, text }: SourceFile): string[] {
+  const source = ts.createSourceFile(name, text, ts.ScriptTarget.Latest);
+  return source.statements.flatMap((statement) => {
+    if (!ts.isImportDeclaration(statement) || !ts.isStringLiteral(statement.moduleSpecifier)) return [];
+    const specifier = statement.moduleSpecifier.text;
+    if (statement.importClause?.phaseModifier === ts.SyntaxKind.TypeKeyword || !specifier.startsWith('.')) return [];
+    return [relative(root, resolve(root, dirname(name), specifier)).replace(/\.js$/, '')];
+  });
+}
+
+/** A cycle through `start`, as a path; null where there is none. */
+function cycleFrom(start: string): string | null {
+  const cameFrom = new Map<string, string>();
+  const waiting = [start];
+  for (let name = waiting.pop(); name !== undefined; name = waiting.pop()) {
+    for (const next of importsOf.get(name) ?? []) {
+      if (next === start) return pathTo(name, cameFrom).join(' → ');
+      if (cameFrom.has(next)) continue;
+      cameFrom.set(next, name);
+      waiting.push(next);
+    }
+  }
+  return null;
+}
+
+function pathTo(name: string, cameFrom: ReadonlyMap<string, string>): string[] {
+  const before = cameFrom.get(name);
+  return before === undefined ? [name] : [...pathTo(before, cameFrom), name];
+}
