@@ -11,7 +11,10 @@ await load(bare.url, { seconds: 2 });
 await load(gateway.url, { seconds: 2 });
 const rounds = [];
 for (let round = 0; round < ROUNDS; round += 1) {
-  rounds.push({ bare: await load(bare.url, { seconds: SECONDS }), gateway: await load(gateway.url, { seconds: SECONDS }) });
+  rounds.push({
+    bare: await load(bare.url, { seconds: SECONDS }),
+    gateway: await load(gateway.url, { seconds: SECONDS }),
+  });
 }
 await gateway.stop();
 await bare.stop();

@@ -41,7 +41,12 @@ export async function load(url, { seconds, connections = 100, rate }) {
   if (result.non2xx > 0 || result.errors > 0) {
     throw new Error(`${result.non2xx} answers other than 2xx and ${result.errors} errors from ${url}`);
   }
-  return { rate: result.requests.total / result.duration, p50: result.latency.p50, p99: result.latency.p99, total: result.requests.total };
+  return {
+    rate: result.requests.total / result.duration,
+    p50: result.latency.p50,
+    p99: result.latency.p99,
+    total: result.requests.total,
+  };
 }
 
 export function median(numbers) {

@@ -12,7 +12,10 @@ export const WEBHOOK_SECRET = 'the-secret-of-the-webhook';
 
 /** Starts a script and resolves with the URL that it says on its first line `{"url":…}` (or in a line of the log). */
 async function start(script, env) {
-  const child = spawn(process.execPath, [script], { env: { PATH: process.env.PATH, ...env }, stdio: ['ignore', 'pipe', 'inherit'] });
+  const child = spawn(process.execPath, [script], {
+    env: { PATH: process.env.PATH, ...env },
+    stdio: ['ignore', 'pipe', 'inherit'],
+  });
   const url = await new Promise((resolve, reject) => {
     child.once('exit', (code) => reject(new Error(`${script} ended with ${code}`)));
     createInterface(child.stdout).on('line', (line) => {

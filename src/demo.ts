@@ -7,21 +7,24 @@ import { systemEffects } from './effects.js';
 /** How many times faster than Whapi's its simulation is: slow enough to be read, or as fast as a script likes it. */
 const TIME_SCALE_READ = 30;
 const TIME_SCALE_UNREAD = 200;
+/** What is narrower (0: a terminal that does not know) is not worth wrapping for. */
+const FEWEST_COLUMNS = 60;
 const MOST_COLUMNS = 98;
 const LONGEST_MS = 25_000;
+const TOO_LONG = `What it waited for did not come within ${LONGEST_MS / 1000} seconds.`;
 const INTERRUPTED = 130;
 
 const { stdout, stderr } = process;
 const interrupted = new AbortController();
 const signal = AbortSignal.any([interrupted.signal, AbortSignal.timeout(LONGEST_MS)]);
 const interrupt = (): void => interrupted.abort(new Error('Interrupted.'));
-for (const name of ['SIGINT', 'SIGTERM'] as const) process.once(name, interrupt);
+for (const name of ['SIGINT', 'SIGTERM'] as const) process.on(name, interrupt); // not once: a second Ctrl-C must not keep the folder from being removed
 stdout.once('error', interrupt); // whoever reads along has gone
 
 async function run(): Promise<number> {
   const screen = {
     write: (text: string) => void stdout.write(text),
-    columns: stdout.isTTY ? Math.min(stdout.columns, MOST_COLUMNS) : MOST_COLUMNS,
+    columns: stdout.isTTY && stdout.columns >= FEWEST_COLUMNS ? Math.min(stdout.columns, MOST_COLUMNS) : MOST_COLUMNS,
     hasColours: stdout.isTTY && stdout.hasColors(),
     isRead: stdout.isTTY,
   };
@@ -38,6 +41,7 @@ async function run(): Promise<number> {
 }
 
 process.exitCode = await run().catch((error: unknown) => {
-  stderr.write(`\nThe demo did not get to its end: ${error instanceof Error ? error.message : String(error)}\n`);
+  const reason = signal.aborted && !interrupted.signal.aborted ? TOO_LONG : (error as Error).message;
+  stderr.write(`\nThe demo did not get to its end: ${reason}\n`);
   return interrupted.signal.aborted ? INTERRUPTED : 1;
 });

@@ -38,13 +38,6 @@ const PHONES = {
 
 const HOUR_SECONDS = 3600;
 
-/** The rows of the decision table that the story meets, in its own words. */
-const RULES: Readonly<Record<number, string>> = {
-  3: 'its id is written down as being brought back',
-  8: 'its id is remembered: it has come in before',
-  10: 'never seen before, and nobody is bringing it back',
-};
-
 export function createPlay(stage: Stage, narrator: Narrator): Play {
   const witness = createWitness(stage);
   const rows: Row[] = [];
@@ -103,8 +96,7 @@ export function createPlay(stage: Stage, narrator: Narrator): Play {
   };
 }
 
-function verdictOf({ verdict, rule, held }: Sighting): string {
-  const reason = RULES[rule] ?? 'a rule that this story does not know';
+function verdictOf({ verdict, rule, reason, held }: Sighting): string {
   return `${verdict}, by rule ${rule} (${reason}): ${held ? 'held back' : 'sent to the bot'}`;
 }
 

@@ -126,8 +126,8 @@ async function release({ stage, narrator, released }: Play, held: ChatMessage): 
   await narrator.heading('Act 6: the owner lets a held message go');
   await narrator.say('Held is not lost. Bob still wants his 20 chairs, and the owner wants the bot to answer him now:');
   const path = `/v1/messages/${CHANNEL}/${held.id}/release`;
-  await bodyOf(stage.gateway('POST', path, {}));
-  await narrator.fact('owner', `POST ${path}`);
+  const { status } = await stage.gateway('POST', path, {});
+  await narrator.fact('owner', `POST ${path} -> ${status}`);
   await released(6, 'Bob, released by hand', held);
 }
 

@@ -13,6 +13,7 @@ export interface Explanation {
 export interface Sighting {
   readonly verdict: string;
   readonly rule: number;
+  readonly reason: string;
   readonly held: boolean;
 }
 

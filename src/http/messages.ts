@@ -1,6 +1,7 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox';
 import { Type } from 'typebox';
 import { GatewayError } from '../errors.js';
+import { reasonOf } from '../intake/judge.js';
 import type { Outbox } from '../ledger/ledger.js';
 import type { Explanation, MessageView, Views } from '../ledger/views.js';
 import {
@@ -35,6 +36,7 @@ const message = {
   event: Type.String(),
   verdict: VerdictSchema,
   rule: Type.Integer({ description: 'Row of the decision table' }),
+  reason: Type.String({ description: 'What that row says' }),
   held: Type.Boolean({ description: 'A target that subscribes to it was not sent it because of its verdict' }),
   seen_at: Time,
 };
@@ -133,6 +135,7 @@ function messageJson(view: MessageView): Json<typeof MessageSchema> {
     event: view.event,
     verdict: view.verdict,
     rule: view.rule,
+    reason: reasonOf(view.rule),
     held: view.held,
     seen_at: iso(view.seenAt),
   };
@@ -167,11 +170,11 @@ function timelineOf(found: Explanation): Json<typeof Step>[] {
     if (ms !== null) steps.push({ ms, at: iso(ms), kind, text });
   };
   for (const { seenAt, event, carrier, verdict, rule, held } of found.sightings) {
-    add(seenAt, 'sighting', `came in ${carrier} of ${event}: ${verdict} by rule ${rule}${held ? ', held' : ''}`);
+    add(seenAt, 'sighting', `came in as ${carrier} of ${event}: ${verdict} by rule ${rule}${held ? ', held' : ''}`);
   }
   for (const { resyncId, registeredAt, askedAt, restoredAt, calls, error } of found.resyncs) {
     add(registeredAt, 'registered', `registered by resync ${resyncId}`);
-    add(askedAt, 'asked', `Whapi asked for it, call ${calls}${error === null ? '' : `: ${error}`}`);
+    add(askedAt, 'asked', `asked Whapi to bring it back (call ${calls})${error === null ? '' : `: ${error}`}`);
     add(restoredAt, 'restored', `restored by resync ${resyncId}`);
   }
   for (const { id, target, createdAt, log } of found.deliveries) {

@@ -26,37 +26,109 @@ const LONGEST_RETRY_DELAY_MS = 60 * 60 * 1000;
 interface Row {
   readonly rule: number;
   readonly verdict: Verdict;
+  readonly because: string;
   readonly when: (item: Item, memory: Memory, at: Circumstances) => boolean;
 }
 
 /** The decision table. The first row that applies gives the verdict, and its number is kept as the evidence. */
 const TABLE: readonly Row[] = [
   // A vote comes under the id of its poll, each time with new tallies.
-  { rule: 1, verdict: 'duplicate', when: (item, memory) => isVote(item) && memory.recorded },
-  { rule: 2, verdict: 'event', when: (item) => isVote(item) },
+  {
+    rule: 1,
+    verdict: 'duplicate',
+    because: 'this very vote was recorded before',
+    when: (item, memory) => isVote(item) && memory.recorded,
+  },
+  {
+    rule: 2,
+    verdict: 'event',
+    because: 'a vote: it comes under the id of its poll',
+    when: (item) => isVote(item),
+  },
   // What a resync brings back.
-  { rule: 3, verdict: 'restored', when: (item, memory) => isPostOrPut(item) && memory.registered },
+  {
+    rule: 3,
+    verdict: 'restored',
+    because: 'its id is registered: a resync is bringing it back',
+    when: (item, memory) => isPostOrPut(item) && memory.registered,
+  },
   // A live location keeps its id and counts its positions.
-  { rule: 4, verdict: 'duplicate', when: (item, memory) => isLiveLocation(item) && memory.known && memory.recorded },
-  { rule: 5, verdict: 'event', when: (item, memory) => isLiveLocation(item) && memory.known },
+  {
+    rule: 4,
+    verdict: 'duplicate',
+    because: 'this position of the live location was recorded before',
+    when: (item, memory) => isLiveLocation(item) && memory.known && memory.recorded,
+  },
+  {
+    rule: 5,
+    verdict: 'event',
+    because: 'another position of a live location',
+    when: (item, memory) => isLiveLocation(item) && memory.known,
+  },
   // A put of a message that we know: the same again, or a revision.
-  { rule: 6, verdict: 'duplicate', when: (item, memory) => isPut(item) && memory.known && memory.recorded },
-  { rule: 7, verdict: 'event', when: (item, memory) => isPut(item) && memory.known },
-  { rule: 8, verdict: 'duplicate', when: (item, memory) => isPost(item) && memory.known },
+  {
+    rule: 6,
+    verdict: 'duplicate',
+    because: 'this very revision of the message was recorded before',
+    when: (item, memory) => isPut(item) && memory.known && memory.recorded,
+  },
+  {
+    rule: 7,
+    verdict: 'event',
+    because: 'a revision of a message seen before',
+    when: (item, memory) => isPut(item) && memory.known,
+  },
+  {
+    rule: 8,
+    verdict: 'duplicate',
+    because: 'its id was seen before',
+    when: (item, memory) => isPost(item) && memory.known,
+  },
   // Never seen.
   {
     rule: 9,
     verdict: 'late',
+    because: 'never seen before, and its chat has long moved on',
     when: (item, memory, at) => isMessage(item) && !memory.known && isLate(item, memory, at),
   },
-  { rule: 10, verdict: 'new', when: (item, memory) => isMessage(item) && !memory.known },
+  {
+    rule: 10,
+    verdict: 'new',
+    because: 'never seen before',
+    when: (item, memory) => isMessage(item) && !memory.known,
+  },
   // Side effects of a resync.
-  { rule: 11, verdict: 'restored', when: (item, memory) => isUpdate(item) && !item.ownTrigger && memory.registered },
-  { rule: 12, verdict: 'restored', when: (item, memory) => isChat(item) && memory.registered },
+  {
+    rule: 11,
+    verdict: 'restored',
+    because: 'an update of a message that a resync is bringing back, with no cause of its own',
+    when: (item, memory) => isUpdate(item) && !item.ownTrigger && memory.registered,
+  },
+  {
+    rule: 12,
+    verdict: 'restored',
+    because: 'its last message became one that a resync is bringing back',
+    when: (item, memory) => isChat(item) && memory.registered,
+  },
   // Whapi saw no 200 and sent it again.
-  { rule: 13, verdict: 'duplicate', when: (item, memory) => item.repeatable && memory.recorded },
-  { rule: 14, verdict: 'event', when: () => true },
+  {
+    rule: 13,
+    verdict: 'duplicate',
+    because: 'these very bytes came within the last two hours: Whapi has sent them again',
+    when: (item, memory) => item.repeatable && memory.recorded,
+  },
+  {
+    rule: 14,
+    verdict: 'event',
+    because: 'nothing that repeats or brings back a message',
+    when: () => true,
+  },
 ];
+
+/** What the rule of a verdict says, in words for people. */
+export function reasonOf(rule: number): string {
+  return TABLE.find((row) => row.rule === rule)?.because ?? 'by a rule of another version';
+}
 
 /** The rules that write the id into the ledger; rule 8 refreshes the last sighting. */
 const WRITES_LEDGER: ReadonlySet<number> = new Set([3, 8, 9, 10]);

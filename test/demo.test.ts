@@ -1,0 +1,137 @@
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdtempSync, readdirSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { problemsOf } from '../src/demo/report.js';
+import type { Row } from '../src/demo/report.js';
+import { temporaryFolder } from './support/files.js';
+
+interface Ended {
+  readonly code: number | null;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+const DEMO = fileURLToPath(new URL('../dist/demo.js', import.meta.url));
+const ESCAPE = '\u001b';
+
+/** Runs the demo without a terminal; what it keeps on disk it keeps under `folder`. */
+async function runDemo(folder: string, interruptAt?: string): Promise<Ended> {
+  const child = spawn(process.execPath, [DEMO], {
+    env: { PATH: process.env['PATH'], TMPDIR: folder },
+    stdio: ['ignore', 'pipe', 'pipe'],
+  });
+  const text = { stdout: '', stderr: '' };
+  child.stderr.on('data', (chunk: Buffer) => (text.stderr += chunk.toString()));
+  child.stdout.on('data', (chunk: Buffer) => {
+    text.stdout += chunk.toString();
+    if (!child.killed && interruptAt !== undefined && text.stdout.includes(interruptAt)) child.kill('SIGINT');
+  });
+  const [code] = (await once(child, 'close')) as [number | null];
+  return { code, ...text };
+}
+
+describe('npm run demo, as a process of its own', () => {
+  let folder: string;
+  let demo: Ended;
+
+  beforeAll(async () => {
+    folder = mkdtempSync(join(tmpdir(), 'demo-test-'));
+    demo = await runDemo(folder);
+  });
+  afterAll(() => rmSync(folder, { recursive: true, force: true }));
+
+  it('exits 0, because the bot answered the new messages and the released one and nothing else', () => {
+    expect(demo.stderr).toBe('');
+    expect(demo.stdout).toContain('The bot answered exactly the new messages and the released one.');
+    expect(demo.stdout).toContain(
+      'Answers: 5 to 5 new messages, 0 to 3 old or repeated ones, 1 to 1 released by hand.',
+    );
+    expect(demo.code).toBe(0);
+  });
+
+  it.each([
+    ['Alice, live', 'new (10)', 'yes', 'yes'],
+    ['Carol, live, during resync', 'new (10)', 'yes', 'yes'],
+    ['Bob, 30 days old, resynced', 'restored (3)', 'no', 'yes'],
+    ['Alice again, resynced', 'restored (3)', 'no', 'yes'],
+    ['Dan, live, same webhook', 'new (10)', 'yes', 'yes'],
+    ['Eve, live', 'new (10)', 'yes', 'yes'],
+    ['Eve, same webhook again', 'duplicate (8)', 'no', 'yes'],
+    ['Frank, 6 hours late', 'new (10)', 'yes', 'yes'],
+    ['Bob, released by hand', 'released', 'yes', '-'],
+  ])('sums up "%s" as: %s, answered %s, without the gateway %s', (...cells) => {
+    const rows = demo.stdout.split('\n').map((line) => line.trim().split(/ {2,}/).slice(1));
+    expect(rows).toContainEqual(cells);
+  });
+
+  it('counts what the same bot answers without the gateway: two old messages and one repeated webhook', () => {
+    const text = demo.stdout.replaceAll(/\s+/g, ' ');
+    expect(text).toContain(
+      'gave 3 answers too many, 2 to old messages that were brought back and 1 to a webhook sent twice.',
+    );
+  });
+
+  it('writes plain lines of at most 100 columns where there is no terminal', () => {
+    expect(demo.stdout).not.toContain(ESCAPE);
+    expect(demo.stdout.split('\n').filter((line) => line.length > 100)).toEqual([]);
+  });
+
+  it('leaves no temporary file behind', () => {
+    expect(readdirSync(folder)).toEqual([]);
+  });
+});
+
+describe('an interrupted demo', () => {
+  it('cleans up, says so and does not exit 0', async () => {
+    const folder = temporaryFolder();
+    const { code, stdout, stderr } = await runDemo(folder, 'Act 2');
+    expect({ code, stderr }).toEqual({ code: 130, stderr: expect.stringContaining('Interrupted.') as string });
+    expect(stdout).not.toContain('Summary');
+    expect(readdirSync(folder)).toEqual([]);
+  });
+});
+
+describe('the rule by which the demo exits 0', () => {
+  const fresh: Row = { act: 1, what: 'a', expected: 'new', verdict: 'new', rule: 10, answers: 1, bareAnswers: 1 };
+  const old: Row = { ...fresh, act: 2, what: 'b', expected: 'restored', verdict: 'restored', rule: 3, answers: 0 };
+
+  it.each<[string, Row[], { answers: number; answersAtWhapi: number }, string[]]>([
+    ['all is well', [fresh, old], { answers: 1, answersAtWhapi: 1 }, []],
+    [
+      'an old message was answered',
+      [fresh, { ...old, answers: 1 }],
+      { answers: 2, answersAtWhapi: 2 },
+      ['Act 2, b: the bot answered 1 time, not 0.'],
+    ],
+    [
+      'a new message was not answered',
+      [{ ...fresh, answers: 0 }, old],
+      { answers: 0, answersAtWhapi: 0 },
+      ['Act 1, a: the bot answered 0 times, not 1.'],
+    ],
+    [
+      'a verdict is another than it should be',
+      [fresh, { ...old, verdict: 'late' }],
+      { answers: 1, answersAtWhapi: 1 },
+      ['Act 2, b: the verdict was late, not restored.'],
+    ],
+    [
+      'the bot answered something that nobody watched',
+      [fresh, old],
+      { answers: 2, answersAtWhapi: 2 },
+      ['Answers of the bot: 2; to the messages above: 1.'],
+    ],
+    [
+      'an answer did not get to Whapi',
+      [fresh, old],
+      { answers: 1, answersAtWhapi: 0 },
+      ['Answers of the bot: 1; at Whapi: 0.'],
+    ],
+  ])('names what is wrong where %s', (_, rows, totals, problems) => {
+    expect(problemsOf(rows, totals)).toEqual(problems);
+  });
+});
