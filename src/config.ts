@@ -35,13 +35,18 @@ export interface Config {
 type Environment = Readonly<Record<string, string | undefined>>;
 
 const SHORTEST_TOKEN = 16;
+/** RFC 6750, 2.1. */
+const BEARER_TOKEN = /^[A-Za-z0-9._~+/-]+=*$/;
 
 /** Reads the settings from the environment. @throws StartError GW_BAD_CONFIG, naming the variable and the fix */
 export function readConfig(env: Environment): Config {
   const store = storeLocation(text(env, 'DATABASE_URL') ?? 'sqlite:./data/gateway.db');
   const adminToken = text(env, 'ADMIN_TOKEN');
-  if (adminToken !== null && adminToken.length < SHORTEST_TOKEN) {
-    throw wrong('ADMIN_TOKEN', `must have ${SHORTEST_TOKEN} characters or more. Make one with: openssl rand -hex 24`);
+  if (adminToken !== null && (adminToken.length < SHORTEST_TOKEN || !BEARER_TOKEN.test(adminToken))) {
+    throw wrong(
+      'ADMIN_TOKEN',
+      `must have ${SHORTEST_TOKEN} characters or more, of those that a bearer token may have. Make one with: openssl rand -hex 24`,
+    );
   }
   const encryptionKey = keyOf(text(env, 'ENCRYPTION_KEY'));
   if (store.engine === 'postgres' && (adminToken === null || encryptionKey === null)) {
@@ -115,7 +120,7 @@ function storeLocation(value: string): StoreLocation {
 function keyOf(value: string | null): Buffer | null {
   if (value === null) return null;
   const key = Buffer.from(value, 'base64');
-  if (key.length !== ENCRYPTION_KEY_BYTES) {
+  if (key.length !== ENCRYPTION_KEY_BYTES || key.toString('base64').replace(/=+$/, '') !== value.replace(/=+$/, '')) {
     throw wrong(
       'ENCRYPTION_KEY',
       `must be ${ENCRYPTION_KEY_BYTES} bytes in base64. Make one with: openssl rand -base64 ${ENCRYPTION_KEY_BYTES}`,

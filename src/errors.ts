@@ -42,9 +42,15 @@ export class GatewayError extends Error {
   }
 }
 
+/** A cursor that no list gave. */
+export function badCursor(): GatewayError {
+  return new GatewayError('GW_BAD_REQUEST', 'This cursor is not one that a list gave. Start again without it.');
+}
+
 /** What stops the start of the process: `exitCode` 2 for a setting that is wrong, 1 for anything else. */
 export class StartError extends Error {
-  readonly code: 'GW_BAD_CONFIG' | 'GW_STORE_LOCKED' | 'GW_STORE_UNUSABLE' | 'GW_WRONG_KEY' | 'GW_PORT_TAKEN';
+  readonly code:
+    'GW_BAD_CONFIG' | 'GW_STORE_LOCKED' | 'GW_STORE_UNUSABLE' | 'GW_WRONG_KEY' | 'GW_PORT_TAKEN' | 'GW_CANNOT_LISTEN';
   readonly exitCode: 1 | 2;
 
   constructor(code: StartError['code'], message: string, options?: ErrorOptions) {

@@ -79,6 +79,7 @@ CREATE TABLE deliveries (
   blocked           INTEGER NOT NULL,  -- lanes in which an earlier delivery is not settled; claimable at 0 (I6)
   due_at            INTEGER NOT NULL,  -- while leased: when the lease expires (I5)
   lease             INTEGER,
+  attempts          INTEGER NOT NULL,  -- all that were ever made
   tries             INTEGER NOT NULL,  -- attempts since it was recorded or last retried by a person
   verdicts          TEXT NOT NULL,     -- comma list, one per item sent
   positions         TEXT,              -- JSON: which items of the webhook; NULL: all of them

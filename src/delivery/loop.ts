@@ -68,7 +68,6 @@ export function startDeliveryLoop({ ledger, sender, delaysMs, effects, onError }
   const launch = (delivery: Delivery): void => {
     const { id } = delivery.target;
     underWay.set(id, (underWay.get(id) ?? 0) + 1);
-    buckets.get(id)?.bucket.take(1);
     const attempt = make(delivery)
       .catch(onError) // the lease runs out, and it is due again
       .finally(() => {
@@ -85,6 +84,7 @@ export function startDeliveryLoop({ ledger, sender, delaysMs, effects, onError }
       await ledger.settle({ id, lease, status: 'expired', attempt: null });
       return;
     }
+    buckets.get(target.id)?.bucket.take(1);
     const { outcome, attempt } = await sender.send(delivery);
     if (brokenOff && outcome.kind === 'failed') {
       await ledger.settle({ id, lease, status: 'pending', dueAt: effects.now(), attempt: null });

@@ -8,8 +8,16 @@ export interface TargetNetworks {
 type Range = ipaddr.IPv4 | ipaddr.IPv6;
 
 const PRIVATE_RANGES = new Set(['loopback', 'private', 'uniqueLocal', 'carrierGradeNat']);
-/** The metadata services of clouds that are not in the link-local range. */
-const METADATA = new Set(['fd00:ec2::254', '100.100.100.200']);
+/** Services of clouds (metadata, keys, DNS, agents) that are not in the link-local range. */
+const METADATA: readonly [Range, number][] = [
+  'fd00:ec2::/32', // Amazon
+  'fd20:ce::254/128', // Google
+  'fd00:42::42/128', // Scaleway
+  '100.100.100.200/32', // Alibaba
+  '168.63.129.16/32', // Azure
+].map((cidr) => ipaddr.parseCIDR(cidr));
+/** IPv4 addresses in the form that IPv6 gave up (`::a.b.c.d`): nobody routes them, some systems still take them apart. */
+const IPV4_COMPATIBLE = ipaddr.parseCIDR('::/96');
 
 /**
  * `public`: only public addresses. `private`: loopback and private ones too. A comma list of CIDRs: these on top of
@@ -35,11 +43,15 @@ function judged(address: string, rule: (range: Range) => boolean): boolean {
 }
 
 function isPublic(address: Range): boolean {
-  return address.range() === 'unicast' && !METADATA.has(address.toString());
+  return address.range() === 'unicast' && !isMetadata(address) && !contains(IPV4_COMPATIBLE, address);
 }
 
 function isPrivate(address: Range): boolean {
-  return PRIVATE_RANGES.has(address.range()) && !METADATA.has(address.toString());
+  return PRIVATE_RANGES.has(address.range()) && !isMetadata(address);
+}
+
+function isMetadata(address: Range): boolean {
+  return METADATA.some((cidr) => contains(cidr, address));
 }
 
 function cidrOf(text: string): [Range, number] {

@@ -5,7 +5,18 @@ import { GatewayError } from '../errors.js';
 import type { Registry } from '../ledger/ledger.js';
 import type { Channel } from '../model.js';
 import type { Vault } from '../vault.js';
-import { ChannelName, iso, orNull, problems, Time } from './schemas.js';
+import {
+  ChannelName,
+  iso,
+  orNull,
+  pageJson,
+  pageOf,
+  pageOfAll,
+  pageQuery,
+  pageRequest,
+  problems,
+  Time,
+} from './schemas.js';
 import type { Json } from './schemas.js';
 
 export interface ChannelRoutesOptions {
@@ -107,11 +118,16 @@ export const channelRoutes: FastifyPluginAsyncTypebox<ChannelRoutesOptions> = as
     {
       schema: {
         tags,
-        summary: 'All channels',
-        response: { 200: Type.Object({ data: Type.Array(ChannelSchema), next_cursor: Type.Null() }), ...problems },
+        summary: 'Channels, by name',
+        querystring: pageQuery({}),
+        response: { 200: pageOf(ChannelSchema), ...problems },
       },
     },
-    async () => ({ data: (await ledger.channels()).map(json), next_cursor: null }),
+    async ({ query }) =>
+      pageJson(
+        pageOfAll(await ledger.channels(), ({ name }) => name, pageRequest(query)),
+        json,
+      ),
   );
 
   app.get(

@@ -1,7 +1,8 @@
 import { STATUS_CODES } from 'node:http';
-import type { FastifyError, FastifyReply, FastifyRequest } from 'fastify';
+import type { FastifyBaseLogger, FastifyError, FastifyReply, FastifyRequest } from 'fastify';
 import { GatewayError } from '../errors.js';
 import type { FieldError } from '../errors.js';
+import { maskedUrl } from './webhook-path.js';
 
 /** Faults of one body that are told: ten thousand wrong ids need no ten thousand lines. */
 const MOST_FIELDS = 20;
@@ -21,12 +22,17 @@ export function answerProblem(error: GatewayError, reply: FastifyReply): Fastify
     });
 }
 
+type ErrorHandler = (error: FastifyError | Error, request: FastifyRequest, reply: FastifyReply) => FastifyReply;
+
 /** The server's error handler. What is no error of ours is logged whole and answered without its details. */
-export function handleError(error: FastifyError | Error, request: FastifyRequest, reply: FastifyReply): FastifyReply {
-  const known = asKnown(error);
-  if (known.status >= 500) request.log.error({ err: error, code: known.code }, 'request failed');
-  else request.log.debug({ code: known.code, detail: known.message }, 'request refused');
-  return answerProblem(known, reply);
+export function errorHandler(log: Pick<FastifyBaseLogger, 'error' | 'debug'>): ErrorHandler {
+  return (error, { method, url }, reply) => {
+    const known = asKnown(error);
+    const about = { method, url: maskedUrl(url), code: known.code };
+    if (known.status >= 500) log.error({ ...about, err: error }, 'request failed');
+    else log.debug({ ...about, detail: known.message }, 'request refused');
+    return answerProblem(known, reply);
+  };
 }
 
 function asKnown(error: FastifyError | Error): GatewayError {

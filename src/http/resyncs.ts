@@ -34,7 +34,10 @@ const NewResync = Type.Object(
   {
     channel: ChannelName,
     // Whapi has widened the form of its ids twice: only what a URL can carry is asked for (docs/whapi.md, Message).
-    message_ids: Type.Array(Type.String({ pattern: '^[A-Za-z0-9._~-]{1,256}$' }), { minItems: 1, maxItems: 10_000 }),
+    message_ids: Type.Array(Type.String({ pattern: '^(?!\\.{1,2}$)[A-Za-z0-9._~-]{1,256}$' }), {
+      minItems: 1,
+      maxItems: 10_000,
+    }),
     deliver_unseen: Type.Optional(
       Type.Boolean({ description: 'Send restored messages that were never seen to the bots as well' }),
     ),

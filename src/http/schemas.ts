@@ -1,6 +1,6 @@
 import { Type } from 'typebox';
 import type { Static, TSchema } from 'typebox';
-import { GatewayError } from '../errors.js';
+import { badCursor, GatewayError } from '../errors.js';
 import type { DeliveryView, Page, PageRequest, ResyncMessageView } from '../ledger/views.js';
 import { DELIVERY_STATUSES, RESYNC_MESSAGE_STATUSES, RESYNC_STATUSES, TARGET_MODES, VERDICTS } from '../model.js';
 import type { Attempt } from '../model.js';
@@ -103,6 +103,31 @@ export function pageRequest(query: { limit: number; cursor?: string }): PageRequ
   return { limit: query.limit, cursor: query.cursor ?? null };
 }
 
+/**
+ * One page of a list that is in memory as a whole, in the order of its keys, each of which stays what it was.
+ * @throws GatewayError GW_BAD_REQUEST (a cursor that is none)
+ */
+export function pageOfAll<T>(all: readonly T[], keyOf: (item: T) => string, { limit, cursor }: PageRequest): Page<T> {
+  const after = cursor === null ? '' : decodedKey(cursor);
+  const rest = all
+    .map((item) => ({ key: keyOf(item), item }))
+    .filter(({ key }) => key > after)
+    .sort((a, b) => (a.key < b.key ? -1 : 1));
+  const last = rest[limit - 1];
+  return {
+    data: rest.slice(0, limit).map(({ item }) => item),
+    nextCursor: rest.length > limit && last ? Buffer.from(`${KEY_CURSOR}${last.key}`).toString('base64url') : null,
+  };
+}
+
+const KEY_CURSOR = 'after:';
+
+function decodedKey(cursor: string): string {
+  const text = Buffer.from(cursor, 'base64url').toString('utf8');
+  if (!text.startsWith(KEY_CURSOR)) throw badCursor();
+  return text.slice(KEY_CURSOR.length);
+}
+
 export function pageJson<View, Json>(
   page: Page<View>,
   json: (view: View) => Json,
@@ -113,7 +138,8 @@ export function pageJson<View, Json>(
 export type Json<T extends TSchema> = Static<T>;
 
 /** What every route of `/v1` may answer besides its success. */
-export const problems = { '4xx': Problem, '5xx': Problem } as const;
+const problem = { description: 'A problem', content: { 'application/problem+json': { schema: Problem } } };
+export const problems = { '4xx': problem, '5xx': problem };
 
 export function attemptJson(attempt: Attempt): Json<typeof AttemptSchema> {
   return {

@@ -1,8 +1,7 @@
 import rateLimit from '@fastify/rate-limit';
-import swagger from '@fastify/swagger';
 import type { TypeBoxTypeProvider } from '@fastify/type-provider-typebox';
 import { Ajv } from 'ajv';
-import Fastify, { LogController } from 'fastify';
+import Fastify from 'fastify';
 import type { FastifyBaseLogger, FastifyInstance } from 'fastify';
 import type { AddressInfo } from 'node:net';
 import type { Config } from '../config.js';
@@ -16,8 +15,9 @@ import { channelRoutes } from './channels.js';
 import { deliveryRoutes } from './deliveries.js';
 import { ingress } from './ingress.js';
 import { messageRoutes } from './messages.js';
+import { describeRoutes } from './openapi.js';
 import { operationRoutes } from './operation.js';
-import { handleError } from './problem.js';
+import { errorHandler } from './problem.js';
 import { resyncRoutes } from './resyncs.js';
 import { targetRoutes } from './targets.js';
 import { maskedUrl } from './webhook-path.js';
@@ -28,7 +28,7 @@ export interface ServerOptions {
   readonly vault: Vault;
   readonly adminToken: string;
   readonly effects: Effects;
-  readonly log: FastifyBaseLogger;
+  readonly log: Pick<FastifyBaseLogger, 'error' | 'debug'>;
   /** Hints for the loops; given after the commit. */
   readonly onDeliveries: () => void;
   readonly onRegistered: () => void;
@@ -38,6 +38,7 @@ export interface ServerOptions {
 
 /** Ids of messages are longer than the router's default of 100 characters. */
 const LONGEST_PATH_PART = 2048;
+const CLOSE_IDLE_EVERY_MS = 50;
 
 export interface HttpServer {
   /** Where it listens. */
@@ -46,7 +47,7 @@ export interface HttpServer {
   close(graceMs: number): Promise<void>;
 }
 
-/** The HTTP side, listening: webhooks in, `/v1`, operation. @throws StartError GW_PORT_TAKEN */
+/** The HTTP side, listening: webhooks in, `/v1`, operation. @throws StartError GW_PORT_TAKEN, GW_CANNOT_LISTEN */
 export async function startServer(options: ServerOptions): Promise<HttpServer> {
   const app = await buildServer(options);
   const url = await listen(app, options.config);
@@ -55,7 +56,11 @@ export async function startServer(options: ServerOptions): Promise<HttpServer> {
     close: async (graceMs) => {
       const closed = new AbortController();
       const closing = app.close().then(() => closed.abort());
-      await options.effects.sleep(graceMs, closed.signal);
+      const deadline = options.effects.now() + graceMs;
+      while (!closed.signal.aborted && options.effects.now() < deadline) {
+        app.server.closeIdleConnections(); // those, too, whose last answer has gone out since
+        await options.effects.sleep(CLOSE_IDLE_EVERY_MS, closed.signal);
+      }
       app.server.closeAllConnections();
       await closing;
     },
@@ -67,7 +72,9 @@ async function listen(app: FastifyInstance, { host, port }: Config): Promise<str
     await app.listen({ host, port });
   } catch (error) {
     await app.close();
-    if ((error as NodeJS.ErrnoException).code !== 'EADDRINUSE') throw error;
+    if ((error as NodeJS.ErrnoException).code !== 'EADDRINUSE') {
+      throw new StartError('GW_CANNOT_LISTEN', `Cannot listen on ${host}, port ${port}: ${(error as Error).message}`);
+    }
     throw new StartError('GW_PORT_TAKEN', `Port ${port} on ${host} is taken by another process. Stop it, or set PORT.`);
   }
   const { port: taken } = app.server.address() as AddressInfo;
@@ -77,29 +84,20 @@ async function listen(app: FastifyInstance, { host, port }: Config): Promise<str
 async function buildServer(options: ServerOptions): Promise<FastifyInstance> {
   const { config, ledger, vault, effects, log } = options;
   const app = Fastify({
-    loggerInstance: log.child(
-      {},
-      { serializers: { req: ({ method, url }: { method: string; url: string }) => ({ method, url: maskedUrl(url) }) } },
-    ),
-    // Nothing logs per request here, so a logger of its own for each would be made for nothing.
-    childLoggerFactory: (logger) => logger,
-    logController: new LogController({ disableRequestLogging: true }),
+    // No logger of Fastify's own: it would watch the end of every answer, which costs a tenth of a webhook's time, and
+    // would write whole URLs, which may hold secrets.
+    logger: false,
     routerOptions: { maxParamLength: LONGEST_PATH_PART },
     forceCloseConnections: 'idle',
+    frameworkErrors: (error, request, reply) => errorHandler(log)(error, request, reply),
   }).withTypeProvider<TypeBoxTypeProvider>();
 
   app.setValidatorCompiler(validators());
-  app.setErrorHandler(handleError);
+  app.setErrorHandler(errorHandler(log));
   app.setNotFoundHandler(({ method, url }) => {
     throw new GatewayError('GW_NOT_FOUND', `There is no ${method} ${maskedUrl(url)}.`);
   });
-  await app.register(swagger, {
-    openapi: {
-      openapi: '3.1.0',
-      info: { title: 'whapi-resync-gateway', version: '1' },
-      components: { securitySchemes: { admin: { type: 'http', scheme: 'bearer' } } },
-    },
-  });
+  await describeRoutes(app);
   await app.register(rateLimit, { global: false });
   const refuse = authenticationGuard(app);
 

@@ -14,6 +14,11 @@ import {
   iso,
   ModeSchema,
   orNull,
+  pageJson,
+  pageOf,
+  pageOfAll,
+  pageQuery,
+  pageRequest,
   problems,
   Time,
   VerdictSchema,
@@ -143,11 +148,12 @@ export const targetRoutes: FastifyPluginAsyncTypebox<TargetRoutesOptions> = asyn
     {
       schema: {
         tags,
-        summary: 'All targets',
-        response: { 200: Type.Object({ data: Type.Array(TargetSchema), next_cursor: Type.Null() }), ...problems },
+        summary: 'Targets, oldest first',
+        querystring: pageQuery({}),
+        response: { 200: pageOf(TargetSchema), ...problems },
       },
     },
-    async () => ({ data: (await ledger.targets()).map(targetJson), next_cursor: null }),
+    async ({ query }) => pageJson(pageOfAll(await ledger.targets(), keyOf, pageRequest(query)), targetJson),
   );
 
   app.get(
@@ -169,12 +175,11 @@ export const targetRoutes: FastifyPluginAsyncTypebox<TargetRoutesOptions> = asyn
     },
     async ({ params, body }) => {
       check(body);
-      const before = await mustHave(params.id);
       const changed = await ledger.changeTarget(params.id, {
         ...(body.name !== undefined && { name: body.name }),
         ...(body.url !== undefined && { url: body.url }),
         ...(body.secret !== undefined && { secret: vault.seal(body.secret) }),
-        ...fieldsOf({ ...settingsJson(before), ...body }),
+        ...changeOf(body),
       });
       return targetJson(changed);
     },
@@ -211,6 +216,10 @@ function bad(path: string, message: string): GatewayError {
   return new GatewayError('GW_BAD_REQUEST', `The body is not as it should be: ${path} ${message}`, [{ path, message }]);
 }
 
+function keyOf({ createdAt, id }: Target): string {
+  return `${iso(createdAt)} ${id}`;
+}
+
 type SettingsJson = Pick<Json<typeof TargetSchema>, keyof typeof settings>;
 
 function fieldsOf(json: SettingsJson): Omit<Target, 'id' | 'name' | 'url' | 'secret' | 'createdAt'> {
@@ -226,6 +235,23 @@ function fieldsOf(json: SettingsJson): Omit<Target, 'id' | 'name' | 'url' | 'sec
     concurrency: json.concurrency,
     ratePerSecond: json.rate_per_second,
     enabled: json.enabled,
+  };
+}
+
+/** Only what the body names, so that of two changes at the same time both are kept. */
+function changeOf(json: Partial<SettingsJson>): Partial<Target> {
+  return {
+    ...(json.channels && { channels: json.channels }),
+    ...(json.events && { events: json.events }),
+    ...(json.deliver && { deliver: json.deliver }),
+    ...(json.mode && { mode: json.mode }),
+    ...(json.headers && { headers: json.headers }),
+    ...(json.timeout_ms !== undefined && { timeoutMs: json.timeout_ms }),
+    ...(json.max_attempts !== undefined && { maxAttempts: json.max_attempts }),
+    ...(json.max_age_seconds !== undefined && { maxAgeSeconds: json.max_age_seconds }),
+    ...(json.concurrency !== undefined && { concurrency: json.concurrency }),
+    ...(json.rate_per_second !== undefined && { ratePerSecond: json.rate_per_second }),
+    ...(json.enabled !== undefined && { enabled: json.enabled }),
   };
 }
 

@@ -33,8 +33,8 @@ function decoded(text: string): string {
   }
 }
 
-/** A URL for the log: without the secret in its path, and without its query. */
+/** A URL for the log: without what may be a secret in its path, however it is mistyped, and without its query. */
 export function maskedUrl(rawUrl: string): string {
   const path = rawUrl.split('?', 1)[0] ?? '';
-  return path.replace(/^(\/webhooks\/[^/]*\/s\/)[^/]*/, '$1***');
+  return path.replace(/(\/s\/)[^/]+/gi, '$1***');
 }

@@ -2,7 +2,7 @@ import { isUtf8 } from 'node:buffer';
 import { GatewayError } from '../errors.js';
 import type { EventMethod, EventName, Span } from '../model.js';
 import { eventOf, isRecord } from './event.js';
-import type { RequestHint } from './event.js';
+import type { NamedEvent, RequestHint } from './event.js';
 import { scanTopLevelArrays } from './scan.js';
 
 /** What an element says of itself, as far as a verdict or the order of a chat depends on it. */
@@ -66,17 +66,17 @@ export function decode(body: Buffer, hint: RequestHint): Document {
   const top = isRecord(root) ? root : {};
   const arrays = scanTopLevelArrays(body, (key) => carrierOf(key) !== undefined);
   const usual = arrays[0] ? (carrierOf(arrays[0].key)?.usual ?? null) : null;
-  const event = eventOf(top['event'], hint, usual);
-  const items: Item[] = [];
-  const keys = new Set(arrays.map(({ key }) => key));
-  for (const [position, { key, elements }] of arrays.entries()) {
-    // JSON.parse keeps only the last of two arrays under one key; a bot may read either, so both are judged.
-    const values = keys.size === arrays.length ? (top[key] as unknown[]) : null;
-    elements.forEach((span, index) => {
-      const value = values ? values[index] : (JSON.parse(body.toString('utf8', span.start, span.end)) as unknown);
-      items.push(itemOf(key, position, span, value, event));
+  const named = eventOf(top['event'], hint, usual);
+  const isKeyUnique = new Set(arrays.map(({ key }) => key)).size === arrays.length;
+  const items = arrays.flatMap(({ key, elements }, array) => {
+    // JSON.parse keeps only the last value of a key that occurs twice; a bot may read either, so every array is judged.
+    const values = isKeyUnique && Array.isArray(top[key]) ? top[key] : null;
+    return elements.map((span, index) => {
+      const value: unknown = values ? values[index] : JSON.parse(body.toString('utf8', span.start, span.end));
+      return itemOf(key, array, span, value, named);
     });
-  }
+  });
+  const { event } = named;
   if (items.length === 0) items.push(wholeDocument(body, event));
   const channelId = typeof top['channel_id'] === 'string' && top['channel_id'] !== '' ? top['channel_id'] : null;
   return { body, event, channelId, items };
@@ -93,7 +93,7 @@ function parse(body: Buffer): unknown {
 }
 
 /** Written out field by field: this runs for every item, and spreads were a tenth of the time of a webhook. */
-function itemOf(key: string, array: number, span: Span, value: unknown, event: EventName): Item {
+function itemOf(key: string, array: number, span: Span, value: unknown, named: NamedEvent): Item {
   const carrier = carrierOf(key) ?? OTHER_CARRIER;
   const { messageId, chatId, type, timestamp, sequence, ownTrigger } = carrier.read(value);
   return {
@@ -101,7 +101,7 @@ function itemOf(key: string, array: number, span: Span, value: unknown, event: E
     carrier: key,
     array,
     span,
-    method: event.type === carrier.usual.type ? event.method : carrier.usual.method,
+    method: named.isMethodNamed && named.event.type === carrier.usual.type ? named.event.method : carrier.usual.method,
     repeatable: carrier.repeatable,
     messageId,
     chatId,

@@ -20,8 +20,8 @@ const TYPES: ReadonlyMap<string, string> = new Map([
   ['channels', 'channel'],
 ]);
 
-/** A type that we do not know names an event all the same, up to this length. */
-const LONGEST_TYPE = 64;
+/** A type that we do not know names an event all the same, where it is a word: it may become part of a target's URL. */
+const TYPE_WORD = /^[A-Za-z_][\w-]{0,63}$/;
 
 /** What the request itself says of the event, where the body does not. */
 export interface RequestHint {
@@ -29,22 +29,27 @@ export interface RequestHint {
   readonly suffix: string;
 }
 
+export interface NamedEvent {
+  readonly event: EventName;
+  /** The body or the request says the method; otherwise it is only what the first key usually means. */
+  readonly isMethodNamed: boolean;
+}
+
 /**
  * The event of a webhook. Its `event` field comes first (`{type, event}` in real payloads, `{type, method}` in Whapi's
  * schema); what is missing there, or is no word that we know, is taken from the path suffix, the HTTP method and at last
  * from what the body's keys usually mean. So a restored message cannot slip through under an odd event name.
  */
-export function eventOf(field: unknown, hint: RequestHint, usual: EventName | null): EventName {
-  const named = isRecord(field) ? field : {};
+export function eventOf(field: unknown, hint: RequestHint, usual: EventName | null): NamedEvent {
+  const fields = isRecord(field) ? field : {};
   const path = eventOfSuffix(hint);
+  const method = methodWord(fields['event']) ?? methodWord(fields['method']) ?? path.method;
   return {
-    type: typeWord(named['type']) ?? path.type ?? usual?.type ?? 'unknown',
-    method:
-      methodWord(named['event']) ??
-      methodWord(named['method']) ??
-      path.method ??
-      usual?.method ??
-      (hint.method.toLowerCase() as EventMethod),
+    event: {
+      type: typeWord(fields['type']) ?? path.type ?? usual?.type ?? 'unknown',
+      method: method ?? usual?.method ?? (hint.method.toLowerCase() as EventMethod),
+    },
+    isMethodNamed: method !== undefined,
   };
 }
 
@@ -66,7 +71,7 @@ function eventOfSuffix({ method, suffix }: RequestHint): {
 }
 
 function typeWord(value: unknown): string | undefined {
-  if (typeof value !== 'string' || value === '' || value.length > LONGEST_TYPE) return undefined;
+  if (typeof value !== 'string' || !TYPE_WORD.test(value)) return undefined;
   return TYPES.get(value.toLowerCase()) ?? value;
 }
 

@@ -18,8 +18,8 @@ export interface Route {
 
 export interface Routing {
   readonly routes: readonly Route[];
-  /** Positions of the items that a target that subscribes to the event was not sent because of their verdict. */
-  readonly held: ReadonlySet<number>;
+  /** By position: the targets that subscribe to the event and are not sent the item because of its verdict. */
+  readonly withheld: ReadonlyMap<number, readonly Target[]>;
 }
 
 /** Turns verdicts into what each target is sent. A disabled target is routed to like any other: its deliveries wait. */
@@ -30,17 +30,17 @@ export function route(
   targets: readonly Target[],
 ): Routing {
   const routes: Route[] = [];
-  const held = new Set<number>();
+  const withheld = new Map<number, Target[]>();
   for (const target of targets) {
     if (!subscribes(target, channel, event)) continue;
     const positions: number[] = [];
     judged.forEach((item, position) => {
       if (wants(target, item)) positions.push(position);
-      else held.add(position);
+      else withheld.set(position, [...(withheld.get(position) ?? []), target]);
     });
     if (positions.length > 0) routes.push({ target, positions, whole: positions.length === judged.length });
   }
-  return { routes, held };
+  return { routes, withheld };
 }
 
 /** Whether a target asked for this channel's events of this name. */
@@ -78,7 +78,6 @@ export function cut(document: Document, positions: readonly number[]): Buffer {
       array = item.array;
       keptOfArray = 0;
       pieces.push(body.subarray(copied, item.span.start));
-      copied = item.span.start;
     }
     if (kept.has(position)) {
       // From the second kept element on, with the comma and the white space that stood before it.

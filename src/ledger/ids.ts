@@ -1,4 +1,4 @@
-import { GatewayError } from '../errors.js';
+import { badCursor } from '../errors.js';
 
 /** Ids per millisecond before they run ahead of the clock. 2^53 / 2048 milliseconds last until the year 2109. */
 const PER_MILLISECOND = 2048;
@@ -57,5 +57,5 @@ export function decodeCursor(cursor: string, length: number): number[] {
   } catch {
     // Not one of ours: said below.
   }
-  throw new GatewayError('GW_BAD_REQUEST', 'This cursor is not one that a list gave. Start again without it.');
+  throw badCursor();
 }

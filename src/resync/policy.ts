@@ -35,80 +35,67 @@ export interface AfterCall {
   readonly pauseUntil: number | null;
 }
 
+/** What a decision depends on besides the call and its answer. */
+export interface CallMoment {
+  readonly timing: ResyncTiming;
+  readonly now: number;
+  /** In [0, 1). */
+  readonly random: number;
+  /** Answers in a row, before this one, by which Whapi could not take the channel's calls. */
+  readonly busyBefore: number;
+}
+
+type Busy = Extract<WhapiAnswer, { kind: 'busy' | 'unreachable' }>;
+
 /**
  * What becomes of a registered message after a call to Whapi for it. In prose: queued → requesting → waiting, polled
  * until the plain GET answers 200 (restored) or the window closes (not restored). A refused call fails the message; a
  * call that Whapi was too busy for is queued again, and gives up only when a whole window has passed since the
  * registration. The webhook, whenever it comes, makes it restored from any of these (in the recording transaction).
  */
-export function afterCall(
-  call: ResyncCall,
-  answer: WhapiAnswer,
-  timing: ResyncTiming,
-  now: number,
-  random: number,
-): AfterCall {
-  return call.kind === 'resync'
-    ? afterResync(call, answer, timing, now, random)
-    : afterPoll(call, answer, timing, now, random);
+export function afterCall(call: ResyncCall, answer: WhapiAnswer, at: CallMoment): AfterCall {
+  return call.kind === 'resync' ? afterResync(call, answer, at) : afterPoll(call, answer, at);
 }
 
-function afterResync(
-  call: ResyncCall,
-  answer: WhapiAnswer,
-  timing: ResyncTiming,
-  now: number,
-  random: number,
-): AfterCall {
+function afterResync(call: ResyncCall, answer: WhapiAnswer, at: CallMoment): AfterCall {
+  const { timing, now } = at;
   const closesAt = now + call.windowSeconds * SECOND;
   switch (answer.kind) {
     case 'found':
       return go({ status: 'waiting', nextAt: now + timing.proofMs, closesAt });
     case 'missing':
     case 'timeout':
-      return go({ status: 'waiting', nextAt: now + jittered(pauseAt(timing.pollsMs, 0), JITTER, random), closesAt });
-    case 'refused':
-      return go({
-        status: 'failed',
-        nextAt: null,
-        closesAt: now + timing.refusedWindowMs,
-        refused: true,
-        error: answer.words,
-      });
+      return go({ status: 'waiting', nextAt: now + pause(timing.pollsMs, 0, at), closesAt });
+    case 'refused': {
+      const refusedUntil = now + timing.refusedWindowMs;
+      return go({ status: 'failed', nextAt: null, closesAt: refusedUntil, refused: true, error: answer.words });
+    }
     case 'busy':
     case 'unreachable': {
       if (now - call.registeredAt > call.windowSeconds * SECOND) {
         return go({ status: 'failed', nextAt: null, closesAt, error: `Given up: ${answer.words}` });
       }
-      const pauseUntil = now + busyPauseMs(answer, call.made, timing, now, random);
+      const pauseUntil = now + busyPauseMs(answer, at);
       return { result: { status: 'queued', nextAt: pauseUntil, closesAt, error: answer.words }, pauseUntil };
     }
   }
 }
 
-function afterPoll(
-  call: ResyncCall,
-  answer: WhapiAnswer,
-  timing: ResyncTiming,
-  now: number,
-  random: number,
-): AfterCall {
+function afterPoll(call: ResyncCall, answer: WhapiAnswer, at: CallMoment): AfterCall {
   if (answer.kind === 'found') return go({ status: 'restored', nextAt: null });
-  const nextAt = now + jittered(pauseAt(timing.pollsMs, call.made + 1), JITTER, random);
+  const nextAt = at.now + pause(at.timing.pollsMs, call.made + 1, at);
   if (answer.kind !== 'busy' && answer.kind !== 'unreachable') return go({ status: 'waiting', nextAt });
-  const pauseUntil = now + busyPauseMs(answer, call.made, timing, now, random);
+  const pauseUntil = at.now + busyPauseMs(answer, at);
   return { result: { status: 'waiting', nextAt: Math.max(nextAt, pauseUntil) }, pauseUntil };
 }
 
-function busyPauseMs(
-  answer: Extract<WhapiAnswer, { kind: 'busy' | 'unreachable' }>,
-  made: number,
-  timing: ResyncTiming,
-  now: number,
-  random: number,
-): number {
-  const asked = answer.kind === 'busy' ? retryAfterMs(answer.retryAfter, now) : 0;
-  return Math.max(jittered(pauseAt(timing.backoffMs, made), JITTER, random), asked);
+function busyPauseMs(answer: Busy, at: CallMoment): number {
+  const asked = answer.kind === 'busy' ? retryAfterMs(answer.retryAfter, at.now) : 0;
+  return Math.max(pause(at.timing.backoffMs, at.busyBefore, at), asked);
+}
+
+function pause(pausesMs: readonly number[], step: number, { random }: CallMoment): number {
+  return jittered(pauseAt(pausesMs, step), JITTER, random);
 }
 
 function go(result: CallResult): AfterCall {

@@ -42,6 +42,7 @@ export function startResyncWorker({
 }: ResyncWorkerOptions): ResyncWorker {
   const calling = new Map<string, Promise<void>>();
   const pausedUntil = new Map<string, number>();
+  const busyInARow = new Map<string, number>();
   const prefer = new Map<string, ResyncCall['kind']>();
   let brokenOff = false;
 
@@ -78,9 +79,11 @@ export function startResyncWorker({
     const options = { resync: call.kind === 'resync', timeoutMs: timing.callTimeoutMs };
     const answer = await whapi.getMessage(access, call.messageId, options);
     if (brokenOff) return; // not settled: made again after the restart
-    const { result, pauseUntil } = afterCall(call, answer, timing, effects.now(), effects.random());
-    if (pauseUntil !== null) pausedUntil.set(channelName, pauseUntil);
-    else pausedUntil.delete(channelName);
+    const busyBefore = busyInARow.get(channelName) ?? 0;
+    const at = { timing, now: effects.now(), random: effects.random(), busyBefore };
+    const { result, pauseUntil } = afterCall(call, answer, at);
+    busyInARow.set(channelName, pauseUntil === null ? 0 : busyBefore + 1);
+    pausedUntil.set(channelName, pauseUntil ?? 0);
     await ledger.settleCall(call, result);
   };
 

@@ -1,8 +1,9 @@
-import { existsSync, mkdirSync } from 'node:fs';
+import { existsSync, mkdirSync, realpathSync } from 'node:fs';
 import { dirname } from 'node:path';
 import Database from 'better-sqlite3';
 import { GatewayError, StartError } from '../../errors.js';
 import { migrationsOf, pendingMigrations } from '../migrate.js';
+import type { Migration } from '../migrate.js';
 
 export type Db = Database.Database;
 
@@ -30,7 +31,7 @@ export function openDatabase(file: string): OpenDatabase {
       cause: error,
     });
   }
-  const lock = lockBeside(file);
+  const lock = lockBeside(existsSync(file) ? realpathSync(file) : file); // one lock, whatever name it is opened by
   let db: Db | undefined;
   try {
     db = new Database(file);
@@ -82,6 +83,8 @@ function prepare(db: Db): void {
       `${db.name} is a database of another program. Give the gateway a file of its own with DATABASE_URL.`,
     );
   }
+  const pending = pendingMigrations(migrationsOf('sqlite'), db.pragma('user_version', { simple: true }) as number);
+  // Up to here nothing was written: a file that is refused stays as it was.
   if (isEmpty) db.pragma('auto_vacuum = INCREMENTAL'); // only possible before the first table
   db.pragma('journal_mode = WAL');
   db.pragma('synchronous = FULL'); // a commit is on the disk: I1
@@ -89,12 +92,11 @@ function prepare(db: Db): void {
   db.pragma('temp_store = MEMORY');
   db.pragma(`wal_autocheckpoint = ${CHECKPOINT_PAGES}`);
   db.pragma(`journal_size_limit = ${LOG_SIZE_LIMIT_BYTES}`);
-  migrate(db);
+  migrate(db, pending);
 }
 
-function migrate(db: Db): void {
-  const version = db.pragma('user_version', { simple: true }) as number;
-  for (const migration of pendingMigrations(migrationsOf('sqlite'), version)) {
+function migrate(db: Db, pending: readonly Migration[]): void {
+  for (const migration of pending) {
     db.transaction(() => {
       db.pragma(`application_id = ${APPLICATION_ID}`);
       db.pragma(`user_version = ${migration.version}`);
@@ -112,6 +114,11 @@ function unusable(file: string, error: unknown): string {
     return `${file} cannot be written (${words(error)}). Check the rights of the file and its folder${existsSync(file) ? '' : ', and that the folder exists'}.`;
   }
   return `${file} cannot be used: ${words(error)}`;
+}
+
+/** A fault of the machine and not of one piece of work: the next piece would meet it as well. */
+export function isMachineFault(error: unknown): boolean {
+  return error instanceof Database.SqliteError && !error.code.startsWith('SQLITE_CONSTRAINT');
 }
 
 /** What an operation of the store rejects with: our own errors as they are, faults of the machine as unavailable. */

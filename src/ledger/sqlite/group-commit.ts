@@ -1,5 +1,5 @@
 import type { Db } from './database.js';
-import { asGatewayError } from './database.js';
+import { asGatewayError, isMachineFault } from './database.js';
 
 interface Waiting {
   readonly work: () => unknown;
@@ -71,7 +71,8 @@ export class GroupCommit {
         resolve(results[index]);
       });
     } catch (error) {
-      if (batch.length === 1) batch[0]?.reject(asGatewayError(error));
+      // On a full disk SQLite has undone the whole transaction; single pieces run after it would be outside of any.
+      if (batch.length === 1 || isMachineFault(error)) rejectAll(batch, error);
       else this.#flushOneByOne(batch);
     }
   }
@@ -84,9 +85,7 @@ export class GroupCommit {
         report();
       });
     } catch (error) {
-      batch.forEach(({ reject }) => {
-        reject(asGatewayError(error));
-      });
+      rejectAll(batch, error);
     }
   }
 
@@ -99,6 +98,7 @@ export class GroupCommit {
         resolve(result);
       };
     } catch (error) {
+      if (isMachineFault(error)) throw error;
       this.#undo.run();
       this.#release.run();
       this.#onRollback();
@@ -125,4 +125,8 @@ export class GroupCommit {
   #isOpen(): boolean {
     return this.#begin.database.inTransaction;
   }
+}
+
+function rejectAll(batch: readonly Waiting[], error: unknown): void {
+  for (const { reject } of batch) reject(asGatewayError(error));
 }

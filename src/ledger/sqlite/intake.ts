@@ -38,9 +38,11 @@ export class SqliteIntake {
       `INSERT INTO sightings (webhook_id, position, carrier, message_key, message_id, verdict, rule, held)
        VALUES (?, ?, ?, ?, ?, ?, ?, ?)`,
     );
-    this.#markRestored = db.prepare(
-      `UPDATE resync_messages SET status = 'restored', restored_at = ?, next_at = NULL, error = NULL
-       WHERE key = ? AND closed = 0 AND status IN ('queued', 'requesting', 'waiting', 'failed')`,
+    // Where it came before Whapi was asked, nobody asks any more, so the window begins to run now.
+    this.#markRestored = db.prepare<{ now: number; key: Buffer }>(
+      `UPDATE resync_messages SET status = 'restored', restored_at = @now, next_at = NULL, error = NULL,
+         closes_at = coalesce(closes_at, @now + 1000 * (SELECT window_seconds FROM resyncs WHERE number = resync))
+       WHERE key = @key AND closed = 0 AND status IN ('queued', 'requesting', 'waiting', 'failed')`,
     );
   }
 
@@ -100,7 +102,7 @@ export class SqliteIntake {
       const isFirst = !memory.known;
       if (memory.key && writesLedger(judgement)) {
         this.#tables.remember(memory, memory.key, judgement.rule, webhookId, position, now);
-        if (judgement.rule === 3) this.#markRestored.run(now, memory.key);
+        if (judgement.rule === 3) this.#markRestored.run({ now, key: memory.key });
       }
       this.#tables.noteTrace(memory, memory.traceIsInLedger || (isFirst && writesLedger(judgement)), now);
       return { item, memory, recover, ...judgement };

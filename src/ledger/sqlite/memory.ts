@@ -11,10 +11,17 @@ interface LedgerRow {
   first_seen_at: number | null;
 }
 
+/** A registration whose window nobody has closed yet. */
+interface WindowRow {
+  closes_at: number | null;
+  refused: number;
+  deliver_unseen: number;
+}
+
 /** The look-ups and writes of what is remembered of message ids, bytes and chats. */
 export class MemoryTables {
   readonly ledgerRow;
-  readonly openWindow;
+  readonly windows;
   readonly traceSince;
   readonly newest;
   readonly #remember;
@@ -23,12 +30,10 @@ export class MemoryTables {
 
   constructor(db: Db) {
     this.ledgerRow = db.prepare<[Buffer], LedgerRow>('SELECT trace, first_seen_at FROM ledger WHERE key = ?');
-    this.openWindow = db
-      .prepare<[Buffer, number], number>(
-        `SELECT max(r.deliver_unseen) FROM resync_messages m JOIN resyncs r ON r.number = m.resync
-         WHERE m.key = ? AND m.closed = 0 AND (m.closes_at IS NULL OR m.closes_at > ?) GROUP BY m.key`,
-      )
-      .pluck();
+    this.windows = db.prepare<[Buffer], WindowRow>(
+      `SELECT m.closes_at, m.refused, r.deliver_unseen FROM resync_messages m JOIN resyncs r ON r.number = m.resync
+       WHERE m.key = ? AND m.closed = 0`,
+    );
     this.traceSince = db.prepare<[Buffer, number]>('SELECT 1 FROM traces WHERE key = ? AND recorded_at > ?').pluck();
     this.newest = db.prepare<[Buffer], { timestamp: number; receivedAt: number }>(
       'SELECT newest_at AS timestamp, received_at AS receivedAt FROM chats WHERE key = ?',
@@ -80,7 +85,7 @@ export class ItemMemory implements Memory {
   readonly #body: Buffer;
   readonly #now: number;
   #row: LedgerRow | null | undefined;
-  #window: number | null | undefined;
+  #windowRows: readonly WindowRow[] | undefined;
   #trace: Buffer | undefined;
   #chat: Buffer | undefined;
 
@@ -95,16 +100,16 @@ export class ItemMemory implements Memory {
   }
 
   get registered(): boolean {
-    return this.#openWindow !== null;
+    return this.#openWindows.length > 0;
   }
 
   /** An open registration asks for messages never seen to be sent to the bots as well. */
   get deliverUnseen(): boolean {
-    return this.#openWindow === 1;
+    return this.#openWindows.some(({ deliver_unseen }) => deliver_unseen === 1);
   }
 
   get known(): boolean {
-    return this.#ledgerRow !== null;
+    return this.#ledgerRow !== null || this.#hasLapsed;
   }
 
   /** Some webhook carried it: more than having been asked for. */
@@ -142,10 +147,19 @@ export class ItemMemory implements Memory {
     return this.#row;
   }
 
-  get #openWindow(): number | null {
-    if (this.#window === undefined) {
-      this.#window = (this.key && this.#tables.openWindow.get(this.key, this.#now)) ?? null;
-    }
-    return this.#window;
+  get #openWindows(): WindowRow[] {
+    return this.#windows.filter(({ closes_at }) => closes_at === null || closes_at > this.#now);
+  }
+
+  /** A window has run out and only was not closed yet: its id counts as remembered from the moment on at which it ran out. */
+  get #hasLapsed(): boolean {
+    return this.#windows.some(
+      ({ closes_at, refused }) => closes_at !== null && closes_at <= this.#now && refused === 0,
+    );
+  }
+
+  get #windows(): readonly WindowRow[] {
+    this.#windowRows ??= this.key ? this.#tables.windows.all(this.key) : [];
+    return this.#windowRows;
   }
 }

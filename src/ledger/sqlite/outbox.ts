@@ -40,7 +40,6 @@ interface LeasedRow {
   target: number;
   chats: Buffer;
   seq: number;
-  tries: number;
   log: string;
 }
 
@@ -69,9 +68,9 @@ export class SqliteOutbox {
     this.#registry = registry;
     this.#lanes = new Lanes(db);
     this.#insert = db.prepare(
-      `INSERT INTO deliveries (id, webhook_id, target, channel, status, seq, chats, blocked, due_at, tries, verdicts,
+      `INSERT INTO deliveries (id, webhook_id, target, channel, status, seq, chats, blocked, due_at, attempts, tries, verdicts,
          positions, body, newest_message_at, created_at, log)
-       VALUES (?, ?, ?, ?, 'pending', ?, ?, ?, ?, 0, ?, ?, ?, ?, ?, '[]')`,
+       VALUES (?, ?, ?, ?, 'pending', ?, ?, ?, ?, 0, 0, ?, ?, ?, ?, ?, '[]')`,
     );
     // I6: blocked = 0 is what lets only the first of a lane through.
     this.#due = db.prepare<[number, number, number], DueRow>(
@@ -89,13 +88,13 @@ export class SqliteOutbox {
     this.#lease = db.prepare('UPDATE deliveries SET lease = ?, due_at = ? WHERE id = ?');
     // I5: only the holder of the lease settles.
     this.#leased = db.prepare<[number, number], LeasedRow>(
-      `SELECT target, chats, seq, tries, log FROM deliveries WHERE id = ? AND lease = ? AND status = 'pending'`,
+      `SELECT target, chats, seq, log FROM deliveries WHERE id = ? AND lease = ? AND status = 'pending'`,
     );
     this.#again = db.prepare(
-      'UPDATE deliveries SET lease = NULL, due_at = ?, tries = ?, log = ?, last_error = ? WHERE id = ?',
+      'UPDATE deliveries SET lease = NULL, due_at = ?, tries = tries + ?, attempts = attempts + ?, log = ?, last_error = ? WHERE id = ?',
     );
     this.#settle = db.prepare(
-      'UPDATE deliveries SET lease = NULL, status = ?, settled_at = ?, tries = ?, log = ?, last_error = ? WHERE id = ?',
+      'UPDATE deliveries SET lease = NULL, status = ?, settled_at = ?, tries = tries + ?, attempts = attempts + ?, log = ?, last_error = ? WHERE id = ?',
     );
     this.#requeue = db.prepare(
       `UPDATE deliveries SET status = 'pending', settled_at = NULL, tries = 0, seq = ?, blocked = ?, due_at = ? WHERE id = ?`,
@@ -161,13 +160,13 @@ export class SqliteOutbox {
     const row = this.#leased.get(parseDeliveryId(id) ?? 0, lease);
     if (!row) return false;
     const number = parseDeliveryId(id);
-    const tries = row.tries + (attempt ? 1 : 0);
+    const made = attempt ? 1 : 0;
     const log = attempt ? appended(row.log, attempt) : row.log;
     const error = attempt?.error ?? null;
     if (status === 'pending') {
-      this.#again.run(dueAt ?? now, tries, log, error, number);
+      this.#again.run(dueAt ?? now, made, made, log, error, number);
     } else {
-      this.#settle.run(status, now, tries, log, error, number);
+      this.#settle.run(status, now, made, made, log, error, number);
       this.#lanes.leave(row.target, row.chats, row.seq);
     }
     return true;

@@ -27,12 +27,15 @@ export class SqlitePrune {
     ];
   }
 
-  /** True while the sweep is not at its end. */
+  /**
+   * True while the sweep is not at its end. The ledger is kept at least as long as the payloads, for it points to the
+   * first sighting of each message.
+   */
   step(retention: Retention, now: number): boolean {
     if (this.#pruneWebhooks(now - retention.payloadMs)) return true;
-    this.#pruneResyncs(now - retention.payloadMs);
+    if (this.#pruneResync(now - retention.payloadMs)) return true;
     const walk = this.#walks[this.#walking];
-    const limits = { retry: now - RETRY_TRACES_MS, ledger: now - retention.ledgerMs };
+    const limits = { retry: now - RETRY_TRACES_MS, ledger: now - Math.max(retention.ledgerMs, retention.payloadMs) };
     if (walk?.step(limits) === false) this.#walking += 1;
     const isOver = this.#walking >= this.#walks.length;
     if (isOver) this.#walking = 0;
@@ -64,19 +67,19 @@ export class SqlitePrune {
   }
 
   /** A resync is forgotten, with the ids that it names in the clear, when the last of its windows closed that long ago. */
-  #pruneResyncs(before: number): void {
-    const numbers = this.#db
+  #pruneResync(before: number): boolean {
+    const number = this.#db
       .prepare<{ before: number }, number>(
         `SELECT number FROM resyncs r WHERE created_at < @before AND NOT EXISTS (
            SELECT 1 FROM resync_messages m WHERE m.resync = r.number AND (m.closed = 0 OR m.closes_at >= @before)
          ) LIMIT 1`,
       )
       .pluck()
-      .all({ before });
-    for (const number of numbers) {
-      this.#db.prepare('DELETE FROM resync_messages WHERE resync = ?').run(number);
-      this.#db.prepare('DELETE FROM resyncs WHERE number = ?').run(number);
-    }
+      .get({ before });
+    if (number === undefined) return false;
+    this.#db.prepare('DELETE FROM resync_messages WHERE resync = ?').run(number);
+    this.#db.prepare('DELETE FROM resyncs WHERE number = ?').run(number);
+    return true;
   }
 }
 

@@ -1,19 +1,14 @@
 import { GatewayError } from '../../errors.js';
 import { decode } from '../../intake/decode.js';
 import { cut, subscribes } from '../../intake/route.js';
-import type { Verdict, WebhookHttpMethod } from '../../model.js';
+import type { WebhookHttpMethod } from '../../model.js';
 import { chatKey, messageKey } from '../keys.js';
 import type { Db } from './database.js';
 import { eventNamed } from './outbox.js';
 import type { SqliteOutbox } from './outbox.js';
-import type { NumberedTarget, SqliteRegistry } from './registry.js';
-
-interface MessageSighting {
-  webhook_id: number;
-  position: number;
-  verdict: Verdict;
-  held: number;
-}
+import type { SqliteRegistry } from './registry.js';
+import { repeatsMessage } from './sightings.js';
+import type { MessageSighting, SqliteSightings } from './sightings.js';
 
 interface WebhookRow {
   channel: string;
@@ -27,33 +22,26 @@ interface WebhookRow {
 export class SqliteRelease {
   readonly #registry: SqliteRegistry;
   readonly #outbox: SqliteOutbox;
-  readonly #sightings;
+  readonly #sightings: SqliteSightings;
   readonly #inLedger;
   readonly #webhook;
-  readonly #wasSent;
   readonly #letGo;
 
-  constructor(db: Db, registry: SqliteRegistry, outbox: SqliteOutbox) {
+  constructor(db: Db, registry: SqliteRegistry, outbox: SqliteOutbox, sightings: SqliteSightings) {
     this.#registry = registry;
     this.#outbox = outbox;
-    this.#sightings = db.prepare<{ key: Buffer }, MessageSighting>(SIGHTINGS_OF_MESSAGE);
-    this.#inLedger = db.prepare<[Buffer]>('SELECT 1 FROM ledger WHERE key = ?').pluck();
+    this.#sightings = sightings;
+    this.#inLedger = db.prepare<[Buffer]>('SELECT 1 FROM ledger WHERE key = ? AND first_seen_at IS NOT NULL').pluck();
     this.#webhook = db.prepare<[number], WebhookRow>(
       'SELECT channel, method, suffix, event, body FROM webhooks WHERE id = ?',
     );
-    this.#wasSent = db
-      .prepare<[number, number, number]>(
-        `SELECT 1 FROM deliveries WHERE webhook_id = ? AND target = ?
-           AND (positions IS NULL OR EXISTS (SELECT 1 FROM json_each(positions) WHERE value = ?))`,
-      )
-      .pluck();
     this.#letGo = db.prepare('UPDATE sightings SET held = 0 WHERE webhook_id = ? AND position = ?');
   }
 
   /** Returns the new deliveries. @throws GatewayError GW_NOT_FOUND, GW_NOT_HELD, GW_PAYLOAD_GONE */
   release(channel: string, messageId: string, targetIds: readonly string[] | null, now: number): number[] {
     const key = messageKey(channel, messageId);
-    const sightings = this.#sightings.all({ key });
+    const sightings = this.#sightings.of(key);
     const held = sightings.findLast((sighting) => sighting.held === 1);
     if (!held) throw this.#nothingHeld(key, sightings.length > 0);
     const webhook = this.#webhook.get(held.webhook_id);
@@ -62,7 +50,8 @@ export class SqliteRelease {
       subscribes(target, channel, eventNamed(webhook.event)),
     );
     const chosen = targetIds ? targetIds.map((id) => this.#registry.mustHaveTarget(id)) : everyone;
-    const owed = chosen.filter((target) => !this.#hasBeenSent(target, sightings));
+    const same = repeatsMessage(held) ? sightings.filter(repeatsMessage) : [held];
+    const owed = chosen.filter(({ number }) => !this.#sightings.wereSent(same, number));
     if (owed.length === 0) {
       throw new GatewayError(
         'GW_NOT_HELD',
@@ -72,8 +61,8 @@ export class SqliteRelease {
       );
     }
     const made = owed.map(({ number }) => this.#send(number, held, webhook, now));
-    if (everyone.every((target) => this.#hasBeenSent(target, sightings))) {
-      for (const { webhook_id, position } of sightings) this.#letGo.run(webhook_id, position);
+    if (everyone.every(({ number }) => this.#sightings.wereSent(same, number))) {
+      for (const { webhook_id, position } of same) this.#letGo.run(webhook_id, position);
     }
     return made;
   }
@@ -85,12 +74,6 @@ export class SqliteRelease {
       return new GatewayError('GW_NOT_FOUND', 'No webhook has carried this message.');
     }
     return new GatewayError('GW_PAYLOAD_GONE', 'The payload of this message was pruned. A resync brings it back.');
-  }
-
-  #hasBeenSent(target: NumberedTarget, sightings: readonly MessageSighting[]): boolean {
-    return sightings.some(
-      ({ webhook_id, position }) => this.#wasSent.get(webhook_id, target.number, position) !== undefined,
-    );
   }
 
   #send(target: number, { webhook_id, position, verdict }: MessageSighting, webhook: WebhookRow, now: number): number {
@@ -111,16 +94,3 @@ export class SqliteRelease {
     );
   }
 }
-
-/**
- * The sightings of a message by itself, oldest first: those that the index has, and the first one, to which the ledger
- * points (see `sightings_by_message`).
- */
-const SIGHTINGS_OF_MESSAGE = `
-  SELECT webhook_id, position, verdict, held FROM sightings
-    WHERE message_key = @key AND rule <> 10 AND carrier = 'messages'
-  UNION
-  SELECT s.webhook_id, s.position, s.verdict, s.held FROM ledger l
-    JOIN sightings s ON s.webhook_id = l.webhook_id AND s.position = l.position
-    WHERE l.key = @key
-  ORDER BY webhook_id, position`;

@@ -17,6 +17,12 @@ interface CallRow {
   polls: number;
 }
 
+/** In which statuses a message has a call to come; `requesting` where the lease of one ran out. */
+const STATUSES_OF: Readonly<Record<ResyncCall['kind'], readonly ResyncMessageStatus[]>> = {
+  resync: ['requesting', 'queued'],
+  poll: ['waiting'],
+};
+
 /** Registrations from before the call to Whapi until their windows close (I2). For use inside a transaction. */
 export class SqliteResyncs {
   readonly #db: Db;
@@ -53,7 +59,7 @@ export class SqliteResyncs {
          restored_at = CASE WHEN status = @expected AND @status = 'restored' THEN @now ELSE restored_at END,
          closes_at = coalesce(@closesAt, closes_at),
          refused = coalesce(@refused, refused)
-       WHERE resync = @resync AND position = @position AND closed = 0`,
+       WHERE resync = @resync AND position = @position AND closed = 0 AND @made = CASE @kind WHEN 'resync' THEN calls ELSE polls END`,
     );
   }
 
@@ -107,7 +113,9 @@ export class SqliteResyncs {
     if (!channel) return null;
     const kinds: ResyncCall['kind'][] = prefer === 'resync' ? ['resync', 'poll'] : ['poll', 'resync'];
     for (const kind of kinds) {
-      const row = this.#due.get(channelName, kind === 'resync' ? 'queued' : 'waiting', now);
+      const row = STATUSES_OF[kind]
+        .map((status) => this.#due.get(channelName, status, now))
+        .find((due) => due !== undefined);
       if (!row) continue;
       const closesAt = now + row.window_seconds * 1000;
       if (kind === 'resync') this.#asked.run(now, closesAt, now + leaseMs, row.resync, row.position);
@@ -137,6 +145,9 @@ export class SqliteResyncs {
       now,
       resync: this.#numberOf.get(call.resyncId),
       position: call.position,
+      // A call whose lease ran out and that was made again meanwhile no longer speaks for the message.
+      kind: call.kind,
+      made: call.made + 1,
     });
   }
 
@@ -152,7 +163,9 @@ export class SqliteResyncs {
       )
       .pluck();
     return [...this.#registry.channels().keys()].flatMap((channel) => {
-      const times = ['queued', 'waiting'].flatMap((status) => firstDue.get(channel, status) ?? []);
+      const times = Object.values(STATUSES_OF)
+        .flat()
+        .flatMap((status) => firstDue.get(channel, status) ?? []);
       return times.length > 0 ? [{ channel, dueAt: Math.min(...times) }] : [];
     });
   }

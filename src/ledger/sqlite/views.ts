@@ -62,6 +62,7 @@ interface DeliveryRow {
   verdicts: string;
   blocked: number;
   due_at: number;
+  attempts: number;
   created_at: number;
   settled_at: number | null;
   last_error: string | null;
@@ -73,7 +74,7 @@ const MESSAGE_COLUMNS = `m.position, r.id AS resync_id, m.message_id, m.status, 
 const SIGHTING_COLUMNS = `s.webhook_id, s.position, w.channel, s.message_id, w.event, s.carrier, s.verdict, s.rule, s.held,
   w.received_at`;
 const DELIVERY_COLUMNS = `d.id, d.status, t.id AS target_id, d.channel, w.event, d.verdicts, d.blocked, d.due_at,
-  d.created_at, d.settled_at, d.last_error, d.log`;
+  d.attempts, d.created_at, d.settled_at, d.last_error, d.log`;
 const DELIVERY_TABLES = 'deliveries d JOIN webhooks w ON w.id = d.webhook_id JOIN targets t ON t.number = d.target';
 
 /** Greater than every number that a cursor can hold: where the first page of a newest-first list begins. */
@@ -288,7 +289,7 @@ function deliveryView(row: DeliveryRow): DeliveryView {
     channel: row.channel,
     event: row.event,
     verdicts: row.verdicts.split(',') as Verdict[],
-    attempts: (JSON.parse(row.log) as Attempt[]).length,
+    attempts: row.attempts,
     createdAt: row.created_at,
     nextAttemptAt: row.status === 'pending' && row.blocked === 0 ? row.due_at : null,
     settledAt: row.settled_at,

@@ -1,0 +1,168 @@
+import { join, resolve } from 'node:path';
+import { describe, expect, it } from 'vitest';
+import { readConfig } from '../src/config.js';
+import { StartError } from '../src/errors.js';
+
+const KEY = Buffer.alloc(32, 7).toString('base64');
+const TOKEN = 'a-token-that-is-long-enough';
+const DEFAULTS = {
+  host: '127.0.0.1',
+  port: 8080,
+  store: { engine: 'sqlite', file: resolve('data/gateway.db') },
+  adminToken: null,
+  encryptionKey: null,
+  publicUrl: null,
+  whapiBaseUrl: 'https://gate.whapi.cloud',
+  maxBodyBytes: 10_485_760,
+  apiRatePerMinute: 600,
+  webhookRatePerSecond: 0,
+  retentionDays: 7,
+  ledgerRetentionDays: 400,
+  logLevel: 'info',
+};
+const POSTGRES = 'postgres://gateway:hush@db.example:5432/gateway';
+
+describe('without any variable', () => {
+  it('every setting has its default', () => {
+    expect(readConfig({})).toEqual({ ...DEFAULTS, targetNetworks: expect.anything() as unknown });
+  });
+
+  it('targets may be public and private, never link-local', () => {
+    const { targetNetworks } = readConfig({});
+    expect(['93.184.215.14', '127.0.0.1', '10.0.0.1'].map((address) => targetNetworks.allows(address))).toEqual([
+      true,
+      true,
+      true,
+    ]);
+    expect(targetNetworks.allows('169.254.169.254')).toBe(false);
+  });
+
+  it('an empty or blank variable counts as not set', () => {
+    const names = ['HOST', 'PORT', 'DATABASE_URL', 'ADMIN_TOKEN', 'ENCRYPTION_KEY', 'PUBLIC_URL', 'LOG_LEVEL'];
+    for (const blank of ['', '  '])
+      expect(readConfig(Object.fromEntries(names.map((name) => [name, blank])))).toMatchObject(DEFAULTS);
+  });
+
+  it('variables of other programs change nothing', () => {
+    expect(readConfig({ PATH: '/bin', NODE_ENV: 'production', PORTS: '1' })).toMatchObject(DEFAULTS);
+  });
+});
+
+describe('a variable', () => {
+  it.each([
+    ['HOST', '0.0.0.0', { host: '0.0.0.0' }],
+    ['HOST', '::1', { host: '::1' }],
+    ['PORT', '0', { port: 0 }],
+    ['PORT', ' 65535 ', { port: 65_535 }],
+    ['DATABASE_URL', 'sqlite:/var/lib/gateway.db', { store: { engine: 'sqlite', file: '/var/lib/gateway.db' } }],
+    ['DATABASE_URL', 'sqlite:x/y.db', { store: { engine: 'sqlite', file: join(process.cwd(), 'x/y.db') } }],
+    ['ADMIN_TOKEN', TOKEN, { adminToken: TOKEN }],
+    ['ENCRYPTION_KEY', KEY, { encryptionKey: Buffer.alloc(32, 7) }],
+    ['PUBLIC_URL', 'https://gateway.example/base//', { publicUrl: 'https://gateway.example/base' }],
+    ['WHAPI_BASE_URL', 'http://127.0.0.1:8090/', { whapiBaseUrl: 'http://127.0.0.1:8090' }],
+    ['MAX_BODY_BYTES', '1024', { maxBodyBytes: 1024 }],
+    ['API_RATE_PER_MINUTE', '0', { apiRatePerMinute: 0 }],
+    ['WEBHOOK_RATE_PER_SECOND', '50', { webhookRatePerSecond: 50 }],
+    ['RETENTION_DAYS', '1', { retentionDays: 1 }],
+    ['LEDGER_RETENTION_DAYS', '36500', { ledgerRetentionDays: 36_500 }],
+    ['LOG_LEVEL', 'TRACE', { logLevel: 'trace' }],
+  ])('%s=%s is taken', (name, value, expected) => {
+    expect(readConfig({ [name]: value })).toMatchObject(expected);
+  });
+
+  it('TARGET_NETWORKS takes its two words and lists of CIDRs', () => {
+    const allows = (setting: string, address: string) =>
+      readConfig({ TARGET_NETWORKS: setting }).targetNetworks.allows(address);
+    expect(allows('public', '127.0.0.1')).toBe(false);
+    expect(allows('private', '127.0.0.1')).toBe(true);
+    expect(allows('10.1.0.0/16, fd00::/8', '10.1.2.3')).toBe(true);
+    expect(allows('10.1.0.0/16, fd00::/8', '127.0.0.1')).toBe(false);
+  });
+});
+
+describe('a malformed value', () => {
+  it.each([
+    ['PORT', 'eighty'],
+    ['PORT', '-1'],
+    ['PORT', '65536'],
+    ['PORT', '80.5'],
+    ['PORT', '0x50'],
+    ['PORT', '1e3'],
+    ['DATABASE_URL', 'mysql://db.example/gateway'],
+    ['DATABASE_URL', 'sqlite:'],
+    ['DATABASE_URL', './data/gateway.db'],
+    ['ADMIN_TOKEN', 'too-short'],
+    ['ENCRYPTION_KEY', Buffer.alloc(31).toString('base64')],
+    ['ENCRYPTION_KEY', Buffer.alloc(32).toString('hex')],
+    ['PUBLIC_URL', 'gateway.example'],
+    ['PUBLIC_URL', 'ftp://gateway.example'],
+    ['WHAPI_BASE_URL', 'https://'],
+    ['TARGET_NETWORKS', 'everything'],
+    ['TARGET_NETWORKS', '10.0.0.0/8,'],
+    ['TARGET_NETWORKS', '10.0.0.0/64'],
+    ['MAX_BODY_BYTES', '10MB'],
+    ['MAX_BODY_BYTES', '1023'],
+    ['API_RATE_PER_MINUTE', '-1'],
+    ['WEBHOOK_RATE_PER_SECOND', '1.5'],
+    ['RETENTION_DAYS', '0'],
+    ['LEDGER_RETENTION_DAYS', 'forever'],
+    ['LOG_LEVEL', 'verbose'],
+  ])('%s=%s is refused in one line that names the variable', (name, value) => {
+    const { code, exitCode, message } = refusalOf({ [name]: value });
+    expect({ code, exitCode }).toEqual({ code: 'GW_BAD_CONFIG', exitCode: 2 });
+    expect(message).toMatch(new RegExp(`^${name} must .+\\.?$`));
+  });
+
+  it('says what is allowed, and how to make a secret', () => {
+    expect(refusalOf({ PORT: '65536' }).message).toContain('from 0 to 65535, not "65536"');
+    expect(refusalOf({ LOG_LEVEL: 'verbose' }).message).toContain('fatal, error, warn, info, debug, trace, silent');
+    expect(refusalOf({ ENCRYPTION_KEY: 'x' }).message).toContain('openssl rand -base64 32');
+    expect(refusalOf({ ADMIN_TOKEN: 'x' }).message).toContain('openssl rand');
+  });
+
+  it('is not repeated where it may be a secret', () => {
+    for (const name of ['ADMIN_TOKEN', 'ENCRYPTION_KEY', 'DATABASE_URL'])
+      expect(refusalOf({ [name]: 'hush:hush' }).message).not.toContain('hush');
+  });
+
+  it('is also an ADMIN_TOKEN that no request could bring as a bearer token', () => {
+    for (const token of ['a token with spaces in it', 'ein-geheimes-Wörtchen', 'a-token\twith-a-tab'])
+      expect(refusalOf({ ADMIN_TOKEN: token }).message).toMatch(/^ADMIN_TOKEN /);
+  });
+
+  it('is also an ENCRYPTION_KEY with characters that base64 does not have: they are not passed over', () => {
+    expect(refusalOf({ ENCRYPTION_KEY: `${KEY.slice(0, 20)}!?${KEY.slice(20)}` }).message).toMatch(/^ENCRYPTION_KEY /);
+  });
+});
+
+describe('with PostgreSQL', () => {
+  it('the secrets that replicas share are required', () => {
+    const env = { DATABASE_URL: POSTGRES };
+    expect(refusalOf(env).message).toMatch(/^ADMIN_TOKEN is required with PostgreSQL/);
+    expect(refusalOf({ ...env, ADMIN_TOKEN: TOKEN }).message).toMatch(/^ENCRYPTION_KEY is required with PostgreSQL/);
+    expect(refusalOf({ ...env, ENCRYPTION_KEY: KEY }).message).toMatch(/^ADMIN_TOKEN is required with PostgreSQL/);
+  });
+
+  it('the URL is taken as it is, in both spellings', () => {
+    for (const url of [POSTGRES, POSTGRES.replace('postgres', 'postgresql')]) {
+      const { store } = readConfig({ DATABASE_URL: url, ADMIN_TOKEN: TOKEN, ENCRYPTION_KEY: KEY });
+      expect(store).toEqual({ engine: 'postgres', url });
+    }
+  });
+});
+
+it('nothing can change the settings after they were read', () => {
+  const config = readConfig({}) as { port: number };
+  expect(() => (config.port = 1)).toThrow(TypeError);
+  expect(config.port).toBe(8080);
+});
+
+function refusalOf(env: Record<string, string>): StartError {
+  try {
+    readConfig(env);
+  } catch (error) {
+    if (error instanceof StartError) return error;
+    throw error;
+  }
+  throw new Error('These settings were taken.');
+}

@@ -1,0 +1,147 @@
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import { afterAttempt, isExpired, RETRY_DELAYS_MS } from '../../src/delivery/policy.js';
+import type { Next, Outcome } from '../../src/delivery/policy.js';
+
+const NOW = Date.UTC(2026, 0, 15, 12);
+const SECOND = 1000;
+const DAY = 24 * 60 * 60 * SECOND;
+const POLICY = { maxAttempts: 10, delaysMs: RETRY_DELAYS_MS };
+const FAILED: Outcome = { kind: 'failed' };
+
+function answered(status: number, retryAfter: string | null = null): Outcome {
+  return { kind: 'answered', status, retryAfter };
+}
+
+/** What follows the first attempt, with a chance that leaves every pause at its length. */
+function afterFirst(outcome: Outcome): Next {
+  return afterAttempt(outcome, 1, POLICY, NOW, 0.5);
+}
+
+/** Milliseconds from now until the next attempt. */
+function pauseAfter(outcome: Outcome, attempts = 1, random = 0.5, maxAttempts = 100): number {
+  const { dueAt } = afterAttempt(outcome, attempts, { ...POLICY, maxAttempts }, NOW, random);
+  return (dueAt ?? NaN) - NOW;
+}
+
+describe('what becomes of a delivery after an attempt', () => {
+  it.each([200, 201, 202, 204, 299])('%i: it is delivered', (status) => {
+    expect(afterFirst(answered(status))).toEqual({ status: 'delivered' });
+  });
+
+  it.each([199, 300, 301, 302, 304, 307, 308, 400, 401, 403, 404, 409, 410, 422, 429, 500, 502, 503, 504, 599])(
+    '%i: it is tried again after five seconds',
+    (status) => {
+      expect(afterFirst(answered(status))).toEqual({ status: 'pending', dueAt: NOW + 5 * SECOND });
+    },
+  );
+
+  it('without an answer: it is tried again after five seconds', () => {
+    expect(afterFirst(FAILED)).toEqual({ status: 'pending', dueAt: NOW + 5 * SECOND });
+  });
+
+  it.each([FAILED, answered(500), answered(503, '10')])(
+    'after its last attempt it is dead: $kind $status',
+    (outcome) => {
+      expect(afterAttempt(outcome, 10, POLICY, NOW, 0.5)).toEqual({ status: 'dead' });
+      expect(afterAttempt(outcome, 11, POLICY, NOW, 0.5)).toEqual({ status: 'dead' });
+      expect(afterAttempt(outcome, 9, POLICY, NOW, 0.5)).toMatchObject({ status: 'pending' });
+    },
+  );
+
+  it('is delivered by its last attempt as by any other', () => {
+    expect(afterAttempt(answered(200), 10, POLICY, NOW, 0.5)).toEqual({ status: 'delivered' });
+  });
+
+  it('has one attempt only where one is all there may be', () => {
+    expect(afterAttempt(FAILED, 1, { ...POLICY, maxAttempts: 1 }, NOW, 0.5)).toEqual({ status: 'dead' });
+  });
+});
+
+describe('the pauses between attempts', () => {
+  it('grow from five seconds to twelve hours, and stay there', () => {
+    const seconds = [1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 50].map((attempts) => pauseAfter(FAILED, attempts) / SECOND);
+    expect(seconds).toEqual([5, 30, 120, 600, 1800, 3600, 10_800, 21_600, 43_200, 43_200, 43_200]);
+  });
+
+  it('reach over a night and a day off before ten attempts are used up', () => {
+    const all = [1, 2, 3, 4, 5, 6, 7, 8, 9].map((attempts) => pauseAfter(FAILED, attempts, 0));
+    expect(all.reduce((sum, ms) => sum + ms)).toBeGreaterThan(18 * 60 * 60 * SECOND);
+  });
+
+  it('are drawn from a fifth around their length, and nowhere else', () => {
+    const chance = fc.double({ min: 0, max: 1, maxExcluded: true, noNaN: true });
+    fc.assert(
+      fc.property(fc.integer({ min: 1, max: 99 }), chance, (attempts, random) => {
+        const length = RETRY_DELAYS_MS[Math.min(attempts, RETRY_DELAYS_MS.length) - 1] ?? NaN;
+        const pause = pauseAfter(FAILED, attempts, random);
+        expect(pause).toBeGreaterThanOrEqual(0.8 * length);
+        expect(pause).toBeLessThanOrEqual(1.2 * length);
+      }),
+    );
+  });
+
+  it('spread what failed at the same moment', () => {
+    const pauses = [0, 0.25, 0.5, 0.75, 0.999].map((random) => pauseAfter(FAILED, 2, random) / SECOND);
+    expect(pauses.map(Math.round)).toEqual([24, 27, 30, 33, 36]);
+  });
+});
+
+describe('Retry-After', () => {
+  it.each([
+    ['in seconds', '120', 120 * SECOND],
+    ['as a date', new Date(NOW + 120 * SECOND).toUTCString(), 120 * SECOND],
+    ['as a date in the old form', 'Thursday, 15-Jan-26 12:02:00 GMT', 120 * SECOND],
+    ['with spaces around it', ' 120 ', 120 * SECOND],
+    ['of a century', '3153600000', DAY],
+    ['as a date in a century', 'Thu, 15 Jan 2126 12:00:00 GMT', DAY],
+    ['of more digits than there are numbers', '9'.repeat(400), DAY],
+  ])('%s makes the pause longer, up to a day', (_form, header, expected) => {
+    expect(pauseAfter(answered(503, header))).toBe(expected);
+    expect(pauseAfter(answered(429, header))).toBe(expected);
+  });
+
+  it.each(['0', '1', new Date(NOW - 1000).toUTCString(), new Date(NOW + 1000).toUTCString()])(
+    'never makes it shorter: %s',
+    (header) => {
+      expect(pauseAfter(answered(503, header))).toBe(5 * SECOND);
+    },
+  );
+
+  it.each(['', ' ', 'soon', '-60', 'NaN', 'Infinity', '0x10', '1e9', 'null', '\u0000'])(
+    'that makes no sense is as none: %j',
+    (header) => {
+      expect(pauseAfter(answered(503, header))).toBe(5 * SECOND);
+    },
+  );
+
+  it('whatever it says, leaves a moment that exists, later than now and at most a day away', () => {
+    fc.assert(
+      fc.property(fc.oneof(fc.string(), fc.date().map(String), fc.bigInt().map(String)), (header) => {
+        const pause = pauseAfter(answered(503, header));
+        expect(pause).toBeGreaterThanOrEqual(5 * SECOND);
+        expect(pause).toBeLessThanOrEqual(DAY);
+      }),
+    );
+  });
+});
+
+describe('a message that is too old to be sent', () => {
+  const nowSeconds = NOW / SECOND;
+
+  it.each([
+    ['older than the limit by a second', nowSeconds - 61, 60, true],
+    ['exactly as old as the limit', nowSeconds - 60, 60, false],
+    ['younger', nowSeconds - 59, 60, false],
+    ['from the future', nowSeconds + 3600, 60, false],
+    ['from the year 1970', 0, 60, true],
+    ['old, where there is no limit', 0, null, false],
+    ['no message at all', null, 60, false],
+  ])('%s', (_case, newestMessageAt, maxAgeSeconds, expected) => {
+    expect(isExpired(newestMessageAt, maxAgeSeconds, NOW)).toBe(expected);
+  });
+
+  it('is so a moment after its last second, not at the next full one', () => {
+    expect(isExpired(nowSeconds - 60, 60, NOW + 1)).toBe(true);
+  });
+});

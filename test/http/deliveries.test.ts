@@ -1,0 +1,305 @@
+import { describe, expect, it } from 'vitest';
+import { answerLater, deliveriesOf, expectProblem, startApi } from '../support/api.js';
+import type { DeliveryJson } from '../support/api.js';
+import { startBot } from '../support/bot.js';
+import { temporaryFolder } from '../support/files.js';
+import type { LocalOptions } from '../support/gateway.js';
+import { startLocal } from '../support/gateway.js';
+import { textWebhook } from '../support/texts.js';
+
+interface Detail extends DeliveryJson {
+  readonly body: string;
+  readonly log: { started_at: string; duration_ms: number; status: number | null; error: string | null }[];
+}
+
+const TIME = expect.stringMatching(/^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$/) as unknown;
+
+describe('GET /v1/deliveries', () => {
+  it('lists deliveries newest first, with what came of them', async () => {
+    const { gateway, bot, target } = await withBot();
+    bot.answers.push(200, 500);
+    for (const id of ['a', 'b']) {
+      await gateway.webhook(textWebhook(id));
+      await gateway.settled();
+    }
+    const shown = { target, channel: 'main', event: 'messages.post', verdicts: ['new'], attempts: 1 };
+    const settled = { created_at: TIME, settled_at: TIME, next_attempt_at: null };
+    const id = expect.stringMatching(/^dlv_[0-9a-z]{11}$/) as unknown;
+    expect(await deliveriesOf(gateway)).toEqual([
+      { ...shown, ...settled, id, status: 'dead', last_error: 'The target answered 500.' },
+      { ...shown, ...settled, id, status: 'delivered', last_error: null },
+    ]);
+  });
+
+  it('filters by status, target and channel, alone and together', async () => {
+    const { gateway, bot, target } = await withBot();
+    const other = await gateway.addTarget({ name: 'other', url: bot.url, channels: ['shop'], max_age_seconds: 1 });
+    await gateway.addChannel({ name: 'shop' });
+    bot.answers.push(500);
+    await gateway.webhook(textWebhook('a'));
+    await gateway.settled();
+    await gateway.webhook(textWebhook('s'), { channel: 'shop' });
+    await gateway.settled();
+    const list = async (query: string) =>
+      (await deliveriesOf(gateway, query)).map(({ target, status }) => `${target} ${status}`);
+    expect(await list('?status=dead')).toEqual([`${target} dead`]);
+    expect(await list('?status=expired')).toEqual([`${other.id} expired`]);
+    expect(await list('?status=delivered')).toEqual([`${target} delivered`]);
+    expect(await list('?status=pending')).toEqual([]);
+    expect(await list(`?target=${other.id}`)).toEqual([`${other.id} expired`]);
+    expect(await list(`?channel=shop&target=${target}`)).toEqual([`${target} delivered`]);
+    expect(await list('?channel=main&status=delivered')).toEqual([]);
+    expect(await list('?target=tgt_none')).toEqual([]);
+  });
+
+  it('refuses filters that make no sense and names their path', async () => {
+    const gateway = await startLocal();
+    for (const [query, path] of [
+      ['status=failed', '/status'],
+      ['status=', '/status'],
+      ['channel=No%20Name', '/channel'],
+      ['since=2024-01-01T00:00:00Z', '/since'],
+    ]) {
+      const answer = await gateway.call('GET', `/v1/deliveries?${query}`);
+      expect([query, expectProblem(answer, 400, 'GW_BAD_REQUEST')]).toEqual([query, [path]]);
+    }
+  });
+
+  it('tells when the next attempt is due, and keeps it over a restart (I4)', async () => {
+    const folder = temporaryFolder();
+    const { gateway, bot } = await withBot({ folder, pace: { retryDelaysMs: [3_600_000] } }, { max_attempts: 5 });
+    bot.otherwise = 503;
+    await gateway.webhook(textWebhook('a'));
+    await bot.received(1);
+    await gateway.close();
+    const after = await startLocal({ folder });
+    const [delivery] = await deliveriesOf(after, '?status=pending');
+    expect(delivery).toMatchObject({ attempts: 1, settled_at: null, last_error: 'The target answered 503.' });
+    const pauseMs = Date.parse(delivery?.next_attempt_at ?? '') - Date.parse(delivery?.created_at ?? '');
+    expect(pauseMs).toBeGreaterThan(0.79 * 3_600_000);
+    expect(pauseMs).toBeLessThan(1.25 * 3_600_000);
+    expect(bot.requests).toHaveLength(1);
+  });
+
+  it('shows no next attempt while an earlier delivery of the chat is not settled (I6)', async () => {
+    const { gateway, bot } = await withBot();
+    const first = answerLater();
+    bot.answers.push(first.answer);
+    for (const id of ['a', 'b']) await gateway.webhook(textWebhook({ id, chat: 'one' }));
+    await bot.received(1);
+    const [second] = await deliveriesOf(gateway);
+    expect(second).toMatchObject({ status: 'pending', attempts: 0, next_attempt_at: null });
+    first.give(200);
+    await gateway.settled();
+    expect((await deliveriesOf(gateway)).map(({ status }) => status)).toEqual(['delivered', 'delivered']);
+  });
+});
+
+describe('GET /v1/deliveries/{id}', () => {
+  it('shows the very body that was sent and every attempt', async () => {
+    const { gateway, bot } = await withBot({ pace: { retryDelaysMs: [1] } }, { max_attempts: 3 });
+    bot.answers.push(500, (_request, response) => response.destroy());
+    const body = `{ "odd" : [1.10, 12345678901234567890],\n"messages":[]}`;
+    await gateway.webhook(body);
+    await gateway.settled();
+    const [delivery] = await deliveriesOf(gateway);
+    const { status, body: detail } = await gateway.call<Detail>('GET', `/v1/deliveries/${delivery?.id ?? ''}`);
+    expect(status).toBe(200);
+    expect(detail).toMatchObject({ ...delivery, body, status: 'delivered', attempts: 3 });
+    expect(detail.log.map((attempt) => attempt.status)).toEqual([500, null, 200]);
+    expect(detail.log.map(({ error }) => error === null)).toEqual([false, false, true]);
+    for (const attempt of detail.log)
+      expect(attempt).toMatchObject({ started_at: TIME, duration_ms: expect.any(Number) as unknown });
+  });
+
+  it('shows of a batch the part that the target was sent', async () => {
+    const { gateway, bot } = await withBot();
+    await gateway.call('POST', '/v1/resyncs', { channel: 'main', message_ids: ['lost'] });
+    await gateway.webhook(textWebhook('a', 'lost', 'b'));
+    const [request] = await bot.received(1);
+    const [delivery] = await deliveriesOf(gateway);
+    const { body } = await gateway.call<Detail>('GET', `/v1/deliveries/${delivery?.id ?? ''}`);
+    expect(request?.ids).toEqual(['a', 'b']);
+    expect(body).toMatchObject({ body: request?.body.toString(), verdicts: ['new', 'new'] });
+  });
+
+  it('answers 404 for a delivery that is not there', async () => {
+    const gateway = await startLocal();
+    for (const id of ['dlv_00000000000', 'dlv_none', 'none', "' OR 1=1"]) {
+      const path = `/v1/deliveries/${encodeURIComponent(id)}`;
+      expectProblem(await gateway.call('GET', path), 404, 'GW_NOT_FOUND');
+      expectProblem(await gateway.call('POST', `${path}/retry`), 404, 'GW_NOT_FOUND');
+    }
+  });
+});
+
+describe('POST /v1/deliveries/{id}/retry', () => {
+  it('sends a dead delivery again under the same webhook-id, with all its attempts before it', async () => {
+    const { gateway, bot } = await withBot({}, { max_attempts: 2 }, [500]);
+    const [dead] = await deliveriesOf(gateway, '?status=dead');
+    const { status, body } = await gateway.call('POST', `/v1/deliveries/${dead?.id ?? ''}/retry`);
+    expect({ status, body }).toMatchObject({
+      status: 202,
+      body: { id: dead?.id, status: 'pending', settled_at: null },
+    });
+    await gateway.settled();
+    const requests = await bot.received(3);
+    expect(new Set(requests.map(({ headers }) => headers['webhook-id']))).toEqual(new Set([dead?.id]));
+    expect(await deliveriesOf(gateway)).toMatchObject([{ status: 'delivered', attempts: 3, last_error: null }]);
+  });
+
+  it('gives it all its attempts anew', async () => {
+    const { gateway, bot } = await withBot({}, { max_attempts: 2 }, [500]);
+    bot.otherwise = 500;
+    const [dead] = await deliveriesOf(gateway, '?status=dead');
+    await gateway.call('POST', `/v1/deliveries/${dead?.id ?? ''}/retry`);
+    await gateway.settled();
+    expect(bot.requests).toHaveLength(4);
+    expect(await deliveriesOf(gateway)).toMatchObject([{ status: 'dead', attempts: 4 }]);
+  });
+
+  it('sends a delivered one again as well', async () => {
+    const { gateway, bot } = await withBot();
+    await gateway.webhook(textWebhook('a'));
+    await gateway.settled();
+    const [delivered] = await deliveriesOf(gateway);
+    expect((await gateway.call('POST', `/v1/deliveries/${delivered?.id ?? ''}/retry`)).status).toBe(202);
+    expect((await bot.received(2)).map(({ ids }) => ids)).toEqual([['a'], ['a']]);
+  });
+
+  it('answers 409 for one that is pending, and sends nothing twice', async () => {
+    const { gateway, bot } = await withBot();
+    const first = answerLater();
+    bot.answers.push(first.answer);
+    await gateway.webhook(textWebhook('a'));
+    await bot.received(1);
+    const [pending] = await deliveriesOf(gateway);
+    expectProblem(await gateway.call('POST', `/v1/deliveries/${pending?.id ?? ''}/retry`), 409, 'GW_CONFLICT');
+    first.give(200);
+    await gateway.settled();
+    expect(bot.requests).toHaveLength(1);
+  });
+});
+
+describe('POST /v1/deliveries/retry', () => {
+  it('sends all dead deliveries again and tells how many', async () => {
+    const { gateway, bot } = await withBot({}, {}, [500, 500, 500]);
+    const { status, body } = await gateway.call('POST', '/v1/deliveries/retry', { status: 'dead' });
+    expect({ status, body }).toEqual({ status: 202, body: { count: 3, dry_run: false } });
+    await gateway.settled();
+    expect(bot.requests).toHaveLength(6);
+    expect((await deliveriesOf(gateway)).map((delivery) => delivery.status)).toEqual(
+      Array<string>(3).fill('delivered'),
+    );
+  });
+
+  it('only counts with dry_run', async () => {
+    const { gateway, bot } = await withBot({}, {}, [500, 500]);
+    const before = await deliveriesOf(gateway);
+    const { status, body } = await gateway.call('POST', '/v1/deliveries/retry', { status: 'dead', dry_run: true });
+    expect({ status, body }).toEqual({ status: 202, body: { count: 2, dry_run: true } });
+    expect(await deliveriesOf(gateway)).toEqual(before);
+    expect(bot.requests).toHaveLength(2);
+  });
+
+  it('takes deliveries of one status, target and channel only', async () => {
+    const { gateway, bot, target } = await withBot({}, {}, [500]);
+    const other = await gateway.addTarget({ name: 'other', url: bot.url, max_attempts: 1, channels: ['shop'] });
+    await gateway.addChannel({ name: 'shop' });
+    bot.otherwise = 500;
+    await gateway.webhook(textWebhook('s'), { channel: 'shop' });
+    await gateway.settled();
+    const count = async (filter: Record<string, unknown>) =>
+      (await gateway.call('POST', '/v1/deliveries/retry', { dry_run: true, ...filter })).body['count'];
+    expect(await count({ status: 'dead' })).toBe(3);
+    expect(await count({ status: 'delivered' })).toBe(0);
+    expect(await count({ status: 'dead', target })).toBe(2);
+    expect(await count({ status: 'dead', channel: 'shop' })).toBe(2);
+    expect(await count({ status: 'dead', target: other.id, channel: 'main' })).toBe(0);
+    await gateway.call('POST', '/v1/deliveries/retry', { status: 'dead', target: other.id });
+    await gateway.settled();
+    expect((await deliveriesOf(gateway, `?target=${other.id}`)).map(({ attempts }) => attempts)).toEqual([2]);
+    expect((await deliveriesOf(gateway, `?target=${target}`)).map(({ attempts }) => attempts)).toEqual([1, 1]);
+  });
+
+  it('takes what was recorded at or after since and before until', async () => {
+    const clock = { at: Date.UTC(2026, 0, 1) };
+    const { gateway } = await withBot({ effects: { now: () => clock.at } }, {}, []);
+    for (const id of ['a', 'b', 'c']) {
+      await gateway.webhook(textWebhook(id));
+      await gateway.settled();
+      clock.at += 60_000;
+    }
+    const count = async (filter: Record<string, unknown>) =>
+      (await gateway.call('POST', '/v1/deliveries/retry', { status: 'delivered', dry_run: true, ...filter })).body[
+        'count'
+      ];
+    expect(await count({ since: '2026-01-01T00:01:00Z' })).toBe(2);
+    expect(await count({ since: '2026-01-01T00:01:00.001Z' })).toBe(1);
+    expect(await count({ until: '2026-01-01T00:01:00Z' })).toBe(1);
+    expect(await count({ since: '2026-01-01T01:01:00+01:00', until: '2026-01-01T00:02:00Z' })).toBe(1);
+    expect(await count({ since: '2026-01-01T00:02:00Z', until: '2026-01-01T00:01:00Z' })).toBe(0);
+  });
+
+  it('refuses a body that makes no sense, names its path and sends nothing', async () => {
+    const { gateway, bot } = await withBot({}, {}, [500]);
+    for (const [fields, path] of [
+      [{ status: 'pending' }, '/status'],
+      [{ status: null }, '/status'],
+      [{ target: 7 }, '/target'],
+      [{ channel: 'No Name' }, '/channel'],
+      [{ since: 'yesterday' }, '/since'],
+      [{ since: null }, '/since'],
+      [{ until: 1_700_000_000 }, '/until'],
+      [{ dry_run: 'true' }, '/dry_run'],
+      [{ dry_run: null }, '/dry_run'],
+      [{ dryRun: true }, '/dryRun'],
+    ] as const) {
+      const answer = await gateway.call('POST', '/v1/deliveries/retry', { status: 'dead', ...fields });
+      expect([fields, expectProblem(answer, 400, 'GW_BAD_REQUEST')]).toEqual([fields, [path]]);
+    }
+    expectProblem(await gateway.call('POST', '/v1/deliveries/retry', {}), 400, 'GW_BAD_REQUEST');
+    expect(await deliveriesOf(gateway)).toMatchObject([{ status: 'dead', attempts: 1 }]);
+    expect(bot.requests).toHaveLength(1);
+  });
+
+  it('refuses a time that is not ISO 8601 with its zone', async () => {
+    const { gateway } = await withBot();
+    for (const since of ['7', 'March 7', '2026-01-01T00:00:00', '2026-02-30T00:00:00Z']) {
+      const body = { status: 'dead', since, dry_run: true };
+      const answer = await gateway.call('POST', '/v1/deliveries/retry', body);
+      expect([since, expectProblem(answer, 400, 'GW_BAD_REQUEST')]).toEqual([since, ['/since']]);
+    }
+  });
+
+  it('answers 404 for a target that is not there', async () => {
+    const { gateway } = await withBot({}, {}, [500]);
+    const body = { status: 'dead', target: 'tgt_none' };
+    expectProblem(await gateway.call('POST', '/v1/deliveries/retry', body), 404, 'GW_NOT_FOUND');
+  });
+
+  it('passes over deliveries whose target was removed', async () => {
+    const { gateway, target } = await withBot({}, {}, [500]);
+    await gateway.call('DELETE', `/v1/targets/${target}`);
+    const { body } = await gateway.call('POST', '/v1/deliveries/retry', { status: 'dead' });
+    expect(body).toEqual({ count: 0, dry_run: false });
+  });
+});
+
+/** A gateway with a bot that answers 200, after one delivery for each of `failing` that it answered so to the end. */
+async function withBot(
+  options: LocalOptions = {},
+  settings: Record<string, unknown> = {},
+  failing: readonly number[] = [],
+) {
+  const gateway = await startApi({ pace: { retryDelaysMs: [1] }, ...options });
+  const bot = await startBot();
+  const { id: target } = await gateway.addTarget({ url: bot.url, max_attempts: 1, ...settings });
+  for (const [index, status] of failing.entries()) {
+    bot.otherwise = status;
+    await gateway.webhook(textWebhook(`failing-${index}`));
+    await gateway.settled();
+  }
+  bot.otherwise = 200;
+  return { gateway, bot, target };
+}

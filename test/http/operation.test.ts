@@ -1,0 +1,341 @@
+import { readdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { Ajv2020 } from 'ajv/dist/2020.js';
+import Database from 'better-sqlite3';
+import { describe, expect, it, onTestFinished } from 'vitest';
+import { adminTokenOf, deliveriesOf, expectProblem, startApi, unreachableUrl } from '../support/api.js';
+import { startBot } from '../support/bot.js';
+import { WEBHOOK_SECRET } from '../support/client.js';
+import type { Answer, Client } from '../support/client.js';
+import { startLocal } from '../support/gateway.js';
+import { faultsOf, openApiOf, routesOf, schemasOf } from '../support/openapi.js';
+import type { OpenApi } from '../support/openapi.js';
+import { startProcess } from '../support/process.js';
+import { textWebhook } from '../support/texts.js';
+
+/** Every route of /v1, as the contract names them. */
+const ROUTES = [
+  'POST /v1/channels',
+  'GET /v1/channels',
+  'GET /v1/channels/{name}',
+  'PATCH /v1/channels/{name}',
+  'DELETE /v1/channels/{name}',
+  'POST /v1/targets',
+  'GET /v1/targets',
+  'GET /v1/targets/{id}',
+  'PATCH /v1/targets/{id}',
+  'DELETE /v1/targets/{id}',
+  'POST /v1/targets/{id}/test',
+  'POST /v1/resyncs',
+  'GET /v1/resyncs',
+  'GET /v1/resyncs/{id}',
+  'GET /v1/resyncs/{id}/messages',
+  'POST /v1/resyncs/{id}/cancel',
+  'GET /v1/messages',
+  'GET /v1/messages/{channel}/{message_id}',
+  'POST /v1/messages/{channel}/{message_id}/release',
+  'GET /v1/deliveries',
+  'GET /v1/deliveries/{id}',
+  'POST /v1/deliveries/{id}/retry',
+  'POST /v1/deliveries/retry',
+];
+
+describe('/healthz and /readyz', () => {
+  it('need no token', async () => {
+    const { url } = await startLocal();
+    for (const path of ['/healthz', '/readyz']) expect((await fetch(url + path)).status).toBe(200);
+  });
+
+  it('tell a store that takes no writes from a process that is dead, and when it takes them again', async () => {
+    const gateway = await startLocal();
+    const refused = refuseWrites(gateway.folder);
+    expectProblem(await gateway.call('GET', '/readyz'), 503, 'GW_STORE_UNAVAILABLE');
+    expectProblem(await gateway.call('POST', '/v1/targets', ANY_TARGET), 503, 'GW_STORE_UNAVAILABLE');
+    expect((await gateway.call('GET', '/healthz')).status).toBe(200);
+    expect((await gateway.call('GET', '/v1/targets')).body['data']).toEqual([]);
+    refused.end();
+    expect((await gateway.call('GET', '/readyz')).status).toBe(200);
+    expect((await gateway.call('POST', '/v1/targets', ANY_TARGET)).status).toBe(201);
+  });
+});
+
+describe('a request that leads nowhere', () => {
+  it('is answered 404 as a problem', async () => {
+    const gateway = await startLocal();
+    expectProblem(await gateway.call('GET', '/v1/nothing'), 404, 'GW_NOT_FOUND');
+    expectProblem(await gateway.call('PUT', '/v1/channels', {}), 404, 'GW_NOT_FOUND');
+    expectProblem(await gateway.call('POST', '/healthz'), 404, 'GW_NOT_FOUND');
+  });
+
+  it('is answered 400 as a problem where its path is not a URL', async () => {
+    const gateway = await startLocal();
+    expectProblem(await gateway.call('GET', '/v1/channels/%zz'), 400, 'GW_BAD_REQUEST');
+  });
+});
+
+describe('/openapi.json', () => {
+  it('is OpenAPI 3.1 in shape, and needs no token', async () => {
+    const { url } = await startLocal();
+    const document = (await (await fetch(`${url}/openapi.json`)).json()) as OpenApi;
+    expect(document.openapi).toMatch(/^3\.1\.\d+$/);
+    expect(document.info).toMatchObject({ title: 'whapi-resync-gateway', version: expect.any(String) as unknown });
+    for (const { path, operation } of routesOf(document)) {
+      const inPath = (operation.parameters ?? []).filter((parameter) => parameter.in === 'path');
+      expect(inPath.map(({ name, required }) => `{${name}}${required ? '' : '?'}`)).toEqual(
+        path.match(/\{\w+\}/g) ?? [],
+      );
+      expect(Object.keys(operation.responses).join()).toMatch(/^([1-5](\d\d|XX)(,|$))+$/);
+      for (const { description } of Object.values(operation.responses)) expect(description).toMatch(/\S/);
+    }
+  });
+
+  it('lists every route of /v1, each with a summary and with the admin token as its security', async () => {
+    const document = await openApiOf(await startLocal());
+    const listed = routesOf(document).filter(({ path }) => path.startsWith('/v1'));
+    expect(listed.map(({ route }) => route).sort()).toEqual([...ROUTES].sort());
+    for (const { operation } of listed) {
+      expect(operation.summary).toMatch(/\S/);
+      const [scheme = ''] = Object.keys(operation.security?.[0] ?? {});
+      expect(document.components.securitySchemes[scheme]).toMatchObject({ type: 'http', scheme: 'bearer' });
+    }
+  });
+
+  it('lists the routes that are open to others than the admin', async () => {
+    const document = await openApiOf(await startLocal());
+    const open = routesOf(document).filter(({ operation }) => operation.security === undefined);
+    expect(open.map(({ route }) => route)).toEqual(
+      expect.arrayContaining(['POST /webhooks/{channel}', 'DELETE /webhooks/{channel}', 'GET /healthz', 'GET /readyz']),
+    );
+  });
+
+  it('has only sound JSON schemas', async () => {
+    const document = await openApiOf(await startLocal());
+    const ajv = new Ajv2020({ strict: false });
+    const schemas = routesOf(document).flatMap(({ operation }) => schemasOf(operation));
+    expect(schemas.length).toBeGreaterThan(50);
+    for (const schema of schemas) expect([schema, ajv.validateSchema(schema)]).toEqual([schema, true]);
+  });
+
+  it('is true of what every route of /v1 answers when all is well', async () => {
+    const gateway = await startApi();
+    const document = await openApiOf(gateway);
+    const told = await everyRoute(gateway);
+    expect([...told.keys()].sort()).toEqual([...ROUTES].sort());
+    for (const [route, answer] of told) {
+      expect([route, Math.floor(answer.status / 100)]).toEqual([route, 2]);
+      expect([route, faultsOf(document, route, answer)]).toEqual([route, []]);
+    }
+  });
+
+  it('is true of errors, their content type included', async () => {
+    const gateway = await startApi();
+    const document = await openApiOf(gateway);
+    const refused = async (method: string, path: string, body?: unknown, headers = {}) =>
+      await gateway.call(method, path, body, headers);
+    const answers: [string, Answer][] = [
+      ['POST /v1/channels', await refused('POST', '/v1/channels', { nonsense: 1 })],
+      ['GET /v1/channels', await refused('GET', '/v1/channels', undefined, { authorization: '' })],
+      ['GET /v1/targets/{id}', await refused('GET', '/v1/targets/tgt_none')],
+      ['GET /v1/resyncs', await refused('GET', '/v1/resyncs?limit=0')],
+    ];
+    for (const [route, answer] of answers) {
+      expect([route, answer.status >= 400]).toEqual([route, true]);
+      expect([route, faultsOf(document, route, answer)]).toEqual([route, []]);
+    }
+  });
+
+  it('calls a body required exactly where the route cannot do without', async () => {
+    const gateway = await startApi();
+    const document = await openApiOf(gateway);
+    const required = routesOf(document).filter(({ operation }) => operation.requestBody?.required === true);
+    expect(required.map(({ route }) => route).sort()).toEqual([
+      'PATCH /v1/channels/{name}',
+      'PATCH /v1/targets/{id}',
+      'POST /v1/channels',
+      'POST /v1/deliveries/retry',
+      'POST /v1/resyncs',
+      'POST /v1/targets',
+    ]);
+  });
+
+  it('asks of every route of /v1 the admin token that it really needs', async () => {
+    const gateway = await startApi();
+    const withoutToken = { authorization: '' };
+    for (const route of ROUTES) {
+      const [method = '', path = ''] = route.split(' ');
+      const { status } = await gateway.call(method, path, undefined, withoutToken);
+      expect([route, [401, 429].includes(status)]).toEqual([route, true]); // 429 from the 21st on
+    }
+  });
+});
+
+describe('secrets', () => {
+  it('are in no answer after the one that made them', async () => {
+    const { gateway, secrets } = await busyProcess();
+    const document = await openApiOf(gateway.client);
+    const texts: string[] = [];
+    for (const { route, path } of routesOf(document)) {
+      if (route.startsWith('GET ')) texts.push(...(await allAnswersOf(gateway.client, path)));
+    }
+    expect(texts.length).toBeGreaterThan(12);
+    expect(texts.join('\n')).toContain('ECONNREFUSED'); // what was looked through has what went on
+    for (const [name, secret] of Object.entries(secrets))
+      expect([name, texts.filter((text) => text.includes(secret))]).toEqual([name, []]);
+  });
+
+  it('are in no line of the log at LOG_LEVEL=trace, whatever goes wrong', async () => {
+    const { gateway, secrets } = await busyProcess();
+    await gateway.end('SIGTERM');
+    const log = gateway.log.join('\n');
+    for (const said of ['listening', '/webhooks/main/s/***', 'GW_BAD_JSON', 'stopped']) expect(log).toContain(said);
+    for (const [name, secret] of Object.entries(secrets))
+      expect([name, gateway.log.filter((line) => line.includes(secret))]).toEqual([name, []]);
+  });
+
+  it('are masked in the log in paths that are not quite those of a webhook', async () => {
+    const gateway = await startProcess({ LOG_LEVEL: 'trace' });
+    await gateway.client.addChannel();
+    const paths = [
+      `/gateway/webhooks/main/s/${WEBHOOK_SECRET}`, // a proxy did not take its prefix off
+      `//webhooks/main/s/${WEBHOOK_SECRET}`,
+      `/WEBHOOKS/main/s/${WEBHOOK_SECRET}`,
+      `/webhooks/main/s/${WEBHOOK_SECRET}/%zz`,
+    ];
+    for (const path of paths) {
+      const response = await fetch(gateway.client.url + path, { method: 'POST', body: textWebhook('a') });
+      expect([path, response.status >= 400]).toEqual([path, true]);
+    }
+    await gateway.end('SIGTERM');
+    expect(gateway.log.filter((line) => line.includes(WEBHOOK_SECRET))).toEqual([]);
+  });
+
+  it('lie encrypted on the disk', async () => {
+    const gateway = await startApi();
+    await gateway.call('PATCH', '/v1/channels/main', { whapi_token: 'the-token-of-whapi' });
+    const { secret } = await gateway.addTarget({ name: 'the-name-of-a-target', ...(await unreachableTarget()) });
+    await gateway.webhook(textWebhook('a'));
+    const files = readdirSync(gateway.folder).filter((name) => name.startsWith('gateway.db'));
+    const bytes = Buffer.concat(files.map((name) => readFileSync(join(gateway.folder, name))));
+    expect(files).toEqual(expect.arrayContaining(['gateway.db', 'gateway.db-wal']));
+    expect(bytes.includes('the-name-of-a-target')).toBe(true);
+    const secrets = { token: 'the-token-of-whapi', webhook: WEBHOOK_SECRET, target: secret.slice('whsec_'.length) };
+    for (const [name, text] of Object.entries(secrets)) expect([name, bytes.includes(text)]).toEqual([name, false]);
+    for (const name of ['admin-token', 'encryption-key'])
+      expect(bytes.includes(readFileSync(join(gateway.folder, name), 'utf8').trim())).toBe(false);
+  });
+});
+
+const ANY_TARGET = { name: 'bot', url: 'http://127.0.0.1:9' };
+
+/** Makes the store refuse every write that these tests make, until it is ended. */
+function refuseWrites(folder: string): { end(): void } {
+  const db = new Database(join(folder, 'gateway.db'));
+  onTestFinished(() => void db.close());
+  const tables = ['meta', 'targets'];
+  for (const table of tables)
+    db.exec(`CREATE TRIGGER no_${table} BEFORE INSERT ON ${table} BEGIN SELECT RAISE(ABORT, 'no'); END`);
+  return { end: () => tables.forEach((table) => db.exec(`DROP TRIGGER no_${table}`)) };
+}
+
+type AnyAnswer = Answer<{ id?: string } | null>;
+
+/** Calls every route of /v1 once with success. */
+async function everyRoute(gateway: Client): Promise<Map<string, AnyAnswer>> {
+  const told = new Map<string, AnyAnswer>();
+  const bot = await startBot();
+  const call = async (route: string, path = route.replace(/^\w+ /, ''), body?: unknown) => {
+    const answer: AnyAnswer = await gateway.call(route.split(' ', 1)[0] ?? '', path, body);
+    told.set(route, answer);
+    return answer.body?.id ?? '';
+  };
+  await call('POST /v1/channels', '/v1/channels', { name: 'shop', whapi_token: 'token' });
+  await call('GET /v1/channels');
+  await call('GET /v1/channels/{name}', '/v1/channels/shop');
+  await call('PATCH /v1/channels/{name}', '/v1/channels/shop', { late_after_seconds: 60 });
+  await call('DELETE /v1/channels/{name}', '/v1/channels/shop');
+  const target = await call('POST /v1/targets', '/v1/targets', { name: 'bot', url: bot.url });
+  const resync = await call('POST /v1/resyncs', '/v1/resyncs', { channel: 'main', message_ids: ['lost', 'more'] });
+  await gateway.webhook(textWebhook('lost', 'a'));
+  await gateway.settled();
+  const [delivery] = await deliveriesOf(gateway);
+  const message = '/v1/messages/main/lost';
+  await call('POST /v1/messages/{channel}/{message_id}/release', `${message}/release`);
+  await call('GET /v1/messages/{channel}/{message_id}', message);
+  await call('GET /v1/messages', '/v1/messages?limit=1');
+  await call('GET /v1/deliveries', '/v1/deliveries?limit=1');
+  await call('GET /v1/deliveries/{id}', `/v1/deliveries/${delivery?.id ?? ''}`);
+  await call('POST /v1/deliveries/{id}/retry', `/v1/deliveries/${delivery?.id ?? ''}/retry`);
+  await call('POST /v1/deliveries/retry', '/v1/deliveries/retry', { status: 'dead' });
+  await call('GET /v1/resyncs');
+  await call('GET /v1/resyncs/{id}', `/v1/resyncs/${resync}`);
+  await call('GET /v1/resyncs/{id}/messages', `/v1/resyncs/${resync}/messages`);
+  await call('POST /v1/resyncs/{id}/cancel', `/v1/resyncs/${resync}/cancel`);
+  await call('GET /v1/targets');
+  await call('GET /v1/targets/{id}', `/v1/targets/${target}`);
+  await call('POST /v1/targets/{id}/test', `/v1/targets/${target}/test`);
+  await call('PATCH /v1/targets/{id}', `/v1/targets/${target}`, { rate_per_second: 5 });
+  await call('DELETE /v1/targets/{id}', `/v1/targets/${target}`);
+  return told;
+}
+
+async function unreachableTarget() {
+  return { url: await unreachableUrl() };
+}
+
+/** A process that logs all it can, after a day with everything that carries a secret or is refused for one. */
+async function busyProcess() {
+  const gateway = await startProcess({ LOG_LEVEL: 'trace' });
+  const { client, folder } = gateway;
+  const header = 'the-secret-of-a-header';
+  await client.addChannel({ whapi_token: 'the-token-of-whapi', whapi_base_url: await unreachableUrl() });
+  const made = await client.call<{ webhook_secret: string }>('POST', '/v1/channels', {
+    name: 'shop',
+    whapi_token: 'the-token-of-the-shop',
+  });
+  const { id, secret } = await client.addTarget({
+    ...(await unreachableTarget()),
+    headers: { authorization: `Bearer ${header}` },
+    max_attempts: 1,
+  });
+  await client.call('POST', '/v1/resyncs', { channel: 'main', message_ids: ['lost'] });
+  await client.call('POST', `/v1/targets/${id}/test`);
+  await client.call('PATCH', `/v1/targets/${id}`, { secret: `${secret}!` });
+  for (const suffix of ['', '/messages/post', '/%2e%2e/x'])
+    await client.webhook(textWebhook('a'), { suffix: `/s/${WEBHOOK_SECRET}${suffix}`, secret: '' });
+  await client.webhook('no json', { suffix: `/s/${WEBHOOK_SECRET}` });
+  await client.webhook(textWebhook('b'));
+  await client.webhook(textWebhook('c'), { channel: 'nobody', suffix: `/s/${WEBHOOK_SECRET}` });
+  await fetch(`${client.url}/webhooks/main/s/${WEBHOOK_SECRET}`);
+  await client.call('GET', '/v1/channels', undefined, { authorization: `Bearer ${WEBHOOK_SECRET}` });
+  await client.settled();
+  const secrets = {
+    'the Whapi token': 'the-token-of-whapi',
+    'the Whapi token of the second channel': 'the-token-of-the-shop',
+    'the webhook secret': WEBHOOK_SECRET,
+    'the webhook secret that was made': made.body.webhook_secret,
+    'the secret of the target': secret.slice('whsec_'.length),
+    'the secret in a header of the target': header,
+    'the admin token': adminTokenOf(folder),
+    'the encryption key': readFileSync(join(folder, 'encryption-key'), 'utf8').trim(),
+  };
+  return { gateway, secrets };
+}
+
+/** The texts of all that a path can show: with `{…}` in it, of each object there is. */
+async function allAnswersOf(client: Client, path: string): Promise<string[]> {
+  const idsOf = async (list: string, ...keys: string[]) => {
+    const { body } = await client.call<{ data: Record<string, string>[] }>('GET', list);
+    return body.data.map((entry) => keys.map((key) => encodeURIComponent(entry[key] ?? '')).join('/'));
+  };
+  const [list = ''] = path.split('/{', 1);
+  const keys = (path.match(/(?<=\{)\w+(?=\})/g) ?? []) as string[];
+  const ids = keys.length === 0 ? [''] : await idsOf(list, ...keys);
+  const paths = ids.map((id) => path.replace(/\{.*\}/, id));
+  return await Promise.all(
+    paths.map(async (each) => {
+      const { status, body } = await client.call('GET', each);
+      expect([each, status]).toEqual([each, 200]);
+      return JSON.stringify(body);
+    }),
+  );
+}

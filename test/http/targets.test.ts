@@ -1,0 +1,328 @@
+import { Webhook } from 'standardwebhooks';
+import { describe, expect, it } from 'vitest';
+import { deliveriesOf, expectProblem, startApi, unreachableUrl } from '../support/api.js';
+import type { List } from '../support/api.js';
+import { startBot } from '../support/bot.js';
+import type { Bot, BotRequest } from '../support/bot.js';
+import { startLocal } from '../support/gateway.js';
+import { textWebhook } from '../support/texts.js';
+
+const URL_OF_A_BOT = 'http://127.0.0.1:9/hook';
+const DEFAULTS = {
+  channels: ['*'],
+  events: ['*'],
+  deliver: ['new', 'late', 'event'],
+  mode: 'as_received',
+  headers: {},
+  timeout_ms: 15_000,
+  max_attempts: 10,
+  max_age_seconds: null,
+  concurrency: 16,
+  rate_per_second: null,
+  enabled: true,
+};
+const OTHERS = {
+  name: 'another name',
+  url: 'https://bot.example/other?of=it',
+  channels: ['main', 'shop'],
+  events: ['messages', 'messages.patch', 'statuses.*'],
+  deliver: ['new', 'late', 'restored', 'duplicate', 'event'],
+  mode: 'method',
+  headers: { 'x-tenant': 'seven' },
+  timeout_ms: 100,
+  max_attempts: 1,
+  max_age_seconds: 60,
+  concurrency: 1,
+  rate_per_second: 0.5,
+  enabled: false,
+};
+const SECRET = `whsec_${Buffer.alloc(32, 7).toString('base64')}`;
+const SENSELESS: readonly [Record<string, unknown>, path: string][] = [
+  [{ name: '' }, '/name'],
+  [{ name: null }, '/name'],
+  [{ name: 'x'.repeat(101) }, '/name'],
+  [{ url: 'ftp://bot.example' }, '/url'],
+  [{ url: 'http://' }, '/url'],
+  [{ url: 'not a url' }, '/url'],
+  [{ url: null }, '/url'],
+  [{ channels: [] }, '/channels'],
+  [{ channels: 'main' }, '/channels'],
+  [{ channels: ['Main'] }, '/channels/0'],
+  [{ events: [] }, '/events'],
+  [{ events: ['messages.post', 'messages.read'] }, '/events/1'],
+  [{ deliver: [] }, '/deliver'],
+  [{ deliver: ['new', 'old'] }, '/deliver/1'],
+  [{ deliver: ['new', 'new'] }, '/deliver'],
+  [{ mode: 'query' }, '/mode'],
+  [{ mode: null }, '/mode'],
+  [{ headers: { 'x-a': 1 } }, '/headers/x-a'],
+  [{ headers: { 'x-a': 'line\r\nbreak' } }, '/headers/x-a'],
+  [{ headers: { 'x a': 'b' } }, '/headers/x a'],
+  [{ headers: { Host: 'elsewhere' } }, '/headers/Host'],
+  [{ headers: { 'content-length': '1' } }, '/headers/content-length'],
+  [{ headers: { 'Webhook-Id': 'mine' } }, '/headers/Webhook-Id'],
+  [{ headers: { 'x-gateway-verdicts': 'new' } }, '/headers/x-gateway-verdicts'],
+  [{ headers: null }, '/headers'],
+  [{ timeout_ms: 99 }, '/timeout_ms'],
+  [{ timeout_ms: 60_001 }, '/timeout_ms'],
+  [{ timeout_ms: '15000' }, '/timeout_ms'],
+  [{ timeout_ms: null }, '/timeout_ms'],
+  [{ max_attempts: 0 }, '/max_attempts'],
+  [{ max_attempts: 1.5 }, '/max_attempts'],
+  [{ max_age_seconds: 0 }, '/max_age_seconds'],
+  [{ max_age_seconds: '60' }, '/max_age_seconds'],
+  [{ concurrency: 0 }, '/concurrency'],
+  [{ concurrency: null }, '/concurrency'],
+  [{ rate_per_second: 0 }, '/rate_per_second'],
+  [{ rate_per_second: -1 }, '/rate_per_second'],
+  [{ enabled: 'true' }, '/enabled'],
+  [{ enabled: null }, '/enabled'],
+  [{ secret: 'whsec_c2hvcnQ=' }, '/secret'],
+  [{ secret: 'no prefix at all, and long enough' }, '/secret'],
+  [{ secret: null }, '/secret'],
+  [{ id: 'tgt_mine' }, '/id'],
+  [{ colour: 'red' }, '/colour'],
+];
+
+describe('POST /v1/targets', () => {
+  it('adds a target with the defaults, and shows the secret that it made', async () => {
+    const gateway = await startLocal();
+    const { status, body } = await gateway.call('POST', '/v1/targets', { name: 'bot', url: URL_OF_A_BOT });
+    expect(status).toBe(201);
+    expect(body).toEqual({
+      ...DEFAULTS,
+      name: 'bot',
+      url: URL_OF_A_BOT,
+      id: expect.stringMatching(/^tgt_[\w-]{20}$/) as unknown,
+      secret: expect.stringMatching(/^whsec_[A-Za-z0-9+/]{43}=$/) as unknown,
+      created_at: expect.stringMatching(/^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$/) as unknown,
+    });
+  });
+
+  it('keeps every setting that it is given', async () => {
+    const gateway = await startLocal();
+    const { status, body } = await gateway.call('POST', '/v1/targets', { ...OTHERS, secret: SECRET });
+    expect({ status, body }).toMatchObject({ status: 201, body: { ...OTHERS, secret: SECRET } });
+    expect((await gateway.call('GET', `/v1/targets/${String(body['id'])}`)).body).toMatchObject(OTHERS);
+  });
+
+  it('keeps null where null means no limit', async () => {
+    const gateway = await startLocal();
+    const none = { max_age_seconds: null, rate_per_second: null };
+    const { body } = await gateway.call('POST', '/v1/targets', { name: 'bot', url: URL_OF_A_BOT, ...none });
+    expect(body).toMatchObject(none);
+    expect((await gateway.call('GET', `/v1/targets/${String(body['id'])}`)).body).toMatchObject(none);
+  });
+
+  it('refuses a value that makes no sense, names its path and adds nothing', async () => {
+    const gateway = await startLocal();
+    for (const [fields, path] of SENSELESS) {
+      const answer = await gateway.call('POST', '/v1/targets', { name: 'bot', url: URL_OF_A_BOT, ...fields });
+      expect([fields, expectProblem(answer, 400, 'GW_BAD_REQUEST')]).toEqual([fields, [path]]);
+    }
+    expect((await gateway.call<List<unknown>>('GET', '/v1/targets')).body.data).toEqual([]);
+  });
+
+  it('names the values that are allowed where there are few', async () => {
+    const gateway = await startLocal();
+    const { body } = await gateway.call('POST', '/v1/targets', { name: 'bot', url: URL_OF_A_BOT, deliver: ['old'] });
+    expect(JSON.stringify(body['errors'])).toContain('new, late, restored, duplicate, event');
+  });
+
+  it('needs a name and a URL', async () => {
+    const gateway = await startLocal();
+    const answer = await gateway.call('POST', '/v1/targets', {});
+    expectProblem(answer, 400, 'GW_BAD_REQUEST');
+    expect(JSON.stringify(answer.body['errors'])).toMatch(/name.*url/);
+  });
+
+  it.each([
+    ['private', ['http://169.254.169.254/', 'http://[fe80::1]/', 'http://0.0.0.0/', 'http://224.0.0.1/']],
+    ['public', ['http://127.0.0.1/', 'http://[::1]/', 'http://10.0.0.7/', 'http://2130706433/', 'http://0x7f.1/']],
+    ['10.1.0.0/16', ['http://127.0.0.1/', 'http://10.2.0.1/', 'http://[::ffff:10.2.0.1]/']],
+  ])('refuses addresses that TARGET_NETWORKS=%s does not allow, on adding and on changing', async (networks, urls) => {
+    const gateway = await startLocal({ env: { TARGET_NETWORKS: networks } });
+    const { id } = await gateway.addTarget({ url: 'https://93.184.215.14/' });
+    for (const url of urls) {
+      const added = await gateway.call('POST', '/v1/targets', { name: 'bot', url });
+      expect([url, expectProblem(added, 400, 'GW_BAD_REQUEST')]).toEqual([url, ['/url']]);
+      const changed = await gateway.call('PATCH', `/v1/targets/${id}`, { url });
+      expect([url, expectProblem(changed, 400, 'GW_BAD_REQUEST')]).toEqual([url, ['/url']]);
+    }
+  });
+});
+
+describe('GET /v1/targets', () => {
+  it('lists all targets in the order in which they were added, without their secrets', async () => {
+    const gateway = await startLocal();
+    for (const name of ['c', 'a', 'b']) await gateway.addTarget({ name, url: URL_OF_A_BOT });
+    const { status, body } = await gateway.call<List<Record<string, unknown>>>('GET', '/v1/targets');
+    expect({ status, next_cursor: body.next_cursor }).toEqual({ status: 200, next_cursor: null });
+    expect(body.data.map(({ name }) => name)).toEqual(['c', 'a', 'b']);
+    for (const target of body.data) expect(target).not.toHaveProperty('secret');
+  });
+
+  it('shows one target as the list does, and masks headers that carry secrets', async () => {
+    const gateway = await startLocal();
+    const headers = { Authorization: 'Bearer hush', 'X-Api-Key': 'hush', Cookie: 'hush', 'X-Tenant': 'seven' };
+    const { id } = await gateway.addTarget({ url: URL_OF_A_BOT, headers });
+    const { body } = await gateway.call('GET', `/v1/targets/${id}`);
+    expect(body['headers']).toEqual({ Authorization: '***', 'X-Api-Key': '***', Cookie: '***', 'X-Tenant': 'seven' });
+    expect((await gateway.call<List<unknown>>('GET', '/v1/targets')).body.data).toEqual([body]);
+  });
+
+  it('answers 404 for a target that is not there', async () => {
+    const gateway = await startLocal();
+    expectProblem(await gateway.call('GET', '/v1/targets/tgt_none'), 404, 'GW_NOT_FOUND');
+    expectProblem(await gateway.call('PATCH', '/v1/targets/tgt_none', { name: 'bot' }), 404, 'GW_NOT_FOUND');
+    expectProblem(await gateway.call('DELETE', '/v1/targets/tgt_none'), 404, 'GW_NOT_FOUND');
+    expectProblem(await gateway.call('POST', '/v1/targets/tgt_none/test'), 404, 'GW_NOT_FOUND');
+  });
+});
+
+describe('PATCH /v1/targets/{id}', () => {
+  it('changes each setting by itself and leaves the rest', async () => {
+    const gateway = await startLocal();
+    const { id } = await gateway.addTarget({ url: URL_OF_A_BOT });
+    let before = (await gateway.call('GET', `/v1/targets/${id}`)).body;
+    for (const [setting, value] of Object.entries(OTHERS)) {
+      const { status, body } = await gateway.call('PATCH', `/v1/targets/${id}`, { [setting]: value });
+      expect({ status, body }).toEqual({ status: 200, body: { ...before, [setting]: value } });
+      before = body;
+    }
+    expect((await gateway.call('GET', `/v1/targets/${id}`)).body).toEqual(before);
+  });
+
+  it('takes a limit away with null', async () => {
+    const gateway = await startLocal();
+    const { id } = await gateway.addTarget({ url: URL_OF_A_BOT, max_age_seconds: 60, rate_per_second: 5 });
+    const { body } = await gateway.call('PATCH', `/v1/targets/${id}`, { max_age_seconds: null });
+    expect(body).toMatchObject({ max_age_seconds: null, rate_per_second: 5 });
+  });
+
+  it('refuses a value that makes no sense, names its path and changes nothing', async () => {
+    const gateway = await startLocal();
+    const { id } = await gateway.addTarget({ url: URL_OF_A_BOT });
+    const before = (await gateway.call('GET', `/v1/targets/${id}`)).body;
+    for (const [fields, path] of [...SENSELESS, [{}, ''], [{ created_at: 'now' }, '/created_at']] as typeof SENSELESS) {
+      const answer = await gateway.call('PATCH', `/v1/targets/${id}`, { ...fields });
+      expect([fields, expectProblem(answer, 400, 'GW_BAD_REQUEST')]).toEqual([fields, [path]]);
+    }
+    expect((await gateway.call('GET', `/v1/targets/${id}`)).body).toEqual(before);
+  });
+
+  it('signs with the new secret from then on, and does not show it', async () => {
+    const { gateway, bot, id, secret } = await withBot();
+    await gateway.webhook(textWebhook('a'));
+    const { body } = await gateway.call('PATCH', `/v1/targets/${id}`, { secret: SECRET });
+    expect(JSON.stringify(body)).not.toContain('whsec_');
+    await gateway.settled();
+    await gateway.webhook(textWebhook('b'));
+    const [before, after] = await bot.received(2);
+    expect([isSignedBy(secret, before), isSignedBy(SECRET, before)]).toEqual([true, false]);
+    expect([isSignedBy(secret, after), isSignedBy(SECRET, after)]).toEqual([false, true]);
+  });
+
+  it('keeps the value of a masked header when something else is changed', async () => {
+    const { gateway, bot, id } = await withBot({ headers: { authorization: 'Bearer hush' } });
+    await gateway.call('PATCH', `/v1/targets/${id}`, { name: 'renamed' });
+    await gateway.webhook(textWebhook('a'));
+    expect((await bot.received(1))[0]?.headers.authorization).toBe('Bearer hush');
+  });
+
+  it('keeps both of two changes that are made at the same time', async () => {
+    const gateway = await startLocal();
+    const { id } = await gateway.addTarget({ url: URL_OF_A_BOT });
+    const change = async (body: unknown) => await gateway.call('PATCH', `/v1/targets/${id}`, body);
+    for (let round = 1; round <= 10; round++) {
+      await Promise.all([change({ concurrency: round + 1 }), change({ max_attempts: round + 1 })]);
+      const { body } = await gateway.call('GET', `/v1/targets/${id}`);
+      expect(body).toMatchObject({ concurrency: round + 1, max_attempts: round + 1 });
+    }
+  });
+
+  it('lets deliveries wait while a target is not enabled, and sends them in order afterwards (I4, I6)', async () => {
+    const { gateway, bot, id } = await withBot({ enabled: false });
+    for (const message of ['a', 'b', 'c']) await gateway.webhook(textWebhook({ id: message, chat: 'one' }));
+    expect((await deliveriesOf(gateway)).map(({ status, attempts }) => [status, attempts])).toEqual(
+      Array<unknown>(3).fill(['pending', 0]),
+    );
+    expect(bot.requests).toEqual([]);
+    await gateway.call('PATCH', `/v1/targets/${id}`, { enabled: true });
+    expect((await bot.received(3)).flatMap(({ ids }) => ids)).toEqual(['a', 'b', 'c']);
+  });
+});
+
+describe('DELETE /v1/targets/{id}', () => {
+  it('removes the target: 204 without a body, then 404, and nothing more is sent to it', async () => {
+    const { gateway, bot, id } = await withBot();
+    expect(await gateway.call('DELETE', `/v1/targets/${id}`)).toMatchObject({ status: 204, body: null });
+    expectProblem(await gateway.call('GET', `/v1/targets/${id}`), 404, 'GW_NOT_FOUND');
+    expectProblem(await gateway.call('DELETE', `/v1/targets/${id}`), 404, 'GW_NOT_FOUND');
+    await gateway.webhook(textWebhook('a'));
+    expect(await deliveriesOf(gateway)).toEqual([]);
+    expect(bot.requests).toEqual([]);
+  });
+
+  it('ends its pending deliveries as dead, where they can still be looked at (I4)', async () => {
+    const { gateway, id } = await withBot({ enabled: false });
+    await gateway.webhook(textWebhook('a'));
+    await gateway.call('DELETE', `/v1/targets/${id}`);
+    const [delivery] = await deliveriesOf(gateway, `?status=dead&target=${id}`);
+    expect(delivery).toMatchObject({ target: id, next_attempt_at: null, last_error: 'The target was removed.' });
+    const path = `/v1/deliveries/${delivery?.id ?? ''}`;
+    expect((await gateway.call('GET', path)).body['body']).toBe(textWebhook('a'));
+    expectProblem(await gateway.call('POST', `${path}/retry`), 409, 'GW_CONFLICT');
+  });
+});
+
+describe('POST /v1/targets/{id}/test', () => {
+  it('sends a signed event that no bot answers, past the queue, and tells what came of it', async () => {
+    const { gateway, bot, id, secret } = await withBot({ headers: { 'x-tenant': 'seven' } });
+    const { status, body } = await gateway.call('POST', `/v1/targets/${id}/test`);
+    expect({ status, body }).toMatchObject({ status: 200, body: { delivered: true, status: 200, error: null } });
+    expect(isSignedBy(secret, bot.requests[0])).toBe(true);
+    expect(bot.requests[0]).toMatchObject({ ids: [], headers: { 'x-tenant': 'seven', 'x-gateway-channel': 'test' } });
+    expect(await deliveriesOf(gateway)).toEqual([]);
+  });
+
+  it('tells a refusal by its status', async () => {
+    const { gateway, bot, id } = await withBot();
+    bot.otherwise = 503;
+    const { status, body } = await gateway.call('POST', `/v1/targets/${id}/test`);
+    expect({ status, body }).toMatchObject({ status: 200, body: { delivered: false, status: 503 } });
+    expect(body['error']).toContain('503');
+    expect(bot.requests).toHaveLength(1);
+  });
+
+  it('tells a failed connection and a time-out in words', async () => {
+    const { gateway, bot, id } = await withBot({ timeout_ms: 100 });
+    bot.otherwise = () => undefined;
+    const slow = await gateway.call('POST', `/v1/targets/${id}/test`);
+    expect(slow.body).toMatchObject({ delivered: false, status: null, error: 'No answer within 100 ms.' });
+    await gateway.call('PATCH', `/v1/targets/${id}`, { url: await unreachableUrl() });
+    const refused = await gateway.call('POST', `/v1/targets/${id}/test`);
+    expect(refused.body).toMatchObject({ delivered: false, status: null });
+    expect(refused.body['error']).toContain('ECONNREFUSED');
+  });
+
+  it('tests a target that is not enabled, too', async () => {
+    const { gateway, id } = await withBot({ enabled: false });
+    expect((await gateway.call('POST', `/v1/targets/${id}/test`)).body['delivered']).toBe(true);
+  });
+});
+
+async function withBot(settings: Record<string, unknown> = {}) {
+  const gateway = await startApi();
+  const bot: Bot = await startBot();
+  return { gateway, bot, ...(await gateway.addTarget({ url: bot.url, ...settings })) };
+}
+
+function isSignedBy(secret: string, request: BotRequest | undefined): boolean {
+  try {
+    new Webhook(secret).verify(request?.body ?? '', request?.headers as Record<string, string>);
+    return true;
+  } catch {
+    return false;
+  }
+}

@@ -1,0 +1,331 @@
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import { GatewayError } from '../../src/errors.js';
+import { decode } from '../../src/intake/decode.js';
+import type { Document, Item } from '../../src/intake/decode.js';
+import { judge } from '../../src/intake/judge.js';
+import type { Memory } from '../../src/intake/judge.js';
+import { cut, route, subscribes } from '../../src/intake/route.js';
+import type { JudgedItem } from '../../src/intake/route.js';
+import { VERDICTS } from '../../src/model.js';
+import type { Target, Verdict } from '../../src/model.js';
+import { HOUR_MS, memory, NOW, target } from '../support/items.js';
+import { elementsOf, IDS, json, meaningOf, payloads, payloadText } from '../support/payloads.js';
+import type { Element, Payload } from '../support/payloads.js';
+
+/** What is remembered when a payload comes; `recorded` by the position of an item. */
+interface World {
+  readonly registered: readonly string[];
+  readonly unseenWanted: readonly string[];
+  readonly known: readonly string[];
+  readonly recorded: readonly boolean[];
+  readonly newest: Memory['newestInChat'];
+  readonly lateAfterSeconds: number;
+}
+
+const someIds = fc.subarray(IDS);
+const worlds: fc.Arbitrary<World> = fc.record({
+  registered: someIds,
+  unseenWanted: someIds,
+  known: someIds,
+  recorded: fc.array(fc.boolean(), { minLength: 15, maxLength: 15 }),
+  newest: fc.option(
+    fc.record({
+      timestamp: fc.integer({ min: 0, max: 3000 }),
+      receivedAt: fc.constantFrom(NOW, NOW - HOUR_MS, NOW - HOUR_MS - 1),
+    }),
+  ),
+  lateAfterSeconds: fc.constantFrom(0, 900),
+});
+const targets: fc.Arbitrary<Target[]> = fc
+  .array(
+    fc.record({
+      deliver: fc.subarray([...VERDICTS]),
+      events: fc.constantFrom(['*'], ['messages'], ['messages.post', 'chats.*'], ['statuses']),
+      channels: fc.constantFrom(['*'], ['main'], ['other']),
+      enabled: fc.boolean(),
+    }),
+    { maxLength: 4 },
+  )
+  .map((settings) => settings.map((change, index) => target({ id: String(index), ...change })));
+
+function decoded(body: Buffer | string): Document {
+  return decode(Buffer.from(body), { method: 'POST', suffix: '' });
+}
+
+function textOf({ body }: Document, { span }: Item): string {
+  return body.toString('utf8', span.start, span.end);
+}
+
+function memoryOf(world: World, item: Item, position: number): Memory {
+  const isIn = (ids: readonly string[]): boolean => item.messageId !== null && ids.includes(item.messageId);
+  return memory({
+    registered: isIn(world.registered),
+    known: isIn(world.known),
+    recorded: world.recorded[position] ?? false,
+    newestInChat: world.newest,
+  });
+}
+
+function judged(document: Document, world: World): JudgedItem[] {
+  const at = { receivedAt: NOW, lateAfterSeconds: world.lateAfterSeconds };
+  return document.items.map((item, position) => {
+    const remembered = memoryOf(world, item, position);
+    const judgement = judge(item, remembered, at);
+    const isUnseen = judgement.rule === 3 && !remembered.known;
+    return { item, ...judgement, recover: isUnseen && world.unseenWanted.includes(item.messageId ?? '') };
+  });
+}
+
+describe('taking a payload apart', () => {
+  it('finds every element, as its bytes, in the order in which they stand', () => {
+    fc.assert(
+      fc.property(payloads, (payload) => {
+        const document = decoded(payloadText(payload));
+        const elements = elementsOf(payload);
+        const found = document.items.map((item) => ({ carrier: item.carrier, text: textOf(document, item) }));
+        const whole = [{ carrier: '', text: payloadText(payload) }];
+        expect(found).toEqual(elements.length > 0 ? elements : whole);
+      }),
+    );
+  });
+
+  it('takes any JSON and gives each byte to one item at most', () => {
+    fc.assert(
+      fc.property(json, json, (value, other) => {
+        for (const text of [value, `{"messages":${value},"chats_updates":${other}}`]) {
+          const { items, body } = decoded(text);
+          const bounds = items.flatMap(({ span }) => [span.start, span.end]);
+          expect(items.length).toBeGreaterThan(0);
+          expect(bounds).toEqual([...bounds].sort((a, b) => a - b));
+          expect(Math.max(...bounds)).toBeLessThanOrEqual(body.length);
+        }
+      }),
+    );
+  });
+});
+
+/** The method that stands in the payload's event, where that is about messages. */
+function messageMethod({ members }: Payload): string {
+  const { event } = JSON.parse(payloadText({ members, spaces: '' })) as { event: { type: string; event: string } };
+  return event.type.startsWith('message') ? event.event : 'post';
+}
+
+/** The row of DESIGN.md's decision table that applies to an element, read off its prose once more. */
+function expectedRow({ carrier, text }: Element, method: string, world: World, recorded: boolean): number {
+  const value = JSON.parse(text) as unknown;
+  const [id, type] = [field(value, 'id'), field(value, 'type')];
+  const isRegistered = (name: unknown): boolean => world.registered.includes(name as string);
+  if (carrier === 'messages') {
+    if (typeof id !== 'string') return 14;
+    if (type === 'poll_update') return recorded ? 1 : 2;
+    if ((method === 'post' || method === 'put') && isRegistered(id)) return 3;
+    if (!world.known.includes(id)) return isLate(value, world) ? 9 : 10;
+    if (type === 'live_location') return recorded ? 4 : 5;
+    if (method === 'put') return recorded ? 6 : 7;
+    return method === 'post' ? 8 : 14;
+  }
+  const last = field(value, 'last_message', 'id');
+  const [before, after] = ['before_update', 'after_update'].map((image) => field(value, image, 'last_message', 'id'));
+  const own = typeof id === 'string' ? id : field(value, 'after_update', 'id');
+  const trigger = field(value, 'trigger', 'id');
+  const isTriggered = typeof trigger === 'string' && trigger !== own;
+  if (carrier === 'messages_updates' && isRegistered(own) && !isTriggered) return 11;
+  if ((carrier === 'chats' || carrier === 'groups') && isRegistered(last)) return 12;
+  if (/^(chats|groups)_updates$/.test(carrier) && isRegistered(after) && after !== before) return 12;
+  return carrier !== 'presences' && recorded ? 13 : 14;
+}
+
+function isLate(value: unknown, { newest, lateAfterSeconds }: World): boolean {
+  const timestamp = field(value, 'timestamp');
+  if (!newest || typeof timestamp !== 'number') return false;
+  return newest.timestamp - timestamp > lateAfterSeconds && newest.receivedAt < NOW - HOUR_MS;
+}
+
+function field(value: unknown, ...path: string[]): unknown {
+  return path.reduce<unknown>(
+    (of, key) => (typeof of === 'object' && of !== null && Object.hasOwn(of, key) ? Reflect.get(of, key) : undefined),
+    value,
+  );
+}
+
+const VERDICT_OF: readonly (Verdict | null)[] = [
+  ...([null, 'duplicate', 'event', 'restored', 'duplicate', 'event', 'duplicate', 'event'] as const),
+  ...(['duplicate', 'late', 'new', 'restored', 'restored', 'duplicate', 'event'] as const),
+];
+
+describe('judging', () => {
+  it('I3: gives each item the one verdict that the decision table says', () => {
+    fc.assert(
+      fc.property(payloads, worlds, (payload, world) => {
+        const rules = judged(decoded(payloadText(payload)), world).map(({ rule }) => rule);
+        const expected = elementsOf(payload).map((element, position) =>
+          expectedRow(element, messageMethod(payload), world, world.recorded[position] ?? false),
+        );
+        expect(rules).toEqual(expected.length > 0 ? expected : [14]);
+      }),
+      { numRuns: 1000 },
+    );
+  });
+
+  it('says of each row the verdict that stands in it', () => {
+    fc.assert(
+      fc.property(payloads, worlds, (payload, world) => {
+        for (const { verdict, rule } of judged(decoded(payloadText(payload)), world)) {
+          expect(verdict).toBe(VERDICT_OF[rule]);
+        }
+      }),
+    );
+  });
+
+  it('never lets a registered message on post or put through, unless it is a vote', () => {
+    fc.assert(
+      fc.property(payloads, worlds, (payload, world) => {
+        for (const { item, verdict } of judged(decoded(payloadText(payload)), world)) {
+          const isAskedFor = item.kind === 'message' && world.registered.includes(item.messageId ?? '');
+          const isFirstHand = item.method === 'post' || item.method === 'put';
+          if (isAskedFor && isFirstHand && item.type !== 'poll_update') expect(verdict).toBe('restored');
+        }
+      }),
+    );
+  });
+});
+
+describe('routing', () => {
+  it('I3, I4: what a target is sent and what is held for it is what came in, nothing twice', () => {
+    fc.assert(
+      fc.property(payloads, worlds, targets, (payload, world, all) => {
+        const document = decoded(payloadText(payload));
+        const items = judged(document, world);
+        const { routes, held } = route(items, document.event, 'main', all);
+        const withheld = new Set<number>();
+        for (const one of all.filter((candidate) => subscribes(candidate, 'main', document.event))) {
+          const sent = routes.filter(({ target: { id } }) => id === one.id).flatMap(({ positions }) => positions);
+          const wanted = items.flatMap((item, position) => (isWanted(one, item) ? [position] : []));
+          expect(sent).toEqual(wanted);
+          items.forEach((_, position) => sent.includes(position) || withheld.add(position));
+        }
+        expect(new Set(held)).toEqual(withheld);
+      }),
+    );
+  });
+
+  it('makes at most one route for a target, none for one that does not subscribe, and none that is empty', () => {
+    fc.assert(
+      fc.property(payloads, worlds, targets, (payload, world, all) => {
+        const document = decoded(payloadText(payload));
+        const { routes } = route(judged(document, world), document.event, 'main', all);
+        expect(new Set(routes.map(({ target: { id } }) => id)).size).toBe(routes.length);
+        for (const { target: one, positions } of routes) {
+          expect(positions.length).toBeGreaterThan(0);
+          expect(subscribes(one, 'main', document.event)).toBe(true);
+        }
+      }),
+    );
+  });
+});
+
+function isWanted({ deliver }: Target, { verdict, recover }: JudgedItem): boolean {
+  return deliver.includes(verdict) || (recover && deliver.includes('new'));
+}
+
+describe('cutting', () => {
+  const choices = fc.tuple(payloads, fc.array(fc.boolean(), { minLength: 15, maxLength: 15 }));
+
+  it('leaves the document without the withheld elements, every other byte of meaning kept', () => {
+    fc.assert(
+      fc.property(choices, ([payload, choice]) => {
+        const document = decoded(payloadText(payload));
+        const isKept = (position: number): boolean => document.items[0]?.array === -1 || choice[position] === true;
+        const left = cut(document, positionsOf(document, isKept)).toString();
+        expect(meaningOf(left)).toBe(meaningOf(payloadText(payload, isKept)));
+        expect(() => JSON.parse(left) as unknown).not.toThrow();
+      }),
+      { numRuns: 500 },
+    );
+  });
+
+  it('leaves the bytes of each kept item intact and in order', () => {
+    fc.assert(
+      fc.property(choices, ([payload, choice]) => {
+        const document = decoded(payloadText(payload));
+        const kept = document.items.filter((item, position) => item.array !== -1 && choice[position]);
+        fc.pre(kept.length > 0);
+        const left = decoded(
+          cut(
+            document,
+            positionsOf(document, (position) => choice[position] === true),
+          ),
+        );
+        expect(left.items.map((item) => textOf(left, item))).toEqual(kept.map((item) => textOf(document, item)));
+      }),
+    );
+  });
+
+  it('is not done where nothing is withheld: the target gets the very bytes that came', () => {
+    fc.assert(
+      fc.property(payloads, worlds, targets, (payload, world, all) => {
+        const document = decoded(payloadText(payload));
+        for (const { positions, whole } of route(judged(document, world), document.event, 'main', all).routes) {
+          expect(whole).toBe(positions.length === document.items.length);
+          expect(cut(document, positions) === document.body).toBe(whole);
+        }
+      }),
+    );
+  });
+});
+
+function positionsOf({ items }: Document, isKept: (position: number) => boolean): number[] {
+  return items.map((_, position) => position).filter(isKept);
+}
+
+describe('bytes that are no JSON', () => {
+  const changes = fc.array(
+    fc.record({
+      at: fc.nat({ max: 10_000 }),
+      remove: fc.nat({ max: 3 }),
+      insert: fc.oneof(
+        fc
+          .constantFrom('"', '\\', ',', '{', '}', '[', ']', '\n', '\0', '\ufeff', '0', 'e')
+          .map((text) => Buffer.from(text)),
+        fc.uint8Array({ maxLength: 2 }).map((bytes) => Buffer.from(bytes)),
+      ),
+    }),
+    { minLength: 1, maxLength: 3 },
+  );
+
+  it('are refused with GW_BAD_JSON, and what is JSON in UTF-8 never is', () => {
+    fc.assert(
+      fc.property(payloads, changes, (payload, all) => {
+        const body = all.reduce<Buffer>(
+          (bytes, { at, remove, insert }) => {
+            const place = at % (bytes.length + 1);
+            return Buffer.concat([bytes.subarray(0, place), insert, bytes.subarray(place + remove)]);
+          },
+          Buffer.from(payloadText(payload)),
+        );
+        expect(refusalOf(body)).toBe(isJson(body) ? null : 'GW_BAD_JSON');
+      }),
+      { numRuns: 1000 },
+    );
+  });
+});
+
+/** By another way than the gateway's: a decoder that is strict about UTF-8 and leaves a byte order mark in. */
+function isJson(body: Buffer): boolean {
+  try {
+    JSON.parse(new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(body));
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+function refusalOf(body: Buffer): string | null {
+  try {
+    decoded(body);
+    return null;
+  } catch (error) {
+    return error instanceof GatewayError ? error.code : String(error);
+  }
+}

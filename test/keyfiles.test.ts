@@ -1,0 +1,124 @@
+import { existsSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { describe, expect, it } from 'vitest';
+import { readConfig } from '../src/config.js';
+import { systemEffects } from '../src/effects.js';
+import { StartError } from '../src/errors.js';
+import { loadKeys } from '../src/keyfiles.js';
+import type { Keys } from '../src/keyfiles.js';
+import { temporaryFolder } from './support/files.js';
+
+const TOKEN = 'a-token-that-is-long-enough';
+const KEY = Buffer.alloc(32, 7).toString('base64');
+
+describe('at the first start', () => {
+  it('both secrets are made in files that only their owner can read', () => {
+    const folder = temporaryFolder();
+    const { adminToken, encryptionKey, made, adminTokenFile } = load(folder);
+    expect(made).toEqual([join(folder, 'admin-token'), join(folder, 'encryption-key')]);
+    for (const file of made) expect(statSync(file).mode & 0o777).toBe(0o600);
+    expect(readFileSync(join(folder, 'admin-token'), 'utf8')).toBe(`${adminToken}\n`);
+    expect(readFileSync(join(folder, 'encryption-key'), 'utf8')).toBe(`${encryptionKey.toString('base64')}\n`);
+    expect(adminTokenFile).toBe(made[0]);
+  });
+
+  it('they are strong, fit for a header and different each time', () => {
+    const [one, two] = [load(temporaryFolder()), load(temporaryFolder())];
+    expect(one.adminToken).toMatch(/^[\w-]{32}$/);
+    expect(one.encryptionKey).toHaveLength(32);
+    expect(one.adminToken).not.toBe(two.adminToken);
+    expect(one.encryptionKey.equals(two.encryptionKey)).toBe(false);
+  });
+
+  it('the folder of the database is made', () => {
+    const folder = join(temporaryFolder(), 'not', 'there', 'yet');
+    load(folder);
+    expect(readdirSync(folder).sort()).toEqual(['admin-token', 'encryption-key']);
+  });
+
+  it('no file is made for a secret that the environment gives', () => {
+    const folder = temporaryFolder();
+    const keys = load(folder, { ADMIN_TOKEN: TOKEN, ENCRYPTION_KEY: KEY });
+    expect(keys).toEqual({
+      adminToken: TOKEN,
+      encryptionKey: Buffer.alloc(32, 7),
+      made: [],
+      adminTokenFile: null,
+    });
+    expect(readdirSync(folder)).toEqual([]);
+  });
+});
+
+describe('at every later start', () => {
+  it('the same secrets are read, and none is made', () => {
+    const folder = temporaryFolder();
+    const first = load(folder);
+    expect(load(folder)).toEqual({ ...first, made: [] });
+  });
+
+  it('the environment goes before the files, and leaves them as they are', () => {
+    const folder = temporaryFolder();
+    const { adminToken } = load(folder);
+    expect(load(folder, { ADMIN_TOKEN: TOKEN })).toMatchObject({ adminToken: TOKEN, adminTokenFile: null, made: [] });
+    expect(load(folder).adminToken).toBe(adminToken);
+  });
+
+  it('a file may end in a line break or not', () => {
+    const folder = temporaryFolder();
+    writeFileSync(join(folder, 'admin-token'), TOKEN);
+    writeFileSync(join(folder, 'encryption-key'), `${KEY}\r\n`);
+    expect(load(folder)).toMatchObject({ adminToken: TOKEN, encryptionKey: Buffer.alloc(32, 7) });
+  });
+});
+
+describe('the start is refused', () => {
+  it.each(['admin-token', 'encryption-key'])('where the file %s is empty, and says what to do', (name) => {
+    const folder = temporaryFolder();
+    writeFileSync(join(folder, name), '\n');
+    const { code, message } = refusalOf(folder);
+    expect(code).toBe('GW_STORE_UNUSABLE');
+    expect(message).toContain(join(folder, name));
+    expect(message).toContain('Restore it from a backup');
+    expect(readFileSync(join(folder, name), 'utf8')).toBe('\n');
+  });
+
+  it('where the encryption key is damaged, rather than making another, and does not show it', () => {
+    const folder = temporaryFolder();
+    const { encryptionKey } = load(folder);
+    const damaged = encryptionKey.toString('base64').slice(0, 30);
+    writeFileSync(join(folder, 'encryption-key'), damaged);
+    const { code, message } = refusalOf(folder);
+    expect(code).toBe('GW_STORE_UNUSABLE');
+    expect(message).toContain('encryption-key');
+    expect(message).not.toContain(damaged);
+  });
+
+  it('where a folder has the name of the file', () => {
+    const folder = temporaryFolder();
+    load(join(folder, 'admin-token'));
+    expect(refusalOf(folder)).toMatchObject({ code: 'GW_STORE_UNUSABLE', exitCode: 1 });
+  });
+
+  it('where a file stands in the place of the folder', () => {
+    const folder = temporaryFolder();
+    writeFileSync(join(folder, 'data'), '');
+    const { code, message } = refusalOf(join(folder, 'data'));
+    expect(code).toBe('GW_STORE_UNUSABLE');
+    expect(message).toContain(join(folder, 'data', 'admin-token'));
+    expect(existsSync(join(folder, 'admin-token'))).toBe(false);
+  });
+});
+
+function load(folder: string, env: Record<string, string> = {}): Keys {
+  return loadKeys(readConfig({ DATABASE_URL: `sqlite:${join(folder, 'gateway.db')}`, ...env }), systemEffects);
+}
+
+function refusalOf(folder: string): StartError {
+  try {
+    load(folder);
+  } catch (error) {
+    if (error instanceof StartError) return error;
+    throw error;
+  }
+  throw new Error('These keys were taken.');
+}

@@ -1,0 +1,28 @@
+import { describe } from 'vitest';
+import type { OpenStore } from '../../support/ledger.js';
+import { intakeContract } from './intake.js';
+import { orderContract } from './order.js';
+import { outboxContract } from './outbox.js';
+import { registryContract } from './registry.js';
+import { releaseContract } from './release.js';
+import { repetitionsContract } from './repetitions.js';
+import { resyncsContract } from './resyncs.js';
+import { upkeepContract } from './upkeep.js';
+import { viewsContract } from './views.js';
+import { windowsContract } from './windows.js';
+
+/** All that a storage engine promises, whichever it is. `open` gives an empty store each time. */
+export function ledgerContract(open: OpenStore): void {
+  describe('a storage engine', () => {
+    intakeContract(open);
+    repetitionsContract(open);
+    outboxContract(open);
+    orderContract(open);
+    releaseContract(open);
+    resyncsContract(open);
+    windowsContract(open);
+    registryContract(open);
+    viewsContract(open);
+    upkeepContract(open);
+  });
+}

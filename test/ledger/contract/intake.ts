@@ -1,0 +1,228 @@
+import { describe, expect, it } from 'vitest';
+import { fixture } from '../../support/files.js';
+import {
+  channel,
+  DAY,
+  HOUR,
+  idsIn,
+  judgements,
+  message,
+  messages,
+  MINUTE,
+  record,
+  refusal,
+  SECOND,
+  stage,
+  START,
+  status,
+  target,
+} from '../../support/ledger.js';
+import type { OpenStore } from '../../support/ledger.js';
+
+/** I1, I3: what is recorded of a webhook, once, and what is sent of it to whom. */
+export function intakeContract(open: OpenStore): void {
+  describe('recording a webhook', () => {
+    it('I1: when recording has answered, the webhook, its verdict and its delivery can be read', async () => {
+      const { ledger } = await stage(open);
+      expect(await record(ledger, messages('A'))).toEqual({ verdicts: ['new'], deliveries: 1 });
+      expect(await ledger.explain('main', 'A')).toMatchObject({
+        ledger: { firstSeenAt: START, rule: 10 },
+        sightings: [{ verdict: 'new', rule: 10, held: false, event: 'messages.post', seenAt: START }],
+        deliveries: [{ status: 'pending', target: 'bot', nextAttemptAt: START }],
+      });
+    });
+
+    it('I3: a webhook that comes again months later gives no second delivery', async () => {
+      const store = await stage(open);
+      await store.record(messages('A'));
+      store.clock.advance(90 * DAY);
+      expect(await record(store.ledger, messages('A'))).toEqual({ verdicts: ['duplicate'], deliveries: 0 });
+      expect(await store.deliverAll()).toHaveLength(1);
+    });
+
+    it('I3: a webhook that comes thirty times at one instant gives one delivery for each target', async () => {
+      const store = await stage(open, [target('bot'), target('archive')]);
+      const verdicts = await Promise.all(Array.from({ length: 30 }, async () => await store.record(messages('A'))));
+      expect(verdicts.flat().filter((verdict) => verdict === 'new')).toHaveLength(1);
+      expect(verdicts.flat().filter((verdict) => verdict === 'duplicate')).toHaveLength(29);
+      expect((await store.deliverAll()).map((delivery) => delivery.target.id).sort()).toEqual(['archive', 'bot']);
+    });
+
+    it('I3: of two equal items in one webhook only the first is sent', async () => {
+      const store = await stage(open);
+      expect(await store.record(messages('A', 'A', 'B'))).toEqual(['new', 'duplicate', 'new']);
+      expect(idsIn(await store.deliverAll())).toEqual(['A', 'B']);
+    });
+
+    it.each([
+      ['of another channel', messages('A'), { channel: 'second' }],
+      ['in other letters', messages('a'), {}],
+      ['with a lone surrogate in it', messages('A\ud800'), {}],
+    ])('knows an id from the same id %s', async (_, body, options) => {
+      const store = await stage(open);
+      await store.ledger.addChannel(channel('second'));
+      await store.record(messages('A', 'A\ud801'));
+      expect(await store.record(body, options)).toEqual(['new']);
+    });
+
+    it('knows a message again under another chat id', async () => {
+      const store = await stage(open);
+      await store.record(messages(message('A', '12025550142@s.whatsapp.net')));
+      expect(await store.record(messages(message('A', '117205550142@lid')))).toEqual(['duplicate']);
+    });
+
+    it('refuses a webhook for an unknown channel and stores its neighbours of the same instant', async () => {
+      const store = await stage(open);
+      const unknown = store.record(messages('B'), { channel: 'nobody' });
+      const verdicts = Promise.all([store.record(messages('A')), store.record(messages('C'))]);
+      await expect(unknown).rejects.toEqual(refusal('GW_NOT_FOUND'));
+      expect(await verdicts).toEqual([['new'], ['new']]);
+      expect(idsIn(await store.deliverAll()).sort()).toEqual(['A', 'C']);
+    });
+
+    it('learns the id of a channel from its first webhook and stores nothing of another channel', async () => {
+      const store = await stage(open);
+      await store.record({ ...messages('A'), channel_id: 'ONE' });
+      await expect(store.record({ ...messages('B'), channel_id: 'TWO' })).rejects.toEqual(
+        refusal('GW_CHANNEL_MISMATCH'),
+      );
+      expect(await store.ledger.channel('main')).toMatchObject({ channelId: 'ONE' });
+      expect(await store.ledger.explain('main', 'B')).toBeNull();
+      expect(await store.record({ ...messages('B'), channel_id: 'ONE' })).toEqual(['new']);
+    });
+
+    it('takes webhooks of another channel once its id was forgotten', async () => {
+      const store = await stage(open);
+      await store.record({ ...messages('A'), channel_id: 'ONE' });
+      await store.ledger.changeChannel('main', { channelId: null });
+      expect(await store.record({ ...messages('B'), channel_id: 'TWO' })).toEqual(['new']);
+      expect(await store.ledger.channel('main')).toMatchObject({ channelId: 'TWO' });
+    });
+  });
+
+  describe('what a target is sent', () => {
+    it('is the very bytes that came, with their method, path and content type', async () => {
+      const store = await stage(open);
+      const body = fixture('messages.post.text');
+      const options = { method: 'PUT', suffix: '/messages', contentType: 'application/json; charset=utf-8' } as const;
+      await store.record(body, options);
+      const delivery = await store.claimOne();
+      expect(delivery).toMatchObject({ ...options, channel: 'main', verdicts: ['new'], attempts: 0 });
+      expect(delivery.event).toEqual({ type: 'messages', method: 'post' });
+      expect(delivery.body.equals(body)).toBe(true);
+    });
+
+    it('is the document without what it does not want, and a verdict for each item in it', async () => {
+      const store = await stage(open);
+      await store.record(messages('A', 'B'));
+      await store.deliverAll();
+      expect(await store.record(messages('C', 'A', 'D', 'B'))).toEqual(['new', 'duplicate', 'new', 'duplicate']);
+      const delivery = await store.claimOne();
+      expect(delivery.verdicts).toEqual(['new', 'new']);
+      expect(JSON.parse(delivery.body.toString())).toEqual(messages('C', 'D'));
+    });
+
+    it('depends on its channels, its events and its verdicts', async () => {
+      const store = await stage(open, [
+        target('other-channel', { channels: ['second'] }),
+        target('other-event', { events: ['statuses.*', 'messages.put'] }),
+        target('duplicates', { channels: ['main'], events: ['messages'], deliver: ['duplicate'] }),
+        target('statuses', { events: ['statuses'] }),
+      ]);
+      await store.record(messages('A'));
+      await store.record(messages('A', 'B'));
+      await store.record(status('A', 'bob', 'put'));
+      const sent = (await store.deliverAll()).map(({ target: { id }, verdicts }) => `${id}: ${verdicts.join()}`);
+      expect(sent.sort()).toEqual(['duplicates: duplicate', 'other-event: event', 'statuses: event']);
+    });
+
+    it('tells how old its newest message is, of those that are sent', async () => {
+      const store = await stage(open);
+      const at = (id: string, seconds: number): Record<string, unknown> => message(id, 'alice', { timestamp: seconds });
+      await store.record(messages(at('A', 3000)));
+      await store.record(messages(at('A', 3000), at('B', 1000), at('C', 2000)));
+      await store.record(status('A', 'bob'));
+      const made = await store.deliverAll();
+      expect(made.map(({ newestMessageAt }) => newestMessageAt).sort()).toEqual([2000, 3000, null]);
+    });
+
+    it('I4: waits while the target is disabled, and is sent when it is enabled again', async () => {
+      const store = await stage(open, [target('bot', { enabled: false })]);
+      expect(await record(store.ledger, messages('A'))).toEqual({ verdicts: ['new'], deliveries: 1 });
+      expect(await store.claim()).toEqual({ deliveries: [], nextDueAt: null });
+      store.clock.advance(30 * DAY);
+      await store.ledger.changeTarget('bot', { enabled: true });
+      expect(idsIn(await store.deliverAll())).toEqual(['A']);
+    });
+
+    it.each([
+      ['an empty object', '{}'],
+      ['an array', '[1, 2]'],
+      ['a string', '"hello"'],
+      ['an unknown key', '{ "surprises": [{ "id": "A" }] }'],
+      ['a message without an id', '{ "messages": [{ "type": "text" }] }'],
+    ])('is %s as it came, each time anew', async (_, text) => {
+      const store = await stage(open);
+      const verdicts = [await store.record(Buffer.from(text)), await store.record(Buffer.from(text))];
+      expect(verdicts).toEqual([['event'], ['event']]);
+      expect((await store.deliverAll()).map(({ body }) => body.toString())).toEqual([text, text]);
+    });
+  });
+
+  describe('a message that was never seen before', () => {
+    it.each([
+      [901, HOUR + 1, 'late 9'],
+      [900, HOUR + 1, 'new 10'],
+      [901, HOUR, 'new 10'],
+      [-5, 30 * DAY, 'new 10'],
+    ])('and is %i s older than the newest of its chat, received %i ms ago: %s', async (behind, ago, judgement) => {
+      const store = await stage(open);
+      await store.record(messages('newest'));
+      store.clock.advance(ago);
+      await store.record(messages(message('A', 'alice', { timestamp: START / SECOND - behind })));
+      expect(await judgements(store, 'A')).toEqual([judgement]);
+    });
+
+    it('is late by the newest of its chat, whatever came after that one', async () => {
+      const store = await stage(open);
+      const sent = (id: string, secondsAgo: number): Record<string, unknown> =>
+        messages(message(id, 'alice', { timestamp: START / SECOND - secondsAgo }));
+      await store.record(sent('newest', 0));
+      await store.record(sent('older', 1000));
+      store.clock.advance(HOUR + 1);
+      expect(await store.record(sent('A', 950))).toEqual(['late']);
+    });
+
+    it('is late by the limit of its own channel', async () => {
+      const store = await stage(open);
+      await store.ledger.changeChannel('main', { lateAfterSeconds: 10 });
+      await store.record(messages('newest'));
+      store.clock.advance(HOUR + SECOND);
+      expect(await store.record(messages(message('A', 'alice', { timestamp: START / SECOND - 11 })))).toEqual(['late']);
+    });
+
+    it('is not late because of a newer message in another chat, nor without a time of its own', async () => {
+      const store = await stage(open);
+      await store.record(messages('newest'));
+      store.clock.advance(DAY);
+      const body = messages(message('A', 'bob', { timestamp: 1 }), message('B', 'alice', { timestamp: 'soon' }));
+      expect(await store.record(body)).toEqual(['new', 'new']);
+    });
+
+    it('is not late because one message of its chat claims to come from the future', async () => {
+      const store = await stage(open);
+      await store.record(messages(message('wrong', 'alice', { timestamp: START / SECOND + 999_999_999 })));
+      store.clock.advance(2 * HOUR);
+      const now = store.clock.now() / SECOND;
+      expect(await store.record(messages(message('A', 'alice', { timestamp: now })))).toEqual(['new']);
+    });
+
+    it('is not late within the hour in which Whapi may retry, however old it is', async () => {
+      const store = await stage(open);
+      await store.record(messages('newest'));
+      store.clock.advance(59 * MINUTE);
+      const old = message('A', 'alice', { timestamp: START / SECOND - DAY / SECOND });
+      expect(await store.record(messages(old))).toEqual(['new']);
+    });
+  });
+}

@@ -1,0 +1,256 @@
+import { describe, expect, it } from 'vitest';
+import type { Delivery } from '../../../src/ledger/ledger.js';
+import {
+  allPages,
+  DAY,
+  idsIn,
+  LEASE,
+  message,
+  messages,
+  MINUTE,
+  refusal,
+  SECOND,
+  settlement,
+  stage,
+  START,
+  target,
+} from '../../support/ledger.js';
+import type { OpenStore, Store } from '../../support/ledger.js';
+
+/** Deliveries of different chats, so that none waits for another. */
+async function recordEach(store: Store, ...ids: string[]): Promise<void> {
+  for (const id of ids) await store.record(messages(message(id, `chat of ${id}`)));
+}
+
+/** Records one message, claims it and settles it as dead. */
+async function bury(store: Store, id: string): Promise<Delivery> {
+  await recordEach(store, id);
+  const delivery = await store.claimOne();
+  await store.settle(delivery, 'dead');
+  return delivery;
+}
+
+/** I4, I5: from the claim to the settlement, and back. */
+export function outboxContract(open: OpenStore): void {
+  describe('a claim', () => {
+    it('takes at most so many of each target, oldest due first, and tells when the next is due', async () => {
+      const store = await stage(open, [target('bot'), target('archive')]);
+      await recordEach(store, 'A');
+      store.clock.advance(SECOND);
+      await recordEach(store, 'B', 'C');
+      const wanted = [
+        { targetId: 'bot', limit: 2 },
+        { targetId: 'archive', limit: 1 },
+      ];
+      const { deliveries, nextDueAt } = await store.ledger.claim(wanted, LEASE);
+      const taken = (id: string): string[] => idsIn(deliveries.filter((delivery) => delivery.target.id === id));
+      expect({ bot: taken('bot'), archive: taken('archive') }).toEqual({ bot: ['A', 'B'], archive: ['A'] });
+      expect(nextDueAt).toBe(START + SECOND);
+    });
+
+    it('takes nothing of a target with the limit 0, of one that is not wanted and of one that there is not', async () => {
+      const store = await stage(open, [target('bot'), target('archive')]);
+      await recordEach(store, 'A');
+      const nothing = { deliveries: [], nextDueAt: null };
+      expect(await store.ledger.claim([], LEASE)).toEqual(nothing);
+      expect(await store.ledger.claim([{ targetId: 'nobody', limit: 9 }], LEASE)).toEqual(nothing);
+      expect(await store.ledger.claim([{ targetId: 'bot', limit: 0 }], LEASE)).toEqual({
+        deliveries: [],
+        nextDueAt: START,
+      });
+    });
+
+    it('I5: is never given to two at one instant', async () => {
+      const store = await stage(open);
+      await recordEach(store, 'A', 'B', 'C', 'D', 'E');
+      const claims = await Promise.all(Array.from({ length: 10 }, async () => await store.claim({ limit: 2 })));
+      expect(claims.flatMap(({ deliveries }) => idsIn(deliveries)).sort()).toEqual(['A', 'B', 'C', 'D', 'E']);
+    });
+
+    it('I5: holds until its lease ends; then the same delivery is due again under the same id', async () => {
+      const store = await stage(open);
+      await recordEach(store, 'A');
+      const first = await store.claimOne();
+      store.clock.advance(LEASE - 1);
+      expect(await store.claim()).toEqual({ deliveries: [], nextDueAt: START + LEASE });
+      store.clock.advance(1);
+      expect(await store.claimOne()).toMatchObject({ id: first.id, attempts: 0 });
+    });
+
+    it('I5: that was given to another cannot be settled any more by the first', async () => {
+      const store = await stage(open);
+      await recordEach(store, 'A');
+      const first = await store.claimOne();
+      store.clock.advance(LEASE);
+      const second = await store.claimOne();
+      expect(await store.settle(first, 'dead')).toBe(false);
+      expect(await store.ledger.delivery(first.id)).toMatchObject({ status: 'pending', attempts: 0, log: [] });
+      expect(await store.settle(second, 'delivered')).toBe(true);
+    });
+
+    it('I5: cannot be settled under a wrong lease or a wrong id, nor twice', async () => {
+      const store = await stage(open);
+      await recordEach(store, 'A');
+      const { id, lease } = await store.claimOne();
+      for (const wrong of [
+        { id, lease: lease + 1 },
+        { id: 'dlv_00000000000', lease },
+        { id: 'nonsense', lease },
+      ]) {
+        expect(await store.settle(wrong, 'dead')).toBe(false);
+      }
+      expect(await store.settle({ id, lease }, 'delivered')).toBe(true);
+      expect(await store.settle({ id, lease }, 'dead')).toBe(false);
+      expect(await store.ledger.delivery(id)).toMatchObject({ status: 'delivered', attempts: 1 });
+    });
+
+    it('I4, I5: that a crash left behind is due again when its lease has run out, at the latest', async () => {
+      const store = await stage(open);
+      await recordEach(store, 'A');
+      const before = await store.claimOne();
+      await store.restart();
+      store.clock.advance(LEASE);
+      const after = await store.claimOne();
+      expect({ id: after.id, body: after.body }).toEqual({ id: before.id, body: before.body });
+    });
+  });
+
+  describe('a settlement', () => {
+    it('that says "again" makes it due at that time, with one more attempt and the same id', async () => {
+      const store = await stage(open);
+      await recordEach(store, 'A');
+      const first = await store.claimOne();
+      await store.settle(first, 'pending', START + MINUTE);
+      store.clock.advance(MINUTE - 1);
+      expect(await store.claim()).toEqual({ deliveries: [], nextDueAt: START + MINUTE });
+      store.clock.advance(1);
+      expect(await store.claimOne()).toMatchObject({ id: first.id, attempts: 1 });
+    });
+
+    it('without an attempt gives it back as it was', async () => {
+      const store = await stage(open);
+      await recordEach(store, 'A');
+      const { id, lease } = await store.claimOne();
+      await store.ledger.settle({ id, lease, status: 'pending', dueAt: START, attempt: null });
+      expect(await store.claimOne()).toMatchObject({ id, attempts: 0 });
+      expect(await store.ledger.delivery(id)).toMatchObject({ log: [], lastError: null });
+    });
+
+    it.each([
+      ['delivered', null],
+      ['dead', 'The target answered 500.'],
+      ['expired', 'The target answered 500.'],
+    ] as const)('I4: as %s ends it, for all to see', async (outcome, lastError) => {
+      const store = await stage(open);
+      await recordEach(store, 'A');
+      const delivery = await store.claimOne();
+      store.clock.advance(SECOND);
+      const settled = settlement(delivery, outcome);
+      await store.ledger.settle(settled);
+      expect(await store.claim()).toEqual({ deliveries: [], nextDueAt: null });
+      const log = [settled.attempt];
+      const view = { status: outcome, lastError, log, settledAt: START + SECOND, nextAttemptAt: null };
+      expect(await store.ledger.delivery(delivery.id)).toMatchObject({ ...view, attempts: 1, createdAt: START });
+    });
+  });
+
+  describe('a retry by a person', () => {
+    it('makes a settled delivery due at once, with all its attempts before it and its log kept', async () => {
+      const store = await stage(open);
+      const { id } = await bury(store, 'A');
+      store.clock.advance(DAY);
+      expect(await store.ledger.retry(id)).toMatchObject({ id, status: 'pending', nextAttemptAt: START + DAY });
+      const again = await store.claimOne();
+      expect(again).toMatchObject({ id, attempts: 0 });
+      await store.settle(again, 'delivered');
+      expect(await store.ledger.delivery(id)).toMatchObject({ status: 'delivered', attempts: 2, lastError: null });
+    });
+
+    it('is refused for what is pending, for what there is not and for a target that was removed', async () => {
+      const store = await stage(open);
+      const { id } = await bury(store, 'A');
+      await store.ledger.retry(id);
+      await expect(store.ledger.retry(id)).rejects.toEqual(refusal('GW_CONFLICT'));
+      await expect(store.ledger.retry('dlv_00000000000')).rejects.toEqual(refusal('GW_NOT_FOUND'));
+      await store.ledger.removeTarget('bot');
+      await expect(store.ledger.retry(id)).rejects.toEqual(refusal('GW_CONFLICT'));
+    });
+
+    it('of many takes what its filter names, and only counts them in a dry run', async () => {
+      const store = await stage(open);
+      await bury(store, 'A');
+      store.clock.advance(DAY);
+      await bury(store, 'B');
+      store.clock.advance(DAY);
+      await bury(store, 'C');
+      const filter = { status: 'dead', since: START + DAY, until: START + 2 * DAY } as const;
+      expect(await store.ledger.retryMany(filter, true)).toBe(1);
+      expect((await store.claim()).deliveries).toEqual([]);
+      expect(await store.ledger.retryMany(filter, false)).toBe(1);
+      expect(idsIn((await store.claim()).deliveries)).toEqual(['B']);
+    });
+
+    it.each([
+      [{ status: 'dead' }, 3],
+      [{ status: 'delivered' }, 0],
+      [{ status: 'dead', target: 'bot' }, 3],
+      [{ status: 'dead', channel: 'main' }, 3],
+      [{ status: 'dead', channel: 'second' }, 0],
+      [{ status: 'dead', target: 'archive' }, 0],
+      [{ status: 'dead', since: START + 1 }, 0],
+      [{ status: 'dead', until: START }, 0],
+    ] as const)('of many, filtered by %j, finds %i', async (filter, count) => {
+      const store = await stage(open, [target('bot'), target('archive', { channels: ['second'] })]);
+      for (const id of ['A', 'B', 'C']) await bury(store, id);
+      expect(await store.ledger.retryMany(filter, true)).toBe(count);
+      expect(await store.ledger.retryMany(filter, false)).toBe(count);
+      expect((await store.claim()).deliveries).toHaveLength(count);
+    });
+
+    it('of many is refused for a target that there is not', async () => {
+      const { ledger } = await stage(open);
+      const filter = { status: 'dead', target: 'nobody' } as const;
+      await expect(ledger.retryMany(filter, true)).rejects.toEqual(refusal('GW_NOT_FOUND'));
+      await expect(ledger.retryMany(filter, false)).rejects.toEqual(refusal('GW_NOT_FOUND'));
+    });
+
+    it('of many leaves out those whose target was removed', async () => {
+      const store = await stage(open, [target('bot'), target('archive')]);
+      await recordEach(store, 'A');
+      for (const delivery of (await store.claim()).deliveries) await store.settle(delivery, 'dead');
+      await store.ledger.removeTarget('bot');
+      expect(await store.ledger.retryMany({ status: 'dead' }, true)).toBe(1);
+      expect(await store.ledger.retryMany({ status: 'dead' }, false)).toBe(1);
+      expect((await store.claimOne()).target.id).toBe('archive');
+    });
+
+    it('of more than a thousand takes every one of them once', async () => {
+      const store = await stage(open);
+      const ids = Array.from({ length: 1100 }, (_, index) => `M${index}`);
+      await Promise.all(ids.map(async (id) => await store.record(messages(message(id, id)))));
+      const { deliveries } = await store.claim({ limit: 2000 });
+      await Promise.all(deliveries.map(async (each) => await store.settle(each, 'dead')));
+      expect(await store.ledger.retryMany({ status: 'dead' }, false)).toBe(1100);
+      const pending = await allPages(500, async (page) => await store.ledger.deliveries({ status: 'pending' }, page));
+      expect(new Set(pending.map(({ id }) => id)).size).toBe(1100);
+    });
+  });
+
+  describe('removing a target', () => {
+    it('I4: ends its pending deliveries as dead, the claimed ones too, and leaves the others', async () => {
+      const store = await stage(open, [target('bot'), target('archive')]);
+      await recordEach(store, 'A');
+      await store.record(messages(message('B', 'chat of A')));
+      const claimed = (await store.claim()).deliveries.find((delivery) => delivery.target.id === 'bot');
+      await store.ledger.removeTarget('bot');
+      expect(claimed && (await store.settle(claimed, 'delivered'))).toBe(false);
+      const { data } = await store.ledger.deliveries({ target: 'bot' }, { limit: 9, cursor: null });
+      expect(data.map((view) => [view.status, view.settledAt])).toEqual([
+        ['dead', START],
+        ['dead', START],
+      ]);
+      store.clock.advance(LEASE);
+      expect(idsIn(await store.deliverAll())).toEqual(['A', 'B']);
+    });
+  });
+}

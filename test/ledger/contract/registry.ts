@@ -1,0 +1,126 @@
+import { describe, expect, it } from 'vitest';
+import type { Target } from '../../../src/model.js';
+import { channel, DAY, messages, refusal, register, sealed, stage, target } from '../../support/ledger.js';
+import type { OpenStore } from '../../support/ledger.js';
+
+const UNUSUAL: Partial<Target> = {
+  channels: ['main', 'second'],
+  events: ['messages.post', 'statuses.*'],
+  deliver: ['new', 'restored'],
+  mode: 'path',
+  headers: { 'x-key': 'välue' },
+  maxAgeSeconds: 60,
+  ratePerSecond: 0.5,
+  enabled: false,
+};
+
+/** Channels and targets. */
+export function registryContract(open: OpenStore): void {
+  describe('channels', () => {
+    it('are kept as they were given, in the order of their names', async () => {
+      const store = await stage(open);
+      const added = channel('another', { channelId: 'ONE', lateAfterSeconds: 5 });
+      await store.ledger.addChannel(added);
+      await store.restart();
+      expect(await store.ledger.channels()).toEqual([added, channel('main')]);
+      expect(await store.ledger.channel('another')).toEqual(added);
+      expect(await store.ledger.channel('nobody')).toBeNull();
+    });
+
+    it('have a name that is taken once, even at one instant', async () => {
+      const { ledger } = await stage(open);
+      await expect(ledger.addChannel(channel('main'))).rejects.toEqual(refusal('GW_CONFLICT'));
+      const both = await Promise.allSettled([ledger.addChannel(channel('twin')), ledger.addChannel(channel('twin'))]);
+      expect(both.map((answer) => answer.status).sort()).toEqual(['fulfilled', 'rejected']);
+      expect(await ledger.channels()).toHaveLength(2);
+    });
+
+    it('change in what is named and in nothing else', async () => {
+      const { ledger } = await stage(open);
+      const changed = { ...channel('main'), whapiToken: sealed('another token'), lateAfterSeconds: 60 };
+      expect(await ledger.changeChannel('main', { whapiToken: sealed('another token'), lateAfterSeconds: 60 })).toEqual(
+        changed,
+      );
+      expect(await ledger.channel('main')).toEqual(changed);
+      await expect(ledger.changeChannel('nobody', {})).rejects.toEqual(refusal('GW_NOT_FOUND'));
+    });
+
+    it('I4: that are removed take no more webhooks, while what was recorded goes on', async () => {
+      const store = await stage(open);
+      await store.record(messages('A'));
+      await store.ledger.removeChannel('main');
+      await expect(store.record(messages('B'))).rejects.toEqual(refusal('GW_NOT_FOUND'));
+      await expect(store.ledger.removeChannel('main')).rejects.toEqual(refusal('GW_NOT_FOUND'));
+      expect(await store.deliverAll()).toHaveLength(1);
+    });
+
+    it('that are removed have their resyncs cancelled, and no more calls', async () => {
+      const store = await stage(open);
+      const { id } = await register(store, ['old']);
+      await store.ledger.removeChannel('main');
+      expect(await store.ledger.resync(id)).toMatchObject({ status: 'cancelled', counts: { cancelled: 1 } });
+      expect(await store.ledger.pendingCalls()).toEqual([]);
+      expect(await store.ledger.takeCall('main', 'resync', DAY)).toBeNull();
+    });
+
+    it('that are made again under an old name know the messages of before', async () => {
+      const store = await stage(open);
+      await store.record(messages('A'));
+      await store.ledger.removeChannel('main');
+      await store.ledger.addChannel(channel('main'));
+      expect(await store.record(messages('A'))).toEqual(['duplicate']);
+    });
+  });
+
+  describe('targets', () => {
+    it('are kept as they were given, in the order in which they were made', async () => {
+      const store = await stage(open, [target('zebra', UNUSUAL)]);
+      await store.ledger.addTarget(target('ant'));
+      await store.restart();
+      expect(await store.ledger.targets()).toEqual([target('zebra', UNUSUAL), target('ant')]);
+      expect(await store.ledger.target('zebra')).toEqual(target('zebra', UNUSUAL));
+      expect(await store.ledger.target('nobody')).toBeNull();
+    });
+
+    it('change in what is named and in nothing else', async () => {
+      const { ledger } = await stage(open);
+      expect(await ledger.changeTarget('bot', { enabled: false, ratePerSecond: 2 })).toEqual(
+        target('bot', { enabled: false, ratePerSecond: 2 }),
+      );
+      expect(await ledger.changeTarget('bot', UNUSUAL)).toEqual(target('bot', UNUSUAL));
+      expect(await ledger.target('bot')).toEqual(target('bot', UNUSUAL));
+      await expect(ledger.changeTarget('nobody', {})).rejects.toEqual(refusal('GW_NOT_FOUND'));
+    });
+
+    it('that are changed are claimed for with their new settings', async () => {
+      const store = await stage(open);
+      await store.record(messages('A'));
+      await store.ledger.changeTarget('bot', { url: 'https://bots.example/moved' });
+      expect(await store.claimOne()).toMatchObject({ target: { url: 'https://bots.example/moved' } });
+    });
+
+    it('that are removed are sent nothing more, and are gone', async () => {
+      const store = await stage(open);
+      await store.ledger.removeTarget('bot');
+      await store.record(messages('A'));
+      expect(await store.ledger.targets()).toEqual([]);
+      expect(await store.ledger.target('bot')).toBeNull();
+      expect(await store.ledger.claim([{ targetId: 'bot', limit: 9 }], DAY)).toEqual({
+        deliveries: [],
+        nextDueAt: null,
+      });
+      await expect(store.ledger.removeTarget('bot')).rejects.toEqual(refusal('GW_NOT_FOUND'));
+      await expect(store.ledger.changeTarget('bot', {})).rejects.toEqual(refusal('GW_NOT_FOUND'));
+    });
+
+    it('that are removed are still named by their old deliveries', async () => {
+      const store = await stage(open);
+      await store.record(messages('A'));
+      await store.deliverAll();
+      await store.ledger.removeTarget('bot');
+      await store.ledger.addTarget(target('heir'));
+      const { data } = await store.ledger.deliveries({}, { limit: 9, cursor: null });
+      expect(data.map((view) => [view.target, view.status])).toEqual([['bot', 'delivered']]);
+    });
+  });
+}

@@ -1,0 +1,255 @@
+import { once } from 'node:events';
+import { readFileSync, statSync } from 'node:fs';
+import { Agent, request } from 'node:http';
+import type { IncomingMessage } from 'node:http';
+import { join } from 'node:path';
+import { describe, expect, it, onTestFinished } from 'vitest';
+import { answerLater, deliveriesOf, unreachableUrl } from './support/api.js';
+import { startBot } from './support/bot.js';
+import type { Bot } from './support/bot.js';
+import { WEBHOOK_SECRET } from './support/client.js';
+import { temporaryFolder } from './support/files.js';
+import { until } from './support/pace.js';
+import { runToEnd, startProcess } from './support/process.js';
+import type { GatewayProcess } from './support/process.js';
+import { textWebhook } from './support/texts.js';
+
+const SHUTDOWN_MS = 10_000;
+
+describe('the first start', () => {
+  it('makes the key files for their owner alone, and names them in the log without what is in them', async () => {
+    const gateway = await startProcess();
+    for (const name of ['admin-token', 'encryption-key']) {
+      const file = join(gateway.folder, name);
+      expect(statSync(file).mode & 0o777).toBe(0o600);
+      expect(gateway.log.filter((line) => line.includes(JSON.stringify(file)))).not.toEqual([]);
+      expect(gateway.log.join('\n')).not.toContain(readFileSync(file, 'utf8').trim());
+    }
+  });
+
+  it('says in one JSON line where it listens', async () => {
+    const gateway = await startProcess();
+    const line = gateway.log.find((each) => each.includes('"listening"')) ?? '';
+    const { url, port } = JSON.parse(line) as { url: string; port: number };
+    expect(url).toBe(`http://127.0.0.1:${port}`);
+    expect((await fetch(`${url}/readyz`)).status).toBe(200);
+    for (const each of gateway.log) expect(JSON.parse(each)).toMatchObject({ msg: expect.any(String) as unknown });
+  });
+
+  it('makes and names no file for a secret that the environment gives', async () => {
+    const env = { ADMIN_TOKEN: 'a-token-that-is-long-enough', ENCRYPTION_KEY: Buffer.alloc(32, 7).toString('base64') };
+    const gateway = await startProcess(env);
+    for (const name of ['admin-token', 'encryption-key']) expect(gateway.log.join('\n')).not.toContain(name);
+    expect((await gateway.client.call('GET', '/v1/channels')).status).toBe(200);
+  });
+});
+
+describe('a start that is refused', () => {
+  it.each([
+    ['PORT', 'eighty'],
+    ['ENCRYPTION_KEY', 'short'],
+    ['LOG_LEVEL', 'verbose'],
+  ])('for a malformed %s has one line on stderr that names it, and exit code 2', async (name, value) => {
+    const { code, stdout, stderr } = await runToEnd(temporaryFolder(), { [name]: value });
+    expect(stderr).toMatch(new RegExp(`^GW_BAD_CONFIG: ${name} must [^\n]+\n$`));
+    expect({ code, stdout }).toEqual({ code: 2, stdout: '' });
+  });
+
+  it('for a taken port names the port and has exit code 1', async () => {
+    const bot = await startBot();
+    const { port } = new URL(bot.url);
+    const { code, stderr } = await runToEnd(temporaryFolder(), { PORT: port });
+    expect({ code, stderr }).toEqual({
+      code: 1,
+      stderr: expect.stringMatching(/^GW_PORT_TAKEN: [^\n]+\n$/) as unknown,
+    });
+    expect(stderr).toContain(port);
+  });
+
+  it('for a HOST that is none of this machine has one line that names it, without a stack', async () => {
+    const { code, stderr } = await runToEnd(temporaryFolder(), { HOST: '203.0.113.7' });
+    expect(stderr).toMatch(/^GW_\w+: [^\n]*203\.0\.113\.7[^\n]*\n$/);
+    expect(code).not.toBe(0);
+  });
+
+  it('for another encryption key than that of the database says GW_WRONG_KEY and has exit code 1', async () => {
+    const gateway = await startProcess();
+    await gateway.end('SIGTERM');
+    const env = { ENCRYPTION_KEY: Buffer.alloc(32, 7).toString('base64') };
+    const { code, stderr } = await runToEnd(gateway.folder, env);
+    expect({ code, stderr }).toEqual({ code: 1, stderr: expect.stringMatching(/^GW_WRONG_KEY: [^\n]+\n$/) as unknown });
+    await gateway.start();
+    expect((await gateway.client.call('GET', '/v1/channels')).status).toBe(200);
+  });
+
+  it('for a database that another gateway has open says GW_STORE_LOCKED; that one goes on', async () => {
+    const gateway = await startProcess();
+    const { code, stderr } = await runToEnd(gateway.folder);
+    expect({ code, stderr }).toEqual({
+      code: 1,
+      stderr: expect.stringMatching(/^GW_STORE_LOCKED: [^\n]+\n$/) as unknown,
+    });
+    expect((await gateway.client.call('GET', '/readyz')).status).toBe(200);
+  });
+});
+
+describe('SIGTERM', () => {
+  it('ends an idle gateway with exit code 0, and so does Ctrl-C', async () => {
+    const gateway = await startProcess();
+    expect(await gateway.end('SIGTERM')).toEqual({ code: 0, signal: null });
+    await gateway.start();
+    expect(await gateway.end('SIGINT')).toEqual({ code: 0, signal: null });
+  });
+
+  it('lets a delivery under way come to its end, and it is not made again', async () => {
+    const { gateway, bot } = await withBot();
+    const later = answerLater();
+    bot.answers.push(later.answer);
+    await gateway.client.webhook(textWebhook('a'));
+    await bot.received(1);
+    const ended = gateway.end('SIGTERM');
+    await logged(gateway, 'stopping');
+    later.give(200);
+    expect(await ended).toEqual({ code: 0, signal: null });
+    await gateway.start();
+    expect(await deliveriesOf(gateway.client)).toMatchObject([{ status: 'delivered', attempts: 1 }]);
+    expect(bot.requests).toHaveLength(1);
+  });
+
+  it('lets a webhook that is still coming in be stored and answered (I1)', async () => {
+    const { gateway } = await withBot();
+    const upload = await beginWebhook(gateway, { keepAlive: false });
+    const ended = gateway.end('SIGTERM');
+    await logged(gateway, 'stopping');
+    expect(await upload.finish(textWebhook('a'))).toBe(200);
+    expect((await ended).code).toBe(0);
+    await gateway.start();
+    expect((await gateway.client.call('GET', '/v1/messages/main/a')).status).toBe(200);
+  });
+
+  it('is not held up by a client that keeps its connection open after its answer', async () => {
+    const { gateway } = await withBot();
+    const upload = await beginWebhook(gateway, { keepAlive: true });
+    const begun = performance.now();
+    const ended = gateway.end('SIGTERM');
+    await logged(gateway, 'stopping');
+    await upload.finish(textWebhook('a'));
+    await ended;
+    expect(performance.now() - begun).toBeLessThan(SHUTDOWN_MS / 2);
+  });
+
+  it('refuses new connections from then on', async () => {
+    const { gateway, bot } = await withBot();
+    const later = answerLater();
+    bot.answers.push(later.answer);
+    await gateway.client.webhook(textWebhook('a'));
+    await bot.received(1);
+    const ended = gateway.end('SIGTERM');
+    await logged(gateway, 'stopping');
+    await until(async () => await expect(fetch(`${gateway.client.url}/healthz`)).rejects.toThrow());
+    later.give(200);
+    expect((await ended).code).toBe(0);
+  });
+
+  it('gives back a delivery that a bot never answers: sent again under its webhook-id, no attempt lost (I4)', async () => {
+    const { gateway, bot } = await withBot({ max_attempts: 1, timeout_ms: 60_000 });
+    bot.answers.push(() => undefined);
+    await gateway.client.webhook(textWebhook('a'));
+    await bot.received(1);
+    const begun = performance.now();
+    expect(await gateway.end('SIGTERM')).toEqual({ code: 0, signal: null });
+    expect(performance.now() - begun).toBeLessThan(SHUTDOWN_MS);
+    await gateway.start();
+    const [first, second] = await bot.received(2);
+    expect(second?.headers['webhook-id']).toBe(first?.headers['webhook-id']);
+    await gateway.client.settled();
+    expect(await deliveriesOf(gateway.client)).toMatchObject([{ status: 'delivered', attempts: 1 }]);
+  });
+
+  it('twice ends the process at once, with a code that is not 0, and nothing is lost (I4)', async () => {
+    const { gateway, bot } = await withBot();
+    bot.answers.push(() => undefined);
+    await gateway.client.webhook(textWebhook('a'));
+    await bot.received(1);
+    const begun = performance.now();
+    void gateway.end('SIGTERM');
+    await logged(gateway, 'stopping');
+    expect((await gateway.end('SIGTERM')).code).toBe(1);
+    expect(performance.now() - begun).toBeLessThan(SHUTDOWN_MS / 2);
+    await gateway.start();
+    expect((await bot.received(2)).map(({ ids }) => ids)).toEqual([['a'], ['a']]);
+  });
+});
+
+describe('a restart', () => {
+  it.each(['SIGTERM', 'SIGKILL'] as const)('after %s finds everything as it was', async (signal) => {
+    const { gateway, bot, target } = await withBot({ enabled: false });
+    const ids = { channel: 'main', message_ids: ['x', 'y'] };
+    const { body: resync } = await gateway.client.call('POST', '/v1/resyncs', ids);
+    for (const id of ['a', 'b', 'c']) await gateway.client.webhook(textWebhook({ id, chat: 'one' }));
+    const looks = ['/v1/channels', '/v1/targets', '/v1/messages', '/v1/deliveries', '/v1/messages/main/a'];
+    const before = await Promise.all(looks.map(async (path) => (await gateway.client.call('GET', path)).body));
+    await gateway.end(signal);
+    await gateway.start();
+    const after = await Promise.all(looks.map(async (path) => (await gateway.client.call('GET', path)).body));
+    expect(after).toEqual(before);
+    expect((await gateway.client.call('GET', `/v1/resyncs/${String(resync['id'])}`)).body).toEqual(resync);
+    await gateway.client.call('PATCH', `/v1/targets/${target}`, { enabled: true });
+    expect((await bot.received(3)).flatMap(({ ids: sent }) => sent)).toEqual(['a', 'b', 'c']);
+  });
+
+  it('reads the key files that the first start made, and makes none', async () => {
+    const gateway = await startProcess();
+    const filesOf = () => ['admin-token', 'encryption-key'].map((name) => readFileSync(join(gateway.folder, name)));
+    const before = filesOf();
+    await gateway.end('SIGTERM');
+    const lines = gateway.log.length;
+    await gateway.start();
+    expect(filesOf()).toEqual(before);
+    expect(gateway.log.slice(lines).join('\n')).not.toContain('made a key file');
+  });
+
+  it('after a kill -9 in the middle of a delivery makes it again under the same webhook-id (I4, I5)', async () => {
+    const { gateway, bot } = await withBot({ max_attempts: 1 });
+    bot.answers.push(() => undefined);
+    await gateway.client.webhook(textWebhook('a'));
+    await bot.received(1);
+    await gateway.end('SIGKILL');
+    await gateway.start();
+    const [first, second] = await bot.received(2);
+    expect(second?.headers['webhook-id']).toBe(first?.headers['webhook-id']);
+    expect(second?.body).toEqual(first?.body);
+  });
+});
+
+async function withBot(settings: Record<string, unknown> = {}) {
+  const gateway = await startProcess();
+  const bot: Bot = await startBot();
+  await gateway.client.addChannel({ whapi_base_url: await unreachableUrl() });
+  const { id: target } = await gateway.client.addTarget({ url: bot.url, ...settings });
+  return { gateway, bot, target };
+}
+
+async function logged(gateway: GatewayProcess, words: string): Promise<void> {
+  await until(() => expect(gateway.log.join('\n')).toContain(words));
+}
+
+/** A webhook whose headers have come in, and whose body has not. */
+async function beginWebhook(
+  { client }: GatewayProcess,
+  options: { keepAlive: boolean },
+): Promise<{ finish(body: string): Promise<number | undefined> }> {
+  const agent = new Agent(options);
+  onTestFinished(() => agent.destroy());
+  const headers = { authorization: `Bearer ${WEBHOOK_SECRET}`, expect: '100-continue' };
+  const upload = request(`${client.url}/webhooks/main`, { agent, method: 'POST', headers });
+  upload.flushHeaders();
+  await once(upload, 'continue');
+  return {
+    finish: async (body) => {
+      upload.end(body);
+      const [response] = (await once(upload, 'response')) as [IncomingMessage];
+      return response.resume().statusCode;
+    },
+  };
+}

@@ -1,0 +1,20 @@
+import { vi } from 'vitest';
+import { RESYNC_TIMING } from '../../src/resync/policy.js';
+import type { ResyncTiming } from '../../src/resync/policy.js';
+
+/** Retries within milliseconds, where the gateway waits seconds and hours. */
+export const QUICK_RETRIES_MS: readonly number[] = [5, 10];
+
+/** Resyncs with a Whapi that is simulated a thousand times faster than it is. Windows are as long as ever. */
+export const QUICK_RESYNC: ResyncTiming = {
+  callTimeoutMs: 5000,
+  proofMs: 5,
+  pollsMs: [20, 40],
+  backoffMs: [20, 40],
+  refusedWindowMs: RESYNC_TIMING.refusedWindowMs,
+};
+
+/** Resolves with what `look` gives once it no longer throws. */
+export async function until<T>(look: () => T | Promise<T>): Promise<T> {
+  return await vi.waitFor(look, { timeout: 15_000, interval: 5 });
+}

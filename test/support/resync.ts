@@ -1,0 +1,131 @@
+import { expect, onTestFinished } from 'vitest';
+import { ALL_EVENTS } from '../../src/whapi/simulator-webhooks.js';
+import { startSimulator } from '../../src/whapi/simulator.js';
+import type { Faults, Simulator, SimulatorOptions } from '../../src/whapi/simulator.js';
+import type { ResyncTiming } from '../../src/resync/policy.js';
+import { startBot } from './bot.js';
+import type { Bot } from './bot.js';
+import { WEBHOOK_SECRET } from './client.js';
+import { startLocal } from './gateway.js';
+import type { LocalGateway, LocalOptions } from './gateway.js';
+import { QUICK_RESYNC, QUICK_RETRIES_MS, until } from './pace.js';
+import { textMessage } from './texts.js';
+
+export interface ResyncMessageJson {
+  readonly resync: string;
+  readonly message_id: string;
+  readonly status: string;
+  readonly calls: number;
+  readonly polls: number;
+  readonly asked_at: string | null;
+  readonly restored_at: string | null;
+  readonly window_closes_at: string | null;
+  readonly error: string | null;
+}
+
+export interface ExplanationJson {
+  readonly ledger: { readonly first_seen_at: string | null } | null;
+  readonly sightings: readonly { carrier: string; verdict: string; rule: number; held: boolean; event: string }[];
+  readonly resyncs: readonly ResyncMessageJson[];
+  readonly deliveries: readonly unknown[];
+}
+
+export interface ResyncJson {
+  readonly id: string;
+  readonly status: string;
+  readonly counts: Readonly<Record<string, number>>;
+}
+
+export interface ResyncStage {
+  readonly gateway: LocalGateway;
+  readonly whapi: Simulator;
+  readonly bot: Bot;
+}
+
+export interface ResyncOptions extends Omit<LocalOptions, 'pace'> {
+  readonly faults?: Partial<Faults>;
+  readonly timing?: Partial<ResyncTiming>;
+}
+
+export function paceOf(timing: Partial<ResyncTiming> = {}): Required<LocalOptions>['pace'] {
+  return { retryDelaysMs: QUICK_RETRIES_MS, resync: { ...QUICK_RESYNC, ...timing } };
+}
+
+/** A gateway, a simulated Whapi that is its channel `main` and sends it its webhooks, and a bot that wants everything. */
+export async function startResyncs({ faults = {}, timing = {}, ...options }: ResyncOptions = {}): Promise<ResyncStage> {
+  const gateway = await startLocal({ ...options, pace: paceOf(timing) });
+  const bot = await startBot();
+  await gateway.addTarget({ url: bot.url });
+  const whapi = await addWhapi(gateway, 'main');
+  Object.assign(whapi.faults, faults);
+  return { gateway, whapi, bot };
+}
+
+/** One more simulated Whapi, as a channel of its own. */
+export async function addWhapi(
+  gateway: LocalGateway,
+  channel: string,
+  options: SimulatorOptions = {},
+): Promise<Simulator> {
+  const whapi = await startSimulator({ timeScale: 1000, ...options });
+  onTestFinished(async () => await whapi.close());
+  await gateway.addChannel({ name: channel, whapi_token: whapi.token, whapi_base_url: whapi.url });
+  sendWebhooksTo(gateway, whapi, channel);
+  return whapi;
+}
+
+export function sendWebhooksTo({ url }: LocalGateway, whapi: Simulator, channel = 'main'): void {
+  const headers = { authorization: `Bearer ${WEBHOOK_SECRET}` };
+  whapi.setWebhooks([{ url: `${url}/webhooks/${channel}`, mode: 'method', events: ALL_EVENTS, headers }]);
+}
+
+/** The phone has these messages; Whapi has lost them. */
+export function lose(whapi: Simulator, ids: readonly string[]): void {
+  for (const id of ids) whapi.store(textMessage({ id }), { cached: false });
+}
+
+/** Asks the gateway to bring messages back. */
+export async function resync(
+  gateway: LocalGateway,
+  ids: readonly string[],
+  more: Record<string, unknown> = {},
+): Promise<ResyncJson> {
+  const request = { channel: 'main', message_ids: ids, ...more };
+  const { status, body } = await gateway.call<ResyncJson>('POST', '/v1/resyncs', request);
+  expect(status).toBe(202);
+  return body;
+}
+
+export async function explain(gateway: LocalGateway, id: string, channel = 'main'): Promise<ExplanationJson> {
+  return (await gateway.call<ExplanationJson>('GET', `/v1/messages/${channel}/${id}`)).body;
+}
+
+/** What came of the newest resync of a message. */
+export async function messageOf(gateway: LocalGateway, id: string, channel = 'main'): Promise<ResyncMessageJson> {
+  const message = (await explain(gateway, id, channel)).resyncs.at(-1);
+  if (!message) throw new Error(`${id} is not registered.`);
+  return message;
+}
+
+/** Resolves when the newest resync of a message stands so. */
+export async function messageIs(
+  gateway: LocalGateway,
+  id: string,
+  wanted: Partial<ResyncMessageJson>,
+  channel = 'main',
+): Promise<ResyncMessageJson> {
+  return await until(async () => {
+    const message = await messageOf(gateway, id, channel);
+    expect(message).toMatchObject(wanted);
+    return message;
+  });
+}
+
+/** Resolves when a resync is over. */
+export async function finished(gateway: LocalGateway, id: string): Promise<ResyncJson> {
+  return await until(async () => {
+    const { body } = await gateway.call<ResyncJson>('GET', `/v1/resyncs/${id}`);
+    expect(body.status).not.toBe('running');
+    return body;
+  });
+}

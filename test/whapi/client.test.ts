@@ -1,0 +1,219 @@
+import type { ServerResponse } from 'node:http';
+import { describe, expect, it, onTestFinished } from 'vitest';
+import { createWhapiClient } from '../../src/whapi/client.js';
+import type { WhapiAnswer, WhapiClient } from '../../src/whapi/client.js';
+import { startBot } from '../support/bot.js';
+import type { Bot, BotAnswer } from '../support/bot.js';
+import { requestTo } from '../support/delivery.js';
+import { fixture } from '../support/files.js';
+import { until } from '../support/pace.js';
+
+const TOKEN = 'the-token-of-the-channel';
+const ID = 'p.w30M7fgwWD4XwHu.g4CA-gNcCzMdVPg';
+
+interface Stage {
+  readonly client: WhapiClient;
+  /** Plays Whapi. */
+  readonly whapi: Bot;
+  ask(options?: { resync?: boolean; timeoutMs?: number; id?: string; path?: string }): Promise<WhapiAnswer>;
+}
+
+async function stage(answer: BotAnswer = 200): Promise<Stage> {
+  const whapi = await startBot();
+  whapi.otherwise = answer;
+  const client = createWhapiClient();
+  onTestFinished(async () => await client.destroy());
+  return {
+    client,
+    whapi,
+    ask: async ({ resync = true, timeoutMs = 10_000, id = ID, path = '' } = {}) =>
+      await client.getMessage({ baseUrl: whapi.url + path, token: TOKEN }, id, { resync, timeoutMs }),
+  };
+}
+
+function json(status: number, body: string | Buffer, headers: Record<string, string> = {}): BotAnswer {
+  return (_request, response) =>
+    response.writeHead(status, { 'content-type': 'application/json', ...headers }).end(body);
+}
+
+function error(code: number, message: string, more: Record<string, unknown> = {}): string {
+  return JSON.stringify({ error: { code, message, ...more } });
+}
+
+describe('a call to Whapi', () => {
+  it('asks for the message with resync=true, and with the token in a header only', async () => {
+    const { whapi, ask } = await stage();
+    await ask();
+    const { method, url, headers } = await requestTo(whapi);
+    expect(`${method} ${url}`).toBe(`GET /messages/${ID}?resync=true`);
+    expect(headers.authorization).toBe(`Bearer ${TOKEN}`);
+  });
+
+  it('asks without the parameter where it only looks', async () => {
+    const { whapi, ask } = await stage();
+    await ask({ resync: false });
+    expect((await requestTo(whapi)).url).toBe(`/messages/${ID}`);
+  });
+
+  it.each(['', '/', '/proxy', '/proxy/'])('goes below a base URL that ends in "%s"', async (path) => {
+    const { whapi, ask } = await stage();
+    await ask({ path });
+    expect((await requestTo(whapi)).url).toBe(`${path.replace(/\/$/, '')}/messages/${ID}?resync=true`);
+  });
+
+  it('keeps an odd id one part of the path', async () => {
+    const { whapi, ask } = await stage();
+    await ask({ id: 'a/b?c#d e' });
+    expect((await requestTo(whapi)).url).toBe('/messages/a%2Fb%3Fc%23d%20e?resync=true');
+  });
+
+  it('does not follow a redirect, for it would show the token to somebody else', async () => {
+    const elsewhere = await startBot();
+    const { ask } = await stage(json(302, '', { location: elsewhere.url }));
+    expect(await ask()).toMatchObject({ kind: 'missing' });
+    expect(elsewhere.requests).toEqual([]);
+  });
+});
+
+describe("what Whapi's answer means", () => {
+  it('200: it has the message', async () => {
+    const { ask } = await stage(json(200, fixture('api/get_message.resync.200')));
+    expect(await ask()).toEqual({ kind: 'found' });
+  });
+
+  it.each(['api/get_message.404', 'api/get_message.resync.404'])('404 %s: it has not got it yet', async (name) => {
+    const { ask } = await stage(json(404, fixture(name)));
+    expect(await ask()).toMatchObject({ kind: 'missing', words: expect.stringMatching(/^404 .*not found/) as unknown });
+  });
+
+  it('404 about the channel: the call was refused, for the token is none', async () => {
+    const { ask } = await stage(json(404, fixture('api/error.404.channel')));
+    expect(await ask()).toMatchObject({
+      kind: 'refused',
+      words: expect.stringMatching(/^404 Channel not found/) as unknown,
+    });
+  });
+
+  it('404 about a message whose details name a channel: that is about the message all the same', async () => {
+    const { ask } = await stage(json(404, error(404, 'Specified message not found', { details: 'in this channel' })));
+    expect(await ask()).toMatchObject({ kind: 'missing' });
+  });
+
+  it.each([
+    [400, 'api/get_message.400'],
+    [401, 'api/error.401'],
+    [402, 'api/error.402'],
+    [403, 'api/error.403'],
+  ])('%i: the call was refused, in its words', async (status, name) => {
+    const { ask } = await stage(json(status, fixture(name)));
+    const { error: said } = JSON.parse(fixture(name).toString()) as { error: { message: string } };
+    expect(await ask()).toMatchObject({
+      kind: 'refused',
+      words: expect.stringContaining(`${status} ${said.message}`) as unknown,
+    });
+  });
+
+  it.each([429, 500, 502, 503, 504])('%i: it is busy', async (status) => {
+    const { ask } = await stage(json(status, error(status, 'Too much')));
+    expect(await ask()).toEqual({ kind: 'busy', words: `${status} Too much`, retryAfter: null });
+  });
+
+  it('429 with a Retry-After: it is busy for so long', async () => {
+    const { ask } = await stage(json(429, error(429, 'Too many requests'), { 'retry-after': '30' }));
+    expect(await ask()).toEqual({ kind: 'busy', words: '429 Too many requests', retryAfter: '30' });
+  });
+
+  it('adds the details to its words', async () => {
+    const { ask } = await stage(json(400, error(400, 'Wrong request parameters', { details: 'MessageID is odd' })));
+    expect(await ask()).toMatchObject({ words: '400 Wrong request parameters: MessageID is odd' });
+  });
+
+  it.each(['<html>Bad gateway</html>', '', 'null', '[]', '"words"', '{}', '{"error":null}', '{"error":{"message":7}}'])(
+    'has no words where the body is %s',
+    async (body) => {
+      const { ask } = await stage(json(502, body));
+      expect(await ask()).toEqual({ kind: 'busy', words: 'HTTP status 502', retryAfter: null });
+    },
+  );
+});
+
+describe('a call without an answer', () => {
+  it('ends in its time-out', async () => {
+    const { ask } = await stage(() => undefined);
+    expect(await ask({ timeoutMs: 50 })).toEqual({ kind: 'timeout' });
+  });
+
+  it('ends in its time-out although an error drips on and on', async () => {
+    const { ask } = await stage((_request, response) => drip(response));
+    expect(await ask({ timeoutMs: 50 })).toEqual({ kind: 'timeout' });
+  });
+
+  it('is told from one that Whapi may have heard: nobody listens', async () => {
+    const { whapi, ask } = await stage();
+    await whapi.close();
+    expect(await ask()).toMatchObject({
+      kind: 'unreachable',
+      words: expect.stringContaining('ECONNREFUSED') as unknown,
+    });
+  });
+
+  it('says so where the connection breaks', async () => {
+    const { ask } = await stage((_request, { socket }) => socket?.resetAndDestroy());
+    const answer = await ask();
+    expect(answer.kind).toBe('unreachable');
+    expect('words' in answer && answer.words).toMatch(/.../);
+  });
+
+  it('ends when the client is closed', async () => {
+    const { client, whapi, ask } = await stage(() => undefined);
+    const answer = ask();
+    await whapi.received(1);
+    await client.destroy();
+    expect((await answer).kind).toBe('unreachable');
+  });
+
+  it('never rejects, not even with a base URL that is none', async () => {
+    const { client } = await stage();
+    const access = { baseUrl: 'http://', token: TOKEN };
+    expect(await client.getMessage(access, ID, { resync: true, timeoutMs: 1000 })).toMatchObject({
+      kind: 'unreachable',
+    });
+  });
+});
+
+describe('a huge answer', () => {
+  it('is read only so far where it is an error, and its words are kept short', async () => {
+    const { ask } = await stage(json(400, error(400, 'x'.repeat(1_000_000))));
+    const answer = await ask();
+    expect(answer.kind).toBe('refused');
+    expect('words' in answer && answer.words.length).toBeLessThan(2000);
+  });
+
+  it('of words that Whapi means as an error is cut to what a person reads', async () => {
+    const { ask } = await stage(json(400, error(400, 'x'.repeat(50_000))));
+    const answer = await ask();
+    expect('words' in answer && answer.words.length).toBeLessThan(2000);
+  });
+
+  it('without an end is cut off', async () => {
+    const poured = { isOver: false };
+    const { ask } = await stage((_request, response) => pour(response, poured));
+    expect(await ask()).toEqual({ kind: 'found' });
+    await until(() => expect(poured.isOver).toBe(true));
+  });
+});
+
+/** Answers 500 and sends a byte now and then, without an end. */
+function drip(response: ServerResponse): void {
+  response.writeHead(500).write('.');
+  const drops = setInterval(() => response.write('.'), 10);
+  response.on('close', () => clearInterval(drops));
+}
+
+/** Answers 200 and writes as fast as it is read, without an end. */
+function pour(response: ServerResponse, poured: { isOver: boolean }): void {
+  const more = (): void => void response.write(Buffer.alloc(64 * 1024, 'a'));
+  response.writeHead(200).on('drain', more);
+  response.on('close', () => (poured.isOver = true));
+  more();
+}
