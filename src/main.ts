@@ -13,26 +13,24 @@ const CLOSE_WITHIN_MS = 10_000;
 async function main(): Promise<void> {
   const config = readConfig(process.env);
   const log = pino({ level: config.logLevel, redact: REDACTED });
-  const gateway = await startGateway(config, systemEffects, log);
-  for (const file of gateway.keys.made)
-    log.info({ file }, 'first start: made a key file, readable by you alone; back it up');
-  const { adminTokenFile } = gateway.keys;
-  log.info(
-    {
-      url: gateway.url,
-      port: Number(new URL(gateway.url).port),
-      ...(adminTokenFile && { admin_token_file: adminTokenFile }),
-    },
-    'listening',
-  );
-  if (process.stdout.isTTY) greet(gateway);
-
-  closeWithGrace({ delay: CLOSE_WITHIN_MS, logger: log }, async ({ err, signal }) => {
+  const starting = startGateway(config, systemEffects, log);
+  // Before the start is over: a signal that comes in the middle of it must not kill without closing.
+  const signals = closeWithGrace({ delay: CLOSE_WITHIN_MS, logger: log }, async ({ err, signal }) => {
     if (err) log.fatal({ err }, 'stopping after an error that nobody handled');
     else log.info({ signal }, 'stopping: finishing what is under way');
-    await gateway.close();
+    await (await starting).close();
     log.info('stopped');
   });
+  const gateway = await starting.catch((error: unknown) => {
+    signals.uninstall();
+    throw error;
+  });
+  for (const file of gateway.keys.made)
+    log.info({ file }, 'first start: made a key file, readable by you alone; back it up');
+  const { url, keys } = gateway;
+  const token = keys.adminTokenFile === null ? {} : { admin_token_file: keys.adminTokenFile };
+  log.info({ url, port: Number(new URL(url).port), ...token }, 'listening');
+  if (process.stdout.isTTY) greet(gateway);
 }
 
 /** For a person at a terminal, after the log lines that machines read. */

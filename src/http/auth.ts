@@ -35,6 +35,7 @@ export function authenticationGuard(app: FastifyInstance): RefuseAuthentication 
   return async (request, reply) => {
     const counted = await countFailure(request);
     if (counted.isAllowed || !counted.isExceeded) {
+      reply.header('www-authenticate', 'Bearer');
       throw new GatewayError('GW_UNAUTHORIZED', 'The secret is missing or wrong: send "Authorization: Bearer …".');
     }
     reply.header('retry-after', counted.ttlInSeconds);

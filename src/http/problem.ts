@@ -57,6 +57,7 @@ function asKnown(error: FastifyError | Error): GatewayError {
   if (code === 'FST_ERR_CTP_INVALID_JSON_BODY' || code === 'FST_ERR_CTP_EMPTY_JSON_BODY') {
     return new GatewayError('GW_BAD_JSON', 'The body is not valid JSON.');
   }
+  if (code === 'FST_ERR_BAD_URL') return new GatewayError('GW_BAD_REQUEST', 'The path is not a valid URL.');
   if (statusCode !== undefined && statusCode >= 400 && statusCode < 500) {
     return new GatewayError('GW_BAD_REQUEST', error.message);
   }
@@ -70,7 +71,12 @@ function fieldError(fault: {
 }): FieldError {
   const extra = fault.params['additionalProperty'];
   const allowed = fault.params['allowedValues'];
-  const path = typeof extra === 'string' ? `${fault.instancePath}/${extra}` : fault.instancePath;
+  const path = typeof extra === 'string' ? `${fault.instancePath}/${pointerPart(extra)}` : fault.instancePath;
   const message = typeof extra === 'string' ? 'is not a field here' : (fault.message ?? 'is wrong');
   return { path, message: Array.isArray(allowed) ? `${message}: ${allowed.join(', ')}` : message };
+}
+
+/** A name as a part of a JSON pointer (RFC 6901). */
+export function pointerPart(name: string): string {
+  return name.replaceAll('~', '~0').replaceAll('/', '~1');
 }

@@ -89,7 +89,9 @@ async function buildServer(options: ServerOptions): Promise<FastifyInstance> {
     logger: false,
     routerOptions: { maxParamLength: LONGEST_PATH_PART },
     forceCloseConnections: 'idle',
-    frameworkErrors: (error, request, reply) => errorHandler(log)(error, request, reply),
+    frameworkErrors: (error, request, reply) => {
+      errorHandler(log)(error, request, reply);
+    },
   }).withTypeProvider<TypeBoxTypeProvider>();
 
   app.setValidatorCompiler(validators());

@@ -5,6 +5,7 @@ import type { Effects } from '../effects.js';
 import { GatewayError } from '../errors.js';
 import type { Registry } from '../ledger/ledger.js';
 import type { Attempt, Target, Verdict } from '../model.js';
+import { pointerPart } from './problem.js';
 import { isSigningSecret, newSigningSecret } from '../signing-secret.js';
 import type { Vault } from '../vault.js';
 import {
@@ -101,6 +102,7 @@ const tags = ['targets'];
 const RESERVED_HEADER =
   /^(webhook-.*|x-gateway-.*|content-type|content-length|host|connection|transfer-encoding|expect|upgrade|keep-alive|te|trailer)$/i;
 const HEADER_NAME = /^[A-Za-z0-9!#$%&'*+.^_`|~-]{1,100}$/;
+const MASK = '***';
 const SECRET_HEADER = /authorization|cookie|token|secret|key|password/i;
 
 /** `/v1/targets`. */
@@ -114,7 +116,10 @@ export const targetRoutes: FastifyPluginAsyncTypebox<TargetRoutesOptions> = asyn
       throw bad('/secret', 'must be whsec_ and 24 to 64 bytes in base64');
     }
     const header = Object.keys(body.headers ?? {}).find((key) => !HEADER_NAME.test(key) || RESERVED_HEADER.test(key));
-    if (header !== undefined) throw bad(`/headers/${header}`, 'is not a header that a target may set');
+    if (header !== undefined) throw bad(`/headers/${pointerPart(header)}`, 'is not a header that a target may set');
+    const masked = Object.entries(body.headers ?? {}).find(([, value]) => value === MASK)?.[0];
+    if (masked !== undefined)
+      throw bad(`/headers/${pointerPart(masked)}`, 'is the mask of a secret: send the value itself');
   };
 
   const mustHave = async (id: string): Promise<Target> => {
@@ -272,7 +277,7 @@ function settingsJson(target: Target): SettingsJson {
 }
 
 function targetJson(target: Target): Json<typeof TargetSchema> {
-  const headers = Object.entries(target.headers).map(([key, value]) => [key, SECRET_HEADER.test(key) ? '***' : value]);
+  const headers = Object.entries(target.headers).map(([key, value]) => [key, SECRET_HEADER.test(key) ? MASK : value]);
   return {
     id: target.id,
     name: target.name,

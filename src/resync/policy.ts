@@ -67,8 +67,10 @@ function afterResync(call: ResyncCall, answer: WhapiAnswer, at: CallMoment): Aft
     case 'timeout':
       return go({ status: 'waiting', nextAt: now + pause(timing.pollsMs, 0, at), closesAt });
     case 'refused': {
-      const refusedUntil = now + timing.refusedWindowMs;
-      return go({ status: 'failed', nextAt: null, closesAt: refusedUntil, refused: true, error: answer.words });
+      // An earlier call may still bring the message back, whatever became of this one: then the window stays as long.
+      const isFirst = call.made === 0;
+      const refused = isFirst ? { refused: true, closesAt: now + timing.refusedWindowMs } : {};
+      return go({ status: 'failed', nextAt: null, error: answer.words, ...refused });
     }
     case 'busy':
     case 'unreachable': {

@@ -129,28 +129,33 @@ describe('the order of a chat (I6)', () => {
 
   it('is kept with many chats, many failures and one request of a chat at a time', async () => {
     const { gateway, bot } = await startDelivery({ max_attempts: 100, concurrency: 32 });
-    const underWay = new Set<string>();
-    const overlaps: string[] = [];
-    const delivered: string[] = [];
-    bot.otherwise = ({ ids: [id = ''] }, response) => {
-      const chat = id.slice(0, 1);
-      if (underWay.has(chat)) overlaps.push(id);
-      underWay.add(chat);
-      setImmediate(() => {
-        underWay.delete(chat);
-        const isRefused = bot.requests.length % 3 === 0;
-        if (!isRefused) delivered.push(id);
-        response.writeHead(isRefused ? 500 : 200).end();
-      });
-    };
+    const seen = failEveryThird(bot);
     const sent = Array.from({ length: 60 }, (_, number) => `${'abcdef'.charAt(number % 6)}-${number}`);
     await Promise.all(sent.map(async (id) => await gateway.webhook(textWebhook({ id, chat: id.slice(0, 1) }))));
     await gateway.settled();
-    expect(overlaps).toEqual([]);
-    expect([...delivered].sort()).toEqual([...sent].sort());
-    for (const chat of 'abcdef') expect(ofChat(delivered, chat)).toEqual(await recorded(gateway, chat));
+    expect(seen.overlaps).toEqual([]);
+    expect([...seen.delivered].sort()).toEqual([...sent].sort());
+    for (const chat of 'abcdef') expect(ofChat(seen.delivered, chat)).toEqual(await recorded(gateway, chat));
   });
 });
+
+/** A bot that answers a moment later, 500 to each third request; it watches for two requests of one chat at a time. */
+function failEveryThird(bot: Bot): { readonly overlaps: string[]; readonly delivered: string[] } {
+  const underWay = new Set<string>();
+  const seen = { overlaps: [] as string[], delivered: [] as string[] };
+  bot.otherwise = ({ ids: [id = ''] }, response) => {
+    const chat = id.slice(0, 1);
+    const isRefused = bot.requests.length % 3 === 0;
+    if (underWay.has(chat)) seen.overlaps.push(id);
+    underWay.add(chat);
+    setImmediate(() => {
+      underWay.delete(chat);
+      if (!isRefused) seen.delivered.push(id);
+      response.writeHead(isRefused ? 500 : 200).end();
+    });
+  };
+  return seen;
+}
 
 /** The messages of a chat in the order in which they were recorded. */
 async function recorded(gateway: LocalGateway, chat: string): Promise<string[]> {
