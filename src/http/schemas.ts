@@ -90,12 +90,15 @@ export function isoOrNull(ms: number | null): string | null {
   return ms === null ? null : iso(ms);
 }
 
-const ISO_8601 = /^\d{4}-\d\d-\d\dT\d\d:\d\d(:\d\d(\.\d+)?)?(Z|[+-]\d\d:\d\d)$/;
+const ISO_8601 = /^(\d{4}-\d\d-\d\d)T\d\d:\d\d(:\d\d(\.\d+)?)?(Z|[+-]\d\d:\d\d)$/;
 
 /** A time of a request's body or query as milliseconds. @throws GatewayError GW_BAD_REQUEST */
 export function timeOf(text: string | undefined, path: string): number | undefined {
   if (text === undefined) return undefined;
-  const ms = ISO_8601.test(text) ? Date.parse(text) : NaN;
+  const day = ISO_8601.exec(text)?.[1];
+  // Date.parse takes a 30 February for the 2 March.
+  const isDay = day !== undefined && !Number.isNaN(Date.parse(day)) && iso(Date.parse(day)).startsWith(day);
+  const ms = isDay ? Date.parse(text) : NaN;
   if (Number.isNaN(ms))
     throw new GatewayError('GW_BAD_REQUEST', 'A time is not ISO 8601 with its zone.', [
       { path, message: 'must be ISO 8601 with a zone, such as 2026-01-31T12:00:00Z' },

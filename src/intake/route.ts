@@ -18,8 +18,8 @@ export interface Route {
 
 export interface Routing {
   readonly routes: readonly Route[];
-  /** By position: the targets that subscribe to the event and are not sent the item because of its verdict. */
-  readonly withheld: ReadonlyMap<number, readonly Target[]>;
+  /** Positions of the items that a target that subscribes to the event was not sent because of their verdict. */
+  readonly held: ReadonlySet<number>;
 }
 
 /** Turns verdicts into what each target is sent. A disabled target is routed to like any other: its deliveries wait. */
@@ -30,17 +30,17 @@ export function route(
   targets: readonly Target[],
 ): Routing {
   const routes: Route[] = [];
-  const withheld = new Map<number, Target[]>();
+  const held = new Set<number>();
   for (const target of targets) {
     if (!subscribes(target, channel, event)) continue;
     const positions: number[] = [];
     judged.forEach((item, position) => {
       if (wants(target, item)) positions.push(position);
-      else withheld.set(position, [...(withheld.get(position) ?? []), target]);
+      else held.add(position);
     });
     if (positions.length > 0) routes.push({ target, positions, whole: positions.length === judged.length });
   }
-  return { routes, withheld };
+  return { routes, held };
 }
 
 /** Whether a target asked for this channel's events of this name. */

@@ -47,7 +47,7 @@ export function startResyncWorker({
   let brokenOff = false;
 
   const turn = async (): Promise<number | null> => {
-    await ledger.closeWindows();
+    while ((await ledger.closeWindows()) > 0); // a small step at a time
     const free = (await ledger.pendingCalls())
       .filter(({ channel }) => !calling.has(channel))
       .map(({ channel, dueAt }) => ({ channel, dueAt: Math.max(dueAt, pausedUntil.get(channel) ?? 0) }));

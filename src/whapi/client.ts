@@ -32,6 +32,8 @@ export interface WhapiClient {
 }
 
 const MOST_ERROR_BYTES = 64 * 1024;
+/** They are stored with each of ten thousand ids. */
+const LONGEST_WORDS = 500;
 const REFUSALS = new Set([400, 401, 402, 403]);
 
 export function createWhapiClient(): WhapiClient {
@@ -52,9 +54,9 @@ export function createWhapiClient(): WhapiClient {
           await answer.body.dump();
           return { kind: 'found' };
         }
-        const words = wordsOf(answer.statusCode, await readSome(answer.body));
         const retryAfter = answer.headers['retry-after'];
-        return meaningOf(answer.statusCode, words, typeof retryAfter === 'string' ? retryAfter : null);
+        const said = errorOf(answer.statusCode, await readSome(answer.body));
+        return meaningOf(answer.statusCode, said, typeof retryAfter === 'string' ? retryAfter : null);
       } catch (error) {
         return failureOf(error);
       }
@@ -63,24 +65,32 @@ export function createWhapiClient(): WhapiClient {
   };
 }
 
-function meaningOf(status: number, words: string, retryAfter: string | null): WhapiAnswer {
+interface SaidError {
+  /** `error.message` alone; '' where there is none. */
+  readonly message: string;
+  /** The status, message and details, for people. */
+  readonly words: string;
+}
+
+function meaningOf(status: number, { message, words }: SaidError, retryAfter: string | null): WhapiAnswer {
   if (status === 429 || status >= 500) return { kind: 'busy', words, retryAfter };
   if (REFUSALS.has(status)) return { kind: 'refused', words };
-  // An unknown token is answered 404 as well: the text tells it from a message that is not there.
-  if (status === 404 && /channel/i.test(words)) return { kind: 'refused', words };
+  // An unknown token is answered 404 as well: the message tells it from a WhatsApp message that is not there.
+  if (status === 404 && /\bchannel\b/i.test(message)) return { kind: 'refused', words };
   return { kind: 'missing', words };
 }
 
-/** Whapi's words, `{ error: { code, message, details? } }`, or the status where it has none. */
-function wordsOf(status: number, body: string): string {
+/** What Whapi says, `{ error: { code, message, details? } }`, or the status where that is no error of its form. */
+function errorOf(status: number, body: string): SaidError {
   try {
     const { error } = JSON.parse(body) as { error?: { message?: unknown; details?: unknown } };
-    const words = [error?.message, error?.details].filter((part) => typeof part === 'string').join(': ');
-    if (words !== '') return `${status} ${words}`;
+    const [message, details] = [error?.message, error?.details].map((part) => (typeof part === 'string' ? part : ''));
+    const said = [message, details].filter((part) => part).join(': ');
+    if (said !== '') return { message: message ?? '', words: `${status} ${said}`.slice(0, LONGEST_WORDS) };
   } catch {
     // Not JSON: a proxy's page, perhaps.
   }
-  return `HTTP status ${status}`;
+  return { message: '', words: `HTTP status ${status}` };
 }
 
 async function readSome(body: AsyncIterable<Buffer>): Promise<string> {

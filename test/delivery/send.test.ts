@@ -116,14 +116,14 @@ describe('the headers', () => {
     });
   });
 
-  it('say application/json where Whapi said nothing, and pass on neither its secret nor its agent', async () => {
+  it('say application/json where Whapi said nothing, and pass on neither its secret nor any other header', async () => {
     const { gateway, bot } = await startDelivery();
     const authorization = `Bearer ${WEBHOOK_SECRET}`;
-    const headers = { authorization, 'user-agent': 'Whapi', cookie: 'a=b' };
+    const headers = { authorization, 'x-forwarded-for': '192.0.2.7', cookie: 'a=b' };
     httpRequest(`${gateway.url}/webhooks/main`, { method: 'POST', headers }).end(textWebhook('m-1'));
     const { headers: sent } = await requestTo(bot);
     expect(sent['content-type']).toBe('application/json');
-    expect([sent.authorization, sent['user-agent'], sent.cookie]).toEqual([undefined, undefined, undefined]);
+    expect([sent.authorization, sent['x-forwarded-for'], sent.cookie]).toEqual([undefined, undefined, undefined]);
   });
 
   it('leave the list of verdicts out of a batch so large that a server would refuse it', async () => {

@@ -222,8 +222,6 @@ describe('POST /v1/messages/{channel}/{message_id}/release', () => {
     const { gateway } = await withBot();
     await gateway.webhook(textWebhook('a'));
     expectProblem(await releaseProblem(gateway, 'a'), 409, 'GW_NOT_HELD');
-    await gateway.webhook(textWebhook('a')); // its duplicate is held, but the bot had the message
-    expectProblem(await releaseProblem(gateway, 'a'), 409, 'GW_NOT_HELD');
     await hold(gateway, 'lost');
     await release(gateway, 'lost');
     expectProblem(await releaseProblem(gateway, 'lost'), 409, 'GW_NOT_HELD');

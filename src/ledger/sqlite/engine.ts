@@ -12,7 +12,6 @@ import { SqlitePrune } from './prune.js';
 import { registryOperations, SqliteRegistry } from './registry.js';
 import { SqliteRelease } from './release.js';
 import { SqliteResyncs } from './resyncs.js';
-import { SqliteSightings } from './sightings.js';
 import { SqliteViews } from './views.js';
 
 const WINDOWS_PER_COMMIT = 500;
@@ -31,10 +30,9 @@ export function openSqliteLedger(file: string, effects: Pick<Effects, 'now' | 'r
   const ids = new Ids(greatest.pluck().get() ?? 0);
   const registry = new SqliteRegistry(db);
   const outbox = new SqliteOutbox(db, ids, registry);
-  const sightings = new SqliteSightings(db);
-  const intake = new SqliteIntake(db, ids, registry, outbox, sightings);
+  const intake = new SqliteIntake(db, ids, registry, outbox);
   const resyncs = new SqliteResyncs(db, registry);
-  const release = new SqliteRelease(db, registry, outbox, sightings);
+  const release = new SqliteRelease(db, registry, outbox);
   const views = new SqliteViews(db);
   const prune = new SqlitePrune(db);
   const commit = new GroupCommit(db, () => registry.forget());

@@ -3,7 +3,7 @@ import type { Document } from '../../intake/decode.js';
 import { judge, writesLedger } from '../../intake/judge.js';
 import { cut, route } from '../../intake/route.js';
 import type { JudgedItem, Route } from '../../intake/route.js';
-import type { Channel, IncomingWebhook, Target } from '../../model.js';
+import type { Channel, IncomingWebhook } from '../../model.js';
 import type { Ids } from '../ids.js';
 import { chatKey } from '../keys.js';
 import type { Recorded } from '../ledger.js';
@@ -11,8 +11,6 @@ import type { Db } from './database.js';
 import { ItemMemory, MemoryTables } from './memory.js';
 import type { SqliteOutbox } from './outbox.js';
 import type { SqliteRegistry } from './registry.js';
-import { repeatsMessage } from './sightings.js';
-import type { SqliteSightings } from './sightings.js';
 
 interface Judged extends JudgedItem {
   readonly memory: ItemMemory;
@@ -23,14 +21,12 @@ export class SqliteIntake {
   readonly #ids: Ids;
   readonly #registry: SqliteRegistry;
   readonly #outbox: SqliteOutbox;
-  readonly #sightings: SqliteSightings;
   readonly #tables: MemoryTables;
   readonly #insertWebhook;
   readonly #insertSighting;
   readonly #markRestored;
 
-  constructor(db: Db, ids: Ids, registry: SqliteRegistry, outbox: SqliteOutbox, sightings: SqliteSightings) {
-    this.#sightings = sightings;
+  constructor(db: Db, ids: Ids, registry: SqliteRegistry, outbox: SqliteOutbox) {
     this.#ids = ids;
     this.#registry = registry;
     this.#outbox = outbox;
@@ -68,9 +64,7 @@ export class SqliteIntake {
     );
     const judged = this.#judge(document, channel, event, webhookId, now);
     const targets = [...this.#registry.targets().values()].map(({ target }) => target);
-    const { routes, withheld } = route(judged, document.event, channel.name, targets);
-    // Before the new sightings are written: what was sent of a message is asked of those before them.
-    const held = judged.map((item, at) => this.#isHeld(item, withheld.get(at) ?? []));
+    const { routes, held } = route(judged, document.event, channel.name, targets);
     judged.forEach(({ item, memory, verdict, rule }, at) => {
       this.#insertSighting.run(
         webhookId,
@@ -80,7 +74,7 @@ export class SqliteIntake {
         item.messageId,
         verdict,
         rule,
-        held[at] ? 1 : 0,
+        held.has(at) ? 1 : 0,
       );
     });
     for (const way of routes) this.#deliver(way, webhookId, channel.name, document, judged, now);
@@ -113,15 +107,6 @@ export class SqliteIntake {
       this.#tables.noteTrace(memory, memory.traceIsInLedger || (isFirst && writesLedger(judgement)), now);
       return { item, memory, recover, ...judgement };
     });
-  }
-
-  /** Some target lacks it: a repetition of what all of them were sent is not held, and releasing it would send it twice. */
-  #isHeld(judged: Judged, withheldFrom: readonly Target[]): boolean {
-    const { item, memory } = judged;
-    if (withheldFrom.length === 0) return false;
-    if (item.kind !== 'message' || !memory.key || !repeatsMessage(judged)) return true;
-    const before = this.#sightings.of(memory.key).filter(repeatsMessage);
-    return withheldFrom.some(({ id }) => !this.#sightings.wereSent(before, this.#registry.mustHaveTarget(id).number));
   }
 
   #deliver(

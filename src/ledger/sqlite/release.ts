@@ -1,14 +1,19 @@
 import { GatewayError } from '../../errors.js';
 import { decode } from '../../intake/decode.js';
 import { cut, subscribes } from '../../intake/route.js';
-import type { WebhookHttpMethod } from '../../model.js';
+import type { Verdict, WebhookHttpMethod } from '../../model.js';
 import { chatKey, messageKey } from '../keys.js';
 import type { Db } from './database.js';
 import { eventNamed } from './outbox.js';
 import type { SqliteOutbox } from './outbox.js';
-import type { SqliteRegistry } from './registry.js';
-import { repeatsMessage } from './sightings.js';
-import type { MessageSighting, SqliteSightings } from './sightings.js';
+import type { NumberedTarget, SqliteRegistry } from './registry.js';
+
+interface MessageSighting {
+  webhook_id: number;
+  position: number;
+  verdict: Verdict;
+  held: number;
+}
 
 interface WebhookRow {
   channel: string;
@@ -18,62 +23,74 @@ interface WebhookRow {
   body: Buffer;
 }
 
-/** Sending a held message after all. For use inside a transaction. */
+/**
+ * Sending a held message after all: the newest sighting of it that is held, to the targets from which it was withheld,
+ * to each once. Whether they were sent an earlier sighting is not asked: who releases it wants it sent. For use inside a
+ * transaction.
+ */
 export class SqliteRelease {
   readonly #registry: SqliteRegistry;
   readonly #outbox: SqliteOutbox;
-  readonly #sightings: SqliteSightings;
-  readonly #inLedger;
+  readonly #sightings;
+  readonly #wasSeen;
   readonly #webhook;
+  readonly #wasSent;
   readonly #letGo;
 
-  constructor(db: Db, registry: SqliteRegistry, outbox: SqliteOutbox, sightings: SqliteSightings) {
+  constructor(db: Db, registry: SqliteRegistry, outbox: SqliteOutbox) {
     this.#registry = registry;
     this.#outbox = outbox;
-    this.#sightings = sightings;
-    this.#inLedger = db.prepare<[Buffer]>('SELECT 1 FROM ledger WHERE key = ? AND first_seen_at IS NOT NULL').pluck();
+    this.#sightings = db.prepare<{ key: Buffer }, MessageSighting>(SIGHTINGS_OF_MESSAGE);
+    this.#wasSeen = db.prepare<[Buffer]>('SELECT 1 FROM ledger WHERE key = ? AND first_seen_at IS NOT NULL').pluck();
     this.#webhook = db.prepare<[number], WebhookRow>(
       'SELECT channel, method, suffix, event, body FROM webhooks WHERE id = ?',
     );
+    this.#wasSent = db
+      .prepare<[number, number, number]>(
+        `SELECT 1 FROM deliveries WHERE webhook_id = ? AND target = ?
+           AND (positions IS NULL OR EXISTS (SELECT 1 FROM json_each(positions) WHERE value = ?))`,
+      )
+      .pluck();
     this.#letGo = db.prepare('UPDATE sightings SET held = 0 WHERE webhook_id = ? AND position = ?');
   }
 
   /** Returns the new deliveries. @throws GatewayError GW_NOT_FOUND, GW_NOT_HELD, GW_PAYLOAD_GONE */
   release(channel: string, messageId: string, targetIds: readonly string[] | null, now: number): number[] {
     const key = messageKey(channel, messageId);
-    const sightings = this.#sightings.of(key);
+    const sightings = this.#sightings.all({ key });
     const held = sightings.findLast((sighting) => sighting.held === 1);
-    if (!held) throw this.#nothingHeld(key, sightings.length > 0);
-    const webhook = this.#webhook.get(held.webhook_id);
-    if (!webhook) throw this.#nothingHeld(key, false);
+    const webhook = held && this.#webhook.get(held.webhook_id);
+    if (!held || !webhook) throw this.#nothingHeld(key, sightings.length > 0);
     const everyone = [...this.#registry.targets().values()].filter(({ target }) =>
       subscribes(target, channel, eventNamed(webhook.event)),
     );
     const chosen = targetIds ? targetIds.map((id) => this.#registry.mustHaveTarget(id)) : everyone;
-    const same = repeatsMessage(held) ? sightings.filter(repeatsMessage) : [held];
-    const owed = chosen.filter(({ number }) => !this.#sightings.wereSent(same, number));
-    if (owed.length === 0) {
-      throw new GatewayError(
-        'GW_NOT_HELD',
-        chosen.length === 0
-          ? 'No target subscribes to this event. Name the targets that are to receive it.'
-          : 'Every one of these targets was sent this message. To send it again, retry its delivery.',
-      );
-    }
+    const owed = chosen.filter((target) => !this.#hasBeenSent(target, held));
+    if (owed.length === 0) throw nobodyOwed(chosen.length);
     const made = owed.map(({ number }) => this.#send(number, held, webhook, now));
-    if (everyone.every(({ number }) => this.#sightings.wereSent(same, number))) {
-      for (const { webhook_id, position } of same) this.#letGo.run(webhook_id, position);
-    }
+    if (everyone.every((target) => this.#hasBeenSent(target, held))) this.#letGoOf(sightings, held);
     return made;
   }
 
   #nothingHeld(key: Buffer, wasSeen: boolean): GatewayError {
-    if (wasSeen)
+    if (wasSeen) {
       return new GatewayError('GW_NOT_HELD', 'This message is not held: every target that wants it was sent it.');
-    if (this.#inLedger.get(key) === undefined) {
+    }
+    if (this.#wasSeen.get(key) === undefined) {
       return new GatewayError('GW_NOT_FOUND', 'No webhook has carried this message.');
     }
     return new GatewayError('GW_PAYLOAD_GONE', 'The payload of this message was pruned. A resync brings it back.');
+  }
+
+  #hasBeenSent(target: NumberedTarget, { webhook_id, position }: MessageSighting): boolean {
+    return this.#wasSent.get(webhook_id, target.number, position) !== undefined;
+  }
+
+  /** With a message go its repetitions: otherwise the next release would send it once more. A revision goes by itself. */
+  #letGoOf(sightings: readonly MessageSighting[], released: MessageSighting): void {
+    const repetitions =
+      released.verdict === 'event' ? [released] : sightings.filter(({ verdict }) => verdict !== 'event');
+    for (const { webhook_id, position } of repetitions) this.#letGo.run(webhook_id, position);
   }
 
   #send(target: number, { webhook_id, position, verdict }: MessageSighting, webhook: WebhookRow, now: number): number {
@@ -94,3 +111,25 @@ export class SqliteRelease {
     );
   }
 }
+
+function nobodyOwed(chosen: number): GatewayError {
+  return new GatewayError(
+    'GW_NOT_HELD',
+    chosen === 0
+      ? 'No target subscribes to this event. Name the targets that are to receive it.'
+      : 'Every one of these targets was sent this message. To send it again, retry its delivery.',
+  );
+}
+
+/**
+ * The sightings of a message by itself, oldest first: those that the index has, and the first one, to which the ledger
+ * points (see `sightings_by_message`).
+ */
+const SIGHTINGS_OF_MESSAGE = `
+  SELECT webhook_id, position, verdict, held FROM sightings
+    WHERE message_key = @key AND rule <> 10 AND carrier = 'messages'
+  UNION
+  SELECT s.webhook_id, s.position, s.verdict, s.held FROM ledger l
+    JOIN sightings s ON s.webhook_id = l.webhook_id AND s.position = l.position
+    WHERE l.key = @key
+  ORDER BY webhook_id, position`;
