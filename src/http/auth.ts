@@ -7,7 +7,7 @@ const MOST_FAILURES_PER_MINUTE = 20;
 
 /** Compares secrets by their digests: equal lengths, and no time that tells how much of a guess was right. */
 export function digestOf(secret: string): Buffer {
-  return hash('sha256', secret, 'buffer');
+  return Buffer.from(hash('sha256', secret, 'binary'), 'latin1');
 }
 
 export function isSecret(given: string | null, digest: Buffer): boolean {

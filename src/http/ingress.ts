@@ -35,18 +35,14 @@ export async function ingress(app: FastifyInstance, options: IngressOptions): Pr
 
   // The body is bytes, whatever its content type says; nothing of it is looked at before the secret is right.
   app.removeAllContentTypeParsers();
-  app.addContentTypeParser(ANY_BYTES, { parseAs: 'buffer', bodyLimit: options.maxBodyBytes }, (_request, body, done) =>
+  app.addContentTypeParser('*', { parseAs: 'buffer', bodyLimit: options.maxBodyBytes }, (_request, body, done) =>
     done(null, body),
   );
 
-  const paths = new WeakMap<FastifyRequest, WebhookPath>();
-
   const authenticate = async (request: FastifyRequest, reply: FastifyReply): Promise<void> => {
-    // A content type that makes no sense would be refused before any parser is asked.
-    request.raw.headers['content-type'] = ANY_BYTES;
-    const path = parseWebhookPath(request.raw.url ?? '');
-    if (!path) throw new GatewayError('GW_NOT_FOUND', 'This is not the URL of a webhook.');
-    paths.set(request, path);
+    const { raw } = request;
+    if (!isContentType(raw.headers['content-type'])) raw.headers['content-type'] = ANY_BYTES;
+    const path = pathOf(request);
     const channel = await ledger.channel(path.channel);
     const isRight = isSecret(path.secret ?? bearerOf(request), channel ? digestFor(channel) : UNKNOWN_CHANNEL);
     if (!channel || !isRight) await refuse(request, reply);
@@ -57,7 +53,7 @@ export async function ingress(app: FastifyInstance, options: IngressOptions): Pr
   const accept = async (
     request: FastifyRequest,
   ): Promise<{ items: number; verdicts: Partial<Record<Verdict, number>> }> => {
-    const { channel, suffix } = mustHave(paths.get(request));
+    const { channel, suffix } = pathOf(request);
     const method = request.method as WebhookHttpMethod;
     const body = Buffer.isBuffer(request.body) ? request.body : Buffer.alloc(0);
     const document = decode(body, { method, suffix });
@@ -81,16 +77,24 @@ export async function ingress(app: FastifyInstance, options: IngressOptions): Pr
   await Promise.resolve();
 }
 
-/** What `authenticate` has noted is there in the handler. */
-function mustHave(path: WebhookPath | undefined): WebhookPath {
-  if (!path) throw new GatewayError('GW_INTERNAL', 'A webhook came to its handler without authentication.');
+function pathOf({ raw }: FastifyRequest): WebhookPath {
+  const path = parseWebhookPath(raw.url ?? '');
+  if (!path) throw new GatewayError('GW_NOT_FOUND', 'This is not the URL of a webhook.');
   return path;
 }
 
-/** The content type as it came: the parsed headers hold the one that was put in its place. */
-function contentTypeOf({ raw: { rawHeaders } }: FastifyRequest): string | null {
+/** One that Fastify takes; it would refuse a request with another before any parser is asked. */
+function isContentType(text: string | undefined): boolean {
+  return text === undefined || /^[\w!#$&^.+-]+\/[\w!#$&^.+-]+ *(;|$)/.test(text);
+}
+
+/** The content type as it came: where it made no sense, the parsed headers hold the one that was put in its place. */
+function contentTypeOf({ raw }: FastifyRequest): string | null {
+  const held = raw.headers['content-type'];
+  if (held !== ANY_BYTES) return held ?? null;
+  const { rawHeaders } = raw;
   const name = rawHeaders.findIndex((text, index) => index % 2 === 0 && text.toLowerCase() === 'content-type');
-  return name === -1 ? null : (rawHeaders[name + 1] ?? null);
+  return rawHeaders[name + 1] ?? null;
 }
 
 function tally({ verdicts }: Recorded): Partial<Record<Verdict, number>> {

@@ -13,12 +13,16 @@ const PATH = /^\/webhooks\/([^/]+)(?:\/s\/([^/]+))?(\/.*)?$/;
  * appended to a target's URL they would lead somewhere else.
  */
 export function parseWebhookPath(rawUrl: string): WebhookPath | null {
-  const path = rawUrl.split('?', 1)[0] ?? '';
-  const match = PATH.exec(path);
+  const match = PATH.exec(withoutQuery(rawUrl));
   const suffix = match?.[3] ?? '';
-  if (!match || suffix.split('/').some(isDotSegment)) return null;
+  if (!match || (suffix !== '' && suffix.split('/').some(isDotSegment))) return null;
   const secret = match[2];
   return { channel: match[1] ?? '', secret: secret === undefined ? null : decoded(secret), suffix };
+}
+
+function withoutQuery(url: string): string {
+  const query = url.indexOf('?');
+  return query === -1 ? url : url.slice(0, query);
 }
 
 function isDotSegment(segment: string): boolean {
@@ -35,6 +39,5 @@ function decoded(text: string): string {
 
 /** A URL for the log: without what may be a secret in its path, however it is mistyped, and without its query. */
 export function maskedUrl(rawUrl: string): string {
-  const path = rawUrl.split('?', 1)[0] ?? '';
-  return path.replace(/(\/s\/)[^/]+/gi, '$1***');
+  return withoutQuery(rawUrl).replace(/(\/s\/)[^/]+/gi, '$1***');
 }

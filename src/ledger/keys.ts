@@ -33,5 +33,6 @@ function textOf({ span }: Item, body: Buffer): string {
 }
 
 function digest(text: string): Buffer {
-  return hash('sha256', text, 'buffer').subarray(0, KEY_BYTES);
+  // A buffer from the digest itself would come with memory of its own, half of the time of a key.
+  return Buffer.from(hash('sha256', text, 'binary').slice(0, KEY_BYTES), 'latin1');
 }
