@@ -18,6 +18,9 @@ export interface LoopOptions {
   readonly effects: Pick<Effects, 'now' | 'sleep'>;
 }
 
+/** Aborting without a reason would make an error with a stack, a dozen microseconds for each hint. */
+const WOKEN = 'woken';
+
 export function startLoop({ turn, onError, idleMs, effects }: LoopOptions): Loop {
   const stopped = new AbortController();
   let pause = new AbortController();
@@ -35,13 +38,14 @@ export function startLoop({ turn, onError, idleMs, effects }: LoopOptions): Loop
     while (!stopped.signal.aborted) {
       pause = new AbortController(); // before the turn: a hint that comes during it must not be lost
       const dueAt = await takeTurn();
+      if (pause.signal.aborted) continue;
       await effects.sleep(Math.min(idleMs, dueAt === null ? idleMs : dueAt - effects.now()), pause.signal);
     }
   };
 
   const running = run();
   return {
-    wake: () => pause.abort(),
+    wake: () => pause.abort(WOKEN),
     stop: async () => {
       stopped.abort();
       pause.abort();
