@@ -271,3 +271,11 @@ describe('a place for a database', () => {
     await expect(open(file).addChannel(channel('main'))).resolves.toBeUndefined();
   });
 });
+
+describe('the driver', () => {
+  it('has no statement to collect: one text is prepared once, and kept', () => {
+    const { db, close } = openDatabase(join(temporaryFolder(), 'gateway.db'));
+    onTestFinished(close);
+    expect(db.prepare('SELECT 1')).toBe(db.prepare('SELECT 1'));
+  });
+});

@@ -34,7 +34,7 @@ export function openDatabase(file: string): OpenDatabase {
   const lock = lockBeside(existsSync(file) ? realpathSync(file) : file); // one lock, whatever name it is opened by
   let db: Db | undefined;
   try {
-    db = new Database(file);
+    db = kept(new Database(file));
     prepare(db);
     const opened = db;
     return {
@@ -60,7 +60,7 @@ function lockBeside(file: string): Db {
   const lockFile = `${file}-lock`;
   let lock: Db | undefined;
   try {
-    lock = new Database(lockFile, { timeout: 0 });
+    lock = kept(new Database(lockFile, { timeout: 0 }));
     lock.exec('BEGIN EXCLUSIVE');
     return lock;
   } catch (error) {
@@ -76,32 +76,60 @@ function lockBeside(file: string): Db {
 }
 
 function prepare(db: Db): void {
-  const isEmpty = db.prepare('SELECT count(*) FROM sqlite_master').pluck().get() === 0;
-  if (!isEmpty && db.pragma('application_id', { simple: true }) !== APPLICATION_ID) {
+  const isEmpty = read(db, 'SELECT count(*) FROM sqlite_master') === 0;
+  if (!isEmpty && read(db, 'SELECT application_id FROM pragma_application_id') !== APPLICATION_ID) {
     throw new StartError(
       'GW_STORE_UNUSABLE',
       `${db.name} is a database of another program. Give the gateway a file of its own with DATABASE_URL.`,
     );
   }
-  const pending = pendingMigrations(migrationsOf('sqlite'), db.pragma('user_version', { simple: true }) as number);
+  const pending = pendingMigrations(migrationsOf('sqlite'), read(db, 'SELECT user_version FROM pragma_user_version'));
   // Up to here nothing was written: a file that is refused stays as it was.
-  if (isEmpty) db.pragma('auto_vacuum = INCREMENTAL'); // only possible before the first table
-  db.pragma('journal_mode = WAL');
-  db.pragma('synchronous = FULL'); // a commit is on the disk: I1
-  db.pragma(`cache_size = -${CACHE_KIB}`);
-  db.pragma('temp_store = MEMORY');
-  db.pragma(`wal_autocheckpoint = ${CHECKPOINT_PAGES}`);
-  db.pragma(`journal_size_limit = ${LOG_SIZE_LIMIT_BYTES}`);
+  if (isEmpty) db.exec('PRAGMA auto_vacuum = INCREMENTAL'); // only possible before the first table
+  db.exec(`
+    PRAGMA journal_mode = WAL;
+    PRAGMA synchronous = FULL; -- a commit is on the disk: I1
+    PRAGMA cache_size = -${CACHE_KIB};
+    PRAGMA temp_store = MEMORY;
+    PRAGMA wal_autocheckpoint = ${CHECKPOINT_PAGES};
+    PRAGMA journal_size_limit = ${LOG_SIZE_LIMIT_BYTES};`);
   migrate(db, pending);
 }
 
+function read(db: Db, sql: string): number {
+  return db.prepare<[], number>(sql).pluck().get() ?? 0;
+}
+
+const KEPT: Db[] = [];
+
+/**
+ * Keeps a connection and each statement prepared on it for good, one statement for one text. Since Node 24.19 a process
+ * that was built against its headers aborts when an object of this driver is garbage-collected (`RemoveEnvironmentCleanupHook`,
+ * WiseLibs/better-sqlite3#1515); so none may become garbage, and pragmas, which prepare a statement of their own, go
+ * through `exec`. The texts are few, and preparing one each time took longer than running it.
+ */
+function kept(db: Db): Db {
+  KEPT.push(db);
+  const prepare = db.prepare.bind(db);
+  const statements = new Map<string, unknown>();
+  db.prepare = ((sql: string) => {
+    const statement = statements.get(sql) ?? prepare(sql);
+    statements.set(sql, statement);
+    return statement;
+  }) as typeof db.prepare;
+  return db;
+}
+
 function migrate(db: Db, pending: readonly Migration[]): void {
-  for (const migration of pending) {
-    db.transaction(() => {
-      db.pragma(`application_id = ${APPLICATION_ID}`);
-      db.pragma(`user_version = ${migration.version}`);
-      db.exec(migration.sql);
-    }).immediate();
+  for (const { version, sql } of pending) {
+    try {
+      db.exec(
+        `BEGIN IMMEDIATE; PRAGMA application_id = ${APPLICATION_ID}; PRAGMA user_version = ${version}; ${sql}; COMMIT`,
+      );
+    } catch (error) {
+      if (db.inTransaction) db.exec('ROLLBACK');
+      throw error;
+    }
   }
 }
 

@@ -44,7 +44,7 @@ export class SqlitePrune {
 
   /** Gives freed pages back to the file system. Not inside a transaction: SQLite would ignore it. */
   vacuum(): void {
-    this.#db.pragma(`incremental_vacuum(${PAGES_PER_STEP})`);
+    this.#db.exec(`PRAGMA incremental_vacuum(${PAGES_PER_STEP})`);
   }
 
   /** A payload goes when it is old and all its deliveries were settled as long ago; with it go its verdicts (I4). */
