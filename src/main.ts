@@ -12,7 +12,9 @@ const CLOSE_WITHIN_MS = 10_000;
 
 async function main(): Promise<void> {
   const config = readConfig(process.env);
-  const log = pino({ level: config.logLevel, redact: REDACTED });
+  // Plain stdout, and deaf to its end: pino's own writer hangs the exit when whoever reads the log has gone.
+  process.stdout.on('error', () => undefined);
+  const log = pino({ level: config.logLevel, redact: REDACTED }, process.stdout);
   const starting = startGateway(config, systemEffects, log);
   // Before the start is over: a signal that comes in the middle of it must not kill without closing.
   const signals = closeWithGrace({ delay: CLOSE_WITHIN_MS, logger: log }, async ({ err, signal }) => {
