@@ -253,3 +253,9 @@ async function beginWebhook(
     },
   };
 }
+
+it('SIGTERM ends with code 0 also where nobody reads the log any more', async () => {
+  const gateway = await startProcess();
+  gateway.stopReading();
+  expect(await gateway.end('SIGTERM')).toEqual({ code: 0, signal: null });
+});

@@ -24,6 +24,8 @@ export interface GatewayProcess {
   /** Every line that it has logged, over all starts. */
   readonly log: readonly string[];
   readonly pid: number;
+  /** Nobody reads its log any more, as when the pipe behind it broke. */
+  stopReading(): void;
   /** Ends it and waits for its end. */
   end(signal: NodeJS.Signals): Promise<Ended>;
   /** Starts it again on the same data, on a new port. */
@@ -44,6 +46,9 @@ export async function startProcess(env: Record<string, string> = {}): Promise<Ga
     },
     get pid() {
       return child.pid ?? 0;
+    },
+    stopReading: () => {
+      child.stdout?.destroy();
     },
     end: async (signal) => {
       if (child.exitCode !== null || child.signalCode !== null)
