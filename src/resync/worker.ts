@@ -8,7 +8,7 @@ import type { ResyncTiming } from './policy.js';
 
 export interface ResyncWorkerOptions {
   readonly ledger: Pick<Resyncs, 'takeCall' | 'settleCall' | 'pendingCalls' | 'closeWindows'>;
-  readonly whapi: WhapiClient;
+  readonly whapi: Pick<WhapiClient, 'getMessage' | 'destroy'>;
   readonly openSecret: (sealed: Sealed) => string;
   readonly timing: ResyncTiming;
   readonly effects: Pick<Effects, 'now' | 'sleep' | 'random'>;

@@ -1,9 +1,23 @@
 import { Agent, request } from 'undici';
+import type { Dispatcher } from 'undici';
+import type { Health, Settings, SettingsUpdate, WebhookTest } from './wire.js';
 
 /** What Whapi's answer to `GET /messages/{id}` means for a resync (docs/whapi.md, Resync and Errors). */
 export type WhapiAnswer =
   /** 200: Whapi has the message. */
-  | { readonly kind: 'found' }
+  { readonly kind: 'found' } | WhapiFailure;
+
+/** The answer to a call that asks for more than whether something is there. */
+export type WhapiResult<T> =
+  | {
+      readonly kind: 'found';
+      readonly body: T;
+      /** Whapi's clock when it answered, milliseconds since the epoch; null where it did not say. */
+      readonly date: number | null;
+    }
+  | WhapiFailure;
+
+export type WhapiFailure =
   /** 404 "message not found", or an answer that says nothing certain: a resync may still bring it back. */
   | { readonly kind: 'missing'; readonly words: string }
   /** 400, 401, 402, 403, or a 404 that speaks of the channel: the call was not taken, in Whapi's words. */
@@ -20,6 +34,11 @@ export interface WhapiAccess {
   readonly token: string;
 }
 
+export interface CallOptions {
+  /** The whole call. */
+  readonly timeoutMs: number;
+}
+
 export interface WhapiClient {
   /** Never rejects: what went wrong is in the answer. The call takes about 15 s with `resync`. */
   getMessage(
@@ -27,42 +46,132 @@ export interface WhapiClient {
     messageId: string,
     options: { resync: boolean; timeoutMs: number },
   ): Promise<WhapiAnswer>;
+  /** State of the channel, without starting a stopped one (docs/whapi.md, Health). Never rejects. */
+  getHealth(access: WhapiAccess, options: CallOptions): Promise<WhapiResult<Health>>;
+  /** Never rejects. */
+  getSettings(access: WhapiAccess, options: CallOptions): Promise<WhapiResult<Settings>>;
+  /** Changes the fields that are named, `webhooks` as a whole (docs/whapi.md, Settings). Never rejects. */
+  patchSettings(access: WhapiAccess, change: Settings, options: CallOptions): Promise<WhapiResult<SettingsUpdate>>;
+  /** Has Whapi send a webhook at once; what it sends is not documented (docs/whapi.md, Settings). Never rejects. */
+  testWebhook(access: WhapiAccess, test: WebhookTest, options: CallOptions): Promise<WhapiResult<{ success: boolean }>>;
   /** Breaks off what is under way. */
   destroy(): Promise<void>;
 }
 
 const MOST_ERROR_BYTES = 64 * 1024;
+/** Of an answer that is read: settings with hundreds of webhooks, and room. */
+const MOST_BYTES = 4 * 1024 * 1024;
 /** They are stored with each of ten thousand ids. */
 const LONGEST_WORDS = 500;
 const REFUSALS = new Set([400, 401, 402, 403]);
 
 export function createWhapiClient(): WhapiClient {
   const agent = new Agent();
+
+  const send = async (
+    { baseUrl, token }: WhapiAccess,
+    { method = 'GET', path, json, timeoutMs }: Sent,
+  ): Promise<Dispatcher.ResponseData> =>
+    await request(`${baseUrl.replace(/\/$/, '')}${path}`, {
+      dispatcher: agent,
+      method,
+      headers: {
+        authorization: `Bearer ${token}`,
+        accept: 'application/json',
+        ...(json !== undefined && { 'content-type': 'application/json' }),
+      },
+      ...(json !== undefined && { body: JSON.stringify(json) }),
+      signal: AbortSignal.timeout(timeoutMs),
+      // Its own limits are shorter than the time a resync may take.
+      headersTimeout: timeoutMs,
+      bodyTimeout: timeoutMs,
+    });
+
+  const ask = async <T>(access: WhapiAccess, sent: Sent, is: (body: unknown) => body is T): Promise<WhapiResult<T>> => {
+    try {
+      const answer = await send(access, sent);
+      if (answer.statusCode !== 200) return await refusalOf(answer);
+      const body = parsed(await readSome(answer.body, MOST_BYTES));
+      if (!is(body)) return { kind: 'missing', words: '200, but without what was asked for' };
+      return { kind: 'found', body, date: dateOf(answer.headers['date']) };
+    } catch (error) {
+      return failureOf(error);
+    }
+  };
+
   return {
-    getMessage: async ({ baseUrl, token }, messageId, { resync, timeoutMs }) => {
-      const url = `${baseUrl.replace(/\/$/, '')}/messages/${encodeURIComponent(messageId)}${resync ? '?resync=true' : ''}`;
+    getMessage: async (access, messageId, { resync, timeoutMs }) => {
+      const path = `/messages/${encodeURIComponent(messageId)}${resync ? '?resync=true' : ''}`;
       try {
-        const answer = await request(url, {
-          dispatcher: agent,
-          headers: { authorization: `Bearer ${token}`, accept: 'application/json' },
-          signal: AbortSignal.timeout(timeoutMs),
-          // Its own limits are shorter than the time a resync may take.
-          headersTimeout: timeoutMs,
-          bodyTimeout: timeoutMs,
-        });
-        if (answer.statusCode === 200) {
-          await answer.body.dump();
-          return { kind: 'found' };
-        }
-        const retryAfter = answer.headers['retry-after'];
-        const said = errorOf(answer.statusCode, await readSome(answer.body));
-        return meaningOf(answer.statusCode, said, typeof retryAfter === 'string' ? retryAfter : null);
+        const answer = await send(access, { path, timeoutMs });
+        if (answer.statusCode !== 200) return await refusalOf(answer);
+        await answer.body.dump();
+        return { kind: 'found' };
       } catch (error) {
         return failureOf(error);
       }
     },
+    getHealth: async (access, { timeoutMs }) =>
+      await ask(access, { path: '/health?wakeup=false', timeoutMs }, isHealth),
+    getSettings: async (access, { timeoutMs }) => await ask(access, { path: '/settings', timeoutMs }, isSettings),
+    patchSettings: async (access, json, { timeoutMs }) =>
+      await ask(access, { method: 'PATCH', path: '/settings', json, timeoutMs }, isUpdate),
+    testWebhook: async (access, json, { timeoutMs }) =>
+      await ask(access, { method: 'POST', path: '/settings/webhook_test', json, timeoutMs }, isOutcome),
     destroy: async () => await agent.destroy(),
   };
+}
+
+interface Sent {
+  readonly method?: 'GET' | 'PATCH' | 'POST';
+  /** With its query. */
+  readonly path: string;
+  readonly json?: unknown;
+  readonly timeoutMs: number;
+}
+
+async function refusalOf({ statusCode, headers, body }: Dispatcher.ResponseData): Promise<WhapiFailure> {
+  const retryAfter = headers['retry-after'];
+  const said = errorOf(statusCode, await readSome(body, MOST_ERROR_BYTES));
+  return meaningOf(statusCode, said, typeof retryAfter === 'string' ? retryAfter : null);
+}
+
+function dateOf(header: string | string[] | undefined): number | null {
+  const ms = typeof header === 'string' ? Date.parse(header) : NaN;
+  return Number.isNaN(ms) ? null : ms;
+}
+
+function parsed(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return undefined;
+  }
+}
+
+/** An answer is looked at as far as the gateway relies on it: a proxy's page with a 200 is none. */
+function isHealth(body: unknown): body is Health {
+  return isRecord(body) && isRecord(body['status']) && typeof body['status']['text'] === 'string';
+}
+
+function isSettings(body: unknown): body is Settings {
+  return isRecord(body) && (body['webhooks'] === undefined || isWebhooks(body['webhooks']));
+}
+
+function isWebhooks(value: unknown): boolean {
+  return Array.isArray(value) && value.every((webhook) => isRecord(webhook) && typeof webhook['url'] === 'string');
+}
+
+function isUpdate(body: unknown): body is SettingsUpdate {
+  return isRecord(body) && isSettings(body['before_update']) && isSettings(body['after_update']);
+}
+
+function isOutcome(body: unknown): body is { success: boolean } {
+  return isRecord(body) && typeof body['success'] === 'boolean';
+}
+
+function isRecord(value: unknown): value is Record<string, unknown> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
 }
 
 interface SaidError {
@@ -72,7 +181,7 @@ interface SaidError {
   readonly words: string;
 }
 
-function meaningOf(status: number, { message, words }: SaidError, retryAfter: string | null): WhapiAnswer {
+function meaningOf(status: number, { message, words }: SaidError, retryAfter: string | null): WhapiFailure {
   if (status === 429 || status >= 500) return { kind: 'busy', words, retryAfter };
   if (REFUSALS.has(status)) return { kind: 'refused', words };
   // An unknown token is answered 404 as well: the message tells it from a WhatsApp message that is not there.
@@ -82,29 +191,25 @@ function meaningOf(status: number, { message, words }: SaidError, retryAfter: st
 
 /** What Whapi says, `{ error: { code, message, details? } }`, or the status where that is no error of its form. */
 function errorOf(status: number, body: string): SaidError {
-  try {
-    const { error } = JSON.parse(body) as { error?: { message?: unknown; details?: unknown } };
-    const [message, details] = [error?.message, error?.details].map((part) => (typeof part === 'string' ? part : ''));
-    const said = [message, details].filter((part) => part).join(': ');
-    if (said !== '') return { message: message ?? '', words: `${status} ${said}`.slice(0, LONGEST_WORDS) };
-  } catch {
-    // Not JSON: a proxy's page, perhaps.
-  }
+  const { error } = (parsed(body) ?? {}) as { error?: { message?: unknown; details?: unknown } };
+  const [message, details] = [error?.message, error?.details].map((part) => (typeof part === 'string' ? part : ''));
+  const said = [message, details].filter((part) => part).join(': ');
+  if (said !== '') return { message: message ?? '', words: `${status} ${said}`.slice(0, LONGEST_WORDS) };
   return { message: '', words: `HTTP status ${status}` };
 }
 
-async function readSome(body: AsyncIterable<Buffer>): Promise<string> {
+async function readSome(body: AsyncIterable<Buffer>, mostBytes: number): Promise<string> {
   const chunks: Buffer[] = [];
   let size = 0;
   for await (const chunk of body) {
     chunks.push(chunk);
     size += chunk.length;
-    if (size >= MOST_ERROR_BYTES) break;
+    if (size >= mostBytes) break;
   }
-  return Buffer.concat(chunks).toString('utf8', 0, MOST_ERROR_BYTES);
+  return Buffer.concat(chunks).toString('utf8', 0, mostBytes);
 }
 
-function failureOf(error: unknown): WhapiAnswer {
+function failureOf(error: unknown): WhapiFailure {
   const { name, code, message } = error as NodeJS.ErrnoException;
   const isTimeout = name === 'TimeoutError' || code === 'UND_ERR_HEADERS_TIMEOUT' || code === 'UND_ERR_BODY_TIMEOUT';
   return isTimeout

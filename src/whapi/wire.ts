@@ -77,6 +77,8 @@ export interface WebhookSetting {
   readonly headers?: Readonly<Record<string, string>>;
   /** Left out, Whapi takes its old default, which no current event fits. */
   readonly events?: readonly EventName[];
+  /** Whapi drops a webhook about a message that is older; null: none (docs/whapi.md, Settings). */
+  readonly webhook_max_age_seconds?: number | null;
   readonly [key: string]: unknown;
 }
 
@@ -99,6 +101,15 @@ export interface SettingsUpdate {
   readonly after_update: Settings;
   /** Names of the fields that were changed. */
   readonly changes: readonly string[];
+}
+
+/** Body of `POST /settings/webhook_test`. What Whapi then sends is not documented (docs/whapi.md, Settings). */
+export interface WebhookTest {
+  readonly url: string;
+  /** The type of event that is played. */
+  readonly type: string;
+  readonly mode: WebhookMode;
+  readonly headers?: Readonly<Record<string, string>>;
 }
 
 /** Body of a webhook: the items under the key of their kind, beside these two (docs/whapi.md, Envelope). */

@@ -1,0 +1,93 @@
+import { describe, expect, it, onTestFinished } from 'vitest';
+import { createWhapiClient } from '../../src/whapi/client.js';
+import type { WhapiClient, WhapiFailure } from '../../src/whapi/client.js';
+import { startSimulator } from '../../src/whapi/simulator.js';
+import type { Simulator } from '../../src/whapi/simulator.js';
+import { unreachableUrl } from '../support/api.js';
+import { startBot } from '../support/bot.js';
+import { requestTo } from '../support/delivery.js';
+
+const IN_TIME = { timeoutMs: 5000 };
+const WEBHOOK = { url: 'https://bot.example/hook', mode: 'path', events: [], headers: { 'x-key': 'its own' } } as const;
+
+async function stage(): Promise<{ client: WhapiClient; whapi: Simulator; access: { baseUrl: string; token: string } }> {
+  const whapi = await startSimulator({ timeScale: 1000 });
+  const client = createWhapiClient();
+  onTestFinished(async () => {
+    await client.destroy();
+    await whapi.close();
+  });
+  return { client, whapi, access: { baseUrl: whapi.url, token: whapi.token } };
+}
+
+describe('the settings of a channel at Whapi', () => {
+  it('are read whole, fields that nobody here knows included', async () => {
+    const { client, access } = await stage();
+    const answer = await client.getSettings(access, IN_TIME);
+    expect(answer).toMatchObject({ kind: 'found', body: { callback_persist: true, pdo_sync: true, webhooks: [] } });
+  });
+
+  it('are changed in the fields that are named, and Whapi says what they were and are', async () => {
+    const { client, access } = await stage();
+    const answer = await client.patchSettings(access, { webhooks: [WEBHOOK] }, IN_TIME);
+    expect(answer).toMatchObject({
+      kind: 'found',
+      body: { before_update: { webhooks: [] }, after_update: { webhooks: [WEBHOOK] }, changes: ['webhooks'] },
+    });
+  });
+
+  it('that Whapi would not take are refused in its words', async () => {
+    const { client, access } = await stage();
+    const headers = Object.fromEntries(['1', '2', '3', '4', '5', '6'].map((name) => [name, 'a header']));
+    const answer = await client.patchSettings(access, { webhooks: [{ ...WEBHOOK, headers }] }, IN_TIME);
+    expect(answer).toEqual({ kind: 'refused', words: '400 Wrong settings format' });
+  });
+
+  it.each<[WhapiFailure['kind'], number, string]>([
+    ['refused', 404, '{"error":{"code":404,"message":"Channel not found"}}'],
+    ['busy', 503, 'a page'],
+    ['missing', 200, 'a page'],
+    ['missing', 200, '[]'],
+  ])('are "%s" where the answer is %i %s', async (kind, status, body) => {
+    const { client } = await stage();
+    const whapi = await startBot();
+    whapi.otherwise = (_request, response) => response.writeHead(status).end(body);
+    const answer = await client.getSettings({ baseUrl: whapi.url, token: 'secret-token' }, IN_TIME);
+    expect(answer).toMatchObject({ kind, words: expect.stringMatching(/\S/) as unknown });
+    expect(JSON.stringify(answer)).not.toContain('secret-token');
+  });
+
+  it('are out of reach where nobody listens', async () => {
+    const { client } = await stage();
+    const access = { baseUrl: await unreachableUrl(), token: 'secret-token' };
+    expect(await client.getSettings(access, IN_TIME)).toMatchObject({ kind: 'unreachable' });
+  });
+});
+
+describe('the health of a channel at Whapi', () => {
+  it('is asked for without starting a stopped channel, and comes with the time on the clock there', async () => {
+    const { client } = await stage();
+    const whapi = await startBot();
+    whapi.otherwise = (_request, response) => {
+      response.writeHead(200, { date: 'Sun, 06 Nov 1994 08:49:37 GMT' }).end('{"status":{"code":4,"text":"AUTH"}}');
+    };
+    const answer = await client.getHealth({ baseUrl: whapi.url, token: 'token' }, IN_TIME);
+    expect((await requestTo(whapi)).url).toBe('/health?wakeup=false');
+    expect(answer).toMatchObject({ body: { status: { text: 'AUTH' } }, date: Date.UTC(1994, 10, 6, 8, 49, 37) });
+  });
+});
+
+describe('a test of a webhook', () => {
+  it('is sent by Whapi to the URL with the headers', async () => {
+    const { client, access } = await stage();
+    const bot = await startBot();
+    const test = {
+      url: bot.url,
+      type: 'presences',
+      mode: 'body',
+      headers: { authorization: 'Bearer its secret' },
+    } as const;
+    expect(await client.testWebhook(access, test, IN_TIME)).toMatchObject({ kind: 'found', body: { success: true } });
+    expect((await requestTo(bot)).headers.authorization).toBe('Bearer its secret');
+  });
+});
