@@ -100,6 +100,7 @@ describe('a malformed value', () => {
     ['TARGET_NETWORKS', 'everything'],
     ['TARGET_NETWORKS', '10.0.0.0/8,'],
     ['TARGET_NETWORKS', '10.0.0.0/64'],
+    ['TARGET_NETWORKS', '169.254.169.254/32'],
     ['MAX_BODY_BYTES', '10MB'],
     ['MAX_BODY_BYTES', '1023'],
     ['API_RATE_PER_MINUTE', '-1'],

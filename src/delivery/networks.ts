@@ -5,62 +5,103 @@ export interface TargetNetworks {
   allows(address: string): boolean;
 }
 
-type Range = ipaddr.IPv4 | ipaddr.IPv6;
+type Address = ipaddr.IPv4 | ipaddr.IPv6;
+type Network = [Address, bits: number];
 
-const PRIVATE_RANGES = new Set(['loopback', 'private', 'uniqueLocal', 'carrierGradeNat']);
-/** Services of clouds (metadata, keys, DNS, agents) that are not in the link-local range. */
-const METADATA: readonly [Range, number][] = [
+/** Never a target's, whatever the setting says: what answers there is no bot, and some of it hands out credentials. */
+const NEVER: readonly Network[] = [
+  '0.0.0.0/8', // unspecified: many systems take it for loopback
+  '169.254.0.0/16', // link-local, and in it the metadata service of most clouds
+  '224.0.0.0/4', // multicast
+  '255.255.255.255/32', // broadcast
+  '::/128', // unspecified
+  'fe80::/10', // link-local
+  'fec0::/10', // site-local, which was given up
+  'ff00::/8', // multicast
+  // Services of clouds (metadata, keys, DNS, agents) that are not in the link-local range.
   'fd00:ec2::/32', // Amazon
   'fd20:ce::254/128', // Google
   'fd00:42::42/128', // Scaleway
   '100.100.100.200/32', // Alibaba
   '168.63.129.16/32', // Azure
+  '192.0.0.192/32', // Oracle
 ].map((cidr) => ipaddr.parseCIDR(cidr));
-/** IPv4 addresses in the form that IPv6 gave up (`::a.b.c.d`): nobody routes them, some systems still take them apart. */
-const IPV4_COMPATIBLE = ipaddr.parseCIDR('::/96');
+
+const PRIVATE_RANGES = new Set(['loopback', 'private', 'uniqueLocal', 'carrierGradeNat']);
+
+const NAT64 = ipaddr.parseCIDR('64:ff9b::/96');
+const LAST_FOUR = [12, 13, 14, 15];
+/** IPv6 networks that carry an IPv4 address, and in which bytes: a translator or tunnel on the way may bring it there. */
+const CARRIERS: readonly { network: Network; bytes: readonly number[]; isInverted?: boolean }[] = [
+  { network: NAT64, bytes: LAST_FOUR },
+  { network: ipaddr.parseCIDR('64:ff9b:1::/48'), bytes: LAST_FOUR }, // NAT64 of a network's own (RFC 8215)
+  { network: ipaddr.parseCIDR('::/96'), bytes: LAST_FOUR }, // IPv4-compatible, given up
+  { network: ipaddr.parseCIDR('::ffff:0:0:0/96'), bytes: LAST_FOUR }, // IPv4-translated
+  { network: ipaddr.parseCIDR('2002::/16'), bytes: [2, 3, 4, 5] }, // 6to4
+  { network: ipaddr.parseCIDR('2001::/32'), bytes: [4, 5, 6, 7] }, // Teredo: the server …
+  { network: ipaddr.parseCIDR('2001::/32'), bytes: LAST_FOUR, isInverted: true }, // … and the client
+];
+/** The library takes `::a.b.c.d` for `::ffff:a.b.c.d`, which is another address. Nobody routes it. */
+const IPV4_COMPATIBLE = /^[0:]+:\d+\.\d+\.\d+\.\d+$/;
 
 /**
  * `public`: only public addresses. `private`: loopback and private ones too. A comma list of CIDRs: these on top of
- * `public`. Link-local, metadata, multicast and unspecified addresses are never allowed by a word; a CIDR that names
- * them says so on purpose. IPv4 addresses inside IPv6 ones are judged as what they are.
+ * `public`. Link-local, metadata, multicast and unspecified addresses are refused by every setting, also where an IPv6
+ * address only carries them.
  * @throws Error in words for the user, when the setting makes no sense
  */
 export function parseTargetNetworks(setting: string): TargetNetworks {
-  if (setting === 'public' || setting === 'private') {
-    const isPrivateAllowed = setting === 'private';
-    return {
-      allows: (address) => judged(address, (range) => isPublic(range) || (isPrivateAllowed && isPrivate(range))),
-    };
-  }
-  const cidrs = setting.split(',').map((text) => cidrOf(text.trim()));
+  const isPrivateAllowed = setting === 'private';
+  const isWord = isPrivateAllowed || setting === 'public';
+  const named = isWord ? [] : setting.split(',').map((text) => networkOf(text.trim()));
   return {
-    allows: (address) => judged(address, (range) => isPublic(range) || cidrs.some((cidr) => contains(cidr, range))),
+    allows: (text) => {
+      if (!ipaddr.isValid(text) || IPV4_COMPATIBLE.test(text)) return false;
+      const address = ipaddr.process(text);
+      if ([address, ...carriedBy(address)].some(isNever)) return false;
+      return (
+        isPublic(address) ||
+        (isPrivateAllowed && PRIVATE_RANGES.has(address.range())) ||
+        named.some((network) => contains(network, address))
+      );
+    },
   };
 }
 
-function judged(address: string, rule: (range: Range) => boolean): boolean {
-  return ipaddr.isValid(address) && rule(ipaddr.process(address));
+/** Where a network has no IPv4 of its own, public bots are reached through NAT64: what it carries is what counts. */
+function isPublic(address: Address): boolean {
+  if (contains(NAT64, address)) return carriedBy(address).every(isPublic);
+  return address.range() === 'unicast' && carriedBy(address).length === 0;
 }
 
-function isPublic(address: Range): boolean {
-  return address.range() === 'unicast' && !isMetadata(address) && !contains(IPV4_COMPATIBLE, address);
+function isNever(address: Address): boolean {
+  return NEVER.some((network) => contains(network, address));
 }
 
-function isPrivate(address: Range): boolean {
-  return PRIVATE_RANGES.has(address.range()) && !isMetadata(address);
+function carriedBy(address: Address): ipaddr.IPv4[] {
+  if (address.range() === 'loopback') return []; // ::1 is not the carrier of 0.0.0.1
+  const bytes = address.toByteArray();
+  return CARRIERS.filter(({ network }) => contains(network, address)).map(
+    (carrier) => new ipaddr.IPv4(carrier.bytes.map((at) => (bytes[at] ?? 0) ^ (carrier.isInverted ? 0xff : 0))),
+  );
 }
 
-function isMetadata(address: Range): boolean {
-  return METADATA.some((cidr) => contains(cidr, address));
-}
-
-function cidrOf(text: string): [Range, number] {
+function networkOf(text: string): Network {
   if (!ipaddr.isValidCIDR(text))
     throw new Error(`"${text}" is neither "public", "private" nor a CIDR such as 10.0.0.0/8`);
-  return ipaddr.parseCIDR(text);
+  const network = unmapped(ipaddr.parseCIDR(text));
+  if (NEVER.some((never) => never[1] <= network[1] && contains(never, network[0])))
+    throw new Error(`"${text}" is link-local, metadata, multicast or unspecified, where no target may be`);
+  return network;
 }
 
-function contains([network, bits]: [Range, number], address: Range): boolean {
+/** `::ffff:10.0.0.0/104` is `10.0.0.0/8`. */
+function unmapped([address, bits]: Network): Network {
+  const isMapped = address instanceof ipaddr.IPv6 && address.isIPv4MappedAddress() && bits >= 96;
+  return isMapped ? [address.toIPv4Address(), bits - 96] : [address, bits];
+}
+
+function contains([network, bits]: Network, address: Address): boolean {
   if (address instanceof ipaddr.IPv4) return network instanceof ipaddr.IPv4 && address.match(network, bits);
   return network instanceof ipaddr.IPv6 && address.match(network, bits);
 }

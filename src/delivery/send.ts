@@ -1,13 +1,11 @@
-import { lookup as dnsLookup } from 'node:dns';
-import type { LookupAddress, LookupOptions } from 'node:dns';
-import { isIP } from 'node:net';
-import type { LookupFunction } from 'node:net';
 import { Webhook } from 'standardwebhooks';
 import { Agent, request } from 'undici';
 import type { Dispatcher } from 'undici';
 import type { Effects } from '../effects.js';
 import type { Delivery } from '../ledger/ledger.js';
 import type { Attempt, Sealed, Target } from '../model.js';
+import { createGuard } from './guard.js';
+import type { Lookup } from './guard.js';
 import type { TargetNetworks } from './networks.js';
 import type { Outcome } from './policy.js';
 import { signatureHeaders } from './sign.js';
@@ -35,6 +33,8 @@ export interface SenderOptions {
   readonly openSecret: (sealed: Sealed) => string;
   readonly networks: TargetNetworks;
   readonly effects: Pick<Effects, 'now'>;
+  /** Where the addresses of names come from; the system's resolver if left out. */
+  readonly lookup?: Lookup;
 }
 
 /** Of an answer so much is read, so that the connection can be used again; what is longer is broken off. */
@@ -52,8 +52,10 @@ const TEST_EVENT = {
   verdicts: ['event'],
 } as const;
 
-export function createSender({ openSecret, networks, effects }: SenderOptions): Sender {
-  const agent = new Agent({ connect: { timeout: CONNECT_TIMEOUT_MS, lookup: guardedLookup(networks) } });
+export function createSender({ openSecret, networks, effects, lookup }: SenderOptions): Sender {
+  const guard = createGuard(networks, lookup);
+  // Of undici's agents the one that asks no proxy: what a proxy connects to could not be judged.
+  const agent = new Agent({ connect: { timeout: CONNECT_TIMEOUT_MS, lookup: guard.lookup } });
   const signers = new Map<Sealed, Webhook>();
 
   const signerOf = ({ secret }: Target): Webhook => {
@@ -70,7 +72,7 @@ export function createSender({ openSecret, networks, effects }: SenderOptions): 
     });
     try {
       const { url, method } = destinationOf(delivery);
-      const refusal = refusalOfAddress(url, networks);
+      const refusal = guard.refusalOf(url);
       if (refusal) throw refusal;
       const signature = signatureHeaders(signerOf(delivery.target), delivery.id, delivery.body, startedAt);
       const headers = headersOf(delivery, signature);
@@ -93,8 +95,13 @@ export function createSender({ openSecret, networks, effects }: SenderOptions): 
   return {
     send,
     sendTest: async (target, id) => (await send({ id, target, channel: 'test', ...TEST_EVENT })).attempt,
-    refusalOf: (url) =>
-      URL.canParse(url) ? (refusalOfAddress(new URL(url), networks)?.message ?? null) : 'is not a URL',
+    refusalOf: (text) => {
+      if (!URL.canParse(text)) return 'is not a URL';
+      const url = new URL(text);
+      if (url.username !== '' || url.password !== '')
+        return 'must not carry a user name or password, which would show in answers: give them as a header';
+      return guard.refusalOf(url)?.message ?? null;
+    },
     destroy: async () => await agent.destroy(),
   };
 }
@@ -143,37 +150,6 @@ function headersOf(
     'x-gateway-channel': channel,
     ...(list.length <= LONGEST_VERDICTS_HEADER ? { 'x-gateway-verdicts': list } : {}),
   };
-}
-
-class RefusedAddress extends Error {
-  constructor(what: string) {
-    super(`${what} is not an address that TARGET_NETWORKS allows.`);
-  }
-}
-
-/** A host that is an address is connected to without a look-up, so it is judged here. URL has made one form of all. */
-function refusalOfAddress(url: URL, networks: TargetNetworks): RefusedAddress | null {
-  const host = url.hostname.replace(/^\[|\]$/g, '');
-  return isIP(host) !== 0 && !networks.allows(host) ? new RefusedAddress(host) : null;
-}
-
-/** Judges the addresses that are connected to, not the name: a name may change its answer after the target was saved. */
-function guardedLookup(networks: TargetNetworks): LookupFunction {
-  return (hostname, options, callback) => {
-    const all: LookupOptions & { all: true } = { ...options, all: true };
-    dnsLookup(hostname, all, (error, addresses) => {
-      const allowed = error ? [] : addresses.filter(({ address }) => networks.allows(address));
-      const [first] = allowed;
-      if (error) (callback as (error: Error) => void)(error);
-      else if (!first) (callback as (error: Error) => void)(new RefusedAddress(`${hostname} (${listed(addresses)})`));
-      else if (options.all) callback(null, allowed);
-      else callback(null, first.address, first.family);
-    });
-  };
-}
-
-function listed(addresses: readonly LookupAddress[]): string {
-  return addresses.map(({ address }) => address).join(', ');
 }
 
 function reasonOf(error: unknown, target: Target): string {

@@ -1,0 +1,49 @@
+import { onTestFinished } from 'vitest';
+import { parseTargetNetworks } from '../../src/delivery/networks.js';
+import type { Lookup } from '../../src/delivery/guard.js';
+import { createSender } from '../../src/delivery/send.js';
+import type { Outgoing, Sender } from '../../src/delivery/send.js';
+import { systemEffects } from '../../src/effects.js';
+import type { Target } from '../../src/model.js';
+import { target } from './ledger.js';
+
+/** What sends the deliveries, by itself: for what a gateway as a whole would not let through. Closed after the test. */
+export function startSender(networks: string, lookup?: Lookup): Sender {
+  const sender = createSender({
+    openSecret: () => `whsec_${Buffer.alloc(32, 7).toString('base64')}`,
+    networks: parseTargetNetworks(networks),
+    effects: systemEffects,
+    ...(lookup && { lookup }),
+  });
+  onTestFinished(async () => await sender.destroy());
+  return sender;
+}
+
+/** A delivery to a URL. */
+export function outgoing(url: string, settings: Partial<Target> = {}): Outgoing {
+  return {
+    id: 'dlv_00000000001',
+    target: target('bot', { url, timeoutMs: 5000, ...settings }),
+    channel: 'main',
+    event: { type: 'messages', method: 'post' },
+    method: 'POST',
+    suffix: '',
+    contentType: 'application/json',
+    body: Buffer.from('{"messages":[]}'),
+    verdicts: ['event'],
+  };
+}
+
+/** A resolver that knows one set of answers for every name, which a test may change. */
+export function resolverOf(...answers: string[]): { answers: string[]; names: string[]; lookup: Lookup } {
+  const resolver = {
+    answers,
+    names: [] as string[],
+    lookup: ((hostname, _options, callback) => {
+      resolver.names.push(hostname);
+      const addresses = resolver.answers.map((address) => ({ address, family: address.includes(':') ? 6 : 4 }));
+      process.nextTick(() => callback(null, addresses));
+    }) as Lookup,
+  };
+  return resolver;
+}
