@@ -110,4 +110,6 @@ export interface Attempt {
   readonly status: number | null;
   /** What went wrong, in words; null after a success. */
   readonly error: string | null;
+  /** The beginning of the target's answer, at most 2 KiB of text; only of a failure, and where it said something. */
+  readonly response?: string;
 }

@@ -4,6 +4,7 @@ import type { Dispatcher } from 'undici';
 import type { Effects } from '../effects.js';
 import type { Delivery } from '../ledger/ledger.js';
 import type { Attempt, Sealed, Target } from '../model.js';
+import { beginningOf, MOST_ANSWER_BYTES } from './answer.js';
 import { createGuard } from './guard.js';
 import type { Lookup } from './guard.js';
 import type { TargetNetworks } from './networks.js';
@@ -37,11 +38,10 @@ export interface SenderOptions {
   readonly lookup?: Lookup;
 }
 
-/** Of an answer so much is read, so that the connection can be used again; what is longer is broken off. */
-const MOST_ANSWER_BYTES = 64 * 1024;
 /** Node's HTTP server refuses a request with 16 KiB of headers; a huge batch goes without the list of its verdicts. */
 const LONGEST_VERDICTS_HEADER = 4096;
 const CONNECT_TIMEOUT_MS = 10_000;
+const LONGEST_REASON = 500;
 /** In the form of Whapi's `service` event, which bots do not answer. */
 const TEST_EVENT = {
   event: { type: 'service', method: 'post' },
@@ -66,9 +66,15 @@ export function createSender({ openSecret, networks, effects, lookup }: SenderOp
 
   const send = async (delivery: Outgoing): Promise<Sent> => {
     const startedAt = effects.now();
-    const ended = (outcome: Outcome, status: number | null, error: string | null): Sent => ({
+    const ended = (outcome: Outcome, status: number | null, error: string | null, response = ''): Sent => ({
       outcome,
-      attempt: { startedAt, durationMs: Math.max(0, effects.now() - startedAt), status, error },
+      attempt: {
+        startedAt,
+        durationMs: Math.max(0, effects.now() - startedAt),
+        status,
+        error,
+        ...(response !== '' && { response }),
+      },
     });
     try {
       const { url, method } = destinationOf(delivery);
@@ -78,15 +84,13 @@ export function createSender({ openSecret, networks, effects, lookup }: SenderOp
       const headers = headersOf(delivery, signature);
       const signal = AbortSignal.timeout(delivery.target.timeoutMs);
       const answer = await request(url, { method, headers, body: delivery.body, dispatcher: agent, signal });
-      await answer.body.dump({ limit: MOST_ANSWER_BYTES, signal });
       const { statusCode: status } = answer;
-      const retryAfter = single(answer.headers['retry-after']);
-      const isSuccess = status >= 200 && status < 300;
-      return ended(
-        { kind: 'answered', status, retryAfter },
-        status,
-        isSuccess ? null : `The target answered ${status}.`,
-      );
+      const outcome: Outcome = { kind: 'answered', status, retryAfter: single(answer.headers['retry-after']) };
+      if (status >= 200 && status < 300) {
+        await answer.body.dump({ limit: MOST_ANSWER_BYTES, signal });
+        return ended(outcome, status, null);
+      }
+      return ended(outcome, status, `The target answered ${status}.`, await beginningOf(answer.body));
     } catch (error) {
       return ended({ kind: 'failed' }, null, reasonOf(error, delivery.target));
     }
@@ -152,7 +156,12 @@ function headersOf(
   };
 }
 
+/** Some of it is the other side's to choose, such as the names in a certificate: it is cut. */
 function reasonOf(error: unknown, target: Target): string {
+  return wordsOf(error, target).slice(0, LONGEST_REASON);
+}
+
+function wordsOf(error: unknown, target: Target): string {
   if (!(error instanceof Error)) return String(error);
   if (error.name === 'TimeoutError') return `No answer within ${target.timeoutMs} ms.`;
   const { code } = error as NodeJS.ErrnoException;

@@ -50,6 +50,7 @@ export const AttemptSchema = Type.Object({
   duration_ms: Type.Integer(),
   status: orNull(Type.Integer()),
   error: orNull(Type.String()),
+  response: orNull(Type.String({ description: "The beginning of the target's answer, where it was a failure" })),
 });
 
 const delivery = {
@@ -154,6 +155,7 @@ export function attemptJson(attempt: Attempt): Json<typeof AttemptSchema> {
     duration_ms: attempt.durationMs,
     status: attempt.status,
     error: attempt.error,
+    response: attempt.response ?? null,
   };
 }
 

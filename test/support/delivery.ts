@@ -9,6 +9,7 @@ export interface AttemptJson {
   readonly duration_ms: number;
   readonly status: number | null;
   readonly error: string | null;
+  readonly response: string | null;
 }
 
 export interface DeliveryJson {

@@ -45,6 +45,8 @@ interface LeasedRow {
 
 /** The newest attempts that are kept of a delivery; a person's retries could make them endless. */
 const LOG_LENGTH = 50;
+/** Only of the newest attempts, for the log is written anew after each one. */
+const RESPONSES_KEPT = 3;
 const REQUEUED_PER_COMMIT = 500;
 
 /** Deliveries from recording to settlement. All methods are for use inside a transaction. */
@@ -249,8 +251,14 @@ function conditions(filter: RetryFilter, registry: SqliteRegistry): { where: str
 }
 
 function appended(log: string, attempt: Attempt): string {
-  const attempts = JSON.parse(log) as Attempt[];
-  return JSON.stringify([...attempts, attempt].slice(-LOG_LENGTH));
+  const attempts = [...(JSON.parse(log) as Attempt[]), attempt].slice(-LOG_LENGTH);
+  const older = attempts.slice(0, -RESPONSES_KEPT).map(({ startedAt, durationMs, status, error }) => ({
+    startedAt,
+    durationMs,
+    status,
+    error,
+  }));
+  return JSON.stringify([...older, ...attempts.slice(-RESPONSES_KEPT)]);
 }
 
 export function eventNamed(name: string): EventName {

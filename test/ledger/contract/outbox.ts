@@ -152,6 +152,30 @@ export function outboxContract(open: OpenStore): void {
       const view = { status: outcome, lastError, log, settledAt: START + SECOND, nextAttemptAt: null };
       expect(await store.ledger.delivery(delivery.id)).toMatchObject({ ...view, attempts: 1, createdAt: START });
     });
+
+    it('keeps the answers of the newest three attempts, and of fifty that they were made', async () => {
+      const store = await stage(open);
+      await recordEach(store, 'A');
+      for (let made = 0; made < 60; made++) {
+        const { id, lease } = await store.claimOne();
+        const attempt = {
+          startedAt: START + made,
+          durationMs: 1,
+          status: 500,
+          error: 'no',
+          response: `answer ${made}`,
+        };
+        await store.ledger.settle({ id, lease, status: 'pending', dueAt: START, attempt });
+      }
+      const { id } = await store.claimOne();
+      const { attempts, log } = (await store.ledger.delivery(id)) ?? { attempts: 0, log: [] };
+      expect({ attempts, kept: log.length, first: log[0]?.startedAt }).toEqual({
+        attempts: 60,
+        kept: 50,
+        first: START + 10,
+      });
+      expect(log.flatMap(({ response }) => response ?? [])).toEqual(['answer 57', 'answer 58', 'answer 59']);
+    });
   });
 
   describe('a retry by a person', () => {
