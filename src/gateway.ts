@@ -1,12 +1,16 @@
 import type { Logger } from 'pino';
 import type { Config } from './config.js';
+import { CONNECT_TIMING, createConnector } from './connect/connector.js';
+import type { ConnectTiming } from './connect/connector.js';
 import { startDeliveryLoop } from './delivery/loop.js';
 import { RETRY_DELAYS_MS } from './delivery/policy.js';
 import { createSender } from './delivery/send.js';
+import { createDoctor } from './doctor/doctor.js';
 import { newId } from './effects.js';
 import type { Effects } from './effects.js';
 import { StartError } from './errors.js';
 import { startServer } from './http/server.js';
+import { freeBytesFor } from './disk.js';
 import { loadKeys } from './keyfiles.js';
 import type { Keys } from './keyfiles.js';
 import type { Ledger } from './ledger/ledger.js';
@@ -16,6 +20,7 @@ import type { Loop } from './loop.js';
 import { RESYNC_TIMING } from './resync/policy.js';
 import type { ResyncTiming } from './resync/policy.js';
 import { startResyncWorker } from './resync/worker.js';
+import type { Attempt, Target } from './model.js';
 import { createVault } from './vault.js';
 import type { Vault } from './vault.js';
 import { createWhapiClient } from './whapi/client.js';
@@ -32,9 +37,10 @@ export interface Gateway {
 export interface Pace {
   readonly retryDelaysMs: readonly number[];
   readonly resync: ResyncTiming;
+  readonly connect: ConnectTiming;
 }
 
-export const USUAL_PACE: Pace = { retryDelaysMs: RETRY_DELAYS_MS, resync: RESYNC_TIMING };
+export const USUAL_PACE: Pace = { retryDelaysMs: RETRY_DELAYS_MS, resync: RESYNC_TIMING, connect: CONNECT_TIMING };
 
 /** Of the ten seconds that closing may take, what deliveries and calls under way are given. */
 const GRACE_MS = 8000;
@@ -61,6 +67,15 @@ export async function startGateway(
     const deliveries = startDeliveryLoop({ ledger, sender, delaysMs: pace.retryDelaysMs, effects, onError });
     const whapi = createWhapiClient();
     const resyncs = startResyncWorker({ ledger, whapi, openSecret: vault.open, timing: pace.resync, effects, onError });
+    const openSecret = vault.open;
+    const sendTest = async (target: Target): Promise<Attempt> => await sender.sendTest(target, newId('test', effects));
+    const { publicUrl } = config;
+    const connector = createConnector({ ledger, whapi, openSecret, publicUrl, timing: pace.connect, effects });
+    const doctor = createDoctor({
+      ...{ ledger, whapi, connector, openSecret, sendTest, effects },
+      refusalOf: sender.refusalOf,
+      freeBytes: async () => await freeBytesFor(config.store),
+    });
     const sweep = startSweep(ledger, config, effects, onError);
     const stopWork = async (graceMs: number): Promise<void> => {
       await Promise.all([deliveries.stop(graceMs), resyncs.stop(graceMs), sweep.stop()]);
@@ -75,7 +90,9 @@ export async function startGateway(
       onDeliveries: deliveries.wake,
       onRegistered: resyncs.wake,
       refusalOf: sender.refusalOf,
-      sendTest: async (target) => await sender.sendTest(target, newId('test', effects)),
+      sendTest,
+      connector,
+      doctor,
     }).catch(async (error: unknown) => {
       await stopWork(0);
       throw error;

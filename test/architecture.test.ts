@@ -44,7 +44,7 @@ const within = (folder: string) => (name: string) => name.startsWith(`${folder}/
 const isPure = ({ name }: SourceFile): boolean =>
   within('intake')(name) ||
   name.endsWith('/policy') ||
-  ['backoff', 'bucket', 'delivery/networks', 'ledger/keys'].includes(name);
+  ['backoff', 'bucket', 'connect/warnings', 'delivery/networks', 'ledger/keys'].includes(name);
 
 /** What each file imports for more than its types. */
 const importsOf = new Map(files.map((file) => [file.name, valueImports(file)]));
@@ -81,11 +81,19 @@ describe('who may import whom', () => {
     expect(offences(isInside, engines)).toEqual([]);
   });
 
+  it('http knows of connecting and of the doctor what they do, and decisions that are pure', () => {
+    const engines = ({ name }: SourceFile): string[] =>
+      (importsOf.get(name) ?? []).filter((other) => /^(connect\/connector|doctor\/doctor)$/.test(other));
+    expect(offences(({ name }) => name !== 'gateway', engines)).toEqual([]);
+  });
+
   it('http, delivery and resync meet only where they are wired together', () => {
     for (const [one, others] of [
       ['http', ['delivery', 'resync', 'whapi']],
       ['delivery', ['http', 'resync']],
       ['resync', ['http', 'delivery']],
+      ['connect', ['http', 'delivery', 'resync']],
+      ['doctor', ['http', 'delivery', 'resync']],
     ] as const) {
       const imports = ({ ours }: SourceFile): string[] =>
         ours.filter((name) => others.some((other) => within(other)(name)));

@@ -109,6 +109,7 @@ function paceOf(timeScale: number): Pace {
   const shortened = (pausesMs: readonly number[]): number[] => pausesMs.map((ms) => ms / timeScale);
   const { retryDelaysMs, resync } = USUAL_PACE;
   return {
+    ...USUAL_PACE,
     retryDelaysMs: shortened(retryDelaysMs),
     resync: {
       ...resync,

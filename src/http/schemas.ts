@@ -22,6 +22,9 @@ export const ResyncMessageStatusSchema = oneOf(RESYNC_MESSAGE_STATUSES);
 export const CHANNEL_NAME = '^[a-z0-9][a-z0-9-]{0,62}$';
 export const ChannelName = Type.String({ pattern: CHANNEL_NAME, description: 'Name of a channel' });
 
+/** How targets and webhooks name events: `*`, `messages`, `messages.post`, `statuses.*` … */
+export const EVENT_PATTERN = '^(\\*|[A-Za-z_]{1,64}(\\.(\\*|post|put|patch|delete))?)$';
+
 const page = {
   limit: Type.Integer({ minimum: 1, maximum: 500, default: 50 }),
   cursor: Type.Optional(Type.String({ maxLength: 200 })),

@@ -5,6 +5,8 @@ import Fastify from 'fastify';
 import type { FastifyBaseLogger, FastifyInstance } from 'fastify';
 import type { AddressInfo } from 'node:net';
 import type { Config } from '../config.js';
+import type { Connector } from '../connect/connector.js';
+import type { Doctor } from '../doctor/doctor.js';
 import type { Effects } from '../effects.js';
 import { GatewayError, StartError } from '../errors.js';
 import type { Ledger } from '../ledger/ledger.js';
@@ -12,7 +14,9 @@ import type { Attempt, Target } from '../model.js';
 import type { Vault } from '../vault.js';
 import { authenticationGuard, requireToken } from './auth.js';
 import { channelRoutes } from './channels.js';
+import { connectRoutes } from './connect.js';
 import { deliveryRoutes } from './deliveries.js';
+import { doctorRoutes } from './doctor.js';
 import { ingress } from './ingress.js';
 import { messageRoutes } from './messages.js';
 import { describeRoutes } from './openapi.js';
@@ -34,6 +38,8 @@ export interface ServerOptions {
   readonly onRegistered: () => void;
   readonly refusalOf: (url: string) => string | null;
   readonly sendTest: (target: Target) => Promise<Attempt>;
+  readonly connector: Connector;
+  readonly doctor: Doctor;
 }
 
 /** Ids of messages are longer than the router's default of 100 characters. */
@@ -122,6 +128,7 @@ async function buildServer(options: ServerOptions): Promise<FastifyInstance> {
       if (config.apiRatePerMinute > 0) await v1.register(rateLimit, apiRate(config.apiRatePerMinute));
       const { whapiBaseUrl, publicUrl } = config;
       await v1.register(channelRoutes, { ledger, vault, whapiBaseUrl, publicUrl, effects });
+      await v1.register(connectRoutes, { ledger, connector: options.connector });
       await v1.register(targetRoutes, {
         ledger,
         vault,
@@ -132,6 +139,7 @@ async function buildServer(options: ServerOptions): Promise<FastifyInstance> {
       await v1.register(resyncRoutes, { ledger, onRegistered: options.onRegistered });
       await v1.register(messageRoutes, { ledger, onDeliveries: options.onDeliveries });
       await v1.register(deliveryRoutes, { ledger, onDeliveries: options.onDeliveries });
+      await v1.register(doctorRoutes, { doctor: options.doctor, effects });
     },
     { prefix: '/v1' },
   );

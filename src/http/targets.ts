@@ -12,6 +12,7 @@ import {
   attemptJson,
   AttemptSchema,
   CHANNEL_NAME,
+  EVENT_PATTERN,
   iso,
   ModeSchema,
   orNull,
@@ -56,7 +57,7 @@ const url = Type.String({ maxLength: 2048, pattern: '^https?://' });
 const secret = Type.String({ maxLength: 100, description: 'whsec_… (Standard Webhooks); made where it is left out' });
 const settings = {
   channels: Type.Array(Type.String({ pattern: `^\\*$|${CHANNEL_NAME}` }), { minItems: 1, maxItems: 1000 }),
-  events: Type.Array(Type.String({ pattern: '^(\\*|[A-Za-z_]{1,64}(\\.(\\*|post|put|patch|delete))?)$' }), {
+  events: Type.Array(Type.String({ pattern: EVENT_PATTERN }), {
     minItems: 1,
     maxItems: 100,
     description: '`*`, `messages`, `messages.post`, `statuses.*` …',

@@ -22,6 +22,11 @@ export class Ids {
   }
 }
 
+/** No row that was recorded at or after `time` has a lesser id. */
+export function leastIdSince(time: number): number {
+  return time * PER_MILLISECOND;
+}
+
 /** The public form of a delivery's id, which is also its `webhook-id`. */
 export function deliveryId(id: number): string {
   return `dlv_${encodeNumber(id)}`;

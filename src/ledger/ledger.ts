@@ -160,6 +160,15 @@ export interface CallResult {
   readonly error?: string | null;
 }
 
+/** What the gateway has set up at Whapi for a channel, so that it can be undone. */
+export interface Connection {
+  /** Where Whapi was told to send the channel's webhooks. */
+  readonly webhookUrl: string;
+  /** `callback_persist` was off before, and is to be off again. */
+  readonly hasSetPersist: boolean;
+  readonly connectedAt: number;
+}
+
 export interface Registry {
   channels(): Promise<readonly Channel[]>;
   channel(name: string): Promise<Channel | null>;
@@ -169,6 +178,10 @@ export interface Registry {
   changeChannel(name: string, change: Partial<Omit<Channel, 'name' | 'createdAt'>>): Promise<Channel>;
   /** Its resyncs are cancelled; deliveries already recorded go on. @throws GatewayError GW_NOT_FOUND */
   removeChannel(name: string): Promise<void>;
+  connection(channel: string): Promise<Connection | null>;
+  /** What an earlier connect has set stays to be undone. @throws GatewayError GW_NOT_FOUND (no such channel) */
+  rememberConnection(channel: string, connection: Connection): Promise<void>;
+  forgetConnection(channel: string): Promise<void>;
   targets(): Promise<readonly Target[]>;
   target(id: string): Promise<Target | null>;
   addTarget(target: Target): Promise<void>;

@@ -20,6 +20,11 @@ export interface Views {
   explain(channel: string, messageId: string): Promise<Explanation | null>;
   deliveries(filter: DeliveryFilter, page: PageRequest): Promise<Page<DeliveryView>>;
   delivery(id: string): Promise<DeliveryDetail | null>;
+  /**
+   * When the newest webhook of a channel came, at or after `since`; null: none did, or none that is still stored and
+   * among the newest 10,000 of all channels.
+   */
+  lastWebhookAt(channel: string, since: number): Promise<number | null>;
 }
 
 export interface ResyncView {

@@ -1,5 +1,6 @@
 import { Agent, request } from 'undici';
 import type { Dispatcher } from 'undici';
+import { GatewayError } from '../errors.js';
 import type { Health, Settings, SettingsUpdate, WebhookTest } from './wire.js';
 
 /** What Whapi's answer to `GET /messages/{id}` means for a resync (docs/whapi.md, Resync and Errors). */
@@ -51,7 +52,11 @@ export interface WhapiClient {
   /** Never rejects. */
   getSettings(access: WhapiAccess, options: CallOptions): Promise<WhapiResult<Settings>>;
   /** Changes the fields that are named, `webhooks` as a whole (docs/whapi.md, Settings). Never rejects. */
-  patchSettings(access: WhapiAccess, change: Settings, options: CallOptions): Promise<WhapiResult<SettingsUpdate>>;
+  patchSettings(
+    access: WhapiAccess,
+    change: Settings,
+    options: CallOptions,
+  ): Promise<WhapiResult<Partial<SettingsUpdate>>>;
   /** Has Whapi send a webhook at once; what it sends is not documented (docs/whapi.md, Settings). Never rejects. */
   testWebhook(access: WhapiAccess, test: WebhookTest, options: CallOptions): Promise<WhapiResult<{ success: boolean }>>;
   /** Breaks off what is under way. */
@@ -162,8 +167,9 @@ function isWebhooks(value: unknown): boolean {
   return Array.isArray(value) && value.every((webhook) => isRecord(webhook) && typeof webhook['url'] === 'string');
 }
 
-function isUpdate(body: unknown): body is SettingsUpdate {
-  return isRecord(body) && isSettings(body['before_update']) && isSettings(body['after_update']);
+function isUpdate(body: unknown): body is Partial<SettingsUpdate> {
+  if (!isRecord(body)) return false;
+  return [body['before_update'], body['after_update']].every((part) => part === undefined || isSettings(part));
 }
 
 function isOutcome(body: unknown): body is { success: boolean } {
@@ -172,6 +178,21 @@ function isOutcome(body: unknown): body is { success: boolean } {
 
 function isRecord(value: unknown): value is Record<string, unknown> {
   return typeof value === 'object' && value !== null && !Array.isArray(value);
+}
+
+/** What a failed call means for whoever asked the gateway to `wanted`, such as "change its settings". */
+export function refusalBy(failure: WhapiFailure, wanted: string): GatewayError {
+  switch (failure.kind) {
+    case 'refused':
+      return new GatewayError(
+        'GW_WHAPI_REFUSED',
+        `Whapi refused to ${wanted}: ${failure.words}. Check the channel's token (PATCH its whapi_token), and whether it is logged in.`,
+      );
+    case 'timeout':
+      return new GatewayError('GW_WHAPI_UNAVAILABLE', `Whapi did not ${wanted} in time. Try again.`);
+    default:
+      return new GatewayError('GW_WHAPI_UNAVAILABLE', `Whapi did not ${wanted}: ${failure.words}. Try again later.`);
+  }
 }
 
 interface SaidError {

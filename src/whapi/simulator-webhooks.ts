@@ -1,6 +1,7 @@
 import { Agent, request } from 'undici';
 
 import type { Effects } from '../effects.js';
+import { DOCUMENTED_EVENTS, MOST_WEBHOOK_HEADERS } from './wire.js';
 import type { EventName, Settings, SettingsUpdate, WebhookMode, WebhookSetting } from './wire.js';
 
 /** Switches for what goes wrong with webhooks. Read at the moment a webhook becomes due. */
@@ -45,24 +46,8 @@ const REORDER_HOLD_MS = 250;
 const ANSWER_TIMEOUT_MS = 5_000;
 const MOST_CONNECTIONS = 64;
 
-const SUBSCRIBABLE: Readonly<Record<string, readonly EventName['method'][]>> = {
-  messages: ['post', 'put', 'patch', 'delete'],
-  statuses: ['post', 'put'],
-  chats: ['post', 'put', 'patch', 'delete'],
-  contacts: ['post', 'patch'],
-  groups: ['post', 'put', 'patch'],
-  presences: ['post'],
-  calls: ['post'],
-  labels: ['post', 'delete'],
-  channel: ['post', 'patch'],
-  users: ['post', 'delete'],
-  service: ['post'],
-};
-
 /** Every event that the simulated channel lets a webhook subscribe to. */
-export const ALL_EVENTS: readonly EventName[] = Object.entries(SUBSCRIBABLE).flatMap(([type, methods]) =>
-  methods.map((method) => ({ type, method })),
-);
+export const ALL_EVENTS: readonly EventName[] = DOCUMENTED_EVENTS;
 
 /** What Whapi's schema says a webhook without `events` is subscribed to: a name that no event bears any more. */
 const OLD_DEFAULT_EVENTS: readonly EventName[] = [{ type: 'message', method: 'put' }];
@@ -261,7 +246,7 @@ export function isWebhook(value: Record<string, unknown>): value is WebhookSetti
 function areHeaders(value: unknown): boolean {
   if (!isRecord(value)) return false;
   const values = Object.values(value);
-  return values.length <= 5 && values.every((text) => typeof text === 'string');
+  return values.length <= MOST_WEBHOOK_HEADERS && values.every((text) => typeof text === 'string');
 }
 
 function isEvent(value: unknown): boolean {

@@ -16,6 +16,28 @@ export interface EventName {
   readonly method: 'post' | 'put' | 'patch' | 'delete';
 }
 
+const METHODS_OF_TYPE: Readonly<Record<string, readonly EventName['method'][]>> = {
+  messages: ['post', 'put', 'patch', 'delete'],
+  statuses: ['post', 'put'],
+  chats: ['post', 'put', 'patch', 'delete'],
+  contacts: ['post', 'patch'],
+  groups: ['post', 'put', 'patch'],
+  presences: ['post'],
+  calls: ['post'],
+  labels: ['post', 'delete'],
+  channel: ['post', 'patch'],
+  users: ['post', 'delete'],
+  service: ['post'],
+};
+
+/** Every event that a webhook can subscribe to, as far as it is documented (docs/whapi.md, Envelope). */
+export const DOCUMENTED_EVENTS: readonly EventName[] = Object.entries(METHODS_OF_TYPE).flatMap(([type, methods]) =>
+  methods.map((method) => ({ type, method })),
+);
+
+/** Names of events that Whapi gave up; a webhook that has only these is sent nothing (docs/whapi.md, Settings). */
+export const LEGACY_EVENT_TYPES: ReadonlySet<string> = new Set(['message', 'ack', 'chat', 'status']);
+
 /** One WhatsApp message (docs/whapi.md, Message). The content lies under a key named after the type. */
 export interface WhapiMessage {
   readonly id: string;
@@ -68,12 +90,15 @@ export interface Health {
 /** How event and method show in a webhook's URL and HTTP method (docs/whapi.md, Modes). */
 export type WebhookMode = 'body' | 'path' | 'method';
 
+/** Headers that a webhook may have (docs/whapi.md, Settings). */
+export const MOST_WEBHOOK_HEADERS = 5;
+
 /** One element of `webhooks` in the settings of a channel. */
 export interface WebhookSetting {
   readonly url: string;
   /** Default: body. */
   readonly mode?: WebhookMode;
-  /** At most five. */
+  /** At most MOST_WEBHOOK_HEADERS. */
   readonly headers?: Readonly<Record<string, string>>;
   /** Left out, Whapi takes its old default, which no current event fits. */
   readonly events?: readonly EventName[];

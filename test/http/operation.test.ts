@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { Ajv2020 } from 'ajv/dist/2020.js';
 import Database from 'better-sqlite3';
 import { describe, expect, it, onTestFinished } from 'vitest';
+import { startSimulator } from '../../src/whapi/simulator.js';
 import { adminTokenOf, deliveriesOf, expectProblem, startApi, unreachableUrl } from '../support/api.js';
 import { startBot } from '../support/bot.js';
 import { WEBHOOK_SECRET } from '../support/client.js';
@@ -20,6 +21,8 @@ const ROUTES = [
   'GET /v1/channels/{name}',
   'PATCH /v1/channels/{name}',
   'DELETE /v1/channels/{name}',
+  'POST /v1/channels/{name}/connect',
+  'POST /v1/channels/{name}/disconnect',
   'POST /v1/targets',
   'GET /v1/targets',
   'GET /v1/targets/{id}',
@@ -38,6 +41,7 @@ const ROUTES = [
   'GET /v1/deliveries/{id}',
   'POST /v1/deliveries/{id}/retry',
   'POST /v1/deliveries/retry',
+  'GET /v1/doctor',
 ];
 
 describe('/healthz and /readyz', () => {
@@ -248,10 +252,16 @@ async function everyRoute(gateway: Client): Promise<Map<string, AnyAnswer>> {
     told.set(route, answer);
     return answer.body?.id ?? '';
   };
-  await call('POST /v1/channels', '/v1/channels', { name: 'shop', whapi_token: 'token' });
+  const whapi = await startSimulator();
+  onTestFinished(async () => await whapi.close());
+  const shop = { name: 'shop', whapi_token: whapi.token, whapi_base_url: whapi.url };
+  await call('POST /v1/channels', '/v1/channels', shop);
   await call('GET /v1/channels');
   await call('GET /v1/channels/{name}', '/v1/channels/shop');
   await call('PATCH /v1/channels/{name}', '/v1/channels/shop', { late_after_seconds: 60 });
+  await call('POST /v1/channels/{name}/connect', '/v1/channels/shop/connect', { public_url: gateway.url });
+  await call('GET /v1/doctor');
+  await call('POST /v1/channels/{name}/disconnect', '/v1/channels/shop/disconnect');
   await call('DELETE /v1/channels/{name}', '/v1/channels/shop');
   const target = await call('POST /v1/targets', '/v1/targets', { name: 'bot', url: bot.url });
   const resync = await call('POST /v1/resyncs', '/v1/resyncs', { channel: 'main', message_ids: ['lost', 'more'] });

@@ -106,6 +106,7 @@ export function openSqliteLedger(file: string, effects: Pick<Effects, 'now' | 'r
     explain: async (channel, messageId) => await read(() => views.explain(channel, messageId)),
     deliveries: async (filter, page) => await read(() => views.deliveries(filter, page)),
     delivery: async (id) => await read(() => views.delivery(id)),
+    lastWebhookAt: async (channel, since) => await read(() => views.lastWebhookAt(channel, since)),
 
     probe: async () => {
       await commit.run(() => beat.run(String(now())));

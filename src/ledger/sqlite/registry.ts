@@ -1,6 +1,6 @@
 import { GatewayError } from '../../errors.js';
 import type { Channel, Sealed, Target, TargetMode, Verdict } from '../../model.js';
-import type { Registry } from '../ledger.js';
+import type { Connection, Registry } from '../ledger.js';
 import type { Db } from './database.js';
 import type { GroupCommit } from './group-commit.js';
 
@@ -12,6 +12,12 @@ interface ChannelRow {
   whapi_base_url: string;
   late_after_seconds: number;
   created_at: number;
+}
+
+interface ConnectionRow {
+  webhook_url: string;
+  set_persist: number;
+  connected_at: number;
 }
 
 interface TargetRow {
@@ -122,7 +128,29 @@ export class SqliteRegistry {
 
   deleteChannel(name: string): void {
     this.#db.prepare('DELETE FROM channels WHERE name = ?').run(name);
+    this.deleteConnection(name);
     this.forget();
+  }
+
+  connection(channel: string): Connection | null {
+    const row = this.#db.prepare<[string], ConnectionRow>('SELECT * FROM connections WHERE channel = ?').get(channel);
+    return row
+      ? { webhookUrl: row.webhook_url, hasSetPersist: row.set_persist === 1, connectedAt: row.connected_at }
+      : null;
+  }
+
+  upsertConnection(channel: string, { webhookUrl, hasSetPersist, connectedAt }: Connection): void {
+    this.#db
+      .prepare(
+        `INSERT INTO connections (channel, webhook_url, set_persist, connected_at) VALUES (?, ?, ?, ?)
+         ON CONFLICT (channel) DO UPDATE SET webhook_url = excluded.webhook_url, connected_at = excluded.connected_at,
+           set_persist = max(set_persist, excluded.set_persist)`,
+      )
+      .run(channel, webhookUrl, hasSetPersist ? 1 : 0, connectedAt);
+  }
+
+  deleteConnection(channel: string): void {
+    this.#db.prepare('DELETE FROM connections WHERE channel = ?').run(channel);
   }
 
   insertTarget(target: Target): void {
@@ -185,6 +213,13 @@ export function registryOperations(
         farewell.channelRemoved(name);
         registry.deleteChannel(name);
       }),
+    connection: async (channel) => await Promise.resolve(registry.connection(channel)),
+    rememberConnection: async (channel, connection) =>
+      await commit.run(() => {
+        registry.mustHaveChannel(channel);
+        registry.upsertConnection(channel, connection);
+      }),
+    forgetConnection: async (channel) => await commit.run(() => registry.deleteConnection(channel)),
     targets: async () => await Promise.resolve([...registry.targets().values()].map(({ target }) => target)),
     target: async (id) => await Promise.resolve(registry.targets().get(id)?.target ?? null),
     addTarget: async (target) => await commit.run(() => registry.insertTarget(target)),

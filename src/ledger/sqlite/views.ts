@@ -1,6 +1,6 @@
 import type { Attempt, DeliveryStatus, ResyncMessageStatus, ResyncStatus, Verdict } from '../../model.js';
 import { RESYNC_MESSAGE_STATUSES } from '../../model.js';
-import { decodeCursor, deliveryId, encodeCursor, encodeNumber, parseDeliveryId } from '../ids.js';
+import { decodeCursor, deliveryId, encodeCursor, encodeNumber, leastIdSince, parseDeliveryId } from '../ids.js';
 import { messageKey } from '../keys.js';
 import type {
   DeliveryDetail,
@@ -79,6 +79,9 @@ const DELIVERY_TABLES = 'deliveries d JOIN webhooks w ON w.id = d.webhook_id JOI
 
 /** Greater than every number that a cursor can hold: where the first page of a newest-first list begins. */
 const BEYOND = Number.MAX_SAFE_INTEGER;
+
+/** How far back the newest webhook of a channel is looked for: about 20 MB, read in some milliseconds. */
+const NEWEST_WEBHOOKS = 10_000;
 
 /** What people look at; reads only. */
 export class SqliteViews {
@@ -242,6 +245,15 @@ export class SqliteViews {
     return row
       ? { ...deliveryView(row), body: row.body.toString('utf8'), log: JSON.parse(row.log) as Attempt[] }
       : null;
+  }
+
+  lastWebhookAt(channel: string, since: number): number | null {
+    // An index by channel would cost every webhook something, for a question that people ask now and then.
+    const newest = this.#db.prepare<[number, number, string, number], number | null>(
+      `SELECT max(received_at) FROM (SELECT channel, received_at FROM webhooks WHERE id >= ? ORDER BY id DESC LIMIT ?)
+       WHERE channel = ? AND received_at >= ?`,
+    );
+    return newest.pluck().get(leastIdSince(since), NEWEST_WEBHOOKS, channel, since) ?? null;
   }
 }
 

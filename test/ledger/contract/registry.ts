@@ -72,6 +72,42 @@ export function registryContract(open: OpenStore): void {
     });
   });
 
+  describe('connections', () => {
+    const FIRST = { webhookUrl: 'https://gateway.example/webhooks/main', hasSetPersist: true, connectedAt: 1 };
+
+    it('are kept, and a second one does not forget what the first has set', async () => {
+      const store = await stage(open);
+      await store.ledger.rememberConnection('main', FIRST);
+      await store.ledger.rememberConnection('main', {
+        webhookUrl: 'https://moved',
+        hasSetPersist: false,
+        connectedAt: 2,
+      });
+      await store.restart();
+      expect(await store.ledger.connection('main')).toEqual({
+        webhookUrl: 'https://moved',
+        hasSetPersist: true,
+        connectedAt: 2,
+      });
+    });
+
+    it('are gone once forgotten, and with their channel', async () => {
+      const { ledger } = await stage(open);
+      await ledger.rememberConnection('main', FIRST);
+      await ledger.forgetConnection('main');
+      expect(await ledger.connection('main')).toBeNull();
+      await ledger.rememberConnection('main', FIRST);
+      await ledger.removeChannel('main');
+      await ledger.addChannel(channel('main'));
+      expect(await ledger.connection('main')).toBeNull();
+    });
+
+    it('are of channels that are there', async () => {
+      const { ledger } = await stage(open);
+      await expect(ledger.rememberConnection('nobody', FIRST)).rejects.toEqual(refusal('GW_NOT_FOUND'));
+    });
+  });
+
   describe('targets', () => {
     it('are kept as they were given, in the order in which they were made', async () => {
       const store = await stage(open, [target('zebra', UNUSUAL)]);

@@ -70,6 +70,18 @@ async function liveOn(store: Store): Promise<{ deliveryId: string; firstAttempt:
 
 /** What people look at. */
 export function viewsContract(open: OpenStore): void {
+  it('tells when the newest webhook of a channel came, from a time on', async () => {
+    const store = await stage(open);
+    await store.ledger.addChannel(channel('second'));
+    expect(await store.ledger.lastWebhookAt('main', 0)).toBeNull();
+    await store.record(messages('A'));
+    store.clock.advance(HOUR);
+    await store.record(messages('B'), { channel: 'second' });
+    expect(await store.ledger.lastWebhookAt('main', 0)).toBe(START);
+    expect(await store.ledger.lastWebhookAt('second', START + HOUR)).toBe(START + HOUR);
+    expect(await store.ledger.lastWebhookAt('main', START + 1)).toBeNull();
+  });
+
   describe('lists', () => {
     it.each(LISTS)('of %s are newest first, page after page, to an end', async (_, list) => {
       const store = await stage(open);

@@ -1,0 +1,219 @@
+import type { Effects } from '../effects.js';
+import { GatewayError } from '../errors.js';
+import type { Registry } from '../ledger/ledger.js';
+import type { Views } from '../ledger/views.js';
+import type { Channel, Sealed, Target } from '../model.js';
+import { refusalBy } from '../whapi/client.js';
+import type { WhapiAccess, WhapiClient, WhapiResult } from '../whapi/client.js';
+import type { Settings, WebhookMode } from '../whapi/wire.js';
+import { connectable, eventsFor, eventsNamed, isOurs, isSame, patchOf, planConnect, planDisconnect } from './policy.js';
+import type { Identity, Plan, Wish } from './policy.js';
+import { RESTART_NEEDED, warningsAbout, warningsAboutUrl } from './warnings.js';
+import type { Warning } from './warnings.js';
+
+export interface ConnectTiming {
+  /** One call about settings. */
+  readonly callTimeoutMs: number;
+  /** How long after Whapi's answer to a test its webhook may still come. */
+  readonly arrivalMs: number;
+  readonly lookEveryMs: number;
+}
+
+export const CONNECT_TIMING: ConnectTiming = { callTimeoutMs: 15_000, arrivalMs: 5000, lookEveryMs: 100 };
+
+export interface ConnectRequest {
+  /** Null: PUBLIC_URL, else where the channel was connected to before. */
+  readonly publicUrl: string | null;
+  readonly mode: WebhookMode | null;
+  /** As targets name events; null: what the targets of the channel want. */
+  readonly events: readonly string[] | null;
+}
+
+export interface Connected extends Plan {
+  readonly webhookUrl: string;
+  /** The gateway's webhook was there before. */
+  readonly isThere: boolean;
+  readonly warnings: readonly Warning[];
+}
+
+export interface Verification {
+  /** Whether a webhook from Whapi came in; null: it could not be tried. */
+  readonly verified: boolean | null;
+  /** What came of it and, where it did not come in, what to do. */
+  readonly message: string;
+}
+
+/** Sets the gateway up as a webhook of a channel at Whapi, and takes it back. */
+export interface Connector {
+  /** What `connect` would change. @throws GatewayError as `connect` does */
+  plan(channel: Channel, request: ConnectRequest): Promise<Connected>;
+  /**
+   * @throws GatewayError GW_NO_PUBLIC_URL, GW_CONFLICT (somebody else keeps changing the settings, or no header is free),
+   * GW_WHAPI_REFUSED, GW_WHAPI_UNAVAILABLE
+   */
+  connect(channel: Channel, request: ConnectRequest): Promise<Connected & Verification>;
+  planDisconnect(channel: Channel): Promise<Plan>;
+  /** Undoes what connecting has changed, and nothing else. @throws GatewayError as `connect` does */
+  disconnect(channel: Channel): Promise<Plan>;
+}
+
+export interface ConnectorOptions {
+  readonly ledger: Registry & Pick<Views, 'lastWebhookAt'>;
+  readonly whapi: Pick<WhapiClient, 'getSettings' | 'patchSettings' | 'testWebhook'>;
+  readonly openSecret: (sealed: Sealed) => string;
+  readonly publicUrl: string | null;
+  readonly timing: ConnectTiming;
+  readonly effects: Pick<Effects, 'now' | 'sleep'>;
+}
+
+/** Somebody else may write the settings at the same time; who does so again and again is not fought with. */
+const MOST_WRITES = 4;
+/** What a test webhook plays: an event that no bot acts on, whatever Whapi puts into it. */
+const TEST_EVENT_TYPE = 'presences';
+
+export function createConnector(options: ConnectorOptions): Connector {
+  const { ledger, whapi, openSecret, timing, effects } = options;
+  const call = { timeoutMs: timing.callTimeoutMs };
+  const accessOf = (channel: Channel): WhapiAccess => ({
+    baseUrl: channel.whapiBaseUrl,
+    token: openSecret(channel.whapiToken),
+  });
+
+  const settingsOf = async (channel: Channel): Promise<Settings> =>
+    bodyOf(await whapi.getSettings(accessOf(channel), call), 'tell its settings');
+
+  const identityOf = async (channel: Channel, url: string | null): Promise<Identity> => {
+    const urls = [url, (await ledger.connection(channel.name))?.webhookUrl ?? null].filter((each) => each !== null);
+    return { urls, secret: openSecret(channel.webhookSecret) };
+  };
+
+  const wishOf = async (channel: Channel, request: ConnectRequest, targets: readonly Target[]): Promise<Wish> => {
+    const url = await webhookUrlOf(channel, request.publicUrl);
+    return {
+      ...(await identityOf(channel, url)),
+      url,
+      mode: request.mode,
+      events: request.events === null ? null : eventsNamed(request.events),
+      atLeast: eventsFor(targets, channel.name),
+    };
+  };
+
+  const webhookUrlOf = async ({ name }: Channel, publicUrl: string | null): Promise<string> => {
+    const base = publicUrl ?? options.publicUrl;
+    if (base !== null) return `${base}/webhooks/${name}`;
+    const former = (await ledger.connection(name))?.webhookUrl;
+    if (former !== undefined) return former;
+    throw new GatewayError(
+      'GW_NO_PUBLIC_URL',
+      'The gateway does not know under which URL Whapi reaches it. Set PUBLIC_URL, or send public_url.',
+      [{ path: '/public_url', message: 'is needed while PUBLIC_URL is not set' }],
+    );
+  };
+
+  /**
+   * Writes until Whapi has what is wished for. Whapi tells with each write what was there before it: where that is not
+   * what was read, somebody has written in between, and what he wrote would be lost. So the next write starts from it.
+   */
+  const apply = async (channel: Channel, first: Settings, planFor: (settings: Settings) => Plan): Promise<Plan> => {
+    const plan = planFor(first);
+    let held = plan.before;
+    let wished = plan.after;
+    for (let writes = 0; !isSame(held, wished); writes += 1) {
+      if (writes === MOST_WRITES) throw alwaysChanging(channel);
+      const result = await whapi.patchSettings(accessOf(channel), patchOf(held, wished), call);
+      const { before_update: told, after_update: made } = bodyOf(result, 'change its settings');
+      const isOverwritten = told !== undefined && made !== undefined && !isSame(connectable(told), held);
+      const now = isOverwritten ? made : await settingsOf(channel);
+      held = connectable(now);
+      wished = planFor(isOverwritten ? told : now).after;
+    }
+    return { ...plan, after: held };
+  };
+
+  const prepared = async (channel: Channel, request: ConnectRequest) => {
+    const targets = await ledger.targets();
+    const wish = await wishOf(channel, request, targets);
+    const settings = await settingsOf(channel);
+    const plan = planConnect(settings, wish);
+    const isPersistNew = plan.after.callback_persist !== plan.before.callback_persist;
+    const warnings = [
+      ...warningsAboutUrl(wish.url, channel.whapiBaseUrl),
+      ...warningsAbout(plan.before, wish, targets),
+      ...(isPersistNew ? [RESTART_NEEDED] : []),
+    ];
+    const isThere = plan.before.webhooks.some((webhook) => isOurs(webhook, wish));
+    return { wish, settings, plan, isThere, isPersistNew, warnings };
+  };
+
+  const verify = async (channel: Channel, { url, mode }: { url: string; mode: WebhookMode }): Promise<Verification> => {
+    const since = effects.now();
+    const headers = { Authorization: `Bearer ${openSecret(channel.webhookSecret)}` };
+    const test = { url, type: TEST_EVENT_TYPE, mode, headers };
+    const result = await whapi.testWebhook(accessOf(channel), test, call);
+    const deadline = effects.now() + (result.kind === 'found' ? timing.arrivalMs : 0);
+    while ((await ledger.lastWebhookAt(channel.name, since)) === null) {
+      if (effects.now() >= deadline) return notArrived(result, url);
+      await effects.sleep(timing.lookEveryMs);
+    }
+    return { verified: true, message: 'A webhook from Whapi came in with the right secret.' };
+  };
+
+  return {
+    plan: async (channel, request) => {
+      const { wish, plan, isThere, warnings } = await prepared(channel, request);
+      return { ...plan, webhookUrl: wish.url, isThere, warnings };
+    },
+    connect: async (channel, request) => {
+      const { wish, settings, isThere, isPersistNew, warnings } = await prepared(channel, request);
+      // Before anything is changed, so that a crash in between leaves nothing that disconnecting does not know of.
+      const connection = { webhookUrl: wish.url, hasSetPersist: isPersistNew, connectedAt: effects.now() };
+      await ledger.rememberConnection(channel.name, connection);
+      const plan = await apply(channel, settings, (now) => planConnect(now, wish));
+      const mode = plan.after.webhooks.find(({ url }) => url === wish.url)?.mode ?? 'body';
+      const verification = await verify(channel, { url: wish.url, mode });
+      return { ...plan, webhookUrl: wish.url, isThere, warnings, ...verification };
+    },
+    planDisconnect: async (channel) => (await undoing(channel)).plan,
+    disconnect: async (channel) => {
+      const { settings, planFor } = await undoing(channel);
+      const plan = await apply(channel, settings, planFor);
+      await ledger.forgetConnection(channel.name);
+      return plan;
+    },
+  };
+
+  async function undoing(channel: Channel) {
+    const here = options.publicUrl === null ? null : `${options.publicUrl}/webhooks/${channel.name}`;
+    const identity = await identityOf(channel, here);
+    const persist = (await ledger.connection(channel.name))?.hasSetPersist ? false : null;
+    const planFor = (settings: Settings): Plan => planDisconnect(settings, identity, persist);
+    const settings = await settingsOf(channel);
+    return { settings, planFor, plan: planFor(settings) };
+  }
+}
+
+/** @throws GatewayError GW_WHAPI_REFUSED, GW_WHAPI_UNAVAILABLE */
+function bodyOf<T>(result: WhapiResult<T>, wanted: string): T {
+  if (result.kind === 'found') return result.body;
+  throw refusalBy(result, wanted);
+}
+
+function alwaysChanging({ name }: Channel): GatewayError {
+  return new GatewayError(
+    'GW_CONFLICT',
+    `Somebody else keeps changing the settings of channel "${name}" at Whapi. Connect again once that is over.`,
+  );
+}
+
+function notArrived(result: WhapiResult<{ success: boolean }>, url: string): Verification {
+  if (result.kind !== 'found') {
+    const { message } = refusalBy(result, 'send a test webhook');
+    return { verified: null, message: `${message} The next message that comes in will show whether webhooks do.` };
+  }
+  const message = result.body.success
+    ? `Whapi says that its test webhook was answered, but it did not come in here: something else answers at ${url}. ` +
+      'Look whether the proxy before the gateway hands /webhooks/ on to it, with method, path and headers as they are.'
+    : `Whapi's test webhook did not come in. Look whether ${url} can be reached from the internet: name, firewall, ` +
+      'certificate, and a proxy that hands /webhooks/ on to the gateway with its Authorization header.';
+  return { verified: false, message };
+}

@@ -1,0 +1,106 @@
+import ipaddr from 'ipaddr.js';
+import type { Target } from '../model.js';
+import { LEGACY_EVENT_TYPES } from '../whapi/wire.js';
+import type { WebhookSetting } from '../whapi/wire.js';
+import { isOurs, MAX_AGE_LOSES, maskedUrl } from './policy.js';
+import type { Connectable, Identity } from './policy.js';
+
+export const WARNING_CODES = [
+  'same_bot',
+  'past_gateway',
+  'max_age',
+  'legacy_events',
+  'restart_needed',
+  'insecure_url',
+  'private_url',
+] as const;
+
+/** Something that connecting does not put right by itself. */
+export interface Warning {
+  readonly code: (typeof WARNING_CODES)[number];
+  /** The webhook it is about, secrets masked; null: none. */
+  readonly webhookUrl: string | null;
+  /** What is wrong, and what to do. */
+  readonly message: string;
+}
+
+/** What in the settings of a channel, the gateway's own webhook apart, works against the gateway. */
+export function warningsAbout({ webhooks }: Connectable, identity: Identity, targets: readonly Target[]): Warning[] {
+  return webhooks.filter((webhook) => !isOurs(webhook, identity)).flatMap((webhook) => aboutOther(webhook, targets));
+}
+
+function aboutOther(webhook: WebhookSetting, targets: readonly Target[]): Warning[] {
+  const webhookUrl = maskedUrl(webhook.url);
+  const { webhook_max_age_seconds: maxAge, events = [] } = webhook;
+  const isLegacy = events.length === 0 || events.some(({ type }) => LEGACY_EVENT_TYPES.has(type));
+  const told: Warning[] = [];
+  if (events.some(({ type }) => type === 'messages')) told.push(pastGateway(webhook.url, targets));
+  if (typeof maxAge === 'number') {
+    told.push({
+      code: 'max_age',
+      webhookUrl,
+      message: `This webhook has webhook_max_age_seconds ${maxAge}: ${MAX_AGE_LOSES}. Set it to null at Whapi.`,
+    });
+  }
+  if (isLegacy) {
+    told.push({
+      code: 'legacy_events',
+      webhookUrl,
+      message:
+        'This webhook subscribes to names of events that Whapi has given up (message, ack, chat, status), or to none. ' +
+        'Name messages, statuses, chats instead.',
+    });
+  }
+  return told;
+}
+
+function pastGateway(url: string, targets: readonly Target[]): Warning {
+  const host = hostOf(url);
+  const target = targets.find((each) => host !== null && hostOf(each.url) === host);
+  const webhookUrl = maskedUrl(url);
+  if (target) {
+    return {
+      code: 'same_bot',
+      webhookUrl,
+      message:
+        `This webhook seems to reach the bot of your target "${target.name}": it gets every message twice, and restored ` +
+        'ones straight from Whapi. Remove the webhook at Whapi once the gateway is connected.',
+    };
+  }
+  return {
+    code: 'past_gateway',
+    webhookUrl,
+    message:
+      'This webhook is sent messages past the gateway, restored ones included. If a bot that answers is behind it, make ' +
+      'that bot a target and remove the webhook at Whapi.',
+  };
+}
+
+/** What may keep Whapi from reaching the gateway under this URL. `whapiBaseUrl`: a simulated Whapi may be nearby itself. */
+export function warningsAboutUrl(publicUrl: string, whapiBaseUrl: string): Warning[] {
+  if (isPrivate(whapiBaseUrl)) return [];
+  if (isPrivate(publicUrl)) {
+    const message = `${publicUrl} is an address of this machine or of a private network, which Whapi cannot reach. Use the public one.`;
+    return [{ code: 'private_url', webhookUrl: null, message }];
+  }
+  if (!publicUrl.startsWith('http:')) return [];
+  const message = 'Messages and the secret go over the network in the clear. Put TLS before the gateway and use https.';
+  return [{ code: 'insecure_url', webhookUrl: null, message }];
+}
+
+export const RESTART_NEEDED: Warning = {
+  code: 'restart_needed',
+  webhookUrl: null,
+  message: 'callback_persist takes effect once the channel is restarted at Whapi.',
+};
+
+function hostOf(url: string): string | null {
+  return URL.canParse(url) ? new URL(url).host : null;
+}
+
+function isPrivate(url: string): boolean {
+  if (!URL.canParse(url)) return false;
+  const host = new URL(url).hostname.replace(/^\[|\]$/g, '');
+  if (ipaddr.isValid(host)) return ipaddr.process(host).range() !== 'unicast';
+  return /(^|\.)(localhost|local|internal|lan)$/.test(host) || !host.includes('.');
+}

@@ -1,0 +1,173 @@
+import type { Attempt, Target } from '../model.js';
+
+export const CHECK_STATUSES = ['ok', 'warn', 'fail'] as const;
+export type CheckStatus = (typeof CHECK_STATUSES)[number];
+
+/** One thing that was looked at. */
+export interface Check {
+  /** What kind of check: stable, for scripts. */
+  readonly name: string;
+  /** What was looked at: a channel, a target, the store … */
+  readonly subject: string;
+  readonly status: CheckStatus;
+  /** What was found. */
+  readonly message: string;
+  /** What to do; null where nothing is. */
+  readonly fix: string | null;
+}
+
+const MIB = 1024 * 1024;
+const LEAST_BYTES = 100 * MIB;
+const FEW_BYTES = 1024 * MIB;
+/** Whapi's clock comes in whole seconds, and with the answer's way here. */
+const TOLERATED_SKEW_MS = 30_000;
+
+/** What each state of a channel means (docs/whapi.md, Health). */
+const STATES: ReadonlyMap<string, readonly [CheckStatus, string, string | null]> = new Map([
+  ['AUTH', ['ok', 'logged in and running', null]],
+  ['NOT_INIT', ['warn', 'not started', 'Start it in the panel of Whapi.']],
+  ['INIT', ['warn', 'starting', 'Wait a minute, and look again.']],
+  ['LAUNCH', ['warn', 'starting', 'Wait a minute, and look again.']],
+  ['QR', ['fail', 'not logged in to WhatsApp', 'Scan the QR code in the panel of Whapi with the phone.']],
+  ['SYNC_ERROR', ['fail', 'unable to read chats and messages', 'Log the channel out and in again at Whapi.']],
+  ['STOP', ['fail', 'stopped, perhaps unpaid', 'Look at the subscription in the panel of Whapi.']],
+  ['ERROR', ['fail', 'in an error', 'Restart the channel in the panel of Whapi.']],
+]);
+
+export function storeCheck(refusal: string | null): Check {
+  const at = { name: 'store', subject: 'store' };
+  if (refusal === null) return { ...at, status: 'ok', message: 'The store takes writes.', fix: null };
+  return { ...at, status: 'fail', message: refusal, fix: 'Look at the disk and the rights of the database file.' };
+}
+
+/** `freeBytes` of the disk that the database is on. */
+export function diskCheck(freeBytes: number): Check {
+  const free =
+    freeBytes < FEW_BYTES ? `${Math.floor(freeBytes / MIB)} MiB` : `${Math.floor(freeBytes / MIB / 1024)} GiB`;
+  const status = freeBytes < LEAST_BYTES ? 'fail' : freeBytes < FEW_BYTES ? 'warn' : 'ok';
+  const fix =
+    status === 'ok' ? null : 'Make room: with a full disk webhooks are answered 503, and Whapi sends them again later.';
+  return { name: 'disk', subject: 'store', status, message: `${free} are free beside the database.`, fix };
+}
+
+/** `skewMs`: how far this machine's clock is ahead of Whapi's. */
+export function clockCheck(skewMs: number): Check {
+  const seconds = Math.round(Math.abs(skewMs) / 1000);
+  const isRight = Math.abs(skewMs) <= TOLERATED_SKEW_MS;
+  return {
+    name: 'clock',
+    subject: 'machine',
+    status: isRight ? 'ok' : 'warn',
+    message: isRight
+      ? "The clock agrees with Whapi's."
+      : `The clock is ${seconds} s ${skewMs > 0 ? 'ahead of' : 'behind'} Whapi's.`,
+    fix: isRight ? null : 'Set the clock (NTP): signatures and the age of messages go by it.',
+  };
+}
+
+/** `state`: status.text of the channel's health at Whapi. */
+export function healthCheck(channel: string, state: string): Check {
+  const [status, words, fix] = STATES.get(state) ?? ['warn', 'in a state that is not known here', null];
+  return { name: 'whapi', subject: channel, status, message: `At Whapi the channel is ${words} (${state}).`, fix };
+}
+
+/** The channel at Whapi could not be asked. */
+export function whapiFailure(channel: string, message: string): Check {
+  return { name: 'whapi', subject: channel, status: 'fail', message, fix: null };
+}
+
+/** `changes`: what connecting would change at Whapi. */
+export function webhookCheck(
+  channel: string,
+  { isThere, changes }: { isThere: boolean; changes: readonly string[] },
+): Check {
+  const at = { name: 'webhook', subject: channel };
+  if (changes.length === 0)
+    return { ...at, status: 'ok', message: "The webhook's settings at Whapi are right.", fix: null };
+  return {
+    ...at,
+    status: isThere ? 'warn' : 'fail',
+    message: isThere
+      ? `Connecting would change settings at Whapi: ${changes.join('; ')}.`
+      : "The gateway's webhook is not set at Whapi.",
+    fix: `Connect it: POST /v1/channels/${channel}/connect, or "channels connect ${channel}".`,
+  };
+}
+
+export function lastWebhookCheck(channel: string, at: number | null, now: number): Check {
+  const name = 'last_webhook';
+  if (at !== null)
+    return { name, subject: channel, status: 'ok', message: `Its last webhook came ${ago(now - at)} ago.`, fix: null };
+  const fix = `Send the number a message. If none comes in: "channels connect ${channel}" tests the way.`;
+  return { name, subject: channel, status: 'warn', message: 'No webhook of this channel is stored.', fix };
+}
+
+export interface TargetFacts {
+  /** Why its URL cannot be a target's; null where it can. */
+  readonly refusal: string | null;
+  /** What came of a test event; null where none was sent. */
+  readonly test: Attempt | null;
+  readonly channels: ReadonlySet<string>;
+}
+
+/** The worst that there is to say of a target. */
+export function targetCheck(target: Target, { refusal, test, channels }: TargetFacts): Check {
+  const at = { name: 'target', subject: target.name };
+  const unknown = target.channels.filter((name) => name !== '*' && !channels.has(name));
+  if (refusal !== null) return { ...at, status: 'fail', message: refusal, fix: 'Change its url, or TARGET_NETWORKS.' };
+  if (test !== null && test.error !== null) {
+    return {
+      ...at,
+      status: 'fail',
+      message: `A test event failed: ${test.error}`,
+      fix: `Look whether the bot runs at ${target.url}.`,
+    };
+  }
+  if (!target.enabled) {
+    return {
+      ...at,
+      status: 'warn',
+      message: 'It is disabled: its deliveries wait.',
+      fix: `Enable it: PATCH /v1/targets/${target.id} { "enabled": true }.`,
+    };
+  }
+  if (unknown.length > 0) {
+    return {
+      ...at,
+      status: 'warn',
+      message: `It names channels that are not there: ${unknown.join(', ')}.`,
+      fix: 'Add them, or change its channels.',
+    };
+  }
+  const message = test === null ? 'Its address is allowed.' : `It answered a test event in ${test.durationMs} ms.`;
+  return { ...at, status: 'ok', message, fix: null };
+}
+
+export function missing(name: 'channels' | 'targets'): Check {
+  return name === 'channels'
+    ? { name, subject: name, status: 'warn', message: 'There is no channel.', fix: 'Add one: POST /v1/channels.' }
+    : {
+        name,
+        subject: name,
+        status: 'warn',
+        message: 'There is no target: webhooks are stored and go nowhere.',
+        fix: 'Add your bot: POST /v1/targets.',
+      };
+}
+
+export function worstOf(checks: readonly Check[]): CheckStatus {
+  return CHECK_STATUSES.findLast((status) => checks.some((check) => check.status === status)) ?? 'ok';
+}
+
+const UNITS = [
+  [86_400_000, 'day'],
+  [3_600_000, 'hour'],
+  [60_000, 'minute'],
+  [1000, 'second'],
+] as const;
+
+function ago(ms: number): string {
+  const [size, unit] = UNITS.find(([each]) => ms >= each) ?? UNITS[3];
+  const count = Math.max(0, Math.floor(ms / size));
+  return `${count} ${unit}${count === 1 ? '' : 's'}`;
+}

@@ -1,0 +1,115 @@
+import { describe, expect, it } from 'vitest';
+import { eventsFor, eventsNamed, maskedUrl, nameOf, planConnect } from '../../src/connect/policy.js';
+import type { Wish } from '../../src/connect/policy.js';
+import { warningsAboutUrl } from '../../src/connect/warnings.js';
+import type { Settings } from '../../src/whapi/wire.js';
+import { target } from '../support/ledger.js';
+
+const URL_OF_OURS = 'https://gateway.example/webhooks/main';
+const WISH: Wish = {
+  ...{ url: URL_OF_OURS, urls: [URL_OF_OURS], secret: 'the-secret-of-the-channel', mode: null, events: null },
+  atLeast: [{ type: 'messages', method: 'post' }],
+};
+
+function changesFor(settings: Settings, wish: Partial<Wish> = {}): readonly string[] {
+  return planConnect({ callback_persist: true, ...settings }, { ...WISH, ...wish }).changes;
+}
+
+const CONNECTED = planConnect({}, WISH).after;
+
+describe('the plan to connect', () => {
+  it('for settings that are connected is to change nothing', () => {
+    expect(changesFor({ ...CONNECTED })).toEqual([]);
+  });
+
+  it.each([
+    ['a trailing slash', { url: `${URL_OF_OURS}/` }, 'points'],
+    ['the secret in the URL', { url: `${URL_OF_OURS}/s/the-secret-of-the-channel` }, 'points'],
+    ['another public URL, but our secret', { url: 'https://old.example/webhooks/main' }, 'points'],
+    ['another secret', { headers: { Authorization: 'Bearer of-before' } }, 'sets its secret header'],
+    ['no events', { events: [] }, 'subscribes it to messages.post'],
+    ['a legacy event', { events: [{ type: 'message', method: 'put' }] }, 'unsubscribes it from message.put'],
+  ] as const)('knows our webhook that has %s, and mends it', (_what, difference, change) => {
+    const [ours] = CONNECTED.webhooks;
+    const plan = planConnect({ webhooks: [{ ...ours, url: URL_OF_OURS, ...difference }] }, WISH);
+    expect(plan.changes.join('; ')).toContain(change);
+    expect(plan.after.webhooks).toEqual(CONNECTED.webhooks);
+  });
+
+  it('does not take for ours what only begins like it', () => {
+    const others = ['https://gateway.example/webhooks/main-2', 'https://gateway.example/webhooks'].map((url) => ({
+      url,
+    }));
+    expect(planConnect({ webhooks: others }, WISH).after.webhooks).toEqual([...others, ...CONNECTED.webhooks]);
+  });
+
+  it('keeps headers of the user on our webhook, and a name in small letters', () => {
+    const headers = { 'x-own': 'kept', authorization: 'Bearer of-before' };
+    const plan = planConnect({ webhooks: [{ url: URL_OF_OURS, headers }] }, WISH);
+    expect(plan.after.webhooks[0]?.headers).toEqual({
+      'x-own': 'kept',
+      authorization: 'Bearer the-secret-of-the-channel',
+    });
+  });
+
+  it('leaves one of two webhooks of ours', () => {
+    const twice = [...CONNECTED.webhooks, { url: `${URL_OF_OURS}/s/the-secret-of-the-channel` }];
+    expect(changesFor({ webhooks: twice })).toEqual([
+      "removes 1 more of the gateway's webhooks: every event would come twice",
+    ]);
+    expect(planConnect({ webhooks: twice }, WISH).after.webhooks).toEqual(CONNECTED.webhooks);
+  });
+});
+
+describe('the events that are subscribed', () => {
+  it('are all but presences where nobody names any', () => {
+    const types = new Set(eventsFor([target('bot')], 'main').map(({ type }) => type));
+    expect([types.has('chats'), types.has('presences')]).toEqual([true, false]);
+    expect(eventsFor([], 'main').map(nameOf).sort()).toEqual(
+      eventsFor([target('bot')], 'main')
+        .map(nameOf)
+        .sort(),
+    );
+  });
+
+  it('are presences as well where a target names them', () => {
+    const targets = [target('bot'), target('watcher', { events: ['presences'] })];
+    expect(eventsFor(targets, 'main').map(nameOf)).toContain('presences.post');
+  });
+
+  it('are those of targets of the channel only, and what the gateway goes by', () => {
+    const elsewhere = target('elsewhere', { channels: ['second'], events: ['calls'] });
+    const here = target('here', { channels: ['main'], events: ['statuses.put'] });
+    const names = ['messages.post', 'messages.put', 'channel.post', 'statuses.put'];
+    expect(eventsFor([elsewhere, here], 'main').map(nameOf)).toEqual(names);
+  });
+
+  it('take a type that is not known at its word', () => {
+    expect(eventsNamed(['newsletters.post', 'polls']).map(nameOf)).toEqual([
+      ...['newsletters.post', 'polls.post', 'polls.put', 'polls.patch', 'polls.delete'],
+    ]);
+  });
+});
+
+describe('what is shown and warned of', () => {
+  it('is a URL without its secrets', () => {
+    expect(maskedUrl('https://me:pw@crm.example/s/secret/x?key=value&k=')).toBe(
+      'https://crm.example/s/***/x?key=***&k=***',
+    );
+  });
+
+  it.each([
+    ['http://127.0.0.1:8080/webhooks/a', 'private_url'],
+    ['http://localhost/webhooks/a', 'private_url'],
+    ['https://192.168.1.5/webhooks/a', 'private_url'],
+    ['http://[::1]/webhooks/a', 'private_url'],
+    ['http://gateway.example/webhooks/a', 'insecure_url'],
+  ])('is %s as a %s', (url, code) => {
+    expect(warningsAboutUrl(url, 'https://gate.whapi.cloud')).toMatchObject([{ code }]);
+  });
+
+  it('is nothing about https, nor about a neighbour of a simulated Whapi', () => {
+    expect(warningsAboutUrl('https://gateway.example/webhooks/a', 'https://gate.whapi.cloud')).toEqual([]);
+    expect(warningsAboutUrl('http://127.0.0.1:8080/webhooks/a', 'http://127.0.0.1:8090')).toEqual([]);
+  });
+});

@@ -1,0 +1,135 @@
+import { describe, expect, it } from 'vitest';
+import { startApi } from '../support/api.js';
+import { startConnect } from '../support/connect.js';
+import type { ConnectStage } from '../support/connect.js';
+import type { Client } from '../support/client.js';
+import { textWebhook } from '../support/texts.js';
+
+interface CheckJson {
+  readonly name: string;
+  readonly subject: string;
+  readonly status: string;
+  readonly message: string;
+  readonly fix: string | null;
+}
+
+async function doctor(gateway: Client, query = ''): Promise<{ status: string; checks: CheckJson[] }> {
+  const { status, body } = await gateway.call<{ status: string; checks: CheckJson[] }>('GET', `/v1/doctor${query}`);
+  expect(status).toBe(200);
+  return body;
+}
+
+async function check(gateway: Client, name: string, query = ''): Promise<CheckJson | undefined> {
+  return (await doctor(gateway, query)).checks.find((each) => each.name === name);
+}
+
+/** A gateway in which nothing is wrong. */
+async function healthy(): Promise<ConnectStage> {
+  const stage = await startConnect();
+  await stage.change({ webhooks: [] });
+  await stage.gateway.addTarget({ name: 'answers', url: stage.bot.url });
+  await stage.connect();
+  return stage;
+}
+
+describe('GET /v1/doctor', () => {
+  it('finds nothing wrong with a gateway that is connected', async () => {
+    const { gateway } = await healthy();
+    const { status, checks } = await doctor(gateway, '?send_test=true');
+    expect(checks.filter((each) => each.status !== 'ok')).toEqual([]);
+    expect(checks.map(({ name }) => name)).toEqual([
+      ...['store', 'disk', 'clock', 'whapi', 'webhook', 'last_webhook', 'target'],
+    ]);
+    expect(status).toBe('ok');
+  });
+
+  it('sends a test event only where it is asked to', async () => {
+    const { gateway, bot } = await healthy();
+    await gateway.settled();
+    const before = bot.requests.length;
+    await doctor(gateway);
+    expect(bot.requests).toHaveLength(before);
+    await doctor(gateway, '?send_test=true');
+    expect(bot.requests).toHaveLength(before + 1);
+  });
+
+  it('does not start a stopped channel at Whapi', async () => {
+    const { gateway, whapi } = await healthy();
+    whapi.faults.healthText = 'QR';
+    expect(await check(gateway, 'whapi')).toMatchObject({
+      status: 'fail',
+      message: expect.stringContaining('QR') as unknown,
+    });
+    expect((await check(gateway, 'whapi'))?.fix).toMatch(/Scan the QR code/);
+  });
+
+  it('tells a wrong token from a Whapi that cannot be reached', async () => {
+    const { gateway, whapi } = await healthy();
+    await gateway.call('PATCH', '/v1/channels/main', { whapi_token: 'a-wrong-token' });
+    expect((await check(gateway, 'whapi'))?.message).toMatch(/Channel not found.*token/);
+    await whapi.close();
+    expect(await check(gateway, 'whapi')).toMatchObject({
+      status: 'fail',
+      message: expect.stringMatching(/did not/) as unknown,
+    });
+  });
+
+  it('says what connecting would change where somebody changed the webhook at Whapi', async () => {
+    const { gateway, change, settings } = await healthy();
+    const [ours] = (await settings()).webhooks ?? [];
+    if (ours) await change({ webhooks: [{ ...ours, headers: {} }] });
+    expect(await check(gateway, 'webhook')).toMatchObject({
+      status: 'warn',
+      message: expect.stringContaining('secret header') as unknown,
+    });
+    await change({ webhooks: [] });
+    expect(await check(gateway, 'webhook')).toMatchObject({
+      status: 'fail',
+      fix: expect.stringContaining('channels connect main') as unknown,
+    });
+  });
+
+  it('warns where the gateway does not know its public URL', async () => {
+    const { gateway } = await startConnect();
+    expect(await check(gateway, 'webhook')).toMatchObject({
+      status: 'warn',
+      message: expect.stringContaining('PUBLIC_URL') as unknown,
+    });
+  });
+
+  it('tells when the last webhook came', async () => {
+    const { gateway } = await startConnect();
+    expect(await check(gateway, 'last_webhook')).toMatchObject({ status: 'warn' });
+    await gateway.webhook(textWebhook('a'));
+    expect(await check(gateway, 'last_webhook')).toMatchObject({
+      status: 'ok',
+      message: expect.stringContaining('second') as unknown,
+    });
+  });
+
+  it('fails a target that does not answer a test, warns of a disabled one and of one for a channel that is not there', async () => {
+    const { gateway, bot } = await startConnect();
+    bot.otherwise = 500;
+    await gateway.addTarget({ name: 'broken', url: bot.url });
+    await gateway.addTarget({ name: 'off', url: bot.url, enabled: false });
+    await gateway.addTarget({ name: 'lost', url: bot.url, channels: ['none'] });
+    const { checks } = await doctor(gateway);
+    expect(checks.filter(({ name }) => name === 'target').map(({ status }) => status)).toEqual(['ok', 'warn', 'warn']);
+    expect(await check(gateway, 'target', '?send_test=true')).toMatchObject({ subject: 'broken', status: 'fail' });
+  });
+
+  it('warns of a clock that is wrong', async () => {
+    const stage = await startConnect({ effects: { now: () => Date.UTC(2030, 0, 1) } });
+    expect(await check(stage.gateway, 'clock')).toMatchObject({
+      status: 'warn',
+      message: expect.stringContaining('ahead of') as unknown,
+    });
+  });
+
+  it('warns where there is no target, and reports the worst status', async () => {
+    const gateway = await startApi();
+    const { status, checks } = await doctor(gateway);
+    expect(checks.find(({ name }) => name === 'targets')).toMatchObject({ status: 'warn' });
+    expect(status).toBe('fail');
+  });
+});
