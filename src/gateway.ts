@@ -11,6 +11,7 @@ import type { Effects } from './effects.js';
 import { StartError } from './errors.js';
 import { startServer } from './http/server.js';
 import { freeBytesFor } from './disk.js';
+import { startJobWorker } from './jobs.js';
 import { loadKeys } from './keyfiles.js';
 import type { Keys } from './keyfiles.js';
 import type { Ledger } from './ledger/ledger.js';
@@ -76,9 +77,10 @@ export async function startGateway(
       refusalOf: sender.refusalOf,
       freeBytes: async () => await freeBytesFor(config.store),
     });
+    const jobs = startJobWorker({ ledger, onDeliveries: deliveries.wake, onError, effects });
     const sweep = startSweep(ledger, config, effects, onError);
     const stopWork = async (graceMs: number): Promise<void> => {
-      await Promise.all([deliveries.stop(graceMs), resyncs.stop(graceMs), sweep.stop()]);
+      await Promise.all([deliveries.stop(graceMs), resyncs.stop(graceMs), jobs.stop(), sweep.stop()]);
     };
     const server = await startServer({
       config,
@@ -89,6 +91,7 @@ export async function startGateway(
       log,
       onDeliveries: deliveries.wake,
       onRegistered: resyncs.wake,
+      onJob: jobs.wake,
       refusalOf: sender.refusalOf,
       sendTest,
       connector,

@@ -9,6 +9,7 @@
  * - registration: (channel, message id) is being brought back, from before the call to Whapi until its window closes.
  * - ledger: the lasting memory of message ids.
  * - target: a bot's endpoint. delivery: one body for one target. held: not sent to a target because of its verdict.
+ * - job: bulk work, many retries or releases, done in the background in small steps.
  */
 
 export const VERDICTS = ['new', 'late', 'restored', 'duplicate', 'event'] as const;
@@ -87,6 +88,12 @@ export interface Target {
 
 export const DELIVERY_STATUSES = ['pending', 'delivered', 'dead', 'expired'] as const;
 export type DeliveryStatus = (typeof DELIVERY_STATUSES)[number];
+
+export const JOB_KINDS = ['retry', 'release'] as const;
+export type JobKind = (typeof JOB_KINDS)[number];
+
+export const JOB_STATUSES = ['running', 'finished', 'cancelled'] as const;
+export type JobStatus = (typeof JOB_STATUSES)[number];
 
 export const RESYNC_STATUSES = ['running', 'finished', 'cancelled'] as const;
 export type ResyncStatus = (typeof RESYNC_STATUSES)[number];

@@ -91,7 +91,8 @@ export function startDeliveryLoop({ ledger, sender, delaysMs, effects, onError }
       return;
     }
     const policy = { maxAttempts: target.maxAttempts, delaysMs };
-    const next = afterAttempt(outcome, delivery.attempts + 1, policy, effects.now(), effects.random());
+    const attempts = delivery.attempts + (delivery.besideSchedule ? 0 : 1);
+    const next = afterAttempt(outcome, attempts, policy, effects.now(), effects.random());
     await ledger.settle({ id, lease, ...next, attempt });
   };
 

@@ -12,7 +12,7 @@ import type { Outcome } from './policy.js';
 import { signatureHeaders } from './sign.js';
 
 /** What of a delivery an attempt needs. */
-export type Outgoing = Omit<Delivery, 'lease' | 'attempts' | 'newestMessageAt'>;
+export type Outgoing = Omit<Delivery, 'lease' | 'attempts' | 'besideSchedule' | 'newestMessageAt'>;
 
 export interface Sent {
   readonly outcome: Outcome;

@@ -1,8 +1,9 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox';
 import { Type } from 'typebox';
 import { GatewayError } from '../errors.js';
-import type { Outbox } from '../ledger/ledger.js';
+import type { Jobs, Outbox } from '../ledger/ledger.js';
 import type { Views } from '../ledger/views.js';
+import { bulkResult, BulkResult } from './jobs.js';
 import {
   attemptJson,
   ChannelName,
@@ -10,6 +11,7 @@ import {
   deliveryJson,
   DeliverySchema,
   DeliveryStatusSchema,
+  EventFilter,
   oneOf,
   pageJson,
   pageOf,
@@ -17,39 +19,40 @@ import {
   pageRequest,
   problems,
   Time,
-  timeOf,
+  timesOf,
 } from './schemas.js';
 
 export interface DeliveryRoutesOptions {
-  readonly ledger: Pick<Views, 'deliveries' | 'delivery'> & Pick<Outbox, 'retry' | 'retryMany'>;
+  readonly ledger: Pick<Views, 'deliveries' | 'delivery'> & Pick<Outbox, 'retry'> & Pick<Jobs, 'countWork' | 'addJob'>;
   /** Told after deliveries became due. */
   readonly onDeliveries: () => void;
+  /** Told after a job was made. */
+  readonly onJob: () => void;
 }
 
-const Filters = pageQuery({
-  status: Type.Optional(DeliveryStatusSchema),
+const filters = {
   target: Type.Optional(Type.String()),
   channel: Type.Optional(ChannelName),
-});
+  event: Type.Optional(EventFilter),
+  since: Type.Optional(Time),
+  until: Type.Optional(Time),
+};
+const Filters = pageQuery({ status: Type.Optional(DeliveryStatusSchema), ...filters });
 const RetryMany = Type.Object(
   {
     status: oneOf(['dead', 'expired', 'delivered']),
-    target: Type.Optional(Type.String()),
-    channel: Type.Optional(ChannelName),
-    since: Type.Optional(Time),
-    until: Type.Optional(Time),
+    ...filters,
     dry_run: Type.Optional(Type.Boolean({ description: 'Only count' })),
   },
   { additionalProperties: false },
 );
-const RetryResult = Type.Object({ count: Type.Integer(), dry_run: Type.Boolean() });
 const Id = Type.Object({ id: Type.String() });
 const tags = ['deliveries'];
 
 /** `/v1/deliveries`. */
 export const deliveryRoutes: FastifyPluginAsyncTypebox<DeliveryRoutesOptions> = async (
   app,
-  { ledger, onDeliveries },
+  { ledger, onDeliveries, onJob },
 ) => {
   app.get(
     '/deliveries',
@@ -61,7 +64,8 @@ export const deliveryRoutes: FastifyPluginAsyncTypebox<DeliveryRoutesOptions> = 
         response: { 200: pageOf(DeliverySchema), ...problems },
       },
     },
-    async ({ query }) => pageJson(await ledger.deliveries(query, pageRequest(query)), deliveryJson),
+    async ({ query }) =>
+      pageJson(await ledger.deliveries({ ...query, ...timesOf(query) }, pageRequest(query)), deliveryJson),
   );
 
   app.get(
@@ -90,7 +94,7 @@ export const deliveryRoutes: FastifyPluginAsyncTypebox<DeliveryRoutesOptions> = 
     {
       schema: {
         tags,
-        summary: 'Send a settled delivery again',
+        summary: 'Send a settled delivery again, or a pending one now instead of later',
         params: Id,
         response: { 202: DeliverySchema, ...problems },
       },
@@ -107,24 +111,15 @@ export const deliveryRoutes: FastifyPluginAsyncTypebox<DeliveryRoutesOptions> = 
     {
       schema: {
         tags,
-        summary: 'Send many settled deliveries again',
+        summary: 'Send many settled deliveries again: a job, or with dry_run only their number',
         body: RetryMany,
-        response: { 202: RetryResult, ...problems },
+        response: { 202: BulkResult, ...problems },
       },
     },
     async ({ body }, reply) => {
-      const isDryRun = body.dry_run ?? false;
-      const { status, target, channel } = body;
-      const filter = {
-        status,
-        target,
-        channel,
-        since: timeOf(body.since, '/since'),
-        until: timeOf(body.until, '/until'),
-      };
-      const count = await ledger.retryMany(filter, isDryRun);
-      if (!isDryRun) onDeliveries();
-      return await reply.code(202).send({ count, dry_run: isDryRun });
+      const { dry_run: isDryRun = false, ...filter } = body;
+      const work = { kind: 'retry', filter: { ...filter, ...timesOf(filter) } } as const;
+      return await reply.code(202).send(await bulkResult(ledger, work, isDryRun, onJob));
     },
   );
   await Promise.resolve();

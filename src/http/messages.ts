@@ -2,8 +2,10 @@ import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox';
 import { Type } from 'typebox';
 import { GatewayError } from '../errors.js';
 import { reasonOf } from '../intake/judge.js';
-import type { Outbox } from '../ledger/ledger.js';
+import type { Jobs, Outbox } from '../ledger/ledger.js';
 import type { Explanation, MessageView, Views } from '../ledger/views.js';
+import type { Verdict } from '../model.js';
+import { bulkResult, BulkResult } from './jobs.js';
 import {
   attemptJson,
   ChannelName,
@@ -20,14 +22,17 @@ import {
   resyncMessageJson,
   ResyncMessageSchema,
   Time,
+  timesOf,
   VerdictSchema,
 } from './schemas.js';
 import type { Json } from './schemas.js';
 
 export interface MessageRoutesOptions {
-  readonly ledger: Pick<Views, 'messages' | 'explain'> & Pick<Outbox, 'release'>;
+  readonly ledger: Pick<Views, 'messages' | 'explain'> & Pick<Outbox, 'release'> & Pick<Jobs, 'countWork' | 'addJob'>;
   /** Told after deliveries were made. */
   readonly onDeliveries: () => void;
+  /** Told after a job was made. */
+  readonly onJob: () => void;
 }
 
 const message = {
@@ -66,11 +71,32 @@ const Filters = pageQuery({
   verdict: Type.Optional(VerdictSchema),
   held: Type.Optional(Type.Boolean()),
 });
+const Targets = Type.Array(Type.String(), { minItems: 1, maxItems: 1000 });
+const ReleaseMany = Type.Object(
+  {
+    channel: Type.Optional(ChannelName),
+    verdict: Type.Optional(
+      Type.Unsafe<Verdict>({
+        ...VerdictSchema,
+        description: 'Left out: all but `duplicate`, which the targets have most likely been sent already',
+      }),
+    ),
+    since: Type.Optional(Time),
+    until: Type.Optional(Time),
+    resync: Type.Optional(Type.String({ description: 'Only messages that this resync asked for' })),
+    targets: Type.Optional(Targets),
+    dry_run: Type.Optional(Type.Boolean({ description: 'Only count' })),
+  },
+  { additionalProperties: false },
+);
 const MessageParams = Type.Object({ channel: Type.String(), message_id: Type.String() });
 const tags = ['messages'];
 
 /** `/v1/messages`. */
-export const messageRoutes: FastifyPluginAsyncTypebox<MessageRoutesOptions> = async (app, { ledger, onDeliveries }) => {
+export const messageRoutes: FastifyPluginAsyncTypebox<MessageRoutesOptions> = async (
+  app,
+  { ledger, onDeliveries, onJob },
+) => {
   app.get(
     '/messages',
     {
@@ -110,12 +136,7 @@ export const messageRoutes: FastifyPluginAsyncTypebox<MessageRoutesOptions> = as
         tags,
         summary: 'Send a held message after all',
         params: MessageParams,
-        body: orNull(
-          Type.Object(
-            { targets: Type.Optional(Type.Array(Type.String(), { minItems: 1, maxItems: 1000 })) },
-            { additionalProperties: false },
-          ),
-        ),
+        body: orNull(Type.Object({ targets: Type.Optional(Targets) }, { additionalProperties: false })),
         response: { 202: Type.Object({ deliveries: Type.Array(Type.String()) }), ...problems },
       },
     },
@@ -123,6 +144,23 @@ export const messageRoutes: FastifyPluginAsyncTypebox<MessageRoutesOptions> = as
       const deliveries = await ledger.release(params.channel, params.message_id, body?.targets ?? null);
       onDeliveries();
       return await reply.code(202).send({ deliveries: [...deliveries] });
+    },
+  );
+
+  app.post(
+    '/messages/release',
+    {
+      schema: {
+        tags,
+        summary: 'Send many held messages after all: a job, or with dry_run only their number',
+        body: ReleaseMany,
+        response: { 202: BulkResult, ...problems },
+      },
+    },
+    async ({ body }, reply) => {
+      const { dry_run: isDryRun = false, ...filter } = body;
+      const work = { kind: 'release', filter: { ...filter, ...timesOf(filter) } } as const;
+      return await reply.code(202).send(await bulkResult(ledger, work, isDryRun, onJob));
     },
   );
   await Promise.resolve();

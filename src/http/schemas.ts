@@ -25,6 +25,11 @@ export const ChannelName = Type.String({ pattern: CHANNEL_NAME, description: 'Na
 /** How targets and webhooks name events: `*`, `messages`, `messages.post`, `statuses.*` … */
 export const EVENT_PATTERN = '^(\\*|[A-Za-z_]{1,64}(\\.(\\*|post|put|patch|delete))?)$';
 
+export const EventFilter = Type.String({
+  pattern: EVENT_PATTERN,
+  description: '`messages.post`; `messages` or `messages.*` for every method',
+});
+
 const page = {
   limit: Type.Integer({ minimum: 1, maximum: 500, default: 50 }),
   cursor: Type.Optional(Type.String({ maxLength: 200 })),
@@ -96,8 +101,13 @@ export function isoOrNull(ms: number | null): string | null {
 
 const ISO_8601 = /^(\d{4}-\d\d-\d\d)T\d\d:\d\d(:\d\d(\.\d+)?)?(Z|[+-]\d\d:\d\d)$/;
 
+/** From when on and until when, in milliseconds. @throws GatewayError GW_BAD_REQUEST */
+export function timesOf({ since, until }: { since?: string; until?: string }) {
+  return { since: timeOf(since, '/since'), until: timeOf(until, '/until') };
+}
+
 /** A time of a request's body or query as milliseconds. @throws GatewayError GW_BAD_REQUEST */
-export function timeOf(text: string | undefined, path: string): number | undefined {
+function timeOf(text: string | undefined, path: string): number | undefined {
   if (text === undefined) return undefined;
   const day = ISO_8601.exec(text)?.[1];
   // Date.parse takes a 30 February for the 2 March.

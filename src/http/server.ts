@@ -18,6 +18,7 @@ import { connectRoutes } from './connect.js';
 import { deliveryRoutes } from './deliveries.js';
 import { doctorRoutes } from './doctor.js';
 import { ingress } from './ingress.js';
+import { jobRoutes } from './jobs.js';
 import { messageRoutes } from './messages.js';
 import { describeRoutes } from './openapi.js';
 import { operationRoutes } from './operation.js';
@@ -36,6 +37,7 @@ export interface ServerOptions {
   /** Hints for the loops; given after the commit. */
   readonly onDeliveries: () => void;
   readonly onRegistered: () => void;
+  readonly onJob: () => void;
   readonly refusalOf: (url: string) => string | null;
   readonly sendTest: (target: Target) => Promise<Attempt>;
   readonly connector: Connector;
@@ -137,8 +139,10 @@ async function buildServer(options: ServerOptions): Promise<FastifyInstance> {
         sendTest: options.sendTest,
       });
       await v1.register(resyncRoutes, { ledger, onRegistered: options.onRegistered });
-      await v1.register(messageRoutes, { ledger, onDeliveries: options.onDeliveries });
-      await v1.register(deliveryRoutes, { ledger, onDeliveries: options.onDeliveries });
+      const { onDeliveries, onJob } = options;
+      await v1.register(messageRoutes, { ledger, onDeliveries, onJob });
+      await v1.register(deliveryRoutes, { ledger, onDeliveries, onJob });
+      await v1.register(jobRoutes, { ledger });
       await v1.register(doctorRoutes, { doctor: options.doctor, effects });
     },
     { prefix: '/v1' },

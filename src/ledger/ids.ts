@@ -37,6 +37,16 @@ export function parseDeliveryId(id: string): number | null {
   return id.startsWith('dlv_') ? decodeNumber(id.slice(4)) : null;
 }
 
+/** The public form of a job's number. */
+export function jobId(number: number): string {
+  return `job_${encodeNumber(number)}`;
+}
+
+/** The number behind a public job id; null where it is none. */
+export function parseJobId(id: string): number | null {
+  return id.startsWith('job_') ? decodeNumber(id.slice(4)) : null;
+}
+
 export function encodeNumber(id: number): string {
   return id.toString(36).padStart(DIGITS, '0');
 }

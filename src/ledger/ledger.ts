@@ -9,7 +9,7 @@ import type {
   Target,
   Verdict,
 } from '../model.js';
-import type { DeliveryView, ResyncView, Views } from './views.js';
+import type { BulkWork, DeliveryView, JobView, ResyncView, Views } from './views.js';
 
 /**
  * The store, as business operations. Every engine keeps these invariants:
@@ -25,7 +25,7 @@ import type { DeliveryView, ResyncView, Views } from './views.js';
  * Times are milliseconds since the Unix epoch unless a name says otherwise. An operation that the store cannot take now
  * (full disk, lost connection) rejects with GatewayError GW_STORE_UNAVAILABLE and has changed nothing.
  */
-export interface Ledger extends Intake, Outbox, Resyncs, Registry, Views, Upkeep {}
+export interface Ledger extends Intake, Outbox, Jobs, Resyncs, Registry, Views, Upkeep {}
 
 export interface Intake {
   /**
@@ -51,10 +51,29 @@ export interface Outbox {
   settle(settlement: Settlement): Promise<boolean>;
   /** Sends held items of a message after all. @throws GatewayError GW_NOT_FOUND, GW_NOT_HELD, GW_PAYLOAD_GONE */
   release(channel: string, messageId: string, targetIds: readonly string[] | null): Promise<readonly string[]>;
-  /** Makes one settled delivery pending again. @throws GatewayError GW_NOT_FOUND, GW_CONFLICT (it is pending) */
+  /**
+   * Has a delivery sent on a person's word. A settled one becomes pending again, at the end of its chats (I6) and with all
+   * its attempts before it; an expired one is then sent however old its message is. A pending one keeps its place and
+   * gets one attempt beside its schedule: at once, or where one is under way (I5) right after that.
+   * @throws GatewayError GW_NOT_FOUND, GW_CONFLICT (its target was removed)
+   */
   retry(deliveryId: string): Promise<DeliveryView>;
-  /** Makes all settled deliveries that the filter names pending again, or with `dryRun` only counts them. */
-  retryMany(filter: RetryFilter, dryRun: boolean): Promise<number>;
+}
+
+/**
+ * Bulk work. Jobs are done one after the other, in the order in which they were made, and outlive a restart. A job takes
+ * only what was there when it was made, each once: of deliveries what was settled by then, of messages what was seen by
+ * then.
+ */
+export interface Jobs {
+  /** How much there is to do now. @throws GatewayError GW_NOT_FOUND (a target or resync that the filter names) */
+  countWork(work: BulkWork): Promise<number>;
+  /** Commits a job, with all of it still to be done. @throws GatewayError GW_NOT_FOUND */
+  addJob(work: BulkWork): Promise<JobView>;
+  /** Does a small step of the oldest job that runs. Returns how many deliveries it made due; null: no job runs. */
+  stepJob(): Promise<number | null>;
+  /** What was done stays done; a job that is over stays as it is. @throws GatewayError GW_NOT_FOUND */
+  cancelJob(id: string): Promise<JobView>;
 }
 
 export interface ClaimWant {
@@ -80,8 +99,10 @@ export interface Delivery {
   readonly body: Buffer;
   /** One per item sent. */
   readonly verdicts: readonly Verdict[];
-  /** Attempts already made since it was recorded or last retried by a person. */
+  /** Attempts of its schedule already made since it was recorded or last retried by a person. */
   readonly attempts: number;
+  /** A person asked for this attempt: when it fails, the schedule goes on as if it had not been made. */
+  readonly besideSchedule: boolean;
   /** Unix seconds of the newest message in it; null where it carries none. */
   readonly newestMessageAt: number | null;
 }
@@ -94,16 +115,6 @@ export interface Settlement {
   readonly dueAt?: number;
   /** Null where none was made (expired before it, or given back at shutdown). */
   readonly attempt: Attempt | null;
-}
-
-export interface RetryFilter {
-  readonly status: Exclude<DeliveryStatus, 'pending'>;
-  readonly target?: string | undefined;
-  readonly channel?: string | undefined;
-  /** Recorded at or after. */
-  readonly since?: number | undefined;
-  /** Recorded before. */
-  readonly until?: number | undefined;
 }
 
 export interface Resyncs {
@@ -197,7 +208,8 @@ export interface Upkeep {
   /** Keeps `value` under `name` unless one is kept there already. Returns the one that is kept. */
   pin(name: string, value: string): Promise<string>;
   /**
-   * Removes a small step of what has outlived its retention: payloads of settled deliveries, then ids of the ledger.
+   * Removes a small step of what has outlived its retention: payloads of settled deliveries and jobs that are over, then
+   * ids of the ledger.
    * True while there may be more to remove now.
    */
   prune(retention: Retention): Promise<boolean>;

@@ -1,4 +1,4 @@
-import type { Attempt, DeliveryStatus, ResyncMessageStatus, ResyncStatus, Verdict } from '../model.js';
+import type { Attempt, DeliveryStatus, JobStatus, ResyncMessageStatus, ResyncStatus, Verdict } from '../model.js';
 
 export interface PageRequest {
   readonly limit: number;
@@ -25,6 +25,8 @@ export interface Views {
    * among the newest 10,000 of all channels.
    */
   lastWebhookAt(channel: string, since: number): Promise<number | null>;
+  jobs(page: PageRequest): Promise<Page<JobView>>;
+  job(id: string): Promise<JobView | null>;
 }
 
 export interface ResyncView {
@@ -93,6 +95,12 @@ export interface DeliveryFilter {
   readonly status?: DeliveryStatus | undefined;
   readonly target?: string | undefined;
   readonly channel?: string | undefined;
+  /** `messages.post`; `messages` or `messages.*` for all of that type. */
+  readonly event?: string | undefined;
+  /** Recorded at or after. */
+  readonly since?: number | undefined;
+  /** Recorded before. */
+  readonly until?: number | undefined;
 }
 
 export interface DeliveryView {
@@ -114,3 +122,40 @@ export interface DeliveryDetail extends DeliveryView {
   readonly body: string;
   readonly log: readonly Attempt[];
 }
+
+/** Settled deliveries that are to be sent again. */
+export interface RetryFilter extends DeliveryFilter {
+  readonly status: Exclude<DeliveryStatus, 'pending'>;
+}
+
+/** Held sightings of messages that are to be sent after all. */
+export interface ReleaseFilter {
+  readonly channel?: string | undefined;
+  /** Left out: all but `duplicate`, which the targets have most likely been sent already. */
+  readonly verdict?: Verdict | undefined;
+  /** Seen at or after. */
+  readonly since?: number | undefined;
+  /** Seen before. */
+  readonly until?: number | undefined;
+  /** Only messages that this resync asked for. */
+  readonly resync?: string | undefined;
+  /** To these targets; left out: to all that subscribe. */
+  readonly targets?: readonly string[] | undefined;
+}
+
+export type BulkWork =
+  | { readonly kind: 'retry'; readonly filter: RetryFilter }
+  | { readonly kind: 'release'; readonly filter: ReleaseFilter };
+
+export type JobView = BulkWork & {
+  readonly id: string;
+  readonly status: JobStatus;
+  /** What the filter found when the job was made. */
+  readonly total: number;
+  /** Made pending by it so far. */
+  readonly done: number;
+  /** Come to by it, and left as they were: there was nobody to send them to. */
+  readonly skipped: number;
+  readonly createdAt: number;
+  readonly finishedAt: number | null;
+};

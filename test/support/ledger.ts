@@ -12,7 +12,7 @@ import type {
   Retention,
   Settlement,
 } from '../../src/ledger/ledger.js';
-import type { Page, ResyncView } from '../../src/ledger/views.js';
+import type { BulkWork, JobView, Page, ResyncView } from '../../src/ledger/views.js';
 import type { Channel, DeliveryStatus, IncomingWebhook, Sealed, Target, Verdict } from '../../src/model.js';
 
 export const SECOND = 1000;
@@ -257,6 +257,15 @@ export async function register(
     idempotency: null,
     ...options,
   });
+}
+
+/** Makes a job and does all of its steps; gives it as it is then. */
+export async function runJob({ ledger }: Store, work: BulkWork): Promise<JobView> {
+  const { id } = await ledger.addJob(work);
+  while ((await ledger.stepJob()) !== null);
+  const job = await ledger.job(id);
+  if (!job) throw new Error('The job is gone.');
+  return job;
 }
 
 /** What a refused operation rejects with. */

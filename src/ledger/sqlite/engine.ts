@@ -1,12 +1,13 @@
 import { newId } from '../../effects.js';
 import type { Effects } from '../../effects.js';
 import { GatewayError } from '../../errors.js';
-import { deliveryId, Ids } from '../ids.js';
+import { deliveryId, Ids, jobId } from '../ids.js';
 import type { Ledger } from '../ledger.js';
-import type { DeliveryView, ResyncView } from '../views.js';
+import { BulkRelease, BulkRetry } from './bulk.js';
 import { asGatewayError, openDatabase } from './database.js';
 import { GroupCommit } from './group-commit.js';
 import { SqliteIntake } from './intake.js';
+import { SqliteJobs } from './jobs.js';
 import { SqliteOutbox } from './outbox.js';
 import { SqlitePrune } from './prune.js';
 import { registryOperations, SqliteRegistry } from './registry.js';
@@ -25,7 +26,7 @@ export function openSqliteLedger(file: string, effects: Pick<Effects, 'now' | 'r
   const { db, close } = openDatabase(file);
   const { now } = effects;
   const greatest = db.prepare<[], number>(
-    'SELECT max(id) FROM (SELECT max(id) AS id FROM webhooks UNION ALL SELECT max(seq) FROM lanes UNION ALL SELECT max(id) FROM deliveries)',
+    'SELECT max(id) FROM (SELECT max(id) AS id FROM webhooks UNION ALL SELECT max(seq) FROM lanes UNION ALL SELECT max(id) FROM deliveries UNION ALL SELECT max(number) FROM jobs)',
   );
   const ids = new Ids(greatest.pluck().get() ?? 0);
   const registry = new SqliteRegistry(db);
@@ -33,6 +34,7 @@ export function openSqliteLedger(file: string, effects: Pick<Effects, 'now' | 'r
   const intake = new SqliteIntake(db, ids, registry, outbox);
   const resyncs = new SqliteResyncs(db, registry);
   const release = new SqliteRelease(db, registry, outbox);
+  const jobs = new SqliteJobs(db, ids, new BulkRetry(db, registry, outbox), new BulkRelease(db, registry, release));
   const views = new SqliteViews(db);
   const prune = new SqlitePrune(db);
   const commit = new GroupCommit(db, () => registry.forget());
@@ -46,9 +48,9 @@ export function openSqliteLedger(file: string, effects: Pick<Effects, 'now' | 'r
   outbox.dropLeases(now());
   resyncs.requeueInterrupted(now());
 
-  const read = async <T>(look: () => T): Promise<T> => {
+  const read = async <T>(look: () => T | Promise<T>): Promise<T> => {
     try {
-      return await Promise.resolve(look());
+      return await look();
     } catch (error) {
       throw asGatewayError(error);
     }
@@ -67,17 +69,17 @@ export function openSqliteLedger(file: string, effects: Pick<Effects, 'now' | 'r
       await commit.run(() => outbox.retry(id, now()));
       return found(views.delivery(id));
     },
-    retryMany: async (filter, dryRun) => {
-      if (dryRun) return await read(() => outbox.count(filter));
-      let count = 0;
-      let after: number | null = 0;
-      while (after !== null) {
-        const from: number = after;
-        const some = await commit.run(() => outbox.retrySome(filter, from, now()));
-        count += some.count;
-        after = some.last;
-      }
-      return count;
+
+    countWork: async (work) => await read(async () => await jobs.count(work)),
+    addJob: async (work) => {
+      const total = await read(async () => await jobs.count(work));
+      const number = await commit.run(() => jobs.add(work, total, now()));
+      return found(views.job(jobId(number)));
+    },
+    stepJob: async () => await commit.run(() => jobs.step(now())),
+    cancelJob: async (id) => {
+      await commit.run(() => jobs.cancel(id, now()));
+      return found(views.job(id));
     },
 
     register: async (request) => {
@@ -104,9 +106,11 @@ export function openSqliteLedger(file: string, effects: Pick<Effects, 'now' | 'r
     resyncMessages: async (id, page) => await read(() => views.resyncMessages(id, page)),
     messages: async (filter, page) => await read(() => views.messages(filter, page)),
     explain: async (channel, messageId) => await read(() => views.explain(channel, messageId)),
-    deliveries: async (filter, page) => await read(() => views.deliveries(filter, page)),
+    deliveries: async (filter, page) => await read(async () => await views.deliveries(filter, page)),
     delivery: async (id) => await read(() => views.delivery(id)),
     lastWebhookAt: async (channel, since) => await read(() => views.lastWebhookAt(channel, since)),
+    jobs: async (page) => await read(() => views.jobs(page)),
+    job: async (id) => await read(() => views.job(id)),
 
     probe: async () => {
       await commit.run(() => beat.run(String(now())));
@@ -129,7 +133,7 @@ export function openSqliteLedger(file: string, effects: Pick<Effects, 'now' | 'r
 }
 
 /** What was just written can be read. */
-function found<T extends DeliveryView | ResyncView>(view: T | null): T {
+function found<T>(view: T | null): T {
   if (!view) throw new GatewayError('GW_INTERNAL', 'What was just written could not be read.');
   return view;
 }

@@ -2,7 +2,7 @@ import { GatewayError } from '../../errors.js';
 import type { Attempt, DeliveryStatus, EventMethod, EventName, Verdict } from '../../model.js';
 import { deliveryId, parseDeliveryId } from '../ids.js';
 import type { Ids } from '../ids.js';
-import type { Claimed, ClaimWant, Delivery, RetryFilter, Settlement } from '../ledger.js';
+import type { Claimed, ClaimWant, Delivery, Settlement } from '../ledger.js';
 import type { Db } from './database.js';
 import { Lanes } from './lanes.js';
 import type { NumberedTarget, SqliteRegistry } from './registry.js';
@@ -29,6 +29,7 @@ interface DueRow {
   verdicts: string;
   own_body: Buffer | null;
   newest_message_at: number | null;
+  resume_at: number | null;
   event: string;
   method: string;
   suffix: string;
@@ -37,17 +38,26 @@ interface DueRow {
 }
 
 interface LeasedRow {
+  id: number;
   target: number;
   chats: Buffer;
   seq: number;
   log: string;
+  resume_at: number | null;
+  asked: number;
+}
+
+/** A settled delivery that is to be sent again. */
+export interface SettledRow {
+  readonly id: number;
+  readonly target: number;
+  readonly chats: Buffer;
 }
 
 /** The newest attempts that are kept of a delivery; a person's retries could make them endless. */
 const LOG_LENGTH = 50;
 /** Only of the newest attempts, for the log is written anew after each one. */
 const RESPONSES_KEPT = 3;
-const REQUEUED_PER_COMMIT = 500;
 
 /** Deliveries from recording to settlement. All methods are for use inside a transaction. */
 export class SqliteOutbox {
@@ -63,6 +73,8 @@ export class SqliteOutbox {
   readonly #again;
   readonly #settle;
   readonly #requeue;
+  readonly #hurry;
+  readonly #ask;
 
   constructor(db: Db, ids: Ids, registry: SqliteRegistry) {
     this.#db = db;
@@ -76,7 +88,7 @@ export class SqliteOutbox {
     );
     // I6: blocked = 0 is what lets only the first of a lane through.
     this.#due = db.prepare<[number, number, number], DueRow>(
-      `SELECT d.id, d.webhook_id, d.channel, d.tries, d.verdicts, d.body AS own_body, d.newest_message_at,
+      `SELECT d.id, d.webhook_id, d.channel, d.tries, d.verdicts, d.body AS own_body, d.newest_message_at, d.resume_at,
          w.event, w.method, w.suffix, w.content_type, w.body
        FROM deliveries d JOIN webhooks w ON w.id = d.webhook_id
        WHERE d.target = ? AND d.status = 'pending' AND d.blocked = 0 AND d.due_at <= ?
@@ -90,17 +102,27 @@ export class SqliteOutbox {
     this.#lease = db.prepare('UPDATE deliveries SET lease = ?, due_at = ? WHERE id = ?');
     // I5: only the holder of the lease settles.
     this.#leased = db.prepare<[number, number], LeasedRow>(
-      `SELECT target, chats, seq, log FROM deliveries WHERE id = ? AND lease = ? AND status = 'pending'`,
+      `SELECT id, target, chats, seq, log, resume_at, asked FROM deliveries WHERE id = ? AND lease = ? AND status = 'pending'`,
     );
     this.#again = db.prepare(
-      'UPDATE deliveries SET lease = NULL, due_at = ?, tries = tries + ?, attempts = attempts + ?, log = ?, last_error = ? WHERE id = ?',
+      `UPDATE deliveries SET lease = NULL, due_at = ?, resume_at = ?, asked = ?, tries = tries + ?, attempts = attempts + ?,
+         log = ?, last_error = ? WHERE id = ?`,
     );
     this.#settle = db.prepare(
-      'UPDATE deliveries SET lease = NULL, status = ?, settled_at = ?, tries = tries + ?, attempts = attempts + ?, log = ?, last_error = ? WHERE id = ?',
+      `UPDATE deliveries SET lease = NULL, resume_at = NULL, asked = 0, status = ?, settled_at = ?, tries = tries + ?,
+         attempts = attempts + ?, log = ?, last_error = ? WHERE id = ?`,
     );
+    // Who asks for an expired one wants it sent although it is old.
     this.#requeue = db.prepare(
-      `UPDATE deliveries SET status = 'pending', settled_at = NULL, tries = 0, seq = ?, blocked = ?, due_at = ? WHERE id = ?`,
+      `UPDATE deliveries SET status = 'pending', settled_at = NULL, tries = 0, seq = ?, blocked = ?, due_at = ?,
+         newest_message_at = CASE status WHEN 'expired' THEN NULL ELSE newest_message_at END WHERE id = ?`,
     );
+    // I5: what is leased keeps its lease.
+    this.#hurry = db.prepare<{ id: number; now: number }>(
+      `UPDATE deliveries SET resume_at = coalesce(resume_at, due_at), due_at = @now
+       WHERE id = @id AND lease IS NULL AND due_at > @now`,
+    );
+    this.#ask = db.prepare<{ id: number }>('UPDATE deliveries SET asked = 1 WHERE id = @id AND lease IS NOT NULL');
   }
 
   add(delivery: NewDelivery, now: number): number {
@@ -153,6 +175,7 @@ export class SqliteOutbox {
         body: row.own_body ?? row.body,
         verdicts: row.verdicts.split(',') as Verdict[],
         attempts: row.tries,
+        besideSchedule: row.resume_at !== null,
         newestMessageAt: row.newest_message_at,
       };
     });
@@ -161,14 +184,15 @@ export class SqliteOutbox {
   settle({ id, lease, status, dueAt, attempt }: Settlement, now: number): boolean {
     const row = this.#leased.get(parseDeliveryId(id) ?? 0, lease);
     if (!row) return false;
-    const number = parseDeliveryId(id);
     const made = attempt ? 1 : 0;
+    const tried = attempt && row.resume_at === null ? 1 : 0;
     const log = attempt ? appended(row.log, attempt) : row.log;
     const error = attempt?.error ?? null;
     if (status === 'pending') {
-      this.#again.run(dueAt ?? now, made, made, log, error, number);
+      const next = attempt ? afterAttempt(row, dueAt ?? now, now) : { ...row, dueAt: dueAt ?? now };
+      this.#again.run(next.dueAt, next.resume_at, next.asked, tried, made, log, error, row.id);
     } else {
-      this.#settle.run(status, now, made, made, log, error, number);
+      this.#settle.run(status, now, tried, made, log, error, row.id);
       this.#lanes.leave(row.target, row.chats, row.seq);
     }
     return true;
@@ -185,46 +209,26 @@ export class SqliteOutbox {
   retry(publicId: string, now: number): number {
     const id = parseDeliveryId(publicId);
     const row = this.#db
-      .prepare<[number | null], { id: number; target: number; chats: Buffer; status: DeliveryStatus }>(
+      .prepare<[number | null], SettledRow & { status: DeliveryStatus }>(
         'SELECT id, target, chats, status FROM deliveries WHERE id = ?',
       )
       .get(id);
     if (!row)
       throw new GatewayError('GW_NOT_FOUND', `There is no delivery "${publicId}"; its payload may have been pruned.`);
-    if (row.status === 'pending') {
-      throw new GatewayError('GW_CONFLICT', 'This delivery is pending: it will be sent by itself.');
-    }
     if (![...this.#registry.targets().values()].some(({ number }) => number === row.target)) {
       throw new GatewayError('GW_CONFLICT', 'The target of this delivery was removed.');
     }
-    this.#sendAgain(row, now);
+    if (row.status === 'pending') {
+      this.#hurry.run({ id: row.id, now });
+      this.#ask.run({ id: row.id });
+    } else {
+      this.sendAgain(row, now);
+    }
     return row.id;
   }
 
-  /** At most so many as fit one commit, with ids above `after`, oldest first. */
-  retrySome(filter: RetryFilter, after: number, now: number): { count: number; last: number | null } {
-    const { where, values } = conditions(filter, this.#registry);
-    const rows = this.#db
-      .prepare<unknown[], { id: number; target: number; chats: Buffer }>(
-        `SELECT id, target, chats FROM deliveries WHERE ${where} AND id > ? ORDER BY id LIMIT ${REQUEUED_PER_COMMIT}`,
-      )
-      .all(...values, after);
-    for (const row of rows) this.#sendAgain(row, now);
-    return { count: rows.length, last: rows.at(-1)?.id ?? null };
-  }
-
-  count(filter: RetryFilter): number {
-    const { where, values } = conditions(filter, this.#registry);
-    return (
-      this.#db
-        .prepare<unknown[], number>(`SELECT count(*) FROM deliveries WHERE ${where}`)
-        .pluck()
-        .get(...values) ?? 0
-    );
-  }
-
   /** At the end of its lanes: an old delivery does not overtake what waits there. */
-  #sendAgain({ id, target, chats }: { id: number; target: number; chats: Buffer }, now: number): void {
+  sendAgain({ id, target, chats }: SettledRow, now: number): void {
     const seq = this.#ids.next(now);
     this.#requeue.run(seq, this.#lanes.join(target, chats, seq, id), now, id);
   }
@@ -240,14 +244,19 @@ export class SqliteOutbox {
   }
 }
 
-function conditions(filter: RetryFilter, registry: SqliteRegistry): { where: string; values: unknown[] } {
-  const parts: [string, unknown][] = [['status = ?', filter.status]];
-  if (filter.target !== undefined) parts.push(['target = ?', registry.mustHaveTarget(filter.target).number]);
-  if (filter.channel !== undefined) parts.push(['channel = ?', filter.channel]);
-  if (filter.since !== undefined) parts.push(['created_at >= ?', filter.since]);
-  if (filter.until !== undefined) parts.push(['created_at < ?', filter.until]);
-  const living = 'target IN (SELECT number FROM targets WHERE removed_at IS NULL)';
-  return { where: [...parts.map(([sql]) => sql), living].join(' AND '), values: parts.map(([, value]) => value) };
+/**
+ * When a pending delivery is due after an attempt that failed. `automaticAt` is when the schedule wants it next; after an
+ * attempt beside the schedule that is when it wanted it before. Who asked meanwhile gets one attempt more, at once.
+ */
+function afterAttempt(
+  { resume_at, asked }: LeasedRow,
+  automaticAt: number,
+  now: number,
+): { dueAt: number; resume_at: number | null; asked: 0 } {
+  const scheduledAt = resume_at !== null && resume_at > now ? resume_at : automaticAt;
+  return asked === 1
+    ? { dueAt: now, resume_at: scheduledAt, asked: 0 }
+    : { dueAt: scheduledAt, resume_at: null, asked: 0 };
 }
 
 function appended(log: string, attempt: Attempt): string {

@@ -34,6 +34,7 @@ export class SqlitePrune {
   step(retention: Retention, now: number): boolean {
     if (this.#pruneWebhooks(now - retention.payloadMs)) return true;
     if (this.#pruneResync(now - retention.payloadMs)) return true;
+    this.#db.prepare('DELETE FROM jobs WHERE finished_at < ?').run(now - retention.payloadMs);
     const walk = this.#walks[this.#walking];
     const limits = { retry: now - RETRY_TRACES_MS, ledger: now - Math.max(retention.ledgerMs, retention.payloadMs) };
     if (walk?.step(limits) === false) this.#walking += 1;

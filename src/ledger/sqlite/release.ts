@@ -15,6 +15,13 @@ interface MessageSighting {
   held: number;
 }
 
+/** A held sighting that bulk work has come to. */
+export interface HeldRow {
+  readonly webhook_id: number;
+  readonly position: number;
+  readonly message_key: Buffer;
+}
+
 interface WebhookRow {
   channel: string;
   method: WebhookHttpMethod;
@@ -61,8 +68,33 @@ export class SqliteRelease {
     const held = sightings.findLast((sighting) => sighting.held === 1);
     const webhook = held && this.#webhook.get(held.webhook_id);
     if (!held || !webhook) throw this.#nothingHeld(key, sightings.length > 0);
+    return this.#releaseTo(targetIds, held, sightings, webhook, now);
+  }
+
+  /**
+   * The same for what bulk work has come to: of a message its newest repetition, a revision by itself. Targets that were
+   * removed meanwhile are left out. Returns the new deliveries. @throws GatewayError GW_NOT_HELD
+   */
+  releaseRow(row: HeldRow, targetIds: readonly string[] | null, now: number): number[] {
+    const sightings = this.#sightings.all({ key: row.message_key });
+    const found = sightings.find((each) => each.webhook_id === row.webhook_id && each.position === row.position);
+    const held =
+      found?.verdict === 'event' ? found : sightings.findLast((each) => each.held === 1 && each.verdict !== 'event');
+    const webhook = held?.held === 1 && this.#webhook.get(held.webhook_id);
+    if (!held || !webhook) throw this.#nothingHeld(row.message_key, true);
+    const living = targetIds?.filter((id) => this.#registry.targets().has(id)) ?? null;
+    return this.#releaseTo(living, held, sightings, webhook, now);
+  }
+
+  #releaseTo(
+    targetIds: readonly string[] | null,
+    held: MessageSighting,
+    sightings: readonly MessageSighting[],
+    webhook: WebhookRow,
+    now: number,
+  ): number[] {
     const everyone = [...this.#registry.targets().values()].filter(({ target }) =>
-      subscribes(target, channel, eventNamed(webhook.event)),
+      subscribes(target, webhook.channel, eventNamed(webhook.event)),
     );
     const chosen = targetIds ? targetIds.map((id) => this.#registry.mustHaveTarget(id)) : everyone;
     const owed = chosen.filter((target) => !this.#hasBeenSent(target, held));

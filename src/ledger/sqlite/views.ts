@@ -1,12 +1,23 @@
-import type { Attempt, DeliveryStatus, ResyncMessageStatus, ResyncStatus, Verdict } from '../../model.js';
+import type { Attempt, DeliveryStatus, JobStatus, ResyncMessageStatus, ResyncStatus, Verdict } from '../../model.js';
 import { RESYNC_MESSAGE_STATUSES } from '../../model.js';
-import { decodeCursor, deliveryId, encodeCursor, encodeNumber, leastIdSince, parseDeliveryId } from '../ids.js';
+import {
+  decodeCursor,
+  deliveryId,
+  encodeCursor,
+  encodeNumber,
+  jobId,
+  leastIdSince,
+  parseDeliveryId,
+  parseJobId,
+} from '../ids.js';
 import { messageKey } from '../keys.js';
 import type {
+  BulkWork,
   DeliveryDetail,
   DeliveryFilter,
   DeliveryView,
   Explanation,
+  JobView,
   MessageFilter,
   MessageView,
   Page,
@@ -15,6 +26,7 @@ import type {
   ResyncView,
 } from '../views.js';
 import type { Db } from './database.js';
+import { allOf, BEYOND, deliveriesInReach, deliveryConditions, letOthersRun, ROWS_PER_SLICE } from './filters.js';
 
 interface ResyncRow {
   number: number;
@@ -69,6 +81,18 @@ interface DeliveryRow {
   log: string;
 }
 
+interface JobRow {
+  number: number;
+  kind: BulkWork['kind'];
+  filter: string;
+  status: JobStatus;
+  total: number;
+  done: number;
+  skipped: number;
+  created_at: number;
+  finished_at: number | null;
+}
+
 const MESSAGE_COLUMNS = `m.position, r.id AS resync_id, m.message_id, m.status, m.calls, m.polls, r.created_at, m.asked_at,
   m.restored_at, m.closes_at, m.error`;
 const SIGHTING_COLUMNS = `s.webhook_id, s.position, w.channel, s.message_id, w.event, s.carrier, s.verdict, s.rule, s.held,
@@ -76,9 +100,6 @@ const SIGHTING_COLUMNS = `s.webhook_id, s.position, w.channel, s.message_id, w.e
 const DELIVERY_COLUMNS = `d.id, d.status, t.id AS target_id, d.channel, w.event, d.verdicts, d.blocked, d.due_at,
   d.attempts, d.created_at, d.settled_at, d.last_error, d.log`;
 const DELIVERY_TABLES = 'deliveries d JOIN webhooks w ON w.id = d.webhook_id JOIN targets t ON t.number = d.target';
-
-/** Greater than every number that a cursor can hold: where the first page of a newest-first list begins. */
-const BEYOND = Number.MAX_SAFE_INTEGER;
 
 /** How far back the newest webhook of a channel is looked for: about 20 MB, read in some milliseconds. */
 const NEWEST_WEBHOOKS = 10_000;
@@ -217,23 +238,39 @@ export class SqliteViews {
     return [...unique.values()].map((row) => ({ ...deliveryView(row), log: JSON.parse(row.log) as Attempt[] }));
   }
 
-  deliveries(filter: DeliveryFilter, { limit, cursor }: PageRequest): Page<DeliveryView> {
-    const [before = BEYOND] = cursor === null ? [] : decodeCursor(cursor, 1);
-    const isRare = filter.status === 'dead' || filter.status === 'expired';
+  /** Slice by slice, for among millions there may be few that the filter names. */
+  async deliveries(filter: DeliveryFilter, { limit, cursor }: PageRequest): Promise<Page<DeliveryView>> {
+    const rows: DeliveryRow[] = [];
+    let [before = BEYOND]: (number | undefined)[] = cursor === null ? [] : decodeCursor(cursor, 1);
+    for (;;) {
+      const from = this.#sliceBelow(before, filter);
+      rows.push(...this.#deliveriesBetween(from, before, filter, limit + 1 - rows.length));
+      if (from === 0 || rows.length > limit) return paged(rows, limit, deliveryView, (row) => encodeCursor(row.id));
+      before = from;
+      await letOthersRun();
+    }
+  }
+
+  /** Where a slice that ends below `before` begins; 0 where nothing is left behind it. */
+  #sliceBelow(before: number, filter: DeliveryFilter): number {
+    const { where, values } = allOf([...deliveriesInReach(filter), ['d.id < ?', before]]);
+    const select = this.#db.prepare<unknown[], number>(
+      `SELECT d.id FROM deliveries d WHERE ${where} ORDER BY d.id DESC LIMIT 1 OFFSET ${ROWS_PER_SLICE - 1}`,
+    );
+    return select.pluck().get(...values) ?? 0;
+  }
+
+  #deliveriesBetween(from: number, before: number, filter: DeliveryFilter, limit: number): DeliveryRow[] {
     const { where, values } = allOf([
-      ['d.id < ?', before],
-      filter.status !== undefined && ['d.status = ?', filter.status],
-      // Lets SQLite use the index of the failed ones.
-      isRare && ["d.status IN ('dead', 'expired')"],
-      filter.target !== undefined && ['t.id = ?', filter.target],
-      filter.channel !== undefined && ['d.channel = ?', filter.channel],
+      ...deliveriesInReach(filter),
+      ['d.id >= ? AND d.id < ?', from, before],
+      ...deliveryConditions(filter),
     ]);
-    const rows = this.#db
+    return this.#db
       .prepare<unknown[], DeliveryRow>(
         `SELECT ${DELIVERY_COLUMNS} FROM ${DELIVERY_TABLES} WHERE ${where} ORDER BY d.id DESC LIMIT ?`,
       )
-      .all(...values, limit + 1);
-    return paged(rows, limit, deliveryView, (row) => encodeCursor(row.id));
+      .all(...values, limit);
   }
 
   delivery(publicId: string): DeliveryDetail | null {
@@ -254,6 +291,21 @@ export class SqliteViews {
        WHERE channel = ? AND received_at >= ?`,
     );
     return newest.pluck().get(leastIdSince(since), NEWEST_WEBHOOKS, channel, since) ?? null;
+  }
+
+  jobs({ limit, cursor }: PageRequest): Page<JobView> {
+    const [before = BEYOND] = cursor === null ? [] : decodeCursor(cursor, 1);
+    const rows = this.#db
+      .prepare<unknown[], JobRow>('SELECT * FROM jobs WHERE number < ? ORDER BY number DESC LIMIT ?')
+      .all(before, limit + 1);
+    return paged(rows, limit, jobView, (row) => encodeCursor(row.number));
+  }
+
+  job(publicId: string): JobView | null {
+    const row = this.#db
+      .prepare<[number | null], JobRow>('SELECT * FROM jobs WHERE number = ?')
+      .get(parseJobId(publicId));
+    return row ? jobView(row) : null;
   }
 }
 
@@ -309,11 +361,17 @@ function deliveryView(row: DeliveryRow): DeliveryView {
   };
 }
 
-type Condition = readonly [sql: string, ...values: unknown[]];
-
-function allOf(conditions: readonly (Condition | false)[]): { where: string; values: unknown[] } {
-  const used = conditions.filter((condition) => condition !== false);
-  return { where: used.map(([sql]) => sql).join(' AND '), values: used.flatMap(([, ...values]) => values) };
+function jobView(row: JobRow): JobView {
+  return {
+    ...({ kind: row.kind, filter: JSON.parse(row.filter) as unknown } as BulkWork),
+    id: jobId(row.number),
+    status: row.status,
+    total: row.total,
+    done: row.done,
+    skipped: row.skipped,
+    createdAt: row.created_at,
+    finishedAt: row.finished_at,
+  };
 }
 
 /** `rows` holds one more than `limit` where there is a next page. */

@@ -1,5 +1,6 @@
 import { describe } from 'vitest';
 import type { OpenStore } from '../../support/ledger.js';
+import { bulkContract } from './bulk.js';
 import { intakeContract } from './intake.js';
 import { orderContract } from './order.js';
 import { outboxContract } from './outbox.js';
@@ -19,6 +20,7 @@ export function ledgerContract(open: OpenStore): void {
     outboxContract(open);
     orderContract(open);
     releaseContract(open);
+    bulkContract(open);
     resyncsContract(open);
     windowsContract(open);
     registryContract(open);

@@ -10,6 +10,7 @@ import {
   messages,
   MINUTE,
   only,
+  runJob,
   stage,
   START,
   status,
@@ -135,13 +136,49 @@ export function orderContract(open: OpenStore): void {
       expect(idsIn(await store.deliverAll())).toEqual(['A2', 'A3', 'A1', 'A4']);
     });
 
+    it('a retry of one that is to be tried again keeps its place', async () => {
+      const store = await stage(open);
+      await recordEach(store, 'alice/A1', 'alice/A2');
+      const waiting = await store.claimOne();
+      await store.settle(waiting, 'pending', START + MINUTE);
+      await store.ledger.retry(waiting.id);
+      expect(idsIn(await store.deliverAll())).toEqual(['A1', 'A2']);
+    });
+
+    it('a retry of one that waits for its chat does not overtake', async () => {
+      const store = await stage(open);
+      await recordEach(store, 'alice/A1', 'alice/A2');
+      const underWay = await store.claimOne();
+      const [waiting] = (await store.ledger.deliveries({}, { limit: 1, cursor: null })).data;
+      expect(await store.ledger.retry(waiting?.id ?? '')).toMatchObject({ status: 'pending', nextAttemptAt: null });
+      expect(await claimIds(store)).toEqual([]);
+      await store.settle(underWay, 'dead');
+      expect(await claimIds(store)).toEqual(['A2']);
+    });
+
+    it('a retry of a batch waits again for all of its chats, and they for it', async () => {
+      const store = await stage(open);
+      await store.record(messages(noted('alice/A1'), noted('bob/B1')));
+      const batch = await store.claimOne();
+      await store.settle(batch, 'dead');
+      await recordEach(store, 'alice/A2', 'bob/B2');
+      await store.ledger.retry(batch.id);
+      await recordEach(store, 'bob/B3');
+      const claimed = (await store.claim()).deliveries;
+      expect(idsIn(claimed)).toEqual(['A2', 'B2']);
+      await store.settle(first(claimed), 'delivered');
+      expect(await claimIds(store)).toEqual([]);
+      await store.settle(only(claimed.slice(1)), 'expired');
+      expect(idsIn(await store.deliverAll())).toEqual(['A1', 'B1', 'B3']);
+    });
+
     it('a retry of many keeps their order', async () => {
       const store = await stage(open);
       await recordEach(store, 'alice/A1', 'alice/A2', 'alice/A3');
       for (let i = 0; i < 3; i += 1) {
         await store.settle(await store.claimOne(), 'dead');
       }
-      await store.ledger.retryMany({ status: 'dead' }, false);
+      await runJob(store, { kind: 'retry', filter: { status: 'dead' } });
       expect(idsIn(await store.deliverAll())).toEqual(['A1', 'A2', 'A3']);
     });
 

@@ -1,8 +1,8 @@
 import { describe, expect, it } from 'vitest';
 import type { Delivery } from '../../../src/ledger/ledger.js';
 import {
-  allPages,
   DAY,
+  HOUR,
   idsIn,
   LEASE,
   message,
@@ -28,6 +28,14 @@ async function bury(store: Store, id: string): Promise<Delivery> {
   const delivery = await store.claimOne();
   await store.settle(delivery, 'dead');
   return delivery;
+}
+
+/** Records one message, and one attempt to send it; gives its delivery's id. */
+async function failOnce(store: Store, id: string, dueAt: number): Promise<string> {
+  await recordEach(store, id);
+  const delivery = await store.claimOne();
+  await store.settle(delivery, 'pending', dueAt);
+  return delivery.id;
 }
 
 /** I4, I5: from the claim to the settlement, and back. */
@@ -190,73 +198,92 @@ export function outboxContract(open: OpenStore): void {
       expect(await store.ledger.delivery(id)).toMatchObject({ status: 'delivered', attempts: 2, lastError: null });
     });
 
-    it('is refused for what is pending, for what there is not and for a target that was removed', async () => {
+    it('of an expired one is sent however old its message is', async () => {
+      const store = await stage(open);
+      await recordEach(store, 'A');
+      const { id, newestMessageAt } = await store.claimOne();
+      expect(newestMessageAt).toBe(START / SECOND);
+      await store.restart();
+      store.clock.advance(LEASE);
+      await store.settle(await store.claimOne(), 'expired');
+      await store.ledger.retry(id);
+      expect(await store.claimOne()).toMatchObject({ id, newestMessageAt: null });
+    });
+
+    it('is refused for what there is not and for a target that was removed', async () => {
       const store = await stage(open);
       const { id } = await bury(store, 'A');
-      await store.ledger.retry(id);
-      await expect(store.ledger.retry(id)).rejects.toEqual(refusal('GW_CONFLICT'));
       await expect(store.ledger.retry('dlv_00000000000')).rejects.toEqual(refusal('GW_NOT_FOUND'));
       await store.ledger.removeTarget('bot');
       await expect(store.ledger.retry(id)).rejects.toEqual(refusal('GW_CONFLICT'));
     });
+  });
 
-    it('of many takes what its filter names, and only counts them in a dry run', async () => {
+  describe('a retry by a person of what is pending', () => {
+    it('makes one attempt at once, after which the schedule goes on as it was', async () => {
       const store = await stage(open);
-      await bury(store, 'A');
-      store.clock.advance(DAY);
-      await bury(store, 'B');
-      store.clock.advance(DAY);
-      await bury(store, 'C');
-      const filter = { status: 'dead', since: START + DAY, until: START + 2 * DAY } as const;
-      expect(await store.ledger.retryMany(filter, true)).toBe(1);
-      expect((await store.claim()).deliveries).toEqual([]);
-      expect(await store.ledger.retryMany(filter, false)).toBe(1);
-      expect(idsIn((await store.claim()).deliveries)).toEqual(['B']);
+      const id = await failOnce(store, 'A', START + HOUR);
+      expect(await store.ledger.retry(id)).toMatchObject({ status: 'pending', nextAttemptAt: START });
+      const byHand = await store.claimOne();
+      expect(byHand).toMatchObject({ id, attempts: 1, besideSchedule: true });
+      await store.settle(byHand, 'pending', START + MINUTE);
+      expect(await store.claim()).toEqual({ deliveries: [], nextDueAt: START + HOUR });
+      store.clock.advance(HOUR);
+      expect(await store.claimOne()).toMatchObject({ id, attempts: 1, besideSchedule: false });
+      expect(await store.ledger.delivery(id)).toMatchObject({ attempts: 2 });
     });
 
-    it.each([
-      [{ status: 'dead' }, 3],
-      [{ status: 'delivered' }, 0],
-      [{ status: 'dead', target: 'bot' }, 3],
-      [{ status: 'dead', channel: 'main' }, 3],
-      [{ status: 'dead', channel: 'second' }, 0],
-      [{ status: 'dead', target: 'archive' }, 0],
-      [{ status: 'dead', since: START + 1 }, 0],
-      [{ status: 'dead', until: START }, 0],
-    ] as const)('of many, filtered by %j, finds %i', async (filter, count) => {
-      const store = await stage(open, [target('bot'), target('archive', { channels: ['second'] })]);
-      for (const id of ['A', 'B', 'C']) await bury(store, id);
-      expect(await store.ledger.retryMany(filter, true)).toBe(count);
-      expect(await store.ledger.retryMany(filter, false)).toBe(count);
-      expect((await store.claim()).deliveries).toHaveLength(count);
+    it('asked for any number of times before it is made is one attempt', async () => {
+      const store = await stage(open);
+      const id = await failOnce(store, 'A', START + HOUR);
+      for (let i = 0; i < 3; i += 1) await store.ledger.retry(id);
+      await store.settle(await store.claimOne(), 'pending', START + MINUTE);
+      expect(await store.claim()).toEqual({ deliveries: [], nextDueAt: START + HOUR });
     });
 
-    it('of many is refused for a target that there is not', async () => {
-      const { ledger } = await stage(open);
-      const filter = { status: 'dead', target: 'nobody' } as const;
-      await expect(ledger.retryMany(filter, true)).rejects.toEqual(refusal('GW_NOT_FOUND'));
-      await expect(ledger.retryMany(filter, false)).rejects.toEqual(refusal('GW_NOT_FOUND'));
+    it('that ends after the schedule wanted the next attempt leaves that to be made', async () => {
+      const store = await stage(open);
+      const id = await failOnce(store, 'A', START + SECOND);
+      await store.ledger.retry(id);
+      const byHand = await store.claimOne();
+      store.clock.advance(MINUTE);
+      await store.settle(byHand, 'pending', START + HOUR);
+      expect((await store.claim()).nextDueAt).toBe(START + HOUR);
     });
 
-    it('of many leaves out those whose target was removed', async () => {
-      const store = await stage(open, [target('bot'), target('archive')]);
+    it('I5: leaves an attempt that is under way its lease, and gives one more right after it', async () => {
+      const store = await stage(open);
       await recordEach(store, 'A');
-      for (const delivery of (await store.claim()).deliveries) await store.settle(delivery, 'dead');
-      await store.ledger.removeTarget('bot');
-      expect(await store.ledger.retryMany({ status: 'dead' }, true)).toBe(1);
-      expect(await store.ledger.retryMany({ status: 'dead' }, false)).toBe(1);
-      expect((await store.claimOne()).target.id).toBe('archive');
+      const underWay = await store.claimOne();
+      await store.ledger.retry(underWay.id);
+      expect((await store.claim()).deliveries).toEqual([]);
+      await store.settle(underWay, 'pending', START + HOUR);
+      const byHand = await store.claimOne();
+      expect(byHand).toMatchObject({ attempts: 1, besideSchedule: true });
+      await store.settle(byHand, 'pending', START + MINUTE);
+      expect(await store.claim()).toEqual({ deliveries: [], nextDueAt: START + HOUR });
     });
 
-    it('of more than a thousand takes every one of them once', async () => {
+    it.each(['delivered', 'dead'] as const)(
+      'has nothing more sent where the attempt under way ends it as %s',
+      async (end) => {
+        const store = await stage(open);
+        await recordEach(store, 'A');
+        const underWay = await store.claimOne();
+        await store.ledger.retry(underWay.id);
+        await store.settle(underWay, end);
+        expect(await store.claim()).toEqual({ deliveries: [], nextDueAt: null });
+      },
+    );
+
+    it('is still to be made after a restart, and after it was given back unmade', async () => {
       const store = await stage(open);
-      const ids = Array.from({ length: 1100 }, (_, index) => `M${index}`);
-      await Promise.all(ids.map(async (id) => await store.record(messages(message(id, id)))));
-      const { deliveries } = await store.claim({ limit: 2000 });
-      await Promise.all(deliveries.map(async (each) => await store.settle(each, 'dead')));
-      expect(await store.ledger.retryMany({ status: 'dead' }, false)).toBe(1100);
-      const pending = await allPages(500, async (page) => await store.ledger.deliveries({ status: 'pending' }, page));
-      expect(new Set(pending.map(({ id }) => id)).size).toBe(1100);
+      const id = await failOnce(store, 'A', START + HOUR);
+      await store.ledger.retry(id);
+      const { lease } = await store.claimOne();
+      await store.ledger.settle({ id, lease, status: 'pending', dueAt: START, attempt: null });
+      await store.restart();
+      expect(await store.claimOne()).toMatchObject({ id, attempts: 1, besideSchedule: true });
     });
   });
 

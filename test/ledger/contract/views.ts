@@ -7,7 +7,9 @@ import {
   message,
   messages,
   refusal,
+  idsIn,
   register,
+  revisions,
   SECOND,
   settlement,
   stage,
@@ -160,18 +162,52 @@ export function viewsContract(open: OpenStore): void {
       [{ channel: 'second' }, ['X']],
       [{ target: 'bot' }, ['X', 'B', 'A']],
       [{ target: 'nobody' }, []],
+      [{ event: 'messages.post' }, ['B', 'A']],
+      [{ event: 'messages.put' }, ['X']],
+      [{ event: 'messages' }, ['X', 'B', 'A']],
+      [{ event: 'messages.*', status: 'dead' }, ['B']],
+      [{ event: 'message' }, []],
+      [{ since: START + SECOND }, ['X', 'B']],
+      [{ until: START + 2 * SECOND }, ['B', 'A']],
+      [{ since: START + SECOND, until: START + 2 * SECOND }, ['B']],
+      [{ since: START + 3 * SECOND }, []],
+      [{ since: Date.UTC(9999, 0) }, []],
+      [{ until: START, status: 'pending' }, []],
       [{ status: 'expired' }, []],
     ] as const)('of deliveries, filtered by %j', async (filter, ids) => {
       const store = await stage(open, [target('bot')]);
       await store.ledger.addChannel(channel('second'));
       await store.record(messages('A'));
       await store.settle(await store.claimOne(), 'delivered');
+      store.clock.advance(SECOND);
       await store.record(messages('B'));
       await store.settle(await store.claimOne(), 'dead');
-      await store.record(messages('X'), { channel: 'second' });
+      store.clock.advance(SECOND);
+      await store.record(revisions(message('X')), { channel: 'second' });
       const found = await allPages(1, async (page) => await store.ledger.deliveries(filter, page));
-      const bodies = await Promise.all(found.map(async ({ id }) => (await store.ledger.delivery(id))?.body));
-      expect(bodies).toEqual(ids.map((id) => JSON.stringify(messages(id))));
+      const bodies = await Promise.all(found.map(async ({ id }) => (await store.ledger.delivery(id))?.body ?? ''));
+      expect(idsIn(bodies.map((body) => ({ body: Buffer.from(body) })))).toEqual(ids);
+    });
+
+    it('of deliveries since a time have those of a clock that was set back meanwhile', async () => {
+      const store = await stage(open);
+      await fill(store, 0, 2);
+      store.clock.advance(-HOUR);
+      await fill(store, 2, 3);
+      const since = async (ms: number) => (await store.ledger.deliveries({ since: ms }, ALL)).data.length;
+      expect([await since(START - HOUR), await since(START), await since(START + SECOND)]).toEqual([3, 2, 1]);
+    });
+
+    it('of what few of thousands are like are found wherever these stand', async () => {
+      const store = await stage(open, []);
+      await store.ledger.addTarget(target('bot'));
+      await store.ledger.addChannel(channel('second'));
+      await store.record(messages('first'), { channel: 'second' });
+      const ids = Array.from({ length: 11_000 }, (_, index) => `M${index}`);
+      await Promise.all(ids.map(async (id) => await store.record(messages(message(id, id)))));
+      await store.record(messages('last'), { channel: 'second' });
+      const found = await allPages(1, async (page) => await store.ledger.deliveries({ channel: 'second' }, page));
+      expect(found.map((view) => view.channel)).toEqual(['second', 'second']);
     });
   });
 
