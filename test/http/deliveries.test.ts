@@ -1,10 +1,11 @@
 import { describe, expect, it } from 'vitest';
-import { answerLater, deliveriesOf, expectProblem, startApi } from '../support/api.js';
+import { answerLater, deliveriesOf, expectProblem, finishedJob, startApi } from '../support/api.js';
 import type { DeliveryJson } from '../support/api.js';
 import { startBot } from '../support/bot.js';
-import { temporaryFolder } from '../support/files.js';
+import { fixture, temporaryFolder } from '../support/files.js';
 import type { LocalOptions } from '../support/gateway.js';
 import { startLocal } from '../support/gateway.js';
+import { until } from '../support/pace.js';
 import { textWebhook } from '../support/texts.js';
 
 interface Detail extends DeliveryJson {
@@ -52,13 +53,34 @@ describe('GET /v1/deliveries', () => {
     expect(await list('?target=tgt_none')).toEqual([]);
   });
 
+  it('filters by event, since and until', async () => {
+    const clock = { at: Date.UTC(2026, 0, 1) };
+    const { gateway } = await withBot({ effects: { now: () => clock.at } });
+    for (const name of ['messages.post.text', 'statuses.post.read']) {
+      await gateway.webhook(fixture(name));
+      await gateway.settled();
+      clock.at += 60_000;
+    }
+    const list = async (query: string) => (await deliveriesOf(gateway, query)).map(({ event }) => event);
+    expect(await list('?event=messages.post')).toEqual(['messages.post']);
+    expect(await list('?event=statuses')).toEqual(['statuses.post']);
+    expect(await list('?event=*')).toHaveLength(2);
+    expect(await list('?event=statuses.*&until=2026-01-01T00:01:00Z')).toEqual([]);
+    expect(await list('?since=2026-01-01T00:01:00Z')).toEqual(['statuses.post']);
+    expect(await list('?until=2026-01-01T00:01:00Z')).toEqual(['messages.post']);
+    expect(await list('?since=2026-01-01T01:00:00%2B01:00')).toEqual(['statuses.post', 'messages.post']);
+  });
+
   it('refuses filters that make no sense and names their path', async () => {
     const gateway = await startLocal();
     for (const [query, path] of [
       ['status=failed', '/status'],
       ['status=', '/status'],
       ['channel=No%20Name', '/channel'],
-      ['since=2024-01-01T00:00:00Z', '/since'],
+      ['event=messages.get', '/event'],
+      ['since=yesterday', '/since'],
+      ['until=2026-01-01', '/until'],
+      ['age=7', '/age'],
     ]) {
       const answer = await gateway.call('GET', `/v1/deliveries?${query}`);
       expect([query, expectProblem(answer, 400, 'GW_BAD_REQUEST')]).toEqual([query, [path]]);
@@ -167,17 +189,45 @@ describe('POST /v1/deliveries/{id}/retry', () => {
     expect((await bot.received(2)).map(({ ids }) => ids)).toEqual([['a'], ['a']]);
   });
 
-  it('answers 409 for one that is pending, and sends nothing twice', async () => {
-    const { gateway, bot } = await withBot();
+  it('makes of a pending one the next attempt now, and its automatic ones stay as they were', async () => {
+    const { gateway, bot } = await withBot({ pace: { retryDelaysMs: [3_600_000] } }, { max_attempts: 2 });
+    bot.otherwise = 503;
+    await gateway.webhook(textWebhook('a'));
+    const planned = await until(async () => {
+      const [delivery] = await deliveriesOf(gateway, '?status=pending');
+      expect(delivery).toMatchObject({ attempts: 1, last_error: 'The target answered 503.' });
+      return delivery;
+    });
+    for (const attempts of [2, 3, 4]) {
+      expect((await gateway.call('POST', `/v1/deliveries/${planned?.id ?? ''}/retry`)).status).toBe(202);
+      await until(async () => expect(await deliveriesOf(gateway)).toEqual([{ ...planned, attempts }]));
+    }
+    expect(new Set(bot.requests.map(({ headers }) => headers['webhook-id']))).toEqual(new Set([planned?.id]));
+  });
+
+  it('of one that is being sent makes one attempt more right after it, if that fails (I5)', async () => {
+    const { gateway, bot } = await withBot({ pace: { retryDelaysMs: [3_600_000] } }, { max_attempts: 5 });
     const first = answerLater();
     bot.answers.push(first.answer);
     await gateway.webhook(textWebhook('a'));
     await bot.received(1);
-    const [pending] = await deliveriesOf(gateway);
-    expectProblem(await gateway.call('POST', `/v1/deliveries/${pending?.id ?? ''}/retry`), 409, 'GW_CONFLICT');
-    first.give(200);
-    await gateway.settled();
+    const [underWay] = await deliveriesOf(gateway);
+    expect((await gateway.call('POST', `/v1/deliveries/${underWay?.id ?? ''}/retry`)).status).toBe(202);
     expect(bot.requests).toHaveLength(1);
+    first.give(500);
+    await gateway.settled();
+    expect(await deliveriesOf(gateway)).toMatchObject([{ status: 'delivered', attempts: 2 }]);
+  });
+
+  it('sends an expired one however old its message is', async () => {
+    const { gateway, bot } = await withBot({}, { max_age_seconds: 1 });
+    await gateway.webhook(textWebhook('a'));
+    await gateway.settled();
+    const [expired] = await deliveriesOf(gateway, '?status=expired');
+    expect(bot.requests).toEqual([]);
+    await gateway.call('POST', `/v1/deliveries/${expired?.id ?? ''}/retry`);
+    await gateway.settled();
+    expect(await deliveriesOf(gateway)).toMatchObject([{ status: 'delivered', attempts: 1 }]);
   });
 });
 
@@ -185,7 +235,11 @@ describe('POST /v1/deliveries/retry', () => {
   it('sends all dead deliveries again and tells how many', async () => {
     const { gateway, bot } = await withBot({}, {}, [500, 500, 500]);
     const { status, body } = await gateway.call('POST', '/v1/deliveries/retry', { status: 'dead' });
-    expect({ status, body }).toEqual({ status: 202, body: { count: 3, dry_run: false } });
+    expect({ status, body }).toMatchObject({
+      status: 202,
+      body: { count: 3, dry_run: false, kind: 'retry', total: 3 },
+    });
+    expect(await finishedJob(gateway, body)).toMatchObject({ total: 3, done: 3, skipped: 0, finished_at: TIME });
     await gateway.settled();
     expect(bot.requests).toHaveLength(6);
     expect((await deliveriesOf(gateway)).map((delivery) => delivery.status)).toEqual(
@@ -211,12 +265,14 @@ describe('POST /v1/deliveries/retry', () => {
     await gateway.settled();
     const count = async (filter: Record<string, unknown>) =>
       (await gateway.call('POST', '/v1/deliveries/retry', { dry_run: true, ...filter })).body['count'];
+    expect(await count({ status: 'dead', event: 'statuses' })).toBe(0);
     expect(await count({ status: 'dead' })).toBe(3);
     expect(await count({ status: 'delivered' })).toBe(0);
     expect(await count({ status: 'dead', target })).toBe(2);
     expect(await count({ status: 'dead', channel: 'shop' })).toBe(2);
     expect(await count({ status: 'dead', target: other.id, channel: 'main' })).toBe(0);
-    await gateway.call('POST', '/v1/deliveries/retry', { status: 'dead', target: other.id });
+    const { body } = await gateway.call('POST', '/v1/deliveries/retry', { status: 'dead', target: other.id });
+    await finishedJob(gateway, body);
     await gateway.settled();
     expect((await deliveriesOf(gateway, `?target=${other.id}`)).map(({ attempts }) => attempts)).toEqual([2]);
     expect((await deliveriesOf(gateway, `?target=${target}`)).map(({ attempts }) => attempts)).toEqual([1, 1]);
@@ -282,7 +338,8 @@ describe('POST /v1/deliveries/retry', () => {
     const { gateway, target } = await withBot({}, {}, [500]);
     await gateway.call('DELETE', `/v1/targets/${target}`);
     const { body } = await gateway.call('POST', '/v1/deliveries/retry', { status: 'dead' });
-    expect(body).toEqual({ count: 0, dry_run: false });
+    expect(body).toMatchObject({ count: 0, total: 0, dry_run: false });
+    expect(await finishedJob(gateway, body)).toMatchObject({ done: 0 });
   });
 });
 

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { systemEffects } from '../../src/effects.js';
-import { expectProblem, startApi } from '../support/api.js';
+import { expectProblem, finishedJob, startApi } from '../support/api.js';
 import type { DeliveryJson, List, ResyncMessageJson } from '../support/api.js';
 import { startBot } from '../support/bot.js';
 import type { Bot } from '../support/bot.js';
@@ -250,6 +250,68 @@ describe('POST /v1/messages/{channel}/{message_id}/release', () => {
     for (const body of [{ targets: [] }, { targets: 'all' }, { targets: [7] }, { target: 'tgt' }, 'all', []])
       expectProblem(await releaseProblem(gateway, 'lost', body), 400, 'GW_BAD_REQUEST');
     expect((await release(gateway, 'lost', {})).status).toBe(202);
+  });
+});
+
+describe('POST /v1/messages/release', () => {
+  it('sends all held messages after all, in order of time, and tells how far it is', async () => {
+    const { gateway, bot } = await withBot();
+    await register(gateway, 'one', 'two', 'three');
+    await gateway.webhook(textWebhook('a', { id: 'one', chat: 'c' }, { id: 'two', chat: 'c' }));
+    await gateway.webhook(textWebhook({ id: 'three', chat: 'c' }));
+    const { status, body } = await gateway.call('POST', '/v1/messages/release', { verdict: 'restored' });
+    const told = { kind: 'release', status: 'running', filter: { verdict: 'restored' }, total: 3, done: 0, count: 3 };
+    expect({ status, body }).toMatchObject({ status: 202, body: { ...told, dry_run: false } });
+    expect(await finishedJob(gateway, body)).toMatchObject({ total: 3, done: 3, skipped: 0 });
+    expect((await bot.received(4)).map(({ ids }) => ids)).toEqual([['a'], ['one'], ['two'], ['three']]);
+    expect(await messages(gateway, '?held=true')).toEqual([]);
+  });
+
+  it('only counts with dry_run, and leaves repetitions out unless they are named', async () => {
+    const { gateway, bot } = await withBot();
+    await hold(gateway, 'lost');
+    for (let i = 0; i < 2; i += 1) await gateway.webhook(textWebhook('a'));
+    await bot.received(1);
+    const count = async (filter: Record<string, unknown>) =>
+      (await gateway.call('POST', '/v1/messages/release', { ...filter, dry_run: true })).body;
+    expect(await count({})).toEqual({ count: 1, dry_run: true });
+    expect(await count({ verdict: 'duplicate' })).toEqual({ count: 1, dry_run: true });
+    expect(await count({ channel: 'main', until: '2020-01-01T00:00:00Z' })).toEqual({ count: 0, dry_run: true });
+    expect((await gateway.call('GET', '/v1/jobs')).body['data']).toEqual([]);
+    expect(bot.requests).toHaveLength(1);
+  });
+
+  it('sends messages of one resync to the named targets', async () => {
+    const { gateway, bot } = await withBot();
+    const second = await startBot();
+    const { id } = await gateway.addTarget({ name: 'second', url: second.url });
+    await hold(gateway, 'one');
+    const resync = await register(gateway, 'two');
+    await gateway.webhook(textWebhook('two'));
+    const { body } = await gateway.call('POST', '/v1/messages/release', { resync, targets: [id] });
+    await finishedJob(gateway, body);
+    expect((await second.received(1)).map(({ ids }) => ids)).toEqual([['two']]);
+    expect(bot.requests).toEqual([]);
+  });
+
+  it('refuses a body that makes no sense, names its path and makes no job', async () => {
+    const { gateway } = await withBot();
+    for (const [fields, path] of [
+      [{ verdict: 'old' }, '/verdict'],
+      [{ channel: 'No Name' }, '/channel'],
+      [{ since: 'yesterday' }, '/since'],
+      [{ until: 7 }, '/until'],
+      [{ targets: [] }, '/targets'],
+      [{ resync: 7 }, '/resync'],
+      [{ dry_run: 'true' }, '/dry_run'],
+      [{ status: 'dead' }, '/status'],
+    ] as const) {
+      const answer = await gateway.call('POST', '/v1/messages/release', fields);
+      expect([fields, expectProblem(answer, 400, 'GW_BAD_REQUEST')]).toEqual([fields, [path]]);
+    }
+    for (const fields of [{ targets: ['tgt_none'] }, { resync: 'rsy_none', dry_run: true }])
+      expectProblem(await gateway.call('POST', '/v1/messages/release', fields), 404, 'GW_NOT_FOUND');
+    expect((await gateway.call('GET', '/v1/jobs')).body['data']).toEqual([]);
   });
 });
 

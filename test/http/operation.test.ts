@@ -37,11 +37,15 @@ const ROUTES = [
   'GET /v1/messages',
   'GET /v1/messages/{channel}/{message_id}',
   'POST /v1/messages/{channel}/{message_id}/release',
+  'POST /v1/messages/release',
   'GET /v1/deliveries',
   'GET /v1/deliveries/{id}',
   'POST /v1/deliveries/{id}/retry',
   'POST /v1/deliveries/retry',
   'GET /v1/doctor',
+  'GET /v1/jobs',
+  'GET /v1/jobs/{id}',
+  'POST /v1/jobs/{id}/cancel',
 ];
 
 describe('/healthz and /readyz', () => {
@@ -157,6 +161,7 @@ describe('/openapi.json', () => {
       'PATCH /v1/targets/{id}',
       'POST /v1/channels',
       'POST /v1/deliveries/retry',
+      'POST /v1/messages/release',
       'POST /v1/resyncs',
       'POST /v1/targets',
     ]);
@@ -275,7 +280,11 @@ async function everyRoute(gateway: Client): Promise<Map<string, AnyAnswer>> {
   await call('GET /v1/deliveries', '/v1/deliveries?limit=1');
   await call('GET /v1/deliveries/{id}', `/v1/deliveries/${delivery?.id ?? ''}`);
   await call('POST /v1/deliveries/{id}/retry', `/v1/deliveries/${delivery?.id ?? ''}/retry`);
-  await call('POST /v1/deliveries/retry', '/v1/deliveries/retry', { status: 'dead' });
+  const job = await call('POST /v1/deliveries/retry', '/v1/deliveries/retry', { status: 'dead' });
+  await call('POST /v1/messages/release', '/v1/messages/release', { channel: 'main', dry_run: true });
+  await call('GET /v1/jobs');
+  await call('GET /v1/jobs/{id}', `/v1/jobs/${job}`);
+  await call('POST /v1/jobs/{id}/cancel', `/v1/jobs/${job}/cancel`);
   await call('GET /v1/resyncs');
   await call('GET /v1/resyncs/{id}', `/v1/resyncs/${resync}`);
   await call('GET /v1/resyncs/{id}/messages', `/v1/resyncs/${resync}/messages`);

@@ -9,6 +9,7 @@ import type { BotAnswer } from './bot.js';
 import type { Answer, Client } from './client.js';
 import { startLocal } from './gateway.js';
 import type { LocalGateway, LocalOptions } from './gateway.js';
+import { until } from './pace.js';
 
 export interface List<T> {
   readonly data: T[];
@@ -49,6 +50,18 @@ export interface ResyncMessageJson {
   readonly restored_at: string | null;
   readonly window_closes_at: string | null;
   readonly error: string | null;
+}
+
+export interface JobJson {
+  readonly id: string;
+  readonly kind: string;
+  readonly status: string;
+  readonly filter: Record<string, unknown>;
+  readonly total: number;
+  readonly done: number;
+  readonly skipped: number;
+  readonly created_at: string;
+  readonly finished_at: string | null;
 }
 
 /** A gateway with the channel `main`, whose Whapi cannot be reached unless a test names another. */
@@ -101,6 +114,15 @@ export async function pagesOf<T>(client: Client, path: string, limit: number): P
 
 export async function deliveriesOf(client: Client, query = ''): Promise<DeliveryJson[]> {
   return (await client.call<List<DeliveryJson>>('GET', `/v1/deliveries${query}`)).body.data;
+}
+
+/** Resolves when a job, as a request for bulk work was told of it, is over. */
+export async function finishedJob(client: Client, made: Record<string, unknown>): Promise<JobJson> {
+  return await until(async () => {
+    const { body } = await client.call<JobJson>('GET', `/v1/jobs/${String(made['id'])}`);
+    expect(body.status).toBe('finished');
+    return body;
+  });
 }
 
 export function adminTokenOf(folder: string): string {

@@ -3,6 +3,7 @@ import { ALL_EVENTS } from '../../src/whapi/simulator-webhooks.js';
 import { startSimulator } from '../../src/whapi/simulator.js';
 import type { Faults, Simulator, SimulatorOptions } from '../../src/whapi/simulator.js';
 import type { ResyncTiming } from '../../src/resync/policy.js';
+import type { ResyncJson, ResyncMessageJson } from './api.js';
 import { startBot } from './bot.js';
 import type { Bot } from './bot.js';
 import { WEBHOOK_SECRET } from './client.js';
@@ -11,29 +12,11 @@ import type { LocalGateway, LocalOptions } from './gateway.js';
 import { QUICK_RESYNC, QUICK_RETRIES_MS, until } from './pace.js';
 import { textMessage } from './texts.js';
 
-export interface ResyncMessageJson {
-  readonly resync: string;
-  readonly message_id: string;
-  readonly status: string;
-  readonly calls: number;
-  readonly polls: number;
-  readonly asked_at: string | null;
-  readonly restored_at: string | null;
-  readonly window_closes_at: string | null;
-  readonly error: string | null;
-}
-
 export interface ExplanationJson {
   readonly ledger: { readonly first_seen_at: string | null } | null;
   readonly sightings: readonly { carrier: string; verdict: string; rule: number; held: boolean; event: string }[];
   readonly resyncs: readonly ResyncMessageJson[];
   readonly deliveries: readonly unknown[];
-}
-
-export interface ResyncJson {
-  readonly id: string;
-  readonly status: string;
-  readonly counts: Readonly<Record<string, number>>;
 }
 
 export interface ResyncStage {
