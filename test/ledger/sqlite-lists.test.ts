@@ -1,0 +1,106 @@
+import { join } from 'node:path';
+import { describe, expect, it, onTestFinished } from 'vitest';
+import { Ids } from '../../src/ledger/ids.js';
+import { BulkRelease, BulkRetry, NO_BOUNDS } from '../../src/ledger/sqlite/bulk.js';
+import { openDatabase } from '../../src/ledger/sqlite/database.js';
+import type { Db } from '../../src/ledger/sqlite/database.js';
+import { SqliteOutbox } from '../../src/ledger/sqlite/outbox.js';
+import { SqliteRegistry } from '../../src/ledger/sqlite/registry.js';
+import { SqliteRelease } from '../../src/ledger/sqlite/release.js';
+import { SqliteViews } from '../../src/ledger/sqlite/views.js';
+import type { DeliveryFilter } from '../../src/ledger/views.js';
+import { temporaryFolder } from '../support/files.js';
+
+const ALL = { limit: 50, cursor: null };
+
+describe('lists and bulk work behind any number of delivered ones', () => {
+  it.each(['pending', 'dead', 'expired'] as const)('what is %s is looked up by its status', async (status) => {
+    const { plans, views } = open();
+    await views.deliveries({ status }, ALL);
+    expect(plans()).toEqual([
+      'SEARCH d USING COVERING INDEX deliveries_by_rare_status (status=? AND id>? AND id<?)',
+      'SEARCH d USING INDEX deliveries_by_rare_status (status=? AND id>? AND id<?)',
+    ]);
+  });
+
+  it.each<[DeliveryFilter]>([
+    [{ status: 'pending', target: 'bot', channel: 'main', event: 'messages', since: 1, until: 2 }],
+    [{ status: 'dead', target: 'bot' }],
+  ])('%j besides does not change that', async (filter) => {
+    const { plans, views } = open();
+    await views.deliveries(filter, ALL);
+    expect(plans().every((plan) => plan.includes('INDEX deliveries_by_rare_status (status=? AND id>?'))).toBe(true);
+  });
+
+  it('what was delivered is gone through in the order of ids, between two of them', async () => {
+    const { plans, views } = open();
+    await views.deliveries({ status: 'delivered', target: 'bot' }, ALL);
+    expect(new Set(plans())).toEqual(new Set(['SEARCH d USING INTEGER PRIMARY KEY (rowid>? AND rowid<?)']));
+  });
+
+  it('bulk work looks up what is dead, and what is held', () => {
+    const { plans, retry, release } = open();
+    retry.count({ status: 'dead', channel: 'main' }, NO_BOUNDS, retry.start);
+    retry.step({ status: 'dead', target: 'bot' }, NO_BOUNDS, retry.start, 0);
+    expect(plans().every((plan) => plan.includes('INDEX deliveries_by_rare_status (status=? AND id>?'))).toBe(true);
+    const before = plans().length;
+    release.count({ channel: 'main' }, NO_BOUNDS, release.start);
+    release.step({ resync: 'rsy', verdict: 'restored' }, NO_BOUNDS, release.start, 0);
+    const ofRelease = plans().slice(before);
+    expect(ofRelease.every((plan) => /SEARCH s(ightings)? USING (COVERING )?INDEX sightings_held/.test(plan))).toBe(
+      true,
+    );
+  });
+
+  it('few old pending ones are found behind 100,000 that were delivered, without going through those', async () => {
+    const { db, views } = open();
+    fill(db, 100_000);
+    const { data, nextCursor } = await views.deliveries({ status: 'pending' }, ALL);
+    expect([data.length, nextCursor]).toEqual([3, null]);
+    const delivered = await views.deliveries({ status: 'delivered', channel: 'quiet' }, ALL);
+    expect(delivered.data).toEqual([]);
+  });
+});
+
+function open() {
+  const { db, close } = openDatabase(join(temporaryFolder(), 'gateway.db'));
+  onTestFinished(close);
+  const registry = new SqliteRegistry(db);
+  const outbox = new SqliteOutbox(db, new Ids(0), registry);
+  const retry = new BulkRetry(db, registry, outbox);
+  const release = new BulkRelease(db, registry, new SqliteRelease(db, registry, outbox));
+  return { db, views: new SqliteViews(db), retry, release, plans: plansOf(db) };
+}
+
+/**
+ * How SQLite goes about what is asked of it from now on: where it looks for the rows of a list, and all that would take
+ * it through a whole table or have it sort.
+ */
+function plansOf(db: Db): () => string[] {
+  const prepare = db.prepare;
+  const texts: string[] = [];
+  db.prepare = ((sql: string) => {
+    if (sql.startsWith('SELECT')) texts.push(sql);
+    return prepare(sql);
+  }) as typeof db.prepare;
+  return () =>
+    texts.flatMap((sql) => {
+      const values = Array<null>(sql.split('?').length - 1).fill(null);
+      const steps = prepare<unknown[], { detail: string }>(`EXPLAIN QUERY PLAN ${sql}`).all(...values);
+      return steps.map(({ detail }) => detail).filter((detail) => /^SEARCH (d|s|sightings) |SCAN|TEMP/.test(detail));
+    });
+}
+
+/** Three deliveries that are pending, and then so many that were delivered. */
+function fill(db: Db, count: number): void {
+  db.exec(`
+    INSERT INTO targets (id, name, url, channels, events, deliver, mode, headers, secret, timeout_ms, max_attempts,
+        concurrency, enabled, created_at)
+      VALUES ('bot', 'bot', 'http://bot', '["*"]', '["*"]', '["new"]', 'body', '{}', '', 1, 1, 1, 1, 0);
+    WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < ${count + 3})
+      INSERT INTO webhooks (id, channel, received_at, method, suffix, event, body)
+      SELECT i, 'main', 1, 'POST', '', 'messages.post', x'7b7d' FROM n;
+    INSERT INTO deliveries (id, webhook_id, target, channel, status, seq, chats, blocked, due_at, attempts, tries, verdicts,
+        created_at, log)
+      SELECT id, id, 1, 'main', iif(id <= 3, 'pending', 'delivered'), id, x'', 0, 1, 1, 1, 'new', 1, '[]' FROM webhooks;`);
+}
