@@ -79,7 +79,7 @@ function open() {
 function plansOf(db: Db): () => string[] {
   const prepare = db.prepare;
   const texts: string[] = [];
-  db.prepare = ((sql: string) => {
+  };
     if (sql.startsWith('SELECT')) texts.push(sql);
     return prepare(sql);
   }) as typeof db.prepare;

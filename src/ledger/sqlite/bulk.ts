@@ -104,7 +104,7 @@ export class BulkRetry implements Bulk<RetryFilter> {
       ['d.id > ? AND d.id <= ?', after, end ?? BEYOND],
       // What was settled later is no part of the job: least of all what it has sent again itself.
       ['d.settled_at <= ?', madeAt],
-      ['d.target IN (SELECT number FROM targets WHERE removed_at IS NULL)'],
+      ['(SELECT removed_at FROM targets WHERE number = d.target) IS NULL'],
       ...deliveryConditions(filter),
     ]);
   }
