@@ -79,10 +79,10 @@ function open() {
 function plansOf(db: Db): () => string[] {
   const prepare = db.prepare;
   const texts: string[] = [];
-  };
+  db.prepare = (sql: string) => {
     if (sql.startsWith('SELECT')) texts.push(sql);
     return prepare(sql);
-  }) as typeof db.prepare;
+  };
   return () =>
     texts.flatMap((sql) => {
       const values = Array<null>(sql.split('?').length - 1).fill(null);
