@@ -17,9 +17,14 @@ export class Ids {
   }
 
   next(now: number): number {
-    this.#last = Math.max(this.#last + 1, now * PER_MILLISECOND);
+    this.#last = Math.max(this.#last + 1, leastId(now));
     return this.#last;
   }
+}
+
+/** No id that is given at `now` or later is less. One that was given before may be greater: the clock has jumped back. */
+export function leastId(now: number): number {
+  return now * PER_MILLISECOND;
 }
 
 /** No row that was recorded at or after `time` has a lesser id. */

@@ -1,29 +1,53 @@
+import { leastId } from '../ids.js';
 import type { Retention } from '../ledger.js';
 import type { Db } from './database.js';
 
 /** Small enough that a step takes a few milliseconds, so that webhooks between two steps hardly wait. */
 const WEBHOOKS_PER_STEP = 200;
-const KEYS_PER_STEP = 2000;
+const KEYS_PER_STEP = 500;
 const PAGES_PER_STEP = 500;
 /** Traces of what Whapi may retry (rule 13 asks for 2 hours). */
 const RETRY_TRACES_MS = 3 * 60 * 60 * 1000;
 
 const START = Buffer.alloc(0);
 
-/** Removes what has outlived its retention, one small step at a time. For use inside a transaction. */
+/** Exported for the test of its plan: it must never read more than one step of old payloads. */
+export const OLD_WEBHOOKS = `
+  SELECT w.id, NOT EXISTS (
+    SELECT 1 FROM deliveries d WHERE d.webhook_id = w.id AND (d.status = 'pending' OR d.settled_at >= @before)
+  ) AS isFree
+  FROM webhooks w WHERE w.id > @cursor AND w.id < @belowId ORDER BY w.id LIMIT ${WEBHOOKS_PER_STEP}`;
+
+/** What lies before these moments has outlived its retention. */
+interface Limits {
+  readonly payload: number;
+  readonly ledger: number;
+  readonly retry: number;
+}
+
+/**
+ * Removes what has outlived its retention, one small step at a time. A sweep goes through its phases one after the
+ * other; a phase is done when its step says that nothing is left. For use inside a transaction.
+ */
 export class SqlitePrune {
   readonly #db: Db;
+  readonly #phases: readonly ((limits: Limits) => boolean)[];
+  #phase = 0;
   /** Walks through payloads that cannot go yet, so that they are not looked at in every step of a sweep. */
   #webhookCursor = 0;
-  readonly #walks: readonly Walk[];
-  #walking = 0;
 
   constructor(db: Db) {
     this.#db = db;
-    this.#walks = [
+    const walks = [
       new Walk(db, 'traces', 'lasting = 0 AND recorded_at < @retry OR recorded_at < @ledger'),
       new Walk(db, 'ledger', 'last_seen_at < @ledger'),
       new Walk(db, 'chats', 'received_at < @ledger'),
+    ];
+    this.#phases = [
+      ({ payload }) => this.#pruneWebhooks(payload),
+      ({ payload }) => this.#pruneResync(payload),
+      ({ payload }) => this.#pruneJobs(payload),
+      ...walks.map((walk) => (limits: Limits) => walk.step(limits)),
     ];
   }
 
@@ -31,15 +55,15 @@ export class SqlitePrune {
    * True while the sweep is not at its end. The ledger is kept at least as long as the payloads, for it points to the
    * first sighting of each message.
    */
-  step(retention: Retention, now: number): boolean {
-    if (this.#pruneWebhooks(now - retention.payloadMs)) return true;
-    if (this.#pruneResync(now - retention.payloadMs)) return true;
-    this.#db.prepare('DELETE FROM jobs WHERE finished_at < ?').run(now - retention.payloadMs);
-    const walk = this.#walks[this.#walking];
-    const limits = { retry: now - RETRY_TRACES_MS, ledger: now - Math.max(retention.ledgerMs, retention.payloadMs) };
-    if (walk?.step(limits) === false) this.#walking += 1;
-    const isOver = this.#walking >= this.#walks.length;
-    if (isOver) this.#walking = 0;
+  step({ payloadMs, ledgerMs }: Retention, now: number): boolean {
+    const limits = {
+      payload: now - payloadMs,
+      ledger: now - Math.max(ledgerMs, payloadMs),
+      retry: now - RETRY_TRACES_MS,
+    };
+    if (this.#phases[this.#phase]?.(limits) !== true) this.#phase += 1;
+    const isOver = this.#phase >= this.#phases.length;
+    if (isOver) this.#phase = 0;
     return !isOver;
   }
 
@@ -48,16 +72,14 @@ export class SqlitePrune {
     this.#db.exec(`PRAGMA incremental_vacuum(${PAGES_PER_STEP})`);
   }
 
-  /** A payload goes when it is old and all its deliveries were settled as long ago; with it go its verdicts (I4). */
+  /**
+   * A payload goes when it is old and all its deliveries were settled as long ago; with it go its verdicts (I4). No id
+   * is less than its time says, so those below the limit are old, and no step reads what is younger.
+   */
   #pruneWebhooks(before: number): boolean {
     const rows = this.#db
-      .prepare<unknown[], { id: number; isFree: number }>(
-        `SELECT w.id, NOT EXISTS (
-           SELECT 1 FROM deliveries d WHERE d.webhook_id = w.id AND (d.status = 'pending' OR d.settled_at >= @before)
-         ) AS isFree
-         FROM webhooks w WHERE w.id > @cursor AND w.received_at < @before ORDER BY w.id LIMIT ${WEBHOOKS_PER_STEP}`,
-      )
-      .all({ before, cursor: this.#webhookCursor });
+      .prepare<unknown[], { id: number; isFree: number }>(OLD_WEBHOOKS)
+      .all({ before, belowId: leastId(before), cursor: this.#webhookCursor });
     const remove = ['webhooks WHERE id', 'sightings WHERE webhook_id', 'deliveries WHERE webhook_id'].map((from) =>
       this.#db.prepare<[number]>(`DELETE FROM ${from} = ?`),
     );
@@ -65,6 +87,11 @@ export class SqlitePrune {
     const isMore = rows.length === WEBHOOKS_PER_STEP;
     this.#webhookCursor = isMore ? (rows.at(-1)?.id ?? 0) : 0;
     return isMore;
+  }
+
+  #pruneJobs(before: number): boolean {
+    this.#db.prepare('DELETE FROM jobs WHERE finished_at < ?').run(before);
+    return false;
   }
 
   /** A resync is forgotten, with the ids that it names in the clear, when the last of its windows closed that long ago. */
@@ -103,9 +130,9 @@ class Walk {
   }
 
   /** False at the end of the table. */
-  step(limits: { retry: number; ledger: number }): boolean {
+  step({ retry, ledger }: Limits): boolean {
     const to = this.#last.get(this.#cursor) ?? null;
-    this.#remove.run({ ...limits, from: this.#cursor, to });
+    this.#remove.run({ retry, ledger, from: this.#cursor, to });
     this.#cursor = to ?? START;
     return to !== null;
   }

@@ -132,6 +132,17 @@ export function upkeepContract(open: OpenStore): void {
       expect(await store.ledger.resyncs({ limit: 50, cursor: null })).toEqual({ data: [], nextCursor: null });
     });
 
+    it('I4: leaves old payloads whose target is switched off, however many, and goes on to what is behind them', async () => {
+      const store = await stage(open);
+      await store.ledger.changeTarget('bot', { enabled: false });
+      const ids = Array.from({ length: 401 }, (_, index) => `M${index}`);
+      await Promise.all(ids.map(async (id) => await store.record(messages(id))));
+      await register(store, ['old']).then(async ({ id }) => await store.ledger.cancelResync(id));
+      await pruneAfter(store, 8 * DAY);
+      expect(await deliveryCount(store)).toBe(401);
+      expect(await store.ledger.resyncs({ limit: 50, cursor: null })).toMatchObject({ data: [] });
+    });
+
     it('goes through thousands of rows in small steps and leaves none behind', async () => {
       const store = await stage(open, []);
       const ids = Array.from({ length: 2500 }, (_, index) => `M${index}`);
