@@ -23,6 +23,8 @@ export interface Config {
   readonly whapiBaseUrl: string;
   readonly targetNetworks: TargetNetworks;
   readonly maxBodyBytes: number;
+  /** Of webhooks that are in memory and not committed yet. */
+  readonly maxPendingBytes: number;
   /** 0: no limit. */
   readonly apiRatePerMinute: number;
   /** 0: no limit. */
@@ -65,6 +67,7 @@ export function readConfig(env: Environment): Config {
     whapiBaseUrl: url(env, 'WHAPI_BASE_URL') ?? 'https://gate.whapi.cloud',
     targetNetworks: targetNetworks(text(env, 'TARGET_NETWORKS') ?? 'private'),
     maxBodyBytes: integer(env, 'MAX_BODY_BYTES', 10_485_760, 1024, 1_073_741_824),
+    maxPendingBytes: integer(env, 'MAX_PENDING_BYTES', 67_108_864, 1024, 68_719_476_736),
     apiRatePerMinute: integer(env, 'API_RATE_PER_MINUTE', 600, 0, 1_000_000_000),
     webhookRatePerSecond: integer(env, 'WEBHOOK_RATE_PER_SECOND', 0, 0, 1_000_000_000),
     retentionDays: integer(env, 'RETENTION_DAYS', 7, 1, 3650),

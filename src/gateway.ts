@@ -8,8 +8,9 @@ import { createSender } from './delivery/send.js';
 import { createDoctor } from './doctor/doctor.js';
 import { newId } from './effects.js';
 import type { Effects } from './effects.js';
-import { StartError } from './errors.js';
-import { startServer } from './http/server.js';
+import { GatewayError, StartError } from './errors.js';
+import { startServer, USUAL_PATIENCE } from './http/server.js';
+import type { Patience } from './http/server.js';
 import { freeBytesFor } from './disk.js';
 import { startJobWorker } from './jobs.js';
 import { loadKeys } from './keyfiles.js';
@@ -39,12 +40,19 @@ export interface Pace {
   readonly retryDelaysMs: readonly number[];
   readonly resync: ResyncTiming;
   readonly connect: ConnectTiming;
+  readonly patience: Patience;
 }
 
-export const USUAL_PACE: Pace = { retryDelaysMs: RETRY_DELAYS_MS, resync: RESYNC_TIMING, connect: CONNECT_TIMING };
+export const USUAL_PACE: Pace = {
+  retryDelaysMs: RETRY_DELAYS_MS,
+  resync: RESYNC_TIMING,
+  connect: CONNECT_TIMING,
+  patience: USUAL_PATIENCE,
+};
 
 /** Of the ten seconds that closing may take, what deliveries and calls under way are given. */
 const GRACE_MS = 8000;
+const KEY_FINGERPRINT = 'encryption_key_fingerprint';
 const DAY_MS = 24 * 60 * 60 * 1000;
 const SWEEP_EVERY_MS = 60 * 60 * 1000;
 /** Between two steps of a sweep: the ingress goes first. */
@@ -57,10 +65,10 @@ export async function startGateway(
   log: Logger,
   pace: Pace = USUAL_PACE,
 ): Promise<Gateway> {
-  const keys = loadKeys(config, effects);
-  const vault = createVault(keys.encryptionKey, effects);
   const ledger = openLedger(config.store, effects);
   try {
+    const keys = loadKeys(config, effects, (await ledger.pinned(KEY_FINGERPRINT)) !== null);
+    const vault = createVault(keys.encryptionKey, effects);
     await checkKey(ledger, vault);
     const onError = (error: unknown): void => log.error({ err: error }, 'background work failed; it is tried again');
 
@@ -96,6 +104,7 @@ export async function startGateway(
       sendTest,
       connector,
       doctor,
+      patience: pace.patience,
     }).catch(async (error: unknown) => {
       await stopWork(0);
       throw error;
@@ -110,13 +119,15 @@ export async function startGateway(
     };
   } catch (error) {
     await ledger.close();
+    // Not yet a server that could answer 503 and go on when there is room again: whoever started it starts it again.
+    if (error instanceof GatewayError) throw new StartError('GW_STORE_UNUSABLE', error.message, { cause: error });
     throw error;
   }
 }
 
 /** Secrets sealed under another key could not be opened: better to say so at the start than at the first webhook. */
 async function checkKey(ledger: Ledger, vault: Vault): Promise<void> {
-  if ((await ledger.pin('encryption_key_fingerprint', vault.fingerprint)) !== vault.fingerprint) {
+  if ((await ledger.pin(KEY_FINGERPRINT, vault.fingerprint)) !== vault.fingerprint) {
     throw new StartError(
       'GW_WRONG_KEY',
       'The encryption key is not the one that this database was made with. Set ENCRYPTION_KEY, or the file ' +

@@ -1,4 +1,14 @@
-import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import {
+  closeSync,
+  existsSync,
+  fsyncSync,
+  mkdirSync,
+  openSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
 import { dirname, join } from 'node:path';
 import type { Config } from './config.js';
 import type { Effects } from './effects.js';
@@ -16,9 +26,10 @@ export interface Keys {
 
 /**
  * The admin token and the encryption key: from the environment, else from the files beside the SQLite file, which are
- * made at the first start. @throws StartError GW_STORE_UNUSABLE
+ * made at the first start. For the one process that holds the store's lock. `isKeyInUse`: the store has secrets under a
+ * key already, so that a new one would be of no use. @throws StartError GW_STORE_UNUSABLE, GW_WRONG_KEY
  */
-export function loadKeys(config: Config, effects: Pick<Effects, 'randomBytes'>): Keys {
+export function loadKeys(config: Config, effects: Pick<Effects, 'randomBytes'>, isKeyInUse: boolean): Keys {
   const made: string[] = [];
   const beside = (name: string, fresh: () => string): string => {
     if (config.store.engine !== 'sqlite')
@@ -29,6 +40,7 @@ export function loadKeys(config: Config, effects: Pick<Effects, 'randomBytes'>):
     return text;
   };
   const adminToken = config.adminToken ?? beside('admin-token', () => effects.randomBytes(24).toString('base64url'));
+  if (config.encryptionKey === null && isKeyInUse) mustHaveKeyFile(config);
   const encryptionKey =
     config.encryptionKey ??
     Buffer.from(
@@ -48,18 +60,45 @@ export function loadKeys(config: Config, effects: Pick<Effects, 'randomBytes'>):
   return { adminToken, encryptionKey, made, adminTokenFile };
 }
 
+function mustHaveKeyFile({ store }: Config): void {
+  const file = store.engine === 'sqlite' ? join(dirname(store.file), 'encryption-key') : '';
+  if (existsSync(file)) return;
+  throw new StartError(
+    'GW_WRONG_KEY',
+    `${file} is missing, and the database has secrets that only this key opens. Restore the file from a backup, or set ` +
+      'ENCRYPTION_KEY. Nothing was changed.',
+  );
+}
+
 function readOrMake(file: string, fresh: () => string): { text: string; isNew: boolean } {
+  if (existsSync(file)) return { text: existing(file), isNew: false };
+  const text = fresh();
   try {
     mkdirSync(dirname(file), { recursive: true });
-    const text = fresh();
-    // wx: never over a file that is there, even when two processes start at once.
-    writeFileSync(file, `${text}\n`, { mode: 0o600, flag: 'wx' });
+    writeWhole(file, `${text}\n`);
     return { text, isNew: true };
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'EEXIST') return { text: existing(file), isNew: false };
     throw new StartError('GW_STORE_UNUSABLE', `${file} cannot be written: ${(error as Error).message}`, {
       cause: error,
     });
+  }
+}
+
+/** Under its name the file is there whole and on the disk, or not at all: half a key would look like a damaged one. */
+function writeWhole(file: string, text: string): void {
+  const unfinished = `${file}.unfinished`;
+  try {
+    const handle = openSync(unfinished, 'w', 0o600);
+    try {
+      writeFileSync(handle, text);
+      fsyncSync(handle);
+    } finally {
+      closeSync(handle);
+    }
+    renameSync(unfinished, file);
+  } catch (error) {
+    rmSync(unfinished, { force: true });
+    throw error;
   }
 }
 

@@ -109,8 +109,9 @@ describe('the start is refused', () => {
   });
 });
 
-function load(folder: string, env: Record<string, string> = {}): Keys {
-  return loadKeys(readConfig({ DATABASE_URL: `sqlite:${join(folder, 'gateway.db')}`, ...env }), systemEffects);
+function load(folder: string, env: Record<string, string> = {}, isKeyInUse = false): Keys {
+  const config = readConfig({ DATABASE_URL: `sqlite:${join(folder, 'gateway.db')}`, ...env });
+  return loadKeys(config, systemEffects, isKeyInUse);
 }
 
 function refusalOf(folder: string): StartError {

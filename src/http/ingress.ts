@@ -9,6 +9,7 @@ import { WEBHOOK_HTTP_METHODS } from '../model.js';
 import type { Channel, Sealed, Verdict, WebhookHttpMethod } from '../model.js';
 import { bearerOf, digestOf, isSecret } from './auth.js';
 import type { RefuseAuthentication } from './auth.js';
+import { declaredLength, PendingWebhooks, readBody } from './pending.js';
 import { parseWebhookPath } from './webhook-path.js';
 import type { WebhookPath } from './webhook-path.js';
 
@@ -17,11 +18,17 @@ export interface IngressOptions {
   readonly openSecret: (sealed: Sealed) => string;
   readonly refuse: RefuseAuthentication;
   readonly maxBodyBytes: number;
+  readonly maxPendingBytes: number;
   /** Webhooks per channel; 0: no limit. */
   readonly ratePerSecond: number;
   readonly effects: Pick<Effects, 'now'>;
   /** Told after the commit that deliveries were made. */
   readonly onDeliveries: () => void;
+}
+
+interface Accepted {
+  readonly items: number;
+  readonly verdicts: Partial<Record<Verdict, number>>;
 }
 
 const ANY_BYTES = 'application/octet-stream';
@@ -33,11 +40,11 @@ export async function ingress(app: FastifyInstance, options: IngressOptions): Pr
   const admit = rateLimiter(options);
   const digestFor = digestCache(options.openSecret);
 
-  // The body is bytes, whatever its content type says; nothing of it is looked at before the secret is right.
+  const pending = new PendingWebhooks(options.maxPendingBytes);
+
+  // The body is bytes, whatever its content type says, and `accept` reads it itself: it has to know how many are in memory.
   app.removeAllContentTypeParsers();
-  app.addContentTypeParser('*', { parseAs: 'buffer', bodyLimit: options.maxBodyBytes }, (_request, body, done) =>
-    done(null, body),
-  );
+  app.addContentTypeParser('*', (_request, _payload, done) => done(null));
 
   const authenticate = async (request: FastifyRequest, reply: FastifyReply): Promise<void> => {
     const { raw } = request;
@@ -50,12 +57,18 @@ export async function ingress(app: FastifyInstance, options: IngressOptions): Pr
   };
 
   /** I1: the only 200 comes after the commit. Everything else is a status that makes Whapi send it again. */
-  const accept = async (
-    request: FastifyRequest,
-  ): Promise<{ items: number; verdicts: Partial<Record<Verdict, number>> }> => {
+  const accept = async (request: FastifyRequest): Promise<Accepted> => {
+    const share = pending.admit(Math.min(declaredLength(request.raw) ?? 0, options.maxBodyBytes));
+    try {
+      return await record(request, await readBody(request.raw, options.maxBodyBytes, share));
+    } finally {
+      share.free();
+    }
+  };
+
+  const record = async (request: FastifyRequest, body: Buffer): Promise<Accepted> => {
     const { channel, suffix } = pathOf(request);
     const method = request.method as WebhookHttpMethod;
-    const body = Buffer.isBuffer(request.body) ? request.body : Buffer.alloc(0);
     const document = decode(body, { method, suffix });
     const recorded = await ledger.record(
       { channel, method, suffix, contentType: contentTypeOf(request), body },

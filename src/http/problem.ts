@@ -1,4 +1,5 @@
 import { STATUS_CODES } from 'node:http';
+import type { Socket } from 'node:net';
 import type { FastifyBaseLogger, FastifyError, FastifyReply, FastifyRequest } from 'fastify';
 import { GatewayError } from '../errors.js';
 import type { FieldError } from '../errors.js';
@@ -7,20 +8,41 @@ import { maskedUrl } from './webhook-path.js';
 /** Faults of one body that are told: ten thousand wrong ids need no ten thousand lines. */
 const MOST_FIELDS = 20;
 export const PROBLEM_TYPE = 'application/problem+json';
+/** After a 503: time for some commits, or for somebody to make room on the disk. */
+const RETRY_UNAVAILABLE_SECONDS = 5;
 
 /** Answers an error as RFC 9457 says, with our stable code. */
 export function answerProblem(error: GatewayError, reply: FastifyReply): FastifyReply {
-  return reply
-    .code(error.status)
-    .type(PROBLEM_TYPE)
-    .send({
-      title: STATUS_CODES[error.status] ?? 'Error',
-      status: error.status,
-      detail: error.message,
-      code: error.code,
-      ...(error.fields.length > 0 ? { errors: error.fields } : {}),
-    });
+  if (error.status === 503) reply.header('retry-after', RETRY_UNAVAILABLE_SECONDS);
+  return reply.code(error.status).type(PROBLEM_TYPE).send(problemOf(error));
 }
+
+function problemOf(error: GatewayError) {
+  return {
+    title: STATUS_CODES[error.status] ?? 'Error',
+    status: error.status,
+    detail: error.message,
+    code: error.code,
+    ...(error.fields.length > 0 ? { errors: error.fields } : {}),
+  };
+}
+
+/** Answers what is no request (or not a whole one in time) on its connection, and ends that. */
+export function answerClientError({ code }: NodeJS.ErrnoException, socket: Socket): void {
+  if (code === 'ECONNRESET' || !socket.writable) {
+    socket.destroy();
+    return;
+  }
+  const error = CLIENT_ERRORS.get(code ?? '') ?? new GatewayError('GW_BAD_REQUEST', 'This is not an HTTP request.');
+  const body = JSON.stringify(problemOf(error));
+  const head = `HTTP/1.1 ${error.status} ${STATUS_CODES[error.status] ?? ''}\r\ncontent-type: ${PROBLEM_TYPE}`;
+  socket.end(`${head}\r\ncontent-length: ${Buffer.byteLength(body)}\r\nconnection: close\r\n\r\n${body}`);
+}
+
+const CLIENT_ERRORS: ReadonlyMap<string, GatewayError> = new Map([
+  ['ERR_HTTP_REQUEST_TIMEOUT', new GatewayError('GW_TIMEOUT', 'The request did not come in whole in time.')],
+  ['HPE_HEADER_OVERFLOW', new GatewayError('GW_HEADERS_TOO_LARGE', 'The head of the request is larger than 16 KiB.')],
+]);
 
 type ErrorHandler = (error: FastifyError | Error, request: FastifyRequest, reply: FastifyReply) => FastifyReply;
 

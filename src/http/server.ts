@@ -22,7 +22,7 @@ import { jobRoutes } from './jobs.js';
 import { messageRoutes } from './messages.js';
 import { describeRoutes } from './openapi.js';
 import { operationRoutes } from './operation.js';
-import { errorHandler } from './problem.js';
+import { answerClientError, errorHandler } from './problem.js';
 import { resyncRoutes } from './resyncs.js';
 import { targetRoutes } from './targets.js';
 import { maskedUrl } from './webhook-path.js';
@@ -42,11 +42,28 @@ export interface ServerOptions {
   readonly sendTest: (target: Target) => Promise<Attempt>;
   readonly connector: Connector;
   readonly doctor: Doctor;
+  readonly patience: Patience;
 }
+
+/** How long a client may take. */
+export interface Patience {
+  /** For the head of a request, from the connection or the answer before on. */
+  readonly headMs: number;
+  /** For a whole request. */
+  readonly requestMs: number;
+  /** Without a byte in either direction, an answer that nobody reads included: longer than any answer of ours takes. */
+  readonly silenceMs: number;
+}
+
+export const USUAL_PATIENCE: Patience = { headMs: 10_000, requestMs: 60_000, silenceMs: 120_000 };
+
+/** What is beyond is closed when it connects. */
+const MOST_CONNECTIONS = 2000;
 
 /** Ids of messages are longer than the router's default of 100 characters. */
 const LONGEST_PATH_PART = 2048;
 const CLOSE_IDLE_EVERY_MS = 50;
+const CHECK_CONNECTIONS_EVERY_MS = 2000;
 
 export interface HttpServer {
   /** Where it listens. */
@@ -90,17 +107,25 @@ async function listen(app: FastifyInstance, { host, port }: Config): Promise<str
 }
 
 async function buildServer(options: ServerOptions): Promise<FastifyInstance> {
-  const { config, ledger, vault, effects, log } = options;
+  const { config, ledger, vault, effects, log, patience } = options;
   const app = Fastify({
     // No logger of Fastify's own: it would watch the end of every answer, which costs a tenth of a webhook's time, and
     // would write whole URLs, which may hold secrets.
     logger: false,
     routerOptions: { maxParamLength: LONGEST_PATH_PART },
     forceCloseConnections: 'idle',
+    requestTimeout: patience.requestMs,
+    connectionTimeout: patience.silenceMs,
+    http: {
+      headersTimeout: patience.headMs,
+      connectionsCheckingInterval: Math.min(CHECK_CONNECTIONS_EVERY_MS, patience.headMs),
+    },
+    clientErrorHandler: answerClientError,
     frameworkErrors: (error, request, reply) => {
       errorHandler(log)(error, request, reply);
     },
   }).withTypeProvider<TypeBoxTypeProvider>();
+  app.server.maxConnections = MOST_CONNECTIONS;
 
   app.setValidatorCompiler(validators());
   app.setErrorHandler(errorHandler(log));
@@ -116,6 +141,7 @@ async function buildServer(options: ServerOptions): Promise<FastifyInstance> {
     openSecret: vault.open,
     refuse,
     maxBodyBytes: config.maxBodyBytes,
+    maxPendingBytes: config.maxPendingBytes,
     ratePerSecond: config.webhookRatePerSecond,
     effects,
     onDeliveries: options.onDeliveries,

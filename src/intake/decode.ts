@@ -59,7 +59,7 @@ interface Carrier {
 
 /**
  * Takes a webhook's body apart into items. Any JSON is accepted; what is no JSON in UTF-8 is refused.
- * @throws GatewayError GW_BAD_JSON
+ * @throws GatewayError GW_BAD_JSON, GW_TOO_LARGE (more items than one webhook may have)
  */
 export function decode(body: Buffer, hint: RequestHint): Document {
   const root = parse(body);

@@ -1,3 +1,4 @@
+import { GatewayError } from '../errors.js';
 import type { Span } from '../model.js';
 
 /** One array of a JSON document's top level: its key and where each element stands. */
@@ -15,14 +16,21 @@ const OPEN_BRACKET = 0x5b;
 const CLOSE_BRACKET = 0x5d;
 /** Strings of media previews run to megabytes: past this length the native search is faster than a loop. */
 const LONG_STRING = 64;
+/**
+ * Elements and arrays of one document. Whapi's largest batches (the contacts of a phone) have some thousands; five million
+ * elements fit into the usual MAX_BODY_BYTES and were measured at 3 GB of memory and 34 s in which nothing else went on.
+ */
+export const MOST_ITEMS = 50_000;
 
 /**
  * Finds the arrays among the top-level members of `bytes` whose key `wanted` accepts, in the order in which they stand.
  * `bytes` must be a valid JSON document in UTF-8 (the caller has parsed it): the scan only follows its structure, and
  * structural characters are ASCII, so a byte offset here is a byte offset there. A key that occurs twice is found twice.
+ * @throws GatewayError GW_TOO_LARGE where there are more than `MOST_ITEMS`
  */
 export function scanTopLevelArrays(bytes: Buffer, wanted: (key: string) => boolean): ScannedArray[] {
   const found: ScannedArray[] = [];
+  let room = MOST_ITEMS;
   let at = skipSpace(bytes, 0);
   if (bytes[at] !== OPEN_BRACE) return found;
   at = skipSpace(bytes, at + 1);
@@ -31,7 +39,8 @@ export function scanTopLevelArrays(bytes: Buffer, wanted: (key: string) => boole
     const key = readKey(bytes, at, keyEnd);
     at = skipSpace(bytes, skipSpace(bytes, keyEnd) + 1); // behind the colon
     if (bytes[at] === OPEN_BRACKET && wanted(key)) {
-      const elements = scanElements(bytes, at);
+      const elements = scanElements(bytes, at, room);
+      room -= elements.spans.length + 1;
       found.push({ key, elements: elements.spans });
       at = elements.end;
     } else {
@@ -43,10 +52,15 @@ export function scanTopLevelArrays(bytes: Buffer, wanted: (key: string) => boole
   return found;
 }
 
-function scanElements(bytes: Buffer, open: number): { spans: Span[]; end: number } {
+function scanElements(bytes: Buffer, open: number, room: number): { spans: Span[]; end: number } {
   const spans: Span[] = [];
   let at = skipSpace(bytes, open + 1);
   while (bytes[at] !== CLOSE_BRACKET) {
+    if (spans.length >= room)
+      throw new GatewayError(
+        'GW_TOO_LARGE',
+        `The body has more than ${MOST_ITEMS} items. Send them in several webhooks.`,
+      );
     const end = skipValue(bytes, at);
     spans.push({ start: at, end });
     at = skipSpace(bytes, end);

@@ -207,6 +207,8 @@ export interface Upkeep {
   probe(): Promise<void>;
   /** Keeps `value` under `name` unless one is kept there already. Returns the one that is kept. */
   pin(name: string, value: string): Promise<string>;
+  /** What is kept under `name`; null where nothing is. */
+  pinned(name: string): Promise<string | null>;
   /**
    * Removes a small step of what has outlived its retention: payloads of settled deliveries and jobs that are over, then
    * ids of the ledger.

@@ -291,3 +291,22 @@ describe('what is no JSON in UTF-8 is refused', () => {
     expect(() => decoded('{"text":"a secret" oops')).toThrow(/^The body is not valid JSON\.$/);
   });
 });
+
+describe('what is too much for one webhook', () => {
+  it.each([
+    ['items', `{"messages":[${Array(50_001).fill('1').join()}]}`],
+    [
+      'items of several arrays',
+      `{"chats":[${Array(30_000).fill('1').join()}],"calls":[${Array(30_000).fill('1').join()}]}`,
+    ],
+    ['arrays', `{${Array(50_001).fill('"x_updates":[]').join()},"messages":[1]}`],
+  ])('is more than fifty thousand %s', (_what, body) => {
+    expect(() => decoded(body)).toThrow(expect.objectContaining({ code: 'GW_TOO_LARGE', status: 413 }) as Error);
+  });
+
+  it('is no depth: a hundred thousand levels are one item', () => {
+    const deep = `${'['.repeat(100_000)}${']'.repeat(100_000)}`;
+    expect(decoded(`{"messages":[${deep}]}`).items).toHaveLength(1);
+    expect(decoded(deep).items).toHaveLength(1);
+  });
+});

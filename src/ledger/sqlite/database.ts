@@ -13,6 +13,11 @@ const CACHE_KIB = 65_536;
 /** Pages in the write-ahead log before it is folded back: fewer, longer pauses than the default 1000 would make. */
 const CHECKPOINT_PAGES = 4000;
 const LOG_SIZE_LIMIT_BYTES = 64 * 1024 * 1024;
+/**
+ * The start reads a file up to this size whole, to find damage before anything is written; the check takes a second or two
+ * for it. In a larger file damage is found when it is met.
+ */
+const MOST_CHECKED_BYTES = 512 * 1024 * 1024;
 
 export interface OpenDatabase {
   readonly db: Db;
@@ -47,9 +52,14 @@ export function openDatabase(file: string): OpenDatabase {
   } catch (error) {
     db?.close();
     lock.close();
-    if (error instanceof StartError) throw error;
-    throw new StartError('GW_STORE_UNUSABLE', unusable(file, error), { cause: error });
+    throw asStartError(file, error);
   }
+}
+
+/** What the start ends with where the file cannot be used. */
+export function asStartError(file: string, error: unknown): StartError {
+  if (error instanceof StartError) return error;
+  return new StartError('GW_STORE_UNUSABLE', unusable(file, error), { cause: error });
 }
 
 /**
@@ -83,6 +93,7 @@ function prepare(db: Db): void {
       `${db.name} is a database of another program. Give the gateway a file of its own with DATABASE_URL.`,
     );
   }
+  if (!isEmpty) mustBeSound(db);
   const pending = pendingMigrations(migrationsOf('sqlite'), read(db, 'SELECT user_version FROM pragma_user_version'));
   // Up to here nothing was written: a file that is refused stays as it was.
   if (isEmpty) db.exec('PRAGMA auto_vacuum = INCREMENTAL'); // only possible before the first table
@@ -94,6 +105,18 @@ function prepare(db: Db): void {
     PRAGMA wal_autocheckpoint = ${CHECKPOINT_PAGES};
     PRAGMA journal_size_limit = ${LOG_SIZE_LIMIT_BYTES};`);
   migrate(db, pending);
+}
+
+/** @throws SqliteError, StartError */
+function mustBeSound(db: Db): void {
+  const bytes = read(db, 'SELECT page_count * page_size FROM pragma_page_count, pragma_page_size');
+  if (bytes > MOST_CHECKED_BYTES) return;
+  const found = db.prepare<[], string>('PRAGMA quick_check(1)').pluck().get();
+  if (found !== 'ok') throw new StartError('GW_STORE_UNUSABLE', unsound(db.name, found ?? 'no answer'));
+}
+
+function unsound(file: string, what: string): string {
+  return `${file} is not a sound SQLite database (${what.replaceAll('\n', ' ')}). Nothing was written to it. Move it away, or restore a backup.`;
 }
 
 function read(db: Db, sql: string): number {
@@ -136,7 +159,7 @@ function migrate(db: Db, pending: readonly Migration[]): void {
 function unusable(file: string, error: unknown): string {
   const code = codeOf(error);
   if (code === 'SQLITE_NOTADB' || code.startsWith('SQLITE_CORRUPT')) {
-    return `${file} is not a sound SQLite database (${words(error)}). Nothing was written to it. Move it away, or restore a backup.`;
+    return unsound(file, words(error));
   }
   if (code.startsWith('SQLITE_READONLY') || code.startsWith('SQLITE_CANTOPEN')) {
     return `${file} cannot be written (${words(error)}). Check the rights of the file and its folder${existsSync(file) ? '' : ', and that the folder exists'}.`;
@@ -152,9 +175,16 @@ export function isMachineFault(error: unknown): boolean {
 /** What an operation of the store rejects with: our own errors as they are, faults of the machine as unavailable. */
 export function asGatewayError(error: unknown): unknown {
   if (!(error instanceof Database.SqliteError)) return error;
-  const isFull = error.code === 'SQLITE_FULL';
-  const what = isFull ? 'The disk is full' : `The database does not take writes (${error.code})`;
-  return new GatewayError('GW_STORE_UNAVAILABLE', `${what}. Nothing was changed; try again.`, [], { cause: error });
+  return new GatewayError('GW_STORE_UNAVAILABLE', `${faultOf(error.code)}. Nothing was changed; try again.`, [], {
+    cause: error,
+  });
+}
+
+function faultOf(code: string): string {
+  if (code === 'SQLITE_FULL') return 'The disk is full';
+  if (code.startsWith('SQLITE_CORRUPT') || code === 'SQLITE_NOTADB')
+    return 'The database file is damaged: stop the gateway and restore a backup, or what "sqlite3 <file> .recover" rescues';
+  return `The database does not take writes (${code})`;
 }
 
 function codeOf(error: unknown): string {

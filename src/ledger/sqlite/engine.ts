@@ -4,7 +4,8 @@ import { GatewayError } from '../../errors.js';
 import { deliveryId, Ids, jobId } from '../ids.js';
 import type { Ledger } from '../ledger.js';
 import { BulkRelease, BulkRetry } from './bulk.js';
-import { asGatewayError, openDatabase } from './database.js';
+import { asGatewayError, asStartError, openDatabase } from './database.js';
+import type { OpenDatabase } from './database.js';
 import { GroupCommit } from './group-commit.js';
 import { SqliteIntake } from './intake.js';
 import { SqliteJobs } from './jobs.js';
@@ -23,7 +24,16 @@ const WINDOWS_PER_COMMIT = 500;
  * @throws StartError GW_STORE_LOCKED, GW_STORE_UNUSABLE
  */
 export function openSqliteLedger(file: string, effects: Pick<Effects, 'now' | 'randomBytes'>): Ledger {
-  const { db, close } = openDatabase(file);
+  const opened = openDatabase(file);
+  try {
+    return ledgerOn(opened, effects);
+  } catch (error) {
+    opened.close();
+    throw asStartError(file, error);
+  }
+}
+
+function ledgerOn({ db, close }: OpenDatabase, effects: Pick<Effects, 'now' | 'randomBytes'>): Ledger {
   const { now } = effects;
   const greatest = db.prepare<[], number>(
     'SELECT max(id) FROM (SELECT max(id) AS id FROM webhooks UNION ALL SELECT max(seq) FROM lanes UNION ALL SELECT max(id) FROM deliveries UNION ALL SELECT max(number) FROM jobs)',
@@ -120,6 +130,7 @@ export function openSqliteLedger(file: string, effects: Pick<Effects, 'now' | 'r
         pin.run(name, value);
         return pinned.get(name) ?? value;
       }),
+    pinned: async (name) => await read(() => pinned.get(name) ?? null),
     prune: async (retention) => {
       const isMore = await commit.run(() => prune.step(retention, now()));
       await read(() => prune.vacuum());

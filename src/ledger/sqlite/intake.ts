@@ -12,6 +12,9 @@ import { ItemMemory, MemoryTables } from './memory.js';
 import type { SqliteOutbox } from './outbox.js';
 import type { SqliteRegistry } from './registry.js';
 
+/** Of a message id so much is kept for people to read. Whapi's have some dozens of characters; the key is of the whole id. */
+const LONGEST_SHOWN_ID = 1024;
+
 interface Judged extends JudgedItem {
   readonly memory: ItemMemory;
 }
@@ -71,7 +74,7 @@ export class SqliteIntake {
         at,
         item.carrier,
         memory.key,
-        item.messageId,
+        item.messageId?.slice(0, LONGEST_SHOWN_ID) ?? null,
         verdict,
         rule,
         held.has(at) ? 1 : 0,

@@ -104,6 +104,9 @@ const DELIVERY_TABLES = 'deliveries d JOIN webhooks w ON w.id = d.webhook_id JOI
 /** How far back the newest webhook of a channel is looked for: about 20 MB, read in some milliseconds. */
 const NEWEST_WEBHOOKS = 10_000;
 
+/** The newest of a message that are told: the votes of a poll, which share its id, can run into many thousands. */
+const MOST_SIGHTINGS = 500;
+
 /** What people look at; reads only. */
 export class SqliteViews {
   readonly #db: Db;
@@ -222,9 +225,10 @@ export class SqliteViews {
            JOIN sightings s ON s.webhook_id = l.webhook_id AND s.position = l.position
            JOIN webhooks w ON w.id = s.webhook_id
            WHERE l.key = @key
-         ORDER BY 1, 2`,
+         ORDER BY 1 DESC, 2 DESC LIMIT ${MOST_SIGHTINGS}`,
       )
-      .all({ key });
+      .all({ key })
+      .reverse();
   }
 
   #deliveriesOf(sightings: readonly SightingRow[]): Explanation['deliveries'] {

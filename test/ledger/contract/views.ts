@@ -270,6 +270,26 @@ export function viewsContract(open: OpenStore): void {
       expect((await store.ledger.explain('main', 'B'))?.deliveries).toHaveLength(1);
     });
 
+    it('has the newest five hundred sightings of a message that has more', async () => {
+      const store = await stage(open);
+      const vote = (tally: number) => message('poll', 'alice', { type: 'poll_update', tally });
+      for (let from = 0; from < 600; from += 100) {
+        await store.record(messages(...Array.from({ length: 100 }, (_, at) => vote(from + at))));
+      }
+      const { sightings = [] } = (await store.ledger.explain('main', 'poll')) ?? {};
+      expect(sightings).toHaveLength(500);
+      expect(sightings.map(({ seenAt }) => seenAt)).toEqual(sightings.map(({ seenAt }) => seenAt).sort());
+    });
+
+    it('is of the whole id, also where that has a megabyte; lists show where it begins', async () => {
+      const store = await stage(open);
+      const [id, other] = ['A', 'B'].map((end) => 'i'.repeat(1_000_000) + end) as [string, string];
+      expect(await store.record(messages(id, other, id))).toEqual(['new', 'new', 'duplicate']);
+      const { data } = await store.ledger.messages({}, { limit: 10, cursor: null });
+      expect(data.map(({ messageId }) => messageId.length)).toEqual([1024, 1024, 1024]);
+      expect((await store.ledger.explain('main', id))?.sightings).toHaveLength(2);
+    });
+
     it('is null where nothing is known, and of one channel only', async () => {
       const store = await stage(open);
       await store.ledger.addChannel(channel('second'));
