@@ -8,8 +8,7 @@ import { startCounter, startGateway, WEBHOOK_SECRET } from './servers.js';
 
 /**
  * `npm run fuzz -- [count] [seed]`: so many fuzzed requests to a running gateway, which must answer none with 5xx, leave
- * none hanging, live, and need hardly
- * more memory at the end than in its first half. One JSON line; exit code 1 where it
+ * none hanging, live, and need hardly more memory at the end than in its first half. One JSON line; exit code 1 where that
  * does not hold. The same seed gives the same requests.
  */
 const [count = 100_000, seed = Math.floor(Math.random() * 2 ** 31)] = process.argv.slice(2).map(Number);

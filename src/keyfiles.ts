@@ -97,7 +97,7 @@ function writeWhole(file: string, text: string): void {
     }
     renameSync(unfinished, file);
   } catch (error) {
-    rmSync(unfinished, { force: true });
+    rmSync(unfinished, { force: true, recursive: true });
     throw error;
   }
 }

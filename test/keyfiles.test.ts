@@ -1,4 +1,4 @@
-import { existsSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { readConfig } from '../src/config.js';
@@ -93,6 +93,22 @@ describe('the start is refused', () => {
     expect(message).not.toContain(damaged);
   });
 
+  it('where the encryption key is missing and the store has secrets under it, before another is made', () => {
+    const folder = temporaryFolder();
+    const { code, message } = refusalOf(folder, true);
+    expect(code).toBe('GW_WRONG_KEY');
+    expect(message).toContain(`${join(folder, 'encryption-key')} is missing`);
+    expect(message).toContain('Restore the file from a backup, or set ENCRYPTION_KEY');
+    expect(existsSync(join(folder, 'encryption-key'))).toBe(false);
+  });
+
+  it('where a file cannot be written whole, and leaves no part of it', () => {
+    const folder = temporaryFolder();
+    mkdirSync(join(folder, 'encryption-key.unfinished', 'x'), { recursive: true });
+    expect(refusalOf(folder)).toMatchObject({ code: 'GW_STORE_UNUSABLE', exitCode: 1 });
+    expect(existsSync(join(folder, 'encryption-key'))).toBe(false);
+  });
+
   it('where a folder has the name of the file', () => {
     const folder = temporaryFolder();
     load(join(folder, 'admin-token'));
@@ -114,9 +130,9 @@ function load(folder: string, env: Record<string, string> = {}, isKeyInUse = fal
   return loadKeys(config, systemEffects, isKeyInUse);
 }
 
-function refusalOf(folder: string): StartError {
+function refusalOf(folder: string, isKeyInUse = false): StartError {
   try {
-    load(folder);
+    load(folder, {}, isKeyInUse);
   } catch (error) {
     if (error instanceof StartError) return error;
     throw error;

@@ -32,8 +32,10 @@ export interface GatewayProcess {
   start(): Promise<void>;
 }
 
-export async function startProcess(env: Record<string, string> = {}): Promise<GatewayProcess> {
-  const folder = temporaryFolder();
+export async function startProcess(
+  env: Record<string, string> = {},
+  folder = temporaryFolder(),
+): Promise<GatewayProcess> {
   const log: string[] = [];
   let child: ChildProcess;
   let client: Client;
@@ -70,12 +72,13 @@ export async function startProcess(env: Record<string, string> = {}): Promise<Ga
   return gateway;
 }
 
-/** Runs the process where it is expected to end by itself. */
+/** Runs the process where it is expected to end by itself; `limits` are commands of the shell that starts it. */
 export async function runToEnd(
   folder: string,
   env: Record<string, string> = {},
+  limits = ':',
 ): Promise<Ended & { stdout: string; stderr: string }> {
-  const child = spawnMain(folder, env);
+  const child = spawnMain(folder, env, limits);
   onTestFinished(() => void child.kill('SIGKILL'));
   const text = { stdout: '', stderr: '' };
   child.stdout?.on('data', (chunk: Buffer) => (text.stdout += chunk.toString()));
@@ -84,8 +87,8 @@ export async function runToEnd(
   return { code, signal, ...text };
 }
 
-function spawnMain(folder: string, env: Record<string, string>): ChildProcess {
-  return spawn(process.execPath, [MAIN], {
+function spawnMain(folder: string, env: Record<string, string>, limits = ':'): ChildProcess {
+  return spawn('sh', ['-c', `${limits}; exec "$0" "$1"`, process.execPath, MAIN], {
     cwd: folder,
     env: {
       PATH: process.env['PATH'],

@@ -1,4 +1,4 @@
-import { existsSync, mkdirSync, realpathSync } from 'node:fs';
+import { existsSync, mkdirSync, realpathSync, statSync } from 'node:fs';
 import { dirname } from 'node:path';
 import Database from 'better-sqlite3';
 import { GatewayError, StartError } from '../../errors.js';
@@ -36,6 +36,7 @@ export function openDatabase(file: string): OpenDatabase {
       cause: error,
     });
   }
+  mustHaveOneName(file);
   const lock = lockBeside(existsSync(file) ? realpathSync(file) : file); // one lock, whatever name it is opened by
   let db: Db | undefined;
   try {
@@ -60,6 +61,17 @@ export function openDatabase(file: string): OpenDatabase {
 export function asStartError(file: string, error: unknown): StartError {
   if (error instanceof StartError) return error;
   return new StartError('GW_STORE_UNUSABLE', unusable(file, error), { cause: error });
+}
+
+/** Two hard links to one database have two write-ahead logs and two locks: whoever writes by both ruins it. */
+function mustHaveOneName(file: string): void {
+  const names = statSync(file, { throwIfNoEntry: false });
+  if (!names?.isFile() || names.nlink === 1) return;
+  throw new StartError(
+    'GW_STORE_UNUSABLE',
+    `${file} has ${names.nlink} names (hard links), under which several processes could write to it at once. Remove the ` +
+      'others, or copy the file.',
+  );
 }
 
 /**

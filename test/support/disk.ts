@@ -1,0 +1,50 @@
+import { execFileSync, spawnSync } from 'node:child_process';
+import { rmSync, statfsSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { onTestFinished } from 'vitest';
+import { temporaryFolder } from './files.js';
+
+/** A disk that is filled up and freed under a running process. */
+export interface Disk {
+  readonly folder: string;
+  fill(pid: number): void;
+  free(pid: number): void;
+}
+
+const SIZE = '16m';
+/** Where nothing can be mounted, a process that writes a file beyond this is refused as on a full disk. */
+const FULL_BYTES = 4096;
+
+/** A small file system of its own where this user may mount one, else a limit on the size of the process's files. */
+export function smallDisk(): Disk {
+  const folder = temporaryFolder();
+  const filler = join(folder, 'filler');
+  const limit = (pid: number, bytes: number | 'unlimited'): void =>
+    void execFileSync('prlimit', ['--pid', String(pid), `--fsize=${bytes}:`]);
+  if (!mounted(['-t', 'tmpfs', '-o', `size=${SIZE}`, 'tmpfs', folder], folder)) {
+    return { folder, fill: (pid) => limit(pid, FULL_BYTES), free: (pid) => limit(pid, 'unlimited') };
+  }
+  return {
+    folder,
+    fill: () => {
+      const { bavail, bsize } = statfsSync(folder);
+      writeFileSync(filler, Buffer.alloc(bavail * bsize));
+    },
+    free: () => rmSync(filler),
+  };
+}
+
+/** Takes the right to write from a folder and what is in it, until the test is over. */
+export function readOnly(folder: string): void {
+  execFileSync('chmod', ['-R', 'a-w', folder]);
+  onTestFinished(() => void execFileSync('chmod', ['-R', 'u+w', folder]));
+}
+
+/** For `runToEnd`: without root's right to write where nobody may. */
+export const UNPRIVILEGED = process.getuid?.() === 0 ? 'exec setpriv --bounding-set=-all "$0" "$1"' : ':';
+
+function mounted(options: readonly string[], folder: string): boolean {
+  if (spawnSync('mount', [...options]).status !== 0) return false;
+  onTestFinished(() => void spawnSync('umount', ['-l', folder]));
+  return true;
+}
