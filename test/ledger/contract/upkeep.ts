@@ -166,9 +166,11 @@ export function upkeepContract(open: OpenStore): void {
 
     it('pins one value under a name, of two at one instant and after a restart', async () => {
       const store = await stage(open);
+      expect(await store.ledger.pinned('key')).toBeNull();
       const pinned = await Promise.all(['one', 'two'].map(async (value) => await store.ledger.pin('key', value)));
       expect(new Set(pinned).size).toBe(1);
       await store.restart();
+      expect(await store.ledger.pinned('key')).toBe(pinned[0]);
       expect(await store.ledger.pin('key', 'three')).toBe(pinned[0]);
       expect(await store.ledger.pin('other', 'three')).toBe('three');
     });
