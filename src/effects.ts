@@ -5,6 +5,8 @@ import { setTimeout as delay } from 'node:timers/promises';
 export interface Effects {
   /** Milliseconds since the Unix epoch. May jump back when the machine's clock is set. */
   now(): number;
+  /** Milliseconds since some moment of this process: goes on evenly, whatever the machine's clock is set to. */
+  monotonic(): number;
   /** Resolves after `ms` milliseconds; returns early, without an error, when `signal` is aborted. */
   sleep(ms: number, signal?: AbortSignal): Promise<void>;
   /** A number from 0 (included) to 1 (excluded). */
@@ -18,6 +20,7 @@ const LONGEST_TIMER_MS = 2 ** 31 - 1;
 
 export const systemEffects: Effects = {
   now: () => Date.now(),
+  monotonic: () => performance.now(),
   sleep: async (ms, signal) => {
     await delay(Math.min(Math.max(ms, 0), LONGEST_TIMER_MS), undefined, signal ? { signal } : {}).catch(
       (error: unknown) => {

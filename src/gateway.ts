@@ -1,4 +1,5 @@
 import type { Logger } from 'pino';
+import { startClockWatch } from './clock.js';
 import type { Config } from './config.js';
 import { CONNECT_TIMING, createConnector } from './connect/connector.js';
 import type { ConnectTiming } from './connect/connector.js';
@@ -86,9 +87,20 @@ export async function startGateway(
       freeBytes: async () => await freeBytesFor(config.store),
     });
     const jobs = startJobWorker({ ledger, onDeliveries: deliveries.wake, onError, effects });
+    const clock = startClockWatch({
+      effects,
+      onSetBack: async (byMs) => {
+        log.warn({ by_ms: byMs }, 'the clock of this machine was set back; what waits is moved with it');
+        await ledger.clockSetBack(byMs);
+        resyncs.clockSetBack(byMs);
+        resyncs.wake();
+        deliveries.wake();
+      },
+      onError,
+    });
     const sweep = startSweep(ledger, config, effects, onError);
     const stopWork = async (graceMs: number): Promise<void> => {
-      await Promise.all([deliveries.stop(graceMs), resyncs.stop(graceMs), jobs.stop(), sweep.stop()]);
+      await Promise.all([deliveries.stop(graceMs), resyncs.stop(graceMs), jobs.stop(), sweep.stop(), clock.stop()]);
     };
     const server = await startServer({
       config,

@@ -203,6 +203,8 @@ export interface Registry {
 }
 
 export interface Upkeep {
+  /** The machine's clock was set back: what waits for a time, until `byMs` later than it was meant to, waits no longer than before. */
+  clockSetBack(byMs: number): Promise<void>;
   /** Proves that the store takes writes. */
   probe(): Promise<void>;
   /** Keeps `value` under `name` unless one is kept there already. Returns the one that is kept. */

@@ -18,6 +18,8 @@ export interface ResyncWorkerOptions {
 export interface ResyncWorker {
   /** A hint that something was registered. */
   wake(): void;
+  /** The machine's clock was set back: pauses end when they would have. */
+  clockSetBack(byMs: number): void;
   /** Begins no more calls, gives those under way `graceMs`, then breaks them off: they are made again after a restart. */
   stop(graceMs: number): Promise<void>;
 }
@@ -91,6 +93,9 @@ export function startResyncWorker({
 
   return {
     wake: loop.wake,
+    clockSetBack: (byMs) => {
+      for (const [channel, until] of pausedUntil) pausedUntil.set(channel, until - byMs);
+    },
     stop: async (graceMs) => {
       await loop.stop();
       const ended = new AbortController();

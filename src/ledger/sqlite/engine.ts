@@ -11,6 +11,7 @@ import { SqliteIntake } from './intake.js';
 import { SqliteJobs } from './jobs.js';
 import { SqliteOutbox } from './outbox.js';
 import { SqlitePrune } from './prune.js';
+import { PullIn } from './pull-in.js';
 import { registryOperations, SqliteRegistry } from './registry.js';
 import { SqliteRelease } from './release.js';
 import { SqliteResyncs } from './resyncs.js';
@@ -47,6 +48,7 @@ function ledgerOn({ db, close }: OpenDatabase, effects: Pick<Effects, 'now' | 'r
   const jobs = new SqliteJobs(db, ids, new BulkRetry(db, registry, outbox), new BulkRelease(db, registry, release));
   const views = new SqliteViews(db);
   const prune = new SqlitePrune(db);
+  const pullIn = new PullIn(db);
   const commit = new GroupCommit(db, () => registry.forget());
   const beat = db.prepare(
     "INSERT INTO meta (key, value) VALUES ('probed_at', ?) ON CONFLICT (key) DO UPDATE SET value = excluded.value",
@@ -122,6 +124,14 @@ function ledgerOn({ db, close }: OpenDatabase, effects: Pick<Effects, 'now' | 'r
     jobs: async (page) => await read(() => views.jobs(page)),
     job: async (id) => await read(() => views.job(id)),
 
+    clockSetBack: async (byMs) => {
+      let after: number | null = 0;
+      while (after !== null) {
+        const from: number = after;
+        after = await commit.run(() => pullIn.deliveries(byMs, from, now()));
+      }
+      await commit.run(() => pullIn.calls(byMs, now()));
+    },
     probe: async () => {
       await commit.run(() => beat.run(String(now())));
     },

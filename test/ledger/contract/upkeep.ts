@@ -6,12 +6,15 @@ import {
   HOUR,
   idsIn,
   judgements,
+  LEASE,
   message,
   messages,
   prune,
   refusal,
   register,
+  SECOND,
   stage,
+  START,
   status,
 } from '../../support/ledger.js';
 import type { OpenStore, Store } from '../../support/ledger.js';
@@ -29,6 +32,41 @@ async function deliveryCount(store: Store): Promise<number> {
 
 /** I4: what is forgotten, and when; what is not forgotten by a restart. */
 export function upkeepContract(open: OpenStore): void {
+  describe('a clock that was set back', () => {
+    it('I4: keeps nothing waiting for longer: a delivery to be tried again, and the one behind it', async () => {
+      const store = await stage(open);
+      await store.record(messages('A'));
+      await store.record(messages('B'));
+      await store.settle(await store.claimOne(), 'pending', START + 5 * SECOND);
+      store.clock.advance(-DAY);
+      await store.ledger.clockSetBack(DAY);
+      expect((await store.claim()).deliveries).toEqual([]);
+      store.clock.advance(5 * SECOND);
+      expect(idsIn(await store.deliverAll())).toEqual(['A', 'B']);
+    });
+
+    it('I5: ends a lease when it would have ended', async () => {
+      const store = await stage(open);
+      await store.record(messages('A'));
+      await store.claimOne();
+      store.clock.advance(-DAY);
+      await store.ledger.clockSetBack(DAY);
+      store.clock.advance(LEASE - 1);
+      expect((await store.claim()).deliveries).toEqual([]);
+      store.clock.advance(1);
+      expect(idsIn([await store.claimOne()])).toEqual(['A']);
+    });
+
+    it('moves the calls to Whapi with it, and leaves the windows open for longer (I2)', async () => {
+      const store = await stage(open);
+      await register(store, ['old']);
+      store.clock.advance(-DAY);
+      await store.ledger.clockSetBack(DAY);
+      expect(await store.ledger.takeCall('main', 'resync', LEASE)).toMatchObject({ messageId: 'old' });
+      expect(await store.record(messages('old'))).toEqual(['restored']);
+    });
+  });
+
   describe('pruning', () => {
     it('forgets a payload when it was settled so long ago, not when it was received so long ago', async () => {
       const store = await stage(open);

@@ -1,0 +1,36 @@
+import type { Db } from './database.js';
+
+const DELIVERIES_PER_COMMIT = 2000;
+
+/**
+ * Moves due times with a clock that was set back; leases, which are due times as well, end when they would have. Windows
+ * of resyncs stay as they are: open for longer is the safe side. For use inside a transaction.
+ */
+export class PullIn {
+  readonly #waiting;
+  readonly #delivery;
+  readonly #calls;
+
+  constructor(db: Db) {
+    this.#waiting = db
+      .prepare<[number, number], number>(
+        `SELECT id FROM deliveries WHERE id > ? AND status = 'pending' AND due_at > ? ORDER BY id LIMIT ${DELIVERIES_PER_COMMIT}`,
+      )
+      .pluck();
+    this.#delivery = db.prepare<{ byMs: number; id: number }>(
+      'UPDATE deliveries SET due_at = due_at - @byMs, resume_at = resume_at - @byMs WHERE id = @id',
+    );
+    this.#calls = db.prepare<[number, number]>('UPDATE resync_messages SET next_at = next_at - ? WHERE next_at > ?');
+  }
+
+  /** Some of those behind `after`, in the order of their ids; returns the last of them, null where there were none. */
+  deliveries(byMs: number, after: number, now: number): number | null {
+    const ids = this.#waiting.all(after, now);
+    for (const id of ids) this.#delivery.run({ byMs, id });
+    return ids.at(-1) ?? null;
+  }
+
+  calls(byMs: number, now: number): void {
+    this.#calls.run(byMs, now);
+  }
+}
