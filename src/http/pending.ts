@@ -70,6 +70,8 @@ export async function readBody(request: IncomingMessage, mostBytes: number, shar
   const tooLarge = (): GatewayError =>
     new GatewayError('GW_TOO_LARGE', 'The body is larger than is taken here: the limit is MAX_BODY_BYTES.');
   if ((declaredLength(request) ?? 0) > mostBytes) throw tooLarge();
+  const cutOff = (): GatewayError => new GatewayError('GW_BAD_REQUEST', 'The connection ended before the body did.');
+  if (request.destroyed) throw cutOff(); // while its secret was looked at: it would never say so again
   return await new Promise((resolve, reject) => {
     const chunks: Buffer[] = [];
     let length = 0;
@@ -93,6 +95,6 @@ export async function readBody(request: IncomingMessage, mostBytes: number, shar
     request.on('data', take);
     request.on('end', () => resolve(chunks.length === 1 && chunks[0] ? chunks[0] : Buffer.concat(chunks)));
     request.on('error', reject);
-    request.on('close', () => reject(new GatewayError('GW_BAD_REQUEST', 'The connection ended before the body did.')));
+    request.on('close', () => reject(cutOff()));
   });
 }
