@@ -71,6 +71,7 @@ export async function startGateway(
     const keys = loadKeys(config, effects, (await ledger.pinned(KEY_FINGERPRINT)) !== null);
     const vault = createVault(keys.encryptionKey, effects);
     await checkKey(ledger, vault);
+    await sealHeaders(ledger, vault);
     const onError = (error: unknown): void => log.error({ err: error }, 'background work failed; it is tried again');
 
     const sender = createSender({ openSecret: vault.open, networks: config.targetNetworks, effects });
@@ -145,6 +146,13 @@ async function checkKey(ledger: Ledger, vault: Vault): Promise<void> {
       'The encryption key is not the one that this database was made with. Set ENCRYPTION_KEY, or the file ' +
         'encryption-key beside the database, back to that one.',
     );
+  }
+}
+
+/** Up to schema version 3 headers of targets were stored in the clear; only here are both they and the key at hand. */
+async function sealHeaders(ledger: Ledger, vault: Vault): Promise<void> {
+  for (const { id, headers } of await ledger.targets()) {
+    if (!vault.isSealed(headers)) await ledger.changeTarget(id, { headers: vault.seal(headers) });
   }
 }
 

@@ -62,6 +62,12 @@ export interface Channel {
 /** A secret as it is stored: encrypted. Only `vault.ts` makes and opens one. */
 export type Sealed = string & { readonly __sealed: unique symbol };
 
+/** A secret that signs until `expiresAt`. */
+export interface ExpiringSecret {
+  readonly secret: Sealed;
+  readonly expiresAt: number;
+}
+
 export const TARGET_MODES = ['as_received', 'body', 'path', 'method'] as const;
 export type TargetMode = (typeof TARGET_MODES)[number];
 
@@ -75,8 +81,11 @@ export interface Target {
   readonly events: readonly string[];
   readonly deliver: readonly Verdict[];
   readonly mode: TargetMode;
-  readonly headers: Readonly<Record<string, string>>;
+  /** A JSON object of names and values, sealed as a whole: an Authorization is as secret as the next line. */
+  readonly headers: Sealed;
   readonly secret: Sealed;
+  /** Secrets from before a rotation, which sign too until they expire; newest first. */
+  readonly previousSecrets: readonly ExpiringSecret[];
   readonly timeoutMs: number;
   readonly maxAttempts: number;
   readonly maxAgeSeconds: number | null;

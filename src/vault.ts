@@ -7,11 +7,13 @@ const NONCE_BYTES = 12;
 const TAG_BYTES = 16;
 const VERSION = 'v1.';
 
-/** Encrypts what must not lie in the clear in the database: Whapi tokens, webhook secrets, target secrets. */
+/** Encrypts what must not lie in the clear in the database: Whapi tokens, webhook secrets, secrets and headers of targets. */
 export interface Vault {
   seal(secret: string): Sealed;
   /** @throws Error when the text was altered or sealed under another key */
   open(sealed: Sealed): string;
+  /** Tells what was sealed from what was stored in the clear. */
+  isSealed(text: string): boolean;
   /** Tells this key from another without telling the key. */
   readonly fingerprint: string;
 }
@@ -31,6 +33,7 @@ export function createVault(key: Buffer, effects: Pick<Effects, 'randomBytes'>):
       decipher.setAuthTag(bytes.subarray(NONCE_BYTES, NONCE_BYTES + TAG_BYTES));
       return decipher.update(bytes.subarray(NONCE_BYTES + TAG_BYTES), undefined, 'utf8') + decipher.final('utf8');
     },
+    isSealed: (text) => text.startsWith(VERSION),
     fingerprint: createHmac('sha256', key).update('whapi-resync-gateway').digest('hex').slice(0, 16),
   };
 }

@@ -44,7 +44,7 @@ const within = (folder: string) => (name: string) => name.startsWith(`${folder}/
 const isPure = ({ name }: SourceFile): boolean =>
   within('intake')(name) ||
   name.endsWith('/policy') ||
-  ['backoff', 'bucket', 'connect/warnings', 'delivery/networks', 'ledger/keys'].includes(name);
+  ['backoff', 'bucket', 'connect/warnings', 'delivery/networks', 'ledger/keys', 'ledger/rotation'].includes(name);
 
 /** What each file imports for more than its types. */
 const importsOf = new Map(files.map((file) => [file.name, valueImports(file)]));

@@ -1,4 +1,3 @@
-import { Webhook } from 'standardwebhooks';
 import { Agent, request } from 'undici';
 import type { Dispatcher } from 'undici';
 import type { Effects } from '../effects.js';
@@ -9,7 +8,8 @@ import { createGuard } from './guard.js';
 import type { Lookup } from './guard.js';
 import type { TargetNetworks } from './networks.js';
 import type { Outcome } from './policy.js';
-import { signatureHeaders } from './sign.js';
+import { signatureHeaders, signersOf } from './sign.js';
+import type { Signer } from './sign.js';
 
 /** What of a delivery an attempt needs. */
 export type Outgoing = Omit<Delivery, 'lease' | 'attempts' | 'besideSchedule' | 'newestMessageAt'>;
@@ -28,6 +28,12 @@ export interface Sender {
   refusalOf(url: string): string | null;
   /** Breaks off every attempt that is under way and closes all connections. */
   destroy(): Promise<void>;
+}
+
+/** What of a target is sealed at rest. */
+interface Opened {
+  readonly headers: Readonly<Record<string, string>>;
+  readonly signers: readonly Signer[];
 }
 
 export interface SenderOptions {
@@ -56,12 +62,16 @@ export function createSender({ openSecret, networks, effects, lookup }: SenderOp
   const guard = createGuard(networks, lookup);
   // Of undici's agents the one that asks no proxy: what a proxy connects to could not be judged.
   const agent = new Agent({ connect: { timeout: CONNECT_TIMEOUT_MS, lookup: guard.lookup } });
-  const signers = new Map<Sealed, Webhook>();
+  const opened = new WeakMap<Target, Opened>();
 
-  const signerOf = ({ secret }: Target): Webhook => {
-    const signer = signers.get(secret) ?? new Webhook(openSecret(secret));
-    signers.set(secret, signer);
-    return signer;
+  /** Once for each state of a target: a changed one is another object. */
+  const openedOf = (target: Target): Opened => {
+    const known = opened.get(target) ?? {
+      headers: JSON.parse(openSecret(target.headers)) as Record<string, string>,
+      signers: signersOf(target, openSecret),
+    };
+    opened.set(target, known);
+    return known;
   };
 
   const send = async (delivery: Outgoing): Promise<Sent> => {
@@ -80,8 +90,9 @@ export function createSender({ openSecret, networks, effects, lookup }: SenderOp
       const { url, method } = destinationOf(delivery);
       const refusal = guard.refusalOf(url);
       if (refusal) throw refusal;
-      const signature = signatureHeaders(signerOf(delivery.target), delivery.id, delivery.body, startedAt);
-      const headers = headersOf(delivery, signature);
+      const own = openedOf(delivery.target);
+      const signature = signatureHeaders(own.signers, delivery.id, delivery.body, startedAt);
+      const headers = { ...own.headers, ...headersOf(delivery), ...signature };
       const signal = AbortSignal.timeout(delivery.target.timeoutMs);
       const answer = await request(url, { method, headers, body: delivery.body, dispatcher: agent, signal });
       const { statusCode: status } = answer;
@@ -142,15 +153,10 @@ function extended(base: string, suffix: string): URL {
   return url;
 }
 
-function headersOf(
-  { target, channel, contentType, verdicts }: Outgoing,
-  signature: Record<string, string>,
-): Record<string, string> {
+function headersOf({ channel, contentType, verdicts }: Outgoing): Record<string, string> {
   const list = verdicts.join();
   return {
-    ...target.headers,
     'content-type': contentType ?? 'application/json',
-    ...signature,
     'x-gateway-channel': channel,
     ...(list.length <= LONGEST_VERDICTS_HEADER ? { 'x-gateway-verdicts': list } : {}),
   };

@@ -6,6 +6,7 @@ import type {
   EventName,
   IncomingWebhook,
   ResyncMessageStatus,
+  Sealed,
   Target,
   Verdict,
 } from '../model.js';
@@ -198,6 +199,12 @@ export interface Registry {
   addTarget(target: Target): Promise<void>;
   /** @throws GatewayError GW_NOT_FOUND */
   changeTarget(id: string, change: Partial<Omit<Target, 'id' | 'createdAt'>>): Promise<Target>;
+  /**
+   * Gives a target a new secret. The one before it signs until `previousExpiresAt`, those before that as long as they
+   * were given; null: from now on only the new one signs.
+   * @throws GatewayError GW_NOT_FOUND, GW_CONFLICT (too many earlier ones still sign)
+   */
+  rotateSecret(id: string, secret: Sealed, previousExpiresAt: number | null): Promise<Target>;
   /** Its pending deliveries end as dead. @throws GatewayError GW_NOT_FOUND */
   removeTarget(id: string): Promise<void>;
 }

@@ -14,6 +14,7 @@ const DEFAULTS = {
   deliver: ['new', 'late', 'event'],
   mode: 'as_received',
   headers: {},
+  previous_secrets_expire_at: [],
   timeout_ms: 15_000,
   max_attempts: 10,
   max_age_seconds: null,

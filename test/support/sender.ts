@@ -10,7 +10,7 @@ import { target } from './ledger.js';
 /** What sends the deliveries, by itself: for what a gateway as a whole would not let through. Closed after the test. */
 export function startSender(networks: string, lookup?: Lookup): Sender {
   const sender = createSender({
-    openSecret: () => `whsec_${Buffer.alloc(32, 7).toString('base64')}`,
+    openSecret: (sealed) => (sealed === '{}' ? sealed : `whsec_${Buffer.alloc(32, 7).toString('base64')}`),
     networks: parseTargetNetworks(networks),
     effects: systemEffects,
     ...(lookup && { lookup }),

@@ -142,7 +142,10 @@ function ledgerOn({ db, close }: OpenDatabase, effects: Pick<Effects, 'now' | 'r
       }),
     pinned: async (name) => await read(() => pinned.get(name) ?? null),
     prune: async (retention) => {
-      const isMore = await commit.run(() => prune.step(retention, now()));
+      const isMore = await commit.run(() => {
+        registry.dropExpiredSecrets(now());
+        return prune.step(retention, now());
+      });
       await read(() => prune.vacuum());
       return isMore;
     },

@@ -1,6 +1,7 @@
 import { GatewayError } from '../../errors.js';
-import type { Channel, Sealed, Target, TargetMode, Verdict } from '../../model.js';
+import type { Channel, ExpiringSecret, Sealed, Target, TargetMode, Verdict } from '../../model.js';
 import type { Connection, Registry } from '../ledger.js';
+import { rotated, unexpired } from '../rotation.js';
 import type { Db } from './database.js';
 import type { GroupCommit } from './group-commit.js';
 
@@ -31,6 +32,7 @@ interface TargetRow {
   mode: string;
   headers: string;
   secret: string;
+  previous_secrets: string;
   timeout_ms: number;
   max_attempts: number;
   max_age_seconds: number | null;
@@ -156,10 +158,10 @@ export class SqliteRegistry {
   insertTarget(target: Target): void {
     this.#db
       .prepare(
-        `INSERT INTO targets (id, name, url, channels, events, deliver, mode, headers, secret, timeout_ms, max_attempts,
-           max_age_seconds, concurrency, rate_per_second, enabled, created_at)
-         VALUES (@id, @name, @url, @channels, @events, @deliver, @mode, @headers, @secret, @timeout_ms, @max_attempts,
-           @max_age_seconds, @concurrency, @rate_per_second, @enabled, @created_at)`,
+        `INSERT INTO targets (id, name, url, channels, events, deliver, mode, headers, secret, previous_secrets, timeout_ms,
+           max_attempts, max_age_seconds, concurrency, rate_per_second, enabled, created_at)
+         VALUES (@id, @name, @url, @channels, @events, @deliver, @mode, @headers, @secret, @previous_secrets, @timeout_ms,
+           @max_attempts, @max_age_seconds, @concurrency, @rate_per_second, @enabled, @created_at)`,
       )
       .run(rowOf(target));
     this.forget();
@@ -169,18 +171,28 @@ export class SqliteRegistry {
     this.#db
       .prepare(
         `UPDATE targets SET name = @name, url = @url, channels = @channels, events = @events, deliver = @deliver,
-           mode = @mode, headers = @headers, secret = @secret, timeout_ms = @timeout_ms, max_attempts = @max_attempts,
-           max_age_seconds = @max_age_seconds, concurrency = @concurrency, rate_per_second = @rate_per_second,
-           enabled = @enabled WHERE id = @id`,
+           mode = @mode, headers = @headers, secret = @secret, previous_secrets = @previous_secrets,
+           timeout_ms = @timeout_ms, max_attempts = @max_attempts, max_age_seconds = @max_age_seconds, concurrency = @concurrency,
+           rate_per_second = @rate_per_second, enabled = @enabled WHERE id = @id`,
       )
       .run(rowOf(target));
     this.forget();
   }
 
-  /** The row stays: deliveries name it for as long as they are kept. Its secret goes. */
+  /** The row stays: deliveries name it for as long as they are kept. Its secrets go. */
   markTargetRemoved(number: number, at: number): void {
-    this.#db.prepare("UPDATE targets SET removed_at = ?, secret = '' WHERE number = ?").run(at, number);
+    this.#db
+      .prepare("UPDATE targets SET removed_at = ?, secret = '', previous_secrets = '[]', headers = '' WHERE number = ?")
+      .run(at, number);
     this.forget();
+  }
+
+  /** Secrets that no longer sign are not kept. */
+  dropExpiredSecrets(now: number): void {
+    for (const { target } of this.targets().values()) {
+      const previousSecrets = unexpired(target.previousSecrets, now);
+      if (previousSecrets.length < target.previousSecrets.length) this.updateTarget({ ...target, previousSecrets });
+    }
   }
 }
 
@@ -229,6 +241,13 @@ export function registryOperations(
         registry.updateTarget(changed);
         return changed;
       }),
+    rotateSecret: async (id, secret, previousExpiresAt) =>
+      await commit.run(() => {
+        const { target } = registry.mustHaveTarget(id);
+        const changed = { ...target, ...rotated(target, secret, previousExpiresAt, now()) };
+        registry.updateTarget(changed);
+        return changed;
+      }),
     removeTarget: async (id) =>
       await commit.run(() => {
         const { number } = registry.mustHaveTarget(id);
@@ -259,8 +278,9 @@ function targetOf(row: TargetRow): Target {
     events: JSON.parse(row.events) as string[],
     deliver: JSON.parse(row.deliver) as Verdict[],
     mode: row.mode as TargetMode,
-    headers: JSON.parse(row.headers) as Record<string, string>,
+    headers: row.headers as Sealed,
     secret: row.secret as Sealed,
+    previousSecrets: JSON.parse(row.previous_secrets) as ExpiringSecret[],
     timeoutMs: row.timeout_ms,
     maxAttempts: row.max_attempts,
     maxAgeSeconds: row.max_age_seconds,
@@ -280,8 +300,9 @@ function rowOf(target: Target): Omit<TargetRow, 'number' | 'removed_at'> {
     events: JSON.stringify(target.events),
     deliver: JSON.stringify(target.deliver),
     mode: target.mode,
-    headers: JSON.stringify(target.headers),
+    headers: target.headers,
     secret: target.secret,
+    previous_secrets: JSON.stringify(target.previousSecrets),
     timeout_ms: target.timeoutMs,
     max_attempts: target.maxAttempts,
     max_age_seconds: target.maxAgeSeconds,

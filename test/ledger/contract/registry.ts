@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import type { Target } from '../../../src/model.js';
-import { channel, DAY, messages, refusal, register, sealed, stage, target } from '../../support/ledger.js';
+import { channel, DAY, HOUR, messages, refusal, register, sealed, stage, START, target } from '../../support/ledger.js';
 import type { OpenStore } from '../../support/ledger.js';
 
 const UNUSUAL: Partial<Target> = {
@@ -8,7 +8,8 @@ const UNUSUAL: Partial<Target> = {
   events: ['messages.post', 'statuses.*'],
   deliver: ['new', 'restored'],
   mode: 'path',
-  headers: { 'x-key': 'välue' },
+  headers: sealed('{"x-key":"välue"}'),
+  previousSecrets: [{ secret: sealed('an earlier one'), expiresAt: START + DAY }],
   maxAgeSeconds: 60,
   ratePerSecond: 0.5,
   enabled: false,
@@ -133,6 +134,44 @@ export function registryContract(open: OpenStore): void {
       await store.record(messages('A'));
       await store.ledger.changeTarget('bot', { url: 'https://bots.example/moved' });
       expect(await store.claimOne()).toMatchObject({ target: { url: 'https://bots.example/moved' } });
+    });
+
+    it('that are given a new secret keep the earlier ones for as long as each was given', async () => {
+      const store = await stage(open);
+      await store.ledger.rotateSecret('bot', sealed('second'), START + DAY);
+      await store.ledger.rotateSecret('bot', sealed('third'), START + HOUR);
+      const previousSecrets = [
+        { secret: sealed('second'), expiresAt: START + HOUR },
+        { secret: sealed('secret of bot'), expiresAt: START + DAY },
+      ];
+      await store.restart();
+      expect(await store.ledger.target('bot')).toEqual(target('bot', { secret: sealed('third'), previousSecrets }));
+      store.clock.advance(HOUR);
+      await store.ledger.prune({ payloadMs: DAY, ledgerMs: DAY });
+      expect((await store.ledger.target('bot'))?.previousSecrets).toEqual(previousSecrets.slice(1));
+      await store.ledger.rotateSecret('bot', sealed('fourth'), null);
+      expect(await store.ledger.target('bot')).toMatchObject({ secret: 'fourth', previousSecrets: [] });
+    });
+
+    it('that are given new secrets too often refuse another, until one of the earlier ones has expired', async () => {
+      const store = await stage(open);
+      const rotate = async (name: string) =>
+        await store.ledger.rotateSecret('bot', sealed(name), store.clock.now() + DAY);
+      for (const name of ['b', 'c', 'd', 'e']) await rotate(name);
+      await expect(rotate('f')).rejects.toEqual(refusal('GW_CONFLICT'));
+      expect(await store.ledger.target('bot')).toMatchObject({ secret: 'e' });
+      store.clock.advance(DAY);
+      expect((await rotate('f')).previousSecrets.map(({ secret }) => secret)).toEqual(['e']);
+      await expect(store.ledger.rotateSecret('nobody', sealed('b'), null)).rejects.toEqual(refusal('GW_NOT_FOUND'));
+    });
+
+    it('that are given two new secrets at one instant lose neither', async () => {
+      const store = await stage(open);
+      const [one, two] = [sealed('one'), sealed('two')];
+      await Promise.all([one, two].map(async (each) => await store.ledger.rotateSecret('bot', each, START + DAY)));
+      const { secret, previousSecrets } = (await store.ledger.target('bot')) ?? target('nobody');
+      const signing = [secret, ...previousSecrets.map((previous) => previous.secret)];
+      expect([...signing].sort()).toEqual(['one', 'secret of bot', 'two']);
     });
 
     it('that are removed are sent nothing more, and are gone', async () => {

@@ -1,0 +1,154 @@
+import { Type } from 'typebox';
+import type { Target, Verdict } from '../model.js';
+import { AttemptSchema, CHANNEL_NAME, EVENT_PATTERN, iso, ModeSchema, orNull, Time, VerdictSchema } from './schemas.js';
+import type { Json } from './schemas.js';
+
+/** What API.md gives a target where its maker says nothing. */
+export const DEFAULTS = {
+  channels: ['*'],
+  events: ['*'],
+  deliver: ['new', 'late', 'event'] as Verdict[],
+  mode: 'as_received' as const,
+  headers: {} as Record<string, string>,
+  timeout_ms: 15_000,
+  max_attempts: 10,
+  max_age_seconds: null,
+  concurrency: 16,
+  rate_per_second: null,
+  enabled: true,
+};
+
+const name = Type.String({ minLength: 1, maxLength: 100 });
+const url = Type.String({ maxLength: 2048, pattern: '^https?://' });
+const secret = Type.String({ maxLength: 100, description: 'whsec_… (Standard Webhooks); made where it is left out' });
+const settings = {
+  channels: Type.Array(Type.String({ pattern: `^\\*$|${CHANNEL_NAME}` }), { minItems: 1, maxItems: 1000 }),
+  events: Type.Array(Type.String({ pattern: EVENT_PATTERN }), {
+    minItems: 1,
+    maxItems: 100,
+    description: '`*`, `messages`, `messages.post`, `statuses.*` …',
+  }),
+  deliver: Type.Array(VerdictSchema, { minItems: 1, uniqueItems: true }),
+  mode: ModeSchema,
+  headers: Type.Record(Type.String(), Type.String({ maxLength: 4096, pattern: '^[\\t\\x20-\\x7e\\x80-\\xff]*$' }), {
+    maxProperties: 50,
+  }),
+  timeout_ms: Type.Integer({ minimum: 100, maximum: 60_000, description: 'The whole attempt' }),
+  max_attempts: Type.Integer({ minimum: 1, maximum: 100 }),
+  max_age_seconds: orNull(Type.Integer({ minimum: 1, maximum: 31_536_000 })),
+  concurrency: Type.Integer({ minimum: 1, maximum: 256, description: 'Requests in flight' }),
+  rate_per_second: orNull(Type.Number({ exclusiveMinimum: 0, maximum: 100_000 })),
+  enabled: Type.Boolean({ description: 'false: deliveries wait, nothing is lost' }),
+};
+
+const optional = Type.Partial(Type.Object({ ...settings, secret }));
+export const NewTarget = Type.Object({ name, url, ...optional.properties }, { additionalProperties: false });
+export const TargetChange = Type.Object(
+  { name: Type.Optional(name), url: Type.Optional(url), ...optional.properties },
+  { additionalProperties: false, minProperties: 1 },
+);
+
+const shown = {
+  id: Type.String(),
+  name: Type.String(),
+  url: Type.String(),
+  ...settings,
+  headers: Type.Record(Type.String(), Type.String(), {
+    description: 'Values of headers that carry secrets are masked',
+  }),
+  previous_secrets_expire_at: Type.Array(Time, {
+    description: 'When each secret from before a rotation stops to sign',
+  }),
+  created_at: Time,
+};
+export const TargetSchema = Type.Object(shown);
+export const NewTargetSchema = Type.Object({ ...shown, secret: Type.String({ description: 'Shown this once' }) });
+export const TestResult = Type.Object({ delivered: Type.Boolean(), ...AttemptSchema.properties });
+
+/** 24 hours to bring the new secret to the bot. */
+export const GRACE_SECONDS = 86_400;
+export const Rotation = Type.Object(
+  {
+    secret: Type.Optional(secret),
+    grace_seconds: Type.Optional(
+      Type.Integer({
+        minimum: 0,
+        maximum: 604_800,
+        description: 'How long the secret before it signs as well; left out: 86400; 0: from now on only the new one',
+      }),
+    ),
+  },
+  { additionalProperties: false },
+);
+export const RotatedSecret = Type.Object({
+  id: Type.String(),
+  secret: Type.String({ description: 'Shown this once' }),
+  previous_secret_expires_at: orNull(Time),
+});
+
+export const MASK = '***';
+const SECRET_HEADER = /authorization|cookie|token|secret|key|password/i;
+
+/** Headers are not among them: they are stored sealed. */
+type SettingsJson = Pick<Json<typeof TargetSchema>, Exclude<keyof typeof settings, 'headers'>>;
+
+export function fieldsOf(
+  json: SettingsJson,
+): Omit<Target, 'id' | 'name' | 'url' | 'headers' | 'secret' | 'previousSecrets' | 'createdAt'> {
+  return {
+    channels: json.channels,
+    events: json.events,
+    deliver: json.deliver,
+    mode: json.mode,
+    timeoutMs: json.timeout_ms,
+    maxAttempts: json.max_attempts,
+    maxAgeSeconds: json.max_age_seconds,
+    concurrency: json.concurrency,
+    ratePerSecond: json.rate_per_second,
+    enabled: json.enabled,
+  };
+}
+
+/** Only what the body names, so that of two changes at the same time both are kept. */
+export function changeOf(json: Partial<SettingsJson>): Partial<Target> {
+  return {
+    ...(json.channels && { channels: json.channels }),
+    ...(json.events && { events: json.events }),
+    ...(json.deliver && { deliver: json.deliver }),
+    ...(json.mode && { mode: json.mode }),
+    ...(json.timeout_ms !== undefined && { timeoutMs: json.timeout_ms }),
+    ...(json.max_attempts !== undefined && { maxAttempts: json.max_attempts }),
+    ...(json.max_age_seconds !== undefined && { maxAgeSeconds: json.max_age_seconds }),
+    ...(json.concurrency !== undefined && { concurrency: json.concurrency }),
+    ...(json.rate_per_second !== undefined && { ratePerSecond: json.rate_per_second }),
+    ...(json.enabled !== undefined && { enabled: json.enabled }),
+  };
+}
+
+function settingsJson(target: Target): SettingsJson {
+  return {
+    channels: [...target.channels],
+    events: [...target.events],
+    deliver: [...target.deliver],
+    mode: target.mode,
+    timeout_ms: target.timeoutMs,
+    max_attempts: target.maxAttempts,
+    max_age_seconds: target.maxAgeSeconds,
+    concurrency: target.concurrency,
+    rate_per_second: target.ratePerSecond,
+    enabled: target.enabled,
+  };
+}
+
+export function targetJson(target: Target, headers: Readonly<Record<string, string>>): Json<typeof TargetSchema> {
+  const masked = Object.entries(headers).map(([key, value]) => [key, SECRET_HEADER.test(key) ? MASK : value]);
+  return {
+    id: target.id,
+    name: target.name,
+    url: target.url,
+    ...settingsJson(target),
+    headers: Object.fromEntries(masked) as Record<string, string>,
+    previous_secrets_expire_at: target.previousSecrets.map(({ expiresAt }) => iso(expiresAt)),
+    created_at: iso(target.createdAt),
+  };
+}
