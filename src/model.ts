@@ -88,10 +88,14 @@ export interface Target {
   readonly previousSecrets: readonly ExpiringSecret[];
   readonly timeoutMs: number;
   readonly maxAttempts: number;
+  /** Pauses after the first, second … failed attempt, the last one repeated; null: the gateway's own schedule. */
+  readonly retryDelaysSeconds: readonly number[] | null;
   readonly maxAgeSeconds: number | null;
   readonly concurrency: number;
   readonly ratePerSecond: number | null;
   readonly enabled: boolean;
+  /** Why the gateway itself switched it off; null where it did not. */
+  readonly disabledReason: string | null;
   readonly createdAt: number;
 }
 

@@ -3,13 +3,13 @@ import type { Effects } from '../effects.js';
 import type { ClaimWant, Delivery, Outbox, Registry } from '../ledger/ledger.js';
 import { startLoop } from '../loop.js';
 import type { Target } from '../model.js';
-import { afterAttempt, isExpired } from './policy.js';
+import { afterAttempt, expiry, goneReason, isGone, policyOf } from './policy.js';
 import type { Sender } from './send.js';
 
 export interface DeliveryOptions {
-  readonly ledger: Pick<Outbox, 'claim' | 'settle'> & Pick<Registry, 'targets'>;
+  readonly ledger: Pick<Outbox, 'claim' | 'settle'> & Pick<Registry, 'targets' | 'switchOff'>;
   readonly sender: Pick<Sender, 'send' | 'destroy'>;
-  /** Pauses between the attempts of a delivery. */
+  /** Pauses between the attempts of a delivery, where its target names none. */
   readonly delaysMs: readonly number[];
   readonly effects: Pick<Effects, 'now' | 'sleep' | 'random'>;
   readonly onError: (error: unknown) => void;
@@ -80,8 +80,9 @@ export function startDeliveryLoop({ ledger, sender, delaysMs, effects, onError }
 
   const make = async (delivery: Delivery): Promise<void> => {
     const { id, lease, target } = delivery;
-    if (isExpired(delivery.newestMessageAt, target.maxAgeSeconds, effects.now())) {
-      await ledger.settle({ id, lease, status: 'expired', attempt: null });
+    const tooOld = expiry(delivery.newestMessageAt, target.maxAgeSeconds, effects.now());
+    if (tooOld !== null) {
+      await ledger.settle({ id, lease, status: 'expired', attempt: null, reason: tooOld });
       return;
     }
     buckets.get(target.id)?.bucket.take(1);
@@ -90,10 +91,12 @@ export function startDeliveryLoop({ ledger, sender, delaysMs, effects, onError }
       await ledger.settle({ id, lease, status: 'pending', dueAt: effects.now(), attempt: null });
       return;
     }
-    const policy = { maxAttempts: target.maxAttempts, delaysMs };
+    if (isGone(outcome)) await ledger.switchOff(target, goneReason(effects.now()));
     const attempts = delivery.attempts + (delivery.besideSchedule ? 0 : 1);
-    const next = afterAttempt(outcome, attempts, policy, effects.now(), effects.random());
-    await ledger.settle({ id, lease, ...next, attempt });
+    const policy = policyOf(target, delaysMs);
+    const { reason, ...next } = afterAttempt(outcome, attempts, policy, effects.now(), effects.random());
+    const lastError = reason === undefined ? {} : { reason: [attempt.error, reason].join(' ') };
+    await ledger.settle({ id, lease, ...next, attempt, ...lastError });
   };
 
   const loop = startLoop({ turn, onError, idleMs: IDLE_MS, effects });

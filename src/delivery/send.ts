@@ -4,10 +4,10 @@ import type { Effects } from '../effects.js';
 import type { Delivery } from '../ledger/ledger.js';
 import type { Attempt, Sealed, Target } from '../model.js';
 import { beginningOf, MOST_ANSWER_BYTES } from './answer.js';
-import { createGuard } from './guard.js';
+import { createGuard, RefusedAddress } from './guard.js';
 import type { Lookup } from './guard.js';
 import type { TargetNetworks } from './networks.js';
-import type { Outcome } from './policy.js';
+import type { FailureCause, Outcome } from './policy.js';
 import { signatureHeaders, signersOf } from './sign.js';
 import type { Signer } from './sign.js';
 
@@ -103,7 +103,7 @@ export function createSender({ openSecret, networks, effects, lookup }: SenderOp
       }
       return ended(outcome, status, `The target answered ${status}.`, await beginningOf(answer.body));
     } catch (error) {
-      return ended({ kind: 'failed' }, null, reasonOf(error, delivery.target));
+      return ended({ kind: 'failed', ...causeOf(error) }, null, reasonOf(error, delivery.target));
     }
   };
 
@@ -160,6 +160,19 @@ function headersOf({ channel, contentType, verdicts }: Outgoing): Record<string,
     'x-gateway-channel': channel,
     ...(list.length <= LONGEST_VERDICTS_HEADER ? { 'x-gateway-verdicts': list } : {}),
   };
+}
+
+/** ENOTFOUND: the name service says that there is no such name; where it is out of order it says EAI_AGAIN. */
+const CAUSES: Readonly<Record<string, FailureCause>> = {
+  ENOTFOUND: 'unknown_host',
+  ERR_INVALID_URL: 'never',
+  UND_ERR_INVALID_ARG: 'never', // undici's: a URL, header or method that no request can have
+};
+
+function causeOf(error: unknown): { cause?: FailureCause } {
+  if (error instanceof RefusedAddress) return { cause: 'never' };
+  const cause = CAUSES[(error as NodeJS.ErrnoException).code ?? ''];
+  return cause ? { cause } : {};
 }
 
 /** Some of it is the other side's to choose, such as the names in a certificate: it is cut. */

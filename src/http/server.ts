@@ -163,6 +163,7 @@ async function buildServer(options: ServerOptions): Promise<FastifyInstance> {
         effects,
         refusalOf: options.refusalOf,
         sendTest: options.sendTest,
+        onDeliveries: options.onDeliveries,
       });
       await v1.register(resyncRoutes, { ledger, onRegistered: options.onRegistered });
       const { onDeliveries, onJob } = options;

@@ -12,6 +12,7 @@ export const DEFAULTS = {
   headers: {} as Record<string, string>,
   timeout_ms: 15_000,
   max_attempts: 10,
+  retry_delays_seconds: null,
   max_age_seconds: null,
   concurrency: 16,
   rate_per_second: null,
@@ -35,6 +36,13 @@ const settings = {
   }),
   timeout_ms: Type.Integer({ minimum: 100, maximum: 60_000, description: 'The whole attempt' }),
   max_attempts: Type.Integer({ minimum: 1, maximum: 100 }),
+  retry_delays_seconds: orNull(
+    Type.Array(Type.Number({ minimum: 1, maximum: 604_800 }), {
+      minItems: 1,
+      maxItems: 50,
+      description: 'Pauses after the first, second … failed attempt, the last one repeated; null: 5 s to 12 h',
+    }),
+  ),
   max_age_seconds: orNull(Type.Integer({ minimum: 1, maximum: 31_536_000 })),
   concurrency: Type.Integer({ minimum: 1, maximum: 256, description: 'Requests in flight' }),
   rate_per_second: orNull(Type.Number({ exclusiveMinimum: 0, maximum: 100_000 })),
@@ -56,6 +64,9 @@ const shown = {
   headers: Type.Record(Type.String(), Type.String(), {
     description: 'Values of headers that carry secrets are masked',
   }),
+  disabled_reason: orNull(
+    Type.String({ description: 'Why the gateway switched it off; null again when somebody sets `enabled`' }),
+  ),
   previous_secrets_expire_at: Type.Array(Time, {
     description: 'When each secret from before a rotation stops to sign',
   }),
@@ -94,7 +105,7 @@ type SettingsJson = Pick<Json<typeof TargetSchema>, Exclude<keyof typeof setting
 
 export function fieldsOf(
   json: SettingsJson,
-): Omit<Target, 'id' | 'name' | 'url' | 'headers' | 'secret' | 'previousSecrets' | 'createdAt'> {
+): Omit<Target, 'id' | 'name' | 'url' | 'headers' | 'secret' | 'previousSecrets' | 'disabledReason' | 'createdAt'> {
   return {
     channels: json.channels,
     events: json.events,
@@ -102,6 +113,7 @@ export function fieldsOf(
     mode: json.mode,
     timeoutMs: json.timeout_ms,
     maxAttempts: json.max_attempts,
+    retryDelaysSeconds: json.retry_delays_seconds,
     maxAgeSeconds: json.max_age_seconds,
     concurrency: json.concurrency,
     ratePerSecond: json.rate_per_second,
@@ -118,10 +130,11 @@ export function changeOf(json: Partial<SettingsJson>): Partial<Target> {
     ...(json.mode && { mode: json.mode }),
     ...(json.timeout_ms !== undefined && { timeoutMs: json.timeout_ms }),
     ...(json.max_attempts !== undefined && { maxAttempts: json.max_attempts }),
+    ...(json.retry_delays_seconds !== undefined && { retryDelaysSeconds: json.retry_delays_seconds }),
     ...(json.max_age_seconds !== undefined && { maxAgeSeconds: json.max_age_seconds }),
     ...(json.concurrency !== undefined && { concurrency: json.concurrency }),
     ...(json.rate_per_second !== undefined && { ratePerSecond: json.rate_per_second }),
-    ...(json.enabled !== undefined && { enabled: json.enabled }),
+    ...(json.enabled !== undefined && { enabled: json.enabled, disabledReason: null }),
   };
 }
 
@@ -133,6 +146,7 @@ function settingsJson(target: Target): SettingsJson {
     mode: target.mode,
     timeout_ms: target.timeoutMs,
     max_attempts: target.maxAttempts,
+    retry_delays_seconds: target.retryDelaysSeconds && [...target.retryDelaysSeconds],
     max_age_seconds: target.maxAgeSeconds,
     concurrency: target.concurrency,
     rate_per_second: target.ratePerSecond,
@@ -149,6 +163,7 @@ export function targetJson(target: Target, headers: Readonly<Record<string, stri
     ...settingsJson(target),
     headers: Object.fromEntries(masked) as Record<string, string>,
     previous_secrets_expire_at: target.previousSecrets.map(({ expiresAt }) => iso(expiresAt)),
+    disabled_reason: target.disabledReason,
     created_at: iso(target.createdAt),
   };
 }

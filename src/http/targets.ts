@@ -44,6 +44,8 @@ export interface TargetRoutesOptions {
   readonly refusalOf: (url: string) => string | null;
   /** Sends a harmless event to a target, past the queue. */
   readonly sendTest: (target: Target) => Promise<Attempt>;
+  /** Told after a target was changed: what waited may be due. */
+  readonly onDeliveries: () => void;
 }
 
 const Id = Type.Object({ id: Type.String() });
@@ -93,6 +95,7 @@ export const targetRoutes: FastifyPluginAsyncTypebox<TargetRoutesOptions> = asyn
         headers: sealed(filled.headers),
         secret: vault.seal(signingSecret),
         previousSecrets: [],
+        disabledReason: null,
         createdAt: effects.now(),
         name: filled.name,
         url: filled.url,
@@ -143,6 +146,7 @@ export const targetRoutes: FastifyPluginAsyncTypebox<TargetRoutesOptions> = asyn
         ...(body.secret !== undefined && { secret: vault.seal(body.secret), previousSecrets: [] }),
         ...changeOf(body),
       });
+      options.onDeliveries();
       return json(changed);
     },
   );

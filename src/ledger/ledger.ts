@@ -44,8 +44,10 @@ export interface Recorded {
 
 export interface Outbox {
   /**
-   * Takes due deliveries of each target, at most `limit` of it, oldest due first, and leases them for `leaseMs`.
-   * `nextDueAt` is when the next one of these targets falls due, null where none waits.
+   * Takes due deliveries of each target and leases them for `leaseMs`: at most `limit`, of which at most `retries.most`
+   * were tried before. `retries.kept` of the places go to such first, then first attempts take theirs, then other retries:
+   * so neither kind waits behind the other. Of each kind the oldest due comes first. It ends with the delivery whose body
+   * makes `bytes` full. `nextDueAt` is when the next one that may be taken falls due, null where none waits.
    */
   claim(wanted: readonly ClaimWant[], leaseMs: number): Promise<Claimed>;
   /** Writes what came of an attempt. False where the lease is no longer the caller's (I5): nothing was changed. */
@@ -80,6 +82,10 @@ export interface Jobs {
 export interface ClaimWant {
   readonly targetId: string;
   readonly limit: number;
+  /** Left out: none is kept, and there may be as many as there are places. */
+  readonly retries?: { readonly kept: number; readonly most: number };
+  /** Left out: as many as there are. */
+  readonly bytes?: number;
 }
 
 export interface Claimed {
@@ -116,6 +122,8 @@ export interface Settlement {
   readonly dueAt?: number;
   /** Null where none was made (expired before it, or given back at shutdown). */
   readonly attempt: Attempt | null;
+  /** What is shown as its last error; left out: the attempt's error, or without an attempt what was shown before. */
+  readonly reason?: string;
 }
 
 export interface Resyncs {
@@ -205,6 +213,8 @@ export interface Registry {
    * @throws GatewayError GW_NOT_FOUND, GW_CONFLICT (too many earlier ones still sign)
    */
   rotateSecret(id: string, secret: Sealed, previousExpiresAt: number | null): Promise<Target>;
+  /** Disables a target for a reason of its own, unless it was disabled or given another URL meanwhile: then false. */
+  switchOff(target: Pick<Target, 'id' | 'url'>, reason: string): Promise<boolean>;
   /** Its pending deliveries end as dead. @throws GatewayError GW_NOT_FOUND */
   removeTarget(id: string): Promise<void>;
 }

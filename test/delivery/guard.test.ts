@@ -122,18 +122,22 @@ describe('a host that is a name', () => {
     expect(bot.requests).toHaveLength(1);
   });
 
-  it.each(['localhost', 'LocalHost'])('is judged by what it resolves to: %s under public', async (host) => {
-    const bot = await startBot();
-    const url = `http://${host}:${new URL(bot.url).port}/`;
-    const options = { env: { TARGET_NETWORKS: 'public' }, pace: { retryDelaysMs: QUICK_RETRIES_MS } };
-    const { gateway } = await startDelivery({ url, max_attempts: 2 }, options);
-    await gateway.webhook(textWebhook('m-1'));
-    await gateway.settled();
-    const { status, log } = await deliveryOf(gateway, 'm-1');
-    expect(status).toBe('dead');
-    for (const { error } of log) expect(error).toMatch(REFUSAL);
-    expect(bot.requests).toEqual([]);
-  });
+  it.each(['localhost', 'LocalHost'])(
+    'is judged by what it resolves to, and not tried again: %s under public',
+    async (host) => {
+      const bot = await startBot();
+      const url = `http://${host}:${new URL(bot.url).port}/`;
+      const options = { env: { TARGET_NETWORKS: 'public' }, pace: { retryDelaysMs: QUICK_RETRIES_MS } };
+      const { gateway } = await startDelivery({ url, max_attempts: 9 }, options);
+      await gateway.webhook(textWebhook('m-1'));
+      await gateway.settled();
+      const { status, log, last_error } = await deliveryOf(gateway, 'm-1');
+      expect({ status, attempts: log.length }).toEqual({ status: 'dead', attempts: 1 });
+      expect(log[0]?.error).toMatch(REFUSAL);
+      expect(last_error).toContain('It was not tried again: that would not help.');
+      expect(bot.requests).toEqual([]);
+    },
+  );
 
   it('may be localhost where loopback is named', async () => {
     const env = { TARGET_NETWORKS: '127.0.0.0/8,::1/128' };

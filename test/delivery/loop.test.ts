@@ -267,14 +267,12 @@ describe('rate_per_second and max_age_seconds', () => {
 
 describe('a target that is switched off', () => {
   it('is sent nothing and loses nothing: switched on it is sent everything, in order (I4)', async () => {
-    const clock = startClock();
-    const { gateway, bot, target, turn } = await stage({ enabled: false }, { effects: clock.effects, pace });
+    const { gateway, bot, target, turn } = await stage({ enabled: false });
     for (const id of ['a-1', 'a-2', 'a-3']) await gateway.webhook(textWebhook({ id, chat: 'a' }));
     await turn();
     expect(bot.requests).toEqual([]);
     expect((await deliveryOf(gateway, 'a-1')).status).toBe('pending');
     await gateway.call('PATCH', `/v1/targets/${target.id}`, { enabled: true });
-    clock.advance(1000);
     await gateway.settled();
     expect(idsSentTo(bot)).toEqual(['a-1', 'a-2', 'a-3']);
   });
@@ -332,14 +330,73 @@ describe('a delivery that cannot be made', () => {
   });
 });
 
+describe('a delivery that cannot succeed', () => {
+  it('is dead after five attempts where there is no such host', async () => {
+    const { gateway } = await startDelivery({ url: 'http://bot.invalid/', max_attempts: 100 });
+    await gateway.webhook(textWebhook('m-1'));
+    const { attempts, last_error } = await settledAs(gateway, 'm-1', 'dead');
+    expect({ attempts, last_error }).toEqual({
+      attempts: 5,
+      last_error: 'getaddrinfo ENOTFOUND bot.invalid It was not tried again: there was no such host at 5 attempts.',
+    });
+  });
+});
+
+describe('a target that answers 410', () => {
+  it('is switched off with a reason; its deliveries wait, and are sent when a person enables it (I4)', async () => {
+    const { gateway, bot, target, turn } = await stage();
+    bot.answers.push(410);
+    for (const id of ['a-1', 'a-2']) await gateway.webhook(textWebhook({ id, chat: 'a' }));
+    const off = await until(async () => {
+      const { body } = await gateway.call('GET', `/v1/targets/${target.id}`);
+      expect(body).toMatchObject({ enabled: false });
+      return body;
+    });
+    expect(off['disabled_reason']).toMatch(/^The target answered 410 \(Gone\) at /);
+    await turn();
+    expect(idsSentTo(bot)).toEqual(['a-1']);
+    const { body } = await gateway.call('PATCH', `/v1/targets/${target.id}`, { enabled: true });
+    expect(body).toMatchObject({ enabled: true, disabled_reason: null });
+    await gateway.settled();
+    expect(idsSentTo(bot)).toEqual(['a-1', 'a-1', 'a-2']);
+  });
+});
+
+describe('retry_delays_seconds', () => {
+  it("is a target's own schedule", async () => {
+    const clock = startClock({ stopped: true });
+    const settings = { retry_delays_seconds: [100, 1000], max_attempts: 100 };
+    const { gateway, bot } = await startDelivery(settings, { effects: { ...clock.effects, random: () => 0.5 }, pace });
+    bot.otherwise = 500;
+    await gateway.webhook(textWebhook('m-1'));
+    const begun = clock.now();
+    for (const [attempts, pause] of [
+      [1, 100_000],
+      [2, 1_000_000],
+      [3, 1_000_000],
+    ] as const) {
+      const { next_attempt_at } = await until(async () => {
+        const delivery = await deliveryOf(gateway, 'm-1');
+        expect(delivery.log).toHaveLength(attempts);
+        return delivery;
+      });
+      expect(Date.parse(next_attempt_at ?? '') - clock.now()).toBe(pause);
+      clock.advance(pause);
+    }
+    await bot.received(4);
+    expect(clock.now() - begun).toBe(2_100_000);
+  });
+});
+
 describe('max_age_seconds', () => {
   it('keeps a message that is older from being sent at all', async () => {
     const { gateway, bot, turn } = await stage({ max_age_seconds: 60 });
     const fresh = Math.floor(systemEffects.now() / 1000);
     await gateway.webhook(textWebhook('old'));
     await gateway.webhook(textWebhook({ id: 'fresh', at: fresh }));
-    const { attempts, log } = await settledAs(gateway, 'old', 'expired');
+    const { attempts, log, last_error } = await settledAs(gateway, 'old', 'expired');
     expect({ attempts, log }).toEqual({ attempts: 0, log: [] });
+    expect(last_error).toMatch(/^Not sent: its newest message was \d+ s old, max_age_seconds is 60\.$/);
     await turn();
     await settledAs(gateway, 'fresh', 'delivered');
     expect(idsSentTo(bot)).toEqual(['fresh']);
@@ -356,6 +413,16 @@ describe('max_age_seconds', () => {
     const { log } = await settledAs(gateway, 'm-1', 'expired');
     expect(log.map(({ status }) => status)).toEqual([500]);
     expect(bot.requests).toHaveLength(1);
+  });
+
+  it('does not stop a person who has an expired delivery sent again', async () => {
+    const { gateway, bot } = await startDelivery({ max_age_seconds: 60 });
+    await gateway.webhook(textWebhook('old'));
+    const { id } = await settledAs(gateway, 'old', 'expired');
+    bot.answers.push(500);
+    await gateway.call('POST', `/v1/deliveries/${id}/retry`);
+    await settledAs(gateway, 'old', 'delivered');
+    expect(idsSentTo(bot)).toEqual(['old', 'old']);
   });
 
   it('does not concern what has no message in it', async () => {
@@ -467,11 +534,19 @@ interface Fakes {
 
 /** The loop on a store that breaks down now and then, with three deliveries for a target that takes one at a time. */
 function startLoopOn(broken: { brokenClaims: number; brokenSettlements: number }, clock: TestClock): Fakes {
-  const target = { id: 'tgt_1', enabled: true, concurrency: 1, ratePerSecond: null, maxAgeSeconds: null } as Target;
+  const target = {
+    id: 'tgt_1',
+    enabled: true,
+    concurrency: 1,
+    ratePerSecond: null,
+    maxAgeSeconds: null,
+    retryDelaysSeconds: null,
+  } as Target;
   const due = ['dlv_1', 'dlv_2', 'dlv_3'];
   const seen = { claims: 0, sent: [] as string[], settled: [] as string[], errors: [] as unknown[] };
   const ledger: DeliveryOptions['ledger'] = {
     targets: async () => await Promise.resolve([target]),
+    switchOff: async () => await Promise.resolve(true),
     claim: async ([want]) => {
       seen.claims += 1;
       if (seen.claims <= broken.brokenClaims) throw new Error('the disk is full');

@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { afterAttempt, isExpired, RETRY_DELAYS_MS } from '../../src/delivery/policy.js';
+import { afterAttempt, expiry, goneReason, isGone, policyOf, RETRY_DELAYS_MS } from '../../src/delivery/policy.js';
 import type { Next, Outcome } from '../../src/delivery/policy.js';
 
 const NOW = Date.UTC(2026, 0, 15, 12);
@@ -29,7 +29,7 @@ describe('what becomes of a delivery after an attempt', () => {
     expect(afterFirst(answered(status))).toEqual({ status: 'delivered' });
   });
 
-  it.each([199, 300, 301, 302, 304, 307, 308, 400, 401, 403, 404, 409, 410, 422, 429, 500, 502, 503, 504, 599])(
+  it.each([199, 300, 301, 302, 304, 307, 308, 400, 401, 403, 404, 409, 422, 429, 500, 502, 503, 504, 599])(
     '%i: it is tried again after five seconds',
     (status) => {
       expect(afterFirst(answered(status))).toEqual({ status: 'pending', dueAt: NOW + 5 * SECOND });
@@ -55,6 +55,45 @@ describe('what becomes of a delivery after an attempt', () => {
 
   it('has one attempt only where one is all there may be', () => {
     expect(afterAttempt(FAILED, 1, { ...POLICY, maxAttempts: 1 }, NOW, 0.5)).toEqual({ status: 'dead' });
+  });
+});
+
+describe('what cannot succeed', () => {
+  it('is dead at once where the target can never be sent anything as it is set up, and says so', () => {
+    const next = afterAttempt({ kind: 'failed', cause: 'never' }, 1, POLICY, NOW, 0.5);
+    expect(next).toEqual({ status: 'dead', reason: 'It was not tried again: that would not help.' });
+  });
+
+  it('is dead at the fifth attempt where there is no such host: names are made and resolvers stumble', () => {
+    const ends = [1, 2, 3, 4, 5].map((attempts) =>
+      afterAttempt({ kind: 'failed', cause: 'unknown_host' }, attempts, POLICY, NOW, 0.5),
+    );
+    expect(ends.map(({ status }) => status)).toEqual(['pending', 'pending', 'pending', 'pending', 'dead']);
+    expect(ends[4]?.reason).toBe('It was not tried again: there was no such host at 5 attempts.');
+  });
+
+  it('410 leaves a delivery due, at its last attempt too: the target is switched off, and a person may enable it', () => {
+    for (const attempts of [1, 10]) {
+      expect(afterAttempt(answered(410), attempts, POLICY, NOW, 0.5)).toEqual({ status: 'pending', dueAt: NOW });
+    }
+    expect([answered(410), answered(404), FAILED].map(isGone)).toEqual([true, false, false]);
+    expect(goneReason(NOW)).toBe(
+      'The target answered 410 (Gone) at 2026-01-15T12:00:00.000Z. Enable it to have its deliveries sent.',
+    );
+  });
+});
+
+describe('the schedule of a target', () => {
+  it('is its own where it has one, and the usual one where it has none', () => {
+    const own = policyOf({ maxAttempts: 3, retryDelaysSeconds: [1, 2.5] }, RETRY_DELAYS_MS);
+    expect(own).toEqual({ maxAttempts: 3, delaysMs: [1000, 2500] });
+    expect(policyOf({ maxAttempts: 10, retryDelaysSeconds: null }, RETRY_DELAYS_MS)).toEqual(POLICY);
+  });
+
+  it('repeats its last pause', () => {
+    const policy = policyOf({ maxAttempts: 9, retryDelaysSeconds: [1, 2] }, RETRY_DELAYS_MS);
+    const pauses = [1, 2, 3, 8].map((attempts) => (afterAttempt(FAILED, attempts, policy, NOW, 0.5).dueAt ?? 0) - NOW);
+    expect(pauses).toEqual([1000, 2000, 2000, 2000]);
   });
 });
 
@@ -138,10 +177,13 @@ describe('a message that is too old to be sent', () => {
     ['old, where there is no limit', 0, null, false],
     ['no message at all', null, 60, false],
   ])('%s', (_case, newestMessageAt, maxAgeSeconds, expected) => {
-    expect(isExpired(newestMessageAt, maxAgeSeconds, NOW)).toBe(expected);
+    expect(expiry(newestMessageAt, maxAgeSeconds, NOW) !== null).toBe(expected);
   });
 
   it('is so a moment after its last second, not at the next full one', () => {
-    expect(isExpired(nowSeconds - 60, 60, NOW + 1)).toBe(true);
+    expect(expiry(nowSeconds - 60, 60, NOW)).toBeNull();
+    expect(expiry(nowSeconds - 60, 60, NOW + 1)).toBe(
+      'Not sent: its newest message was 60 s old, max_age_seconds is 60.',
+    );
   });
 });

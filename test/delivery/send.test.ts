@@ -209,10 +209,8 @@ describe('an answer that is a success', () => {
 });
 
 describe('an answer that is no success', () => {
-  it('is followed by another attempt, whatever status but 2xx it has', async () => {
-    const statuses = [
-      300, 301, 302, 303, 304, 307, 308, 400, 401, 403, 404, 405, 409, 410, 413, 422, 429, 500, 502, 503,
-    ];
+  it('is followed by another attempt, whatever status but 2xx and 410 it has', async () => {
+    const statuses = [300, 301, 302, 303, 304, 307, 308, 400, 401, 403, 404, 405, 409, 413, 422, 429, 500, 502, 503];
     const { gateway, bot } = await startDelivery({ max_attempts: 100 });
     bot.answers.push(...statuses);
     await gateway.webhook(textWebhook('m-1'));

@@ -17,6 +17,7 @@ const DEFAULTS = {
   previous_secrets_expire_at: [],
   timeout_ms: 15_000,
   max_attempts: 10,
+  retry_delays_seconds: null,
   max_age_seconds: null,
   concurrency: 16,
   rate_per_second: null,
@@ -32,6 +33,7 @@ const OTHERS = {
   headers: { 'x-tenant': 'seven' },
   timeout_ms: 100,
   max_attempts: 1,
+  retry_delays_seconds: [1, 2.5, 604_800],
   max_age_seconds: 60,
   concurrency: 1,
   rate_per_second: 0.5,
@@ -70,6 +72,9 @@ const SENSELESS: readonly [Record<string, unknown>, path: string][] = [
   [{ timeout_ms: null }, '/timeout_ms'],
   [{ max_attempts: 0 }, '/max_attempts'],
   [{ max_attempts: 1.5 }, '/max_attempts'],
+  [{ retry_delays_seconds: [] }, '/retry_delays_seconds'],
+  [{ retry_delays_seconds: 5 }, '/retry_delays_seconds'],
+  [{ retry_delays_seconds: Array<number>(51).fill(5) }, '/retry_delays_seconds'],
   [{ max_age_seconds: 0 }, '/max_age_seconds'],
   [{ max_age_seconds: '60' }, '/max_age_seconds'],
   [{ concurrency: 0 }, '/concurrency'],
@@ -94,6 +99,7 @@ describe('POST /v1/targets', () => {
       ...DEFAULTS,
       name: 'bot',
       url: URL_OF_A_BOT,
+      disabled_reason: null,
       id: expect.stringMatching(/^tgt_[\w-]{20}$/) as unknown,
       secret: expect.stringMatching(/^whsec_[A-Za-z0-9+/]{43}=$/) as unknown,
       created_at: expect.stringMatching(/^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$/) as unknown,
@@ -128,6 +134,13 @@ describe('POST /v1/targets', () => {
     const gateway = await startLocal();
     const { body } = await gateway.call('POST', '/v1/targets', { name: 'bot', url: URL_OF_A_BOT, deliver: ['old'] });
     expect(JSON.stringify(body['errors'])).toContain('new, late, restored, duplicate, event');
+  });
+
+  it('names the one pause of a schedule that makes no sense', async () => {
+    const gateway = await startLocal();
+    const schedule = { retry_delays_seconds: [5, 0] };
+    const answer = await gateway.call('POST', '/v1/targets', { name: 'bot', url: URL_OF_A_BOT, ...schedule });
+    expect(expectProblem(answer, 400, 'GW_BAD_REQUEST')).toContain('/retry_delays_seconds/1');
   });
 
   it('needs a name and a URL', async () => {

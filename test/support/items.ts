@@ -53,10 +53,12 @@ export function target(change: Partial<Target> = {}): Target {
     secret: 'sealed' as Sealed,
     timeoutMs: 15_000,
     maxAttempts: 10,
+    retryDelaysSeconds: null,
     maxAgeSeconds: null,
     concurrency: 16,
     ratePerSecond: null,
     enabled: true,
+    disabledReason: null,
     createdAt: NOW,
     ...change,
   };

@@ -157,10 +157,12 @@ export function target(id: string, settings: Partial<Target> = {}): Target {
     previousSecrets: [],
     timeoutMs: 15_000,
     maxAttempts: 10,
+    retryDelaysSeconds: null,
     maxAgeSeconds: null,
     concurrency: 16,
     ratePerSecond: null,
     enabled: true,
+    disabledReason: null,
     createdAt: START,
     ...settings,
   };

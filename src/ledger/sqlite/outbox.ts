@@ -1,11 +1,12 @@
 import { GatewayError } from '../../errors.js';
-import type { Attempt, DeliveryStatus, EventMethod, EventName, Verdict } from '../../model.js';
+import type { Attempt, DeliveryStatus, EventMethod, EventName, Target, Verdict } from '../../model.js';
 import { deliveryId, parseDeliveryId } from '../ids.js';
 import type { Ids } from '../ids.js';
 import type { Claimed, ClaimWant, Delivery, Settlement } from '../ledger.js';
 import type { Db } from './database.js';
+import { Due } from './due.js';
 import { Lanes } from './lanes.js';
-import type { NumberedTarget, SqliteRegistry } from './registry.js';
+import type { SqliteRegistry } from './registry.js';
 
 /** A delivery to be made, as `record` and `release` know it. */
 export interface NewDelivery {
@@ -21,13 +22,11 @@ export interface NewDelivery {
   readonly newestMessageAt: number | null;
 }
 
-interface DueRow {
+interface ClaimedRow {
   id: number;
-  webhook_id: number;
   channel: string;
   tries: number;
   verdicts: string;
-  own_body: Buffer | null;
   newest_message_at: number | null;
   resume_at: number | null;
   event: string;
@@ -43,6 +42,7 @@ interface LeasedRow {
   chats: Buffer;
   seq: number;
   log: string;
+  last_error: string | null;
   resume_at: number | null;
   asked: number;
 }
@@ -66,8 +66,8 @@ export class SqliteOutbox {
   readonly #registry: SqliteRegistry;
   readonly #lanes: Lanes;
   readonly #insert;
-  readonly #due;
-  readonly #nextDue;
+  readonly #due: Due;
+  readonly #claimed;
   readonly #lease;
   readonly #leased;
   readonly #again;
@@ -86,23 +86,16 @@ export class SqliteOutbox {
          positions, body, newest_message_at, created_at, log)
        VALUES (?, ?, ?, ?, 'pending', ?, ?, ?, ?, 0, 0, ?, ?, ?, ?, ?, '[]')`,
     );
-    // I6: blocked = 0 is what lets only the first of a lane through.
-    this.#due = db.prepare<[number, number, number], DueRow>(
-      `SELECT d.id, d.webhook_id, d.channel, d.tries, d.verdicts, d.body AS own_body, d.newest_message_at, d.resume_at,
-         w.event, w.method, w.suffix, w.content_type, w.body
-       FROM deliveries d JOIN webhooks w ON w.id = d.webhook_id
-       WHERE d.target = ? AND d.status = 'pending' AND d.blocked = 0 AND d.due_at <= ?
-       ORDER BY d.due_at, d.id LIMIT ?`,
+    this.#due = new Due(db);
+    this.#claimed = db.prepare<[number], ClaimedRow>(
+      `SELECT d.id, d.channel, d.tries, d.verdicts, d.newest_message_at, d.resume_at, w.event, w.method, w.suffix,
+         w.content_type, coalesce(d.body, w.body) AS body
+       FROM deliveries d JOIN webhooks w ON w.id = d.webhook_id WHERE d.id = ?`,
     );
-    this.#nextDue = db
-      .prepare<[number], number>(
-        `SELECT due_at FROM deliveries WHERE target = ? AND status = 'pending' AND blocked = 0 ORDER BY due_at LIMIT 1`,
-      )
-      .pluck();
     this.#lease = db.prepare('UPDATE deliveries SET lease = ?, due_at = ? WHERE id = ?');
     // I5: only the holder of the lease settles.
     this.#leased = db.prepare<[number, number], LeasedRow>(
-      `SELECT id, target, chats, seq, log, resume_at, asked FROM deliveries WHERE id = ? AND lease = ? AND status = 'pending'`,
+      `SELECT id, target, chats, seq, log, last_error, resume_at, asked FROM deliveries WHERE id = ? AND lease = ? AND status = 'pending'`,
     );
     this.#again = db.prepare(
       `UPDATE deliveries SET lease = NULL, due_at = ?, resume_at = ?, asked = ?, tries = tries + ?, attempts = attempts + ?,
@@ -148,46 +141,49 @@ export class SqliteOutbox {
 
   claim(wanted: readonly ClaimWant[], now: number, leaseMs: number): Claimed {
     const deliveries: Delivery[] = [];
-    let nextDueAt: number | null = null;
-    for (const { targetId, limit } of wanted) {
-      const target = this.#registry.targets().get(targetId);
-      if (!target) continue;
-      deliveries.push(...this.#claimOf(target, limit, now, leaseMs));
-      const next = this.#nextDue.get(target.number);
-      if (next !== undefined) nextDueAt = Math.min(next, nextDueAt ?? next);
+    let nextDueAt = Infinity;
+    for (const want of wanted) {
+      const found = this.#registry.targets().get(want.targetId);
+      if (!found) continue;
+      const taken = this.#due
+        .pick(found.number, want, now)
+        .map((id) => this.#leaseOut(id, found.target, now, now + leaseMs));
+      deliveries.push(...taken);
+      const retries = taken.filter(({ attempts }) => attempts > 0).length;
+      nextDueAt = Math.min(nextDueAt, this.#due.nextAt(found.number, want, retries));
     }
-    return { deliveries, nextDueAt };
+    return { deliveries, nextDueAt: nextDueAt === Infinity ? null : nextDueAt };
   }
 
-  #claimOf({ number, target }: NumberedTarget, limit: number, now: number, leaseMs: number): Delivery[] {
-    return this.#due.all(number, now, limit).map((row) => {
-      const lease = this.#ids.next(now);
-      this.#lease.run(lease, now + leaseMs, row.id);
-      return {
-        id: deliveryId(row.id),
-        lease,
-        target,
-        channel: row.channel,
-        event: eventNamed(row.event),
-        method: row.method,
-        suffix: row.suffix,
-        contentType: row.content_type,
-        body: row.own_body ?? row.body,
-        verdicts: row.verdicts.split(',') as Verdict[],
-        attempts: row.tries,
-        besideSchedule: row.resume_at !== null,
-        newestMessageAt: row.newest_message_at,
-      };
-    });
+  #leaseOut(id: number, target: Target, now: number, until: number): Delivery {
+    const lease = this.#ids.next(now);
+    this.#lease.run(lease, until, id);
+    const row = this.#claimed.get(id);
+    if (!row) throw new GatewayError('GW_INTERNAL', `The webhook of delivery ${id} is missing.`);
+    return {
+      id: deliveryId(row.id),
+      lease,
+      target,
+      channel: row.channel,
+      event: eventNamed(row.event),
+      method: row.method,
+      suffix: row.suffix,
+      contentType: row.content_type,
+      body: row.body,
+      verdicts: row.verdicts.split(',') as Verdict[],
+      attempts: row.tries,
+      besideSchedule: row.resume_at !== null,
+      newestMessageAt: row.newest_message_at,
+    };
   }
 
-  settle({ id, lease, status, dueAt, attempt }: Settlement, now: number): boolean {
+  settle({ id, lease, status, dueAt, attempt, reason }: Settlement, now: number): boolean {
     const row = this.#leased.get(parseDeliveryId(id) ?? 0, lease);
     if (!row) return false;
     const made = attempt ? 1 : 0;
     const tried = attempt && row.resume_at === null ? 1 : 0;
     const log = attempt ? appended(row.log, attempt) : row.log;
-    const error = attempt?.error ?? null;
+    const error = reason ?? (attempt ? attempt.error : row.last_error);
     if (status === 'pending') {
       const next = attempt ? afterAttempt(row, dueAt ?? now, now) : { ...row, dueAt: dueAt ?? now };
       this.#again.run(next.dueAt, next.resume_at, next.asked, tried, made, log, error, row.id);

@@ -35,10 +35,12 @@ interface TargetRow {
   previous_secrets: string;
   timeout_ms: number;
   max_attempts: number;
+  retry_delays_seconds: string | null;
   max_age_seconds: number | null;
   concurrency: number;
   rate_per_second: number | null;
   enabled: number;
+  disabled_reason: string | null;
   created_at: number;
   removed_at: number | null;
 }
@@ -159,9 +161,10 @@ export class SqliteRegistry {
     this.#db
       .prepare(
         `INSERT INTO targets (id, name, url, channels, events, deliver, mode, headers, secret, previous_secrets, timeout_ms,
-           max_attempts, max_age_seconds, concurrency, rate_per_second, enabled, created_at)
+           max_attempts, retry_delays_seconds, max_age_seconds, concurrency, rate_per_second, enabled, disabled_reason, created_at)
          VALUES (@id, @name, @url, @channels, @events, @deliver, @mode, @headers, @secret, @previous_secrets, @timeout_ms,
-           @max_attempts, @max_age_seconds, @concurrency, @rate_per_second, @enabled, @created_at)`,
+           @max_attempts, @retry_delays_seconds, @max_age_seconds, @concurrency, @rate_per_second, @enabled, @disabled_reason,
+           @created_at)`,
       )
       .run(rowOf(target));
     this.forget();
@@ -172,8 +175,9 @@ export class SqliteRegistry {
       .prepare(
         `UPDATE targets SET name = @name, url = @url, channels = @channels, events = @events, deliver = @deliver,
            mode = @mode, headers = @headers, secret = @secret, previous_secrets = @previous_secrets,
-           timeout_ms = @timeout_ms, max_attempts = @max_attempts, max_age_seconds = @max_age_seconds, concurrency = @concurrency,
-           rate_per_second = @rate_per_second, enabled = @enabled WHERE id = @id`,
+           timeout_ms = @timeout_ms, max_attempts = @max_attempts, retry_delays_seconds = @retry_delays_seconds,
+           max_age_seconds = @max_age_seconds, concurrency = @concurrency, rate_per_second = @rate_per_second,
+           enabled = @enabled, disabled_reason = @disabled_reason WHERE id = @id`,
       )
       .run(rowOf(target));
     this.forget();
@@ -248,6 +252,13 @@ export function registryOperations(
         registry.updateTarget(changed);
         return changed;
       }),
+    switchOff: async ({ id, url }, reason) =>
+      await commit.run(() => {
+        const found = registry.targets().get(id)?.target;
+        if (found?.enabled !== true || found.url !== url) return false;
+        registry.updateTarget({ ...found, enabled: false, disabledReason: reason });
+        return true;
+      }),
     removeTarget: async (id) =>
       await commit.run(() => {
         const { number } = registry.mustHaveTarget(id);
@@ -283,10 +294,12 @@ function targetOf(row: TargetRow): Target {
     previousSecrets: JSON.parse(row.previous_secrets) as ExpiringSecret[],
     timeoutMs: row.timeout_ms,
     maxAttempts: row.max_attempts,
+    retryDelaysSeconds: row.retry_delays_seconds === null ? null : (JSON.parse(row.retry_delays_seconds) as number[]),
     maxAgeSeconds: row.max_age_seconds,
     concurrency: row.concurrency,
     ratePerSecond: row.rate_per_second,
     enabled: row.enabled === 1,
+    disabledReason: row.disabled_reason,
     createdAt: row.created_at,
   };
 }
@@ -305,10 +318,12 @@ function rowOf(target: Target): Omit<TargetRow, 'number' | 'removed_at'> {
     previous_secrets: JSON.stringify(target.previousSecrets),
     timeout_ms: target.timeoutMs,
     max_attempts: target.maxAttempts,
+    retry_delays_seconds: target.retryDelaysSeconds && JSON.stringify(target.retryDelaysSeconds),
     max_age_seconds: target.maxAgeSeconds,
     concurrency: target.concurrency,
     rate_per_second: target.ratePerSecond,
     enabled: target.enabled ? 1 : 0,
+    disabled_reason: target.disabledReason,
     created_at: target.createdAt,
   };
 }

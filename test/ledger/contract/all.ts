@@ -9,6 +9,7 @@ import { releaseContract } from './release.js';
 import { repetitionsContract } from './repetitions.js';
 import { resyncsContract } from './resyncs.js';
 import { upkeepContract } from './upkeep.js';
+import { sharesContract } from './shares.js';
 import { viewsContract } from './views.js';
 import { windowsContract } from './windows.js';
 
@@ -18,6 +19,7 @@ export function ledgerContract(open: OpenStore): void {
     intakeContract(open);
     repetitionsContract(open);
     outboxContract(open);
+    sharesContract(open);
     orderContract(open);
     releaseContract(open);
     bulkContract(open);

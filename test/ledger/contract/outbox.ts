@@ -144,6 +144,23 @@ export function outboxContract(open: OpenStore): void {
       expect(await store.ledger.delivery(id)).toMatchObject({ log: [], lastError: null });
     });
 
+    it('without an attempt keeps the error that was shown before', async () => {
+      const store = await stage(open);
+      await recordEach(store, 'A');
+      await store.settle(await store.claimOne(), 'pending', START);
+      const { id, lease } = await store.claimOne();
+      await store.ledger.settle({ id, lease, status: 'pending', dueAt: START, attempt: null });
+      expect(await store.ledger.delivery(id)).toMatchObject({ lastError: 'The target answered 500.' });
+    });
+
+    it('shows its reason before the error of its attempt', async () => {
+      const store = await stage(open);
+      await recordEach(store, 'A');
+      const claimed = await store.claimOne();
+      await store.ledger.settle({ ...settlement(claimed, 'expired'), reason: 'It was too old.' });
+      expect(await store.ledger.delivery(claimed.id)).toMatchObject({ lastError: 'It was too old.' });
+    });
+
     it.each([
       ['delivered', null],
       ['dead', 'The target answered 500.'],

@@ -11,8 +11,10 @@ const UNUSUAL: Partial<Target> = {
   headers: sealed('{"x-key":"välue"}'),
   previousSecrets: [{ secret: sealed('an earlier one'), expiresAt: START + DAY }],
   maxAgeSeconds: 60,
+  retryDelaysSeconds: [1, 0.5, 3600],
   ratePerSecond: 0.5,
   enabled: false,
+  disabledReason: 'It answered 410.',
 };
 
 /** Channels and targets. */
@@ -172,6 +174,18 @@ export function registryContract(open: OpenStore): void {
       const { secret, previousSecrets } = (await store.ledger.target('bot')) ?? target('nobody');
       const signing = [secret, ...previousSecrets.map((previous) => previous.secret)];
       expect([...signing].sort()).toEqual(['one', 'secret of bot', 'two']);
+    });
+
+    it('are switched off for a reason, once, and not when they were given another URL meanwhile', async () => {
+      const { ledger } = await stage(open);
+      const before = target('bot');
+      await ledger.changeTarget('bot', { url: 'https://bots.example/moved' });
+      expect(await ledger.switchOff(before, 'It is gone.')).toBe(false);
+      const moved = (await ledger.target('bot')) ?? before;
+      expect(await ledger.switchOff(moved, 'It is gone.')).toBe(true);
+      expect(await ledger.switchOff(moved, 'Another reason.')).toBe(false);
+      expect(await ledger.target('bot')).toEqual({ ...moved, enabled: false, disabledReason: 'It is gone.' });
+      expect(await ledger.switchOff(target('nobody'), 'It is gone.')).toBe(false);
     });
 
     it('that are removed are sent nothing more, and are gone', async () => {
