@@ -1,7 +1,15 @@
 import { GatewayError } from '../../errors.js';
 import type { ReleaseFilter, RetryFilter } from '../views.js';
 import type { Db } from './database.js';
-import { allOf, BEYOND, deliveriesInReach, deliveryConditions, releaseConditions, ROWS_PER_SLICE } from './filters.js';
+import {
+  allOf,
+  BEYOND,
+  deliveriesInReach,
+  deliveryConditions,
+  leastIdNamed,
+  releaseConditions,
+  ROWS_PER_SLICE,
+} from './filters.js';
 import type { Condition } from './filters.js';
 import type { SettledRow, SqliteOutbox } from './outbox.js';
 import type { SqliteRegistry } from './registry.js';
@@ -91,7 +99,7 @@ export class BulkRetry implements Bulk<RetryFilter> {
   }
 
   #endOfSlice(filter: RetryFilter, after: number): number | null {
-    const { where, values } = allOf([...deliveriesInReach(filter), ['d.id > ?', after]]);
+    const { where, values } = allOf(deliveriesInReach(filter, behind(after, filter), BEYOND));
     const select = this.#db.prepare<unknown[], number>(
       `SELECT d.id FROM deliveries d WHERE ${where} ORDER BY d.id LIMIT 1 OFFSET ${ROWS_PER_SLICE - 1}`,
     );
@@ -100,14 +108,17 @@ export class BulkRetry implements Bulk<RetryFilter> {
 
   #between(filter: RetryFilter, { madeAt }: Bounds, after: number, end: number | null) {
     return allOf([
-      ...deliveriesInReach(filter),
-      ['d.id > ? AND d.id <= ?', after, end ?? BEYOND],
+      ...deliveriesInReach(filter, behind(after, filter), end === null ? BEYOND : end + 1),
       // What was settled later is no part of the job: least of all what it has sent again itself.
       ['d.settled_at <= ?', madeAt],
       ['(SELECT removed_at FROM targets WHERE number = d.target) IS NULL'],
       ...deliveryConditions(filter),
     ]);
   }
+}
+
+function behind(after: number, filter: RetryFilter): number {
+  return Math.max(after + 1, leastIdNamed(filter));
 }
 
 /** Releases held messages, one by one, each as if it were released by itself. In order of time. */
@@ -181,11 +192,11 @@ export class BulkRelease implements Bulk<ReleaseFilter> {
   }
 
   #between(filter: ReleaseFilter, { number }: Bounds, after: Cursor, end: Cursor | null) {
+    const last = end !== null && (end[0] ?? 0) < number ? end : [number - 1, BEYOND];
     const inReach: Condition[] = [
       ['s.held = 1'],
       ['(s.webhook_id, s.position) > (?, ?)', ...after],
-      ['(s.webhook_id, s.position) <= (?, ?)', ...(end ?? [BEYOND, BEYOND])],
-      ['s.webhook_id < ?', number],
+      ['(s.webhook_id, s.position) <= (?, ?)', ...last],
     ];
     const { where, values } = allOf([...inReach, ...releaseConditions(filter)]);
     return { from: `FROM sightings s JOIN webhooks w ON w.id = s.webhook_id WHERE ${where}`, values };

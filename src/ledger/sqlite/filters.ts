@@ -3,15 +3,20 @@ import type { DeliveryFilter, ReleaseFilter } from '../views.js';
 
 export type Condition = readonly [sql: string, ...values: unknown[]];
 
-/** Rows that one look goes through at most, a few milliseconds, whether or not they are what is looked for. */
-export const ROWS_PER_SLICE = 5000;
+/**
+ * Rows that one look goes through at most, whether or not they are what is looked for: 3 to 8 ms. (With 5000 the slowest
+ * hundredth of the webhooks beside a long look waited for 1.8 seconds.)
+ */
+export const ROWS_PER_SLICE = 1000;
+/** More turns of the event loop than a commit waits for: one slice holds a webhook up, not one in each of its turns. */
+const TURNS_BETWEEN_SLICES = 10;
 
 /** Greater than every number that a cursor can hold. */
 export const BEYOND = Number.MAX_SAFE_INTEGER;
 
 /** Lets webhooks through between two slices of a long look. */
 export async function letOthersRun(): Promise<void> {
-  await new Promise((resolve) => setImmediate(resolve));
+  for (let turn = 0; turn < TURNS_BETWEEN_SLICES; turn += 1) await new Promise((resolve) => setImmediate(resolve));
 }
 
 export function allOf(conditions: readonly (Condition | false)[]): { where: string; values: unknown[] } {
@@ -19,13 +24,22 @@ export function allOf(conditions: readonly (Condition | false)[]): { where: stri
   return { where: used.map(([sql]) => sql).join(' AND '), values: used.flatMap(([, ...values]) => values) };
 }
 
-/** What decides which rows of `deliveries d` are gone through at all: an index has them in the order of their ids. */
-export function deliveriesInReach({ status, since }: DeliveryFilter): Condition[] {
-  const reach: Condition[] = [['d.id >= ?', leastIdSince(since ?? 0)]];
-  if (status !== undefined) reach.push(['d.status = ?', status]);
-  // Lets SQLite use the index of what was not delivered.
-  if (status !== undefined && status !== 'delivered') reach.push(["d.status <> 'delivered'"]);
-  return reach;
+/** No row of `deliveries d` that the filter names has a lesser id. */
+export function leastIdNamed({ since }: DeliveryFilter): number {
+  return since === undefined ? 0 : leastIdSince(since);
+}
+
+/**
+ * Which rows of `deliveries d` are gone through at all: an index has them in the order of their ids. (One lower bound:
+ * of two SQLite would begin, or end, at the first one.)
+ */
+export function deliveriesInReach({ status }: DeliveryFilter, from: number, to: number): (Condition | false)[] {
+  return [
+    ['d.id >= ? AND d.id < ?', from, to],
+    status !== undefined && ['d.status = ?', status],
+    // Lets SQLite use the index of what was not delivered.
+    status !== undefined && status !== 'delivered' && ["d.status <> 'delivered'"],
+  ];
 }
 
 /** What a row of `deliveries d` in reach has to be like besides. */

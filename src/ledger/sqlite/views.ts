@@ -26,7 +26,15 @@ import type {
   ResyncView,
 } from '../views.js';
 import type { Db } from './database.js';
-import { allOf, BEYOND, deliveriesInReach, deliveryConditions, letOthersRun, ROWS_PER_SLICE } from './filters.js';
+import {
+  allOf,
+  BEYOND,
+  deliveriesInReach,
+  deliveryConditions,
+  leastIdNamed,
+  letOthersRun,
+  ROWS_PER_SLICE,
+} from './filters.js';
 
 interface ResyncRow {
   number: number;
@@ -247,29 +255,26 @@ export class SqliteViews {
     const rows: DeliveryRow[] = [];
     let [before = BEYOND]: (number | undefined)[] = cursor === null ? [] : decodeCursor(cursor, 1);
     for (;;) {
-      const from = this.#sliceBelow(before, filter);
+      const edge = this.#sliceBelow(before, filter);
+      const from = edge ?? leastIdNamed(filter);
       rows.push(...this.#deliveriesBetween(from, before, filter, limit + 1 - rows.length));
-      if (from === 0 || rows.length > limit) return paged(rows, limit, deliveryView, (row) => encodeCursor(row.id));
-      before = from;
+      if (edge === null || rows.length > limit) return paged(rows, limit, deliveryView, (row) => encodeCursor(row.id));
+      before = edge;
       await letOthersRun();
     }
   }
 
-  /** Where a slice that ends below `before` begins; 0 where nothing is left behind it. */
-  #sliceBelow(before: number, filter: DeliveryFilter): number {
-    const { where, values } = allOf([...deliveriesInReach(filter), ['d.id < ?', before]]);
+  /** Where a slice that ends below `before` begins; null where nothing is left behind it. */
+  #sliceBelow(before: number, filter: DeliveryFilter): number | null {
+    const { where, values } = allOf(deliveriesInReach(filter, leastIdNamed(filter), before));
     const select = this.#db.prepare<unknown[], number>(
       `SELECT d.id FROM deliveries d WHERE ${where} ORDER BY d.id DESC LIMIT 1 OFFSET ${ROWS_PER_SLICE - 1}`,
     );
-    return select.pluck().get(...values) ?? 0;
+    return select.pluck().get(...values) ?? null;
   }
 
   #deliveriesBetween(from: number, before: number, filter: DeliveryFilter, limit: number): DeliveryRow[] {
-    const { where, values } = allOf([
-      ...deliveriesInReach(filter),
-      ['d.id >= ? AND d.id < ?', from, before],
-      ...deliveryConditions(filter),
-    ]);
+    const { where, values } = allOf([...deliveriesInReach(filter, from, before), ...deliveryConditions(filter)]);
     return this.#db
       .prepare<unknown[], DeliveryRow>(
         `SELECT ${DELIVERY_COLUMNS} FROM ${DELIVERY_TABLES} WHERE ${where} ORDER BY d.id DESC LIMIT ?`,
