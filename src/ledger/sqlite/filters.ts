@@ -3,10 +3,7 @@ import type { DeliveryFilter, ReleaseFilter } from '../views.js';
 
 export type Condition = readonly [sql: string, ...values: unknown[]];
 
-/**
- * Rows that one look goes through at most, whether or not they are what is looked for: 3 to 8 ms. (With 5000 the slowest
- * hundredth of the webhooks beside a long look waited for 1.8 seconds.)
- */
+/** Rows that one look goes through at most, about a millisecond, whether or not they are what is looked for. */
 export const ROWS_PER_SLICE = 1000;
 /** More turns of the event loop than a commit waits for: one slice holds a webhook up, not one in each of its turns. */
 const TURNS_BETWEEN_SLICES = 10;
