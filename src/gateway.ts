@@ -1,4 +1,7 @@
 import type { Logger } from 'pino';
+import { AUDIT_TIMING } from './audit/policy.js';
+import type { AuditTiming } from './audit/policy.js';
+import { startAuditWorker } from './audit/worker.js';
 import { startClockWatch } from './clock.js';
 import type { Config } from './config.js';
 import { CONNECT_TIMING, createConnector } from './connect/connector.js';
@@ -42,6 +45,7 @@ export interface Pace {
   readonly resync: ResyncTiming;
   readonly connect: ConnectTiming;
   readonly patience: Patience;
+  readonly audit: AuditTiming;
 }
 
 export const USUAL_PACE: Pace = {
@@ -49,6 +53,7 @@ export const USUAL_PACE: Pace = {
   resync: RESYNC_TIMING,
   connect: CONNECT_TIMING,
   patience: USUAL_PATIENCE,
+  audit: AUDIT_TIMING,
 };
 
 /** Of the ten seconds that closing may take, what deliveries and calls under way are given. */
@@ -88,12 +93,21 @@ export async function startGateway(
       freeBytes: async () => await freeBytesFor(config.store),
     });
     const jobs = startJobWorker({ ledger, onDeliveries: deliveries.wake, onError, effects });
+    const audits = startAuditWorker({
+      ledger,
+      whapi: createWhapiClient(), // its own: stopping destroys it
+      openSecret,
+      timing: pace.audit,
+      effects,
+      onError,
+    });
     const clock = startClockWatch({
       effects,
       onSetBack: async (byMs) => {
         log.warn({ by_ms: byMs }, 'the clock of this machine was set back; what waits is moved with it');
         await ledger.clockSetBack(byMs);
         resyncs.clockSetBack(byMs);
+        audits.clockSetBack(byMs);
         resyncs.wake();
         deliveries.wake();
       },
@@ -101,7 +115,8 @@ export async function startGateway(
     });
     const sweep = startSweep(ledger, config, effects, onError);
     const stopWork = async (graceMs: number): Promise<void> => {
-      await Promise.all([deliveries.stop(graceMs), resyncs.stop(graceMs), jobs.stop(), sweep.stop(), clock.stop()]);
+      const calls = [resyncs.stop(graceMs), audits.stop(graceMs)];
+      await Promise.all([deliveries.stop(graceMs), ...calls, jobs.stop(), sweep.stop(), clock.stop()]);
     };
     const server = await startServer({
       config,
@@ -113,6 +128,7 @@ export async function startGateway(
       onDeliveries: deliveries.wake,
       onRegistered: resyncs.wake,
       onJob: jobs.wake,
+      onAudit: audits.wake,
       refusalOf: sender.refusalOf,
       sendTest,
       connector,

@@ -7,6 +7,7 @@
  * - verdict: what the gateway says of an item.
  * - resync: a request to bring back message ids; it owns one registration per id.
  * - registration: (channel, message id) is being brought back, from before the call to Whapi until its window closes.
+ * - audit: a comparison of the messages that Whapi has with those that came. seeding: the ledger is told of them.
  * - ledger: the lasting memory of message ids.
  * - target: a bot's endpoint. delivery: one body for one target. held: not sent to a target because of its verdict.
  * - job: bulk work, many retries or releases, done in the background in small steps.
@@ -121,6 +122,24 @@ export const RESYNC_MESSAGE_STATUSES = [
   'cancelled',
 ] as const;
 export type ResyncMessageStatus = (typeof RESYNC_MESSAGE_STATUSES)[number];
+
+export const AUDIT_KINDS = ['audit', 'seed'] as const;
+/** audit: compares Whapi's list of messages with the ledger. seed: writes the ids of the list into the ledger. */
+export type AuditKind = (typeof AUDIT_KINDS)[number];
+
+export const AUDIT_STATUSES = ['running', 'finished', 'failed', 'cancelled'] as const;
+export type AuditStatus = (typeof AUDIT_STATUSES)[number];
+
+/** One element of Whapi's list of messages (docs/whapi.md, Reading messages). */
+export interface ListedMessage {
+  readonly id: string;
+  /** Unix seconds: when the message was sent. */
+  readonly timestamp: number;
+  readonly type: string | null;
+  readonly chatId: string | null;
+  /** The element's bytes as Whapi gave them. */
+  readonly json: Buffer;
+}
 
 /** One try to bring a delivery to its target. */
 export interface Attempt {

@@ -107,7 +107,7 @@ function signatureCheck(secret: string): (body: Buffer, headers: IncomingHttpHea
 /** The gateway's pauses between calls and attempts, as much shorter as the simulated Whapi is faster. */
 function paceOf(timeScale: number): Pace {
   const shortened = (pausesMs: readonly number[]): number[] => pausesMs.map((ms) => ms / timeScale);
-  const { retryDelaysMs, resync } = USUAL_PACE;
+  const { retryDelaysMs, resync, audit } = USUAL_PACE;
   return {
     ...USUAL_PACE,
     retryDelaysMs: shortened(retryDelaysMs),
@@ -117,5 +117,6 @@ function paceOf(timeScale: number): Pace {
       pollsMs: shortened(resync.pollsMs),
       backoffMs: shortened(resync.backoffMs),
     },
+    audit: { ...audit, spacingMs: audit.spacingMs / timeScale, backoffMs: shortened(audit.backoffMs) },
   };
 }

@@ -44,12 +44,15 @@ const message = {
   reason: Type.String({ description: 'What that row says' }),
   held: Type.Boolean({ description: 'A target that subscribes to it was not sent it because of its verdict' }),
   seen_at: Time,
+  audit: orNull(Type.String({ description: 'The audit whose release brought it; null: a webhook from Whapi' })),
 };
 const MessageSchema = Type.Object(message);
 const SightingSchema = Type.Object({ ...message, carrier: Type.String(), webhook: Type.String() });
 const Step = Type.Object({
   at: Time,
-  kind: Type.String({ enum: ['sighting', 'registered', 'asked', 'restored', 'delivery', 'attempt'] }),
+  kind: Type.String({
+    enum: ['sighting', 'seeded', 'found', 'registered', 'asked', 'restored', 'delivery', 'attempt'],
+  }),
   text: Type.String(),
 });
 const ExplanationSchema = Type.Object({
@@ -57,13 +60,21 @@ const ExplanationSchema = Type.Object({
   message_id: Type.String(),
   ledger: orNull(
     Type.Object(
-      { first_seen_at: orNull(Time), last_seen_at: Time, rule: orNull(Type.Integer()) },
+      {
+        first_seen_at: orNull(Type.String({ description: 'ISO 8601; null: asked for or seeded, and it never came' })),
+        last_seen_at: Time,
+        rule: orNull(Type.Integer()),
+        seeded_at: orNull(Type.String({ description: 'ISO 8601: a seeding met it in the list of Whapi' })),
+      },
       { description: 'null: the id is not remembered' },
     ),
   ),
   timeline: Type.Array(Step, { description: 'Everything below in order of time, in words' }),
   sightings: Type.Array(SightingSchema),
   resyncs: Type.Array(ResyncMessageSchema),
+  audits: Type.Array(Type.Object({ audit: Type.String(), found_at: Time, released_at: orNull(Time) }), {
+    description: 'Audits that found that it never came',
+  }),
   deliveries: Type.Array(DeliveryWithLogSchema),
 });
 const Filters = pageQuery({
@@ -166,6 +177,8 @@ export const messageRoutes: FastifyPluginAsyncTypebox<MessageRoutesOptions> = as
   await Promise.resolve();
 };
 
+const FOUND_BY_AUDIT = 'no webhook ever carried it: an audit found it at Whapi, and it was released';
+
 function messageJson(view: MessageView): Json<typeof MessageSchema> {
   return {
     channel: view.channel,
@@ -173,9 +186,10 @@ function messageJson(view: MessageView): Json<typeof MessageSchema> {
     event: view.event,
     verdict: view.verdict,
     rule: view.rule,
-    reason: reasonOf(view.rule),
+    reason: view.auditId !== null && view.verdict === 'late' ? FOUND_BY_AUDIT : reasonOf(view.rule),
     held: view.held,
     seen_at: iso(view.seenAt),
+    audit: view.auditId,
   };
 }
 
@@ -187,6 +201,7 @@ function explanationJson(found: Explanation): Json<typeof ExplanationSchema> {
       first_seen_at: isoOrNull(found.ledger.firstSeenAt),
       last_seen_at: iso(found.ledger.lastSeenAt),
       rule: found.ledger.rule,
+      seeded_at: isoOrNull(found.ledger.seededAt),
     },
     timeline: timelineOf(found),
     sightings: found.sightings.map((sighting) => ({
@@ -195,6 +210,11 @@ function explanationJson(found: Explanation): Json<typeof ExplanationSchema> {
       webhook: sighting.webhookId,
     })),
     resyncs: found.resyncs.map(resyncMessageJson),
+    audits: found.audits.map(({ auditId, foundAt, releasedAt }) => ({
+      audit: auditId,
+      found_at: iso(foundAt),
+      released_at: isoOrNull(releasedAt),
+    })),
     deliveries: found.deliveries.map((delivery) => ({ ...deliveryJson(delivery), log: delivery.log.map(attemptJson) })),
   };
 }
@@ -207,8 +227,14 @@ function timelineOf(found: Explanation): Json<typeof Step>[] {
   const add = (ms: number | null, kind: TimedStep['kind'], text: string): void => {
     if (ms !== null) steps.push({ ms, at: iso(ms), kind, text });
   };
-  for (const { seenAt, event, carrier, verdict, rule, held } of found.sightings) {
-    add(seenAt, 'sighting', `came in as ${carrier} of ${event}: ${verdict} by rule ${rule}${held ? ', held' : ''}`);
+  for (const { seenAt, event, carrier, verdict, rule, held, auditId } of found.sightings) {
+    const how =
+      auditId === null ? `came in as ${carrier} of ${event}` : `released by audit ${auditId}, not by a webhook`;
+    add(seenAt, 'sighting', `${how}: ${verdict} by rule ${rule}${held ? ', held' : ''}`);
+  }
+  add(found.ledger?.seededAt ?? null, 'seeded', 'met in the list of Whapi by a seeding: known an hour later');
+  for (const { auditId, foundAt } of found.audits) {
+    add(foundAt, 'found', `audit ${auditId} found it at Whapi: no webhook had carried it`);
   }
   for (const { resyncId, registeredAt, askedAt, restoredAt, calls, error } of found.resyncs) {
     add(registeredAt, 'registered', `registered by resync ${resyncId}`);

@@ -12,6 +12,7 @@ import { GatewayError, StartError } from '../errors.js';
 import type { Ledger } from '../ledger/ledger.js';
 import type { Attempt, Target } from '../model.js';
 import type { Vault } from '../vault.js';
+import { auditRoutes } from './audits.js';
 import { authenticationGuard, requireToken } from './auth.js';
 import { channelRoutes } from './channels.js';
 import { connectRoutes } from './connect.js';
@@ -38,6 +39,7 @@ export interface ServerOptions {
   readonly onDeliveries: () => void;
   readonly onRegistered: () => void;
   readonly onJob: () => void;
+  readonly onAudit: () => void;
   readonly refusalOf: (url: string) => string | null;
   readonly sendTest: (target: Target) => Promise<Attempt>;
   readonly connector: Connector;
@@ -64,6 +66,7 @@ const MOST_CONNECTIONS = 2000;
 const LONGEST_PATH_PART = 2048;
 const CLOSE_IDLE_EVERY_MS = 50;
 const CHECK_CONNECTIONS_EVERY_MS = 2000;
+const DAY_MS = 24 * 60 * 60 * 1000;
 
 export interface HttpServer {
   /** Where it listens. */
@@ -169,6 +172,13 @@ async function buildServer(options: ServerOptions): Promise<FastifyInstance> {
       const { onDeliveries, onJob } = options;
       await v1.register(messageRoutes, { ledger, onDeliveries, onJob });
       await v1.register(deliveryRoutes, { ledger, onDeliveries, onJob });
+      await v1.register(auditRoutes, {
+        ledger,
+        ledgerRetentionMs: config.ledgerRetentionDays * DAY_MS,
+        effects,
+        onAudit: options.onAudit,
+        onDeliveries,
+      });
       await v1.register(jobRoutes, { ledger });
       await v1.register(doctorRoutes, { doctor: options.doctor, effects });
     },

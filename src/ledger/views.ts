@@ -1,4 +1,13 @@
-import type { Attempt, DeliveryStatus, JobStatus, ResyncMessageStatus, ResyncStatus, Verdict } from '../model.js';
+import type {
+  Attempt,
+  AuditKind,
+  AuditStatus,
+  DeliveryStatus,
+  JobStatus,
+  ResyncMessageStatus,
+  ResyncStatus,
+  Verdict,
+} from '../model.js';
 
 export interface PageRequest {
   readonly limit: number;
@@ -15,6 +24,10 @@ export interface Views {
   resyncs(page: PageRequest): Promise<Page<ResyncView>>;
   resync(id: string): Promise<ResyncView | null>;
   resyncMessages(id: string, page: PageRequest): Promise<Page<ResyncMessageView>>;
+  audits(page: PageRequest): Promise<Page<AuditView>>;
+  audit(id: string): Promise<AuditView | null>;
+  /** The messages that never came, oldest first. */
+  auditMessages(id: string, page: PageRequest): Promise<Page<AuditMessageView>>;
   messages(filter: MessageFilter, page: PageRequest): Promise<Page<MessageView>>;
   /** Everything that happened to one message id; null where nothing is known of it. */
   explain(channel: string, messageId: string): Promise<Explanation | null>;
@@ -53,6 +66,58 @@ export interface ResyncMessageView {
   readonly error: string | null;
 }
 
+export interface AuditView {
+  readonly id: string;
+  readonly kind: AuditKind;
+  readonly channel: string;
+  readonly status: AuditStatus;
+  /** Unix seconds, both included. */
+  readonly since: number;
+  readonly until: number;
+  readonly memorySince: number;
+  /** Unix seconds: read up to here. */
+  readonly readUntil: number;
+  readonly round: number;
+  /** Whapi's count went on changing in every round: what came behind the reading is not in the counts. */
+  readonly unsettled: boolean;
+  readonly counts: AuditCounts;
+  readonly createdAt: number;
+  readonly endedAt: number | null;
+  readonly error: string | null;
+}
+
+/** Of an audit `whapiHas = seen + neverCame + beforeMemory`, of a seeding `whapiHas = seen + seeded`. */
+export interface AuditCounts {
+  readonly whapiHas: number;
+  /** A webhook carried it; of a seeding: the ledger had it. */
+  readonly seen: number;
+  readonly neverCame: number;
+  /** No webhook is known, and none needs to be: sent before the gateway's memory begins. */
+  readonly beforeMemory: number;
+  readonly seeded: number;
+  /** Of those that never came: recorded by a release. */
+  readonly released: number;
+}
+
+export interface AuditMessageView {
+  readonly messageId: string;
+  readonly type: string | null;
+  readonly chatId: string | null;
+  /** Unix seconds. */
+  readonly sentAt: number;
+  readonly foundAt: number;
+  readonly releasedAt: number | null;
+  /** A webhook, or a release, has brought it since. */
+  readonly firstSeenAt: number | null;
+}
+
+/** What an audit says of a message. */
+export interface AuditFinding {
+  readonly auditId: string;
+  readonly foundAt: number;
+  readonly releasedAt: number | null;
+}
+
 export interface MessageFilter {
   readonly channel?: string | undefined;
   readonly verdict?: Verdict | undefined;
@@ -68,6 +133,8 @@ export interface MessageView {
   readonly rule: number;
   readonly held: boolean;
   readonly seenAt: number;
+  /** The audit whose release recorded it; null: a webhook from Whapi. */
+  readonly auditId: string | null;
 }
 
 export interface Sighting extends MessageView {
@@ -80,14 +147,18 @@ export interface Sighting extends MessageView {
 export interface Explanation {
   readonly channel: string;
   readonly messageId: string;
-  /** What the ledger remembers; null where the id is not in it. `firstSeenAt` null: asked for, but never seen. */
+  /** What the ledger remembers; null where the id is not in it. `firstSeenAt` null: asked for or seeded, but never seen. */
   readonly ledger: {
     readonly firstSeenAt: number | null;
     readonly lastSeenAt: number;
     readonly rule: number | null;
+    /** When a seeding wrote it; null where none did. */
+    readonly seededAt: number | null;
   } | null;
   readonly sightings: readonly Sighting[];
   readonly resyncs: readonly ResyncMessageView[];
+  /** The audits that found that it never came. */
+  readonly audits: readonly AuditFinding[];
   readonly deliveries: readonly (DeliveryView & { readonly log: readonly Attempt[] })[];
 }
 

@@ -1,6 +1,8 @@
 import { Agent, request } from 'undici';
 import type { Dispatcher } from 'undici';
 import { GatewayError } from '../errors.js';
+import { readMessagesPage } from './messages-page.js';
+import type { MessagesPage } from './messages-page.js';
 import type { Health, Settings, SettingsUpdate, WebhookTest } from './wire.js';
 
 /** What Whapi's answer to `GET /messages/{id}` means for a resync (docs/whapi.md, Resync and Errors). */
@@ -30,6 +32,23 @@ export type WhapiFailure =
   /** No connection. */
   | { readonly kind: 'unreachable'; readonly words: string };
 
+/** The answer to `GET /messages/list`. */
+export type ListAnswer =
+  | { readonly kind: 'found'; readonly page: MessagesPage }
+  /** It is larger than is read: ask for fewer. */
+  | { readonly kind: 'too_large' }
+  | WhapiFailure;
+
+/** What `GET /messages/list` is asked for (docs/whapi.md, Reading messages). */
+export interface ListQuestion {
+  /** Unix seconds. Whether the two ends are included is not documented: ask for a second more on each side. */
+  readonly timeFrom: number;
+  readonly timeTo: number;
+  /** 1 to 500. */
+  readonly count: number;
+  readonly offset: number;
+}
+
 export interface WhapiAccess {
   readonly baseUrl: string;
   readonly token: string;
@@ -47,6 +66,8 @@ export interface WhapiClient {
     messageId: string,
     options: { resync: boolean; timeoutMs: number },
   ): Promise<WhapiAnswer>;
+  /** Messages that Whapi has, newest first, without system messages. Never rejects. */
+  listMessages(access: WhapiAccess, question: ListQuestion, options: CallOptions): Promise<ListAnswer>;
   /** State of the channel, without starting a stopped one (docs/whapi.md, Health). Never rejects. */
   getHealth(access: WhapiAccess, options: CallOptions): Promise<WhapiResult<Health>>;
   /** Never rejects. */
@@ -66,6 +87,8 @@ export interface WhapiClient {
 const MOST_ERROR_BYTES = 64 * 1024;
 /** Of an answer that is read: settings with hundreds of webhooks, and room. */
 const MOST_BYTES = 4 * 1024 * 1024;
+/** Of a list: five hundred messages of 16 KiB. Parsing more at once would hold up the webhooks. */
+const MOST_LIST_BYTES = 8 * 1024 * 1024;
 /** They are stored with each of ten thousand ids. */
 const LONGEST_WORDS = 500;
 const REFUSALS = new Set([400, 401, 402, 403]);
@@ -112,6 +135,20 @@ export function createWhapiClient(): WhapiClient {
         if (answer.statusCode !== 200) return await refusalOf(answer);
         await answer.body.dump();
         return { kind: 'found' };
+      } catch (error) {
+        return failureOf(error);
+      }
+    },
+    listMessages: async (access, { timeFrom, timeTo, count, offset }, { timeoutMs }) => {
+      const window = `time_from=${timeFrom}&time_to=${timeTo}`;
+      const path = `/messages/list?count=${count}&offset=${offset}&${window}&normal_types=true&sort=desc`;
+      try {
+        const answer = await send(access, { path, timeoutMs });
+        if (answer.statusCode !== 200) return await refusalOf(answer);
+        const body = await readAtMost(answer.body, MOST_LIST_BYTES);
+        if (body.length > MOST_LIST_BYTES) return { kind: 'too_large' };
+        const page = readMessagesPage(body);
+        return page ? { kind: 'found', page } : { kind: 'missing', words: '200, but without a list of messages' };
       } catch (error) {
         return failureOf(error);
       }
@@ -220,14 +257,19 @@ function errorOf(status: number, body: string): SaidError {
 }
 
 async function readSome(body: AsyncIterable<Buffer>, mostBytes: number): Promise<string> {
+  return (await readAtMost(body, mostBytes)).toString('utf8', 0, mostBytes);
+}
+
+/** Stops at the first chunk with which there are more bytes than that. */
+async function readAtMost(body: AsyncIterable<Buffer>, mostBytes: number): Promise<Buffer> {
   const chunks: Buffer[] = [];
   let size = 0;
   for await (const chunk of body) {
     chunks.push(chunk);
     size += chunk.length;
-    if (size >= mostBytes) break;
+    if (size > mostBytes) break;
   }
-  return Buffer.concat(chunks).toString('utf8', 0, mostBytes);
+  return Buffer.concat(chunks);
 }
 
 function failureOf(error: unknown): WhapiFailure {

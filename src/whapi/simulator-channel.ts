@@ -1,3 +1,4 @@
+import { MessageCache } from './simulator-cache.js';
 import {
   ALL_EVENTS,
   isRecord,
@@ -117,8 +118,10 @@ export class SimulatedChannel {
   readonly webhooks: SimulatedWebhooks;
   readonly #context: SimulatorContext<Faults>;
   readonly #startedAt: number;
-  /** What the phone has, by id; `cached` is whether Whapi has it too. */
-  readonly #known = new Map<string, { readonly message: WhapiMessage; cached: boolean }>();
+  /** What the phone has, by id. */
+  readonly #known = new Map<string, WhapiMessage>();
+  /** What Whapi has of it. */
+  readonly #cache = new MessageCache();
 
   constructor(context: SimulatorContext<Faults>) {
     this.#context = context;
@@ -127,7 +130,9 @@ export class SimulatedChannel {
   }
 
   store(message: WhapiMessage, cached: boolean): void {
-    this.#known.set(message.id, { message, cached });
+    this.#known.set(message.id, message);
+    if (cached) this.#cache.add(message);
+    else this.#cache.remove(message.id);
   }
 
   receive(message: WhapiMessage): void {
@@ -190,8 +195,8 @@ export class SimulatedChannel {
   }
 
   #message(id: string): RestAnswer {
-    const known = this.#known.get(id);
-    return known?.cached ? { status: 200, body: known.message } : refusal(404, 'Specified message not found');
+    const message = this.#cache.get(id);
+    return message ? { status: 200, body: message } : refusal(404, 'Specified message not found');
   }
 
   async #resync(id: string): Promise<RestAnswer | null> {
@@ -205,7 +210,7 @@ export class SimulatedChannel {
     if (faults.resyncAnswers === 404 || known === undefined || !this.#phoneAnswers()) {
       return refusal(404, 'Specified message not found');
     }
-    known.cached = true;
+    this.#cache.add(known);
     return this.#message(id);
   }
 
@@ -219,29 +224,26 @@ export class SimulatedChannel {
     await pause(faults.restoredAfterMs);
     const known = this.#known.get(id);
     if (signal.aborted || known === undefined) return;
-    known.cached = true;
+    this.#cache.add(known);
     report({ kind: 'restored', at: effects.now(), messageId: id });
-    if (faults.resyncSideEffect) this.#patchChat(known.message);
+    if (faults.resyncSideEffect) this.#patchChat(known);
     if (!faults.resyncSendsWebhook) return;
-    for (let sent = 0; sent < faults.resyncWebhooks; sent += 1) this.#announce(known.message);
+    for (let sent = 0; sent < faults.resyncWebhooks; sent += 1) this.#announce(known);
   }
 
   #patchChat(restored: WhapiMessage): void {
     const chat = { id: restored.chat_id, type: restored.chat_id.endsWith('@g.us') ? 'group' : 'contact' };
-    const last = this.#newestFirst(({ chat_id, id }) => chat_id === restored.chat_id && id !== restored.id)[0];
+    const last = this.#cache
+      .newestFirst()
+      .find(({ chat_id, id }) => chat_id === restored.chat_id && id !== restored.id);
     const before_update = last ? { ...chat, timestamp: last.timestamp, last_message: last } : chat;
     const after_update = { ...chat, timestamp: restored.timestamp, last_message: restored };
     const changes = ['timestamp', 'last_message'];
     this.webhooks.emit(CHATS_PATCH, { chats_updates: [{ before_update, after_update, changes }] });
   }
 
-  #newestFirst(wanted: (message: WhapiMessage) => boolean): WhapiMessage[] {
-    const cached = [...this.#known.values()].filter((known) => known.cached).map(({ message }) => message);
-    return cached.filter(wanted).sort((a, b) => b.timestamp - a.timestamp);
-  }
-
   #listChat(chat: string, query: URLSearchParams): RestAnswer {
-    const exists = [...this.#known.values()].some(({ message }) => message.chat_id === chat);
+    const exists = [...this.#known.values()].some(({ chat_id }) => chat_id === chat);
     if (!exists) return refusal(404, 'Specified chat not found');
     return { status: 200, body: this.#list(query, ({ chat_id }) => chat_id === chat) };
   }
@@ -252,9 +254,10 @@ export class SimulatedChannel {
     const from = whole(query, 'time_from', 0) ?? 0;
     const to = whole(query, 'time_to', 0) ?? Infinity;
     const mine = flag(query, 'from_me');
-    const isWanted = ({ timestamp, from_me }: WhapiMessage): boolean =>
-      timestamp >= from && timestamp <= to && (mine === undefined || from_me === mine);
-    const found = this.#newestFirst((message) => inChat(message) && isWanted(message));
+    const onlyNormal = flag(query, 'normal_types') ?? false;
+    const isWanted = ({ type, from_me }: WhapiMessage): boolean =>
+      (mine === undefined || from_me === mine) && !(onlyNormal && type === 'system');
+    const found = this.#cache.newestFirst(from, to).filter((message) => inChat(message) && isWanted(message));
     if (oneOf(query, 'sort', ['asc', 'desc']) === 'asc') found.reverse();
     const messages = found.slice(offset, offset + count);
     const positions = messages.length > 0 ? { first: offset, last: offset + messages.length - 1 } : {};

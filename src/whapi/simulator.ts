@@ -65,6 +65,8 @@ export interface Simulator {
   readonly calls: readonly SimulatorCall[];
   /** Most calls on /messages/{id} that were in flight at the same time. */
   readonly mostCallsAtOnce: number;
+  /** The same of calls on /messages/list. */
+  readonly mostListsAtOnce: number;
   /** As PATCH /settings would. Throws when Whapi would refuse. */
   setWebhooks(webhooks: readonly WebhookSetting[]): void;
   /** The phone has it. Not cached: GET answers 404 until a resync brought it back. */
@@ -81,6 +83,7 @@ export interface Simulator {
 
 const MOST_CALLS = 200_000;
 const MOST_BODY_BYTES = 1024 * 1024;
+const LIST_PATH = '/messages/list';
 const CONTROL_PREFIX = '/_simulator/';
 
 /** Starts a simulated Whapi; it listens when the promise resolves. */
@@ -99,6 +102,7 @@ class LoopbackSimulator implements Simulator {
   readonly calls: MutableCall[] = [];
   url = '';
   mostCallsAtOnce = 0;
+  mostListsAtOnce = 0;
 
   readonly #server: Server = createServer((request, response) => {
     this.#handle(request, response).catch((error: unknown) => {
@@ -112,6 +116,7 @@ class LoopbackSimulator implements Simulator {
   readonly #options: SimulatorOptions;
   readonly #channel: SimulatedChannel;
   #callsInFlight = 0;
+  #listsInFlight = 0;
 
   constructor(options: SimulatorOptions) {
     this.token = options.token ?? 'simulated-token';
@@ -212,10 +217,17 @@ class LoopbackSimulator implements Simulator {
       status: null,
       inFlight: messageId === undefined ? 0 : this.#countInFlight(response),
     };
+    if (url.pathname === LIST_PATH) this.#countList(response);
     // Cut by a tenth at a time: taking one off the front of so long an array costs more than the call itself.
     if (this.calls.length >= MOST_CALLS) this.calls.splice(0, MOST_CALLS / 10);
     this.calls.push(call);
     return call;
+  }
+
+  #countList(response: ServerResponse): void {
+    this.#listsInFlight += 1;
+    response.once('close', () => (this.#listsInFlight -= 1));
+    this.mostListsAtOnce = Math.max(this.mostListsAtOnce, this.#listsInFlight);
   }
 
   #countInFlight(response: ServerResponse): number {

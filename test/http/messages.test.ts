@@ -24,7 +24,12 @@ interface MessageJson {
 interface ExplanationJson {
   readonly channel: string;
   readonly message_id: string;
-  readonly ledger: { first_seen_at: string | null; last_seen_at: string; rule: number | null } | null;
+  readonly ledger: {
+    first_seen_at: string | null;
+    last_seen_at: string;
+    rule: number | null;
+    seeded_at: string | null;
+  } | null;
   readonly timeline: { at: string; kind: string; text: string }[];
   readonly sightings: (MessageJson & { carrier: string; webhook: string })[];
   readonly resyncs: ResyncMessageJson[];
@@ -146,6 +151,7 @@ describe('GET /v1/messages/{channel}/{message_id}', () => {
       first_seen_at: '2026-01-01T00:00:00.000Z',
       last_seen_at: '2026-01-02T00:00:00.000Z',
       rule: 10,
+      seeded_at: null,
     });
   });
 

@@ -34,6 +34,13 @@ const ROUTES = [
   'GET /v1/resyncs/{id}',
   'GET /v1/resyncs/{id}/messages',
   'POST /v1/resyncs/{id}/cancel',
+  'POST /v1/audits',
+  'GET /v1/audits',
+  'GET /v1/audits/{id}',
+  'GET /v1/audits/{id}/messages',
+  'POST /v1/audits/{id}/cancel',
+  'POST /v1/audits/{id}/release',
+  'POST /v1/channels/{name}/seed',
   'GET /v1/messages',
   'GET /v1/messages/{channel}/{message_id}',
   'POST /v1/messages/{channel}/{message_id}/release',
@@ -159,6 +166,7 @@ describe('/openapi.json', () => {
     expect(required.map(({ route }) => route).sort()).toEqual([
       'PATCH /v1/channels/{name}',
       'PATCH /v1/targets/{id}',
+      'POST /v1/audits',
       'POST /v1/channels',
       'POST /v1/deliveries/retry',
       'POST /v1/messages/release',
@@ -289,6 +297,13 @@ async function everyRoute(gateway: Client): Promise<Map<string, AnyAnswer>> {
   await call('GET /v1/resyncs/{id}', `/v1/resyncs/${resync}`);
   await call('GET /v1/resyncs/{id}/messages', `/v1/resyncs/${resync}/messages`);
   await call('POST /v1/resyncs/{id}/cancel', `/v1/resyncs/${resync}/cancel`);
+  const audit = await call('POST /v1/audits', '/v1/audits', { channel: 'main', since: '2026-01-01T00:00:00Z' });
+  await call('GET /v1/audits');
+  await call('GET /v1/audits/{id}', `/v1/audits/${audit}`);
+  await call('GET /v1/audits/{id}/messages', `/v1/audits/${audit}/messages`);
+  await call('POST /v1/audits/{id}/cancel', `/v1/audits/${audit}/cancel`);
+  await call('POST /v1/audits/{id}/release', `/v1/audits/${audit}/release`, { dry_run: true });
+  await call('POST /v1/channels/{name}/seed', '/v1/channels/main/seed');
   await call('GET /v1/targets');
   await call('GET /v1/targets/{id}', `/v1/targets/${target}`);
   await call('POST /v1/targets/{id}/test', `/v1/targets/${target}/test`);

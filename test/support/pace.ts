@@ -1,4 +1,5 @@
 import { vi } from 'vitest';
+import type { AuditTiming } from '../../src/audit/policy.js';
 import { RESYNC_TIMING } from '../../src/resync/policy.js';
 import type { ResyncTiming } from '../../src/resync/policy.js';
 
@@ -13,6 +14,9 @@ export const QUICK_RESYNC: ResyncTiming = {
   backoffMs: [20, 40],
   refusedWindowMs: RESYNC_TIMING.refusedWindowMs,
 };
+
+/** Audits without a pause between calls that went well. */
+export const QUICK_AUDIT: AuditTiming = { callTimeoutMs: 5000, spacingMs: 0, backoffMs: [5, 10] };
 
 /** Resolves with what `look` gives once it no longer throws. */
 export async function until<T>(look: () => T | Promise<T>): Promise<T> {

@@ -9,7 +9,7 @@ import type { Bot } from './bot.js';
 import { WEBHOOK_SECRET } from './client.js';
 import { startLocal } from './gateway.js';
 import type { LocalGateway, LocalOptions } from './gateway.js';
-import { QUICK_RESYNC, QUICK_RETRIES_MS, until } from './pace.js';
+import { QUICK_AUDIT, QUICK_RESYNC, QUICK_RETRIES_MS, until } from './pace.js';
 import { textMessage } from './texts.js';
 
 export interface ExplanationJson {
@@ -31,7 +31,7 @@ export interface ResyncOptions extends Omit<LocalOptions, 'pace'> {
 }
 
 export function paceOf(timing: Partial<ResyncTiming> = {}): Required<LocalOptions>['pace'] {
-  return { retryDelaysMs: QUICK_RETRIES_MS, resync: { ...QUICK_RESYNC, ...timing } };
+  return { retryDelaysMs: QUICK_RETRIES_MS, resync: { ...QUICK_RESYNC, ...timing }, audit: QUICK_AUDIT };
 }
 
 /** A gateway, a simulated Whapi that is its channel `main` and sends it its webhooks, and a bot that wants everything. */

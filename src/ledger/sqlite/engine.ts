@@ -3,6 +3,10 @@ import type { Effects } from '../../effects.js';
 import { GatewayError } from '../../errors.js';
 import { deliveryId, Ids, jobId } from '../ids.js';
 import type { Ledger } from '../ledger.js';
+import { auditOperations } from './audit-operations.js';
+import { SqliteAuditRelease } from './audit-release.js';
+import { SqliteAuditViews } from './audit-views.js';
+import { SqliteAudits } from './audits.js';
 import { BulkRelease, BulkRetry } from './bulk.js';
 import { asGatewayError, asStartError, openDatabase } from './database.js';
 import type { OpenDatabase } from './database.js';
@@ -44,6 +48,8 @@ function ledgerOn({ db, close }: OpenDatabase, effects: Pick<Effects, 'now' | 'r
   const outbox = new SqliteOutbox(db, ids, registry);
   const intake = new SqliteIntake(db, ids, registry, outbox);
   const resyncs = new SqliteResyncs(db, registry);
+  const audits = new SqliteAudits(db, registry);
+  const auditViews = new SqliteAuditViews(db);
   const release = new SqliteRelease(db, registry, outbox);
   const jobs = new SqliteJobs(db, ids, new BulkRetry(db, registry, outbox), new BulkRelease(db, registry, release));
   const views = new SqliteViews(db);
@@ -108,14 +114,25 @@ function ledgerOn({ db, close }: OpenDatabase, effects: Pick<Effects, 'now' | 'r
       return found(views.resync(id));
     },
 
+    ...auditOperations(
+      { audits, release: new SqliteAuditRelease(db, registry, intake), views: auditViews, commit },
+      effects,
+    ),
+
     ...registryOperations(registry, commit, now, {
-      channelRemoved: (name) => resyncs.cancelAllOf(name, now()),
+      channelRemoved: (name) => {
+        resyncs.cancelAllOf(name, now());
+        audits.cancelAllOf(name, now());
+      },
       targetRemoved: (number) => outbox.buryDeliveriesOf(number, now()),
     }),
 
     resyncs: async (page) => await read(() => views.resyncs(page)),
     resync: async (id) => await read(() => views.resync(id)),
     resyncMessages: async (id, page) => await read(() => views.resyncMessages(id, page)),
+    audits: async (page) => await read(() => auditViews.audits(page)),
+    audit: async (id) => await read(() => auditViews.audit(id)),
+    auditMessages: async (id, page) => await read(() => auditViews.auditMessages(id, page)),
     messages: async (filter, page) => await read(() => views.messages(filter, page)),
     explain: async (channel, messageId) => await read(() => views.explain(channel, messageId)),
     deliveries: async (filter, page) => await read(async () => await views.deliveries(filter, page)),

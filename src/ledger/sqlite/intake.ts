@@ -15,6 +15,13 @@ import type { SqliteRegistry } from './registry.js';
 /** Of a message id so much is kept for people to read. Whapi's have some dozens of characters; the key is of the whole id. */
 const LONGEST_SHOWN_ID = 1024;
 
+/** No webhook brings the messages, but the release of an audit. */
+export interface Recovery {
+  readonly auditId: string;
+  /** The targets that are to receive them; from others they are held. */
+  readonly targetIds: ReadonlySet<string>;
+}
+
 interface Judged extends JudgedItem {
   readonly memory: ItemMemory;
 }
@@ -35,7 +42,7 @@ export class SqliteIntake {
     this.#outbox = outbox;
     this.#tables = new MemoryTables(db);
     this.#insertWebhook = db.prepare(
-      `INSERT INTO webhooks (id, channel, received_at, method, suffix, content_type, event, body) VALUES (?, ?, ?, ?, ?, ?, ?, ?)`,
+      `INSERT INTO webhooks (id, channel, received_at, method, suffix, content_type, event, body, audit) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)`,
     );
     this.#insertSighting = db.prepare(
       `INSERT INTO sightings (webhook_id, position, carrier, message_key, message_id, verdict, rule, held)
@@ -50,7 +57,7 @@ export class SqliteIntake {
   }
 
   /** For use inside a transaction. @throws GatewayError GW_NOT_FOUND, GW_CHANNEL_MISMATCH */
-  record(webhook: IncomingWebhook, document: Document, now: number): Recorded {
+  record(webhook: IncomingWebhook, document: Document, now: number, recovery: Recovery | null = null): Recorded {
     const channel = this.#registry.mustHaveChannel(webhook.channel);
     this.#holdToChannelId(channel, document.channelId);
     const webhookId = this.#ids.next(now);
@@ -64,9 +71,12 @@ export class SqliteIntake {
       webhook.contentType,
       event,
       document.body,
+      recovery?.auditId ?? null,
     );
-    const judged = this.#judge(document, channel, event, webhookId, now);
-    const targets = [...this.#registry.targets().values()].map(({ target }) => target);
+    const judged = this.#judge(document, channel, event, webhookId, now, recovery !== null);
+    const targets = [...this.#registry.targets().values()].map(({ target }) =>
+      recovery?.targetIds.has(target.id) === false ? { ...target, deliver: [] } : target,
+    );
     const { routes, held } = route(judged, document.event, channel.name, targets);
     judged.forEach(({ item, memory, verdict, rule }, at) => {
       this.#insertSighting.run(
@@ -97,10 +107,18 @@ export class SqliteIntake {
   }
 
   /** One after the other: the second of two equal items in one webhook meets what the first has left (I3). */
-  #judge(document: Document, channel: Channel, event: string, webhookId: number, now: number): Judged[] {
+  #judge(
+    document: Document,
+    channel: Channel,
+    event: string,
+    webhookId: number,
+    now: number,
+    recovered: boolean,
+  ): Judged[] {
     return document.items.map((item, position) => {
-      const memory = new ItemMemory(this.#tables, channel.name, event, item, document.body, now);
-      const judgement = judge(item, memory, { receivedAt: now, lateAfterSeconds: channel.lateAfterSeconds });
+      const memory = new ItemMemory(this.#tables, channel.name, event, item, document.body, now, recovered);
+      const at = { receivedAt: now, lateAfterSeconds: channel.lateAfterSeconds, recovered };
+      const judgement = judge(item, memory, at);
       const recover = judgement.rule === 3 && memory.deliverUnseen && !memory.seen;
       const isFirst = !memory.known;
       if (memory.key && writesLedger(judgement)) {

@@ -1,4 +1,5 @@
 import type { Item } from '../../intake/decode.js';
+import { LONGEST_RETRY_DELAY_MS } from '../../intake/judge.js';
 import type { Memory } from '../../intake/judge.js';
 import { chatKey, messageKey, traceKey } from '../keys.js';
 import type { Db } from './database.js';
@@ -9,6 +10,7 @@ const RETRY_MEMORY_MS = 2 * 60 * 60 * 1000;
 interface LedgerRow {
   trace: Buffer | null;
   first_seen_at: number | null;
+  seeded_at: number | null;
 }
 
 /** A registration whose window nobody has closed yet. */
@@ -29,7 +31,9 @@ export class MemoryTables {
   readonly #noteTrace;
 
   constructor(db: Db) {
-    this.ledgerRow = db.prepare<[Buffer], LedgerRow>('SELECT trace, first_seen_at FROM ledger WHERE key = ?');
+    this.ledgerRow = db.prepare<[Buffer], LedgerRow>(
+      'SELECT trace, first_seen_at, seeded_at FROM ledger WHERE key = ?',
+    );
     this.windows = db.prepare<[Buffer], WindowRow>(
       `SELECT m.closes_at, m.refused, r.deliver_unseen FROM resync_messages m JOIN resyncs r ON r.number = m.resync
        WHERE m.key = ? AND m.closed = 0`,
@@ -38,7 +42,7 @@ export class MemoryTables {
     this.newest = db.prepare<[Buffer], { timestamp: number; receivedAt: number }>(
       'SELECT newest_at AS timestamp, received_at AS receivedAt FROM chats WHERE key = ?',
     );
-    // A row made when a window closed has seen nothing yet: its first sighting is now.
+    // A row made by a seeding or when a window closed has seen nothing yet: its first sighting is now.
     this.#remember = db.prepare(
       `INSERT INTO ledger (key, trace, first_seen_at, last_seen_at, rule, webhook_id, position) VALUES (?, ?, ?, ?, ?, ?, ?)
        ON CONFLICT (key) DO UPDATE SET last_seen_at = excluded.last_seen_at,
@@ -84,17 +88,28 @@ export class ItemMemory implements Memory {
   readonly #event: string;
   readonly #body: Buffer;
   readonly #now: number;
+  readonly #recovered: boolean;
   #row: LedgerRow | null | undefined;
   #windowRows: readonly WindowRow[] | undefined;
   #trace: Buffer | undefined;
   #chat: Buffer | undefined;
 
-  constructor(tables: MemoryTables, channel: string, event: string, item: Item, body: Buffer, now: number) {
+  /** @param recovered no webhook brings it, but the release of an audit: only what a webhook carried counts as known */
+  constructor(
+    tables: MemoryTables,
+    channel: string,
+    event: string,
+    item: Item,
+    body: Buffer,
+    now: number,
+    recovered = false,
+  ) {
     this.#tables = tables;
     this.#channel = channel;
     this.#event = event;
     this.#body = body;
     this.#now = now;
+    this.#recovered = recovered;
     this.item = item;
     this.key = item.messageId === null ? null : messageKey(channel, item.messageId);
   }
@@ -109,10 +124,10 @@ export class ItemMemory implements Memory {
   }
 
   get known(): boolean {
-    return this.#ledgerRow !== null || this.#hasLapsed;
+    return this.#recovered ? this.seen : this.#isRemembered || this.#hasLapsed;
   }
 
-  /** Some webhook carried it: more than having been asked for. */
+  /** Some webhook carried it: more than having been asked for, or seeded. */
   get seen(): boolean {
     return this.#ledgerRow !== null && this.#ledgerRow.first_seen_at !== null;
   }
@@ -145,6 +160,14 @@ export class ItemMemory implements Memory {
   get #ledgerRow(): LedgerRow | null {
     if (this.#row === undefined) this.#row = (this.key && this.#tables.ledgerRow.get(this.key)) ?? null;
     return this.#row;
+  }
+
+  /** A seeding may have met an id in Whapi's list before its webhook came, so what it wrote counts only later. */
+  get #isRemembered(): boolean {
+    const row = this.#ledgerRow;
+    if (row === null) return false;
+    const { first_seen_at, seeded_at } = row;
+    return first_seen_at !== null || seeded_at === null || this.#now - seeded_at >= LONGEST_RETRY_DELAY_MS;
   }
 
   get #openWindows(): WindowRow[] {

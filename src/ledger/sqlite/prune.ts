@@ -47,6 +47,7 @@ export class SqlitePrune {
       ({ payload }) => this.#pruneWebhooks(payload),
       ({ payload }) => this.#pruneResync(payload),
       ({ payload }) => this.#pruneJobs(payload),
+      ({ payload }) => this.#pruneAudit(payload),
       ...walks.map((walk) => (limits: Limits) => walk.step(limits)),
     ];
   }
@@ -92,6 +93,22 @@ export class SqlitePrune {
   #pruneJobs(before: number): boolean {
     this.#db.prepare('DELETE FROM jobs WHERE finished_at < ?').run(before);
     return false;
+  }
+
+  /** An audit goes, with the messages that it found, as long after its end. */
+  #pruneAudit(before: number): boolean {
+    const number = this.#db
+      .prepare<[number], number>('SELECT number FROM audits WHERE ended_at < ? LIMIT 1')
+      .pluck()
+      .get(before);
+    if (number === undefined) return false;
+    const { changes } = this.#db
+      .prepare(
+        `DELETE FROM audit_messages WHERE number IN (SELECT number FROM audit_messages WHERE audit = ? LIMIT ${WEBHOOKS_PER_STEP})`,
+      )
+      .run(number);
+    if (changes === 0) this.#db.prepare('DELETE FROM audits WHERE number = ?').run(number);
+    return true;
   }
 
   /** A resync is forgotten, with the ids that it names in the clear, when the last of its windows closed that long ago. */

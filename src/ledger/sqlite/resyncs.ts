@@ -185,7 +185,8 @@ export class SqliteResyncs {
     // Should it come after all, months later, it is a duplicate and not new. A refused call brings nothing back, so
     // there the next webhook with this id is a genuine one.
     const remember = this.#db.prepare(
-      'INSERT INTO ledger (key, last_seen_at) VALUES (?, ?) ON CONFLICT (key) DO NOTHING',
+      `INSERT INTO ledger (key, last_seen_at) VALUES (?, ?)
+       ON CONFLICT (key) DO UPDATE SET seeded_at = NULL WHERE first_seen_at IS NULL`,
     );
     for (const { resync, position, key, refused } of rows) {
       close.run(resync, position);

@@ -12,6 +12,7 @@ import {
 } from '../ids.js';
 import { messageKey } from '../keys.js';
 import type {
+  AuditFinding,
   BulkWork,
   DeliveryDetail,
   DeliveryFilter,
@@ -71,6 +72,7 @@ interface SightingRow {
   rule: number;
   held: number;
   received_at: number;
+  audit: string | null;
 }
 
 interface DeliveryRow {
@@ -104,7 +106,7 @@ interface JobRow {
 const MESSAGE_COLUMNS = `m.position, r.id AS resync_id, m.message_id, m.status, m.calls, m.polls, r.created_at, m.asked_at,
   m.restored_at, m.closes_at, m.error`;
 const SIGHTING_COLUMNS = `s.webhook_id, s.position, w.channel, s.message_id, w.event, s.carrier, s.verdict, s.rule, s.held,
-  w.received_at`;
+  w.received_at, w.audit`;
 const DELIVERY_COLUMNS = `d.id, d.status, t.id AS target_id, d.channel, w.event, d.verdicts, d.blocked, d.due_at,
   d.attempts, d.created_at, d.settled_at, d.last_error, d.log`;
 const DELIVERY_TABLES = 'deliveries d JOIN webhooks w ON w.id = d.webhook_id JOIN targets t ON t.number = d.target';
@@ -198,7 +200,7 @@ export class SqliteViews {
     const key = messageKey(channel, messageId);
     const ledger = this.#db
       .prepare<[Buffer], NonNullable<Explanation['ledger']>>(
-        'SELECT first_seen_at AS firstSeenAt, last_seen_at AS lastSeenAt, rule FROM ledger WHERE key = ?',
+        'SELECT first_seen_at AS firstSeenAt, last_seen_at AS lastSeenAt, rule, seeded_at AS seededAt FROM ledger WHERE key = ?',
       )
       .get(key);
     const sightings = this.#sightingsOf(key);
@@ -207,7 +209,13 @@ export class SqliteViews {
         `SELECT ${MESSAGE_COLUMNS} FROM resync_messages m JOIN resyncs r ON r.number = m.resync WHERE m.key = ? ORDER BY m.resync`,
       )
       .all(key);
-    if (!ledger && sightings.length === 0 && resyncs.length === 0) return null;
+    const audits = this.#db
+      .prepare<[Buffer], AuditFinding>(
+        `SELECT a.id AS auditId, m.found_at AS foundAt, m.released_at AS releasedAt
+         FROM audit_messages m JOIN audits a ON a.number = m.audit WHERE m.key = ? ORDER BY m.audit`,
+      )
+      .all(key);
+    if (!ledger && sightings.length === 0 && resyncs.length === 0 && audits.length === 0) return null;
     return {
       channel,
       messageId,
@@ -218,6 +226,7 @@ export class SqliteViews {
         webhookId: encodeNumber(row.webhook_id),
       })),
       resyncs: resyncs.map(resyncMessageView),
+      audits,
       deliveries: this.#deliveriesOf(sightings),
     };
   }
@@ -351,6 +360,7 @@ function messageView(row: SightingRow): MessageView {
     rule: row.rule,
     held: row.held === 1,
     seenAt: row.received_at,
+    auditId: row.audit,
   };
 }
 
@@ -384,7 +394,7 @@ function jobView(row: JobRow): JobView {
 }
 
 /** `rows` holds one more than `limit` where there is a next page. */
-function paged<Row, View>(
+export function paged<Row, View>(
   rows: readonly Row[],
   limit: number,
   view: (row: Row) => View,

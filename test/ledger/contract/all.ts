@@ -1,5 +1,6 @@
 import { describe } from 'vitest';
 import type { OpenStore } from '../../support/ledger.js';
+import { auditsContract } from './audits.js';
 import { bulkContract } from './bulk.js';
 import { intakeContract } from './intake.js';
 import { orderContract } from './order.js';
@@ -25,6 +26,7 @@ export function ledgerContract(open: OpenStore): void {
     bulkContract(open);
     resyncsContract(open);
     windowsContract(open);
+    auditsContract(open);
     registryContract(open);
     viewsContract(open);
     upkeepContract(open);

@@ -241,7 +241,7 @@ export function viewsContract(open: OpenStore): void {
       await liveOn(store);
       const common = { channel: 'main', messageId: 'A', carrier: 'messages', event: 'messages.post' };
       const explained = await store.ledger.explain('main', 'A');
-      expect(explained?.ledger).toEqual({ firstSeenAt: START, lastSeenAt: START + HOUR, rule: 10 });
+      expect(explained?.ledger).toEqual({ firstSeenAt: START, lastSeenAt: START + HOUR, rule: 10, seededAt: null });
       expect(explained?.sightings).toMatchObject([
         { ...common, verdict: 'new', rule: 10, held: false, seenAt: START },
         { ...common, verdict: 'restored', rule: 3, held: true, seenAt: START + HOUR },

@@ -1,0 +1,188 @@
+import { jittered, pauseAt, retryAfterMs } from '../backoff.js';
+import type { AuditRun, AuditWalk } from '../ledger/audits.js';
+import type { ListedMessage } from '../model.js';
+import type { ListAnswer, ListQuestion } from '../whapi/client.js';
+import type { MessagesPage } from '../whapi/messages-page.js';
+
+/**
+ * How Whapi's list is read so that nothing is missed while messages arrive. An offset into a list that grows at its head
+ * skips and repeats; so the list is read in closed windows of time, oldest first, each so short that one answer holds
+ * all of it: one answer is one moment. A window that is too full is made shorter, an emptier one makes the next longer.
+ * Only where a single second holds more than an answer do offsets come in; then every page must tell the same total and
+ * all of them together that many messages, or the window is read again. Windows overlap by a second on both sides, for
+ * whether Whapi counts the ends in is not documented, and each message belongs to the one window that its own time says.
+ * What came into the part already read (a phone that was offline) shows in the total of the whole range: then it is read
+ * again, three times at most. A seeding is read once: what comes meanwhile comes with a webhook.
+ */
+
+/** Pauses and limits of audits, in milliseconds. */
+export interface AuditTiming {
+  readonly callTimeoutMs: number;
+  /** Between two calls for one channel. */
+  readonly spacingMs: number;
+  /** Pauses after 429, 5xx, an answer that is none, and no connection; the last one is repeated. */
+  readonly backoffMs: readonly number[];
+}
+
+export const AUDIT_TIMING: AuditTiming = {
+  callTimeoutMs: 60_000,
+  spacingMs: 1000,
+  backoffMs: [5000, 10_000, 20_000, 40_000, 80_000, 160_000, 300_000],
+};
+
+/** The most that Whapi gives at once (docs/whapi.md, Reading messages). */
+const MOST_PER_CALL = 500;
+/** How full a window is meant to be. */
+const FILL = 0.7;
+const MOST_GROWTH = 8;
+const MOST_ROUNDS = 3;
+const MOST_REREADINGS = 3;
+const JITTER = 0.2;
+
+/** The pages of one window that were read so far. Lost in a crash: the window is then read anew. */
+export interface Reading {
+  readonly found: ReadonlyMap<string, ListedMessage>;
+  readonly offset: number;
+  readonly total: number | null;
+  /** How often it was begun anew, because the pages did not fit together. */
+  readonly rereadings: number;
+}
+
+export const NOTHING_READ: Reading = { found: new Map(), offset: 0, total: null, rereadings: 0 };
+
+type Span = Pick<AuditRun, 'kind' | 'since' | 'until'>;
+
+export interface Step {
+  readonly walk: AuditWalk;
+  /** The window has more pages; null: it is read, or begun anew with another length. */
+  readonly reading: Reading | null;
+  /** What was sent in the window that was read, oldest first. */
+  readonly messages: readonly ListedMessage[];
+  readonly isOver: boolean;
+}
+
+export function beginWalk({ since, until }: Span): AuditWalk {
+  return {
+    stage: 'measure',
+    from: since,
+    widthSeconds: until - since + 1,
+    count: MOST_PER_CALL,
+    total: null,
+    totalsAreOff: false,
+    round: 1,
+    unsettled: false,
+  };
+}
+
+export function questionOf({ since, until }: Span, walk: AuditWalk, { offset }: Reading): ListQuestion {
+  if (walk.stage !== 'read') return { timeFrom: since, timeTo: until, count: 1, offset: 0 };
+  return { timeFrom: Math.max(0, walk.from - 1), timeTo: endOf(until, walk), count: walk.count, offset };
+}
+
+/** What a page means for the walk. */
+export function afterPage(span: Span, walk: AuditWalk, reading: Reading, page: MessagesPage): Step {
+  switch (walk.stage) {
+    case 'measure':
+      return on(beginRound(span, walk, page.total));
+    case 'verify':
+      return afterVerifying(span, walk, page.total);
+    case 'read':
+      return afterReading(span, walk, reading, page);
+  }
+}
+
+/** An answer was too large to be read; null where it could not be smaller. */
+export function askForFewer(walk: AuditWalk): Step | null {
+  return walk.count > 1 ? on({ ...walk, count: Math.floor(walk.count / 2) }) : null;
+}
+
+type Failure = Exclude<ListAnswer, { kind: 'found' | 'too_large' }>;
+
+export interface Moment {
+  readonly timing: AuditTiming;
+  readonly now: number;
+  /** In [0, 1). */
+  readonly random: number;
+  /** Failures in a row before this one. */
+  readonly failedBefore: number;
+}
+
+/** Why and until when the walk waits; `until` null: Whapi refuses, so that waiting does not help. */
+export function afterFailure(answer: Failure, at: Moment): { words: string; until: number | null } {
+  if (answer.kind === 'refused') return { words: answer.words, until: null };
+  const asked = answer.kind === 'busy' ? retryAfterMs(answer.retryAfter, at.now) : 0;
+  const pauseMs = jittered(pauseAt(at.timing.backoffMs, at.failedBefore), JITTER, at.random);
+  const words = answer.kind === 'timeout' ? 'Whapi did not answer in time' : answer.words;
+  return { words, until: at.now + Math.max(pauseMs, asked) };
+}
+
+function beginRound({ since, until }: Span, walk: AuditWalk, total: number | null): AuditWalk {
+  const range = until - since + 1;
+  const part = total ? (FILL * walk.count) / total : 1;
+  const widthSeconds = Math.max(1, Math.min(range, Math.floor(range * part)));
+  return { ...walk, stage: 'read', from: since, widthSeconds, total };
+}
+
+function afterVerifying(span: Span, walk: AuditWalk, total: number | null): Step {
+  const hasChanged = !walk.totalsAreOff && total !== walk.total;
+  if (!hasChanged) return { ...on(walk), isOver: true };
+  if (walk.round >= MOST_ROUNDS) return { ...on({ ...walk, unsettled: true }), isOver: true };
+  return on(beginRound(span, { ...walk, round: walk.round + 1 }, total));
+}
+
+function afterReading(span: Span, walk: AuditWalk, before: Reading, page: MessagesPage): Step {
+  const found = new Map([...before.found, ...page.messages.map((message) => [message.id, message] as const)]);
+  const offset = before.offset + page.length;
+  const total = walk.totalsAreOff ? null : page.total;
+  const mayReread = before.rereadings < MOST_REREADINGS;
+  if (before.offset > 0 && total !== before.total && mayReread) return reread(walk, before);
+  const isAll = page.length === 0 || (total === null ? page.length < walk.count : offset >= total);
+  if (!isAll) {
+    const isTooFull = before.offset === 0 && page.length >= walk.count && walk.widthSeconds > 1;
+    if (isTooFull) return on(shorter(walk, total));
+    return { ...on(walk), reading: { ...before, found, offset, total } };
+  }
+  // An empty page although there should be more: the total counts something else than what was asked for.
+  const totalsAreOff = walk.totalsAreOff || (total !== null && offset < total);
+  if (before.offset > 0 && !totalsAreOff && total !== null && found.size !== total && mayReread) {
+    return reread(walk, before);
+  }
+  return windowRead(span, { ...walk, totalsAreOff }, found);
+}
+
+function windowRead({ kind, until }: Span, walk: AuditWalk, found: ReadonlyMap<string, ListedMessage>): Step {
+  const end = endOf(until, walk);
+  const messages = [...found.values()]
+    .filter(({ timestamp }) => timestamp >= walk.from && timestamp < end)
+    .reverse() // those of one second, too, in the order in which they came
+    .sort((a, b) => a.timestamp - b.timestamp);
+  const isReadOut = end > until;
+  const width = end - walk.from;
+  const ideal = messages.length > 0 ? (width * FILL * walk.count) / messages.length : Infinity;
+  const next: AuditWalk = {
+    ...walk,
+    stage: isReadOut ? 'verify' : 'read',
+    from: end,
+    widthSeconds: Math.max(1, Math.floor(Math.min(ideal, width * MOST_GROWTH))),
+    count: Math.min(MOST_PER_CALL, walk.count * 2),
+  };
+  return { ...on(next), messages, isOver: isReadOut && kind === 'seed' };
+}
+
+function shorter(walk: AuditWalk, total: number | null): AuditWalk {
+  const part = total === null ? 0.25 : Math.min(0.5, (FILL * walk.count) / total);
+  return { ...walk, widthSeconds: Math.max(1, Math.floor(walk.widthSeconds * part)) };
+}
+
+function reread(walk: AuditWalk, { rereadings }: Reading): Step {
+  return { ...on(walk), reading: { ...NOTHING_READ, rereadings: rereadings + 1 } };
+}
+
+function on(walk: AuditWalk): Step {
+  return { walk, reading: null, messages: [], isOver: false };
+}
+
+/** The first second behind the window. */
+function endOf(until: number, { from, widthSeconds }: AuditWalk): number {
+  return Math.min(from + widthSeconds, until + 1);
+}

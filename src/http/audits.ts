@@ -1,0 +1,197 @@
+import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox';
+import { Type } from 'typebox';
+import type { Effects } from '../effects.js';
+import { GatewayError } from '../errors.js';
+import type { Audits } from '../ledger/audits.js';
+import type { Registry } from '../ledger/ledger.js';
+import type { AuditView, Views } from '../ledger/views.js';
+import type { AuditKind } from '../model.js';
+import {
+  auditJson,
+  auditMessageJson,
+  AuditMessageSchema,
+  AuditSchema,
+  ReleaseSchema,
+  STILL_ON_ITS_WAY_MS,
+} from './audit-json.js';
+import { ChannelName, orNull, pageJson, pageOf, pageQuery, pageRequest, problems, timesOf } from './schemas.js';
+
+export interface AuditRoutesOptions {
+  readonly ledger: Pick<Audits, 'beginAudit' | 'cancelAudit' | 'releaseAudit'> &
+    Pick<Views, 'audits' | 'audit' | 'auditMessages'> &
+    Pick<Registry, 'channel'>;
+  /** How long message ids are remembered. */
+  readonly ledgerRetentionMs: number;
+  readonly effects: Pick<Effects, 'now'>;
+  /** Told after an audit was committed. */
+  readonly onAudit: () => void;
+  /** Told after deliveries were made. */
+  readonly onDeliveries: () => void;
+}
+
+const NewAudit = Type.Object(
+  {
+    channel: ChannelName,
+    since: Type.String({ description: 'ISO 8601 with its zone, included' }),
+    until: Type.Optional(Type.String({ description: 'ISO 8601 with its zone, included; default: an hour ago' })),
+  },
+  { additionalProperties: false },
+);
+const NewSeeding = Type.Object(
+  {
+    since: Type.Optional(Type.String({ description: 'ISO 8601; default: as far back as ids are remembered' })),
+    until: Type.Optional(Type.String({ description: 'ISO 8601; default: now' })),
+  },
+  { additionalProperties: false },
+);
+const Id = Type.Object({ id: Type.String() });
+const tags = ['audits'];
+
+/** `/v1/audits`, and `/v1/channels/{name}/seed`, which is one of another kind. */
+export const auditRoutes: FastifyPluginAsyncTypebox<AuditRoutesOptions> = async (app, options) => {
+  const { ledger, effects, onAudit, onDeliveries } = options;
+
+  const mustHave = async (id: string): Promise<AuditView> => {
+    const audit = await ledger.audit(id);
+    if (!audit) throw new GatewayError('GW_NOT_FOUND', `There is no audit "${id}".`);
+    return audit;
+  };
+
+  const begin = async (kind: AuditKind, channelName: string, since: number, until: number): Promise<AuditView> => {
+    checkRange(since, until, effects.now());
+    const channel = await ledger.channel(channelName);
+    if (!channel) throw new GatewayError('GW_NOT_FOUND', `There is no channel "${channelName}".`);
+    const memorySince = Math.max(channel.createdAt, effects.now() - options.ledgerRetentionMs);
+    const seconds = { since: Math.floor(since / 1000), until: Math.floor(until / 1000) };
+    const audit = await ledger.beginAudit({ kind, channel: channelName, ...seconds, memorySince });
+    onAudit();
+    return audit;
+  };
+
+  app.post(
+    '/audits',
+    {
+      schema: {
+        tags,
+        summary: 'Compare the messages that Whapi has with those that came: which never did?',
+        body: NewAudit,
+        response: { 202: AuditSchema, ...problems },
+      },
+    },
+    async ({ body }, reply) => {
+      const { since = 0, until = effects.now() - STILL_ON_ITS_WAY_MS } = timesOf(body);
+      const audit = await begin('audit', body.channel, since, until);
+      return await reply.code(202).send(auditJson(audit));
+    },
+  );
+
+  app.post(
+    '/channels/:name/seed',
+    {
+      schema: {
+        tags,
+        summary: 'Tell the ledger which messages Whapi has: brought back by anybody, they are duplicates',
+        params: Type.Object({ name: Type.String() }),
+        body: orNull(NewSeeding),
+        response: { 202: AuditSchema, ...problems },
+      },
+    },
+    async ({ params, body }, reply) => {
+      const { since, until = effects.now() } = timesOf(body ?? {});
+      const audit = await begin('seed', params.name, since ?? effects.now() - options.ledgerRetentionMs, until);
+      return await reply.code(202).send(auditJson(audit));
+    },
+  );
+
+  app.get(
+    '/audits',
+    {
+      schema: {
+        tags,
+        summary: 'Audits and seedings, newest first',
+        querystring: pageQuery({}),
+        response: { 200: pageOf(AuditSchema), ...problems },
+      },
+    },
+    async ({ query }) => pageJson(await ledger.audits(pageRequest(query)), auditJson),
+  );
+
+  app.get(
+    '/audits/:id',
+    { schema: { tags, summary: 'One audit or seeding', params: Id, response: { 200: AuditSchema, ...problems } } },
+    async ({ params }) => auditJson(await mustHave(params.id)),
+  );
+
+  app.get(
+    '/audits/:id/messages',
+    {
+      schema: {
+        tags,
+        summary: 'The messages that never came, oldest first',
+        params: Id,
+        querystring: pageQuery({}),
+        response: { 200: pageOf(AuditMessageSchema), ...problems },
+      },
+    },
+    async ({ params, query }) => {
+      await mustHave(params.id);
+      return pageJson(await ledger.auditMessages(params.id, pageRequest(query)), auditMessageJson);
+    },
+  );
+
+  app.post(
+    '/audits/:id/cancel',
+    {
+      schema: {
+        tags,
+        summary: 'Ask Whapi for nothing more; what was found stays',
+        params: Id,
+        response: { 200: AuditSchema, ...problems },
+      },
+    },
+    async ({ params }) => auditJson(await ledger.cancelAudit(params.id)),
+  );
+
+  app.post(
+    '/audits/:id/release',
+    {
+      schema: {
+        tags,
+        summary: 'Send the messages that never came, once, to targets that want late ones',
+        params: Id,
+        body: orNull(
+          Type.Object(
+            {
+              targets: Type.Optional(Type.Array(Type.String(), { minItems: 1, maxItems: 1000 })),
+              dry_run: Type.Optional(Type.Boolean({ description: 'Only count' })),
+            },
+            { additionalProperties: false },
+          ),
+        ),
+        response: { 202: ReleaseSchema, ...problems },
+      },
+    },
+    async ({ params, body }, reply) => {
+      const dryRun = body?.dry_run ?? false;
+      const { messages, cameMeanwhile, deliveries } = await ledger.releaseAudit(
+        params.id,
+        body?.targets ?? null,
+        dryRun,
+      );
+      if (deliveries > 0) onDeliveries();
+      return await reply.code(202).send({ dry_run: dryRun, messages, came_meanwhile: cameMeanwhile, deliveries });
+    },
+  );
+  await Promise.resolve();
+};
+
+/** @throws GatewayError GW_BAD_REQUEST */
+function checkRange(since: number, until: number, now: number): void {
+  if (since < 0) throw wrongTime('/since', 'is before 1970');
+  if (until > now) throw wrongTime('/until', 'lies in the future');
+  if (since > until) throw wrongTime('/since', 'is later than until');
+}
+
+function wrongTime(path: string, message: string): GatewayError {
+  return new GatewayError('GW_BAD_REQUEST', `The time in ${path.slice(1)} ${message}.`, [{ path, message }]);
+}

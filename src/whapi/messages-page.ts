@@ -1,0 +1,60 @@
+import { isUtf8 } from 'node:buffer';
+import { scanTopLevelArrays } from '../intake/scan.js';
+import type { ListedMessage } from '../model.js';
+
+export interface MessagesPage {
+  /** Elements without an id or a time are left out. */
+  readonly messages: readonly ListedMessage[];
+  /** How many elements the answer had, whatever they were: what the next `offset` is counted by. */
+  readonly length: number;
+  /** How many messages fit the question, in Whapi's words; null where it does not say. */
+  readonly total: number | null;
+}
+
+/** Reads the body of `GET /messages/list`; null where it is none. The elements are cut out of it, not printed again. */
+export function readMessagesPage(body: Buffer): MessagesPage | null {
+  const root = parsed(body);
+  const values = root?.['messages'];
+  if (!root || !Array.isArray(values)) return null;
+  const spans = scanTopLevelArrays(body, (key) => key === 'messages').at(-1)?.elements ?? [];
+  const messages = spans.flatMap(({ start, end }, at) => {
+    const value: unknown = values[at];
+    return isMessage(value) ? [listed(value, body.subarray(start, end))] : [];
+  });
+  const total = root['total'];
+  return { messages, length: values.length, total: Number.isSafeInteger(total) ? (total as number) : null };
+}
+
+type Element = Record<string, unknown> & { id: string; timestamp: number };
+
+function listed(value: Element, json: Buffer): ListedMessage {
+  return {
+    id: value.id,
+    timestamp: Math.floor(value.timestamp),
+    type: text(value['type']),
+    chatId: text(value['chat_id']),
+    json,
+  };
+}
+
+function isMessage(value: unknown): value is Element {
+  return isRecord(value) && typeof value['id'] === 'string' && typeof value['timestamp'] === 'number';
+}
+
+function text(value: unknown): string | null {
+  return typeof value === 'string' ? value : null;
+}
+
+function parsed(body: Buffer): Record<string, unknown> | null {
+  if (!isUtf8(body)) return null;
+  try {
+    const root: unknown = JSON.parse(body.toString('utf8'));
+    return isRecord(root) ? root : null;
+  } catch {
+    return null;
+  }
+}
+
+function isRecord(value: unknown): value is Record<string, unknown> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
+}
