@@ -29,6 +29,7 @@ const ROUTES = [
   'PATCH /v1/targets/{id}',
   'DELETE /v1/targets/{id}',
   'POST /v1/targets/{id}/test',
+  'POST /v1/targets/{id}/rotate-secret',
   'POST /v1/resyncs',
   'GET /v1/resyncs',
   'GET /v1/resyncs/{id}',
@@ -172,6 +173,7 @@ describe('/openapi.json', () => {
       'POST /v1/messages/release',
       'POST /v1/resyncs',
       'POST /v1/targets',
+      'POST /v1/targets/{id}/rotate-secret',
     ]);
   });
 
@@ -307,6 +309,7 @@ async function everyRoute(gateway: Client): Promise<Map<string, AnyAnswer>> {
   await call('GET /v1/targets');
   await call('GET /v1/targets/{id}', `/v1/targets/${target}`);
   await call('POST /v1/targets/{id}/test', `/v1/targets/${target}/test`);
+  await call('POST /v1/targets/{id}/rotate-secret', `/v1/targets/${target}/rotate-secret`, {});
   await call('PATCH /v1/targets/{id}', `/v1/targets/${target}`, { rate_per_second: 5 });
   await call('DELETE /v1/targets/{id}', `/v1/targets/${target}`);
   return told;
