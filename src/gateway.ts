@@ -25,6 +25,7 @@ import { startLoop } from './loop.js';
 import type { Loop } from './loop.js';
 import { RESYNC_TIMING } from './resync/policy.js';
 import type { ResyncTiming } from './resync/policy.js';
+import { progressOf } from './resync/progress.js';
 import { startResyncWorker } from './resync/worker.js';
 import type { Attempt, Target } from './model.js';
 import { createVault } from './vault.js';
@@ -129,6 +130,9 @@ export async function startGateway(
       onRegistered: resyncs.wake,
       onJob: jobs.wake,
       onAudit: audits.wake,
+      onChannelChanged: resyncs.wake,
+      onChannelState: resyncs.channelIs,
+      progressOf: (resync) => progressOf(resync, pace.resync, effects.now()),
       refusalOf: sender.refusalOf,
       sendTest,
       connector,

@@ -57,6 +57,10 @@ export interface Channel {
   readonly webhookSecret: Sealed;
   readonly whapiBaseUrl: string;
   readonly lateAfterSeconds: number;
+  /** Between the end of one call to Whapi and the next; null: the usual spacing. */
+  readonly resyncSpacingMs: number | null;
+  /** Calls to Whapi on one day (UTC) that the gateway makes by itself; null: no limit. */
+  readonly dailyCallBudget: number | null;
   readonly createdAt: number;
 }
 
@@ -139,6 +143,27 @@ export interface ListedMessage {
   readonly chatId: string | null;
   /** The element's bytes as Whapi gave them. */
   readonly json: Buffer;
+}
+
+/** What proved that a message is restored: a webhook that carried it, or a plain GET that Whapi answered 200. */
+export const PROOFS = ['webhook', 'look'] as const;
+export type Proof = (typeof PROOFS)[number];
+
+/**
+ * Why a channel makes no calls to Whapi for now: it is not logged in or not running; Whapi is busy or cannot be reached;
+ * its quota is used up; it does not know the token; our own daily budget is used up.
+ */
+export const PAUSE_CODES = ['not_ready', 'busy', 'quota', 'wrong_token', 'budget'] as const;
+export type PauseCode = (typeof PAUSE_CODES)[number];
+
+export interface Pause {
+  readonly code: PauseCode;
+  /** In words, with what to do where somebody has to do something. */
+  readonly reason: string;
+  /** The first trouble since the last call that Whapi answered. */
+  readonly since: number;
+  /** When Whapi is asked again; the run goes on by itself. */
+  readonly nextCheckAt: number;
 }
 
 /** One try to bring a delivery to its target. */

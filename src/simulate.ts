@@ -78,6 +78,11 @@ function introduction({ url, token }: Simulator, { webhookUrl, webhookSecret }: 
    curl -X POST http://127.0.0.1:8080/v1/resyncs -H "Authorization: Bearer $(cat data/admin-token)" \\
      -H 'Content-Type: application/json' -d '{"channel":"demo","message_ids":["the id"]}'
 
+5. Log its phone out, and see the resync pause and go on when it is back ("AUTH"); or let every call fail for a minute:
+
+   curl -X POST ${url}/_simulator/phone -d '{"status":"QR"}'
+   curl -X POST ${url}/_simulator/fail -d '{"status":429,"seconds":60}'
+
 Ctrl-C ends it. What happens:
 `;
 }

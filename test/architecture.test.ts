@@ -44,7 +44,10 @@ const within = (folder: string) => (name: string) => name.startsWith(`${folder}/
 const isPure = ({ name }: SourceFile): boolean =>
   within('intake')(name) ||
   name.endsWith('/policy') ||
-  ['backoff', 'bucket', 'connect/warnings', 'delivery/networks', 'ledger/keys', 'ledger/rotation'].includes(name);
+  [
+    ...['backoff', 'bucket', 'connect/warnings', 'delivery/networks', 'ledger/keys', 'ledger/rotation'],
+    ...['resync/pacing', 'resync/progress'],
+  ].includes(name);
 
 /** What each file imports for more than its types. */
 const importsOf = new Map(files.map((file) => [file.name, valueImports(file)]));

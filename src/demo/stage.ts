@@ -116,6 +116,9 @@ function paceOf(timeScale: number): Pace {
       proofMs: resync.proofMs / timeScale,
       pollsMs: shortened(resync.pollsMs),
       backoffMs: shortened(resync.backoffMs),
+      checksMs: shortened(resync.checksMs),
+      spacingMs: resync.spacingMs / timeScale,
+      healthEveryMs: resync.healthEveryMs / timeScale,
     },
     audit: { ...audit, spacingMs: audit.spacingMs / timeScale, backoffMs: shortened(audit.backoffMs) },
   };

@@ -25,6 +25,8 @@ export interface ChannelRoutesOptions {
   readonly whapiBaseUrl: string;
   readonly publicUrl: string | null;
   readonly effects: Pick<Effects, 'now' | 'randomBytes'>;
+  /** Told after a change was committed: calls that waited for it may be made. */
+  readonly onChanged: () => void;
 }
 
 const WHAPI_TOKEN = Type.String({
@@ -39,6 +41,20 @@ const WEBHOOK_SECRET = Type.String({
 });
 const BASE_URL = Type.String({ pattern: '^https?://', maxLength: 2048 });
 const LATE_AFTER = Type.Integer({ minimum: 0, maximum: 31_536_000, description: 'Seconds; see the verdict `late`' });
+const RESYNC_SPACING = orNull(
+  Type.Integer({
+    minimum: 0,
+    maximum: 3_600_000,
+    description: 'Milliseconds between two calls to Whapi that the gateway makes by itself; null: a second',
+  }),
+);
+const DAILY_BUDGET = orNull(
+  Type.Integer({
+    minimum: 1,
+    maximum: 1_000_000,
+    description: 'Calls to Whapi on one day (UTC) that the gateway makes by itself; null: no limit',
+  }),
+);
 const DEFAULT_LATE_AFTER_SECONDS = 900;
 const SECRET_BYTES = 24;
 
@@ -49,6 +65,8 @@ const NewChannel = Type.Object(
     webhook_secret: Type.Optional(WEBHOOK_SECRET),
     whapi_base_url: Type.Optional(BASE_URL),
     late_after_seconds: Type.Optional(LATE_AFTER),
+    resync_spacing_ms: Type.Optional(RESYNC_SPACING),
+    daily_call_budget: Type.Optional(DAILY_BUDGET),
   },
   { additionalProperties: false },
 );
@@ -59,6 +77,8 @@ const ChannelChange = Type.Object(
     webhook_secret: Type.Optional(WEBHOOK_SECRET),
     whapi_base_url: Type.Optional(BASE_URL),
     late_after_seconds: Type.Optional(LATE_AFTER),
+    resync_spacing_ms: Type.Optional(RESYNC_SPACING),
+    daily_call_budget: Type.Optional(DAILY_BUDGET),
     channel_id: Type.Optional(Type.Null({ description: 'null forgets it: the next webhook teaches it anew' })),
   },
   { additionalProperties: false, minProperties: 1 },
@@ -72,6 +92,8 @@ const channelFields = {
   }),
   whapi_base_url: Type.String(),
   late_after_seconds: Type.Integer(),
+  resync_spacing_ms: RESYNC_SPACING,
+  daily_call_budget: DAILY_BUDGET,
   created_at: Time,
 };
 const ChannelSchema = Type.Object(channelFields);
@@ -91,6 +113,8 @@ export const channelRoutes: FastifyPluginAsyncTypebox<ChannelRoutesOptions> = as
     webhook_url: `${options.publicUrl ?? ''}/webhooks/${channel.name}`,
     whapi_base_url: channel.whapiBaseUrl,
     late_after_seconds: channel.lateAfterSeconds,
+    resync_spacing_ms: channel.resyncSpacingMs,
+    daily_call_budget: channel.dailyCallBudget,
     created_at: iso(channel.createdAt),
   });
 
@@ -106,6 +130,8 @@ export const channelRoutes: FastifyPluginAsyncTypebox<ChannelRoutesOptions> = as
         webhookSecret: vault.seal(secret),
         whapiBaseUrl: checkedUrl(body.whapi_base_url) ?? options.whapiBaseUrl,
         lateAfterSeconds: body.late_after_seconds ?? DEFAULT_LATE_AFTER_SECONDS,
+        resyncSpacingMs: body.resync_spacing_ms ?? null,
+        dailyCallBudget: body.daily_call_budget ?? null,
         createdAt: effects.now(),
       };
       await ledger.addChannel(channel);
@@ -158,8 +184,11 @@ export const channelRoutes: FastifyPluginAsyncTypebox<ChannelRoutesOptions> = as
         ...(body.webhook_secret !== undefined && { webhookSecret: vault.seal(body.webhook_secret) }),
         ...(baseUrl !== undefined && { whapiBaseUrl: baseUrl }),
         ...(body.late_after_seconds !== undefined && { lateAfterSeconds: body.late_after_seconds }),
+        ...(body.resync_spacing_ms !== undefined && { resyncSpacingMs: body.resync_spacing_ms }),
+        ...(body.daily_call_budget !== undefined && { dailyCallBudget: body.daily_call_budget }),
         ...(body.channel_id === null && { channelId: null }),
       });
+      options.onChanged();
       return json(changed);
     },
   );

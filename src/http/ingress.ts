@@ -24,6 +24,8 @@ export interface IngressOptions {
   readonly effects: Pick<Effects, 'now'>;
   /** Told after the commit that deliveries were made. */
   readonly onDeliveries: () => void;
+  /** Told after the commit of what a webhook says of its channel's state. */
+  readonly onChannelState: (channel: string, state: string) => void;
 }
 
 interface Accepted {
@@ -36,7 +38,7 @@ const UNKNOWN_CHANNEL = digestOf('a channel that is not there takes as long to r
 
 /** `POST|PUT|PATCH|DELETE /webhooks/{channel}[/s/{secret}][/*]`: where Whapi's webhooks come in. */
 export async function ingress(app: FastifyInstance, options: IngressOptions): Promise<void> {
-  const { ledger, refuse, effects, onDeliveries } = options;
+  const { ledger, refuse, effects, onDeliveries, onChannelState } = options;
   const admit = rateLimiter(options);
   const digestFor = digestCache(options.openSecret);
 
@@ -75,6 +77,7 @@ export async function ingress(app: FastifyInstance, options: IngressOptions): Pr
       document,
     );
     if (recorded.deliveries > 0) onDeliveries();
+    if (document.channelState !== null) onChannelState(channel, document.channelState);
     return { items: recorded.verdicts.length, verdicts: tally(recorded) };
   };
 

@@ -3,11 +3,15 @@ import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox';
 import { Type } from 'typebox';
 import { GatewayError } from '../errors.js';
 import type { Resyncs } from '../ledger/ledger.js';
-import type { ResyncView, Views } from '../ledger/views.js';
-import type { ResyncMessageStatus } from '../model.js';
+import type { ResyncReport, ResyncView, Views } from '../ledger/views.js';
+import { PAUSE_CODES } from '../model.js';
+import type { Pause, ResyncMessageStatus } from '../model.js';
 import {
   ChannelName,
   iso,
+  isoOrNull,
+  oneOf,
+  orNull,
   pageJson,
   pageOf,
   pageQuery,
@@ -15,15 +19,25 @@ import {
   problems,
   resyncMessageJson,
   ResyncMessageSchema,
+  ResyncMessageStatusSchema,
   ResyncStatusSchema,
   Time,
 } from './schemas.js';
 import type { Json } from './schemas.js';
 
 export interface ResyncRoutesOptions {
-  readonly ledger: Pick<Resyncs, 'register' | 'cancelResync'> & Pick<Views, 'resyncs' | 'resync' | 'resyncMessages'>;
+  readonly ledger: Pick<Resyncs, 'register' | 'cancelResync'> &
+    Pick<Views, 'resyncs' | 'resync' | 'resyncMessages' | 'resyncReport'>;
   /** Told after the registrations are committed. */
   readonly onRegistered: () => void;
+  /** What keeps it, how fast it is, and how long it takes. */
+  readonly progressOf: (resync: ResyncView) => Progress;
+}
+
+interface Progress {
+  readonly pause: Pause | null;
+  readonly ratePerMinute: number | null;
+  readonly etaSeconds: number | null;
 }
 
 const DEFAULT_WINDOW_SECONDS = 259_200;
@@ -51,10 +65,20 @@ const NewResync = Type.Object(
   },
   { additionalProperties: false },
 );
+const PauseSchema = Type.Object(
+  {
+    code: oneOf(PAUSE_CODES),
+    reason: Type.String(),
+    since: Time,
+    next_check_at: Type.String({ description: 'When it goes on by itself, if it can' }),
+  },
+  { description: 'Why nothing is asked of Whapi now' },
+);
 const ResyncSchema = Type.Object({
   id: Type.String(),
   channel: Type.String(),
   status: ResyncStatusSchema,
+  total: Type.Integer(),
   counts: Type.Object({
     queued: Type.Integer(),
     requesting: Type.Integer(),
@@ -64,9 +88,37 @@ const ResyncSchema = Type.Object({
     failed: Type.Integer(),
     cancelled: Type.Integer(),
   } satisfies Record<ResyncMessageStatus, unknown>),
+  pause: orNull(PauseSchema),
+  rate_per_minute: orNull(Type.Number({ description: 'Messages settled, over the last five minutes' })),
+  eta_seconds: orNull(Type.Integer({ description: 'Until what comes as usual has come; null where it is not known' })),
   deliver_unseen: Type.Boolean(),
   window_seconds: Type.Integer(),
   created_at: Time,
+  finished_at: orNull(Time),
+});
+const ReportSchema = Type.Object({
+  resync: ResyncSchema,
+  restored: Type.Object({
+    total: Type.Integer(),
+    already_known: Type.Integer({ description: 'A webhook had carried it before it was registered' }),
+    never_seen_before: Type.Integer(),
+    proven_by: Type.Object({
+      webhook: Type.Integer(),
+      look: Type.Integer({ description: 'Whapi answered the plain GET with 200' }),
+    }),
+  }),
+  not_restored: Type.Integer(),
+  failed: Type.Object({
+    total: Type.Integer(),
+    reasons: Type.Array(Type.Object({ error: Type.String(), count: Type.Integer() })),
+  }),
+  cancelled: Type.Integer(),
+  unsettled: Type.Integer({ description: 'Not settled yet: 0 in a final report' }),
+  held: Type.Object({
+    total: Type.Integer({ description: 'Restored messages that some target was not sent' }),
+    messages: Type.String({ description: 'Where they are listed' }),
+  }),
+  calls: Type.Object({ resync: Type.Integer(), look: Type.Integer() }),
 });
 const IdempotencyHeader = Type.Object({
   'idempotency-key': Type.Optional(
@@ -77,10 +129,12 @@ const Id = Type.Object({ id: Type.String() });
 const tags = ['resyncs'];
 
 /** `/v1/resyncs`. */
-export const resyncRoutes: FastifyPluginAsyncTypebox<ResyncRoutesOptions> = async (app, { ledger, onRegistered }) => {
+export const resyncRoutes: FastifyPluginAsyncTypebox<ResyncRoutesOptions> = async (app, options) => {
+  const { ledger, onRegistered } = options;
+  const resyncJson = (view: ResyncView): Json<typeof ResyncSchema> => jsonOf(view, options.progressOf(view));
   const mustHave = async (id: string): Promise<ResyncView> => {
     const resync = await ledger.resync(id);
-    if (!resync) throw new GatewayError('GW_NOT_FOUND', `There is no resync "${id}".`);
+    if (!resync) throw noResync(id);
     return resync;
   };
 
@@ -136,13 +190,33 @@ export const resyncRoutes: FastifyPluginAsyncTypebox<ResyncRoutesOptions> = asyn
         tags,
         summary: 'The messages of a resync, in the order asked for',
         params: Id,
-        querystring: pageQuery({}),
+        querystring: pageQuery({
+          status: Type.Optional(ResyncMessageStatusSchema),
+          held: Type.Optional(Type.Boolean()),
+        }),
         response: { 200: pageOf(ResyncMessageSchema), ...problems },
       },
     },
     async ({ params, query }) => {
       await mustHave(params.id);
-      return pageJson(await ledger.resyncMessages(params.id, pageRequest(query)), resyncMessageJson);
+      return pageJson(await ledger.resyncMessages(params.id, pageRequest(query), query), resyncMessageJson);
+    },
+  );
+
+  app.get(
+    '/resyncs/:id/report',
+    {
+      schema: {
+        tags,
+        summary: 'What came of a resync, in the end or so far',
+        params: Id,
+        response: { 200: ReportSchema, ...problems },
+      },
+    },
+    async ({ params }) => {
+      const report = await ledger.resyncReport(params.id);
+      if (!report) throw noResync(params.id);
+      return reportJson(report, resyncJson(report.resync));
     },
   );
 
@@ -165,14 +239,47 @@ function fingerprintOf(body: unknown): string {
   return createHash('sha256').update(JSON.stringify(body)).digest('hex');
 }
 
-function resyncJson(view: ResyncView): Json<typeof ResyncSchema> {
+function noResync(id: string): GatewayError {
+  return new GatewayError('GW_NOT_FOUND', `There is no resync "${id}".`);
+}
+
+function jsonOf(view: ResyncView, { pause, ratePerMinute, etaSeconds }: Progress): Json<typeof ResyncSchema> {
   return {
     id: view.id,
     channel: view.channel,
     status: view.status,
+    total: Object.values(view.counts).reduce((sum, count) => sum + count, 0),
     counts: { ...view.counts },
+    pause: pause && {
+      code: pause.code,
+      reason: pause.reason,
+      since: iso(pause.since),
+      next_check_at: iso(pause.nextCheckAt),
+    },
+    rate_per_minute: ratePerMinute,
+    eta_seconds: etaSeconds,
     deliver_unseen: view.deliverUnseen,
     window_seconds: view.windowSeconds,
     created_at: iso(view.createdAt),
+    finished_at: isoOrNull(view.finishedAt),
+  };
+}
+
+function reportJson(report: ResyncReport, resync: Json<typeof ResyncSchema>): Json<typeof ReportSchema> {
+  const { counts } = resync;
+  return {
+    resync,
+    restored: {
+      total: counts.restored,
+      already_known: report.alreadyKnown,
+      never_seen_before: report.neverSeenBefore,
+      proven_by: { ...report.proofs },
+    },
+    not_restored: counts.not_restored,
+    failed: { total: counts.failed, reasons: [...report.failures] },
+    cancelled: counts.cancelled,
+    unsettled: counts.queued + counts.requesting + counts.waiting,
+    held: { total: report.held, messages: `/v1/resyncs/${resync.id}/messages?held=true` },
+    calls: { resync: report.calls, look: report.polls },
   };
 }

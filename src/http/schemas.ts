@@ -2,7 +2,14 @@ import { Type } from 'typebox';
 import type { Static, TSchema } from 'typebox';
 import { badCursor, GatewayError } from '../errors.js';
 import type { DeliveryView, Page, PageRequest, ResyncMessageView } from '../ledger/views.js';
-import { DELIVERY_STATUSES, RESYNC_MESSAGE_STATUSES, RESYNC_STATUSES, TARGET_MODES, VERDICTS } from '../model.js';
+import {
+  DELIVERY_STATUSES,
+  PROOFS,
+  RESYNC_MESSAGE_STATUSES,
+  RESYNC_STATUSES,
+  TARGET_MODES,
+  VERDICTS,
+} from '../model.js';
 import type { Attempt } from '../model.js';
 
 /** Schemas that several resources share. One schema gives validation, type and `/openapi.json`. */
@@ -87,6 +94,9 @@ export const ResyncMessageSchema = Type.Object({
   registered_at: Time,
   asked_at: orNull(Time),
   restored_at: orNull(Time),
+  proof: orNull(oneOf(PROOFS)),
+  known_before: Type.Boolean({ description: 'A webhook had carried it before it was registered' }),
+  held: Type.Boolean({ description: 'Some target was not sent it, and it can be released' }),
   window_closes_at: orNull(Time),
   error: orNull(Type.String()),
 });
@@ -198,6 +208,9 @@ export function resyncMessageJson(view: ResyncMessageView): Json<typeof ResyncMe
     registered_at: iso(view.registeredAt),
     asked_at: isoOrNull(view.askedAt),
     restored_at: isoOrNull(view.restoredAt),
+    proof: view.proof,
+    known_before: view.known,
+    held: view.held,
     window_closes_at: isoOrNull(view.windowClosesAt),
     error: view.error,
   };

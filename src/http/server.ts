@@ -25,6 +25,7 @@ import { describeRoutes } from './openapi.js';
 import { operationRoutes } from './operation.js';
 import { answerClientError, errorHandler } from './problem.js';
 import { resyncRoutes } from './resyncs.js';
+import type { ResyncRoutesOptions } from './resyncs.js';
 import { targetRoutes } from './targets.js';
 import { maskedUrl } from './webhook-path.js';
 
@@ -40,6 +41,9 @@ export interface ServerOptions {
   readonly onRegistered: () => void;
   readonly onJob: () => void;
   readonly onAudit: () => void;
+  readonly onChannelChanged: () => void;
+  readonly onChannelState: (channel: string, state: string) => void;
+  readonly progressOf: ResyncRoutesOptions['progressOf'];
   readonly refusalOf: (url: string) => string | null;
   readonly sendTest: (target: Target) => Promise<Attempt>;
   readonly connector: Connector;
@@ -148,6 +152,7 @@ async function buildServer(options: ServerOptions): Promise<FastifyInstance> {
     ratePerSecond: config.webhookRatePerSecond,
     effects,
     onDeliveries: options.onDeliveries,
+    onChannelState: options.onChannelState,
   });
   await app.register(operationRoutes, { ledger });
   await app.register(
@@ -158,7 +163,8 @@ async function buildServer(options: ServerOptions): Promise<FastifyInstance> {
       });
       if (config.apiRatePerMinute > 0) await v1.register(rateLimit, apiRate(config.apiRatePerMinute));
       const { whapiBaseUrl, publicUrl } = config;
-      await v1.register(channelRoutes, { ledger, vault, whapiBaseUrl, publicUrl, effects });
+      const onChanged = options.onChannelChanged;
+      await v1.register(channelRoutes, { ledger, vault, whapiBaseUrl, publicUrl, effects, onChanged });
       await v1.register(connectRoutes, { ledger, connector: options.connector });
       await v1.register(targetRoutes, {
         ledger,
@@ -168,7 +174,8 @@ async function buildServer(options: ServerOptions): Promise<FastifyInstance> {
         sendTest: options.sendTest,
         onDeliveries: options.onDeliveries,
       });
-      await v1.register(resyncRoutes, { ledger, onRegistered: options.onRegistered });
+      const { onRegistered, progressOf } = options;
+      await v1.register(resyncRoutes, { ledger, onRegistered, progressOf });
       const { onDeliveries, onJob } = options;
       await v1.register(messageRoutes, { ledger, onDeliveries, onJob });
       await v1.register(deliveryRoutes, { ledger, onDeliveries, onJob });

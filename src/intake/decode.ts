@@ -46,6 +46,8 @@ export interface Document {
   readonly event: EventName;
   /** Whapi's id of the channel, where the body carries one. */
   readonly channelId: string | null;
+  /** `health.status.text`, where the body tells of the channel's state (docs/whapi.md, Health). */
+  readonly channelState: string | null;
   /** Never empty: a document without items is itself the one item. */
   readonly items: readonly Item[];
 }
@@ -79,7 +81,7 @@ export function decode(body: Buffer, hint: RequestHint): Document {
   const { event } = named;
   if (items.length === 0) items.push(wholeDocument(body, event));
   const channelId = typeof top['channel_id'] === 'string' && top['channel_id'] !== '' ? top['channel_id'] : null;
-  return { body, event, channelId, items };
+  return { body, event, channelId, channelState: text(at(top, 'health', 'status', 'text')), items };
 }
 
 function parse(body: Buffer): unknown {

@@ -5,6 +5,7 @@ import type {
   DeliveryStatus,
   EventName,
   IncomingWebhook,
+  Pause,
   ResyncMessageStatus,
   Sealed,
   Target,
@@ -129,19 +130,25 @@ export interface Settlement {
 
 export interface Resyncs {
   /**
-   * Commits a resync and the registrations of all its ids (I2). The same idempotency key with the same fingerprint gives
-   * the resync made then. @throws GatewayError GW_NOT_FOUND (no such channel), GW_IDEMPOTENCY_MISMATCH
+   * Commits a resync and the registrations of all its ids (I2), in steps, so that webhooks do not wait for ten thousand
+   * of them; nothing is asked before the last one. An id that another resync has proven restored, and whose window is
+   * still open, is restored at once and never asked again. The same idempotency key with the same fingerprint gives the
+   * resync made then. @throws GatewayError GW_NOT_FOUND (no such channel), GW_IDEMPOTENCY_MISMATCH
    */
   register(request: ResyncRequest): Promise<ResyncView>;
   /**
-   * Takes the next call to Whapi that is due for a channel, the kind `prefer` first, and keeps it for `leaseMs`. A call
-   * with `resync=true` is committed as asked before it is returned (I2).
+   * Takes the next call to Whapi that is due for a channel, the kind `prefer` first, counts it, and keeps it for
+   * `leaseMs`. A call with `resync=true` is committed as asked before it is returned (I2).
    */
   takeCall(channel: string, prefer: ResyncCall['kind'], leaseMs: number): Promise<ResyncCall | null>;
   /** Writes what came of a call. A message whose webhook came meanwhile stays restored. */
   settleCall(call: ResyncCall, result: CallResult): Promise<void>;
-  /** For each channel with calls to make, when the first of them is due. */
-  pendingCalls(): Promise<readonly { readonly channel: string; readonly dueAt: number }[]>;
+  /** Counts a question after the channel's health, before it is asked. */
+  takeCheck(channel: string): Promise<void>;
+  /** Writes what came of it. */
+  settleCheck(channel: string, result: CheckResult): Promise<void>;
+  /** The channels with calls to make, and what is known of the calls made so far. */
+  pendingCalls(): Promise<readonly ChannelCalls[]>;
   /** Closes the windows that have run out; ids that Whapi was asked for and that never came go into the ledger. */
   closeWindows(): Promise<number>;
   /** Cancels what is queued; what Whapi was already asked for stays registered. @throws GatewayError GW_NOT_FOUND */
@@ -154,6 +161,26 @@ export interface ResyncRequest {
   readonly deliverUnseen: boolean;
   readonly windowSeconds: number;
   readonly idempotency: { readonly key: string; readonly fingerprint: string } | null;
+}
+
+/** What is known of the calls to Whapi of a channel, over restarts. */
+export interface CallHistory {
+  /** On this day, UTC. */
+  readonly callsToday: number;
+  readonly lastCallAt: number | null;
+  /** When Whapi last said that the channel can resync. */
+  readonly healthyAt: number | null;
+  /** Calls in a row, health checks included, that told of trouble. */
+  readonly failures: number;
+  readonly pause: Pause | null;
+}
+
+export interface ChannelCalls extends CallHistory {
+  readonly channel: Channel;
+  /** When the first call is due. */
+  readonly dueAt: number;
+  /** When the first call with `resync=true` is due; null where only looks are to be made. */
+  readonly askDueAt: number | null;
 }
 
 /** A call to Whapi that is to be made for one registered id. */
@@ -174,11 +201,24 @@ export interface CallResult {
   readonly status: ResyncMessageStatus;
   /** The next call for this id; null: none. */
   readonly nextAt: number | null;
-  /** When the window closes; undefined: as it was. */
-  readonly closesAt?: number;
+  /** When the window closes; undefined: as it was; null: it is open without an end, for the id is asked for again. */
+  readonly closesAt?: number | null;
   /** Whapi refused the call, so it brings nothing back: the id does not go into the ledger when the window closes. */
   readonly refused?: boolean;
   readonly error?: string | null;
+  /** How long Whapi took to answer; of interest where it did. */
+  readonly tookMs?: number;
+  /** Why the channel makes no calls for now; left out or null: it may go on. */
+  readonly pause?: NewPause | null;
+}
+
+/** The store knows since when. */
+export type NewPause = Omit<Pause, 'since'>;
+
+export interface CheckResult {
+  readonly pause: NewPause | null;
+  /** The channel cannot resync, or could not for a while since it last could: what was asked for since is asked again. */
+  readonly wasAway: boolean;
 }
 
 /** What the gateway has set up at Whapi for a channel, so that it can be undone. */
@@ -195,7 +235,7 @@ export interface Registry {
   channel(name: string): Promise<Channel | null>;
   /** @throws GatewayError GW_CONFLICT (the name is taken) */
   addChannel(channel: Channel): Promise<void>;
-  /** @throws GatewayError GW_NOT_FOUND */
+  /** A change that may end a pause of its calls to Whapi has them tried at once. @throws GatewayError GW_NOT_FOUND */
   changeChannel(name: string, change: Partial<Omit<Channel, 'name' | 'createdAt'>>): Promise<Channel>;
   /** Its resyncs are cancelled; deliveries already recorded go on. @throws GatewayError GW_NOT_FOUND */
   removeChannel(name: string): Promise<void>;

@@ -2,12 +2,15 @@ import type {
   Attempt,
   AuditKind,
   AuditStatus,
+  Channel,
   DeliveryStatus,
   JobStatus,
+  Proof,
   ResyncMessageStatus,
   ResyncStatus,
   Verdict,
 } from '../model.js';
+import type { CallHistory } from './ledger.js';
 
 export interface PageRequest {
   readonly limit: number;
@@ -23,7 +26,8 @@ export interface Page<T> {
 export interface Views {
   resyncs(page: PageRequest): Promise<Page<ResyncView>>;
   resync(id: string): Promise<ResyncView | null>;
-  resyncMessages(id: string, page: PageRequest): Promise<Page<ResyncMessageView>>;
+  resyncMessages(id: string, page: PageRequest, filter?: ResyncMessageFilter): Promise<Page<ResyncMessageView>>;
+  resyncReport(id: string): Promise<ResyncReport | null>;
   audits(page: PageRequest): Promise<Page<AuditView>>;
   audit(id: string): Promise<AuditView | null>;
   /** The messages that never came, oldest first. */
@@ -50,6 +54,49 @@ export interface ResyncView {
   readonly deliverUnseen: boolean;
   readonly windowSeconds: number;
   readonly createdAt: number;
+  /** When the last message was settled; null while one is not. */
+  readonly finishedAt: number | null;
+  /** Null once the resync is over, and where its channel is no more. */
+  readonly progress: ResyncProgress | null;
+}
+
+/** What the rate and the time of the end are worked out from. */
+export interface ResyncProgress extends CallHistory {
+  readonly channel: Channel;
+  /** Messages settled within the last minutes, and how many milliseconds of the resync those are. */
+  readonly settledLately: number;
+  readonly latelyMs: number;
+  /** How long a call with `resync=true` usually takes; null: none was answered yet. */
+  readonly callMs: number | null;
+  /** From the call to the proof, on average of the last restored messages; null: none was restored yet. */
+  readonly restoreMs: number | null;
+  /** The last call with `resync=true` for a message that is still waited for. */
+  readonly lastAskedAt: number | null;
+  /** Ids of resyncs made before this one that the same channel has yet to ask for. */
+  readonly ahead: number;
+}
+
+/** What came of a resync, in the end or so far. */
+export interface ResyncReport {
+  readonly resync: ResyncView;
+  /** Restored, and a webhook had carried it before it was registered. */
+  readonly alreadyKnown: number;
+  /** Restored, and no webhook had ever carried it before. */
+  readonly neverSeenBefore: number;
+  /** Calls with resync=true, and plain GETs. */
+  readonly calls: number;
+  readonly polls: number;
+  /** Of restored messages: what proved it. */
+  readonly proofs: Readonly<Record<Proof, number>>;
+  /** Why messages failed, most frequent first, at most twenty. */
+  readonly failures: readonly { readonly error: string; readonly count: number }[];
+  /** Restored messages that some target was not sent and that can be released. */
+  readonly held: number;
+}
+
+export interface ResyncMessageFilter {
+  readonly status?: ResyncMessageStatus | undefined;
+  readonly held?: boolean | undefined;
 }
 
 export interface ResyncMessageView {
@@ -62,6 +109,11 @@ export interface ResyncMessageView {
   readonly registeredAt: number;
   readonly askedAt: number | null;
   readonly restoredAt: number | null;
+  readonly proof: Proof | null;
+  /** A webhook had carried it before it was registered. */
+  readonly known: boolean;
+  /** Some target was not sent it, and it can be released. */
+  readonly held: boolean;
   readonly windowClosesAt: number | null;
   readonly error: string | null;
 }

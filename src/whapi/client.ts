@@ -24,7 +24,12 @@ export type WhapiFailure =
   /** 404 "message not found", or an answer that says nothing certain: a resync may still bring it back. */
   | { readonly kind: 'missing'; readonly words: string }
   /** 400, 401, 402, 403, or a 404 that speaks of the channel: the call was not taken, in Whapi's words. */
-  | { readonly kind: 'refused'; readonly words: string }
+  | {
+      readonly kind: 'refused';
+      /** Left out where it is about this one call; else every other call of the channel will be refused as well. */
+      readonly for?: 'login' | 'quota' | 'token';
+      readonly words: string;
+    }
   /** 429 or 5xx. */
   | { readonly kind: 'busy'; readonly words: string; readonly retryAfter: string | null }
   /** No answer in time; Whapi may be at work on it all the same. */
@@ -91,7 +96,6 @@ const MOST_BYTES = 4 * 1024 * 1024;
 const MOST_LIST_BYTES = 8 * 1024 * 1024;
 /** They are stored with each of ten thousand ids. */
 const LONGEST_WORDS = 500;
-const REFUSALS = new Set([400, 401, 402, 403]);
 
 export function createWhapiClient(): WhapiClient {
   const agent = new Agent();
@@ -241,9 +245,11 @@ interface SaidError {
 
 function meaningOf(status: number, { message, words }: SaidError, retryAfter: string | null): WhapiFailure {
   if (status === 429 || status >= 500) return { kind: 'busy', words, retryAfter };
-  if (REFUSALS.has(status)) return { kind: 'refused', words };
+  if (status === 400 || status === 403) return { kind: 'refused', words };
+  if (status === 401) return { kind: 'refused', for: 'login', words };
+  if (status === 402) return { kind: 'refused', for: 'quota', words };
   // An unknown token is answered 404 as well: the message tells it from a WhatsApp message that is not there.
-  if (status === 404 && /\bchannel\b/i.test(message)) return { kind: 'refused', words };
+  if (status === 404 && /\bchannel\b/i.test(message)) return { kind: 'refused', for: 'token', words };
   return { kind: 'missing', words };
 }
 

@@ -20,6 +20,10 @@ import {
 /** A status that `faults.restStatus` can force upon every REST call. */
 export type ForcedStatus = keyof typeof FORCED_ERRORS;
 
+export function isForcedStatus(status: unknown): status is ForcedStatus {
+  return typeof status === 'number' && Object.hasOwn(FORCED_ERRORS, status);
+}
+
 /** Everything that can be made to go wrong. Mutable at any moment; `noFaults()` is how Whapi behaves on a good day. */
 export interface Faults extends WebhookFaults {
   /** Whapi's milliseconds (scaled) by which each REST answer comes later. */
@@ -80,6 +84,7 @@ export interface RestAnswer {
 }
 
 const MESSAGES_POST: EventName = { type: 'messages', method: 'post' };
+const CHANNEL_POST: EventName = { type: 'channel', method: 'post' };
 const CHATS_PATCH: EventName = { type: 'chats', method: 'patch' };
 const OWN_NUMBER = '12025550100';
 const HEALTH_CODES: Readonly<Record<string, number>> = { INIT: 1, LAUNCH: 2, QR: 3, AUTH: 4, ERROR: 5, SYNC_ERROR: 6 };
@@ -140,6 +145,12 @@ export class SimulatedChannel {
     this.#announce(message);
   }
 
+  /** The channel comes into another state, and tells of it. */
+  turn(text: string): void {
+    this.#context.faults.healthText = text;
+    this.webhooks.emit(CHANNEL_POST, { health: this.#health() });
+  }
+
   /** The answer to a REST call; null when it is never answered. */
   async answer(call: RestRequest): Promise<RestAnswer | null> {
     const { faults } = this.#context;
@@ -166,7 +177,8 @@ export class SimulatedChannel {
   async #route(call: RestRequest): Promise<RestAnswer | null> {
     switch (`${call.method} ${call.path}`) {
       case 'GET /health':
-        return this.#health(call.query);
+        flag(call.query, 'wakeup');
+        return { status: 200, body: this.#health() };
       case 'GET /limits':
         return { status: 204 };
       case 'GET /settings':
@@ -264,11 +276,10 @@ export class SimulatedChannel {
     return { messages, count, total: found.length, offset, ...positions };
   }
 
-  #health(query: URLSearchParams): RestAnswer {
-    flag(query, 'wakeup');
+  #health(): Health {
     const { channelId, effects, faults } = this.#context;
     const text = faults.healthText;
-    const body: Health = {
+    return {
       channel_id: channelId,
       start_at: Math.floor(this.#startedAt / 1000),
       uptime: Math.floor((effects.now() - this.#startedAt) / 1000),
@@ -276,7 +287,6 @@ export class SimulatedChannel {
       status: { code: HEALTH_CODES[text] ?? 0, text },
       ...(text === HEALTHY ? { user: { id: OWN_NUMBER, name: 'Simulated phone' } } : {}),
     };
-    return { status: 200, body };
   }
 
   #patchSettings(body: unknown): RestAnswer {

@@ -8,6 +8,7 @@ import { createServer, type IncomingMessage, type Server, type ServerResponse } 
 import { type Effects, systemEffects } from '../effects.js';
 import {
   type Faults,
+  type ForcedStatus,
   messageIdOf,
   noFaults,
   refusal,
@@ -75,6 +76,13 @@ export interface Simulator {
   receive(message: WhapiMessage): void;
   /** Any other webhook. `event` and `channel_id` are added to the payload. */
   emit(event: EventName, payload: Readonly<Record<string, unknown>>): void;
+  /**
+   * The channel comes into the state `text` (AUTH, QR, STOP …; anything but AUTH: a resync brings nothing back) and tells
+   * of it by a channel.post.
+   */
+  turn(text: string): void;
+  /** Every REST call is refused with this status for Whapi's `ms` (scaled). */
+  failFor(status: ForcedStatus, ms: number): void;
   /** Resolves when every webhook that was due has been answered 200 and no resync is under way. */
   idle(): Promise<void>;
   /** Ends everything; nothing stays open. */
@@ -160,6 +168,19 @@ class LoopbackSimulator implements Simulator {
 
   emit(event: EventName, payload: Readonly<Record<string, unknown>>): void {
     this.#channel.webhooks.emit(event, payload);
+  }
+
+  turn(text: string): void {
+    this.#channel.turn(text);
+  }
+
+  failFor(status: ForcedStatus, ms: number): void {
+    this.faults.restStatus = status;
+    this.#pending.add(
+      this.#pause(ms).then(() => {
+        this.faults.restStatus = null;
+      }),
+    );
   }
 
   async idle(): Promise<void> {

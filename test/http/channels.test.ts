@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { answerLater, deliveriesOf, expectProblem, postText, startApi, unreachableUrl } from '../support/api.js';
 import type { List, ResyncJson } from '../support/api.js';
-import { startBot } from '../support/bot.js';
+import { startBareWhapi, startBot } from '../support/bot.js';
 import { startLocal } from '../support/gateway.js';
 import { textWebhook } from '../support/texts.js';
 
@@ -19,6 +19,11 @@ const SENSELESS: readonly [Record<string, unknown>, path: string][] = [
   [{ late_after_seconds: -1 }, '/late_after_seconds'],
   [{ late_after_seconds: '900' }, '/late_after_seconds'],
   [{ late_after_seconds: null }, '/late_after_seconds'],
+  [{ resync_spacing_ms: -1 }, '/resync_spacing_ms'],
+  [{ resync_spacing_ms: 3_600_001 }, '/resync_spacing_ms'],
+  [{ resync_spacing_ms: '1000' }, '/resync_spacing_ms'],
+  [{ daily_call_budget: 0 }, '/daily_call_budget'],
+  [{ daily_call_budget: 1.5 }, '/daily_call_budget'],
   [{ token: 'x' }, '/token'],
   [{ channel_id: 'MANTIS' }, '/channel_id'],
 ];
@@ -32,7 +37,10 @@ const SENSELESS_CHANGES: readonly [Record<string, unknown>, path: string][] = [
   [{ whapi_base_url: 'https://' }, '/whapi_base_url'],
   [{ webhook_url: 'https://example.com' }, '/webhook_url'],
 ];
-const SHOWN = ['channel_id', 'created_at', 'late_after_seconds', 'name', 'webhook_url', 'whapi_base_url'];
+const SHOWN = [
+  ...['channel_id', 'created_at', 'daily_call_budget', 'late_after_seconds', 'name', 'resync_spacing_ms'],
+  ...['webhook_url', 'whapi_base_url'],
+];
 
 describe('POST /v1/channels', () => {
   it('adds a channel with the defaults, and shows the webhook secret that it made', async () => {
@@ -46,6 +54,8 @@ describe('POST /v1/channels', () => {
       webhook_url: '/webhooks/shop',
       whapi_base_url: 'https://gate.whapi.cloud',
       late_after_seconds: 900,
+      resync_spacing_ms: null,
+      daily_call_budget: null,
       webhook_secret: expect.stringMatching(/^[\w-]{32}$/) as unknown,
     });
     expect(new Date(body['created_at'] as string).toISOString()).toBe(body['created_at']);
@@ -71,11 +81,13 @@ describe('POST /v1/channels', () => {
       webhook_secret: SECRET,
       whapi_base_url: 'http://127.0.0.1:9/whapi/',
       late_after_seconds: 0,
+      ...{ resync_spacing_ms: 0, daily_call_budget: 33 },
     });
     expect(body).toMatchObject({
       webhook_secret: SECRET,
       whapi_base_url: 'http://127.0.0.1:9/whapi',
       late_after_seconds: 0,
+      ...{ resync_spacing_ms: 0, daily_call_budget: 33 },
     });
     expect((await gateway.webhook(textWebhook('a'), { channel: 'shop', secret: SECRET })).status).toBe(200);
   });
@@ -195,7 +207,7 @@ describe('PATCH /v1/channels/{name}', () => {
 
   it('gives the channel another Whapi token and URL, which the next call to Whapi uses', async () => {
     const gateway = await startApi();
-    const whapi = await startBot();
+    const whapi = await startBareWhapi();
     whapi.otherwise = 404;
     await gateway.call('PATCH', '/v1/channels/main', { whapi_token: 'the-new-token', whapi_base_url: whapi.url });
     await gateway.call('POST', '/v1/resyncs', { channel: 'main', message_ids: ['lost'] });

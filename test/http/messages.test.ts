@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { systemEffects } from '../../src/effects.js';
 import { expectProblem, finishedJob, startApi } from '../support/api.js';
 import type { DeliveryJson, List, ResyncMessageJson } from '../support/api.js';
-import { startBot } from '../support/bot.js';
+import { startBareWhapi, startBot } from '../support/bot.js';
 import type { Bot } from '../support/bot.js';
 import type { Answer, Client } from '../support/client.js';
 import { fixture, temporaryFolder } from '../support/files.js';
@@ -97,9 +97,9 @@ describe('GET /v1/messages', () => {
 describe('GET /v1/messages/{channel}/{message_id}', () => {
   it('tells everything that happened to an id, in order of time', async () => {
     const { gateway, bot } = await withBot({ effects: tickingClock() });
-    const whapi = await startBot();
+    const whapi = await startBareWhapi();
     whapi.otherwise = 404;
-    await gateway.call('PATCH', '/v1/channels/main', { whapi_base_url: whapi.url });
+    await gateway.call('PATCH', '/v1/channels/main', { whapi_base_url: whapi.url, resync_spacing_ms: 0 });
     const resync = await register(gateway, 'lost');
     await whapi.received(1);
     await gateway.webhook(textWebhook('lost'));

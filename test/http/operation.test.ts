@@ -34,6 +34,7 @@ const ROUTES = [
   'GET /v1/resyncs',
   'GET /v1/resyncs/{id}',
   'GET /v1/resyncs/{id}/messages',
+  'GET /v1/resyncs/{id}/report',
   'POST /v1/resyncs/{id}/cancel',
   'POST /v1/audits',
   'GET /v1/audits',
@@ -298,6 +299,7 @@ async function everyRoute(gateway: Client): Promise<Map<string, AnyAnswer>> {
   await call('GET /v1/resyncs');
   await call('GET /v1/resyncs/{id}', `/v1/resyncs/${resync}`);
   await call('GET /v1/resyncs/{id}/messages', `/v1/resyncs/${resync}/messages`);
+  await call('GET /v1/resyncs/{id}/report', `/v1/resyncs/${resync}/report`);
   await call('POST /v1/resyncs/{id}/cancel', `/v1/resyncs/${resync}/cancel`);
   const audit = await call('POST /v1/audits', '/v1/audits', { channel: 'main', since: '2026-01-01T00:00:00Z' });
   await call('GET /v1/audits');

@@ -34,10 +34,22 @@ export interface ResyncJson {
   readonly id: string;
   readonly channel: string;
   readonly status: string;
+  readonly total: number;
   readonly counts: Record<string, number>;
+  readonly pause: PauseJson | null;
+  readonly rate_per_minute: number | null;
+  readonly eta_seconds: number | null;
   readonly deliver_unseen: boolean;
   readonly window_seconds: number;
   readonly created_at: string;
+  readonly finished_at: string | null;
+}
+
+export interface PauseJson {
+  readonly code: string;
+  readonly reason: string;
+  readonly since: string;
+  readonly next_check_at: string;
 }
 
 export interface ResyncMessageJson {

@@ -26,13 +26,26 @@ export interface Bot {
   close(): Promise<void>;
 }
 
+/** Answers a request that is none of the test's business, and says whether it was one. */
+type Aside = (request: BotRequest, response: ServerResponse) => boolean;
+
+/** A bare server in the place of Whapi: its channel is well, and what it answers to all else is the test's. */
+export async function startBareWhapi(): Promise<Bot> {
+  return await startBot(0, ({ url }, response) => {
+    if (!url.startsWith('/health')) return false;
+    response.end(JSON.stringify({ status: { code: 4, text: 'AUTH' } }));
+    return true;
+  });
+}
+
 /** A bot on a real socket that writes down what it is sent. Closed after the test. */
-export async function startBot(port = 0): Promise<Bot> {
+export async function startBot(port = 0, aside: Aside = () => false): Promise<Bot> {
   const requests: BotRequest[] = [];
   const server = createServer((incoming, response) => {
     void bodyOf(incoming).then((body) => {
       const { method = '', url = '', headers } = incoming;
       const request = { method, url, headers, body, ids: messageIdsOf(body) };
+      if (aside(request, response)) return;
       requests.push(request);
       const answer = bot.answers.shift() ?? bot.otherwise;
       if (typeof answer === 'number') response.writeHead(answer).end();

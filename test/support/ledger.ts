@@ -138,6 +138,8 @@ export function channel(name: string, settings: Partial<Channel> = {}): Channel 
     webhookSecret: sealed(`secret of ${name}`),
     whapiBaseUrl: 'https://whapi.example',
     lateAfterSeconds: 900,
+    resyncSpacingMs: null,
+    dailyCallBudget: null,
     createdAt: START,
     ...settings,
   };

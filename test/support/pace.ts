@@ -11,6 +11,10 @@ export const QUICK_RESYNC: ResyncTiming = {
   callTimeoutMs: 5000,
   proofMs: 5,
   pollsMs: [20, 40],
+  askAgainAfterPolls: [],
+  spacingMs: 0,
+  healthEveryMs: RESYNC_TIMING.healthEveryMs,
+  checksMs: [20, 40],
   backoffMs: [20, 40],
   refusedWindowMs: RESYNC_TIMING.refusedWindowMs,
 };

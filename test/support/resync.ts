@@ -7,6 +7,7 @@ import type { ResyncJson, ResyncMessageJson } from './api.js';
 import { startBot } from './bot.js';
 import type { Bot } from './bot.js';
 import { WEBHOOK_SECRET } from './client.js';
+import type { Client } from './client.js';
 import { startLocal } from './gateway.js';
 import type { LocalGateway, LocalOptions } from './gateway.js';
 import { QUICK_AUDIT, QUICK_RESYNC, QUICK_RETRIES_MS, until } from './pace.js';
@@ -104,11 +105,24 @@ export async function messageIs(
   });
 }
 
+export async function runOf(gateway: Client, id: string): Promise<ResyncJson> {
+  return (await gateway.call<ResyncJson>('GET', `/v1/resyncs/${id}`)).body;
+}
+
 /** Resolves when a resync is over. */
-export async function finished(gateway: LocalGateway, id: string): Promise<ResyncJson> {
+export async function finished(gateway: Client, id: string): Promise<ResyncJson> {
   return await until(async () => {
-    const { body } = await gateway.call<ResyncJson>('GET', `/v1/resyncs/${id}`);
-    expect(body.status).not.toBe('running');
-    return body;
+    const run = await runOf(gateway, id);
+    expect(run.status).not.toBe('running');
+    return run;
+  });
+}
+
+/** Resolves when a resync pauses for this reason. */
+export async function pausedWith(gateway: Client, id: string, code: string, words = ''): Promise<ResyncJson> {
+  return await until(async () => {
+    const run = await runOf(gateway, id);
+    expect(run.pause).toMatchObject({ code, reason: expect.stringContaining(words) as unknown });
+    return run;
   });
 }

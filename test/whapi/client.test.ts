@@ -86,10 +86,10 @@ describe("what Whapi's answer means", () => {
     expect(await ask()).toMatchObject({ kind: 'missing', words: expect.stringMatching(/^404 .*not found/) as unknown });
   });
 
-  it('404 about the channel: the call was refused, for the token is none', async () => {
+  it('404 about the channel: every call is refused, for the token is none', async () => {
     const { ask } = await stage(json(404, fixture('api/error.404.channel')));
     expect(await ask()).toMatchObject({
-      kind: 'refused',
+      ...{ kind: 'refused', for: 'token' },
       words: expect.stringMatching(/^404 Channel not found/) as unknown,
     });
   });
@@ -100,15 +100,15 @@ describe("what Whapi's answer means", () => {
   });
 
   it.each([
-    [400, 'api/get_message.400'],
-    [401, 'api/error.401'],
-    [402, 'api/error.402'],
-    [403, 'api/error.403'],
-  ])('%i: the call was refused, in its words', async (status, name) => {
+    [400, 'api/get_message.400', { kind: 'refused' }],
+    [401, 'api/error.401', { kind: 'refused', for: 'login' }],
+    [402, 'api/error.402', { kind: 'refused', for: 'quota' }],
+    [403, 'api/error.403', { kind: 'refused' }],
+  ])('%i: this call or every call of the channel was refused, in its words', async (status, name, meaning) => {
     const { ask } = await stage(json(status, fixture(name)));
     const { error: said } = JSON.parse(fixture(name).toString()) as { error: { message: string } };
     expect(await ask()).toMatchObject({
-      kind: 'refused',
+      ...meaning,
       words: expect.stringContaining(`${status} ${said.message}`) as unknown,
     });
   });

@@ -4,7 +4,7 @@ import type { AuditMessageView, AuditView, Page, PageRequest } from '../views.js
 import { walkOf } from './audits.js';
 import type { Db } from './database.js';
 import { BEYOND } from './filters.js';
-import { paged } from './views.js';
+import { paged } from './paging.js';
 
 interface AuditRow {
   number: number;

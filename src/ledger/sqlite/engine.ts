@@ -1,6 +1,7 @@
 import { newId } from '../../effects.js';
 import type { Effects } from '../../effects.js';
 import { GatewayError } from '../../errors.js';
+import type { Channel } from '../../model.js';
 import { deliveryId, Ids, jobId } from '../ids.js';
 import type { Ledger } from '../ledger.js';
 import { auditOperations } from './audit-operations.js';
@@ -8,6 +9,7 @@ import { SqliteAuditRelease } from './audit-release.js';
 import { SqliteAuditViews } from './audit-views.js';
 import { SqliteAudits } from './audits.js';
 import { BulkRelease, BulkRetry } from './bulk.js';
+import { SqliteChannelCalls } from './channel-calls.js';
 import { asGatewayError, asStartError, openDatabase } from './database.js';
 import type { OpenDatabase } from './database.js';
 import { GroupCommit } from './group-commit.js';
@@ -17,7 +19,9 @@ import { SqliteOutbox } from './outbox.js';
 import { SqlitePrune } from './prune.js';
 import { PullIn } from './pull-in.js';
 import { registryOperations, SqliteRegistry } from './registry.js';
+import { SqliteRegistrations } from './registrations.js';
 import { SqliteRelease } from './release.js';
+import { SqliteResyncViews } from './resync-views.js';
 import { SqliteResyncs } from './resyncs.js';
 import { SqliteViews } from './views.js';
 
@@ -47,15 +51,18 @@ function ledgerOn({ db, close }: OpenDatabase, effects: Pick<Effects, 'now' | 'r
   const registry = new SqliteRegistry(db);
   const outbox = new SqliteOutbox(db, ids, registry);
   const intake = new SqliteIntake(db, ids, registry, outbox);
-  const resyncs = new SqliteResyncs(db, registry);
+  const history = new SqliteChannelCalls(db);
+  const resyncs = new SqliteResyncs(db, registry, history);
   const audits = new SqliteAudits(db, registry);
   const auditViews = new SqliteAuditViews(db);
   const release = new SqliteRelease(db, registry, outbox);
   const jobs = new SqliteJobs(db, ids, new BulkRetry(db, registry, outbox), new BulkRelease(db, registry, release));
   const views = new SqliteViews(db);
+  const resyncViews = new SqliteResyncViews(db, registry, history);
   const prune = new SqlitePrune(db);
   const pullIn = new PullIn(db);
   const commit = new GroupCommit(db, () => registry.forget());
+  const registrations = new SqliteRegistrations(db, registry, commit);
   const beat = db.prepare(
     "INSERT INTO meta (key, value) VALUES ('probed_at', ?) ON CONFLICT (key) DO UPDATE SET value = excluded.value",
   );
@@ -64,6 +71,7 @@ function ledgerOn({ db, close }: OpenDatabase, effects: Pick<Effects, 'now' | 'r
   const pinned = db.prepare<[string], string>('SELECT value FROM meta WHERE key = ?').pluck();
 
   outbox.dropLeases(now());
+  registrations.dropIncomplete();
   resyncs.requeueInterrupted(now());
 
   const read = async <T>(look: () => T | Promise<T>): Promise<T> => {
@@ -101,17 +109,22 @@ function ledgerOn({ db, close }: OpenDatabase, effects: Pick<Effects, 'now' | 'r
     },
 
     register: async (request) => {
-      const id = await commit.run(() => resyncs.register(request, newId('rsy', effects), now()));
-      return found(views.resync(id));
+      const id = await registrations.register(request, newId('rsy', effects), now);
+      return found(resyncViews.resync(id, now()));
     },
     takeCall: async (channel, prefer, leaseMs) =>
       await commit.run(() => resyncs.takeCall(channel, prefer, now(), leaseMs)),
     settleCall: async (call, result) => await commit.run(() => resyncs.settleCall(call, result, now())),
-    pendingCalls: async () => await read(() => resyncs.pendingCalls()),
-    closeWindows: async () => await commit.run(() => resyncs.closeWindows(now(), WINDOWS_PER_COMMIT)),
+    takeCheck: async (channel) => await commit.run(() => history.count(channel, now())),
+    settleCheck: async (channel, result) => await commit.run(() => resyncs.settleCheck(channel, result, now())),
+    pendingCalls: async () => await read(() => resyncs.pendingCalls(now())),
+    closeWindows: async () => {
+      if (!(await read(() => resyncs.hasWindowsToClose(now())))) return 0; // at each turn of the worker: mostly none
+      return await commit.run(() => resyncs.closeWindows(now(), WINDOWS_PER_COMMIT));
+    },
     cancelResync: async (id) => {
       await commit.run(() => resyncs.cancel(id, now()));
-      return found(views.resync(id));
+      return found(resyncViews.resync(id, now()));
     },
 
     ...auditOperations(
@@ -120,16 +133,21 @@ function ledgerOn({ db, close }: OpenDatabase, effects: Pick<Effects, 'now' | 'r
     ),
 
     ...registryOperations(registry, commit, now, {
+      channelChanged: (before, after) => {
+        if (mayEndPause(before, after)) history.checkNow(after.name, now());
+      },
       channelRemoved: (name) => {
         resyncs.cancelAllOf(name, now());
+        history.forget(name);
         audits.cancelAllOf(name, now());
       },
       targetRemoved: (number) => outbox.buryDeliveriesOf(number, now()),
     }),
 
-    resyncs: async (page) => await read(() => views.resyncs(page)),
-    resync: async (id) => await read(() => views.resync(id)),
-    resyncMessages: async (id, page) => await read(() => views.resyncMessages(id, page)),
+    resyncs: async (page) => await read(() => resyncViews.resyncs(page, now())),
+    resync: async (id) => await read(() => resyncViews.resync(id, now())),
+    resyncMessages: async (id, page, filter) => await read(() => resyncViews.resyncMessages(id, page, filter)),
+    resyncReport: async (id) => await read(() => resyncViews.resyncReport(id, now())),
     audits: async (page) => await read(() => auditViews.audits(page)),
     audit: async (id) => await read(() => auditViews.audit(id)),
     auditMessages: async (id, page) => await read(() => auditViews.auditMessages(id, page)),
@@ -171,6 +189,15 @@ function ledgerOn({ db, close }: OpenDatabase, effects: Pick<Effects, 'now' | 'r
       close();
     },
   };
+}
+
+/** Another token or address may be the right one; another budget may leave calls to make. */
+function mayEndPause(before: Channel, after: Channel): boolean {
+  return (
+    before.whapiToken !== after.whapiToken ||
+    before.whapiBaseUrl !== after.whapiBaseUrl ||
+    before.dailyCallBudget !== after.dailyCallBudget
+  );
 }
 
 /** What was just written can be read. */

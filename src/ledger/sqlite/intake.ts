@@ -50,7 +50,8 @@ export class SqliteIntake {
     );
     // Where it came before Whapi was asked, nobody asks any more, so the window begins to run now.
     this.#markRestored = db.prepare<{ now: number; key: Buffer }>(
-      `UPDATE resync_messages SET status = 'restored', restored_at = @now, next_at = NULL, error = NULL,
+      `UPDATE resync_messages SET status = 'restored', restored_at = @now, settled_at = @now, proof = 'webhook',
+         next_at = NULL, error = NULL,
          closes_at = coalesce(closes_at, @now + 1000 * (SELECT window_seconds FROM resyncs WHERE number = resync))
        WHERE key = @key AND closed = 0 AND status IN ('queued', 'requesting', 'waiting', 'failed')`,
     );

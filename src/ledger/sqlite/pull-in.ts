@@ -10,6 +10,7 @@ export class PullIn {
   readonly #waiting;
   readonly #delivery;
   readonly #calls;
+  readonly #channels;
 
   constructor(db: Db) {
     this.#waiting = db
@@ -21,6 +22,11 @@ export class PullIn {
       'UPDATE deliveries SET due_at = due_at - @byMs, resume_at = resume_at - @byMs WHERE id = @id',
     );
     this.#calls = db.prepare<[number, number]>('UPDATE resync_messages SET next_at = next_at - ? WHERE next_at > ?');
+    // A good check, or a call, in the future would keep the next one away until then.
+    this.#channels = db.prepare<{ byMs: number; now: number }>(
+      `UPDATE channel_calls SET next_check_at = next_check_at - @byMs, last_call_at = min(last_call_at, @now),
+         healthy_at = min(healthy_at, @now)`,
+    );
   }
 
   /** Some of those behind `after`, in the order of their ids; returns the last of them, null where there were none. */
@@ -32,5 +38,6 @@ export class PullIn {
 
   calls(byMs: number, now: number): void {
     this.#calls.run(byMs, now);
+    this.#channels.run({ byMs, now });
   }
 }

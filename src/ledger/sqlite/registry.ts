@@ -12,6 +12,8 @@ interface ChannelRow {
   webhook_secret: string;
   whapi_base_url: string;
   late_after_seconds: number;
+  resync_spacing_ms: number | null;
+  daily_call_budget: number | null;
   created_at: number;
 }
 
@@ -113,8 +115,10 @@ export class SqliteRegistry {
     }
     this.#db
       .prepare(
-        `INSERT INTO channels (name, channel_id, whapi_token, webhook_secret, whapi_base_url, late_after_seconds, created_at)
-         VALUES (@name, @channelId, @whapiToken, @webhookSecret, @whapiBaseUrl, @lateAfterSeconds, @createdAt)`,
+        `INSERT INTO channels (name, channel_id, whapi_token, webhook_secret, whapi_base_url, late_after_seconds,
+           resync_spacing_ms, daily_call_budget, created_at)
+         VALUES (@name, @channelId, @whapiToken, @webhookSecret, @whapiBaseUrl, @lateAfterSeconds,
+           @resyncSpacingMs, @dailyCallBudget, @createdAt)`,
       )
       .run(channel);
     this.forget();
@@ -124,7 +128,8 @@ export class SqliteRegistry {
     this.#db
       .prepare(
         `UPDATE channels SET channel_id = @channelId, whapi_token = @whapiToken, webhook_secret = @webhookSecret,
-           whapi_base_url = @whapiBaseUrl, late_after_seconds = @lateAfterSeconds WHERE name = @name`,
+           whapi_base_url = @whapiBaseUrl, late_after_seconds = @lateAfterSeconds, resync_spacing_ms = @resyncSpacingMs,
+           daily_call_budget = @dailyCallBudget WHERE name = @name`,
       )
       .run(channel);
     this.forget();
@@ -200,8 +205,9 @@ export class SqliteRegistry {
   }
 }
 
-/** What removing a channel or a target means for the rest of the store; runs in the same transaction. */
-export interface Farewell {
+/** What a change of the registry means for the rest of the store; runs in the same transaction. */
+export interface Consequences {
+  channelChanged(before: Channel, after: Channel): void;
   channelRemoved(name: string): void;
   targetRemoved(number: number): void;
 }
@@ -211,7 +217,7 @@ export function registryOperations(
   registry: SqliteRegistry,
   commit: GroupCommit,
   now: () => number,
-  farewell: Farewell,
+  consequences: Consequences,
 ): Registry {
   return {
     channels: async () => await Promise.resolve([...registry.channels().values()]),
@@ -219,14 +225,16 @@ export function registryOperations(
     addChannel: async (channel) => await commit.run(() => registry.insertChannel(channel)),
     changeChannel: async (name, change) =>
       await commit.run(() => {
-        const changed = { ...registry.mustHaveChannel(name), ...change };
+        const before = registry.mustHaveChannel(name);
+        const changed = { ...before, ...change };
         registry.updateChannel(changed);
+        consequences.channelChanged(before, changed);
         return changed;
       }),
     removeChannel: async (name) =>
       await commit.run(() => {
         registry.mustHaveChannel(name);
-        farewell.channelRemoved(name);
+        consequences.channelRemoved(name);
         registry.deleteChannel(name);
       }),
     connection: async (channel) => await Promise.resolve(registry.connection(channel)),
@@ -262,7 +270,7 @@ export function registryOperations(
     removeTarget: async (id) =>
       await commit.run(() => {
         const { number } = registry.mustHaveTarget(id);
-        farewell.targetRemoved(number);
+        consequences.targetRemoved(number);
         registry.markTargetRemoved(number, now());
       }),
   };
@@ -276,6 +284,8 @@ function channelOf(row: ChannelRow): Channel {
     webhookSecret: row.webhook_secret as Sealed,
     whapiBaseUrl: row.whapi_base_url,
     lateAfterSeconds: row.late_after_seconds,
+    resyncSpacingMs: row.resync_spacing_ms,
+    dailyCallBudget: row.daily_call_budget,
     createdAt: row.created_at,
   };
 }

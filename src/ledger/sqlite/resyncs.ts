@@ -1,7 +1,7 @@
 import { GatewayError } from '../../errors.js';
 import type { ResyncMessageStatus } from '../../model.js';
-import { messageKey } from '../keys.js';
-import type { CallResult, ResyncCall, ResyncRequest } from '../ledger.js';
+import type { CallResult, ChannelCalls, CheckResult, ResyncCall } from '../ledger.js';
+import type { SqliteChannelCalls } from './channel-calls.js';
 import type { Db } from './database.js';
 import type { SqliteRegistry } from './registry.js';
 
@@ -23,24 +23,32 @@ const STATUSES_OF: Readonly<Record<ResyncCall['kind'], readonly ResyncMessageSta
   poll: ['waiting'],
 };
 
-/** Registrations from before the call to Whapi until their windows close (I2). For use inside a transaction. */
+/** Weight of the newest call in the usual duration of one. */
+const NEWEST_CALL = 0.2;
+
+/** Registered ids from the call to Whapi until their windows close (I2). For use inside a transaction. */
 export class SqliteResyncs {
   readonly #db: Db;
   readonly #registry: SqliteRegistry;
+  readonly #history: SqliteChannelCalls;
   readonly #numberOf;
   readonly #due;
   readonly #asked;
+  readonly #noteAsked;
   readonly #polled;
   readonly #settle;
+  readonly #noteDuration;
+  readonly #restoreOthers;
 
-  constructor(db: Db, registry: SqliteRegistry) {
+  constructor(db: Db, registry: SqliteRegistry, history: SqliteChannelCalls) {
     this.#db = db;
     this.#registry = registry;
+    this.#history = history;
     this.#numberOf = db.prepare<[string], number>('SELECT number FROM resyncs WHERE id = ?').pluck();
     this.#due = db.prepare<[string, ResyncMessageStatus, number], CallRow>(
       `SELECT m.resync, r.id AS resync_id, m.position, m.channel, m.message_id, r.window_seconds, r.created_at, m.calls, m.polls
        FROM resync_messages m JOIN resyncs r ON r.number = m.resync
-       WHERE m.channel = ? AND m.status = ? AND m.next_at <= ?
+       WHERE m.channel = ? AND m.status = ? AND m.next_at <= ? AND r.complete = 1
        ORDER BY m.next_at, m.resync, m.position LIMIT 1`,
     );
     // I2: from here on Whapi may have been asked, so the window has an end and the id is remembered past it.
@@ -48,6 +56,7 @@ export class SqliteResyncs {
       `UPDATE resync_messages SET status = 'requesting', asked_at = ?, calls = calls + 1, refused = 0, closes_at = ?, next_at = ?
        WHERE resync = ? AND position = ?`,
     );
+    this.#noteAsked = db.prepare('UPDATE resyncs SET last_asked_at = ? WHERE number = ?');
     this.#polled = db.prepare(
       'UPDATE resync_messages SET polls = polls + 1, next_at = ? WHERE resync = ? AND position = ?',
     );
@@ -57,55 +66,24 @@ export class SqliteResyncs {
          next_at = CASE WHEN status = @expected THEN @nextAt ELSE next_at END,
          error = CASE WHEN status = @expected THEN @error ELSE error END,
          restored_at = CASE WHEN status = @expected AND @status = 'restored' THEN @now ELSE restored_at END,
-         closes_at = coalesce(@closesAt, closes_at),
+         proof = CASE WHEN status = @expected AND @status = 'restored' THEN 'look' ELSE proof END,
+         settled_at = CASE WHEN status = @expected AND @status IN ('restored', 'failed') THEN @now ELSE settled_at END,
+         closes_at = CASE WHEN @closesAt IS NULL AND @reopens = 1 AND status = @expected THEN NULL
+                     ELSE coalesce(@closesAt, closes_at) END,
          refused = coalesce(@refused, refused)
        WHERE resync = @resync AND position = @position AND closed = 0 AND @made = CASE @kind WHEN 'resync' THEN calls ELSE polls END`,
     );
-  }
-
-  /** Returns the public id. @throws GatewayError GW_NOT_FOUND, GW_IDEMPOTENCY_MISMATCH */
-  register(request: ResyncRequest, id: string, now: number): string {
-    this.#registry.mustHaveChannel(request.channel);
-    const before = this.#madeWithSameKey(request);
-    if (before) return before;
-    const { lastInsertRowid } = this.#db
-      .prepare(
-        `INSERT INTO resyncs (id, channel, deliver_unseen, window_seconds, idempotency_key, fingerprint, created_at)
-         VALUES (?, ?, ?, ?, ?, ?, ?)`,
-      )
-      .run(
-        id,
-        request.channel,
-        request.deliverUnseen ? 1 : 0,
-        request.windowSeconds,
-        request.idempotency?.key ?? null,
-        request.idempotency?.fingerprint ?? null,
-        now,
-      );
-    const insert = this.#db.prepare(
-      `INSERT INTO resync_messages (resync, position, message_id, key, channel, status, calls, polls, refused, closed, next_at)
-       VALUES (?, ?, ?, ?, ?, 'queued', 0, 0, 0, 0, ?)`,
+    this.#noteDuration = db.prepare(
+      `UPDATE resyncs SET call_ms = coalesce(call_ms * ${1 - NEWEST_CALL} + @tookMs * ${NEWEST_CALL}, @tookMs) WHERE number = @resync`,
     );
-    [...new Set(request.messageIds)].forEach((messageId, position) => {
-      insert.run(lastInsertRowid, position, messageId, messageKey(request.channel, messageId), request.channel, now);
-    });
-    return id;
-  }
-
-  #madeWithSameKey({ idempotency }: ResyncRequest): string | null {
-    if (!idempotency) return null;
-    const row = this.#db
-      .prepare<[string], { id: string; fingerprint: string }>(
-        'SELECT id, fingerprint FROM resyncs WHERE idempotency_key = ?',
-      )
-      .get(idempotency.key);
-    if (row && row.fingerprint !== idempotency.fingerprint) {
-      throw new GatewayError(
-        'GW_IDEMPOTENCY_MISMATCH',
-        'This Idempotency-Key was used with another body. Send that body again, or use a new key.',
-      );
-    }
-    return row?.id ?? null;
+    // Who wants the message to go to the bots needs its webhook, and a look is none.
+    this.#restoreOthers = db.prepare(
+      `UPDATE resync_messages SET status = 'restored', restored_at = @now, settled_at = @now, proof = 'look', next_at = NULL,
+         error = NULL, closes_at = coalesce(closes_at, @now + 1000 * (SELECT window_seconds FROM resyncs WHERE number = resync))
+       WHERE key = (SELECT key FROM resync_messages WHERE resync = @resync AND position = @position AND status = 'restored')
+         AND closed = 0 AND status IN ('queued', 'requesting', 'waiting')
+         AND (SELECT deliver_unseen FROM resyncs WHERE number = resync) = 0`,
+    );
   }
 
   takeCall(channelName: string, prefer: ResyncCall['kind'], now: number, leaseMs: number): ResyncCall | null {
@@ -118,8 +96,11 @@ export class SqliteResyncs {
         .find((due) => due !== undefined);
       if (!row) continue;
       const closesAt = now + row.window_seconds * 1000;
-      if (kind === 'resync') this.#asked.run(now, closesAt, now + leaseMs, row.resync, row.position);
-      else this.#polled.run(now + leaseMs, row.resync, row.position);
+      if (kind === 'resync') {
+        this.#asked.run(now, closesAt, now + leaseMs, row.resync, row.position);
+        this.#noteAsked.run(now, row.resync);
+      } else this.#polled.run(now + leaseMs, row.resync, row.position);
+      this.#history.count(channelName, now);
       return {
         kind,
         resyncId: row.resync_id,
@@ -135,39 +116,75 @@ export class SqliteResyncs {
   }
 
   settleCall(call: ResyncCall, result: CallResult, now: number): void {
+    const resync = this.#numberOf.get(call.resyncId);
     this.#settle.run({
       expected: call.kind === 'resync' ? 'requesting' : 'waiting',
       status: result.status,
       nextAt: result.nextAt,
       error: result.error ?? null,
       closesAt: result.closesAt ?? null,
+      reopens: Number(result.closesAt === null),
       refused: result.refused === undefined ? null : Number(result.refused),
       now,
-      resync: this.#numberOf.get(call.resyncId),
+      resync,
       position: call.position,
       // A call whose lease ran out and that was made again meanwhile no longer speaks for the message.
       kind: call.kind,
       made: call.made + 1,
     });
+    if (result.status === 'restored') this.#restoreOthers.run({ now, resync, position: call.position });
+    const { pause = null, tookMs } = result;
+    if (call.kind === 'resync' && !pause && tookMs !== undefined) this.#noteDuration.run({ tookMs, resync });
+    this.#history.settle(call.channel.name, pause, now);
+  }
+
+  settleCheck(channel: string, { pause, wasAway }: CheckResult, now: number): void {
+    if (wasAway) this.#askAgain(channel, this.#history.of(channel, now).healthyAt ?? 0, now);
+    this.#history.settleCheck(channel, pause, now);
+  }
+
+  /** What was asked for after Whapi last said that the phone is there may never have reached it. */
+  #askAgain(channel: string, since: number, now: number): void {
+    this.#db
+      .prepare(
+        `UPDATE resync_messages SET status = 'queued', next_at = @now, closes_at = NULL
+         WHERE channel = @channel AND status = 'waiting' AND next_at IS NOT NULL AND asked_at >= @since AND closed = 0`,
+      )
+      .run({ channel, since, now });
   }
 
   /** Calls that a process which is no more was making: they are made again. */
   requeueInterrupted(now: number): void {
-    this.#db.prepare("UPDATE resync_messages SET status = 'queued', next_at = ? WHERE status = 'requesting'").run(now);
+    this.#db
+      .prepare(
+        "UPDATE resync_messages SET status = 'queued', next_at = ?, closes_at = NULL WHERE status = 'requesting' AND closed = 0",
+      )
+      .run(now);
   }
 
-  pendingCalls(): { channel: string; dueAt: number }[] {
+  pendingCalls(now: number): ChannelCalls[] {
     const firstDue = this.#db
       .prepare<[string, string], number>(
-        'SELECT next_at FROM resync_messages WHERE channel = ? AND status = ? AND next_at IS NOT NULL ORDER BY next_at LIMIT 1',
+        `SELECT m.next_at FROM resync_messages m JOIN resyncs r ON r.number = m.resync
+         WHERE m.channel = ? AND m.status = ? AND m.next_at IS NOT NULL AND r.complete = 1 ORDER BY m.next_at LIMIT 1`,
       )
       .pluck();
-    return [...this.#registry.channels().keys()].flatMap((channel) => {
-      const times = Object.values(STATUSES_OF)
-        .flat()
-        .flatMap((status) => firstDue.get(channel, status) ?? []);
-      return times.length > 0 ? [{ channel, dueAt: Math.min(...times) }] : [];
+    return [...this.#registry.channels().values()].flatMap((channel) => {
+      const dueOf = (kind: ResyncCall['kind']): number[] =>
+        STATUSES_OF[kind].flatMap((status) => firstDue.get(channel.name, status) ?? []);
+      const [asks, looks] = [dueOf('resync'), dueOf('poll')];
+      if (asks.length + looks.length === 0) return [];
+      const askDueAt = asks.length > 0 ? Math.min(...asks) : null;
+      return [{ ...this.#history.of(channel.name, now), channel, dueAt: Math.min(...asks, ...looks), askDueAt }];
     });
+  }
+
+  hasWindowsToClose(now: number): boolean {
+    return (
+      this.#db
+        .prepare<[number]>('SELECT 1 FROM resync_messages WHERE closed = 0 AND closes_at <= ? LIMIT 1')
+        .get(now) !== undefined
+    );
   }
 
   /** At most `limit` windows. Returns how many were closed. */
@@ -179,8 +196,9 @@ export class SqliteResyncs {
       .all(now, limit);
     const close = this.#db.prepare(
       `UPDATE resync_messages SET closed = 1, next_at = NULL,
+         settled_at = CASE WHEN status IN ('queued', 'requesting', 'waiting') THEN @now ELSE settled_at END,
          status = CASE WHEN status IN ('queued', 'requesting', 'waiting') THEN 'not_restored' ELSE status END
-       WHERE resync = ? AND position = ?`,
+       WHERE resync = @resync AND position = @position`,
     );
     // Should it come after all, months later, it is a duplicate and not new. A refused call brings nothing back, so
     // there the next webhook with this id is a genuine one.
@@ -189,7 +207,7 @@ export class SqliteResyncs {
        ON CONFLICT (key) DO UPDATE SET seeded_at = NULL WHERE first_seen_at IS NULL`,
     );
     for (const { resync, position, key, refused } of rows) {
-      close.run(resync, position);
+      close.run({ now, resync, position });
       if (refused === 0) remember.run(key, now);
     }
     return rows.length;
@@ -217,11 +235,12 @@ export class SqliteResyncs {
   #cancelNumber(number: number, now: number): void {
     const { changes } = this.#db
       .prepare(
-        `UPDATE resync_messages SET status = 'cancelled', next_at = NULL,
-           closed = CASE WHEN asked_at IS NULL THEN 1 ELSE closed END
-         WHERE resync = ? AND status IN ('queued', 'requesting', 'waiting')`,
+        `UPDATE resync_messages SET status = 'cancelled', next_at = NULL, settled_at = @now,
+           closed = CASE WHEN asked_at IS NULL THEN 1 ELSE closed END,
+           closes_at = coalesce(closes_at, asked_at + 1000 * (SELECT window_seconds FROM resyncs WHERE number = @number))
+         WHERE resync = @number AND status IN ('queued', 'requesting', 'waiting')`,
       )
-      .run(number);
+      .run({ number, now });
     if (changes > 0) this.#db.prepare('UPDATE resyncs SET cancelled_at = ? WHERE number = ?').run(now, number);
   }
 }

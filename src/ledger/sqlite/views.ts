@@ -1,5 +1,4 @@
-import type { Attempt, DeliveryStatus, JobStatus, ResyncMessageStatus, ResyncStatus, Verdict } from '../../model.js';
-import { RESYNC_MESSAGE_STATUSES } from '../../model.js';
+import type { Attempt, DeliveryStatus, JobStatus, Verdict } from '../../model.js';
 import {
   decodeCursor,
   deliveryId,
@@ -23,8 +22,6 @@ import type {
   MessageView,
   Page,
   PageRequest,
-  ResyncMessageView,
-  ResyncView,
 } from '../views.js';
 import type { Db } from './database.js';
 import {
@@ -36,30 +33,9 @@ import {
   letOthersRun,
   ROWS_PER_SLICE,
 } from './filters.js';
-
-interface ResyncRow {
-  number: number;
-  id: string;
-  channel: string;
-  deliver_unseen: number;
-  window_seconds: number;
-  created_at: number;
-  cancelled_at: number | null;
-}
-
-interface ResyncMessageRow {
-  position: number;
-  resync_id: string;
-  message_id: string;
-  status: ResyncMessageStatus;
-  calls: number;
-  polls: number;
-  created_at: number;
-  asked_at: number | null;
-  restored_at: number | null;
-  closes_at: number | null;
-  error: string | null;
-}
+import { paged } from './paging.js';
+import { RESYNC_MESSAGE_COLUMNS, resyncMessageView } from './resync-views.js';
+import type { ResyncMessageRow } from './resync-views.js';
 
 interface SightingRow {
   webhook_id: number;
@@ -103,8 +79,6 @@ interface JobRow {
   finished_at: number | null;
 }
 
-const MESSAGE_COLUMNS = `m.position, r.id AS resync_id, m.message_id, m.status, m.calls, m.polls, r.created_at, m.asked_at,
-  m.restored_at, m.closes_at, m.error`;
 const SIGHTING_COLUMNS = `s.webhook_id, s.position, w.channel, s.message_id, w.event, s.carrier, s.verdict, s.rule, s.held,
   w.received_at, w.audit`;
 const DELIVERY_COLUMNS = `d.id, d.status, t.id AS target_id, d.channel, w.event, d.verdicts, d.blocked, d.due_at,
@@ -120,59 +94,9 @@ const MOST_SIGHTINGS = 500;
 /** What people look at; reads only. */
 export class SqliteViews {
   readonly #db: Db;
-  readonly #counts;
 
   constructor(db: Db) {
     this.#db = db;
-    this.#counts = db.prepare<[number], { status: ResyncMessageStatus; count: number }>(
-      'SELECT status, count(*) AS count FROM resync_messages WHERE resync = ? GROUP BY status',
-    );
-  }
-
-  resyncs({ limit, cursor }: PageRequest): Page<ResyncView> {
-    const [before = BEYOND] = cursor === null ? [] : decodeCursor(cursor, 1);
-    const rows = this.#db
-      .prepare<unknown[], ResyncRow>('SELECT * FROM resyncs WHERE number < ? ORDER BY number DESC LIMIT ?')
-      .all(before, limit + 1);
-    return paged(
-      rows,
-      limit,
-      (row) => this.#resyncView(row),
-      (row) => encodeCursor(row.number),
-    );
-  }
-
-  resync(id: string): ResyncView | null {
-    const row = this.#db.prepare<[string], ResyncRow>('SELECT * FROM resyncs WHERE id = ?').get(id);
-    return row ? this.#resyncView(row) : null;
-  }
-
-  #resyncView(row: ResyncRow): ResyncView {
-    const counts = Object.fromEntries(RESYNC_MESSAGE_STATUSES.map((status) => [status, 0])) as Record<
-      ResyncMessageStatus,
-      number
-    >;
-    for (const { status, count } of this.#counts.all(row.number)) counts[status] = count;
-    return {
-      id: row.id,
-      channel: row.channel,
-      status: statusOf(row, counts),
-      counts,
-      deliverUnseen: row.deliver_unseen === 1,
-      windowSeconds: row.window_seconds,
-      createdAt: row.created_at,
-    };
-  }
-
-  resyncMessages(id: string, { limit, cursor }: PageRequest): Page<ResyncMessageView> {
-    const [after = -1] = cursor === null ? [] : decodeCursor(cursor, 1);
-    const rows = this.#db
-      .prepare<unknown[], ResyncMessageRow>(
-        `SELECT ${MESSAGE_COLUMNS} FROM resyncs r JOIN resync_messages m ON m.resync = r.number
-         WHERE r.id = ? AND m.position > ? ORDER BY m.position LIMIT ?`,
-      )
-      .all(id, after, limit + 1);
-    return paged(rows, limit, resyncMessageView, (row) => encodeCursor(row.position));
   }
 
   messages(filter: MessageFilter, { limit, cursor }: PageRequest): Page<MessageView> {
@@ -206,7 +130,7 @@ export class SqliteViews {
     const sightings = this.#sightingsOf(key);
     const resyncs = this.#db
       .prepare<[Buffer], ResyncMessageRow>(
-        `SELECT ${MESSAGE_COLUMNS} FROM resync_messages m JOIN resyncs r ON r.number = m.resync WHERE m.key = ? ORDER BY m.resync`,
+        `SELECT ${RESYNC_MESSAGE_COLUMNS} FROM resync_messages m JOIN resyncs r ON r.number = m.resync WHERE m.key = ? ORDER BY m.resync`,
       )
       .all(key);
     const audits = this.#db
@@ -331,26 +255,6 @@ function isCommon(verdict: Verdict): boolean {
   return verdict === 'new' || verdict === 'event';
 }
 
-function statusOf(row: ResyncRow, counts: ResyncView['counts']): ResyncStatus {
-  if (row.cancelled_at !== null) return 'cancelled';
-  return counts.queued + counts.requesting + counts.waiting > 0 ? 'running' : 'finished';
-}
-
-function resyncMessageView(row: ResyncMessageRow): ResyncMessageView {
-  return {
-    resyncId: row.resync_id,
-    messageId: row.message_id,
-    status: row.status,
-    calls: row.calls,
-    polls: row.polls,
-    registeredAt: row.created_at,
-    askedAt: row.asked_at,
-    restoredAt: row.restored_at,
-    windowClosesAt: row.closes_at,
-    error: row.error,
-  };
-}
-
 function messageView(row: SightingRow): MessageView {
   return {
     channel: row.channel,
@@ -391,16 +295,4 @@ function jobView(row: JobRow): JobView {
     createdAt: row.created_at,
     finishedAt: row.finished_at,
   };
-}
-
-/** `rows` holds one more than `limit` where there is a next page. */
-export function paged<Row, View>(
-  rows: readonly Row[],
-  limit: number,
-  view: (row: Row) => View,
-  cursor: (row: Row) => string,
-): Page<View> {
-  const shown = rows.slice(0, limit);
-  const last = shown.at(-1);
-  return { data: shown.map(view), nextCursor: rows.length > limit && last ? cursor(last) : null };
 }

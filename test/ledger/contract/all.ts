@@ -9,6 +9,7 @@ import { registryContract } from './registry.js';
 import { releaseContract } from './release.js';
 import { repetitionsContract } from './repetitions.js';
 import { resyncsContract } from './resyncs.js';
+import { runsContract } from './runs.js';
 import { upkeepContract } from './upkeep.js';
 import { sharesContract } from './shares.js';
 import { viewsContract } from './views.js';
@@ -25,6 +26,7 @@ export function ledgerContract(open: OpenStore): void {
     releaseContract(open);
     bulkContract(open);
     resyncsContract(open);
+    runsContract(open);
     windowsContract(open);
     auditsContract(open);
     registryContract(open);

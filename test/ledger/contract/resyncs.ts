@@ -4,6 +4,7 @@ import type { ResyncMessageView } from '../../../src/ledger/views.js';
 import {
   allPages,
   channel,
+  DAY,
   HOUR,
   LEASE,
   messages,
@@ -46,8 +47,11 @@ export function resyncsContract(open: OpenStore): void {
         deliverUnseen: false,
         windowSeconds: 60,
         createdAt: START,
+        finishedAt: null,
       };
-      expect(view).toEqual({ ...expected, id: view.id, counts: { ...none, queued: 2 } });
+      const { progress, ...rest } = view;
+      expect(rest).toEqual({ ...expected, id: view.id, counts: { ...none, queued: 2 } });
+      expect(progress).toMatchObject({ settledLately: 0, callMs: null, restoreMs: null, ahead: 0, callsToday: 0 });
       await store.restart();
       expect(await store.ledger.resync(view.id)).toEqual(view);
       expect((await messagesOf(store, view.id)).map(({ messageId }) => messageId)).toEqual(['A', 'B']);
@@ -113,8 +117,10 @@ export function resyncsContract(open: OpenStore): void {
       await takeCall(store);
       await store.restart();
       expect(await messagesOf(store, id)).toMatchObject([
-        { calls: 1, askedAt: START, windowClosesAt: START + MINUTE, error: null },
+        { status: 'queued', calls: 1, askedAt: START, windowClosesAt: null, error: null },
       ]);
+      store.clock.advance(DAY);
+      expect(await store.record(messages('A'))).toEqual(['restored']);
     });
 
     it('that a crash cut off are made again when their lease has run out, at the latest', async () => {
@@ -170,7 +176,9 @@ export function resyncsContract(open: OpenStore): void {
       await register(store, ['A', 'B']);
       await store.ledger.settleCall(await takeCall(store), { status: 'waiting', nextAt: START + 2 * MINUTE });
       await store.ledger.settleCall(await takeCall(store), { status: 'queued', nextAt: START + MINUTE, error: 'Busy' });
-      expect(await store.ledger.pendingCalls()).toEqual([{ channel: 'main', dueAt: START + MINUTE }]);
+      expect(await store.ledger.pendingCalls()).toMatchObject([
+        { channel: { name: 'main' }, dueAt: START + MINUTE, askDueAt: START + MINUTE },
+      ]);
       expect(await callsNow(store)).toEqual([]);
       store.clock.advance(MINUTE);
       expect(await takeCall(store)).toMatchObject({ kind: 'resync', messageId: 'B', made: 1 });

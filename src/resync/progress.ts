@@ -1,0 +1,58 @@
+import type { ResyncView } from '../ledger/views.js';
+import type { Pause } from '../model.js';
+import { budgetPause, nextDay } from './pacing.js';
+import type { Pacing } from './pacing.js';
+
+/** How far a resync is, for people. */
+export interface Progress {
+  /** Why nothing is asked for now; null: it goes on, or it is over. */
+  readonly pause: Pause | null;
+  /** Messages settled per minute, over the last minutes; null once it is over. */
+  readonly ratePerMinute: number | null;
+  /** Until every id has been asked for and those that come as usual have come; null where that cannot be told. */
+  readonly etaSeconds: number | null;
+}
+
+const DAY_MS = 24 * 60 * 60 * 1000;
+const MINUTE_MS = 60_000;
+const OVER: Progress = { pause: null, ratePerMinute: null, etaSeconds: null };
+
+export function progressOf(view: ResyncView, timing: Pick<Pacing, 'spacingMs'>, now: number): Progress {
+  const { progress } = view;
+  if (!progress) return OVER;
+  const pause = progress.pause ?? budgetPause(progress, now);
+  const ms = pause && pause.code !== 'budget' ? null : etaMs(view, progress, timing, now);
+  return {
+    pause,
+    ratePerMinute:
+      progress.latelyMs > 0 ? Math.round((10 * MINUTE_MS * progress.settledLately) / progress.latelyMs) / 10 : null,
+    etaSeconds: ms === null ? null : Math.ceil(ms / 1000),
+  };
+}
+
+/**
+ * Calls of a channel are made one after the other, so what is left takes the usual time of one, and the spacing, for
+ * each, those of earlier resyncs first; then the last one has to come back. Ids that have not come in the usual time may
+ * come at any time or never: of those nothing is said.
+ */
+function etaMs(
+  { counts }: ResyncView,
+  progress: NonNullable<ResyncView['progress']>,
+  { spacingMs }: Pick<Pacing, 'spacingMs'>,
+  now: number,
+): number | null {
+  const { channel, callMs, restoreMs, lastAskedAt, ahead } = progress;
+  const toAsk = ahead + counts.queued + counts.requesting;
+  if (toAsk === 0) {
+    const lastIsDueAt = lastAskedAt === null || restoreMs === null ? now : lastAskedAt + restoreMs;
+    return lastIsDueAt > now ? lastIsDueAt - now : null;
+  }
+  if (callMs === null) return null;
+  const callsMs = (calls: number): number => calls * (callMs + (channel.resyncSpacingMs ?? spacingMs));
+  const budget = channel.dailyCallBudget;
+  const leftToday = budget === null ? toAsk : Math.max(budget - progress.callsToday, 0);
+  if (budget === null || toAsk <= leftToday) return callsMs(toAsk) + (restoreMs ?? 0);
+  const later = toAsk - leftToday;
+  const lastDay = Math.ceil(later / budget) - 1; // whole days after the next midnight
+  return nextDay(now) - now + lastDay * DAY_MS + callsMs(later - lastDay * budget) + (restoreMs ?? 0);
+}
