@@ -1,14 +1,19 @@
-import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { basename, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { onTestFinished } from 'vitest';
 
 /** An empty folder that is gone after the test. */
-export function temporaryFolder(): string {
-  const folder = mkdtempSync(join(tmpdir(), 'gateway-test-'));
+export function temporaryFolder(parent = tmpdir()): string {
+  const folder = mkdtempSync(join(parent, 'gateway-test-'));
   onTestFinished(() => rmSync(folder, { recursive: true, force: true }));
   return folder;
+}
+
+/** The same in memory, where the machine has such a place: for tests of so many commits that the disk would be the test. */
+export function temporaryFolderInMemory(): string {
+  return temporaryFolder(existsSync('/dev/shm') ? '/dev/shm' : tmpdir());
 }
 
 const fixturesFolder = fileURLToPath(new URL('../fixtures/', import.meta.url));

@@ -12,6 +12,9 @@ import { temporaryFolder } from './files.js';
 
 const MAIN = fileURLToPath(new URL('../../dist/main.js', import.meta.url));
 
+/** The gateway with a clock that runs faster: see there. */
+export const FAST_GATEWAY = fileURLToPath(new URL('fast-gateway.js', import.meta.url));
+
 export interface Ended {
   readonly code: number | null;
   readonly signal: NodeJS.Signals | null;
@@ -35,6 +38,7 @@ export interface GatewayProcess {
 export async function startProcess(
   env: Record<string, string> = {},
   folder = temporaryFolder(),
+  script = MAIN,
 ): Promise<GatewayProcess> {
   const log: string[] = [];
   let child: ChildProcess;
@@ -60,7 +64,7 @@ export async function startProcess(
       return { code, signal: by };
     },
     start: async () => {
-      child = spawnMain(folder, env);
+      child = spawnScript(script, folder, env);
       const url = await listening(child, log);
       client = createClient(url, env['ADMIN_TOKEN'] ?? readFileSync(join(folder, 'admin-token'), 'utf8').trim());
     },
@@ -78,7 +82,7 @@ export async function runToEnd(
   env: Record<string, string> = {},
   limits = ':',
 ): Promise<Ended & { stdout: string; stderr: string }> {
-  const child = spawnMain(folder, env, limits);
+  const child = spawnScript(MAIN, folder, env, limits);
   onTestFinished(() => void child.kill('SIGKILL'));
   const text = { stdout: '', stderr: '' };
   child.stdout?.on('data', (chunk: Buffer) => (text.stdout += chunk.toString()));
@@ -87,8 +91,8 @@ export async function runToEnd(
   return { code, signal, ...text };
 }
 
-function spawnMain(folder: string, env: Record<string, string>, limits = ':'): ChildProcess {
-  return spawn('sh', ['-c', `${limits}; exec "$0" "$1"`, process.execPath, MAIN], {
+function spawnScript(script: string, folder: string, env: Record<string, string>, limits = ':'): ChildProcess {
+  return spawn('sh', ['-c', `${limits}; exec "$0" "$1"`, process.execPath, script], {
     cwd: folder,
     env: {
       PATH: process.env['PATH'],
