@@ -6,6 +6,9 @@ import { startClockWatch } from './clock.js';
 import type { Config } from './config.js';
 import { CONNECT_TIMING, createConnector } from './connect/connector.js';
 import type { ConnectTiming } from './connect/connector.js';
+import { BREAKER_TIMING } from './delivery/breaker.js';
+import type { BreakerTiming } from './delivery/breaker.js';
+import { Breakers } from './delivery/breakers.js';
 import { startDeliveryLoop } from './delivery/loop.js';
 import { RETRY_DELAYS_MS } from './delivery/policy.js';
 import { createSender } from './delivery/send.js';
@@ -27,7 +30,7 @@ import { RESYNC_TIMING } from './resync/policy.js';
 import type { ResyncTiming } from './resync/policy.js';
 import { progressOf } from './resync/progress.js';
 import { startResyncWorker } from './resync/worker.js';
-import type { Attempt, Target } from './model.js';
+import type { Attempt, Breaker, Target } from './model.js';
 import { createVault } from './vault.js';
 import type { Vault } from './vault.js';
 import { createWhapiClient } from './whapi/client.js';
@@ -43,6 +46,7 @@ export interface Gateway {
 /** Pauses that the demo and tests shorten. */
 export interface Pace {
   readonly retryDelaysMs: readonly number[];
+  readonly breaker: BreakerTiming;
   readonly resync: ResyncTiming;
   readonly connect: ConnectTiming;
   readonly patience: Patience;
@@ -51,6 +55,7 @@ export interface Pace {
 
 export const USUAL_PACE: Pace = {
   retryDelaysMs: RETRY_DELAYS_MS,
+  breaker: BREAKER_TIMING,
   resync: RESYNC_TIMING,
   connect: CONNECT_TIMING,
   patience: USUAL_PATIENCE,
@@ -81,7 +86,14 @@ export async function startGateway(
     const onError = (error: unknown): void => log.error({ err: error }, 'background work failed; it is tried again');
 
     const sender = createSender({ openSecret: vault.open, networks: config.targetNetworks, effects });
-    const deliveries = startDeliveryLoop({ ledger, sender, delaysMs: pace.retryDelaysMs, effects, onError });
+    const onChange = (target: string, { state, nextProbeAt }: Breaker): void => {
+      if (state === 'closed') log.info({ target }, 'a target is well again: its deliveries go out');
+      else
+        log.warn({ target, nextProbeAt }, 'a target is in trouble: its deliveries wait, one of them at a time probes');
+    };
+    const breakers = await Breakers.load({ ledger, timing: pace.breaker, effects, onChange });
+    const delaysMs = pace.retryDelaysMs;
+    const deliveries = startDeliveryLoop({ ledger, sender, breakers, delaysMs, effects, onError });
     const whapi = createWhapiClient();
     const resyncs = startResyncWorker({ ledger, whapi, openSecret: vault.open, timing: pace.resync, effects, onError });
     const openSecret = vault.open;
@@ -127,6 +139,7 @@ export async function startGateway(
       effects,
       log,
       onDeliveries: deliveries.wake,
+      breakers,
       onRegistered: resyncs.wake,
       onJob: jobs.wake,
       onAudit: audits.wake,

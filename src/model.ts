@@ -107,6 +107,10 @@ export interface Target {
 export const DELIVERY_STATUSES = ['pending', 'delivered', 'dead', 'expired'] as const;
 export type DeliveryStatus = (typeof DELIVERY_STATUSES)[number];
 
+/** What a pending delivery waits for, besides its time. */
+export const DELIVERY_WAITS = ['earlier_delivery', 'target_enabled', 'breaker'] as const;
+export type DeliveryWait = (typeof DELIVERY_WAITS)[number];
+
 export const JOB_KINDS = ['retry', 'release'] as const;
 export type JobKind = (typeof JOB_KINDS)[number];
 
@@ -164,6 +168,21 @@ export interface Pause {
   readonly since: number;
   /** When Whapi is asked again; the run goes on by itself. */
   readonly nextCheckAt: number;
+}
+
+export const BREAKER_STATES = ['closed', 'open', 'half_open'] as const;
+
+/** The circuit breaker of a target: delivery/breaker.ts tells what it does. */
+export interface Breaker {
+  readonly state: (typeof BREAKER_STATES)[number];
+  readonly consecutiveFailures: number;
+  /** Since the target was last well. */
+  readonly timesOpened: number;
+  /** When the trouble began; null while it is closed. */
+  readonly openedAt: number | null;
+  readonly nextProbeAt: number | null;
+  /** How many requests may be in flight while it recovers; null: as many as the target's concurrency. */
+  readonly ramp: number | null;
 }
 
 /** One try to bring a delivery to its target. */

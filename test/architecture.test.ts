@@ -45,7 +45,15 @@ const isPure = ({ name }: SourceFile): boolean =>
   within('intake')(name) ||
   name.endsWith('/policy') ||
   [
-    ...['backoff', 'bucket', 'connect/warnings', 'delivery/networks', 'ledger/keys', 'ledger/rotation'],
+    ...[
+      'backoff',
+      'bucket',
+      'connect/warnings',
+      'delivery/breaker',
+      'delivery/networks',
+      'ledger/keys',
+      'ledger/rotation',
+    ],
     ...['resync/pacing', 'resync/progress'],
   ].includes(name);
 

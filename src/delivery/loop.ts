@@ -1,14 +1,16 @@
-import { TokenBucket } from '../bucket.js';
 import type { Effects } from '../effects.js';
 import type { ClaimWant, Delivery, Outbox, Registry } from '../ledger/ledger.js';
 import { startLoop } from '../loop.js';
 import type { Target } from '../model.js';
+import type { Breakers } from './breakers.js';
 import { afterAttempt, expiry, goneReason, isGone, policyOf } from './policy.js';
-import type { Sender } from './send.js';
+import type { Sender, Sent } from './send.js';
+import { Slots } from './slots.js';
 
 export interface DeliveryOptions {
   readonly ledger: Pick<Outbox, 'claim' | 'settle'> & Pick<Registry, 'targets' | 'switchOff'>;
   readonly sender: Pick<Sender, 'send' | 'destroy'>;
+  readonly breakers: Pick<Breakers, 'placesOf' | 'nextProbeAt' | 'started' | 'ended'>;
   /** Pauses between the attempts of a delivery, where its target names none. */
   readonly delaysMs: readonly number[];
   readonly effects: Pick<Effects, 'now' | 'sleep' | 'random'>;
@@ -29,49 +31,40 @@ const IDLE_MS = 1000;
 
 /**
  * Claims what is due, sends it, settles it. A delivery is, in turn: due → claimed (leased, I5) → sent → settled as
- * delivered, dead or expired, or due again. At every moment at most `target.concurrency` of a target are claimed.
+ * delivered, dead or expired, or due again. Of each target only so many are claimed as its slots and its breaker let out.
  */
-export function startDeliveryLoop({ ledger, sender, delaysMs, effects, onError }: DeliveryOptions): DeliveryLoop {
-  const underWay = new Map<string, number>();
-  const buckets = new Map<string, { rate: number; bucket: TokenBucket }>();
+export function startDeliveryLoop({
+  ledger,
+  sender,
+  breakers,
+  delaysMs,
+  effects,
+  onError,
+}: DeliveryOptions): DeliveryLoop {
+  const slots = new Slots();
   const attempts = new Set<Promise<void>>();
   let brokenOff = false;
 
   const turn = async (): Promise<number | null> => {
     const targets = (await ledger.targets()).filter(({ enabled }) => enabled);
-    const wanted = targets.map(wantOf).filter(({ limit }) => limit > 0);
+    const wanted = targets.map((target) => wantOf(target, targets.length)).filter(({ limit }) => limit > 0);
     const { deliveries, nextDueAt } = await ledger.claim(wanted, LEASE_MS);
     for (const delivery of deliveries) launch(delivery);
-    const nextToken = targets.flatMap(({ id }) => buckets.get(id)?.bucket.waitMs(effects.now()) ?? []);
-    const times = [nextDueAt ?? [], ...nextToken.filter((ms) => ms > 0).map((ms) => effects.now() + ms)].flat();
+    const waits = targets.flatMap(({ id }) => [slots.nextTokenAt(id, effects.now()), breakers.nextProbeAt(id)]);
+    const times = [nextDueAt, ...waits].filter((time) => time !== null);
     return times.length > 0 ? Math.min(...times) : null;
   };
 
-  const wantOf = (target: Target): ClaimWant => {
-    const slots = target.concurrency - (underWay.get(target.id) ?? 0);
-    const tokens = bucketOf(target)?.available(effects.now()) ?? slots;
-    return { targetId: target.id, limit: Math.min(slots, tokens) };
-  };
-
-  const bucketOf = ({ id, ratePerSecond }: Target): TokenBucket | null => {
-    if (ratePerSecond === null) {
-      buckets.delete(id);
-      return null;
-    }
-    const held = buckets.get(id);
-    if (held?.rate === ratePerSecond) return held.bucket;
-    const bucket = new TokenBucket(ratePerSecond, Math.max(1, ratePerSecond), effects.now());
-    buckets.set(id, { rate: ratePerSecond, bucket });
-    return bucket;
-  };
+  const wantOf = (target: Target, targets: number): ClaimWant =>
+    slots.want(target, breakers.placesOf(target, slots.underWay(target.id)), targets, effects.now());
 
   const launch = (delivery: Delivery): void => {
-    const { id } = delivery.target;
-    underWay.set(id, (underWay.get(id) ?? 0) + 1);
+    slots.take(delivery);
+    breakers.started(delivery);
     const attempt = make(delivery)
       .catch(onError) // the lease runs out, and it is due again
       .finally(() => {
-        underWay.set(id, (underWay.get(id) ?? 1) - 1);
+        slots.release(delivery);
         attempts.delete(attempt);
         loop.wake();
       });
@@ -82,19 +75,29 @@ export function startDeliveryLoop({ ledger, sender, delaysMs, effects, onError }
     const { id, lease, target } = delivery;
     const tooOld = expiry(delivery.newestMessageAt, target.maxAgeSeconds, effects.now());
     if (tooOld !== null) {
+      await breakers.ended(delivery, null);
       await ledger.settle({ id, lease, status: 'expired', attempt: null, reason: tooOld });
       return;
     }
-    buckets.get(target.id)?.bucket.take(1);
-    const { outcome, attempt } = await sender.send(delivery);
-    if (brokenOff && outcome.kind === 'failed') {
-      await ledger.settle({ id, lease, status: 'pending', dueAt: effects.now(), attempt: null });
-      return;
-    }
+    slots.spend(target.id);
+    const sent = await sender.send(delivery);
+    const isBrokenOff = brokenOff && sent.outcome.kind === 'failed';
+    await Promise.all([
+      breakers.ended(delivery, isBrokenOff ? null : sent.outcome),
+      isBrokenOff ? giveBack(delivery) : conclude(delivery, sent),
+    ]);
+  };
+
+  const giveBack = async ({ id, lease }: Delivery): Promise<void> => {
+    await ledger.settle({ id, lease, status: 'pending', dueAt: effects.now(), attempt: null });
+  };
+
+  const conclude = async (delivery: Delivery, { outcome, attempt }: Sent): Promise<void> => {
+    const { id, lease, target } = delivery;
     if (isGone(outcome)) await ledger.switchOff(target, goneReason(effects.now()));
-    const attempts = delivery.attempts + (delivery.besideSchedule ? 0 : 1);
+    const attemptNumber = delivery.attempts + (delivery.besideSchedule ? 0 : 1);
     const policy = policyOf(target, delaysMs);
-    const { reason, ...next } = afterAttempt(outcome, attempts, policy, effects.now(), effects.random());
+    const { reason, ...next } = afterAttempt(outcome, attemptNumber, policy, effects.now(), effects.random());
     const lastError = reason === undefined ? {} : { reason: [attempt.error, reason].join(' ') };
     await ledger.settle({ id, lease, ...next, attempt, ...lastError });
   };

@@ -107,10 +107,11 @@ function signatureCheck(secret: string): (body: Buffer, headers: IncomingHttpHea
 /** The gateway's pauses between calls and attempts, as much shorter as the simulated Whapi is faster. */
 function paceOf(timeScale: number): Pace {
   const shortened = (pausesMs: readonly number[]): number[] => pausesMs.map((ms) => ms / timeScale);
-  const { retryDelaysMs, resync, audit } = USUAL_PACE;
+  const { retryDelaysMs, breaker, resync, audit } = USUAL_PACE;
   return {
     ...USUAL_PACE,
     retryDelaysMs: shortened(retryDelaysMs),
+    breaker: { ...breaker, pausesMs: shortened(breaker.pausesMs) },
     resync: {
       ...resync,
       proofMs: resync.proofMs / timeScale,

@@ -4,6 +4,7 @@ import { badCursor, GatewayError } from '../errors.js';
 import type { DeliveryView, Page, PageRequest, ResyncMessageView } from '../ledger/views.js';
 import {
   DELIVERY_STATUSES,
+  DELIVERY_WAITS,
   PROOFS,
   RESYNC_MESSAGE_STATUSES,
   RESYNC_STATUSES,
@@ -23,6 +24,7 @@ export const Time = Type.String({ description: 'ISO 8601, UTC' });
 export const VerdictSchema = oneOf(VERDICTS);
 export const ModeSchema = oneOf(TARGET_MODES);
 export const DeliveryStatusSchema = oneOf(DELIVERY_STATUSES);
+const DeliveryWaitSchema = oneOf(DELIVERY_WAITS);
 export const ResyncStatusSchema = oneOf(RESYNC_STATUSES);
 export const ResyncMessageStatusSchema = oneOf(RESYNC_MESSAGE_STATUSES);
 
@@ -78,6 +80,7 @@ const delivery = {
   attempts: Type.Integer(),
   created_at: Time,
   next_attempt_at: orNull(Time),
+  waits_for: orNull(DeliveryWaitSchema),
   settled_at: orNull(Time),
   last_error: orNull(Type.String()),
 };
@@ -193,6 +196,7 @@ export function deliveryJson(view: DeliveryView): Json<typeof DeliverySchema> {
     attempts: view.attempts,
     created_at: iso(view.createdAt),
     next_attempt_at: isoOrNull(view.nextAttemptAt),
+    waits_for: view.waitsFor,
     settled_at: isoOrNull(view.settledAt),
     last_error: view.lastError,
   };

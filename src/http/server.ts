@@ -27,6 +27,7 @@ import { answerClientError, errorHandler } from './problem.js';
 import { resyncRoutes } from './resyncs.js';
 import type { ResyncRoutesOptions } from './resyncs.js';
 import { targetRoutes } from './targets.js';
+import type { BreakersOfTargets } from './targets.js';
 import { maskedUrl } from './webhook-path.js';
 
 export interface ServerOptions {
@@ -46,6 +47,7 @@ export interface ServerOptions {
   readonly progressOf: ResyncRoutesOptions['progressOf'];
   readonly refusalOf: (url: string) => string | null;
   readonly sendTest: (target: Target) => Promise<Attempt>;
+  readonly breakers: BreakersOfTargets;
   readonly connector: Connector;
   readonly doctor: Doctor;
   readonly patience: Patience;
@@ -173,6 +175,7 @@ async function buildServer(options: ServerOptions): Promise<FastifyInstance> {
         refusalOf: options.refusalOf,
         sendTest: options.sendTest,
         onDeliveries: options.onDeliveries,
+        breakers: options.breakers,
       });
       const { onRegistered, progressOf } = options;
       await v1.register(resyncRoutes, { ledger, onRegistered, progressOf });

@@ -1,6 +1,18 @@
 import { Type } from 'typebox';
-import type { Target, Verdict } from '../model.js';
-import { AttemptSchema, CHANNEL_NAME, EVENT_PATTERN, iso, ModeSchema, orNull, Time, VerdictSchema } from './schemas.js';
+import { BREAKER_STATES } from '../model.js';
+import type { Breaker, Target, Verdict } from '../model.js';
+import {
+  AttemptSchema,
+  CHANNEL_NAME,
+  EVENT_PATTERN,
+  iso,
+  isoOrNull,
+  ModeSchema,
+  oneOf,
+  orNull,
+  Time,
+  VerdictSchema,
+} from './schemas.js';
 import type { Json } from './schemas.js';
 
 /** What API.md gives a target where its maker says nothing. */
@@ -67,6 +79,13 @@ const shown = {
   disabled_reason: orNull(
     Type.String({ description: 'Why the gateway switched it off; null again when somebody sets `enabled`' }),
   ),
+  breaker: Type.Object({
+    state: oneOf(BREAKER_STATES),
+    consecutive_failures: Type.Integer({ description: 'Attempts in a row that met trouble: no answer, 5xx, 429, 408' }),
+    opened_at: orNull(Time),
+    next_probe_at: orNull(Time),
+    concurrency: orNull(Type.Integer({ description: 'Requests in flight while it recovers; null: no such limit' })),
+  }),
   previous_secrets_expire_at: Type.Array(Time, {
     description: 'When each secret from before a rotation stops to sign',
   }),
@@ -154,7 +173,11 @@ function settingsJson(target: Target): SettingsJson {
   };
 }
 
-export function targetJson(target: Target, headers: Readonly<Record<string, string>>): Json<typeof TargetSchema> {
+export function targetJson(
+  target: Target,
+  headers: Readonly<Record<string, string>>,
+  breaker: Breaker,
+): Json<typeof TargetSchema> {
   const masked = Object.entries(headers).map(([key, value]) => [key, SECRET_HEADER.test(key) ? MASK : value]);
   return {
     id: target.id,
@@ -164,6 +187,13 @@ export function targetJson(target: Target, headers: Readonly<Record<string, stri
     headers: Object.fromEntries(masked) as Record<string, string>,
     previous_secrets_expire_at: target.previousSecrets.map(({ expiresAt }) => iso(expiresAt)),
     disabled_reason: target.disabledReason,
+    breaker: {
+      state: breaker.state,
+      consecutive_failures: breaker.consecutiveFailures,
+      opened_at: isoOrNull(breaker.openedAt),
+      next_probe_at: isoOrNull(breaker.nextProbeAt),
+      concurrency: breaker.ramp,
+    },
     created_at: iso(target.createdAt),
   };
 }

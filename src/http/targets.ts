@@ -4,7 +4,7 @@ import { newId } from '../effects.js';
 import type { Effects } from '../effects.js';
 import { GatewayError } from '../errors.js';
 import type { Registry } from '../ledger/ledger.js';
-import type { Attempt, Target } from '../model.js';
+import type { Attempt, Breaker, Target } from '../model.js';
 import { isSigningSecret, newSigningSecret } from '../signing-secret.js';
 import type { Vault } from '../vault.js';
 import { pointerPart } from './problem.js';
@@ -46,6 +46,14 @@ export interface TargetRoutesOptions {
   readonly sendTest: (target: Target) => Promise<Attempt>;
   /** Told after a target was changed: what waited may be due. */
   readonly onDeliveries: () => void;
+  readonly breakers: BreakersOfTargets;
+}
+
+/** The circuit breakers of targets, as far as people look at them and have a say. */
+export interface BreakersOfTargets {
+  of(targetId: string): Breaker;
+  /** A person says that the target is well. */
+  close(targetId: string): Promise<void>;
 }
 
 const Id = Type.Object({ id: Type.String() });
@@ -75,7 +83,16 @@ export const targetRoutes: FastifyPluginAsyncTypebox<TargetRoutesOptions> = asyn
 
   const sealed = (headers: Record<string, string>) => vault.seal(JSON.stringify(headers));
   const json = (target: Target): Json<typeof TargetSchema> =>
-    targetJson(target, JSON.parse(vault.open(target.headers)) as Record<string, string>);
+    targetJson(
+      target,
+      JSON.parse(vault.open(target.headers)) as Record<string, string>,
+      options.breakers.of(target.id),
+    );
+
+  const isWell = async (id: string): Promise<void> => {
+    await options.breakers.close(id);
+    options.onDeliveries();
+  };
 
   const mustHave = async (id: string): Promise<Target> => {
     const target = await ledger.target(id);
@@ -146,7 +163,9 @@ export const targetRoutes: FastifyPluginAsyncTypebox<TargetRoutesOptions> = asyn
         ...(body.secret !== undefined && { secret: vault.seal(body.secret), previousSecrets: [] }),
         ...changeOf(body),
       });
-      options.onDeliveries();
+      const isSaidToBeWell = body.enabled === true || body.url !== undefined;
+      if (isSaidToBeWell) await isWell(params.id);
+      else options.onDeliveries();
       return json(changed);
     },
   );
@@ -202,6 +221,7 @@ export const targetRoutes: FastifyPluginAsyncTypebox<TargetRoutesOptions> = asyn
     { schema: { tags, summary: 'Send a test event', params: Id, response: { 200: TestResult, ...problems } } },
     async ({ params }) => {
       const attempt = await options.sendTest(await mustHave(params.id));
+      if (attempt.error === null) await isWell(params.id);
       return { delivered: attempt.error === null, ...attemptJson(attempt) };
     },
   );

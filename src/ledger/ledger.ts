@@ -1,6 +1,7 @@
 import type { Document } from '../intake/decode.js';
 import type {
   Attempt,
+  Breaker,
   Channel,
   DeliveryStatus,
   EventName,
@@ -28,7 +29,7 @@ import type { BulkWork, DeliveryView, JobView, ResyncView, Views } from './views
  * Times are milliseconds since the Unix epoch unless a name says otherwise. An operation that the store cannot take now
  * (full disk, lost connection) rejects with GatewayError GW_STORE_UNAVAILABLE and has changed nothing.
  */
-export interface Ledger extends Intake, Outbox, Jobs, Resyncs, Audits, Registry, Views, Upkeep {}
+export interface Ledger extends Intake, Outbox, Jobs, Resyncs, Audits, Registry, Health, Views, Upkeep {}
 
 export interface Intake {
   /**
@@ -259,6 +260,15 @@ export interface Registry {
   /** Its pending deliveries end as dead. @throws GatewayError GW_NOT_FOUND */
   removeTarget(id: string): Promise<void>;
 }
+
+/** Circuit breakers of targets that are not well: they outlive a restart. */
+export interface Health {
+  breakers(): Promise<readonly (KeptBreaker & { readonly targetId: string })[]>;
+  /** Keeps a breaker in the place of the one before; null: the target is well. Of a target that is no more, nothing. */
+  keepBreaker(targetId: string, breaker: KeptBreaker | null): Promise<void>;
+}
+
+export type KeptBreaker = Omit<Breaker, 'ramp'>;
 
 export interface Upkeep {
   /** The machine's clock was set back: what waits for a time, until `byMs` later than it was meant to, waits no longer than before. */

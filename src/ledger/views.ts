@@ -4,6 +4,7 @@ import type {
   AuditStatus,
   Channel,
   DeliveryStatus,
+  DeliveryWait,
   JobStatus,
   Proof,
   ResyncMessageStatus,
@@ -237,6 +238,8 @@ export interface DeliveryView {
   readonly createdAt: number;
   /** Null once settled, and while an earlier delivery of the same chat is not settled. */
   readonly nextAttemptAt: number | null;
+  /** What must come first, besides its time; null once settled, and where nothing must. */
+  readonly waitsFor: DeliveryWait | null;
   readonly settledAt: number | null;
   readonly lastError: string | null;
 }

@@ -1,5 +1,6 @@
 import type { ServerResponse } from 'node:http';
 import { describe, expect, it, onTestFinished } from 'vitest';
+import { Breakers } from '../../src/delivery/breakers.js';
 import { startDeliveryLoop } from '../../src/delivery/loop.js';
 import type { DeliveryLoop, DeliveryOptions } from '../../src/delivery/loop.js';
 import type { Sender } from '../../src/delivery/send.js';
@@ -14,7 +15,7 @@ import { deliveryOf, idsSentTo, requestTo, startDelivery } from '../support/deli
 import type { DeliveryJson, DeliveryStage } from '../support/delivery.js';
 import { startLocal } from '../support/gateway.js';
 import type { LocalGateway, LocalOptions } from '../support/gateway.js';
-import { QUICK_RETRIES_MS, until } from '../support/pace.js';
+import { QUICK_BREAKER, QUICK_RETRIES_MS, until } from '../support/pace.js';
 import { textWebhook } from '../support/texts.js';
 
 const pace = { retryDelaysMs: QUICK_RETRIES_MS };
@@ -495,7 +496,7 @@ describe('the loop', () => {
 
   it('tells of a store that cannot take a claim, and asks it again', async () => {
     const clock = startClock();
-    const fakes = startLoopOn({ brokenClaims: 1, brokenSettlements: 0 }, clock);
+    const fakes = await startLoopOn({ brokenClaims: 1, brokenSettlements: 0 }, clock);
     await until(() => expect(fakes.errors).toEqual([new Error('the disk is full')]));
     clock.advance(1000);
     await until(() => expect(fakes.settled).toEqual(['dlv_1', 'dlv_2', 'dlv_3']));
@@ -504,7 +505,7 @@ describe('the loop', () => {
 
   it('leaves what it could not settle to its lease, and goes on with the rest', async () => {
     const clock = startClock();
-    const fakes = startLoopOn({ brokenClaims: 0, brokenSettlements: 1 }, clock);
+    const fakes = await startLoopOn({ brokenClaims: 0, brokenSettlements: 1 }, clock);
     await until(() => expect(fakes.sent).toEqual(['dlv_1', 'dlv_2', 'dlv_3']));
     await until(() => expect(fakes.settled).toEqual(['dlv_2', 'dlv_3']));
     expect(fakes.errors).toEqual([new Error('the disk is full')]);
@@ -512,13 +513,13 @@ describe('the loop', () => {
 
   it('claims nothing more once it is stopped', async () => {
     const clock = startClock();
-    const fakes = startLoopOn({ brokenClaims: 0, brokenSettlements: 0 }, clock);
+    const fakes = await startLoopOn({ brokenClaims: 0, brokenSettlements: 0 }, clock);
     await until(() => expect(fakes.settled).toHaveLength(3));
     await fakes.loop.stop(0);
     const { claims } = fakes;
     fakes.loop.wake();
     clock.advance(10_000);
-    const another = startLoopOn({ brokenClaims: 0, brokenSettlements: 0 }, clock);
+    const another = await startLoopOn({ brokenClaims: 0, brokenSettlements: 0 }, clock);
     await until(() => expect(another.settled).toHaveLength(3));
     expect(fakes.claims).toBe(claims);
   });
@@ -533,7 +534,10 @@ interface Fakes {
 }
 
 /** The loop on a store that breaks down now and then, with three deliveries for a target that takes one at a time. */
-function startLoopOn(broken: { brokenClaims: number; brokenSettlements: number }, clock: TestClock): Fakes {
+async function startLoopOn(
+  broken: { brokenClaims: number; brokenSettlements: number },
+  clock: TestClock,
+): Promise<Fakes> {
   const target = {
     id: 'tgt_1',
     enabled: true,
@@ -551,7 +555,9 @@ function startLoopOn(broken: { brokenClaims: number; brokenSettlements: number }
       seen.claims += 1;
       if (seen.claims <= broken.brokenClaims) throw new Error('the disk is full');
       const ids = due.splice(0, want?.limit ?? 0);
-      const deliveries = ids.map((id) => ({ id, target, attempts: 0, newestMessageAt: null }) as Delivery);
+      const deliveries = ids.map(
+        (id) => ({ id, target, attempts: 0, newestMessageAt: null, body: Buffer.of() }) as Delivery,
+      );
       return await Promise.resolve({ deliveries, nextDueAt: null });
     },
     settle: async ({ id }) => {
@@ -565,11 +571,15 @@ function startLoopOn(broken: { brokenClaims: number; brokenSettlements: number }
     const attempt = { startedAt: 0, durationMs: 0, status: 200, error: null };
     return await Promise.resolve({ outcome: { kind: 'answered', status: 200, retryAfter: null }, attempt });
   };
+  const effects = { ...systemEffects, ...clock.effects };
+  const nothing = { breakers: async () => await Promise.resolve([]), keepBreaker: async () => await Promise.resolve() };
+  const breakers = await Breakers.load({ ledger: nothing, timing: QUICK_BREAKER, effects, onChange: () => undefined });
   const loop = startDeliveryLoop({
     ledger,
     sender: { send, destroy: async () => await Promise.resolve() },
+    breakers,
     delaysMs: QUICK_RETRIES_MS,
-    effects: { ...systemEffects, ...clock.effects },
+    effects,
     onError: (error) => seen.errors.push(error),
   });
   onTestFinished(async () => await loop.stop(0));

@@ -24,7 +24,7 @@ describe('GET /v1/deliveries', () => {
       await gateway.settled();
     }
     const shown = { target, channel: 'main', event: 'messages.post', verdicts: ['new'], attempts: 1 };
-    const settled = { created_at: TIME, settled_at: TIME, next_attempt_at: null };
+    const settled = { created_at: TIME, settled_at: TIME, next_attempt_at: null, waits_for: null };
     const id = expect.stringMatching(/^dlv_[0-9a-z]{11}$/) as unknown;
     expect(await deliveriesOf(gateway)).toEqual([
       { ...shown, ...settled, id, status: 'dead', last_error: 'The target answered 500.' },

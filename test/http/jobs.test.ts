@@ -55,7 +55,7 @@ describe('a job that a process has left undone (I4)', () => {
     const bot = await startBot();
     await gateway.client.addChannel();
     await gateway.client.addTarget({ url: bot.url, max_attempts: 1 });
-    bot.otherwise = 500;
+    bot.otherwise = 422;
     await Promise.all(Array.from({ length: 900 }, async (_, i) => await gateway.client.webhook(textWebhook(`m${i}`))));
     await gateway.client.settled();
     bot.otherwise = 200;
@@ -78,7 +78,7 @@ async function withDead(count: number) {
   const gateway = await startApi();
   const bot = await startBot();
   const { id: target } = await gateway.addTarget({ url: bot.url, max_attempts: 1 });
-  bot.otherwise = 500;
+  bot.otherwise = 422;
   await Promise.all(Array.from({ length: count }, async (_, i) => await gateway.webhook(textWebhook(`m${i}`))));
   await gateway.settled();
   bot.otherwise = 200;

@@ -100,6 +100,7 @@ describe('POST /v1/targets', () => {
       name: 'bot',
       url: URL_OF_A_BOT,
       disabled_reason: null,
+      breaker: { state: 'closed', consecutive_failures: 0, opened_at: null, next_probe_at: null, concurrency: null },
       id: expect.stringMatching(/^tgt_[\w-]{20}$/) as unknown,
       secret: expect.stringMatching(/^whsec_[A-Za-z0-9+/]{43}=$/) as unknown,
       created_at: expect.stringMatching(/^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$/) as unknown,

@@ -26,6 +26,7 @@ export interface DeliveryJson {
   readonly attempts: number;
   readonly created_at: string;
   readonly next_attempt_at: string | null;
+  readonly waits_for: string | null;
   readonly settled_at: string | null;
   readonly last_error: string | null;
 }

@@ -18,6 +18,7 @@ export interface DeliveryJson {
   readonly target: string;
   readonly attempts: number;
   readonly next_attempt_at: string | null;
+  readonly waits_for: string | null;
   readonly last_error: string | null;
   readonly log: readonly AttemptJson[];
 }

@@ -9,6 +9,7 @@ import type { Gateway, Pace } from '../../src/gateway.js';
 import { createClient } from './client.js';
 import type { Client } from './client.js';
 import { temporaryFolder } from './files.js';
+import { QUICK_BREAKER } from './pace.js';
 
 export interface LocalOptions {
   readonly env?: Record<string, string>;
@@ -37,6 +38,7 @@ export async function startLocal({
   });
   const gateway = await startGateway(config, { ...systemEffects, ...effects }, pino({ level: 'silent' }), {
     ...USUAL_PACE,
+    breaker: QUICK_BREAKER,
     ...pace,
   });
   const close = once(gateway);

@@ -1,10 +1,15 @@
 import { vi } from 'vitest';
 import type { AuditTiming } from '../../src/audit/policy.js';
+import { BREAKER_TIMING } from '../../src/delivery/breaker.js';
+import type { BreakerTiming } from '../../src/delivery/breaker.js';
 import { RESYNC_TIMING } from '../../src/resync/policy.js';
 import type { ResyncTiming } from '../../src/resync/policy.js';
 
 /** Retries within milliseconds, where the gateway waits seconds and hours. */
 export const QUICK_RETRIES_MS: readonly number[] = [5, 10];
+
+/** Probes as quick as retries. It opens after as many failures as ever. */
+export const QUICK_BREAKER: BreakerTiming = { ...BREAKER_TIMING, pausesMs: QUICK_RETRIES_MS };
 
 /** Resyncs with a Whapi that is simulated a thousand times faster than it is. Windows are as long as ever. */
 export const QUICK_RESYNC: ResyncTiming = {

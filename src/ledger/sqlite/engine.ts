@@ -9,6 +9,7 @@ import { SqliteAuditRelease } from './audit-release.js';
 import { SqliteAuditViews } from './audit-views.js';
 import { SqliteAudits } from './audits.js';
 import { BulkRelease, BulkRetry } from './bulk.js';
+import { SqliteBreakers } from './breakers.js';
 import { SqliteChannelCalls } from './channel-calls.js';
 import { asGatewayError, asStartError, openDatabase } from './database.js';
 import type { OpenDatabase } from './database.js';
@@ -49,6 +50,7 @@ function ledgerOn({ db, close }: OpenDatabase, effects: Pick<Effects, 'now' | 'r
   );
   const ids = new Ids(greatest.pluck().get() ?? 0);
   const registry = new SqliteRegistry(db);
+  const breakers = new SqliteBreakers(db, registry);
   const outbox = new SqliteOutbox(db, ids, registry);
   const intake = new SqliteIntake(db, ids, registry, outbox);
   const history = new SqliteChannelCalls(db);
@@ -141,8 +143,13 @@ function ledgerOn({ db, close }: OpenDatabase, effects: Pick<Effects, 'now' | 'r
         history.forget(name);
         audits.cancelAllOf(name, now());
       },
-      targetRemoved: (number) => outbox.buryDeliveriesOf(number, now()),
+      targetRemoved: (number) => {
+        outbox.buryDeliveriesOf(number, now());
+        breakers.remove(number);
+      },
     }),
+    breakers: async () => await read(() => breakers.all()),
+    keepBreaker: async (targetId, breaker) => await commit.run(() => breakers.keep(targetId, breaker)),
 
     resyncs: async (page) => await read(() => resyncViews.resyncs(page, now())),
     resync: async (id) => await read(() => resyncViews.resync(id, now())),

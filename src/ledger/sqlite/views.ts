@@ -1,4 +1,4 @@
-import type { Attempt, DeliveryStatus, JobStatus, Verdict } from '../../model.js';
+import type { Attempt, DeliveryStatus, DeliveryWait, JobStatus, Verdict } from '../../model.js';
 import {
   decodeCursor,
   deliveryId,
@@ -65,6 +65,8 @@ interface DeliveryRow {
   settled_at: number | null;
   last_error: string | null;
   log: string;
+  enabled: number;
+  breaker: string | null;
 }
 
 interface JobRow {
@@ -82,7 +84,8 @@ interface JobRow {
 const SIGHTING_COLUMNS = `s.webhook_id, s.position, w.channel, s.message_id, w.event, s.carrier, s.verdict, s.rule, s.held,
   w.received_at, w.audit`;
 const DELIVERY_COLUMNS = `d.id, d.status, t.id AS target_id, d.channel, w.event, d.verdicts, d.blocked, d.due_at,
-  d.attempts, d.created_at, d.settled_at, d.last_error, d.log`;
+  d.attempts, d.created_at, d.settled_at, d.last_error, d.log, t.enabled,
+  (SELECT state FROM breakers b WHERE b.target = d.target) AS breaker`;
 const DELIVERY_TABLES = 'deliveries d JOIN webhooks w ON w.id = d.webhook_id JOIN targets t ON t.number = d.target';
 
 /** How far back the newest webhook of a channel is looked for: about 20 MB, read in some milliseconds. */
@@ -268,6 +271,12 @@ function messageView(row: SightingRow): MessageView {
   };
 }
 
+function waitOf({ blocked, enabled, breaker }: DeliveryRow): DeliveryWait | null {
+  if (blocked > 0) return 'earlier_delivery';
+  if (enabled === 0) return 'target_enabled';
+  return breaker === 'open' ? 'breaker' : null;
+}
+
 function deliveryView(row: DeliveryRow): DeliveryView {
   return {
     id: deliveryId(row.id),
@@ -279,6 +288,7 @@ function deliveryView(row: DeliveryRow): DeliveryView {
     attempts: row.attempts,
     createdAt: row.created_at,
     nextAttemptAt: row.status === 'pending' && row.blocked === 0 ? row.due_at : null,
+    waitsFor: row.status === 'pending' ? waitOf(row) : null,
     settledAt: row.settled_at,
     lastError: row.last_error,
   };

@@ -2,6 +2,7 @@ import { describe } from 'vitest';
 import type { OpenStore } from '../../support/ledger.js';
 import { auditsContract } from './audits.js';
 import { bulkContract } from './bulk.js';
+import { healthContract } from './health.js';
 import { intakeContract } from './intake.js';
 import { orderContract } from './order.js';
 import { outboxContract } from './outbox.js';
@@ -30,6 +31,7 @@ export function ledgerContract(open: OpenStore): void {
     windowsContract(open);
     auditsContract(open);
     registryContract(open);
+    healthContract(open);
     viewsContract(open);
     upkeepContract(open);
   });

@@ -1,0 +1,95 @@
+import { retryAfterMs } from '../backoff.js';
+import type { Effects } from '../effects.js';
+import type { Delivery, Health } from '../ledger/ledger.js';
+import type { Breaker, Target } from '../model.js';
+import { afterSign, afterStart, CLOSED, closedByHand, isTrouble, placesOf, withoutProbe } from './breaker.js';
+import type { BreakerTiming } from './breaker.js';
+import type { Outcome } from './policy.js';
+
+export interface BreakersOptions {
+  readonly ledger: Health;
+  readonly timing: BreakerTiming;
+  readonly effects: Pick<Effects, 'now' | 'random'>;
+  /** Told when one opens, and when it closes again. */
+  readonly onChange: (targetId: string, breaker: Breaker) => void;
+}
+
+/**
+ * The circuit breakers of all targets. They live in memory and are written down when they open, close or are well again:
+ * so a restart finds them, and an attempt costs no write.
+ */
+export class Breakers {
+  readonly #options: BreakersOptions;
+  readonly #breakers = new Map<string, Breaker>();
+  /** The delivery that is under way as the probe of a target. */
+  readonly #probes = new Map<string, string>();
+
+  private constructor(options: BreakersOptions) {
+    this.#options = options;
+  }
+
+  /** As they were written down. What was recovering begins with one request at a time. */
+  static async load(options: BreakersOptions): Promise<Breakers> {
+    const breakers = new Breakers(options);
+    for (const { targetId, ...kept } of await options.ledger.breakers()) {
+      breakers.#breakers.set(targetId, { ...kept, ramp: kept.state === 'closed' ? 1 : null });
+    }
+    return breakers;
+  }
+
+  of(targetId: string): Breaker {
+    return this.#breakers.get(targetId) ?? CLOSED;
+  }
+
+  /** How many more deliveries may go out, besides the `underWay` ones. */
+  placesOf({ id, concurrency }: Target, underWay: number): number {
+    return placesOf(this.of(id), concurrency, underWay, this.#options.effects.now());
+  }
+
+  /** When the next probe of a target may go out; null where it need not wait for that. */
+  nextProbeAt(targetId: string): number | null {
+    const { state, nextProbeAt } = this.of(targetId);
+    return state === 'open' && nextProbeAt !== null && nextProbeAt > this.#options.effects.now() ? nextProbeAt : null;
+  }
+
+  /** A delivery goes out now. */
+  started({ id, target }: Pick<Delivery, 'id' | 'target'>): void {
+    const before = this.of(target.id);
+    const after = afterStart(before, this.#options.effects.now());
+    if (after === before) return;
+    this.#probes.set(target.id, id);
+    this.#breakers.set(target.id, after);
+  }
+
+  /** It was answered, or failed; null: it was not sent, or was broken off. Resolves when what changed is written down. */
+  async ended({ id, target }: Pick<Delivery, 'id' | 'target'>, outcome: Outcome | null): Promise<void> {
+    const { timing, effects } = this.#options;
+    const isProbe = this.#probes.get(target.id) === id;
+    if (isProbe) this.#probes.delete(target.id);
+    const before = this.of(target.id);
+    if (outcome === null) {
+      if (isProbe) this.#breakers.set(target.id, withoutProbe(before));
+      return;
+    }
+    const now = effects.now();
+    const askedMs = outcome.kind === 'answered' ? retryAfterMs(outcome.retryAfter, now) : 0;
+    const sign = { isTrouble: isTrouble(outcome), isProbe, askedMs };
+    await this.#become(target.id, afterSign(before, sign, target.concurrency, timing, now, effects.random()));
+  }
+
+  /** A person says that a target is well. */
+  async close(targetId: string): Promise<void> {
+    await this.#become(targetId, closedByHand(this.of(targetId)));
+  }
+
+  async #become(targetId: string, after: Breaker): Promise<void> {
+    const before = this.of(targetId);
+    this.#breakers.set(targetId, after);
+    const hasOpened = after.state === 'open' && after.nextProbeAt !== before.nextProbeAt;
+    const hasClosed = after.state === 'closed' && before.state !== 'closed';
+    const isWellAgain = after.ramp === null && before.ramp !== null && after.state === 'closed';
+    if (hasClosed || (hasOpened && before.state === 'closed')) this.#options.onChange(targetId, after);
+    if (hasOpened || hasClosed) await this.#options.ledger.keepBreaker(targetId, after);
+    else if (isWellAgain) await this.#options.ledger.keepBreaker(targetId, null);
+  }
+}

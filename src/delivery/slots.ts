@@ -1,0 +1,85 @@
+import { TokenBucket } from '../bucket.js';
+import type { ClaimWant, Delivery } from '../ledger/ledger.js';
+import type { Target } from '../model.js';
+
+/** Bodies that all targets together may have in memory; each may have one more than its part. */
+const BYTES_UNDER_WAY = 64 * 1024 * 1024;
+/** Of a target's places so many may be taken by retries, one at least: what hangs must not hold up what is new. */
+const RETRY_SHARE = 1 / 4;
+/** While both kinds wait, each so many-th place that is given goes to a retry. */
+const PLACES_PER_RETRY = 4;
+
+interface Usage {
+  underWay: number;
+  retries: number;
+  bytes: number;
+  /** Places given so far. */
+  given: number;
+  bucket: { readonly rate: number; readonly tokens: TokenBucket } | null;
+}
+
+/**
+ * What each target has under way, and so what it may be given more: within its concurrency, its rate and its part of the
+ * memory. No target's part depends on how another one does.
+ */
+export class Slots {
+  readonly #usage = new Map<string, Usage>();
+
+  underWay(targetId: string): number {
+    return this.#of(targetId).underWay;
+  }
+
+  /** What to claim for a target that has `places` free, as one of `targets` enabled ones. */
+  want(target: Target, places: number, targets: number, now: number): ClaimWant {
+    const usage = this.#of(target.id);
+    const tokens = this.#bucketOf(target, now)?.available(now) ?? places;
+    const bytes = Math.floor(BYTES_UNDER_WAY / targets) - usage.bytes;
+    const limit = bytes > 0 ? Math.max(0, Math.min(places, tokens)) : 0;
+    const share = Math.max(1, Math.floor(target.concurrency * RETRY_SHARE));
+    const most = Math.max(0, Math.min(limit, share - usage.retries));
+    const turns = Math.floor((usage.given + limit) / PLACES_PER_RETRY) - Math.floor(usage.given / PLACES_PER_RETRY);
+    return { targetId: target.id, limit, retries: { kept: Math.min(most, turns), most }, bytes };
+  }
+
+  take({ target, attempts, body }: Delivery): void {
+    const usage = this.#of(target.id);
+    usage.given += 1;
+    usage.underWay += 1;
+    usage.retries += attempts > 0 ? 1 : 0;
+    usage.bytes += body.length;
+  }
+
+  release({ target, attempts, body }: Delivery): void {
+    const usage = this.#of(target.id);
+    usage.underWay -= 1;
+    usage.retries -= attempts > 0 ? 1 : 0;
+    usage.bytes -= body.length;
+  }
+
+  /** An attempt is made: it counts for the rate. */
+  spend(targetId: string): void {
+    this.#of(targetId).bucket?.tokens.take(1);
+  }
+
+  /** When the rate of a target lets the next one through; null: now. */
+  nextTokenAt(targetId: string, now: number): number | null {
+    const wait = this.#of(targetId).bucket?.tokens.waitMs(now) ?? 0;
+    return wait > 0 ? now + wait : null;
+  }
+
+  #bucketOf({ id, ratePerSecond: rate }: Target, now: number): TokenBucket | null {
+    const usage = this.#of(id);
+    if (rate === null) usage.bucket = null;
+    else if (usage.bucket?.rate !== rate)
+      usage.bucket = { rate, tokens: new TokenBucket(rate, Math.max(1, rate), now) };
+    return usage.bucket?.tokens ?? null;
+  }
+
+  #of(targetId: string): Usage {
+    const held = this.#usage.get(targetId);
+    if (held) return held;
+    const made: Usage = { underWay: 0, retries: 0, bytes: 0, given: 0, bucket: null };
+    this.#usage.set(targetId, made);
+    return made;
+  }
+}

@@ -1,0 +1,184 @@
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import {
+  afterSign,
+  afterStart,
+  BREAKER_TIMING,
+  CLOSED,
+  closedByHand,
+  isTrouble,
+  placesOf,
+  withoutProbe,
+} from '../../src/delivery/breaker.js';
+import type { Breaker } from '../../src/model.js';
+
+const NOW = Date.UTC(2026, 0, 15, 12);
+const SECOND = 1000;
+const MINUTE = 60 * SECOND;
+const CONCURRENCY = 16;
+
+/** Trouble or an answer, of a delivery that was not the probe, or was. */
+function after(
+  breaker: Breaker,
+  what: 'trouble' | 'answer',
+  { isProbe = false, askedMs = 0, now = NOW, random = 0.5, concurrency = CONCURRENCY } = {},
+): Breaker {
+  const sign = { isTrouble: what === 'trouble', isProbe, askedMs };
+  return afterSign(breaker, sign, concurrency, BREAKER_TIMING, now, random);
+}
+
+function times(count: number, step: (breaker: Breaker) => Breaker, from: Breaker): Breaker {
+  return Array.from({ length: count }).reduce<Breaker>((breaker) => step(breaker), from);
+}
+
+const opened = times(5, (breaker) => after(breaker, 'trouble'), CLOSED);
+const probing = afterStart(opened, opened.nextProbeAt ?? NaN);
+const reopened = after(probing, 'trouble', { isProbe: true });
+const recovering = after(probing, 'answer', { isProbe: true });
+
+describe('what speaks of a target, and not of one delivery', () => {
+  it.each([500, 502, 503, 504, 599, 429, 408])('%i is trouble', (status) => {
+    expect(isTrouble({ kind: 'answered', status, retryAfter: null })).toBe(true);
+  });
+
+  it.each([200, 204, 301, 400, 401, 403, 404, 409, 410, 413, 422])('%i is an answer', (status) => {
+    expect(isTrouble({ kind: 'answered', status, retryAfter: null })).toBe(false);
+  });
+
+  it.each([{}, { cause: 'never' }, { cause: 'unknown_host' }] as const)('no answer is trouble: %j', (cause) => {
+    expect(isTrouble({ kind: 'failed', ...cause })).toBe(true);
+  });
+});
+
+describe('a closed breaker', () => {
+  it('opens at the fifth attempt in a row that met trouble, for five seconds', () => {
+    expect(times(4, (breaker) => after(breaker, 'trouble'), CLOSED)).toEqual({ ...CLOSED, consecutiveFailures: 4 });
+    const open = { state: 'open', consecutiveFailures: 5, timesOpened: 1, openedAt: NOW, ramp: null };
+    expect(opened).toEqual({ ...open, nextProbeAt: NOW + 5 * SECOND });
+  });
+
+  it('counts anew after each answer', () => {
+    const almost = times(4, (breaker) => after(breaker, 'trouble'), CLOSED);
+    expect(after(almost, 'answer')).toEqual(CLOSED);
+  });
+
+  it("lets out what the target's concurrency allows", () => {
+    expect([0, 15, 16, 20].map((underWay) => placesOf(CLOSED, CONCURRENCY, underWay, NOW))).toEqual([16, 1, 0, 0]);
+  });
+});
+
+describe('an open breaker', () => {
+  it('lets nothing out before its pause is over, and then one, whatever is still under way', () => {
+    const [early, due] = [NOW + 5 * SECOND - 1, NOW + 5 * SECOND];
+    expect([early, due].map((now) => placesOf(opened, CONCURRENCY, 3, now))).toEqual([0, 1]);
+    expect(probing).toEqual({ ...opened, state: 'half_open' });
+    expect(placesOf(probing, CONCURRENCY, 1, due)).toBe(0);
+  });
+
+  it('does not take for the probe what was claimed just before it opened', () => {
+    expect(afterStart(opened, NOW + 4 * SECOND)).toBe(opened);
+  });
+
+  it('stays as it is when what went out before meets trouble, half open as well', () => {
+    expect(after(opened, 'trouble')).toBe(opened);
+    expect(after(probing, 'trouble')).toBe(probing);
+  });
+
+  it('closes on any answer: of the probe, and of what went out before', () => {
+    for (const breaker of [opened, probing]) {
+      expect(after(breaker, 'answer')).toEqual({ ...CLOSED, timesOpened: 1, ramp: 1 });
+    }
+  });
+
+  it('may probe again at once when the probe was not sent', () => {
+    expect(withoutProbe(probing)).toEqual(opened);
+    expect(withoutProbe(CLOSED)).toBe(CLOSED);
+  });
+
+  it('opens for longer after each probe that fails, up to five minutes, and tells when the trouble began', () => {
+    const pauses: number[] = [];
+    let breaker = opened;
+    let now = NOW;
+    while (pauses.length < 8) {
+      const probeAt = breaker.nextProbeAt ?? NaN;
+      pauses.push((probeAt - now) / SECOND);
+      now = probeAt;
+      breaker = after(afterStart(breaker, now), 'trouble', { isProbe: true, now });
+    }
+    expect(pauses).toEqual([5, 15, 30, 60, 120, 300, 300, 300]);
+    expect(breaker).toMatchObject({ openedAt: NOW, timesOpened: 9, consecutiveFailures: 13 });
+  });
+
+  it('draws its pauses from a fifth around their length', () => {
+    const pauses = [0, 0.5, 0.999].map((random) => {
+      const { nextProbeAt } = after(probing, 'trouble', { isProbe: true, random });
+      return Math.round(((nextProbeAt ?? NaN) - NOW) / SECOND);
+    });
+    expect(pauses).toEqual([12, 15, 18]);
+  });
+
+  it('waits as long as the target asks, up to its longest pause', () => {
+    const pause = (askedMs: number): number =>
+      (after(probing, 'trouble', { isProbe: true, askedMs }).nextProbeAt ?? NaN) - NOW;
+    expect([SECOND, MINUTE, 60 * MINUTE].map(pause)).toEqual([15 * SECOND, MINUTE, 5 * MINUTE]);
+  });
+});
+
+describe('a breaker that recovers', () => {
+  it('begins with one at a time and takes one more with each answer, up to the whole concurrency', () => {
+    const places: number[] = [];
+    for (let breaker = recovering; places.length < 5; breaker = after(breaker, 'answer', { concurrency: 4 })) {
+      places.push(placesOf(breaker, 4, 0, NOW));
+    }
+    expect(places).toEqual([1, 2, 3, 4, 4]);
+    expect(times(15, (breaker) => after(breaker, 'answer'), recovering)).toEqual(CLOSED);
+  });
+
+  it('takes half as many after trouble, and opens for longer than before at the fifth in a row', () => {
+    const half = times(7, (breaker) => after(breaker, 'answer'), recovering);
+    const ramps = [0, 1, 2, 3, 4].map((count) => times(count, (breaker) => after(breaker, 'trouble'), half).ramp);
+    expect(ramps).toEqual([8, 4, 2, 1, 1]);
+    const again = times(5, (breaker) => after(breaker, 'trouble'), half);
+    expect(again).toMatchObject({ state: 'open', timesOpened: 2, nextProbeAt: NOW + 15 * SECOND });
+  });
+
+  it('has its pauses begin anew once it is well', () => {
+    const well = times(15, (breaker) => after(breaker, 'answer'), after(afterStart(reopened, Infinity), 'answer'));
+    expect(times(5, (breaker) => after(breaker, 'trouble'), well).nextProbeAt).toBe(NOW + 5 * SECOND);
+  });
+});
+
+describe('a person who says that the target is well', () => {
+  it('closes it at once, with one at a time, and leaves alone what is closed', () => {
+    for (const breaker of [opened, probing, reopened]) expect(closedByHand(breaker)).toEqual({ ...CLOSED, ramp: 1 });
+    for (const breaker of [CLOSED, recovering]) expect(closedByHand(breaker)).toBe(breaker);
+  });
+});
+
+describe('whatever happens', () => {
+  const step = fc.record({
+    what: fc.constantFrom('trouble' as const, 'answer' as const, 'start' as const, 'no probe' as const),
+    isProbe: fc.boolean(),
+    wait: fc.nat(10 * MINUTE),
+  });
+
+  it('only one is out as a probe, a pause is no longer than its cap, and answers close it again', () => {
+    fc.assert(
+      fc.property(fc.array(step), fc.integer({ min: 1, max: 64 }), (steps, concurrency) => {
+        let breaker: Breaker = CLOSED;
+        let now = NOW;
+        for (const { what, isProbe, wait } of steps) {
+          now += wait;
+          if (what === 'start') breaker = afterStart(breaker, now);
+          else if (what === 'no probe') breaker = withoutProbe(breaker);
+          else breaker = after(breaker, what, { isProbe, now, concurrency });
+          const places = placesOf(breaker, concurrency, 0, now);
+          expect(places).toBeLessThanOrEqual(breaker.state === 'closed' ? concurrency : 1);
+          expect((breaker.nextProbeAt ?? now) - now).toBeLessThanOrEqual(6 * MINUTE);
+          expect(breaker.state === 'closed').toBe(breaker.openedAt === null && breaker.nextProbeAt === null);
+        }
+        expect(times(concurrency + 1, (last) => after(last, 'answer', { concurrency }), breaker)).toEqual(CLOSED);
+      }),
+    );
+  });
+});

@@ -1,0 +1,71 @@
+import { describe, expect, it } from 'vitest';
+import { Slots } from '../../src/delivery/slots.js';
+import type { ClaimWant, Delivery } from '../../src/ledger/ledger.js';
+import { target } from '../support/items.js';
+
+const NOW = Date.UTC(2026, 0, 15, 12);
+const MIB = 1024 * 1024;
+
+function delivery(attempts: number, bytes = 100, id = 'target-1'): Delivery {
+  return { target: target({ id }), attempts, body: Buffer.alloc(bytes) } as unknown as Delivery;
+}
+
+/** What is wanted of one target of `targets`, of which so many first attempts and retries are under way. */
+function wanted({ concurrency = 16, first = 0, retries = 0, targets = 1, rate = null as number | null }): ClaimWant {
+  const slots = new Slots();
+  for (let count = 0; count < first; count += 1) slots.take(delivery(0));
+  for (let count = 0; count < retries; count += 1) slots.take(delivery(1));
+  const places = concurrency - first - retries;
+  return slots.want(target({ concurrency, ratePerSecond: rate }), places, targets, NOW);
+}
+
+describe('the places of a target', () => {
+  it('may be taken by retries up to a quarter, one at least', () => {
+    const most = [1, 2, 3, 4, 8, 16, 256].map((concurrency) => wanted({ concurrency }).retries?.most);
+    expect(most).toEqual([1, 1, 1, 1, 2, 4, 64]);
+    expect([0, 1, 4, 5].map((retries) => wanted({ retries }).retries?.most)).toEqual([4, 3, 0, 0]);
+  });
+
+  it('go to a retry at each fourth turn, so that each kind has its share where places come one by one', () => {
+    const slots = new Slots();
+    const turns = Array.from({ length: 8 }, () => {
+      const { retries } = slots.want(target({ concurrency: 1 }), 1, 1, NOW);
+      slots.take(delivery(0));
+      slots.release(delivery(0));
+      return retries?.kept;
+    });
+    expect(turns).toEqual([0, 0, 0, 1, 0, 0, 0, 1]);
+  });
+
+  it('are as many as the rate lets through now', () => {
+    expect(wanted({ rate: 5 })).toMatchObject({ limit: 5 });
+    expect(wanted({ rate: 100 })).toMatchObject({ limit: 16 });
+  });
+
+  it('are freed by what ends, and never less than none', () => {
+    const slots = new Slots();
+    slots.take(delivery(1));
+    slots.release(delivery(1));
+    expect(slots.underWay('target-1')).toBe(0);
+    expect(slots.want(target(), 16, 1, NOW)).toMatchObject({ limit: 16, retries: { most: 4 }, bytes: 64 * MIB });
+    expect(wanted({ concurrency: 2, first: 3 }).limit).toBe(0);
+  });
+});
+
+describe('the memory for bodies', () => {
+  it('is 64 MiB, in equal parts for all targets, whatever the others have under way', () => {
+    expect([1, 4, 64].map((targets) => (wanted({ targets }).bytes ?? NaN) / MIB)).toEqual([64, 16, 1]);
+    const slots = new Slots();
+    for (let count = 0; count < 9; count += 1) slots.take(delivery(0, 10 * MIB, 'another'));
+    expect(slots.want(target(), 16, 2, NOW)).toMatchObject({ limit: 16, bytes: 32 * MIB });
+  });
+
+  it('that is full lets no more in, until something ends', () => {
+    const slots = new Slots();
+    const bodies = [30, 30, 10].map((mib) => delivery(0, mib * MIB));
+    for (const each of bodies) slots.take(each);
+    expect(slots.want(target(), 16, 1, NOW).limit).toBe(0);
+    for (const each of bodies.slice(0, 1)) slots.release(each);
+    expect(slots.want(target(), 16, 1, NOW)).toMatchObject({ limit: 16, bytes: 24 * MIB });
+  });
+});
