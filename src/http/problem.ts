@@ -62,7 +62,7 @@ function asKnown(error: FastifyError | Error): GatewayError {
   const { code, statusCode, validation, validationContext } = error as FastifyError;
   if (validation) {
     const part = validationContext ?? 'request';
-    const fields = validation.slice(0, MOST_FIELDS).map(fieldError);
+    const fields = worthTelling(validation).slice(0, MOST_FIELDS).map(fieldError);
     const first = fields[0];
     return new GatewayError(
       'GW_BAD_REQUEST',
@@ -86,11 +86,17 @@ function asKnown(error: FastifyError | Error): GatewayError {
   return new GatewayError('GW_INTERNAL', 'Something went wrong here; the log says what.', [], { cause: error });
 }
 
-function fieldError(fault: {
-  instancePath: string;
-  message?: string | undefined;
-  params: Record<string, unknown>;
-}): FieldError {
+type Fault = NonNullable<FastifyError['validation']>[number];
+
+/** Where something may be null, that it is not null either says nothing beside what is wrong with it. */
+function worthTelling(faults: readonly Fault[]): readonly Fault[] {
+  const unions = new Set(faults.filter(({ keyword }) => keyword === 'anyOf').map(({ instancePath }) => instancePath));
+  const isNoise = ({ keyword, instancePath, params }: Fault): boolean =>
+    keyword === 'anyOf' || (keyword === 'type' && params['type'] === 'null' && unions.has(instancePath));
+  return faults.filter((fault) => !isNoise(fault));
+}
+
+function fieldError(fault: Fault): FieldError {
   const extra = fault.params['additionalProperty'];
   const allowed = fault.params['allowedValues'];
   const path = typeof extra === 'string' ? `${fault.instancePath}/${pointerPart(extra)}` : fault.instancePath;

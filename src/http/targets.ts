@@ -12,6 +12,7 @@ import {
   attemptJson,
   iso,
   isoOrNull,
+  orNull,
   pageJson,
   pageOf,
   pageOfAll,
@@ -189,27 +190,21 @@ export const targetRoutes: FastifyPluginAsyncTypebox<TargetRoutesOptions> = asyn
   app.post(
     '/targets/:id/rotate-secret',
     {
-      // Everything has a default, so that a request without a body is one, too.
-      preValidation: async (request) => {
-        (request as { body: unknown }).body ??= {};
-        await Promise.resolve();
-      },
       schema: {
         tags,
         summary: 'Give a target a new secret; the one before it signs as well for a while',
         params: Id,
-        body: Rotation,
+        body: orNull(Rotation),
         response: { 200: RotatedSecret, ...problems },
       },
     },
     async ({ params, body }) => {
-      check(body);
+      const wanted = body ?? {};
+      check(wanted);
       const { id, secret: current } = await mustHave(params.id);
-      if (body.secret !== undefined && body.secret === vault.open(current)) {
-        throw bad('/secret', 'is the one that signs already');
-      }
-      const secret = body.secret ?? newSigningSecret(effects.randomBytes);
-      const graceSeconds = body.grace_seconds ?? GRACE_SECONDS;
+      if (wanted.secret === vault.open(current)) throw bad('/secret', 'is the one that signs already');
+      const secret = wanted.secret ?? newSigningSecret(effects.randomBytes);
+      const graceSeconds = wanted.grace_seconds ?? GRACE_SECONDS;
       const expiresAt = graceSeconds === 0 ? null : effects.now() + graceSeconds * 1000;
       await ledger.rotateSecret(id, vault.seal(secret), expiresAt);
       return { id, secret, previous_secret_expires_at: isoOrNull(expiresAt) };

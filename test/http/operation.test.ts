@@ -174,7 +174,6 @@ describe('/openapi.json', () => {
       'POST /v1/messages/release',
       'POST /v1/resyncs',
       'POST /v1/targets',
-      'POST /v1/targets/{id}/rotate-secret',
     ]);
   });
 

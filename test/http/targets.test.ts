@@ -131,6 +131,13 @@ describe('POST /v1/targets', () => {
     expect((await gateway.call<List<unknown>>('GET', '/v1/targets')).body.data).toEqual([]);
   });
 
+  it('says of what may be null only what is wrong with it', async () => {
+    const gateway = await startLocal();
+    const target = { name: 'bot', url: URL_OF_A_BOT, max_age_seconds: 0 };
+    const { body } = await gateway.call('POST', '/v1/targets', target);
+    expect(body['errors']).toEqual([{ path: '/max_age_seconds', message: 'must be >= 1' }]);
+  });
+
   it('names the values that are allowed where there are few', async () => {
     const gateway = await startLocal();
     const { body } = await gateway.call('POST', '/v1/targets', { name: 'bot', url: URL_OF_A_BOT, deliver: ['old'] });
