@@ -121,6 +121,7 @@ export async function startGateway(
         await ledger.clockSetBack(byMs);
         resyncs.clockSetBack(byMs);
         audits.clockSetBack(byMs);
+        breakers.clockSetBack();
         resyncs.wake();
         deliveries.wake();
       },

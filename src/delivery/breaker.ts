@@ -116,6 +116,13 @@ function afterAnswer(breaker: Breaker, concurrency: number): Breaker {
   return ramp >= concurrency ? CLOSED : { ...breaker, consecutiveFailures: 0, ramp };
 }
 
+/** The next probe comes no later than the longest pause from now, wherever the clock was set meanwhile. */
+export function withinReach(breaker: Breaker, timing: BreakerTiming, now: number): Breaker {
+  if (breaker.nextProbeAt === null) return breaker;
+  const latest = now + jittered(timing.pausesMs.at(-1) ?? 0, JITTER, 1);
+  return breaker.nextProbeAt <= latest ? breaker : { ...breaker, nextProbeAt: latest };
+}
+
 /** A person says that the target is well: it is closed at once, and begins with one request at a time. */
 export function closedByHand(breaker: Breaker): Breaker {
   return breaker.state === 'closed' ? breaker : { ...CLOSED, ramp: 1 };

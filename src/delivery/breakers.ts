@@ -2,7 +2,16 @@ import { retryAfterMs } from '../backoff.js';
 import type { Effects } from '../effects.js';
 import type { Delivery, Health } from '../ledger/ledger.js';
 import type { Breaker, Target } from '../model.js';
-import { afterSign, afterStart, CLOSED, closedByHand, isTrouble, placesOf, withoutProbe } from './breaker.js';
+import {
+  afterSign,
+  afterStart,
+  CLOSED,
+  closedByHand,
+  isTrouble,
+  placesOf,
+  withinReach,
+  withoutProbe,
+} from './breaker.js';
 import type { BreakerTiming } from './breaker.js';
 import type { Outcome } from './policy.js';
 
@@ -34,7 +43,14 @@ export class Breakers {
     for (const { targetId, ...kept } of await options.ledger.breakers()) {
       breakers.#breakers.set(targetId, { ...kept, ramp: kept.state === 'closed' ? 1 : null });
     }
+    breakers.clockSetBack();
     return breakers;
+  }
+
+  /** The clock of the machine was set back, or may have been while nothing ran: no pause becomes longer by that. */
+  clockSetBack(): void {
+    const { timing, effects } = this.#options;
+    for (const [id, breaker] of this.#breakers) this.#breakers.set(id, withinReach(breaker, timing, effects.now()));
   }
 
   of(targetId: string): Breaker {

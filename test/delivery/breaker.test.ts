@@ -8,6 +8,7 @@ import {
   closedByHand,
   isTrouble,
   placesOf,
+  withinReach,
   withoutProbe,
 } from '../../src/delivery/breaker.js';
 import type { Breaker } from '../../src/model.js';
@@ -115,6 +116,12 @@ describe('an open breaker', () => {
       return Math.round(((nextProbeAt ?? NaN) - NOW) / SECOND);
     });
     expect(pauses).toEqual([12, 15, 18]);
+  });
+
+  it('waits no longer than its longest pause when the clock is set back, and as long as before otherwise', () => {
+    expect(withinReach(opened, BREAKER_TIMING, NOW - 60 * MINUTE).nextProbeAt).toBe(NOW - 54 * MINUTE);
+    expect(withinReach(opened, BREAKER_TIMING, NOW)).toBe(opened);
+    expect(withinReach(CLOSED, BREAKER_TIMING, NOW)).toBe(CLOSED);
   });
 
   it('waits as long as the target asks, up to its longest pause', () => {

@@ -108,6 +108,18 @@ describe('a target in trouble', () => {
     await until(async () => expect((await breakerOf(again, target.id)).state).toBe('closed'));
   });
 
+  it('is probed after minutes at the latest, though the clock was set back by a day meanwhile', async () => {
+    const { gateway, bot, clock, options } = await troubled();
+    await gateway.close();
+    clock.jump(-24 * HOUR);
+    const again = await startLocal({ folder: gateway.folder, ...options });
+    bot.otherwise = 200;
+    await again.webhook(textWebhook('m-21'));
+    clock.advance(WHILE);
+    await bot.received(6);
+    expect(idsSentTo(bot).at(5)).toBe('m-21');
+  });
+
   it('that nobody can connect to is left alone as well, and goes on under a new URL at once', async () => {
     const { gateway, bot, target } = await stage({ url: await unreachableUrl() });
     await sendTexts(gateway, 1, 9);
