@@ -9,7 +9,7 @@ export type Db = Database.Database;
 
 /** 'WRG1': marks a file as ours, so that no other program's database is ever written to. */
 const APPLICATION_ID = 0x57524731;
-const CACHE_KIB = 65_536;
+const CACHE_KIB = 32_768;
 /** Pages in the write-ahead log before it is folded back: fewer, longer pauses than the default 1000 would make. */
 const CHECKPOINT_PAGES = 4000;
 const LOG_SIZE_LIMIT_BYTES = 64 * 1024 * 1024;

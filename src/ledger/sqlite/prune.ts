@@ -1,4 +1,5 @@
 import { leastId } from '../ids.js';
+import { KEY_BYTES } from '../keys.js';
 import type { Retention } from '../ledger.js';
 import type { Db } from './database.js';
 
@@ -10,6 +11,8 @@ const PAGES_PER_STEP = 500;
 const RETRY_TRACES_MS = 3 * 60 * 60 * 1000;
 
 const START = Buffer.alloc(0);
+/** Behind every key. */
+const END = Buffer.alloc(KEY_BYTES + 1, 0xff);
 
 /** Exported for the test of its plan: it must never read more than one step of old payloads. */
 export const OLD_WEBHOOKS = `
@@ -128,6 +131,13 @@ export class SqlitePrune {
   }
 }
 
+type HashedTable = 'traces' | 'ledger' | 'chats';
+
+/** Exported for the test of its plan: a range of keys, and no look behind its end. */
+export function oldKeysOf(table: HashedTable, isOld: string): string {
+  return `DELETE FROM ${table} WHERE key > @from AND key <= @to AND (${isOld})`;
+}
+
 /**
  * Goes through a table of hashed keys in the order of the keys and removes what is old. An index on the time would make
  * it a look-up, but would cost a write for each message; the walk costs one slow pass per sweep.
@@ -137,20 +147,20 @@ class Walk {
   readonly #remove;
   #cursor: Buffer = START;
 
-  constructor(db: Db, table: 'traces' | 'ledger' | 'chats', isOld: string) {
+  constructor(db: Db, table: HashedTable, isOld: string) {
     this.#last = db
       .prepare<[Buffer], Buffer>(
         `SELECT key FROM ${table} WHERE key > ? ORDER BY key LIMIT 1 OFFSET ${KEYS_PER_STEP - 1}`,
       )
       .pluck();
-    this.#remove = db.prepare(`DELETE FROM ${table} WHERE key > @from AND (@to IS NULL OR key <= @to) AND (${isOld})`);
+    this.#remove = db.prepare(oldKeysOf(table, isOld));
   }
 
   /** False at the end of the table. */
   step({ retry, ledger }: Limits): boolean {
-    const to = this.#last.get(this.#cursor) ?? null;
-    this.#remove.run({ retry, ledger, from: this.#cursor, to });
-    this.#cursor = to ?? START;
-    return to !== null;
+    const last = this.#last.get(this.#cursor);
+    this.#remove.run({ retry, ledger, from: this.#cursor, to: last ?? END });
+    this.#cursor = last ?? START;
+    return last !== undefined;
   }
 }
