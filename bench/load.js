@@ -50,6 +50,11 @@ export async function load(url, { seconds, connections = 100, rate }) {
 }
 
 export function median(numbers) {
+  return percentile(numbers, 0.5);
+}
+
+/** @param part 0 to 1 */
+export function percentile(numbers, part) {
   const sorted = [...numbers].sort((a, b) => a - b);
-  return sorted[Math.floor(sorted.length / 2)];
+  return sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * part))];
 }

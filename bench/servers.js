@@ -44,15 +44,17 @@ export async function startCounter() {
 /** The gateway with its SQLite file in a folder that is removed when it stops, one channel `main`. */
 export async function startGateway(env = {}) {
   const folder = mkdtempSync(join(tmpdir(), 'gateway-bench-'));
-  const gateway = await start(here('../dist/main.js'), {
-    PORT: '0',
-    DATABASE_URL: `sqlite:${join(folder, 'gateway.db')}`,
-    LOG_LEVEL: 'info',
-    ...env,
-  });
+  const launch = async () =>
+    await start(here('../dist/main.js'), {
+      PORT: '0',
+      DATABASE_URL: `sqlite:${join(folder, 'gateway.db')}`,
+      LOG_LEVEL: 'info',
+      ...env,
+    });
+  let running = await launch();
   const token = readFileSync(join(folder, 'admin-token'), 'utf8').trim();
   const call = async (method, path, body) => {
-    const response = await fetch(gateway.url + path, {
+    const response = await fetch(running.url + path, {
       method,
       headers: { authorization: `Bearer ${token}`, ...(body && { 'content-type': 'application/json' }) },
       body: body && JSON.stringify(body),
@@ -63,11 +65,21 @@ export async function startGateway(env = {}) {
   };
   await call('POST', '/v1/channels', { name: 'main', whapi_token: 'bench', webhook_secret: WEBHOOK_SECRET });
   return {
-    ...gateway,
+    get url() {
+      return running.url;
+    },
+    get pid() {
+      return running.pid;
+    },
     folder,
     call,
+    /** Stops the process and keeps its data for `restart`. */
+    halt: async () => await running.stop(),
+    restart: async () => {
+      running = await launch();
+    },
     stop: async (signal) => {
-      await gateway.stop(signal);
+      await running.stop(signal);
       rmSync(folder, { recursive: true, force: true });
     },
   };

@@ -1,0 +1,113 @@
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { systemEffects } from '../dist/effects.js';
+import { decode } from '../dist/intake/decode.js';
+import { openSqliteLedger } from '../dist/ledger/sqlite/engine.js';
+import { load, median, nextMessage } from './load.js';
+import { startCounter, startGateway } from './servers.js';
+
+/**
+ * A backlog of one million pending deliveries on disk, against one of a thousand in the same run: how fast deliveries
+ * are claimed and settled, what memory the process takes while it drains, and what accepting webhooks loses by it.
+ */
+const LARGE = 1_000_000;
+const SMALL = 1000;
+const CLAIMED = 640;
+const PER_CLAIM = 64;
+const ROUNDS = 9;
+const SECONDS = 6;
+const LEASE_MS = 60_000;
+const AT_ONCE = 1000;
+
+const bot = await startCounter();
+const large = await prepared(LARGE);
+const small = await prepared(SMALL);
+const rounds = [];
+for (let round = 0; round < ROUNDS; round += 1) {
+  rounds.push({ small: await claimRate(small), large: await claimRate(large) });
+  await refill(small.ledger, CLAIMED);
+}
+for (const { ledger } of [small, large]) await ledger.close();
+await small.gateway.stop();
+
+await large.gateway.restart();
+const waiting = await load(large.gateway.url, { seconds: SECONDS });
+const before = await drained();
+const startedAt = performance.now();
+await large.gateway.call('PATCH', `/v1/targets/${large.target}`, { enabled: true });
+const draining = await load(large.gateway.url, { seconds: SECONDS });
+const rate = ((await drained()) - before) / ((performance.now() - startedAt) / 1000);
+const peakMb = peakMemoryMb(large.gateway.pid);
+await large.gateway.stop();
+await bot.stop();
+
+console.log(
+  JSON.stringify({
+    bench: 'a backlog of one million pending deliveries on disk',
+    baseline: 'one thousand pending deliveries; accepting webhooks while nothing is sent',
+    ratio: rounded(median(rounds.map((round) => round.large / round.small))),
+    claims_per_second: Math.round(median(rounds.map((round) => round.large))),
+    baseline_claims_per_second: Math.round(median(rounds.map((round) => round.small))),
+    resident_memory_peak_mb: peakMb,
+    drained_per_second_under_load: Math.round(rate),
+    accept_ratio_while_draining: rounded(draining.rate / waiting.rate),
+    accepts_per_second_while_draining: Math.round(draining.rate),
+    baseline_accepts_per_second: Math.round(waiting.rate),
+    rounds: ROUNDS,
+  }),
+);
+
+/** A gateway, stopped, with one target that is switched off and so many pending deliveries for it. */
+async function prepared(count) {
+  const gateway = await startGateway();
+  const { id } = await gateway.call('POST', '/v1/targets', {
+    name: 'bot',
+    url: bot.url,
+    concurrency: PER_CLAIM,
+    enabled: false,
+  });
+  await gateway.halt();
+  const ledger = openSqliteLedger(join(gateway.folder, 'gateway.db'), systemEffects);
+  await refill(ledger, count);
+  return { gateway, ledger, target: id };
+}
+
+async function refill(ledger, count) {
+  for (let done = 0; done < count; done += AT_ONCE) {
+    await Promise.all(Array.from({ length: Math.min(AT_ONCE, count - done) }, () => recordOne(ledger)));
+  }
+}
+
+async function recordOne(ledger) {
+  const hint = { method: 'POST', suffix: '' };
+  const document = decode(Buffer.from(nextMessage()), hint);
+  const webhook = { channel: 'main', ...hint, contentType: 'application/json', body: document.body };
+  await ledger.record(webhook, document);
+}
+
+/** Deliveries claimed and settled per second, as the delivery loop does it with a bot that answers at once. */
+async function claimRate({ ledger, target }) {
+  const attempt = { startedAt: Date.now(), durationMs: 1, status: 200, error: null };
+  const startedAt = performance.now();
+  let claimed = 0;
+  while (claimed < CLAIMED) {
+    const { deliveries } = await ledger.claim([{ targetId: target, limit: PER_CLAIM }], LEASE_MS);
+    if (deliveries.length === 0) throw new Error(`Only ${claimed} deliveries could be claimed.`);
+    await Promise.all(deliveries.map(({ id, lease }) => ledger.settle({ id, lease, status: 'delivered', attempt })));
+    claimed += deliveries.length;
+  }
+  return claimed / ((performance.now() - startedAt) / 1000);
+}
+
+async function drained() {
+  return (await (await fetch(`${bot.url}/count`)).json()).count;
+}
+
+function peakMemoryMb(pid) {
+  const [, kib] = /VmHWM:\s+(\d+) kB/.exec(readFileSync(`/proc/${pid}/status`, 'utf8'));
+  return Math.round(Number(kib) / 1024);
+}
+
+function rounded(number) {
+  return Number(number.toFixed(2));
+}
