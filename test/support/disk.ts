@@ -1,5 +1,5 @@
 import { execFileSync, spawnSync } from 'node:child_process';
-import { rmSync, statfsSync, writeFileSync } from 'node:fs';
+import { closeSync, openSync, rmSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
 import { onTestFinished } from 'vitest';
 import { temporaryFolder } from './files.js';
@@ -11,27 +11,36 @@ export interface Disk {
   free(pid: number): void;
 }
 
-const SIZE = '16m';
 /** Where nothing can be mounted, a process that writes a file beyond this is refused as on a full disk. */
 const FULL_BYTES = 4096;
+const MEBIBYTE = Buffer.alloc(1024 * 1024);
 
 /** A small file system of its own where this user may mount one, else a limit on the size of the process's files. */
-export function smallDisk(): Disk {
+export function smallDisk(sizeMib = 16): Disk {
   const folder = temporaryFolder();
   const filler = join(folder, 'filler');
   const limit = (pid: number, bytes: number | 'unlimited'): void =>
     void execFileSync('prlimit', ['--pid', String(pid), `--fsize=${bytes}:`]);
-  if (!mounted(['-t', 'tmpfs', '-o', `size=${SIZE}`, 'tmpfs', folder], folder)) {
+  if (!mounted(['-t', 'tmpfs', '-o', `size=${sizeMib}m`, 'tmpfs', folder], folder)) {
     return { folder, fill: (pid) => limit(pid, FULL_BYTES), free: (pid) => limit(pid, 'unlimited') };
   }
   return {
     folder,
-    fill: () => {
-      const { bavail, bsize } = statfsSync(folder);
-      writeFileSync(filler, Buffer.alloc(bavail * bsize));
-    },
+    fill: () => fillUp(filler),
     free: () => rmSync(filler),
   };
+}
+
+/** To the last byte, whatever others write meanwhile. */
+function fillUp(file: string): void {
+  const fd = openSync(file, 'a');
+  try {
+    for (;;) writeSync(fd, MEBIBYTE);
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'ENOSPC') throw error;
+  } finally {
+    closeSync(fd);
+  }
 }
 
 /** Takes the right to write from a folder and what is in it, until the test is over. */

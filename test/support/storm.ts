@@ -9,6 +9,8 @@ export interface Storm {
   readonly answered: ReadonlyMap<number, readonly string[]>;
   /** Ids of restored messages that were answered 200. */
   readonly restored: readonly string[];
+  /** How many webhooks the store could not take (503). */
+  readonly refused: number;
   /** Sends until `enough` says so, then lets what is under way end or fail. */
   rage(client: () => Client, enough: () => boolean): Promise<void>;
 }
@@ -20,6 +22,7 @@ export function createStorm(): Storm {
   const answered = new Map<number, string[]>();
   const restored: string[] = [];
   const next = new Map<number, number>();
+  let refused = 0;
 
   const sendOne = async (chat: number, client: Client): Promise<void> => {
     const number = next.get(chat) ?? 0;
@@ -27,6 +30,7 @@ export function createStorm(): Storm {
     const isRestored = number % RESTORED_EVERY === RESTORED_EVERY - 1;
     if (isRestored && !(await register(client, id))) return;
     const { status } = await client.webhook(messageOf(id, chat, number));
+    if (status === 503) refused += 1;
     if (status !== 200) return;
     if (isRestored) restored.push(id);
     else answered.set(chat, [...(answered.get(chat) ?? []), id]);
@@ -38,7 +42,7 @@ export function createStorm(): Storm {
       try {
         await sendOne(chat, client());
       } catch {
-        return; // the gateway is gone; the next round sends this one again
+        // The connection broke, or the gateway is gone: Whapi sends it again.
       }
     }
   };
@@ -46,6 +50,9 @@ export function createStorm(): Storm {
   return {
     answered,
     restored,
+    get refused() {
+      return refused;
+    },
     rage: async (client, enough) => {
       await Promise.all(Array.from({ length: CHATS }, async (_, chat) => await rageIn(chat, client, enough)));
     },

@@ -1,0 +1,182 @@
+import type { ServerResponse } from 'node:http';
+import { expect, it, onTestFinished } from 'vitest';
+import { startSimulator } from '../src/whapi/simulator.js';
+import { startBot } from './support/bot.js';
+import type { Bot, BotRequest } from './support/bot.js';
+import { smallDisk } from './support/disk.js';
+import type { Disk } from './support/disk.js';
+import { until } from './support/pace.js';
+import { startProcess } from './support/process.js';
+import type { GatewayProcess } from './support/process.js';
+import { createStorm } from './support/storm.js';
+import type { Storm } from './support/storm.js';
+
+/** `npm run chaos` makes 200. */
+const CRASHES = Number(process.env['CHAOS_CRASHES'] ?? 30);
+/** A crash comes after up to so many requests to the bot: a random moment of recording, claiming, sending, settling. */
+const MOST_BEFORE_CRASH = 80;
+const DISK_MIB = 512;
+/** Of how many requests the bot answers one with 500, leaves one hanging, resets one, and asks to be spared. */
+const TROUBLE = [12, 30, 20, 40];
+const TIMEOUT_MS = 250;
+
+interface Stage {
+  readonly disk: Disk;
+  readonly gateway: GatewayProcess;
+  readonly bot: Bot;
+  readonly watch: Watch;
+}
+
+it(
+  `${CRASHES} SIGKILLs under load, a bot that fails, hangs and resets, a disk that fills up once: nothing answered is lost, nothing restored leaks, no chat is out of order, repeats keep their webhook-id (I1–I6)`,
+  async () => {
+    const { disk, gateway, bot, watch } = await stage();
+    const storm = createStorm();
+    for (let crash = 0; crash < CRASHES; crash += 1) {
+      if (crash === Math.floor(CRASHES / 2)) await fillDisk(disk, gateway, storm);
+      await crashOnce(gateway, bot, storm);
+    }
+    bot.otherwise = watch.calm;
+    await gateway.client.settled();
+
+    const answered = [...storm.answered.values()].flat();
+    const result = {
+      chaos: 'crashes under load',
+      crashes: CRASHES,
+      refused_while_the_disk_was_full: storm.refused,
+      answered: answered.length,
+      restored: storm.restored.length,
+      attempts: bot.requests.length,
+      failed_attempts: watch.failures(),
+      lost: answered.filter((id) => !watch.delivered.has(id)).length,
+      leaked: storm.restored.filter((id) => watch.seen.has(id)).length,
+      reordered: watch.reordered.length,
+      repeats_under_another_id: watch.changed.length,
+    };
+    process.stdout.write(`${JSON.stringify(result)}\n`);
+    expect(result).toMatchObject({ lost: 0, leaked: 0, reordered: 0, repeats_under_another_id: 0 });
+    expect(storm.refused).toBeGreaterThan(0);
+    expect(storm.restored.length).toBeGreaterThan(CRASHES);
+  },
+  240_000 + CRASHES * 10_000,
+);
+
+async function stage(): Promise<Stage> {
+  const whapi = await startSimulator({ timeScale: 1000 });
+  onTestFinished(async () => await whapi.close());
+  const disk = smallDisk(DISK_MIB);
+  const [gateway, bot] = await Promise.all([startProcess({}, disk.folder), startBot()]);
+  const watch = createWatch();
+  bot.otherwise = watch.trouble;
+  await gateway.client.addChannel({ whapi_token: whapi.token, whapi_base_url: whapi.url });
+  await gateway.client.addTarget({
+    url: bot.url,
+    timeout_ms: TIMEOUT_MS,
+    max_attempts: 100,
+    retry_delays_seconds: [1],
+  });
+  return { disk, gateway, bot, watch };
+}
+
+/** Rages until the bot has got some more requests, kills the process in the midst of it and starts it again. */
+async function crashOnce(gateway: GatewayProcess, bot: Bot, storm: Storm): Promise<void> {
+  const enough = bot.requests.length + 1 + Math.floor(Math.random() * MOST_BEFORE_CRASH);
+  await raging(gateway, storm, async () => {
+    await bot.received(enough);
+    expect(await gateway.end('SIGKILL')).toMatchObject({ signal: 'SIGKILL' });
+  });
+  await gateway.start();
+}
+
+/** Under load the disk is full until webhooks are refused, then free until they are taken again. */
+async function fillDisk(disk: Disk, gateway: GatewayProcess, storm: Storm): Promise<void> {
+  await raging(gateway, storm, async () => {
+    disk.fill(gateway.pid);
+    await until(() => expect(storm.refused).toBeGreaterThan(0));
+    disk.free(gateway.pid);
+    const taken = storm.restored.length;
+    await until(() => expect(storm.restored.length).toBeGreaterThan(taken));
+  });
+}
+
+async function raging(gateway: GatewayProcess, storm: Storm, during: () => Promise<void>): Promise<void> {
+  let isOver = false;
+  const rage = storm.rage(
+    () => gateway.client,
+    () => isOver,
+  );
+  try {
+    await during();
+  } finally {
+    isOver = true;
+    await rage;
+  }
+}
+
+/** What the bot saw, held against the invariants while it happens. */
+interface Watch {
+  readonly seen: ReadonlySet<string>;
+  /** Answered 200 by the bot. */
+  readonly delivered: ReadonlySet<string>;
+  /** Seen before the message before it in its chat was delivered (I6). */
+  readonly reordered: readonly string[];
+  /** Repeated under another webhook-id (I5). */
+  readonly changed: readonly string[];
+  failures(): number;
+  /** Answers that make trouble, and that make none. */
+  readonly trouble: (request: BotRequest, response: ServerResponse) => void;
+  readonly calm: (request: BotRequest, response: ServerResponse) => void;
+}
+
+function createWatch(): Watch {
+  const seen = new Set<string>();
+  const delivered = new Set<string>();
+  const lastOfChat = new Map<string, string>();
+  const webhookIds = new Map<string, unknown>();
+  const reordered: string[] = [];
+  const changed: string[] = [];
+  let failures = 0;
+
+  const note = ({ ids, headers }: BotRequest): void => {
+    for (const id of ids) {
+      const chat = id.slice(0, id.indexOf('-'));
+      const last = lastOfChat.get(chat);
+      if (!seen.has(id)) {
+        if (last !== undefined && !delivered.has(last)) reordered.push(id);
+        lastOfChat.set(chat, id);
+      }
+      seen.add(id);
+      if (webhookIds.has(id) && webhookIds.get(id) !== headers['webhook-id']) changed.push(id);
+      webhookIds.set(id, headers['webhook-id']);
+    }
+  };
+  const calm = (request: BotRequest, response: ServerResponse): void => {
+    note(request);
+    for (const id of request.ids) delivered.add(id);
+    response.writeHead(200).end();
+  };
+  const faults: ((response: ServerResponse) => void)[] = [
+    (response) => void response.writeHead(500).end('no'),
+    () => undefined,
+    (response) => void response.socket?.destroy(),
+    (response) => void response.writeHead(429, { 'retry-after': '1' }).end(),
+  ];
+  return {
+    seen,
+    delivered,
+    reordered,
+    changed,
+    failures: () => failures,
+    calm,
+    trouble: (request, response) => {
+      const fault = faults.find((_, kind) => Math.random() < 1 / (TROUBLE[kind] ?? Infinity));
+      if (!fault) {
+        calm(request, response);
+        return;
+      }
+      failures += 1;
+      note(request);
+      fault(response);
+    },
+  };
+}
