@@ -17,7 +17,7 @@ COPY --from=build /app/package.json ./
 COPY --from=build /app/node_modules ./node_modules
 COPY --from=build /app/dist ./dist
 COPY migrations ./migrations
-RUN mkdir /data && chown node:node /data
+RUN chmod +x dist/cli.js && ln -s /app/dist/cli.js /usr/local/bin/whapi-resync-gateway && mkdir /data && chown node:node /data
 USER node
 VOLUME /data
 EXPOSE 8080

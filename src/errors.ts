@@ -66,3 +66,19 @@ export class StartError extends Error {
     this.exitCode = code === 'GW_BAD_CONFIG' ? 2 : 1;
   }
 }
+
+/** How the command line ends, for scripts; docs/cli.md lists them. */
+export const EXIT = { ok: 0, failed: 1, usage: 2, unreachable: 3, partly: 4, interrupted: 130 } as const;
+
+export type ExitCode = (typeof EXIT)[keyof typeof EXIT];
+
+/** What ends a command of the command line: the message is for the person who typed it. */
+export class CommandError extends Error {
+  readonly exitCode: ExitCode;
+
+  constructor(exitCode: ExitCode, message: string, options?: ErrorOptions) {
+    super(message, options);
+    this.name = 'CommandError';
+    this.exitCode = exitCode;
+  }
+}

@@ -5,7 +5,7 @@ import { type Simulator, type SimulatorEvent, startSimulator } from './whapi/sim
 import { control } from './whapi/simulator-control.js';
 import { ALL_EVENTS } from './whapi/simulator-webhooks.js';
 
-const USAGE = `Usage: npm run simulate -- [flags]
+const USAGE = `Usage: whapi-resync-gateway simulate [flags], or npm run simulate -- [flags]
 
   --port N             where to listen on 127.0.0.1 (default 8090; 0: any free port)
   --token T            the channel's Whapi token (default simulated-token)
@@ -104,8 +104,8 @@ async function run(flags: Flags): Promise<void> {
   });
   const headers = { Authorization: `Bearer ${flags.webhookSecret}` };
   simulator.setWebhooks([{ url: flags.webhookUrl, mode: 'body', headers, events: ALL_EVENTS }]);
-  process.stdout.write(introduction(simulator, flags));
   for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => void simulator.close());
+  process.stdout.write(introduction(simulator, flags));
 }
 
 try {

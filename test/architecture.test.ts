@@ -113,11 +113,19 @@ describe('who may import whom', () => {
     }
   });
 
+  it('the command line knows the gateway by its API, its settings and its words only', () => {
+    const known = /^(cli\/|errors$|effects$|config$|disk$|doctor\/policy$)/;
+    const imports = ({ name }: SourceFile): string[] =>
+      (importsOf.get(name) ?? []).filter((other) => !known.test(other));
+    expect(offences(({ name }) => within('cli')(name), imports)).toEqual([]);
+  });
+
   it('every outside thing has one owner', () => {
     const owners: Readonly<Record<string, (name: string) => boolean>> = {
       fastify: within('http'),
       'better-sqlite3': within('ledger/sqlite'),
       undici: (name) => ['delivery/send', 'whapi/client', 'whapi/simulator-webhooks'].includes(name),
+      commander: within('cli'),
       standardwebhooks: (name) => within('delivery')(name) || within('demo')(name),
       'close-with-grace': (name) => name === 'main',
       pino: (name) => ['main', 'gateway'].includes(name) || within('demo')(name) || name === 'demo',
@@ -129,8 +137,13 @@ describe('who may import whom', () => {
     }
   });
 
+  it('the built-in fetch belongs to those who speak to a gateway from outside: the command line and the demo', () => {
+    const isOwner = (name: string): boolean => name === 'cli/api' || within('demo')(name);
+    expect(named(/(?<![.\w])fetch\(/).filter((name) => !isOwner(name))).toEqual([]);
+  });
+
   it('only entry files end the process, only the configuration reads the environment', () => {
-    const entries = new Set(['main', 'demo', 'simulate']);
+    const entries = new Set(['main', 'demo', 'simulate', 'cli']);
     expect(named(/process\.exit\b/).filter((name) => !entries.has(name))).toEqual([]);
     expect(named(/process\.env\b/).filter((name) => !entries.has(name) && !within('demo')(name))).toEqual([]);
   });

@@ -1,0 +1,48 @@
+import type { Command } from 'commander';
+import { worstOf } from '../doctor/policy.js';
+import type { Check } from '../doctor/policy.js';
+import { CommandError, EXIT } from '../errors.js';
+import type { ExitCode } from '../errors.js';
+import { localChecks } from './local-checks.js';
+import { addCommand } from './session.js';
+import type { Run, Session } from './session.js';
+
+interface Report {
+  readonly status: string;
+  readonly checks: readonly Check[];
+}
+
+/** `doctor`. */
+export function doctorCommand(program: Command, run: Run): void {
+  addCommand(program, 'doctor', 'Look at everything that a working gateway depends on, and say what to do', [
+    'doctor',
+    'doctor --send-test',
+  ])
+    .option('--send-test', 'send each target a test event')
+    .action(run(doctor));
+}
+
+/** Failed where a check has failed. Without a gateway that runs, it looks at what its start depends on. */
+async function doctor(session: Session, { sendTest = false }: { sendTest?: boolean }): Promise<ExitCode> {
+  const report = await fromGateway(session, sendTest);
+  session.show(report, report.checks.map(wordsOf).join(''));
+  return report.status === 'fail' ? EXIT.failed : EXIT.ok;
+}
+
+async function fromGateway({ api, terminal, gatewayUrl }: Session, sendTest: boolean): Promise<Report> {
+  try {
+    return await api().call<Report>('GET', `/v1/doctor${sendTest ? '?send_test=true' : ''}`);
+  } catch (error) {
+    if (!(error instanceof CommandError) || error.exitCode === EXIT.interrupted) throw error;
+    const gateway: Check = {
+      ...{ name: 'gateway', subject: gatewayUrl, status: 'fail', message: error.message, fix: null },
+    };
+    const checks = [gateway, ...(await localChecks(terminal.env))];
+    return { status: worstOf(checks), checks };
+  }
+}
+
+function wordsOf({ name, subject, status, message, fix }: Check): string {
+  const about = subject === name || subject === '' ? name : `${name} (${subject})`;
+  return `${status.padEnd(4)}  ${about}: ${message}\n${fix === null ? '' : `      → ${fix}\n`}`;
+}

@@ -1,0 +1,98 @@
+import { constants } from 'node:fs';
+import { access, open } from 'node:fs/promises';
+import { createServer } from 'node:net';
+import { dirname, join } from 'node:path';
+import { readConfig } from '../config.js';
+import type { Config } from '../config.js';
+import { freeBytesFor } from '../disk.js';
+import { diskCheck } from '../doctor/policy.js';
+import type { Check } from '../doctor/policy.js';
+import { StartError } from '../errors.js';
+
+/** What the start of a gateway with this environment depends on. Nothing is changed, and nothing made. */
+export async function localChecks(env: Readonly<Record<string, string | undefined>>): Promise<Check[]> {
+  let config: Config;
+  try {
+    config = readConfig(env);
+  } catch (error) {
+    if (!(error instanceof StartError)) throw error;
+    return [check('configuration', 'fail', `${error.code}: ${error.message}`)];
+  }
+  const store = config.store.engine === 'sqlite' ? await storeChecks(config, config.store.file) : [];
+  return [check('configuration', 'ok', 'The environment makes sense.'), ...store, await portCheck(config)];
+}
+
+function check(name: string, status: Check['status'], message: string, fix: string | null = null): Check {
+  return { name, subject: name, status, message, fix };
+}
+
+async function storeChecks(config: Config, file: string): Promise<Check[]> {
+  const folder = dirname(file);
+  if (!(await may(folder, constants.F_OK))) {
+    return [check('store', 'ok', `${file} is not there yet: the first start makes it.`)];
+  }
+  if (!(await may(folder, constants.W_OK))) {
+    return [
+      check(
+        'store',
+        'fail',
+        `${folder} cannot be written.`,
+        'Check the rights of the folder, and who starts the gateway.',
+      ),
+    ];
+  }
+  const free = await freeBytesFor(config.store);
+  const disk = free === null ? [] : [diskCheck(free)];
+  if (!(await may(file, constants.F_OK)))
+    return [check('store', 'ok', `${file} is not there yet: the first start makes it.`), ...disk];
+  return [await fileCheck(file), ...(await keyChecks(config, folder)), ...disk];
+}
+
+const SQLITE = 'SQLite format 3\0';
+
+async function fileCheck(file: string): Promise<Check> {
+  if (!(await may(file, constants.R_OK | constants.W_OK))) {
+    return check(
+      'store',
+      'fail',
+      `${file} cannot be read and written.`,
+      'Check its rights, and who starts the gateway.',
+    );
+  }
+  const handle = await open(file, 'r');
+  const { buffer } = await handle
+    .read(Buffer.alloc(SQLITE.length), 0, SQLITE.length, 0)
+    .finally(async () => await handle.close());
+  if (buffer.toString('latin1') === SQLITE) return check('store', 'ok', `${file} is a SQLite database.`);
+  return check('store', 'fail', `${file} is no SQLite database.`, 'Move it away, or restore a backup.');
+}
+
+/** Without its key, what a database holds encrypted is lost. */
+async function keyChecks({ encryptionKey }: Config, folder: string): Promise<Check[]> {
+  const file = join(folder, 'encryption-key');
+  if (encryptionKey !== null || (await may(file, constants.R_OK))) return [];
+  const fix = 'Restore it from a backup, or set ENCRYPTION_KEY to what the database was made with.';
+  return [
+    check('encryption_key', 'fail', `${file} cannot be read, and without it tokens and secrets cannot either.`, fix),
+  ];
+}
+
+async function portCheck({ host, port }: Config): Promise<Check> {
+  const error = await new Promise<NodeJS.ErrnoException | null>((resolve) => {
+    const server = createServer()
+      .once('error', resolve)
+      .listen(port, host, () => void server.close(() => resolve(null)));
+  });
+  if (error === null) return check('port', 'ok', `${host}:${port} is free.`);
+  if (error.code !== 'EADDRINUSE')
+    return check('port', 'fail', `Cannot listen on ${host}:${port} (${error.code ?? ''}).`, 'Set HOST and PORT.');
+  const fix = 'If that is the gateway, name its URL with --gateway; else stop it, or set PORT.';
+  return check('port', 'fail', `${host}:${port} is taken.`, fix);
+}
+
+async function may(path: string, mode: number): Promise<boolean> {
+  return await access(path, mode).then(
+    () => true,
+    () => false,
+  );
+}

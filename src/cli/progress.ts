@@ -1,0 +1,64 @@
+import type { Terminal } from './terminal.js';
+import { duration } from './terminal.js';
+
+/** How far something is. */
+export interface Progress {
+  readonly done: number;
+  readonly total: number;
+  /** `412 restored, 30 waiting`. */
+  readonly words: string;
+  readonly etaSeconds: number | null;
+}
+
+/** Shows progress: as a bar that is drawn over itself on a terminal, else as a line now and then. */
+export interface Display {
+  show(progress: Progress): void;
+  /** Ends the bar's line, so that what follows begins on one of its own. */
+  end(): void;
+}
+
+const BAR = 24;
+/** Between two lines where nobody watches them come. */
+const LINE_EVERY_MS = 5000;
+const ERASE_TO_END = '\x1b[K';
+
+/** `cli-progress` would do the same, but its last release is of 2023 and it puts colours and a timer of its own to it. */
+export function startDisplay({ write, columns, effects }: Terminal): Display {
+  let drawn = false;
+  let last = { line: '', at: -Infinity };
+  return {
+    show: (progress) => {
+      const width = columns();
+      if (width !== null) {
+        // One less: a terminal may wrap a line that fills its last column.
+        write(`\r${barOf(progress).slice(0, Math.max(0, width - 1))}${ERASE_TO_END}`);
+        drawn = true;
+        return;
+      }
+      const line = lineOf(progress);
+      const isDue = effects.now() - last.at >= LINE_EVERY_MS || progress.done === progress.total;
+      if (!isDue || line === last.line) return;
+      last = { line, at: effects.now() };
+      write(`${line}\n`);
+    },
+    end: () => {
+      if (drawn) write('\n');
+      drawn = false;
+    },
+  };
+}
+
+export function barOf({ done, total, words, etaSeconds }: Progress): string {
+  const part = total === 0 ? 1 : done / total;
+  const filled = Math.floor(part * BAR);
+  const bar = `${'#'.repeat(filled)}${'.'.repeat(BAR - filled)}`;
+  return `[${bar}] ${String(Math.floor(part * 100)).padStart(3)}%  ${done}/${total}  ${eta(etaSeconds)}${words}`;
+}
+
+function lineOf({ done, total, words, etaSeconds }: Progress): string {
+  return `${done} of ${total}: ${eta(etaSeconds)}${words}`;
+}
+
+function eta(seconds: number | null): string {
+  return seconds === null ? '' : `ETA ${duration(seconds)}  `;
+}

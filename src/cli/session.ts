@@ -1,0 +1,60 @@
+import type { Command } from 'commander';
+import type { ExitCode } from '../errors.js';
+import { adminToken, createApi, gatewayUrl } from './api.js';
+import type { Api } from './api.js';
+import type { Terminal } from './terminal.js';
+
+/** Options that every command has. */
+export interface GlobalOptions {
+  readonly gateway?: string;
+  readonly tokenFile?: string;
+  readonly json?: boolean;
+}
+
+/** One command at work. */
+export interface Session {
+  readonly terminal: Terminal;
+  readonly json: boolean;
+  readonly gatewayUrl: string;
+  /** @throws CommandError (there is no admin token) */
+  readonly api: () => Api;
+  /** The result: `document` with --json, else the text. */
+  readonly show: (document: unknown, text: string) => void;
+}
+
+export function startSession({ gateway, tokenFile, json = false }: GlobalOptions, terminal: Terminal): Session {
+  const url = gatewayUrl(gateway, terminal.env);
+  return {
+    terminal,
+    json,
+    gatewayUrl: url,
+    api: () => createApi({ url, token: adminToken(tokenFile, terminal.env) }, terminal.signal),
+    show: (document, text) => terminal.write(json ? `${JSON.stringify(document)}\n` : text),
+  };
+}
+
+/** What a command does: its arguments, then its options. Undefined: all went well. */
+export type Work<A extends unknown[]> = (session: Session, ...args: A) => Promise<ExitCode | undefined>;
+
+/** Makes of it what commander calls, with the command itself as the last argument. */
+export type Run = <A extends unknown[]>(work: Work<A>) => (...args: [...A, Command]) => Promise<void>;
+
+export const NAME = 'whapi-resync-gateway';
+
+/** A command below `parent`, with examples in its help. */
+export function addCommand(parent: Command, usage: string, summary: string, examples: readonly string[]): Command {
+  const lines = examples.map((example) => `  $ ${example.startsWith('$ ') ? example.slice(2) : `${NAME} ${example}`}`);
+  return parent
+    .command(usage)
+    .summary(summary)
+    .description(summary)
+    .addHelpText('after', `\nExamples:\n${lines.join('\n')}`);
+}
+
+/** For options that name several things: `a,b`. */
+export function commaList(text: string): string[] {
+  return text
+    .split(',')
+    .map((part) => part.trim())
+    .filter((part) => part !== '');
+}

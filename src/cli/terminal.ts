@@ -1,0 +1,45 @@
+import type { Effects } from '../effects.js';
+
+/** What is around a command: where it reads, writes and is interrupted. */
+export interface Terminal {
+  readonly env: Readonly<Record<string, string | undefined>>;
+  readonly stdin: AsyncIterable<Buffer | string> & { readonly isTTY?: boolean };
+  /** Results. */
+  readonly write: (text: string) => void;
+  /** Everything that is no result. */
+  readonly tell: (text: string) => void;
+  /** Width where results go to a terminal; null: they go to a file or a pipe, and stay plain lines. */
+  readonly columns: () => number | null;
+  /** Aborted by Ctrl-C. */
+  readonly signal: AbortSignal;
+  readonly effects: Effects;
+}
+
+/** Columns, as wide as their longest cell. */
+export function table(head: readonly string[], rows: readonly (readonly string[])[]): string {
+  const widths = head.map((_title, column) => Math.max(...[head, ...rows].map((row) => row[column]?.length ?? 0)));
+  const line = (row: readonly string[]): string =>
+    row
+      .map((cell, column) => cell.padEnd(widths[column] ?? 0))
+      .join('  ')
+      .trimEnd();
+  return [head, ...rows].map((row) => `${line(row)}\n`).join('');
+}
+
+const UNITS = [
+  ['d', 86_400],
+  ['h', 3600],
+  ['min', 60],
+  ['s', 1],
+] as const;
+
+/** `2 h 5 min`: the two greatest units. */
+export function duration(seconds: number): string {
+  let rest = Math.max(0, Math.round(seconds));
+  const parts = UNITS.flatMap(([unit, size]) => {
+    const count = Math.floor(rest / size);
+    rest -= count * size;
+    return count > 0 ? [`${count} ${unit}`] : [];
+  });
+  return parts.slice(0, 2).join(' ') || '0 s';
+}

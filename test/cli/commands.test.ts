@@ -1,0 +1,259 @@
+import { mkdirSync, writeFileSync } from 'node:fs';
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { join } from 'node:path';
+import { describe, expect, it, onTestFinished } from 'vitest';
+import { adminTokenOf, startApi, unreachableUrl } from '../support/api.js';
+import { startBot } from '../support/bot.js';
+import { accessTo, cli, startCli } from '../support/cli.js';
+import type { CliEnded } from '../support/cli.js';
+import { OTHER, startConnect } from '../support/connect.js';
+import { temporaryFolder } from '../support/files.js';
+import { startLocal } from '../support/gateway.js';
+import { textWebhook } from '../support/texts.js';
+
+const COMMANDS = ['serve', 'resync', 'explain', 'doctor', 'demo'];
+const BELOW = {
+  channels: ['list', 'add', 'remove', 'connect', 'disconnect'],
+  targets: ['list', 'add', 'remove', 'test', 'enable', 'disable'],
+};
+
+describe('--help', () => {
+  const all = [
+    ...COMMANDS.map((name) => [name]),
+    ...Object.entries(BELOW).flatMap(([name, below]) => below.map((each) => [name, each])),
+  ];
+  it.each(all)('of %s %s has examples', async (...words) => {
+    const { code, stdout } = await cli([...words.filter(Boolean), '--help']);
+    expect(code).toBe(0);
+    expect(stdout).toMatch(/Examples:\n {2}\$ .*whapi-resync-gateway/);
+  });
+
+  it('of the whole tells the exit codes, and names every command', async () => {
+    const { stdout } = await cli(['--help']);
+    for (const word of [...COMMANDS, 'simulate', ...Object.keys(BELOW), 'Exit codes: 0'])
+      expect(stdout).toContain(word);
+  });
+});
+
+describe('what is typed wrong', () => {
+  it.each([
+    [['chanels']],
+    [[]],
+    [['channels', 'list', '--no-such']],
+    [['channels', 'add']],
+    [['explain']],
+    [['serve', 'now']],
+  ])('%j ends with 2 and says so where errors go', async (args) => {
+    const { code, stdout, stderr } = await cli(args);
+    expect([code, stdout]).toEqual([2, '']);
+    expect(stderr).toMatch(/\S/);
+  });
+
+  it('is told with the command that was meant', async () => {
+    expect((await cli(['chanels'])).stderr).toContain('Did you mean channels?');
+  });
+});
+
+describe('a gateway that cannot be used', () => {
+  it('is out of reach: 3', async () => {
+    const env = { GATEWAY_URL: await unreachableUrl(), ADMIN_TOKEN: 'any' };
+    const { code, stderr } = await cli(['channels', 'list'], { env });
+    expect(code).toBe(3);
+    expect(stderr).toMatch(/cannot be reached.*serve/);
+  });
+
+  it('does not know the token: 1, and the token is not told', async () => {
+    const { url } = await startApi();
+    const env = { GATEWAY_URL: url, ADMIN_TOKEN: 'a-token-of-another' };
+    const { code, stderr } = await cli(['channels', 'list'], { env });
+    expect(code).toBe(1);
+    expect(stderr).not.toContain('a-token-of-another');
+  });
+
+  it('is something else that answers: 1', async () => {
+    const { url } = await startBot();
+    expect(await cli(['channels', 'list'], { env: { GATEWAY_URL: url, ADMIN_TOKEN: 'any' } })).toMatchObject({
+      code: 1,
+      stderr: expect.stringContaining('is no gateway') as unknown,
+    });
+  });
+
+  it('has no admin token here: 2, with the file that was looked for', async () => {
+    const { code, stderr } = await cli(['channels', 'list'], { cwd: temporaryFolder() });
+    expect(code).toBe(2);
+    expect(stderr).toContain('data/admin-token');
+  });
+});
+
+describe('the admin token', () => {
+  it('is read from the file beside the database, or the file that is named', async () => {
+    const { url, folder } = await startApi();
+    const beside = { GATEWAY_URL: url, DATABASE_URL: `sqlite:${join(folder, 'gateway.db')}` };
+    expect((await cli(['channels', 'list'], { env: beside })).code).toBe(0);
+    const named = ['channels', 'list', '--gateway', url, '--token-file', join(folder, 'admin-token')];
+    expect((await cli(named)).code).toBe(0);
+  });
+});
+
+describe('channels', () => {
+  it('are added with a token that is not on the command line, listed, and removed; the secret is shown once', async () => {
+    const gateway = await startLocal();
+    const env = accessTo(gateway);
+    const added = await cli(['channels', 'add', 'shop', '--whapi-token-file', '-', '--json'], {
+      env,
+      stdin: 'the-token\n',
+    });
+    const { webhook_secret: secret } = JSON.parse(added.stdout) as { webhook_secret: string };
+    const listed = await cli(['channels', 'list'], { env });
+    expect(secret).toMatch(/.{16}/);
+    expect(listed.stdout).toMatch(/^shop /m);
+    expect(listed.stdout).not.toMatch(new RegExp(`the-token|${secret}`));
+    expect((await cli(['channels', 'remove', 'shop'], { env })).code).toBe(0);
+    expect(jsonOf(await cli(['channels', 'list', '--json'], { env }))).toEqual([]);
+  });
+
+  it('take the token from WHAPI_TOKEN, and are not added without one', async () => {
+    const env = accessTo(await startLocal());
+    expect((await cli(['channels', 'add', 'shop'], { env })).code).toBe(2);
+    expect((await cli(['channels', 'add', 'shop'], { env: { ...env, WHAPI_TOKEN: 'the-token' } })).code).toBe(0);
+    expect(await cli(['channels', 'add', 'shop'], { env: { ...env, WHAPI_TOKEN: 'the-token' } })).toMatchObject({
+      code: 1,
+      stderr: expect.stringContaining('GW_CONFLICT') as unknown,
+    });
+  });
+
+  it('are connected and disconnected, a dry run first', async () => {
+    const stage = await startConnect();
+    const env = accessTo(stage.gateway);
+    const connect = ['channels', 'connect', 'main', '--public-url', stage.gateway.url];
+    expect((await cli([...connect, '--dry-run'], { env })).stdout).toMatch(
+      /^It would change at Whapi:\n {2}adds a webhook/,
+    );
+    expect(await stage.settings()).toMatchObject({ webhooks: [OTHER] });
+    const connected = await cli(connect, { env });
+    expect(connected).toMatchObject({ code: 0, stdout: expect.stringMatching(/Warning: .*Works: /s) as unknown });
+    expect((await cli(connect, { env })).stdout).toContain('Nothing to change at Whapi.');
+    await cli(['channels', 'disconnect', 'main'], { env });
+    expect(await stage.settings()).toMatchObject({ webhooks: [OTHER] });
+  });
+
+  it('that are connected to a URL which Whapi cannot reach end with 1', async () => {
+    const stage = await startConnect();
+    const args = ['channels', 'connect', 'main', '--public-url', await unreachableUrl()];
+    expect(await cli(args, { env: accessTo(stage.gateway) })).toMatchObject({
+      code: 1,
+      stdout: expect.stringContaining('Does not work') as unknown,
+    });
+  });
+});
+
+describe('targets', () => {
+  it('are added, tested, disabled, enabled and removed by their name', async () => {
+    const gateway = await startApi();
+    const bot = await startBot();
+    const env = accessTo(gateway);
+    await cli(['targets', 'add', 'bot', bot.url, '--events', 'messages.post,statuses', '--deliver', 'new'], { env });
+    const [target] = jsonOf(await cli(['targets', 'list', '--json'], { env })) as Record<string, unknown>[];
+    expect(target).toMatchObject({
+      name: 'bot',
+      events: ['messages.post', 'statuses'],
+      deliver: ['new'],
+      enabled: true,
+    });
+    expect((await cli(['targets', 'test', 'bot'], { env })).stdout).toMatch(/bot answered 200/);
+    await cli(['targets', 'disable', 'bot'], { env });
+    expect((await cli(['targets', 'list'], { env })).stdout).toMatch(/bot +no/);
+    await cli(['targets', 'enable', String(target?.['id'])], { env });
+    expect((await cli(['targets', 'list'], { env })).stdout).toMatch(/bot +yes/);
+    await cli(['targets', 'remove', 'bot'], { env });
+    expect(jsonOf(await cli(['targets', 'list', '--json'], { env }))).toEqual([]);
+  });
+
+  it('that do not answer a test, are not there, or are not the only ones of that name end with 1', async () => {
+    const gateway = await startApi();
+    const env = accessTo(gateway);
+    await gateway.addTarget({ name: 'dead', url: await unreachableUrl() });
+    for (const url of ['http://127.0.0.1:3000', 'http://127.0.0.1:3001'])
+      await gateway.addTarget({ name: 'twin', url });
+    for (const name of ['dead', 'nobody', 'twin']) expect((await cli(['targets', 'test', name], { env })).code).toBe(1);
+  });
+});
+
+describe('explain', () => {
+  it('tells what happened to a message, whichever channel it is of', async () => {
+    const gateway = await startApi();
+    await gateway.addChannel({ name: 'another' });
+    await gateway.webhook(textWebhook('a-message'));
+    const env = accessTo(gateway);
+    expect((await cli(['explain', 'a-message'], { env })).stdout).toMatch(/in channel main\n.*new by rule 10/);
+    expect(jsonOf(await cli(['explain', 'a-message', '--json'], { env }))).toMatchObject({
+      channel: 'main',
+      message_id: 'a-message',
+    });
+    expect((await cli(['explain', 'no-message'], { env })).code).toBe(1);
+  });
+});
+
+describe('doctor', () => {
+  it('asks the gateway, says what to do, and ends with 1 where a check has failed', async () => {
+    const { code, stdout } = await cli(['doctor'], { env: accessTo(await startApi()) });
+    expect(code).toBe(1);
+    expect(stdout).toMatch(/^ok {4}store: .*^fail {2}whapi \(main\): .*^warn {2}targets: .*\n {6}→ Add your bot/ms);
+  });
+
+  it('without a gateway looks at what its start depends on', async () => {
+    const folder = temporaryFolder();
+    const env = {
+      DATABASE_URL: `sqlite:${join(folder, 'data', 'gateway.db')}`,
+      GATEWAY_URL: await unreachableUrl(),
+      PORT: '0',
+    };
+    const { code, stdout } = await cli(['doctor', '--json'], { env });
+    const { checks } = JSON.parse(stdout) as { checks: { name: string; status: string }[] };
+    expect(code).toBe(1);
+    expect(checks.map(({ name, status }) => `${name} ${status}`)).toEqual([
+      'gateway fail',
+      'configuration ok',
+      'store ok',
+      'port ok',
+    ]);
+  });
+
+  it('finds a wrong setting, a file that is no database, a lost key and a port that is taken', async () => {
+    const folder = temporaryFolder();
+    const taken = createServer().listen(0, '127.0.0.1');
+    onTestFinished(() => void taken.close());
+    await new Promise((listening) => taken.once('listening', listening));
+    mkdirSync(join(folder, 'data'));
+    writeFileSync(join(folder, 'data', 'gateway.db'), 'this is no database at all');
+    const port = String((taken.address() as AddressInfo).port);
+    const { stdout } = await cli(['doctor'], { cwd: folder, env: { PORT: port } });
+    for (const words of ['is no SQLite database', 'encryption-key cannot be read', `127.0.0.1:${port} is taken`])
+      expect(stdout).toContain(words);
+    expect((await cli(['doctor'], { cwd: folder, env: { PORT: 'eighty' } })).stdout).toContain('GW_BAD_CONFIG: PORT');
+  });
+});
+
+describe('programs that the command line starts', () => {
+  it('serve is the gateway: it listens, and ends with 0 on SIGTERM', async () => {
+    const folder = temporaryFolder();
+    const run = startCli(['serve'], { cwd: folder, env: { PORT: '0' } });
+    await run.written('"msg":"listening"');
+    expect(adminTokenOf(join(folder, 'data'))).toMatch(/.{16}/);
+    run.kill('SIGTERM');
+    expect((await run.ended).code).toBe(0);
+  });
+
+  it('simulate takes its own flags', async () => {
+    const run = startCli(['simulate', '--port', '0', '--token', 'a-token-of-mine']);
+    await run.written('A simulated Whapi listens on');
+    expect(run.text()).toContain('a-token-of-mine');
+    run.kill('SIGTERM');
+    expect((await run.ended).code).toBe(0);
+  });
+});
+
+function jsonOf({ stdout }: CliEnded): unknown {
+  return JSON.parse(stdout);
+}

@@ -1,0 +1,94 @@
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { describe, expect, it, onTestFinished } from 'vitest';
+import { startSimulator } from '../../src/whapi/simulator.js';
+import { startApi, unreachableUrl } from '../support/api.js';
+import { accessTo, cli, startCli } from '../support/cli.js';
+import { startProcess } from '../support/process.js';
+import { finished, lose, startResyncs } from '../support/resync.js';
+import { textMessage } from '../support/texts.js';
+
+describe('resync', () => {
+  it('takes ids from arguments, a file with comments and standard input, each once', async () => {
+    const { gateway, whapi } = await startResyncs();
+    const ids = ['a-1', 'a-2', 'a-3', 'a-4'];
+    lose(whapi, ids);
+    const file = join(gateway.folder, 'ids.txt');
+    writeFileSync(file, '# lost in May\na-2, a-3\na-1 # twice\n\n');
+    const args = ['resync', 'a-1', '-', '--file', file, '--json'];
+    const { code, stdout } = await cli(args, { env: accessTo(gateway), stdin: 'a-4\n' });
+    const last = JSON.parse(stdout.trim().split('\n').at(-1) ?? '') as { status: string; counts: unknown };
+    expect(code).toBe(0);
+    expect(last).toMatchObject({ status: 'finished', counts: { restored: 4 } });
+  });
+
+  it('ends with 4 where only some were restored, and with 1 where none was', async () => {
+    const { gateway, whapi } = await startResyncs();
+    lose(whapi, ['lost']);
+    const some = await cli(['resync', 'lost', 'refused~by-whapi'], { env: accessTo(gateway) });
+    const none = await cli(['resync', 'also~refused'], { env: accessTo(gateway) });
+    expect([some.code, none.code]).toEqual([4, 1]);
+    expect(some.stdout).toContain('finished: 1 restored, 1 failed');
+  });
+
+  it('starts a run and leaves it with --detach, and --cancel ends it', async () => {
+    const { gateway } = await startResyncs();
+    const { code, stdout } = await cli(['resync', 'never-comes', '--detach', '--json'], { env: accessTo(gateway) });
+    const { id } = JSON.parse(stdout) as { id: string };
+    expect(code).toBe(0);
+    expect((await cli(['resync', '--cancel', id], { env: accessTo(gateway) })).code).toBe(0);
+    expect(await finished(gateway, id)).toMatchObject({ status: 'cancelled' });
+  });
+
+  it('delivers what was never seen to the bots where it is told to', async () => {
+    const { gateway, whapi, bot } = await startResyncs();
+    lose(whapi, ['unseen']);
+    await cli(['resync', 'unseen', '--deliver-unseen'], { env: accessTo(gateway) });
+    expect((await bot.received(1))[0]?.ids).toEqual(['unseen']);
+  });
+
+  it('is not put off by a gateway that is restarted while it watches', async () => {
+    const port = new URL(await unreachableUrl()).port;
+    const gateway = await startProcess({ PORT: port });
+    const whapi = await startSimulator({ timeScale: 1000 });
+    onTestFinished(async () => await whapi.close());
+    await gateway.client.addChannel({ whapi_token: whapi.token, whapi_base_url: whapi.url });
+    const env = accessTo({ url: gateway.client.url, folder: gateway.folder });
+    const run = startCli(['resync', 'comes-later'], { env });
+    await run.written('1 waiting');
+    await gateway.end('SIGKILL');
+    await run.written('The gateway is away');
+    await gateway.start();
+    await gateway.client.webhook(JSON.stringify({ messages: [textMessage({ id: 'comes-later' })] }));
+    expect((await run.ended).code).toBe(0);
+  });
+
+  it.each([
+    [['resync'], 'No message ids'],
+    [['resync', '--file', '/no/such/file'], 'cannot be read'],
+    [['resync', 'a', '--watch', 'rsy_x'], 'takes no more ids'],
+    [['resync', '--file', '-'], 'No message ids'],
+  ])('refuses %j as wrong usage', async (args, words) => {
+    const { code, stderr, stdout } = await cli(args, { env: accessTo(await startApi()) });
+    expect([code, stdout]).toEqual([2, '']);
+    expect(stderr).toContain(words);
+  });
+
+  it('asks for the channel where there is more than one', async () => {
+    const gateway = await startApi();
+    await gateway.addChannel({ name: 'second' });
+    const { code, stderr } = await cli(['resync', 'a'], { env: accessTo(gateway) });
+    expect(code).toBe(2);
+    expect(stderr).toContain('main, second');
+  });
+
+  it('takes 10,000 ids and no more', async () => {
+    const env = accessTo(await startApi());
+    const ids = Array.from({ length: 10_001 }, (_none, index) => `id-${index}`);
+    const [most, more] = await Promise.all([
+      cli(['resync', '-', '--detach'], { env, stdin: ids.slice(1).join('\n') }),
+      cli(['resync', '-', '--detach'], { env, stdin: ids.join('\n') }),
+    ]);
+    expect([most.code, more.code]).toEqual([0, 2]);
+  });
+});

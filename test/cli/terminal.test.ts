@@ -1,0 +1,51 @@
+import { describe, expect, it } from 'vitest';
+import { accessTo, cli, startInTerminal } from '../support/cli.js';
+import { finished, lose, startResyncs } from '../support/resync.js';
+import { textMessage } from '../support/texts.js';
+
+const CTRL_C = '\x03';
+// eslint-disable-next-line no-control-regex -- what a terminal is told is what is looked for
+const DRAWN_OVER = /\r\[#{12}\.{12}\] {2}50% {2}1\/2 .*\x1b\[K/;
+
+describe('a resync that is watched in a terminal', () => {
+  it('is a bar drawn over itself; Ctrl-C leaves the run going, and watching again shows its end', async () => {
+    const { gateway, whapi } = await startResyncs();
+    lose(whapi, ['lost-1']);
+    const first = startInTerminal(['resync', 'lost-1', 'comes-later'], accessTo(gateway));
+    await first.written(DRAWN_OVER);
+    first.type(CTRL_C);
+    const left = await first.ended;
+    expect(left.code).toBe(130);
+    const id = /resync --watch (rsy_[\w-]+)/.exec(left.stdout)?.[1] ?? '';
+    expect((await gateway.call('GET', `/v1/resyncs/${id}`)).body).toMatchObject({ status: 'running' });
+
+    const second = startInTerminal(['resync', '--watch', id], accessTo(gateway));
+    await second.written('1/2');
+    whapi.receive(textMessage({ id: 'comes-later' }));
+    const seen = await second.ended;
+    expect(seen.code).toBe(0);
+    expect(seen.stdout).toContain('100%  2/2');
+    expect(await finished(gateway, id)).toMatchObject({ status: 'finished', counts: { restored: 2 } });
+  });
+
+  it('is not begun where Ctrl-C comes while the ids are typed', async () => {
+    const { gateway } = await startResyncs();
+    const run = startInTerminal(['resync', '-'], accessTo(gateway));
+    await run.written('Ctrl-D');
+    run.type('an-id\n');
+    await run.written('an-id');
+    run.type(CTRL_C);
+    expect((await run.ended).code).toBe(130);
+    expect((await gateway.call('GET', '/v1/resyncs')).body).toMatchObject({ data: [] });
+  });
+
+  it('is plain lines without a terminal: nothing is drawn over', async () => {
+    const { gateway, whapi } = await startResyncs();
+    lose(whapi, ['lost-1', 'lost-2']);
+    const { code, stdout, stderr } = await cli(['resync', 'lost-1', 'lost-2'], { env: accessTo(gateway) });
+    expect(code).toBe(0);
+    expect(stdout).toMatch(/^2 of 2: .*2 restored$/m);
+    // eslint-disable-next-line no-control-regex -- none of them may be there
+    expect(stdout + stderr).not.toMatch(/[\x00-\x09\x0b-\x1f\x7f]/);
+  });
+});

@@ -1,0 +1,82 @@
+import { spawn } from 'node:child_process';
+import type { ChildProcess } from 'node:child_process';
+import { once } from 'node:events';
+import { fileURLToPath } from 'node:url';
+import { onTestFinished } from 'vitest';
+import { adminTokenOf } from './api.js';
+import type { LocalGateway } from './gateway.js';
+import { until } from './pace.js';
+
+const CLI = fileURLToPath(new URL('../../dist/cli.js', import.meta.url));
+
+export interface CliEnded {
+  readonly code: number | null;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+export interface CliOptions {
+  readonly env?: Record<string, string>;
+  readonly stdin?: string;
+  readonly cwd?: string;
+}
+
+/** A command that is at work. */
+export interface CliRun {
+  /** All that it has written so far; in a terminal results and the rest are one. */
+  readonly text: () => string;
+  /** Resolves when it has written what matches. */
+  readonly written: (pattern: RegExp | string) => Promise<void>;
+  readonly type: (text: string) => void;
+  readonly kill: (signal: NodeJS.Signals) => void;
+  readonly ended: Promise<CliEnded>;
+}
+
+/** Where a gateway is and what its admin token is, as the command line takes it from the environment. */
+export function accessTo({ url, folder }: Pick<LocalGateway, 'url' | 'folder'>): Record<string, string> {
+  return { GATEWAY_URL: url, ADMIN_TOKEN: adminTokenOf(folder) };
+}
+
+/** Runs the command line without a terminal. */
+export function startCli(args: readonly string[], { env = {}, stdin, cwd }: CliOptions = {}): CliRun {
+  const child = spawn(process.execPath, [CLI, ...args], { cwd, env: { PATH: process.env['PATH'], ...env } });
+  child.stdin.end(stdin ?? '');
+  return runOf(child);
+}
+
+export async function cli(args: readonly string[], options?: CliOptions): Promise<CliEnded> {
+  return await startCli(args, options).ended;
+}
+
+/**
+ * Runs the command line in a terminal of 100 columns. `script` (util-linux) makes the terminal: it is essential on
+ * Debian, whereas the packages that do so from Node bring a compiled addon.
+ */
+export function startInTerminal(args: readonly string[], env: Record<string, string>): CliRun {
+  const quoted = [process.execPath, CLI, ...args].map((part) => `'${part}'`).join(' ');
+  const command = `stty cols 100 rows 30; exec ${quoted}`;
+  const child = spawn('script', ['--quiet', '--return', '--command', command, '/dev/null'], {
+    env: { PATH: process.env['PATH'], TERM: 'xterm', SHELL: '/bin/sh', ...env },
+  });
+  return runOf(child);
+}
+
+function runOf(child: ChildProcess): CliRun {
+  onTestFinished(() => void child.kill('SIGKILL'));
+  const text = { stdout: '', stderr: '' };
+  child.stdout?.on('data', (chunk: Buffer) => (text.stdout += chunk.toString()));
+  child.stderr?.on('data', (chunk: Buffer) => (text.stderr += chunk.toString()));
+  child.stdin?.on('error', () => undefined); // it may end before it has read everything
+  const ended = once(child, 'close').then(([code]) => ({ code: code as number | null, ...text }));
+  const all = (): string => text.stdout + text.stderr;
+  return {
+    text: all,
+    written: async (pattern) =>
+      await until(() => {
+        if (!new RegExp(pattern).test(all())) throw new Error(`${String(pattern)} is not in:\n${all()}`);
+      }),
+    type: (keys) => void child.stdin?.write(keys),
+    kill: (signal) => void child.kill(signal),
+    ended,
+  };
+}
