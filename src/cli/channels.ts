@@ -1,10 +1,12 @@
 import type { Command } from 'commander';
 import { CommandError, EXIT } from '../errors.js';
 import type { ExitCode } from '../errors.js';
+import { followAudit } from './audit.js';
 import { textOf, textOfFile } from './input.js';
 import { addCommand, commaList } from './session.js';
 import type { Run, Session } from './session.js';
 import { table } from './terminal.js';
+import { timeOf } from './time.js';
 
 interface ChannelJson {
   readonly name: string;
@@ -72,6 +74,15 @@ export function channelCommands(program: Command, run: Run): void {
   ])
     .option('--dry-run', 'show the change and make none')
     .action(run(disconnect));
+  addCommand(
+    channels,
+    'seed <name>',
+    'Tell the ledger which messages Whapi has: brought back by anybody, they are duplicates',
+    ['channels seed shop', 'channels seed shop --since 90d'],
+  )
+    .option('--since <time>', 'ISO 8601, or how long ago: 90d, 12h; default: as far back as ids are remembered')
+    .option('--detach', 'do not wait for the end')
+    .action(run(seed));
 }
 
 async function list({ api, show }: Session): Promise<undefined> {
@@ -138,4 +149,12 @@ async function disconnect(
 function changesOf({ changes }: PlanJson, isDry: boolean): string {
   if (changes.length === 0) return 'Nothing to change at Whapi.\n';
   return `${isDry ? 'It would change' : 'Changed'} at Whapi:\n${changes.map((change) => `  ${change}\n`).join('')}`;
+}
+
+async function seed(session: Session, name: string, options: { since?: string; detach?: boolean }): Promise<ExitCode> {
+  const since = options.since === undefined ? {} : { since: timeOf(options.since, session.terminal.effects.now()) };
+  const { id } = await session
+    .api()
+    .call<{ id: string }>('POST', `/v1/channels/${encodeURIComponent(name)}/seed`, since);
+  return await followAudit(session, id, options);
 }

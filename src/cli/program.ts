@@ -2,6 +2,7 @@ import { readFileSync } from 'node:fs';
 import { Command, CommanderError } from 'commander';
 import { CommandError, EXIT } from '../errors.js';
 import type { ExitCode } from '../errors.js';
+import { auditCommand } from './audit.js';
 import { channelCommands } from './channels.js';
 import { doctorCommand } from './doctor.js';
 import { explainCommand } from './explain.js';
@@ -63,6 +64,7 @@ export async function runCommandLine(
   targetCommands(program, run);
   resyncCommand(program, run);
   explainCommand(program, run);
+  auditCommand(program, run);
   doctorCommand(program, run);
   addCommand(program, 'simulate', 'Run a simulated Whapi to try the gateway with; see simulate --help', [
     'simulate --time-scale 100',

@@ -5,6 +5,8 @@ import { duration } from './terminal.js';
 export interface Progress {
   readonly done: number;
   readonly total: number;
+  /** Of what `done` and `total` are the numbers. */
+  readonly unit: string;
   /** `412 restored, 30 waiting`. */
   readonly words: string;
   readonly etaSeconds: number | null;
@@ -55,8 +57,8 @@ export function barOf({ done, total, words, etaSeconds }: Progress): string {
   return `[${bar}] ${String(Math.floor(part * 100)).padStart(3)}%  ${done}/${total}  ${eta(etaSeconds)}${words}`;
 }
 
-function lineOf({ done, total, words, etaSeconds }: Progress): string {
-  return `${done} of ${total}: ${eta(etaSeconds)}${words}`;
+function lineOf({ done, total, unit, words, etaSeconds }: Progress): string {
+  return `${done} of ${total} ${unit}: ${eta(etaSeconds)}${words}`;
 }
 
 function eta(seconds: number | null): string {

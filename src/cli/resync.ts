@@ -125,7 +125,7 @@ function progressOf(resync: ResyncJson): Progress {
   const { counts, pause, eta_seconds: etaSeconds = null } = resync;
   const done = SETTLED.reduce((sum, status) => sum + (counts[status] ?? 0), 0);
   const paused = pause ? `paused: ${pause.reason}; ` : '';
-  return { done, total: totalOf(resync), words: `${paused}${wordsOf(resync)}`, etaSeconds };
+  return { done, total: totalOf(resync), unit: 'messages', words: `${paused}${wordsOf(resync)}`, etaSeconds };
 }
 
 function totalOf({ counts }: ResyncJson): number {

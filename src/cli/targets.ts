@@ -46,6 +46,12 @@ export function targetCommands(program: Command, run: Run): void {
     'targets remove bot',
   ]).action(run(remove));
   addCommand(targets, 'test <target>', 'Send a test event, past the queue', ['targets test bot']).action(run(test));
+  addCommand(targets, 'rotate-secret <target>', 'Make a new signing secret; the old one signs as well for a while', [
+    'targets rotate-secret bot',
+    'targets rotate-secret bot --grace-seconds 0',
+  ])
+    .option('--grace-seconds <n>', 'how long the old secret signs as well; default: a day', wholeNumber)
+    .action(run(rotate));
   addCommand(targets, 'enable <target>', 'Send to it again, what waited first', ['targets enable bot']).action(
     run(async (session, target: string) => await enable(session, target, true)),
   );
@@ -103,6 +109,15 @@ async function test({ api, show }: Session, target: string): Promise<ExitCode> {
   return answer.delivered ? EXIT.ok : EXIT.failed;
 }
 
+async function rotate({ api, show }: Session, target: string, options: { graceSeconds?: number }): Promise<undefined> {
+  const { id, name } = await targetOf(api(), target);
+  const { graceSeconds } = options;
+  const body = graceSeconds === undefined ? {} : { grace_seconds: graceSeconds };
+  const answer = await api().call<{ secret: string }>('POST', `/v1/targets/${id}/rotate-secret`, body);
+  show(answer, `The new signing secret of ${name}, shown this once: ${answer.secret}\n`);
+  return;
+}
+
 async function enable({ api, show }: Session, target: string, enabled: boolean): Promise<undefined> {
   const { id, name } = await targetOf(api(), target);
   const answer = await api().call<TargetJson>('PATCH', `/v1/targets/${id}`, { enabled });
@@ -121,4 +136,9 @@ async function targetOf(api: Api, named: string): Promise<TargetJson> {
     EXIT.failed,
     only ? `Several targets are called "${named}": ${ids}.` : `There is no target "${named}". See "targets list".`,
   );
+}
+
+function wholeNumber(text: string): number {
+  if (!/^\d{1,9}$/.test(text)) throw new CommandError(EXIT.usage, `"${text}" is not a whole number.`);
+  return Number(text);
 }

@@ -12,10 +12,10 @@ import { temporaryFolder } from '../support/files.js';
 import { startLocal } from '../support/gateway.js';
 import { textWebhook } from '../support/texts.js';
 
-const COMMANDS = ['serve', 'resync', 'explain', 'doctor', 'demo'];
+const COMMANDS = ['serve', 'resync', 'explain', 'audit', 'doctor', 'demo'];
 const BELOW = {
-  channels: ['list', 'add', 'remove', 'connect', 'disconnect'],
-  targets: ['list', 'add', 'remove', 'test', 'enable', 'disable'],
+  channels: ['list', 'add', 'remove', 'connect', 'disconnect', 'seed'],
+  targets: ['list', 'add', 'remove', 'test', 'rotate-secret', 'enable', 'disable'],
 };
 
 describe('--help', () => {
@@ -168,6 +168,18 @@ describe('targets', () => {
     expect((await cli(['targets', 'list'], { env })).stdout).toMatch(/bot +yes/);
     await cli(['targets', 'remove', 'bot'], { env });
     expect(jsonOf(await cli(['targets', 'list', '--json'], { env }))).toEqual([]);
+  });
+
+  it('get a new signing secret, which is shown once', async () => {
+    const gateway = await startApi();
+    const { secret } = await gateway.addTarget({ name: 'bot', url: 'http://127.0.0.1:3000' });
+    const args = ['targets', 'rotate-secret', 'bot', '--grace-seconds', '60', '--json'];
+    const rotated = jsonOf(await cli(args, { env: accessTo(gateway) })) as { secret: string };
+    expect(rotated.secret).toMatch(/^whsec_/);
+    expect(rotated.secret).not.toBe(secret);
+    expect(
+      (await cli(['targets', 'rotate-secret', 'bot', '--grace-seconds', 'day'], { env: accessTo(gateway) })).code,
+    ).toBe(2);
   });
 
   it('that do not answer a test, are not there, or are not the only ones of that name end with 1', async () => {

@@ -44,7 +44,7 @@ describe('a resync that is watched in a terminal', () => {
     lose(whapi, ['lost-1', 'lost-2']);
     const { code, stdout, stderr } = await cli(['resync', 'lost-1', 'lost-2'], { env: accessTo(gateway) });
     expect(code).toBe(0);
-    expect(stdout).toMatch(/^2 of 2: .*2 restored$/m);
+    expect(stdout).toMatch(/^2 of 2 messages: .*2 restored$/m);
     // eslint-disable-next-line no-control-regex -- none of them may be there
     expect(stdout + stderr).not.toMatch(/[\x00-\x09\x0b-\x1f\x7f]/);
   });

@@ -1,0 +1,61 @@
+import { describe, expect, it } from 'vitest';
+import { accessTo, cli } from '../support/cli.js';
+import { happened, startAudits } from '../support/audit.js';
+import type { AuditStage } from '../support/audit.js';
+
+/** Whapi has two messages of the time for which the channel has been here, of which one came. */
+async function withGap(): Promise<AuditStage & { env: Record<string, string> }> {
+  const stage = await startAudits();
+  const at = stage.begun + 3600;
+  await happened(
+    stage,
+    [
+      { id: 'came', at },
+      { id: 'never-came', at },
+    ],
+    ({ id }) => id === 'never-came',
+  );
+  await stage.bot.received(1);
+  return { ...stage, env: accessTo(stage.gateway) };
+}
+
+describe('audit', () => {
+  it('says how many never came and ends with 1, lists them, and releases them', async () => {
+    const { env, bot } = await withGap();
+    const { code, stdout } = await cli(['audit', '--since', '1d'], { env });
+    expect(code).toBe(1);
+    expect(stdout).toContain('Whapi has 2 messages; 1 came, 1 never did');
+    const id = /audit --list (\S+)/.exec(stdout)?.[1] ?? '';
+    expect((await cli(['audit', '--list', id], { env })).stdout).toMatch(/^never-came {2}\d{4}-/);
+    expect((await cli(['audit', '--release', id, '--dry-run'], { env })).stdout).toMatch(
+      /^1 messages would be released/,
+    );
+    await cli(['audit', '--release', id], { env });
+    expect((await bot.received(2))[1]?.ids).toEqual(['never-came']);
+  });
+
+  it('ends with 0 where nothing is missing, and tells the same with --json and --watch', async () => {
+    const { env } = await withGap();
+    const { code, stdout } = await cli(['audit', '--since', '2020-01-01', '--until', '2020-02-01', '--json'], { env });
+    const told = JSON.parse(stdout.trim().split('\n').at(-1) ?? '') as { id: string };
+    expect(code).toBe(0);
+    expect(told).toMatchObject({ status: 'finished', counts: { whapi_has: 0, never_came: 0 } });
+    expect((await cli(['audit', '--watch', told.id], { env })).stdout).toContain(`${told.id} of channel main finished`);
+  });
+
+  it('asks from when on, and does not take what is no time', async () => {
+    const { env } = await withGap();
+    for (const args of [['audit'], ['audit', '--since', 'yesterday'], ['audit', '--since', '7y']]) {
+      expect((await cli(args, { env })).code).toBe(2);
+    }
+  });
+});
+
+describe('channels seed', () => {
+  it('writes the ids that Whapi has into the ledger', async () => {
+    const { env } = await withGap();
+    const { code, stdout } = await cli(['channels', 'seed', 'main', '--since', '1d'], { env });
+    expect(code).toBe(0);
+    expect(stdout).toContain('1 of 2 ids are new in the ledger');
+  });
+});
