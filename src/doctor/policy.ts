@@ -124,10 +124,12 @@ export function targetCheck(target: Target, { refusal, test, channels }: TargetF
     };
   }
   if (!target.enabled) {
+    const reason = target.disabledReason;
+    const state = reason === null ? 'It is disabled' : `The gateway has switched it off (${reason})`;
     return {
       ...at,
       status: 'warn',
-      message: 'It is disabled: its deliveries wait.',
+      message: `${state}: its deliveries wait.`,
       fix: `Enable it: PATCH /v1/targets/${target.id} { "enabled": true }.`,
     };
   }

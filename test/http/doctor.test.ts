@@ -3,6 +3,7 @@ import { startApi } from '../support/api.js';
 import { startConnect } from '../support/connect.js';
 import type { ConnectStage } from '../support/connect.js';
 import type { Client } from '../support/client.js';
+import { until } from '../support/pace.js';
 import { textWebhook } from '../support/texts.js';
 
 interface CheckJson {
@@ -116,6 +117,15 @@ describe('GET /v1/doctor', () => {
     const { checks } = await doctor(gateway);
     expect(checks.filter(({ name }) => name === 'target').map(({ status }) => status)).toEqual(['ok', 'warn', 'warn']);
     expect(await check(gateway, 'target', '?send_test=true')).toMatchObject({ subject: 'broken', status: 'fail' });
+  });
+
+  it('says why the gateway has switched a target off', async () => {
+    const { gateway, bot } = await startConnect();
+    bot.otherwise = 410;
+    await gateway.addTarget({ name: 'gone', url: bot.url });
+    await gateway.webhook(textWebhook('a'));
+    await until(async () => expect(await check(gateway, 'target')).toMatchObject({ status: 'warn' }));
+    expect((await check(gateway, 'target'))?.message).toMatch(/switched it off \(.*410.*\)/);
   });
 
   it('warns of a clock that is wrong', async () => {
