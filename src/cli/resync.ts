@@ -14,8 +14,15 @@ interface ResyncJson {
   readonly channel: string;
   readonly status: string;
   readonly counts: Readonly<Record<string, number>>;
-  readonly pause?: { readonly reason: string } | null;
-  readonly eta_seconds?: number | null;
+  readonly pause: { readonly reason: string } | null;
+  readonly eta_seconds: number | null;
+}
+
+interface ReportJson {
+  readonly resync: ResyncJson;
+  readonly restored: { readonly total: number; readonly already_known: number; readonly never_seen_before: number };
+  readonly failed: { readonly reasons: readonly { readonly error: string; readonly count: number }[] };
+  readonly held: { readonly total: number; readonly messages: string };
 }
 
 interface Options {
@@ -108,13 +115,31 @@ async function follow(session: Session, api: Api, id: string): Promise<ExitCode>
     look: async () => await api.call<ResyncJson>('GET', path),
     isOver: ({ status }) => status !== 'running',
     progressOf,
-    documentOf: (state) => state,
+    documentOf: (state) => ({ resync: state }),
     farewell: `The run goes on in the gateway. Watch it: ${again(id)}\nStop it: ${NAME} resync --cancel ${id}`,
   });
-  session.show(ended, `${ended.status}: ${wordsOf(ended)}\n`);
+  const report = await api.call<ReportJson>('GET', `${path}/report`);
+  session.show(report, reportOf(report));
   const { restored = 0 } = ended.counts;
   if (ended.status === 'finished' && restored === totalOf(ended)) return EXIT.ok;
   return restored > 0 ? EXIT.partly : EXIT.failed;
+}
+
+function reportOf({ resync, restored, failed, held }: ReportJson): string {
+  const lines = [
+    `${resync.status}: ${wordsOf(resync)}`,
+    ...(restored.total > 0
+      ? [`  restored: ${restored.already_known} known before, ${restored.never_seen_before} never seen before`]
+      : []),
+    ...failed.reasons.map(({ error, count }) => `  failed: ${count} with ${error}`),
+    ...(held.total > 0
+      ? [
+          `  held: ${held.total}, listed at GET ${held.messages}`,
+          `        to send them after all: POST /v1/messages/release { "resync": "${resync.id}" }`,
+        ]
+      : []),
+  ];
+  return `${lines.join('\n')}\n`;
 }
 
 function again(id: string): string {
@@ -122,7 +147,7 @@ function again(id: string): string {
 }
 
 function progressOf(resync: ResyncJson): Progress {
-  const { counts, pause, eta_seconds: etaSeconds = null } = resync;
+  const { counts, pause, eta_seconds: etaSeconds } = resync;
   const done = SETTLED.reduce((sum, status) => sum + (counts[status] ?? 0), 0);
   const paused = pause ? `paused: ${pause.reason}; ` : '';
   return { done, total: totalOf(resync), unit: 'messages', words: `${paused}${wordsOf(resync)}`, etaSeconds };

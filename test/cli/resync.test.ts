@@ -17,9 +17,9 @@ describe('resync', () => {
     writeFileSync(file, '# lost in May\na-2, a-3\na-1 # twice\n\n');
     const args = ['resync', 'a-1', '-', '--file', file, '--json'];
     const { code, stdout } = await cli(args, { env: accessTo(gateway), stdin: 'a-4\n' });
-    const last = JSON.parse(stdout.trim().split('\n').at(-1) ?? '') as { status: string; counts: unknown };
+    const last = JSON.parse(stdout.trim().split('\n').at(-1) ?? '') as { resync: unknown };
     expect(code).toBe(0);
-    expect(last).toMatchObject({ status: 'finished', counts: { restored: 4 } });
+    expect(last).toMatchObject({ resync: { status: 'finished', counts: { restored: 4 } }, restored: { total: 4 } });
   });
 
   it('ends with 4 where only some were restored, and with 1 where none was', async () => {
@@ -28,7 +28,10 @@ describe('resync', () => {
     const some = await cli(['resync', 'lost', 'refused~by-whapi'], { env: accessTo(gateway) });
     const none = await cli(['resync', 'also~refused'], { env: accessTo(gateway) });
     expect([some.code, none.code]).toEqual([4, 1]);
-    expect(some.stdout).toContain('finished: 1 restored, 1 failed');
+    expect(some.stdout).toContain(
+      'finished: 1 restored, 1 failed\n  restored: 0 known before, 1 never seen before\n  failed: 1 with ',
+    );
+    expect(some.stdout).toMatch(/held: 1, listed at GET .*\n.*POST \/v1\/messages\/release/);
   });
 
   it('starts a run and leaves it with --detach, and --cancel ends it', async () => {
