@@ -41,6 +41,11 @@ export async function startCounter() {
   return await start(here('./counter.js'), {});
 }
 
+/** Plays Whapi: answers each request with a message. */
+export async function startUpstream() {
+  return await start(here('./upstream.js'), {});
+}
+
 /** The gateway with its SQLite file in a folder that is removed when it stops, one channel `main`. */
 export async function startGateway(env = {}) {
   const folder = mkdtempSync(join(tmpdir(), 'gateway-bench-'));

@@ -22,6 +22,7 @@ export const STATUS_OF = {
   GW_WHAPI_UNAVAILABLE: 502,
   GW_OVERLOADED: 503,
   GW_STORE_UNAVAILABLE: 503,
+  GW_WHAPI_TIMEOUT: 504,
 } as const;
 
 export type GatewayErrorCode = keyof typeof STATUS_OF;

@@ -26,9 +26,11 @@ import type { Ledger } from './ledger/ledger.js';
 import { openLedger } from './ledger/open.js';
 import { startLoop } from './loop.js';
 import type { Loop } from './loop.js';
+import { createPassThrough } from './resync/pass-through.js';
 import { RESYNC_TIMING } from './resync/policy.js';
 import type { ResyncTiming } from './resync/policy.js';
 import { progressOf } from './resync/progress.js';
+import { createTurns } from './resync/turns.js';
 import { startResyncWorker } from './resync/worker.js';
 import type { Attempt, Breaker, Target } from './model.js';
 import { createVault } from './vault.js';
@@ -51,6 +53,8 @@ export interface Pace {
   readonly connect: ConnectTiming;
   readonly patience: Patience;
   readonly audit: AuditTiming;
+  /** How long Whapi may take to begin its answer to a client's own call: media that it has to fetch take a while. */
+  readonly whapiTimeoutMs: number;
 }
 
 export const USUAL_PACE: Pace = {
@@ -60,6 +64,7 @@ export const USUAL_PACE: Pace = {
   connect: CONNECT_TIMING,
   patience: USUAL_PATIENCE,
   audit: AUDIT_TIMING,
+  whapiTimeoutMs: 100_000,
 };
 
 /** Of the ten seconds that closing may take, what deliveries and calls under way are given. */
@@ -95,8 +100,15 @@ export async function startGateway(
     const delaysMs = pace.retryDelaysMs;
     const deliveries = startDeliveryLoop({ ledger, sender, breakers, delaysMs, effects, onError });
     const whapi = createWhapiClient();
-    const resyncs = startResyncWorker({ ledger, whapi, openSecret: vault.open, timing: pace.resync, effects, onError });
     const openSecret = vault.open;
+    const turns = createTurns();
+    const { resync: timing, whapiTimeoutMs } = pace;
+    const resyncs = startResyncWorker({ ledger, whapi, openSecret, turns, timing, effects, onError });
+    const passThrough = createPassThrough({
+      ...{ ledger, turns, timing, effects, onError },
+      callTimeoutMs: whapiTimeoutMs,
+      onRegistered: resyncs.wake,
+    });
     const sendTest = async (target: Target): Promise<Attempt> => await sender.sendTest(target, newId('test', effects));
     const { publicUrl } = config;
     const connector = createConnector({ ledger, whapi, openSecret, publicUrl, timing: pace.connect, effects });
@@ -147,6 +159,8 @@ export async function startGateway(
       onChannelChanged: resyncs.wake,
       onChannelState: resyncs.channelIs,
       progressOf: (resync) => progressOf(resync, pace.resync, effects.now()),
+      whapiResyncs: passThrough,
+      whapiTimeoutMs,
       refusalOf: sender.refusalOf,
       sendTest,
       connector,
@@ -161,6 +175,7 @@ export async function startGateway(
       keys,
       close: async () => {
         await Promise.all([server.close(GRACE_MS), stopWork(GRACE_MS)]);
+        await passThrough.idle();
         await ledger.close();
       },
     };

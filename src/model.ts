@@ -61,6 +61,8 @@ export interface Channel {
   readonly resyncSpacingMs: number | null;
   /** Calls to Whapi on one day (UTC) that the gateway makes by itself; null: no limit. */
   readonly dailyCallBudget: number | null;
+  /** A message that Whapi says it does not have, to a call that passed through, is brought back unasked. */
+  readonly autoResync: boolean;
   readonly createdAt: number;
 }
 
@@ -103,6 +105,9 @@ export interface Target {
   readonly disabledReason: string | null;
   readonly createdAt: number;
 }
+
+/** How long after the last call to Whapi an id counts as coming back, unless a resync says otherwise: 72 hours. */
+export const DEFAULT_WINDOW_SECONDS = 259_200;
 
 export const DELIVERY_STATUSES = ['pending', 'delivered', 'dead', 'expired'] as const;
 export type DeliveryStatus = (typeof DELIVERY_STATUSES)[number];

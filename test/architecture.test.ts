@@ -124,7 +124,8 @@ describe('who may import whom', () => {
     const owners: Readonly<Record<string, (name: string) => boolean>> = {
       fastify: within('http'),
       'better-sqlite3': within('ledger/sqlite'),
-      undici: (name) => ['delivery/send', 'whapi/client', 'whapi/simulator-webhooks'].includes(name),
+      undici: (name) =>
+        ['delivery/send', 'http/whapi-upstream', 'whapi/client', 'whapi/simulator-webhooks'].includes(name),
       commander: within('cli'),
       standardwebhooks: (name) => within('delivery')(name) || within('demo')(name),
       'close-with-grace': (name) => name === 'main',

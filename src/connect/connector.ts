@@ -3,7 +3,7 @@ import { GatewayError } from '../errors.js';
 import type { Registry } from '../ledger/ledger.js';
 import type { Views } from '../ledger/views.js';
 import type { Channel, Sealed, Target } from '../model.js';
-import { refusalBy } from '../whapi/client.js';
+import { refusalBy } from '../whapi/answers.js';
 import type { WhapiAccess, WhapiClient, WhapiResult } from '../whapi/client.js';
 import type { Settings, WebhookMode } from '../whapi/wire.js';
 import { connectable, eventsFor, eventsNamed, isOurs, isSame, patchOf, planConnect, planDisconnect } from './policy.js';

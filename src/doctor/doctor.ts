@@ -4,7 +4,7 @@ import { GatewayError } from '../errors.js';
 import type { Registry, Upkeep } from '../ledger/ledger.js';
 import type { Views } from '../ledger/views.js';
 import type { Attempt, Channel, Sealed, Target } from '../model.js';
-import { refusalBy } from '../whapi/client.js';
+import { refusalBy } from '../whapi/answers.js';
 import type { WhapiClient } from '../whapi/client.js';
 import {
   clockCheck,

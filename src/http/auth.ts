@@ -19,8 +19,10 @@ export function bearerOf(request: FastifyRequest): string | null {
   return match?.[1] ?? null;
 }
 
-/** Called for a failed authentication; throws what it is answered with. */
-export type RefuseAuthentication = (request: FastifyRequest, reply: FastifyReply) => Promise<never>;
+/** Called for a failed authentication; throws what it is answered with. `hint` says what to send instead. */
+export type RefuseAuthentication = (request: FastifyRequest, reply: FastifyReply, hint?: string) => Promise<never>;
+
+const HINT = 'send "Authorization: Bearer …"';
 
 /**
  * Counts failed authentications by client address: past twenty a minute they are answered 429. A right secret from that
@@ -32,11 +34,11 @@ export function authenticationGuard(app: FastifyInstance): RefuseAuthentication 
     timeWindow: 60_000,
     keyGenerator: (request) => request.ip,
   });
-  return async (request, reply) => {
+  return async (request, reply, hint = HINT) => {
     const counted = await countFailure(request);
     if (counted.isAllowed || !counted.isExceeded) {
       reply.header('www-authenticate', 'Bearer');
-      throw new GatewayError('GW_UNAUTHORIZED', 'The secret is missing or wrong: send "Authorization: Bearer …".');
+      throw new GatewayError('GW_UNAUTHORIZED', `The secret is missing or wrong: ${hint}.`);
     }
     reply.header('retry-after', counted.ttlInSeconds);
     throw new GatewayError(

@@ -55,6 +55,9 @@ const DAILY_BUDGET = orNull(
     description: 'Calls to Whapi on one day (UTC) that the gateway makes by itself; null: no limit',
   }),
 );
+const AUTO_RESYNC = Type.Boolean({
+  description: 'A message that a call to /whapi does not find is brought back unasked, once per hour',
+});
 const DEFAULT_LATE_AFTER_SECONDS = 900;
 const SECRET_BYTES = 24;
 
@@ -67,6 +70,7 @@ const NewChannel = Type.Object(
     late_after_seconds: Type.Optional(LATE_AFTER),
     resync_spacing_ms: Type.Optional(RESYNC_SPACING),
     daily_call_budget: Type.Optional(DAILY_BUDGET),
+    auto_resync: Type.Optional(AUTO_RESYNC),
   },
   { additionalProperties: false },
 );
@@ -79,6 +83,7 @@ const ChannelChange = Type.Object(
     late_after_seconds: Type.Optional(LATE_AFTER),
     resync_spacing_ms: Type.Optional(RESYNC_SPACING),
     daily_call_budget: Type.Optional(DAILY_BUDGET),
+    auto_resync: Type.Optional(AUTO_RESYNC),
     channel_id: Type.Optional(Type.Null({ description: 'null forgets it: the next webhook teaches it anew' })),
   },
   { additionalProperties: false, minProperties: 1 },
@@ -94,6 +99,7 @@ const channelFields = {
   late_after_seconds: Type.Integer(),
   resync_spacing_ms: RESYNC_SPACING,
   daily_call_budget: DAILY_BUDGET,
+  auto_resync: Type.Boolean(),
   created_at: Time,
 };
 const ChannelSchema = Type.Object(channelFields);
@@ -115,6 +121,7 @@ export const channelRoutes: FastifyPluginAsyncTypebox<ChannelRoutesOptions> = as
     late_after_seconds: channel.lateAfterSeconds,
     resync_spacing_ms: channel.resyncSpacingMs,
     daily_call_budget: channel.dailyCallBudget,
+    auto_resync: channel.autoResync,
     created_at: iso(channel.createdAt),
   });
 
@@ -132,6 +139,7 @@ export const channelRoutes: FastifyPluginAsyncTypebox<ChannelRoutesOptions> = as
         lateAfterSeconds: body.late_after_seconds ?? DEFAULT_LATE_AFTER_SECONDS,
         resyncSpacingMs: body.resync_spacing_ms ?? null,
         dailyCallBudget: body.daily_call_budget ?? null,
+        autoResync: body.auto_resync ?? false,
         createdAt: effects.now(),
       };
       await ledger.addChannel(channel);
@@ -186,6 +194,7 @@ export const channelRoutes: FastifyPluginAsyncTypebox<ChannelRoutesOptions> = as
         ...(body.late_after_seconds !== undefined && { lateAfterSeconds: body.late_after_seconds }),
         ...(body.resync_spacing_ms !== undefined && { resyncSpacingMs: body.resync_spacing_ms }),
         ...(body.daily_call_budget !== undefined && { dailyCallBudget: body.daily_call_budget }),
+        ...(body.auto_resync !== undefined && { autoResync: body.auto_resync }),
         ...(body.channel_id === null && { channelId: null }),
       });
       options.onChanged();

@@ -11,6 +11,9 @@ export const PROBLEM_TYPE = 'application/problem+json';
 /** After a 503: time for some commits, or for somebody to make room on the disk. */
 const RETRY_UNAVAILABLE_SECONDS = 5;
 
+/** How an error is put into an answer. */
+export type AnswerError = (error: GatewayError, reply: FastifyReply) => FastifyReply;
+
 /** Answers an error as RFC 9457 says, with our stable code. */
 export function answerProblem(error: GatewayError, reply: FastifyReply): FastifyReply {
   if (error.status === 503) reply.header('retry-after', RETRY_UNAVAILABLE_SECONDS);
@@ -39,21 +42,38 @@ export function answerClientError({ code }: NodeJS.ErrnoException, socket: Socke
   socket.end(`${head}\r\ncontent-length: ${Buffer.byteLength(body)}\r\nconnection: close\r\n\r\n${body}`);
 }
 
+/** Node's code of a request that did not come in whole in time. */
+export const REQUEST_TIMEOUT = 'ERR_HTTP_REQUEST_TIMEOUT';
+
 const CLIENT_ERRORS: ReadonlyMap<string, GatewayError> = new Map([
-  ['ERR_HTTP_REQUEST_TIMEOUT', new GatewayError('GW_TIMEOUT', 'The request did not come in whole in time.')],
+  [REQUEST_TIMEOUT, new GatewayError('GW_TIMEOUT', 'The request did not come in whole in time.')],
   ['HPE_HEADER_OVERFLOW', new GatewayError('GW_HEADERS_TOO_LARGE', 'The head of the request is larger than 16 KiB.')],
 ]);
 
 type ErrorHandler = (error: FastifyError | Error, request: FastifyRequest, reply: FastifyReply) => FastifyReply;
 
+/**
+ * An error as a client of Whapi expects it (docs/whapi.md, Errors). Ours can be told from Whapi's own by `details`, which
+ * holds our stable code.
+ */
+export function answerAsWhapi({ status, message, code }: GatewayError, reply: FastifyReply): FastifyReply {
+  return reply
+    .code(status)
+    .type('application/json')
+    .send({ error: { code: status, message, details: code } });
+}
+
 /** The server's error handler. What is no error of ours is logged whole and answered without its details. */
-export function errorHandler(log: Pick<FastifyBaseLogger, 'error' | 'debug'>): ErrorHandler {
+export function errorHandler(
+  log: Pick<FastifyBaseLogger, 'error' | 'debug'>,
+  answer: AnswerError = answerProblem,
+): ErrorHandler {
   return (error, { method, url }, reply) => {
     const known = asKnown(error);
     const about = { method, url: maskedUrl(url), code: known.code };
     if (known.status >= 500) log.error({ ...about, err: error }, 'request failed');
     else log.debug({ ...about, detail: known.message }, 'request refused');
-    return answerProblem(known, reply);
+    return answer(known, reply);
   };
 }
 

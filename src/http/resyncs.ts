@@ -4,7 +4,7 @@ import { Type } from 'typebox';
 import { GatewayError } from '../errors.js';
 import type { Resyncs } from '../ledger/ledger.js';
 import type { ResyncReport, ResyncView, Views } from '../ledger/views.js';
-import { PAUSE_CODES } from '../model.js';
+import { DEFAULT_WINDOW_SECONDS, PAUSE_CODES } from '../model.js';
 import type { Pause, ResyncMessageStatus } from '../model.js';
 import {
   ChannelName,
@@ -40,7 +40,6 @@ interface Progress {
   readonly etaSeconds: number | null;
 }
 
-const DEFAULT_WINDOW_SECONDS = 259_200;
 /** Ten thousand ids of 60 characters, and room. */
 const MOST_BODY_BYTES = 4 * 1024 * 1024;
 

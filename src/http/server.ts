@@ -4,6 +4,7 @@ import { Ajv } from 'ajv';
 import Fastify from 'fastify';
 import type { FastifyBaseLogger, FastifyInstance } from 'fastify';
 import type { AddressInfo } from 'node:net';
+import type { Duplex } from 'node:stream';
 import type { Config } from '../config.js';
 import type { Connector } from '../connect/connector.js';
 import type { Doctor } from '../doctor/doctor.js';
@@ -23,12 +24,14 @@ import { jobRoutes } from './jobs.js';
 import { messageRoutes } from './messages.js';
 import { describeRoutes } from './openapi.js';
 import { operationRoutes } from './operation.js';
-import { answerClientError, errorHandler } from './problem.js';
+import { answerClientError, errorHandler, REQUEST_TIMEOUT } from './problem.js';
 import { resyncRoutes } from './resyncs.js';
 import type { ResyncRoutesOptions } from './resyncs.js';
 import { targetRoutes } from './targets.js';
 import type { BreakersOfTargets } from './targets.js';
 import { maskedUrl } from './webhook-path.js';
+import { whapiProxy } from './whapi-proxy.js';
+import type { WhapiResyncs } from './whapi-proxy.js';
 
 export interface ServerOptions {
   readonly config: Config;
@@ -45,6 +48,10 @@ export interface ServerOptions {
   readonly onChannelChanged: () => void;
   readonly onChannelState: (channel: string, state: string) => void;
   readonly progressOf: ResyncRoutesOptions['progressOf'];
+  /** How long Whapi may take to begin its answer to a call that passes through. */
+  readonly whapiTimeoutMs: number;
+  /** What the calls that pass through to Whapi bring about. */
+  readonly whapiResyncs: WhapiResyncs;
   readonly refusalOf: (url: string) => string | null;
   readonly sendTest: (target: Target) => Promise<Attempt>;
   readonly breakers: BreakersOfTargets;
@@ -117,6 +124,7 @@ async function listen(app: FastifyInstance, { host, port }: Config): Promise<str
 
 async function buildServer(options: ServerOptions): Promise<FastifyInstance> {
   const { config, ledger, vault, effects, log, patience } = options;
+  const uploads = new WeakSet<Duplex>();
   const app = Fastify({
     // No logger of Fastify's own: it would watch the end of every answer, which costs a tenth of a webhook's time, and
     // would write whole URLs, which may hold secrets.
@@ -129,7 +137,10 @@ async function buildServer(options: ServerOptions): Promise<FastifyInstance> {
       headersTimeout: patience.headMs,
       connectionsCheckingInterval: Math.min(CHECK_CONNECTIONS_EVERY_MS, patience.headMs),
     },
-    clientErrorHandler: answerClientError,
+    clientErrorHandler: (error, socket) => {
+      // The time for a whole request is not for uploads to Whapi, which may be large: they are given up when silent.
+      if (error.code !== REQUEST_TIMEOUT || !uploads.has(socket)) answerClientError(error, socket);
+    },
     frameworkErrors: (error, request, reply) => {
       errorHandler(log)(error, request, reply);
     },
@@ -157,6 +168,16 @@ async function buildServer(options: ServerOptions): Promise<FastifyInstance> {
     onChannelState: options.onChannelState,
   });
   await app.register(operationRoutes, { ledger });
+  await app.register(whapiProxy, {
+    ledger,
+    openSecret: vault.open,
+    refuse,
+    ratePerMinute: config.apiRatePerMinute,
+    timeoutMs: options.whapiTimeoutMs,
+    uploads,
+    resyncs: options.whapiResyncs,
+    log,
+  });
   await app.register(
     async (v1) => {
       v1.addHook('onRequest', requireToken(options.adminToken, refuse));

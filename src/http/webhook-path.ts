@@ -29,7 +29,8 @@ function isDotSegment(segment: string): boolean {
   return /^(\.|%2e){1,2}$/i.test(segment) || segment.includes('\\') || /%5c|%2f/i.test(segment);
 }
 
-function decoded(text: string): string {
+/** Without its percent-encoding; as it came where that is none. */
+export function decoded(text: string): string {
   try {
     return decodeURIComponent(text);
   } catch {

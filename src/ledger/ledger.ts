@@ -13,6 +13,7 @@ import type {
   Verdict,
 } from '../model.js';
 import type { Audits } from './audits.js';
+import type { OneResyncs } from './one-resyncs.js';
 import type { BulkWork, DeliveryView, JobView, ResyncView, Views } from './views.js';
 
 /**
@@ -29,7 +30,7 @@ import type { BulkWork, DeliveryView, JobView, ResyncView, Views } from './views
  * Times are milliseconds since the Unix epoch unless a name says otherwise. An operation that the store cannot take now
  * (full disk, lost connection) rejects with GatewayError GW_STORE_UNAVAILABLE and has changed nothing.
  */
-export interface Ledger extends Intake, Outbox, Jobs, Resyncs, Audits, Registry, Health, Views, Upkeep {}
+export interface Ledger extends Intake, Outbox, Jobs, Resyncs, OneResyncs, Audits, Registry, Health, Views, Upkeep {}
 
 export interface Intake {
   /**

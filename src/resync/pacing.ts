@@ -1,7 +1,8 @@
 import { jittered, pauseAt, retryAfterMs } from '../backoff.js';
 import type { ChannelCalls, CheckResult, NewPause } from '../ledger/ledger.js';
 import type { Channel } from '../model.js';
-import type { WhapiFailure, WhapiResult } from '../whapi/client.js';
+import type { WhapiFailure } from '../whapi/answers.js';
+import type { WhapiResult } from '../whapi/client.js';
 import { HEALTHY } from '../whapi/wire.js';
 import type { Health } from '../whapi/wire.js';
 

@@ -1,6 +1,6 @@
 import { jittered, pauseAt } from '../backoff.js';
 import type { CallResult, NewPause, ResyncCall } from '../ledger/ledger.js';
-import type { WhapiAnswer } from '../whapi/client.js';
+import type { WhapiAnswer } from '../whapi/answers.js';
 import { pauseFor, troubleIn } from './pacing.js';
 import type { Pacing, PauseMoment } from './pacing.js';
 

@@ -7,6 +7,7 @@ import { HEALTHY } from '../whapi/wire.js';
 import { afterCheck, nextStep } from './pacing.js';
 import { afterCall } from './policy.js';
 import type { ResyncTiming } from './policy.js';
+import type { Turns } from './turns.js';
 
 export interface ResyncWorkerOptions {
   readonly ledger: Pick<
@@ -15,6 +16,8 @@ export interface ResyncWorkerOptions {
   >;
   readonly whapi: Pick<WhapiClient, 'getMessage' | 'getHealth' | 'destroy'>;
   readonly openSecret: (sealed: Sealed) => string;
+  /** Shared with the clients' own calls that pass through. */
+  readonly turns: Turns;
   readonly timing: ResyncTiming;
   readonly effects: Pick<Effects, 'now' | 'sleep' | 'random'>;
   readonly onError: (error: unknown) => void;
@@ -45,6 +48,7 @@ export function startResyncWorker({
   ledger,
   whapi,
   openSecret,
+  turns,
   timing,
   effects,
   onError,
@@ -55,6 +59,7 @@ export function startResyncWorker({
   /** What webhooks told of channels, and calls without an answer, since the last check. */
   const news = { back: new Set<string>(), away: new Set<string>(), silent: new Set<string>() };
   const prefer = new Map<string, ResyncCall['kind']>();
+  let isStopping = false;
   let brokenOff = false;
 
   const turn = async (): Promise<number | null> => {
@@ -74,12 +79,15 @@ export function startResyncWorker({
     const isNews = calls.pause ? news.back.has(name) : news.away.has(name) || news.silent.has(name);
     const step = nextStep(calls, { timing, now, endedAt: endedAt.get(name) ?? null, isNews });
     if (step.kind === 'wait') return step.until;
-    launch(name, step.kind === 'check' ? check(calls) : callNext(calls));
+    launch(name, async () => await (step.kind === 'check' ? check(calls) : callNext(calls)));
     return null;
   };
 
-  const launch = (channel: string, work: Promise<void>): void => {
-    const call = work
+  const launch = (channel: string, work: () => Promise<void>): void => {
+    const call = turns
+      .take(channel, async () => {
+        if (!isStopping) await work();
+      })
       .catch((error: unknown) => {
         onError(error);
         faultUntil.set(channel, effects.now() + AFTER_FAULT_MS);
@@ -144,6 +152,7 @@ export function startResyncWorker({
       loop.wake();
     },
     stop: async (graceMs) => {
+      isStopping = true;
       await loop.stop();
       const ended = new AbortController();
       const all = Promise.all(calling.values()).then(() => ended.abort());

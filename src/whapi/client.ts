@@ -1,14 +1,10 @@
 import { Agent, request } from 'undici';
 import type { Dispatcher } from 'undici';
-import { GatewayError } from '../errors.js';
+import { failureOf, MOST_ERROR_BYTES, parsed, refusalOf } from './answers.js';
+import type { WhapiAnswer, WhapiFailure } from './answers.js';
 import { readMessagesPage } from './messages-page.js';
 import type { MessagesPage } from './messages-page.js';
 import type { Health, Settings, SettingsUpdate, WebhookTest } from './wire.js';
-
-/** What Whapi's answer to `GET /messages/{id}` means for a resync (docs/whapi.md, Resync and Errors). */
-export type WhapiAnswer =
-  /** 200: Whapi has the message. */
-  { readonly kind: 'found' } | WhapiFailure;
 
 /** The answer to a call that asks for more than whether something is there. */
 export type WhapiResult<T> =
@@ -19,23 +15,6 @@ export type WhapiResult<T> =
       readonly date: number | null;
     }
   | WhapiFailure;
-
-export type WhapiFailure =
-  /** 404 "message not found", or an answer that says nothing certain: a resync may still bring it back. */
-  | { readonly kind: 'missing'; readonly words: string }
-  /** 400, 401, 402, 403, or a 404 that speaks of the channel: the call was not taken, in Whapi's words. */
-  | {
-      readonly kind: 'refused';
-      /** Left out where it is about this one call; else every other call of the channel will be refused as well. */
-      readonly for?: 'login' | 'quota' | 'token';
-      readonly words: string;
-    }
-  /** 429 or 5xx. */
-  | { readonly kind: 'busy'; readonly words: string; readonly retryAfter: string | null }
-  /** No answer in time; Whapi may be at work on it all the same. */
-  | { readonly kind: 'timeout' }
-  /** No connection. */
-  | { readonly kind: 'unreachable'; readonly words: string };
 
 /** The answer to `GET /messages/list`. */
 export type ListAnswer =
@@ -89,13 +68,10 @@ export interface WhapiClient {
   destroy(): Promise<void>;
 }
 
-const MOST_ERROR_BYTES = 64 * 1024;
 /** Of an answer that is read: settings with hundreds of webhooks, and room. */
 const MOST_BYTES = 4 * 1024 * 1024;
 /** Of a list: five hundred messages of 16 KiB. Parsing more at once would hold up the webhooks. */
 const MOST_LIST_BYTES = 8 * 1024 * 1024;
-/** They are stored with each of ten thousand ids. */
-const LONGEST_WORDS = 500;
 
 export function createWhapiClient(): WhapiClient {
   const agent = new Agent();
@@ -122,7 +98,7 @@ export function createWhapiClient(): WhapiClient {
   const ask = async <T>(access: WhapiAccess, sent: Sent, is: (body: unknown) => body is T): Promise<WhapiResult<T>> => {
     try {
       const answer = await send(access, sent);
-      if (answer.statusCode !== 200) return await refusalOf(answer);
+      if (answer.statusCode !== 200) return await failed(answer);
       const body = parsed(await readSome(answer.body, MOST_BYTES));
       if (!is(body)) return { kind: 'missing', words: '200, but without what was asked for' };
       return { kind: 'found', body, date: dateOf(answer.headers['date']) };
@@ -136,7 +112,7 @@ export function createWhapiClient(): WhapiClient {
       const path = `/messages/${encodeURIComponent(messageId)}${resync ? '?resync=true' : ''}`;
       try {
         const answer = await send(access, { path, timeoutMs });
-        if (answer.statusCode !== 200) return await refusalOf(answer);
+        if (answer.statusCode !== 200) return await failed(answer);
         await answer.body.dump();
         return { kind: 'found' };
       } catch (error) {
@@ -148,7 +124,7 @@ export function createWhapiClient(): WhapiClient {
       const path = `/messages/list?count=${count}&offset=${offset}&${window}&normal_types=true&sort=desc`;
       try {
         const answer = await send(access, { path, timeoutMs });
-        if (answer.statusCode !== 200) return await refusalOf(answer);
+        if (answer.statusCode !== 200) return await failed(answer);
         const body = await readAtMost(answer.body, MOST_LIST_BYTES);
         if (body.length > MOST_LIST_BYTES) return { kind: 'too_large' };
         const page = readMessagesPage(body);
@@ -176,23 +152,18 @@ interface Sent {
   readonly timeoutMs: number;
 }
 
-async function refusalOf({ statusCode, headers, body }: Dispatcher.ResponseData): Promise<WhapiFailure> {
+async function failed({ statusCode, headers, body }: Dispatcher.ResponseData): Promise<WhapiFailure> {
   const retryAfter = headers['retry-after'];
-  const said = errorOf(statusCode, await readSome(body, MOST_ERROR_BYTES));
-  return meaningOf(statusCode, said, typeof retryAfter === 'string' ? retryAfter : null);
+  return refusalOf({
+    status: statusCode,
+    body: await readSome(body, MOST_ERROR_BYTES),
+    retryAfter: typeof retryAfter === 'string' ? retryAfter : null,
+  });
 }
 
 function dateOf(header: string | string[] | undefined): number | null {
   const ms = typeof header === 'string' ? Date.parse(header) : NaN;
   return Number.isNaN(ms) ? null : ms;
-}
-
-function parsed(text: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch {
-    return undefined;
-  }
 }
 
 /** An answer is looked at as far as the gateway relies on it: a proxy's page with a 200 is none. */
@@ -221,47 +192,6 @@ function isRecord(value: unknown): value is Record<string, unknown> {
   return typeof value === 'object' && value !== null && !Array.isArray(value);
 }
 
-/** What a failed call means for whoever asked the gateway to `wanted`, such as "change its settings". */
-export function refusalBy(failure: WhapiFailure, wanted: string): GatewayError {
-  switch (failure.kind) {
-    case 'refused':
-      return new GatewayError(
-        'GW_WHAPI_REFUSED',
-        `Whapi refused to ${wanted}: ${failure.words}. Check the channel's token (PATCH its whapi_token), and whether it is logged in.`,
-      );
-    case 'timeout':
-      return new GatewayError('GW_WHAPI_UNAVAILABLE', `Whapi did not ${wanted} in time. Try again.`);
-    default:
-      return new GatewayError('GW_WHAPI_UNAVAILABLE', `Whapi did not ${wanted}: ${failure.words}. Try again later.`);
-  }
-}
-
-interface SaidError {
-  /** `error.message` alone; '' where there is none. */
-  readonly message: string;
-  /** The status, message and details, for people. */
-  readonly words: string;
-}
-
-function meaningOf(status: number, { message, words }: SaidError, retryAfter: string | null): WhapiFailure {
-  if (status === 429 || status >= 500) return { kind: 'busy', words, retryAfter };
-  if (status === 400 || status === 403) return { kind: 'refused', words };
-  if (status === 401) return { kind: 'refused', for: 'login', words };
-  if (status === 402) return { kind: 'refused', for: 'quota', words };
-  // An unknown token is answered 404 as well: the message tells it from a WhatsApp message that is not there.
-  if (status === 404 && /\bchannel\b/i.test(message)) return { kind: 'refused', for: 'token', words };
-  return { kind: 'missing', words };
-}
-
-/** What Whapi says, `{ error: { code, message, details? } }`, or the status where that is no error of its form. */
-function errorOf(status: number, body: string): SaidError {
-  const { error } = (parsed(body) ?? {}) as { error?: { message?: unknown; details?: unknown } };
-  const [message, details] = [error?.message, error?.details].map((part) => (typeof part === 'string' ? part : ''));
-  const said = [message, details].filter((part) => part).join(': ');
-  if (said !== '') return { message: message ?? '', words: `${status} ${said}`.slice(0, LONGEST_WORDS) };
-  return { message: '', words: `HTTP status ${status}` };
-}
-
 async function readSome(body: AsyncIterable<Buffer>, mostBytes: number): Promise<string> {
   return (await readAtMost(body, mostBytes)).toString('utf8', 0, mostBytes);
 }
@@ -276,12 +206,4 @@ async function readAtMost(body: AsyncIterable<Buffer>, mostBytes: number): Promi
     if (size > mostBytes) break;
   }
   return Buffer.concat(chunks);
-}
-
-function failureOf(error: unknown): WhapiFailure {
-  const { name, code, message } = error as NodeJS.ErrnoException;
-  const isTimeout = name === 'TimeoutError' || code === 'UND_ERR_HEADERS_TIMEOUT' || code === 'UND_ERR_BODY_TIMEOUT';
-  return isTimeout
-    ? { kind: 'timeout' }
-    : { kind: 'unreachable', words: message === '' ? (code ?? 'No connection') : message };
 }

@@ -75,12 +75,21 @@ export interface RestRequest {
   readonly path: string;
   readonly query: URLSearchParams;
   readonly body: unknown;
+  /** The body as it came. */
+  readonly bytes: Buffer;
+  readonly contentType: string | undefined;
 }
 
-/** Status and JSON of an answer; no body, no JSON. */
+/** Status and JSON of an answer, or a file; no body, no JSON. */
 export interface RestAnswer {
   readonly status: number;
   readonly body?: unknown;
+  readonly file?: MediaFile;
+}
+
+interface MediaFile {
+  readonly contentType: string | undefined;
+  readonly bytes: Buffer;
 }
 
 const MESSAGES_POST: EventName = { type: 'messages', method: 'post' };
@@ -90,6 +99,7 @@ const OWN_NUMBER = '12025550100';
 const HEALTH_CODES: Readonly<Record<string, number>> = { INIT: 1, LAUNCH: 2, QR: 3, AUTH: 4, ERROR: 5, SYNC_ERROR: 6 };
 const MESSAGE_PATH = /^\/messages\/(?!list$|text$)([^/]+)$/;
 const CHAT_PATH = /^\/messages\/list\/([^/]+)$/;
+const MEDIA_PATH = /^\/media\/([^/]+)$/;
 const MESSAGE_ID = /^[A-Za-z0-9._-]+$/;
 
 const FORCED_ERRORS = {
@@ -127,6 +137,7 @@ export class SimulatedChannel {
   readonly #known = new Map<string, WhapiMessage>();
   /** What Whapi has of it. */
   readonly #cache = new MessageCache();
+  readonly #media = new Map<string, MediaFile>();
 
   constructor(context: SimulatorContext<Faults>) {
     this.#context = context;
@@ -193,6 +204,8 @@ export class SimulatedChannel {
         return { status: 200, body: this.#list(call.query, () => true) };
       case 'POST /messages/text':
         return this.#sendText(call.body);
+      case 'POST /media':
+        return this.#upload(call);
     }
     return call.method === 'GET' ? await this.#routeWithId(call) : refusal(404, 'Not found');
   }
@@ -200,6 +213,8 @@ export class SimulatedChannel {
   async #routeWithId({ path, query }: RestRequest): Promise<RestAnswer | null> {
     const chat = CHAT_PATH.exec(path)?.[1];
     if (chat !== undefined) return this.#listChat(decoded(chat), query);
+    const file = this.#media.get(MEDIA_PATH.exec(path)?.[1] ?? '');
+    if (file) return { status: 200, file };
     const id = messageIdOf(path);
     if (id === undefined) return refusal(404, 'Not found');
     if (!MESSAGE_ID.test(id)) throw wrong('MessageID must match pattern');
@@ -304,8 +319,19 @@ export class SimulatedChannel {
     return { status: 200, body: { success: status === 200 } };
   }
 
+  /** A file that messages can name, kept until the simulator is closed. */
+  #upload({ bytes, contentType }: RestRequest): RestAnswer {
+    const id = this.#context.effects.randomBytes(16).toString('hex');
+    this.#media.set(id, { bytes, contentType });
+    return { status: 200, body: { media: [{ id }] } };
+  }
+
   #sendText(body: unknown): RestAnswer {
     if (!isRecord(body) || typeof body['to'] !== 'string' || typeof body['body'] !== 'string') throw wrong();
+    const quoted = body['quoted'];
+    if (typeof quoted === 'string' && !this.#cache.get(quoted)) {
+      return refusal(404, 'Specified message not found', { details: 'quoted' });
+    }
     const { effects } = this.#context;
     const message: WhapiMessage = {
       id: newMessageId(effects.randomBytes(15)),
@@ -316,6 +342,7 @@ export class SimulatedChannel {
       source: 'api',
       status: 'pending',
       text: { body: body['body'] },
+      ...(typeof quoted === 'string' ? { context: { quoted_id: quoted } } : {}),
       from: OWN_NUMBER,
     };
     this.receive(message);

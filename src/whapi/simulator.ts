@@ -90,7 +90,8 @@ export interface Simulator {
 }
 
 const MOST_CALLS = 200_000;
-const MOST_BODY_BYTES = 1024 * 1024;
+const MOST_BODY_BYTES = 128 * 1024 * 1024;
+const MOST_JSON_BYTES = 1024 * 1024;
 const LIST_PATH = '/messages/list';
 const CONTROL_PREFIX = '/_simulator/';
 
@@ -207,7 +208,9 @@ class LoopbackSimulator implements Simulator {
     const method = request.method ?? 'GET';
     const isControl = url.pathname.startsWith(CONTROL_PREFIX);
     const call = isControl ? null : this.#note(method, url, response);
-    const asked = { method, path: url.pathname, query: url.searchParams, body: await readJson(request) };
+    const bytes = await readBody(request);
+    const contentType = request.headers['content-type'];
+    const asked = { method, path: url.pathname, query: url.searchParams, body: jsonOf(bytes), bytes, contentType };
     if (call === null) {
       write(response, this.#options.control?.(this, asked) ?? refusal(404, 'Not found'));
       return;
@@ -259,7 +262,7 @@ class LoopbackSimulator implements Simulator {
   }
 }
 
-async function readJson(request: IncomingMessage): Promise<unknown> {
+async function readBody(request: IncomingMessage): Promise<Buffer> {
   const chunks: Buffer[] = [];
   let bytes = 0;
   for await (const chunk of request as AsyncIterable<Buffer>) {
@@ -267,15 +270,26 @@ async function readJson(request: IncomingMessage): Promise<unknown> {
     if (bytes > MOST_BODY_BYTES) throw new Error('The body is too large.');
     chunks.push(chunk);
   }
+  return Buffer.concat(chunks);
+}
+
+function jsonOf(bytes: Buffer): unknown {
+  if (bytes.length > MOST_JSON_BYTES) return undefined;
   try {
-    return JSON.parse(Buffer.concat(chunks).toString()) as unknown;
+    return JSON.parse(bytes.toString()) as unknown;
   } catch {
     return undefined;
   }
 }
 
-function write(response: ServerResponse, { status, body }: RestAnswer): void {
+function write(response: ServerResponse, { status, body, file }: RestAnswer): void {
   response.statusCode = status;
+  if (file) {
+    response.setHeader('content-type', file.contentType ?? 'application/octet-stream');
+    response.setHeader('content-length', file.bytes.length);
+    response.end(file.bytes);
+    return;
+  }
   if (body === undefined) {
     response.end();
     return;

@@ -24,6 +24,8 @@ const SENSELESS: readonly [Record<string, unknown>, path: string][] = [
   [{ resync_spacing_ms: '1000' }, '/resync_spacing_ms'],
   [{ daily_call_budget: 0 }, '/daily_call_budget'],
   [{ daily_call_budget: 1.5 }, '/daily_call_budget'],
+  [{ auto_resync: 'true' }, '/auto_resync'],
+  [{ auto_resync: null }, '/auto_resync'],
   [{ token: 'x' }, '/token'],
   [{ channel_id: 'MANTIS' }, '/channel_id'],
 ];
@@ -34,12 +36,13 @@ const SENSELESS_CHANGES: readonly [Record<string, unknown>, path: string][] = [
   [{ whapi_token: null }, '/whapi_token'],
   [{ webhook_secret: null }, '/webhook_secret'],
   [{ late_after_seconds: null }, '/late_after_seconds'],
+  [{ auto_resync: 1 }, '/auto_resync'],
   [{ whapi_base_url: 'https://' }, '/whapi_base_url'],
   [{ webhook_url: 'https://example.com' }, '/webhook_url'],
 ];
 const SHOWN = [
-  ...['channel_id', 'created_at', 'daily_call_budget', 'late_after_seconds', 'name', 'resync_spacing_ms'],
-  ...['webhook_url', 'whapi_base_url'],
+  ...['auto_resync', 'channel_id', 'created_at', 'daily_call_budget', 'late_after_seconds', 'name'],
+  ...['resync_spacing_ms', 'webhook_url', 'whapi_base_url'],
 ];
 
 describe('POST /v1/channels', () => {
@@ -56,6 +59,7 @@ describe('POST /v1/channels', () => {
       late_after_seconds: 900,
       resync_spacing_ms: null,
       daily_call_budget: null,
+      auto_resync: false,
       webhook_secret: expect.stringMatching(/^[\w-]{32}$/) as unknown,
     });
     expect(new Date(body['created_at'] as string).toISOString()).toBe(body['created_at']);

@@ -3,7 +3,7 @@ import { describe, expect, it } from 'vitest';
 import type { CallResult, ResyncCall } from '../../src/ledger/ledger.js';
 import { afterCall, RESYNC_TIMING } from '../../src/resync/policy.js';
 import type { CallMoment } from '../../src/resync/policy.js';
-import type { WhapiAnswer } from '../../src/whapi/client.js';
+import type { WhapiAnswer } from '../../src/whapi/answers.js';
 import { channel } from '../support/ledger.js';
 
 const NOW = Date.UTC(2026, 0, 15, 12);

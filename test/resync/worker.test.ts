@@ -3,6 +3,7 @@ import { describe, expect, it, onTestFinished } from 'vitest';
 import { systemEffects } from '../../src/effects.js';
 import { openLedger } from '../../src/ledger/open.js';
 import type { Sealed } from '../../src/model.js';
+import { createTurns } from '../../src/resync/turns.js';
 import { startResyncWorker } from '../../src/resync/worker.js';
 import type { WhapiClient } from '../../src/whapi/client.js';
 import { startSimulator } from '../../src/whapi/simulator.js';
@@ -541,6 +542,7 @@ async function startWorkerWhoseFirstResultIsLost(
       destroy: async () => await Promise.resolve(),
     },
     openSecret: String,
+    turns: createTurns(),
     timing: { ...QUICK_RESYNC, ...NEVER },
     effects,
     onError: (error) => errors.push(error),
@@ -553,6 +555,7 @@ const REGISTRATION = { windowSeconds: 86_400, idempotency: null };
 const CHANNEL = {
   ...{ name: 'main', channelId: null, whapiBaseUrl: 'http://whapi.example', lateAfterSeconds: 900, createdAt: 0 },
   ...{ resyncSpacingMs: null, dailyCallBudget: null },
+  ...{ autoResync: false },
   ...{ whapiToken: 'sealed' as Sealed, webhookSecret: 'sealed' as Sealed },
 };
 

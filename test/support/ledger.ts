@@ -140,6 +140,7 @@ export function channel(name: string, settings: Partial<Channel> = {}): Channel 
     lateAfterSeconds: 900,
     resyncSpacingMs: null,
     dailyCallBudget: null,
+    autoResync: false,
     createdAt: START,
     ...settings,
   };

@@ -1,6 +1,7 @@
 import { describe, expect, it, onTestFinished } from 'vitest';
 import { createWhapiClient } from '../../src/whapi/client.js';
-import type { WhapiClient, WhapiFailure } from '../../src/whapi/client.js';
+import type { WhapiFailure } from '../../src/whapi/answers.js';
+import type { WhapiClient } from '../../src/whapi/client.js';
 import { startSimulator } from '../../src/whapi/simulator.js';
 import type { Simulator } from '../../src/whapi/simulator.js';
 import { unreachableUrl } from '../support/api.js';

@@ -1,7 +1,8 @@
 import type { ServerResponse } from 'node:http';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import { createWhapiClient } from '../../src/whapi/client.js';
-import type { WhapiAnswer, WhapiClient } from '../../src/whapi/client.js';
+import type { WhapiAnswer } from '../../src/whapi/answers.js';
+import type { WhapiClient } from '../../src/whapi/client.js';
 import { startBot } from '../support/bot.js';
 import type { Bot, BotAnswer } from '../support/bot.js';
 import { requestTo } from '../support/delivery.js';

@@ -306,6 +306,28 @@ describe('other REST calls', () => {
     expect(hook.seen[0]?.body).toMatchObject({ messages: [body['message']] });
   });
 
+  it('sends a text that quotes what is cached, and does not find what is not', async () => {
+    const whapi = await start();
+    const body = JSON.stringify({ to: CHAT, body: 'x', quoted: 'lost' });
+    whapi.store(messageOf('lost'), { cached: false });
+    const refusal = refused(404, 'Specified message not found');
+    expect(await call(whapi, '/messages/text', { method: 'POST', body })).toMatchObject(refusal);
+    whapi.store(messageOf('lost'));
+    const sent = await call(whapi, '/messages/text', { method: 'POST', body });
+    expect(sent).toMatchObject({ status: 200, body: { message: { context: { quoted_id: 'lost' } } } });
+  });
+
+  it('takes a file and gives it back', async () => {
+    const { url, token } = await start();
+    const headers = { authorization: `Bearer ${token}`, 'content-type': 'image/png' };
+    const body = new Uint8Array([0, 255, 13, 10]);
+    const taken = (await (await fetch(`${url}/media`, { method: 'POST', headers, body })).json()) as {
+      media: [{ id: string }];
+    };
+    const given = await fetch(`${url}/media/${taken.media[0].id}`, { headers });
+    expect([given.headers.get('content-type'), new Uint8Array(await given.arrayBuffer())]).toEqual(['image/png', body]);
+  });
+
   it('tests a webhook with a body that has no known key', async () => {
     const { whapi, hook } = await startWithHook();
     const test = { url: hook.url, type: 'messages', mode: 'path' };

@@ -114,6 +114,18 @@ function ledgerOn({ db, close }: OpenDatabase, effects: Pick<Effects, 'now' | 'r
       const id = await registrations.register(request, newId('rsy', effects), now);
       return found(resyncViews.resync(id, now()));
     },
+    registerAsked: async (request, leaseMs) => {
+      const id = newId('rsy', effects);
+      return await commit.run(() => {
+        registrations.registerAsked(request, id, now());
+        return resyncs.takeFirst(request, id, now(), leaseMs);
+      });
+    },
+    registerUnlessRecent: async (request, withinMs) => {
+      const id = newId('rsy', effects);
+      const resyncId = await commit.run(() => registrations.registerUnlessRecent(request, id, now() - withinMs, now()));
+      return { resyncId, isNew: resyncId === id };
+    },
     takeCall: async (channel, prefer, leaseMs) =>
       await commit.run(() => resyncs.takeCall(channel, prefer, now(), leaseMs)),
     settleCall: async (call, result) => await commit.run(() => resyncs.settleCall(call, result, now())),

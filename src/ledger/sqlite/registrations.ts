@@ -24,6 +24,7 @@ export class SqliteRegistrations {
   readonly #insert;
   readonly #isKnown;
   readonly #provenBy;
+  readonly #recent;
   /** The end of the last one with an idempotency key: a second one with the same key waits for the first. */
   #keyed: Promise<unknown> = Promise.resolve();
 
@@ -40,6 +41,12 @@ export class SqliteRegistrations {
     this.#isKnown = db
       .prepare<[Buffer], number>('SELECT 1 FROM ledger WHERE key = ? AND first_seen_at IS NOT NULL')
       .pluck();
+    this.#recent = db
+      .prepare<[Buffer, number], string>(
+        `SELECT r.id FROM resync_messages m JOIN resyncs r ON r.number = m.resync
+         WHERE m.key = ? AND r.created_at > ? AND r.complete = 1 ORDER BY r.number DESC LIMIT 1`,
+      )
+      .pluck();
     this.#provenBy = db
       .prepare<[Buffer, number], Proof>(
         `SELECT coalesce(proof, 'webhook') FROM resync_messages
@@ -54,6 +61,27 @@ export class SqliteRegistrations {
     const registered = this.#keyed.then(async () => await this.#inSteps(request, id, now));
     this.#keyed = registered.catch(() => undefined);
     return await registered;
+  }
+
+  /**
+   * Registers one id that is asked for at once, proven or not. For use inside a transaction.
+   * @throws GatewayError GW_NOT_FOUND
+   */
+  registerAsked(request: ResyncRequest, newId: string, now: number): void {
+    const { number } = this.#begin(request, newId, now);
+    this.#add(number, request, request.messageIds, 0, now, true);
+  }
+
+  /**
+   * Registers one id unless that was done after `since`; returns the public id of the newest resync of it. For use inside
+   * a transaction. @throws GatewayError GW_NOT_FOUND
+   */
+  registerUnlessRecent(request: ResyncRequest, newId: string, since: number, now: number): string {
+    const recent = this.#recent.get(messageKey(request.channel, request.messageIds[0] ?? ''), since);
+    if (recent !== undefined) return recent;
+    const { number } = this.#begin(request, newId, now);
+    this.#add(number, request, request.messageIds, 0, now);
+    return newId;
   }
 
   /** Resyncs whose registration a crash cut off: nobody was told of them, and nothing was asked. */
@@ -119,10 +147,17 @@ export class SqliteRegistrations {
     return row?.complete === 1 ? { id: row.id, number: row.number, isRepeated: true } : null;
   }
 
-  #add(resync: number | bigint, request: ResyncRequest, ids: readonly string[], from: number, now: number): void {
+  #add(
+    resync: number | bigint,
+    request: ResyncRequest,
+    ids: readonly string[],
+    from: number,
+    now: number,
+    isAsked = false,
+  ): void {
     this.#registry.mustHaveChannel(request.channel); // it may be removed between two steps
     const some = ids.slice(from, from + IDS_PER_COMMIT);
-    some.forEach((messageId, index) => this.#addOne(resync, request, messageId, from + index, now));
+    some.forEach((messageId, index) => this.#addOne(resync, request, messageId, from + index, now, isAsked));
     if (from + IDS_PER_COMMIT >= ids.length) {
       this.#db.prepare('UPDATE resyncs SET complete = 1 WHERE number = ?').run(resync);
     }
@@ -134,11 +169,12 @@ export class SqliteRegistrations {
     messageId: string,
     position: number,
     now: number,
+    isAsked: boolean,
   ): void {
     const key = messageKey(channel, messageId);
     const isKnown = this.#isKnown.get(key) !== undefined;
-    // Where it is to go to the bots if it is new to them, only its webhook will do.
-    const proof = deliverUnseen && !isKnown ? null : (this.#provenBy.get(key, now) ?? null);
+    // Where it is to go to the bots if it is new to them, only its webhook will do; who asks at once wants no proof.
+    const proof = isAsked || (deliverUnseen && !isKnown) ? null : (this.#provenBy.get(key, now) ?? null);
     this.#insert.run({
       ...{ resync, position, messageId, key, channel, proof },
       known: Number(isKnown),

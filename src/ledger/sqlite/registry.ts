@@ -14,6 +14,7 @@ interface ChannelRow {
   late_after_seconds: number;
   resync_spacing_ms: number | null;
   daily_call_budget: number | null;
+  auto_resync: number;
   created_at: number;
 }
 
@@ -116,11 +117,11 @@ export class SqliteRegistry {
     this.#db
       .prepare(
         `INSERT INTO channels (name, channel_id, whapi_token, webhook_secret, whapi_base_url, late_after_seconds,
-           resync_spacing_ms, daily_call_budget, created_at)
+           resync_spacing_ms, daily_call_budget, auto_resync, created_at)
          VALUES (@name, @channelId, @whapiToken, @webhookSecret, @whapiBaseUrl, @lateAfterSeconds,
-           @resyncSpacingMs, @dailyCallBudget, @createdAt)`,
+           @resyncSpacingMs, @dailyCallBudget, @autoResync, @createdAt)`,
       )
-      .run(channel);
+      .run({ ...channel, autoResync: Number(channel.autoResync) });
     this.forget();
   }
 
@@ -129,9 +130,9 @@ export class SqliteRegistry {
       .prepare(
         `UPDATE channels SET channel_id = @channelId, whapi_token = @whapiToken, webhook_secret = @webhookSecret,
            whapi_base_url = @whapiBaseUrl, late_after_seconds = @lateAfterSeconds, resync_spacing_ms = @resyncSpacingMs,
-           daily_call_budget = @dailyCallBudget WHERE name = @name`,
+           daily_call_budget = @dailyCallBudget, auto_resync = @autoResync WHERE name = @name`,
       )
-      .run(channel);
+      .run({ ...channel, autoResync: Number(channel.autoResync) });
     this.forget();
   }
 
@@ -286,6 +287,7 @@ function channelOf(row: ChannelRow): Channel {
     lateAfterSeconds: row.late_after_seconds,
     resyncSpacingMs: row.resync_spacing_ms,
     dailyCallBudget: row.daily_call_budget,
+    autoResync: row.auto_resync === 1,
     createdAt: row.created_at,
   };
 }

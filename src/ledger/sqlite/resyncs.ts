@@ -1,6 +1,6 @@
 import { GatewayError } from '../../errors.js';
 import type { ResyncMessageStatus } from '../../model.js';
-import type { CallResult, ChannelCalls, CheckResult, ResyncCall } from '../ledger.js';
+import type { CallResult, ChannelCalls, CheckResult, ResyncCall, ResyncRequest } from '../ledger.js';
 import type { SqliteChannelCalls } from './channel-calls.js';
 import type { Db } from './database.js';
 import type { SqliteRegistry } from './registry.js';
@@ -84,6 +84,19 @@ export class SqliteResyncs {
          AND closed = 0 AND status IN ('queued', 'requesting', 'waiting')
          AND (SELECT deliver_unseen FROM resyncs WHERE number = resync) = 0`,
     );
+  }
+
+  /** Takes the first call for the only id of a resync that was registered just now. */
+  takeFirst(request: ResyncRequest, id: string, now: number, leaseMs: number): ResyncCall {
+    const resync = this.#numberOf.get(id);
+    const { windowSeconds } = request;
+    this.#asked.run(now, now + windowSeconds * 1000, now + leaseMs, resync, 0);
+    this.#noteAsked.run(now, resync);
+    return {
+      ...{ kind: 'resync', resyncId: id, position: 0, windowSeconds, registeredAt: now, made: 0 },
+      channel: this.#registry.mustHaveChannel(request.channel),
+      messageId: request.messageIds[0] ?? '',
+    };
   }
 
   takeCall(channelName: string, prefer: ResyncCall['kind'], now: number, leaseMs: number): ResyncCall | null {

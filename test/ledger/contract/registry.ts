@@ -40,10 +40,19 @@ export function registryContract(open: OpenStore): void {
 
     it('change in what is named and in nothing else', async () => {
       const { ledger } = await stage(open);
-      const changed = { ...channel('main'), whapiToken: sealed('another token'), lateAfterSeconds: 60 };
-      expect(await ledger.changeChannel('main', { whapiToken: sealed('another token'), lateAfterSeconds: 60 })).toEqual(
-        changed,
-      );
+      const changed = {
+        ...channel('main'),
+        whapiToken: sealed('another token'),
+        lateAfterSeconds: 60,
+        autoResync: true,
+      };
+      expect(
+        await ledger.changeChannel('main', {
+          whapiToken: sealed('another token'),
+          lateAfterSeconds: 60,
+          autoResync: true,
+        }),
+      ).toEqual(changed);
       expect(await ledger.channel('main')).toEqual(changed);
       await expect(ledger.changeChannel('nobody', {})).rejects.toEqual(refusal('GW_NOT_FOUND'));
     });

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import type { ResyncCall } from '../../../src/ledger/ledger.js';
+import type { ResyncCall, ResyncRequest } from '../../../src/ledger/ledger.js';
 import type { ResyncMessageView } from '../../../src/ledger/views.js';
 import {
   allPages,
@@ -265,4 +265,67 @@ export function resyncsContract(open: OpenStore): void {
       await expect(store.ledger.cancelResync('rsy_nobody')).rejects.toEqual(refusal('GW_NOT_FOUND'));
     });
   });
+
+  describe('a resync of one message by somebody who asks for it himself', () => {
+    it('I2: is committed as asked when it has answered, and nobody else makes its call meanwhile', async () => {
+      const store = await stage(open);
+      const call = await store.ledger.registerAsked(requestOf('A'), LEASE);
+      expect(call).toMatchObject({ kind: 'resync', position: 0, messageId: 'A', registeredAt: START, made: 0 });
+      expect(await callsNow(store)).toEqual([]);
+      const [message] = await messagesOf(store, call.resyncId);
+      expect(message).toMatchObject({ status: 'requesting', calls: 1, askedAt: START, windowClosesAt: START + HOUR });
+      expect(await store.record(messages('A'))).toEqual(['restored']);
+    });
+
+    it('is settled as any other, and its call is made again when nobody settles it', async () => {
+      const store = await stage(open);
+      const [settled, lost] = [
+        await store.ledger.registerAsked(requestOf('A'), LEASE),
+        await store.ledger.registerAsked(requestOf('B'), LEASE),
+      ];
+      await store.ledger.settleCall(settled, { status: 'waiting', nextAt: START + MINUTE });
+      store.clock.advance(LEASE);
+      expect(await callsNow(store)).toEqual(['resync B', 'poll A']);
+      expect(await messagesOf(store, lost.resyncId)).toMatchObject([{ calls: 2 }]);
+    });
+
+    it('is refused for a channel that is not there', async () => {
+      const { ledger } = await stage(open);
+      const request = { ...requestOf('A'), channel: 'nobody' };
+      await expect(ledger.registerAsked(request, LEASE)).rejects.toEqual(refusal('GW_NOT_FOUND'));
+      await expect(ledger.registerUnlessRecent(request, HOUR)).rejects.toEqual(refusal('GW_NOT_FOUND'));
+    });
+  });
+
+  describe('a resync of one message unless there is a recent one', () => {
+    it('is made once, however many ask at one instant, and in each channel', async () => {
+      const { ledger } = await stage(open);
+      await ledger.addChannel(channel('second'));
+      const ask = async (name: string) => await ledger.registerUnlessRecent({ ...requestOf('A'), channel: name }, HOUR);
+      const given = await Promise.all([ask('main'), ask('main'), ask('second')]);
+      expect(given.map(({ isNew }) => isNew)).toEqual([true, false, true]);
+      expect(given[1].resyncId).toBe(given[0].resyncId);
+      expect((await ledger.resyncs({ limit: 9, cursor: null })).data).toHaveLength(2);
+    });
+
+    it('is made again when the time is over, counted from the registration, whoever made it', async () => {
+      const store = await stage(open);
+      const { id } = await register(store, ['X', 'A']);
+      store.clock.advance(HOUR - 1);
+      expect(await store.ledger.registerUnlessRecent(requestOf('A'), HOUR)).toEqual({ resyncId: id, isNew: false });
+      store.clock.advance(1);
+      expect(await store.ledger.registerUnlessRecent(requestOf('A'), HOUR)).toMatchObject({ isNew: true });
+      expect(await callsNow(store)).toEqual(['resync X', 'resync A', 'resync A']);
+    });
+  });
+}
+
+function requestOf(messageId: string): ResyncRequest {
+  return {
+    channel: 'main',
+    messageIds: [messageId],
+    deliverUnseen: false,
+    windowSeconds: HOUR / SECOND,
+    idempotency: null,
+  };
 }

@@ -1,0 +1,69 @@
+import { GatewayError } from '../errors.js';
+import { decoded } from './webhook-path.js';
+
+/** The URL of a request under `/whapi`: what of it goes on, and what it asks for. */
+export interface WhapiUrl {
+  /** Path and query as they came, byte for byte, without `/whapi`: to be appended to the base URL. */
+  readonly target: string;
+  /** Every `token` of the query. */
+  readonly tokens: readonly string[];
+  /** The last part of `…/messages/{id}`; null for any other path. */
+  readonly messageId: string | null;
+  /** A path with the part `messages`: where messages are sent. */
+  readonly isUnderMessages: boolean;
+  /** It has a `resync` that could be taken for true. */
+  readonly wantsResync: boolean;
+  /** The `quoted` of the query: media can be sent with their settings there. */
+  readonly quoted: string | null;
+}
+
+export const PREFIX = '/whapi';
+const LIST = 'list';
+
+/** What no reading of a boolean takes for true. */
+const FALSE = new Set(['false', '0', 'no', 'off']);
+
+/**
+ * Takes a URL apart as generously as any server behind it might read it: a resync that is not noticed leaks, one that is
+ * noticed without need does no harm. So names and the word `messages` count in any case and percent-encoding, `resync[]`
+ * is a `resync`, of several values one suffices, and so does one that is missing.
+ * @throws GatewayError GW_NOT_FOUND (not under `/whapi`), GW_BAD_REQUEST (dot segments, which lead elsewhere)
+ */
+export function parseWhapiUrl(rawUrl: string): WhapiUrl {
+  const target = rawUrl.slice(PREFIX.length);
+  if (!rawUrl.startsWith(PREFIX) || !/^(?:$|[/?])/.test(target)) {
+    throw new GatewayError('GW_NOT_FOUND', 'This is not the URL of a call to Whapi.');
+  }
+  const [path, query] = split(target);
+  const parts = decoded(path).split(/[/\\]/);
+  if (target.includes('#') || parts.some((part) => part === '.' || part === '..')) {
+    throw new GatewayError('GW_BAD_REQUEST', 'A path must not have dot segments or a fragment.');
+  }
+  const params = [...new URLSearchParams(query.replaceAll(';', '&'))];
+  return {
+    target: target.startsWith('/') ? target : `/${target}`,
+    tokens: params.flatMap(([name, value]) => (name === 'token' ? [value] : [])),
+    messageId: messageIdOf(parts.filter((part) => part !== '')),
+    isUnderMessages: parts.some(isMessages),
+    wantsResync: params.some(([name, value]) => isResync(name) && !FALSE.has(value.trim().toLowerCase())),
+    quoted: params.find(([name]) => name === 'quoted')?.[1] ?? null,
+  };
+}
+
+function split(target: string): [path: string, query: string] {
+  const at = target.indexOf('?');
+  return at === -1 ? [target, ''] : [target.slice(0, at), target.slice(at + 1)];
+}
+
+function messageIdOf(parts: readonly string[]): string | null {
+  const [messages, id] = parts.slice(-2);
+  return messages !== undefined && isMessages(messages) && id !== undefined && id !== LIST ? id : null;
+}
+
+function isMessages(part: string): boolean {
+  return part.toLowerCase() === 'messages';
+}
+
+function isResync(name: string): boolean {
+  return name.trim().toLowerCase().replace(/\[.*/, '') === 'resync';
+}

@@ -1,0 +1,119 @@
+import { GatewayError } from '../errors.js';
+
+/** What Whapi's answer to `GET /messages/{id}` means for a resync (docs/whapi.md, Resync and Errors). */
+export type WhapiAnswer =
+  /** 200: Whapi has the message. */
+  { readonly kind: 'found' } | WhapiFailure;
+
+export type WhapiFailure =
+  /** 404 "message not found", or an answer that says nothing certain: a resync may still bring it back. */
+  | { readonly kind: 'missing'; readonly words: string }
+  /** 400, 401, 402, 403, or a 404 that speaks of the channel: the call was not taken, in Whapi's words. */
+  | {
+      readonly kind: 'refused';
+      /** Left out where it is about this one call; else every other call of the channel will be refused as well. */
+      readonly for?: 'login' | 'quota' | 'token';
+      readonly words: string;
+    }
+  /** 429 or 5xx. */
+  | { readonly kind: 'busy'; readonly words: string; readonly retryAfter: string | null }
+  /** No answer in time; Whapi may be at work on it all the same. */
+  | { readonly kind: 'timeout' }
+  /** No connection. */
+  | { readonly kind: 'unreachable'; readonly words: string };
+
+/** An answer of Whapi other than a 200, as far as it has to be read. */
+export interface Said {
+  readonly status: number;
+  /** At most MOST_ERROR_BYTES of it. */
+  readonly body: string;
+  readonly retryAfter: string | null;
+}
+
+export const MOST_ERROR_BYTES = 64 * 1024;
+/** They are stored with each of ten thousand ids. */
+const LONGEST_WORDS = 500;
+const SPEAKS_OF_CHANNEL = /\bchannel\b/i;
+const SPEAKS_OF_MESSAGE = /\b(message|quoted?)\b/i;
+const SAYS_NOT_THERE = /\b(not (be )?found|(not|doesn't) exist|no such)\b/i;
+
+interface SaidError {
+  /** `error.message` alone; '' where there is none. */
+  readonly message: string;
+  /** The status, message and details, for people. */
+  readonly words: string;
+}
+
+/** What any other answer than a 200 means. */
+export function refusalOf({ status, body, retryAfter }: Said): WhapiFailure {
+  const { message, words } = errorOf(status, body);
+  if (status === 429 || status >= 500) return { kind: 'busy', words, retryAfter };
+  if (status === 400 || status === 403) return { kind: 'refused', words };
+  if (status === 401) return { kind: 'refused', for: 'login', words };
+  if (status === 402) return { kind: 'refused', for: 'quota', words };
+  // An unknown token is answered 404 as well: the message tells it from a WhatsApp message that is not there.
+  if (status === 404 && SPEAKS_OF_CHANNEL.test(message)) return { kind: 'refused', for: 'token', words };
+  return { kind: 'missing', words };
+}
+
+/** What Whapi says, `{ error: { code, message, details? } }`, or the status where that is no error of its form. */
+function errorOf(status: number, body: string): SaidError {
+  const { error } = (parsed(body) ?? {}) as { error?: { message?: unknown; details?: unknown } };
+  const [message, details] = [error?.message, error?.details].map((part) => (typeof part === 'string' ? part : ''));
+  const said = [message, details].filter((part) => part).join(': ');
+  if (said !== '') return { message: message ?? '', words: `${status} ${said}`.slice(0, LONGEST_WORDS) };
+  return { message: '', words: `HTTP status ${status}` };
+}
+
+/**
+ * Whether an answer says that a message is not in Whapi's cache. Of a `GET /messages/{id}` that is any 404 in Whapi's
+ * words that does not speak of the channel. How Whapi refuses to quote is not documented; a 400 or 404 whose words say
+ * that a message is not to be found is taken for it, one about the chat is not (docs/whapi.md, Errors).
+ */
+export function saysMissing({ status, body }: Said, asked: 'message' | 'quoted'): boolean {
+  const { message, words } = errorOf(status, body);
+  if (message === '' || SPEAKS_OF_CHANNEL.test(message)) return false;
+  if (asked === 'message') return status === 404;
+  return (status === 404 || status === 400) && SPEAKS_OF_MESSAGE.test(words) && SAYS_NOT_THERE.test(words);
+}
+
+/** What became of a call that was not answered. */
+export function failureOf(error: unknown): WhapiFailure {
+  const { name, code, message } = error as NodeJS.ErrnoException;
+  return NO_ANSWER.has(name) || NO_ANSWER.has(code ?? '')
+    ? { kind: 'timeout' }
+    : { kind: 'unreachable', words: message === '' ? (code ?? 'No connection') : message };
+}
+
+/** The caller's patience, or the caller itself, came to an end: Whapi may be at work all the same. */
+const NO_ANSWER = new Set([
+  'TimeoutError',
+  'AbortError',
+  'UND_ERR_ABORTED',
+  'UND_ERR_HEADERS_TIMEOUT',
+  'UND_ERR_BODY_TIMEOUT',
+]);
+
+/** What a failed call means for whoever asked the gateway to `wanted`, such as "change its settings". */
+export function refusalBy(failure: WhapiFailure, wanted: string): GatewayError {
+  switch (failure.kind) {
+    case 'refused':
+      return new GatewayError(
+        'GW_WHAPI_REFUSED',
+        `Whapi refused to ${wanted}: ${failure.words}. Check the channel's token (PATCH its whapi_token), and whether it is logged in.`,
+      );
+    case 'timeout':
+      return new GatewayError('GW_WHAPI_UNAVAILABLE', `Whapi did not ${wanted} in time. Try again.`);
+    default:
+      return new GatewayError('GW_WHAPI_UNAVAILABLE', `Whapi did not ${wanted}: ${failure.words}. Try again later.`);
+  }
+}
+
+/** A text as JSON; undefined where it is none. */
+export function parsed(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return undefined;
+  }
+}

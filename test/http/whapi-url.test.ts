@@ -1,0 +1,71 @@
+import { describe, expect, it } from 'vitest';
+import { parseWhapiUrl } from '../../src/http/whapi-url.js';
+
+describe('a resync is asked for', () => {
+  it.each([
+    ...[
+      'resync=true',
+      'resync=True',
+      'resync=TRUE',
+      'resync=1',
+      'resync=yes',
+      'resync=on',
+      'resync=t',
+      'resync=%74rue',
+    ],
+    ...['resync', 'resync=', 'resync=%20true', 'resync=+true', 'resync=anything', '%72esync=true', 'r%65s%79nc=1'],
+    ...['RESYNC=true', 'Resync=true', 'resync[]=true', 'resync%5B%5D=true', 'resync[0]=1', '+resync=true'],
+    ...[
+      'resync=false&resync=true',
+      'resync=true&resync=false',
+      'a=1;resync=true',
+      'a=1&&resync=true&b',
+      'token=x&resync=true',
+    ],
+  ])('by the query %s', (query) => {
+    expect(parseWhapiUrl(`/whapi/messages/the-id?${query}`)).toMatchObject({ wantsResync: true, messageId: 'the-id' });
+  });
+
+  it.each([
+    '',
+    '?',
+    '?resync=false',
+    '?resync=False',
+    '?resync=0',
+    '?resync=no',
+    '?sync=true',
+    '?resyncs=true',
+    '?a=resync',
+  ])('not by the query "%s"', (query) => {
+    expect(parseWhapiUrl(`/whapi/messages/the-id${query}`).wantsResync).toBe(false);
+  });
+});
+
+describe('the id of a message', () => {
+  it.each([
+    ['/messages/the-id', 'the-id'],
+    ['/messages/the-id/', 'the-id'],
+    ['//messages//the-id', 'the-id'],
+    ['/Messages/the-id', 'the-id'],
+    ['/%6dessages/%74he-id', 'the-id'],
+    ['/messages%2Fthe-id', 'the-id'],
+    ['/messages/a%2Eb.c_d-e', 'a.b.c_d-e'],
+    ['/messages/list', null],
+    ['/messages', null],
+    ['/messages/list/12@s.whatsapp.net', null],
+    ['/groups/the-id', null],
+    ['/messages/the-id/reaction', null],
+    ['/', null],
+  ])('of %s is %s', (path, id) => {
+    expect(parseWhapiUrl(`/whapi${path}?resync=true`).messageId).toBe(id);
+  });
+});
+
+it.each(['/whapi', '/whapi?a=b', '/whapi/', '/whapi/a'])('%s is a URL of Whapi, as it is', (url) => {
+  const target = url.slice('/whapi'.length);
+  expect(parseWhapiUrl(url).target).toBe(target.startsWith('/') ? target : `/${target}`);
+});
+
+it.each(['/whapix', '/v1/whapi', 'http://host/whapi/a', '/%77hapi/a'])('%s is none', (url) => {
+  expect(() => parseWhapiUrl(url)).toThrow(expect.objectContaining({ code: 'GW_NOT_FOUND' }) as Error);
+});

@@ -1,0 +1,113 @@
+import { describe, expect, it } from 'vitest';
+import { createPassThrough } from '../../src/resync/pass-through.js';
+import type { Outcome, PassThrough } from '../../src/resync/pass-through.js';
+import { createTurns } from '../../src/resync/turns.js';
+import { systemEffects } from '../../src/effects.js';
+import { openLedger } from '../../src/ledger/open.js';
+import type { Ledger } from '../../src/ledger/ledger.js';
+import { onTestFinished } from 'vitest';
+import { join } from 'node:path';
+import { temporaryFolder } from '../support/files.js';
+import { channel } from '../support/ledger.js';
+import { QUICK_RESYNC, until } from '../support/pace.js';
+
+const ABOUT = { channel: 'main', messageId: 'm-1' };
+const FOUND = { outcome: { status: 200, body: '', retryAfter: null } };
+const MISSING = {
+  status: 404,
+  body: '{"error":{"code":404,"message":"Specified message not found"}}',
+  retryAfter: null,
+};
+
+interface Stage {
+  readonly ledger: Ledger;
+  readonly passThrough: PassThrough;
+  readonly errors: unknown[];
+}
+
+/** The part under test on a real ledger of which some operations are others. */
+async function stage(others: (ledger: Ledger) => Partial<Ledger> = () => ({})): Promise<Stage> {
+  const errors: unknown[] = [];
+  const ledger = openLedger({ engine: 'sqlite', file: join(temporaryFolder(), 'gateway.db') }, systemEffects);
+  onTestFinished(async () => await ledger.close());
+  await ledger.addChannel(channel('main'));
+  const passThrough = createPassThrough({
+    ledger: { ...ledger, ...others(ledger) },
+    turns: createTurns(),
+    timing: QUICK_RESYNC,
+    callTimeoutMs: 1000,
+    effects: systemEffects,
+    onRegistered: () => undefined,
+    onError: (error) => errors.push(error),
+  });
+  return { ledger, passThrough, errors };
+}
+
+const fails = async (): Promise<never> => await Promise.reject(new Error('the disk is full'));
+
+describe("a client's own call", () => {
+  it('I2: is not made when the store cannot take its registration', async () => {
+    const { passThrough } = await stage(() => ({ registerAsked: fails }));
+    let isMade = false;
+    const call = async () => await Promise.resolve(((isMade = true), FOUND));
+    await expect(passThrough.ask(ABOUT, call, () => false)).rejects.toThrow('the disk is full');
+    expect(isMade).toBe(false);
+  });
+
+  it('is answered where the store cannot take what came of it, and stays registered (I2)', async () => {
+    const { ledger, passThrough, errors } = await stage(() => ({ settleCall: fails }));
+    expect(
+      await passThrough.ask(
+        ABOUT,
+        async () => await Promise.resolve(FOUND),
+        () => false,
+      ),
+    ).toBe(FOUND);
+    expect(errors).toEqual([new Error('the disk is full')]);
+    expect((await ledger.explain('main', 'm-1'))?.resyncs).toMatchObject([{ status: 'requesting' }]);
+  });
+
+  it('whose client is gone before its turn is neither registered nor made; the next one has its turn', async () => {
+    const { ledger, passThrough } = await stage();
+    let end = (): void => {
+      throw new Error('not begun');
+    };
+    const first = passThrough.ask(
+      ABOUT,
+      async () => await new Promise<typeof FOUND>((ended) => (end = () => ended(FOUND))),
+      () => false,
+    );
+    const gone = passThrough.ask(
+      { ...ABOUT, messageId: 'm-2' },
+      async () => await Promise.resolve(FOUND),
+      () => true,
+    );
+    const next = passThrough.ask(
+      { ...ABOUT, messageId: 'm-3' },
+      async () => await Promise.resolve(FOUND),
+      () => false,
+    );
+    await until(async () => expect(await ledger.explain('main', 'm-1')).not.toBeNull());
+    await until(() => expect(end).not.toThrow());
+    expect(await Promise.all([first, gone, next])).toEqual([FOUND, null, FOUND]);
+    expect(await ledger.explain('main', 'm-2')).toBeNull();
+  });
+});
+
+it.each<[string, Outcome, boolean]>([
+  ['a 404 in words', MISSING, true],
+  ['a 404 about the channel', { ...MISSING, body: '{"error":{"code":404,"message":"Channel not found"}}' }, false],
+  ["a proxy's page", { ...MISSING, body: '<h1>404</h1>' }, false],
+  ['a 400', { ...MISSING, status: 400 }, false],
+])('a message that was looked for is brought back after %s: %#', async (_what, said, wanted) => {
+  const { ledger, passThrough } = await stage();
+  const id = await passThrough.bringBack(ABOUT, said as typeof MISSING, 'message');
+  expect(id === null).toBe(!wanted);
+  expect((await ledger.explain('main', 'm-1')) === null).toBe(!wanted);
+});
+
+it('a store that cannot take an unasked resync keeps no answer from its client', async () => {
+  const { passThrough, errors } = await stage(() => ({ registerUnlessRecent: fails }));
+  expect(await passThrough.bringBack(ABOUT, MISSING, 'message')).toBeNull();
+  expect(errors).toEqual([new Error('the disk is full')]);
+});
