@@ -2,8 +2,7 @@
 export const MOST_ANSWER_BYTES = 64 * 1024;
 const MOST_KEPT_BYTES = 2048;
 /** What a terminal obeys and PostgreSQL does not store. */
-// eslint-disable-next-line no-control-regex
-const CONTROL_CHARACTERS = /[\u0000-\u0008\u000b\u000c\u000e-\u001f\u007f-\u009f]/g;
+const CONTROL_CHARACTERS = /[^\P{Cc}\t\n\r]/gu;
 
 /**
  * The beginning of an answer's body, as text of at most 2 KiB in UTF-8: what a person reads to see why a bot refused.

@@ -3,12 +3,24 @@ import { describe, expect, it, onTestFinished } from 'vitest';
 import { openDatabase } from '../../src/ledger/sqlite/database.js';
 import type { Db } from '../../src/ledger/sqlite/database.js';
 import { Due } from '../../src/ledger/sqlite/due.js';
+import { OLD_WEBHOOKS, oldKeysOf } from '../../src/ledger/sqlite/prune.js';
 import { temporaryFolder } from '../support/files.js';
 
-/** How SQLite goes about the queries of a claim, in its own words: one plan for each. */
-function plansOfAClaim(): string[] {
+function openDb(): Db {
   const { db, close } = openDatabase(join(temporaryFolder(), 'gateway.db'));
   onTestFinished(close);
+  return db;
+}
+
+/** How SQLite goes about a query, in its own words: one for each step. */
+function planOf(db: Db, sql: string, ...parameters: unknown[]): string[] {
+  const steps = db.prepare<unknown[], { detail: string }>(`EXPLAIN QUERY PLAN ${sql}`).all(...parameters);
+  return steps.map(({ detail }) => detail);
+}
+
+/** One plan for each query of a claim. */
+function plansOfAClaim(): string[] {
+  const db = openDb();
   const texts: string[] = [];
   const listening = {
     prepare: (sql: string) => {
@@ -22,8 +34,7 @@ function plansOfAClaim(): string[] {
       .split('?')
       .slice(1)
       .map(() => 0);
-    const steps = db.prepare<number[], { detail: string }>(`EXPLAIN QUERY PLAN ${sql}`).all(...parameters);
-    return steps.map(({ detail }) => detail).join('; ');
+    return planOf(db, sql, ...parameters).join('; ');
   });
 }
 
@@ -36,5 +47,17 @@ describe('a claim from a backlog of any length', () => {
     expect(nextFirst).toBe('SEARCH deliveries USING INDEX deliveries_due_first (target=?)');
     expect(nextAgain).toBe('SEARCH deliveries USING INDEX deliveries_due_again (target=?)');
     expect(more).toEqual([]);
+  });
+});
+
+describe('a step of pruning', () => {
+  it('reads old payloads alone, however many young ones there are', () => {
+    const [outer] = planOf(openDb(), OLD_WEBHOOKS, { before: 0, belowId: 0, cursor: 0 });
+    expect(outer).toBe('SEARCH w USING INTEGER PRIMARY KEY (rowid>? AND rowid<?)');
+  });
+
+  it.each(['traces', 'ledger', 'chats'] as const)('of %s stays within its range of keys', (table) => {
+    const plan = planOf(openDb(), oldKeysOf(table, 'TRUE'), { from: Buffer.alloc(0), to: Buffer.alloc(0) });
+    expect(plan).toEqual([`SEARCH ${table} USING PRIMARY KEY (key>? AND key<?)`]);
   });
 });
