@@ -1,11 +1,26 @@
 import type { ClaimWant } from '../ledger.js';
 import type { Db } from './database.js';
 
-interface DueDelivery {
+/** A due delivery with what of its webhook an attempt needs. */
+export interface DueRow {
   readonly id: number;
+  readonly channel: string;
+  readonly tries: number;
+  readonly verdicts: string;
+  readonly newest_message_at: number | null;
+  readonly resume_at: number | null;
+  readonly event: string;
+  readonly method: string;
+  readonly suffix: string;
+  readonly content_type: string | null;
   /** Of its body, in bytes. */
   readonly length: number;
+  /** Null where it is large: read by itself, once it is sure that there is memory for it. */
+  readonly body: Buffer | null;
 }
+
+/** So long a body may be to come with its row: read apart, the usual short ones would cost a query for each delivery. */
+const SHORT_BODY_BYTES = 16 * 1024;
 
 /**
  * What is due of a target, and who of it comes first: the one place of the rule that first attempts do not wait behind
@@ -21,8 +36,8 @@ export class Due {
     this.#again = queriesOf(db, 'tries > 0');
   }
 
-  /** The ids that a claim gets. They stay due until they are leased. */
-  pick(target: number, { limit, retries, bytes = Infinity }: ClaimWant, now: number): number[] {
+  /** What a claim gets. It stays due until it is leased. */
+  pick(target: number, { limit, retries, bytes = Infinity }: ClaimWant, now: number): DueRow[] {
     const { kept: keptPlaces, most } = retries ?? { kept: 0, most: limit };
     const again = this.#again.due.all(target, now, Math.min(limit, most));
     const kept = again.slice(0, keptPlaces);
@@ -39,13 +54,14 @@ export class Due {
   }
 }
 
-/** Only lengths are read, not the bodies: of these as many as there is memory for, in `fitting`. */
 function queriesOf(db: Db, kind: 'tries = 0' | 'tries > 0') {
   // I6: blocked = 0 is what lets only the first of a lane through.
   const waiting = `target = ? AND status = 'pending' AND blocked = 0 AND ${kind}`;
   return {
-    due: db.prepare<[number, number, number], DueDelivery>(
-      `SELECT d.id, coalesce(length(d.body), length(w.body)) AS length
+    due: db.prepare<[number, number, number], DueRow>(
+      `SELECT d.id, d.channel, d.tries, d.verdicts, d.newest_message_at, d.resume_at, w.event, w.method, w.suffix,
+         w.content_type, coalesce(length(d.body), length(w.body)) AS length,
+         CASE WHEN coalesce(length(d.body), length(w.body)) <= ${SHORT_BODY_BYTES} THEN coalesce(d.body, w.body) END AS body
        FROM deliveries d JOIN webhooks w ON w.id = d.webhook_id
        WHERE ${waiting} AND due_at <= ? ORDER BY due_at, d.id LIMIT ?`,
     ),
@@ -56,13 +72,11 @@ function queriesOf(db: Db, kind: 'tries = 0' | 'tries > 0') {
 }
 
 /** Up to and with the one that makes `bytes` full. */
-function fitting(due: readonly DueDelivery[], bytes: number): number[] {
+function fitting(due: readonly DueRow[], bytes: number): DueRow[] {
   let left = bytes;
-  return due
-    .filter(({ length }) => {
-      const fits = left > 0;
-      left -= length;
-      return fits;
-    })
-    .map(({ id }) => id);
+  return due.filter(({ length }) => {
+    const fits = left > 0;
+    left -= length;
+    return fits;
+  });
 }

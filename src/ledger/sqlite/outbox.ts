@@ -5,6 +5,7 @@ import type { Ids } from '../ids.js';
 import type { Claimed, ClaimWant, Delivery, Settlement } from '../ledger.js';
 import type { Db } from './database.js';
 import { Due } from './due.js';
+import type { DueRow } from './due.js';
 import { Lanes } from './lanes.js';
 import type { SqliteRegistry } from './registry.js';
 
@@ -20,20 +21,6 @@ export interface NewDelivery {
   readonly positions: readonly number[] | null;
   readonly body: Buffer | null;
   readonly newestMessageAt: number | null;
-}
-
-interface ClaimedRow {
-  id: number;
-  channel: string;
-  tries: number;
-  verdicts: string;
-  newest_message_at: number | null;
-  resume_at: number | null;
-  event: string;
-  method: string;
-  suffix: string;
-  content_type: string | null;
-  body: Buffer;
 }
 
 interface LeasedRow {
@@ -67,7 +54,7 @@ export class SqliteOutbox {
   readonly #lanes: Lanes;
   readonly #insert;
   readonly #due: Due;
-  readonly #claimed;
+  readonly #body;
   readonly #lease;
   readonly #leased;
   readonly #again;
@@ -87,11 +74,11 @@ export class SqliteOutbox {
        VALUES (?, ?, ?, ?, 'pending', ?, ?, ?, ?, 0, 0, ?, ?, ?, ?, ?, '[]')`,
     );
     this.#due = new Due(db);
-    this.#claimed = db.prepare<[number], ClaimedRow>(
-      `SELECT d.id, d.channel, d.tries, d.verdicts, d.newest_message_at, d.resume_at, w.event, w.method, w.suffix,
-         w.content_type, coalesce(d.body, w.body) AS body
-       FROM deliveries d JOIN webhooks w ON w.id = d.webhook_id WHERE d.id = ?`,
-    );
+    this.#body = db
+      .prepare<[number], Buffer>(
+        'SELECT coalesce(d.body, w.body) FROM deliveries d JOIN webhooks w ON w.id = d.webhook_id WHERE d.id = ?',
+      )
+      .pluck();
     this.#lease = db.prepare('UPDATE deliveries SET lease = ?, due_at = ? WHERE id = ?');
     // I5: only the holder of the lease settles.
     this.#leased = db.prepare<[number, number], LeasedRow>(
@@ -147,7 +134,7 @@ export class SqliteOutbox {
       if (!found) continue;
       const taken = this.#due
         .pick(found.number, want, now)
-        .map((id) => this.#leaseOut(id, found.target, now, now + leaseMs));
+        .map((row) => this.#leaseOut(row, found.target, now, now + leaseMs));
       deliveries.push(...taken);
       const retries = taken.filter(({ attempts }) => attempts > 0).length;
       nextDueAt = Math.min(nextDueAt, this.#due.nextAt(found.number, want, retries));
@@ -155,11 +142,11 @@ export class SqliteOutbox {
     return { deliveries, nextDueAt: nextDueAt === Infinity ? null : nextDueAt };
   }
 
-  #leaseOut(id: number, target: Target, now: number, until: number): Delivery {
+  #leaseOut(row: DueRow, target: Target, now: number, until: number): Delivery {
     const lease = this.#ids.next(now);
-    this.#lease.run(lease, until, id);
-    const row = this.#claimed.get(id);
-    if (!row) throw new GatewayError('GW_INTERNAL', `The webhook of delivery ${id} is missing.`);
+    this.#lease.run(lease, until, row.id);
+    const body = row.body ?? this.#body.get(row.id);
+    if (!body) throw new GatewayError('GW_INTERNAL', `The webhook of delivery ${row.id} is missing.`);
     return {
       id: deliveryId(row.id),
       lease,
@@ -169,7 +156,7 @@ export class SqliteOutbox {
       method: row.method,
       suffix: row.suffix,
       contentType: row.content_type,
-      body: row.body,
+      body,
       verdicts: row.verdicts.split(',') as Verdict[],
       attempts: row.tries,
       besideSchedule: row.resume_at !== null,
