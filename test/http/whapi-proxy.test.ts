@@ -5,6 +5,7 @@ import { systemEffects } from '../../src/effects.js';
 import { unreachableUrl } from '../support/api.js';
 import type { BotAnswer } from '../support/bot.js';
 import { until } from '../support/pace.js';
+import { startProcess } from '../support/process.js';
 import {
   answerTo,
   bearer,
@@ -279,4 +280,27 @@ it('requests over the limit are answered 429 with Retry-After, and those to /v1 
   expect(answers[5]?.headers['retry-after']).toMatch(/^[1-9]\d?$/);
   expect(whapi.requests).toHaveLength(5);
   expect((await gateway.call('GET', '/v1/channels')).status).toBe(200);
+});
+
+it('no token is in the log at any level, in a header or in a query, right or wrong, whatever becomes of the call', async () => {
+  const gateway = await startProcess({ LOG_LEVEL: 'trace' });
+  const { client, log } = gateway;
+  await client.addChannel({ whapi_token: TOKEN, whapi_base_url: await unreachableUrl() });
+  const path = `/messages/x?resync=true&token=${TOKEN}`;
+  const statuses = [];
+  for (const sent of [
+    { path },
+    { path, headers: {} },
+    { path: `${path}-wrong`, headers: {} },
+    { path: `/../a?token=${TOKEN}` },
+  ]) {
+    const { status, body } = await send(`${client.url}/whapi`, sent);
+    statuses.push(status);
+    expect(body.toString()).not.toContain(TOKEN);
+  }
+  expect(statuses).toEqual([502, 502, 401, 400]);
+  expect((await fetch(`${client.url}/whapi/%zz?token=${TOKEN}`)).status).toBe(400);
+  await gateway.end('SIGTERM');
+  expect(log.join('\n')).toContain('request failed');
+  expect(log.join('\n')).not.toContain(TOKEN);
 });
