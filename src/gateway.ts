@@ -30,12 +30,12 @@ import { createPassThrough } from './resync/pass-through.js';
 import { RESYNC_TIMING } from './resync/policy.js';
 import type { ResyncTiming } from './resync/policy.js';
 import { progressOf } from './resync/progress.js';
-import { createTurns } from './resync/turns.js';
 import { startResyncWorker } from './resync/worker.js';
 import type { Attempt, Breaker, Target } from './model.js';
 import { createVault } from './vault.js';
 import type { Vault } from './vault.js';
 import { createWhapiClient } from './whapi/client.js';
+import { createTurns } from './whapi/turns.js';
 
 export interface Gateway {
   /** Where it listens. */
@@ -122,6 +122,7 @@ export async function startGateway(
       ledger,
       whapi: createWhapiClient(), // its own: stopping destroys it
       openSecret,
+      turns,
       timing: pace.audit,
       effects,
       onError,

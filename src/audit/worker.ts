@@ -3,6 +3,7 @@ import type { Audits, AuditRun } from '../ledger/audits.js';
 import { startLoop } from '../loop.js';
 import type { Sealed } from '../model.js';
 import type { ListAnswer, WhapiClient } from '../whapi/client.js';
+import type { Turns } from '../whapi/turns.js';
 import { afterFailure, afterPage, askForFewer, beginWalk, NOTHING_READ, questionOf } from './policy.js';
 import type { AuditTiming, Reading, Step } from './policy.js';
 
@@ -10,6 +11,8 @@ export interface AuditWorkerOptions {
   readonly ledger: Pick<Audits, 'runningAudits' | 'noteWindow' | 'noteTrouble' | 'endAudit'>;
   readonly whapi: Pick<WhapiClient, 'listMessages' | 'destroy'>;
   readonly openSecret: (sealed: Sealed) => string;
+  /** Shared with the resyncs of the channel: Whapi gets one call at a time. */
+  readonly turns: Turns;
   readonly timing: AuditTiming;
   readonly effects: Pick<Effects, 'now' | 'sleep' | 'random'>;
   readonly onError: (error: unknown) => void;
@@ -39,7 +42,7 @@ const TOO_LARGE = 'One message of the list is larger than the gateway reads.';
 
 /** Reads Whapi's list for audits and seedings: of each channel one after the other, one call at a time. */
 export function startAuditWorker(options: AuditWorkerOptions): AuditWorker {
-  const { ledger, whapi, openSecret, timing, effects, onError } = options;
+  const { ledger, whapi, openSecret, turns, timing, effects, onError } = options;
   const calling = new Map<string, Promise<void>>();
   const pacing = new Map<string, Pacing>();
   /** By channel: the pages of a window that needs more than one. */
@@ -76,7 +79,10 @@ export function startAuditWorker(options: AuditWorkerOptions): AuditWorker {
     const reading = begun?.auditId === run.id ? begun.reading : NOTHING_READ;
     const access = { baseUrl: run.channel.whapiBaseUrl, token: openSecret(run.channel.whapiToken) };
     const question = questionOf(run, walk, reading);
-    const answer = await whapi.listMessages(access, question, { timeoutMs: timing.callTimeoutMs });
+    const answer = await turns.take(
+      run.channel.name,
+      async () => await whapi.listMessages(access, question, { timeoutMs: timing.callTimeoutMs }),
+    );
     if (brokenOff) return; // made again after the restart
     if (answer.kind === 'found') await take(run, afterPage(run, walk, reading, answer.page));
     else if (answer.kind === 'too_large') await take(run, askForFewer(walk));

@@ -5,7 +5,7 @@ import { failureOf, refusalOf, saysMissing } from '../whapi/answers.js';
 import type { Said, WhapiAnswer } from '../whapi/answers.js';
 import { afterCall } from './policy.js';
 import type { ResyncTiming } from './policy.js';
-import type { Turns } from './turns.js';
+import type { Turns } from '../whapi/turns.js';
 
 export interface PassThroughOptions {
   readonly ledger: Pick<Ledger, 'registerAsked' | 'registerUnlessRecent' | 'settleCall'>;

@@ -7,7 +7,7 @@ import { HEALTHY } from '../whapi/wire.js';
 import { afterCheck, nextStep } from './pacing.js';
 import { afterCall } from './policy.js';
 import type { ResyncTiming } from './policy.js';
-import type { Turns } from './turns.js';
+import type { Turns } from '../whapi/turns.js';
 
 export interface ResyncWorkerOptions {
   readonly ledger: Pick<

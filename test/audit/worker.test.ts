@@ -6,7 +6,7 @@ import type { AuditJson, AuditStage } from '../support/audit.js';
 import { idsSentTo } from '../support/delivery.js';
 import { startLocal } from '../support/gateway.js';
 import { until } from '../support/pace.js';
-import { addWhapi, lose, paceOf, resync } from '../support/resync.js';
+import { addWhapi, callsOf, finished, lose, paceOf, resync } from '../support/resync.js';
 import { textMessage, textWebhook } from '../support/texts.js';
 import type { Text } from '../support/texts.js';
 
@@ -44,6 +44,21 @@ describe('an audit', () => {
     expect({ status, counts }).toMatchObject({ status: 'finished', counts: { whapi_has: 2, seen: 1, never_came: 1 } });
     expect(await missingIn(stage, id)).toEqual(['lost']);
     expect(warnings.join()).toContain('last hour');
+  });
+
+  it('waits with its calls for those of a resync of its channel: Whapi gets one at a time', async () => {
+    const stage = await startAudits();
+    await happened(stage, texts(stage.begun, 'came'));
+    stage.whapi.faults.resyncTakesMs = 200_000; // at a thousand times the speed
+    lose(stage.whapi, ['m-1', 'm-2']);
+    const besideLists: number[] = [];
+    stage.onList = () => besideLists.push(callsOf(stage.whapi).filter(({ status }) => status === null).length);
+    const { id: run } = await resync(stage.gateway, ['m-1', 'm-2']);
+    await until(() => expect(callsOf(stage.whapi)).not.toEqual([]));
+    await auditIsOver(stage, await audit(stage));
+    expect((await finished(stage.gateway, run)).counts).toMatchObject({ restored: 2 });
+    expect(besideLists.length).toBeGreaterThan(0);
+    expect(Math.max(...besideLists)).toBe(0);
   });
 
   it('says that nothing can be known of the time before the channel was here', async () => {

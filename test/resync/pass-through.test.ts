@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { createPassThrough } from '../../src/resync/pass-through.js';
 import type { Outcome, PassThrough } from '../../src/resync/pass-through.js';
-import { createTurns } from '../../src/resync/turns.js';
+import { createTurns } from '../../src/whapi/turns.js';
 import { systemEffects } from '../../src/effects.js';
 import { openLedger } from '../../src/ledger/open.js';
 import type { Ledger } from '../../src/ledger/ledger.js';

@@ -3,11 +3,11 @@ import { describe, expect, it, onTestFinished } from 'vitest';
 import { systemEffects } from '../../src/effects.js';
 import { openLedger } from '../../src/ledger/open.js';
 import type { Sealed } from '../../src/model.js';
-import { createTurns } from '../../src/resync/turns.js';
+import { createTurns } from '../../src/whapi/turns.js';
 import { startResyncWorker } from '../../src/resync/worker.js';
 import type { WhapiClient } from '../../src/whapi/client.js';
 import { startSimulator } from '../../src/whapi/simulator.js';
-import type { Simulator, SimulatorCall } from '../../src/whapi/simulator.js';
+import type { Simulator } from '../../src/whapi/simulator.js';
 import { startBareWhapi } from '../support/bot.js';
 import type { Bot, BotAnswer } from '../support/bot.js';
 import type { Client } from '../support/client.js';
@@ -20,6 +20,7 @@ import type { LocalGateway } from '../support/gateway.js';
 import { QUICK_RESYNC, until } from '../support/pace.js';
 import { startProcess } from '../support/process.js';
 import {
+  callsOf,
   addWhapi,
   explain,
   finished,
@@ -42,11 +43,6 @@ const NEVER = { pollsMs: [MINUTE * 60], backoffMs: [MINUTE * 60] };
 async function verdictOf(gateway: LocalGateway, id: string, channel = 'main'): Promise<string> {
   const { body } = await gateway.webhook(textWebhook(id), { channel });
   return Object.keys(body.verdicts).join();
-}
-
-/** The calls for messages: health checks aside. */
-function callsOf(whapi: Simulator): SimulatorCall[] {
-  return whapi.calls.filter(({ messageId }) => messageId !== undefined);
 }
 
 function resyncCalls(whapi: Simulator): (string | undefined)[] {

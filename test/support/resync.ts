@@ -1,7 +1,7 @@
 import { expect, onTestFinished } from 'vitest';
 import { ALL_EVENTS } from '../../src/whapi/simulator-webhooks.js';
 import { startSimulator } from '../../src/whapi/simulator.js';
-import type { Faults, Simulator, SimulatorOptions } from '../../src/whapi/simulator.js';
+import type { Faults, Simulator, SimulatorCall, SimulatorOptions } from '../../src/whapi/simulator.js';
 import type { ResyncTiming } from '../../src/resync/policy.js';
 import type { ResyncJson, ResyncMessageJson } from './api.js';
 import { startBot } from './bot.js';
@@ -125,4 +125,9 @@ export async function pausedWith(gateway: Client, id: string, code: string, word
     expect(run.pause).toMatchObject({ code, reason: expect.stringContaining(words) as unknown });
     return run;
   });
+}
+
+/** The calls for messages: health checks aside. */
+export function callsOf(whapi: Simulator): SimulatorCall[] {
+  return whapi.calls.filter(({ messageId }) => messageId !== undefined);
 }
