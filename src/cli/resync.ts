@@ -74,14 +74,12 @@ async function resync(session: Session, args: string[], options: Options): Promi
   if (options.watch !== undefined) return await follow(session, api, options.watch);
   const ids = await idsOf(args, options.file, terminal);
   const started = await start(api, ids, options);
+  const registered = `${started.id}: registered in channel ${started.channel}, ids: ${ids.length}.\n`;
   if (options.detach) {
-    show(
-      started,
-      `${started.id}: ${ids.length} ids of channel ${started.channel} are registered.\nWatch it: ${again(started.id)}\n`,
-    );
+    show(started, `${registered}Watch it: ${again(started.id)}\n`);
     return EXIT.ok;
   }
-  if (!json) terminal.tell(`${started.id}: ${ids.length} ids of channel ${started.channel} are registered.\n`);
+  if (!json) terminal.tell(registered);
   return await follow(session, api, started.id);
 }
 
