@@ -9,7 +9,7 @@ import { describe, expect, it, onTestFinished } from 'vitest';
 import { StartError } from '../../src/errors.js';
 import type { Ledger } from '../../src/ledger/ledger.js';
 import { openLedger } from '../../src/ledger/open.js';
-import { openDatabase } from '../../src/ledger/sqlite/database.js';
+import { kept, openDatabase } from '../../src/ledger/sqlite/database.js';
 import { createClient } from '../support/client.js';
 import type { Client } from '../support/client.js';
 import { temporaryFolder } from '../support/files.js';
@@ -152,7 +152,7 @@ describe('a database file that is in use', () => {
   it('can be looked at and copied by other programs meanwhile; the copy is a whole store', async () => {
     const { file, ledger } = await usedStore();
     const copy = join(temporaryFolder(), 'backup.db');
-    const other = new Database(file);
+    const other = kept(new Database(file));
     onTestFinished(() => void other.close());
     other.prepare('VACUUM INTO ?').run(copy);
     expect((await record(ledger, messages('B'))).verdicts).toEqual(['new']);
@@ -211,7 +211,7 @@ describe('a file that is no database of a gateway is refused and left as it was'
 
   it.each(['delete', 'wal'])('a database of another program, with the journal mode "%s"', (journal) => {
     const file = newFile();
-    const theirs = new Database(file);
+    const theirs = kept(new Database(file));
     theirs.pragma(`journal_mode = ${journal}`);
     theirs.exec('CREATE TABLE customers (name TEXT)');
     theirs.close();
@@ -222,7 +222,7 @@ describe('a file that is no database of a gateway is refused and left as it was'
 
   it.each(['wal', 'delete'])('one of a newer version of the gateway, with the journal mode "%s"', async (journal) => {
     const file = await usedFile();
-    const newer = new Database(file);
+    const newer = kept(new Database(file));
     newer.pragma(`journal_mode = ${journal}`);
     newer.pragma('user_version = 9999');
     newer.close();

@@ -143,7 +143,7 @@ const KEPT: Db[] = [];
  * WiseLibs/better-sqlite3#1515); so none may become garbage, and pragmas, which prepare a statement of their own, go
  * through `exec`. The texts are few, and preparing one each time took longer than running it.
  */
-function kept(db: Db): Db {
+export function kept(db: Db): Db {
   KEPT.push(db);
   const prepare = db.prepare.bind(db);
   const statements = new Map<string, unknown>();
