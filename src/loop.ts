@@ -53,3 +53,14 @@ export function startLoop({ turn, onError, idleMs, effects }: LoopOptions): Loop
     },
   };
 }
+
+/** Waits until all of what is under way has ended, `graceMs` at most. */
+export async function endOf(
+  underWay: Iterable<Promise<void>>,
+  graceMs: number,
+  effects: Pick<Effects, 'sleep'>,
+): Promise<void> {
+  const ended = new AbortController();
+  void Promise.allSettled(underWay).then(() => ended.abort());
+  await effects.sleep(graceMs, ended.signal);
+}

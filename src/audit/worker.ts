@@ -1,6 +1,6 @@
 import type { Effects } from '../effects.js';
 import type { Audits, AuditRun } from '../ledger/audits.js';
-import { startLoop } from '../loop.js';
+import { endOf, startLoop } from '../loop.js';
 import type { Sealed } from '../model.js';
 import type { ListAnswer, WhapiClient } from '../whapi/client.js';
 import type { Turns } from '../whapi/turns.js';
@@ -119,12 +119,10 @@ export function startAuditWorker(options: AuditWorkerOptions): AuditWorker {
     },
     stop: async (graceMs) => {
       await loop.stop();
-      const ended = new AbortController();
-      const all = Promise.all(calling.values()).then(() => ended.abort());
-      await effects.sleep(graceMs, ended.signal);
+      await endOf(calling.values(), graceMs, effects);
       brokenOff = calling.size > 0;
       await whapi.destroy();
-      await all;
+      await Promise.all(calling.values());
     },
   };
 }

@@ -1,6 +1,6 @@
 import type { Effects } from '../effects.js';
 import type { ClaimWant, Delivery, Outbox, Registry } from '../ledger/ledger.js';
-import { startLoop } from '../loop.js';
+import { endOf, startLoop } from '../loop.js';
 import type { Target } from '../model.js';
 import type { Breakers } from './breakers.js';
 import { afterAttempt, expiry, goneReason, isGone, policyOf } from './policy.js';
@@ -108,12 +108,10 @@ export function startDeliveryLoop({
     wake: loop.wake,
     stop: async (graceMs) => {
       await loop.stop();
-      const settled = new AbortController();
-      const all = Promise.all(attempts).then(() => settled.abort());
-      await effects.sleep(graceMs, settled.signal);
+      await endOf(attempts, graceMs, effects);
       brokenOff = attempts.size > 0;
       await sender.destroy();
-      await all;
+      await Promise.all(attempts);
     },
   };
 }

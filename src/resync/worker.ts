@@ -1,6 +1,6 @@
 import type { Effects } from '../effects.js';
 import type { ChannelCalls, ResyncCall, Resyncs } from '../ledger/ledger.js';
-import { startLoop } from '../loop.js';
+import { endOf, startLoop } from '../loop.js';
 import type { Channel, Sealed } from '../model.js';
 import type { WhapiAccess, WhapiClient } from '../whapi/client.js';
 import { HEALTHY } from '../whapi/wire.js';
@@ -154,12 +154,10 @@ export function startResyncWorker({
     stop: async (graceMs) => {
       isStopping = true;
       await loop.stop();
-      const ended = new AbortController();
-      const all = Promise.all(calling.values()).then(() => ended.abort());
-      await effects.sleep(graceMs, ended.signal);
+      await endOf(calling.values(), graceMs, effects);
       brokenOff = calling.size > 0;
       await whapi.destroy();
-      await all;
+      await Promise.all(calling.values());
     },
   };
 }
