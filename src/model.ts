@@ -143,6 +143,9 @@ export type AuditKind = (typeof AUDIT_KINDS)[number];
 export const AUDIT_STATUSES = ['running', 'finished', 'failed', 'cancelled'] as const;
 export type AuditStatus = (typeof AUDIT_STATUSES)[number];
 
+/** The type of a message that WhatsApp could not read yet; the message follows under the same id (docs/whapi.md, Message). */
+export const PLACEHOLDER_TYPE = 'unknown';
+
 /** One element of Whapi's list of messages (docs/whapi.md, Reading messages). */
 export interface ListedMessage {
   readonly id: string;

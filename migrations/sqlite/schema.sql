@@ -146,11 +146,17 @@ CREATE TABLE ledger (
   rule          INTEGER, -- of the first sighting
   webhook_id    INTEGER, -- of the first sighting; may be pruned
   position      INTEGER
-, seeded_at INTEGER) WITHOUT ROWID;
+, seeded_at INTEGER, unposted INTEGER NOT NULL DEFAULT 0) WITHOUT ROWID;
 
 CREATE TABLE meta (
   key   TEXT PRIMARY KEY,
   value TEXT NOT NULL
+) WITHOUT ROWID;
+
+CREATE TABLE objects (
+  key         BLOB PRIMARY KEY,
+  last        BLOB NOT NULL,    -- the 16-byte fingerprints of what the newest webhook told of it, in order
+  recorded_at INTEGER NOT NULL  -- when they first came
 ) WITHOUT ROWID;
 
 CREATE TABLE resync_messages (
@@ -235,9 +241,7 @@ CREATE TABLE targets (
 
 CREATE TABLE traces (
   key         BLOB PRIMARY KEY,
-  recorded_at INTEGER NOT NULL,
-  lasting     INTEGER NOT NULL
-) WITHOUT ROWID;
+  recorded_at INTEGER NOT NULL) WITHOUT ROWID;
 
 CREATE TABLE webhooks (
   id           INTEGER PRIMARY KEY, -- grows with time: see src/ledger/ids.ts

@@ -2,22 +2,28 @@ export interface WebhookPath {
   readonly channel: string;
   /** The secret in `/s/{secret}`, for webhooks that cannot be given a header; null where there is none. */
   readonly secret: string | null;
-  /** What follows, as it came: '' or '/…'. Whapi's path and method modes append it. */
+  /** What follows, '' or '/…': Whapi's path and method modes append it. */
   readonly suffix: string;
 }
 
-const PATH = /^\/webhooks\/([^/]+)(?:\/s\/([^/]+))?(\/.*)?$/;
-
 /**
- * Takes the path of a webhook apart, without its query. Null where it is none, or where its suffix has dot segments:
- * appended to a target's URL they would lead somewhere else.
+ * Takes the path of a webhook apart, without its query. A slash at the end and doubled ones are dropped: whoever typed the
+ * URL into Whapi's panel left them there, and a bot's URL has none. Null where it is no such path, or where its suffix has
+ * dot segments: appended to a target's URL they would lead somewhere else.
  */
 export function parseWebhookPath(rawUrl: string): WebhookPath | null {
-  const match = PATH.exec(withoutQuery(rawUrl));
-  const suffix = match?.[3] ?? '';
-  if (!match || (suffix !== '' && suffix.split('/').some(isDotSegment))) return null;
-  const secret = match[2];
-  return { channel: match[1] ?? '', secret: secret === undefined ? null : decoded(secret), suffix };
+  const [root, channel, ...rest] = withoutQuery(rawUrl)
+    .split('/')
+    .filter((segment) => segment !== '');
+  if (root !== 'webhooks' || channel === undefined) return null;
+  const secret = rest[0] === 's' ? rest[1] : undefined;
+  const suffix = secret === undefined ? rest : rest.slice(2);
+  if (suffix.some(isDotSegment)) return null;
+  return {
+    channel,
+    secret: secret === undefined ? null : decoded(secret),
+    suffix: suffix.map((segment) => `/${segment}`).join(''),
+  };
 }
 
 function withoutQuery(url: string): string {

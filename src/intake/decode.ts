@@ -1,36 +1,19 @@
 import { isUtf8 } from 'node:buffer';
 import { GatewayError } from '../errors.js';
 import type { EventMethod, EventName, Span } from '../model.js';
+import { at, carrierOf, NO_SUBJECT, OTHER_CARRIER, text } from './carriers.js';
+import type { ItemKind, Subject } from './carriers.js';
 import { eventOf, isRecord } from './event.js';
 import type { NamedEvent, RequestHint } from './event.js';
 import { scanTopLevelArrays } from './scan.js';
 
-/** What an element says of itself, as far as a verdict or the order of a chat depends on it. */
-export interface Subject {
-  /**
-   * The message id that the item is judged by: a message's own, an update's own, of a chat the last message that it now
-   * has and had not before. Otherwise (statuses, removals) the message that it is about, or null.
-   */
-  readonly messageId: string | null;
-  readonly chatId: string | null;
-  /** `messages[i].type`; null for other carriers. */
-  readonly type: string | null;
-  /** Unix seconds, by the message itself; null where it has none. */
-  readonly timestamp: number | null;
-  /** Of a live location: the number of this position. */
-  readonly sequence: number | null;
-  /** Of an update: it was caused by a message of its own (an edit, a reaction, a vote). */
-  readonly ownTrigger: boolean;
-}
-
-/**
- * One element of a payload that is judged by itself. `kind` says which rows of the decision table can apply:
- * `message` 1–10, `update` 11, `chat` 12, any of them and `other` 13 (where `repeatable`) and 14.
- */
+/** One element of a payload that is judged by itself. */
 export interface Item extends Subject {
-  readonly kind: 'message' | 'update' | 'chat' | 'other';
+  readonly kind: ItemKind;
   /** The key of its array; '' when the document as a whole is the item. */
   readonly carrier: string;
+  /** The kind of event that its carrier belongs to (messages, statuses …): what has an order of its own in a chat (I6). */
+  readonly eventType: string;
   /** Which array of the document it stands in; -1 for the document as a whole. */
   readonly array: number;
   readonly span: Span;
@@ -52,21 +35,16 @@ export interface Document {
   readonly items: readonly Item[];
 }
 
-interface Carrier {
-  readonly usual: EventName;
-  readonly kind: Item['kind'];
-  readonly repeatable: boolean;
-  readonly read: (element: unknown) => Subject;
-}
-
 /**
- * Takes a webhook's body apart into items. Any JSON is accepted; what is no JSON in UTF-8 is refused.
+ * Takes a webhook's body apart into items. Any JSON is accepted, also behind a UTF-8 byte order mark; what is no JSON in
+ * UTF-8 is refused.
  * @throws GatewayError GW_BAD_JSON, GW_TOO_LARGE (more items than one webhook may have)
  */
 export function decode(body: Buffer, hint: RequestHint): Document {
-  const root = parse(body);
+  const start = lengthOfMark(body);
+  const root = parse(body, start);
   const top = isRecord(root) ? root : {};
-  const arrays = scanTopLevelArrays(body, (key) => carrierOf(key) !== undefined);
+  const arrays = scanTopLevelArrays(body, (key) => carrierOf(key) !== undefined, start);
   const usual = arrays[0] ? (carrierOf(arrays[0].key)?.usual ?? null) : null;
   const named = eventOf(top['event'], hint, usual);
   const isKeyUnique = new Set(arrays.map(({ key }) => key)).size === arrays.length;
@@ -84,10 +62,17 @@ export function decode(body: Buffer, hint: RequestHint): Document {
   return { body, event, channelId, channelState: text(at(top, 'health', 'status', 'text')), items };
 }
 
-function parse(body: Buffer): unknown {
+const BYTE_ORDER_MARK = Buffer.from('\ufeff');
+
+/** Bytes of the UTF-8 byte order mark that a body may begin with; RFC 8259 lets a parser ignore it. */
+function lengthOfMark(body: Buffer): number {
+  return body.subarray(0, BYTE_ORDER_MARK.length).equals(BYTE_ORDER_MARK) ? BYTE_ORDER_MARK.length : 0;
+}
+
+function parse(body: Buffer, start: number): unknown {
   if (!isUtf8(body)) throw new GatewayError('GW_BAD_JSON', 'The body is not UTF-8, so it is not JSON (RFC 8259).');
   try {
-    return JSON.parse(body.toString('utf8')) as unknown;
+    return JSON.parse(body.toString('utf8', start)) as unknown;
   } catch (error) {
     // The parser's words quote the body, which is somebody's message: they stay out of the answer.
     throw new GatewayError('GW_BAD_JSON', 'The body is not valid JSON.', [], { cause: error });
@@ -97,10 +82,11 @@ function parse(body: Buffer): unknown {
 /** Written out field by field: this runs for every item, and spreads were a tenth of the time of a webhook. */
 function itemOf(key: string, array: number, span: Span, value: unknown, named: NamedEvent): Item {
   const carrier = carrierOf(key) ?? OTHER_CARRIER;
-  const { messageId, chatId, type, timestamp, sequence, ownTrigger } = carrier.read(value);
+  const { messageId, chatId, type, timestamp, sequence, ownTrigger, object } = carrier.read(value);
   return {
     kind: messageId === null ? 'other' : carrier.kind,
     carrier: key,
+    eventType: carrier.usual.type,
     array,
     span,
     method: named.isMethodNamed && named.event.type === carrier.usual.type ? named.event.method : carrier.usual.method,
@@ -111,6 +97,7 @@ function itemOf(key: string, array: number, span: Span, value: unknown, named: N
     timestamp,
     sequence,
     ownTrigger,
+    object,
   };
 }
 
@@ -119,119 +106,11 @@ function wholeDocument(body: Buffer, event: EventName): Item {
   return {
     kind: 'other',
     carrier: '',
+    eventType: event.type,
     array: -1,
     span,
     method: event.method,
     repeatable: false,
-    ...subject(null, null),
+    ...NO_SUBJECT,
   };
-}
-
-function subject(messageId: string | null, chatId: string | null, ownTrigger = false): Subject {
-  return { messageId, chatId, type: null, timestamp: null, sequence: null, ownTrigger };
-}
-
-// What each array of a payload carries (docs/whapi.md, Envelope).
-
-const usual = (type: string, method: EventMethod): EventName => ({ type, method });
-const OTHER_CARRIER: Carrier = {
-  usual: usual('unknown', 'post'),
-  kind: 'other',
-  repeatable: false,
-  read: () => subject(null, null),
-};
-
-const CARRIERS: ReadonlyMap<string, Carrier> = new Map<string, Carrier>([
-  ['messages', { usual: usual('messages', 'post'), kind: 'message', repeatable: false, read: readMessage }],
-  ['messages_updates', { usual: usual('messages', 'patch'), kind: 'update', repeatable: true, read: readUpdate }],
-  [
-    'messages_removed',
-    { usual: usual('messages', 'delete'), kind: 'other', repeatable: true, read: readRemovedMessage },
-  ],
-  ['statuses', { usual: usual('statuses', 'post'), kind: 'other', repeatable: true, read: readStatus }],
-  ['chats', { usual: usual('chats', 'post'), kind: 'chat', repeatable: true, read: readChat }],
-  ['chats_updates', { usual: usual('chats', 'patch'), kind: 'chat', repeatable: true, read: readChatUpdate }],
-  ['chats_removed', { usual: usual('chats', 'delete'), kind: 'other', repeatable: true, read: chatIn() }],
-  ['contacts', { usual: usual('contacts', 'post'), kind: 'other', repeatable: true, read: chatIn('id') }],
-  [
-    'contacts_updates',
-    { usual: usual('contacts', 'patch'), kind: 'other', repeatable: true, read: chatIn('after_update', 'id') },
-  ],
-  ['groups', { usual: usual('groups', 'post'), kind: 'chat', repeatable: true, read: readChat }],
-  ['groups_updates', { usual: usual('groups', 'patch'), kind: 'chat', repeatable: true, read: readChatUpdate }],
-  ['groups_participants', { usual: usual('groups', 'put'), kind: 'other', repeatable: true, read: chatIn('group_id') }],
-  ['presences', { usual: usual('presences', 'post'), kind: 'other', repeatable: false, read: chatIn('contact_id') }],
-  ['labels', { usual: usual('labels', 'post'), kind: 'other', repeatable: true, read: () => subject(null, null) }],
-  [
-    'labels_removed',
-    { usual: usual('labels', 'delete'), kind: 'other', repeatable: true, read: () => subject(null, null) },
-  ],
-  ['calls', { usual: usual('calls', 'post'), kind: 'other', repeatable: true, read: chatIn('chat_id') }],
-]);
-
-/** Carriers that Whapi may add: rule 13 names all `*_updates` and `*_removed`. */
-function carrierOf(key: string): Carrier | undefined {
-  const known = CARRIERS.get(key);
-  if (known) return known;
-  const match = /^(.{1,64})_(updates|removed)$/.exec(key);
-  if (!match) return undefined;
-  const method = match[2] === 'updates' ? 'patch' : 'delete';
-  return { usual: usual(match[1] ?? '', method), kind: 'other', repeatable: true, read: () => subject(null, null) };
-}
-
-function readMessage(value: unknown): Subject {
-  if (!isRecord(value) || typeof value['id'] !== 'string') return subject(null, null);
-  const position = value['type'] === 'live_location' ? at(value, 'live_location', 'sequence_number') : null;
-  return {
-    messageId: value['id'],
-    chatId: text(value['chat_id']),
-    type: text(value['type']),
-    timestamp: typeof value['timestamp'] === 'number' ? value['timestamp'] : null,
-    // A number above 2^53 is rounded by the parser: two positions could look like one.
-    sequence: Number.isSafeInteger(position) ? (position as number) : null,
-    ownTrigger: false,
-  };
-}
-
-function readUpdate(value: unknown): Subject {
-  const id = text(at(value, 'id')) ?? text(at(value, 'after_update', 'id')) ?? text(at(value, 'before_update', 'id'));
-  const trigger = text(at(value, 'trigger', 'id'));
-  const chat = text(at(value, 'after_update', 'chat_id')) ?? text(at(value, 'before_update', 'chat_id'));
-  return subject(id, chat, trigger !== null && trigger !== id);
-}
-
-function readChat(value: unknown): Subject {
-  return subject(text(at(value, 'last_message', 'id')), text(at(value, 'id')));
-}
-
-function readChatUpdate(value: unknown): Subject {
-  const last = text(at(value, 'after_update', 'last_message', 'id'));
-  const before = text(at(value, 'before_update', 'last_message', 'id'));
-  const chat = text(at(value, 'after_update', 'id')) ?? text(at(value, 'before_update', 'id'));
-  return subject(last === before ? null : last, chat);
-}
-
-function readStatus(value: unknown): Subject {
-  return subject(text(at(value, 'id')), text(at(value, 'recipient_id')));
-}
-
-function readRemovedMessage(value: unknown): Subject {
-  return subject(text(value), null);
-}
-
-function chatIn(...path: string[]): (value: unknown) => Subject {
-  return (value) => subject(null, text(at(value, ...path)));
-}
-
-function at(value: unknown, ...path: string[]): unknown {
-  let current = value;
-  for (const key of path) {
-    if (!isRecord(current) || !Object.hasOwn(current, key)) return undefined;
-    current = current[key];
-  }
-  return current;
-}
-
-function text(value: unknown): string | null {
-  return typeof value === 'string' ? value : null;
 }

@@ -1,3 +1,4 @@
+import { PLACEHOLDER_TYPE } from '../model.js';
 import type { Judgement, Verdict } from '../model.js';
 import type { Item } from './decode.js';
 
@@ -7,7 +8,12 @@ export interface Memory {
   readonly registered: boolean;
   /** Its message id is in the ledger. */
   readonly known: boolean;
-  /** Its bytes (a live location's sequence number) were recorded before; of a repeatable item, within the last 2 hours. */
+  /** Its message id is known, but no post has carried it yet, and Whapi was not asked for it. */
+  readonly unposted: boolean;
+  /**
+   * Its bytes (a live location's sequence number) were recorded before. Of a repeatable item: within the last 2 hours, and
+   * nothing else about the same object since.
+   */
   readonly recorded: boolean;
   /** The newest message recorded in its chat: `timestamp` in Unix seconds, `receivedAt` in milliseconds. */
   readonly newestInChat: { readonly timestamp: number; readonly receivedAt: number } | null;
@@ -32,7 +38,10 @@ interface Row {
   readonly when: (item: Item, memory: Memory, at: Circumstances) => boolean;
 }
 
-/** The decision table. The first row that applies gives the verdict, and its number is kept as the evidence. */
+/**
+ * The decision table. The first row that applies gives the verdict. A row's number is its identity: it is stored as the
+ * evidence and never given to another row, wherever the row stands.
+ */
 const TABLE: readonly Row[] = [
   // A vote comes under the id of its poll, each time with new tallies.
   {
@@ -52,7 +61,27 @@ const TABLE: readonly Row[] = [
     rule: 3,
     verdict: 'restored',
     because: 'its id is registered: a resync is bringing it back',
-    when: (item, memory) => isPostOrPut(item) && memory.registered,
+    when: (item, memory) => isMessage(item) && memory.registered,
+  },
+  // WhatsApp could not read the message yet. The message itself follows under the same id, and must not be a duplicate.
+  {
+    rule: 15,
+    verdict: 'duplicate',
+    because: 'this very placeholder was recorded before',
+    when: (item, memory) => isPlaceholder(item) && !memory.known && memory.recorded,
+  },
+  {
+    rule: 16,
+    verdict: 'event',
+    because: 'a placeholder: WhatsApp could not read the message yet, and it follows under the same id',
+    when: (item, memory) => isPlaceholder(item) && !memory.known,
+  },
+  // A put overtook its post: a bot that takes posts only has not seen the message.
+  {
+    rule: 17,
+    verdict: 'new',
+    because: 'only puts have carried it so far: this is its first post',
+    when: (item, memory) => isPost(item) && !isPlaceholder(item) && memory.unposted,
   },
   // A live location keeps its id and counts its positions.
   {
@@ -116,7 +145,7 @@ const TABLE: readonly Row[] = [
   {
     rule: 13,
     verdict: 'duplicate',
-    because: 'these very bytes came within the last two hours: Whapi has sent them again',
+    because: 'these very bytes came within the last two hours, and nothing about the same object since',
     when: (item, memory) => item.repeatable && memory.recorded,
   },
   {
@@ -133,7 +162,7 @@ export function reasonOf(rule: number): string {
 }
 
 /** The rules that write the id into the ledger; rule 8 refreshes the last sighting. */
-const WRITES_LEDGER: ReadonlySet<number> = new Set([3, 8, 9, 10]);
+const WRITES_LEDGER: ReadonlySet<number> = new Set([3, 8, 9, 10, 17]);
 
 export function judge(item: Item, memory: Memory, at: Circumstances): Judgement {
   const row = TABLE.find(({ when }) => when(item, memory, at));
@@ -141,8 +170,15 @@ export function judge(item: Item, memory: Memory, at: Circumstances): Judgement 
   return { verdict: row.verdict, rule: row.rule };
 }
 
-export function writesLedger({ rule }: Judgement): boolean {
-  return WRITES_LEDGER.has(rule);
+/** Whether the item makes its id known, and proves a resync of it. A placeholder never does: the message is yet to come. */
+export function writesLedger(item: Item, { rule }: Judgement): boolean {
+  return WRITES_LEDGER.has(rule) && !isPlaceholder(item);
+}
+
+/** Whether a restored message goes to the bots all the same, where its registration asks for what they have not seen. */
+export function isUnseen(item: Item, memory: Pick<Memory, 'unposted'> & { readonly seen: boolean }): boolean {
+  if (isPlaceholder(item)) return false;
+  return !memory.seen || (isPost(item) && memory.unposted);
 }
 
 const isMessage = (item: Item): boolean => item.kind === 'message';
@@ -152,7 +188,7 @@ const isVote = (item: Item): boolean => isMessage(item) && item.type === 'poll_u
 const isLiveLocation = (item: Item): boolean => isMessage(item) && item.type === 'live_location';
 const isPost = (item: Item): boolean => isMessage(item) && item.method === 'post';
 const isPut = (item: Item): boolean => isMessage(item) && item.method === 'put';
-const isPostOrPut = (item: Item): boolean => isPost(item) || isPut(item);
+const isPlaceholder = (item: Item): boolean => isMessage(item) && item.type === PLACEHOLDER_TYPE;
 
 function isLate(item: Item, memory: Memory, at: Circumstances): boolean {
   if (at.recovered === true) return true;

@@ -24,14 +24,14 @@ export const MOST_ITEMS = 50_000;
 
 /**
  * Finds the arrays among the top-level members of `bytes` whose key `wanted` accepts, in the order in which they stand.
- * `bytes` must be a valid JSON document in UTF-8 (the caller has parsed it): the scan only follows its structure, and
+ * From `start` on `bytes` must be a valid JSON document in UTF-8 (the caller has parsed it): the scan only follows its structure, and
  * structural characters are ASCII, so a byte offset here is a byte offset there. A key that occurs twice is found twice.
  * @throws GatewayError GW_TOO_LARGE where there are more than `MOST_ITEMS`
  */
-export function scanTopLevelArrays(bytes: Buffer, wanted: (key: string) => boolean): ScannedArray[] {
+export function scanTopLevelArrays(bytes: Buffer, wanted: (key: string) => boolean, start = 0): ScannedArray[] {
   const found: ScannedArray[] = [];
   let room = MOST_ITEMS;
-  let at = skipSpace(bytes, 0);
+  let at = skipSpace(bytes, start);
   if (bytes[at] !== OPEN_BRACE) return found;
   at = skipSpace(bytes, at + 1);
   while (bytes[at] === QUOTE) {

@@ -1,5 +1,6 @@
 import { isUtf8 } from 'node:buffer';
 import { scanTopLevelArrays } from '../intake/scan.js';
+import { unixSeconds } from '../intake/timestamp.js';
 import type { ListedMessage } from '../model.js';
 
 export interface MessagesPage {
@@ -19,26 +20,17 @@ export function readMessagesPage(body: Buffer): MessagesPage | null {
   const spans = scanTopLevelArrays(body, (key) => key === 'messages').at(-1)?.elements ?? [];
   const messages = spans.flatMap(({ start, end }, at) => {
     const value: unknown = values[at];
-    return isMessage(value) ? [listed(value, body.subarray(start, end))] : [];
+    return listed(value, body.subarray(start, end)) ?? [];
   });
   const total = root['total'];
   return { messages, length: values.length, total: Number.isSafeInteger(total) ? (total as number) : null };
 }
 
-type Element = Record<string, unknown> & { id: string; timestamp: number };
-
-function listed(value: Element, json: Buffer): ListedMessage {
-  return {
-    id: value.id,
-    timestamp: Math.floor(value.timestamp),
-    type: text(value['type']),
-    chatId: text(value['chat_id']),
-    json,
-  };
-}
-
-function isMessage(value: unknown): value is Element {
-  return isRecord(value) && typeof value['id'] === 'string' && typeof value['timestamp'] === 'number';
+function listed(value: unknown, json: Buffer): ListedMessage | null {
+  if (!isRecord(value)) return null;
+  const [id, timestamp] = [text(value['id']), unixSeconds(value['timestamp'])];
+  if (id === null || id === '' || timestamp === null) return null;
+  return { id, timestamp: Math.floor(timestamp), type: text(value['type']), chatId: text(value['chat_id']), json };
 }
 
 function text(value: unknown): string | null {

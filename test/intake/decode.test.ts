@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { decode } from '../../src/intake/decode.js';
+import { cut } from '../../src/intake/route.js';
 import type { Document, Item } from '../../src/intake/decode.js';
 import type { WebhookHttpMethod } from '../../src/model.js';
 
@@ -96,8 +97,25 @@ describe('what each array carries', () => {
   });
 
   it('a message with fields of odd types is a message all the same', () => {
-    const item = only({ messages: [{ id: ID, chat_id: 5, type: [], timestamp: '1712995245' }] });
+    const item = only({ messages: [{ id: ID, chat_id: 5, type: [], timestamp: 'noon' }] });
     expect(item).toMatchObject({ kind: 'message', messageId: ID, chatId: null, type: null, timestamp: null });
+  });
+
+  it.each([
+    [1712995245, 1712995245],
+    ['1712995245', 1712995245],
+    [1712995245123, 1712995245.123],
+    ['1712995245123', 1712995245.123],
+    [99_999_999_999, 99_999_999_999],
+    [0, 0],
+    ['1712995245.5', 1712995245.5],
+    ['', null],
+    ['-1', null],
+    ['0x10', null],
+    [null, null],
+    [[1712995245], null],
+  ])('a message with the timestamp %j was sent at %j', (timestamp, seconds) => {
+    expect(only({ messages: [{ id: ID, timestamp }] }).timestamp).toBe(seconds);
   });
 
   it('a message that names others is judged by its own id', () => {
@@ -106,8 +124,8 @@ describe('what each array carries', () => {
     expect(only({ messages: [element] }).messageId).toBe(ID);
   });
 
-  it.each([[{ id: 5 }], [{ id: null }], [{ id: [ID] }], [{}], [[]], [ID], [7], [null], [true]])(
-    'the message %j has no id of type string, so it is judged by none',
+  it.each([[{ id: '' }], [{ id: 5 }], [{ id: null }], [{ id: [ID] }], [{}], [[]], [ID], [7], [null], [true]])(
+    'the message %j has no id, so it is judged by none',
     (element) => {
       expect(only({ messages: [element] })).toMatchObject({ kind: 'other', carrier: 'messages', messageId: null });
     },
@@ -262,11 +280,52 @@ describe('the channel id', () => {
   });
 });
 
+describe('a body behind a byte order mark', () => {
+  it('is read like any other, and its items stand where their bytes are', () => {
+    const document = decoded(`\ufeff{"messages":[{"id":"${ID}"},{"id":"b"}]}`);
+    const texts = document.items.map(({ span }) => document.body.toString('utf8', span.start, span.end));
+    expect(texts).toEqual([`{"id":"${ID}"}`, '{"id":"b"}']);
+  });
+
+  it('keeps it when items are withheld', () => {
+    const document = decoded('\ufeff{"messages":[{"id":"a"},{"id":"b"}]}');
+    expect(cut(document, [1]).toString()).toBe('\ufeff{"messages":[{"id":"b"}]}');
+  });
+});
+
+describe('what an item is about', () => {
+  it.each([
+    ['chat 1@g.us', { groups_participants: [{ group_id: '1@g.us' }] }],
+    ['chat 1@g.us', { groups_updates: [{ after_update: { id: '1@g.us' } }] }],
+    ['chat 1@g.us', { groups: [{ id: '1@g.us' }] }],
+    ['chat c', { chats: [{ id: 'c' }] }],
+    ['chat c', { chats_updates: [{ before_update: { id: 'c' } }] }],
+    ['chat c', { chats_removed: ['c'] }],
+    ['contact c', { contacts: [{ id: 'c' }] }],
+    ['contact c', { contacts_updates: [{ after_update: { id: 'c' } }] }],
+    ['message m', { statuses: [{ id: 'm' }] }],
+    ['message m', { messages_updates: [{ id: 'm' }] }],
+    ['message m', { messages_removed: ['m'] }],
+    ['call k', { calls: [{ id: 'k' }] }],
+    ['labels', { labels: [{ id: '1', name: 'VIP' }] }],
+    ['labels', { labels_removed: ['VIP'] }],
+    ['stories s', { stories_updates: [{ id: 's' }] }],
+    ['stories s', { stories_removed: ['s'] }],
+    [null, { stories_updates: [{}] }],
+    [null, { statuses: [{ id: '' }] }],
+    [null, { messages: [{ id: 'm' }] }],
+  ])('is %s in %j', (object, body) => {
+    expect(only(body).object).toBe(object);
+  });
+});
+
 describe('what is no JSON in UTF-8 is refused', () => {
   it.each([
     ['nothing', ''],
     ['white space', ' \n'],
-    ['a byte order mark', '\ufeff{}'],
+    ['a byte order mark alone', '\ufeff'],
+    ['two byte order marks', '\ufeff\ufeff{}'],
+    ['a byte order mark inside', '{\ufeff}'],
     ['a cut body', '{"messages":[{"id":"a"}]'],
     ['something behind it', '{} {}'],
     ['a trailing comma', '{"messages":[{"id":"a"},]}'],

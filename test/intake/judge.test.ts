@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import type { Item } from '../../src/intake/decode.js';
-import { judge, writesLedger } from '../../src/intake/judge.js';
+import { isUnseen, judge, writesLedger } from '../../src/intake/judge.js';
 import type { Memory } from '../../src/intake/judge.js';
 import type { Verdict } from '../../src/model.js';
 import { AT, HOUR_MS, itemOf, memory, message, NOW, NOW_SECONDS } from '../support/items.js';
@@ -12,6 +12,7 @@ const all = memory({ registered: true, known: true, recorded: true, newestInChat
 
 const vote = (change: Partial<Item> = {}) => message({ type: 'poll_update', ...change });
 const position = (change: Partial<Item> = {}) => message({ type: 'live_location', sequence: 7, ...change });
+const placeholder = (change: Partial<Item> = {}) => message({ type: 'unknown', ...change });
 const put = (change: Partial<Item> = {}) => message({ method: 'put', ...change });
 const update = (change: Partial<Item> = {}) => itemOf('messages_updates', 'update', { method: 'patch', ...change });
 const chat = (change: Partial<Item> = {}) => itemOf('chats', 'chat', change);
@@ -50,8 +51,39 @@ describe('a registered message is restored (row 3)', () => {
     ['also an action, by the id of its own', message({ type: 'action' }), { registered: true }, 'restored', 3],
     ['also one without a type', message({ type: null }), { registered: true }, 'restored', 3],
     ['and not late, however old', message({ timestamp: 1 }), { ...all, known: false }, 'restored', 3],
-    ['but only on post and put: on patch it is new', message({ method: 'patch' }), { registered: true }, 'new', 10],
-    ['but only on post and put: on delete it is new', message({ method: 'delete' }), { registered: true }, 'new', 10],
+    ['on patch', message({ method: 'patch' }), { registered: true }, 'restored', 3],
+    ['on delete', message({ method: 'delete' }), { registered: true }, 'restored', 3],
+    ['also a placeholder', placeholder(), { registered: true, recorded: true }, 'restored', 3],
+  ]);
+});
+
+describe('a placeholder is not the message (rows 15 and 16)', () => {
+  expectEach([
+    ['a placeholder of an unknown id is an event', placeholder(), {}, 'event', 16],
+    ['the same one again is a duplicate', placeholder(), { recorded: true }, 'duplicate', 15],
+    ['on put as well', placeholder({ method: 'put' }), {}, 'event', 16],
+    ['it is never late', placeholder({ timestamp: 1 }), { newestInChat: newestOfOldReceipt }, 'event', 16],
+    ['on post, of a known message, it is a duplicate', placeholder(), { known: true }, 'duplicate', 8],
+    [
+      'on post, of one that only puts carried, it is too',
+      placeholder(),
+      { known: true, unposted: true },
+      'duplicate',
+      8,
+    ],
+  ]);
+});
+
+describe('a put that overtook its post (row 17)', () => {
+  const onlyPut = { known: true, unposted: true };
+  expectEach([
+    ['leaves its first post new', message(), onlyPut, 'new', 17],
+    ['with the same bytes too', message(), { ...onlyPut, recorded: true }, 'new', 17],
+    ['and never late', message({ timestamp: 1 }), { ...onlyPut, newestInChat: newestOfOldReceipt }, 'new', 17],
+    ['of a live location too', position(), { ...onlyPut, recorded: true }, 'new', 17],
+    ['a second put is judged as ever', put(), onlyPut, 'event', 7],
+    ['a vote is judged as ever', vote(), onlyPut, 'event', 2],
+    ['what is registered is restored', message(), { ...onlyPut, registered: true }, 'restored', 3],
   ]);
 });
 
@@ -153,9 +185,26 @@ describe('anything else is an event (row 14)', () => {
 });
 
 describe('what goes into the ledger', () => {
-  it('is what rows 3, 8, 9 and 10 gave their verdict, and nothing else', () => {
-    const rules = Array.from({ length: 14 }, (_, index) => index + 1);
-    const written = rules.filter((rule) => writesLedger({ rule, verdict: 'event' }));
-    expect(written).toEqual([3, 8, 9, 10]);
+  const rules = Array.from({ length: 17 }, (_, index) => index + 1);
+  const writtenOf = (item: Item) => rules.filter((rule) => writesLedger(item, { rule, verdict: 'event' }));
+
+  it('is what rows 3, 8, 9, 10 and 17 gave their verdict, and nothing else', () => {
+    expect(writtenOf(message())).toEqual([3, 8, 9, 10, 17]);
+  });
+
+  it('is never a placeholder', () => {
+    expect(writtenOf(placeholder())).toEqual([]);
+  });
+});
+
+describe('what no bot has seen yet', () => {
+  it.each([
+    ['a message never seen', message(), false, false, true],
+    ['a message that a post carried', message(), true, false, false],
+    ['the first post of one that only puts carried', message(), true, true, true],
+    ['a second put of such a one', put(), true, true, false],
+    ['a placeholder', placeholder(), false, false, false],
+  ])('%s (seen %s, only by puts %s): %s', (_what, item, seen, unposted, expected) => {
+    expect(isUnseen(item, { seen, unposted })).toBe(expected);
   });
 });

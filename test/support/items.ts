@@ -14,6 +14,7 @@ export function message(change: Partial<Item> = {}): Item {
   return {
     kind: 'message',
     carrier: 'messages',
+    eventType: 'messages',
     array: 0,
     span: { start: 0, end: 0 },
     method: 'post',
@@ -24,6 +25,7 @@ export function message(change: Partial<Item> = {}): Item {
     sequence: null,
     ownTrigger: false,
     repeatable: false,
+    object: null,
     ...change,
   };
 }
@@ -35,7 +37,7 @@ export function itemOf(carrier: string, kind: Item['kind'], change: Partial<Item
 
 /** Nothing is remembered, but for what is given. */
 export function memory(known: Partial<Memory> = {}): Memory {
-  return { registered: false, known: false, recorded: false, newestInChat: null, ...known };
+  return { registered: false, known: false, unposted: false, recorded: false, newestInChat: null, ...known };
 }
 
 /** A target with the usual settings. */

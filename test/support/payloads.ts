@@ -67,7 +67,7 @@ function object(fields: Record<string, fc.Arbitrary<string>>): fc.Arbitrary<stri
 
 const messageObject = object({
   id,
-  type: quoted('text', 'text', 'action', 'poll_update', 'live_location'),
+  type: quoted('text', 'text', 'unknown', 'action', 'poll_update', 'live_location'),
   chat_id: quoted('chat-1', 'chat-2'),
   timestamp: fc.oneof(number, fc.integer({ min: 0, max: 3000 }).map(String)),
 });

@@ -1,4 +1,5 @@
 import { GatewayError } from '../../errors.js';
+import { PLACEHOLDER_TYPE } from '../../model.js';
 import type { AuditKind, Channel, ListedMessage } from '../../model.js';
 import { messageKey } from '../keys.js';
 import type { AuditRequest, AuditRun, AuditWalk } from '../audits.js';
@@ -86,10 +87,11 @@ export class SqliteAudits {
     });
   }
 
-  noteWindow(id: string, messages: readonly ListedMessage[], walk: AuditWalk, now: number): void {
+  noteWindow(id: string, listed: readonly ListedMessage[], walk: AuditWalk, now: number): void {
     const row = this.#row.get(id);
     if (row?.status !== 'running') return;
     if (row.walk !== null && walkOf(row.walk).round !== walk.round) this.#resetCounts.run(row.number);
+    const messages = listed.filter(({ type }) => type !== PLACEHOLDER_TYPE); // Whapi does not have those either
     const tally: Tally = { listed: messages.length, seen: 0, missing: 0, older: 0, seeded: 0 };
     for (const message of messages) {
       const key = messageKey(row.channel, message.id);

@@ -1,14 +1,15 @@
 import { GatewayError } from '../../errors.js';
 import type { Document } from '../../intake/decode.js';
-import { judge, writesLedger } from '../../intake/judge.js';
+import { isUnseen, judge, writesLedger } from '../../intake/judge.js';
 import { cut, route } from '../../intake/route.js';
 import type { JudgedItem, Route } from '../../intake/route.js';
 import type { Channel, IncomingWebhook } from '../../model.js';
 import type { Ids } from '../ids.js';
-import { chatKey } from '../keys.js';
+import { laneKeys } from '../keys.js';
 import type { Recorded } from '../ledger.js';
 import type { Db } from './database.js';
 import { ItemMemory, MemoryTables } from './memory.js';
+import { Objects } from './objects.js';
 import type { SqliteOutbox } from './outbox.js';
 import type { SqliteRegistry } from './registry.js';
 
@@ -32,6 +33,7 @@ export class SqliteIntake {
   readonly #registry: SqliteRegistry;
   readonly #outbox: SqliteOutbox;
   readonly #tables: MemoryTables;
+  readonly #objects: Objects;
   readonly #insertWebhook;
   readonly #insertSighting;
   readonly #markRestored;
@@ -41,6 +43,7 @@ export class SqliteIntake {
     this.#registry = registry;
     this.#outbox = outbox;
     this.#tables = new MemoryTables(db);
+    this.#objects = new Objects(db);
     this.#insertWebhook = db.prepare(
       `INSERT INTO webhooks (id, channel, received_at, method, suffix, content_type, event, body, audit) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)`,
     );
@@ -116,17 +119,20 @@ export class SqliteIntake {
     now: number,
     recovered: boolean,
   ): Judged[] {
+    const repetitions = this.#objects.repetitionsIn(document, channel.name, event, now);
     return document.items.map((item, position) => {
-      const memory = new ItemMemory(this.#tables, channel.name, event, item, document.body, now, recovered);
+      const isRepetition = repetitions.has(position);
+      const memory = new ItemMemory(this.#tables, channel.name, item, document.body, now, { recovered, isRepetition });
       const at = { receivedAt: now, lateAfterSeconds: channel.lateAfterSeconds, recovered };
       const judgement = judge(item, memory, at);
-      const recover = judgement.rule === 3 && memory.deliverUnseen && !memory.seen;
+      const recover = judgement.rule === 3 && memory.deliverUnseen && isUnseen(item, memory);
       const isFirst = !memory.known;
-      if (memory.key && writesLedger(judgement)) {
+      const isRemembered = writesLedger(item, judgement);
+      if (memory.key && isRemembered) {
         this.#tables.remember(memory, memory.key, judgement.rule, webhookId, position, now);
         if (judgement.rule === 3) this.#markRestored.run({ now, key: memory.key });
       }
-      this.#tables.noteTrace(memory, memory.traceIsInLedger || (isFirst && writesLedger(judgement)), now);
+      this.#tables.noteTrace(memory, memory.traceIsInLedger || (isFirst && isRemembered), now);
       return { item, memory, recover, ...judgement };
     });
   }
@@ -140,7 +146,6 @@ export class SqliteIntake {
     now: number,
   ): void {
     const sent = way.positions.flatMap((position) => judged[position] ?? []);
-    const chats = [...new Set(sent.map(({ item }) => item.chatId ?? ''))];
     const times = sent.flatMap(({ item }) =>
       item.kind === 'message' && item.timestamp !== null ? [item.timestamp] : [],
     );
@@ -149,7 +154,10 @@ export class SqliteIntake {
         webhookId,
         target: this.#registry.mustHaveTarget(way.target.id).number,
         channel,
-        chats: Buffer.concat(chats.map((chat) => chatKey(channel, chat))),
+        chats: laneKeys(
+          channel,
+          sent.map(({ item }) => item),
+        ),
         verdicts: sent.map(({ verdict }) => verdict),
         positions: way.whole ? null : way.positions,
         body: way.whole ? null : cut(document, way.positions),

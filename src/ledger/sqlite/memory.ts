@@ -4,13 +4,11 @@ import type { Memory } from '../../intake/judge.js';
 import { chatKey, messageKey, traceKey } from '../keys.js';
 import type { Db } from './database.js';
 
-/** How long a repetition of a repeatable item counts as Whapi's retry (rule 13). */
-const RETRY_MEMORY_MS = 2 * 60 * 60 * 1000;
-
 interface LedgerRow {
   trace: Buffer | null;
   first_seen_at: number | null;
   seeded_at: number | null;
+  unposted: number;
 }
 
 /** A registration whose window nobody has closed yet. */
@@ -24,7 +22,7 @@ interface WindowRow {
 export class MemoryTables {
   readonly ledgerRow;
   readonly windows;
-  readonly traceSince;
+  readonly trace;
   readonly newest;
   readonly #remember;
   readonly #noteNewest;
@@ -32,20 +30,22 @@ export class MemoryTables {
 
   constructor(db: Db) {
     this.ledgerRow = db.prepare<[Buffer], LedgerRow>(
-      'SELECT trace, first_seen_at, seeded_at FROM ledger WHERE key = ?',
+      'SELECT trace, first_seen_at, seeded_at, unposted FROM ledger WHERE key = ?',
     );
     this.windows = db.prepare<[Buffer], WindowRow>(
       `SELECT m.closes_at, m.refused, r.deliver_unseen FROM resync_messages m JOIN resyncs r ON r.number = m.resync
        WHERE m.key = ? AND m.closed = 0`,
     );
-    this.traceSince = db.prepare<[Buffer, number]>('SELECT 1 FROM traces WHERE key = ? AND recorded_at > ?').pluck();
+    this.trace = db.prepare<[Buffer]>('SELECT 1 FROM traces WHERE key = ?').pluck();
     this.newest = db.prepare<[Buffer], { timestamp: number; receivedAt: number }>(
       'SELECT newest_at AS timestamp, received_at AS receivedAt FROM chats WHERE key = ?',
     );
     // A row made by a seeding or when a window closed has seen nothing yet: its first sighting is now.
     this.#remember = db.prepare(
-      `INSERT INTO ledger (key, trace, first_seen_at, last_seen_at, rule, webhook_id, position) VALUES (?, ?, ?, ?, ?, ?, ?)
+      `INSERT INTO ledger (key, trace, first_seen_at, last_seen_at, rule, webhook_id, position, unposted)
+       VALUES (?, ?, ?, ?, ?, ?, ?, ?)
        ON CONFLICT (key) DO UPDATE SET last_seen_at = excluded.last_seen_at,
+         unposted = CASE WHEN first_seen_at IS NULL THEN excluded.unposted ELSE min(unposted, excluded.unposted) END,
          trace = coalesce(trace, excluded.trace), first_seen_at = coalesce(first_seen_at, excluded.first_seen_at),
          rule = coalesce(rule, excluded.rule), webhook_id = coalesce(webhook_id, excluded.webhook_id),
          position = coalesce(position, excluded.position)`,
@@ -56,26 +56,32 @@ export class MemoryTables {
        WHERE excluded.newest_at > newest_at`,
     );
     this.#noteTrace = db.prepare(
-      `INSERT INTO traces (key, recorded_at, lasting) VALUES (?, ?, ?)
+      `INSERT INTO traces (key, recorded_at) VALUES (?, ?)
        ON CONFLICT (key) DO UPDATE SET recorded_at = excluded.recorded_at`,
     );
   }
 
   /** Writes an id into the ledger, or refreshes its last sighting, and notes its chat's newest message. */
   remember(of: ItemMemory, key: Buffer, rule: number, webhookId: number, position: number, now: number): void {
-    this.#remember.run(key, of.trace, now, now, rule, webhookId, position);
-    const { timestamp } = of.item;
+    const { timestamp, method } = of.item;
+    this.#remember.run(key, of.trace, now, now, rule, webhookId, position, method === 'post' ? 0 : 1);
     if (timestamp === null || !of.chat) return;
     // No message is newer than its receipt: one wrong clock must not make all that follow look late.
     this.#noteNewest.run(of.chat, Math.min(Math.floor(timestamp), Math.floor(now / 1000)), now);
   }
 
-  /** Notes the bytes. The first ones of a message stand in its ledger row; all others have rows of their own. */
+  /** Notes the bytes of a message. The first ones stand in its ledger row; all others have rows of their own. */
   noteTrace(of: ItemMemory, isInLedger: boolean, now: number): void {
-    const isMessage = of.item.kind === 'message';
-    if (isMessage ? isInLedger : !of.item.repeatable) return;
-    this.#noteTrace.run(of.trace, now, isMessage ? 1 : 0);
+    if (of.item.kind === 'message' && !isInLedger) this.#noteTrace.run(of.trace, now);
   }
+}
+
+/** How an item comes to be recorded. */
+export interface Recording {
+  /** No webhook brings it, but the release of an audit: only what a webhook carried counts as known. */
+  readonly recovered: boolean;
+  /** It repeats what was recorded last about its object. */
+  readonly isRepetition: boolean;
 }
 
 /** What is remembered of one item; each look-up is made at most once, and only when a row of the table asks for it. */
@@ -85,31 +91,20 @@ export class ItemMemory implements Memory {
   readonly key: Buffer | null;
   readonly #tables: MemoryTables;
   readonly #channel: string;
-  readonly #event: string;
   readonly #body: Buffer;
   readonly #now: number;
-  readonly #recovered: boolean;
+  readonly #how: Recording;
   #row: LedgerRow | null | undefined;
   #windowRows: readonly WindowRow[] | undefined;
   #trace: Buffer | undefined;
   #chat: Buffer | undefined;
 
-  /** @param recovered no webhook brings it, but the release of an audit: only what a webhook carried counts as known */
-  constructor(
-    tables: MemoryTables,
-    channel: string,
-    event: string,
-    item: Item,
-    body: Buffer,
-    now: number,
-    recovered = false,
-  ) {
+  constructor(tables: MemoryTables, channel: string, item: Item, body: Buffer, now: number, how: Recording) {
     this.#tables = tables;
     this.#channel = channel;
-    this.#event = event;
     this.#body = body;
     this.#now = now;
-    this.#recovered = recovered;
+    this.#how = how;
     this.item = item;
     this.key = item.messageId === null ? null : messageKey(channel, item.messageId);
   }
@@ -124,7 +119,7 @@ export class ItemMemory implements Memory {
   }
 
   get known(): boolean {
-    return this.#recovered ? this.seen : this.#isRemembered || this.#hasLapsed;
+    return this.#how.recovered ? this.seen : this.#isRemembered || this.#hasLapsed;
   }
 
   /** Some webhook carried it: more than having been asked for, or seeded. */
@@ -132,9 +127,13 @@ export class ItemMemory implements Memory {
     return this.#ledgerRow !== null && this.#ledgerRow.first_seen_at !== null;
   }
 
+  get unposted(): boolean {
+    return this.seen && this.#ledgerRow?.unposted === 1 && !this.#hasLapsed;
+  }
+
   get recorded(): boolean {
-    const since = this.item.kind === 'message' ? 0 : this.#now - RETRY_MEMORY_MS;
-    return this.traceIsInLedger || this.#tables.traceSince.get(this.trace, since) !== undefined;
+    if (this.item.kind !== 'message') return this.#how.isRepetition;
+    return this.traceIsInLedger || this.#tables.trace.get(this.trace) !== undefined;
   }
 
   get newestInChat(): { timestamp: number; receivedAt: number } | null {
@@ -142,7 +141,7 @@ export class ItemMemory implements Memory {
   }
 
   get trace(): Buffer {
-    this.#trace ??= traceKey(this.#channel, this.#event, this.item, this.#body);
+    this.#trace ??= traceKey(this.#channel, this.item, this.#body);
     return this.#trace;
   }
 

@@ -7,8 +7,8 @@ import type { Db } from './database.js';
 const WEBHOOKS_PER_STEP = 200;
 const KEYS_PER_STEP = 500;
 const PAGES_PER_STEP = 500;
-/** Traces of what Whapi may retry (rule 13 asks for 2 hours). */
-const RETRY_TRACES_MS = 3 * 60 * 60 * 1000;
+/** What was recorded last about an object, to which Whapi's retries are compared (rule 13 asks for 2 hours). */
+const OBJECTS_MS = 3 * 60 * 60 * 1000;
 
 const START = Buffer.alloc(0);
 /** Behind every key. */
@@ -42,7 +42,8 @@ export class SqlitePrune {
   constructor(db: Db) {
     this.#db = db;
     const walks = [
-      new Walk(db, 'traces', 'lasting = 0 AND recorded_at < @retry OR recorded_at < @ledger'),
+      new Walk(db, 'traces', 'recorded_at < @ledger'),
+      new Walk(db, 'objects', 'recorded_at < @retry'),
       new Walk(db, 'ledger', 'last_seen_at < @ledger'),
       new Walk(db, 'chats', 'received_at < @ledger'),
     ];
@@ -63,7 +64,7 @@ export class SqlitePrune {
     const limits = {
       payload: now - payloadMs,
       ledger: now - Math.max(ledgerMs, payloadMs),
-      retry: now - RETRY_TRACES_MS,
+      retry: now - OBJECTS_MS,
     };
     if (this.#phases[this.#phase]?.(limits) !== true) this.#phase += 1;
     const isOver = this.#phase >= this.#phases.length;
@@ -131,7 +132,7 @@ export class SqlitePrune {
   }
 }
 
-type HashedTable = 'traces' | 'ledger' | 'chats';
+type HashedTable = 'traces' | 'objects' | 'ledger' | 'chats';
 
 /** Exported for the test of its plan: a range of keys, and no look behind its end. */
 export function oldKeysOf(table: HashedTable, isOld: string): string {

@@ -2,7 +2,7 @@ import { GatewayError } from '../../errors.js';
 import { decode } from '../../intake/decode.js';
 import { cut, subscribes } from '../../intake/route.js';
 import type { Verdict, WebhookHttpMethod } from '../../model.js';
-import { chatKey, messageKey } from '../keys.js';
+import { laneKeys, messageKey } from '../keys.js';
 import type { Db } from './database.js';
 import { eventNamed } from './outbox.js';
 import type { SqliteOutbox } from './outbox.js';
@@ -133,7 +133,7 @@ export class SqliteRelease {
         webhookId: webhook_id,
         target,
         channel: webhook.channel,
-        chats: chatKey(webhook.channel, item?.chatId ?? ''),
+        chats: laneKeys(webhook.channel, item ? [item] : []),
         verdicts: [verdict],
         positions: [position],
         body: document.items.length === 1 ? null : cut(document, [position]),

@@ -213,15 +213,16 @@ export class SqliteResyncs {
          status = CASE WHEN status IN ('queued', 'requesting', 'waiting') THEN 'not_restored' ELSE status END
        WHERE resync = @resync AND position = @position`,
     );
-    // Should it come after all, months later, it is a duplicate and not new. A refused call brings nothing back, so
-    // there the next webhook with this id is a genuine one.
+    // Should it come after all, months later, it is a duplicate and not new, its first post included. A refused call brings
+    // nothing back, so there the next webhook with this id is a genuine one, unless the message came all the same.
     const remember = this.#db.prepare(
       `INSERT INTO ledger (key, last_seen_at) VALUES (?, ?)
-       ON CONFLICT (key) DO UPDATE SET seeded_at = NULL WHERE first_seen_at IS NULL`,
+       ON CONFLICT (key) DO UPDATE SET unposted = 0, seeded_at = CASE WHEN first_seen_at IS NULL THEN NULL ELSE seeded_at END
+       WHERE unposted = 1 OR first_seen_at IS NULL`,
     );
-    for (const { resync, position, key, refused } of rows) {
+    for (const { resync, position, key, refused, status } of rows) {
       close.run({ now, resync, position });
-      if (refused === 0) remember.run(key, now);
+      if (refused === 0 || status === 'restored') remember.run(key, now);
     }
     return rows.length;
   }

@@ -10,6 +10,7 @@ import {
   messages,
   MINUTE,
   only,
+  revisions,
   runJob,
   stage,
   START,
@@ -102,14 +103,25 @@ export function orderContract(open: OpenStore): void {
       expect(await claimIds(store)).toEqual(['A1', 'B1']);
     });
 
-    it('a status waits for the messages of the chat of its recipient', async () => {
+    it.each([
+      ['a status', status('A1', 'alice')],
+      ['a presence', { presences: [{ contact_id: 'alice' }], event: { type: 'presences', event: 'post' } }],
+      ['a group event', { groups_participants: [{ group_id: 'alice' }], event: { type: 'groups', event: 'put' } }],
+    ])('%s holds no message of its chat up, and waits for none', async (_, event) => {
       const store = await stage(open);
-      await recordEach(store, 'alice/A1', 'bob/B1');
-      await store.record(status('A1', 'alice'));
-      const ofAlice = first((await store.claim()).deliveries);
-      expect(await claimIds(store)).toEqual([]);
-      await store.settle(ofAlice, 'delivered');
-      expect((await store.claimOne()).event).toEqual({ type: 'statuses', method: 'post' });
+      await store.record(event);
+      await recordEach(store, 'alice/A1');
+      await store.record({ ...event, x: 'a second one, which is behind the first' });
+      expect((await store.claim()).deliveries).toHaveLength(2);
+    });
+
+    it('messages of a chat keep one order, whatever their method', async () => {
+      const store = await stage(open);
+      await recordEach(store, 'alice/A1');
+      await store.record(revisions(message('A1', 'alice', { text: 'edited' })));
+      const update = { id: 'A1', after_update: { id: 'A1', chat_id: 'alice' } };
+      await store.record({ messages_updates: [update], event: { type: 'messages', event: 'patch' } });
+      expect((await store.deliverAll()).map(({ event }) => event.method)).toEqual(['post', 'put', 'patch']);
     });
 
     it('each target and each channel has an order of its own', async () => {

@@ -9,6 +9,7 @@ import {
   MINUTE,
   revisions,
   stage,
+  START,
   status,
 } from '../../support/ledger.js';
 import type { OpenStore } from '../../support/ledger.js';
@@ -20,6 +21,18 @@ const vote = (...voters: string[]): Record<string, unknown> =>
   message('poll', 'alice', { type: 'poll_update', poll: { total: voters.length, voters } });
 
 const text = (words: string): Record<string, unknown> => message('A', 'alice', { text: { body: words } });
+
+const participants = (action: string): Record<string, unknown> => ({
+  groups_participants: [{ group_id: 'g', participants: ['1'], action }],
+});
+
+const muted = (until: number): Record<string, unknown> => ({
+  chats_updates: [
+    { before_update: { id: 'c' }, after_update: { id: 'c', mute_until: until }, changes: ['mute_until'] },
+  ],
+});
+
+const label = (name: string): Record<string, unknown> => ({ labels: [{ id: '1', name }] });
 
 /** I3: what tells Whapi's repetition from a second genuine item (rules 1, 2, 4 to 8 and 13). */
 export function repetitionsContract(open: OpenStore): void {
@@ -68,12 +81,43 @@ export function repetitionsContract(open: OpenStore): void {
       expect(await judgements(store, 'A')).toEqual(['new 10', 'duplicate 8']);
     });
 
-    it('after it was first met as a revision is a duplicate', async () => {
+    it('as its first post is new where only puts came before it, once', async () => {
       const store = await stage(open);
-      await store.record(revisions(text('second')));
-      await store.record(messages(text('first')));
-      expect(await judgements(store, 'A')).toEqual(['new 10', 'duplicate 8']);
-      expect(idsIn(await store.deliverAll())).toEqual(['A']);
+      for (const body of [revisions(text('second')), revisions(text('third'))]) await store.record(body);
+      for (let times = 0; times < 2; times += 1) await store.record(messages(text('first')));
+      expect(await judgements(store, 'A')).toEqual(['new 10', 'event 7', 'new 17', 'duplicate 8']);
+      expect(idsIn(await store.deliverAll())).toEqual(['A', 'A', 'A']);
+    });
+
+    it('as a put after its post changes nothing of that: the next post is a duplicate', async () => {
+      const store = await stage(open);
+      for (const body of [messages(text('first')), revisions(text('second'))]) await store.record(body);
+      expect(await store.record(messages(text('first')))).toEqual(['duplicate']);
+    });
+
+    it('after a placeholder is new, and the placeholder again a duplicate', async () => {
+      const store = await stage(open);
+      const placeholder = message('A', 'alice', { type: 'unknown' });
+      for (const body of [placeholder, placeholder, text('first'), placeholder, text('first')]) {
+        await store.record(messages(body));
+      }
+      const expected = ['event 16', 'duplicate 15', 'new 10', 'duplicate 8', 'duplicate 8'];
+      expect(await judgements(store, 'A')).toEqual(expected);
+    });
+
+    it('as a placeholder does not make its chat look as if it had moved on', async () => {
+      const store = await stage(open);
+      await store.record(messages(message('A', 'alice', { type: 'unknown', timestamp: START / 1000 })));
+      store.clock.advance(2 * HOUR);
+      const old = message('B', 'alice', { timestamp: START / 1000 - 5000 });
+      expect(await store.record(messages(old))).toEqual(['new']);
+    });
+
+    it('that is empty is an event each time', async () => {
+      const store = await stage(open);
+      for (const words of ['one', 'two', 'two']) {
+        expect(await store.record(messages(message('', 'alice', { text: words })))).toEqual(['event']);
+      }
     });
   });
 
@@ -93,6 +137,45 @@ export function repetitionsContract(open: OpenStore): void {
       await store.record(status('A', 'alice', 'post'));
       expect(await store.record(status('A', 'alice', 'put'))).toEqual(['event']);
       expect(await store.record(status('A', 'bob', 'post'))).toEqual(['event']);
+    });
+
+    it.each([
+      ['join, leave, join', [participants('add'), participants('remove'), participants('add')]],
+      ['mute, unmute, mute', [muted(1), muted(0), muted(1)]],
+      ['a label renamed to and fro', [label('VIP'), label('Old'), label('VIP')]],
+      ['a label made, removed and made again', [label('VIP'), { labels_removed: ['VIP'] }, label('VIP')]],
+      [
+        'a chat removed, made and removed again',
+        [{ chats_removed: ['c'] }, { chats: [{ id: 'c' }] }, { chats_removed: ['c'] }],
+      ],
+    ])('that comes back after something else about its object is an event each time: %s', async (_, bodies) => {
+      const store = await stage(open);
+      for (const body of bodies) expect(await store.record(body)).toEqual(['event']);
+      expect(await store.record(bodies[2])).toEqual(['duplicate']);
+    });
+
+    it('does not extend its own memory by coming again', async () => {
+      const store = await stage(open);
+      const verdicts: unknown[] = [];
+      for (let times = 0; times < 4; times += 1) {
+        verdicts.push(...(await store.record(status('A'))));
+        store.clock.advance(HOUR - 1);
+      }
+      expect(verdicts).toEqual(['event', 'duplicate', 'duplicate', 'event']);
+    });
+
+    it('I3: of a webhook with several about one object is a duplicate when Whapi sends that webhook again', async () => {
+      const store = await stage(open);
+      const body = { groups_participants: ['add', 'remove', 'add'].map((action) => ({ group_id: 'g', action })) };
+      expect(await store.record(body)).toEqual(['event', 'event', 'event']);
+      expect(await store.record(body)).toEqual(['duplicate', 'duplicate', 'duplicate']);
+    });
+
+    it('is remembered apart from those about other objects', async () => {
+      const store = await stage(open);
+      await store.record(status('A'));
+      await store.record(status('B'));
+      expect(await store.record(status('A'))).toEqual(['duplicate']);
     });
 
     it('does not make the message that it is about known', async () => {

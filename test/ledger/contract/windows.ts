@@ -41,6 +41,8 @@ const chatUpdate = (before: unknown, after: unknown): Record<string, unknown> =>
   chats_updates: [{ before_update: before, after_update: { id: 'alice', last_message: after } }],
 });
 
+const put = revisions(message('A'));
+
 /** I2: what a registration changes, from its commit until its window closes. */
 export function windowsContract(open: OpenStore): void {
   describe('while a window is open', () => {
@@ -61,6 +63,34 @@ export function windowsContract(open: OpenStore): void {
       await store.record(revisions(message('A')));
       expect(await judgements(store, 'A')).toEqual(['new 10', 'restored 3', 'restored 3']);
       expect(await store.deliverAll()).toHaveLength(1);
+    });
+
+    it('a placeholder of it is restored, but proves nothing and goes to no bot', async () => {
+      const store = await stage(open);
+      const { id } = await register(store, ['A'], { deliverUnseen: true });
+      expect(await store.record(messages(message('A', 'alice', { type: 'unknown' })))).toEqual(['restored']);
+      expect(await statusOf(store, id)).toBe('queued');
+      expect(await store.record(messages('A'))).toEqual(['restored']);
+      expect(await statusOf(store, id)).toBe('restored');
+      expect(idsIn(await store.deliverAll())).toEqual(['A']);
+    });
+
+    it('a put and then its post both go to the bots with deliver_unseen, each once', async () => {
+      const store = await stage(open);
+      await register(store, ['A'], { deliverUnseen: true });
+      for (const body of [revisions(message('A')), messages('A'), revisions(message('A')), messages('A')]) {
+        await store.record(body);
+      }
+      const methods = (await store.deliverAll()).map(({ event }) => event.method);
+      expect(methods).toEqual(['put', 'post']);
+    });
+
+    it.each(['patch', 'delete'])('a message of it is restored under the method %s as well', async (method) => {
+      const store = await stage(open);
+      await register(store, ['A']);
+      expect(await store.record({ ...messages('A'), event: { type: 'messages', event: method } })).toEqual([
+        'restored',
+      ]);
     });
 
     it('the same id of a message in another letter case, of a vote and of a quotation are judged as ever', async () => {
@@ -225,6 +255,26 @@ export function windowsContract(open: OpenStore): void {
       await store.ledger.cancelResync(id);
       expect(await store.record(messages('A'))).toEqual(['new']);
       expect(await statusOf(store, id)).toBe('cancelled');
+    });
+
+    it.each([
+      ['while it was open', false],
+      ['before it was opened', true],
+    ])('after which the first post of a message that a put carried %s is a duplicate', async (_, isPutFirst) => {
+      const store = await stage(open);
+      if (isPutFirst) await store.record(put);
+      await ask(store, 'A');
+      if (!isPutFirst) await store.record(put);
+      await closeWindowsAfter(store, HOUR);
+      expect(await store.record(messages('A'))).toEqual(['duplicate']);
+    });
+
+    it('without a word about a put where Whapi refused the call: the first post after it is new', async () => {
+      const store = await stage(open);
+      await store.record(put);
+      await ask(store, 'A', { status: 'failed', nextAt: null, refused: true, closesAt: START + 15 * MINUTE });
+      await closeWindowsAfter(store, 15 * MINUTE);
+      expect(await store.record(messages('A'))).toEqual(['new']);
     });
 
     it('by the hundred', async () => {
