@@ -154,6 +154,15 @@ export function repetitionsContract(open: OpenStore): void {
       expect(await store.record(bodies[2])).toEqual(['duplicate']);
     });
 
+    it('of a chat that got a message after it was removed is an event when it is removed again', async () => {
+      const store = await stage(open);
+      const removal = { chats_removed: ['alice'] };
+      await store.record(removal);
+      store.clock.advance(MINUTE);
+      await store.record(messages(message('A', 'alice')));
+      expect(await store.record(removal)).toEqual(['event']);
+    });
+
     it('does not extend its own memory by coming again', async () => {
       const store = await stage(open);
       const verdicts: unknown[] = [];
