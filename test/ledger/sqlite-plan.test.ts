@@ -56,7 +56,7 @@ describe('a step of pruning', () => {
     expect(outer).toBe('SEARCH w USING INTEGER PRIMARY KEY (rowid>? AND rowid<?)');
   });
 
-  it.each(['traces', 'ledger', 'chats'] as const)('of %s stays within its range of keys', (table) => {
+  it.each(['traces', 'objects', 'ledger', 'chats'] as const)('of %s stays within its range of keys', (table) => {
     const plan = planOf(openDb(), oldKeysOf(table, 'TRUE'), { from: Buffer.alloc(0), to: Buffer.alloc(0) });
     expect(plan).toEqual([`SEARCH ${table} USING PRIMARY KEY (key>? AND key<?)`]);
   });

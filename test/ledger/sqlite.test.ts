@@ -4,9 +4,11 @@ import { openLedger } from '../../src/ledger/open.js';
 import { temporaryFolder } from '../support/files.js';
 import { LEASE, messages, openStore, register, stage, takeCall } from '../support/ledger.js';
 import type { Store } from '../support/ledger.js';
+import { watchPlans } from '../support/plans.js';
 import { ledgerContract } from './contract/all.js';
 
 async function openSqlite(): Promise<Store> {
+  watchPlans();
   const file = join(temporaryFolder(), 'gateway.db');
   return await openStore((effects) => openLedger({ engine: 'sqlite', file }, effects));
 }

@@ -184,7 +184,9 @@ export class SqliteOutbox {
   /** Leases of a process that is no more: with SQLite there is only one, and it is just starting. */
   dropLeases(now: number): void {
     this.#db
-      .prepare("UPDATE deliveries SET lease = NULL, due_at = ? WHERE status = 'pending' AND lease IS NOT NULL")
+      .prepare(
+        "UPDATE deliveries SET lease = NULL, due_at = ? WHERE status = 'pending' AND status <> 'delivered' AND lease IS NOT NULL",
+      )
       .run(now);
   }
 
@@ -220,7 +222,7 @@ export class SqliteOutbox {
     this.#db
       .prepare(
         `UPDATE deliveries SET status = 'dead', settled_at = ?, lease = NULL, last_error = 'The target was removed.'
-         WHERE target = ? AND status = 'pending'`,
+         WHERE target = ? AND status = 'pending' AND status <> 'delivered'`,
       )
       .run(now, target);
     this.#lanes.clear(target);

@@ -1,0 +1,41 @@
+import { join } from 'node:path';
+import Database from 'better-sqlite3';
+import { expect, onTestFinished, vi } from 'vitest';
+import { kept, openDatabase } from '../../src/ledger/sqlite/database.js';
+import type { Db } from '../../src/ledger/sqlite/database.js';
+import { temporaryFolder } from './files.js';
+
+/** Tables whose rows grow with traffic: a query that goes through one of them takes longer every day. */
+const GROWING = ['webhooks', 'sightings', 'deliveries', 'lanes', 'ledger', 'chats', 'traces', 'objects'];
+const SCAN = new RegExp(`^SCAN (${GROWING.join('|')}|[wsdl])\\b(?! USING (COVERING )?INDEX)`);
+
+const checked = new Set<string>();
+let example: Db | undefined;
+
+/** When the test is over, no statement that it prepared reads a growing table from one end to the other. */
+export function watchPlans(): void {
+  const prepare = vi.spyOn(Database.prototype, 'prepare');
+  onTestFinished(() => {
+    const texts = prepare.mock.calls.map(([sql]) => sql);
+    prepare.mockRestore();
+    expect(texts.filter(isScan)).toEqual([]);
+  });
+}
+
+function isScan(sql: string): boolean {
+  if (checked.has(sql) || !/^\s*(SELECT|UPDATE|DELETE|INSERT|WITH)\b/i.test(sql)) return false;
+  checked.add(sql);
+  return planOf(sql).some((step) => SCAN.test(step) && !ENDS_EARLY.test(sql));
+}
+
+/** A walk along a primary key that stops after so many rows. */
+const ENDS_EARLY = /ORDER BY \w*\.?(id|key|webhook_id)\b[^()]*LIMIT/;
+
+function planOf(sql: string): string[] {
+  example ??= kept(openDatabase(join(temporaryFolder(), 'plans.db')).db);
+  const names = [...sql.matchAll(/[@:$]([a-z]\w*)/gi)].map(([, name]) => [name, null] as const);
+  const marks = [...sql.matchAll(/\?/g)].map(() => null);
+  const statement = example.prepare<unknown[], { detail: string }>(`EXPLAIN QUERY PLAN ${sql}`);
+  const rows = names.length > 0 ? statement.all(...marks, Object.fromEntries(names)) : statement.all(...marks);
+  return rows.map(({ detail }) => detail);
+}
