@@ -1,6 +1,6 @@
 import { Type } from 'typebox';
 import { BREAKER_STATES } from '../model.js';
-import type { Breaker, Target, Verdict } from '../model.js';
+import type { Breaker, Target, TargetSplit, Verdict } from '../model.js';
 import {
   AttemptSchema,
   CHANNEL_NAME,
@@ -10,6 +10,7 @@ import {
   ModeSchema,
   oneOf,
   orNull,
+  SplitSchema,
   Time,
   VerdictSchema,
 } from './schemas.js';
@@ -21,8 +22,9 @@ export const DEFAULTS = {
   events: ['*'],
   deliver: ['new', 'late', 'event'] as Verdict[],
   mode: 'as_received' as const,
+  split: 'none' as const,
   headers: {} as Record<string, string>,
-  timeout_ms: 15_000,
+  timeout_ms: 30_000,
   max_attempts: 10,
   retry_delays_seconds: null,
   max_age_seconds: null,
@@ -43,10 +45,14 @@ const settings = {
   }),
   deliver: Type.Array(VerdictSchema, { minItems: 1, uniqueItems: true }),
   mode: ModeSchema,
+  split: Type.Unsafe<TargetSplit>({
+    ...SplitSchema,
+    description: 'One request for the whole of a webhook, for each of its chats, or for each of its items',
+  }),
   headers: Type.Record(Type.String(), Type.String({ maxLength: 4096, pattern: '^[\\t\\x20-\\x7e\\x80-\\xff]*$' }), {
     maxProperties: 50,
   }),
-  timeout_ms: Type.Integer({ minimum: 100, maximum: 60_000, description: 'The whole attempt' }),
+  timeout_ms: Type.Integer({ minimum: 100, maximum: 120_000, description: 'The whole attempt' }),
   max_attempts: Type.Integer({ minimum: 1, maximum: 100 }),
   retry_delays_seconds: orNull(
     Type.Array(Type.Number({ minimum: 1, maximum: 604_800 }), {
@@ -130,6 +136,7 @@ export function fieldsOf(
     events: json.events,
     deliver: json.deliver,
     mode: json.mode,
+    split: json.split,
     timeoutMs: json.timeout_ms,
     maxAttempts: json.max_attempts,
     retryDelaysSeconds: json.retry_delays_seconds,
@@ -147,6 +154,7 @@ export function changeOf(json: Partial<SettingsJson>): Partial<Target> {
     ...(json.events && { events: json.events }),
     ...(json.deliver && { deliver: json.deliver }),
     ...(json.mode && { mode: json.mode }),
+    ...(json.split && { split: json.split }),
     ...(json.timeout_ms !== undefined && { timeoutMs: json.timeout_ms }),
     ...(json.max_attempts !== undefined && { maxAttempts: json.max_attempts }),
     ...(json.retry_delays_seconds !== undefined && { retryDelaysSeconds: json.retry_delays_seconds }),
@@ -163,6 +171,7 @@ function settingsJson(target: Target): SettingsJson {
     events: [...target.events],
     deliver: [...target.deliver],
     mode: target.mode,
+    split: target.split,
     timeout_ms: target.timeoutMs,
     max_attempts: target.maxAttempts,
     retry_delays_seconds: target.retryDelaysSeconds && [...target.retryDelaysSeconds],
