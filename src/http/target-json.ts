@@ -1,10 +1,10 @@
 import { Type } from 'typebox';
 import { BREAKER_STATES } from '../model.js';
 import type { Breaker, Target, TargetSplit, Verdict } from '../model.js';
+import { EventNames } from './event-names.js';
 import {
   AttemptSchema,
   CHANNEL_NAME,
-  EVENT_PATTERN,
   iso,
   isoOrNull,
   ModeSchema,
@@ -38,11 +38,7 @@ const url = Type.String({ maxLength: 2048, pattern: '^https?://' });
 const secret = Type.String({ maxLength: 100, description: 'whsec_… (Standard Webhooks); made where it is left out' });
 const settings = {
   channels: Type.Array(Type.String({ pattern: `^\\*$|${CHANNEL_NAME}` }), { minItems: 1, maxItems: 1000 }),
-  events: Type.Array(Type.String({ pattern: EVENT_PATTERN }), {
-    minItems: 1,
-    maxItems: 100,
-    description: '`*`, `messages`, `messages.post`, `statuses.*` …',
-  }),
+  events: EventNames,
   deliver: Type.Array(VerdictSchema, { minItems: 1, uniqueItems: true }),
   mode: ModeSchema,
   split: Type.Unsafe<TargetSplit>({
@@ -97,8 +93,15 @@ const shown = {
   }),
   created_at: Time,
 };
+const warnings = Type.Array(Type.Object({ code: oneOf(['same_url']), message: Type.String() }), {
+  description: 'What is allowed, and seldom meant',
+});
 export const TargetSchema = Type.Object(shown);
-export const NewTargetSchema = Type.Object({ ...shown, secret: Type.String({ description: 'Shown this once' }) });
+export const ChangedTargetSchema = Type.Object({ ...shown, warnings });
+export const NewTargetSchema = Type.Object({
+  ...ChangedTargetSchema.properties,
+  secret: Type.String({ description: 'Shown this once' }),
+});
 export const TestResult = Type.Object({ delivered: Type.Boolean(), ...AttemptSchema.properties });
 
 /** 24 hours to bring the new secret to the bot. */

@@ -3,10 +3,12 @@ import { Type } from 'typebox';
 import { newId } from '../effects.js';
 import type { Effects } from '../effects.js';
 import { GatewayError } from '../errors.js';
+import { sameBotWarning } from '../intake/subscription.js';
 import type { Registry } from '../ledger/ledger.js';
 import type { Attempt, Breaker, Target } from '../model.js';
 import { isSigningSecret, newSigningSecret } from '../signing-secret.js';
 import type { Vault } from '../vault.js';
+import { checkedEventNames } from './event-names.js';
 import { pointerPart } from './problem.js';
 import {
   attemptJson,
@@ -23,6 +25,7 @@ import {
 import type { Json } from './schemas.js';
 import {
   changeOf,
+  ChangedTargetSchema,
   DEFAULTS,
   fieldsOf,
   GRACE_SECONDS,
@@ -90,6 +93,11 @@ export const targetRoutes: FastifyPluginAsyncTypebox<TargetRoutesOptions> = asyn
       options.breakers.of(target.id),
     );
 
+  const warningsAbout = async (target: Target): Promise<Json<typeof ChangedTargetSchema>['warnings']> => {
+    const message = sameBotWarning(target, await ledger.targets());
+    return message === null ? [] : [{ code: 'same_url', message }];
+  };
+
   const isWell = async (id: string): Promise<void> => {
     await options.breakers.close(id);
     options.onDeliveries();
@@ -117,10 +125,11 @@ export const targetRoutes: FastifyPluginAsyncTypebox<TargetRoutesOptions> = asyn
         createdAt: effects.now(),
         name: filled.name,
         url: filled.url,
-        ...fieldsOf(filled),
+        ...fieldsOf({ ...filled, events: checkedEventNames(filled.events) }),
       };
       await ledger.addTarget(target);
-      return await reply.code(201).send({ ...json(target), secret: signingSecret });
+      const warnings = await warningsAbout(target);
+      return await reply.code(201).send({ ...json(target), warnings, secret: signingSecret });
     },
   );
 
@@ -151,7 +160,7 @@ export const targetRoutes: FastifyPluginAsyncTypebox<TargetRoutesOptions> = asyn
         summary: 'Change a target',
         params: Id,
         body: TargetChange,
-        response: { 200: TargetSchema, ...problems },
+        response: { 200: ChangedTargetSchema, ...problems },
       },
     },
     async ({ params, body }) => {
@@ -163,11 +172,12 @@ export const targetRoutes: FastifyPluginAsyncTypebox<TargetRoutesOptions> = asyn
         // A change, unlike a rotation, is at once: what signed before does no more.
         ...(body.secret !== undefined && { secret: vault.seal(body.secret), previousSecrets: [] }),
         ...changeOf(body),
+        ...(body.events && { events: checkedEventNames(body.events) }),
       });
       const isSaidToBeWell = body.enabled === true || body.url !== undefined;
       if (isSaidToBeWell) await isWell(params.id);
       else options.onDeliveries();
-      return json(changed);
+      return { ...json(changed), warnings: await warningsAbout(changed) };
     },
   );
 

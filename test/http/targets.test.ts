@@ -55,6 +55,11 @@ const SENSELESS: readonly [Record<string, unknown>, path: string][] = [
   [{ channels: ['Main'] }, '/channels/0'],
   [{ events: [] }, '/events'],
   [{ events: ['messages.post', 'messages.read'] }, '/events/1'],
+  [{ events: ['message', 'newsletters.post'] }, '/events/1'],
+  [{ events: ['calls.patch'] }, '/events/0'],
+  [{ events: ['post'] }, '/events/0'],
+  [{ events: ['messages.post.'] }, '/events/0'],
+  [{ events: [''] }, '/events/0'],
   [{ deliver: [] }, '/deliver'],
   [{ deliver: ['new', 'old'] }, '/deliver/1'],
   [{ deliver: ['new', 'new'] }, '/deliver'],
@@ -104,6 +109,7 @@ describe('POST /v1/targets', () => {
       name: 'bot',
       url: URL_OF_A_BOT,
       disabled_reason: null,
+      warnings: [],
       breaker: { state: 'closed', consecutive_failures: 0, opened_at: null, next_probe_at: null, concurrency: null },
       id: expect.stringMatching(/^tgt_[\w-]{20}$/) as unknown,
       secret: expect.stringMatching(/^whsec_[A-Za-z0-9+/]{43}=$/) as unknown,
@@ -140,6 +146,42 @@ describe('POST /v1/targets', () => {
     const target = { name: 'bot', url: URL_OF_A_BOT, max_age_seconds: 0 };
     const { body } = await gateway.call('POST', '/v1/targets', target);
     expect(body['errors']).toEqual([{ path: '/max_age_seconds', message: 'must be >= 1' }]);
+  });
+
+  it('names an event that Whapi does not have, and those that it has', async () => {
+    const gateway = await startLocal();
+    const events = ['messages.post', 'mesages'];
+    const { body } = await gateway.call('POST', '/v1/targets', { name: 'bot', url: URL_OF_A_BOT, events });
+    expect(body['detail']).toMatch(
+      /"mesages" is not an event.*messages \(post, put, patch, delete\).*service \(post\)/,
+    );
+  });
+
+  it("takes Whapi's old names for the new ones, none twice", async () => {
+    const gateway = await startLocal();
+    const events = ['message', 'ack.put', 'chat.*', 'Messages', 'status.post', 'channels'];
+    const { id } = await gateway.addTarget({ url: URL_OF_A_BOT, events });
+    const saved = ['messages', 'statuses.put', 'chats.*', 'statuses.post', 'channel'];
+    expect((await gateway.call('GET', `/v1/targets/${id}`)).body['events']).toEqual(saved);
+    const changed = await gateway.call('PATCH', `/v1/targets/${id}`, { events: ['ack'] });
+    expect(changed.body['events']).toEqual(['statuses']);
+  });
+
+  it('warns of another target with the same URL that gets some of the same events', async () => {
+    const gateway = await startLocal();
+    const first = await gateway.addTarget({ name: 'first', url: 'http://127.0.0.1:9/' });
+    const { body } = await gateway.call('POST', '/v1/targets', { name: 'second', url: 'http://127.0.0.1:9' });
+    expect(body['warnings']).toMatchObject([
+      { code: 'same_url', message: expect.stringContaining(first.id) as unknown },
+    ]);
+    for (const change of [{ channels: ['shop'] }, { events: ['messages'] }]) {
+      const apart = Object.hasOwn(change, 'channels') ? { channels: ['main'] } : { events: ['statuses'] };
+      await gateway.call('PATCH', `/v1/targets/${first.id}`, { ...{ channels: ['*'], events: ['*'] }, ...apart });
+      const path = `/v1/targets/${String(body['id'])}`;
+      expect((await gateway.call('PATCH', path, { name: 'second' })).body['warnings']).toHaveLength(1);
+      expect((await gateway.call('PATCH', path, change)).body['warnings']).toEqual([]);
+      await gateway.call('PATCH', path, { channels: ['*'], events: ['*'] });
+    }
   });
 
   it('names the values that are allowed where there are few', async () => {
@@ -213,8 +255,13 @@ describe('PATCH /v1/targets/{id}', () => {
     let before = (await gateway.call('GET', `/v1/targets/${id}`)).body;
     for (const [setting, value] of Object.entries(OTHERS)) {
       const { status, body } = await gateway.call('PATCH', `/v1/targets/${id}`, { [setting]: value });
-      expect({ status, body }).toEqual({ status: 200, body: { ...before, [setting]: value } });
-      before = body;
+      const { warnings, ...shown } = body;
+      expect({ status, shown, warnings }).toEqual({
+        status: 200,
+        shown: { ...before, [setting]: value },
+        warnings: [],
+      });
+      before = shown;
     }
     expect((await gateway.call('GET', `/v1/targets/${id}`)).body).toEqual(before);
   });
