@@ -18,6 +18,7 @@ import {
   whapiFailure,
 } from './policy.js';
 import type { Check } from './policy.js';
+import { sharedUrlChecks } from './targets.js';
 
 export interface DoctorOptions {
   readonly ledger: Pick<Registry, 'channels' | 'targets'> & Pick<Upkeep, 'probe'> & Pick<Views, 'lastWebhookAt'>;
@@ -104,6 +105,7 @@ export function createDoctor(options: DoctorOptions): Doctor {
         ...(skewMs === undefined ? [] : [clockCheck(skewMs)]),
         ...(channels.length === 0 ? [missing('channels')] : ofChannels.flatMap(({ checks }) => checks)),
         ...(targets.length === 0 ? [missing('targets')] : ofTargets),
+        ...sharedUrlChecks(targets),
       ];
     },
   };
