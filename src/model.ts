@@ -206,3 +206,14 @@ export interface Attempt {
   /** The beginning of the target's answer, at most 2 KiB of text; only of a failure, and where it said something. */
   readonly response?: string;
 }
+
+/** What came of a test event. */
+export interface TargetTest extends Attempt {
+  /** Which event was sent: `messages.post`. */
+  readonly event: string;
+  /** Where it was sent: the HTTP method, and the URL's path (a query may hold a secret). */
+  readonly method: string;
+  readonly path: string;
+  /** What to change where the target has no handler there; otherwise null. */
+  readonly fix: string | null;
+}

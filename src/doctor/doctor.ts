@@ -3,7 +3,7 @@ import type { Effects } from '../effects.js';
 import { GatewayError } from '../errors.js';
 import type { Registry, Upkeep } from '../ledger/ledger.js';
 import type { Views } from '../ledger/views.js';
-import type { Attempt, Channel, Sealed, Target } from '../model.js';
+import type { Channel, Sealed, Target, TargetTest } from '../model.js';
 import { refusalBy } from '../whapi/answers.js';
 import type { WhapiClient } from '../whapi/client.js';
 import {
@@ -26,7 +26,7 @@ export interface DoctorOptions {
   readonly connector: Pick<Connector, 'plan'>;
   readonly openSecret: (sealed: Sealed) => string;
   readonly refusalOf: (url: string) => string | null;
-  readonly sendTest: (target: Target) => Promise<Attempt>;
+  readonly sendTest: (target: Target) => Promise<TargetTest>;
   /** Bytes free on the disk of the database; null: it is on another machine. */
   readonly freeBytes: () => Promise<number | null>;
   readonly effects: Pick<Effects, 'now'>;

@@ -1,8 +1,9 @@
 import { Type } from 'typebox';
 import { BREAKER_STATES } from '../model.js';
-import type { Breaker, Target, TargetSplit, Verdict } from '../model.js';
+import type { Breaker, Target, TargetSplit, TargetTest, Verdict } from '../model.js';
 import { EventNames } from './event-names.js';
 import {
+  attemptJson,
   AttemptSchema,
   CHANNEL_NAME,
   iso,
@@ -102,7 +103,19 @@ export const NewTargetSchema = Type.Object({
   ...ChangedTargetSchema.properties,
   secret: Type.String({ description: 'Shown this once' }),
 });
-export const TestResult = Type.Object({ delivered: Type.Boolean(), ...AttemptSchema.properties });
+export const TestResult = Type.Object({
+  delivered: Type.Boolean(),
+  event: Type.String({ description: 'What was sent: `messages.post`' }),
+  method: Type.String({ description: 'How it was sent' }),
+  path: Type.String({ description: 'Where it was sent: the path of the URL' }),
+  ...AttemptSchema.properties,
+  fix: orNull(Type.String({ description: 'What to change where the target answers, but has no handler there' })),
+});
+
+export function testJson(test: TargetTest): Json<typeof TestResult> {
+  const { event, method, path, fix } = test;
+  return { delivered: test.error === null, event, method, path, ...attemptJson(test), fix };
+}
 
 /** 24 hours to bring the new secret to the bot. */
 export const GRACE_SECONDS = 86_400;

@@ -5,23 +5,12 @@ import type { Effects } from '../effects.js';
 import { GatewayError } from '../errors.js';
 import { sameBotWarning } from '../intake/subscription.js';
 import type { Registry } from '../ledger/ledger.js';
-import type { Attempt, Breaker, Target } from '../model.js';
+import type { Breaker, Target, TargetTest } from '../model.js';
 import { isSigningSecret, newSigningSecret } from '../signing-secret.js';
 import type { Vault } from '../vault.js';
 import { checkedEventNames } from './event-names.js';
 import { pointerPart } from './problem.js';
-import {
-  attemptJson,
-  iso,
-  isoOrNull,
-  orNull,
-  pageJson,
-  pageOf,
-  pageOfAll,
-  pageQuery,
-  pageRequest,
-  problems,
-} from './schemas.js';
+import { iso, isoOrNull, orNull, pageJson, pageOf, pageOfAll, pageQuery, pageRequest, problems } from './schemas.js';
 import type { Json } from './schemas.js';
 import {
   changeOf,
@@ -37,6 +26,7 @@ import {
   TargetChange,
   targetJson,
   TargetSchema,
+  testJson,
   TestResult,
 } from './target-json.js';
 
@@ -46,8 +36,8 @@ export interface TargetRoutesOptions {
   readonly effects: Pick<Effects, 'now' | 'randomBytes'>;
   /** Why a URL cannot be a target's; null where it can. */
   readonly refusalOf: (url: string) => string | null;
-  /** Sends a harmless event to a target, past the queue. */
-  readonly sendTest: (target: Target) => Promise<Attempt>;
+  /** Sends an empty event to a target, past the queue. */
+  readonly sendTest: (target: Target) => Promise<TargetTest>;
   /** Told after a target was changed: what waited may be due. */
   readonly onDeliveries: () => void;
   readonly breakers: BreakersOfTargets;
@@ -223,11 +213,18 @@ export const targetRoutes: FastifyPluginAsyncTypebox<TargetRoutesOptions> = asyn
 
   app.post(
     '/targets/:id/test',
-    { schema: { tags, summary: 'Send a test event', params: Id, response: { 200: TestResult, ...problems } } },
+    {
+      schema: {
+        tags,
+        summary: 'Send an empty event of a kind that the target subscribes to, past the queue',
+        params: Id,
+        response: { 200: TestResult, ...problems },
+      },
+    },
     async ({ params }) => {
-      const attempt = await options.sendTest(await mustHave(params.id));
-      if (attempt.error === null) await isWell(params.id);
-      return { delivered: attempt.error === null, ...attemptJson(attempt) };
+      const test = await options.sendTest(await mustHave(params.id));
+      if (test.error === null) await isWell(params.id);
+      return testJson(test);
     },
   );
   await Promise.resolve();

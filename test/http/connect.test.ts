@@ -117,12 +117,7 @@ describe('POST /v1/channels/{name}/connect', () => {
     await stage.gateway.addTarget({ url: stage.bot.url, events: ['calls'] });
     expect((await stage.connect()).changes).toEqual(['subscribes it to calls.post']);
     const names = ((await oursOf(stage))?.events ?? []).map(({ type, method }) => `${type}.${method}`);
-    expect(names.sort()).toEqual([
-      'calls.post',
-      'channel.post',
-      'statuses.post',
-      'statuses.put',
-    ]);
+    expect(names.sort()).toEqual(['calls.post', 'channel.post', 'statuses.post', 'statuses.put']);
   });
 
   it('without a target subscribes new messages, and says to connect again once there are targets', async () => {

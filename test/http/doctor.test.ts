@@ -137,6 +137,15 @@ describe('GET /v1/doctor', () => {
     expect(await check(gateway, 'target', '?send_test=true')).toMatchObject({ subject: 'broken', status: 'fail' });
   });
 
+  it('says where a target has no handler for what it subscribes to, and the remedy', async () => {
+    const { gateway, bot } = await startConnect();
+    bot.otherwise = 404;
+    await gateway.addTarget({ name: 'bot', url: `${bot.url}/hook`, mode: 'method' });
+    const told = await check(gateway, 'target', '?send_test=true');
+    expect(told).toMatchObject({ status: 'fail', fix: expect.stringMatching(/mode.*events/) as unknown });
+    expect(told?.message).toContain('answers, but not at POST /hook/messages');
+  });
+
   it('says why the gateway has switched a target off', async () => {
     const { gateway, bot } = await startConnect();
     bot.otherwise = 410;

@@ -359,6 +359,51 @@ describe('POST /v1/targets/{id}/test', () => {
     expect(await deliveriesOf(gateway)).toEqual([]);
   });
 
+  const WHERE: readonly (readonly [Record<string, unknown>, string, string, string])[] = [
+    [{}, 'messages.post', 'POST', '/hook'],
+    [{ mode: 'method' }, 'messages.post', 'POST', '/hook/messages'],
+    [{ mode: 'path', events: ['chats', 'message'] }, 'messages.post', 'POST', '/hook/messages/post'],
+    [{ mode: 'method', events: ['statuses.put', 'chats'] }, 'statuses.put', 'PUT', '/hook/statuses'],
+    [{ mode: 'body', events: ['messages.patch'] }, 'messages.patch', 'POST', '/hook'],
+    [{ mode: 'path', events: ['groups.put'] }, 'groups.put', 'POST', '/hook/groups/put'],
+  ];
+  it.each(WHERE)('of a target with %j sends an empty %s by %s to %s, and says so', async (settings, ...sent) => {
+    const gateway = await startApi();
+    const bot = await startBot();
+    const { id } = await gateway.addTarget({ url: `${bot.url}/hook?key=hush`, ...settings });
+    const { body } = await gateway.call('POST', `/v1/targets/${id}/test`);
+    const [event, method, path] = sent;
+    expect(body).toMatchObject({ delivered: true, event, method, path, fix: null });
+    expect(bot.requests[0]).toMatchObject({ method, url: `${path}?key=hush` });
+    expect(JSON.parse(bot.requests[0]?.body.toString() ?? '')).toMatchObject(EMPTY[event] ?? {});
+  });
+
+  it('goes where the last webhook of that event went, for Whapi has been told how', async () => {
+    const { gateway, bot, id } = await withBot();
+    const received = { method: 'PUT', suffix: '/statuses' };
+    await gateway.webhook('{"statuses":[{"id":"a"}],"event":{"type":"statuses","event":"put"}}', received);
+    await gateway.webhook(textWebhook('a'), { suffix: '/messages' });
+    await gateway.settled();
+    expect((await gateway.call('POST', `/v1/targets/${id}/test`)).body).toMatchObject({ path: '/messages' });
+    expect(bot.requests.at(-1)).toMatchObject({ method: 'POST', url: '/messages', ids: [] });
+    await gateway.call('PATCH', `/v1/targets/${id}`, { events: ['statuses.put'], channels: ['main'] });
+    expect((await gateway.call('POST', `/v1/targets/${id}/test`)).body).toMatchObject({
+      method: 'PUT',
+      path: '/statuses',
+    });
+    await gateway.call('PATCH', `/v1/targets/${id}`, { channels: ['another'] });
+    expect((await gateway.call('POST', `/v1/targets/${id}/test`)).body).toMatchObject({ method: 'POST', path: '/' });
+  });
+
+  it.each([404, 405, 501])('that is answered %d says that nothing is there, and what to change', async (status) => {
+    const { gateway, bot, id } = await withBot({ mode: 'method' });
+    bot.otherwise = status;
+    const { body } = await gateway.call('POST', `/v1/targets/${id}/test`);
+    expect(body).toMatchObject({ delivered: false, status });
+    expect(body['error']).toBe(`The target answers, but not at POST /messages (${status}).`);
+    expect(body['fix']).toMatch(/path of its url.* mode.*targets set .* --mode body --events messages\.post/);
+  });
+
   it('tells a refusal by its status', async () => {
     const { gateway, bot, id } = await withBot();
     bot.otherwise = 503;
@@ -384,6 +429,14 @@ describe('POST /v1/targets/{id}/test', () => {
     expect((await gateway.call('POST', `/v1/targets/${id}/test`)).body['delivered']).toBe(true);
   });
 });
+
+/** What of the body of a test must be there. */
+const EMPTY: Readonly<Record<string, unknown>> = {
+  'messages.post': { messages: [], event: { type: 'messages', event: 'post' } },
+  'statuses.put': { statuses: [], event: { type: 'statuses', event: 'put' } },
+  'messages.patch': { messages_updates: [], event: { type: 'messages', event: 'patch' } },
+  'groups.put': { groups_participants: [], event: { type: 'groups', event: 'put' } },
+};
 
 async function withBot(settings: Record<string, unknown> = {}) {
   const gateway = await startApi();
