@@ -13,6 +13,8 @@ export interface TesterOptions {
 const MESSAGES: EventName = { type: 'messages', method: 'post' };
 /** For a target that subscribes to nothing that Whapi is known to send; bots do not answer it. */
 const FALLBACK: EventName = { type: 'service', method: 'post' };
+/** A person waits for it. */
+const LONGEST_TEST_MS = 60_000;
 /** How servers answer where they have no route, or none for the method. */
 const NO_HANDLER: ReadonlySet<number> = new Set([404, 405, 501]);
 
@@ -27,7 +29,8 @@ export function createTester({ sender, ledger, newId }: TesterOptions): (target:
     // How Whapi shows an event in URL and method is set there: what came last tells.
     const form = (await ledger.lastForm(event, channels)) ?? { method: 'POST', suffix: '' };
     const outgoing: Outgoing = {
-      ...{ id: newId(), target, channel: 'test', event, ...form },
+      ...{ id: newId(), channel: 'test', event, ...form },
+      target: { ...target, timeoutMs: Math.min(target.timeoutMs, LONGEST_TEST_MS) },
       contentType: 'application/json',
       body: bodyOf(event),
       verdicts: ['event'],
