@@ -12,6 +12,7 @@ import { Breakers } from './delivery/breakers.js';
 import { startDeliveryLoop } from './delivery/loop.js';
 import { RETRY_DELAYS_MS } from './delivery/policy.js';
 import { createSender } from './delivery/send.js';
+import { createTester } from './delivery/test-event.js';
 import { createDoctor } from './doctor/doctor.js';
 import { newId } from './effects.js';
 import type { Effects } from './effects.js';
@@ -31,7 +32,7 @@ import { RESYNC_TIMING } from './resync/policy.js';
 import type { ResyncTiming } from './resync/policy.js';
 import { progressOf } from './resync/progress.js';
 import { startResyncWorker } from './resync/worker.js';
-import type { Attempt, Breaker, Target } from './model.js';
+import type { Breaker } from './model.js';
 import { createVault } from './vault.js';
 import type { Vault } from './vault.js';
 import { createWhapiClient } from './whapi/client.js';
@@ -109,7 +110,7 @@ export async function startGateway(
       callTimeoutMs: whapiTimeoutMs,
       onRegistered: resyncs.wake,
     });
-    const sendTest = async (target: Target): Promise<Attempt> => await sender.sendTest(target, newId('test', effects));
+    const sendTest = createTester({ sender, ledger, newId: () => newId('test', effects) });
     const { publicUrl } = config;
     const connector = createConnector({ ledger, whapi, openSecret, publicUrl, timing: pace.connect, effects });
     const doctor = createDoctor({

@@ -78,6 +78,9 @@ export interface ExpiringSecret {
 export const TARGET_MODES = ['as_received', 'body', 'path', 'method'] as const;
 export type TargetMode = (typeof TARGET_MODES)[number];
 
+export const TARGET_SPLITS = ['none', 'chat', 'item'] as const;
+export type TargetSplit = (typeof TARGET_SPLITS)[number];
+
 export interface Target {
   readonly id: string;
   readonly name: string;
@@ -88,6 +91,8 @@ export interface Target {
   readonly events: readonly string[];
   readonly deliver: readonly Verdict[];
   readonly mode: TargetMode;
+  /** One request for the whole of a webhook, for each of its chats, or for each of its items. */
+  readonly split: TargetSplit;
   /** A JSON object of names and values, sealed as a whole: an Authorization is as secret as the next line. */
   readonly headers: Sealed;
   readonly secret: Sealed;
@@ -203,4 +208,15 @@ export interface Attempt {
   readonly error: string | null;
   /** The beginning of the target's answer, at most 2 KiB of text; only of a failure, and where it said something. */
   readonly response?: string;
+}
+
+/** What came of a test event. */
+export interface TargetTest extends Attempt {
+  /** Which event was sent: `messages.post`. */
+  readonly event: string;
+  /** Where it was sent: the HTTP method, and the URL's path (a query may hold a secret). */
+  readonly method: string;
+  readonly path: string;
+  /** What to change where the target has no handler there; otherwise null. */
+  readonly fix: string | null;
 }

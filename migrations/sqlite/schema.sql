@@ -237,7 +237,7 @@ CREATE TABLE targets (
   enabled         INTEGER NOT NULL,
   created_at      INTEGER NOT NULL,
   removed_at      INTEGER
-, retry_delays_seconds TEXT, disabled_reason TEXT, previous_secrets TEXT NOT NULL DEFAULT '[]');
+, retry_delays_seconds TEXT, disabled_reason TEXT, previous_secrets TEXT NOT NULL DEFAULT '[]', split TEXT NOT NULL DEFAULT 'none');
 
 CREATE TABLE traces (
   key         BLOB PRIMARY KEY,

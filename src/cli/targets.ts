@@ -2,8 +2,10 @@ import type { Command } from 'commander';
 import { CommandError, EXIT } from '../errors.js';
 import type { ExitCode } from '../errors.js';
 import type { Api } from './api.js';
-import { addCommand, commaList } from './session.js';
+import { addCommand } from './session.js';
 import type { Run, Session } from './session.js';
+import { targetFields, withTargetOptions } from './target-options.js';
+import type { TargetOptions } from './target-options.js';
 import { table } from './terminal.js';
 
 interface TargetJson {
@@ -16,11 +18,29 @@ interface TargetJson {
   readonly enabled: boolean;
 }
 
-interface AddOptions {
-  readonly channels?: string[];
-  readonly events?: string[];
-  readonly deliver?: string[];
-  readonly mode?: string;
+interface ChangedJson extends TargetJson {
+  readonly warnings: readonly { readonly message: string }[];
+}
+
+interface TestJson {
+  readonly delivered: boolean;
+  readonly event: string;
+  readonly method: string;
+  readonly path: string;
+  readonly duration_ms: number;
+  readonly status: number | null;
+  readonly error: string | null;
+  readonly fix: string | null;
+}
+
+interface AddOptions extends TargetOptions {
+  /** False with --no-test. */
+  readonly test: boolean;
+}
+
+interface SetOptions extends TargetOptions {
+  readonly name?: string;
+  readonly url?: string;
 }
 
 const BY = 'A target is named by its id, or by its name where no other has it.';
@@ -32,16 +52,26 @@ export function targetCommands(program: Command, run: Run): void {
     .description(`Bots: where webhooks go. ${BY}`)
     .summary('Bots: where webhooks go');
   addCommand(targets, 'list', 'List the targets', ['targets list']).action(run(list));
-  addCommand(targets, 'add <name> <url>', 'Add a bot', [
-    'targets add bot http://127.0.0.1:3000/hook',
-    'targets add archive https://archive.example/in --deliver new,late,event,restored,duplicate',
-    'targets add shop-bot http://127.0.0.1:3001 --channels shop --events messages.post',
-  ])
-    .option('--channels <list>', 'names of channels; default: all', commaList)
-    .option('--events <list>', 'messages, messages.post, statuses.* …; default: all', commaList)
-    .option('--deliver <list>', 'verdicts; default: new,late,event', commaList)
-    .option('--mode <mode>', 'as_received, body, path or method; default: as_received')
+  withTargetOptions(
+    addCommand(targets, 'add <name> <url>', 'Add a bot, and send it a test event', [
+      'targets add bot http://127.0.0.1:3000/hook/messages --mode body --events messages.post',
+      'targets add bot http://127.0.0.1:3000/hook --mode method --events messages.post',
+      'targets add archive https://archive.example/in --deliver new,late,event,restored,duplicate',
+      'targets add shop-bot http://127.0.0.1:3001 --channels shop --split chat --header "X-Tenant: seven"',
+    ]),
+  )
+    .option('--no-test', 'send no test event')
     .action(run(add));
+  withTargetOptions(
+    addCommand(targets, 'set <target>', 'Change what the options name, and leave the rest', [
+      'targets set bot --mode method --events messages.post',
+      'targets set bot --url http://127.0.0.1:3000/other --timeout-ms 60000',
+      'targets set bot --rate-per-second none',
+    ]),
+  )
+    .option('--name <name>', 'another name')
+    .option('--url <url>', 'another URL')
+    .action(run(set));
   addCommand(targets, 'remove <target>', 'Remove a target: its pending deliveries end as dead', [
     'targets remove bot',
   ]).action(run(remove));
@@ -70,20 +100,63 @@ async function list({ api, show }: Session): Promise<undefined> {
   return;
 }
 
-async function add({ api, show }: Session, name: string, url: string, options: AddOptions): Promise<undefined> {
-  const { channels, events, deliver, mode } = options;
-  const made = await api().call<TargetJson & { secret: string }>('POST', '/v1/targets', {
-    ...{ name, url },
-    ...(channels && { channels }),
-    ...(events && { events }),
-    ...(deliver && { deliver }),
-    ...(mode !== undefined && { mode }),
-  });
-  show(
-    made,
-    `Target ${name} is added: ${made.id}\nIts signing secret, shown this once: ${made.secret}\nNext: targets test ${made.id}\n`,
-  );
+/** A test that fails does not undo the adding: the target is there, and the text says what to change. */
+async function add(session: Session, name: string, url: string, options: AddOptions): Promise<ExitCode> {
+  const { api, terminal, json } = session;
+  const fields = await targetFields(options, terminal);
+  const made = await api().call<ChangedJson & { secret: string }>('POST', '/v1/targets', { name, url, ...fields });
+  const added = `Target ${name} is added: ${made.id}\nIts signing secret, shown this once: ${made.secret}\n`;
+  // At once: a bot that hangs takes the test as long as it may, and the secret must not wait for that.
+  if (!json) terminal.write(`${added}${warningsOf(made)}`);
+  const { test, words, exitCode } = options.test ? await triedOut(session, made) : UNTRIED;
+  session.show({ ...made, test }, `${words}Next: targets test ${name}\n`);
+  return exitCode;
+}
+
+interface TriedOut {
+  readonly test: TestJson | null;
+  readonly words: string;
+  readonly exitCode: ExitCode;
+}
+
+const UNTRIED: TriedOut = { test: null, words: '', exitCode: EXIT.ok };
+
+async function triedOut({ api }: Session, { id, name }: TargetJson): Promise<TriedOut> {
+  try {
+    const test = await api().call<TestJson>('POST', `/v1/targets/${id}/test`);
+    const words = test.delivered ? '' : 'It is added all the same, and gets webhooks from now on.\n';
+    return { test, words: `${testWords(name, test)}${words}`, exitCode: EXIT.ok };
+  } catch (error) {
+    if (!(error instanceof CommandError)) throw error;
+    const exitCode = error.exitCode === EXIT.interrupted ? error.exitCode : EXIT.ok;
+    return { test: null, words: `It was not tested: ${error.message}\n`, exitCode };
+  }
+}
+
+async function set({ api, show, terminal }: Session, target: string, options: SetOptions): Promise<undefined> {
+  const { name, url } = options;
+  const fields = await targetFields(options, terminal);
+  const change = { ...(name !== undefined && { name }), ...(url !== undefined && { url }), ...fields };
+  if (Object.keys(change).length === 0) {
+    throw new CommandError(EXIT.usage, 'Nothing to change: name a setting, for example --mode method.');
+  }
+  const { id } = await targetOf(api(), target);
+  const changed = await api().call<ChangedJson>('PATCH', `/v1/targets/${id}`, change);
+  show(changed, `Target ${changed.name} is changed.\n${warningsOf(changed)}Next: targets test ${changed.name}\n`);
   return;
+}
+
+function warningsOf({ warnings }: ChangedJson): string {
+  return warnings.map(({ message }) => `Warning: ${message}\n`).join('');
+}
+
+function testWords(
+  name: string,
+  { delivered, event, method, path, duration_ms, status, error, fix }: TestJson,
+): string {
+  const where = `${event} at ${method} ${path}`;
+  if (delivered) return `${name} answered ${status ?? ''} to a test event (${where}) in ${duration_ms} ms.\n`;
+  return `A test event (${where}) failed: ${error ?? ''}\n${fix === null ? '' : `→ ${fix}\n`}`;
 }
 
 async function remove({ api, show }: Session, target: string): Promise<undefined> {
@@ -95,17 +168,8 @@ async function remove({ api, show }: Session, target: string): Promise<undefined
 
 async function test({ api, show }: Session, target: string): Promise<ExitCode> {
   const { id, name } = await targetOf(api(), target);
-  interface Outcome {
-    readonly delivered: boolean;
-    readonly duration_ms: number;
-    readonly status: number | null;
-    readonly error: string | null;
-  }
-  const answer = await api().call<Outcome>('POST', `/v1/targets/${id}/test`);
-  const words = answer.delivered
-    ? `${name} answered ${answer.status ?? ''} in ${answer.duration_ms} ms.\n`
-    : `${name} was not reached: ${answer.error ?? ''}\n`;
-  show(answer, words);
+  const answer = await api().call<TestJson>('POST', `/v1/targets/${id}/test`);
+  show(answer, testWords(name, answer));
   return answer.delivered ? EXIT.ok : EXIT.failed;
 }
 

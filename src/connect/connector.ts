@@ -8,7 +8,7 @@ import type { WhapiAccess, WhapiClient, WhapiResult } from '../whapi/client.js';
 import type { Settings, WebhookMode } from '../whapi/wire.js';
 import { connectable, eventsFor, eventsNamed, isOurs, isSame, patchOf, planConnect, planDisconnect } from './policy.js';
 import type { Identity, Plan, Wish } from './policy.js';
-import { RESTART_NEEDED, warningsAbout, warningsAboutUrl } from './warnings.js';
+import { RESTART_NEEDED, warningsAbout, warningsAboutTargets, warningsAboutUrl } from './warnings.js';
 import type { Warning } from './warnings.js';
 
 export interface ConnectTiming {
@@ -25,7 +25,7 @@ export interface ConnectRequest {
   /** Null: PUBLIC_URL, else where the channel was connected to before. */
   readonly publicUrl: string | null;
   readonly mode: WebhookMode | null;
-  /** As targets name events; null: what the targets of the channel want. */
+  /** As targets name events; null: what the enabled targets of the channel want. */
   readonly events: readonly string[] | null;
 }
 
@@ -139,6 +139,7 @@ export function createConnector(options: ConnectorOptions): Connector {
     const warnings = [
       ...warningsAboutUrl(wish.url, channel.whapiBaseUrl),
       ...warningsAbout(plan.before, wish, targets),
+      ...(wish.events === null ? warningsAboutTargets(targets, channel.name) : []),
       ...(isPersistNew ? [RESTART_NEEDED] : []),
     ];
     const isThere = plan.before.webhooks.some((webhook) => isOurs(webhook, wish));

@@ -1,5 +1,5 @@
 import { GatewayError } from '../errors.js';
-import { subscribes } from '../intake/route.js';
+import { documentedBy } from '../intake/subscription.js';
 import type { Target } from '../model.js';
 import { DOCUMENTED_EVENTS, LEGACY_EVENT_TYPES, MOST_WEBHOOK_HEADERS } from '../whapi/wire.js';
 import type { EventName, Settings, WebhookMode, WebhookSetting } from '../whapi/wire.js';
@@ -36,12 +36,10 @@ export interface Plan {
 
 /** High in number, of no use to most bots: only for a target that names them. */
 const NOISY_TYPE = 'presences';
-/** What the gateway itself goes by: messages, and what becomes of the channel. */
-const NEEDED: readonly EventName[] = [
-  { type: 'messages', method: 'post' },
-  { type: 'messages', method: 'put' },
-  { type: 'channel', method: 'post' },
-];
+/** What the gateway itself goes by: whether the channel can resync. */
+const CHANNEL_STATE: EventName = { type: 'channel', method: 'post' };
+/** Asked for while no target says what it takes: what is resynced is messages, and most bots take these. */
+const MESSAGES: EventName = { type: 'messages', method: 'post' };
 
 /**
  * The settings with the gateway's webhook in them, for the same `current` always the same: what is as it is wished is
@@ -182,18 +180,27 @@ export function shown(webhook: WebhookSetting): ShownWebhook {
 
 export const MAX_AGE_LOSES = 'messages that were sent while the phone was offline would never come';
 
-/** What the targets of a channel want, presences only where one names them, and what the gateway itself goes by. */
+/** The targets that a channel's events go to now. */
+export function receiversOf(targets: readonly Target[], channel: string): Target[] {
+  return targets.filter(({ enabled, channels }) => enabled && (channels.includes('*') || channels.includes(channel)));
+}
+
+/**
+ * What the enabled targets of a channel subscribe to, presences only where one names them, and the channel's own state.
+ * Without such a target: the state and new messages.
+ */
 export function eventsFor(targets: readonly Target[], channel: string): EventName[] {
-  const meant = targets.filter((target) => target.channels.includes('*') || target.channels.includes(channel));
+  const meant = receiversOf(targets, channel);
+  if (meant.length === 0) return [MESSAGES, CHANNEL_STATE];
   const named = meant.flatMap(({ events }) => events.filter((event) => event !== '*'));
-  const wantsAll = meant.length === 0 || meant.some(({ events }) => events.includes('*'));
+  const wantsAll = meant.some(({ events }) => events.includes('*'));
   const usual = wantsAll ? DOCUMENTED_EVENTS.filter(({ type }) => type !== NOISY_TYPE) : [];
-  return union([...NEEDED, ...usual], eventsNamed(named));
+  return union([...usual, ...eventsNamed(named)], [CHANNEL_STATE]);
 }
 
 /** `*`, `messages`, `messages.*` and `messages.post` as events; a type that is not known is taken at its word. */
 export function eventsNamed(names: readonly string[]): EventName[] {
-  const known = DOCUMENTED_EVENTS.filter((event) => subscribes({ channels: ['*'], events: names }, '', event));
+  const known = documentedBy(names);
   const literal = names.flatMap((name) => {
     const [type = '', method = '*'] = name.split('.');
     const isKnown = name === '*' || known.some((event) => event.type === type);

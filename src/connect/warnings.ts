@@ -2,7 +2,7 @@ import ipaddr from 'ipaddr.js';
 import type { Target } from '../model.js';
 import { LEGACY_EVENT_TYPES } from '../whapi/wire.js';
 import type { WebhookSetting } from '../whapi/wire.js';
-import { isOurs, MAX_AGE_LOSES, maskedUrl } from './policy.js';
+import { isOurs, MAX_AGE_LOSES, maskedUrl, receiversOf } from './policy.js';
 import type { Connectable, Identity } from './policy.js';
 
 export const WARNING_CODES = [
@@ -10,6 +10,7 @@ export const WARNING_CODES = [
   'past_gateway',
   'max_age',
   'legacy_events',
+  'no_targets',
   'restart_needed',
   'insecure_url',
   'private_url',
@@ -86,6 +87,15 @@ export function warningsAboutUrl(publicUrl: string, whapiBaseUrl: string): Warni
   if (!publicUrl.startsWith('http:')) return [];
   const message = 'Messages and the secret go over the network in the clear. Put TLS before the gateway and use https.';
   return [{ code: 'insecure_url', webhookUrl: null, message }];
+}
+
+/** `channel`: its name. Which events Whapi is asked for depends on the targets that there are at that moment. */
+export function warningsAboutTargets(targets: readonly Target[], channel: string): Warning[] {
+  if (receiversOf(targets, channel).length > 0) return [];
+  const message =
+    'No enabled target takes events of this channel, so Whapi is asked for new messages and the state of the channel ' +
+    `only. Add your targets, then connect again: "channels connect ${channel}".`;
+  return [{ code: 'no_targets', webhookUrl: null, message }];
 }
 
 export const RESTART_NEEDED: Warning = {

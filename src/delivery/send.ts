@@ -22,8 +22,6 @@ export interface Sent {
 export interface Sender {
   /** Makes one attempt. Never rejects: what went wrong is in the result. */
   send(delivery: Outgoing): Promise<Sent>;
-  /** Sends a harmless event of no type that Whapi has, past the queue. Never rejects. */
-  sendTest(target: Target, id: string): Promise<Attempt>;
   /** Why a URL cannot be a target's, as far as it can be told without a look-up; null where it can. */
   refusalOf(url: string): string | null;
   /** Breaks off every attempt that is under way and closes all connections. */
@@ -48,15 +46,6 @@ export interface SenderOptions {
 const LONGEST_VERDICTS_HEADER = 4096;
 const CONNECT_TIMEOUT_MS = 10_000;
 const LONGEST_REASON = 500;
-/** In the form of Whapi's `service` event, which bots do not answer. */
-const TEST_EVENT = {
-  event: { type: 'service', method: 'post' },
-  method: 'POST',
-  suffix: '',
-  contentType: 'application/json',
-  body: Buffer.from('{"event":{"type":"service","event":"post"},"test":true}'),
-  verdicts: ['event'],
-} as const;
 
 export function createSender({ openSecret, networks, effects, lookup }: SenderOptions): Sender {
   const guard = createGuard(networks, lookup);
@@ -109,7 +98,6 @@ export function createSender({ openSecret, networks, effects, lookup }: SenderOp
 
   return {
     send,
-    sendTest: async (target, id) => (await send({ id, target, channel: 'test', ...TEST_EVENT })).attempt,
     refusalOf: (text) => {
       if (!URL.canParse(text)) return 'is not a URL';
       const url = new URL(text);

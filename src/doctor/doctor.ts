@@ -3,7 +3,7 @@ import type { Effects } from '../effects.js';
 import { GatewayError } from '../errors.js';
 import type { Registry, Upkeep } from '../ledger/ledger.js';
 import type { Views } from '../ledger/views.js';
-import type { Attempt, Channel, Sealed, Target } from '../model.js';
+import type { Channel, Sealed, Target, TargetTest } from '../model.js';
 import { refusalBy } from '../whapi/answers.js';
 import type { WhapiClient } from '../whapi/client.js';
 import {
@@ -18,6 +18,7 @@ import {
   whapiFailure,
 } from './policy.js';
 import type { Check } from './policy.js';
+import { sharedUrlChecks } from './targets.js';
 
 export interface DoctorOptions {
   readonly ledger: Pick<Registry, 'channels' | 'targets'> & Pick<Upkeep, 'probe'> & Pick<Views, 'lastWebhookAt'>;
@@ -25,7 +26,7 @@ export interface DoctorOptions {
   readonly connector: Pick<Connector, 'plan'>;
   readonly openSecret: (sealed: Sealed) => string;
   readonly refusalOf: (url: string) => string | null;
-  readonly sendTest: (target: Target) => Promise<Attempt>;
+  readonly sendTest: (target: Target) => Promise<TargetTest>;
   /** Bytes free on the disk of the database; null: it is on another machine. */
   readonly freeBytes: () => Promise<number | null>;
   readonly effects: Pick<Effects, 'now'>;
@@ -104,6 +105,7 @@ export function createDoctor(options: DoctorOptions): Doctor {
         ...(skewMs === undefined ? [] : [clockCheck(skewMs)]),
         ...(channels.length === 0 ? [missing('channels')] : ofChannels.flatMap(({ checks }) => checks)),
         ...(targets.length === 0 ? [missing('targets')] : ofTargets),
+        ...sharedUrlChecks(targets),
       ];
     },
   };

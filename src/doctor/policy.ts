@@ -1,4 +1,4 @@
-import type { Attempt, Target } from '../model.js';
+import type { Target, TargetTest } from '../model.js';
 
 export const CHECK_STATUSES = ['ok', 'warn', 'fail'] as const;
 export type CheckStatus = (typeof CHECK_STATUSES)[number];
@@ -106,7 +106,7 @@ export interface TargetFacts {
   /** Why its URL cannot be a target's; null where it can. */
   readonly refusal: string | null;
   /** What came of a test event; null where none was sent. */
-  readonly test: Attempt | null;
+  readonly test: TargetTest | null;
   readonly channels: ReadonlySet<string>;
 }
 
@@ -119,8 +119,8 @@ export function targetCheck(target: Target, { refusal, test, channels }: TargetF
     return {
       ...at,
       status: 'fail',
-      message: `A test event failed: ${test.error}`,
-      fix: `Look whether the bot runs at ${target.url}.`,
+      message: `A test event (${sentOf(test)}) failed: ${test.error}`,
+      fix: test.fix ?? `Look whether the bot runs at ${target.url}.`,
     };
   }
   if (!target.enabled) {
@@ -141,8 +141,13 @@ export function targetCheck(target: Target, { refusal, test, channels }: TargetF
       fix: 'Add them, or change its channels.',
     };
   }
-  const message = test === null ? 'Its address is allowed.' : `It answered a test event in ${test.durationMs} ms.`;
+  const message =
+    test === null ? 'Its address is allowed.' : `It answered a test event (${sentOf(test)}) in ${test.durationMs} ms.`;
   return { ...at, status: 'ok', message, fix: null };
+}
+
+function sentOf({ event, method, path }: TargetTest): string {
+  return `${event} at ${method} ${path}`;
 }
 
 export function missing(name: 'channels' | 'targets'): Check {

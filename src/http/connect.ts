@@ -7,7 +7,8 @@ import { WARNING_CODES } from '../connect/warnings.js';
 import { GatewayError } from '../errors.js';
 import type { Registry } from '../ledger/ledger.js';
 import type { Channel } from '../model.js';
-import { EVENT_PATTERN, oneOf, orNull, problems } from './schemas.js';
+import { checkedEventNames, EventNames } from './event-names.js';
+import { oneOf, orNull, problems } from './schemas.js';
 import type { Json } from './schemas.js';
 
 export interface ConnectRoutesOptions {
@@ -27,11 +28,10 @@ const Connect = Type.Object(
     ),
     mode: Type.Optional(oneOf(['body', 'path', 'method'])),
     events: Type.Optional(
-      Type.Array(Type.String({ pattern: EVENT_PATTERN }), {
-        minItems: 1,
-        maxItems: 100,
+      Type.Unsafe<string[]>({
+        ...EventNames,
         description:
-          'Exactly these, as targets name them; default: what the targets want, on top of what is subscribed',
+          'Exactly these, as targets name them; default: what the enabled targets want, on top of what is subscribed',
       }),
     ),
     dry_run: Type.Optional(DRY_RUN),
@@ -95,7 +95,7 @@ export const connectRoutes: FastifyPluginAsyncTypebox<ConnectRoutesOptions> = as
       const request = {
         publicUrl: checkedUrl(body?.public_url),
         mode: body?.mode ?? null,
-        events: body?.events ?? null,
+        events: body?.events ? checkedEventNames(body.events) : null,
       };
       const done = isDry
         ? { ...(await connector.plan(channel, request)), ...NOT_TRIED }

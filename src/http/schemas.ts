@@ -9,6 +9,7 @@ import {
   RESYNC_MESSAGE_STATUSES,
   RESYNC_STATUSES,
   TARGET_MODES,
+  TARGET_SPLITS,
   VERDICTS,
 } from '../model.js';
 import type { Attempt } from '../model.js';
@@ -23,6 +24,7 @@ export const Time = Type.String({ description: 'ISO 8601, UTC' });
 
 export const VerdictSchema = oneOf(VERDICTS);
 export const ModeSchema = oneOf(TARGET_MODES);
+export const SplitSchema = oneOf(TARGET_SPLITS);
 export const DeliveryStatusSchema = oneOf(DELIVERY_STATUSES);
 const DeliveryWaitSchema = oneOf(DELIVERY_WAITS);
 export const ResyncStatusSchema = oneOf(RESYNC_STATUSES);

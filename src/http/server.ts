@@ -11,7 +11,7 @@ import type { Doctor } from '../doctor/doctor.js';
 import type { Effects } from '../effects.js';
 import { GatewayError, StartError } from '../errors.js';
 import type { Ledger } from '../ledger/ledger.js';
-import type { Attempt, Target } from '../model.js';
+import type { Target, TargetTest } from '../model.js';
 import type { Vault } from '../vault.js';
 import { auditRoutes } from './audits.js';
 import { authenticationGuard, requireToken } from './auth.js';
@@ -53,7 +53,7 @@ export interface ServerOptions {
   /** What the calls that pass through to Whapi bring about. */
   readonly whapiResyncs: WhapiResyncs;
   readonly refusalOf: (url: string) => string | null;
-  readonly sendTest: (target: Target) => Promise<Attempt>;
+  readonly sendTest: (target: Target) => Promise<TargetTest>;
   readonly breakers: BreakersOfTargets;
   readonly connector: Connector;
   readonly doctor: Doctor;

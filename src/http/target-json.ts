@@ -1,15 +1,17 @@
 import { Type } from 'typebox';
 import { BREAKER_STATES } from '../model.js';
-import type { Breaker, Target, Verdict } from '../model.js';
+import type { Breaker, Target, TargetSplit, TargetTest, Verdict } from '../model.js';
+import { EventNames } from './event-names.js';
 import {
+  attemptJson,
   AttemptSchema,
   CHANNEL_NAME,
-  EVENT_PATTERN,
   iso,
   isoOrNull,
   ModeSchema,
   oneOf,
   orNull,
+  SplitSchema,
   Time,
   VerdictSchema,
 } from './schemas.js';
@@ -21,8 +23,9 @@ export const DEFAULTS = {
   events: ['*'],
   deliver: ['new', 'late', 'event'] as Verdict[],
   mode: 'as_received' as const,
+  split: 'none' as const,
   headers: {} as Record<string, string>,
-  timeout_ms: 15_000,
+  timeout_ms: 30_000,
   max_attempts: 10,
   retry_delays_seconds: null,
   max_age_seconds: null,
@@ -36,17 +39,17 @@ const url = Type.String({ maxLength: 2048, pattern: '^https?://' });
 const secret = Type.String({ maxLength: 100, description: 'whsec_… (Standard Webhooks); made where it is left out' });
 const settings = {
   channels: Type.Array(Type.String({ pattern: `^\\*$|${CHANNEL_NAME}` }), { minItems: 1, maxItems: 1000 }),
-  events: Type.Array(Type.String({ pattern: EVENT_PATTERN }), {
-    minItems: 1,
-    maxItems: 100,
-    description: '`*`, `messages`, `messages.post`, `statuses.*` …',
-  }),
+  events: EventNames,
   deliver: Type.Array(VerdictSchema, { minItems: 1, uniqueItems: true }),
   mode: ModeSchema,
+  split: Type.Unsafe<TargetSplit>({
+    ...SplitSchema,
+    description: 'One request for the whole of a webhook, for each of its chats, or for each of its items',
+  }),
   headers: Type.Record(Type.String(), Type.String({ maxLength: 4096, pattern: '^[\\t\\x20-\\x7e\\x80-\\xff]*$' }), {
     maxProperties: 50,
   }),
-  timeout_ms: Type.Integer({ minimum: 100, maximum: 60_000, description: 'The whole attempt' }),
+  timeout_ms: Type.Integer({ minimum: 100, maximum: 120_000, description: 'The whole attempt' }),
   max_attempts: Type.Integer({ minimum: 1, maximum: 100 }),
   retry_delays_seconds: orNull(
     Type.Array(Type.Number({ minimum: 1, maximum: 604_800 }), {
@@ -91,9 +94,28 @@ const shown = {
   }),
   created_at: Time,
 };
+const warnings = Type.Array(Type.Object({ code: oneOf(['same_url']), message: Type.String() }), {
+  description: 'What is allowed, and seldom meant',
+});
 export const TargetSchema = Type.Object(shown);
-export const NewTargetSchema = Type.Object({ ...shown, secret: Type.String({ description: 'Shown this once' }) });
-export const TestResult = Type.Object({ delivered: Type.Boolean(), ...AttemptSchema.properties });
+export const ChangedTargetSchema = Type.Object({ ...shown, warnings });
+export const NewTargetSchema = Type.Object({
+  ...ChangedTargetSchema.properties,
+  secret: Type.String({ description: 'Shown this once' }),
+});
+export const TestResult = Type.Object({
+  delivered: Type.Boolean(),
+  event: Type.String({ description: 'What was sent: `messages.post`' }),
+  method: Type.String({ description: 'How it was sent' }),
+  path: Type.String({ description: 'Where it was sent: the path of the URL' }),
+  ...AttemptSchema.properties,
+  fix: orNull(Type.String({ description: 'What to change where the target answers, but has no handler there' })),
+});
+
+export function testJson(test: TargetTest): Json<typeof TestResult> {
+  const { event, method, path, fix } = test;
+  return { delivered: test.error === null, event, method, path, ...attemptJson(test), fix };
+}
 
 /** 24 hours to bring the new secret to the bot. */
 export const GRACE_SECONDS = 86_400;
@@ -130,6 +152,7 @@ export function fieldsOf(
     events: json.events,
     deliver: json.deliver,
     mode: json.mode,
+    split: json.split,
     timeoutMs: json.timeout_ms,
     maxAttempts: json.max_attempts,
     retryDelaysSeconds: json.retry_delays_seconds,
@@ -147,6 +170,7 @@ export function changeOf(json: Partial<SettingsJson>): Partial<Target> {
     ...(json.events && { events: json.events }),
     ...(json.deliver && { deliver: json.deliver }),
     ...(json.mode && { mode: json.mode }),
+    ...(json.split && { split: json.split }),
     ...(json.timeout_ms !== undefined && { timeoutMs: json.timeout_ms }),
     ...(json.max_attempts !== undefined && { maxAttempts: json.max_attempts }),
     ...(json.retry_delays_seconds !== undefined && { retryDelaysSeconds: json.retry_delays_seconds }),
@@ -163,6 +187,7 @@ function settingsJson(target: Target): SettingsJson {
     events: [...target.events],
     deliver: [...target.deliver],
     mode: target.mode,
+    split: target.split,
     timeout_ms: target.timeoutMs,
     max_attempts: target.maxAttempts,
     retry_delays_seconds: target.retryDelaysSeconds && [...target.retryDelaysSeconds],

@@ -3,26 +3,18 @@ import { Type } from 'typebox';
 import { newId } from '../effects.js';
 import type { Effects } from '../effects.js';
 import { GatewayError } from '../errors.js';
+import { sameBotWarning } from '../intake/subscription.js';
 import type { Registry } from '../ledger/ledger.js';
-import type { Attempt, Breaker, Target } from '../model.js';
+import type { Breaker, Target, TargetTest } from '../model.js';
 import { isSigningSecret, newSigningSecret } from '../signing-secret.js';
 import type { Vault } from '../vault.js';
+import { checkedEventNames } from './event-names.js';
 import { pointerPart } from './problem.js';
-import {
-  attemptJson,
-  iso,
-  isoOrNull,
-  orNull,
-  pageJson,
-  pageOf,
-  pageOfAll,
-  pageQuery,
-  pageRequest,
-  problems,
-} from './schemas.js';
+import { iso, isoOrNull, orNull, pageJson, pageOf, pageOfAll, pageQuery, pageRequest, problems } from './schemas.js';
 import type { Json } from './schemas.js';
 import {
   changeOf,
+  ChangedTargetSchema,
   DEFAULTS,
   fieldsOf,
   GRACE_SECONDS,
@@ -34,6 +26,7 @@ import {
   TargetChange,
   targetJson,
   TargetSchema,
+  testJson,
   TestResult,
 } from './target-json.js';
 
@@ -43,8 +36,8 @@ export interface TargetRoutesOptions {
   readonly effects: Pick<Effects, 'now' | 'randomBytes'>;
   /** Why a URL cannot be a target's; null where it can. */
   readonly refusalOf: (url: string) => string | null;
-  /** Sends a harmless event to a target, past the queue. */
-  readonly sendTest: (target: Target) => Promise<Attempt>;
+  /** Sends an empty event to a target, past the queue. */
+  readonly sendTest: (target: Target) => Promise<TargetTest>;
   /** Told after a target was changed: what waited may be due. */
   readonly onDeliveries: () => void;
   readonly breakers: BreakersOfTargets;
@@ -90,6 +83,11 @@ export const targetRoutes: FastifyPluginAsyncTypebox<TargetRoutesOptions> = asyn
       options.breakers.of(target.id),
     );
 
+  const warningsAbout = async (target: Target): Promise<Json<typeof ChangedTargetSchema>['warnings']> => {
+    const message = sameBotWarning(target, await ledger.targets());
+    return message === null ? [] : [{ code: 'same_url', message }];
+  };
+
   const isWell = async (id: string): Promise<void> => {
     await options.breakers.close(id);
     options.onDeliveries();
@@ -117,10 +115,11 @@ export const targetRoutes: FastifyPluginAsyncTypebox<TargetRoutesOptions> = asyn
         createdAt: effects.now(),
         name: filled.name,
         url: filled.url,
-        ...fieldsOf(filled),
+        ...fieldsOf({ ...filled, events: checkedEventNames(filled.events) }),
       };
       await ledger.addTarget(target);
-      return await reply.code(201).send({ ...json(target), secret: signingSecret });
+      const warnings = await warningsAbout(target);
+      return await reply.code(201).send({ ...json(target), warnings, secret: signingSecret });
     },
   );
 
@@ -151,7 +150,7 @@ export const targetRoutes: FastifyPluginAsyncTypebox<TargetRoutesOptions> = asyn
         summary: 'Change a target',
         params: Id,
         body: TargetChange,
-        response: { 200: TargetSchema, ...problems },
+        response: { 200: ChangedTargetSchema, ...problems },
       },
     },
     async ({ params, body }) => {
@@ -163,11 +162,12 @@ export const targetRoutes: FastifyPluginAsyncTypebox<TargetRoutesOptions> = asyn
         // A change, unlike a rotation, is at once: what signed before does no more.
         ...(body.secret !== undefined && { secret: vault.seal(body.secret), previousSecrets: [] }),
         ...changeOf(body),
+        ...(body.events && { events: checkedEventNames(body.events) }),
       });
       const isSaidToBeWell = body.enabled === true || body.url !== undefined;
       if (isSaidToBeWell) await isWell(params.id);
       else options.onDeliveries();
-      return json(changed);
+      return { ...json(changed), warnings: await warningsAbout(changed) };
     },
   );
 
@@ -213,11 +213,18 @@ export const targetRoutes: FastifyPluginAsyncTypebox<TargetRoutesOptions> = asyn
 
   app.post(
     '/targets/:id/test',
-    { schema: { tags, summary: 'Send a test event', params: Id, response: { 200: TestResult, ...problems } } },
+    {
+      schema: {
+        tags,
+        summary: 'Send an empty event of a kind that the target subscribes to, past the queue',
+        params: Id,
+        response: { 200: TestResult, ...problems },
+      },
+    },
     async ({ params }) => {
-      const attempt = await options.sendTest(await mustHave(params.id));
-      if (attempt.error === null) await isWell(params.id);
-      return { delivered: attempt.error === null, ...attemptJson(attempt) };
+      const test = await options.sendTest(await mustHave(params.id));
+      if (test.error === null) await isWell(params.id);
+      return testJson(test);
     },
   );
   await Promise.resolve();

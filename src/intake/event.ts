@@ -2,7 +2,7 @@ import { EVENT_METHODS } from '../model.js';
 import type { EventMethod, EventName, WebhookHttpMethod } from '../model.js';
 
 /** Types in Whapi's current spelling, with the singular and legacy ones that older texts and settings use (docs/whapi.md, Modes). */
-const TYPES: ReadonlyMap<string, string> = new Map([
+export const TYPES: ReadonlyMap<string, string> = new Map([
   ...['messages', 'statuses', 'chats', 'contacts', 'groups', 'presences', 'calls', 'labels', 'users'].map(
     (type) => [type, type] as const,
   ),

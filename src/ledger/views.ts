@@ -5,6 +5,8 @@ import type {
   Channel,
   DeliveryStatus,
   DeliveryWait,
+  EventName,
+  IncomingWebhook,
   JobStatus,
   Proof,
   ResyncMessageStatus,
@@ -43,9 +45,17 @@ export interface Views {
    * among the newest 10,000 of all channels.
    */
   lastWebhookAt(channel: string, since: number): Promise<number | null>;
+  /**
+   * Method and suffix of the newest webhook of an event, of one of these channels (null: of any); null where none is among
+   * the newest 10,000 of all channels.
+   */
+  lastForm(event: EventName, channels: readonly string[] | null): Promise<WebhookForm | null>;
   jobs(page: PageRequest): Promise<Page<JobView>>;
   job(id: string): Promise<JobView | null>;
 }
+
+/** How an event shows in the HTTP method and the path of its webhook: by the mode that is set at Whapi. */
+export type WebhookForm = Pick<IncomingWebhook, 'method' | 'suffix'>;
 
 export interface ResyncView {
   readonly id: string;

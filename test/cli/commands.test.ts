@@ -15,7 +15,7 @@ import { textWebhook } from '../support/texts.js';
 const COMMANDS = ['serve', 'resync', 'explain', 'audit', 'doctor', 'demo'];
 const BELOW = {
   channels: ['list', 'add', 'remove', 'connect', 'disconnect', 'seed'],
-  targets: ['list', 'add', 'remove', 'test', 'rotate-secret', 'enable', 'disable'],
+  targets: ['list', 'add', 'set', 'remove', 'test', 'rotate-secret', 'enable', 'disable'],
 };
 
 describe('--help', () => {
@@ -148,6 +148,19 @@ describe('channels', () => {
   });
 });
 
+const SECRET = `whsec_${Buffer.alloc(32, 7).toString('base64')}`;
+const OPTIONS = [
+  ...['--channels', 'main,shop', '--events', 'message,statuses.*', '--deliver', 'new,late', '--mode', 'path'],
+  ...['--split', 'chat', '--header', 'X-Tenant: seven', '--header', 'X-Kind:  a: b', '--timeout-ms', '45000'],
+  ...['--max-attempts', '3', '--retry-delays', '1,2.5', '--max-age-seconds', '60', '--concurrency', '4'],
+  ...['--rate-per-second', '0.5', '--disabled'],
+];
+const FIELDS = {
+  ...{ channels: ['main', 'shop'], events: ['messages', 'statuses.*'], deliver: ['new', 'late'], mode: 'path' },
+  ...{ split: 'chat', headers: { 'X-Tenant': 'seven', 'X-Kind': 'a: b' }, timeout_ms: 45_000, max_attempts: 3 },
+  ...{ retry_delays_seconds: [1, 2.5], max_age_seconds: 60, concurrency: 4, rate_per_second: 0.5, enabled: false },
+};
+
 describe('targets', () => {
   it('are added, tested, disabled, enabled and removed by their name', async () => {
     const gateway = await startApi();
@@ -168,6 +181,82 @@ describe('targets', () => {
     expect((await cli(['targets', 'list'], { env })).stdout).toMatch(/bot +yes/);
     await cli(['targets', 'remove', 'bot'], { env });
     expect(jsonOf(await cli(['targets', 'list', '--json'], { env }))).toEqual([]);
+  });
+
+  it('take every field of the API as an option, when added and when changed', async () => {
+    const gateway = await startApi();
+    const env = accessTo(gateway);
+    const url = await unreachableUrl();
+    await cli(['targets', 'add', 'bot', url, '--no-test', '--secret-file', '-', ...OPTIONS], {
+      env,
+      stdin: `${SECRET}\n`,
+    });
+    expect(jsonOf(await cli(['targets', 'list', '--json'], { env }))).toMatchObject([FIELDS]);
+    await cli(['targets', 'add', 'plain', url, '--no-test'], { env });
+    const changed = await cli(['targets', 'set', 'plain', '--name', 'bot', '--url', `${url}/x`, ...OPTIONS], { env });
+    expect(changed.code).toBe(0);
+    const [, plain] = jsonOf(await cli(['targets', 'list', '--json'], { env })) as Record<string, unknown>[];
+    expect(plain).toMatchObject({ ...FIELDS, name: 'bot', url: `${url}/x` });
+    const off = [
+      '--max-age-seconds',
+      'none',
+      '--rate-per-second',
+      'none',
+      '--retry-delays',
+      'none',
+      '--header',
+      'none',
+    ];
+    const limitless = await cli(['targets', 'set', String(plain?.['id']), ...off, '--json'], { env });
+    const none = { max_age_seconds: null, rate_per_second: null, retry_delays_seconds: null, headers: {} };
+    expect(jsonOf(limitless)).toMatchObject({ ...none, timeout_ms: 45_000 });
+  });
+
+  it.each([[['set', 'bot']], [['set', 'bot', '--timeout-ms', 'long']], [['set', 'bot', '--header', 'no colon']]])(
+    'that are changed by %j end with 2',
+    async (args) => {
+      const gateway = await startApi();
+      await gateway.addTarget({ name: 'bot', url: 'http://127.0.0.1:3000' });
+      expect((await cli(['targets', ...args], { env: accessTo(gateway) })).code).toBe(2);
+    },
+  );
+
+  it('that lead to one URL are warned of', async () => {
+    const gateway = await startApi();
+    const { url } = await startBot();
+    await gateway.addTarget({ name: 'first', url });
+    const { stdout } = await cli(['targets', 'add', 'second', url], { env: accessTo(gateway) });
+    expect(stdout).toMatch(/Warning: Target "first" .* has the same URL/);
+  });
+
+  it('are tested as soon as they are added', async () => {
+    const gateway = await startApi();
+    const bot = await startBot();
+    const args = ['targets', 'add', 'bot', `${bot.url}/hook`, '--mode', 'method', '--events', 'messages.post'];
+    const { code, stdout } = await cli(args, { env: accessTo(gateway) });
+    expect([code, bot.requests.map(({ url }) => url)]).toEqual([0, ['/hook/messages']]);
+    expect(stdout).toMatch(
+      /Target bot is added: tgt_.*whsec_.*bot answered 200 .*messages\.post at POST \/hook\/messages/s,
+    );
+    await cli(['targets', 'add', 'untested', `${bot.url}/x`, '--no-test'], { env: accessTo(gateway) });
+    expect(bot.requests).toHaveLength(1);
+  });
+
+  it('that have no handler are added all the same, with what to change: 0', async () => {
+    const gateway = await startApi();
+    const bot = await startBot();
+    bot.otherwise = 404;
+    const add = ['targets', 'add', 'bot', `${bot.url}/hook`];
+    const { code, stdout } = await cli(add, { env: accessTo(gateway) });
+    expect(code).toBe(0);
+    expect(stdout).toMatch(
+      /added.*answers, but not at POST \/hook \(404\).*→ .*path.*mode.*events.*added all the same/s,
+    );
+    const json = jsonOf(await cli([...add, '--json'], { env: accessTo(gateway) }));
+    expect(json).toMatchObject({ name: 'bot', test: { delivered: false, status: 404, path: '/hook' } });
+    expect((await cli(['targets', 'test', String((json as { id: string }).id)], { env: accessTo(gateway) })).code).toBe(
+      1,
+    );
   });
 
   it('get a new signing secret, which is shown once', async () => {
@@ -266,6 +355,7 @@ describe('programs that the command line starts', () => {
   });
 });
 
-function jsonOf({ stdout }: CliEnded): unknown {
+function jsonOf({ code, stdout, stderr }: CliEnded): unknown {
+  if (stdout === '') throw new Error(`It ended with ${code} and said: ${stderr}`);
   return JSON.parse(stdout);
 }

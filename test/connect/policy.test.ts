@@ -1,7 +1,8 @@
 import { describe, expect, it } from 'vitest';
 import { eventsFor, eventsNamed, maskedUrl, nameOf, planConnect } from '../../src/connect/policy.js';
 import type { Wish } from '../../src/connect/policy.js';
-import { warningsAboutUrl } from '../../src/connect/warnings.js';
+import { warningsAboutTargets, warningsAboutUrl } from '../../src/connect/warnings.js';
+import type { Target } from '../../src/model.js';
 import type { Settings } from '../../src/whapi/wire.js';
 import { target } from '../support/ledger.js';
 
@@ -62,26 +63,29 @@ describe('the plan to connect', () => {
 });
 
 describe('the events that are subscribed', () => {
-  it('are all but presences where nobody names any', () => {
+  const namesFor = (...targets: Target[]): string[] => eventsFor(targets, 'main').map(nameOf);
+
+  it('are all but presences for a target that takes everything', () => {
     const types = new Set(eventsFor([target('bot')], 'main').map(({ type }) => type));
     expect([types.has('chats'), types.has('presences')]).toEqual([true, false]);
-    expect(eventsFor([], 'main').map(nameOf).sort()).toEqual(
-      eventsFor([target('bot')], 'main')
-        .map(nameOf)
-        .sort(),
-    );
   });
 
   it('are presences as well where a target names them', () => {
-    const targets = [target('bot'), target('watcher', { events: ['presences'] })];
-    expect(eventsFor(targets, 'main').map(nameOf)).toContain('presences.post');
+    expect(namesFor(target('bot'), target('watcher', { events: ['presences'] }))).toContain('presences.post');
   });
 
-  it('are those of targets of the channel only, and what the gateway goes by', () => {
+  it('are only those of enabled targets of the channel, and the state of the channel', () => {
     const elsewhere = target('elsewhere', { channels: ['second'], events: ['calls'] });
-    const here = target('here', { channels: ['main'], events: ['statuses.put'] });
-    const names = ['messages.post', 'messages.put', 'channel.post', 'statuses.put'];
-    expect(eventsFor([elsewhere, here], 'main').map(nameOf)).toEqual(names);
+    const off = target('off', { events: ['chats'], enabled: false });
+    const here = target('here', { channels: ['main'], events: ['statuses.put', 'messages.post'] });
+    expect(namesFor(elsewhere, off, here)).toEqual(['messages.post', 'statuses.put', 'channel.post']);
+  });
+
+  it('are new messages and the state of the channel while no target takes any', () => {
+    const none = ['messages.post', 'channel.post'];
+    expect([namesFor(), namesFor(target('off', { enabled: false }))]).toEqual([none, none]);
+    expect(warningsAboutTargets([], 'main')).toMatchObject([{ code: 'no_targets' }]);
+    expect(warningsAboutTargets([target('bot')], 'main')).toEqual([]);
   });
 
   it('take a type that is not known at its word', () => {

@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest';
+import { createTester } from '../../src/delivery/test-event.js';
 import { hostOf, NEVER_ALLOWED, PRIVATE, SPECIAL, spellingsOf } from '../support/addresses.js';
 import { startBot } from '../support/bot.js';
 import { deliveryOf, requestTo, startDelivery } from '../support/delivery.js';
@@ -28,8 +29,10 @@ const ANSWERS: readonly [setting: string, what: string, addresses: readonly stri
 
 /** The errors of all deliveries and tests to URLs; null where one went through. */
 async function errorsOf(sender: ReturnType<typeof startSender>, urls: readonly string[]): Promise<(string | null)[]> {
+  const ledger = { lastForm: async () => await Promise.resolve(null) };
+  const test = createTester({ sender, ledger, newId: () => 'test_1' });
   const sent = urls.map(async (url) => (await sender.send(outgoing(url))).attempt.error);
-  const tested = urls.map(async (url) => (await sender.sendTest(outgoing(url).target, 'test')).error);
+  const tested = urls.map(async (url) => (await test(outgoing(url).target)).error);
   return await Promise.all([...sent, ...tested]);
 }
 

@@ -88,6 +88,7 @@ describe('POST /v1/channels/{name}/connect', () => {
     expect(warnings).toMatchObject([
       { code: 'past_gateway' },
       { code: 'max_age', webhook_url: 'https://crm.example/hook?key=***' },
+      { code: 'no_targets' },
     ]);
     expect((await stage.settings()).webhooks?.map((each) => each.webhook_max_age_seconds)).toEqual([60, null]);
   });
@@ -116,14 +117,22 @@ describe('POST /v1/channels/{name}/connect', () => {
     await stage.gateway.addTarget({ url: stage.bot.url, events: ['calls'] });
     expect((await stage.connect()).changes).toEqual(['subscribes it to calls.post']);
     const names = ((await oursOf(stage))?.events ?? []).map(({ type, method }) => `${type}.${method}`);
-    expect(names.sort()).toEqual([
-      'calls.post',
-      'channel.post',
-      'messages.post',
-      'messages.put',
-      'statuses.post',
-      'statuses.put',
-    ]);
+    expect(names.sort()).toEqual(['calls.post', 'channel.post', 'statuses.post', 'statuses.put']);
+  });
+
+  it('without a target subscribes new messages, and says to connect again once there are targets', async () => {
+    const stage = await startConnect();
+    const { warnings } = await stage.connect();
+    expect((await oursOf(stage))?.events?.map(({ type }) => type)).toEqual(['messages', 'channel']);
+    expect(warnings.find(({ code }) => code === 'no_targets')?.message).toContain('channels connect main');
+    await stage.gateway.addTarget({ url: stage.bot.url, events: ['messages.post'] });
+    expect(await stage.connect()).toMatchObject({ changed: false, warnings: [{ code: 'past_gateway' }] });
+  });
+
+  it("takes Whapi's old names for the new ones, which alone are sent", async () => {
+    const stage = await startConnect();
+    await stage.connect({ events: ['ack', 'message.post'] });
+    expect((await oursOf(stage))?.events?.map(({ type }) => type)).toEqual(['messages', 'statuses', 'statuses']);
   });
 
   it('subscribes exactly what it is told to', async () => {

@@ -25,10 +25,10 @@ async function check(gateway: Client, name: string, query = ''): Promise<CheckJs
 }
 
 /** A gateway in which nothing is wrong. */
-async function healthy(): Promise<ConnectStage> {
+async function healthy(settings: Record<string, unknown> = {}): Promise<ConnectStage> {
   const stage = await startConnect();
   await stage.change({ webhooks: [] });
-  await stage.gateway.addTarget({ name: 'answers', url: stage.bot.url });
+  await stage.gateway.addTarget({ name: 'answers', url: stage.bot.url, ...settings });
   await stage.connect();
   return stage;
 }
@@ -90,6 +90,24 @@ describe('GET /v1/doctor', () => {
     });
   });
 
+  it('warns where Whapi does not send what a target subscribes to that was added later', async () => {
+    const { gateway, bot } = await healthy({ events: ['messages.post'] });
+    await gateway.addTarget({ name: 'phone', url: `${bot.url}/calls`, events: ['calls'] });
+    expect(await check(gateway, 'webhook')).toMatchObject({
+      status: 'warn',
+      message: expect.stringContaining('subscribes it to calls.post') as unknown,
+      fix: expect.stringContaining('channels connect main') as unknown,
+    });
+  });
+
+  it('warns of two targets with one URL that get the same events', async () => {
+    const { gateway, bot } = await healthy();
+    await gateway.addTarget({ name: 'again', url: bot.url });
+    const told = (await doctor(gateway)).checks.filter(({ name }) => name === 'target_url');
+    expect(told.map(({ subject, status }) => [subject, status])).toEqual([['again', 'warn']]);
+    expect(told[0]?.message).toContain('"answers"');
+  });
+
   it('warns where the gateway does not know its public URL', async () => {
     const { gateway } = await startConnect();
     expect(await check(gateway, 'webhook')).toMatchObject({
@@ -117,6 +135,15 @@ describe('GET /v1/doctor', () => {
     const { checks } = await doctor(gateway);
     expect(checks.filter(({ name }) => name === 'target').map(({ status }) => status)).toEqual(['ok', 'warn', 'warn']);
     expect(await check(gateway, 'target', '?send_test=true')).toMatchObject({ subject: 'broken', status: 'fail' });
+  });
+
+  it('says where a target has no handler for what it subscribes to, and the remedy', async () => {
+    const { gateway, bot } = await startConnect();
+    bot.otherwise = 404;
+    await gateway.addTarget({ name: 'bot', url: `${bot.url}/hook`, mode: 'method' });
+    const told = await check(gateway, 'target', '?send_test=true');
+    expect(told).toMatchObject({ status: 'fail', fix: expect.stringMatching(/mode.*events/) as unknown });
+    expect(told?.message).toContain('answers, but not at POST /hook/messages');
   });
 
   it('says why the gateway has switched a target off', async () => {

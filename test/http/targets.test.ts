@@ -13,9 +13,10 @@ const DEFAULTS = {
   events: ['*'],
   deliver: ['new', 'late', 'event'],
   mode: 'as_received',
+  split: 'none',
   headers: {},
   previous_secrets_expire_at: [],
-  timeout_ms: 15_000,
+  timeout_ms: 30_000,
   max_attempts: 10,
   retry_delays_seconds: null,
   max_age_seconds: null,
@@ -30,6 +31,7 @@ const OTHERS = {
   events: ['messages', 'messages.patch', 'statuses.*'],
   deliver: ['new', 'late', 'restored', 'duplicate', 'event'],
   mode: 'method',
+  split: 'chat',
   headers: { 'x-tenant': 'seven' },
   timeout_ms: 100,
   max_attempts: 1,
@@ -53,11 +55,18 @@ const SENSELESS: readonly [Record<string, unknown>, path: string][] = [
   [{ channels: ['Main'] }, '/channels/0'],
   [{ events: [] }, '/events'],
   [{ events: ['messages.post', 'messages.read'] }, '/events/1'],
+  [{ events: ['message', 'newsletters.post'] }, '/events/1'],
+  [{ events: ['calls.patch'] }, '/events/0'],
+  [{ events: ['post'] }, '/events/0'],
+  [{ events: ['messages.post.'] }, '/events/0'],
+  [{ events: [''] }, '/events/0'],
   [{ deliver: [] }, '/deliver'],
   [{ deliver: ['new', 'old'] }, '/deliver/1'],
   [{ deliver: ['new', 'new'] }, '/deliver'],
   [{ mode: 'query' }, '/mode'],
   [{ mode: null }, '/mode'],
+  [{ split: 'message' }, '/split'],
+  [{ split: null }, '/split'],
   [{ headers: { 'x-a': 1 } }, '/headers/x-a'],
   [{ headers: { 'x-a': 'line\r\nbreak' } }, '/headers/x-a'],
   [{ headers: { 'x a': 'b' } }, '/headers/x a'],
@@ -67,7 +76,7 @@ const SENSELESS: readonly [Record<string, unknown>, path: string][] = [
   [{ headers: { 'x-gateway-verdicts': 'new' } }, '/headers/x-gateway-verdicts'],
   [{ headers: null }, '/headers'],
   [{ timeout_ms: 99 }, '/timeout_ms'],
-  [{ timeout_ms: 60_001 }, '/timeout_ms'],
+  [{ timeout_ms: 120_001 }, '/timeout_ms'],
   [{ timeout_ms: '15000' }, '/timeout_ms'],
   [{ timeout_ms: null }, '/timeout_ms'],
   [{ max_attempts: 0 }, '/max_attempts'],
@@ -100,6 +109,7 @@ describe('POST /v1/targets', () => {
       name: 'bot',
       url: URL_OF_A_BOT,
       disabled_reason: null,
+      warnings: [],
       breaker: { state: 'closed', consecutive_failures: 0, opened_at: null, next_probe_at: null, concurrency: null },
       id: expect.stringMatching(/^tgt_[\w-]{20}$/) as unknown,
       secret: expect.stringMatching(/^whsec_[A-Za-z0-9+/]{43}=$/) as unknown,
@@ -136,6 +146,42 @@ describe('POST /v1/targets', () => {
     const target = { name: 'bot', url: URL_OF_A_BOT, max_age_seconds: 0 };
     const { body } = await gateway.call('POST', '/v1/targets', target);
     expect(body['errors']).toEqual([{ path: '/max_age_seconds', message: 'must be >= 1' }]);
+  });
+
+  it('names an event that Whapi does not have, and those that it has', async () => {
+    const gateway = await startLocal();
+    const events = ['messages.post', 'mesages'];
+    const { body } = await gateway.call('POST', '/v1/targets', { name: 'bot', url: URL_OF_A_BOT, events });
+    expect(body['detail']).toMatch(
+      /"mesages" is not an event.*messages \(post, put, patch, delete\).*service \(post\)/,
+    );
+  });
+
+  it("takes Whapi's old names for the new ones, none twice", async () => {
+    const gateway = await startLocal();
+    const events = ['message', 'ack.put', 'chat.*', 'Messages', 'status.post', 'channels'];
+    const { id } = await gateway.addTarget({ url: URL_OF_A_BOT, events });
+    const saved = ['messages', 'statuses.put', 'chats.*', 'statuses.post', 'channel'];
+    expect((await gateway.call('GET', `/v1/targets/${id}`)).body['events']).toEqual(saved);
+    const changed = await gateway.call('PATCH', `/v1/targets/${id}`, { events: ['ack'] });
+    expect(changed.body['events']).toEqual(['statuses']);
+  });
+
+  it('warns of another target with the same URL that gets some of the same events', async () => {
+    const gateway = await startLocal();
+    const first = await gateway.addTarget({ name: 'first', url: 'http://127.0.0.1:9/' });
+    const { body } = await gateway.call('POST', '/v1/targets', { name: 'second', url: 'http://127.0.0.1:9' });
+    expect(body['warnings']).toMatchObject([
+      { code: 'same_url', message: expect.stringContaining(first.id) as unknown },
+    ]);
+    for (const change of [{ channels: ['shop'] }, { events: ['messages'] }]) {
+      const apart = Object.hasOwn(change, 'channels') ? { channels: ['main'] } : { events: ['statuses'] };
+      await gateway.call('PATCH', `/v1/targets/${first.id}`, { ...{ channels: ['*'], events: ['*'] }, ...apart });
+      const path = `/v1/targets/${String(body['id'])}`;
+      expect((await gateway.call('PATCH', path, { name: 'second' })).body['warnings']).toHaveLength(1);
+      expect((await gateway.call('PATCH', path, change)).body['warnings']).toEqual([]);
+      await gateway.call('PATCH', path, { channels: ['*'], events: ['*'] });
+    }
   });
 
   it('names the values that are allowed where there are few', async () => {
@@ -209,8 +255,13 @@ describe('PATCH /v1/targets/{id}', () => {
     let before = (await gateway.call('GET', `/v1/targets/${id}`)).body;
     for (const [setting, value] of Object.entries(OTHERS)) {
       const { status, body } = await gateway.call('PATCH', `/v1/targets/${id}`, { [setting]: value });
-      expect({ status, body }).toEqual({ status: 200, body: { ...before, [setting]: value } });
-      before = body;
+      const { warnings, ...shown } = body;
+      expect({ status, shown, warnings }).toEqual({
+        status: 200,
+        shown: { ...before, [setting]: value },
+        warnings: [],
+      });
+      before = shown;
     }
     expect((await gateway.call('GET', `/v1/targets/${id}`)).body).toEqual(before);
   });
@@ -308,6 +359,51 @@ describe('POST /v1/targets/{id}/test', () => {
     expect(await deliveriesOf(gateway)).toEqual([]);
   });
 
+  const WHERE: readonly (readonly [Record<string, unknown>, string, string, string])[] = [
+    [{}, 'messages.post', 'POST', '/hook'],
+    [{ mode: 'method' }, 'messages.post', 'POST', '/hook/messages'],
+    [{ mode: 'path', events: ['chats', 'message'] }, 'messages.post', 'POST', '/hook/messages/post'],
+    [{ mode: 'method', events: ['statuses.put', 'chats'] }, 'statuses.put', 'PUT', '/hook/statuses'],
+    [{ mode: 'body', events: ['messages.patch'] }, 'messages.patch', 'POST', '/hook'],
+    [{ mode: 'path', events: ['groups.put'] }, 'groups.put', 'POST', '/hook/groups/put'],
+  ];
+  it.each(WHERE)('of a target with %j sends an empty %s by %s to %s, and says so', async (settings, ...sent) => {
+    const gateway = await startApi();
+    const bot = await startBot();
+    const { id } = await gateway.addTarget({ url: `${bot.url}/hook?key=hush`, ...settings });
+    const { body } = await gateway.call('POST', `/v1/targets/${id}/test`);
+    const [event, method, path] = sent;
+    expect(body).toMatchObject({ delivered: true, event, method, path, fix: null });
+    expect(bot.requests[0]).toMatchObject({ method, url: `${path}?key=hush` });
+    expect(JSON.parse(bot.requests[0]?.body.toString() ?? '')).toMatchObject(EMPTY[event] ?? {});
+  });
+
+  it('goes where the last webhook of that event went, for Whapi has been told how', async () => {
+    const { gateway, bot, id } = await withBot();
+    const received = { method: 'PUT', suffix: '/statuses' };
+    await gateway.webhook('{"statuses":[{"id":"a"}],"event":{"type":"statuses","event":"put"}}', received);
+    await gateway.webhook(textWebhook('a'), { suffix: '/messages' });
+    await gateway.settled();
+    expect((await gateway.call('POST', `/v1/targets/${id}/test`)).body).toMatchObject({ path: '/messages' });
+    expect(bot.requests.at(-1)).toMatchObject({ method: 'POST', url: '/messages', ids: [] });
+    await gateway.call('PATCH', `/v1/targets/${id}`, { events: ['statuses.put'], channels: ['main'] });
+    expect((await gateway.call('POST', `/v1/targets/${id}/test`)).body).toMatchObject({
+      method: 'PUT',
+      path: '/statuses',
+    });
+    await gateway.call('PATCH', `/v1/targets/${id}`, { channels: ['another'] });
+    expect((await gateway.call('POST', `/v1/targets/${id}/test`)).body).toMatchObject({ method: 'POST', path: '/' });
+  });
+
+  it.each([404, 405, 501])('that is answered %d says that nothing is there, and what to change', async (status) => {
+    const { gateway, bot, id } = await withBot({ mode: 'method' });
+    bot.otherwise = status;
+    const { body } = await gateway.call('POST', `/v1/targets/${id}/test`);
+    expect(body).toMatchObject({ delivered: false, status });
+    expect(body['error']).toBe(`The target answers, but not at POST /messages (${status}).`);
+    expect(body['fix']).toMatch(/path of its url.* mode.*targets set .* --mode body --events messages\.post/);
+  });
+
   it('tells a refusal by its status', async () => {
     const { gateway, bot, id } = await withBot();
     bot.otherwise = 503;
@@ -333,6 +429,14 @@ describe('POST /v1/targets/{id}/test', () => {
     expect((await gateway.call('POST', `/v1/targets/${id}/test`)).body['delivered']).toBe(true);
   });
 });
+
+/** What of the body of a test must be there. */
+const EMPTY: Readonly<Record<string, unknown>> = {
+  'messages.post': { messages: [], event: { type: 'messages', event: 'post' } },
+  'statuses.put': { statuses: [], event: { type: 'statuses', event: 'put' } },
+  'messages.patch': { messages_updates: [], event: { type: 'messages', event: 'patch' } },
+  'groups.put': { groups_participants: [], event: { type: 'groups', event: 'put' } },
+};
 
 async function withBot(settings: Record<string, unknown> = {}) {
   const gateway = await startApi();

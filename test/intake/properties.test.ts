@@ -7,7 +7,7 @@ import { isUnseen, judge } from '../../src/intake/judge.js';
 import type { Memory } from '../../src/intake/judge.js';
 import { cut, route, subscribes } from '../../src/intake/route.js';
 import type { JudgedItem } from '../../src/intake/route.js';
-import { VERDICTS } from '../../src/model.js';
+import { TARGET_SPLITS, VERDICTS } from '../../src/model.js';
 import type { Target, Verdict } from '../../src/model.js';
 import { HOUR_MS, memory, NOW, target } from '../support/items.js';
 import { elementsOf, IDS, json, meaningOf, payloads, payloadText } from '../support/payloads.js';
@@ -44,6 +44,7 @@ const targets: fc.Arbitrary<Target[]> = fc
   .array(
     fc.record({
       deliver: fc.subarray([...VERDICTS]),
+      split: fc.constantFrom(...TARGET_SPLITS),
       events: fc.constantFrom(['*'], ['messages'], ['messages.post', 'chats.*'], ['statuses']),
       channels: fc.constantFrom(['*'], ['main'], ['other']),
       enabled: fc.boolean(),
@@ -211,7 +212,8 @@ describe('routing', () => {
         for (const one of all.filter((candidate) => subscribes(candidate, 'main', document.event))) {
           const sent = routes.filter(({ target: { id } }) => id === one.id).flatMap(({ positions }) => positions);
           const wanted = items.flatMap((item, position) => (isWanted(one, item) ? [position] : []));
-          expect(sent).toEqual(wanted);
+          // A split by chat keeps the order of each chat; all others the order of the webhook.
+          expect(one.split === 'chat' ? [...sent].sort((a, b) => a - b) : sent).toEqual(wanted);
           items.forEach((_, position) => sent.includes(position) || withheld.add(position));
         }
         expect(new Set(held)).toEqual(withheld);
@@ -219,12 +221,13 @@ describe('routing', () => {
     );
   });
 
-  it('makes at most one route for a target, none for one that does not subscribe, and none that is empty', () => {
+  it('makes at most one route for a target that asks for no split, none for one that does not subscribe, and none that is empty', () => {
     fc.assert(
       fc.property(payloads, worlds, targets, (payload, world, all) => {
         const document = decoded(payloadText(payload));
         const { routes } = route(judged(document, world), document.event, 'main', all);
-        expect(new Set(routes.map(({ target: { id } }) => id)).size).toBe(routes.length);
+        const unsplit = routes.filter(({ target: { split } }) => split === 'none').map(({ target: { id } }) => id);
+        expect(new Set(unsplit).size).toBe(unsplit.length);
         for (const { target: one, positions } of routes) {
           expect(positions.length).toBeGreaterThan(0);
           expect(subscribes(one, 'main', document.event)).toBe(true);
@@ -268,6 +271,30 @@ describe('cutting', () => {
         );
         expect(left.items.map((item) => textOf(left, item))).toEqual(kept.map((item) => textOf(document, item)));
       }),
+    );
+  });
+
+  it('into the parts of a split gives each item once, in order, as the very element that came', () => {
+    fc.assert(
+      fc.property(payloads, worlds, fc.constantFrom(...TARGET_SPLITS), (payload, world, split) => {
+        const document = decoded(payloadText(payload));
+        const items = judged(document, world);
+        const all = [target({ split, deliver: VERDICTS })];
+        const { routes } = route(items, document.event, 'main', all);
+        const parts = routes.map(({ positions }) => cut(document, positions));
+        const found = parts.flatMap((part) => decoded(part).items.map((item) => textOf(decoded(part), item)));
+        const sent = routes.flatMap(({ positions }) => positions);
+        expect([...sent].sort((a, b) => a - b)).toEqual([...document.items.keys()]);
+        expect(found).toEqual(sent.flatMap((position) => document.items[position] ?? []).map((item) => textOf(document, item)));
+        const chats = routes.map(({ positions }) => new Set(positions.map((at) => items[at]?.item.chatId ?? '')).size);
+        if (split !== 'none') expect(Math.max(...chats)).toBe(1);
+        for (const [index, part] of parts.entries()) {
+          const isKept = (position: number): boolean => routes[index]?.positions.includes(position) === true;
+          const kept = document.items[0]?.array === -1 ? payloadText(payload) : payloadText(payload, isKept);
+          expect(meaningOf(part.toString())).toBe(meaningOf(kept));
+        }
+      }),
+      { numRuns: 300 },
     );
   });
 

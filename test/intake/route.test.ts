@@ -1,8 +1,8 @@
 import { describe, expect, it } from 'vitest';
 import { decode } from '../../src/intake/decode.js';
-import { cut, route, subscribes } from '../../src/intake/route.js';
+import { cut, cutter, route, subscribes } from '../../src/intake/route.js';
 import type { JudgedItem } from '../../src/intake/route.js';
-import type { EventName, Verdict } from '../../src/model.js';
+import type { EventName, TargetSplit, Verdict } from '../../src/model.js';
 import { message, target } from '../support/items.js';
 
 const EVENT: EventName = { type: 'messages', method: 'post' };
@@ -62,6 +62,38 @@ describe('routing', () => {
   });
 });
 
+describe('a split', () => {
+  const of = (chatId: string | null, verdict: Verdict = 'new'): JudgedItem => ({
+    ...judged(verdict),
+    item: message({ chatId }),
+  });
+  const parts = (split: TargetSplit, items: readonly JudgedItem[], mostParts?: number): unknown[] => {
+    const limit = mostParts === undefined ? undefined : () => mostParts;
+    const { routes } = route(items, EVENT, 'main', [target({ split })], limit);
+    return routes.map(({ positions, whole }) => (whole ? 'whole' : positions));
+  };
+  const mixed = [of('a'), of(null), of('b'), of('a'), of('b', 'restored'), of(null)];
+
+  it.each<[TargetSplit, unknown[]]>([
+    ['none', [[0, 1, 2, 3, 5]]],
+    ['chat', [[0, 3], [1, 5], [2]]],
+    ['item', [[0], [1], [2], [3], [5]]],
+  ])('%s makes these requests of what is not withheld, in the order of their first items', (split, expected) => {
+    expect(parts(split, mixed)).toEqual(expected);
+  });
+
+  it('into one part is the very bytes that came', () => {
+    expect(parts('chat', [of('a'), of('a')])).toEqual(['whole']);
+    expect(parts('item', [of('a')])).toEqual(['whole']);
+    expect(parts('item', [of('a', 'restored')])).toEqual([]);
+  });
+
+  it('is not made where it would make more parts than the document allows', () => {
+    expect(parts('item', [of('a'), of('b'), of('b')], 2)).toEqual(['whole']);
+    expect(parts('chat', [of('a'), of('b'), of('b')], 2)).toEqual([[0], [1, 2]]);
+  });
+});
+
 describe('subscriptions', () => {
   it.each([
     [['*'], true],
@@ -117,6 +149,25 @@ describe('cutting', () => {
 
   it('cuts each of two arrays under one key by itself', () => {
     expect(cutTo('{"messages":[1,2],"messages":[3,4]}', 1, 2)).toBe('{"messages":[2],"messages":[3]}');
+  });
+
+  it('makes each of thousands of bodies in time that does not grow with the document', () => {
+    const element = `{"id":"a","text":"${'x'.repeat(150)}"}`;
+    const document = decode(Buffer.from(`{"messages":[${Array(50_000).fill(element).join()}],"x":1}`), {
+      ...{ method: 'POST', suffix: '' },
+    });
+    const { cut: cutOne, mostParts } = cutter(document);
+    const startedAt = performance.now();
+    const bytes = document.items.reduce((sum, _, position) => sum + cutOne([position]).length, 0);
+    expect(bytes).toBe(50_000 * (element.length + 21));
+    // About 0.1 s; with one pass over the items for each body it is minutes.
+    expect(performance.now() - startedAt).toBeLessThan(5000);
+    expect(mostParts()).toBeGreaterThan(50_000);
+  });
+
+  it('allows few bodies of a document with a frame of megabytes', () => {
+    const text = `{"messages":[1,2,3],"x":"${'x'.repeat(9_000_000)}"}`;
+    expect(cutter(decode(Buffer.from(text), { method: 'POST', suffix: '' })).mostParts()).toBe(7);
   });
 
   it('does not touch the document', () => {

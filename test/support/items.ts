@@ -50,6 +50,7 @@ export function target(change: Partial<Target> = {}): Target {
     events: ['*'],
     deliver: ['new', 'late', 'event'],
     mode: 'as_received',
+    split: 'none',
     headers: '{}' as Sealed,
     previousSecrets: [],
     secret: 'sealed' as Sealed,

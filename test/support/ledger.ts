@@ -155,6 +155,7 @@ export function target(id: string, settings: Partial<Target> = {}): Target {
     events: ['*'],
     deliver: ['new', 'late', 'event'],
     mode: 'as_received',
+    split: 'none',
     headers: sealed('{}'),
     secret: sealed(`secret of ${id}`),
     previousSecrets: [],

@@ -175,6 +175,7 @@ function ledgerOn({ db, close }: OpenDatabase, effects: Pick<Effects, 'now' | 'r
     deliveries: async (filter, page) => await read(async () => await views.deliveries(filter, page)),
     delivery: async (id) => await read(() => views.delivery(id)),
     lastWebhookAt: async (channel, since) => await read(() => views.lastWebhookAt(channel, since)),
+    lastForm: async (event, channels) => await read(() => views.lastForm(event, channels)),
     jobs: async (page) => await read(() => views.jobs(page)),
     job: async (id) => await read(() => views.job(id)),
 

@@ -1,8 +1,8 @@
 import { GatewayError } from '../../errors.js';
 import type { Document } from '../../intake/decode.js';
 import { isUnseen, judge, writesLedger } from '../../intake/judge.js';
-import { cut, route } from '../../intake/route.js';
-import type { JudgedItem, Route } from '../../intake/route.js';
+import { cutter, route } from '../../intake/route.js';
+import type { Cutter, JudgedItem, Route } from '../../intake/route.js';
 import type { Channel, IncomingWebhook } from '../../model.js';
 import type { Ids } from '../ids.js';
 import { laneKeys } from '../keys.js';
@@ -81,7 +81,8 @@ export class SqliteIntake {
     const targets = [...this.#registry.targets().values()].map(({ target }) =>
       recovery?.targetIds.has(target.id) === false ? { ...target, deliver: [] } : target,
     );
-    const { routes, held } = route(judged, document.event, channel.name, targets);
+    const { cut, mostParts } = cutter(document);
+    const { routes, held } = route(judged, document.event, channel.name, targets, mostParts);
     judged.forEach(({ item, memory, verdict, rule }, at) => {
       this.#insertSighting.run(
         webhookId,
@@ -94,7 +95,7 @@ export class SqliteIntake {
         held.has(at) ? 1 : 0,
       );
     });
-    for (const way of routes) this.#deliver(way, webhookId, channel.name, document, judged, now);
+    for (const way of routes) this.#deliver(way, webhookId, channel.name, cut, judged, now);
     return { verdicts: judged.map(({ verdict }) => verdict), deliveries: routes.length };
   }
 
@@ -141,7 +142,7 @@ export class SqliteIntake {
     way: Route,
     webhookId: number,
     channel: string,
-    document: Document,
+    cut: Cutter['cut'],
     judged: readonly Judged[],
     now: number,
   ): void {
@@ -160,7 +161,7 @@ export class SqliteIntake {
         ),
         verdicts: sent.map(({ verdict }) => verdict),
         positions: way.whole ? null : way.positions,
-        body: way.whole ? null : cut(document, way.positions),
+        body: way.whole ? null : cut(way.positions),
         newestMessageAt: times.length > 0 ? times.reduce((a, b) => Math.max(a, b)) : null,
       },
       now,

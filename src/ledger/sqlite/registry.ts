@@ -1,5 +1,5 @@
 import { GatewayError } from '../../errors.js';
-import type { Channel, ExpiringSecret, Sealed, Target, TargetMode, Verdict } from '../../model.js';
+import type { Channel, ExpiringSecret, Sealed, Target, TargetMode, TargetSplit, Verdict } from '../../model.js';
 import type { Connection, Registry } from '../ledger.js';
 import { rotated, unexpired } from '../rotation.js';
 import type { Db } from './database.js';
@@ -33,6 +33,7 @@ interface TargetRow {
   events: string;
   deliver: string;
   mode: string;
+  split: string;
   headers: string;
   secret: string;
   previous_secrets: string;
@@ -166,9 +167,9 @@ export class SqliteRegistry {
   insertTarget(target: Target): void {
     this.#db
       .prepare(
-        `INSERT INTO targets (id, name, url, channels, events, deliver, mode, headers, secret, previous_secrets, timeout_ms,
+        `INSERT INTO targets (id, name, url, channels, events, deliver, mode, split, headers, secret, previous_secrets, timeout_ms,
            max_attempts, retry_delays_seconds, max_age_seconds, concurrency, rate_per_second, enabled, disabled_reason, created_at)
-         VALUES (@id, @name, @url, @channels, @events, @deliver, @mode, @headers, @secret, @previous_secrets, @timeout_ms,
+         VALUES (@id, @name, @url, @channels, @events, @deliver, @mode, @split, @headers, @secret, @previous_secrets, @timeout_ms,
            @max_attempts, @retry_delays_seconds, @max_age_seconds, @concurrency, @rate_per_second, @enabled, @disabled_reason,
            @created_at)`,
       )
@@ -180,7 +181,7 @@ export class SqliteRegistry {
     this.#db
       .prepare(
         `UPDATE targets SET name = @name, url = @url, channels = @channels, events = @events, deliver = @deliver,
-           mode = @mode, headers = @headers, secret = @secret, previous_secrets = @previous_secrets,
+           mode = @mode, split = @split, headers = @headers, secret = @secret, previous_secrets = @previous_secrets,
            timeout_ms = @timeout_ms, max_attempts = @max_attempts, retry_delays_seconds = @retry_delays_seconds,
            max_age_seconds = @max_age_seconds, concurrency = @concurrency, rate_per_second = @rate_per_second,
            enabled = @enabled, disabled_reason = @disabled_reason WHERE id = @id`,
@@ -301,6 +302,7 @@ function targetOf(row: TargetRow): Target {
     events: JSON.parse(row.events) as string[],
     deliver: JSON.parse(row.deliver) as Verdict[],
     mode: row.mode as TargetMode,
+    split: row.split as TargetSplit,
     headers: row.headers as Sealed,
     secret: row.secret as Sealed,
     previousSecrets: JSON.parse(row.previous_secrets) as ExpiringSecret[],
@@ -325,6 +327,7 @@ function rowOf(target: Target): Omit<TargetRow, 'number' | 'removed_at'> {
     events: JSON.stringify(target.events),
     deliver: JSON.stringify(target.deliver),
     mode: target.mode,
+    split: target.split,
     headers: target.headers,
     secret: target.secret,
     previous_secrets: JSON.stringify(target.previousSecrets),

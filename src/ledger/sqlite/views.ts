@@ -1,4 +1,4 @@
-import type { Attempt, DeliveryStatus, DeliveryWait, JobStatus, Verdict } from '../../model.js';
+import type { Attempt, DeliveryStatus, DeliveryWait, EventName, JobStatus, Verdict } from '../../model.js';
 import {
   decodeCursor,
   deliveryId,
@@ -22,6 +22,7 @@ import type {
   MessageView,
   Page,
   PageRequest,
+  WebhookForm,
 } from '../views.js';
 import type { Db } from './database.js';
 import {
@@ -236,6 +237,15 @@ export class SqliteViews {
        WHERE channel = ? AND received_at >= ?`,
     );
     return newest.pluck().get(leastIdSince(since), NEWEST_WEBHOOKS, channel, since) ?? null;
+  }
+
+  lastForm({ type, method }: EventName, channels: readonly string[] | null): WebhookForm | null {
+    const newest = this.#db.prepare<[number, string, string | null, string | null], WebhookForm>(
+      `SELECT method, suffix FROM (SELECT channel, event, method, suffix FROM webhooks ORDER BY id DESC LIMIT ?)
+       WHERE event = ? AND (? IS NULL OR channel IN (SELECT value FROM json_each(?))) LIMIT 1`,
+    );
+    const names = channels && JSON.stringify(channels);
+    return newest.get(NEWEST_WEBHOOKS, `${type}.${method}`, names, names) ?? null;
   }
 
   jobs({ limit, cursor }: PageRequest): Page<JobView> {

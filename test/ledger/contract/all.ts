@@ -13,6 +13,7 @@ import { resyncsContract } from './resyncs.js';
 import { runsContract } from './runs.js';
 import { upkeepContract } from './upkeep.js';
 import { sharesContract } from './shares.js';
+import { splitContract } from './split.js';
 import { viewsContract } from './views.js';
 import { windowsContract } from './windows.js';
 
@@ -24,6 +25,7 @@ export function ledgerContract(open: OpenStore): void {
     outboxContract(open);
     sharesContract(open);
     orderContract(open);
+    splitContract(open);
     releaseContract(open);
     bulkContract(open);
     resyncsContract(open);

@@ -8,6 +8,7 @@ const UNUSUAL: Partial<Target> = {
   events: ['messages.post', 'statuses.*'],
   deliver: ['new', 'restored'],
   mode: 'path',
+  split: 'chat',
   headers: sealed('{"x-key":"välue"}'),
   previousSecrets: [{ secret: sealed('an earlier one'), expiresAt: START + DAY }],
   maxAgeSeconds: 60,

@@ -84,6 +84,18 @@ export function viewsContract(open: OpenStore): void {
     expect(await store.ledger.lastWebhookAt('main', START + 1)).toBeNull();
   });
 
+  it('tells in which form the newest webhook of an event came, of some channels or of any', async () => {
+    const store = await stage(open);
+    await store.ledger.addChannel(channel('second'));
+    const event = { type: 'messages', method: 'post' } as const;
+    expect(await store.ledger.lastForm(event, null)).toBeNull();
+    await store.record(messages('A'), { suffix: '/messages' });
+    await store.record(messages('B'), { channel: 'second', suffix: '/messages/post' });
+    expect(await store.ledger.lastForm(event, null)).toEqual({ method: 'POST', suffix: '/messages/post' });
+    expect(await store.ledger.lastForm(event, ['other', 'main'])).toEqual({ method: 'POST', suffix: '/messages' });
+    expect(await store.ledger.lastForm({ ...event, method: 'put' }, null)).toBeNull();
+  });
+
   describe('lists', () => {
     it.each(LISTS)('of %s are newest first, page after page, to an end', async (_, list) => {
       const store = await stage(open);

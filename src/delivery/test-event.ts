@@ -1,0 +1,73 @@
+import { documentedBy } from '../intake/subscription.js';
+import type { Views } from '../ledger/views.js';
+import type { EventName, Target, TargetTest } from '../model.js';
+import { destinationOf } from './send.js';
+import type { Outgoing, Sender } from './send.js';
+
+export interface TesterOptions {
+  readonly sender: Pick<Sender, 'send'>;
+  readonly ledger: Pick<Views, 'lastForm'>;
+  readonly newId: () => string;
+}
+
+const MESSAGES: EventName = { type: 'messages', method: 'post' };
+/** For a target that subscribes to nothing that Whapi is known to send; bots do not answer it. */
+const FALLBACK: EventName = { type: 'service', method: 'post' };
+/** A person waits for it. */
+const LONGEST_TEST_MS = 60_000;
+/** How servers answer where they have no route, or none for the method. */
+const NO_HANDLER: ReadonlySet<number> = new Set([404, 405, 501]);
+
+/**
+ * Sends a target an empty event of a kind that it subscribes to, past the queue, to the URL and with the method that such
+ * an event takes. Never rejects for what the target does: that is in the result.
+ */
+export function createTester({ sender, ledger, newId }: TesterOptions): (target: Target) => Promise<TargetTest> {
+  return async (target) => {
+    const event = testedEvent(target);
+    const channels = target.channels.includes('*') ? null : target.channels;
+    // How Whapi shows an event in URL and method is set there: what came last tells.
+    const form = (await ledger.lastForm(event, channels)) ?? { method: 'POST', suffix: '' };
+    const outgoing: Outgoing = {
+      ...{ id: newId(), channel: 'test', event, ...form },
+      target: { ...target, timeoutMs: Math.min(target.timeoutMs, LONGEST_TEST_MS) },
+      contentType: 'application/json',
+      body: bodyOf(event),
+      verdicts: ['event'],
+    };
+    const { url, method } = destinationOf(outgoing);
+    const { attempt } = await sender.send(outgoing);
+    const sent = { event: `${event.type}.${event.method}`, method, path: url.pathname };
+    if (attempt.status === null || !NO_HANDLER.has(attempt.status)) return { ...attempt, ...sent, fix: null };
+    const error = `The target answers, but not at ${method} ${url.pathname} (${attempt.status}).`;
+    return { ...attempt, error, ...sent, fix: remedyFor(target, event) };
+  };
+}
+
+/** `messages.post` where the target takes it, else the first event that it names. */
+function testedEvent({ events }: Target): EventName {
+  const named = events.flatMap((name) => documentedBy([name]));
+  return named.find(({ type, method }) => type === MESSAGES.type && method === MESSAGES.method) ?? named[0] ?? FALLBACK;
+}
+
+/** In the form of Whapi's webhooks (docs/whapi.md, Envelope), with nothing in it that a bot could answer. */
+function bodyOf({ type, method }: EventName): Buffer {
+  const carrier = carrierOf(type, method);
+  return Buffer.from(JSON.stringify({ ...(carrier !== null && { [carrier]: [] }), event: { type, event: method } }));
+}
+
+/** The key of the array that brings an event's items; null: it has none. */
+function carrierOf(type: string, method: EventName['method']): string | null {
+  if (['channel', 'users', 'service'].includes(type)) return null;
+  if (type === 'groups' && method === 'put') return 'groups_participants';
+  if (method === 'patch') return `${type}_updates`;
+  return method === 'delete' ? `${type}_removed` : type;
+}
+
+function remedyFor({ id }: Target, { type, method }: EventName): string {
+  return (
+    `Change the path of its url to the bot's own, or its mode: body sends to the url itself, method to /${type} below it, ` +
+    `path to /${type}/${method} below it. Or name only the events that the bot handles. For example: ` +
+    `"targets set ${id} --mode body --events messages.post".`
+  );
+}

@@ -1,0 +1,81 @@
+import type { EventName, Target } from '../model.js';
+import { DOCUMENTED_EVENTS } from '../whapi/wire.js';
+import { TYPES } from './event.js';
+import { subscribes } from './route.js';
+
+/** What a target of this name would subscribe to: `*`, `messages`, `messages.*`, `messages.post`. */
+export interface EventNames {
+  /** In Whapi's current spelling (`message` becomes `messages`), none twice. */
+  readonly events: readonly string[];
+  /** Position of the first name that is no event of Whapi; null: there is none. */
+  readonly unknownAt: number | null;
+}
+
+/** Reads names of events as people write them, Whapi's old names included (docs/whapi.md, Settings). */
+export function readEventNames(names: readonly string[]): EventNames {
+  const current = names.map(currentName);
+  const unknownAt = current.indexOf(null);
+  return {
+    events: [...new Set(current.filter((name) => name !== null))],
+    unknownAt: unknownAt === -1 ? null : unknownAt,
+  };
+}
+
+/** Null where Whapi has no such event. */
+function currentName(name: string): string | null {
+  if (name === '*') return name;
+  const [word = '', ...methods] = name.split('.');
+  const type = TYPES.get(word.toLowerCase()) ?? word;
+  const current = [type, ...methods].join('.');
+  return documentedBy([current]).length > 0 ? current : null;
+}
+
+/** The documented events that these names stand for. */
+export function documentedBy(names: readonly string[]): EventName[] {
+  return DOCUMENTED_EVENTS.filter((event) => subscribes({ channels: ['*'], events: names }, '', event));
+}
+
+/** For an error: `messages (post, put, patch, delete), statuses (post, put), …`. */
+export function knownEventNames(): string {
+  const types = [...new Set(DOCUMENTED_EVENTS.map(({ type }) => type))];
+  return types.map((type) => `${type} (${methodsOf(type).join(', ')})`).join(', ');
+}
+
+function methodsOf(type: string): string[] {
+  return DOCUMENTED_EVENTS.filter((event) => event.type === type).map(({ method }) => method);
+}
+
+type Reach = Pick<Target, 'url' | 'channels' | 'events'>;
+
+/** Whether two targets lead to one URL and some event would go to both. */
+export function isSameBot(one: Reach, other: Reach): boolean {
+  return isSameUrl(one.url, other.url) && shareChannel(one, other) && shareEvent(one, other);
+}
+
+function isSameUrl(one: string, other: string): boolean {
+  return one === other || (URL.canParse(one) && URL.canParse(other) && new URL(one).href === new URL(other).href);
+}
+
+function shareChannel({ channels }: Reach, other: Reach): boolean {
+  return [channels, other.channels].some((names) => names.includes('*')) || isOneIn(channels, other.channels);
+}
+
+function shareEvent({ events }: Reach, other: Reach): boolean {
+  const names = (all: readonly string[]): string[] => documentedBy(all).map(({ type, method }) => `${type}.${method}`);
+  return isOneIn(names(events), names(other.events)) || isOneIn(events, other.events);
+}
+
+function isOneIn(some: readonly string[], others: readonly string[]): boolean {
+  return some.some((each) => others.includes(each));
+}
+
+/** What to say of a target where another one leads to the same bot; null where none does. */
+export function sameBotWarning(target: Target, all: readonly Target[]): string | null {
+  const others = all.filter((other) => other.id !== target.id && isSameBot(target, other));
+  if (others.length === 0) return null;
+  const names = others.map(({ id, name }) => `"${name}" (${id})`).join(', ');
+  return (
+    `${others.length === 1 ? 'Target' : 'Targets'} ${names} ${others.length === 1 ? 'has' : 'have'} the same URL, so this ` +
+    'bot gets the same events more than once. Remove one of them, or give them different channels or events.'
+  );
+}
