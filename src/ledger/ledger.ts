@@ -128,6 +128,8 @@ export interface Settlement {
   readonly attempt: Attempt | null;
   /** What is shown as its last error; left out: the attempt's error, or without an attempt what was shown before. */
   readonly reason?: string;
+  /** Why it ended as dead, where that is no alarm: the target has no handler for such events. */
+  readonly cause?: 'no_handler';
 }
 
 export interface Resyncs {

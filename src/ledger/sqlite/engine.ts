@@ -18,12 +18,14 @@ import { SqliteIntake } from './intake.js';
 import { SqliteJobs } from './jobs.js';
 import { SqliteOutbox } from './outbox.js';
 import { SqlitePrune } from './prune.js';
-import { PullIn } from './pull-in.js';
+import { FIRST, PullIn } from './pull-in.js';
+import type { Place } from './pull-in.js';
 import { registryOperations, SqliteRegistry } from './registry.js';
 import { SqliteRegistrations } from './registrations.js';
 import { SqliteRelease } from './release.js';
 import { SqliteResyncViews } from './resync-views.js';
 import { SqliteResyncs } from './resyncs.js';
+import { Tallies } from './tallies.js';
 import { SqliteViews } from './views.js';
 
 const WINDOWS_PER_COMMIT = 500;
@@ -60,6 +62,7 @@ function ledgerOn({ db, close }: OpenDatabase, effects: Pick<Effects, 'now' | 'r
   const release = new SqliteRelease(db, registry, outbox);
   const jobs = new SqliteJobs(db, ids, new BulkRetry(db, registry, outbox), new BulkRelease(db, registry, release));
   const views = new SqliteViews(db);
+  const tallies = new Tallies(db, registry);
   const resyncViews = new SqliteResyncViews(db, registry, history);
   const prune = new SqlitePrune(db);
   const pullIn = new PullIn(db);
@@ -175,13 +178,14 @@ function ledgerOn({ db, close }: OpenDatabase, effects: Pick<Effects, 'now' | 'r
     deliveries: async (filter, page) => await read(async () => await views.deliveries(filter, page)),
     delivery: async (id) => await read(() => views.delivery(id)),
     lastWebhookAt: async (channel, since) => await read(() => views.lastWebhookAt(channel, since)),
+    loadOf: async (targetId) => await read(() => tallies.loadOf(targetId, now())),
     jobs: async (page) => await read(() => views.jobs(page)),
     job: async (id) => await read(() => views.job(id)),
 
     clockSetBack: async (byMs) => {
-      let after: number | null = 0;
+      let after: Place | null = FIRST;
       while (after !== null) {
-        const from: number = after;
+        const from: Place = after;
         after = await commit.run(() => pullIn.deliveries(byMs, from, now()));
       }
       await commit.run(() => pullIn.calls(byMs, now()));

@@ -186,15 +186,30 @@ export class SqliteViews {
     return [...unique.values()].map((row) => ({ ...deliveryView(row), log: JSON.parse(row.log) as Attempt[] }));
   }
 
-  /** Slice by slice, for among millions there may be few that the filter names. */
   async deliveries(filter: DeliveryFilter, { limit, cursor }: PageRequest): Promise<Page<DeliveryView>> {
+    const [before = BEYOND] = cursor === null ? [] : decodeCursor(cursor, 1);
     const rows: DeliveryRow[] = [];
-    let [before = BEYOND]: (number | undefined)[] = cursor === null ? [] : decodeCursor(cursor, 1);
+    for (const each of this.#byTarget(filter)) rows.push(...(await this.#deliveriesBelow(before, each, limit + 1)));
+    rows.sort((one, other) => other.id - one.id);
+    return paged(rows, limit, deliveryView, (row) => encodeCursor(row.id));
+  }
+
+  /** Pending ones have an index by target: those of all are looked for target by target. A removed one has none. */
+  #byTarget(filter: DeliveryFilter): readonly DeliveryFilter[] {
+    if (filter.status !== 'pending' || filter.target !== undefined) return [filter];
+    const ids = this.#db.prepare<[], string>('SELECT id FROM targets WHERE removed_at IS NULL').pluck().all();
+    return ids.map((target) => ({ ...filter, target }));
+  }
+
+  /** The newest ones, slice by slice, for among millions there may be few that the filter names. */
+  async #deliveriesBelow(end: number, filter: DeliveryFilter, most: number): Promise<DeliveryRow[]> {
+    const rows: DeliveryRow[] = [];
+    let before = end;
     for (;;) {
       const edge = this.#sliceBelow(before, filter);
       const from = edge ?? leastIdNamed(filter);
-      rows.push(...this.#deliveriesBetween(from, before, filter, limit + 1 - rows.length));
-      if (edge === null || rows.length > limit) return paged(rows, limit, deliveryView, (row) => encodeCursor(row.id));
+      rows.push(...this.#deliveriesBetween(from, before, filter, most - rows.length));
+      if (edge === null || rows.length >= most) return rows;
       before = edge;
       await letOthersRun();
     }

@@ -4,6 +4,7 @@ import { auditsContract } from './audits.js';
 import { bulkContract } from './bulk.js';
 import { healthContract } from './health.js';
 import { intakeContract } from './intake.js';
+import { loadContract } from './load.js';
 import { orderContract } from './order.js';
 import { outboxContract } from './outbox.js';
 import { registryContract } from './registry.js';
@@ -33,6 +34,7 @@ export function ledgerContract(open: OpenStore): void {
     registryContract(open);
     healthContract(open);
     viewsContract(open);
+    loadContract(open);
     upkeepContract(open);
   });
 }
