@@ -27,7 +27,7 @@ export interface WhapiProxyOptions {
   /** Connections on which bodies are on their way to Whapi. */
   readonly uploads: Pick<WeakSet<Duplex>, 'add' | 'delete'>;
   readonly resyncs: WhapiResyncs;
-  readonly log: Pick<FastifyBaseLogger, 'error' | 'debug'>;
+  readonly log: Pick<FastifyBaseLogger, 'error' | 'warn' | 'debug'>;
 }
 
 /** An answer of Whapi's, with the beginning of its body where that is not a 200's. */

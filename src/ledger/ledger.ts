@@ -30,7 +30,8 @@ import type { BulkWork, DeliveryView, JobView, ResyncView, Views } from './views
  * Times are milliseconds since the Unix epoch unless a name says otherwise. An operation that the store cannot take now
  * (full disk, lost connection) rejects with GatewayError GW_STORE_UNAVAILABLE and has changed nothing.
  */
-export interface Ledger extends Intake, Outbox, Jobs, Resyncs, OneResyncs, Audits, Registry, Health, Views, Upkeep {}
+export interface Ledger
+  extends Intake, Outbox, Jobs, Resyncs, OneResyncs, Audits, Registry, Health, Traffic, Views, Upkeep {}
 
 export interface Intake {
   /**
@@ -262,6 +263,25 @@ export interface Registry {
   switchOff(target: Pick<Target, 'id' | 'url'>, reason: string): Promise<boolean>;
   /** Its pending deliveries end as dead. @throws GatewayError GW_NOT_FOUND */
   removeTarget(id: string): Promise<void>;
+}
+
+/** Webhooks of channels, accepted and refused. Counts of refusals are kept roughly: a crash may lose those of a minute. */
+export interface Traffic {
+  /** Counts a refused webhook of a channel that exists. Costs no commit: it is written now and then. */
+  refused(channel: string, code: string): void;
+  trafficOf(channel: string): Promise<ChannelTraffic>;
+}
+
+export interface ChannelTraffic {
+  /** When the last webhook was accepted; null: none was. */
+  readonly lastWebhookAt: number | null;
+  readonly refused: {
+    readonly lastAt: number | null;
+    /** `GW_…` */
+    readonly lastCode: string | null;
+    /** Since midnight, UTC. */
+    readonly today: number;
+  };
 }
 
 /** Circuit breakers of targets that are not well: they outlive a restart. */

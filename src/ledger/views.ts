@@ -38,10 +38,7 @@ export interface Views {
   explain(channel: string, messageId: string): Promise<Explanation | null>;
   deliveries(filter: DeliveryFilter, page: PageRequest): Promise<Page<DeliveryView>>;
   delivery(id: string): Promise<DeliveryDetail | null>;
-  /**
-   * When the newest webhook of a channel came, at or after `since`; null: none did, or none that is still stored and
-   * among the newest 10,000 of all channels.
-   */
+  /** When the newest webhook of a channel came, at or after `since`; null: none did. */
   lastWebhookAt(channel: string, since: number): Promise<number | null>;
   /** How much waits for a target, and how much ended as dead lately. Nothing of a target that does not exist. */
   loadOf(targetId: string): Promise<TargetLoad>;

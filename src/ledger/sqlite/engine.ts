@@ -26,6 +26,7 @@ import { SqliteRelease } from './release.js';
 import { SqliteResyncViews } from './resync-views.js';
 import { SqliteResyncs } from './resyncs.js';
 import { Tallies } from './tallies.js';
+import { SqliteTraffic } from './traffic.js';
 import { SqliteViews } from './views.js';
 
 const WINDOWS_PER_COMMIT = 500;
@@ -67,6 +68,7 @@ function ledgerOn({ db, close }: OpenDatabase, effects: Pick<Effects, 'now' | 'r
   const prune = new SqlitePrune(db);
   const pullIn = new PullIn(db);
   const commit = new GroupCommit(db, () => registry.forget());
+  const traffic = new SqliteTraffic(db, commit);
   const registrations = new SqliteRegistrations(db, registry, commit);
   const beat = db.prepare(
     "INSERT INTO meta (key, value) VALUES ('probed_at', ?) ON CONFLICT (key) DO UPDATE SET value = excluded.value",
@@ -88,7 +90,16 @@ function ledgerOn({ db, close }: OpenDatabase, effects: Pick<Effects, 'now' | 'r
   };
 
   return {
-    record: async (webhook, document) => await commit.run(() => intake.record(webhook, document, now())),
+    record: async (webhook, document) => {
+      const { recorded, at } = await commit.run(() => {
+        const at = now();
+        const recorded = intake.record(webhook, document, at);
+        traffic.recording(webhook.channel, at);
+        return { recorded, at };
+      });
+      traffic.accepted(webhook.channel, at);
+      return recorded;
+    },
 
     claim: async (wanted, leaseMs) => await commit.run(() => outbox.claim(wanted, now(), leaseMs)),
     settle: async (settlement) => await commit.run(() => outbox.settle(settlement, now())),
@@ -156,6 +167,7 @@ function ledgerOn({ db, close }: OpenDatabase, effects: Pick<Effects, 'now' | 'r
       channelRemoved: (name) => {
         resyncs.cancelAllOf(name, now());
         history.forget(name);
+        traffic.forget(name);
         audits.cancelAllOf(name, now());
       },
       targetRemoved: (number) => {
@@ -164,6 +176,8 @@ function ledgerOn({ db, close }: OpenDatabase, effects: Pick<Effects, 'now' | 'r
       },
     }),
     breakers: async () => await read(() => breakers.all()),
+    refused: (channel, code) => traffic.refused(channel, code, now()),
+    trafficOf: async (channel) => await read(() => traffic.of(channel, now())),
     keepBreaker: async (targetId, breaker) => await commit.run(() => breakers.keep(targetId, breaker)),
 
     resyncs: async (page) => await read(() => resyncViews.resyncs(page, now())),
@@ -177,7 +191,11 @@ function ledgerOn({ db, close }: OpenDatabase, effects: Pick<Effects, 'now' | 'r
     explain: async (channel, messageId) => await read(() => views.explain(channel, messageId)),
     deliveries: async (filter, page) => await read(async () => await views.deliveries(filter, page)),
     delivery: async (id) => await read(() => views.delivery(id)),
-    lastWebhookAt: async (channel, since) => await read(() => views.lastWebhookAt(channel, since)),
+    lastWebhookAt: async (channel, since) =>
+      await read(() => {
+        const { lastWebhookAt } = traffic.of(channel, now());
+        return lastWebhookAt !== null && lastWebhookAt >= since ? lastWebhookAt : null;
+      }),
     loadOf: async (targetId) => await read(() => tallies.loadOf(targetId, now())),
     jobs: async (page) => await read(() => views.jobs(page)),
     job: async (id) => await read(() => views.job(id)),
@@ -209,6 +227,7 @@ function ledgerOn({ db, close }: OpenDatabase, effects: Pick<Effects, 'now' | 'r
     },
     close: async () => {
       await commit.idle();
+      await traffic.flush();
       close();
     },
   };

@@ -1,14 +1,5 @@
 import type { Attempt, DeliveryStatus, DeliveryWait, JobStatus, Verdict } from '../../model.js';
-import {
-  decodeCursor,
-  deliveryId,
-  encodeCursor,
-  encodeNumber,
-  jobId,
-  leastIdSince,
-  parseDeliveryId,
-  parseJobId,
-} from '../ids.js';
+import { decodeCursor, deliveryId, encodeCursor, encodeNumber, jobId, parseDeliveryId, parseJobId } from '../ids.js';
 import { messageKey } from '../keys.js';
 import type {
   AuditFinding,
@@ -87,9 +78,6 @@ const DELIVERY_COLUMNS = `d.id, d.status, t.id AS target_id, d.channel, w.event,
   d.attempts, d.created_at, d.settled_at, d.last_error, d.log, t.enabled,
   (SELECT state FROM breakers b WHERE b.target = d.target) AS breaker`;
 const DELIVERY_TABLES = 'deliveries d JOIN webhooks w ON w.id = d.webhook_id JOIN targets t ON t.number = d.target';
-
-/** How far back the newest webhook of a channel is looked for: about 20 MB, read in some milliseconds. */
-const NEWEST_WEBHOOKS = 10_000;
 
 /** The newest of a message that are told: the votes of a poll, which share its id, can run into many thousands. */
 const MOST_SIGHTINGS = 500;
@@ -242,15 +230,6 @@ export class SqliteViews {
     return row
       ? { ...deliveryView(row), body: row.body.toString('utf8'), log: JSON.parse(row.log) as Attempt[] }
       : null;
-  }
-
-  lastWebhookAt(channel: string, since: number): number | null {
-    // An index by channel would cost every webhook something, for a question that people ask now and then.
-    const newest = this.#db.prepare<[number, number, string, number], number | null>(
-      `SELECT max(received_at) FROM (SELECT channel, received_at FROM webhooks WHERE id >= ? ORDER BY id DESC LIMIT ?)
-       WHERE channel = ? AND received_at >= ?`,
-    );
-    return newest.pluck().get(leastIdSince(since), NEWEST_WEBHOOKS, channel, since) ?? null;
   }
 
   jobs({ limit, cursor }: PageRequest): Page<JobView> {

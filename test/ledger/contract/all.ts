@@ -12,6 +12,7 @@ import { releaseContract } from './release.js';
 import { repetitionsContract } from './repetitions.js';
 import { resyncsContract } from './resyncs.js';
 import { runsContract } from './runs.js';
+import { trafficContract } from './traffic.js';
 import { upkeepContract } from './upkeep.js';
 import { sharesContract } from './shares.js';
 import { viewsContract } from './views.js';
@@ -35,6 +36,7 @@ export function ledgerContract(open: OpenStore): void {
     healthContract(open);
     viewsContract(open);
     loadContract(open);
+    trafficContract(open);
     upkeepContract(open);
   });
 }
