@@ -176,6 +176,7 @@ async function buildServer(options: ServerOptions): Promise<FastifyInstance> {
     ratePerMinute: config.apiRatePerMinute,
     timeoutMs: options.whapiTimeoutMs,
     uploads,
+    publicUrl: config.publicUrl,
     resyncs: options.whapiResyncs,
     log,
   });

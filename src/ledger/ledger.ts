@@ -1,7 +1,6 @@
 import type { Document } from '../intake/decode.js';
 import type {
   Attempt,
-  Breaker,
   Channel,
   DeliveryStatus,
   EventName,
@@ -14,7 +13,10 @@ import type {
 } from '../model.js';
 import type { Audits } from './audits.js';
 import type { OneResyncs } from './one-resyncs.js';
+import type { Health, Traffic } from './health.js';
 import type { BulkWork, DeliveryView, JobView, ResyncView, Views } from './views.js';
+
+export type { ChannelTraffic, Health, KeptBreaker, Traffic } from './health.js';
 
 /**
  * The store, as business operations. Every engine keeps these invariants:
@@ -264,34 +266,6 @@ export interface Registry {
   /** Its pending deliveries end as dead. @throws GatewayError GW_NOT_FOUND */
   removeTarget(id: string): Promise<void>;
 }
-
-/** Webhooks of channels, accepted and refused. Counts of refusals are kept roughly: a crash may lose those of a minute. */
-export interface Traffic {
-  /** Counts a refused webhook of a channel that exists. Costs no commit: it is written now and then. */
-  refused(channel: string, code: string): void;
-  trafficOf(channel: string): Promise<ChannelTraffic>;
-}
-
-export interface ChannelTraffic {
-  /** When the last webhook was accepted; null: none was. */
-  readonly lastWebhookAt: number | null;
-  readonly refused: {
-    readonly lastAt: number | null;
-    /** `GW_…` */
-    readonly lastCode: string | null;
-    /** Since midnight, UTC. */
-    readonly today: number;
-  };
-}
-
-/** Circuit breakers of targets that are not well: they outlive a restart. */
-export interface Health {
-  breakers(): Promise<readonly (KeptBreaker & { readonly targetId: string })[]>;
-  /** Keeps a breaker in the place of the one before; null: the target is well. Of a target that is no more, nothing. */
-  keepBreaker(targetId: string, breaker: KeptBreaker | null): Promise<void>;
-}
-
-export type KeptBreaker = Omit<Breaker, 'ramp'>;
 
 export interface Upkeep {
   /** The machine's clock was set back: what waits for a time, until `byMs` later than it was meant to, waits no longer than before. */
