@@ -10,6 +10,7 @@ import { BREAKER_TIMING } from './delivery/breaker.js';
 import type { BreakerTiming } from './delivery/breaker.js';
 import { Breakers } from './delivery/breakers.js';
 import { startDeliveryLoop } from './delivery/loop.js';
+import { deliveryNotices } from './delivery/notices.js';
 import { RETRY_DELAYS_MS } from './delivery/policy.js';
 import { createSender } from './delivery/send.js';
 import { createTester } from './delivery/test-event.js';
@@ -27,12 +28,12 @@ import type { Ledger } from './ledger/ledger.js';
 import { openLedger } from './ledger/open.js';
 import { startLoop } from './loop.js';
 import type { Loop } from './loop.js';
+import { startResyncNotices } from './resync/notices.js';
 import { createPassThrough } from './resync/pass-through.js';
 import { RESYNC_TIMING } from './resync/policy.js';
 import type { ResyncTiming } from './resync/policy.js';
 import { progressOf } from './resync/progress.js';
 import { startResyncWorker } from './resync/worker.js';
-import type { Breaker } from './model.js';
 import { createVault } from './vault.js';
 import type { Vault } from './vault.js';
 import { createWhapiClient } from './whapi/client.js';
@@ -89,26 +90,30 @@ export async function startGateway(
     const vault = createVault(keys.encryptionKey, effects);
     await checkKey(ledger, vault);
     await sealHeaders(ledger, vault);
-    const onError = (error: unknown): void => log.error({ err: error }, 'background work failed; it is tried again');
+    const onError = (error: unknown): void => {
+      const about = error instanceof GatewayError ? { code: error.code, detail: error.message } : { err: error };
+      log.error(about, 'background work failed, retrying');
+    };
 
     const sender = createSender({ openSecret: vault.open, networks: config.targetNetworks, effects });
-    const onChange = (target: string, { state, nextProbeAt }: Breaker): void => {
-      if (state === 'closed') log.info({ target }, 'a target is well again: its deliveries go out');
-      else
-        log.warn({ target, nextProbeAt }, 'a target is in trouble: its deliveries wait, one of them at a time probes');
-    };
-    const breakers = await Breakers.load({ ledger, timing: pace.breaker, effects, onChange });
+    const notices = deliveryNotices(log, effects);
+    const breakers = await Breakers.load({ ledger, timing: pace.breaker, effects, onChange: notices.onBreaker });
     const delaysMs = pace.retryDelaysMs;
-    const deliveries = startDeliveryLoop({ ledger, sender, breakers, delaysMs, effects, onError });
+    const deliveries = startDeliveryLoop({ ledger, sender, breakers, delaysMs, effects, onError, notices });
     const whapi = createWhapiClient();
     const openSecret = vault.open;
     const turns = createTurns();
     const { resync: timing, whapiTimeoutMs } = pace;
     const resyncs = startResyncWorker({ ledger, whapi, openSecret, turns, timing, effects, onError });
+    const resyncNotices = startResyncNotices({ ledger, log, effects, onError });
+    const onRegistered = (): void => {
+      resyncs.wake();
+      resyncNotices.wake();
+    };
     const passThrough = createPassThrough({
       ...{ ledger, turns, timing, effects, onError },
       callTimeoutMs: whapiTimeoutMs,
-      onRegistered: resyncs.wake,
+      onRegistered,
     });
     const sendTest = createTester({ sender, ledger, newId: () => newId('test', effects) });
     const { publicUrl } = config;
@@ -131,7 +136,7 @@ export async function startGateway(
     const clock = startClockWatch({
       effects,
       onSetBack: async (byMs) => {
-        log.warn({ by_ms: byMs }, 'the clock of this machine was set back; what waits is moved with it');
+        log.warn({ by_ms: byMs }, 'clock was set back, due times shifted');
         await ledger.clockSetBack(byMs);
         resyncs.clockSetBack(byMs);
         audits.clockSetBack(byMs);
@@ -143,7 +148,7 @@ export async function startGateway(
     });
     const sweep = startSweep(ledger, config, effects, onError);
     const stopWork = async (graceMs: number): Promise<void> => {
-      const calls = [resyncs.stop(graceMs), audits.stop(graceMs)];
+      const calls = [resyncs.stop(graceMs), audits.stop(graceMs), resyncNotices.stop()];
       await Promise.all([deliveries.stop(graceMs), ...calls, jobs.stop(), sweep.stop(), clock.stop()]);
     };
     const server = await startServer({
@@ -155,7 +160,7 @@ export async function startGateway(
       log,
       onDeliveries: deliveries.wake,
       breakers,
-      onRegistered: resyncs.wake,
+      onRegistered,
       onJob: jobs.wake,
       onAudit: audits.wake,
       onChannelChanged: resyncs.wake,

@@ -61,6 +61,15 @@ CREATE TABLE channel_calls (
   next_check_at INTEGER
 ) WITHOUT ROWID;
 
+CREATE TABLE channel_webhooks (
+  channel      TEXT PRIMARY KEY,
+  last_at      INTEGER, -- of the accepted ones; written at most every few seconds
+  refused_day  INTEGER, -- days since the Unix epoch, UTC
+  refused      INTEGER NOT NULL DEFAULT 0, -- on that day
+  refused_at   INTEGER,
+  refused_code TEXT
+) WITHOUT ROWID;
+
 CREATE TABLE channels (
   name               TEXT PRIMARY KEY,
   channel_id         TEXT,
@@ -84,6 +93,15 @@ CREATE TABLE connections (
   connected_at INTEGER NOT NULL
 ) WITHOUT ROWID;
 
+CREATE TABLE dead_counts (
+  target INTEGER NOT NULL,
+  hour   INTEGER NOT NULL, -- since the Unix epoch
+  cause  TEXT NOT NULL,    -- 'no_handler', or '' for all others
+  event  TEXT NOT NULL,
+  count  INTEGER NOT NULL,
+  PRIMARY KEY (target, hour, cause, event)
+) WITHOUT ROWID;
+
 CREATE TABLE deliveries (
   id                INTEGER PRIMARY KEY, -- grows with time
   webhook_id        INTEGER NOT NULL,
@@ -105,15 +123,17 @@ CREATE TABLE deliveries (
   settled_at        INTEGER,
   last_error        TEXT,
   log               TEXT NOT NULL      -- JSON: the newest attempts
-, resume_at INTEGER, asked INTEGER NOT NULL DEFAULT 0);
+, resume_at INTEGER, asked INTEGER NOT NULL DEFAULT 0, cause TEXT);
 
-CREATE INDEX deliveries_by_rare_status ON deliveries (status, id) WHERE status <> 'delivered';
+CREATE INDEX deliveries_by_rare_status ON deliveries (status, id) WHERE status <> 'delivered' AND status <> 'pending';
 
 CREATE INDEX deliveries_by_webhook ON deliveries (webhook_id);
 
 CREATE INDEX deliveries_due_again ON deliveries (target, due_at, id) WHERE status = 'pending' AND blocked = 0 AND tries > 0;
 
 CREATE INDEX deliveries_due_first ON deliveries (target, due_at, id) WHERE status = 'pending' AND blocked = 0 AND tries = 0;
+
+CREATE INDEX deliveries_pending ON deliveries (target, id) WHERE status = 'pending';
 
 CREATE TABLE jobs (
   number      INTEGER PRIMARY KEY, -- grows with time, together with the ids of webhooks and deliveries
@@ -217,6 +237,11 @@ CREATE INDEX sightings_by_message ON sightings (message_key) WHERE message_key I
 CREATE INDEX sightings_by_rare_verdict ON sightings (verdict, webhook_id) WHERE verdict <> 'new' AND verdict <> 'event';
 
 CREATE INDEX sightings_held ON sightings (webhook_id) WHERE held = 1;
+
+CREATE TABLE target_counts (
+  target  INTEGER PRIMARY KEY,
+  pending INTEGER NOT NULL
+);
 
 CREATE TABLE targets (
   number          INTEGER PRIMARY KEY AUTOINCREMENT, -- never given twice: deliveries outlive their target

@@ -1,8 +1,9 @@
 import type { Effects } from '../effects.js';
-import type { ClaimWant, Delivery, Outbox, Registry } from '../ledger/ledger.js';
+import type { ClaimWant, Delivery, Outbox, Registry, Settlement } from '../ledger/ledger.js';
 import { endOf, startLoop } from '../loop.js';
 import type { Target } from '../model.js';
 import type { Breakers } from './breakers.js';
+import type { DeliveryNotices } from './notices.js';
 import { afterAttempt, expiry, goneReason, isGone, policyOf } from './policy.js';
 import type { Sender, Sent } from './send.js';
 import { Slots } from './slots.js';
@@ -15,6 +16,7 @@ export interface DeliveryOptions {
   readonly delaysMs: readonly number[];
   readonly effects: Pick<Effects, 'now' | 'sleep' | 'random'>;
   readonly onError: (error: unknown) => void;
+  readonly notices?: Pick<DeliveryNotices, 'onSettled' | 'onDisabled'>;
 }
 
 export interface DeliveryLoop {
@@ -40,6 +42,7 @@ export function startDeliveryLoop({
   delaysMs,
   effects,
   onError,
+  notices,
 }: DeliveryOptions): DeliveryLoop {
   const slots = new Slots();
   const attempts = new Set<Promise<void>>();
@@ -94,12 +97,16 @@ export function startDeliveryLoop({
 
   const conclude = async (delivery: Delivery, { outcome, attempt }: Sent): Promise<void> => {
     const { id, lease, target } = delivery;
-    if (isGone(outcome)) await ledger.switchOff(target, goneReason(effects.now()));
+    if (isGone(outcome)) {
+      const gone = goneReason(effects.now());
+      if (await ledger.switchOff(target, gone)) notices?.onDisabled(target, gone);
+    }
     const attemptNumber = delivery.attempts + (delivery.besideSchedule ? 0 : 1);
     const policy = policyOf(target, delaysMs);
     const { reason, ...next } = afterAttempt(outcome, attemptNumber, policy, effects.now(), effects.random());
     const lastError = reason === undefined ? {} : { reason: [attempt.error, reason].join(' ') };
-    await ledger.settle({ id, lease, ...next, attempt, ...lastError });
+    const settlement: Settlement = { id, lease, ...next, attempt, ...lastError };
+    if (await ledger.settle(settlement)) notices?.onSettled(delivery, settlement);
   };
 
   const loop = startLoop({ turn, onError, idleMs: IDLE_MS, effects });

@@ -1,15 +1,16 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox';
+import type { FastifyBaseLogger } from 'fastify';
 import { Type } from 'typebox';
 import type { Effects } from '../effects.js';
 import { GatewayError } from '../errors.js';
-import type { Registry } from '../ledger/ledger.js';
+import type { ChannelTraffic, Registry, Traffic } from '../ledger/ledger.js';
 import type { Channel } from '../model.js';
 import type { Vault } from '../vault.js';
 import {
   ChannelName,
   iso,
+  isoOrNull,
   orNull,
-  pageJson,
   pageOf,
   pageOfAll,
   pageQuery,
@@ -20,13 +21,14 @@ import {
 import type { Json } from './schemas.js';
 
 export interface ChannelRoutesOptions {
-  readonly ledger: Registry;
+  readonly ledger: Registry & Pick<Traffic, 'trafficOf'>;
   readonly vault: Vault;
   readonly whapiBaseUrl: string;
   readonly publicUrl: string | null;
   readonly effects: Pick<Effects, 'now' | 'randomBytes'>;
   /** Told after a change was committed: calls that waited for it may be made. */
   readonly onChanged: () => void;
+  readonly log: Pick<FastifyBaseLogger, 'info'>;
 }
 
 const WHAPI_TOKEN = Type.String({
@@ -100,6 +102,15 @@ const channelFields = {
   resync_spacing_ms: RESYNC_SPACING,
   daily_call_budget: DAILY_BUDGET,
   auto_resync: Type.Boolean(),
+  last_webhook_at: orNull(Type.String({ description: 'ISO 8601: when the last webhook was accepted' })),
+  refused: Type.Object(
+    {
+      last_at: orNull(Time),
+      last_code: orNull(Type.String({ description: 'GW_…' })),
+      today: Type.Integer({ description: 'Since midnight, UTC' }),
+    },
+    { description: 'Webhooks of this channel that were refused; Whapi sends most of them again' },
+  ),
   created_at: Time,
 };
 const ChannelSchema = Type.Object(channelFields);
@@ -112,8 +123,11 @@ const tags = ['channels'];
 
 /** `/v1/channels`. */
 export const channelRoutes: FastifyPluginAsyncTypebox<ChannelRoutesOptions> = async (app, options) => {
-  const { ledger, vault, effects } = options;
-  const json = (channel: Channel): Json<typeof ChannelSchema> => ({
+  const { ledger, vault, effects, log } = options;
+  const json = async (channel: Channel): Promise<Json<typeof ChannelSchema>> =>
+    channelJson(channel, await ledger.trafficOf(channel.name));
+
+  const channelJson = (channel: Channel, { lastWebhookAt, refused }: ChannelTraffic): Json<typeof ChannelSchema> => ({
     name: channel.name,
     channel_id: channel.channelId,
     webhook_url: `${options.publicUrl ?? ''}/webhooks/${channel.name}`,
@@ -122,8 +136,17 @@ export const channelRoutes: FastifyPluginAsyncTypebox<ChannelRoutesOptions> = as
     resync_spacing_ms: channel.resyncSpacingMs,
     daily_call_budget: channel.dailyCallBudget,
     auto_resync: channel.autoResync,
+    last_webhook_at: isoOrNull(lastWebhookAt),
+    refused: { last_at: isoOrNull(refused.lastAt), last_code: refused.lastCode, today: refused.today },
     created_at: iso(channel.createdAt),
   });
+
+  /** Another token may be another number's; a webhook of the old channel would then be taken for the wrong one. */
+  const tokenChange = async (name: string, token: string): Promise<Partial<Channel>> => {
+    const before = await ledger.channel(name);
+    const isSame = before !== null && vault.open(before.whapiToken) === token;
+    return { whapiToken: vault.seal(token), ...(!isSame && { channelId: null }) };
+  };
 
   app.post(
     '/channels',
@@ -143,7 +166,8 @@ export const channelRoutes: FastifyPluginAsyncTypebox<ChannelRoutesOptions> = as
         createdAt: effects.now(),
       };
       await ledger.addChannel(channel);
-      return await reply.code(201).send({ ...json(channel), webhook_secret: secret });
+      log.info({ channel: channel.name }, 'channel added');
+      return await reply.code(201).send({ ...(await json(channel)), webhook_secret: secret });
     },
   );
 
@@ -157,11 +181,10 @@ export const channelRoutes: FastifyPluginAsyncTypebox<ChannelRoutesOptions> = as
         response: { 200: pageOf(ChannelSchema), ...problems },
       },
     },
-    async ({ query }) =>
-      pageJson(
-        pageOfAll(await ledger.channels(), ({ name }) => name, pageRequest(query)),
-        json,
-      ),
+    async ({ query }) => {
+      const { data, nextCursor } = pageOfAll(await ledger.channels(), ({ name }) => name, pageRequest(query));
+      return { data: await Promise.all(data.map(json)), next_cursor: nextCursor };
+    },
   );
 
   app.get(
@@ -170,7 +193,7 @@ export const channelRoutes: FastifyPluginAsyncTypebox<ChannelRoutesOptions> = as
     async ({ params }) => {
       const channel = await ledger.channel(params.name);
       if (!channel) throw new GatewayError('GW_NOT_FOUND', `There is no channel "${params.name}".`);
-      return json(channel);
+      return await json(channel);
     },
   );
 
@@ -188,7 +211,7 @@ export const channelRoutes: FastifyPluginAsyncTypebox<ChannelRoutesOptions> = as
     async ({ params, body }) => {
       const baseUrl = checkedUrl(body.whapi_base_url);
       const changed = await ledger.changeChannel(params.name, {
-        ...(body.whapi_token !== undefined && { whapiToken: vault.seal(body.whapi_token) }),
+        ...(body.whapi_token !== undefined && (await tokenChange(params.name, body.whapi_token))),
         ...(body.webhook_secret !== undefined && { webhookSecret: vault.seal(body.webhook_secret) }),
         ...(baseUrl !== undefined && { whapiBaseUrl: baseUrl }),
         ...(body.late_after_seconds !== undefined && { lateAfterSeconds: body.late_after_seconds }),
@@ -197,8 +220,9 @@ export const channelRoutes: FastifyPluginAsyncTypebox<ChannelRoutesOptions> = as
         ...(body.auto_resync !== undefined && { autoResync: body.auto_resync }),
         ...(body.channel_id === null && { channelId: null }),
       });
+      log.info({ channel: params.name, fields: Object.keys(body) }, 'channel changed');
       options.onChanged();
-      return json(changed);
+      return await json(changed);
     },
   );
 
@@ -207,6 +231,7 @@ export const channelRoutes: FastifyPluginAsyncTypebox<ChannelRoutesOptions> = as
     { schema: { tags, summary: 'Remove a channel', params: Name, response: { 204: Type.Null(), ...problems } } },
     async ({ params }, reply) => {
       await ledger.removeChannel(params.name);
+      log.info({ channel: params.name }, 'channel removed');
       return await reply.code(204).send(null);
     },
   );

@@ -1,20 +1,22 @@
 import '@fastify/swagger'; // the type of `schema.hide`
-import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
+import type { FastifyBaseLogger, FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { TokenBucket } from '../bucket.js';
 import type { Effects } from '../effects.js';
 import { GatewayError } from '../errors.js';
 import { decode } from '../intake/decode.js';
-import type { Intake, Recorded, Registry } from '../ledger/ledger.js';
+import type { Intake, Recorded, Registry, Traffic } from '../ledger/ledger.js';
 import { WEBHOOK_HTTP_METHODS } from '../model.js';
 import type { Channel, Sealed, Verdict, WebhookHttpMethod } from '../model.js';
 import { bearerOf, digestOf, isSecret } from './auth.js';
 import type { RefuseAuthentication } from './auth.js';
+import { Throttle } from '../throttle.js';
 import { declaredLength, PendingWebhooks, readBody } from './pending.js';
+import { answerProblem, asKnown, errorHandler } from './problem.js';
 import { parseWebhookPath } from './webhook-path.js';
 import type { WebhookPath } from './webhook-path.js';
 
 export interface IngressOptions {
-  readonly ledger: Intake & Pick<Registry, 'channel'>;
+  readonly ledger: Intake & Pick<Registry, 'channel'> & Pick<Traffic, 'refused'>;
   readonly openSecret: (sealed: Sealed) => string;
   readonly refuse: RefuseAuthentication;
   readonly maxBodyBytes: number;
@@ -26,6 +28,7 @@ export interface IngressOptions {
   readonly onDeliveries: () => void;
   /** Told after the commit of what a webhook says of its channel's state. */
   readonly onChannelState: (channel: string, state: string) => void;
+  readonly log: Pick<FastifyBaseLogger, 'error' | 'warn' | 'debug'>;
 }
 
 interface Accepted {
@@ -33,6 +36,7 @@ interface Accepted {
   readonly verdicts: Partial<Record<Verdict, number>>;
 }
 
+const REFUSALS_LOGGED_EVERY_MS = 60_000;
 const ANY_BYTES = 'application/octet-stream';
 const UNKNOWN_CHANNEL = digestOf('a channel that is not there takes as long to refuse as a wrong secret');
 
@@ -41,6 +45,20 @@ export async function ingress(app: FastifyInstance, options: IngressOptions): Pr
   const { ledger, refuse, effects, onDeliveries, onChannelState } = options;
   const admit = rateLimiter(options);
   const digestFor = digestCache(options.openSecret);
+
+  const channels = new WeakMap<FastifyRequest, string>();
+  const tellRefused = refusalTeller(options);
+  const answerOther = errorHandler(options.log);
+
+  /** A refusal of a known channel is counted, and logged now and then: a flood of them must cost neither commits nor lines. */
+  app.setErrorHandler<Error>((error, request, reply) => {
+    const known = asKnown(error);
+    const channel = channels.get(request);
+    if (channel === undefined || hasLeft(request) || known.code === 'GW_INTERNAL')
+      return answerOther(error, request, reply);
+    tellRefused(channel, known);
+    return answerProblem(known, reply);
+  });
 
   const pending = new PendingWebhooks(options.maxPendingBytes);
 
@@ -53,6 +71,7 @@ export async function ingress(app: FastifyInstance, options: IngressOptions): Pr
     if (!isContentType(raw.headers['content-type'])) raw.headers['content-type'] = ANY_BYTES;
     const path = pathOf(request);
     const channel = await ledger.channel(path.channel);
+    if (channel) channels.set(request, channel.name);
     const isRight = isSecret(path.secret ?? bearerOf(request), channel ? digestFor(channel) : UNKNOWN_CHANNEL);
     if (!channel || !isRight) await refuse(request, reply);
     admit(path.channel, effects.now(), reply);
@@ -91,6 +110,20 @@ export async function ingress(app: FastifyInstance, options: IngressOptions): Pr
     });
   }
   await Promise.resolve();
+}
+
+/** The client closed the connection before its body was whole. */
+function hasLeft({ raw }: FastifyRequest): boolean {
+  return raw.destroyed && !raw.complete;
+}
+
+function refusalTeller({ ledger, log, effects }: IngressOptions): (channel: string, error: GatewayError) => void {
+  const throttle = new Throttle(REFUSALS_LOGGED_EVERY_MS, effects);
+  return (channel, { code, message }) => {
+    ledger.refused(channel, code);
+    const refused = throttle.count(`${channel} ${code}`);
+    if (refused !== null) log.warn({ channel, code, refused, detail: message }, 'webhook refused');
+  };
 }
 
 function pathOf({ raw }: FastifyRequest): WebhookPath {

@@ -94,7 +94,7 @@ export async function readBody(request: IncomingMessage, mostBytes: number, shar
     };
     request.on('data', take);
     request.on('end', () => resolve(chunks.length === 1 && chunks[0] ? chunks[0] : Buffer.concat(chunks)));
-    request.on('error', reject);
+    request.on('error', () => reject(cutOff())); // a client that leaves in mid-body is no fault of ours
     request.on('close', () => reject(cutOff()));
   });
 }

@@ -50,6 +50,12 @@ const CLIENT_ERRORS: ReadonlyMap<string, GatewayError> = new Map([
   ['HPE_HEADER_OVERFLOW', new GatewayError('GW_HEADERS_TOO_LARGE', 'The head of the request is larger than 16 KiB.')],
 ]);
 
+/** The code or words of what lies behind an expected failure: enough, and no stack. */
+function causeOf({ cause }: GatewayError): string | undefined {
+  if (!(cause instanceof Error)) return undefined;
+  return (cause as NodeJS.ErrnoException).code ?? cause.message;
+}
+
 type ErrorHandler = (error: FastifyError | Error, request: FastifyRequest, reply: FastifyReply) => FastifyReply;
 
 /**
@@ -65,19 +71,22 @@ export function answerAsWhapi({ status, message, code }: GatewayError, reply: Fa
 
 /** The server's error handler. What is no error of ours is logged whole and answered without its details. */
 export function errorHandler(
-  log: Pick<FastifyBaseLogger, 'error' | 'debug'>,
+  log: Pick<FastifyBaseLogger, 'error' | 'warn' | 'debug'>,
   answer: AnswerError = answerProblem,
 ): ErrorHandler {
   return (error, { method, url }, reply) => {
     const known = asKnown(error);
     const about = { method, url: maskedUrl(url), code: known.code };
-    if (known.status >= 500) log.error({ ...about, err: error }, 'request failed');
+    if (known.code === 'GW_INTERNAL') log.error({ ...about, err: error }, 'request failed');
+    else if (known.status >= 500)
+      log.warn({ ...about, detail: known.message, cause: causeOf(known) }, 'request failed');
     else log.debug({ ...about, detail: known.message }, 'request refused');
     return answer(known, reply);
   };
 }
 
-function asKnown(error: FastifyError | Error): GatewayError {
+/** An error as one of ours; GW_INTERNAL where it is a fault of the gateway. */
+export function asKnown(error: FastifyError | Error): GatewayError {
   if (error instanceof GatewayError) return error;
   const { code, statusCode, validation, validationContext } = error as FastifyError;
   if (validation) {

@@ -39,7 +39,7 @@ export interface ServerOptions {
   readonly vault: Vault;
   readonly adminToken: string;
   readonly effects: Effects;
-  readonly log: Pick<FastifyBaseLogger, 'error' | 'debug'>;
+  readonly log: Pick<FastifyBaseLogger, 'error' | 'warn' | 'info' | 'debug'>;
   /** Hints for the loops; given after the commit. */
   readonly onDeliveries: () => void;
   readonly onRegistered: () => void;
@@ -166,6 +166,7 @@ async function buildServer(options: ServerOptions): Promise<FastifyInstance> {
     effects,
     onDeliveries: options.onDeliveries,
     onChannelState: options.onChannelState,
+    log,
   });
   await app.register(operationRoutes, { ledger });
   await app.register(whapiProxy, {
@@ -175,6 +176,7 @@ async function buildServer(options: ServerOptions): Promise<FastifyInstance> {
     ratePerMinute: config.apiRatePerMinute,
     timeoutMs: options.whapiTimeoutMs,
     uploads,
+    publicUrl: config.publicUrl,
     resyncs: options.whapiResyncs,
     log,
   });
@@ -187,7 +189,7 @@ async function buildServer(options: ServerOptions): Promise<FastifyInstance> {
       if (config.apiRatePerMinute > 0) await v1.register(rateLimit, apiRate(config.apiRatePerMinute));
       const { whapiBaseUrl, publicUrl } = config;
       const onChanged = options.onChannelChanged;
-      await v1.register(channelRoutes, { ledger, vault, whapiBaseUrl, publicUrl, effects, onChanged });
+      await v1.register(channelRoutes, { ledger, vault, whapiBaseUrl, publicUrl, effects, onChanged, log });
       await v1.register(connectRoutes, { ledger, connector: options.connector });
       await v1.register(targetRoutes, {
         ledger,
@@ -197,6 +199,7 @@ async function buildServer(options: ServerOptions): Promise<FastifyInstance> {
         sendTest: options.sendTest,
         onDeliveries: options.onDeliveries,
         breakers: options.breakers,
+        log,
       });
       const { onRegistered, progressOf } = options;
       await v1.register(resyncRoutes, { ledger, onRegistered, progressOf });

@@ -1,5 +1,6 @@
 import { Type } from 'typebox';
 import { BREAKER_STATES } from '../model.js';
+import type { TargetLoad } from '../ledger/views.js';
 import type { Breaker, Target, TargetSplit, TargetTest, Verdict } from '../model.js';
 import { EventNames } from './event-names.js';
 import {
@@ -88,6 +89,16 @@ const shown = {
     opened_at: orNull(Time),
     next_probe_at: orNull(Time),
     concurrency: orNull(Type.Integer({ description: 'Requests in flight while it recovers; null: no such limit' })),
+  }),
+  pending: Type.Integer({ description: 'Deliveries that wait' }),
+  oldest_pending_at: orNull(Type.String({ description: 'ISO 8601: when the oldest pending delivery was recorded' })),
+  dead_last_day: Type.Integer({
+    description:
+      'Deliveries that failed permanently in the last day and were not retried; those without a handler are not counted',
+  }),
+  unhandled_last_day: Type.Integer({
+    description:
+      'Events that the target answered 404, 405 or 501 in the last day, messages aside: it has no handler for them',
   }),
   previous_secrets_expire_at: Type.Array(Time, {
     description: 'When each secret from before a rotation stops to sign',
@@ -202,6 +213,7 @@ export function targetJson(
   target: Target,
   headers: Readonly<Record<string, string>>,
   breaker: Breaker,
+  load: TargetLoad,
 ): Json<typeof TargetSchema> {
   const masked = Object.entries(headers).map(([key, value]) => [key, SECRET_HEADER.test(key) ? MASK : value]);
   return {
@@ -219,6 +231,10 @@ export function targetJson(
       next_probe_at: isoOrNull(breaker.nextProbeAt),
       concurrency: breaker.ramp,
     },
+    pending: load.pending,
+    oldest_pending_at: isoOrNull(load.oldestPendingAt),
+    dead_last_day: load.deadLastDay,
+    unhandled_last_day: load.unhandledLastDay.reduce((sum, { count }) => sum + count, 0),
     created_at: iso(target.createdAt),
   };
 }

@@ -1,16 +1,18 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox';
+import type { FastifyBaseLogger } from 'fastify';
 import { Type } from 'typebox';
 import { newId } from '../effects.js';
 import type { Effects } from '../effects.js';
 import { GatewayError } from '../errors.js';
 import { sameBotWarning } from '../intake/subscription.js';
 import type { Registry } from '../ledger/ledger.js';
+import type { Views } from '../ledger/views.js';
 import type { Breaker, Target, TargetTest } from '../model.js';
 import { isSigningSecret, newSigningSecret } from '../signing-secret.js';
 import type { Vault } from '../vault.js';
 import { checkedEventNames } from './event-names.js';
 import { pointerPart } from './problem.js';
-import { iso, isoOrNull, orNull, pageJson, pageOf, pageOfAll, pageQuery, pageRequest, problems } from './schemas.js';
+import { iso, isoOrNull, orNull, pageOf, pageOfAll, pageQuery, pageRequest, problems } from './schemas.js';
 import type { Json } from './schemas.js';
 import {
   changeOf,
@@ -31,7 +33,7 @@ import {
 } from './target-json.js';
 
 export interface TargetRoutesOptions {
-  readonly ledger: Registry;
+  readonly ledger: Registry & Pick<Views, 'loadOf'>;
   readonly vault: Vault;
   readonly effects: Pick<Effects, 'now' | 'randomBytes'>;
   /** Why a URL cannot be a target's; null where it can. */
@@ -41,6 +43,7 @@ export interface TargetRoutesOptions {
   /** Told after a target was changed: what waited may be due. */
   readonly onDeliveries: () => void;
   readonly breakers: BreakersOfTargets;
+  readonly log: Pick<FastifyBaseLogger, 'info'>;
 }
 
 /** The circuit breakers of targets, as far as people look at them and have a say. */
@@ -60,7 +63,7 @@ const HEADER_NAME = /^[A-Za-z0-9!#$%&'*+.^_`|~-]{1,100}$/;
 
 /** `/v1/targets`. */
 export const targetRoutes: FastifyPluginAsyncTypebox<TargetRoutesOptions> = async (app, options) => {
-  const { ledger, vault, effects } = options;
+  const { ledger, vault, effects, log } = options;
 
   const check = (body: { url?: string; secret?: string; headers?: Record<string, string> }): void => {
     const refusal = body.url === undefined ? null : options.refusalOf(body.url);
@@ -76,11 +79,12 @@ export const targetRoutes: FastifyPluginAsyncTypebox<TargetRoutesOptions> = asyn
   };
 
   const sealed = (headers: Record<string, string>) => vault.seal(JSON.stringify(headers));
-  const json = (target: Target): Json<typeof TargetSchema> =>
+  const json = async (target: Target): Promise<Json<typeof TargetSchema>> =>
     targetJson(
       target,
       JSON.parse(vault.open(target.headers)) as Record<string, string>,
       options.breakers.of(target.id),
+      await ledger.loadOf(target.id),
     );
 
   const warningsAbout = async (target: Target): Promise<Json<typeof ChangedTargetSchema>['warnings']> => {
@@ -118,8 +122,9 @@ export const targetRoutes: FastifyPluginAsyncTypebox<TargetRoutesOptions> = asyn
         ...fieldsOf({ ...filled, events: checkedEventNames(filled.events) }),
       };
       await ledger.addTarget(target);
+      log.info({ target: target.id, name: target.name }, 'target added');
       const warnings = await warningsAbout(target);
-      return await reply.code(201).send({ ...json(target), warnings, secret: signingSecret });
+      return await reply.code(201).send({ ...(await json(target)), warnings, secret: signingSecret });
     },
   );
 
@@ -133,13 +138,16 @@ export const targetRoutes: FastifyPluginAsyncTypebox<TargetRoutesOptions> = asyn
         response: { 200: pageOf(TargetSchema), ...problems },
       },
     },
-    async ({ query }) => pageJson(pageOfAll(await ledger.targets(), keyOf, pageRequest(query)), json),
+    async ({ query }) => {
+      const { data, nextCursor } = pageOfAll(await ledger.targets(), keyOf, pageRequest(query));
+      return { data: await Promise.all(data.map(json)), next_cursor: nextCursor };
+    },
   );
 
   app.get(
     '/targets/:id',
     { schema: { tags, summary: 'One target', params: Id, response: { 200: TargetSchema, ...problems } } },
-    async ({ params }) => json(await mustHave(params.id)),
+    async ({ params }) => await json(await mustHave(params.id)),
   );
 
   app.patch(
@@ -164,10 +172,11 @@ export const targetRoutes: FastifyPluginAsyncTypebox<TargetRoutesOptions> = asyn
         ...changeOf(body),
         ...(body.events && { events: checkedEventNames(body.events) }),
       });
+      log.info({ target: params.id, fields: Object.keys(body) }, 'target changed');
       const isSaidToBeWell = body.enabled === true || body.url !== undefined;
       if (isSaidToBeWell) await isWell(params.id);
       else options.onDeliveries();
-      return { ...json(changed), warnings: await warningsAbout(changed) };
+      return { ...(await json(changed)), warnings: await warningsAbout(changed) };
     },
   );
 
@@ -183,6 +192,7 @@ export const targetRoutes: FastifyPluginAsyncTypebox<TargetRoutesOptions> = asyn
     },
     async ({ params }, reply) => {
       await ledger.removeTarget(params.id);
+      log.info({ target: params.id }, 'target removed');
       return await reply.code(204).send(null);
     },
   );
@@ -207,6 +217,7 @@ export const targetRoutes: FastifyPluginAsyncTypebox<TargetRoutesOptions> = asyn
       const graceSeconds = wanted.grace_seconds ?? GRACE_SECONDS;
       const expiresAt = graceSeconds === 0 ? null : effects.now() + graceSeconds * 1000;
       await ledger.rotateSecret(id, vault.seal(secret), expiresAt);
+      log.info({ target: id, fields: ['secret'] }, 'target changed');
       return { id, secret, previous_secret_expires_at: isoOrNull(expiresAt) };
     },
   );

@@ -9,6 +9,7 @@ import { bearerOf } from './auth.js';
 import type { RefuseAuthentication } from './auth.js';
 import { Copy, open, textOf } from './head.js';
 import { answerAsWhapi, errorHandler } from './problem.js';
+import { changesSettings, dropsWebhook } from './settings-change.js';
 import { channelsByToken } from './token-channels.js';
 import { announcesBody, requestHeaders } from './whapi-headers.js';
 import { asGatewayError, registerUpstream } from './whapi-upstream.js';
@@ -17,7 +18,8 @@ import { parseWhapiUrl, PREFIX } from './whapi-url.js';
 import type { WhapiUrl } from './whapi-url.js';
 
 export interface WhapiProxyOptions {
-  readonly ledger: Pick<Registry, 'channels' | 'channel'>;
+  readonly ledger: Pick<Registry, 'channels' | 'channel' | 'connection'>;
+  readonly publicUrl: string | null;
   readonly openSecret: (sealed: Sealed) => string;
   readonly refuse: RefuseAuthentication;
   /** Requests per client address; 0: no limit. Counted apart from `/v1`: a busy bot does not lock its admin out. */
@@ -27,7 +29,7 @@ export interface WhapiProxyOptions {
   /** Connections on which bodies are on their way to Whapi. */
   readonly uploads: Pick<WeakSet<Duplex>, 'add' | 'delete'>;
   readonly resyncs: WhapiResyncs;
-  readonly log: Pick<FastifyBaseLogger, 'error' | 'debug'>;
+  readonly log: Pick<FastifyBaseLogger, 'error' | 'warn' | 'debug'>;
 }
 
 /** An answer of Whapi's, with the beginning of its body where that is not a 200's. */
@@ -146,6 +148,7 @@ export async function whapiProxy(app: FastifyInstance, options: WhapiProxyOption
   /** A call that is none of a resync. Where the channel wants it, what Whapi does not find is brought back. */
   const passOn = async (method: string, reply: FastifyReply, passage: Admitted): Promise<Told> => {
     const { channel, url } = passage;
+    if (changesSettings(method, url.target)) return await changeSettings(reply, passage);
     if (!channel.autoResync) return await exchange(reply, passage);
     const mayQuote = method === 'POST' && url.isUnderMessages;
     const copy = new Copy(MOST_BYTES_READ);
@@ -161,6 +164,21 @@ export async function whapiProxy(app: FastifyInstance, options: WhapiProxyOption
     const resyncId = await options.resyncs.bringBack(about, outcome, looked === null ? 'quoted' : 'message');
     if (resyncId !== null) reply.header(RESYNC_HEADER, resyncId);
     return same;
+  };
+
+  /** A client that sets webhooks without the gateway's cuts it off: that has to be seen, though the call is its own. */
+  const changeSettings = async (reply: FastifyReply, passage: Admitted): Promise<Told> => {
+    const copy = new Copy(MOST_BYTES_READ);
+    const answer = await exchange(reply, { ...passage, body: passage.body && copy.of(passage.body) });
+    const { name, webhookSecret } = passage.channel;
+    const here = options.publicUrl === null ? null : `${options.publicUrl}/webhooks/${name}`;
+    const there = (await options.ledger.connection(name))?.webhookUrl ?? null;
+    const identity = { urls: [here, there].filter((url) => url !== null), secret: options.openSecret(webhookSecret) };
+    if (answer.status < 300 && dropsWebhook(copy.whole, identity)) {
+      const fix = `Connect it again: "channels connect ${name}", and have the client keep the gateway's webhook in its list.`;
+      log.warn({ channel: name, fix }, "a client's PATCH /settings dropped the gateway's webhook at Whapi");
+    }
+    return answer;
   };
 
   for (const url of [PREFIX, `${PREFIX}/*`]) {

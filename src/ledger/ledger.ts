@@ -1,7 +1,6 @@
 import type { Document } from '../intake/decode.js';
 import type {
   Attempt,
-  Breaker,
   Channel,
   DeliveryStatus,
   EventName,
@@ -14,7 +13,10 @@ import type {
 } from '../model.js';
 import type { Audits } from './audits.js';
 import type { OneResyncs } from './one-resyncs.js';
+import type { Health, Traffic } from './health.js';
 import type { BulkWork, DeliveryView, JobView, ResyncView, Views } from './views.js';
+
+export type { ChannelTraffic, Health, KeptBreaker, Traffic } from './health.js';
 
 /**
  * The store, as business operations. Every engine keeps these invariants:
@@ -30,7 +32,8 @@ import type { BulkWork, DeliveryView, JobView, ResyncView, Views } from './views
  * Times are milliseconds since the Unix epoch unless a name says otherwise. An operation that the store cannot take now
  * (full disk, lost connection) rejects with GatewayError GW_STORE_UNAVAILABLE and has changed nothing.
  */
-export interface Ledger extends Intake, Outbox, Jobs, Resyncs, OneResyncs, Audits, Registry, Health, Views, Upkeep {}
+export interface Ledger
+  extends Intake, Outbox, Jobs, Resyncs, OneResyncs, Audits, Registry, Health, Traffic, Views, Upkeep {}
 
 export interface Intake {
   /**
@@ -128,6 +131,8 @@ export interface Settlement {
   readonly attempt: Attempt | null;
   /** What is shown as its last error; left out: the attempt's error, or without an attempt what was shown before. */
   readonly reason?: string;
+  /** Why it ended as dead, where that is no alarm: the target has no handler for such events. */
+  readonly cause?: 'no_handler';
 }
 
 export interface Resyncs {
@@ -261,15 +266,6 @@ export interface Registry {
   /** Its pending deliveries end as dead. @throws GatewayError GW_NOT_FOUND */
   removeTarget(id: string): Promise<void>;
 }
-
-/** Circuit breakers of targets that are not well: they outlive a restart. */
-export interface Health {
-  breakers(): Promise<readonly (KeptBreaker & { readonly targetId: string })[]>;
-  /** Keeps a breaker in the place of the one before; null: the target is well. Of a target that is no more, nothing. */
-  keepBreaker(targetId: string, breaker: KeptBreaker | null): Promise<void>;
-}
-
-export type KeptBreaker = Omit<Breaker, 'ramp'>;
 
 export interface Upkeep {
   /** The machine's clock was set back: what waits for a time, until `byMs` later than it was meant to, waits no longer than before. */

@@ -40,16 +40,15 @@ export interface Views {
   explain(channel: string, messageId: string): Promise<Explanation | null>;
   deliveries(filter: DeliveryFilter, page: PageRequest): Promise<Page<DeliveryView>>;
   delivery(id: string): Promise<DeliveryDetail | null>;
-  /**
-   * When the newest webhook of a channel came, at or after `since`; null: none did, or none that is still stored and
-   * among the newest 10,000 of all channels.
-   */
+  /** When the newest webhook of a channel came, at or after `since`; null: none did. */
   lastWebhookAt(channel: string, since: number): Promise<number | null>;
   /**
    * Method and suffix of the newest webhook of an event, of one of these channels (null: of any); null where none is among
    * the newest 10,000 of all channels.
    */
   lastForm(event: EventName, channels: readonly string[] | null): Promise<WebhookForm | null>;
+  /** How much waits for a target, and how much ended as dead lately. Nothing of a target that does not exist. */
+  loadOf(targetId: string): Promise<TargetLoad>;
   jobs(page: PageRequest): Promise<Page<JobView>>;
   job(id: string): Promise<JobView | null>;
 }
@@ -252,6 +251,19 @@ export interface DeliveryView {
   readonly waitsFor: DeliveryWait | null;
   readonly settledAt: number | null;
   readonly lastError: string | null;
+}
+
+/** What waits for a target. The last day is the last 24 hours, and up to an hour more. */
+export interface TargetLoad {
+  readonly pending: number;
+  /** When the oldest pending delivery was recorded; null where none is pending. */
+  readonly oldestPendingAt: number | null;
+  /** Of a pending delivery that was tried; null where none was. */
+  readonly lastError: string | null;
+  /** Dead deliveries of the last day that were not sent again since; those in `unhandledLastDay` are not counted. */
+  readonly deadLastDay: number;
+  /** Dead for want of a handler, by event (`statuses.post`). */
+  readonly unhandledLastDay: readonly { readonly event: string; readonly count: number }[];
 }
 
 export interface DeliveryDetail extends DeliveryView {

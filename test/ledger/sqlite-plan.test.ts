@@ -4,6 +4,9 @@ import { openDatabase } from '../../src/ledger/sqlite/database.js';
 import type { Db } from '../../src/ledger/sqlite/database.js';
 import { Due } from '../../src/ledger/sqlite/due.js';
 import { OLD_WEBHOOKS, oldKeysOf } from '../../src/ledger/sqlite/prune.js';
+import { PullIn } from '../../src/ledger/sqlite/pull-in.js';
+import { SqliteRegistry } from '../../src/ledger/sqlite/registry.js';
+import { Tallies } from '../../src/ledger/sqlite/tallies.js';
 import { temporaryFolder } from '../support/files.js';
 
 function openDb(): Db {
@@ -18,8 +21,8 @@ function planOf(db: Db, sql: string, ...parameters: unknown[]): string[] {
   return steps.map(({ detail }) => detail);
 }
 
-/** One plan for each query of a claim. */
-function plansOfAClaim(): string[] {
+/** One plan for each query with plain parameters that something prepares. */
+function plansOf(prepares: (db: Db) => unknown): string[] {
   const db = openDb();
   const texts: string[] = [];
   const listening = {
@@ -28,8 +31,9 @@ function plansOfAClaim(): string[] {
       return db.prepare(sql);
     },
   };
-  new Due(listening as unknown as Db);
-  return texts.map((sql) => {
+  prepares(listening as unknown as Db);
+  const plain = texts.filter((sql) => !sql.includes('@'));
+  return plain.map((sql) => {
     const parameters = sql
       .split('?')
       .slice(1)
@@ -40,7 +44,7 @@ function plansOfAClaim(): string[] {
 
 describe('a claim from a backlog of any length', () => {
   it('is one look into the index of its kind: nothing is scanned, nothing is sorted', () => {
-    const [dueFirst, nextFirst, dueAgain, nextAgain, ...more] = plansOfAClaim();
+    const [dueFirst, nextFirst, dueAgain, nextAgain, ...more] = plansOf((db) => new Due(db));
     const webhook = 'SEARCH w USING INTEGER PRIMARY KEY (rowid=?)';
     expect(dueFirst).toBe(`SEARCH d USING INDEX deliveries_due_first (target=? AND due_at<?); ${webhook}`);
     expect(dueAgain).toBe(`SEARCH d USING INDEX deliveries_due_again (target=? AND due_at<?); ${webhook}`);
@@ -59,5 +63,24 @@ describe('a step of pruning', () => {
   it.each(['traces', 'objects', 'ledger', 'chats'] as const)('of %s stays within its range of keys', (table) => {
     const plan = planOf(openDb(), oldKeysOf(table, 'TRUE'), { from: Buffer.alloc(0), to: Buffer.alloc(0) });
     expect(plan).toEqual([`SEARCH ${table} USING PRIMARY KEY (key>? AND key<?)`]);
+  });
+});
+
+describe('what an operator sees of a target', () => {
+  it('is looked up: nothing is counted, scanned or sorted, except the few hours of dead deliveries', () => {
+    const plans = plansOf((db) => new Tallies(db, new SqliteRegistry(db)));
+    expect(plans.filter((plan) => /SCAN|TEMP B-TREE/.test(plan))).toEqual([
+      'SEARCH dead_counts USING PRIMARY KEY (target=? AND hour>?); USE TEMP B-TREE FOR GROUP BY',
+    ]);
+    expect(plans).toContain('SEARCH deliveries USING INDEX deliveries_pending (target=?)');
+    expect(plans).toContain('SEARCH deliveries USING INDEX deliveries_due_again (target=?)');
+  });
+});
+
+describe('a clock that was set back', () => {
+  it('moves pending deliveries in the order of their index, and reads no others', () => {
+    const [waiting, nextTarget] = plansOf((db) => new PullIn(db));
+    expect(waiting).toBe('SEARCH deliveries USING INDEX deliveries_pending (target=? AND id>?)');
+    expect(nextTarget).toBe('SEARCH deliveries USING COVERING INDEX deliveries_pending (target>?)');
   });
 });

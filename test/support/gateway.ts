@@ -18,8 +18,17 @@ export interface LocalOptions {
   readonly folder?: string;
 }
 
+/** A line of the log, as JSON; 30 is info, 40 warn, 50 error. */
+export interface LogLine {
+  readonly level: number;
+  readonly msg: string;
+  readonly [field: string]: unknown;
+}
+
 export interface LocalGateway extends Client {
   readonly folder: string;
+  /** Every line that it has logged. */
+  readonly logs: readonly LogLine[];
   close(): Promise<void>;
 }
 
@@ -36,14 +45,16 @@ export async function startLocal({
     API_RATE_PER_MINUTE: '0',
     ...env,
   });
-  const gateway = await startGateway(config, { ...systemEffects, ...effects }, pino({ level: 'silent' }), {
+  const logs: LogLine[] = [];
+  const log = pino({ level: 'debug' }, { write: (line) => void logs.push(JSON.parse(line) as LogLine) });
+  const gateway = await startGateway(config, { ...systemEffects, ...effects }, log, {
     ...USUAL_PACE,
     breaker: QUICK_BREAKER,
     ...pace,
   });
   const close = once(gateway);
   onTestFinished(close);
-  return { ...createClient(gateway.url, gateway.keys.adminToken), folder, close };
+  return { ...createClient(gateway.url, gateway.keys.adminToken), folder, logs, close };
 }
 
 function once(gateway: Gateway): () => Promise<void> {

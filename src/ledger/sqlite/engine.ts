@@ -18,12 +18,15 @@ import { SqliteIntake } from './intake.js';
 import { SqliteJobs } from './jobs.js';
 import { SqliteOutbox } from './outbox.js';
 import { SqlitePrune } from './prune.js';
-import { PullIn } from './pull-in.js';
+import { FIRST, PullIn } from './pull-in.js';
+import type { Place } from './pull-in.js';
 import { registryOperations, SqliteRegistry } from './registry.js';
 import { SqliteRegistrations } from './registrations.js';
 import { SqliteRelease } from './release.js';
 import { SqliteResyncViews } from './resync-views.js';
 import { SqliteResyncs } from './resyncs.js';
+import { Tallies } from './tallies.js';
+import { SqliteTraffic } from './traffic.js';
 import { SqliteViews } from './views.js';
 
 const WINDOWS_PER_COMMIT = 500;
@@ -60,10 +63,12 @@ function ledgerOn({ db, close }: OpenDatabase, effects: Pick<Effects, 'now' | 'r
   const release = new SqliteRelease(db, registry, outbox);
   const jobs = new SqliteJobs(db, ids, new BulkRetry(db, registry, outbox), new BulkRelease(db, registry, release));
   const views = new SqliteViews(db);
+  const tallies = new Tallies(db, registry);
   const resyncViews = new SqliteResyncViews(db, registry, history);
   const prune = new SqlitePrune(db);
   const pullIn = new PullIn(db);
   const commit = new GroupCommit(db, () => registry.forget());
+  const traffic = new SqliteTraffic(db, commit);
   const registrations = new SqliteRegistrations(db, registry, commit);
   const beat = db.prepare(
     "INSERT INTO meta (key, value) VALUES ('probed_at', ?) ON CONFLICT (key) DO UPDATE SET value = excluded.value",
@@ -85,7 +90,16 @@ function ledgerOn({ db, close }: OpenDatabase, effects: Pick<Effects, 'now' | 'r
   };
 
   return {
-    record: async (webhook, document) => await commit.run(() => intake.record(webhook, document, now())),
+    record: async (webhook, document) => {
+      const { recorded, at } = await commit.run(() => {
+        const at = now();
+        const recorded = intake.record(webhook, document, at);
+        traffic.recording(webhook.channel, at);
+        return { recorded, at };
+      });
+      traffic.accepted(webhook.channel, at);
+      return recorded;
+    },
 
     claim: async (wanted, leaseMs) => await commit.run(() => outbox.claim(wanted, now(), leaseMs)),
     settle: async (settlement) => await commit.run(() => outbox.settle(settlement, now())),
@@ -153,6 +167,7 @@ function ledgerOn({ db, close }: OpenDatabase, effects: Pick<Effects, 'now' | 'r
       channelRemoved: (name) => {
         resyncs.cancelAllOf(name, now());
         history.forget(name);
+        traffic.forget(name);
         audits.cancelAllOf(name, now());
       },
       targetRemoved: (number) => {
@@ -161,6 +176,8 @@ function ledgerOn({ db, close }: OpenDatabase, effects: Pick<Effects, 'now' | 'r
       },
     }),
     breakers: async () => await read(() => breakers.all()),
+    refused: (channel, code) => traffic.refused(channel, code, now()),
+    trafficOf: async (channel) => await read(() => traffic.of(channel, now())),
     keepBreaker: async (targetId, breaker) => await commit.run(() => breakers.keep(targetId, breaker)),
 
     resyncs: async (page) => await read(() => resyncViews.resyncs(page, now())),
@@ -174,15 +191,20 @@ function ledgerOn({ db, close }: OpenDatabase, effects: Pick<Effects, 'now' | 'r
     explain: async (channel, messageId) => await read(() => views.explain(channel, messageId)),
     deliveries: async (filter, page) => await read(async () => await views.deliveries(filter, page)),
     delivery: async (id) => await read(() => views.delivery(id)),
-    lastWebhookAt: async (channel, since) => await read(() => views.lastWebhookAt(channel, since)),
+    lastWebhookAt: async (channel, since) =>
+      await read(() => {
+        const { lastWebhookAt } = traffic.of(channel, now());
+        return lastWebhookAt !== null && lastWebhookAt >= since ? lastWebhookAt : null;
+      }),
     lastForm: async (event, channels) => await read(() => views.lastForm(event, channels)),
+    loadOf: async (targetId) => await read(() => tallies.loadOf(targetId, now())),
     jobs: async (page) => await read(() => views.jobs(page)),
     job: async (id) => await read(() => views.job(id)),
 
     clockSetBack: async (byMs) => {
-      let after: number | null = 0;
+      let after: Place | null = FIRST;
       while (after !== null) {
-        const from: number = after;
+        const from: Place = after;
         after = await commit.run(() => pullIn.deliveries(byMs, from, now()));
       }
       await commit.run(() => pullIn.calls(byMs, now()));
@@ -206,6 +228,7 @@ function ledgerOn({ db, close }: OpenDatabase, effects: Pick<Effects, 'now' | 'r
     },
     close: async () => {
       await commit.idle();
+      await traffic.flush();
       close();
     },
   };

@@ -30,19 +30,27 @@ export function leastIdNamed({ since }: DeliveryFilter): number {
  * Which rows of `deliveries d` are gone through at all: an index has them in the order of their ids. (One lower bound:
  * of two SQLite would begin, or end, at the first one.)
  */
-export function deliveriesInReach({ status }: DeliveryFilter, from: number, to: number): (Condition | false)[] {
+export function deliveriesInReach({ status, target }: DeliveryFilter, from: number, to: number): (Condition | false)[] {
+  const inOrder: Condition = ['d.id >= ? AND d.id < ?', from, to];
+  // Pending ones have an index by target.
+  if (status === 'pending')
+    return [["d.status = 'pending'"], ...(target === undefined ? [] : [ofTarget(target)]), inOrder];
   return [
-    ['d.id >= ? AND d.id < ?', from, to],
+    inOrder,
     status !== undefined && ['d.status = ?', status],
-    // Lets SQLite use the index of what was not delivered.
-    status !== undefined && status !== 'delivered' && ["d.status <> 'delivered'"],
+    // Lets SQLite use the index of what ended otherwise than delivered.
+    status !== undefined && status !== 'delivered' && ["d.status <> 'delivered' AND d.status <> 'pending'"],
   ];
+}
+
+function ofTarget(id: string): Condition {
+  return ['d.target = (SELECT number FROM targets WHERE id = ?)', id];
 }
 
 /** What a row of `deliveries d` in reach has to be like besides. */
 export function deliveryConditions({ target, channel, event, since, until }: DeliveryFilter): (Condition | false)[] {
   return [
-    target !== undefined && ['d.target = (SELECT number FROM targets WHERE id = ?)', target],
+    target !== undefined && ofTarget(target),
     channel !== undefined && ['d.channel = ?', channel],
     event !== undefined && eventCondition(event),
     since !== undefined && ['d.created_at >= ?', since],

@@ -8,6 +8,7 @@ import { Due } from './due.js';
 import type { DueRow } from './due.js';
 import { Lanes } from './lanes.js';
 import type { SqliteRegistry } from './registry.js';
+import { Tallies } from './tallies.js';
 
 /** A delivery to be made, as `record` and `release` know it. */
 export interface NewDelivery {
@@ -52,6 +53,7 @@ export class SqliteOutbox {
   readonly #ids: Ids;
   readonly #registry: SqliteRegistry;
   readonly #lanes: Lanes;
+  readonly #tallies: Tallies;
   readonly #insert;
   readonly #due: Due;
   readonly #body;
@@ -68,6 +70,7 @@ export class SqliteOutbox {
     this.#ids = ids;
     this.#registry = registry;
     this.#lanes = new Lanes(db);
+    this.#tallies = new Tallies(db, registry);
     this.#insert = db.prepare(
       `INSERT INTO deliveries (id, webhook_id, target, channel, status, seq, chats, blocked, due_at, attempts, tries, verdicts,
          positions, body, newest_message_at, created_at, log)
@@ -89,12 +92,12 @@ export class SqliteOutbox {
          log = ?, last_error = ? WHERE id = ?`,
     );
     this.#settle = db.prepare(
-      `UPDATE deliveries SET lease = NULL, resume_at = NULL, asked = 0, status = ?, settled_at = ?, tries = tries + ?,
+      `UPDATE deliveries SET lease = NULL, resume_at = NULL, asked = 0, status = ?, cause = ?, settled_at = ?, tries = tries + ?,
          attempts = attempts + ?, log = ?, last_error = ? WHERE id = ?`,
     );
     // Who asks for an expired one wants it sent although it is old.
     this.#requeue = db.prepare(
-      `UPDATE deliveries SET status = 'pending', settled_at = NULL, tries = 0, seq = ?, blocked = ?, due_at = ?,
+      `UPDATE deliveries SET status = 'pending', cause = NULL, settled_at = NULL, tries = 0, seq = ?, blocked = ?, due_at = ?,
          newest_message_at = CASE status WHEN 'expired' THEN NULL ELSE newest_message_at END WHERE id = ?`,
     );
     // I5: what is leased keeps its lease.
@@ -123,6 +126,7 @@ export class SqliteOutbox {
       delivery.newestMessageAt,
       now,
     );
+    this.#tallies.added(delivery.target);
     return id;
   }
 
@@ -164,7 +168,7 @@ export class SqliteOutbox {
     };
   }
 
-  settle({ id, lease, status, dueAt, attempt, reason }: Settlement, now: number): boolean {
+  settle({ id, lease, status, dueAt, attempt, reason, cause }: Settlement, now: number): boolean {
     const row = this.#leased.get(parseDeliveryId(id) ?? 0, lease);
     if (!row) return false;
     const made = attempt ? 1 : 0;
@@ -175,8 +179,10 @@ export class SqliteOutbox {
       const next = attempt ? afterAttempt(row, dueAt ?? now, now) : { ...row, dueAt: dueAt ?? now };
       this.#again.run(next.dueAt, next.resume_at, next.asked, tried, made, log, error, row.id);
     } else {
-      this.#settle.run(status, now, tried, made, log, error, row.id);
+      this.#settle.run(status, cause ?? null, now, tried, made, log, error, row.id);
       this.#lanes.leave(row.target, row.chats, row.seq);
+      this.#tallies.settled(row.target);
+      if (status === 'dead') this.#tallies.died(row.id, row.target, cause, now);
     }
     return true;
   }
@@ -215,6 +221,7 @@ export class SqliteOutbox {
   /** At the end of its lanes: an old delivery does not overtake what waits there. */
   sendAgain({ id, target, chats }: SettledRow, now: number): void {
     const seq = this.#ids.next(now);
+    this.#tallies.revives(id, target);
     this.#requeue.run(seq, this.#lanes.join(target, chats, seq, id), now, id);
   }
 
@@ -226,6 +233,7 @@ export class SqliteOutbox {
       )
       .run(now, target);
     this.#lanes.clear(target);
+    this.#tallies.forget(target);
   }
 }
 

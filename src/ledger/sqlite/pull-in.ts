@@ -2,20 +2,35 @@ import type { Db } from './database.js';
 
 const DELIVERIES_PER_COMMIT = 2000;
 
+/** Of a pending delivery, in the order of their index. */
+export interface Place {
+  readonly target: number;
+  readonly id: number;
+}
+
+export const FIRST: Place = { target: 0, id: 0 };
+
 /**
  * Moves due times with a clock that was set back; leases, which are due times as well, end when they would have. Windows
  * of resyncs stay as they are: open for longer is the safe side. For use inside a transaction.
  */
 export class PullIn {
   readonly #waiting;
+  readonly #nextTarget;
   readonly #delivery;
   readonly #calls;
   readonly #channels;
 
   constructor(db: Db) {
     this.#waiting = db
-      .prepare<[number, number], number>(
-        `SELECT id FROM deliveries WHERE id > ? AND status = 'pending' AND due_at > ? ORDER BY id LIMIT ${DELIVERIES_PER_COMMIT}`,
+      .prepare<[number, number, number], number>(
+        `SELECT id FROM deliveries WHERE target = ? AND id > ? AND status = 'pending' AND due_at > ?
+         ORDER BY id LIMIT ${DELIVERIES_PER_COMMIT}`,
+      )
+      .pluck();
+    this.#nextTarget = db
+      .prepare<[number], number>(
+        "SELECT target FROM deliveries WHERE target > ? AND status = 'pending' ORDER BY target LIMIT 1",
       )
       .pluck();
     this.#delivery = db.prepare<{ byMs: number; id: number }>(
@@ -29,11 +44,14 @@ export class PullIn {
     );
   }
 
-  /** Some of those behind `after`, in the order of their ids; returns the last of them, null where there were none. */
-  deliveries(byMs: number, after: number, now: number): number | null {
-    const ids = this.#waiting.all(after, now);
+  /** Some of those behind `after`, target by target; returns where the next step begins, null behind the last. */
+  deliveries(byMs: number, after: Place, now: number): Place | null {
+    const ids = this.#waiting.all(after.target, after.id, now);
     for (const id of ids) this.#delivery.run({ byMs, id });
-    return ids.at(-1) ?? null;
+    const last = ids.at(-1);
+    if (last !== undefined) return { target: after.target, id: last };
+    const target = this.#nextTarget.get(after.target);
+    return target === undefined ? null : { target, id: 0 };
   }
 
   calls(byMs: number, now: number): void {

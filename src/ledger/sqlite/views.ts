@@ -1,14 +1,5 @@
 import type { Attempt, DeliveryStatus, DeliveryWait, EventName, JobStatus, Verdict } from '../../model.js';
-import {
-  decodeCursor,
-  deliveryId,
-  encodeCursor,
-  encodeNumber,
-  jobId,
-  leastIdSince,
-  parseDeliveryId,
-  parseJobId,
-} from '../ids.js';
+import { decodeCursor, deliveryId, encodeCursor, encodeNumber, jobId, parseDeliveryId, parseJobId } from '../ids.js';
 import { messageKey } from '../keys.js';
 import type {
   AuditFinding,
@@ -89,7 +80,7 @@ const DELIVERY_COLUMNS = `d.id, d.status, t.id AS target_id, d.channel, w.event,
   (SELECT state FROM breakers b WHERE b.target = d.target) AS breaker`;
 const DELIVERY_TABLES = 'deliveries d JOIN webhooks w ON w.id = d.webhook_id JOIN targets t ON t.number = d.target';
 
-/** How far back the newest webhook of a channel is looked for: about 20 MB, read in some milliseconds. */
+/** How far back the newest webhook of an event is looked for: about 20 MB, read in some milliseconds. */
 const NEWEST_WEBHOOKS = 10_000;
 
 /** The newest of a message that are told: the votes of a poll, which share its id, can run into many thousands. */
@@ -187,15 +178,30 @@ export class SqliteViews {
     return [...unique.values()].map((row) => ({ ...deliveryView(row), log: JSON.parse(row.log) as Attempt[] }));
   }
 
-  /** Slice by slice, for among millions there may be few that the filter names. */
   async deliveries(filter: DeliveryFilter, { limit, cursor }: PageRequest): Promise<Page<DeliveryView>> {
+    const [before = BEYOND] = cursor === null ? [] : decodeCursor(cursor, 1);
     const rows: DeliveryRow[] = [];
-    let [before = BEYOND]: (number | undefined)[] = cursor === null ? [] : decodeCursor(cursor, 1);
+    for (const each of this.#byTarget(filter)) rows.push(...(await this.#deliveriesBelow(before, each, limit + 1)));
+    rows.sort((one, other) => other.id - one.id);
+    return paged(rows, limit, deliveryView, (row) => encodeCursor(row.id));
+  }
+
+  /** Pending ones have an index by target: those of all are looked for target by target. A removed one has none. */
+  #byTarget(filter: DeliveryFilter): readonly DeliveryFilter[] {
+    if (filter.status !== 'pending' || filter.target !== undefined) return [filter];
+    const ids = this.#db.prepare<[], string>('SELECT id FROM targets WHERE removed_at IS NULL').pluck().all();
+    return ids.map((target) => ({ ...filter, target }));
+  }
+
+  /** The newest ones, slice by slice, for among millions there may be few that the filter names. */
+  async #deliveriesBelow(end: number, filter: DeliveryFilter, most: number): Promise<DeliveryRow[]> {
+    const rows: DeliveryRow[] = [];
+    let before = end;
     for (;;) {
       const edge = this.#sliceBelow(before, filter);
       const from = edge ?? leastIdNamed(filter);
-      rows.push(...this.#deliveriesBetween(from, before, filter, limit + 1 - rows.length));
-      if (edge === null || rows.length > limit) return paged(rows, limit, deliveryView, (row) => encodeCursor(row.id));
+      rows.push(...this.#deliveriesBetween(from, before, filter, most - rows.length));
+      if (edge === null || rows.length >= most) return rows;
       before = edge;
       await letOthersRun();
     }
@@ -228,15 +234,6 @@ export class SqliteViews {
     return row
       ? { ...deliveryView(row), body: row.body.toString('utf8'), log: JSON.parse(row.log) as Attempt[] }
       : null;
-  }
-
-  lastWebhookAt(channel: string, since: number): number | null {
-    // An index by channel would cost every webhook something, for a question that people ask now and then.
-    const newest = this.#db.prepare<[number, number, string, number], number | null>(
-      `SELECT max(received_at) FROM (SELECT channel, received_at FROM webhooks WHERE id >= ? ORDER BY id DESC LIMIT ?)
-       WHERE channel = ? AND received_at >= ?`,
-    );
-    return newest.pluck().get(leastIdSince(since), NEWEST_WEBHOOKS, channel, since) ?? null;
   }
 
   lastForm({ type, method }: EventName, channels: readonly string[] | null): WebhookForm | null {

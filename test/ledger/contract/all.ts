@@ -4,6 +4,7 @@ import { auditsContract } from './audits.js';
 import { bulkContract } from './bulk.js';
 import { healthContract } from './health.js';
 import { intakeContract } from './intake.js';
+import { loadContract } from './load.js';
 import { orderContract } from './order.js';
 import { outboxContract } from './outbox.js';
 import { registryContract } from './registry.js';
@@ -11,6 +12,7 @@ import { releaseContract } from './release.js';
 import { repetitionsContract } from './repetitions.js';
 import { resyncsContract } from './resyncs.js';
 import { runsContract } from './runs.js';
+import { trafficContract } from './traffic.js';
 import { upkeepContract } from './upkeep.js';
 import { sharesContract } from './shares.js';
 import { splitContract } from './split.js';
@@ -35,6 +37,8 @@ export function ledgerContract(open: OpenStore): void {
     registryContract(open);
     healthContract(open);
     viewsContract(open);
+    loadContract(open);
+    trafficContract(open);
     upkeepContract(open);
   });
 }

@@ -1,0 +1,45 @@
+import type { Effects } from '../effects.js';
+import type { Delivery, Settlement } from '../ledger/ledger.js';
+import type { Log } from '../log.js';
+import type { Breaker, Target } from '../model.js';
+import { Throttle } from '../throttle.js';
+
+/** What the delivery side tells the log. */
+export interface DeliveryNotices {
+  /** A delivery was settled. */
+  onSettled(delivery: Delivery, settlement: Settlement): void;
+  /** The gateway switched a target off. */
+  onDisabled(target: Target, reason: string): void;
+  /** A breaker opened or closed. */
+  onBreaker(targetId: string, breaker: Breaker): void;
+}
+
+/** A target without a handler refuses every event of the kind: one line says it. */
+const UNHANDLED_EVERY_MS = 60 * 60 * 1000;
+
+export function deliveryNotices(log: Log, effects: Pick<Effects, 'now'>): DeliveryNotices {
+  const unhandled = new Throttle(UNHANDLED_EVERY_MS, effects);
+  return {
+    onSettled: ({ id, target, channel, event: { type, method }, attempts }, { status, cause, attempt, reason }) => {
+      if (status !== 'dead') return;
+      const event = `${type}.${method}`;
+      if (cause === 'no_handler') {
+        const deliveries = unhandled.count(`${target.id} ${event}`);
+        const fix = 'Add a handler to the bot, or leave the event out of the events of the target.';
+        if (deliveries !== null) log.info({ target: target.id, event, deliveries, fix }, 'target has no handler');
+        return;
+      }
+      const about = { target: target.id, delivery: id, channel, event, attempts: attempts + (attempt ? 1 : 0) };
+      log.warn({ ...about, error: reason ?? attempt?.error ?? null }, 'delivery failed permanently');
+    },
+    onDisabled: ({ id }, reason) => log.warn({ target: id, reason }, 'target disabled'),
+    onBreaker: (target, { state, consecutiveFailures, nextProbeAt }) => {
+      if (state === 'closed') log.info({ target }, 'circuit breaker closed, deliveries resumed');
+      else {
+        const next_probe_at = nextProbeAt === null ? null : new Date(nextProbeAt).toISOString();
+        const about = { target, consecutive_failures: consecutiveFailures, next_probe_at };
+        log.warn(about, 'circuit breaker opened, probing with one delivery');
+      }
+    },
+  };
+}

@@ -1,0 +1,29 @@
+import type { Breaker } from '../model.js';
+
+/** Circuit breakers of targets that are not well: they outlive a restart. */
+export interface Health {
+  breakers(): Promise<readonly (KeptBreaker & { readonly targetId: string })[]>;
+  /** Keeps a breaker in the place of the one before; null: the target is well. Of a target that is no more, nothing. */
+  keepBreaker(targetId: string, breaker: KeptBreaker | null): Promise<void>;
+}
+
+export type KeptBreaker = Omit<Breaker, 'ramp'>;
+
+/** Webhooks of channels, accepted and refused. Counts of refusals are kept roughly: a crash may lose those of a minute. */
+export interface Traffic {
+  /** Counts a refused webhook of a channel that exists. Costs no commit: it is written now and then. */
+  refused(channel: string, code: string): void;
+  trafficOf(channel: string): Promise<ChannelTraffic>;
+}
+
+export interface ChannelTraffic {
+  /** When the last webhook was accepted; null: none was. */
+  readonly lastWebhookAt: number | null;
+  readonly refused: {
+    readonly lastAt: number | null;
+    /** `GW_…` */
+    readonly lastCode: string | null;
+    /** Since midnight, UTC. */
+    readonly today: number;
+  };
+}

@@ -1,0 +1,26 @@
+import type { Effects } from './effects.js';
+
+/** Lets one log line of each kind through per period, so that a flood of equal events does not flood the log. */
+export class Throttle {
+  readonly #everyMs: number;
+  readonly #effects: Pick<Effects, 'now'>;
+  readonly #kinds = new Map<string, { since: number; count: number }>();
+
+  constructor(everyMs: number, effects: Pick<Effects, 'now'>) {
+    this.#everyMs = everyMs;
+    this.#effects = effects;
+  }
+
+  /** Counts one event. Returns how many came since the last line, this one included; null: no line now. */
+  count(kind: string): number | null {
+    const now = this.#effects.now();
+    const held = this.#kinds.get(kind);
+    const count = (held?.count ?? 0) + 1;
+    if (held && Math.abs(now - held.since) < this.#everyMs) {
+      held.count = count;
+      return null;
+    }
+    this.#kinds.set(kind, { since: now, count: 0 });
+    return count;
+  }
+}

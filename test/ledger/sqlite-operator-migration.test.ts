@@ -1,0 +1,49 @@
+import { join } from 'node:path';
+import Database from 'better-sqlite3';
+import { expect, it, onTestFinished } from 'vitest';
+import { migrationsOf } from '../../src/ledger/migrate.js';
+import { openLedger } from '../../src/ledger/open.js';
+import { kept } from '../../src/ledger/sqlite/database.js';
+import type { Db } from '../../src/ledger/sqlite/database.js';
+import { temporaryFolder } from '../support/files.js';
+import { HOUR } from '../support/ledger.js';
+
+const NOW = Date.now();
+
+/** A database as version 9 left it: a channel `main`, a target `bot`. */
+function databaseOfVersion9(file: string): Db {
+  const db = kept(new Database(file));
+  for (const { version, sql } of migrationsOf('sqlite')) if (version <= 9) db.exec(sql);
+  db.exec(`PRAGMA application_id = 0x57524731; PRAGMA user_version = 9;
+    INSERT INTO channels (name, whapi_token, webhook_secret, whapi_base_url, late_after_seconds, created_at)
+      VALUES ('main', '', '', 'https://whapi.example', 900, 0);
+    INSERT INTO targets (id, name, url, channels, events, deliver, mode, headers, secret, timeout_ms, max_attempts,
+        concurrency, enabled, created_at)
+      VALUES ('bot', 'bot', 'http://bot', '["*"]', '["*"]', '["new"]', 'body', '{}', '', 1, 1, 1, 1, 0);`);
+  return db;
+}
+
+function addDelivery(db: Db, id: number, status: string, settledAt: number | null): void {
+  db.prepare(
+    `INSERT INTO webhooks (id, channel, received_at, method, suffix, event, body)
+     VALUES (?, 'main', ?, 'POST', '', 'messages.post', x'7b7d')`,
+  ).run(id, NOW - HOUR + id);
+  db.prepare(
+    `INSERT INTO deliveries (id, webhook_id, target, channel, status, seq, chats, blocked, due_at, attempts, tries,
+       verdicts, created_at, settled_at, log) VALUES (?, ?, 1, 'main', ?, ?, x'', 0, 0, 1, 1, 'new', ?, ?, '[]')`,
+  ).run(id, id, status, id, NOW - HOUR + id, settledAt);
+}
+
+it('a database of version 9 knows after its migration what waits, what is dead and when the last webhook came', async () => {
+  const file = join(temporaryFolder(), 'gateway.db');
+  const db = databaseOfVersion9(file);
+  addDelivery(db, 1, 'dead', NOW - HOUR);
+  addDelivery(db, 2, 'dead', NOW - 72 * HOUR);
+  addDelivery(db, 3, 'delivered', NOW);
+  for (const id of [4, 5]) addDelivery(db, id, 'pending', null);
+  db.close();
+  const ledger = openLedger({ engine: 'sqlite', file }, { now: () => NOW, randomBytes: (size) => Buffer.alloc(size) });
+  onTestFinished(async () => await ledger.close());
+  expect(await ledger.loadOf('bot')).toMatchObject({ pending: 2, oldestPendingAt: NOW - HOUR + 4, deadLastDay: 1 });
+  expect(await ledger.lastWebhookAt('main', 0)).toBe(NOW - HOUR + 5);
+});
