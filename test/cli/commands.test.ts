@@ -254,7 +254,7 @@ describe('targets', () => {
     );
     const json = jsonOf(await cli([...add, '--json'], { env: accessTo(gateway) }));
     expect(json).toMatchObject({ name: 'bot', test: { delivered: false, status: 404, path: '/hook' } });
-    expect((await cli(['targets', 'test', String((json as { id: string }).id)], { env: accessTo(gateway) })).code).toBe(
+    expect((await cli(['targets', 'test', (json as { id: string }).id], { env: accessTo(gateway) })).code).toBe(
       1,
     );
   });
