@@ -44,11 +44,11 @@ describe('npm run demo, as a process of its own', () => {
   });
   afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
-  it('exits 0, because the bot answered the new messages and the released one and nothing else', () => {
+  it('exits 0, because the bot answered the new and late messages and the released one and nothing else', () => {
     expect(demo.stderr).toBe('');
-    expect(demo.stdout).toContain('The bot answered exactly the new messages and the released one.');
+    expect(demo.stdout).toContain('The bot answered exactly the new and late messages and the released one.');
     expect(demo.stdout).toContain(
-      'Answers: 5 to 5 new messages, 0 to 3 old or repeated ones, 1 to 1 released by hand.',
+      'Answers: 5 to 5 new messages, 1 to 1 late, 0 to 3 old or repeated ones, 1 to 1 released by hand.',
     );
     expect(demo.code).toBe(0);
   });
@@ -62,6 +62,7 @@ describe('npm run demo, as a process of its own', () => {
     ['Eve, live', 'new (10)', 'yes', 'yes'],
     ['Eve, same webhook again', 'duplicate (8)', 'no', 'yes'],
     ['Frank, 6 hours late', 'new (10)', 'yes', 'yes'],
+    ['Alice, behind her newer one', 'late (9)', 'yes', 'yes'],
     ['Bob, released by hand', 'released', 'yes', '-'],
   ])('sums up "%s" as: %s, answered %s, without the gateway %s', (...cells) => {
     const rows = demo.stdout.split('\n').map((line) => line.trim().split(/ {2,}/).slice(1));
@@ -112,6 +113,12 @@ describe('the rule by which the demo exits 0', () => {
       [{ ...fresh, answers: 0 }, old],
       { answers: 0, answersAtWhapi: 0 },
       ['Act 1, a: the bot answered 0 times, not 1.'],
+    ],
+    [
+      'a late message was not answered',
+      [fresh, { ...fresh, act: 5, what: 'c', expected: 'late', verdict: 'late', rule: 9, answers: 0 }],
+      { answers: 1, answersAtWhapi: 1 },
+      ['Act 5, c: the bot answered 0 times, not 1.'],
     ],
     [
       'a verdict is another than it should be',

@@ -66,7 +66,7 @@ export function channelCommands(program: Command, run: Run): void {
   ])
     .option('--public-url <url>', 'where Whapi reaches the gateway; default: PUBLIC_URL of the gateway')
     .option('--mode <mode>', 'body, path or method; default: as it is')
-    .option('--events <list>', 'exactly these events; default: what the targets want', commaList)
+    .option('--events <list>', 'exactly these events; default: those that the enabled targets take', commaList)
     .option('--dry-run', 'show the change and make none')
     .action(run(connect));
   addCommand(channels, 'disconnect <name>', "Take the gateway's webhook, and nothing else, off a channel at Whapi", [
@@ -104,7 +104,7 @@ async function add({ api, show, terminal }: Session, name: string, options: AddO
   show(
     made,
     `Channel ${name} is added.\nIts webhook secret, shown this once: ${made.webhook_secret}\n` +
-      `Next: channels connect ${name} --public-url <where Whapi reaches this gateway>\n`,
+      `Next: targets add <name> <URL of your bot>, then channels connect ${name} --public-url <where Whapi reaches this gateway>\n`,
   );
   return;
 }

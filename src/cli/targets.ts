@@ -109,9 +109,11 @@ async function add(session: Session, name: string, url: string, options: AddOpti
   // At once: a bot that hangs takes the test as long as it may, and the secret must not wait for that.
   if (!json) terminal.write(`${added}${warningsOf(made)}`);
   const { test, words, exitCode } = options.test ? await triedOut(session, made) : UNTRIED;
-  session.show({ ...made, test }, `${words}Next: targets test ${name}\n`);
+  session.show({ ...made, test }, `${words}${NEXT}`);
   return exitCode;
 }
+
+const NEXT = 'Next: channels connect <channel>, which asks Whapi for the events that your targets take.\n';
 
 interface TriedOut {
   readonly test: TestJson | null;

@@ -14,7 +14,7 @@ export interface Row {
   readonly bareAnswers: number;
 }
 
-export type Outcome = 'new' | 'restored' | 'duplicate' | 'released';
+export type Outcome = 'new' | 'late' | 'restored' | 'duplicate' | 'released';
 
 export interface Totals {
   /** All answers of the bot, those included that belong to no row. */
@@ -23,7 +23,7 @@ export interface Totals {
   readonly answersAtWhapi: number;
 }
 
-/** The bot is to answer what is new and what the owner released, once each, and nothing else. */
+/** The bot is to answer what is new or late and what the owner released, once each, and nothing else. */
 export function problemsOf(rows: readonly Row[], totals: Totals): string[] {
   const problems: string[] = [];
   for (const { act, what, expected, verdict, answers } of rows) {
@@ -53,9 +53,10 @@ export function summaryOf(rows: readonly Row[]): string[] {
 
 /** One sentence on the bot behind the gateway. */
 export function totalsOf(rows: readonly Row[]): string {
-  const [fresh, released, old] = [rowsOf(rows, 'new'), rowsOf(rows, 'released'), rows.filter(isOld)];
+  const [fresh, late, released] = [rowsOf(rows, 'new'), rowsOf(rows, 'late'), rowsOf(rows, 'released')];
+  const old = rows.filter(isOld);
   return (
-    `Answers: ${countAnswers(fresh)} to ${fresh.length} new messages, ` +
+    `Answers: ${countAnswers(fresh)} to ${fresh.length} new messages, ${countAnswers(late)} to ${late.length} late, ` +
     `${countAnswers(old)} to ${old.length} old or repeated ones, ` +
     `${countAnswers(released)} to ${released.length} released by hand.`
   );
@@ -71,7 +72,7 @@ export function contrastOf(rows: readonly Row[]): string {
   );
 }
 
-const isToBeAnswered = (outcome: Outcome): boolean => outcome === 'new' || outcome === 'released';
+const isToBeAnswered = (outcome: Outcome): boolean => outcome === 'new' || outcome === 'late' || outcome === 'released';
 const isOld = ({ expected }: Row): boolean => !isToBeAnswered(expected);
 const rowsOf = (rows: readonly Row[], outcome: Outcome): Row[] => rows.filter(({ expected }) => expected === outcome);
 const countAnswers = (rows: readonly Row[]): number => sum(rows, ({ answers }) => answers);
