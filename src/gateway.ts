@@ -119,7 +119,7 @@ export async function startGateway(
     const { publicUrl } = config;
     const connector = createConnector({ ledger, whapi, openSecret, publicUrl, timing: pace.connect, effects });
     const doctor = createDoctor({
-      ...{ ledger, whapi, connector, openSecret, sendTest, effects },
+      ...{ ledger, whapi, connector, breakers, openSecret, sendTest, effects },
       refusalOf: sender.refusalOf,
       freeBytes: async () => await freeBytesFor(config.store),
     });

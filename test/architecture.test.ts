@@ -51,6 +51,7 @@ const isPure = ({ name }: SourceFile): boolean =>
       'connect/warnings',
       'delivery/breaker',
       'delivery/networks',
+      'doctor/target-checks',
       'ledger/keys',
       'ledger/rotation',
     ],

@@ -40,7 +40,7 @@ async function explain({ api, show, json }: Session, id: string, options: { chan
 async function explanationOf(api: Api, channel: string, id: string): Promise<ExplanationJson | null> {
   const path = `/v1/messages/${encodeURIComponent(channel)}/${encodeURIComponent(id)}`;
   return await api.call<ExplanationJson>('GET', path).catch((error: unknown) => {
-    if (error instanceof CommandError && error.message.startsWith('GW_NOT_FOUND')) return null;
+    if (error instanceof CommandError && error.message.startsWith('GW_NOT_FOUND: Nothing is known')) return null;
     throw error;
   });
 }

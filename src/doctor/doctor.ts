@@ -1,9 +1,10 @@
 import type { Connector } from '../connect/connector.js';
 import type { Effects } from '../effects.js';
 import { GatewayError } from '../errors.js';
-import type { Registry, Upkeep } from '../ledger/ledger.js';
+import { isOurs } from '../connect/policy.js';
+import type { Registry, Traffic, Upkeep } from '../ledger/ledger.js';
 import type { Views } from '../ledger/views.js';
-import type { Channel, Sealed, Target, TargetTest } from '../model.js';
+import type { Breaker, Channel, EventName, Sealed, Target, TargetTest } from '../model.js';
 import { refusalBy } from '../whapi/answers.js';
 import type { WhapiClient } from '../whapi/client.js';
 import {
@@ -12,6 +13,7 @@ import {
   healthCheck,
   lastWebhookCheck,
   missing,
+  refusedCheck,
   storeCheck,
   targetCheck,
   webhookCheck,
@@ -19,9 +21,14 @@ import {
 } from './policy.js';
 import type { Check } from './policy.js';
 import { sharedUrlChecks } from './targets.js';
+import { backlogCheck, breakerCheck, deadCheck, subscriptionCheck, unhandledCheck } from './target-checks.js';
 
 export interface DoctorOptions {
-  readonly ledger: Pick<Registry, 'channels' | 'targets'> & Pick<Upkeep, 'probe'> & Pick<Views, 'lastWebhookAt'>;
+  readonly ledger: Pick<Registry, 'channels' | 'targets'> &
+    Pick<Upkeep, 'probe'> &
+    Pick<Traffic, 'trafficOf'> &
+    Pick<Views, 'loadOf' | 'recentEvents'>;
+  readonly breakers: { of(targetId: string): Breaker };
   readonly whapi: Pick<WhapiClient, 'getHealth'>;
   readonly connector: Pick<Connector, 'plan'>;
   readonly openSecret: (sealed: Sealed) => string;
@@ -40,6 +47,15 @@ export interface Doctor {
 const HEALTH_TIMEOUT_MS = 10_000;
 const AS_TARGETS_WANT = { publicUrl: null, mode: null, events: null };
 
+/** What was found of one channel. */
+interface OfChannel {
+  readonly checks: readonly Check[];
+  /** How far the clock is ahead of Whapi's; null where Whapi did not tell the time. */
+  readonly skewMs: number | null;
+  /** The events that Whapi is set to send for it; null where that is not known. */
+  readonly sent: readonly EventName[] | null;
+}
+
 export function createDoctor(options: DoctorOptions): Doctor {
   const { ledger, whapi, connector, effects } = options;
 
@@ -52,35 +68,44 @@ export function createDoctor(options: DoctorOptions): Doctor {
     return [storeCheck(refusal), ...(free === null ? [] : [diskCheck(free)])];
   };
 
-  /** Health, settings and webhooks of one channel; the clock's skew against Whapi's where it told the time. */
-  const channel = async (each: Channel): Promise<{ checks: Check[]; skewMs: number | null }> => {
+  /** Health, settings and webhooks of one channel. */
+  const channel = async (each: Channel): Promise<OfChannel> => {
     const access = { baseUrl: each.whapiBaseUrl, token: options.openSecret(each.whapiToken) };
     const asked = effects.now();
     const health = await whapi.getHealth(access, { timeoutMs: HEALTH_TIMEOUT_MS });
-    const last = lastWebhookCheck(each.name, await ledger.lastWebhookAt(each.name, 0), effects.now());
+    const traffic = await ledger.trafficOf(each.name);
+    const last = [
+      lastWebhookCheck(each.name, traffic.lastWebhookAt, effects.now()),
+      ...present(refusedCheck(each.name, traffic, effects.now())),
+    ];
     if (health.kind !== 'found') {
       const failure = whapiFailure(each.name, refusalBy(health, 'tell its health').message);
-      return { checks: [failure, last], skewMs: null };
+      return { checks: [failure, ...last], skewMs: null, sent: null };
     }
-    const checks = [healthCheck(each.name, health.body.status.text), ...(await settings(each)), last];
-    return { checks, skewMs: health.date === null ? null : (asked + effects.now()) / 2 - health.date };
+    const { checks: ofSettings, sent } = await settings(each);
+    const checks = [healthCheck(each.name, health.body.status.text), ...ofSettings, ...last];
+    return { checks, sent, skewMs: health.date === null ? null : (asked + effects.now()) / 2 - health.date };
   };
 
-  const settings = async (each: Channel): Promise<Check[]> => {
+  const settings = async (each: Channel): Promise<Pick<OfChannel, 'checks' | 'sent'>> => {
     try {
-      const { changes, isThere, warnings } = await connector.plan(each, AS_TARGETS_WANT);
+      const { before, changes, isThere, warnings, webhookUrl } = await connector.plan(each, AS_TARGETS_WANT);
       const about = { name: 'webhook_settings', subject: each.name, status: 'warn', fix: null } as const;
-      return [
+      const identity = { urls: [webhookUrl], secret: options.openSecret(each.webhookSecret) };
+      const events = before.webhooks.find((webhook) => isOurs(webhook, identity))?.events ?? [];
+      const checks = [
         webhookCheck(each.name, { isThere, changes }),
         ...warnings.map(({ webhookUrl, message }) => ({
           ...about,
           message: webhookUrl === null ? message : `${webhookUrl}: ${message}`,
         })),
       ];
+      return { checks, sent: events.length > 0 ? events : null };
     } catch (error) {
       if (!(error instanceof GatewayError)) throw error;
       const status = error.code === 'GW_NO_PUBLIC_URL' ? 'warn' : 'fail';
-      return [{ name: 'webhook', subject: each.name, status, message: error.message, fix: null }];
+      const check = { name: 'webhook', subject: each.name, status, message: error.message, fix: null } as const;
+      return { checks: [check], sent: null };
     }
   };
 
@@ -90,15 +115,32 @@ export function createDoctor(options: DoctorOptions): Doctor {
     return targetCheck(each, { refusal, test, channels });
   };
 
+  /** What waits for a target, what it did not take, and whether it can be sent anything. */
+  const deliveriesOf = async (each: Target, sent: ReadonlyMap<string, readonly EventName[]>): Promise<Check[]> => {
+    const load = await ledger.loadOf(each.id);
+    return [
+      ...present(breakerCheck(each, options.breakers.of(each.id), load)),
+      ...present(backlogCheck(each, load, effects.now())),
+      ...present(deadCheck(each, load)),
+      ...present(unhandledCheck(each, load)),
+      ...present(subscriptionCheck(each, sent)),
+    ];
+  };
+
   return {
     examine: async ({ sendTest }) => {
       const [channels, targets] = await Promise.all([ledger.channels(), ledger.targets()]);
       const names = new Set(channels.map(({ name }) => name));
-      const [ofStore, ofChannels, ofTargets] = await Promise.all([
+      const [ofStore, ofChannels, ofTargets, recent] = await Promise.all([
         store(),
         Promise.all(channels.map(channel)),
         Promise.all(targets.map(async (each) => await target(each, sendTest, names))),
+        ledger.recentEvents(),
       ]);
+      const sent = new Map(
+        channels.map(({ name }, index) => [name, [...(ofChannels[index]?.sent ?? []), ...(recent.get(name) ?? [])]]),
+      );
+      const ofDeliveries = await Promise.all(targets.map(async (each) => await deliveriesOf(each, sent)));
       const skewMs = ofChannels.map((each) => each.skewMs).find((each) => each !== null);
       return [
         ...ofStore,
@@ -106,9 +148,14 @@ export function createDoctor(options: DoctorOptions): Doctor {
         ...(channels.length === 0 ? [missing('channels')] : ofChannels.flatMap(({ checks }) => checks)),
         ...(targets.length === 0 ? [missing('targets')] : ofTargets),
         ...sharedUrlChecks(targets),
+        ...ofDeliveries.flat(),
       ];
     },
   };
+}
+
+function present(check: Check | null): Check[] {
+  return check === null ? [] : [check];
 }
 
 function wordsOf(error: unknown): string {

@@ -1,3 +1,4 @@
+import type { ChannelTraffic } from '../ledger/ledger.js';
 import type { Target, TargetTest } from '../model.js';
 
 export const CHECK_STATUSES = ['ok', 'warn', 'fail'] as const;
@@ -15,6 +16,20 @@ export interface Check {
   /** What to do; null where nothing is. */
   readonly fix: string | null;
 }
+
+/** Refusals by their code: whether anybody on the internet can cause them, and what to do. */
+const REFUSALS: ReadonlyMap<string, readonly [boolean, string]> = new Map([
+  ['GW_UNAUTHORIZED', [true, 'If these are from Whapi, its secret is wrong: "channels connect" sets it.']],
+  ['GW_RATE_LIMITED', [true, 'Raise WEBHOOK_RATE_PER_SECOND, or find who sends webhooks with a wrong secret.']],
+  ['GW_BAD_JSON', [false, 'See what is between Whapi and the gateway: the bodies are not JSON.']],
+  ['GW_TOO_LARGE', [false, 'Raise MAX_BODY_BYTES.']],
+  [
+    'GW_CHANNEL_MISMATCH',
+    [false, 'Give each Whapi channel a channel here; if the number was moved, PATCH it with { "channel_id": null }.'],
+  ],
+  ['GW_STORE_UNAVAILABLE', [false, 'Check the disk: the database does not take writes.']],
+  ['GW_OVERLOADED', [false, 'Raise MAX_PENDING_BYTES, or use a faster disk: webhooks wait for their commit.']],
+]);
 
 const MIB = 1024 * 1024;
 const LEAST_BYTES = 100 * MIB;
@@ -150,6 +165,24 @@ function sentOf({ event, method, path }: TargetTest): string {
   return `${event} at ${method} ${path}`;
 }
 
+/** Null where none was refused today (UTC). */
+export function refusedCheck(
+  channel: string,
+  { lastWebhookAt, refused: { today, lastAt, lastCode } }: ChannelTraffic,
+  now: number,
+): Check | null {
+  if (today === 0 || lastAt === null || lastCode === null) return null;
+  const [isForeign, fix] = REFUSALS.get(lastCode) ?? [false, 'See the log: "webhook refused" says why.'];
+  const isLatest = lastWebhookAt === null || lastWebhookAt < lastAt;
+  return {
+    name: 'refused',
+    subject: channel,
+    status: isLatest && !isForeign ? 'fail' : 'warn',
+    message: `${count(today, 'webhook')} refused today, the last one ${ago(now - lastAt)} ago with ${lastCode}.`,
+    fix,
+  };
+}
+
 export function missing(name: 'channels' | 'targets'): Check {
   return name === 'channels'
     ? { name, subject: name, status: 'warn', message: 'There is no channel.', fix: 'Add one: POST /v1/channels.' }
@@ -173,7 +206,11 @@ const UNITS = [
   [1000, 'second'],
 ] as const;
 
-function ago(ms: number): string {
+export function count(number: number, one: string, many = `${one}s`): string {
+  return `${number} ${number === 1 ? one : many}`;
+}
+
+export function ago(ms: number): string {
   const [size, unit] = UNITS.find(([each]) => ms >= each) ?? UNITS[3];
   const count = Math.max(0, Math.floor(ms / size));
   return `${count} ${unit}${count === 1 ? '' : 's'}`;

@@ -2,9 +2,10 @@ import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox';
 import { Type } from 'typebox';
 import { GatewayError } from '../errors.js';
 import { reasonOf } from '../intake/judge.js';
-import type { Jobs, Outbox } from '../ledger/ledger.js';
-import type { Explanation, MessageView, Views } from '../ledger/views.js';
-import type { Verdict } from '../model.js';
+import type { Jobs, Outbox, Registry } from '../ledger/ledger.js';
+import type { ExplainedDelivery, Explanation, MessageView, Views } from '../ledger/views.js';
+import type { Effects } from '../effects.js';
+import type { Breaker, Verdict } from '../model.js';
 import { bulkResult, BulkResult } from './jobs.js';
 import {
   attemptJson,
@@ -26,9 +27,15 @@ import {
   VerdictSchema,
 } from './schemas.js';
 import type { Json } from './schemas.js';
+import { whyWaiting } from './waiting.js';
 
 export interface MessageRoutesOptions {
-  readonly ledger: Pick<Views, 'messages' | 'explain'> & Pick<Outbox, 'release'> & Pick<Jobs, 'countWork' | 'addJob'>;
+  readonly ledger: Pick<Views, 'messages' | 'explain'> &
+    Pick<Registry, 'channels' | 'target'> &
+    Pick<Outbox, 'release'> &
+    Pick<Jobs, 'countWork' | 'addJob'>;
+  readonly breakers: { of(targetId: string): Breaker };
+  readonly effects: Pick<Effects, 'now'>;
   /** Told after deliveries were made. */
   readonly onDeliveries: () => void;
   /** Told after a job was made. */
@@ -51,7 +58,7 @@ const SightingSchema = Type.Object({ ...message, carrier: Type.String(), webhook
 const Step = Type.Object({
   at: Time,
   kind: Type.String({
-    enum: ['sighting', 'seeded', 'found', 'registered', 'asked', 'restored', 'delivery', 'attempt'],
+    enum: ['sighting', 'seeded', 'found', 'registered', 'asked', 'restored', 'delivery', 'attempt', 'waiting'],
   }),
   text: Type.String(),
 });
@@ -75,7 +82,12 @@ const ExplanationSchema = Type.Object({
   audits: Type.Array(Type.Object({ audit: Type.String(), found_at: Time, released_at: orNull(Time) }), {
     description: 'Audits that found that it never came',
   }),
-  deliveries: Type.Array(DeliveryWithLogSchema),
+  deliveries: Type.Array(
+    Type.Object({
+      ...DeliveryWithLogSchema.properties,
+      waiting: orNull(Type.String({ description: 'Why it waits, in words; null once settled' })),
+    }),
+  ),
 });
 const Filters = pageQuery({
   channel: Type.Optional(ChannelName),
@@ -106,8 +118,22 @@ const tags = ['messages'];
 /** `/v1/messages`. */
 export const messageRoutes: FastifyPluginAsyncTypebox<MessageRoutesOptions> = async (
   app,
-  { ledger, onDeliveries, onJob },
+  { ledger, breakers, effects, onDeliveries, onJob },
 ) => {
+  /** @throws GatewayError GW_NOT_FOUND: nothing is known of the message, or the channel does not exist */
+  const explained = async (channel: string, messageId: string): Promise<Explanation> => {
+    const found = await ledger.explain(channel, messageId);
+    if (found) return found;
+    const names = (await ledger.channels()).map(({ name }) => name);
+    if (!names.includes(channel)) throw new GatewayError('GW_NOT_FOUND', noSuchChannel(channel, names));
+    throw new GatewayError('GW_NOT_FOUND', `Nothing is known of this message in channel "${channel}".`);
+  };
+
+  const waitingOf = async (delivery: ExplainedDelivery): Promise<string | null> => {
+    const target = await ledger.target(delivery.target);
+    return whyWaiting(delivery, { target, breaker: breakers.of(delivery.target), now: effects.now() });
+  };
+
   app.get(
     '/messages',
     {
@@ -133,10 +159,8 @@ export const messageRoutes: FastifyPluginAsyncTypebox<MessageRoutesOptions> = as
       },
     },
     async ({ params }) => {
-      const found = await ledger.explain(params.channel, params.message_id);
-      if (!found)
-        throw new GatewayError('GW_NOT_FOUND', `Nothing is known of this message in channel "${params.channel}".`);
-      return explanationJson(found);
+      const found = await explained(params.channel, params.message_id);
+      return explanationJson(found, await Promise.all(found.deliveries.map(waitingOf)), effects.now());
     },
   );
 
@@ -177,6 +201,7 @@ export const messageRoutes: FastifyPluginAsyncTypebox<MessageRoutesOptions> = as
   await Promise.resolve();
 };
 
+const MOST_NAMES = 20;
 const FOUND_BY_AUDIT = 'no webhook ever carried it: an audit found it at Whapi, and it was released';
 
 function messageJson(view: MessageView): Json<typeof MessageSchema> {
@@ -193,7 +218,17 @@ function messageJson(view: MessageView): Json<typeof MessageSchema> {
   };
 }
 
-function explanationJson(found: Explanation): Json<typeof ExplanationSchema> {
+function noSuchChannel(name: string, names: readonly string[]): string {
+  const known = names.slice(0, MOST_NAMES).join(', ') + (names.length > MOST_NAMES ? ' …' : '');
+  return `There is no channel "${name}". ${names.length === 0 ? 'Add it: "channels add".' : `Channels: ${known}.`}`;
+}
+
+/** `waiting`: why each delivery waits, in their order. */
+function explanationJson(
+  found: Explanation,
+  waiting: readonly (string | null)[],
+  now: number,
+): Json<typeof ExplanationSchema> {
   return {
     channel: found.channel,
     message_id: found.messageId,
@@ -203,7 +238,7 @@ function explanationJson(found: Explanation): Json<typeof ExplanationSchema> {
       rule: found.ledger.rule,
       seeded_at: isoOrNull(found.ledger.seededAt),
     },
-    timeline: timelineOf(found),
+    timeline: timelineOf(found, waiting, now),
     sightings: found.sightings.map((sighting) => ({
       ...messageJson(sighting),
       carrier: sighting.carrier,
@@ -215,14 +250,18 @@ function explanationJson(found: Explanation): Json<typeof ExplanationSchema> {
       found_at: iso(foundAt),
       released_at: isoOrNull(releasedAt),
     })),
-    deliveries: found.deliveries.map((delivery) => ({ ...deliveryJson(delivery), log: delivery.log.map(attemptJson) })),
+    deliveries: found.deliveries.map((delivery, index) => ({
+      ...deliveryJson(delivery),
+      log: delivery.log.map(attemptJson),
+      waiting: waiting[index] ?? null,
+    })),
   };
 }
 
 type TimedStep = Json<typeof Step> & { ms: number };
 
 /** What a person reads first: one line for each thing that happened, oldest first. */
-function timelineOf(found: Explanation): Json<typeof Step>[] {
+function timelineOf(found: Explanation, waiting: readonly (string | null)[], now: number): Json<typeof Step>[] {
   const steps: TimedStep[] = [];
   const add = (ms: number | null, kind: TimedStep['kind'], text: string): void => {
     if (ms !== null) steps.push({ ms, at: iso(ms), kind, text });
@@ -241,11 +280,13 @@ function timelineOf(found: Explanation): Json<typeof Step>[] {
     add(askedAt, 'asked', `asked Whapi to bring it back (call ${calls})${error === null ? '' : `: ${error}`}`);
     add(restoredAt, 'restored', `restored by resync ${resyncId}`);
   }
-  for (const { id, target, createdAt, log } of found.deliveries) {
+  for (const [index, { id, target, createdAt, log }] of found.deliveries.entries()) {
     add(createdAt, 'delivery', `delivery ${id} to target ${target} recorded`);
     for (const { startedAt, status, error } of log) {
       add(startedAt, 'attempt', `delivery ${id} sent: ${error ?? `the target answered ${status ?? '?'}`}`);
     }
+    const reason = waiting[index] ?? null;
+    if (reason !== null) add(now, 'waiting', `delivery ${id} is pending: ${reason}`);
   }
   return steps.sort((a, b) => a.ms - b.ms).map(({ at, kind, text }) => ({ at, kind, text }));
 }

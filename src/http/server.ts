@@ -204,7 +204,7 @@ async function buildServer(options: ServerOptions): Promise<FastifyInstance> {
       const { onRegistered, progressOf } = options;
       await v1.register(resyncRoutes, { ledger, onRegistered, progressOf });
       const { onDeliveries, onJob } = options;
-      await v1.register(messageRoutes, { ledger, onDeliveries, onJob });
+      await v1.register(messageRoutes, { ledger, breakers: options.breakers, effects, onDeliveries, onJob });
       await v1.register(deliveryRoutes, { ledger, onDeliveries, onJob });
       await v1.register(auditRoutes, {
         ledger,

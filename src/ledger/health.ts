@@ -27,3 +27,16 @@ export interface ChannelTraffic {
     readonly today: number;
   };
 }
+
+/** What waits for a target; nothing for one that does not exist. The last day is the last 24 hours, and up to an hour more. */
+export interface TargetLoad {
+  readonly pending: number;
+  /** When the oldest pending delivery was recorded; null where none is pending. */
+  readonly oldestPendingAt: number | null;
+  /** Of a pending delivery that was tried; null where none was. */
+  readonly lastError: string | null;
+  /** Dead deliveries of the last day that were not sent again since; those in `unhandledLastDay` are not counted. */
+  readonly deadLastDay: number;
+  /** Dead for want of a handler, by event (`statuses.post`). */
+  readonly unhandledLastDay: readonly { readonly event: string; readonly count: number }[];
+}

@@ -16,7 +16,7 @@ import type { OneResyncs } from './one-resyncs.js';
 import type { Health, Traffic } from './health.js';
 import type { BulkWork, DeliveryView, JobView, ResyncView, Views } from './views.js';
 
-export type { ChannelTraffic, Health, KeptBreaker, Traffic } from './health.js';
+export type { ChannelTraffic, Health, KeptBreaker, TargetLoad, Traffic } from './health.js';
 
 /**
  * The store, as business operations. Every engine keeps these invariants:

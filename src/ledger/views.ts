@@ -13,6 +13,7 @@ import type {
   ResyncStatus,
   Verdict,
 } from '../model.js';
+import type { TargetLoad } from './health.js';
 import type { CallHistory } from './ledger.js';
 
 export interface PageRequest {
@@ -40,6 +41,8 @@ export interface Views {
   explain(channel: string, messageId: string): Promise<Explanation | null>;
   deliveries(filter: DeliveryFilter, page: PageRequest): Promise<Page<DeliveryView>>;
   delivery(id: string): Promise<DeliveryDetail | null>;
+  /** The events of the newest thousand webhooks, by channel. */
+  recentEvents(): Promise<ReadonlyMap<string, readonly EventName[]>>;
   /** When the newest webhook of a channel came, at or after `since`; null: none did. */
   lastWebhookAt(channel: string, since: number): Promise<number | null>;
   /**
@@ -221,7 +224,17 @@ export interface Explanation {
   readonly resyncs: readonly ResyncMessageView[];
   /** The audits that found that it never came. */
   readonly audits: readonly AuditFinding[];
-  readonly deliveries: readonly (DeliveryView & { readonly log: readonly Attempt[] })[];
+  readonly deliveries: readonly ExplainedDelivery[];
+}
+
+export interface WaitingDelivery extends DeliveryView {
+  readonly underWay: boolean;
+}
+
+export interface ExplainedDelivery extends WaitingDelivery {
+  readonly log: readonly Attempt[];
+  /** The delivery at the front, for which it waits because of I6; null where it waits for none. */
+  readonly ahead: WaitingDelivery | null;
 }
 
 export interface DeliveryFilter {
@@ -251,19 +264,6 @@ export interface DeliveryView {
   readonly waitsFor: DeliveryWait | null;
   readonly settledAt: number | null;
   readonly lastError: string | null;
-}
-
-/** What waits for a target. The last day is the last 24 hours, and up to an hour more. */
-export interface TargetLoad {
-  readonly pending: number;
-  /** When the oldest pending delivery was recorded; null where none is pending. */
-  readonly oldestPendingAt: number | null;
-  /** Of a pending delivery that was tried; null where none was. */
-  readonly lastError: string | null;
-  /** Dead deliveries of the last day that were not sent again since; those in `unhandledLastDay` are not counted. */
-  readonly deadLastDay: number;
-  /** Dead for want of a handler, by event (`statuses.post`). */
-  readonly unhandledLastDay: readonly { readonly event: string; readonly count: number }[];
 }
 
 export interface DeliveryDetail extends DeliveryView {

@@ -291,6 +291,8 @@ describe('explain', () => {
       message_id: 'a-message',
     });
     expect((await cli(['explain', 'no-message'], { env })).code).toBe(1);
+    const { code, stderr } = await cli(['explain', 'a-message', '--channel', 'shop'], { env });
+    expect([code, stderr]).toEqual([1, expect.stringContaining('There is no channel "shop". Channels: main.')]);
   });
 });
 

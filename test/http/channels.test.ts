@@ -41,8 +41,8 @@ const SENSELESS_CHANGES: readonly [Record<string, unknown>, path: string][] = [
   [{ webhook_url: 'https://example.com' }, '/webhook_url'],
 ];
 const SHOWN = [
-  ...['auto_resync', 'channel_id', 'created_at', 'daily_call_budget', 'late_after_seconds', 'name'],
-  ...['resync_spacing_ms', 'webhook_url', 'whapi_base_url'],
+  ...['auto_resync', 'channel_id', 'created_at', 'daily_call_budget', 'last_webhook_at', 'late_after_seconds', 'name'],
+  ...['refused', 'resync_spacing_ms', 'webhook_url', 'whapi_base_url'],
 ];
 
 describe('POST /v1/channels', () => {

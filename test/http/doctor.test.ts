@@ -155,6 +155,41 @@ describe('GET /v1/doctor', () => {
     expect((await check(gateway, 'target'))?.message).toMatch(/switched it off \(.*410.*\)/);
   });
 
+  it('fails a target whose circuit breaker is open, and tells the backlog and the last error', async () => {
+    const { gateway, bot } = await startConnect({ pace: { breaker: { failures: 1, pausesMs: [3_600_000] } } });
+    bot.otherwise = 503;
+    await gateway.addTarget({ name: 'ill', url: bot.url });
+    await gateway.webhook(textWebhook('a'));
+    const found = await until(async () => {
+      const breaker = await check(gateway, 'breaker');
+      expect(breaker).toMatchObject({ subject: 'ill', status: 'fail' });
+      return breaker;
+    });
+    expect(found?.message).toMatch(/open since .*; next probe at .*503/);
+    expect(await check(gateway, 'backlog')).toMatchObject({ subject: 'ill', status: 'ok' });
+  });
+
+  it('warns of dead deliveries and of refused webhooks', async () => {
+    const { gateway, bot } = await startConnect();
+    bot.otherwise = 500;
+    await gateway.addTarget({ name: 'broken', url: bot.url, max_attempts: 1 });
+    await gateway.webhook(textWebhook('a'));
+    await gateway.webhook(textWebhook('b'), { secret: 'wrong' });
+    await gateway.settled();
+    expect(await check(gateway, 'dead')).toMatchObject({ subject: 'broken', status: 'warn' });
+    expect(await check(gateway, 'refused')).toMatchObject({ subject: 'main', status: 'warn' });
+  });
+
+  it('warns of a target that subscribes to nothing that Whapi is set to send, or has sent', async () => {
+    const { gateway, bot, connect, change } = await startConnect();
+    await gateway.addTarget({ name: 'calls-only', url: bot.url, events: ['calls'] });
+    await gateway.webhook(textWebhook('a'));
+    expect(await check(gateway, 'subscription')).toMatchObject({ subject: 'calls-only', status: 'warn' });
+    await change({ webhooks: [] });
+    await connect({ events: ['calls'] });
+    expect(await check(gateway, 'subscription')).toBeUndefined();
+  });
+
   it('warns of a clock that is wrong', async () => {
     const stage = await startConnect({ effects: { now: () => Date.UTC(2030, 0, 1) } });
     expect(await check(stage.gateway, 'clock')).toMatchObject({

@@ -24,6 +24,7 @@ const DEFAULTS = {
   rate_per_second: null,
   enabled: true,
 };
+const NO_LOAD = { pending: 0, oldest_pending_at: null, dead_last_day: 0, unhandled_last_day: 0 };
 const OTHERS = {
   name: 'another name',
   url: 'https://bot.example/other?of=it',
@@ -110,11 +111,25 @@ describe('POST /v1/targets', () => {
       url: URL_OF_A_BOT,
       disabled_reason: null,
       warnings: [],
+      ...NO_LOAD,
       breaker: { state: 'closed', consecutive_failures: 0, opened_at: null, next_probe_at: null, concurrency: null },
       id: expect.stringMatching(/^tgt_[\w-]{20}$/) as unknown,
       secret: expect.stringMatching(/^whsec_[A-Za-z0-9+/]{43}=$/) as unknown,
       created_at: expect.stringMatching(/^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$/) as unknown,
     });
+  });
+
+  it('shows what waits for it, since when, and what is dead, alone and in the list', async () => {
+    const gateway = await startApi();
+    const { id } = await gateway.addTarget({ url: await unreachableUrl(), max_attempts: 1 });
+    await gateway.webhook(textWebhook('a'));
+    await gateway.settled();
+    await gateway.call('PATCH', `/v1/targets/${id}`, { enabled: false });
+    await gateway.webhook(textWebhook('b', 'c'));
+    const [waiting] = await deliveriesOf(gateway, '?status=pending');
+    const load = { ...NO_LOAD, pending: 1, oldest_pending_at: waiting?.created_at, dead_last_day: 1 };
+    expect((await gateway.call('GET', `/v1/targets/${id}`)).body).toMatchObject(load);
+    expect((await gateway.call<List<unknown>>('GET', '/v1/targets')).body.data).toMatchObject([load]);
   });
 
   it('keeps every setting that it is given', async () => {

@@ -191,6 +191,7 @@ function ledgerOn({ db, close }: OpenDatabase, effects: Pick<Effects, 'now' | 'r
     explain: async (channel, messageId) => await read(() => views.explain(channel, messageId)),
     deliveries: async (filter, page) => await read(async () => await views.deliveries(filter, page)),
     delivery: async (id) => await read(() => views.delivery(id)),
+    recentEvents: async () => await read(() => views.recentEvents()),
     lastWebhookAt: async (channel, since) =>
       await read(() => {
         const { lastWebhookAt } = traffic.of(channel, now());

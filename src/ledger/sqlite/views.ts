@@ -1,12 +1,13 @@
 import type { Attempt, DeliveryStatus, DeliveryWait, EventName, JobStatus, Verdict } from '../../model.js';
 import { decodeCursor, deliveryId, encodeCursor, encodeNumber, jobId, parseDeliveryId, parseJobId } from '../ids.js';
-import { messageKey } from '../keys.js';
+import { KEY_BYTES, messageKey } from '../keys.js';
 import type {
   AuditFinding,
   BulkWork,
   DeliveryDetail,
   DeliveryFilter,
   DeliveryView,
+  ExplainedDelivery,
   Explanation,
   JobView,
   MessageFilter,
@@ -14,6 +15,7 @@ import type {
   Page,
   PageRequest,
   WebhookForm,
+  WaitingDelivery,
 } from '../views.js';
 import type { Db } from './database.js';
 import {
@@ -25,6 +27,7 @@ import {
   letOthersRun,
   ROWS_PER_SLICE,
 } from './filters.js';
+import { eventNamed } from './outbox.js';
 import { paged } from './paging.js';
 import { RESYNC_MESSAGE_COLUMNS, resyncMessageView } from './resync-views.js';
 import type { ResyncMessageRow } from './resync-views.js';
@@ -58,6 +61,7 @@ interface DeliveryRow {
   last_error: string | null;
   log: string;
   enabled: number;
+  lease: number | null;
   breaker: string | null;
 }
 
@@ -76,13 +80,17 @@ interface JobRow {
 const SIGHTING_COLUMNS = `s.webhook_id, s.position, w.channel, s.message_id, w.event, s.carrier, s.verdict, s.rule, s.held,
   w.received_at, w.audit`;
 const DELIVERY_COLUMNS = `d.id, d.status, t.id AS target_id, d.channel, w.event, d.verdicts, d.blocked, d.due_at,
-  d.attempts, d.created_at, d.settled_at, d.last_error, d.log, t.enabled,
+  d.attempts, d.created_at, d.settled_at, d.last_error, d.log, d.lease, t.enabled,
   (SELECT state FROM breakers b WHERE b.target = d.target) AS breaker`;
 const DELIVERY_TABLES = 'deliveries d JOIN webhooks w ON w.id = d.webhook_id JOIN targets t ON t.number = d.target';
 
 /** How far back the newest webhook of an event is looked for: about 20 MB, read in some milliseconds. */
 const NEWEST_WEBHOOKS = 10_000;
 
+/** For what channels send: read in a millisecond or two. */
+const RECENT_WEBHOOKS = 1000;
+/** From a delivery to the one at the front; each hop has an earlier place. */
+const MOST_HOPS = 100;
 /** The newest of a message that are told: the votes of a poll, which share its id, can run into many thousands. */
 const MOST_SIGHTINGS = 500;
 
@@ -167,7 +175,7 @@ export class SqliteViews {
       .reverse();
   }
 
-  #deliveriesOf(sightings: readonly SightingRow[]): Explanation['deliveries'] {
+  #deliveriesOf(sightings: readonly SightingRow[]): ExplainedDelivery[] {
     const select = this.#db.prepare<[number, number], DeliveryRow>(
       `SELECT ${DELIVERY_COLUMNS} FROM ${DELIVERY_TABLES}
        WHERE d.webhook_id = ? AND (d.positions IS NULL OR EXISTS (SELECT 1 FROM json_each(d.positions) WHERE value = ?))
@@ -175,7 +183,43 @@ export class SqliteViews {
     );
     const rows = sightings.flatMap(({ webhook_id, position }) => select.all(webhook_id, position));
     const unique = new Map(rows.map((row) => [row.id, row]));
-    return [...unique.values()].map((row) => ({ ...deliveryView(row), log: JSON.parse(row.log) as Attempt[] }));
+    return [...unique.values()].map((row) => ({
+      ...waitingView(row),
+      log: JSON.parse(row.log) as Attempt[],
+      ahead: row.status === 'pending' && row.blocked > 0 ? this.#frontOf(row.id) : null,
+    }));
+  }
+
+  /** The delivery that has to be settled first: what is ahead of it in a lane, and so on, for a batch stands in several. */
+  #frontOf(id: number): WaitingDelivery | null {
+    const select = this.#db.prepare<[number], DeliveryRow>(
+      `SELECT ${DELIVERY_COLUMNS} FROM ${DELIVERY_TABLES} WHERE d.id = ?`,
+    );
+    let row: DeliveryRow | undefined;
+    for (let hops = 0; hops < MOST_HOPS && (row === undefined || row.blocked > 0); hops += 1) {
+      const ahead = this.#aheadOf(row?.id ?? id);
+      row = ahead === undefined ? undefined : select.get(ahead);
+      if (!row) return null;
+    }
+    return row ? waitingView(row) : null;
+  }
+
+  /** What is first in a lane in which a delivery is not. */
+  #aheadOf(id: number): number | undefined {
+    const place = this.#db
+      .prepare<[number], { target: number; chats: Buffer; seq: number }>(
+        'SELECT target, chats, seq FROM deliveries WHERE id = ?',
+      )
+      .get(id);
+    if (!place) return undefined;
+    const first = this.#db.prepare<[number, Buffer, number], number>(
+      'SELECT delivery_id FROM lanes WHERE target = ? AND chat = ? AND seq < ? ORDER BY seq LIMIT 1',
+    );
+    for (let at = 0; at < place.chats.length; at += KEY_BYTES) {
+      const ahead = first.pluck().get(place.target, place.chats.subarray(at, at + KEY_BYTES), place.seq);
+      if (ahead !== undefined) return ahead;
+    }
+    return undefined;
   }
 
   async deliveries(filter: DeliveryFilter, { limit, cursor }: PageRequest): Promise<Page<DeliveryView>> {
@@ -245,6 +289,17 @@ export class SqliteViews {
     return newest.get(NEWEST_WEBHOOKS, `${type}.${method}`, names, names) ?? null;
   }
 
+  recentEvents(): ReadonlyMap<string, readonly EventName[]> {
+    const rows = this.#db
+      .prepare<[], { channel: string; event: string }>(
+        `SELECT DISTINCT channel, event FROM (SELECT channel, event FROM webhooks ORDER BY id DESC LIMIT ${RECENT_WEBHOOKS})`,
+      )
+      .all();
+    const events = new Map<string, EventName[]>();
+    for (const { channel, event } of rows) events.set(channel, [...(events.get(channel) ?? []), eventNamed(event)]);
+    return events;
+  }
+
   jobs({ limit, cursor }: PageRequest): Page<JobView> {
     const [before = BEYOND] = cursor === null ? [] : decodeCursor(cursor, 1);
     const rows = this.#db
@@ -299,6 +354,10 @@ function deliveryView(row: DeliveryRow): DeliveryView {
     settledAt: row.settled_at,
     lastError: row.last_error,
   };
+}
+
+function waitingView(row: DeliveryRow): WaitingDelivery {
+  return { ...deliveryView(row), underWay: row.status === 'pending' && row.lease !== null };
 }
 
 function jobView(row: JobRow): JobView {

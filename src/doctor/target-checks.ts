@@ -1,0 +1,99 @@
+import { subscribes } from '../intake/route.js';
+import type { TargetLoad } from '../ledger/ledger.js';
+import type { Breaker, EventName, Target } from '../model.js';
+import { ago, count } from './policy.js';
+import type { Check } from './policy.js';
+
+/** A delivery that waits for longer is worth a warning. */
+const USUAL_WAIT_MS = 5 * 60_000;
+const MOST_EVENTS = 8;
+
+/** Null where it is closed. */
+export function breakerCheck(
+  { name, url, id }: Target,
+  { state, openedAt, nextProbeAt, consecutiveFailures }: Breaker,
+  { lastError }: TargetLoad,
+): Check | null {
+  if (state === 'closed') return null;
+  const since = openedAt === null ? '' : ` since ${iso(openedAt)}`;
+  const probe =
+    state === 'half_open' || nextProbeAt === null ? 'a probe is under way' : `next probe at ${iso(nextProbeAt)}`;
+  return {
+    name: 'breaker',
+    subject: name,
+    status: 'fail',
+    message:
+      `Its circuit breaker is open${since}, after ${count(consecutiveFailures, 'failed attempt')}; ${probe}. ` +
+      `Deliveries wait.${lastErrorWords(lastError)}`,
+    fix: `Make the bot at ${url} answer. Deliveries then resume by themselves, at once with: "targets test ${id}".`,
+  };
+}
+
+/** Null where nothing waits. What has waited for less than a few minutes is the usual traffic. */
+export function backlogCheck({ name, id }: Target, load: TargetLoad, now: number): Check | null {
+  const { pending, oldestPendingAt, lastError } = load;
+  if (pending === 0 || oldestPendingAt === null) return null;
+  const at = { name: 'backlog', subject: name };
+  const waiting = `${count(pending, 'delivery', 'deliveries')} pending, the oldest for ${ago(now - oldestPendingAt)}.`;
+  if (now - oldestPendingAt < USUAL_WAIT_MS) return { ...at, status: 'ok', message: waiting, fix: null };
+  return {
+    ...at,
+    status: 'warn',
+    message: `${waiting}${lastErrorWords(lastError)}`,
+    fix: `List them: GET /v1/deliveries?status=pending&target=${id}. "explain <message-id>" says why one waits.`,
+  };
+}
+
+/** Null where none is dead. */
+export function deadCheck({ name, id }: Target, { deadLastDay }: TargetLoad): Check | null {
+  if (deadLastDay === 0) return null;
+  return {
+    name: 'dead',
+    subject: name,
+    status: 'warn',
+    message: `${count(deadLastDay, 'delivery', 'deliveries')} failed permanently in the last day.`,
+    fix:
+      `See why: GET /v1/deliveries?status=dead&target=${id}. To send them again: ` +
+      `POST /v1/deliveries/retry { "status": "dead", "target": "${id}" }.`,
+  };
+}
+
+/** Events without a handler are no alarm: a bot need not take all that Whapi sends. */
+export function unhandledCheck({ name, id }: Target, { unhandledLastDay }: TargetLoad): Check | null {
+  if (unhandledLastDay.length === 0) return null;
+  const events = unhandledLastDay.map((each) => `${each.event} (${each.count})`).join(', ');
+  return {
+    name: 'unhandled',
+    subject: name,
+    status: 'ok',
+    message: `It has no handler for ${events}.`,
+    fix:
+      'Subscribe it only to what the bot takes: "targets add" with --events messages.post, or ' +
+      `PATCH /v1/targets/${id} { "events": ["messages.post"] }.`,
+  };
+}
+
+/** `sent`: the events that each channel sends; where nothing is known of one, nothing is said. */
+export function subscriptionCheck(target: Target, sent: ReadonlyMap<string, readonly EventName[]>): Check | null {
+  const names = target.channels.includes('*') ? [...sent.keys()] : target.channels.filter((name) => sent.has(name));
+  const all = names.flatMap((name) => (sent.get(name) ?? []).map((event) => ({ name, event })));
+  const isKnown = names.length > 0 && names.every((name) => (sent.get(name) ?? []).length > 0);
+  if (!target.enabled || !isKnown || all.some(({ name, event }) => subscribes(target, name, event))) return null;
+  const events = [...new Set(all.map(({ event }) => `${event.type}.${event.method}`))].sort();
+  const shown = events.length > MOST_EVENTS ? `${events.slice(0, MOST_EVENTS).join(', ')} …` : events.join(', ');
+  return {
+    name: 'subscription',
+    subject: target.name,
+    status: 'warn',
+    message: `It subscribes to ${target.events.join(', ')}, but its channels send only ${shown}: it receives nothing.`,
+    fix: `Change its events, or have Whapi send them: "channels connect ${names[0] ?? ''}".`,
+  };
+}
+
+function lastErrorWords(error: string | null): string {
+  return error === null ? '' : ` Last error: ${error}`;
+}
+
+function iso(ms: number): string {
+  return new Date(ms).toISOString();
+}
