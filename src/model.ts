@@ -41,6 +41,8 @@ export interface IncomingWebhook {
   readonly suffix: string;
   readonly contentType: string | null;
   readonly body: Buffer;
+  /** The gateways that it has come through, as via.ts writes them; none where it is left out. */
+  readonly via?: string | null;
 }
 
 /** A verdict with the number of the decision table's row that gave it. */
@@ -200,4 +202,13 @@ export interface Attempt {
   readonly error: string | null;
   /** The beginning of the target's answer, at most 2 KiB of text; only of a failure, and where it said something. */
   readonly response?: string;
+}
+
+/** Consecutive attempts of a delivery's schedule that failed in the same way, the newest one included. */
+export interface Streak {
+  /** `no_handler`: the target answers that it does not take this event. `unknown_host`: there is no such name. */
+  readonly cause: 'no_handler' | 'unknown_host';
+  /** Milliseconds since the epoch. */
+  readonly since: number;
+  readonly attempts: number;
 }

@@ -105,7 +105,7 @@ CREATE TABLE deliveries (
   settled_at        INTEGER,
   last_error        TEXT,
   log               TEXT NOT NULL      -- JSON: the newest attempts
-, resume_at INTEGER, asked INTEGER NOT NULL DEFAULT 0);
+, resume_at INTEGER, asked INTEGER NOT NULL DEFAULT 0, streak TEXT);
 
 CREATE INDEX deliveries_by_rare_status ON deliveries (status, id) WHERE status <> 'delivered';
 
@@ -248,4 +248,4 @@ CREATE TABLE webhooks (
   content_type TEXT,
   event        TEXT NOT NULL,
   body         BLOB NOT NULL
-, audit TEXT);
+, audit TEXT, via TEXT);

@@ -95,9 +95,11 @@ export function startDeliveryLoop({
   const conclude = async (delivery: Delivery, { outcome, attempt }: Sent): Promise<void> => {
     const { id, lease, target } = delivery;
     if (isGone(outcome)) await ledger.switchOff(target, goneReason(effects.now()));
-    const attemptNumber = delivery.attempts + (delivery.besideSchedule ? 0 : 1);
+    const { besideSchedule, event, streak } = delivery;
+    const attempts = delivery.attempts + (besideSchedule ? 0 : 1);
+    const tried = { attempts, besideSchedule, event, streak, startedAt: attempt.startedAt };
     const policy = policyOf(target, delaysMs);
-    const { reason, ...next } = afterAttempt(outcome, attemptNumber, policy, effects.now(), effects.random());
+    const { reason, ...next } = afterAttempt(outcome, tried, policy, effects.now(), effects.random());
     const lastError = reason === undefined ? {} : { reason: [attempt.error, reason].join(' ') };
     await ledger.settle({ id, lease, ...next, attempt, ...lastError });
   };

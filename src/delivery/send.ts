@@ -12,7 +12,8 @@ import { signatureHeaders, signersOf } from './sign.js';
 import type { Signer } from './sign.js';
 
 /** What of a delivery an attempt needs. */
-export type Outgoing = Omit<Delivery, 'lease' | 'attempts' | 'besideSchedule' | 'newestMessageAt'>;
+export type Outgoing = Omit<Delivery, 'lease' | 'attempts' | 'besideSchedule' | 'newestMessageAt' | 'streak' | 'via'> &
+  Partial<Pick<Delivery, 'via'>>;
 
 export interface Sent {
   readonly outcome: Outcome;

@@ -9,6 +9,7 @@ import type {
   Pause,
   ResyncMessageStatus,
   Sealed,
+  Streak,
   Target,
   Verdict,
 } from '../model.js';
@@ -114,6 +115,10 @@ export interface Delivery {
   readonly attempts: number;
   /** A person asked for this attempt: when it fails, the schedule goes on as if it had not been made. */
   readonly besideSchedule: boolean;
+  /** How the attempts before this one failed, where they did so in a way that counts. */
+  readonly streak: Streak | null;
+  /** The gateways that its webhook has come through. */
+  readonly via: string | null;
   /** Unix seconds of the newest message in it; null where it carries none. */
   readonly newestMessageAt: number | null;
 }
@@ -128,6 +133,10 @@ export interface Settlement {
   readonly attempt: Attempt | null;
   /** What is shown as its last error; left out: the attempt's error, or without an attempt what was shown before. */
   readonly reason?: string;
+  /** Why it ends, where a person should hear of all such deliveries together. */
+  readonly cause?: 'no_handler';
+  /** For the next claim; left out: as it was. */
+  readonly streak?: Streak | null;
 }
 
 export interface Resyncs {
