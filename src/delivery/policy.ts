@@ -98,8 +98,8 @@ export function afterAttempt(outcome: Outcome, tried: Tried, policy: RetryPolicy
 }
 
 /** The target answers that it takes no such event. A message is never taken for one: it is worth every attempt. */
-export function isNoHandler(outcome: Outcome, { type }: EventName): boolean {
-  return outcome.kind === 'answered' && NO_HANDLER_STATUSES.includes(outcome.status) && type !== 'messages';
+export function isNoHandler(outcome: Outcome, event: EventName): boolean {
+  return outcome.kind === 'answered' && NO_HANDLER_STATUSES.includes(outcome.status) && event.type !== 'messages';
 }
 
 function streakAfter(

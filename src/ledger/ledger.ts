@@ -15,7 +15,10 @@ import type {
 } from '../model.js';
 import type { Audits } from './audits.js';
 import type { OneResyncs } from './one-resyncs.js';
+import type { Upkeep } from './upkeep.js';
 import type { BulkWork, DeliveryView, JobView, ResyncView, Views } from './views.js';
+
+export type { Retention, Upkeep } from './upkeep.js';
 
 /**
  * The store, as business operations. Every engine keeps these invariants:
@@ -279,27 +282,3 @@ export interface Health {
 }
 
 export type KeptBreaker = Omit<Breaker, 'ramp'>;
-
-export interface Upkeep {
-  /** The machine's clock was set back: what waits for a time, until `byMs` later than it was meant to, waits no longer than before. */
-  clockSetBack(byMs: number): Promise<void>;
-  /** Proves that the store takes writes. */
-  probe(): Promise<void>;
-  /** Keeps `value` under `name` unless one is kept there already. Returns the one that is kept. */
-  pin(name: string, value: string): Promise<string>;
-  /** What is kept under `name`; null where nothing is. */
-  pinned(name: string): Promise<string | null>;
-  /**
-   * Removes a small step of what has outlived its retention: payloads of settled deliveries and jobs that are over, then
-   * ids of the ledger.
-   * True while there may be more to remove now.
-   */
-  prune(retention: Retention): Promise<boolean>;
-  /** Waits for what was begun, then closes. */
-  close(): Promise<void>;
-}
-
-export interface Retention {
-  readonly payloadMs: number;
-  readonly ledgerMs: number;
-}
