@@ -10,6 +10,7 @@ import type { Ledger } from '../../src/ledger/ledger.js';
 import { openSqliteLedger } from '../../src/ledger/sqlite/engine.js';
 import type { DeliveryView } from '../../src/ledger/views.js';
 import type { Target } from '../../src/model.js';
+import { answerLater } from '../support/api.js';
 import { startBot } from '../support/bot.js';
 import type { Bot } from '../support/bot.js';
 import { startClock } from '../support/clock.js';
@@ -143,6 +144,25 @@ describe('a settlement that the store refuses', () => {
     await stage.loop.stop(GRACE_MS);
     expect(stage.refused).toBe(2);
     expect(await stage.deliveries()).toMatchObject([{ status: 'pending', attempts: 0 }]);
+  });
+});
+
+describe('a lease (I5)', () => {
+  it('outlasts the longest attempt, 120 s, by a minute and more: nothing is sent again meanwhile', async () => {
+    const clock = startClock();
+    const stage = await startStage({ timeoutMs: 120_000 }, clock.effects);
+    const late = answerLater();
+    stage.isFull = false;
+    stage.bot.answers.push(late.answer);
+    await record(stage.ledger, messages(message('m-1', 'one chat')));
+    stage.loop.wake();
+    await stage.bot.received(1);
+    clock.advance(190_000);
+    await record(stage.ledger, messages(message('m-2', 'another chat')));
+    stage.loop.wake();
+    expect((await stage.bot.received(2)).map(({ ids }) => ids)).toEqual([['m-1'], ['m-2']]);
+    late.give(200);
+    await until(async () => expect((await stage.deliveries()).map(({ attempts }) => attempts)).toEqual([1, 1]));
   });
 });
 
