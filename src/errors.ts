@@ -23,6 +23,7 @@ export const STATUS_OF = {
   GW_OVERLOADED: 503,
   GW_STORE_UNAVAILABLE: 503,
   GW_WHAPI_TIMEOUT: 504,
+  GW_LOOP: 508,
 } as const;
 
 export type GatewayErrorCode = keyof typeof STATUS_OF;

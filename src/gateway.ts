@@ -72,6 +72,8 @@ export const USUAL_PACE: Pace = {
 /** Of the ten seconds that closing may take, what deliveries and calls under way are given. */
 const GRACE_MS = 8000;
 const KEY_FINGERPRINT = 'encryption_key_fingerprint';
+/** What a gateway calls itself in `x-gateway-via`: all processes of one store are one gateway. */
+const GATEWAY_ID = 'gateway_id';
 const DAY_MS = 24 * 60 * 60 * 1000;
 const SWEEP_EVERY_MS = 60 * 60 * 1000;
 /** Between two steps of a sweep: the ingress goes first. */
@@ -95,7 +97,8 @@ export async function startGateway(
       log.error(about, 'background work failed, retrying');
     };
 
-    const sender = createSender({ openSecret: vault.open, networks: config.targetNetworks, effects });
+    const gatewayId = await ledger.pin(GATEWAY_ID, newId('gtw', effects));
+    const sender = createSender({ openSecret: vault.open, networks: config.targetNetworks, gatewayId, effects });
     const notices = deliveryNotices(log, effects);
     const breakers = await Breakers.load({ ledger, timing: pace.breaker, effects, onChange: notices.onBreaker });
     const delaysMs = pace.retryDelaysMs;
@@ -155,6 +158,7 @@ export async function startGateway(
       config,
       ledger,
       vault,
+      gatewayId,
       adminToken: keys.adminToken,
       effects,
       log,

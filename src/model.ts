@@ -41,6 +41,8 @@ export interface IncomingWebhook {
   readonly suffix: string;
   readonly contentType: string | null;
   readonly body: Buffer;
+  /** The gateways that it has come through, as via.ts writes them; none where it is left out. */
+  readonly via?: string | null;
 }
 
 /** A verdict with the number of the decision table's row that gave it. */
@@ -219,4 +221,13 @@ export interface TargetTest extends Attempt {
   readonly path: string;
   /** What to change where the target has no handler there; otherwise null. */
   readonly fix: string | null;
+}
+
+/** Consecutive attempts of a delivery's schedule that failed in the same way, the newest one included. */
+export interface Streak {
+  /** `no_handler`: the target answers that it does not take this event. `unknown_host`: there is no such name. */
+  readonly cause: 'no_handler' | 'unknown_host';
+  /** Milliseconds since the epoch. */
+  readonly since: number;
+  readonly attempts: number;
 }

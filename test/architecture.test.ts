@@ -126,7 +126,7 @@ describe('who may import whom', () => {
       fastify: within('http'),
       'better-sqlite3': within('ledger/sqlite'),
       undici: (name) =>
-        ['delivery/send', 'http/whapi-upstream', 'whapi/client', 'whapi/simulator-webhooks'].includes(name),
+        ['delivery/connections', 'http/whapi-upstream', 'whapi/client', 'whapi/simulator-webhooks'].includes(name),
       commander: within('cli'),
       standardwebhooks: (name) => within('delivery')(name) || within('demo')(name),
       'close-with-grace': (name) => name === 'main',

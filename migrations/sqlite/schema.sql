@@ -123,7 +123,7 @@ CREATE TABLE deliveries (
   settled_at        INTEGER,
   last_error        TEXT,
   log               TEXT NOT NULL      -- JSON: the newest attempts
-, resume_at INTEGER, asked INTEGER NOT NULL DEFAULT 0, cause TEXT);
+, resume_at INTEGER, asked INTEGER NOT NULL DEFAULT 0, streak TEXT, cause TEXT);
 
 CREATE INDEX deliveries_by_rare_status ON deliveries (status, id) WHERE status <> 'delivered' AND status <> 'pending';
 
@@ -277,4 +277,4 @@ CREATE TABLE webhooks (
   content_type TEXT,
   event        TEXT NOT NULL,
   body         BLOB NOT NULL
-, audit TEXT);
+, audit TEXT, via TEXT);

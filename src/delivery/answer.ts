@@ -1,6 +1,9 @@
 /** Of an answer so much is read, so that the connection can be used again; what is longer is broken off. */
-export const MOST_ANSWER_BYTES = 64 * 1024;
+const MOST_ANSWER_BYTES = 64 * 1024;
 const MOST_KEPT_BYTES = 2048;
+/** Answers that nobody waits for: how long each may take to end, and how many of one target are waited for. */
+const DRAIN_MS = 5000;
+const MOST_DRAINS = 16;
 /** What a terminal obeys and PostgreSQL does not store. */
 const CONTROL_CHARACTERS = /[^\P{Cc}\t\n\r]/gu;
 
@@ -21,6 +24,48 @@ export async function beginningOf(body: AsyncIterable<Buffer>): Promise<string> 
     // The status is known, and with it what becomes of the delivery.
   }
   return harmless(Buffer.concat(kept));
+}
+
+/** The body of an answer, as undici gives it. */
+export interface AnswerBody extends AsyncIterable<Buffer> {
+  /** Reads up to `limit` bytes, or until `signal` is aborted, and then breaks it off. */
+  dump(options: { limit: number; signal: AbortSignal }): Promise<void>;
+  on(event: 'error', listener: () => void): this;
+  destroy(): unknown;
+}
+
+/**
+ * Reads what nobody needs of answers to its end, so that their connections can be used again; what takes too long, or is
+ * too much, is cut off together with its connection.
+ */
+export class Drains {
+  readonly #underWay = new Map<string, number>();
+
+  /** `targetId`: whose answer it is. Never fails: the answer has counted already. */
+  start(targetId: string, body: AnswerBody): void {
+    const underWay = this.#underWay.get(targetId) ?? 0;
+    if (underWay >= MOST_DRAINS) {
+      body.on('error', () => undefined).destroy();
+      return;
+    }
+    this.#underWay.set(targetId, underWay + 1);
+    const ended = (): void => {
+      const left = (this.#underWay.get(targetId) ?? 1) - 1;
+      if (left > 0) this.#underWay.set(targetId, left);
+      else this.#underWay.delete(targetId);
+    };
+    body.dump({ limit: MOST_ANSWER_BYTES, signal: AbortSignal.timeout(DRAIN_MS) }).then(ended, ended);
+  }
+}
+
+/** Whether an answer's beginning is a gateway's refusal of a webhook that has come from it. Other servers have other 508s. */
+export function saysLoop(status: number, beginning: string): boolean {
+  if (status !== 508) return false;
+  try {
+    return (JSON.parse(beginning) as { code?: unknown } | null)?.code === 'GW_LOOP';
+  } catch {
+    return false;
+  }
 }
 
 function harmless(bytes: Buffer): string {

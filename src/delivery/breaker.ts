@@ -1,5 +1,6 @@
 import { jittered, pauseAt } from '../backoff.js';
-import type { Breaker } from '../model.js';
+import type { Breaker, EventName } from '../model.js';
+import { isNoHandler } from './policy.js';
 import type { Outcome } from './policy.js';
 
 /**
@@ -52,10 +53,12 @@ export interface Sign {
 
 /**
  * Whether an outcome speaks of the target rather than of one delivery: no answer, 5xx, 429 and 408 do. Any other answer,
- * a 400 or 422 as well, shows that there is somebody who reads what comes.
+ * a 400 or 422 as well, shows that there is somebody who reads what comes; so does a 501 to an event that is not a message,
+ * and the 508 of a gateway that the webhook has come from.
  */
-export function isTrouble(outcome: Outcome): boolean {
+export function isTrouble(outcome: Outcome, event: EventName): boolean {
   if (outcome.kind === 'failed') return true;
+  if (outcome.isLoop || isNoHandler(outcome, event)) return false;
   return outcome.status >= 500 || outcome.status === 429 || outcome.status === 408;
 }
 

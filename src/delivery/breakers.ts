@@ -78,7 +78,10 @@ export class Breakers {
   }
 
   /** It was answered, or failed; null: it was not sent, or was broken off. Resolves when what changed is written down. */
-  async ended({ id, target }: Pick<Delivery, 'id' | 'target'>, outcome: Outcome | null): Promise<void> {
+  async ended(
+    { id, target, event }: Pick<Delivery, 'id' | 'target' | 'event'>,
+    outcome: Outcome | null,
+  ): Promise<void> {
     const { timing, effects } = this.#options;
     const isProbe = this.#probes.get(target.id) === id;
     if (isProbe) this.#probes.delete(target.id);
@@ -89,7 +92,7 @@ export class Breakers {
     }
     const now = effects.now();
     const askedMs = outcome.kind === 'answered' ? retryAfterMs(outcome.retryAfter, now) : 0;
-    const sign = { isTrouble: isTrouble(outcome), isProbe, askedMs };
+    const sign = { isTrouble: isTrouble(outcome, event), isProbe, askedMs };
     await this.#become(target.id, afterSign(before, sign, target.concurrency, timing, now, effects.random()));
   }
 

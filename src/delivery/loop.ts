@@ -6,6 +6,7 @@ import type { Breakers } from './breakers.js';
 import type { DeliveryNotices } from './notices.js';
 import { afterAttempt, expiry, goneReason, isGone, policyOf } from './policy.js';
 import type { Sender, Sent } from './send.js';
+import { createSettler } from './settler.js';
 import { Slots } from './slots.js';
 
 export interface DeliveryOptions {
@@ -26,8 +27,8 @@ export interface DeliveryLoop {
   stop(graceMs: number): Promise<void>;
 }
 
-/** Longer than the longest attempt (60 s) and what it takes to settle it. */
-const LEASE_MS = 120_000;
+/** The longest attempt (120 s), and three minutes for a store that refuses its settlement, a full disk for instance. */
+const LEASE_MS = 300_000;
 /** Deliveries are looked for this often even when nothing was said to be due. */
 const IDLE_MS = 1000;
 
@@ -45,14 +46,16 @@ export function startDeliveryLoop({
   notices,
 }: DeliveryOptions): DeliveryLoop {
   const slots = new Slots();
+  const settler = createSettler({ effects, onError });
   const attempts = new Set<Promise<void>>();
   let brokenOff = false;
 
   const turn = async (): Promise<number | null> => {
     const targets = (await ledger.targets()).filter(({ enabled }) => enabled);
     const wanted = targets.map((target) => wantOf(target, targets.length)).filter(({ limit }) => limit > 0);
+    const leaseEndsAt = effects.now() + LEASE_MS;
     const { deliveries, nextDueAt } = await ledger.claim(wanted, LEASE_MS);
-    for (const delivery of deliveries) launch(delivery);
+    for (const delivery of deliveries) launch(delivery, leaseEndsAt);
     const waits = targets.flatMap(({ id }) => [slots.nextTokenAt(id, effects.now()), breakers.nextProbeAt(id)]);
     const times = [nextDueAt, ...waits].filter((time) => time !== null);
     return times.length > 0 ? Math.min(...times) : null;
@@ -61,10 +64,11 @@ export function startDeliveryLoop({
   const wantOf = (target: Target, targets: number): ClaimWant =>
     slots.want(target, breakers.placesOf(target, slots.underWay(target.id)), targets, effects.now());
 
-  const launch = (delivery: Delivery): void => {
+  // Its place is taken until it is settled, also while the store refuses: no target is sent more than can be written down.
+  const launch = (delivery: Delivery, leaseEndsAt: number): void => {
     slots.take(delivery);
     breakers.started(delivery);
-    const attempt = make(delivery)
+    const attempt = make(delivery, leaseEndsAt)
       .catch(onError) // the lease runs out, and it is due again
       .finally(() => {
         slots.release(delivery);
@@ -74,39 +78,45 @@ export function startDeliveryLoop({
     attempts.add(attempt);
   };
 
-  const make = async (delivery: Delivery): Promise<void> => {
+  const make = async (delivery: Delivery, leaseEndsAt: number): Promise<void> => {
     const { id, lease, target } = delivery;
     const tooOld = expiry(delivery.newestMessageAt, target.maxAgeSeconds, effects.now());
     if (tooOld !== null) {
       await breakers.ended(delivery, null);
-      await ledger.settle({ id, lease, status: 'expired', attempt: null, reason: tooOld });
+      const expired = { id, lease, status: 'expired', attempt: null, reason: tooOld } as const;
+      await settler.settle(async () => await ledger.settle(expired), leaseEndsAt);
       return;
     }
     slots.spend(target.id);
     const sent = await sender.send(delivery);
     const isBrokenOff = brokenOff && sent.outcome.kind === 'failed';
+    const settlement = isBrokenOff ? givenBack(delivery) : concluded(delivery, sent);
+    const settle = async (): Promise<void> => {
+      if (!isBrokenOff && isGone(sent.outcome)) {
+        const gone = goneReason(effects.now());
+        if (await ledger.switchOff(target, gone)) notices?.onDisabled(target, gone);
+      }
+      if (await ledger.settle(settlement)) notices?.onSettled(delivery, settlement);
+    };
     await Promise.all([
-      breakers.ended(delivery, isBrokenOff ? null : sent.outcome),
-      isBrokenOff ? giveBack(delivery) : conclude(delivery, sent),
+      breakers.ended(delivery, isBrokenOff ? null : sent.outcome).catch(settler.refused),
+      settler.settle(settle, leaseEndsAt),
     ]);
   };
 
-  const giveBack = async ({ id, lease }: Delivery): Promise<void> => {
-    await ledger.settle({ id, lease, status: 'pending', dueAt: effects.now(), attempt: null });
+  const givenBack = ({ id, lease }: Delivery): Settlement => {
+    return { id, lease, status: 'pending', dueAt: effects.now(), attempt: null };
   };
 
-  const conclude = async (delivery: Delivery, { outcome, attempt }: Sent): Promise<void> => {
+  const concluded = (delivery: Delivery, { outcome, attempt }: Sent): Settlement => {
     const { id, lease, target } = delivery;
-    if (isGone(outcome)) {
-      const gone = goneReason(effects.now());
-      if (await ledger.switchOff(target, gone)) notices?.onDisabled(target, gone);
-    }
-    const attemptNumber = delivery.attempts + (delivery.besideSchedule ? 0 : 1);
+    const { besideSchedule, event, streak } = delivery;
+    const attempts = delivery.attempts + (besideSchedule ? 0 : 1);
+    const tried = { attempts, besideSchedule, event, streak, startedAt: attempt.startedAt };
     const policy = policyOf(target, delaysMs);
-    const { reason, ...next } = afterAttempt(outcome, attemptNumber, policy, effects.now(), effects.random());
+    const { reason, ...next } = afterAttempt(outcome, tried, policy, effects.now(), effects.random());
     const lastError = reason === undefined ? {} : { reason: [attempt.error, reason].join(' ') };
-    const settlement: Settlement = { id, lease, ...next, attempt, ...lastError };
-    if (await ledger.settle(settlement)) notices?.onSettled(delivery, settlement);
+    return { id, lease, ...next, attempt, ...lastError };
   };
 
   const loop = startLoop({ turn, onError, idleMs: IDLE_MS, effects });
@@ -118,6 +128,7 @@ export function startDeliveryLoop({
       await endOf(attempts, graceMs, effects);
       brokenOff = attempts.size > 0;
       await sender.destroy();
+      settler.hurry();
       await Promise.all(attempts);
     },
   };

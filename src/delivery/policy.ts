@@ -1,9 +1,15 @@
 import { jittered, pauseAt, retryAfterMs } from '../backoff.js';
-import type { DeliveryStatus, Target } from '../model.js';
+import type { DeliveryStatus, EventName, Streak, Target } from '../model.js';
 
 /** What came of an attempt. */
 export type Outcome =
-  | { readonly kind: 'answered'; readonly status: number; readonly retryAfter: string | null }
+  | {
+      readonly kind: 'answered';
+      readonly status: number;
+      readonly retryAfter: string | null;
+      /** A gateway refused it because the webhook has come from that gateway (508 GW_LOOP). */
+      readonly isLoop?: true;
+    }
   /** Without a cause it may go away by itself. */
   | { readonly kind: 'failed'; readonly cause?: FailureCause };
 
@@ -14,8 +20,24 @@ export interface Next {
   readonly status: DeliveryStatus;
   /** When it is due again, in milliseconds since the epoch; only with `pending`. */
   readonly dueAt?: number;
-  /** Why it ends before its last attempt. */
+  /** Why it ends, where the attempt's own error does not say it all. */
   readonly reason?: string;
+  readonly cause?: 'no_handler';
+  /** For the next attempt; only with `pending`. */
+  readonly streak?: Streak | null;
+}
+
+/** A delivery whose attempt has just ended. */
+export interface Tried {
+  /** Attempts of its schedule, this one included where it is one of them. */
+  readonly attempts: number;
+  /** A person asked for this attempt: it takes nothing from the schedule. */
+  readonly besideSchedule: boolean;
+  readonly event: EventName;
+  /** When this attempt began, in milliseconds since the epoch. */
+  readonly startedAt: number;
+  /** Of the attempts before this one. */
+  readonly streak: Streak | null;
 }
 
 const SECOND = 1000;
@@ -36,8 +58,15 @@ export const RETRY_DELAYS_MS: readonly number[] = [
 ];
 /** Each pause is drawn from so much around its length, so that what failed together does not come back together. */
 const JITTER = 0.2;
-/** By then a name that was just made, or a resolver that stumbled, has had twelve minutes. */
+/** Both must be over: a name that was just made, or a resolver that stumbled, has had ten minutes whatever the schedule. */
 const UNKNOWN_HOST_ATTEMPTS = 5;
+const UNKNOWN_HOST_MS = 10 * MINUTE;
+/** A proxy may answer so while the bot behind it restarts; but this is what bots answer to events that they do not know. */
+const NO_HANDLER_STATUSES: readonly number[] = [404, 405, 501];
+const NO_HANDLER_ATTEMPTS = 3;
+const NO_HANDLER_MS = 2 * MINUTE;
+/** When the second and third attempt begin at the latest, counted from the first: what is due then is not sent at once. */
+const NO_HANDLER_LATEST_MS: readonly number[] = [55 * SECOND, 110 * SECOND];
 const GONE = 410;
 
 export interface RetryPolicy {
@@ -53,24 +82,69 @@ export function policyOf(
 }
 
 /**
- * What becomes of a delivery after its attempt number `attempts`. Only a 2xx is a success. `random` is in [0, 1).
+ * What becomes of a delivery after an attempt. Only a 2xx is a success. `random` is in [0, 1).
  * Retry-After makes a pause longer, never shorter: a target that always says "1" would burn all attempts in seconds.
  */
-export function afterAttempt(
-  outcome: Outcome,
-  attempts: number,
-  policy: RetryPolicy,
-  now: number,
-  random: number,
-): Next {
+export function afterAttempt(outcome: Outcome, tried: Tried, policy: RetryPolicy, now: number, random: number): Next {
   if (outcome.kind === 'answered' && outcome.status >= 200 && outcome.status < 300) return { status: 'delivered' };
-  if (isGone(outcome)) return { status: 'pending', dueAt: now }; // the target is switched off: it waits for a person
-  if (attempts >= policy.maxAttempts) return { status: 'dead' };
-  const reason = hopelessness(outcome, attempts);
-  if (reason !== null) return { status: 'dead', reason };
-  const pause = jittered(pauseAt(policy.delaysMs, attempts - 1), JITTER, random);
+  if (isGone(outcome)) return { status: 'pending', dueAt: now, streak: null }; // switched off: it waits for a person
+  const streak = streakAfter(outcome, tried, now);
+  const end = endAfter(outcome, tried, streak, policy, now);
+  if (end !== null) return { status: 'dead', ...end };
+  const pause = jittered(pauseAt(policy.delaysMs, tried.attempts - 1), JITTER, random);
   const asked = outcome.kind === 'answered' ? retryAfterMs(outcome.retryAfter, now) : 0;
-  return { status: 'pending', dueAt: now + Math.max(pause, asked) };
+  const dueAt = Math.min(now + Math.max(pause, asked), latestAfter(streak, now));
+  return { status: 'pending', dueAt, streak };
+}
+
+/** The target answers that it takes no such event. A message is never taken for one: it is worth every attempt. */
+export function isNoHandler(outcome: Outcome, event: EventName): boolean {
+  return outcome.kind === 'answered' && NO_HANDLER_STATUSES.includes(outcome.status) && event.type !== 'messages';
+}
+
+function streakAfter(
+  outcome: Outcome,
+  { besideSchedule, event, startedAt, streak }: Tried,
+  now: number,
+): Streak | null {
+  if (besideSchedule) return streak;
+  const begun = streakOf(outcome, event, startedAt, now);
+  if (begun === null || begun.cause !== streak?.cause) return begun;
+  // The clock may have been set back since: no streak begins in the future.
+  return { ...begun, since: Math.min(streak.since, begun.since), attempts: streak.attempts + 1 };
+}
+
+/** An unknown host counts from its first failure, a missing handler from the first attempt on. */
+function streakOf(outcome: Outcome, event: EventName, startedAt: number, now: number): Streak | null {
+  if (outcome.kind === 'failed')
+    return outcome.cause === 'unknown_host' ? { cause: 'unknown_host', since: now, attempts: 1 } : null;
+  return isNoHandler(outcome, event) ? { cause: 'no_handler', since: startedAt, attempts: 1 } : null;
+}
+
+/** When the next attempt has to begin, whatever schedule and Retry-After say. */
+function latestAfter(streak: Streak | null, now: number): number {
+  if (streak?.cause !== 'no_handler') return Infinity;
+  return Math.max(now, streak.since + pauseAt(NO_HANDLER_LATEST_MS, streak.attempts - 1));
+}
+
+/** Why there is no further attempt; null where there is one. */
+function endAfter(
+  outcome: Outcome,
+  { attempts, besideSchedule, event }: Tried,
+  streak: Streak | null,
+  { maxAttempts }: RetryPolicy,
+  now: number,
+): Pick<Next, 'reason' | 'cause'> | null {
+  const isLast = attempts >= maxAttempts;
+  if (isNoHandler(outcome, event)) {
+    const reason = `The target has no handler for ${event.type}.${event.method}.`;
+    const isOver = streak !== null && (streak.attempts >= NO_HANDLER_ATTEMPTS || now - streak.since >= NO_HANDLER_MS);
+    return isLast || (isOver && !besideSchedule) ? { reason, cause: 'no_handler' } : null;
+  }
+  if (outcome.kind === 'answered' && outcome.isLoop) return { reason: 'The target leads back to this gateway.' };
+  if (isLast) return {};
+  const reason = hopelessness(outcome, besideSchedule ? null : streak, now);
+  return reason === null ? null : { reason };
 }
 
 /** 410: the target asks to be sent nothing any more. */
@@ -84,13 +158,14 @@ export function goneReason(now: number): string {
 }
 
 /** Why more attempts would be in vain; null where they may not be. */
-function hopelessness(outcome: Outcome, attempts: number): string | null {
+function hopelessness(outcome: Outcome, streak: Streak | null, now: number): string | null {
   if (outcome.kind === 'answered') return null;
   if (outcome.cause === 'never') return 'It was not tried again: that would not help.';
-  if (outcome.cause === 'unknown_host' && attempts >= UNKNOWN_HOST_ATTEMPTS) {
-    return `It was not tried again: there was no such host at ${attempts} attempts.`;
-  }
-  return null;
+  if (streak?.cause !== 'unknown_host') return null;
+  const { attempts, since } = streak;
+  if (attempts < UNKNOWN_HOST_ATTEMPTS || now - since < UNKNOWN_HOST_MS) return null;
+  const minutes = Math.floor((now - since) / MINUTE);
+  return `It was not tried again: there was no such host at ${attempts} attempts within ${minutes} minutes.`;
 }
 
 /**

@@ -1,9 +1,11 @@
-import { Agent, request } from 'undici';
-import type { Dispatcher } from 'undici';
 import type { Effects } from '../effects.js';
 import type { Delivery } from '../ledger/ledger.js';
 import type { Attempt, Sealed, Target } from '../model.js';
-import { beginningOf, MOST_ANSWER_BYTES } from './answer.js';
+import { USER_AGENT, wordsOf } from '../outgoing.js';
+import { VIA_HEADER, viaWith } from '../via.js';
+import { beginningOf, Drains, saysLoop } from './answer.js';
+import { createConnections } from './connections.js';
+import type { Exchange } from './connections.js';
 import { createGuard, RefusedAddress } from './guard.js';
 import type { Lookup } from './guard.js';
 import type { TargetNetworks } from './networks.js';
@@ -12,7 +14,8 @@ import { signatureHeaders, signersOf } from './sign.js';
 import type { Signer } from './sign.js';
 
 /** What of a delivery an attempt needs. */
-export type Outgoing = Omit<Delivery, 'lease' | 'attempts' | 'besideSchedule' | 'newestMessageAt'>;
+export type Outgoing = Omit<Delivery, 'lease' | 'attempts' | 'besideSchedule' | 'newestMessageAt' | 'streak' | 'via'> &
+  Partial<Pick<Delivery, 'via'>>;
 
 export interface Sent {
   readonly outcome: Outcome;
@@ -37,6 +40,8 @@ interface Opened {
 export interface SenderOptions {
   readonly openSecret: (sealed: Sealed) => string;
   readonly networks: TargetNetworks;
+  /** What this gateway calls itself in `x-gateway-via`. */
+  readonly gatewayId: string;
   readonly effects: Pick<Effects, 'now'>;
   /** Where the addresses of names come from; the system's resolver if left out. */
   readonly lookup?: Lookup;
@@ -44,19 +49,18 @@ export interface SenderOptions {
 
 /** Node's HTTP server refuses a request with 16 KiB of headers; a huge batch goes without the list of its verdicts. */
 const LONGEST_VERDICTS_HEADER = 4096;
-const CONNECT_TIMEOUT_MS = 10_000;
 const LONGEST_REASON = 500;
 
-export function createSender({ openSecret, networks, effects, lookup }: SenderOptions): Sender {
+export function createSender({ openSecret, networks, gatewayId, effects, lookup }: SenderOptions): Sender {
   const guard = createGuard(networks, lookup);
-  // Of undici's agents the one that asks no proxy: what a proxy connects to could not be judged.
-  const agent = new Agent({ connect: { timeout: CONNECT_TIMEOUT_MS, lookup: guard.lookup } });
+  const connections = createConnections(guard.lookup);
+  const drains = new Drains();
   const opened = new WeakMap<Target, Opened>();
 
   /** Once for each state of a target: a changed one is another object. */
   const openedOf = (target: Target): Opened => {
     const known = opened.get(target) ?? {
-      headers: JSON.parse(openSecret(target.headers)) as Record<string, string>,
+      headers: withUserAgent(JSON.parse(openSecret(target.headers)) as Record<string, string>),
       signers: signersOf(target, openSecret),
     };
     opened.set(target, known);
@@ -81,16 +85,19 @@ export function createSender({ openSecret, networks, effects, lookup }: SenderOp
       if (refusal) throw refusal;
       const own = openedOf(delivery.target);
       const signature = signatureHeaders(own.signers, delivery.id, delivery.body, startedAt);
-      const headers = { ...own.headers, ...headersOf(delivery), ...signature };
-      const signal = AbortSignal.timeout(delivery.target.timeoutMs);
-      const answer = await request(url, { method, headers, body: delivery.body, dispatcher: agent, signal });
+      const via = { [VIA_HEADER]: viaWith(delivery.via ?? null, gatewayId, delivery.id) };
+      const headers = { ...own.headers, ...headersOf(delivery), ...via, ...signature };
+      const { timeoutMs } = delivery.target;
+      const answer = await connections.request(url, { method, headers, body: delivery.body, timeoutMs });
       const { statusCode: status } = answer;
       const outcome: Outcome = { kind: 'answered', status, retryAfter: single(answer.headers['retry-after']) };
       if (status >= 200 && status < 300) {
-        await answer.body.dump({ limit: MOST_ANSWER_BYTES, signal });
+        drains.start(delivery.target.id, answer.body); // the bot has the message, however its answer ends
         return ended(outcome, status, null);
       }
-      return ended(outcome, status, `The target answered ${status}.`, await beginningOf(answer.body));
+      const beginning = await beginningOf(answer.body);
+      const said: Outcome = saysLoop(status, beginning) ? { ...outcome, isLoop: true } : outcome;
+      return ended(said, status, `The target answered ${status}.`, beginning);
     } catch (error) {
       return ended({ kind: 'failed', ...causeOf(error) }, null, reasonOf(error, delivery.target));
     }
@@ -105,7 +112,7 @@ export function createSender({ openSecret, networks, effects, lookup }: SenderOp
         return 'must not carry a user name or password, which would show in answers: give them as a header';
       return guard.refusalOf(url)?.message ?? null;
     },
-    destroy: async () => await agent.destroy(),
+    destroy: async () => await connections.destroy(),
   };
 }
 
@@ -117,7 +124,7 @@ export function destinationOf({
   suffix,
 }: Pick<Outgoing, 'target' | 'event' | 'method' | 'suffix'>): {
   url: URL;
-  method: Dispatcher.HttpMethod;
+  method: Exchange['method'];
 } {
   const verb = method;
   switch (target.mode) {
@@ -139,6 +146,12 @@ function extended(base: string, suffix: string): URL {
   const url = new URL(base);
   if (suffix !== '') url.pathname = url.pathname.replace(/\/$/, '') + suffix;
   return url;
+}
+
+/** A target's own one takes precedence: some bots are behind something that lets only certain ones through. */
+function withUserAgent(headers: Readonly<Record<string, string>>): Readonly<Record<string, string>> {
+  const hasOwn = Object.keys(headers).some((name) => name.toLowerCase() === 'user-agent');
+  return hasOwn ? headers : { 'user-agent': USER_AGENT, ...headers };
 }
 
 function headersOf({ channel, contentType, verdicts }: Outgoing): Record<string, string> {
@@ -165,14 +178,8 @@ function causeOf(error: unknown): { cause?: FailureCause } {
 
 /** Some of it is the other side's to choose, such as the names in a certificate: it is cut. */
 function reasonOf(error: unknown, target: Target): string {
-  return wordsOf(error, target).slice(0, LONGEST_REASON);
-}
-
-function wordsOf(error: unknown, target: Target): string {
-  if (!(error instanceof Error)) return String(error);
-  if (error.name === 'TimeoutError') return `No answer within ${target.timeoutMs} ms.`;
-  const { code } = error as NodeJS.ErrnoException;
-  return code === undefined || error.message.includes(code) ? error.message : `${error.message} (${code})`;
+  const isTimeout = error instanceof Error && error.name === 'TimeoutError';
+  return (isTimeout ? `No answer within ${target.timeoutMs} ms.` : wordsOf(error)).slice(0, LONGEST_REASON);
 }
 
 function single(header: string | string[] | undefined): string | null {

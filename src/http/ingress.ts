@@ -7,6 +7,7 @@ import { decode } from '../intake/decode.js';
 import type { Intake, Recorded, Registry, Traffic } from '../ledger/ledger.js';
 import { WEBHOOK_HTTP_METHODS } from '../model.js';
 import type { Channel, Sealed, Verdict, WebhookHttpMethod } from '../model.js';
+import { hasComeThrough, VIA_HEADER, viaFrom } from '../via.js';
 import { bearerOf, digestOf, isSecret } from './auth.js';
 import type { RefuseAuthentication } from './auth.js';
 import { Throttle } from '../throttle.js';
@@ -18,6 +19,8 @@ import type { WebhookPath } from './webhook-path.js';
 export interface IngressOptions {
   readonly ledger: Intake & Pick<Registry, 'channel'> & Pick<Traffic, 'refused'>;
   readonly openSecret: (sealed: Sealed) => string;
+  /** What this gateway calls itself in `x-gateway-via`. */
+  readonly gatewayId: string;
   readonly refuse: RefuseAuthentication;
   readonly maxBodyBytes: number;
   readonly maxPendingBytes: number;
@@ -74,7 +77,18 @@ export async function ingress(app: FastifyInstance, options: IngressOptions): Pr
     if (channel) channels.set(request, channel.name);
     const isRight = isSecret(path.secret ?? bearerOf(request), channel ? digestFor(channel) : UNKNOWN_CHANNEL);
     if (!channel || !isRight) await refuse(request, reply);
+    refuseLoop(request);
     admit(path.channel, effects.now(), reply);
+  };
+
+  /** @throws GatewayError GW_LOOP */
+  const refuseLoop = ({ headers }: FastifyRequest): void => {
+    if (!hasComeThrough(viaFrom(headers[VIA_HEADER]), options.gatewayId)) return;
+    throw new GatewayError(
+      'GW_LOOP',
+      'This gateway sent that very webhook: a target leads back to it. Nothing was recorded. Give that target the URL of ' +
+        'your bot, not one of a gateway.',
+    );
   };
 
   /** I1: the only 200 comes after the commit. Everything else is a status that makes Whapi send it again. */
@@ -91,8 +105,9 @@ export async function ingress(app: FastifyInstance, options: IngressOptions): Pr
     const { channel, suffix } = pathOf(request);
     const method = request.method as WebhookHttpMethod;
     const document = decode(body, { method, suffix });
+    const via = viaFrom(request.headers[VIA_HEADER]);
     const recorded = await ledger.record(
-      { channel, method, suffix, contentType: contentTypeOf(request), body },
+      { channel, method, suffix, contentType: contentTypeOf(request), body, via },
       document,
     );
     if (recorded.deliveries > 0) onDeliveries();

@@ -37,6 +37,8 @@ export interface ServerOptions {
   readonly config: Config;
   readonly ledger: Ledger;
   readonly vault: Vault;
+  /** What this gateway calls itself in `x-gateway-via`. */
+  readonly gatewayId: string;
   readonly adminToken: string;
   readonly effects: Effects;
   readonly log: Pick<FastifyBaseLogger, 'error' | 'warn' | 'info' | 'debug'>;
@@ -159,6 +161,7 @@ async function buildServer(options: ServerOptions): Promise<FastifyInstance> {
   await app.register(ingress, {
     ledger,
     openSecret: vault.open,
+    gatewayId: options.gatewayId,
     refuse,
     maxBodyBytes: config.maxBodyBytes,
     maxPendingBytes: config.maxPendingBytes,

@@ -5,6 +5,7 @@ import type { Readable } from 'node:stream';
 import { Agent } from 'undici';
 import type { Dispatcher } from 'undici';
 import { GatewayError } from '../errors.js';
+import { connectOptions, wordsOf } from '../outgoing.js';
 import { answerHeaders } from './whapi-headers.js';
 
 /** A request as it is to go out. */
@@ -37,7 +38,7 @@ interface Marked {
 
 /** Gives the server its way to Whapi. `timeoutMs`: until the answer begins, and between two pieces of it. */
 export async function registerUpstream(app: FastifyInstance, timeoutMs: number): Promise<Exchange> {
-  const agent = new Agent({ headersTimeout: timeoutMs, bodyTimeout: timeoutMs });
+  const agent = new Agent({ connect: connectOptions(), headersTimeout: timeoutMs, bodyTimeout: timeoutMs });
   app.addHook('onClose', () => void agent.close()); // what is under way comes to its end
   await app.register(replyFrom, { undici: requesterOf(agent), disableRequestLogging: true });
 
@@ -98,8 +99,5 @@ export function asGatewayError(error: unknown): GatewayError {
     return new GatewayError('GW_WHAPI_TIMEOUT', 'Whapi did not answer in time. It may have done what it was asked.');
   }
   if (BAD_REQUESTS.has(code)) return new GatewayError('GW_BAD_REQUEST', `The request cannot go on: ${message}.`);
-  return new GatewayError(
-    'GW_WHAPI_UNAVAILABLE',
-    `Whapi cannot be reached: ${message === '' ? code : message}. Try again.`,
-  );
+  return new GatewayError('GW_WHAPI_UNAVAILABLE', `Whapi cannot be reached: ${wordsOf(error)}. Try again.`);
 }

@@ -8,15 +8,18 @@ import type {
   Pause,
   ResyncMessageStatus,
   Sealed,
+  Streak,
   Target,
   Verdict,
 } from '../model.js';
 import type { Audits } from './audits.js';
 import type { OneResyncs } from './one-resyncs.js';
 import type { Health, Traffic } from './health.js';
+import type { Upkeep } from './upkeep.js';
 import type { BulkWork, DeliveryView, JobView, ResyncView, Views } from './views.js';
 
 export type { ChannelTraffic, Health, KeptBreaker, TargetLoad, Traffic } from './health.js';
+export type { Retention, Upkeep } from './upkeep.js';
 
 /**
  * The store, as business operations. Every engine keeps these invariants:
@@ -117,6 +120,10 @@ export interface Delivery {
   readonly attempts: number;
   /** A person asked for this attempt: when it fails, the schedule goes on as if it had not been made. */
   readonly besideSchedule: boolean;
+  /** How the attempts before this one failed, where they did so in a way that counts. */
+  readonly streak: Streak | null;
+  /** The gateways that its webhook has come through. */
+  readonly via: string | null;
   /** Unix seconds of the newest message in it; null where it carries none. */
   readonly newestMessageAt: number | null;
 }
@@ -133,6 +140,8 @@ export interface Settlement {
   readonly reason?: string;
   /** Why it ended as dead, where that is no alarm: the target has no handler for such events. */
   readonly cause?: 'no_handler';
+  /** For the next claim; left out: as it was. */
+  readonly streak?: Streak | null;
 }
 
 export interface Resyncs {
@@ -265,28 +274,4 @@ export interface Registry {
   switchOff(target: Pick<Target, 'id' | 'url'>, reason: string): Promise<boolean>;
   /** Its pending deliveries end as dead. @throws GatewayError GW_NOT_FOUND */
   removeTarget(id: string): Promise<void>;
-}
-
-export interface Upkeep {
-  /** The machine's clock was set back: what waits for a time, until `byMs` later than it was meant to, waits no longer than before. */
-  clockSetBack(byMs: number): Promise<void>;
-  /** Proves that the store takes writes. */
-  probe(): Promise<void>;
-  /** Keeps `value` under `name` unless one is kept there already. Returns the one that is kept. */
-  pin(name: string, value: string): Promise<string>;
-  /** What is kept under `name`; null where nothing is. */
-  pinned(name: string): Promise<string | null>;
-  /**
-   * Removes a small step of what has outlived its retention: payloads of settled deliveries and jobs that are over, then
-   * ids of the ledger.
-   * True while there may be more to remove now.
-   */
-  prune(retention: Retention): Promise<boolean>;
-  /** Waits for what was begun, then closes. */
-  close(): Promise<void>;
-}
-
-export interface Retention {
-  readonly payloadMs: number;
-  readonly ledgerMs: number;
 }

@@ -1,4 +1,5 @@
 import { GatewayError } from '../errors.js';
+import { wordsOf } from '../outgoing.js';
 
 /** What Whapi's answer to `GET /messages/{id}` means for a resync (docs/whapi.md, Resync and Errors). */
 export type WhapiAnswer =
@@ -79,10 +80,10 @@ export function saysMissing({ status, body }: Said, asked: 'message' | 'quoted')
 
 /** What became of a call that was not answered. */
 export function failureOf(error: unknown): WhapiFailure {
-  const { name, code, message } = error as NodeJS.ErrnoException;
+  const { name, code } = error as NodeJS.ErrnoException;
   return NO_ANSWER.has(name) || NO_ANSWER.has(code ?? '')
     ? { kind: 'timeout' }
-    : { kind: 'unreachable', words: message === '' ? (code ?? 'No connection') : message };
+    : { kind: 'unreachable', words: wordsOf(error) };
 }
 
 /** The caller's patience, or the caller itself, came to an end: Whapi may be at work all the same. */

@@ -1,5 +1,6 @@
 import { Agent, request } from 'undici';
 import type { Dispatcher } from 'undici';
+import { connectOptions, USER_AGENT } from '../outgoing.js';
 import { failureOf, MOST_ERROR_BYTES, parsed, refusalOf } from './answers.js';
 import type { WhapiAnswer, WhapiFailure } from './answers.js';
 import { readMessagesPage } from './messages-page.js';
@@ -74,7 +75,7 @@ const MOST_BYTES = 4 * 1024 * 1024;
 const MOST_LIST_BYTES = 8 * 1024 * 1024;
 
 export function createWhapiClient(): WhapiClient {
-  const agent = new Agent();
+  const agent = new Agent({ connect: connectOptions() });
 
   const send = async (
     { baseUrl, token }: WhapiAccess,
@@ -86,6 +87,7 @@ export function createWhapiClient(): WhapiClient {
       headers: {
         authorization: `Bearer ${token}`,
         accept: 'application/json',
+        'user-agent': USER_AGENT,
         ...(json !== undefined && { 'content-type': 'application/json' }),
       },
       ...(json !== undefined && { body: JSON.stringify(json) }),

@@ -11,12 +11,15 @@ import {
   withinReach,
   withoutProbe,
 } from '../../src/delivery/breaker.js';
+import type { Outcome } from '../../src/delivery/policy.js';
 import type { Breaker } from '../../src/model.js';
 
 const NOW = Date.UTC(2026, 0, 15, 12);
 const SECOND = 1000;
 const MINUTE = 60 * SECOND;
 const CONCURRENCY = 16;
+const MESSAGE = { type: 'messages', method: 'post' } as const;
+const STATUS = { type: 'statuses', method: 'post' } as const;
 
 /** Trouble or an answer, of a delivery that was not the probe, or was. */
 function after(
@@ -39,15 +42,24 @@ const recovering = after(probing, 'answer', { isProbe: true });
 
 describe('what speaks of a target, and not of one delivery', () => {
   it.each([500, 502, 503, 504, 599, 429, 408])('%i is trouble', (status) => {
-    expect(isTrouble({ kind: 'answered', status, retryAfter: null })).toBe(true);
+    expect(isTrouble({ kind: 'answered', status, retryAfter: null }, MESSAGE)).toBe(true);
   });
 
   it.each([200, 204, 301, 400, 401, 403, 404, 409, 410, 413, 422])('%i is an answer', (status) => {
-    expect(isTrouble({ kind: 'answered', status, retryAfter: null })).toBe(false);
+    expect(isTrouble({ kind: 'answered', status, retryAfter: null }, MESSAGE)).toBe(false);
   });
 
   it.each([{}, { cause: 'never' }, { cause: 'unknown_host' }] as const)('no answer is trouble: %j', (cause) => {
-    expect(isTrouble({ kind: 'failed', ...cause })).toBe(true);
+    expect(isTrouble({ kind: 'failed', ...cause }, MESSAGE)).toBe(true);
+  });
+});
+
+describe('what ends a delivery by itself', () => {
+  it('is no trouble: a 501 to an event that is not a message, and a 508 of a gateway that it came from', () => {
+    const said = (status: number): Outcome => ({ kind: 'answered', status, retryAfter: null });
+    expect([said(501), said(500)].map((outcome) => isTrouble(outcome, STATUS))).toEqual([false, true]);
+    expect([said(501), said(508)].map((outcome) => isTrouble(outcome, MESSAGE))).toEqual([true, true]);
+    expect(isTrouble({ ...said(508), isLoop: true } as Outcome, MESSAGE)).toBe(false);
   });
 });
 

@@ -1,7 +1,8 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { afterAttempt, expiry, goneReason, isGone, policyOf, RETRY_DELAYS_MS } from '../../src/delivery/policy.js';
-import type { Next, Outcome } from '../../src/delivery/policy.js';
+import type { Next, Outcome, Tried } from '../../src/delivery/policy.js';
+import type { Streak } from '../../src/model.js';
 
 const NOW = Date.UTC(2026, 0, 15, 12);
 const SECOND = 1000;
@@ -13,14 +14,20 @@ function answered(status: number, retryAfter: string | null = null): Outcome {
   return { kind: 'answered', status, retryAfter };
 }
 
+/** The attempt of a message that has just ended, the only one that was made unless told otherwise. */
+function tried(attempts = 1, more: Partial<Tried> = {}): Tried {
+  const event = { type: 'messages', method: 'post' } as const;
+  return { attempts, besideSchedule: false, event, startedAt: NOW, streak: null, ...more };
+}
+
 /** What follows the first attempt, with a chance that leaves every pause at its length. */
 function afterFirst(outcome: Outcome): Next {
-  return afterAttempt(outcome, 1, POLICY, NOW, 0.5);
+  return afterAttempt(outcome, tried(), POLICY, NOW, 0.5);
 }
 
 /** Milliseconds from now until the next attempt. */
 function pauseAfter(outcome: Outcome, attempts = 1, random = 0.5, maxAttempts = 100): number {
-  const { dueAt } = afterAttempt(outcome, attempts, { ...POLICY, maxAttempts }, NOW, random);
+  const { dueAt } = afterAttempt(outcome, tried(attempts), { ...POLICY, maxAttempts }, NOW, random);
   return (dueAt ?? NaN) - NOW;
 }
 
@@ -32,54 +39,181 @@ describe('what becomes of a delivery after an attempt', () => {
   it.each([199, 300, 301, 302, 304, 307, 308, 400, 401, 403, 404, 409, 422, 429, 500, 502, 503, 504, 599])(
     '%i: it is tried again after five seconds',
     (status) => {
-      expect(afterFirst(answered(status))).toEqual({ status: 'pending', dueAt: NOW + 5 * SECOND });
+      expect(afterFirst(answered(status))).toEqual({ status: 'pending', dueAt: NOW + 5 * SECOND, streak: null });
     },
   );
 
   it('without an answer: it is tried again after five seconds', () => {
-    expect(afterFirst(FAILED)).toEqual({ status: 'pending', dueAt: NOW + 5 * SECOND });
+    expect(afterFirst(FAILED)).toEqual({ status: 'pending', dueAt: NOW + 5 * SECOND, streak: null });
   });
 
   it.each([FAILED, answered(500), answered(503, '10')])(
     'after its last attempt it is dead: $kind $status',
     (outcome) => {
-      expect(afterAttempt(outcome, 10, POLICY, NOW, 0.5)).toEqual({ status: 'dead' });
-      expect(afterAttempt(outcome, 11, POLICY, NOW, 0.5)).toEqual({ status: 'dead' });
-      expect(afterAttempt(outcome, 9, POLICY, NOW, 0.5)).toMatchObject({ status: 'pending' });
+      expect(afterAttempt(outcome, tried(10), POLICY, NOW, 0.5)).toEqual({ status: 'dead' });
+      expect(afterAttempt(outcome, tried(11), POLICY, NOW, 0.5)).toEqual({ status: 'dead' });
+      expect(afterAttempt(outcome, tried(9), POLICY, NOW, 0.5)).toMatchObject({ status: 'pending' });
     },
   );
 
   it('is delivered by its last attempt as by any other', () => {
-    expect(afterAttempt(answered(200), 10, POLICY, NOW, 0.5)).toEqual({ status: 'delivered' });
+    expect(afterAttempt(answered(200), tried(10), POLICY, NOW, 0.5)).toEqual({ status: 'delivered' });
   });
 
   it('has one attempt only where one is all there may be', () => {
-    expect(afterAttempt(FAILED, 1, { ...POLICY, maxAttempts: 1 }, NOW, 0.5)).toEqual({ status: 'dead' });
+    expect(afterAttempt(FAILED, tried(1), { ...POLICY, maxAttempts: 1 }, NOW, 0.5)).toEqual({ status: 'dead' });
   });
 });
 
 describe('what cannot succeed', () => {
   it('is dead at once where the target can never be sent anything as it is set up, and says so', () => {
-    const next = afterAttempt({ kind: 'failed', cause: 'never' }, 1, POLICY, NOW, 0.5);
+    const next = afterAttempt({ kind: 'failed', cause: 'never' }, tried(1), POLICY, NOW, 0.5);
     expect(next).toEqual({ status: 'dead', reason: 'It was not tried again: that would not help.' });
-  });
-
-  it('is dead at the fifth attempt where there is no such host: names are made and resolvers stumble', () => {
-    const ends = [1, 2, 3, 4, 5].map((attempts) =>
-      afterAttempt({ kind: 'failed', cause: 'unknown_host' }, attempts, POLICY, NOW, 0.5),
-    );
-    expect(ends.map(({ status }) => status)).toEqual(['pending', 'pending', 'pending', 'pending', 'dead']);
-    expect(ends[4]?.reason).toBe('It was not tried again: there was no such host at 5 attempts.');
   });
 
   it('410 leaves a delivery due, at its last attempt too: the target is switched off, and a person may enable it', () => {
     for (const attempts of [1, 10]) {
-      expect(afterAttempt(answered(410), attempts, POLICY, NOW, 0.5)).toEqual({ status: 'pending', dueAt: NOW });
+      expect(afterAttempt(answered(410), tried(attempts), POLICY, NOW, 0.5)).toEqual({
+        status: 'pending',
+        dueAt: NOW,
+        streak: null,
+      });
     }
     expect([answered(410), answered(404), FAILED].map(isGone)).toEqual([true, false, false]);
     expect(goneReason(NOW)).toBe(
       'The target answered 410 (Gone) at 2026-01-15T12:00:00.000Z. Enable it to have its deliveries sent.',
     );
+  });
+});
+
+const STATUSES_POST = { type: 'statuses', method: 'post' } as const;
+
+interface Step {
+  readonly at: number;
+  readonly next: Next;
+}
+
+/** Attempts that each end at once with this outcome, until the delivery is settled: when each began, and what followed. */
+function lifeOf(outcome: Outcome, { event, delaysMs, random = 0.5 }: LifeOptions = {}): Step[] {
+  const policy = { maxAttempts: 50, delaysMs: delaysMs ?? RETRY_DELAYS_MS };
+  const steps: Step[] = [];
+  let streak: Streak | null = null;
+  for (let at: number | undefined = NOW; at !== undefined;) {
+    const what = tried(steps.length + 1, { streak, startedAt: at, ...(event && { event }) });
+    const next: Next = afterAttempt(outcome, what, policy, at, random);
+    steps.push({ at: at - NOW, next });
+    streak = next.streak ?? null;
+    at = next.dueAt;
+  }
+  return steps;
+}
+
+interface LifeOptions {
+  readonly event?: Tried['event'];
+  readonly delaysMs?: readonly number[];
+  readonly random?: number;
+}
+
+describe('an unknown host', () => {
+  const UNKNOWN: Outcome = { kind: 'failed', cause: 'unknown_host' };
+
+  it('ends a delivery at the fifth attempt of the usual schedule', () => {
+    const steps = lifeOf(UNKNOWN);
+    expect(steps.map(({ next }) => next.status)).toEqual(['pending', 'pending', 'pending', 'pending', 'dead']);
+    expect(steps[4]?.next.reason).toBe(
+      'It was not tried again: there was no such host at 5 attempts within 12 minutes.',
+    );
+  });
+
+  it('ends none before ten minutes have passed since the first such failure, however quick its schedule', () => {
+    const steps = lifeOf(UNKNOWN, { delaysMs: [30 * SECOND] });
+    expect(steps).toHaveLength(21);
+    expect(steps.at(-1)).toMatchObject({ at: 600 * SECOND, next: { status: 'dead' } });
+  });
+
+  it('ends none before its fifth attempt, however slow its schedule', () => {
+    expect(lifeOf(UNKNOWN, { delaysMs: [DAY] })).toHaveLength(5);
+  });
+
+  it('counts from the newest failure of another kind on', () => {
+    const streak = { cause: 'unknown_host', since: NOW - DAY, attempts: 4 } as const;
+    expect(afterAttempt(FAILED, tried(5, { streak }), POLICY, NOW, 0.5)).toMatchObject({ streak: null });
+    const next = afterAttempt(UNKNOWN, tried(6), POLICY, NOW, 0.5);
+    expect(next).toMatchObject({ status: 'pending', streak: { cause: 'unknown_host', since: NOW, attempts: 1 } });
+  });
+});
+
+describe('an event that the target has no handler for', () => {
+  it.each([404, 405, 501])('%i: is dead after three attempts within two minutes, and says why', (status) => {
+    const steps = lifeOf(answered(status), { event: STATUSES_POST });
+    expect(steps.map(({ at }) => at / SECOND)).toEqual([0, 5, 35]);
+    expect(steps.at(-1)?.next).toEqual({
+      status: 'dead',
+      reason: 'The target has no handler for statuses.post.',
+      cause: 'no_handler',
+    });
+  });
+
+  it('is so whatever schedule, chance and Retry-After say', () => {
+    const delay = fc.integer({ min: 1000, max: 7 * DAY });
+    const header = fc.option(fc.integer({ min: 0, max: 1e6 }).map(String));
+    const chance = fc.double({ min: 0, max: 1, maxExcluded: true, noNaN: true });
+    fc.assert(
+      fc.property(fc.array(delay, { minLength: 1, maxLength: 5 }), header, chance, (delaysMs, retryAfter, random) => {
+        const steps = lifeOf(answered(404, retryAfter), { event: STATUSES_POST, delaysMs, random });
+        expect(steps).toHaveLength(3);
+        expect(steps.at(-1)?.at).toBeLessThanOrEqual(120 * SECOND);
+      }),
+    );
+  });
+
+  it('has its three attempts after failures of another kind as well: the bot was down, and starts', () => {
+    const down = afterAttempt(FAILED, tried(7, { event: STATUSES_POST }), POLICY, NOW, 0.5);
+    const next = afterAttempt(
+      answered(404),
+      tried(8, { event: STATUSES_POST, streak: down.streak ?? null }),
+      POLICY,
+      NOW,
+      0.5,
+    );
+    expect(next).toMatchObject({ status: 'pending', dueAt: NOW + 55 * SECOND, streak: { attempts: 1 } });
+  });
+
+  it('says so too where max_attempts ends it first', () => {
+    const next = afterAttempt(
+      answered(404),
+      tried(1, { event: STATUSES_POST }),
+      { ...POLICY, maxAttempts: 1 },
+      NOW,
+      0.5,
+    );
+    expect(next).toMatchObject({ status: 'dead', cause: 'no_handler' });
+  });
+
+  it("takes nothing from its attempts when a person's retry fails", () => {
+    const streak = { cause: 'no_handler', since: NOW - SECOND, attempts: 2 } as const;
+    const what = tried(2, { event: STATUSES_POST, streak, besideSchedule: true });
+    expect(afterAttempt(answered(404), what, POLICY, NOW, 0.5)).toMatchObject({ status: 'pending', streak });
+  });
+
+  it('may be any event but a message: messages are tried by their schedule', () => {
+    expect(lifeOf(answered(404))).toHaveLength(50);
+    expect(lifeOf(answered(404), { event: { type: 'messages', method: 'patch' } })).toHaveLength(50);
+    expect(lifeOf(answered(400), { event: STATUSES_POST })).toHaveLength(50);
+  });
+
+  it('ends in time where the clock was set back meanwhile', () => {
+    const streak = { cause: 'no_handler', since: NOW + DAY, attempts: 1 } as const;
+    const next = afterAttempt(answered(404, '86400'), tried(2, { event: STATUSES_POST, streak }), POLICY, NOW, 0.5);
+    expect(next).toMatchObject({ dueAt: NOW + 110 * SECOND, streak: { since: NOW, attempts: 2 } });
+  });
+});
+
+describe('a target that leads back to a gateway that the webhook has come from', () => {
+  it.each([1, 10])('ends the delivery at attempt %i, and says so', (attempts) => {
+    const next = afterAttempt({ ...answered(508), isLoop: true } as Outcome, tried(attempts), POLICY, NOW, 0.5);
+    expect(next).toEqual({ status: 'dead', reason: 'The target leads back to this gateway.' });
+    expect(afterFirst(answered(508))).toMatchObject({ status: 'pending' });
   });
 });
 
@@ -92,7 +226,9 @@ describe('the schedule of a target', () => {
 
   it('repeats its last pause', () => {
     const policy = policyOf({ maxAttempts: 9, retryDelaysSeconds: [1, 2] }, RETRY_DELAYS_MS);
-    const pauses = [1, 2, 3, 8].map((attempts) => (afterAttempt(FAILED, attempts, policy, NOW, 0.5).dueAt ?? 0) - NOW);
+    const pauses = [1, 2, 3, 8].map(
+      (attempts) => (afterAttempt(FAILED, tried(attempts), policy, NOW, 0.5).dueAt ?? 0) - NOW,
+    );
     expect(pauses).toEqual([1000, 2000, 2000, 2000]);
   });
 });

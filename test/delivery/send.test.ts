@@ -279,17 +279,6 @@ describe('an attempt without an answer', () => {
     expect(log[0]?.duration_ms).toBeGreaterThanOrEqual(95);
   });
 
-  it('fails when its time is over although a body drips on and on', async () => {
-    const { gateway, bot } = await startDelivery({ timeout_ms: 100 });
-    bot.answers.push((_request, response) => drip(response));
-    await gateway.webhook(textWebhook('m-1'));
-    await bot.received(2);
-    await gateway.settled();
-    const [first, second] = (await deliveryOf(gateway, 'm-1')).log;
-    expect(first).toMatchObject({ status: null, error: 'No answer within 100 ms.' });
-    expect(second).toMatchObject({ status: 200 });
-  });
-
   it('is tried again, wherever the connection breaks before the answer is there', async () => {
     const { gateway, bot } = await startDelivery({ max_attempts: 100 });
     bot.answers.push(
@@ -342,6 +331,34 @@ describe('the body of an answer', () => {
     await gateway.webhook(textWebhook('m-1'));
     await gateway.settled();
     expect(await deliveryOf(gateway, 'm-1')).toMatchObject({ status: 'delivered', attempts: 1 });
+  });
+
+  it.each([
+    ['drips on and on', drip],
+    ['never comes to its end', (response: ServerResponse) => void response.writeHead(200).write('.')],
+    ['never begins', (response: ServerResponse) => response.writeHead(200).flushHeaders()],
+  ])('that %s does not matter after a 200: the attempt has ended with the status', async (_how, answer) => {
+    const { gateway, bot, target } = await startDelivery({ timeout_ms: 60_000 });
+    bot.otherwise = (_request, response) => answer(response);
+    for (const id of ['m-1', 'm-2', 'm-3']) await gateway.webhook(textWebhook({ id, chat: 'one' }));
+    await gateway.settled();
+    expect(await deliveryOf(gateway, 'm-3')).toMatchObject({ status: 'delivered', attempts: 1, last_error: null });
+    expect(bot.requests).toHaveLength(3);
+    const { body } = await gateway.call('GET', `/v1/targets/${target.id}`);
+    expect(body).toMatchObject({ breaker: { state: 'closed', consecutive_failures: 0 } });
+  });
+
+  it('that stays open is cut off after a while, and only some of a target are waited for at all', async () => {
+    const open = new Set<ServerResponse>();
+    const { gateway, bot } = await startDelivery();
+    bot.otherwise = (_request, response) => {
+      open.add(response.on('close', () => open.delete(response)));
+      response.writeHead(200).write('.');
+    };
+    for (let number = 0; number < 40; number += 1) await gateway.webhook(textWebhook(`m-${number}`));
+    await bot.received(40);
+    await until(() => expect(open.size).toBeLessThanOrEqual(16));
+    await until(() => expect(open.size).toBe(0));
   });
 
   it('does not matter after a 200: where it breaks off, the bot has the message all the same', async () => {

@@ -12,6 +12,7 @@ export function startSender(networks: string, lookup?: Lookup): Sender {
   const sender = createSender({
     openSecret: (sealed) => (sealed === '{}' ? sealed : `whsec_${Buffer.alloc(32, 7).toString('base64')}`),
     networks: parseTargetNetworks(networks),
+    gatewayId: 'gtw_test',
     effects: systemEffects,
     ...(lookup && { lookup }),
   });

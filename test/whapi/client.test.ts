@@ -48,6 +48,7 @@ describe('a call to Whapi', () => {
     const { method, url, headers } = await requestTo(whapi);
     expect(`${method} ${url}`).toBe(`GET /messages/${ID}?resync=true`);
     expect(headers.authorization).toBe(`Bearer ${TOKEN}`);
+    expect(headers['user-agent']).toMatch(/^whapi-resync-gateway\/\d+\.\d+\.\d+$/);
   });
 
   it('asks without the parameter where it only looks', async () => {

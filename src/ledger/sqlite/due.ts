@@ -9,10 +9,12 @@ export interface DueRow {
   readonly verdicts: string;
   readonly newest_message_at: number | null;
   readonly resume_at: number | null;
+  readonly streak: string | null;
   readonly event: string;
   readonly method: string;
   readonly suffix: string;
   readonly content_type: string | null;
+  readonly via: string | null;
   /** Of its body, in bytes. */
   readonly length: number;
   /** Null where it is large: read by itself, once it is sure that there is memory for it. */
@@ -59,8 +61,8 @@ function queriesOf(db: Db, kind: 'tries = 0' | 'tries > 0') {
   const waiting = `target = ? AND status = 'pending' AND blocked = 0 AND ${kind}`;
   return {
     due: db.prepare<[number, number, number], DueRow>(
-      `SELECT d.id, d.channel, d.tries, d.verdicts, d.newest_message_at, d.resume_at, w.event, w.method, w.suffix,
-         w.content_type, coalesce(length(d.body), length(w.body)) AS length,
+      `SELECT d.id, d.channel, d.tries, d.verdicts, d.newest_message_at, d.resume_at, d.streak, w.event, w.method,
+         w.suffix, w.content_type, w.via, coalesce(length(d.body), length(w.body)) AS length,
          CASE WHEN coalesce(length(d.body), length(w.body)) <= ${SHORT_BODY_BYTES} THEN coalesce(d.body, w.body) END AS body
        FROM deliveries d JOIN webhooks w ON w.id = d.webhook_id
        WHERE ${waiting} AND due_at <= ? ORDER BY due_at, d.id LIMIT ?`,

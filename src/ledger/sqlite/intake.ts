@@ -45,7 +45,7 @@ export class SqliteIntake {
     this.#tables = new MemoryTables(db);
     this.#objects = new Objects(db);
     this.#insertWebhook = db.prepare(
-      `INSERT INTO webhooks (id, channel, received_at, method, suffix, content_type, event, body, audit) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+      `INSERT INTO webhooks (id, channel, received_at, method, suffix, content_type, event, body, audit, via) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
     );
     this.#insertSighting = db.prepare(
       `INSERT INTO sightings (webhook_id, position, carrier, message_key, message_id, verdict, rule, held)
@@ -76,6 +76,7 @@ export class SqliteIntake {
       event,
       document.body,
       recovery?.auditId ?? null,
+      webhook.via ?? null,
     );
     const judged = this.#judge(document, channel, event, webhookId, now, recovery !== null);
     const targets = [...this.#registry.targets().values()].map(({ target }) =>

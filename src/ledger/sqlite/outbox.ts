@@ -1,5 +1,5 @@
 import { GatewayError } from '../../errors.js';
-import type { Attempt, DeliveryStatus, EventMethod, EventName, Target, Verdict } from '../../model.js';
+import type { Attempt, DeliveryStatus, EventMethod, EventName, Streak, Target, Verdict } from '../../model.js';
 import { deliveryId, parseDeliveryId } from '../ids.js';
 import type { Ids } from '../ids.js';
 import type { Claimed, ClaimWant, Delivery, Settlement } from '../ledger.js';
@@ -33,6 +33,7 @@ interface LeasedRow {
   last_error: string | null;
   resume_at: number | null;
   asked: number;
+  streak: string | null;
 }
 
 /** A settled delivery that is to be sent again. */
@@ -85,14 +86,14 @@ export class SqliteOutbox {
     this.#lease = db.prepare('UPDATE deliveries SET lease = ?, due_at = ? WHERE id = ?');
     // I5: only the holder of the lease settles.
     this.#leased = db.prepare<[number, number], LeasedRow>(
-      `SELECT id, target, chats, seq, log, last_error, resume_at, asked FROM deliveries WHERE id = ? AND lease = ? AND status = 'pending'`,
+      `SELECT id, target, chats, seq, log, last_error, resume_at, asked, streak FROM deliveries WHERE id = ? AND lease = ? AND status = 'pending'`,
     );
     this.#again = db.prepare(
       `UPDATE deliveries SET lease = NULL, due_at = ?, resume_at = ?, asked = ?, tries = tries + ?, attempts = attempts + ?,
-         log = ?, last_error = ? WHERE id = ?`,
+         log = ?, last_error = ?, streak = ? WHERE id = ?`,
     );
     this.#settle = db.prepare(
-      `UPDATE deliveries SET lease = NULL, resume_at = NULL, asked = 0, status = ?, cause = ?, settled_at = ?, tries = tries + ?,
+      `UPDATE deliveries SET lease = NULL, resume_at = NULL, asked = 0, streak = NULL, status = ?, cause = ?, settled_at = ?, tries = tries + ?,
          attempts = attempts + ?, log = ?, last_error = ? WHERE id = ?`,
     );
     // Who asks for an expired one wants it sent although it is old.
@@ -164,11 +165,13 @@ export class SqliteOutbox {
       verdicts: row.verdicts.split(',') as Verdict[],
       attempts: row.tries,
       besideSchedule: row.resume_at !== null,
+      streak: row.streak === null ? null : (JSON.parse(row.streak) as Streak),
+      via: row.via,
       newestMessageAt: row.newest_message_at,
     };
   }
 
-  settle({ id, lease, status, dueAt, attempt, reason, cause }: Settlement, now: number): boolean {
+  settle({ id, lease, status, dueAt, attempt, reason, cause, streak }: Settlement, now: number): boolean {
     const row = this.#leased.get(parseDeliveryId(id) ?? 0, lease);
     if (!row) return false;
     const made = attempt ? 1 : 0;
@@ -177,7 +180,8 @@ export class SqliteOutbox {
     const error = reason ?? (attempt ? attempt.error : row.last_error);
     if (status === 'pending') {
       const next = attempt ? afterAttempt(row, dueAt ?? now, now) : { ...row, dueAt: dueAt ?? now };
-      this.#again.run(next.dueAt, next.resume_at, next.asked, tried, made, log, error, row.id);
+      const kept = streak === undefined ? row.streak : streak && JSON.stringify(streak);
+      this.#again.run(next.dueAt, next.resume_at, next.asked, tried, made, log, error, kept, row.id);
     } else {
       this.#settle.run(status, cause ?? null, now, tried, made, log, error, row.id);
       this.#lanes.leave(row.target, row.chats, row.seq);

@@ -68,6 +68,14 @@ export function outboxContract(open: OpenStore): void {
       });
     });
 
+    it('knows which gateways its webhook has come through, after a restart as well', async () => {
+      const store = await stage(open);
+      await store.record(messages('A'), { via: 'gtw_1;dlv_1' });
+      await store.record(messages('B'));
+      await store.restart();
+      expect((await store.deliverAll()).map(({ via }) => via)).toEqual(['gtw_1;dlv_1', null]);
+    });
+
     it('I5: is never given to two at one instant', async () => {
       const store = await stage(open);
       await recordEach(store, 'A', 'B', 'C', 'D', 'E');
@@ -151,6 +159,33 @@ export function outboxContract(open: OpenStore): void {
       const { id, lease } = await store.claimOne();
       await store.ledger.settle({ id, lease, status: 'pending', dueAt: START, attempt: null });
       expect(await store.ledger.delivery(id)).toMatchObject({ lastError: 'The target answered 500.' });
+    });
+
+    it('keeps the streak of failures for the next claim, until another settlement says otherwise', async () => {
+      const store = await stage(open);
+      await recordEach(store, 'A');
+      const streak = { cause: 'unknown_host', since: START, attempts: 2 } as const;
+      const first = await store.claimOne();
+      expect(first.streak).toBeNull();
+      await store.ledger.settle({ ...settlement(first, 'pending', START), streak });
+      const { id, lease } = await store.claimOne();
+      await store.ledger.settle({ id, lease, status: 'pending', dueAt: START, attempt: null });
+      await store.restart();
+      const third = await store.claimOne();
+      expect(third.streak).toEqual(streak);
+      await store.ledger.settle({ ...settlement(third, 'pending', START), streak: null });
+      expect((await store.claimOne()).streak).toBeNull();
+    });
+
+    it('that ends it ends its streak: sent again by a person, it begins anew', async () => {
+      const store = await stage(open);
+      await recordEach(store, 'A');
+      const streak = { cause: 'no_handler', since: START, attempts: 3 } as const;
+      await store.ledger.settle({ ...settlement(await store.claimOne(), 'pending', START), streak });
+      const claimed = await store.claimOne();
+      await store.ledger.settle({ ...settlement(claimed, 'dead'), cause: 'no_handler' });
+      await store.ledger.retry(claimed.id);
+      expect(await store.claimOne()).toMatchObject({ id: claimed.id, streak: null });
     });
 
     it('shows its reason before the error of its attempt', async () => {

@@ -1,0 +1,61 @@
+import { jittered, pauseAt } from '../backoff.js';
+import type { Effects } from '../effects.js';
+import { GatewayError } from '../errors.js';
+
+export interface SettlerOptions {
+  readonly effects: Pick<Effects, 'now' | 'sleep' | 'random'>;
+  /** Told once of a store that refuses, until it takes something again. */
+  readonly onError: (error: unknown) => void;
+}
+
+/** Writes down what came of attempts, also where the store refuses for a while: else a bot is sent a message twice. */
+export interface Settler {
+  /**
+   * Has `write` tried until the store takes it or `deadline` has passed: the lease is over then, and the delivery is due
+   * again. Rejects only with another error than GW_STORE_UNAVAILABLE.
+   */
+  settle(write: () => Promise<unknown>, deadline: number): Promise<void>;
+  /** Takes an error of another write of no consequence. Throws it where it is another than GW_STORE_UNAVAILABLE. */
+  refused(error: unknown): void;
+  /** From here on what waits is tried once more, at once, and then given up. */
+  hurry(): void;
+}
+
+/** Between tries; the last one is repeated. */
+const PAUSES_MS: readonly number[] = [100, 200, 500, 1000, 2000, 5000];
+const JITTER = 0.2;
+
+export function createSettler({ effects, onError }: SettlerOptions): Settler {
+  const hurried = new AbortController();
+  let isRefusing = false;
+
+  /** Whether the store has taken it. */
+  const tryOnce = async (write: () => Promise<unknown>): Promise<boolean> => {
+    try {
+      await write();
+      isRefusing = false;
+      return true;
+    } catch (error) {
+      refused(error);
+      return false;
+    }
+  };
+
+  const refused = (error: unknown): void => {
+    if (!(error instanceof GatewayError && error.code === 'GW_STORE_UNAVAILABLE')) throw error;
+    if (!isRefusing) onError(error);
+    isRefusing = true;
+  };
+
+  return {
+    settle: async (write, deadline) => {
+      for (let tries = 0; !(await tryOnce(write)); tries += 1) {
+        const pause = jittered(pauseAt(PAUSES_MS, tries), JITTER, effects.random());
+        if (hurried.signal.aborted || effects.now() + pause >= deadline) return;
+        await effects.sleep(pause, hurried.signal);
+      }
+    },
+    refused,
+    hurry: () => hurried.abort(),
+  };
+}

@@ -1,0 +1,49 @@
+import { readFileSync } from 'node:fs';
+
+/** What all requests that the gateway makes have in common, whoever they go to. */
+
+const CONNECT_TIMEOUT_MS = 10_000;
+/**
+ * Two addresses, one after the other, fit into the time for a connection, and a handshake whose first packet is lost
+ * twice (sent again after 1 s and 3 s) fits into the time for one of them.
+ */
+const LONGEST_ADDRESS_MS = 4000;
+/** Node's own. With it, a peer that is further away than that is never reached where its name has two addresses. */
+const SHORTEST_ADDRESS_MS = 250;
+/** Of a whole call, so that the second address has its turn as well. */
+const ADDRESS_PART = 0.4;
+
+/** For undici's `connect`. */
+export interface ConnectOptions {
+  readonly timeout: number;
+  readonly autoSelectFamily: true;
+  readonly autoSelectFamilyAttemptTimeout: number;
+}
+
+/**
+ * How long connecting may take within a call of `callMs` milliseconds (the longest, if left out). Of a name with several
+ * addresses, Node gives up one after `autoSelectFamilyAttemptTimeout` and tries the next.
+ */
+export function connectOptions(callMs = Infinity): ConnectOptions {
+  const halvings = Math.max(0, Math.ceil(Math.log2(LONGEST_ADDRESS_MS / (callMs * ADDRESS_PART))));
+  // In steps, so that calls of all lengths share a handful of agents.
+  const attempt = Math.max(SHORTEST_ADDRESS_MS, LONGEST_ADDRESS_MS / 2 ** halvings);
+  return { timeout: CONNECT_TIMEOUT_MS, autoSelectFamily: true, autoSelectFamilyAttemptTimeout: attempt };
+}
+
+/** `whapi-resync-gateway/<version>`: the `user-agent` of every request that the gateway makes by itself. */
+export const USER_AGENT = `whapi-resync-gateway/${versionOf(new URL('../package.json', import.meta.url))}`;
+
+function versionOf(file: URL): string {
+  return (JSON.parse(readFileSync(file, 'utf8')) as { version: string }).version;
+}
+
+/** What a failed request says, in words: of several addresses that were tried, what each of them said. */
+export function wordsOf(error: unknown): string {
+  if (!(error instanceof Error)) return String(error);
+  const { code } = error as NodeJS.ErrnoException;
+  const inner = error instanceof AggregateError ? error.errors.map(wordsOf).filter((words) => words !== '') : [];
+  const message = inner.length > 0 ? [...new Set(inner)].join('; ') : error.message;
+  if (message === '') return code ?? error.name;
+  return code === undefined || message.includes(code) ? message : `${message} (${code})`;
+}

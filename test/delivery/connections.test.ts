@@ -1,0 +1,147 @@
+import { createServer } from 'node:http';
+import type { Socket } from 'node:net';
+import { describe, expect, it, onTestFinished } from 'vitest';
+import { connectOptions } from '../../src/outgoing.js';
+import { deliveryOf, startDelivery } from '../support/delivery.js';
+import type { DeliveryStage } from '../support/delivery.js';
+import { startFarServer } from '../support/far.js';
+import { until } from '../support/pace.js';
+import { outgoing, resolverOf, startSender } from '../support/sender.js';
+import { startSocketServer } from '../support/sockets.js';
+import type { SocketServer } from '../support/sockets.js';
+import { textWebhook } from '../support/texts.js';
+
+type Step = (socket: Socket) => void;
+
+const ok: Step = (socket) => socket.write('HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n');
+const reset: Step = (socket) => socket.resetAndDestroy();
+const close: Step = (socket) => socket.end();
+
+interface Script extends SocketServer {
+  /** For each request, the number of the connection that it came over. */
+  readonly cameOver: readonly number[];
+}
+
+/** A server of bare sockets that does one step for each request that comes. */
+async function startScript(...steps: Step[]): Promise<Script> {
+  const cameOver: number[] = [];
+  const server = await startSocketServer((socket) => {
+    socket.on('data', (chunk: Buffer) => {
+      if (!chunk.toString('latin1').startsWith('POST ')) return;
+      cameOver.push(server.sockets.indexOf(socket));
+      steps.shift()?.(socket);
+    });
+  });
+  return { ...server, cameOver };
+}
+
+/** Sends messages one after the other; gives the status of each attempt for each. */
+async function statusesOf({ gateway }: DeliveryStage, ...ids: string[]): Promise<(number | null)[][]> {
+  const statuses: (number | null)[][] = [];
+  for (const id of ids) {
+    await gateway.webhook(textWebhook({ id, chat: 'one' }));
+    await gateway.settled();
+    statuses.push((await deliveryOf(gateway, id)).log.map(({ status }) => status));
+  }
+  return statuses;
+}
+
+async function stageWith(...steps: Step[]): Promise<{ stage: DeliveryStage; server: Script }> {
+  const server = await startScript(...steps);
+  const stage = await startDelivery({ url: `http://127.0.0.1:${server.port}/`, timeout_ms: 5000 });
+  return { stage, server };
+}
+
+describe('a connection that is kept alive', () => {
+  it.each([
+    ['reset', reset],
+    ['closed', close],
+  ])(
+    'and %s when the next request comes costs no attempt: that goes once more, over a fresh one',
+    async (_how, end) => {
+      const { stage, server } = await stageWith(ok, end, ok);
+      expect(await statusesOf(stage, 'm-1', 'm-2')).toEqual([[200], [200]]);
+      expect(server.cameOver).toEqual([0, 0, 1]);
+    },
+  );
+
+  it('is the only kind whose request goes once more: a reset of the fresh one is a failed attempt', async () => {
+    const { stage, server } = await stageWith(ok, reset, reset, ok);
+    expect(await statusesOf(stage, 'm-1', 'm-2')).toEqual([[200], [null, 200]]);
+    expect(server.cameOver).toEqual([0, 0, 1, 2]);
+  });
+
+  it('and was not used before: its reset is a failed attempt', async () => {
+    const { stage, server } = await stageWith(reset, ok);
+    expect(await statusesOf(stage, 'm-1')).toEqual([[null, 200]]);
+    expect(server.cameOver).toEqual([0, 1]);
+  });
+
+  it.each(['H', 'HTTP/1.1 20', 'HTTP/1.1 200 OK\r\nx-a', 'HTTP/1.1 102 Processing\r\n\r\n'])(
+    'and reset after %j: the bot may have begun, so that is a failed attempt',
+    async (begun) => {
+      const { stage, server } = await stageWith(ok, (socket) => socket.write(begun, () => socket.end()), ok);
+      expect(await statusesOf(stage, 'm-1', 'm-2')).toEqual([[200], [null, 200]]);
+      expect(server.cameOver).toEqual([0, 0, 1]);
+    },
+  );
+});
+
+/** A bot at 127.0.0.2, at the port of another one. */
+async function startNeighbour(port: number): Promise<void> {
+  const server = createServer((_request, response) => response.end());
+  await new Promise<void>((ready) => server.listen(port, '127.0.0.2', ready));
+  onTestFinished(async () => {
+    server.closeAllConnections();
+    await new Promise((closed) => server.close(closed));
+  });
+}
+
+describe('a name with several addresses', () => {
+  it('is reached where the handshake takes longer than 250 ms and the other address refuses', async () => {
+    const far = await startFarServer();
+    const resolver = resolverOf('127.0.0.1', '127.0.0.2');
+    const sender = startSender('private', resolver.lookup);
+    const sent = sender.send(outgoing(`http://far.example:${far.port}/`, { timeoutMs: 20_000 }));
+    await until(() => expect(resolver.names).toHaveLength(1));
+    await new Promise(setImmediate); // its first packet is sent by then, and dropped
+    far.arrive();
+    const { attempt } = await sent;
+    expect(attempt).toMatchObject({ status: 200, error: null });
+    expect(attempt.durationMs).toBeGreaterThan(500);
+  });
+
+  it('is reached at the second where the first does not answer, within the time of the attempt', async () => {
+    const far = await startFarServer();
+    await startNeighbour(far.port);
+    const sender = startSender('private', resolverOf('127.0.0.1', '127.0.0.2').lookup);
+    const { attempt } = await sender.send(outgoing(`http://half.example:${far.port}/`, { timeoutMs: 2000 }));
+    expect(attempt).toMatchObject({ status: 200, error: null });
+  });
+
+  it('of which none is reached is an error in words, with what each said', async () => {
+    const { port } = await startSocketServer(() => undefined);
+    const sender = startSender('private', resolverOf('127.0.0.2', '127.0.0.3').lookup);
+    const { attempt } = await sender.send(outgoing(`http://nowhere.example:${port}/`));
+    expect(attempt.error).toBe(`connect ECONNREFUSED 127.0.0.2:${port}; connect ECONNREFUSED 127.0.0.3:${port}`);
+  });
+});
+
+describe('the time for one address', () => {
+  it.each([
+    [Infinity, 4000],
+    [120_000, 4000],
+    [10_000, 4000],
+    [9999, 2000],
+    [5000, 2000],
+    [2000, 500],
+    [100, 250],
+  ])('of a call of %i ms is %i ms: the next one has its turn within the call', (callMs, expected) => {
+    expect(connectOptions(callMs).autoSelectFamilyAttemptTimeout).toBe(expected);
+  });
+
+  it('lets two addresses have their turn within the time for a connection', () => {
+    const { timeout, autoSelectFamilyAttemptTimeout } = connectOptions();
+    expect(2 * autoSelectFamilyAttemptTimeout).toBeLessThan(timeout);
+  });
+});
