@@ -6,6 +6,7 @@ import type { Views } from '../ledger/views.js';
 import type { Attempt, Channel, Sealed, Target } from '../model.js';
 import { refusalBy } from '../whapi/answers.js';
 import type { WhapiClient } from '../whapi/client.js';
+import type { CallScheduler } from '../whapi/scheduler.js';
 import {
   clockCheck,
   diskCheck,
@@ -22,6 +23,7 @@ import type { Check } from './policy.js';
 export interface DoctorOptions {
   readonly ledger: Pick<Registry, 'channels' | 'targets'> & Pick<Upkeep, 'probe'> & Pick<Views, 'lastWebhookAt'>;
   readonly whapi: Pick<WhapiClient, 'getHealth'>;
+  readonly scheduler: Pick<CallScheduler, 'forPerson'>;
   readonly connector: Pick<Connector, 'plan'>;
   readonly openSecret: (sealed: Sealed) => string;
   readonly refusalOf: (url: string) => string | null;
@@ -54,8 +56,11 @@ export function createDoctor(options: DoctorOptions): Doctor {
   /** Health, settings and webhooks of one channel; the clock's skew against Whapi's where it told the time. */
   const channel = async (each: Channel): Promise<{ checks: Check[]; skewMs: number | null }> => {
     const access = { baseUrl: each.whapiBaseUrl, token: options.openSecret(each.whapiToken) };
-    const asked = effects.now();
-    const health = await whapi.getHealth(access, { timeoutMs: HEALTH_TIMEOUT_MS });
+    let asked = effects.now();
+    const health = await options.scheduler.forPerson(each, 'doctor', async () => {
+      asked = effects.now(); // the clock is compared with Whapi's: time in line is not counted
+      return await whapi.getHealth(access, { timeoutMs: HEALTH_TIMEOUT_MS });
+    });
     const last = lastWebhookCheck(each.name, await ledger.lastWebhookAt(each.name, 0), effects.now());
     if (health.kind !== 'found') {
       const failure = whapiFailure(each.name, refusalBy(health, 'tell its health').message);

@@ -3,7 +3,7 @@ import { describe, expect, it, onTestFinished } from 'vitest';
 import { systemEffects } from '../../src/effects.js';
 import { openLedger } from '../../src/ledger/open.js';
 import type { Sealed } from '../../src/model.js';
-import { createTurns } from '../../src/whapi/turns.js';
+import { createCallScheduler } from '../../src/whapi/scheduler.js';
 import { startResyncWorker } from '../../src/resync/worker.js';
 import type { WhapiClient } from '../../src/whapi/client.js';
 import { startSimulator } from '../../src/whapi/simulator.js';
@@ -530,20 +530,19 @@ async function startWorkerWhoseFirstResultIsLost(
     calls.push(id);
     return await Promise.resolve({ kind: 'missing', words: '' });
   };
-  const worker = startResyncWorker({
-    ledger: { ...ledger, settleCall },
-    whapi: {
-      getMessage,
-      getHealth: async () => await Promise.resolve({ kind: 'missing', words: '' } as const),
-      destroy: async () => await Promise.resolve(),
-    },
-    openSecret: String,
-    turns: createTurns(),
-    timing: { ...QUICK_RESYNC, ...NEVER },
-    effects,
-    onError: (error) => errors.push(error),
+  const whapi = {
+    getMessage,
+    getHealth: async () => await Promise.resolve({ kind: 'missing', words: '' } as const),
+    destroy: async () => await Promise.resolve(),
+  };
+  const timing = { ...QUICK_RESYNC, ...NEVER };
+  const onError = (error: unknown): void => void errors.push(error);
+  const common = { whapi, openSecret: String, timing, effects, onError };
+  const scheduler = createCallScheduler({ ...common, ledger });
+  const worker = startResyncWorker({ ...common, ledger: { ...ledger, settleCall }, scheduler });
+  onTestFinished(async () => {
+    await Promise.all([worker.stop(), scheduler.stop(0, Promise.resolve())]);
   });
-  onTestFinished(async () => await worker.stop(0));
   return { calls, errors };
 }
 

@@ -31,7 +31,7 @@ async function pending({ ledger }: Store) {
 }
 
 async function check(store: Store, result: CheckResult): Promise<void> {
-  await store.ledger.takeCheck('main');
+  await store.ledger.countCall('main');
   await store.ledger.settleCheck('main', result);
 }
 
@@ -53,7 +53,7 @@ export function runsContract(open: OpenStore): void {
       const store = await stage(open);
       await register(store, ['A', 'B']);
       await takeCall(store);
-      await store.ledger.takeCheck('main');
+      await store.ledger.countCall('main');
       await store.restart();
       expect(await pending(store)).toMatchObject({ callsToday: 2, lastCallAt: START });
       store.clock.advance(12 * HOUR);
