@@ -177,7 +177,7 @@ export function runsContract(open: OpenStore): void {
       const look = await store.ledger.takeCall('main', 'poll', LEASE);
       if (!look) throw new Error('No look is due.');
       await store.ledger.settleCall(look, { status: 'restored', nextAt: null });
-      expect(await messagesOf(store, id)).toMatchObject([{ status: 'restored', proof: 'look', calls: 0 }]);
+      expect(await messagesOf(store, id)).toMatchObject([{ status: 'restored', proof: 'look', calls: 1 }]);
       expect(await store.ledger.pendingCalls()).toEqual([]);
     });
 
