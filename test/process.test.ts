@@ -138,6 +138,21 @@ describe('SIGTERM', () => {
     expect(performance.now() - begun).toBeLessThan(SHUTDOWN_MS / 2);
   });
 
+  it.each(['connect', 'doctor'])('lets a %s that is under way at Whapi come to its end', async (what) => {
+    const { gateway, whapi } = await withSlowWhapi();
+    const asked =
+      what === 'connect'
+        ? gateway.client.call('POST', '/v1/channels/main/connect', { public_url: 'http://127.0.0.1:1' })
+        : gateway.client.call('GET', '/v1/doctor');
+    await whapi.received(1);
+    const ended = gateway.end('SIGTERM');
+    await logged(gateway, 'stopping');
+    whapi.go();
+    expect(await asked).toMatchObject({ status: 200 });
+    expect(JSON.stringify((await asked).body)).not.toContain('did not');
+    expect(await ended).toEqual({ code: 0, signal: null });
+  });
+
   it('refuses new connections from then on', async () => {
     const { gateway, bot } = await withBot();
     const later = answerLater();
@@ -231,6 +246,30 @@ async function withBot(settings: Record<string, unknown> = {}) {
   await gateway.client.addChannel({ whapi_base_url: await unreachableUrl() });
   const { id: target } = await gateway.client.addTarget({ url: bot.url, ...settings });
   return { gateway, bot, target };
+}
+
+/** A Whapi that answers nothing until it is told to go on, then everything. */
+async function withSlowWhapi() {
+  const gateway = await startProcess();
+  const whapi = await startBot();
+  await gateway.client.addChannel({ whapi_base_url: whapi.url });
+  const [going, go] = gate();
+  whapi.otherwise = ({ url, body }, response) =>
+    void going.then(() => {
+      const settings = { webhooks: [], ...(body.length > 0 && (JSON.parse(body.toString()) as object)) };
+      const answers: Record<string, unknown> = {
+        '/health': { status: { code: 4, text: 'AUTH' } },
+        '/settings': body.length > 0 ? { before_update: { webhooks: [] }, after_update: settings } : settings,
+        '/settings/webhook_test': { success: false },
+      };
+      response.end(JSON.stringify(answers[url.split('?')[0] ?? '']));
+    });
+  return { gateway, whapi: Object.assign(whapi, { go }) };
+}
+
+function gate(): [Promise<void>, () => void] {
+  let open = (): void => undefined;
+  return [new Promise<void>((opened) => (open = opened)), () => open()];
 }
 
 async function logged(gateway: GatewayProcess, words: string): Promise<void> {
