@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import { answerLater, deliveriesOf, unreachableUrl } from './support/api.js';
 import { startBot } from './support/bot.js';
-import type { Bot } from './support/bot.js';
+import type { Bot, BotRequest } from './support/bot.js';
 import { WEBHOOK_SECRET } from './support/client.js';
 import { temporaryFolder } from './support/files.js';
 import { until } from './support/pace.js';
@@ -254,16 +254,16 @@ async function withSlowWhapi() {
   const whapi = await startBot();
   await gateway.client.addChannel({ whapi_base_url: whapi.url });
   const [going, go] = gate();
-  whapi.otherwise = ({ url, body }, response) =>
-    void going.then(() => {
-      const settings = { webhooks: [], ...(body.length > 0 && (JSON.parse(body.toString()) as object)) };
-      const answers: Record<string, unknown> = {
-        '/health': { status: { code: 4, text: 'AUTH' } },
-        '/settings': body.length > 0 ? { before_update: { webhooks: [] }, after_update: settings } : settings,
-        '/settings/webhook_test': { success: false },
-      };
-      response.end(JSON.stringify(answers[url.split('?')[0] ?? '']));
-    });
+  let settings: object = { callback_persist: true, webhooks: [] };
+  const answerTo = ({ url, method, body }: BotRequest): object => {
+    if (url.startsWith('/health')) return { status: { code: 4, text: 'AUTH' } };
+    if (url === '/settings/webhook_test') return { success: false };
+    if (method !== 'PATCH') return settings;
+    const before = settings;
+    settings = { ...settings, ...(JSON.parse(body.toString()) as object) };
+    return { before_update: before, after_update: settings };
+  };
+  whapi.otherwise = (request, response) => void going.then(() => response.end(JSON.stringify(answerTo(request))));
   return { gateway, whapi: Object.assign(whapi, { go }) };
 }
 

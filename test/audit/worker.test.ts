@@ -115,7 +115,7 @@ describe('an audit', () => {
     expect(await auditOf(stage, id)).toMatchObject({ status: 'cancelled', counts: { whapi_has: 0 } });
   });
 
-  it('that has used the daily budget up says so, makes no more calls, and goes on after midnight UTC', async () => {
+  it('that has used the daily budget up says so, makes no more calls, and goes on when the budget is raised', async () => {
     const stage = await startAudits();
     await stage.gateway.call('PATCH', '/v1/channels/main', { daily_call_budget: 3 });
     await happened(stage, texts(stage.begun, ...Array.from({ length: 4000 }, (_, at) => `m-${at}`)), () => true);

@@ -179,12 +179,24 @@ describe('the usual story', () => {
     expect(bot.requests).toEqual([]);
   });
 
-  it('an id that two resyncs ask for is restored in both', async () => {
+  it('a placeholder in Whapi is no message yet: it is polled until the real one is there', async () => {
+    const { gateway, whapi } = await startBare(200, { pollsMs: [5], proofMs: 5 });
+    const message = { type: 'unknown' };
+    whapi.otherwise = (_request, response) => response.writeHead(200).end(JSON.stringify(message));
+    const { id } = await resync(gateway, ['m-1']);
+    await until(async () => expect((await messageOf(gateway, 'm-1')).polls).toBeGreaterThan(2));
+    expect(await messageOf(gateway, 'm-1')).toMatchObject({ status: 'waiting' });
+    message.type = 'text';
+    expect((await finished(gateway, id)).counts).toMatchObject({ restored: 1 });
+  });
+
+  it('an id that two resyncs ask for is restored in both, with one call', async () => {
     const { gateway, whapi, bot } = await startResyncs({ timing: NEVER });
     lose(whapi, ['m-1']);
     const [first, second] = [await resync(gateway, ['m-1']), await resync(gateway, ['m-1'])];
     for (const { id } of [first, second]) expect((await finished(gateway, id)).counts).toMatchObject({ restored: 1 });
     expect(first.id).not.toBe(second.id);
+    expect(resyncCalls(whapi)).toEqual(['m-1']);
     expect(bot.requests).toEqual([]);
   });
 
