@@ -37,7 +37,7 @@ import { startResyncWorker } from './resync/worker.js';
 import { createVault } from './vault.js';
 import type { Vault } from './vault.js';
 import { createWhapiClient } from './whapi/client.js';
-import { createTurns } from './whapi/turns.js';
+import { createCallScheduler } from './whapi/scheduler.js';
 
 export interface Gateway {
   /** Where it listens. */
@@ -105,42 +105,47 @@ export async function startGateway(
     const deliveries = startDeliveryLoop({ ledger, sender, breakers, delaysMs, effects, onError, notices });
     const whapi = createWhapiClient();
     const openSecret = vault.open;
-    const turns = createTurns();
     const { resync: timing, whapiTimeoutMs } = pace;
-    const resyncs = startResyncWorker({ ledger, whapi, openSecret, turns, timing, effects, onError });
+    const scheduler = createCallScheduler({ ledger, whapi, openSecret, timing, effects, onError });
+    const resyncs = startResyncWorker({ ledger, whapi, openSecret, scheduler, timing, effects, onError });
     const resyncNotices = startResyncNotices({ ledger, log, effects, onError });
     const onRegistered = (): void => {
       resyncs.wake();
       resyncNotices.wake();
     };
     const passThrough = createPassThrough({
-      ...{ ledger, turns, timing, effects, onError },
+      ...{ ledger, scheduler, timing, effects, onError },
       callTimeoutMs: whapiTimeoutMs,
       onRegistered,
     });
     const sendTest = createTester({ sender, ledger, newId: () => newId('test', effects) });
     const { publicUrl } = config;
-    const connector = createConnector({ ledger, whapi, openSecret, publicUrl, timing: pace.connect, effects });
+    const connector = createConnector({
+      ...{ ledger, whapi, scheduler, openSecret, publicUrl, effects },
+      timing: pace.connect,
+    });
     const doctor = createDoctor({
-      ...{ ledger, whapi, connector, breakers, openSecret, sendTest, effects },
+      ...{ ledger, whapi, scheduler, connector, breakers, openSecret, sendTest, effects },
       refusalOf: sender.refusalOf,
       freeBytes: async () => await freeBytesFor(config.store),
     });
     const jobs = startJobWorker({ ledger, onDeliveries: deliveries.wake, onError, effects });
     const audits = startAuditWorker({
-      ledger,
-      whapi: createWhapiClient(), // its own: stopping destroys it
-      openSecret,
-      turns,
+      ...{ ledger, whapi, openSecret, scheduler, effects, onError },
       timing: pace.audit,
-      effects,
-      onError,
+      pacing: timing,
     });
+    const onChannelChanged = (): void => {
+      scheduler.wake();
+      resyncs.wake();
+      audits.wake();
+    };
     const clock = startClockWatch({
       effects,
       onSetBack: async (byMs) => {
         log.warn({ by_ms: byMs }, 'clock was set back, due times shifted');
         await ledger.clockSetBack(byMs);
+        scheduler.clockSetBack(byMs);
         resyncs.clockSetBack(byMs);
         audits.clockSetBack(byMs);
         breakers.clockSetBack();
@@ -150,8 +155,8 @@ export async function startGateway(
       onError,
     });
     const sweep = startSweep(ledger, config, effects, onError);
-    const stopWork = async (graceMs: number): Promise<void> => {
-      const calls = [resyncs.stop(graceMs), audits.stop(graceMs), resyncNotices.stop()];
+    const stopWork = async (graceMs: number, serverClosed: Promise<void>): Promise<void> => {
+      const calls = [resyncs.stop(), audits.stop(), resyncNotices.stop(), scheduler.stop(graceMs, serverClosed)];
       await Promise.all([deliveries.stop(graceMs), ...calls, jobs.stop(), sweep.stop(), clock.stop()]);
     };
     const server = await startServer({
@@ -167,9 +172,12 @@ export async function startGateway(
       onRegistered,
       onJob: jobs.wake,
       onAudit: audits.wake,
-      onChannelChanged: resyncs.wake,
-      onChannelState: resyncs.channelIs,
-      progressOf: (resync) => progressOf(resync, pace.resync, effects.now()),
+      onChannelChanged,
+      onChannelState: (channel, state) => {
+        scheduler.channelIs(channel, state);
+        onChannelChanged();
+      },
+      progressOf: (resync) => progressOf(resync, timing, effects.now(), scheduler.underWay(resync.channel)),
       whapiResyncs: passThrough,
       whapiTimeoutMs,
       refusalOf: sender.refusalOf,
@@ -178,15 +186,15 @@ export async function startGateway(
       doctor,
       patience: pace.patience,
     }).catch(async (error: unknown) => {
-      await stopWork(0);
+      await stopWork(0, Promise.resolve());
       throw error;
     });
     return {
       url: server.url,
       keys,
       close: async () => {
-        await Promise.all([server.close(GRACE_MS), stopWork(GRACE_MS)]);
-        await passThrough.idle();
+        const serverClosed = server.close(GRACE_MS);
+        await Promise.all([serverClosed, stopWork(GRACE_MS, serverClosed)]);
         await ledger.close();
       },
     };

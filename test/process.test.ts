@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import { answerLater, deliveriesOf, unreachableUrl } from './support/api.js';
 import { startBot } from './support/bot.js';
-import type { Bot } from './support/bot.js';
+import type { Bot, BotRequest } from './support/bot.js';
 import { WEBHOOK_SECRET } from './support/client.js';
 import { temporaryFolder } from './support/files.js';
 import { until } from './support/pace.js';
@@ -138,6 +138,21 @@ describe('SIGTERM', () => {
     expect(performance.now() - begun).toBeLessThan(SHUTDOWN_MS / 2);
   });
 
+  it.each(['connect', 'doctor'])('lets a %s that is under way at Whapi come to its end', async (what) => {
+    const { gateway, whapi } = await withSlowWhapi();
+    const asked =
+      what === 'connect'
+        ? gateway.client.call('POST', '/v1/channels/main/connect', { public_url: 'http://127.0.0.1:1' })
+        : gateway.client.call('GET', '/v1/doctor');
+    await whapi.received(1);
+    const ended = gateway.end('SIGTERM');
+    await logged(gateway, 'stopping');
+    whapi.go();
+    expect(await asked).toMatchObject({ status: 200 });
+    expect(JSON.stringify((await asked).body)).not.toContain('did not');
+    expect(await ended).toEqual({ code: 0, signal: null });
+  });
+
   it('refuses new connections from then on', async () => {
     const { gateway, bot } = await withBot();
     const later = answerLater();
@@ -231,6 +246,30 @@ async function withBot(settings: Record<string, unknown> = {}) {
   await gateway.client.addChannel({ whapi_base_url: await unreachableUrl() });
   const { id: target } = await gateway.client.addTarget({ url: bot.url, ...settings });
   return { gateway, bot, target };
+}
+
+/** A Whapi that answers nothing until it is told to go on, then everything. */
+async function withSlowWhapi() {
+  const gateway = await startProcess();
+  const whapi = await startBot();
+  await gateway.client.addChannel({ whapi_base_url: whapi.url });
+  const [going, go] = gate();
+  let settings: object = { callback_persist: true, webhooks: [] };
+  const answerTo = ({ url, method, body }: BotRequest): object => {
+    if (url.startsWith('/health')) return { status: { code: 4, text: 'AUTH' } };
+    if (url === '/settings/webhook_test') return { success: false };
+    if (method !== 'PATCH') return settings;
+    const before = settings;
+    settings = { ...settings, ...(JSON.parse(body.toString()) as object) };
+    return { before_update: before, after_update: settings };
+  };
+  whapi.otherwise = (request, response) => void going.then(() => response.end(JSON.stringify(answerTo(request))));
+  return { gateway, whapi: Object.assign(whapi, { go }) };
+}
+
+function gate(): [Promise<void>, () => void] {
+  let open = (): void => undefined;
+  return [new Promise<void>((opened) => (open = opened)), () => open()];
 }
 
 async function logged(gateway: GatewayProcess, words: string): Promise<void> {

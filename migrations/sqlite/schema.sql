@@ -194,7 +194,7 @@ CREATE TABLE resync_messages (
   closed      INTEGER NOT NULL,
   next_at     INTEGER,          -- the next call to Whapi
   restored_at INTEGER,
-  error       TEXT, known INTEGER NOT NULL DEFAULT 0, proof TEXT, settled_at INTEGER,
+  error       TEXT, known INTEGER NOT NULL DEFAULT 0, proof TEXT, settled_at INTEGER, window_seconds INTEGER,
   PRIMARY KEY (resync, position)
 ) WITHOUT ROWID;
 

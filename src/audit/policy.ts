@@ -18,15 +18,12 @@ import type { MessagesPage } from '../whapi/messages-page.js';
 /** Pauses and limits of audits, in milliseconds. */
 export interface AuditTiming {
   readonly callTimeoutMs: number;
-  /** Between two calls for one channel. */
-  readonly spacingMs: number;
   /** Pauses after 429, 5xx, an answer that is none, and no connection; the last one is repeated. */
   readonly backoffMs: readonly number[];
 }
 
 export const AUDIT_TIMING: AuditTiming = {
   callTimeoutMs: 60_000,
-  spacingMs: 1000,
   backoffMs: [5000, 10_000, 20_000, 40_000, 80_000, 160_000, 300_000],
 };
 

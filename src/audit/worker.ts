@@ -1,96 +1,137 @@
 import type { Effects } from '../effects.js';
 import type { Audits, AuditRun } from '../ledger/audits.js';
-import { endOf, startLoop } from '../loop.js';
-import type { Sealed } from '../model.js';
+import type { ChannelCallLog, CallsDue } from '../ledger/calls.js';
+import { startLoop } from '../loop.js';
+import type { Pause, Sealed } from '../model.js';
 import type { ListAnswer, WhapiClient } from '../whapi/client.js';
-import type { Turns } from '../whapi/turns.js';
+import { pauseFor, troubleIn } from '../whapi/pacing.js';
+import type { Pacing } from '../whapi/pacing.js';
+import type { CallScheduler, Turn } from '../whapi/scheduler.js';
 import { afterFailure, afterPage, askForFewer, beginWalk, NOTHING_READ, questionOf } from './policy.js';
 import type { AuditTiming, Reading, Step } from './policy.js';
 
 export interface AuditWorkerOptions {
-  readonly ledger: Pick<Audits, 'runningAudits' | 'noteWindow' | 'noteTrouble' | 'endAudit'>;
-  readonly whapi: Pick<WhapiClient, 'listMessages' | 'destroy'>;
+  readonly ledger: Pick<Audits, 'runningAudits' | 'noteWindow' | 'noteTrouble' | 'endAudit'> &
+    Pick<ChannelCallLog, 'channelState' | 'countCall' | 'noteAnswer'>;
+  readonly whapi: Pick<WhapiClient, 'listMessages'>;
   readonly openSecret: (sealed: Sealed) => string;
-  /** Shared with the resyncs of the channel: Whapi gets one call at a time. */
-  readonly turns: Turns;
+  readonly scheduler: Pick<CallScheduler, 'own' | 'stepFor'>;
   readonly timing: AuditTiming;
+  /** Of the channel as a whole. */
+  readonly pacing: Pacing;
   readonly effects: Pick<Effects, 'now' | 'sleep' | 'random'>;
   readonly onError: (error: unknown) => void;
 }
 
 export interface AuditWorker {
-  /** A hint that an audit was begun. */
+  /** A hint that an audit was begun, or that a channel was changed. */
   wake(): void;
   /** The machine's clock was set back: pauses end when they would have. */
   clockSetBack(byMs: number): void;
-  /** Begins no more calls, gives those under way `graceMs`, then breaks them off: they are made again after a restart. */
-  stop(graceMs: number): Promise<void>;
+  /** Begins no more calls; resolves when those under way have ended, which is up to the scheduler. */
+  stop(): Promise<void>;
 }
 
 /** What is kept of a channel between two calls. */
-interface Pacing {
+interface Trouble {
   readonly nextAt: number;
   /** Failures in a row. */
   readonly failed: number;
 }
 
+type Failure = Exclude<ListAnswer, { kind: 'found' | 'too_large' }>;
+
 const IDLE_MS = 5000;
 /** After a fault of ours (the store does not take writes): the calls are not made in a spin. */
 const AFTER_FAULT_MS = 1000;
-const UNPACED: Pacing = { nextAt: 0, failed: 0 };
+const NONE: Trouble = { nextAt: 0, failed: 0 };
 const TOO_LARGE = 'One message of the list is larger than the gateway reads.';
 
 /** Reads Whapi's list for audits and seedings: of each channel one after the other, one call at a time. */
 export function startAuditWorker(options: AuditWorkerOptions): AuditWorker {
-  const { ledger, whapi, openSecret, turns, timing, effects, onError } = options;
+  const { ledger, whapi, openSecret, scheduler, timing, pacing, effects, onError } = options;
   const calling = new Map<string, Promise<void>>();
-  const pacing = new Map<string, Pacing>();
+  const troubles = new Map<string, Trouble>();
   /** By channel: the pages of a window that needs more than one. */
   const readings = new Map<string, { readonly auditId: string; readonly reading: Reading }>();
-  let brokenOff = false;
+  /** By channel: why its audit waits, as it was written last. */
+  const told = new Map<string, string>();
 
   const turn = async (): Promise<number | null> => {
-    const free = (await ledger.runningAudits())
-      .filter(({ channel }) => !calling.has(channel.name))
-      .map((run) => ({ run, dueAt: (pacing.get(run.channel.name) ?? UNPACED).nextAt }));
-    const now = effects.now();
-    for (const { run, dueAt } of free) if (dueAt <= now) launch(run);
-    const later = free.flatMap(({ dueAt }) => (dueAt > now ? [dueAt] : []));
-    return later.length > 0 ? Math.min(...later) : null;
+    const free = (await ledger.runningAudits()).filter(({ channel }) => !calling.has(channel.name));
+    const later = await Promise.all(free.map(begin));
+    return Math.min(Infinity, ...later.flatMap((at) => at ?? []));
   };
 
-  const launch = (run: AuditRun): void => {
+  /** Submits the next call of an audit, or returns when that will be. */
+  const begin = async (run: AuditRun): Promise<number | null> => {
     const { name } = run.channel;
-    const call = callFor(run)
+    const state = await ledger.channelState(name);
+    const step = state && scheduler.stepFor(state, dueOf(name));
+    if (!step) return null;
+    if (step.kind === 'wait') {
+      if (step.pause) await tell(run, step.pause);
+      return step.until;
+    }
+    launch(name);
+    return null;
+  };
+
+  const dueOf = (channel: string): CallsDue => ({ dueAt: (troubles.get(channel) ?? NONE).nextAt, askDueAt: null });
+
+  /** Why it waits. What Whapi answered to a call of the audit itself says more than the pause that came of it. */
+  const tell = async ({ id, channel: { name } }: AuditRun, { code, reason }: Pause): Promise<void> => {
+    if (code !== 'budget' && troubles.get(name)?.failed) return;
+    const words = `${id} ${reason}`;
+    if (told.get(name) === words) return;
+    told.set(name, words);
+    await ledger.noteTrouble(id, reason);
+  };
+
+  const launch = (channel: string): void => {
+    let run: AuditRun | undefined;
+    const due = async (): Promise<CallsDue | null> => {
+      run = (await ledger.runningAudits()).find((each) => each.channel.name === channel);
+      return run ? dueOf(channel) : null;
+    };
+    const make = async (at: Turn): Promise<void> => {
+      if (run) await callFor(run, at);
+    };
+    const call = scheduler
+      .own(channel, 'audit', { due, make })
       .catch((error: unknown) => {
         onError(error);
-        pacing.set(name, { nextAt: effects.now() + AFTER_FAULT_MS, failed: 0 });
+        troubles.set(channel, { nextAt: effects.now() + AFTER_FAULT_MS, failed: 0 });
       })
       .finally(() => {
-        calling.delete(name);
+        calling.delete(channel);
         loop.wake();
       });
-    calling.set(name, call);
+    calling.set(channel, call);
   };
 
-  const callFor = async (run: AuditRun): Promise<void> => {
+  const callFor = async (run: AuditRun, at: Turn): Promise<void> => {
+    const { name, whapiBaseUrl, whapiToken } = run.channel;
     const walk = run.walk ?? beginWalk(run);
-    const begun = readings.get(run.channel.name);
+    const begun = readings.get(name);
     const reading = begun?.auditId === run.id ? begun.reading : NOTHING_READ;
-    const access = { baseUrl: run.channel.whapiBaseUrl, token: openSecret(run.channel.whapiToken) };
-    const question = questionOf(run, walk, reading);
-    const answer = await turns.take(
-      run.channel.name,
-      async () => await whapi.listMessages(access, question, { timeoutMs: timing.callTimeoutMs }),
-    );
-    if (brokenOff) return; // made again after the restart
-    if (answer.kind === 'found') await take(run, afterPage(run, walk, reading, answer.page));
-    else if (answer.kind === 'too_large') await take(run, askForFewer(walk));
-    else await wait(run, answer);
+    await ledger.countCall(name);
+    told.delete(name);
+    const access = { baseUrl: whapiBaseUrl, token: openSecret(whapiToken) };
+    const answer = await whapi.listMessages(access, questionOf(run, walk, reading), {
+      timeoutMs: timing.callTimeoutMs,
+    });
+    if (at.signal.aborted) return; // made again after the restart
+    if (answer.kind !== 'found' && answer.kind !== 'too_large') {
+      await fail(run, answer, at);
+      return;
+    }
+    await ledger.noteAnswer(name, null);
+    await take(run, answer.kind === 'found' ? afterPage(run, walk, reading, answer.page) : askForFewer(walk));
   };
 
   const take = async (run: AuditRun, step: Step | null): Promise<void> => {
-    pacing.set(run.channel.name, { nextAt: effects.now() + timing.spacingMs, failed: 0 });
+    troubles.delete(run.channel.name);
     if (step?.reading) {
       readings.set(run.channel.name, { auditId: run.id, reading: step.reading });
       return;
@@ -100,13 +141,17 @@ export function startAuditWorker(options: AuditWorkerOptions): AuditWorker {
     if (!step || step.isOver) await ledger.endAudit(run.id, step ? null : TOO_LARGE);
   };
 
-  const wait = async (run: AuditRun, answer: Exclude<ListAnswer, { kind: 'found' | 'too_large' }>): Promise<void> => {
-    const { failed } = pacing.get(run.channel.name) ?? UNPACED;
-    const at = { timing, now: effects.now(), random: effects.random(), failedBefore: failed };
-    const { words, until } = afterFailure(answer, at);
-    pacing.set(run.channel.name, { nextAt: until ?? at.now + timing.spacingMs, failed: failed + 1 });
+  const fail = async (run: AuditRun, answer: Failure, { state }: Turn): Promise<void> => {
+    const { name } = run.channel;
+    const { failed } = troubles.get(name) ?? NONE;
+    const at = { now: effects.now(), random: effects.random() };
+    const { words, until } = afterFailure(answer, { ...at, timing, failedBefore: failed });
+    troubles.set(name, { nextAt: until ?? at.now, failed: until === null ? 0 : failed + 1 });
     if (until === null) await ledger.endAudit(run.id, words);
     else await ledger.noteTrouble(run.id, words);
+    const trouble = answer.kind === 'timeout' ? null : troubleIn(answer);
+    const { failures } = state;
+    if (trouble) await ledger.noteAnswer(name, pauseFor(trouble, state.channel, { ...at, timing: pacing, failures }));
   };
 
   const loop = startLoop({ turn, onError, idleMs: IDLE_MS, effects });
@@ -114,14 +159,11 @@ export function startAuditWorker(options: AuditWorkerOptions): AuditWorker {
   return {
     wake: loop.wake,
     clockSetBack: (byMs) => {
-      for (const [channel, { nextAt, failed }] of pacing) pacing.set(channel, { nextAt: nextAt - byMs, failed });
+      for (const [channel, { nextAt, failed }] of troubles) troubles.set(channel, { nextAt: nextAt - byMs, failed });
       loop.wake();
     },
-    stop: async (graceMs) => {
+    stop: async () => {
       await loop.stop();
-      await endOf(calling.values(), graceMs, effects);
-      brokenOff = calling.size > 0;
-      await whapi.destroy();
       await Promise.all(calling.values());
     },
   };

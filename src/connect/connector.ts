@@ -5,6 +5,7 @@ import type { Views } from '../ledger/views.js';
 import type { Channel, Sealed, Target } from '../model.js';
 import { refusalBy } from '../whapi/answers.js';
 import type { WhapiAccess, WhapiClient, WhapiResult } from '../whapi/client.js';
+import type { CallScheduler } from '../whapi/scheduler.js';
 import type { Settings, WebhookMode } from '../whapi/wire.js';
 import { connectable, eventsFor, eventsNamed, isOurs, isSame, patchOf, planConnect, planDisconnect } from './policy.js';
 import type { Identity, Plan, Wish } from './policy.js';
@@ -60,6 +61,7 @@ export interface Connector {
 export interface ConnectorOptions {
   readonly ledger: Registry & Pick<Views, 'lastWebhookAt'>;
   readonly whapi: Pick<WhapiClient, 'getSettings' | 'patchSettings' | 'testWebhook'>;
+  readonly scheduler: Pick<CallScheduler, 'forPerson'>;
   readonly openSecret: (sealed: Sealed) => string;
   readonly publicUrl: string | null;
   readonly timing: ConnectTiming;
@@ -72,15 +74,18 @@ const MOST_WRITES = 4;
 const TEST_EVENT_TYPE = 'presences';
 
 export function createConnector(options: ConnectorOptions): Connector {
-  const { ledger, whapi, openSecret, timing, effects } = options;
+  const { ledger, whapi, scheduler, openSecret, timing, effects } = options;
   const call = { timeoutMs: timing.callTimeoutMs };
-  const accessOf = (channel: Channel): WhapiAccess => ({
-    baseUrl: channel.whapiBaseUrl,
-    token: openSecret(channel.whapiToken),
-  });
+  const ask = async <T>(
+    channel: Channel,
+    make: (access: WhapiAccess) => Promise<WhapiResult<T>>,
+  ): Promise<WhapiResult<T>> => {
+    const access = { baseUrl: channel.whapiBaseUrl, token: openSecret(channel.whapiToken) };
+    return await scheduler.forPerson(channel, 'connect', async () => await make(access));
+  };
 
   const settingsOf = async (channel: Channel): Promise<Settings> =>
-    bodyOf(await whapi.getSettings(accessOf(channel), call), 'tell its settings');
+    bodyOf(await ask(channel, async (access) => await whapi.getSettings(access, call)), 'tell its settings');
 
   const identityOf = async (channel: Channel, url: string | null): Promise<Identity> => {
     const urls = [url, (await ledger.connection(channel.name))?.webhookUrl ?? null].filter((each) => each !== null);
@@ -120,7 +125,8 @@ export function createConnector(options: ConnectorOptions): Connector {
     let wished = plan.after;
     for (let writes = 0; !isSame(held, wished); writes += 1) {
       if (writes === MOST_WRITES) throw alwaysChanging(channel);
-      const result = await whapi.patchSettings(accessOf(channel), patchOf(held, wished), call);
+      const patch = patchOf(held, wished);
+      const result = await ask(channel, async (access) => await whapi.patchSettings(access, patch, call));
       const { before_update: told, after_update: made } = bodyOf(result, 'change its settings');
       const isOverwritten = told !== undefined && made !== undefined && !isSame(connectable(told), held);
       const now = isOverwritten ? made : await settingsOf(channel);
@@ -150,7 +156,7 @@ export function createConnector(options: ConnectorOptions): Connector {
     const since = effects.now();
     const headers = { Authorization: `Bearer ${openSecret(channel.webhookSecret)}` };
     const test = { url, type: TEST_EVENT_TYPE, mode, headers };
-    const result = await whapi.testWebhook(accessOf(channel), test, call);
+    const result = await ask(channel, async (access) => await whapi.testWebhook(access, test, call));
     const deadline = effects.now() + (result.kind === 'found' ? timing.arrivalMs : 0);
     while ((await ledger.lastWebhookAt(channel.name, since)) === null) {
       if (effects.now() >= deadline) return notArrived(result, url);

@@ -133,6 +133,6 @@ function paceOf(timeScale: number): Pace {
       spacingMs: resync.spacingMs / timeScale,
       healthEveryMs: resync.healthEveryMs / timeScale,
     },
-    audit: { ...audit, spacingMs: audit.spacingMs / timeScale, backoffMs: shortened(audit.backoffMs) },
+    audit: { ...audit, backoffMs: shortened(audit.backoffMs) },
   };
 }

@@ -7,6 +7,7 @@ import type { Views } from '../ledger/views.js';
 import type { Breaker, Channel, EventName, Sealed, Target, TargetTest } from '../model.js';
 import { refusalBy } from '../whapi/answers.js';
 import type { WhapiClient } from '../whapi/client.js';
+import type { CallScheduler } from '../whapi/scheduler.js';
 import {
   clockCheck,
   diskCheck,
@@ -30,6 +31,7 @@ export interface DoctorOptions {
     Pick<Views, 'loadOf' | 'recentEvents'>;
   readonly breakers: { of(targetId: string): Breaker };
   readonly whapi: Pick<WhapiClient, 'getHealth'>;
+  readonly scheduler: Pick<CallScheduler, 'forPerson'>;
   readonly connector: Pick<Connector, 'plan'>;
   readonly openSecret: (sealed: Sealed) => string;
   readonly refusalOf: (url: string) => string | null;
@@ -71,8 +73,11 @@ export function createDoctor(options: DoctorOptions): Doctor {
   /** Health, settings and webhooks of one channel. */
   const channel = async (each: Channel): Promise<OfChannel> => {
     const access = { baseUrl: each.whapiBaseUrl, token: options.openSecret(each.whapiToken) };
-    const asked = effects.now();
-    const health = await whapi.getHealth(access, { timeoutMs: HEALTH_TIMEOUT_MS });
+    let asked = effects.now();
+    const health = await options.scheduler.forPerson(each, 'doctor', async () => {
+      asked = effects.now(); // the clock is compared with Whapi's: time in line is not counted
+      return await whapi.getHealth(access, { timeoutMs: HEALTH_TIMEOUT_MS });
+    });
     const traffic = await ledger.trafficOf(each.name);
     const last = [
       lastWebhookCheck(each.name, traffic.lastWebhookAt, effects.now()),

@@ -26,6 +26,11 @@ export function requestHeaders(headers: IncomingHttpHeaders): IncomingHttpHeader
   return without(headers, [...HOP_BY_HOP, ...OF_REQUESTS]);
 }
 
+/** Headers of a request whose body does not go on. */
+export function bodyless(headers: IncomingHttpHeaders): IncomingHttpHeaders {
+  return without(headers, ['content-length', 'content-encoding', 'content-type']);
+}
+
 function without(headers: IncomingHttpHeaders, names: readonly string[]): IncomingHttpHeaders {
   const listed = (headers.connection ?? '').split(',').map((name) => name.trim().toLowerCase());
   const dropped = new Set([...names, ...listed]);

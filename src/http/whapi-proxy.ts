@@ -11,7 +11,7 @@ import { Copy, open, textOf } from './head.js';
 import { answerAsWhapi, errorHandler } from './problem.js';
 import { changesSettings, dropsWebhook } from './settings-change.js';
 import { channelsByToken } from './token-channels.js';
-import { announcesBody, requestHeaders } from './whapi-headers.js';
+import { announcesBody, bodyless, requestHeaders } from './whapi-headers.js';
 import { asGatewayError, registerUpstream } from './whapi-upstream.js';
 import type { Answer, Exchange, Passage } from './whapi-upstream.js';
 import { parseWhapiUrl, PREFIX } from './whapi-url.js';
@@ -49,12 +49,12 @@ type Heard =
 /** What calls that pass through bring about. */
 export interface WhapiResyncs {
   /**
-   * Registers the id, then makes the call, one at a time per channel (I2); null where `isOver` said that the client was
-   * gone before its turn came. @throws GatewayError
+   * Registers the ids, then makes the call, one at a time per channel (I2), until `signal` ends it; null where `isOver`
+   * said that the client was gone before its turn came. @throws GatewayError
    */
   ask<T extends Pick<Heard, 'outcome'>>(
-    about: { readonly channel: string; readonly messageId: string },
-    call: () => Promise<T>,
+    about: { readonly channel: string; readonly messageIds: readonly string[] },
+    call: (signal: AbortSignal) => Promise<T>,
     isOver: () => boolean,
   ): Promise<T | null>;
   /** Has a message brought back that Whapi says it does not have; gives the id of the resync that does it, else null. */
@@ -103,7 +103,7 @@ export async function whapiProxy(app: FastifyInstance, options: WhapiProxyOption
     if (!channel) return await refuse(request, reply, HINT);
     await limit(request, reply);
     const { socket } = raw;
-    options.uploads.add(socket);
+    if (!READING.has(raw.method ?? '')) options.uploads.add(socket);
     reply.raw.once('close', () => options.uploads.delete(socket));
     admitted.set(request, {
       channel,
@@ -126,7 +126,7 @@ export async function whapiProxy(app: FastifyInstance, options: WhapiProxyOption
     const isResync = READING.has(method) && url.wantsResync && url.messageId !== null;
     try {
       const { status, headers, body } = isResync
-        ? await askFor(url.messageId, reply, passage)
+        ? await askFor(url.messageIds, reply, passage)
         : await passOn(method, reply, passage);
       reply.code(status).headers(headers).send(body);
     } catch (error) {
@@ -137,9 +137,13 @@ export async function whapiProxy(app: FastifyInstance, options: WhapiProxyOption
   };
 
   /** A call with `resync=true`: registered before it is made, settled before it is answered. */
-  const askFor = async (messageId: string, reply: FastifyReply, passage: Admitted): Promise<Told> => {
-    const about = { channel: passage.channel.name, messageId };
-    const call = async (): Promise<Heard> => await hear(exchange, reply, passage);
+  const askFor = async (messageIds: readonly string[], reply: FastifyReply, passage: Admitted): Promise<Told> => {
+    const about = { channel: passage.channel.name, messageIds };
+    // Others wait for this call to end: it does not wait for a body, which such a request has no use for.
+    const headers = passage.body === null ? passage.headers : bodyless(passage.headers);
+    const asked = { ...passage, headers, body: null };
+    const call = async (signal: AbortSignal): Promise<Heard> =>
+      await hear(exchange, reply, { ...asked, signal: AbortSignal.any([passage.signal, signal]) });
     const heard = await options.resyncs.ask(about, call, () => passage.signal.aborted);
     if (heard?.answer) return heard.answer;
     throw heard ? heard.outcome.error : passage.signal.reason;

@@ -94,8 +94,8 @@ const BAD_REQUESTS = new Set(['UND_ERR_INVALID_ARG', 'UND_ERR_NOT_SUPPORTED', 'U
 /** What the client of a call that failed is told. */
 export function asGatewayError(error: unknown): GatewayError {
   if (error instanceof GatewayError) return error;
-  const { code = '', message } = error as NodeJS.ErrnoException;
-  if (TIMEOUTS.has(code)) {
+  const { name, code = '', message } = error as NodeJS.ErrnoException;
+  if (name === 'TimeoutError' || TIMEOUTS.has(code)) {
     return new GatewayError('GW_WHAPI_TIMEOUT', 'Whapi did not answer in time. It may have done what it was asked.');
   }
   if (BAD_REQUESTS.has(code)) return new GatewayError('GW_BAD_REQUEST', `The request cannot go on: ${message}.`);

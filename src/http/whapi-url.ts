@@ -7,8 +7,10 @@ export interface WhapiUrl {
   readonly target: string;
   /** Every `token` of the query. */
   readonly tokens: readonly string[];
-  /** The last part of `…/messages/{id}`; null for any other path. */
+  /** The last part of `…/messages/{id}`, without blanks and control characters around it; null for any other path. */
   readonly messageId: string | null;
+  /** That, and as it came where that is something else: a server may trim it or not. */
+  readonly messageIds: readonly string[];
   /** A path with the part `messages`: where messages are sent. */
   readonly isUnderMessages: boolean;
   /** It has a `resync` that could be taken for true. */
@@ -39,11 +41,14 @@ export function parseWhapiUrl(rawUrl: string): WhapiUrl {
   if (target.includes('#') || parts.some((part) => part === '.' || part === '..')) {
     throw new GatewayError('GW_BAD_REQUEST', 'A path must not have dot segments or a fragment.');
   }
+  const rawId = rawIdOf(parts.filter((part) => trimmed(part) !== ''));
+  const messageId = rawId === null ? null : trimmed(rawId);
   const params = [...new URLSearchParams(query.replaceAll(';', '&'))];
   return {
     target: target.startsWith('/') ? target : `/${target}`,
     tokens: params.flatMap(([name, value]) => (name === 'token' ? [value] : [])),
-    messageId: messageIdOf(parts.filter((part) => part !== '')),
+    messageId,
+    messageIds: [...new Set([messageId, rawId])].filter((id) => id !== null),
     isUnderMessages: parts.some(isMessages),
     wantsResync: params.some(([name, value]) => isResync(name) && !FALSE.has(value.trim().toLowerCase())),
     quoted: params.find(([name]) => name === 'quoted')?.[1] ?? null,
@@ -55,7 +60,7 @@ function split(target: string): [path: string, query: string] {
   return at === -1 ? [target, ''] : [target.slice(0, at), target.slice(at + 1)];
 }
 
-function messageIdOf(parts: readonly string[]): string | null {
+function rawIdOf(parts: readonly string[]): string | null {
   const [messages, id] = parts.slice(-2);
   return messages !== undefined && isMessages(messages) && id !== undefined && id !== LIST ? id : null;
 }
@@ -64,6 +69,12 @@ function isMessages(part: string): boolean {
   return part.toLowerCase() === 'messages';
 }
 
+/** `resync`, `[resync]`, `resync[]`, `.resync`: readers of queries take brackets and the like for structure, or drop them. */
 function isResync(name: string): boolean {
-  return name.trim().toLowerCase().replace(/\[.*/, '') === 'resync';
+  return /^[^\p{L}\p{N}]*resync(?![\p{L}\p{N}_-])/iu.test(name);
+}
+
+/** Without separators, control and format characters around it. */
+function trimmed(text: string): string {
+  return text.replace(/^[\s\p{Z}\p{C}]+|[\s\p{Z}\p{C}]+$/gu, '');
 }

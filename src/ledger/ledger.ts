@@ -13,6 +13,7 @@ import type {
   Verdict,
 } from '../model.js';
 import type { Audits } from './audits.js';
+import type { CallsDue, ChannelCallLog, ChannelState } from './calls.js';
 import type { OneResyncs } from './one-resyncs.js';
 import type { Health, Traffic } from './health.js';
 import type { Upkeep } from './upkeep.js';
@@ -36,7 +37,7 @@ export type { Retention, Upkeep } from './upkeep.js';
  * (full disk, lost connection) rejects with GatewayError GW_STORE_UNAVAILABLE and has changed nothing.
  */
 export interface Ledger
-  extends Intake, Outbox, Jobs, Resyncs, OneResyncs, Audits, Registry, Health, Traffic, Views, Upkeep {}
+  extends Intake, Outbox, Jobs, Resyncs, OneResyncs, ChannelCallLog, Audits, Registry, Health, Traffic, Views, Upkeep {}
 
 export interface Intake {
   /**
@@ -148,8 +149,10 @@ export interface Resyncs {
   /**
    * Commits a resync and the registrations of all its ids (I2), in steps, so that webhooks do not wait for ten thousand
    * of them; nothing is asked before the last one. An id that another resync has proven restored, and whose window is
-   * still open, is restored at once and never asked again. The same idempotency key with the same fingerprint gives the
-   * resync made then. @throws GatewayError GW_NOT_FOUND (no such channel), GW_IDEMPOTENCY_MISMATCH
+   * still open, is restored at once and never asked again. An id that another resync is bringing back joins it: one call
+   * and one poll at a time serve all resyncs of the id, the longest of their windows holds, and each ends by itself. It
+   * is asked for again at once where the last call was made more than an hour ago. The same idempotency key with the
+   * same fingerprint gives the resync made then. @throws GatewayError GW_NOT_FOUND (no such channel), GW_IDEMPOTENCY_MISMATCH
    */
   register(request: ResyncRequest): Promise<ResyncView>;
   /**
@@ -157,12 +160,8 @@ export interface Resyncs {
    * `leaseMs`. A call with `resync=true` is committed as asked before it is returned (I2).
    */
   takeCall(channel: string, prefer: ResyncCall['kind'], leaseMs: number): Promise<ResyncCall | null>;
-  /** Writes what came of a call. A message whose webhook came meanwhile stays restored. */
+  /** Writes what came of a call, for every resync of the id. A message whose webhook came meanwhile stays restored. */
   settleCall(call: ResyncCall, result: CallResult): Promise<void>;
-  /** Counts a question after the channel's health, before it is asked. */
-  takeCheck(channel: string): Promise<void>;
-  /** Writes what came of it. */
-  settleCheck(channel: string, result: CheckResult): Promise<void>;
   /** The channels with calls to make, and what is known of the calls made so far. */
   pendingCalls(): Promise<readonly ChannelCalls[]>;
   /** Closes the windows that have run out; ids that Whapi was asked for and that never came go into the ledger. */
@@ -191,13 +190,7 @@ export interface CallHistory {
   readonly pause: Pause | null;
 }
 
-export interface ChannelCalls extends CallHistory {
-  readonly channel: Channel;
-  /** When the first call is due. */
-  readonly dueAt: number;
-  /** When the first call with `resync=true` is due; null where only looks are to be made. */
-  readonly askDueAt: number | null;
-}
+export interface ChannelCalls extends ChannelState, CallsDue {}
 
 /** A call to Whapi that is to be made for one registered id. */
 export interface ResyncCall {

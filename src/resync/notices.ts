@@ -4,7 +4,7 @@ import type { ResyncView, Views } from '../ledger/views.js';
 import type { Log } from '../log.js';
 import { startLoop } from '../loop.js';
 import type { Loop } from '../loop.js';
-import { budgetPause } from './pacing.js';
+import { budgetPause } from '../whapi/pacing.js';
 
 export interface ResyncNoticesOptions {
   readonly ledger: Pick<Resyncs, 'pendingCalls'> & Pick<Views, 'resyncs' | 'resync'>;

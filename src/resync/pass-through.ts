@@ -3,15 +3,15 @@ import type { Ledger, ResyncRequest } from '../ledger/ledger.js';
 import { DEFAULT_WINDOW_SECONDS } from '../model.js';
 import { failureOf, refusalOf, saysMissing } from '../whapi/answers.js';
 import type { Said, WhapiAnswer } from '../whapi/answers.js';
+import type { CallScheduler } from '../whapi/scheduler.js';
 import { afterCall } from './policy.js';
 import type { ResyncTiming } from './policy.js';
-import type { Turns } from '../whapi/turns.js';
 
 export interface PassThroughOptions {
   readonly ledger: Pick<Ledger, 'registerAsked' | 'registerUnlessRecent' | 'settleCall'>;
-  readonly turns: Turns;
+  readonly scheduler: Pick<CallScheduler, 'forClient'>;
   readonly timing: ResyncTiming;
-  /** How long a client's own call may take. */
+  /** How long a client's own call may take, from its turn on until its answer begins. */
   readonly callTimeoutMs: number;
   readonly effects: Pick<Effects, 'now' | 'random'>;
   /** A hint that something is due: a new registration, or a call that was settled. */
@@ -22,17 +22,23 @@ export interface PassThroughOptions {
 /** What became of a call to Whapi: an answer, with the beginning of its body unless it was a 200, or none. */
 export type Outcome = Said | { readonly error: unknown };
 
+/** Whose call it is, and which ids are registered for it: those that Whapi may take it for. */
+export interface Asked {
+  readonly channel: string;
+  readonly messageIds: readonly string[];
+}
+
 /** Resyncs that somebody else's calls bring about. */
 export interface PassThrough {
   /**
-   * Makes a client's own call with `resync=true`: waits for the channel's turn, registers the id, and only then lets
-   * `call` go out (I2). What came of it is settled as after a call of the worker, which polls from there on. Where
-   * `isOver` says that the client has given up meanwhile, nothing is registered and null is given.
-   * @throws GatewayError GW_NOT_FOUND (the channel is gone), GW_STORE_UNAVAILABLE: the call was not made
+   * Makes a client's own call with `resync=true`: waits for the channel's turn, registers the ids, and only then lets
+   * `call` go out (I2), which ends when `signal` is aborted. What came of it is settled as after a call of the worker,
+   * which polls from there on. Where `isOver` says that the client has given up meanwhile, nothing is registered and null
+   * is given. @throws GatewayError GW_NOT_FOUND (the channel is gone), GW_STORE_UNAVAILABLE: the call was not made
    */
   ask<T extends { readonly outcome: Outcome }>(
-    about: { readonly channel: string; readonly messageId: string },
-    call: () => Promise<T>,
+    about: Asked,
+    call: (signal: AbortSignal) => Promise<T>,
     isOver: () => boolean,
   ): Promise<T | null>;
   /**
@@ -44,8 +50,6 @@ export interface PassThrough {
     said: Said,
     asked: 'message' | 'quoted',
   ): Promise<string | null>;
-  /** Resolves when no call is under way and all are settled. */
-  idle(): Promise<void>;
 }
 
 /** As for the worker's calls: a call that nobody settled is made again after its time-out and this. */
@@ -53,59 +57,54 @@ const LEASE_MARGIN_MS = 60_000;
 const ONCE_PER_MS = 60 * 60 * 1000;
 
 export function createPassThrough(options: PassThroughOptions): PassThrough {
-  const { ledger, turns, timing, callTimeoutMs, effects, onRegistered, onError } = options;
-  const underWay = new Set<Promise<unknown>>();
+  const { ledger, scheduler, timing, callTimeoutMs, effects, onRegistered, onError } = options;
 
   const askNow = async <T extends { readonly outcome: Outcome }>(
     request: ResyncRequest,
+    failures: number,
     call: () => Promise<T>,
   ): Promise<T> => {
     const registered = await ledger.registerAsked(request, callTimeoutMs + LEASE_MARGIN_MS);
     const begun = effects.now();
     const made = await call();
     const now = effects.now();
-    const at = { timing, now, random: effects.random(), failures: 0, tookMs: Math.max(now - begun, 0) };
-    const result = afterCall(registered, meaningOf(made.outcome), at);
+    const at = { timing, now, random: effects.random(), failures, tookMs: Math.max(now - begun, 0) };
     // The answer is Whapi's and the client's: a store that is away now keeps it from nobody. The call counts as
     // interrupted then, and is made again when its lease has run out.
-    await ledger.settleCall(registered, result).catch(onError);
+    for (const [index, each] of registered.entries()) {
+      const { pause, ...result } = afterCall(each, meaningOf(made.outcome), at);
+      const isLast = index === registered.length - 1; // one call, one trouble
+      await ledger.settleCall(each, isLast && pause ? { ...result, pause } : result).catch(onError);
+    }
     onRegistered();
     return made;
   };
 
   return {
-    ask: async ({ channel, messageId }, call, isOver) => {
-      const turn = turns.take(channel, async () =>
-        isOver() ? null : await askNow(requestFor(channel, messageId), call),
-      );
-      underWay.add(turn);
-      try {
-        return await turn;
-      } finally {
-        underWay.delete(turn);
-      }
-    },
+    ask: async ({ channel, messageIds }, call, isOver) =>
+      await scheduler.forClient(channel, callTimeoutMs, async ({ signal, state }) =>
+        isOver()
+          ? null
+          : await askNow(requestFor(channel, messageIds), state?.failures ?? 0, async () => await call(signal)),
+      ),
     bringBack: async ({ channel, messageId }, said, asked) => {
       if (!saysMissing(said, asked)) return null;
       try {
-        const { resyncId, isNew } = await ledger.registerUnlessRecent(requestFor(channel, messageId), ONCE_PER_MS);
-        if (isNew) onRegistered();
+        const { resyncId, isDue } = await ledger.registerUnlessRecent(requestFor(channel, [messageId]), ONCE_PER_MS);
+        if (isDue) onRegistered();
         return resyncId;
       } catch (error) {
         onError(error);
         return null;
       }
     },
-    idle: async () => {
-      await Promise.allSettled(underWay);
-    },
   };
 }
 
-function requestFor(channel: string, messageId: string): ResyncRequest {
+function requestFor(channel: string, messageIds: readonly string[]): ResyncRequest {
   return {
     channel,
-    messageIds: [messageId],
+    messageIds,
     deliverUnseen: false,
     windowSeconds: DEFAULT_WINDOW_SECONDS,
     idempotency: null,

@@ -1,8 +1,8 @@
 import { jittered, pauseAt } from '../backoff.js';
 import type { CallResult, NewPause, ResyncCall } from '../ledger/ledger.js';
 import type { WhapiAnswer } from '../whapi/answers.js';
-import { pauseFor, troubleIn } from './pacing.js';
-import type { Pacing, PauseMoment } from './pacing.js';
+import { pauseFor, troubleIn } from '../whapi/pacing.js';
+import type { Pacing, PauseMoment } from '../whapi/pacing.js';
 
 /** Pauses and limits of resyncs, in milliseconds. */
 export interface ResyncTiming extends Pacing {

@@ -1,7 +1,9 @@
 import type { ResyncView } from '../ledger/views.js';
-import type { Pause } from '../model.js';
-import { budgetPause, nextDay } from './pacing.js';
-import type { Pacing } from './pacing.js';
+import type { Pause, PauseCode } from '../model.js';
+import { budgetPause, nextDay } from '../whapi/pacing.js';
+import type { Pacing } from '../whapi/pacing.js';
+import { callerInWords } from '../whapi/callers.js';
+import type { UnderWay } from '../whapi/callers.js';
 
 /** How far a resync is, for people. */
 export interface Progress {
@@ -15,19 +17,34 @@ export interface Progress {
 
 const DAY_MS = 24 * 60 * 60 * 1000;
 const MINUTE_MS = 60_000;
+/** They end by the clock, so that the end can be told. */
+const PASSING: ReadonlySet<PauseCode> = new Set(['budget', 'other_call']);
 const OVER: Progress = { pause: null, ratePerMinute: null, etaSeconds: null };
 
-export function progressOf(view: ResyncView, timing: Pick<Pacing, 'spacingMs'>, now: number): Progress {
+/** @param underWay the call that has the channel's turn */
+export function progressOf(
+  view: ResyncView,
+  timing: Pick<Pacing, 'spacingMs'>,
+  now: number,
+  underWay: UnderWay | null = null,
+): Progress {
   const { progress } = view;
   if (!progress) return OVER;
-  const pause = progress.pause ?? budgetPause(progress, now);
-  const ms = pause && pause.code !== 'budget' ? null : etaMs(view, progress, timing, now);
+  const pause = progress.pause ?? budgetPause(progress, now) ?? waitFor(underWay);
+  const ms = pause && !PASSING.has(pause.code) ? null : etaMs(view, progress, timing, now);
   return {
     pause,
     ratePerMinute:
       progress.latelyMs > 0 ? Math.round((10 * MINUTE_MS * progress.settledLately) / progress.latelyMs) / 10 : null,
     etaSeconds: ms === null ? null : Math.ceil(ms / 1000),
   };
+}
+
+/** Whapi gets one call at a time of a channel: a run waits while somebody else's is under way. */
+function waitFor(underWay: UnderWay | null): Pause | null {
+  if (underWay === null || underWay.by === 'run') return null;
+  const reason = `Waiting for ${callerInWords(underWay.by)}: Whapi gets one call at a time per channel.`;
+  return { code: 'other_call', reason, since: underWay.since, nextCheckAt: underWay.until };
 }
 
 /**

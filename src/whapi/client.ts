@@ -71,6 +71,10 @@ export interface WhapiClient {
 
 /** Of an answer that is read: settings with hundreds of webhooks, and room. */
 const MOST_BYTES = 4 * 1024 * 1024;
+/** A placeholder has no content; what is larger is a message. */
+const MOST_PLACEHOLDER_BYTES = 64 * 1024;
+/** Whapi has the id, and could not read the message yet (docs/whapi.md, Message): it may come still. */
+const PLACEHOLDER: WhapiFailure = { kind: 'missing', words: '200, but only a placeholder: its type is "unknown"' };
 /** Of a list: five hundred messages of 16 KiB. Parsing more at once would hold up the webhooks. */
 const MOST_LIST_BYTES = 8 * 1024 * 1024;
 
@@ -115,8 +119,7 @@ export function createWhapiClient(): WhapiClient {
       try {
         const answer = await send(access, { path, timeoutMs });
         if (answer.statusCode !== 200) return await failed(answer);
-        await answer.body.dump();
-        return { kind: 'found' };
+        return isPlaceholder(await readAtMost(answer.body, MOST_PLACEHOLDER_BYTES)) ? PLACEHOLDER : { kind: 'found' };
       } catch (error) {
         return failureOf(error);
       }
@@ -184,6 +187,11 @@ function isWebhooks(value: unknown): boolean {
 function isUpdate(body: unknown): body is Partial<SettingsUpdate> {
   if (!isRecord(body)) return false;
   return [body['before_update'], body['after_update']].every((part) => part === undefined || isSettings(part));
+}
+
+function isPlaceholder(body: Buffer): boolean {
+  const message = body.length > MOST_PLACEHOLDER_BYTES ? undefined : parsed(body.toString());
+  return isRecord(message) && message['type'] === 'unknown';
 }
 
 function isOutcome(body: unknown): body is { success: boolean } {

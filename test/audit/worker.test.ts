@@ -6,7 +6,7 @@ import type { AuditJson, AuditStage } from '../support/audit.js';
 import { idsSentTo } from '../support/delivery.js';
 import { startLocal } from '../support/gateway.js';
 import { until } from '../support/pace.js';
-import { addWhapi, callsOf, finished, lose, paceOf, resync } from '../support/resync.js';
+import { addWhapi, callsOf, finished, lose, paceOf, pausedWith, resync } from '../support/resync.js';
 import { textMessage, textWebhook } from '../support/texts.js';
 import type { Text } from '../support/texts.js';
 
@@ -113,6 +113,46 @@ describe('an audit', () => {
     const next = await audit(stage);
     expect(await auditIsOver(stage, next)).toMatchObject({ status: 'finished' });
     expect(await auditOf(stage, id)).toMatchObject({ status: 'cancelled', counts: { whapi_has: 0 } });
+  });
+
+  it('that has used the daily budget up says so, makes no more calls, and goes on when the budget is raised', async () => {
+    const stage = await startAudits();
+    await stage.gateway.call('PATCH', '/v1/channels/main', { daily_call_budget: 3 });
+    await happened(stage, texts(stage.begun, ...Array.from({ length: 4000 }, (_, at) => `m-${at}`)), () => true);
+    const id = await seed(stage);
+    const error = expect.stringMatching(/^The 3 calls a day .* midnight UTC/) as unknown;
+    await until(async () => expect(await auditOf(stage, id)).toMatchObject({ status: 'running', error }));
+    expect(stage.whapi.calls).toHaveLength(3);
+    await stage.gateway.call('PATCH', '/v1/channels/main', { daily_call_budget: 100 });
+    await until(async () => expect(await auditOf(stage, id)).toMatchObject({ status: 'finished', error: null }));
+  });
+
+  it('shares the budget with resyncs, and what is used up today is there again tomorrow', async () => {
+    const stage = await startAudits();
+    await stage.gateway.call('PATCH', '/v1/channels/main', { daily_call_budget: 2 });
+    await happened(stage, texts(stage.begun, 'came'));
+    const id = await audit(stage);
+    await until(() => expect(stage.whapi.calls).toHaveLength(2));
+    const { id: run } = await resync(stage.gateway, ['m-1']);
+    await pausedWith(stage.gateway, run, 'budget');
+    stage.clock.advance(86_400_000);
+    expect(await auditIsOver(stage, id)).toMatchObject({ status: 'finished', error: null });
+  });
+
+  it('keeps to the pause that an answer to another caller made, and says for what it waits', async () => {
+    const stage = await startAudits();
+    Object.assign(stage.whapi.faults, { restStatus: 401 });
+    const headers = { authorization: `Bearer ${stage.whapi.token}` };
+    await fetch(`${stage.gateway.url}/whapi/messages/m-1?resync=true`, { headers });
+    stage.whapi.faults.restStatus = null;
+    await stage.gateway.call('PATCH', '/v1/channels/main', { daily_call_budget: 24 }); // checks are an hour apart
+    stage.whapi.faults.restStatus = 401;
+    const id = await audit(stage);
+    const error = expect.stringContaining('not logged in to WhatsApp') as unknown;
+    await until(async () => expect(await auditOf(stage, id)).toMatchObject({ status: 'running', error }));
+    stage.whapi.faults.restStatus = null;
+    stage.clock.advance(2 * 3_600_000);
+    expect(await auditIsOver(stage, id)).toMatchObject({ status: 'finished' });
   });
 
   it('of another channel does not wait for one whose Whapi does not answer', async () => {

@@ -14,6 +14,15 @@ describe('a resync is asked for', () => {
       'resync=%74rue',
     ],
     ...['resync', 'resync=', 'resync=%20true', 'resync=+true', 'resync=anything', '%72esync=true', 'r%65s%79nc=1'],
+    ...[
+      '[resync]=true',
+      '%5Bresync%5D=true',
+      '[resync][]=1',
+      'resync[][]=1',
+      'resync.=1',
+      '%00resync=true',
+      'resync%00=1',
+    ],
     ...['RESYNC=true', 'Resync=true', 'resync[]=true', 'resync%5B%5D=true', 'resync[0]=1', '+resync=true'],
     ...[
       'resync=false&resync=true',
@@ -35,6 +44,8 @@ describe('a resync is asked for', () => {
     '?resync=no',
     '?sync=true',
     '?resyncs=true',
+    '?resync_x=true',
+    '?my-resync=true',
     '?a=resync',
   ])('not by the query "%s"', (query) => {
     expect(parseWhapiUrl(`/whapi/messages/the-id${query}`).wantsResync).toBe(false);
@@ -59,6 +70,17 @@ describe('the id of a message', () => {
   ])('of %s is %s', (path, id) => {
     expect(parseWhapiUrl(`/whapi${path}?resync=true`).messageId).toBe(id);
   });
+});
+
+it.each([
+  ['/messages/%20the-id', ['the-id', ' the-id']],
+  ['/messages/the-id%00%09', ['the-id', 'the-id\0\t']],
+  ['/messages/%E2%80%8Bthe-id%C2%A0', ['the-id', '\u200bthe-id\u00a0']],
+  ['/messages/the-id/%20', ['the-id']],
+  ['/messages/the-id', ['the-id']],
+  ['/messages/%20', []],
+])('a server may take %s for %j', (path, ids) => {
+  expect(parseWhapiUrl(`/whapi${path}?resync=true`).messageIds).toEqual(ids);
 });
 
 it.each(['/whapi', '/whapi?a=b', '/whapi/', '/whapi/a'])('%s is a URL of Whapi, as it is', (url) => {

@@ -1,7 +1,8 @@
 import { describe, expect, it } from 'vitest';
 import { createPassThrough } from '../../src/resync/pass-through.js';
 import type { Outcome, PassThrough } from '../../src/resync/pass-through.js';
-import { createTurns } from '../../src/whapi/turns.js';
+import { createCallScheduler } from '../../src/whapi/scheduler.js';
+import { createWhapiClient } from '../../src/whapi/client.js';
 import { systemEffects } from '../../src/effects.js';
 import { openLedger } from '../../src/ledger/open.js';
 import type { Ledger } from '../../src/ledger/ledger.js';
@@ -12,6 +13,7 @@ import { channel } from '../support/ledger.js';
 import { QUICK_RESYNC, until } from '../support/pace.js';
 
 const ABOUT = { channel: 'main', messageId: 'm-1' };
+const ASKED = { channel: 'main', messageIds: ['m-1'] };
 const FOUND = { outcome: { status: 200, body: '', retryAfter: null } };
 const MISSING = {
   status: 404,
@@ -31,14 +33,26 @@ async function stage(others: (ledger: Ledger) => Partial<Ledger> = () => ({})): 
   const ledger = openLedger({ engine: 'sqlite', file: join(temporaryFolder(), 'gateway.db') }, systemEffects);
   onTestFinished(async () => await ledger.close());
   await ledger.addChannel(channel('main'));
+  const onError = (error: unknown): void => void errors.push(error);
+  const scheduler = createCallScheduler({
+    ...{
+      ledger,
+      whapi: createWhapiClient(),
+      openSecret: String,
+      timing: QUICK_RESYNC,
+      effects: systemEffects,
+      onError,
+    },
+  });
+  onTestFinished(async () => await scheduler.stop(0, Promise.resolve()));
   const passThrough = createPassThrough({
     ledger: { ...ledger, ...others(ledger) },
-    turns: createTurns(),
+    scheduler,
     timing: QUICK_RESYNC,
     callTimeoutMs: 1000,
     effects: systemEffects,
     onRegistered: () => undefined,
-    onError: (error) => errors.push(error),
+    onError,
   });
   return { ledger, passThrough, errors };
 }
@@ -50,7 +64,7 @@ describe("a client's own call", () => {
     const { passThrough } = await stage(() => ({ registerAsked: fails }));
     let isMade = false;
     const call = async () => await Promise.resolve(((isMade = true), FOUND));
-    await expect(passThrough.ask(ABOUT, call, () => false)).rejects.toThrow('the disk is full');
+    await expect(passThrough.ask(ASKED, call, () => false)).rejects.toThrow('the disk is full');
     expect(isMade).toBe(false);
   });
 
@@ -58,7 +72,7 @@ describe("a client's own call", () => {
     const { ledger, passThrough, errors } = await stage(() => ({ settleCall: fails }));
     expect(
       await passThrough.ask(
-        ABOUT,
+        ASKED,
         async () => await Promise.resolve(FOUND),
         () => false,
       ),
@@ -73,17 +87,17 @@ describe("a client's own call", () => {
       throw new Error('not begun');
     };
     const first = passThrough.ask(
-      ABOUT,
+      ASKED,
       async () => await new Promise<typeof FOUND>((ended) => (end = () => ended(FOUND))),
       () => false,
     );
     const gone = passThrough.ask(
-      { ...ABOUT, messageId: 'm-2' },
+      { ...ASKED, messageIds: ['m-2'] },
       async () => await Promise.resolve(FOUND),
       () => true,
     );
     const next = passThrough.ask(
-      { ...ABOUT, messageId: 'm-3' },
+      { ...ASKED, messageIds: ['m-3'] },
       async () => await Promise.resolve(FOUND),
       () => false,
     );

@@ -3,7 +3,7 @@ import { describe, expect, it, onTestFinished } from 'vitest';
 import { systemEffects } from '../../src/effects.js';
 import { openLedger } from '../../src/ledger/open.js';
 import type { Sealed } from '../../src/model.js';
-import { createTurns } from '../../src/whapi/turns.js';
+import { createCallScheduler } from '../../src/whapi/scheduler.js';
 import { startResyncWorker } from '../../src/resync/worker.js';
 import type { WhapiClient } from '../../src/whapi/client.js';
 import { startSimulator } from '../../src/whapi/simulator.js';
@@ -179,12 +179,24 @@ describe('the usual story', () => {
     expect(bot.requests).toEqual([]);
   });
 
-  it('an id that two resyncs ask for is restored in both', async () => {
+  it('a placeholder in Whapi is no message yet: it is polled until the real one is there', async () => {
+    const { gateway, whapi } = await startBare(200, { pollsMs: [5], proofMs: 5 });
+    const message = { type: 'unknown' };
+    whapi.otherwise = (_request, response) => response.writeHead(200).end(JSON.stringify(message));
+    const { id } = await resync(gateway, ['m-1']);
+    await until(async () => expect((await messageOf(gateway, 'm-1')).polls).toBeGreaterThan(2));
+    expect(await messageOf(gateway, 'm-1')).toMatchObject({ status: 'waiting' });
+    message.type = 'text';
+    expect((await finished(gateway, id)).counts).toMatchObject({ restored: 1 });
+  });
+
+  it('an id that two resyncs ask for is restored in both, with one call', async () => {
     const { gateway, whapi, bot } = await startResyncs({ timing: NEVER });
     lose(whapi, ['m-1']);
     const [first, second] = [await resync(gateway, ['m-1']), await resync(gateway, ['m-1'])];
     for (const { id } of [first, second]) expect((await finished(gateway, id)).counts).toMatchObject({ restored: 1 });
     expect(first.id).not.toBe(second.id);
+    expect(resyncCalls(whapi)).toEqual(['m-1']);
     expect(bot.requests).toEqual([]);
   });
 
@@ -530,20 +542,19 @@ async function startWorkerWhoseFirstResultIsLost(
     calls.push(id);
     return await Promise.resolve({ kind: 'missing', words: '' });
   };
-  const worker = startResyncWorker({
-    ledger: { ...ledger, settleCall },
-    whapi: {
-      getMessage,
-      getHealth: async () => await Promise.resolve({ kind: 'missing', words: '' } as const),
-      destroy: async () => await Promise.resolve(),
-    },
-    openSecret: String,
-    turns: createTurns(),
-    timing: { ...QUICK_RESYNC, ...NEVER },
-    effects,
-    onError: (error) => errors.push(error),
+  const whapi = {
+    getMessage,
+    getHealth: async () => await Promise.resolve({ kind: 'missing', words: '' } as const),
+    destroy: async () => await Promise.resolve(),
+  };
+  const timing = { ...QUICK_RESYNC, ...NEVER };
+  const onError = (error: unknown): void => void errors.push(error);
+  const common = { whapi, openSecret: String, timing, effects, onError };
+  const scheduler = createCallScheduler({ ...common, ledger });
+  const worker = startResyncWorker({ ...common, ledger: { ...ledger, settleCall }, scheduler });
+  onTestFinished(async () => {
+    await Promise.all([worker.stop(), scheduler.stop(0, Promise.resolve())]);
   });
-  onTestFinished(async () => await worker.stop(0));
   return { calls, errors };
 }
 

@@ -154,10 +154,13 @@ export async function postText({ url, folder }: LocalGateway, path: string, body
 }
 
 /** An answer of a bot that keeps its sender waiting until the test gives it. */
-export function answerLater(): { readonly answer: BotAnswer; give(status: number): void } {
+export function answerLater(): {
+  readonly answer: BotAnswer;
+  give(status: number, headers?: Record<string, string>): void;
+} {
   const waiting: ServerResponse[] = [];
   return {
     answer: (_request, response) => void waiting.push(response),
-    give: (status) => waiting.splice(0).forEach((response) => response.writeHead(status).end()),
+    give: (status, headers = {}) => waiting.splice(0).forEach((response) => response.writeHead(status, headers).end()),
   };
 }

@@ -24,8 +24,7 @@ export const QUICK_RESYNC: ResyncTiming = {
   refusedWindowMs: RESYNC_TIMING.refusedWindowMs,
 };
 
-/** Audits without a pause between calls that went well. */
-export const QUICK_AUDIT: AuditTiming = { callTimeoutMs: 5000, spacingMs: 0, backoffMs: [5, 10] };
+export const QUICK_AUDIT: AuditTiming = { callTimeoutMs: 5000, backoffMs: [5, 10] };
 
 /** Resolves with what `look` gives once it no longer throws. */
 export async function until<T>(look: () => T | Promise<T>): Promise<T> {

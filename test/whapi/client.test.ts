@@ -83,6 +83,20 @@ describe("what Whapi's answer means", () => {
     expect(await ask()).toEqual({ kind: 'found' });
   });
 
+  it.each([true, false])('200 with a placeholder (resync: %s): it has not got the message yet', async (resync) => {
+    const { ask } = await stage(json(200, '{"id":"m-1","type":"unknown","chat_id":"c","from_me":false}'));
+    expect(await ask({ resync })).toMatchObject({ kind: 'missing' });
+  });
+
+  it.each([
+    ['a message that is larger than any placeholder', `{"type":"unknown","preview":"${'x'.repeat(100_000)}"}`],
+    ['something that cannot be read', '{"type":"unknown"'],
+    ['another kind of "unknown"', '{"type":"text","text":{"body":"unknown"}}'],
+  ])('200 with %s: it has the message', async (_what, body) => {
+    const { ask } = await stage(json(200, body));
+    expect(await ask()).toEqual({ kind: 'found' });
+  });
+
   it.each(['api/get_message.404', 'api/get_message.resync.404'])('404 %s: it has not got it yet', async (name) => {
     const { ask } = await stage(json(404, fixture(name)));
     expect(await ask()).toMatchObject({ kind: 'missing', words: expect.stringMatching(/^404 .*not found/) as unknown });

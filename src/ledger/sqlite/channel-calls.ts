@@ -30,22 +30,29 @@ export class SqliteChannelCalls {
   constructor(db: Db) {
     this.#of = db.prepare<[string], HistoryRow>('SELECT * FROM channel_calls WHERE channel = ?');
     this.#count = db.prepare(
-      `INSERT INTO channel_calls (channel, day, calls, last_call_at, failures) VALUES (@channel, @day, 1, @now, 0)
+      `INSERT INTO channel_calls (channel, day, calls, last_call_at, failures)
+       SELECT name, @day, 1, @now, 0 FROM channels WHERE name = @channel
        ON CONFLICT (channel) DO UPDATE SET calls = CASE WHEN day = @day THEN calls + 1 ELSE 1 END, day = @day,
          last_call_at = @now`,
     );
+    // Whoever calls before Whapi's Retry-After is over, as a client may, does not end it by an answer.
     this.#answered = db.prepare(
       `UPDATE channel_calls SET failures = 0, paused_since = NULL, pause_code = NULL, pause_reason = NULL,
-         next_check_at = NULL WHERE channel = ? AND failures > 0`,
+         next_check_at = NULL
+       WHERE channel = @channel AND failures > 0 AND (pause_code IS NOT 'busy' OR next_check_at <= @now)`,
     );
     // The failures stay until a call is answered: a Whapi that is well and refuses each call is left longer in peace.
     this.#healthy = db.prepare(
       `UPDATE channel_calls SET healthy_at = ?, pause_code = NULL, pause_reason = NULL, next_check_at = NULL
        WHERE channel = ?`,
     );
+    // A client's call is not counted, but tells of trouble all the same: then it makes the row.
     this.#troubled = db.prepare(
-      `UPDATE channel_calls SET failures = failures + 1, paused_since = coalesce(paused_since, @now),
-         pause_code = @code, pause_reason = @reason, next_check_at = @nextCheckAt WHERE channel = @channel`,
+      `INSERT INTO channel_calls (channel, day, calls, last_call_at, failures, paused_since, pause_code, pause_reason,
+         next_check_at)
+       SELECT name, @day, 0, @now, 1, @now, @code, @reason, @nextCheckAt FROM channels WHERE name = @channel
+       ON CONFLICT (channel) DO UPDATE SET failures = failures + 1, paused_since = coalesce(paused_since, @now),
+         pause_code = @code, pause_reason = @reason, next_check_at = @nextCheckAt`,
     );
     this.#checkNow = db.prepare(
       'UPDATE channel_calls SET failures = 1, next_check_at = ? WHERE channel = ? AND pause_code IS NOT NULL',
@@ -70,14 +77,14 @@ export class SqliteChannelCalls {
     this.#count.run({ channel, day: dayOf(now), now });
   }
 
-  /** After a call that brings or looks for a message. */
+  /** After any other call than a health check. */
   settle(channel: string, pause: NewPause | null, now: number): void {
-    if (pause) this.#troubled.run({ channel, now, ...pause });
-    else this.#answered.run(channel);
+    if (pause) this.#troubled.run({ channel, now, day: dayOf(now), ...pause });
+    else this.#answered.run({ channel, now });
   }
 
   settleCheck(channel: string, pause: NewPause | null, now: number): void {
-    if (pause) this.#troubled.run({ channel, now, ...pause });
+    if (pause) this.#troubled.run({ channel, now, day: dayOf(now), ...pause });
     else this.#healthy.run(now, channel);
   }
 

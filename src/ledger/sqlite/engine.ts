@@ -131,20 +131,26 @@ function ledgerOn({ db, close }: OpenDatabase, effects: Pick<Effects, 'now' | 'r
     registerAsked: async (request, leaseMs) => {
       const id = newId('rsy', effects);
       return await commit.run(() => {
-        registrations.registerAsked(request, id, now());
-        return resyncs.takeFirst(request, id, now(), leaseMs);
+        const rows = registrations.registerAsked(request, id, now());
+        return resyncs.takeAsked(rows, request.channel, request.messageIds, now(), leaseMs);
       });
     },
     registerUnlessRecent: async (request, withinMs) => {
       const id = newId('rsy', effects);
-      const resyncId = await commit.run(() => registrations.registerUnlessRecent(request, id, now() - withinMs, now()));
-      return { resyncId, isNew: resyncId === id };
+      return await commit.run(() => registrations.registerUnlessRecent(request, id, now() - withinMs, now()));
     },
     takeCall: async (channel, prefer, leaseMs) =>
       await commit.run(() => resyncs.takeCall(channel, prefer, now(), leaseMs)),
     settleCall: async (call, result) => await commit.run(() => resyncs.settleCall(call, result, now())),
-    takeCheck: async (channel) => await commit.run(() => history.count(channel, now())),
+    channelState: async (name) =>
+      await read(() => {
+        const channel = registry.channels().get(name);
+        return channel ? { ...history.of(name, now()), channel } : null;
+      }),
+    nextCalls: async (channel) => await read(() => resyncs.nextCalls(channel)),
+    countCall: async (channel) => await commit.run(() => history.count(channel, now())),
     settleCheck: async (channel, result) => await commit.run(() => resyncs.settleCheck(channel, result, now())),
+    noteAnswer: async (channel, pause) => await commit.run(() => history.settle(channel, pause, now())),
     pendingCalls: async () => await read(() => resyncs.pendingCalls(now())),
     closeWindows: async () => {
       if (!(await read(() => resyncs.hasWindowsToClose(now())))) return 0; // at each turn of the worker: mostly none

@@ -4,10 +4,14 @@ import { messageKey } from '../keys.js';
 import type { ResyncRequest } from '../ledger.js';
 import type { Db } from './database.js';
 import type { GroupCommit } from './group-commit.js';
+import { Registered } from './registered.js';
+import type { RegisteredRow } from './registered.js';
 import type { SqliteRegistry } from './registry.js';
 
 /** Some ten milliseconds of work: webhooks that come meanwhile hardly wait. */
 const IDS_PER_COMMIT = 500;
+/** Who joins a registration whose last call was made longer ago than this has the id asked for again. */
+const ASK_AGAIN_AFTER_MS = 60 * 60 * 1000;
 
 interface Begun {
   readonly id: string;
@@ -20,6 +24,7 @@ interface Begun {
 export class SqliteRegistrations {
   readonly #db: Db;
   readonly #registry: SqliteRegistry;
+  readonly #registered: Registered;
   readonly #commit: GroupCommit;
   readonly #insert;
   readonly #isKnown;
@@ -32,11 +37,12 @@ export class SqliteRegistrations {
     this.#db = db;
     this.#registry = registry;
     this.#commit = commit;
+    this.#registered = new Registered(db);
     this.#insert = db.prepare(
       `INSERT INTO resync_messages (resync, position, message_id, key, channel, status, calls, polls, refused, closed, known,
-         next_at, closes_at, restored_at, settled_at, proof)
-       VALUES (@resync, @position, @messageId, @key, @channel, @status, 0, 0, 0, 0, @known, @nextAt, @closesAt,
-         @restoredAt, @restoredAt, @proof)`,
+         asked_at, next_at, closes_at, error, restored_at, settled_at, proof)
+       VALUES (@resync, @position, @messageId, @key, @channel, @status, 0, 0, 0, 0, @known, @askedAt, @nextAt, @closesAt,
+         @error, @restoredAt, @restoredAt, @proof)`,
     );
     this.#isKnown = db
       .prepare<[Buffer], number>('SELECT 1 FROM ledger WHERE key = ? AND first_seen_at IS NOT NULL')
@@ -64,24 +70,51 @@ export class SqliteRegistrations {
   }
 
   /**
-   * Registers one id that is asked for at once, proven or not. For use inside a transaction.
-   * @throws GatewayError GW_NOT_FOUND
+   * Registers ids that are asked for at once. Gives for each the row that stands for it: one that it joins, else one of a
+   * new resync. For use inside a transaction. @throws GatewayError GW_NOT_FOUND
    */
-  registerAsked(request: ResyncRequest, newId: string, now: number): void {
-    const { number } = this.#begin(request, newId, now);
-    this.#add(number, request, request.messageIds, 0, now, true);
+  registerAsked(request: ResyncRequest, newId: string, now: number): RegisteredRow[] {
+    this.#registry.mustHaveChannel(request.channel);
+    const rows = request.messageIds.map((messageId) => this.#joined(request, messageId, now));
+    const others = request.messageIds.filter((_, at) => rows[at] === undefined);
+    if (others.length > 0) {
+      const { number } = this.#begin(request, newId, now);
+      this.#add(number, request, others, 0, now, true);
+    }
+    return request.messageIds.flatMap(
+      (messageId, at) => rows[at] ?? this.#registered.coming(messageKey(request.channel, messageId)) ?? [],
+    );
+  }
+
+  #joined({ channel, windowSeconds }: ResyncRequest, messageId: string, now: number): RegisteredRow | undefined {
+    const key = messageKey(channel, messageId);
+    const row = this.#registered.coming(key) ?? this.#registered.restored(key, now);
+    if (row) this.#registered.widen(row, windowSeconds);
+    return row;
   }
 
   /**
-   * Registers one id unless that was done after `since`; returns the public id of the newest resync of it. For use inside
-   * a transaction. @throws GatewayError GW_NOT_FOUND
+   * Registers one id unless that was done after `since`; returns the public id of the newest resync of it, and whether a
+   * call has become due. For use inside a transaction. @throws GatewayError GW_NOT_FOUND
    */
-  registerUnlessRecent(request: ResyncRequest, newId: string, since: number, now: number): string {
-    const recent = this.#recent.get(messageKey(request.channel, request.messageIds[0] ?? ''), since);
-    if (recent !== undefined) return recent;
+  registerUnlessRecent(
+    request: ResyncRequest,
+    newId: string,
+    since: number,
+    now: number,
+  ): { resyncId: string; isDue: boolean } {
+    this.#registry.mustHaveChannel(request.channel);
+    const key = messageKey(request.channel, request.messageIds[0] ?? '');
+    const recent = this.#recent.get(key, since);
+    if (recent !== undefined) return { resyncId: recent, isDue: false };
+    const open = this.#registered.coming(key);
+    if (open) {
+      this.#registered.widen(open, request.windowSeconds);
+      return { resyncId: open.resyncId, isDue: this.#registered.askAgain(key, since, now) };
+    }
     const { number } = this.#begin(request, newId, now);
     this.#add(number, request, request.messageIds, 0, now);
-    return newId;
+    return { resyncId: newId, isDue: true };
   }
 
   /** Resyncs whose registration a crash cut off: nobody was told of them, and nothing was asked. */
@@ -175,14 +208,34 @@ export class SqliteRegistrations {
     const isKnown = this.#isKnown.get(key) !== undefined;
     // Where it is to go to the bots if it is new to them, only its webhook will do; who asks at once wants no proof.
     const proof = isAsked || (deliverUnseen && !isKnown) ? null : (this.#provenBy.get(key, now) ?? null);
-    this.#insert.run({
-      ...{ resync, position, messageId, key, channel, proof },
-      known: Number(isKnown),
-      status: proof ? 'restored' : 'queued',
-      nextAt: proof ? null : now,
-      closesAt: proof ? now + windowSeconds * 1000 : null,
-      restoredAt: proof ? now : null,
-    });
+    const row = { resync, position, messageId, key, channel, proof, known: Number(isKnown) };
+    if (proof) {
+      const closesAt = now + windowSeconds * 1000;
+      this.#insert.run({
+        ...row,
+        status: 'restored',
+        askedAt: null,
+        nextAt: null,
+        closesAt,
+        restoredAt: now,
+        error: null,
+      });
+      return;
+    }
+    const state = isAsked ? null : this.#joinable(key, windowSeconds, now);
+    this.#insert.run({ ...row, ...(state ?? { ...UNASKED, nextAt: now }), restoredAt: null });
+  }
+
+  /** The state in which an id that is being brought back is; its window is from now on as long as the longer one. */
+  #joinable(key: Buffer, windowSeconds: number, now: number) {
+    this.#registered.askAgain(key, now - ASK_AGAIN_AFTER_MS, now);
+    const open = this.#registered.coming(key);
+    if (!open) return null;
+    const { status, askedAt, nextAt, error } = open;
+    if (open.closesAt === null || askedAt === null) return { status, askedAt, nextAt, error, closesAt: open.closesAt };
+    const closesAt = Math.max(open.closesAt, askedAt + windowSeconds * 1000);
+    this.#registered.keepOpenUntil(key, closesAt);
+    return { status, askedAt, nextAt, error, closesAt };
   }
 
   #drop(number: number | bigint): void {
@@ -190,3 +243,5 @@ export class SqliteRegistrations {
     this.#db.prepare('DELETE FROM resyncs WHERE number = ?').run(number);
   }
 }
+
+const UNASKED = { status: 'queued', askedAt: null, closesAt: null, error: null } as const;

@@ -1,8 +1,12 @@
 import { GatewayError } from '../../errors.js';
 import type { ResyncMessageStatus } from '../../model.js';
-import type { CallResult, ChannelCalls, CheckResult, ResyncCall, ResyncRequest } from '../ledger.js';
+import type { CallsDue } from '../calls.js';
+import { messageKey } from '../keys.js';
+import type { CallResult, ChannelCalls, CheckResult, ResyncCall } from '../ledger.js';
 import type { SqliteChannelCalls } from './channel-calls.js';
 import type { Db } from './database.js';
+import { COMING, Registered } from './registered.js';
+import type { RegisteredRow } from './registered.js';
 import type { SqliteRegistry } from './registry.js';
 
 interface CallRow {
@@ -11,7 +15,7 @@ interface CallRow {
   position: number;
   channel: string;
   message_id: string;
-  window_seconds: number;
+  key: Buffer;
   created_at: number;
   calls: number;
   polls: number;
@@ -26,40 +30,73 @@ const STATUSES_OF: Readonly<Record<ResyncCall['kind'], readonly ResyncMessageSta
 /** Weight of the newest call in the usual duration of one. */
 const NEWEST_CALL = 0.2;
 
-/** Registered ids from the call to Whapi until their windows close (I2). For use inside a transaction. */
+/** Who wants the message to go to the bots needs its webhook: a look proves nothing before the id was asked for. */
+const NEEDS_WEBHOOK = 'known = 0 AND calls = 0 AND (SELECT deliver_unseen FROM resyncs WHERE number = resync) = 1';
+
+/**
+ * Registered ids from the call to Whapi until their windows close (I2). What is done for one id is done for all resyncs
+ * that are bringing it back: see registered.ts. For use inside a transaction.
+ */
 export class SqliteResyncs {
   readonly #db: Db;
   readonly #registry: SqliteRegistry;
   readonly #history: SqliteChannelCalls;
+  readonly #registered: Registered;
   readonly #numberOf;
   readonly #due;
+  readonly #firstDue;
   readonly #asked;
+  readonly #askedRestored;
   readonly #noteAsked;
   readonly #polled;
+  readonly #askedAt;
   readonly #settle;
   readonly #noteDuration;
   readonly #restoreOthers;
+  readonly #askForWebhook;
 
   constructor(db: Db, registry: SqliteRegistry, history: SqliteChannelCalls) {
     this.#db = db;
     this.#registry = registry;
     this.#history = history;
+    this.#registered = new Registered(db);
     this.#numberOf = db.prepare<[string], number>('SELECT number FROM resyncs WHERE id = ?').pluck();
     this.#due = db.prepare<[string, ResyncMessageStatus, number], CallRow>(
-      `SELECT m.resync, r.id AS resync_id, m.position, m.channel, m.message_id, r.window_seconds, r.created_at, m.calls, m.polls
+      `SELECT m.resync, r.id AS resync_id, m.position, m.channel, m.message_id, m.key, r.created_at, m.calls, m.polls
        FROM resync_messages m JOIN resyncs r ON r.number = m.resync
        WHERE m.channel = ? AND m.status = ? AND m.next_at <= ? AND r.complete = 1
        ORDER BY m.next_at, m.resync, m.position LIMIT 1`,
     );
+    this.#firstDue = db
+      .prepare<[string, string], number>(
+        `SELECT m.next_at FROM resync_messages m JOIN resyncs r ON r.number = m.resync
+         WHERE m.channel = ? AND m.status = ? AND m.next_at IS NOT NULL AND r.complete = 1 ORDER BY m.next_at LIMIT 1`,
+      )
+      .pluck();
     // I2: from here on Whapi may have been asked, so the window has an end and the id is remembered past it.
     this.#asked = db.prepare(
-      `UPDATE resync_messages SET status = 'requesting', asked_at = ?, calls = calls + 1, refused = 0, closes_at = ?, next_at = ?
-       WHERE resync = ? AND position = ?`,
+      `UPDATE resync_messages SET status = 'requesting', asked_at = @now, calls = calls + 1, refused = 0,
+         closes_at = @closesAt, next_at = @nextAt
+       WHERE key = @key AND ${COMING}`,
     );
-    this.#noteAsked = db.prepare('UPDATE resyncs SET last_asked_at = ? WHERE number = ?');
+    this.#askedRestored = db.prepare(
+      `UPDATE resync_messages SET asked_at = @now, calls = calls + 1, closes_at = max(closes_at, @closesAt)
+       WHERE resync = @resync AND position = @position`,
+    );
+    this.#noteAsked = db.prepare(
+      `UPDATE resyncs SET last_asked_at = @now
+       WHERE number IN (SELECT resync FROM resync_messages WHERE key = @key AND closed = 0 AND asked_at = @now)`,
+    );
     this.#polled = db.prepare(
-      'UPDATE resync_messages SET polls = polls + 1, next_at = ? WHERE resync = ? AND position = ?',
+      `UPDATE resync_messages SET polls = polls + 1, next_at = @nextAt WHERE key = @key AND closed = 0 AND status = 'waiting'`,
     );
+    this.#askedAt = db
+      .prepare<[number | undefined, number, string, number], number | null>(
+        `SELECT asked_at FROM resync_messages
+         WHERE resync = ? AND position = ? AND CASE ? WHEN 'resync' THEN calls ELSE polls END = ?`,
+      )
+      .pluck();
+    // Those that the call was made for: they wait for its answer, or did so until a webhook or a person was quicker.
     this.#settle = db.prepare(
       `UPDATE resync_messages SET
          status = CASE WHEN status = @expected THEN @status ELSE status END,
@@ -69,34 +106,49 @@ export class SqliteResyncs {
          proof = CASE WHEN status = @expected AND @status = 'restored' THEN 'look' ELSE proof END,
          settled_at = CASE WHEN status = @expected AND @status IN ('restored', 'failed') THEN @now ELSE settled_at END,
          closes_at = CASE WHEN @closesAt IS NULL AND @reopens = 1 AND status = @expected THEN NULL
+                     WHEN status = 'restored' THEN max(closes_at, coalesce(@closesAt, closes_at))
                      ELSE coalesce(@closesAt, closes_at) END,
-         refused = coalesce(@refused, refused)
-       WHERE resync = @resync AND position = @position AND closed = 0 AND @made = CASE @kind WHEN 'resync' THEN calls ELSE polls END`,
+         refused = CASE WHEN status = 'restored' THEN refused ELSE coalesce(@refused, refused) END
+       WHERE key = @key AND closed = 0 AND (status = @expected OR asked_at = @askedAt)
+         AND NOT (@status = 'restored' AND ${NEEDS_WEBHOOK})`,
     );
     this.#noteDuration = db.prepare(
-      `UPDATE resyncs SET call_ms = coalesce(call_ms * ${1 - NEWEST_CALL} + @tookMs * ${NEWEST_CALL}, @tookMs) WHERE number = @resync`,
+      `UPDATE resyncs SET call_ms = coalesce(call_ms * ${1 - NEWEST_CALL} + @tookMs * ${NEWEST_CALL}, @tookMs)
+       WHERE number IN (SELECT resync FROM resync_messages WHERE key = @key AND closed = 0 AND asked_at = @askedAt)`,
     );
-    // Who wants the message to go to the bots needs its webhook, and a look is none.
     this.#restoreOthers = db.prepare(
       `UPDATE resync_messages SET status = 'restored', restored_at = @now, settled_at = @now, proof = 'look', next_at = NULL,
          error = NULL, closes_at = coalesce(closes_at, @now + 1000 * (SELECT window_seconds FROM resyncs WHERE number = resync))
-       WHERE key = (SELECT key FROM resync_messages WHERE resync = @resync AND position = @position AND status = 'restored')
-         AND closed = 0 AND status IN ('queued', 'requesting', 'waiting')
-         AND (SELECT deliver_unseen FROM resyncs WHERE number = resync) = 0`,
+       WHERE key = @key AND ${COMING} AND (SELECT deliver_unseen FROM resyncs WHERE number = resync) = 0`,
+    );
+    this.#askForWebhook = db.prepare(
+      `UPDATE resync_messages SET status = 'queued', next_at = @now, closes_at = NULL
+       WHERE key = @key AND closed = 0 AND status = 'waiting' AND ${NEEDS_WEBHOOK}`,
     );
   }
 
-  /** Takes the first call for the only id of a resync that was registered just now. */
-  takeFirst(request: ResyncRequest, id: string, now: number, leaseMs: number): ResyncCall {
-    const resync = this.#numberOf.get(id);
-    const { windowSeconds } = request;
-    this.#asked.run(now, now + windowSeconds * 1000, now + leaseMs, resync, 0);
-    this.#noteAsked.run(now, resync);
-    return {
-      ...{ kind: 'resync', resyncId: id, position: 0, windowSeconds, registeredAt: now, made: 0 },
-      channel: this.#registry.mustHaveChannel(request.channel),
-      messageId: request.messageIds[0] ?? '',
-    };
+  /** Takes the call for ids that were registered just now, by whoever makes it. */
+  takeAsked(rows: readonly RegisteredRow[], channelName: string, ids: readonly string[], now: number, leaseMs: number) {
+    const channel = this.#registry.mustHaveChannel(channelName);
+    return rows.map((row, at): ResyncCall => {
+      const messageId = ids[at] ?? '';
+      const key = messageKey(channelName, messageId);
+      const windowSeconds = row.status === 'restored' ? row.windowSeconds : this.#ask(key, now, leaseMs);
+      const { resync, position, resyncId, registeredAt, calls } = row;
+      if (row.status === 'restored') {
+        this.#askedRestored.run({ now, closesAt: now + windowSeconds * 1000, resync, position });
+        this.#noteAsked.run({ now, key });
+      }
+      return { kind: 'resync', resyncId, position, windowSeconds, registeredAt, made: calls, channel, messageId };
+    });
+  }
+
+  /** Returns the length of the window, in seconds. */
+  #ask(key: Buffer, now: number, leaseMs: number): number {
+    const windowSeconds = this.#registered.windowSeconds(key) ?? 0;
+    this.#asked.run({ key, now, closesAt: now + windowSeconds * 1000, nextAt: now + leaseMs });
+    this.#noteAsked.run({ now, key });
+    return windowSeconds;
   }
 
   takeCall(channelName: string, prefer: ResyncCall['kind'], now: number, leaseMs: number): ResyncCall | null {
@@ -108,11 +160,9 @@ export class SqliteResyncs {
         .map((status) => this.#due.get(channelName, status, now))
         .find((due) => due !== undefined);
       if (!row) continue;
-      const closesAt = now + row.window_seconds * 1000;
-      if (kind === 'resync') {
-        this.#asked.run(now, closesAt, now + leaseMs, row.resync, row.position);
-        this.#noteAsked.run(now, row.resync);
-      } else this.#polled.run(now + leaseMs, row.resync, row.position);
+      const windowSeconds = this.#registered.windowSeconds(row.key) ?? 0;
+      if (kind === 'resync') this.#ask(row.key, now, leaseMs);
+      else this.#polled.run({ key: row.key, nextAt: now + leaseMs });
       this.#history.count(channelName, now);
       return {
         kind,
@@ -120,7 +170,7 @@ export class SqliteResyncs {
         position: row.position,
         channel,
         messageId: row.message_id,
-        windowSeconds: row.window_seconds,
+        windowSeconds,
         registeredAt: row.created_at,
         made: kind === 'resync' ? row.calls : row.polls,
       };
@@ -129,26 +179,38 @@ export class SqliteResyncs {
   }
 
   settleCall(call: ResyncCall, result: CallResult, now: number): void {
-    const resync = this.#numberOf.get(call.resyncId);
-    this.#settle.run({
-      expected: call.kind === 'resync' ? 'requesting' : 'waiting',
-      status: result.status,
-      nextAt: result.nextAt,
-      error: result.error ?? null,
-      closesAt: result.closesAt ?? null,
-      reopens: Number(result.closesAt === null),
-      refused: result.refused === undefined ? null : Number(result.refused),
-      now,
-      resync,
-      position: call.position,
-      // A call whose lease ran out and that was made again meanwhile no longer speaks for the message.
-      kind: call.kind,
-      made: call.made + 1,
-    });
-    if (result.status === 'restored') this.#restoreOthers.run({ now, resync, position: call.position });
+    const { kind, channel, messageId } = call;
+    // A call whose lease ran out and that was made again meanwhile no longer speaks for the message.
+    const askedAt = this.#askedAt.get(this.#numberOf.get(call.resyncId), call.position, kind, call.made + 1);
     const { pause = null, tookMs } = result;
-    if (call.kind === 'resync' && !pause && tookMs !== undefined) this.#noteDuration.run({ tookMs, resync });
-    this.#history.settle(call.channel.name, pause, now);
+    if (askedAt !== undefined) {
+      const key = messageKey(channel.name, messageId);
+      this.#settle.run({
+        expected: kind === 'resync' ? 'requesting' : 'waiting',
+        status: result.status,
+        nextAt: result.nextAt,
+        error: result.error ?? null,
+        closesAt: this.#closesAt(call, result, key),
+        reopens: Number(result.closesAt === null),
+        refused: result.refused === undefined ? null : Number(result.refused),
+        now,
+        key,
+        askedAt: kind === 'resync' ? askedAt : null,
+      });
+      if (result.status === 'restored') {
+        this.#restoreOthers.run({ now, key });
+        this.#askForWebhook.run({ now, key });
+      }
+      if (kind === 'resync' && !pause && tookMs !== undefined) this.#noteDuration.run({ tookMs, key, askedAt });
+    }
+    this.#history.settle(channel.name, pause, now);
+  }
+
+  /** Whoever joined while the call was under way may want a longer window than the call was made with. */
+  #closesAt({ windowSeconds }: ResyncCall, { closesAt, refused }: CallResult, key: Buffer): number | null {
+    if (closesAt === undefined || closesAt === null) return null;
+    const longest = refused === true ? 0 : (this.#registered.windowSeconds(key) ?? 0);
+    return closesAt + 1000 * Math.max(0, longest - windowSeconds);
   }
 
   settleCheck(channel: string, { pause, wasAway }: CheckResult, now: number): void {
@@ -176,20 +238,18 @@ export class SqliteResyncs {
   }
 
   pendingCalls(now: number): ChannelCalls[] {
-    const firstDue = this.#db
-      .prepare<[string, string], number>(
-        `SELECT m.next_at FROM resync_messages m JOIN resyncs r ON r.number = m.resync
-         WHERE m.channel = ? AND m.status = ? AND m.next_at IS NOT NULL AND r.complete = 1 ORDER BY m.next_at LIMIT 1`,
-      )
-      .pluck();
     return [...this.#registry.channels().values()].flatMap((channel) => {
-      const dueOf = (kind: ResyncCall['kind']): number[] =>
-        STATUSES_OF[kind].flatMap((status) => firstDue.get(channel.name, status) ?? []);
-      const [asks, looks] = [dueOf('resync'), dueOf('poll')];
-      if (asks.length + looks.length === 0) return [];
-      const askDueAt = asks.length > 0 ? Math.min(...asks) : null;
-      return [{ ...this.#history.of(channel.name, now), channel, dueAt: Math.min(...asks, ...looks), askDueAt }];
+      const due = this.nextCalls(channel.name);
+      return due ? [{ ...this.#history.of(channel.name, now), channel, ...due }] : [];
     });
+  }
+
+  nextCalls(channel: string): CallsDue | null {
+    const dueOf = (kind: ResyncCall['kind']): number[] =>
+      STATUSES_OF[kind].flatMap((status) => this.#firstDue.get(channel, status) ?? []);
+    const [asks, polls] = [dueOf('resync'), dueOf('poll')];
+    if (asks.length + polls.length === 0) return null;
+    return { dueAt: Math.min(...asks, ...polls), askDueAt: asks.length > 0 ? Math.min(...asks) : null };
   }
 
   hasWindowsToClose(now: number): boolean {

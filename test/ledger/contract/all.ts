@@ -4,6 +4,7 @@ import { auditsContract } from './audits.js';
 import { bulkContract } from './bulk.js';
 import { healthContract } from './health.js';
 import { intakeContract } from './intake.js';
+import { joinedContract } from './joined.js';
 import { loadContract } from './load.js';
 import { orderContract } from './order.js';
 import { outboxContract } from './outbox.js';
@@ -32,6 +33,7 @@ export function ledgerContract(open: OpenStore): void {
     bulkContract(open);
     resyncsContract(open);
     runsContract(open);
+    joinedContract(open);
     windowsContract(open);
     auditsContract(open);
     registryContract(open);

@@ -9,6 +9,7 @@ import {
   LEASE,
   messages,
   MINUTE,
+  only,
   refusal,
   register,
   SECOND,
@@ -269,7 +270,7 @@ export function resyncsContract(open: OpenStore): void {
   describe('a resync of one message by somebody who asks for it himself', () => {
     it('I2: is committed as asked when it has answered, and nobody else makes its call meanwhile', async () => {
       const store = await stage(open);
-      const call = await store.ledger.registerAsked(requestOf('A'), LEASE);
+      const call = only(await store.ledger.registerAsked(requestOf('A'), LEASE));
       expect(call).toMatchObject({ kind: 'resync', position: 0, messageId: 'A', registeredAt: START, made: 0 });
       expect(await callsNow(store)).toEqual([]);
       const [message] = await messagesOf(store, call.resyncId);
@@ -280,8 +281,8 @@ export function resyncsContract(open: OpenStore): void {
     it('is settled as any other, and its call is made again when nobody settles it', async () => {
       const store = await stage(open);
       const [settled, lost] = [
-        await store.ledger.registerAsked(requestOf('A'), LEASE),
-        await store.ledger.registerAsked(requestOf('B'), LEASE),
+        only(await store.ledger.registerAsked(requestOf('A'), LEASE)),
+        only(await store.ledger.registerAsked(requestOf('B'), LEASE)),
       ];
       await store.ledger.settleCall(settled, { status: 'waiting', nextAt: START + MINUTE });
       store.clock.advance(LEASE);
@@ -303,21 +304,38 @@ export function resyncsContract(open: OpenStore): void {
       await ledger.addChannel(channel('second'));
       const ask = async (name: string) => await ledger.registerUnlessRecent({ ...requestOf('A'), channel: name }, HOUR);
       const given = await Promise.all([ask('main'), ask('main'), ask('second')]);
-      expect(given.map(({ isNew }) => isNew)).toEqual([true, false, true]);
+      expect(given.map(({ isDue }) => isDue)).toEqual([true, false, true]);
       expect(given[1].resyncId).toBe(given[0].resyncId);
       expect((await ledger.resyncs({ limit: 9, cursor: null })).data).toHaveLength(2);
     });
 
     it('is made again when the time is over, counted from the registration, whoever made it', async () => {
       const store = await stage(open);
-      const { id } = await register(store, ['X', 'A']);
+      const { id } = await register(store, ['A']);
+      await store.record(messages('A'));
       store.clock.advance(HOUR - 1);
-      expect(await store.ledger.registerUnlessRecent(requestOf('A'), HOUR)).toEqual({ resyncId: id, isNew: false });
+      expect(await store.ledger.registerUnlessRecent(requestOf('A'), HOUR)).toEqual({ resyncId: id, isDue: false });
       store.clock.advance(1);
-      expect(await store.ledger.registerUnlessRecent(requestOf('A'), HOUR)).toMatchObject({ isNew: true });
-      expect(await callsNow(store)).toEqual(['resync X', 'resync A', 'resync A']);
+      await closeWindows(store);
+      const { resyncId, isDue } = await store.ledger.registerUnlessRecent(requestOf('A'), HOUR);
+      expect([resyncId === id, isDue]).toEqual([false, true]);
+    });
+
+    it('joins one that is still to be asked for, and has one asked for again whose last call was made before', async () => {
+      const store = await stage(open);
+      const { id } = await register(store, ['A'], { windowSeconds: DAY / SECOND });
+      store.clock.advance(HOUR);
+      expect(await store.ledger.registerUnlessRecent(requestOf('A'), HOUR)).toEqual({ resyncId: id, isDue: false });
+      await store.ledger.settleCall(await takeCall(store), { status: 'waiting', nextAt: START + DAY });
+      store.clock.advance(HOUR);
+      expect(await store.ledger.registerUnlessRecent(requestOf('A'), HOUR)).toEqual({ resyncId: id, isDue: true });
+      expect(await callsNow(store)).toEqual(['resync A']);
     });
   });
+}
+
+async function closeWindows({ ledger }: Store): Promise<void> {
+  while ((await ledger.closeWindows()) > 0);
 }
 
 function requestOf(messageId: string): ResyncRequest {

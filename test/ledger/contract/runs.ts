@@ -31,7 +31,7 @@ async function pending({ ledger }: Store) {
 }
 
 async function check(store: Store, result: CheckResult): Promise<void> {
-  await store.ledger.takeCheck('main');
+  await store.ledger.countCall('main');
   await store.ledger.settleCheck('main', result);
 }
 
@@ -53,7 +53,7 @@ export function runsContract(open: OpenStore): void {
       const store = await stage(open);
       await register(store, ['A', 'B']);
       await takeCall(store);
-      await store.ledger.takeCheck('main');
+      await store.ledger.countCall('main');
       await store.restart();
       expect(await pending(store)).toMatchObject({ callsToday: 2, lastCallAt: START });
       store.clock.advance(12 * HOUR);
@@ -177,7 +177,7 @@ export function runsContract(open: OpenStore): void {
       const look = await store.ledger.takeCall('main', 'poll', LEASE);
       if (!look) throw new Error('No look is due.');
       await store.ledger.settleCall(look, { status: 'restored', nextAt: null });
-      expect(await messagesOf(store, id)).toMatchObject([{ status: 'restored', proof: 'look', calls: 0 }]);
+      expect(await messagesOf(store, id)).toMatchObject([{ status: 'restored', proof: 'look', calls: 1 }]);
       expect(await store.ledger.pendingCalls()).toEqual([]);
     });
 

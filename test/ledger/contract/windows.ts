@@ -140,7 +140,7 @@ export function windowsContract(open: OpenStore): void {
 
     it('every registration of the id becomes restored, and the verdict holds while one window is open', async () => {
       const store = await stage(open);
-      const first = await ask(store, 'A');
+      const first = await ask(store, 'A', { status: 'failed', nextAt: null });
       store.clock.advance(HOUR - 1);
       const second = await ask(store, 'A');
       await store.record(messages('A'));

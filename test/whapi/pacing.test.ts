@@ -1,8 +1,8 @@
 import { describe, expect, it } from 'vitest';
 import type { ChannelCalls } from '../../src/ledger/ledger.js';
 import type { Channel, Pause } from '../../src/model.js';
-import { afterCheck, budgetPause, nextStep } from '../../src/resync/pacing.js';
-import type { Step, StepMoment } from '../../src/resync/pacing.js';
+import { afterCheck, budgetPause, nextStep } from '../../src/whapi/pacing.js';
+import type { Step, StepMoment } from '../../src/whapi/pacing.js';
 import { RESYNC_TIMING } from '../../src/resync/policy.js';
 import type { WhapiResult } from '../../src/whapi/client.js';
 import type { Health } from '../../src/whapi/wire.js';
@@ -21,7 +21,7 @@ function calls(more: Partial<ChannelCalls> = {}, settings: Partial<Channel> = {}
 }
 
 function step(of: ChannelCalls, more: Partial<StepMoment> = {}): Step {
-  return nextStep(of, { timing: RESYNC_TIMING, now: START, endedAt: null, isNews: false, ...more });
+  return nextStep(of, of, { timing: RESYNC_TIMING, now: START, endedAt: null, isNews: false, ...more });
 }
 
 function checked(health: WhapiResult<Health>, settings: Partial<Channel> = {}, failures = 0) {
@@ -33,24 +33,26 @@ function state(text: string): WhapiResult<Health> {
   return { kind: 'found', body: { start_at: 0, uptime: 0, status: { code: 0, text } }, date: null };
 }
 
-const waits = (until: number): Step => ({ kind: 'wait', until });
+const waits = (until: number, pause: unknown = null): unknown => ({ kind: 'wait', until, pause });
+const spaces = (until: number): Step => ({ kind: 'space', until });
+const BUDGET = expect.objectContaining({ code: 'budget' }) as unknown;
 
 describe('what is to be done for a channel', () => {
-  it.each<[string, Step, ChannelCalls, Partial<StepMoment>]>([
+  it.each<[string, unknown, ChannelCalls, Partial<StepMoment>]>([
     ['a call is due', { kind: 'call' }, calls(), {}],
     ['no call is due yet', waits(START + SECOND), calls({ dueAt: START + SECOND, askDueAt: null }), {}],
-    ['the last call has just ended', waits(START + SECOND), calls(), { endedAt: START }],
-    ['its own spacing is longer', waits(START + 9 * SECOND), calls({}, { resyncSpacingMs: 9000 }), { endedAt: START }],
+    ['the last call has just ended', spaces(START + SECOND), calls(), { endedAt: START }],
+    ['its own spacing is longer', spaces(START + 9 * SECOND), calls({}, { resyncSpacingMs: 9000 }), { endedAt: START }],
     ['its own spacing is none', { kind: 'call' }, calls({}, { resyncSpacingMs: 0 }), { endedAt: START }],
-    ['the last call was made before a restart', waits(START + SECOND), calls({ lastCallAt: START }), {}],
+    ['the last call was made before a restart', spaces(START + SECOND), calls({ lastCallAt: START }), {}],
     ['it was never found well', { kind: 'check' }, calls({ healthyAt: null }), {}],
     ['it was found well long ago', { kind: 'check' }, calls({ healthyAt: START - 5 * MINUTE }), {}],
     ['only a look is due', { kind: 'call' }, calls({ askDueAt: null, healthyAt: null }), {}],
-    ['it pauses', waits(START + MINUTE), calls({ pause: WAITING }), {}],
+    ['it pauses', waits(START + MINUTE, WAITING), calls({ pause: WAITING }), {}],
     ['its pause is over', { kind: 'check' }, calls({ pause: { ...WAITING, nextCheckAt: START } }), {}],
     ['it pauses, and there is news', { kind: 'check' }, calls({ pause: WAITING }), { isNews: true }],
     ['there is news', { kind: 'check' }, calls({ dueAt: START + HOUR, askDueAt: null }), { isNews: true }],
-    ['its budget is used up', waits(MIDNIGHT), calls({}, { dailyCallBudget: 7 }), { isNews: true }],
+    ['its budget is used up', waits(MIDNIGHT, BUDGET), calls({}, { dailyCallBudget: 7 }), { isNews: true }],
     ['a call is left of its budget', { kind: 'call' }, calls({}, { dailyCallBudget: 8 }), {}],
   ])('where %s: %o', (_, expected, of, more) => {
     expect(step(of, more)).toEqual(expected);

@@ -1,10 +1,11 @@
 import { jittered, pauseAt, retryAfterMs } from '../backoff.js';
-import type { ChannelCalls, CheckResult, NewPause } from '../ledger/ledger.js';
-import type { Channel } from '../model.js';
-import type { WhapiFailure } from '../whapi/answers.js';
-import type { WhapiResult } from '../whapi/client.js';
-import { HEALTHY } from '../whapi/wire.js';
-import type { Health } from '../whapi/wire.js';
+import type { CallsDue, ChannelState } from '../ledger/calls.js';
+import type { CheckResult, NewPause } from '../ledger/ledger.js';
+import type { Channel, Pause } from '../model.js';
+import type { WhapiFailure } from './answers.js';
+import type { WhapiResult } from './client.js';
+import { HEALTHY } from './wire.js';
+import type { Health } from './wire.js';
 
 /** When a channel's next call may be made, in milliseconds. */
 export interface Pacing {
@@ -38,7 +39,18 @@ export interface StepMoment {
 }
 
 export type Step =
-  { readonly kind: 'wait'; readonly until: number } | { readonly kind: 'check' } | { readonly kind: 'call' };
+  | Wait
+  /** Only the spacing to the call before is to be kept. */
+  | { readonly kind: 'space'; readonly until: number }
+  | { readonly kind: 'check' }
+  | { readonly kind: 'call' };
+
+export interface Wait {
+  readonly kind: 'wait';
+  readonly until: number;
+  /** Why no call may be made; null: none is due yet. */
+  readonly pause: Pause | null;
+}
 
 /** A failure that is not about one message alone. */
 export type Trouble =
@@ -56,20 +68,26 @@ const DAY_MS = 24 * 60 * 60 * 1000;
 const JITTER = 0.2;
 
 /**
- * What is to be done for a channel now. In prose: a budget that is used up waits for the next day; a pause ends with a
- * good answer to a health check, made when it is over or when there is news of the channel; before ids are asked for, the
- * channel must have been seen healthy lately; calls keep their spacing.
+ * What is to be done for a channel now, by whoever makes calls of the gateway's own. In prose: a budget that is used up
+ * waits for the next day; a pause ends with a good answer to a health check, made when it is over or when there is news
+ * of the channel; before ids are asked for, the channel must have been seen healthy lately; calls keep their spacing.
  */
-export function nextStep(calls: ChannelCalls, { timing, now, endedAt, isNews }: StepMoment): Step {
-  if (isSpent(calls)) return { kind: 'wait', until: nextDay(now) };
-  const { pause, dueAt, askDueAt, healthyAt } = calls;
-  const lastAt = endedAt ?? calls.lastCallAt;
-  const freeAt = lastAt === null ? now : lastAt + (calls.channel.resyncSpacingMs ?? timing.spacingMs);
-  if (isNews) return notBefore(freeAt, now, { kind: 'check' });
-  if (pause) return notBefore(Math.max(freeAt, pause.nextCheckAt), now, { kind: 'check' });
+export function nextStep(
+  state: ChannelState,
+  { dueAt, askDueAt }: CallsDue,
+  { timing, now, endedAt, isNews }: StepMoment,
+): Step {
+  const { pause, healthyAt } = state;
+  const barred = budgetPause(state, now) ?? (isNews || !pause || pause.nextCheckAt <= now ? null : pause);
+  if (barred) return { kind: 'wait', until: barred.nextCheckAt, pause: barred };
+  const isCheck = isNews || pause !== null;
+  if (!isCheck && dueAt > now) return { kind: 'wait', until: dueAt, pause: null };
+  const lastAt = endedAt ?? state.lastCallAt;
+  const freeAt = lastAt === null ? now : lastAt + (state.channel.resyncSpacingMs ?? timing.spacingMs);
+  if (freeAt > now) return { kind: 'space', until: freeAt };
   const isAsking = askDueAt !== null && askDueAt <= now;
   const isFresh = healthyAt !== null && now - healthyAt < timing.healthEveryMs;
-  return notBefore(Math.max(freeAt, dueAt), now, { kind: isAsking && !isFresh ? 'check' : 'call' });
+  return { kind: isCheck || (isAsking && !isFresh) ? 'check' : 'call' };
 }
 
 /**
@@ -77,7 +95,7 @@ export function nextStep(calls: ChannelCalls, { timing, now, endedAt, isNews }: 
  * @param wasDoubted a webhook told, since the last check, that the channel was away
  */
 export function afterCheck(
-  { channel, failures }: Pick<ChannelCalls, 'channel' | 'failures'>,
+  { channel, failures }: Pick<ChannelState, 'channel' | 'failures'>,
   health: WhapiResult<Health>,
   at: Omit<PauseMoment, 'failures'>,
   wasDoubted: boolean,
@@ -106,7 +124,7 @@ export function pauseFor(trouble: Trouble, channel: Channel, at: PauseMoment): N
 
 /** The pause that a channel's own budget makes once it is used up; null while it is not. */
 export function budgetPause(
-  calls: Pick<ChannelCalls, 'channel' | 'callsToday' | 'lastCallAt'>,
+  calls: Pick<ChannelState, 'channel' | 'callsToday' | 'lastCallAt'>,
   now: number,
 ): (NewPause & { since: number }) | null {
   if (!isSpent(calls)) return null;
@@ -119,12 +137,8 @@ export function nextDay(now: number): number {
   return (Math.floor(now / DAY_MS) + 1) * DAY_MS;
 }
 
-function isSpent({ channel, callsToday }: Pick<ChannelCalls, 'channel' | 'callsToday'>): boolean {
+function isSpent({ channel, callsToday }: Pick<ChannelState, 'channel' | 'callsToday'>): boolean {
   return channel.dailyCallBudget !== null && callsToday >= channel.dailyCallBudget;
-}
-
-function notBefore(when: number, now: number, step: Step): Step {
-  return when > now ? { kind: 'wait', until: when } : step;
 }
 
 function refused(trouble: Trouble & { kind: 'refused' }, channel: Channel, at: PauseMoment): NewPause {

@@ -1,0 +1,22 @@
+/** Who makes a call to Whapi: a resync run, an audit or a seeding, a client through `/whapi`, a person. */
+export type Caller = 'run' | 'audit' | 'client' | 'connect' | 'doctor';
+
+export interface UnderWay {
+  readonly by: Caller;
+  readonly since: number;
+  /** When it is broken off, at the latest. */
+  readonly until: number;
+}
+
+const CALLERS: Readonly<Record<Caller, string>> = {
+  run: 'a resync run',
+  audit: 'an audit or a seeding',
+  client: "a client's own resync through /whapi",
+  connect: 'connect or disconnect',
+  doctor: 'the doctor',
+};
+
+/** Who has the channel's turn, in words. */
+export function callerInWords(by: Caller): string {
+  return CALLERS[by];
+}

@@ -1,0 +1,171 @@
+import { join } from 'node:path';
+import { describe, expect, it, onTestFinished } from 'vitest';
+import { systemEffects } from '../../src/effects.js';
+import { openLedger } from '../../src/ledger/open.js';
+import type { Ledger } from '../../src/ledger/ledger.js';
+import type { Channel, Pause } from '../../src/model.js';
+import type { WhapiResult } from '../../src/whapi/client.js';
+import { createCallScheduler } from '../../src/whapi/scheduler.js';
+import type { CallScheduler, SchedulerOptions } from '../../src/whapi/scheduler.js';
+import type { Health } from '../../src/whapi/wire.js';
+import { temporaryFolder } from '../support/files.js';
+import { channel } from '../support/ledger.js';
+import { QUICK_RESYNC, until } from '../support/pace.js';
+
+interface Stage {
+  readonly ledger: Ledger;
+  readonly scheduler: CallScheduler;
+  /** What was done, in order. */
+  readonly done: string[];
+  readonly pauses: (Pause | null)[];
+  /** A call of the gateway's own that is due. */
+  own(name: string, answer?: () => Promise<void>): Promise<void>;
+}
+
+async function stage(settings: Partial<Channel> = {}, more: Partial<SchedulerOptions> = {}): Promise<Stage> {
+  const ledger = openLedger({ engine: 'sqlite', file: join(temporaryFolder(), 'gateway.db') }, systemEffects);
+  onTestFinished(async () => await ledger.close());
+  await ledger.addChannel(channel('main', settings));
+  const done: string[] = [];
+  const pauses: (Pause | null)[] = [];
+  const getHealth = async (): Promise<WhapiResult<Health>> => {
+    done.push('check');
+    return await Promise.resolve(AUTH);
+  };
+  const scheduler = createCallScheduler({
+    ...{ ledger, whapi: { getHealth, destroy: async () => await Promise.resolve() }, openSecret: String },
+    ...{ timing: QUICK_RESYNC, effects: systemEffects, onError: (error: unknown) => void done.push(String(error)) },
+    onPauseChange: (_channel, pause) => void pauses.push(pause),
+    ...more,
+  });
+  onTestFinished(async () => await scheduler.stop(0, Promise.resolve()));
+  const own: Stage['own'] = async (name, answer = async () => await Promise.resolve()) =>
+    await scheduler.own('main', 'run', {
+      due: async () => await Promise.resolve({ dueAt: 0, askDueAt: null }),
+      make: async () => {
+        await ledger.countCall('main');
+        done.push(name);
+        await answer();
+      },
+    });
+  return { ledger, scheduler, done, pauses, own };
+}
+
+const AUTH: WhapiResult<Health> = {
+  kind: 'found',
+  body: { start_at: 0, uptime: 0, status: { code: 4, text: 'AUTH' } },
+  date: null,
+};
+const BUSY: WhapiResult<Health> = { kind: 'busy', words: '429', retryAfter: '3600' };
+
+/** A promise that the test resolves. */
+function later(): { readonly ended: Promise<void>; end(): void } {
+  let end = (): void => undefined;
+  const ended = new Promise<void>((resolve) => (end = resolve));
+  return { ended, end: () => end() };
+}
+
+describe('calls of one channel', () => {
+  it('are made in the order in which they were asked for, whoever asks', async () => {
+    const { scheduler, done, own } = await stage();
+    const first = later();
+    const calls = [
+      own('run', async () => await first.ended),
+      scheduler.forClient('main', 5000, async () => await Promise.resolve(done.push('client'))),
+      scheduler.forPerson(channel('main'), 'doctor', async () => await Promise.resolve((done.push('doctor'), AUTH))),
+    ];
+    await until(() => expect(scheduler.underWay('main')?.by).toBe('run'));
+    first.end();
+    await Promise.all(calls);
+    expect(done).toEqual(['run', 'client', 'doctor']);
+    expect(scheduler.underWay('main')).toBeNull();
+  });
+
+  it('of the gateway keep their spacing, none overtaking another; a client waits for none of it', async () => {
+    const { scheduler, done, own } = await stage({ resyncSpacingMs: 300 });
+    await own('1');
+    const rest = [own('2'), own('3')];
+    await scheduler.forClient('main', 5000, async () => await Promise.resolve(done.push('client')));
+    expect(done).toEqual(['1', 'client']);
+    await Promise.all(rest);
+    expect(done).toEqual(['1', 'client', '2', '3']);
+  });
+});
+
+describe('what an answer says of the channel', () => {
+  it.each(['connect', 'doctor'] as const)('to %s binds the next call of the gateway', async (by) => {
+    const { ledger, scheduler, done, pauses, own } = await stage();
+    await scheduler.forPerson(channel('main'), by, async () => await Promise.resolve(BUSY));
+    await own('run');
+    expect(done).toEqual([]);
+    expect(pauses).toMatchObject([{ code: 'busy' }]);
+    expect((await ledger.channelState('main'))?.pause?.nextCheckAt).toBeGreaterThan(systemEffects.now() + 3_500_000);
+  });
+
+  it('is read when the turn comes: what came after the call was asked for counts', async () => {
+    const { ledger, scheduler, done, own } = await stage();
+    const client = later();
+    const pause = { code: 'busy', reason: '429', nextCheckAt: systemEffects.now() + 3_600_000 } as const;
+    const asked = scheduler.forClient('main', 5000, async () => {
+      await client.ended;
+      await ledger.noteAnswer('main', pause);
+    });
+    const run = own('run');
+    client.end();
+    await Promise.all([asked, run]);
+    expect(done).toEqual([]);
+  });
+
+  it('ends with a good health check when its time is over, and this is told', async () => {
+    const { ledger, done, pauses, own } = await stage();
+    const pause = { code: 'not_ready', reason: 'QR', nextCheckAt: systemEffects.now() } as const;
+    await ledger.noteAnswer('main', pause);
+    await own('run');
+    await own('run');
+    expect(done).toEqual(['check', 'run']);
+    expect(pauses).toEqual([null]);
+  });
+});
+
+describe('the daily budget', () => {
+  it('ends the calls of the gateway; those of connect and doctor count and are made all the same', async () => {
+    const { ledger, scheduler, done, own } = await stage({ dailyCallBudget: 2 });
+    const ask = async (): Promise<WhapiResult<Health>> => await Promise.resolve((done.push('doctor'), AUTH));
+    await scheduler.forPerson(channel('main'), 'doctor', ask);
+    await own('1');
+    await own('2');
+    await scheduler.forPerson(channel('main'), 'doctor', ask);
+    expect(done).toEqual(['doctor', '1', 'doctor']);
+    expect((await ledger.channelState('main'))?.callsToday).toBe(3);
+  });
+});
+
+describe('a person', () => {
+  it('is told who has the turn instead of waiting for ever', async () => {
+    const { scheduler } = await stage({}, { patienceMs: 30 });
+    const client = later();
+    const asked = scheduler.forClient('main', 60_000, async () => await client.ended);
+    const answer = await scheduler.forPerson(channel('main'), 'doctor', async () => await Promise.resolve(AUTH));
+    expect(answer).toMatchObject({ kind: 'unreachable', words: expect.stringContaining("a client's own") as unknown });
+    client.end();
+    await asked;
+  });
+});
+
+describe('a stop', () => {
+  it('lets calls come to their end, and those that belong to them, and begins none of the gateway', async () => {
+    const { scheduler, done, own } = await stage();
+    const first = later();
+    const client = later();
+    const running = own('1', async () => await first.ended);
+    await until(() => expect(done).toEqual(['1']));
+    const queued = own('2');
+    const stopped = scheduler.stop(5000, client.ended).then(() => done.push('stopped'));
+    first.end();
+    await Promise.all([running, queued]);
+    await scheduler.forClient('main', 5000, async () => await Promise.resolve(done.push('client')));
+    client.end();
+    await stopped;
+    expect(done).toEqual(['1', 'client', 'stopped']);
+  });
+});
