@@ -251,7 +251,7 @@ describe('POST /v1/deliveries/retry', () => {
     const { gateway, bot } = await withBot({}, {}, [500, 500]);
     const before = await deliveriesOf(gateway);
     const { status, body } = await gateway.call('POST', '/v1/deliveries/retry', { status: 'dead', dry_run: true });
-    expect({ status, body }).toEqual({ status: 202, body: { count: 2, dry_run: true } });
+    expect({ status, body }).toMatchObject({ status: 202, body: { count: 2, dry_run: true } });
     expect(await deliveriesOf(gateway)).toEqual(before);
     expect(bot.requests).toHaveLength(2);
   });

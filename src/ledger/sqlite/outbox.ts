@@ -21,6 +21,8 @@ export interface NewDelivery {
   readonly positions: readonly number[] | null;
   readonly body: Buffer | null;
   readonly newestMessageAt: number | null;
+  /** A person's release makes it. */
+  readonly released?: true;
 }
 
 interface LeasedRow {
@@ -70,8 +72,8 @@ export class SqliteOutbox {
     this.#lanes = new Lanes(db);
     this.#insert = db.prepare(
       `INSERT INTO deliveries (id, webhook_id, target, channel, status, seq, chats, blocked, due_at, attempts, tries, verdicts,
-         positions, body, newest_message_at, created_at, log)
-       VALUES (?, ?, ?, ?, 'pending', ?, ?, ?, ?, 0, 0, ?, ?, ?, ?, ?, '[]')`,
+         positions, body, newest_message_at, created_at, released, log)
+       VALUES (?, ?, ?, ?, 'pending', ?, ?, ?, ?, 0, 0, ?, ?, ?, ?, ?, ?, '[]')`,
     );
     this.#due = new Due(db);
     this.#body = db
@@ -122,6 +124,7 @@ export class SqliteOutbox {
       delivery.body,
       delivery.newestMessageAt,
       now,
+      delivery.released === true ? 1 : 0,
     );
     return id;
   }

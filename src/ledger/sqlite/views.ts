@@ -1,14 +1,5 @@
 import type { Attempt, DeliveryStatus, DeliveryWait, JobStatus, Verdict } from '../../model.js';
-import {
-  decodeCursor,
-  deliveryId,
-  encodeCursor,
-  encodeNumber,
-  jobId,
-  leastIdSince,
-  parseDeliveryId,
-  parseJobId,
-} from '../ids.js';
+import { decodeCursor, deliveryId, encodeCursor, jobId, leastIdSince, parseDeliveryId, parseJobId } from '../ids.js';
 import { messageKey } from '../keys.js';
 import type {
   AuditFinding,
@@ -18,8 +9,6 @@ import type {
   DeliveryView,
   Explanation,
   JobView,
-  MessageFilter,
-  MessageView,
   Page,
   PageRequest,
 } from '../views.js';
@@ -33,25 +22,14 @@ import {
   letOthersRun,
   ROWS_PER_SLICE,
 } from './filters.js';
+import type { SqliteHeld } from './held.js';
+import { ITEM_COLUMNS, messageView } from './items.js';
+import type { ItemRow } from './items.js';
 import { paged } from './paging.js';
 import { RESYNC_MESSAGE_COLUMNS, resyncMessageView } from './resync-views.js';
 import type { ResyncMessageRow } from './resync-views.js';
 
-interface SightingRow {
-  webhook_id: number;
-  position: number;
-  channel: string;
-  message_id: string;
-  event: string;
-  carrier: string;
-  verdict: Verdict;
-  rule: number;
-  held: number;
-  received_at: number;
-  audit: string | null;
-}
-
-interface DeliveryRow {
+export interface DeliveryRow {
   id: number;
   status: DeliveryStatus;
   target_id: string;
@@ -67,6 +45,7 @@ interface DeliveryRow {
   log: string;
   enabled: number;
   breaker: string | null;
+  released: number;
 }
 
 interface JobRow {
@@ -81,12 +60,11 @@ interface JobRow {
   finished_at: number | null;
 }
 
-const SIGHTING_COLUMNS = `s.webhook_id, s.position, w.channel, s.message_id, w.event, s.carrier, s.verdict, s.rule, s.held,
-  w.received_at, w.audit`;
-const DELIVERY_COLUMNS = `d.id, d.status, t.id AS target_id, d.channel, w.event, d.verdicts, d.blocked, d.due_at,
-  d.attempts, d.created_at, d.settled_at, d.last_error, d.log, t.enabled,
+export const DELIVERY_COLUMNS = `d.id, d.status, t.id AS target_id, d.channel, w.event, d.verdicts, d.blocked, d.due_at,
+  d.attempts, d.created_at, d.settled_at, d.last_error, d.log, d.released, t.enabled,
   (SELECT state FROM breakers b WHERE b.target = d.target) AS breaker`;
-const DELIVERY_TABLES = 'deliveries d JOIN webhooks w ON w.id = d.webhook_id JOIN targets t ON t.number = d.target';
+export const DELIVERY_TABLES =
+  'deliveries d JOIN webhooks w ON w.id = d.webhook_id JOIN targets t ON t.number = d.target';
 
 /** How far back the newest webhook of a channel is looked for: about 20 MB, read in some milliseconds. */
 const NEWEST_WEBHOOKS = 10_000;
@@ -97,30 +75,11 @@ const MOST_SIGHTINGS = 500;
 /** What people look at; reads only. */
 export class SqliteViews {
   readonly #db: Db;
+  readonly #held: SqliteHeld;
 
-  constructor(db: Db) {
+  constructor(db: Db, held: SqliteHeld) {
     this.#db = db;
-  }
-
-  messages(filter: MessageFilter, { limit, cursor }: PageRequest): Page<MessageView> {
-    const [webhook = BEYOND, position = 0] = cursor === null ? [] : decodeCursor(cursor, 2);
-    const { where, values } = allOf([
-      ["s.carrier = 'messages' AND s.message_id IS NOT NULL"],
-      ['(s.webhook_id, s.position) < (?, ?)', webhook, position],
-      filter.channel !== undefined && ['w.channel = ?', filter.channel],
-      filter.verdict !== undefined && ['s.verdict = ?', filter.verdict],
-      // Lets SQLite use the index of the rare verdicts.
-      filter.verdict !== undefined && !isCommon(filter.verdict) && ["s.verdict <> 'new' AND s.verdict <> 'event'"],
-      filter.held === true && ['s.held = 1'],
-      filter.held === false && ['s.held = 0'],
-    ]);
-    const rows = this.#db
-      .prepare<unknown[], SightingRow>(
-        `SELECT ${SIGHTING_COLUMNS} FROM sightings s JOIN webhooks w ON w.id = s.webhook_id
-         WHERE ${where} ORDER BY s.webhook_id DESC, s.position DESC LIMIT ?`,
-      )
-      .all(...values, limit + 1);
-    return paged(rows, limit, messageView, (row) => encodeCursor(row.webhook_id, row.position));
+    this.#held = held;
   }
 
   explain(channel: string, messageId: string): Explanation | null {
@@ -136,6 +95,7 @@ export class SqliteViews {
         `SELECT ${RESYNC_MESSAGE_COLUMNS} FROM resync_messages m JOIN resyncs r ON r.number = m.resync WHERE m.key = ? ORDER BY m.resync`,
       )
       .all(key);
+    const isHeld = resyncs.length > 0 && this.#held.countOf(key) > 0;
     const audits = this.#db
       .prepare<[Buffer], AuditFinding>(
         `SELECT a.id AS auditId, m.found_at AS foundAt, m.released_at AS releasedAt
@@ -147,25 +107,21 @@ export class SqliteViews {
       channel,
       messageId,
       ledger: ledger ?? null,
-      sightings: sightings.map((row) => ({
-        ...messageView(row),
-        carrier: row.carrier,
-        webhookId: encodeNumber(row.webhook_id),
-      })),
-      resyncs: resyncs.map(resyncMessageView),
+      sightings: sightings.map(messageView),
+      resyncs: resyncs.map((row) => resyncMessageView(row, isHeld)),
       audits,
       deliveries: this.#deliveriesOf(sightings),
     };
   }
 
   /** The index leaves rule 10 out: that sighting is the one to which the ledger points. */
-  #sightingsOf(key: Buffer): SightingRow[] {
+  #sightingsOf(key: Buffer): ItemRow[] {
     return this.#db
-      .prepare<{ key: Buffer }, SightingRow>(
-        `SELECT ${SIGHTING_COLUMNS} FROM sightings s JOIN webhooks w ON w.id = s.webhook_id
+      .prepare<{ key: Buffer }, ItemRow>(
+        `SELECT ${ITEM_COLUMNS} FROM sightings s JOIN webhooks w ON w.id = s.webhook_id
            WHERE s.message_key = @key AND s.rule <> 10
          UNION
-         SELECT ${SIGHTING_COLUMNS} FROM ledger l
+         SELECT ${ITEM_COLUMNS} FROM ledger l
            JOIN sightings s ON s.webhook_id = l.webhook_id AND s.position = l.position
            JOIN webhooks w ON w.id = s.webhook_id
            WHERE l.key = @key
@@ -175,7 +131,7 @@ export class SqliteViews {
       .reverse();
   }
 
-  #deliveriesOf(sightings: readonly SightingRow[]): Explanation['deliveries'] {
+  #deliveriesOf(sightings: readonly ItemRow[]): Explanation['deliveries'] {
     const select = this.#db.prepare<[number, number], DeliveryRow>(
       `SELECT ${DELIVERY_COLUMNS} FROM ${DELIVERY_TABLES}
        WHERE d.webhook_id = ? AND (d.positions IS NULL OR EXISTS (SELECT 1 FROM json_each(d.positions) WHERE value = ?))
@@ -229,6 +185,14 @@ export class SqliteViews {
       : null;
   }
 
+  /** Without its body. */
+  summary(number: number): DeliveryView | null {
+    const row = this.#db
+      .prepare<[number], DeliveryRow>(`SELECT ${DELIVERY_COLUMNS} FROM ${DELIVERY_TABLES} WHERE d.id = ?`)
+      .get(number);
+    return row ? deliveryView(row) : null;
+  }
+
   lastWebhookAt(channel: string, since: number): number | null {
     // An index by channel would cost every webhook something, for a question that people ask now and then.
     const newest = this.#db.prepare<[number, number, string, number], number | null>(
@@ -254,30 +218,13 @@ export class SqliteViews {
   }
 }
 
-function isCommon(verdict: Verdict): boolean {
-  return verdict === 'new' || verdict === 'event';
-}
-
-function messageView(row: SightingRow): MessageView {
-  return {
-    channel: row.channel,
-    messageId: row.message_id,
-    event: row.event,
-    verdict: row.verdict,
-    rule: row.rule,
-    held: row.held === 1,
-    seenAt: row.received_at,
-    auditId: row.audit,
-  };
-}
-
 function waitOf({ blocked, enabled, breaker }: DeliveryRow): DeliveryWait | null {
   if (blocked > 0) return 'earlier_delivery';
   if (enabled === 0) return 'target_enabled';
   return breaker === 'open' ? 'breaker' : null;
 }
 
-function deliveryView(row: DeliveryRow): DeliveryView {
+export function deliveryView(row: DeliveryRow): DeliveryView {
   return {
     id: deliveryId(row.id),
     status: row.status,
@@ -291,6 +238,7 @@ function deliveryView(row: DeliveryRow): DeliveryView {
     waitsFor: row.status === 'pending' ? waitOf(row) : null,
     settledAt: row.settled_at,
     lastError: row.last_error,
+    released: row.released === 1,
   };
 }
 
