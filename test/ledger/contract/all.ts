@@ -4,6 +4,7 @@ import { auditsContract } from './audits.js';
 import { bulkContract } from './bulk.js';
 import { healthContract } from './health.js';
 import { intakeContract } from './intake.js';
+import { itemsContract } from './items.js';
 import { orderContract } from './order.js';
 import { outboxContract } from './outbox.js';
 import { registryContract } from './registry.js';
@@ -26,6 +27,7 @@ export function ledgerContract(open: OpenStore): void {
     orderContract(open);
     releaseContract(open);
     bulkContract(open);
+    itemsContract(open);
     resyncsContract(open);
     runsContract(open);
     windowsContract(open);

@@ -13,7 +13,6 @@ import {
   revisions,
   SECOND,
   stage,
-  START,
   status,
   target,
 } from '../../support/ledger.js';
