@@ -64,7 +64,6 @@ describe('lists and bulk work behind any number of delivered ones', () => {
     [{ verdict: 'late', held: true }, 'INDEX sightings_by_rare_verdict'],
     [{ verdict: 'duplicate', messagesOnly: true, until: 9 }, 'INDEX sightings_by_rare_verdict'],
     [{ messageId: 'A', channel: 'main', verdict: 'duplicate' }, 'INDEX sightings_by_message'],
-    [{ resync: 'rsy', held: true }, 'INDEX sightings_by_message'],
   ])('items by %j are looked up in one index', async (filter, index) => {
     const { db, items, plans } = open();
     register(db, 'rsy');
@@ -81,10 +80,21 @@ describe('lists and bulk work behind any number of delivered ones', () => {
     expect([data.length, nextCursor]).toEqual([3, null]);
   });
 
-  it('what is held of a message is looked up by its key', () => {
-    const { plans, held } = open();
-    held.countOf(Buffer.alloc(16));
-    expect(plans()).toEqual(['SEARCH s USING INDEX sightings_held_messages (message_key=?)']);
+  it('items of a resync are looked up by the keys of its ids', async () => {
+    const { db, items, plans } = open();
+    register(db, 'rsy');
+    await items.items({ resync: 'rsy', held: true, since: 1 }, ALL);
+    const temporary = 'USE TEMP B-TREE FOR ORDER BY'; // of one slice of ids
+    const byKey = plans().filter((plan) => plan.includes('INDEX sightings_by_message (message_key=?'));
+    const others = plans().filter((plan) => !byKey.includes(plan) && plan !== FIRST_OF_MESSAGE);
+    expect([byKey.length, others]).toEqual([1, [temporary, temporary]]);
+  });
+
+  it('what is held of a message, or of the ids of a resync, is looked up by its key', () => {
+    const { db, registry, plans } = open();
+    expect(new SqliteHeld(db, registry).countOf(Buffer.alloc(16))).toBe(0);
+    const looks = plans().filter((plan) => !plan.startsWith('SCAN json_each'));
+    expect([...new Set(looks)]).toEqual(['SEARCH s USING INDEX sightings_held_messages (message_key=?)']);
   });
 
   it('a list of items that finds nothing goes through each row once, others between its slices', async () => {
@@ -145,7 +155,7 @@ function open() {
     db,
     views: new SqliteViews(db, held),
     items: new SqliteItems(db, held),
-    held,
+    registry,
     retry,
     release,
     plans: plansOf(db),

@@ -39,9 +39,6 @@ const APART: ReadonlySet<number> = new Set([1, 15]);
 const OF_MESSAGE = `FROM sightings s INDEXED BY sightings_held_messages JOIN webhooks w ON w.id = s.webhook_id
   WHERE s.message_key = ? AND s.held = 1 AND s.carrier = 'messages'`;
 
-/** Releasable messages: what a resync's reports and views mean by `held`. */
-const MESSAGES: ReleaseFilter = { messagesOnly: true };
-
 /**
  * What is held, and what a release of it sends: the one definition for reports, counts and releases. A message that is
  * held several times is sent once, by its newest sighting; a revision, and whatever is no message, goes by itself.
@@ -50,7 +47,8 @@ export class SqliteHeld {
   readonly #db: Db;
   readonly #registry: SqliteRegistry;
   readonly #ofMessage;
-  readonly #wasSent;
+  readonly #ofResync;
+  readonly #sentTo;
 
   constructor(db: Db, registry: SqliteRegistry) {
     this.#db = db;
@@ -58,10 +56,17 @@ export class SqliteHeld {
     this.#ofMessage = db.prepare<[Buffer], HeldRow>(
       `SELECT ${HELD_COLUMNS} ${OF_MESSAGE} ORDER BY s.webhook_id, s.position`,
     );
-    this.#wasSent = db
-      .prepare<[number, number, number]>(
-        `SELECT 1 FROM deliveries WHERE webhook_id = ? AND target = ?
-           AND (positions IS NULL OR EXISTS (SELECT 1 FROM json_each(positions) WHERE value = ?)) LIMIT 1`,
+    this.#ofResync = db.prepare<[number, number, number], HeldRow & { at: number }>(
+      `SELECT m.position AS at, ${HELD_COLUMNS} FROM resync_messages m
+         CROSS JOIN sightings s INDEXED BY sightings_held_messages ON s.message_key = m.key
+         CROSS JOIN webhooks w ON w.id = s.webhook_id
+       WHERE m.resync = ? AND m.position >= ? AND m.position <= ? AND s.held = 1 AND s.carrier = 'messages'
+       ORDER BY m.position, s.webhook_id, s.position`,
+    );
+    this.#sentTo = db
+      .prepare<[number, number], number>(
+        `SELECT target FROM deliveries WHERE webhook_id = ?
+           AND (positions IS NULL OR EXISTS (SELECT 1 FROM json_each(positions) WHERE value = ?))`,
       )
       .pluck();
   }
@@ -83,8 +88,10 @@ export class SqliteHeld {
     return [...this.#registry.targets().values()].filter(({ target }) => subscribes(target, channel, name));
   }
 
-  wasSent(target: NumberedTarget, { webhook_id, position }: HeldRow): boolean {
-    return this.#wasSent.get(webhook_id, target.number, position) !== undefined;
+  /** Those of these targets that were not sent an item. */
+  owed(targets: readonly NumberedTarget[], { webhook_id, position }: HeldRow): NumberedTarget[] {
+    const sent = new Set(this.#sentTo.all(webhook_id, position));
+    return targets.filter(({ number }) => !sent.has(number));
   }
 
   /** Targets that were removed are left out. */
@@ -97,23 +104,40 @@ export class SqliteHeld {
     const repetitions = this.repetitionsOf(row);
     const isFirst = repetitions[0] === undefined || isSame(repetitions[0], row);
     if (!isFirst && this.#goesWithEarlier(row, filter)) return null;
-    const sent = repetitions.at(-1) ?? row;
-    const owed = (this.living(filter.targets) ?? this.subscribers(sent)).filter((each) => !this.wasSent(each, sent));
-    if (owed.length === 0) return null;
+    const targets = this.#receivers(repetitions.at(-1) ?? row, filter.targets);
+    if (targets.length === 0) return null;
     return {
       place: { webhookId: row.webhook_id, position: row.position },
       verdicts: [row.verdict],
-      targets: owed.map(({ target }) => target.id),
+      targets: targets.map(({ target }) => target.id),
     };
   }
 
-  /** How many items a release of one message sends. */
+  /** How many items a release of one message, or of a resync that asked for it, sends. */
   countOf(key: Buffer): number {
-    const { where, values } = allOf(releaseConditions(MESSAGES, null));
-    const rows = this.#db.prepare<unknown[], HeldRow>(
-      `SELECT ${HELD_COLUMNS} ${OF_MESSAGE} AND ${where} ORDER BY s.webhook_id, s.position`,
-    );
-    return rows.all(key, ...values).filter((row) => this.sendable(row, MESSAGES) !== null).length;
+    return this.#count(this.ofMessage(key));
+  }
+
+  /** The same of the messages of a resync at these positions, both included; without those of which it sends none. */
+  countsOf(resync: number, from: number, to: number): ReadonlyMap<number, number> {
+    const byPosition = new Map<number, HeldRow[]>();
+    for (const row of this.#ofResync.all(resync, from, to)) {
+      byPosition.set(row.at, [...(byPosition.get(row.at) ?? []), row]);
+    }
+    return new Map([...byPosition].map(([at, held]) => [at, this.#count(held)]));
+  }
+
+  /** As `sendable` says of each of them, where the filter names messages and no verdict. */
+  #count(held: readonly HeldRow[]): number {
+    const named = held.filter(({ verdict }) => verdict !== 'duplicate');
+    const newest = held.findLast(isMessageItself);
+    const sent = named.filter((row) => !isMessageItself(row));
+    if (newest && named.some(isMessageItself)) sent.push(newest);
+    return sent.filter((row) => this.#receivers(row, undefined).length > 0).length;
+  }
+
+  #receivers(row: HeldRow, targetIds: readonly string[] | undefined): NumberedTarget[] {
+    return this.owed(this.living(targetIds) ?? this.subscribers(row), row);
   }
 
   /** The keys of the message id that a filter names: ids are matched by (channel, id). Null where it names none. */

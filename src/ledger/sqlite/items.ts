@@ -27,8 +27,18 @@ export interface ItemRow {
 export const ITEM_COLUMNS = `s.webhook_id, s.position, s.message_key, w.channel, s.message_id, w.event, s.carrier,
   s.verdict, s.rule, s.held, w.received_at, w.audit`;
 
-/** Ids of a resync that are looked up before others run: each takes a few looks into an index. */
-const KEYS_PER_SLICE = 50;
+/** Ids of a resync that are looked up before others run. */
+const IDS_PER_SLICE = 200;
+
+const AND_WEBHOOK = 'CROSS JOIN webhooks w ON w.id = s.webhook_id';
+/** The index by message leaves rule 10 out: that sighting is the one to which the ledger points. */
+const FIRST = `CROSS JOIN sightings s NOT INDEXED
+  ON s.webhook_id = l.webhook_id AND s.position = l.position AND s.rule = 10 ${AND_WEBHOOK}`;
+const FIRST_OF_LEDGER = `SELECT ${ITEM_COLUMNS} FROM ledger l ${FIRST}`;
+const IDS_OF_RESYNC = 'FROM resyncs r CROSS JOIN resync_messages m ON m.resync = r.number';
+const FIRST_OF_RESYNC = `SELECT ${ITEM_COLUMNS} ${IDS_OF_RESYNC} CROSS JOIN ledger l ON l.key = m.key ${FIRST}`;
+const SIGHTINGS_OF_RESYNC = `SELECT ${ITEM_COLUMNS} ${IDS_OF_RESYNC}
+  CROSS JOIN sightings s INDEXED BY sightings_by_message ON s.message_key = m.key AND s.rule <> 10 ${AND_WEBHOOK}`;
 
 /** Which rows are gone through, newest first: an index has them in the order of their places. */
 interface Source {
@@ -46,6 +56,7 @@ export class SqliteItems {
   readonly #item;
   readonly #resyncs;
   readonly #first;
+  readonly #ids;
 
   constructor(db: Db, held: SqliteHeld) {
     this.#db = db;
@@ -64,6 +75,11 @@ export class SqliteItems {
     this.#first = db.prepare<[Buffer | null], { at: number; webhook_id: number | null }>(
       'SELECT first_seen_at AS at, webhook_id FROM ledger WHERE key = ? AND first_seen_at IS NOT NULL',
     );
+    this.#ids = db
+      .prepare<[string, number, number], number>(
+        `SELECT count(*) ${IDS_OF_RESYNC} WHERE r.id = ? AND m.position >= ? AND m.position < ?`,
+      )
+      .pluck();
   }
 
   async items(filter: ItemFilter, page: PageRequest): Promise<Page<ItemDetail>> {
@@ -84,9 +100,11 @@ export class SqliteItems {
     const before = { webhookId, position };
     const keys = this.#held.keysOf(filter);
     const rows =
-      keys === null && filter.resync === undefined
-        ? await this.#walk(sourceOf(filter), filter, before, limit + 1)
-        : await this.#ofKeys(keys ?? this.#keysOfResync(filter.resync ?? ''), filter, before, limit + 1);
+      keys !== null
+        ? await this.#ofMessages(keys, filter, before, limit + 1)
+        : filter.resync !== undefined
+          ? await this.#ofResync(filter.resync, { ...filter, resync: undefined }, before, limit + 1)
+          : await this.#walk(sourceOf(filter), filter, before, limit + 1);
     return paged(rows, limit, view, (row) => encodeCursor(row.webhook_id, row.position));
   }
 
@@ -123,44 +141,39 @@ export class SqliteItems {
       .all(...values, limit);
   }
 
-  async #ofKeys(keys: Iterable<Buffer>, filter: ItemFilter, before: ItemPlace, limit: number): Promise<ItemRow[]> {
-    let found: ItemRow[] = [];
-    let looked = 0;
+  async #ofMessages(keys: readonly Buffer[], filter: ItemFilter, before: ItemPlace, limit: number) {
+    const found: ItemRow[] = [];
     for (const key of keys) {
-      found.push(...(await this.#walk(ofMessage(key), filter, before, limit)), ...this.#firstOf(key, filter, before));
-      looked += 1;
-      if (looked % KEYS_PER_SLICE !== 0) continue;
-      found = newest(found, limit);
-      await letOthersRun();
+      found.push(...(await this.#walk(ofMessage(key), filter, before, limit)));
+      const { where, values } = allOf([['l.key = ?', key], ...this.#matching(filter, before)]);
+      found.push(...this.#db.prepare<unknown[], ItemRow>(`${FIRST_OF_LEDGER} WHERE ${where}`).all(...values));
     }
     return newest(found, limit);
   }
 
-  /** The index by message leaves rule 10 out: that sighting is the one to which the ledger points. */
-  #firstOf(key: Buffer, filter: ItemFilter, before: ItemPlace): ItemRow[] {
-    const { where, values } = allOf([...inReach(leastPlace(filter), before), ...conditionsOf(filter)]);
-    return this.#db
-      .prepare<unknown[], ItemRow>(
-        `SELECT ${ITEM_COLUMNS} FROM ledger l
-           CROSS JOIN sightings s NOT INDEXED ON s.webhook_id = l.webhook_id AND s.position = l.position
-           CROSS JOIN webhooks w ON w.id = s.webhook_id
-         WHERE l.key = ? AND s.rule = 10 AND ${where}`,
-      )
-      .all(key, ...values);
+  /** All of a slice's ids at once: one look for each would take ten times as long. */
+  async #ofResync(id: string, filter: ItemFilter, before: ItemPlace, limit: number): Promise<ItemRow[]> {
+    let found: ItemRow[] = [];
+    for (let from = 0; ; from += IDS_PER_SLICE) {
+      const ids = this.#ids.get(id, from, from + IDS_PER_SLICE) ?? 0;
+      if (ids === 0) return found;
+      const slice: Condition[] = [
+        ['r.id = ?', id],
+        ['m.position >= ? AND m.position < ?', from, from + IDS_PER_SLICE],
+      ];
+      const { where, values } = allOf([...slice, ...this.#matching(filter, before)]);
+      const rows = [SIGHTINGS_OF_RESYNC, FIRST_OF_RESYNC].flatMap((select) =>
+        this.#db
+          .prepare<unknown[], ItemRow>(`${select} WHERE ${where} ORDER BY s.webhook_id DESC, s.position DESC LIMIT ?`)
+          .all(...values, limit),
+      );
+      found = newest([...found, ...rows], limit);
+      await letOthersRun();
+    }
   }
 
-  *#keysOfResync(id: string): Generator<Buffer> {
-    const select = this.#db.prepare<[string, number], { position: number; key: Buffer }>(
-      `SELECT m.position, m.key FROM resyncs r CROSS JOIN resync_messages m ON m.resync = r.number
-       WHERE r.id = ? AND m.position > ? ORDER BY m.position LIMIT ${ROWS_PER_SLICE}`,
-    );
-    for (let after = -1; ;) {
-      const rows = select.all(id, after);
-      for (const { key } of rows) yield key;
-      const last = rows.at(-1);
-      if (!last || rows.length < ROWS_PER_SLICE) return;
-      after = last.position;
-    }
+  #matching(filter: ItemFilter, before: ItemPlace): (Condition | false)[] {
+    return [...inReach(leastPlace(filter), before), ...conditionsOf(filter)];
   }
 
   #detail(row: ItemRow): ItemDetail {

@@ -92,11 +92,11 @@ export class SqliteRelease {
   #releaseTo(chosen: readonly NumberedTarget[] | null, row: HeldRow, now: number): number[] {
     const everyone = this.#held.subscribers(row);
     const asked = chosen ?? everyone;
-    const owed = asked.filter((target) => !this.#held.wasSent(target, row));
+    const owed = this.#held.owed(asked, row);
     if (owed.length === 0) throw nobodyOwed(asked.length);
     const made = this.#send(owed, row, now);
     // With a message go its repetitions: otherwise the next release would send it once more.
-    if (everyone.every((target) => this.#held.wasSent(target, row)))
+    if (this.#held.owed(everyone, row).length === 0)
       for (const each of this.#held.repetitionsOf(row)) this.#letGo.run(each.webhook_id, each.position);
     return made;
   }

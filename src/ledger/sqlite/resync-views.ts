@@ -41,14 +41,14 @@ export interface ResyncMessageRow {
   restored_at: number | null;
   proof: Proof | null;
   known: number;
-  key: Buffer;
+  number: number;
   closes_at: number | null;
   error: string | null;
 }
 
 /** Of `resync_messages m` and `resyncs r`. */
 export const RESYNC_MESSAGE_COLUMNS = `m.position, r.id AS resync_id, m.message_id, m.status, m.calls, m.polls, r.created_at, m.asked_at,
-  m.restored_at, m.proof, m.known, m.key, m.closes_at, m.error`;
+  m.restored_at, m.proof, m.known, r.number, m.closes_at, m.error`;
 
 const LATELY_MS = 5 * 60 * 1000;
 /** Restored messages from which the usual time to a proof is taken. */
@@ -129,7 +129,8 @@ export class SqliteResyncViews {
     let [after = -1]: (number | undefined)[] = cursor === null ? [] : decodeCursor(cursor, 1);
     for (;;) {
       const rows = this.#messagesBehind(id, after, status);
-      const told = rows.map((row) => ({ ...row, isHeld: this.#held.countOf(row.key) > 0 }));
+      const counts = this.#heldAmong(rows);
+      const told = rows.map((row) => ({ ...row, isHeld: (counts.get(row.position) ?? 0) > 0 }));
       found.push(...told.filter(({ isHeld }) => held === undefined || isHeld === held));
       const last = rows.at(-1);
       if (!last || rows.length < MESSAGES_PER_SLICE || found.length > limit) break;
@@ -192,12 +193,18 @@ export class SqliteResyncViews {
     };
   }
 
+  /** How many items a release of each sends, by its position. */
+  #heldAmong(rows: readonly ResyncMessageRow[]): ReadonlyMap<number, number> {
+    const [first, last] = [rows[0], rows.at(-1)];
+    return first && last ? this.#held.countsOf(first.number, first.position, last.position) : new Map();
+  }
+
   async #countHeld(id: string): Promise<number> {
     let total = 0;
     let after = -1;
     for (;;) {
       const rows = this.#messagesBehind(id, after);
-      for (const { key } of rows) total += this.#held.countOf(key);
+      for (const count of this.#heldAmong(rows).values()) total += count;
       const last = rows.at(-1);
       if (!last || rows.length < MESSAGES_PER_SLICE) return total;
       after = last.position;
