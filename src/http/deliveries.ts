@@ -1,7 +1,8 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox';
 import { Type } from 'typebox';
 import { GatewayError } from '../errors.js';
-import type { Jobs, Outbox } from '../ledger/ledger.js';
+import type { Jobs } from '../ledger/jobs.js';
+import type { Outbox } from '../ledger/ledger.js';
 import type { Views } from '../ledger/views.js';
 import { bulkOptions, retryMany, RetryResult } from './jobs.js';
 import {

@@ -1,6 +1,7 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox';
 import { Type } from 'typebox';
-import type { Jobs, Outbox } from '../ledger/ledger.js';
+import type { Jobs } from '../ledger/jobs.js';
+import type { Outbox } from '../ledger/ledger.js';
 import type { Views, WebhookDetail } from '../ledger/views.js';
 import {
   itemFields,

@@ -1,8 +1,10 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox';
 import { Type } from 'typebox';
 import { GatewayError } from '../errors.js';
-import type { Jobs, Outbox } from '../ledger/ledger.js';
-import type { Explanation, MessageView, Views } from '../ledger/views.js';
+import type { Jobs } from '../ledger/jobs.js';
+import type { Outbox } from '../ledger/ledger.js';
+import type { MessageView } from '../ledger/items.js';
+import type { Explanation, Views } from '../ledger/views.js';
 import {
   itemFields,
   itemFieldsJson,

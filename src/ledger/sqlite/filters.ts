@@ -1,5 +1,6 @@
 import { leastIdSince } from '../ids.js';
-import type { DeliveryFilter, ItemConditions, ReleaseFilter } from '../views.js';
+import type { ItemConditions, ReleaseFilter } from '../items.js';
+import type { DeliveryFilter } from '../views.js';
 
 export type Condition = readonly [sql: string, ...values: unknown[]];
 

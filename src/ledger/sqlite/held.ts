@@ -2,7 +2,7 @@ import { subscribes } from '../../intake/route.js';
 import type { Verdict } from '../../model.js';
 import { messageKey } from '../keys.js';
 import type { ItemPlace } from '../ids.js';
-import type { ReleaseFilter } from '../views.js';
+import type { ReleaseFilter } from '../items.js';
 import type { Db } from './database.js';
 import { allOf, releaseConditions } from './filters.js';
 import { eventNamed } from './outbox.js';

@@ -1,6 +1,7 @@
 import { decodeCursor, encodeCursor, encodeNumber, itemId, leastIdSince } from '../ids.js';
 import type { ItemPlace } from '../ids.js';
-import type { ItemDetail, ItemFilter, ItemView, MessageFilter, MessageView, Page, PageRequest } from '../views.js';
+import type { ItemDetail, ItemFilter, ItemView, MessageFilter, MessageView } from '../items.js';
+import type { Page, PageRequest } from '../views.js';
 import type { Verdict } from '../../model.js';
 import type { Db } from './database.js';
 import { allOf, BEYOND, itemConditions, letOthersRun, ROWS_PER_SLICE } from './filters.js';

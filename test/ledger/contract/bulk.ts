@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
-import type { BulkWork, ReleaseFilter } from '../../../src/ledger/views.js';
+import type { ReleaseFilter } from '../../../src/ledger/items.js';
+import type { BulkWork } from '../../../src/ledger/views.js';
 import {
   allPages,
   channel,

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import type { ItemDetail, ItemFilter } from '../../../src/ledger/views.js';
+import type { ItemDetail, ItemFilter } from '../../../src/ledger/items.js';
 import type { Target } from '../../../src/model.js';
 import {
   allPages,
