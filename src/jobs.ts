@@ -1,5 +1,5 @@
 import type { Effects } from './effects.js';
-import type { Jobs } from './ledger/ledger.js';
+import type { Jobs } from './ledger/jobs.js';
 import { startLoop } from './loop.js';
 import type { Loop } from './loop.js';
 

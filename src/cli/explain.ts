@@ -1,14 +1,14 @@
 import type { Command } from 'commander';
 import { CommandError, EXIT } from '../errors.js';
 import type { Api } from './api.js';
-import { addCommand } from './session.js';
+import { addCommand, NAME } from './session.js';
 import type { Run, Session } from './session.js';
 
 interface ExplanationJson {
   readonly channel: string;
   readonly message_id: string;
   readonly timeline: readonly { readonly at: string; readonly text: string }[];
-  readonly sightings: readonly { readonly held: boolean }[];
+  readonly sightings: readonly { readonly id: string; readonly held: boolean }[];
   readonly ledger: { readonly first_seen_at: string | null; readonly last_seen_at: string } | null;
 }
 
@@ -51,7 +51,7 @@ function wordsOf({ channel, message_id: id, timeline, sightings, ledger }: Expla
       ? 'Not in the ledger.'
       : `In the ledger: ${ledger.first_seen_at === null ? 'asked for, never seen' : `first seen ${ledger.first_seen_at}`}.`;
   const steps = timeline.map(({ at, text }) => `  ${at}  ${text}\n`).join('');
-  const isHeld = sightings.some(({ held }) => held);
-  const release = isHeld ? `Held. To send it after all: POST /v1/messages/${channel}/${id}/release\n` : '';
+  const heldItem = sightings.findLast(({ held }) => held)?.id;
+  const release = heldItem === undefined ? '' : `Held. To send it after all: ${NAME} release ${heldItem}\n`;
   return `${id} in channel ${channel}\n${steps}${remembered}\n${release}`;
 }

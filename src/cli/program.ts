@@ -6,6 +6,7 @@ import { auditCommand } from './audit.js';
 import { channelCommands } from './channels.js';
 import { doctorCommand } from './doctor.js';
 import { explainCommand } from './explain.js';
+import { heldCommands } from './held.js';
 import { resyncCommand } from './resync.js';
 import { addCommand, NAME, startSession } from './session.js';
 import type { GlobalOptions, Run, Work } from './session.js';
@@ -64,6 +65,7 @@ export async function runCommandLine(
   targetCommands(program, run);
   resyncCommand(program, run);
   explainCommand(program, run);
+  heldCommands(program, run);
   auditCommand(program, run);
   doctorCommand(program, run);
   addCommand(program, 'simulate', 'Run a simulated Whapi to try the gateway with; see simulate --help', [

@@ -1,9 +1,10 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox';
 import { Type } from 'typebox';
 import { GatewayError } from '../errors.js';
-import type { Jobs, Outbox } from '../ledger/ledger.js';
+import type { Jobs } from '../ledger/jobs.js';
+import type { Outbox } from '../ledger/ledger.js';
 import type { Views } from '../ledger/views.js';
-import { bulkResult, BulkResult } from './jobs.js';
+import { bulkOptions, retryMany, RetryResult } from './jobs.js';
 import {
   attemptJson,
   ChannelName,
@@ -23,7 +24,7 @@ import {
 } from './schemas.js';
 
 export interface DeliveryRoutesOptions {
-  readonly ledger: Pick<Views, 'deliveries' | 'delivery'> & Pick<Outbox, 'retry'> & Pick<Jobs, 'countWork' | 'addJob'>;
+  readonly ledger: Pick<Views, 'deliveries' | 'delivery'> & Pick<Outbox, 'retry'> & Pick<Jobs, 'surveyWork' | 'addJob'>;
   /** Told after deliveries became due. */
   readonly onDeliveries: () => void;
   /** Told after a job was made. */
@@ -42,7 +43,7 @@ const RetryMany = Type.Object(
   {
     status: oneOf(['dead', 'expired', 'delivered']),
     ...filters,
-    dry_run: Type.Optional(Type.Boolean({ description: 'Only count' })),
+    ...bulkOptions,
   },
   { additionalProperties: false },
 );
@@ -111,15 +112,15 @@ export const deliveryRoutes: FastifyPluginAsyncTypebox<DeliveryRoutesOptions> = 
     {
       schema: {
         tags,
-        summary: 'Send many settled deliveries again: a job, or with dry_run only their number',
+        summary: 'Send many settled deliveries again: a job, or with dry_run what it would send',
         body: RetryMany,
-        response: { 202: BulkResult, ...problems },
+        response: { 202: RetryResult, ...problems },
       },
     },
     async ({ body }, reply) => {
-      const { dry_run: isDryRun = false, ...filter } = body;
-      const work = { kind: 'retry', filter: { ...filter, ...timesOf(filter) } } as const;
-      return await reply.code(202).send(await bulkResult(ledger, work, isDryRun, onJob));
+      const { dry_run, expected_count, ...filter } = body;
+      const options = { dry_run, expected_count };
+      return await reply.code(202).send(await retryMany(ledger, { ...filter, ...timesOf(filter) }, options, onJob));
     },
   );
   await Promise.resolve();

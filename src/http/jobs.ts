@@ -1,10 +1,26 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox';
 import { Type } from 'typebox';
+import type { TSchema } from 'typebox';
 import { GatewayError } from '../errors.js';
-import type { Jobs } from '../ledger/ledger.js';
-import type { BulkWork, JobView, Views } from '../ledger/views.js';
+import type { Jobs } from '../ledger/jobs.js';
+import type { ReleaseFilter } from '../ledger/items.js';
+import type { BulkWork, JobView, RetryFilter, SurveyCounts, Views } from '../ledger/views.js';
 import { JOB_KINDS, JOB_STATUSES } from '../model.js';
-import { iso, isoOrNull, oneOf, orNull, pageJson, pageOf, pageQuery, pageRequest, problems, Time } from './schemas.js';
+import { itemJson, ItemSchema } from './item-json.js';
+import {
+  deliveryJson,
+  DeliverySchema,
+  iso,
+  isoOrNull,
+  oneOf,
+  orNull,
+  pageJson,
+  pageOf,
+  pageQuery,
+  pageRequest,
+  problems,
+  Time,
+} from './schemas.js';
 import type { Json } from './schemas.js';
 
 export interface JobRoutesOptions {
@@ -18,17 +34,34 @@ const job = {
   filter: Type.Record(Type.String(), Type.Unknown(), { description: 'As it was asked for' }),
   total: Type.Integer({ description: 'What the filter found when the job was made' }),
   done: Type.Integer({ description: 'Sent on their way so far' }),
-  skipped: Type.Integer({ description: 'Come to, with nobody to be sent to' }),
+  skipped: Type.Integer({ description: 'Skipped: no target left to send them to' }),
   created_at: Time,
   finished_at: orNull(Time),
 };
 const JobSchema = Type.Object(job);
 
-/** What a request for bulk work is answered: the count alone after a dry run, otherwise the job with its count. */
-export const BulkResult = Type.Union([
-  Type.Object({ count: Type.Integer(), dry_run: Type.Literal(true) }),
-  Type.Object({ ...job, count: Type.Integer(), dry_run: Type.Literal(false) }),
-]);
+/** What a request for bulk work is answered: what it would do after a dry run, otherwise the job with its count. */
+const bulkResultOf = <T extends TSchema>(sample: T) =>
+  Type.Union([
+    Type.Object({
+      dry_run: Type.Literal(true),
+      count: Type.Integer({ description: 'What would be sent, each once' }),
+      by_target: Type.Record(Type.String(), Type.Integer(), { description: 'How many each target would be sent' }),
+      by_verdict: Type.Record(Type.String(), Type.Integer(), { description: 'How many have an item of this verdict' }),
+      sample: Type.Array(sample, { description: 'The first 20' }),
+    }),
+    Type.Object({ ...job, count: Type.Integer(), dry_run: Type.Literal(false) }),
+  ]);
+export const RetryResult = bulkResultOf(DeliverySchema);
+export const ReleaseResult = bulkResultOf(ItemSchema);
+
+/** How bulk work is asked for, besides its filter. */
+export const bulkOptions = {
+  dry_run: Type.Optional(Type.Boolean({ description: 'Send nothing: answer what would be sent' })),
+  expected_count: Type.Optional(
+    Type.Integer({ minimum: 0, description: '409 where the filter finds more than a tenth above this' }),
+  ),
+};
 
 const Id = Type.Object({ id: Type.String() });
 const tags = ['jobs'];
@@ -73,34 +106,70 @@ export const jobRoutes: FastifyPluginAsyncTypebox<JobRoutesOptions> = async (app
   await Promise.resolve();
 };
 
-/** Counts, or makes a job and tells of it. @throws GatewayError GW_NOT_FOUND */
-export async function bulkResult(
-  ledger: Pick<Jobs, 'countWork' | 'addJob'>,
-  work: BulkWork,
-  isDryRun: boolean,
+type BulkLedger = Pick<Jobs, 'surveyWork' | 'addJob'>;
+
+interface BulkOptions {
+  readonly dry_run: boolean | undefined;
+  readonly expected_count: number | undefined;
+}
+
+/** @throws GatewayError GW_NOT_FOUND, GW_CONFLICT (the count is far above the expected one) */
+export async function retryMany(
+  ledger: BulkLedger,
+  filter: RetryFilter,
+  options: BulkOptions,
   onJob: () => void,
-): Promise<Json<typeof BulkResult>> {
-  if (isDryRun) return { count: await ledger.countWork(work), dry_run: true };
-  const made = await ledger.addJob(work);
+): Promise<Json<typeof RetryResult>> {
+  const work = { kind: 'retry', filter } as const;
+  if (options.dry_run !== true) return await jobOf(ledger, work, options, onJob);
+  const survey = await ledger.surveyWork(work);
+  return { ...surveyJson(survey), sample: survey.kind === 'retry' ? survey.sample.map(deliveryJson) : [] };
+}
+
+/** @throws GatewayError GW_NOT_FOUND, GW_CONFLICT (the count is far above the expected one) */
+export async function releaseMany(
+  ledger: BulkLedger,
+  filter: ReleaseFilter,
+  options: BulkOptions,
+  onJob: () => void,
+): Promise<Json<typeof ReleaseResult>> {
+  const work = { kind: 'release', filter } as const;
+  if (options.dry_run !== true) return await jobOf(ledger, work, options, onJob);
+  const survey = await ledger.surveyWork(work);
+  return { ...surveyJson(survey), sample: survey.kind === 'release' ? survey.sample.map(itemJson) : [] };
+}
+
+async function jobOf(ledger: BulkLedger, work: BulkWork, { expected_count }: BulkOptions, onJob: () => void) {
+  const made = await ledger.addJob(work, expected_count);
   onJob();
-  return { ...jobJson(made), count: made.total, dry_run: false };
+  return { ...jobJson(made), count: made.total, dry_run: false } as const;
+}
+
+function surveyJson({ count, byTarget, byVerdict }: SurveyCounts) {
+  return { dry_run: true, count, by_target: { ...byTarget }, by_verdict: { ...byVerdict } } as const;
 }
 
 function jobJson(view: JobView): Json<typeof JobSchema> {
-  const { since, until, ...rest } = view.filter;
   return {
     id: view.id,
     kind: view.kind,
     status: view.status,
-    filter: {
-      ...rest,
-      ...(since !== undefined && { since: iso(since) }),
-      ...(until !== undefined && { until: iso(until) }),
-    },
+    filter: filterJson(view.filter),
     total: view.total,
     done: view.done,
     skipped: view.skipped,
     created_at: iso(view.createdAt),
     finished_at: isoOrNull(view.finishedAt),
+  };
+}
+
+function filterJson({ since, until, ...others }: RetryFilter | ReleaseFilter): Record<string, unknown> {
+  const { messageId, messagesOnly, ...rest }: ReleaseFilter = others;
+  return {
+    ...rest,
+    ...(messageId !== undefined && { message_id: messageId }),
+    ...(messagesOnly !== undefined && { messages_only: messagesOnly }),
+    ...(since !== undefined && { since: iso(since) }),
+    ...(until !== undefined && { until: iso(until) }),
   };
 }

@@ -1,12 +1,23 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox';
 import { Type } from 'typebox';
 import { GatewayError } from '../errors.js';
-import { reasonOf } from '../intake/judge.js';
-import type { Jobs, Outbox, Registry } from '../ledger/ledger.js';
-import type { ExplainedDelivery, Explanation, MessageView, Views } from '../ledger/views.js';
 import type { Effects } from '../effects.js';
-import type { Breaker, Verdict } from '../model.js';
-import { bulkResult, BulkResult } from './jobs.js';
+import type { Jobs } from '../ledger/jobs.js';
+import type { Outbox, Registry } from '../ledger/ledger.js';
+import type { MessageView } from '../ledger/items.js';
+import type { ExplainedDelivery, Explanation, Views } from '../ledger/views.js';
+import type { Breaker } from '../model.js';
+import {
+  itemFields,
+  itemFieldsJson,
+  itemPlaceFields,
+  itemPlaceJson,
+  Released,
+  ReleaseOne,
+  ReleaseTargets,
+  ReleasedVerdict,
+} from './item-json.js';
+import { bulkOptions, releaseMany, ReleaseResult } from './jobs.js';
 import {
   attemptJson,
   ChannelName,
@@ -33,7 +44,7 @@ export interface MessageRoutesOptions {
   readonly ledger: Pick<Views, 'messages' | 'explain'> &
     Pick<Registry, 'channels' | 'target'> &
     Pick<Outbox, 'release'> &
-    Pick<Jobs, 'countWork' | 'addJob'>;
+    Pick<Jobs, 'surveyWork' | 'addJob'>;
   readonly breakers: { of(targetId: string): Breaker };
   readonly effects: Pick<Effects, 'now'>;
   /** Told after deliveries were made. */
@@ -42,23 +53,23 @@ export interface MessageRoutesOptions {
   readonly onJob: () => void;
 }
 
-const message = {
-  channel: Type.String(),
-  message_id: Type.String(),
-  event: Type.String(),
-  verdict: VerdictSchema,
-  rule: Type.Integer({ description: 'Row of the decision table' }),
-  reason: Type.String({ description: 'What that row says' }),
-  held: Type.Boolean({ description: 'A target that subscribes to it was not sent it because of its verdict' }),
-  seen_at: Time,
-  audit: orNull(Type.String({ description: 'The audit whose release brought it; null: a webhook from Whapi' })),
-};
-const MessageSchema = Type.Object(message);
-const SightingSchema = Type.Object({ ...message, carrier: Type.String(), webhook: Type.String() });
+const MessageSchema = Type.Object({ ...itemFields, message_id: Type.String() });
+const SightingSchema = Type.Object({ ...itemFields, ...itemPlaceFields, message_id: Type.String() });
 const Step = Type.Object({
   at: Time,
   kind: Type.String({
-    enum: ['sighting', 'seeded', 'found', 'registered', 'asked', 'restored', 'delivery', 'attempt', 'waiting'],
+    enum: [
+      'sighting',
+      'seeded',
+      'found',
+      'registered',
+      'asked',
+      'restored',
+      'delivery',
+      'release',
+      'attempt',
+      'waiting',
+    ],
   }),
   text: Type.String(),
 });
@@ -94,21 +105,15 @@ const Filters = pageQuery({
   verdict: Type.Optional(VerdictSchema),
   held: Type.Optional(Type.Boolean()),
 });
-const Targets = Type.Array(Type.String(), { minItems: 1, maxItems: 1000 });
 const ReleaseMany = Type.Object(
   {
     channel: Type.Optional(ChannelName),
-    verdict: Type.Optional(
-      Type.Unsafe<Verdict>({
-        ...VerdictSchema,
-        description: 'Left out: all but `duplicate`, which the targets have most likely been sent already',
-      }),
-    ),
+    verdict: Type.Optional(ReleasedVerdict),
     since: Type.Optional(Time),
     until: Type.Optional(Time),
     resync: Type.Optional(Type.String({ description: 'Only messages that this resync asked for' })),
-    targets: Type.Optional(Targets),
-    dry_run: Type.Optional(Type.Boolean({ description: 'Only count' })),
+    targets: Type.Optional(ReleaseTargets),
+    ...bulkOptions,
   },
   { additionalProperties: false },
 );
@@ -171,8 +176,8 @@ export const messageRoutes: FastifyPluginAsyncTypebox<MessageRoutesOptions> = as
         tags,
         summary: 'Send a held message after all',
         params: MessageParams,
-        body: orNull(Type.Object({ targets: Type.Optional(Targets) }, { additionalProperties: false })),
-        response: { 202: Type.Object({ deliveries: Type.Array(Type.String()) }), ...problems },
+        body: ReleaseOne,
+        response: { 202: Released, ...problems },
       },
     },
     async ({ params, body }, reply) => {
@@ -187,35 +192,24 @@ export const messageRoutes: FastifyPluginAsyncTypebox<MessageRoutesOptions> = as
     {
       schema: {
         tags,
-        summary: 'Send many held messages after all: a job, or with dry_run only their number',
+        summary: 'Send many held messages after all: a job, or with dry_run what it would send',
         body: ReleaseMany,
-        response: { 202: BulkResult, ...problems },
+        response: { 202: ReleaseResult, ...problems },
       },
     },
     async ({ body }, reply) => {
-      const { dry_run: isDryRun = false, ...filter } = body;
-      const work = { kind: 'release', filter: { ...filter, ...timesOf(filter) } } as const;
-      return await reply.code(202).send(await bulkResult(ledger, work, isDryRun, onJob));
+      const { dry_run, expected_count, ...given } = body;
+      const filter = { ...given, ...timesOf(given), messagesOnly: true };
+      return await reply.code(202).send(await releaseMany(ledger, filter, { dry_run, expected_count }, onJob));
     },
   );
   await Promise.resolve();
 };
 
 const MOST_NAMES = 20;
-const FOUND_BY_AUDIT = 'no webhook ever carried it: an audit found it at Whapi, and it was released';
 
 function messageJson(view: MessageView): Json<typeof MessageSchema> {
-  return {
-    channel: view.channel,
-    message_id: view.messageId,
-    event: view.event,
-    verdict: view.verdict,
-    rule: view.rule,
-    reason: view.auditId !== null && view.verdict === 'late' ? FOUND_BY_AUDIT : reasonOf(view.rule),
-    held: view.held,
-    seen_at: iso(view.seenAt),
-    audit: view.auditId,
-  };
+  return { ...itemFieldsJson(view), message_id: view.messageId };
 }
 
 function noSuchChannel(name: string, names: readonly string[]): string {
@@ -239,11 +233,7 @@ function explanationJson(
       seeded_at: isoOrNull(found.ledger.seededAt),
     },
     timeline: timelineOf(found, waiting, now),
-    sightings: found.sightings.map((sighting) => ({
-      ...messageJson(sighting),
-      carrier: sighting.carrier,
-      webhook: sighting.webhookId,
-    })),
+    sightings: found.sightings.map((sighting) => ({ ...messageJson(sighting), ...itemPlaceJson(sighting) })),
     resyncs: found.resyncs.map(resyncMessageJson),
     audits: found.audits.map(({ auditId, foundAt, releasedAt }) => ({
       audit: auditId,
@@ -280,8 +270,9 @@ function timelineOf(found: Explanation, waiting: readonly (string | null)[], now
     add(askedAt, 'asked', `asked Whapi to bring it back (call ${calls})${error === null ? '' : `: ${error}`}`);
     add(restoredAt, 'restored', `restored by resync ${resyncId}`);
   }
-  for (const [index, { id, target, createdAt, log }] of found.deliveries.entries()) {
-    add(createdAt, 'delivery', `delivery ${id} to target ${target} recorded`);
+  for (const [index, { id, target, createdAt, released, log }] of found.deliveries.entries()) {
+    if (released) add(createdAt, 'release', `released to target ${target} by hand: delivery ${id}`);
+    else add(createdAt, 'delivery', `delivery ${id} to target ${target} recorded`);
     for (const { startedAt, status, error } of log) {
       add(startedAt, 'attempt', `delivery ${id} sent: ${error ?? `the target answered ${status ?? '?'}`}`);
     }

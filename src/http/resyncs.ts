@@ -114,7 +114,7 @@ const ReportSchema = Type.Object({
   cancelled: Type.Integer(),
   unsettled: Type.Integer({ description: 'Not settled yet: 0 in a final report' }),
   held: Type.Object({
-    total: Type.Integer({ description: 'Restored messages that some target was not sent' }),
+    total: Type.Integer({ description: 'What POST /v1/messages/release with this resync would send now' }),
     messages: Type.String({ description: 'Where they are listed' }),
   }),
   calls: Type.Object({ resync: Type.Integer(), look: Type.Integer() }),

@@ -85,6 +85,7 @@ const delivery = {
   waits_for: orNull(DeliveryWaitSchema),
   settled_at: orNull(Time),
   last_error: orNull(Type.String()),
+  released: Type.Boolean({ description: 'A manual release made it; it is sent however old its message is' }),
 };
 export const DeliverySchema = Type.Object(delivery);
 export const DeliveryWithLogSchema = Type.Object({ ...delivery, log: Type.Array(AttemptSchema) });
@@ -101,7 +102,7 @@ export const ResyncMessageSchema = Type.Object({
   restored_at: orNull(Time),
   proof: orNull(oneOf(PROOFS)),
   known_before: Type.Boolean({ description: 'A webhook had carried it before it was registered' }),
-  held: Type.Boolean({ description: 'Some target was not sent it, and it can be released' }),
+  held: Type.Boolean({ description: 'A release of its resync would send it now' }),
   window_closes_at: orNull(Time),
   error: orNull(Type.String()),
 });
@@ -201,6 +202,7 @@ export function deliveryJson(view: DeliveryView): Json<typeof DeliverySchema> {
     waits_for: view.waitsFor,
     settled_at: isoOrNull(view.settledAt),
     last_error: view.lastError,
+    released: view.released,
   };
 }
 

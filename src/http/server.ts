@@ -20,6 +20,7 @@ import { connectRoutes } from './connect.js';
 import { deliveryRoutes } from './deliveries.js';
 import { doctorRoutes } from './doctor.js';
 import { ingress } from './ingress.js';
+import { itemRoutes } from './items.js';
 import { jobRoutes } from './jobs.js';
 import { messageRoutes } from './messages.js';
 import { describeRoutes } from './openapi.js';
@@ -207,6 +208,7 @@ async function buildServer(options: ServerOptions): Promise<FastifyInstance> {
       const { onRegistered, progressOf } = options;
       await v1.register(resyncRoutes, { ledger, onRegistered, progressOf });
       const { onDeliveries, onJob } = options;
+      await v1.register(itemRoutes, { ledger, onDeliveries, onJob });
       await v1.register(messageRoutes, { ledger, breakers: options.breakers, effects, onDeliveries, onJob });
       await v1.register(deliveryRoutes, { ledger, onDeliveries, onJob });
       await v1.register(auditRoutes, {

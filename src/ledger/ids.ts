@@ -52,6 +52,29 @@ export function parseJobId(id: string): number | null {
   return id.startsWith('job_') ? decodeNumber(id.slice(4)) : null;
 }
 
+/** The number behind the public id of a webhook; null where it is none. */
+export function parseWebhookId(id: string): number | null {
+  return decodeNumber(id);
+}
+
+/** Where an item stands: in which webhook, and as which of its items, counted from 0. */
+export interface ItemPlace {
+  readonly webhookId: number;
+  readonly position: number;
+}
+
+/** The public form of an item's place. */
+export function itemId({ webhookId, position }: ItemPlace): string {
+  return `itm_${encodeNumber(webhookId)}_${position}`;
+}
+
+/** The place behind a public item id; null where it is none. */
+export function parseItemId(id: string): ItemPlace | null {
+  const [, number = '', position = ''] = /^itm_([0-9a-z]{11})_(0|[1-9][0-9]{0,6})$/.exec(id) ?? [];
+  const webhookId = decodeNumber(number);
+  return webhookId === null ? null : { webhookId, position: Number(position) };
+}
+
 export function encodeNumber(id: number): string {
   return id.toString(36).padStart(DIGITS, '0');
 }

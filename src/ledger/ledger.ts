@@ -14,10 +14,11 @@ import type {
 } from '../model.js';
 import type { Audits } from './audits.js';
 import type { CallsDue, ChannelCallLog, ChannelState } from './calls.js';
+import type { Jobs } from './jobs.js';
 import type { OneResyncs } from './one-resyncs.js';
 import type { Health, Traffic } from './health.js';
 import type { Upkeep } from './upkeep.js';
-import type { BulkWork, DeliveryView, JobView, ResyncView, Views } from './views.js';
+import type { DeliveryView, ResyncView, Views } from './views.js';
 
 export type { ChannelTraffic, Health, KeptBreaker, TargetLoad, Traffic } from './health.js';
 export type { Retention, Upkeep } from './upkeep.js';
@@ -63,7 +64,12 @@ export interface Outbox {
   claim(wanted: readonly ClaimWant[], leaseMs: number): Promise<Claimed>;
   /** Writes what came of an attempt. False where the lease is no longer the caller's (I5): nothing was changed. */
   settle(settlement: Settlement): Promise<boolean>;
-  /** Sends held items of a message after all. @throws GatewayError GW_NOT_FOUND, GW_NOT_HELD, GW_PAYLOAD_GONE */
+  /**
+   * Sends a held item after all, however old its message is. With a message go its repetitions; a revision, and what is
+   * no message, goes by itself. @throws GatewayError GW_NOT_FOUND, GW_NOT_HELD, GW_PAYLOAD_GONE
+   */
+  releaseItem(itemId: string, targetIds: readonly string[] | null): Promise<readonly string[]>;
+  /** The same of the newest held sighting of a message. @throws GatewayError GW_NOT_FOUND, GW_NOT_HELD, GW_PAYLOAD_GONE */
   release(channel: string, messageId: string, targetIds: readonly string[] | null): Promise<readonly string[]>;
   /**
    * Has a delivery sent on a person's word. A settled one becomes pending again, at the end of its chats (I6) and with all
@@ -72,22 +78,6 @@ export interface Outbox {
    * @throws GatewayError GW_NOT_FOUND, GW_CONFLICT (its target was removed)
    */
   retry(deliveryId: string): Promise<DeliveryView>;
-}
-
-/**
- * Bulk work. Jobs are done one after the other, in the order in which they were made, and outlive a restart. A job takes
- * only what was there when it was made, each once: of deliveries what was settled by then, of messages what was seen by
- * then.
- */
-export interface Jobs {
-  /** How much there is to do now. @throws GatewayError GW_NOT_FOUND (a target or resync that the filter names) */
-  countWork(work: BulkWork): Promise<number>;
-  /** Commits a job, with all of it still to be done. @throws GatewayError GW_NOT_FOUND */
-  addJob(work: BulkWork): Promise<JobView>;
-  /** Does a small step of the oldest job that runs. Returns how many deliveries it made due; null: no job runs. */
-  stepJob(): Promise<number | null>;
-  /** What was done stays done; a job that is over stays as it is. @throws GatewayError GW_NOT_FOUND */
-  cancelJob(id: string): Promise<JobView>;
 }
 
 export interface ClaimWant {

@@ -11,9 +11,11 @@ import type {
   Proof,
   ResyncMessageStatus,
   ResyncStatus,
+  Span,
   Verdict,
 } from '../model.js';
 import type { TargetLoad } from './health.js';
+import type { ItemDetail, ItemFilter, ItemView, MessageFilter, MessageView, ReleaseFilter } from './items.js';
 import type { CallHistory } from './ledger.js';
 
 export interface PageRequest {
@@ -36,7 +38,12 @@ export interface Views {
   audit(id: string): Promise<AuditView | null>;
   /** The messages that never came, oldest first. */
   auditMessages(id: string, page: PageRequest): Promise<Page<AuditMessageView>>;
+  /** Judged items of whatever event. */
+  items(filter: ItemFilter, page: PageRequest): Promise<Page<ItemDetail>>;
+  /** The items that are messages. */
   messages(filter: MessageFilter, page: PageRequest): Promise<Page<MessageView>>;
+  /** @throws GatewayError GW_NOT_FOUND, GW_PAYLOAD_GONE (it was pruned) */
+  webhook(id: string): Promise<WebhookDetail>;
   /** Everything that happened to one message id; null where nothing is known of it. */
   explain(channel: string, messageId: string): Promise<Explanation | null>;
   deliveries(filter: DeliveryFilter, page: PageRequest): Promise<Page<DeliveryView>>;
@@ -103,7 +110,7 @@ export interface ResyncReport {
   readonly proofs: Readonly<Record<Proof, number>>;
   /** Why messages failed, most frequent first, at most twenty. */
   readonly failures: readonly { readonly error: string; readonly count: number }[];
-  /** Restored messages that some target was not sent and that can be released. */
+  /** What a release of the messages of this resync would send now. */
   readonly held: number;
 }
 
@@ -125,7 +132,7 @@ export interface ResyncMessageView {
   readonly proof: Proof | null;
   /** A webhook had carried it before it was registered. */
   readonly known: boolean;
-  /** Some target was not sent it, and it can be released. */
+  /** A release of its resync would send it now. */
   readonly held: boolean;
   readonly windowClosesAt: number | null;
   readonly error: string | null;
@@ -183,31 +190,25 @@ export interface AuditFinding {
   readonly releasedAt: number | null;
 }
 
-export interface MessageFilter {
-  readonly channel?: string | undefined;
-  readonly verdict?: Verdict | undefined;
-  readonly held?: boolean | undefined;
-}
-
-/** One sighting of a message, in `messages` lists. */
-export interface MessageView {
+/** A webhook as it came, and what became of it. */
+export interface WebhookDetail {
+  readonly id: string;
   readonly channel: string;
-  readonly messageId: string;
+  readonly method: string;
+  readonly suffix: string;
+  readonly contentType: string | null;
   readonly event: string;
-  readonly verdict: Verdict;
-  readonly rule: number;
-  readonly held: boolean;
-  readonly seenAt: number;
-  /** The audit whose release recorded it; null: a webhook from Whapi. */
+  readonly receivedAt: number;
   readonly auditId: string | null;
+  readonly body: Buffer;
+  /** With the range of bytes in the body: null where this version takes the body apart in another way. */
+  readonly items: readonly (ItemView & { readonly span: Span | null })[];
+  /** `positions`: which of its items. */
+  readonly deliveries: readonly (DeliveryView & { readonly positions: readonly number[] })[];
 }
 
-export interface Sighting extends MessageView {
-  /** The array of the payload in which the id was met. */
-  readonly carrier: string;
-  /** The other end of its payload is still stored, so that it can be released. */
-  readonly webhookId: string;
-}
+/** A message id as it was met: in `messages`, or named by another item. */
+export type Sighting = MessageView;
 
 export interface Explanation {
   readonly channel: string;
@@ -264,6 +265,8 @@ export interface DeliveryView {
   readonly waitsFor: DeliveryWait | null;
   readonly settledAt: number | null;
   readonly lastError: string | null;
+  /** A person's release made it. */
+  readonly released: boolean;
 }
 
 export interface DeliveryDetail extends DeliveryView {
@@ -276,24 +279,25 @@ export interface RetryFilter extends DeliveryFilter {
   readonly status: Exclude<DeliveryStatus, 'pending'>;
 }
 
-/** Held sightings of messages that are to be sent after all. */
-export interface ReleaseFilter {
-  readonly channel?: string | undefined;
-  /** Left out: all but `duplicate`, which the targets have most likely been sent already. */
-  readonly verdict?: Verdict | undefined;
-  /** Seen at or after. */
-  readonly since?: number | undefined;
-  /** Seen before. */
-  readonly until?: number | undefined;
-  /** Only messages that this resync asked for. */
-  readonly resync?: string | undefined;
-  /** To these targets; left out: to all that subscribe. */
-  readonly targets?: readonly string[] | undefined;
-}
-
 export type BulkWork =
   | { readonly kind: 'retry'; readonly filter: RetryFilter }
   | { readonly kind: 'release'; readonly filter: ReleaseFilter };
+
+/** What bulk work would send if it were begun now. */
+export type WorkSurvey = SurveyCounts &
+  (
+    | { readonly kind: 'retry'; readonly sample: readonly DeliveryView[] }
+    | { readonly kind: 'release'; readonly sample: readonly ItemDetail[] }
+  );
+
+export interface SurveyCounts {
+  /** Deliveries, or items, each once. */
+  readonly count: number;
+  /** How many each target would be sent, by its id. */
+  readonly byTarget: Readonly<Record<string, number>>;
+  /** How many have an item of this verdict. */
+  readonly byVerdict: Readonly<Partial<Record<Verdict, number>>>;
+}
 
 export type JobView = BulkWork & {
   readonly id: string;

@@ -24,7 +24,7 @@ describe('GET /v1/deliveries', () => {
       await gateway.settled();
     }
     const shown = { target, channel: 'main', event: 'messages.post', verdicts: ['new'], attempts: 1 };
-    const settled = { created_at: TIME, settled_at: TIME, next_attempt_at: null, waits_for: null };
+    const settled = { created_at: TIME, settled_at: TIME, next_attempt_at: null, waits_for: null, released: false };
     const id = expect.stringMatching(/^dlv_[0-9a-z]{11}$/) as unknown;
     expect(await deliveriesOf(gateway)).toEqual([
       { ...shown, ...settled, id, status: 'dead', last_error: 'The target answered 500.' },
@@ -247,12 +247,21 @@ describe('POST /v1/deliveries/retry', () => {
     );
   });
 
-  it('only counts with dry_run', async () => {
-    const { gateway, bot } = await withBot({}, {}, [500, 500]);
+  it('with dry_run says how many, of which target and verdicts, and sends nothing', async () => {
+    const { gateway, bot, target } = await withBot({}, {}, [500, 500]);
     const before = await deliveriesOf(gateway);
     const { status, body } = await gateway.call('POST', '/v1/deliveries/retry', { status: 'dead', dry_run: true });
-    expect({ status, body }).toEqual({ status: 202, body: { count: 2, dry_run: true } });
+    const counts = { count: 2, by_target: { [target]: 2 }, by_verdict: { new: 2 } };
+    expect({ status, body }).toEqual({ status: 202, body: { dry_run: true, ...counts, sample: before.toReversed() } });
     expect(await deliveriesOf(gateway)).toEqual(before);
+    expect(bot.requests).toHaveLength(2);
+  });
+
+  it('answers 409 and sends nothing where there is more than a tenth above expected_count', async () => {
+    const { gateway, bot } = await withBot({}, {}, [500, 500]);
+    const refused = await gateway.call('POST', '/v1/deliveries/retry', { status: 'dead', expected_count: 1 });
+    expectProblem(refused, 409, 'GW_CONFLICT');
+    await gateway.settled();
     expect(bot.requests).toHaveLength(2);
   });
 

@@ -112,12 +112,13 @@ describe('GET /v1/messages/{channel}/{message_id}', () => {
       'asked',
       'sighting',
       'restored',
-      'delivery',
+      'release',
       'attempt',
     ]);
     expect(timeline.map(({ at }) => at)).toEqual(timeline.map(({ at }) => at).sort());
     expect(timeline[0]?.text).toContain(resync);
     expect(timeline[2]?.text).toMatch(/messages\.post.*restored.*rule 3/);
+    expect(timeline[4]?.text).toMatch(/^released to target tgt_.* by hand/);
     expect(timeline[5]?.text).toMatch(new RegExp(`${delivery ?? '-'}.*200`));
   });
 
@@ -280,9 +281,10 @@ describe('POST /v1/messages/release', () => {
     await bot.received(1);
     const count = async (filter: Record<string, unknown>) =>
       (await gateway.call('POST', '/v1/messages/release', { ...filter, dry_run: true })).body;
-    expect(await count({})).toEqual({ count: 1, dry_run: true });
-    expect(await count({ verdict: 'duplicate' })).toEqual({ count: 1, dry_run: true });
-    expect(await count({ channel: 'main', until: '2020-01-01T00:00:00Z' })).toEqual({ count: 0, dry_run: true });
+    expect(await count({})).toMatchObject({ count: 1, dry_run: true });
+    expect(await count({ verdict: 'duplicate' })).toMatchObject({ count: 1, dry_run: true });
+    const nothing = { count: 0, dry_run: true, by_target: {}, by_verdict: {}, sample: [] };
+    expect(await count({ channel: 'main', until: '2020-01-01T00:00:00Z' })).toEqual(nothing);
     expect((await gateway.call('GET', '/v1/jobs')).body['data']).toEqual([]);
     expect(bot.requests).toHaveLength(1);
   });

@@ -44,6 +44,10 @@ const ROUTES = [
   'POST /v1/audits/{id}/cancel',
   'POST /v1/audits/{id}/release',
   'POST /v1/channels/{name}/seed',
+  'GET /v1/items',
+  'POST /v1/items/{id}/release',
+  'POST /v1/items/release',
+  'GET /v1/webhooks/{id}',
   'GET /v1/messages',
   'GET /v1/messages/{channel}/{message_id}',
   'POST /v1/messages/{channel}/{message_id}/release',
@@ -172,6 +176,7 @@ describe('/openapi.json', () => {
       'POST /v1/audits',
       'POST /v1/channels',
       'POST /v1/deliveries/retry',
+      'POST /v1/items/release',
       'POST /v1/messages/release',
       'POST /v1/resyncs',
       'POST /v1/targets',
@@ -288,11 +293,13 @@ async function everyRoute(gateway: Client): Promise<Map<string, AnyAnswer>> {
   await call('POST /v1/messages/{channel}/{message_id}/release', `${message}/release`);
   await call('GET /v1/messages/{channel}/{message_id}', message);
   await call('GET /v1/messages', '/v1/messages?limit=1');
+  await callOnItems(gateway, call);
   await call('GET /v1/deliveries', '/v1/deliveries?limit=1');
   await call('GET /v1/deliveries/{id}', `/v1/deliveries/${delivery?.id ?? ''}`);
   await call('POST /v1/deliveries/{id}/retry', `/v1/deliveries/${delivery?.id ?? ''}/retry`);
   const job = await call('POST /v1/deliveries/retry', '/v1/deliveries/retry', { status: 'dead' });
   await call('POST /v1/messages/release', '/v1/messages/release', { channel: 'main', dry_run: true });
+  await call('POST /v1/items/release', '/v1/items/release', { event: 'messages', dry_run: true });
   await call('GET /v1/jobs');
   await call('GET /v1/jobs/{id}', `/v1/jobs/${job}`);
   await call('POST /v1/jobs/{id}/cancel', `/v1/jobs/${job}/cancel`);
@@ -315,6 +322,18 @@ async function everyRoute(gateway: Client): Promise<Map<string, AnyAnswer>> {
   await call('PATCH /v1/targets/{id}', `/v1/targets/${target}`, { rate_per_second: 5 });
   await call('DELETE /v1/targets/{id}', `/v1/targets/${target}`);
   return told;
+}
+
+/** The routes of single items and webhooks. */
+async function callOnItems(
+  gateway: Client,
+  call: (route: string, path: string, body?: unknown) => Promise<string>,
+): Promise<void> {
+  await call('GET /v1/items', '/v1/items?held=true&limit=1');
+  await gateway.webhook(textWebhook('a')); // a duplicate, so that something is held
+  const { body } = await gateway.call<{ data: { id: string; webhook: string }[] }>('GET', '/v1/items?held=true');
+  await call('GET /v1/webhooks/{id}', `/v1/webhooks/${body.data[0]?.webhook ?? ''}`);
+  await call('POST /v1/items/{id}/release', `/v1/items/${body.data[0]?.id ?? ''}/release`);
 }
 
 async function unreachableTarget() {
@@ -366,8 +385,10 @@ async function allAnswersOf(client: Client, path: string): Promise<string[]> {
     const { body } = await client.call<{ data: Record<string, string>[] }>('GET', list);
     return body.data.map((entry) => keys.map((key) => encodeURIComponent(entry[key] ?? '')).join('/'));
   };
-  const [list = ''] = path.split('/{', 1);
-  const keys = (path.match(/(?<=\{)\w+(?=\})/g) ?? []) as string[];
+  const [ownList = ''] = path.split('/{', 1);
+  const ownKeys = (path.match(/(?<=\{)\w+(?=\})/g) ?? []) as string[];
+  // Webhooks have no list of their own: items name them.
+  const [list, keys] = ownList === '/v1/webhooks' ? ['/v1/items', ['webhook']] : [ownList, ownKeys];
   const ids = keys.length === 0 ? [''] : await idsOf(list, ...keys);
   const paths = ids.map((id) => path.replace(/\{.*\}/, id));
   return await Promise.all(

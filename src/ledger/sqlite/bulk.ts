@@ -1,5 +1,7 @@
 import { GatewayError } from '../../errors.js';
-import type { ReleaseFilter, RetryFilter } from '../views.js';
+import type { Verdict } from '../../model.js';
+import type { ReleaseFilter } from '../items.js';
+import type { RetryFilter } from '../views.js';
 import type { Db } from './database.js';
 import {
   allOf,
@@ -13,11 +15,15 @@ import {
 import type { Condition } from './filters.js';
 import type { SettledRow, SqliteOutbox } from './outbox.js';
 import type { SqliteRegistry } from './registry.js';
-import type { HeldRow, SqliteRelease } from './release.js';
+import { HELD_COLUMNS } from './held.js';
+import type { HeldRow, SqliteHeld } from './held.js';
+import type { SqliteRelease } from './release.js';
 
 /** Small enough that a step takes a few milliseconds, so that webhooks between two steps hardly wait. */
 const RETRIES_PER_STEP = 200;
 const RELEASES_PER_STEP = 50;
+/** For each it is looked up who was sent it. */
+const RELEASES_PER_LOOK = 200;
 /** Each release reads its webhook: a step ends with the one that goes past this. */
 const BYTES_PER_STEP = 1024 * 1024;
 
@@ -38,8 +44,17 @@ interface Slice {
   readonly next: Cursor | null;
 }
 
-export interface Counted extends Slice {
-  readonly count: number;
+/** What one step would send. */
+export interface Found {
+  /** The numbers of a delivery, or of an item's place. */
+  readonly place: Cursor;
+  readonly verdicts: readonly Verdict[];
+  /** Ids. */
+  readonly targets: readonly string[];
+}
+
+export interface Looked extends Slice {
+  readonly found: readonly Found[];
 }
 
 export interface Stepped extends Slice {
@@ -51,13 +66,13 @@ export interface Stepped extends Slice {
 
 /**
  * One kind of bulk work: what a filter names, gone through in the order of recording, a slice at a time. For use inside a
- * transaction, except `count`.
+ * transaction, except `look`.
  */
 export interface Bulk<Filter> {
   readonly start: Cursor;
   /** @throws GatewayError GW_NOT_FOUND: the filter names what there is not */
   check(filter: Filter): void;
-  count(filter: Filter, bounds: Bounds, after: Cursor): Counted;
+  look(filter: Filter, bounds: Bounds, after: Cursor): Looked;
   step(filter: Filter, bounds: Bounds, after: Cursor, now: number): Stepped;
 }
 
@@ -78,11 +93,23 @@ export class BulkRetry implements Bulk<RetryFilter> {
     if (target !== undefined) this.#registry.mustHaveTarget(target);
   }
 
-  count(filter: RetryFilter, bounds: Bounds, [after = 0]: Cursor): Counted {
+  look(filter: RetryFilter, bounds: Bounds, [after = 0]: Cursor): Looked {
     const end = this.#endOfSlice(filter, after);
     const { where, values } = this.#between(filter, bounds, after, end);
-    const select = this.#db.prepare<unknown[], number>(`SELECT count(*) FROM deliveries d WHERE ${where}`);
-    return { count: select.pluck().get(...values) ?? 0, next: end === null ? null : [end] };
+    const rows = this.#db
+      .prepare<unknown[], { id: number; target: string; verdicts: string }>(
+        `SELECT d.id, (SELECT id FROM targets WHERE number = d.target) AS target, d.verdicts
+         FROM deliveries d WHERE ${where} ORDER BY d.id`,
+      )
+      .all(...values);
+    return {
+      found: rows.map(({ id, target, verdicts }) => ({
+        place: [id],
+        verdicts: verdicts.split(',') as Verdict[],
+        targets: [target],
+      })),
+      next: end === null ? null : [end],
+    };
   }
 
   step(filter: RetryFilter, bounds: Bounds, [after = 0]: Cursor, now: number): Stepped {
@@ -121,17 +148,19 @@ function behind(after: number, filter: RetryFilter): number {
   return Math.max(after + 1, leastIdNamed(filter));
 }
 
-/** Releases held messages, one by one, each as if it were released by itself. In order of time. */
+/** Releases held items, one by one, each as if it were released by itself. In order of time. */
 export class BulkRelease implements Bulk<ReleaseFilter> {
   readonly start = [0, 0];
   readonly #db: Db;
   readonly #registry: SqliteRegistry;
   readonly #release: SqliteRelease;
+  readonly #held: SqliteHeld;
   readonly #resync;
   readonly #end;
 
-  constructor(db: Db, registry: SqliteRegistry, release: SqliteRelease) {
+  constructor(db: Db, registry: SqliteRegistry, release: SqliteRelease, held: SqliteHeld) {
     this.#db = db;
+    this.#held = held;
     this.#registry = registry;
     this.#release = release;
     this.#resync = db.prepare<[string]>('SELECT 1 FROM resyncs WHERE id = ?').pluck();
@@ -148,11 +177,20 @@ export class BulkRelease implements Bulk<ReleaseFilter> {
     }
   }
 
-  count(filter: ReleaseFilter, bounds: Bounds, after: Cursor): Counted {
+  look(filter: ReleaseFilter, bounds: Bounds, after: Cursor): Looked {
     const end = this.#endOfSlice(after);
     const { from, values } = this.#between(filter, bounds, after, end);
-    const select = this.#db.prepare<unknown[], number>(`SELECT count(*) ${from}`);
-    return { count: select.pluck().get(...values) ?? 0, next: end };
+    const rows = this.#db
+      .prepare<unknown[], HeldRow>(
+        `SELECT ${HELD_COLUMNS} ${from} ORDER BY s.webhook_id, s.position LIMIT ${RELEASES_PER_LOOK}`,
+      )
+      .all(...values);
+    const found = rows.flatMap((row) => this.#held.sendable(row, filter) ?? []);
+    const last = rows.length === RELEASES_PER_LOOK ? rows.at(-1) : undefined;
+    return {
+      found: found.map(({ place, ...rest }) => ({ ...rest, place: [place.webhookId, place.position] })),
+      next: last ? [last.webhook_id, last.position] : end,
+    };
   }
 
   step(filter: ReleaseFilter, bounds: Bounds, after: Cursor, now: number): Stepped {
@@ -160,7 +198,7 @@ export class BulkRelease implements Bulk<ReleaseFilter> {
     const { from, values } = this.#between(filter, bounds, after, end);
     const rows = this.#db
       .prepare<unknown[], HeldRow & { size: number }>(
-        `SELECT s.webhook_id, s.position, s.message_key, length(w.body) AS size ${from}
+        `SELECT ${HELD_COLUMNS}, length(w.body) AS size ${from}
          ORDER BY s.webhook_id, s.position LIMIT ${RELEASES_PER_STEP}`,
       )
       .all(...values);
@@ -179,7 +217,7 @@ export class BulkRelease implements Bulk<ReleaseFilter> {
   /** 0 where it was a repetition of what was released already, or where no target is to be sent it. */
   #releaseRow(row: HeldRow, { targets }: ReleaseFilter, now: number): number {
     try {
-      return this.#release.releaseRow(row, targets ?? null, now).length;
+      return this.#release.releaseRow(row, targets, now).length;
     } catch (error) {
       if (error instanceof GatewayError && error.code === 'GW_NOT_HELD') return 0;
       throw error;
@@ -198,7 +236,7 @@ export class BulkRelease implements Bulk<ReleaseFilter> {
       ['(s.webhook_id, s.position) > (?, ?)', ...after],
       ['(s.webhook_id, s.position) <= (?, ?)', ...last],
     ];
-    const { where, values } = allOf([...inReach, ...releaseConditions(filter)]);
+    const { where, values } = allOf([...inReach, ...releaseConditions(filter, this.#held.keysOf(filter))]);
     return { from: `FROM sightings s JOIN webhooks w ON w.id = s.webhook_id WHERE ${where}`, values };
   }
 }

@@ -14,7 +14,9 @@ import { SqliteChannelCalls } from './channel-calls.js';
 import { asGatewayError, asStartError, openDatabase } from './database.js';
 import type { OpenDatabase } from './database.js';
 import { GroupCommit } from './group-commit.js';
+import { SqliteHeld } from './held.js';
 import { SqliteIntake } from './intake.js';
+import { SqliteItems } from './items.js';
 import { SqliteJobs } from './jobs.js';
 import { SqliteOutbox } from './outbox.js';
 import { SqlitePrune } from './prune.js';
@@ -28,8 +30,11 @@ import { SqliteResyncs } from './resyncs.js';
 import { Tallies } from './tallies.js';
 import { SqliteTraffic } from './traffic.js';
 import { SqliteViews } from './views.js';
+import { SqliteWebhookViews } from './webhook-views.js';
 
 const WINDOWS_PER_COMMIT = 500;
+/** Bulk work may have grown by one part in so many since a person looked. */
+const GROWTH_DIVISOR = 10;
 
 /**
  * The ledger in one SQLite file, for one process. Every write goes through one group commit; reads go straight to the
@@ -60,11 +65,15 @@ function ledgerOn({ db, close }: OpenDatabase, effects: Pick<Effects, 'now' | 'r
   const resyncs = new SqliteResyncs(db, registry, history);
   const audits = new SqliteAudits(db, registry);
   const auditViews = new SqliteAuditViews(db);
-  const release = new SqliteRelease(db, registry, outbox);
-  const jobs = new SqliteJobs(db, ids, new BulkRetry(db, registry, outbox), new BulkRelease(db, registry, release));
-  const views = new SqliteViews(db);
+  const held = new SqliteHeld(db, registry);
+  const release = new SqliteRelease(db, registry, outbox, held);
+  const bulkRelease = new BulkRelease(db, registry, release, held);
+  const jobs = new SqliteJobs(db, ids, new BulkRetry(db, registry, outbox), bulkRelease);
+  const views = new SqliteViews(db, held);
+  const items = new SqliteItems(db, held);
+  const webhooks = new SqliteWebhookViews(db);
   const tallies = new Tallies(db, registry);
-  const resyncViews = new SqliteResyncViews(db, registry, history);
+  const resyncViews = new SqliteResyncViews(db, registry, history, held);
   const prune = new SqlitePrune(db);
   const pullIn = new PullIn(db);
   const commit = new GroupCommit(db, () => registry.forget());
@@ -107,15 +116,30 @@ function ledgerOn({ db, close }: OpenDatabase, effects: Pick<Effects, 'now' | 'r
       const made = await commit.run(() => release.release(channel, messageId, targetIds, now()));
       return made.map(deliveryId);
     },
+    releaseItem: async (id, targetIds) => {
+      const made = await commit.run(() => release.releaseItem(id, targetIds, now()));
+      return made.map(deliveryId);
+    },
     retry: async (id) => {
       await commit.run(() => outbox.retry(id, now()));
       return found(views.delivery(id));
     },
 
-    countWork: async (work) => await read(async () => await jobs.count(work)),
-    addJob: async (work) => {
-      const total = await read(async () => await jobs.count(work));
-      const number = await commit.run(() => jobs.add(work, total, now()));
+    surveyWork: async (work) =>
+      await read(async () => {
+        const { sample, ...counts } = await jobs.survey(work);
+        return work.kind === 'retry'
+          ? { ...counts, kind: work.kind, sample: sample.flatMap(([id = 0]) => views.summary(id) ?? []) }
+          : {
+              ...counts,
+              kind: work.kind,
+              sample: sample.flatMap(([webhookId = 0, position = 0]) => items.item({ webhookId, position }) ?? []),
+            };
+      }),
+    addJob: async (work, expectedCount) => {
+      const { count } = await read(async () => await jobs.survey(work));
+      mustBeExpected(count, expectedCount);
+      const number = await commit.run(() => jobs.add(work, count, now()));
       return found(views.job(jobId(number)));
     },
     stepJob: async () => await commit.run(() => jobs.step(now())),
@@ -193,7 +217,9 @@ function ledgerOn({ db, close }: OpenDatabase, effects: Pick<Effects, 'now' | 'r
     audits: async (page) => await read(() => auditViews.audits(page)),
     audit: async (id) => await read(() => auditViews.audit(id)),
     auditMessages: async (id, page) => await read(() => auditViews.auditMessages(id, page)),
-    messages: async (filter, page) => await read(() => views.messages(filter, page)),
+    items: async (filter, page) => await read(async () => await items.items(filter, page)),
+    messages: async (filter, page) => await read(async () => await items.messages(filter, page)),
+    webhook: async (id) => await read(() => webhooks.webhook(id, now())),
     explain: async (channel, messageId) => await read(() => views.explain(channel, messageId)),
     deliveries: async (filter, page) => await read(async () => await views.deliveries(filter, page)),
     delivery: async (id) => await read(() => views.delivery(id)),
@@ -247,6 +273,16 @@ function mayEndPause(before: Channel, after: Channel): boolean {
     before.whapiToken !== after.whapiToken ||
     before.whapiBaseUrl !== after.whapiBaseUrl ||
     before.dailyCallBudget !== after.dailyCallBudget
+  );
+}
+
+/** @throws GatewayError GW_CONFLICT */
+function mustBeExpected(count: number, expectedCount: number | undefined): void {
+  if (expectedCount === undefined || (count - expectedCount) * GROWTH_DIVISOR <= expectedCount) return;
+  throw new GatewayError(
+    'GW_CONFLICT',
+    `The filter finds ${count} now, expected_count is ${expectedCount}: more than a tenth above. Look at them again with ` +
+      '"dry_run": true, then send the new count.',
   );
 }
 

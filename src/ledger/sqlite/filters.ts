@@ -1,5 +1,6 @@
 import { leastIdSince } from '../ids.js';
-import type { DeliveryFilter, ReleaseFilter } from '../views.js';
+import type { ItemConditions, ReleaseFilter } from '../items.js';
+import type { DeliveryFilter } from '../views.js';
 
 export type Condition = readonly [sql: string, ...values: unknown[]];
 
@@ -60,16 +61,26 @@ export function deliveryConditions({ target, channel, event, since, until }: Del
 
 /** `messages.post`; `messages` and `messages.*` for every method. */
 function eventCondition(event: string): Condition {
-  const [type = '', method = '*'] = event.split('.');
-  return ['(SELECT event FROM webhooks WHERE id = d.webhook_id) GLOB ?', `${type}.${method}`];
+  return ['(SELECT event FROM webhooks WHERE id = d.webhook_id) GLOB ?', globOf(event)];
 }
 
-/** What a held row of `sightings s`, with its webhook as `w`, has to be like to be released. */
-export function releaseConditions({ channel, verdict, since, until, resync }: ReleaseFilter): (Condition | false)[] {
+function globOf(event: string): string {
+  const [type = '', method = '*'] = event.split('.');
+  return `${type}.${method}`;
+}
+
+/**
+ * What a row of `sightings s`, with its webhook as `w`, has to be like.
+ * @param keys of the message id that the filter names; null where it names none
+ */
+export function itemConditions(filter: ItemConditions, keys: readonly Buffer[] | null): (Condition | false)[] {
+  const { channel, verdict, event, since, until, resync, messagesOnly } = filter;
   return [
-    ["s.carrier = 'messages' AND s.message_id IS NOT NULL"],
+    messagesOnly === true && ["s.carrier = 'messages' AND s.message_id IS NOT NULL"],
+    keys !== null && [`s.message_key IN (${keys.map(() => '?').join()})`, ...keys],
     channel !== undefined && ['w.channel = ?', channel],
-    verdict === undefined ? ["s.verdict <> 'duplicate'"] : ['s.verdict = ?', verdict],
+    verdict !== undefined && ['s.verdict = ?', verdict],
+    event !== undefined && ['w.event GLOB ?', globOf(event)],
     since !== undefined && ['w.received_at >= ?', since],
     until !== undefined && ['w.received_at < ?', until],
     resync !== undefined && [
@@ -78,4 +89,9 @@ export function releaseConditions({ channel, verdict, since, until, resync }: Re
       resync,
     ],
   ];
+}
+
+/** What a held row of `sightings s`, with its webhook as `w`, has to be like to be released. */
+export function releaseConditions(filter: ReleaseFilter, keys: readonly Buffer[] | null): (Condition | false)[] {
+  return [filter.verdict === undefined && ["s.verdict <> 'duplicate'"], ...itemConditions(filter, keys)];
 }

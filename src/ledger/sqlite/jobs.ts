@@ -1,9 +1,11 @@
 import { GatewayError } from '../../errors.js';
+import type { Verdict } from '../../model.js';
 import { parseJobId } from '../ids.js';
 import type { Ids } from '../ids.js';
-import type { BulkWork, ReleaseFilter, RetryFilter } from '../views.js';
+import type { ReleaseFilter } from '../items.js';
+import type { BulkWork, RetryFilter, SurveyCounts } from '../views.js';
 import { NO_BOUNDS } from './bulk.js';
-import type { Bounds, Bulk, BulkRelease, BulkRetry, Counted, Cursor, Stepped } from './bulk.js';
+import type { Bounds, Bulk, BulkRelease, BulkRetry, Cursor, Looked, Stepped } from './bulk.js';
 import type { Db } from './database.js';
 import { letOthersRun } from './filters.js';
 
@@ -13,6 +15,14 @@ interface RunningRow {
   filter: string;
   cursor: string;
   created_at: number;
+}
+
+/** What a survey shows of what it found. */
+const SAMPLE = 20;
+
+export interface Surveyed extends SurveyCounts {
+  /** The numbers of the first ones: of a delivery its own, of an item those of its place. */
+  readonly sample: readonly Cursor[];
 }
 
 /**
@@ -41,18 +51,25 @@ export class SqliteJobs {
   }
 
   /** Not inside a transaction: others run between its slices. @throws GatewayError GW_NOT_FOUND */
-  async count(work: BulkWork): Promise<number> {
+  async survey(work: BulkWork): Promise<Surveyed> {
     const slices = this.#on(work);
     slices.check();
-    let total = 0;
-    let after: Cursor | null = slices.start;
-    while (after !== null) {
-      const { count, next }: Counted = slices.count(NO_BOUNDS, after);
-      total += count;
+    const byTarget: Record<string, number> = {};
+    const byVerdict: Partial<Record<Verdict, number>> = {};
+    const sample: Cursor[] = [];
+    let count = 0;
+    for (let after: Cursor | null = slices.start; after !== null;) {
+      const { found, next }: Looked = slices.look(NO_BOUNDS, after);
+      for (const { place, targets, verdicts } of found) {
+        count += 1;
+        if (sample.length < SAMPLE) sample.push(place);
+        for (const id of targets) byTarget[id] = (byTarget[id] ?? 0) + 1;
+        for (const verdict of new Set(verdicts)) byVerdict[verdict] = (byVerdict[verdict] ?? 0) + 1;
+      }
       after = next;
       if (after !== null) await letOthersRun();
     }
-    return total;
+    return { count, byTarget, byVerdict, sample };
   }
 
   /** @throws GatewayError GW_NOT_FOUND */
@@ -101,7 +118,7 @@ export class SqliteJobs {
 interface BulkOn {
   readonly start: Cursor;
   check(): void;
-  count(bounds: Bounds, after: Cursor): Counted;
+  look(bounds: Bounds, after: Cursor): Looked;
   step(bounds: Bounds, after: Cursor, now: number): Stepped;
 }
 
@@ -109,7 +126,7 @@ function bulkOn<Filter extends RetryFilter | ReleaseFilter>(bulk: Bulk<Filter>, 
   return {
     start: bulk.start,
     check: () => bulk.check(filter),
-    count: (bounds, after) => bulk.count(filter, bounds, after),
+    look: (bounds, after) => bulk.look(filter, bounds, after),
     step: (bounds, after, now) => bulk.step(filter, bounds, after, now),
   };
 }

@@ -22,6 +22,8 @@ export interface NewDelivery {
   readonly positions: readonly number[] | null;
   readonly body: Buffer | null;
   readonly newestMessageAt: number | null;
+  /** A person's release makes it. */
+  readonly released?: true;
 }
 
 interface LeasedRow {
@@ -74,8 +76,8 @@ export class SqliteOutbox {
     this.#tallies = new Tallies(db, registry);
     this.#insert = db.prepare(
       `INSERT INTO deliveries (id, webhook_id, target, channel, status, seq, chats, blocked, due_at, attempts, tries, verdicts,
-         positions, body, newest_message_at, created_at, log)
-       VALUES (?, ?, ?, ?, 'pending', ?, ?, ?, ?, 0, 0, ?, ?, ?, ?, ?, '[]')`,
+         positions, body, newest_message_at, created_at, released, log)
+       VALUES (?, ?, ?, ?, 'pending', ?, ?, ?, ?, 0, 0, ?, ?, ?, ?, ?, ?, '[]')`,
     );
     this.#due = new Due(db);
     this.#body = db
@@ -126,6 +128,7 @@ export class SqliteOutbox {
       delivery.body,
       delivery.newestMessageAt,
       now,
+      delivery.released === true ? 1 : 0,
     );
     this.#tallies.added(delivery.target);
     return id;

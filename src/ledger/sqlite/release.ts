@@ -1,112 +1,109 @@
 import { GatewayError } from '../../errors.js';
 import { decode } from '../../intake/decode.js';
-import { cut, subscribes } from '../../intake/route.js';
-import type { Verdict, WebhookHttpMethod } from '../../model.js';
+import { cut } from '../../intake/route.js';
+import type { WebhookHttpMethod } from '../../model.js';
+import { parseItemId } from '../ids.js';
 import { laneKeys, messageKey } from '../keys.js';
 import type { Db } from './database.js';
-import { eventNamed } from './outbox.js';
+import { HELD_COLUMNS } from './held.js';
+import type { HeldRow, SqliteHeld } from './held.js';
 import type { SqliteOutbox } from './outbox.js';
 import type { NumberedTarget, SqliteRegistry } from './registry.js';
-
-interface MessageSighting {
-  webhook_id: number;
-  position: number;
-  verdict: Verdict;
-  held: number;
-}
-
-/** A held sighting that bulk work has come to. */
-export interface HeldRow {
-  readonly webhook_id: number;
-  readonly position: number;
-  readonly message_key: Buffer;
-}
+import { noSuchWebhook } from './webhook-views.js';
 
 interface WebhookRow {
-  channel: string;
   method: WebhookHttpMethod;
   suffix: string;
-  event: string;
   body: Buffer;
 }
 
 /**
- * Sending a held message after all: the newest sighting of it that is held, to the targets from which it was withheld,
- * to each once. Whether they were sent an earlier sighting is not asked: who releases it wants it sent. For use inside a
+ * Sending held items after all, to the targets from which they were withheld, to each once, however old their messages
+ * are. Whether a target was sent an earlier sighting is not asked: who releases it wants it sent. For use inside a
  * transaction.
  */
 export class SqliteRelease {
+  readonly #db: Db;
   readonly #registry: SqliteRegistry;
   readonly #outbox: SqliteOutbox;
-  readonly #sightings;
+  readonly #held: SqliteHeld;
+  readonly #item;
   readonly #wasSeen;
+  readonly #isStored;
   readonly #webhook;
-  readonly #wasSent;
   readonly #letGo;
 
-  constructor(db: Db, registry: SqliteRegistry, outbox: SqliteOutbox) {
+  constructor(db: Db, registry: SqliteRegistry, outbox: SqliteOutbox, held: SqliteHeld) {
+    this.#db = db;
     this.#registry = registry;
     this.#outbox = outbox;
-    this.#sightings = db.prepare<{ key: Buffer }, MessageSighting>(SIGHTINGS_OF_MESSAGE);
-    this.#wasSeen = db.prepare<[Buffer]>('SELECT 1 FROM ledger WHERE key = ? AND first_seen_at IS NOT NULL').pluck();
-    this.#webhook = db.prepare<[number], WebhookRow>(
-      'SELECT channel, method, suffix, event, body FROM webhooks WHERE id = ?',
+    this.#held = held;
+    this.#item = db.prepare<[number, number], HeldRow>(
+      `SELECT ${HELD_COLUMNS} FROM sightings s JOIN webhooks w ON w.id = s.webhook_id
+       WHERE s.webhook_id = ? AND s.position = ?`,
     );
-    this.#wasSent = db
-      .prepare<[number, number, number]>(
-        `SELECT 1 FROM deliveries WHERE webhook_id = ? AND target = ?
-           AND (positions IS NULL OR EXISTS (SELECT 1 FROM json_each(positions) WHERE value = ?))`,
-      )
-      .pluck();
+    this.#wasSeen = db.prepare<[Buffer]>('SELECT 1 FROM ledger WHERE key = ? AND first_seen_at IS NOT NULL').pluck();
+    this.#isStored = db.prepare<{ key: Buffer }>(MESSAGE_IS_STORED).pluck();
+    this.#webhook = db.prepare<[number], WebhookRow>('SELECT method, suffix, body FROM webhooks WHERE id = ?');
     this.#letGo = db.prepare('UPDATE sightings SET held = 0 WHERE webhook_id = ? AND position = ?');
   }
 
   /** Returns the new deliveries. @throws GatewayError GW_NOT_FOUND, GW_NOT_HELD, GW_PAYLOAD_GONE */
-  release(channel: string, messageId: string, targetIds: readonly string[] | null, now: number): number[] {
-    const key = messageKey(channel, messageId);
-    const sightings = this.#sightings.all({ key });
-    const held = sightings.findLast((sighting) => sighting.held === 1);
-    const webhook = held && this.#webhook.get(held.webhook_id);
-    if (!held || !webhook) throw this.#nothingHeld(key, sightings.length > 0);
-    return this.#releaseTo(targetIds, held, sightings, webhook, now);
+  releaseItem(id: string, targetIds: readonly string[] | null, now: number): number[] {
+    const place = parseItemId(id);
+    if (place === null) throw noSuchItem(id);
+    const row = this.#item.get(place.webhookId, place.position);
+    if (!row) {
+      if (this.#webhook.get(place.webhookId)) throw noSuchItem(id);
+      throw noSuchWebhook(this.#db, place.webhookId, `item "${id}"`, now);
+    }
+    if (row.held === 0) throw notHeld('This item is not held: every target that wants it was sent it.');
+    return this.#releaseTo(this.#named(targetIds), row, now);
   }
 
   /**
-   * The same for what bulk work has come to: of a message its newest repetition, a revision by itself. Targets that were
-   * removed meanwhile are left out. Returns the new deliveries. @throws GatewayError GW_NOT_HELD
+   * The newest held sighting of a message: of the message itself where there is one, else of a vote.
+   * @throws GatewayError GW_NOT_FOUND, GW_NOT_HELD, GW_PAYLOAD_GONE
    */
-  releaseRow(row: HeldRow, targetIds: readonly string[] | null, now: number): number[] {
-    const sightings = this.#sightings.all({ key: row.message_key });
-    const found = sightings.find((each) => each.webhook_id === row.webhook_id && each.position === row.position);
-    const held =
-      found?.verdict === 'event' ? found : sightings.findLast((each) => each.held === 1 && each.verdict !== 'event');
-    const webhook = held?.held === 1 && this.#webhook.get(held.webhook_id);
-    if (!held || !webhook) throw this.#nothingHeld(row.message_key, true);
-    const living = targetIds?.filter((id) => this.#registry.targets().has(id)) ?? null;
-    return this.#releaseTo(living, held, sightings, webhook, now);
+  release(channel: string, messageId: string, targetIds: readonly string[] | null, now: number): number[] {
+    const key = messageKey(channel, messageId);
+    const held = this.#held.ofMessage(key);
+    const row = held.findLast(({ rule }) => !VOTES.has(rule)) ?? held.at(-1);
+    if (!row) throw this.#nothingHeld(key);
+    return this.#releaseTo(this.#named(targetIds), row, now);
   }
 
-  #releaseTo(
-    targetIds: readonly string[] | null,
-    held: MessageSighting,
-    sightings: readonly MessageSighting[],
-    webhook: WebhookRow,
-    now: number,
-  ): number[] {
-    const everyone = [...this.#registry.targets().values()].filter(({ target }) =>
-      subscribes(target, webhook.channel, eventNamed(webhook.event)),
-    );
-    const chosen = targetIds ? targetIds.map((id) => this.#registry.mustHaveTarget(id)) : everyone;
-    const owed = chosen.filter((target) => !this.#hasBeenSent(target, held));
-    if (owed.length === 0) throw nobodyOwed(chosen.length);
-    const made = owed.map(({ number }) => this.#send(number, held, webhook, now));
-    if (everyone.every((target) => this.#hasBeenSent(target, held))) this.#letGoOf(sightings, held);
+  /**
+   * The same for what bulk work has come to: of a message its newest repetition, anything else by itself. Targets that
+   * were removed meanwhile are left out. Returns the new deliveries. @throws GatewayError GW_NOT_HELD
+   */
+  releaseRow({ webhook_id, position }: HeldRow, targetIds: readonly string[] | undefined, now: number): number[] {
+    const row = this.#item.get(webhook_id, position);
+    if (row?.held !== 1) throw notHeld('This item is not held any more.');
+    return this.#releaseTo(this.#held.living(targetIds), this.#held.repetitionsOf(row).at(-1) ?? row, now);
+  }
+
+  /** @throws GatewayError GW_NOT_FOUND */
+  #named(targetIds: readonly string[] | null): NumberedTarget[] | null {
+    return targetIds && [...new Set(targetIds)].map((id) => this.#registry.mustHaveTarget(id));
+  }
+
+  /** @param chosen null: all that subscribe */
+  #releaseTo(chosen: readonly NumberedTarget[] | null, row: HeldRow, now: number): number[] {
+    const everyone = this.#held.subscribers(row);
+    const asked = chosen ?? everyone;
+    const owed = this.#held.owed(asked, row);
+    if (owed.length === 0) throw nobodyOwed(asked.length);
+    const made = this.#send(owed, row, now);
+    // With a message go its repetitions: otherwise the next release would send it once more.
+    if (this.#held.owed(everyone, row).length === 0)
+      for (const each of this.#held.repetitionsOf(row)) this.#letGo.run(each.webhook_id, each.position);
     return made;
   }
 
-  #nothingHeld(key: Buffer, wasSeen: boolean): GatewayError {
-    if (wasSeen) {
-      return new GatewayError('GW_NOT_HELD', 'This message is not held: every target that wants it was sent it.');
+  #nothingHeld(key: Buffer): GatewayError {
+    if (this.#isStored.get({ key }) !== undefined) {
+      return notHeld('This message is not held: every target that wants it was sent it.');
     }
     if (this.#wasSeen.get(key) === undefined) {
       return new GatewayError('GW_NOT_FOUND', 'No webhook has carried this message.');
@@ -114,54 +111,52 @@ export class SqliteRelease {
     return new GatewayError('GW_PAYLOAD_GONE', 'The payload of this message was pruned. A resync brings it back.');
   }
 
-  #hasBeenSent(target: NumberedTarget, { webhook_id, position }: MessageSighting): boolean {
-    return this.#wasSent.get(webhook_id, target.number, position) !== undefined;
-  }
-
-  /** With a message go its repetitions: otherwise the next release would send it once more. A revision goes by itself. */
-  #letGoOf(sightings: readonly MessageSighting[], released: MessageSighting): void {
-    const repetitions =
-      released.verdict === 'event' ? [released] : sightings.filter(({ verdict }) => verdict !== 'event');
-    for (const { webhook_id, position } of repetitions) this.#letGo.run(webhook_id, position);
-  }
-
-  #send(target: number, { webhook_id, position, verdict }: MessageSighting, webhook: WebhookRow, now: number): number {
+  #send(targets: readonly NumberedTarget[], { webhook_id, position, verdict, channel }: HeldRow, now: number) {
+    const webhook = this.#webhook.get(webhook_id);
+    if (!webhook) throw new GatewayError('GW_INTERNAL', `The webhook of item ${webhook_id}/${position} is missing.`);
     const document = decode(webhook.body, webhook);
     const item = document.items[position];
-    return this.#outbox.add(
-      {
-        webhookId: webhook_id,
-        target,
-        channel: webhook.channel,
-        chats: laneKeys(webhook.channel, item ? [item] : []),
-        verdicts: [verdict],
-        positions: [position],
-        body: document.items.length === 1 ? null : cut(document, [position]),
-        newestMessageAt: item?.timestamp ?? null,
-      },
-      now,
+    const body = document.items.length === 1 ? null : cut(document, [position]);
+    return targets.map((target) =>
+      this.#outbox.add(
+        {
+          webhookId: webhook_id,
+          target: target.number,
+          channel,
+          chats: laneKeys(channel, item ? [item] : []),
+          verdicts: [verdict],
+          positions: [position],
+          body,
+          newestMessageAt: null, // who releases it wants it sent however old it is
+          released: true,
+        },
+        now,
+      ),
     );
   }
 }
 
-function nobodyOwed(chosen: number): GatewayError {
-  return new GatewayError(
-    'GW_NOT_HELD',
-    chosen === 0
+const VOTES: ReadonlySet<number> = new Set([1, 2]);
+
+function noSuchItem(id: string): GatewayError {
+  return new GatewayError('GW_NOT_FOUND', `There is no item "${id}". GET /v1/items lists them.`);
+}
+
+function notHeld(detail: string): GatewayError {
+  return new GatewayError('GW_NOT_HELD', detail);
+}
+
+function nobodyOwed(asked: number): GatewayError {
+  return notHeld(
+    asked === 0
       ? 'No target subscribes to this event. Name the targets that are to receive it.'
-      : 'Every one of these targets was sent this message. To send it again, retry its delivery.',
+      : 'These targets already received this item. To send it again, retry its delivery.',
   );
 }
 
-/**
- * The sightings of a message by itself, oldest first: those that the index has, and the first one, to which the ledger
- * points (see `sightings_by_message`).
- */
-const SIGHTINGS_OF_MESSAGE = `
-  SELECT webhook_id, position, verdict, held FROM sightings
-    WHERE message_key = @key AND rule <> 10 AND carrier = 'messages'
-  UNION
-  SELECT s.webhook_id, s.position, s.verdict, s.held FROM ledger l
-    JOIN sightings s ON s.webhook_id = l.webhook_id AND s.position = l.position
-    WHERE l.key = @key
-  ORDER BY webhook_id, position`;
+/** The index by message leaves rule 10 out: that sighting is the one to which the ledger points. */
+const MESSAGE_IS_STORED = `
+  SELECT 1 FROM sightings WHERE message_key = @key AND rule <> 10 AND carrier = 'messages'
+  UNION ALL
+  SELECT 1 FROM ledger l JOIN sightings s ON s.webhook_id = l.webhook_id AND s.position = l.position WHERE l.key = @key
+  LIMIT 1`;

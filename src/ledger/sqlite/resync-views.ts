@@ -12,7 +12,8 @@ import type {
 } from '../views.js';
 import type { SqliteChannelCalls } from './channel-calls.js';
 import type { Db } from './database.js';
-import { allOf, BEYOND } from './filters.js';
+import { allOf, BEYOND, letOthersRun } from './filters.js';
+import type { SqliteHeld } from './held.js';
 import { paged } from './paging.js';
 import type { SqliteRegistry } from './registry.js';
 
@@ -40,36 +41,37 @@ export interface ResyncMessageRow {
   restored_at: number | null;
   proof: Proof | null;
   known: number;
-  held: number;
+  number: number;
   closes_at: number | null;
   error: string | null;
 }
 
-/** Its sightings but the first one by rule 10, to which the ledger points: that one was sent on. */
-const IS_HELD = 'EXISTS (SELECT 1 FROM sightings s WHERE s.message_key = m.key AND s.rule <> 10 AND s.held = 1)';
-
 /** Of `resync_messages m` and `resyncs r`. */
 export const RESYNC_MESSAGE_COLUMNS = `m.position, r.id AS resync_id, m.message_id, m.status, m.calls, m.polls, r.created_at, m.asked_at,
-  m.restored_at, m.proof, m.known, ${IS_HELD} AS held, m.closes_at, m.error`;
+  m.restored_at, m.proof, m.known, r.number, m.closes_at, m.error`;
 
 const LATELY_MS = 5 * 60 * 1000;
 /** Restored messages from which the usual time to a proof is taken. */
 const PROOFS_LOOKED_AT = 50;
 const MOST_FAILURES = 20;
+/** Of each it is looked up whether it is held. */
+const MESSAGES_PER_SLICE = 200;
 
 /** What people look at of resyncs; reads only. */
 export class SqliteResyncViews {
   readonly #db: Db;
   readonly #registry: SqliteRegistry;
   readonly #history: SqliteChannelCalls;
+  readonly #held: SqliteHeld;
   readonly #counts;
   readonly #finishedAt;
   readonly #settledSince;
   readonly #restoreMs;
   readonly #ahead;
 
-  constructor(db: Db, registry: SqliteRegistry, history: SqliteChannelCalls) {
+  constructor(db: Db, registry: SqliteRegistry, history: SqliteChannelCalls, held: SqliteHeld) {
     this.#db = db;
+    this.#held = held;
     this.#registry = registry;
     this.#history = history;
     this.#counts = db.prepare<[number], { status: ResyncMessageStatus; count: number }>(
@@ -118,35 +120,53 @@ export class SqliteResyncViews {
     return row ? this.#resyncView(row, now) : null;
   }
 
-  resyncMessages(
+  async resyncMessages(
     id: string,
     { limit, cursor }: PageRequest,
     { status, held }: ResyncMessageFilter = {},
-  ): Page<ResyncMessageView> {
-    const [after = -1] = cursor === null ? [] : decodeCursor(cursor, 1);
+  ): Promise<Page<ResyncMessageView>> {
+    const found: (ResyncMessageRow & { isHeld: boolean })[] = [];
+    let [after = -1]: (number | undefined)[] = cursor === null ? [] : decodeCursor(cursor, 1);
+    for (;;) {
+      const rows = this.#messagesBehind(id, after, status);
+      const counts = this.#heldAmong(rows);
+      const told = rows.map((row) => ({ ...row, isHeld: (counts.get(row.position) ?? 0) > 0 }));
+      found.push(...told.filter(({ isHeld }) => held === undefined || isHeld === held));
+      const last = rows.at(-1);
+      if (!last || rows.length < MESSAGES_PER_SLICE || found.length > limit) break;
+      after = last.position;
+      await letOthersRun();
+    }
+    return paged(
+      found,
+      limit,
+      (row) => resyncMessageView(row, row.isHeld),
+      (row) => encodeCursor(row.position),
+    );
+  }
+
+  #messagesBehind(id: string, after: number, status?: ResyncMessageStatus): ResyncMessageRow[] {
     const { where, values } = allOf([
       ['r.id = ?', id],
       ['m.position > ?', after],
       status !== undefined && ['m.status = ?', status],
-      held !== undefined && [held ? IS_HELD : `NOT ${IS_HELD}`],
     ]);
-    const rows = this.#db
+    return this.#db
       .prepare<unknown[], ResyncMessageRow>(
         `SELECT ${RESYNC_MESSAGE_COLUMNS} FROM resyncs r JOIN resync_messages m ON m.resync = r.number
-         WHERE ${where} ORDER BY m.position LIMIT ?`,
+         WHERE ${where} ORDER BY m.position LIMIT ${MESSAGES_PER_SLICE}`,
       )
-      .all(...values, limit + 1);
-    return paged(rows, limit, resyncMessageView, (row) => encodeCursor(row.position));
+      .all(...values);
   }
 
-  resyncReport(id: string, now: number): ResyncReport | null {
+  async resyncReport(id: string, now: number): Promise<ResyncReport | null> {
+    const held = await this.#countHeld(id);
     const row = this.#rowOf(id);
     if (!row) return null;
     const totals = this.#db
       .prepare<[number], Omit<ResyncReport, 'resync' | 'failures' | 'proofs'> & Record<Proof, number>>(
         `SELECT coalesce(sum(known), 0) AS alreadyKnown, coalesce(sum(1 - known), 0) AS neverSeenBefore,
-           coalesce(sum(proof = 'look'), 0) AS look, count(*) - coalesce(sum(proof = 'look'), 0) AS webhook,
-           coalesce(sum(${IS_HELD}), 0) AS held
+           coalesce(sum(proof = 'look'), 0) AS look, count(*) - coalesce(sum(proof = 'look'), 0) AS webhook
          FROM resync_messages m WHERE resync = ? AND status = 'restored'`,
       )
       .get(row.number);
@@ -169,8 +189,27 @@ export class SqliteResyncViews {
       polls: made?.polls ?? 0,
       proofs: { webhook: totals?.webhook ?? 0, look: totals?.look ?? 0 },
       failures,
-      held: totals?.held ?? 0,
+      held,
     };
+  }
+
+  /** How many items a release of each sends, by its position. */
+  #heldAmong(rows: readonly ResyncMessageRow[]): ReadonlyMap<number, number> {
+    const [first, last] = [rows[0], rows.at(-1)];
+    return first && last ? this.#held.countsOf(first.number, first.position, last.position) : new Map();
+  }
+
+  async #countHeld(id: string): Promise<number> {
+    let total = 0;
+    let after = -1;
+    for (;;) {
+      const rows = this.#messagesBehind(id, after);
+      for (const count of this.#heldAmong(rows).values()) total += count;
+      const last = rows.at(-1);
+      if (!last || rows.length < MESSAGES_PER_SLICE) return total;
+      after = last.position;
+      await letOthersRun();
+    }
   }
 
   #rowOf(id: string): ResyncRow | undefined {
@@ -218,7 +257,7 @@ function statusOf(row: ResyncRow, isOver: boolean): ResyncStatus {
   return isOver ? 'finished' : 'running';
 }
 
-export function resyncMessageView(row: ResyncMessageRow): ResyncMessageView {
+export function resyncMessageView(row: ResyncMessageRow, isHeld: boolean): ResyncMessageView {
   return {
     resyncId: row.resync_id,
     messageId: row.message_id,
@@ -230,7 +269,7 @@ export function resyncMessageView(row: ResyncMessageRow): ResyncMessageView {
     restoredAt: row.restored_at,
     proof: row.proof,
     known: row.known === 1,
-    held: row.held === 1,
+    held: isHeld,
     windowClosesAt: row.closes_at,
     error: row.error,
   };

@@ -1,5 +1,5 @@
 import type { Attempt, DeliveryStatus, DeliveryWait, EventName, JobStatus, Verdict } from '../../model.js';
-import { decodeCursor, deliveryId, encodeCursor, encodeNumber, jobId, parseDeliveryId, parseJobId } from '../ids.js';
+import { decodeCursor, deliveryId, encodeCursor, jobId, parseDeliveryId, parseJobId } from '../ids.js';
 import { KEY_BYTES, messageKey } from '../keys.js';
 import type {
   AuditFinding,
@@ -10,8 +10,6 @@ import type {
   ExplainedDelivery,
   Explanation,
   JobView,
-  MessageFilter,
-  MessageView,
   Page,
   PageRequest,
   WebhookForm,
@@ -27,26 +25,15 @@ import {
   letOthersRun,
   ROWS_PER_SLICE,
 } from './filters.js';
+import type { SqliteHeld } from './held.js';
+import { ITEM_COLUMNS, messageView } from './items.js';
+import type { ItemRow } from './items.js';
 import { eventNamed } from './outbox.js';
 import { paged } from './paging.js';
 import { RESYNC_MESSAGE_COLUMNS, resyncMessageView } from './resync-views.js';
 import type { ResyncMessageRow } from './resync-views.js';
 
-interface SightingRow {
-  webhook_id: number;
-  position: number;
-  channel: string;
-  message_id: string;
-  event: string;
-  carrier: string;
-  verdict: Verdict;
-  rule: number;
-  held: number;
-  received_at: number;
-  audit: string | null;
-}
-
-interface DeliveryRow {
+export interface DeliveryRow {
   id: number;
   status: DeliveryStatus;
   target_id: string;
@@ -63,6 +50,7 @@ interface DeliveryRow {
   enabled: number;
   lease: number | null;
   breaker: string | null;
+  released: number;
 }
 
 interface JobRow {
@@ -77,12 +65,11 @@ interface JobRow {
   finished_at: number | null;
 }
 
-const SIGHTING_COLUMNS = `s.webhook_id, s.position, w.channel, s.message_id, w.event, s.carrier, s.verdict, s.rule, s.held,
-  w.received_at, w.audit`;
-const DELIVERY_COLUMNS = `d.id, d.status, t.id AS target_id, d.channel, w.event, d.verdicts, d.blocked, d.due_at,
-  d.attempts, d.created_at, d.settled_at, d.last_error, d.log, d.lease, t.enabled,
+export const DELIVERY_COLUMNS = `d.id, d.status, t.id AS target_id, d.channel, w.event, d.verdicts, d.blocked, d.due_at,
+  d.attempts, d.created_at, d.settled_at, d.last_error, d.log, d.released, d.lease, t.enabled,
   (SELECT state FROM breakers b WHERE b.target = d.target) AS breaker`;
-const DELIVERY_TABLES = 'deliveries d JOIN webhooks w ON w.id = d.webhook_id JOIN targets t ON t.number = d.target';
+export const DELIVERY_TABLES =
+  'deliveries d JOIN webhooks w ON w.id = d.webhook_id JOIN targets t ON t.number = d.target';
 
 /** How far back the newest webhook of an event is looked for: about 20 MB, read in some milliseconds. */
 const NEWEST_WEBHOOKS = 10_000;
@@ -97,30 +84,11 @@ const MOST_SIGHTINGS = 500;
 /** What people look at; reads only. */
 export class SqliteViews {
   readonly #db: Db;
+  readonly #held: SqliteHeld;
 
-  constructor(db: Db) {
+  constructor(db: Db, held: SqliteHeld) {
     this.#db = db;
-  }
-
-  messages(filter: MessageFilter, { limit, cursor }: PageRequest): Page<MessageView> {
-    const [webhook = BEYOND, position = 0] = cursor === null ? [] : decodeCursor(cursor, 2);
-    const { where, values } = allOf([
-      ["s.carrier = 'messages' AND s.message_id IS NOT NULL"],
-      ['(s.webhook_id, s.position) < (?, ?)', webhook, position],
-      filter.channel !== undefined && ['w.channel = ?', filter.channel],
-      filter.verdict !== undefined && ['s.verdict = ?', filter.verdict],
-      // Lets SQLite use the index of the rare verdicts.
-      filter.verdict !== undefined && !isCommon(filter.verdict) && ["s.verdict <> 'new' AND s.verdict <> 'event'"],
-      filter.held === true && ['s.held = 1'],
-      filter.held === false && ['s.held = 0'],
-    ]);
-    const rows = this.#db
-      .prepare<unknown[], SightingRow>(
-        `SELECT ${SIGHTING_COLUMNS} FROM sightings s JOIN webhooks w ON w.id = s.webhook_id
-         WHERE ${where} ORDER BY s.webhook_id DESC, s.position DESC LIMIT ?`,
-      )
-      .all(...values, limit + 1);
-    return paged(rows, limit, messageView, (row) => encodeCursor(row.webhook_id, row.position));
+    this.#held = held;
   }
 
   explain(channel: string, messageId: string): Explanation | null {
@@ -136,6 +104,7 @@ export class SqliteViews {
         `SELECT ${RESYNC_MESSAGE_COLUMNS} FROM resync_messages m JOIN resyncs r ON r.number = m.resync WHERE m.key = ? ORDER BY m.resync`,
       )
       .all(key);
+    const isHeld = resyncs.length > 0 && this.#held.countOf(key) > 0;
     const audits = this.#db
       .prepare<[Buffer], AuditFinding>(
         `SELECT a.id AS auditId, m.found_at AS foundAt, m.released_at AS releasedAt
@@ -147,25 +116,21 @@ export class SqliteViews {
       channel,
       messageId,
       ledger: ledger ?? null,
-      sightings: sightings.map((row) => ({
-        ...messageView(row),
-        carrier: row.carrier,
-        webhookId: encodeNumber(row.webhook_id),
-      })),
-      resyncs: resyncs.map(resyncMessageView),
+      sightings: sightings.map(messageView),
+      resyncs: resyncs.map((row) => resyncMessageView(row, isHeld)),
       audits,
       deliveries: this.#deliveriesOf(sightings),
     };
   }
 
   /** The index leaves rule 10 out: that sighting is the one to which the ledger points. */
-  #sightingsOf(key: Buffer): SightingRow[] {
+  #sightingsOf(key: Buffer): ItemRow[] {
     return this.#db
-      .prepare<{ key: Buffer }, SightingRow>(
-        `SELECT ${SIGHTING_COLUMNS} FROM sightings s JOIN webhooks w ON w.id = s.webhook_id
+      .prepare<{ key: Buffer }, ItemRow>(
+        `SELECT ${ITEM_COLUMNS} FROM sightings s JOIN webhooks w ON w.id = s.webhook_id
            WHERE s.message_key = @key AND s.rule <> 10
          UNION
-         SELECT ${SIGHTING_COLUMNS} FROM ledger l
+         SELECT ${ITEM_COLUMNS} FROM ledger l
            JOIN sightings s ON s.webhook_id = l.webhook_id AND s.position = l.position
            JOIN webhooks w ON w.id = s.webhook_id
            WHERE l.key = @key
@@ -175,7 +140,7 @@ export class SqliteViews {
       .reverse();
   }
 
-  #deliveriesOf(sightings: readonly SightingRow[]): ExplainedDelivery[] {
+  #deliveriesOf(sightings: readonly ItemRow[]): ExplainedDelivery[] {
     const select = this.#db.prepare<[number, number], DeliveryRow>(
       `SELECT ${DELIVERY_COLUMNS} FROM ${DELIVERY_TABLES}
        WHERE d.webhook_id = ? AND (d.positions IS NULL OR EXISTS (SELECT 1 FROM json_each(d.positions) WHERE value = ?))
@@ -280,6 +245,14 @@ export class SqliteViews {
       : null;
   }
 
+  /** Without its body. */
+  summary(number: number): DeliveryView | null {
+    const row = this.#db
+      .prepare<[number], DeliveryRow>(`SELECT ${DELIVERY_COLUMNS} FROM ${DELIVERY_TABLES} WHERE d.id = ?`)
+      .get(number);
+    return row ? deliveryView(row) : null;
+  }
+
   lastForm({ type, method }: EventName, channels: readonly string[] | null): WebhookForm | null {
     const newest = this.#db.prepare<[number, string, string | null, string | null], WebhookForm>(
       `SELECT method, suffix FROM (SELECT channel, event, method, suffix FROM webhooks ORDER BY id DESC LIMIT ?)
@@ -316,30 +289,13 @@ export class SqliteViews {
   }
 }
 
-function isCommon(verdict: Verdict): boolean {
-  return verdict === 'new' || verdict === 'event';
-}
-
-function messageView(row: SightingRow): MessageView {
-  return {
-    channel: row.channel,
-    messageId: row.message_id,
-    event: row.event,
-    verdict: row.verdict,
-    rule: row.rule,
-    held: row.held === 1,
-    seenAt: row.received_at,
-    auditId: row.audit,
-  };
-}
-
 function waitOf({ blocked, enabled, breaker }: DeliveryRow): DeliveryWait | null {
   if (blocked > 0) return 'earlier_delivery';
   if (enabled === 0) return 'target_enabled';
   return breaker === 'open' ? 'breaker' : null;
 }
 
-function deliveryView(row: DeliveryRow): DeliveryView {
+export function deliveryView(row: DeliveryRow): DeliveryView {
   return {
     id: deliveryId(row.id),
     status: row.status,
@@ -353,6 +309,7 @@ function deliveryView(row: DeliveryRow): DeliveryView {
     waitsFor: row.status === 'pending' ? waitOf(row) : null,
     settledAt: row.settled_at,
     lastError: row.last_error,
+    released: row.released === 1,
   };
 }
 

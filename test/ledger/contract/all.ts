@@ -4,6 +4,7 @@ import { auditsContract } from './audits.js';
 import { bulkContract } from './bulk.js';
 import { healthContract } from './health.js';
 import { intakeContract } from './intake.js';
+import { itemsContract } from './items.js';
 import { joinedContract } from './joined.js';
 import { loadContract } from './load.js';
 import { orderContract } from './order.js';
@@ -31,6 +32,7 @@ export function ledgerContract(open: OpenStore): void {
     splitContract(open);
     releaseContract(open);
     bulkContract(open);
+    itemsContract(open);
     resyncsContract(open);
     runsContract(open);
     joinedContract(open);
