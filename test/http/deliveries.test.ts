@@ -120,7 +120,11 @@ describe('GET /v1/deliveries', () => {
 describe('GET /v1/deliveries/{id}', () => {
   it('shows the very body that was sent and every attempt', async () => {
     const { gateway, bot } = await withBot({ pace: { retryDelaysMs: [1] } }, { max_attempts: 3 });
-    bot.answers.push(500, (_request, response) => response.destroy());
+    // The first closes its connection: a kept-alive one that breaks would be repeated within the attempt.
+    bot.answers.push(
+      (_request, response) => response.writeHead(500, { connection: 'close' }).end(),
+      (_request, response) => response.destroy(),
+    );
     const body = `{ "odd" : [1.10, 12345678901234567890],\n"messages":[]}`;
     await gateway.webhook(body);
     await gateway.settled();
