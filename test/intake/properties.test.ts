@@ -276,7 +276,9 @@ describe('cutting', () => {
         const found = parts.flatMap((part) => decoded(part).items.map((item) => textOf(decoded(part), item)));
         const sent = routes.flatMap(({ positions }) => positions);
         expect([...sent].sort((a, b) => a - b)).toEqual([...document.items.keys()]);
-        expect(found).toEqual(sent.flatMap((position) => document.items[position] ?? []).map((item) => textOf(document, item)));
+        expect(found).toEqual(
+          sent.flatMap((position) => document.items[position] ?? []).map((item) => textOf(document, item)),
+        );
         const chats = routes.map(({ positions }) => new Set(positions.map((at) => items[at]?.item.chatId ?? '')).size);
         if (split !== 'none') expect(Math.max(...chats)).toBe(1);
         for (const [index, part] of parts.entries()) {
