@@ -40,6 +40,13 @@ export function tokenFileOf(env: Environment): string {
 
 /** The option's file, else ADMIN_TOKEN, else the file beside the database. @throws CommandError (there is none) */
 export function adminToken(file: string | undefined, env: Environment): string {
+  const token = foundToken(file, env);
+  if (/^[\x21-\x7e]+$/.test(token)) return token;
+  // Not quoted: it may be another secret.
+  throw new CommandError(EXIT.usage, 'Invalid admin token: it is one word. Look at ADMIN_TOKEN, or at the token file.');
+}
+
+function foundToken(file: string | undefined, env: Environment): string {
   const fromEnvironment = env['ADMIN_TOKEN']?.trim();
   if (file === undefined && fromEnvironment) return fromEnvironment;
   const path = file ?? tokenFileOf(env);

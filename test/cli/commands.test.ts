@@ -87,6 +87,14 @@ describe('a gateway that cannot be used', () => {
 });
 
 describe('the admin token', () => {
+  it('is not told where what was named in its place is something else', async () => {
+    const folder = temporaryFolder();
+    writeFileSync(join(folder, 'other'), 'a secret\nof two lines');
+    const { code, stdout, stderr } = await cli(['channels', 'list', '--token-file', join(folder, 'other')]);
+    expect([code, stdout]).toEqual([2, '']);
+    expect(stderr).not.toContain('secret');
+  });
+
   it('is read from the file beside the database, or the file that is named', async () => {
     const { url, folder } = await startApi();
     const beside = { GATEWAY_URL: url, DATABASE_URL: `sqlite:${join(folder, 'gateway.db')}` };
