@@ -80,7 +80,7 @@ describe('calls of one channel', () => {
     first.end();
     await Promise.all(calls);
     expect(done).toEqual(['run', 'client', 'doctor']);
-    expect(scheduler.underWay('main')).toBeNull();
+    await until(() => expect(scheduler.underWay('main')).toBeNull());
   });
 
   it('of the gateway keep their spacing, none overtaking another; a client waits for none of it', async () => {
