@@ -149,7 +149,7 @@ describe('SIGTERM', () => {
     await logged(gateway, 'stopping');
     whapi.go();
     expect(await asked).toMatchObject({ status: 200 });
-    expect(JSON.stringify((await asked).body)).not.toContain('did not');
+    expect(JSON.stringify((await asked).body)).not.toMatch(/did not (tell|change)/);
     expect(await ended).toEqual({ code: 0, signal: null });
   });
 
@@ -257,13 +257,16 @@ async function withSlowWhapi() {
   let settings: object = { callback_persist: true, webhooks: [] };
   const answerTo = ({ url, method, body }: BotRequest): object => {
     if (url.startsWith('/health')) return { status: { code: 4, text: 'AUTH' } };
-    if (url === '/settings/webhook_test') return { success: false };
     if (method !== 'PATCH') return settings;
     const before = settings;
     settings = { ...settings, ...(JSON.parse(body.toString()) as object) };
     return { before_update: before, after_update: settings };
   };
-  whapi.otherwise = (request, response) => void going.then(() => response.end(JSON.stringify(answerTo(request))));
+  whapi.otherwise = (request, response) =>
+    void going.then(() => {
+      response.writeHead(request.url === '/settings/webhook_test' ? 400 : 200); // no test: nothing is waited for
+      response.end(JSON.stringify(answerTo(request)));
+    });
   return { gateway, whapi: Object.assign(whapi, { go }) };
 }
 

@@ -30,7 +30,7 @@ export function progressOf(
 ): Progress {
   const { progress } = view;
   if (!progress) return OVER;
-  const pause = progress.pause ?? budgetPause(progress, now) ?? waitFor(underWay);
+  const pause = progress.pause ?? budgetPause(progress, now) ?? (view.counts.queued > 0 ? waitFor(underWay) : null);
   const ms = pause && !PASSING.has(pause.code) ? null : etaMs(view, progress, timing, now);
   return {
     pause,

@@ -78,7 +78,9 @@ export function nextStep(
   { timing, now, endedAt, isNews }: StepMoment,
 ): Step {
   const { pause, healthyAt } = state;
-  const barred = budgetPause(state, now) ?? (isNews || !pause || pause.nextCheckAt <= now ? null : pause);
+  // News of the channel does not end a pause that Whapi asked for.
+  const isOver = pause === null || pause.nextCheckAt <= now || (isNews && pause.code !== 'busy');
+  const barred = budgetPause(state, now) ?? (isOver ? null : pause);
   if (barred) return { kind: 'wait', until: barred.nextCheckAt, pause: barred };
   const isCheck = isNews || pause !== null;
   if (!isCheck && dueAt > now) return { kind: 'wait', until: dueAt, pause: null };

@@ -5,6 +5,7 @@ import type { Db } from '../../src/ledger/sqlite/database.js';
 import { Due } from '../../src/ledger/sqlite/due.js';
 import { OLD_WEBHOOKS, oldKeysOf } from '../../src/ledger/sqlite/prune.js';
 import { PullIn } from '../../src/ledger/sqlite/pull-in.js';
+import { COMING, WINDOW } from '../../src/ledger/sqlite/registered.js';
 import { SqliteRegistry } from '../../src/ledger/sqlite/registry.js';
 import { Tallies } from '../../src/ledger/sqlite/tallies.js';
 import { temporaryFolder } from '../support/files.js';
@@ -51,6 +52,20 @@ describe('a claim from a backlog of any length', () => {
     expect(nextFirst).toBe('SEARCH deliveries USING INDEX deliveries_due_first (target=?)');
     expect(nextAgain).toBe('SEARCH deliveries USING INDEX deliveries_due_again (target=?)');
     expect(more).toEqual([]);
+  });
+});
+
+describe('the registration of an id, of any number', () => {
+  it.each([
+    `SELECT m.resync FROM resync_messages m JOIN resyncs r ON r.number = m.resync
+     WHERE m.key = ? AND ${COMING} AND r.complete = 1 ORDER BY m.resync LIMIT 1`,
+    `SELECT max(${WINDOW}) FROM resync_messages m JOIN resyncs r ON r.number = m.resync WHERE m.key = ? AND ${COMING}`,
+    `UPDATE resync_messages SET closes_at = 1 WHERE key = ? AND ${COMING} AND closes_at < 1`,
+    `UPDATE resync_messages SET next_at = 1 WHERE key = ? AND closed = 0 AND (status = 'waiting' OR asked_at = 1)`,
+    'SELECT resync FROM resync_messages WHERE key = ? AND closed = 0 AND asked_at = 1',
+  ])('is found by its key: %#', (sql) => {
+    const [first] = planOf(openDb(), sql, Buffer.alloc(16));
+    expect(first).toMatch(/^SEARCH (m|resync_messages) USING INDEX resync_messages_by_key \(key=\?\)$/);
   });
 });
 

@@ -3,6 +3,7 @@ import type { ResyncProgress, ResyncView } from '../../src/ledger/views.js';
 import type { Channel } from '../../src/model.js';
 import { progressOf } from '../../src/resync/progress.js';
 import type { Progress } from '../../src/resync/progress.js';
+import type { UnderWay } from '../../src/whapi/callers.js';
 import { channel, HOUR, MINUTE, SECOND, START } from '../support/ledger.js';
 
 const NONE = { queued: 0, requesting: 0, waiting: 0, restored: 0, not_restored: 0, failed: 0, cancelled: 0 };
@@ -13,6 +14,7 @@ function run(
   counts: Partial<ResyncView['counts']>,
   more: Partial<ResyncProgress> = {},
   settings: Partial<Channel> = {},
+  underWay: UnderWay | null = null,
 ): Progress {
   const progress: ResyncProgress = {
     ...{ channel: channel('main', settings), callsToday: 0, lastCallAt: START, healthyAt: START, failures: 0 },
@@ -23,7 +25,7 @@ function run(
     ...{ id: 'rsy_1', channel: 'main', status: 'running', counts: { ...NONE, ...counts }, deliverUnseen: false },
     ...{ windowSeconds: 60, createdAt: START - HOUR, finishedAt: null, progress },
   };
-  return progressOf(view, TIMING, START);
+  return progressOf(view, TIMING, START, underWay);
 }
 
 describe('the time that a resync still takes', () => {
@@ -54,6 +56,19 @@ describe('the time that a resync still takes', () => {
   it('is known where only the budget of the day makes it pause', () => {
     const { pause, etaSeconds } = run({ queued: 1 }, { callsToday: 10 }, { dailyCallBudget: 10 });
     expect([pause?.code, etaSeconds]).toEqual(['budget', (12 * HOUR) / SECOND + 16 + 60]);
+  });
+});
+
+describe('a call of somebody else that is under way', () => {
+  const other = (by: UnderWay['by'], queued = 1) =>
+    run({ queued, waiting: 1 }, {}, {}, { by, since: START - SECOND, until: START + MINUTE }).pause;
+
+  it('is named where ids wait to be asked for', () => {
+    const reason = expect.stringContaining('an audit or a seeding') as unknown;
+    expect(other('audit')).toEqual({
+      ...{ code: 'other_call', reason, since: START - SECOND, nextCheckAt: START + MINUTE },
+    });
+    expect([other('run'), other('client', 0)]).toEqual([null, null]);
   });
 });
 

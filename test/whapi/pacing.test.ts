@@ -11,6 +11,8 @@ import { channel, HOUR, MINUTE, SECOND, START } from '../support/ledger.js';
 const MIDNIGHT = START + 12 * HOUR;
 const WAITING: Pause = { code: 'not_ready', reason: 'QR', since: START - HOUR, nextCheckAt: START + MINUTE };
 
+const ASKED: Pause = { ...WAITING, code: 'busy' };
+
 /** A channel that was found well a minute ago and has an id to ask for. */
 function calls(more: Partial<ChannelCalls> = {}, settings: Partial<Channel> = {}): ChannelCalls {
   return {
@@ -51,6 +53,12 @@ describe('what is to be done for a channel', () => {
     ['it pauses', waits(START + MINUTE, WAITING), calls({ pause: WAITING }), {}],
     ['its pause is over', { kind: 'check' }, calls({ pause: { ...WAITING, nextCheckAt: START } }), {}],
     ['it pauses, and there is news', { kind: 'check' }, calls({ pause: WAITING }), { isNews: true }],
+    [
+      'Whapi asked for a pause, and there is news',
+      waits(START + MINUTE, ASKED),
+      calls({ pause: ASKED }),
+      { isNews: true },
+    ],
     ['there is news', { kind: 'check' }, calls({ dueAt: START + HOUR, askDueAt: null }), { isNews: true }],
     ['its budget is used up', waits(MIDNIGHT, BUDGET), calls({}, { dailyCallBudget: 7 }), { isNews: true }],
     ['a call is left of its budget', { kind: 'call' }, calls({}, { dailyCallBudget: 8 }), {}],

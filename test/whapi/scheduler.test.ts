@@ -69,16 +69,18 @@ describe('calls of one channel', () => {
   it('are made in the order in which they were asked for, whoever asks', async () => {
     const { scheduler, done, own } = await stage();
     const first = later();
+    const running = own('run', async () => await first.ended);
+    await until(() => expect(done).toEqual(['run']));
+    expect(scheduler.underWay('main')?.by).toBe('run');
     const calls = [
-      own('run', async () => await first.ended),
+      running,
       scheduler.forClient('main', 5000, async () => await Promise.resolve(done.push('client'))),
       scheduler.forPerson(channel('main'), 'doctor', async () => await Promise.resolve((done.push('doctor'), AUTH))),
     ];
-    await until(() => expect(scheduler.underWay('main')?.by).toBe('run'));
     first.end();
     await Promise.all(calls);
     expect(done).toEqual(['run', 'client', 'doctor']);
-    expect(scheduler.underWay('main')).toBeNull();
+    await until(() => expect(scheduler.underWay('main')).toBeNull());
   });
 
   it('of the gateway keep their spacing, none overtaking another; a client waits for none of it', async () => {
