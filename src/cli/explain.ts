@@ -9,6 +9,7 @@ interface ExplanationJson {
   readonly message_id: string;
   readonly timeline: readonly { readonly at: string; readonly text: string }[];
   readonly sightings: readonly { readonly id: string; readonly held: boolean }[];
+  readonly deliveries: readonly { readonly id: string; readonly waiting: string | null }[];
   readonly ledger: { readonly first_seen_at: string | null; readonly last_seen_at: string } | null;
 }
 
@@ -45,13 +46,16 @@ async function explanationOf(api: Api, channel: string, id: string): Promise<Exp
   });
 }
 
-function wordsOf({ channel, message_id: id, timeline, sightings, ledger }: ExplanationJson): string {
+function wordsOf({ channel, message_id: id, timeline, sightings, deliveries, ledger }: ExplanationJson): string {
   const remembered =
     ledger === null
       ? 'Not in the ledger.'
       : `In the ledger: ${ledger.first_seen_at === null ? 'asked for, never seen' : `first seen ${ledger.first_seen_at}`}.`;
   const steps = timeline.map(({ at, text }) => `  ${at}  ${text}\n`).join('');
+  const waiting = deliveries.flatMap((each) =>
+    each.waiting === null ? [] : [`Delivery ${each.id} is pending: ${each.waiting}.\n`],
+  );
   const heldItem = sightings.findLast(({ held }) => held)?.id;
   const release = heldItem === undefined ? '' : `Held. To send it after all: ${NAME} release ${heldItem}\n`;
-  return `${id} in channel ${channel}\n${steps}${remembered}\n${release}`;
+  return `${id} in channel ${channel}\n${steps}${remembered}\n${waiting.join('')}${release}`;
 }

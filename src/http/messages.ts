@@ -58,18 +58,7 @@ const SightingSchema = Type.Object({ ...itemFields, ...itemPlaceFields, message_
 const Step = Type.Object({
   at: Time,
   kind: Type.String({
-    enum: [
-      'sighting',
-      'seeded',
-      'found',
-      'registered',
-      'asked',
-      'restored',
-      'delivery',
-      'release',
-      'attempt',
-      'waiting',
-    ],
+    enum: ['sighting', 'seeded', 'found', 'registered', 'asked', 'restored', 'delivery', 'release', 'attempt'],
   }),
   text: Type.String(),
 });
@@ -165,7 +154,7 @@ export const messageRoutes: FastifyPluginAsyncTypebox<MessageRoutesOptions> = as
     },
     async ({ params }) => {
       const found = await explained(params.channel, params.message_id);
-      return explanationJson(found, await Promise.all(found.deliveries.map(waitingOf)), effects.now());
+      return explanationJson(found, await Promise.all(found.deliveries.map(waitingOf)));
     },
   );
 
@@ -218,11 +207,7 @@ function noSuchChannel(name: string, names: readonly string[]): string {
 }
 
 /** `waiting`: why each delivery waits, in their order. */
-function explanationJson(
-  found: Explanation,
-  waiting: readonly (string | null)[],
-  now: number,
-): Json<typeof ExplanationSchema> {
+function explanationJson(found: Explanation, waiting: readonly (string | null)[]): Json<typeof ExplanationSchema> {
   return {
     channel: found.channel,
     message_id: found.messageId,
@@ -232,7 +217,7 @@ function explanationJson(
       rule: found.ledger.rule,
       seeded_at: isoOrNull(found.ledger.seededAt),
     },
-    timeline: timelineOf(found, waiting, now),
+    timeline: timelineOf(found),
     sightings: found.sightings.map((sighting) => ({ ...messageJson(sighting), ...itemPlaceJson(sighting) })),
     resyncs: found.resyncs.map(resyncMessageJson),
     audits: found.audits.map(({ auditId, foundAt, releasedAt }) => ({
@@ -251,7 +236,7 @@ function explanationJson(
 type TimedStep = Json<typeof Step> & { ms: number };
 
 /** What a person reads first: one line for each thing that happened, oldest first. */
-function timelineOf(found: Explanation, waiting: readonly (string | null)[], now: number): Json<typeof Step>[] {
+function timelineOf(found: Explanation): Json<typeof Step>[] {
   const steps: TimedStep[] = [];
   const add = (ms: number | null, kind: TimedStep['kind'], text: string): void => {
     if (ms !== null) steps.push({ ms, at: iso(ms), kind, text });
@@ -270,14 +255,12 @@ function timelineOf(found: Explanation, waiting: readonly (string | null)[], now
     add(askedAt, 'asked', `asked Whapi to bring it back (call ${calls})${error === null ? '' : `: ${error}`}`);
     add(restoredAt, 'restored', `restored by resync ${resyncId}`);
   }
-  for (const [index, { id, target, createdAt, released, log }] of found.deliveries.entries()) {
+  for (const { id, target, createdAt, released, log } of found.deliveries) {
     if (released) add(createdAt, 'release', `released to target ${target} by hand: delivery ${id}`);
     else add(createdAt, 'delivery', `delivery ${id} to target ${target} recorded`);
     for (const { startedAt, status, error } of log) {
       add(startedAt, 'attempt', `delivery ${id} sent: ${error ?? `the target answered ${status ?? '?'}`}`);
     }
-    const reason = waiting[index] ?? null;
-    if (reason !== null) add(now, 'waiting', `delivery ${id} is pending: ${reason}`);
   }
   return steps.sort((a, b) => a.ms - b.ms).map(({ at, kind, text }) => ({ at, kind, text }));
 }

@@ -15,9 +15,9 @@ export interface ResyncNoticesOptions {
 
 const LOOK_EVERY_MS = 1000;
 const IDLE_MS = 60_000;
-const PAGE = 50;
-/** Running resyncs from before the start that are watched. */
-const MOST_PAGES_AT_START = 10;
+const PAGE = 10;
+/** How far back running resyncs from before the start are looked for. */
+const MOST_PAGES = 50;
 /** Resyncs looked at in one turn: a look counts the messages of one. */
 const MOST_PER_TURN = 20;
 
@@ -38,6 +38,7 @@ export function startResyncNotices({ ledger, log, effects, onError }: ResyncNoti
       running.delete(id); // to the end of the queue
       const view = await ledger.resync(id);
       if (view) watch(view);
+      await letOthersRun();
     }
     if (running.size === 0 && paused.size === 0) return null;
     await tellPauses();
@@ -48,7 +49,7 @@ export function startResyncNotices({ ledger, log, effects, onError }: ResyncNoti
     const isStart = newest === undefined;
     const met = newest ?? null;
     let cursor: string | null = null;
-    for (let pages = 0; pages < MOST_PAGES_AT_START; pages += 1) {
+    for (let pages = 0; pages < MOST_PAGES; pages += 1) {
       const page: Awaited<ReturnType<typeof ledger.resyncs>> = await ledger.resyncs({ limit: PAGE, cursor });
       if (pages === 0) newest = page.data[0]?.id ?? null;
       const end = page.data.findIndex(({ id }) => id === met);
@@ -56,6 +57,7 @@ export function startResyncNotices({ ledger, log, effects, onError }: ResyncNoti
       for (const view of fresh) if (!isStart || view.status === 'running') watch(view);
       cursor = page.nextCursor;
       if (end !== -1 || cursor === null) return;
+      await letOthersRun();
     }
   };
 
@@ -88,4 +90,9 @@ export function startResyncNotices({ ledger, log, effects, onError }: ResyncNoti
   };
 
   return startLoop({ turn, onError, idleMs: IDLE_MS, effects });
+}
+
+/** A look counts the messages of a resync: webhooks go between two of them. */
+async function letOthersRun(): Promise<void> {
+  await new Promise((resolve) => setImmediate(resolve));
 }

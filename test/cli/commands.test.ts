@@ -288,6 +288,16 @@ describe('targets', () => {
 });
 
 describe('explain', () => {
+  it('says why a delivery waits', async () => {
+    const gateway = await startApi();
+    await gateway.addTarget({ url: 'http://127.0.0.1:9', enabled: false });
+    await gateway.webhook(textWebhook('a-message'));
+    const { stdout } = await cli(['explain', 'a-message'], { env: accessTo(gateway) });
+    expect(stdout).toMatch(
+      /\nDelivery dlv_\w+ is pending: target "bot" is disabled\. To send it: "targets enable tgt_/,
+    );
+  });
+
   it('tells what happened to a message, whichever channel it is of', async () => {
     const gateway = await startApi();
     await gateway.addChannel({ name: 'another' });
@@ -300,7 +310,10 @@ describe('explain', () => {
     });
     expect((await cli(['explain', 'no-message'], { env })).code).toBe(1);
     const { code, stderr } = await cli(['explain', 'a-message', '--channel', 'shop'], { env });
-    expect([code, stderr]).toEqual([1, expect.stringContaining('There is no channel "shop". Channels: main.')]);
+    expect([code, stderr]).toEqual([
+      1,
+      expect.stringContaining('There is no channel "shop". Channels: another, main.'),
+    ]);
   });
 });
 

@@ -18,10 +18,15 @@ interface Kept {
   isDirty: boolean;
 }
 
-/** How far the time of the last webhook may be behind after a crash; it goes along with a commit that is made anyway. */
+/** How far the row may be behind the last webhook; it goes along with a commit that is made anyway. */
 const ACCEPTED_EVERY_MS = 10_000;
 /** Refusals lost by a crash are those of the last minute: a flood of them must not write each time. */
 const REFUSED_EVERY_MS = 60_000;
+/** Read once, at the start. Releases of audits are no webhooks of Whapi. */
+const NEWEST = `
+  SELECT w.channel, max(w.received_at) AS at
+  FROM (SELECT channel, received_at FROM webhooks WHERE audit IS NULL ORDER BY id DESC LIMIT 10000) w
+  JOIN channels c ON c.name = w.channel GROUP BY w.channel`;
 const DAY_MS = 24 * 60 * 60 * 1000;
 
 /**
@@ -38,6 +43,12 @@ export class SqliteTraffic {
     this.#commit = commit;
     const rows = db.prepare<[], TrafficRow>('SELECT * FROM channel_webhooks').all();
     for (const row of rows) this.#kept.set(row.channel, { row, writtenAt: 0, isDirty: false });
+    // After a crash the row may be some seconds behind its webhooks.
+    for (const { channel, at } of db.prepare<[], { channel: string; at: number }>(NEWEST).all()) {
+      const { row } = this.#of(channel);
+      if (at > (row.last_at ?? 0))
+        this.#kept.set(channel, { row: { ...row, last_at: at }, writtenAt: 0, isDirty: true });
+    }
     this.#write = db.prepare<[TrafficRow]>(
       `INSERT INTO channel_webhooks (channel, last_at, refused_day, refused, refused_at, refused_code)
        VALUES (@channel, @last_at, @refused_day, @refused, @refused_at, @refused_code)

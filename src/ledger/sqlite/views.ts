@@ -77,7 +77,7 @@ const NEWEST_WEBHOOKS = 10_000;
 /** For what channels send: read in a millisecond or two. */
 const RECENT_WEBHOOKS = 1000;
 /** From a delivery to the one at the front; each hop has an earlier place. */
-const MOST_HOPS = 100;
+const MOST_HOPS = 10;
 /** The newest of a message that are told: the votes of a poll, which share its id, can run into many thousands. */
 const MOST_SIGHTINGS = 500;
 
