@@ -123,7 +123,7 @@ CREATE TABLE deliveries (
   settled_at        INTEGER,
   last_error        TEXT,
   log               TEXT NOT NULL      -- JSON: the newest attempts
-, resume_at INTEGER, asked INTEGER NOT NULL DEFAULT 0, streak TEXT, cause TEXT);
+, resume_at INTEGER, asked INTEGER NOT NULL DEFAULT 0, released INTEGER NOT NULL DEFAULT 0, streak TEXT, cause TEXT);
 
 CREATE INDEX deliveries_by_rare_status ON deliveries (status, id) WHERE status <> 'delivered' AND status <> 'pending';
 
@@ -237,6 +237,8 @@ CREATE INDEX sightings_by_message ON sightings (message_key) WHERE message_key I
 CREATE INDEX sightings_by_rare_verdict ON sightings (verdict, webhook_id) WHERE verdict <> 'new' AND verdict <> 'event';
 
 CREATE INDEX sightings_held ON sightings (webhook_id) WHERE held = 1;
+
+CREATE INDEX sightings_held_messages ON sightings (message_key) WHERE held = 1 AND carrier = 'messages';
 
 CREATE TABLE target_counts (
   target  INTEGER PRIMARY KEY,
