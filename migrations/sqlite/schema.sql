@@ -228,7 +228,7 @@ CREATE TABLE sightings (
   message_id  TEXT,
   verdict     TEXT NOT NULL,
   rule        INTEGER NOT NULL,
-  held        INTEGER NOT NULL,
+  held        INTEGER NOT NULL, placeholder INTEGER NOT NULL DEFAULT 0,
   PRIMARY KEY (webhook_id, position)
 ) WITHOUT ROWID;
 

@@ -188,7 +188,8 @@ const isVote = (item: Item): boolean => isMessage(item) && item.type === 'poll_u
 const isLiveLocation = (item: Item): boolean => isMessage(item) && item.type === 'live_location';
 const isPost = (item: Item): boolean => isMessage(item) && item.method === 'post';
 const isPut = (item: Item): boolean => isMessage(item) && item.method === 'put';
-const isPlaceholder = (item: Item): boolean => isMessage(item) && item.type === PLACEHOLDER_TYPE;
+/** It stands for a message that is yet to come under the same id. */
+export const isPlaceholder = (item: Item): boolean => isMessage(item) && item.type === PLACEHOLDER_TYPE;
 
 function isLate(item: Item, memory: Memory, at: Circumstances): boolean {
   if (at.recovered === true) return true;

@@ -17,6 +17,7 @@ export interface HeldRow {
   readonly verdict: Verdict;
   readonly rule: number;
   readonly held: number;
+  readonly placeholder: number;
   readonly channel: string;
   readonly event: string;
 }
@@ -31,10 +32,10 @@ export interface Sendable {
 
 /** Of `sightings s` and its webhook `w`. */
 export const HELD_COLUMNS =
-  's.webhook_id, s.position, s.message_key, s.carrier, s.verdict, s.rule, s.held, w.channel, w.event';
+  's.webhook_id, s.position, s.message_key, s.carrier, s.verdict, s.rule, s.held, s.placeholder, w.channel, w.event';
 
-/** Rules for what reuses a message's id and is not the message: repeated votes and repeated placeholders. */
-const APART: ReadonlySet<number> = new Set([1, 15]);
+/** A repeated vote reuses the id of its poll. */
+const REPEATED_VOTE = 1;
 
 const OF_MESSAGE = `FROM sightings s INDEXED BY sightings_held_messages JOIN webhooks w ON w.id = s.webhook_id
   WHERE s.message_key = ? AND s.held = 1 AND s.carrier = 'messages'`;
@@ -157,8 +158,8 @@ export class SqliteHeld {
 }
 
 /** Not a revision, a vote or a placeholder, which have an id in common with a message and are released by themselves. */
-function isMessageItself({ carrier, message_key: key, verdict, rule }: HeldRow): boolean {
-  return carrier === 'messages' && key !== null && verdict !== 'event' && !APART.has(rule);
+function isMessageItself({ carrier, message_key: key, verdict, rule, placeholder }: HeldRow): boolean {
+  return carrier === 'messages' && key !== null && verdict !== 'event' && rule !== REPEATED_VOTE && placeholder === 0;
 }
 
 function isSame(one: HeldRow, other: HeldRow): boolean {

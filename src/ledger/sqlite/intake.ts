@@ -1,6 +1,6 @@
 import { GatewayError } from '../../errors.js';
 import type { Document } from '../../intake/decode.js';
-import { isUnseen, judge, writesLedger } from '../../intake/judge.js';
+import { isPlaceholder, isUnseen, judge, writesLedger } from '../../intake/judge.js';
 import { cutter, route } from '../../intake/route.js';
 import type { Cutter, JudgedItem, Route } from '../../intake/route.js';
 import type { Channel, IncomingWebhook } from '../../model.js';
@@ -48,8 +48,8 @@ export class SqliteIntake {
       `INSERT INTO webhooks (id, channel, received_at, method, suffix, content_type, event, body, audit, via) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
     );
     this.#insertSighting = db.prepare(
-      `INSERT INTO sightings (webhook_id, position, carrier, message_key, message_id, verdict, rule, held)
-       VALUES (?, ?, ?, ?, ?, ?, ?, ?)`,
+      `INSERT INTO sightings (webhook_id, position, carrier, message_key, message_id, verdict, rule, held, placeholder)
+       VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)`,
     );
     // Where it came before Whapi was asked, nobody asks any more, so the window begins to run now.
     this.#markRestored = db.prepare<{ now: number; key: Buffer }>(
@@ -94,6 +94,7 @@ export class SqliteIntake {
         verdict,
         rule,
         held.has(at) ? 1 : 0,
+        isPlaceholder(item) ? 1 : 0,
       );
     });
     for (const way of routes) this.#deliver(way, webhookId, channel.name, cut, judged, now);

@@ -62,13 +62,13 @@ export class SqliteRelease {
   }
 
   /**
-   * The newest held sighting of a message: of the message itself where there is one, else of a vote.
+   * The newest held sighting of a message: of the message itself where there is one, else of a vote or a placeholder.
    * @throws GatewayError GW_NOT_FOUND, GW_NOT_HELD, GW_PAYLOAD_GONE
    */
   release(channel: string, messageId: string, targetIds: readonly string[] | null, now: number): number[] {
     const key = messageKey(channel, messageId);
     const held = this.#held.ofMessage(key);
-    const row = held.findLast(({ rule }) => !VOTES.has(rule)) ?? held.at(-1);
+    const row = held.findLast(({ rule, placeholder }) => !VOTES.has(rule) && placeholder === 0) ?? held.at(-1);
     if (!row) throw this.#nothingHeld(key);
     return this.#releaseTo(this.#named(targetIds), row, now);
   }

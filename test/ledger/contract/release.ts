@@ -143,6 +143,16 @@ export function releaseContract(open: OpenStore): void {
       await expect(store.ledger.release('main', 'A', null)).rejects.toEqual(refusal('GW_NOT_HELD'));
     });
 
+    it('sends the message, not a placeholder that came after it', async () => {
+      const store = await stage(open);
+      await register(store, ['A']);
+      const placeholder = message('A', 'alice', { type: 'unknown' });
+      for (const body of [message('A'), placeholder]) await store.record(messages(body));
+      await store.ledger.release('main', 'A', null);
+      const [sent] = await store.deliverAll();
+      expect(sent?.body.toString()).not.toContain('unknown');
+    });
+
     it('is refused for a message that was sent to all who subscribe, or that nobody subscribes to', async () => {
       const store = await stage(open, [target('bot', { events: ['statuses'], deliver: ['duplicate'] })]);
       await register(store, ['old']);
