@@ -4,5 +4,5 @@ import { fileURLToPath } from 'node:url';
 /** Tests start the real process, so what they start must be what the sources say. */
 export function setup(): void {
   const root = fileURLToPath(new URL('../../', import.meta.url));
-  execFileSync(process.execPath, ['node_modules/typescript/bin/tsc', '-p', 'src'], { cwd: root, stdio: 'inherit' });
+  execFileSync('npm', ['run', '-s', 'build'], { cwd: root, stdio: 'inherit' });
 }
