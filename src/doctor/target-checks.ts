@@ -1,5 +1,5 @@
 import { subscribes } from '../intake/route.js';
-import type { TargetLoad } from '../ledger/ledger.js';
+import type { TargetLoad } from '../ledger/health.js';
 import type { Breaker, EventName, Target } from '../model.js';
 import { ago, count } from './policy.js';
 import type { Check } from './policy.js';

@@ -1,4 +1,4 @@
-import type { ExplainedDelivery, WaitingDelivery } from '../ledger/views.js';
+import type { ExplainedDelivery, WaitingDelivery } from '../ledger/deliveries.js';
 import type { Breaker, Target } from '../model.js';
 import { iso } from './schemas.js';
 

@@ -8,7 +8,7 @@ import type { Effects } from '../../src/effects.js';
 import { GatewayError } from '../../src/errors.js';
 import type { Ledger } from '../../src/ledger/ledger.js';
 import { openSqliteLedger } from '../../src/ledger/sqlite/engine.js';
-import type { DeliveryView } from '../../src/ledger/views.js';
+import type { DeliveryView } from '../../src/ledger/deliveries.js';
 import type { Target } from '../../src/model.js';
 import { answerLater } from '../support/api.js';
 import { startBot } from '../support/bot.js';

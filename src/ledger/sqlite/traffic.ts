@@ -1,4 +1,4 @@
-import type { ChannelTraffic } from '../ledger.js';
+import type { ChannelTraffic } from '../health.js';
 import type { Db } from './database.js';
 import type { GroupCommit } from './group-commit.js';
 

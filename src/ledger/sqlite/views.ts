@@ -1,20 +1,15 @@
 import type { Attempt, DeliveryStatus, DeliveryWait, EventName, JobStatus, Verdict } from '../../model.js';
 import { decodeCursor, deliveryId, encodeCursor, jobId, parseDeliveryId, parseJobId } from '../ids.js';
 import { KEY_BYTES, messageKey } from '../keys.js';
+import type { BulkWork, JobView } from '../jobs.js';
 import type {
-  AuditFinding,
-  BulkWork,
   DeliveryDetail,
   DeliveryFilter,
   DeliveryView,
   ExplainedDelivery,
-  Explanation,
-  JobView,
-  Page,
-  PageRequest,
-  WebhookForm,
   WaitingDelivery,
-} from '../views.js';
+} from '../deliveries.js';
+import type { AuditFinding, Explanation, Page, PageRequest, WebhookForm } from '../views.js';
 import type { Db } from './database.js';
 import {
   allOf,
