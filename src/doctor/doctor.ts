@@ -23,8 +23,14 @@ import {
   whapiFailure,
 } from './policy.js';
 import type { Check } from './policy.js';
-import { sharedUrlChecks } from './targets.js';
-import { backlogCheck, breakerCheck, deadCheck, subscriptionCheck, unhandledCheck } from './target-checks.js';
+import {
+  backlogCheck,
+  breakerCheck,
+  deadCheck,
+  sharedUrlChecks,
+  subscriptionCheck,
+  unhandledCheck,
+} from './target-checks.js';
 
 export interface DoctorOptions {
   readonly ledger: Pick<Registry, 'channels' | 'targets'> &
