@@ -34,6 +34,7 @@ export function createTester({ sender, ledger, newId }: TesterOptions): (target:
       contentType: 'application/json',
       body: bodyOf(event),
       verdicts: ['event'],
+      via: null,
     };
     const { url, method } = destinationOf(outgoing);
     const { attempt } = await sender.send(outgoing);

@@ -17,7 +17,7 @@ import { startClock } from '../support/clock.js';
 import { temporaryFolder } from '../support/files.js';
 import { channel, message, messages, record, target } from '../support/ledger.js';
 import { QUICK_BREAKER, QUICK_RETRIES_MS, until } from '../support/pace.js';
-import { startSender } from '../support/sender.js';
+import { SILENT, startSender } from '../support/sender.js';
 
 const GRACE_MS = 8000;
 const LEASE_MS = 300_000;
@@ -53,6 +53,7 @@ async function startStage(settings: Partial<Target> = {}, own: Partial<Effects> 
   const loop = startDeliveryLoop({
     ...{ ledger: { ...ledger, settle }, sender: startSender('private'), breakers, effects, onError },
     delaysMs: QUICK_RETRIES_MS,
+    notices: SILENT,
   });
   onTestFinished(async () => {
     await loop.stop(0);
