@@ -170,7 +170,7 @@ export type Proof = (typeof PROOFS)[number];
 
 /**
  * Why a channel makes no calls to Whapi for now: it is not logged in or not running; Whapi is busy or cannot be reached;
- * its quota is used up; it does not know the token; our own daily budget is used up; somebody else's call is under way.
+ * its quota is used up; it does not know the token; our own daily budget is used up; another call is under way.
  */
 export const PAUSE_CODES = ['not_ready', 'busy', 'quota', 'wrong_token', 'budget', 'other_call'] as const;
 export type PauseCode = (typeof PAUSE_CODES)[number];

@@ -87,8 +87,8 @@ export async function ingress(app: FastifyInstance, options: IngressOptions): Pr
     if (!hasComeThrough(viaFrom(headers[VIA_HEADER]), options.gatewayId)) return;
     throw new GatewayError(
       'GW_LOOP',
-      'This gateway sent that very webhook: a target leads back to it. Nothing was recorded. Give that target the URL of ' +
-        'your bot, not one of a gateway.',
+      'This gateway sent this webhook: a target leads back here. Nothing was recorded. Set the URL of that target to your ' +
+        'bot (for example http://127.0.0.1:3000/hook), not to a gateway.',
     );
   };
 

@@ -106,7 +106,7 @@ const shown = {
   created_at: Time,
 };
 const warnings = Type.Array(Type.Object({ code: oneOf(['same_url']), message: Type.String() }), {
-  description: 'What is allowed, and seldom meant',
+  description: 'Settings that are allowed but seldom intended',
 });
 export const TargetSchema = Type.Object(shown);
 export const ChangedTargetSchema = Type.Object({ ...shown, warnings });

@@ -42,7 +42,7 @@ export interface RetryFilter extends DeliveryFilter {
 }
 
 export interface WaitingDelivery extends DeliveryView {
-  /** An attempt is being made: somebody holds its lease. */
+  /** An attempt is being made: its lease is held. */
   readonly underWay: boolean;
 }
 

@@ -48,7 +48,7 @@ export type JobView = BulkWork & {
   readonly total: number;
   /** Made pending by it so far. */
   readonly done: number;
-  /** Come to by it, and left as they were: there was nobody to send them to. */
+  /** Left as they were: no target is left to send them to. */
   readonly skipped: number;
   readonly createdAt: number;
   readonly finishedAt: number | null;

@@ -77,10 +77,10 @@ export interface CallScheduler {
   stop(graceMs: number, others: Promise<void>): Promise<void>;
 }
 
-/** A change of the spacing is seen this late where nobody tells of it. */
+/** A change of the spacing is seen this late at most where no `wake` told of it. */
 const LONGEST_NAP_MS = 5000;
 const PATIENCE_MS = 30_000;
-/** Aborting without a reason would make an error with a stack. */
+/** Aborting without a reason would create an error with a stack. */
 const WOKEN = 'woken';
 const NOTHING_DUE: Step = { kind: 'wait', until: Infinity, pause: null };
 
