@@ -72,7 +72,7 @@ export interface Outbox {
   /** The same of the newest held sighting of a message. @throws GatewayError GW_NOT_FOUND, GW_NOT_HELD, GW_PAYLOAD_GONE */
   release(channel: string, messageId: string, targetIds: readonly string[] | null): Promise<readonly string[]>;
   /**
-   * Has a delivery sent on a person's word. A settled one becomes pending again, at the end of its chats (I6) and with all
+   * Retries a delivery manually. A settled one becomes pending again, at the end of its chats (I6) and with all
    * its attempts before it; an expired one is then sent however old its message is. A pending one keeps its place and
    * gets one attempt beside its schedule: at once, or where one is under way (I5) right after that.
    * @throws GatewayError GW_NOT_FOUND, GW_CONFLICT (its target was removed)
