@@ -1,4 +1,4 @@
-/** As much of the logger as those need who tell of events: fields, then a short lower-case name. */
+/** The part of the logger that reports events: fields, then a short lower-case name. */
 export interface Log {
   info(fields: object, name: string): void;
   warn(fields: object, name: string): void;

@@ -9,7 +9,12 @@
  * - registration: (channel, message id) is being brought back, from before the call to Whapi until its window closes.
  * - audit: a comparison of the messages that Whapi has with those that came. seeding: the ledger is told of them.
  * - ledger: the lasting memory of message ids.
+ * - placeholder: a message of type `unknown`, which WhatsApp could not read yet; it does not make its id known.
+ * - object: what an item is about (a chat, a contact, a message …); a repeat counts only against the newest item about it.
  * - target: a bot's endpoint. delivery: one body for one target. held: not sent to a target because of its verdict.
+ * - split: how a target is sent a webhook of several items; a part is the body of one of these requests.
+ * - released: a held item that a person had sent after all; so is the delivery that this made.
+ * - lane: the deliveries of one chat and one kind of event for one target, which are made in order.
  * - job: bulk work, many retries or releases, done in the background in small steps.
  */
 
@@ -170,7 +175,7 @@ export type Proof = (typeof PROOFS)[number];
 
 /**
  * Why a channel makes no calls to Whapi for now: it is not logged in or not running; Whapi is busy or cannot be reached;
- * its quota is used up; it does not know the token; our own daily budget is used up; somebody else's call is under way.
+ * its quota is used up; it does not know the token; our own daily budget is used up; another call is under way.
  */
 export const PAUSE_CODES = ['not_ready', 'busy', 'quota', 'wrong_token', 'budget', 'other_call'] as const;
 export type PauseCode = (typeof PAUSE_CODES)[number];

@@ -8,9 +8,9 @@ const CONNECT_TIMEOUT_MS = 10_000;
  * twice (sent again after 1 s and 3 s) fits into the time for one of them.
  */
 const LONGEST_ADDRESS_MS = 4000;
-/** Node's own. With it, a peer that is further away than that is never reached where its name has two addresses. */
+/** Node's default. A peer whose handshake takes longer is never reached if its name has two addresses. */
 const SHORTEST_ADDRESS_MS = 250;
-/** Of a whole call, so that the second address has its turn as well. */
+/** Share of a whole call, so that the second address gets its turn as well. */
 const ADDRESS_PART = 0.4;
 
 /** For undici's `connect`. */

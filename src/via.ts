@@ -5,9 +5,9 @@
  */
 export const VIA_HEADER = 'x-gateway-via';
 
-/** Where the list is longer its oldest entries are left out: a loop of more gateways than that has other troubles. */
+/** Where the list is longer its oldest entries are left out: a loop through more gateways is not detected. */
 const MOST_ENTRIES = 16;
-/** What else comes under this name is not ours, and not passed on. */
+/** Entries of any other form are not ours, and are not passed on. */
 const ENTRY = /^[\w-]{1,64};[\w-]{1,64}$/;
 
 /** The list that came with a webhook, as it is kept; null where there is none. */

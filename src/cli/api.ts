@@ -43,7 +43,10 @@ export function adminToken(file: string | undefined, env: Environment): string {
   const token = foundToken(file, env);
   if (/^[\x21-\x7e]+$/.test(token)) return token;
   // Not quoted: it may be another secret.
-  throw new CommandError(EXIT.usage, 'Invalid admin token: it is one word. Look at ADMIN_TOKEN, or at the token file.');
+  throw new CommandError(
+    EXIT.usage,
+    'Invalid admin token: it must be one word of ASCII characters. Check ADMIN_TOKEN, or the token file.',
+  );
 }
 
 function foundToken(file: string | undefined, env: Environment): string {

@@ -57,9 +57,9 @@ export function heldCommands(program: Command, run: Run): void {
     ]),
   )
     .option('--target <ids>', 'only to these targets: tgt_…,tgt_…')
-    .option('--all', 'everything that is held, but for duplicates')
+    .option('--all', 'everything that is held, except duplicates')
     .option('--dry-run', 'show what would be sent, send nothing')
-    .option('--expected-count <n>', 'refuse where more than a tenth above this would be sent')
+    .option('--expected-count <n>', 'refuse if more than a tenth above this would be sent')
     .action(run(release));
 }
 
@@ -92,7 +92,10 @@ async function release(session: Session, items: readonly string[], options: Rele
   const targets = target === undefined ? {} : { targets: commaList(target) };
   const isBulk = Object.keys(filter).length > 0 || all === true;
   if (items.length > 0 && (isBulk || dryRun === true || expectedCount !== undefined)) {
-    throw new CommandError(EXIT.usage, 'Name items, or give a filter, not both.');
+    throw new CommandError(
+      EXIT.usage,
+      'Items and a filter cannot be combined: give one of them (for example release itm_…, or release --all).',
+    );
   }
   if (items.length > 0) return await releaseItems(session, items, targets);
   if (!isBulk) {

@@ -26,7 +26,7 @@ export interface TargetOptions {
 const NONE = 'none';
 type None = typeof NONE;
 
-/** What a value may be is the gateway's to say; here only what is no number is refused. */
+/** The gateway checks the values; only text in place of a number is refused here. */
 export function withTargetOptions(command: Command): Command {
   return command
     .option('--channels <list>', 'names of channels, or *; default: *', commaList)

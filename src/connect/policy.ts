@@ -1,4 +1,5 @@
 import { GatewayError } from '../errors.js';
+import { nameOf } from '../intake/event.js';
 import { documentedBy } from '../intake/subscription.js';
 import type { Target } from '../model.js';
 import { DOCUMENTED_EVENTS, LEGACY_EVENT_TYPES, MOST_WEBHOOK_HEADERS } from '../whapi/wire.js';
@@ -208,10 +209,6 @@ export function eventsNamed(names: readonly string[]): EventName[] {
     return isKnown ? [] : methods.map((each) => ({ type, method: each }));
   });
   return union(known, literal);
-}
-
-export function nameOf({ type, method }: EventName): string {
-  return `${type}.${method}`;
 }
 
 const MOST_NAMES = 6;

@@ -89,7 +89,7 @@ export function warningsAboutUrl(publicUrl: string, whapiBaseUrl: string): Warni
   return [{ code: 'insecure_url', webhookUrl: null, message }];
 }
 
-/** `channel`: its name. Which events Whapi is asked for depends on the targets that there are at that moment. */
+/** `channel`: its name. The targets at the time of connecting decide which events Whapi is asked for. */
 export function warningsAboutTargets(targets: readonly Target[], channel: string): Warning[] {
   if (receiversOf(targets, channel).length > 0) return [];
   const message =

@@ -1,7 +1,7 @@
 /** Of an answer so much is read, so that the connection can be used again; what is longer is broken off. */
 const MOST_ANSWER_BYTES = 64 * 1024;
 const MOST_KEPT_BYTES = 2048;
-/** Answers that nobody waits for: how long each may take to end, and how many of one target are waited for. */
+/** Bodies that are read in the background: how long each may take to end, and how many of one target are read at a time. */
 const DRAIN_MS = 5000;
 const MOST_DRAINS = 16;
 /** What a terminal obeys and PostgreSQL does not store. */
@@ -35,8 +35,8 @@ export interface AnswerBody extends AsyncIterable<Buffer> {
 }
 
 /**
- * Reads what nobody needs of answers to its end, so that their connections can be used again; what takes too long, or is
- * too much, is cut off together with its connection.
+ * Reads the bodies of successful answers to their end and drops them, so that their connections can be used again. A body
+ * that takes too long or is too large is cut off together with its connection.
  */
 export class Drains {
   readonly #underWay = new Map<string, number>();
@@ -58,7 +58,7 @@ export class Drains {
   }
 }
 
-/** Whether an answer's beginning is a gateway's refusal of a webhook that has come from it. Other servers have other 508s. */
+/** Whether a gateway refused its own webhook (508 `GW_LOOP`). Other servers send 508 for other reasons. */
 export function saysLoop(status: number, beginning: string): boolean {
   if (status !== 508) return false;
   try {

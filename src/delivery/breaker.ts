@@ -53,8 +53,8 @@ export interface Sign {
 
 /**
  * Whether an outcome speaks of the target rather than of one delivery: no answer, 5xx, 429 and 408 do. Any other answer,
- * a 400 or 422 as well, shows that there is somebody who reads what comes; so does a 501 to an event that is not a message,
- * and the 508 of a gateway that the webhook has come from.
+ * a 400 or 422 as well, shows that a bot reads what comes. So does a 501 to an event that is not a message, and the
+ * 508 of a gateway that refuses its own webhook.
  */
 export function isTrouble(outcome: Outcome, event: EventName): boolean {
   if (outcome.kind === 'failed') return true;

@@ -1,6 +1,7 @@
 import { retryAfterMs } from '../backoff.js';
 import type { Effects } from '../effects.js';
-import type { Delivery, Health } from '../ledger/ledger.js';
+import type { Health } from '../ledger/health.js';
+import type { Delivery } from '../ledger/ledger.js';
 import type { Breaker, Target } from '../model.js';
 import {
   afterSign,

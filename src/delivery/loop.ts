@@ -17,7 +17,7 @@ export interface DeliveryOptions {
   readonly delaysMs: readonly number[];
   readonly effects: Pick<Effects, 'now' | 'sleep' | 'random'>;
   readonly onError: (error: unknown) => void;
-  readonly notices?: Pick<DeliveryNotices, 'onSettled' | 'onDisabled'>;
+  readonly notices: Pick<DeliveryNotices, 'onSettled' | 'onDisabled'>;
 }
 
 export interface DeliveryLoop {
@@ -94,9 +94,9 @@ export function startDeliveryLoop({
     const settle = async (): Promise<void> => {
       if (!isBrokenOff && isGone(sent.outcome)) {
         const gone = goneReason(effects.now());
-        if (await ledger.switchOff(target, gone)) notices?.onDisabled(target, gone);
+        if (await ledger.switchOff(target, gone)) notices.onDisabled(target, gone);
       }
-      if (await ledger.settle(settlement)) notices?.onSettled(delivery, settlement);
+      if (await ledger.settle(settlement)) notices.onSettled(delivery, settlement);
     };
     await Promise.all([
       breakers.ended(delivery, isBrokenOff ? null : sent.outcome).catch(settler.refused),

@@ -1,4 +1,5 @@
 import type { Effects } from '../effects.js';
+import { nameOf } from '../intake/event.js';
 import type { Delivery, Settlement } from '../ledger/ledger.js';
 import type { Log } from '../log.js';
 import type { Breaker, Target } from '../model.js';
@@ -20,9 +21,9 @@ const UNHANDLED_EVERY_MS = 60 * 60 * 1000;
 export function deliveryNotices(log: Log, effects: Pick<Effects, 'now'>): DeliveryNotices {
   const unhandled = new Throttle(UNHANDLED_EVERY_MS, effects);
   return {
-    onSettled: ({ id, target, channel, event: { type, method }, attempts }, { status, cause, attempt, reason }) => {
+    onSettled: ({ id, target, channel, event: named, attempts }, { status, cause, attempt, reason }) => {
       if (status !== 'dead') return;
-      const event = `${type}.${method}`;
+      const event = nameOf(named);
       if (cause === 'no_handler') {
         const deliveries = unhandled.count(`${target.id} ${event}`);
         const fix = 'Add a handler to the bot, or leave the event out of the events of the target.';

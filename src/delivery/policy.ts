@@ -1,4 +1,5 @@
 import { jittered, pauseAt, retryAfterMs } from '../backoff.js';
+import { nameOf } from '../intake/event.js';
 import type { DeliveryStatus, EventName, Streak, Target } from '../model.js';
 
 /** What came of an attempt. */
@@ -97,9 +98,14 @@ export function afterAttempt(outcome: Outcome, tried: Tried, policy: RetryPolicy
   return { status: 'pending', dueAt, streak };
 }
 
+/** How servers answer where they have no route, or none for the method. */
+export function saysNoHandler(status: number): boolean {
+  return NO_HANDLER_STATUSES.includes(status);
+}
+
 /** The target answers that it takes no such event. A message is never taken for one: it is worth every attempt. */
 export function isNoHandler(outcome: Outcome, event: EventName): boolean {
-  return outcome.kind === 'answered' && NO_HANDLER_STATUSES.includes(outcome.status) && event.type !== 'messages';
+  return outcome.kind === 'answered' && saysNoHandler(outcome.status) && event.type !== 'messages';
 }
 
 function streakAfter(
@@ -137,7 +143,7 @@ function endAfter(
 ): Pick<Next, 'reason' | 'cause'> | null {
   const isLast = attempts >= maxAttempts;
   if (isNoHandler(outcome, event)) {
-    const reason = `The target has no handler for ${event.type}.${event.method}.`;
+    const reason = `The target has no handler for ${nameOf(event)}.`;
     const isOver = streak !== null && (streak.attempts >= NO_HANDLER_ATTEMPTS || now - streak.since >= NO_HANDLER_MS);
     return isLast || (isOver && !besideSchedule) ? { reason, cause: 'no_handler' } : null;
   }

@@ -14,8 +14,7 @@ import { signatureHeaders, signersOf } from './sign.js';
 import type { Signer } from './sign.js';
 
 /** What of a delivery an attempt needs. */
-export type Outgoing = Omit<Delivery, 'lease' | 'attempts' | 'besideSchedule' | 'newestMessageAt' | 'streak' | 'via'> &
-  Partial<Pick<Delivery, 'via'>>;
+export type Outgoing = Omit<Delivery, 'lease' | 'attempts' | 'besideSchedule' | 'newestMessageAt' | 'streak'>;
 
 export interface Sent {
   readonly outcome: Outcome;
@@ -85,7 +84,7 @@ export function createSender({ openSecret, networks, gatewayId, effects, lookup 
       if (refusal) throw refusal;
       const own = openedOf(delivery.target);
       const signature = signatureHeaders(own.signers, delivery.id, delivery.body, startedAt);
-      const via = { [VIA_HEADER]: viaWith(delivery.via ?? null, gatewayId, delivery.id) };
+      const via = { [VIA_HEADER]: viaWith(delivery.via, gatewayId, delivery.id) };
       const headers = { ...own.headers, ...headersOf(delivery), ...via, ...signature };
       const { timeoutMs } = delivery.target;
       const answer = await connections.request(url, { method, headers, body: delivery.body, timeoutMs });

@@ -4,20 +4,20 @@ import { GatewayError } from '../errors.js';
 
 export interface SettlerOptions {
   readonly effects: Pick<Effects, 'now' | 'sleep' | 'random'>;
-  /** Told once of a store that refuses, until it takes something again. */
+  /** Called once when the store refuses, and again only after it has taken something. */
   readonly onError: (error: unknown) => void;
 }
 
-/** Writes down what came of attempts, also where the store refuses for a while: else a bot is sent a message twice. */
+/** Settles attempts even if the store refuses for a while: otherwise a bot would be sent a message twice. */
 export interface Settler {
   /**
    * Has `write` tried until the store takes it or `deadline` has passed: the lease is over then, and the delivery is due
    * again. Rejects only with another error than GW_STORE_UNAVAILABLE.
    */
   settle(write: () => Promise<unknown>, deadline: number): Promise<void>;
-  /** Takes an error of another write of no consequence. Throws it where it is another than GW_STORE_UNAVAILABLE. */
+  /** Reports a refusal of a write that need not be retried. Throws any other error than GW_STORE_UNAVAILABLE. */
   refused(error: unknown): void;
-  /** From here on what waits is tried once more, at once, and then given up. */
+  /** Tries what waits once more, at once, and then gives up. */
   hurry(): void;
 }
 

@@ -1,6 +1,8 @@
+import { nameOf } from '../intake/event.js';
 import { documentedBy } from '../intake/subscription.js';
 import type { Views } from '../ledger/views.js';
 import type { EventName, Target, TargetTest } from '../model.js';
+import { saysNoHandler } from './policy.js';
 import { destinationOf } from './send.js';
 import type { Outgoing, Sender } from './send.js';
 
@@ -15,8 +17,6 @@ const MESSAGES: EventName = { type: 'messages', method: 'post' };
 const FALLBACK: EventName = { type: 'service', method: 'post' };
 /** A person waits for it. */
 const LONGEST_TEST_MS = 60_000;
-/** How servers answer where they have no route, or none for the method. */
-const NO_HANDLER: ReadonlySet<number> = new Set([404, 405, 501]);
 
 /**
  * Sends a target an empty event of a kind that it subscribes to, past the queue, to the URL and with the method that such
@@ -34,11 +34,12 @@ export function createTester({ sender, ledger, newId }: TesterOptions): (target:
       contentType: 'application/json',
       body: bodyOf(event),
       verdicts: ['event'],
+      via: null,
     };
     const { url, method } = destinationOf(outgoing);
     const { attempt } = await sender.send(outgoing);
-    const sent = { event: `${event.type}.${event.method}`, method, path: url.pathname };
-    if (attempt.status === null || !NO_HANDLER.has(attempt.status)) return { ...attempt, ...sent, fix: null };
+    const sent = { event: nameOf(event), method, path: url.pathname };
+    if (attempt.status === null || !saysNoHandler(attempt.status)) return { ...attempt, ...sent, fix: null };
     const error = `The target answers, but not at ${method} ${url.pathname} (${attempt.status}).`;
     return { ...attempt, error, ...sent, fix: remedyFor(target, event) };
   };

@@ -2,7 +2,9 @@ import type { Connector } from '../connect/connector.js';
 import type { Effects } from '../effects.js';
 import { GatewayError } from '../errors.js';
 import { isOurs } from '../connect/policy.js';
-import type { Registry, Traffic, Upkeep } from '../ledger/ledger.js';
+import type { Upkeep } from '../ledger/upkeep.js';
+import type { Traffic } from '../ledger/health.js';
+import type { Registry } from '../ledger/ledger.js';
 import type { Views } from '../ledger/views.js';
 import type { Breaker, Channel, EventName, Sealed, Target, TargetTest } from '../model.js';
 import { refusalBy } from '../whapi/answers.js';
@@ -21,8 +23,14 @@ import {
   whapiFailure,
 } from './policy.js';
 import type { Check } from './policy.js';
-import { sharedUrlChecks } from './targets.js';
-import { backlogCheck, breakerCheck, deadCheck, subscriptionCheck, unhandledCheck } from './target-checks.js';
+import {
+  backlogCheck,
+  breakerCheck,
+  deadCheck,
+  sharedUrlChecks,
+  subscriptionCheck,
+  unhandledCheck,
+} from './target-checks.js';
 
 export interface DoctorOptions {
   readonly ledger: Pick<Registry, 'channels' | 'targets'> &

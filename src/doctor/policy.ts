@@ -1,4 +1,4 @@
-import type { ChannelTraffic } from '../ledger/ledger.js';
+import type { ChannelTraffic } from '../ledger/health.js';
 import type { Target, TargetTest } from '../model.js';
 
 export const CHECK_STATUSES = ['ok', 'warn', 'fail'] as const;
@@ -17,11 +17,11 @@ export interface Check {
   readonly fix: string | null;
 }
 
-/** Refusals by their code: whether anybody on the internet can cause them, and what to do. */
+/** Refusals by their code: whether anyone on the internet can cause them, and what to do. */
 const REFUSALS: ReadonlyMap<string, readonly [boolean, string]> = new Map([
   ['GW_UNAUTHORIZED', [true, 'If these are from Whapi, its secret is wrong: "channels connect" sets it.']],
-  ['GW_RATE_LIMITED', [true, 'Raise WEBHOOK_RATE_PER_SECOND, or find who sends webhooks with a wrong secret.']],
-  ['GW_BAD_JSON', [false, 'See what is between Whapi and the gateway: the bodies are not JSON.']],
+  ['GW_RATE_LIMITED', [true, 'Raise WEBHOOK_RATE_PER_SECOND, or find out who sends webhooks with a wrong secret.']],
+  ['GW_BAD_JSON', [false, 'Check the proxies between Whapi and the gateway: the bodies are not JSON.']],
   ['GW_TOO_LARGE', [false, 'Raise MAX_BODY_BYTES.']],
   [
     'GW_CHANNEL_MISMATCH',
@@ -135,7 +135,7 @@ export function targetCheck(target: Target, { refusal, test, channels }: TargetF
       ...at,
       status: 'fail',
       message: `A test event (${sentOf(test)}) failed: ${test.error}`,
-      fix: test.fix ?? `Look whether the bot runs at ${target.url}.`,
+      fix: test.fix ?? `Check that the bot runs at ${target.url}.`,
     };
   }
   if (!target.enabled) {

@@ -1,5 +1,7 @@
+import { nameOf } from '../intake/event.js';
 import { subscribes } from '../intake/route.js';
-import type { TargetLoad } from '../ledger/ledger.js';
+import { sameBotWarning } from '../intake/subscription.js';
+import type { TargetLoad } from '../ledger/health.js';
 import type { Breaker, EventName, Target } from '../model.js';
 import { ago, count } from './policy.js';
 import type { Check } from './policy.js';
@@ -9,21 +11,15 @@ const USUAL_WAIT_MS = 5 * 60_000;
 const MOST_EVENTS = 8;
 
 /** Null where it is closed. */
-export function breakerCheck(
-  { name, url, id }: Target,
-  { state, openedAt, nextProbeAt, consecutiveFailures }: Breaker,
-  { lastError }: TargetLoad,
-): Check | null {
-  if (state === 'closed') return null;
-  const since = openedAt === null ? '' : ` since ${iso(openedAt)}`;
-  const probe =
-    state === 'half_open' || nextProbeAt === null ? 'a probe is under way' : `next probe at ${iso(nextProbeAt)}`;
+export function breakerCheck({ name, url, id }: Target, breaker: Breaker, { lastError }: TargetLoad): Check | null {
+  if (breaker.state === 'closed') return null;
+  const { since, probe } = breakerTimes(breaker);
   return {
     name: 'breaker',
     subject: name,
     status: 'fail',
     message:
-      `Its circuit breaker is open${since}, after ${count(consecutiveFailures, 'failed attempt')}; ${probe}. ` +
+      `Its circuit breaker is open${since}, after ${count(breaker.consecutiveFailures, 'failed attempt')}; ${probe}. ` +
       `Deliveries wait.${lastErrorWords(lastError)}`,
     fix: `Make the bot at ${url} answer. Deliveries then resume by themselves, at once with: "targets test ${id}".`,
   };
@@ -68,7 +64,7 @@ export function unhandledCheck({ name, id }: Target, { unhandledLastDay }: Targe
     status: 'ok',
     message: `It has no handler for ${events}.`,
     fix:
-      'Subscribe it only to what the bot takes: "targets add" with --events messages.post, or ' +
+      `Subscribe it only to what the bot takes: "targets set ${id} --events messages.post", or ` +
       `PATCH /v1/targets/${id} { "events": ["messages.post"] }.`,
   };
 }
@@ -79,7 +75,7 @@ export function subscriptionCheck(target: Target, sent: ReadonlyMap<string, read
   const all = names.flatMap((name) => (sent.get(name) ?? []).map((event) => ({ name, event })));
   const isKnown = names.length > 0 && names.every((name) => (sent.get(name) ?? []).length > 0);
   if (!target.enabled || !isKnown || all.some(({ name, event }) => subscribes(target, name, event))) return null;
-  const events = [...new Set(all.map(({ event }) => `${event.type}.${event.method}`))].sort();
+  const events = [...new Set(all.map(({ event }) => nameOf(event)))].sort();
   const shown = events.length > MOST_EVENTS ? `${events.slice(0, MOST_EVENTS).join(', ')} …` : events.join(', ');
   return {
     name: 'subscription',
@@ -87,6 +83,24 @@ export function subscriptionCheck(target: Target, sent: ReadonlyMap<string, read
     status: 'warn',
     message: `It subscribes to ${target.events.join(', ')}, but its channels send only ${shown}: it receives nothing.`,
     fix: `Change its events, or have Whapi send them: "channels connect ${names[0] ?? ''}".`,
+  };
+}
+
+/** One check for each target whose bot another, older target reaches as well. */
+export function sharedUrlChecks(targets: readonly Target[]): Check[] {
+  return targets.flatMap((target, index) => {
+    const message = sameBotWarning(target, targets.slice(0, index));
+    return message === null
+      ? []
+      : [{ name: 'target_url', subject: target.name, status: 'warn', message, fix: null } as const];
+  });
+}
+
+/** Since when a breaker is open (empty where that is not known), and when it probes. */
+export function breakerTimes({ state, openedAt, nextProbeAt }: Breaker): { since: string; probe: string } {
+  return {
+    since: openedAt === null ? '' : ` since ${iso(openedAt)}`,
+    probe: state === 'half_open' || nextProbeAt === null ? 'a probe is under way' : `next probe at ${iso(nextProbeAt)}`,
   };
 }
 

@@ -3,7 +3,8 @@ import type { FastifyBaseLogger } from 'fastify';
 import { Type } from 'typebox';
 import type { Effects } from '../effects.js';
 import { GatewayError } from '../errors.js';
-import type { ChannelTraffic, Registry, Traffic } from '../ledger/ledger.js';
+import type { ChannelTraffic, Traffic } from '../ledger/health.js';
+import type { Registry } from '../ledger/ledger.js';
 import type { Channel } from '../model.js';
 import type { Vault } from '../vault.js';
 import {

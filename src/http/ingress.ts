@@ -4,7 +4,8 @@ import { TokenBucket } from '../bucket.js';
 import type { Effects } from '../effects.js';
 import { GatewayError } from '../errors.js';
 import { decode } from '../intake/decode.js';
-import type { Intake, Recorded, Registry, Traffic } from '../ledger/ledger.js';
+import type { Traffic } from '../ledger/health.js';
+import type { Intake, Recorded, Registry } from '../ledger/ledger.js';
 import { WEBHOOK_HTTP_METHODS } from '../model.js';
 import type { Channel, Sealed, Verdict, WebhookHttpMethod } from '../model.js';
 import { hasComeThrough, VIA_HEADER, viaFrom } from '../via.js';
@@ -86,8 +87,8 @@ export async function ingress(app: FastifyInstance, options: IngressOptions): Pr
     if (!hasComeThrough(viaFrom(headers[VIA_HEADER]), options.gatewayId)) return;
     throw new GatewayError(
       'GW_LOOP',
-      'This gateway sent that very webhook: a target leads back to it. Nothing was recorded. Give that target the URL of ' +
-        'your bot, not one of a gateway.',
+      'This gateway sent this webhook: a target leads back here. Nothing was recorded. Set the URL of that target to your ' +
+        'bot (for example http://127.0.0.1:3000/hook), not to a gateway.',
     );
   };
 

@@ -2,9 +2,10 @@ import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox';
 import { Type } from 'typebox';
 import type { TSchema } from 'typebox';
 import { GatewayError } from '../errors.js';
-import type { Jobs } from '../ledger/jobs.js';
+import type { BulkWork, JobView, Jobs, SurveyCounts } from '../ledger/jobs.js';
 import type { ReleaseFilter } from '../ledger/items.js';
-import type { BulkWork, JobView, RetryFilter, SurveyCounts, Views } from '../ledger/views.js';
+import type { RetryFilter } from '../ledger/deliveries.js';
+import type { Views } from '../ledger/views.js';
 import { JOB_KINDS, JOB_STATUSES } from '../model.js';
 import { itemJson, ItemSchema } from './item-json.js';
 import {

@@ -5,7 +5,8 @@ import type { Effects } from '../effects.js';
 import type { Jobs } from '../ledger/jobs.js';
 import type { Outbox, Registry } from '../ledger/ledger.js';
 import type { MessageView } from '../ledger/items.js';
-import type { ExplainedDelivery, Explanation, Views } from '../ledger/views.js';
+import type { ExplainedDelivery } from '../ledger/deliveries.js';
+import type { Explanation, Views } from '../ledger/views.js';
 import type { Breaker } from '../model.js';
 import {
   itemFields,

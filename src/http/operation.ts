@@ -1,5 +1,5 @@
 import type { FastifyInstance } from 'fastify';
-import type { Upkeep } from '../ledger/ledger.js';
+import type { Upkeep } from '../ledger/upkeep.js';
 
 export interface OperationOptions {
   readonly ledger: Pick<Upkeep, 'probe'>;

@@ -1,6 +1,6 @@
 import { Type } from 'typebox';
 import { BREAKER_STATES } from '../model.js';
-import type { TargetLoad } from '../ledger/ledger.js';
+import type { TargetLoad } from '../ledger/health.js';
 import type { Breaker, Target, TargetSplit, TargetTest, Verdict } from '../model.js';
 import { EventNames } from './event-names.js';
 import {
@@ -106,7 +106,7 @@ const shown = {
   created_at: Time,
 };
 const warnings = Type.Array(Type.Object({ code: oneOf(['same_url']), message: Type.String() }), {
-  description: 'What is allowed, and seldom meant',
+  description: 'Settings that are allowed but seldom intended',
 });
 export const TargetSchema = Type.Object(shown);
 export const ChangedTargetSchema = Type.Object({ ...shown, warnings });

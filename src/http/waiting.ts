@@ -1,4 +1,5 @@
-import type { ExplainedDelivery, WaitingDelivery } from '../ledger/views.js';
+import { breakerTimes } from '../doctor/target-checks.js';
+import type { ExplainedDelivery, WaitingDelivery } from '../ledger/deliveries.js';
 import type { Breaker, Target } from '../model.js';
 import { iso } from './schemas.js';
 
@@ -34,10 +35,8 @@ function disabled({ name, id, disabledReason }: Target): string {
   return `target "${name}" is disabled${why}. To send it: "targets enable ${id}"`;
 }
 
-function breakerWords({ state, openedAt, nextProbeAt }: Breaker): string {
-  const since = openedAt === null ? '' : ` since ${iso(openedAt)}`;
-  const probe =
-    state === 'half_open' || nextProbeAt === null ? 'a probe is under way' : `next probe at ${iso(nextProbeAt)}`;
+function breakerWords(breaker: Breaker): string {
+  const { since, probe } = breakerTimes(breaker);
   return `the circuit breaker of the target is open${since}; ${probe}`;
 }
 

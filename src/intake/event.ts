@@ -35,6 +35,11 @@ export interface NamedEvent {
   readonly isMethodNamed: boolean;
 }
 
+/** `messages.post` */
+export function nameOf({ type, method }: EventName): string {
+  return `${type}.${method}`;
+}
+
 /**
  * The event of a webhook. Its `event` field comes first (`{type, event}` in real payloads, `{type, method}` in Whapi's
  * schema); what is missing there, or is no word that we know, is taken from the path suffix, the HTTP method and at last

@@ -1,5 +1,6 @@
 import type { EventName, Judgement, Target } from '../model.js';
 import type { Document, Item } from './decode.js';
+import { nameOf } from './event.js';
 
 export interface JudgedItem extends Judgement {
   readonly item: Item;
@@ -54,11 +55,7 @@ export function subscribes(target: Pick<Target, 'channels' | 'events'>, channel:
   return (
     (target.channels.includes('*') || target.channels.includes(channel)) &&
     target.events.some(
-      (wanted) =>
-        wanted === '*' ||
-        wanted === event.type ||
-        wanted === `${event.type}.*` ||
-        wanted === `${event.type}.${event.method}`,
+      (wanted) => wanted === '*' || wanted === event.type || wanted === `${event.type}.*` || wanted === nameOf(event),
     )
   );
 }

@@ -24,8 +24,8 @@ export const MOST_ITEMS = 50_000;
 
 /**
  * Finds the arrays among the top-level members of `bytes` whose key `wanted` accepts, in the order in which they stand.
- * From `start` on `bytes` must be a valid JSON document in UTF-8 (the caller has parsed it): the scan only follows its structure, and
- * structural characters are ASCII, so a byte offset here is a byte offset there. A key that occurs twice is found twice.
+ * From `start` on, `bytes` must be a valid JSON document in UTF-8 (the caller has parsed it): the scan only follows its
+ * structure, and structural characters are ASCII, so a byte offset here is a byte offset there. A key that occurs twice is found twice.
  * @throws GatewayError GW_TOO_LARGE where there are more than `MOST_ITEMS`
  */
 export function scanTopLevelArrays(bytes: Buffer, wanted: (key: string) => boolean, start = 0): ScannedArray[] {

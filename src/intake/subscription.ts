@@ -1,6 +1,6 @@
 import type { EventName, Target } from '../model.js';
 import { DOCUMENTED_EVENTS } from '../whapi/wire.js';
-import { TYPES } from './event.js';
+import { nameOf, TYPES } from './event.js';
 import { subscribes } from './route.js';
 
 /** What a target of this name would subscribe to: `*`, `messages`, `messages.*`, `messages.post`. */
@@ -61,7 +61,7 @@ function shareChannel({ channels }: Reach, other: Reach): boolean {
 }
 
 function shareEvent({ events }: Reach, other: Reach): boolean {
-  const names = (all: readonly string[]): string[] => documentedBy(all).map(({ type, method }) => `${type}.${method}`);
+  const names = (all: readonly string[]): string[] => documentedBy(all).map(nameOf);
   return isOneIn(names(events), names(other.events)) || isOneIn(events, other.events);
 }
 

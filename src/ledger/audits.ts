@@ -8,8 +8,8 @@ export interface Audits {
   /** Of each channel the oldest that is not over. */
   runningAudits(): Promise<readonly AuditRun[]>;
   /**
-   * Writes what the list had in one window, placeholders left out, and where the reading stands after it. A walk of a later round begins the
-   * counts anew. An audit keeps the messages that never came; a seeding writes ids that are not in the ledger into it,
+   * Writes what the list had in one window, placeholders left out, and where the reading stands after it. A walk of a
+   * later round begins the counts anew. An audit keeps the messages that never came; a seeding writes ids that are not in the ledger into it,
    * and changes nothing of those that are. Does nothing where the audit is over meanwhile.
    */
   noteWindow(id: string, messages: readonly ListedMessage[], walk: AuditWalk): Promise<void>;

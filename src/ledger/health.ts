@@ -1,9 +1,9 @@
 import type { Breaker } from '../model.js';
 
-/** Circuit breakers of targets that are not well: they outlive a restart. */
+/** Circuit breakers that are not closed: they outlive a restart. */
 export interface Health {
   breakers(): Promise<readonly (KeptBreaker & { readonly targetId: string })[]>;
-  /** Keeps a breaker in the place of the one before; null: the target is well. Of a target that is no more, nothing. */
+  /** Replaces the breaker of a target; null: it is closed. Does nothing for a target that was removed. */
   keepBreaker(targetId: string, breaker: KeptBreaker | null): Promise<void>;
 }
 
@@ -11,7 +11,7 @@ export type KeptBreaker = Omit<Breaker, 'ramp'>;
 
 /** Webhooks of channels, accepted and refused. Counts of refusals are kept roughly: a crash may lose those of a minute. */
 export interface Traffic {
-  /** Counts a refused webhook of a channel that exists. Costs no commit: it is written now and then. */
+  /** Counts a refused webhook of an existing channel. Costs no commit: counts are written once a minute at most. */
   refused(channel: string, code: string): void;
   trafficOf(channel: string): Promise<ChannelTraffic>;
 }
@@ -28,7 +28,7 @@ export interface ChannelTraffic {
   };
 }
 
-/** What waits for a target; nothing for one that does not exist. The last day is the last 24 hours, and up to an hour more. */
+/** What waits for a target; nothing for one that does not exist. `LastDay` covers the last 24 hours, and up to an hour more. */
 export interface TargetLoad {
   readonly pending: number;
   /** When the oldest pending delivery was recorded; null where none is pending. */

@@ -1,4 +1,6 @@
-import type { BulkWork, JobView, WorkSurvey } from './views.js';
+import type { JobStatus, Verdict } from '../model.js';
+import type { DeliveryView, RetryFilter } from './deliveries.js';
+import type { ItemDetail, ReleaseFilter } from './items.js';
 
 /**
  * Bulk work. Jobs are done one after the other, in the order in which they were made, and outlive a restart. A job takes
@@ -18,3 +20,36 @@ export interface Jobs {
   /** What was done stays done; a job that is over stays as it is. @throws GatewayError GW_NOT_FOUND */
   cancelJob(id: string): Promise<JobView>;
 }
+
+export type BulkWork =
+  | { readonly kind: 'retry'; readonly filter: RetryFilter }
+  | { readonly kind: 'release'; readonly filter: ReleaseFilter };
+
+/** What bulk work would send if it were begun now. */
+export type WorkSurvey = SurveyCounts &
+  (
+    | { readonly kind: 'retry'; readonly sample: readonly DeliveryView[] }
+    | { readonly kind: 'release'; readonly sample: readonly ItemDetail[] }
+  );
+
+export interface SurveyCounts {
+  /** Deliveries, or items, each once. */
+  readonly count: number;
+  /** How many each target would be sent, by its id. */
+  readonly byTarget: Readonly<Record<string, number>>;
+  /** How many have an item of this verdict. */
+  readonly byVerdict: Readonly<Partial<Record<Verdict, number>>>;
+}
+
+export type JobView = BulkWork & {
+  readonly id: string;
+  readonly status: JobStatus;
+  /** What the filter found when the job was made. */
+  readonly total: number;
+  /** Made pending by it so far. */
+  readonly done: number;
+  /** Left as they were: no target is left to send them to. */
+  readonly skipped: number;
+  readonly createdAt: number;
+  readonly finishedAt: number | null;
+};

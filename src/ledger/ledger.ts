@@ -14,25 +14,25 @@ import type {
 } from '../model.js';
 import type { Audits } from './audits.js';
 import type { CallsDue, ChannelCallLog, ChannelState } from './calls.js';
+import type { DeliveryView } from './deliveries.js';
+import type { Health, Traffic } from './health.js';
 import type { Jobs } from './jobs.js';
 import type { OneResyncs } from './one-resyncs.js';
-import type { Health, Traffic } from './health.js';
 import type { Upkeep } from './upkeep.js';
-import type { DeliveryView, ResyncView, Views } from './views.js';
-
-export type { ChannelTraffic, Health, KeptBreaker, TargetLoad, Traffic } from './health.js';
-export type { Retention, Upkeep } from './upkeep.js';
+import type { ResyncView, Views } from './views.js';
 
 /**
  * The store, as business operations. Every engine keeps these invariants:
  *
  * - I1 answered ⇒ stored: `record` resolves after the commit that holds the webhook, its verdicts and its deliveries.
  * - I2 registered before asked: `register` resolves after the commit; a registration outlives the answer, whatever it is.
- * - I3 one item, one verdict; one delivery per target: a webhook fed twice, or twice at one instant, gives one delivery.
+ * - I3 one item, one verdict; one delivery per target, or one of each part where the target has a `split`: a webhook fed
+ *   twice, or twice at one instant, gives no more.
  * - I4 nothing lost: a committed delivery ends only as delivered, dead or expired; a held item can be released until its
  *   payload is pruned.
  * - I5 a claim is a lease: only the holder of a lease's token may settle it; an expired lease is due again.
- * - I6 order per chat: for one target, the deliveries of one chat are made one at a time, in the order recorded.
+ * - I6 order per chat: for one target, the deliveries of one chat and one kind of event are made one at a time, in the
+ *   order recorded.
  *
  * Times are milliseconds since the Unix epoch unless a name says otherwise. An operation that the store cannot take now
  * (full disk, lost connection) rejects with GatewayError GW_STORE_UNAVAILABLE and has changed nothing.
@@ -72,7 +72,7 @@ export interface Outbox {
   /** The same of the newest held sighting of a message. @throws GatewayError GW_NOT_FOUND, GW_NOT_HELD, GW_PAYLOAD_GONE */
   release(channel: string, messageId: string, targetIds: readonly string[] | null): Promise<readonly string[]>;
   /**
-   * Has a delivery sent on a person's word. A settled one becomes pending again, at the end of its chats (I6) and with all
+   * Retries a delivery manually. A settled one becomes pending again, at the end of its chats (I6) and with all
    * its attempts before it; an expired one is then sent however old its message is. A pending one keeps its place and
    * gets one attempt beside its schedule: at once, or where one is under way (I5) right after that.
    * @throws GatewayError GW_NOT_FOUND, GW_CONFLICT (its target was removed)

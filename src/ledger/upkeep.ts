@@ -1,6 +1,6 @@
 /** What keeps the store itself going. A part of `Ledger`. */
 export interface Upkeep {
-  /** The machine's clock was set back: what waits for a time, until `byMs` later than it was meant to, waits no longer than before. */
+  /** Shifts due times back by `byMs` milliseconds, after the machine's clock was set back. */
   clockSetBack(byMs: number): Promise<void>;
   /** Proves that the store takes writes. */
   probe(): Promise<void>;

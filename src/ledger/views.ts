@@ -1,21 +1,18 @@
 import type {
-  Attempt,
   AuditKind,
   AuditStatus,
   Channel,
-  DeliveryStatus,
-  DeliveryWait,
   EventName,
   IncomingWebhook,
-  JobStatus,
   Proof,
   ResyncMessageStatus,
   ResyncStatus,
   Span,
-  Verdict,
 } from '../model.js';
+import type { DeliveryDetail, DeliveryFilter, DeliveryView, ExplainedDelivery } from './deliveries.js';
 import type { TargetLoad } from './health.js';
-import type { ItemDetail, ItemFilter, ItemView, MessageFilter, MessageView, ReleaseFilter } from './items.js';
+import type { ItemDetail, ItemFilter, ItemView, MessageFilter, MessageView } from './items.js';
+import type { JobView } from './jobs.js';
 import type { CallHistory } from './ledger.js';
 
 export interface PageRequest {
@@ -227,87 +224,3 @@ export interface Explanation {
   readonly audits: readonly AuditFinding[];
   readonly deliveries: readonly ExplainedDelivery[];
 }
-
-export interface WaitingDelivery extends DeliveryView {
-  readonly underWay: boolean;
-}
-
-export interface ExplainedDelivery extends WaitingDelivery {
-  readonly log: readonly Attempt[];
-  /** The delivery at the front, for which it waits because of I6; null where it waits for none. */
-  readonly ahead: WaitingDelivery | null;
-}
-
-export interface DeliveryFilter {
-  readonly status?: DeliveryStatus | undefined;
-  readonly target?: string | undefined;
-  readonly channel?: string | undefined;
-  /** `messages.post`; `messages` or `messages.*` for all of that type. */
-  readonly event?: string | undefined;
-  /** Recorded at or after. */
-  readonly since?: number | undefined;
-  /** Recorded before. */
-  readonly until?: number | undefined;
-}
-
-export interface DeliveryView {
-  readonly id: string;
-  readonly status: DeliveryStatus;
-  readonly target: string;
-  readonly channel: string;
-  readonly event: string;
-  readonly verdicts: readonly Verdict[];
-  readonly attempts: number;
-  readonly createdAt: number;
-  /** Null once settled, and while an earlier delivery of the same chat is not settled. */
-  readonly nextAttemptAt: number | null;
-  /** What must come first, besides its time; null once settled, and where nothing must. */
-  readonly waitsFor: DeliveryWait | null;
-  readonly settledAt: number | null;
-  readonly lastError: string | null;
-  /** A person's release made it. */
-  readonly released: boolean;
-}
-
-export interface DeliveryDetail extends DeliveryView {
-  readonly body: string;
-  readonly log: readonly Attempt[];
-}
-
-/** Settled deliveries that are to be sent again. */
-export interface RetryFilter extends DeliveryFilter {
-  readonly status: Exclude<DeliveryStatus, 'pending'>;
-}
-
-export type BulkWork =
-  | { readonly kind: 'retry'; readonly filter: RetryFilter }
-  | { readonly kind: 'release'; readonly filter: ReleaseFilter };
-
-/** What bulk work would send if it were begun now. */
-export type WorkSurvey = SurveyCounts &
-  (
-    | { readonly kind: 'retry'; readonly sample: readonly DeliveryView[] }
-    | { readonly kind: 'release'; readonly sample: readonly ItemDetail[] }
-  );
-
-export interface SurveyCounts {
-  /** Deliveries, or items, each once. */
-  readonly count: number;
-  /** How many each target would be sent, by its id. */
-  readonly byTarget: Readonly<Record<string, number>>;
-  /** How many have an item of this verdict. */
-  readonly byVerdict: Readonly<Partial<Record<Verdict, number>>>;
-}
-
-export type JobView = BulkWork & {
-  readonly id: string;
-  readonly status: JobStatus;
-  /** What the filter found when the job was made. */
-  readonly total: number;
-  /** Made pending by it so far. */
-  readonly done: number;
-  /** Come to by it, and left as they were: there was nobody to send them to. */
-  readonly skipped: number;
-  readonly createdAt: number;
-  readonly finishedAt: number | null;
-};

@@ -40,7 +40,7 @@ export function progressOf(
   };
 }
 
-/** Whapi gets one call at a time of a channel: a run waits while somebody else's is under way. */
+/** Whapi gets one call at a time per channel: a run waits while another caller's is under way. */
 function waitFor(underWay: UnderWay | null): Pause | null {
   if (underWay === null || underWay.by === 'run') return null;
   const reason = `Waiting for ${callerInWords(underWay.by)}: Whapi gets one call at a time per channel.`;

@@ -1,5 +1,7 @@
 import { Agent, request } from 'undici';
 import type { Dispatcher } from 'undici';
+import { isRecord } from '../intake/event.js';
+import { PLACEHOLDER_TYPE } from '../model.js';
 import { connectOptions, USER_AGENT } from '../outgoing.js';
 import { failureOf, MOST_ERROR_BYTES, parsed, refusalOf } from './answers.js';
 import type { WhapiAnswer, WhapiFailure } from './answers.js';
@@ -74,7 +76,10 @@ const MOST_BYTES = 4 * 1024 * 1024;
 /** A placeholder has no content; what is larger is a message. */
 const MOST_PLACEHOLDER_BYTES = 64 * 1024;
 /** Whapi has the id, and could not read the message yet (docs/whapi.md, Message): it may come still. */
-const PLACEHOLDER: WhapiFailure = { kind: 'missing', words: '200, but only a placeholder: its type is "unknown"' };
+const PLACEHOLDER: WhapiFailure = {
+  kind: 'missing',
+  words: `200, but only a placeholder: its type is "${PLACEHOLDER_TYPE}"`,
+};
 /** Of a list: five hundred messages of 16 KiB. Parsing more at once would hold up the webhooks. */
 const MOST_LIST_BYTES = 8 * 1024 * 1024;
 
@@ -191,15 +196,11 @@ function isUpdate(body: unknown): body is Partial<SettingsUpdate> {
 
 function isPlaceholder(body: Buffer): boolean {
   const message = body.length > MOST_PLACEHOLDER_BYTES ? undefined : parsed(body.toString());
-  return isRecord(message) && message['type'] === 'unknown';
+  return isRecord(message) && message['type'] === PLACEHOLDER_TYPE;
 }
 
 function isOutcome(body: unknown): body is { success: boolean } {
   return isRecord(body) && typeof body['success'] === 'boolean';
-}
-
-function isRecord(value: unknown): value is Record<string, unknown> {
-  return typeof value === 'object' && value !== null && !Array.isArray(value);
 }
 
 async function readSome(body: AsyncIterable<Buffer>, mostBytes: number): Promise<string> {

@@ -1,4 +1,5 @@
 import { isUtf8 } from 'node:buffer';
+import { isRecord } from '../intake/event.js';
 import { scanTopLevelArrays } from '../intake/scan.js';
 import { unixSeconds } from '../intake/timestamp.js';
 import type { ListedMessage } from '../model.js';
@@ -45,8 +46,4 @@ function parsed(body: Buffer): Record<string, unknown> | null {
   } catch {
     return null;
   }
-}
-
-function isRecord(value: unknown): value is Record<string, unknown> {
-  return typeof value === 'object' && value !== null && !Array.isArray(value);
 }

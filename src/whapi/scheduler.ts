@@ -1,7 +1,7 @@
 import type { Effects } from '../effects.js';
 import type { CallsDue, ChannelCallLog, ChannelState } from '../ledger/calls.js';
 import { endOf } from '../loop.js';
-import type { Channel, Pause, Sealed } from '../model.js';
+import type { Channel, Sealed } from '../model.js';
 import { callerInWords } from './callers.js';
 import type { Caller, UnderWay } from './callers.js';
 import type { WhapiClient, WhapiResult } from './client.js';
@@ -37,8 +37,6 @@ export interface SchedulerOptions {
   readonly patienceMs?: number;
   readonly effects: Pick<Effects, 'now' | 'sleep' | 'random'>;
   readonly onError: (error: unknown) => void;
-  /** Told of a channel whose calls pause from now on, for another reason than before, or no longer (null). */
-  readonly onPauseChange?: (channel: string, pause: Pause | null) => void;
 }
 
 /**
@@ -79,15 +77,15 @@ export interface CallScheduler {
   stop(graceMs: number, others: Promise<void>): Promise<void>;
 }
 
-/** A change of the spacing is seen this late where nobody tells of it. */
+/** A change of the spacing is seen this late at most where no `wake` told of it. */
 const LONGEST_NAP_MS = 5000;
 const PATIENCE_MS = 30_000;
-/** Aborting without a reason would make an error with a stack. */
+/** Aborting without a reason would create an error with a stack. */
 const WOKEN = 'woken';
 const NOTHING_DUE: Step = { kind: 'wait', until: Infinity, pause: null };
 
 export function createCallScheduler(options: SchedulerOptions): CallScheduler {
-  const { ledger, whapi, openSecret, timing, effects, onError, onPauseChange, patienceMs = PATIENCE_MS } = options;
+  const { ledger, whapi, openSecret, timing, effects, onError, patienceMs = PATIENCE_MS } = options;
   const turns = createTurns();
   /** One at a time waits for the end of the spacing, so that none overtakes another. */
   const ownTurns = createTurns();
@@ -115,7 +113,7 @@ export function createCallScheduler(options: SchedulerOptions): CallScheduler {
       const breakOff = (): void => abort.abort(timeUp?.reason);
       timeUp?.addEventListener('abort', breakOff);
       try {
-        return await watched(channel, async (state) => await work({ signal: abort.signal, state }));
+        return await work({ signal: abort.signal, state: await ledger.channelState(channel) });
       } finally {
         timeUp?.removeEventListener('abort', breakOff);
         underWay.delete(channel);
@@ -128,15 +126,6 @@ export function createCallScheduler(options: SchedulerOptions): CallScheduler {
     unfinished.add(ended);
     void ended.then(() => unfinished.delete(ended));
     return await turn;
-  };
-
-  /** Tells of a pause that `work` has brought about or ended. */
-  const watched = async <T>(channel: string, work: (state: ChannelState | null) => Promise<T>): Promise<T> => {
-    const before = await ledger.channelState(channel);
-    const result = await work(before);
-    const after = await ledger.channelState(channel).catch(() => before);
-    if (after && after.pause?.code !== before?.pause?.code) onPauseChange?.(channel, after.pause);
-    return result;
   };
 
   const stepFor: CallScheduler['stepFor'] = (state, due) => {

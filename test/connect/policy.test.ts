@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
-import { eventsFor, eventsNamed, maskedUrl, nameOf, planConnect } from '../../src/connect/policy.js';
+import { nameOf } from '../../src/intake/event.js';
+import { eventsFor, eventsNamed, maskedUrl, planConnect } from '../../src/connect/policy.js';
 import type { Wish } from '../../src/connect/policy.js';
 import { warningsAboutTargets, warningsAboutUrl } from '../../src/connect/warnings.js';
 import type { Target } from '../../src/model.js';

@@ -16,6 +16,7 @@ import type { DeliveryJson, DeliveryStage } from '../support/delivery.js';
 import { startLocal } from '../support/gateway.js';
 import type { LocalGateway, LocalOptions } from '../support/gateway.js';
 import { QUICK_BREAKER, QUICK_RETRIES_MS, until } from '../support/pace.js';
+import { SILENT } from '../support/sender.js';
 import { textWebhook } from '../support/texts.js';
 
 const pace = { retryDelaysMs: QUICK_RETRIES_MS };
@@ -570,6 +571,7 @@ async function startLoopOn(
     delaysMs: QUICK_RETRIES_MS,
     effects,
     onError: (error) => seen.errors.push(error),
+    notices: SILENT,
   });
   onTestFinished(async () => await loop.stop(0));
   return Object.assign(seen, { loop });

@@ -8,7 +8,7 @@ import type { Effects } from '../../src/effects.js';
 import { GatewayError } from '../../src/errors.js';
 import type { Ledger } from '../../src/ledger/ledger.js';
 import { openSqliteLedger } from '../../src/ledger/sqlite/engine.js';
-import type { DeliveryView } from '../../src/ledger/views.js';
+import type { DeliveryView } from '../../src/ledger/deliveries.js';
 import type { Target } from '../../src/model.js';
 import { answerLater } from '../support/api.js';
 import { startBot } from '../support/bot.js';
@@ -17,7 +17,7 @@ import { startClock } from '../support/clock.js';
 import { temporaryFolder } from '../support/files.js';
 import { channel, message, messages, record, target } from '../support/ledger.js';
 import { QUICK_BREAKER, QUICK_RETRIES_MS, until } from '../support/pace.js';
-import { startSender } from '../support/sender.js';
+import { SILENT, startSender } from '../support/sender.js';
 
 const GRACE_MS = 8000;
 const LEASE_MS = 300_000;
@@ -53,6 +53,7 @@ async function startStage(settings: Partial<Target> = {}, own: Partial<Effects> 
   const loop = startDeliveryLoop({
     ...{ ledger: { ...ledger, settle }, sender: startSender('private'), breakers, effects, onError },
     delaysMs: QUICK_RETRIES_MS,
+    notices: SILENT,
   });
   onTestFinished(async () => {
     await loop.stop(0);

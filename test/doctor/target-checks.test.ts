@@ -7,7 +7,7 @@ import {
   subscriptionCheck,
   unhandledCheck,
 } from '../../src/doctor/target-checks.js';
-import type { TargetLoad } from '../../src/ledger/ledger.js';
+import type { TargetLoad } from '../../src/ledger/health.js';
 import type { Breaker, EventName } from '../../src/model.js';
 import { HOUR, MINUTE, START, target } from '../support/ledger.js';
 

@@ -12,7 +12,7 @@ import { SqliteRegistry } from '../../src/ledger/sqlite/registry.js';
 import { SqliteRelease } from '../../src/ledger/sqlite/release.js';
 import { SqliteViews } from '../../src/ledger/sqlite/views.js';
 import type { ItemFilter } from '../../src/ledger/items.js';
-import type { DeliveryFilter } from '../../src/ledger/views.js';
+import type { DeliveryFilter } from '../../src/ledger/deliveries.js';
 import { temporaryFolder } from '../support/files.js';
 
 const ALL = { limit: 50, cursor: null };

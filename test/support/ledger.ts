@@ -3,16 +3,10 @@ import { expect, onTestFinished } from 'vitest';
 import type { Effects } from '../../src/effects.js';
 import type { GatewayErrorCode } from '../../src/errors.js';
 import { decode } from '../../src/intake/decode.js';
-import type {
-  Claimed,
-  Delivery,
-  Ledger,
-  ResyncCall,
-  ResyncRequest,
-  Retention,
-  Settlement,
-} from '../../src/ledger/ledger.js';
-import type { BulkWork, JobView, Page, ResyncView } from '../../src/ledger/views.js';
+import type { Retention } from '../../src/ledger/upkeep.js';
+import type { Claimed, Delivery, Ledger, ResyncCall, ResyncRequest, Settlement } from '../../src/ledger/ledger.js';
+import type { BulkWork, JobView } from '../../src/ledger/jobs.js';
+import type { Page, ResyncView } from '../../src/ledger/views.js';
 import type { Channel, DeliveryStatus, IncomingWebhook, Sealed, Target, Verdict } from '../../src/model.js';
 
 export const SECOND = 1000;

@@ -20,6 +20,9 @@ export function startSender(networks: string, lookup?: Lookup): Sender {
   return sender;
 }
 
+/** Tells the log nothing. */
+export const SILENT = { onSettled: () => undefined, onDisabled: () => undefined };
+
 /** A delivery to a URL. */
 export function outgoing(url: string, settings: Partial<Target> = {}): Outgoing {
   return {
@@ -32,6 +35,7 @@ export function outgoing(url: string, settings: Partial<Target> = {}): Outgoing 
     contentType: 'application/json',
     body: Buffer.from('{"messages":[]}'),
     verdicts: ['event'],
+    via: null,
   };
 }
 

@@ -3,7 +3,7 @@ import { describe, expect, it, onTestFinished } from 'vitest';
 import { systemEffects } from '../../src/effects.js';
 import { openLedger } from '../../src/ledger/open.js';
 import type { Ledger } from '../../src/ledger/ledger.js';
-import type { Channel, Pause } from '../../src/model.js';
+import type { Channel } from '../../src/model.js';
 import type { WhapiResult } from '../../src/whapi/client.js';
 import { createCallScheduler } from '../../src/whapi/scheduler.js';
 import type { CallScheduler, SchedulerOptions } from '../../src/whapi/scheduler.js';
@@ -17,7 +17,6 @@ interface Stage {
   readonly scheduler: CallScheduler;
   /** What was done, in order. */
   readonly done: string[];
-  readonly pauses: (Pause | null)[];
   /** A call of the gateway's own that is due. */
   own(name: string, answer?: () => Promise<void>): Promise<void>;
 }
@@ -27,7 +26,6 @@ async function stage(settings: Partial<Channel> = {}, more: Partial<SchedulerOpt
   onTestFinished(async () => await ledger.close());
   await ledger.addChannel(channel('main', settings));
   const done: string[] = [];
-  const pauses: (Pause | null)[] = [];
   const getHealth = async (): Promise<WhapiResult<Health>> => {
     done.push('check');
     return await Promise.resolve(AUTH);
@@ -35,7 +33,6 @@ async function stage(settings: Partial<Channel> = {}, more: Partial<SchedulerOpt
   const scheduler = createCallScheduler({
     ...{ ledger, whapi: { getHealth, destroy: async () => await Promise.resolve() }, openSecret: String },
     ...{ timing: QUICK_RESYNC, effects: systemEffects, onError: (error: unknown) => void done.push(String(error)) },
-    onPauseChange: (_channel, pause) => void pauses.push(pause),
     ...more,
   });
   onTestFinished(async () => await scheduler.stop(0, Promise.resolve()));
@@ -48,7 +45,7 @@ async function stage(settings: Partial<Channel> = {}, more: Partial<SchedulerOpt
         await answer();
       },
     });
-  return { ledger, scheduler, done, pauses, own };
+  return { ledger, scheduler, done, own };
 }
 
 const AUTH: WhapiResult<Health> = {
@@ -96,12 +93,13 @@ describe('calls of one channel', () => {
 
 describe('what an answer says of the channel', () => {
   it.each(['connect', 'doctor'] as const)('to %s binds the next call of the gateway', async (by) => {
-    const { ledger, scheduler, done, pauses, own } = await stage();
+    const { ledger, scheduler, done, own } = await stage();
     await scheduler.forPerson(channel('main'), by, async () => await Promise.resolve(BUSY));
     await own('run');
     expect(done).toEqual([]);
-    expect(pauses).toMatchObject([{ code: 'busy' }]);
-    expect((await ledger.channelState('main'))?.pause?.nextCheckAt).toBeGreaterThan(systemEffects.now() + 3_500_000);
+    const pause = (await ledger.channelState('main'))?.pause;
+    expect(pause).toMatchObject({ code: 'busy' });
+    expect(pause?.nextCheckAt).toBeGreaterThan(systemEffects.now() + 3_500_000);
   });
 
   it('is read when the turn comes: what came after the call was asked for counts', async () => {
@@ -118,14 +116,14 @@ describe('what an answer says of the channel', () => {
     expect(done).toEqual([]);
   });
 
-  it('ends with a good health check when its time is over, and this is told', async () => {
-    const { ledger, done, pauses, own } = await stage();
+  it('ends with a good health check when its time is over', async () => {
+    const { ledger, done, own } = await stage();
     const pause = { code: 'not_ready', reason: 'QR', nextCheckAt: systemEffects.now() } as const;
     await ledger.noteAnswer('main', pause);
     await own('run');
     await own('run');
     expect(done).toEqual(['check', 'run']);
-    expect(pauses).toEqual([null]);
+    expect((await ledger.channelState('main'))?.pause).toBeNull();
   });
 });
 

@@ -1,5 +1,5 @@
 import type { Breaker } from '../../model.js';
-import type { KeptBreaker } from '../ledger.js';
+import type { KeptBreaker } from '../health.js';
 import type { Db } from './database.js';
 import type { SqliteRegistry } from './registry.js';
 

@@ -1,7 +1,7 @@
 import { GatewayError } from '../../errors.js';
 import type { Verdict } from '../../model.js';
 import type { ReleaseFilter } from '../items.js';
-import type { RetryFilter } from '../views.js';
+import type { RetryFilter } from '../deliveries.js';
 import type { Db } from './database.js';
 import {
   allOf,

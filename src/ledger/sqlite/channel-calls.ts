@@ -97,7 +97,8 @@ export class SqliteChannelCalls {
   }
 }
 
-function dayOf(ms: number): number {
+/** Days since the Unix epoch, UTC. */
+export function dayOf(ms: number): number {
   return Math.floor(ms / DAY_MS);
 }
 

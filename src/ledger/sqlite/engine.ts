@@ -33,7 +33,7 @@ import { SqliteViews } from './views.js';
 import { SqliteWebhookViews } from './webhook-views.js';
 
 const WINDOWS_PER_COMMIT = 500;
-/** Bulk work may have grown by one part in so many since a person looked. */
+/** Bulk work may have grown by a tenth since a person looked. */
 const GROWTH_DIVISOR = 10;
 
 /**
@@ -281,7 +281,7 @@ function mustBeExpected(count: number, expectedCount: number | undefined): void 
   if (expectedCount === undefined || (count - expectedCount) * GROWTH_DIVISOR <= expectedCount) return;
   throw new GatewayError(
     'GW_CONFLICT',
-    `The filter finds ${count} now, expected_count is ${expectedCount}: more than a tenth above. Look at them again with ` +
+    `The filter finds ${count} now, more than a tenth above expected_count (${expectedCount}). Look again with ` +
       '"dry_run": true, then send the new count.',
   );
 }

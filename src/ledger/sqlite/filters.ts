@@ -1,6 +1,6 @@
 import { leastIdSince } from '../ids.js';
 import type { ItemConditions, ReleaseFilter } from '../items.js';
-import type { DeliveryFilter } from '../views.js';
+import type { DeliveryFilter } from '../deliveries.js';
 
 export type Condition = readonly [sql: string, ...values: unknown[]];
 

@@ -119,7 +119,7 @@ export class SqliteHeld {
     return this.#count(this.ofMessage(key));
   }
 
-  /** The same of the messages of a resync at these positions, both included; without those of which it sends none. */
+  /** The same for the messages of a resync at these positions, both included. Messages without anything to send are left out. */
   countsOf(resync: number, from: number, to: number): ReadonlyMap<number, number> {
     const byPosition = new Map<number, HeldRow[]>();
     for (const row of this.#ofResync.all(resync, from, to)) {

@@ -1,5 +1,6 @@
 import { GatewayError } from '../../errors.js';
 import type { Document } from '../../intake/decode.js';
+import { nameOf } from '../../intake/event.js';
 import { isPlaceholder, isUnseen, judge, writesLedger } from '../../intake/judge.js';
 import { cutter, route } from '../../intake/route.js';
 import type { Cutter, JudgedItem, Route } from '../../intake/route.js';
@@ -65,7 +66,7 @@ export class SqliteIntake {
     const channel = this.#registry.mustHaveChannel(webhook.channel);
     this.#holdToChannelId(channel, document.channelId);
     const webhookId = this.#ids.next(now);
-    const event = `${document.event.type}.${document.event.method}`;
+    const event = nameOf(document.event);
     this.#insertWebhook.run(
       webhookId,
       channel.name,

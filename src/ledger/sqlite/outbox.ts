@@ -197,9 +197,7 @@ export class SqliteOutbox {
   /** Leases of a process that is no more: with SQLite there is only one, and it is just starting. */
   dropLeases(now: number): void {
     this.#db
-      .prepare(
-        "UPDATE deliveries SET lease = NULL, due_at = ? WHERE status = 'pending' AND status <> 'delivered' AND lease IS NOT NULL",
-      )
+      .prepare("UPDATE deliveries SET lease = NULL, due_at = ? WHERE status = 'pending' AND lease IS NOT NULL")
       .run(now);
   }
 
@@ -236,7 +234,7 @@ export class SqliteOutbox {
     this.#db
       .prepare(
         `UPDATE deliveries SET status = 'dead', settled_at = ?, lease = NULL, last_error = 'The target was removed.'
-         WHERE target = ? AND status = 'pending' AND status <> 'delivered'`,
+         WHERE target = ? AND status = 'pending'`,
       )
       .run(now, target);
     this.#lanes.clear(target);

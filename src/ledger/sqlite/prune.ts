@@ -1,6 +1,6 @@
 import { leastId } from '../ids.js';
 import { KEY_BYTES } from '../keys.js';
-import type { Retention } from '../ledger.js';
+import type { Retention } from '../upkeep.js';
 import type { Db } from './database.js';
 
 /** Small enough that a step takes a few milliseconds, so that webhooks between two steps hardly wait. */

@@ -93,7 +93,7 @@ export class SqliteRelease {
     const everyone = this.#held.subscribers(row);
     const asked = chosen ?? everyone;
     const owed = this.#held.owed(asked, row);
-    if (owed.length === 0) throw nobodyOwed(asked.length);
+    if (owed.length === 0) throw nothingToSend(asked.length);
     const made = this.#send(owed, row, now);
     // With a message go its repetitions: otherwise the next release would send it once more.
     if (this.#held.owed(everyone, row).length === 0)
@@ -127,7 +127,7 @@ export class SqliteRelease {
           verdicts: [verdict],
           positions: [position],
           body,
-          newestMessageAt: null, // who releases it wants it sent however old it is
+          newestMessageAt: null, // a release is sent however old its message is
           released: true,
         },
         now,
@@ -146,7 +146,7 @@ function notHeld(detail: string): GatewayError {
   return new GatewayError('GW_NOT_HELD', detail);
 }
 
-function nobodyOwed(asked: number): GatewayError {
+function nothingToSend(asked: number): GatewayError {
   return notHeld(
     asked === 0
       ? 'No target subscribes to this event. Name the targets that are to receive it.'

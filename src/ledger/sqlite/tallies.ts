@@ -1,4 +1,4 @@
-import type { TargetLoad } from '../ledger.js';
+import type { TargetLoad } from '../health.js';
 import type { Db } from './database.js';
 import type { SqliteRegistry } from './registry.js';
 

@@ -1,4 +1,5 @@
-import type { ChannelTraffic } from '../ledger.js';
+import type { ChannelTraffic } from '../health.js';
+import { dayOf } from './channel-calls.js';
 import type { Db } from './database.js';
 import type { GroupCommit } from './group-commit.js';
 
@@ -27,7 +28,6 @@ const NEWEST = `
   SELECT w.channel, max(w.received_at) AS at
   FROM (SELECT channel, received_at FROM webhooks WHERE audit IS NULL ORDER BY id DESC LIMIT 10000) w
   JOIN channels c ON c.name = w.channel GROUP BY w.channel`;
-const DAY_MS = 24 * 60 * 60 * 1000;
 
 /**
  * When the last webhook of each channel came, and how many were refused today. Read from memory; written now and then and
@@ -76,7 +76,7 @@ export class SqliteTraffic {
 
   refused(channel: string, code: string, now: number): void {
     const kept = this.#of(channel);
-    const day = Math.floor(now / DAY_MS);
+    const day = dayOf(now);
     const before = kept.row.refused_day === day ? kept.row.refused : 0;
     kept.row = { ...kept.row, refused_day: day, refused: before + 1, refused_at: now, refused_code: code };
     kept.isDirty = true;
@@ -88,7 +88,7 @@ export class SqliteTraffic {
 
   of(channel: string, now: number): ChannelTraffic {
     const row = this.#kept.get(channel)?.row;
-    const isToday = row?.refused_day === Math.floor(now / DAY_MS);
+    const isToday = row?.refused_day === dayOf(now);
     return {
       lastWebhookAt: row?.last_at ?? null,
       refused: {

@@ -1,20 +1,16 @@
+import { nameOf } from '../../intake/event.js';
 import type { Attempt, DeliveryStatus, DeliveryWait, EventName, JobStatus, Verdict } from '../../model.js';
 import { decodeCursor, deliveryId, encodeCursor, jobId, parseDeliveryId, parseJobId } from '../ids.js';
 import { KEY_BYTES, messageKey } from '../keys.js';
+import type { BulkWork, JobView } from '../jobs.js';
 import type {
-  AuditFinding,
-  BulkWork,
   DeliveryDetail,
   DeliveryFilter,
   DeliveryView,
   ExplainedDelivery,
-  Explanation,
-  JobView,
-  Page,
-  PageRequest,
-  WebhookForm,
   WaitingDelivery,
-} from '../views.js';
+} from '../deliveries.js';
+import type { AuditFinding, Explanation, Page, PageRequest, WebhookForm } from '../views.js';
 import type { Db } from './database.js';
 import {
   allOf,
@@ -253,13 +249,13 @@ export class SqliteViews {
     return row ? deliveryView(row) : null;
   }
 
-  lastForm({ type, method }: EventName, channels: readonly string[] | null): WebhookForm | null {
+  lastForm(event: EventName, channels: readonly string[] | null): WebhookForm | null {
     const newest = this.#db.prepare<[number, string, string | null, string | null], WebhookForm>(
       `SELECT method, suffix FROM (SELECT channel, event, method, suffix FROM webhooks ORDER BY id DESC LIMIT ?)
        WHERE event = ? AND (? IS NULL OR channel IN (SELECT value FROM json_each(?))) LIMIT 1`,
     );
     const names = channels && JSON.stringify(channels);
-    return newest.get(NEWEST_WEBHOOKS, `${type}.${method}`, names, names) ?? null;
+    return newest.get(NEWEST_WEBHOOKS, nameOf(event), names, names) ?? null;
   }
 
   recentEvents(): ReadonlyMap<string, readonly EventName[]> {

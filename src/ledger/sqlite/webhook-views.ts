@@ -72,7 +72,7 @@ export class SqliteWebhookViews {
   }
 }
 
-/** Why a webhook is not there: older than all that are stored, it was pruned; otherwise nobody knows it. */
+/** Why a webhook is missing: it was pruned where it is older than all stored ones, otherwise it is unknown. */
 export function noSuchWebhook(db: Db, number: number, subject: string, now: number): GatewayError {
   const oldest = db.prepare<[], number | null>('SELECT min(id) FROM webhooks').pluck().get() ?? leastId(now);
   if (number >= LEAST_NUMBER && number < oldest) {

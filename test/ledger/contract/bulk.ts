@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import type { ReleaseFilter } from '../../../src/ledger/items.js';
-import type { BulkWork } from '../../../src/ledger/views.js';
+import type { BulkWork } from '../../../src/ledger/jobs.js';
 import {
   allPages,
   channel,

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import type { KeptBreaker } from '../../../src/ledger/ledger.js';
+import type { KeptBreaker } from '../../../src/ledger/health.js';
 import { MINUTE, stage, START, target } from '../../support/ledger.js';
 import type { OpenStore } from '../../support/ledger.js';
 

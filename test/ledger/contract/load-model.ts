@@ -1,7 +1,8 @@
 import fc from 'fast-check';
 import { expect } from 'vitest';
-import type { Delivery, TargetLoad } from '../../../src/ledger/ledger.js';
-import type { DeliveryView } from '../../../src/ledger/views.js';
+import type { TargetLoad } from '../../../src/ledger/health.js';
+import type { Delivery } from '../../../src/ledger/ledger.js';
+import type { DeliveryView } from '../../../src/ledger/deliveries.js';
 import { allPages, HOUR, LEASE, message, messages, runJob, settlement, status, target } from '../../support/ledger.js';
 import type { Store } from '../../support/ledger.js';
 

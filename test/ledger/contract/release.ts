@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import type { DeliveryView } from '../../../src/ledger/views.js';
+import type { DeliveryView } from '../../../src/ledger/deliveries.js';
 import {
   DAY,
   first,
