@@ -43,7 +43,23 @@ export function wordsOf(error: unknown): string {
   if (!(error instanceof Error)) return String(error);
   const { code } = error as NodeJS.ErrnoException;
   const inner = error instanceof AggregateError ? error.errors.map(wordsOf).filter((words) => words !== '') : [];
-  const message = inner.length > 0 ? [...new Set(inner)].join('; ') : error.message;
+  const message = inner.length > 0 ? [...new Set(inner)].join('; ') : messageOf(error);
   if (message === '') return code ?? error.name;
   return code === undefined || message.includes(code) ? message : `${message} (${code})`;
+}
+
+/** What other programs say of these in words of their own. */
+const PLAIN_WORDS: ReadonlyMap<string, string> = new Map([
+  [
+    'ERR_SSL_WRONG_VERSION_NUMBER',
+    'The other side does not speak TLS there: use http:// in the URL, or its port for https',
+  ],
+]);
+/** undici's words for a 100 (Continue) that nobody asked for: it breaks the connection off. */
+const UNASKED_CONTINUE = 'bad response';
+
+function messageOf({ code, message }: NodeJS.ErrnoException): string {
+  if (code === 'UND_ERR_SOCKET' && message === UNASKED_CONTINUE)
+    return 'The other side answered 100 (Continue), which was not asked for, and its answer was not waited for';
+  return PLAIN_WORDS.get(code ?? '') ?? message;
 }

@@ -1,3 +1,4 @@
+import { setMaxListeners } from 'node:events';
 import { jittered, pauseAt } from '../backoff.js';
 import type { Effects } from '../effects.js';
 import { GatewayError } from '../errors.js';
@@ -27,6 +28,7 @@ const JITTER = 0.2;
 
 export function createSettler({ effects, onError }: SettlerOptions): Settler {
   const hurried = new AbortController();
+  setMaxListeners(0, hurried.signal); // one for each settlement that waits; Node would warn of a leak at the eleventh
   let isRefusing = false;
 
   /** Whether the store has taken it. */

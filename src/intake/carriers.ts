@@ -97,10 +97,23 @@ export function carrierOf(key: string): Carrier | undefined {
   const match = /^(.{1,64})_(updates|removed)$/.exec(key);
   if (!match) return undefined;
   const [, kind = '', change] = match;
-  return repeatable(usual(kind, change === 'updates' ? 'patch' : 'delete'), 'other', (value) =>
-    subject(null, null, objectNamed(kind, id(value) ?? id(at(value, 'id')) ?? idAfter(value))),
-  );
+  return repeatable(usual(kind, change === 'updates' ? 'patch' : 'delete'), 'other', (value) => {
+    if (kind === 'labels') return readLabel();
+    return subject(
+      null,
+      null,
+      objectNamed(OBJECTS.get(kind) ?? kind, id(value) ?? id(at(value, 'id')) ?? idAfter(value)),
+    );
+  });
 }
+
+/** What the arrays of a kind are about; of any other kind, its own name. */
+const OBJECTS: ReadonlyMap<string, string> = new Map([
+  ['statuses', 'message'],
+  ['groups', 'chat'],
+  ['contacts', 'contact'],
+  ['calls', 'call'],
+]);
 
 function readMessage(value: unknown): Subject {
   const messageId = isRecord(value) ? id(value['id']) : null;

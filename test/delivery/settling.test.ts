@@ -108,6 +108,17 @@ describe('a settlement that the store refuses', () => {
     expect(stage.errors).toMatchObject([{ code: 'GW_STORE_UNAVAILABLE' }]);
   });
 
+  it('is no leak to warn of, however many wait at once', async () => {
+    const warnings: Error[] = [];
+    const onWarning = (warning: Error): void => void warnings.push(warning);
+    process.on('warning', onWarning);
+    onTestFinished(() => void process.off('warning', onWarning));
+    const stage = await startStage();
+    await refuse(stage, ...Array.from({ length: 16 }, (_, index) => `m-${index}`));
+    await until(() => expect(stage.refused).toBeGreaterThan(40));
+    expect(warnings).toEqual([]);
+  });
+
   it('keeps its place: a target is sent no more than can be written down', async () => {
     const stage = await startStage({ concurrency: 2 });
     await refuse(stage, 'm-1', 'm-2');

@@ -24,7 +24,7 @@ const RETRIES_PER_STEP = 200;
 const RELEASES_PER_STEP = 50;
 /** For each it is looked up who was sent it. */
 const RELEASES_PER_LOOK = 200;
-/** Each release reads its webhook: a step ends with the one that goes past this. */
+/** Of webhooks that are read and bodies that are written: a step ends with the release that goes past this. */
 const BYTES_PER_STEP = 1024 * 1024;
 
 /** The numbers of what was gone through last; the next slice begins behind it. */
@@ -197,15 +197,14 @@ export class BulkRelease implements Bulk<ReleaseFilter> {
     const end = this.#endOfSlice(after);
     const { from, values } = this.#between(filter, bounds, after, end);
     const rows = this.#db
-      .prepare<unknown[], HeldRow & { size: number }>(
-        `SELECT ${HELD_COLUMNS}, length(w.body) AS size ${from}
+      .prepare<unknown[], HeldRow>(
+        `SELECT ${HELD_COLUMNS} ${from}
          ORDER BY s.webhook_id, s.position LIMIT ${RELEASES_PER_STEP}`,
       )
       .all(...values);
-    const taken = withinBytes(rows);
-    const made = taken.map((row) => this.#releaseRow(row, filter, now));
-    const last = taken.at(-1);
-    const isWhole = taken.length === rows.length && rows.length < RELEASES_PER_STEP;
+    const made = this.#release.releaseWithin(BYTES_PER_STEP, rows, (row) => this.#releaseRow(row, filter, now));
+    const last = rows[made.length - 1];
+    const isWhole = made.length === rows.length && rows.length < RELEASES_PER_STEP;
     return {
       done: made.filter((count) => count > 0).length,
       skipped: made.filter((count) => count === 0).length,
@@ -239,13 +238,4 @@ export class BulkRelease implements Bulk<ReleaseFilter> {
     const { where, values } = allOf([...inReach, ...releaseConditions(filter, this.#held.keysOf(filter))]);
     return { from: `FROM sightings s JOIN webhooks w ON w.id = s.webhook_id WHERE ${where}`, values };
   }
-}
-
-function withinBytes<Row extends { size: number }>(rows: readonly Row[]): Row[] {
-  let bytes = 0;
-  return rows.filter(({ size }) => {
-    const isRoom = bytes < BYTES_PER_STEP;
-    bytes += size;
-    return isRoom;
-  });
 }

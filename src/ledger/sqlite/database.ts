@@ -4,6 +4,7 @@ import Database from 'better-sqlite3';
 import { GatewayError, StartError } from '../../errors.js';
 import { migrationsOf, pendingMigrations } from '../migrate.js';
 import type { Migration } from '../migrate.js';
+import { defineMigrationFunctions } from './migration-functions.js';
 
 export type Db = Database.Database;
 
@@ -156,6 +157,7 @@ export function kept(db: Db): Db {
 }
 
 function migrate(db: Db, pending: readonly Migration[]): void {
+  defineMigrationFunctions(db);
   for (const { version, sql } of pending) {
     try {
       db.exec(

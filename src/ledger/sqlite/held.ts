@@ -6,6 +6,7 @@ import type { ReleaseFilter } from '../items.js';
 import type { Db } from './database.js';
 import { allOf, releaseConditions } from './filters.js';
 import { eventNamed } from './outbox.js';
+import { Receivers } from './receivers.js';
 import type { NumberedTarget, SqliteRegistry } from './registry.js';
 
 /** An item that was withheld from some target. */
@@ -49,7 +50,7 @@ export class SqliteHeld {
   readonly #registry: SqliteRegistry;
   readonly #ofMessage;
   readonly #ofResync;
-  readonly #sentTo;
+  readonly #receivers: Receivers;
 
   constructor(db: Db, registry: SqliteRegistry) {
     this.#db = db;
@@ -64,12 +65,7 @@ export class SqliteHeld {
        WHERE m.resync = ? AND m.position >= ? AND m.position <= ? AND s.held = 1 AND s.carrier = 'messages'
        ORDER BY m.position, s.webhook_id, s.position`,
     );
-    this.#sentTo = db
-      .prepare<[number, number], number>(
-        `SELECT target FROM deliveries WHERE webhook_id = ?
-           AND (positions IS NULL OR EXISTS (SELECT 1 FROM json_each(positions) WHERE value = ?))`,
-      )
-      .pluck();
+    this.#receivers = new Receivers(db);
   }
 
   /** Every held sighting of a message, its revisions and votes included, oldest first. */
@@ -91,8 +87,8 @@ export class SqliteHeld {
 
   /** Those of these targets that were not sent an item. */
   owed(targets: readonly NumberedTarget[], { webhook_id, position }: HeldRow): NumberedTarget[] {
-    const sent = new Set(this.#sentTo.all(webhook_id, position));
-    return targets.filter(({ number }) => !sent.has(number));
+    const sent = this.#receivers.of(webhook_id);
+    return targets.filter(({ number }) => !sent.has(number, position));
   }
 
   /** Targets that were removed are left out. */
@@ -105,7 +101,7 @@ export class SqliteHeld {
     const repetitions = this.repetitionsOf(row);
     const isFirst = repetitions[0] === undefined || isSame(repetitions[0], row);
     if (!isFirst && this.#goesWithEarlier(row, filter)) return null;
-    const targets = this.#receivers(repetitions.at(-1) ?? row, filter.targets);
+    const targets = this.#unsent(repetitions.at(-1) ?? row, filter.targets);
     if (targets.length === 0) return null;
     return {
       place: { webhookId: row.webhook_id, position: row.position },
@@ -134,10 +130,10 @@ export class SqliteHeld {
     const newest = held.findLast(isMessageItself);
     const sent = named.filter((row) => !isMessageItself(row));
     if (newest && named.some(isMessageItself)) sent.push(newest);
-    return sent.filter((row) => this.#receivers(row, undefined).length > 0).length;
+    return sent.filter((row) => this.#unsent(row, undefined).length > 0).length;
   }
 
-  #receivers(row: HeldRow, targetIds: readonly string[] | undefined): NumberedTarget[] {
+  #unsent(row: HeldRow, targetIds: readonly string[] | undefined): NumberedTarget[] {
     return this.owed(this.living(targetIds) ?? this.subscribers(row), row);
   }
 

@@ -1,6 +1,8 @@
 import { GatewayError } from '../../errors.js';
 import { decode } from '../../intake/decode.js';
-import { cut } from '../../intake/route.js';
+import type { Document } from '../../intake/decode.js';
+import { cutter } from '../../intake/route.js';
+import type { Cutter } from '../../intake/route.js';
 import type { WebhookHttpMethod } from '../../model.js';
 import { parseItemId } from '../ids.js';
 import { laneKeys, messageKey } from '../keys.js';
@@ -15,6 +17,13 @@ interface WebhookRow {
   method: WebhookHttpMethod;
   suffix: string;
   body: Buffer;
+}
+
+/** A webhook taken apart, for the next of its items. */
+interface Opened {
+  readonly webhookId: number;
+  readonly document: Document;
+  readonly cut: Cutter['cut'];
 }
 
 /**
@@ -32,6 +41,9 @@ export class SqliteRelease {
   readonly #isStored;
   readonly #webhook;
   readonly #letGo;
+  #opened: Opened | null = null;
+  #bytesRead = 0;
+  #bytesWritten = 0;
 
   constructor(db: Db, registry: SqliteRegistry, outbox: SqliteOutbox, held: SqliteHeld) {
     this.#db = db;
@@ -58,7 +70,7 @@ export class SqliteRelease {
       throw noSuchWebhook(this.#db, place.webhookId, `item "${id}"`, now);
     }
     if (row.held === 0) throw notHeld('This item is not held: every target that wants it was sent it.');
-    return this.#releaseTo(this.#named(targetIds), row, now);
+    return this.#releaseOne(this.#named(targetIds), row, now);
   }
 
   /**
@@ -70,7 +82,7 @@ export class SqliteRelease {
     const held = this.#held.ofMessage(key);
     const row = held.findLast(({ rule, placeholder }) => !VOTES.has(rule) && placeholder === 0) ?? held.at(-1);
     if (!row) throw this.#nothingHeld(key);
-    return this.#releaseTo(this.#named(targetIds), row, now);
+    return this.#releaseOne(this.#named(targetIds), row, now);
   }
 
   /**
@@ -83,9 +95,33 @@ export class SqliteRelease {
     return this.#releaseTo(this.#held.living(targetIds), this.#held.repetitionsOf(row).at(-1) ?? row, now);
   }
 
+  /**
+   * Has these rows released until so many bytes of webhooks were read, or of bodies written: at least the first. A webhook
+   * is read once for all of its items that stand together, and none is kept.
+   */
+  releaseWithin<T>(mostBytes: number, rows: readonly HeldRow[], release: (row: HeldRow) => T): T[] {
+    const made: T[] = [];
+    this.#bytesRead = 0;
+    this.#bytesWritten = 0;
+    try {
+      for (const row of rows) {
+        const isOpen = this.#opened?.webhookId === row.webhook_id;
+        if (this.#bytesWritten >= mostBytes || (this.#bytesRead >= mostBytes && !isOpen)) break;
+        made.push(release(row));
+      }
+      return made;
+    } finally {
+      this.#opened = null;
+    }
+  }
+
   /** @throws GatewayError GW_NOT_FOUND */
   #named(targetIds: readonly string[] | null): NumberedTarget[] | null {
     return targetIds && [...new Set(targetIds)].map((id) => this.#registry.mustHaveTarget(id));
+  }
+
+  #releaseOne(chosen: readonly NumberedTarget[] | null, row: HeldRow, now: number): number[] {
+    return this.releaseWithin(1, [row], (only) => this.#releaseTo(chosen, only, now)).flat();
   }
 
   /** @param chosen null: all that subscribe */
@@ -112,11 +148,10 @@ export class SqliteRelease {
   }
 
   #send(targets: readonly NumberedTarget[], { webhook_id, position, verdict, channel }: HeldRow, now: number) {
-    const webhook = this.#webhook.get(webhook_id);
-    if (!webhook) throw new GatewayError('GW_INTERNAL', `The webhook of item ${webhook_id}/${position} is missing.`);
-    const document = decode(webhook.body, webhook);
+    const { document, cut } = this.#open(webhook_id);
     const item = document.items[position];
-    const body = document.items.length === 1 ? null : cut(document, [position]);
+    const body = document.items.length === 1 ? null : cut([position]);
+    this.#bytesWritten += (body?.length ?? 0) * targets.length;
     return targets.map((target) =>
       this.#outbox.add(
         {
@@ -133,6 +168,16 @@ export class SqliteRelease {
         now,
       ),
     );
+  }
+
+  #open(webhookId: number): Opened {
+    if (this.#opened?.webhookId === webhookId) return this.#opened;
+    const webhook = this.#webhook.get(webhookId);
+    if (!webhook) throw new GatewayError('GW_INTERNAL', `Webhook ${webhookId} is missing.`);
+    const document = decode(webhook.body, webhook);
+    this.#bytesRead += webhook.body.length;
+    this.#opened = { webhookId, document, cut: cutter(document).cut };
+    return this.#opened;
   }
 }
 

@@ -94,6 +94,14 @@ export function bulkContract(open: OpenStore): void {
       expect(idsIn(await store.deliverAll()).sort()).toEqual(numbered(900).sort());
     });
 
+    it('takes as many items of one huge webhook in a step as of small ones: it is read once for all of them', async () => {
+      const store = await stage(open, [target('bot', { deliver: ['late'] })]);
+      const long = { text: { body: 'x'.repeat(40_000) } };
+      await store.record(messages(...numbered(60).map((id) => message(id, `chat of ${id}`, long))));
+      await store.ledger.addJob(RELEASE_ALL);
+      expect(await store.ledger.stepJob()).toBeGreaterThan(10);
+    });
+
     it('that is cancelled leaves what it has done, and does nothing more', async () => {
       const store = await stage(open);
       await bury(store, ...numbered(300));

@@ -34,6 +34,10 @@ const muted = (until: number): Record<string, unknown> => ({
 
 const label = (name: string): Record<string, unknown> => ({ labels: [{ id: '1', name }] });
 
+const contact = { contacts: [{ id: 'alice' }] };
+
+const call = { calls: [{ id: 'C', chat_id: 'alice' }] };
+
 /** I3: what tells Whapi's repetition from a second genuine item (rules 1, 2, 4 to 8 and 13). */
 export function repetitionsContract(open: OpenStore): void {
   describe('an id that comes again', () => {
@@ -148,6 +152,16 @@ export function repetitionsContract(open: OpenStore): void {
         'a chat removed, made and removed again',
         [{ chats_removed: ['c'] }, { chats: [{ id: 'c' }] }, { chats_removed: ['c'] }],
       ],
+      ['a contact removed and made again', [contact, { contacts_removed: ['alice'] }, contact]],
+      [
+        'a group left and joined again',
+        [{ groups: [{ id: 'g' }] }, { groups_removed: ['g'] }, { groups: [{ id: 'g' }] }],
+      ],
+      [
+        'a label changed and made again',
+        [label('VIP'), { labels_updates: [{ after_update: { id: '1' } }] }, label('VIP')],
+      ],
+      ['a call that goes on', [call, { calls_updates: [{ after_update: { id: 'C' } }] }, call]],
     ])('that comes back after something else about its object is an event each time: %s', async (_, bodies) => {
       const store = await stage(open);
       for (const body of bodies) expect(await store.record(body)).toEqual(['event']);
