@@ -22,7 +22,7 @@ interface Case {
   readonly add?: string | undefined;
   /** What is added to `channels connect`. */
   readonly connect?: string;
-  /** It gets what it has no handler for: what this names. */
+  /** It gets what it has no handler for: what this names. The first is the test event, sent before any webhook came. */
   readonly refuses?: readonly string[];
 }
 
@@ -41,7 +41,7 @@ const CASES: readonly Case[] = [
     route: '/hook/messages',
     add: 'targets add bot http://…/hook',
     connect: '--mode method',
-    refuses: ['POST /hook/statuses', 'POST /hook/presences', 'POST /hook/channel'],
+    refuses: ['POST /hook', 'POST /hook/statuses', 'POST /hook/presences', 'POST /hook/channel'],
   },
 ];
 
@@ -99,12 +99,14 @@ async function startStage(route: string): Promise<QuickStart> {
 }
 
 /** The steps of the README, with the bot added and Whapi connected as the case has it. */
-function stepsFor({ add, connect }: Case): Step[] {
+function stepsFor({ add, connect, route, refuses }: Case): Step[] {
+  // Where a bot leaves the mode to Whapi, only the first message shows which that is: a test before it may go astray.
+  const tested = refuses ? [] : [`bot answered 200 to a test event (messages.post at POST ${route}) in 4 ms.`];
   return STEPS.map((step) => {
     const { command, prints } = step;
     if (add !== undefined && command.includes('targets add')) {
       const added = add.replace('http://…', 'http://127.0.0.1:3000');
-      return { command: `npx whapi-resync-gateway ${added}`, prints: prints.slice(0, -1) };
+      return { command: `npx whapi-resync-gateway ${added}`, prints: [...prints.slice(0, -1), ...tested] };
     }
     const isConnected = connect !== undefined && command.includes('channels connect');
     return isConnected ? { command: `${command} ${connect}`, prints } : step;
@@ -125,7 +127,6 @@ function isDoctor({ command }: Step): boolean {
 
 /** What the comments of the README do not quote. */
 function checkWords(step: Step, stdout: string): void {
-  if (step.command.includes('targets add')) expect(stdout).toContain('bot answered 200 to a test event');
   if (isDoctor(step)) expect(stdout).not.toMatch(/^(warn|fail)/m);
   if (step.command.includes('explain')) expect(stdout).toContain('restored by rule 3, held');
 }

@@ -113,7 +113,8 @@ async function add(session: Session, name: string, url: string, options: AddOpti
   return exitCode;
 }
 
-const NEXT = 'Next: channels connect <channel>, which asks Whapi for the events that your targets take.\n';
+const NEXT =
+  'Next: channels connect <channel> --public-url <URL where Whapi reaches this gateway> (again, if it takes other events than before)\n';
 
 interface TriedOut {
   readonly test: TestJson | null;
@@ -126,7 +127,7 @@ const UNTRIED: TriedOut = { test: null, words: '', exitCode: EXIT.ok };
 async function triedOut({ api }: Session, { id, name }: TargetJson): Promise<TriedOut> {
   try {
     const test = await api().call<TestJson>('POST', `/v1/targets/${id}/test`);
-    const words = test.delivered ? '' : 'It is added all the same, and gets webhooks from now on.\n';
+    const words = test.delivered ? '' : 'The target stays added and receives webhooks from now on.\n';
     return { test, words: `${testWords(name, test)}${words}`, exitCode: EXIT.ok };
   } catch (error) {
     if (!(error instanceof CommandError)) throw error;

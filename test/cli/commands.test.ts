@@ -258,7 +258,7 @@ describe('targets', () => {
     const { code, stdout } = await cli(add, { env: accessTo(gateway) });
     expect(code).toBe(0);
     expect(stdout).toMatch(
-      /added.*answers, but not at POST \/hook \(404\).*→ .*path.*mode.*events.*added all the same/s,
+      /added.*answers, but not at POST \/hook \(404\).*→ .*path.*mode.*events.*stays added/s,
     );
     const json = jsonOf(await cli([...add, '--json'], { env: accessTo(gateway) }));
     expect(json).toMatchObject({ name: 'bot', test: { delivered: false, status: 404, path: '/hook' } });
