@@ -257,9 +257,7 @@ describe('targets', () => {
     const add = ['targets', 'add', 'bot', `${bot.url}/hook`];
     const { code, stdout } = await cli(add, { env: accessTo(gateway) });
     expect(code).toBe(0);
-    expect(stdout).toMatch(
-      /added.*answers, but not at POST \/hook \(404\).*→ .*path.*mode.*events.*stays added/s,
-    );
+    expect(stdout).toMatch(/added.*answers, but not at POST \/hook \(404\).*→ .*path.*mode.*events.*stays added/s);
     const json = jsonOf(await cli([...add, '--json'], { env: accessTo(gateway) }));
     expect(json).toMatchObject({ name: 'bot', test: { delivered: false, status: 404, path: '/hook' } });
     expect((await cli(['targets', 'test', (json as { id: string }).id], { env: accessTo(gateway) })).code).toBe(1);
@@ -369,7 +367,7 @@ describe('programs that the command line starts', () => {
 
   it('simulate takes its own flags', async () => {
     const run = startCli(['simulate', '--port', '0', '--token', 'a-token-of-mine']);
-    await run.written('A simulated Whapi listens on');
+    await run.written('A simulated Whapi is listening on');
     expect(run.text()).toContain('a-token-of-mine');
     run.kill('SIGTERM');
     expect((await run.ended).code).toBe(0);
