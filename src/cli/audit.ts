@@ -92,8 +92,8 @@ export async function followAudit(session: Session, id: string, { detach }: { de
 function progressOf({ since, until, read_until: readUntil, counts, error }: AuditJson): Progress {
   const [from, to, at] = [since, until, readUntil].map((time) => Date.parse(time)) as [number, number, number];
   const done = to > from ? Math.floor((100 * Math.max(0, at - from)) / (to - from)) : 100;
-  const words = `${counts.whapi_has} messages${error === null ? '' : `; waiting: ${error}`}`;
-  return { done, total: 100, unit: '% of the period read', words, etaSeconds: null };
+  const words = `read ${counts.whapi_has} messages${error === null ? '' : `; waiting: ${error}`}`;
+  return { done, total: 100, unit: '%', words, etaSeconds: null };
 }
 
 function reportOf({ id, kind, channel, status, counts, warnings, error }: AuditJson): string {

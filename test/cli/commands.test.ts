@@ -263,6 +263,19 @@ describe('targets', () => {
     expect((await cli(['targets', 'test', (json as { id: string }).id], { env: accessTo(gateway) })).code).toBe(1);
   });
 
+  it('that do not run are added, with what to check and to type next', async () => {
+    const gateway = await startApi();
+    const { stdout } = await cli(['targets', 'add', 'bot', await unreachableUrl()], { env: accessTo(gateway) });
+    expect(stdout).toMatch(/ECONNREFUSED.*\n→ Check that the bot is running at http:.* targets test bot\n/);
+  });
+
+  it('whose URL has no scheme are refused in words, not with a pattern', async () => {
+    const gateway = await startApi();
+    const { code, stderr } = await cli(['targets', 'add', 'bot', 'localhost:3000/hook'], { env: accessTo(gateway) });
+    expect([code, stderr]).toEqual([1, expect.stringMatching(/Invalid request body: \/url .*http:\/\/ or https:/)]);
+    expect(stderr).not.toContain('^');
+  });
+
   it('get a new signing secret, which is shown once', async () => {
     const gateway = await startApi();
     const { secret } = await gateway.addTarget({ name: 'bot', url: 'http://127.0.0.1:3000' });
