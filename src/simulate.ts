@@ -51,39 +51,37 @@ function within(name: string, text: string, least: number, most: number): number
   return value;
 }
 
-function introduction({ url, token }: Simulator, { webhookUrl, webhookSecret }: Flags): string {
-  const channel = JSON.stringify({
-    name: 'demo',
-    whapi_token: token,
-    whapi_base_url: url,
-    webhook_secret: webhookSecret,
-  });
-  return `A simulated Whapi listens on ${url} and sends its webhooks to ${webhookUrl}
+function introduction({ url, token }: Simulator, { webhookUrl }: Flags): string {
+  const gateway = new URL(webhookUrl).origin;
+  const channel = new URL(webhookUrl).pathname.split('/').at(-1) ?? '';
+  return `A simulated Whapi is listening on ${url}. It sends its webhooks to ${webhookUrl}
 
-1. Start the gateway in another terminal (npm start) and tell it of this channel:
+1. Start the gateway in a second terminal:
 
-   curl -X POST http://127.0.0.1:8080/v1/channels -H "Authorization: Bearer $(cat data/admin-token)" \\
-     -H 'Content-Type: application/json' -d '${channel}'
+   npm start
 
-2. Let a message come in:
+2. In a third terminal, in the same folder, add this channel. Add your bot, if you have one. Then connect:
+
+   WHAPI_TOKEN=${token} npx whapi-resync-gateway channels add ${channel} --whapi-base-url ${url}
+   npx whapi-resync-gateway targets add bot http://127.0.0.1:3000/hook/messages --mode body --events messages.post
+   npx whapi-resync-gateway channels connect ${channel} --public-url ${gateway}
+
+3. Let a message come in; the answer has its id. See what the gateway did with it:
 
    curl -X POST ${url}/_simulator/receive -d '{"text":"Hello"}'
+   npx whapi-resync-gateway explain <id>
 
-3. Let Whapi lose an old one; the answer has its id:
+4. Let Whapi lose a message of last month, and bring it back. Your bot does not get it:
 
    curl -X POST ${url}/_simulator/lose -d '{"text":"From last month"}'
+   npx whapi-resync-gateway resync <id>
 
-4. Bring it back through the gateway, and see that no bot is told of it:
-
-   curl -X POST http://127.0.0.1:8080/v1/resyncs -H "Authorization: Bearer $(cat data/admin-token)" \\
-     -H 'Content-Type: application/json' -d '{"channel":"demo","message_ids":["the id"]}'
-
-5. Log its phone out, and see the resync pause and go on when it is back ("AUTH"); or let every call fail for a minute:
+5. Log the phone out ("AUTH" logs it in again), or let every call fail for a minute. A resync pauses and then goes on:
 
    curl -X POST ${url}/_simulator/phone -d '{"status":"QR"}'
    curl -X POST ${url}/_simulator/fail -d '{"status":429,"seconds":60}'
 
-Ctrl-C ends it. What happens:
+Stop the simulator with Ctrl-C. Calls and webhooks:
 `;
 }
 

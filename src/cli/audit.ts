@@ -36,7 +36,7 @@ interface Options {
 
 /** `audit …`. */
 export function auditCommand(program: Command, run: Run): void {
-  addCommand(program, 'audit', 'Compare the messages that Whapi has with those that came: which never did?', [
+  addCommand(program, 'audit', 'Find messages that no webhook delivered', [
     'audit --since 7d',
     'audit --channel shop --since 2026-01-01T00:00:00Z --until 2026-02-01T00:00:00Z',
     'audit --watch aud_…',
@@ -58,7 +58,7 @@ async function audit(session: Session, options: Options): Promise<ExitCode> {
   if (options.watch !== undefined) return await followAudit(session, options.watch, {});
   if (options.list !== undefined) return await list(session, options.list);
   if (options.release !== undefined) return await release(session, options.release, options.dryRun ?? false);
-  if (options.since === undefined) throw new CommandError(EXIT.usage, 'From when on? Say --since 7d, for instance.');
+  if (options.since === undefined) throw new CommandError(EXIT.usage, 'Missing --since (for example --since 7d).');
   const now = session.terminal.effects.now();
   const api = session.api();
   const { id } = await api.call<AuditJson>('POST', '/v1/audits', {
@@ -92,19 +92,19 @@ export async function followAudit(session: Session, id: string, { detach }: { de
 function progressOf({ since, until, read_until: readUntil, counts, error }: AuditJson): Progress {
   const [from, to, at] = [since, until, readUntil].map((time) => Date.parse(time)) as [number, number, number];
   const done = to > from ? Math.floor((100 * Math.max(0, at - from)) / (to - from)) : 100;
-  const words = `${counts.whapi_has} messages${error === null ? '' : `; waiting: ${error}`}`;
-  return { done, total: 100, unit: '% of the range', words, etaSeconds: null };
+  const words = `read ${counts.whapi_has} messages${error === null ? '' : `; waiting: ${error}`}`;
+  return { done, total: 100, unit: '%', words, etaSeconds: null };
 }
 
 function reportOf({ id, kind, channel, status, counts, warnings, error }: AuditJson): string {
   const told = warnings.map((warning) => `Warning: ${warning}\n`).join('');
   if (error !== null) return `${id} of channel ${channel} ${status}: ${error}\n${told}`;
   if (kind === 'seed')
-    return `${id} of channel ${channel} ${status}: ${counts.seeded} of ${counts.whapi_has} ids are new in the ledger.\n${told}`;
+    return `${id} of channel ${channel} ${status}: ${counts.seeded} of ${counts.whapi_has} message ids learned. They count as known one hour from now.\n${told}`;
   const more =
     counts.never_came === 0
       ? ''
-      : `List them: ${NAME} audit --list ${id}\nSend them after all: ${NAME} audit --release ${id} --dry-run\n`;
+      : `List them: ${NAME} audit --list ${id}\nRelease them to your bots: ${NAME} audit --release ${id} --dry-run\n`;
   return (
     `${id} of channel ${channel} ${status}: Whapi has ${counts.whapi_has} messages; ${counts.seen} came, ` +
     `${counts.never_came} never did, ${counts.before_memory} are from before the gateway's memory.\n${told}${more}`

@@ -103,8 +103,8 @@ async function add({ api, show, terminal }: Session, name: string, options: AddO
   const made = await api().call<ChannelJson & { webhook_secret: string }>('POST', '/v1/channels', body);
   show(
     made,
-    `Channel ${name} is added.\nIts webhook secret, shown this once: ${made.webhook_secret}\n` +
-      `Next: targets add <name> <URL of your bot>, then channels connect ${name} --public-url <where Whapi reaches this gateway>\n`,
+    `Channel ${name} is added.\nIts webhook secret, shown this once: ${made.webhook_secret} (channels connect sets it at Whapi)\n` +
+      `Next: targets add <name> <URL of your bot>, then channels connect ${name} --public-url <URL where Whapi reaches this gateway>\n`,
   );
   return;
 }

@@ -56,6 +56,6 @@ function wordsOf({ channel, message_id: id, timeline, sightings, deliveries, led
     each.waiting === null ? [] : [`Delivery ${each.id} is pending: ${each.waiting}.\n`],
   );
   const heldItem = sightings.findLast(({ held }) => held)?.id;
-  const release = heldItem === undefined ? '' : `Held. To send it after all: ${NAME} release ${heldItem}\n`;
+  const release = heldItem === undefined ? '' : `Held. Release it to your bots: ${NAME} release ${heldItem}\n`;
   return `${id} in channel ${channel}\n${steps}${remembered}\n${waiting.join('')}${release}`;
 }

@@ -81,7 +81,8 @@ async function held({ api, show, terminal }: Session, { limit, ...filter }: Filt
     `/v1/items?${query.toString()}`,
   );
   const more = page.next_cursor === null ? '' : 'There are more: raise --limit, or narrow the list.\n';
-  const hint = page.data.length === 0 ? 'Nothing is held.\n' : `${more}Send one after all: ${NAME} release <item>\n`;
+  const hint =
+    page.data.length === 0 ? 'Nothing is held.\n' : `${more}Release one to your bots: ${NAME} release <item>\n`;
   show(page.data, page.data.map(lineOf).join('') + hint);
   return EXIT.ok;
 }

@@ -5,7 +5,7 @@ import { duration } from './terminal.js';
 export interface Progress {
   readonly done: number;
   readonly total: number;
-  /** Of what `done` and `total` are the numbers. */
+  /** Of what `done` and `total` are the numbers; `%` where `total` is 100. */
   readonly unit: string;
   /** `412 restored, 30 waiting`. */
   readonly words: string;
@@ -58,7 +58,8 @@ export function barOf({ done, total, words, etaSeconds }: Progress): string {
 }
 
 function lineOf({ done, total, unit, words, etaSeconds }: Progress): string {
-  return `${done} of ${total} ${unit}: ${eta(etaSeconds)}${words}`;
+  const amount = unit === '%' ? `${done} %` : `${done} of ${total} ${unit}`;
+  return `${amount}: ${eta(etaSeconds)}${words}`;
 }
 
 function eta(seconds: number | null): string {

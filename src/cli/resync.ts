@@ -132,8 +132,8 @@ function reportOf({ resync, restored, failed, held }: ReportJson): string {
     ...failed.reasons.map(({ error, count }) => `  failed: ${count} with ${error}`),
     ...(held.total > 0
       ? [
-          `  held: ${held.total}, listed at GET ${held.messages}`,
-          `        to send them after all: POST /v1/messages/release { "resync": "${resync.id}" }`,
+          `  held: ${held.total}. List: ${NAME} held --resync ${resync.id}`,
+          `  Release them to your bots: ${NAME} release --resync ${resync.id}`,
         ]
       : []),
   ];

@@ -2,7 +2,7 @@ import type { Command } from 'commander';
 import { CommandError, EXIT } from '../errors.js';
 import type { ExitCode } from '../errors.js';
 import type { Api } from './api.js';
-import { addCommand } from './session.js';
+import { addCommand, NAME } from './session.js';
 import type { Run, Session } from './session.js';
 import { targetFields, withTargetOptions } from './target-options.js';
 import type { TargetOptions } from './target-options.js';
@@ -113,7 +113,8 @@ async function add(session: Session, name: string, url: string, options: AddOpti
   return exitCode;
 }
 
-const NEXT = 'Next: channels connect <channel>, which asks Whapi for the events that your targets take.\n';
+const NEXT =
+  'Next: channels connect <channel> --public-url <URL where Whapi reaches this gateway> (again, if it takes other events than before)\n';
 
 interface TriedOut {
   readonly test: TestJson | null;
@@ -123,11 +124,11 @@ interface TriedOut {
 
 const UNTRIED: TriedOut = { test: null, words: '', exitCode: EXIT.ok };
 
-async function triedOut({ api }: Session, { id, name }: TargetJson): Promise<TriedOut> {
+async function triedOut({ api }: Session, target: TargetJson): Promise<TriedOut> {
   try {
-    const test = await api().call<TestJson>('POST', `/v1/targets/${id}/test`);
-    const words = test.delivered ? '' : 'It is added all the same, and gets webhooks from now on.\n';
-    return { test, words: `${testWords(name, test)}${words}`, exitCode: EXIT.ok };
+    const test = await api().call<TestJson>('POST', `/v1/targets/${target.id}/test`);
+    const words = test.delivered ? '' : 'The target stays added and receives webhooks from now on.\n';
+    return { test, words: `${testWords(target, test)}${words}`, exitCode: EXIT.ok };
   } catch (error) {
     if (!(error instanceof CommandError)) throw error;
     const exitCode = error.exitCode === EXIT.interrupted ? error.exitCode : EXIT.ok;
@@ -153,12 +154,13 @@ function warningsOf({ warnings }: ChangedJson): string {
 }
 
 function testWords(
-  name: string,
+  { name, url }: TargetJson,
   { delivered, event, method, path, duration_ms, status, error, fix }: TestJson,
 ): string {
   const where = `${event} at ${method} ${path}`;
   if (delivered) return `${name} answered ${status ?? ''} to a test event (${where}) in ${duration_ms} ms.\n`;
-  return `A test event (${where}) failed: ${error ?? ''}\n${fix === null ? '' : `→ ${fix}\n`}`;
+  const remedy = fix ?? `Check that the bot is running at ${url}, then run: ${NAME} targets test ${name}`;
+  return `A test event (${where}) failed: ${error ?? ''}\n→ ${remedy}\n`;
 }
 
 async function remove({ api, show }: Session, target: string): Promise<undefined> {
@@ -168,10 +170,10 @@ async function remove({ api, show }: Session, target: string): Promise<undefined
   return;
 }
 
-async function test({ api, show }: Session, target: string): Promise<ExitCode> {
-  const { id, name } = await targetOf(api(), target);
-  const answer = await api().call<TestJson>('POST', `/v1/targets/${id}/test`);
-  show(answer, testWords(name, answer));
+async function test({ api, show }: Session, named: string): Promise<ExitCode> {
+  const target = await targetOf(api(), named);
+  const answer = await api().call<TestJson>('POST', `/v1/targets/${target.id}/test`);
+  show(answer, testWords(target, answer));
   return answer.delivered ? EXIT.ok : EXIT.failed;
 }
 

@@ -41,7 +41,7 @@ export function createTester({ sender, ledger, newId }: TesterOptions): (target:
     const sent = { event: nameOf(event), method, path: url.pathname };
     if (attempt.status === null || !saysNoHandler(attempt.status)) return { ...attempt, ...sent, fix: null };
     const error = `The target answers, but not at ${method} ${url.pathname} (${attempt.status}).`;
-    return { ...attempt, error, ...sent, fix: remedyFor(target, event) };
+    return { ...attempt, error, ...sent, fix: remedyFor(target, event, url.pathname) };
   };
 }
 
@@ -65,10 +65,12 @@ function carrierOf(type: string, method: EventName['method']): string | null {
   return method === 'delete' ? `${type}_removed` : type;
 }
 
-function remedyFor({ id }: Target, { type, method }: EventName): string {
+/** `path`: where the event was sent. */
+function remedyFor({ id, url }: Target, { type, method }: EventName, path: string): string {
+  const otherMode = path === new URL(url).pathname ? 'method' : 'body';
   return (
-    `Change the path of its url to the bot's own, or its mode: body sends to the url itself, method to /${type} below it, ` +
-    `path to /${type}/${method} below it. Or name only the events that the bot handles. For example: ` +
-    `"targets set ${id} --mode body --events messages.post".`
+    `Change the path of the URL to the one that the bot listens on, or change the mode: body sends to the URL itself, ` +
+    `method to /${type} below it, path to /${type}/${method} below it. If the bot does not handle this event, subscribe ` +
+    `it only to the events that it handles. For example: "targets set ${id} --mode ${otherMode} --events messages.post".`
   );
 }

@@ -152,7 +152,7 @@ export function targetCheck(target: Target, { refusal, test, channels }: TargetF
     return {
       ...at,
       status: 'warn',
-      message: `It names channels that are not there: ${unknown.join(', ')}.`,
+      message: `Unknown channels: ${unknown.join(', ')}.`,
       fix: 'Add them, or change its channels.',
     };
   }
@@ -185,13 +185,19 @@ export function refusedCheck(
 
 export function missing(name: 'channels' | 'targets'): Check {
   return name === 'channels'
-    ? { name, subject: name, status: 'warn', message: 'There is no channel.', fix: 'Add one: POST /v1/channels.' }
+    ? {
+        name,
+        subject: name,
+        status: 'warn',
+        message: 'There is no channel.',
+        fix: 'Add one: "channels add <name>", or POST /v1/channels.',
+      }
     : {
         name,
         subject: name,
         status: 'warn',
         message: 'There is no target: webhooks are stored and go nowhere.',
-        fix: 'Add your bot: POST /v1/targets.',
+        fix: 'Add your bot: "targets add <name> <url>", or POST /v1/targets.',
       };
 }
 

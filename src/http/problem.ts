@@ -90,14 +90,10 @@ export function asKnown(error: FastifyError | Error): GatewayError {
   if (error instanceof GatewayError) return error;
   const { code, statusCode, validation, validationContext } = error as FastifyError;
   if (validation) {
-    const part = validationContext ?? 'request';
+    const part = PARTS.get(validationContext ?? '') ?? 'request';
     const fields = worthTelling(validation).slice(0, MOST_FIELDS).map(fieldError);
     const first = fields[0];
-    return new GatewayError(
-      'GW_BAD_REQUEST',
-      `The ${part} is not as it should be: ${first?.path ?? ''} ${first?.message ?? ''}`,
-      fields,
-    );
+    return new GatewayError('GW_BAD_REQUEST', `Invalid ${part}: ${first?.path ?? ''} ${first?.message ?? ''}`, fields);
   }
   if (code === 'FST_ERR_CTP_BODY_TOO_LARGE') {
     return new GatewayError(
@@ -115,6 +111,15 @@ export function asKnown(error: FastifyError | Error): GatewayError {
   return new GatewayError('GW_INTERNAL', 'Something went wrong here; the log says what.', [], { cause: error });
 }
 
+/** The parts of a request as fastify names them, in words. */
+const PARTS: ReadonlyMap<string, string> = new Map([
+  ['body', 'request body'],
+  ['querystring', 'query'],
+  ['params', 'path'],
+  ['headers', 'headers'],
+]);
+const HTTP_URL_PATTERN = '^https?://';
+
 type Fault = NonNullable<FastifyError['validation']>[number];
 
 /** Where something may be null, that it is not null either says nothing beside what is wrong with it. */
@@ -129,8 +134,15 @@ function fieldError(fault: Fault): FieldError {
   const extra = fault.params['additionalProperty'];
   const allowed = fault.params['allowedValues'];
   const path = typeof extra === 'string' ? `${fault.instancePath}/${pointerPart(extra)}` : fault.instancePath;
-  const message = typeof extra === 'string' ? 'is not a field here' : (fault.message ?? 'is wrong');
+  const message = typeof extra === 'string' ? 'is not a field here' : wordsOf(fault);
   return { path, message: Array.isArray(allowed) ? `${message}: ${allowed.join(', ')}` : message };
+}
+
+function wordsOf({ message, keyword, params }: Fault): string {
+  const isNoUrl = keyword === 'pattern' && String(params['pattern']).startsWith(HTTP_URL_PATTERN);
+  return isNoUrl
+    ? 'must be a URL with http:// or https:// (for example http://127.0.0.1:3000/hook)'
+    : (message ?? 'is wrong');
 }
 
 /** A name as a part of a JSON pointer (RFC 6901). */

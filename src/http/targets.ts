@@ -242,7 +242,7 @@ export const targetRoutes: FastifyPluginAsyncTypebox<TargetRoutesOptions> = asyn
 };
 
 function bad(path: string, message: string): GatewayError {
-  return new GatewayError('GW_BAD_REQUEST', `The body is not as it should be: ${path} ${message}`, [{ path, message }]);
+  return new GatewayError('GW_BAD_REQUEST', `Invalid request body: ${path} ${message}`, [{ path, message }]);
 }
 
 function keyOf({ createdAt, id }: Target): string {

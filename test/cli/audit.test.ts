@@ -56,6 +56,6 @@ describe('channels seed', () => {
     const { env } = await withGap();
     const { code, stdout } = await cli(['channels', 'seed', 'main', '--since', '1d'], { env });
     expect(code).toBe(0);
-    expect(stdout).toContain('1 of 2 ids are new in the ledger');
+    expect(stdout).toContain('1 of 2 message ids learned. They count as known one hour from now');
   });
 });

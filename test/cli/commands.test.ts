@@ -257,12 +257,23 @@ describe('targets', () => {
     const add = ['targets', 'add', 'bot', `${bot.url}/hook`];
     const { code, stdout } = await cli(add, { env: accessTo(gateway) });
     expect(code).toBe(0);
-    expect(stdout).toMatch(
-      /added.*answers, but not at POST \/hook \(404\).*→ .*path.*mode.*events.*added all the same/s,
-    );
+    expect(stdout).toMatch(/added.*answers, but not at POST \/hook \(404\).*→ .*path.*mode.*events.*stays added/s);
     const json = jsonOf(await cli([...add, '--json'], { env: accessTo(gateway) }));
     expect(json).toMatchObject({ name: 'bot', test: { delivered: false, status: 404, path: '/hook' } });
     expect((await cli(['targets', 'test', (json as { id: string }).id], { env: accessTo(gateway) })).code).toBe(1);
+  });
+
+  it('that do not run are added, with what to check and to type next', async () => {
+    const gateway = await startApi();
+    const { stdout } = await cli(['targets', 'add', 'bot', await unreachableUrl()], { env: accessTo(gateway) });
+    expect(stdout).toMatch(/ECONNREFUSED.*\n→ Check that the bot is running at http:.* targets test bot\n/);
+  });
+
+  it('whose URL has no scheme are refused in words, not with a pattern', async () => {
+    const gateway = await startApi();
+    const { code, stderr } = await cli(['targets', 'add', 'bot', 'localhost:3000/hook'], { env: accessTo(gateway) });
+    expect([code, stderr]).toEqual([1, expect.stringMatching(/Invalid request body: \/url .*http:\/\/ or https:/)]);
+    expect(stderr).not.toContain('^');
   });
 
   it('get a new signing secret, which is shown once', async () => {
@@ -369,7 +380,7 @@ describe('programs that the command line starts', () => {
 
   it('simulate takes its own flags', async () => {
     const run = startCli(['simulate', '--port', '0', '--token', 'a-token-of-mine']);
-    await run.written('A simulated Whapi listens on');
+    await run.written('A simulated Whapi is listening on');
     expect(run.text()).toContain('a-token-of-mine');
     run.kill('SIGTERM');
     expect((await run.ended).code).toBe(0);

@@ -31,7 +31,7 @@ describe('resync', () => {
     expect(some.stdout).toContain(
       'finished: 1 restored, 1 failed\n  restored: 0 known before, 1 never seen before\n  failed: 1 with ',
     );
-    expect(some.stdout).toMatch(/held: 1, listed at GET .*\n.*POST \/v1\/messages\/release/);
+    expect(some.stdout).toMatch(/held: 1\. List: .* held --resync rsy_.*\n.* release --resync rsy_/);
   });
 
   it('starts a run and leaves it with --detach, and --cancel ends it', async () => {

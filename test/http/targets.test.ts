@@ -416,7 +416,14 @@ describe('POST /v1/targets/{id}/test', () => {
     const { body } = await gateway.call('POST', `/v1/targets/${id}/test`);
     expect(body).toMatchObject({ delivered: false, status });
     expect(body['error']).toBe(`The target answers, but not at POST /messages (${status}).`);
-    expect(body['fix']).toMatch(/path of its url.* mode.*targets set .* --mode body --events messages\.post/);
+    expect(body['fix']).toMatch(/path of the URL.* mode.*targets set .* --mode body --events messages\.post/);
+  });
+
+  it('that is answered 404 at the URL itself suggests the path below it', async () => {
+    const { gateway, bot, id } = await withBot();
+    bot.otherwise = 404;
+    const { body } = await gateway.call('POST', `/v1/targets/${id}/test`);
+    expect(body['fix']).toMatch(/targets set .* --mode method --events messages\.post/);
   });
 
   it('tells a refusal by its status', async () => {

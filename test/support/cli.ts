@@ -44,6 +44,13 @@ export function startCli(args: readonly string[], { env = {}, stdin, cwd }: CliO
   return runOf(child);
 }
 
+/** Has a shell run a command line that may name any program. */
+export function startShell(command: string, { env = {}, stdin, cwd }: CliOptions = {}): CliRun {
+  const child = spawn('sh', ['-c', command], { cwd, env: { PATH: process.env['PATH'], ...env } });
+  child.stdin.end(stdin ?? '');
+  return runOf(child);
+}
+
 export async function cli(args: readonly string[], options?: CliOptions): Promise<CliEnded> {
   return await startCli(args, options).ended;
 }

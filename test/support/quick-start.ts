@@ -1,0 +1,73 @@
+import { chmodSync, mkdirSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { expect, onTestFinished } from 'vitest';
+import { startSimulator } from '../../src/whapi/simulator.js';
+import type { Simulator } from '../../src/whapi/simulator.js';
+import { startShell } from './cli.js';
+import type { CliEnded } from './cli.js';
+import { temporaryFolder } from './files.js';
+import { startOneRouteBot } from './one-route-bot.js';
+import type { OneRouteBot } from './one-route-bot.js';
+import { startProcess } from './process.js';
+import type { GatewayProcess } from './process.js';
+import { patternOf } from './readme.js';
+import type { Step } from './readme.js';
+
+const CLI = fileURLToPath(new URL('../../dist/cli.js', import.meta.url));
+/** A resync call lasts 75 ms, and the message is back after 0.3 s. */
+const TIME_SCALE = 200;
+
+/** All that a reader of the README has when the quick start begins: a channel at Whapi, a bot, and the gateway started. */
+export interface QuickStart {
+  readonly whapi: Simulator;
+  readonly bot: OneRouteBot;
+  readonly gateway: GatewayProcess;
+  /** Types a command of the README, its placeholders filled in; it must end with 0 and print what the README says. */
+  follow(step: Step): Promise<CliEnded>;
+}
+
+/** `route`: the one path that the bot takes messages at. */
+export async function startQuickStart(route: string): Promise<QuickStart> {
+  const folder = temporaryFolder();
+  const whapi = await startSimulator({ timeScale: TIME_SCALE });
+  onTestFinished(async () => await whapi.close());
+  mkdirSync(join(folder, 'data'));
+  const gateway = await startProcess({ WHAPI_BASE_URL: whapi.url }, join(folder, 'data'));
+  const bot = await startOneRouteBot({ route, apiUrl: `${gateway.client.url}/whapi`, token: whapi.token });
+  const env = { PATH: programsIn(folder), GATEWAY_URL: gateway.client.url };
+  const fillIn = (text: string): string =>
+    text
+      .replaceAll('YOUR-WHAPI-TOKEN', whapi.token)
+      .replaceAll('http://127.0.0.1:3000', bot.url)
+      .replaceAll('http://127.0.0.1:8080', gateway.client.url)
+      .replaceAll('https://where-this-gateway-is-reached.example', gateway.client.url);
+  return {
+    ...{ whapi, bot, gateway },
+    follow: async ({ command, prints }) => {
+      const ended = await startShell(fillIn(command), { env, cwd: folder }).ended;
+      expect({ command, ...ended }).toMatchObject({ code: 0 });
+      for (const line of prints) expect(ended.stdout).toMatch(patternOf(line));
+      return ended;
+    },
+  };
+}
+
+/**
+ * A PATH with an `npx` that finds the program of this repository from any folder, and no other program, and with a
+ * `curl` that tells the status below the answer.
+ */
+function programsIn(folder: string): string {
+  const bin = join(folder, 'bin');
+  const others = process.env['PATH'] ?? '';
+  mkdirSync(bin);
+  const programs = {
+    npx: `[ "$1" = whapi-resync-gateway ] || exit 127; shift; exec '${process.execPath}' '${CLI}' "$@"`,
+    curl: `PATH='${others}' exec curl --silent --show-error --write-out '\\n%{http_code}\\n' "$@"`,
+  };
+  for (const [name, script] of Object.entries(programs)) {
+    writeFileSync(join(bin, name), `#!/bin/sh\n${script}\n`);
+    chmodSync(join(bin, name), 0o755);
+  }
+  return `${bin}:${others}`;
+}

@@ -1,0 +1,57 @@
+import { readFileSync } from 'node:fs';
+
+const README = readFileSync(new URL('../../README.md', import.meta.url), 'utf8');
+
+const FENCED = /^```sh\n(.*?)^```$/gms;
+
+/** A command of the README as a shell takes it, and what the README says that it prints. */
+export interface Step {
+  readonly command: string;
+  /** Comment lines below the command; `…` stands for anything. */
+  readonly prints: readonly string[];
+}
+
+/** The text below a heading, up to the next one of its kind. */
+export function sectionOf(heading: string): string {
+  const [, section] = README.split(`\n## ${heading}\n`);
+  if (section === undefined) throw new Error(`The README has no section "${heading}".`);
+  return section.split('\n## ')[0] ?? '';
+}
+
+/** The steps in the fenced `sh` blocks of a text, block by block. */
+export function stepsIn(text: string): Step[][] {
+  return [...text.matchAll(FENCED)].map(([, block = '']) => stepsOf(block));
+}
+
+/** The commands in single backticks, as in the cells of a table, that begin with these words. */
+export function inlineCommands(text: string, beginning: string): string[] {
+  const prose = text.replaceAll(FENCED, '');
+  return [...prose.matchAll(/`([^`]+)`/g)].map(([, code = '']) => code).filter((code) => code.startsWith(beginning));
+}
+
+/** What a line of the README stands for: `…` for anything, a duration for any other. */
+export function patternOf(printed: string): RegExp {
+  const escaped = printed.replaceAll(/[.*+?^${}()|[\]\\]/g, '\\$&');
+  return new RegExp(`^${escaped.replaceAll('…', '.+').replaceAll(/\d+ ms/g, '\\d+ ms')}$`, 'm');
+}
+
+/** The answer that a curl command of the README shows: its status, and the fields that it names. */
+export function answerIn({ command, prints }: Step): { readonly status: string | null; readonly keys: string[] } {
+  const shown = prints[0] ?? /# (\d{3} .*)/.exec(command)?.[1] ?? '';
+  return {
+    status: /^\d{3}/.exec(shown)?.[0] ?? null,
+    keys: [...shown.matchAll(/"(\w+)":/g)].map(([, key = '']) => key),
+  };
+}
+
+function stepsOf(block: string): Step[] {
+  const steps: { command: string; prints: string[] }[] = [];
+  for (const line of block
+    .replaceAll('\\\n', ' ')
+    .split('\n')
+    .filter((each) => each.trim() !== '')) {
+    if (line.startsWith('# ')) steps.at(-1)?.prints.push(line.slice(2));
+    else steps.push({ command: line, prints: [] });
+  }
+  return steps;
+}
