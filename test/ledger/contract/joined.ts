@@ -217,6 +217,18 @@ export function joinedContract(open: OpenStore): void {
       expect(await store.ledger.channelState('main')).toMatchObject({ failures: 0, pause: null });
     });
 
+    it('is not cut short by later trouble where Whapi named a longer pause, over a restart', async () => {
+      const store = await stage(open);
+      await store.ledger.noteAnswer('main', pause);
+      await store.ledger.noteAnswer('main', { code: 'busy', reason: '503', nextCheckAt: START + 5000 });
+      await store.ledger.noteAnswer('main', { code: 'not_ready', reason: '401', nextCheckAt: START + 5000 });
+      await store.restart();
+      expect(await store.ledger.channelState('main')).toMatchObject({ failures: 3, pause });
+      const longer = { code: 'busy', reason: '429 again', nextCheckAt: START + 2 * HOUR } as const;
+      await store.ledger.noteAnswer('main', longer);
+      expect(await store.ledger.channelState('main')).toMatchObject({ pause: longer });
+    });
+
     it('is kept of no channel that was removed meanwhile', async () => {
       const store = await stage(open);
       await store.ledger.removeChannel('main');
