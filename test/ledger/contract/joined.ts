@@ -1,3 +1,4 @@
+import { setImmediate as nextTick } from 'node:timers/promises';
 import { describe, expect, it } from 'vitest';
 import type { CallResult } from '../../../src/ledger/ledger.js';
 import type { ResyncMessageView } from '../../../src/ledger/views.js';
@@ -235,6 +236,39 @@ export function joinedContract(open: OpenStore): void {
       await store.ledger.countCall('main');
       await store.ledger.noteAnswer('main', pause);
       expect(await store.ledger.channelState('main')).toBeNull();
+    });
+  });
+
+  describe('whether a resync is running', () => {
+    const states = async ({ ledger }: Store, after = 0, before = Infinity) =>
+      (await ledger.resyncStates({ after, before: Math.min(before, Number.MAX_SAFE_INTEGER) }, 2)).map(
+        ({ id, isRunning }) => [id, isRunning],
+      );
+
+    const idOf = async (store: Store, messageId: string) => (await register(store, [messageId])).id;
+
+    it('is told of the newest first, within a range of numbers', async () => {
+      const store = await stage(open);
+      const [a, b, c] = [await idOf(store, 'A'), await idOf(store, 'B'), await idOf(store, 'C')];
+      await store.ledger.cancelResync(b);
+      expect(await states(store)).toEqual([
+        [c, true],
+        [b, false],
+      ]);
+      const [newest, second] = await store.ledger.resyncStates({ after: 0, before: Number.MAX_SAFE_INTEGER }, 2);
+      expect(await states(store, 0, second?.number)).toEqual([[a, true]]);
+      expect(await states(store, newest?.number)).toEqual([]);
+      expect(await store.ledger.stillRunning([a, b, c, 'rsy_none'])).toEqual(new Set([a, c]));
+    });
+
+    it('is told of one that is still being registered, too', async () => {
+      const store = await stage(open);
+      const ids = Array.from({ length: 5000 }, (_, at) => `m-${at}`);
+      const registered = store.ledger.register({ ...REQUEST, windowSeconds: 60, messageIds: ids });
+      while ((await states(store)).length === 0) await nextTick();
+      expect(await store.ledger.resyncs({ limit: 1, cursor: null })).toMatchObject({ data: [] });
+      const [[id, isRunning] = []] = await states(store);
+      expect([isRunning, (await registered).id]).toEqual([true, id]);
     });
   });
 }
