@@ -9,7 +9,7 @@ export interface WhapiUrl {
   readonly tokens: readonly string[];
   /** The last part of `…/messages/{id}`, without blanks and control characters around it; null for any other path. */
   readonly messageId: string | null;
-  /** That, and as it came where that is something else: a server may trim it or not. */
+  /** That, and what else a server may take it for: one that does not trim it, or that decodes a slash in it later. */
   readonly messageIds: readonly string[];
   /** A path with the part `messages`: where messages are sent. */
   readonly isUnderMessages: boolean;
@@ -41,14 +41,16 @@ export function parseWhapiUrl(rawUrl: string): WhapiUrl {
   if (target.includes('#') || parts.some((part) => part === '.' || part === '..')) {
     throw new GatewayError('GW_BAD_REQUEST', 'A path must not have dot segments or a fragment.');
   }
-  const rawId = rawIdOf(parts.filter((part) => trimmed(part) !== ''));
-  const messageId = rawId === null ? null : trimmed(rawId);
+  // A server may look for slashes before it decodes a path or after: an id may have an encoded one.
+  const byPart = path.split('/').map(decoded);
+  const rawIds = [parts, byPart].flatMap((each) => rawIdOf(each.filter((part) => trimmed(part) !== '')) ?? []);
+  const ids = new Set(rawIds.flatMap((id) => [trimmed(id), id]));
   const params = [...new URLSearchParams(query.replaceAll(';', '&'))];
   return {
     target: target.startsWith('/') ? target : `/${target}`,
     tokens: params.flatMap(([name, value]) => (name === 'token' ? [value] : [])),
-    messageId,
-    messageIds: [...new Set([messageId, rawId])].filter((id) => id !== null),
+    messageId: [...ids][0] ?? null,
+    messageIds: [...ids],
     isUnderMessages: parts.some(isMessages),
     wantsResync: params.some(([name, value]) => isResync(name) && !FALSE.has(value.trim().toLowerCase())),
     quoted: params.find(([name]) => name === 'quoted')?.[1] ?? null,

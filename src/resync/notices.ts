@@ -1,13 +1,13 @@
 import type { Effects } from '../effects.js';
 import type { Resyncs } from '../ledger/ledger.js';
-import type { ResyncView, Views } from '../ledger/views.js';
+import type { Views } from '../ledger/views.js';
 import type { Log } from '../log.js';
 import { startLoop } from '../loop.js';
 import type { Loop } from '../loop.js';
 import { budgetPause } from '../whapi/pacing.js';
 
 export interface ResyncNoticesOptions {
-  readonly ledger: Pick<Resyncs, 'pendingCalls'> & Pick<Views, 'resyncs' | 'resync'>;
+  readonly ledger: Pick<Resyncs, 'pendingCalls'> & Pick<Views, 'resyncStates' | 'stillRunning' | 'resync'>;
   readonly log: Log;
   readonly effects: Pick<Effects, 'now' | 'sleep'>;
   readonly onError: (error: unknown) => void;
@@ -15,29 +15,28 @@ export interface ResyncNoticesOptions {
 
 const LOOK_EVERY_MS = 1000;
 const IDLE_MS = 60_000;
-const PAGE = 10;
 /** How far back running resyncs from before the start are looked for. */
-const MOST_PAGES = 50;
-/** Resyncs looked at in one turn: a look counts the messages of one. */
-const MOST_PER_TURN = 20;
+const MOST_AT_START = 500;
+/** Looked at in one go, and in one turn: webhooks go between two goes. */
+const PER_LOOK = 100;
+const MOST_PER_TURN = 500;
 
 /**
  * Logs that a channel's resyncs pause and go on, and that a resync has ended. It looks at what the store says, once a
  * second while a resync runs: a resync ends by a webhook, a call, a window or a person, and none of them waits for the log.
- * Wake it when something was registered.
+ * Its looks count nothing, however many ids a resync has. Wake it when something was registered.
  */
 export function startResyncNotices({ ledger, log, effects, onError }: ResyncNoticesOptions): Loop {
   const running = new Set<string>();
   const paused = new Map<string, string>();
-  /** The newest resync that was met; undefined: none was looked for yet. */
-  let newest: string | null | undefined;
+  /** Of the newest resync that was met; null: none was looked for yet. */
+  let newest: number | null = null;
 
   const turn = async (): Promise<number | null> => {
     await meetNew();
-    for (const id of [...running].slice(0, MOST_PER_TURN)) {
-      running.delete(id); // to the end of the queue
-      const view = await ledger.resync(id);
-      if (view) watch(view);
+    const some = [...running].slice(0, MOST_PER_TURN);
+    for (let from = 0; from < some.length; from += PER_LOOK) {
+      await lookAt(some.slice(from, from + PER_LOOK));
       await letOthersRun();
     }
     if (running.size === 0 && paused.size === 0) return null;
@@ -46,27 +45,39 @@ export function startResyncNotices({ ledger, log, effects, onError }: ResyncNoti
   };
 
   const meetNew = async (): Promise<void> => {
-    const isStart = newest === undefined;
-    const met = newest ?? null;
-    let cursor: string | null = null;
-    for (let pages = 0; pages < MOST_PAGES; pages += 1) {
-      const page: Awaited<ReturnType<typeof ledger.resyncs>> = await ledger.resyncs({ limit: PAGE, cursor });
-      if (pages === 0) newest = page.data[0]?.id ?? null;
-      const end = page.data.findIndex(({ id }) => id === met);
-      const fresh = end === -1 ? page.data : page.data.slice(0, end);
-      for (const view of fresh) if (!isStart || view.status === 'running') watch(view);
-      cursor = page.nextCursor;
-      if (end !== -1 || cursor === null) return;
+    const isStart = newest === null;
+    const after = newest ?? 0;
+    let before = Number.MAX_SAFE_INTEGER;
+    const ended: string[] = [];
+    for (let met = 0; !isStart || met < MOST_AT_START; met += PER_LOOK) {
+      const states = await ledger.resyncStates({ after, before }, PER_LOOK);
+      newest = Math.max(newest ?? 0, states[0]?.number ?? 0);
+      for (const { id, isRunning } of states) {
+        if (isRunning) running.add(id);
+        else if (!isStart) ended.push(id);
+      }
+      before = states.at(-1)?.number ?? 0;
+      if (states.length < PER_LOOK) break;
       await letOthersRun();
+    }
+    for (const id of ended) await tellEnd(id);
+  };
+
+  const lookAt = async (ids: readonly string[]): Promise<void> => {
+    const still = await ledger.stillRunning(ids);
+    for (const id of ids) {
+      running.delete(id); // to the end of the queue
+      if (still.has(id)) running.add(id);
+      else await tellEnd(id);
     }
   };
 
-  const watch = ({ id, channel, status, counts }: ResyncView): void => {
-    if (status === 'running') {
-      running.add(id);
-      return;
-    }
-    log.info({ resync: id, channel, ...counts }, status === 'finished' ? 'resync finished' : 'resync cancelled');
+  /** One that was removed, with its channel or for its age, has no end to tell of. */
+  const tellEnd = async (id: string): Promise<void> => {
+    const view = await ledger.resync(id);
+    if (!view) return;
+    const { channel, status, counts } = view;
+    log.info({ resync: id, channel, ...counts }, status === 'cancelled' ? 'resync cancelled' : 'resync finished');
   };
 
   const tellPauses = async (): Promise<void> => {
@@ -92,7 +103,6 @@ export function startResyncNotices({ ledger, log, effects, onError }: ResyncNoti
   return startLoop({ turn, onError, idleMs: IDLE_MS, effects });
 }
 
-/** A look counts the messages of a resync: webhooks go between two of them. */
 async function letOthersRun(): Promise<void> {
   await new Promise((resolve) => setImmediate(resolve));
 }

@@ -80,6 +80,7 @@ const PLACEHOLDER: WhapiFailure = {
   kind: 'missing',
   words: `200, but only a placeholder: its type is "${PLACEHOLDER_TYPE}"`,
 };
+const NO_MESSAGE: WhapiFailure = { kind: 'missing', words: '200, but without a message' };
 /** Of a list: five hundred messages of 16 KiB. Parsing more at once would hold up the webhooks. */
 const MOST_LIST_BYTES = 8 * 1024 * 1024;
 
@@ -124,7 +125,7 @@ export function createWhapiClient(): WhapiClient {
       try {
         const answer = await send(access, { path, timeoutMs });
         if (answer.statusCode !== 200) return await failed(answer);
-        return isPlaceholder(await readAtMost(answer.body, MOST_PLACEHOLDER_BYTES)) ? PLACEHOLDER : { kind: 'found' };
+        return meaningOf(await readAtMost(answer.body, MOST_PLACEHOLDER_BYTES));
       } catch (error) {
         return failureOf(error);
       }
@@ -194,9 +195,15 @@ function isUpdate(body: unknown): body is Partial<SettingsUpdate> {
   return [body['before_update'], body['after_update']].every((part) => part === undefined || isSettings(part));
 }
 
-function isPlaceholder(body: Buffer): boolean {
-  const message = body.length > MOST_PLACEHOLDER_BYTES ? undefined : parsed(body.toString());
-  return isRecord(message) && message['type'] === PLACEHOLDER_TYPE;
+/** A proxy's page with a 200 is no message, and neither is JSON without an id and a type: the id would count as restored. */
+function meaningOf(body: Buffer): WhapiAnswer {
+  const text = body.toString();
+  const message = body.length > MOST_PLACEHOLDER_BYTES ? undefined : parsed(text);
+  // What is too large to be read, or cut short, is judged by its beginning.
+  if (message === undefined) return /^\s*\{/.test(text) ? { kind: 'found' } : NO_MESSAGE;
+  if (!isRecord(message)) return NO_MESSAGE;
+  if (message['type'] === PLACEHOLDER_TYPE) return PLACEHOLDER;
+  return [message['id'], message['type']].some((part) => typeof part === 'string') ? { kind: 'found' } : NO_MESSAGE;
 }
 
 function isOutcome(body: unknown): body is { success: boolean } {

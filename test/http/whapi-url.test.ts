@@ -78,6 +78,9 @@ it.each([
   ['/messages/%E2%80%8Bthe-id%C2%A0', ['the-id', '\u200bthe-id\u00a0']],
   ['/messages/the-id/%20', ['the-id']],
   ['/messages/the-id', ['the-id']],
+  ['/messages/a%2Fb', ['a/b']],
+  ['/messages/a%5Cb/', ['a\\b']],
+  ['/messages/the-id%2F', ['the-id', 'the-id/']],
   ['/messages/%20', []],
 ])('a server may take %s for %j', (path, ids) => {
   expect(parseWhapiUrl(`/whapi${path}?resync=true`).messageIds).toEqual(ids);

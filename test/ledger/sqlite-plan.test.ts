@@ -7,6 +7,7 @@ import { OLD_WEBHOOKS, oldKeysOf } from '../../src/ledger/sqlite/prune.js';
 import { PullIn } from '../../src/ledger/sqlite/pull-in.js';
 import { COMING, WINDOW } from '../../src/ledger/sqlite/registered.js';
 import { SqliteRegistry } from '../../src/ledger/sqlite/registry.js';
+import { IS_RUNNING } from '../../src/ledger/sqlite/resync-views.js';
 import { Tallies } from '../../src/ledger/sqlite/tallies.js';
 import { temporaryFolder } from '../support/files.js';
 
@@ -66,6 +67,17 @@ describe('the registration of an id, of any number', () => {
   ])('is found by its key: %#', (sql) => {
     const [first] = planOf(openDb(), sql, Buffer.alloc(16));
     expect(first).toMatch(/^SEARCH (m|resync_messages) USING INDEX resync_messages_by_key \(key=\?\)$/);
+  });
+});
+
+describe('whether a resync is running', () => {
+  it.each(['r.id = ?', 'r.number > ? ORDER BY r.number DESC LIMIT 1'])('is one look-up (%s)', (where) => {
+    const plan = planOf(openDb(), `SELECT ${IS_RUNNING} FROM resyncs r WHERE ${where}`, 0);
+    expect(plan[0]).toMatch(/^SEARCH r USING (INTEGER PRIMARY KEY|INDEX sqlite_autoindex_resyncs_1)/);
+    expect(plan.slice(1)).toEqual([
+      'CORRELATED SCALAR SUBQUERY 1',
+      'SEARCH m USING COVERING INDEX resync_messages_by_status (resync=? AND status=?)',
+    ]);
   });
 });
 

@@ -97,6 +97,17 @@ describe("what Whapi's answer means", () => {
     expect(await ask()).toEqual({ kind: 'found' });
   });
 
+  it.each([
+    ['nothing', ''],
+    ["a proxy's page", '<html>Log in</html>'],
+    ['another kind of JSON', '[]'],
+    ['an error', '{"error":{"code":500,"message":"no"}}'],
+    ['a large text', 'x'.repeat(100_000)],
+  ])('200 with %s: it has not got the message', async (_what, body) => {
+    const { ask } = await stage(json(200, body));
+    expect(await ask()).toMatchObject({ kind: 'missing', words: '200, but without a message' });
+  });
+
   it.each(['api/get_message.404', 'api/get_message.resync.404'])('404 %s: it has not got it yet', async (name) => {
     const { ask } = await stage(json(404, fixture(name)));
     expect(await ask()).toMatchObject({ kind: 'missing', words: expect.stringMatching(/^404 .*not found/) as unknown });
@@ -214,7 +225,7 @@ describe('a huge answer', () => {
   it('without an end is cut off', async () => {
     const poured = { isOver: false };
     const { ask } = await stage((_request, response) => pour(response, poured));
-    expect(await ask()).toEqual({ kind: 'found' });
+    expect(await ask()).toMatchObject({ kind: 'missing' });
     await until(() => expect(poured.isOver).toBe(true));
   });
 });

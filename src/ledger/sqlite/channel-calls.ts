@@ -46,13 +46,17 @@ export class SqliteChannelCalls {
       `UPDATE channel_calls SET healthy_at = ?, pause_code = NULL, pause_reason = NULL, next_check_at = NULL
        WHERE channel = ?`,
     );
+    // Nor does it cut it short: a call made meanwhile may be answered with trouble that passes sooner.
+    const kept = (column: string): string =>
+      `CASE WHEN pause_code = 'busy' AND next_check_at > max(@now, @nextCheckAt) THEN ${column} ELSE`;
     // A client's call is not counted, but tells of trouble all the same: then it makes the row.
     this.#troubled = db.prepare(
       `INSERT INTO channel_calls (channel, day, calls, last_call_at, failures, paused_since, pause_code, pause_reason,
          next_check_at)
        SELECT name, @day, 0, @now, 1, @now, @code, @reason, @nextCheckAt FROM channels WHERE name = @channel
        ON CONFLICT (channel) DO UPDATE SET failures = failures + 1, paused_since = coalesce(paused_since, @now),
-         pause_code = @code, pause_reason = @reason, next_check_at = @nextCheckAt`,
+         pause_code = ${kept('pause_code')} @code END, pause_reason = ${kept('pause_reason')} @reason END,
+         next_check_at = ${kept('next_check_at')} @nextCheckAt END`,
     );
     this.#checkNow = db.prepare(
       'UPDATE channel_calls SET failures = 1, next_check_at = ? WHERE channel = ? AND pause_code IS NOT NULL',

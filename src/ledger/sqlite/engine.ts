@@ -212,6 +212,8 @@ function ledgerOn({ db, close }: OpenDatabase, effects: Pick<Effects, 'now' | 'r
 
     resyncs: async (page) => await read(() => resyncViews.resyncs(page, now())),
     resync: async (id) => await read(() => resyncViews.resync(id, now())),
+    resyncStates: async (range, limit) => await read(() => resyncViews.resyncStates(range, limit)),
+    stillRunning: async (ids) => await read(() => resyncViews.stillRunning(ids)),
     resyncMessages: async (id, page, filter) => await read(() => resyncViews.resyncMessages(id, page, filter)),
     resyncReport: async (id) => await read(() => resyncViews.resyncReport(id, now())),
     audits: async (page) => await read(() => auditViews.audits(page)),

@@ -8,6 +8,7 @@ import type {
   ResyncMessageView,
   ResyncProgress,
   ResyncReport,
+  ResyncState,
   ResyncView,
 } from '../views.js';
 import type { SqliteChannelCalls } from './channel-calls.js';
@@ -50,6 +51,9 @@ export interface ResyncMessageRow {
 export const RESYNC_MESSAGE_COLUMNS = `m.position, r.id AS resync_id, m.message_id, m.status, m.calls, m.polls, r.created_at, m.asked_at,
   m.restored_at, m.proof, m.known, r.number, m.closes_at, m.error`;
 
+/** Of `resyncs r`. One that is still being registered has no end yet either. */
+export const IS_RUNNING = `(r.complete = 0 OR EXISTS (SELECT 1 FROM resync_messages m
+  WHERE m.resync = r.number AND m.status IN ('queued', 'requesting', 'waiting')))`;
 const LATELY_MS = 5 * 60 * 1000;
 /** Restored messages from which the usual time to a proof is taken. */
 const PROOFS_LOOKED_AT = 50;
@@ -68,6 +72,8 @@ export class SqliteResyncViews {
   readonly #settledSince;
   readonly #restoreMs;
   readonly #ahead;
+  readonly #states;
+  readonly #isRunning;
 
   constructor(db: Db, registry: SqliteRegistry, history: SqliteChannelCalls, held: SqliteHeld) {
     this.#db = db;
@@ -98,6 +104,11 @@ export class SqliteResyncViews {
          WHERE channel = ? AND status = 'queued' AND next_at IS NOT NULL AND resync < ?`,
       )
       .pluck();
+    this.#states = db.prepare<[number, number, number], { number: number; id: string; isRunning: number }>(
+      `SELECT r.number, r.id, ${IS_RUNNING} AS isRunning FROM resyncs r
+       WHERE r.number > ? AND r.number < ? ORDER BY r.number DESC LIMIT ?`,
+    );
+    this.#isRunning = db.prepare<[string], number>(`SELECT ${IS_RUNNING} FROM resyncs r WHERE r.id = ?`).pluck();
   }
 
   resyncs({ limit, cursor }: PageRequest, now: number): Page<ResyncView> {
@@ -118,6 +129,15 @@ export class SqliteResyncViews {
   resync(id: string, now: number): ResyncView | null {
     const row = this.#rowOf(id);
     return row ? this.#resyncView(row, now) : null;
+  }
+
+  resyncStates({ after, before }: { after: number; before: number }, limit: number): ResyncState[] {
+    const rows = this.#states.all(after, before, limit);
+    return rows.map(({ isRunning, ...row }) => ({ ...row, isRunning: isRunning === 1 }));
+  }
+
+  stillRunning(ids: readonly string[]): Set<string> {
+    return new Set(ids.filter((id) => this.#isRunning.get(id) === 1));
   }
 
   async resyncMessages(

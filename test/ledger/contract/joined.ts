@@ -1,3 +1,4 @@
+import { setImmediate as nextTick } from 'node:timers/promises';
 import { describe, expect, it } from 'vitest';
 import type { CallResult } from '../../../src/ledger/ledger.js';
 import type { ResyncMessageView } from '../../../src/ledger/views.js';
@@ -217,12 +218,57 @@ export function joinedContract(open: OpenStore): void {
       expect(await store.ledger.channelState('main')).toMatchObject({ failures: 0, pause: null });
     });
 
+    it('is not cut short by later trouble where Whapi named a longer pause, over a restart', async () => {
+      const store = await stage(open);
+      await store.ledger.noteAnswer('main', pause);
+      await store.ledger.noteAnswer('main', { code: 'busy', reason: '503', nextCheckAt: START + 5000 });
+      await store.ledger.noteAnswer('main', { code: 'not_ready', reason: '401', nextCheckAt: START + 5000 });
+      await store.restart();
+      expect(await store.ledger.channelState('main')).toMatchObject({ failures: 3, pause });
+      const longer = { code: 'busy', reason: '429 again', nextCheckAt: START + 2 * HOUR } as const;
+      await store.ledger.noteAnswer('main', longer);
+      expect(await store.ledger.channelState('main')).toMatchObject({ pause: longer });
+    });
+
     it('is kept of no channel that was removed meanwhile', async () => {
       const store = await stage(open);
       await store.ledger.removeChannel('main');
       await store.ledger.countCall('main');
       await store.ledger.noteAnswer('main', pause);
       expect(await store.ledger.channelState('main')).toBeNull();
+    });
+  });
+
+  describe('whether a resync is running', () => {
+    const states = async ({ ledger }: Store, after = 0, before = Infinity) =>
+      (await ledger.resyncStates({ after, before: Math.min(before, Number.MAX_SAFE_INTEGER) }, 2)).map(
+        ({ id, isRunning }) => [id, isRunning],
+      );
+
+    const idOf = async (store: Store, messageId: string) => (await register(store, [messageId])).id;
+
+    it('is told of the newest first, within a range of numbers', async () => {
+      const store = await stage(open);
+      const [a, b, c] = [await idOf(store, 'A'), await idOf(store, 'B'), await idOf(store, 'C')];
+      await store.ledger.cancelResync(b);
+      expect(await states(store)).toEqual([
+        [c, true],
+        [b, false],
+      ]);
+      const [newest, second] = await store.ledger.resyncStates({ after: 0, before: Number.MAX_SAFE_INTEGER }, 2);
+      expect(await states(store, 0, second?.number)).toEqual([[a, true]]);
+      expect(await states(store, newest?.number)).toEqual([]);
+      expect(await store.ledger.stillRunning([a, b, c, 'rsy_none'])).toEqual(new Set([a, c]));
+    });
+
+    it('is told of one that is still being registered, too', async () => {
+      const store = await stage(open);
+      const ids = Array.from({ length: 5000 }, (_, at) => `m-${at}`);
+      const registered = store.ledger.register({ ...REQUEST, windowSeconds: 60, messageIds: ids });
+      while ((await states(store)).length === 0) await nextTick();
+      expect(await store.ledger.resyncs({ limit: 1, cursor: null })).toMatchObject({ data: [] });
+      const [[id, isRunning] = []] = await states(store);
+      expect([isRunning, (await registered).id]).toEqual([true, id]);
     });
   });
 }
