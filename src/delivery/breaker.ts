@@ -1,7 +1,7 @@
 import { jittered, pauseAt } from '../backoff.js';
-import type { Breaker, EventName } from '../model.js';
+import type { Breaker } from '../model.js';
 import { isNoHandler } from './policy.js';
-import type { Outcome } from './policy.js';
+import type { Content, Outcome } from './policy.js';
 
 /**
  * The circuit breaker of a target, as pure transitions. It keeps a target that is in trouble from burning the attempts of
@@ -56,9 +56,9 @@ export interface Sign {
  * a 400 or 422 as well, shows that a bot reads what comes. So does a 501 to an event that is not a message, and the
  * 508 of a gateway that refuses its own webhook.
  */
-export function isTrouble(outcome: Outcome, event: EventName): boolean {
+export function isTrouble(outcome: Outcome, content: Content): boolean {
   if (outcome.kind === 'failed') return true;
-  if (outcome.isLoop || isNoHandler(outcome, event)) return false;
+  if (outcome.isLoop || isNoHandler(outcome, content)) return false;
   return outcome.status >= 500 || outcome.status === 429 || outcome.status === 408;
 }
 

@@ -80,7 +80,7 @@ export class Breakers {
 
   /** It was answered, or failed; null: it was not sent, or was broken off. Resolves when what changed is written down. */
   async ended(
-    { id, target, event }: Pick<Delivery, 'id' | 'target' | 'event'>,
+    { id, target, event, verdicts }: Pick<Delivery, 'id' | 'target' | 'event' | 'verdicts'>,
     outcome: Outcome | null,
   ): Promise<void> {
     const { timing, effects } = this.#options;
@@ -93,7 +93,7 @@ export class Breakers {
     }
     const now = effects.now();
     const askedMs = outcome.kind === 'answered' ? retryAfterMs(outcome.retryAfter, now) : 0;
-    const sign = { isTrouble: isTrouble(outcome, event), isProbe, askedMs };
+    const sign = { isTrouble: isTrouble(outcome, { event, verdicts }), isProbe, askedMs };
     await this.#become(target.id, afterSign(before, sign, target.concurrency, timing, now, effects.random()));
   }
 

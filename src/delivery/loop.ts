@@ -110,9 +110,9 @@ export function startDeliveryLoop({
 
   const concluded = (delivery: Delivery, { outcome, attempt }: Sent): Settlement => {
     const { id, lease, target } = delivery;
-    const { besideSchedule, event, streak } = delivery;
+    const { besideSchedule, event, verdicts, streak } = delivery;
     const attempts = delivery.attempts + (besideSchedule ? 0 : 1);
-    const tried = { attempts, besideSchedule, event, streak, startedAt: attempt.startedAt };
+    const tried = { attempts, besideSchedule, event, verdicts, streak, startedAt: attempt.startedAt };
     const policy = policyOf(target, delaysMs);
     const { reason, ...next } = afterAttempt(outcome, tried, policy, effects.now(), effects.random());
     const lastError = reason === undefined ? {} : { reason: [attempt.error, reason].join(' ') };

@@ -1,6 +1,6 @@
 import { jittered, pauseAt, retryAfterMs } from '../backoff.js';
 import { nameOf } from '../intake/event.js';
-import type { DeliveryStatus, EventName, Streak, Target } from '../model.js';
+import type { DeliveryStatus, EventName, Streak, Target, Verdict } from '../model.js';
 
 /** What came of an attempt. */
 export type Outcome =
@@ -28,13 +28,19 @@ export interface Next {
   readonly streak?: Streak | null;
 }
 
+/** What a delivery carries. */
+export interface Content {
+  readonly event: EventName;
+  /** One for each item. */
+  readonly verdicts: readonly Verdict[];
+}
+
 /** A delivery whose attempt has just ended. */
-export interface Tried {
+export interface Tried extends Content {
   /** Attempts of its schedule, this one included where it is one of them. */
   readonly attempts: number;
   /** A person asked for this attempt: it takes nothing from the schedule. */
   readonly besideSchedule: boolean;
-  readonly event: EventName;
   /** When this attempt began, in milliseconds since the epoch. */
   readonly startedAt: number;
   /** Of the attempts before this one. */
@@ -104,27 +110,29 @@ export function saysNoHandler(status: number): boolean {
 }
 
 /** The target answers that it takes no such event. A message is never taken for one: it is worth every attempt. */
-export function isNoHandler(outcome: Outcome, event: EventName): boolean {
-  return outcome.kind === 'answered' && saysNoHandler(outcome.status) && event.type !== 'messages';
+export function isNoHandler(outcome: Outcome, content: Content): boolean {
+  return outcome.kind === 'answered' && saysNoHandler(outcome.status) && !hasMessage(content);
 }
 
-function streakAfter(
-  outcome: Outcome,
-  { besideSchedule, event, startedAt, streak }: Tried,
-  now: number,
-): Streak | null {
+/** Whatever the event is called: only messages are new or late. */
+function hasMessage({ event, verdicts }: Content): boolean {
+  return event.type === 'messages' || verdicts.includes('new') || verdicts.includes('late');
+}
+
+function streakAfter(outcome: Outcome, tried: Tried, now: number): Streak | null {
+  const { besideSchedule, streak } = tried;
   if (besideSchedule) return streak;
-  const begun = streakOf(outcome, event, startedAt, now);
+  const begun = streakOf(outcome, tried, now);
   if (begun === null || begun.cause !== streak?.cause) return begun;
   // The clock may have been set back since: no streak begins in the future.
   return { ...begun, since: Math.min(streak.since, begun.since), attempts: streak.attempts + 1 };
 }
 
 /** An unknown host counts from its first failure, a missing handler from the first attempt on. */
-function streakOf(outcome: Outcome, event: EventName, startedAt: number, now: number): Streak | null {
+function streakOf(outcome: Outcome, tried: Tried, now: number): Streak | null {
   if (outcome.kind === 'failed')
     return outcome.cause === 'unknown_host' ? { cause: 'unknown_host', since: now, attempts: 1 } : null;
-  return isNoHandler(outcome, event) ? { cause: 'no_handler', since: startedAt, attempts: 1 } : null;
+  return isNoHandler(outcome, tried) ? { cause: 'no_handler', since: tried.startedAt, attempts: 1 } : null;
 }
 
 /** When the next attempt has to begin, whatever schedule and Retry-After say. */
@@ -136,13 +144,14 @@ function latestAfter(streak: Streak | null, now: number): number {
 /** Why there is no further attempt; null where there is one. */
 function endAfter(
   outcome: Outcome,
-  { attempts, besideSchedule, event }: Tried,
+  tried: Tried,
   streak: Streak | null,
   { maxAttempts }: RetryPolicy,
   now: number,
 ): Pick<Next, 'reason' | 'cause'> | null {
+  const { attempts, besideSchedule, event } = tried;
   const isLast = attempts >= maxAttempts;
-  if (isNoHandler(outcome, event)) {
+  if (isNoHandler(outcome, tried)) {
     const reason = `The target has no handler for ${nameOf(event)}.`;
     const isOver = streak !== null && (streak.attempts >= NO_HANDLER_ATTEMPTS || now - streak.since >= NO_HANDLER_MS);
     return isLast || (isOver && !besideSchedule) ? { reason, cause: 'no_handler' } : null;

@@ -1,6 +1,6 @@
 import { nameOf } from '../intake/event.js';
 import { documentedBy } from '../intake/subscription.js';
-import type { Views } from '../ledger/views.js';
+import type { Views, WebhookForm } from '../ledger/views.js';
 import type { EventName, Target, TargetTest } from '../model.js';
 import { saysNoHandler } from './policy.js';
 import { destinationOf } from './send.js';
@@ -27,7 +27,7 @@ export function createTester({ sender, ledger, newId }: TesterOptions): (target:
     const event = testedEvent(target);
     const channels = target.channels.includes('*') ? null : target.channels;
     // How Whapi shows an event in URL and method is set there: what came last tells.
-    const form = (await ledger.lastForm(event, channels)) ?? { method: 'POST', suffix: '' };
+    const form = formOf(event, await ledger.lastForm(event, channels));
     const outgoing: Outgoing = {
       ...{ id: newId(), channel: 'test', event, ...form },
       target: { ...target, timeoutMs: Math.min(target.timeoutMs, LONGEST_TEST_MS) },
@@ -43,6 +43,20 @@ export function createTester({ sender, ledger, newId }: TesterOptions): (target:
     const error = `The target answers, but not at ${method} ${url.pathname} (${attempt.status}).`;
     return { ...attempt, error, ...sent, fix: remedyFor(target, event, url.pathname) };
   };
+}
+
+/** How an event comes where the newest webhook came like that: in the same one of Whapi's modes (docs/whapi.md, Modes). */
+function formOf({ type, method }: EventName, last: WebhookForm | null): Pick<WebhookForm, 'method' | 'suffix'> {
+  if (!last) return { method: 'POST', suffix: '' };
+  const { suffix, event } = last;
+  if (event.type === type && event.method === method) return last;
+  const [ofPath, ofMethod] = [`/${event.type}/${event.method}`, `/${event.type}`];
+  if (suffix.endsWith(ofPath)) {
+    return { method: 'POST', suffix: `${suffix.slice(0, -ofPath.length)}/${type}/${method}` };
+  }
+  if (!suffix.endsWith(ofMethod)) return last;
+  const verb = method.toUpperCase() as WebhookForm['method'];
+  return { method: verb, suffix: `${suffix.slice(0, -ofMethod.length)}/${type}` };
 }
 
 /** `messages.post` where the target takes it, else the first event that it names. */

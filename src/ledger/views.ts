@@ -67,8 +67,8 @@ export interface Views {
   /** When the newest webhook of a channel came, at or after `since`; null: none did. */
   lastWebhookAt(channel: string, since: number): Promise<number | null>;
   /**
-   * Method and suffix of the newest webhook of an event, of one of these channels (null: of any); null where none is among
-   * the newest 10,000 of all channels.
+   * How the newest webhook of an event came, of one of these channels (null: of any); where there is none, how the newest
+   * one of another event came. Null where none is among the newest 10,000 of all channels.
    */
   lastForm(event: EventName, channels: readonly string[] | null): Promise<WebhookForm | null>;
   /** How much waits for a target, and how much ended as dead lately. Nothing of a target that does not exist. */
@@ -78,7 +78,9 @@ export interface Views {
 }
 
 /** How an event shows in the HTTP method and the path of its webhook: by the mode that is set at Whapi. */
-export type WebhookForm = Pick<IncomingWebhook, 'method' | 'suffix'>;
+export interface WebhookForm extends Pick<IncomingWebhook, 'method' | 'suffix'> {
+  readonly event: EventName;
+}
 
 export interface ResyncView {
   readonly id: string;

@@ -18,8 +18,8 @@ const NOW = Date.UTC(2026, 0, 15, 12);
 const SECOND = 1000;
 const MINUTE = 60 * SECOND;
 const CONCURRENCY = 16;
-const MESSAGE = { type: 'messages', method: 'post' } as const;
-const STATUS = { type: 'statuses', method: 'post' } as const;
+const MESSAGE = { event: { type: 'messages', method: 'post' }, verdicts: ['new'] } as const;
+const STATUS = { event: { type: 'statuses', method: 'post' }, verdicts: ['event'] } as const;
 
 /** Trouble or an answer, of a delivery that was not the probe, or was. */
 function after(

@@ -17,7 +17,7 @@ function answered(status: number, retryAfter: string | null = null): Outcome {
 /** The attempt of a message that has just ended, the only one that was made unless told otherwise. */
 function tried(attempts = 1, more: Partial<Tried> = {}): Tried {
   const event = { type: 'messages', method: 'post' } as const;
-  return { attempts, besideSchedule: false, event, startedAt: NOW, streak: null, ...more };
+  return { attempts, besideSchedule: false, event, verdicts: ['event'], startedAt: NOW, streak: null, ...more };
 }
 
 /** What follows the first attempt, with a chance that leaves every pause at its length. */
@@ -152,6 +152,11 @@ describe('an event that the target has no handler for', () => {
       reason: 'The target has no handler for statuses.post.',
       cause: 'no_handler',
     });
+  });
+
+  it.each(['new', 'late'] as const)('is not taken for one that carries a %s message under its name', (verdict) => {
+    const what = tried(3, { event: STATUSES_POST, verdicts: ['event', verdict] });
+    expect(afterAttempt(answered(404), what, POLICY, NOW, 0.5)).toMatchObject({ status: 'pending', streak: null });
   });
 
   it('is so whatever schedule, chance and Retry-After say', () => {

@@ -410,6 +410,17 @@ describe('POST /v1/targets/{id}/test', () => {
     expect((await gateway.call('POST', `/v1/targets/${id}/test`)).body).toMatchObject({ method: 'POST', path: '/' });
   });
 
+  it.each([
+    ['POST', '/presences/post', 'POST', '/messages/post'],
+    ['POST', '/presences', 'POST', '/messages'],
+    ['POST', '', 'POST', '/'],
+  ] as const)('goes the way of another event that came as %s %s: %s %s', async (verb, suffix, method, path) => {
+    const { gateway, id } = await withBot();
+    await gateway.webhook('{"presences":[{"contact_id":"a"}]}', { method: verb, suffix });
+    await gateway.settled();
+    expect((await gateway.call('POST', `/v1/targets/${id}/test`)).body).toMatchObject({ method, path });
+  });
+
   it.each([404, 405, 501])('that is answered %d says that nothing is there, and what to change', async (status) => {
     const { gateway, bot, id } = await withBot({ mode: 'method' });
     bot.otherwise = status;

@@ -250,12 +250,14 @@ export class SqliteViews {
   }
 
   lastForm(event: EventName, channels: readonly string[] | null): WebhookForm | null {
-    const newest = this.#db.prepare<[number, string, string | null, string | null], WebhookForm>(
-      `SELECT method, suffix FROM (SELECT channel, event, method, suffix FROM webhooks ORDER BY id DESC LIMIT ?)
-       WHERE event = ? AND (? IS NULL OR channel IN (SELECT value FROM json_each(?))) LIMIT 1`,
+    const newest = this.#db.prepare<unknown[], Omit<WebhookForm, 'event'> & { event: string }>(
+      `SELECT event, method, suffix
+       FROM (SELECT id, channel, event, method, suffix FROM webhooks ORDER BY id DESC LIMIT ${NEWEST_WEBHOOKS})
+       WHERE ? IS NULL OR channel IN (SELECT value FROM json_each(?)) ORDER BY event = ? DESC, id DESC LIMIT 1`,
     );
     const names = channels && JSON.stringify(channels);
-    return newest.get(NEWEST_WEBHOOKS, nameOf(event), names, names) ?? null;
+    const row = newest.get(names, names, nameOf(event));
+    return row ? { ...row, event: eventNamed(row.event) } : null;
   }
 
   recentEvents(): ReadonlyMap<string, readonly EventName[]> {

@@ -91,9 +91,15 @@ export function viewsContract(open: OpenStore): void {
     expect(await store.ledger.lastForm(event, null)).toBeNull();
     await store.record(messages('A'), { suffix: '/messages' });
     await store.record(messages('B'), { channel: 'second', suffix: '/messages/post' });
-    expect(await store.ledger.lastForm(event, null)).toEqual({ method: 'POST', suffix: '/messages/post' });
-    expect(await store.ledger.lastForm(event, ['other', 'main'])).toEqual({ method: 'POST', suffix: '/messages' });
-    expect(await store.ledger.lastForm({ ...event, method: 'put' }, null)).toBeNull();
+    await store.record({ presences: [{ contact_id: 'alice' }] }, { suffix: '/presences' });
+    expect(await store.ledger.lastForm(event, null)).toEqual({ event, method: 'POST', suffix: '/messages/post' });
+    expect(await store.ledger.lastForm(event, ['other', 'main'])).toEqual({
+      event,
+      method: 'POST',
+      suffix: '/messages',
+    });
+    const other = { type: 'calls', method: 'post' } as const;
+    expect(await store.ledger.lastForm(other, null)).toMatchObject({ suffix: '/presences' });
   });
 
   describe('lists', () => {
