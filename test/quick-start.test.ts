@@ -52,7 +52,7 @@ it('the quick start begins with programs that other tests run', () => {
     'npm run demo',
   ]);
   const { scripts } = JSON.parse(readFileSync('package.json', 'utf8')) as { scripts: Record<string, string> };
-  expect(scripts).toMatchObject({ start: 'node dist/main.js', demo: 'node dist/demo.js' });
+  expect(scripts).toMatchObject({ start: 'exec node dist/main.js', demo: 'node dist/demo.js' });
 });
 
 describe('the quick start, command for command: live messages are answered once, the restored one is not', () => {
