@@ -110,7 +110,7 @@ export function createConnector(options: ConnectorOptions): Connector {
     if (former !== undefined) return former;
     throw new GatewayError(
       'GW_NO_PUBLIC_URL',
-      'The gateway does not know under which URL Whapi reaches it. Set PUBLIC_URL, or send public_url.',
+      'The URL where Whapi reaches this gateway is unknown. Send public_url (--public-url of the command line), or set PUBLIC_URL.',
       [{ path: '/public_url', message: 'is needed while PUBLIC_URL is not set' }],
     );
   };
