@@ -16,6 +16,7 @@ import type { Audits } from './audits.js';
 import type { CallsDue, ChannelCallLog, ChannelState } from './calls.js';
 import type { Jobs } from './jobs.js';
 import type { OneResyncs } from './one-resyncs.js';
+import type { ResyncStates } from './resync-states.js';
 import type { Health, Traffic } from './health.js';
 import type { Upkeep } from './upkeep.js';
 import type { DeliveryView, ResyncView, Views } from './views.js';
@@ -38,7 +39,20 @@ export type { Retention, Upkeep } from './upkeep.js';
  * (full disk, lost connection) rejects with GatewayError GW_STORE_UNAVAILABLE and has changed nothing.
  */
 export interface Ledger
-  extends Intake, Outbox, Jobs, Resyncs, OneResyncs, ChannelCallLog, Audits, Registry, Health, Traffic, Views, Upkeep {}
+  extends
+    Intake,
+    Outbox,
+    Jobs,
+    Resyncs,
+    OneResyncs,
+    ResyncStates,
+    ChannelCallLog,
+    Audits,
+    Registry,
+    Health,
+    Traffic,
+    Views,
+    Upkeep {}
 
 export interface Intake {
   /**

@@ -1,5 +1,6 @@
 import type { Effects } from '../effects.js';
 import type { Resyncs } from '../ledger/ledger.js';
+import type { ResyncStates } from '../ledger/resync-states.js';
 import type { Views } from '../ledger/views.js';
 import type { Log } from '../log.js';
 import { startLoop } from '../loop.js';
@@ -7,7 +8,7 @@ import type { Loop } from '../loop.js';
 import { budgetPause } from '../whapi/pacing.js';
 
 export interface ResyncNoticesOptions {
-  readonly ledger: Pick<Resyncs, 'pendingCalls'> & Pick<Views, 'resyncStates' | 'stillRunning' | 'resync'>;
+  readonly ledger: Pick<Resyncs, 'pendingCalls'> & ResyncStates & Pick<Views, 'resync'>;
   readonly log: Log;
   readonly effects: Pick<Effects, 'now' | 'sleep'>;
   readonly onError: (error: unknown) => void;
