@@ -18,6 +18,7 @@ import type { DeliveryView } from './deliveries.js';
 import type { Health, Traffic } from './health.js';
 import type { Jobs } from './jobs.js';
 import type { OneResyncs } from './one-resyncs.js';
+import type { ResyncStates } from './resync-states.js';
 import type { Upkeep } from './upkeep.js';
 import type { ResyncView, Views } from './views.js';
 
@@ -38,7 +39,20 @@ import type { ResyncView, Views } from './views.js';
  * (full disk, lost connection) rejects with GatewayError GW_STORE_UNAVAILABLE and has changed nothing.
  */
 export interface Ledger
-  extends Intake, Outbox, Jobs, Resyncs, OneResyncs, ChannelCallLog, Audits, Registry, Health, Traffic, Views, Upkeep {}
+  extends
+    Intake,
+    Outbox,
+    Jobs,
+    Resyncs,
+    OneResyncs,
+    ResyncStates,
+    ChannelCallLog,
+    Audits,
+    Registry,
+    Health,
+    Traffic,
+    Views,
+    Upkeep {}
 
 export interface Intake {
   /**

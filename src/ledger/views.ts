@@ -25,27 +25,10 @@ export interface Page<T> {
   readonly nextCursor: string | null;
 }
 
-export interface ResyncState {
-  /** In the order of registration. */
-  readonly number: number;
-  readonly id: string;
-  readonly isRunning: boolean;
-}
-
 /** What people look at. Lists are newest first. @throws GatewayError GW_BAD_REQUEST (a cursor that is none) */
 export interface Views {
   resyncs(page: PageRequest): Promise<Page<ResyncView>>;
   resync(id: string): Promise<ResyncView | null>;
-  /**
-   * Newest first, those that are still being registered included. It counts nothing: an index look-up for each.
-   * @param range numbers, without the two ends
-   */
-  resyncStates(
-    range: { readonly after: number; readonly before: number },
-    limit: number,
-  ): Promise<readonly ResyncState[]>;
-  /** Which of these resyncs are still running, by id: an index look-up for each. */
-  stillRunning(ids: readonly string[]): Promise<ReadonlySet<string>>;
   resyncMessages(id: string, page: PageRequest, filter?: ResyncMessageFilter): Promise<Page<ResyncMessageView>>;
   resyncReport(id: string): Promise<ResyncReport | null>;
   audits(page: PageRequest): Promise<Page<AuditView>>;

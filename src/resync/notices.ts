@@ -1,13 +1,12 @@
 import type { Effects } from '../effects.js';
-import type { Resyncs } from '../ledger/ledger.js';
-import type { Views } from '../ledger/views.js';
+import type { Ledger, Resyncs } from '../ledger/ledger.js';
 import type { Log } from '../log.js';
 import { startLoop } from '../loop.js';
 import type { Loop } from '../loop.js';
 import { budgetPause } from '../whapi/pacing.js';
 
 export interface ResyncNoticesOptions {
-  readonly ledger: Pick<Resyncs, 'pendingCalls'> & Pick<Views, 'resyncStates' | 'stillRunning' | 'resync'>;
+  readonly ledger: Pick<Resyncs, 'pendingCalls'> & Pick<Ledger, 'resyncStates' | 'stillRunning' | 'resync'>;
   readonly log: Log;
   readonly effects: Pick<Effects, 'now' | 'sleep'>;
   readonly onError: (error: unknown) => void;

@@ -1,5 +1,6 @@
 import { expect, it, onTestFinished } from 'vitest';
-import type { ResyncState, ResyncView } from '../../src/ledger/views.js';
+import type { ResyncState } from '../../src/ledger/resync-states.js';
+import type { ResyncView } from '../../src/ledger/views.js';
 import { startResyncNotices } from '../../src/resync/notices.js';
 import { startClock } from '../support/clock.js';
 import { until } from '../support/pace.js';

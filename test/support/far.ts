@@ -12,7 +12,7 @@ export interface FarServer {
 const BACKLOG = 1;
 const CODE = `
 const { parentPort, workerData } = require('node:worker_threads');
-const server = require('node:http').createServer((request, response) => request.resume().on('end', () => response.end()));
+const server = require('node:http').createServer((request, response) => request.resume().on('end', () => response.end('{"id":"m","type":"text"}')));
 server.listen({ port: 0, host: '127.0.0.1', backlog: ${BACKLOG} }, () => {
   parentPort.postMessage(server.address().port);
   Atomics.wait(workerData, 0, 0);

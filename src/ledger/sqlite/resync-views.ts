@@ -1,5 +1,6 @@
 import type { Proof, ResyncMessageStatus, ResyncStatus } from '../../model.js';
 import { RESYNC_MESSAGE_STATUSES } from '../../model.js';
+import type { ResyncState } from '../resync-states.js';
 import { decodeCursor, encodeCursor } from '../ids.js';
 import type {
   Page,
@@ -8,7 +9,6 @@ import type {
   ResyncMessageView,
   ResyncProgress,
   ResyncReport,
-  ResyncState,
   ResyncView,
 } from '../views.js';
 import type { SqliteChannelCalls } from './channel-calls.js';
