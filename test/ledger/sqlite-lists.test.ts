@@ -8,6 +8,7 @@ import type { Db } from '../../src/ledger/sqlite/database.js';
 import { SqliteHeld } from '../../src/ledger/sqlite/held.js';
 import { SqliteItems } from '../../src/ledger/sqlite/items.js';
 import { SqliteOutbox } from '../../src/ledger/sqlite/outbox.js';
+import { Tallies } from '../../src/ledger/sqlite/tallies.js';
 import { SqliteRegistry } from '../../src/ledger/sqlite/registry.js';
 import { SqliteRelease } from '../../src/ledger/sqlite/release.js';
 import { SqliteViews } from '../../src/ledger/sqlite/views.js';
@@ -160,7 +161,7 @@ function open() {
   const { db, close } = openDatabase(join(temporaryFolder(), 'gateway.db'));
   onTestFinished(close);
   const registry = new SqliteRegistry(db);
-  const outbox = new SqliteOutbox(db, new Ids(0), registry);
+  const outbox = new SqliteOutbox(db, new Ids(0), registry, new Tallies(db, registry));
   const held = new SqliteHeld(db, registry);
   const retry = new BulkRetry(db, registry, outbox);
   const release = new BulkRelease(db, registry, new SqliteRelease(db, registry, outbox, held), held);

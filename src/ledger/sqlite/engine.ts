@@ -59,7 +59,8 @@ function ledgerOn({ db, close }: OpenDatabase, effects: Pick<Effects, 'now' | 'r
   const ids = new Ids(greatest.pluck().get() ?? 0);
   const registry = new SqliteRegistry(db);
   const breakers = new SqliteBreakers(db, registry);
-  const outbox = new SqliteOutbox(db, ids, registry);
+  const tallies = new Tallies(db, registry);
+  const outbox = new SqliteOutbox(db, ids, registry, tallies);
   const intake = new SqliteIntake(db, ids, registry, outbox);
   const history = new SqliteChannelCalls(db);
   const resyncs = new SqliteResyncs(db, registry, history);
@@ -72,7 +73,6 @@ function ledgerOn({ db, close }: OpenDatabase, effects: Pick<Effects, 'now' | 'r
   const views = new SqliteViews(db, held);
   const items = new SqliteItems(db, held);
   const webhooks = new SqliteWebhookViews(db);
-  const tallies = new Tallies(db, registry);
   const resyncViews = new SqliteResyncViews(db, registry, history, held);
   const prune = new SqlitePrune(db);
   const pullIn = new PullIn(db);

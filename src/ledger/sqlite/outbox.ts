@@ -8,7 +8,7 @@ import { Due } from './due.js';
 import type { DueRow } from './due.js';
 import { Lanes } from './lanes.js';
 import type { SqliteRegistry } from './registry.js';
-import { Tallies } from './tallies.js';
+import type { Tallies } from './tallies.js';
 
 /** A delivery to be made, as `record` and `release` know it. */
 export interface NewDelivery {
@@ -68,12 +68,12 @@ export class SqliteOutbox {
   readonly #hurry;
   readonly #ask;
 
-  constructor(db: Db, ids: Ids, registry: SqliteRegistry) {
+  constructor(db: Db, ids: Ids, registry: SqliteRegistry, tallies: Tallies) {
     this.#db = db;
     this.#ids = ids;
     this.#registry = registry;
     this.#lanes = new Lanes(db);
-    this.#tallies = new Tallies(db, registry);
+    this.#tallies = tallies;
     this.#insert = db.prepare(
       `INSERT INTO deliveries (id, webhook_id, target, channel, status, seq, chats, blocked, due_at, attempts, tries, verdicts,
          positions, body, newest_message_at, created_at, released, log)
