@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { systemEffects } from '../dist/effects.js';
 import { decode } from '../dist/intake/decode.js';
-import { openSqliteLedger } from '../dist/ledger/sqlite/engine.js';
+import { openSqliteStore } from '../dist/store/sqlite/engine.js';
 import { load, median, nextMessage } from './load.js';
 import { startCounter, startGateway } from './servers.js';
 
@@ -25,9 +25,9 @@ const small = await prepared(SMALL);
 const rounds = [];
 for (let round = 0; round < ROUNDS; round += 1) {
   rounds.push({ small: await claimRate(small), large: await claimRate(large) });
-  await refill(small.ledger, CLAIMED);
+  await refill(small.store, CLAIMED);
 }
-for (const { ledger } of [small, large]) await ledger.close();
+for (const { store } of [small, large]) await store.close();
 await small.gateway.stop();
 
 await large.gateway.restart();
@@ -69,36 +69,36 @@ async function prepared(count) {
     enabled: false,
   });
   await gateway.halt();
-  const ledger = openSqliteLedger(join(gateway.folder, 'gateway.db'), systemEffects);
-  await refill(ledger, count);
-  return { gateway, ledger, target: id };
+  const store = openSqliteStore(join(gateway.folder, 'gateway.db'), systemEffects);
+  await refill(store, count);
+  return { gateway, store, target: id };
 }
 
-async function refill(ledger, count) {
+async function refill(store, count) {
   for (let done = 0; done < count; done += AT_ONCE) {
-    await Promise.all(Array.from({ length: Math.min(AT_ONCE, count - done) }, () => recordOne(ledger)));
+    await Promise.all(Array.from({ length: Math.min(AT_ONCE, count - done) }, () => recordOne(store)));
   }
 }
 
-async function recordOne(ledger) {
+async function recordOne(store) {
   const hint = { method: 'POST', suffix: '' };
   const document = decode(Buffer.from(nextMessage()), hint);
   const webhook = { channel: 'main', ...hint, contentType: 'application/json', body: document.body };
-  await ledger.record(webhook, document);
+  await store.record(webhook, document);
 }
 
 /** Deliveries claimed, and claimed and settled, per second, as the delivery loop does it with a bot that answers at once. */
-async function claimRate({ ledger, target }) {
+async function claimRate({ store, target }) {
   const attempt = { startedAt: Date.now(), durationMs: 1, status: 200, error: null };
   const startedAt = performance.now();
   let claiming = 0;
   let claimed = 0;
   while (claimed < CLAIMED) {
     const askedAt = performance.now();
-    const { deliveries } = await ledger.claim([{ targetId: target, limit: PER_CLAIM }], LEASE_MS);
+    const { deliveries } = await store.claim([{ targetId: target, limit: PER_CLAIM }], LEASE_MS);
     claiming += performance.now() - askedAt;
     if (deliveries.length === 0) throw new Error(`Only ${claimed} deliveries could be claimed.`);
-    await Promise.all(deliveries.map(({ id, lease }) => ledger.settle({ id, lease, status: 'delivered', attempt })));
+    await Promise.all(deliveries.map(({ id, lease }) => store.settle({ id, lease, status: 'delivered', attempt })));
     claimed += deliveries.length;
   }
   const perSecond = (ms) => claimed / (ms / 1000);

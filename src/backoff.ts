@@ -1,11 +1,15 @@
-/** Pure arithmetic of pauses, shared by deliveries and resyncs. */
+import { DAY_MS } from './durations.js';
+/** Backoff arithmetic, shared by deliveries, resyncs and audits. */
 
 /** Who asks for a longer pause is asked again after this. */
-const LONGEST_RETRY_AFTER_MS = 24 * 60 * 60 * 1000;
+const LONGEST_RETRY_AFTER_MS = DAY_MS;
 
-/** `ms` drawn evenly from `part` of its length around it; `random` is in [0, 1). What failed together comes back apart. */
-export function jittered(ms: number, part: number, random: number): number {
-  return Math.round(ms * (1 + part * (2 * random - 1)));
+/** Share of a pause by which it may be shorter or longer. */
+const JITTER = 0.2;
+
+/** Adds jitter: `ms` give or take a fifth, so that what failed together is retried apart. `random` is in [0, 1). */
+export function jittered(ms: number, random: number): number {
+  return Math.round(ms * (1 + JITTER * (2 * random - 1)));
 }
 
 /** The pause number `step` (from 0); the last one is repeated. */

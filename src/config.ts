@@ -2,7 +2,7 @@ import { resolve } from 'node:path';
 import { parseTargetNetworks } from './delivery/networks.js';
 import type { TargetNetworks } from './delivery/networks.js';
 import { StartError } from './errors.js';
-import { ENCRYPTION_KEY_BYTES } from './vault.js';
+import { ENCRYPTION_KEY_BYTES } from './encryption.js';
 
 export type StoreLocation =
   { readonly engine: 'sqlite'; readonly file: string } | { readonly engine: 'postgres'; readonly url: string };

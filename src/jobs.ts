@@ -1,10 +1,10 @@
 import type { Effects } from './effects.js';
-import type { Jobs } from './ledger/jobs.js';
+import type { Jobs } from './store/jobs.js';
 import { startLoop } from './loop.js';
 import type { Loop } from './loop.js';
 
 export interface JobWorkerOptions {
-  readonly ledger: Pick<Jobs, 'stepJob'>;
+  readonly store: Pick<Jobs, 'stepJob'>;
   /** Told after deliveries became due. */
   readonly onDeliveries: () => void;
   readonly onError: (error: unknown) => void;
@@ -16,9 +16,9 @@ const STEP_PAUSE_MS = 20;
 const IDLE_MS = 5000;
 
 /** Does bulk work in the background, a small step at a time. What a process leaves undone the next one goes on with. */
-export function startJobWorker({ ledger, onDeliveries, onError, effects }: JobWorkerOptions): Loop {
+export function startJobWorker({ store, onDeliveries, onError, effects }: JobWorkerOptions): Loop {
   const turn = async (): Promise<number | null> => {
-    const made = await ledger.stepJob();
+    const made = await store.stepJob();
     if (made === null) return null;
     if (made > 0) onDeliveries();
     return effects.now() + STEP_PAUSE_MS;

@@ -13,7 +13,7 @@ import { dirname, join } from 'node:path';
 import type { Config } from './config.js';
 import type { Effects } from './effects.js';
 import { StartError } from './errors.js';
-import { ENCRYPTION_KEY_BYTES } from './vault.js';
+import { ENCRYPTION_KEY_BYTES } from './encryption.js';
 
 export interface Keys {
   readonly adminToken: string;

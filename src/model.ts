@@ -73,7 +73,7 @@ export interface Channel {
   readonly createdAt: number;
 }
 
-/** A secret as it is stored: encrypted. Only `vault.ts` makes and opens one. */
+/** A secret as it is stored: encrypted. Only `encryption.ts` makes and opens one. */
 export type Sealed = string & { readonly __sealed: unique symbol };
 
 /** A secret that signs until `expiresAt`. */
@@ -170,7 +170,7 @@ export interface ListedMessage {
 }
 
 /** What proved that a message is restored: a webhook that carried it, or a plain GET that Whapi answered 200. */
-export const PROOFS = ['webhook', 'look'] as const;
+export const PROOFS = ['webhook', 'poll'] as const;
 export type Proof = (typeof PROOFS)[number];
 
 /**

@@ -39,10 +39,11 @@ function versionOf(file: URL): string {
 }
 
 /** What a failed request says, in words: of several addresses that were tried, what each of them said. */
-export function wordsOf(error: unknown): string {
+export function networkErrorText(error: unknown): string {
   if (!(error instanceof Error)) return String(error);
   const { code } = error as NodeJS.ErrnoException;
-  const inner = error instanceof AggregateError ? error.errors.map(wordsOf).filter((words) => words !== '') : [];
+  const inner =
+    error instanceof AggregateError ? error.errors.map(networkErrorText).filter((words) => words !== '') : [];
   const message = inner.length > 0 ? [...new Set(inner)].join('; ') : messageOf(error);
   if (message === '') return code ?? error.name;
   return code === undefined || message.includes(code) ? message : `${message} (${code})`;

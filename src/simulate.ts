@@ -1,9 +1,9 @@
 /** `npm run simulate`: a simulated Whapi to try the gateway with, until Ctrl-C. */
 import { parseArgs } from 'node:util';
 
-import { type Simulator, type SimulatorEvent, startSimulator } from './whapi/simulator.js';
-import { control } from './whapi/simulator-control.js';
-import { ALL_EVENTS } from './whapi/simulator-webhooks.js';
+import { type Simulator, type SimulatorEvent, startSimulator } from './simulator/simulator.js';
+import { control } from './simulator/control.js';
+import { ALL_EVENTS } from './simulator/webhooks.js';
 
 const USAGE = `Usage: whapi-resync-gateway simulate [flags], or npm run simulate -- [flags]
 

@@ -1,11 +1,11 @@
 import type { ServerResponse } from 'node:http';
 import { expect, it, onTestFinished } from 'vitest';
-import { startSimulator } from '../src/whapi/simulator.js';
+import { startSimulator } from '../src/simulator/simulator.js';
 import { startBot } from './support/bot.js';
 import type { Bot, BotRequest } from './support/bot.js';
 import { smallDisk } from './support/disk.js';
 import type { Disk } from './support/disk.js';
-import { until } from './support/pace.js';
+import { until } from './support/intervals.js';
 import { startProcess } from './support/process.js';
 import type { GatewayProcess } from './support/process.js';
 import { createStorm } from './support/storm.js';

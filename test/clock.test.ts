@@ -3,7 +3,7 @@ import { startClockWatch } from '../src/clock.js';
 import { startApi } from './support/api.js';
 import { startBot } from './support/bot.js';
 import { startClock } from './support/clock.js';
-import { until } from './support/pace.js';
+import { until } from './support/intervals.js';
 import { textWebhook } from './support/texts.js';
 
 const HOUR_MS = 60 * 60 * 1000;
@@ -71,7 +71,7 @@ it.each([
   ['forth', 24 * HOUR_MS],
 ])('a clock that jumps %s by a day does not keep a retry or a new message waiting (I4)', async (_how, ms) => {
   const clock = startClock();
-  const gateway = await startApi({ effects: clock.effects, pace: { retryDelaysMs: [1500] } });
+  const gateway = await startApi({ effects: clock.effects, intervals: { retryDelaysMs: [1500] } });
   const bot = await startBot();
   await gateway.addTarget({ url: bot.url });
   bot.answers.push(500);

@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest';
 import type { WebhookHttpMethod } from '../src/model.js';
 import { startBot } from './support/bot.js';
 import type { BotRequest } from './support/bot.js';
-import { fixture, fixtureNames } from './support/files.js';
+import { samplePayload, fixtureNames } from './support/files.js';
 import { startLocal } from './support/gateway.js';
 import type { LocalGateway } from './support/gateway.js';
 
@@ -20,7 +20,7 @@ const MODES = ['body', 'path', 'method'] as const;
 /** How each of Whapi's modes sends an event (docs/whapi.md, Modes). */
 function sendingOf(name: string, index: number, mode: (typeof MODES)[number]): Sending {
   const [type = '', method = ''] = name.split('.');
-  const sending = { channel: `channel-${index}`, name, body: fixture(name), method: 'POST', suffix: '' } as const;
+  const sending = { channel: `channel-${index}`, name, body: samplePayload(name), method: 'POST', suffix: '' } as const;
   if (mode === 'body') return sending;
   if (mode === 'path') return { ...sending, suffix: `/${type}/${method}` };
   return { ...sending, suffix: `/${type}`, method: method.toUpperCase() as WebhookHttpMethod };

@@ -9,7 +9,7 @@ import { startBot } from './support/bot.js';
 import type { Bot, BotRequest } from './support/bot.js';
 import { WEBHOOK_SECRET } from './support/client.js';
 import { temporaryFolder } from './support/files.js';
-import { until } from './support/pace.js';
+import { until } from './support/intervals.js';
 import { runToEnd, startProcess } from './support/process.js';
 import type { GatewayProcess } from './support/process.js';
 import { textWebhook } from './support/texts.js';

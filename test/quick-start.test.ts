@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
-import { until } from './support/pace.js';
+import { until } from './support/intervals.js';
 import { startQuickStart } from './support/quick-start.js';
 import type { QuickStart } from './support/quick-start.js';
 import { answerIn, inlineCommands, sectionOf, stepsIn } from './support/readme.js';

@@ -1,8 +1,8 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { describe, expect, it, onTestFinished, vi } from 'vitest';
-import { startSimulator } from '../src/whapi/simulator.js';
-import type { Simulator } from '../src/whapi/simulator.js';
+import { startSimulator } from '../src/simulator/simulator.js';
+import type { Simulator } from '../src/simulator/simulator.js';
 import { startBot } from './support/bot.js';
 import type { Bot, BotRequest } from './support/bot.js';
 import { startProcess } from './support/process.js';

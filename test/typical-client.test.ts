@@ -1,7 +1,7 @@
 import { expect, it, onTestFinished } from 'vitest';
-import { startSimulator } from '../src/whapi/simulator.js';
-import type { Simulator } from '../src/whapi/simulator.js';
-import { until } from './support/pace.js';
+import { startSimulator } from '../src/simulator/simulator.js';
+import type { Simulator } from '../src/simulator/simulator.js';
+import { until } from './support/intervals.js';
 import { lose, messageIs, startResyncs } from './support/resync.js';
 import { textMessage } from './support/texts.js';
 import { startTypicalClient } from './support/typical-client.js';

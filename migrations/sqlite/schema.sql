@@ -135,6 +135,10 @@ CREATE INDEX deliveries_due_first ON deliveries (target, due_at, id) WHERE statu
 
 CREATE INDEX deliveries_pending ON deliveries (target, id) WHERE status = 'pending';
 
+CREATE TABLE "fingerprints" (
+  key         BLOB PRIMARY KEY,
+  recorded_at INTEGER NOT NULL) WITHOUT ROWID;
+
 CREATE TABLE jobs (
   number      INTEGER PRIMARY KEY, -- grows with time, together with the ids of webhooks and deliveries
   kind        TEXT NOT NULL,
@@ -160,7 +164,7 @@ CREATE TABLE lanes (
 
 CREATE TABLE ledger (
   key           BLOB PRIMARY KEY,
-  trace         BLOB,    -- of the bytes first recorded under this id
+  fingerprint         BLOB,    -- of the bytes first recorded under this id
   first_seen_at INTEGER, -- NULL: Whapi was asked for it, and it never came
   last_seen_at  INTEGER NOT NULL,
   rule          INTEGER, -- of the first sighting
@@ -265,10 +269,6 @@ CREATE TABLE targets (
   created_at      INTEGER NOT NULL,
   removed_at      INTEGER
 , retry_delays_seconds TEXT, disabled_reason TEXT, previous_secrets TEXT NOT NULL DEFAULT '[]', split TEXT NOT NULL DEFAULT 'none');
-
-CREATE TABLE traces (
-  key         BLOB PRIMARY KEY,
-  recorded_at INTEGER NOT NULL) WITHOUT ROWID;
 
 CREATE TABLE webhooks (
   id           INTEGER PRIMARY KEY, -- grows with time: see src/ledger/ids.ts

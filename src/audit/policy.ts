@@ -1,5 +1,5 @@
 import { jittered, pauseAt, retryAfterMs } from '../backoff.js';
-import type { AuditRun, AuditWalk } from '../ledger/audits.js';
+import type { AuditRun, AuditWalk } from '../store/audits.js';
 import type { ListedMessage } from '../model.js';
 import type { ListAnswer, ListQuestion } from '../whapi/client.js';
 import type { MessagesPage } from '../whapi/messages-page.js';
@@ -16,13 +16,13 @@ import type { MessagesPage } from '../whapi/messages-page.js';
  */
 
 /** Pauses and limits of audits, in milliseconds. */
-export interface AuditTiming {
+export interface AuditIntervals {
   readonly callTimeoutMs: number;
   /** Pauses after 429, 5xx, an answer that is none, and no connection; the last one is repeated. */
   readonly backoffMs: readonly number[];
 }
 
-export const AUDIT_TIMING: AuditTiming = {
+export const AUDIT_INTERVALS: AuditIntervals = {
   callTimeoutMs: 60_000,
   backoffMs: [5000, 10_000, 20_000, 40_000, 80_000, 160_000, 300_000],
 };
@@ -34,7 +34,6 @@ const FILL = 0.7;
 const MOST_GROWTH = 8;
 const MOST_ROUNDS = 3;
 const MOST_REREADINGS = 3;
-const JITTER = 0.2;
 
 /** The pages of one window that were read so far. Lost in a crash: the window is then read anew. */
 export interface Reading {
@@ -96,7 +95,7 @@ export function askForFewer(walk: AuditWalk): Step | null {
 type Failure = Exclude<ListAnswer, { kind: 'found' | 'too_large' }>;
 
 export interface Moment {
-  readonly timing: AuditTiming;
+  readonly intervals: AuditIntervals;
   readonly now: number;
   /** In [0, 1). */
   readonly random: number;
@@ -108,7 +107,7 @@ export interface Moment {
 export function afterFailure(answer: Failure, at: Moment): { words: string; until: number | null } {
   if (answer.kind === 'refused') return { words: answer.words, until: null };
   const asked = answer.kind === 'busy' ? retryAfterMs(answer.retryAfter, at.now) : 0;
-  const pauseMs = jittered(pauseAt(at.timing.backoffMs, at.failedBefore), JITTER, at.random);
+  const pauseMs = jittered(pauseAt(at.intervals.backoffMs, at.failedBefore), at.random);
   const words = answer.kind === 'timeout' ? 'Whapi did not answer in time' : answer.words;
   return { words, until: at.now + Math.max(pauseMs, asked) };
 }

@@ -1,24 +1,24 @@
 import type { Effects } from '../effects.js';
-import type { Audits, AuditRun } from '../ledger/audits.js';
-import type { ChannelCallLog, CallsDue } from '../ledger/calls.js';
+import type { Audits, AuditRun } from '../store/audits.js';
+import type { ChannelCallLog, CallsDue } from '../store/calls.js';
 import { startLoop } from '../loop.js';
 import type { Pause, Sealed } from '../model.js';
 import type { ListAnswer, WhapiClient } from '../whapi/client.js';
-import { pauseFor, troubleIn } from '../whapi/pacing.js';
-import type { Pacing } from '../whapi/pacing.js';
+import { pauseFor, troubleIn } from '../whapi/policy.js';
+import type { CallIntervals } from '../whapi/policy.js';
 import type { CallScheduler, Turn } from '../whapi/scheduler.js';
 import { afterFailure, afterPage, askForFewer, beginWalk, NOTHING_READ, questionOf } from './policy.js';
-import type { AuditTiming, Reading, Step } from './policy.js';
+import type { AuditIntervals, Reading, Step } from './policy.js';
 
 export interface AuditWorkerOptions {
-  readonly ledger: Pick<Audits, 'runningAudits' | 'noteWindow' | 'noteTrouble' | 'endAudit'> &
+  readonly store: Pick<Audits, 'runningAudits' | 'noteWindow' | 'noteTrouble' | 'endAudit'> &
     Pick<ChannelCallLog, 'channelState' | 'countCall' | 'noteAnswer'>;
   readonly whapi: Pick<WhapiClient, 'listMessages'>;
   readonly openSecret: (sealed: Sealed) => string;
   readonly scheduler: Pick<CallScheduler, 'own' | 'stepFor'>;
-  readonly timing: AuditTiming;
+  readonly intervals: AuditIntervals;
   /** Of the channel as a whole. */
-  readonly pacing: Pacing;
+  readonly callIntervals: CallIntervals;
   readonly effects: Pick<Effects, 'now' | 'sleep' | 'random'>;
   readonly onError: (error: unknown) => void;
 }
@@ -49,7 +49,7 @@ const TOO_LARGE = 'One message of the list is larger than the gateway reads.';
 
 /** Reads Whapi's list for audits and seedings: of each channel one after the other, one call at a time. */
 export function startAuditWorker(options: AuditWorkerOptions): AuditWorker {
-  const { ledger, whapi, openSecret, scheduler, timing, pacing, effects, onError } = options;
+  const { store, whapi, openSecret, scheduler, intervals, callIntervals, effects, onError } = options;
   const calling = new Map<string, Promise<void>>();
   const troubles = new Map<string, Trouble>();
   /** By channel: the pages of a window that needs more than one. */
@@ -58,7 +58,7 @@ export function startAuditWorker(options: AuditWorkerOptions): AuditWorker {
   const told = new Map<string, string>();
 
   const turn = async (): Promise<number | null> => {
-    const free = (await ledger.runningAudits()).filter(({ channel }) => !calling.has(channel.name));
+    const free = (await store.runningAudits()).filter(({ channel }) => !calling.has(channel.name));
     const later = await Promise.all(free.map(begin));
     return Math.min(Infinity, ...later.flatMap((at) => at ?? []));
   };
@@ -66,7 +66,7 @@ export function startAuditWorker(options: AuditWorkerOptions): AuditWorker {
   /** Submits the next call of an audit, or returns when that will be. */
   const begin = async (run: AuditRun): Promise<number | null> => {
     const { name } = run.channel;
-    const state = await ledger.channelState(name);
+    const state = await store.channelState(name);
     const step = state && scheduler.stepFor(state, dueOf(name));
     if (!step) return null;
     if (step.kind === 'wait') {
@@ -85,13 +85,13 @@ export function startAuditWorker(options: AuditWorkerOptions): AuditWorker {
     const words = `${id} ${reason}`;
     if (told.get(name) === words) return;
     told.set(name, words);
-    await ledger.noteTrouble(id, reason);
+    await store.noteTrouble(id, reason);
   };
 
   const launch = (channel: string): void => {
     let run: AuditRun | undefined;
     const due = async (): Promise<CallsDue | null> => {
-      run = (await ledger.runningAudits()).find((each) => each.channel.name === channel);
+      run = (await store.runningAudits()).find((each) => each.channel.name === channel);
       return run ? dueOf(channel) : null;
     };
     const make = async (at: Turn): Promise<void> => {
@@ -115,18 +115,18 @@ export function startAuditWorker(options: AuditWorkerOptions): AuditWorker {
     const walk = run.walk ?? beginWalk(run);
     const begun = readings.get(name);
     const reading = begun?.auditId === run.id ? begun.reading : NOTHING_READ;
-    await ledger.countCall(name);
+    await store.countCall(name);
     told.delete(name);
     const access = { baseUrl: whapiBaseUrl, token: openSecret(whapiToken) };
     const answer = await whapi.listMessages(access, questionOf(run, walk, reading), {
-      timeoutMs: timing.callTimeoutMs,
+      timeoutMs: intervals.callTimeoutMs,
     });
     if (at.signal.aborted) return; // made again after the restart
     if (answer.kind !== 'found' && answer.kind !== 'too_large') {
       await fail(run, answer, at);
       return;
     }
-    await ledger.noteAnswer(name, null);
+    await store.noteAnswer(name, null);
     await take(run, answer.kind === 'found' ? afterPage(run, walk, reading, answer.page) : askForFewer(walk));
   };
 
@@ -137,21 +137,22 @@ export function startAuditWorker(options: AuditWorkerOptions): AuditWorker {
       return;
     }
     readings.delete(run.channel.name);
-    if (step) await ledger.noteWindow(run.id, step.messages, step.walk);
-    if (!step || step.isOver) await ledger.endAudit(run.id, step ? null : TOO_LARGE);
+    if (step) await store.noteWindow(run.id, step.messages, step.walk);
+    if (!step || step.isOver) await store.endAudit(run.id, step ? null : TOO_LARGE);
   };
 
   const fail = async (run: AuditRun, answer: Failure, { state }: Turn): Promise<void> => {
     const { name } = run.channel;
     const { failed } = troubles.get(name) ?? NONE;
     const at = { now: effects.now(), random: effects.random() };
-    const { words, until } = afterFailure(answer, { ...at, timing, failedBefore: failed });
+    const { words, until } = afterFailure(answer, { ...at, intervals, failedBefore: failed });
     troubles.set(name, { nextAt: until ?? at.now, failed: until === null ? 0 : failed + 1 });
-    if (until === null) await ledger.endAudit(run.id, words);
-    else await ledger.noteTrouble(run.id, words);
+    if (until === null) await store.endAudit(run.id, words);
+    else await store.noteTrouble(run.id, words);
     const trouble = answer.kind === 'timeout' ? null : troubleIn(answer);
     const { failures } = state;
-    if (trouble) await ledger.noteAnswer(name, pauseFor(trouble, state.channel, { ...at, timing: pacing, failures }));
+    if (trouble)
+      await store.noteAnswer(name, pauseFor(trouble, state.channel, { ...at, intervals: callIntervals, failures }));
   };
 
   const loop = startLoop({ turn, onError, idleMs: IDLE_MS, effects });

@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { CommandError, EXIT } from '../errors.js';
+import { isRecord } from '../json.js';
 
 /** The gateway's API, as its admin. */
 export interface Api {
@@ -82,8 +83,8 @@ export function createApi({ url, token }: Access, signal: AbortSignal): Api {
       signal: AbortSignal.any([signal, AbortSignal.timeout(LONGEST_ANSWER_MS)]),
     });
     const answer = parsed(response.text);
-    const isOurs = response.status === 204 || isObject(answer);
-    if (!response.ok || !isOurs) throw refusal(response, answer, url);
+    const isOurs = response.status === 204 || isRecord(answer);
+    if (!response.ok || !isOurs) throw apiError(response, answer, url);
     return answer as T;
   };
 
@@ -128,21 +129,17 @@ function parsed(text: string): unknown {
   }
 }
 
-function isObject(value: unknown): boolean {
-  return typeof value === 'object' && value !== null;
-}
-
 interface Problem {
   readonly code?: string;
   readonly detail?: string;
   readonly errors?: readonly { readonly path: string; readonly message: string }[];
 }
 
-function refusal({ status }: { status: number }, body: unknown, url: string): CommandError {
+function apiError({ status }: { status: number }, body: unknown, url: string): CommandError {
   if (status === 401) {
     return new CommandError(EXIT.failed, `The gateway at ${url} does not know this admin token. See --token-file.`);
   }
-  const { code, detail, errors = [] } = (isObject(body) ? body : {}) as Problem;
+  const { code, detail, errors = [] } = (isRecord(body) ? body : {}) as Problem;
   if (code === undefined || detail === undefined) {
     return new CommandError(EXIT.failed, `What answers at ${url} is no gateway: HTTP status ${status}.`);
   }

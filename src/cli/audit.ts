@@ -72,14 +72,14 @@ async function audit(session: Session, options: Options): Promise<ExitCode> {
 /** Watches an audit or a seeding to its end. Failed where messages never came: that is what was asked. */
 export async function followAudit(session: Session, id: string, { detach }: { detach?: boolean }): Promise<ExitCode> {
   const api = session.api();
-  const look = async (): Promise<AuditJson> => await api.call('GET', `/v1/audits/${encodeURIComponent(id)}`);
+  const poll = async (): Promise<AuditJson> => await api.call('GET', `/v1/audits/${encodeURIComponent(id)}`);
   const again = `${NAME} audit --watch ${id}`;
   if (detach) {
-    session.show(await look(), `${id} is on its way.\nWatch it: ${again}\n`);
+    session.show(await poll(), `${id} is on its way.\nWatch it: ${again}\n`);
     return EXIT.ok;
   }
   const ended = await watch(session, {
-    look,
+    poll: poll,
     isOver: ({ status }) => status !== 'running',
     progressOf,
     documentOf: (state) => state,

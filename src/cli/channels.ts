@@ -2,7 +2,7 @@ import type { Command } from 'commander';
 import { CommandError, EXIT } from '../errors.js';
 import type { ExitCode } from '../errors.js';
 import { followAudit } from './audit.js';
-import { textOf, textOfFile } from './input.js';
+import { stdinText, fileText } from './input.js';
 import { addCommand, commaList } from './session.js';
 import type { Run, Session } from './session.js';
 import { table } from './terminal.js';
@@ -95,7 +95,7 @@ async function list({ api, show }: Session): Promise<undefined> {
 async function add({ api, show, terminal }: Session, name: string, options: AddOptions): Promise<undefined> {
   const { whapiTokenFile: file, whapiBaseUrl } = options;
   const token =
-    file === undefined ? terminal.env['WHAPI_TOKEN'] : await (file === '-' ? textOf(terminal) : textOfFile(file));
+    file === undefined ? terminal.env['WHAPI_TOKEN'] : await (file === '-' ? stdinText(terminal) : fileText(file));
   if (!token?.trim()) {
     throw new CommandError(EXIT.usage, 'No token: name a file with --whapi-token-file, or set WHAPI_TOKEN.');
   }

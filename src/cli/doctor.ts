@@ -25,7 +25,7 @@ export function doctorCommand(program: Command, run: Run): void {
 /** Failed where a check has failed. Without a gateway that runs, it looks at what its start depends on. */
 async function doctor(session: Session, { sendTest = false }: { sendTest?: boolean }): Promise<ExitCode> {
   const report = await fromGateway(session, sendTest);
-  session.show(report, report.checks.map(wordsOf).join(''));
+  session.show(report, report.checks.map(checkText).join(''));
   return report.status === 'fail' ? EXIT.failed : EXIT.ok;
 }
 
@@ -42,7 +42,7 @@ async function fromGateway({ api, terminal, gatewayUrl }: Session, sendTest: boo
   }
 }
 
-function wordsOf({ name, subject, status, message, fix }: Check): string {
+function checkText({ name, subject, status, message, fix }: Check): string {
   const about = subject === name || subject === '' ? name : `${name} (${subject})`;
   return `${status.padEnd(4)}  ${about}: ${message}\n${fix === null ? '' : `      → ${fix}\n`}`;
 }

@@ -34,7 +34,7 @@ async function explain({ api, show, json }: Session, id: string, options: { chan
   );
   if (found.length === 0)
     throw new CommandError(EXIT.failed, `Nothing is known of ${id} in ${names.join(', ') || 'any channel'}.`);
-  show(json && found.length === 1 ? found[0] : found, found.map(wordsOf).join('\n'));
+  show(json && found.length === 1 ? found[0] : found, found.map(explanationText).join('\n'));
   return;
 }
 
@@ -46,7 +46,14 @@ async function explanationOf(api: Api, channel: string, id: string): Promise<Exp
   });
 }
 
-function wordsOf({ channel, message_id: id, timeline, sightings, deliveries, ledger }: ExplanationJson): string {
+function explanationText({
+  channel,
+  message_id: id,
+  timeline,
+  sightings,
+  deliveries,
+  ledger,
+}: ExplanationJson): string {
   const remembered =
     ledger === null
       ? 'Not in the ledger.'

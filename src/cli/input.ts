@@ -11,8 +11,8 @@ const MOST_IDS = 10_000;
 export async function idsOf(args: readonly string[], file: string | undefined, terminal: Terminal): Promise<string[]> {
   const texts = [
     ...args.filter((arg) => arg !== '-'),
-    ...(file === undefined || file === '-' ? [] : [await textOfFile(file)]),
-    ...(args.includes('-') || file === '-' ? [await textOf(terminal)] : []),
+    ...(file === undefined || file === '-' ? [] : [await fileText(file)]),
+    ...(args.includes('-') || file === '-' ? [await stdinText(terminal)] : []),
   ];
   const ids = [...new Set(texts.flatMap(idsIn))];
   if (ids.length === 0)
@@ -32,14 +32,14 @@ function idsIn(text: string): string[] {
 }
 
 /** @throws CommandError (it cannot be read) */
-export async function textOfFile(file: string): Promise<string> {
+export async function fileText(file: string): Promise<string> {
   return await readFile(file, 'utf8').catch((error: unknown) => {
     throw new CommandError(EXIT.usage, `${file} cannot be read: ${(error as Error).message}`);
   });
 }
 
 /** All of standard input. @throws CommandError (interrupted) */
-export async function textOf({ stdin, tell, signal }: Terminal): Promise<string> {
+export async function stdinText({ stdin, tell, signal }: Terminal): Promise<string> {
   if (stdin.isTTY) tell('Reading from the terminal; Ctrl-D on a line of its own ends it.\n');
   const chunks: string[] = [];
   const read = async (): Promise<void> => {

@@ -68,7 +68,7 @@ async function resync(session: Session, args: string[], options: Options): Promi
   const api = session.api();
   if (options.cancel !== undefined) {
     const cancelled = await api.call<ResyncJson>('POST', `/v1/resyncs/${encodeURIComponent(options.cancel)}/cancel`);
-    show(cancelled, `Cancelled ${cancelled.id}: ${wordsOf(cancelled)}\n`);
+    show(cancelled, `Cancelled ${cancelled.id}: ${progressText(cancelled)}\n`);
     return EXIT.ok;
   }
   if (options.watch !== undefined) return await follow(session, api, options.watch);
@@ -110,7 +110,7 @@ export async function onlyChannel(api: Api): Promise<string> {
 async function follow(session: Session, api: Api, id: string): Promise<ExitCode> {
   const path = `/v1/resyncs/${encodeURIComponent(id)}`;
   const ended = await watch(session, {
-    look: async () => await api.call<ResyncJson>('GET', path),
+    poll: async () => await api.call<ResyncJson>('GET', path),
     isOver: ({ status }) => status !== 'running',
     progressOf,
     documentOf: (state) => ({ resync: state }),
@@ -125,7 +125,7 @@ async function follow(session: Session, api: Api, id: string): Promise<ExitCode>
 
 function reportOf({ resync, restored, failed, held }: ReportJson): string {
   const lines = [
-    `${resync.status}: ${wordsOf(resync)}`,
+    `${resync.status}: ${progressText(resync)}`,
     ...(restored.total > 0
       ? [`  restored: ${restored.already_known} known before, ${restored.never_seen_before} never seen before`]
       : []),
@@ -148,7 +148,7 @@ function progressOf(resync: ResyncJson): Progress {
   const { counts, pause, eta_seconds: etaSeconds } = resync;
   const done = SETTLED.reduce((sum, status) => sum + (counts[status] ?? 0), 0);
   const paused = pause ? `paused: ${pause.reason}; ` : '';
-  return { done, total: totalOf(resync), unit: 'messages', words: `${paused}${wordsOf(resync)}`, etaSeconds };
+  return { done, total: totalOf(resync), unit: 'messages', words: `${paused}${progressText(resync)}`, etaSeconds };
 }
 
 function totalOf({ counts }: ResyncJson): number {
@@ -156,7 +156,7 @@ function totalOf({ counts }: ResyncJson): number {
 }
 
 /** Every status that some message has. */
-function wordsOf({ counts }: ResyncJson): string {
+function progressText({ counts }: ResyncJson): string {
   const some = Object.entries(counts).filter(([, count]) => count > 0);
   return some.map(([status, count]) => `${count} ${status.replace('_', ' ')}`).join(', ');
 }

@@ -1,6 +1,6 @@
 import type { Command } from 'commander';
 import { CommandError, EXIT } from '../errors.js';
-import { textOf, textOfFile } from './input.js';
+import { stdinText, fileText } from './input.js';
 import { commaList } from './session.js';
 import type { Terminal } from './terminal.js';
 
@@ -52,7 +52,7 @@ export function withTargetOptions(command: Command): Command {
 export async function targetFields(options: TargetOptions, terminal: Terminal): Promise<Record<string, unknown>> {
   const { secretFile: file } = options;
   const secret =
-    file === undefined ? undefined : (file === '-' ? await textOf(terminal) : await textOfFile(file)).trim();
+    file === undefined ? undefined : (file === '-' ? await stdinText(terminal) : await fileText(file)).trim();
   const fields = {
     channels: options.channels,
     events: options.events,

@@ -5,7 +5,7 @@ import type { Session } from './session.js';
 
 export interface Watched<T> {
   /** Asks the gateway how it stands. */
-  readonly look: () => Promise<T>;
+  readonly poll: () => Promise<T>;
   readonly isOver: (state: T) => boolean;
   readonly progressOf: (state: T) => Progress;
   /** What to write for a state with --json; only where it has changed. */
@@ -29,7 +29,7 @@ export async function watch<T>({ terminal, json }: Session, watched: Watched<T>)
   let away: number | null = null;
   try {
     for (;;) {
-      const state = await watched.look().catch((error: unknown) => {
+      const state = await watched.poll().catch((error: unknown) => {
         const isAway = error instanceof CommandError && error.exitCode === EXIT.unreachable;
         if (!isAway || effects.now() - (away ?? effects.now()) > AWAY_MS) throw error;
         return null;

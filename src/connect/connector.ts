@@ -1,9 +1,9 @@
 import type { Effects } from '../effects.js';
 import { GatewayError } from '../errors.js';
-import type { Registry } from '../ledger/ledger.js';
-import type { Views } from '../ledger/views.js';
+import type { Registry } from '../store/store.js';
+import type { Views } from '../store/views.js';
 import type { Channel, Sealed, Target } from '../model.js';
-import { refusalBy } from '../whapi/answers.js';
+import { failureToGatewayError } from '../whapi/answers.js';
 import type { WhapiAccess, WhapiClient, WhapiResult } from '../whapi/client.js';
 import type { CallScheduler } from '../whapi/scheduler.js';
 import type { Settings, WebhookMode } from '../whapi/wire.js';
@@ -12,15 +12,15 @@ import type { Identity, Plan, Wish } from './policy.js';
 import { RESTART_NEEDED, warningsAbout, warningsAboutTargets, warningsAboutUrl } from './warnings.js';
 import type { Warning } from './warnings.js';
 
-export interface ConnectTiming {
+export interface ConnectTimeouts {
   /** One call about settings. */
   readonly callTimeoutMs: number;
   /** How long after Whapi's answer to a test its webhook may still come. */
   readonly arrivalMs: number;
-  readonly lookEveryMs: number;
+  readonly pollEveryMs: number;
 }
 
-export const CONNECT_TIMING: ConnectTiming = { callTimeoutMs: 15_000, arrivalMs: 5000, lookEveryMs: 100 };
+export const CONNECT_TIMEOUTS: ConnectTimeouts = { callTimeoutMs: 15_000, arrivalMs: 5000, pollEveryMs: 100 };
 
 export interface ConnectRequest {
   /** Null: PUBLIC_URL, else where the channel was connected to before. */
@@ -59,12 +59,12 @@ export interface Connector {
 }
 
 export interface ConnectorOptions {
-  readonly ledger: Registry & Pick<Views, 'lastWebhookAt'>;
+  readonly store: Registry & Pick<Views, 'lastWebhookAt'>;
   readonly whapi: Pick<WhapiClient, 'getSettings' | 'patchSettings' | 'testWebhook'>;
   readonly scheduler: Pick<CallScheduler, 'forPerson'>;
   readonly openSecret: (sealed: Sealed) => string;
   readonly publicUrl: string | null;
-  readonly timing: ConnectTiming;
+  readonly timeouts: ConnectTimeouts;
   readonly effects: Pick<Effects, 'now' | 'sleep'>;
 }
 
@@ -74,8 +74,8 @@ const MOST_WRITES = 4;
 const TEST_EVENT_TYPE = 'presences';
 
 export function createConnector(options: ConnectorOptions): Connector {
-  const { ledger, whapi, scheduler, openSecret, timing, effects } = options;
-  const call = { timeoutMs: timing.callTimeoutMs };
+  const { store, whapi, scheduler, openSecret, timeouts, effects } = options;
+  const call = { timeoutMs: timeouts.callTimeoutMs };
   const ask = async <T>(
     channel: Channel,
     make: (access: WhapiAccess) => Promise<WhapiResult<T>>,
@@ -88,7 +88,7 @@ export function createConnector(options: ConnectorOptions): Connector {
     bodyOf(await ask(channel, async (access) => await whapi.getSettings(access, call)), 'tell its settings');
 
   const identityOf = async (channel: Channel, url: string | null): Promise<Identity> => {
-    const urls = [url, (await ledger.connection(channel.name))?.webhookUrl ?? null].filter((each) => each !== null);
+    const urls = [url, (await store.connection(channel.name))?.webhookUrl ?? null].filter((each) => each !== null);
     return { urls, secret: openSecret(channel.webhookSecret) };
   };
 
@@ -106,7 +106,7 @@ export function createConnector(options: ConnectorOptions): Connector {
   const webhookUrlOf = async ({ name }: Channel, publicUrl: string | null): Promise<string> => {
     const base = publicUrl ?? options.publicUrl;
     if (base !== null) return `${base}/webhooks/${name}`;
-    const former = (await ledger.connection(name))?.webhookUrl;
+    const former = (await store.connection(name))?.webhookUrl;
     if (former !== undefined) return former;
     throw new GatewayError(
       'GW_NO_PUBLIC_URL',
@@ -137,7 +137,7 @@ export function createConnector(options: ConnectorOptions): Connector {
   };
 
   const prepared = async (channel: Channel, request: ConnectRequest) => {
-    const targets = await ledger.targets();
+    const targets = await store.targets();
     const wish = await wishOf(channel, request, targets);
     const settings = await settingsOf(channel);
     const plan = planConnect(settings, wish);
@@ -157,10 +157,10 @@ export function createConnector(options: ConnectorOptions): Connector {
     const headers = { Authorization: `Bearer ${openSecret(channel.webhookSecret)}` };
     const test = { url, type: TEST_EVENT_TYPE, mode, headers };
     const result = await ask(channel, async (access) => await whapi.testWebhook(access, test, call));
-    const deadline = effects.now() + (result.kind === 'found' ? timing.arrivalMs : 0);
-    while ((await ledger.lastWebhookAt(channel.name, since)) === null) {
+    const deadline = effects.now() + (result.kind === 'found' ? timeouts.arrivalMs : 0);
+    while ((await store.lastWebhookAt(channel.name, since)) === null) {
       if (effects.now() >= deadline) return notArrived(result, url);
-      await effects.sleep(timing.lookEveryMs);
+      await effects.sleep(timeouts.pollEveryMs);
     }
     return { verified: true, message: 'A webhook from Whapi came in with the right secret.' };
   };
@@ -174,7 +174,7 @@ export function createConnector(options: ConnectorOptions): Connector {
       const { wish, settings, isThere, isPersistNew, warnings } = await prepared(channel, request);
       // Before anything is changed, so that a crash in between leaves nothing that disconnecting does not know of.
       const connection = { webhookUrl: wish.url, hasSetPersist: isPersistNew, connectedAt: effects.now() };
-      await ledger.rememberConnection(channel.name, connection);
+      await store.rememberConnection(channel.name, connection);
       const plan = await apply(channel, settings, (now) => planConnect(now, wish));
       const mode = plan.after.webhooks.find(({ url }) => url === wish.url)?.mode ?? 'body';
       const verification = await verify(channel, { url: wish.url, mode });
@@ -184,7 +184,7 @@ export function createConnector(options: ConnectorOptions): Connector {
     disconnect: async (channel) => {
       const { settings, planFor } = await undoing(channel);
       const plan = await apply(channel, settings, planFor);
-      await ledger.forgetConnection(channel.name);
+      await store.forgetConnection(channel.name);
       return plan;
     },
   };
@@ -192,7 +192,7 @@ export function createConnector(options: ConnectorOptions): Connector {
   async function undoing(channel: Channel) {
     const here = options.publicUrl === null ? null : `${options.publicUrl}/webhooks/${channel.name}`;
     const identity = await identityOf(channel, here);
-    const persist = (await ledger.connection(channel.name))?.hasSetPersist ? false : null;
+    const persist = (await store.connection(channel.name))?.hasSetPersist ? false : null;
     const planFor = (settings: Settings): Plan => planDisconnect(settings, identity, persist);
     const settings = await settingsOf(channel);
     return { settings, planFor, plan: planFor(settings) };
@@ -202,7 +202,7 @@ export function createConnector(options: ConnectorOptions): Connector {
 /** @throws GatewayError GW_WHAPI_REFUSED, GW_WHAPI_UNAVAILABLE */
 function bodyOf<T>(result: WhapiResult<T>, wanted: string): T {
   if (result.kind === 'found') return result.body;
-  throw refusalBy(result, wanted);
+  throw failureToGatewayError(result, wanted);
 }
 
 function alwaysChanging({ name }: Channel): GatewayError {
@@ -214,7 +214,7 @@ function alwaysChanging({ name }: Channel): GatewayError {
 
 function notArrived(result: WhapiResult<{ success: boolean }>, url: string): Verification {
   if (result.kind !== 'found') {
-    const { message } = refusalBy(result, 'send a test webhook');
+    const { message } = failureToGatewayError(result, 'send a test webhook');
     return { verified: null, message: `${message} The next message that comes in will show whether webhooks do.` };
   }
   const message = result.body.success

@@ -2,6 +2,7 @@ import { jittered, pauseAt } from '../backoff.js';
 import type { Breaker } from '../model.js';
 import { isNoHandler } from './policy.js';
 import type { Content, Outcome } from './policy.js';
+import { MINUTE_MS, SECOND_MS } from '../durations.js';
 
 /**
  * The circuit breaker of a target, as pure transitions. It keeps a target that is in trouble from burning the attempts of
@@ -17,20 +18,17 @@ import type { Content, Outcome } from './policy.js';
  * probe takes another delivery, the one that is then due first, and no single one is tried until it is dead while others
  * wait. (Probes that cost no attempt would let one poisonous delivery keep the breaker open for good.)
  */
-export interface BreakerTiming {
+export interface BreakerIntervals {
   /** Consecutive attempts that open it. */
   readonly failures: number;
   /** Before the first, second … probe in a row; the last one is repeated. */
   readonly pausesMs: readonly number[];
 }
 
-const SECOND = 1000;
-const MINUTE = 60 * SECOND;
-export const BREAKER_TIMING: BreakerTiming = {
+export const BREAKER_INTERVALS: BreakerIntervals = {
   failures: 5,
-  pausesMs: [5 * SECOND, 15 * SECOND, 30 * SECOND, MINUTE, 2 * MINUTE, 5 * MINUTE],
+  pausesMs: [5 * SECOND_MS, 15 * SECOND_MS, 30 * SECOND_MS, MINUTE_MS, 2 * MINUTE_MS, 5 * MINUTE_MS],
 };
-const JITTER = 0.2;
 
 /** Of a target that is well. */
 export const CLOSED: Breaker = {
@@ -89,19 +87,19 @@ export function afterSign(
   breaker: Breaker,
   sign: Sign,
   concurrency: number,
-  timing: BreakerTiming,
+  intervals: BreakerIntervals,
   now: number,
   random: number,
 ): Breaker {
   if (!sign.isTrouble) return afterAnswer(breaker, concurrency);
   const consecutiveFailures = breaker.consecutiveFailures + 1;
-  if (breaker.state === 'closed' && consecutiveFailures < timing.failures) {
+  if (breaker.state === 'closed' && consecutiveFailures < intervals.failures) {
     const ramp = breaker.ramp === null ? null : Math.max(1, Math.floor(breaker.ramp / 2));
     return { ...breaker, consecutiveFailures, ramp };
   }
   if (breaker.state !== 'closed' && !sign.isProbe) return breaker; // it went out before the breaker opened
-  const pause = jittered(pauseAt(timing.pausesMs, breaker.timesOpened), JITTER, random);
-  const longest = timing.pausesMs.at(-1) ?? 0;
+  const pause = jittered(pauseAt(intervals.pausesMs, breaker.timesOpened), random);
+  const longest = intervals.pausesMs.at(-1) ?? 0;
   return {
     state: 'open',
     consecutiveFailures,
@@ -120,9 +118,9 @@ function afterAnswer(breaker: Breaker, concurrency: number): Breaker {
 }
 
 /** The next probe comes no later than the longest pause from now, wherever the clock was set meanwhile. */
-export function withinReach(breaker: Breaker, timing: BreakerTiming, now: number): Breaker {
+export function withinReach(breaker: Breaker, intervals: BreakerIntervals, now: number): Breaker {
   if (breaker.nextProbeAt === null) return breaker;
-  const latest = now + jittered(timing.pausesMs.at(-1) ?? 0, JITTER, 1);
+  const latest = now + jittered(intervals.pausesMs.at(-1) ?? 0, 1);
   return breaker.nextProbeAt <= latest ? breaker : { ...breaker, nextProbeAt: latest };
 }
 

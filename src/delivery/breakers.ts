@@ -1,7 +1,7 @@
 import { retryAfterMs } from '../backoff.js';
 import type { Effects } from '../effects.js';
-import type { Health } from '../ledger/health.js';
-import type { Delivery } from '../ledger/ledger.js';
+import type { Health } from '../store/health.js';
+import type { Delivery } from '../store/store.js';
 import type { Breaker, Target } from '../model.js';
 import {
   afterSign,
@@ -13,12 +13,12 @@ import {
   withinReach,
   withoutProbe,
 } from './breaker.js';
-import type { BreakerTiming } from './breaker.js';
+import type { BreakerIntervals } from './breaker.js';
 import type { Outcome } from './policy.js';
 
 export interface BreakersOptions {
-  readonly ledger: Health;
-  readonly timing: BreakerTiming;
+  readonly store: Health;
+  readonly intervals: BreakerIntervals;
   readonly effects: Pick<Effects, 'now' | 'random'>;
   /** Told when one opens, and when it closes again. */
   readonly onChange: (targetId: string, breaker: Breaker) => void;
@@ -41,7 +41,7 @@ export class Breakers {
   /** As they were written down. What was recovering begins with one request at a time. */
   static async load(options: BreakersOptions): Promise<Breakers> {
     const breakers = new Breakers(options);
-    for (const { targetId, ...kept } of await options.ledger.breakers()) {
+    for (const { targetId, ...kept } of await options.store.breakers()) {
       breakers.#breakers.set(targetId, { ...kept, ramp: kept.state === 'closed' ? 1 : null });
     }
     breakers.clockSetBack();
@@ -50,8 +50,8 @@ export class Breakers {
 
   /** The clock of the machine was set back, or may have been while nothing ran: no pause becomes longer by that. */
   clockSetBack(): void {
-    const { timing, effects } = this.#options;
-    for (const [id, breaker] of this.#breakers) this.#breakers.set(id, withinReach(breaker, timing, effects.now()));
+    const { intervals, effects } = this.#options;
+    for (const [id, breaker] of this.#breakers) this.#breakers.set(id, withinReach(breaker, intervals, effects.now()));
   }
 
   of(targetId: string): Breaker {
@@ -83,7 +83,7 @@ export class Breakers {
     { id, target, event, verdicts }: Pick<Delivery, 'id' | 'target' | 'event' | 'verdicts'>,
     outcome: Outcome | null,
   ): Promise<void> {
-    const { timing, effects } = this.#options;
+    const { intervals, effects } = this.#options;
     const isProbe = this.#probes.get(target.id) === id;
     if (isProbe) this.#probes.delete(target.id);
     const before = this.of(target.id);
@@ -94,7 +94,7 @@ export class Breakers {
     const now = effects.now();
     const askedMs = outcome.kind === 'answered' ? retryAfterMs(outcome.retryAfter, now) : 0;
     const sign = { isTrouble: isTrouble(outcome, { event, verdicts }), isProbe, askedMs };
-    await this.#become(target.id, afterSign(before, sign, target.concurrency, timing, now, effects.random()));
+    await this.#become(target.id, afterSign(before, sign, target.concurrency, intervals, now, effects.random()));
   }
 
   /** A person says that a target is well. */
@@ -109,7 +109,7 @@ export class Breakers {
     const hasClosed = after.state === 'closed' && before.state !== 'closed';
     const isWellAgain = after.ramp === null && before.ramp !== null && after.state === 'closed';
     if (hasClosed || (hasOpened && before.state === 'closed')) this.#options.onChange(targetId, after);
-    if (hasOpened || hasClosed) await this.#options.ledger.keepBreaker(targetId, after);
-    else if (isWellAgain) await this.#options.ledger.keepBreaker(targetId, null);
+    if (hasOpened || hasClosed) await this.#options.store.keepBreaker(targetId, after);
+    else if (isWellAgain) await this.#options.store.keepBreaker(targetId, null);
   }
 }

@@ -1,5 +1,5 @@
 import type { Effects } from '../effects.js';
-import type { ClaimWant, Delivery, Outbox, Registry, Settlement } from '../ledger/ledger.js';
+import type { ClaimWant, Delivery, Outbox, Registry, Settlement } from '../store/store.js';
 import { endOf, startLoop } from '../loop.js';
 import type { Target } from '../model.js';
 import type { Breakers } from './breakers.js';
@@ -10,7 +10,7 @@ import { createSettler } from './settler.js';
 import { Slots } from './slots.js';
 
 export interface DeliveryOptions {
-  readonly ledger: Pick<Outbox, 'claim' | 'settle'> & Pick<Registry, 'targets' | 'switchOff'>;
+  readonly store: Pick<Outbox, 'claim' | 'settle'> & Pick<Registry, 'targets' | 'switchOff'>;
   readonly sender: Pick<Sender, 'send' | 'destroy'>;
   readonly breakers: Pick<Breakers, 'placesOf' | 'nextProbeAt' | 'started' | 'ended'>;
   /** Pauses between the attempts of a delivery, where its target names none. */
@@ -37,7 +37,7 @@ const IDLE_MS = 1000;
  * delivered, dead or expired, or due again. Of each target only so many are claimed as its slots and its breaker let out.
  */
 export function startDeliveryLoop({
-  ledger,
+  store,
   sender,
   breakers,
   delaysMs,
@@ -51,10 +51,10 @@ export function startDeliveryLoop({
   let brokenOff = false;
 
   const turn = async (): Promise<number | null> => {
-    const targets = (await ledger.targets()).filter(({ enabled }) => enabled);
+    const targets = (await store.targets()).filter(({ enabled }) => enabled);
     const wanted = targets.map((target) => wantOf(target, targets.length)).filter(({ limit }) => limit > 0);
     const leaseEndsAt = effects.now() + LEASE_MS;
-    const { deliveries, nextDueAt } = await ledger.claim(wanted, LEASE_MS);
+    const { deliveries, nextDueAt } = await store.claim(wanted, LEASE_MS);
     for (const delivery of deliveries) launch(delivery, leaseEndsAt);
     const waits = targets.flatMap(({ id }) => [slots.nextTokenAt(id, effects.now()), breakers.nextProbeAt(id)]);
     const times = [nextDueAt, ...waits].filter((time) => time !== null);
@@ -84,7 +84,7 @@ export function startDeliveryLoop({
     if (tooOld !== null) {
       await breakers.ended(delivery, null);
       const expired = { id, lease, status: 'expired', attempt: null, reason: tooOld } as const;
-      await settler.settle(async () => await ledger.settle(expired), leaseEndsAt);
+      await settler.settle(async () => await store.settle(expired), leaseEndsAt);
       return;
     }
     slots.spend(target.id);
@@ -94,9 +94,9 @@ export function startDeliveryLoop({
     const settle = async (): Promise<void> => {
       if (!isBrokenOff && isGone(sent.outcome)) {
         const gone = goneReason(effects.now());
-        if (await ledger.switchOff(target, gone)) notices.onDisabled(target, gone);
+        if (await store.switchOff(target, gone)) notices.onDisabled(target, gone);
       }
-      if (await ledger.settle(settlement)) notices.onSettled(delivery, settlement);
+      if (await store.settle(settlement)) notices.onSettled(delivery, settlement);
     };
     await Promise.all([
       breakers.ended(delivery, isBrokenOff ? null : sent.outcome).catch(settler.refused),

@@ -1,9 +1,10 @@
 import type { Effects } from '../effects.js';
 import { nameOf } from '../intake/event.js';
-import type { Delivery, Settlement } from '../ledger/ledger.js';
+import type { Delivery, Settlement } from '../store/store.js';
 import type { Log } from '../log.js';
 import type { Breaker, Target } from '../model.js';
 import { Throttle } from '../throttle.js';
+import { HOUR_MS } from '../durations.js';
 
 /** What the delivery side tells the log. */
 export interface DeliveryNotices {
@@ -16,7 +17,7 @@ export interface DeliveryNotices {
 }
 
 /** A target without a handler refuses every event of the kind: one line says it. */
-const UNHANDLED_EVERY_MS = 60 * 60 * 1000;
+const UNHANDLED_EVERY_MS = HOUR_MS;
 
 export function deliveryNotices(log: Log, effects: Pick<Effects, 'now'>): DeliveryNotices {
   const unhandled = new Throttle(UNHANDLED_EVERY_MS, effects);

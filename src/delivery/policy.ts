@@ -1,6 +1,7 @@
 import { jittered, pauseAt, retryAfterMs } from '../backoff.js';
 import { nameOf } from '../intake/event.js';
 import type { DeliveryStatus, EventName, Streak, Target, Verdict } from '../model.js';
+import { HOUR_MS, MINUTE_MS, SECOND_MS } from '../durations.js';
 
 /** What came of an attempt. */
 export type Outcome =
@@ -47,33 +48,28 @@ export interface Tried extends Content {
   readonly streak: Streak | null;
 }
 
-const SECOND = 1000;
-const MINUTE = 60 * SECOND;
-const HOUR = 60 * MINUTE;
-
 /** Pauses after the first, second … failed attempt; the last one is repeated. */
 export const RETRY_DELAYS_MS: readonly number[] = [
-  5 * SECOND,
-  30 * SECOND,
-  2 * MINUTE,
-  10 * MINUTE,
-  30 * MINUTE,
-  HOUR,
-  3 * HOUR,
-  6 * HOUR,
-  12 * HOUR,
+  5 * SECOND_MS,
+  30 * SECOND_MS,
+  2 * MINUTE_MS,
+  10 * MINUTE_MS,
+  30 * MINUTE_MS,
+  HOUR_MS,
+  3 * HOUR_MS,
+  6 * HOUR_MS,
+  12 * HOUR_MS,
 ];
 /** Each pause is drawn from so much around its length, so that what failed together does not come back together. */
-const JITTER = 0.2;
 /** Both must be over: a name that was just made, or a resolver that stumbled, has had ten minutes whatever the schedule. */
 const UNKNOWN_HOST_ATTEMPTS = 5;
-const UNKNOWN_HOST_MS = 10 * MINUTE;
+const UNKNOWN_HOST_MS = 10 * MINUTE_MS;
 /** A proxy may answer so while the bot behind it restarts; but this is what bots answer to events that they do not know. */
 const NO_HANDLER_STATUSES: readonly number[] = [404, 405, 501];
 const NO_HANDLER_ATTEMPTS = 3;
-const NO_HANDLER_MS = 2 * MINUTE;
+const NO_HANDLER_MS = 2 * MINUTE_MS;
 /** When the second and third attempt begin at the latest, counted from the first: what is due then is not sent at once. */
-const NO_HANDLER_LATEST_MS: readonly number[] = [55 * SECOND, 110 * SECOND];
+const NO_HANDLER_LATEST_MS: readonly number[] = [55 * SECOND_MS, 110 * SECOND_MS];
 const GONE = 410;
 
 export interface RetryPolicy {
@@ -85,7 +81,7 @@ export function policyOf(
   { maxAttempts, retryDelaysSeconds }: Pick<Target, 'maxAttempts' | 'retryDelaysSeconds'>,
   usualDelaysMs: readonly number[],
 ): RetryPolicy {
-  return { maxAttempts, delaysMs: retryDelaysSeconds?.map((seconds) => seconds * SECOND) ?? usualDelaysMs };
+  return { maxAttempts, delaysMs: retryDelaysSeconds?.map((seconds) => seconds * SECOND_MS) ?? usualDelaysMs };
 }
 
 /**
@@ -98,7 +94,7 @@ export function afterAttempt(outcome: Outcome, tried: Tried, policy: RetryPolicy
   const streak = streakAfter(outcome, tried, now);
   const end = endAfter(outcome, tried, streak, policy, now);
   if (end !== null) return { status: 'dead', ...end };
-  const pause = jittered(pauseAt(policy.delaysMs, tried.attempts - 1), JITTER, random);
+  const pause = jittered(pauseAt(policy.delaysMs, tried.attempts - 1), random);
   const asked = outcome.kind === 'answered' ? retryAfterMs(outcome.retryAfter, now) : 0;
   const dueAt = Math.min(now + Math.max(pause, asked), latestAfter(streak, now));
   return { status: 'pending', dueAt, streak };
@@ -179,7 +175,7 @@ function hopelessness(outcome: Outcome, streak: Streak | null, now: number): str
   if (streak?.cause !== 'unknown_host') return null;
   const { attempts, since } = streak;
   if (attempts < UNKNOWN_HOST_ATTEMPTS || now - since < UNKNOWN_HOST_MS) return null;
-  const minutes = Math.floor((now - since) / MINUTE);
+  const minutes = Math.floor((now - since) / MINUTE_MS);
   return `It was not tried again: there was no such host at ${attempts} attempts within ${minutes} minutes.`;
 }
 
@@ -189,7 +185,7 @@ function hopelessness(outcome: Outcome, streak: Streak | null, now: number): str
  */
 export function expiry(newestMessageAt: number | null, maxAgeSeconds: number | null, now: number): string | null {
   if (newestMessageAt === null || maxAgeSeconds === null) return null;
-  const age = now / SECOND - newestMessageAt;
+  const age = now / SECOND_MS - newestMessageAt;
   if (age <= maxAgeSeconds) return null;
   return `Not sent: its newest message was ${Math.floor(age)} s old, max_age_seconds is ${maxAgeSeconds}.`;
 }

@@ -1,7 +1,7 @@
 import type { Effects } from '../effects.js';
-import type { Delivery } from '../ledger/ledger.js';
+import type { Delivery } from '../store/store.js';
 import type { Attempt, Sealed, Target } from '../model.js';
-import { USER_AGENT, wordsOf } from '../outgoing.js';
+import { USER_AGENT, networkErrorText } from '../outgoing.js';
 import { VIA_HEADER, viaWith } from '../via.js';
 import { beginningOf, Drains, saysLoop } from './answer.js';
 import { createConnections } from './connections.js';
@@ -25,7 +25,7 @@ export interface Sender {
   /** Makes one attempt. Never rejects: what went wrong is in the result. */
   send(delivery: Outgoing): Promise<Sent>;
   /** Why a URL cannot be a target's, as far as it can be told without a look-up; null where it can. */
-  refusalOf(url: string): string | null;
+  whyRefused(url: string): string | null;
   /** Breaks off every attempt that is under way and closes all connections. */
   destroy(): Promise<void>;
 }
@@ -104,7 +104,7 @@ export function createSender({ openSecret, networks, gatewayId, effects, lookup 
 
   return {
     send,
-    refusalOf: (text) => {
+    whyRefused: (text) => {
       if (!URL.canParse(text)) return 'is not a URL';
       const url = new URL(text);
       if (url.username !== '' || url.password !== '')
@@ -178,7 +178,7 @@ function causeOf(error: unknown): { cause?: FailureCause } {
 /** Some of it is the other side's to choose, such as the names in a certificate: it is cut. */
 function reasonOf(error: unknown, target: Target): string {
   const isTimeout = error instanceof Error && error.name === 'TimeoutError';
-  return (isTimeout ? `No answer within ${target.timeoutMs} ms.` : wordsOf(error)).slice(0, LONGEST_REASON);
+  return (isTimeout ? `No answer within ${target.timeoutMs} ms.` : networkErrorText(error)).slice(0, LONGEST_REASON);
 }
 
 function single(header: string | string[] | undefined): string | null {

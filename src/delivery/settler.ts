@@ -24,7 +24,6 @@ export interface Settler {
 
 /** Between tries; the last one is repeated. */
 const PAUSES_MS: readonly number[] = [100, 200, 500, 1000, 2000, 5000];
-const JITTER = 0.2;
 
 export function createSettler({ effects, onError }: SettlerOptions): Settler {
   const hurried = new AbortController();
@@ -52,7 +51,7 @@ export function createSettler({ effects, onError }: SettlerOptions): Settler {
   return {
     settle: async (write, deadline) => {
       for (let tries = 0; !(await tryOnce(write)); tries += 1) {
-        const pause = jittered(pauseAt(PAUSES_MS, tries), JITTER, effects.random());
+        const pause = jittered(pauseAt(PAUSES_MS, tries), effects.random());
         if (hurried.signal.aborted || effects.now() + pause >= deadline) return;
         await effects.sleep(pause, hurried.signal);
       }

@@ -1,5 +1,5 @@
-import { TokenBucket } from '../bucket.js';
-import type { ClaimWant, Delivery } from '../ledger/ledger.js';
+import { TokenBucket } from '../token-bucket.js';
+import type { ClaimWant, Delivery } from '../store/store.js';
 import type { Target } from '../model.js';
 
 /** Bodies that all targets together may have in memory; each may have one more than its part. */

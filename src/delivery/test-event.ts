@@ -1,6 +1,6 @@
 import { nameOf } from '../intake/event.js';
 import { documentedBy } from '../intake/subscription.js';
-import type { Views, WebhookForm } from '../ledger/views.js';
+import type { Views, WebhookForm } from '../store/views.js';
 import type { EventName, Target, TargetTest } from '../model.js';
 import { saysNoHandler } from './policy.js';
 import { destinationOf } from './send.js';
@@ -8,7 +8,7 @@ import type { Outgoing, Sender } from './send.js';
 
 export interface TesterOptions {
   readonly sender: Pick<Sender, 'send'>;
-  readonly ledger: Pick<Views, 'lastForm'>;
+  readonly store: Pick<Views, 'lastForm'>;
   readonly newId: () => string;
 }
 
@@ -22,12 +22,12 @@ const LONGEST_TEST_MS = 60_000;
  * Sends a target an empty event of a kind that it subscribes to, past the queue, to the URL and with the method that such
  * an event takes. Never rejects for what the target does: that is in the result.
  */
-export function createTester({ sender, ledger, newId }: TesterOptions): (target: Target) => Promise<TargetTest> {
+export function createTester({ sender, store, newId }: TesterOptions): (target: Target) => Promise<TargetTest> {
   return async (target) => {
     const event = testedEvent(target);
     const channels = target.channels.includes('*') ? null : target.channels;
     // How Whapi shows an event in URL and method is set there: what came last tells.
-    const form = formOf(event, await ledger.lastForm(event, channels));
+    const form = formOf(event, await store.lastForm(event, channels));
     const outgoing: Outgoing = {
       ...{ id: newId(), channel: 'test', event, ...form },
       target: { ...target, timeoutMs: Math.min(target.timeoutMs, LONGEST_TEST_MS) },

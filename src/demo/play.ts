@@ -1,4 +1,4 @@
-import { newMessageId } from '../whapi/simulator-channel.js';
+import { newMessageId } from '../simulator/channel.js';
 import type { ChatMessage } from './bot.js';
 import { bodyOf } from './caller.js';
 import type { Narrator } from './narrator.js';

@@ -6,11 +6,11 @@ import { pino } from 'pino';
 import { Webhook } from 'standardwebhooks';
 import { readConfig } from '../config.js';
 import type { Effects } from '../effects.js';
-import { startGateway, USUAL_PACE } from '../gateway.js';
-import type { Pace } from '../gateway.js';
+import { startGateway, DEFAULT_INTERVALS } from '../gateway.js';
+import type { Intervals } from '../gateway.js';
 import { newSigningSecret } from '../signing-secret.js';
-import { startSimulator } from '../whapi/simulator.js';
-import type { Simulator } from '../whapi/simulator.js';
+import { startSimulator } from '../simulator/simulator.js';
+import type { Simulator } from '../simulator/simulator.js';
 import { startBot } from './bot.js';
 import type { Bot } from './bot.js';
 import { bodyOf, createCaller } from './caller.js';
@@ -75,7 +75,7 @@ export async function openStage(timeScale: number, ofMachine: Effects, signal: A
       DATABASE_URL: `sqlite:${join(folder, 'gateway.db')}`,
       API_RATE_PER_MINUTE: '0',
     });
-    const started = await startGateway(config, effects, pino({ level: 'silent' }), paceOf(timeScale));
+    const started = await startGateway(config, effects, pino({ level: 'silent' }), intervalsFor(timeScale));
     closers.push(started.close);
     const gateway = createCaller(started.url, started.keys.adminToken, signal);
 
@@ -117,11 +117,11 @@ function signatureCheck(
 }
 
 /** The gateway's pauses between calls and attempts, as much shorter as the simulated Whapi is faster. */
-function paceOf(timeScale: number): Pace {
+function intervalsFor(timeScale: number): Intervals {
   const shortened = (pausesMs: readonly number[]): number[] => pausesMs.map((ms) => ms / timeScale);
-  const { retryDelaysMs, breaker, resync, audit } = USUAL_PACE;
+  const { retryDelaysMs, breaker, resync, audit } = DEFAULT_INTERVALS;
   return {
-    ...USUAL_PACE,
+    ...DEFAULT_INTERVALS,
     retryDelaysMs: shortened(retryDelaysMs),
     breaker: { ...breaker, pausesMs: shortened(breaker.pausesMs) },
     resync: {

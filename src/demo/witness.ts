@@ -50,9 +50,9 @@ const LOOK_EVERY_MS = 25;
 export function createWitness({ simulator, whapi, gateway, bot, bareBot, effects, signal }: Stage): Witness {
   const lastSeen = new Map<string, Seen>();
 
-  const until = async <T>(look: () => Promise<T | undefined> | T | undefined): Promise<T> => {
+  const until = async <T>(poll: () => Promise<T | undefined> | T | undefined): Promise<T> => {
     for (;;) {
-      const found = await look();
+      const found = await poll();
       if (found !== undefined) return found;
       await effects.sleep(LOOK_EVERY_MS, signal);
       signal.throwIfAborted();

@@ -2,12 +2,12 @@ import type { Connector } from '../connect/connector.js';
 import type { Effects } from '../effects.js';
 import { GatewayError } from '../errors.js';
 import { isOurs } from '../connect/policy.js';
-import type { Upkeep } from '../ledger/upkeep.js';
-import type { Traffic } from '../ledger/health.js';
-import type { Registry } from '../ledger/ledger.js';
-import type { Views } from '../ledger/views.js';
+import type { Upkeep } from '../store/upkeep.js';
+import type { Traffic } from '../store/health.js';
+import type { Registry } from '../store/store.js';
+import type { Views } from '../store/views.js';
 import type { Breaker, Channel, EventName, Sealed, Target, TargetTest } from '../model.js';
-import { refusalBy } from '../whapi/answers.js';
+import { failureToGatewayError } from '../whapi/answers.js';
 import type { WhapiClient } from '../whapi/client.js';
 import type { CallScheduler } from '../whapi/scheduler.js';
 import {
@@ -33,7 +33,7 @@ import {
 } from './target-checks.js';
 
 export interface DoctorOptions {
-  readonly ledger: Pick<Registry, 'channels' | 'targets'> &
+  readonly store: Pick<Registry, 'channels' | 'targets'> &
     Pick<Upkeep, 'probe'> &
     Pick<Traffic, 'trafficOf'> &
     Pick<Views, 'loadOf' | 'recentEvents'>;
@@ -42,7 +42,7 @@ export interface DoctorOptions {
   readonly scheduler: Pick<CallScheduler, 'forPerson'>;
   readonly connector: Pick<Connector, 'plan'>;
   readonly openSecret: (sealed: Sealed) => string;
-  readonly refusalOf: (url: string) => string | null;
+  readonly whyRefused: (url: string) => string | null;
   readonly sendTest: (target: Target) => Promise<TargetTest>;
   /** Bytes free on the disk of the database; null: it is on another machine. */
   readonly freeBytes: () => Promise<number | null>;
@@ -67,12 +67,12 @@ interface OfChannel {
 }
 
 export function createDoctor(options: DoctorOptions): Doctor {
-  const { ledger, whapi, connector, effects } = options;
+  const { store, whapi, connector, effects } = options;
 
-  const store = async (): Promise<Check[]> => {
-    const refusal = await ledger.probe().then(
+  const storeChecks = async (): Promise<Check[]> => {
+    const refusal = await store.probe().then(
       () => null,
-      (error: unknown) => wordsOf(error),
+      (error: unknown) => errorText(error),
     );
     const free = await options.freeBytes();
     return [storeCheck(refusal), ...(free === null ? [] : [diskCheck(free)])];
@@ -86,13 +86,13 @@ export function createDoctor(options: DoctorOptions): Doctor {
       asked = effects.now(); // the clock is compared with Whapi's: time in line is not counted
       return await whapi.getHealth(access, { timeoutMs: HEALTH_TIMEOUT_MS });
     });
-    const traffic = await ledger.trafficOf(each.name);
+    const traffic = await store.trafficOf(each.name);
     const last = [
       lastWebhookCheck(each.name, traffic.lastWebhookAt, effects.now()),
       ...present(refusedCheck(each.name, traffic, effects.now())),
     ];
     if (health.kind !== 'found') {
-      const failure = whapiFailure(each.name, refusalBy(health, 'tell its health').message);
+      const failure = whapiFailure(each.name, failureToGatewayError(health, 'tell its health').message);
       return { checks: [failure, ...last], skewMs: null, sent: null };
     }
     const { checks: ofSettings, sent } = await settings(each);
@@ -123,14 +123,14 @@ export function createDoctor(options: DoctorOptions): Doctor {
   };
 
   const target = async (each: Target, sendTest: boolean, channels: ReadonlySet<string>): Promise<Check> => {
-    const refusal = options.refusalOf(each.url);
+    const refusal = options.whyRefused(each.url);
     const test = sendTest && refusal === null ? await options.sendTest(each) : null;
     return targetCheck(each, { refusal, test, channels });
   };
 
   /** What waits for a target, what it did not take, and whether it can be sent anything. */
   const deliveriesOf = async (each: Target, sent: ReadonlyMap<string, readonly EventName[]>): Promise<Check[]> => {
-    const load = await ledger.loadOf(each.id);
+    const load = await store.loadOf(each.id);
     return [
       ...present(breakerCheck(each, options.breakers.of(each.id), load)),
       ...present(backlogCheck(each, load, effects.now())),
@@ -142,13 +142,13 @@ export function createDoctor(options: DoctorOptions): Doctor {
 
   return {
     examine: async ({ sendTest }) => {
-      const [channels, targets] = await Promise.all([ledger.channels(), ledger.targets()]);
+      const [channels, targets] = await Promise.all([store.channels(), store.targets()]);
       const names = new Set(channels.map(({ name }) => name));
       const [ofStore, ofChannels, ofTargets, recent] = await Promise.all([
-        store(),
+        storeChecks(),
         Promise.all(channels.map(channel)),
         Promise.all(targets.map(async (each) => await target(each, sendTest, names))),
-        ledger.recentEvents(),
+        store.recentEvents(),
       ]);
       const sent = new Map(
         channels.map(({ name }, index) => [name, [...(ofChannels[index]?.sent ?? []), ...(recent.get(name) ?? [])]]),
@@ -171,6 +171,6 @@ function present(check: Check | null): Check[] {
   return check === null ? [] : [check];
 }
 
-function wordsOf(error: unknown): string {
+function errorText(error: unknown): string {
   return error instanceof Error ? error.message : String(error);
 }

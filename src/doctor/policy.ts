@@ -1,4 +1,4 @@
-import type { ChannelTraffic } from '../ledger/health.js';
+import type { ChannelTraffic } from '../store/health.js';
 import type { Target, TargetTest } from '../model.js';
 
 export const CHECK_STATUSES = ['ok', 'warn', 'fail'] as const;

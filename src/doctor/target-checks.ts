@@ -1,7 +1,7 @@
 import { nameOf } from '../intake/event.js';
 import { subscribes } from '../intake/route.js';
 import { sameBotWarning } from '../intake/subscription.js';
-import type { TargetLoad } from '../ledger/health.js';
+import type { TargetLoad } from '../store/health.js';
 import type { Breaker, EventName, Target } from '../model.js';
 import { ago, count } from './policy.js';
 import type { Check } from './policy.js';

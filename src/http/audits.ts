@@ -2,9 +2,9 @@ import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox';
 import { Type } from 'typebox';
 import type { Effects } from '../effects.js';
 import { GatewayError } from '../errors.js';
-import type { Audits } from '../ledger/audits.js';
-import type { Registry } from '../ledger/ledger.js';
-import type { AuditView, Views } from '../ledger/views.js';
+import type { Audits } from '../store/audits.js';
+import type { Registry } from '../store/store.js';
+import type { AuditView, Views } from '../store/views.js';
 import type { AuditKind } from '../model.js';
 import {
   auditJson,
@@ -17,7 +17,7 @@ import {
 import { ChannelName, orNull, pageJson, pageOf, pageQuery, pageRequest, problems, timesOf } from './schemas.js';
 
 export interface AuditRoutesOptions {
-  readonly ledger: Pick<Audits, 'beginAudit' | 'cancelAudit' | 'releaseAudit'> &
+  readonly store: Pick<Audits, 'beginAudit' | 'cancelAudit' | 'releaseAudit'> &
     Pick<Views, 'audits' | 'audit' | 'auditMessages'> &
     Pick<Registry, 'channel'>;
   /** How long message ids are remembered. */
@@ -49,21 +49,21 @@ const tags = ['audits'];
 
 /** `/v1/audits`, and `/v1/channels/{name}/seed`, which is one of another kind. */
 export const auditRoutes: FastifyPluginAsyncTypebox<AuditRoutesOptions> = async (app, options) => {
-  const { ledger, effects, onAudit, onDeliveries } = options;
+  const { store, effects, onAudit, onDeliveries } = options;
 
   const mustHave = async (id: string): Promise<AuditView> => {
-    const audit = await ledger.audit(id);
+    const audit = await store.audit(id);
     if (!audit) throw new GatewayError('GW_NOT_FOUND', `There is no audit "${id}".`);
     return audit;
   };
 
   const begin = async (kind: AuditKind, channelName: string, since: number, until: number): Promise<AuditView> => {
     checkRange(since, until, effects.now());
-    const channel = await ledger.channel(channelName);
+    const channel = await store.channel(channelName);
     if (!channel) throw new GatewayError('GW_NOT_FOUND', `There is no channel "${channelName}".`);
     const memorySince = Math.max(channel.createdAt, effects.now() - options.ledgerRetentionMs);
     const seconds = { since: Math.floor(since / 1000), until: Math.floor(until / 1000) };
-    const audit = await ledger.beginAudit({ kind, channel: channelName, ...seconds, memorySince });
+    const audit = await store.beginAudit({ kind, channel: channelName, ...seconds, memorySince });
     onAudit();
     return audit;
   };
@@ -113,7 +113,7 @@ export const auditRoutes: FastifyPluginAsyncTypebox<AuditRoutesOptions> = async 
         response: { 200: pageOf(AuditSchema), ...problems },
       },
     },
-    async ({ query }) => pageJson(await ledger.audits(pageRequest(query)), auditJson),
+    async ({ query }) => pageJson(await store.audits(pageRequest(query)), auditJson),
   );
 
   app.get(
@@ -135,7 +135,7 @@ export const auditRoutes: FastifyPluginAsyncTypebox<AuditRoutesOptions> = async 
     },
     async ({ params, query }) => {
       await mustHave(params.id);
-      return pageJson(await ledger.auditMessages(params.id, pageRequest(query)), auditMessageJson);
+      return pageJson(await store.auditMessages(params.id, pageRequest(query)), auditMessageJson);
     },
   );
 
@@ -149,7 +149,7 @@ export const auditRoutes: FastifyPluginAsyncTypebox<AuditRoutesOptions> = async 
         response: { 200: AuditSchema, ...problems },
       },
     },
-    async ({ params }) => auditJson(await ledger.cancelAudit(params.id)),
+    async ({ params }) => auditJson(await store.cancelAudit(params.id)),
   );
 
   app.post(
@@ -173,7 +173,7 @@ export const auditRoutes: FastifyPluginAsyncTypebox<AuditRoutesOptions> = async 
     },
     async ({ params, body }, reply) => {
       const dryRun = body?.dry_run ?? false;
-      const { messages, cameMeanwhile, deliveries } = await ledger.releaseAudit(
+      const { messages, cameMeanwhile, deliveries } = await store.releaseAudit(
         params.id,
         body?.targets ?? null,
         dryRun,

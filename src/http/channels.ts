@@ -3,10 +3,10 @@ import type { FastifyBaseLogger } from 'fastify';
 import { Type } from 'typebox';
 import type { Effects } from '../effects.js';
 import { GatewayError } from '../errors.js';
-import type { ChannelTraffic, Traffic } from '../ledger/health.js';
-import type { Registry } from '../ledger/ledger.js';
+import type { ChannelTraffic, Traffic } from '../store/health.js';
+import type { Registry } from '../store/store.js';
 import type { Channel } from '../model.js';
-import type { Vault } from '../vault.js';
+import type { Encryption } from '../encryption.js';
 import {
   ChannelName,
   iso,
@@ -22,8 +22,8 @@ import {
 import type { Json } from './schemas.js';
 
 export interface ChannelRoutesOptions {
-  readonly ledger: Registry & Pick<Traffic, 'trafficOf'>;
-  readonly vault: Vault;
+  readonly store: Registry & Pick<Traffic, 'trafficOf'>;
+  readonly encryption: Encryption;
   readonly whapiBaseUrl: string;
   readonly publicUrl: string | null;
   readonly effects: Pick<Effects, 'now' | 'randomBytes'>;
@@ -124,9 +124,9 @@ const tags = ['channels'];
 
 /** `/v1/channels`. */
 export const channelRoutes: FastifyPluginAsyncTypebox<ChannelRoutesOptions> = async (app, options) => {
-  const { ledger, vault, effects, log } = options;
+  const { store, encryption, effects, log } = options;
   const json = async (channel: Channel): Promise<Json<typeof ChannelSchema>> =>
-    channelJson(channel, await ledger.trafficOf(channel.name));
+    channelJson(channel, await store.trafficOf(channel.name));
 
   const channelJson = (channel: Channel, { lastWebhookAt, refused }: ChannelTraffic): Json<typeof ChannelSchema> => ({
     name: channel.name,
@@ -144,9 +144,9 @@ export const channelRoutes: FastifyPluginAsyncTypebox<ChannelRoutesOptions> = as
 
   /** Another token may be another number's; a webhook of the old channel would then be taken for the wrong one. */
   const tokenChange = async (name: string, token: string): Promise<Partial<Channel>> => {
-    const before = await ledger.channel(name);
-    const isSame = before !== null && vault.open(before.whapiToken) === token;
-    return { whapiToken: vault.seal(token), ...(!isSame && { channelId: null }) };
+    const before = await store.channel(name);
+    const isSame = before !== null && encryption.open(before.whapiToken) === token;
+    return { whapiToken: encryption.seal(token), ...(!isSame && { channelId: null }) };
   };
 
   app.post(
@@ -157,8 +157,8 @@ export const channelRoutes: FastifyPluginAsyncTypebox<ChannelRoutesOptions> = as
       const channel: Channel = {
         name: body.name,
         channelId: null,
-        whapiToken: vault.seal(body.whapi_token),
-        webhookSecret: vault.seal(secret),
+        whapiToken: encryption.seal(body.whapi_token),
+        webhookSecret: encryption.seal(secret),
         whapiBaseUrl: checkedUrl(body.whapi_base_url) ?? options.whapiBaseUrl,
         lateAfterSeconds: body.late_after_seconds ?? DEFAULT_LATE_AFTER_SECONDS,
         resyncSpacingMs: body.resync_spacing_ms ?? null,
@@ -166,7 +166,7 @@ export const channelRoutes: FastifyPluginAsyncTypebox<ChannelRoutesOptions> = as
         autoResync: body.auto_resync ?? false,
         createdAt: effects.now(),
       };
-      await ledger.addChannel(channel);
+      await store.addChannel(channel);
       log.info({ channel: channel.name }, 'channel added');
       return await reply.code(201).send({ ...(await json(channel)), webhook_secret: secret });
     },
@@ -183,7 +183,7 @@ export const channelRoutes: FastifyPluginAsyncTypebox<ChannelRoutesOptions> = as
       },
     },
     async ({ query }) => {
-      const { data, nextCursor } = pageOfAll(await ledger.channels(), ({ name }) => name, pageRequest(query));
+      const { data, nextCursor } = pageOfAll(await store.channels(), ({ name }) => name, pageRequest(query));
       return { data: await Promise.all(data.map(json)), next_cursor: nextCursor };
     },
   );
@@ -192,7 +192,7 @@ export const channelRoutes: FastifyPluginAsyncTypebox<ChannelRoutesOptions> = as
     '/channels/:name',
     { schema: { tags, summary: 'One channel', params: Name, response: { 200: ChannelSchema, ...problems } } },
     async ({ params }) => {
-      const channel = await ledger.channel(params.name);
+      const channel = await store.channel(params.name);
       if (!channel) throw new GatewayError('GW_NOT_FOUND', `There is no channel "${params.name}".`);
       return await json(channel);
     },
@@ -211,9 +211,9 @@ export const channelRoutes: FastifyPluginAsyncTypebox<ChannelRoutesOptions> = as
     },
     async ({ params, body }) => {
       const baseUrl = checkedUrl(body.whapi_base_url);
-      const changed = await ledger.changeChannel(params.name, {
+      const changed = await store.changeChannel(params.name, {
         ...(body.whapi_token !== undefined && (await tokenChange(params.name, body.whapi_token))),
-        ...(body.webhook_secret !== undefined && { webhookSecret: vault.seal(body.webhook_secret) }),
+        ...(body.webhook_secret !== undefined && { webhookSecret: encryption.seal(body.webhook_secret) }),
         ...(baseUrl !== undefined && { whapiBaseUrl: baseUrl }),
         ...(body.late_after_seconds !== undefined && { lateAfterSeconds: body.late_after_seconds }),
         ...(body.resync_spacing_ms !== undefined && { resyncSpacingMs: body.resync_spacing_ms }),
@@ -231,7 +231,7 @@ export const channelRoutes: FastifyPluginAsyncTypebox<ChannelRoutesOptions> = as
     '/channels/:name',
     { schema: { tags, summary: 'Remove a channel', params: Name, response: { 204: Type.Null(), ...problems } } },
     async ({ params }, reply) => {
-      await ledger.removeChannel(params.name);
+      await store.removeChannel(params.name);
       log.info({ channel: params.name }, 'channel removed');
       return await reply.code(204).send(null);
     },

@@ -5,14 +5,14 @@ import { shown } from '../connect/policy.js';
 import type { Connectable, Plan } from '../connect/policy.js';
 import { WARNING_CODES } from '../connect/warnings.js';
 import { GatewayError } from '../errors.js';
-import type { Registry } from '../ledger/ledger.js';
+import type { Registry } from '../store/store.js';
 import type { Channel } from '../model.js';
 import { checkedEventNames, EventNames } from './event-names.js';
 import { oneOf, orNull, problems } from './schemas.js';
 import type { Json } from './schemas.js';
 
 export interface ConnectRoutesOptions {
-  readonly ledger: Pick<Registry, 'channel'>;
+  readonly store: Pick<Registry, 'channel'>;
   readonly connector: Connector;
 }
 
@@ -71,9 +71,9 @@ const tags = ['channels'];
 const NOT_TRIED = { verified: null, message: 'Not tried in a dry run.' };
 
 /** `/v1/channels/{name}/connect` and `/disconnect`. */
-export const connectRoutes: FastifyPluginAsyncTypebox<ConnectRoutesOptions> = async (app, { ledger, connector }) => {
+export const connectRoutes: FastifyPluginAsyncTypebox<ConnectRoutesOptions> = async (app, { store, connector }) => {
   const mustHave = async (name: string): Promise<Channel> => {
-    const channel = await ledger.channel(name);
+    const channel = await store.channel(name);
     if (!channel) throw new GatewayError('GW_NOT_FOUND', `There is no channel "${name}".`);
     return channel;
   };

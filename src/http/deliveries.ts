@@ -1,9 +1,9 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox';
 import { Type } from 'typebox';
 import { GatewayError } from '../errors.js';
-import type { Jobs } from '../ledger/jobs.js';
-import type { Outbox } from '../ledger/ledger.js';
-import type { Views } from '../ledger/views.js';
+import type { Jobs } from '../store/jobs.js';
+import type { Outbox } from '../store/store.js';
+import type { Views } from '../store/views.js';
 import { bulkOptions, retryMany, RetryResult } from './jobs.js';
 import {
   attemptJson,
@@ -24,7 +24,7 @@ import {
 } from './schemas.js';
 
 export interface DeliveryRoutesOptions {
-  readonly ledger: Pick<Views, 'deliveries' | 'delivery'> & Pick<Outbox, 'retry'> & Pick<Jobs, 'surveyWork' | 'addJob'>;
+  readonly store: Pick<Views, 'deliveries' | 'delivery'> & Pick<Outbox, 'retry'> & Pick<Jobs, 'surveyWork' | 'addJob'>;
   /** Told after deliveries became due. */
   readonly onDeliveries: () => void;
   /** Told after a job was made. */
@@ -53,7 +53,7 @@ const tags = ['deliveries'];
 /** `/v1/deliveries`. */
 export const deliveryRoutes: FastifyPluginAsyncTypebox<DeliveryRoutesOptions> = async (
   app,
-  { ledger, onDeliveries, onJob },
+  { store, onDeliveries, onJob },
 ) => {
   app.get(
     '/deliveries',
@@ -66,7 +66,7 @@ export const deliveryRoutes: FastifyPluginAsyncTypebox<DeliveryRoutesOptions> = 
       },
     },
     async ({ query }) =>
-      pageJson(await ledger.deliveries({ ...query, ...timesOf(query) }, pageRequest(query)), deliveryJson),
+      pageJson(await store.deliveries({ ...query, ...timesOf(query) }, pageRequest(query)), deliveryJson),
   );
 
   app.get(
@@ -80,7 +80,7 @@ export const deliveryRoutes: FastifyPluginAsyncTypebox<DeliveryRoutesOptions> = 
       },
     },
     async ({ params }) => {
-      const found = await ledger.delivery(params.id);
+      const found = await store.delivery(params.id);
       if (!found)
         throw new GatewayError(
           'GW_NOT_FOUND',
@@ -101,7 +101,7 @@ export const deliveryRoutes: FastifyPluginAsyncTypebox<DeliveryRoutesOptions> = 
       },
     },
     async ({ params }, reply) => {
-      const delivery = await ledger.retry(params.id);
+      const delivery = await store.retry(params.id);
       onDeliveries();
       return await reply.code(202).send(deliveryJson(delivery));
     },
@@ -120,7 +120,7 @@ export const deliveryRoutes: FastifyPluginAsyncTypebox<DeliveryRoutesOptions> = 
     async ({ body }, reply) => {
       const { dry_run, expected_count, ...filter } = body;
       const options = { dry_run, expected_count };
-      return await reply.code(202).send(await retryMany(ledger, { ...filter, ...timesOf(filter) }, options, onJob));
+      return await reply.code(202).send(await retryMany(store, { ...filter, ...timesOf(filter) }, options, onJob));
     },
   );
   await Promise.resolve();

@@ -1,11 +1,11 @@
 import '@fastify/swagger'; // the type of `schema.hide`
 import type { FastifyBaseLogger, FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
-import { TokenBucket } from '../bucket.js';
+import { TokenBucket } from '../token-bucket.js';
 import type { Effects } from '../effects.js';
 import { GatewayError } from '../errors.js';
 import { decode } from '../intake/decode.js';
-import type { Traffic } from '../ledger/health.js';
-import type { Intake, Recorded, Registry } from '../ledger/ledger.js';
+import type { Traffic } from '../store/health.js';
+import type { Intake, Recorded, Registry } from '../store/store.js';
 import { WEBHOOK_HTTP_METHODS } from '../model.js';
 import type { Channel, Sealed, Verdict, WebhookHttpMethod } from '../model.js';
 import { hasComeThrough, VIA_HEADER, viaFrom } from '../via.js';
@@ -18,7 +18,7 @@ import { parseWebhookPath } from './webhook-path.js';
 import type { WebhookPath } from './webhook-path.js';
 
 export interface IngressOptions {
-  readonly ledger: Intake & Pick<Registry, 'channel'> & Pick<Traffic, 'refused'>;
+  readonly store: Intake & Pick<Registry, 'channel'> & Pick<Traffic, 'refused'>;
   readonly openSecret: (sealed: Sealed) => string;
   /** What this gateway calls itself in `x-gateway-via`. */
   readonly gatewayId: string;
@@ -46,12 +46,12 @@ const UNKNOWN_CHANNEL = digestOf('a channel that is not there takes as long to r
 
 /** `POST|PUT|PATCH|DELETE /webhooks/{channel}[/s/{secret}][/*]`: where Whapi's webhooks come in. */
 export async function ingress(app: FastifyInstance, options: IngressOptions): Promise<void> {
-  const { ledger, refuse, effects, onDeliveries, onChannelState } = options;
+  const { store, refuse, effects, onDeliveries, onChannelState } = options;
   const admit = rateLimiter(options);
   const digestFor = digestCache(options.openSecret);
 
   const channels = new WeakMap<FastifyRequest, string>();
-  const tellRefused = refusalTeller(options);
+  const tellRefused = refusalRecorder(options);
   const answerOther = errorHandler(options.log);
 
   /** A refusal of a known channel is counted, and logged now and then: a flood of them must cost neither commits nor lines. */
@@ -74,7 +74,7 @@ export async function ingress(app: FastifyInstance, options: IngressOptions): Pr
     const { raw } = request;
     if (!isContentType(raw.headers['content-type'])) raw.headers['content-type'] = ANY_BYTES;
     const path = pathOf(request);
-    const channel = await ledger.channel(path.channel);
+    const channel = await store.channel(path.channel);
     if (channel) channels.set(request, channel.name);
     const isRight = isSecret(path.secret ?? bearerOf(request), channel ? digestFor(channel) : UNKNOWN_CHANNEL);
     if (!channel || !isRight) await refuse(request, reply);
@@ -107,7 +107,7 @@ export async function ingress(app: FastifyInstance, options: IngressOptions): Pr
     const method = request.method as WebhookHttpMethod;
     const document = decode(body, { method, suffix });
     const via = viaFrom(request.headers[VIA_HEADER]);
-    const recorded = await ledger.record(
+    const recorded = await store.record(
       { channel, method, suffix, contentType: contentTypeOf(request), body, via },
       document,
     );
@@ -133,10 +133,10 @@ function hasLeft({ raw }: FastifyRequest): boolean {
   return raw.destroyed && !raw.complete;
 }
 
-function refusalTeller({ ledger, log, effects }: IngressOptions): (channel: string, error: GatewayError) => void {
+function refusalRecorder({ store, log, effects }: IngressOptions): (channel: string, error: GatewayError) => void {
   const throttle = new Throttle(REFUSALS_LOGGED_EVERY_MS, effects);
   return (channel, { code, message }) => {
-    ledger.refused(channel, code);
+    store.refused(channel, code);
     const refused = throttle.count(`${channel} ${code}`);
     if (refused !== null) log.warn({ channel, code, refused, detail: message }, 'webhook refused');
   };

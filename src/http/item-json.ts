@@ -1,6 +1,6 @@
 import { Type } from 'typebox';
 import { reasonOf } from '../intake/judge.js';
-import type { ItemDetail, ItemView } from '../ledger/items.js';
+import type { ItemDetail, ItemView } from '../store/items.js';
 import type { Verdict } from '../model.js';
 import { iso, isoOrNull, orNull, Time, VerdictSchema } from './schemas.js';
 import type { Json } from './schemas.js';

@@ -1,8 +1,8 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox';
 import { Type } from 'typebox';
-import type { Jobs } from '../ledger/jobs.js';
-import type { Outbox } from '../ledger/ledger.js';
-import type { Views, WebhookDetail } from '../ledger/views.js';
+import type { Jobs } from '../store/jobs.js';
+import type { Outbox } from '../store/store.js';
+import type { Views, WebhookDetail } from '../store/views.js';
 import {
   itemFields,
   itemFieldsJson,
@@ -36,7 +36,7 @@ import {
 import type { Json } from './schemas.js';
 
 export interface ItemRoutesOptions {
-  readonly ledger: Pick<Views, 'items' | 'webhook'> & Pick<Outbox, 'releaseItem'> & Pick<Jobs, 'surveyWork' | 'addJob'>;
+  readonly store: Pick<Views, 'items' | 'webhook'> & Pick<Outbox, 'releaseItem'> & Pick<Jobs, 'surveyWork' | 'addJob'>;
   /** Told after deliveries were made. */
   readonly onDeliveries: () => void;
   /** Told after a job was made. */
@@ -97,10 +97,7 @@ const Id = Type.Object({ id: Type.String() });
 const tags = ['items'];
 
 /** `/v1/items` and `/v1/webhooks`. */
-export const itemRoutes: FastifyPluginAsyncTypebox<ItemRoutesOptions> = async (
-  app,
-  { ledger, onDeliveries, onJob },
-) => {
+export const itemRoutes: FastifyPluginAsyncTypebox<ItemRoutesOptions> = async (app, { store, onDeliveries, onJob }) => {
   app.get(
     '/items',
     {
@@ -113,7 +110,7 @@ export const itemRoutes: FastifyPluginAsyncTypebox<ItemRoutesOptions> = async (
     },
     async ({ query }) => {
       const { message_id: messageId, ...filter } = query;
-      return pageJson(await ledger.items({ ...filter, ...timesOf(filter), messageId }, pageRequest(query)), itemJson);
+      return pageJson(await store.items({ ...filter, ...timesOf(filter), messageId }, pageRequest(query)), itemJson);
     },
   );
 
@@ -129,7 +126,7 @@ export const itemRoutes: FastifyPluginAsyncTypebox<ItemRoutesOptions> = async (
       },
     },
     async ({ params, body }, reply) => {
-      const deliveries = await ledger.releaseItem(params.id, body?.targets ?? null);
+      const deliveries = await store.releaseItem(params.id, body?.targets ?? null);
       onDeliveries();
       return await reply.code(202).send({ deliveries: [...deliveries] });
     },
@@ -148,7 +145,7 @@ export const itemRoutes: FastifyPluginAsyncTypebox<ItemRoutesOptions> = async (
     async ({ body }, reply) => {
       const { dry_run, expected_count, message_id: messageId, ...given } = body;
       const filter = { ...given, ...timesOf(given), messageId };
-      return await reply.code(202).send(await releaseMany(ledger, filter, { dry_run, expected_count }, onJob));
+      return await reply.code(202).send(await releaseMany(store, filter, { dry_run, expected_count }, onJob));
     },
   );
 
@@ -162,7 +159,7 @@ export const itemRoutes: FastifyPluginAsyncTypebox<ItemRoutesOptions> = async (
         response: { 200: WebhookSchema, ...problems },
       },
     },
-    async ({ params }) => webhookJson(await ledger.webhook(params.id)),
+    async ({ params }) => webhookJson(await store.webhook(params.id)),
   );
   await Promise.resolve();
 };

@@ -2,10 +2,10 @@ import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox';
 import { Type } from 'typebox';
 import type { TSchema } from 'typebox';
 import { GatewayError } from '../errors.js';
-import type { BulkWork, JobView, Jobs, SurveyCounts } from '../ledger/jobs.js';
-import type { ReleaseFilter } from '../ledger/items.js';
-import type { RetryFilter } from '../ledger/deliveries.js';
-import type { Views } from '../ledger/views.js';
+import type { BulkWork, JobView, Jobs, SurveyCounts } from '../store/jobs.js';
+import type { ReleaseFilter } from '../store/items.js';
+import type { RetryFilter } from '../store/deliveries.js';
+import type { Views } from '../store/views.js';
 import { JOB_KINDS, JOB_STATUSES } from '../model.js';
 import { itemJson, ItemSchema } from './item-json.js';
 import {
@@ -25,7 +25,7 @@ import {
 import type { Json } from './schemas.js';
 
 export interface JobRoutesOptions {
-  readonly ledger: Pick<Views, 'jobs' | 'job'> & Pick<Jobs, 'cancelJob'>;
+  readonly store: Pick<Views, 'jobs' | 'job'> & Pick<Jobs, 'cancelJob'>;
 }
 
 const job = {
@@ -68,7 +68,7 @@ const Id = Type.Object({ id: Type.String() });
 const tags = ['jobs'];
 
 /** `/v1/jobs`. */
-export const jobRoutes: FastifyPluginAsyncTypebox<JobRoutesOptions> = async (app, { ledger }) => {
+export const jobRoutes: FastifyPluginAsyncTypebox<JobRoutesOptions> = async (app, { store }) => {
   app.get(
     '/jobs',
     {
@@ -79,14 +79,14 @@ export const jobRoutes: FastifyPluginAsyncTypebox<JobRoutesOptions> = async (app
         response: { 200: pageOf(JobSchema), ...problems },
       },
     },
-    async ({ query }) => pageJson(await ledger.jobs(pageRequest(query)), jobJson),
+    async ({ query }) => pageJson(await store.jobs(pageRequest(query)), jobJson),
   );
 
   app.get(
     '/jobs/:id',
     { schema: { tags, summary: 'How far a job is', params: Id, response: { 200: JobSchema, ...problems } } },
     async ({ params }) => {
-      const found = await ledger.job(params.id);
+      const found = await store.job(params.id);
       if (!found) throw new GatewayError('GW_NOT_FOUND', `There is no job "${params.id}"; it may have been pruned.`);
       return jobJson(found);
     },
@@ -102,12 +102,12 @@ export const jobRoutes: FastifyPluginAsyncTypebox<JobRoutesOptions> = async (app
         response: { 200: JobSchema, ...problems },
       },
     },
-    async ({ params }) => jobJson(await ledger.cancelJob(params.id)),
+    async ({ params }) => jobJson(await store.cancelJob(params.id)),
   );
   await Promise.resolve();
 };
 
-type BulkLedger = Pick<Jobs, 'surveyWork' | 'addJob'>;
+type BulkStore = Pick<Jobs, 'surveyWork' | 'addJob'>;
 
 interface BulkOptions {
   readonly dry_run: boolean | undefined;
@@ -116,32 +116,32 @@ interface BulkOptions {
 
 /** @throws GatewayError GW_NOT_FOUND, GW_CONFLICT (the count is far above the expected one) */
 export async function retryMany(
-  ledger: BulkLedger,
+  store: BulkStore,
   filter: RetryFilter,
   options: BulkOptions,
   onJob: () => void,
 ): Promise<Json<typeof RetryResult>> {
   const work = { kind: 'retry', filter } as const;
-  if (options.dry_run !== true) return await jobOf(ledger, work, options, onJob);
-  const survey = await ledger.surveyWork(work);
+  if (options.dry_run !== true) return await jobOf(store, work, options, onJob);
+  const survey = await store.surveyWork(work);
   return { ...surveyJson(survey), sample: survey.kind === 'retry' ? survey.sample.map(deliveryJson) : [] };
 }
 
 /** @throws GatewayError GW_NOT_FOUND, GW_CONFLICT (the count is far above the expected one) */
 export async function releaseMany(
-  ledger: BulkLedger,
+  store: BulkStore,
   filter: ReleaseFilter,
   options: BulkOptions,
   onJob: () => void,
 ): Promise<Json<typeof ReleaseResult>> {
   const work = { kind: 'release', filter } as const;
-  if (options.dry_run !== true) return await jobOf(ledger, work, options, onJob);
-  const survey = await ledger.surveyWork(work);
+  if (options.dry_run !== true) return await jobOf(store, work, options, onJob);
+  const survey = await store.surveyWork(work);
   return { ...surveyJson(survey), sample: survey.kind === 'release' ? survey.sample.map(itemJson) : [] };
 }
 
-async function jobOf(ledger: BulkLedger, work: BulkWork, { expected_count }: BulkOptions, onJob: () => void) {
-  const made = await ledger.addJob(work, expected_count);
+async function jobOf(store: BulkStore, work: BulkWork, { expected_count }: BulkOptions, onJob: () => void) {
+  const made = await store.addJob(work, expected_count);
   onJob();
   return { ...jobJson(made), count: made.total, dry_run: false } as const;
 }

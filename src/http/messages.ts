@@ -2,11 +2,11 @@ import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox';
 import { Type } from 'typebox';
 import { GatewayError } from '../errors.js';
 import type { Effects } from '../effects.js';
-import type { Jobs } from '../ledger/jobs.js';
-import type { Outbox, Registry } from '../ledger/ledger.js';
-import type { MessageView } from '../ledger/items.js';
-import type { ExplainedDelivery } from '../ledger/deliveries.js';
-import type { Explanation, Views } from '../ledger/views.js';
+import type { Jobs } from '../store/jobs.js';
+import type { Outbox, Registry } from '../store/store.js';
+import type { MessageView } from '../store/items.js';
+import type { ExplainedDelivery } from '../store/deliveries.js';
+import type { Explanation, Views } from '../store/views.js';
 import type { Breaker } from '../model.js';
 import {
   itemFields,
@@ -42,7 +42,7 @@ import type { Json } from './schemas.js';
 import { whyWaiting } from './waiting.js';
 
 export interface MessageRoutesOptions {
-  readonly ledger: Pick<Views, 'messages' | 'explain'> &
+  readonly store: Pick<Views, 'messages' | 'explain'> &
     Pick<Registry, 'channels' | 'target'> &
     Pick<Outbox, 'release'> &
     Pick<Jobs, 'surveyWork' | 'addJob'>;
@@ -113,19 +113,19 @@ const tags = ['messages'];
 /** `/v1/messages`. */
 export const messageRoutes: FastifyPluginAsyncTypebox<MessageRoutesOptions> = async (
   app,
-  { ledger, breakers, effects, onDeliveries, onJob },
+  { store, breakers, effects, onDeliveries, onJob },
 ) => {
   /** @throws GatewayError GW_NOT_FOUND: nothing is known of the message, or the channel does not exist */
   const explained = async (channel: string, messageId: string): Promise<Explanation> => {
-    const found = await ledger.explain(channel, messageId);
+    const found = await store.explain(channel, messageId);
     if (found) return found;
-    const names = (await ledger.channels()).map(({ name }) => name);
+    const names = (await store.channels()).map(({ name }) => name);
     if (!names.includes(channel)) throw new GatewayError('GW_NOT_FOUND', noSuchChannel(channel, names));
     throw new GatewayError('GW_NOT_FOUND', `Nothing is known of this message in channel "${channel}".`);
   };
 
   const waitingOf = async (delivery: ExplainedDelivery): Promise<string | null> => {
-    const target = await ledger.target(delivery.target);
+    const target = await store.target(delivery.target);
     return whyWaiting(delivery, { target, breaker: breakers.of(delivery.target), now: effects.now() });
   };
 
@@ -139,7 +139,7 @@ export const messageRoutes: FastifyPluginAsyncTypebox<MessageRoutesOptions> = as
         response: { 200: pageOf(MessageSchema), ...problems },
       },
     },
-    async ({ query }) => pageJson(await ledger.messages(query, pageRequest(query)), messageJson),
+    async ({ query }) => pageJson(await store.messages(query, pageRequest(query)), messageJson),
   );
 
   app.get(
@@ -171,7 +171,7 @@ export const messageRoutes: FastifyPluginAsyncTypebox<MessageRoutesOptions> = as
       },
     },
     async ({ params, body }, reply) => {
-      const deliveries = await ledger.release(params.channel, params.message_id, body?.targets ?? null);
+      const deliveries = await store.release(params.channel, params.message_id, body?.targets ?? null);
       onDeliveries();
       return await reply.code(202).send({ deliveries: [...deliveries] });
     },
@@ -190,7 +190,7 @@ export const messageRoutes: FastifyPluginAsyncTypebox<MessageRoutesOptions> = as
     async ({ body }, reply) => {
       const { dry_run, expected_count, ...given } = body;
       const filter = { ...given, ...timesOf(given), messagesOnly: true };
-      return await reply.code(202).send(await releaseMany(ledger, filter, { dry_run, expected_count }, onJob));
+      return await reply.code(202).send(await releaseMany(store, filter, { dry_run, expected_count }, onJob));
     },
   );
   await Promise.resolve();

@@ -134,11 +134,11 @@ function fieldError(fault: Fault): FieldError {
   const extra = fault.params['additionalProperty'];
   const allowed = fault.params['allowedValues'];
   const path = typeof extra === 'string' ? `${fault.instancePath}/${pointerPart(extra)}` : fault.instancePath;
-  const message = typeof extra === 'string' ? 'is not a field here' : wordsOf(fault);
+  const message = typeof extra === 'string' ? 'is not a field here' : faultText(fault);
   return { path, message: Array.isArray(allowed) ? `${message}: ${allowed.join(', ')}` : message };
 }
 
-function wordsOf({ message, keyword, params }: Fault): string {
+function faultText({ message, keyword, params }: Fault): string {
   const isNoUrl = keyword === 'pattern' && String(params['pattern']).startsWith(HTTP_URL_PATTERN);
   return isNoUrl
     ? 'must be a URL with http:// or https:// (for example http://127.0.0.1:3000/hook)'

@@ -2,8 +2,8 @@ import { createHash } from 'node:crypto';
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox';
 import { Type } from 'typebox';
 import { GatewayError } from '../errors.js';
-import type { Resyncs } from '../ledger/ledger.js';
-import type { ResyncReport, ResyncView, Views } from '../ledger/views.js';
+import type { Resyncs } from '../store/store.js';
+import type { ResyncReport, ResyncView, Views } from '../store/views.js';
 import { DEFAULT_WINDOW_SECONDS, PAUSE_CODES } from '../model.js';
 import type { Pause, ResyncMessageStatus } from '../model.js';
 import {
@@ -26,7 +26,7 @@ import {
 import type { Json } from './schemas.js';
 
 export interface ResyncRoutesOptions {
-  readonly ledger: Pick<Resyncs, 'register' | 'cancelResync'> &
+  readonly store: Pick<Resyncs, 'register' | 'cancelResync'> &
     Pick<Views, 'resyncs' | 'resync' | 'resyncMessages' | 'resyncReport'>;
   /** Told after the registrations are committed. */
   readonly onRegistered: () => void;
@@ -103,7 +103,7 @@ const ReportSchema = Type.Object({
     never_seen_before: Type.Integer(),
     proven_by: Type.Object({
       webhook: Type.Integer(),
-      look: Type.Integer({ description: 'Whapi answered the plain GET with 200' }),
+      poll: Type.Integer({ description: 'Whapi answered the plain GET with 200' }),
     }),
   }),
   not_restored: Type.Integer(),
@@ -117,7 +117,7 @@ const ReportSchema = Type.Object({
     total: Type.Integer({ description: 'What POST /v1/messages/release with this resync would send now' }),
     messages: Type.String({ description: 'Where they are listed' }),
   }),
-  calls: Type.Object({ resync: Type.Integer(), look: Type.Integer() }),
+  calls: Type.Object({ resync: Type.Integer(), poll: Type.Integer() }),
 });
 const IdempotencyHeader = Type.Object({
   'idempotency-key': Type.Optional(
@@ -129,10 +129,10 @@ const tags = ['resyncs'];
 
 /** `/v1/resyncs`. */
 export const resyncRoutes: FastifyPluginAsyncTypebox<ResyncRoutesOptions> = async (app, options) => {
-  const { ledger, onRegistered } = options;
+  const { store, onRegistered } = options;
   const resyncJson = (view: ResyncView): Json<typeof ResyncSchema> => jsonOf(view, options.progressOf(view));
   const mustHave = async (id: string): Promise<ResyncView> => {
-    const resync = await ledger.resync(id);
+    const resync = await store.resync(id);
     if (!resync) throw noResync(id);
     return resync;
   };
@@ -151,7 +151,7 @@ export const resyncRoutes: FastifyPluginAsyncTypebox<ResyncRoutesOptions> = asyn
     },
     async ({ body, headers }, reply) => {
       const key = headers['idempotency-key'];
-      const resync = await ledger.register({
+      const resync = await store.register({
         channel: body.channel,
         messageIds: body.message_ids,
         deliverUnseen: body.deliver_unseen ?? false,
@@ -173,7 +173,7 @@ export const resyncRoutes: FastifyPluginAsyncTypebox<ResyncRoutesOptions> = asyn
         response: { 200: pageOf(ResyncSchema), ...problems },
       },
     },
-    async ({ query }) => pageJson(await ledger.resyncs(pageRequest(query)), resyncJson),
+    async ({ query }) => pageJson(await store.resyncs(pageRequest(query)), resyncJson),
   );
 
   app.get(
@@ -198,7 +198,7 @@ export const resyncRoutes: FastifyPluginAsyncTypebox<ResyncRoutesOptions> = asyn
     },
     async ({ params, query }) => {
       await mustHave(params.id);
-      return pageJson(await ledger.resyncMessages(params.id, pageRequest(query), query), resyncMessageJson);
+      return pageJson(await store.resyncMessages(params.id, pageRequest(query), query), resyncMessageJson);
     },
   );
 
@@ -213,7 +213,7 @@ export const resyncRoutes: FastifyPluginAsyncTypebox<ResyncRoutesOptions> = asyn
       },
     },
     async ({ params }) => {
-      const report = await ledger.resyncReport(params.id);
+      const report = await store.resyncReport(params.id);
       if (!report) throw noResync(params.id);
       return reportJson(report, resyncJson(report.resync));
     },
@@ -229,7 +229,7 @@ export const resyncRoutes: FastifyPluginAsyncTypebox<ResyncRoutesOptions> = asyn
         response: { 200: ResyncSchema, ...problems },
       },
     },
-    async ({ params }) => resyncJson(await ledger.cancelResync(params.id)),
+    async ({ params }) => resyncJson(await store.cancelResync(params.id)),
   );
   await Promise.resolve();
 };
@@ -279,6 +279,6 @@ function reportJson(report: ResyncReport, resync: Json<typeof ResyncSchema>): Js
     cancelled: counts.cancelled,
     unsettled: counts.queued + counts.requesting + counts.waiting,
     held: { total: report.held, messages: `/v1/resyncs/${resync.id}/messages?held=true` },
-    calls: { resync: report.calls, look: report.polls },
+    calls: { resync: report.calls, poll: report.polls },
   };
 }

@@ -1,8 +1,8 @@
 import { Type } from 'typebox';
 import type { Static, TSchema } from 'typebox';
 import { badCursor, GatewayError } from '../errors.js';
-import type { DeliveryView } from '../ledger/deliveries.js';
-import type { Page, PageRequest, ResyncMessageView } from '../ledger/views.js';
+import type { DeliveryView } from '../store/deliveries.js';
+import type { Page, PageRequest, ResyncMessageView } from '../store/views.js';
 import {
   DELIVERY_STATUSES,
   DELIVERY_WAITS,

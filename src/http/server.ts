@@ -10,9 +10,9 @@ import type { Connector } from '../connect/connector.js';
 import type { Doctor } from '../doctor/doctor.js';
 import type { Effects } from '../effects.js';
 import { GatewayError, StartError } from '../errors.js';
-import type { Ledger } from '../ledger/ledger.js';
+import type { Store } from '../store/store.js';
 import type { Target, TargetTest } from '../model.js';
-import type { Vault } from '../vault.js';
+import type { Encryption } from '../encryption.js';
 import { auditRoutes } from './audits.js';
 import { authenticationGuard, requireToken } from './auth.js';
 import { channelRoutes } from './channels.js';
@@ -33,11 +33,12 @@ import type { BreakersOfTargets } from './targets.js';
 import { maskedUrl } from './webhook-path.js';
 import { whapiProxy } from './whapi-proxy.js';
 import type { WhapiResyncs } from './whapi-proxy.js';
+import { DAY_MS } from '../durations.js';
 
 export interface ServerOptions {
   readonly config: Config;
-  readonly ledger: Ledger;
-  readonly vault: Vault;
+  readonly store: Store;
+  readonly encryption: Encryption;
   /** What this gateway calls itself in `x-gateway-via`. */
   readonly gatewayId: string;
   readonly adminToken: string;
@@ -55,25 +56,25 @@ export interface ServerOptions {
   readonly whapiTimeoutMs: number;
   /** What the calls that pass through to Whapi bring about. */
   readonly whapiResyncs: WhapiResyncs;
-  readonly refusalOf: (url: string) => string | null;
+  readonly whyRefused: (url: string) => string | null;
   readonly sendTest: (target: Target) => Promise<TargetTest>;
   readonly breakers: BreakersOfTargets;
   readonly connector: Connector;
   readonly doctor: Doctor;
-  readonly patience: Patience;
+  readonly timeouts: ServerTimeouts;
 }
 
 /** How long a client may take. */
-export interface Patience {
+export interface ServerTimeouts {
   /** For the head of a request, from the connection or the answer before on. */
-  readonly headMs: number;
+  readonly headersMs: number;
   /** For a whole request. */
   readonly requestMs: number;
   /** Without a byte in either direction, an answer that nobody reads included: longer than any answer of ours takes. */
-  readonly silenceMs: number;
+  readonly idleMs: number;
 }
 
-export const USUAL_PATIENCE: Patience = { headMs: 10_000, requestMs: 60_000, silenceMs: 120_000 };
+export const SERVER_TIMEOUTS: ServerTimeouts = { headersMs: 10_000, requestMs: 60_000, idleMs: 120_000 };
 
 /** What is beyond is closed when it connects. */
 const MOST_CONNECTIONS = 2000;
@@ -82,7 +83,6 @@ const MOST_CONNECTIONS = 2000;
 const LONGEST_PATH_PART = 2048;
 const CLOSE_IDLE_EVERY_MS = 50;
 const CHECK_CONNECTIONS_EVERY_MS = 2000;
-const DAY_MS = 24 * 60 * 60 * 1000;
 
 export interface HttpServer {
   /** Where it listens. */
@@ -126,7 +126,7 @@ async function listen(app: FastifyInstance, { host, port }: Config): Promise<str
 }
 
 async function buildServer(options: ServerOptions): Promise<FastifyInstance> {
-  const { config, ledger, vault, effects, log, patience } = options;
+  const { config, store, encryption, effects, log, timeouts } = options;
   const uploads = new WeakSet<Duplex>();
   const app = Fastify({
     // No logger of Fastify's own: it would watch the end of every answer, which costs a tenth of a webhook's time, and
@@ -134,11 +134,11 @@ async function buildServer(options: ServerOptions): Promise<FastifyInstance> {
     logger: false,
     routerOptions: { maxParamLength: LONGEST_PATH_PART },
     forceCloseConnections: 'idle',
-    requestTimeout: patience.requestMs,
-    connectionTimeout: patience.silenceMs,
+    requestTimeout: timeouts.requestMs,
+    connectionTimeout: timeouts.idleMs,
     http: {
-      headersTimeout: patience.headMs,
-      connectionsCheckingInterval: Math.min(CHECK_CONNECTIONS_EVERY_MS, patience.headMs),
+      headersTimeout: timeouts.headersMs,
+      connectionsCheckingInterval: Math.min(CHECK_CONNECTIONS_EVERY_MS, timeouts.headersMs),
     },
     clientErrorHandler: (error, socket) => {
       // The time for a whole request is not for uploads to Whapi, which may be large: they are given up when silent.
@@ -160,8 +160,8 @@ async function buildServer(options: ServerOptions): Promise<FastifyInstance> {
   const refuse = authenticationGuard(app);
 
   await app.register(ingress, {
-    ledger,
-    openSecret: vault.open,
+    store,
+    openSecret: encryption.open,
     gatewayId: options.gatewayId,
     refuse,
     maxBodyBytes: config.maxBodyBytes,
@@ -172,10 +172,10 @@ async function buildServer(options: ServerOptions): Promise<FastifyInstance> {
     onChannelState: options.onChannelState,
     log,
   });
-  await app.register(operationRoutes, { ledger });
+  await app.register(operationRoutes, { store });
   await app.register(whapiProxy, {
-    ledger,
-    openSecret: vault.open,
+    store,
+    openSecret: encryption.open,
     refuse,
     ratePerMinute: config.apiRatePerMinute,
     timeoutMs: options.whapiTimeoutMs,
@@ -193,32 +193,32 @@ async function buildServer(options: ServerOptions): Promise<FastifyInstance> {
       if (config.apiRatePerMinute > 0) await v1.register(rateLimit, apiRate(config.apiRatePerMinute));
       const { whapiBaseUrl, publicUrl } = config;
       const onChanged = options.onChannelChanged;
-      await v1.register(channelRoutes, { ledger, vault, whapiBaseUrl, publicUrl, effects, onChanged, log });
-      await v1.register(connectRoutes, { ledger, connector: options.connector });
+      await v1.register(channelRoutes, { store, encryption, whapiBaseUrl, publicUrl, effects, onChanged, log });
+      await v1.register(connectRoutes, { store, connector: options.connector });
       await v1.register(targetRoutes, {
-        ledger,
-        vault,
+        store,
+        encryption,
         effects,
-        refusalOf: options.refusalOf,
+        whyRefused: options.whyRefused,
         sendTest: options.sendTest,
         onDeliveries: options.onDeliveries,
         breakers: options.breakers,
         log,
       });
       const { onRegistered, progressOf } = options;
-      await v1.register(resyncRoutes, { ledger, onRegistered, progressOf });
+      await v1.register(resyncRoutes, { store, onRegistered, progressOf });
       const { onDeliveries, onJob } = options;
-      await v1.register(itemRoutes, { ledger, onDeliveries, onJob });
-      await v1.register(messageRoutes, { ledger, breakers: options.breakers, effects, onDeliveries, onJob });
-      await v1.register(deliveryRoutes, { ledger, onDeliveries, onJob });
+      await v1.register(itemRoutes, { store, onDeliveries, onJob });
+      await v1.register(messageRoutes, { store, breakers: options.breakers, effects, onDeliveries, onJob });
+      await v1.register(deliveryRoutes, { store, onDeliveries, onJob });
       await v1.register(auditRoutes, {
-        ledger,
+        store,
         ledgerRetentionMs: config.ledgerRetentionDays * DAY_MS,
         effects,
         onAudit: options.onAudit,
         onDeliveries,
       });
-      await v1.register(jobRoutes, { ledger });
+      await v1.register(jobRoutes, { store });
       await v1.register(doctorRoutes, { doctor: options.doctor, effects });
     },
     { prefix: '/v1' },

@@ -1,6 +1,6 @@
 import { Type } from 'typebox';
 import { BREAKER_STATES } from '../model.js';
-import type { TargetLoad } from '../ledger/health.js';
+import type { TargetLoad } from '../store/health.js';
 import type { Breaker, Target, TargetSplit, TargetTest, Verdict } from '../model.js';
 import { EventNames } from './event-names.js';
 import {

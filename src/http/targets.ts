@@ -5,11 +5,11 @@ import { newId } from '../effects.js';
 import type { Effects } from '../effects.js';
 import { GatewayError } from '../errors.js';
 import { sameBotWarning } from '../intake/subscription.js';
-import type { Registry } from '../ledger/ledger.js';
-import type { Views } from '../ledger/views.js';
+import type { Registry } from '../store/store.js';
+import type { Views } from '../store/views.js';
 import type { Breaker, Target, TargetTest } from '../model.js';
 import { isSigningSecret, newSigningSecret } from '../signing-secret.js';
-import type { Vault } from '../vault.js';
+import type { Encryption } from '../encryption.js';
 import { checkedEventNames } from './event-names.js';
 import { pointerPart } from './problem.js';
 import { iso, isoOrNull, orNull, pageOf, pageOfAll, pageQuery, pageRequest, problems } from './schemas.js';
@@ -33,11 +33,11 @@ import {
 } from './target-json.js';
 
 export interface TargetRoutesOptions {
-  readonly ledger: Registry & Pick<Views, 'loadOf'>;
-  readonly vault: Vault;
+  readonly store: Registry & Pick<Views, 'loadOf'>;
+  readonly encryption: Encryption;
   readonly effects: Pick<Effects, 'now' | 'randomBytes'>;
   /** Why a URL cannot be a target's; null where it can. */
-  readonly refusalOf: (url: string) => string | null;
+  readonly whyRefused: (url: string) => string | null;
   /** Sends an empty event to a target, past the queue. */
   readonly sendTest: (target: Target) => Promise<TargetTest>;
   /** Told after a target was changed: what waited may be due. */
@@ -63,10 +63,10 @@ const HEADER_NAME = /^[A-Za-z0-9!#$%&'*+.^_`|~-]{1,100}$/;
 
 /** `/v1/targets`. */
 export const targetRoutes: FastifyPluginAsyncTypebox<TargetRoutesOptions> = async (app, options) => {
-  const { ledger, vault, effects, log } = options;
+  const { store, encryption, effects, log } = options;
 
   const check = (body: { url?: string; secret?: string; headers?: Record<string, string> }): void => {
-    const refusal = body.url === undefined ? null : options.refusalOf(body.url);
+    const refusal = body.url === undefined ? null : options.whyRefused(body.url);
     if (refusal !== null) throw bad('/url', refusal);
     if (body.secret !== undefined && !isSigningSecret(body.secret)) {
       throw bad('/secret', 'must be whsec_ and 24 to 64 bytes in base64');
@@ -78,17 +78,17 @@ export const targetRoutes: FastifyPluginAsyncTypebox<TargetRoutesOptions> = asyn
       throw bad(`/headers/${pointerPart(masked)}`, 'is the mask of a secret: send the value itself');
   };
 
-  const sealed = (headers: Record<string, string>) => vault.seal(JSON.stringify(headers));
+  const sealed = (headers: Record<string, string>) => encryption.seal(JSON.stringify(headers));
   const json = async (target: Target): Promise<Json<typeof TargetSchema>> =>
     targetJson(
       target,
-      JSON.parse(vault.open(target.headers)) as Record<string, string>,
+      JSON.parse(encryption.open(target.headers)) as Record<string, string>,
       options.breakers.of(target.id),
-      await ledger.loadOf(target.id),
+      await store.loadOf(target.id),
     );
 
   const warningsAbout = async (target: Target): Promise<Json<typeof ChangedTargetSchema>['warnings']> => {
-    const message = sameBotWarning(target, await ledger.targets());
+    const message = sameBotWarning(target, await store.targets());
     return message === null ? [] : [{ code: 'same_url', message }];
   };
 
@@ -98,7 +98,7 @@ export const targetRoutes: FastifyPluginAsyncTypebox<TargetRoutesOptions> = asyn
   };
 
   const mustHave = async (id: string): Promise<Target> => {
-    const target = await ledger.target(id);
+    const target = await store.target(id);
     if (!target) throw new GatewayError('GW_NOT_FOUND', `There is no target "${id}".`);
     return target;
   };
@@ -113,7 +113,7 @@ export const targetRoutes: FastifyPluginAsyncTypebox<TargetRoutesOptions> = asyn
       const target: Target = {
         id: newId('tgt', effects),
         headers: sealed(filled.headers),
-        secret: vault.seal(signingSecret),
+        secret: encryption.seal(signingSecret),
         previousSecrets: [],
         disabledReason: null,
         createdAt: effects.now(),
@@ -121,7 +121,7 @@ export const targetRoutes: FastifyPluginAsyncTypebox<TargetRoutesOptions> = asyn
         url: filled.url,
         ...fieldsOf({ ...filled, events: checkedEventNames(filled.events) }),
       };
-      await ledger.addTarget(target);
+      await store.addTarget(target);
       log.info({ target: target.id, name: target.name }, 'target added');
       const warnings = await warningsAbout(target);
       return await reply.code(201).send({ ...(await json(target)), warnings, secret: signingSecret });
@@ -139,7 +139,7 @@ export const targetRoutes: FastifyPluginAsyncTypebox<TargetRoutesOptions> = asyn
       },
     },
     async ({ query }) => {
-      const { data, nextCursor } = pageOfAll(await ledger.targets(), keyOf, pageRequest(query));
+      const { data, nextCursor } = pageOfAll(await store.targets(), keyOf, pageRequest(query));
       return { data: await Promise.all(data.map(json)), next_cursor: nextCursor };
     },
   );
@@ -163,12 +163,12 @@ export const targetRoutes: FastifyPluginAsyncTypebox<TargetRoutesOptions> = asyn
     },
     async ({ params, body }) => {
       check(body);
-      const changed = await ledger.changeTarget(params.id, {
+      const changed = await store.changeTarget(params.id, {
         ...(body.name !== undefined && { name: body.name }),
         ...(body.url !== undefined && { url: body.url }),
         ...(body.headers !== undefined && { headers: sealed(body.headers) }),
         // A change, unlike a rotation, is at once: what signed before does no more.
-        ...(body.secret !== undefined && { secret: vault.seal(body.secret), previousSecrets: [] }),
+        ...(body.secret !== undefined && { secret: encryption.seal(body.secret), previousSecrets: [] }),
         ...changeOf(body),
         ...(body.events && { events: checkedEventNames(body.events) }),
       });
@@ -191,7 +191,7 @@ export const targetRoutes: FastifyPluginAsyncTypebox<TargetRoutesOptions> = asyn
       },
     },
     async ({ params }, reply) => {
-      await ledger.removeTarget(params.id);
+      await store.removeTarget(params.id);
       log.info({ target: params.id }, 'target removed');
       return await reply.code(204).send(null);
     },
@@ -212,11 +212,11 @@ export const targetRoutes: FastifyPluginAsyncTypebox<TargetRoutesOptions> = asyn
       const wanted = body ?? {};
       check(wanted);
       const { id, secret: current } = await mustHave(params.id);
-      if (wanted.secret === vault.open(current)) throw bad('/secret', 'is the one that signs already');
+      if (wanted.secret === encryption.open(current)) throw bad('/secret', 'is the one that signs already');
       const secret = wanted.secret ?? newSigningSecret(effects.randomBytes);
       const graceSeconds = wanted.grace_seconds ?? GRACE_SECONDS;
       const expiresAt = graceSeconds === 0 ? null : effects.now() + graceSeconds * 1000;
-      await ledger.rotateSecret(id, vault.seal(secret), expiresAt);
+      await store.rotateSecret(id, encryption.seal(secret), expiresAt);
       log.info({ target: id, fields: ['secret'] }, 'target changed');
       return { id, secret, previous_secret_expires_at: isoOrNull(expiresAt) };
     },

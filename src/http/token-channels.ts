@@ -1,4 +1,4 @@
-import type { Registry } from '../ledger/ledger.js';
+import type { Registry } from '../store/store.js';
 import type { Channel, Sealed } from '../model.js';
 import { digestOf } from './auth.js';
 
@@ -7,7 +7,7 @@ import { digestOf } from './auth.js';
  * time tells how much of a guess was right. Where channels share a token, the first of them by name is given.
  */
 export function channelsByToken(
-  ledger: Pick<Registry, 'channels' | 'channel'>,
+  store: Pick<Registry, 'channels' | 'channel'>,
   openSecret: (sealed: Sealed) => string,
 ): (token: string) => Promise<Channel | null> {
   let names = new Map<string, string>();
@@ -16,15 +16,15 @@ export function channelsByToken(
   /** The channel that had this token when the map was made, if it has it still. */
   const known = async (digest: string): Promise<Channel | null> => {
     const name = names.get(digest);
-    const channel = name === undefined ? null : await ledger.channel(name);
+    const channel = name === undefined ? null : await store.channel(name);
     return channel && digests.get(channel.whapiToken) === digest ? channel : null;
   };
 
   const readAnew = async (): Promise<void> => {
-    const channels = await ledger.channels();
+    const channels = await store.channels();
     // Opening a secret costs more than all the rest: those that are known already are not opened again.
     digests = new Map(
-      channels.map(({ whapiToken }) => [whapiToken, digests.get(whapiToken) ?? textOf(openSecret(whapiToken))]),
+      channels.map(({ whapiToken }) => [whapiToken, digests.get(whapiToken) ?? withoutPadding(openSecret(whapiToken))]),
     );
     names = new Map(
       [...channels].reverse().map(({ name, whapiToken }) => [digests.get(whapiToken) ?? '', name] as const),
@@ -32,7 +32,7 @@ export function channelsByToken(
   };
 
   return async (token) => {
-    const digest = textOf(token);
+    const digest = withoutPadding(token);
     const channel = await known(digest);
     if (channel) return channel;
     await readAnew();
@@ -40,6 +40,6 @@ export function channelsByToken(
   };
 }
 
-function textOf(token: string): string {
+function withoutPadding(token: string): string {
   return digestOf(token).toString('latin1');
 }

@@ -1,5 +1,5 @@
 import { breakerTimes } from '../doctor/target-checks.js';
-import type { ExplainedDelivery, WaitingDelivery } from '../ledger/deliveries.js';
+import type { ExplainedDelivery, WaitingDelivery } from '../store/deliveries.js';
 import type { Breaker, Target } from '../model.js';
 import { iso } from './schemas.js';
 

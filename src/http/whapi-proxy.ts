@@ -3,22 +3,22 @@ import '@fastify/swagger'; // the type of `schema.hide`
 import type { FastifyBaseLogger, FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import type { Duplex, Readable } from 'node:stream';
 import { GatewayError } from '../errors.js';
-import type { Registry } from '../ledger/ledger.js';
+import type { Registry } from '../store/store.js';
 import type { Channel, Sealed } from '../model.js';
 import { bearerOf } from './auth.js';
 import type { RefuseAuthentication } from './auth.js';
-import { Copy, open, textOf } from './head.js';
+import { BodyCopy, peek, decodedText } from './body-peek.js';
 import { answerAsWhapi, errorHandler } from './problem.js';
 import { changesSettings, dropsWebhook } from './settings-change.js';
 import { channelsByToken } from './token-channels.js';
 import { announcesBody, bodyless, requestHeaders } from './whapi-headers.js';
 import { asGatewayError, registerUpstream } from './whapi-upstream.js';
-import type { Answer, Exchange, Passage } from './whapi-upstream.js';
+import type { UpstreamResponse, CallUpstream, UpstreamRequest } from './whapi-upstream.js';
 import { parseWhapiUrl, PREFIX } from './whapi-url.js';
 import type { WhapiUrl } from './whapi-url.js';
 
 export interface WhapiProxyOptions {
-  readonly ledger: Pick<Registry, 'channels' | 'channel' | 'connection'>;
+  readonly store: Pick<Registry, 'channels' | 'channel' | 'connection'>;
   readonly publicUrl: string | null;
   readonly openSecret: (sealed: Sealed) => string;
   readonly refuse: RefuseAuthentication;
@@ -33,17 +33,17 @@ export interface WhapiProxyOptions {
 }
 
 /** An answer of Whapi's, with the beginning of its body where that is not a 200's. */
-export interface Said {
+export interface WhapiResponse {
   readonly status: number;
   readonly body: string;
   readonly retryAfter: string | null;
 }
 
 /** An answer, perhaps with its body read. */
-type Told = Omit<Answer, 'body'> & { readonly body: Readable | Buffer };
+type ReadResponse = Omit<UpstreamResponse, 'body'> & { readonly body: Readable | Buffer };
 
-type Heard =
-  | { readonly outcome: Said; readonly answer: Told }
+type CallOutcome =
+  | { readonly outcome: WhapiResponse; readonly answer: ReadResponse }
   | { readonly outcome: { readonly error: unknown }; readonly answer?: never };
 
 /** What calls that pass through bring about. */
@@ -52,7 +52,7 @@ export interface WhapiResyncs {
    * Registers the ids, then makes the call, one at a time per channel (I2), until `signal` ends it; null where `isOver`
    * said that the client was gone before its turn came. @throws GatewayError
    */
-  ask<T extends Pick<Heard, 'outcome'>>(
+  ask<T extends Pick<CallOutcome, 'outcome'>>(
     about: { readonly channel: string; readonly messageIds: readonly string[] },
     call: (signal: AbortSignal) => Promise<T>,
     isOver: () => boolean,
@@ -60,13 +60,13 @@ export interface WhapiResyncs {
   /** Has a message brought back that Whapi says it does not have; gives the id of the resync that does it, else null. */
   bringBack(
     about: { readonly channel: string; readonly messageId: string },
-    said: Said,
+    said: WhapiResponse,
     asked: 'message' | 'quoted',
   ): Promise<string | null>;
 }
 
 /** A request that was let in. */
-interface Admitted extends Passage {
+interface AuthorizedRequest extends UpstreamRequest {
   readonly channel: Channel;
   readonly url: WhapiUrl;
 }
@@ -85,17 +85,17 @@ const HINT = `send the channel's own Whapi token as "Authorization: Bearer …",
  */
 export async function whapiProxy(app: FastifyInstance, options: WhapiProxyOptions): Promise<void> {
   const { refuse, log } = options;
-  const channelOf = channelsByToken(options.ledger, options.openSecret);
+  const channelOf = channelsByToken(options.store, options.openSecret);
   const limit = rateLimiter(app, options.ratePerMinute);
-  const admitted = new WeakMap<FastifyRequest, Admitted>();
+  const authorized = new WeakMap<FastifyRequest, AuthorizedRequest>();
 
   app.setErrorHandler(errorHandler(log, answerAsWhapi));
   // Bodies go on unread: Fastify is to take them for nothing.
   app.removeAllContentTypeParsers();
   app.addContentTypeParser('*', (_request, _payload, done) => done(null));
-  const exchange = await registerUpstream(app, options.timeoutMs);
+  const callUpstream = await registerUpstream(app, options.timeoutMs);
 
-  const admit = async (request: FastifyRequest, reply: FastifyReply): Promise<void> => {
+  const authorize = async (request: FastifyRequest, reply: FastifyReply): Promise<void> => {
     const { raw } = request;
     const url = parseWhapiUrl(raw.url ?? '');
     const token = tokenOf(request, url);
@@ -105,7 +105,7 @@ export async function whapiProxy(app: FastifyInstance, options: WhapiProxyOption
     const { socket } = raw;
     if (!READING.has(raw.method ?? '')) options.uploads.add(socket);
     reply.raw.once('close', () => options.uploads.delete(socket));
-    admitted.set(request, {
+    authorized.set(request, {
       channel,
       url,
       baseUrl: channel.whapiBaseUrl,
@@ -119,15 +119,15 @@ export async function whapiProxy(app: FastifyInstance, options: WhapiProxyOption
   };
 
   const handle = async (request: FastifyRequest, reply: FastifyReply): Promise<FastifyReply> => {
-    const passage = admitted.get(request);
+    const passage = authorized.get(request);
     if (!passage) throw new GatewayError('GW_INTERNAL', 'A request came past its authentication.');
     const { method } = request;
     const { url, signal } = passage;
     const isResync = READING.has(method) && url.wantsResync && url.messageId !== null;
     try {
       const { status, headers, body } = isResync
-        ? await askFor(url.messageIds, reply, passage)
-        : await passOn(method, reply, passage);
+        ? await resync(url.messageIds, reply, passage)
+        : await passThrough(method, reply, passage);
       reply.code(status).headers(headers).send(body);
     } catch (error) {
       if (!signal.aborted) throw asGatewayError(error);
@@ -137,33 +137,41 @@ export async function whapiProxy(app: FastifyInstance, options: WhapiProxyOption
   };
 
   /** A call with `resync=true`: registered before it is made, settled before it is answered. */
-  const askFor = async (messageIds: readonly string[], reply: FastifyReply, passage: Admitted): Promise<Told> => {
+  const resync = async (
+    messageIds: readonly string[],
+    reply: FastifyReply,
+    passage: AuthorizedRequest,
+  ): Promise<ReadResponse> => {
     const about = { channel: passage.channel.name, messageIds };
     // Others wait for this call to end: it does not wait for a body, which such a request has no use for.
     const headers = passage.body === null ? passage.headers : bodyless(passage.headers);
     const asked = { ...passage, headers, body: null };
-    const call = async (signal: AbortSignal): Promise<Heard> =>
-      await hear(exchange, reply, { ...asked, signal: AbortSignal.any([passage.signal, signal]) });
-    const heard = await options.resyncs.ask(about, call, () => passage.signal.aborted);
-    if (heard?.answer) return heard.answer;
-    throw heard ? heard.outcome.error : passage.signal.reason;
+    const call = async (signal: AbortSignal): Promise<CallOutcome> =>
+      await outcomeOf(callUpstream, reply, { ...asked, signal: AbortSignal.any([passage.signal, signal]) });
+    const made = await options.resyncs.ask(about, call, () => passage.signal.aborted);
+    if (made?.answer) return made.answer;
+    throw made ? made.outcome.error : passage.signal.reason;
   };
 
   /** A call that is none of a resync. Where the channel wants it, what Whapi does not find is brought back. */
-  const passOn = async (method: string, reply: FastifyReply, passage: Admitted): Promise<Told> => {
+  const passThrough = async (
+    method: string,
+    reply: FastifyReply,
+    passage: AuthorizedRequest,
+  ): Promise<ReadResponse> => {
     const { channel, url } = passage;
     if (changesSettings(method, url.target)) return await changeSettings(reply, passage);
-    if (!channel.autoResync) return await exchange(reply, passage);
+    if (!channel.autoResync) return await callUpstream(reply, passage);
     const mayQuote = method === 'POST' && url.isUnderMessages;
-    const copy = new Copy(MOST_BYTES_READ);
+    const copy = new BodyCopy(MOST_BYTES_READ);
     const body = mayQuote && passage.body ? copy.of(passage.body) : passage.body;
-    const answer = await exchange(reply, { ...passage, body });
+    const answer = await callUpstream(reply, { ...passage, body });
     if (!MISSING.has(answer.status)) return answer;
     const looked = method === 'GET' ? url.messageId : null;
     const quoted = mayQuote ? (url.quoted ?? quotedIn(copy.whole)) : null;
     const messageId = looked ?? quoted;
     if (messageId === null) return answer;
-    const { outcome, answer: same } = await opened(answer);
+    const { outcome, answer: same } = await peeked(answer);
     const about = { channel: channel.name, messageId };
     const resyncId = await options.resyncs.bringBack(about, outcome, looked === null ? 'quoted' : 'message');
     if (resyncId !== null) reply.header(RESYNC_HEADER, resyncId);
@@ -171,12 +179,12 @@ export async function whapiProxy(app: FastifyInstance, options: WhapiProxyOption
   };
 
   /** A client that sets webhooks without the gateway's cuts it off: that has to be seen, though the call is its own. */
-  const changeSettings = async (reply: FastifyReply, passage: Admitted): Promise<Told> => {
-    const copy = new Copy(MOST_BYTES_READ);
-    const answer = await exchange(reply, { ...passage, body: passage.body && copy.of(passage.body) });
+  const changeSettings = async (reply: FastifyReply, passage: AuthorizedRequest): Promise<ReadResponse> => {
+    const copy = new BodyCopy(MOST_BYTES_READ);
+    const answer = await callUpstream(reply, { ...passage, body: passage.body && copy.of(passage.body) });
     const { name, webhookSecret } = passage.channel;
     const here = options.publicUrl === null ? null : `${options.publicUrl}/webhooks/${name}`;
-    const there = (await options.ledger.connection(name))?.webhookUrl ?? null;
+    const there = (await options.store.connection(name))?.webhookUrl ?? null;
     const identity = { urls: [here, there].filter((url) => url !== null), secret: options.openSecret(webhookSecret) };
     if (answer.status < 300 && dropsWebhook(copy.whole, identity)) {
       const fix = `Connect it again: "channels connect ${name}", and have the client keep the gateway's webhook in its list.`;
@@ -186,7 +194,7 @@ export async function whapiProxy(app: FastifyInstance, options: WhapiProxyOption
   };
 
   for (const url of [PREFIX, `${PREFIX}/*`]) {
-    app.route({ url, method: METHODS, schema: { hide: true }, onRequest: admit, handler: handle });
+    app.route({ url, method: METHODS, schema: { hide: true }, onRequest: authorize, handler: handle });
   }
 }
 
@@ -226,21 +234,29 @@ function rateLimiter(
 }
 
 /** Makes a call whose outcome must be known before its client has the answer. Never rejects. */
-async function hear(exchange: Exchange, reply: FastifyReply, passage: Passage): Promise<Heard> {
+async function outcomeOf(
+  callUpstream: CallUpstream,
+  reply: FastifyReply,
+  passage: UpstreamRequest,
+): Promise<CallOutcome> {
   try {
-    const answer = await exchange(reply, passage);
+    const answer = await callUpstream(reply, passage);
     return answer.status === 200
       ? { outcome: { status: 200, body: '', retryAfter: null }, answer }
-      : await opened(answer);
+      : await peeked(answer);
   } catch (error) {
     return { outcome: { error } };
   }
 }
 
 /** Reads what an answer says; the same answer can be sent all the same. */
-async function opened({ status, headers, body }: Answer): Promise<{ outcome: Said; answer: Told }> {
-  const { head, body: same } = await open(body, MOST_BYTES_READ);
-  const text = textOf(head, headers['content-encoding'], MOST_BYTES_READ);
+async function peeked({
+  status,
+  headers,
+  body,
+}: UpstreamResponse): Promise<{ outcome: WhapiResponse; answer: ReadResponse }> {
+  const { head, body: same } = await peek(body, MOST_BYTES_READ);
+  const text = decodedText(head, headers['content-encoding'], MOST_BYTES_READ);
   const outcome = { status, body: text, retryAfter: headers['retry-after'] ?? null };
   return { outcome, answer: { status, headers, body: same } };
 }

@@ -5,11 +5,11 @@ import type { Readable } from 'node:stream';
 import { Agent } from 'undici';
 import type { Dispatcher } from 'undici';
 import { GatewayError } from '../errors.js';
-import { connectOptions, wordsOf } from '../outgoing.js';
+import { connectOptions, networkErrorText } from '../outgoing.js';
 import { answerHeaders } from './whapi-headers.js';
 
 /** A request as it is to go out. */
-export interface Passage {
+export interface UpstreamRequest {
   /** Of the channel. May have a path. */
   readonly baseUrl: string;
   /** Path and query below the base URL, byte for byte. */
@@ -21,23 +21,23 @@ export interface Passage {
 }
 
 /** What came back; its headers are those that go on. */
-export interface Answer {
+export interface UpstreamResponse {
   readonly status: number;
   readonly headers: IncomingHttpHeaders;
   readonly body: Readable;
 }
 
 /** Makes a call. Rejects with undici's error, or with the signal's reason. */
-export type Exchange = (reply: FastifyReply, passage: Passage) => Promise<Answer>;
+export type CallUpstream = (reply: FastifyReply, passage: UpstreamRequest) => Promise<UpstreamResponse>;
 
-const PASSAGE = Symbol('the request that reply-from is to make');
+const REQUEST = Symbol('the request that reply-from is to make');
 
 interface Marked {
-  readonly [PASSAGE]: Passage;
+  readonly [REQUEST]: UpstreamRequest;
 }
 
 /** Gives the server its way to Whapi. `timeoutMs`: until the answer begins, and between two pieces of it. */
-export async function registerUpstream(app: FastifyInstance, timeoutMs: number): Promise<Exchange> {
+export async function registerUpstream(app: FastifyInstance, timeoutMs: number): Promise<CallUpstream> {
   const agent = new Agent({ connect: connectOptions(), headersTimeout: timeoutMs, bodyTimeout: timeoutMs });
   app.addHook('onClose', () => void agent.close()); // what is under way comes to its end
   await app.register(replyFrom, { undici: requesterOf(agent), disableRequestLogging: true });
@@ -49,7 +49,7 @@ export async function registerUpstream(app: FastifyInstance, timeoutMs: number):
       let headers: IncomingHttpHeaders = {};
       reply.from('/', {
         getUpstream: () => new URL(passage.baseUrl).origin,
-        rewriteRequestHeaders: () => ({ [PASSAGE]: passage }),
+        rewriteRequestHeaders: () => ({ [REQUEST]: passage }),
         rewriteHeaders: (answered) => {
           headers = answerHeaders(answered);
           return {}; // the client's only once it is certain that it gets this answer
@@ -70,7 +70,7 @@ function requesterOf(agent: Agent): { request: Dispatcher['request'] } {
     options: Dispatcher.RequestOptions,
     callback: (error: Error | null, data: Dispatcher.ResponseData) => void,
   ): void => {
-    const { baseUrl, target, headers, body, signal } = (options.headers as IncomingHttpHeaders & Marked)[PASSAGE];
+    const { baseUrl, target, headers, body, signal } = (options.headers as IncomingHttpHeaders & Marked)[REQUEST];
     const { origin, pathname } = new URL(baseUrl);
     const path = pathname.replace(/\/$/, '') + target;
     agent.request(
@@ -99,5 +99,5 @@ export function asGatewayError(error: unknown): GatewayError {
     return new GatewayError('GW_WHAPI_TIMEOUT', 'Whapi did not answer in time. It may have done what it was asked.');
   }
   if (BAD_REQUESTS.has(code)) return new GatewayError('GW_BAD_REQUEST', `The request cannot go on: ${message}.`);
-  return new GatewayError('GW_WHAPI_UNAVAILABLE', `Whapi cannot be reached: ${wordsOf(error)}. Try again.`);
+  return new GatewayError('GW_WHAPI_UNAVAILABLE', `Whapi cannot be reached: ${networkErrorText(error)}. Try again.`);
 }

@@ -1,6 +1,6 @@
 import type { EventMethod, EventName } from '../model.js';
-import { isRecord } from './event.js';
 import { unixSeconds } from './timestamp.js';
+import { isRecord } from '../json.js';
 
 /** What an element says of itself, as far as a verdict or the order of a chat depends on it. */
 export interface Subject {

@@ -3,9 +3,10 @@ import { GatewayError } from '../errors.js';
 import type { EventMethod, EventName, Span } from '../model.js';
 import { at, carrierOf, NO_SUBJECT, OTHER_CARRIER, text } from './carriers.js';
 import type { ItemKind, Subject } from './carriers.js';
-import { eventOf, isRecord } from './event.js';
+import { eventOf } from './event.js';
 import type { NamedEvent, RequestHint } from './event.js';
 import { scanTopLevelArrays } from './scan.js';
+import { isRecord } from '../json.js';
 
 /** One element of a payload that is judged by itself. */
 export interface Item extends Subject {

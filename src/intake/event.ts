@@ -1,5 +1,6 @@
 import { EVENT_METHODS } from '../model.js';
 import type { EventMethod, EventName, WebhookHttpMethod } from '../model.js';
+import { isRecord } from '../json.js';
 
 /** Types in Whapi's current spelling, with the singular and legacy ones that older texts and settings use (docs/whapi.md, Modes). */
 export const TYPES: ReadonlyMap<string, string> = new Map([
@@ -84,8 +85,4 @@ function methodWord(value: unknown): EventMethod | undefined {
   if (typeof value !== 'string') return undefined;
   const word = value.toLowerCase();
   return EVENT_METHODS.find((method) => method === word);
-}
-
-export function isRecord(value: unknown): value is Record<string, unknown> {
-  return typeof value === 'object' && value !== null && !Array.isArray(value);
 }

@@ -1,6 +1,7 @@
 import { PLACEHOLDER_TYPE } from '../model.js';
 import type { Judgement, Verdict } from '../model.js';
 import type { Item } from './decode.js';
+import { HOUR_MS } from '../durations.js';
 
 /** What the gateway remembers of the item under judgement. Read inside the recording transaction, and only when asked for. */
 export interface Memory {
@@ -29,7 +30,7 @@ export interface Circumstances {
 }
 
 /** Whapi waits up to an hour between two tries (docs/whapi.md, Delivery): until then an older message may be just a retry. */
-export const LONGEST_RETRY_DELAY_MS = 60 * 60 * 1000;
+export const LONGEST_RETRY_DELAY_MS = HOUR_MS;
 
 interface Row {
   readonly rule: number;

@@ -1,12 +1,12 @@
 import type { Effects } from '../effects.js';
-import type { Ledger, Resyncs } from '../ledger/ledger.js';
+import type { Store, Resyncs } from '../store/store.js';
 import type { Log } from '../log.js';
 import { startLoop } from '../loop.js';
 import type { Loop } from '../loop.js';
-import { budgetPause } from '../whapi/pacing.js';
+import { budgetPause } from '../whapi/policy.js';
 
 export interface ResyncNoticesOptions {
-  readonly ledger: Pick<Resyncs, 'pendingCalls'> & Pick<Ledger, 'resyncStates' | 'stillRunning' | 'resync'>;
+  readonly store: Pick<Resyncs, 'pendingCalls'> & Pick<Store, 'resyncStates' | 'stillRunning' | 'resync'>;
   readonly log: Log;
   readonly effects: Pick<Effects, 'now' | 'sleep'>;
   readonly onError: (error: unknown) => void;
@@ -25,7 +25,7 @@ const MOST_PER_TURN = 500;
  * second while a resync runs: a resync ends by a webhook, a call, a window or a person, and none of them waits for the log.
  * Its looks count nothing, however many ids a resync has. Wake it when something was registered.
  */
-export function startResyncNotices({ ledger, log, effects, onError }: ResyncNoticesOptions): Loop {
+export function startResyncNotices({ store, log, effects, onError }: ResyncNoticesOptions): Loop {
   const running = new Set<string>();
   const paused = new Map<string, string>();
   /** Of the newest resync that was met; null: none was looked for yet. */
@@ -49,7 +49,7 @@ export function startResyncNotices({ ledger, log, effects, onError }: ResyncNoti
     let before = Number.MAX_SAFE_INTEGER;
     const ended: string[] = [];
     for (let met = 0; !isStart || met < MOST_AT_START; met += PER_LOOK) {
-      const states = await ledger.resyncStates({ after, before }, PER_LOOK);
+      const states = await store.resyncStates({ after, before }, PER_LOOK);
       newest = Math.max(newest ?? 0, states[0]?.number ?? 0);
       for (const { id, isRunning } of states) {
         if (isRunning) running.add(id);
@@ -63,7 +63,7 @@ export function startResyncNotices({ ledger, log, effects, onError }: ResyncNoti
   };
 
   const lookAt = async (ids: readonly string[]): Promise<void> => {
-    const still = await ledger.stillRunning(ids);
+    const still = await store.stillRunning(ids);
     for (const id of ids) {
       running.delete(id); // to the end of the queue
       if (still.has(id)) running.add(id);
@@ -73,7 +73,7 @@ export function startResyncNotices({ ledger, log, effects, onError }: ResyncNoti
 
   /** One that was removed, with its channel or for its age, has no end to tell of. */
   const tellEnd = async (id: string): Promise<void> => {
-    const view = await ledger.resync(id);
+    const view = await store.resync(id);
     if (!view) return;
     const { channel, status, counts } = view;
     log.info({ resync: id, channel, ...counts }, status === 'cancelled' ? 'resync cancelled' : 'resync finished');
@@ -82,7 +82,7 @@ export function startResyncNotices({ ledger, log, effects, onError }: ResyncNoti
   const tellPauses = async (): Promise<void> => {
     const now = effects.now();
     const channels = new Set<string>();
-    for (const calls of await ledger.pendingCalls()) {
+    for (const calls of await store.pendingCalls()) {
       const { name: channel } = calls.channel;
       const pause = calls.pause ?? budgetPause(calls, now);
       if (!pause) continue;

@@ -1,16 +1,17 @@
 import type { Effects } from '../effects.js';
-import type { Ledger, ResyncRequest } from '../ledger/ledger.js';
+import type { Store, ResyncRequest } from '../store/store.js';
 import { DEFAULT_WINDOW_SECONDS } from '../model.js';
-import { failureOf, refusalOf, saysMissing } from '../whapi/answers.js';
-import type { Said, WhapiAnswer } from '../whapi/answers.js';
+import { failureOfError, failureOfResponse, saysMissing } from '../whapi/answers.js';
+import type { WhapiResponse, WhapiAnswer } from '../whapi/answers.js';
 import type { CallScheduler } from '../whapi/scheduler.js';
 import { afterCall } from './policy.js';
-import type { ResyncTiming } from './policy.js';
+import type { ResyncIntervals } from './policy.js';
+import { HOUR_MS } from '../durations.js';
 
 export interface PassThroughOptions {
-  readonly ledger: Pick<Ledger, 'registerAsked' | 'registerUnlessRecent' | 'settleCall'>;
+  readonly store: Pick<Store, 'registerAsked' | 'registerUnlessRecent' | 'settleCall'>;
   readonly scheduler: Pick<CallScheduler, 'forClient'>;
-  readonly timing: ResyncTiming;
+  readonly intervals: ResyncIntervals;
   /** How long a client's own call may take, from its turn on until its answer begins. */
   readonly callTimeoutMs: number;
   readonly effects: Pick<Effects, 'now' | 'random'>;
@@ -20,7 +21,7 @@ export interface PassThroughOptions {
 }
 
 /** What became of a call to Whapi: an answer, with the beginning of its body unless it was a 200, or none. */
-export type Outcome = Said | { readonly error: unknown };
+export type Outcome = WhapiResponse | { readonly error: unknown };
 
 /** Whose call it is, and which ids are registered for it: those that Whapi may take it for. */
 export interface Asked {
@@ -47,34 +48,34 @@ export interface PassThrough {
    */
   bringBack(
     about: { readonly channel: string; readonly messageId: string },
-    said: Said,
+    said: WhapiResponse,
     asked: 'message' | 'quoted',
   ): Promise<string | null>;
 }
 
 /** As for the worker's calls: a call that nobody settled is made again after its time-out and this. */
 const LEASE_MARGIN_MS = 60_000;
-const ONCE_PER_MS = 60 * 60 * 1000;
+const ONCE_PER_MS = HOUR_MS;
 
 export function createPassThrough(options: PassThroughOptions): PassThrough {
-  const { ledger, scheduler, timing, callTimeoutMs, effects, onRegistered, onError } = options;
+  const { store, scheduler, intervals, callTimeoutMs, effects, onRegistered, onError } = options;
 
   const askNow = async <T extends { readonly outcome: Outcome }>(
     request: ResyncRequest,
     failures: number,
     call: () => Promise<T>,
   ): Promise<T> => {
-    const registered = await ledger.registerAsked(request, callTimeoutMs + LEASE_MARGIN_MS);
+    const registered = await store.registerAsked(request, callTimeoutMs + LEASE_MARGIN_MS);
     const begun = effects.now();
     const made = await call();
     const now = effects.now();
-    const at = { timing, now, random: effects.random(), failures, tookMs: Math.max(now - begun, 0) };
+    const at = { intervals, now, random: effects.random(), failures, tookMs: Math.max(now - begun, 0) };
     // The answer is Whapi's and the client's: a store that is away now keeps it from nobody. The call counts as
     // interrupted then, and is made again when its lease has run out.
     for (const [index, each] of registered.entries()) {
       const { pause, ...result } = afterCall(each, meaningOf(made.outcome), at);
       const isLast = index === registered.length - 1; // one call, one trouble
-      await ledger.settleCall(each, isLast && pause ? { ...result, pause } : result).catch(onError);
+      await store.settleCall(each, isLast && pause ? { ...result, pause } : result).catch(onError);
     }
     onRegistered();
     return made;
@@ -90,7 +91,7 @@ export function createPassThrough(options: PassThroughOptions): PassThrough {
     bringBack: async ({ channel, messageId }, said, asked) => {
       if (!saysMissing(said, asked)) return null;
       try {
-        const { resyncId, isDue } = await ledger.registerUnlessRecent(requestFor(channel, [messageId]), ONCE_PER_MS);
+        const { resyncId, isDue } = await store.registerUnlessRecent(requestFor(channel, [messageId]), ONCE_PER_MS);
         if (isDue) onRegistered();
         return resyncId;
       } catch (error) {
@@ -112,6 +113,6 @@ function requestFor(channel: string, messageIds: readonly string[]): ResyncReque
 }
 
 function meaningOf(outcome: Outcome): WhapiAnswer {
-  if ('error' in outcome) return failureOf(outcome.error);
-  return outcome.status === 200 ? { kind: 'found' } : refusalOf(outcome);
+  if ('error' in outcome) return failureOfError(outcome.error);
+  return outcome.status === 200 ? { kind: 'found' } : failureOfResponse(outcome);
 }

@@ -1,11 +1,12 @@
 import { jittered, pauseAt } from '../backoff.js';
-import type { CallResult, NewPause, ResyncCall } from '../ledger/ledger.js';
+import type { CallResult, NewPause, ResyncCall } from '../store/store.js';
 import type { WhapiAnswer } from '../whapi/answers.js';
-import { pauseFor, troubleIn } from '../whapi/pacing.js';
-import type { Pacing, PauseMoment } from '../whapi/pacing.js';
+import { pauseFor, troubleIn } from '../whapi/policy.js';
+import type { CallIntervals, PauseMoment } from '../whapi/policy.js';
+import { MINUTE_MS, SECOND_MS } from '../durations.js';
 
 /** Pauses and limits of resyncs, in milliseconds. */
-export interface ResyncTiming extends Pacing {
+export interface ResyncIntervals extends CallIntervals {
   /** Well above the 15 s that the call takes (docs/whapi.md, Resync). */
   readonly callTimeoutMs: number;
   /** After an answer 200 the message should be there at once. */
@@ -21,28 +22,32 @@ export interface ResyncTiming extends Pacing {
   readonly refusedWindowMs: number;
 }
 
-const SECOND = 1000;
-const MINUTE = 60 * SECOND;
-
-export const RESYNC_TIMING: ResyncTiming = {
-  callTimeoutMs: 60 * SECOND,
-  proofMs: 2 * SECOND,
-  pollsMs: [0.5, 1, 2, 4, 8, 15, 30, 60].map((minutes) => minutes * MINUTE),
+export const RESYNC_INTERVALS: ResyncIntervals = {
+  callTimeoutMs: 60 * SECOND_MS,
+  proofMs: 2 * SECOND_MS,
+  pollsMs: [0.5, 1, 2, 4, 8, 15, 30, 60].map((minutes) => minutes * MINUTE_MS),
   askAgainAfterPolls: [8, 24], // one hour after the first call, ten hours after the second
-  spacingMs: SECOND,
-  healthEveryMs: 5 * MINUTE,
-  checksMs: [0.25, 0.5, 1, 2, 5, 10, 15].map((minutes) => minutes * MINUTE),
-  backoffMs: [5 * SECOND, 10 * SECOND, 20 * SECOND, 40 * SECOND, 80 * SECOND, 160 * SECOND, 300 * SECOND],
-  refusedWindowMs: 15 * MINUTE,
+  spacingMs: SECOND_MS,
+  healthEveryMs: 5 * MINUTE_MS,
+  checksMs: [0.25, 0.5, 1, 2, 5, 10, 15].map((minutes) => minutes * MINUTE_MS),
+  backoffMs: [
+    5 * SECOND_MS,
+    10 * SECOND_MS,
+    20 * SECOND_MS,
+    40 * SECOND_MS,
+    80 * SECOND_MS,
+    160 * SECOND_MS,
+    300 * SECOND_MS,
+  ],
+  refusedWindowMs: 15 * MINUTE_MS,
 };
 
-const JITTER = 0.2;
 /** An id for which a healthy Whapi fails so often, for longer than a window, is given up. */
 const MOST_BUSY_CALLS = 10;
 
 /** What a decision depends on besides the call and its answer. */
 export interface CallMoment extends PauseMoment {
-  readonly timing: ResyncTiming;
+  readonly intervals: ResyncIntervals;
   /** How long Whapi took to answer. */
   readonly tookMs: number;
 }
@@ -62,11 +67,11 @@ export function afterCall(call: ResyncCall, answer: WhapiAnswer, at: CallMoment)
 }
 
 function afterResync(call: ResyncCall, answer: WhapiAnswer, at: CallMoment): CallResult {
-  const { timing, now } = at;
-  const closesAt = now + call.windowSeconds * SECOND;
+  const { intervals, now } = at;
+  const closesAt = now + call.windowSeconds * SECOND_MS;
   switch (answer.kind) {
     case 'found':
-      return { status: 'waiting', nextAt: now + timing.proofMs, closesAt };
+      return { status: 'waiting', nextAt: now + intervals.proofMs, closesAt };
     case 'missing':
     case 'timeout':
       return { status: 'waiting', nextAt: now + pollPause(0, at), closesAt };
@@ -75,12 +80,12 @@ function afterResync(call: ResyncCall, answer: WhapiAnswer, at: CallMoment): Cal
       if (trouble) return queuedAgain(now, answer.words, pauseFor(trouble, call.channel, at));
       // An earlier call may still bring the message back, whatever became of this one: then the window stays as long.
       const isFirst = call.made === 0;
-      const refused = isFirst ? { refused: true, closesAt: now + timing.refusedWindowMs } : {};
+      const refused = isFirst ? { refused: true, closesAt: now + intervals.refusedWindowMs } : {};
       return { status: 'failed', nextAt: null, error: answer.words, ...refused };
     }
     case 'busy':
     case 'unreachable': {
-      const isOld = now - call.registeredAt > call.windowSeconds * SECOND;
+      const isOld = now - call.registeredAt > call.windowSeconds * SECOND_MS;
       if (isOld && call.made >= MOST_BUSY_CALLS) {
         return { status: 'failed', nextAt: null, closesAt, error: `Given up: ${answer.words}` };
       }
@@ -95,12 +100,12 @@ function queuedAgain(nextAt: number, error: string, pause: NewPause): CallResult
 }
 
 function afterPoll(call: ResyncCall, answer: WhapiAnswer, at: CallMoment): CallResult {
-  const { timing, now } = at;
+  const { intervals, now } = at;
   const made = call.made + 1;
   if (answer.kind === 'found') return { status: 'restored', nextAt: null };
-  const sinceAsked = made - Math.max(0, ...timing.askAgainAfterPolls.filter((polls) => polls < made));
+  const sinceAsked = made - Math.max(0, ...intervals.askAgainAfterPolls.filter((polls) => polls < made));
   const nextAt = now + pollPause(sinceAsked, at);
-  if (answer.kind === 'missing' && timing.askAgainAfterPolls.includes(made)) {
+  if (answer.kind === 'missing' && intervals.askAgainAfterPolls.includes(made)) {
     return { status: 'queued', nextAt: now, closesAt: null };
   }
   const trouble = answer.kind === 'timeout' ? null : troubleIn(answer);
@@ -109,6 +114,6 @@ function afterPoll(call: ResyncCall, answer: WhapiAnswer, at: CallMoment): CallR
   return { status: 'waiting', nextAt: Math.max(nextAt, pause.nextCheckAt), pause };
 }
 
-function pollPause(step: number, { timing, random }: CallMoment): number {
-  return jittered(pauseAt(timing.pollsMs, step), JITTER, random);
+function pollPause(step: number, { intervals, random }: CallMoment): number {
+  return jittered(pauseAt(intervals.pollsMs, step), random);
 }

@@ -1,9 +1,10 @@
-import type { ResyncView } from '../ledger/views.js';
+import type { ResyncView } from '../store/views.js';
 import type { Pause, PauseCode } from '../model.js';
-import { budgetPause, nextDay } from '../whapi/pacing.js';
-import type { Pacing } from '../whapi/pacing.js';
+import { budgetPause, nextDay } from '../whapi/policy.js';
+import type { CallIntervals } from '../whapi/policy.js';
 import { callerInWords } from '../whapi/callers.js';
 import type { UnderWay } from '../whapi/callers.js';
+import { DAY_MS, MINUTE_MS } from '../durations.js';
 
 /** How far a resync is, for people. */
 export interface Progress {
@@ -15,8 +16,6 @@ export interface Progress {
   readonly etaSeconds: number | null;
 }
 
-const DAY_MS = 24 * 60 * 60 * 1000;
-const MINUTE_MS = 60_000;
 /** They end by the clock, so that the end can be told. */
 const PASSING: ReadonlySet<PauseCode> = new Set(['budget', 'other_call']);
 const OVER: Progress = { pause: null, ratePerMinute: null, etaSeconds: null };
@@ -24,14 +23,14 @@ const OVER: Progress = { pause: null, ratePerMinute: null, etaSeconds: null };
 /** @param underWay the call that has the channel's turn */
 export function progressOf(
   view: ResyncView,
-  timing: Pick<Pacing, 'spacingMs'>,
+  intervals: Pick<CallIntervals, 'spacingMs'>,
   now: number,
   underWay: UnderWay | null = null,
 ): Progress {
   const { progress } = view;
   if (!progress) return OVER;
   const pause = progress.pause ?? budgetPause(progress, now) ?? (view.counts.queued > 0 ? waitFor(underWay) : null);
-  const ms = pause && !PASSING.has(pause.code) ? null : etaMs(view, progress, timing, now);
+  const ms = pause && !PASSING.has(pause.code) ? null : etaMs(view, progress, intervals, now);
   return {
     pause,
     ratePerMinute:
@@ -55,7 +54,7 @@ function waitFor(underWay: UnderWay | null): Pause | null {
 function etaMs(
   { counts }: ResyncView,
   progress: NonNullable<ResyncView['progress']>,
-  { spacingMs }: Pick<Pacing, 'spacingMs'>,
+  { spacingMs }: Pick<CallIntervals, 'spacingMs'>,
   now: number,
 ): number | null {
   const { channel, callMs, restoreMs, lastAskedAt, ahead } = progress;

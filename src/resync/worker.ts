@@ -1,20 +1,20 @@
 import type { Effects } from '../effects.js';
-import type { ChannelCallLog } from '../ledger/calls.js';
-import type { ChannelCalls, ResyncCall, Resyncs } from '../ledger/ledger.js';
+import type { ChannelCallLog } from '../store/calls.js';
+import type { ChannelCalls, ResyncCall, Resyncs } from '../store/store.js';
 import { startLoop } from '../loop.js';
 import type { Sealed } from '../model.js';
 import type { WhapiClient } from '../whapi/client.js';
 import type { CallScheduler, Turn } from '../whapi/scheduler.js';
 import { afterCall } from './policy.js';
-import type { ResyncTiming } from './policy.js';
+import type { ResyncIntervals } from './policy.js';
 
 export interface ResyncWorkerOptions {
-  readonly ledger: Pick<Resyncs, 'takeCall' | 'settleCall' | 'pendingCalls' | 'closeWindows'> &
+  readonly store: Pick<Resyncs, 'takeCall' | 'settleCall' | 'pendingCalls' | 'closeWindows'> &
     Pick<ChannelCallLog, 'nextCalls'>;
   readonly whapi: Pick<WhapiClient, 'getMessage'>;
   readonly openSecret: (sealed: Sealed) => string;
   readonly scheduler: Pick<CallScheduler, 'own' | 'stepFor' | 'wasSilent'>;
-  readonly timing: ResyncTiming;
+  readonly intervals: ResyncIntervals;
   readonly effects: Pick<Effects, 'now' | 'sleep' | 'random'>;
   readonly onError: (error: unknown) => void;
 }
@@ -36,14 +36,14 @@ const AFTER_FAULT_MS = 1000;
 
 /**
  * Submits the calls to Whapi that bring messages back, one at a time per channel, and closes windows that have run out.
- * When a call may be made is decided in whapi/pacing.ts, what comes of it in policy.ts.
+ * When a call may be made is decided in whapi/policy.ts, what comes of it in policy.ts.
  */
 export function startResyncWorker({
-  ledger,
+  store,
   whapi,
   openSecret,
   scheduler,
-  timing,
+  intervals,
   effects,
   onError,
 }: ResyncWorkerOptions): ResyncWorker {
@@ -52,8 +52,8 @@ export function startResyncWorker({
   const prefer = new Map<string, ResyncCall['kind']>();
 
   const turn = async (): Promise<number | null> => {
-    while ((await ledger.closeWindows()) > 0); // a small step at a time
-    const free = (await ledger.pendingCalls()).filter(({ channel }) => !calling.has(channel.name));
+    while ((await store.closeWindows()) > 0); // a small step at a time
+    const free = (await store.pendingCalls()).filter(({ channel }) => !calling.has(channel.name));
     const later = free.flatMap((calls) => begin(calls) ?? []);
     return later.length > 0 ? Math.min(...later) : null;
   };
@@ -71,7 +71,7 @@ export function startResyncWorker({
 
   const launch = (channel: string): void => {
     const call = scheduler
-      .own(channel, 'run', { due: async () => await ledger.nextCalls(channel), make: callNext })
+      .own(channel, 'run', { due: async () => await store.nextCalls(channel), make: callNext })
       .catch((error: unknown) => {
         onError(error);
         faultUntil.set(channel, effects.now() + AFTER_FAULT_MS);
@@ -88,18 +88,18 @@ export function startResyncWorker({
     const { failures } = state;
     const { name } = state.channel;
     const kind = prefer.get(name) ?? 'resync';
-    const call = await ledger.takeCall(name, kind, timing.callTimeoutMs + LEASE_MARGIN_MS);
+    const call = await store.takeCall(name, kind, intervals.callTimeoutMs + LEASE_MARGIN_MS);
     if (!call) return;
     prefer.set(name, call.kind === 'resync' ? 'poll' : 'resync');
     const begun = effects.now();
     const access = { baseUrl: call.channel.whapiBaseUrl, token: openSecret(call.channel.whapiToken) };
-    const options = { resync: call.kind === 'resync', timeoutMs: timing.callTimeoutMs };
+    const options = { resync: call.kind === 'resync', timeoutMs: intervals.callTimeoutMs };
     const answer = await whapi.getMessage(access, call.messageId, options);
     if (signal.aborted) return; // not settled: made again after the restart
     if (answer.kind === 'timeout') scheduler.wasSilent(name);
     const now = effects.now();
-    const at = { timing, now, random: effects.random(), failures, tookMs: Math.max(now - begun, 0) };
-    await ledger.settleCall(call, afterCall(call, answer, at));
+    const at = { intervals, now, random: effects.random(), failures, tookMs: Math.max(now - begun, 0) };
+    await store.settleCall(call, afterCall(call, answer, at));
   };
 
   const loop = startLoop({ turn, onError, idleMs: IDLE_MS, effects });

@@ -1,5 +1,5 @@
 import { GatewayError } from '../errors.js';
-import { wordsOf } from '../outgoing.js';
+import { networkErrorText } from '../outgoing.js';
 
 /** What Whapi's answer to `GET /messages/{id}` means for a resync (docs/whapi.md, Resync and Errors). */
 export type WhapiAnswer =
@@ -24,7 +24,7 @@ export type WhapiFailure =
   | { readonly kind: 'unreachable'; readonly words: string };
 
 /** An answer of Whapi other than a 200, as far as it has to be read. */
-export interface Said {
+export interface WhapiResponse {
   readonly status: number;
   /** At most MOST_ERROR_BYTES of it. */
   readonly body: string;
@@ -38,7 +38,7 @@ const SPEAKS_OF_CHANNEL = /\bchannel\b/i;
 const SPEAKS_OF_MESSAGE = /\b(message|quoted?)\b/i;
 const SAYS_NOT_THERE = /\b(not (be )?found|(not|doesn't) exist|no such)\b/i;
 
-interface SaidError {
+interface WhapiErrorText {
   /** `error.message` alone; '' where there is none. */
   readonly message: string;
   /** The status, message and details, for people. */
@@ -46,7 +46,7 @@ interface SaidError {
 }
 
 /** What any other answer than a 200 means. */
-export function refusalOf({ status, body, retryAfter }: Said): WhapiFailure {
+export function failureOfResponse({ status, body, retryAfter }: WhapiResponse): WhapiFailure {
   const { message, words } = errorOf(status, body);
   if (status === 429 || status >= 500) return { kind: 'busy', words, retryAfter };
   if (status === 400 || status === 403) return { kind: 'refused', words };
@@ -58,7 +58,7 @@ export function refusalOf({ status, body, retryAfter }: Said): WhapiFailure {
 }
 
 /** What Whapi says, `{ error: { code, message, details? } }`, or the status where that is no error of its form. */
-function errorOf(status: number, body: string): SaidError {
+function errorOf(status: number, body: string): WhapiErrorText {
   const { error } = (parsed(body) ?? {}) as { error?: { message?: unknown; details?: unknown } };
   const [message, details] = [error?.message, error?.details].map((part) => (typeof part === 'string' ? part : ''));
   const said = [message, details].filter((part) => part).join(': ');
@@ -71,7 +71,7 @@ function errorOf(status: number, body: string): SaidError {
  * words that does not speak of the channel. How Whapi refuses to quote is not documented; a 400 or 404 whose words say
  * that a message is not to be found is taken for it, one about the chat is not (docs/whapi.md, Errors).
  */
-export function saysMissing({ status, body }: Said, asked: 'message' | 'quoted'): boolean {
+export function saysMissing({ status, body }: WhapiResponse, asked: 'message' | 'quoted'): boolean {
   const { message, words } = errorOf(status, body);
   if (message === '' || SPEAKS_OF_CHANNEL.test(message)) return false;
   if (asked === 'message') return status === 404;
@@ -79,14 +79,14 @@ export function saysMissing({ status, body }: Said, asked: 'message' | 'quoted')
 }
 
 /** What became of a call that was not answered. */
-export function failureOf(error: unknown): WhapiFailure {
+export function failureOfError(error: unknown): WhapiFailure {
   const { name, code } = error as NodeJS.ErrnoException;
   return NO_ANSWER.has(name) || NO_ANSWER.has(code ?? '')
     ? { kind: 'timeout' }
-    : { kind: 'unreachable', words: wordsOf(error) };
+    : { kind: 'unreachable', words: networkErrorText(error) };
 }
 
-/** The caller's patience, or the caller itself, came to an end: Whapi may be at work all the same. */
+/** The time-out ran out, or the caller went away: Whapi may be at work all the same. */
 const NO_ANSWER = new Set([
   'TimeoutError',
   'AbortError',
@@ -96,7 +96,7 @@ const NO_ANSWER = new Set([
 ]);
 
 /** What a failed call means for whoever asked the gateway to `wanted`, such as "change its settings". */
-export function refusalBy(failure: WhapiFailure, wanted: string): GatewayError {
+export function failureToGatewayError(failure: WhapiFailure, wanted: string): GatewayError {
   switch (failure.kind) {
     case 'refused':
       return new GatewayError(

@@ -1,13 +1,13 @@
 import { Agent, request } from 'undici';
 import type { Dispatcher } from 'undici';
-import { isRecord } from '../intake/event.js';
 import { PLACEHOLDER_TYPE } from '../model.js';
 import { connectOptions, USER_AGENT } from '../outgoing.js';
-import { failureOf, MOST_ERROR_BYTES, parsed, refusalOf } from './answers.js';
+import { failureOfError, MOST_ERROR_BYTES, parsed, failureOfResponse } from './answers.js';
 import type { WhapiAnswer, WhapiFailure } from './answers.js';
 import { readMessagesPage } from './messages-page.js';
 import type { MessagesPage } from './messages-page.js';
 import type { Health, Settings, SettingsUpdate, WebhookTest } from './wire.js';
+import { isRecord } from '../json.js';
 
 /** The answer to a call that asks for more than whether something is there. */
 export type WhapiResult<T> =
@@ -115,7 +115,7 @@ export function createWhapiClient(): WhapiClient {
       if (!is(body)) return { kind: 'missing', words: '200, but without what was asked for' };
       return { kind: 'found', body, date: dateOf(answer.headers['date']) };
     } catch (error) {
-      return failureOf(error);
+      return failureOfError(error);
     }
   };
 
@@ -127,7 +127,7 @@ export function createWhapiClient(): WhapiClient {
         if (answer.statusCode !== 200) return await failed(answer);
         return meaningOf(await readAtMost(answer.body, MOST_PLACEHOLDER_BYTES));
       } catch (error) {
-        return failureOf(error);
+        return failureOfError(error);
       }
     },
     listMessages: async (access, { timeFrom, timeTo, count, offset }, { timeoutMs }) => {
@@ -141,7 +141,7 @@ export function createWhapiClient(): WhapiClient {
         const page = readMessagesPage(body);
         return page ? { kind: 'found', page } : { kind: 'missing', words: '200, but without a list of messages' };
       } catch (error) {
-        return failureOf(error);
+        return failureOfError(error);
       }
     },
     getHealth: async (access, { timeoutMs }) =>
@@ -165,7 +165,7 @@ interface Sent {
 
 async function failed({ statusCode, headers, body }: Dispatcher.ResponseData): Promise<WhapiFailure> {
   const retryAfter = headers['retry-after'];
-  return refusalOf({
+  return failureOfResponse({
     status: statusCode,
     body: await readSome(body, MOST_ERROR_BYTES),
     retryAfter: typeof retryAfter === 'string' ? retryAfter : null,

@@ -1,8 +1,8 @@
 import { isUtf8 } from 'node:buffer';
-import { isRecord } from '../intake/event.js';
 import { scanTopLevelArrays } from '../intake/scan.js';
 import { unixSeconds } from '../intake/timestamp.js';
 import type { ListedMessage } from '../model.js';
+import { isRecord } from '../json.js';
 
 export interface MessagesPage {
   /** Elements without an id or a time are left out. */

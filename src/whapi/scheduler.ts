@@ -1,12 +1,12 @@
 import type { Effects } from '../effects.js';
-import type { CallsDue, ChannelCallLog, ChannelState } from '../ledger/calls.js';
+import type { CallsDue, ChannelCallLog, ChannelState } from '../store/calls.js';
 import { endOf } from '../loop.js';
 import type { Channel, Sealed } from '../model.js';
 import { callerInWords } from './callers.js';
 import type { Caller, UnderWay } from './callers.js';
 import type { WhapiClient, WhapiResult } from './client.js';
-import { afterCheck, nextStep, pauseFor, troubleIn } from './pacing.js';
-import type { Pacing, Step } from './pacing.js';
+import { afterCheck, nextStep, pauseFor, troubleIn } from './policy.js';
+import type { CallIntervals, Step } from './policy.js';
 import { createTurns } from './turns.js';
 import { HEALTHY } from './wire.js';
 
@@ -29,12 +29,12 @@ export interface OwnCalls {
 }
 
 export interface SchedulerOptions {
-  readonly ledger: ChannelCallLog;
+  readonly store: ChannelCallLog;
   readonly whapi: Pick<WhapiClient, 'getHealth' | 'destroy'>;
   readonly openSecret: (sealed: Sealed) => string;
-  readonly timing: Pacing & { readonly callTimeoutMs: number };
+  readonly intervals: CallIntervals & { readonly callTimeoutMs: number };
   /** How long a person's call waits for its turn. */
-  readonly patienceMs?: number;
+  readonly timeoutMs?: number;
   readonly effects: Pick<Effects, 'now' | 'sleep' | 'random'>;
   readonly onError: (error: unknown) => void;
 }
@@ -42,7 +42,7 @@ export interface SchedulerOptions {
 /**
  * Owns every call to Whapi that the gateway makes, or passes on with `resync=true`: one per channel is under way, in the
  * order in which they were asked for. What an answer says of the channel binds the next call of the gateway's own, and
- * so do spacing and daily budget (pacing.ts). Calls of clients and people wait for their turn and for nothing else.
+ * so do spacing and daily budget (policy.ts). Calls of clients and people wait for their turn and for nothing else.
  */
 export interface CallScheduler {
   /** Makes one of these calls, or a health check, if its turn comes and it may be made then. @throws what they throw */
@@ -79,13 +79,13 @@ export interface CallScheduler {
 
 /** A change of the spacing is seen this late at most where no `wake` told of it. */
 const LONGEST_NAP_MS = 5000;
-const PATIENCE_MS = 30_000;
+const CLIENT_TIMEOUT_MS = 30_000;
 /** Aborting without a reason would create an error with a stack. */
 const WOKEN = 'woken';
 const NOTHING_DUE: Step = { kind: 'wait', until: Infinity, pause: null };
 
 export function createCallScheduler(options: SchedulerOptions): CallScheduler {
-  const { ledger, whapi, openSecret, timing, effects, onError, patienceMs = PATIENCE_MS } = options;
+  const { store, whapi, openSecret, intervals, effects, onError, timeoutMs = CLIENT_TIMEOUT_MS } = options;
   const turns = createTurns();
   /** One at a time waits for the end of the spacing, so that none overtakes another. */
   const ownTurns = createTurns();
@@ -94,7 +94,7 @@ export function createCallScheduler(options: SchedulerOptions): CallScheduler {
   /** Of the last call of the gateway's own. */
   const endedAt = new Map<string, number>();
   /** What webhooks told of channels, and calls without an answer, since the last check. */
-  const news = { back: new Set<string>(), away: new Set<string>(), silent: new Set<string>() };
+  const hints = { back: new Set<string>(), away: new Set<string>(), silent: new Set<string>() };
   let alarm = new AbortController();
   let isStopping = false;
 
@@ -108,12 +108,12 @@ export function createCallScheduler(options: SchedulerOptions): CallScheduler {
     const turn = turns.take(channel, async () => {
       const abort = new AbortController();
       const since = effects.now();
-      underWay.set(channel, { by, since, until: since + (limitMs ?? timing.callTimeoutMs), abort });
+      underWay.set(channel, { by, since, until: since + (limitMs ?? intervals.callTimeoutMs), abort });
       const timeUp = limitMs === null ? null : AbortSignal.timeout(limitMs);
       const breakOff = (): void => abort.abort(timeUp?.reason);
       timeUp?.addEventListener('abort', breakOff);
       try {
-        return await work({ signal: abort.signal, state: await ledger.channelState(channel) });
+        return await work({ signal: abort.signal, state: await store.channelState(channel) });
       } finally {
         timeUp?.removeEventListener('abort', breakOff);
         underWay.delete(channel);
@@ -130,9 +130,14 @@ export function createCallScheduler(options: SchedulerOptions): CallScheduler {
 
   const stepFor: CallScheduler['stepFor'] = (state, due) => {
     const { name } = state.channel;
-    if (!state.pause) news.back.delete(name); // nothing that we did not know
-    const isNews = state.pause ? news.back.has(name) : news.away.has(name) || news.silent.has(name);
-    return nextStep(state, due, { timing, now: effects.now(), endedAt: endedAt.get(name) ?? null, isNews });
+    if (!state.pause) hints.back.delete(name); // nothing that we did not know
+    const isStateStale = state.pause ? hints.back.has(name) : hints.away.has(name) || hints.silent.has(name);
+    return nextStep(state, due, {
+      intervals,
+      now: effects.now(),
+      endedAt: endedAt.get(name) ?? null,
+      isStateStale: isStateStale,
+    });
   };
 
   const stepInTurn = async (calls: OwnCalls, { signal, state }: AnyTurn): Promise<Step> => {
@@ -150,15 +155,15 @@ export function createCallScheduler(options: SchedulerOptions): CallScheduler {
 
   const check = async ({ signal, state }: Turn): Promise<void> => {
     const { name, whapiBaseUrl, whapiToken } = state.channel;
-    await ledger.countCall(name);
-    news.back.delete(name);
-    news.silent.delete(name);
-    const wasDoubted = news.away.delete(name);
+    await store.countCall(name);
+    hints.back.delete(name);
+    hints.silent.delete(name);
+    const wasDoubted = hints.away.delete(name);
     const access = { baseUrl: whapiBaseUrl, token: openSecret(whapiToken) };
-    const health = await whapi.getHealth(access, { timeoutMs: timing.callTimeoutMs });
+    const health = await whapi.getHealth(access, { timeoutMs: intervals.callTimeoutMs });
     if (signal.aborted) return;
-    const at = { timing, now: effects.now(), random: effects.random() };
-    await ledger.settleCheck(name, afterCheck(state, health, at, wasDoubted));
+    const at = { intervals, now: effects.now(), random: effects.random() };
+    await store.settleCheck(name, afterCheck(state, health, at, wasDoubted));
   };
 
   /** As `call`, counted before and learned from after. */
@@ -167,12 +172,12 @@ export function createCallScheduler(options: SchedulerOptions): CallScheduler {
     state: ChannelState | null,
     call: () => Promise<WhapiResult<T>>,
   ): Promise<WhapiResult<T>> => {
-    await ledger.countCall(name).catch(onError);
+    await store.countCall(name).catch(onError);
     const result = await call();
     const trouble = result.kind === 'found' || result.kind === 'timeout' ? null : troubleIn(result);
     if (trouble && state) {
-      const at = { timing, now: effects.now(), random: effects.random(), failures: state.failures };
-      await ledger.noteAnswer(name, pauseFor(trouble, state.channel, at)).catch(onError);
+      const at = { intervals, now: effects.now(), random: effects.random(), failures: state.failures };
+      await store.noteAnswer(name, pauseFor(trouble, state.channel, at)).catch(onError);
     }
     return result;
   };
@@ -195,13 +200,13 @@ export function createCallScheduler(options: SchedulerOptions): CallScheduler {
     forClient: async (channel, limitMs, call) => await inTurn(channel, 'client', limitMs, call),
     forPerson: async (channel, by, call) =>
       await new Promise((resolve) => {
-        const patience = AbortSignal.timeout(patienceMs);
+        const timeout = AbortSignal.timeout(timeoutMs);
         let isBegun = false;
-        patience.addEventListener('abort', () => {
+        timeout.addEventListener('abort', () => {
           if (!isBegun) resolve({ kind: 'unreachable', words: inLine(underWay.get(channel.name)?.by) });
         });
         const turn = inTurn(channel.name, by, null, async ({ state }) => {
-          if (patience.aborted) return;
+          if (timeout.aborted) return;
           isBegun = true;
           resolve(await counted(channel, state, call));
         });
@@ -209,13 +214,13 @@ export function createCallScheduler(options: SchedulerOptions): CallScheduler {
       }),
     underWay: (channel) => underWay.get(channel) ?? null,
     channelIs: (channel, state) => {
-      if (state === HEALTHY) news.back.add(channel);
+      if (state === HEALTHY) hints.back.add(channel);
       else {
-        news.back.delete(channel);
-        news.away.add(channel);
+        hints.back.delete(channel);
+        hints.away.add(channel);
       }
     },
-    wasSilent: (channel) => void news.silent.add(channel),
+    wasSilent: (channel) => void hints.silent.add(channel),
     wake,
     clockSetBack: (byMs) => {
       for (const [channel, at] of endedAt) endedAt.set(channel, at - byMs);

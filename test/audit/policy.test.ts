@@ -4,13 +4,13 @@ import {
   afterFailure,
   afterPage,
   askForFewer,
-  AUDIT_TIMING,
+  AUDIT_INTERVALS,
   beginWalk,
   NOTHING_READ,
   questionOf,
 } from '../../src/audit/policy.js';
 import type { Reading } from '../../src/audit/policy.js';
-import type { AuditWalk } from '../../src/ledger/audits.js';
+import type { AuditWalk } from '../../src/store/audits.js';
 import type { ListedMessage } from '../../src/model.js';
 import type { ListQuestion } from '../../src/whapi/client.js';
 import type { MessagesPage } from '../../src/whapi/messages-page.js';
@@ -180,7 +180,7 @@ describe('reading the list of Whapi', () => {
 });
 
 describe('an answer that is no page', () => {
-  const at = { timing: AUDIT_TIMING, now: 1_000_000, random: 0.5, failedBefore: 0 };
+  const at = { intervals: AUDIT_INTERVALS, now: 1_000_000, random: 0.5, failedBefore: 0 };
 
   it('too large: half as many are asked for, down to one', () => {
     const walk = { ...beginWalk({ kind: 'audit', since: 0, until: 9 }), stage: 'read' as const };

@@ -5,8 +5,8 @@ import { audit, auditIsOver, auditOf, happened, missingIn, seed, startAudits } f
 import type { AuditJson, AuditStage } from '../support/audit.js';
 import { idsSentTo } from '../support/delivery.js';
 import { startLocal } from '../support/gateway.js';
-import { until } from '../support/pace.js';
-import { addWhapi, callsOf, finished, lose, paceOf, pausedWith, resync } from '../support/resync.js';
+import { until } from '../support/intervals.js';
+import { addWhapi, callsOf, finished, lose, intervalsWith, pausedWith, resync } from '../support/resync.js';
 import { textMessage, textWebhook } from '../support/texts.js';
 import type { Text } from '../support/texts.js';
 
@@ -166,7 +166,7 @@ describe('an audit', () => {
   });
 
   it('asks for fewer where an answer would be larger than is read', async () => {
-    const gateway = await startLocal({ pace: paceOf() });
+    const gateway = await startLocal({ intervals: intervalsWith() });
     const whapi = await startBot();
     whapi.otherwise = fatList;
     await gateway.addChannel({ whapi_base_url: whapi.url });

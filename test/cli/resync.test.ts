@@ -1,7 +1,7 @@
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it, onTestFinished } from 'vitest';
-import { startSimulator } from '../../src/whapi/simulator.js';
+import { startSimulator } from '../../src/simulator/simulator.js';
 import { startApi, unreachableUrl } from '../support/api.js';
 import { accessTo, cli, startCli } from '../support/cli.js';
 import { startProcess } from '../support/process.js';

@@ -5,7 +5,7 @@ import type { Wish } from '../../src/connect/policy.js';
 import { warningsAboutTargets, warningsAboutUrl } from '../../src/connect/warnings.js';
 import type { Target } from '../../src/model.js';
 import type { Settings } from '../../src/whapi/wire.js';
-import { target } from '../support/ledger.js';
+import { target } from '../support/store.js';
 
 const URL_OF_OURS = 'https://gateway.example/webhooks/main';
 const WISH: Wish = {

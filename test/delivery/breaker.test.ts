@@ -3,7 +3,7 @@ import { describe, expect, it } from 'vitest';
 import {
   afterSign,
   afterStart,
-  BREAKER_TIMING,
+  BREAKER_INTERVALS,
   CLOSED,
   closedByHand,
   isTrouble,
@@ -28,7 +28,7 @@ function after(
   { isProbe = false, askedMs = 0, now = NOW, random = 0.5, concurrency = CONCURRENCY } = {},
 ): Breaker {
   const sign = { isTrouble: what === 'trouble', isProbe, askedMs };
-  return afterSign(breaker, sign, concurrency, BREAKER_TIMING, now, random);
+  return afterSign(breaker, sign, concurrency, BREAKER_INTERVALS, now, random);
 }
 
 function times(count: number, step: (breaker: Breaker) => Breaker, from: Breaker): Breaker {
@@ -131,9 +131,9 @@ describe('an open breaker', () => {
   });
 
   it('waits no longer than its longest pause when the clock is set back, and as long as before otherwise', () => {
-    expect(withinReach(opened, BREAKER_TIMING, NOW - 60 * MINUTE).nextProbeAt).toBe(NOW - 54 * MINUTE);
-    expect(withinReach(opened, BREAKER_TIMING, NOW)).toBe(opened);
-    expect(withinReach(CLOSED, BREAKER_TIMING, NOW)).toBe(CLOSED);
+    expect(withinReach(opened, BREAKER_INTERVALS, NOW - 60 * MINUTE).nextProbeAt).toBe(NOW - 54 * MINUTE);
+    expect(withinReach(opened, BREAKER_INTERVALS, NOW)).toBe(opened);
+    expect(withinReach(CLOSED, BREAKER_INTERVALS, NOW)).toBe(CLOSED);
   });
 
   it('waits as long as the target asks, up to its longest pause', () => {

@@ -5,7 +5,7 @@ import { connectOptions } from '../../src/outgoing.js';
 import { deliveryOf, startDelivery } from '../support/delivery.js';
 import type { DeliveryStage } from '../support/delivery.js';
 import { startFarServer } from '../support/far.js';
-import { until } from '../support/pace.js';
+import { until } from '../support/intervals.js';
 import { outgoing, resolverOf, startSender } from '../support/sender.js';
 import { startSocketServer } from '../support/sockets.js';
 import type { SocketServer } from '../support/sockets.js';

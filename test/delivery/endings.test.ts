@@ -3,10 +3,10 @@ import { startClock } from '../support/clock.js';
 import { deliveryOf, startDelivery } from '../support/delivery.js';
 import type { DeliveryJson } from '../support/delivery.js';
 import type { LocalGateway } from '../support/gateway.js';
-import { QUICK_RETRIES_MS, until } from '../support/pace.js';
+import { QUICK_RETRIES_MS, until } from '../support/intervals.js';
 import { textWebhook } from '../support/texts.js';
 
-const pace = { retryDelaysMs: QUICK_RETRIES_MS };
+const intervals = { retryDelaysMs: QUICK_RETRIES_MS };
 const MINUTE = 60_000;
 
 function statusWebhook(id: string): string {
@@ -37,7 +37,7 @@ describe('an unknown host', () => {
     const clock = startClock();
     const { gateway } = await startDelivery(
       { url: 'http://bot.invalid/', max_attempts: 100 },
-      { effects: clock.effects, pace },
+      { effects: clock.effects, intervals },
     );
     await gateway.webhook(textWebhook('m-1'));
     await until(async () => expect((await deliveryOf(gateway, 'm-1')).attempts).toBeGreaterThan(6));

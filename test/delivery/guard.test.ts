@@ -4,7 +4,7 @@ import { hostOf, NEVER_ALLOWED, PRIVATE, SPECIAL, spellingsOf } from '../support
 import { startBot } from '../support/bot.js';
 import { deliveryOf, requestTo, startDelivery } from '../support/delivery.js';
 import { startLocal } from '../support/gateway.js';
-import { QUICK_RETRIES_MS } from '../support/pace.js';
+import { QUICK_RETRIES_MS } from '../support/intervals.js';
 import { outgoing, resolverOf, startSender } from '../support/sender.js';
 import { textWebhook } from '../support/texts.js';
 
@@ -29,8 +29,8 @@ const ANSWERS: readonly [setting: string, what: string, addresses: readonly stri
 
 /** The errors of all deliveries and tests to URLs; null where one went through. */
 async function errorsOf(sender: ReturnType<typeof startSender>, urls: readonly string[]): Promise<(string | null)[]> {
-  const ledger = { lastForm: async () => await Promise.resolve(null) };
-  const test = createTester({ sender, ledger, newId: () => 'test_1' });
+  const store = { lastForm: async () => await Promise.resolve(null) };
+  const test = createTester({ sender, store, newId: () => 'test_1' });
   const sent = urls.map(async (url) => (await sender.send(outgoing(url))).attempt.error);
   const tested = urls.map(async (url) => (await test(outgoing(url).target)).error);
   return await Promise.all([...sent, ...tested]);
@@ -118,7 +118,7 @@ describe('a host that is a name', () => {
     const sender = startSender('127.0.0.0/8', resolver.lookup);
     const url = `http://bot.example:${new URL(bot.url).port}/`;
     bot.otherwise = (_request, response) => response.writeHead(200, { connection: 'close' }).end();
-    expect(sender.refusalOf(url)).toBeNull();
+    expect(sender.whyRefused(url)).toBeNull();
     expect((await sender.send(outgoing(url))).attempt.status).toBe(200);
     resolver.answers = ['169.254.169.254'];
     expect((await sender.send(outgoing(url))).attempt.error).toMatch(REFUSAL);
@@ -130,7 +130,7 @@ describe('a host that is a name', () => {
     async (host) => {
       const bot = await startBot();
       const url = `http://${host}:${new URL(bot.url).port}/`;
-      const options = { env: { TARGET_NETWORKS: 'public' }, pace: { retryDelaysMs: QUICK_RETRIES_MS } };
+      const options = { env: { TARGET_NETWORKS: 'public' }, intervals: { retryDelaysMs: QUICK_RETRIES_MS } };
       const { gateway } = await startDelivery({ url, max_attempts: 9 }, options);
       await gateway.webhook(textWebhook('m-1'));
       await gateway.settled();

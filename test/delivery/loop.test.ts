@@ -5,7 +5,7 @@ import { startDeliveryLoop } from '../../src/delivery/loop.js';
 import type { DeliveryLoop, DeliveryOptions } from '../../src/delivery/loop.js';
 import type { Sender } from '../../src/delivery/send.js';
 import { systemEffects } from '../../src/effects.js';
-import type { Delivery } from '../../src/ledger/ledger.js';
+import type { Delivery } from '../../src/store/store.js';
 import type { Target } from '../../src/model.js';
 import { startBot } from '../support/bot.js';
 import type { Bot, BotRequest } from '../support/bot.js';
@@ -15,11 +15,11 @@ import { deliveryOf, idsSentTo, requestTo, startDelivery } from '../support/deli
 import type { DeliveryJson, DeliveryStage } from '../support/delivery.js';
 import { startLocal } from '../support/gateway.js';
 import type { LocalGateway, LocalOptions } from '../support/gateway.js';
-import { QUICK_BREAKER, QUICK_RETRIES_MS, until } from '../support/pace.js';
+import { QUICK_BREAKER, QUICK_RETRIES_MS, until } from '../support/intervals.js';
 import { SILENT } from '../support/sender.js';
 import { textWebhook } from '../support/texts.js';
 
-const pace = { retryDelaysMs: QUICK_RETRIES_MS };
+const intervals = { retryDelaysMs: QUICK_RETRIES_MS };
 
 interface Stage extends DeliveryStage {
   /** Resolves when the loop has looked at all targets since: a delivery of another channel has come to another bot. */
@@ -98,7 +98,7 @@ describe('the order of a chat (I6)', () => {
 
   it('goes on behind a delivery that is expired', async () => {
     const clock = startClock();
-    const { gateway, bot } = await startDelivery({ max_age_seconds: 60 }, { effects: clock.effects, pace });
+    const { gateway, bot } = await startDelivery({ max_age_seconds: 60 }, { effects: clock.effects, intervals });
     const fresh = Math.floor(clock.now() / 1000);
     await gateway.webhook(textWebhook({ id: 'a-1', chat: 'a' }));
     await gateway.webhook(textWebhook({ id: 'a-2', chat: 'a', at: fresh }));
@@ -182,7 +182,7 @@ describe('how much goes at once', () => {
 
   it('follows a change of concurrency while requests are under way', async () => {
     const clock = startClock();
-    const { gateway, bot, target, turn } = await stage({ concurrency: 1 }, { effects: clock.effects, pace });
+    const { gateway, bot, target, turn } = await stage({ concurrency: 1 }, { effects: clock.effects, intervals });
     const held = hold(bot);
     await sendTexts(gateway, 4);
     await turn();
@@ -217,7 +217,7 @@ describe('how much goes at once', () => {
 describe('rate_per_second', () => {
   it('lets a second of it through at once, and then as much in each second', async () => {
     const clock = startClock({ stopped: true });
-    const { gateway, bot, turn } = await stage({ rate_per_second: 5 }, { effects: clock.effects, pace });
+    const { gateway, bot, turn } = await stage({ rate_per_second: 5 }, { effects: clock.effects, intervals });
     await sendTexts(gateway, 12);
     const sent: number[] = [];
     for (const expected of [5, 10, 12]) {
@@ -231,7 +231,7 @@ describe('rate_per_second', () => {
 
   it('may be less than one: a request every other second', async () => {
     const clock = startClock({ stopped: true });
-    const { gateway, bot, turn } = await stage({ rate_per_second: 0.5 }, { effects: clock.effects, pace });
+    const { gateway, bot, turn } = await stage({ rate_per_second: 0.5 }, { effects: clock.effects, intervals });
     await sendTexts(gateway, 3);
     await bot.received(1);
     clock.advance(1000);
@@ -243,7 +243,7 @@ describe('rate_per_second', () => {
 
   it('counts the attempts that fail as well', async () => {
     const clock = startClock({ stopped: true });
-    const { gateway, bot, turn } = await stage({ rate_per_second: 2 }, { effects: clock.effects, pace });
+    const { gateway, bot, turn } = await stage({ rate_per_second: 2 }, { effects: clock.effects, intervals });
     bot.otherwise = 500;
     await sendTexts(gateway, 2);
     await bot.received(2);
@@ -259,7 +259,7 @@ describe('rate_per_second and max_age_seconds', () => {
   it('what is too old to be sent costs nothing of the rate: a fresh message does not wait behind it', async () => {
     const clock = startClock({ stopped: true });
     const settings = { rate_per_second: 1, max_age_seconds: 60 };
-    const { gateway, bot } = await startDelivery(settings, { effects: clock.effects, pace });
+    const { gateway, bot } = await startDelivery(settings, { effects: clock.effects, intervals });
     await sendTexts(gateway, 5);
     await gateway.webhook(textWebhook({ id: 'fresh', at: Math.floor(clock.now() / 1000) }));
     await gateway.settled();
@@ -356,7 +356,10 @@ describe('retry_delays_seconds', () => {
   it("is a target's own schedule", async () => {
     const clock = startClock({ stopped: true });
     const settings = { retry_delays_seconds: [100, 1000], max_attempts: 100 };
-    const { gateway, bot } = await startDelivery(settings, { effects: { ...clock.effects, random: () => 0.5 }, pace });
+    const { gateway, bot } = await startDelivery(settings, {
+      effects: { ...clock.effects, random: () => 0.5 },
+      intervals,
+    });
     bot.otherwise = 500;
     await gateway.webhook(textWebhook('m-1'));
     const begun = clock.now();
@@ -394,7 +397,7 @@ describe('max_age_seconds', () => {
 
   it('looks at the age at the time of each attempt: what was fresh at the first expires before the next', async () => {
     const clock = startClock();
-    const { gateway, bot } = await startDelivery({ max_age_seconds: 60 }, { effects: clock.effects, pace });
+    const { gateway, bot } = await startDelivery({ max_age_seconds: 60 }, { effects: clock.effects, intervals });
     bot.otherwise = (_request, response) => {
       clock.advance(61_000);
       response.writeHead(500).end();
@@ -426,7 +429,7 @@ describe('max_age_seconds', () => {
 describe('a gateway that is closed', () => {
   it('goes on where it was when it is started again, under the same webhook-id (I4, I5)', async () => {
     const clock = startClock();
-    const slowly = { effects: clock.effects, pace: { retryDelaysMs: [60_000] } };
+    const slowly = { effects: clock.effects, intervals: { retryDelaysMs: [60_000] } };
     const { gateway, bot } = await startDelivery({}, slowly);
     bot.answers.push(500);
     for (const id of ['a-1', 'a-2']) await gateway.webhook(textWebhook({ id, chat: 'a' }));
@@ -448,7 +451,7 @@ describe('a gateway that is closed', () => {
     held.waiting.shift()?.writeHead(200).end();
     await closed;
     bot.otherwise = 200;
-    const again = await startLocal({ folder: gateway.folder, pace });
+    const again = await startLocal({ folder: gateway.folder, intervals });
     await again.webhook(textWebhook({ id: 'a-2', chat: 'a' }));
     await again.settled();
     expect(idsSentTo(bot)).toEqual(['a-1', 'a-2']);
@@ -456,14 +459,14 @@ describe('a gateway that is closed', () => {
 
   it('breaks off what is not answered in time: it is due again, and costs no attempt (I4)', async () => {
     const clock = startClock();
-    const { gateway, bot } = await startDelivery({ max_attempts: 1 }, { effects: clock.effects, pace });
+    const { gateway, bot } = await startDelivery({ max_attempts: 1 }, { effects: clock.effects, intervals });
     hold(bot);
     await gateway.webhook(textWebhook('m-1'));
     await bot.received(1);
     clock.hurry();
     await gateway.close();
     bot.otherwise = 200;
-    const again = await startLocal({ folder: gateway.folder, pace });
+    const again = await startLocal({ folder: gateway.folder, intervals });
     await again.settled();
     const [first, second] = bot.requests.map(({ headers }) => headers['webhook-id']);
     expect(second).toBe(first);
@@ -478,7 +481,7 @@ describe('the loop', () => {
         if (signal?.aborted) resolve();
         signal?.addEventListener('abort', () => resolve());
       });
-    const { gateway, bot } = await startDelivery({}, { effects: { sleep: patient }, pace });
+    const { gateway, bot } = await startDelivery({}, { effects: { sleep: patient }, intervals });
     await gateway.webhook(textWebhook('m-1'));
     expect((await requestTo(bot)).ids).toEqual(['m-1']);
   });
@@ -538,7 +541,7 @@ async function startLoopOn(
   const event = { type: 'messages', method: 'post' } as const;
   const due = ['dlv_1', 'dlv_2', 'dlv_3'];
   const seen = { claims: 0, sent: [] as string[], settled: [] as string[], errors: [] as unknown[] };
-  const ledger: DeliveryOptions['ledger'] = {
+  const store: DeliveryOptions['store'] = {
     targets: async () => await Promise.resolve([target]),
     switchOff: async () => await Promise.resolve(true),
     claim: async ([want]) => {
@@ -563,9 +566,14 @@ async function startLoopOn(
   };
   const effects = { ...systemEffects, ...clock.effects };
   const nothing = { breakers: async () => await Promise.resolve([]), keepBreaker: async () => await Promise.resolve() };
-  const breakers = await Breakers.load({ ledger: nothing, timing: QUICK_BREAKER, effects, onChange: () => undefined });
+  const breakers = await Breakers.load({
+    store: nothing,
+    intervals: QUICK_BREAKER,
+    effects,
+    onChange: () => undefined,
+  });
   const loop = startDeliveryLoop({
-    ledger,
+    store,
     sender: { send, destroy: async () => await Promise.resolve() },
     breakers,
     delaysMs: QUICK_RETRIES_MS,

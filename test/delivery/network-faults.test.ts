@@ -6,7 +6,7 @@ import { answerLater } from '../support/api.js';
 import { startBot } from '../support/bot.js';
 import { deliveriesOf, deliveryOf, idsSentTo, startDelivery } from '../support/delivery.js';
 import type { DeliveryJson, DeliveryStage } from '../support/delivery.js';
-import { until } from '../support/pace.js';
+import { until } from '../support/intervals.js';
 import { startProcess } from '../support/process.js';
 import { listening, startSocketServer } from '../support/sockets.js';
 import { textWebhook } from '../support/texts.js';

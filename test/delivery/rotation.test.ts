@@ -2,7 +2,7 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import Database from 'better-sqlite3';
 import { describe, expect, it } from 'vitest';
-import { kept } from '../../src/ledger/sqlite/database.js';
+import { kept } from '../../src/store/sqlite/database.js';
 import { expectProblem } from '../support/api.js';
 import { startBot } from '../support/bot.js';
 import type { BotAnswer } from '../support/bot.js';
@@ -11,7 +11,7 @@ import { requestTo, startDelivery } from '../support/delivery.js';
 import type { DeliveryStage } from '../support/delivery.js';
 import { startLocal } from '../support/gateway.js';
 import type { LocalGateway } from '../support/gateway.js';
-import { QUICK_RETRIES_MS } from '../support/pace.js';
+import { QUICK_RETRIES_MS } from '../support/intervals.js';
 import { startProcess } from '../support/process.js';
 import { isSignedBy, signersOf } from '../support/signatures.js';
 import { textWebhook } from '../support/texts.js';
@@ -108,7 +108,7 @@ describe('a rotated secret', () => {
   });
 
   it('signs the repetitions of a delivery that began before it, under the same webhook-id (I5)', async () => {
-    const stage = await startDelivery({}, { pace: { retryDelaysMs: QUICK_RETRIES_MS } });
+    const stage = await startDelivery({}, { intervals: { retryDelaysMs: QUICK_RETRIES_MS } });
     let second = '';
     const failAfterRotation: BotAnswer = (_request, response) =>
       void rotate(stage, { grace_seconds: 0 }).then(({ secret }) => {

@@ -10,14 +10,14 @@ import type { BotAnswer, BotRequest } from '../support/bot.js';
 import { WEBHOOK_SECRET } from '../support/client.js';
 import { startClock } from '../support/clock.js';
 import { deliveriesOf, deliveryOf, requestTo, startDelivery } from '../support/delivery.js';
-import { QUICK_RETRIES_MS, until } from '../support/pace.js';
+import { QUICK_RETRIES_MS, until } from '../support/intervals.js';
 import { textWebhook } from '../support/texts.js';
 
 /** Valid JSON that no parser would print as it came. */
 const ODD_BODY =
   '{ "messages" :\t[ {"id":"m-1","chat_id":"c","timestamp":1.7e9,"n":18014398509481985,"x":1.10,"id2":"\\u00e9\\/é👋"} ],\r\n "event":{"type":"messages","event":"post"}}\n';
 
-const pace = { retryDelaysMs: QUICK_RETRIES_MS };
+const intervals = { retryDelaysMs: QUICK_RETRIES_MS };
 
 /** Each within the answer to one attempt. */
 const BREAKS: readonly { where: string; fail: (response: ServerResponse) => void }[] = [
@@ -63,7 +63,7 @@ describe('the signature', () => {
 
   it('is made afresh for each attempt, while webhook-id stays the same (I5)', async () => {
     const clock = startClock();
-    const { gateway, bot, target } = await startDelivery({}, { effects: clock.effects, pace });
+    const { gateway, bot, target } = await startDelivery({}, { effects: clock.effects, intervals });
     const failTwoSecondsLater: BotAnswer = (_request, response) => {
       clock.advance(2000);
       response.writeHead(500).end();
@@ -250,7 +250,7 @@ describe('an answer that is no success', () => {
     ['as a date', (now: number) => new Date(now + 120_000).toUTCString()],
   ])('puts the next attempt off for as long as its Retry-After says %s', async (_form, retryAfter) => {
     const clock = startClock();
-    const { gateway, bot } = await startDelivery({}, { effects: clock.effects, pace });
+    const { gateway, bot } = await startDelivery({}, { effects: clock.effects, intervals });
     bot.answers.push((_request, response) => response.writeHead(503, { 'retry-after': retryAfter(clock.now()) }).end());
     await gateway.webhook(textWebhook('m-1'));
     const { log, next_attempt_at } = await until(async () => {

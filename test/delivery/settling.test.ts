@@ -6,17 +6,17 @@ import type { DeliveryLoop } from '../../src/delivery/loop.js';
 import { systemEffects } from '../../src/effects.js';
 import type { Effects } from '../../src/effects.js';
 import { GatewayError } from '../../src/errors.js';
-import type { Ledger } from '../../src/ledger/ledger.js';
-import { openSqliteLedger } from '../../src/ledger/sqlite/engine.js';
-import type { DeliveryView } from '../../src/ledger/deliveries.js';
+import type { Store } from '../../src/store/store.js';
+import { openSqliteStore } from '../../src/store/sqlite/engine.js';
+import type { DeliveryView } from '../../src/store/deliveries.js';
 import type { Target } from '../../src/model.js';
 import { answerLater } from '../support/api.js';
 import { startBot } from '../support/bot.js';
 import type { Bot } from '../support/bot.js';
 import { startClock } from '../support/clock.js';
 import { temporaryFolder } from '../support/files.js';
-import { channel, message, messages, record, target } from '../support/ledger.js';
-import { QUICK_BREAKER, QUICK_RETRIES_MS, until } from '../support/pace.js';
+import { channel, message, messages, record, target } from '../support/store.js';
+import { QUICK_BREAKER, QUICK_RETRIES_MS, until } from '../support/intervals.js';
 import { SILENT, startSender } from '../support/sender.js';
 
 const GRACE_MS = 8000;
@@ -24,7 +24,7 @@ const LEASE_MS = 300_000;
 
 interface Stage {
   readonly bot: Bot;
-  readonly ledger: Ledger;
+  readonly store: Store;
   readonly loop: DeliveryLoop;
   /** While true, the store takes no settlement; claims and webhooks it takes. */
   isFull: boolean;
@@ -39,35 +39,35 @@ interface Stage {
 async function startStage(settings: Partial<Target> = {}, own: Partial<Effects> = {}): Promise<Stage> {
   const bot = await startBot();
   const effects = { ...systemEffects, ...own };
-  const ledger = openSqliteLedger(join(temporaryFolder(), 'gateway.db'), effects);
-  await ledger.addChannel(channel('main'));
-  await ledger.addTarget(target('bot', { url: bot.url, ...settings }));
+  const store = openSqliteStore(join(temporaryFolder(), 'gateway.db'), effects);
+  await store.addChannel(channel('main'));
+  await store.addTarget(target('bot', { url: bot.url, ...settings }));
   const errors: unknown[] = [];
-  const settle: Ledger['settle'] = async (settlement) => {
-    if (!stage.isFull) return await ledger.settle(settlement);
+  const settle: Store['settle'] = async (settlement) => {
+    if (!stage.isFull) return await store.settle(settlement);
     stage.refused += 1;
     throw new GatewayError('GW_STORE_UNAVAILABLE', 'The disk is full.');
   };
   const onError = (error: unknown): void => void errors.push(error);
-  const breakers = await Breakers.load({ ledger, timing: QUICK_BREAKER, effects, onChange: () => undefined });
+  const breakers = await Breakers.load({ store, intervals: QUICK_BREAKER, effects, onChange: () => undefined });
   const loop = startDeliveryLoop({
-    ...{ ledger: { ...ledger, settle }, sender: startSender('private'), breakers, effects, onError },
+    ...{ store: { ...store, settle }, sender: startSender('private'), breakers, effects, onError },
     delaysMs: QUICK_RETRIES_MS,
     notices: SILENT,
   });
   onTestFinished(async () => {
     await loop.stop(0);
-    await ledger.close();
+    await store.close();
   });
   const deliveries = async (): Promise<readonly DeliveryView[]> =>
-    (await ledger.deliveries({}, { limit: 50, cursor: null })).data;
-  const stage: Stage = { bot, ledger, loop, isFull: true, refused: 0, errors, deliveries };
+    (await store.deliveries({}, { limit: 50, cursor: null })).data;
+  const stage: Stage = { bot, store, loop, isFull: true, refused: 0, errors, deliveries };
   return stage;
 }
 
 /** Records messages of different chats and waits until the store has refused a settlement for each. */
 async function refuse(stage: Stage, ...ids: string[]): Promise<void> {
-  for (const id of ids) await record(stage.ledger, messages(message(id, `chat of ${id}`)));
+  for (const id of ids) await record(stage.store, messages(message(id, `chat of ${id}`)));
   stage.loop.wake();
   await until(() => expect(stage.refused).toBeGreaterThanOrEqual(ids.length));
 }
@@ -122,7 +122,7 @@ describe('a settlement that the store refuses', () => {
   it('keeps its place: a target is sent no more than can be written down', async () => {
     const stage = await startStage({ concurrency: 2 });
     await refuse(stage, 'm-1', 'm-2');
-    await record(stage.ledger, messages(message('m-3', 'another chat')));
+    await record(stage.store, messages(message('m-3', 'another chat')));
     stage.loop.wake();
     await until(() => expect(stage.refused).toBeGreaterThan(5));
     expect(stage.bot.requests).toHaveLength(2);
@@ -166,11 +166,11 @@ describe('a lease (I5)', () => {
     const late = answerLater();
     stage.isFull = false;
     stage.bot.answers.push(late.answer);
-    await record(stage.ledger, messages(message('m-1', 'one chat')));
+    await record(stage.store, messages(message('m-1', 'one chat')));
     stage.loop.wake();
     await stage.bot.received(1);
     clock.advance(190_000);
-    await record(stage.ledger, messages(message('m-2', 'another chat')));
+    await record(stage.store, messages(message('m-2', 'another chat')));
     stage.loop.wake();
     expect((await stage.bot.received(2)).map(({ ids }) => ids)).toEqual([['m-1'], ['m-2']]);
     late.give(200);

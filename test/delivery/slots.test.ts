@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { Slots } from '../../src/delivery/slots.js';
-import type { ClaimWant, Delivery } from '../../src/ledger/ledger.js';
+import type { ClaimWant, Delivery } from '../../src/store/store.js';
 import { target } from '../support/items.js';
 
 const NOW = Date.UTC(2026, 0, 15, 12);

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { idsSentTo, startDelivery } from '../support/delivery.js';
-import { until } from '../support/pace.js';
+import { until } from '../support/intervals.js';
 import { textWebhook } from '../support/texts.js';
 
 const BATCH = textWebhook(

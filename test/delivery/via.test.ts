@@ -5,10 +5,10 @@ import { WEBHOOK_SECRET } from '../support/client.js';
 import { deliveryOf, requestTo, startDelivery } from '../support/delivery.js';
 import { startLocal } from '../support/gateway.js';
 import type { LocalGateway } from '../support/gateway.js';
-import { QUICK_RETRIES_MS, until } from '../support/pace.js';
+import { QUICK_RETRIES_MS, until } from '../support/intervals.js';
 import { textWebhook } from '../support/texts.js';
 
-const pace = { retryDelaysMs: QUICK_RETRIES_MS };
+const intervals = { retryDelaysMs: QUICK_RETRIES_MS };
 const LOOP = 'The target answered 508. The target leads back to this gateway.';
 
 /** The URL at which a gateway takes webhooks of its channel `main` without a header. */
@@ -18,7 +18,7 @@ function ingressOf({ url }: LocalGateway): string {
 
 /** A gateway whose target leads to the one before; the first one's leads to the last. */
 async function ringOf(count: number): Promise<LocalGateway[]> {
-  const gateways = await Promise.all(Array.from({ length: count }, async () => await startLocal({ pace })));
+  const gateways = await Promise.all(Array.from({ length: count }, async () => await startLocal({ intervals })));
   for (const [index, gateway] of gateways.entries()) {
     await gateway.addChannel();
     await gateway.addTarget({ url: ingressOf(gateways.at(index - 1) ?? gateway) });

@@ -263,7 +263,7 @@ describe('DELETE /v1/channels/{name}', () => {
   });
 
   it('lets deliveries that are recorded already go on (I4)', async () => {
-    const gateway = await startApi({ pace: { retryDelaysMs: [1] } });
+    const gateway = await startApi({ intervals: { retryDelaysMs: [1] } });
     const bot = await startBot();
     const first = answerLater();
     bot.answers.push(first.answer);

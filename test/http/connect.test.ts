@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import type { Simulator, SimulatorEvent } from '../../src/whapi/simulator.js';
+import type { Simulator, SimulatorEvent } from '../../src/simulator/simulator.js';
 import type { WebhookSetting } from '../../src/whapi/wire.js';
 import { expectProblem, startApi, unreachableUrl } from '../support/api.js';
 import { startBot } from '../support/bot.js';

@@ -2,10 +2,10 @@ import { describe, expect, it } from 'vitest';
 import { answerLater, deliveriesOf, expectProblem, finishedJob, startApi } from '../support/api.js';
 import type { DeliveryJson } from '../support/api.js';
 import { startBot } from '../support/bot.js';
-import { fixture, temporaryFolder } from '../support/files.js';
+import { samplePayload, temporaryFolder } from '../support/files.js';
 import type { LocalOptions } from '../support/gateway.js';
 import { startLocal } from '../support/gateway.js';
-import { until } from '../support/pace.js';
+import { until } from '../support/intervals.js';
 import { textWebhook } from '../support/texts.js';
 
 interface Detail extends DeliveryJson {
@@ -57,7 +57,7 @@ describe('GET /v1/deliveries', () => {
     const clock = { at: Date.UTC(2026, 0, 1) };
     const { gateway } = await withBot({ effects: { now: () => clock.at } });
     for (const name of ['messages.post.text', 'statuses.post.read']) {
-      await gateway.webhook(fixture(name));
+      await gateway.webhook(samplePayload(name));
       await gateway.settled();
       clock.at += 60_000;
     }
@@ -89,7 +89,7 @@ describe('GET /v1/deliveries', () => {
 
   it('tells when the next attempt is due, and keeps it over a restart (I4)', async () => {
     const folder = temporaryFolder();
-    const { gateway, bot } = await withBot({ folder, pace: { retryDelaysMs: [3_600_000] } }, { max_attempts: 5 });
+    const { gateway, bot } = await withBot({ folder, intervals: { retryDelaysMs: [3_600_000] } }, { max_attempts: 5 });
     bot.otherwise = 503;
     await gateway.webhook(textWebhook('a'));
     await bot.received(1);
@@ -119,7 +119,7 @@ describe('GET /v1/deliveries', () => {
 
 describe('GET /v1/deliveries/{id}', () => {
   it('shows the very body that was sent and every attempt', async () => {
-    const { gateway, bot } = await withBot({ pace: { retryDelaysMs: [1] } }, { max_attempts: 3 });
+    const { gateway, bot } = await withBot({ intervals: { retryDelaysMs: [1] } }, { max_attempts: 3 });
     // The first closes its connection: a kept-alive one that breaks would be repeated within the attempt.
     bot.answers.push(
       (_request, response) => response.writeHead(500, { connection: 'close' }).end(),
@@ -194,7 +194,7 @@ describe('POST /v1/deliveries/{id}/retry', () => {
   });
 
   it('makes of a pending one the next attempt now, and its automatic ones stay as they were', async () => {
-    const { gateway, bot } = await withBot({ pace: { retryDelaysMs: [3_600_000] } }, { max_attempts: 2 });
+    const { gateway, bot } = await withBot({ intervals: { retryDelaysMs: [3_600_000] } }, { max_attempts: 2 });
     bot.otherwise = 503;
     await gateway.webhook(textWebhook('a'));
     const planned = await until(async () => {
@@ -210,7 +210,7 @@ describe('POST /v1/deliveries/{id}/retry', () => {
   });
 
   it('of one that is being sent makes one attempt more right after it, if that fails (I5)', async () => {
-    const { gateway, bot } = await withBot({ pace: { retryDelaysMs: [3_600_000] } }, { max_attempts: 5 });
+    const { gateway, bot } = await withBot({ intervals: { retryDelaysMs: [3_600_000] } }, { max_attempts: 5 });
     const first = answerLater();
     bot.answers.push(first.answer);
     await gateway.webhook(textWebhook('a'));
@@ -362,7 +362,7 @@ async function withBot(
   settings: Record<string, unknown> = {},
   failing: readonly number[] = [],
 ) {
-  const gateway = await startApi({ pace: { retryDelaysMs: [1] }, ...options });
+  const gateway = await startApi({ intervals: { retryDelaysMs: [1] }, ...options });
   const bot = await startBot();
   const { id: target } = await gateway.addTarget({ url: bot.url, max_attempts: 1, ...settings });
   for (const [index, status] of failing.entries()) {

@@ -4,7 +4,7 @@ import { OTHER, startConnect } from '../support/connect.js';
 import { deliveryOf, startDelivery } from '../support/delivery.js';
 import { startLocal } from '../support/gateway.js';
 import type { LocalGateway, LogLine } from '../support/gateway.js';
-import { until } from '../support/pace.js';
+import { until } from '../support/intervals.js';
 import { finished, lose, resync, startResyncs } from '../support/resync.js';
 import { textWebhook } from '../support/texts.js';
 
@@ -53,7 +53,7 @@ describe('the log says', () => {
   });
 
   it('that a resync paused, resumed and finished', async () => {
-    const { gateway, whapi } = await startResyncs({ faults: { healthText: 'QR' }, timing: { checksMs: [2000] } });
+    const { gateway, whapi } = await startResyncs({ faults: { healthText: 'QR' }, intervals: { checksMs: [2000] } });
     lose(whapi, ['m-1']);
     const { id } = await resync(gateway, ['m-1']);
     expect(await line(gateway, 'resync paused')).toMatchObject({ level: WARN, channel: 'main', code: 'not_ready' });

@@ -5,10 +5,10 @@ import type { DeliveryJson, List, ResyncMessageJson } from '../support/api.js';
 import { startBareWhapi, startBot } from '../support/bot.js';
 import type { Bot } from '../support/bot.js';
 import type { Answer, Client } from '../support/client.js';
-import { fixture, temporaryFolder } from '../support/files.js';
+import { samplePayload, temporaryFolder } from '../support/files.js';
 import type { LocalOptions } from '../support/gateway.js';
 import { startLocal } from '../support/gateway.js';
-import { until } from '../support/pace.js';
+import { until } from '../support/intervals.js';
 import { textWebhook } from '../support/texts.js';
 
 interface MessageJson {
@@ -57,7 +57,7 @@ describe('GET /v1/messages', () => {
   it('lists messages only, not what merely names one', async () => {
     const { gateway } = await withBot();
     for (const name of ['statuses.post.read', 'chats.post.with-last-message', 'messages.patch.edited'])
-      expect((await gateway.webhook(fixture(name))).status).toBe(200);
+      expect((await gateway.webhook(samplePayload(name))).status).toBe(200);
     expect(await messages(gateway)).toEqual([]);
   });
 
@@ -123,7 +123,7 @@ describe('GET /v1/messages/{channel}/{message_id}', () => {
   });
 
   it('shows each sighting, each resync and each delivery with its attempts', async () => {
-    const { gateway, bot, target } = await withBot({ pace: { retryDelaysMs: [1] } });
+    const { gateway, bot, target } = await withBot({ intervals: { retryDelaysMs: [1] } });
     bot.answers.push(500);
     await register(gateway, 'a');
     await gateway.webhook(textWebhook('a', 'b'));

@@ -5,7 +5,7 @@ import type { LocalGateway } from '../support/gateway.js';
 import { headOf, rawConnection, requestText } from '../support/raw.js';
 import { textWebhook } from '../support/texts.js';
 
-const patience = { headMs: 200, requestMs: 400, silenceMs: 60_000 };
+const timeouts = { headersMs: 200, requestMs: 400, idleMs: 60_000 };
 
 async function lives(gateway: LocalGateway): Promise<boolean> {
   return (await gateway.webhook(textWebhook('afterwards'))).status === 200;
@@ -17,7 +17,7 @@ describe('a slow client', () => {
     ['never ends its head', ['POST /webhooks/main HTTP/1.1\r\n', 'host: gateway\r\n', 'x: y\r\n']],
     ['never ends its body', [headOf(['content-length: 100']), '{"mess', 'ages"']],
   ])('that %s is answered 408 and cut off', async (_how, parts) => {
-    const gateway = await startApi({ pace: { patience } });
+    const gateway = await startApi({ intervals: { timeouts } });
     const connection = rawConnection(gateway.url);
     for (const part of parts) connection.write(part);
     const text = await connection.closed();
@@ -27,7 +27,7 @@ describe('a slow client', () => {
   });
 
   it('that is gone without a word in the middle of its body holds nothing for long (half-open)', async () => {
-    const gateway = await startApi({ pace: { patience }, env: { MAX_PENDING_BYTES: '1024' } });
+    const gateway = await startApi({ intervals: { timeouts }, env: { MAX_PENDING_BYTES: '1024' } });
     const connection = rawConnection(gateway.url);
     connection.write(headOf(['content-length: 1024']) + '{');
     const statuses: number[] = [];

@@ -19,7 +19,7 @@ it('GET /v1/resyncs/{id}/report says what came of each, and where what is held i
   const { body } = await gateway.call<ReportJson>('GET', `/v1/resyncs/${id}/report`);
   expect(body).toMatchObject({
     resync: { id, status: 'finished', total: 2, finished_at: expect.stringMatching(/Z$/) as unknown },
-    restored: { total: 2, already_known: 1, never_seen_before: 1, proven_by: { webhook: 2, look: 0 } },
+    restored: { total: 2, already_known: 1, never_seen_before: 1, proven_by: { webhook: 2, poll: 0 } },
     ...{ not_restored: 0, failed: { total: 0, reasons: [] }, cancelled: 0, unsettled: 0, held: { total: 2 } },
   });
   const [held = []] = await pagesOf<ResyncMessageJson>(gateway, body.held.messages, 50);
@@ -30,7 +30,7 @@ it('GET /v1/resyncs/{id}/report says what came of each, and where what is held i
 });
 
 it('GET /v1/resyncs/{id}/messages?status= gives the messages of one status', async () => {
-  const { gateway, whapi } = await startResyncs({ timing: { pollsMs: [3_600_000] } });
+  const { gateway, whapi } = await startResyncs({ intervals: { pollsMs: [3_600_000] } });
   const { id } = await resync(gateway, ['here', 'nowhere']);
   await gateway.webhook(textWebhook('here'));
   const idsOf = async (query: string): Promise<string[]> =>

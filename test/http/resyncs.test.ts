@@ -4,9 +4,9 @@ import type { List, ResyncJson, ResyncMessageJson } from '../support/api.js';
 import { startBareWhapi } from '../support/bot.js';
 import type { Bot, BotAnswer } from '../support/bot.js';
 import type { Answer, Client } from '../support/client.js';
-import { fixture, temporaryFolder } from '../support/files.js';
+import { samplePayload, temporaryFolder } from '../support/files.js';
 import { startLocal } from '../support/gateway.js';
-import { until } from '../support/pace.js';
+import { until } from '../support/intervals.js';
 import { pausedWith } from '../support/resync.js';
 import { startProcess } from '../support/process.js';
 import { textWebhook } from '../support/texts.js';
@@ -288,7 +288,7 @@ async function withWhapi(): Promise<{ gateway: Client; whapi: Bot }> {
 
 function answered(status: number, name: string): BotAnswer {
   return (_request, response) =>
-    void response.writeHead(status, { 'content-type': 'application/json' }).end(fixture(name));
+    void response.writeHead(status, { 'content-type': 'application/json' }).end(samplePayload(name));
 }
 
 async function resync(

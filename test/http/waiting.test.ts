@@ -2,12 +2,12 @@ import { describe, expect, it } from 'vitest';
 import { answerLater, expectProblem, startApi } from '../support/api.js';
 import { deliveryOf, startDelivery } from '../support/delivery.js';
 import type { LocalGateway } from '../support/gateway.js';
-import { until } from '../support/pace.js';
+import { until } from '../support/intervals.js';
 import { textWebhook } from '../support/texts.js';
 
 const HOUR = 3_600_000;
 /** Nothing is tried again while a test runs. */
-const SLOW = { pace: { retryDelaysMs: [HOUR] } };
+const SLOW = { intervals: { retryDelaysMs: [HOUR] } };
 
 interface Explained {
   readonly deliveries: readonly { readonly id: string; readonly waiting: string | null }[];
@@ -43,7 +43,7 @@ describe('why a pending delivery waits, in words', () => {
 
   it('an open breaker: since when, and when the next probe is', async () => {
     const breaker = { failures: 1, pausesMs: [HOUR] };
-    const { gateway, bot } = await startDelivery({}, { pace: { ...SLOW.pace, breaker } });
+    const { gateway, bot } = await startDelivery({}, { intervals: { ...SLOW.intervals, breaker } });
     bot.otherwise = 503;
     await gateway.webhook(textWebhook('A'));
     await untilTried(gateway, 'A');

@@ -4,7 +4,7 @@ import { describe, expect, it } from 'vitest';
 import { systemEffects } from '../../src/effects.js';
 import { unreachableUrl } from '../support/api.js';
 import type { BotAnswer } from '../support/bot.js';
-import { until } from '../support/pace.js';
+import { until } from '../support/intervals.js';
 import { startProcess } from '../support/process.js';
 import {
   answerTo,
@@ -23,7 +23,7 @@ function answer(status: number, headers: Record<string, string | string[]>, body
 }
 
 /** Of the server, with other requests. */
-const IMPATIENT = { headMs: 200, requestMs: 400, silenceMs: 60_000 };
+const IMPATIENT = { headersMs: 200, requestMs: 400, idleMs: 60_000 };
 
 /** An error of ours in the shape of Whapi's. */
 function refusal(code: number, details: string): unknown {
@@ -175,7 +175,7 @@ describe('a call that fails', () => {
   });
 
   it('because Whapi does not answer in time is answered 504', async () => {
-    const { base, whapi } = await startProxy({}, { pace: { whapiTimeoutMs: 50 } });
+    const { base, whapi } = await startProxy({}, { intervals: { whapiTimeoutMs: 50 } });
     whapi.otherwise = () => undefined;
     expect(await send(base)).toMatchObject({ status: 504, json: refusal(504, 'GW_WHAPI_TIMEOUT') });
   });
@@ -202,7 +202,7 @@ describe('a call that fails', () => {
   });
 
   it('goes on for as long as its upload makes progress, longer than Whapi may take to answer and a webhook to come in', async () => {
-    const { base, whapi } = await startProxy({}, { pace: { whapiTimeoutMs: 1500, patience: IMPATIENT } });
+    const { base, whapi } = await startProxy({}, { intervals: { whapiTimeoutMs: 1500, timeouts: IMPATIENT } });
     const out = begin(base, { method: 'POST', path: '/media' });
     for (let piece = 0; piece < 20; piece += 1) {
       out.write('piece');

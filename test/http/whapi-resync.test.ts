@@ -5,18 +5,18 @@ import { answerLater } from '../support/api.js';
 import { startBot } from '../support/bot.js';
 import { startClock } from '../support/clock.js';
 import { requestTo } from '../support/delivery.js';
-import { QUICK_RESYNC } from '../support/pace.js';
+import { QUICK_RESYNC } from '../support/intervals.js';
 import { startProcess } from '../support/process.js';
 import { explain, finished, lose, messageIs, messageOf, resync, startResyncs } from '../support/resync.js';
 import type { ResyncOptions } from '../support/resync.js';
-import { MINUTE } from '../support/ledger.js';
+import { MINUTE } from '../support/store.js';
 import { bearer, begin, send, startProxy, TOKEN } from '../support/whapi-proxy.js';
 
 const ASK = '/messages/m-1?resync=true';
 const TEN_HOURS = 10 * 60 * 60 * 1000;
 /** A gateway that never looks by itself whether a message is back: what it does comes of the client's calls. */
 const NO_POLLS = {
-  pace: { resync: { ...QUICK_RESYNC, pollsMs: [TEN_HOURS], proofMs: TEN_HOURS, backoffMs: [TEN_HOURS] } },
+  intervals: { resync: { ...QUICK_RESYNC, pollsMs: [TEN_HOURS], proofMs: TEN_HOURS, backoffMs: [TEN_HOURS] } },
 };
 
 describe('a call with resync=true that passes through', () => {
@@ -72,7 +72,7 @@ describe('a call with resync=true that passes through', () => {
   });
 
   it('that Whapi never answers keeps its registration (I2)', async () => {
-    const { gateway, base, whapi } = await startProxy({}, { pace: { ...NO_POLLS.pace, whapiTimeoutMs: 50 } });
+    const { gateway, base, whapi } = await startProxy({}, { intervals: { ...NO_POLLS.intervals, whapiTimeoutMs: 50 } });
     whapi.otherwise = () => undefined;
     expect((await send(base, { path: ASK })).status).toBe(504);
     expect(await messageOf(gateway, 'm-1')).toMatchObject({ status: 'waiting', calls: 1 });

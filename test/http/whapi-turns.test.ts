@@ -2,7 +2,7 @@ import { once } from 'node:events';
 import { describe, expect, it } from 'vitest';
 import { answerLater } from '../support/api.js';
 import { startClock } from '../support/clock.js';
-import { QUICK_RESYNC, until } from '../support/pace.js';
+import { QUICK_RESYNC, until } from '../support/intervals.js';
 import { explain, lose, messageIs, messageOf, pausedWith, resync, runOf, startResyncs } from '../support/resync.js';
 import { textWebhook } from '../support/texts.js';
 import { answerTo, bearer, begin, send, startProxy } from '../support/whapi-proxy.js';
@@ -10,7 +10,7 @@ import { answerTo, bearer, begin, send, startProxy } from '../support/whapi-prox
 const ASK = '/messages/m-1?resync=true';
 const HOUR = 60 * 60 * 1000;
 /** A gateway that makes no look by itself: what Whapi gets comes of clients and new runs. */
-const NO_POLLS = { pace: { resync: { ...QUICK_RESYNC, pollsMs: [10 * HOUR], proofMs: 10 * HOUR } } };
+const NO_POLLS = { intervals: { resync: { ...QUICK_RESYNC, pollsMs: [10 * HOUR], proofMs: 10 * HOUR } } };
 
 describe('several calls for one id', () => {
   it('are each answered by Whapi and make one resync', async () => {
@@ -23,7 +23,7 @@ describe('several calls for one id', () => {
   });
 
   it('join the run that is bringing it back, which ends with their proof', async () => {
-    const { gateway, whapi } = await startResyncs({ timing: { pollsMs: [10 * HOUR] } });
+    const { gateway, whapi } = await startResyncs({ intervals: { pollsMs: [10 * HOUR] } });
     const { id } = await resync(gateway, ['m-1']);
     await messageIs(gateway, 'm-1', { status: 'waiting' });
     lose(whapi, ['m-1']);
@@ -80,7 +80,7 @@ describe('a call that holds its turn', () => {
   });
 
   it('is over after the time that Whapi may take, and the next one has its turn', async () => {
-    const { base, whapi } = await startProxy({}, { pace: { ...NO_POLLS.pace, whapiTimeoutMs: 300 } });
+    const { base, whapi } = await startProxy({}, { intervals: { ...NO_POLLS.intervals, whapiTimeoutMs: 300 } });
     // An error whose words trickle in for longer than that.
     whapi.answers.push((_request, response) => {
       response.writeHead(500);
@@ -94,7 +94,7 @@ describe('a call that holds its turn', () => {
   });
 
   it('does not end a long answer that goes on after its turn', async () => {
-    const { base, whapi } = await startProxy({}, { pace: { ...NO_POLLS.pace, whapiTimeoutMs: 200 } });
+    const { base, whapi } = await startProxy({}, { intervals: { ...NO_POLLS.intervals, whapiTimeoutMs: 200 } });
     whapi.answers.push((_request, response) => {
       response.writeHead(200);
       let left = 20;

@@ -1,9 +1,9 @@
 import { expect, it, onTestFinished } from 'vitest';
-import type { ResyncState } from '../../src/ledger/resync-states.js';
-import type { ResyncView } from '../../src/ledger/views.js';
+import type { ResyncState } from '../../src/store/resync-states.js';
+import type { ResyncView } from '../../src/store/views.js';
 import { startResyncNotices } from '../../src/resync/notices.js';
 import { startClock } from '../support/clock.js';
-import { until } from '../support/pace.js';
+import { until } from '../support/intervals.js';
 
 /** A store with these resyncs, newest first, and the ends that the log tells of. */
 function startNotices(states: ResyncState[]) {
@@ -11,7 +11,7 @@ function startNotices(states: ResyncState[]) {
   const views: string[] = [];
   const watched = new Set<string>();
   const running = (): Set<string> => new Set(states.flatMap(({ id, isRunning }) => (isRunning ? id : [])));
-  const ledger = {
+  const store = {
     pendingCalls: async () => await Promise.resolve([]),
     stillRunning: async (ids: readonly string[]) => {
       ids.forEach((id) => watched.add(id));
@@ -30,7 +30,7 @@ function startNotices(states: ResyncState[]) {
     warn: () => undefined,
   };
   const onError = (error: unknown): void => expect.fail(String(error));
-  const notices = startResyncNotices({ ledger, log, effects: clock.effects, onError });
+  const notices = startResyncNotices({ store, log, effects: clock.effects, onError });
   onTestFinished(notices.stop);
   return { clock, ends, views, watched, wake: notices.wake };
 }

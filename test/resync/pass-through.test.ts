@@ -4,13 +4,13 @@ import type { Outcome, PassThrough } from '../../src/resync/pass-through.js';
 import { createCallScheduler } from '../../src/whapi/scheduler.js';
 import { createWhapiClient } from '../../src/whapi/client.js';
 import { systemEffects } from '../../src/effects.js';
-import { openLedger } from '../../src/ledger/open.js';
-import type { Ledger } from '../../src/ledger/ledger.js';
+import { openStore } from '../../src/store/open.js';
+import type { Store } from '../../src/store/store.js';
 import { onTestFinished } from 'vitest';
 import { join } from 'node:path';
 import { temporaryFolder } from '../support/files.js';
-import { channel } from '../support/ledger.js';
-import { QUICK_RESYNC, until } from '../support/pace.js';
+import { channel } from '../support/store.js';
+import { QUICK_RESYNC, until } from '../support/intervals.js';
 
 const ABOUT = { channel: 'main', messageId: 'm-1' };
 const ASKED = { channel: 'main', messageIds: ['m-1'] };
@@ -22,39 +22,39 @@ const MISSING = {
 };
 
 interface Stage {
-  readonly ledger: Ledger;
+  readonly store: Store;
   readonly passThrough: PassThrough;
   readonly errors: unknown[];
 }
 
 /** The part under test on a real ledger of which some operations are others. */
-async function stage(others: (ledger: Ledger) => Partial<Ledger> = () => ({})): Promise<Stage> {
+async function stage(others: (store: Store) => Partial<Store> = () => ({})): Promise<Stage> {
   const errors: unknown[] = [];
-  const ledger = openLedger({ engine: 'sqlite', file: join(temporaryFolder(), 'gateway.db') }, systemEffects);
-  onTestFinished(async () => await ledger.close());
-  await ledger.addChannel(channel('main'));
+  const store = openStore({ engine: 'sqlite', file: join(temporaryFolder(), 'gateway.db') }, systemEffects);
+  onTestFinished(async () => await store.close());
+  await store.addChannel(channel('main'));
   const onError = (error: unknown): void => void errors.push(error);
   const scheduler = createCallScheduler({
     ...{
-      ledger,
+      store,
       whapi: createWhapiClient(),
       openSecret: String,
-      timing: QUICK_RESYNC,
+      intervals: QUICK_RESYNC,
       effects: systemEffects,
       onError,
     },
   });
   onTestFinished(async () => await scheduler.stop(0, Promise.resolve()));
   const passThrough = createPassThrough({
-    ledger: { ...ledger, ...others(ledger) },
+    store: { ...store, ...others(store) },
     scheduler,
-    timing: QUICK_RESYNC,
+    intervals: QUICK_RESYNC,
     callTimeoutMs: 1000,
     effects: systemEffects,
     onRegistered: () => undefined,
     onError,
   });
-  return { ledger, passThrough, errors };
+  return { store, passThrough, errors };
 }
 
 const fails = async (): Promise<never> => await Promise.reject(new Error('the disk is full'));
@@ -69,7 +69,7 @@ describe("a client's own call", () => {
   });
 
   it('is answered where the store cannot take what came of it, and stays registered (I2)', async () => {
-    const { ledger, passThrough, errors } = await stage(() => ({ settleCall: fails }));
+    const { store, passThrough, errors } = await stage(() => ({ settleCall: fails }));
     expect(
       await passThrough.ask(
         ASKED,
@@ -78,11 +78,11 @@ describe("a client's own call", () => {
       ),
     ).toBe(FOUND);
     expect(errors).toEqual([new Error('the disk is full')]);
-    expect((await ledger.explain('main', 'm-1'))?.resyncs).toMatchObject([{ status: 'requesting' }]);
+    expect((await store.explain('main', 'm-1'))?.resyncs).toMatchObject([{ status: 'requesting' }]);
   });
 
   it('whose client is gone before its turn is neither registered nor made; the next one has its turn', async () => {
-    const { ledger, passThrough } = await stage();
+    const { store, passThrough } = await stage();
     let end = (): void => {
       throw new Error('not begun');
     };
@@ -101,10 +101,10 @@ describe("a client's own call", () => {
       async () => await Promise.resolve(FOUND),
       () => false,
     );
-    await until(async () => expect(await ledger.explain('main', 'm-1')).not.toBeNull());
+    await until(async () => expect(await store.explain('main', 'm-1')).not.toBeNull());
     await until(() => expect(end).not.toThrow());
     expect(await Promise.all([first, gone, next])).toEqual([FOUND, null, FOUND]);
-    expect(await ledger.explain('main', 'm-2')).toBeNull();
+    expect(await store.explain('main', 'm-2')).toBeNull();
   });
 });
 
@@ -114,10 +114,10 @@ it.each<[string, Outcome, boolean]>([
   ["a proxy's page", { ...MISSING, body: '<h1>404</h1>' }, false],
   ['a 400', { ...MISSING, status: 400 }, false],
 ])('a message that was looked for is brought back after %s: %#', async (_what, said, wanted) => {
-  const { ledger, passThrough } = await stage();
+  const { store, passThrough } = await stage();
   const id = await passThrough.bringBack(ABOUT, said as typeof MISSING, 'message');
   expect(id === null).toBe(!wanted);
-  expect((await ledger.explain('main', 'm-1')) === null).toBe(!wanted);
+  expect((await store.explain('main', 'm-1')) === null).toBe(!wanted);
 });
 
 it('a store that cannot take an unasked resync keeps no answer from its client', async () => {

@@ -1,14 +1,14 @@
 import { describe, expect, it } from 'vitest';
-import type { Simulator } from '../../src/whapi/simulator.js';
+import type { Simulator } from '../../src/simulator/simulator.js';
 import { startClock } from '../support/clock.js';
 import { idsSentTo } from '../support/delivery.js';
 import { startLocal } from '../support/gateway.js';
-import { until } from '../support/pace.js';
+import { until } from '../support/intervals.js';
 import {
   finished,
   lose,
   messageIs,
-  paceOf,
+  intervalsWith,
   pausedWith,
   resync,
   runOf,
@@ -38,7 +38,7 @@ describe('a run whose channel cannot resync', () => {
     ['a wrong token', { channelNotFound: true }, 'wrong_token', 'PATCH /v1/channels/main'],
     ['its quota is used up', { restStatus: 402 } as const, 'quota', '402 Trial version limit exceeded'],
   ])('%s: pauses with the reason, asks for nothing and fails nothing', async (_, faults, code, words) => {
-    const { gateway, whapi } = await startResyncs({ faults, timing: NO_CHECKS });
+    const { gateway, whapi } = await startResyncs({ faults, intervals: NO_CHECKS });
     lose(whapi, ['m-1', 'm-2']);
     const { id } = await resync(gateway, ['m-1', 'm-2']);
     const run = await pausedWith(gateway, id, code, words);
@@ -58,7 +58,7 @@ describe('a run whose channel cannot resync', () => {
   });
 
   it('goes on at once when a webhook says that it is back, long before it would be looked at', async () => {
-    const { gateway, whapi } = await startResyncs({ faults: { healthText: 'QR' }, timing: NO_CHECKS });
+    const { gateway, whapi } = await startResyncs({ faults: { healthText: 'QR' }, intervals: NO_CHECKS });
     lose(whapi, ['m-1']);
     const { id } = await resync(gateway, ['m-1']);
     await pausedWith(gateway, id, 'not_ready');
@@ -68,7 +68,7 @@ describe('a run whose channel cannot resync', () => {
   });
 
   it('goes on at once when its token is set right', async () => {
-    const { gateway, whapi } = await startResyncs({ timing: NO_CHECKS });
+    const { gateway, whapi } = await startResyncs({ intervals: NO_CHECKS });
     lose(whapi, ['m-1']);
     await gateway.call('PATCH', '/v1/channels/main', { whapi_token: 'of-another-channel' });
     const { id } = await resync(gateway, ['m-1']);
@@ -78,12 +78,12 @@ describe('a run whose channel cannot resync', () => {
   });
 
   it('pauses on after a restart, and goes on from there', async () => {
-    const { gateway, whapi } = await startResyncs({ faults: { healthText: 'QR' }, timing: NO_CHECKS });
+    const { gateway, whapi } = await startResyncs({ faults: { healthText: 'QR' }, intervals: NO_CHECKS });
     lose(whapi, ['m-1']);
     const { id } = await resync(gateway, ['m-1']);
     const before = await pausedWith(gateway, id, 'not_ready');
     await gateway.close();
-    const again = await startLocal({ folder: gateway.folder, pace: paceOf(NO_CHECKS) });
+    const again = await startLocal({ folder: gateway.folder, intervals: intervalsWith(NO_CHECKS) });
     sendWebhooksTo(again, whapi);
     expect((await runOf(again, id)).pause).toEqual(before.pause);
     expect(checks(whapi)).toBe(1);
@@ -94,7 +94,7 @@ describe('a run whose channel cannot resync', () => {
 
 describe('a phone that goes offline in the middle of a run', () => {
   it('what was asked for since it was last seen well, and has not come, is asked for again when it is back', async () => {
-    const { gateway, whapi } = await startResyncs({ timing: { ...NO_CHECKS, pollsMs: [HOUR] } });
+    const { gateway, whapi } = await startResyncs({ intervals: { ...NO_CHECKS, pollsMs: [HOUR] } });
     lose(whapi, ['m-1', 'm-2']);
     await resync(gateway, ['m-1']);
     await messageIs(gateway, 'm-1', { status: 'restored' });
@@ -109,7 +109,7 @@ describe('a phone that goes offline in the middle of a run', () => {
   });
 
   it('and came back before anybody looked: it is asked for again all the same', async () => {
-    const { gateway, whapi } = await startResyncs({ timing: { pollsMs: [HOUR] } });
+    const { gateway, whapi } = await startResyncs({ intervals: { pollsMs: [HOUR] } });
     lose(whapi, ['m-1', 'm-2']);
     await resync(gateway, ['m-1']);
     await messageIs(gateway, 'm-1', { status: 'restored' });
@@ -123,7 +123,7 @@ describe('a phone that goes offline in the middle of a run', () => {
   });
 
   it('without a word from anybody: after some looks in vain the id is asked for again', async () => {
-    const { gateway, whapi } = await startResyncs({ timing: { askAgainAfterPolls: [2] } });
+    const { gateway, whapi } = await startResyncs({ intervals: { askAgainAfterPolls: [2] } });
     const { id } = await resync(gateway, ['m-1']);
     await until(async () => expect((await runOf(gateway, id)).counts).toMatchObject({ waiting: 1 }));
     lose(whapi, ['m-1']);
@@ -147,14 +147,14 @@ describe('the pace of a channel', () => {
 
   it('a daily budget ends the calls of a day, over a restart too, and midnight UTC begins it anew', async () => {
     const clock = startClock();
-    const { gateway, whapi } = await startResyncs({ effects: clock.effects, timing: { pollsMs: [90 * HOUR] } });
+    const { gateway, whapi } = await startResyncs({ effects: clock.effects, intervals: { pollsMs: [90 * HOUR] } });
     await gateway.call('PATCH', '/v1/channels/main', { daily_call_budget: 3 });
     lose(whapi, ['m-1', 'm-2', 'm-3']);
     const { id } = await resync(gateway, ['m-1', 'm-2', 'm-3']);
     await pausedWith(gateway, id, 'budget', '3 calls a day');
     await whapi.idle(); // its webhooks are answered: none is on its way to a gateway that is gone
     await gateway.close();
-    const again = await startLocal({ folder: gateway.folder, effects: clock.effects, pace: paceOf() });
+    const again = await startLocal({ folder: gateway.folder, effects: clock.effects, intervals: intervalsWith() });
     sendWebhooksTo(again, whapi);
     const { pause } = await pausedWith(again, id, 'budget');
     expect([whapi.calls.length, pause?.next_check_at.slice(10)]).toEqual([3, 'T00:00:00.000Z']);

@@ -1,10 +1,10 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import type { CallResult, ResyncCall } from '../../src/ledger/ledger.js';
-import { afterCall, RESYNC_TIMING } from '../../src/resync/policy.js';
+import type { CallResult, ResyncCall } from '../../src/store/store.js';
+import { afterCall, RESYNC_INTERVALS } from '../../src/resync/policy.js';
 import type { CallMoment } from '../../src/resync/policy.js';
 import type { WhapiAnswer } from '../../src/whapi/answers.js';
-import { channel } from '../support/ledger.js';
+import { channel } from '../support/store.js';
 
 const NOW = Date.UTC(2026, 0, 15, 12);
 const SECOND = 1000;
@@ -39,7 +39,7 @@ function call(kind: ResyncCall['kind'], more: Partial<ResyncCall> = {}): ResyncC
 /** With a chance that leaves every pause at its length. */
 function after(of: ResyncCall, answer: WhapiAnswer, more: Partial<CallMoment> = {}): CallResult {
   return afterCall(of, answer, {
-    timing: RESYNC_TIMING,
+    intervals: RESYNC_INTERVALS,
     now: NOW,
     random: 0.5,
     failures: 0,
@@ -134,10 +134,10 @@ describe('after a look whether the message is back', () => {
 describe('the pauses', () => {
   it('between looks grow from half a minute to an hour, and stay there', () => {
     const first = (after(call('resync'), MISSING).nextAt ?? 0) - NOW;
-    const timing = { ...RESYNC_TIMING, askAgainAfterPolls: [] };
+    const intervals = { ...RESYNC_INTERVALS, askAgainAfterPolls: [] };
     const next = Array.from(
       { length: 10 },
-      (_, made) => (after(call('poll', { made }), MISSING, { timing }).nextAt ?? 0) - NOW,
+      (_, made) => (after(call('poll', { made }), MISSING, { intervals }).nextAt ?? 0) - NOW,
     );
     expect([first, ...next].map((ms) => ms / MINUTE)).toEqual([0.5, 1, 2, 4, 8, 15, 30, 60, 60, 60, 60]);
   });
@@ -189,6 +189,6 @@ describe('the pauses', () => {
 
 describe('the time-out of a call', () => {
   it('is well above the 15 seconds that a resync takes', () => {
-    expect(RESYNC_TIMING.callTimeoutMs).toBeGreaterThanOrEqual(30 * SECOND);
+    expect(RESYNC_INTERVALS.callTimeoutMs).toBeGreaterThanOrEqual(30 * SECOND);
   });
 });

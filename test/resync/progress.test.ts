@@ -1,13 +1,13 @@
 import { describe, expect, it } from 'vitest';
-import type { ResyncProgress, ResyncView } from '../../src/ledger/views.js';
+import type { ResyncProgress, ResyncView } from '../../src/store/views.js';
 import type { Channel } from '../../src/model.js';
 import { progressOf } from '../../src/resync/progress.js';
 import type { Progress } from '../../src/resync/progress.js';
 import type { UnderWay } from '../../src/whapi/callers.js';
-import { channel, HOUR, MINUTE, SECOND, START } from '../support/ledger.js';
+import { channel, HOUR, MINUTE, SECOND, START } from '../support/store.js';
 
 const NONE = { queued: 0, requesting: 0, waiting: 0, restored: 0, not_restored: 0, failed: 0, cancelled: 0 };
-const TIMING = { spacingMs: SECOND };
+const INTERVALS = { spacingMs: SECOND };
 
 /** A resync whose calls take 15 seconds, and whose messages are back a minute after their call. */
 function run(
@@ -25,7 +25,7 @@ function run(
     ...{ id: 'rsy_1', channel: 'main', status: 'running', counts: { ...NONE, ...counts }, deliverUnseen: false },
     ...{ windowSeconds: 60, createdAt: START - HOUR, finishedAt: null, progress },
   };
-  return progressOf(view, TIMING, START, underWay);
+  return progressOf(view, INTERVALS, START, underWay);
 }
 
 describe('the time that a resync still takes', () => {

@@ -1,8 +1,8 @@
 import { expect, it, onTestFinished, vi } from 'vitest';
 import { systemEffects } from '../../src/effects.js';
-import { ALL_EVENTS } from '../../src/whapi/simulator-webhooks.js';
-import { startSimulator } from '../../src/whapi/simulator.js';
-import type { Simulator } from '../../src/whapi/simulator.js';
+import { ALL_EVENTS } from '../../src/simulator/webhooks.js';
+import { startSimulator } from '../../src/simulator/simulator.js';
+import type { Simulator } from '../../src/simulator/simulator.js';
 import { pagesOf } from '../support/api.js';
 import type { ResyncMessageJson } from '../support/api.js';
 import { startBot } from '../support/bot.js';

@@ -1,13 +1,13 @@
 import { join } from 'node:path';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import { systemEffects } from '../../src/effects.js';
-import { openLedger } from '../../src/ledger/open.js';
+import { openStore } from '../../src/store/open.js';
 import type { Sealed } from '../../src/model.js';
 import { createCallScheduler } from '../../src/whapi/scheduler.js';
 import { startResyncWorker } from '../../src/resync/worker.js';
 import type { WhapiClient } from '../../src/whapi/client.js';
-import { startSimulator } from '../../src/whapi/simulator.js';
-import type { Simulator } from '../../src/whapi/simulator.js';
+import { startSimulator } from '../../src/simulator/simulator.js';
+import type { Simulator } from '../../src/simulator/simulator.js';
 import { startBareWhapi } from '../support/bot.js';
 import type { Bot, BotAnswer } from '../support/bot.js';
 import type { Client } from '../support/client.js';
@@ -17,7 +17,7 @@ import { idsSentTo } from '../support/delivery.js';
 import { temporaryFolder } from '../support/files.js';
 import { startLocal } from '../support/gateway.js';
 import type { LocalGateway } from '../support/gateway.js';
-import { QUICK_RESYNC, until } from '../support/pace.js';
+import { QUICK_RESYNC, until } from '../support/intervals.js';
 import { startProcess } from '../support/process.js';
 import {
   callsOf,
@@ -27,7 +27,7 @@ import {
   lose,
   messageIs,
   messageOf,
-  paceOf,
+  intervalsWith,
   pausedWith,
   resync,
   sendWebhooksTo,
@@ -50,8 +50,8 @@ function resyncCalls(whapi: Simulator): (string | undefined)[] {
 }
 
 /** A bare server in the place of Whapi, and a gateway whose channel it is. */
-async function startBare(answer: BotAnswer, timing = {}): Promise<{ gateway: LocalGateway; whapi: Bot }> {
-  const gateway = await startLocal({ pace: paceOf({ ...NEVER, ...timing }) });
+async function startBare(answer: BotAnswer, intervals = {}): Promise<{ gateway: LocalGateway; whapi: Bot }> {
+  const gateway = await startLocal({ intervals: intervalsWith({ ...NEVER, ...intervals }) });
   const whapi = await startBareWhapi();
   whapi.otherwise = answer;
   await gateway.addChannel({ whapi_base_url: whapi.url });
@@ -191,7 +191,7 @@ describe('the usual story', () => {
   });
 
   it('an id that two resyncs ask for is restored in both, with one call', async () => {
-    const { gateway, whapi, bot } = await startResyncs({ timing: NEVER });
+    const { gateway, whapi, bot } = await startResyncs({ intervals: NEVER });
     lose(whapi, ['m-1']);
     const [first, second] = [await resync(gateway, ['m-1']), await resync(gateway, ['m-1'])];
     for (const { id } of [first, second]) expect((await finished(gateway, id)).counts).toMatchObject({ restored: 1 });
@@ -296,8 +296,8 @@ describe('a Whapi that cannot take the call now', () => {
 
   it('is left in peace by the whole channel until the pause is over, while other channels go on', async () => {
     const clock = startClock({ stopped: true });
-    const timing = { backoffMs: [MINUTE] };
-    const { gateway, whapi } = await startResyncs({ faults: { restStatus: 429 }, timing, effects: clock.effects });
+    const intervals = { backoffMs: [MINUTE] };
+    const { gateway, whapi } = await startResyncs({ faults: { restStatus: 429 }, intervals, effects: clock.effects });
     const other = await addWhapi(gateway, 'other');
     const { id } = await resync(gateway, ids(3));
     await pausedWith(gateway, id, 'busy', '429 Too many requests');
@@ -310,8 +310,8 @@ describe('a Whapi that cannot take the call now', () => {
   });
 
   it('is paused for the first of the pauses by a look that meets it busy, however many looks went well', async () => {
-    const timing = { pollsMs: [5], backoffMs: [20, 20, 20, 60 * MINUTE] };
-    const { gateway, whapi } = await startResyncs({ timing });
+    const intervals = { pollsMs: [5], backoffMs: [20, 20, 20, 60 * MINUTE] };
+    const { gateway, whapi } = await startResyncs({ intervals });
     await resync(gateway, ['nowhere']);
     await until(async () => expect((await messageOf(gateway, 'nowhere')).polls).toBeGreaterThan(2));
     whapi.faults.restStatus = 429;
@@ -323,7 +323,7 @@ describe('a Whapi that cannot take the call now', () => {
 
   it('that never answers counts as asked when the time is over, and is looked at from then on', async () => {
     const faults = { resyncHangs: true, resyncSendsWebhook: false };
-    const { gateway, whapi } = await startResyncs({ faults, timing: { callTimeoutMs: 100 } });
+    const { gateway, whapi } = await startResyncs({ faults, intervals: { callTimeoutMs: 100 } });
     lose(whapi, ['m-1']);
     const { id } = await resync(gateway, ['m-1']);
     expect((await finished(gateway, id)).counts).toMatchObject({ restored: 1 });
@@ -333,7 +333,7 @@ describe('a Whapi that cannot take the call now', () => {
   });
 
   it('that never answers keeps neither the next id of its channel waiting for ever nor another channel', async () => {
-    const { gateway, whapi } = await startResyncs({ faults: { resyncHangs: true }, timing: { callTimeoutMs: 100 } });
+    const { gateway, whapi } = await startResyncs({ faults: { resyncHangs: true }, intervals: { callTimeoutMs: 100 } });
     const other = await addWhapi(gateway, 'other');
     lose(other, ['o-1']);
     await resync(gateway, ids(2));
@@ -374,15 +374,15 @@ describe('many ids', () => {
     expect(whapi.mostCallsAtOnce).toBe(1);
   });
 
-  it('take turns with the looks at those asked for before', async () => {
+  it('take turns with the polls at those asked for before', async () => {
     const faults = { resyncTakesMs: 2000, restoredAfterMs: 500_000, resyncSendsWebhook: false };
-    const { gateway, whapi } = await startResyncs({ faults, timing: { pollsMs: [1] } });
+    const { gateway, whapi } = await startResyncs({ faults, intervals: { pollsMs: [1] } });
     lose(whapi, ids(20));
     await resync(gateway, ids(20));
     await until(() => expect(resyncCalls(whapi)).toHaveLength(20));
-    const kinds = callsOf(whapi).map((call) => (call.resync ? 'new' : 'look'));
-    expect(kinds.indexOf('look')).toBeLessThan(5);
-    expect(kinds.slice(0, kinds.lastIndexOf('new')).join()).not.toMatch(/new,new,new,new|look,look,look,look/);
+    const kinds = callsOf(whapi).map((call) => (call.resync ? 'new' : 'poll'));
+    expect(kinds.indexOf('poll')).toBeLessThan(5);
+    expect(kinds.slice(0, kinds.lastIndexOf('new')).join()).not.toMatch(/new,new,new,new|poll,poll,poll,poll/);
   });
 });
 
@@ -427,7 +427,7 @@ describe('a resync that is cancelled', () => {
 describe('a window', () => {
   it('that runs out leaves a message not restored; should it come after all, it is a duplicate, held', async () => {
     const clock = startClock();
-    const { gateway, bot } = await startResyncs({ effects: clock.effects, timing: NEVER });
+    const { gateway, bot } = await startResyncs({ effects: clock.effects, intervals: NEVER });
     const { id } = await resync(gateway, ['m-1'], { window_seconds: 60 });
     await messageIs(gateway, 'm-1', { status: 'waiting' });
     clock.advance(61_000);
@@ -465,7 +465,7 @@ describe('a window', () => {
 
   it('that has just run out does not make the message new in the moment before anybody has closed it', async () => {
     const clock = startClock();
-    const { gateway, bot } = await startResyncs({ effects: clock.effects, timing: NEVER });
+    const { gateway, bot } = await startResyncs({ effects: clock.effects, intervals: NEVER });
     await resync(gateway, ['m-1'], { window_seconds: 60 });
     await messageIs(gateway, 'm-1', { status: 'waiting' });
     clock.jump(61_000);
@@ -492,7 +492,7 @@ describe('a gateway that is closed', () => {
     await until(() => expect(resyncCalls(whapi).length).toBeGreaterThan(5));
     await gateway.close();
     expect(resyncCalls(whapi).length).toBeLessThan(30);
-    const again = await startLocal({ folder: gateway.folder, pace: paceOf() });
+    const again = await startLocal({ folder: gateway.folder, intervals: intervalsWith() });
     sendWebhooksTo(again, whapi);
     expect((await finished(again, id)).counts).toMatchObject({ restored: 30 });
     expect(resyncCalls(whapi)).toEqual(ids(30));
@@ -506,7 +506,7 @@ describe('a gateway that is closed', () => {
     clock.hurry();
     await gateway.close();
     whapi.faults.resyncHangs = false;
-    const again = await startLocal({ folder: gateway.folder, pace: paceOf(NEVER) });
+    const again = await startLocal({ folder: gateway.folder, intervals: intervalsWith(NEVER) });
     await until(() => expect(resyncCalls(whapi)).toEqual(['m-1', 'm-1']));
     expect(await verdictOf(again, 'm-1')).toBe('restored');
   });
@@ -530,13 +530,13 @@ async function startWorkerWhoseFirstResultIsLost(
   const calls: string[] = [];
   const errors: unknown[] = [];
   const effects = { ...systemEffects, ...time };
-  const ledger = openLedger({ engine: 'sqlite', file: join(temporaryFolder(), 'gateway.db') }, effects);
-  onTestFinished(async () => await ledger.close());
-  await ledger.addChannel(CHANNEL);
-  await ledger.register({ channel: 'main', messageIds: ['m-1'], deliverUnseen: false, ...REGISTRATION });
-  const settleCall: typeof ledger.settleCall = async (...of) => {
+  const store = openStore({ engine: 'sqlite', file: join(temporaryFolder(), 'gateway.db') }, effects);
+  onTestFinished(async () => await store.close());
+  await store.addChannel(CHANNEL);
+  await store.register({ channel: 'main', messageIds: ['m-1'], deliverUnseen: false, ...REGISTRATION });
+  const settleCall: typeof store.settleCall = async (...of) => {
     if (errors.length === 0) throw new Error('the disk is full');
-    await ledger.settleCall(...of);
+    await store.settleCall(...of);
   };
   const getMessage: WhapiClient['getMessage'] = async (_access, id) => {
     calls.push(id);
@@ -547,11 +547,11 @@ async function startWorkerWhoseFirstResultIsLost(
     getHealth: async () => await Promise.resolve({ kind: 'missing', words: '' } as const),
     destroy: async () => await Promise.resolve(),
   };
-  const timing = { ...QUICK_RESYNC, ...NEVER };
+  const intervals = { ...QUICK_RESYNC, ...NEVER };
   const onError = (error: unknown): void => void errors.push(error);
-  const common = { whapi, openSecret: String, timing, effects, onError };
-  const scheduler = createCallScheduler({ ...common, ledger });
-  const worker = startResyncWorker({ ...common, ledger: { ...ledger, settleCall }, scheduler });
+  const common = { whapi, openSecret: String, intervals, effects, onError };
+  const scheduler = createCallScheduler({ ...common, store });
+  const worker = startResyncWorker({ ...common, store: { ...store, settleCall }, scheduler });
   onTestFinished(async () => {
     await Promise.all([worker.stop(), scheduler.stop(0, Promise.resolve())]);
   });

@@ -9,7 +9,7 @@ import type { BotAnswer } from './bot.js';
 import type { Answer, Client } from './client.js';
 import { startLocal } from './gateway.js';
 import type { LocalGateway, LocalOptions } from './gateway.js';
-import { until } from './pace.js';
+import { until } from './intervals.js';
 
 export interface List<T> {
   readonly data: T[];

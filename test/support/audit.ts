@@ -1,5 +1,5 @@
 import { expect, onTestFinished } from 'vitest';
-import type { Simulator } from '../../src/whapi/simulator.js';
+import type { Simulator } from '../../src/simulator/simulator.js';
 import { pagesOf } from './api.js';
 import { startBot } from './bot.js';
 import type { Bot } from './bot.js';
@@ -8,8 +8,8 @@ import type { TestClock } from './clock.js';
 import { temporaryFolder } from './files.js';
 import { startLocal } from './gateway.js';
 import type { LocalGateway } from './gateway.js';
-import { until } from './pace.js';
-import { addWhapi, paceOf, sendWebhooksTo } from './resync.js';
+import { until } from './intervals.js';
+import { addWhapi, intervalsWith, sendWebhooksTo } from './resync.js';
 import { textMessage, textWebhook } from './texts.js';
 import type { Text } from './texts.js';
 
@@ -44,7 +44,7 @@ const MESSAGES_PER_WEBHOOK = 500;
 /** A gateway whose channel `main`, a simulated Whapi, has been here for thirty days, and a bot. */
 export async function startAudits(): Promise<AuditStage> {
   const clock = startClock();
-  const options = { effects: clock.effects, pace: paceOf(), folder: temporaryFolder() };
+  const options = { effects: clock.effects, intervals: intervalsWith(), folder: temporaryFolder() };
   let gateway = await startLocal(options);
   const bot = await startBot();
   await gateway.addTarget({ url: bot.url });

@@ -5,7 +5,7 @@ import { fileURLToPath } from 'node:url';
 import { onTestFinished } from 'vitest';
 import { adminTokenOf } from './api.js';
 import type { LocalGateway } from './gateway.js';
-import { until } from './pace.js';
+import { until } from './intervals.js';
 
 const CLI = fileURLToPath(new URL('../../dist/cli.js', import.meta.url));
 

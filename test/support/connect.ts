@@ -1,7 +1,7 @@
 import { expect, onTestFinished } from 'vitest';
-import { CONNECT_TIMING } from '../../src/connect/connector.js';
-import { startSimulator } from '../../src/whapi/simulator.js';
-import type { Simulator, SimulatorOptions } from '../../src/whapi/simulator.js';
+import { CONNECT_TIMEOUTS } from '../../src/connect/connector.js';
+import { startSimulator } from '../../src/simulator/simulator.js';
+import type { Simulator, SimulatorOptions } from '../../src/simulator/simulator.js';
 import type { Settings, WebhookSetting } from '../../src/whapi/wire.js';
 import { startBot } from './bot.js';
 import type { Bot } from './bot.js';
@@ -55,11 +55,11 @@ export const OTHER = {
  * callback_persist false are set.
  */
 export async function startConnect(
-  { pace, ...options }: LocalOptions = {},
+  { intervals, ...options }: LocalOptions = {},
   ofWhapi: SimulatorOptions = {},
 ): Promise<ConnectStage> {
-  const connect = { ...CONNECT_TIMING, arrivalMs: 50, lookEveryMs: 5 };
-  const gateway = await startLocal({ ...options, pace: { connect, ...pace } });
+  const connect = { ...CONNECT_TIMEOUTS, arrivalMs: 50, lookEveryMs: 5 };
+  const gateway = await startLocal({ ...options, intervals: { connect, ...intervals } });
   const bot = await startBot();
   const whapi = await startSimulator({ timeScale: 1000, ...ofWhapi });
   onTestFinished(async () => await whapi.close());

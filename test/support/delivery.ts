@@ -2,7 +2,7 @@ import { startBot } from './bot.js';
 import type { Bot, BotRequest } from './bot.js';
 import { startLocal } from './gateway.js';
 import type { LocalGateway, LocalOptions } from './gateway.js';
-import { QUICK_RETRIES_MS } from './pace.js';
+import { QUICK_RETRIES_MS } from './intervals.js';
 
 export interface AttemptJson {
   readonly started_at: string;
@@ -34,7 +34,7 @@ export async function startDelivery(
   settings: Record<string, unknown> = {},
   options: LocalOptions = {},
 ): Promise<DeliveryStage> {
-  const gateway = await startLocal({ pace: { retryDelaysMs: QUICK_RETRIES_MS }, ...options });
+  const gateway = await startLocal({ intervals: { retryDelaysMs: QUICK_RETRIES_MS }, ...options });
   const bot = await startBot();
   await gateway.addChannel();
   const target = await gateway.addTarget({ url: bot.url, ...settings });

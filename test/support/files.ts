@@ -19,7 +19,7 @@ export function temporaryFolderInMemory(): string {
 const fixturesFolder = fileURLToPath(new URL('../fixtures/', import.meta.url));
 
 /** A payload as Whapi documents it, by its name: `messages.post.text`. */
-export function fixture(name: string): Buffer {
+export function samplePayload(name: string): Buffer {
   return readFileSync(join(fixturesFolder, `${name}.json`));
 }
 

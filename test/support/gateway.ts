@@ -4,17 +4,17 @@ import { onTestFinished } from 'vitest';
 import { readConfig } from '../../src/config.js';
 import { systemEffects } from '../../src/effects.js';
 import type { Effects } from '../../src/effects.js';
-import { startGateway, USUAL_PACE } from '../../src/gateway.js';
-import type { Gateway, Pace } from '../../src/gateway.js';
+import { startGateway, DEFAULT_INTERVALS } from '../../src/gateway.js';
+import type { Gateway, Intervals } from '../../src/gateway.js';
 import { createClient } from './client.js';
 import type { Client } from './client.js';
 import { temporaryFolder } from './files.js';
-import { QUICK_BREAKER } from './pace.js';
+import { QUICK_BREAKER } from './intervals.js';
 
 export interface LocalOptions {
   readonly env?: Record<string, string>;
   readonly effects?: Partial<Effects>;
-  readonly pace?: Partial<Pace>;
+  readonly intervals?: Partial<Intervals>;
   readonly folder?: string;
 }
 
@@ -32,11 +32,11 @@ export interface LocalGateway extends Client {
   close(): Promise<void>;
 }
 
-/** A gateway in the test's own process, where its clock or its pace is to be another: real HTTP, a real SQLite file. */
+/** A gateway in the test's own process, where its clock or its intervals differ: real HTTP, a real SQLite file. */
 export async function startLocal({
   env = {},
   effects = {},
-  pace = {},
+  intervals = {},
   folder = temporaryFolder(),
 }: LocalOptions = {}): Promise<LocalGateway> {
   const config = readConfig({
@@ -48,9 +48,9 @@ export async function startLocal({
   const logs: LogLine[] = [];
   const log = pino({ level: 'debug' }, { write: (line) => void logs.push(JSON.parse(line) as LogLine) });
   const gateway = await startGateway(config, { ...systemEffects, ...effects }, log, {
-    ...USUAL_PACE,
+    ...DEFAULT_INTERVALS,
     breaker: QUICK_BREAKER,
-    ...pace,
+    ...intervals,
   });
   const close = once(gateway);
   onTestFinished(close);

@@ -1,12 +1,12 @@
 import { join } from 'node:path';
 import Database from 'better-sqlite3';
 import { expect, onTestFinished, vi } from 'vitest';
-import { kept, openDatabase } from '../../src/ledger/sqlite/database.js';
-import type { Db } from '../../src/ledger/sqlite/database.js';
+import { kept, openDatabase } from '../../src/store/sqlite/database.js';
+import type { Db } from '../../src/store/sqlite/database.js';
 import { temporaryFolder } from './files.js';
 
 /** Tables whose rows grow with traffic: a query that goes through one of them takes longer every day. */
-const GROWING = ['webhooks', 'sightings', 'deliveries', 'lanes', 'ledger', 'chats', 'traces', 'objects'];
+const GROWING = ['webhooks', 'sightings', 'deliveries', 'lanes', 'ledger', 'chats', 'fingerprints', 'objects'];
 const SCAN = new RegExp(`^SCAN (${GROWING.join('|')}|[wsdl])\\b(?! USING (COVERING )?INDEX)`);
 
 const checked = new Set<string>();

@@ -1,6 +1,6 @@
 import { connect } from 'node:net';
 import { onTestFinished } from 'vitest';
-import { until } from './pace.js';
+import { until } from './intervals.js';
 import { WEBHOOK_SECRET } from './client.js';
 
 /** A bare connection to a gateway, for what no HTTP client would send. */

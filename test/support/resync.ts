@@ -1,8 +1,8 @@
 import { expect, onTestFinished } from 'vitest';
-import { ALL_EVENTS } from '../../src/whapi/simulator-webhooks.js';
-import { startSimulator } from '../../src/whapi/simulator.js';
-import type { Faults, Simulator, SimulatorCall, SimulatorOptions } from '../../src/whapi/simulator.js';
-import type { ResyncTiming } from '../../src/resync/policy.js';
+import { ALL_EVENTS } from '../../src/simulator/webhooks.js';
+import { startSimulator } from '../../src/simulator/simulator.js';
+import type { Faults, Simulator, SimulatorCall, SimulatorOptions } from '../../src/simulator/simulator.js';
+import type { ResyncIntervals } from '../../src/resync/policy.js';
 import type { ResyncJson, ResyncMessageJson } from './api.js';
 import { startBot } from './bot.js';
 import type { Bot } from './bot.js';
@@ -10,7 +10,7 @@ import { WEBHOOK_SECRET } from './client.js';
 import type { Client } from './client.js';
 import { startLocal } from './gateway.js';
 import type { LocalGateway, LocalOptions } from './gateway.js';
-import { QUICK_AUDIT, QUICK_RESYNC, QUICK_RETRIES_MS, until } from './pace.js';
+import { QUICK_AUDIT, QUICK_RESYNC, QUICK_RETRIES_MS, until } from './intervals.js';
 import { textMessage } from './texts.js';
 
 export interface ExplanationJson {
@@ -26,18 +26,22 @@ export interface ResyncStage {
   readonly bot: Bot;
 }
 
-export interface ResyncOptions extends Omit<LocalOptions, 'pace'> {
+export interface ResyncOptions extends Omit<LocalOptions, 'intervals'> {
   readonly faults?: Partial<Faults>;
-  readonly timing?: Partial<ResyncTiming>;
+  readonly intervals?: Partial<ResyncIntervals>;
 }
 
-export function paceOf(timing: Partial<ResyncTiming> = {}): Required<LocalOptions>['pace'] {
-  return { retryDelaysMs: QUICK_RETRIES_MS, resync: { ...QUICK_RESYNC, ...timing }, audit: QUICK_AUDIT };
+export function intervalsWith(intervals: Partial<ResyncIntervals> = {}): Required<LocalOptions>['intervals'] {
+  return { retryDelaysMs: QUICK_RETRIES_MS, resync: { ...QUICK_RESYNC, ...intervals }, audit: QUICK_AUDIT };
 }
 
 /** A gateway, a simulated Whapi that is its channel `main` and sends it its webhooks, and a bot that wants everything. */
-export async function startResyncs({ faults = {}, timing = {}, ...options }: ResyncOptions = {}): Promise<ResyncStage> {
-  const gateway = await startLocal({ ...options, pace: paceOf(timing) });
+export async function startResyncs({
+  faults = {},
+  intervals = {},
+  ...options
+}: ResyncOptions = {}): Promise<ResyncStage> {
+  const gateway = await startLocal({ ...options, intervals: intervalsWith(intervals) });
   const bot = await startBot();
   await gateway.addTarget({ url: bot.url });
   const whapi = await addWhapi(gateway, 'main');

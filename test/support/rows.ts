@@ -1,4 +1,4 @@
-import type { Db } from '../../src/ledger/sqlite/database.js';
+import type { Db } from '../../src/store/sqlite/database.js';
 
 /** A database that counts the rows which its statements give through `all`. */
 export function counted(db: Db): { readonly db: Db; readonly rows: () => number } {

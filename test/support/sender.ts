@@ -5,7 +5,7 @@ import { createSender } from '../../src/delivery/send.js';
 import type { Outgoing, Sender } from '../../src/delivery/send.js';
 import { systemEffects } from '../../src/effects.js';
 import type { Target } from '../../src/model.js';
-import { target } from './ledger.js';
+import { target } from './store.js';
 
 /** What sends the deliveries, by itself: for what a gateway as a whole would not let through. Closed after the test. */
 export function startSender(networks: string, lookup?: Lookup): Sender {

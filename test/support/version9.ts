@@ -1,7 +1,7 @@
 import Database from 'better-sqlite3';
-import { migrationsOf } from '../../src/ledger/migrate.js';
-import { kept } from '../../src/ledger/sqlite/database.js';
-import type { Db } from '../../src/ledger/sqlite/database.js';
+import { migrationsOf } from '../../src/store/migrate.js';
+import { kept } from '../../src/store/sqlite/database.js';
+import type { Db } from '../../src/store/sqlite/database.js';
 
 /** A database as version 9 left it: a channel `main`, a target `bot`. */
 export function databaseOfVersion9(file: string): Db {

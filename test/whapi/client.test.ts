@@ -6,8 +6,8 @@ import type { WhapiClient } from '../../src/whapi/client.js';
 import { startBot } from '../support/bot.js';
 import type { Bot, BotAnswer } from '../support/bot.js';
 import { requestTo } from '../support/delivery.js';
-import { fixture } from '../support/files.js';
-import { until } from '../support/pace.js';
+import { samplePayload } from '../support/files.js';
+import { until } from '../support/intervals.js';
 
 const TOKEN = 'the-token-of-the-channel';
 const ID = 'p.w30M7fgwWD4XwHu.g4CA-gNcCzMdVPg';
@@ -79,7 +79,7 @@ describe('a call to Whapi', () => {
 
 describe("what Whapi's answer means", () => {
   it('200: it has the message', async () => {
-    const { ask } = await stage(json(200, fixture('api/get_message.resync.200')));
+    const { ask } = await stage(json(200, samplePayload('api/get_message.resync.200')));
     expect(await ask()).toEqual({ kind: 'found' });
   });
 
@@ -109,12 +109,12 @@ describe("what Whapi's answer means", () => {
   });
 
   it.each(['api/get_message.404', 'api/get_message.resync.404'])('404 %s: it has not got it yet', async (name) => {
-    const { ask } = await stage(json(404, fixture(name)));
+    const { ask } = await stage(json(404, samplePayload(name)));
     expect(await ask()).toMatchObject({ kind: 'missing', words: expect.stringMatching(/^404 .*not found/) as unknown });
   });
 
   it('404 about the channel: every call is refused, for the token is none', async () => {
-    const { ask } = await stage(json(404, fixture('api/error.404.channel')));
+    const { ask } = await stage(json(404, samplePayload('api/error.404.channel')));
     expect(await ask()).toMatchObject({
       ...{ kind: 'refused', for: 'token' },
       words: expect.stringMatching(/^404 Channel not found/) as unknown,
@@ -132,8 +132,8 @@ describe("what Whapi's answer means", () => {
     [402, 'api/error.402', { kind: 'refused', for: 'quota' }],
     [403, 'api/error.403', { kind: 'refused' }],
   ])('%i: this call or every call of the channel was refused, in its words', async (status, name, meaning) => {
-    const { ask } = await stage(json(status, fixture(name)));
-    const { error: said } = JSON.parse(fixture(name).toString()) as { error: { message: string } };
+    const { ask } = await stage(json(status, samplePayload(name)));
+    const { error: said } = JSON.parse(samplePayload(name).toString()) as { error: { message: string } };
     expect(await ask()).toMatchObject({
       ...meaning,
       words: expect.stringContaining(`${status} ${said.message}`) as unknown,

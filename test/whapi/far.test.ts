@@ -5,7 +5,7 @@ import { createWhapiClient } from '../../src/whapi/client.js';
 import { startFarServer } from '../support/far.js';
 import type { FarServer } from '../support/far.js';
 import { startLocal } from '../support/gateway.js';
-import { until } from '../support/pace.js';
+import { until } from '../support/intervals.js';
 
 const TOKEN = 'the-token-of-the-channel';
 

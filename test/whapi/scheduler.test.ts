@@ -1,19 +1,19 @@
 import { join } from 'node:path';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import { systemEffects } from '../../src/effects.js';
-import { openLedger } from '../../src/ledger/open.js';
-import type { Ledger } from '../../src/ledger/ledger.js';
+import { openStore } from '../../src/store/open.js';
+import type { Store } from '../../src/store/store.js';
 import type { Channel } from '../../src/model.js';
 import type { WhapiResult } from '../../src/whapi/client.js';
 import { createCallScheduler } from '../../src/whapi/scheduler.js';
 import type { CallScheduler, SchedulerOptions } from '../../src/whapi/scheduler.js';
 import type { Health } from '../../src/whapi/wire.js';
 import { temporaryFolder } from '../support/files.js';
-import { channel } from '../support/ledger.js';
-import { QUICK_RESYNC, until } from '../support/pace.js';
+import { channel } from '../support/store.js';
+import { QUICK_RESYNC, until } from '../support/intervals.js';
 
 interface Stage {
-  readonly ledger: Ledger;
+  readonly store: Store;
   readonly scheduler: CallScheduler;
   /** What was done, in order. */
   readonly done: string[];
@@ -22,17 +22,17 @@ interface Stage {
 }
 
 async function stage(settings: Partial<Channel> = {}, more: Partial<SchedulerOptions> = {}): Promise<Stage> {
-  const ledger = openLedger({ engine: 'sqlite', file: join(temporaryFolder(), 'gateway.db') }, systemEffects);
-  onTestFinished(async () => await ledger.close());
-  await ledger.addChannel(channel('main', settings));
+  const store = openStore({ engine: 'sqlite', file: join(temporaryFolder(), 'gateway.db') }, systemEffects);
+  onTestFinished(async () => await store.close());
+  await store.addChannel(channel('main', settings));
   const done: string[] = [];
   const getHealth = async (): Promise<WhapiResult<Health>> => {
     done.push('check');
     return await Promise.resolve(AUTH);
   };
   const scheduler = createCallScheduler({
-    ...{ ledger, whapi: { getHealth, destroy: async () => await Promise.resolve() }, openSecret: String },
-    ...{ timing: QUICK_RESYNC, effects: systemEffects, onError: (error: unknown) => void done.push(String(error)) },
+    ...{ store, whapi: { getHealth, destroy: async () => await Promise.resolve() }, openSecret: String },
+    ...{ intervals: QUICK_RESYNC, effects: systemEffects, onError: (error: unknown) => void done.push(String(error)) },
     ...more,
   });
   onTestFinished(async () => await scheduler.stop(0, Promise.resolve()));
@@ -40,12 +40,12 @@ async function stage(settings: Partial<Channel> = {}, more: Partial<SchedulerOpt
     await scheduler.own('main', 'run', {
       due: async () => await Promise.resolve({ dueAt: 0, askDueAt: null }),
       make: async () => {
-        await ledger.countCall('main');
+        await store.countCall('main');
         done.push(name);
         await answer();
       },
     });
-  return { ledger, scheduler, done, own };
+  return { store, scheduler, done, own };
 }
 
 const AUTH: WhapiResult<Health> = {
@@ -93,22 +93,22 @@ describe('calls of one channel', () => {
 
 describe('what an answer says of the channel', () => {
   it.each(['connect', 'doctor'] as const)('to %s binds the next call of the gateway', async (by) => {
-    const { ledger, scheduler, done, own } = await stage();
+    const { store, scheduler, done, own } = await stage();
     await scheduler.forPerson(channel('main'), by, async () => await Promise.resolve(BUSY));
     await own('run');
     expect(done).toEqual([]);
-    const pause = (await ledger.channelState('main'))?.pause;
+    const pause = (await store.channelState('main'))?.pause;
     expect(pause).toMatchObject({ code: 'busy' });
     expect(pause?.nextCheckAt).toBeGreaterThan(systemEffects.now() + 3_500_000);
   });
 
   it('is read when the turn comes: what came after the call was asked for counts', async () => {
-    const { ledger, scheduler, done, own } = await stage();
+    const { store, scheduler, done, own } = await stage();
     const client = later();
     const pause = { code: 'busy', reason: '429', nextCheckAt: systemEffects.now() + 3_600_000 } as const;
     const asked = scheduler.forClient('main', 5000, async () => {
       await client.ended;
-      await ledger.noteAnswer('main', pause);
+      await store.noteAnswer('main', pause);
     });
     const run = own('run');
     client.end();
@@ -117,32 +117,32 @@ describe('what an answer says of the channel', () => {
   });
 
   it('ends with a good health check when its time is over', async () => {
-    const { ledger, done, own } = await stage();
+    const { store, done, own } = await stage();
     const pause = { code: 'not_ready', reason: 'QR', nextCheckAt: systemEffects.now() } as const;
-    await ledger.noteAnswer('main', pause);
+    await store.noteAnswer('main', pause);
     await own('run');
     await own('run');
     expect(done).toEqual(['check', 'run']);
-    expect((await ledger.channelState('main'))?.pause).toBeNull();
+    expect((await store.channelState('main'))?.pause).toBeNull();
   });
 });
 
 describe('the daily budget', () => {
   it('ends the calls of the gateway; those of connect and doctor count and are made all the same', async () => {
-    const { ledger, scheduler, done, own } = await stage({ dailyCallBudget: 2 });
+    const { store, scheduler, done, own } = await stage({ dailyCallBudget: 2 });
     const ask = async (): Promise<WhapiResult<Health>> => await Promise.resolve((done.push('doctor'), AUTH));
     await scheduler.forPerson(channel('main'), 'doctor', ask);
     await own('1');
     await own('2');
     await scheduler.forPerson(channel('main'), 'doctor', ask);
     expect(done).toEqual(['doctor', '1', 'doctor']);
-    expect((await ledger.channelState('main'))?.callsToday).toBe(3);
+    expect((await store.channelState('main'))?.callsToday).toBe(3);
   });
 });
 
 describe('a person', () => {
   it('is told who has the turn instead of waiting for ever', async () => {
-    const { scheduler } = await stage({}, { patienceMs: 30 });
+    const { scheduler } = await stage({}, { timeoutMs: 30 });
     const client = later();
     const asked = scheduler.forClient('main', 60_000, async () => await client.ended);
     const answer = await scheduler.forPerson(channel('main'), 'doctor', async () => await Promise.resolve(AUTH));

@@ -1,0 +1,4 @@
+/** Whether a value that was parsed from JSON is an object, so that its properties can be read. */
+export function isRecord(value: unknown): value is Record<string, unknown> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
+}

@@ -1,0 +1,41 @@
+import type { WhapiMessage } from '../whapi/wire.js';
+
+/** What a simulated Whapi has of the messages, in order of time; a history of tens of thousands costs a look little. */
+export class MessageCache {
+  readonly #byId = new Map<string, WhapiMessage>();
+  /** Oldest first; those of one second in the order in which they came. */
+  readonly #inOrder: WhapiMessage[] = [];
+
+  get(id: string): WhapiMessage | undefined {
+    return this.#byId.get(id);
+  }
+
+  add(message: WhapiMessage): void {
+    this.remove(message.id);
+    this.#byId.set(message.id, message);
+    this.#inOrder.splice(this.#firstAfter(message.timestamp), 0, message);
+  }
+
+  remove(id: string): void {
+    const message = this.#byId.get(id);
+    if (!message) return;
+    this.#byId.delete(id);
+    this.#inOrder.splice(this.#inOrder.indexOf(message), 1);
+  }
+
+  /** Sent from `from` to `to`, in Unix seconds, both included. */
+  newestFirst(from = 0, to = Infinity): WhapiMessage[] {
+    return this.#inOrder.slice(this.#firstAfter(from - 1), this.#firstAfter(to)).reverse();
+  }
+
+  /** Where the messages begin that were sent after `second`. */
+  #firstAfter(second: number): number {
+    let [low, high] = [0, this.#inOrder.length];
+    while (low < high) {
+      const middle = Math.floor((low + high) / 2);
+      if ((this.#inOrder[middle]?.timestamp ?? 0) <= second) low = middle + 1;
+      else high = middle;
+    }
+    return low;
+  }
+}

@@ -1,0 +1,73 @@
+import { type Effects, systemEffects } from '../effects.js';
+import type { RestAnswer, RestRequest, Simulator } from './simulator.js';
+import { isForcedStatus, newMessageId, errorAnswer } from './channel.js';
+import type { WhapiMessage } from '../whapi/wire.js';
+import { isRecord } from '../json.js';
+
+const SENDER = '12025550142';
+const DAY_SECONDS = 86_400;
+const LOST_DAYS_AGO = 30;
+
+/**
+ * Routes for a person who tries things, without a token:
+ * `POST /_simulator/receive {text}`: a live message comes in;
+ * `POST /_simulator/lose {text}`: the phone has a message of a month ago that Whapi has lost, to be resynced;
+ * `POST /_simulator/phone {status}`: the channel comes into this state: AUTH, QR, STOP, SYNC_ERROR …;
+ * `POST /_simulator/fail {status, seconds}`: every call is refused with this status, for so many of Whapi's seconds.
+ * The first two answer `{id}`.
+ */
+export function control(
+  simulator: Simulator,
+  { method, path, body }: RestRequest,
+  effects: Effects = systemEffects,
+): RestAnswer | undefined {
+  if (method !== 'POST') return undefined;
+  const fields = isRecord(body) ? body : {};
+  switch (path) {
+    case '/_simulator/receive':
+    case '/_simulator/lose':
+      return comeIn(simulator, fields['text'], path === '/_simulator/lose', effects);
+    case '/_simulator/phone':
+      return turn(simulator, fields['status']);
+    case '/_simulator/fail':
+      return fail(simulator, fields['status'], fields['seconds']);
+  }
+  return undefined;
+}
+
+function comeIn(simulator: Simulator, text: unknown, lost: boolean, effects: Effects): RestAnswer {
+  if (typeof text !== 'string') return errorAnswer(400, 'Send JSON: {"text":"…"}');
+  const nowSeconds = Math.floor(effects.now() / 1000);
+  const message = textMessage(text, lost ? nowSeconds - LOST_DAYS_AGO * DAY_SECONDS : nowSeconds, effects);
+  if (lost) simulator.store(message, { cached: false });
+  else simulator.receive(message);
+  return { status: 200, body: { id: message.id } };
+}
+
+function turn(simulator: Simulator, status: unknown): RestAnswer {
+  if (typeof status !== 'string') return errorAnswer(400, 'Send JSON: {"status":"QR"}');
+  simulator.turn(status);
+  return { status: 200, body: { status } };
+}
+
+function fail(simulator: Simulator, status: unknown, seconds: unknown): RestAnswer {
+  if (!isForcedStatus(status) || typeof seconds !== 'number') {
+    return errorAnswer(400, 'Send JSON: {"status":429,"seconds":60}, the status 400, 401, 402, 403, 429 or 500');
+  }
+  simulator.failFor(status, seconds * 1000);
+  return { status: 200, body: { status, seconds } };
+}
+
+function textMessage(text: string, timestamp: number, effects: Effects): WhapiMessage {
+  return {
+    id: newMessageId(effects.randomBytes(15)),
+    from_me: false,
+    type: 'text',
+    chat_id: `${SENDER}@s.whatsapp.net`,
+    timestamp,
+    source: 'mobile',
+    text: { body: text },
+    from: SENDER,
+    from_name: 'Alice Example',
+  };
+}

@@ -1,0 +1,16 @@
+import type { StoreLocation } from '../config.js';
+import type { Effects } from '../effects.js';
+import { StartError } from '../errors.js';
+import type { Store } from './store.js';
+import { openSqliteStore } from './sqlite/engine.js';
+
+/** Opens the store that the configuration names. @throws StartError */
+export function openStore(location: StoreLocation, effects: Pick<Effects, 'now' | 'randomBytes'>): Store {
+  if (location.engine === 'postgres') {
+    throw new StartError(
+      'GW_BAD_CONFIG',
+      'DATABASE_URL names PostgreSQL, which this version does not have yet. Use sqlite:<path>.',
+    );
+  }
+  return openSqliteStore(location.file, effects);
+}

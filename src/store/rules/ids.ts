@@ -1,0 +1,104 @@
+import { badCursor } from '../../errors.js';
+
+/** Ids per millisecond before they run ahead of the clock. 2^53 / 2048 milliseconds last until the year 2109. */
+const PER_MILLISECOND = 2048;
+const DIGITS = 11;
+
+/**
+ * Numbers for rows: each greater than all before, near `now * 2048`. So they sort in the order of recording even when
+ * the clock jumps back, and a database that was thrown away and made anew never repeats a `webhook-id`.
+ */
+export class Ids {
+  #last: number;
+
+  /** @param last the greatest id given so far */
+  constructor(last: number) {
+    this.#last = last;
+  }
+
+  next(now: number): number {
+    this.#last = Math.max(this.#last + 1, leastId(now));
+    return this.#last;
+  }
+}
+
+/** No id that is given at `now` or later is less. One that was given before may be greater: the clock has jumped back. */
+export function leastId(now: number): number {
+  return now * PER_MILLISECOND;
+}
+
+/** No row that was recorded at or after `time` has a lesser id. */
+export function leastIdSince(time: number): number {
+  return time * PER_MILLISECOND;
+}
+
+/** The public form of a delivery's id, which is also its `webhook-id`. */
+export function deliveryId(id: number): string {
+  return `dlv_${encodeNumber(id)}`;
+}
+
+/** The number behind a public delivery id; null where it is none. */
+export function parseDeliveryId(id: string): number | null {
+  return id.startsWith('dlv_') ? decodeNumber(id.slice(4)) : null;
+}
+
+/** The public form of a job's number. */
+export function jobId(number: number): string {
+  return `job_${encodeNumber(number)}`;
+}
+
+/** The number behind a public job id; null where it is none. */
+export function parseJobId(id: string): number | null {
+  return id.startsWith('job_') ? decodeNumber(id.slice(4)) : null;
+}
+
+/** The number behind the public id of a webhook; null where it is none. */
+export function parseWebhookId(id: string): number | null {
+  return decodeNumber(id);
+}
+
+/** Where an item stands: in which webhook, and as which of its items, counted from 0. */
+export interface ItemPlace {
+  readonly webhookId: number;
+  readonly position: number;
+}
+
+/** The public form of an item's place. */
+export function itemId({ webhookId, position }: ItemPlace): string {
+  return `itm_${encodeNumber(webhookId)}_${position}`;
+}
+
+/** The place behind a public item id; null where it is none. */
+export function parseItemId(id: string): ItemPlace | null {
+  const [, number = '', position = ''] = /^itm_([0-9a-z]{11})_(0|[1-9][0-9]{0,6})$/.exec(id) ?? [];
+  const webhookId = decodeNumber(number);
+  return webhookId === null ? null : { webhookId, position: Number(position) };
+}
+
+export function encodeNumber(id: number): string {
+  return id.toString(36).padStart(DIGITS, '0');
+}
+
+function decodeNumber(text: string): number | null {
+  if (!/^[0-9a-z]{11}$/.test(text)) return null;
+  const number = parseInt(text, 36);
+  return Number.isSafeInteger(number) ? number : null;
+}
+
+/** Cursors are opaque to callers: the numbers that the next page begins behind. */
+export function encodeCursor(...numbers: number[]): string {
+  return Buffer.from(JSON.stringify(numbers)).toString('base64url');
+}
+
+/** @throws GatewayError GW_BAD_REQUEST */
+export function decodeCursor(cursor: string, length: number): number[] {
+  try {
+    const numbers: unknown = JSON.parse(Buffer.from(cursor, 'base64url').toString('utf8'));
+    if (Array.isArray(numbers) && numbers.length === length && numbers.every(Number.isSafeInteger)) {
+      return numbers as number[];
+    }
+  } catch {
+    // Not one of ours: said below.
+  }
+  throw badCursor();
+}

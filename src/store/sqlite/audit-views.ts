@@ -1,0 +1,98 @@
+import type { AuditKind, AuditStatus } from '../../model.js';
+import { decodeCursor, encodeCursor } from '../rules/ids.js';
+import type { AuditMessageView, AuditView, Page, PageRequest } from '../views.js';
+import { walkOf } from './audits.js';
+import type { Db } from './database.js';
+import { BEYOND } from './filters.js';
+import { paged } from './paging.js';
+
+interface AuditRow {
+  number: number;
+  id: string;
+  kind: AuditKind;
+  channel: string;
+  since: number;
+  until: number;
+  memory_since: number;
+  status: AuditStatus;
+  walk: string | null;
+  listed: number;
+  seen: number;
+  missing: number;
+  older: number;
+  seeded: number;
+  released: number;
+  created_at: number;
+  ended_at: number | null;
+  error: string | null;
+}
+
+type FoundRow = AuditMessageView & { number: number };
+
+/** What people look at of audits; reads only. */
+export class SqliteAuditViews {
+  readonly #db: Db;
+
+  constructor(db: Db) {
+    this.#db = db;
+  }
+
+  audits({ limit, cursor }: PageRequest): Page<AuditView> {
+    const [before = BEYOND] = cursor === null ? [] : decodeCursor(cursor, 1);
+    const rows = this.#db
+      .prepare<unknown[], AuditRow>('SELECT * FROM audits WHERE number < ? ORDER BY number DESC LIMIT ?')
+      .all(before, limit + 1);
+    return paged(rows, limit, auditView, (row) => encodeCursor(row.number));
+  }
+
+  audit(id: string): AuditView | null {
+    const row = this.#db.prepare<[string], AuditRow>('SELECT * FROM audits WHERE id = ?').get(id);
+    return row ? auditView(row) : null;
+  }
+
+  auditMessages(id: string, { limit, cursor }: PageRequest): Page<AuditMessageView> {
+    const [sentAt = -1, number = 0] = cursor === null ? [] : decodeCursor(cursor, 2);
+    const rows = this.#db
+      .prepare<unknown[], FoundRow>(
+        `SELECT m.number, m.message_id AS messageId, m.type, m.chat_id AS chatId, m.sent_at AS sentAt,
+           m.found_at AS foundAt, m.released_at AS releasedAt, l.first_seen_at AS firstSeenAt
+         FROM audit_messages m LEFT JOIN ledger l ON l.key = m.key
+         WHERE m.audit = (SELECT number FROM audits WHERE id = ?) AND (m.sent_at, m.number) > (?, ?)
+         ORDER BY m.sent_at, m.number LIMIT ?`,
+      )
+      .all(id, sentAt, number, limit + 1);
+    return paged(rows, limit, foundView, (row) => encodeCursor(row.sentAt, row.number));
+  }
+}
+
+function foundView(row: FoundRow): AuditMessageView {
+  const { messageId, type, chatId, sentAt, foundAt, releasedAt, firstSeenAt } = row;
+  return { messageId, type, chatId, sentAt, foundAt, releasedAt, firstSeenAt };
+}
+
+function auditView(row: AuditRow): AuditView {
+  const walk = row.walk === null ? null : walkOf(row.walk);
+  return {
+    id: row.id,
+    kind: row.kind,
+    channel: row.channel,
+    status: row.status,
+    since: row.since,
+    until: row.until,
+    memorySince: row.memory_since,
+    readUntil: walk ? Math.min(walk.from, row.until) : row.since,
+    round: walk?.round ?? 1,
+    unsettled: walk?.unsettled ?? false,
+    counts: {
+      whapiHas: row.listed,
+      seen: row.seen,
+      neverCame: row.missing,
+      beforeMemory: row.older,
+      seeded: row.seeded,
+      released: row.released,
+    },
+    createdAt: row.created_at,
+    endedAt: row.ended_at,
+    error: row.error,
+  };
+}

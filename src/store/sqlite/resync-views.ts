@@ -1,0 +1,296 @@
+import type { Proof, ResyncMessageStatus, ResyncStatus } from '../../model.js';
+import { RESYNC_MESSAGE_STATUSES } from '../../model.js';
+import type { ResyncState } from '../resync-states.js';
+import { decodeCursor, encodeCursor } from '../rules/ids.js';
+import type {
+  Page,
+  PageRequest,
+  ResyncMessageFilter,
+  ResyncMessageView,
+  ResyncProgress,
+  ResyncReport,
+  ResyncView,
+} from '../views.js';
+import type { SqliteChannelCalls } from './channel-calls.js';
+import type { Db } from './database.js';
+import { allOf, BEYOND, letOthersRun } from './filters.js';
+import type { SqliteHeld } from './held.js';
+import { paged } from './paging.js';
+import type { SqliteRegistry } from './registry.js';
+
+interface ResyncRow {
+  number: number;
+  id: string;
+  channel: string;
+  deliver_unseen: number;
+  window_seconds: number;
+  created_at: number;
+  cancelled_at: number | null;
+  last_asked_at: number | null;
+  call_ms: number | null;
+}
+
+export interface ResyncMessageRow {
+  position: number;
+  resync_id: string;
+  message_id: string;
+  status: ResyncMessageStatus;
+  calls: number;
+  polls: number;
+  created_at: number;
+  asked_at: number | null;
+  restored_at: number | null;
+  proof: Proof | null;
+  known: number;
+  number: number;
+  closes_at: number | null;
+  error: string | null;
+}
+
+/** Of `resync_messages m` and `resyncs r`. */
+export const RESYNC_MESSAGE_COLUMNS = `m.position, r.id AS resync_id, m.message_id, m.status, m.calls, m.polls, r.created_at, m.asked_at,
+  m.restored_at, m.proof, m.known, r.number, m.closes_at, m.error`;
+
+/** Of `resyncs r`. One that is still being registered has no end yet either. */
+export const IS_RUNNING = `(r.complete = 0 OR EXISTS (SELECT 1 FROM resync_messages m
+  WHERE m.resync = r.number AND m.status IN ('queued', 'requesting', 'waiting')))`;
+const LATELY_MS = 5 * 60 * 1000;
+/** Restored messages from which the usual time to a proof is taken. */
+const PROOFS_LOOKED_AT = 50;
+const MOST_FAILURES = 20;
+/** Of each it is looked up whether it is held. */
+const MESSAGES_PER_SLICE = 200;
+
+/** What people look at of resyncs; reads only. */
+export class SqliteResyncViews {
+  readonly #db: Db;
+  readonly #registry: SqliteRegistry;
+  readonly #history: SqliteChannelCalls;
+  readonly #held: SqliteHeld;
+  readonly #counts;
+  readonly #finishedAt;
+  readonly #settledSince;
+  readonly #restoreMs;
+  readonly #ahead;
+  readonly #states;
+  readonly #isRunning;
+
+  constructor(db: Db, registry: SqliteRegistry, history: SqliteChannelCalls, held: SqliteHeld) {
+    this.#db = db;
+    this.#held = held;
+    this.#registry = registry;
+    this.#history = history;
+    this.#counts = db.prepare<[number], { status: ResyncMessageStatus; count: number }>(
+      'SELECT status, count(*) AS count FROM resync_messages WHERE resync = ? GROUP BY status',
+    );
+    this.#finishedAt = db
+      .prepare<[number], number | null>(
+        'SELECT max(settled_at) FROM resync_messages WHERE resync = ? AND settled_at IS NOT NULL',
+      )
+      .pluck();
+    this.#settledSince = db
+      .prepare<[number, number], number>('SELECT count(*) FROM resync_messages WHERE resync = ? AND settled_at > ?')
+      .pluck();
+    this.#restoreMs = db
+      .prepare<[number], number | null>(
+        `SELECT avg(ms) FROM (SELECT restored_at - asked_at AS ms FROM resync_messages
+           WHERE resync = ? AND settled_at IS NOT NULL AND restored_at >= asked_at
+           ORDER BY settled_at DESC LIMIT ${PROOFS_LOOKED_AT})`,
+      )
+      .pluck();
+    this.#ahead = db
+      .prepare<[string, number], number>(
+        `SELECT count(*) FROM resync_messages
+         WHERE channel = ? AND status = 'queued' AND next_at IS NOT NULL AND resync < ?`,
+      )
+      .pluck();
+    this.#states = db.prepare<[number, number, number], { number: number; id: string; isRunning: number }>(
+      `SELECT r.number, r.id, ${IS_RUNNING} AS isRunning FROM resyncs r
+       WHERE r.number > ? AND r.number < ? ORDER BY r.number DESC LIMIT ?`,
+    );
+    this.#isRunning = db.prepare<[string], number>(`SELECT ${IS_RUNNING} FROM resyncs r WHERE r.id = ?`).pluck();
+  }
+
+  resyncs({ limit, cursor }: PageRequest, now: number): Page<ResyncView> {
+    const [before = BEYOND] = cursor === null ? [] : decodeCursor(cursor, 1);
+    const rows = this.#db
+      .prepare<unknown[], ResyncRow>(
+        'SELECT * FROM resyncs WHERE number < ? AND complete = 1 ORDER BY number DESC LIMIT ?',
+      )
+      .all(before, limit + 1);
+    return paged(
+      rows,
+      limit,
+      (row) => this.#resyncView(row, now),
+      (row) => encodeCursor(row.number),
+    );
+  }
+
+  resync(id: string, now: number): ResyncView | null {
+    const row = this.#rowOf(id);
+    return row ? this.#resyncView(row, now) : null;
+  }
+
+  resyncStates({ after, before }: { after: number; before: number }, limit: number): ResyncState[] {
+    const rows = this.#states.all(after, before, limit);
+    return rows.map(({ isRunning, ...row }) => ({ ...row, isRunning: isRunning === 1 }));
+  }
+
+  stillRunning(ids: readonly string[]): Set<string> {
+    return new Set(ids.filter((id) => this.#isRunning.get(id) === 1));
+  }
+
+  async resyncMessages(
+    id: string,
+    { limit, cursor }: PageRequest,
+    { status, held }: ResyncMessageFilter = {},
+  ): Promise<Page<ResyncMessageView>> {
+    const found: (ResyncMessageRow & { isHeld: boolean })[] = [];
+    let [after = -1]: (number | undefined)[] = cursor === null ? [] : decodeCursor(cursor, 1);
+    for (;;) {
+      const rows = this.#messagesBehind(id, after, status);
+      const counts = this.#heldAmong(rows);
+      const told = rows.map((row) => ({ ...row, isHeld: (counts.get(row.position) ?? 0) > 0 }));
+      found.push(...told.filter(({ isHeld }) => held === undefined || isHeld === held));
+      const last = rows.at(-1);
+      if (!last || rows.length < MESSAGES_PER_SLICE || found.length > limit) break;
+      after = last.position;
+      await letOthersRun();
+    }
+    return paged(
+      found,
+      limit,
+      (row) => resyncMessageView(row, row.isHeld),
+      (row) => encodeCursor(row.position),
+    );
+  }
+
+  #messagesBehind(id: string, after: number, status?: ResyncMessageStatus): ResyncMessageRow[] {
+    const { where, values } = allOf([
+      ['r.id = ?', id],
+      ['m.position > ?', after],
+      status !== undefined && ['m.status = ?', status],
+    ]);
+    return this.#db
+      .prepare<unknown[], ResyncMessageRow>(
+        `SELECT ${RESYNC_MESSAGE_COLUMNS} FROM resyncs r JOIN resync_messages m ON m.resync = r.number
+         WHERE ${where} ORDER BY m.position LIMIT ${MESSAGES_PER_SLICE}`,
+      )
+      .all(...values);
+  }
+
+  async resyncReport(id: string, now: number): Promise<ResyncReport | null> {
+    const held = await this.#countHeld(id);
+    const row = this.#rowOf(id);
+    if (!row) return null;
+    const totals = this.#db
+      .prepare<[number], Omit<ResyncReport, 'resync' | 'failures' | 'proofs'> & Record<Proof, number>>(
+        `SELECT coalesce(sum(known), 0) AS alreadyKnown, coalesce(sum(1 - known), 0) AS neverSeenBefore,
+           coalesce(sum(proof = 'poll'), 0) AS poll, count(*) - coalesce(sum(proof = 'poll'), 0) AS webhook
+         FROM resync_messages m WHERE resync = ? AND status = 'restored'`,
+      )
+      .get(row.number);
+    const made = this.#db
+      .prepare<[number], { calls: number; polls: number }>(
+        'SELECT coalesce(sum(calls), 0) AS calls, coalesce(sum(polls), 0) AS polls FROM resync_messages WHERE resync = ?',
+      )
+      .get(row.number);
+    const failures = this.#db
+      .prepare<[number], { error: string; count: number }>(
+        `SELECT coalesce(error, '') AS error, count(*) AS count FROM resync_messages WHERE resync = ? AND status = 'failed'
+         GROUP BY error ORDER BY 2 DESC, 1 LIMIT ${MOST_FAILURES}`,
+      )
+      .all(row.number);
+    return {
+      resync: this.#resyncView(row, now),
+      alreadyKnown: totals?.alreadyKnown ?? 0,
+      neverSeenBefore: totals?.neverSeenBefore ?? 0,
+      calls: made?.calls ?? 0,
+      polls: made?.polls ?? 0,
+      proofs: { webhook: totals?.webhook ?? 0, poll: totals?.poll ?? 0 },
+      failures,
+      held,
+    };
+  }
+
+  /** How many items a release of each sends, by its position. */
+  #heldAmong(rows: readonly ResyncMessageRow[]): ReadonlyMap<number, number> {
+    const [first, last] = [rows[0], rows.at(-1)];
+    return first && last ? this.#held.countsOf(first.number, first.position, last.position) : new Map();
+  }
+
+  async #countHeld(id: string): Promise<number> {
+    let total = 0;
+    let after = -1;
+    for (;;) {
+      const rows = this.#messagesBehind(id, after);
+      for (const count of this.#heldAmong(rows).values()) total += count;
+      const last = rows.at(-1);
+      if (!last || rows.length < MESSAGES_PER_SLICE) return total;
+      after = last.position;
+      await letOthersRun();
+    }
+  }
+
+  #rowOf(id: string): ResyncRow | undefined {
+    return this.#db.prepare<[string], ResyncRow>('SELECT * FROM resyncs WHERE id = ? AND complete = 1').get(id);
+  }
+
+  #resyncView(row: ResyncRow, now: number): ResyncView {
+    const counts = Object.fromEntries(RESYNC_MESSAGE_STATUSES.map((status) => [status, 0])) as Record<
+      ResyncMessageStatus,
+      number
+    >;
+    for (const { status, count } of this.#counts.all(row.number)) counts[status] = count;
+    const isOver = counts.queued + counts.requesting + counts.waiting === 0;
+    return {
+      id: row.id,
+      channel: row.channel,
+      status: statusOf(row, isOver),
+      counts,
+      deliverUnseen: row.deliver_unseen === 1,
+      windowSeconds: row.window_seconds,
+      createdAt: row.created_at,
+      finishedAt: isOver ? (this.#finishedAt.get(row.number) ?? null) : null,
+      progress: isOver ? null : this.#progress(row, now),
+    };
+  }
+
+  #progress(row: ResyncRow, now: number): ResyncProgress | null {
+    const channel = this.#registry.channels().get(row.channel);
+    if (!channel) return null;
+    return {
+      ...this.#history.of(row.channel, now),
+      channel,
+      settledLately: this.#settledSince.get(row.number, now - LATELY_MS) ?? 0,
+      latelyMs: Math.min(LATELY_MS, Math.max(now - row.created_at, 0)),
+      callMs: row.call_ms,
+      restoreMs: this.#restoreMs.get(row.number) ?? null,
+      lastAskedAt: row.last_asked_at,
+      ahead: this.#ahead.get(row.channel, row.number) ?? 0,
+    };
+  }
+}
+
+function statusOf(row: ResyncRow, isOver: boolean): ResyncStatus {
+  if (row.cancelled_at !== null) return 'cancelled';
+  return isOver ? 'finished' : 'running';
+}
+
+export function resyncMessageView(row: ResyncMessageRow, isHeld: boolean): ResyncMessageView {
+  return {
+    resyncId: row.resync_id,
+    messageId: row.message_id,
+    status: row.status,
+    calls: row.calls,
+    polls: row.polls,
+    registeredAt: row.created_at,
+    askedAt: row.asked_at,
+    restoredAt: row.restored_at,
+    proof: row.proof,
+    known: row.known === 1,
+    held: isHeld,
+    windowClosesAt: row.closes_at,
+    error: row.error,
+  };
+}

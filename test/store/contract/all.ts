@@ -1,0 +1,48 @@
+import { describe } from 'vitest';
+import type { OpenFixture } from '../../support/store.js';
+import { auditsContract } from './audits.js';
+import { bulkContract } from './bulk.js';
+import { healthContract } from './health.js';
+import { intakeContract } from './intake.js';
+import { itemsContract } from './items.js';
+import { joinedContract } from './joined.js';
+import { loadContract } from './load.js';
+import { orderContract } from './order.js';
+import { outboxContract } from './outbox.js';
+import { registryContract } from './registry.js';
+import { releaseContract } from './release.js';
+import { repetitionsContract } from './repetitions.js';
+import { resyncsContract } from './resyncs.js';
+import { runsContract } from './runs.js';
+import { trafficContract } from './traffic.js';
+import { upkeepContract } from './upkeep.js';
+import { sharesContract } from './shares.js';
+import { splitContract } from './split.js';
+import { viewsContract } from './views.js';
+import { windowsContract } from './windows.js';
+
+/** All that a storage engine promises, whichever it is. `open` gives an empty store each time. */
+export function ledgerContract(open: OpenFixture): void {
+  describe('a storage engine', () => {
+    intakeContract(open);
+    repetitionsContract(open);
+    outboxContract(open);
+    sharesContract(open);
+    orderContract(open);
+    splitContract(open);
+    releaseContract(open);
+    bulkContract(open);
+    itemsContract(open);
+    resyncsContract(open);
+    runsContract(open);
+    joinedContract(open);
+    windowsContract(open);
+    auditsContract(open);
+    registryContract(open);
+    healthContract(open);
+    viewsContract(open);
+    loadContract(open);
+    trafficContract(open);
+    upkeepContract(open);
+  });
+}

@@ -1,0 +1,373 @@
+import { describe, expect, it } from 'vitest';
+import type { AuditRequest, AuditWalk } from '../../../src/store/audits.js';
+import type { AuditCounts, AuditView } from '../../../src/store/views.js';
+import type { ListedMessage } from '../../../src/model.js';
+import {
+  allPages,
+  channel,
+  DAY,
+  HOUR,
+  idsIn,
+  judgements,
+  message,
+  messages,
+  prune,
+  refusal,
+  register,
+  SECOND,
+  stage,
+  START,
+  status,
+  target,
+} from '../../support/store.js';
+import type { OpenFixture, StoreFixture } from '../../support/store.js';
+
+const NOON = START / SECOND;
+
+async function begin(fixture: StoreFixture, request: Partial<AuditRequest> = {}): Promise<string> {
+  const usual = { channel: 'main', since: NOON - 1000, until: NOON, memorySince: 0 };
+  return (await fixture.store.beginAudit({ kind: 'audit', ...usual, ...request })).id;
+}
+
+/** An element of Whapi's list, with a byte order that no printer would give it. */
+function listed(id: string, fields: Record<string, unknown> = {}): ListedMessage {
+  const { timestamp, type, chat_id, ...rest } = message(id, 'alice', fields);
+  const tail = JSON.stringify(rest).slice(1);
+  const json = Buffer.from(`{ "timestamp":${String(timestamp)},"type":"text" , "chat_id":"${String(chat_id)}",${tail}`);
+  return { id, timestamp: timestamp as number, type: type as string, chatId: chat_id as string, json };
+}
+
+function walk(change: Partial<AuditWalk> = {}): AuditWalk {
+  const usual = { stage: 'read', from: NOON, widthSeconds: 60, count: 500, total: 9, round: 1 } as const;
+  return { ...usual, totalsAreOff: false, unsettled: false, ...change };
+}
+
+async function note(
+  fixture: StoreFixture,
+  id: string,
+  ids: readonly (string | ListedMessage)[],
+  round = 1,
+): Promise<void> {
+  const list = ids.map((each) => (typeof each === 'string' ? listed(each) : each));
+  await fixture.store.noteWindow(id, list, walk({ round }));
+}
+
+/** An audit that is over and has found that these never came. */
+async function audited(fixture: StoreFixture, ids: readonly (string | ListedMessage)[]): Promise<string> {
+  const id = await begin(fixture);
+  await note(fixture, id, ids);
+  await fixture.store.endAudit(id, null);
+  return id;
+}
+
+async function viewOf({ store }: StoreFixture, id: string): Promise<AuditView> {
+  const view = await store.audit(id);
+  if (!view) throw new Error('There is no such audit.');
+  return view;
+}
+
+async function countsOf(fixture: StoreFixture, id: string): Promise<AuditCounts> {
+  return (await viewOf(fixture, id)).counts;
+}
+
+async function missingOf({ store }: StoreFixture, id: string): Promise<string[]> {
+  const rows = await allPages(2, async (page) => await store.auditMessages(id, page));
+  return rows.map(({ messageId }) => messageId);
+}
+
+const NO_COUNTS = { whapiHas: 0, seen: 0, neverCame: 0, beforeMemory: 0, seeded: 0, released: 0 };
+
+/** Comparing what Whapi has with what came, and telling the ledger of it. */
+export function auditsContract(open: OpenFixture): void {
+  describe('an audit', () => {
+    it('counts what came and keeps what never did, oldest first, through a restart', async () => {
+      const fixture = await stage(open);
+      await fixture.record(messages('A', 'B'));
+      const id = await begin(fixture);
+      await note(fixture, id, [
+        'A',
+        listed('Y', { timestamp: NOON - 5 }),
+        'B',
+        listed('X', { timestamp: NOON - 9 }),
+        'Z',
+      ]);
+      await fixture.restart();
+      expect(await countsOf(fixture, id)).toEqual({ ...NO_COUNTS, whapiHas: 5, seen: 2, neverCame: 3 });
+      expect(await missingOf(fixture, id)).toEqual(['X', 'Y', 'Z']);
+      expect((await fixture.store.runningAudits())[0]).toMatchObject({ id, walk: walk(), channel: channel('main') });
+    });
+
+    it('does not take an id for seen that was only asked for, only seeded, or met in a receipt', async () => {
+      const fixture = await stage(open);
+      await register(fixture, ['asked']);
+      await note(fixture, await begin(fixture, { kind: 'seed' }), ['seeded']);
+      await fixture.record(status('receipt'));
+      const id = await begin(fixture);
+      await note(fixture, id, ['asked', 'seeded', 'receipt']);
+      expect(await missingOf(fixture, id)).toEqual(['asked', 'seeded', 'receipt']);
+    });
+
+    it('does not count as missing what was sent before the memory of the gateway, but as seen what came of it', async () => {
+      const fixture = await stage(open);
+      await fixture.record(messages('old-seen'));
+      const id = await begin(fixture, { memorySince: START });
+      const before = (name: string): ListedMessage => listed(name, { timestamp: NOON - 1 });
+      await note(fixture, id, [before('old'), before('old-seen'), 'X']);
+      expect(await countsOf(fixture, id)).toEqual({
+        ...NO_COUNTS,
+        whapiHas: 3,
+        seen: 1,
+        beforeMemory: 1,
+        neverCame: 1,
+      });
+    });
+
+    it('looks again at its end: what came meanwhile came', async () => {
+      const fixture = await stage(open);
+      const id = await begin(fixture);
+      await note(fixture, id, ['A', 'B', 'C']);
+      await fixture.record(messages('B'));
+      await fixture.store.endAudit(id, null);
+      expect(await viewOf(fixture, id)).toMatchObject({ status: 'finished', endedAt: START, error: null });
+      expect(await countsOf(fixture, id)).toMatchObject({ whapiHas: 3, seen: 1, neverCame: 2 });
+      expect(await missingOf(fixture, id)).toEqual(['A', 'C']);
+    });
+
+    it('counts anew in a new round, and forgets at its end what only an earlier round had found', async () => {
+      const fixture = await stage(open);
+      const id = await begin(fixture);
+      await note(fixture, id, ['gone', 'A']);
+      await note(fixture, id, [], 2);
+      await note(fixture, id, ['A', 'late'], 2);
+      await fixture.store.endAudit(id, null);
+      expect(await countsOf(fixture, id)).toMatchObject({ whapiHas: 2, neverCame: 2 });
+      expect(await missingOf(fixture, id)).toEqual(['A', 'late']);
+    });
+
+    it('is read one after the other in a channel, side by side in two', async () => {
+      const fixture = await stage(open);
+      await fixture.store.addChannel(channel('second'));
+      const ids = [await begin(fixture), await begin(fixture), await begin(fixture, { channel: 'second' })];
+      const running = async (): Promise<string[]> => (await fixture.store.runningAudits()).map(({ id }) => id);
+      expect((await running()).sort()).toEqual([ids[0], ids[2]].sort());
+      await fixture.store.endAudit(ids[0] ?? '', null);
+      expect((await running()).sort()).toEqual([ids[1], ids[2]].sort());
+    });
+
+    it('that was cancelled, or whose channel was removed, takes nothing more', async () => {
+      const fixture = await stage(open);
+      const [one, two] = [await begin(fixture), await begin(fixture)];
+      expect(await fixture.store.cancelAudit(one)).toMatchObject({ status: 'cancelled', endedAt: START });
+      await note(fixture, one, ['A']);
+      await fixture.store.endAudit(one, null);
+      expect(await viewOf(fixture, one)).toMatchObject({ status: 'cancelled', counts: NO_COUNTS });
+      await fixture.store.removeChannel('main');
+      expect(await viewOf(fixture, two)).toMatchObject({ status: 'cancelled' });
+      expect(await fixture.store.runningAudits()).toEqual([]);
+    });
+
+    it('says why it waits until it gets on, and why it failed for good', async () => {
+      const fixture = await stage(open);
+      const id = await begin(fixture);
+      await fixture.store.noteTrouble(id, '500 Internal Error');
+      expect(await viewOf(fixture, id)).toMatchObject({ status: 'running', error: '500 Internal Error' });
+      await note(fixture, id, []);
+      expect(await viewOf(fixture, id)).toMatchObject({ error: null });
+      await fixture.store.endAudit(id, '404 Channel not found');
+      expect(await viewOf(fixture, id)).toMatchObject({ status: 'failed', error: '404 Channel not found' });
+    });
+
+    it('is listed newest first, page by page; of an unknown channel it is refused', async () => {
+      const fixture = await stage(open);
+      const ids = [await begin(fixture), await begin(fixture), await begin(fixture)];
+      const list = await allPages(2, async (page) => await fixture.store.audits(page));
+      expect(list.map(({ id }) => id)).toEqual(ids.reverse());
+      await expect(begin(fixture, { channel: 'nobody' })).rejects.toEqual(refusal('GW_NOT_FOUND'));
+      await expect(fixture.store.cancelAudit('aud_nobody')).rejects.toEqual(refusal('GW_NOT_FOUND'));
+    });
+
+    it('goes with what it found when it has been over for the retention of payloads', async () => {
+      const fixture = await stage(open);
+      const [over, running] = [await audited(fixture, ['A', 'B']), await begin(fixture)];
+      fixture.clock.advance(8 * DAY);
+      await prune(fixture, { payloadMs: 7 * DAY, ledgerMs: 400 * DAY });
+      expect(await fixture.store.audit(over)).toBeNull();
+      expect(await fixture.store.explain('main', 'A')).toBeNull();
+      expect(await viewOf(fixture, running)).toMatchObject({ status: 'running' });
+    });
+  });
+
+  describe('releasing what never came', () => {
+    it('delivers each message once, as late, in the bytes that Whapi gave, in a body as of a webhook', async () => {
+      const fixture = await stage(open);
+      const found = listed('X', { big: 1 });
+      const id = await audited(fixture, [found]);
+      expect(await fixture.store.releaseAudit(id, null, false)).toEqual({
+        messages: 1,
+        cameMeanwhile: 0,
+        deliveries: 1,
+      });
+      const { body, verdicts, event, method } = await fixture.claimOne();
+      expect({ verdicts, event, method }).toEqual({
+        ...{ verdicts: ['late'], event: { type: 'messages', method: 'post' }, method: 'POST' },
+      });
+      expect(body.toString()).toBe(
+        `{"messages":[${found.json.toString()}],"event":{"type":"messages","event":"post"}}`,
+      );
+      expect(await judgements(fixture, 'X')).toEqual(['late 9']);
+    });
+
+    it('I3: again, or by another audit, or before its webhook comes after all, delivers it no second time', async () => {
+      const fixture = await stage(open);
+      const [one, two] = [await audited(fixture, ['X']), await audited(fixture, ['X'])];
+      const releases = await Promise.all(
+        [one, one, two].map(async (id) => await fixture.store.releaseAudit(id, null, false)),
+      );
+      expect(releases.map(({ deliveries }) => deliveries).sort()).toEqual([0, 0, 1]);
+      expect(await fixture.record(messages('X'))).toEqual(['duplicate']);
+      expect(idsIn(await fixture.deliverAll())).toEqual(['X']);
+    });
+
+    it('leaves out what a webhook brought since, and says how many that are', async () => {
+      const fixture = await stage(open);
+      const id = await audited(fixture, ['X', 'Y']);
+      await fixture.record(messages('X'));
+      await fixture.deliverAll();
+      expect(await fixture.store.releaseAudit(id, null, false)).toEqual({
+        messages: 1,
+        cameMeanwhile: 1,
+        deliveries: 1,
+      });
+      expect(idsIn(await fixture.deliverAll())).toEqual(['Y']);
+      expect(await countsOf(fixture, id)).toMatchObject({ released: 1 });
+    });
+
+    it('goes on where a step of it ended: hundreds of messages, in order of their time', async () => {
+      const fixture = await stage(open);
+      const all = Array.from({ length: 350 }, (_, at) => listed(`M${at}`, { timestamp: NOON - 400 + at }));
+      const id = await audited(fixture, all);
+      expect(await fixture.store.releaseAudit(id, null, true)).toMatchObject({ messages: 350, deliveries: 0 });
+      expect(await fixture.store.releaseAudit(id, null, false)).toMatchObject({ messages: 350, deliveries: 350 });
+      expect(idsIn(await fixture.deliverAll())).toEqual(all.map((each) => each.id));
+    });
+
+    it('goes to the targets that want late messages, of those to the ones that are named; from others it is held', async () => {
+      const live = target('live', { deliver: ['new'] });
+      const fixture = await stage(open, [target('bot'), target('archive'), live]);
+      const id = await audited(fixture, ['X']);
+      await fixture.store.releaseAudit(id, ['archive'], false);
+      expect((await fixture.deliverAll()).map((delivery) => delivery.target.id)).toEqual(['archive']);
+      await fixture.store.release('main', 'X', ['bot']);
+      expect((await fixture.deliverAll()).map((delivery) => delivery.target.id)).toEqual(['bot']);
+    });
+
+    it.each([
+      ['an unknown audit', 'aud_nobody', null, 'GW_NOT_FOUND'],
+      ['an unknown target', null, ['nobody'], 'GW_NOT_FOUND'],
+      ['a target that wants no late messages', null, ['live'], 'GW_CONFLICT'],
+      ['no target that wants them', null, null, 'GW_CONFLICT'],
+    ] as const)('is refused for %s and changes nothing', async (_name, wrongId, targets, code) => {
+      const fixture = await stage(open, [target('live', { deliver: ['new'] })]);
+      const id = await audited(fixture, ['X']);
+      await expect(fixture.store.releaseAudit(wrongId ?? id, targets, false)).rejects.toEqual(refusal(code));
+      expect(await countsOf(fixture, id)).toMatchObject({ released: 0 });
+      expect(await judgements(fixture, 'X')).toEqual([]);
+    });
+
+    it.each(['audit', 'seed'] as const)('is refused for a running one of kind %s', async (kind) => {
+      const fixture = await stage(open);
+      const id = await begin(fixture, { kind });
+      await note(fixture, id, ['X']);
+      await expect(fixture.store.releaseAudit(id, null, false)).rejects.toEqual(refusal('GW_CONFLICT'));
+    });
+
+    it('leaves what a resync is bringing back restored', async () => {
+      const fixture = await stage(open);
+      await register(fixture, ['X']);
+      const id = await audited(fixture, ['X']);
+      expect(await fixture.store.releaseAudit(id, null, false)).toMatchObject({ messages: 1, deliveries: 0 });
+      expect(await judgements(fixture, 'X')).toEqual(['restored 3']);
+    });
+
+    it('sends what only a seeding or a resync in vain has put into the ledger', async () => {
+      const fixture = await stage(open);
+      await note(fixture, await begin(fixture, { kind: 'seed' }), ['X']);
+      fixture.clock.advance(2 * HOUR);
+      await fixture.store.releaseAudit(await audited(fixture, ['X']), null, false);
+      expect(await judgements(fixture, 'X')).toEqual(['late 9']);
+    });
+
+    it('has the form in which the last message of the channel came', async () => {
+      const fixture = await stage(open);
+      await fixture.record(messages('A'), { suffix: '/messages/post' });
+      await fixture.deliverAll();
+      await fixture.store.releaseAudit(await audited(fixture, ['X']), null, false);
+      expect(await fixture.claimOne()).toMatchObject({ method: 'POST', suffix: '/messages/post' });
+    });
+
+    it('is told by the explanation of the message', async () => {
+      const fixture = await stage(open);
+      const id = await audited(fixture, ['X']);
+      fixture.clock.advance(SECOND);
+      await fixture.store.releaseAudit(id, null, false);
+      expect(await fixture.store.explain('main', 'X')).toMatchObject({
+        sightings: [{ verdict: 'late', auditId: id, seenAt: START + SECOND }],
+        audits: [{ auditId: id, foundAt: START, releasedAt: START + SECOND }],
+      });
+    });
+  });
+
+  describe('a seeding', () => {
+    it('makes duplicates of the messages that Whapi had, an hour later; it changes nothing of what was known', async () => {
+      const fixture = await stage(open);
+      await fixture.record(messages('A'));
+      const before = await fixture.store.explain('main', 'A');
+      const id = await begin(fixture, { kind: 'seed' });
+      await note(fixture, id, ['A', 'old']);
+      expect(await countsOf(fixture, id)).toEqual({ ...NO_COUNTS, whapiHas: 2, seen: 1, seeded: 1 });
+      expect(await fixture.store.explain('main', 'A')).toEqual(before);
+      fixture.clock.advance(HOUR);
+      expect(await fixture.record(messages('old', 'live'))).toEqual(['duplicate', 'new']);
+    });
+
+    it('does not swallow a message that it met before its webhook came, not even an old one', async () => {
+      const fixture = await stage(open);
+      await note(fixture, await begin(fixture, { kind: 'seed' }), ['live', 'offline']);
+      fixture.clock.advance(HOUR - 1);
+      expect(await fixture.record(messages('live', message('offline', 'bob', { timestamp: 1_600_000_000 })))).toEqual([
+        'new',
+        'new',
+      ]);
+      expect(await fixture.record(messages('live'))).toEqual(['duplicate']);
+      expect(idsIn(await fixture.deliverAll())).toEqual(['live', 'offline']);
+    });
+
+    it('is told by the explanation of a message, which no webhook has carried yet', async () => {
+      const fixture = await stage(open);
+      await note(fixture, await begin(fixture, { kind: 'seed' }), ['X']);
+      expect(await fixture.store.explain('main', 'X')).toMatchObject({
+        ledger: { firstSeenAt: null, rule: null, seededAt: START, lastSeenAt: START },
+        sightings: [],
+      });
+    });
+
+    it('does not keep deliver_unseen from delivering: no webhook has carried the message', async () => {
+      const fixture = await stage(open);
+      await note(fixture, await begin(fixture, { kind: 'seed' }), ['X']);
+      fixture.clock.advance(2 * HOUR);
+      await register(fixture, ['X'], { deliverUnseen: true });
+      expect(await fixture.record(messages('X'))).toEqual(['restored']);
+      expect(idsIn(await fixture.deliverAll())).toEqual(['X']);
+    });
+
+    it('of an id whose resync was in vain does not put off that it is known', async () => {
+      const fixture = await stage(open);
+      await register(fixture, ['X']);
+      await fixture.store.takeCall('main', 'resync', HOUR);
+      fixture.clock.advance(HOUR);
+      await note(fixture, await begin(fixture, { kind: 'seed' }), ['X']);
+      await fixture.store.closeWindows();
+      expect(await fixture.record(messages('X'))).toEqual(['duplicate']);
+    });
+  });
+}

@@ -1,0 +1,379 @@
+import { describe, expect, it } from 'vitest';
+import type { ReleaseFilter } from '../../../src/store/items.js';
+import type { BulkWork } from '../../../src/store/jobs.js';
+import {
+  allPages,
+  channel,
+  DAY,
+  first,
+  HOUR,
+  idsIn,
+  message,
+  messages,
+  MINUTE,
+  prune,
+  refusal,
+  register,
+  revisions,
+  runJob,
+  SECOND,
+  stage,
+  START,
+  status,
+  target,
+} from '../../support/store.js';
+import type { OpenFixture, StoreFixture } from '../../support/store.js';
+
+const RETRY_DEAD = { kind: 'retry', filter: { status: 'dead' } } as const;
+const RELEASE_ALL: BulkWork = { kind: 'release', filter: {} };
+
+async function countOf({ store }: StoreFixture, work: BulkWork): Promise<number> {
+  return (await store.surveyWork(work)).count;
+}
+
+/** Records messages, each in a chat of its own, and ends their deliveries as dead. */
+async function bury(fixture: StoreFixture, ...ids: string[]): Promise<void> {
+  await Promise.all(ids.map(async (id) => await fixture.record(messages(message(id, `chat of ${id}`)))));
+  const { deliveries } = await fixture.claim({ limit: ids.length });
+  await Promise.all(deliveries.map(async (each) => await fixture.settle(each, 'dead')));
+}
+
+/** Messages that a resync brought back, each in a webhook of its own, held. Gives the id of the resync. */
+async function hold(fixture: StoreFixture, ...ids: string[]): Promise<string> {
+  const { id } = await register(fixture, ids);
+  for (const each of ids) await fixture.record(messages(message(each, `chat of ${each}`)));
+  return id;
+}
+
+async function heldIds(fixture: StoreFixture): Promise<string[]> {
+  const held = await allPages(500, async (page) => await fixture.store.messages({ held: true }, page));
+  return held.map(({ messageId }) => messageId).reverse();
+}
+
+function numbered(count: number): string[] {
+  return Array.from({ length: count }, (_, index) => `M${index}`);
+}
+
+async function stepAll(fixture: StoreFixture): Promise<void> {
+  while ((await fixture.store.stepJob()) !== null);
+}
+
+function releaseOf(filter: ReleaseFilter): BulkWork {
+  return { kind: 'release', filter };
+}
+
+/** Retries and releases of many, as jobs. */
+export function bulkContract(open: OpenFixture): void {
+  describe('a job', () => {
+    it('has nothing done when it is made, and tells step by step how far it is', async () => {
+      const fixture = await stage(open);
+      await bury(fixture, ...numbered(300));
+      fixture.clock.advance(SECOND);
+      const job = await fixture.store.addJob(RETRY_DEAD);
+      const made = { ...RETRY_DEAD, total: 300, createdAt: START + SECOND, finishedAt: null, skipped: 0 };
+      expect(job).toEqual({ ...made, id: job.id, status: 'running', done: 0 });
+      expect((await fixture.claim()).deliveries).toEqual([]);
+      const step = (await fixture.store.stepJob()) ?? 0;
+      expect(await fixture.store.job(job.id)).toMatchObject({ status: 'running', done: step });
+      expect([step > 0, step < 300]).toEqual([true, true]);
+      await stepAll(fixture);
+      const over = { status: 'finished', done: 300, finishedAt: START + SECOND };
+      expect(await fixture.store.job(job.id)).toMatchObject(over);
+    });
+
+    it('I4: goes on after a restart where it was, and takes each once', async () => {
+      const fixture = await stage(open);
+      await bury(fixture, ...numbered(900));
+      const { id } = await fixture.store.addJob(RETRY_DEAD);
+      await fixture.store.stepJob();
+      await fixture.restart();
+      await fixture.store.stepJob();
+      await fixture.restart();
+      await stepAll(fixture);
+      expect(await fixture.store.job(id)).toMatchObject({ status: 'finished', total: 900, done: 900 });
+      expect(idsIn(await fixture.deliverAll()).sort()).toEqual(numbered(900).sort());
+    });
+
+    it('takes as many items of one huge webhook in a step as of small ones: it is read once for all of them', async () => {
+      const fixture = await stage(open, [target('bot', { deliver: ['late'] })]);
+      const long = { text: { body: 'x'.repeat(40_000) } };
+      await fixture.record(messages(...numbered(60).map((id) => message(id, `chat of ${id}`, long))));
+      await fixture.store.addJob(RELEASE_ALL);
+      expect(await fixture.store.stepJob()).toBeGreaterThan(10);
+    });
+
+    it('that is cancelled leaves what it has done, and does nothing more', async () => {
+      const fixture = await stage(open);
+      await bury(fixture, ...numbered(300));
+      const { id } = await fixture.store.addJob(RETRY_DEAD);
+      const done = await fixture.store.stepJob();
+      expect(await fixture.store.cancelJob(id)).toMatchObject({ status: 'cancelled', done, finishedAt: START });
+      expect(await fixture.store.stepJob()).toBeNull();
+      expect((await fixture.claim({ limit: 500 })).deliveries).toHaveLength(done ?? -1);
+    });
+
+    it('that is over stays as it is when it is cancelled; one that there is not is refused', async () => {
+      const fixture = await stage(open);
+      const job = await runJob(fixture, RETRY_DEAD);
+      fixture.clock.advance(SECOND);
+      expect(await fixture.store.cancelJob(job.id)).toEqual(job);
+      for (const id of ['job_00000000000', 'nonsense', ''])
+        await expect(fixture.store.cancelJob(id)).rejects.toEqual(refusal('GW_NOT_FOUND'));
+      expect(await fixture.store.job('nonsense')).toBeNull();
+    });
+
+    it('waits for those that were made before it', async () => {
+      const fixture = await stage(open, [target('bot'), target('archive')]);
+      await bury(fixture, ...numbered(300));
+      const { id: one } = await fixture.store.addJob({ kind: 'retry', filter: { status: 'dead', target: 'bot' } });
+      const { id: two } = await fixture.store.addJob({ kind: 'retry', filter: { status: 'dead', target: 'archive' } });
+      await fixture.store.stepJob();
+      expect(await fixture.store.job(two)).toMatchObject({ status: 'running', done: 0 });
+      await stepAll(fixture);
+      const jobs = await allPages(1, async (page) => await fixture.store.jobs(page));
+      expect(jobs.map(({ id, done }) => [id, done])).toEqual([
+        [two, 300],
+        [one, 300],
+      ]);
+    });
+
+    it('is forgotten with the payloads of its time, but not while it runs', async () => {
+      const fixture = await stage(open);
+      await bury(fixture, 'A');
+      const over = await runJob(fixture, RETRY_DEAD);
+      const running = await fixture.store.addJob(RELEASE_ALL);
+      const retention = { payloadMs: 7 * DAY, ledgerMs: 400 * DAY };
+      fixture.clock.advance(7 * DAY);
+      await prune(fixture, retention);
+      expect(await fixture.store.job(over.id)).toEqual(over);
+      fixture.clock.advance(1);
+      await prune(fixture, retention);
+      const { data } = await fixture.store.jobs({ limit: 9, cursor: null });
+      expect(data).toEqual([running]);
+    });
+  });
+
+  describe('a retry of many', () => {
+    it('takes what its filter names, and nothing where it is only counted', async () => {
+      const fixture = await stage(open);
+      for (const id of ['A', 'B', 'C']) {
+        await bury(fixture, id);
+        fixture.clock.advance(DAY);
+      }
+      const work: BulkWork = { kind: 'retry', filter: { status: 'dead', since: START + DAY, until: START + 2 * DAY } };
+      expect(await countOf(fixture, work)).toBe(1);
+      expect((await fixture.claim()).deliveries).toEqual([]);
+      expect(await runJob(fixture, work)).toMatchObject({ total: 1, done: 1 });
+      expect(idsIn((await fixture.claim()).deliveries)).toEqual(['B']);
+    });
+
+    it.each([
+      [{ status: 'dead' }, 3],
+      [{ status: 'delivered' }, 0],
+      [{ status: 'dead', target: 'bot' }, 3],
+      [{ status: 'dead', channel: 'main' }, 3],
+      [{ status: 'dead', channel: 'second' }, 0],
+      [{ status: 'dead', target: 'archive' }, 0],
+      [{ status: 'dead', event: 'messages' }, 3],
+      [{ status: 'dead', event: 'statuses.post' }, 0],
+      [{ status: 'dead', since: START + 1 }, 0],
+      [{ status: 'dead', until: START }, 0],
+    ] as const)('filtered by %j finds %i', async (filter, count) => {
+      const fixture = await stage(open, [target('bot'), target('archive', { channels: ['second'] })]);
+      await bury(fixture, 'A', 'B', 'C');
+      expect(await countOf(fixture, { kind: 'retry', filter })).toBe(count);
+      expect(await runJob(fixture, { kind: 'retry', filter })).toMatchObject({ total: count, done: count, filter });
+      expect((await fixture.claim()).deliveries).toHaveLength(count);
+    });
+
+    it('leaves alone what was settled after it was made, what it has sent again itself included', async () => {
+      const fixture = await stage(open);
+      await bury(fixture, ...numbered(300));
+      await fixture.record(messages('pending'));
+      const pending = await fixture.claimOne();
+      const { id } = await fixture.store.addJob(RETRY_DEAD);
+      fixture.clock.advance(SECOND);
+      await fixture.settle(pending, 'dead');
+      while ((await fixture.store.stepJob()) !== null) {
+        for (const each of (await fixture.claim({ limit: 500 })).deliveries) await fixture.settle(each, 'dead');
+      }
+      expect(await fixture.store.job(id)).toMatchObject({ status: 'finished', total: 300, done: 300 });
+      expect(await fixture.store.delivery(pending.id)).toMatchObject({ status: 'dead', attempts: 1 });
+    });
+
+    it('made twice at one instant sends each once', async () => {
+      const fixture = await stage(open);
+      await bury(fixture, ...numbered(30));
+      const jobs = await Promise.all([fixture.store.addJob(RETRY_DEAD), fixture.store.addJob(RETRY_DEAD)]);
+      await stepAll(fixture);
+      const done = await Promise.all(jobs.map(async ({ id }) => (await fixture.store.job(id))?.done));
+      expect(done.sort()).toEqual([0, 30]);
+      expect(await fixture.deliverAll()).toHaveLength(30);
+    });
+
+    it('of what was delivered sends it once more, though it is delivered again while the job runs', async () => {
+      const fixture = await stage(open);
+      await Promise.all(numbered(300).map(async (id) => await fixture.record(messages(message(id, id)))));
+      await fixture.deliverAll();
+      await fixture.store.addJob({ kind: 'retry', filter: { status: 'delivered' } });
+      const sent: string[] = [];
+      while ((await fixture.store.stepJob()) !== null) sent.push(...idsIn(await fixture.deliverAll()));
+      expect(sent.sort()).toEqual(numbered(300).sort());
+    });
+
+    it('is refused for a target that there is not', async () => {
+      const { store } = await stage(open);
+      const work: BulkWork = { kind: 'retry', filter: { status: 'dead', target: 'nobody' } };
+      await expect(store.surveyWork(work)).rejects.toEqual(refusal('GW_NOT_FOUND'));
+      await expect(store.addJob(work)).rejects.toEqual(refusal('GW_NOT_FOUND'));
+    });
+
+    it('leaves out those whose target was removed, before it was made or after', async () => {
+      const fixture = await stage(open, [target('bot'), target('archive'), target('third')]);
+      await fixture.record(messages('A'));
+      for (const delivery of (await fixture.claim()).deliveries) await fixture.settle(delivery, 'dead');
+      await fixture.store.removeTarget('bot');
+      const { id, total } = await fixture.store.addJob(RETRY_DEAD);
+      await fixture.store.removeTarget('archive');
+      await stepAll(fixture);
+      expect([total, (await fixture.store.job(id))?.done]).toEqual([2, 1]);
+      expect((await fixture.claimOne()).target.id).toBe('third');
+    });
+  });
+
+  describe('a release of many', () => {
+    it('sends each held message once, in order of time', async () => {
+      const fixture = await stage(open);
+      await hold(fixture, 'C', 'A', 'B');
+      expect(await countOf(fixture, RELEASE_ALL)).toBe(3);
+      expect(await fixture.deliverAll()).toEqual([]);
+      expect(await runJob(fixture, RELEASE_ALL)).toMatchObject({ status: 'finished', total: 3, done: 3, skipped: 0 });
+      expect(idsIn(await fixture.deliverAll())).toEqual(['C', 'A', 'B']);
+      expect(await heldIds(fixture)).toEqual([]);
+      expect(await countOf(fixture, RELEASE_ALL)).toBe(0);
+    });
+
+    it('goes through hundreds in small steps, also through those of one webhook', async () => {
+      const fixture = await stage(open);
+      const ids = numbered(220);
+      await register(fixture, ids);
+      await fixture.record(messages(...ids));
+      const { id } = await fixture.store.addJob(RELEASE_ALL);
+      const step = (await fixture.store.stepJob()) ?? 0;
+      expect([step > 0, step < 220]).toEqual([true, true]);
+      await fixture.restart();
+      await stepAll(fixture);
+      expect(await fixture.store.job(id)).toMatchObject({ total: 220, done: 220 });
+      expect(idsIn(await fixture.deliverAll())).toEqual(ids);
+    });
+
+    it.each([
+      [{}, ['one', 'two', 'shop']],
+      [{ channel: 'second' }, ['shop']],
+      [{ verdict: 'restored' }, ['one', 'two', 'shop']],
+      [{ verdict: 'duplicate' }, ['A']],
+      [{ verdict: 'late' }, []],
+      [{ since: START + MINUTE }, ['two', 'shop']],
+      [{ until: START + MINUTE }, ['one']],
+      [{ channel: 'main', since: START + MINUTE, until: START + HOUR }, ['two']],
+    ] as const)('filtered by %j sends %j', async (filter, ids) => {
+      const fixture = await stage(open);
+      await fixture.store.addChannel(channel('second'));
+      await hold(fixture, 'one');
+      await fixture.record(messages(message('A', 'chat of A')));
+      await fixture.record(messages(message('A', 'chat of A')));
+      await fixture.deliverAll();
+      fixture.clock.advance(MINUTE);
+      await hold(fixture, 'two');
+      await register(fixture, ['shop'], { channel: 'second' });
+      await fixture.record(messages('shop'), { channel: 'second' });
+      expect(await runJob(fixture, releaseOf(filter))).toMatchObject({ total: ids.length, done: ids.length });
+      expect(idsIn(await fixture.deliverAll())).toEqual(ids);
+    });
+
+    it('of one resync takes only messages that this resync asked for', async () => {
+      const fixture = await stage(open);
+      await hold(fixture, 'A');
+      const second = await hold(fixture, 'B', 'C');
+      await runJob(fixture, releaseOf({ resync: second }));
+      expect(idsIn(await fixture.deliverAll())).toEqual(['B', 'C']);
+      expect(await heldIds(fixture)).toEqual(['A']);
+    });
+
+    it('sends a message that was held several times once, and its revision by itself', async () => {
+      const fixture = await stage(open, [target('bot', { deliver: ['late'] })]);
+      await fixture.record(messages('A'));
+      await fixture.record(messages('A'));
+      await fixture.record(revisions(message('A', 'alice', { text: { body: 'Revised' } })));
+      await fixture.record(messages('A'));
+      await runJob(fixture, RELEASE_ALL);
+      await runJob(fixture, releaseOf({ verdict: 'duplicate' }));
+      const bodies = (await fixture.deliverAll()).map(({ body }) => body.toString().includes('Revised'));
+      expect(bodies).toEqual([false, true]);
+      expect(await heldIds(fixture)).toEqual([]);
+    });
+
+    it('to chosen targets leaves them held for the others, and is done twice without sending twice', async () => {
+      const fixture = await stage(open, [target('bot'), target('archive')]);
+      await hold(fixture, 'A', 'B');
+      expect(await runJob(fixture, releaseOf({ targets: ['archive'] }))).toMatchObject({ done: 2, skipped: 0 });
+      expect(await runJob(fixture, releaseOf({ targets: ['archive'] }))).toMatchObject({ done: 0, skipped: 2 });
+      expect((await fixture.deliverAll()).map((each) => each.target.id)).toEqual(['archive', 'archive']);
+      expect(await heldIds(fixture)).toEqual(['A', 'B']);
+      expect(await runJob(fixture, RELEASE_ALL)).toMatchObject({ done: 2 });
+      expect((await fixture.deliverAll()).map((each) => each.target.id)).toEqual(['bot', 'bot']);
+    });
+
+    it('leaves held what came after it was made, and what nobody subscribes to', async () => {
+      const fixture = await stage(open, [target('bot', { events: ['messages.post'] })]);
+      await register(fixture, ['A', 'B', 'C']);
+      await fixture.record(messages('A'));
+      await fixture.record(revisions(message('B')));
+      const { id } = await fixture.store.addJob(RELEASE_ALL);
+      await fixture.record(messages('C'));
+      await stepAll(fixture);
+      expect(await fixture.store.job(id)).toMatchObject({ total: 1, done: 1 });
+      expect(idsIn(await fixture.deliverAll())).toEqual(['A']);
+      expect(await heldIds(fixture)).toEqual(['C']);
+    });
+
+    it('passes over a message whose target was removed meanwhile', async () => {
+      const fixture = await stage(open, [target('bot'), target('archive')]);
+      await hold(fixture, 'A');
+      const { id } = await fixture.store.addJob(releaseOf({ targets: ['archive'] }));
+      await fixture.store.removeTarget('archive');
+      await stepAll(fixture);
+      expect(await fixture.store.job(id)).toMatchObject({ status: 'finished', done: 0, skipped: 1 });
+      expect(await heldIds(fixture)).toEqual(['A']);
+    });
+
+    it('takes messages only, not what merely names one, where it is told to', async () => {
+      const fixture = await stage(open);
+      await fixture.record(status('A'));
+      await fixture.record(status('A'));
+      expect(await countOf(fixture, releaseOf({ verdict: 'duplicate', messagesOnly: true }))).toBe(0);
+      expect(await countOf(fixture, releaseOf({ verdict: 'duplicate' }))).toBe(1);
+    });
+
+    it('is refused for a target and a resync that there is not', async () => {
+      const { store } = await stage(open);
+      for (const filter of [{ targets: ['bot', 'nobody'] }, { resync: 'rsy_none' }]) {
+        await expect(store.surveyWork(releaseOf(filter))).rejects.toEqual(refusal('GW_NOT_FOUND'));
+        await expect(store.addJob(releaseOf(filter))).rejects.toEqual(refusal('GW_NOT_FOUND'));
+      }
+      expect(await store.jobs({ limit: 9, cursor: null })).toEqual({ data: [], nextCursor: null });
+    });
+
+    it('I6: stands behind what waits in its chat, and before what comes later', async () => {
+      const fixture = await stage(open);
+      await register(fixture, ['old', 'older']);
+      await fixture.record(messages('older', 'old'));
+      await fixture.record(messages('A1'));
+      await runJob(fixture, RELEASE_ALL);
+      await fixture.record(messages('A2'));
+      const waiting = first((await fixture.claim()).deliveries);
+      await fixture.settle(waiting, 'delivered');
+      expect(idsIn([waiting, ...(await fixture.deliverAll())])).toEqual(['A1', 'older', 'old', 'A2']);
+    });
+  });
+}

@@ -1,0 +1,278 @@
+import { setImmediate as nextTick } from 'node:timers/promises';
+import { describe, expect, it } from 'vitest';
+import type { CallResult } from '../../../src/store/store.js';
+import type { ResyncMessageView } from '../../../src/store/views.js';
+import {
+  DAY,
+  HOUR,
+  idsIn,
+  LEASE,
+  messages,
+  MINUTE,
+  only,
+  register,
+  SECOND,
+  stage,
+  START,
+  takeCall,
+} from '../../support/store.js';
+import type { OpenFixture, StoreFixture } from '../../support/store.js';
+
+const WAITING: CallResult = { status: 'waiting', nextAt: START + MINUTE };
+const FOUND: CallResult = { status: 'restored', nextAt: null };
+const REQUEST = { channel: 'main', messageIds: ['A'], deliverUnseen: false, idempotency: null };
+
+/** What one resync says of its only message. */
+async function messageIn({ store }: StoreFixture, id: string): Promise<ResyncMessageView> {
+  return only((await store.resyncMessages(id, { limit: 9, cursor: null })).data);
+}
+
+async function ask(fixture: StoreFixture, result: CallResult = WAITING): Promise<void> {
+  await fixture.store.settleCall(await takeCall(fixture), result);
+}
+
+async function noCallIsDue({ store }: StoreFixture): Promise<void> {
+  expect(await store.takeCall('main', 'resync', LEASE)).toBeNull();
+}
+
+/** Two resyncs of one id; Whapi was asked for it in between, and has not got it yet. */
+async function twoResyncs(open: OpenFixture, second: { deliverUnseen?: boolean; windowSeconds?: number } = {}) {
+  const fixture = await stage(open);
+  const first = await register(fixture, ['A']);
+  await ask(fixture);
+  return { fixture, first: first.id, second: (await register(fixture, ['A'], second)).id };
+}
+
+/** One id has one open registration, which several resyncs share. */
+export function joinedContract(open: OpenFixture): void {
+  describe('a resync of an id that another one is bringing back', () => {
+    it('joins it: it stands where that one stands, and no call is made for it', async () => {
+      const { fixture, first, second } = await twoResyncs(open);
+      const state = { status: 'waiting', askedAt: START, windowClosesAt: START + HOUR };
+      expect([await messageIn(fixture, first), await messageIn(fixture, second)]).toMatchObject([state, state]);
+      await noCallIsDue(fixture);
+    });
+
+    it('shares its polls: one at a time, whose answer holds for both', async () => {
+      const { fixture, first, second } = await twoResyncs(open);
+      fixture.clock.advance(MINUTE);
+      const poll = await takeCall(fixture);
+      await noCallIsDue(fixture);
+      await fixture.store.settleCall(poll, FOUND);
+      const restored = { status: 'restored', proof: 'poll', polls: 1 };
+      expect([await messageIn(fixture, first), await messageIn(fixture, second)]).toMatchObject([restored, restored]);
+      expect(await fixture.store.resync(second)).toMatchObject({ status: 'finished', counts: { restored: 1 } });
+      expect(await fixture.store.resyncReport(second)).toMatchObject({
+        neverSeenBefore: 1,
+        polls: 1,
+        proofs: { poll: 1 },
+      });
+    });
+
+    it.each(['before it was asked for', 'while it is asked for'])('%s is asked for once, for both', async (when) => {
+      const fixture = await stage(open);
+      const first = await register(fixture, ['A']);
+      const early = when.startsWith('while') ? await takeCall(fixture) : null;
+      const second = await register(fixture, ['A']);
+      await fixture.store.settleCall(early ?? (await takeCall(fixture)), {
+        status: 'failed',
+        nextAt: null,
+        error: '403',
+      });
+      const failed = { status: 'failed', error: '403' };
+      expect([await messageIn(fixture, first.id), await messageIn(fixture, second.id)]).toMatchObject([failed, failed]);
+      await noCallIsDue(fixture);
+    });
+
+    it.each([0, 1])('goes on when the other one (%i) is cancelled, even while its call is under way', async (which) => {
+      const fixture = await stage(open);
+      const ids = [(await register(fixture, ['A'])).id, (await register(fixture, ['A'])).id];
+      const call = await takeCall(fixture);
+      await fixture.store.cancelResync(ids[which] ?? '');
+      await fixture.store.settleCall(call, WAITING);
+      fixture.clock.advance(MINUTE);
+      await fixture.store.settleCall(await takeCall(fixture), FOUND);
+      const statuses = await Promise.all(ids.map(async (id) => (await messageIn(fixture, id)).status));
+      expect(statuses).toEqual(which === 0 ? ['cancelled', 'restored'] : ['restored', 'cancelled']);
+    });
+
+    it('is restored with it by one webhook, also where both are restarted in the middle (I2)', async () => {
+      const { fixture, first, second } = await twoResyncs(open);
+      await fixture.restart();
+      expect(await fixture.record(messages('A'))).toEqual(['restored']);
+      const restored = { status: 'restored', proof: 'webhook' };
+      expect([await messageIn(fixture, first), await messageIn(fixture, second)]).toMatchObject([restored, restored]);
+      await noCallIsDue(fixture);
+    });
+
+    it.each([DAY, MINUTE])('has the longer of both windows, its own being %i ms', async (windowMs) => {
+      const { fixture, first, second } = await twoResyncs(open, { windowSeconds: windowMs / SECOND });
+      const closesAt = START + Math.max(windowMs, HOUR);
+      expect((await messageIn(fixture, first)).windowClosesAt).toBe(closesAt);
+      expect((await messageIn(fixture, second)).windowClosesAt).toBe(closesAt);
+      fixture.clock.advance(closesAt - START - 1);
+      await fixture.store.closeWindows();
+      expect(await fixture.record(messages('A'))).toEqual(['restored']);
+    });
+
+    it('keeps the longer window where it joins while the id is asked for', async () => {
+      const fixture = await stage(open);
+      await register(fixture, ['A']);
+      const call = await takeCall(fixture);
+      const { id } = await register(fixture, ['A'], { windowSeconds: DAY / SECOND });
+      await fixture.store.settleCall(call, { ...WAITING, closesAt: START + HOUR });
+      expect((await messageIn(fixture, id)).windowClosesAt).toBe(START + DAY);
+    });
+
+    it('has the message sent to the bots where only one of both says deliver_unseen', async () => {
+      const { fixture } = await twoResyncs(open, { deliverUnseen: true });
+      expect(await fixture.record(messages('A'))).toEqual(['restored']);
+      expect(idsIn(await fixture.deliverAll())).toEqual(['A']);
+    });
+
+    it('with deliver_unseen asks for its webhook once more where a poll alone finds the message', async () => {
+      const { fixture, first, second } = await twoResyncs(open, { deliverUnseen: true });
+      fixture.clock.advance(MINUTE);
+      await fixture.store.settleCall(await takeCall(fixture), FOUND);
+      expect([(await messageIn(fixture, first)).status, (await messageIn(fixture, second)).status]).toEqual([
+        ...['restored', 'queued'],
+      ]);
+      expect(await takeCall(fixture)).toMatchObject({ kind: 'resync', resyncId: second });
+    });
+
+    it('has it asked for again at once where the last call is more than an hour old', async () => {
+      const fixture = await stage(open);
+      await register(fixture, ['A'], { windowSeconds: DAY / SECOND });
+      await ask(fixture, { status: 'waiting', nextAt: START + DAY });
+      fixture.clock.advance(HOUR);
+      await register(fixture, ['A'], { windowSeconds: DAY / SECOND });
+      expect(await takeCall(fixture)).toMatchObject({ kind: 'resync', messageId: 'A' });
+      await noCallIsDue(fixture);
+    });
+  });
+
+  describe('a call of somebody who asks for the id himself', () => {
+    const requestOf = (windowSeconds = HOUR / SECOND) => ({ ...REQUEST, windowSeconds });
+
+    it('joins what is being brought back: five calls make one resync', async () => {
+      const fixture = await stage(open);
+      for (let made = 0; made < 5; made += 1) {
+        const call = only(await fixture.store.registerAsked(requestOf(), LEASE));
+        expect(call.made).toBe(made);
+        await fixture.store.settleCall(call, WAITING);
+      }
+      const { data } = await fixture.store.resyncs({ limit: 9, cursor: null });
+      expect(await messageIn(fixture, only(data).id)).toMatchObject({ status: 'waiting', calls: 5 });
+    });
+
+    it('joins a run, extends its window, and does not shorten a longer one', async () => {
+      const fixture = await stage(open);
+      const { id } = await register(fixture, ['A'], { windowSeconds: 60 });
+      const call = only(await fixture.store.registerAsked(requestOf(), LEASE));
+      expect(call).toMatchObject({ resyncId: id, windowSeconds: HOUR / SECOND });
+      await fixture.store.settleCall(call, { ...WAITING, closesAt: START + HOUR });
+      fixture.clock.advance(MINUTE);
+      expect(await takeCall(fixture)).toMatchObject({ kind: 'poll', windowSeconds: HOUR / SECOND });
+      const next = only(await fixture.store.registerAsked(requestOf(60), LEASE));
+      expect(next.windowSeconds).toBe(HOUR / SECOND);
+    });
+
+    it('joins what is restored, keeps it registered for longer, and its refusal changes nothing', async () => {
+      const fixture = await stage(open);
+      const { id } = await register(fixture, ['A']);
+      await fixture.record(messages('A'));
+      fixture.clock.advance(MINUTE);
+      const call = only(await fixture.store.registerAsked(requestOf(), LEASE));
+      const refusal: CallResult = { status: 'failed', nextAt: null, refused: true, closesAt: START + 2 * MINUTE };
+      await fixture.store.settleCall(call, refusal);
+      const closesAt = START + MINUTE + HOUR;
+      expect(await messageIn(fixture, id)).toMatchObject({ status: 'restored', calls: 1, windowClosesAt: closesAt });
+    });
+
+    it('makes a resync of its own where the other one was cancelled or refused', async () => {
+      const fixture = await stage(open);
+      const { id } = await register(fixture, ['A']);
+      await ask(fixture, { status: 'failed', nextAt: null, refused: true });
+      const call = only(await fixture.store.registerAsked(requestOf(), LEASE));
+      expect([call.resyncId === id, call.made]).toEqual([false, 0]);
+      await fixture.store.cancelResync(call.resyncId);
+      expect(only(await fixture.store.registerAsked(requestOf(), LEASE)).resyncId).not.toBe(call.resyncId);
+    });
+
+    it('I2: registers every id that it may be taken for', async () => {
+      const fixture = await stage(open);
+      const calls = await fixture.store.registerAsked({ ...requestOf(), messageIds: ['A', ' A'] }, LEASE);
+      expect(calls.map(({ messageId }) => messageId)).toEqual(['A', ' A']);
+      expect(new Set(calls.map(({ resyncId }) => resyncId)).size).toBe(1);
+      expect(await fixture.record(messages('A', ' A'))).toEqual(['restored', 'restored']);
+    });
+  });
+
+  describe('what a call says of its channel', () => {
+    const pause = { code: 'busy', reason: '429', nextCheckAt: START + HOUR } as const;
+
+    it('is kept although no call was counted before, and outlives a good answer until it is over', async () => {
+      const fixture = await stage(open);
+      const call = only(await fixture.store.registerAsked({ ...REQUEST, windowSeconds: 60 }, LEASE));
+      await fixture.store.settleCall(call, { status: 'queued', nextAt: START, pause });
+      await fixture.store.noteAnswer('main', null);
+      expect(await fixture.store.channelState('main')).toMatchObject({ callsToday: 0, failures: 1, pause });
+      fixture.clock.advance(HOUR);
+      await fixture.store.noteAnswer('main', null);
+      expect(await fixture.store.channelState('main')).toMatchObject({ failures: 0, pause: null });
+    });
+
+    it('is not cut short by later trouble where Whapi named a longer pause, over a restart', async () => {
+      const fixture = await stage(open);
+      await fixture.store.noteAnswer('main', pause);
+      await fixture.store.noteAnswer('main', { code: 'busy', reason: '503', nextCheckAt: START + 5000 });
+      await fixture.store.noteAnswer('main', { code: 'not_ready', reason: '401', nextCheckAt: START + 5000 });
+      await fixture.restart();
+      expect(await fixture.store.channelState('main')).toMatchObject({ failures: 3, pause });
+      const longer = { code: 'busy', reason: '429 again', nextCheckAt: START + 2 * HOUR } as const;
+      await fixture.store.noteAnswer('main', longer);
+      expect(await fixture.store.channelState('main')).toMatchObject({ pause: longer });
+    });
+
+    it('is kept of no channel that was removed meanwhile', async () => {
+      const fixture = await stage(open);
+      await fixture.store.removeChannel('main');
+      await fixture.store.countCall('main');
+      await fixture.store.noteAnswer('main', pause);
+      expect(await fixture.store.channelState('main')).toBeNull();
+    });
+  });
+
+  describe('whether a resync is running', () => {
+    const states = async ({ store }: StoreFixture, after = 0, before = Infinity) =>
+      (await store.resyncStates({ after, before: Math.min(before, Number.MAX_SAFE_INTEGER) }, 2)).map(
+        ({ id, isRunning }) => [id, isRunning],
+      );
+
+    const idOf = async (fixture: StoreFixture, messageId: string) => (await register(fixture, [messageId])).id;
+
+    it('is told of the newest first, within a range of numbers', async () => {
+      const fixture = await stage(open);
+      const [a, b, c] = [await idOf(fixture, 'A'), await idOf(fixture, 'B'), await idOf(fixture, 'C')];
+      await fixture.store.cancelResync(b);
+      expect(await states(fixture)).toEqual([
+        [c, true],
+        [b, false],
+      ]);
+      const [newest, second] = await fixture.store.resyncStates({ after: 0, before: Number.MAX_SAFE_INTEGER }, 2);
+      expect(await states(fixture, 0, second?.number)).toEqual([[a, true]]);
+      expect(await states(fixture, newest?.number)).toEqual([]);
+      expect(await fixture.store.stillRunning([a, b, c, 'rsy_none'])).toEqual(new Set([a, c]));
+    });
+
+    it('is told of one that is still being registered, too', async () => {
+      const fixture = await stage(open);
+      const ids = Array.from({ length: 5000 }, (_, at) => `m-${at}`);
+      const registered = fixture.store.register({ ...REQUEST, windowSeconds: 60, messageIds: ids });
+      while ((await states(fixture)).length === 0) await nextTick();
+      expect(await fixture.store.resyncs({ limit: 1, cursor: null })).toMatchObject({ data: [] });
+      const [[id, isRunning] = []] = await states(fixture);
+      expect([isRunning, (await registered).id]).toEqual([true, id]);
+    });
+  });
+}

@@ -1,0 +1,64 @@
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import { DAY, messages, MINUTE, settlement, stage, START, status } from '../../support/store.js';
+import type { OpenFixture } from '../../support/store.js';
+import { LoadModel, loadSteps } from './load-model.js';
+
+const NOTHING = { pending: 0, oldestPendingAt: null, lastError: null, deadLastDay: 0, unhandledLastDay: [] };
+
+/** What an operator sees of a target: what waits, and what ended as dead lately. */
+export function loadContract(open: OpenFixture): void {
+  describe('the load of a target', () => {
+    it('is nothing at first, and of a target that does not exist', async () => {
+      const { store } = await stage(open);
+      expect([await store.loadOf('bot'), await store.loadOf('nobody')]).toEqual([NOTHING, NOTHING]);
+    });
+
+    it('has the number of pending deliveries, the age of the oldest and the last error', async () => {
+      const fixture = await stage(open);
+      await fixture.record(messages('A'));
+      fixture.clock.advance(MINUTE);
+      await fixture.record(messages('B'));
+      await fixture.settle(await fixture.claimOne(), 'pending', START + 2 * MINUTE);
+      expect(await fixture.store.loadOf('bot')).toEqual({
+        ...NOTHING,
+        pending: 2,
+        oldestPendingAt: START,
+        lastError: 'The target answered 500.',
+      });
+    });
+
+    it('counts dead deliveries for a day, those without a handler apart, by event', async () => {
+      const fixture = await stage(open);
+      await fixture.record(messages('A'));
+      await fixture.settle(await fixture.claimOne(), 'dead');
+      await fixture.record(status('A'));
+      await fixture.store.settle({ ...settlement(await fixture.claimOne(), 'dead'), cause: 'no_handler' });
+      const unhandledLastDay = [{ event: 'statuses.post', count: 1 }];
+      expect(await fixture.store.loadOf('bot')).toEqual({ ...NOTHING, deadLastDay: 1, unhandledLastDay });
+      fixture.clock.advance(DAY);
+      expect(await fixture.store.loadOf('bot')).toMatchObject({ deadLastDay: 1 });
+      fixture.clock.advance(DAY);
+      expect(await fixture.store.loadOf('bot')).toEqual(NOTHING);
+    });
+
+    it('no longer counts a dead delivery that is sent again', async () => {
+      const fixture = await stage(open);
+      await fixture.record(messages('A'));
+      const { id, lease } = await fixture.claimOne();
+      await fixture.settle({ id, lease }, 'dead');
+      await fixture.store.retry(id);
+      expect(await fixture.store.loadOf('bot')).toMatchObject({ pending: 1, deadLastDay: 0 });
+    });
+
+    it('is what a count of its deliveries gives, whatever happens', async () => {
+      await fc.assert(
+        fc.asyncProperty(loadSteps, async (steps) => {
+          const model = await LoadModel.start(await stage(open, []));
+          for (const step of steps) await model.play(step);
+        }),
+        { numRuns: 25 },
+      );
+    });
+  });
+}

@@ -1,0 +1,359 @@
+import { describe, expect, it } from 'vitest';
+import type { Delivery } from '../../../src/store/store.js';
+import {
+  DAY,
+  HOUR,
+  idsIn,
+  LEASE,
+  message,
+  messages,
+  MINUTE,
+  refusal,
+  SECOND,
+  settlement,
+  stage,
+  START,
+  target,
+} from '../../support/store.js';
+import type { OpenFixture, StoreFixture } from '../../support/store.js';
+
+/** Deliveries of different chats, so that none waits for another. */
+async function recordEach(fixture: StoreFixture, ...ids: string[]): Promise<void> {
+  for (const id of ids) await fixture.record(messages(message(id, `chat of ${id}`)));
+}
+
+/** Records one message, claims it and settles it as dead. */
+async function bury(fixture: StoreFixture, id: string): Promise<Delivery> {
+  await recordEach(fixture, id);
+  const delivery = await fixture.claimOne();
+  await fixture.settle(delivery, 'dead');
+  return delivery;
+}
+
+/** Records one message, and one attempt to send it; gives its delivery's id. */
+async function failOnce(fixture: StoreFixture, id: string, dueAt: number): Promise<string> {
+  await recordEach(fixture, id);
+  const delivery = await fixture.claimOne();
+  await fixture.settle(delivery, 'pending', dueAt);
+  return delivery.id;
+}
+
+/** I4, I5: from the claim to the settlement, and back. */
+export function outboxContract(open: OpenFixture): void {
+  describe('a claim', () => {
+    it('takes at most so many of each target, oldest due first, and tells when the next is due', async () => {
+      const fixture = await stage(open, [target('bot'), target('archive')]);
+      await recordEach(fixture, 'A');
+      fixture.clock.advance(SECOND);
+      await recordEach(fixture, 'B', 'C');
+      const wanted = [
+        { targetId: 'bot', limit: 2 },
+        { targetId: 'archive', limit: 1 },
+      ];
+      const { deliveries, nextDueAt } = await fixture.store.claim(wanted, LEASE);
+      const taken = (id: string): string[] => idsIn(deliveries.filter((delivery) => delivery.target.id === id));
+      expect({ bot: taken('bot'), archive: taken('archive') }).toEqual({ bot: ['A', 'B'], archive: ['A'] });
+      expect(nextDueAt).toBe(START + SECOND);
+    });
+
+    it('takes nothing of a target with the limit 0, of one that is not wanted and of one that there is not', async () => {
+      const fixture = await stage(open, [target('bot'), target('archive')]);
+      await recordEach(fixture, 'A');
+      const nothing = { deliveries: [], nextDueAt: null };
+      expect(await fixture.store.claim([], LEASE)).toEqual(nothing);
+      expect(await fixture.store.claim([{ targetId: 'nobody', limit: 9 }], LEASE)).toEqual(nothing);
+      expect(await fixture.store.claim([{ targetId: 'bot', limit: 0 }], LEASE)).toEqual({
+        deliveries: [],
+        nextDueAt: START,
+      });
+    });
+
+    it('knows which gateways its webhook has come through, after a restart as well', async () => {
+      const fixture = await stage(open);
+      await fixture.record(messages('A'), { via: 'gtw_1;dlv_1' });
+      await fixture.record(messages('B'));
+      await fixture.restart();
+      expect((await fixture.deliverAll()).map(({ via }) => via)).toEqual(['gtw_1;dlv_1', null]);
+    });
+
+    it('I5: is never given to two at one instant', async () => {
+      const fixture = await stage(open);
+      await recordEach(fixture, 'A', 'B', 'C', 'D', 'E');
+      const claims = await Promise.all(Array.from({ length: 10 }, async () => await fixture.claim({ limit: 2 })));
+      expect(claims.flatMap(({ deliveries }) => idsIn(deliveries)).sort()).toEqual(['A', 'B', 'C', 'D', 'E']);
+    });
+
+    it('I5: holds until its lease ends; then the same delivery is due again under the same id', async () => {
+      const fixture = await stage(open);
+      await recordEach(fixture, 'A');
+      const first = await fixture.claimOne();
+      fixture.clock.advance(LEASE - 1);
+      expect(await fixture.claim()).toEqual({ deliveries: [], nextDueAt: START + LEASE });
+      fixture.clock.advance(1);
+      expect(await fixture.claimOne()).toMatchObject({ id: first.id, attempts: 0 });
+    });
+
+    it('I5: that was given to another cannot be settled any more by the first', async () => {
+      const fixture = await stage(open);
+      await recordEach(fixture, 'A');
+      const first = await fixture.claimOne();
+      fixture.clock.advance(LEASE);
+      const second = await fixture.claimOne();
+      expect(await fixture.settle(first, 'dead')).toBe(false);
+      expect(await fixture.store.delivery(first.id)).toMatchObject({ status: 'pending', attempts: 0, log: [] });
+      expect(await fixture.settle(second, 'delivered')).toBe(true);
+    });
+
+    it('I5: cannot be settled under a wrong lease or a wrong id, nor twice', async () => {
+      const fixture = await stage(open);
+      await recordEach(fixture, 'A');
+      const { id, lease } = await fixture.claimOne();
+      for (const wrong of [
+        { id, lease: lease + 1 },
+        { id: 'dlv_00000000000', lease },
+        { id: 'nonsense', lease },
+      ]) {
+        expect(await fixture.settle(wrong, 'dead')).toBe(false);
+      }
+      expect(await fixture.settle({ id, lease }, 'delivered')).toBe(true);
+      expect(await fixture.settle({ id, lease }, 'dead')).toBe(false);
+      expect(await fixture.store.delivery(id)).toMatchObject({ status: 'delivered', attempts: 1 });
+    });
+
+    it('I4, I5: that a crash left behind is due again when its lease has run out, at the latest', async () => {
+      const fixture = await stage(open);
+      await recordEach(fixture, 'A');
+      const before = await fixture.claimOne();
+      await fixture.restart();
+      fixture.clock.advance(LEASE);
+      const after = await fixture.claimOne();
+      expect({ id: after.id, body: after.body }).toEqual({ id: before.id, body: before.body });
+    });
+  });
+
+  describe('a settlement', () => {
+    it('that says "again" makes it due at that time, with one more attempt and the same id', async () => {
+      const fixture = await stage(open);
+      await recordEach(fixture, 'A');
+      const first = await fixture.claimOne();
+      await fixture.settle(first, 'pending', START + MINUTE);
+      fixture.clock.advance(MINUTE - 1);
+      expect(await fixture.claim()).toEqual({ deliveries: [], nextDueAt: START + MINUTE });
+      fixture.clock.advance(1);
+      expect(await fixture.claimOne()).toMatchObject({ id: first.id, attempts: 1 });
+    });
+
+    it('without an attempt gives it back as it was', async () => {
+      const fixture = await stage(open);
+      await recordEach(fixture, 'A');
+      const { id, lease } = await fixture.claimOne();
+      await fixture.store.settle({ id, lease, status: 'pending', dueAt: START, attempt: null });
+      expect(await fixture.claimOne()).toMatchObject({ id, attempts: 0 });
+      expect(await fixture.store.delivery(id)).toMatchObject({ log: [], lastError: null });
+    });
+
+    it('without an attempt keeps the error that was shown before', async () => {
+      const fixture = await stage(open);
+      await recordEach(fixture, 'A');
+      await fixture.settle(await fixture.claimOne(), 'pending', START);
+      const { id, lease } = await fixture.claimOne();
+      await fixture.store.settle({ id, lease, status: 'pending', dueAt: START, attempt: null });
+      expect(await fixture.store.delivery(id)).toMatchObject({ lastError: 'The target answered 500.' });
+    });
+
+    it('keeps the streak of failures for the next claim, until another settlement says otherwise', async () => {
+      const fixture = await stage(open);
+      await recordEach(fixture, 'A');
+      const streak = { cause: 'unknown_host', since: START, attempts: 2 } as const;
+      const first = await fixture.claimOne();
+      expect(first.streak).toBeNull();
+      await fixture.store.settle({ ...settlement(first, 'pending', START), streak });
+      const { id, lease } = await fixture.claimOne();
+      await fixture.store.settle({ id, lease, status: 'pending', dueAt: START, attempt: null });
+      await fixture.restart();
+      const third = await fixture.claimOne();
+      expect(third.streak).toEqual(streak);
+      await fixture.store.settle({ ...settlement(third, 'pending', START), streak: null });
+      expect((await fixture.claimOne()).streak).toBeNull();
+    });
+
+    it('that ends it ends its streak: sent again by a person, it begins anew', async () => {
+      const fixture = await stage(open);
+      await recordEach(fixture, 'A');
+      const streak = { cause: 'no_handler', since: START, attempts: 3 } as const;
+      await fixture.store.settle({ ...settlement(await fixture.claimOne(), 'pending', START), streak });
+      const claimed = await fixture.claimOne();
+      await fixture.store.settle({ ...settlement(claimed, 'dead'), cause: 'no_handler' });
+      await fixture.store.retry(claimed.id);
+      expect(await fixture.claimOne()).toMatchObject({ id: claimed.id, streak: null });
+    });
+
+    it('shows its reason before the error of its attempt', async () => {
+      const fixture = await stage(open);
+      await recordEach(fixture, 'A');
+      const claimed = await fixture.claimOne();
+      await fixture.store.settle({ ...settlement(claimed, 'expired'), reason: 'It was too old.' });
+      expect(await fixture.store.delivery(claimed.id)).toMatchObject({ lastError: 'It was too old.' });
+    });
+
+    it.each([
+      ['delivered', null],
+      ['dead', 'The target answered 500.'],
+      ['expired', 'The target answered 500.'],
+    ] as const)('I4: as %s ends it, for all to see', async (outcome, lastError) => {
+      const fixture = await stage(open);
+      await recordEach(fixture, 'A');
+      const delivery = await fixture.claimOne();
+      fixture.clock.advance(SECOND);
+      const settled = settlement(delivery, outcome);
+      await fixture.store.settle(settled);
+      expect(await fixture.claim()).toEqual({ deliveries: [], nextDueAt: null });
+      const log = [settled.attempt];
+      const view = { status: outcome, lastError, log, settledAt: START + SECOND, nextAttemptAt: null };
+      expect(await fixture.store.delivery(delivery.id)).toMatchObject({ ...view, attempts: 1, createdAt: START });
+    });
+
+    it('keeps the answers of the newest three attempts, and of fifty that they were made', async () => {
+      const fixture = await stage(open);
+      await recordEach(fixture, 'A');
+      for (let made = 0; made < 60; made++) {
+        const { id, lease } = await fixture.claimOne();
+        const attempt = {
+          startedAt: START + made,
+          durationMs: 1,
+          status: 500,
+          error: 'no',
+          response: `answer ${made}`,
+        };
+        await fixture.store.settle({ id, lease, status: 'pending', dueAt: START, attempt });
+      }
+      const { id } = await fixture.claimOne();
+      const { attempts, log } = (await fixture.store.delivery(id)) ?? { attempts: 0, log: [] };
+      expect({ attempts, kept: log.length, first: log[0]?.startedAt }).toEqual({
+        attempts: 60,
+        kept: 50,
+        first: START + 10,
+      });
+      expect(log.flatMap(({ response }) => response ?? [])).toEqual(['answer 57', 'answer 58', 'answer 59']);
+    });
+  });
+
+  describe('a retry by a person', () => {
+    it('makes a settled delivery due at once, with all its attempts before it and its log kept', async () => {
+      const fixture = await stage(open);
+      const { id } = await bury(fixture, 'A');
+      fixture.clock.advance(DAY);
+      expect(await fixture.store.retry(id)).toMatchObject({ id, status: 'pending', nextAttemptAt: START + DAY });
+      const again = await fixture.claimOne();
+      expect(again).toMatchObject({ id, attempts: 0 });
+      await fixture.settle(again, 'delivered');
+      expect(await fixture.store.delivery(id)).toMatchObject({ status: 'delivered', attempts: 2, lastError: null });
+    });
+
+    it('of an expired one is sent however old its message is', async () => {
+      const fixture = await stage(open);
+      await recordEach(fixture, 'A');
+      const { id, newestMessageAt } = await fixture.claimOne();
+      expect(newestMessageAt).toBe(START / SECOND);
+      await fixture.restart();
+      fixture.clock.advance(LEASE);
+      await fixture.settle(await fixture.claimOne(), 'expired');
+      await fixture.store.retry(id);
+      expect(await fixture.claimOne()).toMatchObject({ id, newestMessageAt: null });
+    });
+
+    it('is refused for what there is not and for a target that was removed', async () => {
+      const fixture = await stage(open);
+      const { id } = await bury(fixture, 'A');
+      await expect(fixture.store.retry('dlv_00000000000')).rejects.toEqual(refusal('GW_NOT_FOUND'));
+      await fixture.store.removeTarget('bot');
+      await expect(fixture.store.retry(id)).rejects.toEqual(refusal('GW_CONFLICT'));
+    });
+  });
+
+  describe('a retry by a person of what is pending', () => {
+    it('makes one attempt at once, after which the schedule goes on as it was', async () => {
+      const fixture = await stage(open);
+      const id = await failOnce(fixture, 'A', START + HOUR);
+      expect(await fixture.store.retry(id)).toMatchObject({ status: 'pending', nextAttemptAt: START });
+      const byHand = await fixture.claimOne();
+      expect(byHand).toMatchObject({ id, attempts: 1, besideSchedule: true });
+      await fixture.settle(byHand, 'pending', START + MINUTE);
+      expect(await fixture.claim()).toEqual({ deliveries: [], nextDueAt: START + HOUR });
+      fixture.clock.advance(HOUR);
+      expect(await fixture.claimOne()).toMatchObject({ id, attempts: 1, besideSchedule: false });
+      expect(await fixture.store.delivery(id)).toMatchObject({ attempts: 2 });
+    });
+
+    it('asked for any number of times before it is made is one attempt', async () => {
+      const fixture = await stage(open);
+      const id = await failOnce(fixture, 'A', START + HOUR);
+      for (let i = 0; i < 3; i += 1) await fixture.store.retry(id);
+      await fixture.settle(await fixture.claimOne(), 'pending', START + MINUTE);
+      expect(await fixture.claim()).toEqual({ deliveries: [], nextDueAt: START + HOUR });
+    });
+
+    it('that ends after the schedule wanted the next attempt leaves that to be made', async () => {
+      const fixture = await stage(open);
+      const id = await failOnce(fixture, 'A', START + SECOND);
+      await fixture.store.retry(id);
+      const byHand = await fixture.claimOne();
+      fixture.clock.advance(MINUTE);
+      await fixture.settle(byHand, 'pending', START + HOUR);
+      expect((await fixture.claim()).nextDueAt).toBe(START + HOUR);
+    });
+
+    it('I5: leaves an attempt that is under way its lease, and gives one more right after it', async () => {
+      const fixture = await stage(open);
+      await recordEach(fixture, 'A');
+      const underWay = await fixture.claimOne();
+      await fixture.store.retry(underWay.id);
+      expect((await fixture.claim()).deliveries).toEqual([]);
+      await fixture.settle(underWay, 'pending', START + HOUR);
+      const byHand = await fixture.claimOne();
+      expect(byHand).toMatchObject({ attempts: 1, besideSchedule: true });
+      await fixture.settle(byHand, 'pending', START + MINUTE);
+      expect(await fixture.claim()).toEqual({ deliveries: [], nextDueAt: START + HOUR });
+    });
+
+    it.each(['delivered', 'dead'] as const)(
+      'has nothing more sent where the attempt under way ends it as %s',
+      async (end) => {
+        const fixture = await stage(open);
+        await recordEach(fixture, 'A');
+        const underWay = await fixture.claimOne();
+        await fixture.store.retry(underWay.id);
+        await fixture.settle(underWay, end);
+        expect(await fixture.claim()).toEqual({ deliveries: [], nextDueAt: null });
+      },
+    );
+
+    it('is still to be made after a restart, and after it was given back unmade', async () => {
+      const fixture = await stage(open);
+      const id = await failOnce(fixture, 'A', START + HOUR);
+      await fixture.store.retry(id);
+      const { lease } = await fixture.claimOne();
+      await fixture.store.settle({ id, lease, status: 'pending', dueAt: START, attempt: null });
+      await fixture.restart();
+      expect(await fixture.claimOne()).toMatchObject({ id, attempts: 1, besideSchedule: true });
+    });
+  });
+
+  describe('removing a target', () => {
+    it('I4: ends its pending deliveries as dead, the claimed ones too, and leaves the others', async () => {
+      const fixture = await stage(open, [target('bot'), target('archive')]);
+      await recordEach(fixture, 'A');
+      await fixture.record(messages(message('B', 'chat of A')));
+      const claimed = (await fixture.claim()).deliveries.find((delivery) => delivery.target.id === 'bot');
+      await fixture.store.removeTarget('bot');
+      expect(claimed && (await fixture.settle(claimed, 'delivered'))).toBe(false);
+      const { data } = await fixture.store.deliveries({ target: 'bot' }, { limit: 9, cursor: null });
+      expect(data.map((view) => [view.status, view.settledAt])).toEqual([
+        ['dead', START],
+        ['dead', START],
+      ]);
+      fixture.clock.advance(LEASE);
+      expect(idsIn(await fixture.deliverAll())).toEqual(['A', 'B']);
+    });
+  });
+}

@@ -1,0 +1,214 @@
+import { describe, expect, it } from 'vitest';
+import type { DeliveryView } from '../../../src/store/deliveries.js';
+import {
+  DAY,
+  first,
+  HOUR,
+  idsIn,
+  message,
+  messages,
+  prune,
+  refusal,
+  register,
+  revisions,
+  SECOND,
+  stage,
+  status,
+  target,
+} from '../../support/store.js';
+import type { OpenFixture, StoreFixture } from '../../support/store.js';
+
+/** Message `old` was brought back by a resync and held; of two targets one wants what is restored. */
+async function stageHeld(open: OpenFixture): Promise<StoreFixture> {
+  const fixture = await stage(open, [target('bot'), target('archive', { deliver: ['new', 'restored'] })]);
+  await register(fixture, ['old']);
+  await fixture.record(messages('fresh', 'old'));
+  await fixture.deliverAll();
+  return fixture;
+}
+
+async function heldIds(fixture: StoreFixture): Promise<string[]> {
+  const { data } = await fixture.store.messages({ held: true }, { limit: 50, cursor: null });
+  return data.map(({ messageId }) => messageId);
+}
+
+async function deliveriesTo(fixture: StoreFixture, targetId: string): Promise<readonly DeliveryView[]> {
+  return (await fixture.store.deliveries({ target: targetId }, { limit: 50, cursor: null })).data;
+}
+
+/** I4: what is held can be sent after all, until its payload is pruned. */
+export function releaseContract(open: OpenFixture): void {
+  describe('releasing a held message', () => {
+    it('I4: sends it, alone of its webhook, to every target that was not sent it', async () => {
+      const fixture = await stageHeld(open);
+      expect(await heldIds(fixture)).toEqual(['old']);
+      const ids = await fixture.store.release('main', 'old', null);
+      const delivery = await fixture.claimOne();
+      expect(ids).toEqual([delivery.id]);
+      expect(delivery).toMatchObject({
+        target: { id: 'bot' },
+        verdicts: ['restored'],
+        newestMessageAt: null,
+      });
+      expect(JSON.parse(delivery.body.toString())).toEqual(messages('old'));
+      expect(await heldIds(fixture)).toEqual([]);
+    });
+
+    it('I3: sends it once, however often and at whatever one instant it is asked for', async () => {
+      const fixture = await stageHeld(open);
+      const release = async (): Promise<unknown> => await fixture.store.release('main', 'old', null);
+      const answers = await Promise.allSettled([release(), release(), release()]);
+      expect(answers.filter((answer) => answer.status === 'fulfilled')).toHaveLength(1);
+      await fixture.deliverAll();
+      await expect(release()).rejects.toEqual(refusal('GW_NOT_HELD'));
+      expect(await deliveriesTo(fixture, 'bot')).toHaveLength(2);
+    });
+
+    it('sends the bytes that came where it was alone in its webhook, months later and after a restart', async () => {
+      const fixture = await stage(open);
+      await register(fixture, ['old']);
+      const body = Buffer.from(`{ "messages" : [ {"id":"old", "big": 12345678901234567890} ] }`);
+      await fixture.record(body);
+      fixture.clock.advance(90 * DAY);
+      await fixture.restart();
+      await fixture.store.release('main', 'old', null);
+      expect((await fixture.claimOne()).body.equals(body)).toBe(true);
+    });
+
+    it('to chosen targets leaves it held for the others', async () => {
+      const fixture = await stage(open, [target('bot'), target('archive')]);
+      await register(fixture, ['old']);
+      await fixture.record(messages('old'));
+      await fixture.store.release('main', 'old', ['archive']);
+      expect((await fixture.deliverAll()).map((delivery) => delivery.target.id)).toEqual(['archive']);
+      expect(await heldIds(fixture)).toEqual(['old']);
+      await fixture.store.release('main', 'old', null);
+      expect((await fixture.deliverAll()).map((delivery) => delivery.target.id)).toEqual(['bot']);
+      expect(await heldIds(fixture)).toEqual([]);
+    });
+
+    it('to chosen targets sends it to one that does not subscribe to it, and refuses one that there is not', async () => {
+      const fixture = await stageHeld(open);
+      await fixture.store.addTarget(target('statuses', { events: ['statuses'] }));
+      await expect(fixture.store.release('main', 'old', ['statuses', 'nobody'])).rejects.toEqual(
+        refusal('GW_NOT_FOUND'),
+      );
+      expect(await fixture.deliverAll()).toEqual([]);
+      await fixture.store.release('main', 'old', ['statuses']);
+      expect(idsIn(await fixture.deliverAll())).toEqual(['old']);
+    });
+
+    it('I6: sends it behind what already waits in its chat, and before what comes later', async () => {
+      const fixture = await stage(open);
+      await register(fixture, ['old']);
+      await fixture.record(messages('old'));
+      await fixture.record(messages('A1'));
+      await fixture.store.release('main', 'old', null);
+      await fixture.record(messages('A2'));
+      const waiting = await fixture.claimOne();
+      await fixture.settle(waiting, 'delivered');
+      expect(idsIn([waiting, ...(await fixture.deliverAll())])).toEqual(['A1', 'old', 'A2']);
+    });
+
+    it('sends what is late to a target that did not want it', async () => {
+      const fixture = await stage(open, [target('bot', { deliver: ['new', 'event'] })]);
+      await fixture.record(messages('newest'));
+      fixture.clock.advance(HOUR + SECOND);
+      expect(await fixture.record(messages(message('A', 'alice', { timestamp: 1 })))).toEqual(['late']);
+      await fixture.store.release('main', 'A', null);
+      expect(idsIn(await fixture.deliverAll())).toEqual(['newest', 'A']);
+    });
+
+    it('sends what is new to a target that did not want it', async () => {
+      const fixture = await stage(open, [target('bot', { deliver: ['event'] })]);
+      await fixture.record(messages('A'));
+      await fixture.store.release('main', 'A', null);
+      expect(idsIn(await fixture.deliverAll())).toEqual(['A']);
+    });
+
+    it('I4: sends a revision that a target was not sent, though it was sent the message', async () => {
+      const fixture = await stage(open, [target('bot', { deliver: ['new'] })]);
+      await fixture.record(messages('A'));
+      await fixture.deliverAll();
+      const revised = revisions(message('A', 'alice', { text: { body: 'Revised' } }));
+      expect(await fixture.record(revised)).toEqual(['event']);
+      await fixture.store.release('main', 'A', null);
+      expect(JSON.parse((await fixture.claimOne()).body.toString())).toEqual(revised);
+    });
+
+    it('I4: sends also a repetition of what was sent, once: who releases it wants it sent', async () => {
+      const fixture = await stage(open);
+      for (let time = 0; time < 3; time += 1) await fixture.record(messages('A'));
+      expect(await fixture.store.release('main', 'A', null)).toHaveLength(1);
+      await expect(fixture.store.release('main', 'A', null)).rejects.toEqual(refusal('GW_NOT_HELD'));
+    });
+
+    it('sends the message, not a placeholder that came after it', async () => {
+      const fixture = await stage(open);
+      await register(fixture, ['A']);
+      const placeholder = message('A', 'alice', { type: 'unknown' });
+      for (const body of [message('A'), placeholder]) await fixture.record(messages(body));
+      await fixture.store.release('main', 'A', null);
+      const [sent] = await fixture.deliverAll();
+      expect(sent?.body.toString()).not.toContain('unknown');
+    });
+
+    it('is refused for a message that was sent to all who subscribe, or that nobody subscribes to', async () => {
+      const fixture = await stage(open, [target('bot', { events: ['statuses'], deliver: ['duplicate'] })]);
+      await register(fixture, ['old']);
+      await fixture.record(messages('A', 'old'));
+      await expect(fixture.store.release('main', 'A', null)).rejects.toEqual(refusal('GW_NOT_HELD'));
+      await expect(fixture.store.release('main', 'old', null)).rejects.toEqual(refusal('GW_NOT_HELD'));
+    });
+
+    it('is refused as never seen for an unknown id, and for one that only a status has named', async () => {
+      const fixture = await stage(open);
+      await fixture.record(status('A'));
+      await expect(fixture.store.release('main', 'A', null)).rejects.toEqual(refusal('GW_NOT_FOUND'));
+      await expect(fixture.store.release('main', 'B', null)).rejects.toEqual(refusal('GW_NOT_FOUND'));
+    });
+
+    it('is refused as never seen for an id that Whapi was asked for and that never came', async () => {
+      const fixture = await stage(open);
+      await register(fixture, ['old']);
+      await fixture.store.takeCall('main', 'resync', SECOND);
+      fixture.clock.advance(HOUR);
+      await fixture.store.closeWindows();
+      await expect(fixture.store.release('main', 'old', null)).rejects.toEqual(refusal('GW_NOT_FOUND'));
+    });
+
+    it('I4: is refused once its payload was pruned, and not before', async () => {
+      const fixture = await stageHeld(open);
+      const retention = { payloadMs: 7 * DAY, ledgerMs: 400 * DAY };
+      fixture.clock.advance(7 * DAY);
+      await prune(fixture, retention);
+      const [id = ''] = await fixture.store.release('main', 'old', null);
+      expect(await fixture.store.delivery(id)).toMatchObject({ status: 'pending', target: 'bot' });
+      await fixture.deliverAll();
+      fixture.clock.advance(7 * DAY + 1);
+      await prune(fixture, retention);
+      await expect(fixture.store.release('main', 'old', null)).rejects.toEqual(refusal('GW_PAYLOAD_GONE'));
+    });
+
+    it('I4: is not refused before its payload was pruned, even where ids are to be forgotten sooner', async () => {
+      const fixture = await stage(open, [target('bot', { deliver: ['event'] })]);
+      await fixture.record(messages('A'));
+      fixture.clock.advance(20 * DAY);
+      await prune(fixture, { payloadMs: 30 * DAY, ledgerMs: 7 * DAY });
+      expect(await heldIds(fixture)).toEqual(['A']);
+      await fixture.store.release('main', 'A', null);
+      expect(idsIn(await fixture.deliverAll())).toEqual(['A']);
+    });
+
+    it('a released message is one more delivery of the same message in its explanation', async () => {
+      const fixture = await stageHeld(open);
+      await fixture.store.release('main', 'old', ['bot']);
+      const explained = await fixture.store.explain('main', 'old');
+      expect(explained?.deliveries.map((view) => [view.target, view.verdicts.at(-1)]).sort()).toEqual([
+        ['archive', 'restored'],
+        ['bot', 'restored'],
+      ]);
+      expect(first(explained?.sightings ?? [])).toMatchObject({ held: false });
+    });
+  });
+}

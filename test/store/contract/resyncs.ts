@@ -1,0 +1,357 @@
+import { describe, expect, it } from 'vitest';
+import type { ResyncCall, ResyncRequest } from '../../../src/store/store.js';
+import type { ResyncMessageView } from '../../../src/store/views.js';
+import {
+  allPages,
+  channel,
+  DAY,
+  HOUR,
+  LEASE,
+  messages,
+  MINUTE,
+  only,
+  refusal,
+  register,
+  SECOND,
+  stage,
+  START,
+  takeCall,
+} from '../../support/store.js';
+import type { OpenFixture, StoreFixture } from '../../support/store.js';
+
+/** The ids of the calls that can be made now, in the order in which they are given. */
+async function callsNow(
+  fixture: StoreFixture,
+  prefer: ResyncCall['kind'] = 'resync',
+  channelName = 'main',
+): Promise<string[]> {
+  const made: string[] = [];
+  for (;;) {
+    const call = await fixture.store.takeCall(channelName, prefer, LEASE);
+    if (!call) return made;
+    made.push(`${call.kind} ${call.messageId}`);
+  }
+}
+
+async function messagesOf(fixture: StoreFixture, id: string): Promise<readonly ResyncMessageView[]> {
+  return await allPages(2, async (page) => await fixture.store.resyncMessages(id, page));
+}
+
+const IDEMPOTENCY = { key: 'key-1', fingerprint: 'print-1' };
+
+/** I2: from the registration to the calls to Whapi, and what came of them. */
+export function resyncsContract(open: OpenFixture): void {
+  describe('registering a resync', () => {
+    it('I2: has committed a registration of every id, each once, when it has answered', async () => {
+      const fixture = await stage(open);
+      const view = await register(fixture, ['A', 'B', 'A'], { windowSeconds: 60 });
+      const none = { requesting: 0, waiting: 0, restored: 0, not_restored: 0, failed: 0, cancelled: 0 };
+      const expected = {
+        channel: 'main',
+        status: 'running',
+        deliverUnseen: false,
+        windowSeconds: 60,
+        createdAt: START,
+        finishedAt: null,
+      };
+      const { progress, ...rest } = view;
+      expect(rest).toEqual({ ...expected, id: view.id, counts: { ...none, queued: 2 } });
+      expect(progress).toMatchObject({ settledLately: 0, callMs: null, restoreMs: null, ahead: 0, callsToday: 0 });
+      await fixture.restart();
+      expect(await fixture.store.resync(view.id)).toEqual(view);
+      expect((await messagesOf(fixture, view.id)).map(({ messageId }) => messageId)).toEqual(['A', 'B']);
+      expect(await fixture.record(messages('A', 'B', 'C'))).toEqual(['restored', 'restored', 'new']);
+    });
+
+    it('takes ten thousand ids at once', async () => {
+      const fixture = await stage(open);
+      const ids = Array.from({ length: 10_000 }, (_, index) => `M${index}`);
+      expect(await register(fixture, ids)).toMatchObject({ counts: { queued: 10_000 } });
+      expect(await fixture.record(messages('M0', 'M9999', 'M10000'))).toEqual(['restored', 'restored', 'new']);
+    });
+
+    it('is refused for an unknown channel', async () => {
+      const fixture = await stage(open);
+      await expect(register(fixture, ['A'], { channel: 'nobody' })).rejects.toEqual(refusal('GW_NOT_FOUND'));
+    });
+
+    it('under a key that was used gives the resync made then, even at one instant and after a restart', async () => {
+      const fixture = await stage(open);
+      const again = async (): Promise<string> => (await register(fixture, ['A'], { idempotency: IDEMPOTENCY })).id;
+      const [one, two] = await Promise.all([again(), again()]);
+      await fixture.restart();
+      expect(new Set([one, two, await again()]).size).toBe(1);
+      expect((await fixture.store.resyncs({ limit: 9, cursor: null })).data).toHaveLength(1);
+    });
+
+    it('under a key that was used for something else is refused and registers nothing', async () => {
+      const fixture = await stage(open);
+      await register(fixture, ['A'], { idempotency: IDEMPOTENCY });
+      const other = register(fixture, ['B'], { idempotency: { ...IDEMPOTENCY, fingerprint: 'print-2' } });
+      await expect(other).rejects.toEqual(refusal('GW_IDEMPOTENCY_MISMATCH'));
+      expect(await fixture.record(messages('B'))).toEqual(['new']);
+    });
+
+    it('without a key makes a resync each time', async () => {
+      const fixture = await stage(open);
+      const ids = [(await register(fixture, ['A'])).id, (await register(fixture, ['A'])).id];
+      expect((await fixture.store.resyncs({ limit: 9, cursor: null })).data.map(({ id }) => id)).toEqual(ids.reverse());
+    });
+  });
+
+  describe('the calls to Whapi', () => {
+    it('are given in the order of registration, for one channel, with all that a call needs', async () => {
+      const fixture = await stage(open);
+      await fixture.store.addChannel(channel('second'));
+      const { id } = await register(fixture, ['A', 'B'], { windowSeconds: 60 });
+      fixture.clock.advance(SECOND);
+      await register(fixture, ['C']);
+      await register(fixture, ['X'], { channel: 'second' });
+      expect(await fixture.store.takeCall('main', 'resync', LEASE)).toEqual({
+        ...{ kind: 'resync', resyncId: id, position: 0, channel: channel('main'), messageId: 'A' },
+        ...{ windowSeconds: 60, registeredAt: START, made: 0 },
+      });
+      expect(await callsNow(fixture)).toEqual(['resync B', 'resync C']);
+      expect(await callsNow(fixture, 'resync', 'second')).toEqual(['resync X']);
+      expect(await callsNow(fixture, 'resync', 'nobody')).toEqual([]);
+    });
+
+    it('I2: are committed as asked before they are given, so that a crash does not lose the asking', async () => {
+      const fixture = await stage(open);
+      const { id } = await register(fixture, ['A'], { windowSeconds: 60 });
+      await takeCall(fixture);
+      await fixture.restart();
+      expect(await messagesOf(fixture, id)).toMatchObject([
+        { status: 'queued', calls: 1, askedAt: START, windowClosesAt: null, error: null },
+      ]);
+      fixture.clock.advance(DAY);
+      expect(await fixture.record(messages('A'))).toEqual(['restored']);
+    });
+
+    it('that a crash cut off are made again when their lease has run out, at the latest', async () => {
+      const fixture = await stage(open);
+      await register(fixture, ['A']);
+      await takeCall(fixture);
+      await fixture.restart();
+      fixture.clock.advance(LEASE);
+      expect(await fixture.store.pendingCalls()).toHaveLength(1);
+      expect(await takeCall(fixture)).toMatchObject({ kind: 'resync', messageId: 'A', made: 1 });
+    });
+
+    it('that nobody settled are made again when their lease has run out, and not before', async () => {
+      const fixture = await stage(open);
+      await register(fixture, ['A']);
+      await takeCall(fixture);
+      fixture.clock.advance(LEASE - 1);
+      expect(await callsNow(fixture)).toEqual([]);
+      fixture.clock.advance(1);
+      expect(await callsNow(fixture)).toEqual(['resync A']);
+    });
+
+    it('for polls that nobody settled are made again when their lease has run out, and not before', async () => {
+      const fixture = await stage(open);
+      await register(fixture, ['A']);
+      await fixture.store.settleCall(await takeCall(fixture), { status: 'waiting', nextAt: START });
+      await takeCall(fixture);
+      fixture.clock.advance(LEASE - 1);
+      expect(await callsNow(fixture)).toEqual([]);
+      fixture.clock.advance(1);
+      expect(await takeCall(fixture)).toMatchObject({ kind: 'poll', messageId: 'A', made: 1 });
+    });
+
+    it('are never given to two at one instant', async () => {
+      const fixture = await stage(open);
+      await register(fixture, ['A', 'B', 'C']);
+      const calls = await Promise.all(Array.from({ length: 9 }, async () => await callsNow(fixture)));
+      expect(calls.flat().sort()).toEqual(['resync A', 'resync B', 'resync C']);
+    });
+
+    it.each([
+      ['resync', ['resync B', 'poll A']],
+      ['poll', ['poll A', 'resync B']],
+    ] as const)('of the kind "%s" go first where they are preferred', async (prefer, expected) => {
+      const fixture = await stage(open);
+      await register(fixture, ['A', 'B']);
+      await fixture.store.settleCall(await takeCall(fixture), { status: 'waiting', nextAt: START });
+      expect(await callsNow(fixture, prefer)).toEqual(expected);
+    });
+
+    it('that are to come later are announced with their time and not given before', async () => {
+      const fixture = await stage(open);
+      await register(fixture, ['A', 'B']);
+      await fixture.store.settleCall(await takeCall(fixture), { status: 'waiting', nextAt: START + 2 * MINUTE });
+      await fixture.store.settleCall(await takeCall(fixture), {
+        status: 'queued',
+        nextAt: START + MINUTE,
+        error: 'Busy',
+      });
+      expect(await fixture.store.pendingCalls()).toMatchObject([
+        { channel: { name: 'main' }, dueAt: START + MINUTE, askDueAt: START + MINUTE },
+      ]);
+      expect(await callsNow(fixture)).toEqual([]);
+      fixture.clock.advance(MINUTE);
+      expect(await takeCall(fixture)).toMatchObject({ kind: 'resync', messageId: 'B', made: 1 });
+    });
+  });
+
+  describe('what came of a call', () => {
+    it.each([
+      ['waiting', START + HOUR, null, 'running'],
+      ['queued', START + HOUR, 'Busy', 'running'],
+      ['failed', null, 'Refused', 'finished'],
+    ] as const)('as %s is shown', async (status, nextAt, error, whole) => {
+      const fixture = await stage(open);
+      const { id } = await register(fixture, ['A']);
+      await fixture.store.settleCall(await takeCall(fixture), { status, nextAt, error, closesAt: START + 5 * HOUR });
+      const view = { status, error, calls: 1, polls: 0, restoredAt: null, windowClosesAt: START + 5 * HOUR };
+      expect(await messagesOf(fixture, id)).toMatchObject([view]);
+      expect(await fixture.store.resync(id)).toMatchObject({ status: whole, counts: { [status]: 1 } });
+    });
+
+    it('as found by a poll is restored, with its time and the number of polls', async () => {
+      const fixture = await stage(open);
+      const { id } = await register(fixture, ['A']);
+      await fixture.store.settleCall(await takeCall(fixture), { status: 'waiting', nextAt: START });
+      const poll = await takeCall(fixture);
+      fixture.clock.advance(SECOND);
+      await fixture.store.settleCall(poll, { status: 'restored', nextAt: null });
+      expect(await messagesOf(fixture, id)).toMatchObject([
+        { status: 'restored', restoredAt: START + SECOND, calls: 1, polls: 1, windowClosesAt: START + HOUR },
+      ]);
+      expect(await fixture.store.resync(id)).toMatchObject({ status: 'finished' });
+    });
+
+    it('changes nothing where that call was made again meanwhile', async () => {
+      const fixture = await stage(open);
+      const { id } = await register(fixture, ['A']);
+      const first = await takeCall(fixture);
+      fixture.clock.advance(LEASE);
+      const second = await takeCall(fixture);
+      await fixture.store.settleCall(first, { status: 'failed', nextAt: null, refused: true, error: 'Refused' });
+      expect(await messagesOf(fixture, id)).toMatchObject([{ status: 'requesting', calls: 2, error: null }]);
+      await fixture.store.settleCall(second, { status: 'waiting', nextAt: null });
+      expect(await messagesOf(fixture, id)).toMatchObject([{ status: 'waiting', calls: 2 }]);
+    });
+
+    it('does not undo that its webhook came meanwhile', async () => {
+      const fixture = await stage(open);
+      const { id } = await register(fixture, ['A']);
+      const call = await takeCall(fixture);
+      await fixture.record(messages('A'));
+      await fixture.store.settleCall(call, { status: 'failed', nextAt: START, refused: true, error: 'Timed out' });
+      expect(await messagesOf(fixture, id)).toMatchObject([{ status: 'restored', restoredAt: START, error: null }]);
+      expect(await callsNow(fixture)).toEqual([]);
+    });
+  });
+
+  describe('cancelling a resync', () => {
+    it('makes no more calls, and says so', async () => {
+      const fixture = await stage(open);
+      const { id } = await register(fixture, ['A', 'B', 'C']);
+      await fixture.store.settleCall(await takeCall(fixture), { status: 'waiting', nextAt: START });
+      await takeCall(fixture);
+      expect(await fixture.store.cancelResync(id)).toMatchObject({ status: 'cancelled', counts: { cancelled: 3 } });
+      fixture.clock.advance(LEASE);
+      expect(await callsNow(fixture)).toEqual([]);
+      expect(await fixture.store.pendingCalls()).toEqual([]);
+    });
+
+    it('does not let the answer of a call that was under way begin it anew', async () => {
+      const fixture = await stage(open);
+      const { id } = await register(fixture, ['A']);
+      const call = await takeCall(fixture);
+      await fixture.store.cancelResync(id);
+      await fixture.store.settleCall(call, { status: 'waiting', nextAt: START });
+      expect(await callsNow(fixture)).toEqual([]);
+      expect(await fixture.store.resync(id)).toMatchObject({ status: 'cancelled', counts: { cancelled: 1 } });
+    });
+
+    it('leaves what was restored restored, and one that is over finished', async () => {
+      const fixture = await stage(open);
+      const { id } = await register(fixture, ['A']);
+      await fixture.record(messages('A'));
+      expect(await fixture.store.cancelResync(id)).toMatchObject({ status: 'finished', counts: { restored: 1 } });
+      await expect(fixture.store.cancelResync('rsy_nobody')).rejects.toEqual(refusal('GW_NOT_FOUND'));
+    });
+  });
+
+  describe('a resync of one message by somebody who asks for it himself', () => {
+    it('I2: is committed as asked when it has answered, and nobody else makes its call meanwhile', async () => {
+      const fixture = await stage(open);
+      const call = only(await fixture.store.registerAsked(requestOf('A'), LEASE));
+      expect(call).toMatchObject({ kind: 'resync', position: 0, messageId: 'A', registeredAt: START, made: 0 });
+      expect(await callsNow(fixture)).toEqual([]);
+      const [message] = await messagesOf(fixture, call.resyncId);
+      expect(message).toMatchObject({ status: 'requesting', calls: 1, askedAt: START, windowClosesAt: START + HOUR });
+      expect(await fixture.record(messages('A'))).toEqual(['restored']);
+    });
+
+    it('is settled as any other, and its call is made again when nobody settles it', async () => {
+      const fixture = await stage(open);
+      const [settled, lost] = [
+        only(await fixture.store.registerAsked(requestOf('A'), LEASE)),
+        only(await fixture.store.registerAsked(requestOf('B'), LEASE)),
+      ];
+      await fixture.store.settleCall(settled, { status: 'waiting', nextAt: START + MINUTE });
+      fixture.clock.advance(LEASE);
+      expect(await callsNow(fixture)).toEqual(['resync B', 'poll A']);
+      expect(await messagesOf(fixture, lost.resyncId)).toMatchObject([{ calls: 2 }]);
+    });
+
+    it('is refused for a channel that is not there', async () => {
+      const { store } = await stage(open);
+      const request = { ...requestOf('A'), channel: 'nobody' };
+      await expect(store.registerAsked(request, LEASE)).rejects.toEqual(refusal('GW_NOT_FOUND'));
+      await expect(store.registerUnlessRecent(request, HOUR)).rejects.toEqual(refusal('GW_NOT_FOUND'));
+    });
+  });
+
+  describe('a resync of one message unless there is a recent one', () => {
+    it('is made once, however many ask at one instant, and in each channel', async () => {
+      const { store } = await stage(open);
+      await store.addChannel(channel('second'));
+      const ask = async (name: string) => await store.registerUnlessRecent({ ...requestOf('A'), channel: name }, HOUR);
+      const given = await Promise.all([ask('main'), ask('main'), ask('second')]);
+      expect(given.map(({ isDue }) => isDue)).toEqual([true, false, true]);
+      expect(given[1].resyncId).toBe(given[0].resyncId);
+      expect((await store.resyncs({ limit: 9, cursor: null })).data).toHaveLength(2);
+    });
+
+    it('is made again when the time is over, counted from the registration, whoever made it', async () => {
+      const fixture = await stage(open);
+      const { id } = await register(fixture, ['A']);
+      await fixture.record(messages('A'));
+      fixture.clock.advance(HOUR - 1);
+      expect(await fixture.store.registerUnlessRecent(requestOf('A'), HOUR)).toEqual({ resyncId: id, isDue: false });
+      fixture.clock.advance(1);
+      await closeWindows(fixture);
+      const { resyncId, isDue } = await fixture.store.registerUnlessRecent(requestOf('A'), HOUR);
+      expect([resyncId === id, isDue]).toEqual([false, true]);
+    });
+
+    it('joins one that is still to be asked for, and has one asked for again whose last call was made before', async () => {
+      const fixture = await stage(open);
+      const { id } = await register(fixture, ['A'], { windowSeconds: DAY / SECOND });
+      fixture.clock.advance(HOUR);
+      expect(await fixture.store.registerUnlessRecent(requestOf('A'), HOUR)).toEqual({ resyncId: id, isDue: false });
+      await fixture.store.settleCall(await takeCall(fixture), { status: 'waiting', nextAt: START + DAY });
+      fixture.clock.advance(HOUR);
+      expect(await fixture.store.registerUnlessRecent(requestOf('A'), HOUR)).toEqual({ resyncId: id, isDue: true });
+      expect(await callsNow(fixture)).toEqual(['resync A']);
+    });
+  });
+}
+
+async function closeWindows({ store }: StoreFixture): Promise<void> {
+  while ((await store.closeWindows()) > 0);
+}
+
+function requestOf(messageId: string): ResyncRequest {
+  return {
+    channel: 'main',
+    messageIds: [messageId],
+    deliverUnseen: false,
+    windowSeconds: HOUR / SECOND,
+    idempotency: null,
+  };
+}

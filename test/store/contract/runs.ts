@@ -1,0 +1,278 @@
+import { describe, expect, it } from 'vitest';
+import type { CheckResult, NewPause } from '../../../src/store/store.js';
+import type { ResyncMessageView } from '../../../src/store/views.js';
+import {
+  allPages,
+  channel,
+  DAY,
+  HOUR,
+  LEASE,
+  messages,
+  MINUTE,
+  refusal,
+  register,
+  SECOND,
+  sealed,
+  stage,
+  START,
+  takeCall,
+} from '../../support/store.js';
+import type { OpenFixture, StoreFixture } from '../../support/store.js';
+
+const PAUSE: NewPause = { code: 'not_ready', reason: 'QR', nextCheckAt: START + HOUR };
+const WELL: CheckResult = { pause: null, wasAway: false };
+const IDEMPOTENCY = { key: 'key-1', fingerprint: 'print-1' };
+
+/** The one channel with calls to make. */
+async function pending({ store }: StoreFixture) {
+  const [calls] = await store.pendingCalls();
+  if (!calls) throw new Error('No channel has calls to make.');
+  return calls;
+}
+
+async function check(fixture: StoreFixture, result: CheckResult): Promise<void> {
+  await fixture.store.countCall('main');
+  await fixture.store.settleCheck('main', result);
+}
+
+async function messagesOf(fixture: StoreFixture, id: string): Promise<readonly ResyncMessageView[]> {
+  return await allPages(100, async (page) => await fixture.store.resyncMessages(id, page));
+}
+
+/** Asks for the next id; Whapi answers that it has not got it yet, after 15 seconds. */
+async function ask(fixture: StoreFixture, more = {}): Promise<void> {
+  const call = await takeCall(fixture);
+  fixture.clock.advance(15 * SECOND);
+  await fixture.store.settleCall(call, { status: 'waiting', nextAt: START + DAY, tookMs: 15 * SECOND, ...more });
+}
+
+/** What is known of the calls of a channel, and how far a run of thousands is. */
+export function runsContract(open: OpenFixture): void {
+  describe('the calls of a channel', () => {
+    it('are counted for the day, health checks too, over a restart; midnight UTC begins anew', async () => {
+      const fixture = await stage(open);
+      await register(fixture, ['A', 'B']);
+      await takeCall(fixture);
+      await fixture.store.countCall('main');
+      await fixture.restart();
+      expect(await pending(fixture)).toMatchObject({ callsToday: 2, lastCallAt: START });
+      fixture.clock.advance(12 * HOUR);
+      expect((await pending(fixture)).callsToday).toBe(0);
+      await takeCall(fixture);
+      expect((await pending(fixture)).callsToday).toBe(1);
+    });
+
+    it('that tell of trouble make a pause, which a restart keeps, and a good check ends', async () => {
+      const fixture = await stage(open);
+      await register(fixture, ['A']);
+      await fixture.store.settleCall(await takeCall(fixture), { status: 'queued', nextAt: START, pause: PAUSE });
+      fixture.clock.advance(MINUTE);
+      await check(fixture, { pause: { ...PAUSE, reason: 'STOP' }, wasAway: true });
+      await fixture.restart();
+      const pause = { ...PAUSE, reason: 'STOP', since: START };
+      expect(await pending(fixture)).toMatchObject({ pause, failures: 2, healthyAt: null });
+      await check(fixture, WELL);
+      expect(await pending(fixture)).toMatchObject({ pause: null, failures: 2, healthyAt: START + MINUTE });
+      await ask(fixture);
+      expect(await pending(fixture)).toMatchObject({ pause: null, failures: 0 });
+    });
+
+    it.each([
+      ['token', { whapiToken: sealed('another') }, true],
+      ['address', { whapiBaseUrl: 'https://other.example' }, true],
+      ['budget', { dailyCallBudget: 7 }, true],
+      ['spacing', { resyncSpacingMs: 7 }, false],
+    ])('are tried again at once where another %s may end the pause', async (_, change, isTried) => {
+      const fixture = await stage(open);
+      await register(fixture, ['A']);
+      await check(fixture, { pause: PAUSE, wasAway: false });
+      await fixture.store.changeChannel('main', change);
+      expect((await pending(fixture)).pause?.nextCheckAt).toBe(isTried ? START : START + HOUR);
+    });
+
+    it('pause for no longer where the clock is set back', async () => {
+      const fixture = await stage(open);
+      await register(fixture, ['A']);
+      await check(fixture, WELL);
+      await check(fixture, { pause: PAUSE, wasAway: false });
+      fixture.clock.advance(-DAY);
+      await fixture.store.clockSetBack(DAY);
+      const { pause, lastCallAt, healthyAt } = await pending(fixture);
+      expect([pause?.nextCheckAt, lastCallAt, healthyAt]).toEqual([START + HOUR - DAY, START - DAY, START - DAY]);
+    });
+
+    it('are forgotten with their channel', async () => {
+      const fixture = await stage(open);
+      await check(fixture, { pause: PAUSE, wasAway: false });
+      await fixture.store.removeChannel('main');
+      await fixture.store.addChannel(channel('main'));
+      await register(fixture, ['A']);
+      expect(await pending(fixture)).toMatchObject({ callsToday: 0, pause: null, healthyAt: null });
+    });
+
+    it('for what was asked for while the channel may have been away are made again, and for nothing else', async () => {
+      const fixture = await stage(open);
+      await register(fixture, ['before', 'came', 'lost', 'not yet']);
+      await ask(fixture);
+      await check(fixture, WELL);
+      await ask(fixture);
+      await ask(fixture);
+      await fixture.record(messages('came'));
+      await check(fixture, { pause: PAUSE, wasAway: true });
+      const waiting = (await fixture.store.explain('main', 'before'))?.resyncs[0];
+      const lost = (await fixture.store.explain('main', 'lost'))?.resyncs[0];
+      expect([waiting?.status, lost?.status, lost?.windowClosesAt]).toEqual(['waiting', 'queued', null]);
+      const again = [(await takeCall(fixture)).messageId, (await takeCall(fixture)).messageId];
+      expect(again.sort()).toEqual(['lost', 'not yet']);
+    });
+  });
+
+  describe('I2: an id that is to be asked for again', () => {
+    it('stays registered for as long as that takes', async () => {
+      const fixture = await stage(open);
+      await register(fixture, ['A']);
+      await fixture.store.settleCall(await takeCall(fixture), { status: 'queued', nextAt: START, closesAt: null });
+      fixture.clock.advance(90 * DAY);
+      expect(await fixture.store.closeWindows()).toBe(0);
+      expect(await fixture.record(messages('A'))).toEqual(['restored']);
+    });
+
+    it('whose webhook came during the call keeps the end of its window', async () => {
+      const fixture = await stage(open);
+      const { id } = await register(fixture, ['A']);
+      const call = await takeCall(fixture);
+      await fixture.record(messages('A'));
+      await fixture.store.settleCall(call, { status: 'queued', nextAt: START, closesAt: null });
+      expect(await messagesOf(fixture, id)).toMatchObject([{ status: 'restored', windowClosesAt: START + HOUR }]);
+    });
+
+    it('has its window end after the last call where its resync is cancelled', async () => {
+      const fixture = await stage(open);
+      const { id } = await register(fixture, ['A']);
+      await fixture.store.settleCall(await takeCall(fixture), { status: 'queued', nextAt: START, closesAt: null });
+      await fixture.store.cancelResync(id);
+      expect(await messagesOf(fixture, id)).toMatchObject([{ status: 'cancelled', windowClosesAt: START + HOUR }]);
+    });
+  });
+
+  describe('what is proven', () => {
+    it('is not asked for again by a later resync, and is held for its whole window', async () => {
+      const fixture = await stage(open);
+      await register(fixture, ['A']);
+      await ask(fixture);
+      await fixture.record(messages('A'));
+      const { id } = await register(fixture, ['A', 'B'], { windowSeconds: DAY / SECOND });
+      const message = { status: 'restored', proof: 'webhook', known: true, calls: 0 };
+      expect(await messagesOf(fixture, id)).toMatchObject([message, { status: 'queued', known: false }]);
+      expect((await takeCall(fixture)).messageId).toBe('B');
+      fixture.clock.advance(DAY - MINUTE);
+      expect(await fixture.record(messages('A'))).toEqual(['restored']);
+    });
+
+    it('by a look is proven for every resync that waits for it', async () => {
+      const fixture = await stage(open);
+      await register(fixture, ['A']);
+      const { id } = await register(fixture, ['A']);
+      await fixture.store.settleCall(await takeCall(fixture), { status: 'waiting', nextAt: START });
+      const look = await fixture.store.takeCall('main', 'poll', LEASE);
+      if (!look) throw new Error('No look is due.');
+      await fixture.store.settleCall(look, { status: 'restored', nextAt: null });
+      expect(await messagesOf(fixture, id)).toMatchObject([{ status: 'restored', proof: 'poll', calls: 1 }]);
+      expect(await fixture.store.pendingCalls()).toEqual([]);
+    });
+
+    it('by a look alone is asked for where the message is to go to the bots, which takes its webhook', async () => {
+      const fixture = await stage(open);
+      await register(fixture, ['A']);
+      await fixture.store.settleCall(await takeCall(fixture), { status: 'waiting', nextAt: START });
+      await fixture.store.settleCall(await takeCall(fixture), { status: 'restored', nextAt: null });
+      await register(fixture, ['A'], { deliverUnseen: true });
+      expect((await takeCall(fixture)).messageId).toBe('A');
+    });
+  });
+
+  describe('registering thousands', () => {
+    it('is done in steps between which webhooks are recorded, and is nothing before the last of them', async () => {
+      const fixture = await stage(open);
+      const ids = Array.from({ length: 10_000 }, (_, index) => `M${index}`);
+      const registering = register(fixture, ids);
+      expect(await fixture.record(messages('M9999'))).toEqual(['new']);
+      expect((await fixture.store.resyncs({ limit: 9, cursor: null })).data).toEqual([]);
+      expect(await fixture.store.pendingCalls()).toEqual([]);
+      expect(await registering).toMatchObject({ counts: { queued: 10_000 } });
+      expect(await messagesOf(fixture, (await registering).id)).toHaveLength(10_000);
+    });
+
+    it('leaves nothing behind where the channel is removed meanwhile, and the key can be used again', async () => {
+      const fixture = await stage(open);
+      const ids = Array.from({ length: 2000 }, (_, index) => `M${index}`);
+      const registering = register(fixture, ids, { idempotency: IDEMPOTENCY });
+      await fixture.store.removeChannel('main');
+      await expect(registering).rejects.toEqual(refusal('GW_NOT_FOUND'));
+      await fixture.store.addChannel(channel('main'));
+      expect(await fixture.record(messages('M0'))).toEqual(['new']);
+      const again = await register(fixture, ids, { idempotency: IDEMPOTENCY });
+      expect(again).toMatchObject({ status: 'running', counts: { queued: 2000 } });
+    });
+  });
+
+  describe('how far a resync is', () => {
+    it('shows what the rate and the end are worked out from', async () => {
+      const fixture = await stage(open);
+      await register(fixture, ['X', 'Y']);
+      const { id } = await register(fixture, ['A', 'B']);
+      for (let made = 0; made < 3; made += 1) await ask(fixture);
+      fixture.clock.advance(MINUTE);
+      await fixture.record(messages('A'));
+      const { progress } = (await fixture.store.resync(id)) ?? {};
+      expect(progress).toMatchObject({ callMs: 15_000, restoreMs: 75_000, ahead: 0, settledLately: 1 });
+      expect(progress).toMatchObject({ lastAskedAt: START + 30 * SECOND, latelyMs: 105_000, callsToday: 3 });
+    });
+
+    it('counts the ids of earlier resyncs that go first', async () => {
+      const fixture = await stage(open);
+      await register(fixture, ['X', 'Y']);
+      expect((await register(fixture, ['A'])).progress?.ahead).toBe(2);
+    });
+
+    it('ends with the time at which the last message was settled', async () => {
+      const fixture = await stage(open);
+      const { id } = await register(fixture, ['A', 'B']);
+      await fixture.record(messages('A'));
+      fixture.clock.advance(MINUTE);
+      await fixture.record(messages('B'));
+      fixture.clock.advance(MINUTE);
+      expect(await fixture.store.resync(id)).toMatchObject({ finishedAt: START + MINUTE, progress: null });
+    });
+  });
+
+  describe('the report of a resync', () => {
+    it('tells what was known from what was never seen, what failed and why, and what is held', async () => {
+      const fixture = await stage(open);
+      await fixture.record(messages('known'));
+      const { id } = await register(fixture, ['known', 'unseen', 'refused', 'nowhere', 'queued']);
+      await ask(fixture);
+      await ask(fixture);
+      await ask(fixture, { status: 'failed', nextAt: null, error: '403 Forbidden' });
+      await ask(fixture);
+      await fixture.record(messages('known', 'unseen'));
+      const expected = {
+        ...{ alreadyKnown: 1, neverSeenBefore: 1, calls: 4, polls: 0, held: 2 },
+        ...{ proofs: { webhook: 2, poll: 0 }, failures: [{ error: '403 Forbidden', count: 1 }] },
+      };
+      expect(await fixture.store.resyncReport(id)).toMatchObject(expected);
+      await fixture.store.release('main', 'unseen', null);
+      expect(await fixture.store.resyncReport(id)).toMatchObject({ ...expected, held: 1 });
+      const page = { limit: 9, cursor: null };
+      const held = (await fixture.store.resyncMessages(id, page, { held: true })).data;
+      expect(held.map(({ messageId }) => messageId)).toEqual(['known']);
+      const failed = (await fixture.store.resyncMessages(id, page, { status: 'failed' })).data;
+      expect(failed.map(({ messageId }) => messageId)).toEqual(['refused']);
+    });
+
+    it('of a resync that is not there is none', async () => {
+      const fixture = await stage(open);
+      expect(await fixture.store.resyncReport('rsy_nobody')).toBeNull();
+    });
+  });
+}

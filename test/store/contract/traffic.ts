@@ -1,0 +1,52 @@
+import { describe, expect, it } from 'vitest';
+import { DAY, HOUR, messages, MINUTE, SECOND, stage, START } from '../../support/store.js';
+import type { OpenFixture } from '../../support/store.js';
+
+const NEVER = { lastWebhookAt: null, refused: { lastAt: null, lastCode: null, today: 0 } };
+
+/** Webhooks of channels, accepted and refused. */
+export function trafficContract(open: OpenFixture): void {
+  describe('the traffic of a channel', () => {
+    it('is nothing at first, and when a channel of that name was removed', async () => {
+      const fixture = await stage(open);
+      expect(await fixture.store.trafficOf('main')).toEqual(NEVER);
+      await fixture.record(messages('A'));
+      fixture.store.refused('main', 'GW_BAD_JSON');
+      await fixture.store.removeChannel('main');
+      await fixture.restart();
+      expect(await fixture.store.trafficOf('main')).toEqual(NEVER);
+    });
+
+    it('knows when the last webhook came, also after a restart', async () => {
+      const fixture = await stage(open);
+      await fixture.record(messages('A'));
+      fixture.clock.advance(SECOND);
+      await fixture.record(messages('B'));
+      expect((await fixture.store.trafficOf('main')).lastWebhookAt).toBe(START + SECOND);
+      await fixture.restart();
+      expect((await fixture.store.trafficOf('main')).lastWebhookAt).toBe(START + SECOND);
+    });
+
+    it('is not that of a webhook that was not recorded', async () => {
+      const fixture = await stage(open);
+      await fixture.record({ ...messages('A'), channel_id: 'ONE-ONE' });
+      fixture.clock.advance(HOUR);
+      await expect(fixture.record({ ...messages('B'), channel_id: 'TWO-TWO' })).rejects.toThrow(
+        'another Whapi channel',
+      );
+      expect((await fixture.store.trafficOf('main')).lastWebhookAt).toBe(START);
+    });
+
+    it('counts what was refused on this day (UTC), also after a restart, and tells the last of any day', async () => {
+      const fixture = await stage(open);
+      for (let i = 0; i < 3; i += 1) fixture.store.refused('main', 'GW_UNAUTHORIZED');
+      fixture.clock.advance(MINUTE);
+      fixture.store.refused('main', 'GW_BAD_JSON');
+      await fixture.restart();
+      const last = { lastAt: START + MINUTE, lastCode: 'GW_BAD_JSON' };
+      expect((await fixture.store.trafficOf('main')).refused).toEqual({ ...last, today: 4 });
+      fixture.clock.advance(DAY);
+      expect((await fixture.store.trafficOf('main')).refused).toEqual({ ...last, today: 0 });
+    });
+  });
+}

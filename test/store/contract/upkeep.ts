@@ -1,0 +1,258 @@
+import { describe, expect, it } from 'vitest';
+import {
+  allPages,
+  DAY,
+  first,
+  HOUR,
+  idsIn,
+  judgements,
+  LEASE,
+  message,
+  messages,
+  prune,
+  refusal,
+  register,
+  SECOND,
+  stage,
+  START,
+  status,
+} from '../../support/store.js';
+import type { OpenFixture, StoreFixture } from '../../support/store.js';
+
+const RETENTION = { payloadMs: 7 * DAY, ledgerMs: 400 * DAY };
+
+async function pruneAfter(fixture: StoreFixture, ms: number): Promise<void> {
+  fixture.clock.advance(ms);
+  await prune(fixture, RETENTION);
+}
+
+async function deliveryCount(fixture: StoreFixture): Promise<number> {
+  return (await allPages(500, async (page) => await fixture.store.deliveries({}, page))).length;
+}
+
+/** I4: what is forgotten, and when; what is not forgotten by a restart. */
+export function upkeepContract(open: OpenFixture): void {
+  describe('a clock that was set back', () => {
+    it('I4: keeps nothing waiting for longer: a delivery to be tried again, and the one behind it', async () => {
+      const fixture = await stage(open);
+      await fixture.record(messages('A'));
+      await fixture.record(messages('B'));
+      await fixture.settle(await fixture.claimOne(), 'pending', START + 5 * SECOND);
+      fixture.clock.advance(-DAY);
+      await fixture.store.clockSetBack(DAY);
+      expect((await fixture.claim()).deliveries).toEqual([]);
+      fixture.clock.advance(5 * SECOND);
+      expect(idsIn(await fixture.deliverAll())).toEqual(['A', 'B']);
+    });
+
+    it('I5: ends a lease when it would have ended', async () => {
+      const fixture = await stage(open);
+      await fixture.record(messages('A'));
+      await fixture.claimOne();
+      fixture.clock.advance(-DAY);
+      await fixture.store.clockSetBack(DAY);
+      fixture.clock.advance(LEASE - 1);
+      expect((await fixture.claim()).deliveries).toEqual([]);
+      fixture.clock.advance(1);
+      expect(idsIn([await fixture.claimOne()])).toEqual(['A']);
+    });
+
+    it('moves the calls to Whapi with it, and leaves the windows open for longer (I2)', async () => {
+      const fixture = await stage(open);
+      await register(fixture, ['old']);
+      fixture.clock.advance(-DAY);
+      await fixture.store.clockSetBack(DAY);
+      expect(await fixture.store.takeCall('main', 'resync', LEASE)).toMatchObject({ messageId: 'old' });
+      expect(await fixture.record(messages('old'))).toEqual(['restored']);
+    });
+  });
+
+  describe('pruning', () => {
+    it('forgets a payload when it was settled so long ago, not when it was received so long ago', async () => {
+      const fixture = await stage(open);
+      await fixture.record(messages('A'));
+      fixture.clock.advance(30 * DAY);
+      await fixture.deliverAll();
+      await pruneAfter(fixture, 7 * DAY);
+      expect(await deliveryCount(fixture)).toBe(1);
+      await pruneAfter(fixture, 1);
+      expect(await deliveryCount(fixture)).toBe(0);
+    });
+
+    it('I4: never forgets the payload of a pending delivery', async () => {
+      const fixture = await stage(open);
+      await fixture.record(messages('A'));
+      await fixture.store.changeTarget('bot', { enabled: false });
+      await pruneAfter(fixture, 3000 * DAY);
+      await fixture.store.changeTarget('bot', { enabled: true });
+      expect(idsIn(await fixture.deliverAll())).toEqual(['A']);
+    });
+
+    it('I4: does not forget a payload one of whose deliveries a person has made pending again', async () => {
+      const fixture = await stage(open);
+      await fixture.record(messages('A'));
+      const { id } = first(await fixture.deliverAll());
+      fixture.clock.advance(30 * DAY);
+      await fixture.store.retry(id);
+      await prune(fixture, RETENTION);
+      expect(idsIn(await fixture.deliverAll())).toEqual(['A']);
+    });
+
+    it('of a payload leaves its message known: it is a duplicate when it comes again', async () => {
+      const fixture = await stage(open);
+      await fixture.record(messages('A'));
+      const { id } = first(await fixture.deliverAll());
+      await pruneAfter(fixture, 8 * DAY);
+      expect(await fixture.store.explain('main', 'A')).toMatchObject({
+        ledger: { rule: 10 },
+        sightings: [],
+        deliveries: [],
+      });
+      await expect(fixture.store.retry(id)).rejects.toEqual(refusal('GW_NOT_FOUND'));
+      expect(await fixture.record(messages('A'))).toEqual(['duplicate']);
+    });
+
+    it('forgets an id when it was last met so long ago; then it is new again', async () => {
+      const fixture = await stage(open);
+      await fixture.record(messages('A'));
+      await fixture.deliverAll();
+      await pruneAfter(fixture, 300 * DAY);
+      await fixture.record(messages('A'));
+      await pruneAfter(fixture, 400 * DAY);
+      expect(await fixture.store.explain('main', 'A')).toMatchObject({ ledger: { rule: 10 } });
+      await pruneAfter(fixture, 1);
+      expect(await fixture.store.explain('main', 'A')).toBeNull();
+      expect(await fixture.record(messages('A'))).toEqual(['new']);
+    });
+
+    it('keeps the bytes of votes as long as ids, and those of statuses for as long as Whapi may retry', async () => {
+      const fixture = await stage(open);
+      const vote = messages(message('poll', 'alice', { type: 'poll_update' }));
+      await fixture.record(vote);
+      await fixture.record(status('A'));
+      await pruneAfter(fixture, 2 * HOUR - 1);
+      expect(await fixture.record(status('A'))).toEqual(['duplicate']);
+      await pruneAfter(fixture, 399 * DAY);
+      expect(await fixture.record(vote)).toEqual(['duplicate']);
+      expect(await judgements(fixture, 'poll')).toContain('duplicate 1');
+    });
+
+    it('forgets a resync with its payloads, but not while one of its windows is open', async () => {
+      const fixture = await stage(open);
+      const { id } = await register(fixture, ['old'], { windowSeconds: (30 * DAY) / 1000 });
+      await fixture.store.takeCall('main', 'resync', HOUR);
+      await pruneAfter(fixture, 29 * DAY);
+      expect(await fixture.store.resync(id)).not.toBeNull();
+      fixture.clock.advance(DAY);
+      await fixture.store.closeWindows();
+      await pruneAfter(fixture, 7 * DAY);
+      expect(await fixture.store.resync(id)).toMatchObject({ counts: { not_restored: 1 } });
+      await pruneAfter(fixture, 1);
+      expect(await fixture.store.resync(id)).toBeNull();
+      expect(await fixture.record(messages('old'))).toEqual(['duplicate']);
+    });
+
+    it('never forgets a resync for which Whapi was not asked yet', async () => {
+      const fixture = await stage(open);
+      const { id } = await register(fixture, ['old']);
+      await pruneAfter(fixture, 3000 * DAY);
+      expect(await fixture.store.resync(id)).toMatchObject({ counts: { queued: 1 } });
+      expect(await fixture.record(messages('old'))).toEqual(['restored']);
+    });
+
+    it('forgets in one sweep all resyncs that are old enough', async () => {
+      const fixture = await stage(open);
+      for (let i = 0; i < 12; i += 1) {
+        const { id } = await register(fixture, ['old']);
+        await fixture.store.cancelResync(id);
+      }
+      await pruneAfter(fixture, 8 * DAY);
+      expect(await fixture.store.resyncs({ limit: 50, cursor: null })).toEqual({ data: [], nextCursor: null });
+    });
+
+    it('I4: leaves old payloads whose target is switched off, however many, and goes on to what is behind them', async () => {
+      const fixture = await stage(open);
+      await fixture.store.changeTarget('bot', { enabled: false });
+      const ids = Array.from({ length: 401 }, (_, index) => `M${index}`);
+      await Promise.all(ids.map(async (id) => await fixture.record(messages(id))));
+      await register(fixture, ['old']).then(async ({ id }) => await fixture.store.cancelResync(id));
+      await pruneAfter(fixture, 8 * DAY);
+      expect(await deliveryCount(fixture)).toBe(401);
+      expect(await fixture.store.resyncs({ limit: 50, cursor: null })).toMatchObject({ data: [] });
+    });
+
+    it('goes through thousands of rows in small steps and leaves none behind', async () => {
+      const fixture = await stage(open, []);
+      const ids = Array.from({ length: 2500 }, (_, index) => `M${index}`);
+      await Promise.all(ids.map(async (id) => await fixture.record(messages(id))));
+      await prune(fixture, RETENTION);
+      fixture.clock.advance(401 * DAY);
+      expect(await fixture.store.prune(RETENTION)).toBe(true);
+      await prune(fixture, RETENTION);
+      expect(await fixture.store.messages({}, { limit: 50, cursor: null })).toEqual({ data: [], nextCursor: null });
+      for (const id of [...ids.slice(0, 5), ...ids.slice(-5)]) {
+        expect(await fixture.store.explain('main', id)).toBeNull();
+      }
+    });
+  });
+
+  describe('the store itself', () => {
+    it('takes a write as proof of its health', async () => {
+      const { store } = await stage(open);
+      await expect(store.probe()).resolves.toBeUndefined();
+    });
+
+    it('pins one value under a name, of two at one instant and after a restart', async () => {
+      const fixture = await stage(open);
+      expect(await fixture.store.pinned('key')).toBeNull();
+      const pinned = await Promise.all(['one', 'two'].map(async (value) => await fixture.store.pin('key', value)));
+      expect(new Set(pinned).size).toBe(1);
+      await fixture.restart();
+      expect(await fixture.store.pinned('key')).toBe(pinned[0]);
+      expect(await fixture.store.pin('key', 'three')).toBe(pinned[0]);
+      expect(await fixture.store.pin('other', 'three')).toBe('three');
+    });
+
+    it('finishes what was begun before it closes', async () => {
+      const fixture = await stage(open);
+      const begun = Promise.all(['A', 'B', 'C'].map(async (id) => await fixture.record(messages(id))));
+      await fixture.restart();
+      expect(await begun).toEqual([['new'], ['new'], ['new']]);
+      expect(await fixture.record(messages('A', 'B', 'C'))).toEqual(['duplicate', 'duplicate', 'duplicate']);
+    });
+
+    it('I1, I4: knows after a restart all that it knew', async () => {
+      const fixture = await stage(open);
+      const { id } = await register(fixture, ['old', 'lost']);
+      await fixture.record(messages('A', 'old'));
+      await fixture.record(status('A', 'bob'));
+      const delivered = first(await fixture.deliverAll());
+      const look = async (): Promise<unknown[]> => [
+        await fixture.store.channels(),
+        await fixture.store.targets(),
+        await fixture.store.resync(id),
+        await fixture.store.delivery(delivered.id),
+        ...(await Promise.all(['A', 'old', 'lost'].map(async (each) => await fixture.store.explain('main', each)))),
+      ];
+      const before = await look();
+      await fixture.restart();
+      expect(await look()).toEqual(before);
+      expect(await fixture.record(messages('A', 'old', 'lost'))).toEqual(['duplicate', 'restored', 'restored']);
+      expect(await fixture.record(status('A', 'bob'))).toEqual(['duplicate']);
+    });
+
+    it('gives growing ids when the clock is set back by a day, with a restart meanwhile', async () => {
+      const fixture = await stage(open);
+      await fixture.record(messages('A'));
+      fixture.clock.advance(-DAY);
+      await fixture.restart();
+      await fixture.record(messages('B'));
+      const { data } = await fixture.store.deliveries({}, { limit: 9, cursor: null });
+      const ids = data.map((view) => view.id);
+      expect(ids).toEqual([...ids].sort().reverse());
+      expect(
+        (await fixture.store.messages({}, { limit: 9, cursor: null })).data.map(({ messageId }) => messageId),
+      ).toEqual(['B', 'A']);
+    });
+  });
+}

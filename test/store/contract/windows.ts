@@ -1,0 +1,332 @@
+import { describe, expect, it } from 'vitest';
+import type { CallResult } from '../../../src/store/store.js';
+import {
+  DAY,
+  HOUR,
+  idsIn,
+  judgements,
+  message,
+  messages,
+  MINUTE,
+  register,
+  revisions,
+  SECOND,
+  stage,
+  START,
+  takeCall,
+} from '../../support/store.js';
+import type { OpenFixture, StoreFixture } from '../../support/store.js';
+
+/** Registers one id and asks Whapi for it: the window is open for an hour from now. */
+async function ask(fixture: StoreFixture, id: string, answer: Partial<CallResult> = {}): Promise<string> {
+  const { id: resyncId } = await register(fixture, [id]);
+  await fixture.store.settleCall(await takeCall(fixture), { status: 'waiting', nextAt: START + DAY, ...answer });
+  return resyncId;
+}
+
+async function statusOf(fixture: StoreFixture, resyncId: string): Promise<string | undefined> {
+  return (await fixture.store.resyncMessages(resyncId, { limit: 1, cursor: null })).data[0]?.status;
+}
+
+async function closeWindowsAfter(fixture: StoreFixture, ms: number): Promise<void> {
+  fixture.clock.advance(ms);
+  while ((await fixture.store.closeWindows()) > 0);
+}
+
+const update = (fields: Record<string, unknown>): Record<string, unknown> => ({
+  messages_updates: [{ id: 'A', after_update: { id: 'A', chat_id: 'alice' }, ...fields }],
+});
+
+const chatUpdate = (before: unknown, after: unknown): Record<string, unknown> => ({
+  chats_updates: [{ before_update: before, after_update: { id: 'alice', last_message: after } }],
+});
+
+const put = revisions(message('A'));
+
+/** I2: what a registration changes, from its commit until its window closes. */
+export function windowsContract(open: OpenFixture): void {
+  describe('while a window is open', () => {
+    it('I2: a message is restored even before Whapi was asked, and no call is made for it any more', async () => {
+      const fixture = await stage(open);
+      const { id } = await register(fixture, ['A']);
+      expect(await fixture.record(messages('A'))).toEqual(['restored']);
+      expect(await fixture.store.resync(id)).toMatchObject({ status: 'finished', counts: { restored: 1 } });
+      expect(await fixture.store.takeCall('main', 'resync', HOUR)).toBeNull();
+      expect(await fixture.deliverAll()).toEqual([]);
+    });
+
+    it('a message that was sent long ago is restored as well, again and again', async () => {
+      const fixture = await stage(open);
+      await fixture.record(messages('A'));
+      await ask(fixture, 'A');
+      await fixture.record(messages('A'));
+      await fixture.record(revisions(message('A')));
+      expect(await judgements(fixture, 'A')).toEqual(['new 10', 'restored 3', 'restored 3']);
+      expect(await fixture.deliverAll()).toHaveLength(1);
+    });
+
+    it('a placeholder of it is restored, but proves nothing and goes to no bot', async () => {
+      const fixture = await stage(open);
+      const { id } = await register(fixture, ['A'], { deliverUnseen: true });
+      expect(await fixture.record(messages(message('A', 'alice', { type: 'unknown' })))).toEqual(['restored']);
+      expect(await statusOf(fixture, id)).toBe('queued');
+      expect(await fixture.record(messages('A'))).toEqual(['restored']);
+      expect(await statusOf(fixture, id)).toBe('restored');
+      expect(idsIn(await fixture.deliverAll())).toEqual(['A']);
+    });
+
+    it('a put and then its post both go to the bots with deliver_unseen, each once', async () => {
+      const fixture = await stage(open);
+      await register(fixture, ['A'], { deliverUnseen: true });
+      for (const body of [revisions(message('A')), messages('A'), revisions(message('A')), messages('A')]) {
+        await fixture.record(body);
+      }
+      const methods = (await fixture.deliverAll()).map(({ event }) => event.method);
+      expect(methods).toEqual(['put', 'post']);
+    });
+
+    it.each(['patch', 'delete'])('a message of it is restored under the method %s as well', async (method) => {
+      const fixture = await stage(open);
+      await register(fixture, ['A']);
+      expect(await fixture.record({ ...messages('A'), event: { type: 'messages', event: method } })).toEqual([
+        'restored',
+      ]);
+    });
+
+    it('the same id of a message in another letter case, of a vote and of a quotation are judged as ever', async () => {
+      const fixture = await stage(open);
+      await ask(fixture, 'A');
+      const vote = message('A', 'alice', { type: 'poll_update' });
+      const quotation = message('B', 'alice', { context: { quoted_id: 'A' }, action: { target: 'A' } });
+      expect(await fixture.record(messages('a', vote, quotation))).toEqual(['new', 'event', 'new']);
+    });
+
+    it.each([
+      ['restored 11', 'an update of it', update({})],
+      ['event 14', 'an update of it by a message of its own', update({ trigger: { id: 'reaction' } })],
+      ['restored 12', 'a chat whose last message it is', { chats: [{ id: 'alice', last_message: { id: 'A' } }] }],
+      ['restored 12', 'a chat whose last message it became', chatUpdate({ last_message: { id: 'Z' } }, { id: 'A' })],
+      ['restored 12', 'a chat that had no last message', chatUpdate({}, { id: 'A' })],
+    ])('%s: %s', async (judgement, _, body) => {
+      const fixture = await stage(open);
+      await ask(fixture, 'A');
+      await fixture.record(body);
+      expect(await judgements(fixture, 'A')).toEqual([judgement]);
+      expect(await fixture.store.explain('main', 'A')).toMatchObject({
+        ledger: null,
+        resyncs: [{ status: 'waiting' }],
+      });
+    });
+
+    it('a chat whose last message it was before is an event', async () => {
+      const fixture = await stage(open);
+      await ask(fixture, 'A');
+      expect(await fixture.record(chatUpdate({ last_message: { id: 'A' } }, { id: 'A' }))).toEqual(['event']);
+    });
+
+    it.each(['queued', 'requesting', 'waiting', 'failed'] as const)(
+      'its webhook makes restored what was %s',
+      async (from) => {
+        const fixture = await stage(open);
+        const { id } = await register(fixture, ['A']);
+        const call = from === 'queued' ? null : await takeCall(fixture);
+        if (call && from !== 'requesting') {
+          await fixture.store.settleCall(call, { status: from, nextAt: null, refused: from === 'failed', error: 'No' });
+        }
+        expect(await statusOf(fixture, id)).toBe(from);
+        fixture.clock.advance(SECOND);
+        expect(await fixture.record(messages('A'))).toEqual(['restored']);
+        const { data } = await fixture.store.resyncMessages(id, { limit: 9, cursor: null });
+        expect(data).toMatchObject([{ status: 'restored', restoredAt: START + SECOND, error: null }]);
+      },
+    );
+
+    it('every registration of the id becomes restored, and the verdict holds while one window is open', async () => {
+      const fixture = await stage(open);
+      const first = await ask(fixture, 'A', { status: 'failed', nextAt: null });
+      fixture.clock.advance(HOUR - 1);
+      const second = await ask(fixture, 'A');
+      await fixture.record(messages('A'));
+      expect([await statusOf(fixture, first), await statusOf(fixture, second)]).toEqual(['restored', 'restored']);
+      await closeWindowsAfter(fixture, HOUR - 1);
+      expect(await fixture.record(messages('A'))).toEqual(['restored']);
+      await closeWindowsAfter(fixture, 1);
+      expect(await fixture.record(messages('A'))).toEqual(['duplicate']);
+    });
+
+    it('a registration of the id whose own window has closed stays as it was', async () => {
+      const fixture = await stage(open);
+      const before = await ask(fixture, 'A', { status: 'failed', nextAt: null, refused: true });
+      await closeWindowsAfter(fixture, HOUR);
+      const now = await ask(fixture, 'A');
+      await fixture.record(messages('A'));
+      expect([await statusOf(fixture, before), await statusOf(fixture, now)]).toEqual(['failed', 'restored']);
+    });
+
+    it('cancelling does not close it where Whapi was asked', async () => {
+      const fixture = await stage(open);
+      const id = await ask(fixture, 'A');
+      await fixture.store.cancelResync(id);
+      expect(await fixture.record(messages('A'))).toEqual(['restored']);
+      expect(await statusOf(fixture, id)).toBe('cancelled');
+      await closeWindowsAfter(fixture, HOUR);
+      expect(await fixture.record(messages('A'))).toEqual(['duplicate']);
+    });
+  });
+
+  describe('a window closes', () => {
+    it('exactly when it says so', async () => {
+      const fixture = await stage(open);
+      const id = await ask(fixture, 'A');
+      await closeWindowsAfter(fixture, HOUR - 1);
+      expect(await statusOf(fixture, id)).toBe('waiting');
+      expect(await fixture.record(messages('A'))).toEqual(['restored']);
+      await closeWindowsAfter(fixture, 1);
+      expect(await fixture.record(messages('A'))).toEqual(['duplicate']);
+      expect(await statusOf(fixture, id)).toBe('restored');
+    });
+
+    it('an hour after the last call, whatever was before it', async () => {
+      const fixture = await stage(open);
+      await ask(fixture, 'A', { status: 'queued', nextAt: START });
+      fixture.clock.advance(30 * MINUTE);
+      await fixture.store.settleCall(await takeCall(fixture), { status: 'waiting', nextAt: null });
+      await closeWindowsAfter(fixture, HOUR - 1);
+      expect(await fixture.record(messages('A'))).toEqual(['restored']);
+    });
+
+    it('never while Whapi was not asked', async () => {
+      const fixture = await stage(open);
+      const { id } = await register(fixture, ['A']);
+      await closeWindowsAfter(fixture, 365 * DAY);
+      expect(await statusOf(fixture, id)).toBe('queued');
+      expect(await fixture.record(messages('A'))).toEqual(['restored']);
+    });
+
+    it('in the end also where the message came before Whapi was asked', async () => {
+      const fixture = await stage(open);
+      await register(fixture, ['A']);
+      await fixture.record(messages('A'));
+      await closeWindowsAfter(fixture, DAY);
+      expect(await fixture.record(messages('A'))).toEqual(['duplicate']);
+    });
+
+    it('without its message: not restored, and should it come months later, a duplicate that is held', async () => {
+      const fixture = await stage(open);
+      const id = await ask(fixture, 'A');
+      await closeWindowsAfter(fixture, HOUR);
+      expect(await fixture.store.resync(id)).toMatchObject({ status: 'finished', counts: { not_restored: 1 } });
+      expect(await fixture.store.explain('main', 'A')).toMatchObject({ ledger: { firstSeenAt: null, rule: null } });
+      fixture.clock.advance(90 * DAY);
+      expect(await fixture.record(messages('A'))).toEqual(['duplicate']);
+      expect(await fixture.store.explain('main', 'A')).toMatchObject({
+        ledger: { firstSeenAt: START + HOUR + 90 * DAY, rule: 8 },
+        sightings: [{ held: true }],
+      });
+      await fixture.store.release('main', 'A', null);
+      expect(idsIn(await fixture.deliverAll())).toEqual(['A']);
+    });
+
+    it('at its time even where closeWindows has not been called yet', async () => {
+      const fixture = await stage(open);
+      await ask(fixture, 'A');
+      fixture.clock.advance(HOUR);
+      expect(await fixture.record(messages('A'))).toEqual(['duplicate']);
+    });
+
+    it('where Whapi refused the call without the id in the ledger: what comes then is new', async () => {
+      const fixture = await stage(open);
+      await ask(fixture, 'A', { status: 'failed', nextAt: null, refused: true, closesAt: START + 15 * MINUTE });
+      await closeWindowsAfter(fixture, 15 * MINUTE - 1);
+      expect(await fixture.record(messages('B'))).toEqual(['new']);
+      await closeWindowsAfter(fixture, 1);
+      expect(await fixture.store.explain('main', 'A')).toMatchObject({ ledger: null, resyncs: [{ status: 'failed' }] });
+      expect(await fixture.record(messages('A'))).toEqual(['new']);
+    });
+
+    it('with the id in the ledger where Whapi took a later call', async () => {
+      const fixture = await stage(open);
+      await ask(fixture, 'A', { status: 'queued', nextAt: START, refused: true });
+      await fixture.store.settleCall(await takeCall(fixture), { status: 'waiting', nextAt: null });
+      await closeWindowsAfter(fixture, HOUR);
+      expect(await fixture.record(messages('A'))).toEqual(['duplicate']);
+    });
+
+    it('at once where Whapi was never asked and the resync is cancelled', async () => {
+      const fixture = await stage(open);
+      const { id } = await register(fixture, ['A']);
+      await fixture.store.cancelResync(id);
+      expect(await fixture.record(messages('A'))).toEqual(['new']);
+      expect(await statusOf(fixture, id)).toBe('cancelled');
+    });
+
+    it.each([
+      ['while it was open', false],
+      ['before it was opened', true],
+    ])('after which the first post of a message that a put carried %s is a duplicate', async (_, isPutFirst) => {
+      const fixture = await stage(open);
+      if (isPutFirst) await fixture.record(put);
+      await ask(fixture, 'A');
+      if (!isPutFirst) await fixture.record(put);
+      await closeWindowsAfter(fixture, HOUR);
+      expect(await fixture.record(messages('A'))).toEqual(['duplicate']);
+    });
+
+    it('without a word about a put where Whapi refused the call: the first post after it is new', async () => {
+      const fixture = await stage(open);
+      await fixture.record(put);
+      await ask(fixture, 'A', { status: 'failed', nextAt: null, refused: true, closesAt: START + 15 * MINUTE });
+      await closeWindowsAfter(fixture, 15 * MINUTE);
+      expect(await fixture.record(messages('A'))).toEqual(['new']);
+    });
+
+    it('by the hundred', async () => {
+      const fixture = await stage(open);
+      const ids = Array.from({ length: 600 }, (_, index) => `M${index}`);
+      const { id } = await register(fixture, ids);
+      await Promise.all(ids.map(async () => await takeCall(fixture)));
+      await closeWindowsAfter(fixture, HOUR);
+      expect(await fixture.store.resync(id)).toMatchObject({ status: 'finished', counts: { not_restored: 600 } });
+      expect(await fixture.record(messages('M0', 'M599'))).toEqual(['duplicate', 'duplicate']);
+    });
+  });
+
+  describe('with deliver_unseen', () => {
+    it('a message that was never seen is sent, once', async () => {
+      const fixture = await stage(open);
+      await register(fixture, ['A'], { deliverUnseen: true });
+      expect(await fixture.record(messages('A'))).toEqual(['restored']);
+      expect(await fixture.record(messages('A'))).toEqual(['restored']);
+      const made = await fixture.deliverAll();
+      expect(made.map(({ verdicts }) => verdicts)).toEqual([['restored']]);
+      expect(idsIn(made)).toEqual(['A']);
+    });
+
+    it('a message that was seen before is held', async () => {
+      const fixture = await stage(open, []);
+      await fixture.record(messages('A'));
+      await register(fixture, ['A'], { deliverUnseen: true });
+      expect(await fixture.record(messages('A'))).toEqual(['restored']);
+      expect(await fixture.deliverAll()).toEqual([]);
+    });
+
+    it('a message that Whapi was asked for in vain before still counts as never seen', async () => {
+      const fixture = await stage(open);
+      await ask(fixture, 'A');
+      await closeWindowsAfter(fixture, HOUR);
+      await register(fixture, ['A'], { deliverUnseen: true });
+      expect(await fixture.record(messages('A', 'A'))).toEqual(['restored', 'restored']);
+      expect(idsIn(await fixture.deliverAll())).toEqual(['A']);
+    });
+
+    it('one of several registrations is enough, as long as its window is open', async () => {
+      const fixture = await stage(open);
+      const cancelled = await register(fixture, ['B'], { deliverUnseen: true });
+      await fixture.store.cancelResync(cancelled.id);
+      await register(fixture, ['A', 'B']);
+      await register(fixture, ['A'], { deliverUnseen: true });
+      expect(await fixture.record(messages('A', 'B'))).toEqual(['restored', 'restored']);
+      expect(idsIn(await fixture.deliverAll())).toEqual(['A']);
+    });
+  });
+}

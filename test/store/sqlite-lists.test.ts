@@ -1,0 +1,212 @@
+import { join } from 'node:path';
+import { describe, expect, it, onTestFinished } from 'vitest';
+import { Ids } from '../../src/store/rules/ids.js';
+import { BulkRelease, BulkRetry, NO_BOUNDS } from '../../src/store/sqlite/bulk.js';
+import type { Cursor } from '../../src/store/sqlite/bulk.js';
+import { openDatabase } from '../../src/store/sqlite/database.js';
+import type { Db } from '../../src/store/sqlite/database.js';
+import { SqliteHeld } from '../../src/store/sqlite/held.js';
+import { SqliteItems } from '../../src/store/sqlite/items.js';
+import { SqliteOutbox } from '../../src/store/sqlite/outbox.js';
+import { Tallies } from '../../src/store/sqlite/tallies.js';
+import { SqliteRegistry } from '../../src/store/sqlite/registry.js';
+import { SqliteRelease } from '../../src/store/sqlite/release.js';
+import { SqliteViews } from '../../src/store/sqlite/views.js';
+import type { ItemFilter } from '../../src/store/items.js';
+import type { DeliveryFilter } from '../../src/store/deliveries.js';
+import { temporaryFolder } from '../support/files.js';
+
+const ALL = { limit: 50, cursor: null };
+
+describe('lists and bulk work behind any number of delivered ones', () => {
+  it.each(['dead', 'expired'] as const)('what is %s is looked up by its status', async (status) => {
+    const { plans, views } = open();
+    await views.deliveries({ status }, ALL);
+    expect(plans()).toEqual([
+      'SEARCH d USING COVERING INDEX deliveries_by_rare_status (status=? AND id>? AND id<?)',
+      'SEARCH d USING INDEX deliveries_by_rare_status (status=? AND id>? AND id<?)',
+    ]);
+  });
+
+  it('what is pending is looked up target by target', async () => {
+    const { plans, views } = open();
+    await views.deliveries({ status: 'pending', target: 'bot' }, ALL);
+    expect(plans()).toEqual([
+      'SEARCH d USING COVERING INDEX deliveries_pending (target=? AND id>? AND id<?)',
+      'SEARCH d USING INDEX deliveries_pending (target=? AND id>? AND id<?)',
+    ]);
+  });
+
+  it.each<[DeliveryFilter, string]>([
+    [
+      { status: 'pending', target: 'bot', channel: 'main', event: 'messages', since: 1, until: 2 },
+      'INDEX deliveries_pending (target=? AND id>?',
+    ],
+    [{ status: 'dead', target: 'bot' }, 'INDEX deliveries_by_rare_status (status=? AND id>?'],
+  ])('%j besides does not change that', async (filter, index) => {
+    const { plans, views } = open();
+    await views.deliveries(filter, ALL);
+    expect(plans().filter((plan) => !plan.includes(index))).toEqual([]);
+  });
+
+  it('what was delivered is gone through in the order of ids, between two of them', async () => {
+    const { plans, views } = open();
+    await views.deliveries({ status: 'delivered', target: 'bot' }, ALL);
+    expect(new Set(plans())).toEqual(new Set(['SEARCH d USING INTEGER PRIMARY KEY (rowid>? AND rowid<?)']));
+  });
+
+  it('bulk work looks up what is dead, and what is held', () => {
+    const { plans, retry, release } = open();
+    retry.scan({ status: 'dead', channel: 'main' }, NO_BOUNDS, retry.start);
+    retry.step({ status: 'dead', target: 'bot' }, NO_BOUNDS, retry.start, 0);
+    expect(plans().every((plan) => plan.includes('INDEX deliveries_by_rare_status (status=? AND id>?'))).toBe(true);
+    const before = plans().length;
+    release.scan({ channel: 'main' }, NO_BOUNDS, release.start);
+    release.step({ resync: 'rsy', verdict: 'restored' }, NO_BOUNDS, release.start, 0);
+    const ofRelease = plans().slice(before);
+    expect(ofRelease.every((plan) => /SEARCH s(ightings)? USING (COVERING )?INDEX sightings_held/.test(plan))).toBe(
+      true,
+    );
+  });
+
+  it.each<[ItemFilter, string]>([
+    [{}, 'PRIMARY KEY'],
+    [{ event: 'messages.post', channel: 'main', since: 1, held: false }, 'PRIMARY KEY'],
+    [{ verdict: 'new' }, 'PRIMARY KEY'],
+    [{ held: true, event: 'statuses' }, 'INDEX sightings_held'],
+    [{ held: true, verdict: 'event' }, 'INDEX sightings_held'],
+    [{ verdict: 'late', held: true }, 'INDEX sightings_by_rare_verdict'],
+    [{ verdict: 'duplicate', messagesOnly: true, until: 9 }, 'INDEX sightings_by_rare_verdict'],
+    [{ messageId: 'A', channel: 'main', verdict: 'duplicate' }, 'INDEX sightings_by_message'],
+  ])('items by %j are looked up in one index', async (filter, index) => {
+    const { db, items, plans } = open();
+    register(db, 'rsy');
+    await items.items(filter, ALL);
+    const inOrder = 'webhook_id,position)>(?,?) AND (webhook_id,position)<(?,?)';
+    const walks = plans().filter((plan) => plan !== FIRST_OF_MESSAGE);
+    expect(walks.map((plan) => plan.includes(index) && plan.includes(inOrder))).toEqual([true, true]);
+  });
+
+  it('few old pending ones are found behind 100,000 that were delivered', async () => {
+    const { db, views } = open();
+    fill(db, 100_000);
+    const { data, nextCursor } = await views.deliveries({ status: 'pending' }, ALL);
+    expect([data.length, nextCursor]).toEqual([3, null]);
+  });
+
+  it('items of a resync are looked up by the keys of its ids', async () => {
+    const { db, items, plans } = open();
+    register(db, 'rsy');
+    await items.items({ resync: 'rsy', held: true, since: 1 }, ALL);
+    const temporary = 'USE TEMP B-TREE FOR ORDER BY'; // of one slice of ids
+    const byKey = plans().filter((plan) => plan.includes('INDEX sightings_by_message (message_key=?'));
+    const others = plans().filter((plan) => !byKey.includes(plan) && plan !== FIRST_OF_MESSAGE);
+    expect([byKey.length, others]).toEqual([1, [temporary, temporary]]);
+  });
+
+  it('what is held of a message, or of the ids of a resync, is looked up by its key', () => {
+    const { db, registry, plans } = open();
+    expect(new SqliteHeld(db, registry).countOf(Buffer.alloc(16))).toBe(0);
+    const looks = plans().filter((plan) => !plan.startsWith('SCAN json_each'));
+    expect([...new Set(looks)]).toEqual(['SEARCH s USING INDEX sightings_held_messages (message_key=?)']);
+  });
+
+  it('a list of items that finds nothing goes through each row once, others between its slices', async () => {
+    const { db, items } = open();
+    fill(db, 100_000);
+    const all = `SELECT count(*) FROM sightings s CROSS JOIN webhooks w ON w.id = s.webhook_id WHERE w.event GLOB 'quiet.*'`;
+    const once = await fastest(() => db.prepare(all).get());
+    const list = await fastest(async () => await items.items({ held: true, event: 'quiet' }, ALL));
+    expect(list / once).toBeLessThan(25); // slices that began anew each time would make it 50
+  });
+
+  it('a list and a count that find nothing go through each row once', async () => {
+    const { db, views, retry, release } = open();
+    fill(db, 100_000);
+    const once = await fastest(() => db.prepare("SELECT count(*) FROM deliveries WHERE channel = 'quiet'").get());
+    const list = await fastest(async () => await views.deliveries({ channel: 'quiet' }, ALL));
+    const filter = { status: 'delivered', channel: 'quiet' } as const;
+    const count = await fastest(() => {
+      for (let at: Cursor | null = retry.start; at !== null; at = retry.scan(filter, NO_BOUNDS, at).next);
+    });
+    const held = await fastest(() => {
+      for (let at: Cursor | null = release.start; at !== null; at = release.scan({}, NO_BOUNDS, at).next);
+    });
+    expect(Math.max(list, count, held) / once).toBeLessThan(25); // slices that began anew each time would make it 50
+  });
+});
+
+/** The sighting to which the ledger points. */
+const FIRST_OF_MESSAGE = 'SEARCH s USING PRIMARY KEY (webhook_id=? AND position=?)';
+
+async function fastest(look: () => unknown): Promise<number> {
+  const times: number[] = [];
+  for (let i = 0; i < 3; i += 1) {
+    const startedAt = performance.now();
+    await look();
+    times.push(performance.now() - startedAt);
+  }
+  return Math.min(...times);
+}
+
+/** A resync of one message. */
+function register(db: Db, id: string): void {
+  db.exec(`
+    INSERT INTO resyncs (number, id, channel, deliver_unseen, window_seconds, created_at) VALUES (1, '${id}', 'main', 0, 1, 0);
+    INSERT INTO resync_messages (resync, position, message_id, key, channel, status, calls, polls, refused, closed)
+      VALUES (1, 0, 'A', x'00', 'main', 'queued', 0, 0, 0, 0);`);
+}
+
+function open() {
+  const { db, close } = openDatabase(join(temporaryFolder(), 'gateway.db'));
+  onTestFinished(close);
+  const registry = new SqliteRegistry(db);
+  const outbox = new SqliteOutbox(db, new Ids(0), registry, new Tallies(db, registry));
+  const held = new SqliteHeld(db, registry);
+  const retry = new BulkRetry(db, registry, outbox);
+  const release = new BulkRelease(db, registry, new SqliteRelease(db, registry, outbox, held), held);
+  return {
+    db,
+    views: new SqliteViews(db, held),
+    items: new SqliteItems(db, held),
+    registry,
+    retry,
+    release,
+    plans: plansOf(db),
+  };
+}
+
+/**
+ * How SQLite goes about what is asked of it from now on: where it looks for the rows of a list, and all that would take
+ * it through a whole table or have it sort.
+ */
+function plansOf(db: Db): () => string[] {
+  const prepare = db.prepare;
+  const texts: string[] = [];
+  db.prepare = (sql: string) => {
+    if (sql.startsWith('SELECT')) texts.push(sql);
+    return prepare(sql);
+  };
+  return () =>
+    texts.flatMap((sql) => {
+      const values = Array<null>(sql.split('?').length - 1).fill(null);
+      const steps = prepare<unknown[], { detail: string }>(`EXPLAIN QUERY PLAN ${sql}`).all(...values);
+      return steps.map(({ detail }) => detail).filter((detail) => /^SEARCH (d|s|sightings) |SCAN|TEMP/.test(detail));
+    });
+}
+
+/** Three deliveries that are pending, and then so many that were delivered. */
+function fill(db: Db, count: number): void {
+  db.exec(`
+    INSERT INTO targets (id, name, url, channels, events, deliver, mode, headers, secret, timeout_ms, max_attempts,
+        concurrency, enabled, created_at)
+      VALUES ('bot', 'bot', 'http://bot', '["*"]', '["*"]', '["new"]', 'body', '{}', '', 1, 1, 1, 1, 0);
+    WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < ${count + 3})
+      INSERT INTO webhooks (id, channel, received_at, method, suffix, event, body)
+      SELECT i, 'main', 1, 'POST', '', 'messages.post', x'7b7d' FROM n;
+    INSERT INTO deliveries (id, webhook_id, target, channel, status, seq, chats, blocked, due_at, attempts, tries, verdicts,
+        created_at, log)
+      SELECT id, id, 1, 'main', iif(id <= 3, 'pending', 'delivered'), id, x'', 0, 1, 1, 1, 'new', 1, '[]' FROM webhooks;
+    INSERT INTO sightings (webhook_id, position, carrier, message_id, verdict, rule, held)
+      SELECT id, 0, 'messages', 'A', 'duplicate', 8, 1 FROM webhooks;`);
+}

@@ -1,0 +1,113 @@
+import { join } from 'node:path';
+import { describe, expect, it, onTestFinished } from 'vitest';
+import { openDatabase } from '../../src/store/sqlite/database.js';
+import type { Db } from '../../src/store/sqlite/database.js';
+import { Due } from '../../src/store/sqlite/due.js';
+import { OLD_WEBHOOKS, oldKeysOf } from '../../src/store/sqlite/prune.js';
+import { ClockShift } from '../../src/store/sqlite/clock-shift.js';
+import { COMING, WINDOW } from '../../src/store/sqlite/registered.js';
+import { SqliteRegistry } from '../../src/store/sqlite/registry.js';
+import { IS_RUNNING } from '../../src/store/sqlite/resync-views.js';
+import { Tallies } from '../../src/store/sqlite/tallies.js';
+import { temporaryFolder } from '../support/files.js';
+
+function openDb(): Db {
+  const { db, close } = openDatabase(join(temporaryFolder(), 'gateway.db'));
+  onTestFinished(close);
+  return db;
+}
+
+/** How SQLite goes about a query, in its own words: one for each step. */
+function planOf(db: Db, sql: string, ...parameters: unknown[]): string[] {
+  const steps = db.prepare<unknown[], { detail: string }>(`EXPLAIN QUERY PLAN ${sql}`).all(...parameters);
+  return steps.map(({ detail }) => detail);
+}
+
+/** One plan for each query with plain parameters that something prepares. */
+function plansOf(prepares: (db: Db) => unknown): string[] {
+  const db = openDb();
+  const texts: string[] = [];
+  const listening = {
+    prepare: (sql: string) => {
+      texts.push(sql);
+      return db.prepare(sql);
+    },
+  };
+  prepares(listening as unknown as Db);
+  const plain = texts.filter((sql) => !sql.includes('@'));
+  return plain.map((sql) => {
+    const parameters = sql
+      .split('?')
+      .slice(1)
+      .map(() => 0);
+    return planOf(db, sql, ...parameters).join('; ');
+  });
+}
+
+describe('a claim from a backlog of any length', () => {
+  it('is one look into the index of its kind: nothing is scanned, nothing is sorted', () => {
+    const [dueFirst, nextFirst, dueAgain, nextAgain, ...more] = plansOf((db) => new Due(db));
+    const webhook = 'SEARCH w USING INTEGER PRIMARY KEY (rowid=?)';
+    expect(dueFirst).toBe(`SEARCH d USING INDEX deliveries_due_first (target=? AND due_at<?); ${webhook}`);
+    expect(dueAgain).toBe(`SEARCH d USING INDEX deliveries_due_again (target=? AND due_at<?); ${webhook}`);
+    expect(nextFirst).toBe('SEARCH deliveries USING INDEX deliveries_due_first (target=?)');
+    expect(nextAgain).toBe('SEARCH deliveries USING INDEX deliveries_due_again (target=?)');
+    expect(more).toEqual([]);
+  });
+});
+
+describe('the registration of an id, of any number', () => {
+  it.each([
+    `SELECT m.resync FROM resync_messages m JOIN resyncs r ON r.number = m.resync
+     WHERE m.key = ? AND ${COMING} AND r.complete = 1 ORDER BY m.resync LIMIT 1`,
+    `SELECT max(${WINDOW}) FROM resync_messages m JOIN resyncs r ON r.number = m.resync WHERE m.key = ? AND ${COMING}`,
+    `UPDATE resync_messages SET closes_at = 1 WHERE key = ? AND ${COMING} AND closes_at < 1`,
+    `UPDATE resync_messages SET next_at = 1 WHERE key = ? AND closed = 0 AND (status = 'waiting' OR asked_at = 1)`,
+    'SELECT resync FROM resync_messages WHERE key = ? AND closed = 0 AND asked_at = 1',
+  ])('is found by its key: %#', (sql) => {
+    const [first] = planOf(openDb(), sql, Buffer.alloc(16));
+    expect(first).toMatch(/^SEARCH (m|resync_messages) USING INDEX resync_messages_by_key \(key=\?\)$/);
+  });
+});
+
+describe('whether a resync is running', () => {
+  it.each(['r.id = ?', 'r.number > ? ORDER BY r.number DESC LIMIT 1'])('is one look-up (%s)', (where) => {
+    const plan = planOf(openDb(), `SELECT ${IS_RUNNING} FROM resyncs r WHERE ${where}`, 0);
+    expect(plan[0]).toMatch(/^SEARCH r USING (INTEGER PRIMARY KEY|INDEX sqlite_autoindex_resyncs_1)/);
+    expect(plan.slice(1)).toEqual([
+      'CORRELATED SCALAR SUBQUERY 1',
+      'SEARCH m USING COVERING INDEX resync_messages_by_status (resync=? AND status=?)',
+    ]);
+  });
+});
+
+describe('a step of pruning', () => {
+  it('reads old payloads alone, however many young ones there are', () => {
+    const [outer] = planOf(openDb(), OLD_WEBHOOKS, { before: 0, belowId: 0, cursor: 0 });
+    expect(outer).toBe('SEARCH w USING INTEGER PRIMARY KEY (rowid>? AND rowid<?)');
+  });
+
+  it.each(['fingerprints', 'objects', 'ledger', 'chats'] as const)('of %s stays within its range of keys', (table) => {
+    const plan = planOf(openDb(), oldKeysOf(table, 'TRUE'), { from: Buffer.alloc(0), to: Buffer.alloc(0) });
+    expect(plan).toEqual([`SEARCH ${table} USING PRIMARY KEY (key>? AND key<?)`]);
+  });
+});
+
+describe('what an operator sees of a target', () => {
+  it('is looked up: nothing is counted, scanned or sorted, except the few hours of dead deliveries', () => {
+    const plans = plansOf((db) => new Tallies(db, new SqliteRegistry(db)));
+    expect(plans.filter((plan) => /SCAN|TEMP B-TREE/.test(plan))).toEqual([
+      'SEARCH dead_counts USING PRIMARY KEY (target=? AND hour>?); USE TEMP B-TREE FOR GROUP BY',
+    ]);
+    expect(plans).toContain('SEARCH deliveries USING INDEX deliveries_pending (target=?)');
+    expect(plans).toContain('SEARCH deliveries USING INDEX deliveries_due_again (target=?)');
+  });
+});
+
+describe('a clock that was set back', () => {
+  it('moves pending deliveries in the order of their index, and reads no others', () => {
+    const [waiting, nextTarget] = plansOf((db) => new ClockShift(db));
+    expect(waiting).toBe('SEARCH deliveries USING INDEX deliveries_pending (target=? AND id>?)');
+    expect(nextTarget).toBe('SEARCH deliveries USING COVERING INDEX deliveries_pending (target>?)');
+  });
+});

@@ -1,0 +1,34 @@
+import { join } from 'node:path';
+import { describe, expect, it } from 'vitest';
+import { openStore } from '../../src/store/open.js';
+import { temporaryFolder } from '../support/files.js';
+import { LEASE, messages, openFixture, register, stage, takeCall } from '../support/store.js';
+import type { StoreFixture } from '../support/store.js';
+import { watchPlans } from '../support/plans.js';
+import { ledgerContract } from './contract/all.js';
+
+async function openSqlite(): Promise<StoreFixture> {
+  watchPlans();
+  const file = join(temporaryFolder(), 'gateway.db');
+  return await openFixture((effects) => openStore({ engine: 'sqlite', file }, effects));
+}
+
+ledgerContract(openSqlite);
+
+describe('SQLite, where one process has the store for itself', () => {
+  it('has the deliveries of a process that is no more due at once when the next one starts', async () => {
+    const fixture = await stage(openSqlite);
+    await fixture.record(messages('A'));
+    const { id } = await fixture.claimOne();
+    await fixture.restart();
+    expect(await fixture.claimOne()).toMatchObject({ id });
+  });
+
+  it('has the calls of a process that is no more made again at once when the next one starts', async () => {
+    const fixture = await stage(openSqlite);
+    await register(fixture, ['A']);
+    await takeCall(fixture, LEASE);
+    await fixture.restart();
+    expect(await takeCall(fixture)).toMatchObject({ kind: 'resync', messageId: 'A', made: 1 });
+  });
+});

@@ -1,0 +1,32 @@
+import { vi } from 'vitest';
+import type { AuditIntervals } from '../../src/audit/policy.js';
+import { BREAKER_INTERVALS } from '../../src/delivery/breaker.js';
+import type { BreakerIntervals } from '../../src/delivery/breaker.js';
+import { RESYNC_INTERVALS } from '../../src/resync/policy.js';
+import type { ResyncIntervals } from '../../src/resync/policy.js';
+
+/** Retries within milliseconds, where the gateway waits seconds and hours. */
+export const QUICK_RETRIES_MS: readonly number[] = [5, 10];
+
+/** Probes as quick as retries. It opens after as many failures as ever. */
+export const QUICK_BREAKER: BreakerIntervals = { ...BREAKER_INTERVALS, pausesMs: QUICK_RETRIES_MS };
+
+/** Resyncs with a Whapi that is simulated a thousand times faster than it is. Windows are as long as ever. */
+export const QUICK_RESYNC: ResyncIntervals = {
+  callTimeoutMs: 5000,
+  proofMs: 5,
+  pollsMs: [20, 40],
+  askAgainAfterPolls: [],
+  spacingMs: 0,
+  healthEveryMs: RESYNC_INTERVALS.healthEveryMs,
+  checksMs: [20, 40],
+  backoffMs: [20, 40],
+  refusedWindowMs: RESYNC_INTERVALS.refusedWindowMs,
+};
+
+export const QUICK_AUDIT: AuditIntervals = { callTimeoutMs: 5000, backoffMs: [5, 10] };
+
+/** Resolves with what `look` gives once it no longer throws. */
+export async function until<T>(look: () => T | Promise<T>): Promise<T> {
+  return await vi.waitFor(look, { timeout: 15_000, interval: 5 });
+}

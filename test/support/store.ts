@@ -1,0 +1,287 @@
+import { randomBytes } from 'node:crypto';
+import { expect, onTestFinished } from 'vitest';
+import type { Effects } from '../../src/effects.js';
+import type { GatewayErrorCode } from '../../src/errors.js';
+import { decode } from '../../src/intake/decode.js';
+import type { Retention } from '../../src/store/upkeep.js';
+import type { Claimed, Delivery, Store, ResyncCall, ResyncRequest, Settlement } from '../../src/store/store.js';
+import type { BulkWork, JobView } from '../../src/store/jobs.js';
+import type { Page, ResyncView } from '../../src/store/views.js';
+import type { Channel, DeliveryStatus, IncomingWebhook, Sealed, Target, Verdict } from '../../src/model.js';
+
+export const SECOND = 1000;
+export const MINUTE = 60 * SECOND;
+export const HOUR = 60 * MINUTE;
+export const DAY = 24 * HOUR;
+
+/** Where every hand-moved clock begins. */
+export const START = Date.UTC(2026, 0, 5, 12);
+
+/** A clock that stands still until a test moves it, backwards as well. */
+export interface Clock {
+  now(): number;
+  advance(ms: number): void;
+}
+
+export function handMovedClock(): Clock {
+  let now = START;
+  return { now: () => now, advance: (ms) => void (now += ms) };
+}
+
+/** Opens the store of one test: each time the same data, so that a second call is a restart. */
+export type OpenStore = (effects: Pick<Effects, 'now' | 'randomBytes'>) => Store | Promise<Store>;
+
+/** An empty store of the engine under test. */
+export interface StoreFixture {
+  readonly clock: Clock;
+  /** As it is open now: another one after a restart. */
+  readonly store: Store;
+  /** Closes it and opens it again. What was claimed or taken stays unsettled, as after a crash. */
+  restart(): Promise<void>;
+  /** Records a webhook; gives the verdicts of its items. */
+  record(body: unknown, options?: Partial<IncomingWebhook>): Promise<readonly Verdict[]>;
+  /** Claims what is due for every enabled target, as the delivery loop does. */
+  claim(options?: { limit?: number; leaseMs?: number }): Promise<Claimed>;
+  /** Claims where one delivery is due, and not more. */
+  claimOne(): Promise<Delivery>;
+  /** Settles with an attempt that failed, or for `delivered` went well; what is to be tried again is due at `dueAt`. */
+  settle(claimed: Pick<Delivery, 'id' | 'lease'>, outcome: DeliveryStatus, dueAt?: number): Promise<boolean>;
+  /** Claims and settles as delivered until nothing is due; gives the deliveries in the order in which they were made. */
+  deliverAll(): Promise<readonly Delivery[]>;
+}
+
+export type OpenFixture = () => Promise<StoreFixture>;
+
+export const LEASE = 2 * MINUTE;
+
+/** Closed after the test. */
+export async function openFixture(open: OpenStore): Promise<StoreFixture> {
+  const clock = handMovedClock();
+  const effects = { now: clock.now, randomBytes };
+  let store = await open(effects);
+  onTestFinished(async () => await store.close());
+
+  const claim: StoreFixture['claim'] = async ({ limit = 100, leaseMs = LEASE } = {}) => {
+    const enabled = (await store.targets()).filter((target) => target.enabled);
+    return await store.claim(
+      enabled.map(({ id }) => ({ targetId: id, limit })),
+      leaseMs,
+    );
+  };
+  const settle: StoreFixture['settle'] = async (claimed, outcome, dueAt) =>
+    await store.settle(settlement(claimed, outcome, dueAt));
+  return {
+    clock,
+    get store() {
+      return store;
+    },
+    restart: async () => {
+      await store.close();
+      store = await open(effects);
+    },
+    record: async (body, options) => (await record(store, body, options)).verdicts,
+    claim,
+    claimOne: async () => only((await claim()).deliveries),
+    settle,
+    deliverAll: async () => {
+      const made: Delivery[] = [];
+      for (;;) {
+        const { deliveries } = await claim();
+        if (deliveries.length === 0) return made;
+        for (const delivery of deliveries) await settle(delivery, 'delivered');
+        made.push(...deliveries);
+      }
+    },
+  };
+}
+
+/** A store with the channel `main` and, unless told otherwise, one target `bot` that wants what targets usually want. */
+export async function stage(open: OpenFixture, targets: readonly Target[] = [target('bot')]): Promise<StoreFixture> {
+  const fixture = await open();
+  const added = targets.map(async (each) => await fixture.store.addTarget(each));
+  await Promise.all([fixture.store.addChannel(channel('main')), ...added]);
+  return fixture;
+}
+
+/** `body`: a buffer as it came, or anything that is sent as JSON. */
+export async function record(
+  store: Store,
+  body: unknown,
+  options: Partial<IncomingWebhook> = {},
+): ReturnType<Store['record']> {
+  const webhook: IncomingWebhook = {
+    channel: 'main',
+    method: 'POST',
+    suffix: '',
+    contentType: 'application/json',
+    body: Buffer.isBuffer(body) ? body : Buffer.from(JSON.stringify(body)),
+    ...options,
+  };
+  return await store.record(webhook, decode(webhook.body, webhook));
+}
+
+export function sealed(text: string): Sealed {
+  return text as Sealed;
+}
+
+export function channel(name: string, settings: Partial<Channel> = {}): Channel {
+  return {
+    name,
+    channelId: null,
+    whapiToken: sealed(`token of ${name}`),
+    webhookSecret: sealed(`secret of ${name}`),
+    whapiBaseUrl: 'https://whapi.example',
+    lateAfterSeconds: 900,
+    resyncSpacingMs: null,
+    dailyCallBudget: null,
+    autoResync: false,
+    createdAt: START,
+    ...settings,
+  };
+}
+
+export function target(id: string, settings: Partial<Target> = {}): Target {
+  return {
+    id,
+    name: `the ${id}`,
+    url: `https://bots.example/${id}`,
+    channels: ['*'],
+    events: ['*'],
+    deliver: ['new', 'late', 'event'],
+    mode: 'as_received',
+    split: 'none',
+    headers: sealed('{}'),
+    secret: sealed(`secret of ${id}`),
+    previousSecrets: [],
+    timeoutMs: 15_000,
+    maxAttempts: 10,
+    retryDelaysSeconds: null,
+    maxAgeSeconds: null,
+    concurrency: 16,
+    ratePerSecond: null,
+    enabled: true,
+    disabledReason: null,
+    createdAt: START,
+    ...settings,
+  };
+}
+
+/** One element of `messages`. Two calls with equal arguments give equal bytes. */
+export function message(id: string, chat = 'alice', fields: Record<string, unknown> = {}): Record<string, unknown> {
+  return { id, type: 'text', chat_id: chat, timestamp: START / SECOND, text: { body: `This is ${id}` }, ...fields };
+}
+
+/** A webhook of messages; a string stands for the message with that id. */
+export function messages(...items: (string | Record<string, unknown>)[]): Record<string, unknown> {
+  return {
+    messages: items.map((item) => (typeof item === 'string' ? message(item) : item)),
+    event: { type: 'messages', event: 'post' },
+  };
+}
+
+/** A webhook that revises messages. */
+export function revisions(...items: Record<string, unknown>[]): Record<string, unknown> {
+  return { messages: items, event: { type: 'messages', event: 'put' } };
+}
+
+/** A webhook that says that a message was read. */
+export function status(id: string, chat = 'alice', event = 'post'): Record<string, unknown> {
+  return {
+    statuses: [{ id, code: 4, status: 'read', recipient_id: chat, timestamp: '1712995378' }],
+    event: { type: 'statuses', event },
+  };
+}
+
+/** What `Store.settle` writes. */
+export function settlement(
+  { id, lease }: Pick<Delivery, 'id' | 'lease'>,
+  outcome: DeliveryStatus,
+  dueAt?: number,
+): Settlement {
+  const error = outcome === 'delivered' ? null : 'The target answered 500.';
+  const attempt = { startedAt: START, durationMs: 12, status: error === null ? 200 : 500, error };
+  return { id, lease, status: outcome, ...(dueAt !== undefined && { dueAt }), attempt };
+}
+
+/** The first one of a list that is not to be empty. */
+export function first<T>([item]: readonly T[]): T {
+  if (item === undefined) throw new Error('There is none.');
+  return item;
+}
+
+/** The only one of a list that is to have just one. */
+export function only<T>(list: readonly T[]): T {
+  if (list.length !== 1) throw new Error(`There are ${list.length} instead of one.`);
+  return first(list);
+}
+
+/** The ids of the messages in bodies, in order. */
+export function idsIn(deliveries: readonly Pick<Delivery, 'body'>[]): string[] {
+  return deliveries.flatMap(({ body }) => {
+    const { messages: list = [] } = JSON.parse(body.toString()) as { messages?: { id: string }[] };
+    return list.map(({ id }) => id);
+  });
+}
+
+/** Every verdict that a message was given, with the rule that gave it, oldest first: `new 10`. */
+export async function judgements(fixture: StoreFixture, id: string, channelName = 'main'): Promise<string[]> {
+  const explained = await fixture.store.explain(channelName, id);
+  return (explained?.sightings ?? []).map(({ verdict, rule }) => `${verdict} ${rule}`);
+}
+
+/** All pages of a list, one after the other. */
+export async function allPages<T>(
+  limit: number,
+  get: (page: { limit: number; cursor: string | null }) => Promise<Page<T>>,
+): Promise<T[]> {
+  const data: T[] = [];
+  let cursor: string | null = null;
+  do {
+    const page: Page<T> = await get({ limit, cursor });
+    data.push(...page.data);
+    cursor = page.nextCursor;
+  } while (cursor !== null);
+  return data;
+}
+
+/** Registers ids of the channel `main` for a window of one hour. */
+export async function register(
+  fixture: StoreFixture,
+  messageIds: readonly string[],
+  options: Partial<ResyncRequest> = {},
+): Promise<ResyncView> {
+  return await fixture.store.register({
+    channel: 'main',
+    messageIds,
+    deliverUnseen: false,
+    windowSeconds: HOUR / SECOND,
+    idempotency: null,
+    ...options,
+  });
+}
+
+/** Makes a job and does all of its steps; gives it as it is then. */
+export async function runJob({ store }: StoreFixture, work: BulkWork): Promise<JobView> {
+  const { id } = await store.addJob(work);
+  while ((await store.stepJob()) !== null);
+  const job = await store.job(id);
+  if (!job) throw new Error('The job is gone.');
+  return job;
+}
+
+/** What a refused operation rejects with. */
+export function refusal(code: GatewayErrorCode): unknown {
+  return expect.objectContaining({ name: 'GatewayError', code });
+}
+
+/** A whole sweep. */
+export async function prune({ store }: StoreFixture, retention: Retention): Promise<void> {
+  while (await store.prune(retention));
+}
+
+/** The call to Whapi that is due now, a resync rather than a poll. */
+export async function takeCall({ store }: StoreFixture, leaseMs = LEASE): Promise<ResyncCall> {
+  const call = await store.takeCall('main', 'resync', leaseMs);
+  if (!call) throw new Error('No call is due.');
+  return call;
+}
