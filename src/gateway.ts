@@ -24,7 +24,6 @@ import { freeBytesFor } from './disk.js';
 import { startJobWorker } from './jobs.js';
 import { loadKeys } from './keyfiles.js';
 import type { Keys } from './keyfiles.js';
-import type { Store } from './store/store.js';
 import { openStore } from './store/open.js';
 import { startLoop } from './loop.js';
 import type { Loop } from './loop.js';
@@ -39,6 +38,7 @@ import type { Encryption } from './encryption.js';
 import { createWhapiClient } from './whapi/client.js';
 import { createCallScheduler } from './whapi/scheduler.js';
 import { DAY_MS, HOUR_MS } from './durations.js';
+import type { Store } from './store/store.js';
 
 export interface Gateway {
   /** Where it listens. */
@@ -88,7 +88,7 @@ export async function startGateway(
 ): Promise<Gateway> {
   const store = openStore(config.store, effects);
   try {
-    const keys = loadKeys(config, effects, (await store.pinned(KEY_FINGERPRINT)) !== null);
+    const keys = loadKeys(config, effects, (await store.upkeep.pinned(KEY_FINGERPRINT)) !== null);
     const encryption = createEncryption(keys.encryptionKey, effects);
     await checkKey(store, encryption);
     await sealHeaders(store, encryption);
@@ -97,7 +97,7 @@ export async function startGateway(
       log.error(about, 'background work failed, retrying');
     };
 
-    const gatewayId = await store.pin(GATEWAY_ID, newId('gtw', effects));
+    const gatewayId = await store.upkeep.pin(GATEWAY_ID, newId('gtw', effects));
     const sender = createSender({ openSecret: encryption.open, networks: config.targetNetworks, gatewayId, effects });
     const notices = deliveryNotices(log, effects);
     const breakers = await Breakers.load({ store, intervals: intervals.breaker, effects, onChange: notices.onBreaker });
@@ -152,7 +152,7 @@ export async function startGateway(
       effects,
       onSetBack: async (byMs) => {
         log.warn({ by_ms: byMs }, 'clock was set back, due times shifted');
-        await store.clockSetBack(byMs);
+        await store.upkeep.clockSetBack(byMs);
         scheduler.clockSetBack(byMs);
         resyncs.clockSetBack(byMs);
         audits.clockSetBack(byMs);
@@ -216,7 +216,7 @@ export async function startGateway(
 
 /** Secrets sealed under another key could not be opened: better to say so at the start than at the first webhook. */
 async function checkKey(store: Store, encryption: Encryption): Promise<void> {
-  if ((await store.pin(KEY_FINGERPRINT, encryption.fingerprint)) !== encryption.fingerprint) {
+  if ((await store.upkeep.pin(KEY_FINGERPRINT, encryption.fingerprint)) !== encryption.fingerprint) {
     throw new StartError(
       'GW_WRONG_KEY',
       'The encryption key is not the one that this database was made with. Set ENCRYPTION_KEY, or the file ' +
@@ -227,15 +227,15 @@ async function checkKey(store: Store, encryption: Encryption): Promise<void> {
 
 /** Up to schema version 3 headers of targets were stored in the clear; only here are both they and the key at hand. */
 async function sealHeaders(store: Store, encryption: Encryption): Promise<void> {
-  for (const { id, headers } of await store.targets()) {
-    if (!encryption.isSealed(headers)) await store.changeTarget(id, { headers: encryption.seal(headers) });
+  for (const { id, headers } of await store.registry.targets()) {
+    if (!encryption.isSealed(headers)) await store.registry.changeTarget(id, { headers: encryption.seal(headers) });
   }
 }
 
 function startSweep(store: Store, config: Config, effects: Effects, onError: (error: unknown) => void): Loop {
   const retention = { payloadMs: config.retentionDays * DAY_MS, ledgerMs: config.ledgerRetentionDays * DAY_MS };
   const turn = async (): Promise<number> => {
-    const isMore = await store.prune(retention);
+    const isMore = await store.upkeep.prune(retention);
     return effects.now() + (isMore ? SWEEP_PAUSE_MS : SWEEP_EVERY_MS);
   };
   return startLoop({ turn, onError, idleMs: SWEEP_EVERY_MS, effects });

@@ -1,10 +1,10 @@
 import type { Effects } from './effects.js';
-import type { Jobs } from './store/jobs.js';
 import { startLoop } from './loop.js';
 import type { Loop } from './loop.js';
+import type { Jobs } from './store/jobs.js';
 
 export interface JobWorkerOptions {
-  readonly store: Pick<Jobs, 'stepJob'>;
+  readonly store: { readonly jobs: Pick<Jobs, 'step'> };
   /** Told after deliveries became due. */
   readonly onDeliveries: () => void;
   readonly onError: (error: unknown) => void;
@@ -18,7 +18,7 @@ const IDLE_MS = 5000;
 /** Does bulk work in the background, a small step at a time. What a process leaves undone the next one goes on with. */
 export function startJobWorker({ store, onDeliveries, onError, effects }: JobWorkerOptions): Loop {
   const turn = async (): Promise<number | null> => {
-    const made = await store.stepJob();
+    const made = await store.jobs.step();
     if (made === null) return null;
     if (made > 0) onDeliveries();
     return effects.now() + STEP_PAUSE_MS;

@@ -1,8 +1,8 @@
 import { jittered, pauseAt, retryAfterMs } from '../backoff.js';
-import type { AuditRun, AuditWalk } from '../store/audits.js';
 import type { ListedMessage } from '../model.js';
 import type { ListAnswer, ListQuestion } from '../whapi/client.js';
 import type { MessagesPage } from '../whapi/messages-page.js';
+import type { AuditRun, AuditWalk } from '../store/audits.js';
 
 /**
  * How Whapi's list is read so that nothing is missed while messages arrive. An offset into a list that grows at its head

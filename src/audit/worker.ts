@@ -1,6 +1,4 @@
 import type { Effects } from '../effects.js';
-import type { Audits, AuditRun } from '../store/audits.js';
-import type { ChannelCallLog, CallsDue } from '../store/calls.js';
 import { startLoop } from '../loop.js';
 import type { Pause, Sealed } from '../model.js';
 import type { ListAnswer, WhapiClient } from '../whapi/client.js';
@@ -9,10 +7,14 @@ import type { CallIntervals } from '../whapi/policy.js';
 import type { CallScheduler, Turn } from '../whapi/scheduler.js';
 import { afterFailure, afterPage, askForFewer, beginWalk, NOTHING_READ, questionOf } from './policy.js';
 import type { AuditIntervals, Reading, Step } from './policy.js';
+import type { AuditRun, Audits } from '../store/audits.js';
+import type { CallsDue, Calls } from '../store/calls.js';
 
 export interface AuditWorkerOptions {
-  readonly store: Pick<Audits, 'runningAudits' | 'noteWindow' | 'noteTrouble' | 'endAudit'> &
-    Pick<ChannelCallLog, 'channelState' | 'countCall' | 'noteAnswer'>;
+  readonly store: {
+    readonly audits: Pick<Audits, 'running' | 'noteWindow' | 'noteTrouble' | 'end'>;
+    readonly calls: Pick<Calls, 'stateOf' | 'countCall' | 'noteAnswer'>;
+  };
   readonly whapi: Pick<WhapiClient, 'listMessages'>;
   readonly openSecret: (sealed: Sealed) => string;
   readonly scheduler: Pick<CallScheduler, 'own' | 'stepFor'>;
@@ -58,7 +60,7 @@ export function startAuditWorker(options: AuditWorkerOptions): AuditWorker {
   const told = new Map<string, string>();
 
   const turn = async (): Promise<number | null> => {
-    const free = (await store.runningAudits()).filter(({ channel }) => !calling.has(channel.name));
+    const free = (await store.audits.running()).filter(({ channel }) => !calling.has(channel.name));
     const later = await Promise.all(free.map(begin));
     return Math.min(Infinity, ...later.flatMap((at) => at ?? []));
   };
@@ -66,7 +68,7 @@ export function startAuditWorker(options: AuditWorkerOptions): AuditWorker {
   /** Submits the next call of an audit, or returns when that will be. */
   const begin = async (run: AuditRun): Promise<number | null> => {
     const { name } = run.channel;
-    const state = await store.channelState(name);
+    const state = await store.calls.stateOf(name);
     const step = state && scheduler.stepFor(state, dueOf(name));
     if (!step) return null;
     if (step.kind === 'wait') {
@@ -85,13 +87,13 @@ export function startAuditWorker(options: AuditWorkerOptions): AuditWorker {
     const words = `${id} ${reason}`;
     if (told.get(name) === words) return;
     told.set(name, words);
-    await store.noteTrouble(id, reason);
+    await store.audits.noteTrouble(id, reason);
   };
 
   const launch = (channel: string): void => {
     let run: AuditRun | undefined;
     const due = async (): Promise<CallsDue | null> => {
-      run = (await store.runningAudits()).find((each) => each.channel.name === channel);
+      run = (await store.audits.running()).find((each) => each.channel.name === channel);
       return run ? dueOf(channel) : null;
     };
     const make = async (at: Turn): Promise<void> => {
@@ -115,7 +117,7 @@ export function startAuditWorker(options: AuditWorkerOptions): AuditWorker {
     const walk = run.walk ?? beginWalk(run);
     const begun = readings.get(name);
     const reading = begun?.auditId === run.id ? begun.reading : NOTHING_READ;
-    await store.countCall(name);
+    await store.calls.countCall(name);
     told.delete(name);
     const access = { baseUrl: whapiBaseUrl, token: openSecret(whapiToken) };
     const answer = await whapi.listMessages(access, questionOf(run, walk, reading), {
@@ -126,7 +128,7 @@ export function startAuditWorker(options: AuditWorkerOptions): AuditWorker {
       await fail(run, answer, at);
       return;
     }
-    await store.noteAnswer(name, null);
+    await store.calls.noteAnswer(name, null);
     await take(run, answer.kind === 'found' ? afterPage(run, walk, reading, answer.page) : askForFewer(walk));
   };
 
@@ -137,8 +139,8 @@ export function startAuditWorker(options: AuditWorkerOptions): AuditWorker {
       return;
     }
     readings.delete(run.channel.name);
-    if (step) await store.noteWindow(run.id, step.messages, step.walk);
-    if (!step || step.isOver) await store.endAudit(run.id, step ? null : TOO_LARGE);
+    if (step) await store.audits.noteWindow(run.id, step.messages, step.walk);
+    if (!step || step.isOver) await store.audits.end(run.id, step ? null : TOO_LARGE);
   };
 
   const fail = async (run: AuditRun, answer: Failure, { state }: Turn): Promise<void> => {
@@ -147,12 +149,15 @@ export function startAuditWorker(options: AuditWorkerOptions): AuditWorker {
     const at = { now: effects.now(), random: effects.random() };
     const { words, until } = afterFailure(answer, { ...at, intervals, failedBefore: failed });
     troubles.set(name, { nextAt: until ?? at.now, failed: until === null ? 0 : failed + 1 });
-    if (until === null) await store.endAudit(run.id, words);
-    else await store.noteTrouble(run.id, words);
+    if (until === null) await store.audits.end(run.id, words);
+    else await store.audits.noteTrouble(run.id, words);
     const trouble = answer.kind === 'timeout' ? null : troubleIn(answer);
     const { failures } = state;
     if (trouble)
-      await store.noteAnswer(name, pauseFor(trouble, state.channel, { ...at, intervals: callIntervals, failures }));
+      await store.calls.noteAnswer(
+        name,
+        pauseFor(trouble, state.channel, { ...at, intervals: callIntervals, failures }),
+      );
   };
 
   const loop = startLoop({ turn, onError, idleMs: IDLE_MS, effects });

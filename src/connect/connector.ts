@@ -1,7 +1,5 @@
 import type { Effects } from '../effects.js';
 import { GatewayError } from '../errors.js';
-import type { Registry } from '../store/store.js';
-import type { Views } from '../store/views.js';
 import type { Channel, Sealed, Target } from '../model.js';
 import { failureToGatewayError } from '../whapi/answers.js';
 import type { WhapiAccess, WhapiClient, WhapiResult } from '../whapi/client.js';
@@ -11,6 +9,8 @@ import { connectable, eventsFor, eventsNamed, isOurs, isSame, patchOf, planConne
 import type { Identity, Plan, Wish } from './policy.js';
 import { RESTART_NEEDED, warningsAbout, warningsAboutTargets, warningsAboutUrl } from './warnings.js';
 import type { Warning } from './warnings.js';
+import type { Registry } from '../store/registry.js';
+import type { Traffic } from '../store/traffic.js';
 
 export interface ConnectTimeouts {
   /** One call about settings. */
@@ -59,7 +59,7 @@ export interface Connector {
 }
 
 export interface ConnectorOptions {
-  readonly store: Registry & Pick<Views, 'lastWebhookAt'>;
+  readonly store: { readonly registry: Registry; readonly traffic: Pick<Traffic, 'lastWebhookAt'> };
   readonly whapi: Pick<WhapiClient, 'getSettings' | 'patchSettings' | 'testWebhook'>;
   readonly scheduler: Pick<CallScheduler, 'forPerson'>;
   readonly openSecret: (sealed: Sealed) => string;
@@ -88,7 +88,9 @@ export function createConnector(options: ConnectorOptions): Connector {
     bodyOf(await ask(channel, async (access) => await whapi.getSettings(access, call)), 'tell its settings');
 
   const identityOf = async (channel: Channel, url: string | null): Promise<Identity> => {
-    const urls = [url, (await store.connection(channel.name))?.webhookUrl ?? null].filter((each) => each !== null);
+    const urls = [url, (await store.registry.connection(channel.name))?.webhookUrl ?? null].filter(
+      (each) => each !== null,
+    );
     return { urls, secret: openSecret(channel.webhookSecret) };
   };
 
@@ -106,7 +108,7 @@ export function createConnector(options: ConnectorOptions): Connector {
   const webhookUrlOf = async ({ name }: Channel, publicUrl: string | null): Promise<string> => {
     const base = publicUrl ?? options.publicUrl;
     if (base !== null) return `${base}/webhooks/${name}`;
-    const former = (await store.connection(name))?.webhookUrl;
+    const former = (await store.registry.connection(name))?.webhookUrl;
     if (former !== undefined) return former;
     throw new GatewayError(
       'GW_NO_PUBLIC_URL',
@@ -137,7 +139,7 @@ export function createConnector(options: ConnectorOptions): Connector {
   };
 
   const prepared = async (channel: Channel, request: ConnectRequest) => {
-    const targets = await store.targets();
+    const targets = await store.registry.targets();
     const wish = await wishOf(channel, request, targets);
     const settings = await settingsOf(channel);
     const plan = planConnect(settings, wish);
@@ -158,7 +160,7 @@ export function createConnector(options: ConnectorOptions): Connector {
     const test = { url, type: TEST_EVENT_TYPE, mode, headers };
     const result = await ask(channel, async (access) => await whapi.testWebhook(access, test, call));
     const deadline = effects.now() + (result.kind === 'found' ? timeouts.arrivalMs : 0);
-    while ((await store.lastWebhookAt(channel.name, since)) === null) {
+    while ((await store.traffic.lastWebhookAt(channel.name, since)) === null) {
       if (effects.now() >= deadline) return notArrived(result, url);
       await effects.sleep(timeouts.pollEveryMs);
     }
@@ -174,7 +176,7 @@ export function createConnector(options: ConnectorOptions): Connector {
       const { wish, settings, isThere, isPersistNew, warnings } = await prepared(channel, request);
       // Before anything is changed, so that a crash in between leaves nothing that disconnecting does not know of.
       const connection = { webhookUrl: wish.url, hasSetPersist: isPersistNew, connectedAt: effects.now() };
-      await store.rememberConnection(channel.name, connection);
+      await store.registry.rememberConnection(channel.name, connection);
       const plan = await apply(channel, settings, (now) => planConnect(now, wish));
       const mode = plan.after.webhooks.find(({ url }) => url === wish.url)?.mode ?? 'body';
       const verification = await verify(channel, { url: wish.url, mode });
@@ -184,7 +186,7 @@ export function createConnector(options: ConnectorOptions): Connector {
     disconnect: async (channel) => {
       const { settings, planFor } = await undoing(channel);
       const plan = await apply(channel, settings, planFor);
-      await store.forgetConnection(channel.name);
+      await store.registry.forgetConnection(channel.name);
       return plan;
     },
   };
@@ -192,7 +194,7 @@ export function createConnector(options: ConnectorOptions): Connector {
   async function undoing(channel: Channel) {
     const here = options.publicUrl === null ? null : `${options.publicUrl}/webhooks/${channel.name}`;
     const identity = await identityOf(channel, here);
-    const persist = (await store.connection(channel.name))?.hasSetPersist ? false : null;
+    const persist = (await store.registry.connection(channel.name))?.hasSetPersist ? false : null;
     const planFor = (settings: Settings): Plan => planDisconnect(settings, identity, persist);
     const settings = await settingsOf(channel);
     return { settings, planFor, plan: planFor(settings) };

@@ -1,7 +1,5 @@
 import { retryAfterMs } from '../backoff.js';
 import type { Effects } from '../effects.js';
-import type { Health } from '../store/health.js';
-import type { Delivery } from '../store/store.js';
 import type { Breaker, Target } from '../model.js';
 import {
   afterSign,
@@ -15,9 +13,11 @@ import {
 } from './breaker.js';
 import type { BreakerIntervals } from './breaker.js';
 import type { Outcome } from './policy.js';
+import type { KeptBreakers } from '../store/breakers.js';
+import type { Delivery } from '../store/outbox.js';
 
 export interface BreakersOptions {
-  readonly store: Health;
+  readonly store: { readonly breakers: KeptBreakers };
   readonly intervals: BreakerIntervals;
   readonly effects: Pick<Effects, 'now' | 'random'>;
   /** Told when one opens, and when it closes again. */
@@ -41,7 +41,7 @@ export class Breakers {
   /** As they were written down. What was recovering begins with one request at a time. */
   static async load(options: BreakersOptions): Promise<Breakers> {
     const breakers = new Breakers(options);
-    for (const { targetId, ...kept } of await options.store.breakers()) {
+    for (const { targetId, ...kept } of await options.store.breakers.notClosed()) {
       breakers.#breakers.set(targetId, { ...kept, ramp: kept.state === 'closed' ? 1 : null });
     }
     breakers.clockSetBack();
@@ -109,7 +109,7 @@ export class Breakers {
     const hasClosed = after.state === 'closed' && before.state !== 'closed';
     const isWellAgain = after.ramp === null && before.ramp !== null && after.state === 'closed';
     if (hasClosed || (hasOpened && before.state === 'closed')) this.#options.onChange(targetId, after);
-    if (hasOpened || hasClosed) await this.#options.store.keepBreaker(targetId, after);
-    else if (isWellAgain) await this.#options.store.keepBreaker(targetId, null);
+    if (hasOpened || hasClosed) await this.#options.store.breakers.keep(targetId, after);
+    else if (isWellAgain) await this.#options.store.breakers.keep(targetId, null);
   }
 }

@@ -1,5 +1,4 @@
 import type { Effects } from '../effects.js';
-import type { ClaimWant, Delivery, Outbox, Registry, Settlement } from '../store/store.js';
 import { endOf, startLoop } from '../loop.js';
 import type { Target } from '../model.js';
 import type { Breakers } from './breakers.js';
@@ -8,9 +7,14 @@ import { afterAttempt, expiry, goneReason, isGone, policyOf } from './policy.js'
 import type { Sender, Sent } from './send.js';
 import { createSettler } from './settler.js';
 import { Slots } from './slots.js';
+import type { ClaimWant, Delivery, Outbox, Settlement } from '../store/outbox.js';
+import type { Registry } from '../store/registry.js';
 
 export interface DeliveryOptions {
-  readonly store: Pick<Outbox, 'claim' | 'settle'> & Pick<Registry, 'targets' | 'switchOff'>;
+  readonly store: {
+    readonly outbox: Pick<Outbox, 'claim' | 'settle'>;
+    readonly registry: Pick<Registry, 'targets' | 'switchOff'>;
+  };
   readonly sender: Pick<Sender, 'send' | 'destroy'>;
   readonly breakers: Pick<Breakers, 'placesOf' | 'nextProbeAt' | 'started' | 'ended'>;
   /** Pauses between the attempts of a delivery, where its target names none. */
@@ -51,10 +55,10 @@ export function startDeliveryLoop({
   let brokenOff = false;
 
   const turn = async (): Promise<number | null> => {
-    const targets = (await store.targets()).filter(({ enabled }) => enabled);
+    const targets = (await store.registry.targets()).filter(({ enabled }) => enabled);
     const wanted = targets.map((target) => wantOf(target, targets.length)).filter(({ limit }) => limit > 0);
     const leaseEndsAt = effects.now() + LEASE_MS;
-    const { deliveries, nextDueAt } = await store.claim(wanted, LEASE_MS);
+    const { deliveries, nextDueAt } = await store.outbox.claim(wanted, LEASE_MS);
     for (const delivery of deliveries) launch(delivery, leaseEndsAt);
     const waits = targets.flatMap(({ id }) => [slots.nextTokenAt(id, effects.now()), breakers.nextProbeAt(id)]);
     const times = [nextDueAt, ...waits].filter((time) => time !== null);
@@ -84,7 +88,7 @@ export function startDeliveryLoop({
     if (tooOld !== null) {
       await breakers.ended(delivery, null);
       const expired = { id, lease, status: 'expired', attempt: null, reason: tooOld } as const;
-      await settler.settle(async () => await store.settle(expired), leaseEndsAt);
+      await settler.settle(async () => await store.outbox.settle(expired), leaseEndsAt);
       return;
     }
     slots.spend(target.id);
@@ -94,9 +98,9 @@ export function startDeliveryLoop({
     const settle = async (): Promise<void> => {
       if (!isBrokenOff && isGone(sent.outcome)) {
         const gone = goneReason(effects.now());
-        if (await store.switchOff(target, gone)) notices.onDisabled(target, gone);
+        if (await store.registry.switchOff(target, gone)) notices.onDisabled(target, gone);
       }
-      if (await store.settle(settlement)) notices.onSettled(delivery, settlement);
+      if (await store.outbox.settle(settlement)) notices.onSettled(delivery, settlement);
     };
     await Promise.all([
       breakers.ended(delivery, isBrokenOff ? null : sent.outcome).catch(settler.refused),

@@ -1,10 +1,10 @@
 import type { Effects } from '../effects.js';
 import { nameOf } from '../intake/event.js';
-import type { Delivery, Settlement } from '../store/store.js';
 import type { Log } from '../log.js';
 import type { Breaker, Target } from '../model.js';
 import { Throttle } from '../throttle.js';
 import { HOUR_MS } from '../durations.js';
+import type { Delivery, Settlement } from '../store/outbox.js';
 
 /** What the delivery side tells the log. */
 export interface DeliveryNotices {

@@ -1,5 +1,4 @@
 import type { Effects } from '../effects.js';
-import type { Delivery } from '../store/store.js';
 import type { Attempt, Sealed, Target } from '../model.js';
 import { USER_AGENT, networkErrorText } from '../outgoing.js';
 import { VIA_HEADER, viaWith } from '../via.js';
@@ -12,6 +11,7 @@ import type { TargetNetworks } from './networks.js';
 import type { FailureCause, Outcome } from './policy.js';
 import { signatureHeaders, signersOf } from './sign.js';
 import type { Signer } from './sign.js';
+import type { Delivery } from '../store/outbox.js';
 
 /** What of a delivery an attempt needs. */
 export type Outgoing = Omit<Delivery, 'lease' | 'attempts' | 'besideSchedule' | 'newestMessageAt' | 'streak'>;

@@ -1,6 +1,6 @@
 import { TokenBucket } from '../token-bucket.js';
-import type { ClaimWant, Delivery } from '../store/store.js';
 import type { Target } from '../model.js';
+import type { ClaimWant, Delivery } from '../store/outbox.js';
 
 /** Bodies that all targets together may have in memory; each may have one more than its part. */
 const BYTES_UNDER_WAY = 64 * 1024 * 1024;

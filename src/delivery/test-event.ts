@@ -1,14 +1,14 @@
 import { nameOf } from '../intake/event.js';
 import { documentedBy } from '../intake/subscription.js';
-import type { Views, WebhookForm } from '../store/views.js';
 import type { EventName, Target, TargetTest } from '../model.js';
 import { saysNoHandler } from './policy.js';
 import { destinationOf } from './send.js';
 import type { Outgoing, Sender } from './send.js';
+import type { Traffic, WebhookForm } from '../store/traffic.js';
 
 export interface TesterOptions {
   readonly sender: Pick<Sender, 'send'>;
-  readonly store: Pick<Views, 'lastForm'>;
+  readonly store: { readonly traffic: Pick<Traffic, 'lastForm'> };
   readonly newId: () => string;
 }
 
@@ -27,7 +27,7 @@ export function createTester({ sender, store, newId }: TesterOptions): (target: 
     const event = testedEvent(target);
     const channels = target.channels.includes('*') ? null : target.channels;
     // How Whapi shows an event in URL and method is set there: what came last tells.
-    const form = formOf(event, await store.lastForm(event, channels));
+    const form = formOf(event, await store.traffic.lastForm(event, channels));
     const outgoing: Outgoing = {
       ...{ id: newId(), channel: 'test', event, ...form },
       target: { ...target, timeoutMs: Math.min(target.timeoutMs, LONGEST_TEST_MS) },

@@ -2,10 +2,6 @@ import type { Connector } from '../connect/connector.js';
 import type { Effects } from '../effects.js';
 import { GatewayError } from '../errors.js';
 import { isOurs } from '../connect/policy.js';
-import type { Upkeep } from '../store/upkeep.js';
-import type { Traffic } from '../store/health.js';
-import type { Registry } from '../store/store.js';
-import type { Views } from '../store/views.js';
 import type { Breaker, Channel, EventName, Sealed, Target, TargetTest } from '../model.js';
 import { failureToGatewayError } from '../whapi/answers.js';
 import type { WhapiClient } from '../whapi/client.js';
@@ -31,12 +27,18 @@ import {
   subscriptionCheck,
   unhandledCheck,
 } from './target-checks.js';
+import type { Outbox } from '../store/outbox.js';
+import type { Registry } from '../store/registry.js';
+import type { Traffic } from '../store/traffic.js';
+import type { Upkeep } from '../store/upkeep.js';
 
 export interface DoctorOptions {
-  readonly store: Pick<Registry, 'channels' | 'targets'> &
-    Pick<Upkeep, 'probe'> &
-    Pick<Traffic, 'trafficOf'> &
-    Pick<Views, 'loadOf' | 'recentEvents'>;
+  readonly store: {
+    readonly registry: Pick<Registry, 'targets' | 'channels'>;
+    readonly upkeep: Pick<Upkeep, 'probe'>;
+    readonly traffic: Pick<Traffic, 'of' | 'recentEvents'>;
+    readonly outbox: Pick<Outbox, 'loadOf'>;
+  };
   readonly breakers: { of(targetId: string): Breaker };
   readonly whapi: Pick<WhapiClient, 'getHealth'>;
   readonly scheduler: Pick<CallScheduler, 'forPerson'>;
@@ -70,7 +72,7 @@ export function createDoctor(options: DoctorOptions): Doctor {
   const { store, whapi, connector, effects } = options;
 
   const storeChecks = async (): Promise<Check[]> => {
-    const refusal = await store.probe().then(
+    const refusal = await store.upkeep.probe().then(
       () => null,
       (error: unknown) => errorText(error),
     );
@@ -86,7 +88,7 @@ export function createDoctor(options: DoctorOptions): Doctor {
       asked = effects.now(); // the clock is compared with Whapi's: time in line is not counted
       return await whapi.getHealth(access, { timeoutMs: HEALTH_TIMEOUT_MS });
     });
-    const traffic = await store.trafficOf(each.name);
+    const traffic = await store.traffic.of(each.name);
     const last = [
       lastWebhookCheck(each.name, traffic.lastWebhookAt, effects.now()),
       ...present(refusedCheck(each.name, traffic, effects.now())),
@@ -130,7 +132,7 @@ export function createDoctor(options: DoctorOptions): Doctor {
 
   /** What waits for a target, what it did not take, and whether it can be sent anything. */
   const deliveriesOf = async (each: Target, sent: ReadonlyMap<string, readonly EventName[]>): Promise<Check[]> => {
-    const load = await store.loadOf(each.id);
+    const load = await store.outbox.loadOf(each.id);
     return [
       ...present(breakerCheck(each, options.breakers.of(each.id), load)),
       ...present(backlogCheck(each, load, effects.now())),
@@ -142,13 +144,13 @@ export function createDoctor(options: DoctorOptions): Doctor {
 
   return {
     examine: async ({ sendTest }) => {
-      const [channels, targets] = await Promise.all([store.channels(), store.targets()]);
+      const [channels, targets] = await Promise.all([store.registry.channels(), store.registry.targets()]);
       const names = new Set(channels.map(({ name }) => name));
       const [ofStore, ofChannels, ofTargets, recent] = await Promise.all([
         storeChecks(),
         Promise.all(channels.map(channel)),
         Promise.all(targets.map(async (each) => await target(each, sendTest, names))),
-        store.recentEvents(),
+        store.traffic.recentEvents(),
       ]);
       const sent = new Map(
         channels.map(({ name }, index) => [name, [...(ofChannels[index]?.sent ?? []), ...(recent.get(name) ?? [])]]),

@@ -1,5 +1,5 @@
-import type { ChannelTraffic } from '../store/health.js';
 import type { Target, TargetTest } from '../model.js';
+import type { ChannelTraffic } from '../store/traffic.js';
 
 export const CHECK_STATUSES = ['ok', 'warn', 'fail'] as const;
 export type CheckStatus = (typeof CHECK_STATUSES)[number];

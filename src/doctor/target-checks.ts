@@ -1,10 +1,10 @@
 import { nameOf } from '../intake/event.js';
 import { subscribes } from '../intake/route.js';
 import { sameBotWarning } from '../intake/subscription.js';
-import type { TargetLoad } from '../store/health.js';
 import type { Breaker, EventName, Target } from '../model.js';
 import { ago, count } from './policy.js';
 import type { Check } from './policy.js';
+import type { TargetLoad } from '../store/outbox.js';
 
 /** A delivery that waits for longer is worth a warning. */
 const USUAL_WAIT_MS = 5 * 60_000;

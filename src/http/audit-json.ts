@@ -1,9 +1,9 @@
 import { Type } from 'typebox';
-import type { AuditMessageView, AuditView } from '../store/views.js';
 import { AUDIT_KINDS, AUDIT_STATUSES } from '../model.js';
 import { iso, isoOrNull, oneOf, orNull, Time } from './schemas.js';
 import type { Json } from './schemas.js';
 import { HOUR_MS } from '../durations.js';
+import type { AuditMessageView, AuditView } from '../store/audits.js';
 
 /** Whapi waits up to an hour between two tries (docs/whapi.md, Delivery): what is newer may still be on its way. */
 export const STILL_ON_ITS_WAY_MS = HOUR_MS;

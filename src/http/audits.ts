@@ -2,9 +2,6 @@ import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox';
 import { Type } from 'typebox';
 import type { Effects } from '../effects.js';
 import { GatewayError } from '../errors.js';
-import type { Audits } from '../store/audits.js';
-import type { Registry } from '../store/store.js';
-import type { AuditView, Views } from '../store/views.js';
 import type { AuditKind } from '../model.js';
 import {
   auditJson,
@@ -15,11 +12,14 @@ import {
   STILL_ON_ITS_WAY_MS,
 } from './audit-json.js';
 import { ChannelName, orNull, pageJson, pageOf, pageQuery, pageRequest, problems, timesOf } from './schemas.js';
+import type { AuditView, Audits } from '../store/audits.js';
+import type { Registry } from '../store/registry.js';
 
 export interface AuditRoutesOptions {
-  readonly store: Pick<Audits, 'beginAudit' | 'cancelAudit' | 'releaseAudit'> &
-    Pick<Views, 'audits' | 'audit' | 'auditMessages'> &
-    Pick<Registry, 'channel'>;
+  readonly store: {
+    readonly audits: Pick<Audits, 'begin' | 'cancel' | 'release' | 'list' | 'get' | 'messages'>;
+    readonly registry: Pick<Registry, 'channel'>;
+  };
   /** How long message ids are remembered. */
   readonly ledgerRetentionMs: number;
   readonly effects: Pick<Effects, 'now'>;
@@ -52,18 +52,18 @@ export const auditRoutes: FastifyPluginAsyncTypebox<AuditRoutesOptions> = async 
   const { store, effects, onAudit, onDeliveries } = options;
 
   const mustHave = async (id: string): Promise<AuditView> => {
-    const audit = await store.audit(id);
+    const audit = await store.audits.get(id);
     if (!audit) throw new GatewayError('GW_NOT_FOUND', `There is no audit "${id}".`);
     return audit;
   };
 
   const begin = async (kind: AuditKind, channelName: string, since: number, until: number): Promise<AuditView> => {
     checkRange(since, until, effects.now());
-    const channel = await store.channel(channelName);
+    const channel = await store.registry.channel(channelName);
     if (!channel) throw new GatewayError('GW_NOT_FOUND', `There is no channel "${channelName}".`);
     const memorySince = Math.max(channel.createdAt, effects.now() - options.ledgerRetentionMs);
     const seconds = { since: Math.floor(since / 1000), until: Math.floor(until / 1000) };
-    const audit = await store.beginAudit({ kind, channel: channelName, ...seconds, memorySince });
+    const audit = await store.audits.begin({ kind, channel: channelName, ...seconds, memorySince });
     onAudit();
     return audit;
   };
@@ -113,7 +113,7 @@ export const auditRoutes: FastifyPluginAsyncTypebox<AuditRoutesOptions> = async 
         response: { 200: pageOf(AuditSchema), ...problems },
       },
     },
-    async ({ query }) => pageJson(await store.audits(pageRequest(query)), auditJson),
+    async ({ query }) => pageJson(await store.audits.list(pageRequest(query)), auditJson),
   );
 
   app.get(
@@ -135,7 +135,7 @@ export const auditRoutes: FastifyPluginAsyncTypebox<AuditRoutesOptions> = async 
     },
     async ({ params, query }) => {
       await mustHave(params.id);
-      return pageJson(await store.auditMessages(params.id, pageRequest(query)), auditMessageJson);
+      return pageJson(await store.audits.messages(params.id, pageRequest(query)), auditMessageJson);
     },
   );
 
@@ -149,7 +149,7 @@ export const auditRoutes: FastifyPluginAsyncTypebox<AuditRoutesOptions> = async 
         response: { 200: AuditSchema, ...problems },
       },
     },
-    async ({ params }) => auditJson(await store.cancelAudit(params.id)),
+    async ({ params }) => auditJson(await store.audits.cancel(params.id)),
   );
 
   app.post(
@@ -173,7 +173,7 @@ export const auditRoutes: FastifyPluginAsyncTypebox<AuditRoutesOptions> = async 
     },
     async ({ params, body }, reply) => {
       const dryRun = body?.dry_run ?? false;
-      const { messages, cameMeanwhile, deliveries } = await store.releaseAudit(
+      const { messages, cameMeanwhile, deliveries } = await store.audits.release(
         params.id,
         body?.targets ?? null,
         dryRun,

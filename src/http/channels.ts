@@ -3,8 +3,6 @@ import type { FastifyBaseLogger } from 'fastify';
 import { Type } from 'typebox';
 import type { Effects } from '../effects.js';
 import { GatewayError } from '../errors.js';
-import type { ChannelTraffic, Traffic } from '../store/health.js';
-import type { Registry } from '../store/store.js';
 import type { Channel } from '../model.js';
 import type { Encryption } from '../encryption.js';
 import {
@@ -20,9 +18,11 @@ import {
   Time,
 } from './schemas.js';
 import type { Json } from './schemas.js';
+import type { Registry } from '../store/registry.js';
+import type { ChannelTraffic, Traffic } from '../store/traffic.js';
 
 export interface ChannelRoutesOptions {
-  readonly store: Registry & Pick<Traffic, 'trafficOf'>;
+  readonly store: { readonly registry: Registry; readonly traffic: Pick<Traffic, 'of'> };
   readonly encryption: Encryption;
   readonly whapiBaseUrl: string;
   readonly publicUrl: string | null;
@@ -126,7 +126,7 @@ const tags = ['channels'];
 export const channelRoutes: FastifyPluginAsyncTypebox<ChannelRoutesOptions> = async (app, options) => {
   const { store, encryption, effects, log } = options;
   const json = async (channel: Channel): Promise<Json<typeof ChannelSchema>> =>
-    channelJson(channel, await store.trafficOf(channel.name));
+    channelJson(channel, await store.traffic.of(channel.name));
 
   const channelJson = (channel: Channel, { lastWebhookAt, refused }: ChannelTraffic): Json<typeof ChannelSchema> => ({
     name: channel.name,
@@ -144,7 +144,7 @@ export const channelRoutes: FastifyPluginAsyncTypebox<ChannelRoutesOptions> = as
 
   /** Another token may be another number's; a webhook of the old channel would then be taken for the wrong one. */
   const tokenChange = async (name: string, token: string): Promise<Partial<Channel>> => {
-    const before = await store.channel(name);
+    const before = await store.registry.channel(name);
     const isSame = before !== null && encryption.open(before.whapiToken) === token;
     return { whapiToken: encryption.seal(token), ...(!isSame && { channelId: null }) };
   };
@@ -166,7 +166,7 @@ export const channelRoutes: FastifyPluginAsyncTypebox<ChannelRoutesOptions> = as
         autoResync: body.auto_resync ?? false,
         createdAt: effects.now(),
       };
-      await store.addChannel(channel);
+      await store.registry.addChannel(channel);
       log.info({ channel: channel.name }, 'channel added');
       return await reply.code(201).send({ ...(await json(channel)), webhook_secret: secret });
     },
@@ -183,7 +183,7 @@ export const channelRoutes: FastifyPluginAsyncTypebox<ChannelRoutesOptions> = as
       },
     },
     async ({ query }) => {
-      const { data, nextCursor } = pageOfAll(await store.channels(), ({ name }) => name, pageRequest(query));
+      const { data, nextCursor } = pageOfAll(await store.registry.channels(), ({ name }) => name, pageRequest(query));
       return { data: await Promise.all(data.map(json)), next_cursor: nextCursor };
     },
   );
@@ -192,7 +192,7 @@ export const channelRoutes: FastifyPluginAsyncTypebox<ChannelRoutesOptions> = as
     '/channels/:name',
     { schema: { tags, summary: 'One channel', params: Name, response: { 200: ChannelSchema, ...problems } } },
     async ({ params }) => {
-      const channel = await store.channel(params.name);
+      const channel = await store.registry.channel(params.name);
       if (!channel) throw new GatewayError('GW_NOT_FOUND', `There is no channel "${params.name}".`);
       return await json(channel);
     },
@@ -211,7 +211,7 @@ export const channelRoutes: FastifyPluginAsyncTypebox<ChannelRoutesOptions> = as
     },
     async ({ params, body }) => {
       const baseUrl = checkedUrl(body.whapi_base_url);
-      const changed = await store.changeChannel(params.name, {
+      const changed = await store.registry.changeChannel(params.name, {
         ...(body.whapi_token !== undefined && (await tokenChange(params.name, body.whapi_token))),
         ...(body.webhook_secret !== undefined && { webhookSecret: encryption.seal(body.webhook_secret) }),
         ...(baseUrl !== undefined && { whapiBaseUrl: baseUrl }),
@@ -231,7 +231,7 @@ export const channelRoutes: FastifyPluginAsyncTypebox<ChannelRoutesOptions> = as
     '/channels/:name',
     { schema: { tags, summary: 'Remove a channel', params: Name, response: { 204: Type.Null(), ...problems } } },
     async ({ params }, reply) => {
-      await store.removeChannel(params.name);
+      await store.registry.removeChannel(params.name);
       log.info({ channel: params.name }, 'channel removed');
       return await reply.code(204).send(null);
     },

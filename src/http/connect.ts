@@ -5,14 +5,14 @@ import { shown } from '../connect/policy.js';
 import type { Connectable, Plan } from '../connect/policy.js';
 import { WARNING_CODES } from '../connect/warnings.js';
 import { GatewayError } from '../errors.js';
-import type { Registry } from '../store/store.js';
 import type { Channel } from '../model.js';
 import { checkedEventNames, EventNames } from './event-names.js';
 import { oneOf, orNull, problems } from './schemas.js';
 import type { Json } from './schemas.js';
+import type { Registry } from '../store/registry.js';
 
 export interface ConnectRoutesOptions {
-  readonly store: Pick<Registry, 'channel'>;
+  readonly store: { readonly registry: Pick<Registry, 'channel'> };
   readonly connector: Connector;
 }
 
@@ -73,7 +73,7 @@ const NOT_TRIED = { verified: null, message: 'Not tried in a dry run.' };
 /** `/v1/channels/{name}/connect` and `/disconnect`. */
 export const connectRoutes: FastifyPluginAsyncTypebox<ConnectRoutesOptions> = async (app, { store, connector }) => {
   const mustHave = async (name: string): Promise<Channel> => {
-    const channel = await store.channel(name);
+    const channel = await store.registry.channel(name);
     if (!channel) throw new GatewayError('GW_NOT_FOUND', `There is no channel "${name}".`);
     return channel;
   };

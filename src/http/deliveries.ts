@@ -1,9 +1,6 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox';
 import { Type } from 'typebox';
 import { GatewayError } from '../errors.js';
-import type { Jobs } from '../store/jobs.js';
-import type { Outbox } from '../store/store.js';
-import type { Views } from '../store/views.js';
 import { bulkOptions, retryMany, RetryResult } from './jobs.js';
 import {
   attemptJson,
@@ -22,9 +19,14 @@ import {
   Time,
   timesOf,
 } from './schemas.js';
+import type { Jobs } from '../store/jobs.js';
+import type { Outbox } from '../store/outbox.js';
 
 export interface DeliveryRoutesOptions {
-  readonly store: Pick<Views, 'deliveries' | 'delivery'> & Pick<Outbox, 'retry'> & Pick<Jobs, 'surveyWork' | 'addJob'>;
+  readonly store: {
+    readonly outbox: Pick<Outbox, 'deliveries' | 'delivery' | 'retry'>;
+    readonly jobs: Pick<Jobs, 'survey' | 'add'>;
+  };
   /** Told after deliveries became due. */
   readonly onDeliveries: () => void;
   /** Told after a job was made. */
@@ -66,7 +68,7 @@ export const deliveryRoutes: FastifyPluginAsyncTypebox<DeliveryRoutesOptions> = 
       },
     },
     async ({ query }) =>
-      pageJson(await store.deliveries({ ...query, ...timesOf(query) }, pageRequest(query)), deliveryJson),
+      pageJson(await store.outbox.deliveries({ ...query, ...timesOf(query) }, pageRequest(query)), deliveryJson),
   );
 
   app.get(
@@ -80,7 +82,7 @@ export const deliveryRoutes: FastifyPluginAsyncTypebox<DeliveryRoutesOptions> = 
       },
     },
     async ({ params }) => {
-      const found = await store.delivery(params.id);
+      const found = await store.outbox.delivery(params.id);
       if (!found)
         throw new GatewayError(
           'GW_NOT_FOUND',
@@ -101,7 +103,7 @@ export const deliveryRoutes: FastifyPluginAsyncTypebox<DeliveryRoutesOptions> = 
       },
     },
     async ({ params }, reply) => {
-      const delivery = await store.retry(params.id);
+      const delivery = await store.outbox.retry(params.id);
       onDeliveries();
       return await reply.code(202).send(deliveryJson(delivery));
     },

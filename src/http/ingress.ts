@@ -4,8 +4,6 @@ import { TokenBucket } from '../token-bucket.js';
 import type { Effects } from '../effects.js';
 import { GatewayError } from '../errors.js';
 import { decode } from '../intake/decode.js';
-import type { Traffic } from '../store/health.js';
-import type { Intake, Recorded, Registry } from '../store/store.js';
 import { WEBHOOK_HTTP_METHODS } from '../model.js';
 import type { Channel, Sealed, Verdict, WebhookHttpMethod } from '../model.js';
 import { hasComeThrough, VIA_HEADER, viaFrom } from '../via.js';
@@ -16,9 +14,16 @@ import { declaredLength, PendingWebhooks, readBody } from './pending.js';
 import { answerProblem, asKnown, errorHandler } from './problem.js';
 import { parseWebhookPath } from './webhook-path.js';
 import type { WebhookPath } from './webhook-path.js';
+import type { Intake, Recorded } from '../store/intake.js';
+import type { Registry } from '../store/registry.js';
+import type { Traffic } from '../store/traffic.js';
 
 export interface IngressOptions {
-  readonly store: Intake & Pick<Registry, 'channel'> & Pick<Traffic, 'refused'>;
+  readonly store: {
+    readonly intake: Intake;
+    readonly registry: Pick<Registry, 'channel'>;
+    readonly traffic: Pick<Traffic, 'countRefusal'>;
+  };
   readonly openSecret: (sealed: Sealed) => string;
   /** What this gateway calls itself in `x-gateway-via`. */
   readonly gatewayId: string;
@@ -74,7 +79,7 @@ export async function ingress(app: FastifyInstance, options: IngressOptions): Pr
     const { raw } = request;
     if (!isContentType(raw.headers['content-type'])) raw.headers['content-type'] = ANY_BYTES;
     const path = pathOf(request);
-    const channel = await store.channel(path.channel);
+    const channel = await store.registry.channel(path.channel);
     if (channel) channels.set(request, channel.name);
     const isRight = isSecret(path.secret ?? bearerOf(request), channel ? digestFor(channel) : UNKNOWN_CHANNEL);
     if (!channel || !isRight) await refuse(request, reply);
@@ -107,7 +112,7 @@ export async function ingress(app: FastifyInstance, options: IngressOptions): Pr
     const method = request.method as WebhookHttpMethod;
     const document = decode(body, { method, suffix });
     const via = viaFrom(request.headers[VIA_HEADER]);
-    const recorded = await store.record(
+    const recorded = await store.intake.record(
       { channel, method, suffix, contentType: contentTypeOf(request), body, via },
       document,
     );
@@ -136,7 +141,7 @@ function hasLeft({ raw }: FastifyRequest): boolean {
 function refusalRecorder({ store, log, effects }: IngressOptions): (channel: string, error: GatewayError) => void {
   const throttle = new Throttle(REFUSALS_LOGGED_EVERY_MS, effects);
   return (channel, { code, message }) => {
-    store.refused(channel, code);
+    store.traffic.countRefusal(channel, code);
     const refused = throttle.count(`${channel} ${code}`);
     if (refused !== null) log.warn({ channel, code, refused, detail: message }, 'webhook refused');
   };

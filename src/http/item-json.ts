@@ -1,9 +1,9 @@
 import { Type } from 'typebox';
 import { reasonOf } from '../intake/judge.js';
-import type { ItemDetail, ItemView } from '../store/items.js';
 import type { Verdict } from '../model.js';
 import { iso, isoOrNull, orNull, Time, VerdictSchema } from './schemas.js';
 import type { Json } from './schemas.js';
+import type { ItemDetail, ItemView } from '../store/items.js';
 
 /** What every item has, wherever it is shown; its message id is added, for that may be null or not. */
 export const itemFields = {

@@ -1,8 +1,5 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox';
 import { Type } from 'typebox';
-import type { Jobs } from '../store/jobs.js';
-import type { Outbox } from '../store/store.js';
-import type { Views, WebhookDetail } from '../store/views.js';
 import {
   itemFields,
   itemFieldsJson,
@@ -34,9 +31,16 @@ import {
   VerdictSchema,
 } from './schemas.js';
 import type { Json } from './schemas.js';
+import type { Items, WebhookDetail } from '../store/items.js';
+import type { Jobs } from '../store/jobs.js';
+import type { Outbox } from '../store/outbox.js';
 
 export interface ItemRoutesOptions {
-  readonly store: Pick<Views, 'items' | 'webhook'> & Pick<Outbox, 'releaseItem'> & Pick<Jobs, 'surveyWork' | 'addJob'>;
+  readonly store: {
+    readonly items: Pick<Items, 'list' | 'webhook'>;
+    readonly outbox: Pick<Outbox, 'releaseItem'>;
+    readonly jobs: Pick<Jobs, 'survey' | 'add'>;
+  };
   /** Told after deliveries were made. */
   readonly onDeliveries: () => void;
   /** Told after a job was made. */
@@ -110,7 +114,10 @@ export const itemRoutes: FastifyPluginAsyncTypebox<ItemRoutesOptions> = async (a
     },
     async ({ query }) => {
       const { message_id: messageId, ...filter } = query;
-      return pageJson(await store.items({ ...filter, ...timesOf(filter), messageId }, pageRequest(query)), itemJson);
+      return pageJson(
+        await store.items.list({ ...filter, ...timesOf(filter), messageId }, pageRequest(query)),
+        itemJson,
+      );
     },
   );
 
@@ -126,7 +133,7 @@ export const itemRoutes: FastifyPluginAsyncTypebox<ItemRoutesOptions> = async (a
       },
     },
     async ({ params, body }, reply) => {
-      const deliveries = await store.releaseItem(params.id, body?.targets ?? null);
+      const deliveries = await store.outbox.releaseItem(params.id, body?.targets ?? null);
       onDeliveries();
       return await reply.code(202).send({ deliveries: [...deliveries] });
     },
@@ -159,7 +166,7 @@ export const itemRoutes: FastifyPluginAsyncTypebox<ItemRoutesOptions> = async (a
         response: { 200: WebhookSchema, ...problems },
       },
     },
-    async ({ params }) => webhookJson(await store.webhook(params.id)),
+    async ({ params }) => webhookJson(await store.items.webhook(params.id)),
   );
   await Promise.resolve();
 };

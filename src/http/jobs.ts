@@ -2,10 +2,6 @@ import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox';
 import { Type } from 'typebox';
 import type { TSchema } from 'typebox';
 import { GatewayError } from '../errors.js';
-import type { BulkWork, JobView, Jobs, SurveyCounts } from '../store/jobs.js';
-import type { ReleaseFilter } from '../store/items.js';
-import type { RetryFilter } from '../store/deliveries.js';
-import type { Views } from '../store/views.js';
 import { JOB_KINDS, JOB_STATUSES } from '../model.js';
 import { itemJson, ItemSchema } from './item-json.js';
 import {
@@ -23,9 +19,12 @@ import {
   Time,
 } from './schemas.js';
 import type { Json } from './schemas.js';
+import type { RetryFilter } from '../store/deliveries.js';
+import type { ReleaseFilter } from '../store/items.js';
+import type { BulkWork, JobView, Jobs, SurveyCounts } from '../store/jobs.js';
 
 export interface JobRoutesOptions {
-  readonly store: Pick<Views, 'jobs' | 'job'> & Pick<Jobs, 'cancelJob'>;
+  readonly store: { readonly jobs: Pick<Jobs, 'list' | 'get' | 'cancel'> };
 }
 
 const job = {
@@ -79,14 +78,14 @@ export const jobRoutes: FastifyPluginAsyncTypebox<JobRoutesOptions> = async (app
         response: { 200: pageOf(JobSchema), ...problems },
       },
     },
-    async ({ query }) => pageJson(await store.jobs(pageRequest(query)), jobJson),
+    async ({ query }) => pageJson(await store.jobs.list(pageRequest(query)), jobJson),
   );
 
   app.get(
     '/jobs/:id',
     { schema: { tags, summary: 'How far a job is', params: Id, response: { 200: JobSchema, ...problems } } },
     async ({ params }) => {
-      const found = await store.job(params.id);
+      const found = await store.jobs.get(params.id);
       if (!found) throw new GatewayError('GW_NOT_FOUND', `There is no job "${params.id}"; it may have been pruned.`);
       return jobJson(found);
     },
@@ -102,12 +101,14 @@ export const jobRoutes: FastifyPluginAsyncTypebox<JobRoutesOptions> = async (app
         response: { 200: JobSchema, ...problems },
       },
     },
-    async ({ params }) => jobJson(await store.cancelJob(params.id)),
+    async ({ params }) => jobJson(await store.jobs.cancel(params.id)),
   );
   await Promise.resolve();
 };
 
-type BulkStore = Pick<Jobs, 'surveyWork' | 'addJob'>;
+interface BulkStore {
+  readonly jobs: Pick<Jobs, 'survey' | 'add'>;
+}
 
 interface BulkOptions {
   readonly dry_run: boolean | undefined;
@@ -123,7 +124,7 @@ export async function retryMany(
 ): Promise<Json<typeof RetryResult>> {
   const work = { kind: 'retry', filter } as const;
   if (options.dry_run !== true) return await jobOf(store, work, options, onJob);
-  const survey = await store.surveyWork(work);
+  const survey = await store.jobs.survey(work);
   return { ...surveyJson(survey), sample: survey.kind === 'retry' ? survey.sample.map(deliveryJson) : [] };
 }
 
@@ -136,12 +137,12 @@ export async function releaseMany(
 ): Promise<Json<typeof ReleaseResult>> {
   const work = { kind: 'release', filter } as const;
   if (options.dry_run !== true) return await jobOf(store, work, options, onJob);
-  const survey = await store.surveyWork(work);
+  const survey = await store.jobs.survey(work);
   return { ...surveyJson(survey), sample: survey.kind === 'release' ? survey.sample.map(itemJson) : [] };
 }
 
 async function jobOf(store: BulkStore, work: BulkWork, { expected_count }: BulkOptions, onJob: () => void) {
-  const made = await store.addJob(work, expected_count);
+  const made = await store.jobs.add(work, expected_count);
   onJob();
   return { ...jobJson(made), count: made.total, dry_run: false } as const;
 }

@@ -2,11 +2,6 @@ import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox';
 import { Type } from 'typebox';
 import { GatewayError } from '../errors.js';
 import type { Effects } from '../effects.js';
-import type { Jobs } from '../store/jobs.js';
-import type { Outbox, Registry } from '../store/store.js';
-import type { MessageView } from '../store/items.js';
-import type { ExplainedDelivery } from '../store/deliveries.js';
-import type { Explanation, Views } from '../store/views.js';
 import type { Breaker } from '../model.js';
 import {
   itemFields,
@@ -40,12 +35,19 @@ import {
 } from './schemas.js';
 import type { Json } from './schemas.js';
 import { whyWaiting } from './waiting.js';
+import type { ExplainedDelivery } from '../store/deliveries.js';
+import type { Explanation, Items, MessageView } from '../store/items.js';
+import type { Jobs } from '../store/jobs.js';
+import type { Outbox } from '../store/outbox.js';
+import type { Registry } from '../store/registry.js';
 
 export interface MessageRoutesOptions {
-  readonly store: Pick<Views, 'messages' | 'explain'> &
-    Pick<Registry, 'channels' | 'target'> &
-    Pick<Outbox, 'release'> &
-    Pick<Jobs, 'surveyWork' | 'addJob'>;
+  readonly store: {
+    readonly items: Pick<Items, 'messages' | 'explain'>;
+    readonly registry: Pick<Registry, 'target' | 'channels'>;
+    readonly outbox: Pick<Outbox, 'release'>;
+    readonly jobs: Pick<Jobs, 'survey' | 'add'>;
+  };
   readonly breakers: { of(targetId: string): Breaker };
   readonly effects: Pick<Effects, 'now'>;
   /** Told after deliveries were made. */
@@ -117,15 +119,15 @@ export const messageRoutes: FastifyPluginAsyncTypebox<MessageRoutesOptions> = as
 ) => {
   /** @throws GatewayError GW_NOT_FOUND: nothing is known of the message, or the channel does not exist */
   const explained = async (channel: string, messageId: string): Promise<Explanation> => {
-    const found = await store.explain(channel, messageId);
+    const found = await store.items.explain(channel, messageId);
     if (found) return found;
-    const names = (await store.channels()).map(({ name }) => name);
+    const names = (await store.registry.channels()).map(({ name }) => name);
     if (!names.includes(channel)) throw new GatewayError('GW_NOT_FOUND', noSuchChannel(channel, names));
     throw new GatewayError('GW_NOT_FOUND', `Nothing is known of this message in channel "${channel}".`);
   };
 
   const waitingOf = async (delivery: ExplainedDelivery): Promise<string | null> => {
-    const target = await store.target(delivery.target);
+    const target = await store.registry.target(delivery.target);
     return whyWaiting(delivery, { target, breaker: breakers.of(delivery.target), now: effects.now() });
   };
 
@@ -139,7 +141,7 @@ export const messageRoutes: FastifyPluginAsyncTypebox<MessageRoutesOptions> = as
         response: { 200: pageOf(MessageSchema), ...problems },
       },
     },
-    async ({ query }) => pageJson(await store.messages(query, pageRequest(query)), messageJson),
+    async ({ query }) => pageJson(await store.items.messages(query, pageRequest(query)), messageJson),
   );
 
   app.get(
@@ -171,7 +173,7 @@ export const messageRoutes: FastifyPluginAsyncTypebox<MessageRoutesOptions> = as
       },
     },
     async ({ params, body }, reply) => {
-      const deliveries = await store.release(params.channel, params.message_id, body?.targets ?? null);
+      const deliveries = await store.outbox.release(params.channel, params.message_id, body?.targets ?? null);
       onDeliveries();
       return await reply.code(202).send({ deliveries: [...deliveries] });
     },

@@ -2,7 +2,7 @@ import type { FastifyInstance } from 'fastify';
 import type { Upkeep } from '../store/upkeep.js';
 
 export interface OperationOptions {
-  readonly store: Pick<Upkeep, 'probe'>;
+  readonly store: { readonly upkeep: Pick<Upkeep, 'probe'> };
 }
 
 /** `/healthz`, `/readyz`, `/openapi.json`: for those who run the gateway. No authentication: they tell nothing. */
@@ -10,7 +10,7 @@ export async function operationRoutes(app: FastifyInstance, { store }: Operation
   const tags = ['operation'];
   app.get('/healthz', { schema: { tags, summary: 'The process lives' } }, () => ({ status: 'ok' }));
   app.get('/readyz', { schema: { tags, summary: 'The store takes writes' } }, async () => {
-    await store.probe();
+    await store.upkeep.probe();
     return { status: 'ready' };
   });
   app.get('/openapi.json', { schema: { hide: true } }, () => app.swagger());

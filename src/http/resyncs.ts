@@ -2,8 +2,6 @@ import { createHash } from 'node:crypto';
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox';
 import { Type } from 'typebox';
 import { GatewayError } from '../errors.js';
-import type { Resyncs } from '../store/store.js';
-import type { ResyncReport, ResyncView, Views } from '../store/views.js';
 import { DEFAULT_WINDOW_SECONDS, PAUSE_CODES } from '../model.js';
 import type { Pause, ResyncMessageStatus } from '../model.js';
 import {
@@ -24,10 +22,12 @@ import {
   Time,
 } from './schemas.js';
 import type { Json } from './schemas.js';
+import type { ResyncReport, ResyncView, Resyncs } from '../store/resyncs.js';
 
 export interface ResyncRoutesOptions {
-  readonly store: Pick<Resyncs, 'register' | 'cancelResync'> &
-    Pick<Views, 'resyncs' | 'resync' | 'resyncMessages' | 'resyncReport'>;
+  readonly store: {
+    readonly resyncs: Pick<Resyncs, 'register' | 'cancel' | 'get' | 'list' | 'messages' | 'report'>;
+  };
   /** Told after the registrations are committed. */
   readonly onRegistered: () => void;
   /** What keeps it, how fast it is, and how long it takes. */
@@ -132,7 +132,7 @@ export const resyncRoutes: FastifyPluginAsyncTypebox<ResyncRoutesOptions> = asyn
   const { store, onRegistered } = options;
   const resyncJson = (view: ResyncView): Json<typeof ResyncSchema> => jsonOf(view, options.progressOf(view));
   const mustHave = async (id: string): Promise<ResyncView> => {
-    const resync = await store.resync(id);
+    const resync = await store.resyncs.get(id);
     if (!resync) throw noResync(id);
     return resync;
   };
@@ -151,7 +151,7 @@ export const resyncRoutes: FastifyPluginAsyncTypebox<ResyncRoutesOptions> = asyn
     },
     async ({ body, headers }, reply) => {
       const key = headers['idempotency-key'];
-      const resync = await store.register({
+      const resync = await store.resyncs.register({
         channel: body.channel,
         messageIds: body.message_ids,
         deliverUnseen: body.deliver_unseen ?? false,
@@ -173,7 +173,7 @@ export const resyncRoutes: FastifyPluginAsyncTypebox<ResyncRoutesOptions> = asyn
         response: { 200: pageOf(ResyncSchema), ...problems },
       },
     },
-    async ({ query }) => pageJson(await store.resyncs(pageRequest(query)), resyncJson),
+    async ({ query }) => pageJson(await store.resyncs.list(pageRequest(query)), resyncJson),
   );
 
   app.get(
@@ -198,7 +198,7 @@ export const resyncRoutes: FastifyPluginAsyncTypebox<ResyncRoutesOptions> = asyn
     },
     async ({ params, query }) => {
       await mustHave(params.id);
-      return pageJson(await store.resyncMessages(params.id, pageRequest(query), query), resyncMessageJson);
+      return pageJson(await store.resyncs.messages(params.id, pageRequest(query), query), resyncMessageJson);
     },
   );
 
@@ -213,7 +213,7 @@ export const resyncRoutes: FastifyPluginAsyncTypebox<ResyncRoutesOptions> = asyn
       },
     },
     async ({ params }) => {
-      const report = await store.resyncReport(params.id);
+      const report = await store.resyncs.report(params.id);
       if (!report) throw noResync(params.id);
       return reportJson(report, resyncJson(report.resync));
     },
@@ -229,7 +229,7 @@ export const resyncRoutes: FastifyPluginAsyncTypebox<ResyncRoutesOptions> = asyn
         response: { 200: ResyncSchema, ...problems },
       },
     },
-    async ({ params }) => resyncJson(await store.cancelResync(params.id)),
+    async ({ params }) => resyncJson(await store.resyncs.cancel(params.id)),
   );
   await Promise.resolve();
 };

@@ -1,8 +1,6 @@
 import { Type } from 'typebox';
 import type { Static, TSchema } from 'typebox';
 import { badCursor, GatewayError } from '../errors.js';
-import type { DeliveryView } from '../store/deliveries.js';
-import type { Page, PageRequest, ResyncMessageView } from '../store/views.js';
 import {
   DELIVERY_STATUSES,
   DELIVERY_WAITS,
@@ -14,6 +12,9 @@ import {
   VERDICTS,
 } from '../model.js';
 import type { Attempt } from '../model.js';
+import type { DeliveryView } from '../store/deliveries.js';
+import type { Page, PageRequest } from '../store/paging.js';
+import type { ResyncMessageView } from '../store/resyncs.js';
 
 /** Schemas that several resources share. One schema gives validation, type and `/openapi.json`. */
 

@@ -10,7 +10,6 @@ import type { Connector } from '../connect/connector.js';
 import type { Doctor } from '../doctor/doctor.js';
 import type { Effects } from '../effects.js';
 import { GatewayError, StartError } from '../errors.js';
-import type { Store } from '../store/store.js';
 import type { Target, TargetTest } from '../model.js';
 import type { Encryption } from '../encryption.js';
 import { auditRoutes } from './audits.js';
@@ -34,6 +33,7 @@ import { maskedUrl } from './webhook-path.js';
 import { whapiProxy } from './whapi-proxy.js';
 import type { WhapiResyncs } from './whapi-proxy.js';
 import { DAY_MS } from '../durations.js';
+import type { Store } from '../store/store.js';
 
 export interface ServerOptions {
   readonly config: Config;

@@ -1,6 +1,5 @@
 import { Type } from 'typebox';
 import { BREAKER_STATES } from '../model.js';
-import type { TargetLoad } from '../store/health.js';
 import type { Breaker, Target, TargetSplit, TargetTest, Verdict } from '../model.js';
 import { EventNames } from './event-names.js';
 import {
@@ -17,6 +16,7 @@ import {
   VerdictSchema,
 } from './schemas.js';
 import type { Json } from './schemas.js';
+import type { TargetLoad } from '../store/outbox.js';
 
 /** What API.md gives a target where its maker says nothing. */
 export const DEFAULTS = {

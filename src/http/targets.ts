@@ -5,8 +5,6 @@ import { newId } from '../effects.js';
 import type { Effects } from '../effects.js';
 import { GatewayError } from '../errors.js';
 import { sameBotWarning } from '../intake/subscription.js';
-import type { Registry } from '../store/store.js';
-import type { Views } from '../store/views.js';
 import type { Breaker, Target, TargetTest } from '../model.js';
 import { isSigningSecret, newSigningSecret } from '../signing-secret.js';
 import type { Encryption } from '../encryption.js';
@@ -31,9 +29,11 @@ import {
   testJson,
   TestResult,
 } from './target-json.js';
+import type { Outbox } from '../store/outbox.js';
+import type { Registry } from '../store/registry.js';
 
 export interface TargetRoutesOptions {
-  readonly store: Registry & Pick<Views, 'loadOf'>;
+  readonly store: { readonly registry: Registry; readonly outbox: Pick<Outbox, 'loadOf'> };
   readonly encryption: Encryption;
   readonly effects: Pick<Effects, 'now' | 'randomBytes'>;
   /** Why a URL cannot be a target's; null where it can. */
@@ -84,11 +84,11 @@ export const targetRoutes: FastifyPluginAsyncTypebox<TargetRoutesOptions> = asyn
       target,
       JSON.parse(encryption.open(target.headers)) as Record<string, string>,
       options.breakers.of(target.id),
-      await store.loadOf(target.id),
+      await store.outbox.loadOf(target.id),
     );
 
   const warningsAbout = async (target: Target): Promise<Json<typeof ChangedTargetSchema>['warnings']> => {
-    const message = sameBotWarning(target, await store.targets());
+    const message = sameBotWarning(target, await store.registry.targets());
     return message === null ? [] : [{ code: 'same_url', message }];
   };
 
@@ -98,7 +98,7 @@ export const targetRoutes: FastifyPluginAsyncTypebox<TargetRoutesOptions> = asyn
   };
 
   const mustHave = async (id: string): Promise<Target> => {
-    const target = await store.target(id);
+    const target = await store.registry.target(id);
     if (!target) throw new GatewayError('GW_NOT_FOUND', `There is no target "${id}".`);
     return target;
   };
@@ -121,7 +121,7 @@ export const targetRoutes: FastifyPluginAsyncTypebox<TargetRoutesOptions> = asyn
         url: filled.url,
         ...fieldsOf({ ...filled, events: checkedEventNames(filled.events) }),
       };
-      await store.addTarget(target);
+      await store.registry.addTarget(target);
       log.info({ target: target.id, name: target.name }, 'target added');
       const warnings = await warningsAbout(target);
       return await reply.code(201).send({ ...(await json(target)), warnings, secret: signingSecret });
@@ -139,7 +139,7 @@ export const targetRoutes: FastifyPluginAsyncTypebox<TargetRoutesOptions> = asyn
       },
     },
     async ({ query }) => {
-      const { data, nextCursor } = pageOfAll(await store.targets(), keyOf, pageRequest(query));
+      const { data, nextCursor } = pageOfAll(await store.registry.targets(), keyOf, pageRequest(query));
       return { data: await Promise.all(data.map(json)), next_cursor: nextCursor };
     },
   );
@@ -163,7 +163,7 @@ export const targetRoutes: FastifyPluginAsyncTypebox<TargetRoutesOptions> = asyn
     },
     async ({ params, body }) => {
       check(body);
-      const changed = await store.changeTarget(params.id, {
+      const changed = await store.registry.changeTarget(params.id, {
         ...(body.name !== undefined && { name: body.name }),
         ...(body.url !== undefined && { url: body.url }),
         ...(body.headers !== undefined && { headers: sealed(body.headers) }),
@@ -191,7 +191,7 @@ export const targetRoutes: FastifyPluginAsyncTypebox<TargetRoutesOptions> = asyn
       },
     },
     async ({ params }, reply) => {
-      await store.removeTarget(params.id);
+      await store.registry.removeTarget(params.id);
       log.info({ target: params.id }, 'target removed');
       return await reply.code(204).send(null);
     },
@@ -216,7 +216,7 @@ export const targetRoutes: FastifyPluginAsyncTypebox<TargetRoutesOptions> = asyn
       const secret = wanted.secret ?? newSigningSecret(effects.randomBytes);
       const graceSeconds = wanted.grace_seconds ?? GRACE_SECONDS;
       const expiresAt = graceSeconds === 0 ? null : effects.now() + graceSeconds * 1000;
-      await store.rotateSecret(id, encryption.seal(secret), expiresAt);
+      await store.registry.rotateSecret(id, encryption.seal(secret), expiresAt);
       log.info({ target: id, fields: ['secret'] }, 'target changed');
       return { id, secret, previous_secret_expires_at: isoOrNull(expiresAt) };
     },

@@ -1,7 +1,7 @@
 import { breakerTimes } from '../doctor/target-checks.js';
-import type { ExplainedDelivery, WaitingDelivery } from '../store/deliveries.js';
 import type { Breaker, Target } from '../model.js';
 import { iso } from './schemas.js';
+import type { ExplainedDelivery, WaitingDelivery } from '../store/deliveries.js';
 
 export interface WaitingFacts {
   /** Null: it was removed. */

@@ -3,7 +3,6 @@ import '@fastify/swagger'; // the type of `schema.hide`
 import type { FastifyBaseLogger, FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import type { Duplex, Readable } from 'node:stream';
 import { GatewayError } from '../errors.js';
-import type { Registry } from '../store/store.js';
 import type { Channel, Sealed } from '../model.js';
 import { bearerOf } from './auth.js';
 import type { RefuseAuthentication } from './auth.js';
@@ -16,9 +15,10 @@ import { asGatewayError, registerUpstream } from './whapi-upstream.js';
 import type { UpstreamResponse, CallUpstream, UpstreamRequest } from './whapi-upstream.js';
 import { parseWhapiUrl, PREFIX } from './whapi-url.js';
 import type { WhapiUrl } from './whapi-url.js';
+import type { Registry } from '../store/registry.js';
 
 export interface WhapiProxyOptions {
-  readonly store: Pick<Registry, 'channels' | 'channel' | 'connection'>;
+  readonly store: { readonly registry: Pick<Registry, 'channel' | 'channels' | 'connection'> };
   readonly publicUrl: string | null;
   readonly openSecret: (sealed: Sealed) => string;
   readonly refuse: RefuseAuthentication;
@@ -184,7 +184,7 @@ export async function whapiProxy(app: FastifyInstance, options: WhapiProxyOption
     const answer = await callUpstream(reply, { ...passage, body: passage.body && copy.of(passage.body) });
     const { name, webhookSecret } = passage.channel;
     const here = options.publicUrl === null ? null : `${options.publicUrl}/webhooks/${name}`;
-    const there = (await options.store.connection(name))?.webhookUrl ?? null;
+    const there = (await options.store.registry.connection(name))?.webhookUrl ?? null;
     const identity = { urls: [here, there].filter((url) => url !== null), secret: options.openSecret(webhookSecret) };
     if (answer.status < 300 && dropsWebhook(copy.whole, identity)) {
       const fix = `Connect it again: "channels connect ${name}", and have the client keep the gateway's webhook in its list.`;

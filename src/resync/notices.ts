@@ -1,12 +1,12 @@
 import type { Effects } from '../effects.js';
-import type { Store, Resyncs } from '../store/store.js';
 import type { Log } from '../log.js';
 import { startLoop } from '../loop.js';
 import type { Loop } from '../loop.js';
 import { budgetPause } from '../whapi/policy.js';
+import type { Resyncs } from '../store/resyncs.js';
 
 export interface ResyncNoticesOptions {
-  readonly store: Pick<Resyncs, 'pendingCalls'> & Pick<Store, 'resyncStates' | 'stillRunning' | 'resync'>;
+  readonly store: { readonly resyncs: Pick<Resyncs, 'pendingCalls' | 'get' | 'states' | 'stillRunning'> };
   readonly log: Log;
   readonly effects: Pick<Effects, 'now' | 'sleep'>;
   readonly onError: (error: unknown) => void;
@@ -49,7 +49,7 @@ export function startResyncNotices({ store, log, effects, onError }: ResyncNotic
     let before = Number.MAX_SAFE_INTEGER;
     const ended: string[] = [];
     for (let met = 0; !isStart || met < MOST_AT_START; met += PER_LOOK) {
-      const states = await store.resyncStates({ after, before }, PER_LOOK);
+      const states = await store.resyncs.states({ after, before }, PER_LOOK);
       newest = Math.max(newest ?? 0, states[0]?.number ?? 0);
       for (const { id, isRunning } of states) {
         if (isRunning) running.add(id);
@@ -63,7 +63,7 @@ export function startResyncNotices({ store, log, effects, onError }: ResyncNotic
   };
 
   const lookAt = async (ids: readonly string[]): Promise<void> => {
-    const still = await store.stillRunning(ids);
+    const still = await store.resyncs.stillRunning(ids);
     for (const id of ids) {
       running.delete(id); // to the end of the queue
       if (still.has(id)) running.add(id);
@@ -73,7 +73,7 @@ export function startResyncNotices({ store, log, effects, onError }: ResyncNotic
 
   /** One that was removed, with its channel or for its age, has no end to tell of. */
   const tellEnd = async (id: string): Promise<void> => {
-    const view = await store.resync(id);
+    const view = await store.resyncs.get(id);
     if (!view) return;
     const { channel, status, counts } = view;
     log.info({ resync: id, channel, ...counts }, status === 'cancelled' ? 'resync cancelled' : 'resync finished');
@@ -82,7 +82,7 @@ export function startResyncNotices({ store, log, effects, onError }: ResyncNotic
   const tellPauses = async (): Promise<void> => {
     const now = effects.now();
     const channels = new Set<string>();
-    for (const calls of await store.pendingCalls()) {
+    for (const calls of await store.resyncs.pendingCalls()) {
       const { name: channel } = calls.channel;
       const pause = calls.pause ?? budgetPause(calls, now);
       if (!pause) continue;

@@ -1,5 +1,4 @@
 import type { Effects } from '../effects.js';
-import type { Store, ResyncRequest } from '../store/store.js';
 import { DEFAULT_WINDOW_SECONDS } from '../model.js';
 import { failureOfError, failureOfResponse, saysMissing } from '../whapi/answers.js';
 import type { WhapiResponse, WhapiAnswer } from '../whapi/answers.js';
@@ -7,9 +6,10 @@ import type { CallScheduler } from '../whapi/scheduler.js';
 import { afterCall } from './policy.js';
 import type { ResyncIntervals } from './policy.js';
 import { HOUR_MS } from '../durations.js';
+import type { ResyncRequest, Resyncs } from '../store/resyncs.js';
 
 export interface PassThroughOptions {
-  readonly store: Pick<Store, 'registerAsked' | 'registerUnlessRecent' | 'settleCall'>;
+  readonly store: { readonly resyncs: Pick<Resyncs, 'registerAsked' | 'registerUnlessRecent' | 'settleCall'> };
   readonly scheduler: Pick<CallScheduler, 'forClient'>;
   readonly intervals: ResyncIntervals;
   /** How long a client's own call may take, from its turn on until its answer begins. */
@@ -65,7 +65,7 @@ export function createPassThrough(options: PassThroughOptions): PassThrough {
     failures: number,
     call: () => Promise<T>,
   ): Promise<T> => {
-    const registered = await store.registerAsked(request, callTimeoutMs + LEASE_MARGIN_MS);
+    const registered = await store.resyncs.registerAsked(request, callTimeoutMs + LEASE_MARGIN_MS);
     const begun = effects.now();
     const made = await call();
     const now = effects.now();
@@ -75,7 +75,7 @@ export function createPassThrough(options: PassThroughOptions): PassThrough {
     for (const [index, each] of registered.entries()) {
       const { pause, ...result } = afterCall(each, meaningOf(made.outcome), at);
       const isLast = index === registered.length - 1; // one call, one trouble
-      await store.settleCall(each, isLast && pause ? { ...result, pause } : result).catch(onError);
+      await store.resyncs.settleCall(each, isLast && pause ? { ...result, pause } : result).catch(onError);
     }
     onRegistered();
     return made;
@@ -91,7 +91,10 @@ export function createPassThrough(options: PassThroughOptions): PassThrough {
     bringBack: async ({ channel, messageId }, said, asked) => {
       if (!saysMissing(said, asked)) return null;
       try {
-        const { resyncId, isDue } = await store.registerUnlessRecent(requestFor(channel, [messageId]), ONCE_PER_MS);
+        const { resyncId, isDue } = await store.resyncs.registerUnlessRecent(
+          requestFor(channel, [messageId]),
+          ONCE_PER_MS,
+        );
         if (isDue) onRegistered();
         return resyncId;
       } catch (error) {

@@ -1,9 +1,10 @@
 import { jittered, pauseAt } from '../backoff.js';
-import type { CallResult, NewPause, ResyncCall } from '../store/store.js';
 import type { WhapiAnswer } from '../whapi/answers.js';
 import { pauseFor, troubleIn } from '../whapi/policy.js';
 import type { CallIntervals, PauseMoment } from '../whapi/policy.js';
 import { MINUTE_MS, SECOND_MS } from '../durations.js';
+import type { NewPause } from '../store/calls.js';
+import type { CallResult, ResyncCall } from '../store/resyncs.js';
 
 /** Pauses and limits of resyncs, in milliseconds. */
 export interface ResyncIntervals extends CallIntervals {

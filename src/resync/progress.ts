@@ -1,10 +1,10 @@
-import type { ResyncView } from '../store/views.js';
 import type { Pause, PauseCode } from '../model.js';
 import { budgetPause, nextDay } from '../whapi/policy.js';
 import type { CallIntervals } from '../whapi/policy.js';
 import { callerInWords } from '../whapi/callers.js';
 import type { UnderWay } from '../whapi/callers.js';
 import { DAY_MS, MINUTE_MS } from '../durations.js';
+import type { ResyncView } from '../store/resyncs.js';
 
 /** How far a resync is, for people. */
 export interface Progress {

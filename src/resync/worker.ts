@@ -1,16 +1,18 @@
 import type { Effects } from '../effects.js';
-import type { ChannelCallLog } from '../store/calls.js';
-import type { ChannelCalls, ResyncCall, Resyncs } from '../store/store.js';
 import { startLoop } from '../loop.js';
 import type { Sealed } from '../model.js';
 import type { WhapiClient } from '../whapi/client.js';
 import type { CallScheduler, Turn } from '../whapi/scheduler.js';
 import { afterCall } from './policy.js';
 import type { ResyncIntervals } from './policy.js';
+import type { Calls, ChannelCalls } from '../store/calls.js';
+import type { ResyncCall, Resyncs } from '../store/resyncs.js';
 
 export interface ResyncWorkerOptions {
-  readonly store: Pick<Resyncs, 'takeCall' | 'settleCall' | 'pendingCalls' | 'closeWindows'> &
-    Pick<ChannelCallLog, 'nextCalls'>;
+  readonly store: {
+    readonly resyncs: Pick<Resyncs, 'pendingCalls' | 'settleCall' | 'takeCall' | 'closeWindows'>;
+    readonly calls: Pick<Calls, 'nextCalls'>;
+  };
   readonly whapi: Pick<WhapiClient, 'getMessage'>;
   readonly openSecret: (sealed: Sealed) => string;
   readonly scheduler: Pick<CallScheduler, 'own' | 'stepFor' | 'wasSilent'>;
@@ -52,8 +54,8 @@ export function startResyncWorker({
   const prefer = new Map<string, ResyncCall['kind']>();
 
   const turn = async (): Promise<number | null> => {
-    while ((await store.closeWindows()) > 0); // a small step at a time
-    const free = (await store.pendingCalls()).filter(({ channel }) => !calling.has(channel.name));
+    while ((await store.resyncs.closeWindows()) > 0); // a small step at a time
+    const free = (await store.resyncs.pendingCalls()).filter(({ channel }) => !calling.has(channel.name));
     const later = free.flatMap((calls) => begin(calls) ?? []);
     return later.length > 0 ? Math.min(...later) : null;
   };
@@ -71,7 +73,7 @@ export function startResyncWorker({
 
   const launch = (channel: string): void => {
     const call = scheduler
-      .own(channel, 'run', { due: async () => await store.nextCalls(channel), make: callNext })
+      .own(channel, 'run', { due: async () => await store.calls.nextCalls(channel), make: callNext })
       .catch((error: unknown) => {
         onError(error);
         faultUntil.set(channel, effects.now() + AFTER_FAULT_MS);
@@ -88,7 +90,7 @@ export function startResyncWorker({
     const { failures } = state;
     const { name } = state.channel;
     const kind = prefer.get(name) ?? 'resync';
-    const call = await store.takeCall(name, kind, intervals.callTimeoutMs + LEASE_MARGIN_MS);
+    const call = await store.resyncs.takeCall(name, kind, intervals.callTimeoutMs + LEASE_MARGIN_MS);
     if (!call) return;
     prefer.set(name, call.kind === 'resync' ? 'poll' : 'resync');
     const begun = effects.now();
@@ -99,7 +101,7 @@ export function startResyncWorker({
     if (answer.kind === 'timeout') scheduler.wasSilent(name);
     const now = effects.now();
     const at = { intervals, now, random: effects.random(), failures, tookMs: Math.max(now - begun, 0) };
-    await store.settleCall(call, afterCall(call, answer, at));
+    await store.resyncs.settleCall(call, afterCall(call, answer, at));
   };
 
   const loop = startLoop({ turn, onError, idleMs: IDLE_MS, effects });

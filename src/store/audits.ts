@@ -1,12 +1,12 @@
-import type { AuditKind, Channel, ListedMessage } from '../model.js';
-import type { AuditView } from './views.js';
+import type { AuditKind, AuditStatus, Channel, ListedMessage } from '../model.js';
+import type { Page, PageRequest } from './paging.js';
 
-/** Comparing the messages that Whapi has with those that came, and telling the ledger of them. A part of `Store`. */
+/** Comparing the messages that Whapi has with those that came, and telling the ledger of them. */
 export interface Audits {
   /** @throws GatewayError GW_NOT_FOUND (no such channel) */
-  beginAudit(request: AuditRequest): Promise<AuditView>;
+  begin(request: AuditRequest): Promise<AuditView>;
   /** Of each channel the oldest that is not over. */
-  runningAudits(): Promise<readonly AuditRun[]>;
+  running(): Promise<readonly AuditRun[]>;
   /**
    * Writes what the list had in one window, placeholders left out, and where the reading stands after it. A walk of a
    * later round begins the counts anew. An audit keeps the messages that never came; a seeding writes ids that are not in the ledger into it,
@@ -16,15 +16,19 @@ export interface Audits {
   /** Why it does not get on, in words. */
   noteTrouble(id: string, words: string): Promise<void>;
   /** Looks once more for what has come meanwhile, then ends it; `error` says why it failed. */
-  endAudit(id: string, error: string | null): Promise<void>;
+  end(id: string, error: string | null): Promise<void>;
   /** One that is over stays as it is. @throws GatewayError GW_NOT_FOUND */
-  cancelAudit(id: string): Promise<AuditView>;
+  cancel(id: string): Promise<AuditView>;
   /**
    * Records the messages that never came as if a webhook had brought them, `late`, for the targets that want those; with
    * `dryRun` only counts them. Each once, whatever is released again or comes later.
    * @throws GatewayError GW_NOT_FOUND (audit, target), GW_CONFLICT (it is running, or a seeding; a target wants no late messages)
    */
-  releaseAudit(id: string, targetIds: readonly string[] | null, dryRun: boolean): Promise<AuditRelease>;
+  release(id: string, targetIds: readonly string[] | null, dryRun: boolean): Promise<AuditRelease>;
+  list(page: PageRequest): Promise<Page<AuditView>>;
+  get(id: string): Promise<AuditView | null>;
+  /** The messages that never came, oldest first. */
+  messages(id: string, page: PageRequest): Promise<Page<AuditMessageView>>;
 }
 
 export interface AuditRequest {
@@ -70,4 +74,56 @@ export interface AuditRelease {
   /** Messages that have come by a webhook since the audit. */
   readonly cameMeanwhile: number;
   readonly deliveries: number;
+}
+
+export interface AuditView {
+  readonly id: string;
+  readonly kind: AuditKind;
+  readonly channel: string;
+  readonly status: AuditStatus;
+  /** Unix seconds, both included. */
+  readonly since: number;
+  readonly until: number;
+  readonly memorySince: number;
+  /** Unix seconds: read up to here. */
+  readonly readUntil: number;
+  readonly round: number;
+  /** Whapi's count went on changing in every round: what came behind the reading is not in the counts. */
+  readonly unsettled: boolean;
+  readonly counts: AuditCounts;
+  readonly createdAt: number;
+  readonly endedAt: number | null;
+  readonly error: string | null;
+}
+
+/** Of an audit `whapiHas = seen + neverCame + beforeMemory`, of a seeding `whapiHas = seen + seeded`. */
+export interface AuditCounts {
+  readonly whapiHas: number;
+  /** A webhook carried it; of a seeding: the ledger had it. */
+  readonly seen: number;
+  readonly neverCame: number;
+  /** No webhook is known, and none needs to be: sent before the gateway's memory begins. */
+  readonly beforeMemory: number;
+  readonly seeded: number;
+  /** Of those that never came: recorded by a release. */
+  readonly released: number;
+}
+
+export interface AuditMessageView {
+  readonly messageId: string;
+  readonly type: string | null;
+  readonly chatId: string | null;
+  /** Unix seconds. */
+  readonly sentAt: number;
+  readonly foundAt: number;
+  readonly releasedAt: number | null;
+  /** A webhook, or a release, has brought it since. */
+  readonly firstSeenAt: number | null;
+}
+
+/** What an audit says of a message. */
+export interface AuditFinding {
+  readonly auditId: string;
+  readonly foundAt: number;
+  readonly releasedAt: number | null;
 }

@@ -1,4 +1,20 @@
-import type { Verdict } from '../model.js';
+import type { Span, Verdict } from '../model.js';
+import type { AuditFinding } from './audits.js';
+import type { DeliveryView, ExplainedDelivery } from './deliveries.js';
+import type { Page, PageRequest } from './paging.js';
+import type { ResyncMessageView } from './resyncs.js';
+
+/** Judged items of webhooks, and everything that happened to a message. */
+export interface Items {
+  /** Judged items of whatever event. */
+  list(filter: ItemFilter, page: PageRequest): Promise<Page<ItemDetail>>;
+  /** The items that are messages. */
+  messages(filter: MessageFilter, page: PageRequest): Promise<Page<MessageView>>;
+  /** @throws GatewayError GW_NOT_FOUND, GW_PAYLOAD_GONE (it was pruned) */
+  webhook(id: string): Promise<WebhookDetail>;
+  /** Everything that happened to one message id; null where nothing is known of it. */
+  explain(channel: string, messageId: string): Promise<Explanation | null>;
+}
 
 export interface MessageFilter {
   readonly channel?: string | undefined;
@@ -67,4 +83,42 @@ export interface MessageView extends ItemView {
 export interface ReleaseFilter extends ItemConditions {
   /** To these targets; left out: to all that subscribe. */
   readonly targets?: readonly string[] | undefined;
+}
+
+/** A webhook as it came, and what became of it. */
+export interface WebhookDetail {
+  readonly id: string;
+  readonly channel: string;
+  readonly method: string;
+  readonly suffix: string;
+  readonly contentType: string | null;
+  readonly event: string;
+  readonly receivedAt: number;
+  readonly auditId: string | null;
+  readonly body: Buffer;
+  /** With the range of bytes in the body: null where this version takes the body apart in another way. */
+  readonly items: readonly (ItemView & { readonly span: Span | null })[];
+  /** `positions`: which of its items. */
+  readonly deliveries: readonly (DeliveryView & { readonly positions: readonly number[] })[];
+}
+
+/** A message id as it was met: in `messages`, or named by another item. */
+export type Sighting = MessageView;
+
+export interface Explanation {
+  readonly channel: string;
+  readonly messageId: string;
+  /** What the ledger remembers; null where the id is not in it. `firstSeenAt` null: asked for or seeded, but never seen. */
+  readonly ledger: {
+    readonly firstSeenAt: number | null;
+    readonly lastSeenAt: number;
+    readonly rule: number | null;
+    /** When a seeding wrote it; null where none did. */
+    readonly seededAt: number | null;
+  } | null;
+  readonly sightings: readonly Sighting[];
+  readonly resyncs: readonly ResyncMessageView[];
+  /** The audits that found that it never came. */
+  readonly audits: readonly AuditFinding[];
+  readonly deliveries: readonly ExplainedDelivery[];
 }

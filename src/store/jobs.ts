@@ -1,6 +1,7 @@
 import type { JobStatus, Verdict } from '../model.js';
 import type { DeliveryView, RetryFilter } from './deliveries.js';
 import type { ItemDetail, ReleaseFilter } from './items.js';
+import type { Page, PageRequest } from './paging.js';
 
 /**
  * Bulk work. Jobs are done one after the other, in the order in which they were made, and outlive a restart. A job takes
@@ -9,16 +10,18 @@ import type { ItemDetail, ReleaseFilter } from './items.js';
  */
 export interface Jobs {
   /** What there is to do now. @throws GatewayError GW_NOT_FOUND (a target or resync that the filter names) */
-  surveyWork(work: BulkWork): Promise<WorkSurvey>;
+  survey(work: BulkWork): Promise<WorkSurvey>;
   /**
    * Commits a job, with all of it still to be done.
    * @throws GatewayError GW_NOT_FOUND, GW_CONFLICT (more than a tenth above `expectedCount`)
    */
-  addJob(work: BulkWork, expectedCount?: number): Promise<JobView>;
+  add(work: BulkWork, expectedCount?: number): Promise<JobView>;
   /** Does a small step of the oldest job that runs. Returns how many deliveries it made due; null: no job runs. */
-  stepJob(): Promise<number | null>;
+  step(): Promise<number | null>;
   /** What was done stays done; a job that is over stays as it is. @throws GatewayError GW_NOT_FOUND */
-  cancelJob(id: string): Promise<JobView>;
+  cancel(id: string): Promise<JobView>;
+  list(page: PageRequest): Promise<Page<JobView>>;
+  get(id: string): Promise<JobView | null>;
 }
 
 export type BulkWork =

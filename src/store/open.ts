@@ -1,8 +1,8 @@
 import type { StoreLocation } from '../config.js';
 import type { Effects } from '../effects.js';
 import { StartError } from '../errors.js';
-import type { Store } from './store.js';
 import { openSqliteStore } from './sqlite/engine.js';
+import type { Store } from './store.js';
 
 /** Opens the store that the configuration names. @throws StartError */
 export function openStore(location: StoreLocation, effects: Pick<Effects, 'now' | 'randomBytes'>): Store {

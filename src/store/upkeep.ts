@@ -1,4 +1,4 @@
-/** What keeps the store itself going. A part of `Store`. */
+/** Maintenance of the store itself. */
 export interface Upkeep {
   /** Shifts due times back by `byMs` milliseconds, after the machine's clock was set back. */
   clockSetBack(byMs: number): Promise<void>;
@@ -14,8 +14,6 @@ export interface Upkeep {
    * True while there may be more to remove now.
    */
   prune(retention: Retention): Promise<boolean>;
-  /** Waits for what was begun, then closes. */
-  close(): Promise<void>;
 }
 
 export interface Retention {

@@ -1,12 +1,11 @@
 import { jittered, pauseAt, retryAfterMs } from '../backoff.js';
-import type { CallsDue, ChannelState } from '../store/calls.js';
-import type { CheckResult, NewPause } from '../store/store.js';
 import type { Channel, Pause } from '../model.js';
 import type { WhapiFailure } from './answers.js';
 import type { WhapiResult } from './client.js';
 import { HEALTHY } from './wire.js';
 import type { Health } from './wire.js';
 import { DAY_MS } from '../durations.js';
+import type { CallsDue, ChannelState, CheckResult, NewPause } from '../store/calls.js';
 
 /** When a channel's next call may be made, in milliseconds. */
 export interface CallIntervals {

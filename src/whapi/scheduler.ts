@@ -1,5 +1,4 @@
 import type { Effects } from '../effects.js';
-import type { CallsDue, ChannelCallLog, ChannelState } from '../store/calls.js';
 import { endOf } from '../loop.js';
 import type { Channel, Sealed } from '../model.js';
 import { callerInWords } from './callers.js';
@@ -9,6 +8,7 @@ import { afterCheck, nextStep, pauseFor, troubleIn } from './policy.js';
 import type { CallIntervals, Step } from './policy.js';
 import { createTurns } from './turns.js';
 import { HEALTHY } from './wire.js';
+import type { CallsDue, Calls, ChannelState } from '../store/calls.js';
 
 export interface Turn<State = ChannelState> {
   /** Aborted when the time of the call is over, or when the gateway stops and breaks off what is under way. */
@@ -29,7 +29,7 @@ export interface OwnCalls {
 }
 
 export interface SchedulerOptions {
-  readonly store: ChannelCallLog;
+  readonly store: { readonly calls: Calls };
   readonly whapi: Pick<WhapiClient, 'getHealth' | 'destroy'>;
   readonly openSecret: (sealed: Sealed) => string;
   readonly intervals: CallIntervals & { readonly callTimeoutMs: number };
@@ -113,7 +113,7 @@ export function createCallScheduler(options: SchedulerOptions): CallScheduler {
       const breakOff = (): void => abort.abort(timeUp?.reason);
       timeUp?.addEventListener('abort', breakOff);
       try {
-        return await work({ signal: abort.signal, state: await store.channelState(channel) });
+        return await work({ signal: abort.signal, state: await store.calls.stateOf(channel) });
       } finally {
         timeUp?.removeEventListener('abort', breakOff);
         underWay.delete(channel);
@@ -155,7 +155,7 @@ export function createCallScheduler(options: SchedulerOptions): CallScheduler {
 
   const check = async ({ signal, state }: Turn): Promise<void> => {
     const { name, whapiBaseUrl, whapiToken } = state.channel;
-    await store.countCall(name);
+    await store.calls.countCall(name);
     hints.back.delete(name);
     hints.silent.delete(name);
     const wasDoubted = hints.away.delete(name);
@@ -163,7 +163,7 @@ export function createCallScheduler(options: SchedulerOptions): CallScheduler {
     const health = await whapi.getHealth(access, { timeoutMs: intervals.callTimeoutMs });
     if (signal.aborted) return;
     const at = { intervals, now: effects.now(), random: effects.random() };
-    await store.settleCheck(name, afterCheck(state, health, at, wasDoubted));
+    await store.calls.settleCheck(name, afterCheck(state, health, at, wasDoubted));
   };
 
   /** As `call`, counted before and learned from after. */
@@ -172,12 +172,12 @@ export function createCallScheduler(options: SchedulerOptions): CallScheduler {
     state: ChannelState | null,
     call: () => Promise<WhapiResult<T>>,
   ): Promise<WhapiResult<T>> => {
-    await store.countCall(name).catch(onError);
+    await store.calls.countCall(name).catch(onError);
     const result = await call();
     const trouble = result.kind === 'found' || result.kind === 'timeout' ? null : troubleIn(result);
     if (trouble && state) {
       const at = { intervals, now: effects.now(), random: effects.random(), failures: state.failures };
-      await store.noteAnswer(name, pauseFor(trouble, state.channel, at)).catch(onError);
+      await store.calls.noteAnswer(name, pauseFor(trouble, state.channel, at)).catch(onError);
     }
     return result;
   };

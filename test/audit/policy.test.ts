@@ -10,10 +10,10 @@ import {
   questionOf,
 } from '../../src/audit/policy.js';
 import type { Reading } from '../../src/audit/policy.js';
-import type { AuditWalk } from '../../src/store/audits.js';
 import type { ListedMessage } from '../../src/model.js';
 import type { ListQuestion } from '../../src/whapi/client.js';
 import type { MessagesPage } from '../../src/whapi/messages-page.js';
+import type { AuditWalk } from '../../src/store/audits.js';
 
 interface Sent {
   readonly id: string;

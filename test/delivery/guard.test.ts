@@ -29,7 +29,7 @@ const ANSWERS: readonly [setting: string, what: string, addresses: readonly stri
 
 /** The errors of all deliveries and tests to URLs; null where one went through. */
 async function errorsOf(sender: ReturnType<typeof startSender>, urls: readonly string[]): Promise<(string | null)[]> {
-  const store = { lastForm: async () => await Promise.resolve(null) };
+  const store = { traffic: { lastForm: async () => await Promise.resolve(null) } };
   const test = createTester({ sender, store, newId: () => 'test_1' });
   const sent = urls.map(async (url) => (await sender.send(outgoing(url))).attempt.error);
   const tested = urls.map(async (url) => (await test(outgoing(url).target)).error);

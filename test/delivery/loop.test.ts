@@ -5,7 +5,6 @@ import { startDeliveryLoop } from '../../src/delivery/loop.js';
 import type { DeliveryLoop, DeliveryOptions } from '../../src/delivery/loop.js';
 import type { Sender } from '../../src/delivery/send.js';
 import { systemEffects } from '../../src/effects.js';
-import type { Delivery } from '../../src/store/store.js';
 import type { Target } from '../../src/model.js';
 import { startBot } from '../support/bot.js';
 import type { Bot, BotRequest } from '../support/bot.js';
@@ -18,6 +17,7 @@ import type { LocalGateway, LocalOptions } from '../support/gateway.js';
 import { QUICK_BREAKER, QUICK_RETRIES_MS, until } from '../support/intervals.js';
 import { SILENT } from '../support/sender.js';
 import { textWebhook } from '../support/texts.js';
+import type { Delivery } from '../../src/store/outbox.js';
 
 const intervals = { retryDelaysMs: QUICK_RETRIES_MS };
 
@@ -541,9 +541,11 @@ async function startLoopOn(
   const event = { type: 'messages', method: 'post' } as const;
   const due = ['dlv_1', 'dlv_2', 'dlv_3'];
   const seen = { claims: 0, sent: [] as string[], settled: [] as string[], errors: [] as unknown[] };
-  const store: DeliveryOptions['store'] = {
+  const registry: DeliveryOptions['store']['registry'] = {
     targets: async () => await Promise.resolve([target]),
     switchOff: async () => await Promise.resolve(true),
+  };
+  const outbox: DeliveryOptions['store']['outbox'] = {
     claim: async ([want]) => {
       seen.claims += 1;
       if (seen.claims <= broken.brokenClaims) throw new Error('the disk is full');
@@ -565,15 +567,15 @@ async function startLoopOn(
     return await Promise.resolve({ outcome: { kind: 'answered', status: 200, retryAfter: null }, attempt });
   };
   const effects = { ...systemEffects, ...clock.effects };
-  const nothing = { breakers: async () => await Promise.resolve([]), keepBreaker: async () => await Promise.resolve() };
+  const nothing = { notClosed: async () => await Promise.resolve([]), keep: async () => await Promise.resolve() };
   const breakers = await Breakers.load({
-    store: nothing,
+    store: { breakers: nothing },
     intervals: QUICK_BREAKER,
     effects,
     onChange: () => undefined,
   });
   const loop = startDeliveryLoop({
-    store,
+    store: { outbox, registry },
     sender: { send, destroy: async () => await Promise.resolve() },
     breakers,
     delaysMs: QUICK_RETRIES_MS,

@@ -1,14 +1,12 @@
 import { join } from 'node:path';
-import { describe, expect, it, onTestFinished } from 'vitest';
+import { describe, expect, it, onTestFinished, vi } from 'vitest';
 import { Breakers } from '../../src/delivery/breakers.js';
 import { startDeliveryLoop } from '../../src/delivery/loop.js';
 import type { DeliveryLoop } from '../../src/delivery/loop.js';
 import { systemEffects } from '../../src/effects.js';
 import type { Effects } from '../../src/effects.js';
 import { GatewayError } from '../../src/errors.js';
-import type { Store } from '../../src/store/store.js';
 import { openSqliteStore } from '../../src/store/sqlite/engine.js';
-import type { DeliveryView } from '../../src/store/deliveries.js';
 import type { Target } from '../../src/model.js';
 import { answerLater } from '../support/api.js';
 import { startBot } from '../support/bot.js';
@@ -18,6 +16,8 @@ import { temporaryFolder } from '../support/files.js';
 import { channel, message, messages, record, target } from '../support/store.js';
 import { QUICK_BREAKER, QUICK_RETRIES_MS, until } from '../support/intervals.js';
 import { SILENT, startSender } from '../support/sender.js';
+import type { DeliveryView } from '../../src/store/deliveries.js';
+import type { Store } from '../../src/store/store.js';
 
 const GRACE_MS = 8000;
 const LEASE_MS = 300_000;
@@ -40,18 +40,19 @@ async function startStage(settings: Partial<Target> = {}, own: Partial<Effects> 
   const bot = await startBot();
   const effects = { ...systemEffects, ...own };
   const store = openSqliteStore(join(temporaryFolder(), 'gateway.db'), effects);
-  await store.addChannel(channel('main'));
-  await store.addTarget(target('bot', { url: bot.url, ...settings }));
+  await store.registry.addChannel(channel('main'));
+  await store.registry.addTarget(target('bot', { url: bot.url, ...settings }));
   const errors: unknown[] = [];
-  const settle: Store['settle'] = async (settlement) => {
-    if (!stage.isFull) return await store.settle(settlement);
+  const settle = store.outbox.settle.bind(store.outbox);
+  vi.spyOn(store.outbox, 'settle').mockImplementation(async (settlement) => {
+    if (!stage.isFull) return await settle(settlement);
     stage.refused += 1;
     throw new GatewayError('GW_STORE_UNAVAILABLE', 'The disk is full.');
-  };
+  });
   const onError = (error: unknown): void => void errors.push(error);
   const breakers = await Breakers.load({ store, intervals: QUICK_BREAKER, effects, onChange: () => undefined });
   const loop = startDeliveryLoop({
-    ...{ store: { ...store, settle }, sender: startSender('private'), breakers, effects, onError },
+    ...{ store, sender: startSender('private'), breakers, effects, onError },
     delaysMs: QUICK_RETRIES_MS,
     notices: SILENT,
   });
@@ -60,7 +61,7 @@ async function startStage(settings: Partial<Target> = {}, own: Partial<Effects> 
     await store.close();
   });
   const deliveries = async (): Promise<readonly DeliveryView[]> =>
-    (await store.deliveries({}, { limit: 50, cursor: null })).data;
+    (await store.outbox.deliveries({}, { limit: 50, cursor: null })).data;
   const stage: Stage = { bot, store, loop, isFull: true, refused: 0, errors, deliveries };
   return stage;
 }

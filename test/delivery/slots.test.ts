@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { Slots } from '../../src/delivery/slots.js';
-import type { ClaimWant, Delivery } from '../../src/store/store.js';
 import { target } from '../support/items.js';
+import type { ClaimWant, Delivery } from '../../src/store/outbox.js';
 
 const NOW = Date.UTC(2026, 0, 15, 12);
 const MIB = 1024 * 1024;

@@ -7,9 +7,9 @@ import {
   subscriptionCheck,
   unhandledCheck,
 } from '../../src/doctor/target-checks.js';
-import type { TargetLoad } from '../../src/store/health.js';
 import type { Breaker, EventName } from '../../src/model.js';
 import { HOUR, MINUTE, START, target } from '../support/store.js';
+import type { TargetLoad } from '../../src/store/outbox.js';
 
 const BOT = target('bot');
 const IDLE: TargetLoad = { pending: 0, oldestPendingAt: null, lastError: null, deadLastDay: 0, unhandledLastDay: [] };

@@ -91,7 +91,10 @@ describe('POST /v1/items/{id}/release', () => {
     expect([status, made.deliveries.length]).toEqual([202, 1]);
     const [, second] = await bot.received(2);
     expect(second?.body.toString()).toBe(body);
-    expect(second?.headers).toMatchObject({ 'webhook-id': made.deliveries[0], 'x-gateway-verdicts': 'duplicate' });
+    expect(second?.headers).toMatchObject({
+      'webhook-id': made.deliveries[0],
+      'x-gateway-verdicts': 'duplicate',
+    });
     expect(await items(gateway, '?held=true')).toEqual([]);
   });
 

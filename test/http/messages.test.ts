@@ -187,7 +187,10 @@ describe('POST /v1/messages/{channel}/{message_id}/release', () => {
     expect(status).toBe(202);
     const [request] = await bot.received(1);
     expect(request?.body.toString()).toBe(textWebhook('lost'));
-    expect(request?.headers).toMatchObject({ 'webhook-id': body.deliveries[0], 'x-gateway-verdicts': 'restored' });
+    expect(request?.headers).toMatchObject({
+      'webhook-id': body.deliveries[0],
+      'x-gateway-verdicts': 'restored',
+    });
     expect(await messages(gateway, '?held=true')).toEqual([]);
     expect((await explain(gateway, 'lost')).deliveries).toMatchObject([{ id: body.deliveries[0], target }]);
   });

@@ -1,9 +1,8 @@
 import { expect, it, onTestFinished } from 'vitest';
-import type { ResyncState } from '../../src/store/resync-states.js';
-import type { ResyncView } from '../../src/store/views.js';
 import { startResyncNotices } from '../../src/resync/notices.js';
 import { startClock } from '../support/clock.js';
 import { until } from '../support/intervals.js';
+import type { ResyncState, ResyncView } from '../../src/store/resyncs.js';
 
 /** A store with these resyncs, newest first, and the ends that the log tells of. */
 function startNotices(states: ResyncState[]) {
@@ -11,15 +10,15 @@ function startNotices(states: ResyncState[]) {
   const views: string[] = [];
   const watched = new Set<string>();
   const running = (): Set<string> => new Set(states.flatMap(({ id, isRunning }) => (isRunning ? id : [])));
-  const store = {
+  const resyncs = {
     pendingCalls: async () => await Promise.resolve([]),
     stillRunning: async (ids: readonly string[]) => {
       ids.forEach((id) => watched.add(id));
       return await Promise.resolve(running());
     },
-    resyncStates: async ({ after, before }: { after: number; before: number }, limit: number) =>
+    states: async ({ after, before }: { after: number; before: number }, limit: number) =>
       await Promise.resolve(states.filter(({ number }) => number > after && number < before).slice(0, limit)),
-    resync: async (id: string) => {
+    get: async (id: string) => {
       views.push(id);
       return await Promise.resolve({ id, channel: 'main', status: 'finished', counts: {} } as ResyncView);
     },
@@ -30,7 +29,7 @@ function startNotices(states: ResyncState[]) {
     warn: () => undefined,
   };
   const onError = (error: unknown): void => expect.fail(String(error));
-  const notices = startResyncNotices({ store, log, effects: clock.effects, onError });
+  const notices = startResyncNotices({ store: { resyncs }, log, effects: clock.effects, onError });
   onTestFinished(notices.stop);
   return { clock, ends, views, watched, wake: notices.wake };
 }

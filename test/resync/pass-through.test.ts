@@ -1,16 +1,16 @@
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, vi } from 'vitest';
 import { createPassThrough } from '../../src/resync/pass-through.js';
 import type { Outcome, PassThrough } from '../../src/resync/pass-through.js';
 import { createCallScheduler } from '../../src/whapi/scheduler.js';
 import { createWhapiClient } from '../../src/whapi/client.js';
 import { systemEffects } from '../../src/effects.js';
 import { openStore } from '../../src/store/open.js';
-import type { Store } from '../../src/store/store.js';
 import { onTestFinished } from 'vitest';
 import { join } from 'node:path';
 import { temporaryFolder } from '../support/files.js';
 import { channel } from '../support/store.js';
 import { QUICK_RESYNC, until } from '../support/intervals.js';
+import type { Store } from '../../src/store/store.js';
 
 const ABOUT = { channel: 'main', messageId: 'm-1' };
 const ASKED = { channel: 'main', messageIds: ['m-1'] };
@@ -27,12 +27,13 @@ interface Stage {
   readonly errors: unknown[];
 }
 
-/** The part under test on a real ledger of which some operations are others. */
-async function stage(others: (store: Store) => Partial<Store> = () => ({})): Promise<Stage> {
+/** The part under test on a real store of which one operation may fail. */
+async function stage(broken?: 'registerAsked' | 'registerUnlessRecent' | 'settleCall'): Promise<Stage> {
   const errors: unknown[] = [];
   const store = openStore({ engine: 'sqlite', file: join(temporaryFolder(), 'gateway.db') }, systemEffects);
   onTestFinished(async () => await store.close());
-  await store.addChannel(channel('main'));
+  await store.registry.addChannel(channel('main'));
+  if (broken) vi.spyOn(store.resyncs, broken).mockRejectedValue(new Error('the disk is full'));
   const onError = (error: unknown): void => void errors.push(error);
   const scheduler = createCallScheduler({
     ...{
@@ -46,7 +47,7 @@ async function stage(others: (store: Store) => Partial<Store> = () => ({})): Pro
   });
   onTestFinished(async () => await scheduler.stop(0, Promise.resolve()));
   const passThrough = createPassThrough({
-    store: { ...store, ...others(store) },
+    store,
     scheduler,
     intervals: QUICK_RESYNC,
     callTimeoutMs: 1000,
@@ -57,11 +58,9 @@ async function stage(others: (store: Store) => Partial<Store> = () => ({})): Pro
   return { store, passThrough, errors };
 }
 
-const fails = async (): Promise<never> => await Promise.reject(new Error('the disk is full'));
-
 describe("a client's own call", () => {
   it('I2: is not made when the store cannot take its registration', async () => {
-    const { passThrough } = await stage(() => ({ registerAsked: fails }));
+    const { passThrough } = await stage('registerAsked');
     let isMade = false;
     const call = async () => await Promise.resolve(((isMade = true), FOUND));
     await expect(passThrough.ask(ASKED, call, () => false)).rejects.toThrow('the disk is full');
@@ -69,7 +68,7 @@ describe("a client's own call", () => {
   });
 
   it('is answered where the store cannot take what came of it, and stays registered (I2)', async () => {
-    const { store, passThrough, errors } = await stage(() => ({ settleCall: fails }));
+    const { store, passThrough, errors } = await stage('settleCall');
     expect(
       await passThrough.ask(
         ASKED,
@@ -78,7 +77,7 @@ describe("a client's own call", () => {
       ),
     ).toBe(FOUND);
     expect(errors).toEqual([new Error('the disk is full')]);
-    expect((await store.explain('main', 'm-1'))?.resyncs).toMatchObject([{ status: 'requesting' }]);
+    expect((await store.items.explain('main', 'm-1'))?.resyncs).toMatchObject([{ status: 'requesting' }]);
   });
 
   it('whose client is gone before its turn is neither registered nor made; the next one has its turn', async () => {
@@ -101,10 +100,10 @@ describe("a client's own call", () => {
       async () => await Promise.resolve(FOUND),
       () => false,
     );
-    await until(async () => expect(await store.explain('main', 'm-1')).not.toBeNull());
+    await until(async () => expect(await store.items.explain('main', 'm-1')).not.toBeNull());
     await until(() => expect(end).not.toThrow());
     expect(await Promise.all([first, gone, next])).toEqual([FOUND, null, FOUND]);
-    expect(await store.explain('main', 'm-2')).toBeNull();
+    expect(await store.items.explain('main', 'm-2')).toBeNull();
   });
 });
 
@@ -117,11 +116,11 @@ it.each<[string, Outcome, boolean]>([
   const { store, passThrough } = await stage();
   const id = await passThrough.bringBack(ABOUT, said as typeof MISSING, 'message');
   expect(id === null).toBe(!wanted);
-  expect((await store.explain('main', 'm-1')) === null).toBe(!wanted);
+  expect((await store.items.explain('main', 'm-1')) === null).toBe(!wanted);
 });
 
 it('a store that cannot take an unasked resync keeps no answer from its client', async () => {
-  const { passThrough, errors } = await stage(() => ({ registerUnlessRecent: fails }));
+  const { passThrough, errors } = await stage('registerUnlessRecent');
   expect(await passThrough.bringBack(ABOUT, MISSING, 'message')).toBeNull();
   expect(errors).toEqual([new Error('the disk is full')]);
 });

@@ -1,10 +1,10 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import type { CallResult, ResyncCall } from '../../src/store/store.js';
 import { afterCall, RESYNC_INTERVALS } from '../../src/resync/policy.js';
 import type { CallMoment } from '../../src/resync/policy.js';
 import type { WhapiAnswer } from '../../src/whapi/answers.js';
 import { channel } from '../support/store.js';
+import type { CallResult, ResyncCall } from '../../src/store/resyncs.js';
 
 const NOW = Date.UTC(2026, 0, 15, 12);
 const SECOND = 1000;

@@ -1,10 +1,10 @@
 import { describe, expect, it } from 'vitest';
-import type { ResyncProgress, ResyncView } from '../../src/store/views.js';
 import type { Channel } from '../../src/model.js';
 import { progressOf } from '../../src/resync/progress.js';
 import type { Progress } from '../../src/resync/progress.js';
 import type { UnderWay } from '../../src/whapi/callers.js';
 import { channel, HOUR, MINUTE, SECOND, START } from '../support/store.js';
+import type { ResyncProgress, ResyncView } from '../../src/store/resyncs.js';
 
 const NONE = { queued: 0, requesting: 0, waiting: 0, restored: 0, not_restored: 0, failed: 0, cancelled: 0 };
 const INTERVALS = { spacingMs: SECOND };

@@ -1,5 +1,5 @@
 import { join } from 'node:path';
-import { describe, expect, it, onTestFinished } from 'vitest';
+import { describe, expect, it, onTestFinished, vi } from 'vitest';
 import { systemEffects } from '../../src/effects.js';
 import { openStore } from '../../src/store/open.js';
 import type { Sealed } from '../../src/model.js';
@@ -532,12 +532,13 @@ async function startWorkerWhoseFirstResultIsLost(
   const effects = { ...systemEffects, ...time };
   const store = openStore({ engine: 'sqlite', file: join(temporaryFolder(), 'gateway.db') }, effects);
   onTestFinished(async () => await store.close());
-  await store.addChannel(CHANNEL);
-  await store.register({ channel: 'main', messageIds: ['m-1'], deliverUnseen: false, ...REGISTRATION });
-  const settleCall: typeof store.settleCall = async (...of) => {
+  await store.registry.addChannel(CHANNEL);
+  await store.resyncs.register({ channel: 'main', messageIds: ['m-1'], deliverUnseen: false, ...REGISTRATION });
+  const settleCall = store.resyncs.settleCall.bind(store.resyncs);
+  vi.spyOn(store.resyncs, 'settleCall').mockImplementation(async (...of) => {
     if (errors.length === 0) throw new Error('the disk is full');
-    await store.settleCall(...of);
-  };
+    await settleCall(...of);
+  });
   const getMessage: WhapiClient['getMessage'] = async (_access, id) => {
     calls.push(id);
     return await Promise.resolve({ kind: 'missing', words: '' });
@@ -551,7 +552,7 @@ async function startWorkerWhoseFirstResultIsLost(
   const onError = (error: unknown): void => void errors.push(error);
   const common = { whapi, openSecret: String, intervals, effects, onError };
   const scheduler = createCallScheduler({ ...common, store });
-  const worker = startResyncWorker({ ...common, store: { ...store, settleCall }, scheduler });
+  const worker = startResyncWorker({ ...common, store, scheduler });
   onTestFinished(async () => {
     await Promise.all([worker.stop(), scheduler.stop(0, Promise.resolve())]);
   });

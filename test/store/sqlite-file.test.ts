@@ -7,7 +7,6 @@ import { fileURLToPath } from 'node:url';
 import Database from 'better-sqlite3';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import { StartError } from '../../src/errors.js';
-import type { Store } from '../../src/store/store.js';
 import { openStore } from '../../src/store/open.js';
 import { kept, openDatabase } from '../../src/store/sqlite/database.js';
 import { createClient } from '../support/client.js';
@@ -16,6 +15,7 @@ import { temporaryFolder } from '../support/files.js';
 import { channel, messages, openFixture, record, stage, START } from '../support/store.js';
 import type { StoreFixture } from '../support/store.js';
 import { runToEnd, startProcess } from '../support/process.js';
+import type { Store } from '../../src/store/store.js';
 
 function newFile(): string {
   return join(temporaryFolder(), 'gateway.db');
@@ -62,7 +62,7 @@ function errorOf(work: () => unknown): StartError {
 }
 
 async function knows(store: Store, id: string): Promise<boolean> {
-  return (await store.explain('main', id)) !== null;
+  return (await store.items.explain('main', id)) !== null;
 }
 
 const MAIN = fileURLToPath(new URL('../../dist/main.js', import.meta.url));
@@ -235,14 +235,14 @@ describe('a file that is no database of a gateway is refused and left as it was'
 describe('a place for a database', () => {
   it('is made with its folders where there is none', async () => {
     const file = join(temporaryFolder(), 'deep', 'down', 'gateway.db');
-    await open(file).addChannel(channel('main'));
+    await open(file).registry.addChannel(channel('main'));
     expect(existsSync(file)).toBe(true);
   });
 
   it('may be an empty file', async () => {
     const file = newFile();
     writeFileSync(file, '');
-    await open(file).addChannel(channel('main'));
+    await open(file).registry.addChannel(channel('main'));
     expect(readFileSync(file).length).toBeGreaterThan(0);
   });
 
@@ -267,7 +267,7 @@ describe('a place for a database', () => {
     writeFileSync(file, 'hello');
     errorOf(() => open(file));
     writeFileSync(file, '');
-    await expect(open(file).addChannel(channel('main'))).resolves.toBeUndefined();
+    await expect(open(file).registry.addChannel(channel('main'))).resolves.toBeUndefined();
   });
 });
 

@@ -35,9 +35,10 @@ it('I6: what waited in the one lane of a chat keeps its order by kind, ahead of 
   for (const body of [status('S3', 'alice'), messages('M2')]) await record(store, body);
   const rounds: string[][] = [];
   for (let round = 0; round < 3; round += 1) {
-    const { deliveries } = await store.claim([{ targetId: 'bot', limit: 9 }], LEASE);
+    const { deliveries } = await store.outbox.claim([{ targetId: 'bot', limit: 9 }], LEASE);
     rounds.push(deliveries.map(({ body }) => /[SM]\d/.exec(body.toString())?.[0] ?? ''));
-    for (const { id, lease } of deliveries) await store.settle({ id, lease, status: 'delivered', attempt: null });
+    for (const { id, lease } of deliveries)
+      await store.outbox.settle({ id, lease, status: 'delivered', attempt: null });
   }
   expect(rounds).toEqual([['S1', 'M1'], ['S2', 'M2'], ['S3']]);
 });

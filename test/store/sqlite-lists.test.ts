@@ -12,9 +12,9 @@ import { Tallies } from '../../src/store/sqlite/tallies.js';
 import { SqliteRegistry } from '../../src/store/sqlite/registry.js';
 import { SqliteRelease } from '../../src/store/sqlite/release.js';
 import { SqliteViews } from '../../src/store/sqlite/views.js';
-import type { ItemFilter } from '../../src/store/items.js';
-import type { DeliveryFilter } from '../../src/store/deliveries.js';
 import { temporaryFolder } from '../support/files.js';
+import type { DeliveryFilter } from '../../src/store/deliveries.js';
+import type { ItemFilter } from '../../src/store/items.js';
 
 const ALL = { limit: 50, cursor: null };
 

@@ -29,6 +29,10 @@ it('a database of version 9 knows after its migration what waits, what is dead a
   db.close();
   const store = openStore({ engine: 'sqlite', file }, { now: () => NOW, randomBytes: (size) => Buffer.alloc(size) });
   onTestFinished(async () => await store.close());
-  expect(await store.loadOf('bot')).toMatchObject({ pending: 2, oldestPendingAt: NOW - HOUR + 4, deadLastDay: 1 });
-  expect(await store.lastWebhookAt('main', 0)).toBe(NOW - HOUR + 5);
+  expect(await store.outbox.loadOf('bot')).toMatchObject({
+    pending: 2,
+    oldestPendingAt: NOW - HOUR + 4,
+    deadLastDay: 1,
+  });
+  expect(await store.traffic.lastWebhookAt('main', 0)).toBe(NOW - HOUR + 5);
 });

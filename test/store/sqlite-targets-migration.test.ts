@@ -27,5 +27,5 @@ it('a target of an earlier version keeps its settings, events of old names inclu
   const store = openStore({ engine: 'sqlite', file: databaseOfVersion9() }, systemEffects);
   onTestFinished(async () => await store.close());
   const kept = { events: ['message'], mode: 'path', timeoutMs: 15_000, enabled: true };
-  expect(await store.targets()).toMatchObject([{ id: 'tgt_1', ...kept, split: 'none' }]);
+  expect(await store.registry.targets()).toMatchObject([{ id: 'tgt_1', ...kept, split: 'none' }]);
 });

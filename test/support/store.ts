@@ -3,11 +3,13 @@ import { expect, onTestFinished } from 'vitest';
 import type { Effects } from '../../src/effects.js';
 import type { GatewayErrorCode } from '../../src/errors.js';
 import { decode } from '../../src/intake/decode.js';
-import type { Retention } from '../../src/store/upkeep.js';
-import type { Claimed, Delivery, Store, ResyncCall, ResyncRequest, Settlement } from '../../src/store/store.js';
-import type { BulkWork, JobView } from '../../src/store/jobs.js';
-import type { Page, ResyncView } from '../../src/store/views.js';
 import type { Channel, DeliveryStatus, IncomingWebhook, Sealed, Target, Verdict } from '../../src/model.js';
+import type { BulkWork, JobView } from '../../src/store/jobs.js';
+import type { Claimed, Delivery, Settlement } from '../../src/store/outbox.js';
+import type { Page } from '../../src/store/paging.js';
+import type { ResyncCall, ResyncRequest, ResyncView } from '../../src/store/resyncs.js';
+import type { Store } from '../../src/store/store.js';
+import type { Retention } from '../../src/store/upkeep.js';
 
 export const SECOND = 1000;
 export const MINUTE = 60 * SECOND;
@@ -62,14 +64,14 @@ export async function openFixture(open: OpenStore): Promise<StoreFixture> {
   onTestFinished(async () => await store.close());
 
   const claim: StoreFixture['claim'] = async ({ limit = 100, leaseMs = LEASE } = {}) => {
-    const enabled = (await store.targets()).filter((target) => target.enabled);
-    return await store.claim(
+    const enabled = (await store.registry.targets()).filter((target) => target.enabled);
+    return await store.outbox.claim(
       enabled.map(({ id }) => ({ targetId: id, limit })),
       leaseMs,
     );
   };
   const settle: StoreFixture['settle'] = async (claimed, outcome, dueAt) =>
-    await store.settle(settlement(claimed, outcome, dueAt));
+    await store.outbox.settle(settlement(claimed, outcome, dueAt));
   return {
     clock,
     get store() {
@@ -98,8 +100,8 @@ export async function openFixture(open: OpenStore): Promise<StoreFixture> {
 /** A store with the channel `main` and, unless told otherwise, one target `bot` that wants what targets usually want. */
 export async function stage(open: OpenFixture, targets: readonly Target[] = [target('bot')]): Promise<StoreFixture> {
   const fixture = await open();
-  const added = targets.map(async (each) => await fixture.store.addTarget(each));
-  await Promise.all([fixture.store.addChannel(channel('main')), ...added]);
+  const added = targets.map(async (each) => await fixture.store.registry.addTarget(each));
+  await Promise.all([fixture.store.registry.addChannel(channel('main')), ...added]);
   return fixture;
 }
 
@@ -108,7 +110,7 @@ export async function record(
   store: Store,
   body: unknown,
   options: Partial<IncomingWebhook> = {},
-): ReturnType<Store['record']> {
+): ReturnType<Store['intake']['record']> {
   const webhook: IncomingWebhook = {
     channel: 'main',
     method: 'POST',
@@ -117,7 +119,7 @@ export async function record(
     body: Buffer.isBuffer(body) ? body : Buffer.from(JSON.stringify(body)),
     ...options,
   };
-  return await store.record(webhook, decode(webhook.body, webhook));
+  return await store.intake.record(webhook, decode(webhook.body, webhook));
 }
 
 export function sealed(text: string): Sealed {
@@ -225,7 +227,7 @@ export function idsIn(deliveries: readonly Pick<Delivery, 'body'>[]): string[] {
 
 /** Every verdict that a message was given, with the rule that gave it, oldest first: `new 10`. */
 export async function judgements(fixture: StoreFixture, id: string, channelName = 'main'): Promise<string[]> {
-  const explained = await fixture.store.explain(channelName, id);
+  const explained = await fixture.store.items.explain(channelName, id);
   return (explained?.sightings ?? []).map(({ verdict, rule }) => `${verdict} ${rule}`);
 }
 
@@ -250,7 +252,7 @@ export async function register(
   messageIds: readonly string[],
   options: Partial<ResyncRequest> = {},
 ): Promise<ResyncView> {
-  return await fixture.store.register({
+  return await fixture.store.resyncs.register({
     channel: 'main',
     messageIds,
     deliverUnseen: false,
@@ -262,9 +264,9 @@ export async function register(
 
 /** Makes a job and does all of its steps; gives it as it is then. */
 export async function runJob({ store }: StoreFixture, work: BulkWork): Promise<JobView> {
-  const { id } = await store.addJob(work);
-  while ((await store.stepJob()) !== null);
-  const job = await store.job(id);
+  const { id } = await store.jobs.add(work);
+  while ((await store.jobs.step()) !== null);
+  const job = await store.jobs.get(id);
   if (!job) throw new Error('The job is gone.');
   return job;
 }
@@ -276,12 +278,12 @@ export function refusal(code: GatewayErrorCode): unknown {
 
 /** A whole sweep. */
 export async function prune({ store }: StoreFixture, retention: Retention): Promise<void> {
-  while (await store.prune(retention));
+  while (await store.upkeep.prune(retention));
 }
 
 /** The call to Whapi that is due now, a resync rather than a poll. */
 export async function takeCall({ store }: StoreFixture, leaseMs = LEASE): Promise<ResyncCall> {
-  const call = await store.takeCall('main', 'resync', leaseMs);
+  const call = await store.resyncs.takeCall('main', 'resync', leaseMs);
   if (!call) throw new Error('No call is due.');
   return call;
 }

@@ -1,5 +1,4 @@
 import { describe, expect, it } from 'vitest';
-import type { ChannelCalls } from '../../src/store/store.js';
 import type { Channel, Pause } from '../../src/model.js';
 import { afterCheck, budgetPause, nextStep } from '../../src/whapi/policy.js';
 import type { Step, StepMoment } from '../../src/whapi/policy.js';
@@ -7,6 +6,7 @@ import { RESYNC_INTERVALS } from '../../src/resync/policy.js';
 import type { WhapiResult } from '../../src/whapi/client.js';
 import type { Health } from '../../src/whapi/wire.js';
 import { channel, HOUR, MINUTE, SECOND, START } from '../support/store.js';
+import type { ChannelCalls } from '../../src/store/calls.js';
 
 const MIDNIGHT = START + 12 * HOUR;
 const WAITING: Pause = { code: 'not_ready', reason: 'QR', since: START - HOUR, nextCheckAt: START + MINUTE };

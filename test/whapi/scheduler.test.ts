@@ -2,7 +2,6 @@ import { join } from 'node:path';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import { systemEffects } from '../../src/effects.js';
 import { openStore } from '../../src/store/open.js';
-import type { Store } from '../../src/store/store.js';
 import type { Channel } from '../../src/model.js';
 import type { WhapiResult } from '../../src/whapi/client.js';
 import { createCallScheduler } from '../../src/whapi/scheduler.js';
@@ -11,6 +10,7 @@ import type { Health } from '../../src/whapi/wire.js';
 import { temporaryFolder } from '../support/files.js';
 import { channel } from '../support/store.js';
 import { QUICK_RESYNC, until } from '../support/intervals.js';
+import type { Store } from '../../src/store/store.js';
 
 interface Stage {
   readonly store: Store;
@@ -24,7 +24,7 @@ interface Stage {
 async function stage(settings: Partial<Channel> = {}, more: Partial<SchedulerOptions> = {}): Promise<Stage> {
   const store = openStore({ engine: 'sqlite', file: join(temporaryFolder(), 'gateway.db') }, systemEffects);
   onTestFinished(async () => await store.close());
-  await store.addChannel(channel('main', settings));
+  await store.registry.addChannel(channel('main', settings));
   const done: string[] = [];
   const getHealth = async (): Promise<WhapiResult<Health>> => {
     done.push('check');
@@ -40,7 +40,7 @@ async function stage(settings: Partial<Channel> = {}, more: Partial<SchedulerOpt
     await scheduler.own('main', 'run', {
       due: async () => await Promise.resolve({ dueAt: 0, askDueAt: null }),
       make: async () => {
-        await store.countCall('main');
+        await store.calls.countCall('main');
         done.push(name);
         await answer();
       },
@@ -97,7 +97,7 @@ describe('what an answer says of the channel', () => {
     await scheduler.forPerson(channel('main'), by, async () => await Promise.resolve(BUSY));
     await own('run');
     expect(done).toEqual([]);
-    const pause = (await store.channelState('main'))?.pause;
+    const pause = (await store.calls.stateOf('main'))?.pause;
     expect(pause).toMatchObject({ code: 'busy' });
     expect(pause?.nextCheckAt).toBeGreaterThan(systemEffects.now() + 3_500_000);
   });
@@ -108,7 +108,7 @@ describe('what an answer says of the channel', () => {
     const pause = { code: 'busy', reason: '429', nextCheckAt: systemEffects.now() + 3_600_000 } as const;
     const asked = scheduler.forClient('main', 5000, async () => {
       await client.ended;
-      await store.noteAnswer('main', pause);
+      await store.calls.noteAnswer('main', pause);
     });
     const run = own('run');
     client.end();
@@ -119,11 +119,11 @@ describe('what an answer says of the channel', () => {
   it('ends with a good health check when its time is over', async () => {
     const { store, done, own } = await stage();
     const pause = { code: 'not_ready', reason: 'QR', nextCheckAt: systemEffects.now() } as const;
-    await store.noteAnswer('main', pause);
+    await store.calls.noteAnswer('main', pause);
     await own('run');
     await own('run');
     expect(done).toEqual(['check', 'run']);
-    expect((await store.channelState('main'))?.pause).toBeNull();
+    expect((await store.calls.stateOf('main'))?.pause).toBeNull();
   });
 });
 
@@ -136,7 +136,7 @@ describe('the daily budget', () => {
     await own('2');
     await scheduler.forPerson(channel('main'), 'doctor', ask);
     expect(done).toEqual(['doctor', '1', 'doctor']);
-    expect((await store.channelState('main'))?.callsToday).toBe(3);
+    expect((await store.calls.stateOf('main'))?.callsToday).toBe(3);
   });
 });
 

@@ -1,13 +1,12 @@
 import { newId } from '../../effects.js';
 import type { Effects } from '../../effects.js';
 import { GatewayError } from '../../errors.js';
-import type { AuditRelease, Audits } from '../audits.js';
-import type { AuditView } from '../views.js';
 import type { SqliteAuditRelease } from './audit-release.js';
 import type { SqliteAuditViews } from './audit-views.js';
 import { FIRST_PLACE } from './audits.js';
 import type { Place, SqliteAudits } from './audits.js';
 import type { GroupCommit } from './group-commit.js';
+import type { AuditRelease, AuditView, Audits } from '../audits.js';
 
 /** Small enough that webhooks hardly wait: each is looked up in the ledger, and written or recorded. */
 const MESSAGES_PER_COMMIT = 250;
@@ -24,7 +23,7 @@ export interface AuditParts {
 export function auditOperations(
   { audits, release, views, commit }: AuditParts,
   effects: Pick<Effects, 'now' | 'randomBytes'>,
-): Audits {
+): Omit<Audits, 'list' | 'get' | 'messages'> {
   const { now } = effects;
 
   const found = (id: string): AuditView => {
@@ -34,23 +33,23 @@ export function auditOperations(
   };
 
   return {
-    beginAudit: async (request) => {
+    begin: async (request) => {
       const id = newId(request.kind === 'seed' ? 'sed' : 'aud', effects);
       await commit.run(() => audits.begin(request, id, now()));
       return found(id);
     },
-    runningAudits: async () => await Promise.resolve(audits.running()),
+    running: async () => await Promise.resolve(audits.running()),
     noteWindow: async (id, messages, walk) => await commit.run(() => audits.noteWindow(id, messages, walk, now())),
     noteTrouble: async (id, words) => await commit.run(() => audits.noteTrouble(id, words)),
-    endAudit: async (id, error) => {
+    end: async (id, error) => {
       await fromFirstToLast(async (after) => await commit.run(() => audits.recheck(id, after, MESSAGES_PER_COMMIT)));
       await commit.run(() => audits.end(id, error, now()));
     },
-    cancelAudit: async (id) => {
+    cancel: async (id) => {
       await commit.run(() => audits.cancel(id, now()));
       return found(id);
     },
-    releaseAudit: async (id, targetIds, dryRun) => {
+    release: async (id, targetIds, dryRun) => {
       const sum = { messages: 0, cameMeanwhile: 0, deliveries: 0 };
       await fromFirstToLast(async (after) => {
         const step = { dryRun, after, limit: RELEASED_PER_COMMIT };

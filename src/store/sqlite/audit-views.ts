@@ -1,10 +1,11 @@
 import type { AuditKind, AuditStatus } from '../../model.js';
 import { decodeCursor, encodeCursor } from '../rules/ids.js';
-import type { AuditMessageView, AuditView, Page, PageRequest } from '../views.js';
 import { walkOf } from './audits.js';
 import type { Db } from './database.js';
 import { BEYOND } from './filters.js';
 import { paged } from './paging.js';
+import type { AuditMessageView, AuditView } from '../audits.js';
+import type { Page, PageRequest } from '../paging.js';
 
 interface AuditRow {
   number: number;

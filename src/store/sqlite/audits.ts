@@ -2,9 +2,9 @@ import { GatewayError } from '../../errors.js';
 import { PLACEHOLDER_TYPE } from '../../model.js';
 import type { AuditKind, Channel, ListedMessage } from '../../model.js';
 import { messageKey } from '../rules/keys.js';
-import type { AuditRequest, AuditRun, AuditWalk } from '../audits.js';
 import type { Db } from './database.js';
 import type { SqliteRegistry } from './registry.js';
+import type { AuditRequest, AuditRun, AuditWalk } from '../audits.js';
 
 interface AuditRow {
   number: number;

@@ -1,7 +1,7 @@
 import type { Breaker } from '../../model.js';
-import type { KeptBreaker } from '../health.js';
 import type { Db } from './database.js';
 import type { SqliteRegistry } from './registry.js';
+import type { KeptBreaker } from '../breakers.js';
 
 interface BreakerRow {
   target: number;

@@ -1,7 +1,5 @@
 import { GatewayError } from '../../errors.js';
 import type { Verdict } from '../../model.js';
-import type { ReleaseFilter } from '../items.js';
-import type { RetryFilter } from '../deliveries.js';
 import type { Db } from './database.js';
 import {
   allOf,
@@ -18,6 +16,8 @@ import type { SqliteRegistry } from './registry.js';
 import { HELD_COLUMNS } from './held.js';
 import type { HeldRow, SqliteHeld } from './held.js';
 import type { SqliteRelease } from './release.js';
+import type { RetryFilter } from '../deliveries.js';
+import type { ReleaseFilter } from '../items.js';
 
 /** Small enough that a step takes a few milliseconds, so that webhooks between two steps hardly wait. */
 const RETRIES_PER_STEP = 200;

@@ -1,7 +1,7 @@
 import type { Pause, PauseCode } from '../../model.js';
-import type { CallHistory, NewPause } from '../store.js';
 import type { Db } from './database.js';
 import { DAY_MS } from '../../durations.js';
+import type { CallHistory, NewPause } from '../calls.js';
 
 interface HistoryRow {
   day: number;

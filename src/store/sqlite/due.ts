@@ -1,5 +1,5 @@
-import type { ClaimWant } from '../store.js';
 import type { Db } from './database.js';
+import type { ClaimWant } from '../outbox.js';
 
 /** A due delivery with what of its webhook an attempt needs. */
 export interface DueRow {

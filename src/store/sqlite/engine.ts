@@ -3,7 +3,6 @@ import type { Effects } from '../../effects.js';
 import { GatewayError } from '../../errors.js';
 import type { Channel } from '../../model.js';
 import { deliveryId, Ids, jobId } from '../rules/ids.js';
-import type { Store } from '../store.js';
 import { auditOperations } from './audit-operations.js';
 import { SqliteAuditRelease } from './audit-release.js';
 import { SqliteAuditViews } from './audit-views.js';
@@ -31,6 +30,7 @@ import { Tallies } from './tallies.js';
 import { SqliteTraffic } from './traffic.js';
 import { SqliteViews } from './views.js';
 import { SqliteWebhookViews } from './webhook-views.js';
+import type { Store } from '../store.js';
 
 const WINDOWS_PER_COMMIT = 500;
 /** Bulk work may have grown by a tenth since a person looked. */
@@ -99,167 +99,182 @@ function ledgerOn({ db, close }: OpenDatabase, effects: Pick<Effects, 'now' | 'r
   };
 
   return {
-    record: async (webhook, document) => {
-      const { recorded, at } = await commit.run(() => {
-        const at = now();
-        const recorded = intake.record(webhook, document, at);
-        traffic.recording(webhook.channel, at);
-        return { recorded, at };
-      });
-      traffic.accepted(webhook.channel, at);
-      return recorded;
-    },
-
-    claim: async (wanted, leaseMs) => await commit.run(() => outbox.claim(wanted, now(), leaseMs)),
-    settle: async (settlement) => await commit.run(() => outbox.settle(settlement, now())),
-    release: async (channel, messageId, targetIds) => {
-      const made = await commit.run(() => release.release(channel, messageId, targetIds, now()));
-      return made.map(deliveryId);
-    },
-    releaseItem: async (id, targetIds) => {
-      const made = await commit.run(() => release.releaseItem(id, targetIds, now()));
-      return made.map(deliveryId);
-    },
-    retry: async (id) => {
-      await commit.run(() => outbox.retry(id, now()));
-      return found(views.delivery(id));
-    },
-
-    surveyWork: async (work) =>
-      await read(async () => {
-        const { sample, ...counts } = await jobs.survey(work);
-        return work.kind === 'retry'
-          ? { ...counts, kind: work.kind, sample: sample.flatMap(([id = 0]) => views.summary(id) ?? []) }
-          : {
-              ...counts,
-              kind: work.kind,
-              sample: sample.flatMap(([webhookId = 0, position = 0]) => items.item({ webhookId, position }) ?? []),
-            };
-      }),
-    addJob: async (work, expectedCount) => {
-      const { count } = await read(async () => await jobs.survey(work));
-      mustBeExpected(count, expectedCount);
-      const number = await commit.run(() => jobs.add(work, count, now()));
-      return found(views.job(jobId(number)));
-    },
-    stepJob: async () => await commit.run(() => jobs.step(now())),
-    cancelJob: async (id) => {
-      await commit.run(() => jobs.cancel(id, now()));
-      return found(views.job(id));
-    },
-
-    register: async (request) => {
-      const id = await registrations.register(request, newId('rsy', effects), now);
-      return found(resyncViews.resync(id, now()));
-    },
-    registerAsked: async (request, leaseMs) => {
-      const id = newId('rsy', effects);
-      return await commit.run(() => {
-        const rows = registrations.registerAsked(request, id, now());
-        return resyncs.takeAsked(rows, request.channel, request.messageIds, now(), leaseMs);
-      });
-    },
-    registerUnlessRecent: async (request, withinMs) => {
-      const id = newId('rsy', effects);
-      return await commit.run(() => registrations.registerUnlessRecent(request, id, now() - withinMs, now()));
-    },
-    takeCall: async (channel, prefer, leaseMs) =>
-      await commit.run(() => resyncs.takeCall(channel, prefer, now(), leaseMs)),
-    settleCall: async (call, result) => await commit.run(() => resyncs.settleCall(call, result, now())),
-    channelState: async (name) =>
-      await read(() => {
-        const channel = registry.channels().get(name);
-        return channel ? { ...history.of(name, now()), channel } : null;
-      }),
-    nextCalls: async (channel) => await read(() => resyncs.nextCalls(channel)),
-    countCall: async (channel) => await commit.run(() => history.count(channel, now())),
-    settleCheck: async (channel, result) => await commit.run(() => resyncs.settleCheck(channel, result, now())),
-    noteAnswer: async (channel, pause) => await commit.run(() => history.settle(channel, pause, now())),
-    pendingCalls: async () => await read(() => resyncs.pendingCalls(now())),
-    closeWindows: async () => {
-      if (!(await read(() => resyncs.hasWindowsToClose(now())))) return 0; // at each turn of the worker: mostly none
-      return await commit.run(() => resyncs.closeWindows(now(), WINDOWS_PER_COMMIT));
-    },
-    cancelResync: async (id) => {
-      await commit.run(() => resyncs.cancel(id, now()));
-      return found(resyncViews.resync(id, now()));
-    },
-
-    ...auditOperations(
-      { audits, release: new SqliteAuditRelease(db, registry, intake), views: auditViews, commit },
-      effects,
-    ),
-
-    ...registryOperations(registry, commit, now, {
-      channelChanged: (before, after) => {
-        if (mayEndPause(before, after)) history.checkNow(after.name, now());
+    intake: {
+      record: async (webhook, document) => {
+        const { recorded, at } = await commit.run(() => {
+          const at = now();
+          const recorded = intake.record(webhook, document, at);
+          traffic.recording(webhook.channel, at);
+          return { recorded, at };
+        });
+        traffic.accepted(webhook.channel, at);
+        return recorded;
       },
-      channelRemoved: (name) => {
-        resyncs.cancelAllOf(name, now());
-        history.forget(name);
-        traffic.forget(name);
-        audits.cancelAllOf(name, now());
-      },
-      targetRemoved: (number) => {
-        outbox.deadLetterPending(number, now());
-        breakers.remove(number);
-      },
-    }),
-    breakers: async () => await read(() => breakers.all()),
-    refused: (channel, code) => traffic.refused(channel, code, now()),
-    trafficOf: async (channel) => await read(() => traffic.of(channel, now())),
-    keepBreaker: async (targetId, breaker) => await commit.run(() => breakers.keep(targetId, breaker)),
-
-    resyncs: async (page) => await read(() => resyncViews.resyncs(page, now())),
-    resync: async (id) => await read(() => resyncViews.resync(id, now())),
-    resyncStates: async (range, limit) => await read(() => resyncViews.resyncStates(range, limit)),
-    stillRunning: async (ids) => await read(() => resyncViews.stillRunning(ids)),
-    resyncMessages: async (id, page, filter) => await read(() => resyncViews.resyncMessages(id, page, filter)),
-    resyncReport: async (id) => await read(() => resyncViews.resyncReport(id, now())),
-    audits: async (page) => await read(() => auditViews.audits(page)),
-    audit: async (id) => await read(() => auditViews.audit(id)),
-    auditMessages: async (id, page) => await read(() => auditViews.auditMessages(id, page)),
-    items: async (filter, page) => await read(async () => await items.items(filter, page)),
-    messages: async (filter, page) => await read(async () => await items.messages(filter, page)),
-    webhook: async (id) => await read(() => webhooks.webhook(id, now())),
-    explain: async (channel, messageId) => await read(() => views.explain(channel, messageId)),
-    deliveries: async (filter, page) => await read(async () => await views.deliveries(filter, page)),
-    delivery: async (id) => await read(() => views.delivery(id)),
-    recentEvents: async () => await read(() => views.recentEvents()),
-    lastWebhookAt: async (channel, since) =>
-      await read(() => {
-        const { lastWebhookAt } = traffic.of(channel, now());
-        return lastWebhookAt !== null && lastWebhookAt >= since ? lastWebhookAt : null;
-      }),
-    lastForm: async (event, channels) => await read(() => views.lastForm(event, channels)),
-    loadOf: async (targetId) => await read(() => tallies.loadOf(targetId, now())),
-    jobs: async (page) => await read(() => views.jobs(page)),
-    job: async (id) => await read(() => views.job(id)),
-
-    clockSetBack: async (byMs) => {
-      let after: Place | null = FIRST;
-      while (after !== null) {
-        const from: Place = after;
-        after = await commit.run(() => clockShift.deliveries(byMs, from, now()));
-      }
-      await commit.run(() => clockShift.calls(byMs, now()));
     },
-    probe: async () => {
-      await commit.run(() => beat.run(String(now())));
+    outbox: {
+      claim: async (wanted, leaseMs) => await commit.run(() => outbox.claim(wanted, now(), leaseMs)),
+      settle: async (settlement) => await commit.run(() => outbox.settle(settlement, now())),
+      release: async (channel, messageId, targetIds) => {
+        const made = await commit.run(() => release.release(channel, messageId, targetIds, now()));
+        return made.map(deliveryId);
+      },
+      releaseItem: async (id, targetIds) => {
+        const made = await commit.run(() => release.releaseItem(id, targetIds, now()));
+        return made.map(deliveryId);
+      },
+      retry: async (id) => {
+        await commit.run(() => outbox.retry(id, now()));
+        return found(views.delivery(id));
+      },
+      deliveries: async (filter, page) => await read(async () => await views.deliveries(filter, page)),
+      delivery: async (id) => await read(() => views.delivery(id)),
+      loadOf: async (targetId) => await read(() => tallies.loadOf(targetId, now())),
     },
-    pin: async (name, value) =>
-      await commit.run(() => {
-        pin.run(name, value);
-        return pinned.get(name) ?? value;
+    jobs: {
+      survey: async (work) =>
+        await read(async () => {
+          const { sample, ...counts } = await jobs.survey(work);
+          return work.kind === 'retry'
+            ? { ...counts, kind: work.kind, sample: sample.flatMap(([id = 0]) => views.summary(id) ?? []) }
+            : {
+                ...counts,
+                kind: work.kind,
+                sample: sample.flatMap(([webhookId = 0, position = 0]) => items.item({ webhookId, position }) ?? []),
+              };
+        }),
+      add: async (work, expectedCount) => {
+        const { count } = await read(async () => await jobs.survey(work));
+        mustBeExpected(count, expectedCount);
+        const number = await commit.run(() => jobs.add(work, count, now()));
+        return found(views.job(jobId(number)));
+      },
+      step: async () => await commit.run(() => jobs.step(now())),
+      cancel: async (id) => {
+        await commit.run(() => jobs.cancel(id, now()));
+        return found(views.job(id));
+      },
+      list: async (page) => await read(() => views.jobs(page)),
+      get: async (id) => await read(() => views.job(id)),
+    },
+    resyncs: {
+      register: async (request) => {
+        const id = await registrations.register(request, newId('rsy', effects), now);
+        return found(resyncViews.resync(id, now()));
+      },
+      registerAsked: async (request, leaseMs) => {
+        const id = newId('rsy', effects);
+        return await commit.run(() => {
+          const rows = registrations.registerAsked(request, id, now());
+          return resyncs.takeAsked(rows, request.channel, request.messageIds, now(), leaseMs);
+        });
+      },
+      registerUnlessRecent: async (request, withinMs) => {
+        const id = newId('rsy', effects);
+        return await commit.run(() => registrations.registerUnlessRecent(request, id, now() - withinMs, now()));
+      },
+      takeCall: async (channel, prefer, leaseMs) =>
+        await commit.run(() => resyncs.takeCall(channel, prefer, now(), leaseMs)),
+      settleCall: async (call, result) => await commit.run(() => resyncs.settleCall(call, result, now())),
+      pendingCalls: async () => await read(() => resyncs.pendingCalls(now())),
+      closeWindows: async () => {
+        if (!(await read(() => resyncs.hasWindowsToClose(now())))) return 0; // at each turn of the worker: mostly none
+        return await commit.run(() => resyncs.closeWindows(now(), WINDOWS_PER_COMMIT));
+      },
+      cancel: async (id) => {
+        await commit.run(() => resyncs.cancel(id, now()));
+        return found(resyncViews.resync(id, now()));
+      },
+      list: async (page) => await read(() => resyncViews.resyncs(page, now())),
+      get: async (id) => await read(() => resyncViews.resync(id, now())),
+      states: async (range, limit) => await read(() => resyncViews.resyncStates(range, limit)),
+      stillRunning: async (ids) => await read(() => resyncViews.stillRunning(ids)),
+      messages: async (id, page, filter) => await read(() => resyncViews.resyncMessages(id, page, filter)),
+      report: async (id) => await read(() => resyncViews.resyncReport(id, now())),
+    },
+    calls: {
+      stateOf: async (name) =>
+        await read(() => {
+          const channel = registry.channels().get(name);
+          return channel ? { ...history.of(name, now()), channel } : null;
+        }),
+      nextCalls: async (channel) => await read(() => resyncs.nextCalls(channel)),
+      countCall: async (channel) => await commit.run(() => history.count(channel, now())),
+      settleCheck: async (channel, result) => await commit.run(() => resyncs.settleCheck(channel, result, now())),
+      noteAnswer: async (channel, pause) => await commit.run(() => history.settle(channel, pause, now())),
+    },
+    audits: {
+      ...auditOperations(
+        { audits, release: new SqliteAuditRelease(db, registry, intake), views: auditViews, commit },
+        effects,
+      ),
+      list: async (page) => await read(() => auditViews.audits(page)),
+      get: async (id) => await read(() => auditViews.audit(id)),
+      messages: async (id, page) => await read(() => auditViews.auditMessages(id, page)),
+    },
+    registry: {
+      ...registryOperations(registry, commit, now, {
+        channelChanged: (before, after) => {
+          if (mayEndPause(before, after)) history.checkNow(after.name, now());
+        },
+        channelRemoved: (name) => {
+          resyncs.cancelAllOf(name, now());
+          history.forget(name);
+          traffic.forget(name);
+          audits.cancelAllOf(name, now());
+        },
+        targetRemoved: (number) => {
+          outbox.deadLetterPending(number, now());
+          breakers.remove(number);
+        },
       }),
-    pinned: async (name) => await read(() => pinned.get(name) ?? null),
-    prune: async (retention) => {
-      const isMore = await commit.run(() => {
-        registry.dropExpiredSecrets(now());
-        return prune.step(retention, now());
-      });
-      await read(() => prune.vacuum());
-      return isMore;
+    },
+    breakers: {
+      notClosed: async () => await read(() => breakers.all()),
+      keep: async (targetId, breaker) => await commit.run(() => breakers.keep(targetId, breaker)),
+    },
+    traffic: {
+      countRefusal: (channel, code) => traffic.refused(channel, code, now()),
+      of: async (channel) => await read(() => traffic.of(channel, now())),
+      recentEvents: async () => await read(() => views.recentEvents()),
+      lastWebhookAt: async (channel, since) =>
+        await read(() => {
+          const { lastWebhookAt } = traffic.of(channel, now());
+          return lastWebhookAt !== null && lastWebhookAt >= since ? lastWebhookAt : null;
+        }),
+      lastForm: async (event, channels) => await read(() => views.lastForm(event, channels)),
+    },
+    items: {
+      list: async (filter, page) => await read(async () => await items.items(filter, page)),
+      messages: async (filter, page) => await read(async () => await items.messages(filter, page)),
+      webhook: async (id) => await read(() => webhooks.webhook(id, now())),
+      explain: async (channel, messageId) => await read(() => views.explain(channel, messageId)),
+    },
+    upkeep: {
+      clockSetBack: async (byMs) => {
+        let after: Place | null = FIRST;
+        while (after !== null) {
+          const from: Place = after;
+          after = await commit.run(() => clockShift.deliveries(byMs, from, now()));
+        }
+        await commit.run(() => clockShift.calls(byMs, now()));
+      },
+      probe: async () => {
+        await commit.run(() => beat.run(String(now())));
+      },
+      pin: async (name, value) =>
+        await commit.run(() => {
+          pin.run(name, value);
+          return pinned.get(name) ?? value;
+        }),
+      pinned: async (name) => await read(() => pinned.get(name) ?? null),
+      prune: async (retention) => {
+        const isMore = await commit.run(() => {
+          registry.dropExpiredSecrets(now());
+          return prune.step(retention, now());
+        });
+        await read(() => prune.vacuum());
+        return isMore;
+      },
     },
     close: async () => {
       await commit.idle();

@@ -1,6 +1,6 @@
 import { leastIdSince } from '../rules/ids.js';
-import type { ItemConditions, ReleaseFilter } from '../items.js';
 import type { DeliveryFilter } from '../deliveries.js';
+import type { ItemConditions, ReleaseFilter } from '../items.js';
 
 export type Condition = readonly [sql: string, ...values: unknown[]];
 

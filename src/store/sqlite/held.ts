@@ -2,12 +2,12 @@ import { subscribes } from '../../intake/route.js';
 import type { Verdict } from '../../model.js';
 import { messageKey } from '../rules/keys.js';
 import type { ItemPlace } from '../rules/ids.js';
-import type { ReleaseFilter } from '../items.js';
 import type { Db } from './database.js';
 import { allOf, releaseConditions } from './filters.js';
 import { eventNamed } from './outbox.js';
 import { Receivers } from './receivers.js';
 import type { NumberedTarget, SqliteRegistry } from './registry.js';
+import type { ReleaseFilter } from '../items.js';
 
 /** An item that was withheld from some target. */
 export interface HeldRow {

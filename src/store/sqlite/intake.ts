@@ -7,12 +7,12 @@ import type { Cutter, JudgedItem, Route } from '../../intake/route.js';
 import type { Channel, IncomingWebhook } from '../../model.js';
 import type { Ids } from '../rules/ids.js';
 import { laneKeys } from '../rules/keys.js';
-import type { Recorded } from '../store.js';
 import type { Db } from './database.js';
 import { ItemMemory, MemoryTables } from './memory.js';
 import { Objects } from './objects.js';
 import type { SqliteOutbox } from './outbox.js';
 import type { SqliteRegistry } from './registry.js';
+import type { Recorded } from '../intake.js';
 
 /** Of a message id so much is kept for people to read. Whapi's have some dozens of characters; the key is of the whole id. */
 const LONGEST_SHOWN_ID = 1024;

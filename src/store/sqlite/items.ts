@@ -1,13 +1,13 @@
 import { decodeCursor, encodeCursor, encodeNumber, itemId, leastIdSince } from '../rules/ids.js';
 import type { ItemPlace } from '../rules/ids.js';
-import type { ItemDetail, ItemFilter, ItemView, MessageFilter, MessageView } from '../items.js';
-import type { Page, PageRequest } from '../views.js';
 import type { Verdict } from '../../model.js';
 import type { Db } from './database.js';
 import { allOf, BEYOND, itemConditions, letOthersRun, ROWS_PER_SLICE } from './filters.js';
 import type { Condition } from './filters.js';
 import type { SqliteHeld } from './held.js';
 import { paged } from './paging.js';
+import type { ItemDetail, ItemFilter, ItemView, MessageFilter, MessageView } from '../items.js';
+import type { Page, PageRequest } from '../paging.js';
 
 export interface ItemRow {
   webhook_id: number;

@@ -2,13 +2,13 @@ import { GatewayError } from '../../errors.js';
 import type { Verdict } from '../../model.js';
 import { parseJobId } from '../rules/ids.js';
 import type { Ids } from '../rules/ids.js';
-import type { ReleaseFilter } from '../items.js';
-import type { BulkWork, SurveyCounts } from '../jobs.js';
-import type { RetryFilter } from '../deliveries.js';
 import { NO_BOUNDS } from './bulk.js';
 import type { Bounds, Bulk, BulkRelease, BulkRetry, Cursor, Scanned, Stepped } from './bulk.js';
 import type { Db } from './database.js';
 import { letOthersRun } from './filters.js';
+import type { RetryFilter } from '../deliveries.js';
+import type { ReleaseFilter } from '../items.js';
+import type { BulkWork, SurveyCounts } from '../jobs.js';
 
 interface RunningRow {
   number: number;

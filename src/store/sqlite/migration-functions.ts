@@ -1,10 +1,10 @@
 import { decode } from '../../intake/decode.js';
 import type { WebhookHttpMethod } from '../../model.js';
 import { laneKeys } from '../rules/keys.js';
-import type { Db } from './database.js';
+import type Database from 'better-sqlite3';
 
 /** What migrations need and SQL cannot say: the keys of lanes are hashes of what stands in the webhooks. */
-export function defineMigrationFunctions(db: Db): void {
+export function defineMigrationFunctions(db: Database.Database): void {
   db.function('lanes_of', { deterministic: true }, lanesOf);
 }
 

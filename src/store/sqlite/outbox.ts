@@ -2,13 +2,13 @@ import { GatewayError } from '../../errors.js';
 import type { Attempt, DeliveryStatus, EventMethod, EventName, Streak, Target, Verdict } from '../../model.js';
 import { deliveryId, parseDeliveryId } from '../rules/ids.js';
 import type { Ids } from '../rules/ids.js';
-import type { Claimed, ClaimWant, Delivery, Settlement } from '../store.js';
 import type { Db } from './database.js';
 import { Due } from './due.js';
 import type { DueRow } from './due.js';
 import { Lanes } from './lanes.js';
 import type { SqliteRegistry } from './registry.js';
 import type { Tallies } from './tallies.js';
+import type { ClaimWant, Claimed, Delivery, Settlement } from '../outbox.js';
 
 /** A delivery to be made, as `record` and `release` know it. */
 export interface NewDelivery {

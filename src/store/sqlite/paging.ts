@@ -1,4 +1,4 @@
-import type { Page } from '../views.js';
+import type { Page } from '../paging.js';
 
 /** `rows` holds one more than `limit` where there is a next page. */
 export function paged<Row, View>(

@@ -1,8 +1,8 @@
 import { leastId } from '../rules/ids.js';
 import { KEY_BYTES } from '../rules/keys.js';
-import type { Retention } from '../upkeep.js';
 import type { Db } from './database.js';
 import { HOUR_MS } from '../../durations.js';
+import type { Retention } from '../upkeep.js';
 
 /** Small enough that a step takes a few milliseconds, so that webhooks between two steps hardly wait. */
 const WEBHOOKS_PER_STEP = 200;

@@ -1,13 +1,13 @@
 import { GatewayError } from '../../errors.js';
 import type { Proof } from '../../model.js';
 import { messageKey } from '../rules/keys.js';
-import type { ResyncRequest } from '../store.js';
 import type { Db } from './database.js';
 import type { GroupCommit } from './group-commit.js';
 import { Registered } from './registered.js';
 import type { RegisteredRow } from './registered.js';
 import type { SqliteRegistry } from './registry.js';
 import { HOUR_MS } from '../../durations.js';
+import type { ResyncRequest } from '../resyncs.js';
 
 /** Some ten milliseconds of work: webhooks that come meanwhile hardly wait. */
 const IDS_PER_COMMIT = 500;

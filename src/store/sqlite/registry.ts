@@ -1,9 +1,9 @@
 import { GatewayError } from '../../errors.js';
 import type { Channel, ExpiringSecret, Sealed, Target, TargetMode, TargetSplit, Verdict } from '../../model.js';
-import type { Connection, Registry } from '../store.js';
 import { rotated, unexpired } from '../rules/rotation.js';
 import type { Db } from './database.js';
 import type { GroupCommit } from './group-commit.js';
+import type { Connection, Registry } from '../registry.js';
 
 interface ChannelRow {
   name: string;

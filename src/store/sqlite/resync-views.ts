@@ -1,22 +1,21 @@
 import type { Proof, ResyncMessageStatus, ResyncStatus } from '../../model.js';
 import { RESYNC_MESSAGE_STATUSES } from '../../model.js';
-import type { ResyncState } from '../resync-states.js';
 import { decodeCursor, encodeCursor } from '../rules/ids.js';
-import type {
-  Page,
-  PageRequest,
-  ResyncMessageFilter,
-  ResyncMessageView,
-  ResyncProgress,
-  ResyncReport,
-  ResyncView,
-} from '../views.js';
 import type { SqliteChannelCalls } from './channel-calls.js';
 import type { Db } from './database.js';
 import { allOf, BEYOND, letOthersRun } from './filters.js';
 import type { SqliteHeld } from './held.js';
 import { paged } from './paging.js';
 import type { SqliteRegistry } from './registry.js';
+import type { Page, PageRequest } from '../paging.js';
+import type {
+  ResyncMessageFilter,
+  ResyncMessageView,
+  ResyncProgress,
+  ResyncReport,
+  ResyncState,
+  ResyncView,
+} from '../resyncs.js';
 
 interface ResyncRow {
   number: number;

@@ -1,13 +1,13 @@
 import { GatewayError } from '../../errors.js';
 import type { ResyncMessageStatus } from '../../model.js';
-import type { CallsDue } from '../calls.js';
 import { messageKey } from '../rules/keys.js';
-import type { CallResult, ChannelCalls, CheckResult, ResyncCall } from '../store.js';
 import type { SqliteChannelCalls } from './channel-calls.js';
 import type { Db } from './database.js';
 import { COMING, Registered } from './registered.js';
 import type { RegisteredRow } from './registered.js';
 import type { SqliteRegistry } from './registry.js';
+import type { CallsDue, ChannelCalls, CheckResult } from '../calls.js';
+import type { CallResult, ResyncCall } from '../resyncs.js';
 
 interface CallRow {
   resync: number;

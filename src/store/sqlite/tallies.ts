@@ -1,7 +1,7 @@
-import type { TargetLoad } from '../health.js';
 import type { Db } from './database.js';
 import type { SqliteRegistry } from './registry.js';
 import { HOUR_MS } from '../../durations.js';
+import type { TargetLoad } from '../outbox.js';
 
 interface EndedRow {
   status: string;

@@ -1,7 +1,7 @@
-import type { ChannelTraffic } from '../health.js';
 import { dayOf } from './channel-calls.js';
 import type { Db } from './database.js';
 import type { GroupCommit } from './group-commit.js';
+import type { ChannelTraffic } from '../traffic.js';
 
 interface TrafficRow {
   channel: string;

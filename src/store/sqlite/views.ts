@@ -2,15 +2,6 @@ import { nameOf } from '../../intake/event.js';
 import type { Attempt, DeliveryStatus, DeliveryWait, EventName, JobStatus, Verdict } from '../../model.js';
 import { decodeCursor, deliveryId, encodeCursor, jobId, parseDeliveryId, parseJobId } from '../rules/ids.js';
 import { KEY_BYTES, messageKey } from '../rules/keys.js';
-import type { BulkWork, JobView } from '../jobs.js';
-import type {
-  DeliveryDetail,
-  DeliveryFilter,
-  DeliveryView,
-  ExplainedDelivery,
-  WaitingDelivery,
-} from '../deliveries.js';
-import type { AuditFinding, Explanation, Page, PageRequest, WebhookForm } from '../views.js';
 import type { Db } from './database.js';
 import {
   allOf,
@@ -28,6 +19,18 @@ import { eventNamed } from './outbox.js';
 import { paged } from './paging.js';
 import { RESYNC_MESSAGE_COLUMNS, resyncMessageView } from './resync-views.js';
 import type { ResyncMessageRow } from './resync-views.js';
+import type { AuditFinding } from '../audits.js';
+import type {
+  DeliveryDetail,
+  DeliveryFilter,
+  DeliveryView,
+  ExplainedDelivery,
+  WaitingDelivery,
+} from '../deliveries.js';
+import type { Explanation } from '../items.js';
+import type { BulkWork, JobView } from '../jobs.js';
+import type { Page, PageRequest } from '../paging.js';
+import type { WebhookForm } from '../traffic.js';
 
 export interface DeliveryRow {
   id: number;

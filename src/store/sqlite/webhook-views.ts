@@ -2,12 +2,12 @@ import { GatewayError } from '../../errors.js';
 import { decode } from '../../intake/decode.js';
 import type { WebhookHttpMethod } from '../../model.js';
 import { encodeNumber, leastId, parseWebhookId } from '../rules/ids.js';
-import type { WebhookDetail } from '../views.js';
 import type { Db } from './database.js';
 import { ITEM_COLUMNS, itemView } from './items.js';
 import type { ItemRow } from './items.js';
 import { DELIVERY_COLUMNS, DELIVERY_TABLES, deliveryView } from './views.js';
 import type { DeliveryRow } from './views.js';
+import type { WebhookDetail } from '../items.js';
 
 interface WebhookRow {
   id: number;

@@ -1,6 +1,4 @@
 import { describe, expect, it } from 'vitest';
-import type { AuditRequest, AuditWalk } from '../../../src/store/audits.js';
-import type { AuditCounts, AuditView } from '../../../src/store/views.js';
 import type { ListedMessage } from '../../../src/model.js';
 import {
   allPages,
@@ -21,12 +19,13 @@ import {
   target,
 } from '../../support/store.js';
 import type { OpenFixture, StoreFixture } from '../../support/store.js';
+import type { AuditCounts, AuditRequest, AuditView, AuditWalk } from '../../../src/store/audits.js';
 
 const NOON = START / SECOND;
 
 async function begin(fixture: StoreFixture, request: Partial<AuditRequest> = {}): Promise<string> {
   const usual = { channel: 'main', since: NOON - 1000, until: NOON, memorySince: 0 };
-  return (await fixture.store.beginAudit({ kind: 'audit', ...usual, ...request })).id;
+  return (await fixture.store.audits.begin({ kind: 'audit', ...usual, ...request })).id;
 }
 
 /** An element of Whapi's list, with a byte order that no printer would give it. */
@@ -49,19 +48,19 @@ async function note(
   round = 1,
 ): Promise<void> {
   const list = ids.map((each) => (typeof each === 'string' ? listed(each) : each));
-  await fixture.store.noteWindow(id, list, walk({ round }));
+  await fixture.store.audits.noteWindow(id, list, walk({ round }));
 }
 
 /** An audit that is over and has found that these never came. */
 async function audited(fixture: StoreFixture, ids: readonly (string | ListedMessage)[]): Promise<string> {
   const id = await begin(fixture);
   await note(fixture, id, ids);
-  await fixture.store.endAudit(id, null);
+  await fixture.store.audits.end(id, null);
   return id;
 }
 
 async function viewOf({ store }: StoreFixture, id: string): Promise<AuditView> {
-  const view = await store.audit(id);
+  const view = await store.audits.get(id);
   if (!view) throw new Error('There is no such audit.');
   return view;
 }
@@ -71,7 +70,7 @@ async function countsOf(fixture: StoreFixture, id: string): Promise<AuditCounts>
 }
 
 async function missingOf({ store }: StoreFixture, id: string): Promise<string[]> {
-  const rows = await allPages(2, async (page) => await store.auditMessages(id, page));
+  const rows = await allPages(2, async (page) => await store.audits.messages(id, page));
   return rows.map(({ messageId }) => messageId);
 }
 
@@ -94,7 +93,11 @@ export function auditsContract(open: OpenFixture): void {
       await fixture.restart();
       expect(await countsOf(fixture, id)).toEqual({ ...NO_COUNTS, whapiHas: 5, seen: 2, neverCame: 3 });
       expect(await missingOf(fixture, id)).toEqual(['X', 'Y', 'Z']);
-      expect((await fixture.store.runningAudits())[0]).toMatchObject({ id, walk: walk(), channel: channel('main') });
+      expect((await fixture.store.audits.running())[0]).toMatchObject({
+        id,
+        walk: walk(),
+        channel: channel('main'),
+      });
     });
 
     it('does not take an id for seen that was only asked for, only seeded, or met in a receipt', async () => {
@@ -127,7 +130,7 @@ export function auditsContract(open: OpenFixture): void {
       const id = await begin(fixture);
       await note(fixture, id, ['A', 'B', 'C']);
       await fixture.record(messages('B'));
-      await fixture.store.endAudit(id, null);
+      await fixture.store.audits.end(id, null);
       expect(await viewOf(fixture, id)).toMatchObject({ status: 'finished', endedAt: START, error: null });
       expect(await countsOf(fixture, id)).toMatchObject({ whapiHas: 3, seen: 1, neverCame: 2 });
       expect(await missingOf(fixture, id)).toEqual(['A', 'C']);
@@ -139,51 +142,51 @@ export function auditsContract(open: OpenFixture): void {
       await note(fixture, id, ['gone', 'A']);
       await note(fixture, id, [], 2);
       await note(fixture, id, ['A', 'late'], 2);
-      await fixture.store.endAudit(id, null);
+      await fixture.store.audits.end(id, null);
       expect(await countsOf(fixture, id)).toMatchObject({ whapiHas: 2, neverCame: 2 });
       expect(await missingOf(fixture, id)).toEqual(['A', 'late']);
     });
 
     it('is read one after the other in a channel, side by side in two', async () => {
       const fixture = await stage(open);
-      await fixture.store.addChannel(channel('second'));
+      await fixture.store.registry.addChannel(channel('second'));
       const ids = [await begin(fixture), await begin(fixture), await begin(fixture, { channel: 'second' })];
-      const running = async (): Promise<string[]> => (await fixture.store.runningAudits()).map(({ id }) => id);
+      const running = async (): Promise<string[]> => (await fixture.store.audits.running()).map(({ id }) => id);
       expect((await running()).sort()).toEqual([ids[0], ids[2]].sort());
-      await fixture.store.endAudit(ids[0] ?? '', null);
+      await fixture.store.audits.end(ids[0] ?? '', null);
       expect((await running()).sort()).toEqual([ids[1], ids[2]].sort());
     });
 
     it('that was cancelled, or whose channel was removed, takes nothing more', async () => {
       const fixture = await stage(open);
       const [one, two] = [await begin(fixture), await begin(fixture)];
-      expect(await fixture.store.cancelAudit(one)).toMatchObject({ status: 'cancelled', endedAt: START });
+      expect(await fixture.store.audits.cancel(one)).toMatchObject({ status: 'cancelled', endedAt: START });
       await note(fixture, one, ['A']);
-      await fixture.store.endAudit(one, null);
+      await fixture.store.audits.end(one, null);
       expect(await viewOf(fixture, one)).toMatchObject({ status: 'cancelled', counts: NO_COUNTS });
-      await fixture.store.removeChannel('main');
+      await fixture.store.registry.removeChannel('main');
       expect(await viewOf(fixture, two)).toMatchObject({ status: 'cancelled' });
-      expect(await fixture.store.runningAudits()).toEqual([]);
+      expect(await fixture.store.audits.running()).toEqual([]);
     });
 
     it('says why it waits until it gets on, and why it failed for good', async () => {
       const fixture = await stage(open);
       const id = await begin(fixture);
-      await fixture.store.noteTrouble(id, '500 Internal Error');
+      await fixture.store.audits.noteTrouble(id, '500 Internal Error');
       expect(await viewOf(fixture, id)).toMatchObject({ status: 'running', error: '500 Internal Error' });
       await note(fixture, id, []);
       expect(await viewOf(fixture, id)).toMatchObject({ error: null });
-      await fixture.store.endAudit(id, '404 Channel not found');
+      await fixture.store.audits.end(id, '404 Channel not found');
       expect(await viewOf(fixture, id)).toMatchObject({ status: 'failed', error: '404 Channel not found' });
     });
 
     it('is listed newest first, page by page; of an unknown channel it is refused', async () => {
       const fixture = await stage(open);
       const ids = [await begin(fixture), await begin(fixture), await begin(fixture)];
-      const list = await allPages(2, async (page) => await fixture.store.audits(page));
+      const list = await allPages(2, async (page) => await fixture.store.audits.list(page));
       expect(list.map(({ id }) => id)).toEqual(ids.reverse());
       await expect(begin(fixture, { channel: 'nobody' })).rejects.toEqual(refusal('GW_NOT_FOUND'));
-      await expect(fixture.store.cancelAudit('aud_nobody')).rejects.toEqual(refusal('GW_NOT_FOUND'));
+      await expect(fixture.store.audits.cancel('aud_nobody')).rejects.toEqual(refusal('GW_NOT_FOUND'));
     });
 
     it('goes with what it found when it has been over for the retention of payloads', async () => {
@@ -191,8 +194,8 @@ export function auditsContract(open: OpenFixture): void {
       const [over, running] = [await audited(fixture, ['A', 'B']), await begin(fixture)];
       fixture.clock.advance(8 * DAY);
       await prune(fixture, { payloadMs: 7 * DAY, ledgerMs: 400 * DAY });
-      expect(await fixture.store.audit(over)).toBeNull();
-      expect(await fixture.store.explain('main', 'A')).toBeNull();
+      expect(await fixture.store.audits.get(over)).toBeNull();
+      expect(await fixture.store.items.explain('main', 'A')).toBeNull();
       expect(await viewOf(fixture, running)).toMatchObject({ status: 'running' });
     });
   });
@@ -202,7 +205,7 @@ export function auditsContract(open: OpenFixture): void {
       const fixture = await stage(open);
       const found = listed('X', { big: 1 });
       const id = await audited(fixture, [found]);
-      expect(await fixture.store.releaseAudit(id, null, false)).toEqual({
+      expect(await fixture.store.audits.release(id, null, false)).toEqual({
         messages: 1,
         cameMeanwhile: 0,
         deliveries: 1,
@@ -221,7 +224,7 @@ export function auditsContract(open: OpenFixture): void {
       const fixture = await stage(open);
       const [one, two] = [await audited(fixture, ['X']), await audited(fixture, ['X'])];
       const releases = await Promise.all(
-        [one, one, two].map(async (id) => await fixture.store.releaseAudit(id, null, false)),
+        [one, one, two].map(async (id) => await fixture.store.audits.release(id, null, false)),
       );
       expect(releases.map(({ deliveries }) => deliveries).sort()).toEqual([0, 0, 1]);
       expect(await fixture.record(messages('X'))).toEqual(['duplicate']);
@@ -233,7 +236,7 @@ export function auditsContract(open: OpenFixture): void {
       const id = await audited(fixture, ['X', 'Y']);
       await fixture.record(messages('X'));
       await fixture.deliverAll();
-      expect(await fixture.store.releaseAudit(id, null, false)).toEqual({
+      expect(await fixture.store.audits.release(id, null, false)).toEqual({
         messages: 1,
         cameMeanwhile: 1,
         deliveries: 1,
@@ -246,8 +249,11 @@ export function auditsContract(open: OpenFixture): void {
       const fixture = await stage(open);
       const all = Array.from({ length: 350 }, (_, at) => listed(`M${at}`, { timestamp: NOON - 400 + at }));
       const id = await audited(fixture, all);
-      expect(await fixture.store.releaseAudit(id, null, true)).toMatchObject({ messages: 350, deliveries: 0 });
-      expect(await fixture.store.releaseAudit(id, null, false)).toMatchObject({ messages: 350, deliveries: 350 });
+      expect(await fixture.store.audits.release(id, null, true)).toMatchObject({ messages: 350, deliveries: 0 });
+      expect(await fixture.store.audits.release(id, null, false)).toMatchObject({
+        messages: 350,
+        deliveries: 350,
+      });
       expect(idsIn(await fixture.deliverAll())).toEqual(all.map((each) => each.id));
     });
 
@@ -255,9 +261,9 @@ export function auditsContract(open: OpenFixture): void {
       const live = target('live', { deliver: ['new'] });
       const fixture = await stage(open, [target('bot'), target('archive'), live]);
       const id = await audited(fixture, ['X']);
-      await fixture.store.releaseAudit(id, ['archive'], false);
+      await fixture.store.audits.release(id, ['archive'], false);
       expect((await fixture.deliverAll()).map((delivery) => delivery.target.id)).toEqual(['archive']);
-      await fixture.store.release('main', 'X', ['bot']);
+      await fixture.store.outbox.release('main', 'X', ['bot']);
       expect((await fixture.deliverAll()).map((delivery) => delivery.target.id)).toEqual(['bot']);
     });
 
@@ -269,7 +275,7 @@ export function auditsContract(open: OpenFixture): void {
     ] as const)('is refused for %s and changes nothing', async (_name, wrongId, targets, code) => {
       const fixture = await stage(open, [target('live', { deliver: ['new'] })]);
       const id = await audited(fixture, ['X']);
-      await expect(fixture.store.releaseAudit(wrongId ?? id, targets, false)).rejects.toEqual(refusal(code));
+      await expect(fixture.store.audits.release(wrongId ?? id, targets, false)).rejects.toEqual(refusal(code));
       expect(await countsOf(fixture, id)).toMatchObject({ released: 0 });
       expect(await judgements(fixture, 'X')).toEqual([]);
     });
@@ -278,14 +284,14 @@ export function auditsContract(open: OpenFixture): void {
       const fixture = await stage(open);
       const id = await begin(fixture, { kind });
       await note(fixture, id, ['X']);
-      await expect(fixture.store.releaseAudit(id, null, false)).rejects.toEqual(refusal('GW_CONFLICT'));
+      await expect(fixture.store.audits.release(id, null, false)).rejects.toEqual(refusal('GW_CONFLICT'));
     });
 
     it('leaves what a resync is bringing back restored', async () => {
       const fixture = await stage(open);
       await register(fixture, ['X']);
       const id = await audited(fixture, ['X']);
-      expect(await fixture.store.releaseAudit(id, null, false)).toMatchObject({ messages: 1, deliveries: 0 });
+      expect(await fixture.store.audits.release(id, null, false)).toMatchObject({ messages: 1, deliveries: 0 });
       expect(await judgements(fixture, 'X')).toEqual(['restored 3']);
     });
 
@@ -293,7 +299,7 @@ export function auditsContract(open: OpenFixture): void {
       const fixture = await stage(open);
       await note(fixture, await begin(fixture, { kind: 'seed' }), ['X']);
       fixture.clock.advance(2 * HOUR);
-      await fixture.store.releaseAudit(await audited(fixture, ['X']), null, false);
+      await fixture.store.audits.release(await audited(fixture, ['X']), null, false);
       expect(await judgements(fixture, 'X')).toEqual(['late 9']);
     });
 
@@ -301,7 +307,7 @@ export function auditsContract(open: OpenFixture): void {
       const fixture = await stage(open);
       await fixture.record(messages('A'), { suffix: '/messages/post' });
       await fixture.deliverAll();
-      await fixture.store.releaseAudit(await audited(fixture, ['X']), null, false);
+      await fixture.store.audits.release(await audited(fixture, ['X']), null, false);
       expect(await fixture.claimOne()).toMatchObject({ method: 'POST', suffix: '/messages/post' });
     });
 
@@ -309,8 +315,8 @@ export function auditsContract(open: OpenFixture): void {
       const fixture = await stage(open);
       const id = await audited(fixture, ['X']);
       fixture.clock.advance(SECOND);
-      await fixture.store.releaseAudit(id, null, false);
-      expect(await fixture.store.explain('main', 'X')).toMatchObject({
+      await fixture.store.audits.release(id, null, false);
+      expect(await fixture.store.items.explain('main', 'X')).toMatchObject({
         sightings: [{ verdict: 'late', auditId: id, seenAt: START + SECOND }],
         audits: [{ auditId: id, foundAt: START, releasedAt: START + SECOND }],
       });
@@ -321,11 +327,11 @@ export function auditsContract(open: OpenFixture): void {
     it('makes duplicates of the messages that Whapi had, an hour later; it changes nothing of what was known', async () => {
       const fixture = await stage(open);
       await fixture.record(messages('A'));
-      const before = await fixture.store.explain('main', 'A');
+      const before = await fixture.store.items.explain('main', 'A');
       const id = await begin(fixture, { kind: 'seed' });
       await note(fixture, id, ['A', 'old']);
       expect(await countsOf(fixture, id)).toEqual({ ...NO_COUNTS, whapiHas: 2, seen: 1, seeded: 1 });
-      expect(await fixture.store.explain('main', 'A')).toEqual(before);
+      expect(await fixture.store.items.explain('main', 'A')).toEqual(before);
       fixture.clock.advance(HOUR);
       expect(await fixture.record(messages('old', 'live'))).toEqual(['duplicate', 'new']);
     });
@@ -345,7 +351,7 @@ export function auditsContract(open: OpenFixture): void {
     it('is told by the explanation of a message, which no webhook has carried yet', async () => {
       const fixture = await stage(open);
       await note(fixture, await begin(fixture, { kind: 'seed' }), ['X']);
-      expect(await fixture.store.explain('main', 'X')).toMatchObject({
+      expect(await fixture.store.items.explain('main', 'X')).toMatchObject({
         ledger: { firstSeenAt: null, rule: null, seededAt: START, lastSeenAt: START },
         sightings: [],
       });
@@ -363,10 +369,10 @@ export function auditsContract(open: OpenFixture): void {
     it('of an id whose resync was in vain does not put off that it is known', async () => {
       const fixture = await stage(open);
       await register(fixture, ['X']);
-      await fixture.store.takeCall('main', 'resync', HOUR);
+      await fixture.store.resyncs.takeCall('main', 'resync', HOUR);
       fixture.clock.advance(HOUR);
       await note(fixture, await begin(fixture, { kind: 'seed' }), ['X']);
-      await fixture.store.closeWindows();
+      await fixture.store.resyncs.closeWindows();
       expect(await fixture.record(messages('X'))).toEqual(['duplicate']);
     });
   });

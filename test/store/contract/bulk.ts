@@ -1,6 +1,4 @@
 import { describe, expect, it } from 'vitest';
-import type { ReleaseFilter } from '../../../src/store/items.js';
-import type { BulkWork } from '../../../src/store/jobs.js';
 import {
   allPages,
   channel,
@@ -23,12 +21,14 @@ import {
   target,
 } from '../../support/store.js';
 import type { OpenFixture, StoreFixture } from '../../support/store.js';
+import type { ReleaseFilter } from '../../../src/store/items.js';
+import type { BulkWork } from '../../../src/store/jobs.js';
 
 const RETRY_DEAD = { kind: 'retry', filter: { status: 'dead' } } as const;
 const RELEASE_ALL: BulkWork = { kind: 'release', filter: {} };
 
 async function countOf({ store }: StoreFixture, work: BulkWork): Promise<number> {
-  return (await store.surveyWork(work)).count;
+  return (await store.jobs.survey(work)).count;
 }
 
 /** Records messages, each in a chat of its own, and ends their deliveries as dead. */
@@ -46,7 +46,7 @@ async function hold(fixture: StoreFixture, ...ids: string[]): Promise<string> {
 }
 
 async function heldIds(fixture: StoreFixture): Promise<string[]> {
-  const held = await allPages(500, async (page) => await fixture.store.messages({ held: true }, page));
+  const held = await allPages(500, async (page) => await fixture.store.items.messages({ held: true }, page));
   return held.map(({ messageId }) => messageId).reverse();
 }
 
@@ -55,7 +55,7 @@ function numbered(count: number): string[] {
 }
 
 async function stepAll(fixture: StoreFixture): Promise<void> {
-  while ((await fixture.store.stepJob()) !== null);
+  while ((await fixture.store.jobs.step()) !== null);
 }
 
 function releaseOf(filter: ReleaseFilter): BulkWork {
@@ -69,28 +69,28 @@ export function bulkContract(open: OpenFixture): void {
       const fixture = await stage(open);
       await bury(fixture, ...numbered(300));
       fixture.clock.advance(SECOND);
-      const job = await fixture.store.addJob(RETRY_DEAD);
+      const job = await fixture.store.jobs.add(RETRY_DEAD);
       const made = { ...RETRY_DEAD, total: 300, createdAt: START + SECOND, finishedAt: null, skipped: 0 };
       expect(job).toEqual({ ...made, id: job.id, status: 'running', done: 0 });
       expect((await fixture.claim()).deliveries).toEqual([]);
-      const step = (await fixture.store.stepJob()) ?? 0;
-      expect(await fixture.store.job(job.id)).toMatchObject({ status: 'running', done: step });
+      const step = (await fixture.store.jobs.step()) ?? 0;
+      expect(await fixture.store.jobs.get(job.id)).toMatchObject({ status: 'running', done: step });
       expect([step > 0, step < 300]).toEqual([true, true]);
       await stepAll(fixture);
       const over = { status: 'finished', done: 300, finishedAt: START + SECOND };
-      expect(await fixture.store.job(job.id)).toMatchObject(over);
+      expect(await fixture.store.jobs.get(job.id)).toMatchObject(over);
     });
 
     it('I4: goes on after a restart where it was, and takes each once', async () => {
       const fixture = await stage(open);
       await bury(fixture, ...numbered(900));
-      const { id } = await fixture.store.addJob(RETRY_DEAD);
-      await fixture.store.stepJob();
+      const { id } = await fixture.store.jobs.add(RETRY_DEAD);
+      await fixture.store.jobs.step();
       await fixture.restart();
-      await fixture.store.stepJob();
+      await fixture.store.jobs.step();
       await fixture.restart();
       await stepAll(fixture);
-      expect(await fixture.store.job(id)).toMatchObject({ status: 'finished', total: 900, done: 900 });
+      expect(await fixture.store.jobs.get(id)).toMatchObject({ status: 'finished', total: 900, done: 900 });
       expect(idsIn(await fixture.deliverAll()).sort()).toEqual(numbered(900).sort());
     });
 
@@ -98,17 +98,17 @@ export function bulkContract(open: OpenFixture): void {
       const fixture = await stage(open, [target('bot', { deliver: ['late'] })]);
       const long = { text: { body: 'x'.repeat(40_000) } };
       await fixture.record(messages(...numbered(60).map((id) => message(id, `chat of ${id}`, long))));
-      await fixture.store.addJob(RELEASE_ALL);
-      expect(await fixture.store.stepJob()).toBeGreaterThan(10);
+      await fixture.store.jobs.add(RELEASE_ALL);
+      expect(await fixture.store.jobs.step()).toBeGreaterThan(10);
     });
 
     it('that is cancelled leaves what it has done, and does nothing more', async () => {
       const fixture = await stage(open);
       await bury(fixture, ...numbered(300));
-      const { id } = await fixture.store.addJob(RETRY_DEAD);
-      const done = await fixture.store.stepJob();
-      expect(await fixture.store.cancelJob(id)).toMatchObject({ status: 'cancelled', done, finishedAt: START });
-      expect(await fixture.store.stepJob()).toBeNull();
+      const { id } = await fixture.store.jobs.add(RETRY_DEAD);
+      const done = await fixture.store.jobs.step();
+      expect(await fixture.store.jobs.cancel(id)).toMatchObject({ status: 'cancelled', done, finishedAt: START });
+      expect(await fixture.store.jobs.step()).toBeNull();
       expect((await fixture.claim({ limit: 500 })).deliveries).toHaveLength(done ?? -1);
     });
 
@@ -116,21 +116,24 @@ export function bulkContract(open: OpenFixture): void {
       const fixture = await stage(open);
       const job = await runJob(fixture, RETRY_DEAD);
       fixture.clock.advance(SECOND);
-      expect(await fixture.store.cancelJob(job.id)).toEqual(job);
+      expect(await fixture.store.jobs.cancel(job.id)).toEqual(job);
       for (const id of ['job_00000000000', 'nonsense', ''])
-        await expect(fixture.store.cancelJob(id)).rejects.toEqual(refusal('GW_NOT_FOUND'));
-      expect(await fixture.store.job('nonsense')).toBeNull();
+        await expect(fixture.store.jobs.cancel(id)).rejects.toEqual(refusal('GW_NOT_FOUND'));
+      expect(await fixture.store.jobs.get('nonsense')).toBeNull();
     });
 
     it('waits for those that were made before it', async () => {
       const fixture = await stage(open, [target('bot'), target('archive')]);
       await bury(fixture, ...numbered(300));
-      const { id: one } = await fixture.store.addJob({ kind: 'retry', filter: { status: 'dead', target: 'bot' } });
-      const { id: two } = await fixture.store.addJob({ kind: 'retry', filter: { status: 'dead', target: 'archive' } });
-      await fixture.store.stepJob();
-      expect(await fixture.store.job(two)).toMatchObject({ status: 'running', done: 0 });
+      const { id: one } = await fixture.store.jobs.add({ kind: 'retry', filter: { status: 'dead', target: 'bot' } });
+      const { id: two } = await fixture.store.jobs.add({
+        kind: 'retry',
+        filter: { status: 'dead', target: 'archive' },
+      });
+      await fixture.store.jobs.step();
+      expect(await fixture.store.jobs.get(two)).toMatchObject({ status: 'running', done: 0 });
       await stepAll(fixture);
-      const jobs = await allPages(1, async (page) => await fixture.store.jobs(page));
+      const jobs = await allPages(1, async (page) => await fixture.store.jobs.list(page));
       expect(jobs.map(({ id, done }) => [id, done])).toEqual([
         [two, 300],
         [one, 300],
@@ -141,14 +144,14 @@ export function bulkContract(open: OpenFixture): void {
       const fixture = await stage(open);
       await bury(fixture, 'A');
       const over = await runJob(fixture, RETRY_DEAD);
-      const running = await fixture.store.addJob(RELEASE_ALL);
+      const running = await fixture.store.jobs.add(RELEASE_ALL);
       const retention = { payloadMs: 7 * DAY, ledgerMs: 400 * DAY };
       fixture.clock.advance(7 * DAY);
       await prune(fixture, retention);
-      expect(await fixture.store.job(over.id)).toEqual(over);
+      expect(await fixture.store.jobs.get(over.id)).toEqual(over);
       fixture.clock.advance(1);
       await prune(fixture, retention);
-      const { data } = await fixture.store.jobs({ limit: 9, cursor: null });
+      const { data } = await fixture.store.jobs.list({ limit: 9, cursor: null });
       expect(data).toEqual([running]);
     });
   });
@@ -191,22 +194,22 @@ export function bulkContract(open: OpenFixture): void {
       await bury(fixture, ...numbered(300));
       await fixture.record(messages('pending'));
       const pending = await fixture.claimOne();
-      const { id } = await fixture.store.addJob(RETRY_DEAD);
+      const { id } = await fixture.store.jobs.add(RETRY_DEAD);
       fixture.clock.advance(SECOND);
       await fixture.settle(pending, 'dead');
-      while ((await fixture.store.stepJob()) !== null) {
+      while ((await fixture.store.jobs.step()) !== null) {
         for (const each of (await fixture.claim({ limit: 500 })).deliveries) await fixture.settle(each, 'dead');
       }
-      expect(await fixture.store.job(id)).toMatchObject({ status: 'finished', total: 300, done: 300 });
-      expect(await fixture.store.delivery(pending.id)).toMatchObject({ status: 'dead', attempts: 1 });
+      expect(await fixture.store.jobs.get(id)).toMatchObject({ status: 'finished', total: 300, done: 300 });
+      expect(await fixture.store.outbox.delivery(pending.id)).toMatchObject({ status: 'dead', attempts: 1 });
     });
 
     it('made twice at one instant sends each once', async () => {
       const fixture = await stage(open);
       await bury(fixture, ...numbered(30));
-      const jobs = await Promise.all([fixture.store.addJob(RETRY_DEAD), fixture.store.addJob(RETRY_DEAD)]);
+      const jobs = await Promise.all([fixture.store.jobs.add(RETRY_DEAD), fixture.store.jobs.add(RETRY_DEAD)]);
       await stepAll(fixture);
-      const done = await Promise.all(jobs.map(async ({ id }) => (await fixture.store.job(id))?.done));
+      const done = await Promise.all(jobs.map(async ({ id }) => (await fixture.store.jobs.get(id))?.done));
       expect(done.sort()).toEqual([0, 30]);
       expect(await fixture.deliverAll()).toHaveLength(30);
     });
@@ -215,28 +218,28 @@ export function bulkContract(open: OpenFixture): void {
       const fixture = await stage(open);
       await Promise.all(numbered(300).map(async (id) => await fixture.record(messages(message(id, id)))));
       await fixture.deliverAll();
-      await fixture.store.addJob({ kind: 'retry', filter: { status: 'delivered' } });
+      await fixture.store.jobs.add({ kind: 'retry', filter: { status: 'delivered' } });
       const sent: string[] = [];
-      while ((await fixture.store.stepJob()) !== null) sent.push(...idsIn(await fixture.deliverAll()));
+      while ((await fixture.store.jobs.step()) !== null) sent.push(...idsIn(await fixture.deliverAll()));
       expect(sent.sort()).toEqual(numbered(300).sort());
     });
 
     it('is refused for a target that there is not', async () => {
       const { store } = await stage(open);
       const work: BulkWork = { kind: 'retry', filter: { status: 'dead', target: 'nobody' } };
-      await expect(store.surveyWork(work)).rejects.toEqual(refusal('GW_NOT_FOUND'));
-      await expect(store.addJob(work)).rejects.toEqual(refusal('GW_NOT_FOUND'));
+      await expect(store.jobs.survey(work)).rejects.toEqual(refusal('GW_NOT_FOUND'));
+      await expect(store.jobs.add(work)).rejects.toEqual(refusal('GW_NOT_FOUND'));
     });
 
     it('leaves out those whose target was removed, before it was made or after', async () => {
       const fixture = await stage(open, [target('bot'), target('archive'), target('third')]);
       await fixture.record(messages('A'));
       for (const delivery of (await fixture.claim()).deliveries) await fixture.settle(delivery, 'dead');
-      await fixture.store.removeTarget('bot');
-      const { id, total } = await fixture.store.addJob(RETRY_DEAD);
-      await fixture.store.removeTarget('archive');
+      await fixture.store.registry.removeTarget('bot');
+      const { id, total } = await fixture.store.jobs.add(RETRY_DEAD);
+      await fixture.store.registry.removeTarget('archive');
       await stepAll(fixture);
-      expect([total, (await fixture.store.job(id))?.done]).toEqual([2, 1]);
+      expect([total, (await fixture.store.jobs.get(id))?.done]).toEqual([2, 1]);
       expect((await fixture.claimOne()).target.id).toBe('third');
     });
   });
@@ -258,12 +261,12 @@ export function bulkContract(open: OpenFixture): void {
       const ids = numbered(220);
       await register(fixture, ids);
       await fixture.record(messages(...ids));
-      const { id } = await fixture.store.addJob(RELEASE_ALL);
-      const step = (await fixture.store.stepJob()) ?? 0;
+      const { id } = await fixture.store.jobs.add(RELEASE_ALL);
+      const step = (await fixture.store.jobs.step()) ?? 0;
       expect([step > 0, step < 220]).toEqual([true, true]);
       await fixture.restart();
       await stepAll(fixture);
-      expect(await fixture.store.job(id)).toMatchObject({ total: 220, done: 220 });
+      expect(await fixture.store.jobs.get(id)).toMatchObject({ total: 220, done: 220 });
       expect(idsIn(await fixture.deliverAll())).toEqual(ids);
     });
 
@@ -278,7 +281,7 @@ export function bulkContract(open: OpenFixture): void {
       [{ channel: 'main', since: START + MINUTE, until: START + HOUR }, ['two']],
     ] as const)('filtered by %j sends %j', async (filter, ids) => {
       const fixture = await stage(open);
-      await fixture.store.addChannel(channel('second'));
+      await fixture.store.registry.addChannel(channel('second'));
       await hold(fixture, 'one');
       await fixture.record(messages(message('A', 'chat of A')));
       await fixture.record(messages(message('A', 'chat of A')));
@@ -329,10 +332,10 @@ export function bulkContract(open: OpenFixture): void {
       await register(fixture, ['A', 'B', 'C']);
       await fixture.record(messages('A'));
       await fixture.record(revisions(message('B')));
-      const { id } = await fixture.store.addJob(RELEASE_ALL);
+      const { id } = await fixture.store.jobs.add(RELEASE_ALL);
       await fixture.record(messages('C'));
       await stepAll(fixture);
-      expect(await fixture.store.job(id)).toMatchObject({ total: 1, done: 1 });
+      expect(await fixture.store.jobs.get(id)).toMatchObject({ total: 1, done: 1 });
       expect(idsIn(await fixture.deliverAll())).toEqual(['A']);
       expect(await heldIds(fixture)).toEqual(['C']);
     });
@@ -340,10 +343,10 @@ export function bulkContract(open: OpenFixture): void {
     it('passes over a message whose target was removed meanwhile', async () => {
       const fixture = await stage(open, [target('bot'), target('archive')]);
       await hold(fixture, 'A');
-      const { id } = await fixture.store.addJob(releaseOf({ targets: ['archive'] }));
-      await fixture.store.removeTarget('archive');
+      const { id } = await fixture.store.jobs.add(releaseOf({ targets: ['archive'] }));
+      await fixture.store.registry.removeTarget('archive');
       await stepAll(fixture);
-      expect(await fixture.store.job(id)).toMatchObject({ status: 'finished', done: 0, skipped: 1 });
+      expect(await fixture.store.jobs.get(id)).toMatchObject({ status: 'finished', done: 0, skipped: 1 });
       expect(await heldIds(fixture)).toEqual(['A']);
     });
 
@@ -358,10 +361,10 @@ export function bulkContract(open: OpenFixture): void {
     it('is refused for a target and a resync that there is not', async () => {
       const { store } = await stage(open);
       for (const filter of [{ targets: ['bot', 'nobody'] }, { resync: 'rsy_none' }]) {
-        await expect(store.surveyWork(releaseOf(filter))).rejects.toEqual(refusal('GW_NOT_FOUND'));
-        await expect(store.addJob(releaseOf(filter))).rejects.toEqual(refusal('GW_NOT_FOUND'));
+        await expect(store.jobs.survey(releaseOf(filter))).rejects.toEqual(refusal('GW_NOT_FOUND'));
+        await expect(store.jobs.add(releaseOf(filter))).rejects.toEqual(refusal('GW_NOT_FOUND'));
       }
-      expect(await store.jobs({ limit: 9, cursor: null })).toEqual({ data: [], nextCursor: null });
+      expect(await store.jobs.list({ limit: 9, cursor: null })).toEqual({ data: [], nextCursor: null });
     });
 
     it('I6: stands behind what waits in its chat, and before what comes later', async () => {

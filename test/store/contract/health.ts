@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
-import type { KeptBreaker } from '../../../src/store/health.js';
 import { MINUTE, stage, START, target } from '../../support/store.js';
 import type { OpenFixture } from '../../support/store.js';
+import type { KeptBreaker } from '../../../src/store/breakers.js';
 
 const OPEN: KeptBreaker = {
   state: 'open',
@@ -17,11 +17,11 @@ export function healthContract(open: OpenFixture): void {
   describe('the breaker of a target', () => {
     it('is kept, one for each target, and outlives a restart', async () => {
       const fixture = await stage(open, [target('bot'), target('archive')]);
-      await fixture.store.keepBreaker('bot', OPEN);
-      await fixture.store.keepBreaker('archive', OPEN);
-      await fixture.store.keepBreaker('archive', RECOVERING);
+      await fixture.store.breakers.keep('bot', OPEN);
+      await fixture.store.breakers.keep('archive', OPEN);
+      await fixture.store.breakers.keep('archive', RECOVERING);
       await fixture.restart();
-      expect(await fixture.store.breakers()).toEqual([
+      expect(await fixture.store.breakers.notClosed()).toEqual([
         { targetId: 'bot', ...OPEN },
         { targetId: 'archive', ...RECOVERING },
       ]);
@@ -29,12 +29,12 @@ export function healthContract(open: OpenFixture): void {
 
     it('goes when the target is well, and when it is removed', async () => {
       const { store } = await stage(open, [target('bot'), target('archive')]);
-      for (const id of ['bot', 'archive']) await store.keepBreaker(id, OPEN);
-      await store.keepBreaker('bot', null);
-      await store.removeTarget('archive');
-      await store.keepBreaker('archive', OPEN);
-      await store.keepBreaker('nobody', OPEN);
-      expect(await store.breakers()).toEqual([]);
+      for (const id of ['bot', 'archive']) await store.breakers.keep(id, OPEN);
+      await store.breakers.keep('bot', null);
+      await store.registry.removeTarget('archive');
+      await store.breakers.keep('archive', OPEN);
+      await store.breakers.keep('nobody', OPEN);
+      expect(await store.breakers.notClosed()).toEqual([]);
     });
   });
 }

@@ -25,7 +25,7 @@ export function intakeContract(open: OpenFixture): void {
     it('I1: when recording has answered, the webhook, its verdict and its delivery can be read', async () => {
       const { store } = await stage(open);
       expect(await record(store, messages('A'))).toEqual({ verdicts: ['new'], deliveries: 1 });
-      expect(await store.explain('main', 'A')).toMatchObject({
+      expect(await store.items.explain('main', 'A')).toMatchObject({
         ledger: { firstSeenAt: START, rule: 10 },
         sightings: [{ verdict: 'new', rule: 10, held: false, event: 'messages.post', seenAt: START }],
         deliveries: [{ status: 'pending', target: 'bot', nextAttemptAt: START }],
@@ -60,7 +60,7 @@ export function intakeContract(open: OpenFixture): void {
       ['with a lone surrogate in it', messages('A\ud800'), {}],
     ])('knows an id from the same id %s', async (_, body, options) => {
       const fixture = await stage(open);
-      await fixture.store.addChannel(channel('second'));
+      await fixture.store.registry.addChannel(channel('second'));
       await fixture.record(messages('A', 'A\ud801'));
       expect(await fixture.record(body, options)).toEqual(['new']);
     });
@@ -86,17 +86,17 @@ export function intakeContract(open: OpenFixture): void {
       await expect(fixture.record({ ...messages('B'), channel_id: 'TWO' })).rejects.toEqual(
         refusal('GW_CHANNEL_MISMATCH'),
       );
-      expect(await fixture.store.channel('main')).toMatchObject({ channelId: 'ONE' });
-      expect(await fixture.store.explain('main', 'B')).toBeNull();
+      expect(await fixture.store.registry.channel('main')).toMatchObject({ channelId: 'ONE' });
+      expect(await fixture.store.items.explain('main', 'B')).toBeNull();
       expect(await fixture.record({ ...messages('B'), channel_id: 'ONE' })).toEqual(['new']);
     });
 
     it('takes webhooks of another channel once its id was forgotten', async () => {
       const fixture = await stage(open);
       await fixture.record({ ...messages('A'), channel_id: 'ONE' });
-      await fixture.store.changeChannel('main', { channelId: null });
+      await fixture.store.registry.changeChannel('main', { channelId: null });
       expect(await fixture.record({ ...messages('B'), channel_id: 'TWO' })).toEqual(['new']);
-      expect(await fixture.store.channel('main')).toMatchObject({ channelId: 'TWO' });
+      expect(await fixture.store.registry.channel('main')).toMatchObject({ channelId: 'TWO' });
     });
   });
 
@@ -151,7 +151,7 @@ export function intakeContract(open: OpenFixture): void {
       expect(await record(fixture.store, messages('A'))).toEqual({ verdicts: ['new'], deliveries: 1 });
       expect(await fixture.claim()).toEqual({ deliveries: [], nextDueAt: null });
       fixture.clock.advance(30 * DAY);
-      await fixture.store.changeTarget('bot', { enabled: true });
+      await fixture.store.registry.changeTarget('bot', { enabled: true });
       expect(idsIn(await fixture.deliverAll())).toEqual(['A']);
     });
 
@@ -195,7 +195,7 @@ export function intakeContract(open: OpenFixture): void {
 
     it('is late by the limit of its own channel', async () => {
       const fixture = await stage(open);
-      await fixture.store.changeChannel('main', { lateAfterSeconds: 10 });
+      await fixture.store.registry.changeChannel('main', { lateAfterSeconds: 10 });
       await fixture.record(messages('newest'));
       fixture.clock.advance(HOUR + SECOND);
       expect(await fixture.record(messages(message('A', 'alice', { timestamp: START / SECOND - 11 })))).toEqual([

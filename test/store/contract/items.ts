@@ -1,5 +1,4 @@
 import { describe, expect, it } from 'vitest';
-import type { ItemDetail, ItemFilter } from '../../../src/store/items.js';
 import type { Target } from '../../../src/model.js';
 import {
   allPages,
@@ -24,11 +23,12 @@ import {
   target,
 } from '../../support/store.js';
 import type { OpenFixture, StoreFixture } from '../../support/store.js';
+import type { ItemDetail, ItemFilter } from '../../../src/store/items.js';
 
 const ALL = { limit: 50, cursor: null };
 
 async function items(fixture: StoreFixture, filter: ItemFilter = {}): Promise<readonly ItemDetail[]> {
-  return await allPages(2, async (page) => await fixture.store.items(filter, page));
+  return await allPages(2, async (page) => await fixture.store.items.list(filter, page));
 }
 
 /** What a list shows, newest first, as `carrier/message id`. */
@@ -94,7 +94,7 @@ export function itemsContract(open: OpenFixture): void {
       [{ verdict: 'late' }, []],
     ])('filtered by %j', async (filter, wanted) => {
       const fixture = await stage(open);
-      await fixture.store.addChannel(channel('second'));
+      await fixture.store.registry.addChannel(channel('second'));
       await register(fixture, ['old']);
       for (const body of [messages('A'), messages('A'), status('A'), status('A')]) await fixture.record(body);
       fixture.clock.advance(MINUTE);
@@ -154,11 +154,11 @@ export function itemsContract(open: OpenFixture): void {
       const fixture = await stage(open, [closed()]);
       await fixture.record(body);
       const { id } = only(await items(fixture, { held: true }));
-      const made = await fixture.store.releaseItem(id, null);
+      const made = await fixture.store.outbox.releaseItem(id, null);
       const sent = only(await fixture.deliverAll());
       expect([made, sent.body.toString()]).toEqual([[sent.id], JSON.stringify(body)]);
       expect(await items(fixture, { held: true })).toEqual([]);
-      await expect(fixture.store.releaseItem(id, null)).rejects.toEqual(refusal('GW_NOT_HELD'));
+      await expect(fixture.store.outbox.releaseItem(id, null)).rejects.toEqual(refusal('GW_NOT_HELD'));
     });
 
     it('sends only the one of a batch, and leaves the others held', async () => {
@@ -166,7 +166,7 @@ export function itemsContract(open: OpenFixture): void {
       const [one, two] = [GROUP, { ...GROUP, action: 'remove' }];
       await fixture.record({ ...LEFT, groups_participants: [one, two] });
       const { id } = first(await items(fixture, { held: true }));
-      await fixture.store.releaseItem(id, null);
+      await fixture.store.outbox.releaseItem(id, null);
       expect(JSON.parse(only(await fixture.deliverAll()).body.toString())).toEqual({
         ...LEFT,
         groups_participants: [two],
@@ -178,9 +178,9 @@ export function itemsContract(open: OpenFixture): void {
       const fixture = await stage(open, [closed('bot'), closed('archive')]);
       await fixture.record(status('A'));
       const { id } = only(await items(fixture, { held: true }));
-      expect(await fixture.store.releaseItem(id, ['archive', 'archive'])).toHaveLength(1);
-      await expect(fixture.store.releaseItem(id, ['archive'])).rejects.toEqual(refusal('GW_NOT_HELD'));
-      await fixture.store.releaseItem(id, null);
+      expect(await fixture.store.outbox.releaseItem(id, ['archive', 'archive'])).toHaveLength(1);
+      await expect(fixture.store.outbox.releaseItem(id, ['archive'])).rejects.toEqual(refusal('GW_NOT_HELD'));
+      await fixture.store.outbox.releaseItem(id, null);
       expect((await fixture.deliverAll()).map((each) => each.target.id).sort()).toEqual(['archive', 'bot']);
     });
 
@@ -190,7 +190,7 @@ export function itemsContract(open: OpenFixture): void {
       await fixture.record(messages('A'));
       await fixture.record(revisions(message('A', 'alice', { text: { body: 'Revised' } })));
       const [revised, , oldest] = await items(fixture, { held: true });
-      await fixture.store.releaseItem(oldest?.id ?? '', null);
+      await fixture.store.outbox.releaseItem(oldest?.id ?? '', null);
       expect(first(await fixture.deliverAll()).verdicts).toEqual(['new']);
       expect((await items(fixture, { held: true })).map(({ id }) => id)).toEqual([revised?.id]);
     });
@@ -198,10 +198,10 @@ export function itemsContract(open: OpenFixture): void {
     it('of a poll does not send its votes, nor the other way round', async () => {
       const fixture = await stage(open, [closed()]);
       for (const body of [messages(message('poll', 'alice', { type: 'poll' })), VOTE, VOTE]) await fixture.record(body);
-      await fixture.store.release('main', 'poll', null);
+      await fixture.store.outbox.release('main', 'poll', null);
       expect(only(await fixture.deliverAll()).verdicts).toEqual(['new']);
       expect((await items(fixture, { held: true })).map(({ rule }) => rule)).toEqual([1, 2]);
-      await fixture.store.releaseItem(first(await items(fixture, { held: true })).id, null);
+      await fixture.store.outbox.releaseItem(first(await items(fixture, { held: true })).id, null);
       expect((await items(fixture, { held: true })).map(({ rule }) => rule)).toEqual([2]);
     });
 
@@ -211,9 +211,9 @@ export function itemsContract(open: OpenFixture): void {
       const { id } = only(await items(fixture));
       const none = ['', 'A', 'itm_', 'itm_00000000000_0', id.replace(/_0$/, '_1'), id.replace(/_0$/, '_00')];
       for (const each of none) {
-        await expect(fixture.store.releaseItem(each, null)).rejects.toEqual(refusal('GW_NOT_FOUND'));
+        await expect(fixture.store.outbox.releaseItem(each, null)).rejects.toEqual(refusal('GW_NOT_FOUND'));
       }
-      await expect(fixture.store.releaseItem(id, ['nobody'])).rejects.toEqual(refusal('GW_NOT_FOUND'));
+      await expect(fixture.store.outbox.releaseItem(id, ['nobody'])).rejects.toEqual(refusal('GW_NOT_FOUND'));
       expect(await fixture.deliverAll()).toEqual([]);
     });
 
@@ -223,19 +223,19 @@ export function itemsContract(open: OpenFixture): void {
       const { id, webhookId } = only(await items(fixture));
       fixture.clock.advance(8 * DAY);
       await prune(fixture, { payloadMs: 7 * DAY, ledgerMs: 400 * DAY });
-      await expect(fixture.store.releaseItem(id, null)).rejects.toEqual(refusal('GW_PAYLOAD_GONE'));
-      await expect(fixture.store.webhook(webhookId)).rejects.toEqual(refusal('GW_PAYLOAD_GONE'));
+      await expect(fixture.store.outbox.releaseItem(id, null)).rejects.toEqual(refusal('GW_PAYLOAD_GONE'));
+      await expect(fixture.store.items.webhook(webhookId)).rejects.toEqual(refusal('GW_PAYLOAD_GONE'));
     });
 
     it('has no age: it cannot expire, is marked as released, and stays so when it is retried', async () => {
       const fixture = await stage(open, [closed('bot', { maxAgeSeconds: 60 })]);
       await fixture.record(messages('A'));
-      const [id = ''] = await fixture.store.release('main', 'A', null);
+      const [id = ''] = await fixture.store.outbox.release('main', 'A', null);
       const claimed = await fixture.claimOne();
       expect(claimed).toMatchObject({ id, newestMessageAt: null });
       await fixture.settle(claimed, 'dead');
-      expect(await fixture.store.retry(id)).toMatchObject({ released: true, status: 'pending' });
-      const { deliveries = [] } = (await fixture.store.explain('main', 'A')) ?? {};
+      expect(await fixture.store.outbox.retry(id)).toMatchObject({ released: true, status: 'pending' });
+      const { deliveries = [] } = (await fixture.store.items.explain('main', 'A')) ?? {};
       expect(deliveries.map(({ released }) => released)).toEqual([true]);
     });
   });
@@ -258,7 +258,7 @@ export function itemsContract(open: OpenFixture): void {
       const fixture = await stage(open, [closed('bot'), closed('archive', { events: ['messages'] })]);
       await fixture.record(messages('A', 'B'));
       for (let i = 0; i < 30; i += 1) await fixture.record(status(`S${i}`));
-      const { sample, ...counts } = await fixture.store.surveyWork({ kind: 'release', filter: {} });
+      const { sample, ...counts } = await fixture.store.jobs.survey({ kind: 'release', filter: {} });
       expect(counts).toEqual({
         ...{ kind: 'release', count: 32 },
         ...{ byTarget: { bot: 32, archive: 2 }, byVerdict: { new: 2, event: 30 } },
@@ -272,7 +272,7 @@ export function itemsContract(open: OpenFixture): void {
       const fixture = await stage(open, [closed('bot'), closed('archive')]);
       for (let time = 0; time < 3; time += 1) await fixture.record(messages('A'));
       const named = { verdict: 'duplicate', targets: ['bot'] } as const;
-      const survey = async () => (await fixture.store.surveyWork({ kind: 'release', filter: named })).count;
+      const survey = async () => (await fixture.store.jobs.survey({ kind: 'release', filter: named })).count;
       expect(await survey()).toBe(1);
       await runJob(fixture, { kind: 'release', filter: named });
       expect([await survey(), (await fixture.deliverAll()).length]).toEqual([0, 1]);
@@ -282,11 +282,11 @@ export function itemsContract(open: OpenFixture): void {
       const fixture = await stage(open, [closed()]);
       await fixture.record(messages(...Array.from({ length: 11 }, (_, at) => `M${at}`)));
       const work = { kind: 'release', filter: {} } as const;
-      await expect(fixture.store.addJob(work, 9)).rejects.toMatchObject({
+      await expect(fixture.store.jobs.add(work, 9)).rejects.toMatchObject({
         ...{ code: 'GW_CONFLICT', message: expect.stringMatching(/\b11\b.*\b9\b/) as unknown },
       });
-      expect((await fixture.store.jobs(ALL)).data).toEqual([]);
-      expect(await fixture.store.addJob(work, 10)).toMatchObject({ total: 11 });
+      expect((await fixture.store.jobs.list(ALL)).data).toEqual([]);
+      expect(await fixture.store.jobs.add(work, 10)).toMatchObject({ total: 11 });
     });
   });
 
@@ -297,8 +297,8 @@ export function itemsContract(open: OpenFixture): void {
       const body = Buffer.from('{"messages":[{"id":"é"},{"id":"old"}],"event":{"type":"messages","event":"post"}}');
       await fixture.record(body, { method: 'PUT', suffix: '/messages', contentType: 'text/plain' });
       const { webhookId } = first(await items(fixture));
-      await fixture.store.release('main', 'old', null);
-      const shownOf = await fixture.store.webhook(webhookId);
+      await fixture.store.outbox.release('main', 'old', null);
+      const shownOf = await fixture.store.items.webhook(webhookId);
       expect(shownOf).toMatchObject({
         ...{ id: webhookId, channel: 'main', method: 'PUT', suffix: '/messages', contentType: 'text/plain' },
         ...{ event: 'messages.post', receivedAt: START, auditId: null, body },
@@ -319,26 +319,28 @@ export function itemsContract(open: OpenFixture): void {
       const fixture = await stage(open);
       await fixture.record(messages('A', 'B'));
       const { webhookId } = first(await items(fixture));
-      expect((await fixture.store.webhook(webhookId)).deliveries.map(({ positions }) => positions)).toEqual([[0, 1]]);
+      expect((await fixture.store.items.webhook(webhookId)).deliveries.map(({ positions }) => positions)).toEqual([
+        [0, 1],
+      ]);
       for (const id of ['', 'nonsense', '00000000000', 'zzzzzzzzzzz'])
-        await expect(fixture.store.webhook(id)).rejects.toEqual(refusal('GW_NOT_FOUND'));
+        await expect(fixture.store.items.webhook(id)).rejects.toEqual(refusal('GW_NOT_FOUND'));
     });
   });
 
   describe('what is held of a resync', () => {
     /** Its report, the messages that it lists as held, and what a release of its messages would send. */
     async function counts(fixture: StoreFixture, id: string) {
-      const page = await fixture.store.resyncMessages(id, ALL, { held: true });
+      const page = await fixture.store.resyncs.messages(id, ALL, { held: true });
       const filter = { resync: id, messagesOnly: true };
-      const { count } = await fixture.store.surveyWork({ kind: 'release', filter });
-      return [(await fixture.store.resyncReport(id))?.held, page.data.length, count];
+      const { count } = await fixture.store.jobs.survey({ kind: 'release', filter });
+      return [(await fixture.store.resyncs.report(id))?.held, page.data.length, count];
     }
 
     it('does not count a repeated receipt of the same id', async () => {
       const fixture = await stage(open);
       const { id } = await register(fixture, ['A']);
       await fixture.record(messages('A'));
-      await fixture.store.release('main', 'A', null);
+      await fixture.store.outbox.release('main', 'A', null);
       for (let time = 0; time < 2; time += 1) await fixture.record(status('A'));
       expect(await shown(fixture, { resync: id, held: true })).toEqual(['statuses/A']);
       expect(await counts(fixture, id)).toEqual([0, 0, 0]);
@@ -360,7 +362,7 @@ export function itemsContract(open: OpenFixture): void {
       const { id } = await register(fixture, ['A']);
       await fixture.record(messages('A'));
       expect(await counts(fixture, id)).toEqual([1, 1, 1]);
-      await fixture.store.changeTarget('bot', { events: ['statuses'] });
+      await fixture.store.registry.changeTarget('bot', { events: ['statuses'] });
       expect(await counts(fixture, id)).toEqual([0, 0, 0]);
     });
 
@@ -369,7 +371,7 @@ export function itemsContract(open: OpenFixture): void {
       const ids = Array.from({ length: 900 }, (_, at) => `M${at}`);
       const { id } = await register(fixture, ids, { windowSeconds: HOUR / SECOND });
       await fixture.record(messages('M7', 'M500', 'M899'));
-      const held = await allPages(1, async (page) => await fixture.store.resyncMessages(id, page, { held: true }));
+      const held = await allPages(1, async (page) => await fixture.store.resyncs.messages(id, page, { held: true }));
       expect(held.map(({ messageId }) => messageId)).toEqual(['M7', 'M500', 'M899']);
       expect(await shown(fixture, { resync: id, held: true })).toHaveLength(3);
     });

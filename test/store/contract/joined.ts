@@ -1,7 +1,5 @@
 import { setImmediate as nextTick } from 'node:timers/promises';
 import { describe, expect, it } from 'vitest';
-import type { CallResult } from '../../../src/store/store.js';
-import type { ResyncMessageView } from '../../../src/store/views.js';
 import {
   DAY,
   HOUR,
@@ -17,6 +15,7 @@ import {
   takeCall,
 } from '../../support/store.js';
 import type { OpenFixture, StoreFixture } from '../../support/store.js';
+import type { CallResult, ResyncMessageView } from '../../../src/store/resyncs.js';
 
 const WAITING: CallResult = { status: 'waiting', nextAt: START + MINUTE };
 const FOUND: CallResult = { status: 'restored', nextAt: null };
@@ -24,15 +23,15 @@ const REQUEST = { channel: 'main', messageIds: ['A'], deliverUnseen: false, idem
 
 /** What one resync says of its only message. */
 async function messageIn({ store }: StoreFixture, id: string): Promise<ResyncMessageView> {
-  return only((await store.resyncMessages(id, { limit: 9, cursor: null })).data);
+  return only((await store.resyncs.messages(id, { limit: 9, cursor: null })).data);
 }
 
 async function ask(fixture: StoreFixture, result: CallResult = WAITING): Promise<void> {
-  await fixture.store.settleCall(await takeCall(fixture), result);
+  await fixture.store.resyncs.settleCall(await takeCall(fixture), result);
 }
 
 async function noCallIsDue({ store }: StoreFixture): Promise<void> {
-  expect(await store.takeCall('main', 'resync', LEASE)).toBeNull();
+  expect(await store.resyncs.takeCall('main', 'resync', LEASE)).toBeNull();
 }
 
 /** Two resyncs of one id; Whapi was asked for it in between, and has not got it yet. */
@@ -58,11 +57,11 @@ export function joinedContract(open: OpenFixture): void {
       fixture.clock.advance(MINUTE);
       const poll = await takeCall(fixture);
       await noCallIsDue(fixture);
-      await fixture.store.settleCall(poll, FOUND);
+      await fixture.store.resyncs.settleCall(poll, FOUND);
       const restored = { status: 'restored', proof: 'poll', polls: 1 };
       expect([await messageIn(fixture, first), await messageIn(fixture, second)]).toMatchObject([restored, restored]);
-      expect(await fixture.store.resync(second)).toMatchObject({ status: 'finished', counts: { restored: 1 } });
-      expect(await fixture.store.resyncReport(second)).toMatchObject({
+      expect(await fixture.store.resyncs.get(second)).toMatchObject({ status: 'finished', counts: { restored: 1 } });
+      expect(await fixture.store.resyncs.report(second)).toMatchObject({
         neverSeenBefore: 1,
         polls: 1,
         proofs: { poll: 1 },
@@ -74,7 +73,7 @@ export function joinedContract(open: OpenFixture): void {
       const first = await register(fixture, ['A']);
       const early = when.startsWith('while') ? await takeCall(fixture) : null;
       const second = await register(fixture, ['A']);
-      await fixture.store.settleCall(early ?? (await takeCall(fixture)), {
+      await fixture.store.resyncs.settleCall(early ?? (await takeCall(fixture)), {
         status: 'failed',
         nextAt: null,
         error: '403',
@@ -88,10 +87,10 @@ export function joinedContract(open: OpenFixture): void {
       const fixture = await stage(open);
       const ids = [(await register(fixture, ['A'])).id, (await register(fixture, ['A'])).id];
       const call = await takeCall(fixture);
-      await fixture.store.cancelResync(ids[which] ?? '');
-      await fixture.store.settleCall(call, WAITING);
+      await fixture.store.resyncs.cancel(ids[which] ?? '');
+      await fixture.store.resyncs.settleCall(call, WAITING);
       fixture.clock.advance(MINUTE);
-      await fixture.store.settleCall(await takeCall(fixture), FOUND);
+      await fixture.store.resyncs.settleCall(await takeCall(fixture), FOUND);
       const statuses = await Promise.all(ids.map(async (id) => (await messageIn(fixture, id)).status));
       expect(statuses).toEqual(which === 0 ? ['cancelled', 'restored'] : ['restored', 'cancelled']);
     });
@@ -111,7 +110,7 @@ export function joinedContract(open: OpenFixture): void {
       expect((await messageIn(fixture, first)).windowClosesAt).toBe(closesAt);
       expect((await messageIn(fixture, second)).windowClosesAt).toBe(closesAt);
       fixture.clock.advance(closesAt - START - 1);
-      await fixture.store.closeWindows();
+      await fixture.store.resyncs.closeWindows();
       expect(await fixture.record(messages('A'))).toEqual(['restored']);
     });
 
@@ -120,7 +119,7 @@ export function joinedContract(open: OpenFixture): void {
       await register(fixture, ['A']);
       const call = await takeCall(fixture);
       const { id } = await register(fixture, ['A'], { windowSeconds: DAY / SECOND });
-      await fixture.store.settleCall(call, { ...WAITING, closesAt: START + HOUR });
+      await fixture.store.resyncs.settleCall(call, { ...WAITING, closesAt: START + HOUR });
       expect((await messageIn(fixture, id)).windowClosesAt).toBe(START + DAY);
     });
 
@@ -133,7 +132,7 @@ export function joinedContract(open: OpenFixture): void {
     it('with deliver_unseen asks for its webhook once more where a poll alone finds the message', async () => {
       const { fixture, first, second } = await twoResyncs(open, { deliverUnseen: true });
       fixture.clock.advance(MINUTE);
-      await fixture.store.settleCall(await takeCall(fixture), FOUND);
+      await fixture.store.resyncs.settleCall(await takeCall(fixture), FOUND);
       expect([(await messageIn(fixture, first)).status, (await messageIn(fixture, second)).status]).toEqual([
         ...['restored', 'queued'],
       ]);
@@ -157,23 +156,23 @@ export function joinedContract(open: OpenFixture): void {
     it('joins what is being brought back: five calls make one resync', async () => {
       const fixture = await stage(open);
       for (let made = 0; made < 5; made += 1) {
-        const call = only(await fixture.store.registerAsked(requestOf(), LEASE));
+        const call = only(await fixture.store.resyncs.registerAsked(requestOf(), LEASE));
         expect(call.made).toBe(made);
-        await fixture.store.settleCall(call, WAITING);
+        await fixture.store.resyncs.settleCall(call, WAITING);
       }
-      const { data } = await fixture.store.resyncs({ limit: 9, cursor: null });
+      const { data } = await fixture.store.resyncs.list({ limit: 9, cursor: null });
       expect(await messageIn(fixture, only(data).id)).toMatchObject({ status: 'waiting', calls: 5 });
     });
 
     it('joins a run, extends its window, and does not shorten a longer one', async () => {
       const fixture = await stage(open);
       const { id } = await register(fixture, ['A'], { windowSeconds: 60 });
-      const call = only(await fixture.store.registerAsked(requestOf(), LEASE));
+      const call = only(await fixture.store.resyncs.registerAsked(requestOf(), LEASE));
       expect(call).toMatchObject({ resyncId: id, windowSeconds: HOUR / SECOND });
-      await fixture.store.settleCall(call, { ...WAITING, closesAt: START + HOUR });
+      await fixture.store.resyncs.settleCall(call, { ...WAITING, closesAt: START + HOUR });
       fixture.clock.advance(MINUTE);
       expect(await takeCall(fixture)).toMatchObject({ kind: 'poll', windowSeconds: HOUR / SECOND });
-      const next = only(await fixture.store.registerAsked(requestOf(60), LEASE));
+      const next = only(await fixture.store.resyncs.registerAsked(requestOf(60), LEASE));
       expect(next.windowSeconds).toBe(HOUR / SECOND);
     });
 
@@ -182,9 +181,9 @@ export function joinedContract(open: OpenFixture): void {
       const { id } = await register(fixture, ['A']);
       await fixture.record(messages('A'));
       fixture.clock.advance(MINUTE);
-      const call = only(await fixture.store.registerAsked(requestOf(), LEASE));
+      const call = only(await fixture.store.resyncs.registerAsked(requestOf(), LEASE));
       const refusal: CallResult = { status: 'failed', nextAt: null, refused: true, closesAt: START + 2 * MINUTE };
-      await fixture.store.settleCall(call, refusal);
+      await fixture.store.resyncs.settleCall(call, refusal);
       const closesAt = START + MINUTE + HOUR;
       expect(await messageIn(fixture, id)).toMatchObject({ status: 'restored', calls: 1, windowClosesAt: closesAt });
     });
@@ -193,15 +192,15 @@ export function joinedContract(open: OpenFixture): void {
       const fixture = await stage(open);
       const { id } = await register(fixture, ['A']);
       await ask(fixture, { status: 'failed', nextAt: null, refused: true });
-      const call = only(await fixture.store.registerAsked(requestOf(), LEASE));
+      const call = only(await fixture.store.resyncs.registerAsked(requestOf(), LEASE));
       expect([call.resyncId === id, call.made]).toEqual([false, 0]);
-      await fixture.store.cancelResync(call.resyncId);
-      expect(only(await fixture.store.registerAsked(requestOf(), LEASE)).resyncId).not.toBe(call.resyncId);
+      await fixture.store.resyncs.cancel(call.resyncId);
+      expect(only(await fixture.store.resyncs.registerAsked(requestOf(), LEASE)).resyncId).not.toBe(call.resyncId);
     });
 
     it('I2: registers every id that it may be taken for', async () => {
       const fixture = await stage(open);
-      const calls = await fixture.store.registerAsked({ ...requestOf(), messageIds: ['A', ' A'] }, LEASE);
+      const calls = await fixture.store.resyncs.registerAsked({ ...requestOf(), messageIds: ['A', ' A'] }, LEASE);
       expect(calls.map(({ messageId }) => messageId)).toEqual(['A', ' A']);
       expect(new Set(calls.map(({ resyncId }) => resyncId)).size).toBe(1);
       expect(await fixture.record(messages('A', ' A'))).toEqual(['restored', 'restored']);
@@ -213,39 +212,39 @@ export function joinedContract(open: OpenFixture): void {
 
     it('is kept although no call was counted before, and outlives a good answer until it is over', async () => {
       const fixture = await stage(open);
-      const call = only(await fixture.store.registerAsked({ ...REQUEST, windowSeconds: 60 }, LEASE));
-      await fixture.store.settleCall(call, { status: 'queued', nextAt: START, pause });
-      await fixture.store.noteAnswer('main', null);
-      expect(await fixture.store.channelState('main')).toMatchObject({ callsToday: 0, failures: 1, pause });
+      const call = only(await fixture.store.resyncs.registerAsked({ ...REQUEST, windowSeconds: 60 }, LEASE));
+      await fixture.store.resyncs.settleCall(call, { status: 'queued', nextAt: START, pause });
+      await fixture.store.calls.noteAnswer('main', null);
+      expect(await fixture.store.calls.stateOf('main')).toMatchObject({ callsToday: 0, failures: 1, pause });
       fixture.clock.advance(HOUR);
-      await fixture.store.noteAnswer('main', null);
-      expect(await fixture.store.channelState('main')).toMatchObject({ failures: 0, pause: null });
+      await fixture.store.calls.noteAnswer('main', null);
+      expect(await fixture.store.calls.stateOf('main')).toMatchObject({ failures: 0, pause: null });
     });
 
     it('is not cut short by later trouble where Whapi named a longer pause, over a restart', async () => {
       const fixture = await stage(open);
-      await fixture.store.noteAnswer('main', pause);
-      await fixture.store.noteAnswer('main', { code: 'busy', reason: '503', nextCheckAt: START + 5000 });
-      await fixture.store.noteAnswer('main', { code: 'not_ready', reason: '401', nextCheckAt: START + 5000 });
+      await fixture.store.calls.noteAnswer('main', pause);
+      await fixture.store.calls.noteAnswer('main', { code: 'busy', reason: '503', nextCheckAt: START + 5000 });
+      await fixture.store.calls.noteAnswer('main', { code: 'not_ready', reason: '401', nextCheckAt: START + 5000 });
       await fixture.restart();
-      expect(await fixture.store.channelState('main')).toMatchObject({ failures: 3, pause });
+      expect(await fixture.store.calls.stateOf('main')).toMatchObject({ failures: 3, pause });
       const longer = { code: 'busy', reason: '429 again', nextCheckAt: START + 2 * HOUR } as const;
-      await fixture.store.noteAnswer('main', longer);
-      expect(await fixture.store.channelState('main')).toMatchObject({ pause: longer });
+      await fixture.store.calls.noteAnswer('main', longer);
+      expect(await fixture.store.calls.stateOf('main')).toMatchObject({ pause: longer });
     });
 
     it('is kept of no channel that was removed meanwhile', async () => {
       const fixture = await stage(open);
-      await fixture.store.removeChannel('main');
-      await fixture.store.countCall('main');
-      await fixture.store.noteAnswer('main', pause);
-      expect(await fixture.store.channelState('main')).toBeNull();
+      await fixture.store.registry.removeChannel('main');
+      await fixture.store.calls.countCall('main');
+      await fixture.store.calls.noteAnswer('main', pause);
+      expect(await fixture.store.calls.stateOf('main')).toBeNull();
     });
   });
 
   describe('whether a resync is running', () => {
     const states = async ({ store }: StoreFixture, after = 0, before = Infinity) =>
-      (await store.resyncStates({ after, before: Math.min(before, Number.MAX_SAFE_INTEGER) }, 2)).map(
+      (await store.resyncs.states({ after, before: Math.min(before, Number.MAX_SAFE_INTEGER) }, 2)).map(
         ({ id, isRunning }) => [id, isRunning],
       );
 
@@ -254,23 +253,23 @@ export function joinedContract(open: OpenFixture): void {
     it('is told of the newest first, within a range of numbers', async () => {
       const fixture = await stage(open);
       const [a, b, c] = [await idOf(fixture, 'A'), await idOf(fixture, 'B'), await idOf(fixture, 'C')];
-      await fixture.store.cancelResync(b);
+      await fixture.store.resyncs.cancel(b);
       expect(await states(fixture)).toEqual([
         [c, true],
         [b, false],
       ]);
-      const [newest, second] = await fixture.store.resyncStates({ after: 0, before: Number.MAX_SAFE_INTEGER }, 2);
+      const [newest, second] = await fixture.store.resyncs.states({ after: 0, before: Number.MAX_SAFE_INTEGER }, 2);
       expect(await states(fixture, 0, second?.number)).toEqual([[a, true]]);
       expect(await states(fixture, newest?.number)).toEqual([]);
-      expect(await fixture.store.stillRunning([a, b, c, 'rsy_none'])).toEqual(new Set([a, c]));
+      expect(await fixture.store.resyncs.stillRunning([a, b, c, 'rsy_none'])).toEqual(new Set([a, c]));
     });
 
     it('is told of one that is still being registered, too', async () => {
       const fixture = await stage(open);
       const ids = Array.from({ length: 5000 }, (_, at) => `m-${at}`);
-      const registered = fixture.store.register({ ...REQUEST, windowSeconds: 60, messageIds: ids });
+      const registered = fixture.store.resyncs.register({ ...REQUEST, windowSeconds: 60, messageIds: ids });
       while ((await states(fixture)).length === 0) await nextTick();
-      expect(await fixture.store.resyncs({ limit: 1, cursor: null })).toMatchObject({ data: [] });
+      expect(await fixture.store.resyncs.list({ limit: 1, cursor: null })).toMatchObject({ data: [] });
       const [[id, isRunning] = []] = await states(fixture);
       expect([isRunning, (await registered).id]).toEqual([true, id]);
     });

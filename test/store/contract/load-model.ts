@@ -1,10 +1,9 @@
 import fc from 'fast-check';
 import { expect } from 'vitest';
-import type { TargetLoad } from '../../../src/store/health.js';
-import type { Delivery } from '../../../src/store/store.js';
-import type { DeliveryView } from '../../../src/store/deliveries.js';
 import { allPages, HOUR, LEASE, message, messages, runJob, settlement, status, target } from '../../support/store.js';
 import type { StoreFixture } from '../../support/store.js';
+import type { DeliveryView } from '../../../src/store/deliveries.js';
+import type { Delivery, TargetLoad } from '../../../src/store/outbox.js';
 
 const END = ['delivered', 'dead', 'no handler', 'expired', 'again', 'not attempted'] as const;
 type End = (typeof END)[number];
@@ -81,7 +80,8 @@ export class LoadModel {
     else if (step.kind === 'restart') await this.#store.restart();
     else clock.advance(step.kind === 'hours pass' ? 11 * HOUR : LEASE);
     if (step.kind === 'leases run out' || step.kind === 'hours pass' || step.kind === 'restart') this.#claimed = [];
-    for (const id of this.#targets) expect(await this.#store.store.loadOf(id)).toMatchObject(await this.#counted(id));
+    for (const id of this.#targets)
+      expect(await this.#store.store.outbox.loadOf(id)).toMatchObject(await this.#counted(id));
   }
 
   /** The same by going through the lists. */
@@ -104,7 +104,7 @@ export class LoadModel {
   }
 
   async #deliveries(): Promise<DeliveryView[]> {
-    return await allPages(500, async (page) => await this.#store.store.deliveries({}, page));
+    return await allPages(500, async (page) => await this.#store.store.outbox.deliveries({}, page));
   }
 
   async #record(chats: readonly string[]): Promise<void> {
@@ -113,7 +113,7 @@ export class LoadModel {
   }
 
   async #claim(targetId: string, limit: number): Promise<void> {
-    const { deliveries } = await this.#store.store.claim([{ targetId, limit }], LEASE);
+    const { deliveries } = await this.#store.store.outbox.claim([{ targetId, limit }], LEASE);
     this.#claimed.push(...deliveries);
   }
 
@@ -121,7 +121,7 @@ export class LoadModel {
     const [delivery] = this.#claimed.splice(which % Math.max(1, this.#claimed.length), 1);
     if (!delivery) return;
     const outcome = end === 'no handler' ? 'dead' : end === 'again' || end === 'not attempted' ? 'pending' : end;
-    await this.#store.store.settle({
+    await this.#store.store.outbox.settle({
       ...settlement(delivery, outcome, this.#store.clock.now()),
       ...(end === 'not attempted' && { attempt: null }),
       ...(end === 'no handler' && { cause: 'no_handler' }),
@@ -133,7 +133,7 @@ export class LoadModel {
     const living = (await this.#deliveries()).filter(({ target: id }) => this.#targets.includes(id));
     const chosen = living[which % Math.max(1, living.length)];
     if (!chosen) return;
-    await this.#store.store.retry(chosen.id);
+    await this.#store.store.outbox.retry(chosen.id);
     this.#unhandled.delete(chosen.id);
   }
 
@@ -146,13 +146,17 @@ export class LoadModel {
     const [gone = '', ...others] = this.#targets;
     this.#targets = others;
     this.#claimed = this.#claimed.filter((each) => each.target.id !== gone);
-    await this.#store.store.removeTarget(gone);
-    expect(await this.#store.store.loadOf(gone)).toMatchObject({ pending: 0, deadLastDay: 0, oldestPendingAt: null });
+    await this.#store.store.registry.removeTarget(gone);
+    expect(await this.#store.store.outbox.loadOf(gone)).toMatchObject({
+      pending: 0,
+      deadLastDay: 0,
+      oldestPendingAt: null,
+    });
     await this.#addTarget(`after ${gone}`);
   }
 
   async #addTarget(id: string): Promise<void> {
-    await this.#store.store.addTarget(target(id));
+    await this.#store.store.registry.addTarget(target(id));
     this.#targets = [...this.#targets, id];
   }
 }

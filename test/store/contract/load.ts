@@ -11,7 +11,7 @@ export function loadContract(open: OpenFixture): void {
   describe('the load of a target', () => {
     it('is nothing at first, and of a target that does not exist', async () => {
       const { store } = await stage(open);
-      expect([await store.loadOf('bot'), await store.loadOf('nobody')]).toEqual([NOTHING, NOTHING]);
+      expect([await store.outbox.loadOf('bot'), await store.outbox.loadOf('nobody')]).toEqual([NOTHING, NOTHING]);
     });
 
     it('has the number of pending deliveries, the age of the oldest and the last error', async () => {
@@ -20,7 +20,7 @@ export function loadContract(open: OpenFixture): void {
       fixture.clock.advance(MINUTE);
       await fixture.record(messages('B'));
       await fixture.settle(await fixture.claimOne(), 'pending', START + 2 * MINUTE);
-      expect(await fixture.store.loadOf('bot')).toEqual({
+      expect(await fixture.store.outbox.loadOf('bot')).toEqual({
         ...NOTHING,
         pending: 2,
         oldestPendingAt: START,
@@ -33,13 +33,13 @@ export function loadContract(open: OpenFixture): void {
       await fixture.record(messages('A'));
       await fixture.settle(await fixture.claimOne(), 'dead');
       await fixture.record(status('A'));
-      await fixture.store.settle({ ...settlement(await fixture.claimOne(), 'dead'), cause: 'no_handler' });
+      await fixture.store.outbox.settle({ ...settlement(await fixture.claimOne(), 'dead'), cause: 'no_handler' });
       const unhandledLastDay = [{ event: 'statuses.post', count: 1 }];
-      expect(await fixture.store.loadOf('bot')).toEqual({ ...NOTHING, deadLastDay: 1, unhandledLastDay });
+      expect(await fixture.store.outbox.loadOf('bot')).toEqual({ ...NOTHING, deadLastDay: 1, unhandledLastDay });
       fixture.clock.advance(DAY);
-      expect(await fixture.store.loadOf('bot')).toMatchObject({ deadLastDay: 1 });
+      expect(await fixture.store.outbox.loadOf('bot')).toMatchObject({ deadLastDay: 1 });
       fixture.clock.advance(DAY);
-      expect(await fixture.store.loadOf('bot')).toEqual(NOTHING);
+      expect(await fixture.store.outbox.loadOf('bot')).toEqual(NOTHING);
     });
 
     it('no longer counts a dead delivery that is sent again', async () => {
@@ -47,8 +47,8 @@ export function loadContract(open: OpenFixture): void {
       await fixture.record(messages('A'));
       const { id, lease } = await fixture.claimOne();
       await fixture.settle({ id, lease }, 'dead');
-      await fixture.store.retry(id);
-      expect(await fixture.store.loadOf('bot')).toMatchObject({ pending: 1, deadLastDay: 0 });
+      await fixture.store.outbox.retry(id);
+      expect(await fixture.store.outbox.loadOf('bot')).toMatchObject({ pending: 1, deadLastDay: 0 });
     });
 
     it('is what a count of its deliveries gives, whatever happens', async () => {

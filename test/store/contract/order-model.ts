@@ -1,9 +1,9 @@
 import fc from 'fast-check';
 import { expect } from 'vitest';
-import type { Delivery } from '../../../src/store/store.js';
 import type { DeliveryStatus } from '../../../src/model.js';
 import { LEASE, message, messages, target } from '../../support/store.js';
 import type { StoreFixture } from '../../support/store.js';
+import type { Delivery } from '../../../src/store/outbox.js';
 
 export type OrderStep =
   | { readonly kind: 'record'; readonly chats: readonly string[] }
@@ -57,7 +57,7 @@ export class OrderModel {
   /** With two targets of its own, which are gone when it has finished. */
   static async start(fixture: StoreFixture, run: string): Promise<OrderModel> {
     const model = new OrderModel(fixture, run);
-    for (const id of model.#targets) await fixture.store.addTarget(target(id));
+    for (const id of model.#targets) await fixture.store.registry.addTarget(target(id));
     return model;
   }
 
@@ -79,7 +79,7 @@ export class OrderModel {
       found = 0;
       for (const id of this.#targets) found += await this.#claim(id, 9);
     }
-    for (const id of this.#targets) await this.#store.store.removeTarget(id);
+    for (const id of this.#targets) await this.#store.store.registry.removeTarget(id);
     expect(this.#firstClaims).toEqual(this.#recorded);
   }
 
@@ -91,7 +91,7 @@ export class OrderModel {
   }
 
   async #claim(targetId: string, limit: number): Promise<number> {
-    const { deliveries } = await this.#store.store.claim([{ targetId, limit }], LEASE);
+    const { deliveries } = await this.#store.store.outbox.claim([{ targetId, limit }], LEASE);
     for (const delivery of deliveries) {
       const taken = this.#claimed.flatMap((other) => contentsOf(other).lanes);
       const { lanes, number } = contentsOf(delivery);

@@ -126,10 +126,10 @@ export function orderContract(open: OpenFixture): void {
 
     it('each target and each channel has an order of its own', async () => {
       const fixture = await stage(open, [target('bot'), target('archive')]);
-      await fixture.store.addChannel(channel('second'));
+      await fixture.store.registry.addChannel(channel('second'));
       await recordEach(fixture, 'alice/A1', 'alice/A2');
       await fixture.record(messages(noted('alice/A1')), { channel: 'second' });
-      const { deliveries } = await fixture.store.claim([{ targetId: 'bot', limit: 9 }], LEASE);
+      const { deliveries } = await fixture.store.outbox.claim([{ targetId: 'bot', limit: 9 }], LEASE);
       await fixture.settle(first(deliveries), 'delivered');
       expect(deliveries.map((delivery) => delivery.channel)).toEqual(['main', 'second']);
       const claimed = (await fixture.claim()).deliveries.map((each) => `${each.target.id} ${idsIn([each]).join()}`);
@@ -142,8 +142,8 @@ export function orderContract(open: OpenFixture): void {
       const old = await fixture.claimOne();
       await fixture.settle(old, 'dead');
       await recordEach(fixture, 'alice/A2', 'alice/A3');
-      await fixture.store.retry(old.id);
-      expect(await fixture.store.delivery(old.id)).toMatchObject({ status: 'pending', nextAttemptAt: null });
+      await fixture.store.outbox.retry(old.id);
+      expect(await fixture.store.outbox.delivery(old.id)).toMatchObject({ status: 'pending', nextAttemptAt: null });
       await recordEach(fixture, 'alice/A4');
       expect(idsIn(await fixture.deliverAll())).toEqual(['A2', 'A3', 'A1', 'A4']);
     });
@@ -153,7 +153,7 @@ export function orderContract(open: OpenFixture): void {
       await recordEach(fixture, 'alice/A1', 'alice/A2');
       const waiting = await fixture.claimOne();
       await fixture.settle(waiting, 'pending', START + MINUTE);
-      await fixture.store.retry(waiting.id);
+      await fixture.store.outbox.retry(waiting.id);
       expect(idsIn(await fixture.deliverAll())).toEqual(['A1', 'A2']);
     });
 
@@ -161,8 +161,11 @@ export function orderContract(open: OpenFixture): void {
       const fixture = await stage(open);
       await recordEach(fixture, 'alice/A1', 'alice/A2');
       const underWay = await fixture.claimOne();
-      const [waiting] = (await fixture.store.deliveries({}, { limit: 1, cursor: null })).data;
-      expect(await fixture.store.retry(waiting?.id ?? '')).toMatchObject({ status: 'pending', nextAttemptAt: null });
+      const [waiting] = (await fixture.store.outbox.deliveries({}, { limit: 1, cursor: null })).data;
+      expect(await fixture.store.outbox.retry(waiting?.id ?? '')).toMatchObject({
+        status: 'pending',
+        nextAttemptAt: null,
+      });
       expect(await claimIds(fixture)).toEqual([]);
       await fixture.settle(underWay, 'dead');
       expect(await claimIds(fixture)).toEqual(['A2']);
@@ -174,7 +177,7 @@ export function orderContract(open: OpenFixture): void {
       const batch = await fixture.claimOne();
       await fixture.settle(batch, 'dead');
       await recordEach(fixture, 'alice/A2', 'bob/B2');
-      await fixture.store.retry(batch.id);
+      await fixture.store.outbox.retry(batch.id);
       await recordEach(fixture, 'bob/B3');
       const claimed = (await fixture.claim()).deliveries;
       expect(idsIn(claimed)).toEqual(['A2', 'B2']);

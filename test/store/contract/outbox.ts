@@ -1,5 +1,4 @@
 import { describe, expect, it } from 'vitest';
-import type { Delivery } from '../../../src/store/store.js';
 import {
   DAY,
   HOUR,
@@ -16,6 +15,7 @@ import {
   target,
 } from '../../support/store.js';
 import type { OpenFixture, StoreFixture } from '../../support/store.js';
+import type { Delivery } from '../../../src/store/outbox.js';
 
 /** Deliveries of different chats, so that none waits for another. */
 async function recordEach(fixture: StoreFixture, ...ids: string[]): Promise<void> {
@@ -50,7 +50,7 @@ export function outboxContract(open: OpenFixture): void {
         { targetId: 'bot', limit: 2 },
         { targetId: 'archive', limit: 1 },
       ];
-      const { deliveries, nextDueAt } = await fixture.store.claim(wanted, LEASE);
+      const { deliveries, nextDueAt } = await fixture.store.outbox.claim(wanted, LEASE);
       const taken = (id: string): string[] => idsIn(deliveries.filter((delivery) => delivery.target.id === id));
       expect({ bot: taken('bot'), archive: taken('archive') }).toEqual({ bot: ['A', 'B'], archive: ['A'] });
       expect(nextDueAt).toBe(START + SECOND);
@@ -60,9 +60,9 @@ export function outboxContract(open: OpenFixture): void {
       const fixture = await stage(open, [target('bot'), target('archive')]);
       await recordEach(fixture, 'A');
       const nothing = { deliveries: [], nextDueAt: null };
-      expect(await fixture.store.claim([], LEASE)).toEqual(nothing);
-      expect(await fixture.store.claim([{ targetId: 'nobody', limit: 9 }], LEASE)).toEqual(nothing);
-      expect(await fixture.store.claim([{ targetId: 'bot', limit: 0 }], LEASE)).toEqual({
+      expect(await fixture.store.outbox.claim([], LEASE)).toEqual(nothing);
+      expect(await fixture.store.outbox.claim([{ targetId: 'nobody', limit: 9 }], LEASE)).toEqual(nothing);
+      expect(await fixture.store.outbox.claim([{ targetId: 'bot', limit: 0 }], LEASE)).toEqual({
         deliveries: [],
         nextDueAt: START,
       });
@@ -100,7 +100,7 @@ export function outboxContract(open: OpenFixture): void {
       fixture.clock.advance(LEASE);
       const second = await fixture.claimOne();
       expect(await fixture.settle(first, 'dead')).toBe(false);
-      expect(await fixture.store.delivery(first.id)).toMatchObject({ status: 'pending', attempts: 0, log: [] });
+      expect(await fixture.store.outbox.delivery(first.id)).toMatchObject({ status: 'pending', attempts: 0, log: [] });
       expect(await fixture.settle(second, 'delivered')).toBe(true);
     });
 
@@ -117,7 +117,7 @@ export function outboxContract(open: OpenFixture): void {
       }
       expect(await fixture.settle({ id, lease }, 'delivered')).toBe(true);
       expect(await fixture.settle({ id, lease }, 'dead')).toBe(false);
-      expect(await fixture.store.delivery(id)).toMatchObject({ status: 'delivered', attempts: 1 });
+      expect(await fixture.store.outbox.delivery(id)).toMatchObject({ status: 'delivered', attempts: 1 });
     });
 
     it('I4, I5: that a crash left behind is due again when its lease has run out, at the latest', async () => {
@@ -147,9 +147,9 @@ export function outboxContract(open: OpenFixture): void {
       const fixture = await stage(open);
       await recordEach(fixture, 'A');
       const { id, lease } = await fixture.claimOne();
-      await fixture.store.settle({ id, lease, status: 'pending', dueAt: START, attempt: null });
+      await fixture.store.outbox.settle({ id, lease, status: 'pending', dueAt: START, attempt: null });
       expect(await fixture.claimOne()).toMatchObject({ id, attempts: 0 });
-      expect(await fixture.store.delivery(id)).toMatchObject({ log: [], lastError: null });
+      expect(await fixture.store.outbox.delivery(id)).toMatchObject({ log: [], lastError: null });
     });
 
     it('without an attempt keeps the error that was shown before', async () => {
@@ -157,8 +157,8 @@ export function outboxContract(open: OpenFixture): void {
       await recordEach(fixture, 'A');
       await fixture.settle(await fixture.claimOne(), 'pending', START);
       const { id, lease } = await fixture.claimOne();
-      await fixture.store.settle({ id, lease, status: 'pending', dueAt: START, attempt: null });
-      expect(await fixture.store.delivery(id)).toMatchObject({ lastError: 'The target answered 500.' });
+      await fixture.store.outbox.settle({ id, lease, status: 'pending', dueAt: START, attempt: null });
+      expect(await fixture.store.outbox.delivery(id)).toMatchObject({ lastError: 'The target answered 500.' });
     });
 
     it('keeps the streak of failures for the next claim, until another settlement says otherwise', async () => {
@@ -167,13 +167,13 @@ export function outboxContract(open: OpenFixture): void {
       const streak = { cause: 'unknown_host', since: START, attempts: 2 } as const;
       const first = await fixture.claimOne();
       expect(first.streak).toBeNull();
-      await fixture.store.settle({ ...settlement(first, 'pending', START), streak });
+      await fixture.store.outbox.settle({ ...settlement(first, 'pending', START), streak });
       const { id, lease } = await fixture.claimOne();
-      await fixture.store.settle({ id, lease, status: 'pending', dueAt: START, attempt: null });
+      await fixture.store.outbox.settle({ id, lease, status: 'pending', dueAt: START, attempt: null });
       await fixture.restart();
       const third = await fixture.claimOne();
       expect(third.streak).toEqual(streak);
-      await fixture.store.settle({ ...settlement(third, 'pending', START), streak: null });
+      await fixture.store.outbox.settle({ ...settlement(third, 'pending', START), streak: null });
       expect((await fixture.claimOne()).streak).toBeNull();
     });
 
@@ -181,10 +181,10 @@ export function outboxContract(open: OpenFixture): void {
       const fixture = await stage(open);
       await recordEach(fixture, 'A');
       const streak = { cause: 'no_handler', since: START, attempts: 3 } as const;
-      await fixture.store.settle({ ...settlement(await fixture.claimOne(), 'pending', START), streak });
+      await fixture.store.outbox.settle({ ...settlement(await fixture.claimOne(), 'pending', START), streak });
       const claimed = await fixture.claimOne();
-      await fixture.store.settle({ ...settlement(claimed, 'dead'), cause: 'no_handler' });
-      await fixture.store.retry(claimed.id);
+      await fixture.store.outbox.settle({ ...settlement(claimed, 'dead'), cause: 'no_handler' });
+      await fixture.store.outbox.retry(claimed.id);
       expect(await fixture.claimOne()).toMatchObject({ id: claimed.id, streak: null });
     });
 
@@ -192,8 +192,8 @@ export function outboxContract(open: OpenFixture): void {
       const fixture = await stage(open);
       await recordEach(fixture, 'A');
       const claimed = await fixture.claimOne();
-      await fixture.store.settle({ ...settlement(claimed, 'expired'), reason: 'It was too old.' });
-      expect(await fixture.store.delivery(claimed.id)).toMatchObject({ lastError: 'It was too old.' });
+      await fixture.store.outbox.settle({ ...settlement(claimed, 'expired'), reason: 'It was too old.' });
+      expect(await fixture.store.outbox.delivery(claimed.id)).toMatchObject({ lastError: 'It was too old.' });
     });
 
     it.each([
@@ -206,11 +206,15 @@ export function outboxContract(open: OpenFixture): void {
       const delivery = await fixture.claimOne();
       fixture.clock.advance(SECOND);
       const settled = settlement(delivery, outcome);
-      await fixture.store.settle(settled);
+      await fixture.store.outbox.settle(settled);
       expect(await fixture.claim()).toEqual({ deliveries: [], nextDueAt: null });
       const log = [settled.attempt];
       const view = { status: outcome, lastError, log, settledAt: START + SECOND, nextAttemptAt: null };
-      expect(await fixture.store.delivery(delivery.id)).toMatchObject({ ...view, attempts: 1, createdAt: START });
+      expect(await fixture.store.outbox.delivery(delivery.id)).toMatchObject({
+        ...view,
+        attempts: 1,
+        createdAt: START,
+      });
     });
 
     it('keeps the answers of the newest three attempts, and of fifty that they were made', async () => {
@@ -225,10 +229,10 @@ export function outboxContract(open: OpenFixture): void {
           error: 'no',
           response: `answer ${made}`,
         };
-        await fixture.store.settle({ id, lease, status: 'pending', dueAt: START, attempt });
+        await fixture.store.outbox.settle({ id, lease, status: 'pending', dueAt: START, attempt });
       }
       const { id } = await fixture.claimOne();
-      const { attempts, log } = (await fixture.store.delivery(id)) ?? { attempts: 0, log: [] };
+      const { attempts, log } = (await fixture.store.outbox.delivery(id)) ?? { attempts: 0, log: [] };
       expect({ attempts, kept: log.length, first: log[0]?.startedAt }).toEqual({
         attempts: 60,
         kept: 50,
@@ -243,11 +247,15 @@ export function outboxContract(open: OpenFixture): void {
       const fixture = await stage(open);
       const { id } = await bury(fixture, 'A');
       fixture.clock.advance(DAY);
-      expect(await fixture.store.retry(id)).toMatchObject({ id, status: 'pending', nextAttemptAt: START + DAY });
+      expect(await fixture.store.outbox.retry(id)).toMatchObject({ id, status: 'pending', nextAttemptAt: START + DAY });
       const again = await fixture.claimOne();
       expect(again).toMatchObject({ id, attempts: 0 });
       await fixture.settle(again, 'delivered');
-      expect(await fixture.store.delivery(id)).toMatchObject({ status: 'delivered', attempts: 2, lastError: null });
+      expect(await fixture.store.outbox.delivery(id)).toMatchObject({
+        status: 'delivered',
+        attempts: 2,
+        lastError: null,
+      });
     });
 
     it('of an expired one is sent however old its message is', async () => {
@@ -258,16 +266,16 @@ export function outboxContract(open: OpenFixture): void {
       await fixture.restart();
       fixture.clock.advance(LEASE);
       await fixture.settle(await fixture.claimOne(), 'expired');
-      await fixture.store.retry(id);
+      await fixture.store.outbox.retry(id);
       expect(await fixture.claimOne()).toMatchObject({ id, newestMessageAt: null });
     });
 
     it('is refused for what there is not and for a target that was removed', async () => {
       const fixture = await stage(open);
       const { id } = await bury(fixture, 'A');
-      await expect(fixture.store.retry('dlv_00000000000')).rejects.toEqual(refusal('GW_NOT_FOUND'));
-      await fixture.store.removeTarget('bot');
-      await expect(fixture.store.retry(id)).rejects.toEqual(refusal('GW_CONFLICT'));
+      await expect(fixture.store.outbox.retry('dlv_00000000000')).rejects.toEqual(refusal('GW_NOT_FOUND'));
+      await fixture.store.registry.removeTarget('bot');
+      await expect(fixture.store.outbox.retry(id)).rejects.toEqual(refusal('GW_CONFLICT'));
     });
   });
 
@@ -275,20 +283,20 @@ export function outboxContract(open: OpenFixture): void {
     it('makes one attempt at once, after which the schedule goes on as it was', async () => {
       const fixture = await stage(open);
       const id = await failOnce(fixture, 'A', START + HOUR);
-      expect(await fixture.store.retry(id)).toMatchObject({ status: 'pending', nextAttemptAt: START });
+      expect(await fixture.store.outbox.retry(id)).toMatchObject({ status: 'pending', nextAttemptAt: START });
       const byHand = await fixture.claimOne();
       expect(byHand).toMatchObject({ id, attempts: 1, besideSchedule: true });
       await fixture.settle(byHand, 'pending', START + MINUTE);
       expect(await fixture.claim()).toEqual({ deliveries: [], nextDueAt: START + HOUR });
       fixture.clock.advance(HOUR);
       expect(await fixture.claimOne()).toMatchObject({ id, attempts: 1, besideSchedule: false });
-      expect(await fixture.store.delivery(id)).toMatchObject({ attempts: 2 });
+      expect(await fixture.store.outbox.delivery(id)).toMatchObject({ attempts: 2 });
     });
 
     it('asked for any number of times before it is made is one attempt', async () => {
       const fixture = await stage(open);
       const id = await failOnce(fixture, 'A', START + HOUR);
-      for (let i = 0; i < 3; i += 1) await fixture.store.retry(id);
+      for (let i = 0; i < 3; i += 1) await fixture.store.outbox.retry(id);
       await fixture.settle(await fixture.claimOne(), 'pending', START + MINUTE);
       expect(await fixture.claim()).toEqual({ deliveries: [], nextDueAt: START + HOUR });
     });
@@ -296,7 +304,7 @@ export function outboxContract(open: OpenFixture): void {
     it('that ends after the schedule wanted the next attempt leaves that to be made', async () => {
       const fixture = await stage(open);
       const id = await failOnce(fixture, 'A', START + SECOND);
-      await fixture.store.retry(id);
+      await fixture.store.outbox.retry(id);
       const byHand = await fixture.claimOne();
       fixture.clock.advance(MINUTE);
       await fixture.settle(byHand, 'pending', START + HOUR);
@@ -307,7 +315,7 @@ export function outboxContract(open: OpenFixture): void {
       const fixture = await stage(open);
       await recordEach(fixture, 'A');
       const underWay = await fixture.claimOne();
-      await fixture.store.retry(underWay.id);
+      await fixture.store.outbox.retry(underWay.id);
       expect((await fixture.claim()).deliveries).toEqual([]);
       await fixture.settle(underWay, 'pending', START + HOUR);
       const byHand = await fixture.claimOne();
@@ -322,7 +330,7 @@ export function outboxContract(open: OpenFixture): void {
         const fixture = await stage(open);
         await recordEach(fixture, 'A');
         const underWay = await fixture.claimOne();
-        await fixture.store.retry(underWay.id);
+        await fixture.store.outbox.retry(underWay.id);
         await fixture.settle(underWay, end);
         expect(await fixture.claim()).toEqual({ deliveries: [], nextDueAt: null });
       },
@@ -331,9 +339,9 @@ export function outboxContract(open: OpenFixture): void {
     it('is still to be made after a restart, and after it was given back unmade', async () => {
       const fixture = await stage(open);
       const id = await failOnce(fixture, 'A', START + HOUR);
-      await fixture.store.retry(id);
+      await fixture.store.outbox.retry(id);
       const { lease } = await fixture.claimOne();
-      await fixture.store.settle({ id, lease, status: 'pending', dueAt: START, attempt: null });
+      await fixture.store.outbox.settle({ id, lease, status: 'pending', dueAt: START, attempt: null });
       await fixture.restart();
       expect(await fixture.claimOne()).toMatchObject({ id, attempts: 1, besideSchedule: true });
     });
@@ -345,9 +353,9 @@ export function outboxContract(open: OpenFixture): void {
       await recordEach(fixture, 'A');
       await fixture.record(messages(message('B', 'chat of A')));
       const claimed = (await fixture.claim()).deliveries.find((delivery) => delivery.target.id === 'bot');
-      await fixture.store.removeTarget('bot');
+      await fixture.store.registry.removeTarget('bot');
       expect(claimed && (await fixture.settle(claimed, 'delivered'))).toBe(false);
-      const { data } = await fixture.store.deliveries({ target: 'bot' }, { limit: 9, cursor: null });
+      const { data } = await fixture.store.outbox.deliveries({ target: 'bot' }, { limit: 9, cursor: null });
       expect(data.map((view) => [view.status, view.settledAt])).toEqual([
         ['dead', START],
         ['dead', START],

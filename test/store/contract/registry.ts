@@ -24,19 +24,22 @@ export function registryContract(open: OpenFixture): void {
     it('are kept as they were given, in the order of their names', async () => {
       const fixture = await stage(open);
       const added = channel('another', { channelId: 'ONE', lateAfterSeconds: 5 });
-      await fixture.store.addChannel(added);
+      await fixture.store.registry.addChannel(added);
       await fixture.restart();
-      expect(await fixture.store.channels()).toEqual([added, channel('main')]);
-      expect(await fixture.store.channel('another')).toEqual(added);
-      expect(await fixture.store.channel('nobody')).toBeNull();
+      expect(await fixture.store.registry.channels()).toEqual([added, channel('main')]);
+      expect(await fixture.store.registry.channel('another')).toEqual(added);
+      expect(await fixture.store.registry.channel('nobody')).toBeNull();
     });
 
     it('have a name that is taken once, even at one instant', async () => {
       const { store } = await stage(open);
-      await expect(store.addChannel(channel('main'))).rejects.toEqual(refusal('GW_CONFLICT'));
-      const both = await Promise.allSettled([store.addChannel(channel('twin')), store.addChannel(channel('twin'))]);
+      await expect(store.registry.addChannel(channel('main'))).rejects.toEqual(refusal('GW_CONFLICT'));
+      const both = await Promise.allSettled([
+        store.registry.addChannel(channel('twin')),
+        store.registry.addChannel(channel('twin')),
+      ]);
       expect(both.map((answer) => answer.status).sort()).toEqual(['fulfilled', 'rejected']);
-      expect(await store.channels()).toHaveLength(2);
+      expect(await store.registry.channels()).toHaveLength(2);
     });
 
     it('change in what is named and in nothing else', async () => {
@@ -48,39 +51,39 @@ export function registryContract(open: OpenFixture): void {
         autoResync: true,
       };
       expect(
-        await store.changeChannel('main', {
+        await store.registry.changeChannel('main', {
           whapiToken: sealed('another token'),
           lateAfterSeconds: 60,
           autoResync: true,
         }),
       ).toEqual(changed);
-      expect(await store.channel('main')).toEqual(changed);
-      await expect(store.changeChannel('nobody', {})).rejects.toEqual(refusal('GW_NOT_FOUND'));
+      expect(await store.registry.channel('main')).toEqual(changed);
+      await expect(store.registry.changeChannel('nobody', {})).rejects.toEqual(refusal('GW_NOT_FOUND'));
     });
 
     it('I4: that are removed take no more webhooks, while what was recorded goes on', async () => {
       const fixture = await stage(open);
       await fixture.record(messages('A'));
-      await fixture.store.removeChannel('main');
+      await fixture.store.registry.removeChannel('main');
       await expect(fixture.record(messages('B'))).rejects.toEqual(refusal('GW_NOT_FOUND'));
-      await expect(fixture.store.removeChannel('main')).rejects.toEqual(refusal('GW_NOT_FOUND'));
+      await expect(fixture.store.registry.removeChannel('main')).rejects.toEqual(refusal('GW_NOT_FOUND'));
       expect(await fixture.deliverAll()).toHaveLength(1);
     });
 
     it('that are removed have their resyncs cancelled, and no more calls', async () => {
       const fixture = await stage(open);
       const { id } = await register(fixture, ['old']);
-      await fixture.store.removeChannel('main');
-      expect(await fixture.store.resync(id)).toMatchObject({ status: 'cancelled', counts: { cancelled: 1 } });
-      expect(await fixture.store.pendingCalls()).toEqual([]);
-      expect(await fixture.store.takeCall('main', 'resync', DAY)).toBeNull();
+      await fixture.store.registry.removeChannel('main');
+      expect(await fixture.store.resyncs.get(id)).toMatchObject({ status: 'cancelled', counts: { cancelled: 1 } });
+      expect(await fixture.store.resyncs.pendingCalls()).toEqual([]);
+      expect(await fixture.store.resyncs.takeCall('main', 'resync', DAY)).toBeNull();
     });
 
     it('that are made again under an old name know the messages of before', async () => {
       const fixture = await stage(open);
       await fixture.record(messages('A'));
-      await fixture.store.removeChannel('main');
-      await fixture.store.addChannel(channel('main'));
+      await fixture.store.registry.removeChannel('main');
+      await fixture.store.registry.addChannel(channel('main'));
       expect(await fixture.record(messages('A'))).toEqual(['duplicate']);
     });
   });
@@ -90,14 +93,14 @@ export function registryContract(open: OpenFixture): void {
 
     it('are kept, and a second one does not forget what the first has set', async () => {
       const fixture = await stage(open);
-      await fixture.store.rememberConnection('main', FIRST);
-      await fixture.store.rememberConnection('main', {
+      await fixture.store.registry.rememberConnection('main', FIRST);
+      await fixture.store.registry.rememberConnection('main', {
         webhookUrl: 'https://moved',
         hasSetPersist: false,
         connectedAt: 2,
       });
       await fixture.restart();
-      expect(await fixture.store.connection('main')).toEqual({
+      expect(await fixture.store.registry.connection('main')).toEqual({
         webhookUrl: 'https://moved',
         hasSetPersist: true,
         connectedAt: 2,
@@ -106,82 +109,88 @@ export function registryContract(open: OpenFixture): void {
 
     it('are gone once forgotten, and with their channel', async () => {
       const { store } = await stage(open);
-      await store.rememberConnection('main', FIRST);
-      await store.forgetConnection('main');
-      expect(await store.connection('main')).toBeNull();
-      await store.rememberConnection('main', FIRST);
-      await store.removeChannel('main');
-      await store.addChannel(channel('main'));
-      expect(await store.connection('main')).toBeNull();
+      await store.registry.rememberConnection('main', FIRST);
+      await store.registry.forgetConnection('main');
+      expect(await store.registry.connection('main')).toBeNull();
+      await store.registry.rememberConnection('main', FIRST);
+      await store.registry.removeChannel('main');
+      await store.registry.addChannel(channel('main'));
+      expect(await store.registry.connection('main')).toBeNull();
     });
 
     it('are of channels that are there', async () => {
       const { store } = await stage(open);
-      await expect(store.rememberConnection('nobody', FIRST)).rejects.toEqual(refusal('GW_NOT_FOUND'));
+      await expect(store.registry.rememberConnection('nobody', FIRST)).rejects.toEqual(refusal('GW_NOT_FOUND'));
     });
   });
 
   describe('targets', () => {
     it('are kept as they were given, in the order in which they were made', async () => {
       const fixture = await stage(open, [target('zebra', UNUSUAL)]);
-      await fixture.store.addTarget(target('ant'));
+      await fixture.store.registry.addTarget(target('ant'));
       await fixture.restart();
-      expect(await fixture.store.targets()).toEqual([target('zebra', UNUSUAL), target('ant')]);
-      expect(await fixture.store.target('zebra')).toEqual(target('zebra', UNUSUAL));
-      expect(await fixture.store.target('nobody')).toBeNull();
+      expect(await fixture.store.registry.targets()).toEqual([target('zebra', UNUSUAL), target('ant')]);
+      expect(await fixture.store.registry.target('zebra')).toEqual(target('zebra', UNUSUAL));
+      expect(await fixture.store.registry.target('nobody')).toBeNull();
     });
 
     it('change in what is named and in nothing else', async () => {
       const { store } = await stage(open);
-      expect(await store.changeTarget('bot', { enabled: false, ratePerSecond: 2 })).toEqual(
+      expect(await store.registry.changeTarget('bot', { enabled: false, ratePerSecond: 2 })).toEqual(
         target('bot', { enabled: false, ratePerSecond: 2 }),
       );
-      expect(await store.changeTarget('bot', UNUSUAL)).toEqual(target('bot', UNUSUAL));
-      expect(await store.target('bot')).toEqual(target('bot', UNUSUAL));
-      await expect(store.changeTarget('nobody', {})).rejects.toEqual(refusal('GW_NOT_FOUND'));
+      expect(await store.registry.changeTarget('bot', UNUSUAL)).toEqual(target('bot', UNUSUAL));
+      expect(await store.registry.target('bot')).toEqual(target('bot', UNUSUAL));
+      await expect(store.registry.changeTarget('nobody', {})).rejects.toEqual(refusal('GW_NOT_FOUND'));
     });
 
     it('that are changed are claimed for with their new settings', async () => {
       const fixture = await stage(open);
       await fixture.record(messages('A'));
-      await fixture.store.changeTarget('bot', { url: 'https://bots.example/moved' });
+      await fixture.store.registry.changeTarget('bot', { url: 'https://bots.example/moved' });
       expect(await fixture.claimOne()).toMatchObject({ target: { url: 'https://bots.example/moved' } });
     });
 
     it('that are given a new secret keep the earlier ones for as long as each was given', async () => {
       const fixture = await stage(open);
-      await fixture.store.rotateSecret('bot', sealed('second'), START + DAY);
-      await fixture.store.rotateSecret('bot', sealed('third'), START + HOUR);
+      await fixture.store.registry.rotateSecret('bot', sealed('second'), START + DAY);
+      await fixture.store.registry.rotateSecret('bot', sealed('third'), START + HOUR);
       const previousSecrets = [
         { secret: sealed('second'), expiresAt: START + HOUR },
         { secret: sealed('secret of bot'), expiresAt: START + DAY },
       ];
       await fixture.restart();
-      expect(await fixture.store.target('bot')).toEqual(target('bot', { secret: sealed('third'), previousSecrets }));
+      expect(await fixture.store.registry.target('bot')).toEqual(
+        target('bot', { secret: sealed('third'), previousSecrets }),
+      );
       fixture.clock.advance(HOUR);
-      await fixture.store.prune({ payloadMs: DAY, ledgerMs: DAY });
-      expect((await fixture.store.target('bot'))?.previousSecrets).toEqual(previousSecrets.slice(1));
-      await fixture.store.rotateSecret('bot', sealed('fourth'), null);
-      expect(await fixture.store.target('bot')).toMatchObject({ secret: 'fourth', previousSecrets: [] });
+      await fixture.store.upkeep.prune({ payloadMs: DAY, ledgerMs: DAY });
+      expect((await fixture.store.registry.target('bot'))?.previousSecrets).toEqual(previousSecrets.slice(1));
+      await fixture.store.registry.rotateSecret('bot', sealed('fourth'), null);
+      expect(await fixture.store.registry.target('bot')).toMatchObject({ secret: 'fourth', previousSecrets: [] });
     });
 
     it('that are given new secrets too often refuse another, until one of the earlier ones has expired', async () => {
       const fixture = await stage(open);
       const rotate = async (name: string) =>
-        await fixture.store.rotateSecret('bot', sealed(name), fixture.clock.now() + DAY);
+        await fixture.store.registry.rotateSecret('bot', sealed(name), fixture.clock.now() + DAY);
       for (const name of ['b', 'c', 'd', 'e']) await rotate(name);
       await expect(rotate('f')).rejects.toEqual(refusal('GW_CONFLICT'));
-      expect(await fixture.store.target('bot')).toMatchObject({ secret: 'e' });
+      expect(await fixture.store.registry.target('bot')).toMatchObject({ secret: 'e' });
       fixture.clock.advance(DAY);
       expect((await rotate('f')).previousSecrets.map(({ secret }) => secret)).toEqual(['e']);
-      await expect(fixture.store.rotateSecret('nobody', sealed('b'), null)).rejects.toEqual(refusal('GW_NOT_FOUND'));
+      await expect(fixture.store.registry.rotateSecret('nobody', sealed('b'), null)).rejects.toEqual(
+        refusal('GW_NOT_FOUND'),
+      );
     });
 
     it('that are given two new secrets at one instant lose neither', async () => {
       const fixture = await stage(open);
       const [one, two] = [sealed('one'), sealed('two')];
-      await Promise.all([one, two].map(async (each) => await fixture.store.rotateSecret('bot', each, START + DAY)));
-      const { secret, previousSecrets } = (await fixture.store.target('bot')) ?? target('nobody');
+      await Promise.all(
+        [one, two].map(async (each) => await fixture.store.registry.rotateSecret('bot', each, START + DAY)),
+      );
+      const { secret, previousSecrets } = (await fixture.store.registry.target('bot')) ?? target('nobody');
       const signing = [secret, ...previousSecrets.map((previous) => previous.secret)];
       expect([...signing].sort()).toEqual(['one', 'secret of bot', 'two']);
     });
@@ -189,36 +198,36 @@ export function registryContract(open: OpenFixture): void {
     it('are switched off for a reason, once, and not when they were given another URL meanwhile', async () => {
       const { store } = await stage(open);
       const before = target('bot');
-      await store.changeTarget('bot', { url: 'https://bots.example/moved' });
-      expect(await store.switchOff(before, 'It is gone.')).toBe(false);
-      const moved = (await store.target('bot')) ?? before;
-      expect(await store.switchOff(moved, 'It is gone.')).toBe(true);
-      expect(await store.switchOff(moved, 'Another reason.')).toBe(false);
-      expect(await store.target('bot')).toEqual({ ...moved, enabled: false, disabledReason: 'It is gone.' });
-      expect(await store.switchOff(target('nobody'), 'It is gone.')).toBe(false);
+      await store.registry.changeTarget('bot', { url: 'https://bots.example/moved' });
+      expect(await store.registry.switchOff(before, 'It is gone.')).toBe(false);
+      const moved = (await store.registry.target('bot')) ?? before;
+      expect(await store.registry.switchOff(moved, 'It is gone.')).toBe(true);
+      expect(await store.registry.switchOff(moved, 'Another reason.')).toBe(false);
+      expect(await store.registry.target('bot')).toEqual({ ...moved, enabled: false, disabledReason: 'It is gone.' });
+      expect(await store.registry.switchOff(target('nobody'), 'It is gone.')).toBe(false);
     });
 
     it('that are removed are sent nothing more, and are gone', async () => {
       const fixture = await stage(open);
-      await fixture.store.removeTarget('bot');
+      await fixture.store.registry.removeTarget('bot');
       await fixture.record(messages('A'));
-      expect(await fixture.store.targets()).toEqual([]);
-      expect(await fixture.store.target('bot')).toBeNull();
-      expect(await fixture.store.claim([{ targetId: 'bot', limit: 9 }], DAY)).toEqual({
+      expect(await fixture.store.registry.targets()).toEqual([]);
+      expect(await fixture.store.registry.target('bot')).toBeNull();
+      expect(await fixture.store.outbox.claim([{ targetId: 'bot', limit: 9 }], DAY)).toEqual({
         deliveries: [],
         nextDueAt: null,
       });
-      await expect(fixture.store.removeTarget('bot')).rejects.toEqual(refusal('GW_NOT_FOUND'));
-      await expect(fixture.store.changeTarget('bot', {})).rejects.toEqual(refusal('GW_NOT_FOUND'));
+      await expect(fixture.store.registry.removeTarget('bot')).rejects.toEqual(refusal('GW_NOT_FOUND'));
+      await expect(fixture.store.registry.changeTarget('bot', {})).rejects.toEqual(refusal('GW_NOT_FOUND'));
     });
 
     it('that are removed are still named by their old deliveries', async () => {
       const fixture = await stage(open);
       await fixture.record(messages('A'));
       await fixture.deliverAll();
-      await fixture.store.removeTarget('bot');
-      await fixture.store.addTarget(target('heir'));
-      const { data } = await fixture.store.deliveries({}, { limit: 9, cursor: null });
+      await fixture.store.registry.removeTarget('bot');
+      await fixture.store.registry.addTarget(target('heir'));
+      const { data } = await fixture.store.outbox.deliveries({}, { limit: 9, cursor: null });
       expect(data.map((view) => [view.target, view.status])).toEqual([['bot', 'delivered']]);
     });
   });

@@ -1,5 +1,4 @@
 import { describe, expect, it } from 'vitest';
-import type { DeliveryView } from '../../../src/store/deliveries.js';
 import {
   DAY,
   first,
@@ -17,6 +16,7 @@ import {
   target,
 } from '../../support/store.js';
 import type { OpenFixture, StoreFixture } from '../../support/store.js';
+import type { DeliveryView } from '../../../src/store/deliveries.js';
 
 /** Message `old` was brought back by a resync and held; of two targets one wants what is restored. */
 async function stageHeld(open: OpenFixture): Promise<StoreFixture> {
@@ -28,12 +28,12 @@ async function stageHeld(open: OpenFixture): Promise<StoreFixture> {
 }
 
 async function heldIds(fixture: StoreFixture): Promise<string[]> {
-  const { data } = await fixture.store.messages({ held: true }, { limit: 50, cursor: null });
+  const { data } = await fixture.store.items.messages({ held: true }, { limit: 50, cursor: null });
   return data.map(({ messageId }) => messageId);
 }
 
 async function deliveriesTo(fixture: StoreFixture, targetId: string): Promise<readonly DeliveryView[]> {
-  return (await fixture.store.deliveries({ target: targetId }, { limit: 50, cursor: null })).data;
+  return (await fixture.store.outbox.deliveries({ target: targetId }, { limit: 50, cursor: null })).data;
 }
 
 /** I4: what is held can be sent after all, until its payload is pruned. */
@@ -42,7 +42,7 @@ export function releaseContract(open: OpenFixture): void {
     it('I4: sends it, alone of its webhook, to every target that was not sent it', async () => {
       const fixture = await stageHeld(open);
       expect(await heldIds(fixture)).toEqual(['old']);
-      const ids = await fixture.store.release('main', 'old', null);
+      const ids = await fixture.store.outbox.release('main', 'old', null);
       const delivery = await fixture.claimOne();
       expect(ids).toEqual([delivery.id]);
       expect(delivery).toMatchObject({
@@ -56,7 +56,7 @@ export function releaseContract(open: OpenFixture): void {
 
     it('I3: sends it once, however often and at whatever one instant it is asked for', async () => {
       const fixture = await stageHeld(open);
-      const release = async (): Promise<unknown> => await fixture.store.release('main', 'old', null);
+      const release = async (): Promise<unknown> => await fixture.store.outbox.release('main', 'old', null);
       const answers = await Promise.allSettled([release(), release(), release()]);
       expect(answers.filter((answer) => answer.status === 'fulfilled')).toHaveLength(1);
       await fixture.deliverAll();
@@ -71,7 +71,7 @@ export function releaseContract(open: OpenFixture): void {
       await fixture.record(body);
       fixture.clock.advance(90 * DAY);
       await fixture.restart();
-      await fixture.store.release('main', 'old', null);
+      await fixture.store.outbox.release('main', 'old', null);
       expect((await fixture.claimOne()).body.equals(body)).toBe(true);
     });
 
@@ -79,22 +79,22 @@ export function releaseContract(open: OpenFixture): void {
       const fixture = await stage(open, [target('bot'), target('archive')]);
       await register(fixture, ['old']);
       await fixture.record(messages('old'));
-      await fixture.store.release('main', 'old', ['archive']);
+      await fixture.store.outbox.release('main', 'old', ['archive']);
       expect((await fixture.deliverAll()).map((delivery) => delivery.target.id)).toEqual(['archive']);
       expect(await heldIds(fixture)).toEqual(['old']);
-      await fixture.store.release('main', 'old', null);
+      await fixture.store.outbox.release('main', 'old', null);
       expect((await fixture.deliverAll()).map((delivery) => delivery.target.id)).toEqual(['bot']);
       expect(await heldIds(fixture)).toEqual([]);
     });
 
     it('to chosen targets sends it to one that does not subscribe to it, and refuses one that there is not', async () => {
       const fixture = await stageHeld(open);
-      await fixture.store.addTarget(target('statuses', { events: ['statuses'] }));
-      await expect(fixture.store.release('main', 'old', ['statuses', 'nobody'])).rejects.toEqual(
+      await fixture.store.registry.addTarget(target('statuses', { events: ['statuses'] }));
+      await expect(fixture.store.outbox.release('main', 'old', ['statuses', 'nobody'])).rejects.toEqual(
         refusal('GW_NOT_FOUND'),
       );
       expect(await fixture.deliverAll()).toEqual([]);
-      await fixture.store.release('main', 'old', ['statuses']);
+      await fixture.store.outbox.release('main', 'old', ['statuses']);
       expect(idsIn(await fixture.deliverAll())).toEqual(['old']);
     });
 
@@ -103,7 +103,7 @@ export function releaseContract(open: OpenFixture): void {
       await register(fixture, ['old']);
       await fixture.record(messages('old'));
       await fixture.record(messages('A1'));
-      await fixture.store.release('main', 'old', null);
+      await fixture.store.outbox.release('main', 'old', null);
       await fixture.record(messages('A2'));
       const waiting = await fixture.claimOne();
       await fixture.settle(waiting, 'delivered');
@@ -115,14 +115,14 @@ export function releaseContract(open: OpenFixture): void {
       await fixture.record(messages('newest'));
       fixture.clock.advance(HOUR + SECOND);
       expect(await fixture.record(messages(message('A', 'alice', { timestamp: 1 })))).toEqual(['late']);
-      await fixture.store.release('main', 'A', null);
+      await fixture.store.outbox.release('main', 'A', null);
       expect(idsIn(await fixture.deliverAll())).toEqual(['newest', 'A']);
     });
 
     it('sends what is new to a target that did not want it', async () => {
       const fixture = await stage(open, [target('bot', { deliver: ['event'] })]);
       await fixture.record(messages('A'));
-      await fixture.store.release('main', 'A', null);
+      await fixture.store.outbox.release('main', 'A', null);
       expect(idsIn(await fixture.deliverAll())).toEqual(['A']);
     });
 
@@ -132,15 +132,15 @@ export function releaseContract(open: OpenFixture): void {
       await fixture.deliverAll();
       const revised = revisions(message('A', 'alice', { text: { body: 'Revised' } }));
       expect(await fixture.record(revised)).toEqual(['event']);
-      await fixture.store.release('main', 'A', null);
+      await fixture.store.outbox.release('main', 'A', null);
       expect(JSON.parse((await fixture.claimOne()).body.toString())).toEqual(revised);
     });
 
     it('I4: sends also a repetition of what was sent, once: who releases it wants it sent', async () => {
       const fixture = await stage(open);
       for (let time = 0; time < 3; time += 1) await fixture.record(messages('A'));
-      expect(await fixture.store.release('main', 'A', null)).toHaveLength(1);
-      await expect(fixture.store.release('main', 'A', null)).rejects.toEqual(refusal('GW_NOT_HELD'));
+      expect(await fixture.store.outbox.release('main', 'A', null)).toHaveLength(1);
+      await expect(fixture.store.outbox.release('main', 'A', null)).rejects.toEqual(refusal('GW_NOT_HELD'));
     });
 
     it('sends the message, not a placeholder that came after it', async () => {
@@ -148,7 +148,7 @@ export function releaseContract(open: OpenFixture): void {
       await register(fixture, ['A']);
       const placeholder = message('A', 'alice', { type: 'unknown' });
       for (const body of [message('A'), placeholder]) await fixture.record(messages(body));
-      await fixture.store.release('main', 'A', null);
+      await fixture.store.outbox.release('main', 'A', null);
       const [sent] = await fixture.deliverAll();
       expect(sent?.body.toString()).not.toContain('unknown');
     });
@@ -157,24 +157,24 @@ export function releaseContract(open: OpenFixture): void {
       const fixture = await stage(open, [target('bot', { events: ['statuses'], deliver: ['duplicate'] })]);
       await register(fixture, ['old']);
       await fixture.record(messages('A', 'old'));
-      await expect(fixture.store.release('main', 'A', null)).rejects.toEqual(refusal('GW_NOT_HELD'));
-      await expect(fixture.store.release('main', 'old', null)).rejects.toEqual(refusal('GW_NOT_HELD'));
+      await expect(fixture.store.outbox.release('main', 'A', null)).rejects.toEqual(refusal('GW_NOT_HELD'));
+      await expect(fixture.store.outbox.release('main', 'old', null)).rejects.toEqual(refusal('GW_NOT_HELD'));
     });
 
     it('is refused as never seen for an unknown id, and for one that only a status has named', async () => {
       const fixture = await stage(open);
       await fixture.record(status('A'));
-      await expect(fixture.store.release('main', 'A', null)).rejects.toEqual(refusal('GW_NOT_FOUND'));
-      await expect(fixture.store.release('main', 'B', null)).rejects.toEqual(refusal('GW_NOT_FOUND'));
+      await expect(fixture.store.outbox.release('main', 'A', null)).rejects.toEqual(refusal('GW_NOT_FOUND'));
+      await expect(fixture.store.outbox.release('main', 'B', null)).rejects.toEqual(refusal('GW_NOT_FOUND'));
     });
 
     it('is refused as never seen for an id that Whapi was asked for and that never came', async () => {
       const fixture = await stage(open);
       await register(fixture, ['old']);
-      await fixture.store.takeCall('main', 'resync', SECOND);
+      await fixture.store.resyncs.takeCall('main', 'resync', SECOND);
       fixture.clock.advance(HOUR);
-      await fixture.store.closeWindows();
-      await expect(fixture.store.release('main', 'old', null)).rejects.toEqual(refusal('GW_NOT_FOUND'));
+      await fixture.store.resyncs.closeWindows();
+      await expect(fixture.store.outbox.release('main', 'old', null)).rejects.toEqual(refusal('GW_NOT_FOUND'));
     });
 
     it('I4: is refused once its payload was pruned, and not before', async () => {
@@ -182,12 +182,12 @@ export function releaseContract(open: OpenFixture): void {
       const retention = { payloadMs: 7 * DAY, ledgerMs: 400 * DAY };
       fixture.clock.advance(7 * DAY);
       await prune(fixture, retention);
-      const [id = ''] = await fixture.store.release('main', 'old', null);
-      expect(await fixture.store.delivery(id)).toMatchObject({ status: 'pending', target: 'bot' });
+      const [id = ''] = await fixture.store.outbox.release('main', 'old', null);
+      expect(await fixture.store.outbox.delivery(id)).toMatchObject({ status: 'pending', target: 'bot' });
       await fixture.deliverAll();
       fixture.clock.advance(7 * DAY + 1);
       await prune(fixture, retention);
-      await expect(fixture.store.release('main', 'old', null)).rejects.toEqual(refusal('GW_PAYLOAD_GONE'));
+      await expect(fixture.store.outbox.release('main', 'old', null)).rejects.toEqual(refusal('GW_PAYLOAD_GONE'));
     });
 
     it('I4: is not refused before its payload was pruned, even where ids are to be forgotten sooner', async () => {
@@ -196,14 +196,14 @@ export function releaseContract(open: OpenFixture): void {
       fixture.clock.advance(20 * DAY);
       await prune(fixture, { payloadMs: 30 * DAY, ledgerMs: 7 * DAY });
       expect(await heldIds(fixture)).toEqual(['A']);
-      await fixture.store.release('main', 'A', null);
+      await fixture.store.outbox.release('main', 'A', null);
       expect(idsIn(await fixture.deliverAll())).toEqual(['A']);
     });
 
     it('a released message is one more delivery of the same message in its explanation', async () => {
       const fixture = await stageHeld(open);
-      await fixture.store.release('main', 'old', ['bot']);
-      const explained = await fixture.store.explain('main', 'old');
+      await fixture.store.outbox.release('main', 'old', ['bot']);
+      const explained = await fixture.store.items.explain('main', 'old');
       expect(explained?.deliveries.map((view) => [view.target, view.verdicts.at(-1)]).sort()).toEqual([
         ['archive', 'restored'],
         ['bot', 'restored'],

@@ -1,6 +1,4 @@
 import { describe, expect, it } from 'vitest';
-import type { ResyncCall, ResyncRequest } from '../../../src/store/store.js';
-import type { ResyncMessageView } from '../../../src/store/views.js';
 import {
   allPages,
   channel,
@@ -18,6 +16,7 @@ import {
   takeCall,
 } from '../../support/store.js';
 import type { OpenFixture, StoreFixture } from '../../support/store.js';
+import type { ResyncCall, ResyncMessageView, ResyncRequest } from '../../../src/store/resyncs.js';
 
 /** The ids of the calls that can be made now, in the order in which they are given. */
 async function callsNow(
@@ -27,14 +26,14 @@ async function callsNow(
 ): Promise<string[]> {
   const made: string[] = [];
   for (;;) {
-    const call = await fixture.store.takeCall(channelName, prefer, LEASE);
+    const call = await fixture.store.resyncs.takeCall(channelName, prefer, LEASE);
     if (!call) return made;
     made.push(`${call.kind} ${call.messageId}`);
   }
 }
 
 async function messagesOf(fixture: StoreFixture, id: string): Promise<readonly ResyncMessageView[]> {
-  return await allPages(2, async (page) => await fixture.store.resyncMessages(id, page));
+  return await allPages(2, async (page) => await fixture.store.resyncs.messages(id, page));
 }
 
 const IDEMPOTENCY = { key: 'key-1', fingerprint: 'print-1' };
@@ -58,7 +57,7 @@ export function resyncsContract(open: OpenFixture): void {
       expect(rest).toEqual({ ...expected, id: view.id, counts: { ...none, queued: 2 } });
       expect(progress).toMatchObject({ settledLately: 0, callMs: null, restoreMs: null, ahead: 0, callsToday: 0 });
       await fixture.restart();
-      expect(await fixture.store.resync(view.id)).toEqual(view);
+      expect(await fixture.store.resyncs.get(view.id)).toEqual(view);
       expect((await messagesOf(fixture, view.id)).map(({ messageId }) => messageId)).toEqual(['A', 'B']);
       expect(await fixture.record(messages('A', 'B', 'C'))).toEqual(['restored', 'restored', 'new']);
     });
@@ -81,7 +80,7 @@ export function resyncsContract(open: OpenFixture): void {
       const [one, two] = await Promise.all([again(), again()]);
       await fixture.restart();
       expect(new Set([one, two, await again()]).size).toBe(1);
-      expect((await fixture.store.resyncs({ limit: 9, cursor: null })).data).toHaveLength(1);
+      expect((await fixture.store.resyncs.list({ limit: 9, cursor: null })).data).toHaveLength(1);
     });
 
     it('under a key that was used for something else is refused and registers nothing', async () => {
@@ -95,19 +94,21 @@ export function resyncsContract(open: OpenFixture): void {
     it('without a key makes a resync each time', async () => {
       const fixture = await stage(open);
       const ids = [(await register(fixture, ['A'])).id, (await register(fixture, ['A'])).id];
-      expect((await fixture.store.resyncs({ limit: 9, cursor: null })).data.map(({ id }) => id)).toEqual(ids.reverse());
+      expect((await fixture.store.resyncs.list({ limit: 9, cursor: null })).data.map(({ id }) => id)).toEqual(
+        ids.reverse(),
+      );
     });
   });
 
   describe('the calls to Whapi', () => {
     it('are given in the order of registration, for one channel, with all that a call needs', async () => {
       const fixture = await stage(open);
-      await fixture.store.addChannel(channel('second'));
+      await fixture.store.registry.addChannel(channel('second'));
       const { id } = await register(fixture, ['A', 'B'], { windowSeconds: 60 });
       fixture.clock.advance(SECOND);
       await register(fixture, ['C']);
       await register(fixture, ['X'], { channel: 'second' });
-      expect(await fixture.store.takeCall('main', 'resync', LEASE)).toEqual({
+      expect(await fixture.store.resyncs.takeCall('main', 'resync', LEASE)).toEqual({
         ...{ kind: 'resync', resyncId: id, position: 0, channel: channel('main'), messageId: 'A' },
         ...{ windowSeconds: 60, registeredAt: START, made: 0 },
       });
@@ -134,7 +135,7 @@ export function resyncsContract(open: OpenFixture): void {
       await takeCall(fixture);
       await fixture.restart();
       fixture.clock.advance(LEASE);
-      expect(await fixture.store.pendingCalls()).toHaveLength(1);
+      expect(await fixture.store.resyncs.pendingCalls()).toHaveLength(1);
       expect(await takeCall(fixture)).toMatchObject({ kind: 'resync', messageId: 'A', made: 1 });
     });
 
@@ -151,7 +152,7 @@ export function resyncsContract(open: OpenFixture): void {
     it('for polls that nobody settled are made again when their lease has run out, and not before', async () => {
       const fixture = await stage(open);
       await register(fixture, ['A']);
-      await fixture.store.settleCall(await takeCall(fixture), { status: 'waiting', nextAt: START });
+      await fixture.store.resyncs.settleCall(await takeCall(fixture), { status: 'waiting', nextAt: START });
       await takeCall(fixture);
       fixture.clock.advance(LEASE - 1);
       expect(await callsNow(fixture)).toEqual([]);
@@ -172,20 +173,23 @@ export function resyncsContract(open: OpenFixture): void {
     ] as const)('of the kind "%s" go first where they are preferred', async (prefer, expected) => {
       const fixture = await stage(open);
       await register(fixture, ['A', 'B']);
-      await fixture.store.settleCall(await takeCall(fixture), { status: 'waiting', nextAt: START });
+      await fixture.store.resyncs.settleCall(await takeCall(fixture), { status: 'waiting', nextAt: START });
       expect(await callsNow(fixture, prefer)).toEqual(expected);
     });
 
     it('that are to come later are announced with their time and not given before', async () => {
       const fixture = await stage(open);
       await register(fixture, ['A', 'B']);
-      await fixture.store.settleCall(await takeCall(fixture), { status: 'waiting', nextAt: START + 2 * MINUTE });
-      await fixture.store.settleCall(await takeCall(fixture), {
+      await fixture.store.resyncs.settleCall(await takeCall(fixture), {
+        status: 'waiting',
+        nextAt: START + 2 * MINUTE,
+      });
+      await fixture.store.resyncs.settleCall(await takeCall(fixture), {
         status: 'queued',
         nextAt: START + MINUTE,
         error: 'Busy',
       });
-      expect(await fixture.store.pendingCalls()).toMatchObject([
+      expect(await fixture.store.resyncs.pendingCalls()).toMatchObject([
         { channel: { name: 'main' }, dueAt: START + MINUTE, askDueAt: START + MINUTE },
       ]);
       expect(await callsNow(fixture)).toEqual([]);
@@ -202,23 +206,28 @@ export function resyncsContract(open: OpenFixture): void {
     ] as const)('as %s is shown', async (status, nextAt, error, whole) => {
       const fixture = await stage(open);
       const { id } = await register(fixture, ['A']);
-      await fixture.store.settleCall(await takeCall(fixture), { status, nextAt, error, closesAt: START + 5 * HOUR });
+      await fixture.store.resyncs.settleCall(await takeCall(fixture), {
+        status,
+        nextAt,
+        error,
+        closesAt: START + 5 * HOUR,
+      });
       const view = { status, error, calls: 1, polls: 0, restoredAt: null, windowClosesAt: START + 5 * HOUR };
       expect(await messagesOf(fixture, id)).toMatchObject([view]);
-      expect(await fixture.store.resync(id)).toMatchObject({ status: whole, counts: { [status]: 1 } });
+      expect(await fixture.store.resyncs.get(id)).toMatchObject({ status: whole, counts: { [status]: 1 } });
     });
 
     it('as found by a poll is restored, with its time and the number of polls', async () => {
       const fixture = await stage(open);
       const { id } = await register(fixture, ['A']);
-      await fixture.store.settleCall(await takeCall(fixture), { status: 'waiting', nextAt: START });
+      await fixture.store.resyncs.settleCall(await takeCall(fixture), { status: 'waiting', nextAt: START });
       const poll = await takeCall(fixture);
       fixture.clock.advance(SECOND);
-      await fixture.store.settleCall(poll, { status: 'restored', nextAt: null });
+      await fixture.store.resyncs.settleCall(poll, { status: 'restored', nextAt: null });
       expect(await messagesOf(fixture, id)).toMatchObject([
         { status: 'restored', restoredAt: START + SECOND, calls: 1, polls: 1, windowClosesAt: START + HOUR },
       ]);
-      expect(await fixture.store.resync(id)).toMatchObject({ status: 'finished' });
+      expect(await fixture.store.resyncs.get(id)).toMatchObject({ status: 'finished' });
     });
 
     it('changes nothing where that call was made again meanwhile', async () => {
@@ -227,9 +236,14 @@ export function resyncsContract(open: OpenFixture): void {
       const first = await takeCall(fixture);
       fixture.clock.advance(LEASE);
       const second = await takeCall(fixture);
-      await fixture.store.settleCall(first, { status: 'failed', nextAt: null, refused: true, error: 'Refused' });
+      await fixture.store.resyncs.settleCall(first, {
+        status: 'failed',
+        nextAt: null,
+        refused: true,
+        error: 'Refused',
+      });
       expect(await messagesOf(fixture, id)).toMatchObject([{ status: 'requesting', calls: 2, error: null }]);
-      await fixture.store.settleCall(second, { status: 'waiting', nextAt: null });
+      await fixture.store.resyncs.settleCall(second, { status: 'waiting', nextAt: null });
       expect(await messagesOf(fixture, id)).toMatchObject([{ status: 'waiting', calls: 2 }]);
     });
 
@@ -238,7 +252,12 @@ export function resyncsContract(open: OpenFixture): void {
       const { id } = await register(fixture, ['A']);
       const call = await takeCall(fixture);
       await fixture.record(messages('A'));
-      await fixture.store.settleCall(call, { status: 'failed', nextAt: START, refused: true, error: 'Timed out' });
+      await fixture.store.resyncs.settleCall(call, {
+        status: 'failed',
+        nextAt: START,
+        refused: true,
+        error: 'Timed out',
+      });
       expect(await messagesOf(fixture, id)).toMatchObject([{ status: 'restored', restoredAt: START, error: null }]);
       expect(await callsNow(fixture)).toEqual([]);
     });
@@ -248,37 +267,43 @@ export function resyncsContract(open: OpenFixture): void {
     it('makes no more calls, and says so', async () => {
       const fixture = await stage(open);
       const { id } = await register(fixture, ['A', 'B', 'C']);
-      await fixture.store.settleCall(await takeCall(fixture), { status: 'waiting', nextAt: START });
+      await fixture.store.resyncs.settleCall(await takeCall(fixture), { status: 'waiting', nextAt: START });
       await takeCall(fixture);
-      expect(await fixture.store.cancelResync(id)).toMatchObject({ status: 'cancelled', counts: { cancelled: 3 } });
+      expect(await fixture.store.resyncs.cancel(id)).toMatchObject({
+        status: 'cancelled',
+        counts: { cancelled: 3 },
+      });
       fixture.clock.advance(LEASE);
       expect(await callsNow(fixture)).toEqual([]);
-      expect(await fixture.store.pendingCalls()).toEqual([]);
+      expect(await fixture.store.resyncs.pendingCalls()).toEqual([]);
     });
 
     it('does not let the answer of a call that was under way begin it anew', async () => {
       const fixture = await stage(open);
       const { id } = await register(fixture, ['A']);
       const call = await takeCall(fixture);
-      await fixture.store.cancelResync(id);
-      await fixture.store.settleCall(call, { status: 'waiting', nextAt: START });
+      await fixture.store.resyncs.cancel(id);
+      await fixture.store.resyncs.settleCall(call, { status: 'waiting', nextAt: START });
       expect(await callsNow(fixture)).toEqual([]);
-      expect(await fixture.store.resync(id)).toMatchObject({ status: 'cancelled', counts: { cancelled: 1 } });
+      expect(await fixture.store.resyncs.get(id)).toMatchObject({ status: 'cancelled', counts: { cancelled: 1 } });
     });
 
     it('leaves what was restored restored, and one that is over finished', async () => {
       const fixture = await stage(open);
       const { id } = await register(fixture, ['A']);
       await fixture.record(messages('A'));
-      expect(await fixture.store.cancelResync(id)).toMatchObject({ status: 'finished', counts: { restored: 1 } });
-      await expect(fixture.store.cancelResync('rsy_nobody')).rejects.toEqual(refusal('GW_NOT_FOUND'));
+      expect(await fixture.store.resyncs.cancel(id)).toMatchObject({
+        status: 'finished',
+        counts: { restored: 1 },
+      });
+      await expect(fixture.store.resyncs.cancel('rsy_nobody')).rejects.toEqual(refusal('GW_NOT_FOUND'));
     });
   });
 
   describe('a resync of one message by somebody who asks for it himself', () => {
     it('I2: is committed as asked when it has answered, and nobody else makes its call meanwhile', async () => {
       const fixture = await stage(open);
-      const call = only(await fixture.store.registerAsked(requestOf('A'), LEASE));
+      const call = only(await fixture.store.resyncs.registerAsked(requestOf('A'), LEASE));
       expect(call).toMatchObject({ kind: 'resync', position: 0, messageId: 'A', registeredAt: START, made: 0 });
       expect(await callsNow(fixture)).toEqual([]);
       const [message] = await messagesOf(fixture, call.resyncId);
@@ -289,10 +314,10 @@ export function resyncsContract(open: OpenFixture): void {
     it('is settled as any other, and its call is made again when nobody settles it', async () => {
       const fixture = await stage(open);
       const [settled, lost] = [
-        only(await fixture.store.registerAsked(requestOf('A'), LEASE)),
-        only(await fixture.store.registerAsked(requestOf('B'), LEASE)),
+        only(await fixture.store.resyncs.registerAsked(requestOf('A'), LEASE)),
+        only(await fixture.store.resyncs.registerAsked(requestOf('B'), LEASE)),
       ];
-      await fixture.store.settleCall(settled, { status: 'waiting', nextAt: START + MINUTE });
+      await fixture.store.resyncs.settleCall(settled, { status: 'waiting', nextAt: START + MINUTE });
       fixture.clock.advance(LEASE);
       expect(await callsNow(fixture)).toEqual(['resync B', 'poll A']);
       expect(await messagesOf(fixture, lost.resyncId)).toMatchObject([{ calls: 2 }]);
@@ -301,20 +326,21 @@ export function resyncsContract(open: OpenFixture): void {
     it('is refused for a channel that is not there', async () => {
       const { store } = await stage(open);
       const request = { ...requestOf('A'), channel: 'nobody' };
-      await expect(store.registerAsked(request, LEASE)).rejects.toEqual(refusal('GW_NOT_FOUND'));
-      await expect(store.registerUnlessRecent(request, HOUR)).rejects.toEqual(refusal('GW_NOT_FOUND'));
+      await expect(store.resyncs.registerAsked(request, LEASE)).rejects.toEqual(refusal('GW_NOT_FOUND'));
+      await expect(store.resyncs.registerUnlessRecent(request, HOUR)).rejects.toEqual(refusal('GW_NOT_FOUND'));
     });
   });
 
   describe('a resync of one message unless there is a recent one', () => {
     it('is made once, however many ask at one instant, and in each channel', async () => {
       const { store } = await stage(open);
-      await store.addChannel(channel('second'));
-      const ask = async (name: string) => await store.registerUnlessRecent({ ...requestOf('A'), channel: name }, HOUR);
+      await store.registry.addChannel(channel('second'));
+      const ask = async (name: string) =>
+        await store.resyncs.registerUnlessRecent({ ...requestOf('A'), channel: name }, HOUR);
       const given = await Promise.all([ask('main'), ask('main'), ask('second')]);
       expect(given.map(({ isDue }) => isDue)).toEqual([true, false, true]);
       expect(given[1].resyncId).toBe(given[0].resyncId);
-      expect((await store.resyncs({ limit: 9, cursor: null })).data).toHaveLength(2);
+      expect((await store.resyncs.list({ limit: 9, cursor: null })).data).toHaveLength(2);
     });
 
     it('is made again when the time is over, counted from the registration, whoever made it', async () => {
@@ -322,10 +348,13 @@ export function resyncsContract(open: OpenFixture): void {
       const { id } = await register(fixture, ['A']);
       await fixture.record(messages('A'));
       fixture.clock.advance(HOUR - 1);
-      expect(await fixture.store.registerUnlessRecent(requestOf('A'), HOUR)).toEqual({ resyncId: id, isDue: false });
+      expect(await fixture.store.resyncs.registerUnlessRecent(requestOf('A'), HOUR)).toEqual({
+        resyncId: id,
+        isDue: false,
+      });
       fixture.clock.advance(1);
       await closeWindows(fixture);
-      const { resyncId, isDue } = await fixture.store.registerUnlessRecent(requestOf('A'), HOUR);
+      const { resyncId, isDue } = await fixture.store.resyncs.registerUnlessRecent(requestOf('A'), HOUR);
       expect([resyncId === id, isDue]).toEqual([false, true]);
     });
 
@@ -333,17 +362,23 @@ export function resyncsContract(open: OpenFixture): void {
       const fixture = await stage(open);
       const { id } = await register(fixture, ['A'], { windowSeconds: DAY / SECOND });
       fixture.clock.advance(HOUR);
-      expect(await fixture.store.registerUnlessRecent(requestOf('A'), HOUR)).toEqual({ resyncId: id, isDue: false });
-      await fixture.store.settleCall(await takeCall(fixture), { status: 'waiting', nextAt: START + DAY });
+      expect(await fixture.store.resyncs.registerUnlessRecent(requestOf('A'), HOUR)).toEqual({
+        resyncId: id,
+        isDue: false,
+      });
+      await fixture.store.resyncs.settleCall(await takeCall(fixture), { status: 'waiting', nextAt: START + DAY });
       fixture.clock.advance(HOUR);
-      expect(await fixture.store.registerUnlessRecent(requestOf('A'), HOUR)).toEqual({ resyncId: id, isDue: true });
+      expect(await fixture.store.resyncs.registerUnlessRecent(requestOf('A'), HOUR)).toEqual({
+        resyncId: id,
+        isDue: true,
+      });
       expect(await callsNow(fixture)).toEqual(['resync A']);
     });
   });
 }
 
 async function closeWindows({ store }: StoreFixture): Promise<void> {
-  while ((await store.closeWindows()) > 0);
+  while ((await store.resyncs.closeWindows()) > 0);
 }
 
 function requestOf(messageId: string): ResyncRequest {

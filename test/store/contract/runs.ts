@@ -1,6 +1,4 @@
 import { describe, expect, it } from 'vitest';
-import type { CheckResult, NewPause } from '../../../src/store/store.js';
-import type { ResyncMessageView } from '../../../src/store/views.js';
 import {
   allPages,
   channel,
@@ -18,6 +16,8 @@ import {
   takeCall,
 } from '../../support/store.js';
 import type { OpenFixture, StoreFixture } from '../../support/store.js';
+import type { CheckResult, NewPause } from '../../../src/store/calls.js';
+import type { ResyncMessageView } from '../../../src/store/resyncs.js';
 
 const PAUSE: NewPause = { code: 'not_ready', reason: 'QR', nextCheckAt: START + HOUR };
 const WELL: CheckResult = { pause: null, wasAway: false };
@@ -25,25 +25,30 @@ const IDEMPOTENCY = { key: 'key-1', fingerprint: 'print-1' };
 
 /** The one channel with calls to make. */
 async function pending({ store }: StoreFixture) {
-  const [calls] = await store.pendingCalls();
+  const [calls] = await store.resyncs.pendingCalls();
   if (!calls) throw new Error('No channel has calls to make.');
   return calls;
 }
 
 async function check(fixture: StoreFixture, result: CheckResult): Promise<void> {
-  await fixture.store.countCall('main');
-  await fixture.store.settleCheck('main', result);
+  await fixture.store.calls.countCall('main');
+  await fixture.store.calls.settleCheck('main', result);
 }
 
 async function messagesOf(fixture: StoreFixture, id: string): Promise<readonly ResyncMessageView[]> {
-  return await allPages(100, async (page) => await fixture.store.resyncMessages(id, page));
+  return await allPages(100, async (page) => await fixture.store.resyncs.messages(id, page));
 }
 
 /** Asks for the next id; Whapi answers that it has not got it yet, after 15 seconds. */
 async function ask(fixture: StoreFixture, more = {}): Promise<void> {
   const call = await takeCall(fixture);
   fixture.clock.advance(15 * SECOND);
-  await fixture.store.settleCall(call, { status: 'waiting', nextAt: START + DAY, tookMs: 15 * SECOND, ...more });
+  await fixture.store.resyncs.settleCall(call, {
+    status: 'waiting',
+    nextAt: START + DAY,
+    tookMs: 15 * SECOND,
+    ...more,
+  });
 }
 
 /** What is known of the calls of a channel, and how far a run of thousands is. */
@@ -53,7 +58,7 @@ export function runsContract(open: OpenFixture): void {
       const fixture = await stage(open);
       await register(fixture, ['A', 'B']);
       await takeCall(fixture);
-      await fixture.store.countCall('main');
+      await fixture.store.calls.countCall('main');
       await fixture.restart();
       expect(await pending(fixture)).toMatchObject({ callsToday: 2, lastCallAt: START });
       fixture.clock.advance(12 * HOUR);
@@ -65,7 +70,11 @@ export function runsContract(open: OpenFixture): void {
     it('that tell of trouble make a pause, which a restart keeps, and a good check ends', async () => {
       const fixture = await stage(open);
       await register(fixture, ['A']);
-      await fixture.store.settleCall(await takeCall(fixture), { status: 'queued', nextAt: START, pause: PAUSE });
+      await fixture.store.resyncs.settleCall(await takeCall(fixture), {
+        status: 'queued',
+        nextAt: START,
+        pause: PAUSE,
+      });
       fixture.clock.advance(MINUTE);
       await check(fixture, { pause: { ...PAUSE, reason: 'STOP' }, wasAway: true });
       await fixture.restart();
@@ -86,7 +95,7 @@ export function runsContract(open: OpenFixture): void {
       const fixture = await stage(open);
       await register(fixture, ['A']);
       await check(fixture, { pause: PAUSE, wasAway: false });
-      await fixture.store.changeChannel('main', change);
+      await fixture.store.registry.changeChannel('main', change);
       expect((await pending(fixture)).pause?.nextCheckAt).toBe(isTried ? START : START + HOUR);
     });
 
@@ -96,7 +105,7 @@ export function runsContract(open: OpenFixture): void {
       await check(fixture, WELL);
       await check(fixture, { pause: PAUSE, wasAway: false });
       fixture.clock.advance(-DAY);
-      await fixture.store.clockSetBack(DAY);
+      await fixture.store.upkeep.clockSetBack(DAY);
       const { pause, lastCallAt, healthyAt } = await pending(fixture);
       expect([pause?.nextCheckAt, lastCallAt, healthyAt]).toEqual([START + HOUR - DAY, START - DAY, START - DAY]);
     });
@@ -104,8 +113,8 @@ export function runsContract(open: OpenFixture): void {
     it('are forgotten with their channel', async () => {
       const fixture = await stage(open);
       await check(fixture, { pause: PAUSE, wasAway: false });
-      await fixture.store.removeChannel('main');
-      await fixture.store.addChannel(channel('main'));
+      await fixture.store.registry.removeChannel('main');
+      await fixture.store.registry.addChannel(channel('main'));
       await register(fixture, ['A']);
       expect(await pending(fixture)).toMatchObject({ callsToday: 0, pause: null, healthyAt: null });
     });
@@ -119,8 +128,8 @@ export function runsContract(open: OpenFixture): void {
       await ask(fixture);
       await fixture.record(messages('came'));
       await check(fixture, { pause: PAUSE, wasAway: true });
-      const waiting = (await fixture.store.explain('main', 'before'))?.resyncs[0];
-      const lost = (await fixture.store.explain('main', 'lost'))?.resyncs[0];
+      const waiting = (await fixture.store.items.explain('main', 'before'))?.resyncs[0];
+      const lost = (await fixture.store.items.explain('main', 'lost'))?.resyncs[0];
       expect([waiting?.status, lost?.status, lost?.windowClosesAt]).toEqual(['waiting', 'queued', null]);
       const again = [(await takeCall(fixture)).messageId, (await takeCall(fixture)).messageId];
       expect(again.sort()).toEqual(['lost', 'not yet']);
@@ -131,9 +140,13 @@ export function runsContract(open: OpenFixture): void {
     it('stays registered for as long as that takes', async () => {
       const fixture = await stage(open);
       await register(fixture, ['A']);
-      await fixture.store.settleCall(await takeCall(fixture), { status: 'queued', nextAt: START, closesAt: null });
+      await fixture.store.resyncs.settleCall(await takeCall(fixture), {
+        status: 'queued',
+        nextAt: START,
+        closesAt: null,
+      });
       fixture.clock.advance(90 * DAY);
-      expect(await fixture.store.closeWindows()).toBe(0);
+      expect(await fixture.store.resyncs.closeWindows()).toBe(0);
       expect(await fixture.record(messages('A'))).toEqual(['restored']);
     });
 
@@ -142,15 +155,19 @@ export function runsContract(open: OpenFixture): void {
       const { id } = await register(fixture, ['A']);
       const call = await takeCall(fixture);
       await fixture.record(messages('A'));
-      await fixture.store.settleCall(call, { status: 'queued', nextAt: START, closesAt: null });
+      await fixture.store.resyncs.settleCall(call, { status: 'queued', nextAt: START, closesAt: null });
       expect(await messagesOf(fixture, id)).toMatchObject([{ status: 'restored', windowClosesAt: START + HOUR }]);
     });
 
     it('has its window end after the last call where its resync is cancelled', async () => {
       const fixture = await stage(open);
       const { id } = await register(fixture, ['A']);
-      await fixture.store.settleCall(await takeCall(fixture), { status: 'queued', nextAt: START, closesAt: null });
-      await fixture.store.cancelResync(id);
+      await fixture.store.resyncs.settleCall(await takeCall(fixture), {
+        status: 'queued',
+        nextAt: START,
+        closesAt: null,
+      });
+      await fixture.store.resyncs.cancel(id);
       expect(await messagesOf(fixture, id)).toMatchObject([{ status: 'cancelled', windowClosesAt: START + HOUR }]);
     });
   });
@@ -173,19 +190,19 @@ export function runsContract(open: OpenFixture): void {
       const fixture = await stage(open);
       await register(fixture, ['A']);
       const { id } = await register(fixture, ['A']);
-      await fixture.store.settleCall(await takeCall(fixture), { status: 'waiting', nextAt: START });
-      const look = await fixture.store.takeCall('main', 'poll', LEASE);
+      await fixture.store.resyncs.settleCall(await takeCall(fixture), { status: 'waiting', nextAt: START });
+      const look = await fixture.store.resyncs.takeCall('main', 'poll', LEASE);
       if (!look) throw new Error('No look is due.');
-      await fixture.store.settleCall(look, { status: 'restored', nextAt: null });
+      await fixture.store.resyncs.settleCall(look, { status: 'restored', nextAt: null });
       expect(await messagesOf(fixture, id)).toMatchObject([{ status: 'restored', proof: 'poll', calls: 1 }]);
-      expect(await fixture.store.pendingCalls()).toEqual([]);
+      expect(await fixture.store.resyncs.pendingCalls()).toEqual([]);
     });
 
     it('by a look alone is asked for where the message is to go to the bots, which takes its webhook', async () => {
       const fixture = await stage(open);
       await register(fixture, ['A']);
-      await fixture.store.settleCall(await takeCall(fixture), { status: 'waiting', nextAt: START });
-      await fixture.store.settleCall(await takeCall(fixture), { status: 'restored', nextAt: null });
+      await fixture.store.resyncs.settleCall(await takeCall(fixture), { status: 'waiting', nextAt: START });
+      await fixture.store.resyncs.settleCall(await takeCall(fixture), { status: 'restored', nextAt: null });
       await register(fixture, ['A'], { deliverUnseen: true });
       expect((await takeCall(fixture)).messageId).toBe('A');
     });
@@ -197,8 +214,8 @@ export function runsContract(open: OpenFixture): void {
       const ids = Array.from({ length: 10_000 }, (_, index) => `M${index}`);
       const registering = register(fixture, ids);
       expect(await fixture.record(messages('M9999'))).toEqual(['new']);
-      expect((await fixture.store.resyncs({ limit: 9, cursor: null })).data).toEqual([]);
-      expect(await fixture.store.pendingCalls()).toEqual([]);
+      expect((await fixture.store.resyncs.list({ limit: 9, cursor: null })).data).toEqual([]);
+      expect(await fixture.store.resyncs.pendingCalls()).toEqual([]);
       expect(await registering).toMatchObject({ counts: { queued: 10_000 } });
       expect(await messagesOf(fixture, (await registering).id)).toHaveLength(10_000);
     });
@@ -207,9 +224,9 @@ export function runsContract(open: OpenFixture): void {
       const fixture = await stage(open);
       const ids = Array.from({ length: 2000 }, (_, index) => `M${index}`);
       const registering = register(fixture, ids, { idempotency: IDEMPOTENCY });
-      await fixture.store.removeChannel('main');
+      await fixture.store.registry.removeChannel('main');
       await expect(registering).rejects.toEqual(refusal('GW_NOT_FOUND'));
-      await fixture.store.addChannel(channel('main'));
+      await fixture.store.registry.addChannel(channel('main'));
       expect(await fixture.record(messages('M0'))).toEqual(['new']);
       const again = await register(fixture, ids, { idempotency: IDEMPOTENCY });
       expect(again).toMatchObject({ status: 'running', counts: { queued: 2000 } });
@@ -224,7 +241,7 @@ export function runsContract(open: OpenFixture): void {
       for (let made = 0; made < 3; made += 1) await ask(fixture);
       fixture.clock.advance(MINUTE);
       await fixture.record(messages('A'));
-      const { progress } = (await fixture.store.resync(id)) ?? {};
+      const { progress } = (await fixture.store.resyncs.get(id)) ?? {};
       expect(progress).toMatchObject({ callMs: 15_000, restoreMs: 75_000, ahead: 0, settledLately: 1 });
       expect(progress).toMatchObject({ lastAskedAt: START + 30 * SECOND, latelyMs: 105_000, callsToday: 3 });
     });
@@ -242,7 +259,7 @@ export function runsContract(open: OpenFixture): void {
       fixture.clock.advance(MINUTE);
       await fixture.record(messages('B'));
       fixture.clock.advance(MINUTE);
-      expect(await fixture.store.resync(id)).toMatchObject({ finishedAt: START + MINUTE, progress: null });
+      expect(await fixture.store.resyncs.get(id)).toMatchObject({ finishedAt: START + MINUTE, progress: null });
     });
   });
 
@@ -260,19 +277,19 @@ export function runsContract(open: OpenFixture): void {
         ...{ alreadyKnown: 1, neverSeenBefore: 1, calls: 4, polls: 0, held: 2 },
         ...{ proofs: { webhook: 2, poll: 0 }, failures: [{ error: '403 Forbidden', count: 1 }] },
       };
-      expect(await fixture.store.resyncReport(id)).toMatchObject(expected);
-      await fixture.store.release('main', 'unseen', null);
-      expect(await fixture.store.resyncReport(id)).toMatchObject({ ...expected, held: 1 });
+      expect(await fixture.store.resyncs.report(id)).toMatchObject(expected);
+      await fixture.store.outbox.release('main', 'unseen', null);
+      expect(await fixture.store.resyncs.report(id)).toMatchObject({ ...expected, held: 1 });
       const page = { limit: 9, cursor: null };
-      const held = (await fixture.store.resyncMessages(id, page, { held: true })).data;
+      const held = (await fixture.store.resyncs.messages(id, page, { held: true })).data;
       expect(held.map(({ messageId }) => messageId)).toEqual(['known']);
-      const failed = (await fixture.store.resyncMessages(id, page, { status: 'failed' })).data;
+      const failed = (await fixture.store.resyncs.messages(id, page, { status: 'failed' })).data;
       expect(failed.map(({ messageId }) => messageId)).toEqual(['refused']);
     });
 
     it('of a resync that is not there is none', async () => {
       const fixture = await stage(open);
-      expect(await fixture.store.resyncReport('rsy_nobody')).toBeNull();
+      expect(await fixture.store.resyncs.report('rsy_nobody')).toBeNull();
     });
   });
 }

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
-import type { ClaimWant } from '../../../src/store/store.js';
 import { idsIn, LEASE, message, messages, MINUTE, SECOND, stage, START } from '../../support/store.js';
 import type { OpenFixture, StoreFixture } from '../../support/store.js';
+import type { ClaimWant } from '../../../src/store/outbox.js';
 
 /** A store in which so many first attempts (`F1` …) and so many retries (`R1` …), due before them, wait for `bot`. */
 async function backlog(open: OpenFixture, first: number, retries: number): Promise<StoreFixture> {
@@ -20,7 +20,7 @@ async function recordEach(fixture: StoreFixture, name: string, count: number): P
 }
 
 async function claimIds(fixture: StoreFixture, want: Omit<ClaimWant, 'targetId'>): Promise<string[]> {
-  return idsIn((await fixture.store.claim([{ targetId: 'bot', ...want }], LEASE)).deliveries);
+  return idsIn((await fixture.store.outbox.claim([{ targetId: 'bot', ...want }], LEASE)).deliveries);
 }
 
 /** How the places of a claim are shared. */
@@ -55,7 +55,7 @@ export function sharesContract(open: OpenFixture): void {
     it('a retry that may not be taken is not said to be due: who asks again at that time would ask for ever', async () => {
       const fixture = await backlog(open, 0, 2);
       const full = { targetId: 'bot', limit: 2, retries: { kept: 0, most: 1 } };
-      const { deliveries, nextDueAt } = await fixture.store.claim([full], LEASE);
+      const { deliveries, nextDueAt } = await fixture.store.outbox.claim([full], LEASE);
       expect({ ids: idsIn(deliveries), nextDueAt }).toEqual({ ids: ['R1'], nextDueAt: null });
     });
 
@@ -65,7 +65,7 @@ export function sharesContract(open: OpenFixture): void {
       const claimed = await fixture.claimOne();
       await fixture.settle(claimed, 'pending', START);
       await fixture.settle(await fixture.claimOne(), 'dead');
-      await fixture.store.retry(claimed.id);
+      await fixture.store.outbox.retry(claimed.id);
       expect(await claimIds(fixture, { limit: 1, retries: { kept: 0, most: 0 } })).toEqual(['R1']);
     });
   });

@@ -45,8 +45,8 @@ export function splitContract(open: OpenFixture): void {
       await fixture.record(messages('A', 'B', 'C'));
       expect(idsIn(await fixture.deliverAll()).sort()).toEqual(['A', 'C']);
       expect(await judgements(fixture, 'B')).toEqual(['restored 3']);
-      expect((await fixture.store.explain('main', 'A'))?.deliveries).toHaveLength(1);
-      await fixture.store.release('main', 'B', null);
+      expect((await fixture.store.items.explain('main', 'A'))?.deliveries).toHaveLength(1);
+      await fixture.store.outbox.release('main', 'B', null);
       expect(idsIn(await fixture.deliverAll())).toEqual(['B']);
     });
 

@@ -9,12 +9,12 @@ export function trafficContract(open: OpenFixture): void {
   describe('the traffic of a channel', () => {
     it('is nothing at first, and when a channel of that name was removed', async () => {
       const fixture = await stage(open);
-      expect(await fixture.store.trafficOf('main')).toEqual(NEVER);
+      expect(await fixture.store.traffic.of('main')).toEqual(NEVER);
       await fixture.record(messages('A'));
-      fixture.store.refused('main', 'GW_BAD_JSON');
-      await fixture.store.removeChannel('main');
+      fixture.store.traffic.countRefusal('main', 'GW_BAD_JSON');
+      await fixture.store.registry.removeChannel('main');
       await fixture.restart();
-      expect(await fixture.store.trafficOf('main')).toEqual(NEVER);
+      expect(await fixture.store.traffic.of('main')).toEqual(NEVER);
     });
 
     it('knows when the last webhook came, also after a restart', async () => {
@@ -22,9 +22,9 @@ export function trafficContract(open: OpenFixture): void {
       await fixture.record(messages('A'));
       fixture.clock.advance(SECOND);
       await fixture.record(messages('B'));
-      expect((await fixture.store.trafficOf('main')).lastWebhookAt).toBe(START + SECOND);
+      expect((await fixture.store.traffic.of('main')).lastWebhookAt).toBe(START + SECOND);
       await fixture.restart();
-      expect((await fixture.store.trafficOf('main')).lastWebhookAt).toBe(START + SECOND);
+      expect((await fixture.store.traffic.of('main')).lastWebhookAt).toBe(START + SECOND);
     });
 
     it('is not that of a webhook that was not recorded', async () => {
@@ -34,19 +34,19 @@ export function trafficContract(open: OpenFixture): void {
       await expect(fixture.record({ ...messages('B'), channel_id: 'TWO-TWO' })).rejects.toThrow(
         'another Whapi channel',
       );
-      expect((await fixture.store.trafficOf('main')).lastWebhookAt).toBe(START);
+      expect((await fixture.store.traffic.of('main')).lastWebhookAt).toBe(START);
     });
 
     it('counts what was refused on this day (UTC), also after a restart, and tells the last of any day', async () => {
       const fixture = await stage(open);
-      for (let i = 0; i < 3; i += 1) fixture.store.refused('main', 'GW_UNAUTHORIZED');
+      for (let i = 0; i < 3; i += 1) fixture.store.traffic.countRefusal('main', 'GW_UNAUTHORIZED');
       fixture.clock.advance(MINUTE);
-      fixture.store.refused('main', 'GW_BAD_JSON');
+      fixture.store.traffic.countRefusal('main', 'GW_BAD_JSON');
       await fixture.restart();
       const last = { lastAt: START + MINUTE, lastCode: 'GW_BAD_JSON' };
-      expect((await fixture.store.trafficOf('main')).refused).toEqual({ ...last, today: 4 });
+      expect((await fixture.store.traffic.of('main')).refused).toEqual({ ...last, today: 4 });
       fixture.clock.advance(DAY);
-      expect((await fixture.store.trafficOf('main')).refused).toEqual({ ...last, today: 0 });
+      expect((await fixture.store.traffic.of('main')).refused).toEqual({ ...last, today: 0 });
     });
   });
 }

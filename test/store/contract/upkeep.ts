@@ -27,7 +27,7 @@ async function pruneAfter(fixture: StoreFixture, ms: number): Promise<void> {
 }
 
 async function deliveryCount(fixture: StoreFixture): Promise<number> {
-  return (await allPages(500, async (page) => await fixture.store.deliveries({}, page))).length;
+  return (await allPages(500, async (page) => await fixture.store.outbox.deliveries({}, page))).length;
 }
 
 /** I4: what is forgotten, and when; what is not forgotten by a restart. */
@@ -39,7 +39,7 @@ export function upkeepContract(open: OpenFixture): void {
       await fixture.record(messages('B'));
       await fixture.settle(await fixture.claimOne(), 'pending', START + 5 * SECOND);
       fixture.clock.advance(-DAY);
-      await fixture.store.clockSetBack(DAY);
+      await fixture.store.upkeep.clockSetBack(DAY);
       expect((await fixture.claim()).deliveries).toEqual([]);
       fixture.clock.advance(5 * SECOND);
       expect(idsIn(await fixture.deliverAll())).toEqual(['A', 'B']);
@@ -50,7 +50,7 @@ export function upkeepContract(open: OpenFixture): void {
       await fixture.record(messages('A'));
       await fixture.claimOne();
       fixture.clock.advance(-DAY);
-      await fixture.store.clockSetBack(DAY);
+      await fixture.store.upkeep.clockSetBack(DAY);
       fixture.clock.advance(LEASE - 1);
       expect((await fixture.claim()).deliveries).toEqual([]);
       fixture.clock.advance(1);
@@ -61,8 +61,8 @@ export function upkeepContract(open: OpenFixture): void {
       const fixture = await stage(open);
       await register(fixture, ['old']);
       fixture.clock.advance(-DAY);
-      await fixture.store.clockSetBack(DAY);
-      expect(await fixture.store.takeCall('main', 'resync', LEASE)).toMatchObject({ messageId: 'old' });
+      await fixture.store.upkeep.clockSetBack(DAY);
+      expect(await fixture.store.resyncs.takeCall('main', 'resync', LEASE)).toMatchObject({ messageId: 'old' });
       expect(await fixture.record(messages('old'))).toEqual(['restored']);
     });
   });
@@ -82,9 +82,9 @@ export function upkeepContract(open: OpenFixture): void {
     it('I4: never forgets the payload of a pending delivery', async () => {
       const fixture = await stage(open);
       await fixture.record(messages('A'));
-      await fixture.store.changeTarget('bot', { enabled: false });
+      await fixture.store.registry.changeTarget('bot', { enabled: false });
       await pruneAfter(fixture, 3000 * DAY);
-      await fixture.store.changeTarget('bot', { enabled: true });
+      await fixture.store.registry.changeTarget('bot', { enabled: true });
       expect(idsIn(await fixture.deliverAll())).toEqual(['A']);
     });
 
@@ -93,7 +93,7 @@ export function upkeepContract(open: OpenFixture): void {
       await fixture.record(messages('A'));
       const { id } = first(await fixture.deliverAll());
       fixture.clock.advance(30 * DAY);
-      await fixture.store.retry(id);
+      await fixture.store.outbox.retry(id);
       await prune(fixture, RETENTION);
       expect(idsIn(await fixture.deliverAll())).toEqual(['A']);
     });
@@ -103,12 +103,12 @@ export function upkeepContract(open: OpenFixture): void {
       await fixture.record(messages('A'));
       const { id } = first(await fixture.deliverAll());
       await pruneAfter(fixture, 8 * DAY);
-      expect(await fixture.store.explain('main', 'A')).toMatchObject({
+      expect(await fixture.store.items.explain('main', 'A')).toMatchObject({
         ledger: { rule: 10 },
         sightings: [],
         deliveries: [],
       });
-      await expect(fixture.store.retry(id)).rejects.toEqual(refusal('GW_NOT_FOUND'));
+      await expect(fixture.store.outbox.retry(id)).rejects.toEqual(refusal('GW_NOT_FOUND'));
       expect(await fixture.record(messages('A'))).toEqual(['duplicate']);
     });
 
@@ -119,9 +119,9 @@ export function upkeepContract(open: OpenFixture): void {
       await pruneAfter(fixture, 300 * DAY);
       await fixture.record(messages('A'));
       await pruneAfter(fixture, 400 * DAY);
-      expect(await fixture.store.explain('main', 'A')).toMatchObject({ ledger: { rule: 10 } });
+      expect(await fixture.store.items.explain('main', 'A')).toMatchObject({ ledger: { rule: 10 } });
       await pruneAfter(fixture, 1);
-      expect(await fixture.store.explain('main', 'A')).toBeNull();
+      expect(await fixture.store.items.explain('main', 'A')).toBeNull();
       expect(await fixture.record(messages('A'))).toEqual(['new']);
     });
 
@@ -140,15 +140,15 @@ export function upkeepContract(open: OpenFixture): void {
     it('forgets a resync with its payloads, but not while one of its windows is open', async () => {
       const fixture = await stage(open);
       const { id } = await register(fixture, ['old'], { windowSeconds: (30 * DAY) / 1000 });
-      await fixture.store.takeCall('main', 'resync', HOUR);
+      await fixture.store.resyncs.takeCall('main', 'resync', HOUR);
       await pruneAfter(fixture, 29 * DAY);
-      expect(await fixture.store.resync(id)).not.toBeNull();
+      expect(await fixture.store.resyncs.get(id)).not.toBeNull();
       fixture.clock.advance(DAY);
-      await fixture.store.closeWindows();
+      await fixture.store.resyncs.closeWindows();
       await pruneAfter(fixture, 7 * DAY);
-      expect(await fixture.store.resync(id)).toMatchObject({ counts: { not_restored: 1 } });
+      expect(await fixture.store.resyncs.get(id)).toMatchObject({ counts: { not_restored: 1 } });
       await pruneAfter(fixture, 1);
-      expect(await fixture.store.resync(id)).toBeNull();
+      expect(await fixture.store.resyncs.get(id)).toBeNull();
       expect(await fixture.record(messages('old'))).toEqual(['duplicate']);
     });
 
@@ -156,7 +156,7 @@ export function upkeepContract(open: OpenFixture): void {
       const fixture = await stage(open);
       const { id } = await register(fixture, ['old']);
       await pruneAfter(fixture, 3000 * DAY);
-      expect(await fixture.store.resync(id)).toMatchObject({ counts: { queued: 1 } });
+      expect(await fixture.store.resyncs.get(id)).toMatchObject({ counts: { queued: 1 } });
       expect(await fixture.record(messages('old'))).toEqual(['restored']);
     });
 
@@ -164,21 +164,21 @@ export function upkeepContract(open: OpenFixture): void {
       const fixture = await stage(open);
       for (let i = 0; i < 12; i += 1) {
         const { id } = await register(fixture, ['old']);
-        await fixture.store.cancelResync(id);
+        await fixture.store.resyncs.cancel(id);
       }
       await pruneAfter(fixture, 8 * DAY);
-      expect(await fixture.store.resyncs({ limit: 50, cursor: null })).toEqual({ data: [], nextCursor: null });
+      expect(await fixture.store.resyncs.list({ limit: 50, cursor: null })).toEqual({ data: [], nextCursor: null });
     });
 
     it('I4: leaves old payloads whose target is switched off, however many, and goes on to what is behind them', async () => {
       const fixture = await stage(open);
-      await fixture.store.changeTarget('bot', { enabled: false });
+      await fixture.store.registry.changeTarget('bot', { enabled: false });
       const ids = Array.from({ length: 401 }, (_, index) => `M${index}`);
       await Promise.all(ids.map(async (id) => await fixture.record(messages(id))));
-      await register(fixture, ['old']).then(async ({ id }) => await fixture.store.cancelResync(id));
+      await register(fixture, ['old']).then(async ({ id }) => await fixture.store.resyncs.cancel(id));
       await pruneAfter(fixture, 8 * DAY);
       expect(await deliveryCount(fixture)).toBe(401);
-      expect(await fixture.store.resyncs({ limit: 50, cursor: null })).toMatchObject({ data: [] });
+      expect(await fixture.store.resyncs.list({ limit: 50, cursor: null })).toMatchObject({ data: [] });
     });
 
     it('goes through thousands of rows in small steps and leaves none behind', async () => {
@@ -187,11 +187,14 @@ export function upkeepContract(open: OpenFixture): void {
       await Promise.all(ids.map(async (id) => await fixture.record(messages(id))));
       await prune(fixture, RETENTION);
       fixture.clock.advance(401 * DAY);
-      expect(await fixture.store.prune(RETENTION)).toBe(true);
+      expect(await fixture.store.upkeep.prune(RETENTION)).toBe(true);
       await prune(fixture, RETENTION);
-      expect(await fixture.store.messages({}, { limit: 50, cursor: null })).toEqual({ data: [], nextCursor: null });
+      expect(await fixture.store.items.messages({}, { limit: 50, cursor: null })).toEqual({
+        data: [],
+        nextCursor: null,
+      });
       for (const id of [...ids.slice(0, 5), ...ids.slice(-5)]) {
-        expect(await fixture.store.explain('main', id)).toBeNull();
+        expect(await fixture.store.items.explain('main', id)).toBeNull();
       }
     });
   });
@@ -199,18 +202,20 @@ export function upkeepContract(open: OpenFixture): void {
   describe('the store itself', () => {
     it('takes a write as proof of its health', async () => {
       const { store } = await stage(open);
-      await expect(store.probe()).resolves.toBeUndefined();
+      await expect(store.upkeep.probe()).resolves.toBeUndefined();
     });
 
     it('pins one value under a name, of two at one instant and after a restart', async () => {
       const fixture = await stage(open);
-      expect(await fixture.store.pinned('key')).toBeNull();
-      const pinned = await Promise.all(['one', 'two'].map(async (value) => await fixture.store.pin('key', value)));
+      expect(await fixture.store.upkeep.pinned('key')).toBeNull();
+      const pinned = await Promise.all(
+        ['one', 'two'].map(async (value) => await fixture.store.upkeep.pin('key', value)),
+      );
       expect(new Set(pinned).size).toBe(1);
       await fixture.restart();
-      expect(await fixture.store.pinned('key')).toBe(pinned[0]);
-      expect(await fixture.store.pin('key', 'three')).toBe(pinned[0]);
-      expect(await fixture.store.pin('other', 'three')).toBe('three');
+      expect(await fixture.store.upkeep.pinned('key')).toBe(pinned[0]);
+      expect(await fixture.store.upkeep.pin('key', 'three')).toBe(pinned[0]);
+      expect(await fixture.store.upkeep.pin('other', 'three')).toBe('three');
     });
 
     it('finishes what was begun before it closes', async () => {
@@ -228,11 +233,13 @@ export function upkeepContract(open: OpenFixture): void {
       await fixture.record(status('A', 'bob'));
       const delivered = first(await fixture.deliverAll());
       const look = async (): Promise<unknown[]> => [
-        await fixture.store.channels(),
-        await fixture.store.targets(),
-        await fixture.store.resync(id),
-        await fixture.store.delivery(delivered.id),
-        ...(await Promise.all(['A', 'old', 'lost'].map(async (each) => await fixture.store.explain('main', each)))),
+        await fixture.store.registry.channels(),
+        await fixture.store.registry.targets(),
+        await fixture.store.resyncs.get(id),
+        await fixture.store.outbox.delivery(delivered.id),
+        ...(await Promise.all(
+          ['A', 'old', 'lost'].map(async (each) => await fixture.store.items.explain('main', each)),
+        )),
       ];
       const before = await look();
       await fixture.restart();
@@ -247,11 +254,11 @@ export function upkeepContract(open: OpenFixture): void {
       fixture.clock.advance(-DAY);
       await fixture.restart();
       await fixture.record(messages('B'));
-      const { data } = await fixture.store.deliveries({}, { limit: 9, cursor: null });
+      const { data } = await fixture.store.outbox.deliveries({}, { limit: 9, cursor: null });
       const ids = data.map((view) => view.id);
       expect(ids).toEqual([...ids].sort().reverse());
       expect(
-        (await fixture.store.messages({}, { limit: 9, cursor: null })).data.map(({ messageId }) => messageId),
+        (await fixture.store.items.messages({}, { limit: 9, cursor: null })).data.map(({ messageId }) => messageId),
       ).toEqual(['B', 'A']);
     });
   });

@@ -1,5 +1,4 @@
 import { describe, expect, it } from 'vitest';
-import type { Page, PageRequest } from '../../../src/store/views.js';
 import {
   allPages,
   channel,
@@ -19,6 +18,7 @@ import {
   target,
 } from '../../support/store.js';
 import type { OpenFixture, StoreFixture } from '../../support/store.js';
+import type { Page, PageRequest } from '../../../src/store/paging.js';
 
 const ALL = { limit: 50, cursor: null };
 
@@ -37,13 +37,15 @@ type List = (fixture: StoreFixture, page: PageRequest) => Promise<Page<number>>;
 const LISTS: readonly (readonly [name: string, list: List])[] = [
   [
     'deliveries',
-    async ({ store }, page) => numbered(await store.deliveries({}, page), (view) => (view.createdAt - START) / SECOND),
+    async ({ store }, page) =>
+      numbered(await store.outbox.deliveries({}, page), (view) => (view.createdAt - START) / SECOND),
   ],
   [
     'messages',
-    async ({ store }, page) => numbered(await store.messages({}, page), (view) => Number(view.messageId.slice(1))),
+    async ({ store }, page) =>
+      numbered(await store.items.messages({}, page), (view) => Number(view.messageId.slice(1))),
   ],
-  ['resyncs', async ({ store }, page) => numbered(await store.resyncs(page), (view) => view.windowSeconds)],
+  ['resyncs', async ({ store }, page) => numbered(await store.resyncs.list(page), (view) => view.windowSeconds)],
 ];
 
 function numbered<T>({ data, nextCursor }: Page<T>, number: (view: T) => number): Page<number> {
@@ -59,7 +61,7 @@ async function liveOn(fixture: StoreFixture): Promise<{ deliveryId: string; firs
   await fixture.record(messages('A'));
   const { id: deliveryId, lease } = await fixture.claimOne();
   const failed = settlement({ id: deliveryId, lease }, 'pending', START);
-  await fixture.store.settle(failed);
+  await fixture.store.outbox.settle(failed);
   await fixture.deliverAll();
   fixture.clock.advance(HOUR);
   const { id: resyncId } = await register(fixture, ['A']);
@@ -73,32 +75,36 @@ async function liveOn(fixture: StoreFixture): Promise<{ deliveryId: string; firs
 export function viewsContract(open: OpenFixture): void {
   it('tells when the newest webhook of a channel came, from a time on', async () => {
     const fixture = await stage(open);
-    await fixture.store.addChannel(channel('second'));
-    expect(await fixture.store.lastWebhookAt('main', 0)).toBeNull();
+    await fixture.store.registry.addChannel(channel('second'));
+    expect(await fixture.store.traffic.lastWebhookAt('main', 0)).toBeNull();
     await fixture.record(messages('A'));
     fixture.clock.advance(HOUR);
     await fixture.record(messages('B'), { channel: 'second' });
-    expect(await fixture.store.lastWebhookAt('main', 0)).toBe(START);
-    expect(await fixture.store.lastWebhookAt('second', START + HOUR)).toBe(START + HOUR);
-    expect(await fixture.store.lastWebhookAt('main', START + 1)).toBeNull();
+    expect(await fixture.store.traffic.lastWebhookAt('main', 0)).toBe(START);
+    expect(await fixture.store.traffic.lastWebhookAt('second', START + HOUR)).toBe(START + HOUR);
+    expect(await fixture.store.traffic.lastWebhookAt('main', START + 1)).toBeNull();
   });
 
   it('tells in which form the newest webhook of an event came, of some channels or of any', async () => {
     const fixture = await stage(open);
-    await fixture.store.addChannel(channel('second'));
+    await fixture.store.registry.addChannel(channel('second'));
     const event = { type: 'messages', method: 'post' } as const;
-    expect(await fixture.store.lastForm(event, null)).toBeNull();
+    expect(await fixture.store.traffic.lastForm(event, null)).toBeNull();
     await fixture.record(messages('A'), { suffix: '/messages' });
     await fixture.record(messages('B'), { channel: 'second', suffix: '/messages/post' });
     await fixture.record({ presences: [{ contact_id: 'alice' }] }, { suffix: '/presences' });
-    expect(await fixture.store.lastForm(event, null)).toEqual({ event, method: 'POST', suffix: '/messages/post' });
-    expect(await fixture.store.lastForm(event, ['other', 'main'])).toEqual({
+    expect(await fixture.store.traffic.lastForm(event, null)).toEqual({
+      event,
+      method: 'POST',
+      suffix: '/messages/post',
+    });
+    expect(await fixture.store.traffic.lastForm(event, ['other', 'main'])).toEqual({
       event,
       method: 'POST',
       suffix: '/messages',
     });
     const other = { type: 'calls', method: 'post' } as const;
-    expect(await fixture.store.lastForm(other, null)).toMatchObject({ suffix: '/presences' });
+    expect(await fixture.store.traffic.lastForm(other, null)).toMatchObject({ suffix: '/presences' });
   });
 
   describe('lists', () => {
@@ -127,8 +133,8 @@ export function viewsContract(open: OpenFixture): void {
       async (cursor) => {
         const { store } = await stage(open);
         const page = { limit: 2, cursor };
-        const lists = [store.deliveries({}, page), store.messages({}, page), store.resyncs(page)];
-        const answers = await Promise.allSettled([...lists, store.resyncMessages('rsy_any', page)]);
+        const lists = [store.outbox.deliveries({}, page), store.items.messages({}, page), store.resyncs.list(page)];
+        const answers = await Promise.allSettled([...lists, store.resyncs.messages('rsy_any', page)]);
         const refused = { status: 'rejected', reason: refusal('GW_BAD_REQUEST') };
         expect(answers).toEqual([refused, refused, refused, refused]);
       },
@@ -137,7 +143,7 @@ export function viewsContract(open: OpenFixture): void {
     it('of messages go on in the middle of a webhook', async () => {
       const fixture = await stage(open);
       await fixture.record(messages('A', 'B', 'C', 'D', 'E'));
-      const found = await allPages(2, async (page) => await fixture.store.messages({}, page));
+      const found = await allPages(2, async (page) => await fixture.store.items.messages({}, page));
       expect(found.map(({ messageId }) => messageId)).toEqual(['E', 'D', 'C', 'B', 'A']);
     });
 
@@ -145,9 +151,9 @@ export function viewsContract(open: OpenFixture): void {
       const fixture = await stage(open);
       const ids = ['C', 'A', 'E', 'B', 'D'];
       const { id } = await register(fixture, ids);
-      const given = await allPages(2, async (page) => await fixture.store.resyncMessages(id, page));
+      const given = await allPages(2, async (page) => await fixture.store.resyncs.messages(id, page));
       expect(given.map(({ messageId }) => messageId)).toEqual(ids);
-      expect(await fixture.store.resyncMessages('rsy_nobody', ALL)).toEqual({ data: [], nextCursor: null });
+      expect(await fixture.store.resyncs.messages('rsy_nobody', ALL)).toEqual({ data: [], nextCursor: null });
     });
 
     it.each([
@@ -160,14 +166,14 @@ export function viewsContract(open: OpenFixture): void {
       [{ channel: 'second', held: true }, []],
     ] as const)('of messages, filtered by %j', async (filter, ids) => {
       const fixture = await stage(open);
-      await fixture.store.addChannel(channel('second'));
+      await fixture.store.registry.addChannel(channel('second'));
       await register(fixture, ['old']);
       await fixture.record(messages('A'));
       await fixture.record(messages('A'));
       await fixture.record(messages('X'), { channel: 'second' });
       await fixture.record(messages('old'));
       await fixture.record(status('A'));
-      const found = await allPages(1, async (page) => await fixture.store.messages(filter, page));
+      const found = await allPages(1, async (page) => await fixture.store.items.messages(filter, page));
       expect(found.map(({ messageId }) => messageId)).toEqual(ids);
     });
 
@@ -193,7 +199,7 @@ export function viewsContract(open: OpenFixture): void {
       [{ status: 'expired' }, []],
     ] as const)('of deliveries, filtered by %j', async (filter, ids) => {
       const fixture = await stage(open, [target('bot')]);
-      await fixture.store.addChannel(channel('second'));
+      await fixture.store.registry.addChannel(channel('second'));
       await fixture.record(messages('A'));
       await fixture.settle(await fixture.claimOne(), 'delivered');
       fixture.clock.advance(SECOND);
@@ -201,8 +207,10 @@ export function viewsContract(open: OpenFixture): void {
       await fixture.settle(await fixture.claimOne(), 'dead');
       fixture.clock.advance(SECOND);
       await fixture.record(revisions(message('X')), { channel: 'second' });
-      const found = await allPages(1, async (page) => await fixture.store.deliveries(filter, page));
-      const bodies = await Promise.all(found.map(async ({ id }) => (await fixture.store.delivery(id))?.body ?? ''));
+      const found = await allPages(1, async (page) => await fixture.store.outbox.deliveries(filter, page));
+      const bodies = await Promise.all(
+        found.map(async ({ id }) => (await fixture.store.outbox.delivery(id))?.body ?? ''),
+      );
       expect(idsIn(bodies.map((body) => ({ body: Buffer.from(body) })))).toEqual(ids);
     });
 
@@ -211,19 +219,22 @@ export function viewsContract(open: OpenFixture): void {
       await fill(fixture, 0, 2);
       fixture.clock.advance(-HOUR);
       await fill(fixture, 2, 3);
-      const since = async (ms: number) => (await fixture.store.deliveries({ since: ms }, ALL)).data.length;
+      const since = async (ms: number) => (await fixture.store.outbox.deliveries({ since: ms }, ALL)).data.length;
       expect([await since(START - HOUR), await since(START), await since(START + SECOND)]).toEqual([3, 2, 1]);
     });
 
     it('of what few of thousands are like are found wherever these stand', async () => {
       const fixture = await stage(open, []);
-      await fixture.store.addTarget(target('bot'));
-      await fixture.store.addChannel(channel('second'));
+      await fixture.store.registry.addTarget(target('bot'));
+      await fixture.store.registry.addChannel(channel('second'));
       await fixture.record(messages('first'), { channel: 'second' });
       const ids = Array.from({ length: 11_000 }, (_, index) => `M${index}`);
       await Promise.all(ids.map(async (id) => await fixture.record(messages(message(id, id)))));
       await fixture.record(messages('last'), { channel: 'second' });
-      const found = await allPages(1, async (page) => await fixture.store.deliveries({ channel: 'second' }, page));
+      const found = await allPages(
+        1,
+        async (page) => await fixture.store.outbox.deliveries({ channel: 'second' }, page),
+      );
       expect(found.map((view) => view.channel)).toEqual(['second', 'second']);
     });
   });
@@ -233,7 +244,7 @@ export function viewsContract(open: OpenFixture): void {
       const fixture = await stage(open);
       await fixture.record(messages('A'));
       await fixture.record(messages('B'));
-      const { data } = await fixture.store.deliveries({}, ALL);
+      const { data } = await fixture.store.outbox.deliveries({}, ALL);
       expect(data.map(({ nextAttemptAt }) => nextAttemptAt)).toEqual([null, START]);
     });
 
@@ -241,14 +252,19 @@ export function viewsContract(open: OpenFixture): void {
       const fixture = await stage(open);
       await fixture.record(messages('A'));
       for (let i = 0; i < 60; i += 1) await fixture.settle(await fixture.claimOne(), 'pending', START);
-      const { data } = await fixture.store.deliveries({}, ALL);
+      const { data } = await fixture.store.outbox.deliveries({}, ALL);
       expect(data.map(({ attempts }) => attempts)).toEqual([60]);
     });
 
     it('is unknown under an id that is none', async () => {
       const { store } = await stage(open);
       const ids = ['dlv_00000000000', 'dlv_', 'nonsense', ''];
-      expect(await Promise.all(ids.map(async (id) => await store.delivery(id)))).toEqual([null, null, null, null]);
+      expect(await Promise.all(ids.map(async (id) => await store.outbox.delivery(id)))).toEqual([
+        null,
+        null,
+        null,
+        null,
+      ]);
     });
   });
 
@@ -257,7 +273,7 @@ export function viewsContract(open: OpenFixture): void {
       const fixture = await stage(open);
       await liveOn(fixture);
       const common = { channel: 'main', messageId: 'A', carrier: 'messages', event: 'messages.post' };
-      const explained = await fixture.store.explain('main', 'A');
+      const explained = await fixture.store.items.explain('main', 'A');
       expect(explained?.ledger).toEqual({ firstSeenAt: START, lastSeenAt: START + HOUR, rule: 10, seededAt: null });
       expect(explained?.sightings).toMatchObject([
         { ...common, verdict: 'new', rule: 10, held: false, seenAt: START },
@@ -269,7 +285,7 @@ export function viewsContract(open: OpenFixture): void {
     it('has each resync of it, and each delivery with its attempts', async () => {
       const fixture = await stage(open);
       const { deliveryId, firstAttempt, resyncId } = await liveOn(fixture);
-      const explained = await fixture.store.explain('main', 'A');
+      const explained = await fixture.store.items.explain('main', 'A');
       expect(explained?.resyncs).toMatchObject([
         { resyncId, status: 'restored', calls: 1, askedAt: START + HOUR, restoredAt: START + HOUR },
       ]);
@@ -283,8 +299,11 @@ export function viewsContract(open: OpenFixture): void {
       const fixture = await stage(open);
       await register(fixture, ['old']);
       await fixture.record(messages('A', 'old', 'B'));
-      expect(await fixture.store.explain('main', 'old')).toMatchObject({ sightings: [{ held: true }], deliveries: [] });
-      expect((await fixture.store.explain('main', 'B'))?.deliveries).toHaveLength(1);
+      expect(await fixture.store.items.explain('main', 'old')).toMatchObject({
+        sightings: [{ held: true }],
+        deliveries: [],
+      });
+      expect((await fixture.store.items.explain('main', 'B'))?.deliveries).toHaveLength(1);
     });
 
     it('has the newest five hundred sightings of a message that has more', async () => {
@@ -293,7 +312,7 @@ export function viewsContract(open: OpenFixture): void {
       for (let from = 0; from < 600; from += 100) {
         await fixture.record(messages(...Array.from({ length: 100 }, (_, at) => vote(from + at))));
       }
-      const { sightings = [] } = (await fixture.store.explain('main', 'poll')) ?? {};
+      const { sightings = [] } = (await fixture.store.items.explain('main', 'poll')) ?? {};
       expect(sightings).toHaveLength(500);
       expect(sightings.map(({ seenAt }) => seenAt)).toEqual(sightings.map(({ seenAt }) => seenAt).sort());
     });
@@ -302,23 +321,23 @@ export function viewsContract(open: OpenFixture): void {
       const fixture = await stage(open);
       const [id, other] = ['A', 'B'].map((end) => 'i'.repeat(1_000_000) + end) as [string, string];
       expect(await fixture.record(messages(id, other, id))).toEqual(['new', 'new', 'duplicate']);
-      const { data } = await fixture.store.messages({}, { limit: 10, cursor: null });
+      const { data } = await fixture.store.items.messages({}, { limit: 10, cursor: null });
       expect(data.map(({ messageId }) => messageId.length)).toEqual([1024, 1024, 1024]);
-      expect((await fixture.store.explain('main', id))?.sightings).toHaveLength(2);
+      expect((await fixture.store.items.explain('main', id))?.sightings).toHaveLength(2);
     });
 
     it('is null where nothing is known, and of one channel only', async () => {
       const fixture = await stage(open);
-      await fixture.store.addChannel(channel('second'));
+      await fixture.store.registry.addChannel(channel('second'));
       await fixture.record(messages('A'));
-      expect(await fixture.store.explain('main', 'B')).toBeNull();
-      expect(await fixture.store.explain('second', 'A')).toBeNull();
+      expect(await fixture.store.items.explain('main', 'B')).toBeNull();
+      expect(await fixture.store.items.explain('second', 'A')).toBeNull();
     });
 
     it('has a registration before anything was seen', async () => {
       const fixture = await stage(open);
       const { id } = await register(fixture, ['old']);
-      expect(await fixture.store.explain('main', 'old')).toMatchObject({
+      expect(await fixture.store.items.explain('main', 'old')).toMatchObject({
         ...{ ledger: null, sightings: [], deliveries: [] },
         resyncs: [{ resyncId: id, status: 'queued', registeredAt: START, askedAt: null, windowClosesAt: null }],
       });

@@ -1,5 +1,4 @@
 import { describe, expect, it } from 'vitest';
-import type { CallResult } from '../../../src/store/store.js';
 import {
   DAY,
   HOUR,
@@ -16,21 +15,26 @@ import {
   takeCall,
 } from '../../support/store.js';
 import type { OpenFixture, StoreFixture } from '../../support/store.js';
+import type { CallResult } from '../../../src/store/resyncs.js';
 
 /** Registers one id and asks Whapi for it: the window is open for an hour from now. */
 async function ask(fixture: StoreFixture, id: string, answer: Partial<CallResult> = {}): Promise<string> {
   const { id: resyncId } = await register(fixture, [id]);
-  await fixture.store.settleCall(await takeCall(fixture), { status: 'waiting', nextAt: START + DAY, ...answer });
+  await fixture.store.resyncs.settleCall(await takeCall(fixture), {
+    status: 'waiting',
+    nextAt: START + DAY,
+    ...answer,
+  });
   return resyncId;
 }
 
 async function statusOf(fixture: StoreFixture, resyncId: string): Promise<string | undefined> {
-  return (await fixture.store.resyncMessages(resyncId, { limit: 1, cursor: null })).data[0]?.status;
+  return (await fixture.store.resyncs.messages(resyncId, { limit: 1, cursor: null })).data[0]?.status;
 }
 
 async function closeWindowsAfter(fixture: StoreFixture, ms: number): Promise<void> {
   fixture.clock.advance(ms);
-  while ((await fixture.store.closeWindows()) > 0);
+  while ((await fixture.store.resyncs.closeWindows()) > 0);
 }
 
 const update = (fields: Record<string, unknown>): Record<string, unknown> => ({
@@ -50,8 +54,8 @@ export function windowsContract(open: OpenFixture): void {
       const fixture = await stage(open);
       const { id } = await register(fixture, ['A']);
       expect(await fixture.record(messages('A'))).toEqual(['restored']);
-      expect(await fixture.store.resync(id)).toMatchObject({ status: 'finished', counts: { restored: 1 } });
-      expect(await fixture.store.takeCall('main', 'resync', HOUR)).toBeNull();
+      expect(await fixture.store.resyncs.get(id)).toMatchObject({ status: 'finished', counts: { restored: 1 } });
+      expect(await fixture.store.resyncs.takeCall('main', 'resync', HOUR)).toBeNull();
       expect(await fixture.deliverAll()).toEqual([]);
     });
 
@@ -112,7 +116,7 @@ export function windowsContract(open: OpenFixture): void {
       await ask(fixture, 'A');
       await fixture.record(body);
       expect(await judgements(fixture, 'A')).toEqual([judgement]);
-      expect(await fixture.store.explain('main', 'A')).toMatchObject({
+      expect(await fixture.store.items.explain('main', 'A')).toMatchObject({
         ledger: null,
         resyncs: [{ status: 'waiting' }],
       });
@@ -131,12 +135,17 @@ export function windowsContract(open: OpenFixture): void {
         const { id } = await register(fixture, ['A']);
         const call = from === 'queued' ? null : await takeCall(fixture);
         if (call && from !== 'requesting') {
-          await fixture.store.settleCall(call, { status: from, nextAt: null, refused: from === 'failed', error: 'No' });
+          await fixture.store.resyncs.settleCall(call, {
+            status: from,
+            nextAt: null,
+            refused: from === 'failed',
+            error: 'No',
+          });
         }
         expect(await statusOf(fixture, id)).toBe(from);
         fixture.clock.advance(SECOND);
         expect(await fixture.record(messages('A'))).toEqual(['restored']);
-        const { data } = await fixture.store.resyncMessages(id, { limit: 9, cursor: null });
+        const { data } = await fixture.store.resyncs.messages(id, { limit: 9, cursor: null });
         expect(data).toMatchObject([{ status: 'restored', restoredAt: START + SECOND, error: null }]);
       },
     );
@@ -166,7 +175,7 @@ export function windowsContract(open: OpenFixture): void {
     it('cancelling does not close it where Whapi was asked', async () => {
       const fixture = await stage(open);
       const id = await ask(fixture, 'A');
-      await fixture.store.cancelResync(id);
+      await fixture.store.resyncs.cancel(id);
       expect(await fixture.record(messages('A'))).toEqual(['restored']);
       expect(await statusOf(fixture, id)).toBe('cancelled');
       await closeWindowsAfter(fixture, HOUR);
@@ -190,7 +199,7 @@ export function windowsContract(open: OpenFixture): void {
       const fixture = await stage(open);
       await ask(fixture, 'A', { status: 'queued', nextAt: START });
       fixture.clock.advance(30 * MINUTE);
-      await fixture.store.settleCall(await takeCall(fixture), { status: 'waiting', nextAt: null });
+      await fixture.store.resyncs.settleCall(await takeCall(fixture), { status: 'waiting', nextAt: null });
       await closeWindowsAfter(fixture, HOUR - 1);
       expect(await fixture.record(messages('A'))).toEqual(['restored']);
     });
@@ -215,15 +224,17 @@ export function windowsContract(open: OpenFixture): void {
       const fixture = await stage(open);
       const id = await ask(fixture, 'A');
       await closeWindowsAfter(fixture, HOUR);
-      expect(await fixture.store.resync(id)).toMatchObject({ status: 'finished', counts: { not_restored: 1 } });
-      expect(await fixture.store.explain('main', 'A')).toMatchObject({ ledger: { firstSeenAt: null, rule: null } });
+      expect(await fixture.store.resyncs.get(id)).toMatchObject({ status: 'finished', counts: { not_restored: 1 } });
+      expect(await fixture.store.items.explain('main', 'A')).toMatchObject({
+        ledger: { firstSeenAt: null, rule: null },
+      });
       fixture.clock.advance(90 * DAY);
       expect(await fixture.record(messages('A'))).toEqual(['duplicate']);
-      expect(await fixture.store.explain('main', 'A')).toMatchObject({
+      expect(await fixture.store.items.explain('main', 'A')).toMatchObject({
         ledger: { firstSeenAt: START + HOUR + 90 * DAY, rule: 8 },
         sightings: [{ held: true }],
       });
-      await fixture.store.release('main', 'A', null);
+      await fixture.store.outbox.release('main', 'A', null);
       expect(idsIn(await fixture.deliverAll())).toEqual(['A']);
     });
 
@@ -240,14 +251,17 @@ export function windowsContract(open: OpenFixture): void {
       await closeWindowsAfter(fixture, 15 * MINUTE - 1);
       expect(await fixture.record(messages('B'))).toEqual(['new']);
       await closeWindowsAfter(fixture, 1);
-      expect(await fixture.store.explain('main', 'A')).toMatchObject({ ledger: null, resyncs: [{ status: 'failed' }] });
+      expect(await fixture.store.items.explain('main', 'A')).toMatchObject({
+        ledger: null,
+        resyncs: [{ status: 'failed' }],
+      });
       expect(await fixture.record(messages('A'))).toEqual(['new']);
     });
 
     it('with the id in the ledger where Whapi took a later call', async () => {
       const fixture = await stage(open);
       await ask(fixture, 'A', { status: 'queued', nextAt: START, refused: true });
-      await fixture.store.settleCall(await takeCall(fixture), { status: 'waiting', nextAt: null });
+      await fixture.store.resyncs.settleCall(await takeCall(fixture), { status: 'waiting', nextAt: null });
       await closeWindowsAfter(fixture, HOUR);
       expect(await fixture.record(messages('A'))).toEqual(['duplicate']);
     });
@@ -255,7 +269,7 @@ export function windowsContract(open: OpenFixture): void {
     it('at once where Whapi was never asked and the resync is cancelled', async () => {
       const fixture = await stage(open);
       const { id } = await register(fixture, ['A']);
-      await fixture.store.cancelResync(id);
+      await fixture.store.resyncs.cancel(id);
       expect(await fixture.record(messages('A'))).toEqual(['new']);
       expect(await statusOf(fixture, id)).toBe('cancelled');
     });
@@ -286,7 +300,10 @@ export function windowsContract(open: OpenFixture): void {
       const { id } = await register(fixture, ids);
       await Promise.all(ids.map(async () => await takeCall(fixture)));
       await closeWindowsAfter(fixture, HOUR);
-      expect(await fixture.store.resync(id)).toMatchObject({ status: 'finished', counts: { not_restored: 600 } });
+      expect(await fixture.store.resyncs.get(id)).toMatchObject({
+        status: 'finished',
+        counts: { not_restored: 600 },
+      });
       expect(await fixture.record(messages('M0', 'M599'))).toEqual(['duplicate', 'duplicate']);
     });
   });
@@ -322,7 +339,7 @@ export function windowsContract(open: OpenFixture): void {
     it('one of several registrations is enough, as long as its window is open', async () => {
       const fixture = await stage(open);
       const cancelled = await register(fixture, ['B'], { deliverUnseen: true });
-      await fixture.store.cancelResync(cancelled.id);
+      await fixture.store.resyncs.cancel(cancelled.id);
       await register(fixture, ['A', 'B']);
       await register(fixture, ['A'], { deliverUnseen: true });
       expect(await fixture.record(messages('A', 'B'))).toEqual(['restored', 'restored']);
