@@ -9,7 +9,7 @@ import type { ResyncProgress, ResyncView } from '../../src/store/resyncs.js';
 const NONE = { queued: 0, requesting: 0, waiting: 0, restored: 0, not_restored: 0, failed: 0, cancelled: 0 };
 const INTERVALS = { spacingMs: SECOND };
 
-/** A resync whose calls take 15 seconds, and whose messages are back a minute after their call. */
+/** A resync whose calls take 15 seconds and whose messages return a minute after their call. */
 function run(
   counts: Partial<ResyncView['counts']>,
   more: Partial<ResyncProgress> = {},
@@ -28,7 +28,7 @@ function run(
   return progressOf(view, INTERVALS, START, underWay);
 }
 
-describe('the time that a resync still takes', () => {
+describe('the estimated remaining time of a resync', () => {
   it.each<[string, number | null, Progress]>([
     ['all are to be asked for: a call and a pause each, and the last one to come back', 1660, run({ queued: 100 })],
     ['the one being asked for counts as well', 76, run({ requesting: 1 })],
@@ -48,22 +48,22 @@ describe('the time that a resync still takes', () => {
     expect(etaSeconds).toBe(expected);
   });
 
-  it('is not known while the channel pauses, and the pause is shown', () => {
+  it('is unknown while the channel pauses, and the pause is shown', () => {
     const pause = { code: 'not_ready', reason: 'QR', since: START, nextCheckAt: START + MINUTE } as const;
     expect(run({ queued: 9 }, { pause })).toMatchObject({ pause, etaSeconds: null });
   });
 
-  it('is known where only the budget of the day makes it pause', () => {
+  it('is known if only the daily budget causes the pause', () => {
     const { pause, etaSeconds } = run({ queued: 1 }, { callsToday: 10 }, { dailyCallBudget: 10 });
     expect([pause?.code, etaSeconds]).toEqual(['budget', (12 * HOUR) / SECOND + 16 + 60]);
   });
 });
 
-describe('a call of somebody else that is under way', () => {
+describe("another caller's call in flight", () => {
   const other = (by: UnderWay['by'], queued = 1) =>
     run({ queued, waiting: 1 }, {}, {}, { by, since: START - SECOND, until: START + MINUTE }).pause;
 
-  it('is named where ids wait to be asked for', () => {
+  it('is named as the pause if ids wait for their call', () => {
     const reason = expect.stringContaining('an audit or a seeding') as unknown;
     expect(other('audit')).toEqual({
       ...{ code: 'other_call', reason, since: START - SECOND, nextCheckAt: START + MINUTE },
@@ -73,12 +73,12 @@ describe('a call of somebody else that is under way', () => {
 });
 
 describe('the rate of a resync', () => {
-  it('is that of the last minutes, of messages settled', () => {
+  it('is computed from the messages settled in the last minutes', () => {
     expect(run({ queued: 9 }).ratePerMinute).toBe(4);
     expect(run({ queued: 9 }, { settledLately: 1, latelyMs: 30 * SECOND }).ratePerMinute).toBe(2);
   });
 
-  it('is not known in the first instant', () => {
+  it('$0.kind: it is queued again, open-ended, and the channel pauses: $1', () => {
     expect(run({ queued: 9 }, { settledLately: 0, latelyMs: 0 }).ratePerMinute).toBeNull();
   });
 });
