@@ -201,8 +201,8 @@ describe('the admin token', () => {
   });
 });
 
-describe('the size of an API body', () => {
-  it('allows up to ten thousand ids in a resync, and no more', async () => {
+describe('a large API body', () => {
+  it('may contain ten thousand ids of a resync, and no more', async () => {
     const gateway = await startApi();
     const ids = (count: number) => range(count).map((number) => `${String(number).padStart(6, '0')}${'x'.repeat(54)}`);
     const call = async (message_ids: string[]) =>
@@ -212,13 +212,13 @@ describe('the size of an API body', () => {
     expect((await call(ids(10_000))).status).toBe(202);
   });
 
-  it('is limited elsewhere, with 413 GW_TOO_LARGE', async () => {
+  it('is refused elsewhere with 413 GW_TOO_LARGE', async () => {
     const gateway = await startLocal();
     const name = 'x'.repeat(2 * 1024 * 1024);
     expectProblem(await gateway.call('POST', '/v1/targets', { name, url: 'http://x' }), 413, 'GW_TOO_LARGE');
   });
 
-  it('does not flood the answer: only some of very many problems are listed', async () => {
+  it('with very many problems is answered with only some of them', async () => {
     const gateway = await startApi();
     const answer = await gateway.call('POST', '/v1/resyncs', {
       channel: 'main',
