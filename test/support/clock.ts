@@ -1,19 +1,19 @@
 import { systemEffects } from '../../src/effects.js';
 import type { Effects } from '../../src/effects.js';
 
-/** A clock in the test's hands, for `effects` of a gateway. */
+/** A clock that the test controls, for the `effects` of a gateway. */
 export interface TestClock {
   readonly effects: Pick<Effects, 'now' | 'sleep'>;
   now(): number;
-  /** Sets it forward and wakes all sleepers, so that they look at it. */
+  /** Moves it forward and wakes all sleepers, so that they read it. */
   advance(ms: number): void;
-  /** Sets it forward while everybody sleeps on. */
+  /** Moves it forward without waking sleepers. */
   jump(ms: number): void;
-  /** From here on every sleep ends at once: whoever is given time to finish has none. */
+  /** From now on every sleep ends at once, so that grace periods are over immediately. */
   hurry(): void;
 }
 
-/** It begins at the present and runs on with real time; `stopped`: it stands still until it is set forward. */
+/** It starts at the present and follows real time. With `stopped` it stands still until the test moves it. */
 export function startClock({ stopped = false }: { stopped?: boolean } = {}): TestClock {
   const begun = systemEffects.now();
   let ahead = 0;

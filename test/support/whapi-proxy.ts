@@ -12,7 +12,7 @@ export const TOKEN = 'the-token-of-the-channel';
 
 export interface Sent {
   readonly method?: string;
-  /** With its query, sent as it is. */
+  /** With its query, sent unchanged. */
   readonly path?: string;
   readonly headers?: Readonly<Record<string, string | string[]>>;
   readonly body?: string | Buffer;
@@ -26,7 +26,7 @@ export interface Got {
   readonly json: unknown;
 }
 
-/** Sends a request as it is, where fetch would rewrite its path and headers; with the token unless it has headers. */
+/** Sends a request unchanged, while fetch would rewrite its path and headers. It carries the token by default. */
 export async function send(base: string, { body, ...sent }: Sent = {}): Promise<Got> {
   const out = begin(base, sent);
   out.end(body);
@@ -62,13 +62,13 @@ function jsonOf(body: Buffer): unknown {
 
 export interface ProxyStage {
   readonly gateway: LocalGateway;
-  /** Where clients find Whapi's API behind the gateway. */
+  /** The base URL of Whapi's API behind the gateway. */
   readonly base: string;
-  /** Plays Whapi: it writes down what it is asked. */
+  /** Plays Whapi and records its requests. */
   readonly whapi: Bot;
 }
 
-/** A gateway whose channel `main` leads to a server that records. */
+/** A gateway whose channel `main` leads to a server that records requests. */
 export async function startProxy(
   channel: Record<string, unknown> = {},
   options: LocalOptions = {},
@@ -79,7 +79,7 @@ export async function startProxy(
   return { gateway, base: `${gateway.url}/whapi`, whapi };
 }
 
-/** The same request to Whapi itself and through the gateway: as each of them came to Whapi, and what each was answered. */
+/** Sends the same request to Whapi directly and through the gateway. Returns the requests at Whapi and both answers. */
 export async function both(
   { base, whapi }: Pick<ProxyStage, 'base' | 'whapi'>,
   sent: Sent,
@@ -94,7 +94,7 @@ export async function both(
 
 const OF_THE_CONNECTION = new Set(['host', 'connection', 'keep-alive', 'date']);
 
-/** Headers without what belongs to one connection, one host or one moment. */
+/** Headers without those of one connection, host or moment. */
 export function lasting({ headers }: { readonly headers: IncomingHttpHeaders }): IncomingHttpHeaders {
   return Object.fromEntries(Object.entries(headers).filter(([name]) => !OF_THE_CONNECTION.has(name)));
 }
