@@ -68,7 +68,7 @@ describe('the clock watch', () => {
 
 it.each([
   ['back', -24 * HOUR_MS],
-  ['forth', 24 * HOUR_MS],
+  ['forward', 24 * HOUR_MS],
 ])('a clock that jumps %s by a day delays neither a retry nor a new message (I4)', async (_how, ms) => {
   const clock = startClock();
   const gateway = await startApi({ effects: clock.effects, intervals: { retryDelaysMs: [1500] } });

@@ -101,7 +101,7 @@ describe('the check at the end of the demo', () => {
   const old: Row = { ...fresh, act: 2, what: 'b', expected: 'restored', verdict: 'restored', rule: 3, answers: 0 };
 
   it.each<[string, Row[], { answers: number; answersAtWhapi: number }, string[]]>([
-    ['all is well', [fresh, old], { answers: 1, answersAtWhapi: 1 }, []],
+    ['every row is as expected', [fresh, old], { answers: 1, answersAtWhapi: 1 }, []],
     [
       'an old message was answered',
       [fresh, { ...old, answers: 1 }],
@@ -121,19 +121,19 @@ describe('the check at the end of the demo', () => {
       ['Act 5, c: the bot answered 0 times, not 1.'],
     ],
     [
-      'a verdict is another than it should be',
+      'a verdict differs from the expected one',
       [fresh, { ...old, verdict: 'late' }],
       { answers: 1, answersAtWhapi: 1 },
       ['Act 2, b: the verdict was late, not restored.'],
     ],
     [
-      'the bot answered something that nobody watched',
+      'the bot answered an unexpected message',
       [fresh, old],
       { answers: 2, answersAtWhapi: 2 },
       ['Answers of the bot: 2; to the messages above: 1.'],
     ],
     [
-      'an answer did not get to Whapi',
+      'an answer did not reach Whapi',
       [fresh, old],
       { answers: 1, answersAtWhapi: 0 },
       ['Answers of the bot: 1; at Whapi: 0.'],

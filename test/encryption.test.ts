@@ -10,7 +10,7 @@ const KEY = Buffer.alloc(ENCRYPTION_KEY_BYTES, 7);
 const encryption = createEncryption(KEY, systemEffects);
 
 describe('an encrypted secret', () => {
-  it('decrypts to the original, whatever it contains', () => {
+  it('decrypts to the original, for any content', () => {
     fc.assert(
       fc.property(fc.oneof(fc.string(), fc.string({ unit: 'binary' })), (secret) => {
         expect(encryption.open(encryption.seal(secret))).toBe(secret);

@@ -32,8 +32,8 @@ describe('a loop', () => {
   it.each([
     ['until the next work is due', NOW + 300, 300],
     ['no longer than its idle time', NOW + 60_000, IDLE_MS],
-    ['for its idle time where no work is known', null, IDLE_MS],
-    ['not at all where work is due already', NOW, 0],
+    ['for its idle time if no work is known', null, IDLE_MS],
+    ['not at all if work is already due', NOW, 0],
   ])('pauses %s', async (_how, dueAt, ms) => {
     const { turns, pauses } = watch();
     turns[0]?.end(dueAt);

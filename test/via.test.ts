@@ -22,7 +22,7 @@ describe('the list of gateways that a webhook passed through', () => {
     expect(viaWith(viaFrom(names.join()), 'gtw_x', 'dlv').split(', ')).toEqual([...names.slice(-15), 'gtw_x;dlv']);
   });
 
-  it('contains only entries of this form, whatever the header contains', () => {
+  it('contains only entries of this form, for any header', () => {
     expect(viaFrom(undefined)).toBeNull();
     expect(viaFrom(', a;b;c, \u00e9;b, a b;c, x, gtw_a;dlv_1 ,')).toBe('gtw_a;dlv_1');
     fc.assert(

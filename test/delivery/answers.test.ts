@@ -29,11 +29,11 @@ describe('the answer of a bot to a failed attempt', () => {
   });
 
   it.each([
-    ['two KiB of a long one', 'a'.repeat(100 * KIB), 'a'.repeat(2 * KIB)],
+    ['two KiB of a long answer', 'a'.repeat(100 * KIB), 'a'.repeat(2 * KIB)],
     ['whole characters', `a${'é'.repeat(2 * KIB)}`, `a${'é'.repeat(KIB - 1)}`],
-    ['U+FFFD for what is no UTF-8', Buffer.from([0x61, 0xff, 0xc3, 0x28, 0x62]), 'a\ufffd\ufffd(b'],
-    ['no more than two KiB where it becomes longer by that', Buffer.alloc(2 * KIB, 0xff), '\ufffd'.repeat(682)],
-    ['U+FFFD for what a terminal obeys', 'a\u0000b\u001b[2Jc\u009bd\r\n\te', 'a\ufffdb\ufffd[2Jc\ufffdd\r\n\te'],
+    ['U+FFFD for invalid UTF-8', Buffer.from([0x61, 0xff, 0xc3, 0x28, 0x62]), 'a\ufffd\ufffd(b'],
+    ['still at most two KiB when U+FFFD makes it longer', Buffer.alloc(2 * KIB, 0xff), '\ufffd'.repeat(682)],
+    ['U+FFFD for terminal control characters', 'a\u0000b\u001b[2Jc\u009bd\r\n\te', 'a\ufffdb\ufffd[2Jc\ufffdd\r\n\te'],
     ['nothing of an empty one', '', null],
   ])('is stored as text: %s', async (_what, body, expected) => {
     expect(await keptOf(500, body)).toBe(expected);

@@ -81,7 +81,7 @@ describe('a closed circuit breaker', () => {
 });
 
 describe('an open circuit breaker', () => {
-  it('allows nothing until its pause is over, then one probe, whatever is still in flight', () => {
+  it('allows nothing until its pause is over, then one probe, even with deliveries in flight', () => {
     const [early, due] = [NOW + 5 * SECOND - 1, NOW + 5 * SECOND];
     expect([early, due].map((now) => placesOf(opened, CONCURRENCY, 3, now))).toEqual([0, 1]);
     expect(probing).toEqual({ ...opened, state: 'half_open' });

@@ -60,7 +60,7 @@ describe('an event without a handler at the target', () => {
     expect(bot.requests).toHaveLength(3);
   });
 
-  it('has its attempts within two minutes, whatever the schedule and Retry-After', async () => {
+  it('has its attempts within two minutes for any schedule and Retry-After', async () => {
     const clock = startClock();
     const { gateway, bot } = await startDelivery({ retry_delays_seconds: [7 * 24 * 3600] }, { effects: clock.effects });
     bot.otherwise = (_request, response) => response.writeHead(404, { 'retry-after': '3600' }).end();

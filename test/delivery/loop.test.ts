@@ -258,7 +258,7 @@ describe('rate_per_second', () => {
 });
 
 describe('rate_per_second and max_age_seconds', () => {
-  it('an expired delivery uses none of the rate, so that a fresh message does not wait behind it', async () => {
+  it('an expired delivery does not count towards the rate, so that a fresh message does not wait behind it', async () => {
     const clock = startClock({ stopped: true });
     const settings = { rate_per_second: 1, max_age_seconds: 60 };
     const { gateway, bot } = await startDelivery(settings, { effects: clock.effects, intervals });

@@ -161,7 +161,7 @@ describe('an event without a handler at the target', () => {
     expect(afterAttempt(answered(404), what, POLICY, NOW, 0.5)).toMatchObject({ status: 'pending', streak: null });
   });
 
-  it('is dead within that time whatever the schedule, random value and Retry-After are', () => {
+  it('is dead within that time for any schedule, random value and Retry-After', () => {
     const delay = fc.integer({ min: 1000, max: 7 * DAY });
     const header = fc.option(fc.integer({ min: 0, max: 1e6 }).map(String));
     const chance = fc.double({ min: 0, max: 1, maxExcluded: true, noNaN: true });
@@ -197,7 +197,7 @@ describe('an event without a handler at the target', () => {
     expect(next).toMatchObject({ status: 'dead', cause: 'no_handler' });
   });
 
-  it('loses none of its attempts when a manual retry fails', () => {
+  it('keeps all of its attempts when a manual retry fails', () => {
     const streak = { cause: 'no_handler', since: NOW - SECOND, attempts: 2 } as const;
     const what = tried(2, { event: STATUSES_POST, streak, besideSchedule: true });
     expect(afterAttempt(answered(404), what, POLICY, NOW, 0.5)).toMatchObject({ status: 'pending', streak });
@@ -277,7 +277,7 @@ describe('Retry-After', () => {
     ['with spaces around it', ' 120 ', 120 * SECOND],
     ['of a century', '3153600000', DAY],
     ['as a date in a century', 'Thu, 15 Jan 2126 12:00:00 GMT', DAY],
-    ['of more digits than there are numbers', '9'.repeat(400), DAY],
+    ['of more digits than a number can have', '9'.repeat(400), DAY],
   ])('%s extends the pause, up to a day', (_form, header, expected) => {
     expect(pauseAfter(answered(503, header))).toBe(expected);
     expect(pauseAfter(answered(429, header))).toBe(expected);
@@ -314,11 +314,11 @@ describe('a message that exceeds max_age_seconds', () => {
   it.each([
     ['older than the limit by a second', nowSeconds - 61, 60, true],
     ['exactly as old as the limit', nowSeconds - 60, 60, false],
-    ['younger', nowSeconds - 59, 60, false],
+    ['younger than the limit', nowSeconds - 59, 60, false],
     ['from the future', nowSeconds + 3600, 60, false],
     ['from the year 1970', 0, 60, true],
-    ['old, where there is no limit', 0, null, false],
-    ['no message at all', null, 60, false],
+    ['old without a limit', 0, null, false],
+    ['without a message', null, 60, false],
   ])('is compared with the limit: %s', (_case, newestMessageAt, maxAgeSeconds, expected) => {
     expect(expiry(newestMessageAt, maxAgeSeconds, NOW) !== null).toBe(expected);
   });

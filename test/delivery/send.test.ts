@@ -334,8 +334,8 @@ describe('the body of an answer', () => {
   });
 
   it.each([
-    ['drips on and on', drip],
-    ['never comes to its end', (response: ServerResponse) => void response.writeHead(200).write('.')],
+    ['never stops dripping', drip],
+    ['never ends', (response: ServerResponse) => void response.writeHead(200).write('.')],
     ['never begins', (response: ServerResponse) => response.writeHead(200).flushHeaders()],
   ])('that %s does not affect a 200, because the attempt ends with the status', async (_how, answer) => {
     const { gateway, bot, target } = await startDelivery({ timeout_ms: 60_000 });

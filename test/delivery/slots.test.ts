@@ -53,7 +53,7 @@ describe('the slots of a target', () => {
 });
 
 describe('the memory for bodies', () => {
-  it('is 64 MiB, divided equally among all targets, whatever the others have in flight', () => {
+  it('is 64 MiB, divided equally among all targets, independent of what is in flight', () => {
     expect([1, 4, 64].map((targets) => (wanted({ targets }).bytes ?? NaN) / MIB)).toEqual([64, 16, 1]);
     const slots = new Slots();
     for (let count = 0; count < 9; count += 1) slots.take(delivery(0, 10 * MIB, 'another'));

@@ -78,7 +78,7 @@ describe('the target checks', () => {
   it.each<[string, Partial<typeof BOT>, [string, EventName[]][]]>([
     ['it is disabled', { events: ['statuses'], enabled: false }, [['main', [TEXTS]]]],
     [
-      'nothing is known of what one of its channels sends',
+      'the events of one of its channels are unknown',
       { events: ['statuses'] },
       [
         ['main', [TEXTS]],

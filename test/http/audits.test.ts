@@ -30,8 +30,8 @@ describe('POST /v1/audits', () => {
 
   it.each([
     ['no channel', { since: SINCE }, 400, 'GW_BAD_REQUEST', ['']],
-    ['no beginning', { channel: 'main' }, 400, 'GW_BAD_REQUEST', ['']],
-    ['a time that is none', { channel: 'main', since: 'yesterday' }, 400, 'GW_BAD_REQUEST', ['/since']],
+    ['no start time', { channel: 'main' }, 400, 'GW_BAD_REQUEST', ['']],
+    ['an invalid time', { channel: 'main', since: 'yesterday' }, 400, 'GW_BAD_REQUEST', ['/since']],
     ['a time before 1970', { channel: 'main', since: '1960-01-01T00:00:00Z' }, 400, 'GW_BAD_REQUEST', ['/since']],
     [
       'an end in the future',
@@ -47,7 +47,7 @@ describe('POST /v1/audits', () => {
       'GW_BAD_REQUEST',
       ['/since'],
     ],
-    ['a field that is none', { channel: 'main', since: SINCE, kind: 'seed' }, 400, 'GW_BAD_REQUEST', ['/kind']],
+    ['an unknown field', { channel: 'main', since: SINCE, kind: 'seed' }, 400, 'GW_BAD_REQUEST', ['/kind']],
     ['an unknown channel', { channel: 'nobody', since: SINCE }, 404, 'GW_NOT_FOUND', []],
   ])('refuses %s and starts nothing', async (_name, body, status, code, paths) => {
     const gateway = await startApi();

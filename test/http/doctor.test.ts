@@ -64,7 +64,7 @@ describe('GET /v1/doctor', () => {
     expect((await check(gateway, 'whapi'))?.fix).toMatch(/Scan the QR code/);
   });
 
-  it('tells a wrong token from an unreachable Whapi', async () => {
+  it('distinguishes a wrong token from an unreachable Whapi', async () => {
     const { gateway, whapi } = await healthy();
     await gateway.call('PATCH', '/v1/channels/main', { whapi_token: 'a-wrong-token' });
     expect((await check(gateway, 'whapi'))?.message).toMatch(/Channel not found.*token/);

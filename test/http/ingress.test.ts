@@ -222,7 +222,7 @@ describe('a webhook body', () => {
     expect((await bot.received(1))[0]?.body.toString()).toBe(text);
   });
 
-  it('is read as JSON whatever its content type, which is forwarded unchanged', async () => {
+  it('is read as JSON with any content type, which is forwarded unchanged', async () => {
     const { gateway, bot } = await setUp();
     const odd = ['multipart/form-data', 'text/plain;charset=iso-8859-1', ';;; nonsense/ /', 'json', '"'];
     const types = ['application/json', 'application/json; charset=utf-8', 'application/x-www-form-urlencoded', ...odd];

@@ -68,7 +68,7 @@ describe('/healthz and /readyz', () => {
     for (const path of ['/healthz', '/readyz']) expect((await fetch(url + path)).status).toBe(200);
   });
 
-  it('tell a store that refuses writes from a dead process, and recover with the store', async () => {
+  it('distinguish a store that refuses writes from a dead process, and recover with the store', async () => {
     const gateway = await startLocal();
     const refused = refuseWrites(gateway.folder);
     expectProblem(await gateway.call('GET', '/readyz'), 503, 'GW_STORE_UNAVAILABLE');
@@ -208,7 +208,7 @@ describe('secrets', () => {
       expect([name, texts.filter((text) => text.includes(secret))]).toEqual([name, []]);
   });
 
-  it('appear in no log line at LOG_LEVEL=trace, whatever fails', async () => {
+  it('appear in no log line at LOG_LEVEL=trace, even when requests fail', async () => {
     const { gateway, secrets } = await busyProcess();
     await gateway.end('SIGTERM');
     const log = gateway.log.join('\n');

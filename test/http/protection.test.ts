@@ -82,13 +82,13 @@ describe('an unusual request', () => {
     ['two lengths', headOf(['content-length: 2', 'content-length: 3']) + '{} '],
     ['a length and chunks', `${headOf(['content-length: 2', 'transfer-encoding: chunked'])}2\r\n{}\r\n0\r\n\r\n`],
     ['chunks that are not the last coding', `${headOf(['transfer-encoding: chunked, identity'])}0\r\n\r\n`],
-    ['a chunk size that is none', `${headOf(['transfer-encoding: chunked'])}-1\r\n{}\r\n0\r\n\r\n`],
+    ['an invalid chunk size', `${headOf(['transfer-encoding: chunked'])}-1\r\n{}\r\n0\r\n\r\n`],
     ['a negative length', headOf(['content-length: -1'])],
     ['a NUL in a header', headOf(['x: a\0b', 'content-length: 2']) + '{}'],
     ['a header line without a colon', headOf(['x y', 'content-length: 2']) + '{}'],
-    ['lines that end in LF alone', headOf(['content-length: 2']).replaceAll('\r\n', '\n') + '{}'],
-    ['no HTTP', '\x16\x03\x01\x02\0\x01\0\x01\xfc\x03\x03\r\n\r\n'],
-    ['HTTP/2 without having been asked', 'PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n'],
+    ['lines that end in LF only', headOf(['content-length: 2']).replaceAll('\r\n', '\n') + '{}'],
+    ['bytes that are not HTTP', '\x16\x03\x01\x02\0\x01\0\x01\xfc\x03\x03\r\n\r\n'],
+    ['an unexpected HTTP/2 preface', 'PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n'],
   ])('with %s: 400 GW_BAD_REQUEST, the connection closes, the gateway keeps running', async (_what, text) => {
     const gateway = await startApi();
     const connection = rawConnection(gateway.url);
@@ -108,10 +108,10 @@ describe('an unusual request', () => {
 
   it.each([
     ['a compressed body, which is not JSON', 'content-encoding: gzip', gzipSync(textWebhook('a')), 400],
-    ['a body that only says that it is compressed', 'content-encoding: gzip', Buffer.from(textWebhook('a')), 200],
-    ['an expectation that nobody knows', 'expect: the-unexpected', Buffer.from(textWebhook('a')), 417],
+    ['an uncompressed body declared as compressed', 'content-encoding: gzip', Buffer.from(textWebhook('a')), 200],
+    ['an unknown expectation', 'expect: the-unexpected', Buffer.from(textWebhook('a')), 417],
     [
-      'a body that is said to be of another character set',
+      'a body declared in another character set',
       'content-type: text/plain; charset=utf-16',
       Buffer.from(textWebhook('a')),
       200,

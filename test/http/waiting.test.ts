@@ -85,7 +85,7 @@ describe('the reason why a delivery is pending', () => {
 });
 
 describe('GET /v1/messages/{channel}/{message_id}', () => {
-  it('tells an unknown channel from an unknown message', async () => {
+  it('distinguishes an unknown channel from an unknown message', async () => {
     const gateway = await startApi();
     const unknownMessage = await gateway.call('GET', '/v1/messages/main/A');
     expectProblem(unknownMessage, 404, 'GW_NOT_FOUND');

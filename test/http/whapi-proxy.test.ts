@@ -109,7 +109,7 @@ describe('a proxied answer', () => {
     ['200 with JSON', answer(200, { 'content-type': 'application/json', etag: '"x"' }, '{ "a" : 1 }')],
     ['200 without a content type', answer(200, { 'content-length': '3' }, 'abc')],
     ['200 in chunks', answer(200, { 'x-a': '1' }, 'chunked')],
-    ['404 in words', answer(404, { 'content-type': 'application/json' }, '{"error":{"code":404,"message":"no"}}')],
+    ['404 with text', answer(404, { 'content-type': 'application/json' }, '{"error":{"code":404,"message":"no"}}')],
     ['204', answer(204, { 'x-a': '1' })],
     ['302', answer(302, { location: 'https://elsewhere.example/x', 'content-length': '0' })],
     ['304', answer(304, { etag: '"x"' })],
@@ -282,7 +282,7 @@ it('proxied requests over the limit are answered 429 with Retry-After, without c
   expect((await gateway.call('GET', '/v1/channels')).status).toBe(200);
 });
 
-it('no token is logged at any level, in a header or query, right or wrong, whatever the result', async () => {
+it('no token is logged at any level, in a header or query, right or wrong, for any result', async () => {
   const gateway = await startProcess({ LOG_LEVEL: 'trace' });
   const { client, log } = gateway;
   await client.addChannel({ whapi_token: TOKEN, whapi_base_url: await unreachableUrl() });

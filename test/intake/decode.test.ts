@@ -87,7 +87,7 @@ describe('an item', () => {
     [{ id: 5 }, false],
     [{ id: ID }, false],
     [{ id: 'an action of its own' }, true],
-  ])('of an update with the trigger %j has a message of its own: %s', (trigger, ownTrigger) => {
+  ])('of an update with the trigger %j has its own trigger message: %s', (trigger, ownTrigger) => {
     expect(only({ messages_updates: [{ id: ID, trigger }] })).toMatchObject({ messageId: ID, ownTrigger });
   });
 
@@ -226,7 +226,7 @@ describe('a repeated key', () => {
     ['two arrays', '{"messages":[{"id":"a"}],"messages":[{"id":"b"}]}', ['a', 'b']],
     ['the same array', '{"messages":[{"id":"a"}],"messages":[{"id":"a"}]}', ['a', 'a']],
     ['an empty array last', '{"messages":[{"id":"a"}],"messages":[]}', ['a']],
-    ['one spelt with an escape', '{"messages":[{"id":"a"}],"\\u006dessages":[{"id":"b"}]}', ['a', 'b']],
+    ['one written with an escape', '{"messages":[{"id":"a"}],"\\u006dessages":[{"id":"b"}]}', ['a', 'b']],
     ['null last', '{"messages":[{"id":"a"}],"messages":null}', ['a']],
     ['a number last', '{"messages":[{"id":"a"}],"messages":5}', ['a']],
     ['a string last', '{"messages":[{"id":"a"}],"messages":"b"}', ['a']],
@@ -326,20 +326,20 @@ describe('a body that is not JSON in UTF-8 is refused:', () => {
     ['a byte order mark alone', '\ufeff'],
     ['two byte order marks', '\ufeff\ufeff{}'],
     ['a byte order mark inside', '{\ufeff}'],
-    ['a cut body', '{"messages":[{"id":"a"}]'],
-    ['something behind it', '{} {}'],
+    ['a truncated body', '{"messages":[{"id":"a"}]'],
+    ['text after the document', '{} {}'],
     ['a trailing comma', '{"messages":[{"id":"a"},]}'],
     ['a comment', '{/**/}'],
     ['single quotes', "{'a':1}"],
     ['NaN', '{"a":NaN}'],
     ['a raw line break in a string', '{"a":"\n"}'],
     ['a number with a leading zero', '[01]'],
-    ['an unclosed depth', '['.repeat(100_000)],
+    ['unclosed nesting', '['.repeat(100_000)],
     ['a lone continuation byte', Buffer.from([0x22, 0x80, 0x22])],
     ['Latin-1', Buffer.from('{"a":"é"}', 'latin1')],
     ['an overlong slash', Buffer.from([0x22, 0xc0, 0xaf, 0x22])],
     ['a surrogate in UTF-8', Buffer.from([0x22, 0xed, 0xa0, 0x80, 0x22])],
-    ['a cut character', Buffer.from([0x22, 0xf0, 0x9f, 0x91, 0x22])],
+    ['a truncated character', Buffer.from([0x22, 0xf0, 0x9f, 0x91, 0x22])],
     ['UTF-16', Buffer.from('{"a":1}', 'utf16le')],
     ['gzip', Buffer.from([0x1f, 0x8b, 0x08, 0x00])],
   ])('%s', (_what, body) => {

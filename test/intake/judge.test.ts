@@ -193,10 +193,10 @@ describe('the ledger records an id', () => {
 
 describe('an item counts as unseen by the bots', () => {
   it.each([
-    ['a message never seen', message(), false, false, true],
+    ['a message that was not seen before', message(), false, false, true],
     ['a message that a post carried', message(), true, false, false],
-    ['the first post of one that only puts carried', message(), true, true, true],
-    ['a second put of such a one', put(), true, true, false],
+    ['the first post after puts', message(), true, true, true],
+    ['a second put without a post', put(), true, true, false],
     ['a placeholder', placeholder(), false, false, false],
   ])('%s (seen %s, only by puts %s): %s', (_what, item, seen, unposted, expected) => {
     expect(isUnseen(item, { seen, unposted })).toBe(expected);

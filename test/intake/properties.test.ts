@@ -189,7 +189,7 @@ describe('judge', () => {
     );
   });
 
-  it('never lets a registered message through, whatever its method, unless it is a vote', () => {
+  it('never lets a registered message through, with any method, unless it is a vote', () => {
     fc.assert(
       fc.property(payloads, worlds, (payload, world) => {
         for (const { item, verdict } of judged(decoded(payloadText(payload)), world)) {

@@ -108,11 +108,11 @@ describe('a pass-through resync call', () => {
 });
 
 it.each<[string, Outcome, boolean]>([
-  ['a 404 in words', MISSING, true],
+  ['a 404 with an error text', MISSING, true],
   ['a 404 about the channel', { ...MISSING, body: '{"error":{"code":404,"message":"Channel not found"}}' }, false],
   ["a proxy's page", { ...MISSING, body: '<h1>404</h1>' }, false],
   ['a 400', { ...MISSING, status: 400 }, false],
-])('a missing message is resynced depending on the answer, %s: %#', async (_what, said, wanted) => {
+])('a missing message is resynced depending on the answer: %s (%#)', async (_what, said, wanted) => {
   const { store, passThrough } = await stage();
   const id = await passThrough.bringBack(ABOUT, said as typeof MISSING, 'message');
   expect(id === null).toBe(!wanted);

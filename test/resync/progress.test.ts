@@ -30,21 +30,21 @@ function run(
 
 describe('the estimated remaining time of a resync', () => {
   it.each<[string, number | null, Progress]>([
-    ['all are to be asked for: a call and a pause each, and the last one to come back', 1660, run({ queued: 100 })],
-    ['the one being asked for counts as well', 76, run({ requesting: 1 })],
-    ['the channel has a spacing of its own', 2560, run({ queued: 100 }, {}, { resyncSpacingMs: 10_000 })],
-    ['ids of earlier resyncs go first', 3260, run({ queued: 100 }, { ahead: 100 })],
-    ['all were asked for, and the last has still to come', 40, run({ waiting: 3 }, { lastAskedAt: START - 20_000 })],
-    ['the rest has not come in the usual time', null, run({ waiting: 3 }, { lastAskedAt: START - HOUR })],
-    ['no call was answered yet', null, run({ queued: 100 }, { callMs: null })],
-    ['no message came back yet', 1600, run({ queued: 100 }, { restoreMs: null })],
-    ['the budget lasts', 1660, run({ queued: 100 }, {}, { dailyCallBudget: 100 })],
+    ['each id needs a call and a pause, and the last one must come back', 1660, run({ queued: 100 })],
+    ['one call is in progress', 76, run({ requesting: 1 })],
+    ['the channel has its own spacing', 2560, run({ queued: 100 }, {}, { resyncSpacingMs: 10_000 })],
+    ['ids of earlier resyncs come first', 3260, run({ queued: 100 }, { ahead: 100 })],
+    ['every call was made and the last message is missing', 40, run({ waiting: 3 }, { lastAskedAt: START - 20_000 })],
+    ['the rest has exceeded the usual time', null, run({ waiting: 3 }, { lastAskedAt: START - HOUR })],
+    ['no call has been answered yet', null, run({ queued: 100 }, { callMs: null })],
+    ['no message has come back yet', 1600, run({ queued: 100 }, { restoreMs: null })],
+    ['the daily budget is sufficient', 1660, run({ queued: 100 }, {}, { dailyCallBudget: 100 })],
     [
-      'the budget ends today: the rest is asked for on the days after',
+      'the daily budget is used up and the rest follows on later days',
       ((12 + 2 * 24) * HOUR) / SECOND + 5 * 16 + 60,
       run({ queued: 30 }, { callsToday: 5 }, { dailyCallBudget: 10 }),
     ],
-  ])('where %s: %o s', (_, expected, { etaSeconds }) => {
+  ])('if %s is %o s', (_, expected, { etaSeconds }) => {
     expect(etaSeconds).toBe(expected);
   });
 

@@ -92,7 +92,7 @@ describe('registered before asked (I2)', () => {
     ['429', 429, 'queued'],
     ['500', 500, 'queued'],
     ['a reset', (_request, { socket }) => socket?.resetAndDestroy(), 'queued'],
-  ])('keeps the registration whatever Whapi answers: %s', async (_name, answer, status) => {
+  ])('keeps the registration after the result %s', async (_name, answer, status) => {
     const { gateway } = await startBare(answer, { callTimeoutMs: 100, proofMs: MINUTE });
     await resync(gateway, ['m-1']);
     await messageIs(gateway, 'm-1', { status, calls: 1 });
@@ -568,7 +568,7 @@ const CHANNEL = {
 };
 
 describe('the token of a channel', () => {
-  it('appears in no log line, whatever happens to the calls that use it', async () => {
+  it('appears in no log line, even when calls fail', async () => {
     const token = 'a-token-that-nobody-may-read';
     const { client, log } = await startProcess({ LOG_LEVEL: 'trace' });
     const whapi = await startSimulator({ timeScale: 1000, token });

@@ -165,7 +165,7 @@ describe('a resync', () => {
     expect(hook.seen.map((request) => request.body)).toEqual([body]);
   });
 
-  it('of an id unknown to the phone has no effect, whatever the faults are', async () => {
+  it('of an id unknown to the phone has no effect, for any fault settings', async () => {
     const { whapi, hook } = await startWithHook();
     whapi.faults.resyncAnswers = 200;
     expect(await call(whapi, '/messages/nobody-g1?resync=true')).toMatchObject({ status: 404 });
@@ -433,7 +433,7 @@ describe('a simulated webhook', () => {
 });
 
 describe('the simulator itself', () => {
-  it('ends at once when it is closed, whatever is in flight', async () => {
+  it('ends at once when it is closed, even with requests in flight', async () => {
     const { effects } = wakeableSleep();
     const { whapi, hook } = await startWithHook({}, { effects });
     hook.answers.push(500);

@@ -142,7 +142,7 @@ describe('group commit', () => {
     expect(committed()).toEqual(['A']);
   });
 
-  it('I4: on a full disk tells each of many callers correctly whether its work is stored', async () => {
+  it('I4: reports correctly to each of many callers on a full disk whether its work is stored', async () => {
     const { db, commit, write, committed } = openBench();
     fillDisk(db);
     const lines = ['A', 'x'.repeat(100_000), 'B'];

@@ -50,9 +50,9 @@ describe("a page of Whapi's message list", () => {
   });
 
   it.each([
-    ['no JSON', text('<html>')],
-    ['no UTF-8', text(Buffer.from([0x7b, 0xff, 0x7d]))],
-    ['JSON of another form', text('{"data":[]}')],
+    ['not JSON', text('<html>')],
+    ['not UTF-8', text(Buffer.from([0x7b, 0xff, 0x7d]))],
+    ['JSON of another shape', text('{"data":[]}')],
   ])('is not accepted from an answer that is %s', async (_name, body) => {
     expect((await ask(body)).answer).toMatchObject({
       kind: 'missing',

@@ -89,16 +89,16 @@ describe("Whapi's answer", () => {
   });
 
   it.each([
-    ['a message that is larger than any placeholder', `{"type":"unknown","preview":"${'x'.repeat(100_000)}"}`],
-    ['something that cannot be read', '{"type":"unknown"'],
-    ['another kind of "unknown"', '{"type":"text","text":{"body":"unknown"}}'],
+    ['a message larger than any placeholder', `{"type":"unknown","preview":"${'x'.repeat(100_000)}"}`],
+    ['unreadable JSON', '{"type":"unknown"'],
+    ['a text that says "unknown"', '{"type":"text","text":{"body":"unknown"}}'],
   ])('200 with %s means that it has the message', async (_what, body) => {
     const { ask } = await stage(json(200, body));
     expect(await ask()).toEqual({ kind: 'found' });
   });
 
   it.each([
-    ['nothing', ''],
+    ['an empty body', ''],
     ["a proxy's page", '<html>Log in</html>'],
     ['another kind of JSON', '[]'],
     ['an error', '{"error":{"code":500,"message":"no"}}'],
@@ -175,7 +175,7 @@ describe('a call without an answer', () => {
     expect(await ask({ timeoutMs: 50 })).toEqual({ kind: 'timeout' });
   });
 
-  it('is told from one that Whapi may have received if the connection is refused', async () => {
+  it('is distinguished from one that Whapi may have received if the connection is refused', async () => {
     const { whapi, ask } = await stage();
     await whapi.close();
     expect(await ask()).toMatchObject({

@@ -63,7 +63,7 @@ function later(): { readonly ended: Promise<void>; end(): void } {
 }
 
 describe('the calls of one channel', () => {
-  it('are made in the order of the requests, whoever makes them', async () => {
+  it('are made in the order of the requests, for all callers', async () => {
     const { scheduler, done, own } = await stage();
     const first = later();
     const running = own('run', async () => await first.ended);

@@ -56,9 +56,9 @@ export function intakeContract(open: OpenFixture): void {
 
     it.each([
       ['of another channel', messages('A'), { channel: 'second' }],
-      ['in other letters', messages('a'), {}],
+      ['in other letter case', messages('a'), {}],
       ['with a lone surrogate in it', messages('A\ud800'), {}],
-    ])('tells an id apart from the same id %s', async (_, body, options) => {
+    ])('treats the same id %s as another one', async (_, body, options) => {
       const fixture = await stage(open);
       await fixture.store.registry.addChannel(channel('second'));
       await fixture.record(messages('A', 'A\ud801'));

@@ -58,7 +58,7 @@ export function repetitionsContract(open: OpenFixture): void {
       expect(await judgements(fixture, 'poll')).toEqual(['event 2', 'new 10']);
     });
 
-    it('as a live location is an event for each new sequence number, whatever its other bytes are (rules 4, 5)', async () => {
+    it('as a live location is an event for each new sequence number, independent of its other bytes (rules 4, 5)', async () => {
       const fixture = await stage(open);
       for (const body of [position(1, 10), position(2, 10), position(1, 11), position(2, 10), position(3, 10)]) {
         await fixture.record(messages(body));
@@ -78,7 +78,7 @@ export function repetitionsContract(open: OpenFixture): void {
       expect(await judgements(fixture, 'A')).toEqual(expected);
     });
 
-    it('as a post is a duplicate, whatever its bytes are (rule 8)', async () => {
+    it('as a post is a duplicate, with the same or other bytes (rule 8)', async () => {
       const fixture = await stage(open);
       await fixture.record(messages(text('first')));
       await fixture.record(messages(text('second')));
@@ -146,7 +146,7 @@ export function repetitionsContract(open: OpenFixture): void {
     it.each([
       ['join, leave, join', [participants('add'), participants('remove'), participants('add')]],
       ['mute, unmute, mute', [muted(1), muted(0), muted(1)]],
-      ['a label renamed to and fro', [label('VIP'), label('Old'), label('VIP')]],
+      ['a label renamed and renamed back', [label('VIP'), label('Old'), label('VIP')]],
       ['a label made, removed and made again', [label('VIP'), { labels_removed: ['VIP'] }, label('VIP')]],
       [
         'a chat removed, made and removed again',

@@ -343,7 +343,7 @@ export function resyncsContract(open: OpenFixture): void {
       expect((await store.resyncs.list({ limit: 9, cursor: null })).data).toHaveLength(2);
     });
 
-    it('is created again after the given time, counted from the last registration, whoever made it', async () => {
+    it('is created again after the given time, counted from the last registration by any caller', async () => {
       const fixture = await stage(open);
       const { id } = await register(fixture, ['A']);
       await fixture.record(messages('A'));

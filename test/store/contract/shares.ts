@@ -38,7 +38,7 @@ export function sharesContract(open: OpenFixture): void {
       expect(await claimIds(none, { limit: 3, retries: { kept: 1, most: 2 } })).toEqual(['F1', 'F2', 'F3']);
     });
 
-    it('do not starve each other, whatever the age and size of either backlog', async () => {
+    it('do not starve each other, at any age and size of the backlogs', async () => {
       const fixture = await backlog(open, 40, 40);
       expect(await claimIds(fixture, { limit: 1, retries: { kept: 0, most: 1 } })).toEqual(['F1']);
       expect(await claimIds(fixture, { limit: 1, retries: { kept: 1, most: 1 } })).toEqual(['R1']);
