@@ -84,7 +84,7 @@ async function stage(): Promise<Stage> {
 /** Sends load until the bot has got some more requests, then kills the process and starts it again. */
 async function crashOnce(gateway: GatewayProcess, bot: Bot, storm: Storm): Promise<void> {
   const enough = bot.requests.length + 1 + Math.floor(Math.random() * MOST_BEFORE_CRASH);
-  await raging(gateway, storm, async () => {
+  await underLoad(gateway, storm, async () => {
     await bot.received(enough);
     expect(await gateway.end('SIGKILL')).toMatchObject({ signal: 'SIGKILL' });
   });
@@ -93,7 +93,7 @@ async function crashOnce(gateway: GatewayProcess, bot: Bot, storm: Storm): Promi
 
 /** Keeps the disk full under load until webhooks are refused, then frees it until webhooks are accepted again. */
 async function fillDisk(disk: Disk, gateway: GatewayProcess, storm: Storm): Promise<void> {
-  await raging(gateway, storm, async () => {
+  await underLoad(gateway, storm, async () => {
     disk.fill(gateway.pid);
     await until(() => expect(storm.refused).toBeGreaterThan(0));
     disk.free(gateway.pid);
@@ -102,9 +102,9 @@ async function fillDisk(disk: Disk, gateway: GatewayProcess, storm: Storm): Prom
   });
 }
 
-async function raging(gateway: GatewayProcess, storm: Storm, during: () => Promise<void>): Promise<void> {
+async function underLoad(gateway: GatewayProcess, storm: Storm, during: () => Promise<void>): Promise<void> {
   let isOver = false;
-  const rage = storm.rage(
+  const load = storm.run(
     () => gateway.client,
     () => isOver,
   );
@@ -112,7 +112,7 @@ async function raging(gateway: GatewayProcess, storm: Storm, during: () => Promi
     await during();
   } finally {
     isOver = true;
-    await rage;
+    await load;
   }
 }
 

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { audit, auditIsOver, DAYS, happened, missingIn, seed, startAudits } from '../support/audit.js';
+import { audit, auditIsOver, DAYS, missingIn, seed, startAudits, storeHistory } from '../support/audit.js';
 import type { AuditStage } from '../support/audit.js';
 import { idsSentTo } from '../support/delivery.js';
 import { textMessage, textWebhook } from '../support/texts.js';
@@ -46,7 +46,7 @@ describe('a history of fifty thousand messages, while messages arrive and Whapi 
     const stage = await startAudits();
     const { whapi, begun, clock } = stage;
     const texts = history(begun);
-    await happened(stage, texts, isMissing);
+    await storeHistory(stage, texts, isMissing);
     const restarted = new Promise<void>((resolve, reject) => {
       stage.onList = play(stage, {
         10: () => whapi.receive(textMessage({ id: 'live', at: Math.floor(clock.now() / 1000) + 5 })),
@@ -73,7 +73,7 @@ describe('a history of fifty thousand messages, while messages arrive and Whapi 
     const stage = await startAudits();
     const { whapi, begun, clock, bot } = stage;
     const texts = history(begun);
-    await happened(stage, texts, (text) => Number(text.id.slice(2)) >= 500);
+    await storeHistory(stage, texts, (text) => Number(text.id.slice(2)) >= 500);
     await stage.gateway.settled();
     const before = bot.requests.length;
     const onItsWay = { id: 'on-its-way', at: Math.floor(clock.now() / 1000) - 5 };

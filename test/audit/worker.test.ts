@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import type { BotAnswer } from '../support/bot.js';
 import { startBot } from '../support/bot.js';
-import { audit, auditIsOver, auditOf, happened, missingIn, seed, startAudits } from '../support/audit.js';
+import { audit, auditIsOver, auditOf, missingIn, seed, startAudits, storeHistory } from '../support/audit.js';
 import type { AuditJson, AuditStage } from '../support/audit.js';
 import { idsSentTo } from '../support/delivery.js';
 import { startLocal } from '../support/gateway.js';
@@ -17,7 +17,7 @@ function texts(begun: number, ...ids: string[]): Text[] {
 /** Whapi has three messages, of which no webhook carried the second and third. */
 async function stageWithGap(): Promise<AuditStage & { id: string }> {
   const stage = await startAudits();
-  await happened(stage, texts(stage.begun, 'came', 'lost-1', 'lost-2'), ({ id }) => id !== 'came');
+  await storeHistory(stage, texts(stage.begun, 'came', 'lost-1', 'lost-2'), ({ id }) => id !== 'came');
   const id = await audit(stage);
   await auditIsOver(stage, id);
   return Object.assign(stage, { id });
@@ -37,7 +37,7 @@ async function release({ gateway }: AuditStage, id: string, body?: unknown): Pro
 describe('an audit', () => {
   it('finds missing messages and skips system messages, for which there are no webhooks', async () => {
     const stage = await startAudits();
-    await happened(stage, texts(stage.begun, 'came', 'lost'), ({ id }) => id === 'lost');
+    await storeHistory(stage, texts(stage.begun, 'came', 'lost'), ({ id }) => id === 'lost');
     stage.whapi.store({ ...textMessage({ id: 'joined', at: stage.begun }), type: 'system' });
     const id = await audit(stage);
     const { status, counts, warnings } = await auditIsOver(stage, id);
@@ -48,7 +48,7 @@ describe('an audit', () => {
 
   it("takes turns with the channel's resyncs, so that Whapi gets one call at a time", async () => {
     const stage = await startAudits();
-    await happened(stage, texts(stage.begun, 'came'));
+    await storeHistory(stage, texts(stage.begun, 'came'));
     stage.whapi.faults.resyncTakesMs = 200_000; // At a thousand times real speed.
     lose(stage.whapi, ['m-1', 'm-2']);
     const besideLists: number[] = [];
@@ -63,7 +63,7 @@ describe('an audit', () => {
 
   it('reports that nothing is known about the time before the channel was added', async () => {
     const stage = await startAudits();
-    await happened(stage, texts(stage.begun - 1000, 'before'), () => true);
+    await storeHistory(stage, texts(stage.begun - 1000, 'before'), () => true);
     const id = await audit(stage, { since: '2020-01-01T00:00:00Z' });
     const { counts, warnings } = await auditIsOver(stage, id);
     expect(counts).toMatchObject({ whapi_has: 1, before_memory: 1, never_came: 0 });
@@ -73,7 +73,7 @@ describe('an audit', () => {
   it('does not count messages as missing whose webhook comes while the list is read', async () => {
     const stage = await startAudits();
     const late: Text = { id: 'late', at: stage.begun + 5 };
-    await happened(stage, [late], () => true);
+    await storeHistory(stage, [late], () => true);
     const webhook = new Promise((resolve) => {
       stage.onList = (call) => {
         if (call === 2) resolve(stage.gateway.webhook(textWebhook(late)));
@@ -118,7 +118,7 @@ describe('an audit', () => {
   it('stops at the daily budget with a reason, and resumes when the budget is raised', async () => {
     const stage = await startAudits();
     await stage.gateway.call('PATCH', '/v1/channels/main', { daily_call_budget: 3 });
-    await happened(stage, texts(stage.begun, ...Array.from({ length: 4000 }, (_, at) => `m-${at}`)), () => true);
+    await storeHistory(stage, texts(stage.begun, ...Array.from({ length: 4000 }, (_, at) => `m-${at}`)), () => true);
     const id = await seed(stage);
     const error = expect.stringMatching(/^The 3 calls a day .* midnight UTC/) as unknown;
     await until(async () => expect(await auditOf(stage, id)).toMatchObject({ status: 'running', error }));
@@ -130,7 +130,7 @@ describe('an audit', () => {
   it('shares the budget with resyncs, and continues the next day', async () => {
     const stage = await startAudits();
     await stage.gateway.call('PATCH', '/v1/channels/main', { daily_call_budget: 2 });
-    await happened(stage, texts(stage.begun, 'came'));
+    await storeHistory(stage, texts(stage.begun, 'came'));
     const id = await audit(stage);
     await until(() => expect(stage.whapi.calls).toHaveLength(2));
     const { id: run } = await resync(stage.gateway, ['m-1']);

@@ -1,13 +1,13 @@
 import { describe, expect, it } from 'vitest';
 import { accessTo, cli } from '../support/cli.js';
-import { happened, startAudits } from '../support/audit.js';
+import { startAudits, storeHistory } from '../support/audit.js';
 import type { AuditStage } from '../support/audit.js';
 
 /** Whapi has two messages from the time since the channel was added, and a webhook delivered one of them. */
 async function withGap(): Promise<AuditStage & { env: Record<string, string> }> {
   const stage = await startAudits();
   const at = stage.begun + 3600;
-  await happened(
+  await storeHistory(
     stage,
     [
       { id: 'came', at },

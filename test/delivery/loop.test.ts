@@ -465,7 +465,7 @@ describe('a gateway that stops', () => {
     hold(bot);
     await gateway.webhook(textWebhook('m-1'));
     await bot.received(1);
-    clock.hurry();
+    clock.endSleeps();
     await gateway.close();
     bot.otherwise = 200;
     const again = await startLocal({ folder: gateway.folder, intervals });

@@ -503,7 +503,7 @@ describe('a gateway that stops', () => {
     const { gateway, whapi } = await startResyncs({ faults: { resyncHangs: true }, effects: clock.effects });
     await resync(gateway, ['m-1']);
     await until(() => expect(resyncCalls(whapi)).toEqual(['m-1']));
-    clock.hurry();
+    clock.endSleeps();
     await gateway.close();
     whapi.faults.resyncHangs = false;
     const again = await startLocal({ folder: gateway.folder, intervals: intervalsWith(NEVER) });

@@ -79,7 +79,7 @@ export async function startAudits(): Promise<AuditStage> {
 }
 
 /** Stores these messages at Whapi and sends their webhooks, except for those that `isMissing` selects. */
-export async function happened(
+export async function storeHistory(
   { gateway, whapi }: AuditStage,
   texts: readonly Text[],
   isMissing: (text: Text) => boolean = () => false,

@@ -10,14 +10,14 @@ export interface TestClock {
   /** Moves it forward without waking sleepers. */
   jump(ms: number): void;
   /** From now on every sleep ends at once, so that grace periods are over immediately. */
-  hurry(): void;
+  endSleeps(): void;
 }
 
 /** It starts at the present and follows real time. With `stopped` it stands still until the test moves it. */
 export function startClock({ stopped = false }: { stopped?: boolean } = {}): TestClock {
   const begun = systemEffects.now();
   let ahead = 0;
-  let isHurried = false;
+  let sleepsEndAtOnce = false;
   let alarm = new AbortController();
   const now = (): number => (stopped ? begun : systemEffects.now()) + ahead;
   const wakeAll = (): void => {
@@ -30,7 +30,7 @@ export function startClock({ stopped = false }: { stopped?: boolean } = {}): Tes
       now,
       sleep: async (ms, signal) => {
         const signals = signal ? [signal, alarm.signal] : [alarm.signal];
-        await systemEffects.sleep(isHurried ? 0 : ms, AbortSignal.any(signals));
+        await systemEffects.sleep(sleepsEndAtOnce ? 0 : ms, AbortSignal.any(signals));
       },
     },
     now,
@@ -39,8 +39,8 @@ export function startClock({ stopped = false }: { stopped?: boolean } = {}): Tes
       wakeAll();
     },
     jump: (ms) => (ahead += ms),
-    hurry: () => {
-      isHurried = true;
+    endSleeps: () => {
+      sleepsEndAtOnce = true;
       wakeAll();
     },
   };

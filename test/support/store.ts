@@ -25,7 +25,7 @@ export interface Clock {
   advance(ms: number): void;
 }
 
-export function handMovedClock(): Clock {
+export function manualClock(): Clock {
   let now = START;
   return { now: () => now, advance: (ms) => void (now += ms) };
 }
@@ -58,7 +58,7 @@ export const LEASE = 2 * MINUTE;
 
 /** It is closed after the test. */
 export async function openFixture(open: OpenStore): Promise<StoreFixture> {
-  const clock = handMovedClock();
+  const clock = manualClock();
   const effects = { now: clock.now, randomBytes };
   let store = await open(effects);
   onTestFinished(async () => await store.close());

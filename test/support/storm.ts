@@ -12,7 +12,7 @@ export interface Storm {
   /** The number of webhooks that the store could not accept (503). */
   readonly refused: number;
   /** Sends until `enough` returns true, then lets requests in flight end or fail. */
-  rage(client: () => Client, enough: () => boolean): Promise<void>;
+  run(client: () => Client, enough: () => boolean): Promise<void>;
 }
 
 /** One in this many messages of a chat is brought back instead: registered first, then sent as Whapi would. */
@@ -37,7 +37,7 @@ export function createStorm(): Storm {
     next.set(chat, number + 1); // Only now: until the 200, Whapi repeats the same webhook.
   };
 
-  const rageIn = async (chat: number, client: () => Client, enough: () => boolean): Promise<void> => {
+  const sendIn = async (chat: number, client: () => Client, enough: () => boolean): Promise<void> => {
     while (!enough()) {
       try {
         await sendOne(chat, client());
@@ -53,8 +53,8 @@ export function createStorm(): Storm {
     get refused() {
       return refused;
     },
-    rage: async (client, enough) => {
-      await Promise.all(Array.from({ length: CHATS }, async (_, chat) => await rageIn(chat, client, enough)));
+    run: async (client, enough) => {
+      await Promise.all(Array.from({ length: CHATS }, async (_, chat) => await sendIn(chat, client, enough)));
     },
   };
 }

@@ -18,7 +18,7 @@ export interface Sent {
   readonly body?: string | Buffer;
 }
 
-export interface Got {
+export interface ProxyAnswer {
   readonly status: number;
   readonly headers: IncomingHttpHeaders;
   readonly body: Buffer;
@@ -27,7 +27,7 @@ export interface Got {
 }
 
 /** Sends a request unchanged, while fetch would rewrite its path and headers. It carries the token by default. */
-export async function send(base: string, { body, ...sent }: Sent = {}): Promise<Got> {
+export async function send(base: string, { body, ...sent }: Sent = {}): Promise<ProxyAnswer> {
   const out = begin(base, sent);
   out.end(body);
   return await answerTo(out);
@@ -39,7 +39,7 @@ export function begin(base: string, { method = 'GET', path = '/', headers = bear
   return request({ hostname, port, method, path: pathname.replace(/\/$/, '') + path, headers, agent: false });
 }
 
-export async function answerTo(out: ClientRequest): Promise<Got> {
+export async function answerTo(out: ClientRequest): Promise<ProxyAnswer> {
   const [response] = (await once(out, 'response')) as [IncomingMessage];
   const chunks: Buffer[] = [];
   for await (const chunk of response) chunks.push(chunk as Buffer);
@@ -83,7 +83,7 @@ export async function startProxy(
 export async function both(
   { base, whapi }: Pick<ProxyStage, 'base' | 'whapi'>,
   sent: Sent,
-): Promise<{ came: [BotRequest, BotRequest]; got: [Got, Got] }> {
+): Promise<{ came: [BotRequest, BotRequest]; got: [ProxyAnswer, ProxyAnswer] }> {
   const already = whapi.requests.length;
   const direct = await send(whapi.url, sent);
   const through = await send(base, sent);
