@@ -7,8 +7,8 @@ import { load, median, nextMessage } from './load.js';
 import { startCounter, startGateway } from './servers.js';
 
 /**
- * A backlog of one million pending deliveries on disk, against one of a thousand in the same run: how fast deliveries
- * are claimed and settled, what memory the process takes while it drains, and what accepting webhooks loses by it.
+ * A backlog of one million pending deliveries on disk, compared with one thousand in the same run: the speed of claims
+ * and settlements, the process's memory while the backlog drains, and the cost for accepting webhooks.
  */
 const LARGE = 1_000_000;
 const SMALL = 1000;
@@ -59,7 +59,7 @@ console.log(
   }),
 );
 
-/** A gateway, stopped, with one target that is switched off and so many pending deliveries for it. */
+/** A stopped gateway with one disabled target and the given number of pending deliveries for it. */
 async function prepared(count) {
   const gateway = await startGateway();
   const { id } = await gateway.call('POST', '/v1/targets', {
@@ -87,7 +87,7 @@ async function recordOne(store) {
   await store.record(webhook, document);
 }
 
-/** Deliveries claimed, and claimed and settled, per second, as the delivery loop does it with a bot that answers at once. */
+/** Deliveries claimed, and claimed and settled, per second, as in the delivery loop with a bot that answers at once. */
 async function claimRate({ store, target }) {
   const attempt = { startedAt: Date.now(), durationMs: 1, status: 200, error: null };
   const startedAt = performance.now();

@@ -1,6 +1,6 @@
 import Fastify from 'fastify';
 
-/** What a webhook costs when nothing is done with it: the route that the gateway is measured against. */
+/** The cost of a webhook that is not processed: the baseline for the gateway. */
 const app = Fastify();
 app.post('/webhooks/main', async (request) => ({ items: request.body.messages.length, verdicts: { new: 1 } }));
 await app.listen({ host: '127.0.0.1', port: 0 });

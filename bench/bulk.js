@@ -4,9 +4,9 @@ import { load, median } from './load.js';
 import { startGateway } from './servers.js';
 
 /**
- * Bulk work and lists on a large store: a million delivered, before them three that are pending, behind them a hundred
- * thousand that are dead. What a job that sends all of these again does to the latency of the ingress, as a ratio to its
- * latency without; and how long lists and counts take. The target is switched off: only the job itself is measured.
+ * Bulk jobs and lists on a large store: a million delivered deliveries, three pending ones before them, a hundred
+ * thousand dead ones after them. Measures how a job that retries all dead ones affects the ingress latency, as a ratio
+ * to the latency without it, and the time of lists and counts. The target is disabled, so only the job is measured.
  */
 const DELIVERED = 1_000_000;
 const DEAD = 100_000;
@@ -18,7 +18,7 @@ function fill(folder) {
   const db = new Database(join(folder, 'gateway.db'));
   const total = 3 + DELIVERED + DEAD;
   const now = Date.now();
-  const before = now * 2048 - 2 * total; // ids are near the time of recording in 2048ths of a millisecond
+  const before = now * 2048 - 2 * total; // Ids are close to the time of recording in 1/2048 ms.
   db.exec(`
     BEGIN;
     WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < ${total})

@@ -1,6 +1,6 @@
 import { createServer } from 'node:http';
 
-/** A bot that does nothing but answer, as fast as node:http goes; `GET /count` tells how many requests it got. */
+/** A bot that only answers, as fast as node:http allows. `GET /count` returns the number of its requests. */
 let count = 0;
 const server = createServer((request, response) => {
   if (request.url === '/count') {

@@ -2,8 +2,8 @@ import { load, median } from './load.js';
 import { startBareRoute, startCounter, startGateway } from './servers.js';
 
 /**
- * End to end: webhooks that have reached a bot, from the first one sent to the last one answered by the bot, as a ratio
- * to the accept rate of a bare route that stores and forwards nothing.
+ * End to end: webhooks delivered to a bot, from the first one sent to the last one answered by the bot, as a ratio to
+ * the accept rate of a bare route that stores and forwards nothing.
  */
 const ROUNDS = 3;
 const SECONDS = 6;

@@ -7,15 +7,15 @@ import { Wire } from './fuzz/wire.js';
 import { startCounter, startGateway, WEBHOOK_SECRET } from './servers.js';
 
 /**
- * `npm run fuzz -- [count] [seed]`: so many fuzzed requests to a running gateway, which must answer none with 5xx, leave
- * none hanging, live, and need hardly more memory at the end than in its first half. One JSON line; exit code 1 where that
- * does not hold. The same seed gives the same requests.
+ * `npm run fuzz -- [count] [seed]` sends the given number of fuzzed requests to a running gateway. It must answer none
+ * with 5xx, leave none hanging, survive, and need little more memory at the end than in its first half. Prints one JSON
+ * line, with exit code 1 if a condition fails. The same seed gives the same requests.
  */
 const [count = 100_000, seed = Math.floor(Math.random() * 2 ** 31)] = process.argv.slice(2).map(Number);
 const CONNECTIONS = 16;
 const SHOWN_FAULTS = 5;
 const KIB_PER_MIB = 1024;
-/** What the second half of a run may add to the most that the first half needed. */
+/** The memory that the second half of a run may add to the peak of the first half. */
 const MOST_GROWTH_MIB = 64;
 
 const gateway = await startGateway({ API_RATE_PER_MINUTE: '0' });
@@ -47,7 +47,7 @@ async function work() {
   wire.close();
 }
 
-/** An ordinary webhook is taken as before. */
+/** An ordinary webhook is accepted as before. */
 async function takesWebhook() {
   const headers = { authorization: `Bearer ${WEBHOOK_SECRET}` };
   const body = JSON.stringify({ messages: [{ id: `after-${seed}`, type: 'text', chat_id: 'c', timestamp: 1 }] });

@@ -5,8 +5,8 @@ import { nextMessage, percentile } from './load.js';
 import { startGateway, WEBHOOK_SECRET } from './servers.js';
 
 /**
- * Added latency: from the moment at which a webhook is sent to the moment at which the bot has the request, at a steady
- * rate, against the same requests sent to the bot directly. Sender and bot are one process, so one clock times both ends.
+ * Added latency at a steady rate: from sending a webhook to its request at the bot, compared with requests sent to the
+ * bot directly. Sender and bot are one process, so one clock measures both ends.
  */
 const RATE_PER_SECOND = 500;
 const SECONDS = 8;
@@ -42,7 +42,7 @@ async function sendOne(url) {
   await answer.body.dump();
 }
 
-/** Sends at the steady rate whatever the answers do, waits until the bot has everything, returns the latencies. */
+/** Sends at the steady rate whatever the answers are, waits until the bot has everything, and returns the latencies. */
 async function measure(url) {
   latencies.length = 0;
   const total = RATE_PER_SECOND * SECONDS;
@@ -58,7 +58,7 @@ async function measure(url) {
   return { p50: percentile(latencies, 0.5), p99: percentile(latencies, 0.99) };
 }
 
-await measure(gateway.url); // warms both up
+await measure(gateway.url); // Warms both up.
 const rounds = [];
 for (let round = 0; round < ROUNDS; round += 1) {
   rounds.push({ direct: await measure(botUrl), through: await measure(gateway.url) });

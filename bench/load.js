@@ -4,7 +4,7 @@ import { WEBHOOK_SECRET } from './servers.js';
 const CHATS = 1000;
 let sequence = 0;
 
-/** A text message as Whapi documents it, each with an id of its own, spread over a thousand chats. */
+/** Text messages as Whapi documents them, each with its own id, across a thousand chats. */
 export function nextMessage() {
   sequence += 1;
   const chat = 12025550000 + (sequence % CHATS);
@@ -27,7 +27,7 @@ export function nextMessage() {
   });
 }
 
-/** Sends webhooks for some seconds. Returns the rate (answers a second) and the latency of an answer in ms. */
+/** Sends webhooks for some seconds. Returns the rate (answers per second) and the latency of an answer in ms. */
 export async function load(url, { seconds, connections = 100, rate }) {
   const result = await autocannon({
     url: `${url}/webhooks/main`,

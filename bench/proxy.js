@@ -3,7 +3,7 @@ import { Agent, request } from 'node:http';
 import { median } from './load.js';
 import { startGateway, startUpstream } from './servers.js';
 
-/** Whapi's API passed through: what a call and an upload of 100 MB cost more than without the gateway, in one run. */
+/** The proxied Whapi API: the added cost of a call and of an upload of 100 MB, compared in one run. */
 const TOKEN = 'the-token-of-the-bench';
 const ROUNDS = 5;
 const CALLS = 5000;
@@ -13,7 +13,7 @@ const PIECE = Buffer.alloc(64 * 1024, 1);
 
 const agent = new Agent({ keepAlive: true, maxSockets: AT_ONCE });
 
-/** One request; resolves with its milliseconds when the whole answer is there. */
+/** One request. Resolves with its milliseconds once the whole answer has arrived. */
 function call(base, path, { method = 'GET', write } = {}) {
   return new Promise((resolve, reject) => {
     const begun = performance.now();

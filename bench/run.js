@@ -3,7 +3,7 @@ import { once } from 'node:events';
 import { cpus } from 'node:os';
 import { fileURLToPath } from 'node:url';
 
-/** All benches, one after the other, each printing one JSON line. `npm run bench -- accept` runs one. */
+/** Runs all benches in order, each printing one JSON line. `npm run bench -- accept` runs one. */
 const BENCHES = ['accept', 'end-to-end', 'latency', 'backlog', 'bulk', 'proxy'];
 const wanted = process.argv.slice(2);
 

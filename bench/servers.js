@@ -10,7 +10,7 @@ const here = (path) => fileURLToPath(new URL(path, import.meta.url));
 
 export const WEBHOOK_SECRET = 'the-secret-of-the-webhook';
 
-/** Starts a script and resolves with the URL that it says on its first line `{"url":…}` (or in a line of the log). */
+/** Starts a script and resolves with the URL in its first line `{"url":…}` (or in a line of the log). */
 async function start(script, env) {
   const child = spawn(process.execPath, [script], {
     env: { PATH: process.env.PATH, ...env },
@@ -46,7 +46,7 @@ export async function startUpstream() {
   return await start(here('./upstream.js'), {});
 }
 
-/** The gateway with its SQLite file in a folder that is removed when it stops, one channel `main`. */
+/** The gateway with its SQLite file in a folder that is removed when it stops, and one channel `main`. */
 export async function startGateway(env = {}) {
   const folder = mkdtempSync(join(tmpdir(), 'gateway-bench-'));
   const launch = async () =>

@@ -1,6 +1,6 @@
 import { createServer } from 'node:http';
 
-/** Plays Whapi for the proxy bench: answers each request with a message, as fast as node:http goes. */
+/** Plays Whapi for the proxy bench: answers each request with a message, as fast as node:http allows. */
 const MESSAGE = JSON.stringify({
   id: 'p.w30M7fgwWD4XwHu.1-gNcCzMdVPg',
   from_me: false,

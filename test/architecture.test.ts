@@ -7,12 +7,12 @@ import { describe, expect, it } from 'vitest';
 const root = fileURLToPath(new URL('../src/', import.meta.url));
 
 interface SourceFile {
-  /** Path under src, without the ending: `http/ingress`. */
+  /** Path under src without the extension: `http/ingress`. */
   readonly name: string;
   readonly text: string;
-  /** Modules of ours that it imports, by name. */
+  /** The project's modules that it imports, by name. */
   readonly ours: readonly string[];
-  /** Packages that it imports, `node:` ones included. */
+  /** Packages that it imports, including `node:` modules. */
   readonly packages: readonly string[];
 }
 
@@ -32,7 +32,7 @@ function read(path: string): SourceFile {
   };
 }
 
-/** Files that break a rule, each with what it imports against it. */
+/** Files that break a rule, with the imports that break it. */
 function offences(
   applies: (file: SourceFile) => boolean,
   forbidden: (file: SourceFile) => readonly string[],
@@ -59,25 +59,25 @@ const isPure = ({ name }: SourceFile): boolean =>
     ...['resync/progress', 'whapi/callers', 'whapi/policy'],
   ].includes(name);
 
-/** What each file imports, for its types alone or for more. */
+/** All imports of each file, including type imports. */
 const allImportsOf = new Map(files.map(({ name, ours }) => [name, ours]));
-/** What each file imports for more than its types. */
+/** The imports of each file that are more than types. */
 const importsOf = new Map(files.map((file) => [file.name, valueImports(file)]));
 
-describe('who may import whom', () => {
-  it('words, errors and the wire format import nothing of ours', () => {
+describe('import rules:', () => {
+  it('the model, errors and wire format import no other module of the project', () => {
     const isBase = ({ name }: SourceFile): boolean => ['model', 'errors', 'whapi/wire'].includes(name);
     expect(offences(isBase, ({ ours }) => ours)).toEqual([]);
   });
 
-  it('pure files import only words, errors, each other and types', () => {
+  it('pure files import only the model, errors, types and each other', () => {
     const allowed = new Set(['model', 'errors', 'whapi/wire', ...files.filter(isPure).map(({ name }) => name)]);
     expect(offences(isPure, ({ name }) => (importsOf.get(name) ?? []).filter((other) => !allowed.has(other)))).toEqual(
       [],
     );
   });
 
-  it('pure files touch no clock, timer, environment, file or network', () => {
+  it('pure files use no clock, timer, environment, file or network', () => {
     const impure =
       /(?<!\.)\b(setTimeout|setInterval|setImmediate|process|fetch|performance)\b|Date\.now|new Date\(\)|Math\.random/;
     expect(files.filter((file) => isPure(file) && impure.test(file.text)).map(({ name }) => name)).toEqual([]);
@@ -85,7 +85,7 @@ describe('who may import whom', () => {
     expect(offences(isPure, ({ packages }) => packages.filter((other) => !allowed.has(other)))).toEqual([]);
   });
 
-  it('the program sees the interfaces of the store, never an engine or what engines share', () => {
+  it('the program imports the interfaces of the store, never an engine or code that engines share', () => {
     const isOutside = ({ name }: SourceFile): boolean => !within('store')(name);
     expect(
       offences(isOutside, ({ ours }) =>
@@ -98,13 +98,13 @@ describe('who may import whom', () => {
     expect(offences(isInside, engines)).toEqual([]);
   });
 
-  it('http knows of connecting and of the doctor what they do, and decisions that are pure', () => {
+  it('only the composition root imports the connector and the doctor', () => {
     const engines = ({ name }: SourceFile): string[] =>
       (importsOf.get(name) ?? []).filter((other) => /^(connect\/connector|doctor\/doctor)$/.test(other));
     expect(offences(({ name }) => name !== 'gateway', engines)).toEqual([]);
   });
 
-  it('http, delivery, resync and audit meet only where they are wired together', () => {
+  it('http, delivery, resync and audit import each other nowhere and meet in the composition root', () => {
     for (const [one, others] of [
       ['http', ['delivery', 'resync', 'audit', 'whapi']],
       ['delivery', ['http', 'resync', 'audit']],
@@ -119,14 +119,14 @@ describe('who may import whom', () => {
     }
   });
 
-  it('the command line knows the gateway by its API, its settings and its words only', () => {
+  it('the command line knows the gateway only by its API, settings and shared words', () => {
     const known = /^(cli\/|errors$|effects$|config$|disk$|json$|doctor\/policy$)/;
     const imports = ({ name }: SourceFile): string[] =>
       (importsOf.get(name) ?? []).filter((other) => !known.test(other));
     expect(offences(({ name }) => within('cli')(name), imports)).toEqual([]);
   });
 
-  it('every outside thing has one owner', () => {
+  it('each external package has one owner', () => {
     const owners: Readonly<Record<string, (name: string) => boolean>> = {
       fastify: within('http'),
       'better-sqlite3': within('store/sqlite'),
@@ -144,31 +144,31 @@ describe('who may import whom', () => {
     }
   });
 
-  it('the built-in fetch belongs to those who speak to a gateway from outside: the command line and the demo', () => {
+  it('only the command line and the demo use the built-in fetch', () => {
     const isOwner = (name: string): boolean => name === 'cli/api' || within('demo')(name);
     expect(named(/(?<![.\w])fetch\(/).filter((name) => !isOwner(name))).toEqual([]);
   });
 
-  it('only entry files end the process, only the configuration reads the environment', () => {
+  it('only entry files end the process, and only the configuration reads the environment', () => {
     const entries = new Set(['main', 'demo', 'simulate', 'cli']);
     expect(named(/process\.exit\b/).filter((name) => !entries.has(name))).toEqual([]);
     expect(named(/process\.env\b/).filter((name) => !entries.has(name) && !within('demo')(name))).toEqual([]);
   });
 
-  it('there are no import cycles, of types neither', () => {
+  it('no import cycles exist, type imports included', () => {
     expect(files.map(({ name }) => cycleFrom(name)).filter((cycle) => cycle !== null)).toEqual([]);
   });
 });
 
-describe('habits', () => {
-  it('there are no barrels, no drawers for everything, no default exports', () => {
+describe('layout rules:', () => {
+  it('there are no barrels, catch-all modules or default exports', () => {
     expect(
       files.map(({ name }) => name).filter((name) => /(^|\/)(index|utils?|helpers?|common|misc)$/.test(name)),
     ).toEqual([]);
     expect(named(/^export default/m)).toEqual([]);
   });
 
-  it('no file is longer than its kind may be', () => {
+  it('no file is longer than its limit', () => {
     const limit = (name: string): number => (within('store/sqlite')(name) || within('simulator')(name) ? 450 : 300);
     const lines = ({ text }: SourceFile): number => text.split('\n').length;
     expect(files.filter((file) => lines(file) > limit(file.name)).map(({ name }) => name)).toEqual([]);
@@ -179,7 +179,7 @@ function named(pattern: RegExp): string[] {
   return files.filter(({ text }) => pattern.test(text)).map(({ name }) => name);
 }
 
-/** What a file imports for more than its types. */
+/** The imports of a file that are more than types. */
 function valueImports({ name, text }: SourceFile): string[] {
   const source = ts.createSourceFile(name, text, ts.ScriptTarget.Latest);
   return source.statements.flatMap((statement) => {
@@ -190,7 +190,7 @@ function valueImports({ name, text }: SourceFile): string[] {
   });
 }
 
-/** A cycle through `start`, as a path; null where there is none. */
+/** A cycle through `start` as a path, or null. */
 function cycleFrom(start: string): string | null {
   const cameFrom = new Map<string, string>();
   const waiting = [start];

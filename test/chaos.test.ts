@@ -13,10 +13,13 @@ import type { Storm } from './support/storm.js';
 
 /** `npm run chaos` makes 200. */
 const CRASHES = Number(process.env['CHAOS_CRASHES'] ?? 30);
-/** A crash comes after up to so many requests to the bot: a random moment of recording, claiming, sending, settling. */
+/**
+ * A crash comes after up to this many requests to the bot, at a random moment of recording, claiming, sending or
+ * settling.
+ */
 const MOST_BEFORE_CRASH = 80;
 const DISK_MIB = 512;
-/** Of how many requests the bot answers one with 500, leaves one hanging, resets one, and asks to be spared. */
+/** One in this many requests is answered 500, left hanging, reset or answered with Retry-After. */
 const TROUBLE = [12, 30, 20, 40];
 const TIMEOUT_MS = 250;
 
@@ -28,7 +31,7 @@ interface Stage {
 }
 
 it(
-  `${CRASHES} SIGKILLs under load, a bot that fails, hangs and resets, a disk that fills up once: nothing answered is lost, nothing restored leaks, no chat is out of order, repeats keep their webhook-id (I1–I6)`,
+  `${CRASHES} SIGKILLs under load, with a bot that fails, hangs and resets, and a disk that fills up once: nothing answered is lost, nothing restored leaks, every chat stays in order, repetitions keep their webhook-id (I1–I6)`,
   async () => {
     const { disk, gateway, bot, watch } = await stage();
     const storm = createStorm();
@@ -78,19 +81,19 @@ async function stage(): Promise<Stage> {
   return { disk, gateway, bot, watch };
 }
 
-/** Rages until the bot has got some more requests, kills the process in the midst of it and starts it again. */
+/** Sends load until the bot has got some more requests, then kills the process and starts it again. */
 async function crashOnce(gateway: GatewayProcess, bot: Bot, storm: Storm): Promise<void> {
   const enough = bot.requests.length + 1 + Math.floor(Math.random() * MOST_BEFORE_CRASH);
-  await raging(gateway, storm, async () => {
+  await underLoad(gateway, storm, async () => {
     await bot.received(enough);
     expect(await gateway.end('SIGKILL')).toMatchObject({ signal: 'SIGKILL' });
   });
   await gateway.start();
 }
 
-/** Under load the disk is full until webhooks are refused, then free until they are taken again. */
+/** Keeps the disk full under load until webhooks are refused, then frees it until webhooks are accepted again. */
 async function fillDisk(disk: Disk, gateway: GatewayProcess, storm: Storm): Promise<void> {
-  await raging(gateway, storm, async () => {
+  await underLoad(gateway, storm, async () => {
     disk.fill(gateway.pid);
     await until(() => expect(storm.refused).toBeGreaterThan(0));
     disk.free(gateway.pid);
@@ -99,9 +102,9 @@ async function fillDisk(disk: Disk, gateway: GatewayProcess, storm: Storm): Prom
   });
 }
 
-async function raging(gateway: GatewayProcess, storm: Storm, during: () => Promise<void>): Promise<void> {
+async function underLoad(gateway: GatewayProcess, storm: Storm, during: () => Promise<void>): Promise<void> {
   let isOver = false;
-  const rage = storm.rage(
+  const load = storm.run(
     () => gateway.client,
     () => isOver,
   );
@@ -109,21 +112,21 @@ async function raging(gateway: GatewayProcess, storm: Storm, during: () => Promi
     await during();
   } finally {
     isOver = true;
-    await rage;
+    await load;
   }
 }
 
-/** What the bot saw, held against the invariants while it happens. */
+/** Checks what the bot receives against the invariants. */
 interface Watch {
   readonly seen: ReadonlySet<string>;
   /** Answered 200 by the bot. */
   readonly delivered: ReadonlySet<string>;
-  /** Seen before the message before it in its chat was delivered (I6). */
+  /** Received before the previous message of the chat was delivered (I6). */
   readonly reordered: readonly string[];
   /** Repeated under another webhook-id (I5). */
   readonly changed: readonly string[];
   failures(): number;
-  /** Answers that make trouble, and that make none. */
+  /** An answer that causes trouble, and one that does not. */
   readonly trouble: (request: BotRequest, response: ServerResponse) => void;
   readonly calm: (request: BotRequest, response: ServerResponse) => void;
 }

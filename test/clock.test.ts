@@ -8,7 +8,7 @@ import { textWebhook } from './support/texts.js';
 
 const HOUR_MS = 60 * 60 * 1000;
 
-/** A watch over two clocks in the test's hands; `look` has it look at them, `fails` has the next report fail. */
+/** A watch on two clocks that the test controls. `look` makes it compare them, `fails` makes the next report fail. */
 function watch() {
   const clocks = { now: 1_700_000_000_000, monotonic: 5 };
   const state = { told: [] as number[], errors: 0, fails: false };
@@ -41,21 +41,21 @@ function watch() {
   return { state, look };
 }
 
-describe('the watch over the clock', () => {
-  it('tells once of a clock that was set back, and by how much', async () => {
+describe('the clock watch', () => {
+  it('reports once that the clock went back, and by how much', async () => {
     const { state, look } = watch();
     await look(1000, 1000 - HOUR_MS);
     await look(1000, 1000);
     expect(state.told).toEqual([HOUR_MS]);
   });
 
-  it('is silent of a clock that runs, is disciplined, or is set forth', async () => {
+  it('reports nothing for a clock that runs, is adjusted slightly or goes forward', async () => {
     const { state, look } = watch();
     for (const shown of [1000, 900, 1100, 0, HOUR_MS, 1000]) await look(1000, shown);
     expect(state.told).toEqual([]);
   });
 
-  it('tells again what could not be taken', async () => {
+  it('repeats a report that failed', async () => {
     const { state, look } = watch();
     state.fails = true;
     await look(1000, -HOUR_MS);
@@ -68,8 +68,8 @@ describe('the watch over the clock', () => {
 
 it.each([
   ['back', -24 * HOUR_MS],
-  ['forth', 24 * HOUR_MS],
-])('a clock that jumps %s by a day does not keep a retry or a new message waiting (I4)', async (_how, ms) => {
+  ['forward', 24 * HOUR_MS],
+])('a clock that jumps %s by a day delays neither a retry nor a new message (I4)', async (_how, ms) => {
   const clock = startClock();
   const gateway = await startApi({ effects: clock.effects, intervals: { retryDelaysMs: [1500] } });
   const bot = await startBot();

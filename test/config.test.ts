@@ -23,12 +23,12 @@ const DEFAULTS = {
 };
 const POSTGRES = 'postgres://gateway:hush@db.example:5432/gateway';
 
-describe('without any variable', () => {
-  it('every setting has its default', () => {
+describe('a configuration without variables', () => {
+  it('has a default for every setting', () => {
     expect(readConfig({})).toEqual({ ...DEFAULTS, targetNetworks: expect.anything() as unknown });
   });
 
-  it('targets may be public and private, never link-local', () => {
+  it('allows public and private targets, but never link-local ones', () => {
     const { targetNetworks } = readConfig({});
     expect(['93.184.215.14', '127.0.0.1', '10.0.0.1'].map((address) => targetNetworks.allows(address))).toEqual([
       true,
@@ -38,13 +38,13 @@ describe('without any variable', () => {
     expect(targetNetworks.allows('169.254.169.254')).toBe(false);
   });
 
-  it('an empty or blank variable counts as not set', () => {
+  it('treats an empty or blank variable as unset', () => {
     const names = ['HOST', 'PORT', 'DATABASE_URL', 'ADMIN_TOKEN', 'ENCRYPTION_KEY', 'PUBLIC_URL', 'LOG_LEVEL'];
     for (const blank of ['', '  '])
       expect(readConfig(Object.fromEntries(names.map((name) => [name, blank])))).toMatchObject(DEFAULTS);
   });
 
-  it('variables of other programs change nothing', () => {
+  it('ignores variables of other programs', () => {
     expect(readConfig({ PATH: '/bin', NODE_ENV: 'production', PORTS: '1' })).toMatchObject(DEFAULTS);
   });
 });
@@ -68,11 +68,11 @@ describe('a variable', () => {
     ['RETENTION_DAYS', '1', { retentionDays: 1 }],
     ['LEDGER_RETENTION_DAYS', '36500', { ledgerRetentionDays: 36_500 }],
     ['LOG_LEVEL', 'TRACE', { logLevel: 'trace' }],
-  ])('%s=%s is taken', (name, value, expected) => {
+  ])('%s=%s is accepted', (name, value, expected) => {
     expect(readConfig({ [name]: value })).toMatchObject(expected);
   });
 
-  it('TARGET_NETWORKS takes its two words and lists of CIDRs', () => {
+  it('TARGET_NETWORKS accepts its two keywords and lists of CIDRs', () => {
     const allows = (setting: string, address: string) =>
       readConfig({ TARGET_NETWORKS: setting }).targetNetworks.allows(address);
     expect(allows('public', '127.0.0.1')).toBe(false);
@@ -111,43 +111,43 @@ describe('a malformed value', () => {
     ['RETENTION_DAYS', '0'],
     ['LEDGER_RETENTION_DAYS', 'forever'],
     ['LOG_LEVEL', 'verbose'],
-  ])('%s=%s is refused in one line that names the variable', (name, value) => {
+  ])('%s=%s is refused with one line that names the variable', (name, value) => {
     const { code, exitCode, message } = refusalOf({ [name]: value });
     expect({ code, exitCode }).toEqual({ code: 'GW_BAD_CONFIG', exitCode: 2 });
     expect(message).toMatch(new RegExp(`^${name} must .+\\.?$`));
   });
 
-  it('says what is allowed, and how to make a secret', () => {
+  it('is refused with the valid values or a command that creates a secret', () => {
     expect(refusalOf({ PORT: '65536' }).message).toContain('from 0 to 65535, not "65536"');
     expect(refusalOf({ LOG_LEVEL: 'verbose' }).message).toContain('fatal, error, warn, info, debug, trace, silent');
     expect(refusalOf({ ENCRYPTION_KEY: 'x' }).message).toContain('openssl rand -base64 32');
     expect(refusalOf({ ADMIN_TOKEN: 'x' }).message).toContain('openssl rand');
   });
 
-  it('is not repeated where it may be a secret', () => {
+  it('is not repeated in the error if it may be a secret', () => {
     for (const name of ['ADMIN_TOKEN', 'ENCRYPTION_KEY', 'DATABASE_URL'])
       expect(refusalOf({ [name]: 'hush:hush' }).message).not.toContain('hush');
   });
 
-  it('is also an ADMIN_TOKEN that no request could bring as a bearer token', () => {
+  it('includes an ADMIN_TOKEN that cannot be sent as a bearer token', () => {
     for (const token of ['a token with spaces in it', 'ein-geheimes-Wörtchen', 'a-token\twith-a-tab'])
       expect(refusalOf({ ADMIN_TOKEN: token }).message).toMatch(/^ADMIN_TOKEN /);
   });
 
-  it('is also an ENCRYPTION_KEY with characters that base64 does not have: they are not passed over', () => {
+  it('includes an ENCRYPTION_KEY with characters outside base64, which are not ignored', () => {
     expect(refusalOf({ ENCRYPTION_KEY: `${KEY.slice(0, 20)}!?${KEY.slice(20)}` }).message).toMatch(/^ENCRYPTION_KEY /);
   });
 });
 
 describe('with PostgreSQL', () => {
-  it('the secrets that replicas share are required', () => {
+  it('requires the secrets that replicas share', () => {
     const env = { DATABASE_URL: POSTGRES };
     expect(refusalOf(env).message).toMatch(/^ADMIN_TOKEN is required with PostgreSQL/);
     expect(refusalOf({ ...env, ADMIN_TOKEN: TOKEN }).message).toMatch(/^ENCRYPTION_KEY is required with PostgreSQL/);
     expect(refusalOf({ ...env, ENCRYPTION_KEY: KEY }).message).toMatch(/^ADMIN_TOKEN is required with PostgreSQL/);
   });
 
-  it('the URL is taken as it is, in both spellings', () => {
+  it('keeps the URL unchanged, in both spellings', () => {
     for (const url of [POSTGRES, POSTGRES.replace('postgres', 'postgresql')]) {
       const { store } = readConfig({ DATABASE_URL: url, ADMIN_TOKEN: TOKEN, ENCRYPTION_KEY: KEY });
       expect(store).toEqual({ engine: 'postgres', url });
@@ -155,7 +155,7 @@ describe('with PostgreSQL', () => {
   });
 });
 
-it('nothing can change the settings after they were read', () => {
+it('the settings are immutable', () => {
   const config = readConfig({}) as { port: number };
   expect(() => (config.port = 1)).toThrow(TypeError);
   expect(config.port).toBe(8080);

@@ -18,7 +18,7 @@ interface Ended {
 const DEMO = fileURLToPath(new URL('../dist/demo.js', import.meta.url));
 const ESCAPE = '\u001b';
 
-/** Runs the demo without a terminal; what it keeps on disk it keeps under `folder`. */
+/** Runs the demo without a terminal. Its files on disk are under `folder`. */
 async function runDemo(folder: string, interruptAt?: string): Promise<Ended> {
   const child = spawn(process.execPath, [DEMO], {
     env: { PATH: process.env['PATH'], TMPDIR: folder },
@@ -34,7 +34,7 @@ async function runDemo(folder: string, interruptAt?: string): Promise<Ended> {
   return { code, ...text };
 }
 
-describe('npm run demo, as a process of its own', () => {
+describe('npm run demo as a separate process', () => {
   let folder: string;
   let demo: Ended;
 
@@ -44,7 +44,7 @@ describe('npm run demo, as a process of its own', () => {
   });
   afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
-  it('exits 0, because the bot answered the new and late messages and the released one and nothing else', () => {
+  it('exits with 0, because the bot answered only the new, late and released messages', () => {
     expect(demo.stderr).toBe('');
     expect(demo.stdout).toContain('The bot answered exactly the new and late messages and the released one.');
     expect(demo.stdout).toContain(
@@ -64,7 +64,7 @@ describe('npm run demo, as a process of its own', () => {
     ['Frank, 6 hours late', 'new (10)', 'yes', 'yes'],
     ['Alice, behind her newer one', 'late (9)', 'yes', 'yes'],
     ['Bob, released by hand', 'released', 'yes', '-'],
-  ])('sums up "%s" as: %s, answered %s, without the gateway %s', (...cells) => {
+  ])('summarizes "%s" as: %s, answered %s, without the gateway %s', (...cells) => {
     const rows = demo.stdout.split('\n').map((line) => line.trim().split(/ {2,}/).slice(1));
     expect(rows).toContainEqual(cells);
   });
@@ -76,7 +76,7 @@ describe('npm run demo, as a process of its own', () => {
     );
   });
 
-  it('writes plain lines of at most 100 columns where there is no terminal', () => {
+  it('writes plain lines of at most 100 columns if there is no terminal', () => {
     expect(demo.stdout).not.toContain(ESCAPE);
     expect(demo.stdout.split('\n').filter((line) => line.length > 100)).toEqual([]);
   });
@@ -87,7 +87,7 @@ describe('npm run demo, as a process of its own', () => {
 });
 
 describe('an interrupted demo', () => {
-  it('cleans up, says so and does not exit 0', async () => {
+  it('cleans up, reports it and does not exit with 0', async () => {
     const folder = temporaryFolder();
     const { code, stdout, stderr } = await runDemo(folder, 'Act 2');
     expect({ code, stderr }).toEqual({ code: 130, stderr: expect.stringContaining('Interrupted.') as string });
@@ -96,12 +96,12 @@ describe('an interrupted demo', () => {
   });
 });
 
-describe('the rule by which the demo exits 0', () => {
+describe('the check at the end of the demo', () => {
   const fresh: Row = { act: 1, what: 'a', expected: 'new', verdict: 'new', rule: 10, answers: 1, bareAnswers: 1 };
   const old: Row = { ...fresh, act: 2, what: 'b', expected: 'restored', verdict: 'restored', rule: 3, answers: 0 };
 
   it.each<[string, Row[], { answers: number; answersAtWhapi: number }, string[]]>([
-    ['all is well', [fresh, old], { answers: 1, answersAtWhapi: 1 }, []],
+    ['every row is as expected', [fresh, old], { answers: 1, answersAtWhapi: 1 }, []],
     [
       'an old message was answered',
       [fresh, { ...old, answers: 1 }],
@@ -121,24 +121,24 @@ describe('the rule by which the demo exits 0', () => {
       ['Act 5, c: the bot answered 0 times, not 1.'],
     ],
     [
-      'a verdict is another than it should be',
+      'a verdict differs from the expected one',
       [fresh, { ...old, verdict: 'late' }],
       { answers: 1, answersAtWhapi: 1 },
       ['Act 2, b: the verdict was late, not restored.'],
     ],
     [
-      'the bot answered something that nobody watched',
+      'the bot answered an unexpected message',
       [fresh, old],
       { answers: 2, answersAtWhapi: 2 },
       ['Answers of the bot: 2; to the messages above: 1.'],
     ],
     [
-      'an answer did not get to Whapi',
+      'an answer did not reach Whapi',
       [fresh, old],
       { answers: 1, answersAtWhapi: 0 },
       ['Answers of the bot: 1; at Whapi: 0.'],
     ],
-  ])('names what is wrong where %s', (_, rows, totals, problems) => {
+  ])('names the problems if %s', (_, rows, totals, problems) => {
     expect(problemsOf(rows, totals)).toEqual(problems);
   });
 });

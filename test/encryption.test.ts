@@ -9,8 +9,8 @@ import type { Encryption } from '../src/encryption.js';
 const KEY = Buffer.alloc(ENCRYPTION_KEY_BYTES, 7);
 const encryption = createEncryption(KEY, systemEffects);
 
-describe('a sealed secret', () => {
-  it('opens to what was sealed, whatever it is', () => {
+describe('an encrypted secret', () => {
+  it('decrypts to the original, for any content', () => {
     fc.assert(
       fc.property(fc.oneof(fc.string(), fc.string({ unit: 'binary' })), (secret) => {
         expect(encryption.open(encryption.seal(secret))).toBe(secret);
@@ -18,16 +18,16 @@ describe('a sealed secret', () => {
     );
   });
 
-  it('opens with another vault of the same key', () => {
+  it('decrypts with another instance of the same key', () => {
     expect(createEncryption(Buffer.from(KEY), systemEffects).open(encryption.seal('hush'))).toBe('hush');
   });
 
-  it('does not open with another key', () => {
+  it('does not decrypt with another key', () => {
     const other = createEncryption(randomBytes(ENCRYPTION_KEY_BYTES), systemEffects);
     expect(() => other.open(encryption.seal('hush'))).toThrow();
   });
 
-  it('does not open when any one of its bytes was changed', () => {
+  it('does not decrypt after a change of any byte', () => {
     const sealed = encryption.seal('hush hush');
     const bytes = Buffer.from(sealed.slice(sealed.indexOf('.') + 1), 'base64');
     for (const at of bytes.keys()) {
@@ -41,7 +41,7 @@ describe('a sealed secret', () => {
     expect(() => encryption.open(text as Sealed)).toThrow();
   });
 
-  it('does not show the secret, nor that two are the same', () => {
+  it('reveals neither the secret nor that two secrets are equal', () => {
     const [one, two] = [encryption.seal('the-same-secret'), encryption.seal('the-same-secret')];
     expect(one).not.toBe(two);
     for (const sealed of [one, two])
@@ -49,8 +49,8 @@ describe('a sealed secret', () => {
   });
 });
 
-describe('the fingerprint', () => {
-  it('tells keys apart and is the same each time', () => {
+describe('the fingerprint of a key', () => {
+  it('differs between keys and is stable', () => {
     const fingerprintOf = (key: Buffer): Encryption['fingerprint'] => createEncryption(key, systemEffects).fingerprint;
     expect(fingerprintOf(KEY)).toBe(encryption.fingerprint);
     const others = Array.from({ length: 100 }, () => fingerprintOf(randomBytes(ENCRYPTION_KEY_BYTES)));

@@ -10,7 +10,7 @@ import { textWebhook } from './support/texts.js';
 const FILLER = 'x'.repeat(20_000);
 let sent = 0;
 
-/** Sends webhooks until one is refused, which is returned; the ids of the others go into `stored`. */
+/** Sends webhooks until one is refused, and returns that answer. The ids of the others are added to `stored`. */
 async function sendUntilRefused(
   client: Client,
   stored: string[],
@@ -28,7 +28,7 @@ async function isStored(client: Client, id: string): Promise<boolean> {
   return (await client.call('GET', `/v1/messages/main/${id}`)).status === 200;
 }
 
-/** The folder of a gateway that was used and stopped. */
+/** The folder of a gateway that has run and stopped. */
 async function usedFolder(): Promise<string> {
   const gateway = await startProcess();
   await gateway.client.addChannel();
@@ -37,7 +37,7 @@ async function usedFolder(): Promise<string> {
   return gateway.folder;
 }
 
-/** Starts a gateway that is refused with one line; nothing in the database may change by that. */
+/** Starts a gateway and expects one refusal line. The database must not change. */
 async function refusedStart(folder: string, limits?: string): Promise<string> {
   const file = join(folder, 'gateway.db');
   const before = existsSync(file) ? readFileSync(file) : null;
@@ -47,8 +47,8 @@ async function refusedStart(folder: string, limits?: string): Promise<string> {
   return stderr;
 }
 
-describe('a disk that is full', () => {
-  it('I1, I4: means 503 until there is room again, without a restart; nothing answered 200 is lost, kill -9 included', async () => {
+describe('a full disk', () => {
+  it('I1, I4: makes the gateway answer 503 until there is space, without a restart or loss, even across a kill -9', async () => {
     const disk = smallDisk();
     const gateway = await startProcess({}, disk.folder);
     await gateway.client.addChannel();
@@ -68,7 +68,7 @@ describe('a disk that is full', () => {
     expect(await isStored(gateway.client, last.id)).toBe(false);
   });
 
-  it('at the first start refuses it in one line and leaves no half-made key; with room it starts', async () => {
+  it('at the first start is refused with one line and without a partial key, and the start works once there is space', async () => {
     const folder = temporaryFolder();
     expect(await refusedStart(folder, 'ulimit -f 0')).toContain('GW_STORE_UNUSABLE');
     expect(readdirSync(folder).filter((name) => /key|token/.test(name))).toEqual([]);
@@ -76,8 +76,8 @@ describe('a disk that is full', () => {
   });
 });
 
-describe('a start that is refused, with everything left as it was', () => {
-  it('in a folder in which nothing can be written', async () => {
+describe('a start is refused and everything left unchanged', () => {
+  it('in a folder that is not writable', async () => {
     const folder = await usedFolder();
     readOnly(folder);
     expect(await refusedStart(folder, UNPRIVILEGED)).toMatch(
@@ -85,7 +85,7 @@ describe('a start that is refused, with everything left as it was', () => {
     );
   });
 
-  it('for a database with a page overwritten in its middle, which opens without a complaint', async () => {
+  it('for a database with an overwritten page in its middle that still opens', async () => {
     const folder = await usedFolder();
     const file = join(folder, 'gateway.db');
     const bytes = readFileSync(file);
@@ -99,7 +99,7 @@ describe('a start that is refused, with everything left as it was', () => {
     );
   });
 
-  it('for a database of which there is a second name: its users would not see each other', async () => {
+  it('for a database file with a second name, whose users would not notice each other', async () => {
     const folder = await usedFolder();
     linkSync(join(folder, 'gateway.db'), join(folder, 'other.db'));
     expect(await refusedStart(folder)).toContain('has 2 names (hard links)');
@@ -107,7 +107,7 @@ describe('a start that is refused, with everything left as it was', () => {
     await startProcess({}, folder);
   });
 
-  it('where the key file is missing: no other is made, and the old one put back opens everything', async () => {
+  it('if the key file is missing: no other key is created, and the original restores access to everything', async () => {
     const folder = await usedFolder();
     const key = readFileSync(join(folder, 'encryption-key'));
     rmSync(join(folder, 'encryption-key'));

@@ -30,7 +30,7 @@ function sendingsOf(mode: (typeof MODES)[number]): Sending[] {
   return fixtureNames().map((name, index) => sendingOf(name, index, mode));
 }
 
-/** Each on a channel of its own: several payloads are about the same message. */
+/** Each uses its own channel, because several payloads are about the same message. */
 async function post(gateway: LocalGateway, sendings: readonly Sending[]): Promise<unknown[]> {
   return await Promise.all(
     sendings.map(async ({ name, channel, body, method, suffix }) => {
@@ -48,7 +48,7 @@ function arrived(requests: readonly BotRequest[], { channel }: Sending): string[
     .map(({ method, url, body }) => `${method} ${url} ${body.toString('latin1')}`);
 }
 
-/** Under which event each is recorded, as `fixture: type.method`. */
+/** The event under which each is recorded, as `fixture: type.method`. */
 async function eventsOf(sendings: readonly Sending[]): Promise<string[]> {
   const gateway = await startLocal();
   await gateway.addTarget({ url: 'http://127.0.0.1:9/', enabled: false });
@@ -62,7 +62,7 @@ async function eventsOf(sendings: readonly Sending[]): Promise<string[]> {
 }
 
 describe('every payload that Whapi documents', () => {
-  it.each(MODES)('in %s mode gets 200 and arrives byte for byte, method and suffix as they came', async (mode) => {
+  it.each(MODES)('in %s mode is answered 200 and arrives byte for byte, with its method and suffix', async (mode) => {
     const gateway = await startLocal();
     const bot = await startBot();
     await gateway.addTarget({ url: `${bot.url}/hook` });
@@ -78,19 +78,19 @@ describe('every payload that Whapi documents', () => {
     }
   });
 
-  it('in body mode is taken for the event that it names', async () => {
+  it('in body mode is recorded as the event that it names', async () => {
     expect(await eventsOf(sendingsOf('body'))).toEqual(fixtureNames().map(named));
   });
 
   it.each(['path', 'method'] as const)(
-    'in %s mode is taken for its event though the body does not name it',
+    'in %s mode is recorded as its event although its body does not name one',
     async (mode) => {
       const sendings = sendingsOf(mode).map((sending) => ({ ...sending, body: unnamed(sending.body) }));
       expect(await eventsOf(sendings)).toEqual(fixtureNames().map(named));
     },
   );
 
-  it('I3: is a duplicate when Whapi sends it again, where that can be told from a second genuine one', async () => {
+  it('I3: is a duplicate when Whapi repeats it, if a repetition differs from a second genuine item', async () => {
     const gateway = await startLocal();
     const sendings = sendingsOf('body');
     await post(gateway, sendings);
@@ -105,7 +105,7 @@ describe('every payload that Whapi documents', () => {
   });
 });
 
-/** What `eventsOf` is to say of it. */
+/** The expected result of `eventsOf`. */
 function named(name: string): string {
   return `${name}: ${name.split('.').slice(0, 2).join('.')}`;
 }

@@ -6,7 +6,7 @@ import { expect, it } from 'vitest';
 const FUZZ = fileURLToPath(new URL('../bench/fuzz.js', import.meta.url));
 const REQUESTS = 4000;
 
-it(`${REQUESTS} fuzzed requests to a running process: none is answered 5xx or left hanging, and it lives`, async () => {
+it(`a running process survives ${REQUESTS} fuzzed requests without an answer 5xx or a hanging request`, async () => {
   const seed = Math.floor(Math.random() * 2 ** 31);
   const { stdout } = await promisify(execFile)(process.execPath, [FUZZ, String(REQUESTS), String(seed)]).catch(
     (error: unknown) => error as { stdout: string },

@@ -11,8 +11,8 @@ import { temporaryFolder } from './support/files.js';
 const TOKEN = 'a-token-that-is-long-enough';
 const KEY = Buffer.alloc(32, 7).toString('base64');
 
-describe('at the first start', () => {
-  it('both secrets are made in files that only their owner can read', () => {
+describe('the first start', () => {
+  it('creates both secrets in files that only their owner can read', () => {
     const folder = temporaryFolder();
     const { adminToken, encryptionKey, made, adminTokenFile } = load(folder);
     expect(made).toEqual([join(folder, 'admin-token'), join(folder, 'encryption-key')]);
@@ -22,7 +22,7 @@ describe('at the first start', () => {
     expect(adminTokenFile).toBe(made[0]);
   });
 
-  it('they are strong, fit for a header and different each time', () => {
+  it('creates secrets that are strong, valid in a header and different each time', () => {
     const [one, two] = [load(temporaryFolder()), load(temporaryFolder())];
     expect(one.adminToken).toMatch(/^[\w-]{32}$/);
     expect(one.encryptionKey).toHaveLength(32);
@@ -30,13 +30,13 @@ describe('at the first start', () => {
     expect(one.encryptionKey.equals(two.encryptionKey)).toBe(false);
   });
 
-  it('the folder of the database is made', () => {
+  it('creates the folder of the database', () => {
     const folder = join(temporaryFolder(), 'not', 'there', 'yet');
     load(folder);
     expect(readdirSync(folder).sort()).toEqual(['admin-token', 'encryption-key']);
   });
 
-  it('no file is made for a secret that the environment gives', () => {
+  it('creates no file for a secret from the environment', () => {
     const folder = temporaryFolder();
     const keys = load(folder, { ADMIN_TOKEN: TOKEN, ENCRYPTION_KEY: KEY });
     expect(keys).toEqual({
@@ -49,21 +49,21 @@ describe('at the first start', () => {
   });
 });
 
-describe('at every later start', () => {
-  it('the same secrets are read, and none is made', () => {
+describe('every later start', () => {
+  it('reads the same secrets and creates none', () => {
     const folder = temporaryFolder();
     const first = load(folder);
     expect(load(folder)).toEqual({ ...first, made: [] });
   });
 
-  it('the environment goes before the files, and leaves them as they are', () => {
+  it('prefers the environment to the files and leaves the files unchanged', () => {
     const folder = temporaryFolder();
     const { adminToken } = load(folder);
     expect(load(folder, { ADMIN_TOKEN: TOKEN })).toMatchObject({ adminToken: TOKEN, adminTokenFile: null, made: [] });
     expect(load(folder).adminToken).toBe(adminToken);
   });
 
-  it('a file may end in a line break or not', () => {
+  it('accepts a file with or without a final line break', () => {
     const folder = temporaryFolder();
     writeFileSync(join(folder, 'admin-token'), TOKEN);
     writeFileSync(join(folder, 'encryption-key'), `${KEY}\r\n`);
@@ -72,7 +72,7 @@ describe('at every later start', () => {
 });
 
 describe('the start is refused', () => {
-  it.each(['admin-token', 'encryption-key'])('where the file %s is empty, and says what to do', (name) => {
+  it.each(['admin-token', 'encryption-key'])('if the file %s is empty, with instructions', (name) => {
     const folder = temporaryFolder();
     writeFileSync(join(folder, name), '\n');
     const { code, message } = refusalOf(folder);
@@ -82,7 +82,7 @@ describe('the start is refused', () => {
     expect(readFileSync(join(folder, name), 'utf8')).toBe('\n');
   });
 
-  it('where the encryption key is damaged, rather than making another, and does not show it', () => {
+  it('if the encryption key is damaged, without replacing or revealing it', () => {
     const folder = temporaryFolder();
     const { encryptionKey } = load(folder);
     const damaged = encryptionKey.toString('base64').slice(0, 30);
@@ -93,7 +93,7 @@ describe('the start is refused', () => {
     expect(message).not.toContain(damaged);
   });
 
-  it('where the encryption key is missing and the store has secrets under it, before another is made', () => {
+  it('if the encryption key is missing and the store has secrets encrypted with it, before another is created', () => {
     const folder = temporaryFolder();
     const { code, message } = refusalOf(folder, true);
     expect(code).toBe('GW_WRONG_KEY');
@@ -102,20 +102,20 @@ describe('the start is refused', () => {
     expect(existsSync(join(folder, 'encryption-key'))).toBe(false);
   });
 
-  it('where a file cannot be written whole, and leaves no part of it', () => {
+  it('if a file cannot be written completely, and no part of it remains', () => {
     const folder = temporaryFolder();
     mkdirSync(join(folder, 'encryption-key.unfinished', 'x'), { recursive: true });
     expect(refusalOf(folder)).toMatchObject({ code: 'GW_STORE_UNUSABLE', exitCode: 1 });
     expect(existsSync(join(folder, 'encryption-key'))).toBe(false);
   });
 
-  it('where a folder has the name of the file', () => {
+  it('if a folder has the name of the file', () => {
     const folder = temporaryFolder();
     load(join(folder, 'admin-token'));
     expect(refusalOf(folder)).toMatchObject({ code: 'GW_STORE_UNUSABLE', exitCode: 1 });
   });
 
-  it('where a file stands in the place of the folder', () => {
+  it('if the folder is a file', () => {
     const folder = temporaryFolder();
     writeFileSync(join(folder, 'data'), '');
     const { code, message } = refusalOf(join(folder, 'data'));

@@ -5,7 +5,7 @@ import type { Loop } from '../src/loop.js';
 const IDLE_MS = 1000;
 const NOW = Date.UTC(2026, 0, 1);
 
-/** A turn that the test ends: with the time of the next work, or with an error. */
+/** A turn that the test ends, with the time of the next work or with an error. */
 interface Turn {
   end(dueAt: number | null): void;
   fail(error: Error): void;
@@ -13,7 +13,7 @@ interface Turn {
 
 interface Pause {
   readonly ms: number;
-  /** Its time is over. */
+  /** Ends the pause. */
   pass(): void;
 }
 
@@ -32,9 +32,9 @@ describe('a loop', () => {
   it.each([
     ['until the next work is due', NOW + 300, 300],
     ['no longer than its idle time', NOW + 60_000, IDLE_MS],
-    ['for its idle time where no work is known', null, IDLE_MS],
-    ['not at all where work is due already', NOW, 0],
-  ])('rests %s', async (_how, dueAt, ms) => {
+    ['for its idle time if no work is known', null, IDLE_MS],
+    ['not at all if work is already due', NOW, 0],
+  ])('pauses %s', async (_how, dueAt, ms) => {
     const { turns, pauses } = watch();
     turns[0]?.end(dueAt);
     await settled();
@@ -45,14 +45,14 @@ describe('a loop', () => {
     expect(turns).toHaveLength(2);
   });
 
-  it('does not rest past work that is overdue', async () => {
+  it('does not pause if work is overdue', async () => {
     const { turns, pauses } = watch();
     turns[0]?.end(NOW - 5000);
     await settled();
     expect(pauses[0]?.ms).toBeLessThanOrEqual(0);
   });
 
-  it('takes a turn at once when it is woken from its rest', async () => {
+  it('takes a turn at once when woken from its pause', async () => {
     const { loop, turns } = watch();
     turns[0]?.end(null);
     await settled();
@@ -61,7 +61,7 @@ describe('a loop', () => {
     expect(turns).toHaveLength(2);
   });
 
-  it('does not lose a hint that comes during a turn: the next turn follows without a rest', async () => {
+  it('does not lose a wake-up during a turn: the next turn follows without a pause', async () => {
     const { loop, turns, pauses } = watch();
     loop.wake();
     turns[0]?.end(null);
@@ -82,7 +82,7 @@ describe('a loop', () => {
     expect(turns).toHaveLength(2);
   });
 
-  it('tells of a turn that failed and takes the next after its idle time', async () => {
+  it('reports a failed turn and takes the next one after its idle time', async () => {
     const { turns, pauses, errors } = watch();
     const error = new Error('The store is away.');
     turns[0]?.fail(error);
@@ -95,8 +95,8 @@ describe('a loop', () => {
   });
 });
 
-describe('a loop that is stopped', () => {
-  it('waits for the turn under way and takes no other', async () => {
+describe('a stopped loop', () => {
+  it('waits for the turn in progress and takes no other', async () => {
     const { loop, turns } = watch();
     const events: string[] = [];
     const stopping = loop.stop().then(() => events.push('stopped'));
@@ -108,7 +108,7 @@ describe('a loop that is stopped', () => {
     expect(turns).toHaveLength(1);
   });
 
-  it('does not wait for the end of its rest', async () => {
+  it('does not wait for the end of its pause', async () => {
     const { loop, turns } = watch();
     turns[0]?.end(null);
     await settled();
@@ -116,7 +116,7 @@ describe('a loop that is stopped', () => {
     expect(turns).toHaveLength(1);
   });
 
-  it('stops also when the turn under way fails', async () => {
+  it('also stops when the turn in progress fails', async () => {
     const { loop, turns, errors } = watch();
     const stopping = loop.stop();
     turns[0]?.fail(new Error('The store is away.'));
@@ -124,7 +124,7 @@ describe('a loop that is stopped', () => {
     expect([turns.length, errors.length]).toEqual([1, 1]);
   });
 
-  it('heeds no hint any more, and may be stopped twice', async () => {
+  it('ignores wake-ups, and may be stopped twice', async () => {
     const { loop, turns } = watch();
     turns[0]?.end(null);
     await loop.stop();
@@ -135,7 +135,7 @@ describe('a loop that is stopped', () => {
   });
 });
 
-/** A loop whose turns and rests are in the test's hands. */
+/** A loop whose turns and pauses the test controls. */
 function watch(): Watched {
   const turns: Turn[] = [];
   const pauses: Pause[] = [];
@@ -162,7 +162,7 @@ function watch(): Watched {
   return { loop, turns, pauses, errors };
 }
 
-/** Resolves when all that follows at once has happened. */
+/** Resolves when everything that follows immediately has happened. */
 async function settled(): Promise<void> {
   await new Promise((resolve) => setImmediate(resolve));
 }

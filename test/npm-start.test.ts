@@ -6,11 +6,11 @@ import { fileURLToPath } from 'node:url';
 import { expect, it, onTestFinished } from 'vitest';
 import { temporaryFolder } from './support/files.js';
 
-it('npm start hands SIGTERM on to the gateway, which finishes and stops', async () => {
+it('npm start forwards SIGTERM to the gateway, which finishes its work and exits', async () => {
   const env = { ...process.env, PORT: '0', DATABASE_URL: `sqlite:${join(temporaryFolder(), 'gateway.db')}` };
   const npm = spawn('npm', ['start'], { cwd: fileURLToPath(new URL('..', import.meta.url)), env });
   onTestFinished(() => void npm.kill('SIGKILL'));
-  const closed = once(npm, 'close'); // when the last process that holds its output has ended
+  const closed = once(npm, 'close'); // Once the last process that holds its output has ended.
   const events: unknown[] = [];
   for await (const line of createInterface({ input: npm.stdout })) {
     if (!line.startsWith('{')) continue;

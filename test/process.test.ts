@@ -17,7 +17,7 @@ import { textWebhook } from './support/texts.js';
 const SHUTDOWN_MS = 10_000;
 
 describe('the first start', () => {
-  it('makes the key files for their owner alone, and names them in the log without what is in them', async () => {
+  it('creates the key files for their owner only, and logs their names but not their content', async () => {
     const gateway = await startProcess();
     for (const name of ['admin-token', 'encryption-key']) {
       const file = join(gateway.folder, name);
@@ -27,7 +27,7 @@ describe('the first start', () => {
     }
   });
 
-  it('says in one JSON line where it listens', async () => {
+  it('logs its address in one JSON line', async () => {
     const gateway = await startProcess();
     const line = gateway.log.find((each) => each.includes('"listening"')) ?? '';
     const { url, port } = JSON.parse(line) as { url: string; port: number };
@@ -36,7 +36,7 @@ describe('the first start', () => {
     for (const each of gateway.log) expect(JSON.parse(each)).toMatchObject({ msg: expect.any(String) as unknown });
   });
 
-  it('makes and names no file for a secret that the environment gives', async () => {
+  it('creates and names no file for a secret from the environment', async () => {
     const env = { ADMIN_TOKEN: 'a-token-that-is-long-enough', ENCRYPTION_KEY: Buffer.alloc(32, 7).toString('base64') };
     const gateway = await startProcess(env);
     for (const name of ['admin-token', 'encryption-key']) expect(gateway.log.join('\n')).not.toContain(name);
@@ -44,18 +44,18 @@ describe('the first start', () => {
   });
 });
 
-describe('a start that is refused', () => {
+describe('a refused start', () => {
   it.each([
     ['PORT', 'eighty'],
     ['ENCRYPTION_KEY', 'short'],
     ['LOG_LEVEL', 'verbose'],
-  ])('for a malformed %s has one line on stderr that names it, and exit code 2', async (name, value) => {
+  ])('for a malformed %s prints one line with its name on stderr and exits with code 2', async (name, value) => {
     const { code, stdout, stderr } = await runToEnd(temporaryFolder(), { [name]: value });
     expect(stderr).toMatch(new RegExp(`^GW_BAD_CONFIG: ${name} must [^\n]+\n$`));
     expect({ code, stdout }).toEqual({ code: 2, stdout: '' });
   });
 
-  it('for a taken port names the port and has exit code 1', async () => {
+  it('for a port in use names the port and exits with code 1', async () => {
     const bot = await startBot();
     const { port } = new URL(bot.url);
     const { code, stderr } = await runToEnd(temporaryFolder(), { PORT: port });
@@ -66,13 +66,13 @@ describe('a start that is refused', () => {
     expect(stderr).toContain(port);
   });
 
-  it('for a HOST that is none of this machine has one line that names it, without a stack', async () => {
+  it('for a HOST of another machine prints one line that names it, without a stack', async () => {
     const { code, stderr } = await runToEnd(temporaryFolder(), { HOST: '203.0.113.7' });
     expect(stderr).toMatch(/^GW_\w+: [^\n]*203\.0\.113\.7[^\n]*\n$/);
     expect(code).not.toBe(0);
   });
 
-  it('for another encryption key than that of the database says GW_WRONG_KEY and has exit code 1', async () => {
+  it('for an encryption key that does not fit the database says GW_WRONG_KEY and exits with code 1', async () => {
     const gateway = await startProcess();
     await gateway.end('SIGTERM');
     const env = { ENCRYPTION_KEY: Buffer.alloc(32, 7).toString('base64') };
@@ -82,7 +82,7 @@ describe('a start that is refused', () => {
     expect((await gateway.client.call('GET', '/v1/channels')).status).toBe(200);
   });
 
-  it('for a database that another gateway has open says GW_STORE_LOCKED; that one goes on', async () => {
+  it('for a database that another gateway has open says GW_STORE_LOCKED, and the other gateway continues', async () => {
     const gateway = await startProcess();
     const { code, stderr } = await runToEnd(gateway.folder);
     expect({ code, stderr }).toEqual({
@@ -101,7 +101,7 @@ describe('SIGTERM', () => {
     expect(await gateway.end('SIGINT')).toEqual({ code: 0, signal: null });
   });
 
-  it('lets a delivery under way come to its end, and it is not made again', async () => {
+  it('lets a delivery in progress finish, which is then not repeated', async () => {
     const { gateway, bot } = await withBot();
     const later = answerLater();
     bot.answers.push(later.answer);
@@ -116,7 +116,7 @@ describe('SIGTERM', () => {
     expect(bot.requests).toHaveLength(1);
   });
 
-  it('lets a webhook that is still coming in be stored and answered (I1)', async () => {
+  it('lets an incoming webhook be stored and answered (I1)', async () => {
     const { gateway } = await withBot();
     const upload = await beginWebhook(gateway, { keepAlive: false });
     const ended = gateway.end('SIGTERM');
@@ -127,7 +127,7 @@ describe('SIGTERM', () => {
     expect((await gateway.client.call('GET', '/v1/messages/main/a')).status).toBe(200);
   });
 
-  it('is not held up by a client that keeps its connection open after its answer', async () => {
+  it('is not delayed by a client that keeps its connection open after its answer', async () => {
     const { gateway } = await withBot();
     const upload = await beginWebhook(gateway, { keepAlive: true });
     const begun = performance.now();
@@ -138,7 +138,7 @@ describe('SIGTERM', () => {
     expect(performance.now() - begun).toBeLessThan(SHUTDOWN_MS / 2);
   });
 
-  it.each(['connect', 'doctor'])('lets a %s that is under way at Whapi come to its end', async (what) => {
+  it.each(['connect', 'doctor'])('lets a %s call to Whapi finish', async (what) => {
     const { gateway, whapi } = await withSlowWhapi();
     const asked =
       what === 'connect'
@@ -153,7 +153,7 @@ describe('SIGTERM', () => {
     expect(await ended).toEqual({ code: 0, signal: null });
   });
 
-  it('refuses new connections from then on', async () => {
+  it('stops the gateway from accepting new connections', async () => {
     const { gateway, bot } = await withBot();
     const later = answerLater();
     bot.answers.push(later.answer);
@@ -166,7 +166,7 @@ describe('SIGTERM', () => {
     expect((await ended).code).toBe(0);
   });
 
-  it('gives back a delivery that a bot never answers: sent again under its webhook-id, no attempt lost (I4)', async () => {
+  it('returns a delivery without an answer, which is sent again under its webhook-id without losing an attempt (I4)', async () => {
     const { gateway, bot } = await withBot({ max_attempts: 1, timeout_ms: 60_000 });
     bot.answers.push(() => undefined);
     await gateway.client.webhook(textWebhook('a'));
@@ -181,7 +181,7 @@ describe('SIGTERM', () => {
     expect(await deliveriesOf(gateway.client)).toMatchObject([{ status: 'delivered', attempts: 1 }]);
   });
 
-  it('twice ends the process at once, with a code that is not 0, and nothing is lost (I4)', async () => {
+  it('sent twice ends the process at once with a code other than 0, and nothing is lost (I4)', async () => {
     const { gateway, bot } = await withBot();
     bot.answers.push(() => undefined);
     await gateway.client.webhook(textWebhook('a'));
@@ -197,7 +197,7 @@ describe('SIGTERM', () => {
 });
 
 describe('a restart', () => {
-  it.each(['SIGTERM', 'SIGKILL'] as const)('after %s finds everything as it was', async (signal) => {
+  it.each(['SIGTERM', 'SIGKILL'] as const)('after %s keeps everything', async (signal) => {
     const { gateway, bot, target } = await withBot({ enabled: false });
     const ids = { channel: 'main', message_ids: ['x', 'y'] };
     const { body: resync } = await gateway.client.call('POST', '/v1/resyncs', ids);
@@ -208,7 +208,7 @@ describe('a restart', () => {
     await gateway.start();
     const after = await Promise.all(looks.map(async (path) => (await gateway.client.call('GET', path)).body));
     expect(after).toEqual(before);
-    // Its Whapi cannot be reached: once that was tried it pauses, and nothing else has become of it.
+    // Its Whapi is unreachable: after the first attempt the resync pauses, and nothing else changes.
     const lasting = { ...resync, pause: expect.anything() as unknown, rate_per_minute: 0 };
     const resyncNow = async () => (await gateway.client.call('GET', `/v1/resyncs/${String(resync['id'])}`)).body;
     await until(async () => expect(await resyncNow()).toMatchObject(lasting));
@@ -216,7 +216,7 @@ describe('a restart', () => {
     expect((await bot.received(3)).flatMap(({ ids: sent }) => sent)).toEqual(['a', 'b', 'c']);
   });
 
-  it('reads the key files that the first start made, and makes none', async () => {
+  it('reads the key files of the first start and creates none', async () => {
     const gateway = await startProcess();
     const filesOf = () => ['admin-token', 'encryption-key'].map((name) => readFileSync(join(gateway.folder, name)));
     const before = filesOf();
@@ -227,7 +227,7 @@ describe('a restart', () => {
     expect(gateway.log.slice(lines).join('\n')).not.toContain('made a key file');
   });
 
-  it('after a kill -9 in the middle of a delivery makes it again under the same webhook-id (I4, I5)', async () => {
+  it('after a kill -9 during a delivery repeats it under the same webhook-id (I4, I5)', async () => {
     const { gateway, bot } = await withBot({ max_attempts: 1 });
     bot.answers.push(() => undefined);
     await gateway.client.webhook(textWebhook('a'));
@@ -248,7 +248,7 @@ async function withBot(settings: Record<string, unknown> = {}) {
   return { gateway, bot, target };
 }
 
-/** A Whapi that answers nothing until it is told to go on, then everything. */
+/** A Whapi that answers nothing until it is released, then everything. */
 async function withSlowWhapi() {
   const gateway = await startProcess();
   const whapi = await startBot();
@@ -264,7 +264,7 @@ async function withSlowWhapi() {
   };
   whapi.otherwise = (request, response) =>
     void going.then(() => {
-      response.writeHead(request.url === '/settings/webhook_test' ? 400 : 200); // no test: nothing is waited for
+      response.writeHead(request.url === '/settings/webhook_test' ? 400 : 200); // Not a test webhook: no test waits for it.
       response.end(JSON.stringify(answerTo(request)));
     });
   return { gateway, whapi: Object.assign(whapi, { go }) };
@@ -279,7 +279,7 @@ async function logged(gateway: GatewayProcess, words: string): Promise<void> {
   await until(() => expect(gateway.log.join('\n')).toContain(words));
 }
 
-/** A webhook whose headers have come in, and whose body has not. */
+/** A webhook whose headers have arrived and whose body has not. */
 async function beginWebhook(
   { client }: GatewayProcess,
   options: { keepAlive: boolean },
@@ -299,7 +299,7 @@ async function beginWebhook(
   };
 }
 
-it('SIGTERM ends with code 0 also where nobody reads the log any more', async () => {
+it('SIGTERM ends the process with code 0 even if the reader of its log is gone', async () => {
   const gateway = await startProcess();
   gateway.stopReading();
   expect(await gateway.end('SIGTERM')).toEqual({ code: 0, signal: null });

@@ -16,13 +16,13 @@ const LOST = /resync (\S+-\S+)/.exec(BY_COMMAND_LINE)?.[1] ?? '';
 
 interface Case {
   readonly bot: string;
-  /** The one path that it takes messages at. */
+  /** The only path that accepts messages. */
   readonly route: string;
-  /** How the README adds such a bot; undefined: as the quick start does. */
+  /** The README's command that adds this bot. Undefined means the command of the quick start. */
   readonly add?: string | undefined;
-  /** What is added to `channels connect`. */
+  /** Extra options of `channels connect`. */
   readonly connect?: string;
-  /** It gets what it has no handler for: what this names. The first is the test event, sent before any webhook came. */
+  /** Requests without a handler in this bot. The first is the test event, sent before any webhook arrived. */
   readonly refuses?: readonly string[];
 }
 
@@ -45,7 +45,7 @@ const CASES: readonly Case[] = [
   },
 ];
 
-it('the quick start begins with programs that other tests run', () => {
+it('the quick start begins with commands that other tests run', () => {
   expect(programs.map(({ command }) => command.replace(/\s+#.*/, ''))).toEqual([
     'npm ci && npm start',
     'npm ci && npm test',
@@ -55,7 +55,7 @@ it('the quick start begins with programs that other tests run', () => {
   expect(scripts).toMatchObject({ start: 'exec node dist/main.js', demo: 'node dist/demo.js' });
 });
 
-describe('the quick start, command for command: live messages are answered once, the restored one is not', () => {
+describe('the quick start, command by command, has live messages answered once and the restored one not:', () => {
   it.each(CASES)('$bot', async (each) => {
     const stage = await startStage(each.route);
     for (const step of stepsFor(each)) {
@@ -70,7 +70,7 @@ describe('the quick start, command for command: live messages are answered once,
     expect(new Set(stage.bot.refused)).toEqual(new Set(each.refuses));
   });
 
-  it('the same with curl', async () => {
+  it('with curl', async () => {
     const stage = await startStage('/hook/messages');
     const ids = new Map<string, string>();
     let exported = '';
@@ -98,9 +98,9 @@ async function startStage(route: string): Promise<QuickStart> {
   return stage;
 }
 
-/** The steps of the README, with the bot added and Whapi connected as the case has it. */
+/** The steps of the README, with the bot and the connection of this case. */
 function stepsFor({ add, connect, route, refuses }: Case): Step[] {
-  // Where a bot leaves the mode to Whapi, only the first message shows which that is: a test before it may go astray.
+  // If a bot leaves the mode to Whapi, only the first message reveals it: an earlier test may use another path.
   const tested = refuses ? [] : [`bot answered 200 to a test event (messages.post at POST ${route}) in 4 ms.`];
   return STEPS.map((step) => {
     const { command, prints } = step;
@@ -125,13 +125,13 @@ function isDoctor({ command }: Step): boolean {
   return command.includes('doctor');
 }
 
-/** What the comments of the README do not quote. */
+/** The text that the comments of the README do not quote. */
 function checkWords(step: Step, stdout: string): void {
   if (isDoctor(step)) expect(stdout).not.toMatch(/^(warn|fail)/m);
   if (step.command.includes('explain')) expect(stdout).toContain('restored by rule 3, held');
 }
 
-/** Two live messages of one chat, and between them all that Whapi may send besides. */
+/** Two live messages of one chat, with all the other events that Whapi may send between them. */
 async function liveMessages({ whapi, bot }: QuickStart, when: string): Promise<void> {
   const chat = `${when}@s.whatsapp.net`;
   const at = Math.floor(Date.now() / 1000);
@@ -144,7 +144,7 @@ async function liveMessages({ whapi, bot }: QuickStart, when: string): Promise<v
   await until(() => expect(bot.answered).toContain(`${when}-2`));
 }
 
-/** Once each: what Whapi still sends and what the gateway has still to deliver is waited for. */
+/** Each once. Waits for everything that Whapi and the gateway still have to send. */
 async function onlyLiveAreAnswered({ whapi, bot, gateway }: QuickStart, when: readonly string[]): Promise<void> {
   await whapi.idle();
   await until(async () => {

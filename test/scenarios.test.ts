@@ -37,7 +37,7 @@ interface Expected {
 const folder = fileURLToPath(new URL('./scenarios/', import.meta.url));
 const scenarios = readdirSync(folder).map((file) => JSON.parse(readFileSync(folder + file, 'utf8')) as Scenario);
 
-describe('scenarios, against the real process over HTTP', () => {
+describe('a scenario against the real process over HTTP', () => {
   it.each(scenarios.map((scenario) => ({ title: `${scenario.name}: ${scenario.why}`, scenario })))(
     '$title',
     async ({ scenario }) => {

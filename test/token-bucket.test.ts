@@ -5,11 +5,11 @@ import { TokenBucket } from '../src/token-bucket.js';
 const START = Date.UTC(2026, 0, 1);
 
 describe('a token bucket', () => {
-  it('begins full', () => {
+  it('starts full', () => {
     expect(new TokenBucket(5, 10, START).available(START)).toBe(10);
   });
 
-  it('gives what flows in, in whole tokens', () => {
+  it('provides its rate in whole tokens', () => {
     const bucket = emptied(5, 10);
     expect([0, 199, 200, 399, 400, 1000].map((ms) => bucket.available(START + ms))).toEqual([0, 0, 1, 1, 2, 5]);
   });
@@ -19,39 +19,39 @@ describe('a token bucket', () => {
     expect(bucket.available(START + 365 * 24 * 3600 * 1000)).toBe(10);
   });
 
-  it('tells how long the next token takes, and 0 where there is one', () => {
+  it('returns the wait for the next token, and 0 if one is available', () => {
     const bucket = emptied(0.5, 1);
     expect(bucket.waitMs(START)).toBe(2000);
     expect(bucket.waitMs(START + 1999)).toBe(1);
     expect(bucket.waitMs(START + 2000)).toBe(0);
   });
 
-  it('may be overdrawn, and waits until that has flowed in', () => {
+  it('may be overdrawn, and then waits until it has recovered', () => {
     const bucket = new TokenBucket(10, 2, START);
     bucket.take(3);
     expect(bucket.available(START)).toBeLessThan(1);
     expect(bucket.waitMs(START)).toBe(200);
   });
 
-  it('gives nothing and takes nothing when the clock is set back', () => {
+  it('neither gains nor loses tokens when the clock goes back', () => {
     const bucket = new TokenBucket(5, 10, START);
     bucket.take(7);
     expect(bucket.available(START - 3_600_000)).toBe(3);
     expect(bucket.available(START - 3_600_000 + 200)).toBe(4);
   });
 
-  it('has a token when the wait that it told is over', () => {
+  it('has a token once the returned wait is over', () => {
     fc.assert(
       fc.property(fc.double({ min: 0.01, max: 1000, noNaN: true }), fc.nat(5000), (rate, ms) => {
         const bucket = emptied(rate, Math.max(1, rate));
         const wait = bucket.waitMs(START + ms);
-        // A thousandth of a token may be lost in the arithmetic; the next millisecond has it.
+        // Rounding may lose a thousandth of a token, which the next millisecond provides.
         expect(bucket.available(START + ms + wait + 1)).toBeGreaterThanOrEqual(1);
       }),
     );
   });
 
-  it('never gives more than its burst and what flowed in, whenever it is asked', () => {
+  it('never provides more than its burst plus its rate, whenever it is asked', () => {
     const steps = fc.array(fc.nat(3000), { minLength: 1, maxLength: 50 });
     fc.assert(
       fc.property(fc.integer({ min: 1, max: 100 }), fc.integer({ min: 1, max: 100 }), steps, (rate, burst, pauses) => {

@@ -6,7 +6,7 @@ import { lose, messageIs, startResyncs } from './support/resync.js';
 import { textMessage } from './support/texts.js';
 import { startTypicalClient } from './support/typical-client.js';
 
-/** The texts that were sent by way of the API, oldest first. */
+/** The texts sent through the API, oldest first. */
 async function answersAt(whapi: Simulator): Promise<string[]> {
   const response = await fetch(`${whapi.url}/messages/list?from_me=true&sort=asc&token=${whapi.token}`);
   const { messages } = (await response.json()) as { messages: { text: { body: string } }[] };
@@ -15,7 +15,7 @@ async function answersAt(whapi: Simulator): Promise<string[]> {
 
 const answerTo = (id: string): string => `You wrote: the text of ${id}`;
 
-it('without the gateway a typical bot answers a message that its own resync brings back: the problem', async () => {
+it('without the gateway a typical bot answers a message that its own resync brings back', async () => {
   const whapi = await startSimulator({ timeScale: 1000 });
   onTestFinished(async () => await whapi.close());
   const client = await startTypicalClient({ apiUrl: whapi.url, token: whapi.token });
@@ -27,7 +27,7 @@ it('without the gateway a typical bot answers a message that its own resync brin
   expect((await answersAt(whapi)).sort()).toEqual([answerTo('live'), answerTo('old')]);
 });
 
-it('behind the gateway the same bot answers the live messages and not the restored one; its base URL is all that changed', async () => {
+it('behind the gateway the same bot answers the live messages and not the restored one, with only its base URL changed', async () => {
   const { gateway, whapi } = await startResyncs();
   const client = await startTypicalClient({ apiUrl: `${gateway.url}/whapi`, token: whapi.token });
   await gateway.addTarget({ url: client.hookUrl, events: ['messages.post'] });

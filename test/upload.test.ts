@@ -12,10 +12,10 @@ import { answerTo, bearer, begin, TOKEN } from './support/whapi-proxy.js';
 
 const MIB = 1024 * 1024;
 const BYTES = 300 * MIB;
-/** Kept as a whole, one of the two bodies would take twice that. What is not collected yet of their pieces was seen at 108 MiB. */
+/** Holding one of the two bodies in memory would take twice this. Pieces not yet collected were measured at 108 MiB. */
 const MOST_GROWTH = BYTES / 2;
 
-it('300 MB go through a real gateway both ways, byte for byte, in bounded memory', async () => {
+it('300 MB pass through a real gateway in both directions, byte for byte, in bounded memory', async () => {
   const gateway = await startProcess();
   await gateway.client.addChannel({ whapi_token: TOKEN, whapi_base_url: await startEcho() });
   const before = peakOf(gateway.pid);
@@ -30,7 +30,7 @@ it('300 MB go through a real gateway both ways, byte for byte, in bounded memory
   expect(peakOf(gateway.pid) - before).toBeLessThan(MOST_GROWTH);
 });
 
-/** As many bytes as are to be sent, no two pieces the same. */
+/** As many bytes as are sent, no two pieces equal. */
 function* pieces(told: (piece: Buffer) => void): Generator<Buffer> {
   for (let number = 0; number < BYTES / MIB; number += 1) {
     const piece = Buffer.alloc(MIB, number + 1);
@@ -40,13 +40,13 @@ function* pieces(told: (piece: Buffer) => void): Generator<Buffer> {
   }
 }
 
-/** The most memory that a process has had, in bytes. */
+/** The peak memory of a process in bytes. */
 function peakOf(pid: number): number {
   const [, kibibytes] = /^VmHWM:\s+(\d+) kB/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8')) ?? [];
   return Number(kibibytes) * 1024;
 }
 
-/** A Whapi that gives back what it is sent, while it comes. Returns its URL. */
+/** A Whapi that echoes its request body while it arrives. Returns its URL. */
 async function startEcho(): Promise<string> {
   const server = createServer((request, response: ServerResponse) => {
     response.writeHead(200, { 'content-length': request.headers['content-length'] });

@@ -1,14 +1,16 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 
-/** Bodies for the fuzz: documented payloads, mutated in their structure or in their bytes, and what no printer would write. */
+/**
+ * Bodies for the fuzz: documented payloads with mutated structure or bytes, and texts that no serializer would write.
+ */
 
 const folder = fileURLToPath(new URL('../../test/fixtures/', import.meta.url));
 const FIXTURES = readdirSync(folder)
   .filter((name) => name.endsWith('.json'))
   .map((name) => readFileSync(folder + name, 'utf8'));
 
-/** Raw JSON texts that stand where a value stood. */
+/** Raw JSON texts that replace a value. */
 const NASTY = [
   ...[
     'null',
@@ -87,13 +89,13 @@ function mutate(root, chance) {
   }
 }
 
-/** Also where the key is `__proto__`, which an assignment would not write. */
+/** Also works for the key `__proto__`, which an assignment would not write. */
 function put(holder, key, value) {
   if (Array.isArray(holder)) holder.push(value);
   else Object.defineProperty(holder, key, { value, enumerable: true, configurable: true, writable: true });
 }
 
-/** A fixture with some bytes flipped, cut out, doubled or put in. */
+/** A fixture with some bytes flipped, removed, doubled or inserted. */
 function bitten(chance) {
   let bytes = Buffer.from(chance.pick(FIXTURES));
   for (let left = 1 + chance.below(6); left > 0; left -= 1) {
@@ -110,11 +112,11 @@ function bitten(chance) {
   return bytes;
 }
 
-/** Well-formed or not, but large or deep beyond all that Whapi sends. */
+/** Well-formed or not, but larger or deeper than anything Whapi sends. */
 function extreme(chance) {
-  const depth = 10 ** (1 + chance.below(5)); // up to 100,000 levels
+  const depth = 10 ** (1 + chance.below(5)); // Up to 100,000 levels.
   const count = 10 ** (1 + chance.below(5));
-  const id = 'i'.repeat(10 ** (2 + chance.below(4))); // up to 100 kB
+  const id = 'i'.repeat(10 ** (2 + chance.below(4))); // Up to 100 kB.
   return Buffer.from(
     chance.weighted([
       [3, () => '['.repeat(depth) + ']'.repeat(depth)],
@@ -132,14 +134,14 @@ function extreme(chance) {
   );
 }
 
-/** What is no document at all, or only just one. */
+/** Not a document, or barely one. */
 function odd(chance) {
   return chance.pick([
     Buffer.alloc(0),
     Buffer.from('\ufeff{"messages":[]}'),
     Buffer.from([0xff, 0xfe, 0x7b, 0x00, 0x7d, 0x00]),
-    Buffer.from([0x22, 0xed, 0xa0, 0x80, 0x22]), // a lone surrogate, in UTF-8 that is none
-    Buffer.from([0x22, 0xc0, 0xaf, 0x22]), // an overlong form
+    Buffer.from([0x22, 0xed, 0xa0, 0x80, 0x22]), // A lone surrogate in invalid UTF-8.
+    Buffer.from([0x22, 0xc0, 0xaf, 0x22]), // An overlong form.
     Buffer.from('{"messages":[{"id":"a\u0000b"}]}'),
     Buffer.from('\0'),
     Buffer.alloc(1000, 0xff),
@@ -161,7 +163,7 @@ export function bodyOf(chance) {
   ]);
 }
 
-/** A body of the API with something in it replaced. */
+/** A body of the API with one part replaced. */
 export function mutated(body, chance) {
   if (chance.isOneIn(4)) return bodyOf(chance);
   const copy = JSON.parse(JSON.stringify(body));

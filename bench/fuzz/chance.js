@@ -1,4 +1,4 @@
-/** Chance that a seed decides: the same seed and number give the same case, whatever ran before it. */
+/** Random values from a seed: the same seed and number give the same case, whatever ran before. */
 export function chanceOf(seed, number) {
   let state = (Math.imul(seed, 0x9e3779b1) ^ Math.imul(number + 1, 0x85ebca6b)) >>> 0;
   /** From 0 (included) to 1 (excluded): mulberry32. */
@@ -10,7 +10,7 @@ export function chanceOf(seed, number) {
   };
   const below = (count) => Math.floor(next() * count);
   const pick = (list) => list[below(list.length)];
-  /** `{ weight: [make, …] }` in words: pairs of a weight and what is made of it. */
+  /** Picks from pairs of a weight and a function, and returns the function's result. */
   const weighted = (pairs) => {
     let at = next() * pairs.reduce((sum, [weight]) => sum + weight, 0);
     for (const [weight, make] of pairs) if ((at -= weight) < 0) return make();

@@ -139,7 +139,7 @@ const API_READS = [
   ],
 ];
 
-/** Bytes that are no request, or one that a proxy and a server could read differently (request smuggling). */
+/** Bytes that are not a request, or one that a proxy and a server could read differently (request smuggling). */
 const MALFORMED = [
   'GET / HTTP/9.9\r\n\r\n',
   'GET /\r\n\r\n',
@@ -166,7 +166,7 @@ const MALFORMED = [
   `GET ${'/x'.repeat(20_000)} HTTP/1.1\r\nhost: x\r\n\r\n`,
 ];
 
-/** A request: its bytes, and whether the connection behind it can carry another one. */
+/** A request: its bytes, and whether its connection can carry another one. */
 export function requestOf(chance, adminToken) {
   return chance.weighted([
     [80, () => webhook(chance)],
@@ -198,7 +198,7 @@ function malformed(chance) {
   return { method: 'POST', bytes: Buffer.from(chance.pick(MALFORMED), 'latin1'), isLast: true };
 }
 
-/** The head, too, has some of its bytes flipped. */
+/** Some bytes of the header block are flipped too. */
 function bitten(chance, { method, bytes }) {
   const copy = Buffer.from(bytes);
   const head = copy.indexOf('\r\n\r\n');

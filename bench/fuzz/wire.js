@@ -1,9 +1,9 @@
 import { connect } from 'node:net';
 
-/** How long an answer may take before the case counts as hung. */
+/** The time after which a case without an answer counts as hung. */
 const ANSWER_WITHIN_MS = 60_000;
 
-/** One connection after the other, over which raw bytes are sent. Not a client: it only reads what an answer's status is. */
+/** Sends raw bytes over one connection after the other. It is not a client: it reads only the status of an answer. */
 export class Wire {
   #port;
   #host;
@@ -15,7 +15,7 @@ export class Wire {
     this.#port = Number(port);
   }
 
-  /** The status of the answer; 'closed' where the connection ended without one, 'hung' where nothing came. */
+  /** The status of the answer, 'closed' if the connection ended without one, 'hung' if nothing came. */
   async send({ method, bytes, isLast }) {
     const socket = (this.#socket ??= connect(this.#port, this.#host));
     const outcome = await new Promise((resolve) => {
@@ -34,7 +34,7 @@ export class Wire {
       };
       socket.on('data', onData).on('close', onEnd).on('error', onEnd);
       socket.write(bytes);
-      // What is no whole request waits for more, which does not come.
+      // An incomplete request waits for more, which never comes.
       if (isLast) setTimeout(() => socket.end(), 5);
     });
     if (isLast || outcome.isOver) this.close();
@@ -47,7 +47,7 @@ export class Wire {
   }
 }
 
-/** Null as long as the answer is not whole. `isOver`: the server closes the connection behind it. */
+/** Null until the answer is complete. `isOver` means that the server closes the connection after it. */
 function readAnswer(bytes, isHead) {
   const text = bytes.toString('latin1');
   const end = text.indexOf('\r\n\r\n');

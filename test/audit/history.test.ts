@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { audit, auditIsOver, DAYS, happened, missingIn, seed, startAudits } from '../support/audit.js';
+import { audit, auditIsOver, DAYS, missingIn, seed, startAudits, storeHistory } from '../support/audit.js';
 import type { AuditStage } from '../support/audit.js';
 import { idsSentTo } from '../support/delivery.js';
 import { textMessage, textWebhook } from '../support/texts.js';
@@ -9,13 +9,13 @@ const COUNT = 50_000;
 const CROWDED = 1500;
 const STEP_SECONDS = (DAYS * 86_400) / COUNT;
 const HOUR_MS = 3_600_000;
-/** In these, with a part of the calls each, Whapi cannot take calls. */
+/** Whapi fails for part of the calls with these numbers. */
 const TROUBLES = [
   { from: 20, to: 23, status: 500 },
   { from: 50, to: 54, status: 429 },
 ] as const;
 
-/** Fifty thousand messages over thirty days; fifteen hundred of them in one second. */
+/** Fifty thousand messages over thirty days, fifteen hundred of them within one second. */
 function history(begun: number): Text[] {
   return Array.from({ length: COUNT }, (_, at) => {
     const isInCrowd = at >= 20_000 && at < 20_000 + CROWDED;
@@ -27,13 +27,13 @@ function history(begun: number): Text[] {
   });
 }
 
-/** Every 997th never came, and all of half an hour in which nothing came. */
+/** Every 997th never came, and neither did those of half an hour. */
 function isMissing({ id }: Text): boolean {
   const at = Number(id.slice(2));
   return at % 997 === 0 || (at >= 30_000 && at < 30_035);
 }
 
-/** Whapi fails for some calls, and `things` happen at theirs. */
+/** Whapi fails for some calls, and each of `things` happens at its call. */
 function play({ whapi }: AuditStage, things: Readonly<Record<number, () => void>>): (call: number) => void {
   return (call) => {
     whapi.faults.restStatus = TROUBLES.find(({ from, to }) => call >= from && call < to)?.status ?? null;
@@ -42,11 +42,11 @@ function play({ whapi }: AuditStage, things: Readonly<Record<number, () => void>
 }
 
 describe('a history of fifty thousand messages, while messages arrive and Whapi fails', () => {
-  it('an audit finds exactly those that never came, through a restart', async () => {
+  it('an audit finds exactly the missing ones, across a restart', async () => {
     const stage = await startAudits();
     const { whapi, begun, clock } = stage;
     const texts = history(begun);
-    await happened(stage, texts, isMissing);
+    await storeHistory(stage, texts, isMissing);
     const restarted = new Promise<void>((resolve, reject) => {
       stage.onList = play(stage, {
         10: () => whapi.receive(textMessage({ id: 'live', at: Math.floor(clock.now() / 1000) + 5 })),
@@ -69,16 +69,16 @@ describe('a history of fifty thousand messages, while messages arrive and Whapi 
     expect((await missingIn(stage, id)).sort()).toEqual(missing.sort());
   }, 60_000);
 
-  it('a seeding writes exactly what was not known, and swallows nothing that is on its way', async () => {
+  it('a seeding records exactly the unknown ids, and hides no message on its way', async () => {
     const stage = await startAudits();
     const { whapi, begun, clock, bot } = stage;
     const texts = history(begun);
-    await happened(stage, texts, (text) => Number(text.id.slice(2)) >= 500);
+    await storeHistory(stage, texts, (text) => Number(text.id.slice(2)) >= 500);
     await stage.gateway.settled();
     const before = bot.requests.length;
     const onItsWay = { id: 'on-its-way', at: Math.floor(clock.now() / 1000) - 5 };
     const offline = { id: 'offline', at: begun + 2_000_000 };
-    for (const text of [onItsWay, offline]) whapi.store(textMessage(text)); // Whapi lists them; their webhooks come later
+    for (const text of [onItsWay, offline]) whapi.store(textMessage(text)); // Whapi lists them, and their webhooks come later.
     const restarted = new Promise<void>((resolve, reject) => {
       stage.onList = play(stage, { 70: () => void stage.restart().then(resolve, reject) });
     });

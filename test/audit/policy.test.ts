@@ -20,7 +20,9 @@ interface Sent {
   readonly timestamp: number;
 }
 
-/** What is not documented of the list: whether the ends of a window belong to it, what `total` counts, how it is sorted. */
+/**
+ * The undocumented behaviour of the list: whether a window includes its ends, what `total` counts, how it is sorted.
+ */
 interface Habits {
   readonly endsIncluded: boolean;
   readonly totals: 'of the question' | 'of everything' | 'none';
@@ -45,13 +47,13 @@ function listed({ id, timestamp }: Sent): ListedMessage {
 }
 
 interface Walked {
-  /** What the last round gave, in the order in which it was given. */
+  /** The messages of the last round, in the order in which they were returned. */
   readonly ids: string[];
   readonly calls: number;
   readonly walk: AuditWalk;
 }
 
-/** Reads the whole range; `meanwhile` is told before each call and may let messages arrive. */
+/** Reads the whole range. `meanwhile` is called before each call and may add messages. */
 function readAll(
   span: { since: number; until: number; kind?: 'audit' | 'seed' },
   history: readonly Sent[],
@@ -81,8 +83,8 @@ function everySecond(count: number, from = 1_000_000): Sent[] {
 
 const idsOf = (history: readonly Sent[]): string[] => history.map(({ id }) => id);
 
-describe('reading the list of Whapi', () => {
-  it('gives each message of the range once, whatever the history and the habits that nobody documents', () => {
+describe("a walk through Whapi's message list", () => {
+  it('returns each message of the range once, for any history and any undocumented behaviour', () => {
     const gaps = fc.array(fc.oneof({ weight: 5, arbitrary: fc.constant(0) }, fc.nat(3), fc.nat(100_000)), {
       maxLength: 120,
       size: 'max',
@@ -103,13 +105,13 @@ describe('reading the list of Whapi', () => {
     );
   });
 
-  it('gives them oldest first and leaves out what was sent a second before or after the range', () => {
+  it('returns them oldest first and excludes those sent a second before or after the range', () => {
     const history = everySecond(10);
     const { ids } = readAll({ since: 1_000_001, until: 1_000_008 }, history);
     expect(ids).toEqual(idsOf(history).slice(1, 9));
   });
 
-  it('takes hardly more calls than the messages fill, even where years are empty', () => {
+  it('takes few more calls than the messages need, even across empty years', () => {
     const evenly = readAll({ since: 1_000_000, until: 1_049_999 }, everySecond(50_000));
     expect(evenly.ids).toHaveLength(50_000);
     expect(evenly.calls).toBeLessThan(160);
@@ -118,13 +120,13 @@ describe('reading the list of Whapi', () => {
     expect(burst.calls).toBeLessThan(80);
   });
 
-  it('reads a single second of thousands by offsets', () => {
+  it('reads a single second of thousands of messages by offset', () => {
     const history = Array.from({ length: 2345 }, (_, at) => ({ id: `m${at}`, timestamp: 5000 }));
     const { ids } = readAll({ since: 4000, until: 6000 }, history);
     expect([...ids].sort()).toEqual(idsOf(history).sort());
   });
 
-  it('reads such a second again when a message came into it between two pages', () => {
+  it('reads such a second again if a message is added to it between two pages', () => {
     const history = Array.from({ length: 1200 }, (_, at) => ({ id: `m${at}`, timestamp: 5000 }));
     let isThere = false;
     const { ids } = readAll({ since: 5000, until: 5000, kind: 'seed' }, history, {}, (call) => {
@@ -135,7 +137,7 @@ describe('reading the list of Whapi', () => {
     expect([...ids].sort()).toEqual(idsOf(history).sort());
   });
 
-  it('reads the range again when messages came into the part already read', () => {
+  it('reads the range again if messages are added to the part already read', () => {
     const history = everySecond(2000);
     const { ids, walk } = readAll({ since: 1_000_000, until: 1_001_999 }, history, {}, (call) => {
       if (call === 5) history.push({ id: 'late', timestamp: 1_000_003 });
@@ -145,7 +147,7 @@ describe('reading the list of Whapi', () => {
     expect(walk).toMatchObject({ round: 2, unsettled: false });
   });
 
-  it('says so when it changes during every one of three rounds', () => {
+  it('reports an unsettled list that changes during each of three rounds', () => {
     const history = everySecond(2000);
     const { walk } = readAll({ since: 1_000_000, until: 1_001_999 }, history, {}, (call) => {
       history.push({ id: `late-${call}`, timestamp: 1_000_003 });
@@ -153,7 +155,7 @@ describe('reading the list of Whapi', () => {
     expect(walk).toMatchObject({ round: 3, unsettled: true });
   });
 
-  it('goes on in the middle of a crash from the window at which it stood', () => {
+  it('resumes after a crash at its current window', () => {
     const range = { kind: 'audit' as const, since: 1_000_000, until: 1_001_999 };
     const history = everySecond(2000);
     const begun = afterPage(
@@ -179,10 +181,10 @@ describe('reading the list of Whapi', () => {
   });
 });
 
-describe('an answer that is no page', () => {
+describe('a failed page', () => {
   const at = { intervals: AUDIT_INTERVALS, now: 1_000_000, random: 0.5, failedBefore: 0 };
 
-  it('too large: half as many are asked for, down to one', () => {
+  it('that is too large is asked for in halves, down to one message', () => {
     const walk = { ...beginWalk({ kind: 'audit', since: 0, until: 9 }), stage: 'read' as const };
     expect(askForFewer(walk)?.walk.count).toBe(250);
     expect(askForFewer({ ...walk, count: 1 })).toBeNull();
@@ -192,16 +194,16 @@ describe('an answer that is no page', () => {
     [0, 5000],
     [1, 10_000],
     [99, 300_000],
-  ])('busy after %i failures: it waits %i ms', (failedBefore, ms) => {
+  ])('that is busy after %i failures is repeated after %i ms', (failedBefore, ms) => {
     const busy = { kind: 'busy', words: '500 Internal Error', retryAfter: null } as const;
     expect(afterFailure(busy, { ...at, failedBefore })).toEqual({ words: busy.words, until: at.now + ms });
   });
 
-  it('busy with a longer Retry-After: it waits as long as it is asked to', () => {
+  it('that is busy with a longer Retry-After is repeated after that time', () => {
     expect(afterFailure({ kind: 'busy', words: '429', retryAfter: '60' }, at).until).toBe(at.now + 60_000);
   });
 
-  it('refused: waiting does not help', () => {
+  it('that is refused is not repeated', () => {
     expect(afterFailure({ kind: 'refused', words: '404 Channel not found' }, at)).toEqual({
       ...{ words: '404 Channel not found', until: null },
     });

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import type { BotAnswer } from '../support/bot.js';
 import { startBot } from '../support/bot.js';
-import { audit, auditIsOver, auditOf, happened, missingIn, seed, startAudits } from '../support/audit.js';
+import { audit, auditIsOver, auditOf, missingIn, seed, startAudits, storeHistory } from '../support/audit.js';
 import type { AuditJson, AuditStage } from '../support/audit.js';
 import { idsSentTo } from '../support/delivery.js';
 import { startLocal } from '../support/gateway.js';
@@ -14,10 +14,10 @@ function texts(begun: number, ...ids: string[]): Text[] {
   return ids.map((id, at) => ({ id, chat: 'alice', at: begun + 60 * at }));
 }
 
-/** Whapi has three messages; of the second and third nobody has heard. */
+/** Whapi has three messages, of which no webhook carried the second and third. */
 async function stageWithGap(): Promise<AuditStage & { id: string }> {
   const stage = await startAudits();
-  await happened(stage, texts(stage.begun, 'came', 'lost-1', 'lost-2'), ({ id }) => id !== 'came');
+  await storeHistory(stage, texts(stage.begun, 'came', 'lost-1', 'lost-2'), ({ id }) => id !== 'came');
   const id = await audit(stage);
   await auditIsOver(stage, id);
   return Object.assign(stage, { id });
@@ -35,9 +35,9 @@ async function release({ gateway }: AuditStage, id: string, body?: unknown): Pro
 }
 
 describe('an audit', () => {
-  it('finds what never came, and leaves out system messages, for which there are no webhooks', async () => {
+  it('finds missing messages and skips system messages, for which there are no webhooks', async () => {
     const stage = await startAudits();
-    await happened(stage, texts(stage.begun, 'came', 'lost'), ({ id }) => id === 'lost');
+    await storeHistory(stage, texts(stage.begun, 'came', 'lost'), ({ id }) => id === 'lost');
     stage.whapi.store({ ...textMessage({ id: 'joined', at: stage.begun }), type: 'system' });
     const id = await audit(stage);
     const { status, counts, warnings } = await auditIsOver(stage, id);
@@ -46,10 +46,10 @@ describe('an audit', () => {
     expect(warnings.join()).toContain('last hour');
   });
 
-  it('waits with its calls for those of a resync of its channel: Whapi gets one at a time', async () => {
+  it("takes turns with the channel's resyncs, so that Whapi gets one call at a time", async () => {
     const stage = await startAudits();
-    await happened(stage, texts(stage.begun, 'came'));
-    stage.whapi.faults.resyncTakesMs = 200_000; // at a thousand times the speed
+    await storeHistory(stage, texts(stage.begun, 'came'));
+    stage.whapi.faults.resyncTakesMs = 200_000; // At a thousand times real speed.
     lose(stage.whapi, ['m-1', 'm-2']);
     const besideLists: number[] = [];
     stage.onList = () => besideLists.push(callsOf(stage.whapi).filter(({ status }) => status === null).length);
@@ -61,19 +61,19 @@ describe('an audit', () => {
     expect(Math.max(...besideLists)).toBe(0);
   });
 
-  it('says that nothing can be known of the time before the channel was here', async () => {
+  it('reports that nothing is known about the time before the channel was added', async () => {
     const stage = await startAudits();
-    await happened(stage, texts(stage.begun - 1000, 'before'), () => true);
+    await storeHistory(stage, texts(stage.begun - 1000, 'before'), () => true);
     const id = await audit(stage, { since: '2020-01-01T00:00:00Z' });
     const { counts, warnings } = await auditIsOver(stage, id);
     expect(counts).toMatchObject({ whapi_has: 1, before_memory: 1, never_came: 0 });
     expect(warnings.join()).toContain('before_memory');
   });
 
-  it('does not take for lost what its webhook brings while the list is read', async () => {
+  it('does not count messages as missing whose webhook comes while the list is read', async () => {
     const stage = await startAudits();
     const late: Text = { id: 'late', at: stage.begun + 5 };
-    await happened(stage, [late], () => true);
+    await storeHistory(stage, [late], () => true);
     const webhook = new Promise((resolve) => {
       stage.onList = (call) => {
         if (call === 2) resolve(stage.gateway.webhook(textWebhook(late)));
@@ -85,7 +85,7 @@ describe('an audit', () => {
     expect(await missingIn(stage, id)).toEqual([]);
   });
 
-  it('says why it waits while Whapi cannot take its calls, and goes on when it can', async () => {
+  it('shows why it waits while Whapi cannot take its calls, and resumes when Whapi can', async () => {
     const stage = await startAudits();
     stage.whapi.faults.restStatus = 500;
     const id = await audit(stage);
@@ -97,7 +97,7 @@ describe('an audit', () => {
   it.each([
     ['401', { restStatus: 401 } as const, '401 Need channel authorization'],
     ['"Channel not found"', { channelNotFound: true } as const, '404 Channel not found'],
-  ])('that Whapi refuses with %s fails in its words', async (_name, faults, error) => {
+  ])('that Whapi refuses with %s fails with that reason', async (_name, faults, error) => {
     const stage = await startAudits();
     Object.assign(stage.whapi.faults, faults);
     expect(await auditIsOver(stage, await audit(stage))).toMatchObject({ status: 'failed', error });
@@ -115,10 +115,10 @@ describe('an audit', () => {
     expect(await auditOf(stage, id)).toMatchObject({ status: 'cancelled', counts: { whapi_has: 0 } });
   });
 
-  it('that has used the daily budget up says so, makes no more calls, and goes on when the budget is raised', async () => {
+  it('stops at the daily budget with a reason, and resumes when the budget is raised', async () => {
     const stage = await startAudits();
     await stage.gateway.call('PATCH', '/v1/channels/main', { daily_call_budget: 3 });
-    await happened(stage, texts(stage.begun, ...Array.from({ length: 4000 }, (_, at) => `m-${at}`)), () => true);
+    await storeHistory(stage, texts(stage.begun, ...Array.from({ length: 4000 }, (_, at) => `m-${at}`)), () => true);
     const id = await seed(stage);
     const error = expect.stringMatching(/^The 3 calls a day .* midnight UTC/) as unknown;
     await until(async () => expect(await auditOf(stage, id)).toMatchObject({ status: 'running', error }));
@@ -127,10 +127,10 @@ describe('an audit', () => {
     await until(async () => expect(await auditOf(stage, id)).toMatchObject({ status: 'finished', error: null }));
   });
 
-  it('shares the budget with resyncs, and what is used up today is there again tomorrow', async () => {
+  it('shares the budget with resyncs, and continues the next day', async () => {
     const stage = await startAudits();
     await stage.gateway.call('PATCH', '/v1/channels/main', { daily_call_budget: 2 });
-    await happened(stage, texts(stage.begun, 'came'));
+    await storeHistory(stage, texts(stage.begun, 'came'));
     const id = await audit(stage);
     await until(() => expect(stage.whapi.calls).toHaveLength(2));
     const { id: run } = await resync(stage.gateway, ['m-1']);
@@ -139,13 +139,13 @@ describe('an audit', () => {
     expect(await auditIsOver(stage, id)).toMatchObject({ status: 'finished', error: null });
   });
 
-  it('keeps to the pause that an answer to another caller made, and says for what it waits', async () => {
+  it('respects the pause from an answer to another caller, and shows it', async () => {
     const stage = await startAudits();
     Object.assign(stage.whapi.faults, { restStatus: 401 });
     const headers = { authorization: `Bearer ${stage.whapi.token}` };
     await fetch(`${stage.gateway.url}/whapi/messages/m-1?resync=true`, { headers });
     stage.whapi.faults.restStatus = null;
-    await stage.gateway.call('PATCH', '/v1/channels/main', { daily_call_budget: 24 }); // checks are an hour apart
+    await stage.gateway.call('PATCH', '/v1/channels/main', { daily_call_budget: 24 }); // Checks are an hour apart.
     stage.whapi.faults.restStatus = 401;
     const id = await audit(stage);
     const error = expect.stringContaining('not logged in to WhatsApp') as unknown;
@@ -155,7 +155,7 @@ describe('an audit', () => {
     expect(await auditIsOver(stage, id)).toMatchObject({ status: 'finished' });
   });
 
-  it('of another channel does not wait for one whose Whapi does not answer', async () => {
+  it('does not wait for another channel whose Whapi does not answer', async () => {
     const stage = await startAudits();
     const other = await addWhapi(stage.gateway, 'other');
     stage.whapi.faults.restStatus = 500;
@@ -165,7 +165,7 @@ describe('an audit', () => {
     expect(counts).toMatchObject({ whapi_has: 1 });
   });
 
-  it('asks for fewer where an answer would be larger than is read', async () => {
+  it('asks for fewer messages when an answer would exceed the size limit', async () => {
     const gateway = await startLocal({ intervals: intervalsWith() });
     const whapi = await startBot();
     whapi.otherwise = fatList;
@@ -195,7 +195,7 @@ const fatList: BotAnswer = ({ url }, response) => {
 };
 
 describe('releasing what an audit found', () => {
-  it('sends it to the bot once, in order, as late; the explanation says where it came from', async () => {
+  it('sends each message to the bot once, in order, as late, and its explanation names the audit', async () => {
     const stage = await stageWithGap();
     const { gateway, bot, id } = stage;
     expect(await release(stage, id, { dry_run: true })).toMatchObject({ dry_run: true, messages: 2, deliveries: 0 });
@@ -213,7 +213,7 @@ describe('releasing what an audit found', () => {
     expect(body).toMatchObject({ sightings: [{ audit: id, reason: expect.stringContaining('audit') as unknown }] });
   });
 
-  it('keeps its webhook, should it come after all, from the bot', async () => {
+  it('keeps a webhook that comes later from the bot', async () => {
     const stage = await stageWithGap();
     await release(stage, stage.id);
     const { body } = await stage.gateway.webhook(textWebhook('lost-1', 'lost-2'));
@@ -224,14 +224,14 @@ describe('releasing what an audit found', () => {
 });
 
 describe('a seeding', () => {
-  it('makes a duplicate of an older message whose resync was started elsewhere', async () => {
+  it('makes a duplicate of an older message whose resync another program started', async () => {
     const stage = await startAudits();
     const { gateway, whapi, bot, clock } = stage;
     whapi.store(textMessage({ id: 'old', at: stage.begun }));
     expect(await auditIsOver(stage, await seed(stage))).toMatchObject({ kind: 'seed', counts: { seeded: 1, seen: 0 } });
     clock.advance(3_600_000);
     const headers = { authorization: `Bearer ${whapi.token}` };
-    await fetch(`${whapi.url}/messages/old?resync=true`, { headers }); // by somebody else
+    await fetch(`${whapi.url}/messages/old?resync=true`, { headers }); // Started by another program.
     await whapi.idle();
     const { body } = await gateway.call('GET', '/v1/messages/main/old');
     expect(body).toMatchObject({ sightings: [{ verdict: 'duplicate', rule: 8, held: true }] });
@@ -239,7 +239,7 @@ describe('a seeding', () => {
     expect(bot.requests).toEqual([]);
   });
 
-  it('does not change what a resync of ours brings back', async () => {
+  it('does not change what a resync of the gateway restores', async () => {
     const stage = await startAudits();
     lose(stage.whapi, ['m-1']);
     await resync(stage.gateway, ['m-1']);

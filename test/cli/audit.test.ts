@@ -1,13 +1,13 @@
 import { describe, expect, it } from 'vitest';
 import { accessTo, cli } from '../support/cli.js';
-import { happened, startAudits } from '../support/audit.js';
+import { startAudits, storeHistory } from '../support/audit.js';
 import type { AuditStage } from '../support/audit.js';
 
-/** Whapi has two messages of the time for which the channel has been here, of which one came. */
+/** Whapi has two messages from the time since the channel was added, and a webhook delivered one of them. */
 async function withGap(): Promise<AuditStage & { env: Record<string, string> }> {
   const stage = await startAudits();
   const at = stage.begun + 3600;
-  await happened(
+  await storeHistory(
     stage,
     [
       { id: 'came', at },
@@ -20,7 +20,7 @@ async function withGap(): Promise<AuditStage & { env: Record<string, string> }> 
 }
 
 describe('audit', () => {
-  it('says how many never came and ends with 1, lists them, and releases them', async () => {
+  it('counts missing messages and exits with 1, lists them, and releases them', async () => {
     const { env, bot } = await withGap();
     const { code, stdout } = await cli(['audit', '--since', '1d'], { env });
     expect(code).toBe(1);
@@ -34,7 +34,7 @@ describe('audit', () => {
     expect((await bot.received(2))[1]?.ids).toEqual(['never-came']);
   });
 
-  it('ends with 0 where nothing is missing, and tells the same with --json and --watch', async () => {
+  it('exits with 0 if nothing is missing, with the same result for --json and --watch', async () => {
     const { env } = await withGap();
     const { code, stdout } = await cli(['audit', '--since', '2020-01-01', '--until', '2020-02-01', '--json'], { env });
     const told = JSON.parse(stdout.trim().split('\n').at(-1) ?? '') as { id: string };
@@ -43,7 +43,7 @@ describe('audit', () => {
     expect((await cli(['audit', '--watch', told.id], { env })).stdout).toContain(`${told.id} of channel main finished`);
   });
 
-  it('asks from when on, and does not take what is no time', async () => {
+  it('requires a start time and refuses an invalid one', async () => {
     const { env } = await withGap();
     for (const args of [['audit'], ['audit', '--since', 'yesterday'], ['audit', '--since', '7y']]) {
       expect((await cli(args, { env })).code).toBe(2);
@@ -52,7 +52,7 @@ describe('audit', () => {
 });
 
 describe('channels seed', () => {
-  it('writes the ids that Whapi has into the ledger', async () => {
+  it('records the ids that Whapi has in the ledger', async () => {
     const { env } = await withGap();
     const { code, stdout } = await cli(['channels', 'seed', 'main', '--since', '1d'], { env });
     expect(code).toBe(0);

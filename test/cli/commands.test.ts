@@ -29,14 +29,14 @@ describe('--help', () => {
     expect(stdout).toMatch(/Examples:\n {2}\$ .*whapi-resync-gateway/);
   });
 
-  it('of the whole tells the exit codes, and names every command', async () => {
+  it('of the program lists the exit codes and every command', async () => {
     const { stdout } = await cli(['--help']);
     for (const word of [...COMMANDS, 'simulate', ...Object.keys(BELOW), 'Exit codes: 0'])
       expect(stdout).toContain(word);
   });
 });
 
-describe('what is typed wrong', () => {
+describe('wrong usage', () => {
   it.each([
     [['chanels']],
     [[]],
@@ -44,26 +44,26 @@ describe('what is typed wrong', () => {
     [['channels', 'add']],
     [['explain']],
     [['serve', 'now']],
-  ])('%j ends with 2 and says so where errors go', async (args) => {
+  ])('in %j exits with 2 and explains it on stderr', async (args) => {
     const { code, stdout, stderr } = await cli(args);
     expect([code, stdout]).toEqual([2, '']);
     expect(stderr).toMatch(/\S/);
   });
 
-  it('is told with the command that was meant', async () => {
+  it('suggests the command that was probably meant', async () => {
     expect((await cli(['chanels'])).stderr).toContain('Did you mean channels?');
   });
 });
 
 describe('a gateway that cannot be used', () => {
-  it('is out of reach: 3', async () => {
+  it('because it is unreachable makes the command exit with 3', async () => {
     const env = { GATEWAY_URL: await unreachableUrl(), ADMIN_TOKEN: 'any' };
     const { code, stderr } = await cli(['channels', 'list'], { env });
     expect(code).toBe(3);
     expect(stderr).toMatch(/cannot be reached.*serve/);
   });
 
-  it('does not know the token: 1, and the token is not told', async () => {
+  it('because it refuses the token is an error that does not reveal the token', async () => {
     const { url } = await startApi();
     const env = { GATEWAY_URL: url, ADMIN_TOKEN: 'a-token-of-another' };
     const { code, stderr } = await cli(['channels', 'list'], { env });
@@ -71,7 +71,7 @@ describe('a gateway that cannot be used', () => {
     expect(stderr).not.toContain('a-token-of-another');
   });
 
-  it('is something else that answers: 1', async () => {
+  it('because another kind of server answers is an error', async () => {
     const { url } = await startBot();
     expect(await cli(['channels', 'list'], { env: { GATEWAY_URL: url, ADMIN_TOKEN: 'any' } })).toMatchObject({
       code: 1,
@@ -79,7 +79,7 @@ describe('a gateway that cannot be used', () => {
     });
   });
 
-  it('has no admin token here: 2, with the file that was looked for', async () => {
+  it('for lack of an admin token is an error that names the expected file', async () => {
     const { code, stderr } = await cli(['channels', 'list'], { cwd: temporaryFolder() });
     expect(code).toBe(2);
     expect(stderr).toContain('data/admin-token');
@@ -87,7 +87,7 @@ describe('a gateway that cannot be used', () => {
 });
 
 describe('the admin token', () => {
-  it('is not told where what was named in its place is something else', async () => {
+  it('is not revealed if the given file contains something else', async () => {
     const folder = temporaryFolder();
     writeFileSync(join(folder, 'other'), 'a secret\nof two lines');
     const { code, stdout, stderr } = await cli(['channels', 'list', '--token-file', join(folder, 'other')]);
@@ -95,7 +95,7 @@ describe('the admin token', () => {
     expect(stderr).not.toContain('secret');
   });
 
-  it('is read from the file beside the database, or the file that is named', async () => {
+  it('is read from the file next to the database, or from the given file', async () => {
     const { url, folder } = await startApi();
     const beside = { GATEWAY_URL: url, DATABASE_URL: `sqlite:${join(folder, 'gateway.db')}` };
     expect((await cli(['channels', 'list'], { env: beside })).code).toBe(0);
@@ -105,7 +105,7 @@ describe('the admin token', () => {
 });
 
 describe('channels', () => {
-  it('are added with a token that is not on the command line, listed, and removed; the secret is shown once', async () => {
+  it('are added with a token that is not on the command line, listed, and removed, and show their secret once', async () => {
     const gateway = await startLocal();
     const env = accessTo(gateway);
     const added = await cli(['channels', 'add', 'shop', '--whapi-token-file', '-', '--json'], {
@@ -121,7 +121,7 @@ describe('channels', () => {
     expect(jsonOf(await cli(['channels', 'list', '--json'], { env }))).toEqual([]);
   });
 
-  it('take the token from WHAPI_TOKEN, and are not added without one', async () => {
+  it('take the token from WHAPI_TOKEN and are not added without one', async () => {
     const env = accessTo(await startLocal());
     expect((await cli(['channels', 'add', 'shop'], { env })).code).toBe(2);
     expect((await cli(['channels', 'add', 'shop'], { env: { ...env, WHAPI_TOKEN: 'the-token' } })).code).toBe(0);
@@ -131,7 +131,7 @@ describe('channels', () => {
     });
   });
 
-  it('are connected and disconnected, a dry run first', async () => {
+  it('are connected and disconnected, first with a dry run', async () => {
     const stage = await startConnect();
     const env = accessTo(stage.gateway);
     const connect = ['channels', 'connect', 'main', '--public-url', stage.gateway.url];
@@ -146,7 +146,7 @@ describe('channels', () => {
     expect(await stage.settings()).toMatchObject({ webhooks: [OTHER] });
   });
 
-  it('that are connected to a URL which Whapi cannot reach end with 1', async () => {
+  it('that Whapi cannot reach after connect make the command exit with 1', async () => {
     const stage = await startConnect();
     const args = ['channels', 'connect', 'main', '--public-url', await unreachableUrl()];
     expect(await cli(args, { env: accessTo(stage.gateway) })).toMatchObject({
@@ -170,7 +170,7 @@ const FIELDS = {
 };
 
 describe('targets', () => {
-  it('are added, tested, disabled, enabled and removed by their name', async () => {
+  it('are added, tested, disabled, enabled and removed by name', async () => {
     const gateway = await startApi();
     const bot = await startBot();
     const env = accessTo(gateway);
@@ -191,7 +191,7 @@ describe('targets', () => {
     expect(jsonOf(await cli(['targets', 'list', '--json'], { env }))).toEqual([]);
   });
 
-  it('take every field of the API as an option, when added and when changed', async () => {
+  it('take every field of the API as an option, for add and set', async () => {
     const gateway = await startApi();
     const env = accessTo(gateway);
     const url = await unreachableUrl();
@@ -221,7 +221,7 @@ describe('targets', () => {
   });
 
   it.each([[['set', 'bot']], [['set', 'bot', '--timeout-ms', 'long']], [['set', 'bot', '--header', 'no colon']]])(
-    'that are changed by %j end with 2',
+    'that are changed by %j exit with 2',
     async (args) => {
       const gateway = await startApi();
       await gateway.addTarget({ name: 'bot', url: 'http://127.0.0.1:3000' });
@@ -229,7 +229,7 @@ describe('targets', () => {
     },
   );
 
-  it('that lead to one URL are warned of', async () => {
+  it('with the same URL cause a warning', async () => {
     const gateway = await startApi();
     const { url } = await startBot();
     await gateway.addTarget({ name: 'first', url });
@@ -237,7 +237,7 @@ describe('targets', () => {
     expect(stdout).toMatch(/Warning: Target "first" .* has the same URL/);
   });
 
-  it('are tested as soon as they are added', async () => {
+  it('are tested when they are added', async () => {
     const gateway = await startApi();
     const bot = await startBot();
     const args = ['targets', 'add', 'bot', `${bot.url}/hook`, '--mode', 'method', '--events', 'messages.post'];
@@ -250,7 +250,7 @@ describe('targets', () => {
     expect(bot.requests).toHaveLength(1);
   });
 
-  it('that have no handler are added all the same, with what to change: 0', async () => {
+  it('without a handler are still added, with a hint what to change', async () => {
     const gateway = await startApi();
     const bot = await startBot();
     bot.otherwise = 404;
@@ -263,20 +263,20 @@ describe('targets', () => {
     expect((await cli(['targets', 'test', (json as { id: string }).id], { env: accessTo(gateway) })).code).toBe(1);
   });
 
-  it('that do not run are added, with what to check and to type next', async () => {
+  it('that are unreachable are added, with a hint what to check and the next command', async () => {
     const gateway = await startApi();
     const { stdout } = await cli(['targets', 'add', 'bot', await unreachableUrl()], { env: accessTo(gateway) });
     expect(stdout).toMatch(/ECONNREFUSED.*\n→ Check that the bot is running at http:.* targets test bot\n/);
   });
 
-  it('whose URL has no scheme are refused in words, not with a pattern', async () => {
+  it('whose URL has no scheme are refused with a clear error instead of a pattern', async () => {
     const gateway = await startApi();
     const { code, stderr } = await cli(['targets', 'add', 'bot', 'localhost:3000/hook'], { env: accessTo(gateway) });
     expect([code, stderr]).toEqual([1, expect.stringMatching(/Invalid request body: \/url .*http:\/\/ or https:/)]);
     expect(stderr).not.toContain('^');
   });
 
-  it('get a new signing secret, which is shown once', async () => {
+  it('get a new signing secret that is shown once', async () => {
     const gateway = await startApi();
     const { secret } = await gateway.addTarget({ name: 'bot', url: 'http://127.0.0.1:3000' });
     const args = ['targets', 'rotate-secret', 'bot', '--grace-seconds', '60', '--json'];
@@ -288,7 +288,7 @@ describe('targets', () => {
     ).toBe(2);
   });
 
-  it('that do not answer a test, are not there, or are not the only ones of that name end with 1', async () => {
+  it('that fail a test, do not exist or have an ambiguous name exit with 1', async () => {
     const gateway = await startApi();
     const env = accessTo(gateway);
     await gateway.addTarget({ name: 'dead', url: await unreachableUrl() });
@@ -299,7 +299,7 @@ describe('targets', () => {
 });
 
 describe('explain', () => {
-  it('says why a delivery waits', async () => {
+  it('says why a delivery is pending', async () => {
     const gateway = await startApi();
     await gateway.addTarget({ url: 'http://127.0.0.1:9', enabled: false });
     await gateway.webhook(textWebhook('a-message'));
@@ -309,7 +309,7 @@ describe('explain', () => {
     );
   });
 
-  it('tells what happened to a message, whichever channel it is of', async () => {
+  it('shows the history of a message, whichever channel it belongs to', async () => {
     const gateway = await startApi();
     await gateway.addChannel({ name: 'another' });
     await gateway.webhook(textWebhook('a-message'));
@@ -329,13 +329,13 @@ describe('explain', () => {
 });
 
 describe('doctor', () => {
-  it('asks the gateway, says what to do, and ends with 1 where a check has failed', async () => {
+  it('reports problems with their fix and exits with 1 if a check fails', async () => {
     const { code, stdout } = await cli(['doctor'], { env: accessTo(await startApi()) });
     expect(code).toBe(1);
     expect(stdout).toMatch(/^ok {4}store: .*^fail {2}whapi \(main\): .*^warn {2}targets: .*\n {6}→ Add your bot/ms);
   });
 
-  it('without a gateway looks at what its start depends on', async () => {
+  it('without a gateway checks the requirements of its start', async () => {
     const folder = temporaryFolder();
     const env = {
       DATABASE_URL: `sqlite:${join(folder, 'data', 'gateway.db')}`,
@@ -353,7 +353,7 @@ describe('doctor', () => {
     ]);
   });
 
-  it('finds a wrong setting, a file that is no database, a lost key and a port that is taken', async () => {
+  it('finds an invalid setting, a damaged database, a lost key and a port in use', async () => {
     const folder = temporaryFolder();
     const taken = createServer().listen(0, '127.0.0.1');
     onTestFinished(() => void taken.close());
@@ -368,8 +368,8 @@ describe('doctor', () => {
   });
 });
 
-describe('programs that the command line starts', () => {
-  it('serve is the gateway: it listens, and ends with 0 on SIGTERM', async () => {
+describe('the program that the command line starts', () => {
+  it('is the gateway with serve, which listens and exits with 0 on SIGTERM', async () => {
     const folder = temporaryFolder();
     const run = startCli(['serve'], { cwd: folder, env: { PORT: '0' } });
     await run.written('"msg":"listening"');
@@ -378,7 +378,7 @@ describe('programs that the command line starts', () => {
     expect((await run.ended).code).toBe(0);
   });
 
-  it('simulate takes its own flags', async () => {
+  it('is the simulator with simulate, which has its own flags', async () => {
     const run = startCli(['simulate', '--port', '0', '--token', 'a-token-of-mine']);
     await run.written('A simulated Whapi is listening on');
     expect(run.text()).toContain('a-token-of-mine');

@@ -4,7 +4,7 @@ import { startBot } from '../support/bot.js';
 import { accessTo, cli } from '../support/cli.js';
 import { textWebhook } from '../support/texts.js';
 
-/** Two messages that a resync brought back, and a bot that was sent neither. */
+/** Two messages that a resync brought back, and a bot that received neither. */
 async function withHeld() {
   const gateway = await startApi();
   const bot = await startBot();
@@ -16,7 +16,7 @@ async function withHeld() {
 }
 
 describe('held and release', () => {
-  it('list what is held, and send one item after all', async () => {
+  it('list held items, and send one of them', async () => {
     const { bot, env } = await withHeld();
     const { stdout } = await cli(['held', '--event', 'messages'], { env });
     const [line = ''] = stdout.split('\n').filter((each) => each.endsWith('restored  messages.post  one'));
@@ -27,7 +27,7 @@ describe('held and release', () => {
     expect(left.map(({ message_id: id }) => id)).toEqual(['two']);
   });
 
-  it('show with --dry-run what a filter names, then send it', async () => {
+  it('show with --dry-run what a filter matches, then send it', async () => {
     const { bot, target, resync, env } = await withHeld();
     const { stdout } = await cli(['release', '--resync', resync, '--dry-run'], { env });
     expect(stdout).toMatch(
@@ -40,7 +40,7 @@ describe('held and release', () => {
   });
 
   it.each([[[]], [['itm_a', '--all']], [['--all', '--expected-count', 'many']], [['--since', 'yesterday']]])(
-    'refuse as wrong usage: release %j',
+    'refuse wrong usage: release %j',
     async (args) => {
       expect((await cli(['release', ...args], { env: { ADMIN_TOKEN: 'x' } })).code).toBe(2);
     },

@@ -22,7 +22,7 @@ describe('resync', () => {
     expect(last).toMatchObject({ resync: { status: 'finished', counts: { restored: 4 } }, restored: { total: 4 } });
   });
 
-  it('ends with 4 where only some were restored, and with 1 where none was', async () => {
+  it('exits with 4 if only some are restored, and with 1 if none is', async () => {
     const { gateway, whapi } = await startResyncs();
     lose(whapi, ['lost']);
     const some = await cli(['resync', 'lost', 'refused~by-whapi'], { env: accessTo(gateway) });
@@ -34,7 +34,7 @@ describe('resync', () => {
     expect(some.stdout).toMatch(/held: 1\. List: .* held --resync rsy_.*\n.* release --resync rsy_/);
   });
 
-  it('starts a run and leaves it with --detach, and --cancel ends it', async () => {
+  it('starts a resync and returns with --detach, and stops it with --cancel', async () => {
     const { gateway } = await startResyncs();
     const { code, stdout } = await cli(['resync', 'never-comes', '--detach', '--json'], { env: accessTo(gateway) });
     const { id } = JSON.parse(stdout) as { id: string };
@@ -43,14 +43,14 @@ describe('resync', () => {
     expect(await finished(gateway, id)).toMatchObject({ status: 'cancelled' });
   });
 
-  it('delivers what was never seen to the bots where it is told to', async () => {
+  it('with --deliver-unseen sends messages to the bots that they have not seen', async () => {
     const { gateway, whapi, bot } = await startResyncs();
     lose(whapi, ['unseen']);
     await cli(['resync', 'unseen', '--deliver-unseen'], { env: accessTo(gateway) });
     expect((await bot.received(1))[0]?.ids).toEqual(['unseen']);
   });
 
-  it('is not put off by a gateway that is restarted while it watches', async () => {
+  it('keeps watching across a restart of the gateway', async () => {
     const port = new URL(await unreachableUrl()).port;
     const gateway = await startProcess({ PORT: port });
     const whapi = await startSimulator({ timeScale: 1000 });
@@ -77,7 +77,7 @@ describe('resync', () => {
     expect(stderr).toContain(words);
   });
 
-  it('asks for the channel where there is more than one', async () => {
+  it('asks for the channel if there is more than one', async () => {
     const gateway = await startApi();
     await gateway.addChannel({ name: 'second' });
     const { code, stderr } = await cli(['resync', 'a'], { env: accessTo(gateway) });
@@ -85,7 +85,7 @@ describe('resync', () => {
     expect(stderr).toContain('main, second');
   });
 
-  it('takes 10,000 ids and no more', async () => {
+  it('accepts up to 10,000 ids', async () => {
     const env = accessTo(await startApi());
     const ids = Array.from({ length: 10_001 }, (_none, index) => `id-${index}`);
     const [most, more] = await Promise.all([

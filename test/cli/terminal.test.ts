@@ -4,11 +4,11 @@ import { finished, lose, startResyncs } from '../support/resync.js';
 import { textMessage } from '../support/texts.js';
 
 const CTRL_C = '\x03';
-/** From the beginning of the line to a control sequence that clears its rest. */
+/** From the start of the line to a control sequence that clears its rest. */
 const DRAWN_OVER = /\r\[#{12}\.{12}\] {2}50% {2}1\/2 .*\p{Cc}\[K/u;
 
-describe('a resync that is watched in a terminal', () => {
-  it('is a bar drawn over itself; Ctrl-C leaves the run going, and watching again shows its end', async () => {
+describe('a resync watched in a terminal', () => {
+  it('shows a progress bar, keeps running after Ctrl-C, and shows its end when watched again', async () => {
     const { gateway, whapi } = await startResyncs();
     lose(whapi, ['lost-1']);
     const first = startInTerminal(['resync', 'lost-1', 'comes-later'], accessTo(gateway));
@@ -28,7 +28,7 @@ describe('a resync that is watched in a terminal', () => {
     expect(await finished(gateway, id)).toMatchObject({ status: 'finished', counts: { restored: 2 } });
   });
 
-  it('is not begun where Ctrl-C comes while the ids are typed', async () => {
+  it('is not started if Ctrl-C comes while the ids are typed', async () => {
     const { gateway } = await startResyncs();
     const run = startInTerminal(['resync', '-'], accessTo(gateway));
     await run.written('Ctrl-D');
@@ -39,7 +39,7 @@ describe('a resync that is watched in a terminal', () => {
     expect((await gateway.call('GET', '/v1/resyncs')).body).toMatchObject({ data: [] });
   });
 
-  it('is plain lines without a terminal: nothing is drawn over', async () => {
+  it('prints plain lines when there is no terminal', async () => {
     const { gateway, whapi } = await startResyncs();
     lose(whapi, ['lost-1', 'lost-2']);
     const { code, stdout, stderr } = await cli(['resync', 'lost-1', 'lost-2'], { env: accessTo(gateway) });

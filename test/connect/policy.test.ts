@@ -20,7 +20,7 @@ function changesFor(settings: Settings, wish: Partial<Wish> = {}): readonly stri
 const CONNECTED = planConnect({}, WISH).after;
 
 describe('the plan to connect', () => {
-  it('for settings that are connected is to change nothing', () => {
+  it('changes nothing for settings that are already connected', () => {
     expect(changesFor({ ...CONNECTED })).toEqual([]);
   });
 
@@ -31,21 +31,21 @@ describe('the plan to connect', () => {
     ['another secret', { headers: { Authorization: 'Bearer of-before' } }, 'sets its secret header'],
     ['no events', { events: [] }, 'subscribes it to messages.post'],
     ['a legacy event', { events: [{ type: 'message', method: 'put' }] }, 'unsubscribes it from message.put'],
-  ] as const)('knows our webhook that has %s, and mends it', (_what, difference, change) => {
+  ] as const)('recognizes our webhook with %s, and repairs it', (_what, difference, change) => {
     const [ours] = CONNECTED.webhooks;
     const plan = planConnect({ webhooks: [{ ...ours, url: URL_OF_OURS, ...difference }] }, WISH);
     expect(plan.changes.join('; ')).toContain(change);
     expect(plan.after.webhooks).toEqual(CONNECTED.webhooks);
   });
 
-  it('does not take for ours what only begins like it', () => {
+  it('does not take a URL with the same beginning for ours', () => {
     const others = ['https://gateway.example/webhooks/main-2', 'https://gateway.example/webhooks'].map((url) => ({
       url,
     }));
     expect(planConnect({ webhooks: others }, WISH).after.webhooks).toEqual([...others, ...CONNECTED.webhooks]);
   });
 
-  it('keeps headers of the user on our webhook, and a name in small letters', () => {
+  it("keeps the user's headers on our webhook, and a lower-case header name", () => {
     const headers = { 'x-own': 'kept', authorization: 'Bearer of-before' };
     const plan = planConnect({ webhooks: [{ url: URL_OF_OURS, headers }] }, WISH);
     expect(plan.after.webhooks[0]?.headers).toEqual({
@@ -54,7 +54,7 @@ describe('the plan to connect', () => {
     });
   });
 
-  it('leaves one of two webhooks of ours', () => {
+  it('keeps one of two webhooks of ours', () => {
     const twice = [...CONNECTED.webhooks, { url: `${URL_OF_OURS}/s/the-secret-of-the-channel` }];
     expect(changesFor({ webhooks: twice })).toEqual([
       "removes 1 more of the gateway's webhooks: every event would come twice",
@@ -63,7 +63,7 @@ describe('the plan to connect', () => {
   });
 });
 
-describe('the events that are subscribed', () => {
+describe('the subscribed events', () => {
   const namesFor = (...targets: Target[]): string[] => eventsFor(targets, 'main').map(nameOf);
 
   it('are all but presences for a target that takes everything', () => {
@@ -71,33 +71,33 @@ describe('the events that are subscribed', () => {
     expect([types.has('chats'), types.has('presences')]).toEqual([true, false]);
   });
 
-  it('are presences as well where a target names them', () => {
+  it('include presences if a target names them', () => {
     expect(namesFor(target('bot'), target('watcher', { events: ['presences'] }))).toContain('presences.post');
   });
 
-  it('are only those of enabled targets of the channel, and the state of the channel', () => {
+  it("are only those of the channel's enabled targets, and the state of the channel", () => {
     const elsewhere = target('elsewhere', { channels: ['second'], events: ['calls'] });
     const off = target('off', { events: ['chats'], enabled: false });
     const here = target('here', { channels: ['main'], events: ['statuses.put', 'messages.post'] });
     expect(namesFor(elsewhere, off, here)).toEqual(['messages.post', 'statuses.put', 'channel.post']);
   });
 
-  it('are new messages and the state of the channel while no target takes any', () => {
+  it('are new messages and the state of the channel if no target takes any', () => {
     const none = ['messages.post', 'channel.post'];
     expect([namesFor(), namesFor(target('off', { enabled: false }))]).toEqual([none, none]);
     expect(warningsAboutTargets([], 'main')).toMatchObject([{ code: 'no_targets' }]);
     expect(warningsAboutTargets([target('bot')], 'main')).toEqual([]);
   });
 
-  it('take a type that is not known at its word', () => {
+  it('include an unknown type that a target names', () => {
     expect(eventsNamed(['newsletters.post', 'polls']).map(nameOf)).toEqual([
       ...['newsletters.post', 'polls.post', 'polls.put', 'polls.patch', 'polls.delete'],
     ]);
   });
 });
 
-describe('what is shown and warned of', () => {
-  it('is a URL without its secrets', () => {
+describe('a webhook URL in connect', () => {
+  it('is shown without its secrets', () => {
     expect(maskedUrl('https://me:pw@crm.example/s/secret/x?key=value&k=')).toBe(
       'https://crm.example/s/***/x?key=***&k=***',
     );
@@ -109,11 +109,11 @@ describe('what is shown and warned of', () => {
     ['https://192.168.1.5/webhooks/a', 'private_url'],
     ['http://[::1]/webhooks/a', 'private_url'],
     ['http://gateway.example/webhooks/a', 'insecure_url'],
-  ])('is %s as a %s', (url, code) => {
+  ])('%s causes the warning %s', (url, code) => {
     expect(warningsAboutUrl(url, 'https://gate.whapi.cloud')).toMatchObject([{ code }]);
   });
 
-  it('is nothing about https, nor about a neighbour of a simulated Whapi', () => {
+  it('causes no warning with https, nor next to a simulated Whapi', () => {
     expect(warningsAboutUrl('https://gateway.example/webhooks/a', 'https://gate.whapi.cloud')).toEqual([]);
     expect(warningsAboutUrl('http://127.0.0.1:8080/webhooks/a', 'http://127.0.0.1:8090')).toEqual([]);
   });

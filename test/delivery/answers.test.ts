@@ -5,7 +5,7 @@ import { textWebhook } from '../support/texts.js';
 
 const KIB = 1024;
 
-/** What is kept of an answer, as `GET /v1/deliveries/{id}` shows it. */
+/** The stored answer, as `GET /v1/deliveries/{id}` shows it. */
 async function keptOf(status: number, body: Buffer | string): Promise<string | null | undefined> {
   const { gateway, bot } = await startDelivery({ max_attempts: 1 });
   bot.otherwise = (_request, response) => response.writeHead(status, { 'content-type': 'text/plain' }).end(body);
@@ -16,8 +16,8 @@ async function keptOf(status: number, body: Buffer | string): Promise<string | n
   return detail.log[0]?.response;
 }
 
-describe('the answer of a bot that refuses', () => {
-  it('is kept with the attempt, and shown with the delivery, its message and at a test', async () => {
+describe('the answer of a bot to a failed attempt', () => {
+  it('is stored with the attempt and shown by the delivery, its message and a target test', async () => {
     const { gateway, bot, target } = await startDelivery({ max_attempts: 1 });
     bot.otherwise = (_request, response) => response.writeHead(422).end('{"error":"no such chat"}');
     await gateway.webhook(textWebhook('m-1'));
@@ -29,17 +29,17 @@ describe('the answer of a bot that refuses', () => {
   });
 
   it.each([
-    ['two KiB of a long one', 'a'.repeat(100 * KIB), 'a'.repeat(2 * KIB)],
+    ['two KiB of a long answer', 'a'.repeat(100 * KIB), 'a'.repeat(2 * KIB)],
     ['whole characters', `a${'é'.repeat(2 * KIB)}`, `a${'é'.repeat(KIB - 1)}`],
-    ['U+FFFD for what is no UTF-8', Buffer.from([0x61, 0xff, 0xc3, 0x28, 0x62]), 'a\ufffd\ufffd(b'],
-    ['no more than two KiB where it becomes longer by that', Buffer.alloc(2 * KIB, 0xff), '\ufffd'.repeat(682)],
-    ['U+FFFD for what a terminal obeys', 'a\u0000b\u001b[2Jc\u009bd\r\n\te', 'a\ufffdb\ufffd[2Jc\ufffdd\r\n\te'],
+    ['U+FFFD for invalid UTF-8', Buffer.from([0x61, 0xff, 0xc3, 0x28, 0x62]), 'a\ufffd\ufffd(b'],
+    ['still at most two KiB when U+FFFD makes it longer', Buffer.alloc(2 * KIB, 0xff), '\ufffd'.repeat(682)],
+    ['U+FFFD for terminal control characters', 'a\u0000b\u001b[2Jc\u009bd\r\n\te', 'a\ufffdb\ufffd[2Jc\ufffdd\r\n\te'],
     ['nothing of an empty one', '', null],
-  ])('is kept as text: %s', async (_what, body, expected) => {
+  ])('is stored as text: %s', async (_what, body, expected) => {
     expect(await keptOf(500, body)).toBe(expected);
   });
 
-  it('is read only so far: one that never stops talking is cut off', async () => {
+  it('is cut off when the bot never stops sending', async () => {
     const { gateway, bot } = await startDelivery({ max_attempts: 1 });
     const chunk = Buffer.alloc(64 * KIB, 'a');
     const closed = new Promise<number>((resolve) => {
@@ -61,8 +61,8 @@ describe('the answer of a bot that refuses', () => {
   });
 });
 
-describe('the answer of a bot that takes a message', () => {
-  it('is not kept', async () => {
+describe('the answer of a bot to a successful attempt', () => {
+  it('is not stored', async () => {
     expect(await keptOf(200, 'thank you')).toBeNull();
   });
 });

@@ -21,7 +21,7 @@ const CONCURRENCY = 16;
 const MESSAGE = { event: { type: 'messages', method: 'post' }, verdicts: ['new'] } as const;
 const STATUS = { event: { type: 'statuses', method: 'post' }, verdicts: ['event'] } as const;
 
-/** Trouble or an answer, of a delivery that was not the probe, or was. */
+/** Trouble or an answer, from the probe or from another delivery. */
 function after(
   breaker: Breaker,
   what: 'trouble' | 'answer',
@@ -40,22 +40,22 @@ const probing = afterStart(opened, opened.nextProbeAt ?? NaN);
 const reopened = after(probing, 'trouble', { isProbe: true });
 const recovering = after(probing, 'answer', { isProbe: true });
 
-describe('what speaks of a target, and not of one delivery', () => {
-  it.each([500, 502, 503, 504, 599, 429, 408])('%i is trouble', (status) => {
+describe("the kind of an attempt's outcome", () => {
+  it.each([500, 502, 503, 504, 599, 429, 408])('is trouble for status %i', (status) => {
     expect(isTrouble({ kind: 'answered', status, retryAfter: null }, MESSAGE)).toBe(true);
   });
 
-  it.each([200, 204, 301, 400, 401, 403, 404, 409, 410, 413, 422])('%i is an answer', (status) => {
+  it.each([200, 204, 301, 400, 401, 403, 404, 409, 410, 413, 422])('is an answer for status %i', (status) => {
     expect(isTrouble({ kind: 'answered', status, retryAfter: null }, MESSAGE)).toBe(false);
   });
 
-  it.each([{}, { cause: 'never' }, { cause: 'unknown_host' }] as const)('no answer is trouble: %j', (cause) => {
+  it.each([{}, { cause: 'never' }, { cause: 'unknown_host' }] as const)('is trouble without answer: %j', (cause) => {
     expect(isTrouble({ kind: 'failed', ...cause }, MESSAGE)).toBe(true);
   });
 });
 
-describe('what ends a delivery by itself', () => {
-  it('is no trouble: a 501 to an event that is not a message, and a 508 of a gateway that it came from', () => {
+describe('an outcome that ends only its own delivery', () => {
+  it('is not trouble: a 501 to a non-message event, or a 508 of a gateway that the webhook passed through', () => {
     const said = (status: number): Outcome => ({ kind: 'answered', status, retryAfter: null });
     expect([said(501), said(500)].map((outcome) => isTrouble(outcome, STATUS))).toEqual([false, true]);
     expect([said(501), said(508)].map((outcome) => isTrouble(outcome, MESSAGE))).toEqual([true, true]);
@@ -63,41 +63,41 @@ describe('what ends a delivery by itself', () => {
   });
 });
 
-describe('a closed breaker', () => {
-  it('opens at the fifth attempt in a row that met trouble, for five seconds', () => {
+describe('a closed circuit breaker', () => {
+  it('opens for five seconds at the fifth trouble in a row', () => {
     expect(times(4, (breaker) => after(breaker, 'trouble'), CLOSED)).toEqual({ ...CLOSED, consecutiveFailures: 4 });
     const open = { state: 'open', consecutiveFailures: 5, timesOpened: 1, openedAt: NOW, ramp: null };
     expect(opened).toEqual({ ...open, nextProbeAt: NOW + 5 * SECOND });
   });
 
-  it('counts anew after each answer', () => {
+  it('resets its count after each answer', () => {
     const almost = times(4, (breaker) => after(breaker, 'trouble'), CLOSED);
     expect(after(almost, 'answer')).toEqual(CLOSED);
   });
 
-  it("lets out what the target's concurrency allows", () => {
+  it("allows the target's full concurrency", () => {
     expect([0, 15, 16, 20].map((underWay) => placesOf(CLOSED, CONCURRENCY, underWay, NOW))).toEqual([16, 1, 0, 0]);
   });
 });
 
-describe('an open breaker', () => {
-  it('lets nothing out before its pause is over, and then one, whatever is still under way', () => {
+describe('an open circuit breaker', () => {
+  it('allows nothing until its pause is over, then one probe, even with deliveries in flight', () => {
     const [early, due] = [NOW + 5 * SECOND - 1, NOW + 5 * SECOND];
     expect([early, due].map((now) => placesOf(opened, CONCURRENCY, 3, now))).toEqual([0, 1]);
     expect(probing).toEqual({ ...opened, state: 'half_open' });
     expect(placesOf(probing, CONCURRENCY, 1, due)).toBe(0);
   });
 
-  it('does not take for the probe what was claimed just before it opened', () => {
+  it('does not treat a delivery claimed just before it opened as its probe', () => {
     expect(afterStart(opened, NOW + 4 * SECOND)).toBe(opened);
   });
 
-  it('stays as it is when what went out before meets trouble, half open as well', () => {
+  it('does not change on trouble of an earlier delivery, also when half open', () => {
     expect(after(opened, 'trouble')).toBe(opened);
     expect(after(probing, 'trouble')).toBe(probing);
   });
 
-  it('closes on any answer: of the probe, and of what went out before', () => {
+  it('closes on any answer, of the probe or of an earlier delivery', () => {
     for (const breaker of [opened, probing]) {
       expect(after(breaker, 'answer')).toEqual({ ...CLOSED, timesOpened: 1, ramp: 1 });
     }
@@ -108,7 +108,7 @@ describe('an open breaker', () => {
     expect(withoutProbe(CLOSED)).toBe(CLOSED);
   });
 
-  it('opens for longer after each probe that fails, up to five minutes, and tells when the trouble began', () => {
+  it('opens for longer after each failed probe, up to five minutes, and keeps the time it first opened', () => {
     const pauses: number[] = [];
     let breaker = opened;
     let now = NOW;
@@ -122,7 +122,7 @@ describe('an open breaker', () => {
     expect(breaker).toMatchObject({ openedAt: NOW, timesOpened: 9, consecutiveFailures: 13 });
   });
 
-  it('draws its pauses from a fifth around their length', () => {
+  it('applies 20 % jitter to its pauses', () => {
     const pauses = [0, 0.5, 0.999].map((random) => {
       const { nextProbeAt } = after(probing, 'trouble', { isProbe: true, random });
       return Math.round(((nextProbeAt ?? NaN) - NOW) / SECOND);
@@ -130,21 +130,21 @@ describe('an open breaker', () => {
     expect(pauses).toEqual([12, 15, 18]);
   });
 
-  it('waits no longer than its longest pause when the clock is set back, and as long as before otherwise', () => {
+  it('waits no longer than its longest pause when the clock goes back, and otherwise keeps its pause', () => {
     expect(withinReach(opened, BREAKER_INTERVALS, NOW - 60 * MINUTE).nextProbeAt).toBe(NOW - 54 * MINUTE);
     expect(withinReach(opened, BREAKER_INTERVALS, NOW)).toBe(opened);
     expect(withinReach(CLOSED, BREAKER_INTERVALS, NOW)).toBe(CLOSED);
   });
 
-  it('waits as long as the target asks, up to its longest pause', () => {
+  it("waits as long as the target's Retry-After asks, up to its longest pause", () => {
     const pause = (askedMs: number): number =>
       (after(probing, 'trouble', { isProbe: true, askedMs }).nextProbeAt ?? NaN) - NOW;
     expect([SECOND, MINUTE, 60 * MINUTE].map(pause)).toEqual([15 * SECOND, MINUTE, 5 * MINUTE]);
   });
 });
 
-describe('a breaker that recovers', () => {
-  it('begins with one at a time and takes one more with each answer, up to the whole concurrency', () => {
+describe('a recovering circuit breaker', () => {
+  it('starts with one delivery in flight and allows one more per answer, up to the full concurrency', () => {
     const places: number[] = [];
     for (let breaker = recovering; places.length < 5; breaker = after(breaker, 'answer', { concurrency: 4 })) {
       places.push(placesOf(breaker, 4, 0, NOW));
@@ -153,7 +153,7 @@ describe('a breaker that recovers', () => {
     expect(times(15, (breaker) => after(breaker, 'answer'), recovering)).toEqual(CLOSED);
   });
 
-  it('takes half as many after trouble, and opens for longer than before at the fifth in a row', () => {
+  it('halves the deliveries in flight after trouble, and opens for longer at the fifth in a row', () => {
     const half = times(7, (breaker) => after(breaker, 'answer'), recovering);
     const ramps = [0, 1, 2, 3, 4].map((count) => times(count, (breaker) => after(breaker, 'trouble'), half).ramp);
     expect(ramps).toEqual([8, 4, 2, 1, 1]);
@@ -161,27 +161,27 @@ describe('a breaker that recovers', () => {
     expect(again).toMatchObject({ state: 'open', timesOpened: 2, nextProbeAt: NOW + 15 * SECOND });
   });
 
-  it('has its pauses begin anew once it is well', () => {
+  it('resets its pauses once it has recovered', () => {
     const well = times(15, (breaker) => after(breaker, 'answer'), after(afterStart(reopened, Infinity), 'answer'));
     expect(times(5, (breaker) => after(breaker, 'trouble'), well).nextProbeAt).toBe(NOW + 5 * SECOND);
   });
 });
 
-describe('a person who says that the target is well', () => {
-  it('closes it at once, with one at a time, and leaves alone what is closed', () => {
+describe('a manual close of the circuit breaker', () => {
+  it('closes it at once with one delivery in flight, and has no effect on a closed one', () => {
     for (const breaker of [opened, probing, reopened]) expect(closedByHand(breaker)).toEqual({ ...CLOSED, ramp: 1 });
     for (const breaker of [CLOSED, recovering]) expect(closedByHand(breaker)).toBe(breaker);
   });
 });
 
-describe('whatever happens', () => {
+describe('the circuit breaker in any history', () => {
   const step = fc.record({
     what: fc.constantFrom('trouble' as const, 'answer' as const, 'start' as const, 'no probe' as const),
     isProbe: fc.boolean(),
     wait: fc.nat(10 * MINUTE),
   });
 
-  it('only one is out as a probe, a pause is no longer than its cap, and answers close it again', () => {
+  it('allows only one probe at a time, caps its pauses, and closes after answers', () => {
     fc.assert(
       fc.property(fc.array(step), fc.integer({ min: 1, max: 64 }), (steps, concurrency) => {
         let breaker: Breaker = CLOSED;

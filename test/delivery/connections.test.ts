@@ -18,11 +18,11 @@ const reset: Step = (socket) => socket.resetAndDestroy();
 const close: Step = (socket) => socket.end();
 
 interface Script extends SocketServer {
-  /** For each request, the number of the connection that it came over. */
+  /** For each request, the number of the connection that carried it. */
   readonly cameOver: readonly number[];
 }
 
-/** A server of bare sockets that does one step for each request that comes. */
+/** A server on bare sockets that runs one step per request. */
 async function startScript(...steps: Step[]): Promise<Script> {
   const cameOver: number[] = [];
   const server = await startSocketServer((socket) => {
@@ -35,7 +35,7 @@ async function startScript(...steps: Step[]): Promise<Script> {
   return { ...server, cameOver };
 }
 
-/** Sends messages one after the other; gives the status of each attempt for each. */
+/** Sends messages one after the other. Returns the statuses of each message's attempts. */
 async function statusesOf({ gateway }: DeliveryStage, ...ids: string[]): Promise<(number | null)[][]> {
   const statuses: (number | null)[][] = [];
   for (const id of ids) {
@@ -52,12 +52,12 @@ async function stageWith(...steps: Step[]): Promise<{ stage: DeliveryStage; serv
   return { stage, server };
 }
 
-describe('a connection that is kept alive', () => {
+describe('a kept-alive connection', () => {
   it.each([
     ['reset', reset],
     ['closed', close],
   ])(
-    'and %s when the next request comes costs no attempt: that goes once more, over a fresh one',
+    'that is %s when the next request is sent costs no attempt: the request is repeated on a fresh one',
     async (_how, end) => {
       const { stage, server } = await stageWith(ok, end, ok);
       expect(await statusesOf(stage, 'm-1', 'm-2')).toEqual([[200], [200]]);
@@ -65,20 +65,20 @@ describe('a connection that is kept alive', () => {
     },
   );
 
-  it('is the only kind whose request goes once more: a reset of the fresh one is a failed attempt', async () => {
+  it('is the only kind with a repeated request: a reset of the fresh one is a failed attempt', async () => {
     const { stage, server } = await stageWith(ok, reset, reset, ok);
     expect(await statusesOf(stage, 'm-1', 'm-2')).toEqual([[200], [null, 200]]);
     expect(server.cameOver).toEqual([0, 0, 1, 2]);
   });
 
-  it('and was not used before: its reset is a failed attempt', async () => {
+  it('that was not used before makes a reset a failed attempt', async () => {
     const { stage, server } = await stageWith(reset, ok);
     expect(await statusesOf(stage, 'm-1')).toEqual([[null, 200]]);
     expect(server.cameOver).toEqual([0, 1]);
   });
 
   it.each(['H', 'HTTP/1.1 20', 'HTTP/1.1 200 OK\r\nx-a', 'HTTP/1.1 102 Processing\r\n\r\n'])(
-    'and reset after %j: the bot may have begun, so that is a failed attempt',
+    'that is reset after %j makes a failed attempt, because the bot may have started',
     async (begun) => {
       const { stage, server } = await stageWith(ok, (socket) => socket.write(begun, () => socket.end()), ok);
       expect(await statusesOf(stage, 'm-1', 'm-2')).toEqual([[200], [null, 200]]);
@@ -87,7 +87,7 @@ describe('a connection that is kept alive', () => {
   );
 });
 
-/** A bot at 127.0.0.2, at the port of another one. */
+/** A bot at 127.0.0.2, on the port of another one. */
 async function startNeighbour(port: number): Promise<void> {
   const server = createServer((_request, response) => response.end());
   await new Promise<void>((ready) => server.listen(port, '127.0.0.2', ready));
@@ -97,21 +97,21 @@ async function startNeighbour(port: number): Promise<void> {
   });
 }
 
-describe('a name with several addresses', () => {
-  it('is reached where the handshake takes longer than 250 ms and the other address refuses', async () => {
+describe('a host name with several addresses', () => {
+  it('is reached when the handshake takes longer than 250 ms and the other address refuses', async () => {
     const far = await startFarServer();
     const resolver = resolverOf('127.0.0.1', '127.0.0.2');
     const sender = startSender('private', resolver.lookup);
     const sent = sender.send(outgoing(`http://far.example:${far.port}/`, { timeoutMs: 20_000 }));
     await until(() => expect(resolver.names).toHaveLength(1));
-    await new Promise(setImmediate); // its first packet is sent by then, and dropped
+    await new Promise(setImmediate); // By then its first packet was sent and dropped.
     far.arrive();
     const { attempt } = await sent;
     expect(attempt).toMatchObject({ status: 200, error: null });
     expect(attempt.durationMs).toBeGreaterThan(500);
   });
 
-  it('is reached at the second where the first does not answer, within the time of the attempt', async () => {
+  it("is reached at the second address when the first does not answer, within the attempt's timeout", async () => {
     const far = await startFarServer();
     await startNeighbour(far.port);
     const sender = startSender('private', resolverOf('127.0.0.1', '127.0.0.2').lookup);
@@ -119,7 +119,7 @@ describe('a name with several addresses', () => {
     expect(attempt).toMatchObject({ status: 200, error: null });
   });
 
-  it('of which none is reached is an error in words, with what each said', async () => {
+  it('with no reachable address gives an error that names the failure of each', async () => {
     const { port } = await startSocketServer(() => undefined);
     const sender = startSender('private', resolverOf('127.0.0.2', '127.0.0.3').lookup);
     const { attempt } = await sender.send(outgoing(`http://nowhere.example:${port}/`));
@@ -127,7 +127,7 @@ describe('a name with several addresses', () => {
   });
 });
 
-describe('the time for one address', () => {
+describe('the connect timeout for one address', () => {
   it.each([
     [Infinity, 4000],
     [120_000, 4000],
@@ -136,11 +136,11 @@ describe('the time for one address', () => {
     [5000, 2000],
     [2000, 500],
     [100, 250],
-  ])('of a call of %i ms is %i ms: the next one has its turn within the call', (callMs, expected) => {
+  ])('of a call of %i ms is %i ms, so that the next address is tried within the call', (callMs, expected) => {
     expect(connectOptions(callMs).autoSelectFamilyAttemptTimeout).toBe(expected);
   });
 
-  it('lets two addresses have their turn within the time for a connection', () => {
+  it('allows two addresses within the connect timeout', () => {
     const { timeout, autoSelectFamilyAttemptTimeout } = connectOptions();
     expect(2 * autoSelectFamilyAttemptTimeout).toBeLessThan(timeout);
   });

@@ -24,7 +24,7 @@ async function deadOne(gateway: LocalGateway): Promise<DeliveryJson> {
   });
 }
 
-/** Resolves when the only pending delivery has had so many attempts. */
+/** Resolves when the only pending delivery has had the given number of attempts. */
 async function attempted(gateway: LocalGateway, attempts: number): Promise<void> {
   await until(async () => {
     const { body } = await gateway.call<{ data: DeliveryJson[] }>('GET', '/v1/deliveries?status=pending');
@@ -33,7 +33,7 @@ async function attempted(gateway: LocalGateway, attempts: number): Promise<void>
 }
 
 describe('an unknown host', () => {
-  it('ends a delivery not before ten minutes, however quick its schedule, and says why', async () => {
+  it('does not end a delivery before ten minutes, however short its schedule, and then gives the reason', async () => {
     const clock = startClock();
     const { gateway } = await startDelivery(
       { url: 'http://bot.invalid/', max_attempts: 100 },
@@ -49,8 +49,8 @@ describe('an unknown host', () => {
   });
 });
 
-describe('an event that the target has no handler for', () => {
-  it.each([404, 405, 501])('%i: is dead after three attempts, and says why', async (status) => {
+describe('an event without a handler at the target', () => {
+  it.each([404, 405, 501])('is dead with a reason after three attempts that answer %i', async (status) => {
     const { gateway, bot } = await startDelivery();
     bot.otherwise = status;
     await gateway.webhook(statusWebhook('m-1'));
@@ -60,7 +60,7 @@ describe('an event that the target has no handler for', () => {
     expect(bot.requests).toHaveLength(3);
   });
 
-  it('has its attempts within two minutes, whatever schedule and Retry-After say', async () => {
+  it('has its attempts within two minutes for any schedule and Retry-After', async () => {
     const clock = startClock();
     const { gateway, bot } = await startDelivery({ retry_delays_seconds: [7 * 24 * 3600] }, { effects: clock.effects });
     bot.otherwise = (_request, response) => response.writeHead(404, { 'retry-after': '3600' }).end();
@@ -74,7 +74,7 @@ describe('an event that the target has no handler for', () => {
     expect((await deadOne(gateway)).attempts).toBe(3);
   });
 
-  it('is sent where the bot behind a proxy is back in time', async () => {
+  it('is delivered when the bot behind a proxy is back in time', async () => {
     const { gateway, bot } = await startDelivery();
     bot.answers.push(404, 404);
     await gateway.webhook(statusWebhook('m-1'));
@@ -84,7 +84,7 @@ describe('an event that the target has no handler for', () => {
     expect(body.data).toHaveLength(1);
   });
 
-  it('is told from a message, which is tried by its schedule', async () => {
+  it('does not include messages, which follow their schedule', async () => {
     const { gateway, bot } = await startDelivery();
     bot.answers.push(404, 405, 501, 404);
     await gateway.webhook(textWebhook('m-1'));
@@ -92,7 +92,7 @@ describe('an event that the target has no handler for', () => {
     expect(await deliveryOf(gateway, 'm-1')).toMatchObject({ status: 'delivered', attempts: 5 });
   });
 
-  it('opens no breaker for messages with its 501', async () => {
+  it('does not open the circuit breaker for messages by its 501', async () => {
     const { gateway, bot, target } = await startDelivery();
     bot.otherwise = 501;
     for (const id of ['m-1', 'm-2', 'm-3']) await gateway.webhook(statusWebhook(id));

@@ -4,7 +4,7 @@ import { deliveryOf, startDelivery } from '../support/delivery.js';
 import { startSocketServer } from '../support/sockets.js';
 import { textWebhook } from '../support/texts.js';
 
-/** The error of a message that is sent once to a target at this URL. */
+/** The error of one attempt to send a message to this URL. */
 async function errorAt(url: string): Promise<string | null> {
   const { gateway } = await startDelivery({ url, max_attempts: 1 });
   await gateway.webhook(textWebhook({ id: 'm-1', chat: 'one' }));
@@ -12,15 +12,15 @@ async function errorAt(url: string): Promise<string | null> {
   return (await deliveryOf(gateway, 'm-1')).last_error;
 }
 
-describe('the error of an attempt is in words that say what to change', () => {
-  it('where an https URL leads to a bot that speaks http', async () => {
+describe('the error of an attempt says what to change', () => {
+  it('when an https URL leads to a bot that speaks http', async () => {
     const bot = await startBot();
     expect(await errorAt(bot.url.replace('http:', 'https:'))).toBe(
       'The other side does not speak TLS there: use http:// in the URL, or its port for https (ERR_SSL_WRONG_VERSION_NUMBER)',
     );
   });
 
-  it('where the bot answers 100 unasked', async () => {
+  it('when the bot sends an unrequested 100', async () => {
     const server = await startSocketServer((socket) => {
       socket.on('data', () =>
         socket.write('HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n'),

@@ -9,7 +9,7 @@ import { outgoing, resolverOf, startSender } from '../support/sender.js';
 import { textWebhook } from '../support/texts.js';
 
 const REFUSAL = /is not an address that TARGET_NETWORKS allows/;
-/** Under the widest setting that there is. */
+/** Under the widest setting. */
 const EVERYTHING = '0.0.0.0/0,::/0';
 
 const HOSTS: readonly [setting: string, what: string, hosts: readonly string[]][] = [
@@ -27,7 +27,7 @@ const ANSWERS: readonly [setting: string, what: string, addresses: readonly stri
   ['public', 'private', PRIVATE],
 ];
 
-/** The errors of all deliveries and tests to URLs; null where one went through. */
+/** The errors of all deliveries and tests by URL, null if one succeeded. */
 async function errorsOf(sender: ReturnType<typeof startSender>, urls: readonly string[]): Promise<(string | null)[]> {
   const store = { traffic: { lastForm: async () => await Promise.resolve(null) } };
   const test = createTester({ sender, store, newId: () => 'test_1' });
@@ -36,7 +36,7 @@ async function errorsOf(sender: ReturnType<typeof startSender>, urls: readonly s
   return await Promise.all([...sent, ...tested]);
 }
 
-describe('a host that is an address', () => {
+describe('a target host that is an address', () => {
   it.each(HOSTS)('under %s: %s cannot be saved', async (setting, _what, hosts) => {
     const gateway = await startLocal({ env: { TARGET_NETWORKS: setting } });
     const { id } = await gateway.addTarget({ url: 'https://93.184.216.34/' });
@@ -62,7 +62,7 @@ describe('a host that is an address', () => {
     expect(bot.requests).toEqual([]);
   });
 
-  it('cannot come with a user name or password, which would show in answers', async () => {
+  it('cannot carry a user name or password, which API answers would reveal', async () => {
     const gateway = await startLocal();
     for (const user of ['user', 'user:word', ':word']) {
       const target = { name: 'bot', url: `https://${user}@bot.example/` };
@@ -71,7 +71,7 @@ describe('a host that is an address', () => {
     }
   });
 
-  it('is refused at an attempt, too, where it was allowed when the target was saved', async () => {
+  it('is also checked at each attempt, even if it was allowed when the target was saved', async () => {
     const { gateway, bot } = await startDelivery({ max_attempts: 1 });
     await gateway.close();
     const again = await startLocal({ folder: gateway.folder, env: { TARGET_NETWORKS: 'public' } });
@@ -84,8 +84,8 @@ describe('a host that is an address', () => {
   });
 });
 
-describe('a host that is a name', () => {
-  it.each(ANSWERS)('under %s: %s answers of its look-up are not connected to', async (setting, _what, addresses) => {
+describe('a target host that is a name', () => {
+  it.each(ANSWERS)('under %s: %s addresses from DNS are not connected to', async (setting, _what, addresses) => {
     const bot = await startBot();
     const resolver = resolverOf();
     const sender = startSender(setting, resolver.lookup);
@@ -99,7 +99,7 @@ describe('a host that is a name', () => {
     expect(bot.requests).toEqual([]);
   });
 
-  it('is connected to at those of its addresses that are allowed, whichever comes first', async () => {
+  it('is connected to only at its allowed addresses, whichever comes first', async () => {
     const bot = await startBot();
     const { port } = new URL(bot.url);
     for (const answers of [
@@ -112,7 +112,7 @@ describe('a host that is a name', () => {
     expect(bot.requests).toHaveLength(2);
   });
 
-  it('is judged anew for each connection: one that changes its answer after it was saved leads nowhere', async () => {
+  it('is resolved and checked for each connection, so that a later DNS change cannot reach a refused address', async () => {
     const bot = await startBot();
     const resolver = resolverOf('127.0.0.1');
     const sender = startSender('127.0.0.0/8', resolver.lookup);
@@ -126,7 +126,7 @@ describe('a host that is a name', () => {
   });
 
   it.each(['localhost', 'LocalHost'])(
-    'is judged by what it resolves to, and not tried again: %s under public',
+    'is checked by its resolved addresses and not retried: %s under public',
     async (host) => {
       const bot = await startBot();
       const url = `http://${host}:${new URL(bot.url).port}/`;
@@ -142,7 +142,7 @@ describe('a host that is a name', () => {
     },
   );
 
-  it('may be localhost where loopback is named', async () => {
+  it('may be localhost when loopback is allowed', async () => {
     const env = { TARGET_NETWORKS: '127.0.0.0/8,::1/128' };
     const bot = await startBot();
     const { gateway } = await startDelivery({ url: `http://localhost:${new URL(bot.url).port}/` }, { env });

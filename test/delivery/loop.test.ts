@@ -22,11 +22,11 @@ import type { Delivery } from '../../src/store/outbox.js';
 const intervals = { retryDelaysMs: QUICK_RETRIES_MS };
 
 interface Stage extends DeliveryStage {
-  /** Resolves when the loop has looked at all targets since: a delivery of another channel has come to another bot. */
+  /** Resolves when the loop has polled all targets since: a delivery of another channel has reached another bot. */
   turn(): Promise<void>;
 }
 
-/** A stage on which it can be told that the loop could have sent something and did not. */
+/** A stage that shows that the loop could have sent something and did not. */
 async function stage(settings: Record<string, unknown> = {}, options: LocalOptions = {}): Promise<Stage> {
   const { gateway, bot, target } = await startDelivery({ channels: ['main'], ...settings }, options);
   const witness = await startBot();
@@ -40,12 +40,12 @@ async function stage(settings: Record<string, unknown> = {}, options: LocalOptio
   return { gateway, bot, target, turn };
 }
 
-/** Texts `m-1` … `m-<count>`, each in a chat of its own. */
+/** Texts `m-1` … `m-<count>`, each in its own chat. */
 async function sendTexts(gateway: LocalGateway, count: number): Promise<void> {
   for (let number = 1; number <= count; number += 1) await gateway.webhook(textWebhook(`m-${number}`));
 }
 
-/** A bot that keeps its requests waiting until it is told to answer them. */
+/** A bot that leaves requests open until the test answers them. */
 function hold(bot: Bot): { readonly waiting: ServerResponse[]; most: number } {
   const held = { waiting: [] as ServerResponse[], most: 0 };
   bot.otherwise = (_request, response) => {
@@ -55,12 +55,12 @@ function hold(bot: Bot): { readonly waiting: ServerResponse[]; most: number } {
   return held;
 }
 
-/** A bot that answers 500 to what `isRefused` names. */
+/** A bot that answers 500 to requests that match `isRefused`. */
 function refuse(bot: Bot, isRefused: (request: BotRequest) => boolean): void {
   bot.otherwise = (request, response) => response.writeHead(isRefused(request) ? 500 : 200).end();
 }
 
-/** Of messages that are named after their chat. */
+/** For messages that are named after their chat. */
 function ofChat(ids: readonly string[], chat: string): string[] {
   return ids.filter((id) => id.startsWith(chat));
 }
@@ -74,7 +74,7 @@ async function settledAs(gateway: LocalGateway, id: string, status: string): Pro
 }
 
 describe('the order of a chat (I6)', () => {
-  it('is kept while its first delivery fails, and the other chats flow', async () => {
+  it('is kept while the first delivery of a chat fails, and other chats proceed', async () => {
     const { gateway, bot } = await startDelivery({ max_attempts: 100 });
     refuse(bot, ({ ids }) => ids.includes('a-1') && !idsSentTo(bot).includes('b-2'));
     for (const id of ['a-1', 'a-2', 'b-1', 'a-3', 'b-2'])
@@ -87,7 +87,7 @@ describe('the order of a chat (I6)', () => {
     expect(sent.lastIndexOf('a-1')).toBeGreaterThan(sent.indexOf('b-2'));
   });
 
-  it('goes on behind a delivery that is dead', async () => {
+  it('continues after a dead delivery', async () => {
     const { gateway, bot } = await startDelivery({ max_attempts: 2 });
     refuse(bot, ({ ids }) => ids.includes('a-1'));
     for (const id of ['a-1', 'a-2', 'a-3']) await gateway.webhook(textWebhook({ id, chat: 'a' }));
@@ -96,7 +96,7 @@ describe('the order of a chat (I6)', () => {
     expect(await deliveryOf(gateway, 'a-1')).toMatchObject({ status: 'dead', attempts: 2 });
   });
 
-  it('goes on behind a delivery that is expired', async () => {
+  it('continues after an expired delivery', async () => {
     const clock = startClock();
     const { gateway, bot } = await startDelivery({ max_age_seconds: 60 }, { effects: clock.effects, intervals });
     const fresh = Math.floor(clock.now() / 1000);
@@ -107,7 +107,7 @@ describe('the order of a chat (I6)', () => {
     expect((await deliveryOf(gateway, 'a-1')).status).toBe('expired');
   });
 
-  it('holds for a webhook with messages of several chats: it waits for all of them, and all wait for it', async () => {
+  it('holds for a webhook with messages of several chats, which waits for all of them and blocks all of them', async () => {
     const { gateway, bot } = await startDelivery({ max_attempts: 100 });
     refuse(bot, ({ ids }) => ids.includes('a-1') && bot.requests.length < 3);
     await gateway.webhook(textWebhook({ id: 'a-1', chat: 'a' }));
@@ -117,7 +117,7 @@ describe('the order of a chat (I6)', () => {
     expect(idsSentTo(bot)).toEqual(['a-1', 'a-1', 'a-1', 'a-2', 'b-2', 'b-3']);
   });
 
-  it('holds for each target by itself', async () => {
+  it('is separate for each target', async () => {
     const { gateway, bot } = await startDelivery({ max_attempts: 100 });
     const healthy = await startBot();
     await gateway.addTarget({ url: healthy.url });
@@ -129,7 +129,7 @@ describe('the order of a chat (I6)', () => {
     expect(idsSentTo(bot).indexOf('a-2')).toBe(idsSentTo(bot).length - 1);
   });
 
-  it('is kept with many chats, many failures and one request of a chat at a time', async () => {
+  it('is kept with many chats, many failures and one request per chat at a time', async () => {
     const { gateway, bot } = await startDelivery({ max_attempts: 100, concurrency: 32 });
     const seen = failEveryThird(bot);
     const sent = Array.from({ length: 60 }, (_, number) => `${'abcdef'.charAt(number % 6)}-${number}`);
@@ -141,7 +141,9 @@ describe('the order of a chat (I6)', () => {
   });
 });
 
-/** A bot that answers a moment later, 500 to each third request; it watches for two requests of one chat at a time. */
+/**
+ * A bot that answers a moment later, 500 to every third request, and watches for two requests of one chat at a time.
+ */
 function failEveryThird(bot: Bot): { readonly overlaps: string[]; readonly delivered: string[] } {
   const underWay = new Set<string>();
   const seen = { overlaps: [] as string[], delivered: [] as string[] };
@@ -165,8 +167,8 @@ async function recorded(gateway: LocalGateway, chat: string): Promise<string[]> 
   return ofChat(body.data.map(({ message_id }) => message_id).reverse(), chat);
 }
 
-describe('how much goes at once', () => {
-  it("is never above the target's concurrency, and never below while there is more to do", async () => {
+describe('the number of requests in flight', () => {
+  it("never exceeds the target's concurrency, and reaches it while there is enough to do", async () => {
     const { gateway, bot, turn } = await stage({ concurrency: 3 });
     const held = hold(bot);
     await sendTexts(gateway, 8);
@@ -180,7 +182,7 @@ describe('how much goes at once', () => {
     expect(idsSentTo(bot).sort()).toEqual(Array.from({ length: 8 }, (_, number) => `m-${number + 1}`));
   });
 
-  it('follows a change of concurrency while requests are under way', async () => {
+  it('follows a change of concurrency while requests are in flight', async () => {
     const clock = startClock();
     const { gateway, bot, target, turn } = await stage({ concurrency: 1 }, { effects: clock.effects, intervals });
     const held = hold(bot);
@@ -193,7 +195,7 @@ describe('how much goes at once', () => {
     expect(held.most).toBe(3);
   });
 
-  it('of a slow target does not matter to another one', async () => {
+  it('of a slow target does not affect another target', async () => {
     const { gateway, bot } = await startDelivery({ concurrency: 2 });
     hold(bot);
     const quick = await startBot();
@@ -204,7 +206,7 @@ describe('how much goes at once', () => {
     expect(bot.requests).toHaveLength(2);
   });
 
-  it('is one delivery in all for the same webhook that comes many times at one instant (I3)', async () => {
+  it('is one in total when the same webhook arrives many times at the same instant (I3)', async () => {
     const { gateway, bot } = await startDelivery();
     const copies = Array.from({ length: 20 }, async () => await gateway.webhook(textWebhook('m-1')));
     const verdicts = (await Promise.all(copies)).map(({ body }) => Object.keys(body.verdicts).join());
@@ -215,7 +217,7 @@ describe('how much goes at once', () => {
 });
 
 describe('rate_per_second', () => {
-  it('lets a second of it through at once, and then as much in each second', async () => {
+  it("allows one second's worth at once, then the rate per second", async () => {
     const clock = startClock({ stopped: true });
     const { gateway, bot, turn } = await stage({ rate_per_second: 5 }, { effects: clock.effects, intervals });
     await sendTexts(gateway, 12);
@@ -229,7 +231,7 @@ describe('rate_per_second', () => {
     expect(sent).toEqual([5, 10, 12]);
   });
 
-  it('may be less than one: a request every other second', async () => {
+  it('may be less than one: one request every other second', async () => {
     const clock = startClock({ stopped: true });
     const { gateway, bot, turn } = await stage({ rate_per_second: 0.5 }, { effects: clock.effects, intervals });
     await sendTexts(gateway, 3);
@@ -241,7 +243,7 @@ describe('rate_per_second', () => {
     await bot.received(2);
   });
 
-  it('counts the attempts that fail as well', async () => {
+  it('counts failed attempts too', async () => {
     const clock = startClock({ stopped: true });
     const { gateway, bot, turn } = await stage({ rate_per_second: 2 }, { effects: clock.effects, intervals });
     bot.otherwise = 500;
@@ -256,7 +258,7 @@ describe('rate_per_second', () => {
 });
 
 describe('rate_per_second and max_age_seconds', () => {
-  it('what is too old to be sent costs nothing of the rate: a fresh message does not wait behind it', async () => {
+  it('an expired delivery does not count towards the rate, so that a fresh message does not wait behind it', async () => {
     const clock = startClock({ stopped: true });
     const settings = { rate_per_second: 1, max_age_seconds: 60 };
     const { gateway, bot } = await startDelivery(settings, { effects: clock.effects, intervals });
@@ -267,8 +269,8 @@ describe('rate_per_second and max_age_seconds', () => {
   });
 });
 
-describe('a target that is switched off', () => {
-  it('is sent nothing and loses nothing: switched on it is sent everything, in order (I4)', async () => {
+describe('a disabled target', () => {
+  it('is sent nothing and loses nothing, and is sent everything in order once it is enabled (I4)', async () => {
     const { gateway, bot, target, turn } = await stage({ enabled: false });
     for (const id of ['a-1', 'a-2', 'a-3']) await gateway.webhook(textWebhook({ id, chat: 'a' }));
     await turn();
@@ -280,8 +282,8 @@ describe('a target that is switched off', () => {
   });
 });
 
-describe('a target that is removed', () => {
-  it('leaves what was pending dead, says why, and is sent nothing more', async () => {
+describe('a removed target', () => {
+  it('leaves its pending deliveries dead with a reason, and is sent nothing more', async () => {
     const { gateway, bot, target, turn } = await stage({ max_attempts: 100 });
     bot.otherwise = 500;
     for (const id of ['a-1', 'a-2']) await gateway.webhook(textWebhook({ id, chat: 'a' }));
@@ -294,7 +296,7 @@ describe('a target that is removed', () => {
       expect(await deliveryOf(gateway, id)).toMatchObject({ status: 'dead', last_error: 'The target was removed.' });
   });
 
-  it('while a request is under way troubles nobody', async () => {
+  it('ends a request in flight without an error', async () => {
     const { gateway, bot, target, turn } = await stage();
     const held = hold(bot);
     await gateway.webhook(textWebhook('m-1'));
@@ -306,8 +308,8 @@ describe('a target that is removed', () => {
   });
 });
 
-describe('a delivery that cannot be made', () => {
-  it('is dead after max_attempts, with all of them in its log', async () => {
+describe('a delivery that keeps failing', () => {
+  it('is dead after max_attempts, with all attempts in its log', async () => {
     const { gateway, bot } = await startDelivery({ max_attempts: 3 });
     bot.otherwise = 503;
     await gateway.webhook(textWebhook('m-1'));
@@ -321,7 +323,7 @@ describe('a delivery that cannot be made', () => {
     expect(bot.requests).toHaveLength(3);
   });
 
-  it('is made again when a person says so, under the same webhook-id and with attempts anew (I5)', async () => {
+  it('is sent again by a manual retry, under the same webhook-id and with new attempts (I5)', async () => {
     const { gateway, bot } = await startDelivery({ max_attempts: 2 });
     bot.answers.push(500, 500, 500);
     await gateway.webhook(textWebhook('m-1'));
@@ -333,7 +335,7 @@ describe('a delivery that cannot be made', () => {
 });
 
 describe('a target that answers 410', () => {
-  it('is switched off with a reason; its deliveries wait, and are sent when a person enables it (I4)', async () => {
+  it('is disabled with a reason, and its deliveries wait and are sent once it is enabled (I4)', async () => {
     const { gateway, bot, target, turn } = await stage();
     bot.answers.push(410);
     for (const id of ['a-1', 'a-2']) await gateway.webhook(textWebhook({ id, chat: 'a' }));
@@ -353,7 +355,7 @@ describe('a target that answers 410', () => {
 });
 
 describe('retry_delays_seconds', () => {
-  it("is a target's own schedule", async () => {
+  it('replaces the default schedule of the target', async () => {
     const clock = startClock({ stopped: true });
     const settings = { retry_delays_seconds: [100, 1000], max_attempts: 100 };
     const { gateway, bot } = await startDelivery(settings, {
@@ -382,7 +384,7 @@ describe('retry_delays_seconds', () => {
 });
 
 describe('max_age_seconds', () => {
-  it('keeps a message that is older from being sent at all', async () => {
+  it('prevents an older message from being sent at all', async () => {
     const { gateway, bot, turn } = await stage({ max_age_seconds: 60 });
     const fresh = Math.floor(systemEffects.now() / 1000);
     await gateway.webhook(textWebhook('old'));
@@ -395,7 +397,7 @@ describe('max_age_seconds', () => {
     expect(idsSentTo(bot)).toEqual(['fresh']);
   });
 
-  it('looks at the age at the time of each attempt: what was fresh at the first expires before the next', async () => {
+  it('is checked at each attempt, so that a message can expire between attempts', async () => {
     const clock = startClock();
     const { gateway, bot } = await startDelivery({ max_age_seconds: 60 }, { effects: clock.effects, intervals });
     bot.otherwise = (_request, response) => {
@@ -408,7 +410,7 @@ describe('max_age_seconds', () => {
     expect(bot.requests).toHaveLength(1);
   });
 
-  it('does not stop a person who has an expired delivery sent again', async () => {
+  it('does not apply to a manual retry of an expired delivery', async () => {
     const { gateway, bot } = await startDelivery({ max_age_seconds: 60 });
     await gateway.webhook(textWebhook('old'));
     const { id } = await settledAs(gateway, 'old', 'expired');
@@ -418,7 +420,7 @@ describe('max_age_seconds', () => {
     expect(idsSentTo(bot)).toEqual(['old', 'old']);
   });
 
-  it('does not concern what has no message in it', async () => {
+  it('does not apply to events without a message', async () => {
     const { gateway, bot } = await startDelivery({ max_age_seconds: 60 });
     const old = '{"statuses":[{"id":"m-1","status":"read","timestamp":"1712995245"}]}';
     await gateway.webhook(old);
@@ -426,8 +428,8 @@ describe('max_age_seconds', () => {
   });
 });
 
-describe('a gateway that is closed', () => {
-  it('goes on where it was when it is started again, under the same webhook-id (I4, I5)', async () => {
+describe('a gateway that stops', () => {
+  it('continues after a restart under the same webhook-id (I4, I5)', async () => {
     const clock = startClock();
     const slowly = { effects: clock.effects, intervals: { retryDelaysMs: [60_000] } };
     const { gateway, bot } = await startDelivery({}, slowly);
@@ -442,7 +444,7 @@ describe('a gateway that is closed', () => {
     expect(bot.requests[1]?.headers['webhook-id']).toBe(bot.requests[0]?.headers['webhook-id']);
   });
 
-  it('waits for the answer to what is under way, which is then not sent again', async () => {
+  it('waits for the answer of a request in flight, which is then not sent again', async () => {
     const { gateway, bot } = await startDelivery();
     const held = hold(bot);
     await gateway.webhook(textWebhook({ id: 'a-1', chat: 'a' }));
@@ -457,13 +459,13 @@ describe('a gateway that is closed', () => {
     expect(idsSentTo(bot)).toEqual(['a-1', 'a-2']);
   });
 
-  it('breaks off what is not answered in time: it is due again, and costs no attempt (I4)', async () => {
+  it('aborts a request without an answer in time, which is due again and costs no attempt (I4)', async () => {
     const clock = startClock();
     const { gateway, bot } = await startDelivery({ max_attempts: 1 }, { effects: clock.effects, intervals });
     hold(bot);
     await gateway.webhook(textWebhook('m-1'));
     await bot.received(1);
-    clock.hurry();
+    clock.endSleeps();
     await gateway.close();
     bot.otherwise = 200;
     const again = await startLocal({ folder: gateway.folder, intervals });
@@ -474,8 +476,8 @@ describe('a gateway that is closed', () => {
   });
 });
 
-describe('the loop', () => {
-  it('sends at once what was recorded: it is told, and does not wait for its next look', async () => {
+describe('the delivery loop', () => {
+  it('sends a recorded delivery at once, without waiting for the next poll', async () => {
     const patient = async (_ms: number, signal?: AbortSignal): Promise<void> =>
       await new Promise((resolve) => {
         if (signal?.aborted) resolve();
@@ -486,7 +488,7 @@ describe('the loop', () => {
     expect((await requestTo(bot)).ids).toEqual(['m-1']);
   });
 
-  it('tells of a store that cannot take a claim, and asks it again', async () => {
+  it('reports a failed claim and retries it', async () => {
     const clock = startClock();
     const fakes = await startLoopOn({ brokenClaims: 1, brokenSettlements: 0 }, clock);
     await until(() => expect(fakes.errors).toEqual([new Error('the disk is full')]));
@@ -495,7 +497,7 @@ describe('the loop', () => {
     expect(fakes.errors).toHaveLength(1);
   });
 
-  it('leaves what it could not settle to its lease, and goes on with the rest', async () => {
+  it('leaves a delivery that it could not settle to its lease, and continues with the others', async () => {
     const clock = startClock();
     const fakes = await startLoopOn({ brokenClaims: 0, brokenSettlements: 1 }, clock);
     await until(() => expect(fakes.sent).toEqual(['dlv_1', 'dlv_2', 'dlv_3']));
@@ -525,7 +527,7 @@ interface Fakes {
   readonly errors: unknown[];
 }
 
-/** The loop on a store that breaks down now and then, with three deliveries for a target that takes one at a time. */
+/** The loop on a store with injected failures and three deliveries for a target with concurrency 1. */
 async function startLoopOn(
   broken: { brokenClaims: number; brokenSettlements: number },
   clock: TestClock,

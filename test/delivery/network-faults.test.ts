@@ -15,7 +15,7 @@ import { SELF_SIGNED } from '../support/tls.js';
 const OK = 'HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n';
 const TIMED_OUT = { status: null, error: 'No answer within 200 ms.' };
 
-/** Sends one message to a target, and waits until nothing is pending. */
+/** Sends one message to a target and waits until nothing is pending. */
 async function settledDelivery({ gateway }: DeliveryStage, id = 'm-1'): Promise<DeliveryJson> {
   await gateway.webhook(textWebhook({ id, chat: 'one' }));
   await gateway.settled();
@@ -23,7 +23,7 @@ async function settledDelivery({ gateway }: DeliveryStage, id = 'm-1'): Promise<
 }
 
 describe('a half-open connection', () => {
-  it('that is accepted and never answered ends with the time of the attempt, and is closed', async () => {
+  it("that is accepted and never answered is closed at the attempt's timeout", async () => {
     const server = await startSocketServer((socket) => void socket.resume());
     const stage = await startDelivery({ url: `http://127.0.0.1:${server.port}/`, timeout_ms: 200, max_attempts: 2 });
     const { status, log } = await settledDelivery(stage);
@@ -32,11 +32,11 @@ describe('a half-open connection', () => {
     await until(() => expect(server.sockets.filter((socket) => !socket.closed)).toEqual([]));
   });
 
-  it('whose peer vanished after an earlier answer is given up, and the next attempt goes over a new one', async () => {
+  it('whose peer vanished after an earlier answer is dropped, and the next attempt uses a new one', async () => {
     const answering: Socket[] = [];
     const server = await startSocketServer((socket) => {
       socket.on('data', () => {
-        if (socket === answering[0]) return; // it answered once, and is gone from here on
+        if (socket === answering[0]) return; // It answered once and is gone from here on.
         answering.push(socket);
         socket.write(OK);
       });
@@ -48,8 +48,8 @@ describe('a half-open connection', () => {
   });
 });
 
-describe('a reset', () => {
-  it('within the answer to a failure leaves its status and what had come of its words', async () => {
+describe('a connection reset', () => {
+  it('during the answer to a failed attempt keeps the status and the text so far', async () => {
     const stage = await startDelivery();
     stage.bot.answers.push((_request, response) => {
       response
@@ -62,7 +62,7 @@ describe('a reset', () => {
     ]);
   });
 
-  it('within the answer to a success does not make it a failure: the bot has the message', async () => {
+  it('during the answer to a successful attempt leaves it successful, because the bot has the message', async () => {
     const stage = await startDelivery();
     stage.bot.answers.push((_request, response) => {
       response
@@ -75,7 +75,7 @@ describe('a reset', () => {
 });
 
 describe('a slow target', () => {
-  it('that answers when its time is over has not answered: the attempt is made again', async () => {
+  it('that answers after the timeout has failed, and the attempt is repeated', async () => {
     const late = answerLater();
     const stage = await startDelivery({ timeout_ms: 200 });
     stage.bot.answers.push(late.answer);
@@ -85,7 +85,7 @@ describe('a slow target', () => {
     expect(log[0]?.duration_ms).toBeLessThan(5000);
   });
 
-  it('that holds all its connections does not slow another', async () => {
+  it('that occupies all its connections does not slow another', async () => {
     const slow = answerLater();
     const { gateway, bot } = await startDelivery({ concurrency: 4 });
     const quick = await startBot();
@@ -106,7 +106,7 @@ describe('a slow target', () => {
   it.each([
     ['headers', (response: ServerResponse) => response.socket?.write('HTTP/1.1 200 OK\r\n'), 'x-a: b\r\n', TIMED_OUT],
     ['a failure', (response: ServerResponse) => response.writeHead(503).write('.'), '.', { status: 503 }],
-  ])('whose answer drips (%s) is cut off when its time is over', async (_what, begin, drop, expected) => {
+  ])('whose answer drips (%s) is cut off at the timeout', async (_what, begin, drop, expected) => {
     const stage = await startDelivery({ timeout_ms: 200, max_attempts: 1 });
     stage.bot.otherwise = (_request, response) => {
       begin(response);
@@ -119,8 +119,8 @@ describe('a slow target', () => {
   });
 });
 
-describe('TLS that fails', () => {
-  it('for a certificate that nobody vouches for: nothing is sent', async () => {
+describe('a TLS failure', () => {
+  it('from an untrusted certificate sends nothing', async () => {
     const requests: string[] = [];
     const server = createHttpsServer(SELF_SIGNED, (request, response) => {
       requests.push(request.url ?? '');
@@ -134,7 +134,7 @@ describe('TLS that fails', () => {
     expect(requests).toEqual([]);
   });
 
-  it('where the two sides do not agree on whether there is any', async () => {
+  it('from http on one side and https on the other sends nothing', async () => {
     const plain = await startBot();
     const encrypted = await listening(createHttpsServer(SELF_SIGNED));
     for (const url of [plain.url.replace('http:', 'https:'), `http://127.0.0.1:${encrypted.port}/`]) {
@@ -146,8 +146,8 @@ describe('TLS that fails', () => {
   });
 });
 
-describe('a way around the addresses that are allowed', () => {
-  it.each([301, 302, 303, 307, 308])('a %i to a metadata service is a failure like any other', async (status) => {
+describe('a way around the allowed addresses', () => {
+  it.each([301, 302, 303, 307, 308])('is not opened by a %i to a metadata service', async (status) => {
     const stage = await startDelivery({ max_attempts: 1 });
     const location = 'http://169.254.169.254/latest/meta-data/iam/security-credentials/';
     stage.bot.otherwise = (_request, response) => response.writeHead(status, { location }).end('see there');
@@ -157,7 +157,7 @@ describe('a way around the addresses that are allowed', () => {
     expect(stage.bot.requests).toHaveLength(1);
   });
 
-  it('a proxy that the environment names is not asked', async () => {
+  it('is not opened by a proxy in the environment, which is not used', async () => {
     const [proxy, bot] = [await startBot(), await startBot()];
     const names = ['HTTP_PROXY', 'HTTPS_PROXY', 'ALL_PROXY', 'http_proxy', 'https_proxy', 'all_proxy'];
     const env = Object.fromEntries(names.map((name) => [name, proxy.url]));

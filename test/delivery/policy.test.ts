@@ -14,13 +14,13 @@ function answered(status: number, retryAfter: string | null = null): Outcome {
   return { kind: 'answered', status, retryAfter };
 }
 
-/** The attempt of a message that has just ended, the only one that was made unless told otherwise. */
+/** The attempt of a message that has just ended, by default the first one. */
 function tried(attempts = 1, more: Partial<Tried> = {}): Tried {
   const event = { type: 'messages', method: 'post' } as const;
   return { attempts, besideSchedule: false, event, verdicts: ['event'], startedAt: NOW, streak: null, ...more };
 }
 
-/** What follows the first attempt, with a chance that leaves every pause at its length. */
+/** The result of the first attempt, with a random value that leaves every pause at its length. */
 function afterFirst(outcome: Outcome): Next {
   return afterAttempt(outcome, tried(), POLICY, NOW, 0.5);
 }
@@ -31,24 +31,24 @@ function pauseAfter(outcome: Outcome, attempts = 1, random = 0.5, maxAttempts = 
   return (dueAt ?? NaN) - NOW;
 }
 
-describe('what becomes of a delivery after an attempt', () => {
-  it.each([200, 201, 202, 204, 299])('%i: it is delivered', (status) => {
+describe('a delivery after an attempt', () => {
+  it.each([200, 201, 202, 204, 299])('is delivered on status %i', (status) => {
     expect(afterFirst(answered(status))).toEqual({ status: 'delivered' });
   });
 
   it.each([199, 300, 301, 302, 304, 307, 308, 400, 401, 403, 404, 409, 422, 429, 500, 502, 503, 504, 599])(
-    '%i: it is tried again after five seconds',
+    'is retried after five seconds on status %i',
     (status) => {
       expect(afterFirst(answered(status))).toEqual({ status: 'pending', dueAt: NOW + 5 * SECOND, streak: null });
     },
   );
 
-  it('without an answer: it is tried again after five seconds', () => {
+  it('is retried after five seconds without an answer', () => {
     expect(afterFirst(FAILED)).toEqual({ status: 'pending', dueAt: NOW + 5 * SECOND, streak: null });
   });
 
   it.each([FAILED, answered(500), answered(503, '10')])(
-    'after its last attempt it is dead: $kind $status',
+    'is dead once its last attempt has failed: $kind $status',
     (outcome) => {
       expect(afterAttempt(outcome, tried(10), POLICY, NOW, 0.5)).toEqual({ status: 'dead' });
       expect(afterAttempt(outcome, tried(11), POLICY, NOW, 0.5)).toEqual({ status: 'dead' });
@@ -56,22 +56,22 @@ describe('what becomes of a delivery after an attempt', () => {
     },
   );
 
-  it('is delivered by its last attempt as by any other', () => {
+  it('is delivered by its last attempt like by any other', () => {
     expect(afterAttempt(answered(200), tried(10), POLICY, NOW, 0.5)).toEqual({ status: 'delivered' });
   });
 
-  it('has one attempt only where one is all there may be', () => {
+  it('gets one attempt when max_attempts is 1', () => {
     expect(afterAttempt(FAILED, tried(1), { ...POLICY, maxAttempts: 1 }, NOW, 0.5)).toEqual({ status: 'dead' });
   });
 });
 
-describe('what cannot succeed', () => {
-  it('is dead at once where the target can never be sent anything as it is set up, and says so', () => {
+describe('a delivery that cannot succeed', () => {
+  it('is dead at once with a reason if the target cannot be sent to as configured', () => {
     const next = afterAttempt({ kind: 'failed', cause: 'never' }, tried(1), POLICY, NOW, 0.5);
     expect(next).toEqual({ status: 'dead', reason: 'It was not tried again: that would not help.' });
   });
 
-  it('410 leaves a delivery due, at its last attempt too: the target is switched off, and a person may enable it', () => {
+  it('stays due after a 410, also at its last attempt, because the target is disabled and may be enabled again', () => {
     for (const attempts of [1, 10]) {
       expect(afterAttempt(answered(410), tried(attempts), POLICY, NOW, 0.5)).toEqual({
         status: 'pending',
@@ -93,7 +93,9 @@ interface Step {
   readonly next: Next;
 }
 
-/** Attempts that each end at once with this outcome, until the delivery is settled: when each began, and what followed. */
+/**
+ * Attempts that each end at once with this outcome, until the delivery is settled: their start times and the result.
+ */
 function lifeOf(outcome: Outcome, { event, delaysMs, random = 0.5 }: LifeOptions = {}): Step[] {
   const policy = { maxAttempts: 50, delaysMs: delaysMs ?? RETRY_DELAYS_MS };
   const steps: Step[] = [];
@@ -117,7 +119,7 @@ interface LifeOptions {
 describe('an unknown host', () => {
   const UNKNOWN: Outcome = { kind: 'failed', cause: 'unknown_host' };
 
-  it('ends a delivery at the fifth attempt of the usual schedule', () => {
+  it('ends a delivery at the fifth attempt of the default schedule', () => {
     const steps = lifeOf(UNKNOWN);
     expect(steps.map(({ next }) => next.status)).toEqual(['pending', 'pending', 'pending', 'pending', 'dead']);
     expect(steps[4]?.next.reason).toBe(
@@ -125,17 +127,17 @@ describe('an unknown host', () => {
     );
   });
 
-  it('ends none before ten minutes have passed since the first such failure, however quick its schedule', () => {
+  it('ends none earlier than ten minutes after the first such failure, however short the schedule', () => {
     const steps = lifeOf(UNKNOWN, { delaysMs: [30 * SECOND] });
     expect(steps).toHaveLength(21);
     expect(steps.at(-1)).toMatchObject({ at: 600 * SECOND, next: { status: 'dead' } });
   });
 
-  it('ends none before its fifth attempt, however slow its schedule', () => {
+  it('ends none before its fifth attempt, however long the schedule', () => {
     expect(lifeOf(UNKNOWN, { delaysMs: [DAY] })).toHaveLength(5);
   });
 
-  it('counts from the newest failure of another kind on', () => {
+  it('counts from the latest failure of another kind', () => {
     const streak = { cause: 'unknown_host', since: NOW - DAY, attempts: 4 } as const;
     expect(afterAttempt(FAILED, tried(5, { streak }), POLICY, NOW, 0.5)).toMatchObject({ streak: null });
     const next = afterAttempt(UNKNOWN, tried(6), POLICY, NOW, 0.5);
@@ -143,8 +145,8 @@ describe('an unknown host', () => {
   });
 });
 
-describe('an event that the target has no handler for', () => {
-  it.each([404, 405, 501])('%i: is dead after three attempts within two minutes, and says why', (status) => {
+describe('an event without a handler at the target', () => {
+  it.each([404, 405, 501])('is dead with a reason after three answers %i within two minutes', (status) => {
     const steps = lifeOf(answered(status), { event: STATUSES_POST });
     expect(steps.map(({ at }) => at / SECOND)).toEqual([0, 5, 35]);
     expect(steps.at(-1)?.next).toEqual({
@@ -154,12 +156,12 @@ describe('an event that the target has no handler for', () => {
     });
   });
 
-  it.each(['new', 'late'] as const)('is not taken for one that carries a %s message under its name', (verdict) => {
+  it.each(['new', 'late'] as const)('does not include one that carries a %s message under its name', (verdict) => {
     const what = tried(3, { event: STATUSES_POST, verdicts: ['event', verdict] });
     expect(afterAttempt(answered(404), what, POLICY, NOW, 0.5)).toMatchObject({ status: 'pending', streak: null });
   });
 
-  it('is so whatever schedule, chance and Retry-After say', () => {
+  it('is dead within that time for any schedule, random value and Retry-After', () => {
     const delay = fc.integer({ min: 1000, max: 7 * DAY });
     const header = fc.option(fc.integer({ min: 0, max: 1e6 }).map(String));
     const chance = fc.double({ min: 0, max: 1, maxExcluded: true, noNaN: true });
@@ -172,7 +174,7 @@ describe('an event that the target has no handler for', () => {
     );
   });
 
-  it('has its three attempts after failures of another kind as well: the bot was down, and starts', () => {
+  it('still gets its three attempts after failures of another kind, because the bot may be starting', () => {
     const down = afterAttempt(FAILED, tried(7, { event: STATUSES_POST }), POLICY, NOW, 0.5);
     const next = afterAttempt(
       answered(404),
@@ -184,7 +186,7 @@ describe('an event that the target has no handler for', () => {
     expect(next).toMatchObject({ status: 'pending', dueAt: NOW + 55 * SECOND, streak: { attempts: 1 } });
   });
 
-  it('says so too where max_attempts ends it first', () => {
+  it('gives the same reason when max_attempts ends it first', () => {
     const next = afterAttempt(
       answered(404),
       tried(1, { event: STATUSES_POST }),
@@ -195,35 +197,35 @@ describe('an event that the target has no handler for', () => {
     expect(next).toMatchObject({ status: 'dead', cause: 'no_handler' });
   });
 
-  it("takes nothing from its attempts when a person's retry fails", () => {
+  it('keeps all of its attempts when a manual retry fails', () => {
     const streak = { cause: 'no_handler', since: NOW - SECOND, attempts: 2 } as const;
     const what = tried(2, { event: STATUSES_POST, streak, besideSchedule: true });
     expect(afterAttempt(answered(404), what, POLICY, NOW, 0.5)).toMatchObject({ status: 'pending', streak });
   });
 
-  it('may be any event but a message: messages are tried by their schedule', () => {
+  it('is any event but a message, and messages follow their schedule', () => {
     expect(lifeOf(answered(404))).toHaveLength(50);
     expect(lifeOf(answered(404), { event: { type: 'messages', method: 'patch' } })).toHaveLength(50);
     expect(lifeOf(answered(400), { event: STATUSES_POST })).toHaveLength(50);
   });
 
-  it('ends in time where the clock was set back meanwhile', () => {
+  it('ends in time when the clock goes back', () => {
     const streak = { cause: 'no_handler', since: NOW + DAY, attempts: 1 } as const;
     const next = afterAttempt(answered(404, '86400'), tried(2, { event: STATUSES_POST, streak }), POLICY, NOW, 0.5);
     expect(next).toMatchObject({ dueAt: NOW + 110 * SECOND, streak: { since: NOW, attempts: 2 } });
   });
 });
 
-describe('a target that leads back to a gateway that the webhook has come from', () => {
-  it.each([1, 10])('ends the delivery at attempt %i, and says so', (attempts) => {
+describe('a target that leads back to a gateway that the webhook passed through', () => {
+  it.each([1, 10])('ends the delivery with a reason at attempt %i', (attempts) => {
     const next = afterAttempt({ ...answered(508), isLoop: true } as Outcome, tried(attempts), POLICY, NOW, 0.5);
     expect(next).toEqual({ status: 'dead', reason: 'The target leads back to this gateway.' });
     expect(afterFirst(answered(508))).toMatchObject({ status: 'pending' });
   });
 });
 
-describe('the schedule of a target', () => {
-  it('is its own where it has one, and the usual one where it has none', () => {
+describe('the retry schedule', () => {
+  it("is the target's own if it has one, otherwise the default", () => {
     const own = policyOf({ maxAttempts: 3, retryDelaysSeconds: [1, 2.5] }, RETRY_DELAYS_MS);
     expect(own).toEqual({ maxAttempts: 3, delaysMs: [1000, 2500] });
     expect(policyOf({ maxAttempts: 10, retryDelaysSeconds: null }, RETRY_DELAYS_MS)).toEqual(POLICY);
@@ -239,17 +241,17 @@ describe('the schedule of a target', () => {
 });
 
 describe('the pauses between attempts', () => {
-  it('grow from five seconds to twelve hours, and stay there', () => {
+  it('grow from five seconds to twelve hours and stay there', () => {
     const seconds = [1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 50].map((attempts) => pauseAfter(FAILED, attempts) / SECOND);
     expect(seconds).toEqual([5, 30, 120, 600, 1800, 3600, 10_800, 21_600, 43_200, 43_200, 43_200]);
   });
 
-  it('reach over a night and a day off before ten attempts are used up', () => {
+  it('cover a night and a day before ten attempts are used up', () => {
     const all = [1, 2, 3, 4, 5, 6, 7, 8, 9].map((attempts) => pauseAfter(FAILED, attempts, 0));
     expect(all.reduce((sum, ms) => sum + ms)).toBeGreaterThan(18 * 60 * 60 * SECOND);
   });
 
-  it('are drawn from a fifth around their length, and nowhere else', () => {
+  it('have a jitter of 20 % and no more', () => {
     const chance = fc.double({ min: 0, max: 1, maxExcluded: true, noNaN: true });
     fc.assert(
       fc.property(fc.integer({ min: 1, max: 99 }), chance, (attempts, random) => {
@@ -261,7 +263,7 @@ describe('the pauses between attempts', () => {
     );
   });
 
-  it('spread what failed at the same moment', () => {
+  it('spread deliveries that failed at the same moment', () => {
     const pauses = [0, 0.25, 0.5, 0.75, 0.999].map((random) => pauseAfter(FAILED, 2, random) / SECOND);
     expect(pauses.map(Math.round)).toEqual([24, 27, 30, 33, 36]);
   });
@@ -275,27 +277,27 @@ describe('Retry-After', () => {
     ['with spaces around it', ' 120 ', 120 * SECOND],
     ['of a century', '3153600000', DAY],
     ['as a date in a century', 'Thu, 15 Jan 2126 12:00:00 GMT', DAY],
-    ['of more digits than there are numbers', '9'.repeat(400), DAY],
-  ])('%s makes the pause longer, up to a day', (_form, header, expected) => {
+    ['of more digits than a number can have', '9'.repeat(400), DAY],
+  ])('%s extends the pause, up to a day', (_form, header, expected) => {
     expect(pauseAfter(answered(503, header))).toBe(expected);
     expect(pauseAfter(answered(429, header))).toBe(expected);
   });
 
   it.each(['0', '1', new Date(NOW - 1000).toUTCString(), new Date(NOW + 1000).toUTCString()])(
-    'never makes it shorter: %s',
+    'never shortens the pause: %s',
     (header) => {
       expect(pauseAfter(answered(503, header))).toBe(5 * SECOND);
     },
   );
 
   it.each(['', ' ', 'soon', '-60', 'NaN', 'Infinity', '0x10', '1e9', 'null', '\u0000'])(
-    'that makes no sense is as none: %j',
+    'is ignored if it is invalid: %j',
     (header) => {
       expect(pauseAfter(answered(503, header))).toBe(5 * SECOND);
     },
   );
 
-  it('whatever it says, leaves a moment that exists, later than now and at most a day away', () => {
+  it('always results in a valid time, later than now and at most a day away', () => {
     fc.assert(
       fc.property(fc.oneof(fc.string(), fc.date().map(String), fc.bigInt().map(String)), (header) => {
         const pause = pauseAfter(answered(503, header));
@@ -306,22 +308,22 @@ describe('Retry-After', () => {
   });
 });
 
-describe('a message that is too old to be sent', () => {
+describe('a message that exceeds max_age_seconds', () => {
   const nowSeconds = NOW / SECOND;
 
   it.each([
     ['older than the limit by a second', nowSeconds - 61, 60, true],
     ['exactly as old as the limit', nowSeconds - 60, 60, false],
-    ['younger', nowSeconds - 59, 60, false],
+    ['younger than the limit', nowSeconds - 59, 60, false],
     ['from the future', nowSeconds + 3600, 60, false],
     ['from the year 1970', 0, 60, true],
-    ['old, where there is no limit', 0, null, false],
-    ['no message at all', null, 60, false],
-  ])('%s', (_case, newestMessageAt, maxAgeSeconds, expected) => {
+    ['old without a limit', 0, null, false],
+    ['without a message', null, 60, false],
+  ])('is compared with the limit: %s', (_case, newestMessageAt, maxAgeSeconds, expected) => {
     expect(expiry(newestMessageAt, maxAgeSeconds, NOW) !== null).toBe(expected);
   });
 
-  it('is so a moment after its last second, not at the next full one', () => {
+  it('expires a moment after its last second, not at the next full second', () => {
     expect(expiry(nowSeconds - 60, 60, NOW)).toBeNull();
     expect(expiry(nowSeconds - 60, 60, NOW + 1)).toBe(
       'Not sent: its newest message was 60 s old, max_age_seconds is 60.',

@@ -39,14 +39,14 @@ async function expiries({ gateway, target }: DeliveryStage): Promise<unknown> {
   return body['previous_secrets_expire_at'];
 }
 
-/** Everything in a gateway's folder, as it lies on the disk. */
+/** All file contents of a gateway's folder. */
 function diskOf({ folder }: { folder: string }): string {
   return readdirSync(folder)
     .map((name) => readFileSync(join(folder, name), 'latin1'))
     .join('\n');
 }
 
-/** Looks at, or changes, the database of a gateway that is closed. */
+/** Reads or changes the database of a stopped gateway. */
 function inDatabase<T>({ folder }: LocalGateway, action: (db: Database.Database) => T): T {
   const db = kept(new Database(join(folder, 'gateway.db')));
   try {
@@ -57,7 +57,7 @@ function inDatabase<T>({ folder }: LocalGateway, action: (db: Database.Database)
 }
 
 describe('a rotated secret', () => {
-  it('signs beside the one before it until that has expired, newest first; then it signs alone', async () => {
+  it('signs together with its predecessor until that expires, newest first, then alone', async () => {
     const clock = startClock();
     const stage = await startDelivery({}, { effects: clock.effects });
     const secrets = { first: stage.target.secret, second: (await rotate(stage, { grace_seconds: 60 })).secret };
@@ -72,7 +72,7 @@ describe('a rotated secret', () => {
     expect([isSignedBy(secrets.second, alone), isSignedBy(secrets.first, alone)]).toEqual([true, false]);
   });
 
-  it('is made and shown this once; the one before it has a day, and only its end is shown', async () => {
+  it('is generated and shown only once, while its predecessor stays valid for a day and shows only its expiry', async () => {
     const clock = startClock({ stopped: true });
     const stage = await startDelivery({}, { effects: clock.effects });
     const end = new Date(clock.now() + DAY_MS).toISOString();
@@ -82,7 +82,7 @@ describe('a rotated secret', () => {
     expect(await expiries(stage)).toEqual([end]);
   });
 
-  it('may be brought by the user, and be rotated again within the grace: all sign', async () => {
+  it('may be supplied by the user and rotated again within the grace period, and all of them sign', async () => {
     const stage = await startDelivery();
     const second = (await rotate(stage)).secret;
     expect((await rotate(stage, { secret: SECRET, grace_seconds: 604_800 })).secret).toBe(SECRET);
@@ -92,7 +92,7 @@ describe('a rotated secret', () => {
     expect(await expiries(stage)).toHaveLength(2);
   });
 
-  it('with a grace of 0 signs alone at once, as after a PATCH', async () => {
+  it('with a grace period of 0 signs alone at once, as after a PATCH', async () => {
     const stage = await startDelivery();
     const second = (await rotate(stage)).secret;
     const third = await rotate(stage, { grace_seconds: 0 });
@@ -123,7 +123,7 @@ describe('a rotated secret', () => {
     expect(new Set(requests.map(({ headers }) => headers['webhook-id'])).size).toBe(1);
   });
 
-  it('is refused where the request makes no sense, and nothing changes', async () => {
+  it('is refused if the request is invalid, and nothing changes', async () => {
     const { gateway, target } = await startDelivery({ secret: SECRET });
     const path = `/v1/targets/${target.id}/rotate-secret`;
     for (const [body, fault] of [
@@ -145,7 +145,7 @@ describe('a rotated secret', () => {
     });
   });
 
-  it('is refused while four before it still sign, for to drop one would break who verifies with it', async () => {
+  it('is refused while four earlier ones still sign, because dropping one would break its verifiers', async () => {
     const stage = await startDelivery();
     for (let made = 0; made < 4; made++) await rotate(stage);
     const answer = await stage.gateway.call('POST', `/v1/targets/${stage.target.id}/rotate-secret`, {});
@@ -157,7 +157,7 @@ describe('a rotated secret', () => {
 });
 
 describe('secrets and headers at rest', () => {
-  it('are on no disk and in no log, and work again after a restart', async () => {
+  it('are in no file and no log line in clear text, and work after a restart', async () => {
     const bot = await startBot();
     const gateway = await startProcess();
     await gateway.client.addChannel();
@@ -175,7 +175,7 @@ describe('secrets and headers at rest', () => {
     }
   });
 
-  it('are gone with their target', async () => {
+  it('are deleted with their target', async () => {
     const stage = await startDelivery({ headers: { authorization: 'Bearer hush-hush' } });
     await rotate(stage);
     await stage.gateway.call('DELETE', `/v1/targets/${stage.target.id}`);
@@ -186,7 +186,7 @@ describe('secrets and headers at rest', () => {
     expect(row).toEqual({ secret: '', previous_secrets: '[]', headers: '' });
   });
 
-  it('are sealed at the next start where an earlier version left headers in the clear', async () => {
+  it('are encrypted at the next start if an earlier version stored headers in clear text', async () => {
     const { gateway, bot } = await startDelivery();
     await gateway.close();
     const clear = JSON.stringify({ authorization: 'Bearer hush-hush' });

@@ -13,7 +13,7 @@ import { deliveriesOf, deliveryOf, requestTo, startDelivery } from '../support/d
 import { QUICK_RETRIES_MS, until } from '../support/intervals.js';
 import { textWebhook } from '../support/texts.js';
 
-/** Valid JSON that no parser would print as it came. */
+/** Valid JSON that no serializer would write this way. */
 const ODD_BODY =
   '{ "messages" :\t[ {"id":"m-1","chat_id":"c","timestamp":1.7e9,"n":18014398509481985,"x":1.10,"id2":"\\u00e9\\/é👋"} ],\r\n "event":{"type":"messages","event":"post"}}\n';
 
@@ -28,7 +28,7 @@ const BREAKS: readonly { where: string; fail: (response: ServerResponse) => void
   { where: 'with something that is no HTTP', fail: ({ socket }) => socket?.end('hello, world\r\n\r\n') },
 ];
 
-/** The check of another's making: throws where the signature is not right for these bytes. */
+/** An independent verification that throws on a wrong signature for these bytes. */
 function verify({ headers, body }: BotRequest, secret: string, bytes = body): unknown {
   return new Webhook(secret).verify(bytes, headers as Record<string, string>);
 }
@@ -38,7 +38,7 @@ function header(name: string): (request: BotRequest) => unknown {
 }
 
 describe('the signature', () => {
-  it('is right for the very bytes that the bot receives, and for no others', async () => {
+  it('verifies the exact bytes that the bot receives, and no others', async () => {
     const { gateway, bot, target } = await startDelivery();
     await gateway.webhook(ODD_BODY);
     const request = await requestTo(bot);
@@ -47,7 +47,7 @@ describe('the signature', () => {
     expect(() => verify(request, target.secret, Buffer.from(ODD_BODY.trim()))).toThrow(WebhookVerificationError);
   });
 
-  it('is made with the secret that a user brings, and with the next one after a change', async () => {
+  it("uses the user's secret, and the new one after a change", async () => {
     const [first, second] = ['first', 'second'].map(
       (word) => `whsec_${Buffer.from(word.repeat(6)).toString('base64')}`,
     );
@@ -61,7 +61,7 @@ describe('the signature', () => {
     expect(() => verify(after, second ?? '')).not.toThrow();
   });
 
-  it('is made afresh for each attempt, while webhook-id stays the same (I5)', async () => {
+  it('is new for each attempt, while webhook-id stays the same (I5)', async () => {
     const clock = startClock();
     const { gateway, bot, target } = await startDelivery({}, { effects: clock.effects, intervals });
     const failTwoSecondsLater: BotAnswer = (_request, response) => {
@@ -78,7 +78,7 @@ describe('the signature', () => {
     for (const request of requests) expect(() => verify(request, target.secret)).not.toThrow();
   });
 
-  it('is on a body of which something was withheld as on any other', async () => {
+  it('also covers a body from which items were withheld', async () => {
     const { gateway, bot, target } = await startDelivery();
     await gateway.webhook(textWebhook('m-1'));
     await gateway.webhook(textWebhook('m-1', 'm-2'));
@@ -89,7 +89,7 @@ describe('the signature', () => {
 });
 
 describe('the headers', () => {
-  it('name the delivery, the channel and one verdict for each item sent', async () => {
+  it('name the delivery, the channel and one verdict per sent item', async () => {
     const { gateway, bot } = await startDelivery({ deliver: ['new', 'duplicate'] });
     await gateway.webhook(textWebhook('m-1'));
     await gateway.webhook(textWebhook('m-1', 'm-2', 'm-3'));
@@ -99,14 +99,14 @@ describe('the headers', () => {
     expect(header('webhook-id')(await requestTo(bot))).toBe((await deliveriesOf(gateway, 'm-1'))[0]?.id);
   });
 
-  it('name only the verdicts of what is sent where something was withheld', async () => {
+  it('name only the verdicts of the sent items when others were withheld', async () => {
     const { gateway, bot } = await startDelivery();
     await gateway.webhook(textWebhook('m-1'));
     await gateway.webhook(textWebhook('m-1', 'm-2'));
     expect(header('x-gateway-verdicts')(await requestTo(bot, 2))).toBe('new');
   });
 
-  it("hold the target's own, and Whapi's content type as it came", async () => {
+  it("contain the target's own headers and Whapi's content type unchanged", async () => {
     const { gateway, bot } = await startDelivery({ headers: { 'X-Own': 'yes', authorization: 'Bearer of the bot' } });
     await gateway.webhook(textWebhook('m-1'), { headers: { 'content-type': 'application/json; charset="utf-8"' } });
     expect((await requestTo(bot)).headers).toMatchObject({
@@ -116,7 +116,7 @@ describe('the headers', () => {
     });
   });
 
-  it('say application/json where Whapi said nothing, and pass on neither its secret nor any other header', async () => {
+  it("default to application/json, and forward neither Whapi's secret nor any other header", async () => {
     const { gateway, bot } = await startDelivery();
     const authorization = `Bearer ${WEBHOOK_SECRET}`;
     const headers = { authorization, 'x-forwarded-for': '192.0.2.7', cookie: 'a=b' };
@@ -126,7 +126,7 @@ describe('the headers', () => {
     expect([sent.authorization, sent['x-forwarded-for'], sent.cookie]).toEqual([undefined, undefined, undefined]);
   });
 
-  it('leave the list of verdicts out of a batch so large that a server would refuse it', async () => {
+  it('omit the list of verdicts for a batch whose header a server would refuse', async () => {
     const { gateway, bot } = await startDelivery();
     const ids = Array.from({ length: 5000 }, (_, number) => `m-${number}`);
     await gateway.webhook(textWebhook(...ids));
@@ -154,14 +154,14 @@ describe('the mode of a target', () => {
     ['path', '/', 'POST', '', 'POST /statuses/put'],
     ['method', '/hook', 'POST', '', 'PUT /hook/statuses'],
     ['method', '/hook/?key=1', 'POST', '/statuses/put', 'PUT /hook/statuses?key=1'],
-  ] as const)('%s with a target at %s: %s "%s" goes on as %s', (mode, path, method, suffix, expected) => {
+  ] as const)('%s with a target at %s: %s "%s" is sent as %s', (mode, path, method, suffix, expected) => {
     const target = { url: `https://bot.example${path}`, mode } as Target;
     const to = destinationOf({ target, method, suffix, event: { type: 'statuses', method: 'put' } });
     expect(`${to.method} ${to.url.pathname}${to.url.search}`).toBe(expected);
     expect(to.url.origin).toBe('https://bot.example');
   });
 
-  it('is what the bots see, with one and the same body', async () => {
+  it('determines the requests that the bots get, all with the same body', async () => {
     const { gateway, bot } = await startDelivery({ enabled: false });
     const body = '{"statuses":[{"id":"m-1","status":"read"}],"event":{"type":"statuses","event":"put"}}';
     for (const mode of TARGET_MODES) await gateway.addTarget({ mode, url: `${bot.url}/${mode}/?key=1` });
@@ -176,7 +176,7 @@ describe('the mode of a target', () => {
     expect(new Set(requests.map((request) => request.body.toString()))).toEqual(new Set([body]));
   });
 
-  it('method: each event has its own verb, and its body, DELETE too', async () => {
+  it('method gives each event its own verb and its body, also with DELETE', async () => {
     const { gateway, bot } = await startDelivery({ mode: 'method' });
     for (const event of ['post', 'put', 'patch', 'delete'])
       await gateway.webhook(`{"event":{"type":"messages","event":"${event}"}}`);
@@ -186,7 +186,7 @@ describe('the mode of a target', () => {
   });
 
   it.each(['.', '..', 'a/../../b', 'a?b#c', '%2e%2e'])(
-    "path: an event type %j stays one part of the path, below the target's own",
+    "path keeps the event type %j in one segment below the target's path",
     async (type) => {
       const bot = await startBot();
       const { gateway } = await startDelivery({ mode: 'path', url: `${bot.url}/hook` });
@@ -196,8 +196,8 @@ describe('the mode of a target', () => {
   );
 });
 
-describe('an answer that is a success', () => {
-  it('may be any 2xx, and is not repeated', async () => {
+describe('a successful answer', () => {
+  it('may have any 2xx status and is not followed by a repetition', async () => {
     const { gateway, bot } = await startDelivery();
     bot.answers.push(200, 201, 202, 204);
     for (const id of ['m-1', 'm-2', 'm-3', 'm-4']) await gateway.webhook(textWebhook({ id, chat: 'one' }));
@@ -208,8 +208,8 @@ describe('an answer that is a success', () => {
   });
 });
 
-describe('an answer that is no success', () => {
-  it('is followed by another attempt, whatever status but 2xx and 410 it has', async () => {
+describe('an unsuccessful answer', () => {
+  it('is followed by another attempt for every status other than 2xx and 410', async () => {
     const statuses = [300, 301, 302, 303, 304, 307, 308, 400, 401, 403, 404, 405, 409, 413, 422, 429, 500, 502, 503];
     const { gateway, bot } = await startDelivery({ max_attempts: 100 });
     bot.answers.push(...statuses);
@@ -222,7 +222,7 @@ describe('an answer that is no success', () => {
     expect(log.map(({ error }) => error)).toEqual([...statuses.map((code) => `The target answered ${code}.`), null]);
   });
 
-  it('is not followed to where it leads', async () => {
+  it('is not followed if it is a redirect', async () => {
     const elsewhere = await startBot();
     const { gateway, bot } = await startDelivery();
     const redirect = (status: number): BotAnswer => {
@@ -234,7 +234,7 @@ describe('an answer that is no success', () => {
     expect(elsewhere.requests).toEqual([]);
   });
 
-  it('is not seen in an interim one: 102 before 200 is a success', async () => {
+  it('is not an interim one, so that 102 before 200 is a success', async () => {
     const { gateway, bot } = await startDelivery();
     bot.otherwise = (_request, response) => {
       response.writeProcessing();
@@ -248,7 +248,7 @@ describe('an answer that is no success', () => {
   it.each([
     ['in seconds', () => '120'],
     ['as a date', (now: number) => new Date(now + 120_000).toUTCString()],
-  ])('puts the next attempt off for as long as its Retry-After says %s', async (_form, retryAfter) => {
+  ])('delays the next attempt by its Retry-After %s', async (_form, retryAfter) => {
     const clock = startClock();
     const { gateway, bot } = await startDelivery({}, { effects: clock.effects, intervals });
     bot.answers.push((_request, response) => response.writeHead(503, { 'retry-after': retryAfter(clock.now()) }).end());
@@ -267,7 +267,7 @@ describe('an answer that is no success', () => {
 });
 
 describe('an attempt without an answer', () => {
-  it('fails when its time is over, and is followed by another', async () => {
+  it('fails at its timeout and is followed by another', async () => {
     const { gateway, bot } = await startDelivery({ timeout_ms: 100 });
     bot.answers.push(() => undefined);
     await gateway.webhook(textWebhook('m-1'));
@@ -279,7 +279,7 @@ describe('an attempt without an answer', () => {
     expect(log[0]?.duration_ms).toBeGreaterThanOrEqual(95);
   });
 
-  it('is tried again, wherever the connection breaks before the answer is there', async () => {
+  it('is followed by another, wherever the connection breaks before the answer', async () => {
     const { gateway, bot } = await startDelivery({ max_attempts: 100 });
     bot.answers.push(
       ...BREAKS.map(
@@ -297,7 +297,7 @@ describe('an attempt without an answer', () => {
     expect(log.slice(0, -1).every(({ error }) => error !== null && error !== '')).toBe(true);
   });
 
-  it('is tried again when nobody listens, until somebody does', async () => {
+  it('is repeated while the connection is refused, until a server listens', async () => {
     const { gateway, bot } = await startDelivery({ max_attempts: 100 });
     await bot.close();
     await gateway.webhook(textWebhook('m-1'));
@@ -313,7 +313,7 @@ describe('an attempt without an answer', () => {
 });
 
 describe('the body of an answer', () => {
-  it('is read only so far: a bot that never stops talking is cut off, and has been delivered to', async () => {
+  it('is read up to a limit, and a bot that never stops sending is cut off and counts as delivered', async () => {
     const { gateway, bot } = await startDelivery();
     const poured = { bytes: 0, isOver: false };
     bot.otherwise = (_request, response) => pour(response, poured);
@@ -324,7 +324,7 @@ describe('the body of an answer', () => {
     expect(poured.bytes).toBeLessThan(64 * 1024 * 1024);
   });
 
-  it('is not waited for where it says that it will be huge', async () => {
+  it('is not read when it announces a huge length', async () => {
     const { gateway, bot } = await startDelivery();
     bot.otherwise = (_request, response) =>
       void response.writeHead(200, { 'content-length': '99999999999' }).write('a');
@@ -334,10 +334,10 @@ describe('the body of an answer', () => {
   });
 
   it.each([
-    ['drips on and on', drip],
-    ['never comes to its end', (response: ServerResponse) => void response.writeHead(200).write('.')],
+    ['never stops dripping', drip],
+    ['never ends', (response: ServerResponse) => void response.writeHead(200).write('.')],
     ['never begins', (response: ServerResponse) => response.writeHead(200).flushHeaders()],
-  ])('that %s does not matter after a 200: the attempt has ended with the status', async (_how, answer) => {
+  ])('that %s does not affect a 200, because the attempt ends with the status', async (_how, answer) => {
     const { gateway, bot, target } = await startDelivery({ timeout_ms: 60_000 });
     bot.otherwise = (_request, response) => answer(response);
     for (const id of ['m-1', 'm-2', 'm-3']) await gateway.webhook(textWebhook({ id, chat: 'one' }));
@@ -348,7 +348,7 @@ describe('the body of an answer', () => {
     expect(body).toMatchObject({ breaker: { state: 'closed', consecutive_failures: 0 } });
   });
 
-  it('that stays open is cut off after a while, and only some of a target are waited for at all', async () => {
+  it('that stays open is cut off after a while, and only a few per target are read at all', async () => {
     const open = new Set<ServerResponse>();
     const { gateway, bot } = await startDelivery();
     bot.otherwise = (_request, response) => {
@@ -361,7 +361,7 @@ describe('the body of an answer', () => {
     await until(() => expect(open.size).toBe(0));
   });
 
-  it('does not matter after a 200: where it breaks off, the bot has the message all the same', async () => {
+  it('that breaks off does not affect a 200, because the bot has the message', async () => {
     const { gateway, bot } = await startDelivery();
     bot.otherwise = (_request, response) =>
       void response.writeHead(200, { 'content-length': '100' }).write('half', () => response.socket?.end());
@@ -373,7 +373,7 @@ describe('the body of an answer', () => {
 });
 
 describe('a test of a target', () => {
-  it('sends a signed event of no consequence at once, and records no delivery', async () => {
+  it('sends a signed test event at once and records no delivery', async () => {
     const { gateway, bot, target } = await startDelivery({ enabled: false });
     const { status, body } = await gateway.call('POST', `/v1/targets/${target.id}/test`);
     expect({ status, body }).toMatchObject({ status: 200, body: { delivered: true, status: 200, error: null } });
@@ -382,7 +382,7 @@ describe('a test of a target', () => {
     expect(await gateway.call('GET', '/v1/deliveries')).toMatchObject({ body: { data: [] } });
   });
 
-  it('says what went wrong, and does not try again', async () => {
+  it('reports the failure and does not retry', async () => {
     const { gateway, bot, target } = await startDelivery();
     bot.answers.push(503);
     const { body } = await gateway.call('POST', `/v1/targets/${target.id}/test`);
@@ -393,14 +393,14 @@ describe('a test of a target', () => {
 
 const CHUNK = Buffer.alloc(64 * 1024, 'a');
 
-/** Answers 200 and sends a byte now and then, without an end. */
+/** Answers 200 and sends a byte now and then, without end. */
 function drip(response: ServerResponse): void {
   response.writeHead(200).write('.');
   const drops = setInterval(() => response.write('.'), 10);
   response.on('close', () => clearInterval(drops));
 }
 
-/** Answers 200 and writes as fast as it is read, without an end. */
+/** Answers 200 and writes as fast as the client reads, without end. */
 function pour(response: ServerResponse, poured: { bytes: number; isOver: boolean }): void {
   const more = (): void => {
     poured.bytes += CHUNK.length;

@@ -26,16 +26,16 @@ interface Stage {
   readonly bot: Bot;
   readonly store: Store;
   readonly loop: DeliveryLoop;
-  /** While true, the store takes no settlement; claims and webhooks it takes. */
+  /** While true, the store refuses settlements, but accepts claims and webhooks. */
   isFull: boolean;
-  /** Settlements that it did not take. */
+  /** The refused settlements. */
   refused: number;
   readonly errors: unknown[];
-  /** The only deliveries that there are, oldest first. */
+  /** The only deliveries, oldest first. */
   deliveries(): Promise<readonly DeliveryView[]>;
 }
 
-/** The delivery loop on a real store and a real bot, where the store can be told to refuse settlements. */
+/** The delivery loop on a real store and a real bot, with a store that refuses settlements on request. */
 async function startStage(settings: Partial<Target> = {}, own: Partial<Effects> = {}): Promise<Stage> {
   const bot = await startBot();
   const effects = { ...systemEffects, ...own };
@@ -79,7 +79,7 @@ describe('a settlement that the store refuses', () => {
     ['dead', 400, { maxAttempts: 1 }, 1],
     ['expired', 200, { maxAgeSeconds: 60 }, 0],
   ] as const)(
-    'as %s is tried until the store takes it: the bot is sent nothing twice',
+    'as %s is retried until the store takes it, and the bot is sent nothing twice',
     async (status, answer, own, sent) => {
       const stage = await startStage(own);
       stage.bot.otherwise = answer;
@@ -91,7 +91,7 @@ describe('a settlement that the store refuses', () => {
     },
   );
 
-  it('as pending keeps its attempt: the next one is made by the schedule', async () => {
+  it('as pending keeps its attempt, and the next one follows the schedule', async () => {
     const stage = await startStage();
     stage.bot.answers.push(500);
     await refuse(stage, 'm-1');
@@ -100,7 +100,7 @@ describe('a settlement that the store refuses', () => {
     expect(stage.bot.requests).toHaveLength(2);
   });
 
-  it('is told of once, however many there are and however often they are tried', async () => {
+  it('is logged once, however many there are and however often they are retried', async () => {
     const stage = await startStage();
     await refuse(stage, 'm-1', 'm-2', 'm-3');
     await until(() => expect(stage.refused).toBeGreaterThan(8));
@@ -109,7 +109,7 @@ describe('a settlement that the store refuses', () => {
     expect(stage.errors).toMatchObject([{ code: 'GW_STORE_UNAVAILABLE' }]);
   });
 
-  it('is no leak to warn of, however many wait at once', async () => {
+  it('causes no leak warning, however many wait at once', async () => {
     const warnings: Error[] = [];
     const onWarning = (warning: Error): void => void warnings.push(warning);
     process.on('warning', onWarning);
@@ -120,7 +120,7 @@ describe('a settlement that the store refuses', () => {
     expect(warnings).toEqual([]);
   });
 
-  it('keeps its place: a target is sent no more than can be written down', async () => {
+  it('keeps its slot, so that no more is sent than can be settled', async () => {
     const stage = await startStage({ concurrency: 2 });
     await refuse(stage, 'm-1', 'm-2');
     await record(stage.store, messages(message('m-3', 'another chat')));
@@ -131,7 +131,7 @@ describe('a settlement that the store refuses', () => {
     await stage.bot.received(3);
   });
 
-  it('is given up when its lease ends (I5): the delivery is due again', async () => {
+  it('is dropped when its lease ends, and the delivery is due again (I5)', async () => {
     const clock = startClock();
     const stage = await startStage({}, clock.effects);
     await refuse(stage, 'm-1');
@@ -142,7 +142,7 @@ describe('a settlement that the store refuses', () => {
     expect(again?.headers['webhook-id']).toBe(stage.bot.requests[0]?.headers['webhook-id']);
   });
 
-  it('is tried a last time when the gateway stops, at the end of its grace', async () => {
+  it('is tried once more when the gateway stops, at the end of its grace period', async () => {
     const stage = await startStage({}, { sleep: sleepThrough });
     await refuse(stage, 'm-1');
     expect(stage.refused).toBe(1);
@@ -151,7 +151,7 @@ describe('a settlement that the store refuses', () => {
     expect(await stage.deliveries()).toMatchObject([{ status: 'delivered', attempts: 1 }]);
   });
 
-  it('holds up no stop where the store still refuses', async () => {
+  it('does not delay a stop when the store still refuses', async () => {
     const stage = await startStage({}, { sleep: sleepThrough });
     await refuse(stage, 'm-1');
     await stage.loop.stop(GRACE_MS);
@@ -161,7 +161,7 @@ describe('a settlement that the store refuses', () => {
 });
 
 describe('a lease (I5)', () => {
-  it('outlasts the longest attempt, 120 s, by a minute and more: nothing is sent again meanwhile', async () => {
+  it('outlasts the longest attempt of 120 s by more than a minute, so that nothing is sent twice', async () => {
     const clock = startClock();
     const stage = await startStage({ timeoutMs: 120_000 }, clock.effects);
     const late = answerLater();
@@ -181,7 +181,7 @@ describe('a lease (I5)', () => {
 
 const DELIVERED_THRICE = ['delivered', 'delivered', 'delivered'];
 
-/** The grace is over at once; every other pause lasts until it is broken off. */
+/** The grace period ends at once, and every other pause lasts until it is aborted. */
 async function sleepThrough(ms: number, signal?: AbortSignal): Promise<void> {
   if (ms === GRACE_MS) return;
   await new Promise<void>((resolve) => {

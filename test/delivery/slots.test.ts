@@ -10,7 +10,7 @@ function delivery(attempts: number, bytes = 100, id = 'target-1'): Delivery {
   return { target: target({ id }), attempts, body: Buffer.alloc(bytes) } as unknown as Delivery;
 }
 
-/** What is wanted of one target of `targets`, of which so many first attempts and retries are under way. */
+/** The claim for one of `targets` targets with these first attempts and retries in flight. */
 function wanted({ concurrency = 16, first = 0, retries = 0, targets = 1, rate = null as number | null }): ClaimWant {
   const slots = new Slots();
   for (let count = 0; count < first; count += 1) slots.take(delivery(0));
@@ -19,14 +19,14 @@ function wanted({ concurrency = 16, first = 0, retries = 0, targets = 1, rate = 
   return slots.want(target({ concurrency, ratePerSecond: rate }), places, targets, NOW);
 }
 
-describe('the places of a target', () => {
-  it('may be taken by retries up to a quarter, one at least', () => {
+describe('the slots of a target', () => {
+  it('allow retries up to a quarter, and at least one', () => {
     const most = [1, 2, 3, 4, 8, 16, 256].map((concurrency) => wanted({ concurrency }).retries?.most);
     expect(most).toEqual([1, 1, 1, 1, 2, 4, 64]);
     expect([0, 1, 4, 5].map((retries) => wanted({ retries }).retries?.most)).toEqual([4, 3, 0, 0]);
   });
 
-  it('go to a retry at each fourth turn, so that each kind has its share where places come one by one', () => {
+  it('go to a retry every fourth time, so that both kinds get their share when slots free up singly', () => {
     const slots = new Slots();
     const turns = Array.from({ length: 8 }, () => {
       const { retries } = slots.want(target({ concurrency: 1 }), 1, 1, NOW);
@@ -37,12 +37,12 @@ describe('the places of a target', () => {
     expect(turns).toEqual([0, 0, 0, 1, 0, 0, 0, 1]);
   });
 
-  it('are as many as the rate lets through now', () => {
+  it('are limited by the current rate', () => {
     expect(wanted({ rate: 5 })).toMatchObject({ limit: 5 });
     expect(wanted({ rate: 100 })).toMatchObject({ limit: 16 });
   });
 
-  it('are freed by what ends, and never less than none', () => {
+  it('are freed by finished deliveries, and never negative', () => {
     const slots = new Slots();
     slots.take(delivery(1));
     slots.release(delivery(1));
@@ -53,14 +53,14 @@ describe('the places of a target', () => {
 });
 
 describe('the memory for bodies', () => {
-  it('is 64 MiB, in equal parts for all targets, whatever the others have under way', () => {
+  it('is 64 MiB, divided equally among all targets, independent of what is in flight', () => {
     expect([1, 4, 64].map((targets) => (wanted({ targets }).bytes ?? NaN) / MIB)).toEqual([64, 16, 1]);
     const slots = new Slots();
     for (let count = 0; count < 9; count += 1) slots.take(delivery(0, 10 * MIB, 'another'));
     expect(slots.want(target(), 16, 2, NOW)).toMatchObject({ limit: 16, bytes: 32 * MIB });
   });
 
-  it('that is full lets no more in, until something ends', () => {
+  it('admits nothing more when it is full, until a delivery ends', () => {
     const slots = new Slots();
     const bodies = [30, 30, 10].map((mib) => delivery(0, mib * MIB));
     for (const each of bodies) slots.take(each);

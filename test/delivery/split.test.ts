@@ -10,8 +10,8 @@ const BATCH = textWebhook(
   { id: 'c1', chat: 'c' },
 );
 
-describe('a target that asks for a split', () => {
-  it('I6: by chat is sent the other chats of a webhook while one fails, each once', async () => {
+describe('a target with split', () => {
+  it('I6: by chat receives the other chats of a webhook once while one of them fails', async () => {
     const { gateway, bot } = await startDelivery({ split: 'chat', retry_delays_seconds: [3600] });
     bot.otherwise = ({ ids }, response) => void response.writeHead(ids.includes('b1') ? 400 : 200).end();
     for (let times = 0; times < 2; times += 1) await gateway.webhook(BATCH);
@@ -22,7 +22,7 @@ describe('a target that asks for a split', () => {
     expect(idsSentTo(bot)).not.toContain('b2');
   });
 
-  it('is told the verdict of each part, under ids of their own', async () => {
+  it('receives the verdict of each part, under separate ids', async () => {
     const { gateway, bot } = await startDelivery({ split: 'item' });
     await gateway.webhook(BATCH);
     const requests = await bot.received(4);

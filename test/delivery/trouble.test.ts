@@ -13,7 +13,7 @@ import { until } from '../support/intervals.js';
 import { textWebhook } from '../support/texts.js';
 
 const HOUR = 3_600_000;
-/** Longer than any pause of a breaker before its second probe. */
+/** Longer than any pause of a circuit breaker before its second probe. */
 const WHILE = 60_000;
 
 interface BreakerJson {
@@ -29,7 +29,7 @@ interface Stage extends DeliveryStage {
   readonly options: LocalOptions;
 }
 
-/** A gateway whose clock stands still, with pauses as they are: retries come after an hour, probes after seconds. */
+/** A gateway with a frozen clock and real intervals: retries come after an hour, probes after seconds. */
 async function stage(settings: Record<string, unknown> = {}): Promise<Stage> {
   const clock = startClock({ stopped: true });
   const breaker = { failures: 5, pausesMs: [5000, 15_000] };
@@ -37,7 +37,7 @@ async function stage(settings: Record<string, unknown> = {}): Promise<Stage> {
   return { clock, options, ...(await startDelivery({ concurrency: 1, ...settings }, options)) };
 }
 
-/** Texts `m-<from>` … `m-<to>`, each in a chat of its own. */
+/** Texts `m-<from>` … `m-<to>`, each in its own chat. */
 async function sendTexts(gateway: LocalGateway, from: number, to: number): Promise<void> {
   for (let number = from; number <= to; number += 1) await gateway.webhook(textWebhook(`m-${number}`));
 }
@@ -54,7 +54,7 @@ async function untilState(gateway: LocalGateway, id: string, state: string): Pro
   });
 }
 
-/** A bot out of order, which has met its fifth failure of twenty texts. */
+/** A failing bot that has met its fifth failure of twenty texts. */
 async function troubled(settings: Record<string, unknown> = {}): Promise<Stage> {
   const staged = await stage(settings);
   staged.bot.otherwise = 503;
@@ -69,15 +69,15 @@ function hold(bot: Bot): ServerResponse[] {
   return waiting;
 }
 
-describe('a target in trouble', () => {
-  it('is left alone after five failures in a row: the others wait, and cost no attempt', async () => {
+describe('a target with an open circuit breaker', () => {
+  it('is sent nothing after five failures in a row, and the waiting deliveries use no attempts', async () => {
     const { gateway, bot, target } = await troubled();
     expect(await breakerOf(gateway, target.id)).toMatchObject({ state: 'open', consecutive_failures: 5 });
     expect(bot.requests).toHaveLength(5);
     expect(await deliveryOf(gateway, 'm-6')).toMatchObject({ status: 'pending', attempts: 0, waits_for: 'breaker' });
   });
 
-  it('is sent one probe after the pause, each time another delivery, and all the rest once it is well', async () => {
+  it('is sent one probe after the pause, a different delivery each time, and the rest once it has recovered', async () => {
     const { gateway, bot, target, clock } = await troubled();
     for (const probes of [1, 2, 3]) {
       clock.advance(WHILE);
@@ -94,7 +94,7 @@ describe('a target in trouble', () => {
     expect(bot.requests).toHaveLength(28);
   });
 
-  it('stays left alone over a restart', async () => {
+  it('stays paused across a restart', async () => {
     const { gateway, bot, target, clock, options } = await troubled();
     const before = await breakerOf(gateway, target.id);
     await gateway.close();
@@ -108,7 +108,7 @@ describe('a target in trouble', () => {
     await until(async () => expect((await breakerOf(again, target.id)).state).toBe('closed'));
   });
 
-  it('is probed after minutes at the latest, though the clock was set back by a day meanwhile', async () => {
+  it('is probed within minutes even if the clock goes back by a day', async () => {
     const { gateway, bot, clock, options } = await troubled();
     await gateway.close();
     clock.jump(-24 * HOUR);
@@ -120,7 +120,7 @@ describe('a target in trouble', () => {
     expect(idsSentTo(bot).at(5)).toBe('m-21');
   });
 
-  it('that nobody can connect to is left alone as well, and goes on under a new URL at once', async () => {
+  it('that refuses connections is paused too, and resumes at once under a new URL', async () => {
     const { gateway, bot, target } = await stage({ url: await unreachableUrl() });
     await sendTexts(gateway, 1, 9);
     await untilState(gateway, target.id, 'open');
@@ -129,7 +129,7 @@ describe('a target in trouble', () => {
     expect(idsSentTo(bot)).toEqual(['m-6', 'm-7', 'm-8', 'm-9']);
   });
 
-  it('does not matter to another target', async () => {
+  it('does not affect another target', async () => {
     const { gateway, target } = await troubled();
     const healthy = await startBot();
     await gateway.addTarget({ name: 'healthy', url: healthy.url });
@@ -138,7 +138,7 @@ describe('a target in trouble', () => {
     expect((await breakerOf(gateway, target.id)).state).toBe('open');
   });
 
-  it('is not what a bot is that refuses some deliveries: a 4xx is an answer', async () => {
+  it('is not one whose bot refuses some deliveries, because a 4xx is an answer', async () => {
     const { gateway, bot, target } = await stage();
     bot.otherwise = 422;
     await sendTexts(gateway, 1, 20);
@@ -146,7 +146,7 @@ describe('a target in trouble', () => {
     expect(await breakerOf(gateway, target.id)).toMatchObject({ state: 'closed', consecutive_failures: 0 });
   });
 
-  it('is not probed with what is too old to be sent', async () => {
+  it('is not probed with an expired message', async () => {
     const { gateway, bot, target, clock } = await stage({ max_age_seconds: 600 });
     bot.otherwise = 503;
     const fresh = (ms = 0): number => Math.floor((clock.now() + ms) / 1000);
@@ -161,8 +161,8 @@ describe('a target in trouble', () => {
   });
 });
 
-describe('a target that recovers', () => {
-  it('is sent one at a time at first, one more with each answer, and no burst', async () => {
+describe('a recovering target', () => {
+  it('is sent one delivery at a time at first, one more per answer, without a burst', async () => {
     const { gateway, bot, target, clock } = await troubled({ concurrency: 4 });
     const before = bot.requests.length;
     const waiting = hold(bot);
@@ -183,14 +183,14 @@ describe('a target that recovers', () => {
   });
 });
 
-describe('a person who knows that a target is well', () => {
+describe("an operator's action on a target", () => {
   it.each([
     [
       'enables it',
       async (gateway: LocalGateway, id: string) => await gateway.call('PATCH', `/v1/targets/${id}`, { enabled: true }),
     ],
     ['tests it', async (gateway: LocalGateway, id: string) => await gateway.call('POST', `/v1/targets/${id}/test`)],
-  ])('closes its breaker at once: %s', async (_how, act) => {
+  ])('closes its circuit breaker at once: %s', async (_how, act) => {
     const { gateway, bot, target } = await troubled();
     bot.otherwise = 200;
     expect((await act(gateway, target.id)).status).toBe(200);
@@ -198,7 +198,7 @@ describe('a person who knows that a target is well', () => {
     expect((await breakerOf(gateway, target.id)).state).toBe('closed');
   });
 
-  it('does not close it by a test that fails, nor by a change that says nothing of that', async () => {
+  it('does not close it by a failed test or an unrelated change', async () => {
     const { gateway, bot, target } = await troubled();
     await gateway.call('POST', `/v1/targets/${target.id}/test`);
     await gateway.call('PATCH', `/v1/targets/${target.id}`, { name: 'renamed' });
@@ -208,7 +208,7 @@ describe('a person who knows that a target is well', () => {
 });
 
 describe('retries that hang', () => {
-  it('leave places to what is new: they have a quarter of them', async () => {
+  it('leave slots to first attempts, because retries get a quarter', async () => {
     const { gateway, bot, clock } = await stage({ concurrency: 8, timeout_ms: 60_000 });
     bot.otherwise = 422;
     await sendTexts(gateway, 1, 20);
@@ -224,8 +224,8 @@ describe('retries that hang', () => {
   });
 });
 
-describe('what a delivery waits for', () => {
-  it('is said of each that is pending: an earlier one of its chat, its target, or its time', async () => {
+describe('the reason why a delivery is pending', () => {
+  it('is an earlier delivery of its chat, its target, or its due time', async () => {
     const { gateway, bot, target } = await stage();
     bot.otherwise = 422;
     for (const id of ['a-1', 'a-2']) await gateway.webhook(textWebhook({ id, chat: 'a' }));

@@ -11,12 +11,12 @@ import { textWebhook } from '../support/texts.js';
 const intervals = { retryDelaysMs: QUICK_RETRIES_MS };
 const LOOP = 'The target answered 508. The target leads back to this gateway.';
 
-/** The URL at which a gateway takes webhooks of its channel `main` without a header. */
+/** The URL at which a gateway accepts webhooks of its channel `main` without a header. */
 function ingressOf({ url }: LocalGateway): string {
   return `${url}/webhooks/main/s/${WEBHOOK_SECRET}`;
 }
 
-/** A gateway whose target leads to the one before; the first one's leads to the last. */
+/** A ring of gateways: each one's target leads to the gateway before it, and the first one's to the last. */
 async function ringOf(count: number): Promise<LocalGateway[]> {
   const gateways = await Promise.all(Array.from({ length: count }, async () => await startLocal({ intervals })));
   for (const [index, gateway] of gateways.entries()) {
@@ -32,7 +32,7 @@ async function sightingsOf(gateway: LocalGateway, id: string): Promise<number> {
 }
 
 describe('a target that leads back to its gateway', () => {
-  it('is refused with 508 GW_LOOP: the delivery is dead at once, and nothing is recorded a second time', async () => {
+  it('is refused with 508 GW_LOOP: the delivery is dead at once and nothing is recorded twice', async () => {
     const [gateway] = (await ringOf(1)) as [LocalGateway];
     await gateway.webhook(textWebhook('m-1'));
     await gateway.settled();
@@ -42,7 +42,7 @@ describe('a target that leads back to its gateway', () => {
     expect(await sightingsOf(gateway, 'm-1')).toBe(1);
   });
 
-  it('opens no breaker: what waits for the target ends as well, and says why', async () => {
+  it('opens no circuit breaker, and its waiting deliveries end with the reason too', async () => {
     const [gateway] = (await ringOf(1)) as [LocalGateway];
     const ids = ['m-1', 'm-2', 'm-3', 'm-4', 'm-5', 'm-6', 'm-7'];
     for (const id of ids) await gateway.webhook(textWebhook(id));
@@ -52,7 +52,7 @@ describe('a target that leads back to its gateway', () => {
     expect(body.data).toMatchObject([{ enabled: true, breaker: { state: 'closed', consecutive_failures: 0 } }]);
   });
 
-  it.each([2, 3])('is found out through %i gateways: each records the webhook once', async (count) => {
+  it.each([2, 3])('is detected across %i gateways, each recording the webhook once', async (count) => {
     const gateways = await ringOf(count);
     const [first] = gateways as [LocalGateway];
     await first.webhook(textWebhook('m-1'));
@@ -65,7 +65,7 @@ describe('a target that leads back to its gateway', () => {
     for (const gateway of way) expect(await sightingsOf(gateway, 'm-1')).toBe(1);
   });
 
-  it('is still known after a restart: a gateway keeps its name', async () => {
+  it('is still detected after a restart, because a gateway keeps its name', async () => {
     const { gateway, bot } = await startDelivery();
     await gateway.webhook(textWebhook('m-1'));
     const via = String((await requestTo(bot)).headers['x-gateway-via']);
@@ -77,8 +77,8 @@ describe('a target that leads back to its gateway', () => {
   });
 });
 
-describe('a 508 of another server', () => {
-  it('is a failure like any other: shared hosts say so when they are busy', async () => {
+describe('a 508 from another server', () => {
+  it('is an ordinary failure, because shared hosts answer it when they are busy', async () => {
     const { gateway, bot } = await startDelivery();
     bot.answers.push(508, (_request, response) => response.writeHead(508).end('{"code":"busy"}'));
     await gateway.webhook(textWebhook('m-1'));
@@ -98,7 +98,7 @@ describe('x-gateway-via', () => {
     expect(second?.headers['x-gateway-via']).toBe(first?.headers['x-gateway-via']);
   });
 
-  it('goes on behind what came, and takes nothing with it that no gateway writes', async () => {
+  it('is appended to the received value without the parts that no gateway writes', async () => {
     const { gateway, bot } = await startDelivery();
     const headers = { 'x-gateway-via': 'gtw_other;dlv_1, <script>, gtw_next;dlv_2' };
     expect((await gateway.webhook(textWebhook('m-1'), { headers })).status).toBe(200);
@@ -106,14 +106,14 @@ describe('x-gateway-via', () => {
     expect(via).toEqual(['gtw_other;dlv_1', 'gtw_next;dlv_2', expect.stringMatching(/^gtw_.{20};dlv_/)]);
   });
 
-  it('is on a test of a target as well: one that leads back is found out by it', async () => {
+  it('is sent with a target test too, which detects a loop', async () => {
     const [gateway] = (await ringOf(1)) as [LocalGateway];
     const { body } = await gateway.call<{ data: { id: string }[] }>('GET', '/v1/targets');
     const test = await gateway.call('POST', `/v1/targets/${body.data[0]?.id}/test`);
     expect(test.body).toMatchObject({ delivered: false, status: 508 });
   });
 
-  it('tells nobody without the secret whether a gateway knows it', async () => {
+  it('does not reveal without the secret whether a gateway knows the value', async () => {
     const { gateway, bot } = await startDelivery();
     await gateway.webhook(textWebhook('m-1'));
     const headers = { 'x-gateway-via': String((await requestTo(bot)).headers['x-gateway-via']) };
@@ -126,7 +126,7 @@ describe('user-agent', () => {
     version: string;
   };
 
-  it('is the name and version of the gateway at a delivery and at a test', async () => {
+  it('is the name and version of the gateway, at a delivery and at a test', async () => {
     const { gateway, bot, target } = await startDelivery();
     await gateway.webhook(textWebhook('m-1'));
     await gateway.call('POST', `/v1/targets/${target.id}/test`);
@@ -134,7 +134,7 @@ describe('user-agent', () => {
     expect(agents).toEqual([`whapi-resync-gateway/${version}`, `whapi-resync-gateway/${version}`]);
   });
 
-  it("gives way to a target's own", async () => {
+  it("can be replaced by a target's own header", async () => {
     const { gateway } = await startDelivery();
     const bot = await startBot();
     await gateway.addTarget({ url: bot.url, headers: { 'User-Agent': 'let me through' } });

@@ -20,13 +20,13 @@ const CLOSED: Breaker = {
 const TEXTS: EventName = { type: 'messages', method: 'post' };
 const NEVER = { lastAt: null, lastCode: null, today: 0 };
 
-describe('the checks of what is sent to a target', () => {
-  it('say nothing of a target that is well and has nothing to do', () => {
+describe('the target checks', () => {
+  it('report nothing about an idle target without problems', () => {
     const checks = [breakerCheck(BOT, CLOSED, IDLE), backlogCheck(BOT, IDLE, START), deadCheck(BOT, IDLE)];
     expect([...checks, unhandledCheck(BOT, IDLE), subscriptionCheck(BOT, new Map())]).toEqual(Array(5).fill(null));
   });
 
-  it('fail a target whose breaker is open: since when, the next probe, and the last error', () => {
+  it('fail a target with an open circuit breaker, with its time, the next probe and the last error', () => {
     const open = {
       ...CLOSED,
       state: 'open',
@@ -42,7 +42,7 @@ describe('the checks of what is sent to a target', () => {
   it.each([
     [2 * MINUTE, 'ok'],
     [3 * HOUR, 'warn'],
-  ])('a backlog whose oldest delivery has waited for %i ms: %s', (waitedMs, status) => {
+  ])('rate a backlog whose oldest delivery has waited for %i ms as %s', (waitedMs, status) => {
     const load = { ...IDLE, pending: 120, oldestPendingAt: START - waitedMs, lastError: 'timed out' };
     const check = backlogCheck(BOT, load, START);
     expect(check).toMatchObject({ name: 'backlog', status });
@@ -50,13 +50,13 @@ describe('the checks of what is sent to a target', () => {
     expect(check?.message.includes('Last error: timed out')).toBe(status === 'warn');
   });
 
-  it('warn of dead deliveries, with how to send them again', () => {
+  it('warn about dead deliveries, with the command that retries them', () => {
     const check = deadCheck(BOT, { ...IDLE, deadLastDay: 1 });
     expect(check).toMatchObject({ status: 'warn', message: '1 delivery failed permanently in the last day.' });
     expect(check?.fix).toContain('POST /v1/deliveries/retry { "status": "dead", "target": "bot" }');
   });
 
-  it('name events without a handler in one line, with the remedy, and no alarm', () => {
+  it('name events without a handler and the fix in one line, without failing', () => {
     const unhandledLastDay = [
       { event: 'chats.post', count: 2 },
       { event: 'statuses.post', count: 9 },
@@ -66,7 +66,7 @@ describe('the checks of what is sent to a target', () => {
     expect(check?.fix).toContain('--events');
   });
 
-  it('warn of a target that subscribes to nothing that its channels send', () => {
+  it('warn about a target whose events its channels do not send', () => {
     const receipts = { ...BOT, events: ['statuses'] };
     const check = subscriptionCheck(receipts, new Map([['main', [TEXTS]]]));
     expect(check).toMatchObject({ name: 'subscription', status: 'warn' });
@@ -78,7 +78,7 @@ describe('the checks of what is sent to a target', () => {
   it.each<[string, Partial<typeof BOT>, [string, EventName[]][]]>([
     ['it is disabled', { events: ['statuses'], enabled: false }, [['main', [TEXTS]]]],
     [
-      'nothing is known of what one of its channels sends',
+      'the events of one of its channels are unknown',
       { events: ['statuses'] },
       [
         ['main', [TEXTS]],
@@ -86,13 +86,13 @@ describe('the checks of what is sent to a target', () => {
       ],
     ],
     ['it takes everything', {}, [['main', [TEXTS]]]],
-  ])('do not where %s', (_, settings, sent) => {
+  ])('do not warn if %s', (_, settings, sent) => {
     expect(subscriptionCheck({ ...BOT, ...settings }, new Map(sent))).toBeNull();
   });
 });
 
 describe('the check of refused webhooks', () => {
-  it('says nothing where none was refused today', () => {
+  it('reports nothing if none was refused today', () => {
     expect(refusedCheck('main', { lastWebhookAt: START, refused: NEVER }, START)).toBeNull();
     expect(
       refusedCheck('main', { lastWebhookAt: null, refused: { lastAt: 1, lastCode: 'GW_X', today: 0 } }, 1),
@@ -101,9 +101,9 @@ describe('the check of refused webhooks', () => {
 
   it.each([
     ['GW_CHANNEL_MISMATCH', null, 'fail'],
-    ['GW_CHANNEL_MISMATCH', START + MINUTE, 'warn'], // one was accepted since
-    ['GW_UNAUTHORIZED', null, 'warn'], // anybody can send these
-  ])('%s with the last accepted webhook at %s: %s', (lastCode, lastWebhookAt, status) => {
+    ['GW_CHANNEL_MISMATCH', START + MINUTE, 'warn'], // One was accepted since.
+    ['GW_UNAUTHORIZED', null, 'warn'], // Anyone can cause these.
+  ])('rates %s with the last accepted webhook at %s as %s', (lastCode, lastWebhookAt, status) => {
     const check = refusedCheck('main', { lastWebhookAt, refused: { lastAt: START, lastCode, today: 3 } }, START + HOUR);
     expect(check).toMatchObject({ name: 'refused', subject: 'main', status });
     expect(check?.message).toBe(`3 webhooks refused today, the last one 1 hour ago with ${lastCode}.`);

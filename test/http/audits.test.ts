@@ -17,7 +17,7 @@ async function begin(
 }
 
 describe('POST /v1/audits', () => {
-  it('answers 202 with an audit that runs, up to an hour ago unless told otherwise', async () => {
+  it('answers 202 with a running audit, up to an hour ago by default', async () => {
     const clock = startClock({ stopped: true });
     const gateway = await startApi({ effects: clock.effects });
     const hourAgo = Math.floor((clock.now() - 3_600_000) / 1000) * 1000;
@@ -30,8 +30,8 @@ describe('POST /v1/audits', () => {
 
   it.each([
     ['no channel', { since: SINCE }, 400, 'GW_BAD_REQUEST', ['']],
-    ['no beginning', { channel: 'main' }, 400, 'GW_BAD_REQUEST', ['']],
-    ['a time that is none', { channel: 'main', since: 'yesterday' }, 400, 'GW_BAD_REQUEST', ['/since']],
+    ['no start time', { channel: 'main' }, 400, 'GW_BAD_REQUEST', ['']],
+    ['an invalid time', { channel: 'main', since: 'yesterday' }, 400, 'GW_BAD_REQUEST', ['/since']],
     ['a time before 1970', { channel: 'main', since: '1960-01-01T00:00:00Z' }, 400, 'GW_BAD_REQUEST', ['/since']],
     [
       'an end in the future',
@@ -47,9 +47,9 @@ describe('POST /v1/audits', () => {
       'GW_BAD_REQUEST',
       ['/since'],
     ],
-    ['a field that is none', { channel: 'main', since: SINCE, kind: 'seed' }, 400, 'GW_BAD_REQUEST', ['/kind']],
+    ['an unknown field', { channel: 'main', since: SINCE, kind: 'seed' }, 400, 'GW_BAD_REQUEST', ['/kind']],
     ['an unknown channel', { channel: 'nobody', since: SINCE }, 404, 'GW_NOT_FOUND', []],
-  ])('refuses %s, and begins nothing', async (_name, body, status, code, paths) => {
+  ])('refuses %s and starts nothing', async (_name, body, status, code, paths) => {
     const gateway = await startApi();
     const answer = await gateway.call('POST', '/v1/audits', body);
     expect(expectProblem(answer, status, code)).toEqual(paths);
@@ -58,7 +58,7 @@ describe('POST /v1/audits', () => {
 });
 
 describe('POST /v1/channels/{name}/seed', () => {
-  it('answers 202 with a seeding, as far back as ids are remembered and up to now', async () => {
+  it('answers 202 with a seeding that covers the whole id retention up to now', async () => {
     const clock = startClock({ stopped: true });
     const gateway = await startApi({ effects: clock.effects, env: { LEDGER_RETENTION_DAYS: '10' } });
     const { status, body } = await gateway.call<Record<string, string>>('POST', '/v1/channels/main/seed');
@@ -74,8 +74,8 @@ describe('POST /v1/channels/{name}/seed', () => {
   });
 });
 
-describe('audits that were begun', () => {
-  it('are listed newest first with seedings, page by page', async () => {
+describe('audits', () => {
+  it('are listed newest first together with seedings, in pages', async () => {
     const gateway = await startApi();
     const ids = [(await begin(gateway)).id, (await begin(gateway)).id];
     const { body } = await gateway.call<AuditJson>('POST', '/v1/channels/main/seed');
@@ -83,7 +83,7 @@ describe('audits that were begun', () => {
     expect(pages.map((page) => page.map(({ id }) => id))).toEqual([[body.id, ids[1]], [ids[0]]]);
   });
 
-  it('cannot be released while they run, nor seedings at all', async () => {
+  it('cannot be released while they run, and seedings cannot be released at all', async () => {
     const gateway = await startApi();
     const { id } = await begin(gateway);
     expectProblem(await gateway.call('POST', `/v1/audits/${id}/release`), 409, 'GW_CONFLICT');
@@ -92,7 +92,7 @@ describe('audits that were begun', () => {
     expectProblem(await gateway.call('POST', `/v1/audits/${body.id}/release`), 409, 'GW_CONFLICT');
   });
 
-  it('are not found under an id that none has', async () => {
+  it('are answered 404 under an unknown id', async () => {
     const gateway = await startApi();
     for (const path of ['', '/messages']) {
       expectProblem(await gateway.call('GET', `/v1/audits/aud_none${path}`), 404, 'GW_NOT_FOUND');

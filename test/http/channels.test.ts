@@ -46,7 +46,7 @@ const SHOWN = [
 ];
 
 describe('POST /v1/channels', () => {
-  it('adds a channel with the defaults, and shows the webhook secret that it made', async () => {
+  it('adds a channel with the defaults and shows the generated webhook secret', async () => {
     const gateway = await startLocal();
     const { status, body } = await gateway.call('POST', '/v1/channels', { name: 'shop', whapi_token: 'token' });
     expect(status).toBe(201);
@@ -65,7 +65,7 @@ describe('POST /v1/channels', () => {
     expect(new Date(body['created_at'] as string).toISOString()).toBe(body['created_at']);
   });
 
-  it('makes another webhook secret for each channel, and takes webhooks that bring it', async () => {
+  it('generates a different webhook secret for each channel and accepts webhooks that carry it', async () => {
     const gateway = await startLocal();
     const add = async (name: string) =>
       (await gateway.call<{ webhook_secret: string }>('POST', '/v1/channels', { name, whapi_token: 'token' })).body;
@@ -77,7 +77,7 @@ describe('POST /v1/channels', () => {
     expect(await send('one', two.webhook_secret)).toBe(401);
   });
 
-  it('keeps the settings that it is given', async () => {
+  it('stores the given settings', async () => {
     const gateway = await startLocal();
     const { body } = await gateway.call('POST', '/v1/channels', {
       name: 'shop',
@@ -96,7 +96,7 @@ describe('POST /v1/channels', () => {
     expect((await gateway.webhook(textWebhook('a'), { channel: 'shop', secret: SECRET })).status).toBe(200);
   });
 
-  it('gives the whole webhook URL where PUBLIC_URL is set, and WHAPI_BASE_URL as the default', async () => {
+  it('shows the full webhook URL if PUBLIC_URL is set, and WHAPI_BASE_URL as the default', async () => {
     const gateway = await startLocal({
       env: { PUBLIC_URL: 'https://gateway.example/base/', WHAPI_BASE_URL: 'https://whapi.example' },
     });
@@ -107,7 +107,7 @@ describe('POST /v1/channels', () => {
     });
   });
 
-  it('refuses a taken name with 409 and leaves the channel as it was', async () => {
+  it('refuses a taken name with 409 and leaves the existing channel unchanged', async () => {
     const gateway = await startApi();
     const again = { name: 'main', whapi_token: 'other', webhook_secret: SECRET };
     expectProblem(await gateway.call('POST', '/v1/channels', again), 409, 'GW_CONFLICT');
@@ -115,14 +115,14 @@ describe('POST /v1/channels', () => {
     expect((await gateway.webhook(textWebhook('a'))).status).toBe(200);
   });
 
-  it('gives a name to only one of many that ask for it at the same time', async () => {
+  it('gives a name to only one of many simultaneous requests', async () => {
     const gateway = await startLocal();
     const add = async () => (await gateway.call('POST', '/v1/channels', { name: 'one', whapi_token: 't' })).status;
     const statuses = await Promise.all(Array.from({ length: 8 }, add));
     expect(statuses.sort()).toEqual([201, ...Array<number>(7).fill(409)]);
   });
 
-  it('takes names of lower-case letters, digits and dashes, up to 63 of them, and refuses others', async () => {
+  it('accepts names of up to 63 lower-case letters, digits and dashes, and refuses others', async () => {
     const gateway = await startLocal();
     const statusOf = async (name: string) =>
       (await gateway.call('POST', '/v1/channels', { name, whapi_token: 'token' })).status;
@@ -131,7 +131,7 @@ describe('POST /v1/channels', () => {
       expect([name, await statusOf(name)]).toEqual([name, 400]);
   });
 
-  it('refuses a value that makes no sense and names its path', async () => {
+  it('refuses an invalid value and names its path', async () => {
     const gateway = await startLocal();
     for (const [fields, path] of SENSELESS) {
       const answer = await gateway.call('POST', '/v1/channels', { name: 'shop', whapi_token: 'token', ...fields });
@@ -140,7 +140,7 @@ describe('POST /v1/channels', () => {
     expect((await gateway.call<List<unknown>>('GET', '/v1/channels')).body.data).toEqual([]);
   });
 
-  it('tells all faults of a body at once, and names the fields that are missing', async () => {
+  it('reports all problems of a body at once and names the missing fields', async () => {
     const gateway = await startLocal();
     const answer = await gateway.call('POST', '/v1/channels', { late_after_seconds: 'soon', colour: 'red' });
     expect(expectProblem(answer, 400, 'GW_BAD_REQUEST')).toEqual(
@@ -150,14 +150,14 @@ describe('POST /v1/channels', () => {
     for (const missing of ['name', 'whapi_token']) expect(told).toContain(missing);
   });
 
-  it('names the path of an unknown field as a JSON pointer, also where its name has a slash', async () => {
+  it('names the path of an unknown field as a JSON pointer, also if its name contains a slash', async () => {
     const gateway = await startLocal();
     const body = { name: 'shop', whapi_token: 'token', 'a/b~c': 1 };
     const answer = await gateway.call('POST', '/v1/channels', body);
     expect(expectProblem(answer, 400, 'GW_BAD_REQUEST')).toEqual(['/a~1b~0c']);
   });
 
-  it('refuses a body that is no object', async () => {
+  it('refuses a body that is not an object', async () => {
     const gateway = await startLocal();
     const codes = { '[]': 'GW_BAD_REQUEST', null: 'GW_BAD_REQUEST', '{"name":': 'GW_BAD_JSON', '': 'GW_BAD_JSON' };
     for (const [text, code] of Object.entries(codes))
@@ -176,13 +176,13 @@ describe('GET /v1/channels', () => {
     for (const channel of body.data) expect(Object.keys(channel).sort()).toEqual(SHOWN);
   });
 
-  it('shows one channel as the list does', async () => {
+  it('shows one channel as in the list', async () => {
     const gateway = await startApi();
     const { body } = await gateway.call<List<unknown>>('GET', '/v1/channels');
     expect((await gateway.call('GET', '/v1/channels/main')).body).toEqual(body.data[0]);
   });
 
-  it('answers 404 for a channel that is not there', async () => {
+  it('answers 404 for an unknown channel', async () => {
     const gateway = await startApi();
     const change = { late_after_seconds: 1 };
     expectProblem(await gateway.call('GET', '/v1/channels/nobody'), 404, 'GW_NOT_FOUND');
@@ -192,7 +192,7 @@ describe('GET /v1/channels', () => {
 });
 
 describe('PATCH /v1/channels/{name}', () => {
-  it('changes what it names and leaves the rest', async () => {
+  it('changes the given fields only', async () => {
     const gateway = await startApi();
     const before = (await gateway.call('GET', '/v1/channels/main')).body;
     const { status, body } = await gateway.call('PATCH', '/v1/channels/main', { late_after_seconds: 60 });
@@ -201,7 +201,7 @@ describe('PATCH /v1/channels/{name}', () => {
     expect((await gateway.webhook(textWebhook('a'))).status).toBe(200);
   });
 
-  it('gives the channel another webhook secret, which it does not show; the old one is refused', async () => {
+  it('sets another webhook secret without showing it, and the old one is refused', async () => {
     const gateway = await startApi();
     const { status, body } = await gateway.call('PATCH', '/v1/channels/main', { webhook_secret: SECRET });
     expect({ status, keys: Object.keys(body).sort() }).toEqual({ status: 200, keys: SHOWN });
@@ -209,7 +209,7 @@ describe('PATCH /v1/channels/{name}', () => {
     expect((await gateway.webhook(textWebhook('a'), { secret: SECRET })).status).toBe(200);
   });
 
-  it('gives the channel another Whapi token and URL, which the next call to Whapi uses', async () => {
+  it('sets another Whapi token and URL, which the next call to Whapi uses', async () => {
     const gateway = await startApi();
     const whapi = await startBareWhapi();
     whapi.otherwise = 404;
@@ -220,7 +220,7 @@ describe('PATCH /v1/channels/{name}', () => {
     expect(call?.url).toBe('/messages/lost?resync=true');
   });
 
-  it('forgets the learned channel id with null: the next webhook teaches it anew', async () => {
+  it('clears the learned channel id with null, and the next webhook sets it again', async () => {
     const gateway = await startApi();
     const of = (channelId: string) => JSON.stringify({ health: {}, channel_id: channelId });
     const channelId = async () => (await gateway.call('GET', '/v1/channels/main')).body['channel_id'];
@@ -232,7 +232,7 @@ describe('PATCH /v1/channels/{name}', () => {
     expect(await channelId()).toBe('SECOND');
   });
 
-  it('refuses a change that makes no sense, names its path and changes nothing', async () => {
+  it('refuses an invalid change, names its path and changes nothing', async () => {
     const gateway = await startApi();
     const before = (await gateway.call('GET', '/v1/channels/main')).body;
     for (const [change, path] of SENSELESS_CHANGES) {
@@ -242,7 +242,7 @@ describe('PATCH /v1/channels/{name}', () => {
     expect((await gateway.call('GET', '/v1/channels/main')).body).toEqual(before);
   });
 
-  it('keeps both of two changes that are made at the same time', async () => {
+  it('keeps both of two simultaneous changes', async () => {
     const gateway = await startApi();
     const change = async (body: unknown) => await gateway.call('PATCH', '/v1/channels/main', body);
     await Promise.all([change({ late_after_seconds: 1 }), change({ whapi_base_url: 'http://127.0.0.1:9' })]);
@@ -254,7 +254,7 @@ describe('PATCH /v1/channels/{name}', () => {
 });
 
 describe('DELETE /v1/channels/{name}', () => {
-  it('removes the channel: 204 without a body, then 404, and its webhooks are refused', async () => {
+  it('removes the channel with an empty 204, then answers 404 and refuses its webhooks', async () => {
     const gateway = await startApi();
     expect(await gateway.call('DELETE', '/v1/channels/main')).toMatchObject({ status: 204, body: null });
     expectProblem(await gateway.call('GET', '/v1/channels/main'), 404, 'GW_NOT_FOUND');
@@ -262,7 +262,7 @@ describe('DELETE /v1/channels/{name}', () => {
     expect((await gateway.webhook(textWebhook('a'))).status).toBe(401);
   });
 
-  it('lets deliveries that are recorded already go on (I4)', async () => {
+  it('continues the deliveries that are already recorded (I4)', async () => {
     const gateway = await startApi({ intervals: { retryDelaysMs: [1] } });
     const bot = await startBot();
     const first = answerLater();
@@ -286,7 +286,7 @@ describe('DELETE /v1/channels/{name}', () => {
     expect(now.body).toMatchObject({ status: 'cancelled', counts: { cancelled: 2 } });
   });
 
-  it('gives the name free, and messages seen under it are still known: they are duplicates, not new', async () => {
+  it('frees the name, and messages seen under it are still duplicates', async () => {
     const gateway = await startApi();
     await gateway.webhook(textWebhook('a'));
     await gateway.call('DELETE', '/v1/channels/main');

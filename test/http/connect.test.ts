@@ -23,20 +23,20 @@ describe('POST /v1/channels/{name}/connect', () => {
     expect((await bot.received(2)).at(-1)?.ids).toEqual(['live']);
   });
 
-  it('leaves other webhooks as they are, fields that it does not know included', async () => {
+  it('leaves other webhooks unchanged, including unknown fields', async () => {
     const stage = await startConnect();
     await stage.connect();
     expect((await stage.settings()).webhooks?.[0]).toEqual(OTHER);
   });
 
-  it('sets callback_persist, and says that the channel has to be restarted for it', async () => {
+  it('sets callback_persist and says that the channel needs a restart', async () => {
     const stage = await startConnect();
     const { warnings } = await stage.connect();
     expect((await stage.settings()).callback_persist).toBe(true);
     expect(warnings.map(({ code }) => code)).toContain('restart_needed');
   });
 
-  it('changes nothing the second time, and says so', async () => {
+  it('changes nothing the second time and reports that', async () => {
     const stage = await startConnect();
     const first = await stage.connect();
     const before = await stage.settings();
@@ -46,7 +46,7 @@ describe('POST /v1/channels/{name}/connect', () => {
     expect(patchesTo(stage)).toBe(patches);
   });
 
-  it('in a dry run shows the change and makes none', async () => {
+  it('shows the change without making it in a dry run', async () => {
     const stage = await startConnect();
     const before = await stage.settings();
     const shown = await stage.connect({ dry_run: true });
@@ -55,7 +55,7 @@ describe('POST /v1/channels/{name}/connect', () => {
     expect(await stage.settings()).toEqual(before);
   });
 
-  it('tells no secret: neither ours nor those of other webhooks', async () => {
+  it('reveals no secret, neither ours nor those of other webhooks', async () => {
     const stage = await startConnect();
     const said = JSON.stringify([await stage.connect({ dry_run: true }), await stage.connect()]);
     for (const secret of [WEBHOOK_SECRET, 'secret-of-the-crm', 'of-the-crm', stage.whapi.token]) {
@@ -63,7 +63,7 @@ describe('POST /v1/channels/{name}/connect', () => {
     }
   });
 
-  it('takes over a webhook that was set by hand with the secret in its URL', async () => {
+  it('adopts a webhook that was configured manually with the secret in its URL', async () => {
     const stage = await startConnect();
     const url = `${stage.gateway.url}/webhooks/main/s/${WEBHOOK_SECRET}`;
     const byHand: WebhookSetting = { url, mode: 'method', events: [{ type: 'presences', method: 'post' }] };
@@ -75,7 +75,7 @@ describe('POST /v1/channels/{name}/connect', () => {
     expect(others).toEqual([OTHER]);
   });
 
-  it('takes webhook_max_age_seconds off ours and warns of it on others', async () => {
+  it('removes webhook_max_age_seconds from our webhook and warns about it on others', async () => {
     const stage = await startConnect();
     await stage.connect();
     const webhooks = ((await stage.settings()).webhooks ?? []).map((each) => ({
@@ -93,7 +93,7 @@ describe('POST /v1/channels/{name}/connect', () => {
     expect((await stage.settings()).webhooks?.map((each) => each.webhook_max_age_seconds)).toEqual([60, null]);
   });
 
-  it('warns of another webhook that reaches the bot of a target, and of legacy event names', async () => {
+  it("warns about another webhook that reaches a target's bot, and about legacy event names", async () => {
     const stage = await startConnect();
     await stage.gateway.addTarget({ name: 'answers', url: stage.bot.url });
     const legacy = { url: 'https://old.example', events: [{ type: 'ack', method: 'put' }] } as const;
@@ -110,7 +110,7 @@ describe('POST /v1/channels/{name}/connect', () => {
     ]);
   });
 
-  it('subscribes what the targets want, and later what a new target wants on top', async () => {
+  it('subscribes to the events of the targets, and later adds those of a new target', async () => {
     const stage = await startConnect();
     await stage.gateway.addTarget({ url: stage.bot.url, events: ['statuses.*'] });
     await stage.connect();
@@ -120,7 +120,7 @@ describe('POST /v1/channels/{name}/connect', () => {
     expect(names.sort()).toEqual(['calls.post', 'channel.post', 'statuses.post', 'statuses.put']);
   });
 
-  it('without a target subscribes new messages, and says to connect again once there are targets', async () => {
+  it('without a target subscribes to new messages and suggests connecting again once targets exist', async () => {
     const stage = await startConnect();
     const { warnings } = await stage.connect();
     expect((await oursOf(stage))?.events?.map(({ type }) => type)).toEqual(['messages', 'channel']);
@@ -129,13 +129,13 @@ describe('POST /v1/channels/{name}/connect', () => {
     expect(await stage.connect()).toMatchObject({ changed: false, warnings: [{ code: 'past_gateway' }] });
   });
 
-  it("takes Whapi's old names for the new ones, which alone are sent", async () => {
+  it("replaces Whapi's legacy event names by the current ones", async () => {
     const stage = await startConnect();
     await stage.connect({ events: ['ack', 'message.post'] });
     expect((await oursOf(stage))?.events?.map(({ type }) => type)).toEqual(['messages', 'statuses', 'statuses']);
   });
 
-  it('subscribes exactly what it is told to', async () => {
+  it('subscribes exactly to the requested events', async () => {
     const stage = await startConnect();
     await stage.connect({ events: ['messages.post', 'presences'], mode: 'method' });
     const { events, mode } = (await oursOf(stage)) ?? {};
@@ -144,8 +144,8 @@ describe('POST /v1/channels/{name}/connect', () => {
   });
 });
 
-describe('somebody else who changes the settings at the same time', () => {
-  it('loses nothing: what he wrote between our read and our write is kept', async () => {
+describe('another client that changes the settings at the same time', () => {
+  it('loses nothing that it wrote between our read and our write', async () => {
     const theirs: WebhookSetting = { ...OTHER, url: 'https://newcomer.example' };
     const stage = await startWatched((turn, whapi) => turn === 1 && whapi.setWebhooks([OTHER, theirs]));
     await stage.connect({ mode: 'path' });
@@ -153,7 +153,7 @@ describe('somebody else who changes the settings at the same time', () => {
     expect(urls).toEqual([OTHER.url, theirs.url, `${stage.gateway.url}/webhooks/main`]);
   });
 
-  it('who does so again and again is given way to, with an error', async () => {
+  it('that keeps changing them makes connect fail with a conflict', async () => {
     const stage = await startWatched((turn, whapi) =>
       whapi.setWebhooks([{ ...OTHER, url: `https://he.example/${turn}` }]),
     );
@@ -162,8 +162,8 @@ describe('somebody else who changes the settings at the same time', () => {
   });
 });
 
-describe('the test of the way in', () => {
-  it('is not passed where Whapi reaches another server, and says what to look at', async () => {
+describe('the verification of the webhook URL', () => {
+  it('fails if Whapi reaches another server, and says what to check', async () => {
     const stage = await startConnect();
     const elsewhere = await startBot();
     const { verified, verification } = await stage.connect({ public_url: elsewhere.url });
@@ -171,14 +171,14 @@ describe('the test of the way in', () => {
     expect(verification).toContain(`something else answers at ${elsewhere.url}`);
   });
 
-  it('is not passed where nobody listens', async () => {
+  it('fails if the URL refuses connections', async () => {
     const stage = await startConnect();
     const { verified, verification } = await stage.connect({ public_url: await unreachableUrl() });
     expect(verified).toBe(false);
     expect(verification).toMatch(/can be reached from the internet/);
   });
 
-  it('is left open where Whapi does not send one', async () => {
+  it('has no result if Whapi does not send a test webhook', async () => {
     const stage = await startWatched((_turn, whapi) => void (whapi.faults.restStatus = 500));
     const { verified, verification } = await stage.connect();
     expect(verified).toBeNull();
@@ -187,7 +187,7 @@ describe('the test of the way in', () => {
 });
 
 describe('POST /v1/channels/{name}/disconnect', () => {
-  it('brings back what was there before connecting', async () => {
+  it('restores the settings from before connect', async () => {
     const stage = await startConnect();
     const before = await stage.settings();
     await stage.connect();
@@ -195,7 +195,7 @@ describe('POST /v1/channels/{name}/disconnect', () => {
     expect(await stage.settings()).toEqual(before);
   });
 
-  it('leaves callback_persist on where connecting had not set it', async () => {
+  it('leaves callback_persist on if connect did not set it', async () => {
     const stage = await startConnect();
     await stage.change({ callback_persist: true });
     await stage.connect();
@@ -203,7 +203,7 @@ describe('POST /v1/channels/{name}/disconnect', () => {
     expect(await stage.settings()).toMatchObject({ callback_persist: true, webhooks: [OTHER] });
   });
 
-  it('knows what the first connect has set also after a second one', async () => {
+  it('undoes what the first connect set, also after a second one', async () => {
     const stage = await startConnect();
     await stage.connect();
     await stage.connect();
@@ -211,7 +211,7 @@ describe('POST /v1/channels/{name}/disconnect', () => {
     expect((await stage.settings()).callback_persist).toBe(false);
   });
 
-  it('in a dry run takes nothing off, and where there is nothing says so', async () => {
+  it('removes nothing in a dry run, and reports when there is nothing to remove', async () => {
     const stage = await startConnect();
     expect(await stage.disconnect()).toMatchObject({ changed: false, changes: [] });
     await stage.connect();
@@ -220,14 +220,14 @@ describe('POST /v1/channels/{name}/disconnect', () => {
   });
 });
 
-describe('what cannot be connected', () => {
-  it('is a channel whose gateway does not know its own public URL', async () => {
+describe('a connect request is refused', () => {
+  it('for a gateway without a known public URL', async () => {
     const { gateway } = await startConnect();
     const answer = await gateway.call('POST', '/v1/channels/main/connect', {});
     expect(expectProblem(answer, 400, 'GW_NO_PUBLIC_URL')).toEqual(['/public_url']);
   });
 
-  it('is a channel with a wrong token, and the token is not told', async () => {
+  it('for a channel with a wrong token, without revealing the token', async () => {
     const stage = await startConnect();
     await stage.gateway.call('PATCH', '/v1/channels/main', { whapi_token: 'a-wrong-token' });
     const answer = await stage.gateway.call('POST', '/v1/channels/main/connect', { public_url: stage.gateway.url });
@@ -236,7 +236,7 @@ describe('what cannot be connected', () => {
     expect(String(answer.body['detail'])).not.toContain('a-wrong-token');
   });
 
-  it('is a channel that is not there, or whose Whapi is out of reach', async () => {
+  it('for an unknown channel, and for a Whapi that is unreachable', async () => {
     const gateway = await startApi();
     const body = { public_url: gateway.url };
     expectProblem(await gateway.call('POST', '/v1/channels/none/connect', body), 404, 'GW_NOT_FOUND');
@@ -244,7 +244,7 @@ describe('what cannot be connected', () => {
     expectProblem(await gateway.call('POST', '/v1/channels/main/disconnect'), 502, 'GW_WHAPI_UNAVAILABLE');
   });
 
-  it('is a webhook of ours that has five headers of the user', async () => {
+  it('if our webhook already has five custom headers', async () => {
     const stage = await startConnect();
     const headers = { a: '1', b: '2', c: '3', d: '4', e: '5' };
     await stage.change({ webhooks: [{ url: `${stage.gateway.url}/webhooks/main`, headers }] });
@@ -261,7 +261,7 @@ describe('what cannot be connected', () => {
     { events: ['messages.read'] },
     { dry_run: 'yes' },
     { url: 'https://x' },
-  ])('is %j', async (body) => {
+  ])('with %j', async (body) => {
     const { gateway } = await startConnect();
     const answer = await gateway.call('POST', '/v1/channels/main/connect', body);
     expect(expectProblem(answer, 400, 'GW_BAD_REQUEST')[0]).toMatch(`/${Object.keys(body)[0] ?? ''}`);
@@ -272,7 +272,7 @@ function patchesTo({ whapi }: ConnectStage): number {
   return whapi.calls.filter(({ method }) => method === 'PATCH').length;
 }
 
-/** A connected channel; from then on `onCall` is called after each call about the settings, with how many there were. */
+/** A connected channel. From then on `onCall` runs after each settings call with the number of calls so far. */
 async function startWatched(onCall: (turn: number, whapi: Simulator) => unknown): Promise<ConnectStage> {
   let turn = 0;
   let isConnected = false;

@@ -16,7 +16,7 @@ interface Detail extends DeliveryJson {
 const TIME = expect.stringMatching(/^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$/) as unknown;
 
 describe('GET /v1/deliveries', () => {
-  it('lists deliveries newest first, with what came of them', async () => {
+  it('lists deliveries newest first with their results', async () => {
     const { gateway, bot, target } = await withBot();
     bot.answers.push(200, 500);
     for (const id of ['a', 'b']) {
@@ -71,7 +71,7 @@ describe('GET /v1/deliveries', () => {
     expect(await list('?since=2026-01-01T01:00:00%2B01:00')).toEqual(['statuses.post', 'messages.post']);
   });
 
-  it('refuses filters that make no sense and names their path', async () => {
+  it('refuses invalid filters and names their path', async () => {
     const gateway = await startLocal();
     for (const [query, path] of [
       ['status=failed', '/status'],
@@ -87,7 +87,7 @@ describe('GET /v1/deliveries', () => {
     }
   });
 
-  it('tells when the next attempt is due, and keeps it over a restart (I4)', async () => {
+  it('shows when the next attempt is due, unchanged by a restart (I4)', async () => {
     const folder = temporaryFolder();
     const { gateway, bot } = await withBot({ folder, intervals: { retryDelaysMs: [3_600_000] } }, { max_attempts: 5 });
     bot.otherwise = 503;
@@ -103,7 +103,7 @@ describe('GET /v1/deliveries', () => {
     expect(bot.requests).toHaveLength(1);
   });
 
-  it('shows no next attempt while an earlier delivery of the chat is not settled (I6)', async () => {
+  it('shows no next attempt while an earlier delivery of the chat is unsettled (I6)', async () => {
     const { gateway, bot } = await withBot();
     const first = answerLater();
     bot.answers.push(first.answer);
@@ -118,7 +118,7 @@ describe('GET /v1/deliveries', () => {
 });
 
 describe('GET /v1/deliveries/{id}', () => {
-  it('shows the very body that was sent and every attempt', async () => {
+  it('shows the exact body that was sent, and every attempt', async () => {
     const { gateway, bot } = await withBot({ intervals: { retryDelaysMs: [1] } }, { max_attempts: 3 });
     // The first closes its connection: a kept-alive one that breaks would be repeated within the attempt.
     bot.answers.push(
@@ -138,7 +138,7 @@ describe('GET /v1/deliveries/{id}', () => {
       expect(attempt).toMatchObject({ started_at: TIME, duration_ms: expect.any(Number) as unknown });
   });
 
-  it('shows of a batch the part that the target was sent', async () => {
+  it('shows the part of a batch that the target was sent', async () => {
     const { gateway, bot } = await withBot();
     await gateway.call('POST', '/v1/resyncs', { channel: 'main', message_ids: ['lost'] });
     await gateway.webhook(textWebhook('a', 'lost', 'b'));
@@ -149,7 +149,7 @@ describe('GET /v1/deliveries/{id}', () => {
     expect(body).toMatchObject({ body: request?.body.toString(), verdicts: ['new', 'new'] });
   });
 
-  it('answers 404 for a delivery that is not there', async () => {
+  it('answers 404 for an unknown delivery', async () => {
     const gateway = await startLocal();
     for (const id of ['dlv_00000000000', 'dlv_none', 'none', "' OR 1=1"]) {
       const path = `/v1/deliveries/${encodeURIComponent(id)}`;
@@ -160,7 +160,7 @@ describe('GET /v1/deliveries/{id}', () => {
 });
 
 describe('POST /v1/deliveries/{id}/retry', () => {
-  it('sends a dead delivery again under the same webhook-id, with all its attempts before it', async () => {
+  it('sends a dead delivery again under the same webhook-id and keeps its attempts', async () => {
     const { gateway, bot } = await withBot({}, { max_attempts: 2 }, [500]);
     const [dead] = await deliveriesOf(gateway, '?status=dead');
     const { status, body } = await gateway.call('POST', `/v1/deliveries/${dead?.id ?? ''}/retry`);
@@ -174,7 +174,7 @@ describe('POST /v1/deliveries/{id}/retry', () => {
     expect(await deliveriesOf(gateway)).toMatchObject([{ status: 'delivered', attempts: 3, last_error: null }]);
   });
 
-  it('gives it all its attempts anew', async () => {
+  it('resets its automatic attempts', async () => {
     const { gateway, bot } = await withBot({}, { max_attempts: 2 }, [500]);
     bot.otherwise = 500;
     const [dead] = await deliveriesOf(gateway, '?status=dead');
@@ -184,7 +184,7 @@ describe('POST /v1/deliveries/{id}/retry', () => {
     expect(await deliveriesOf(gateway)).toMatchObject([{ status: 'dead', attempts: 4 }]);
   });
 
-  it('sends a delivered one again as well', async () => {
+  it('sends a delivered one again too', async () => {
     const { gateway, bot } = await withBot();
     await gateway.webhook(textWebhook('a'));
     await gateway.settled();
@@ -193,7 +193,7 @@ describe('POST /v1/deliveries/{id}/retry', () => {
     expect((await bot.received(2)).map(({ ids }) => ids)).toEqual([['a'], ['a']]);
   });
 
-  it('makes of a pending one the next attempt now, and its automatic ones stay as they were', async () => {
+  it('makes the next attempt of a pending one now and leaves its automatic attempts unchanged', async () => {
     const { gateway, bot } = await withBot({ intervals: { retryDelaysMs: [3_600_000] } }, { max_attempts: 2 });
     bot.otherwise = 503;
     await gateway.webhook(textWebhook('a'));
@@ -209,7 +209,7 @@ describe('POST /v1/deliveries/{id}/retry', () => {
     expect(new Set(bot.requests.map(({ headers }) => headers['webhook-id']))).toEqual(new Set([planned?.id]));
   });
 
-  it('of one that is being sent makes one attempt more right after it, if that fails (I5)', async () => {
+  it('makes one more attempt after the one in progress, if that fails (I5)', async () => {
     const { gateway, bot } = await withBot({ intervals: { retryDelaysMs: [3_600_000] } }, { max_attempts: 5 });
     const first = answerLater();
     bot.answers.push(first.answer);
@@ -236,7 +236,7 @@ describe('POST /v1/deliveries/{id}/retry', () => {
 });
 
 describe('POST /v1/deliveries/retry', () => {
-  it('sends all dead deliveries again and tells how many', async () => {
+  it('retries all dead deliveries and returns their number', async () => {
     const { gateway, bot } = await withBot({}, {}, [500, 500, 500]);
     const { status, body } = await gateway.call('POST', '/v1/deliveries/retry', { status: 'dead' });
     expect({ status, body }).toMatchObject({
@@ -251,7 +251,7 @@ describe('POST /v1/deliveries/retry', () => {
     );
   });
 
-  it('with dry_run says how many, of which target and verdicts, and sends nothing', async () => {
+  it('with dry_run returns counts by target and verdict, and sends nothing', async () => {
     const { gateway, bot, target } = await withBot({}, {}, [500, 500]);
     const before = await deliveriesOf(gateway);
     const { status, body } = await gateway.call('POST', '/v1/deliveries/retry', { status: 'dead', dry_run: true });
@@ -261,7 +261,7 @@ describe('POST /v1/deliveries/retry', () => {
     expect(bot.requests).toHaveLength(2);
   });
 
-  it('answers 409 and sends nothing where there is more than a tenth above expected_count', async () => {
+  it('answers 409 and sends nothing if it matches over a tenth more than expected_count', async () => {
     const { gateway, bot } = await withBot({}, {}, [500, 500]);
     const refused = await gateway.call('POST', '/v1/deliveries/retry', { status: 'dead', expected_count: 1 });
     expectProblem(refused, 409, 'GW_CONFLICT');
@@ -269,7 +269,7 @@ describe('POST /v1/deliveries/retry', () => {
     expect(bot.requests).toHaveLength(2);
   });
 
-  it('takes deliveries of one status, target and channel only', async () => {
+  it('filters by status, target and channel', async () => {
     const { gateway, bot, target } = await withBot({}, {}, [500]);
     const other = await gateway.addTarget({ name: 'other', url: bot.url, max_attempts: 1, channels: ['shop'] });
     await gateway.addChannel({ name: 'shop' });
@@ -291,7 +291,7 @@ describe('POST /v1/deliveries/retry', () => {
     expect((await deliveriesOf(gateway, `?target=${target}`)).map(({ attempts }) => attempts)).toEqual([1, 1]);
   });
 
-  it('takes what was recorded at or after since and before until', async () => {
+  it('filters by the time of recording, from since up to but not including until', async () => {
     const clock = { at: Date.UTC(2026, 0, 1) };
     const { gateway } = await withBot({ effects: { now: () => clock.at } }, {}, []);
     for (const id of ['a', 'b', 'c']) {
@@ -310,7 +310,7 @@ describe('POST /v1/deliveries/retry', () => {
     expect(await count({ since: '2026-01-01T00:02:00Z', until: '2026-01-01T00:01:00Z' })).toBe(0);
   });
 
-  it('refuses a body that makes no sense, names its path and sends nothing', async () => {
+  it('refuses an invalid body, names its path and sends nothing', async () => {
     const { gateway, bot } = await withBot({}, {}, [500]);
     for (const [fields, path] of [
       [{ status: 'pending' }, '/status'],
@@ -332,7 +332,7 @@ describe('POST /v1/deliveries/retry', () => {
     expect(bot.requests).toHaveLength(1);
   });
 
-  it('refuses a time that is not ISO 8601 with its zone', async () => {
+  it('refuses a time that is not ISO 8601 with a time zone', async () => {
     const { gateway } = await withBot();
     for (const since of ['7', 'March 7', '2026-01-01T00:00:00', '2026-02-30T00:00:00Z']) {
       const body = { status: 'dead', since, dry_run: true };
@@ -341,13 +341,13 @@ describe('POST /v1/deliveries/retry', () => {
     }
   });
 
-  it('answers 404 for a target that is not there', async () => {
+  it('answers 404 for an unknown target', async () => {
     const { gateway } = await withBot({}, {}, [500]);
     const body = { status: 'dead', target: 'tgt_none' };
     expectProblem(await gateway.call('POST', '/v1/deliveries/retry', body), 404, 'GW_NOT_FOUND');
   });
 
-  it('passes over deliveries whose target was removed', async () => {
+  it('skips deliveries whose target was removed', async () => {
     const { gateway, target } = await withBot({}, {}, [500]);
     await gateway.call('DELETE', `/v1/targets/${target}`);
     const { body } = await gateway.call('POST', '/v1/deliveries/retry', { status: 'dead' });
@@ -356,7 +356,7 @@ describe('POST /v1/deliveries/retry', () => {
   });
 });
 
-/** A gateway with a bot that answers 200, after one delivery for each of `failing` that it answered so to the end. */
+/** A gateway whose bot now answers 200, with one failed delivery per status in `failing`. */
 async function withBot(
   options: LocalOptions = {},
   settings: Record<string, unknown> = {},

@@ -24,7 +24,7 @@ async function check(gateway: Client, name: string, query = ''): Promise<CheckJs
   return (await doctor(gateway, query)).checks.find((each) => each.name === name);
 }
 
-/** A gateway in which nothing is wrong. */
+/** A gateway without problems. */
 async function healthy(settings: Record<string, unknown> = {}): Promise<ConnectStage> {
   const stage = await startConnect();
   await stage.change({ webhooks: [] });
@@ -34,7 +34,7 @@ async function healthy(settings: Record<string, unknown> = {}): Promise<ConnectS
 }
 
 describe('GET /v1/doctor', () => {
-  it('finds nothing wrong with a gateway that is connected', async () => {
+  it('finds no problem in a connected gateway', async () => {
     const { gateway } = await healthy();
     const { status, checks } = await doctor(gateway, '?send_test=true');
     expect(checks.filter((each) => each.status !== 'ok')).toEqual([]);
@@ -44,7 +44,7 @@ describe('GET /v1/doctor', () => {
     expect(status).toBe('ok');
   });
 
-  it('sends a test event only where it is asked to', async () => {
+  it('sends a test event only on request', async () => {
     const { gateway, bot } = await healthy();
     await gateway.settled();
     const before = bot.requests.length;
@@ -64,7 +64,7 @@ describe('GET /v1/doctor', () => {
     expect((await check(gateway, 'whapi'))?.fix).toMatch(/Scan the QR code/);
   });
 
-  it('tells a wrong token from a Whapi that cannot be reached', async () => {
+  it('distinguishes a wrong token from an unreachable Whapi', async () => {
     const { gateway, whapi } = await healthy();
     await gateway.call('PATCH', '/v1/channels/main', { whapi_token: 'a-wrong-token' });
     expect((await check(gateway, 'whapi'))?.message).toMatch(/Channel not found.*token/);
@@ -75,7 +75,7 @@ describe('GET /v1/doctor', () => {
     });
   });
 
-  it('says what connecting would change where somebody changed the webhook at Whapi', async () => {
+  it('shows what connect would change if someone changed the webhook at Whapi', async () => {
     const { gateway, change, settings } = await healthy();
     const [ours] = (await settings()).webhooks ?? [];
     if (ours) await change({ webhooks: [{ ...ours, headers: {} }] });
@@ -90,7 +90,7 @@ describe('GET /v1/doctor', () => {
     });
   });
 
-  it('warns where Whapi does not send what a target subscribes to that was added later', async () => {
+  it('warns if Whapi does not send an event that a new target subscribes to', async () => {
     const { gateway, bot } = await healthy({ events: ['messages.post'] });
     await gateway.addTarget({ name: 'phone', url: `${bot.url}/calls`, events: ['calls'] });
     expect(await check(gateway, 'webhook')).toMatchObject({
@@ -100,7 +100,7 @@ describe('GET /v1/doctor', () => {
     });
   });
 
-  it('warns of two targets with one URL that get the same events', async () => {
+  it('warns about two targets with one URL that get the same events', async () => {
     const { gateway, bot } = await healthy();
     await gateway.addTarget({ name: 'again', url: bot.url });
     const told = (await doctor(gateway)).checks.filter(({ name }) => name === 'target_url');
@@ -108,7 +108,7 @@ describe('GET /v1/doctor', () => {
     expect(told[0]?.message).toContain('"answers"');
   });
 
-  it('warns where the gateway does not know its public URL', async () => {
+  it('warns if the gateway does not know its public URL', async () => {
     const { gateway } = await startConnect();
     expect(await check(gateway, 'webhook')).toMatchObject({
       status: 'warn',
@@ -116,7 +116,7 @@ describe('GET /v1/doctor', () => {
     });
   });
 
-  it('tells when the last webhook came', async () => {
+  it('shows when the last webhook came', async () => {
     const { gateway } = await startConnect();
     expect(await check(gateway, 'last_webhook')).toMatchObject({ status: 'warn' });
     await gateway.webhook(textWebhook('a'));
@@ -126,7 +126,7 @@ describe('GET /v1/doctor', () => {
     });
   });
 
-  it('fails a target that does not answer a test, warns of a disabled one and of one for a channel that is not there', async () => {
+  it('fails a target that does not answer a test, and warns about a disabled one and one of an unknown channel', async () => {
     const { gateway, bot } = await startConnect();
     bot.otherwise = 500;
     await gateway.addTarget({ name: 'broken', url: bot.url });
@@ -137,7 +137,7 @@ describe('GET /v1/doctor', () => {
     expect(await check(gateway, 'target', '?send_test=true')).toMatchObject({ subject: 'broken', status: 'fail' });
   });
 
-  it('says where a target has no handler for what it subscribes to, and the remedy', async () => {
+  it('reports a target without a handler for a subscribed event, with the fix', async () => {
     const { gateway, bot } = await startConnect();
     bot.otherwise = 404;
     await gateway.addTarget({ name: 'bot', url: `${bot.url}/hook`, mode: 'method' });
@@ -146,7 +146,7 @@ describe('GET /v1/doctor', () => {
     expect(told?.message).toContain('answers, but not at POST /hook/messages');
   });
 
-  it('says why the gateway has switched a target off', async () => {
+  it('shows why the gateway disabled a target', async () => {
     const { gateway, bot } = await startConnect();
     bot.otherwise = 410;
     await gateway.addTarget({ name: 'gone', url: bot.url });
@@ -155,7 +155,7 @@ describe('GET /v1/doctor', () => {
     expect((await check(gateway, 'target'))?.message).toMatch(/switched it off \(.*410.*\)/);
   });
 
-  it('fails a target whose circuit breaker is open, and tells the backlog and the last error', async () => {
+  it('fails a target with an open circuit breaker and shows its backlog and last error', async () => {
     const { gateway, bot } = await startConnect({ intervals: { breaker: { failures: 1, pausesMs: [3_600_000] } } });
     bot.otherwise = 503;
     await gateway.addTarget({ name: 'ill', url: bot.url });
@@ -167,7 +167,7 @@ describe('GET /v1/doctor', () => {
     expect(await check(gateway, 'backlog')).toMatchObject({ subject: 'ill', status: 'ok' });
   });
 
-  it('warns of dead deliveries and of refused webhooks', async () => {
+  it('warns about dead deliveries and refused webhooks', async () => {
     const { gateway, bot } = await startConnect();
     bot.otherwise = 500;
     await gateway.addTarget({ name: 'broken', url: bot.url, max_attempts: 1 });
@@ -178,7 +178,7 @@ describe('GET /v1/doctor', () => {
     expect(await check(gateway, 'refused')).toMatchObject({ subject: 'main', status: 'warn' });
   });
 
-  it('warns of a target that subscribes to nothing that Whapi is set to send, or has sent', async () => {
+  it('warns about a target whose events Whapi is not set to send and has not sent', async () => {
     const { gateway, bot, connect, change } = await startConnect();
     await gateway.addTarget({ name: 'calls-only', url: bot.url, events: ['calls'] });
     await gateway.webhook(textWebhook('a'));
@@ -188,7 +188,7 @@ describe('GET /v1/doctor', () => {
     expect(await check(gateway, 'subscription')).toBeUndefined();
   });
 
-  it('warns of a clock that is wrong', async () => {
+  it('warns about a wrong clock', async () => {
     const stage = await startConnect({ effects: { now: () => Date.UTC(2030, 0, 1) } });
     expect(await check(stage.gateway, 'clock')).toMatchObject({
       status: 'warn',
@@ -196,7 +196,7 @@ describe('GET /v1/doctor', () => {
     });
   });
 
-  it('warns where there is no target, and reports the worst status', async () => {
+  it('warns if there is no target, and reports the worst status', async () => {
     const gateway = await startApi();
     const { status, checks } = await doctor(gateway);
     expect(checks.find(({ name }) => name === 'targets')).toMatchObject({ status: 'warn' });

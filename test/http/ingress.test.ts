@@ -32,11 +32,11 @@ interface RawRequest {
   readonly headers?: OutgoingHttpHeaders;
   /** Written one after the other. */
   readonly body?: readonly (string | Buffer)[];
-  /** The body is never brought to its end. */
+  /** The body never ends. */
   readonly unfinished?: boolean;
 }
 
-/** A request that `fetch` would tidy up first: its path, its headers, its framing. */
+/** A request that `fetch` would normalize: its path, headers and framing. */
 async function send(
   { url }: LocalGateway,
   { method = 'POST', path = '/webhooks/main', headers = BEARER, body = [], unfinished = false }: RawRequest,
@@ -65,7 +65,7 @@ async function send(
   });
 }
 
-/** How many messages, deliveries and channel ids are recorded. */
+/** The numbers of recorded messages, deliveries and channel ids. */
 async function recorded(gateway: LocalGateway): Promise<{ messages: number; deliveries: number; channelId: unknown }> {
   const [messages, deliveries] = await Promise.all(
     ['messages', 'deliveries'].map(
@@ -79,7 +79,7 @@ async function recorded(gateway: LocalGateway): Promise<{ messages: number; deli
 const NOTHING = { messages: 0, deliveries: 0, channelId: null };
 
 describe('the secret of a webhook', () => {
-  it('is asked for on each method: none, a wrong one and an unknown channel look the same', async () => {
+  it('is required for each method, with the same answer for none, a wrong one and an unknown channel', async () => {
     const { gateway } = await setUp();
     const wrong: RawRequest[] = [
       ...METHODS.map((method) => ({ method, headers: {} })),
@@ -97,14 +97,14 @@ describe('the secret of a webhook', () => {
     expect(answers[0]?.body['code']).toBe('GW_UNAUTHORIZED');
   });
 
-  it('is asked for before the body is read', async () => {
+  it('is checked before the body is read', async () => {
     const { gateway } = await setUp({ env: { MAX_BODY_BYTES: '1024' } });
     const headers = { 'content-length': 1_000_000 };
     const answer = await send(gateway, { headers, body: ['{"messages":'], unfinished: true });
     expect(answer.status).toBe(401);
   });
 
-  it('may stand in the path, for webhooks that cannot be given a header; the bot does not see it', async () => {
+  it('may be in the path for webhooks without custom headers, and is hidden from the bot', async () => {
     const { gateway, bot } = await setUp();
     const path = `/webhooks/main/s/${WEBHOOK_SECRET}`;
     const bare = await send(gateway, { path, headers: {}, body: [webhookOf('a')] });
@@ -115,14 +115,14 @@ describe('the secret of a webhook', () => {
     expect(JSON.stringify(requests)).not.toContain(WEBHOOK_SECRET);
   });
 
-  it('is not handed on in the header either', async () => {
+  it('is not forwarded in the header either', async () => {
     const { gateway, bot } = await setUp();
     await gateway.webhook(webhookOf('a'));
     const [request] = await bot.received(1);
     expect(JSON.stringify(request?.headers)).not.toContain(WEBHOOK_SECRET);
   });
 
-  it('can be changed: the old one is refused from then on', async () => {
+  it('can be changed, after which the old one is refused', async () => {
     const { gateway } = await setUp();
     expect((await gateway.webhook(webhookOf('a'))).status).toBe(200);
     await gateway.call('PATCH', '/v1/channels/main', { webhook_secret: 'another-secret-of-it' });
@@ -130,13 +130,13 @@ describe('the secret of a webhook', () => {
     expect((await gateway.webhook(webhookOf('b'), { secret: 'another-secret-of-it' })).status).toBe(200);
   });
 
-  it('of one channel does not open another', async () => {
+  it('of one channel is refused by another', async () => {
     const { gateway } = await setUp();
     await gateway.addChannel({ name: 'second', webhook_secret: 'the-secret-of-the-second' });
     expect((await gateway.webhook(webhookOf('a'), { channel: 'second' })).status).toBe(401);
   });
 
-  it('twenty wrong ones a minute are answered 401, more 429; the right one is let in from the same address', async () => {
+  it('is answered 401 up to twenty times a minute when wrong, then 429, while the right one is accepted', async () => {
     vi.useFakeTimers({ toFake: ['Date'] });
     onTestFinished(() => void vi.useRealTimers());
     const { gateway } = await setUp();
@@ -159,8 +159,8 @@ describe('the secret of a webhook', () => {
   });
 });
 
-describe('a body', () => {
-  it('of an unknown shape is an event and goes on unchanged', async () => {
+describe('a webhook body', () => {
+  it('of an unknown shape is an event and is forwarded unchanged', async () => {
     const { gateway, bot } = await setUp();
     const deep = '['.repeat(100_000) + ']'.repeat(100_000);
     const odd = ['{}', '[]', '"text"', '7', 'null', ' {"x":[1.10, 18446744073709552000]}\n', '{"messages":[]}', deep];
@@ -173,7 +173,7 @@ describe('a body', () => {
     expect(requests.map(({ body }) => body.toString()).sort()).toEqual(bodies.sort());
   });
 
-  it('that is no JSON is a 400 and changes nothing: sent again as it should be, it is new', async () => {
+  it('that is not JSON is answered 400 and recorded nowhere, so that a corrected one is new', async () => {
     const { gateway } = await setUp();
     const valid = '{"messages":[{"id":"a","text":"é"}],"channel_id":"ONE"}';
     const bodies = [
@@ -192,7 +192,7 @@ describe('a body', () => {
     expect((await gateway.webhook(valid)).body.verdicts).toEqual({ new: 1 });
   });
 
-  it('that is missing is a 400 on each method', async () => {
+  it('that is missing is answered 400 for each method', async () => {
     const { gateway } = await setUp();
     for (const method of METHODS) {
       for (const headers of [BEARER, { ...BEARER, 'content-type': 'application/json' }]) {
@@ -202,7 +202,7 @@ describe('a body', () => {
     expect(await recorded(gateway)).toEqual(NOTHING);
   });
 
-  it('may have MAX_BODY_BYTES and not one more, whether its length is told or not', async () => {
+  it('may have MAX_BODY_BYTES and no more, with or without a Content-Length', async () => {
     const { gateway, bot } = await setUp({ env: { MAX_BODY_BYTES: '1024' } });
     const allowed = `"${'x'.repeat(1022)}"`;
     const chunked = { ...BEARER, 'transfer-encoding': 'chunked' };
@@ -213,7 +213,7 @@ describe('a body', () => {
     expect(bot.requests).toHaveLength(1);
   });
 
-  it('may come in chunks', async () => {
+  it('may be chunked', async () => {
     const { gateway, bot } = await setUp();
     const text = webhookOf('a', 'b');
     const parts = [text.slice(0, 1), text.slice(1, 20), text.slice(20)];
@@ -222,7 +222,7 @@ describe('a body', () => {
     expect((await bot.received(1))[0]?.body.toString()).toBe(text);
   });
 
-  it('is JSON whatever its content type says, and the bot is told that as it came', async () => {
+  it('is read as JSON with any content type, which is forwarded unchanged', async () => {
     const { gateway, bot } = await setUp();
     const odd = ['multipart/form-data', 'text/plain;charset=iso-8859-1', ';;; nonsense/ /', 'json', '"'];
     const types = ['application/json', 'application/json; charset=utf-8', 'application/x-www-form-urlencoded', ...odd];
@@ -234,7 +234,7 @@ describe('a body', () => {
     expect(requests.map(({ headers }) => headers['content-type'])).toEqual(types);
   });
 
-  it('is read on each method, with and without a content type', async () => {
+  it('is read for each method, with and without a content type', async () => {
     const { gateway, bot } = await setUp();
     for (const method of METHODS) {
       const typed = { ...BEARER, 'content-type': 'application/json' };
@@ -251,7 +251,7 @@ describe('a body', () => {
     );
   });
 
-  it('with a message of an odd time is taken and sent on', async () => {
+  it('with a message that has an unusual timestamp is accepted and forwarded', async () => {
     const { gateway, bot } = await setUp();
     const times = ['1e400', '-1e400', '1712995245.5', '-0.0', '1712995245000', '18446744073709552000', '"1"', 'null'];
     const bodies = times.map((time, at) => `{"messages":[{"id":"${at}","chat_id":"chat","timestamp":${time}}]}`);
@@ -263,7 +263,7 @@ describe('a body', () => {
   });
 });
 
-describe('the answer', () => {
+describe('the answer to a webhook', () => {
   it('counts the items and their verdicts', async () => {
     const { gateway } = await setUp();
     await gateway.webhook(webhookOf('a'));
@@ -279,7 +279,7 @@ describe('the answer', () => {
     expect((await bot.received(1))[0]?.ids).toEqual(['a', 'b']);
   });
 
-  it('I3: is 200 to each of equal webhooks at the same instant, of which one makes a delivery', async () => {
+  it('I3: is 200 for each of several equal simultaneous webhooks, and only one makes a delivery', async () => {
     const { gateway, bot } = await setUp();
     const answers = await Promise.all(Array.from({ length: 8 }, async () => await gateway.webhook(webhookOf('a'))));
     expect(answers.map(({ status }) => status)).toEqual(answers.map(() => 200));
@@ -291,7 +291,7 @@ describe('the answer', () => {
     expect(bot.requests.map(({ ids }) => ids)).toEqual([['a']]);
   });
 
-  it('I1: 200 means that it is stored: a gateway on the same data knows it', async () => {
+  it('I1: is 200 only once the webhook is stored, so that a new gateway on the same data knows it', async () => {
     const { gateway } = await setUp();
     expect((await gateway.webhook(webhookOf('a'))).status).toBe(200);
     await gateway.close();
@@ -299,7 +299,7 @@ describe('the answer', () => {
     expect((await next.webhook(webhookOf('a'))).body.verdicts).toEqual({ duplicate: 1 });
   });
 
-  it('is 404 to a method that no webhook comes by', async () => {
+  it('is 404 for a method that Whapi does not use', async () => {
     const { gateway } = await setUp();
     const answers = await Promise.all(['GET', 'OPTIONS'].map(async (method) => await send(gateway, { method })));
     expect(answers.map(({ status, body }) => [status, body['code']])).toEqual(answers.map(() => [404, 'GW_NOT_FOUND']));
@@ -307,8 +307,8 @@ describe('the answer', () => {
   });
 });
 
-describe('the path suffix', () => {
-  it('goes on as it came, but for empty segments and a slash at its end', async () => {
+describe('the path suffix of a webhook', () => {
+  it('is forwarded unchanged except for empty segments and a trailing slash', async () => {
     const { gateway, bot } = await setUp();
     const suffixes = ['', '/', '/messages/post', '/messages', '/something//else/', '/a%20b/%C3%A9%7E'];
     for (const suffix of suffixes) await send(gateway, { path: `/webhooks/main${suffix}`, body: [webhookOf(suffix)] });
@@ -317,7 +317,7 @@ describe('the path suffix', () => {
     expect(requests.map(({ url }) => url)).toEqual(sent.map((suffix) => `/hook${suffix}`));
   });
 
-  it('is refused where it would lead out of the target’s URL', async () => {
+  it("is refused if it leads outside the target's URL", async () => {
     const { gateway } = await setUp();
     for (const suffix of ['/..', '/../../v1/targets', '/messages/../../x', '/%2e%2e/x', '/..%2fx', '/%2E', '/..\\x']) {
       const answer = await send(gateway, { path: `/webhooks/main${suffix}`, body: [webhookOf('a')] });
@@ -327,7 +327,7 @@ describe('the path suffix', () => {
   });
 
   it.each(['path', 'method'])(
-    'that the mode %s of a target makes does not lead out of its URL either',
+    'that the mode %s of a target adds does not lead outside its URL either',
     async (mode) => {
       const { gateway, bot } = await setUp({}, { mode });
       const types = ['..', '.', '../x', '%2e%2e'];
@@ -339,7 +339,7 @@ describe('the path suffix', () => {
   );
 });
 
-describe('the channel id', () => {
+describe('the Whapi id of a channel', () => {
   const of = (channelId: string, id: string) => `{"messages":[{"id":"${id}"}],"channel_id":"${channelId}"}`;
 
   it('is learned from the first webhook that carries one', async () => {
@@ -351,7 +351,7 @@ describe('the channel id', () => {
     expect((await gateway.webhook(webhookOf('c'))).status).toBe(200);
   });
 
-  it('of another channel is a 409 and changes nothing', async () => {
+  it("is answered 409 if it is another channel's, and nothing changes", async () => {
     const { gateway } = await setUp();
     await gateway.webhook(of('ONE', 'a'));
     const answer = await gateway.webhook(of('TWO', 'b'));
@@ -360,7 +360,7 @@ describe('the channel id', () => {
     expect((await gateway.webhook(of('ONE', 'b'))).body.verdicts).toEqual({ new: 1 });
   });
 
-  it('is forgotten on request, and learned anew', async () => {
+  it('can be cleared and is then learned again', async () => {
     const { gateway } = await setUp();
     await gateway.webhook(of('ONE', 'a'));
     await gateway.call('PATCH', '/v1/channels/main', { channel_id: null });
@@ -369,7 +369,7 @@ describe('the channel id', () => {
     expect((await gateway.webhook(of('ONE', 'c'))).status).toBe(409);
   });
 
-  it('of two webhooks at the same instant that disagree is that of one, and the other is a 409', async () => {
+  it('is set by only one of two simultaneous webhooks that disagree, and the other is answered 409', async () => {
     const { gateway, bot } = await setUp();
     const answers = await Promise.all([gateway.webhook(of('ONE', 'a')), gateway.webhook(of('TWO', 'b'))]);
     expect(answers.map(({ status }) => status).sort()).toEqual([200, 409]);
@@ -391,7 +391,7 @@ describe('WEBHOOK_RATE_PER_SECOND', () => {
     return found;
   }
 
-  it('lets so many in, a burst of one second on top, and tells the rest to come again', async () => {
+  it('accepts that many with a burst of one second, and answers the rest 429 with Retry-After', async () => {
     const { gateway } = await limited();
     expect(await statuses(gateway, 4)).toEqual([200, 200, 200, 200]);
     const refused = await gateway.webhook(webhookOf('a'));
@@ -403,7 +403,7 @@ describe('WEBHOOK_RATE_PER_SECOND', () => {
     expect((await recorded(gateway)).messages).toBe(0);
   });
 
-  it('lets in as many as the time that passes allows', async () => {
+  it('accepts as many as the elapsed time allows', async () => {
     const { gateway, pass } = await limited();
     await statuses(gateway, 4);
     pass(500);
@@ -412,7 +412,7 @@ describe('WEBHOOK_RATE_PER_SECOND', () => {
     expect(await statuses(gateway, 3)).toEqual([200, 200, 429]);
   });
 
-  it('counts each channel by itself, and only what has the right secret', async () => {
+  it('counts per channel, and only webhooks with the right secret', async () => {
     const { gateway } = await limited();
     await gateway.addChannel({ name: 'second' });
     for (let count = 0; count < 5; count++) await gateway.webhook('{}', { secret: 'wrong' });
@@ -420,7 +420,7 @@ describe('WEBHOOK_RATE_PER_SECOND', () => {
     expect(await statuses(gateway, 1, 'second')).toEqual([200]);
   });
 
-  it('is no limit where it is not set', async () => {
+  it('sets no limit when it is unset', async () => {
     const { gateway } = await setUp({ effects: { now: () => Date.UTC(2025, 0, 15) } });
     expect(new Set(await statuses(gateway, 50))).toEqual(new Set([200]));
   });

@@ -33,7 +33,7 @@ const JOIN = JSON.stringify({
 });
 
 describe('GET /v1/items', () => {
-  it('lists every judged item, newest first, with its verdict and what that rests on', async () => {
+  it('lists every judged item, newest first, with its verdict and the evidence', async () => {
     const { gateway } = await withBot();
     const resync = await register(gateway, 'lost');
     for (const body of [textWebhook('a'), RECEIPT, JOIN, textWebhook('lost')]) await gateway.webhook(body);
@@ -63,7 +63,7 @@ describe('GET /v1/items', () => {
     expect(await found('?until=2020-01-01T00:00:00Z')).toEqual([]);
   });
 
-  it('refuses filters that make no sense and names their path', async () => {
+  it('refuses invalid filters and names their path', async () => {
     const gateway = await startLocal();
     for (const [query, path] of [
       ['verdict=old', '/verdict'],
@@ -98,7 +98,7 @@ describe('POST /v1/items/{id}/release', () => {
     expect(await items(gateway, '?held=true')).toEqual([]);
   });
 
-  it('is sent however old its message is, and shown as released', async () => {
+  it('sends it however old its message is, and shows it as released', async () => {
     const { gateway, bot, target } = await withBot({}, { max_age_seconds: 60 });
     await register(gateway, 'lost');
     await gateway.webhook(textWebhook({ id: 'lost', at: LONG_AGO }));
@@ -110,7 +110,7 @@ describe('POST /v1/items/{id}/release', () => {
     expect(delivery.body).toMatchObject({ status: 'delivered', released: true });
   });
 
-  it('answers 404 for an item or a target that is not there, 409 for what is not held', async () => {
+  it('answers 404 for an unknown item or target, and 409 for an item that is not held', async () => {
     const { gateway } = await withBot();
     for (let time = 0; time < 2; time += 1) await gateway.webhook(RECEIPT);
     const [held, sent] = await items(gateway);
@@ -124,7 +124,7 @@ describe('POST /v1/items/{id}/release', () => {
 });
 
 describe('POST /v1/items/release', () => {
-  it('with dry_run says how many, to which targets, of which verdicts, and shows the first', async () => {
+  it('with dry_run returns counts by target and verdict, and the first items', async () => {
     const { gateway, target } = await withHeld(25);
     const { status, body } = await releaseMany(gateway, { dry_run: true });
     expect(status).toBe(202);
@@ -137,7 +137,7 @@ describe('POST /v1/items/release', () => {
     expect((await gateway.call('GET', '/v1/jobs')).body['data']).toEqual([]);
   });
 
-  it('sends what the filter names as a job, receipts included', async () => {
+  it('releases all matching items in a job, receipts included', async () => {
     const { gateway, bot } = await withHeld(3);
     for (let time = 0; time < 2; time += 1) await gateway.webhook(RECEIPT);
     await bot.received(1);
@@ -151,7 +151,7 @@ describe('POST /v1/items/release', () => {
   });
 
   it.each(['/v1/items/release', '/v1/messages/release'])(
-    '%s answers 409 with both numbers where there is more than a tenth above expected_count',
+    '%s answers 409 with both numbers if it matches over a tenth more than expected_count',
     async (path) => {
       const { gateway } = await withHeld(12);
       const answer = await gateway.call('POST', path, { expected_count: 10 });
@@ -162,7 +162,7 @@ describe('POST /v1/items/release', () => {
     },
   );
 
-  it('refuses a body that makes no sense, names its path and makes no job', async () => {
+  it('refuses an invalid body, names its path and creates no job', async () => {
     const { gateway } = await withHeld(1);
     for (const [fields, path] of [
       [{ held: false }, '/held'],
@@ -181,7 +181,7 @@ describe('POST /v1/items/release', () => {
 });
 
 describe('GET /v1/webhooks/{id}', () => {
-  it('shows what came, its items with their byte ranges, and what each target was sent of it', async () => {
+  it('shows the content, the items with their byte ranges, and what each target was sent', async () => {
     const { gateway, bot, target } = await withBot();
     await register(gateway, 'lost');
     const body = textWebhook('ä', 'lost');
@@ -201,7 +201,7 @@ describe('GET /v1/webhooks/{id}', () => {
     ]);
   });
 
-  it('answers 404 for a webhook that is not there', async () => {
+  it('answers 404 for an unknown webhook', async () => {
     const { gateway } = await withBot();
     expectProblem(await gateway.call('GET', '/v1/webhooks/00000000000'), 404, 'GW_NOT_FOUND');
     expectProblem(await gateway.call('GET', '/v1/webhooks/none'), 404, 'GW_NOT_FOUND');
@@ -222,7 +222,7 @@ async function withBot(options: LocalOptions = {}, target: Record<string, unknow
   return { gateway, bot, target: id };
 }
 
-/** So many messages that a resync brought back: m0, m1 … */
+/** The given number of messages that a resync brought back: m0, m1 … */
 async function withHeld(count: number) {
   const stage = await withBot();
   const ids = Array.from({ length: count }, (_, at) => `m${at}`);

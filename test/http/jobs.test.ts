@@ -8,7 +8,7 @@ import { startProcess } from '../support/process.js';
 import { textWebhook } from '../support/texts.js';
 
 describe('/v1/jobs', () => {
-  it('lists jobs newest first, each with its filter as it was asked for', async () => {
+  it('lists jobs newest first, each with the requested filter', async () => {
     const { gateway, target } = await withDead(2);
     const filters = [
       { status: 'dead', target, since: '2026-01-01T00:00:00.000Z' },
@@ -22,7 +22,7 @@ describe('/v1/jobs', () => {
     expect(pages[1]?.[0]).toMatchObject({ kind: 'retry', status: 'finished', total: 2, done: 2, skipped: 0 });
   });
 
-  it('cancels a job: what was done stays done, nothing more is sent', async () => {
+  it('cancels a job: what is done stays done, and nothing more is sent', async () => {
     const { gateway, bot } = await withDead(250);
     const { body } = await retry(gateway, { status: 'dead' });
     const cancelled = await gateway.call<JobJson>('POST', `/v1/jobs/${String(body['id'])}/cancel`);
@@ -33,7 +33,7 @@ describe('/v1/jobs', () => {
     expect(bot.requests).toHaveLength(250 + cancelled.body.done);
   });
 
-  it('sends each once where the same is asked twice at one instant', async () => {
+  it('sends each delivery once when two equal jobs are created at the same instant', async () => {
     const { gateway, bot } = await withDead(30);
     const answers = await Promise.all([retry(gateway, { status: 'dead' }), retry(gateway, { status: 'dead' })]);
     const jobs = await Promise.all(answers.map(async ({ body }) => await finishedJob(gateway, body)));
@@ -42,15 +42,15 @@ describe('/v1/jobs', () => {
     expect(bot.requests).toHaveLength(60);
   });
 
-  it('answers 404 for a job that there is not', async () => {
+  it('answers 404 for an unknown job', async () => {
     const gateway = await startLocal();
     expectProblem(await gateway.call('GET', '/v1/jobs/job_none'), 404, 'GW_NOT_FOUND');
     expectProblem(await gateway.call('POST', '/v1/jobs/job_none/cancel'), 404, 'GW_NOT_FOUND');
   });
 });
 
-describe('a job that a process has left undone (I4)', () => {
-  it('is gone on with by the next one, after a SIGKILL, and takes each once', async () => {
+describe('a job that a process left unfinished (I4)', () => {
+  it('is completed by the next process after a SIGKILL, taking each delivery once', async () => {
     const gateway = await startProcess();
     const bot = await startBot();
     await gateway.client.addChannel();
@@ -73,7 +73,7 @@ async function retry(client: Client, filter: Record<string, unknown>): Promise<A
   return await client.call('POST', '/v1/deliveries/retry', filter);
 }
 
-/** A gateway with so many dead deliveries, and a bot that answers 200 now. */
+/** A gateway with the given number of dead deliveries, whose bot now answers 200. */
 async function withDead(count: number) {
   const gateway = await startApi();
   const bot = await startBot();

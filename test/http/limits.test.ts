@@ -5,7 +5,7 @@ import type { Answer, Client } from '../support/client.js';
 import { startLocal } from '../support/gateway.js';
 import { textWebhook } from '../support/texts.js';
 
-/** A list of the API: makes so many entries and tells the path, and what each entry is known by. */
+/** A list of the API: creates the given number of entries and returns the path and the key of each entry. */
 interface Lister {
   readonly name: string;
   readonly key: string;
@@ -17,7 +17,7 @@ const LISTS: readonly Lister[] = [
     name: '/v1/channels',
     key: 'name',
     fill: async (gateway, count) => {
-      // One is there already.
+      // One exists already.
       for (const number of range(count - 1)) await gateway.addChannel({ name: `channel-${number}` });
       return '/v1/channels';
     },
@@ -71,7 +71,7 @@ const LISTS: readonly Lister[] = [
 ];
 
 describe.each(LISTS)('the list $name', ({ fill, key }) => {
-  it('gives every entry exactly once over its pages, the last of which has no next cursor', async () => {
+  it('returns every entry exactly once over its pages, and no cursor with the last page', async () => {
     const gateway = await startApi();
     const path = await fill(gateway, 7);
     const [all] = await pagesOf<Record<string, string>>(gateway, path, 500);
@@ -82,14 +82,14 @@ describe.each(LISTS)('the list $name', ({ fill, key }) => {
     expect(pages.flat().map((entry) => entry[key])).toEqual(keys);
   });
 
-  it('has no next cursor where the last page is full', async () => {
+  it('returns no cursor if the last page is full', async () => {
     const gateway = await startApi();
     const path = await fill(gateway, 4);
     expect((await pagesOf(gateway, path, 2)).map((page) => page.length)).toEqual([2, 2]);
     expect((await pagesOf(gateway, path, 4)).map((page) => page.length)).toEqual([4]);
   });
 
-  it('gives 50 entries where no limit is asked for', async () => {
+  it('returns 50 entries by default', async () => {
     const gateway = await startApi();
     const path = await fill(gateway, 52);
     const { body } = await gateway.call<List<unknown>>('GET', path);
@@ -97,7 +97,7 @@ describe.each(LISTS)('the list $name', ({ fill, key }) => {
     expect(body.next_cursor).not.toBeNull();
   });
 
-  it('takes limits from 1 to 500 and refuses others', async () => {
+  it('accepts limits from 1 to 500 and refuses others', async () => {
     const gateway = await startApi();
     const path = await fill(gateway, 1);
     for (const limit of ['1', '500']) expect((await gateway.call('GET', `${path}?limit=${limit}`)).status).toBe(200);
@@ -107,7 +107,7 @@ describe.each(LISTS)('the list $name', ({ fill, key }) => {
     }
   });
 
-  it('refuses a cursor that is none, and query fields that it does not know', async () => {
+  it('refuses an invalid cursor and unknown query parameters', async () => {
     const gateway = await startApi();
     const path = await fill(gateway, 1);
     for (const cursor of ['', 'abc', '!', '{}', '[]', '[1.5]', '[1,2,3]', 'null'].map(base64)) {
@@ -120,9 +120,9 @@ describe.each(LISTS)('the list $name', ({ fill, key }) => {
   });
 });
 
-describe('a page', () => {
+describe('the next page', () => {
   it.each(['/v1/messages', '/v1/deliveries', '/v1/resyncs'])(
-    'of %s goes on where the one before ended, though newer entries have come meanwhile',
+    'of %s continues after the previous one even if newer entries came in between',
     async (name) => {
       const gateway = await startApi();
       const list = LISTS.find((lister) => lister.name === name);
@@ -138,7 +138,7 @@ describe('a page', () => {
 });
 
 describe('API_RATE_PER_MINUTE', () => {
-  it('answers 429 with Retry-After to what is over it', async () => {
+  it('answers requests over the limit with 429 and Retry-After', async () => {
     const gateway = await startLocal({ env: { API_RATE_PER_MINUTE: '3' } });
     const statuses = [];
     for (const path of ['/v1/channels', '/v1/targets', '/v1/resyncs'])
@@ -149,7 +149,7 @@ describe('API_RATE_PER_MINUTE', () => {
     expectRetryWithinAMinute(answer);
   });
 
-  it('leaves webhooks and the routes of operation alone', async () => {
+  it('does not apply to webhooks and the operation routes', async () => {
     const gateway = await startLocal({ env: { API_RATE_PER_MINUTE: '1' } });
     await gateway.addChannel();
     expect((await gateway.call('GET', '/v1/channels')).status).toBe(429);
@@ -158,7 +158,7 @@ describe('API_RATE_PER_MINUTE', () => {
       expect((await gateway.call('GET', path)).status).toBe(200);
   });
 
-  it('is no limit at 0', async () => {
+  it('sets no limit at 0', async () => {
     const gateway = await startLocal({ env: { API_RATE_PER_MINUTE: '0' } });
     const answers = await Promise.all(range(50).map(async () => await gateway.call('GET', '/v1/channels')));
     expect(new Set(answers.map(({ status }) => status))).toEqual(new Set([200]));
@@ -166,7 +166,7 @@ describe('API_RATE_PER_MINUTE', () => {
 });
 
 describe('the admin token', () => {
-  it('is asked for by every kind of request to /v1', async () => {
+  it('is required for every kind of request to /v1', async () => {
     const gateway = await startApi();
     for (const authorization of ['', 'Bearer', 'Bearer wrong', 'Basic YWRtaW46YWRtaW4='])
       expectProblem(await gateway.call('GET', '/v1/channels', undefined, { authorization }), 401, 'GW_UNAUTHORIZED');
@@ -175,7 +175,7 @@ describe('the admin token', () => {
     expect((await gateway.call('GET', '/v1/channels/main')).status).toBe(200);
   });
 
-  it('is not looked for in the query', async () => {
+  it('is not accepted in the query', async () => {
     const gateway = await startLocal({ env: { ADMIN_TOKEN: 'a-token-that-is-long-enough' } });
     const answer = await gateway.call('GET', '/v1/channels?token=a-token-that-is-long-enough', undefined, {
       authorization: '',
@@ -183,13 +183,13 @@ describe('the admin token', () => {
     expectProblem(answer, 401, 'GW_UNAUTHORIZED');
   });
 
-  it('is asked for before a body is looked at', async () => {
+  it('is checked before the body', async () => {
     const gateway = await startLocal();
     const answer = await gateway.call('POST', '/v1/channels', { nonsense: true }, { authorization: 'Bearer wrong' });
     expect(expectProblem(answer, 401, 'GW_UNAUTHORIZED')).toEqual([]);
   });
 
-  it('missed twenty times, gets 429 with Retry-After for the rest of the minute; the right one goes on', async () => {
+  it('that is wrong twenty times is answered 429 with Retry-After, while the right one still works', async () => {
     const gateway = await startLocal();
     const guess = async () => await gateway.call('GET', '/v1/channels', undefined, { authorization: 'Bearer wrong' });
     for (const number of range(20)) expect([number, (await guess()).status]).toEqual([number, 401]);
@@ -201,8 +201,8 @@ describe('the admin token', () => {
   });
 });
 
-describe('the size of a body', () => {
-  it('may be ten thousand ids of a resync, and not one more', async () => {
+describe('a large API body', () => {
+  it('may contain ten thousand ids of a resync, and no more', async () => {
     const gateway = await startApi();
     const ids = (count: number) => range(count).map((number) => `${String(number).padStart(6, '0')}${'x'.repeat(54)}`);
     const call = async (message_ids: string[]) =>
@@ -212,13 +212,13 @@ describe('the size of a body', () => {
     expect((await call(ids(10_000))).status).toBe(202);
   });
 
-  it('is limited elsewhere: 413 GW_TOO_LARGE', async () => {
+  it('is refused elsewhere with 413 GW_TOO_LARGE', async () => {
     const gateway = await startLocal();
     const name = 'x'.repeat(2 * 1024 * 1024);
     expectProblem(await gateway.call('POST', '/v1/targets', { name, url: 'http://x' }), 413, 'GW_TOO_LARGE');
   });
 
-  it('tells of very many faults only some', async () => {
+  it('with very many problems is answered with only some of them', async () => {
     const gateway = await startApi();
     const answer = await gateway.call('POST', '/v1/resyncs', {
       channel: 'main',
@@ -244,7 +244,7 @@ function expectRetryWithinAMinute({ headers }: Answer): void {
   expect(seconds).toBeLessThanOrEqual(60);
 }
 
-/** Nothing is sent to it: what is asked for here are lists. */
+/** Nothing is sent to it, because these tests only read lists. */
 async function addTarget(gateway: Client, name: string): Promise<void> {
   await gateway.addTarget({ name, url: 'http://127.0.0.1:9', enabled: false });
 }

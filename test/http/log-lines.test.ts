@@ -19,8 +19,8 @@ async function line({ logs }: LocalGateway, msg: string): Promise<LogLine> {
   });
 }
 
-describe('the log says', () => {
-  it('that a delivery failed permanently: which, after how many attempts, and why', async () => {
+describe('the log reports', () => {
+  it('a permanently failed delivery with its attempts and the reason', async () => {
     const { gateway, bot, target } = await startDelivery({ max_attempts: 2 });
     bot.otherwise = 500;
     await gateway.webhook(textWebhook('A'));
@@ -31,7 +31,7 @@ describe('the log says', () => {
     });
   });
 
-  it('that a target was disabled by its 410', async () => {
+  it('a target that its 410 disabled', async () => {
     const { gateway, bot, target } = await startDelivery();
     bot.otherwise = 410;
     await gateway.webhook(textWebhook('A'));
@@ -39,7 +39,7 @@ describe('the log says', () => {
     expect(await line(gateway, 'target disabled')).toMatchObject({ level: WARN, target: target.id, reason });
   });
 
-  it('that a circuit breaker opened and closed', async () => {
+  it('a circuit breaker that opened and closed', async () => {
     const { gateway, bot, target } = await startDelivery();
     bot.otherwise = 503;
     for (let i = 0; i < 6; i += 1) await gateway.webhook(textWebhook(`m-${i}`));
@@ -52,7 +52,7 @@ describe('the log says', () => {
     expect(closed).toMatchObject({ level: INFO, target: target.id });
   });
 
-  it('that a resync paused, resumed and finished', async () => {
+  it('a resync that paused, resumed and finished', async () => {
     const { gateway, whapi } = await startResyncs({ faults: { healthText: 'QR' }, intervals: { checksMs: [2000] } });
     lose(whapi, ['m-1']);
     const { id } = await resync(gateway, ['m-1']);
@@ -63,7 +63,7 @@ describe('the log says', () => {
     expect(await line(gateway, 'resync finished')).toMatchObject({ level: INFO, resync: id, restored: 1, failed: 0 });
   });
 
-  it('which fields of a channel or target changed, and no values', async () => {
+  it('the changed fields of a channel or target without their values', async () => {
     const gateway = await startApi();
     const { id } = await gateway.addTarget({ url: 'http://127.0.0.1:9' });
     const change = { url: 'http://127.0.0.1:9/a-new-url', headers: { authorization: 'a-secret-header' } };
@@ -76,7 +76,7 @@ describe('the log says', () => {
     expect(JSON.stringify(gateway.logs)).not.toMatch(/a-secret|a-new-url/);
   });
 
-  it('that Whapi cannot be reached, without a stack', async () => {
+  it('an unreachable Whapi without a stack', async () => {
     const gateway = await startLocal();
     await gateway.addChannel({ whapi_base_url: await unreachableUrl() });
     const headers = { authorization: 'Bearer a-whapi-token' };
@@ -94,7 +94,7 @@ describe("a client's PATCH /whapi/settings", () => {
     ['sets webhooks without it', { webhooks: [OTHER] }, true],
     ['removes all webhooks', { webhooks: [] }, true],
     ['changes something else', { callback_persist: true }, false],
-  ])("that %s is logged where that drops the gateway's webhook", async (_, settings, isDropped) => {
+  ])("that %s is logged if it drops the gateway's webhook", async (_, settings, isDropped) => {
     const stage = await startConnect();
     await stage.connect();
     const headers = { authorization: `Bearer ${stage.whapi.token}`, 'content-type': 'application/json' };

@@ -39,7 +39,7 @@ interface ExplanationJson {
 const DAY_MS = 24 * 60 * 60 * 1000;
 
 describe('GET /v1/messages', () => {
-  it('lists each sighting of a message, newest first, with the verdict and the rule that gave it', async () => {
+  it('lists each sighting of a message, newest first, with its verdict and rule', async () => {
     const { gateway } = await withBot();
     await register(gateway, 'lost');
     for (const ids of [['a', 'b'], ['lost'], ['a']]) await gateway.webhook(textWebhook(...ids));
@@ -54,7 +54,7 @@ describe('GET /v1/messages', () => {
     expect(new Date(listed[0]?.seen_at ?? '').toISOString()).toBe(listed[0]?.seen_at);
   });
 
-  it('lists messages only, not what merely names one', async () => {
+  it('lists only messages, not items that merely name one', async () => {
     const { gateway } = await withBot();
     for (const name of ['statuses.post.read', 'chats.post.with-last-message', 'messages.patch.edited'])
       expect((await gateway.webhook(samplePayload(name))).status).toBe(200);
@@ -78,7 +78,7 @@ describe('GET /v1/messages', () => {
     expect(await ids('?channel=nobody')).toEqual([]);
   });
 
-  it('refuses filters that make no sense and names their path', async () => {
+  it('refuses invalid filters and names their path', async () => {
     const gateway = await startLocal();
     for (const [query, path] of [
       ['verdict=old', '/verdict'],
@@ -95,7 +95,7 @@ describe('GET /v1/messages', () => {
 });
 
 describe('GET /v1/messages/{channel}/{message_id}', () => {
-  it('tells everything that happened to an id, in order of time', async () => {
+  it('explains the whole history of an id in order of time', async () => {
     const { gateway, bot } = await withBot({ effects: tickingClock() });
     const whapi = await startBareWhapi();
     whapi.otherwise = 404;
@@ -122,7 +122,7 @@ describe('GET /v1/messages/{channel}/{message_id}', () => {
     expect(timeline[5]?.text).toMatch(new RegExp(`${delivery ?? '-'}.*200`));
   });
 
-  it('shows each sighting, each resync and each delivery with its attempts', async () => {
+  it('shows each sighting, each resync, and each delivery with its attempts', async () => {
     const { gateway, bot, target } = await withBot({ intervals: { retryDelaysMs: [1] } });
     bot.answers.push(500);
     await register(gateway, 'a');
@@ -142,7 +142,7 @@ describe('GET /v1/messages/{channel}/{message_id}', () => {
     expect(b.deliveries[0]?.log.map(({ status }) => status)).toEqual([500, 200]);
   });
 
-  it('tells when the ledger first and last saw the id', async () => {
+  it('shows when the ledger first and last saw the id', async () => {
     const clock = { at: Date.UTC(2026, 0, 1) };
     const { gateway } = await withBot({ effects: { now: () => clock.at } });
     await gateway.webhook(textWebhook('a'));
@@ -156,21 +156,21 @@ describe('GET /v1/messages/{channel}/{message_id}', () => {
     });
   });
 
-  it('tells of an id that was registered and never came', async () => {
+  it('explains an id that was registered and never came', async () => {
     const { gateway } = await withBot();
     const resync = await register(gateway, 'lost');
     const found = await explain(gateway, 'lost');
     expect(found).toMatchObject({ ledger: null, sightings: [], deliveries: [], resyncs: [{ resync }] });
   });
 
-  it('answers 404 for an id of which nothing is known in this channel', async () => {
+  it('answers 404 for an id that is unknown in this channel', async () => {
     const { gateway } = await withBot();
     await gateway.webhook(textWebhook('a'));
     expectProblem(await gateway.call('GET', '/v1/messages/main/b'), 404, 'GW_NOT_FOUND');
     expectProblem(await gateway.call('GET', '/v1/messages/shop/a'), 404, 'GW_NOT_FOUND');
   });
 
-  it('finds ids of any characters and length', async () => {
+  it('finds ids with any characters and length', async () => {
     const { gateway } = await withBot();
     for (const id of ['p.w30M7fgwWD4XwHu.g4CA-gNcCzMdVPg', 'a/b?c=d#e%2F f', 'ünïcode-😀', 'x'.repeat(1000)]) {
       await gateway.webhook(textWebhook(id));
@@ -180,7 +180,7 @@ describe('GET /v1/messages/{channel}/{message_id}', () => {
 });
 
 describe('POST /v1/messages/{channel}/{message_id}/release', () => {
-  it('sends a held message after all, and it is held no longer', async () => {
+  it('sends a held message, which is then no longer held', async () => {
     const { gateway, bot, target } = await withBot();
     await hold(gateway, 'lost');
     const { status, body } = await release(gateway, 'lost');
@@ -195,7 +195,7 @@ describe('POST /v1/messages/{channel}/{message_id}/release', () => {
     expect((await explain(gateway, 'lost')).deliveries).toMatchObject([{ id: body.deliveries[0], target }]);
   });
 
-  it('sends of a batch only the message that is released', async () => {
+  it('sends only the released message of a batch', async () => {
     const { gateway, bot } = await withBot();
     await register(gateway, 'lost', 'other');
     await gateway.webhook(textWebhook('a', 'lost', 'other'));
@@ -205,7 +205,7 @@ describe('POST /v1/messages/{channel}/{message_id}/release', () => {
     expect((await messages(gateway, '?held=true')).map(({ message_id }) => message_id)).toEqual(['other']);
   });
 
-  it('sends it to the named targets only; it stays held for the others', async () => {
+  it('sends it only to the chosen targets and leaves it held for the others', async () => {
     const { gateway, bot } = await withBot();
     const second = await startBot();
     const { id } = await gateway.addTarget({ name: 'second', url: second.url });
@@ -219,7 +219,7 @@ describe('POST /v1/messages/{channel}/{message_id}/release', () => {
     expect(await messages(gateway, '?held=true')).toEqual([]);
   });
 
-  it('sends it once, however many ask at the same time (I3)', async () => {
+  it('sends it once for many simultaneous requests (I3)', async () => {
     const { gateway, bot } = await withBot();
     await hold(gateway, 'lost');
     const answers = await Promise.all(Array.from({ length: 6 }, async () => await release(gateway, 'lost')));
@@ -228,7 +228,7 @@ describe('POST /v1/messages/{channel}/{message_id}/release', () => {
     expect(bot.requests).toHaveLength(1);
   });
 
-  it('answers 409 GW_NOT_HELD for what every target was sent', async () => {
+  it('answers 409 GW_NOT_HELD if every target received the message', async () => {
     const { gateway } = await withBot();
     await gateway.webhook(textWebhook('a'));
     expectProblem(await releaseProblem(gateway, 'a'), 409, 'GW_NOT_HELD');
@@ -237,7 +237,7 @@ describe('POST /v1/messages/{channel}/{message_id}/release', () => {
     expectProblem(await releaseProblem(gateway, 'lost'), 409, 'GW_NOT_HELD');
   });
 
-  it('answers 409 GW_NOT_HELD where no target subscribes any more, unless one is named', async () => {
+  it('answers 409 GW_NOT_HELD if no target subscribes any more, unless one is chosen', async () => {
     const { gateway, bot, target } = await withBot();
     await hold(gateway, 'lost');
     await gateway.call('PATCH', `/v1/targets/${target}`, { events: ['statuses'] });
@@ -246,7 +246,7 @@ describe('POST /v1/messages/{channel}/{message_id}/release', () => {
     expect((await bot.received(1))[0]?.ids).toEqual(['lost']);
   });
 
-  it('answers 404 for a message or a target that is not there', async () => {
+  it('answers 404 for an unknown message or target', async () => {
     const { gateway } = await withBot();
     await hold(gateway, 'lost');
     expectProblem(await releaseProblem(gateway, 'never-seen'), 404, 'GW_NOT_FOUND');
@@ -254,7 +254,7 @@ describe('POST /v1/messages/{channel}/{message_id}/release', () => {
     expect(await messages(gateway, '?held=true')).toHaveLength(1);
   });
 
-  it('takes an empty object for all targets, and refuses other bodies', async () => {
+  it('accepts an empty object for all targets and refuses other bodies', async () => {
     const { gateway } = await withBot();
     await hold(gateway, 'lost');
     for (const body of [{ targets: [] }, { targets: 'all' }, { targets: [7] }, { target: 'tgt' }, 'all', []])
@@ -264,7 +264,7 @@ describe('POST /v1/messages/{channel}/{message_id}/release', () => {
 });
 
 describe('POST /v1/messages/release', () => {
-  it('sends all held messages after all, in order of time, and tells how far it is', async () => {
+  it('sends all held messages in order of time and reports its progress', async () => {
     const { gateway, bot } = await withBot();
     await register(gateway, 'one', 'two', 'three');
     await gateway.webhook(textWebhook('a', { id: 'one', chat: 'c' }, { id: 'two', chat: 'c' }));
@@ -277,7 +277,7 @@ describe('POST /v1/messages/release', () => {
     expect(await messages(gateway, '?held=true')).toEqual([]);
   });
 
-  it('only counts with dry_run, and leaves repetitions out unless they are named', async () => {
+  it('with dry_run only counts, without repetitions unless they are requested', async () => {
     const { gateway, bot } = await withBot();
     await hold(gateway, 'lost');
     for (let i = 0; i < 2; i += 1) await gateway.webhook(textWebhook('a'));
@@ -292,7 +292,7 @@ describe('POST /v1/messages/release', () => {
     expect(bot.requests).toHaveLength(1);
   });
 
-  it('sends messages of one resync to the named targets', async () => {
+  it('sends messages of one resync to the chosen targets', async () => {
     const { gateway, bot } = await withBot();
     const second = await startBot();
     const { id } = await gateway.addTarget({ name: 'second', url: second.url });
@@ -305,7 +305,7 @@ describe('POST /v1/messages/release', () => {
     expect(bot.requests).toEqual([]);
   });
 
-  it('refuses a body that makes no sense, names its path and makes no job', async () => {
+  it('refuses an invalid body, names its path and creates no job', async () => {
     const { gateway } = await withBot();
     for (const [fields, path] of [
       [{ verdict: 'old' }, '/verdict'],
@@ -327,7 +327,7 @@ describe('POST /v1/messages/release', () => {
 });
 
 describe('after RETENTION_DAYS', () => {
-  it('the payload is gone and the id is still known: 410 for a release, and duplicate should it come again', async () => {
+  it('the payload is deleted and the id is still known: a release answers 410, and the id is a duplicate', async () => {
     const folder = temporaryFolder();
     const before = await withBot({ folder });
     await hold(before.gateway, 'lost');
@@ -348,7 +348,7 @@ async function withBot(options: LocalOptions = {}) {
   return { gateway, bot, target };
 }
 
-/** Every look at the clock is a millisecond after the one before: what happened later has a later time. */
+/** Each read of the clock is one millisecond later than the last, so that later events have later times. */
 function tickingClock(): { now(): number } {
   let now = systemEffects.now();
   return { now: () => (now += 1) };

@@ -15,7 +15,7 @@ import type { OpenApi } from '../support/openapi.js';
 import { startProcess } from '../support/process.js';
 import { textWebhook } from '../support/texts.js';
 
-/** Every route of /v1, as the contract names them. */
+/** Every route of /v1, as in the contract. */
 const ROUTES = [
   'POST /v1/channels',
   'GET /v1/channels',
@@ -63,12 +63,12 @@ const ROUTES = [
 ];
 
 describe('/healthz and /readyz', () => {
-  it('need no token', async () => {
+  it('require no token', async () => {
     const { url } = await startLocal();
     for (const path of ['/healthz', '/readyz']) expect((await fetch(url + path)).status).toBe(200);
   });
 
-  it('tell a store that takes no writes from a process that is dead, and when it takes them again', async () => {
+  it('distinguish a store that refuses writes from a dead process, and recover with the store', async () => {
     const gateway = await startLocal();
     const refused = refuseWrites(gateway.folder);
     expectProblem(await gateway.call('GET', '/readyz'), 503, 'GW_STORE_UNAVAILABLE');
@@ -81,22 +81,22 @@ describe('/healthz and /readyz', () => {
   });
 });
 
-describe('a request that leads nowhere', () => {
-  it('is answered 404 as a problem', async () => {
+describe('a request without a matching route', () => {
+  it('is answered with a 404 problem', async () => {
     const gateway = await startLocal();
     expectProblem(await gateway.call('GET', '/v1/nothing'), 404, 'GW_NOT_FOUND');
     expectProblem(await gateway.call('PUT', '/v1/channels', {}), 404, 'GW_NOT_FOUND');
     expectProblem(await gateway.call('POST', '/healthz'), 404, 'GW_NOT_FOUND');
   });
 
-  it('is answered 400 as a problem where its path is not a URL', async () => {
+  it('is answered with a 400 problem if its path is not a valid URL', async () => {
     const gateway = await startLocal();
     expectProblem(await gateway.call('GET', '/v1/channels/%zz'), 400, 'GW_BAD_REQUEST');
   });
 });
 
 describe('/openapi.json', () => {
-  it('is OpenAPI 3.1 in shape, and needs no token', async () => {
+  it('is OpenAPI 3.1 and requires no token', async () => {
     const { url } = await startLocal();
     const document = (await (await fetch(`${url}/openapi.json`)).json()) as OpenApi;
     expect(document.openapi).toMatch(/^3\.1\.\d+$/);
@@ -111,7 +111,7 @@ describe('/openapi.json', () => {
     }
   });
 
-  it('lists every route of /v1, each with a summary and with the admin token as its security', async () => {
+  it('lists every route of /v1, with a summary and the admin token as its security', async () => {
     const document = await openApiOf(await startLocal());
     const listed = routesOf(document).filter(({ path }) => path.startsWith('/v1'));
     expect(listed.map(({ route }) => route).sort()).toEqual([...ROUTES].sort());
@@ -122,7 +122,7 @@ describe('/openapi.json', () => {
     }
   });
 
-  it('lists the routes that are open to others than the admin', async () => {
+  it('lists the routes that need no admin token', async () => {
     const document = await openApiOf(await startLocal());
     const open = routesOf(document).filter(({ operation }) => operation.security === undefined);
     expect(open.map(({ route }) => route)).toEqual(
@@ -130,7 +130,7 @@ describe('/openapi.json', () => {
     );
   });
 
-  it('has only sound JSON schemas', async () => {
+  it('contains only valid JSON schemas', async () => {
     const document = await openApiOf(await startLocal());
     const ajv = new Ajv2020({ strict: false });
     const schemas = routesOf(document).flatMap(({ operation }) => schemasOf(operation));
@@ -138,7 +138,7 @@ describe('/openapi.json', () => {
     for (const schema of schemas) expect([schema, ajv.validateSchema(schema)]).toEqual([schema, true]);
   });
 
-  it('is true of what every route of /v1 answers when all is well', async () => {
+  it('matches the successful answers of every route of /v1', async () => {
     const gateway = await startApi();
     const document = await openApiOf(gateway);
     const told = await everyRoute(gateway);
@@ -149,7 +149,7 @@ describe('/openapi.json', () => {
     }
   });
 
-  it('is true of errors, their content type included', async () => {
+  it('matches error answers and their content type', async () => {
     const gateway = await startApi();
     const document = await openApiOf(gateway);
     const refused = async (method: string, path: string, body?: unknown, headers = {}) =>
@@ -166,7 +166,7 @@ describe('/openapi.json', () => {
     }
   });
 
-  it('calls a body required exactly where the route cannot do without', async () => {
+  it('marks a body as required only if the route needs one', async () => {
     const gateway = await startApi();
     const document = await openApiOf(gateway);
     const required = routesOf(document).filter(({ operation }) => operation.requestBody?.required === true);
@@ -183,19 +183,19 @@ describe('/openapi.json', () => {
     ]);
   });
 
-  it('asks of every route of /v1 the admin token that it really needs', async () => {
+  it('names the admin token for every route of /v1, and each route requires it', async () => {
     const gateway = await startApi();
     const withoutToken = { authorization: '' };
     for (const route of ROUTES) {
       const [method = '', path = ''] = route.split(' ');
       const { status } = await gateway.call(method, path, undefined, withoutToken);
-      expect([route, [401, 429].includes(status)]).toEqual([route, true]); // 429 from the 21st on
+      expect([route, [401, 429].includes(status)]).toEqual([route, true]); // 429 from the 21st on.
     }
   });
 });
 
 describe('secrets', () => {
-  it('are in no answer after the one that made them', async () => {
+  it('appear in no answer after the one that created them', async () => {
     const { gateway, secrets } = await busyProcess();
     const document = await openApiOf(gateway.client);
     const texts: string[] = [];
@@ -203,12 +203,12 @@ describe('secrets', () => {
       if (route.startsWith('GET ')) texts.push(...(await allAnswersOf(gateway.client, path)));
     }
     expect(texts.length).toBeGreaterThan(12);
-    expect(texts.join('\n')).toContain('ECONNREFUSED'); // what was looked through has what went on
+    expect(texts.join('\n')).toContain('ECONNREFUSED'); // The answers that were checked do include other values.
     for (const [name, secret] of Object.entries(secrets))
       expect([name, texts.filter((text) => text.includes(secret))]).toEqual([name, []]);
   });
 
-  it('are in no line of the log at LOG_LEVEL=trace, whatever goes wrong', async () => {
+  it('appear in no log line at LOG_LEVEL=trace, even when requests fail', async () => {
     const { gateway, secrets } = await busyProcess();
     await gateway.end('SIGTERM');
     const log = gateway.log.join('\n');
@@ -217,11 +217,11 @@ describe('secrets', () => {
       expect([name, gateway.log.filter((line) => line.includes(secret))]).toEqual([name, []]);
   });
 
-  it('are masked in the log in paths that are not quite those of a webhook', async () => {
+  it('are masked in logged paths that resemble a webhook path', async () => {
     const gateway = await startProcess({ LOG_LEVEL: 'trace' });
     await gateway.client.addChannel();
     const paths = [
-      `/gateway/webhooks/main/s/${WEBHOOK_SECRET}`, // a proxy did not take its prefix off
+      `/gateway/webhooks/main/s/${WEBHOOK_SECRET}`, // For example when a proxy keeps its prefix.
       `//webhooks/main/s/${WEBHOOK_SECRET}`,
       `/WEBHOOKS/main/s/${WEBHOOK_SECRET}`,
       `/webhooks/main/s/${WEBHOOK_SECRET}/%zz`,
@@ -234,7 +234,7 @@ describe('secrets', () => {
     expect(gateway.log.filter((line) => line.includes(WEBHOOK_SECRET))).toEqual([]);
   });
 
-  it('lie encrypted on the disk', async () => {
+  it('are encrypted on disk', async () => {
     const gateway = await startApi();
     await gateway.call('PATCH', '/v1/channels/main', { whapi_token: 'the-token-of-whapi' });
     const { secret } = await gateway.addTarget({ name: 'the-name-of-a-target', ...(await unreachableTarget()) });
@@ -252,7 +252,7 @@ describe('secrets', () => {
 
 const ANY_TARGET = { name: 'bot', url: 'http://127.0.0.1:9' };
 
-/** Makes the store refuse every write that these tests make, until it is ended. */
+/** Makes the store refuse every write of these tests until it is ended. */
 function refuseWrites(folder: string): { end(): void } {
   const db = kept(new Database(join(folder, 'gateway.db')));
   onTestFinished(() => void db.close());
@@ -330,7 +330,7 @@ async function callOnItems(
   call: (route: string, path: string, body?: unknown) => Promise<string>,
 ): Promise<void> {
   await call('GET /v1/items', '/v1/items?held=true&limit=1');
-  await gateway.webhook(textWebhook('a')); // a duplicate, so that something is held
+  await gateway.webhook(textWebhook('a')); // A duplicate, so that something is held.
   const { body } = await gateway.call<{ data: { id: string; webhook: string }[] }>('GET', '/v1/items?held=true');
   await call('GET /v1/webhooks/{id}', `/v1/webhooks/${body.data[0]?.webhook ?? ''}`);
   await call('POST /v1/items/{id}/release', `/v1/items/${body.data[0]?.id ?? ''}/release`);
@@ -340,7 +340,7 @@ async function unreachableTarget() {
   return { url: await unreachableUrl() };
 }
 
-/** A process that logs all it can, after a day with everything that carries a secret or is refused for one. */
+/** A process with the most verbose log, after many requests that carry a secret or are refused for one. */
 async function busyProcess() {
   const gateway = await startProcess({ LOG_LEVEL: 'trace' });
   const { client, folder } = gateway;
@@ -379,7 +379,7 @@ async function busyProcess() {
   return { gateway, secrets };
 }
 
-/** The texts of all that a path can show: with `{…}` in it, of each object there is. */
+/** All texts that a path can show. A path with `{…}` is read for each existing object. */
 async function allAnswersOf(client: Client, path: string): Promise<string[]> {
   const idsOf = async (list: string, ...keys: string[]) => {
     const { body } = await client.call<{ data: Record<string, string>[] }>('GET', list);
@@ -387,7 +387,7 @@ async function allAnswersOf(client: Client, path: string): Promise<string[]> {
   };
   const [ownList = ''] = path.split('/{', 1);
   const ownKeys = (path.match(/(?<=\{)\w+(?=\})/g) ?? []) as string[];
-  // Webhooks have no list of their own: items name them.
+  // Webhooks have no list of their own, but items name them.
   const [list, keys] = ownList === '/v1/webhooks' ? ['/v1/items', ['webhook']] : [ownList, ownKeys];
   const ids = keys.length === 0 ? [''] : await idsOf(list, ...keys);
   const paths = ids.map((id) => path.replace(/\{.*\}/, id));

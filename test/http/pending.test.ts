@@ -5,7 +5,7 @@ import { expect, it } from 'vitest';
 import { PendingWebhooks, readBody } from '../../src/http/pending.js';
 
 it.each(['before', 'while'])(
-  'a body whose connection ends %s it is read is refused, and its room is free again',
+  'a body whose connection ends %s reading is refused and frees its memory budget',
   async (when) => {
     const pending = new PendingWebhooks(1000);
     const share = pending.admit(1000);

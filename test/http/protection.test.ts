@@ -16,7 +16,7 @@ describe('a slow client', () => {
     ['sends nothing', []],
     ['never ends its head', ['POST /webhooks/main HTTP/1.1\r\n', 'host: gateway\r\n', 'x: y\r\n']],
     ['never ends its body', [headOf(['content-length: 100']), '{"mess', 'ages"']],
-  ])('that %s is answered 408 and cut off', async (_how, parts) => {
+  ])('that %s is answered 408 and disconnected', async (_how, parts) => {
     const gateway = await startApi({ intervals: { timeouts } });
     const connection = rawConnection(gateway.url);
     for (const part of parts) connection.write(part);
@@ -26,7 +26,7 @@ describe('a slow client', () => {
     expect(await lives(gateway)).toBe(true);
   });
 
-  it('that is gone without a word in the middle of its body holds nothing for long (half-open)', async () => {
+  it('that vanishes in the middle of its body frees its memory budget soon (half-open connection)', async () => {
     const gateway = await startApi({ intervals: { timeouts }, env: { MAX_PENDING_BYTES: '1024' } });
     const connection = rawConnection(gateway.url);
     connection.write(headOf(['content-length: 1024']) + '{');
@@ -36,8 +36,8 @@ describe('a slow client', () => {
   });
 });
 
-describe('more than fits into memory', () => {
-  it('is refused with 503 GW_OVERLOADED and Retry-After before it is read; what is under way is stored (I1)', async () => {
+describe('a webhook beyond the memory budget', () => {
+  it('is refused with 503 GW_OVERLOADED and Retry-After before it is read, while one in progress is stored (I1)', async () => {
     const gateway = await startApi({ env: { MAX_PENDING_BYTES: '1024' } });
     const slow = rawConnection(gateway.url);
     const first = textWebhook('first').padEnd(1000);
@@ -51,7 +51,7 @@ describe('more than fits into memory', () => {
     expect((await gateway.webhook(textWebhook('second'))).body.verdicts).toEqual({ new: 1 });
   });
 
-  it('is refused also where it comes in chunks, whose sum nobody has told', async () => {
+  it('is refused if chunked too, when its total length is unknown', async () => {
     const gateway = await startApi({ env: { MAX_PENDING_BYTES: '1024' } });
     const slow = rawConnection(gateway.url);
     slow.write(headOf(['content-length: 700', 'expect: 100-continue']));
@@ -63,13 +63,13 @@ describe('more than fits into memory', () => {
     expect(await slow.answers(2)).toEqual([100, 200]);
   });
 
-  it('is no reason to refuse a webhook that comes alone', async () => {
+  it('is accepted if it comes alone', async () => {
     const gateway = await startApi({ env: { MAX_PENDING_BYTES: '1024' } });
     expect((await gateway.webhook(textWebhook('a').padEnd(5000))).status).toBe(200);
     expect((await gateway.webhook(textWebhook('b').padEnd(5000))).status).toBe(200);
   });
 
-  it('is a webhook of more than 50,000 items: 413, and nothing of it is stored', async () => {
+  it('is refused with 413 and not stored if it has more than 50,000 items', async () => {
     const gateway = await startApi();
     const body = (count: number) => `{"statuses":[${Array(count).fill('1').join()}]}`;
     expectProblem(await gateway.webhook(body(50_001)), 413, 'GW_TOO_LARGE');
@@ -77,19 +77,19 @@ describe('more than fits into memory', () => {
   });
 });
 
-describe('what is no plain webhook', () => {
+describe('an unusual request', () => {
   it.each([
     ['two lengths', headOf(['content-length: 2', 'content-length: 3']) + '{} '],
     ['a length and chunks', `${headOf(['content-length: 2', 'transfer-encoding: chunked'])}2\r\n{}\r\n0\r\n\r\n`],
     ['chunks that are not the last coding', `${headOf(['transfer-encoding: chunked, identity'])}0\r\n\r\n`],
-    ['a chunk size that is none', `${headOf(['transfer-encoding: chunked'])}-1\r\n{}\r\n0\r\n\r\n`],
+    ['an invalid chunk size', `${headOf(['transfer-encoding: chunked'])}-1\r\n{}\r\n0\r\n\r\n`],
     ['a negative length', headOf(['content-length: -1'])],
     ['a NUL in a header', headOf(['x: a\0b', 'content-length: 2']) + '{}'],
     ['a header line without a colon', headOf(['x y', 'content-length: 2']) + '{}'],
-    ['lines that end in LF alone', headOf(['content-length: 2']).replaceAll('\r\n', '\n') + '{}'],
-    ['no HTTP', '\x16\x03\x01\x02\0\x01\0\x01\xfc\x03\x03\r\n\r\n'],
-    ['HTTP/2 without having been asked', 'PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n'],
-  ])('%s: 400 GW_BAD_REQUEST, the connection ends, the gateway lives', async (_what, text) => {
+    ['lines that end in LF only', headOf(['content-length: 2']).replaceAll('\r\n', '\n') + '{}'],
+    ['bytes that are not HTTP', '\x16\x03\x01\x02\0\x01\0\x01\xfc\x03\x03\r\n\r\n'],
+    ['an unexpected HTTP/2 preface', 'PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n'],
+  ])('with %s: 400 GW_BAD_REQUEST, the connection closes, the gateway keeps running', async (_what, text) => {
     const gateway = await startApi();
     const connection = rawConnection(gateway.url);
     connection.write(Buffer.from(text, 'latin1'));
@@ -99,7 +99,7 @@ describe('what is no plain webhook', () => {
     expect(await lives(gateway)).toBe(true);
   });
 
-  it('a head of more than 16 KiB: 431 GW_HEADERS_TOO_LARGE', async () => {
+  it('with a header block of more than 16 KiB is answered 431 GW_HEADERS_TOO_LARGE', async () => {
     const gateway = await startApi();
     const connection = rawConnection(gateway.url);
     connection.write(headOf([`x: ${'y'.repeat(17_000)}`]));
@@ -108,15 +108,15 @@ describe('what is no plain webhook', () => {
 
   it.each([
     ['a compressed body, which is not JSON', 'content-encoding: gzip', gzipSync(textWebhook('a')), 400],
-    ['a body that only says that it is compressed', 'content-encoding: gzip', Buffer.from(textWebhook('a')), 200],
-    ['an expectation that nobody knows', 'expect: the-unexpected', Buffer.from(textWebhook('a')), 417],
+    ['an uncompressed body declared as compressed', 'content-encoding: gzip', Buffer.from(textWebhook('a')), 200],
+    ['an unknown expectation', 'expect: the-unexpected', Buffer.from(textWebhook('a')), 417],
     [
-      'a body that is said to be of another character set',
+      'a body declared in another character set',
       'content-type: text/plain; charset=utf-16',
       Buffer.from(textWebhook('a')),
       200,
     ],
-  ])('%s', async (_what, header, body, status) => {
+  ])('with %s', async (_what, header, body, status) => {
     const gateway = await startApi();
     const connection = rawConnection(gateway.url);
     connection.write(headOf([header, `content-length: ${body.length}`]));
@@ -135,7 +135,7 @@ describe('what is no plain webhook', () => {
     ['/webhooks/main/%2e%2e/%2e%2e/v1/channels', 404],
     ['http://127.0.0.1/webhooks/main', 404],
     ['*', 404],
-  ])('the target %s is answered %d', async (path, status) => {
+  ])('to %s is answered %d', async (path, status) => {
     const gateway = await startApi();
     const connection = rawConnection(gateway.url);
     connection.write(requestText(textWebhook('a'), [], path));
@@ -143,14 +143,14 @@ describe('what is no plain webhook', () => {
     expect(await lives(gateway)).toBe(true);
   });
 
-  it('a query of many kilobytes, which nobody reads', async () => {
+  it('with a query of many kilobytes is accepted, and the query is ignored', async () => {
     const gateway = await startApi();
     const connection = rawConnection(gateway.url);
     connection.write(requestText(textWebhook('a'), [], `/webhooks/main?${'q=1&'.repeat(3000)}`));
     expect(await connection.answers(1)).toEqual([200]);
   });
 
-  it('several requests in one packet: each is answered, in order, after its commit', async () => {
+  it('that is one of several in one packet is answered in order, after its commit', async () => {
     const gateway = await startApi();
     const connection = rawConnection(gateway.url);
     connection.write(['a', 'b', 'a'].map((id) => requestText(textWebhook(id))).join('') + requestText('no json'));

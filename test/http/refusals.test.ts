@@ -48,13 +48,13 @@ describe('a refused webhook of a channel', () => {
     expect(refusals(gateway)).toMatchObject([{ level: 40, channel: 'main', code, refused: 1 }]);
   });
 
-  it('is counted when it is over the rate of its channel', async () => {
+  it('is counted if it exceeds the rate of its channel', async () => {
     const gateway = await startApi({ env: { WEBHOOK_RATE_PER_SECOND: '1' } });
     for (const id of ['A', 'B', 'C', 'D']) await gateway.webhook(textWebhook(id));
     expect((await channelOf(gateway)).refused).toMatchObject({ last_code: 'GW_RATE_LIMITED' });
   });
 
-  it('is logged once a minute and cause, with the number since the last line', async () => {
+  it('is logged once per minute and cause, with the number since the last line', async () => {
     let now = Date.UTC(2026, 0, 5, 12);
     const gateway = await startApi({ effects: { now: () => now } });
     for (let i = 0; i < 3; i += 1) await gateway.webhook('{');
@@ -69,10 +69,10 @@ describe('a refused webhook of a channel', () => {
     expect((await channelOf(gateway)).refused.today).toBe(5);
   });
 
-  it('costs no write each: a flood of wrong secrets leaves the database as it is', async () => {
+  it('needs no write of its own, so that a flood of wrong secrets leaves the database unchanged', async () => {
     const gateway = await startApi();
     await gateway.webhook('{', { secret: 'wrong' });
-    await gateway.webhook(textWebhook('A')); // after it the first refusal is written
+    await gateway.webhook(textWebhook('A')); // After it the first refusal is written.
     const log = join(gateway.folder, 'gateway.db-wal');
     const before = statSync(log).size;
     for (let i = 0; i < 200; i += 1) await gateway.webhook('{', { secret: 'wrong' });
@@ -80,7 +80,7 @@ describe('a refused webhook of a channel', () => {
     expect((await channelOf(gateway)).refused.today).toBe(201);
   });
 
-  it('is counted over a restart', async () => {
+  it('stays counted across a restart', async () => {
     const gateway = await startApi();
     for (let i = 0; i < 3; i += 1) await gateway.webhook('{');
     await gateway.close();
@@ -88,7 +88,7 @@ describe('a refused webhook of a channel', () => {
     expect((await channelOf(again)).refused).toMatchObject({ last_code: 'GW_BAD_JSON', today: 3 });
   });
 
-  it('of a channel that does not exist is neither logged nor kept', async () => {
+  it('for an unknown channel is neither logged nor stored', async () => {
     const gateway = await startApi();
     expect((await gateway.webhook('{', { channel: 'nobody' })).status).toBe(401);
     expect(refusals(gateway)).toEqual([]);
@@ -96,14 +96,14 @@ describe('a refused webhook of a channel', () => {
 });
 
 describe('GET /v1/channels/{name}', () => {
-  it('tells when the last webhook was accepted', async () => {
+  it('shows when the last webhook was accepted', async () => {
     const gateway = await startApi();
     expect((await channelOf(gateway)).last_webhook_at).toBeNull();
     await gateway.webhook(textWebhook('A'));
     expect(Date.parse((await channelOf(gateway)).last_webhook_at ?? '')).toBeGreaterThan(Date.now() - 60_000);
   });
 
-  it('forgets the id of the channel at Whapi with another token, not with the same', async () => {
+  it('shows no learned Whapi id after a change of token, but keeps it with the same token', async () => {
     const gateway = await startApi();
     await gateway.webhook(JSON.stringify({ channel_id: 'ONE-ONE' }));
     await gateway.call('PATCH', '/v1/channels/main', { whapi_token: 'a-whapi-token' });
@@ -114,7 +114,7 @@ describe('GET /v1/channels/{name}', () => {
   });
 });
 
-/** Sends a request whose body never comes in whole, and leaves. */
+/** Sends a request whose body never arrives completely, and disconnects. */
 async function leaveInMidBody({ url }: LocalGateway, path: string, bearer: string): Promise<void> {
   const { hostname, port } = new URL(url);
   const socket = connect(Number(port), hostname);
@@ -126,7 +126,7 @@ async function leaveInMidBody({ url }: LocalGateway, path: string, bearer: strin
   await once(socket, 'close');
 }
 
-/** A Whapi that reads each request to its end before it answers. */
+/** A Whapi that reads each request completely before it answers. */
 async function patientWhapi(): Promise<string> {
   const server = createServer((request, response) => {
     request.on('error', () => undefined).on('end', () => response.end('{}'));
@@ -138,16 +138,16 @@ async function patientWhapi(): Promise<string> {
   return `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
 }
 
-describe('a client that leaves in mid-body', () => {
+describe('a client that disconnects during its body', () => {
   it.each([
     ['a webhook', '/webhooks/main', WEBHOOK_SECRET],
     ['a call to Whapi', '/whapi/messages/text', 'a-whapi-token'],
-  ])('of %s is no error and no refusal', async (_, path, bearer) => {
+  ])('of %s causes neither an error nor a refusal', async (_, path, bearer) => {
     const gateway = await startLocal();
     await gateway.addChannel({ whapi_base_url: await patientWhapi() });
     for (let i = 0; i < 20; i += 1) await leaveInMidBody(gateway, path, bearer);
     expect((await channelOf(gateway)).refused.today).toBe(0);
-    await gateway.close(); // each has been dealt with
+    await gateway.close(); // Each request has been handled.
     expect(gateway.logs.filter(({ level }) => level >= 40)).toEqual([]);
   });
 });

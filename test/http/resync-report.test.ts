@@ -9,7 +9,7 @@ interface ReportJson {
   readonly held: { readonly total: number; readonly messages: string };
 }
 
-it('GET /v1/resyncs/{id}/report says what came of each, and where what is held is listed', async () => {
+it('GET /v1/resyncs/{id}/report shows the result of each message, and where held messages are listed', async () => {
   const { gateway, whapi } = await startResyncs();
   await gateway.webhook(textWebhook('known'));
   lose(whapi, ['known', 'unseen']);
@@ -29,7 +29,7 @@ it('GET /v1/resyncs/{id}/report says what came of each, and where what is held i
   ]);
 });
 
-it('GET /v1/resyncs/{id}/messages?status= gives the messages of one status', async () => {
+it('GET /v1/resyncs/{id}/messages?status= lists the messages with that status', async () => {
   const { gateway, whapi } = await startResyncs({ intervals: { pollsMs: [3_600_000] } });
   const { id } = await resync(gateway, ['here', 'nowhere']);
   await gateway.webhook(textWebhook('here'));

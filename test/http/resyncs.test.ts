@@ -34,7 +34,7 @@ const SENSELESS: readonly [Record<string, unknown>, path: string][] = [
 ];
 
 describe('POST /v1/resyncs', () => {
-  it('answers 202 with what was registered, and the defaults', async () => {
+  it('answers 202 with the registration and the defaults', async () => {
     const gateway = await startApi();
     const { status, body } = await resync(gateway, ['a', 'b']);
     expect({ status, body }).toEqual({
@@ -54,7 +54,7 @@ describe('POST /v1/resyncs', () => {
     });
   });
 
-  it('keeps the settings that it is given', async () => {
+  it('stores the given settings', async () => {
     const gateway = await startApi();
     const settings = { deliver_unseen: true, window_seconds: 60 };
     const { body } = await resync(gateway, ['a'], settings);
@@ -62,14 +62,14 @@ describe('POST /v1/resyncs', () => {
     expect((await gateway.call('GET', `/v1/resyncs/${body.id}`)).body).toMatchObject(settings);
   });
 
-  it('registers an id that is named twice once, and keeps the order asked for', async () => {
+  it('registers a repeated id once and keeps the requested order', async () => {
     const gateway = await startApi();
     const { body } = await resync(gateway, ['c', 'a', 'c', 'b', 'a']);
     expect(body.counts['queued']).toBe(3);
     expect((await messagesOf(gateway, body.id)).map(({ message_id }) => message_id)).toEqual(['c', 'a', 'b']);
   });
 
-  it('refuses a value that makes no sense, names its path and registers nothing', async () => {
+  it('refuses an invalid value, names its path and registers nothing', async () => {
     const gateway = await startApi();
     for (const [fields, path] of SENSELESS) {
       const answer = await gateway.call('POST', '/v1/resyncs', { channel: 'main', message_ids: ['a'], ...fields });
@@ -78,7 +78,7 @@ describe('POST /v1/resyncs', () => {
     expect(await resyncs(gateway)).toEqual([]);
   });
 
-  it('refuses the ids "." and "..", which in the path of a call would lead to another resource of Whapi', async () => {
+  it('refuses the ids "." and "..", which would address another resource of Whapi', async () => {
     const gateway = await startApi();
     for (const id of ['.', '..']) {
       const answer = await gateway.call('POST', '/v1/resyncs', { channel: 'main', message_ids: [id] });
@@ -86,14 +86,14 @@ describe('POST /v1/resyncs', () => {
     }
   });
 
-  it('answers 404 for a channel that is not there', async () => {
+  it('answers 404 for an unknown channel', async () => {
     const gateway = await startApi();
     const answer = await gateway.call('POST', '/v1/resyncs', { channel: 'nobody', message_ids: ['a'] });
     expectProblem(answer, 404, 'GW_NOT_FOUND');
     expect(await resyncs(gateway)).toEqual([]);
   });
 
-  it('has committed every id when it answers 202: a kill -9 right after it loses none (I2)', async () => {
+  it('has committed every id when it answers 202, so that a kill -9 loses none (I2)', async () => {
     const gateway = await startProcess();
     await gateway.client.addChannel({ whapi_base_url: await unreachableUrl() });
     const ids = Array.from({ length: 2000 }, (_, number) => `message-${number}`);
@@ -110,7 +110,7 @@ describe('POST /v1/resyncs', () => {
 describe('Idempotency-Key', () => {
   const key = { 'idempotency-key': 'once' };
 
-  it('gives the same resync for the same key and body, and makes no second one', async () => {
+  it('returns the same resync for the same key and body, without a second one', async () => {
     const gateway = await startApi();
     const first = await resync(gateway, ['a'], {}, key);
     const again = await resync(gateway, ['a'], {}, key);
@@ -118,14 +118,14 @@ describe('Idempotency-Key', () => {
     expect(await resyncs(gateway)).toHaveLength(1);
   });
 
-  it('makes one resync of many requests with one key at the same time', async () => {
+  it('creates one resync for many simultaneous requests with one key', async () => {
     const gateway = await startApi();
     const answers = await Promise.all(Array.from({ length: 8 }, async () => await resync(gateway, ['a'], {}, key)));
     expect(new Set(answers.map(({ body }) => body.id)).size).toBe(1);
     expect(await resyncs(gateway)).toHaveLength(1);
   });
 
-  it('refuses the same key with another body: 422, and nothing is registered', async () => {
+  it('refuses the same key with another body with 422 and registers nothing', async () => {
     const gateway = await startApi();
     await resync(gateway, ['a'], {}, key);
     for (const settings of [{ message_ids: ['b'] }, { deliver_unseen: true }, { window_seconds: 60 }])
@@ -134,14 +134,14 @@ describe('Idempotency-Key', () => {
     expect((await gateway.webhook(textWebhook('b'))).body.verdicts).toEqual({ new: 1 });
   });
 
-  it('makes a resync for each request without a key, and for each key', async () => {
+  it('creates a resync per request without a key, and per key', async () => {
     const gateway = await startApi();
     const headers = [undefined, undefined, key, { 'idempotency-key': 'twice' }];
     const answers = await Promise.all(headers.map(async (header) => await resync(gateway, ['a'], {}, header)));
     expect(new Set(answers.map(({ body }) => body.id)).size).toBe(4);
   });
 
-  it('is remembered over a restart', async () => {
+  it('is remembered across a restart', async () => {
     const folder = temporaryFolder();
     const before = await startApi({ folder });
     const { body } = await resync(before, ['a'], {}, key);
@@ -151,7 +151,7 @@ describe('Idempotency-Key', () => {
     expectProblem(await problemOf(resync(after, ['b'], {}, key)), 422, 'GW_IDEMPOTENCY_MISMATCH');
   });
 
-  it('is refused where it is empty or longer than 255 characters', async () => {
+  it('is refused if it is empty or longer than 255 characters', async () => {
     const gateway = await startApi();
     for (const value of ['', 'x'.repeat(256)]) {
       const answer = await problemOf(resync(gateway, ['a'], {}, { 'idempotency-key': value }));
@@ -162,7 +162,7 @@ describe('Idempotency-Key', () => {
 });
 
 describe('GET /v1/resyncs', () => {
-  it('lists resyncs newest first, each as it is shown by itself', async () => {
+  it('lists resyncs newest first, in the same form as a single one', async () => {
     const gateway = await startApi();
     const made: string[] = [];
     for (const id of ['a', 'b', 'c']) made.push((await resync(gateway, [id])).body.id);
@@ -172,7 +172,7 @@ describe('GET /v1/resyncs', () => {
     expect(one).toMatchObject({ status: 200, body: { id: made[0], channel: 'main', window_seconds: 259_200 } });
   });
 
-  it('answers 404 for a resync that is not there', async () => {
+  it('answers 404 for an unknown resync', async () => {
     const gateway = await startApi();
     for (const [method, rest] of Object.entries({ GET: ['', '/messages'], POST: ['/cancel'] }))
       for (const end of rest)
@@ -181,7 +181,7 @@ describe('GET /v1/resyncs', () => {
 });
 
 describe('the messages of a resync', () => {
-  it('wait, with their window, after Whapi answered 404, and the resync is running', async () => {
+  it('wait with an open window after Whapi answered 404, while the resync is running', async () => {
     const { gateway, whapi } = await withWhapi();
     whapi.otherwise = answered(404, 'api/get_message.resync.404');
     const { body } = await resync(gateway, ['a'], { window_seconds: 3600 });
@@ -192,7 +192,7 @@ describe('the messages of a resync', () => {
     expect(await countsOf(gateway, body.id)).toEqual({ status: 'running', counts: { ...NO_COUNTS, waiting: 1 } });
   });
 
-  it('are requesting while Whapi has not answered', async () => {
+  it('are requesting until Whapi answers', async () => {
     const { gateway, whapi } = await withWhapi();
     whapi.otherwise = () => undefined;
     const { body } = await resync(gateway, ['a', 'b']);
@@ -214,7 +214,7 @@ describe('the messages of a resync', () => {
     expect(await countsOf(gateway, body.id)).toEqual({ status: 'finished', counts: { ...NO_COUNTS, restored: 2 } });
   });
 
-  it('fail with the words of Whapi where it refuses, and the resync is finished', async () => {
+  it("fail with Whapi's reason if it refuses, and the resync is finished", async () => {
     const { gateway, whapi } = await withWhapi();
     whapi.otherwise = answered(403, 'api/error.403');
     const { body } = await resync(gateway, ['a']);
@@ -223,7 +223,7 @@ describe('the messages of a resync', () => {
     expect(await countsOf(gateway, body.id)).toEqual({ status: 'finished', counts: { ...NO_COUNTS, failed: 1 } });
   });
 
-  it('stay queued, with the reason, while Whapi cannot be reached', async () => {
+  it('stay queued with the reason while Whapi is unreachable', async () => {
     const gateway = await startApi();
     const { body } = await resync(gateway, ['a']);
     const { status, counts } = await pausedWith(gateway, body.id, 'busy', 'ECONNREFUSED');
@@ -232,7 +232,7 @@ describe('the messages of a resync', () => {
 });
 
 describe('POST /v1/resyncs/{id}/cancel', () => {
-  it('asks Whapi for nothing more and answers with the cancelled resync', async () => {
+  it('makes no more calls and answers with the cancelled resync', async () => {
     const { gateway, whapi } = await withWhapi();
     const first = answerLater();
     whapi.answers.push(first.answer);
@@ -251,7 +251,7 @@ describe('POST /v1/resyncs/{id}/cancel', () => {
     expect(await countsOf(gateway, body.id)).toMatchObject({ status: 'cancelled', counts: { cancelled: 3 } });
   });
 
-  it('may be asked for twice', async () => {
+  it('can be repeated', async () => {
     const gateway = await startApi();
     const { body } = await resync(gateway, ['a']);
     const cancel = async () => await gateway.call('POST', `/v1/resyncs/${body.id}/cancel`);
@@ -260,7 +260,7 @@ describe('POST /v1/resyncs/{id}/cancel', () => {
     expect(await cancel()).toMatchObject({ status: 200, body: first.body });
   });
 
-  it('keeps the window of what Whapi was asked for open, and closes what it was never asked for', async () => {
+  it('keeps the window open for ids that Whapi was asked for and closes it for the others', async () => {
     const { gateway, whapi } = await withWhapi();
     whapi.answers.push(() => undefined);
     const { body } = await resync(gateway, ['asked', 'queued']);
@@ -270,7 +270,7 @@ describe('POST /v1/resyncs/{id}/cancel', () => {
     expect((await gateway.webhook(textWebhook('queued'))).body.verdicts).toEqual({ new: 1 });
   });
 
-  it('leaves a resync that is over finished', async () => {
+  it('leaves a finished resync finished', async () => {
     const gateway = await startApi();
     const { body } = await resync(gateway, ['a']);
     await gateway.webhook(textWebhook('a'));
@@ -312,7 +312,7 @@ async function messagesOf(gateway: Client, id: string): Promise<ResyncMessageJso
   return (await gateway.call<List<ResyncMessageJson>>('GET', `/v1/resyncs/${id}/messages`)).body.data;
 }
 
-/** The one message of a resync, as soon as it has come to this status. */
+/** The single message of a resync, once it has this status. */
 async function messageWith(gateway: Client, id: string, status: string): Promise<ResyncMessageJson> {
   return await until(async () => {
     const [message] = await messagesOf(gateway, id);

@@ -101,7 +101,7 @@ const SENSELESS: readonly [Record<string, unknown>, path: string][] = [
 ];
 
 describe('POST /v1/targets', () => {
-  it('adds a target with the defaults, and shows the secret that it made', async () => {
+  it('adds a target with the defaults and shows the generated secret', async () => {
     const gateway = await startLocal();
     const { status, body } = await gateway.call('POST', '/v1/targets', { name: 'bot', url: URL_OF_A_BOT });
     expect(status).toBe(201);
@@ -119,7 +119,7 @@ describe('POST /v1/targets', () => {
     });
   });
 
-  it('shows what waits for it, since when, and what is dead, alone and in the list', async () => {
+  it('shows the pending count, its oldest time and the dead count, for one target and in the list', async () => {
     const gateway = await startApi();
     const { id } = await gateway.addTarget({ url: await unreachableUrl(), max_attempts: 1 });
     await gateway.webhook(textWebhook('a'));
@@ -132,14 +132,14 @@ describe('POST /v1/targets', () => {
     expect((await gateway.call<List<unknown>>('GET', '/v1/targets')).body.data).toMatchObject([load]);
   });
 
-  it('keeps every setting that it is given', async () => {
+  it('stores every given setting', async () => {
     const gateway = await startLocal();
     const { status, body } = await gateway.call('POST', '/v1/targets', { ...OTHERS, secret: SECRET });
     expect({ status, body }).toMatchObject({ status: 201, body: { ...OTHERS, secret: SECRET } });
     expect((await gateway.call('GET', `/v1/targets/${String(body['id'])}`)).body).toMatchObject(OTHERS);
   });
 
-  it('keeps null where null means no limit', async () => {
+  it('stores null as no limit', async () => {
     const gateway = await startLocal();
     const none = { max_age_seconds: null, rate_per_second: null };
     const { body } = await gateway.call('POST', '/v1/targets', { name: 'bot', url: URL_OF_A_BOT, ...none });
@@ -147,7 +147,7 @@ describe('POST /v1/targets', () => {
     expect((await gateway.call('GET', `/v1/targets/${String(body['id'])}`)).body).toMatchObject(none);
   });
 
-  it('refuses a value that makes no sense, names its path and adds nothing', async () => {
+  it('refuses an invalid value, names its path and adds nothing', async () => {
     const gateway = await startLocal();
     for (const [fields, path] of SENSELESS) {
       const answer = await gateway.call('POST', '/v1/targets', { name: 'bot', url: URL_OF_A_BOT, ...fields });
@@ -156,14 +156,14 @@ describe('POST /v1/targets', () => {
     expect((await gateway.call<List<unknown>>('GET', '/v1/targets')).body.data).toEqual([]);
   });
 
-  it('says of what may be null only what is wrong with it', async () => {
+  it('reports only the actual problem of a nullable setting', async () => {
     const gateway = await startLocal();
     const target = { name: 'bot', url: URL_OF_A_BOT, max_age_seconds: 0 };
     const { body } = await gateway.call('POST', '/v1/targets', target);
     expect(body['errors']).toEqual([{ path: '/max_age_seconds', message: 'must be >= 1' }]);
   });
 
-  it('names an event that Whapi does not have, and those that it has', async () => {
+  it('names an unknown event, and the events that exist', async () => {
     const gateway = await startLocal();
     const events = ['messages.post', 'mesages'];
     const { body } = await gateway.call('POST', '/v1/targets', { name: 'bot', url: URL_OF_A_BOT, events });
@@ -172,7 +172,7 @@ describe('POST /v1/targets', () => {
     );
   });
 
-  it("takes Whapi's old names for the new ones, none twice", async () => {
+  it("replaces Whapi's legacy event names by the current ones, without repetitions", async () => {
     const gateway = await startLocal();
     const events = ['message', 'ack.put', 'chat.*', 'Messages', 'status.post', 'channels'];
     const { id } = await gateway.addTarget({ url: URL_OF_A_BOT, events });
@@ -182,7 +182,7 @@ describe('POST /v1/targets', () => {
     expect(changed.body['events']).toEqual(['statuses']);
   });
 
-  it('warns of another target with the same URL that gets some of the same events', async () => {
+  it('warns about another target with the same URL that gets some of the same events', async () => {
     const gateway = await startLocal();
     const first = await gateway.addTarget({ name: 'first', url: 'http://127.0.0.1:9/' });
     const { body } = await gateway.call('POST', '/v1/targets', { name: 'second', url: 'http://127.0.0.1:9' });
@@ -199,20 +199,20 @@ describe('POST /v1/targets', () => {
     }
   });
 
-  it('names the values that are allowed where there are few', async () => {
+  it('names the allowed values if there are few', async () => {
     const gateway = await startLocal();
     const { body } = await gateway.call('POST', '/v1/targets', { name: 'bot', url: URL_OF_A_BOT, deliver: ['old'] });
     expect(JSON.stringify(body['errors'])).toContain('new, late, restored, duplicate, event');
   });
 
-  it('names the one pause of a schedule that makes no sense', async () => {
+  it('names the path of the one invalid delay in a schedule', async () => {
     const gateway = await startLocal();
     const schedule = { retry_delays_seconds: [5, 0] };
     const answer = await gateway.call('POST', '/v1/targets', { name: 'bot', url: URL_OF_A_BOT, ...schedule });
     expect(expectProblem(answer, 400, 'GW_BAD_REQUEST')).toContain('/retry_delays_seconds/1');
   });
 
-  it('needs a name and a URL', async () => {
+  it('requires a name and a URL', async () => {
     const gateway = await startLocal();
     const answer = await gateway.call('POST', '/v1/targets', {});
     expectProblem(answer, 400, 'GW_BAD_REQUEST');
@@ -223,7 +223,7 @@ describe('POST /v1/targets', () => {
     ['private', ['http://169.254.169.254/', 'http://[fe80::1]/', 'http://0.0.0.0/', 'http://224.0.0.1/']],
     ['public', ['http://127.0.0.1/', 'http://[::1]/', 'http://10.0.0.7/', 'http://2130706433/', 'http://0x7f.1/']],
     ['10.1.0.0/16', ['http://127.0.0.1/', 'http://10.2.0.1/', 'http://[::ffff:10.2.0.1]/']],
-  ])('refuses addresses that TARGET_NETWORKS=%s does not allow, on adding and on changing', async (networks, urls) => {
+  ])('refuses addresses that TARGET_NETWORKS=%s does not allow, on create and on update', async (networks, urls) => {
     const gateway = await startLocal({ env: { TARGET_NETWORKS: networks } });
     const { id } = await gateway.addTarget({ url: 'https://93.184.215.14/' });
     for (const url of urls) {
@@ -236,7 +236,7 @@ describe('POST /v1/targets', () => {
 });
 
 describe('GET /v1/targets', () => {
-  it('lists all targets in the order in which they were added, without their secrets', async () => {
+  it('lists all targets in order of creation, without their secrets', async () => {
     const gateway = await startLocal();
     for (const name of ['c', 'a', 'b']) await gateway.addTarget({ name, url: URL_OF_A_BOT });
     const { status, body } = await gateway.call<List<Record<string, unknown>>>('GET', '/v1/targets');
@@ -245,7 +245,7 @@ describe('GET /v1/targets', () => {
     for (const target of body.data) expect(target).not.toHaveProperty('secret');
   });
 
-  it('shows one target as the list does, and masks headers that carry secrets', async () => {
+  it('shows one target as in the list, and masks headers that carry secrets', async () => {
     const gateway = await startLocal();
     const headers = { Authorization: 'Bearer hush', 'X-Api-Key': 'hush', Cookie: 'hush', 'X-Tenant': 'seven' };
     const { id } = await gateway.addTarget({ url: URL_OF_A_BOT, headers });
@@ -254,7 +254,7 @@ describe('GET /v1/targets', () => {
     expect((await gateway.call<List<unknown>>('GET', '/v1/targets')).body.data).toEqual([body]);
   });
 
-  it('answers 404 for a target that is not there', async () => {
+  it('answers 404 for an unknown target', async () => {
     const gateway = await startLocal();
     expectProblem(await gateway.call('GET', '/v1/targets/tgt_none'), 404, 'GW_NOT_FOUND');
     expectProblem(await gateway.call('PATCH', '/v1/targets/tgt_none', { name: 'bot' }), 404, 'GW_NOT_FOUND');
@@ -264,7 +264,7 @@ describe('GET /v1/targets', () => {
 });
 
 describe('PATCH /v1/targets/{id}', () => {
-  it('changes each setting by itself and leaves the rest', async () => {
+  it('changes each setting separately and leaves the rest', async () => {
     const gateway = await startLocal();
     const { id } = await gateway.addTarget({ url: URL_OF_A_BOT });
     let before = (await gateway.call('GET', `/v1/targets/${id}`)).body;
@@ -281,14 +281,14 @@ describe('PATCH /v1/targets/{id}', () => {
     expect((await gateway.call('GET', `/v1/targets/${id}`)).body).toEqual(before);
   });
 
-  it('takes a limit away with null', async () => {
+  it('removes a limit with null', async () => {
     const gateway = await startLocal();
     const { id } = await gateway.addTarget({ url: URL_OF_A_BOT, max_age_seconds: 60, rate_per_second: 5 });
     const { body } = await gateway.call('PATCH', `/v1/targets/${id}`, { max_age_seconds: null });
     expect(body).toMatchObject({ max_age_seconds: null, rate_per_second: 5 });
   });
 
-  it('refuses a value that makes no sense, names its path and changes nothing', async () => {
+  it('refuses an invalid value, names its path and changes nothing', async () => {
     const gateway = await startLocal();
     const { id } = await gateway.addTarget({ url: URL_OF_A_BOT });
     const before = (await gateway.call('GET', `/v1/targets/${id}`)).body;
@@ -299,7 +299,7 @@ describe('PATCH /v1/targets/{id}', () => {
     expect((await gateway.call('GET', `/v1/targets/${id}`)).body).toEqual(before);
   });
 
-  it('signs with the new secret from then on, and does not show it', async () => {
+  it('signs with a new secret from then on, without showing it', async () => {
     const { gateway, bot, id, secret } = await withBot();
     await gateway.webhook(textWebhook('a'));
     const { body } = await gateway.call('PATCH', `/v1/targets/${id}`, { secret: SECRET });
@@ -311,14 +311,14 @@ describe('PATCH /v1/targets/{id}', () => {
     expect([isSignedBy(secret, after), isSignedBy(SECRET, after)]).toEqual([false, true]);
   });
 
-  it('keeps the value of a masked header when something else is changed', async () => {
+  it('keeps the value of a masked header when another setting changes', async () => {
     const { gateway, bot, id } = await withBot({ headers: { authorization: 'Bearer hush' } });
     await gateway.call('PATCH', `/v1/targets/${id}`, { name: 'renamed' });
     await gateway.webhook(textWebhook('a'));
     expect((await bot.received(1))[0]?.headers.authorization).toBe('Bearer hush');
   });
 
-  it('keeps both of two changes that are made at the same time', async () => {
+  it('keeps both of two simultaneous changes', async () => {
     const gateway = await startLocal();
     const { id } = await gateway.addTarget({ url: URL_OF_A_BOT });
     const change = async (body: unknown) => await gateway.call('PATCH', `/v1/targets/${id}`, body);
@@ -329,7 +329,7 @@ describe('PATCH /v1/targets/{id}', () => {
     }
   });
 
-  it('lets deliveries wait while a target is not enabled, and sends them in order afterwards (I4, I6)', async () => {
+  it('holds back the deliveries of a disabled target, and sends them in order once it is enabled (I4, I6)', async () => {
     const { gateway, bot, id } = await withBot({ enabled: false });
     for (const message of ['a', 'b', 'c']) await gateway.webhook(textWebhook({ id: message, chat: 'one' }));
     expect((await deliveriesOf(gateway)).map(({ status, attempts }) => [status, attempts])).toEqual(
@@ -342,7 +342,7 @@ describe('PATCH /v1/targets/{id}', () => {
 });
 
 describe('DELETE /v1/targets/{id}', () => {
-  it('removes the target: 204 without a body, then 404, and nothing more is sent to it', async () => {
+  it('removes the target with an empty 204, then answers 404 and sends it nothing more', async () => {
     const { gateway, bot, id } = await withBot();
     expect(await gateway.call('DELETE', `/v1/targets/${id}`)).toMatchObject({ status: 204, body: null });
     expectProblem(await gateway.call('GET', `/v1/targets/${id}`), 404, 'GW_NOT_FOUND');
@@ -352,7 +352,7 @@ describe('DELETE /v1/targets/{id}', () => {
     expect(bot.requests).toEqual([]);
   });
 
-  it('ends its pending deliveries as dead, where they can still be looked at (I4)', async () => {
+  it('ends its pending deliveries as dead and keeps them visible (I4)', async () => {
     const { gateway, id } = await withBot({ enabled: false });
     await gateway.webhook(textWebhook('a'));
     await gateway.call('DELETE', `/v1/targets/${id}`);
@@ -365,7 +365,7 @@ describe('DELETE /v1/targets/{id}', () => {
 });
 
 describe('POST /v1/targets/{id}/test', () => {
-  it('sends a signed event that no bot answers, past the queue, and tells what came of it', async () => {
+  it('sends a signed event without content past the queue, and returns the result', async () => {
     const { gateway, bot, id, secret } = await withBot({ headers: { 'x-tenant': 'seven' } });
     const { status, body } = await gateway.call('POST', `/v1/targets/${id}/test`);
     expect({ status, body }).toMatchObject({ status: 200, body: { delivered: true, status: 200, error: null } });
@@ -382,7 +382,7 @@ describe('POST /v1/targets/{id}/test', () => {
     [{ mode: 'body', events: ['messages.patch'] }, 'messages.patch', 'POST', '/hook'],
     [{ mode: 'path', events: ['groups.put'] }, 'groups.put', 'POST', '/hook/groups/put'],
   ];
-  it.each(WHERE)('of a target with %j sends an empty %s by %s to %s, and says so', async (settings, ...sent) => {
+  it.each(WHERE)('for a target with %j sends an empty %s by %s to %s, and reports that', async (settings, ...sent) => {
     const gateway = await startApi();
     const bot = await startBot();
     const { id } = await gateway.addTarget({ url: `${bot.url}/hook?key=hush`, ...settings });
@@ -393,7 +393,7 @@ describe('POST /v1/targets/{id}/test', () => {
     expect(JSON.parse(bot.requests[0]?.body.toString() ?? '')).toMatchObject(EMPTY[event] ?? {});
   });
 
-  it('goes where the last webhook of that event went, for Whapi has been told how', async () => {
+  it('uses the form of the last webhook of that event', async () => {
     const { gateway, bot, id } = await withBot();
     const received = { method: 'PUT', suffix: '/statuses' };
     await gateway.webhook('{"statuses":[{"id":"a"}],"event":{"type":"statuses","event":"put"}}', received);
@@ -414,14 +414,14 @@ describe('POST /v1/targets/{id}/test', () => {
     ['POST', '/presences/post', 'POST', '/messages/post'],
     ['POST', '/presences', 'POST', '/messages'],
     ['POST', '', 'POST', '/'],
-  ] as const)('goes the way of another event that came as %s %s: %s %s', async (verb, suffix, method, path) => {
+  ] as const)('uses the form of another event that came as %s %s: %s %s', async (verb, suffix, method, path) => {
     const { gateway, id } = await withBot();
     await gateway.webhook('{"presences":[{"contact_id":"a"}]}', { method: verb, suffix });
     await gateway.settled();
     expect((await gateway.call('POST', `/v1/targets/${id}/test`)).body).toMatchObject({ method, path });
   });
 
-  it.each([404, 405, 501])('that is answered %d says that nothing is there, and what to change', async (status) => {
+  it.each([404, 405, 501])('reports a missing handler and its fix when it is answered %d', async (status) => {
     const { gateway, bot, id } = await withBot({ mode: 'method' });
     bot.otherwise = status;
     const { body } = await gateway.call('POST', `/v1/targets/${id}/test`);
@@ -430,14 +430,14 @@ describe('POST /v1/targets/{id}/test', () => {
     expect(body['fix']).toMatch(/path of the URL.* mode.*targets set .* --mode body --events messages\.post/);
   });
 
-  it('that is answered 404 at the URL itself suggests the path below it', async () => {
+  it('suggests the path below the URL when the URL itself is answered 404', async () => {
     const { gateway, bot, id } = await withBot();
     bot.otherwise = 404;
     const { body } = await gateway.call('POST', `/v1/targets/${id}/test`);
     expect(body['fix']).toMatch(/targets set .* --mode method --events messages\.post/);
   });
 
-  it('tells a refusal by its status', async () => {
+  it('reports a refusal with its status', async () => {
     const { gateway, bot, id } = await withBot();
     bot.otherwise = 503;
     const { status, body } = await gateway.call('POST', `/v1/targets/${id}/test`);
@@ -446,7 +446,7 @@ describe('POST /v1/targets/{id}/test', () => {
     expect(bot.requests).toHaveLength(1);
   });
 
-  it('tells a failed connection and a time-out in words', async () => {
+  it('reports a failed connection and a timeout with a clear error', async () => {
     const { gateway, bot, id } = await withBot({ timeout_ms: 100 });
     bot.otherwise = () => undefined;
     const slow = await gateway.call('POST', `/v1/targets/${id}/test`);
@@ -457,13 +457,13 @@ describe('POST /v1/targets/{id}/test', () => {
     expect(refused.body['error']).toContain('ECONNREFUSED');
   });
 
-  it('tests a target that is not enabled, too', async () => {
+  it('works for a disabled target too', async () => {
     const { gateway, id } = await withBot({ enabled: false });
     expect((await gateway.call('POST', `/v1/targets/${id}/test`)).body['delivered']).toBe(true);
   });
 });
 
-/** What of the body of a test must be there. */
+/** The parts that the body of a test must have. */
 const EMPTY: Readonly<Record<string, unknown>> = {
   'messages.post': { messages: [], event: { type: 'messages', event: 'post' } },
   'statuses.put': { statuses: [], event: { type: 'statuses', event: 'put' } },

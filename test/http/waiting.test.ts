@@ -6,7 +6,7 @@ import { until } from '../support/intervals.js';
 import { textWebhook } from '../support/texts.js';
 
 const HOUR = 3_600_000;
-/** Nothing is tried again while a test runs. */
+/** Nothing is retried while a test runs. */
 const SLOW = { intervals: { retryDelaysMs: [HOUR] } };
 
 interface Explained {
@@ -22,8 +22,8 @@ async function untilTried(gateway: LocalGateway, id: string): Promise<void> {
   await until(async () => expect((await deliveryOf(gateway, id)).attempts).toBe(1));
 }
 
-describe('why a pending delivery waits, in words', () => {
-  it('its next attempt, and its last error', async () => {
+describe('the reason why a delivery is pending', () => {
+  it('is its next attempt, with its last error', async () => {
     const { gateway, bot } = await startDelivery({}, SLOW);
     bot.otherwise = 500;
     await gateway.webhook(textWebhook('A'));
@@ -31,7 +31,7 @@ describe('why a pending delivery waits, in words', () => {
     expect(await whyWaits(gateway, 'A')).toMatch(/^its next attempt is at .*Z \(1 attempt so far; last error: .*500/);
   });
 
-  it('the delivery ahead of it in its chat, and what that waits for', async () => {
+  it("is the delivery ahead of it in its chat, with that one's own reason", async () => {
     const { gateway, bot } = await startDelivery({}, SLOW);
     bot.otherwise = 500;
     for (const id of ['A', 'B', 'C']) await gateway.webhook(textWebhook({ id, chat: 'one-chat' }));
@@ -41,7 +41,7 @@ describe('why a pending delivery waits, in words', () => {
     expect(await whyWaits(gateway, 'C')).toMatch(words);
   });
 
-  it('an open breaker: since when, and when the next probe is', async () => {
+  it('is an open circuit breaker, since when, and the time of the next probe', async () => {
     const breaker = { failures: 1, pausesMs: [HOUR] };
     const { gateway, bot } = await startDelivery({}, { intervals: { ...SLOW.intervals, breaker } });
     bot.otherwise = 503;
@@ -53,7 +53,7 @@ describe('why a pending delivery waits, in words', () => {
     );
   });
 
-  it('a disabled target, and why it is', async () => {
+  it('is a disabled target, with the reason', async () => {
     const { gateway, bot, target } = await startDelivery({}, SLOW);
     bot.otherwise = 410;
     await gateway.webhook(textWebhook('A'));
@@ -63,7 +63,7 @@ describe('why a pending delivery waits, in words', () => {
     );
   });
 
-  it('an attempt that is under way', async () => {
+  it('is an attempt in progress', async () => {
     const { gateway, bot } = await startDelivery({}, SLOW);
     const { answer, give } = answerLater();
     bot.otherwise = answer;
@@ -75,7 +75,7 @@ describe('why a pending delivery waits, in words', () => {
     expect(await whyWaits(gateway, 'A')).toBeNull();
   });
 
-  it('the rate of its target', async () => {
+  it('is the rate limit of its target', async () => {
     const { gateway } = await startDelivery({ rate_per_second: 0.01 }, SLOW);
     await gateway.webhook(textWebhook('A'));
     await gateway.settled();
@@ -85,7 +85,7 @@ describe('why a pending delivery waits, in words', () => {
 });
 
 describe('GET /v1/messages/{channel}/{message_id}', () => {
-  it('tells a channel that does not exist from a message of which nothing is known', async () => {
+  it('distinguishes an unknown channel from an unknown message', async () => {
     const gateway = await startApi();
     const unknownMessage = await gateway.call('GET', '/v1/messages/main/A');
     expectProblem(unknownMessage, 404, 'GW_NOT_FOUND');

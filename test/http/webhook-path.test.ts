@@ -24,7 +24,7 @@ describe('the path of a webhook', () => {
     ['/webhooks/main/s/', 'main', null, '/s'],
     ['/webhooks/main/messages/s/the-secret', 'main', null, '/messages/s/the-secret'],
     ['/webhooks/s/s/s/s', 's', 's', '/s'],
-  ])('%s is of channel %s, with secret %s and suffix %s', (url, channel, secret, suffix) => {
+  ])('%s has channel %s, secret %s and suffix %s', (url, channel, secret, suffix) => {
     expect(parseWebhookPath(url)).toEqual({ channel, secret, suffix });
   });
 
@@ -37,7 +37,7 @@ describe('the path of a webhook', () => {
     ['http://127.0.0.1/webhooks/main'],
     ['*'],
     [''],
-  ])('%s is none', (url) => {
+  ])('is not %s', (url) => {
     expect(parseWebhookPath(url)).toBeNull();
   });
 
@@ -58,12 +58,12 @@ describe('the path of a webhook', () => {
     ['/s/the-secret/../x'],
     ['/s/the-secret/%2e%2E/x'],
     ['/../?x=1'],
-  ])('a suffix that would lead out of a target’s URL is refused: %s', (suffix) => {
+  ])("is refused if its suffix leads outside a target's URL: %s", (suffix) => {
     expect(parseWebhookPath(`/webhooks/main${suffix}`)).toBeNull();
   });
 });
 
-describe('a URL in the log', () => {
+describe('a logged URL', () => {
   it.each([
     ['/webhooks/main/s/the-secret', '/webhooks/main/s/***'],
     ['/webhooks/main/s/the-secret/messages/post', '/webhooks/main/s/***/messages/post'],
@@ -72,12 +72,12 @@ describe('a URL in the log', () => {
     ['/webhooks/main/messages/post', '/webhooks/main/messages/post'],
     ['/webhooks/main?token=the-secret', '/webhooks/main'],
     ['/v1/targets?limit=5', '/v1/targets'],
-  ])('%s is shown as %s: without the secret and without the query', (url, shown) => {
+  ])('%s is logged as %s, without the secret and the query', (url, shown) => {
     expect(maskedUrl(url)).toBe(shown);
   });
 
   it.each([['/webhooks//s/the-secret'], ['/webhooks/main//s/the-secret'], ['//webhooks/main/s/the-secret']])(
-    'a mistyped one, %s, shows no secret either',
+    'hides the secret in a mistyped path too: %s',
     (url) => {
       expect(maskedUrl(url)).not.toContain('the-secret');
     },

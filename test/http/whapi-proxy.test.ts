@@ -22,7 +22,7 @@ function answer(status: number, headers: Record<string, string | string[]>, body
   return (_request, response) => response.writeHead(status, headers).end(body);
 }
 
-/** Of the server, with other requests. */
+/** Short timeouts of the gateway's server, for requests other than proxied ones. */
 const IMPATIENT = { headersMs: 200, requestMs: 400, idleMs: 60_000 };
 
 /** An error of ours in the shape of Whapi's. */
@@ -30,7 +30,7 @@ function refusal(code: number, details: string): unknown {
   return { error: { code, details, message: expect.stringMatching(/\S/) as unknown } };
 }
 
-describe('a request that passes through', () => {
+describe('a proxied request', () => {
   it.each([
     ['GET', '/messages/list?count=3&offset=0'],
     ['GET', '/'],
@@ -41,7 +41,7 @@ describe('a request that passes through', () => {
     ['GET', '/contacts/|{}^`\'"<>?q=\'|{}^`"<>&p=%zz'],
     ['GET', '//double//slashes//?'],
     ['GET', `/messages/${'i'.repeat(4000)}`],
-  ])('%s %s comes as it would have come without the gateway', async (method, path) => {
+  ])('%s %s arrives as it would without the gateway', async (method, path) => {
     const { came } = await both(await startProxy(), { method, path });
     expect(came[1].url).toBe(came[0].url);
     expect(came[1].method).toBe(method);
@@ -56,7 +56,7 @@ describe('a request that passes through', () => {
     expect(lasting(came[1])).toEqual(lasting(came[0]));
   });
 
-  it('keeps headers of every kind, and a content type that makes no sense', async () => {
+  it('keeps all kinds of headers and an invalid content type', async () => {
     const headers = {
       ...bearer(),
       'content-type': 'nonsense',
@@ -70,7 +70,7 @@ describe('a request that passes through', () => {
     expect(came[1].headers['content-type']).toBe('nonsense');
   });
 
-  it('comes without the headers that belong to one connection, and those that Connection lists', async () => {
+  it('arrives without hop-by-hop headers and those that Connection lists', async () => {
     const { base, whapi } = await startProxy();
     const hop = { connection: 'close, X-Listed', 'x-listed': '1', te: 'trailers', 'keep-alive': 'timeout=5' };
     const more = { expect: '100-continue', 'proxy-authorization': 'Basic eDp5', 'proxy-connection': 'keep-alive' };
@@ -87,7 +87,7 @@ describe('a request that passes through', () => {
     expect(came?.body.toString()).toBe('body');
   });
 
-  it('goes below the path of a base URL that has one', async () => {
+  it('is sent below the path of the base URL', async () => {
     const { gateway, whapi } = await startProxy();
     await gateway.call('PATCH', '/v1/channels/main', { whapi_base_url: `${whapi.url}/a/b` });
     await send(`${gateway.url}/whapi`, { path: '/c?d' });
@@ -95,7 +95,7 @@ describe('a request that passes through', () => {
   });
 
   it.each(['/../x', '/a/../../x', '/a/%2e%2E/x', '/.', '/a/.%2e', '/a%2f..%2fx', '/a/..%5cx', '/a\\..\\x', '/a#/../b'])(
-    'with the path %s is refused: it leads elsewhere',
+    'with the path %s is refused, because it leads elsewhere',
     async (path) => {
       const { base, whapi } = await startProxy();
       expect(await send(base, { path })).toMatchObject({ status: 400, json: refusal(400, 'GW_BAD_REQUEST') });
@@ -104,12 +104,12 @@ describe('a request that passes through', () => {
   );
 });
 
-describe('an answer of Whapi', () => {
+describe('a proxied answer', () => {
   it.each([
     ['200 with JSON', answer(200, { 'content-type': 'application/json', etag: '"x"' }, '{ "a" : 1 }')],
     ['200 without a content type', answer(200, { 'content-length': '3' }, 'abc')],
     ['200 in chunks', answer(200, { 'x-a': '1' }, 'chunked')],
-    ['404 in words', answer(404, { 'content-type': 'application/json' }, '{"error":{"code":404,"message":"no"}}')],
+    ['404 with text', answer(404, { 'content-type': 'application/json' }, '{"error":{"code":404,"message":"no"}}')],
     ['204', answer(204, { 'x-a': '1' })],
     ['302', answer(302, { location: 'https://elsewhere.example/x', 'content-length': '0' })],
     ['304', answer(304, { etag: '"x"' })],
@@ -118,7 +118,7 @@ describe('an answer of Whapi', () => {
     ['cookies', answer(200, { 'set-cookie': ['a=1', 'b=2'], vary: 'a, b' }, 'x')],
     ['letters beyond ASCII', answer(200, { 'content-disposition': 'attachment; filename="\u00c3\u00a9"' }, 'x')],
     ['gzip', answer(200, { 'content-encoding': 'gzip' }, gzipSync('text'))],
-  ])('%s comes as it would have come without the gateway, and once', async (_name, given) => {
+  ])('%s arrives as it would without the gateway, and once', async (_name, given) => {
     const stage = await startProxy();
     stage.whapi.otherwise = given;
     const { got } = await both(stage, { path: '/anything' });
@@ -134,7 +134,7 @@ describe('an answer of Whapi', () => {
     expect(got[1].headers['content-length']).toBe('1234');
   });
 
-  it('comes without the headers that belong to the connection to Whapi', async () => {
+  it('arrives without the hop-by-hop headers of the connection to Whapi', async () => {
     const { base, whapi } = await startProxy();
     whapi.otherwise = answer(200, { connection: 'close, x-listed', 'x-listed': '1', 'x-kept': '1' }, 'x');
     const { headers } = await send(base);
@@ -142,7 +142,7 @@ describe('an answer of Whapi', () => {
     expect(headers).not.toHaveProperty('x-listed');
   });
 
-  it('comes piece by piece, each as soon as Whapi has sent it', async () => {
+  it('is streamed, each piece as soon as Whapi sends it', async () => {
     const { base, whapi } = await startProxy();
     let finish = (): void => undefined;
     whapi.otherwise = (_request, response) => {
@@ -159,7 +159,7 @@ describe('an answer of Whapi', () => {
     expect(last.toString()).toBe('last');
   });
 
-  it('that Whapi gives before it has the whole request reaches the client', async () => {
+  it('that Whapi gives before the request is complete reaches the client', async () => {
     const { gateway, base } = await startProxy();
     await gateway.call('PATCH', '/v1/channels/main', { whapi_base_url: await startRefuser() });
     const out = begin(base, { method: 'POST', path: '/media', headers: { ...bearer(), 'content-length': '1000000' } });
@@ -168,19 +168,19 @@ describe('an answer of Whapi', () => {
   });
 });
 
-describe('a call that fails', () => {
-  it('because Whapi cannot be reached is answered 502 in the form of Whapi', async () => {
+describe('a proxied call that fails', () => {
+  it("is answered 502 in Whapi's format if Whapi is unreachable", async () => {
     const { base } = await startProxy({ whapi_base_url: await unreachableUrl() });
     expect(await send(base)).toMatchObject({ status: 502, json: refusal(502, 'GW_WHAPI_UNAVAILABLE') });
   });
 
-  it('because Whapi does not answer in time is answered 504', async () => {
+  it('is answered 504 if Whapi exceeds the timeout', async () => {
     const { base, whapi } = await startProxy({}, { intervals: { whapiTimeoutMs: 50 } });
     whapi.otherwise = () => undefined;
     expect(await send(base)).toMatchObject({ status: 504, json: refusal(504, 'GW_WHAPI_TIMEOUT') });
   });
 
-  it('because Whapi breaks the connection off is answered 502, and a broken body is not ended as if it were whole', async () => {
+  it('is answered 502 if Whapi drops the connection, and a truncated body is not ended as if complete', async () => {
     const { base, whapi } = await startProxy();
     whapi.answers.push((_request, response) => response.destroy());
     expect((await send(base)).status).toBe(502);
@@ -190,7 +190,7 @@ describe('a call that fails', () => {
     await expect(send(base)).rejects.toThrow();
   });
 
-  it('because its client is gone ends at Whapi as well', async () => {
+  it('is aborted at Whapi too if its client disconnects', async () => {
     const { base, whapi } = await startProxy();
     let isOver = false;
     whapi.otherwise = (_request, response) => response.once('close', () => (isOver = true));
@@ -201,12 +201,12 @@ describe('a call that fails', () => {
     await until(() => expect(isOver).toBe(true));
   });
 
-  it('goes on for as long as its upload makes progress, longer than Whapi may take to answer and a webhook to come in', async () => {
+  it("is not aborted while its upload makes progress, beyond the timeouts of Whapi's answer and of a webhook", async () => {
     const { base, whapi } = await startProxy({}, { intervals: { whapiTimeoutMs: 1500, timeouts: IMPATIENT } });
     const out = begin(base, { method: 'POST', path: '/media' });
     for (let piece = 0; piece < 20; piece += 1) {
       out.write('piece');
-      await systemEffects.sleep(150); // what makes it slow
+      await systemEffects.sleep(150); // This makes it slow.
     }
     out.end();
     expect((await answerTo(out)).status).toBe(200);
@@ -214,8 +214,8 @@ describe('a call that fails', () => {
   });
 });
 
-describe('the token', () => {
-  it('finds the channel, as bearer or in the query, and goes on as it came', async () => {
+describe('the Whapi token', () => {
+  it('selects the channel, as bearer or in the query, and is forwarded unchanged', async () => {
     const { base, whapi } = await startProxy();
     await send(base, { path: `/a?x=1&token=${TOKEN}`, headers: {} });
     await send(base, { path: `/a?token=${TOKEN}` });
@@ -229,7 +229,7 @@ describe('the token', () => {
     ['missing', { headers: {} }],
     ['of another scheme', { path: `/a?token=${TOKEN}`, headers: { authorization: 'Basic eDp5' } }],
     ['that of the admin', { headers: bearer('admin') }],
-  ])('that is %s is answered 401 in the form of Whapi, and Whapi is not asked', async (_name, sent) => {
+  ])("that is %s is answered 401 in Whapi's format, and Whapi is not called", async (_name, sent) => {
     const { base, whapi } = await startProxy();
     const { status, json, headers } = await send(base, sent);
     expect({ status, json }).toEqual({ status: 401, json: refusal(401, 'GW_UNAUTHORIZED') });
@@ -237,7 +237,7 @@ describe('the token', () => {
     expect(whapi.requests).toEqual([]);
   });
 
-  it('must be one: two different ones are refused, for which of them Whapi goes by is not known', async () => {
+  it("must be unique: two different ones are refused, because Whapi's choice is unknown", async () => {
     const { gateway, base, whapi } = await startProxy();
     await gateway.addChannel({ name: 'other', whapi_token: 'another', whapi_base_url: whapi.url });
     const { status, json } = await send(base, { path: '/messages/x?token=another' });
@@ -245,7 +245,7 @@ describe('the token', () => {
     expect(whapi.requests).toEqual([]);
   });
 
-  it('of a channel that was changed or removed is known no more, the new one is', async () => {
+  it('of a channel that was changed or removed is no longer accepted, and the new one is', async () => {
     const { gateway, base } = await startProxy();
     await gateway.call('PATCH', '/v1/channels/main', { whapi_token: 'the-new-token' });
     expect([(await send(base)).status, (await send(base, { headers: bearer('the-new-token') })).status]).toEqual([
@@ -255,14 +255,14 @@ describe('the token', () => {
     expect((await send(base, { headers: bearer('the-new-token') })).status).toBe(401);
   });
 
-  it('leads to the channel that has it, of several', async () => {
+  it('selects its own channel among several', async () => {
     const { gateway, base, whapi } = await startProxy({ whapi_base_url: await unreachableUrl() });
     await gateway.addChannel({ name: 'other', whapi_token: 'another', whapi_base_url: whapi.url });
     expect((await send(base, { headers: bearer('another') })).status).toBe(200);
     expect((await send(base)).status).toBe(502);
   });
 
-  it('guessed at twenty times a minute is answered 429', async () => {
+  it('that is wrong twenty times a minute is answered 429', async () => {
     const { base } = await startProxy();
     const statuses: number[] = [];
     for (let guess = 0; guess < 21; guess += 1)
@@ -272,7 +272,7 @@ describe('the token', () => {
   });
 });
 
-it('requests over the limit are answered 429 with Retry-After, and those to /v1 are not among them', async () => {
+it('proxied requests over the limit are answered 429 with Retry-After, without counting requests to /v1', async () => {
   const { gateway, base, whapi } = await startProxy({}, { env: { API_RATE_PER_MINUTE: '5' } });
   const answers = [];
   for (let count = 0; count < 6; count += 1) answers.push(await send(base));
@@ -282,7 +282,7 @@ it('requests over the limit are answered 429 with Retry-After, and those to /v1 
   expect((await gateway.call('GET', '/v1/channels')).status).toBe(200);
 });
 
-it('no token is in the log at any level, in a header or in a query, right or wrong, whatever becomes of the call', async () => {
+it('no token is logged at any level, in a header or query, right or wrong, for any result', async () => {
   const gateway = await startProcess({ LOG_LEVEL: 'trace' });
   const { client, log } = gateway;
   await client.addChannel({ whapi_token: TOKEN, whapi_base_url: await unreachableUrl() });

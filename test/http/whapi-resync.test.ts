@@ -14,13 +14,13 @@ import { bearer, begin, send, startProxy, TOKEN } from '../support/whapi-proxy.j
 
 const ASK = '/messages/m-1?resync=true';
 const TEN_HOURS = 10 * 60 * 60 * 1000;
-/** A gateway that never looks by itself whether a message is back: what it does comes of the client's calls. */
+/** A gateway that never polls, so that only the client's calls have effects. */
 const NO_POLLS = {
   intervals: { resync: { ...QUICK_RESYNC, pollsMs: [TEN_HOURS], proofMs: TEN_HOURS, backoffMs: [TEN_HOURS] } },
 };
 
-describe('a call with resync=true that passes through', () => {
-  it('I2: is registered when it reaches Whapi, so that what it brings back is restored', async () => {
+describe('a proxied call with resync=true', () => {
+  it('I2: is registered before it reaches Whapi, so that the message it brings back is restored', async () => {
     const { gateway, base, whapi } = await startProxy({}, NO_POLLS);
     const later = answerLater();
     whapi.answers.push(later.answer);
@@ -31,7 +31,7 @@ describe('a call with resync=true that passes through', () => {
     expect((await answer).status).toBe(404);
   });
 
-  it('is answered as Whapi answers, without a header more', async () => {
+  it('is answered exactly as Whapi answers, without extra headers', async () => {
     const stage = await startProxy({ auto_resync: true }, NO_POLLS);
     stage.whapi.otherwise = (_request, response) => {
       response
@@ -52,7 +52,7 @@ describe('a call with resync=true that passes through', () => {
     ['403', '{"error":{"code":403,"message":"Forbidden"}}', 'failed'],
     ['500', '{"error":{"code":500,"message":"Internal Error"}}', 'queued'],
     ['429', 'slow down', 'queued'],
-  ])('that Whapi answers %s %s is %s from then on, once, in a resync of its own', async (status, body, outcome) => {
+  ])('that Whapi answers %s %s is %s from then on, once, in its own resync', async (status, body, outcome) => {
     const { gateway, base, whapi } = await startProxy({}, NO_POLLS);
     whapi.otherwise = (_request, response) => response.writeHead(Number(status)).end(body);
     expect((await send(base, { path: ASK })).body.toString()).toBe(body);
@@ -60,7 +60,7 @@ describe('a call with resync=true that passes through', () => {
     expect((await gateway.call('GET', '/v1/resyncs')).body['data']).toMatchObject([{ channel: 'main' }]);
   });
 
-  it('that a webhook follows is restored in GET /v1/resyncs, and no bot is told of it', async () => {
+  it('is restored by its webhook in GET /v1/resyncs, and is sent to no bot', async () => {
     const { gateway, whapi, bot } = await startResyncs();
     lose(whapi, ['m-1']);
     const { status } = await send(`${gateway.url}/whapi`, { path: ASK, headers: bearer(whapi.token) });
@@ -71,7 +71,7 @@ describe('a call with resync=true that passes through', () => {
     expect(bot.requests).toEqual([]);
   });
 
-  it('that Whapi never answers keeps its registration (I2)', async () => {
+  it('that Whapi never answers stays registered (I2)', async () => {
     const { gateway, base, whapi } = await startProxy({}, { intervals: { ...NO_POLLS.intervals, whapiTimeoutMs: 50 } });
     whapi.otherwise = () => undefined;
     expect((await send(base, { path: ASK })).status).toBe(504);
@@ -79,7 +79,7 @@ describe('a call with resync=true that passes through', () => {
     expect((await gateway.webhook(textWebhook('m-1'))).body.verdicts).toEqual({ restored: 1 });
   });
 
-  it('that its client gives up keeps its registration, and is not made again (I2)', async () => {
+  it('that its client aborts stays registered and is not repeated (I2)', async () => {
     const { gateway, base, whapi } = await startProxy({}, NO_POLLS);
     whapi.otherwise = () => undefined;
     const out = begin(base, { path: ASK });
@@ -90,7 +90,7 @@ describe('a call with resync=true that passes through', () => {
     expect((await gateway.webhook(textWebhook('m-1'))).body.verdicts).toEqual({ restored: 1 });
   });
 
-  it('that a crash interrupts keeps its registration (I2)', async () => {
+  it('that a crash interrupts stays registered (I2)', async () => {
     const gateway = await startProcess();
     const whapi = await startBot();
     await gateway.client.addChannel({ whapi_token: TOKEN, whapi_base_url: whapi.url });
@@ -103,13 +103,13 @@ describe('a call with resync=true that passes through', () => {
     expect((await gateway.client.webhook(textWebhook('m-1'))).body.verdicts).toEqual({ restored: 1 });
   });
 
-  it.each(['GET', 'HEAD'])('is known by %s, by a path and a query in any spelling', async (method) => {
+  it.each(['GET', 'HEAD'])('is recognized as %s, with any spelling of path and query', async (method) => {
     const { gateway, base } = await startProxy({}, NO_POLLS);
     await send(base, { method, path: '//Messages/m%2D1/?a&%72ESYNC[]=TRUE' });
     expect(await messageOf(gateway, 'm-1')).toMatchObject({ calls: 1 });
   });
 
-  it('and those of a run are made one at a time, the client waiting for its turn', async () => {
+  it('takes turns with the calls of a running resync, one at a time', async () => {
     const { gateway, whapi } = await startResyncs({ faults: { resyncTakesMs: 50_000, restoredAfterMs: 1000 } });
     const ids = ['m-1', 'm-2', 'm-3', 'm-4', 'm-5', 'm-6'];
     lose(whapi, ids);
@@ -132,7 +132,7 @@ describe('a channel with auto_resync', () => {
     body: JSON.stringify({ to: '12025550142', body: 'An answer', quoted }),
   });
 
-  it('has a message that Whapi does not find brought back, once per hour, and says which resync does it', async () => {
+  it('resyncs a message that Whapi does not find, once per hour, and names the resync in the answer', async () => {
     const { gateway, whapi, base } = await startAuto();
     lose(whapi, ['m-1']);
     const first = await send(base, { path: '/messages/m-1', headers: bearer(whapi.token) });
@@ -144,7 +144,7 @@ describe('a channel with auto_resync', () => {
     await messageIs(gateway, 'm-1', { status: 'restored', calls: 1 });
   });
 
-  it('asks again an hour later, in the resync that is still bringing it back', async () => {
+  it('asks again an hour later within the same open resync', async () => {
     const clock = startClock();
     const { gateway, whapi, base } = await startAuto({ effects: clock.effects });
     const ask = async () => await send(base, { path: '/messages/never', headers: bearer(whapi.token) });
@@ -156,7 +156,7 @@ describe('a channel with auto_resync', () => {
     expect((await explain(gateway, 'never')).resyncs).toHaveLength(1);
   });
 
-  it('has a quoted message that Whapi does not find brought back; the same send works afterwards', async () => {
+  it('resyncs a quoted message that Whapi does not find, after which the same send works', async () => {
     const { gateway, whapi, bot, base } = await startAuto();
     lose(whapi, ['m-1']);
     const sent = { ...quoting('m-1'), headers: bearer(whapi.token) };
@@ -177,7 +177,7 @@ describe('a channel with auto_resync', () => {
     ['the chat', 404, 'Specified chat not found'],
     ['a wrong form', 400, 'Wrong request parameters'],
     ['nothing at all', 404, ''],
-  ])('starts nothing for a quoting send whose refusal speaks of %s', async (_what, code, message) => {
+  ])('starts nothing for a quoting send that is refused because of %s', async (_what, code, message) => {
     const { gateway, base, whapi } = await startProxy({ auto_resync: true });
     whapi.otherwise = (_request, response) =>
       response.writeHead(code).end(JSON.stringify({ error: { code, message } }));
@@ -186,7 +186,7 @@ describe('a channel with auto_resync', () => {
     expect((await gateway.call('GET', '/v1/resyncs')).body['data']).toEqual([]);
   });
 
-  it('reads a compressed refusal, and hands it on as it came', async () => {
+  it('reads a compressed refusal and forwards it unchanged', async () => {
     const { base, whapi } = await startProxy({ auto_resync: true }, NO_POLLS);
     const body = gzipSync('{"error":{"code":400,"message":"Quoted message does not exist"}}');
     whapi.otherwise = (_request, response) => response.writeHead(400, { 'content-encoding': 'gzip' }).end(body);
@@ -195,7 +195,7 @@ describe('a channel with auto_resync', () => {
     expect(got.body).toEqual(body);
   });
 
-  it('lets a large send pass as it came', async () => {
+  it('forwards a large send unchanged', async () => {
     const { base, whapi } = await startProxy({ auto_resync: true });
     const body = Buffer.alloc(3_000_000, 'a');
     whapi.otherwise = 404;
@@ -204,7 +204,7 @@ describe('a channel with auto_resync', () => {
   });
 });
 
-it('a channel without auto_resync has nothing brought back', async () => {
+it('a channel without auto_resync starts no resync', async () => {
   const { gateway, whapi } = await startResyncs();
   lose(whapi, ['m-1']);
   const { headers } = await send(`${gateway.url}/whapi`, { path: '/messages/m-1', headers: bearer(whapi.token) });

@@ -9,11 +9,11 @@ import { answerTo, bearer, begin, send, startProxy } from '../support/whapi-prox
 
 const ASK = '/messages/m-1?resync=true';
 const HOUR = 60 * 60 * 1000;
-/** A gateway that makes no look by itself: what Whapi gets comes of clients and new runs. */
+/** A gateway that makes no polls, so that Whapi gets only calls from clients and new resyncs. */
 const NO_POLLS = { intervals: { resync: { ...QUICK_RESYNC, pollsMs: [10 * HOUR], proofMs: 10 * HOUR } } };
 
 describe('several calls for one id', () => {
-  it('are each answered by Whapi and make one resync', async () => {
+  it('are each answered by Whapi and create one resync', async () => {
     const { gateway, base, whapi } = await startProxy({}, NO_POLLS);
     whapi.otherwise = 404;
     const answers = await Promise.all(Array.from({ length: 5 }, async () => await send(base, { path: ASK })));
@@ -22,7 +22,7 @@ describe('several calls for one id', () => {
     expect((await explain(gateway, 'm-1')).resyncs).toMatchObject([{ status: 'waiting', calls: 5 }]);
   });
 
-  it('join the run that is bringing it back, which ends with their proof', async () => {
+  it('join the running resync of that id, which their proof finishes', async () => {
     const { gateway, whapi } = await startResyncs({ intervals: { pollsMs: [10 * HOUR] } });
     const { id } = await resync(gateway, ['m-1']);
     await messageIs(gateway, 'm-1', { status: 'waiting' });
@@ -33,15 +33,15 @@ describe('several calls for one id', () => {
   });
 });
 
-describe('what Whapi answers to a client', () => {
-  it('binds the next call of the gateway: a Retry-After of an hour is an hour', async () => {
+describe('an answer of Whapi to a client', () => {
+  it("also pauses the gateway's next call: a Retry-After of an hour means an hour", async () => {
     const clock = startClock();
     const { gateway, base, whapi } = await startProxy({}, { ...NO_POLLS, effects: clock.effects });
     const later = answerLater();
     whapi.answers.push(later.answer);
     const asked = send(base, { path: ASK });
     await whapi.received(1);
-    const { id } = await resync(gateway, ['m-2']); // waits for the client's call
+    const { id } = await resync(gateway, ['m-2']); // It waits for the client's call.
     later.give(429, { 'retry-after': '3600' });
     expect((await asked).status).toBe(429);
     const { pause } = await pausedWith(gateway, id, 'busy', '429');
@@ -51,7 +51,7 @@ describe('what Whapi answers to a client', () => {
     await whapi.received(2);
   });
 
-  it('is not outlived by a better answer to another client', async () => {
+  it('keeps its pause despite a better answer to another client', async () => {
     const { gateway, base, whapi } = await startProxy({}, NO_POLLS);
     whapi.answers.push((_request, response) => response.writeHead(429, { 'retry-after': '3600' }).end());
     whapi.otherwise = 404;
@@ -63,13 +63,13 @@ describe('what Whapi answers to a client', () => {
   });
 });
 
-describe('a call that holds its turn', () => {
-  it('is not held up by the body of a GET, which nobody waits for', async () => {
+describe("a call that holds the channel's turn", () => {
+  it('is not delayed by the body of a GET, which is not read', async () => {
     const { gateway, base, whapi } = await startProxy({}, NO_POLLS);
     const headers = { ...bearer(), 'content-length': '1000' };
     const out = begin(base, { path: ASK, headers });
     out.on('error', () => undefined);
-    out.write('{'); // and no more
+    out.write('{'); // The rest never comes.
     const answer = answerTo(out);
     const [request] = await whapi.received(1);
     expect({ ...request?.headers, body: request?.body.length }).not.toHaveProperty('content-length');
@@ -79,9 +79,9 @@ describe('a call that holds its turn', () => {
     out.destroy();
   });
 
-  it('is over after the time that Whapi may take, and the next one has its turn', async () => {
+  it("releases it at Whapi's timeout, and the next call proceeds", async () => {
     const { base, whapi } = await startProxy({}, { intervals: { ...NO_POLLS.intervals, whapiTimeoutMs: 300 } });
-    // An error whose words trickle in for longer than that.
+    // An error whose text trickles in for longer than that.
     whapi.answers.push((_request, response) => {
       response.writeHead(500);
       const trickle = setInterval(() => response.write('.'), 20);
@@ -93,7 +93,7 @@ describe('a call that holds its turn', () => {
     expect(await Promise.all([slow, next])).toMatchObject([{ status: 504 }, { status: 200 }]);
   });
 
-  it('does not end a long answer that goes on after its turn', async () => {
+  it('does not lose a long answer that continues after its turn', async () => {
     const { base, whapi } = await startProxy({}, { intervals: { ...NO_POLLS.intervals, whapiTimeoutMs: 200 } });
     whapi.answers.push((_request, response) => {
       response.writeHead(200);
@@ -107,7 +107,7 @@ describe('a call that holds its turn', () => {
     expect((await send(base, { path: ASK })).body.toString()).toMatch(/^(piece ){19}last$/);
   });
 
-  it('is named by a run that waits for it', async () => {
+  it('is named by a resync that waits for it', async () => {
     const { gateway, base, whapi } = await startProxy({}, NO_POLLS);
     const later = answerLater();
     whapi.answers.push(later.answer);

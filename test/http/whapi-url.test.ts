@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { parseWhapiUrl } from '../../src/http/whapi-url.js';
 
-describe('a resync is asked for', () => {
+describe('a call asks for a resync', () => {
   it.each([
     ...[
       'resync=true',
@@ -31,7 +31,7 @@ describe('a resync is asked for', () => {
       'a=1&&resync=true&b',
       'token=x&resync=true',
     ],
-  ])('by the query %s', (query) => {
+  ])('with the query %s', (query) => {
     expect(parseWhapiUrl(`/whapi/messages/the-id?${query}`)).toMatchObject({ wantsResync: true, messageId: 'the-id' });
   });
 
@@ -47,12 +47,12 @@ describe('a resync is asked for', () => {
     '?resync_x=true',
     '?my-resync=true',
     '?a=resync',
-  ])('not by the query "%s"', (query) => {
+  ])('unless its query is "%s"', (query) => {
     expect(parseWhapiUrl(`/whapi/messages/the-id${query}`).wantsResync).toBe(false);
   });
 });
 
-describe('the id of a message', () => {
+describe('the message id', () => {
   it.each([
     ['/messages/the-id', 'the-id'],
     ['/messages/the-id/', 'the-id'],
@@ -67,7 +67,7 @@ describe('the id of a message', () => {
     ['/groups/the-id', null],
     ['/messages/the-id/reaction', null],
     ['/', null],
-  ])('of %s is %s', (path, id) => {
+  ])('in %s is %s', (path, id) => {
     expect(parseWhapiUrl(`/whapi${path}?resync=true`).messageId).toBe(id);
   });
 });
@@ -82,15 +82,15 @@ it.each([
   ['/messages/a%5Cb/', ['a\\b']],
   ['/messages/the-id%2F', ['the-id', 'the-id/']],
   ['/messages/%20', []],
-])('a server may take %s for %j', (path, ids) => {
+])('%s may be read by Whapi as one of %j', (path, ids) => {
   expect(parseWhapiUrl(`/whapi${path}?resync=true`).messageIds).toEqual(ids);
 });
 
-it.each(['/whapi', '/whapi?a=b', '/whapi/', '/whapi/a'])('%s is a URL of Whapi, as it is', (url) => {
+it.each(['/whapi', '/whapi?a=b', '/whapi/', '/whapi/a'])('%s is a proxied URL', (url) => {
   const target = url.slice('/whapi'.length);
   expect(parseWhapiUrl(url).target).toBe(target.startsWith('/') ? target : `/${target}`);
 });
 
-it.each(['/whapix', '/v1/whapi', 'http://host/whapi/a', '/%77hapi/a'])('%s is none', (url) => {
+it.each(['/whapix', '/v1/whapi', 'http://host/whapi/a', '/%77hapi/a'])('%s is not a proxied URL', (url) => {
   expect(() => parseWhapiUrl(url)).toThrow(expect.objectContaining({ code: 'GW_NOT_FOUND' }) as Error);
 });

@@ -11,7 +11,7 @@ function decoded(body: string | Buffer, method: WebhookHttpMethod = 'POST', suff
   return decode(Buffer.from(body), { method, suffix });
 }
 
-/** The one item of a payload that carries one. */
+/** The only item of a payload. */
 function only(payload: unknown): Item {
   const [item, ...more] = decoded(JSON.stringify(payload)).items;
   if (!item || more.length > 0) throw new Error(`There are ${1 + more.length} items in ${JSON.stringify(payload)}.`);
@@ -22,7 +22,7 @@ function texts({ body, items }: Document): string[] {
   return items.map(({ span }) => body.toString('utf8', span.start, span.end));
 }
 
-describe('what each array carries', () => {
+describe('an item', () => {
   it.each([
     ['messages', { id: ID }, 'message', ID],
     ['messages_updates', { id: ID }, 'update', ID],
@@ -47,7 +47,7 @@ describe('what each array carries', () => {
     ['chats_removed', CHAT, 'other', null],
     ['stories_updates', { id: ID }, 'other', null],
     ['stories_removed', ID, 'other', null],
-  ])('an element of %s, %j, is one item of kind %s', (carrier, element, kind, messageId) => {
+  ])('of %s, %j, has the kind %s', (carrier, element, kind, messageId) => {
     expect(only({ [carrier]: [element] })).toMatchObject({ carrier, kind, messageId });
   });
 
@@ -65,7 +65,7 @@ describe('what each array carries', () => {
     ['groups', true],
     ['stories_updates', true],
     ['stories_removed', true],
-  ])('a repetition of an element of %s can be Whapi’s retry (row 13): %s', (carrier, repeatable) => {
+  ])('of %s counts as a retry of Whapi when repeated (row 13): %s', (carrier, repeatable) => {
     expect(only({ [carrier]: [{}] }).repeatable).toBe(repeatable);
   });
 
@@ -75,7 +75,7 @@ describe('what each array carries', () => {
     [{ after_update: { last_message: { id: ID } }, before_update: null }, ID],
     [{ after_update: { last_message: { id: ID } }, before_update: { last_message: { id: ID } } }, null],
     [{ after_update: {}, before_update: { last_message: { id: ID } } }, null],
-  ])('the update of a chat, %j, brought the last message %s', (element, messageId) => {
+  ])('of a chat update, %j, has the new last message %s', (element, messageId) => {
     expect(only({ chats_updates: [element] }).messageId).toBe(messageId);
     expect(only({ groups_updates: [element] }).messageId).toBe(messageId);
   });
@@ -87,16 +87,16 @@ describe('what each array carries', () => {
     [{ id: 5 }, false],
     [{ id: ID }, false],
     [{ id: 'an action of its own' }, true],
-  ])('an update with the trigger %j has a message of its own behind it: %s', (trigger, ownTrigger) => {
+  ])('of an update with the trigger %j has its own trigger message: %s', (trigger, ownTrigger) => {
     expect(only({ messages_updates: [{ id: ID, trigger }] })).toMatchObject({ messageId: ID, ownTrigger });
   });
 
-  it('a message brings its chat, its type and its time', () => {
+  it('of a message has its chat, type and time', () => {
     const item = only({ messages: [{ id: ID, chat_id: CHAT, type: 'text', timestamp: 1712995245 }] });
     expect(item).toMatchObject({ messageId: ID, chatId: CHAT, type: 'text', timestamp: 1712995245, sequence: null });
   });
 
-  it('a message with fields of odd types is a message all the same', () => {
+  it('of a message with fields of unusual types is still a message', () => {
     const item = only({ messages: [{ id: ID, chat_id: 5, type: [], timestamp: 'noon' }] });
     expect(item).toMatchObject({ kind: 'message', messageId: ID, chatId: null, type: null, timestamp: null });
   });
@@ -114,18 +114,18 @@ describe('what each array carries', () => {
     ['0x10', null],
     [null, null],
     [[1712995245], null],
-  ])('a message with the timestamp %j was sent at %j', (timestamp, seconds) => {
+  ])('of a message with the timestamp %j has the time %j', (timestamp, seconds) => {
     expect(only({ messages: [{ id: ID, timestamp }] }).timestamp).toBe(seconds);
   });
 
-  it('a message that names others is judged by its own id', () => {
+  it('of a message that names others has its own id', () => {
     const context = { quoted_id: 'quoted', quoted_content: { id: 'quoted' } };
     const element = { id: ID, context, action: { target: 'target', id: 'target' }, type: 'action' };
     expect(only({ messages: [element] }).messageId).toBe(ID);
   });
 
   it.each([[{ id: '' }], [{ id: 5 }], [{ id: null }], [{ id: [ID] }], [{}], [[]], [ID], [7], [null], [true]])(
-    'the message %j has no id, so it is judged by none',
+    'of the message %j has no id',
     (element) => {
       expect(only({ messages: [element] })).toMatchObject({ kind: 'other', carrier: 'messages', messageId: null });
     },
@@ -137,25 +137,25 @@ describe('what each array carries', () => {
     [1.5, null],
     ['1', null],
     [null, null],
-  ])('a live location of sequence number %j is its position %s', (number, sequence) => {
+  ])('of a live location with the sequence number %j has the position %s', (number, sequence) => {
     const element = { id: ID, type: 'live_location', live_location: { sequence_number: number } };
     expect(only({ messages: [element] }).sequence).toBe(sequence);
   });
 
-  it('a sequence number above 2^53 is none: two of them could be rounded to one', () => {
+  it('of a live location has no position above 2^53, where two of them could be rounded to one', () => {
     const body = (digits: string) =>
       `{"messages":[{"id":"${ID}","type":"live_location","live_location":{"sequence_number":${digits}}}]}`;
     expect(decoded(body('9007199254740992')).items[0]?.sequence).toBeNull();
     expect(decoded(body('18446744073709552000')).items[0]?.sequence).toBeNull();
   });
 
-  it('only a live location has a sequence number', () => {
+  it('of another type than live location has no sequence number', () => {
     const element = { id: ID, type: 'text', live_location: { sequence_number: 5 } };
     expect(only({ messages: [element] }).sequence).toBeNull();
   });
 });
 
-describe('the method by which an item is judged', () => {
+describe('the method of an item', () => {
   it.each([
     ['{"messages":[{"id":"a"}],"event":{"type":"messages","event":"put"}}', ['put']],
     ['{"messages":[{"id":"a"}],"event":{"type":"messages","method":"put"}}', ['put']],
@@ -166,16 +166,16 @@ describe('the method by which an item is judged', () => {
     ['{"messages":[{"id":"a"}]}', ['post']],
     ['{"messages":[{"id":"a"}],"messages_updates":[{"id":"b"}]}', ['post', 'patch']],
     ['{"statuses":[{"id":"b"}],"messages":[{"id":"a"}]}', ['post', 'post']],
-  ])('%s: %j', (body, methods) => {
+  ])('in %s is %j', (body, methods) => {
     expect(decoded(body).items.map(({ method }) => method)).toEqual(methods);
   });
 
-  it('is, where only keys tell it, that of its own key: no message is let through for what stands before it', () => {
+  it('derived from keys is that of its own key, so that an earlier key does not let a message through', () => {
     const { items } = decoded('{"messages_updates":[{"id":"b"}],"messages":[{"id":"a"}]}');
     expect(items.find(({ carrier }) => carrier === 'messages')?.method).toBe('post');
   });
 
-  it('comes from the HTTP method or the path where the body has no event', () => {
+  it('comes from the HTTP method or the path if the body has no event', () => {
     const body = '{"messages":[{"id":"a"}]}';
     expect(decoded(body, 'PUT', '/messages').items[0]?.method).toBe('put');
     expect(decoded(body, 'POST', '/message/put').items[0]?.method).toBe('put');
@@ -183,7 +183,7 @@ describe('the method by which an item is judged', () => {
   });
 });
 
-describe('items are exactly their bytes', () => {
+describe('an item has exactly its bytes', () => {
   it.each([
     ['{"messages":[{"id":"a"},{"id":"b"}]}', ['{"id":"a"}', '{"id":"b"}']],
     ['\n{ "messages" :\t[ {"id" : "a"} ,\r\n {"id":"b"}\n] }\n', ['{"id" : "a"}', '{"id":"b"}']],
@@ -193,27 +193,27 @@ describe('items are exactly their bytes', () => {
     ['{"x":{"messages":[1]},"messages":[{"messages":[2]}],"y":[3]}', ['{"messages":[2]}']],
     ['{"statuses":[1],"x":0,"messages":[2,3],"chats":[]}', ['1', '2', '3']],
     ['{"mess\\u0061ges":[{"id":"a"}]}', ['{"id":"a"}']],
-  ])('%j: %j', (body, elements) => {
+  ])('in %j: %j', (body, elements) => {
     expect(texts(decoded(body))).toEqual(elements);
   });
 
-  it('of strings of megabytes too, full of quotes and backslashes', () => {
+  it('with strings of megabytes full of quotes and backslashes', () => {
     const long = JSON.stringify('"\\'.repeat(500_000) + 'é'.repeat(100_000));
     const document = decoded(`{"x":${long},"messages":[{"id":${long}},{"id":"b","text":${long}}]}`);
     expect(texts(document)).toEqual([`{"id":${long}}`, `{"id":"b","text":${long}}`]);
   });
 
-  it.each([61, 62, 63, 64, 65, 66])('of a string with a backslash at its byte %i', (length) => {
+  it.each([61, 62, 63, 64, 65, 66])('with a backslash at byte %i of a string', (length) => {
     const text = `"${'a'.repeat(length)}\\\\","${'a'.repeat(length)}\\"]"`;
     expect(texts(decoded(`{"messages":[${text},1]}`)).join()).toBe(`${text},1`);
   });
 
-  it('of 100,000 brackets in each other, as an element and elsewhere', () => {
+  it('with 100,000 nested brackets, in an element and elsewhere', () => {
     const deep = '['.repeat(100_000) + ']'.repeat(100_000);
     expect(texts(decoded(`{"x":${deep},"messages":[${deep},{"id":"a"}]}`))).toEqual([deep, '{"id":"a"}']);
   });
 
-  it('of many elements', () => {
+  it('among thousands of elements', () => {
     const elements = Array.from({ length: 5000 }, (_, index) => `{"id":"${index}"}`);
     const document = decoded(`{"messages":[${elements.join(' , ')}]}`);
     expect(texts(document)).toEqual(elements);
@@ -221,22 +221,22 @@ describe('items are exactly their bytes', () => {
   });
 });
 
-describe('a key that occurs twice', () => {
+describe('a repeated key', () => {
   it.each([
     ['two arrays', '{"messages":[{"id":"a"}],"messages":[{"id":"b"}]}', ['a', 'b']],
     ['the same array', '{"messages":[{"id":"a"}],"messages":[{"id":"a"}]}', ['a', 'a']],
     ['an empty array last', '{"messages":[{"id":"a"}],"messages":[]}', ['a']],
-    ['one spelt with an escape', '{"messages":[{"id":"a"}],"\\u006dessages":[{"id":"b"}]}', ['a', 'b']],
+    ['one written with an escape', '{"messages":[{"id":"a"}],"\\u006dessages":[{"id":"b"}]}', ['a', 'b']],
     ['null last', '{"messages":[{"id":"a"}],"messages":null}', ['a']],
     ['a number last', '{"messages":[{"id":"a"}],"messages":5}', ['a']],
     ['a string last', '{"messages":[{"id":"a"}],"messages":"b"}', ['a']],
     ['an object last', '{"messages":[{"id":"a"}],"messages":{"0":{"id":"b"}}}', ['a']],
-  ])('%s: a bot may read either, so both are judged', (_what, body, ids) => {
+  ])('of %s has all of its items judged, because a bot may read either', (_what, body, ids) => {
     expect(decoded(body).items.map(({ kind, messageId }) => (kind === 'message' ? messageId : kind))).toEqual(ids);
   });
 });
 
-describe('a document without items is itself the one item', () => {
+describe('a document without items is itself the only item:', () => {
   it.each([
     ['{}'],
     ['[]'],
@@ -261,7 +261,7 @@ describe('a document without items is itself the one item', () => {
     expect(texts(document)).toEqual([body]);
   });
 
-  it('is still of the event that its keys mean', () => {
+  it('and has the event that its keys mean', () => {
     expect(decoded('{"messages_updates":[]}').event).toEqual({ type: 'messages', method: 'patch' });
     expect(decoded('{}').event).toEqual({ type: 'unknown', method: 'post' });
   });
@@ -275,13 +275,13 @@ describe('the channel id', () => {
     ['{"channel_id":null}', null],
     ['{"messages":[{"channel_id":"MANTIS-M72HC"}]}', null],
     ['"channel_id"', null],
-  ])('of %s is %s', (body, channelId) => {
+  ])('in %s is %s', (body, channelId) => {
     expect(decoded(body).channelId).toBe(channelId);
   });
 });
 
-describe('a body behind a byte order mark', () => {
-  it('is read like any other, and its items stand where their bytes are', () => {
+describe('a body with a byte order mark', () => {
+  it('is read like any other, and its items have the right byte ranges', () => {
     const document = decoded(`\ufeff{"messages":[{"id":"${ID}"},{"id":"b"}]}`);
     const texts = document.items.map(({ span }) => document.body.toString('utf8', span.start, span.end));
     expect(texts).toEqual([`{"id":"${ID}"}`, '{"id":"b"}']);
@@ -293,7 +293,7 @@ describe('a body behind a byte order mark', () => {
   });
 });
 
-describe('what an item is about', () => {
+describe('the object of an item', () => {
   it.each([
     ['chat 1@g.us', { groups_participants: [{ group_id: '1@g.us' }] }],
     ['chat 1@g.us', { groups_updates: [{ after_update: { id: '1@g.us' } }] }],
@@ -319,39 +319,39 @@ describe('what an item is about', () => {
   });
 });
 
-describe('what is no JSON in UTF-8 is refused', () => {
+describe('a body that is not JSON in UTF-8 is refused:', () => {
   it.each([
     ['nothing', ''],
     ['white space', ' \n'],
     ['a byte order mark alone', '\ufeff'],
     ['two byte order marks', '\ufeff\ufeff{}'],
     ['a byte order mark inside', '{\ufeff}'],
-    ['a cut body', '{"messages":[{"id":"a"}]'],
-    ['something behind it', '{} {}'],
+    ['a truncated body', '{"messages":[{"id":"a"}]'],
+    ['text after the document', '{} {}'],
     ['a trailing comma', '{"messages":[{"id":"a"},]}'],
     ['a comment', '{/**/}'],
     ['single quotes', "{'a':1}"],
     ['NaN', '{"a":NaN}'],
     ['a raw line break in a string', '{"a":"\n"}'],
     ['a number with a leading zero', '[01]'],
-    ['an unclosed depth', '['.repeat(100_000)],
+    ['unclosed nesting', '['.repeat(100_000)],
     ['a lone continuation byte', Buffer.from([0x22, 0x80, 0x22])],
     ['Latin-1', Buffer.from('{"a":"é"}', 'latin1')],
     ['an overlong slash', Buffer.from([0x22, 0xc0, 0xaf, 0x22])],
     ['a surrogate in UTF-8', Buffer.from([0x22, 0xed, 0xa0, 0x80, 0x22])],
-    ['a cut character', Buffer.from([0x22, 0xf0, 0x9f, 0x91, 0x22])],
+    ['a truncated character', Buffer.from([0x22, 0xf0, 0x9f, 0x91, 0x22])],
     ['UTF-16', Buffer.from('{"a":1}', 'utf16le')],
     ['gzip', Buffer.from([0x1f, 0x8b, 0x08, 0x00])],
   ])('%s', (_what, body) => {
     expect(() => decoded(body)).toThrow(expect.objectContaining({ code: 'GW_BAD_JSON', status: 400 }) as Error);
   });
 
-  it('without a word of the body in the answer: it is somebody’s message', () => {
+  it('without repeating the body in the error, which could reveal a message', () => {
     expect(() => decoded('{"text":"a secret" oops')).toThrow(/^The body is not valid JSON\.$/);
   });
 });
 
-describe('what is too much for one webhook', () => {
+describe('the size limit of a webhook', () => {
   it.each([
     ['items', `{"messages":[${Array(50_001).fill('1').join()}]}`],
     [
@@ -359,11 +359,11 @@ describe('what is too much for one webhook', () => {
       `{"chats":[${Array(30_000).fill('1').join()}],"calls":[${Array(30_000).fill('1').join()}]}`,
     ],
     ['arrays', `{${Array(50_001).fill('"x_updates":[]').join()},"messages":[1]}`],
-  ])('is more than fifty thousand %s', (_what, body) => {
+  ])('is fifty thousand %s', (_what, body) => {
     expect(() => decoded(body)).toThrow(expect.objectContaining({ code: 'GW_TOO_LARGE', status: 413 }) as Error);
   });
 
-  it('is no depth: a hundred thousand levels are one item', () => {
+  it('does not limit depth: a hundred thousand levels are one item', () => {
     const deep = `${'['.repeat(100_000)}${']'.repeat(100_000)}`;
     expect(decoded(`{"messages":[${deep}]}`).items).toHaveLength(1);
     expect(decoded(deep).items).toHaveLength(1);

@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { eventOf } from '../../src/intake/event.js';
 import type { WebhookHttpMethod } from '../../src/model.js';
 
-/** The event as `type.method`, of a webhook that came so. */
+/** The event of a webhook that came this way, as `type.method`. */
 function named(field: unknown, method: WebhookHttpMethod = 'POST', suffix = '', usual: string | null = null): string {
   const [type = '', word = ''] = usual?.split('.') ?? [];
   const { event } = eventOf(field, { method, suffix }, usual === null ? null : { type, method: word as 'post' });
@@ -35,14 +35,14 @@ describe('the event field', () => {
     ['user', 'users'],
     ['channel', 'channel'],
     ['service', 'service'],
-  ])('takes the older word %s for %s, in the body and in the path', (old, current) => {
+  ])('replaces the legacy name %s by %s, in the body and in the path', (old, current) => {
     expect(named({ type: old, event: 'put' })).toBe(`${current}.put`);
     expect(named(undefined, 'POST', `/${old}/put`)).toBe(`${current}.put`);
     expect(named(undefined, 'PUT', `/${old}`)).toBe(`${current}.put`);
   });
 
   it.each([[undefined], [null], ['messages.post'], [7], [[]], [['messages', 'post']], [{}], [{ type: 5, event: {} }]])(
-    'says nothing as %j: the rest of the webhook does',
+    'is ignored as %j, and the rest of the webhook names the event',
     (field) => {
       expect(named(field, 'POST', '/chats/patch')).toBe('chats.patch');
       expect(named(field, 'POST', '', 'statuses.post')).toBe('statuses.post');
@@ -50,21 +50,21 @@ describe('the event field', () => {
     },
   );
 
-  it('goes before the path, the HTTP method and the keys of the body', () => {
+  it('takes precedence over the path, the HTTP method and the keys of the body', () => {
     expect(named({ type: 'messages', event: 'post' }, 'DELETE', '/chats/patch', 'statuses.put')).toBe('messages.post');
   });
 
-  it('is filled up, where a half of it is missing, from the path', () => {
+  it('is completed from the path if a part is missing', () => {
     expect(named({ type: 'messages' }, 'POST', '/messages/put')).toBe('messages.put');
     expect(named({ event: 'put' }, 'POST', '/messages/post')).toBe('messages.put');
   });
 
-  it.each(['', 'x'.repeat(65)])('is not believed to be of the type %j', (type) => {
+  it.each(['', 'x'.repeat(65)])('is ignored with the type %j', (type) => {
     expect(named({ type, event: 'post' }, 'POST', '', 'messages.post')).toBe('messages.post');
   });
 });
 
-describe('without an event field', () => {
+describe('a webhook without an event field', () => {
   it.each([
     ['POST', '/messages/post', 'messages.post'],
     ['POST', '/messages/put', 'messages.put'],
@@ -72,7 +72,7 @@ describe('without an event field', () => {
     ['PUT', '/messages/patch', 'messages.patch'],
     ['POST', '/some/where/messages/patch', 'messages.patch'],
     ['POST', '/messages/patch/', 'messages.patch'],
-  ] as const)('path mode: %s %s is %s', (method, suffix, expected) => {
+  ] as const)('in path mode: %s %s is %s', (method, suffix, expected) => {
     expect(named(undefined, method, suffix)).toBe(expected);
   });
 
@@ -82,21 +82,21 @@ describe('without an event field', () => {
     ['PATCH', '/chats', 'chats.patch'],
     ['DELETE', '/users', 'users.delete'],
     ['PUT', '/some/where/messages', 'messages.put'],
-  ] as const)('method mode: %s %s is %s', (method, suffix, expected) => {
+  ] as const)('in method mode: %s %s is %s', (method, suffix, expected) => {
     expect(named(undefined, method, suffix)).toBe(expected);
   });
 
-  it('body mode: the keys of the body say it, for everything comes as POST', () => {
+  it('in body mode takes the event from the keys of the body, because all requests are POST', () => {
     expect(named(undefined, 'POST', '', 'messages.patch')).toBe('messages.patch');
     expect(named(undefined, 'POST', '/some/where', 'messages.patch')).toBe('messages.patch');
   });
 
-  it('a verb other than POST goes before the keys of the body', () => {
+  it('takes the event from a verb other than POST before the keys of the body', () => {
     expect(named(undefined, 'PUT', '', 'messages.post')).toBe('messages.put');
     expect(named(undefined, 'DELETE', '/some/where', 'messages.post')).toBe('messages.delete');
   });
 
-  it('a path of unknown words leaves the type to the keys of the body', () => {
+  it('takes the type from the keys of the body if the path has unknown words', () => {
     expect(named(undefined, 'POST', '/something/put', 'messages.post')).toBe('messages.put');
     expect(named(undefined, 'POST', '/put', 'messages.post')).toBe('messages.post');
   });

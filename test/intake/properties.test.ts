@@ -13,12 +13,12 @@ import { HOUR_MS, memory, NOW, target } from '../support/items.js';
 import { elementsOf, IDS, json, meaningOf, payloads, payloadText } from '../support/payloads.js';
 import type { Element, Payload } from '../support/payloads.js';
 
-/** What is remembered when a payload comes; `recorded` by the position of an item. */
+/** The memory when a payload arrives, with `recorded` by an item's position. */
 interface World {
   readonly registered: readonly string[];
   readonly unseenWanted: readonly string[];
   readonly known: readonly string[];
-  /** Of the known ones those that only puts carried. */
+  /** The known ids that only puts carried. */
   readonly unposted: readonly string[];
   readonly recorded: readonly boolean[];
   readonly newest: Memory['newestInChat'];
@@ -83,8 +83,8 @@ function judged(document: Document, world: World): JudgedItem[] {
   });
 }
 
-describe('taking a payload apart', () => {
-  it('finds every element, as its bytes, in the order in which they stand', () => {
+describe('decode', () => {
+  it('finds every element with its exact bytes, in document order', () => {
     fc.assert(
       fc.property(payloads, (payload) => {
         const document = decoded(payloadText(payload));
@@ -96,7 +96,7 @@ describe('taking a payload apart', () => {
     );
   });
 
-  it('takes any JSON and gives each byte to one item at most', () => {
+  it('accepts any JSON and assigns each byte to at most one item', () => {
     fc.assert(
       fc.property(json, json, (value, other) => {
         for (const text of [value, `{"messages":${value},"chats_updates":${other}}`]) {
@@ -111,13 +111,13 @@ describe('taking a payload apart', () => {
   });
 });
 
-/** The method that stands in the payload's event, where that is about messages. */
+/** The method in the payload's event, if the event is about messages. */
 function messageMethod({ members }: Payload): string {
   const { event } = JSON.parse(payloadText({ members, spaces: '' })) as { event: { type: string; event: string } };
   return event.type.startsWith('message') ? event.event : 'post';
 }
 
-/** The row of DESIGN.md's decision table that applies to an element, read off its prose once more. */
+/** The row of DESIGN.md's decision table for an element, derived independently from its prose. */
 function expectedRow({ carrier, text }: Element, method: string, world: World, recorded: boolean): number {
   const value = JSON.parse(text) as unknown;
   const [id, type] = [field(value, 'id'), field(value, 'type')];
@@ -165,8 +165,8 @@ const VERDICT_OF: readonly (Verdict | null)[] = [
   ...(['duplicate', 'event', 'new'] as const),
 ];
 
-describe('judging', () => {
-  it('I3: gives each item the one verdict that the decision table says', () => {
+describe('judge', () => {
+  it('I3: gives each item the verdict of the decision table', () => {
     fc.assert(
       fc.property(payloads, worlds, (payload, world) => {
         const rules = judged(decoded(payloadText(payload)), world).map(({ rule }) => rule);
@@ -179,7 +179,7 @@ describe('judging', () => {
     );
   });
 
-  it('says of each row the verdict that stands in it', () => {
+  it('gives each row the verdict that the table states', () => {
     fc.assert(
       fc.property(payloads, worlds, (payload, world) => {
         for (const { verdict, rule } of judged(decoded(payloadText(payload)), world)) {
@@ -189,7 +189,7 @@ describe('judging', () => {
     );
   });
 
-  it('never lets a registered message through, whatever its method, unless it is a vote', () => {
+  it('never lets a registered message through, with any method, unless it is a vote', () => {
     fc.assert(
       fc.property(payloads, worlds, (payload, world) => {
         for (const { item, verdict } of judged(decoded(payloadText(payload)), world)) {
@@ -201,8 +201,8 @@ describe('judging', () => {
   });
 });
 
-describe('routing', () => {
-  it('I3, I4: what a target is sent and what is held for it is what came in, nothing twice', () => {
+describe('route', () => {
+  it('I3, I4: divides the items into sent and held for each target, without loss or repetition', () => {
     fc.assert(
       fc.property(payloads, worlds, targets, (payload, world, all) => {
         const document = decoded(payloadText(payload));
@@ -212,7 +212,7 @@ describe('routing', () => {
         for (const one of all.filter((candidate) => subscribes(candidate, 'main', document.event))) {
           const sent = routes.filter(({ target: { id } }) => id === one.id).flatMap(({ positions }) => positions);
           const wanted = items.flatMap((item, position) => (isWanted(one, item) ? [position] : []));
-          // A split by chat keeps the order of each chat; all others the order of the webhook.
+          // A split by chat keeps the order of each chat. All other splits keep the order of the webhook.
           expect(one.split === 'chat' ? [...sent].sort((a, b) => a - b) : sent).toEqual(wanted);
           items.forEach((_, position) => sent.includes(position) || withheld.add(position));
         }
@@ -221,7 +221,7 @@ describe('routing', () => {
     );
   });
 
-  it('makes at most one route for a target that asks for no split, none for one that does not subscribe, and none that is empty', () => {
+  it('makes at most one route for a target without split, none without a subscription, and no empty one', () => {
     fc.assert(
       fc.property(payloads, worlds, targets, (payload, world, all) => {
         const document = decoded(payloadText(payload));
@@ -241,10 +241,10 @@ function isWanted({ deliver }: Target, { verdict, recover }: JudgedItem): boolea
   return deliver.includes(verdict) || (recover && deliver.includes('new'));
 }
 
-describe('cutting', () => {
+describe('cut', () => {
   const choices = fc.tuple(payloads, fc.array(fc.boolean(), { minLength: 15, maxLength: 15 }));
 
-  it('leaves the document without the withheld elements, every other byte of meaning kept', () => {
+  it('leaves the document without the withheld elements, with every other significant byte kept', () => {
     fc.assert(
       fc.property(choices, ([payload, choice]) => {
         const document = decoded(payloadText(payload));
@@ -257,7 +257,7 @@ describe('cutting', () => {
     );
   });
 
-  it('leaves the bytes of each kept item intact and in order', () => {
+  it('keeps the bytes of each kept item intact and in order', () => {
     fc.assert(
       fc.property(choices, ([payload, choice]) => {
         const document = decoded(payloadText(payload));
@@ -274,7 +274,7 @@ describe('cutting', () => {
     );
   });
 
-  it('into the parts of a split gives each item once, in order, as the very element that came', () => {
+  it('into the parts of a split gives each item once, in order, with its exact bytes', () => {
     fc.assert(
       fc.property(payloads, worlds, fc.constantFrom(...TARGET_SPLITS), (payload, world, split) => {
         const document = decoded(payloadText(payload));
@@ -300,7 +300,7 @@ describe('cutting', () => {
     );
   });
 
-  it('is not done where nothing is withheld: the target gets the very bytes that came', () => {
+  it('is skipped if nothing is withheld, so that the target gets the original bytes', () => {
     fc.assert(
       fc.property(payloads, worlds, targets, (payload, world, all) => {
         const document = decoded(payloadText(payload));
@@ -317,7 +317,7 @@ function positionsOf({ items }: Document, isKept: (position: number) => boolean)
   return items.map((_, position) => position).filter(isKept);
 }
 
-describe('bytes that are no JSON', () => {
+describe('invalid JSON', () => {
   const changes = fc.array(
     fc.record({
       at: fc.nat({ max: 10_000 }),
@@ -332,7 +332,7 @@ describe('bytes that are no JSON', () => {
     { minLength: 1, maxLength: 3 },
   );
 
-  it('are refused with GW_BAD_JSON, and what is JSON in UTF-8 never is', () => {
+  it('is refused with GW_BAD_JSON, and valid JSON in UTF-8 never is', () => {
     fc.assert(
       fc.property(payloads, changes, (payload, all) => {
         const body = all.reduce<Buffer>(
@@ -349,7 +349,7 @@ describe('bytes that are no JSON', () => {
   });
 });
 
-/** By another way than the gateway's: a decoder that is strict about UTF-8 and takes a byte order mark away. */
+/** An independent check: a decoder that is strict about UTF-8 and removes a byte order mark. */
 function isJson(body: Buffer): boolean {
   try {
     JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(body));

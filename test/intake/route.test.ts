@@ -15,7 +15,7 @@ function cutTo(body: string, ...positions: number[]): string {
   return cut(decode(Buffer.from(body), { method: 'POST', suffix: '' }), positions).toString();
 }
 
-describe('routing', () => {
+describe('route', () => {
   it('sends a target the items whose verdicts it wants and holds the rest', () => {
     const items = [judged('new'), judged('restored'), judged('late'), judged('duplicate'), judged('event')];
     const { routes, held } = route(items, EVENT, 'main', [target()]);
@@ -25,7 +25,7 @@ describe('routing', () => {
     expect([...held]).toEqual([1, 3]);
   });
 
-  it('sends the whole where nothing is withheld, and nothing where nothing is left', () => {
+  it('sends the whole body if nothing is withheld, and nothing if nothing is left', () => {
     const all = route([judged('new'), judged('event')], EVENT, 'main', [target()]);
     const none = route([judged('restored'), judged('duplicate')], EVENT, 'main', [target()]);
     expect(all).toMatchObject({ routes: [{ positions: [0, 1], whole: true }], held: new Set() });
@@ -33,7 +33,7 @@ describe('routing', () => {
     expect([...none.held]).toEqual([0, 1]);
   });
 
-  it('asks each target for itself; what one of them misses is held', () => {
+  it('decides for each target separately and holds what one of them misses', () => {
     const wishes: Verdict[][] = [['new'], ['restored'], ['new', 'restored'], []];
     const targets = wishes.map((deliver, index) => target({ id: String(index), deliver }));
     const { routes, held } = route([judged('new'), judged('restored')], EVENT, 'main', targets);
@@ -45,19 +45,19 @@ describe('routing', () => {
     expect([...held].sort()).toEqual([0, 1]);
   });
 
-  it('holds nothing for a target that does not subscribe', () => {
+  it('holds nothing for a target without a subscription', () => {
     const targets = [target({ events: ['statuses'] }), target({ channels: ['other'] })];
     expect(route([judged('restored')], EVENT, 'main', targets)).toEqual({ routes: [], held: new Set() });
   });
 
-  it('sends what is to be recovered to every target that wants new messages', () => {
+  it('sends recovered messages to every target that wants new messages', () => {
     const targets = [target({ deliver: ['new'] }), target({ deliver: ['late', 'event', 'duplicate'] })];
     const { routes, held } = route([judged('restored', true)], EVENT, 'main', targets);
     expect(routes.map(({ target: { deliver } }) => deliver)).toEqual([['new']]);
     expect([...held]).toEqual([0]);
   });
 
-  it('makes a route for a disabled target too: its deliveries wait', () => {
+  it('makes a route for a disabled target too, whose deliveries wait', () => {
     expect(route([judged('new')], EVENT, 'main', [target({ enabled: false })]).routes).toHaveLength(1);
   });
 });
@@ -78,23 +78,23 @@ describe('a split', () => {
     ['none', [[0, 1, 2, 3, 5]]],
     ['chat', [[0, 3], [1, 5], [2]]],
     ['item', [[0], [1], [2], [3], [5]]],
-  ])('%s makes these requests of what is not withheld, in the order of their first items', (split, expected) => {
+  ])('by %s makes these requests from the items to send, in the order of their first items', (split, expected) => {
     expect(parts(split, mixed)).toEqual(expected);
   });
 
-  it('into one part is the very bytes that came', () => {
+  it('into one part is the original bytes', () => {
     expect(parts('chat', [of('a'), of('a')])).toEqual(['whole']);
     expect(parts('item', [of('a')])).toEqual(['whole']);
     expect(parts('item', [of('a', 'restored')])).toEqual([]);
   });
 
-  it('is not made where it would make more parts than the document allows', () => {
+  it('is skipped if it makes more parts than the document allows', () => {
     expect(parts('item', [of('a'), of('b'), of('b')], 2)).toEqual(['whole']);
     expect(parts('chat', [of('a'), of('b'), of('b')], 2)).toEqual([[0], [1, 2]]);
   });
 });
 
-describe('subscriptions', () => {
+describe('a subscription', () => {
   it.each([
     [['*'], true],
     [['messages'], true],
@@ -106,7 +106,7 @@ describe('subscriptions', () => {
     [['message'], false],
     [['post', '*.post'], false],
     [[], false],
-  ])('events %j take messages.post: %s', (events, expected) => {
+  ])('to the events %j includes messages.post: %s', (events, expected) => {
     expect(subscribes({ channels: ['*'], events }, 'main', EVENT)).toBe(expected);
   });
 
@@ -117,12 +117,12 @@ describe('subscriptions', () => {
     [['other'], false],
     [['mai', 'main2'], false],
     [[], false],
-  ])('channels %j take the channel main: %s', (channels, expected) => {
+  ])('to the channels %j includes main: %s', (channels, expected) => {
     expect(subscribes({ channels, events: ['*'] }, 'main', EVENT)).toBe(expected);
   });
 });
 
-describe('cutting', () => {
+describe('cut', () => {
   const body = '{"a":1.10, "messages" : [ {"id":"0"} ,\n  {"id":"1"} , {"id":"2"}\t] ,"z":[18446744073709552000]}\n';
 
   it.each([
@@ -132,26 +132,26 @@ describe('cutting', () => {
     [[0, 2], '{"a":1.10, "messages" : [ {"id":"0"} , {"id":"2"}\t] ,"z":[18446744073709552000]}\n'],
     [[1, 2], '{"a":1.10, "messages" : [ {"id":"1"} , {"id":"2"}\t] ,"z":[18446744073709552000]}\n'],
     [[0, 1], '{"a":1.10, "messages" : [ {"id":"0"} ,\n  {"id":"1"}\t] ,"z":[18446744073709552000]}\n'],
-  ])('to the items %j leaves every other byte as it came', (positions, left) => {
+  ])('to the items %j leaves every other byte unchanged', (positions, left) => {
     expect(cutTo(body, ...positions)).toBe(left);
   });
 
-  it('to all items gives the very bytes that came', () => {
+  it('to all items gives the original bytes', () => {
     const document = decode(Buffer.from(body), { method: 'POST', suffix: '' });
     expect(cut(document, [0, 1, 2])).toBe(document.body);
   });
 
-  it('leaves an empty array where none of its elements is kept', () => {
+  it('leaves an empty array if none of its elements is kept', () => {
     const mixed = '{"messages":[{"id":"0"},{"id":"1"}],"x":true,"statuses":[{"id":"2"},{"id":"3"}]}';
     expect(cutTo(mixed, 3)).toBe('{"messages":[],"x":true,"statuses":[{"id":"3"}]}');
     expect(cutTo(mixed, 0, 2, 3)).toBe('{"messages":[{"id":"0"}],"x":true,"statuses":[{"id":"2"},{"id":"3"}]}');
   });
 
-  it('cuts each of two arrays under one key by itself', () => {
+  it('cuts each of two arrays under one key separately', () => {
     expect(cutTo('{"messages":[1,2],"messages":[3,4]}', 1, 2)).toBe('{"messages":[2],"messages":[3]}');
   });
 
-  it('makes tens of thousands of bodies of one document', () => {
+  it('makes tens of thousands of bodies from one document', () => {
     const element = `{"id":"a","text":"${'x'.repeat(150)}"}`;
     const document = decode(Buffer.from(`{"messages":[${Array(50_000).fill(element).join()}],"x":1}`), {
       ...{ method: 'POST', suffix: '' },
@@ -162,12 +162,12 @@ describe('cutting', () => {
     expect(mostParts()).toBeGreaterThan(50_000);
   });
 
-  it('allows few bodies of a document with a frame of megabytes', () => {
+  it('allows few bodies from a document with megabytes outside its items', () => {
     const text = `{"messages":[1,2,3],"x":"${'x'.repeat(9_000_000)}"}`;
     expect(cutter(decode(Buffer.from(text), { method: 'POST', suffix: '' })).mostParts()).toBe(7);
   });
 
-  it('does not touch the document', () => {
+  it('does not change the document', () => {
     const document = decode(Buffer.from(body), { method: 'POST', suffix: '' });
     cut(document, [1]);
     expect(document.body.toString()).toBe(body);

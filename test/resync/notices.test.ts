@@ -4,7 +4,7 @@ import { startClock } from '../support/clock.js';
 import { until } from '../support/intervals.js';
 import type { ResyncState, ResyncView } from '../../src/store/resyncs.js';
 
-/** A store with these resyncs, newest first, and the ends that the log tells of. */
+/** A store with these resyncs, newest first, and the ends that were logged. */
 function startNotices(states: ResyncState[]) {
   const ends: string[] = [];
   const views: string[] = [];
@@ -38,7 +38,7 @@ function stateOf(number: number, isRunning: boolean): ResyncState {
   return { number, id: `r-${number}`, isRunning };
 }
 
-it('tells of the end of a long resync that a later, short one overtook while it was registered', async () => {
+it('logs the end of a long resync even if a later, short one finishes during its registration', async () => {
   const states = [stateOf(1, true)];
   const { clock, ends, wake } = startNotices(states);
   states.unshift(stateOf(2, false));
@@ -49,7 +49,7 @@ it('tells of the end of a long resync that a later, short one overtook while it 
   await until(() => expect(ends).toEqual(['r-2', 'r-1']));
 });
 
-it('counts the messages of a resync once, at its end, and none of those that ended before the start', async () => {
+it("loads a resync's counts once, at its end, and skips resyncs that ended before the start", async () => {
   const states = Array.from({ length: 250 }, (_, at) => stateOf(250 - at, at >= 200));
   const { clock, ends, views, watched } = startNotices(states);
   await until(() => expect(watched.size).toBe(50));

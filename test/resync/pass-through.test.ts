@@ -27,7 +27,7 @@ interface Stage {
   readonly errors: unknown[];
 }
 
-/** The part under test on a real store of which one operation may fail. */
+/** The unit under test on a real store with one failing operation. */
 async function stage(broken?: 'registerAsked' | 'registerUnlessRecent' | 'settleCall'): Promise<Stage> {
   const errors: unknown[] = [];
   const store = openStore({ engine: 'sqlite', file: join(temporaryFolder(), 'gateway.db') }, systemEffects);
@@ -58,8 +58,8 @@ async function stage(broken?: 'registerAsked' | 'registerUnlessRecent' | 'settle
   return { store, passThrough, errors };
 }
 
-describe("a client's own call", () => {
-  it('I2: is not made when the store cannot take its registration', async () => {
+describe('a pass-through resync call', () => {
+  it('I2: is not made if the store cannot commit its registration', async () => {
     const { passThrough } = await stage('registerAsked');
     let isMade = false;
     const call = async () => await Promise.resolve(((isMade = true), FOUND));
@@ -67,7 +67,7 @@ describe("a client's own call", () => {
     expect(isMade).toBe(false);
   });
 
-  it('is answered where the store cannot take what came of it, and stays registered (I2)', async () => {
+  it('is answered even if the store cannot settle it, and stays registered (I2)', async () => {
     const { store, passThrough, errors } = await stage('settleCall');
     expect(
       await passThrough.ask(
@@ -80,7 +80,7 @@ describe("a client's own call", () => {
     expect((await store.items.explain('main', 'm-1'))?.resyncs).toMatchObject([{ status: 'requesting' }]);
   });
 
-  it('whose client is gone before its turn is neither registered nor made; the next one has its turn', async () => {
+  it('is neither registered nor made if its client leaves before its turn, and the next call proceeds', async () => {
     const { store, passThrough } = await stage();
     let end = (): void => {
       throw new Error('not begun');
@@ -108,18 +108,18 @@ describe("a client's own call", () => {
 });
 
 it.each<[string, Outcome, boolean]>([
-  ['a 404 in words', MISSING, true],
+  ['a 404 with an error text', MISSING, true],
   ['a 404 about the channel', { ...MISSING, body: '{"error":{"code":404,"message":"Channel not found"}}' }, false],
   ["a proxy's page", { ...MISSING, body: '<h1>404</h1>' }, false],
   ['a 400', { ...MISSING, status: 400 }, false],
-])('a message that was looked for is brought back after %s: %#', async (_what, said, wanted) => {
+])('a missing message is resynced depending on the answer: %s (%#)', async (_what, said, wanted) => {
   const { store, passThrough } = await stage();
   const id = await passThrough.bringBack(ABOUT, said as typeof MISSING, 'message');
   expect(id === null).toBe(!wanted);
   expect((await store.items.explain('main', 'm-1')) === null).toBe(!wanted);
 });
 
-it('a store that cannot take an unasked resync keeps no answer from its client', async () => {
+it('a failing store does not withhold the answer to a lookup from the client', async () => {
   const { passThrough, errors } = await stage('registerUnlessRecent');
   expect(await passThrough.bringBack(ABOUT, MISSING, 'message')).toBeNull();
   expect(errors).toEqual([new Error('the disk is full')]);

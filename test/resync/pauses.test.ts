@@ -18,7 +18,7 @@ import {
 
 const MINUTE = 60_000;
 const HOUR = 60 * MINUTE;
-/** A channel that is away is not looked at again by itself while a test runs. */
+/** A channel that is away is not checked again by itself while a test runs. */
 const NO_CHECKS = { checksMs: [HOUR] };
 
 function asked(whapi: Simulator): (string | undefined)[] {
@@ -29,7 +29,7 @@ function checks(whapi: Simulator): number {
   return whapi.calls.filter(({ path }) => path === '/health').length;
 }
 
-describe('a run whose channel cannot resync', () => {
+describe('a resync on a channel that is not ready', () => {
   it.each([
     ['QR', { healthText: 'QR' }, 'not_ready', 'QR code'],
     ['SYNC_ERROR', { healthText: 'SYNC_ERROR' }, 'not_ready', 'SYNC_ERROR'],
@@ -37,7 +37,7 @@ describe('a run whose channel cannot resync', () => {
     ['401', { restStatus: 401 } as const, 'not_ready', '401 Need channel authorization'],
     ['a wrong token', { channelNotFound: true }, 'wrong_token', 'PATCH /v1/channels/main'],
     ['its quota is used up', { restStatus: 402 } as const, 'quota', '402 Trial version limit exceeded'],
-  ])('%s: pauses with the reason, asks for nothing and fails nothing', async (_, faults, code, words) => {
+  ])('%s: pauses with the reason, makes no call and fails no message', async (_, faults, code, words) => {
     const { gateway, whapi } = await startResyncs({ faults, intervals: NO_CHECKS });
     lose(whapi, ['m-1', 'm-2']);
     const { id } = await resync(gateway, ['m-1', 'm-2']);
@@ -47,17 +47,17 @@ describe('a run whose channel cannot resync', () => {
     expect(asked(whapi)).toEqual([]);
   });
 
-  it('goes on by itself when a look finds it well, and asks for every id once', async () => {
+  it('resumes when a health check succeeds, and asks for every id once', async () => {
     const { gateway, whapi } = await startResyncs({ faults: { healthText: 'QR' } });
     lose(whapi, ['m-1', 'm-2']);
     const { id } = await resync(gateway, ['m-1', 'm-2']);
     await pausedWith(gateway, id, 'not_ready');
-    whapi.faults.healthText = 'AUTH'; // without a webhook about it
+    whapi.faults.healthText = 'AUTH'; // No webhook about it.
     expect(await finished(gateway, id)).toMatchObject({ counts: { restored: 2 }, pause: null });
     expect(asked(whapi)).toEqual(['m-1', 'm-2']);
   });
 
-  it('goes on at once when a webhook says that it is back, long before it would be looked at', async () => {
+  it('resumes at once when a webhook reports the channel ready, long before the next health check', async () => {
     const { gateway, whapi } = await startResyncs({ faults: { healthText: 'QR' }, intervals: NO_CHECKS });
     lose(whapi, ['m-1']);
     const { id } = await resync(gateway, ['m-1']);
@@ -67,7 +67,7 @@ describe('a run whose channel cannot resync', () => {
     expect(checks(whapi)).toBe(2);
   });
 
-  it('goes on at once when its token is set right', async () => {
+  it('resumes at once when its token is corrected', async () => {
     const { gateway, whapi } = await startResyncs({ intervals: NO_CHECKS });
     lose(whapi, ['m-1']);
     await gateway.call('PATCH', '/v1/channels/main', { whapi_token: 'of-another-channel' });
@@ -77,7 +77,7 @@ describe('a run whose channel cannot resync', () => {
     expect(await finished(gateway, id)).toMatchObject({ counts: { restored: 1, failed: 0 }, pause: null });
   });
 
-  it('pauses on after a restart, and goes on from there', async () => {
+  it('stays paused after a restart and resumes from there', async () => {
     const { gateway, whapi } = await startResyncs({ faults: { healthText: 'QR' }, intervals: NO_CHECKS });
     lose(whapi, ['m-1']);
     const { id } = await resync(gateway, ['m-1']);
@@ -92,13 +92,13 @@ describe('a run whose channel cannot resync', () => {
   });
 });
 
-describe('a phone that goes offline in the middle of a run', () => {
-  it('what was asked for since it was last seen well, and has not come, is asked for again when it is back', async () => {
+describe('a phone that goes offline during a resync', () => {
+  it('has messages that were asked for since its last good health check, and are still missing, asked for again', async () => {
     const { gateway, whapi } = await startResyncs({ intervals: { ...NO_CHECKS, pollsMs: [HOUR] } });
     lose(whapi, ['m-1', 'm-2']);
     await resync(gateway, ['m-1']);
     await messageIs(gateway, 'm-1', { status: 'restored' });
-    whapi.faults.healthText = 'LAUNCH'; // nobody is told yet
+    whapi.faults.healthText = 'LAUNCH'; // No webhook about it yet.
     const { id } = await resync(gateway, ['m-2']);
     await messageIs(gateway, 'm-2', { status: 'waiting' });
     whapi.turn('QR');
@@ -108,7 +108,7 @@ describe('a phone that goes offline in the middle of a run', () => {
     expect(asked(whapi)).toEqual(['m-1', 'm-2', 'm-2']);
   });
 
-  it('and came back before anybody looked: it is asked for again all the same', async () => {
+  it('and returns before a health check has messages asked for again too', async () => {
     const { gateway, whapi } = await startResyncs({ intervals: { pollsMs: [HOUR] } });
     lose(whapi, ['m-1', 'm-2']);
     await resync(gateway, ['m-1']);
@@ -122,7 +122,7 @@ describe('a phone that goes offline in the middle of a run', () => {
     expect([asked(whapi), checks(whapi)]).toEqual([['m-1', 'm-2', 'm-2'], 2]);
   });
 
-  it('without a word from anybody: after some looks in vain the id is asked for again', async () => {
+  it('without a webhook about it has an id asked for again after several unsuccessful polls', async () => {
     const { gateway, whapi } = await startResyncs({ intervals: { askAgainAfterPolls: [2] } });
     const { id } = await resync(gateway, ['m-1']);
     await until(async () => expect((await runOf(gateway, id)).counts).toMatchObject({ waiting: 1 }));
@@ -132,8 +132,8 @@ describe('a phone that goes offline in the middle of a run', () => {
   });
 });
 
-describe('the pace of a channel', () => {
-  it('keeps its spacing between two calls, whatever they are', async () => {
+describe('the call rate of a channel', () => {
+  it('keeps its spacing between any two calls', async () => {
     const { gateway, whapi } = await startResyncs({ faults: { resyncTakesMs: 1 } });
     await gateway.call('PATCH', '/v1/channels/main', { resync_spacing_ms: 60 });
     lose(whapi, ['m-1', 'm-2', 'm-3', 'm-4']);
@@ -142,17 +142,17 @@ describe('the pace of a channel', () => {
     const times = whapi.calls.map(({ at }) => at);
     const gaps = times.slice(1).map((time, index) => time - (times[index] ?? 0));
     expect(gaps.length).toBeGreaterThanOrEqual(4);
-    expect(Math.min(...gaps)).toBeGreaterThanOrEqual(59); // clocks of two timers
+    expect(Math.min(...gaps)).toBeGreaterThanOrEqual(59); // The clocks of two timers.
   });
 
-  it('a daily budget ends the calls of a day, over a restart too, and midnight UTC begins it anew', async () => {
+  it('stops at the daily budget, also across a restart, until midnight UTC', async () => {
     const clock = startClock();
     const { gateway, whapi } = await startResyncs({ effects: clock.effects, intervals: { pollsMs: [90 * HOUR] } });
     await gateway.call('PATCH', '/v1/channels/main', { daily_call_budget: 3 });
     lose(whapi, ['m-1', 'm-2', 'm-3']);
     const { id } = await resync(gateway, ['m-1', 'm-2', 'm-3']);
     await pausedWith(gateway, id, 'budget', '3 calls a day');
-    await whapi.idle(); // its webhooks are answered: none is on its way to a gateway that is gone
+    await whapi.idle(); // Its webhooks are answered, so that none is on its way to a gateway that has stopped.
     await gateway.close();
     const again = await startLocal({ folder: gateway.folder, effects: clock.effects, intervals: intervalsWith() });
     sendWebhooksTo(again, whapi);
@@ -162,7 +162,7 @@ describe('the pace of a channel', () => {
     expect((await finished(again, id)).counts).toMatchObject({ restored: 3 });
   });
 
-  it('goes on at once when the budget is raised', async () => {
+  it('resumes at once when the budget is raised', async () => {
     const { gateway, whapi } = await startResyncs();
     await gateway.call('PATCH', '/v1/channels/main', { daily_call_budget: 1 });
     lose(whapi, ['m-1']);
@@ -174,7 +174,7 @@ describe('the pace of a channel', () => {
 });
 
 describe('a webhook about the channel', () => {
-  it('goes on to the bots as ever', async () => {
+  it('is forwarded to the bots as usual', async () => {
     const { gateway, whapi, bot } = await startResyncs();
     whapi.turn('QR');
     await whapi.idle();

@@ -36,7 +36,7 @@ function call(kind: ResyncCall['kind'], more: Partial<ResyncCall> = {}): ResyncC
   };
 }
 
-/** With a chance that leaves every pause at its length. */
+/** With a random value that leaves every pause at its length. */
 function after(of: ResyncCall, answer: WhapiAnswer, more: Partial<CallMoment> = {}): CallResult {
   return afterCall(of, answer, {
     intervals: RESYNC_INTERVALS,
@@ -49,14 +49,14 @@ function after(of: ResyncCall, answer: WhapiAnswer, more: Partial<CallMoment> = 
 }
 
 describe('after a call with resync=true', () => {
-  it('200: the message is looked for at once, and the window stays open for its webhook', () => {
+  it('200: the message is polled at once, and the window stays open for its webhook', () => {
     expect(after(call('resync'), FOUND)).toEqual({
       ...{ status: 'waiting', nextAt: NOW + 2 * SECOND, closesAt: WINDOW_CLOSES, tookMs: 15 * SECOND },
     });
   });
 
   it.each([MISSING, TIMEOUT])(
-    '$kind is no failure: it waits, looks half a minute later, the window is open',
+    '$kind is not a failure: it waits, polls after half a minute, and its window is open',
     (answer) => {
       expect(after(call('resync'), answer)).toEqual({
         ...{ status: 'waiting', nextAt: NOW + 30 * SECOND, closesAt: WINDOW_CLOSES, tookMs: 15 * SECOND },
@@ -64,7 +64,7 @@ describe('after a call with resync=true', () => {
     },
   );
 
-  it('a refusal fails the message in its words, and closes the window after a quarter of an hour', () => {
+  it("a refusal fails the message with Whapi's reason and closes the window after 15 minutes", () => {
     expect(after(call('resync'), REFUSED)).toEqual({
       ...{ status: 'failed', nextAt: null, refused: true, tookMs: 15 * SECOND },
       closesAt: NOW + 15 * MINUTE,
@@ -78,7 +78,7 @@ describe('after a call with resync=true', () => {
     [LOGGED_OUT, 'not_ready', 15 * SECOND],
     [WRONG_TOKEN, 'wrong_token', 15 * MINUTE],
     [QUOTA, 'quota', 12 * 60 * MINUTE],
-  ] as const)('$0.kind: it is queued again, open without an end, and the channel pauses: $1', (answer, code, ms) => {
+  ] as const)('$0.kind: it is queued again, open-ended, and the channel pauses: $1', (answer, code, ms) => {
     const { pause, ...result } = after(call('resync'), answer);
     expect(result).toMatchObject({ status: 'queued', closesAt: null, error: answer.words });
     expect(result.refused).not.toBe(true);
@@ -89,7 +89,7 @@ describe('after a call with resync=true', () => {
     });
   });
 
-  it('that fails again and again is given up only after a whole window and ten calls', () => {
+  it('repeated failures give up only after a full window and ten calls', () => {
     const old = { registeredAt: NOW - WINDOW_SECONDS * SECOND - 1 };
     expect(after(call('resync', { ...old, made: 9 }), BUSY)).toMatchObject({ status: 'queued' });
     expect(after(call('resync', { made: 30 }), BUSY)).toMatchObject({ status: 'queued' });
@@ -98,32 +98,32 @@ describe('after a call with resync=true', () => {
     expect([result.error, pause]).toEqual(['Given up: 429 Too many requests', undefined]);
   });
 
-  it('the window is as long as the resync says', () => {
+  it('the window has the length that the resync requested', () => {
     expect(after(call('resync', { windowSeconds: 60 }), MISSING).closesAt).toBe(NOW + MINUTE);
   });
 });
 
-describe('after a look whether the message is back', () => {
-  it('200: it is restored; the window stays as it is', () => {
+describe('after a poll for the message', () => {
+  it('200: it is restored, and the window is unchanged', () => {
     expect(after(call('poll'), FOUND)).toEqual({ status: 'restored', nextAt: null, tookMs: 15 * SECOND });
   });
 
-  it.each([MISSING, TIMEOUT, REFUSED])('$kind: it goes on waiting', (answer) => {
+  it.each([MISSING, TIMEOUT, REFUSED])('$kind: it keeps waiting', (answer) => {
     expect(after(call('poll'), answer)).toEqual({ status: 'waiting', nextAt: NOW + MINUTE, tookMs: 15 * SECOND });
   });
 
-  it.each([BUSY, UNREACHABLE])('$kind: it goes on waiting, and the channel is left in peace', (answer) => {
+  it.each([BUSY, UNREACHABLE])('$kind: it keeps waiting, and the channel pauses', (answer) => {
     const { pause, ...result } = after(call('poll'), answer);
     expect(result).toMatchObject({ status: 'waiting', nextAt: NOW + MINUTE });
     expect(pause?.nextCheckAt).toBe(NOW + 5 * SECOND);
   });
 
-  it('the next look is not before Whapi wants to be asked', () => {
+  it("the next poll respects Whapi's Retry-After", () => {
     const { nextAt, pause } = after(call('poll'), { kind: 'busy', words: '', retryAfter: '600' });
     expect([nextAt, pause?.nextCheckAt]).toEqual([NOW + 10 * MINUTE, NOW + 10 * MINUTE]);
   });
 
-  it.each([8, 24])('the %ith in vain has the id asked for again, and its window is open until then', (polls) => {
+  it.each([8, 24])('the %ith unsuccessful one queues the call again with an open-ended window', (polls) => {
     expect(after(call('poll', { made: polls - 1 }), MISSING)).toMatchObject({
       ...{ status: 'queued', nextAt: NOW, closesAt: null },
     });
@@ -132,7 +132,7 @@ describe('after a look whether the message is back', () => {
 });
 
 describe('the pauses', () => {
-  it('between looks grow from half a minute to an hour, and stay there', () => {
+  it('between polls grow from half a minute to an hour and stay there', () => {
     const first = (after(call('resync'), MISSING).nextAt ?? 0) - NOW;
     const intervals = { ...RESYNC_INTERVALS, askAgainAfterPolls: [] };
     const next = Array.from(
@@ -153,7 +153,7 @@ describe('the pauses', () => {
   );
 
   it.each(['resync', 'poll'] as const)(
-    'after the first of them is short, however often a %s was made before',
+    'start short after a first failure, even if many calls of kind %s came before',
     (kind) => {
       expect(after(call(kind, { made: 30 }), BUSY).pause?.nextCheckAt).toBe(NOW + 5 * SECOND);
     },
@@ -162,7 +162,7 @@ describe('the pauses', () => {
   it.each([
     ['in seconds', '600'],
     ['as a date', new Date(NOW + 10 * MINUTE).toUTCString()],
-  ])('are as long as a Retry-After %s asks', (_form, retryAfter) => {
+  ])('last as long as a Retry-After %s asks', (_form, retryAfter) => {
     const { pause } = after(call('resync'), { kind: 'busy', words: '429', retryAfter });
     expect(pause?.nextCheckAt).toBe(NOW + 10 * MINUTE);
   });
@@ -172,7 +172,7 @@ describe('the pauses', () => {
     expect(pause?.nextCheckAt).toBe(NOW + 5 * SECOND);
   });
 
-  it('are drawn from a fifth around their length, and every next call is later than now', () => {
+  it('have a jitter of 20 %, and the next call is always later than now', () => {
     const chance = fc.double({ min: 0, max: 1, maxExcluded: true, noNaN: true });
     const answers = fc.constantFrom<WhapiAnswer>(MISSING, TIMEOUT, BUSY, UNREACHABLE);
     fc.assert(
@@ -187,7 +187,7 @@ describe('the pauses', () => {
   });
 });
 
-describe('the time-out of a call', () => {
+describe('the timeout of a call', () => {
   it('is well above the 15 seconds that a resync takes', () => {
     expect(RESYNC_INTERVALS.callTimeoutMs).toBeGreaterThanOrEqual(30 * SECOND);
   });

@@ -17,9 +17,9 @@ import { textMessage, textWebhook } from '../support/texts.js';
 const TIME_SCALE = 1000;
 const MINUTE = 60_000;
 const IDS = Array.from({ length: 10_000 }, (_, number) => `m-${number}`);
-/** The phone has them no more. */
+/** The phone no longer has these. */
 const GONE = IDS.filter((_, number) => number % 500 === 17);
-/** The bot has had them already. */
+/** The bot already has these. */
 const KNOWN = IDS.filter((_, number) => number % 400 === 3);
 
 interface Stage {
@@ -28,7 +28,9 @@ interface Stage {
   readonly bot: Bot;
 }
 
-/** A real process and a Whapi, both a thousand times faster than the world, and a bot behind them. */
+/**
+ * A real gateway process and a simulated Whapi, both a thousand times faster than real time, with a bot behind them.
+ */
 async function stage(): Promise<Stage> {
   const whapi = await startSimulator({ timeScale: TIME_SCALE });
   onTestFinished(async () => await whapi.close());
@@ -36,7 +38,7 @@ async function stage(): Promise<Stage> {
   const env: Record<string, string> = { TIME_SCALE: String(TIME_SCALE), EPOCH_MS: String(systemEffects.now()) };
   const [gateway, bot] = await Promise.all([startProcess(env, temporaryFolderInMemory(), FAST_GATEWAY), startBot()]);
   const { client } = gateway;
-  env['PORT'] = new URL(client.url).port; // where Whapi finds it after a crash as well
+  env['PORT'] = new URL(client.url).port; // Whapi finds it here after a crash too.
   await client.addChannel({ whapi_token: whapi.token, whapi_base_url: whapi.url, resync_spacing_ms: 0 });
   await client.addTarget({ url: bot.url, events: ['messages'] });
   const headers = { authorization: `Bearer ${WEBHOOK_SECRET}` };
@@ -50,7 +52,7 @@ async function stage(): Promise<Stage> {
   return { gateway, whapi, bot };
 }
 
-/** Resolves when so many messages are restored; a live one comes in at each look. Returns the ids of those. */
+/** Resolves when the given number of messages is restored. A live one arrives at each check; returns their ids. */
 async function restored({ gateway, whapi }: Stage, id: string, count: number): Promise<string[]> {
   const live: string[] = [];
   await vi.waitFor(
@@ -70,7 +72,7 @@ async function crash({ gateway }: Stage): Promise<void> {
   await gateway.start();
 }
 
-/** Through everything that can go wrong in days. Returns the ids of the live messages that came in meanwhile. */
+/** Goes through failures of several days. Returns the ids of the live messages that arrived meanwhile. */
 async function run(play: Stage, id: string): Promise<string[]> {
   const { gateway, whapi } = play;
   const live = await restored(play, id, 1500);
@@ -92,7 +94,7 @@ async function run(play: Stage, id: string): Promise<string[]> {
   return live;
 }
 
-it('10,000 ids, a phone offline, 5xx, 429 and two SIGKILLs: nothing leaks, every id ends in its true state (I2, I4)', async () => {
+it('10,000 ids, an offline phone, 5xx, 429 and two SIGKILLs: nothing leaks, and every id ends in its true state (I2, I4)', async () => {
   const play = await stage();
   const { gateway, whapi, bot } = play;
   const wanted = { channel: 'main', message_ids: IDS, window_seconds: 3600 };
@@ -108,7 +110,7 @@ it('10,000 ids, a phone offline, 5xx, 429 and two SIGKILLs: nothing leaks, every
   expect(askedMoreOftenThanSaid(whapi, messages)).toEqual([]);
 }, 240_000);
 
-/** Ids that Whapi was asked for more often than the gateway's own account of it, which stops at the proof. */
+/** Ids that Whapi was asked for more often than the gateway reports. Its count stops at the proof. */
 function askedMoreOftenThanSaid(whapi: Simulator, messages: readonly ResyncMessageJson[]): string[] {
   const asked = new Map<string, number>();
   for (const { resync, messageId = '' } of whapi.calls) {

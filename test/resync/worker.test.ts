@@ -36,10 +36,10 @@ import {
 import { textWebhook } from '../support/texts.js';
 
 const MINUTE = 60_000;
-/** Looks and repetitions that do not come while a test runs. */
+/** Polls and retries that do not happen while a test runs. */
 const NEVER = { pollsMs: [MINUTE * 60], backoffMs: [MINUTE * 60] };
 
-/** What the gateway says of a message that comes now. */
+/** The verdict on a message that arrives now. */
 async function verdictOf(gateway: LocalGateway, id: string, channel = 'main'): Promise<string> {
   const { body } = await gateway.webhook(textWebhook(id), { channel });
   return Object.keys(body.verdicts).join();
@@ -49,7 +49,7 @@ function resyncCalls(whapi: Simulator): (string | undefined)[] {
   return whapi.calls.filter((call) => call.resync).map(({ messageId }) => messageId);
 }
 
-/** A bare server in the place of Whapi, and a gateway whose channel it is. */
+/** A bare server in place of Whapi, and a gateway with a channel on it. */
 async function startBare(answer: BotAnswer, intervals = {}): Promise<{ gateway: LocalGateway; whapi: Bot }> {
   const gateway = await startLocal({ intervals: intervalsWith({ ...NEVER, ...intervals }) });
   const whapi = await startBareWhapi();
@@ -63,7 +63,7 @@ function ids(count: number): string[] {
 }
 
 describe('registered before asked (I2)', () => {
-  it('when the call arrives at Whapi, the id is registered, asked for, and its window is open', async () => {
+  it('has the id registered, marked as asked and its window open when the call reaches Whapi', async () => {
     const { gateway, whapi } = await startBare(404);
     const atArrival = new Promise((resolve) => {
       whapi.otherwise = (_request, response) =>
@@ -76,7 +76,7 @@ describe('registered before asked (I2)', () => {
     expect(await atArrival).toMatchObject([asked, 'restored']);
   });
 
-  it('every id of a resync is registered when it is answered 202, long before its own call', async () => {
+  it('registers every id of a resync before the 202, long before its own call', async () => {
     const { gateway } = await startResyncs({ faults: { resyncHangs: true } });
     await resync(gateway, ids(1000));
     expect(await verdictOf(gateway, 'm-1000')).toBe('restored');
@@ -92,7 +92,7 @@ describe('registered before asked (I2)', () => {
     ['429', 429, 'queued'],
     ['500', 500, 'queued'],
     ['a reset', (_request, { socket }) => socket?.resetAndDestroy(), 'queued'],
-  ])('the registration outlives the answer, which is %s', async (_name, answer, status) => {
+  ])('keeps the registration after the result %s', async (_name, answer, status) => {
     const { gateway } = await startBare(answer, { callTimeoutMs: 100, proofMs: MINUTE });
     await resync(gateway, ['m-1']);
     await messageIs(gateway, 'm-1', { status, calls: 1 });
@@ -100,15 +100,15 @@ describe('registered before asked (I2)', () => {
     expect(await messageOf(gateway, 'm-1')).toMatchObject({ status: 'restored', error: null });
   });
 
-  it.each(['.', '..'])('an id %j is refused: its call would go to another path at Whapi', async (id) => {
+  it.each(['.', '..'])('refuses the id %j, whose call would reach another path of Whapi', async (id) => {
     const { gateway, whapi } = await startBare(200);
     const { status } = await gateway.call('POST', '/v1/resyncs', { channel: 'main', message_ids: [id] });
     expect({ status, calls: whapi.requests.length }).toEqual({ status: 400, calls: 0 });
   });
 });
 
-describe('the usual story', () => {
-  it('404, the webhook later: restored and held, the bot stays silent and hears the next live message', async () => {
+describe('a typical resync', () => {
+  it('answered 404 is restored and held when the webhook comes, and the bot gets only the next live message', async () => {
     const { gateway, whapi, bot } = await startResyncs();
     lose(whapi, ['m-1', 'm-2']);
     const { id } = await resync(gateway, ['m-1', 'm-2']);
@@ -121,7 +121,7 @@ describe('the usual story', () => {
     expect(idsSentTo(bot)).toEqual(['live']);
   });
 
-  it('200 at once is restored as well, with or without a webhook', async () => {
+  it('answered 200 at once is restored too, with or without a webhook', async () => {
     const { gateway, whapi } = await startResyncs({ faults: { resyncAnswers: 200, resyncSendsWebhook: false } });
     lose(whapi, ['m-1']);
     const { id } = await resync(gateway, ['m-1']);
@@ -129,7 +129,7 @@ describe('the usual story', () => {
     expect(await messageOf(gateway, 'm-1')).toMatchObject({ calls: 1, polls: 1, error: null });
   });
 
-  it('without a webhook the plain GET tells that it is back; what comes later is held all the same', async () => {
+  it('without a webhook is restored by a poll, and a later webhook is still held', async () => {
     const { gateway, whapi, bot } = await startResyncs({ faults: { resyncSendsWebhook: false } });
     lose(whapi, ['m-1']);
     const { id } = await resync(gateway, ['m-1']);
@@ -142,7 +142,7 @@ describe('the usual story', () => {
     expect(bot.requests).toEqual([]);
   });
 
-  it('a webhook that is there before the call ends: what the call says afterwards changes nothing', async () => {
+  it('whose webhook comes before its call ends is not changed by the answer', async () => {
     const { gateway, whapi } = await startResyncs({ faults: { restoredAfterMs: 1, resyncTakesMs: 100_000 } });
     lose(whapi, ['m-1']);
     await resync(gateway, ['m-1']);
@@ -153,7 +153,7 @@ describe('the usual story', () => {
     expect(await messageOf(gateway, 'm-1')).toMatchObject({ status: 'restored', error: null, polls: 0 });
   });
 
-  it('several webhooks of one resync, each sent more than once, are all held', async () => {
+  it('with several webhooks, each sent more than once, holds them all', async () => {
     const { gateway, whapi, bot } = await startResyncs({ faults: { resyncWebhooks: 3, duplicateWebhooks: 1 } });
     lose(whapi, ['m-1']);
     const { id } = await resync(gateway, ['m-1']);
@@ -166,7 +166,7 @@ describe('the usual story', () => {
     expect([deliveries, bot.requests]).toEqual([[], []]);
   });
 
-  it('the chats.patch that makes a restored message the last one of its chat is held', async () => {
+  it('holds the chats.patch that makes a restored message the last one of its chat', async () => {
     const { gateway, whapi, bot } = await startResyncs({ faults: { resyncSideEffect: true } });
     lose(whapi, ['m-1']);
     const { id } = await resync(gateway, ['m-1']);
@@ -179,7 +179,7 @@ describe('the usual story', () => {
     expect(bot.requests).toEqual([]);
   });
 
-  it('a placeholder in Whapi is no message yet: it is polled until the real one is there', async () => {
+  it('whose message is still a placeholder at Whapi is polled until the real message is there', async () => {
     const { gateway, whapi } = await startBare(200, { pollsMs: [5], proofMs: 5 });
     const message = { type: 'unknown' };
     whapi.otherwise = (_request, response) => response.writeHead(200).end(JSON.stringify(message));
@@ -190,7 +190,7 @@ describe('the usual story', () => {
     expect((await finished(gateway, id)).counts).toMatchObject({ restored: 1 });
   });
 
-  it('an id that two resyncs ask for is restored in both, with one call', async () => {
+  it('of an id that two resyncs share is restored in both with one call', async () => {
     const { gateway, whapi, bot } = await startResyncs({ intervals: NEVER });
     lose(whapi, ['m-1']);
     const [first, second] = [await resync(gateway, ['m-1']), await resync(gateway, ['m-1'])];
@@ -200,7 +200,7 @@ describe('the usual story', () => {
     expect(bot.requests).toEqual([]);
   });
 
-  it('the call goes to Whapi with the token of its channel, and is not made twice', async () => {
+  it("calls Whapi with the channel's token, and only once", async () => {
     const { gateway, whapi } = await startResyncs();
     lose(whapi, ids(3));
     const { id } = await resync(gateway, ids(3));
@@ -209,8 +209,8 @@ describe('the usual story', () => {
   });
 });
 
-describe('recover and process', () => {
-  it('deliver_unseen sends a message that no webhook ever brought to the bot, exactly once', async () => {
+describe('a resync with deliver_unseen', () => {
+  it('sends a message that no webhook delivered to the bot exactly once', async () => {
     const { gateway, whapi, bot } = await startResyncs({ faults: { resyncWebhooks: 3, duplicateWebhooks: 2 } });
     lose(whapi, ids(5));
     const { id } = await resync(gateway, ids(5), { deliver_unseen: true });
@@ -221,7 +221,7 @@ describe('recover and process', () => {
     expect(bot.requests.map(({ headers }) => headers['x-gateway-verdicts'])).toEqual(ids(5).map(() => 'restored'));
   });
 
-  it('deliver_unseen sends nothing of what the bot has had already', async () => {
+  it('does not send a message that the bot already has', async () => {
     const { gateway, whapi, bot } = await startResyncs();
     await gateway.webhook(textWebhook('m-1'));
     lose(whapi, ['m-1']);
@@ -238,7 +238,7 @@ describe('a call that Whapi refuses', () => {
     ['400', { restStatus: 400 } as const, '400 Wrong request parameters'],
     ['403', { restStatus: 403 } as const, '403 It is forbidden to send to this group/recipient'],
   ])(
-    '%s: fails the message in its words; after a quarter of an hour the id is free again',
+    "%s: fails the message with Whapi's own reason, and frees the id after 15 minutes",
     async (_name, faults, words) => {
       const clock = startClock();
       const { gateway, bot } = await startResyncs({ faults, effects: clock.effects });
@@ -257,7 +257,7 @@ describe('a call that Whapi refuses', () => {
     },
   );
 
-  it('is made anew by a new resync of the same id', async () => {
+  it('is made again by a new resync of the same id', async () => {
     const { gateway, whapi } = await startResyncs({ faults: { restStatus: 403 } });
     lose(whapi, ['m-1']);
     await resync(gateway, ['m-1']);
@@ -272,7 +272,7 @@ describe('a Whapi that cannot take the call now', () => {
   it.each([
     [429, '429 Too many requests'],
     [500, '500 Internal Error'],
-  ] as const)('%i: is asked again until it can', async (restStatus, error) => {
+  ] as const)('is asked again until it can: %i', async (restStatus, error) => {
     const { gateway, whapi } = await startResyncs({ faults: { restStatus } });
     const { id } = await resync(gateway, ['m-1']);
     await pausedWith(gateway, id, 'busy', error);
@@ -282,7 +282,7 @@ describe('a Whapi that cannot take the call now', () => {
     expect((await messageOf(gateway, 'm-1')).error).toBeNull();
   });
 
-  it('is not there: it is asked again until it is', async () => {
+  it('is asked again until it is reachable', async () => {
     const { gateway, whapi } = await startResyncs();
     const port = Number(new URL(whapi.url).port);
     await whapi.close();
@@ -294,7 +294,7 @@ describe('a Whapi that cannot take the call now', () => {
     expect((await finished(gateway, id)).counts).toMatchObject({ restored: 1 });
   });
 
-  it('is left in peace by the whole channel until the pause is over, while other channels go on', async () => {
+  it('pauses its whole channel until the pause is over, while other channels continue', async () => {
     const clock = startClock({ stopped: true });
     const intervals = { backoffMs: [MINUTE] };
     const { gateway, whapi } = await startResyncs({ faults: { restStatus: 429 }, intervals, effects: clock.effects });
@@ -309,7 +309,7 @@ describe('a Whapi that cannot take the call now', () => {
     await until(() => expect(resyncCalls(whapi)).toEqual(ids(3)));
   });
 
-  it('is paused for the first of the pauses by a look that meets it busy, however many looks went well', async () => {
+  it('causes a first, short pause after a poll it answers 429, however many polls succeeded before', async () => {
     const intervals = { pollsMs: [5], backoffMs: [20, 20, 20, 60 * MINUTE] };
     const { gateway, whapi } = await startResyncs({ intervals });
     await resync(gateway, ['nowhere']);
@@ -321,7 +321,7 @@ describe('a Whapi that cannot take the call now', () => {
     await until(() => expect(resyncCalls(whapi)).toEqual(['nowhere', 'm-1']));
   });
 
-  it('that never answers counts as asked when the time is over, and is looked at from then on', async () => {
+  it('and never answers counts as asked at the timeout, and is polled from then on', async () => {
     const faults = { resyncHangs: true, resyncSendsWebhook: false };
     const { gateway, whapi } = await startResyncs({ faults, intervals: { callTimeoutMs: 100 } });
     lose(whapi, ['m-1']);
@@ -332,7 +332,7 @@ describe('a Whapi that cannot take the call now', () => {
     expect(callsOf(whapi)[0]).toMatchObject({ resync: true, status: null });
   });
 
-  it('that never answers keeps neither the next id of its channel waiting for ever nor another channel', async () => {
+  it('and never answers blocks neither the next id of its channel nor another channel', async () => {
     const { gateway, whapi } = await startResyncs({ faults: { resyncHangs: true }, intervals: { callTimeoutMs: 100 } });
     const other = await addWhapi(gateway, 'other');
     lose(other, ['o-1']);
@@ -343,8 +343,8 @@ describe('a Whapi that cannot take the call now', () => {
   });
 });
 
-describe('many ids', () => {
-  it('are asked for one at a time, in the order given, and all come back', async () => {
+describe('a resync of many ids', () => {
+  it('asks for one at a time, in the given order, and restores them all', async () => {
     const faults = { resyncTakesMs: 1000, restoredAfterMs: 2000 };
     const { gateway, whapi, bot } = await startResyncs({ faults });
     lose(whapi, ids(200));
@@ -356,7 +356,7 @@ describe('many ids', () => {
     expect(bot.requests).toEqual([]);
   });
 
-  it('of two channels are asked for side by side', async () => {
+  it('runs in parallel with one of another channel', async () => {
     const { gateway, whapi } = await startResyncs({ faults: { resyncHangs: true } });
     const other = await addWhapi(gateway, 'other');
     other.faults.resyncHangs = true;
@@ -366,7 +366,7 @@ describe('many ids', () => {
     expect([callsOf(whapi)[0]?.status, callsOf(other)[0]?.status]).toEqual([null, null]);
   });
 
-  it('of two resyncs of one channel are still asked for one at a time', async () => {
+  it('still asks for one at a time with two resyncs in the channel', async () => {
     const { gateway, whapi } = await startResyncs({ faults: { resyncTakesMs: 2000 } });
     lose(whapi, ids(20));
     const resyncs = await Promise.all([resync(gateway, ids(20).slice(0, 10)), resync(gateway, ids(20).slice(10))]);
@@ -374,7 +374,7 @@ describe('many ids', () => {
     expect(whapi.mostCallsAtOnce).toBe(1);
   });
 
-  it('take turns with the polls at those asked for before', async () => {
+  it('alternates new calls with polls for earlier ones', async () => {
     const faults = { resyncTakesMs: 2000, restoredAfterMs: 500_000, resyncSendsWebhook: false };
     const { gateway, whapi } = await startResyncs({ faults, intervals: { pollsMs: [1] } });
     lose(whapi, ids(20));
@@ -386,8 +386,8 @@ describe('many ids', () => {
   });
 });
 
-describe('a resync that is cancelled', () => {
-  it('asks for nothing more; what was never asked for is free, what was asked for is still held', async () => {
+describe('a cancelled resync', () => {
+  it('makes no more calls, frees the ids not asked for yet and still holds the others', async () => {
     const { gateway, whapi, bot } = await startResyncs({ faults: { resyncHangs: true } });
     const { id } = await resync(gateway, ids(3));
     await until(() => expect(resyncCalls(whapi)).toEqual(['m-1']));
@@ -398,7 +398,7 @@ describe('a resync that is cancelled', () => {
     expect(idsSentTo(bot)).toEqual(['m-2']);
   });
 
-  it('is not brought back to life by the answer to the call that was under way', async () => {
+  it('is not revived by the answer to a call in flight', async () => {
     const { gateway, whapi } = await startResyncs({ faults: { resyncTakesMs: 100_000 } });
     const { id } = await resync(gateway, ids(2));
     await until(() => expect(resyncCalls(whapi)).toEqual(['m-1']));
@@ -410,7 +410,7 @@ describe('a resync that is cancelled', () => {
     expect(resyncCalls(whapi)).toEqual(['m-1', 'm-3']);
   });
 
-  it('because its channel was removed troubles nobody', async () => {
+  it('of a removed channel does not affect other channels', async () => {
     const { gateway, whapi } = await startResyncs({ faults: { resyncTakesMs: 50_000 } });
     const other = await addWhapi(gateway, 'other');
     lose(other, ['o-1']);
@@ -425,7 +425,7 @@ describe('a resync that is cancelled', () => {
 });
 
 describe('a window', () => {
-  it('that runs out leaves a message not restored; should it come after all, it is a duplicate, held', async () => {
+  it('that ends leaves the message not restored, and a later webhook is a duplicate that is held', async () => {
     const clock = startClock();
     const { gateway, bot } = await startResyncs({ effects: clock.effects, intervals: NEVER });
     const { id } = await resync(gateway, ['m-1'], { window_seconds: 60 });
@@ -437,7 +437,7 @@ describe('a window', () => {
     expect(bot.requests).toEqual([]);
   });
 
-  it('stays open behind a message that is restored, and then its id is a duplicate', async () => {
+  it('stays open after the message is restored, and then its id is a duplicate', async () => {
     const clock = startClock();
     const { gateway, whapi, bot } = await startResyncs({ effects: clock.effects });
     lose(whapi, ['m-1']);
@@ -451,7 +451,7 @@ describe('a window', () => {
     expect(bot.requests).toEqual([]);
   });
 
-  it('of a message that only a look found closes into a duplicate as well', async () => {
+  it('of a message that only a poll found ends with its id as a duplicate too', async () => {
     const clock = startClock();
     const faults = { resyncSendsWebhook: false };
     const { gateway, whapi } = await startResyncs({ faults, effects: clock.effects });
@@ -463,7 +463,7 @@ describe('a window', () => {
     expect(await verdictOf(gateway, 'm-1')).toBe('duplicate');
   });
 
-  it('that has just run out does not make the message new in the moment before anybody has closed it', async () => {
+  it('that has just ended does not make the message new before the window is marked as closed', async () => {
     const clock = startClock();
     const { gateway, bot } = await startResyncs({ effects: clock.effects, intervals: NEVER });
     await resync(gateway, ['m-1'], { window_seconds: 60 });
@@ -474,7 +474,7 @@ describe('a window', () => {
     expect(bot.requests).toEqual([]);
   });
 
-  it('is counted from the last call, so an id that waits in a long queue does not lose it', async () => {
+  it('starts at the last call, so that an id in a long queue keeps its window', async () => {
     const clock = startClock();
     const { gateway } = await startResyncs({ faults: { resyncHangs: true }, effects: clock.effects });
     await resync(gateway, ids(2), { window_seconds: 60 });
@@ -484,8 +484,8 @@ describe('a window', () => {
   });
 });
 
-describe('a gateway that is closed', () => {
-  it('goes on with a resync where it was when it is started again', async () => {
+describe('a gateway that stops', () => {
+  it('resumes a resync after its restart', async () => {
     const { gateway, whapi } = await startResyncs();
     lose(whapi, ids(30));
     const { id } = await resync(gateway, ids(30));
@@ -498,12 +498,12 @@ describe('a gateway that is closed', () => {
     expect(resyncCalls(whapi)).toEqual(ids(30));
   });
 
-  it('asks again for what it broke off, whose webhook is held meanwhile (I2)', async () => {
+  it("repeats an aborted call, and the message's webhook is held meanwhile (I2)", async () => {
     const clock = startClock();
     const { gateway, whapi } = await startResyncs({ faults: { resyncHangs: true }, effects: clock.effects });
     await resync(gateway, ['m-1']);
     await until(() => expect(resyncCalls(whapi)).toEqual(['m-1']));
-    clock.hurry();
+    clock.endSleeps();
     await gateway.close();
     whapi.faults.resyncHangs = false;
     const again = await startLocal({ folder: gateway.folder, intervals: intervalsWith(NEVER) });
@@ -512,8 +512,8 @@ describe('a gateway that is closed', () => {
   });
 });
 
-describe('a store that cannot write what came of a call', () => {
-  it('keeps no id for good: the call is made again when its lease is over', async () => {
+describe('a store that cannot settle a call', () => {
+  it('does not block the id forever, because the call is repeated when its lease ends', async () => {
     const clock = startClock();
     const worker = await startWorkerWhoseFirstResultIsLost(clock.effects);
     await until(() => expect(worker.errors).toEqual([new Error('the disk is full')]));
@@ -523,7 +523,7 @@ describe('a store that cannot write what came of a call', () => {
   });
 });
 
-/** A worker with one registered id, on a real ledger that fails to settle the first call. */
+/** A worker with one registered id, on a real store that fails to settle the first call. */
 async function startWorkerWhoseFirstResultIsLost(
   time: TestClock['effects'],
 ): Promise<{ readonly calls: string[]; readonly errors: unknown[] }> {
@@ -568,7 +568,7 @@ const CHANNEL = {
 };
 
 describe('the token of a channel', () => {
-  it('is in no line of the log, whatever happens to the calls that are made with it', async () => {
+  it('appears in no log line, even when calls fail', async () => {
     const token = 'a-token-that-nobody-may-read';
     const { client, log } = await startProcess({ LOG_LEVEL: 'trace' });
     const whapi = await startSimulator({ timeScale: 1000, token });
@@ -587,7 +587,7 @@ describe('the token of a channel', () => {
   });
 });
 
-/** Nobody listens there: the port is kept for those who have no business on a machine. */
+/** Nothing listens there: the port is one that ordinary programs do not use. */
 const NOBODY = 'http://127.0.0.1:1';
 
 async function statusesOf(client: Client, channels: readonly string[]): Promise<(string | undefined)[]> {

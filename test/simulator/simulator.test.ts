@@ -30,7 +30,7 @@ type Body = Readonly<Record<string, unknown>>;
 interface Recorder {
   readonly url: string;
   readonly seen: Recorded[];
-  /** Answers of the next requests; 200 when there are none left. */
+  /** The answers to the next requests, then 200. */
   readonly answers: number[];
 }
 
@@ -70,7 +70,7 @@ async function startWithHook(
   return { whapi, hook };
 }
 
-/** A clock whose sleepers wake when told: `wake(ms)` ends every sleep of that length, also those still to come. */
+/** A clock whose sleepers wake on request: `wake(ms)` ends every sleep of that length, including later ones. */
 function wakeableSleep(): { effects: Effects; wake: (ms: number) => void } {
   const alarms = new EventTarget();
   const woken = new Set<number>();
@@ -106,13 +106,13 @@ function refused(status: number, message: string): object {
 }
 
 describe('authorization', () => {
-  it('takes the token as bearer or as query parameter', async () => {
+  it('accepts the token as bearer or as query parameter', async () => {
     const whapi = await start({ token: 'secret' });
     expect(await call(whapi, '/health')).toMatchObject({ status: 200 });
     expect(await call(whapi, '/health?token=secret', { headers: {} })).toMatchObject({ status: 200 });
   });
 
-  it('answers a wrong or missing token with 404 "Channel not found"', async () => {
+  it('answers 404 "Channel not found" to a wrong or missing token', async () => {
     const whapi = await start();
     const wrong = { authorization: 'Bearer nobody' };
     expect(await call(whapi, '/health', { headers: wrong })).toEqual(refused(404, 'Channel not found'));
@@ -121,7 +121,7 @@ describe('authorization', () => {
 });
 
 describe('GET /messages/{id}', () => {
-  it('answers with the bare message when it is cached, with 404 when it is not', async () => {
+  it('answers with the bare message if it is cached, otherwise with 404', async () => {
     const whapi = await start();
     whapi.store(messageOf('kept-g1'));
     whapi.store(messageOf('lost-g1'), { cached: false });
@@ -129,7 +129,7 @@ describe('GET /messages/{id}', () => {
     expect(await call(whapi, '/messages/lost-g1')).toEqual(refused(404, 'Specified message not found'));
   });
 
-  it.each(['1', '0', 'TRUE', ''])('refuses resync=%s: only the words true and false are booleans', async (word) => {
+  it.each(['1', '0', 'TRUE', ''])('refuses resync=%s, because only true and false are booleans', async (word) => {
     const whapi = await start();
     expect(await call(whapi, `/messages/kept-g1?resync=${word}`)).toMatchObject({ status: 400 });
   });
@@ -149,8 +149,8 @@ describe('GET /messages/{id}', () => {
   });
 });
 
-describe('resync', () => {
-  it('is answered 404 after 15 s; the message is back after 60 s, with an ordinary messages.post', async () => {
+describe('a resync', () => {
+  it('is answered 404 after 15 s, and the message is back after 60 s with an ordinary messages.post', async () => {
     const { effects, wake } = wakeableSleep();
     const { whapi, hook } = await startWithHook({}, { effects, timeScale: 2 });
     whapi.store(messageOf('lost-g1'), { cached: false });
@@ -165,7 +165,7 @@ describe('resync', () => {
     expect(hook.seen.map((request) => request.body)).toEqual([body]);
   });
 
-  it('of an id unknown to the phone does nothing, whatever the faults say', async () => {
+  it('of an id unknown to the phone has no effect, for any fault settings', async () => {
     const { whapi, hook } = await startWithHook();
     whapi.faults.resyncAnswers = 200;
     expect(await call(whapi, '/messages/nobody-g1?resync=true')).toMatchObject({ status: 404 });
@@ -174,7 +174,7 @@ describe('resync', () => {
     expect(hook.seen).toEqual([]);
   });
 
-  it('can answer 200 with the message', async () => {
+  it('can be answered 200 with the message', async () => {
     const whapi = await start();
     whapi.store(messageOf('lost-g1'), { cached: false });
     whapi.faults.resyncAnswers = 200;
@@ -182,7 +182,7 @@ describe('resync', () => {
     expect(await call(whapi, '/messages/lost-g1')).toMatchObject({ status: 200 });
   });
 
-  it('that hangs is never answered and brings the message back all the same', async () => {
+  it('that hangs is never answered but still brings the message back', async () => {
     const { whapi, hook } = await startWithHook();
     whapi.store(messageOf('lost-g1'), { cached: false });
     whapi.faults.resyncHangs = true;
@@ -230,7 +230,7 @@ describe('resync', () => {
     expect(hook.seen).toEqual([]);
   });
 
-  it('refused with 429 does nothing; failed with 500 it may have begun, and the message comes', async () => {
+  it('has no effect when refused with 429, but may bring the message back when it fails with 500', async () => {
     const { whapi, hook } = await startWithHook();
     whapi.store(messageOf('lost-g1'), { cached: false });
     for (const status of [429, 500] as const) {
@@ -243,7 +243,7 @@ describe('resync', () => {
 });
 
 describe('other REST calls', () => {
-  it('lists messages newest first, by chat, time, direction and page', async () => {
+  it('list messages newest first, by chat, time, direction and page', async () => {
     const whapi = await start();
     const times = [100, 300, 200];
     for (const timestamp of times) whapi.store(messageOf(`m-${timestamp}`, { timestamp, from_me: timestamp === 300 }));
@@ -258,7 +258,7 @@ describe('other REST calls', () => {
     expect(await ids('/messages/list?count=2&offset=1')).toEqual(['other-1', 'm-200']);
   });
 
-  it('gives a list its numbers, and refuses an unknown chat and a count above 500', async () => {
+  it('include paging counts in a list, and refuse an unknown chat and a count above 500', async () => {
     const whapi = await start();
     whapi.store(messageOf('m-1'));
     const page = { messages: [messageOf('m-1')], count: 100, total: 1, offset: 0, first: 0, last: 0 };
@@ -267,7 +267,7 @@ describe('other REST calls', () => {
     expect(await call(whapi, '/messages/list?count=501')).toMatchObject({ status: 400 });
   });
 
-  it('patches only the settings that are named, and webhooks as a whole', async () => {
+  it('change only the given settings, and webhooks as a whole', async () => {
     const { whapi } = await startWithHook();
     const webhooks = [{ url: 'https://bot.example/hook' }];
     const patch = { method: 'PATCH', body: JSON.stringify({ webhooks, callback_persist: true }) };
@@ -283,13 +283,13 @@ describe('other REST calls', () => {
     { webhooks: [{ url: 'https://bot.example', headers: { a: '', b: '', c: '', d: '', e: '', f: '' } }] },
     { callback_backoff_delay_ms: 10 },
     { webhooks: {} },
-  ])('refuses the settings %j', async (patch) => {
+  ])('refuse the settings %j', async (patch) => {
     const whapi = await start();
     const answer = await call(whapi, '/settings', { method: 'PATCH', body: JSON.stringify(patch) });
     expect(answer).toEqual(refused(400, 'Wrong settings format'));
   });
 
-  it('tells the health, the events and that there are no limits', async () => {
+  it('return the health, the events and empty limits', async () => {
     const whapi = await start();
     whapi.faults.healthText = 'QR';
     expect(await call(whapi, '/health?wakeup=false')).toMatchObject({ body: { status: { code: 3, text: 'QR' } } });
@@ -297,7 +297,7 @@ describe('other REST calls', () => {
     expect(await call(whapi, '/limits')).toEqual({ status: 204, body: {} });
   });
 
-  it('sends a text, which comes back as a webhook of its own', async () => {
+  it('send a text, which comes back as its own webhook', async () => {
     const { whapi, hook } = await startWithHook();
     const text = { method: 'POST', body: JSON.stringify({ to: '12025550142', body: 'Hi' }) };
     const { body } = await call(whapi, '/messages/text', text);
@@ -306,7 +306,7 @@ describe('other REST calls', () => {
     expect(hook.seen[0]?.body).toMatchObject({ messages: [body['message']] });
   });
 
-  it('sends a text that quotes what is cached, and does not find what is not', async () => {
+  it('send a text that quotes a cached message, and answer 404 for one that is not cached', async () => {
     const whapi = await start();
     const body = JSON.stringify({ to: CHAT, body: 'x', quoted: 'lost' });
     whapi.store(messageOf('lost'), { cached: false });
@@ -317,7 +317,7 @@ describe('other REST calls', () => {
     expect(sent).toMatchObject({ status: 200, body: { message: { context: { quoted_id: 'lost' } } } });
   });
 
-  it('takes a file and gives it back', async () => {
+  it('accept a file and return it', async () => {
     const { url, token } = await start();
     const headers = { authorization: `Bearer ${token}`, 'content-type': 'image/png' };
     const body = new Uint8Array([0, 255, 13, 10]);
@@ -328,7 +328,7 @@ describe('other REST calls', () => {
     expect([given.headers.get('content-type'), new Uint8Array(await given.arrayBuffer())]).toEqual(['image/png', body]);
   });
 
-  it('tests a webhook with a body that has no known key', async () => {
+  it('test a webhook with a body without any known key', async () => {
     const { whapi, hook } = await startWithHook();
     const test = { url: hook.url, type: 'messages', mode: 'path' };
     expect(await call(whapi, '/settings/webhook_test', { method: 'POST', body: JSON.stringify(test) })).toEqual({
@@ -345,7 +345,7 @@ describe('other REST calls', () => {
     [403, 'It is forbidden to send to this group/recipient'],
     [429, 'Too many requests'],
     [500, 'Internal Error'],
-  ] as const)('can be forced to answer %i in the words of Whapi', async (status, message) => {
+  ] as const)("can be forced to answer %i with Whapi's error text", async (status, message) => {
     const whapi = await start();
     whapi.faults.restStatus = status;
     expect(await call(whapi, '/health')).toMatchObject({ status, body: { error: { code: status, message } } });
@@ -358,7 +358,7 @@ describe('other REST calls', () => {
   });
 });
 
-describe('webhooks', () => {
+describe('a simulated webhook', () => {
   it.each([
     ['body', 'post', 'POST', '/hook'],
     ['body', 'delete', 'POST', '/hook'],
@@ -367,7 +367,7 @@ describe('webhooks', () => {
     ['method', 'put', 'PUT', '/hook/messages'],
     ['method', 'patch', 'PATCH', '/hook/messages'],
     ['method', 'delete', 'DELETE', '/hook/messages'],
-  ] as const)('in mode %s, messages.%s goes out as %s %s', async (mode, method, verb, url) => {
+  ] as const)('in mode %s for messages.%s is sent as %s %s', async (mode, method, verb, url) => {
     const { whapi, hook } = await startWithHook();
     whapi.setWebhooks([{ url: `${hook.url}/hook`, mode, events: [{ type: 'messages', method }] }]);
     whapi.emit({ type: 'messages', method }, { messages_removed: ['a-1'] });
@@ -376,7 +376,7 @@ describe('webhooks', () => {
     expect(hook.seen).toMatchObject([{ method: verb, url, body }]);
   });
 
-  it('go to each subscriber of the event, with its headers, and to nobody else', async () => {
+  it('is sent to each subscriber of the event with its headers, and to no other', async () => {
     const { whapi, hook } = await startWithHook();
     const headers = { 'X-Secret': 'one' };
     const calls: EventName = { type: 'calls', method: 'post' };
@@ -393,7 +393,7 @@ describe('webhooks', () => {
     ]);
   });
 
-  it('are sent again until the answer is exactly 200', async () => {
+  it('is repeated until the answer is exactly 200', async () => {
     const { whapi, hook } = await startWithHook();
     hook.answers.push(500, 204, 302, 200);
     whapi.receive(messageOf('live-1'));
@@ -402,7 +402,7 @@ describe('webhooks', () => {
     expect(new Set(hook.seen.map(({ body }) => JSON.stringify(body))).size).toBe(1);
   });
 
-  it('wait 3 s longer after each failure, and never longer than the limit', async () => {
+  it('waits 3 s longer after each failure, up to the limit', async () => {
     const slept: number[] = [];
     const sleep = async (ms: number): Promise<void> => await Promise.resolve(void slept.push(ms));
     const { whapi, hook } = await startWithHook({}, { timeScale: 1, effects: { ...systemEffects, sleep } });
@@ -421,7 +421,7 @@ describe('webhooks', () => {
     expect(hook.seen).toHaveLength(3);
   });
 
-  it('can overtake each other', async () => {
+  it('can overtake another', async () => {
     const { whapi, hook } = await startWithHook();
     whapi.faults.reorderWebhooks = true;
     for (const id of ['a-1', 'b-1']) whapi.receive(messageOf(id));
@@ -433,7 +433,7 @@ describe('webhooks', () => {
 });
 
 describe('the simulator itself', () => {
-  it('ends at once when it is closed, whatever is under way', async () => {
+  it('ends at once when it is closed, even with requests in flight', async () => {
     const { effects } = wakeableSleep();
     const { whapi, hook } = await startWithHook({}, { effects });
     hook.answers.push(500);
@@ -446,7 +446,7 @@ describe('the simulator itself', () => {
     await expect(fetch(whapi.url)).rejects.toThrow();
   });
 
-  it('lets a person send a live message and lose an old one', async () => {
+  it('can be told to send a live message and to lose an old one', async () => {
     const whapi = await start({ control });
     const post = async (what: string, text?: string): Promise<Answer> =>
       await call(whapi, `/_simulator/${what}`, { method: 'POST', body: JSON.stringify({ text }), headers: {} });
@@ -458,7 +458,7 @@ describe('the simulator itself', () => {
     expect(await post('dance', 'Hello')).toMatchObject({ status: 404 });
   });
 
-  it('tells what happens, one line each', async () => {
+  it('logs each event in one line', async () => {
     const lines: string[] = [];
     const { whapi } = await startWithHook({}, { onEvent: ({ kind }) => lines.push(kind) });
     whapi.store(messageOf('lost-g1'), { cached: false });

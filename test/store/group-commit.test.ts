@@ -11,9 +11,9 @@ interface Bench {
   readonly db: Db;
   readonly commit: GroupCommit;
   readonly onRollback: ReturnType<typeof vi.fn<() => void>>;
-  /** Writes a line; for use inside `commit.run`. */
+  /** Writes a line, for use inside `commit.run`. */
   write(line: string): void;
-  /** The lines that another connection sees: those that are committed. */
+  /** The committed lines, as another connection sees them. */
   committed(): unknown[];
 }
 
@@ -35,7 +35,7 @@ function openBench(): Bench {
   };
 }
 
-/** One more page, and the file may not grow any more. */
+/** Allows one more page, after which the file cannot grow. */
 function fillDisk(db: Db): void {
   db.pragma(`max_page_count = ${(db.pragma('page_count', { simple: true }) as number) + 1}`);
 }
@@ -45,13 +45,13 @@ function makeRoom(db: Db): void {
 }
 
 describe('group commit', () => {
-  it('gives each caller the result of its own work', async () => {
+  it("returns the result of each caller's own work", async () => {
     const { commit } = openBench();
     const results = await Promise.all([1, 2, 3].map(async (number) => await commit.run(() => number * 10)));
     expect(results).toEqual([10, 20, 30]);
   });
 
-  it('puts what waits at one time into one transaction', async () => {
+  it('puts all work that is waiting into one transaction', async () => {
     const { commit, write, committed } = openBench();
     const seen: unknown[][] = [];
     const work = (line: string) => (): void => {
@@ -63,7 +63,7 @@ describe('group commit', () => {
     expect(committed()).toEqual(['A', 'B', 'C']);
   });
 
-  it('I1: answers only after the commit, which holds the work of all', async () => {
+  it("I1: answers only after the commit, which contains everyone's work", async () => {
     const { commit, write, committed } = openBench();
     const answers = ['A', 'B', 'C'].map(async (line) => {
       await commit.run(() => write(line));
@@ -76,7 +76,7 @@ describe('group commit', () => {
     ]);
   });
 
-  it('undoes work that throws, alone, and commits its neighbours', async () => {
+  it('rolls back only the work that throws, and commits the rest', async () => {
     const { commit, write, committed } = openBench();
     const failing = (): never => {
       write('undone');
@@ -88,7 +88,7 @@ describe('group commit', () => {
     expect(committed()).toEqual(['A', 'B']);
   });
 
-  it('tells of each rollback before anything else runs, so that nothing cached inside it is used', async () => {
+  it('reports each rollback before other work runs, so that stale cached data is not used', async () => {
     const { commit, onRollback } = openBench();
     const events: string[] = [];
     onRollback.mockImplementation(() => void events.push('rollback'));
@@ -101,7 +101,7 @@ describe('group commit', () => {
     expect(events[events.indexOf('fails') + 1]).toBe('rollback');
   });
 
-  it('rejects with the very error that the work threw', async () => {
+  it('rejects with the same error that the work threw', async () => {
     const { commit } = openBench();
     const error = new Error('No.');
     const failing = (): never => {
@@ -112,13 +112,13 @@ describe('group commit', () => {
     expect(first).toEqual({ status: 'rejected', reason: error });
   });
 
-  it('tells of no rollback where there was none', async () => {
+  it('reports no rollback when there was none', async () => {
     const { commit, write, onRollback } = openBench();
     await Promise.all([commit.run(() => write('A')), commit.run(() => write('B'))]);
     expect(onRollback).not.toHaveBeenCalled();
   });
 
-  it('rejects all of a commit that fails, stores nothing of it, and goes on', async () => {
+  it('rejects all callers of a failed commit, stores nothing of it, and continues', async () => {
     const { db, commit, write, committed } = openBench();
     db.pragma('foreign_keys = ON');
     db.exec('CREATE TABLE parents (id INTEGER PRIMARY KEY)');
@@ -131,7 +131,7 @@ describe('group commit', () => {
     expect(committed()).toEqual(['B']);
   });
 
-  it('says that the disk is full where it is, and works again when there is room', async () => {
+  it('reports a full disk, and works again when there is space', async () => {
     const { db, commit, write, committed } = openBench();
     fillDisk(db);
     const large = commit.run(() => write('x'.repeat(100_000)));
@@ -142,7 +142,7 @@ describe('group commit', () => {
     expect(committed()).toEqual(['A']);
   });
 
-  it('I4: on a full disk tells each of many callers rightly whether its work is stored', async () => {
+  it('I4: reports correctly to each of many callers on a full disk whether its work is stored', async () => {
     const { db, commit, write, committed } = openBench();
     fillDisk(db);
     const lines = ['A', 'x'.repeat(100_000), 'B'];
@@ -154,14 +154,14 @@ describe('group commit', () => {
     expect(committed()).toContain('C');
   });
 
-  it('takes thousands at once, in order', async () => {
+  it('takes thousands of calls at once, in order', async () => {
     const { commit, write, committed } = openBench();
     const lines = Array.from({ length: 2500 }, (_, index) => `${index}`);
     await Promise.all(lines.map(async (line) => await commit.run(() => write(line))));
     expect(committed()).toEqual(lines);
   });
 
-  it('is idle when nothing waits, what was added meanwhile included', async () => {
+  it('is idle when nothing is waiting, including work added in the meantime', async () => {
     const { commit, write, committed } = openBench();
     const added = commit.run(() => write('A')).then(async () => await commit.run(() => write('B')));
     await commit.idle();

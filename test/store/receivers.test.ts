@@ -15,7 +15,7 @@ function openDb(): Db {
   return db;
 }
 
-/** Of webhook 7: a delivery of one item, or of the whole. */
+/** A delivery of webhook 7: of one item, or of the whole webhook. */
 function send(db: Db, id: number, position: number | null, target = BOT): void {
   db.prepare(
     `INSERT INTO deliveries (id, webhook_id, target, channel, status, seq, chats, blocked, due_at, attempts, tries,
@@ -24,8 +24,8 @@ function send(db: Db, id: number, position: number | null, target = BOT): void {
   ).run(id, WEBHOOK, target, id, position === null ? null : `[${position}]`);
 }
 
-describe('who was sent an item of a webhook', () => {
-  it('is who was sent the webhook whole, or a part that has it', () => {
+describe('the receivers of an item', () => {
+  it('are the targets that were sent the whole webhook, or a part that contains the item', () => {
     const db = openDb();
     send(db, 1, 3);
     send(db, 2, null, 2);
@@ -33,7 +33,7 @@ describe('who was sent an item of a webhook', () => {
     expect([sent.has(BOT, 3), sent.has(BOT, 4), sent.has(2, 4), sent.has(3, 3)]).toEqual([true, false, true, false]);
   });
 
-  it('takes one look at each delivery of a split webhook, however many of its items are asked for', () => {
+  it('are found with one read per delivery of a split webhook, however many items are queried', () => {
     const db = openDb();
     for (let id = 1; id <= 500; id += 1) send(db, id, id);
     const { rows, db: watched } = counted(db);
@@ -42,7 +42,7 @@ describe('who was sent an item of a webhook', () => {
     expect(rows()).toBeLessThan(500 + 2 * 500);
   });
 
-  it('I4: is nobody whose delivery was rolled back, and everybody whose was made since', () => {
+  it('I4: exclude deliveries that were rolled back and include those created since', () => {
     const db = openDb();
     const receivers = new Receivers(db);
     send(db, 1, 1);

@@ -27,7 +27,7 @@ function open(file: string): Store {
   return store;
 }
 
-/** A file in which a gateway has recorded message A, open. */
+/** An open file in which a gateway has recorded message A. */
 async function usedStore(file = newFile()): Promise<StoreFixture & { file: string }> {
   const fixture = await stage(
     async () => await openFixture((effects) => openStore({ engine: 'sqlite', file }, effects)),
@@ -36,14 +36,14 @@ async function usedStore(file = newFile()): Promise<StoreFixture & { file: strin
   return Object.assign(fixture, { file });
 }
 
-/** The same, closed. */
+/** The same file, closed. */
 async function usedFile(): Promise<string> {
   const { file, store } = await usedStore();
   await store.close();
   return file;
 }
 
-/** Opens what is no file for a gateway; the file must not be touched by that. */
+/** Opens a file that is not a gateway database. The file must stay untouched. */
 function refusedToOpen(file: string): StartError {
   const before = readFileSync(file);
   const error = errorOf(() => open(file));
@@ -68,7 +68,7 @@ async function knows(store: Store, id: string): Promise<boolean> {
 const MAIN = fileURLToPath(new URL('../../dist/main.js', import.meta.url));
 const ADMIN_TOKEN = 'the-token-of-the-admin';
 
-/** A gateway whose files cannot grow beyond some hundred KiB, which is what a full disk is to it. */
+/** A gateway whose files cannot grow beyond a few hundred KiB, as on a full disk. */
 async function startOnSmallDisk(file: string): Promise<{ client: Client; kill: () => Promise<void> }> {
   const child = spawn('sh', ['-c', 'ulimit -f 1000; exec "$0" "$1"', process.execPath, MAIN], {
     env: { PATH: process.env['PATH'], PORT: '0', DATABASE_URL: `sqlite:${file}`, ADMIN_TOKEN },
@@ -87,7 +87,7 @@ async function startOnSmallDisk(file: string): Promise<{ client: Client; kill: (
   throw new Error('The gateway has ended.');
 }
 
-/** Sends webhooks until one is refused; gives the ids that were answered with 200, and the refusal. */
+/** Sends webhooks until one is refused. Returns the ids that were answered with 200, and the refusal. */
 async function sendUntilRefused(client: Client): Promise<{ stored: string[]; refused: unknown }> {
   const stored: string[] = [];
   for (let i = 0; i < 500; i += 1) {
@@ -98,8 +98,8 @@ async function sendUntilRefused(client: Client): Promise<{ stored: string[]; ref
   throw new Error('Every webhook was taken.');
 }
 
-describe('a disk that is full', () => {
-  it('I1, I4: lets the gateway live and refuse with 503, and nothing is lost that was answered', async () => {
+describe('a full disk', () => {
+  it('I1, I4: makes the gateway answer 503 without stopping it, and nothing that was answered is lost', async () => {
     const file = newFile();
     const { client, kill } = await startOnSmallDisk(file);
     await client.addChannel();
@@ -117,7 +117,7 @@ describe('a disk that is full', () => {
 });
 
 describe('a database file that is in use', () => {
-  it('is refused to a second gateway, and goes on in the first', async () => {
+  it('is refused to a second gateway, while the first continues', async () => {
     const { file, store } = await usedStore();
     const error = errorOf(() => open(file));
     expect(error).toMatchObject({ code: 'GW_STORE_LOCKED', exitCode: 1 });
@@ -125,14 +125,14 @@ describe('a database file that is in use', () => {
     expect((await record(store, messages('B'))).verdicts).toEqual(['new']);
   });
 
-  it('is refused to a second gateway that comes by another name of it', async () => {
+  it('is refused to a second gateway under another name of the file', async () => {
     const { file } = await usedStore();
     const link = join(temporaryFolder(), 'link.db');
     symlinkSync(file, link);
     expect(errorOf(() => open(link))).toMatchObject({ code: 'GW_STORE_LOCKED' });
   });
 
-  it('is refused to a second process, which ends with code 1 and says why', async () => {
+  it('is refused to a second process, which exits with code 1 and the reason', async () => {
     const gateway = await startProcess();
     const second = await runToEnd(gateway.folder);
     expect(second).toMatchObject({ code: 1, signal: null });
@@ -140,7 +140,7 @@ describe('a database file that is in use', () => {
     expect((await gateway.client.call('GET', '/v1/channels')).status).toBe(200);
   });
 
-  it('can be opened by the next process when the one before was killed', async () => {
+  it('can be opened by the next process after a kill', async () => {
     const gateway = await startProcess();
     await gateway.client.addChannel();
     await gateway.end('SIGKILL');
@@ -148,7 +148,7 @@ describe('a database file that is in use', () => {
     expect((await gateway.client.call('GET', '/v1/channels/main')).status).toBe(200);
   });
 
-  it('can be looked at and copied by other programs meanwhile; the copy is a whole store', async () => {
+  it('can be read and copied by other programs in the meantime, and the copy is a complete store', async () => {
     const { file, store } = await usedStore();
     const copy = join(temporaryFolder(), 'backup.db');
     const other = kept(new Database(file));
@@ -159,21 +159,21 @@ describe('a database file that is in use', () => {
     expect([await knows(restored, 'A'), await knows(restored, 'B')]).toEqual([true, false]);
   });
 
-  it('I1: is written through to the disk at every commit', () => {
+  it('I1: is synced to the disk at every commit', () => {
     const { db, close } = openDatabase(newFile());
     onTestFinished(close);
     const FULL = 2;
     expect(db.pragma('synchronous', { simple: true })).toBe(FULL);
   });
 
-  it('I1: as a crash leaves it, has all that was answered', async () => {
+  it('I1: contains everything that was answered before a crash', async () => {
     const { file } = await usedStore();
     const after = newFile();
     for (const end of ['', '-wal']) cpSync(file + end, after + end);
     expect(await knows(open(after), 'A')).toBe(true);
   });
 
-  it('I1: as a crash in the middle of a write leaves it, has all that was answered before that write', async () => {
+  it('I1: contains everything that was answered before a write that a crash interrupted', async () => {
     const { file, store } = await usedStore();
     const after = newFile();
     cpSync(file, after);
@@ -186,7 +186,7 @@ describe('a database file that is in use', () => {
   });
 });
 
-describe('a file that is no database of a gateway is refused and left as it was', () => {
+describe('a file that is not a gateway database is refused and left unchanged:', () => {
   it.each([
     ['a text', 'Dear diary,\n'.repeat(1000)],
     ['a short text', 'hello'],
@@ -200,7 +200,7 @@ describe('a file that is no database of a gateway is refused and left as it was'
     expect(error.message).toContain(`${file} is not a sound SQLite database`);
   });
 
-  it.each([0.1, 0.5, 0.9])('a database that was cut off at %d of its length', async (part) => {
+  it.each([0.1, 0.5, 0.9])('a database truncated to %d of its length', async (part) => {
     const file = await usedFile();
     truncateSync(file, Math.floor(readFileSync(file).length * part));
     const error = refusedToOpen(file);
@@ -219,7 +219,7 @@ describe('a file that is no database of a gateway is refused and left as it was'
     expect(error.message).toContain('is a database of another program. Give the gateway a file of its own');
   });
 
-  it.each(['wal', 'delete'])('one of a newer version of the gateway, with the journal mode "%s"', async (journal) => {
+  it.each(['wal', 'delete'])('a database of a newer gateway version, with the journal mode "%s"', async (journal) => {
     const file = await usedFile();
     const newer = kept(new Database(file));
     newer.pragma(`journal_mode = ${journal}`);
@@ -232,8 +232,8 @@ describe('a file that is no database of a gateway is refused and left as it was'
   });
 });
 
-describe('a place for a database', () => {
-  it('is made with its folders where there is none', async () => {
+describe('the path of a database', () => {
+  it('is created with its folders if it does not exist', async () => {
     const file = join(temporaryFolder(), 'deep', 'down', 'gateway.db');
     await open(file).registry.addChannel(channel('main'));
     expect(existsSync(file)).toBe(true);
@@ -262,7 +262,7 @@ describe('a place for a database', () => {
     expect(error.message).toContain(`The folder of ${join(file, 'gateway.db')} cannot be made`);
   });
 
-  it('that was refused can be used when the fault is mended', async () => {
+  it('can be used after a refusal once the problem is fixed', async () => {
     const file = newFile();
     writeFileSync(file, 'hello');
     errorOf(() => open(file));
@@ -271,8 +271,8 @@ describe('a place for a database', () => {
   });
 });
 
-describe('the driver', () => {
-  it('has no statement to collect: one text is prepared once, and kept', () => {
+describe('the SQLite driver', () => {
+  it('prepares each SQL text once and keeps the statement', () => {
     const { db, close } = openDatabase(join(temporaryFolder(), 'gateway.db'));
     onTestFinished(close);
     expect(db.prepare('SELECT 1')).toBe(db.prepare('SELECT 1'));

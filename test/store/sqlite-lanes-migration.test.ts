@@ -8,10 +8,10 @@ import { LEASE, messages, record, status } from '../support/store.js';
 import { databaseOfVersion9 } from '../support/version9.js';
 
 const NOW = Date.now();
-/** How version 9 keyed the one lane that a chat had. */
+/** The key that version 9 used for the single lane of a chat. */
 const LANE = hash('sha256', 'chat main "alice"', 'buffer').subarray(0, 16);
 
-/** A pending delivery, behind those of its chat that were added before. */
+/** A pending delivery, queued behind the earlier ones of its chat. */
 function addPending(db: Db, id: number, event: string, body: unknown): void {
   db.prepare(
     `INSERT INTO webhooks (id, channel, received_at, method, suffix, event, body) VALUES (?, 'main', 1, 'POST', '', ?, ?)`,
@@ -23,7 +23,7 @@ function addPending(db: Db, id: number, event: string, body: unknown): void {
   db.prepare('INSERT INTO lanes (target, chat, seq, delivery_id) VALUES (1, ?, ?, ?)').run(LANE, id, id);
 }
 
-it('I6: what waited in the one lane of a chat keeps its order by kind, ahead of what comes after the upgrade', async () => {
+it('I6: deliveries from the single lane of a chat keep their order by kind, ahead of deliveries after the upgrade', async () => {
   const file = join(temporaryFolder(), 'gateway.db');
   const db = databaseOfVersion9(file);
   addPending(db, 1, 'statuses.post', status('S1', 'alice'));

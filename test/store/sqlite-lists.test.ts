@@ -18,8 +18,8 @@ import type { ItemFilter } from '../../src/store/items.js';
 
 const ALL = { limit: 50, cursor: null };
 
-describe('lists and bulk work behind any number of delivered ones', () => {
-  it.each(['dead', 'expired'] as const)('what is %s is looked up by its status', async (status) => {
+describe('lists and bulk jobs behind any number of delivered deliveries:', () => {
+  it.each(['dead', 'expired'] as const)('%s deliveries are looked up by status', async (status) => {
     const { plans, views } = open();
     await views.deliveries({ status }, ALL);
     expect(plans()).toEqual([
@@ -28,7 +28,7 @@ describe('lists and bulk work behind any number of delivered ones', () => {
     ]);
   });
 
-  it('what is pending is looked up target by target', async () => {
+  it('pending deliveries are looked up by target', async () => {
     const { plans, views } = open();
     await views.deliveries({ status: 'pending', target: 'bot' }, ALL);
     expect(plans()).toEqual([
@@ -43,19 +43,19 @@ describe('lists and bulk work behind any number of delivered ones', () => {
       'INDEX deliveries_pending (target=? AND id>?',
     ],
     [{ status: 'dead', target: 'bot' }, 'INDEX deliveries_by_rare_status (status=? AND id>?'],
-  ])('%j besides does not change that', async (filter, index) => {
+  ])('adding the filter %j keeps that index', async (filter, index) => {
     const { plans, views } = open();
     await views.deliveries(filter, ALL);
     expect(plans().filter((plan) => !plan.includes(index))).toEqual([]);
   });
 
-  it('what was delivered is gone through in the order of ids, between two of them', async () => {
+  it('delivered deliveries are scanned in id order within two bounds', async () => {
     const { plans, views } = open();
     await views.deliveries({ status: 'delivered', target: 'bot' }, ALL);
     expect(new Set(plans())).toEqual(new Set(['SEARCH d USING INTEGER PRIMARY KEY (rowid>? AND rowid<?)']));
   });
 
-  it('bulk work looks up what is dead, and what is held', () => {
+  it('bulk jobs look up dead deliveries and held items', () => {
     const { plans, retry, release } = open();
     retry.scan({ status: 'dead', channel: 'main' }, NO_BOUNDS, retry.start);
     retry.step({ status: 'dead', target: 'bot' }, NO_BOUNDS, retry.start, 0);
@@ -78,7 +78,7 @@ describe('lists and bulk work behind any number of delivered ones', () => {
     [{ verdict: 'late', held: true }, 'INDEX sightings_by_rare_verdict'],
     [{ verdict: 'duplicate', messagesOnly: true, until: 9 }, 'INDEX sightings_by_rare_verdict'],
     [{ messageId: 'A', channel: 'main', verdict: 'duplicate' }, 'INDEX sightings_by_message'],
-  ])('items by %j are looked up in one index', async (filter, index) => {
+  ])('items filtered by %j are looked up in one index', async (filter, index) => {
     const { db, items, plans } = open();
     register(db, 'rsy');
     await items.items(filter, ALL);
@@ -87,7 +87,7 @@ describe('lists and bulk work behind any number of delivered ones', () => {
     expect(walks.map((plan) => plan.includes(index) && plan.includes(inOrder))).toEqual([true, true]);
   });
 
-  it('few old pending ones are found behind 100,000 that were delivered', async () => {
+  it('a few old pending deliveries are found behind 100,000 delivered ones', async () => {
     const { db, views } = open();
     fill(db, 100_000);
     const { data, nextCursor } = await views.deliveries({ status: 'pending' }, ALL);
@@ -98,29 +98,29 @@ describe('lists and bulk work behind any number of delivered ones', () => {
     const { db, items, plans } = open();
     register(db, 'rsy');
     await items.items({ resync: 'rsy', held: true, since: 1 }, ALL);
-    const temporary = 'USE TEMP B-TREE FOR ORDER BY'; // of one slice of ids
+    const temporary = 'USE TEMP B-TREE FOR ORDER BY'; // It sorts one slice of ids.
     const byKey = plans().filter((plan) => plan.includes('INDEX sightings_by_message (message_key=?'));
     const others = plans().filter((plan) => !byKey.includes(plan) && plan !== FIRST_OF_MESSAGE);
     expect([byKey.length, others]).toEqual([1, [temporary, temporary]]);
   });
 
-  it('what is held of a message, or of the ids of a resync, is looked up by its key', () => {
+  it("held items of a message, or of a resync's ids, are looked up by key", () => {
     const { db, registry, plans } = open();
     expect(new SqliteHeld(db, registry).countOf(Buffer.alloc(16))).toBe(0);
     const looks = plans().filter((plan) => !plan.startsWith('SCAN json_each'));
     expect([...new Set(looks)]).toEqual(['SEARCH s USING INDEX sightings_held_messages (message_key=?)']);
   });
 
-  it('a list of items that finds nothing goes through each row once, others between its slices', async () => {
+  it('a list of items without a match reads each row once and yields between its slices', async () => {
     const { db, items } = open();
     fill(db, 100_000);
     const all = `SELECT count(*) FROM sightings s CROSS JOIN webhooks w ON w.id = s.webhook_id WHERE w.event GLOB 'quiet.*'`;
     const once = await fastest(() => db.prepare(all).get());
     const list = await fastest(async () => await items.items({ held: true, event: 'quiet' }, ALL));
-    expect(list / once).toBeLessThan(25); // slices that began anew each time would make it 50
+    expect(list / once).toBeLessThan(25); // Slices that restart from the beginning would make it 50.
   });
 
-  it('a list and a count that find nothing go through each row once', async () => {
+  it('a list and a count without a match read each row once', async () => {
     const { db, views, retry, release } = open();
     fill(db, 100_000);
     const once = await fastest(() => db.prepare("SELECT count(*) FROM deliveries WHERE channel = 'quiet'").get());
@@ -132,11 +132,11 @@ describe('lists and bulk work behind any number of delivered ones', () => {
     const held = await fastest(() => {
       for (let at: Cursor | null = release.start; at !== null; at = release.scan({}, NO_BOUNDS, at).next);
     });
-    expect(Math.max(list, count, held) / once).toBeLessThan(25); // slices that began anew each time would make it 50
+    expect(Math.max(list, count, held) / once).toBeLessThan(25); // Slices that restart from the beginning would make it 50.
   });
 });
 
-/** The sighting to which the ledger points. */
+/** The sighting that the ledger points to. */
 const FIRST_OF_MESSAGE = 'SEARCH s USING PRIMARY KEY (webhook_id=? AND position=?)';
 
 async function fastest(look: () => unknown): Promise<number> {
@@ -177,8 +177,8 @@ function open() {
 }
 
 /**
- * How SQLite goes about what is asked of it from now on: where it looks for the rows of a list, and all that would take
- * it through a whole table or have it sort.
+ * The query plans of all SQL from now on: the indexes that SQLite uses for the rows of a list, and every step that
+ * would scan a whole table or sort it.
  */
 function plansOf(db: Db): () => string[] {
   const prepare = db.prepare;
@@ -195,7 +195,7 @@ function plansOf(db: Db): () => string[] {
     });
 }
 
-/** Three deliveries that are pending, and then so many that were delivered. */
+/** Three pending deliveries, then the given number of delivered ones. */
 function fill(db: Db, count: number): void {
   db.exec(`
     INSERT INTO targets (id, name, url, channels, events, deliver, mode, headers, secret, timeout_ms, max_attempts,

@@ -6,7 +6,7 @@ import { kept, openDatabase } from '../../src/store/sqlite/database.js';
 import type { Db } from '../../src/store/sqlite/database.js';
 import { temporaryFolder } from '../support/files.js';
 
-/** A database as a gateway of that schema version left it, filled by `fill`; then opened by this one. */
+/** A database as a gateway of the given schema version left it, filled by `fill`, then opened by this version. */
 function upgraded(version: number, fill: string): Db {
   const folder = temporaryFolder();
   const fresh = openDatabase(join(folder, 'fresh.db'));
@@ -22,7 +22,7 @@ function upgraded(version: number, fill: string): Db {
   return db;
 }
 
-it('a release of many that was under way at an upgrade still takes messages only', () => {
+it('a bulk release that an upgrade interrupts still releases only messages', () => {
   const db = upgraded(
     9,
     `INSERT INTO jobs (number, kind, filter, status, total, done, skipped, cursor, created_at) VALUES
@@ -36,7 +36,7 @@ it('a release of many that was under way at an upgrade still takes messages only
   ]);
 });
 
-it('deliveries from before an upgrade are kept, and are none of a release', () => {
+it('deliveries from before an upgrade are kept and do not count as released', () => {
   const db = upgraded(
     9,
     `INSERT INTO deliveries (id, webhook_id, target, channel, status, seq, chats, blocked, due_at, attempts, tries, verdicts,

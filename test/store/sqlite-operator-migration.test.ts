@@ -19,7 +19,7 @@ function addDelivery(db: Db, id: number, status: string, settledAt: number | nul
   ).run(id, id, status, id, NOW - HOUR + id, settledAt);
 }
 
-it('a database of version 9 knows after its migration what waits, what is dead and when the last webhook came', async () => {
+it('a migrated database of version 9 knows its pending and dead deliveries and the time of the last webhook', async () => {
   const file = join(temporaryFolder(), 'gateway.db');
   const db = databaseOfVersion9(file);
   addDelivery(db, 1, 'dead', NOW - HOUR);

@@ -17,13 +17,13 @@ function openDb(): Db {
   return db;
 }
 
-/** How SQLite goes about a query, in its own words: one for each step. */
+/** SQLite's query plan, one line per step. */
 function planOf(db: Db, sql: string, ...parameters: unknown[]): string[] {
   const steps = db.prepare<unknown[], { detail: string }>(`EXPLAIN QUERY PLAN ${sql}`).all(...parameters);
   return steps.map(({ detail }) => detail);
 }
 
-/** One plan for each query with plain parameters that something prepares. */
+/** One plan for each prepared query with plain parameters. */
 function plansOf(prepares: (db: Db) => unknown): string[] {
   const db = openDb();
   const texts: string[] = [];
@@ -44,8 +44,8 @@ function plansOf(prepares: (db: Db) => unknown): string[] {
   });
 }
 
-describe('a claim from a backlog of any length', () => {
-  it('is one look into the index of its kind: nothing is scanned, nothing is sorted', () => {
+describe('a claim from a backlog of any size', () => {
+  it('is one lookup in the index of its kind, without a scan or a sort', () => {
     const [dueFirst, nextFirst, dueAgain, nextAgain, ...more] = plansOf((db) => new Due(db));
     const webhook = 'SEARCH w USING INTEGER PRIMARY KEY (rowid=?)';
     expect(dueFirst).toBe(`SEARCH d USING INDEX deliveries_due_first (target=? AND due_at<?); ${webhook}`);
@@ -56,7 +56,7 @@ describe('a claim from a backlog of any length', () => {
   });
 });
 
-describe('the registration of an id, of any number', () => {
+describe('the open registration of an id', () => {
   it.each([
     `SELECT m.resync FROM resync_messages m JOIN resyncs r ON r.number = m.resync
      WHERE m.key = ? AND ${COMING} AND r.complete = 1 ORDER BY m.resync LIMIT 1`,
@@ -70,8 +70,8 @@ describe('the registration of an id, of any number', () => {
   });
 });
 
-describe('whether a resync is running', () => {
-  it.each(['r.id = ?', 'r.number > ? ORDER BY r.number DESC LIMIT 1'])('is one look-up (%s)', (where) => {
+describe('the running state of a resync', () => {
+  it.each(['r.id = ?', 'r.number > ? ORDER BY r.number DESC LIMIT 1'])('is one lookup (%s)', (where) => {
     const plan = planOf(openDb(), `SELECT ${IS_RUNNING} FROM resyncs r WHERE ${where}`, 0);
     expect(plan[0]).toMatch(/^SEARCH r USING (INTEGER PRIMARY KEY|INDEX sqlite_autoindex_resyncs_1)/);
     expect(plan.slice(1)).toEqual([
@@ -81,20 +81,20 @@ describe('whether a resync is running', () => {
   });
 });
 
-describe('a step of pruning', () => {
-  it('reads old payloads alone, however many young ones there are', () => {
+describe('a pruning step', () => {
+  it('reads only old payloads, however many recent ones exist', () => {
     const [outer] = planOf(openDb(), OLD_WEBHOOKS, { before: 0, belowId: 0, cursor: 0 });
     expect(outer).toBe('SEARCH w USING INTEGER PRIMARY KEY (rowid>? AND rowid<?)');
   });
 
-  it.each(['fingerprints', 'objects', 'ledger', 'chats'] as const)('of %s stays within its range of keys', (table) => {
+  it.each(['fingerprints', 'objects', 'ledger', 'chats'] as const)('of %s stays within its key range', (table) => {
     const plan = planOf(openDb(), oldKeysOf(table, 'TRUE'), { from: Buffer.alloc(0), to: Buffer.alloc(0) });
     expect(plan).toEqual([`SEARCH ${table} USING PRIMARY KEY (key>? AND key<?)`]);
   });
 });
 
-describe('what an operator sees of a target', () => {
-  it('is looked up: nothing is counted, scanned or sorted, except the few hours of dead deliveries', () => {
+describe('the load of a target', () => {
+  it('is looked up without a count, scan or sort, except for a few hours of dead deliveries', () => {
     const plans = plansOf((db) => new Tallies(db, new SqliteRegistry(db)));
     expect(plans.filter((plan) => /SCAN|TEMP B-TREE/.test(plan))).toEqual([
       'SEARCH dead_counts USING PRIMARY KEY (target=? AND hour>?); USE TEMP B-TREE FOR GROUP BY',
@@ -104,8 +104,8 @@ describe('what an operator sees of a target', () => {
   });
 });
 
-describe('a clock that was set back', () => {
-  it('moves pending deliveries in the order of their index, and reads no others', () => {
+describe('a clock that goes back', () => {
+  it('shifts pending deliveries in index order and reads no others', () => {
     const [waiting, nextTarget] = plansOf((db) => new ClockShift(db));
     expect(waiting).toBe('SEARCH deliveries USING INDEX deliveries_pending (target=? AND id>?)');
     expect(nextTarget).toBe('SEARCH deliveries USING COVERING INDEX deliveries_pending (target>?)');

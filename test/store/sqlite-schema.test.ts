@@ -4,10 +4,10 @@ import { expect, it, onTestFinished } from 'vitest';
 import { openDatabase } from '../../src/store/sqlite/database.js';
 import { temporaryFolder } from '../support/files.js';
 
-/** For those who want to read the schema and not how it came about. `npm test -- -u` writes it anew. */
+/** For readers who want the schema without its history. `npm test -- -u` updates it. */
 const SCHEMA = fileURLToPath(new URL('../../migrations/sqlite/schema.sql', import.meta.url));
 
-it('migrations/sqlite/schema.sql is what all migrations together make', async () => {
+it('migrations/sqlite/schema.sql equals the result of all migrations', async () => {
   const { db, close } = openDatabase(join(temporaryFolder(), 'gateway.db'));
   onTestFinished(close);
   const parts = db.prepare<[], string>(

@@ -12,7 +12,7 @@ function databaseOfVersion9(): string {
   const file = join(temporaryFolder(), 'gateway.db');
   const db = kept(new Database(file));
   for (const { sql } of migrationsOf('sqlite').filter(({ version }) => version <= 9)) db.exec(sql);
-  db.pragma('application_id = 0x57524731'); // the gateway's own
+  db.pragma('application_id = 0x57524731'); // The gateway's own.
   db.pragma('user_version = 9');
   db.exec(
     `INSERT INTO targets (id, name, url, channels, events, deliver, mode, headers, secret, timeout_ms, max_attempts,
@@ -23,7 +23,7 @@ function databaseOfVersion9(): string {
   return file;
 }
 
-it('a target of an earlier version keeps its settings, events of old names included, and is not split', async () => {
+it('a target of an earlier version keeps its settings and old event names, and is not split', async () => {
   const store = openStore({ engine: 'sqlite', file: databaseOfVersion9() }, systemEffects);
   onTestFinished(async () => await store.close());
   const kept = { events: ['message'], mode: 'path', timeoutMs: 15_000, enabled: true };

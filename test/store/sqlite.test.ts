@@ -15,8 +15,8 @@ async function openSqlite(): Promise<StoreFixture> {
 
 ledgerContract(openSqlite);
 
-describe('SQLite, where one process has the store for itself', () => {
-  it('has the deliveries of a process that is no more due at once when the next one starts', async () => {
+describe('SQLite, used by one process at a time', () => {
+  it('makes the deliveries of a process that has ended due at once at the next start', async () => {
     const fixture = await stage(openSqlite);
     await fixture.record(messages('A'));
     const { id } = await fixture.claimOne();
@@ -24,7 +24,7 @@ describe('SQLite, where one process has the store for itself', () => {
     expect(await fixture.claimOne()).toMatchObject({ id });
   });
 
-  it('has the calls of a process that is no more made again at once when the next one starts', async () => {
+  it('makes the calls of a process that has ended due again at once at the next start', async () => {
     const fixture = await stage(openSqlite);
     await register(fixture, ['A']);
     await takeCall(fixture, LEASE);

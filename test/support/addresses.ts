@@ -1,4 +1,4 @@
-/** Where no target may be, whatever TARGET_NETWORKS says. */
+/** Addresses that no target may have, whatever TARGET_NETWORKS says. */
 export const NEVER_ALLOWED: readonly string[] = [
   ...['0.0.0.0', '0.0.0.1', '0.255.255.255', '255.255.255.255'],
   ...['169.254.0.1', '169.254.169.254', '169.254.169.253', '169.254.170.2', '169.254.170.23', '169.254.255.255'],
@@ -12,13 +12,13 @@ export const NEVER_ALLOWED: readonly string[] = [
   ...carriersOf('0.0.0.0'),
 ];
 
-/** Where a target may be by `private`, and not by `public`. */
+/** Addresses that `private` allows and `public` does not. */
 export const PRIVATE: readonly string[] = [
   ...['127.0.0.1', '127.255.255.254', '10.0.0.1', '10.255.255.255', '172.16.0.1', '172.31.255.255', '192.168.1.1'],
   ...['100.64.0.1', '::1', 'fd12:3456::1', 'fc00::1', '::ffff:127.0.0.1', '::ffff:10.0.0.1', '::ffff:7f00:1'],
 ];
 
-/** Neither public nor private: only a CIDR that names it makes it a target's. */
+/** Neither public nor private: only an explicit CIDR allows them. */
 export const SPECIAL: readonly string[] = [
   ...['240.0.0.1', '192.0.2.1', '198.51.100.1', '203.0.113.1', '198.18.0.1', '192.88.99.1', '192.0.0.1'],
   ...['2001:db8::1', '3fff::1', '100::1', '5f00::1', '2001:20::1', '2001:2::1', '2002:808:808::1'],
@@ -30,7 +30,7 @@ export const PUBLIC: readonly string[] = [
   ...['93.184.216.34', '8.8.8.8', '223.255.255.1', '2606:4700:4700::1111', '::ffff:8.8.8.8', '64:ff9b::8.8.8.8'],
 ];
 
-/** Every way known to us of writing an IPv4 address as the host of a URL. */
+/** Every known way to write an IPv4 address as the host of a URL. */
 export function spellingsOf(address: string): string[] {
   const [a = 0, b = 0, c = 0, d = 0] = address.split('.').map(Number);
   const whole = ((a << 24) | (b << 16) | (c << 8) | d) >>> 0;

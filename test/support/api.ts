@@ -77,14 +77,14 @@ export interface JobJson {
   readonly finished_at: string | null;
 }
 
-/** A gateway with the channel `main`, whose Whapi cannot be reached unless a test names another. */
+/** A gateway with the channel `main`, whose Whapi is unreachable by default. */
 export async function startApi(options: LocalOptions = {}): Promise<LocalGateway> {
   const gateway = await startLocal(options);
   await gateway.addChannel({ whapi_base_url: await unreachableUrl() });
   return gateway;
 }
 
-/** A URL of this machine where nobody listens. */
+/** A URL on this machine that refuses connections. */
 export async function unreachableUrl(): Promise<string> {
   const server = createServer();
   await new Promise<void>((listening) => server.listen(0, '127.0.0.1', listening));
@@ -93,7 +93,7 @@ export async function unreachableUrl(): Promise<string> {
   return `http://127.0.0.1:${port}`;
 }
 
-/** Asserts an error in the form of RFC 9457 with our code; returns the paths of `errors`, none twice. */
+/** Asserts an RFC 9457 error with our code. Returns the distinct paths of `errors`. */
 export function expectProblem({ status, headers, body }: Answer, wanted: number, code: string): string[] {
   expect(body).toMatchObject({
     title: STATUS_CODES[wanted],
@@ -129,7 +129,7 @@ export async function deliveriesOf(client: Client, query = ''): Promise<Delivery
   return (await client.call<List<DeliveryJson>>('GET', `/v1/deliveries${query}`)).body.data;
 }
 
-/** Resolves when a job, as a request for bulk work was told of it, is over. */
+/** Resolves when a job, given as the answer to a bulk request, is over. */
 export async function finishedJob(client: Client, made: Record<string, unknown>): Promise<JobJson> {
   return await until(async () => {
     const { body } = await client.call<JobJson>('GET', `/v1/jobs/${String(made['id'])}`);
@@ -142,7 +142,7 @@ export function adminTokenOf(folder: string): string {
   return readFileSync(join(folder, 'admin-token'), 'utf8').trim();
 }
 
-/** A request to the API with a body that need not be JSON. */
+/** A request to the API with a body that may be invalid JSON. */
 export async function postText({ url, folder }: LocalGateway, path: string, body: string): Promise<Answer> {
   const headers = { authorization: `Bearer ${adminTokenOf(folder)}`, 'content-type': 'application/json' };
   const response = await fetch(url + path, { method: 'POST', headers, body });
@@ -153,7 +153,7 @@ export async function postText({ url, folder }: LocalGateway, path: string, body
   };
 }
 
-/** An answer of a bot that keeps its sender waiting until the test gives it. */
+/** An answer of a bot that the test gives later, while its sender waits. */
 export function answerLater(): {
   readonly answer: BotAnswer;
   give(status: number, headers?: Record<string, string>): void;

@@ -24,14 +24,14 @@ export interface AuditJson {
 }
 
 export interface AuditStage {
-  /** As it runs now: another one after a restart. */
+  /** The running gateway, a new one after a restart. */
   readonly gateway: LocalGateway;
   readonly whapi: Simulator;
   readonly bot: Bot;
   readonly clock: TestClock;
-  /** Unix seconds: when the channel was added, thirty days ago. */
+  /** Unix seconds when the channel was added, thirty days ago. */
   readonly begun: number;
-  /** Told with the number (from 1) of each call to Whapi's list, before the next one is made. */
+  /** Called with the number (from 1) of each call to Whapi's list, before the next one is made. */
   onList: (call: number) => void;
   /** Closes the gateway and starts it again on the same data. */
   restart(): Promise<void>;
@@ -41,7 +41,7 @@ export const DAYS = 30;
 const DAY_MS = 86_400_000;
 const MESSAGES_PER_WEBHOOK = 500;
 
-/** A gateway whose channel `main`, a simulated Whapi, has been here for thirty days, and a bot. */
+/** A gateway whose channel `main`, a simulated Whapi, was added thirty days ago, and a bot. */
 export async function startAudits(): Promise<AuditStage> {
   const clock = startClock();
   const options = { effects: clock.effects, intervals: intervalsWith(), folder: temporaryFolder() };
@@ -52,7 +52,7 @@ export async function startAudits(): Promise<AuditStage> {
   const whapi = await addWhapi(gateway, 'main', {
     onEvent: (event) => {
       if (event.kind !== 'call') return;
-      // A health check follows a failure: Whapi is well again after the first one, or no list would be asked for.
+      // A health check follows a failure. Whapi recovers after the first one, or the list would not be requested again.
       if (event.path === '/health') whapi.faults.restStatus = null;
       if (event.path === '/messages/list') stage.onList((lists += 1));
     },
@@ -78,8 +78,8 @@ export async function startAudits(): Promise<AuditStage> {
   return stage;
 }
 
-/** Whapi has these messages; webhooks brought all but those that `isMissing` names. */
-export async function happened(
+/** Stores these messages at Whapi and sends their webhooks, except for those that `isMissing` selects. */
+export async function storeHistory(
   { gateway, whapi }: AuditStage,
   texts: readonly Text[],
   isMissing: (text: Text) => boolean = () => false,
@@ -92,7 +92,7 @@ export async function happened(
   }
 }
 
-/** The whole time for which the channel has been here. */
+/** Audits the whole time since the channel was added. */
 export async function audit(
   { gateway, begun, clock }: AuditStage,
   more: Record<string, unknown> = {},

@@ -5,31 +5,31 @@ import { onTestFinished, vi } from 'vitest';
 
 export interface BotRequest {
   readonly method: string;
-  /** Path and query as they came. */
+  /** Path and query as received. */
   readonly url: string;
   readonly headers: IncomingHttpHeaders;
   readonly body: Buffer;
   readonly ids: readonly string[];
 }
 
-/** How a bot answers: a status, or anything it likes to do with the response. */
+/** How a bot answers: a status, or a function that handles the response. */
 export type BotAnswer = number | ((request: BotRequest, response: ServerResponse) => void);
 
 export interface Bot {
   readonly url: string;
   readonly requests: BotRequest[];
-  /** Answers of the next requests, in order; after them `otherwise`. */
+  /** Answers to the next requests, in order. Then `otherwise` applies. */
   readonly answers: BotAnswer[];
   otherwise: BotAnswer;
-  /** Resolves when so many requests have come; fails when they do not. */
+  /** Resolves when this many requests have arrived, and fails after a timeout. */
   received(count: number): Promise<readonly BotRequest[]>;
   close(): Promise<void>;
 }
 
-/** Answers a request that is none of the test's business, and says whether it was one. */
+/** Answers a request that the test does not care about, and returns whether it did. */
 type Aside = (request: BotRequest, response: ServerResponse) => boolean;
 
-/** A bare server in the place of Whapi: its channel is well, and what it answers to all else is the test's. */
+/** A bare server in place of Whapi. Its channel is ready, and the test answers everything else. */
 export async function startBareWhapi(): Promise<Bot> {
   return await startBot(0, ({ url }, response) => {
     if (!url.startsWith('/health')) return false;
@@ -38,7 +38,7 @@ export async function startBareWhapi(): Promise<Bot> {
   });
 }
 
-/** A bot on a real socket that writes down what it is sent. Closed after the test. */
+/** A bot on a real socket that records its requests. It is closed after the test. */
 export async function startBot(port = 0, aside: Aside = () => false): Promise<Bot> {
   const requests: BotRequest[] = [];
   const server = createServer((incoming, response) => {

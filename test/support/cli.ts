@@ -21,18 +21,18 @@ export interface CliOptions {
   readonly cwd?: string;
 }
 
-/** A command that is at work. */
+/** A running command. */
 export interface CliRun {
-  /** All that it has written so far; in a terminal results and the rest are one. */
+  /** Everything that it has written so far. In a terminal stdout and stderr are one. */
   readonly text: () => string;
-  /** Resolves when it has written what matches. */
+  /** Resolves when its output matches. */
   readonly written: (pattern: RegExp | string) => Promise<void>;
   readonly type: (text: string) => void;
   readonly kill: (signal: NodeJS.Signals) => void;
   readonly ended: Promise<CliEnded>;
 }
 
-/** Where a gateway is and what its admin token is, as the command line takes it from the environment. */
+/** The gateway's address and admin token, as environment of the command line. */
 export function accessTo({ url, folder }: Pick<LocalGateway, 'url' | 'folder'>): Record<string, string> {
   return { GATEWAY_URL: url, ADMIN_TOKEN: adminTokenOf(folder) };
 }
@@ -44,7 +44,7 @@ export function startCli(args: readonly string[], { env = {}, stdin, cwd }: CliO
   return runOf(child);
 }
 
-/** Has a shell run a command line that may name any program. */
+/** Runs a command line in a shell. It may call any program. */
 export function startShell(command: string, { env = {}, stdin, cwd }: CliOptions = {}): CliRun {
   const child = spawn('sh', ['-c', command], { cwd, env: { PATH: process.env['PATH'], ...env } });
   child.stdin.end(stdin ?? '');
@@ -56,8 +56,8 @@ export async function cli(args: readonly string[], options?: CliOptions): Promis
 }
 
 /**
- * Runs the command line in a terminal of 100 columns. `script` (util-linux) makes the terminal: it is essential on
- * Debian, whereas the packages that do so from Node bring a compiled addon.
+ * Runs the command line in a terminal of 100 columns. `script` (util-linux) creates the terminal: it is essential on
+ * Debian, while the npm packages for this bring a compiled addon.
  */
 export function startInTerminal(args: readonly string[], env: Record<string, string>): CliRun {
   const quoted = [process.execPath, CLI, ...args].map((part) => `'${part}'`).join(' ');
@@ -73,7 +73,7 @@ function runOf(child: ChildProcess): CliRun {
   const text = { stdout: '', stderr: '' };
   child.stdout?.on('data', (chunk: Buffer) => (text.stdout += chunk.toString()));
   child.stderr?.on('data', (chunk: Buffer) => (text.stderr += chunk.toString()));
-  child.stdin?.on('error', () => undefined); // it may end before it has read everything
+  child.stdin?.on('error', () => undefined); // It may end before it has read everything.
   const ended = once(child, 'close').then(([code]) => ({ code: code as number | null, ...text }));
   const all = (): string => text.stdout + text.stderr;
   return {

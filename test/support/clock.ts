@@ -1,23 +1,23 @@
 import { systemEffects } from '../../src/effects.js';
 import type { Effects } from '../../src/effects.js';
 
-/** A clock in the test's hands, for `effects` of a gateway. */
+/** A clock that the test controls, for the `effects` of a gateway. */
 export interface TestClock {
   readonly effects: Pick<Effects, 'now' | 'sleep'>;
   now(): number;
-  /** Sets it forward and wakes all sleepers, so that they look at it. */
+  /** Moves it forward and wakes all sleepers, so that they read it. */
   advance(ms: number): void;
-  /** Sets it forward while everybody sleeps on. */
+  /** Moves it forward without waking sleepers. */
   jump(ms: number): void;
-  /** From here on every sleep ends at once: whoever is given time to finish has none. */
-  hurry(): void;
+  /** From now on every sleep ends at once, so that grace periods are over immediately. */
+  endSleeps(): void;
 }
 
-/** It begins at the present and runs on with real time; `stopped`: it stands still until it is set forward. */
+/** It starts at the present and follows real time. With `stopped` it stands still until the test moves it. */
 export function startClock({ stopped = false }: { stopped?: boolean } = {}): TestClock {
   const begun = systemEffects.now();
   let ahead = 0;
-  let isHurried = false;
+  let sleepsEndAtOnce = false;
   let alarm = new AbortController();
   const now = (): number => (stopped ? begun : systemEffects.now()) + ahead;
   const wakeAll = (): void => {
@@ -30,7 +30,7 @@ export function startClock({ stopped = false }: { stopped?: boolean } = {}): Tes
       now,
       sleep: async (ms, signal) => {
         const signals = signal ? [signal, alarm.signal] : [alarm.signal];
-        await systemEffects.sleep(isHurried ? 0 : ms, AbortSignal.any(signals));
+        await systemEffects.sleep(sleepsEndAtOnce ? 0 : ms, AbortSignal.any(signals));
       },
     },
     now,
@@ -39,8 +39,8 @@ export function startClock({ stopped = false }: { stopped?: boolean } = {}): Tes
       wakeAll();
     },
     jump: (ms) => (ahead += ms),
-    hurry: () => {
-      isHurried = true;
+    endSleeps: () => {
+      sleepsEndAtOnce = true;
       wakeAll();
     },
   };

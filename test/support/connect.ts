@@ -32,15 +32,15 @@ export interface ConnectStage {
   readonly gateway: LocalGateway;
   readonly whapi: Simulator;
   readonly bot: Bot;
-  /** What Whapi has now. */
+  /** The current settings at Whapi. */
   settings(): Promise<Settings>;
-  /** Changes them as somebody else would. */
+  /** Changes them as another client would. */
   change(settings: Settings): Promise<void>;
   connect(body?: Record<string, unknown>): Promise<ConnectJson>;
   disconnect(body?: Record<string, unknown>): Promise<ConnectJson>;
 }
 
-/** Somebody else's webhook, with fields that the gateway does not know. */
+/** Another client's webhook, with fields that the gateway does not know. */
 export const OTHER = {
   url: 'https://crm.example/hook?key=of-the-crm',
   mode: 'path',
@@ -51,8 +51,8 @@ export const OTHER = {
 } as const satisfies WebhookSetting;
 
 /**
- * A gateway with a channel `main` that is not connected to its simulated Whapi yet, where another webhook and
- * callback_persist false are set.
+ * A gateway with a channel `main` that is not connected to its simulated Whapi yet. The settings there have another
+ * webhook and callback_persist false.
  */
 export async function startConnect(
   { intervals, ...options }: LocalOptions = {},
@@ -86,7 +86,7 @@ export async function startConnect(
   return stage;
 }
 
-/** The gateway's webhook for the channel `main` among those that Whapi has. */
+/** The gateway's webhook for the channel `main` among those at Whapi. */
 export async function oursOf({ gateway, settings }: ConnectStage): Promise<WebhookSetting | undefined> {
   return (await settings()).webhooks?.find(({ url }) => url.startsWith(`${gateway.url}/webhooks/main`));
 }

@@ -29,7 +29,7 @@ export interface DeliveryStage {
   readonly target: { readonly id: string; readonly secret: string };
 }
 
-/** A gateway that retries within milliseconds, with the channel `main`, a bot, and a target that leads there. */
+/** A gateway that retries within milliseconds, with the channel `main`, a bot and a target for it. */
 export async function startDelivery(
   settings: Record<string, unknown> = {},
   options: LocalOptions = {},
@@ -41,14 +41,14 @@ export async function startDelivery(
   return { gateway, bot, target };
 }
 
-/** The request number `count` (from 1) that comes to a bot. */
+/** The request number `count` (from 1) to a bot. */
 export async function requestTo(bot: Bot, count = 1): Promise<BotRequest> {
   const request = (await bot.received(count))[count - 1];
   if (!request) throw new Error(`There is no request ${count}.`);
   return request;
 }
 
-/** The ids of all messages that a bot was sent, in order, repetitions included. */
+/** The ids of all messages that a bot received, in order, repetitions included. */
 export function idsSentTo({ requests }: Bot): string[] {
   return requests.flatMap(({ ids }) => ids);
 }

@@ -4,18 +4,18 @@ import { join } from 'node:path';
 import { onTestFinished } from 'vitest';
 import { temporaryFolder } from './files.js';
 
-/** A disk that is filled up and freed under a running process. */
+/** A disk that a test fills and frees under a running process. */
 export interface Disk {
   readonly folder: string;
   fill(pid: number): void;
   free(pid: number): void;
 }
 
-/** Where nothing can be mounted, a process that writes a file beyond this is refused as on a full disk. */
+/** If mounting is not possible, a process that writes a file beyond this is refused as on a full disk. */
 const FULL_BYTES = 4096;
 const MEBIBYTE = Buffer.alloc(1024 * 1024);
 
-/** A small file system of its own where this user may mount one, else a limit on the size of the process's files. */
+/** A small file system of its own if this user may mount one, otherwise a limit on the size of the process's files. */
 export function smallDisk(sizeMib = 16): Disk {
   const folder = temporaryFolder();
   const filler = join(folder, 'filler');
@@ -31,7 +31,7 @@ export function smallDisk(sizeMib = 16): Disk {
   };
 }
 
-/** To the last byte, whatever others write meanwhile. */
+/** To the last byte, even if others write at the same time. */
 function fillUp(file: string): void {
   const fd = openSync(file, 'a');
   try {
@@ -43,13 +43,13 @@ function fillUp(file: string): void {
   }
 }
 
-/** Takes the right to write from a folder and what is in it, until the test is over. */
+/** Removes the write permission from a folder and its content until the test is over. */
 export function readOnly(folder: string): void {
   execFileSync('chmod', ['-R', 'a-w', folder]);
   onTestFinished(() => void execFileSync('chmod', ['-R', 'u+w', folder]));
 }
 
-/** For `runToEnd`: without root's right to write where nobody may. */
+/** For `runToEnd`: drops root's privilege to write despite file permissions. */
 export const UNPRIVILEGED = process.getuid?.() === 0 ? 'exec setpriv --bounding-set=-all "$0" "$1"' : ':';
 
 function mounted(options: readonly string[], folder: string): boolean {

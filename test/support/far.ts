@@ -5,7 +5,7 @@ import { onTestFinished } from 'vitest';
 
 export interface FarServer {
   readonly port: number;
-  /** It takes connections from here on: one that was waiting is made when the kernel tries again, a second after its first try. */
+  /** It accepts connections from now on. A waiting one is made at the kernel's next try, a second after its first. */
   arrive(): void;
 }
 
@@ -20,7 +20,7 @@ server.listen({ port: 0, host: '127.0.0.1', backlog: ${BACKLOG} }, () => {
 
 /**
  * A server at 127.0.0.1 whose handshake takes longer than a second, or never ends: its backlog is full and it accepts
- * nothing, so the kernel drops what comes. Then it answers 200. Closed after the test.
+ * nothing, so the kernel drops new packets. Then it answers 200. It is closed after the test.
  */
 export async function startFarServer(): Promise<FarServer> {
   const gate = new Int32Array(new SharedArrayBuffer(4));

@@ -1,6 +1,6 @@
 /**
- * The gateway as ever, with a clock that has run TIME_SCALE times faster than the world's since EPOCH_MS: all its pauses,
- * windows and leases are as long as always, and over so much sooner. A restart finds the clock where it is by then.
+ * The gateway with a clock that has run TIME_SCALE times faster than real time since EPOCH_MS, so that all of its
+ * pauses, windows and leases end that much sooner. After a restart the clock continues at its current time.
  */
 import { pino } from 'pino';
 import { readConfig } from '../../dist/config.js';

@@ -4,14 +4,14 @@ import { basename, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { onTestFinished } from 'vitest';
 
-/** An empty folder that is gone after the test. */
+/** An empty folder that is removed after the test. */
 export function temporaryFolder(parent = tmpdir()): string {
   const folder = mkdtempSync(join(parent, 'gateway-test-'));
   onTestFinished(() => rmSync(folder, { recursive: true, force: true }));
   return folder;
 }
 
-/** The same in memory, where the machine has such a place: for tests of so many commits that the disk would be the test. */
+/** The same in memory, if the machine supports it, for tests with so many commits that the disk would dominate. */
 export function temporaryFolderInMemory(): string {
   return temporaryFolder(existsSync('/dev/shm') ? '/dev/shm' : tmpdir());
 }

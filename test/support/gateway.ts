@@ -18,7 +18,7 @@ export interface LocalOptions {
   readonly folder?: string;
 }
 
-/** A line of the log, as JSON; 30 is info, 40 warn, 50 error. */
+/** A line of the log, as JSON: 30 is info, 40 warn, 50 error. */
 export interface LogLine {
   readonly level: number;
   readonly msg: string;
@@ -32,7 +32,7 @@ export interface LocalGateway extends Client {
   close(): Promise<void>;
 }
 
-/** A gateway in the test's own process, where its clock or its intervals differ: real HTTP, a real SQLite file. */
+/** A gateway in the test's own process, with its own clock or intervals but real HTTP and a real SQLite file. */
 export async function startLocal({
   env = {},
   effects = {},

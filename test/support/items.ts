@@ -6,10 +6,10 @@ export const NOW = Date.UTC(2025, 0, 15, 12);
 export const NOW_SECONDS = NOW / 1000;
 export const HOUR_MS = 60 * 60 * 1000;
 
-/** A webhook that comes now, in a channel with the usual settings. */
+/** A webhook that arrives now, in a channel with the default settings. */
 export const AT: Circumstances = { receivedAt: NOW, lateAfterSeconds: 900 };
 
-/** A text of a minute ago that came as `messages.post`. */
+/** A text from a minute ago that came as `messages.post`. */
 export function message(change: Partial<Item> = {}): Item {
   return {
     kind: 'message',
@@ -35,12 +35,12 @@ export function itemOf(carrier: string, kind: Item['kind'], change: Partial<Item
   return message({ carrier, kind, type: null, timestamp: null, repeatable: true, ...change });
 }
 
-/** Nothing is remembered, but for what is given. */
+/** An empty memory, except for the given facts. */
 export function memory(known: Partial<Memory> = {}): Memory {
   return { registered: false, known: false, unposted: false, recorded: false, newestInChat: null, ...known };
 }
 
-/** A target with the usual settings. */
+/** A target with the default settings. */
 export function target(change: Partial<Target> = {}): Target {
   return {
     id: 'target-1',

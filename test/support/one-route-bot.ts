@@ -4,9 +4,9 @@ import type { AddressInfo } from 'node:net';
 import { onTestFinished } from 'vitest';
 
 export interface OneRouteBotOptions {
-  /** The one path that takes messages, by POST. */
+  /** The only path that accepts messages, by POST. */
   readonly route: string;
-  /** Base URL of Whapi's API: `/whapi` of the gateway. */
+  /** Base URL of Whapi's API: the gateway's `/whapi`. */
   readonly apiUrl: string;
   readonly token: string;
 }
@@ -16,7 +16,7 @@ export interface OneRouteBot {
   readonly url: string;
   /** The ids of the messages that it has answered, oldest first. */
   readonly answered: readonly string[];
-  /** What came anywhere else and was answered 404: `PUT /hook/statuses`. */
+  /** Other requests, which it answered 404: `PUT /hook/statuses`. */
   readonly refused: readonly string[];
 }
 
@@ -28,8 +28,8 @@ interface Incoming {
 }
 
 /**
- * A bot of the shape of Whapi's example bots (docs/whapi.md): express, one route that takes messages and 404 for the
- * rest. It answers each message by Whapi's API, and its webhook only after that.
+ * A bot like Whapi's example bots (docs/whapi.md): express, one route that accepts messages and 404 for everything
+ * else. It answers each message through Whapi's API, and only then the webhook.
  */
 export async function startOneRouteBot({ route, apiUrl, token }: OneRouteBotOptions): Promise<OneRouteBot> {
   const answered: string[] = [];

@@ -1,7 +1,7 @@
 import { Ajv2020 } from 'ajv/dist/2020.js';
 import type { Answer, Client } from './client.js';
 
-/** What `/openapi.json` says, as far as tests look at it. */
+/** The part of `/openapi.json` that tests use. */
 export interface OpenApi {
   readonly openapi: string;
   readonly info: { readonly title: string; readonly version: string };
@@ -53,7 +53,7 @@ export function schemasOf({ parameters = [], requestBody, responses }: Operation
   return [...parameters, ...media].map(({ schema }) => schema);
 }
 
-/** What of an answer is not as published for its route; empty where all is. */
+/** The differences between an answer and the published schema of its route. Empty if there are none. */
 export function faultsOf(document: OpenApi, route: string, { status, headers, body }: Answer<unknown>): string[] {
   const responses = routesOf(document).find((each) => each.route === route)?.operation.responses ?? {};
   const published = responses[String(status)] ?? responses[`${Math.floor(status / 100)}XX`];

@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 
-/** Random JSON as text, with white space, escapes and numbers that no printer would write. */
+/** Random JSON as text, with white space, escapes and numbers that no serializer would write. */
 
 const space = fc.constantFrom('', '', '', ' ', '\n  ', '\t', '\r\n');
 
@@ -10,14 +10,14 @@ const number = fc.oneof(
   fc.double({ noNaN: true, noDefaultInfinity: true }).map(String),
 );
 
-/** ASCII text, each character of it as an escape. */
+/** ASCII text with every character escaped. */
 const escaped = (text: string): string =>
   Array.from(text, (character) => `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`).join('');
 
 const string = fc.oneof(
   fc.string({ unit: 'binary' }).map((text) => JSON.stringify(text)),
   fc.string({ unit: 'grapheme-ascii' }).map((text) => `"${escaped(text)}"`),
-  // Runs of what a scanner looks for, also past the length at which it changes its way of searching.
+  // Runs of characters that a scanner looks for, also longer than the length at which it changes its algorithm.
   fc
     .array(fc.constantFrom('\\\\', '\\"', '\\/', '\\ud800', 'a', 'é', '👋', '{', '}', '[', ']', ',', ':'), {
       maxLength: 90,
@@ -27,7 +27,7 @@ const string = fc.oneof(
 
 export type Members = readonly (readonly [key: string, value: string])[];
 
-/** An object's text; `spaces` stands around every key and value. */
+/** An object's text, with `spaces` around every key and value. */
 export function objectText(members: Members, spaces = ''): string {
   return `{${members.map(([key, value]) => `${spaces}${key}${spaces}:${spaces}${value}${spaces}`).join()}}`;
 }
@@ -54,7 +54,7 @@ const quoted = (...words: string[]): fc.Arbitrary<string> =>
   fc.constantFrom(...words.map((word) => JSON.stringify(word)));
 const id = fc.oneof({ weight: 8, arbitrary: quoted(...IDS) }, { weight: 1, arbitrary: json });
 
-/** An object that has some of the fields, and perhaps one more that means nothing. */
+/** An object with some of the fields, and possibly one without a meaning. */
 function object(fields: Record<string, fc.Arbitrary<string>>): fc.Arbitrary<string> {
   const members = fc.record({ ...fields, x_extra: json }, { requiredKeys: [] });
   return fc.tuple(members, space).map(([picked, s]) =>
@@ -90,7 +90,7 @@ const ELEMENTS: Readonly<Record<string, fc.Arbitrary<string>>> = {
 };
 export const CARRIERS = Object.keys(ELEMENTS);
 
-/** One member of a payload; `elements` where it is an array whose elements are items. */
+/** One member of a payload. It has `elements` if it is an array of items. */
 interface Member {
   readonly carrier: string | null;
   readonly key: string;
@@ -103,7 +103,7 @@ export interface Payload {
   readonly spaces: string;
 }
 
-/** What an item is: the array it stands in, and its text. */
+/** An item: its array and its text. */
 export interface Element {
   readonly carrier: string;
   readonly text: string;
@@ -137,7 +137,7 @@ const eventMember = fc.record({
   elements: fc.constant([]),
 });
 
-/** A payload of one or several arrays of items among other members, and an event. */
+/** A payload with one or more arrays of items, other members and an event. */
 export const payloads: fc.Arbitrary<Payload> = fc
   .tuple(fc.array(carrierMember, { maxLength: 3 }), fc.array(otherMember, { maxLength: 2 }), eventMember, space)
   .chain(([carriers, others, event, spaces]) =>
@@ -146,7 +146,7 @@ export const payloads: fc.Arbitrary<Payload> = fc
       .map((members) => ({ members, spaces })),
   );
 
-/** The text of a payload with those of its elements that `keep` accepts, in the order in which they stand. */
+/** The text of a payload with the elements that `keep` accepts, in their order. */
 export function payloadText({ members, spaces }: Payload, keep: (position: number) => boolean = () => true): string {
   let position = 0;
   const print = (member: Member): readonly [string, string] => {
@@ -163,7 +163,7 @@ export function elementsOf({ members }: Payload): Element[] {
   );
 }
 
-/** A JSON text without the white space between its tokens: every byte that is left means something. */
+/** A JSON text without the white space between its tokens, so that every byte left is significant. */
 export function meaningOf(text: string): string {
   return text.replaceAll(/"(?:[^"\\]|\\.)*"|[ \t\r\n]+/g, (token) => (token.startsWith('"') ? token : ''));
 }

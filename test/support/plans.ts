@@ -5,14 +5,14 @@ import { kept, openDatabase } from '../../src/store/sqlite/database.js';
 import type { Db } from '../../src/store/sqlite/database.js';
 import { temporaryFolder } from './files.js';
 
-/** Tables whose rows grow with traffic: a query that goes through one of them takes longer every day. */
+/** Tables whose rows grow with traffic: a query that scans one gets slower every day. */
 const GROWING = ['webhooks', 'sightings', 'deliveries', 'lanes', 'ledger', 'chats', 'fingerprints', 'objects'];
 const SCAN = new RegExp(`^SCAN (${GROWING.join('|')}|[wsdl])\\b(?! USING (COVERING )?INDEX)`);
 
 const checked = new Set<string>();
 let example: Db | undefined;
 
-/** When the test is over, no statement that it prepared reads a growing table from one end to the other. */
+/** Checks after the test that no statement it prepared scans a growing table. */
 export function watchPlans(): void {
   const prepare = vi.spyOn(Database.prototype, 'prepare');
   onTestFinished(() => {
@@ -28,7 +28,7 @@ function isScan(sql: string): boolean {
   return planOf(sql).some((step) => SCAN.test(step) && !ENDS_EARLY.test(sql));
 }
 
-/** A walk along a primary key that stops after so many rows. */
+/** A walk along a primary key that stops after a limited number of rows. */
 const ENDS_EARLY = /ORDER BY \w*\.?(id|key|webhook_id)\b[^()]*LIMIT/;
 
 function planOf(sql: string): string[] {

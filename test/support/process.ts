@@ -12,7 +12,7 @@ import { temporaryFolder } from './files.js';
 
 const MAIN = fileURLToPath(new URL('../../dist/main.js', import.meta.url));
 
-/** The gateway with a clock that runs faster: see there. */
+/** The gateway with a faster clock, see there. */
 export const FAST_GATEWAY = fileURLToPath(new URL('fast-gateway.js', import.meta.url));
 
 export interface Ended {
@@ -20,16 +20,16 @@ export interface Ended {
   readonly signal: NodeJS.Signals | null;
 }
 
-/** A gateway in a process of its own, over HTTP on a free port and a SQLite file in a folder of the test. */
+/** A gateway in its own process, over HTTP on a free port and a SQLite file in a folder of the test. */
 export interface GatewayProcess {
   readonly folder: string;
   readonly client: Client;
   /** Every line that it has logged, over all starts. */
   readonly log: readonly string[];
   readonly pid: number;
-  /** Nobody reads its log any more, as when the pipe behind it broke. */
+  /** Closes the reader of its log, like a broken pipe. */
   stopReading(): void;
-  /** Ends it and waits for its end. */
+  /** Sends it a signal and waits for its end. */
   end(signal: NodeJS.Signals): Promise<Ended>;
   /** Starts it again on the same data, on a new port. */
   start(): Promise<void>;
@@ -76,7 +76,7 @@ export async function startProcess(
   return gateway;
 }
 
-/** Runs the process where it is expected to end by itself; `limits` are commands of the shell that starts it. */
+/** Runs a process that is expected to end by itself. `limits` are shell commands that start it. */
 export async function runToEnd(
   folder: string,
   env: Record<string, string> = {},

@@ -15,19 +15,21 @@ import { patternOf } from './readme.js';
 import type { Step } from './readme.js';
 
 const CLI = fileURLToPath(new URL('../../dist/cli.js', import.meta.url));
-/** A resync call lasts 75 ms, and the message is back after 0.3 s. */
+/** A resync call takes 75 ms, and the message is back after 0.3 s. */
 const TIME_SCALE = 200;
 
-/** All that a reader of the README has when the quick start begins: a channel at Whapi, a bot, and the gateway started. */
+/** The starting point of the README's quick start: a channel at Whapi, a bot, and a running gateway. */
 export interface QuickStart {
   readonly whapi: Simulator;
   readonly bot: OneRouteBot;
   readonly gateway: GatewayProcess;
-  /** Types a command of the README, its placeholders filled in; it must end with 0 and print what the README says. */
+  /**
+   * Runs a command of the README with its placeholders filled in. It must exit with 0 and print what the README says.
+   */
   follow(step: Step): Promise<CliEnded>;
 }
 
-/** `route`: the one path that the bot takes messages at. */
+/** `route` is the only path that accepts messages. */
 export async function startQuickStart(route: string): Promise<QuickStart> {
   const folder = temporaryFolder();
   const whapi = await startSimulator({ timeScale: TIME_SCALE });
@@ -54,8 +56,8 @@ export async function startQuickStart(route: string): Promise<QuickStart> {
 }
 
 /**
- * A PATH with an `npx` that finds the program of this repository from any folder, and no other program, and with a
- * `curl` that tells the status below the answer.
+ * A PATH with an `npx` that finds only this repository's program, from any folder, and with a `curl` that prints the
+ * status below the answer.
  */
 function programsIn(folder: string): string {
   const bin = join(folder, 'bin');

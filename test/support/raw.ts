@@ -3,12 +3,12 @@ import { onTestFinished } from 'vitest';
 import { until } from './intervals.js';
 import { WEBHOOK_SECRET } from './client.js';
 
-/** A bare connection to a gateway, for what no HTTP client would send. */
+/** A bare connection to a gateway, for requests that no HTTP client would send. */
 export interface RawConnection {
   write(bytes: string | Buffer): void;
-  /** Resolves with the statuses of all answers when there are so many. */
+  /** Resolves with the statuses of all answers once this many have arrived. */
   answers(count: number): Promise<number[]>;
-  /** Resolves with all that came when the other side has closed it. */
+  /** Resolves with everything received once the other side has closed it. */
   closed(): Promise<string>;
 }
 
@@ -39,7 +39,7 @@ export function rawConnection(url: string): RawConnection {
   };
 }
 
-/** The head of a webhook as text. */
+/** The header block of a webhook as text. */
 export function headOf(headers: readonly string[], path = '/webhooks/main', method = 'POST'): string {
   const lines = [`${method} ${path} HTTP/1.1`, 'host: gateway', `authorization: Bearer ${WEBHOOK_SECRET}`, ...headers];
   return `${lines.join('\r\n')}\r\n\r\n`;

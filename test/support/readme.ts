@@ -4,14 +4,14 @@ const README = readFileSync(new URL('../../README.md', import.meta.url), 'utf8')
 
 const FENCED = /^```sh\n(.*?)^```$/gms;
 
-/** A command of the README as a shell takes it, and what the README says that it prints. */
+/** A command of the README as a shell takes it, and the output that the README shows. */
 export interface Step {
   readonly command: string;
-  /** Comment lines below the command; `…` stands for anything. */
+  /** Comment lines below the command. `…` matches anything. */
   readonly prints: readonly string[];
 }
 
-/** The text below a heading, up to the next one of its kind. */
+/** The text below a heading, up to the next heading of its level. */
 export function sectionOf(heading: string): string {
   const [, section] = README.split(`\n## ${heading}\n`);
   if (section === undefined) throw new Error(`The README has no section "${heading}".`);
@@ -23,19 +23,19 @@ export function stepsIn(text: string): Step[][] {
   return [...text.matchAll(FENCED)].map(([, block = '']) => stepsOf(block));
 }
 
-/** The commands in single backticks, as in the cells of a table, that begin with these words. */
+/** The commands in single backticks, as in table cells, that begin with these words. */
 export function inlineCommands(text: string, beginning: string): string[] {
   const prose = text.replaceAll(FENCED, '');
   return [...prose.matchAll(/`([^`]+)`/g)].map(([, code = '']) => code).filter((code) => code.startsWith(beginning));
 }
 
-/** What a line of the README stands for: `…` for anything, a duration for any other. */
+/** The pattern for a line of the README: `…` matches anything, a duration any other duration. */
 export function patternOf(printed: string): RegExp {
   const escaped = printed.replaceAll(/[.*+?^${}()|[\]\\]/g, '\\$&');
   return new RegExp(`^${escaped.replaceAll('…', '.+').replaceAll(/\d+ ms/g, '\\d+ ms')}$`, 'm');
 }
 
-/** The answer that a curl command of the README shows: its status, and the fields that it names. */
+/** The answer that a curl command of the README shows: its status and its fields. */
 export function answerIn({ command, prints }: Step): { readonly status: string | null; readonly keys: string[] } {
   const shown = prints[0] ?? /# (\d{3} .*)/.exec(command)?.[1] ?? '';
   return {

@@ -35,7 +35,7 @@ export function intervalsWith(intervals: Partial<ResyncIntervals> = {}): Require
   return { retryDelaysMs: QUICK_RETRIES_MS, resync: { ...QUICK_RESYNC, ...intervals }, audit: QUICK_AUDIT };
 }
 
-/** A gateway, a simulated Whapi that is its channel `main` and sends it its webhooks, and a bot that wants everything. */
+/** A gateway, a simulated Whapi as its channel `main` that sends it webhooks, and a bot that wants everything. */
 export async function startResyncs({
   faults = {},
   intervals = {},
@@ -49,7 +49,7 @@ export async function startResyncs({
   return { gateway, whapi, bot };
 }
 
-/** One more simulated Whapi, as a channel of its own. */
+/** Another simulated Whapi, as its own channel. */
 export async function addWhapi(
   gateway: LocalGateway,
   channel: string,
@@ -67,12 +67,12 @@ export function sendWebhooksTo({ url }: LocalGateway, whapi: Simulator, channel 
   whapi.setWebhooks([{ url: `${url}/webhooks/${channel}`, mode: 'method', events: ALL_EVENTS, headers }]);
 }
 
-/** The phone has these messages; Whapi has lost them. */
+/** The phone has these messages, and Whapi has lost them. */
 export function lose(whapi: Simulator, ids: readonly string[]): void {
   for (const id of ids) whapi.store(textMessage({ id }), { cached: false });
 }
 
-/** Asks the gateway to bring messages back. */
+/** Requests a resync from the gateway. */
 export async function resync(
   gateway: LocalGateway,
   ids: readonly string[],
@@ -88,14 +88,14 @@ export async function explain(gateway: LocalGateway, id: string, channel = 'main
   return (await gateway.call<ExplanationJson>('GET', `/v1/messages/${channel}/${id}`)).body;
 }
 
-/** What came of the newest resync of a message. */
+/** A message's state in its newest resync. */
 export async function messageOf(gateway: LocalGateway, id: string, channel = 'main'): Promise<ResyncMessageJson> {
   const message = (await explain(gateway, id, channel)).resyncs.at(-1);
   if (!message) throw new Error(`${id} is not registered.`);
   return message;
 }
 
-/** Resolves when the newest resync of a message stands so. */
+/** Resolves when a message's newest resync has this state. */
 export async function messageIs(
   gateway: LocalGateway,
   id: string,
@@ -131,7 +131,7 @@ export async function pausedWith(gateway: Client, id: string, code: string, word
   });
 }
 
-/** The calls for messages: health checks aside. */
+/** The calls for messages, without health checks. */
 export function callsOf(whapi: Simulator): SimulatorCall[] {
   return whapi.calls.filter(({ messageId }) => messageId !== undefined);
 }

@@ -1,6 +1,6 @@
 import type { Db } from '../../src/store/sqlite/database.js';
 
-/** A database that counts the rows which its statements give through `all`. */
+/** A database that counts the rows that its statements return through `all`. */
 export function counted(db: Db): { readonly db: Db; readonly rows: () => number } {
   let rows = 0;
   const prepare = (sql: string): unknown => {

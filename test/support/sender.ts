@@ -7,7 +7,7 @@ import { systemEffects } from '../../src/effects.js';
 import type { Target } from '../../src/model.js';
 import { target } from './store.js';
 
-/** What sends the deliveries, by itself: for what a gateway as a whole would not let through. Closed after the test. */
+/** The delivery sender on its own, for inputs that a whole gateway would refuse. It is closed after the test. */
 export function startSender(networks: string, lookup?: Lookup): Sender {
   const sender = createSender({
     openSecret: (sealed) => (sealed === '{}' ? sealed : `whsec_${Buffer.alloc(32, 7).toString('base64')}`),
@@ -20,7 +20,7 @@ export function startSender(networks: string, lookup?: Lookup): Sender {
   return sender;
 }
 
-/** Tells the log nothing. */
+/** Discards all log lines. */
 export const SILENT = { onSettled: () => undefined, onDisabled: () => undefined };
 
 /** A delivery to a URL. */
@@ -39,7 +39,7 @@ export function outgoing(url: string, settings: Partial<Target> = {}): Outgoing 
   };
 }
 
-/** A resolver that knows one set of answers for every name, which a test may change. */
+/** A resolver with one set of addresses for every name, which a test may change. */
 export function resolverOf(...answers: string[]): { answers: string[]; names: string[]; lookup: Lookup } {
   const resolver = {
     answers,

@@ -5,7 +5,9 @@ import type { BotRequest } from './bot.js';
 
 type Verify = (secret: string, request: BotRequest) => boolean;
 
-/** Three that verify: two packages of others', and the words of the specification over the very bytes that came. */
+/**
+ * Three independent verifiers: two third-party packages and the algorithm of the specification on the original bytes.
+ */
 const VERIFIERS: readonly Verify[] = [
   (secret, { headers, body }) => isQuiet(() => new Webhook(secret).verify(body, headers as Record<string, string>)),
   (secret, { headers, body }) => isQuiet(() => new SvixWebhook(secret).verify(body, headers as Record<string, string>)),
@@ -17,14 +19,14 @@ const VERIFIERS: readonly Verify[] = [
   },
 ];
 
-/** Whether one of a request's signatures was made with this secret. Those who verify have to agree. */
+/** Whether a request has a signature by this secret. The verifiers must agree. */
 export function isSignedBy(secret: string, request: BotRequest): boolean {
   const verdicts = VERIFIERS.map((verify) => verify(secret, request));
   if (new Set(verdicts).size !== 1) throw new Error(`They do not agree: ${verdicts.join(', ')}`);
   return verdicts[0] === true;
 }
 
-/** The names of those secrets that signed a request. */
+/** The names of the secrets that signed a request. */
 export function signersOf(request: BotRequest, secrets: Readonly<Record<string, string>>): string[] {
   return Object.keys(secrets).filter((name) => isSignedBy(secrets[name] ?? '', request));
 }

@@ -4,21 +4,21 @@ import { onTestFinished } from 'vitest';
 
 export interface SocketServer {
   readonly port: number;
-  /** Every connection that was ever made to it. */
+  /** Every connection ever made to it. */
   readonly sockets: readonly Socket[];
 }
 
-/** A server of bare sockets, for peers that HTTP has no words for. Closed after the test. */
+/** A server on bare sockets, for behaviour that HTTP servers do not offer. It is closed after the test. */
 export async function startSocketServer(onSocket: (socket: Socket) => void): Promise<SocketServer> {
   return await listening(createServer(onSocket));
 }
 
-/** Has a server of any kind listen on a free port, and writes its connections down. Closed after the test. */
+/** Makes any server listen on a free port and records its connections. It is closed after the test. */
 export async function listening(server: Server): Promise<SocketServer> {
   const sockets: Socket[] = [];
   server.on('connection', (socket) => {
     sockets.push(socket);
-    socket.on('error', () => undefined); // a reset is what some tests want
+    socket.on('error', () => undefined); // Some tests want a reset.
   });
   await new Promise<void>((ready) => server.listen(0, '127.0.0.1', ready));
   onTestFinished(async () => {

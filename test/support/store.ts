@@ -16,39 +16,39 @@ export const MINUTE = 60 * SECOND;
 export const HOUR = 60 * MINUTE;
 export const DAY = 24 * HOUR;
 
-/** Where every hand-moved clock begins. */
+/** The start time of every manual clock. */
 export const START = Date.UTC(2026, 0, 5, 12);
 
-/** A clock that stands still until a test moves it, backwards as well. */
+/** A clock that stands still until a test moves it, forward or back. */
 export interface Clock {
   now(): number;
   advance(ms: number): void;
 }
 
-export function handMovedClock(): Clock {
+export function manualClock(): Clock {
   let now = START;
   return { now: () => now, advance: (ms) => void (now += ms) };
 }
 
-/** Opens the store of one test: each time the same data, so that a second call is a restart. */
+/** Opens the store of one test, each time with the same data, so that a second call is a restart. */
 export type OpenStore = (effects: Pick<Effects, 'now' | 'randomBytes'>) => Store | Promise<Store>;
 
 /** An empty store of the engine under test. */
 export interface StoreFixture {
   readonly clock: Clock;
-  /** As it is open now: another one after a restart. */
+  /** The open store, a new one after a restart. */
   readonly store: Store;
-  /** Closes it and opens it again. What was claimed or taken stays unsettled, as after a crash. */
+  /** Closes it and opens it again. Claimed or taken work stays unsettled, as after a crash. */
   restart(): Promise<void>;
-  /** Records a webhook; gives the verdicts of its items. */
+  /** Records a webhook and returns the verdicts of its items. */
   record(body: unknown, options?: Partial<IncomingWebhook>): Promise<readonly Verdict[]>;
-  /** Claims what is due for every enabled target, as the delivery loop does. */
+  /** Claims everything that is due for every enabled target, as the delivery loop does. */
   claim(options?: { limit?: number; leaseMs?: number }): Promise<Claimed>;
-  /** Claims where one delivery is due, and not more. */
+  /** Claims and expects exactly one due delivery. */
   claimOne(): Promise<Delivery>;
-  /** Settles with an attempt that failed, or for `delivered` went well; what is to be tried again is due at `dueAt`. */
+  /** Settles with an attempt, which succeeded for `delivered` and otherwise failed. A retry is due at `dueAt`. */
   settle(claimed: Pick<Delivery, 'id' | 'lease'>, outcome: DeliveryStatus, dueAt?: number): Promise<boolean>;
-  /** Claims and settles as delivered until nothing is due; gives the deliveries in the order in which they were made. */
+  /** Claims and settles as delivered until nothing is due. Returns the deliveries in order. */
   deliverAll(): Promise<readonly Delivery[]>;
 }
 
@@ -56,9 +56,9 @@ export type OpenFixture = () => Promise<StoreFixture>;
 
 export const LEASE = 2 * MINUTE;
 
-/** Closed after the test. */
+/** It is closed after the test. */
 export async function openFixture(open: OpenStore): Promise<StoreFixture> {
-  const clock = handMovedClock();
+  const clock = manualClock();
   const effects = { now: clock.now, randomBytes };
   let store = await open(effects);
   onTestFinished(async () => await store.close());
@@ -97,7 +97,7 @@ export async function openFixture(open: OpenStore): Promise<StoreFixture> {
   };
 }
 
-/** A store with the channel `main` and, unless told otherwise, one target `bot` that wants what targets usually want. */
+/** A store with the channel `main` and, by default, one target `bot` with the default settings. */
 export async function stage(open: OpenFixture, targets: readonly Target[] = [target('bot')]): Promise<StoreFixture> {
   const fixture = await open();
   const added = targets.map(async (each) => await fixture.store.registry.addTarget(each));
@@ -105,7 +105,7 @@ export async function stage(open: OpenFixture, targets: readonly Target[] = [tar
   return fixture;
 }
 
-/** `body`: a buffer as it came, or anything that is sent as JSON. */
+/** `body` is a buffer of raw bytes, or any value that is sent as JSON. */
 export async function record(
   store: Store,
   body: unknown,
@@ -168,12 +168,12 @@ export function target(id: string, settings: Partial<Target> = {}): Target {
   };
 }
 
-/** One element of `messages`. Two calls with equal arguments give equal bytes. */
+/** One element of `messages`. Equal arguments give equal bytes. */
 export function message(id: string, chat = 'alice', fields: Record<string, unknown> = {}): Record<string, unknown> {
   return { id, type: 'text', chat_id: chat, timestamp: START / SECOND, text: { body: `This is ${id}` }, ...fields };
 }
 
-/** A webhook of messages; a string stands for the message with that id. */
+/** A webhook of messages. A string stands for the message with that id. */
 export function messages(...items: (string | Record<string, unknown>)[]): Record<string, unknown> {
   return {
     messages: items.map((item) => (typeof item === 'string' ? message(item) : item)),
@@ -186,7 +186,7 @@ export function revisions(...items: Record<string, unknown>[]): Record<string, u
   return { messages: items, event: { type: 'messages', event: 'put' } };
 }
 
-/** A webhook that says that a message was read. */
+/** A webhook that reports a message as read. */
 export function status(id: string, chat = 'alice', event = 'post'): Record<string, unknown> {
   return {
     statuses: [{ id, code: 4, status: 'read', recipient_id: chat, timestamp: '1712995378' }],
@@ -194,7 +194,7 @@ export function status(id: string, chat = 'alice', event = 'post'): Record<strin
   };
 }
 
-/** What `Store.settle` writes. */
+/** The argument of `store.outbox.settle`. */
 export function settlement(
   { id, lease }: Pick<Delivery, 'id' | 'lease'>,
   outcome: DeliveryStatus,
@@ -205,13 +205,13 @@ export function settlement(
   return { id, lease, status: outcome, ...(dueAt !== undefined && { dueAt }), attempt };
 }
 
-/** The first one of a list that is not to be empty. */
+/** The first element of a non-empty list. */
 export function first<T>([item]: readonly T[]): T {
   if (item === undefined) throw new Error('There is none.');
   return item;
 }
 
-/** The only one of a list that is to have just one. */
+/** The only element of a list. */
 export function only<T>(list: readonly T[]): T {
   if (list.length !== 1) throw new Error(`There are ${list.length} instead of one.`);
   return first(list);
@@ -225,13 +225,13 @@ export function idsIn(deliveries: readonly Pick<Delivery, 'body'>[]): string[] {
   });
 }
 
-/** Every verdict that a message was given, with the rule that gave it, oldest first: `new 10`. */
+/** Every verdict on a message with its rule, oldest first: `new 10`. */
 export async function judgements(fixture: StoreFixture, id: string, channelName = 'main'): Promise<string[]> {
   const explained = await fixture.store.items.explain(channelName, id);
   return (explained?.sightings ?? []).map(({ verdict, rule }) => `${verdict} ${rule}`);
 }
 
-/** All pages of a list, one after the other. */
+/** All pages of a list, in order. */
 export async function allPages<T>(
   limit: number,
   get: (page: { limit: number; cursor: string | null }) => Promise<Page<T>>,
@@ -246,7 +246,7 @@ export async function allPages<T>(
   return data;
 }
 
-/** Registers ids of the channel `main` for a window of one hour. */
+/** Registers ids of the channel `main` with a window of one hour. */
 export async function register(
   fixture: StoreFixture,
   messageIds: readonly string[],
@@ -262,7 +262,7 @@ export async function register(
   });
 }
 
-/** Makes a job and does all of its steps; gives it as it is then. */
+/** Creates a job, runs all of its steps and returns its final state. */
 export async function runJob({ store }: StoreFixture, work: BulkWork): Promise<JobView> {
   const { id } = await store.jobs.add(work);
   while ((await store.jobs.step()) !== null);
@@ -271,17 +271,17 @@ export async function runJob({ store }: StoreFixture, work: BulkWork): Promise<J
   return job;
 }
 
-/** What a refused operation rejects with. */
+/** The error of a refused operation. */
 export function refusal(code: GatewayErrorCode): unknown {
   return expect.objectContaining({ name: 'GatewayError', code });
 }
 
-/** A whole sweep. */
+/** A complete sweep. */
 export async function prune({ store }: StoreFixture, retention: Retention): Promise<void> {
   while (await store.upkeep.prune(retention));
 }
 
-/** The call to Whapi that is due now, a resync rather than a poll. */
+/** The call to Whapi that is due now, a resync before a poll. */
 export async function takeCall({ store }: StoreFixture, leaseMs = LEASE): Promise<ResyncCall> {
   const call = await store.resyncs.takeCall('main', 'resync', leaseMs);
   if (!call) throw new Error('No call is due.');

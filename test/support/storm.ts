@@ -1,21 +1,21 @@
 import type { Client } from './client.js';
 
-/** Webhooks under way at the same time: one for each chat, so that within a chat there is an order to be kept. */
+/** Webhooks in flight at the same time: one per chat, so that each chat has an order to check. */
 const CHATS = 16;
 
-/** What Whapi does, whatever becomes of the gateway: sends each webhook until it is answered 200. */
+/** Plays Whapi: sends each webhook until it is answered 200, whatever happens to the gateway. */
 export interface Storm {
   /** Ids of live messages that were answered 200, by chat, in the order in which Whapi sent them. */
   readonly answered: ReadonlyMap<number, readonly string[]>;
   /** Ids of restored messages that were answered 200. */
   readonly restored: readonly string[];
-  /** How many webhooks the store could not take (503). */
+  /** The number of webhooks that the store could not accept (503). */
   readonly refused: number;
-  /** Sends until `enough` says so, then lets what is under way end or fail. */
-  rage(client: () => Client, enough: () => boolean): Promise<void>;
+  /** Sends until `enough` returns true, then lets requests in flight end or fail. */
+  run(client: () => Client, enough: () => boolean): Promise<void>;
 }
 
-/** Every so many messages of a chat one is brought back instead: registered first, then sent as Whapi would. */
+/** One in this many messages of a chat is brought back instead: registered first, then sent as Whapi would. */
 const RESTORED_EVERY = 5;
 
 export function createStorm(): Storm {
@@ -34,15 +34,15 @@ export function createStorm(): Storm {
     if (status !== 200) return;
     if (isRestored) restored.push(id);
     else answered.set(chat, [...(answered.get(chat) ?? []), id]);
-    next.set(chat, number + 1); // only now: until the 200, Whapi sends the same again
+    next.set(chat, number + 1); // Only now: until the 200, Whapi repeats the same webhook.
   };
 
-  const rageIn = async (chat: number, client: () => Client, enough: () => boolean): Promise<void> => {
+  const sendIn = async (chat: number, client: () => Client, enough: () => boolean): Promise<void> => {
     while (!enough()) {
       try {
         await sendOne(chat, client());
       } catch {
-        // The connection broke, or the gateway is gone: Whapi sends it again.
+        // The connection broke, or the gateway has crashed: Whapi sends it again.
       }
     }
   };
@@ -53,8 +53,8 @@ export function createStorm(): Storm {
     get refused() {
       return refused;
     },
-    rage: async (client, enough) => {
-      await Promise.all(Array.from({ length: CHATS }, async (_, chat) => await rageIn(chat, client, enough)));
+    run: async (client, enough) => {
+      await Promise.all(Array.from({ length: CHATS }, async (_, chat) => await sendIn(chat, client, enough)));
     },
   };
 }

@@ -1,4 +1,4 @@
-/** For tests only: a key and a certificate that it signed itself, for bot.example and 127.0.0.1, until 2126. */
+/** For tests only: a key and its self-signed certificate for bot.example and 127.0.0.1, valid until 2126. */
 export const SELF_SIGNED = {
   key: `-----BEGIN PRIVATE KEY-----
 MIGHAgEAMBMGByqGSM49AgEGCCqGSM49AwEHBG0wawIBAQQg47m1zz7zbq2huZ2L

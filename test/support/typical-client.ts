@@ -3,24 +3,24 @@ import type { Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { onTestFinished } from 'vitest';
 
-/** What a bot of this shape has in its configuration. */
+/** The configuration of a typical bot. */
 export interface ClientConfig {
-  /** Base URL of Whapi's API: the one thing that is another behind a gateway. */
+  /** Base URL of Whapi's API, the only setting that changes behind a gateway. */
   apiUrl: string;
   readonly token: string;
 }
 
 export interface TypicalClient {
-  /** Where its webhook leads, for mode `method`. */
+  /** The URL of its webhook, for mode `method`. */
   readonly hookUrl: string;
   readonly config: ClientConfig;
-  /** Has a message brought back, the way Whapi's help says; gives the status. */
+  /** Resyncs a message as Whapi's help describes it. Returns the status. */
   resync(messageId: string): Promise<number>;
 }
 
 /**
- * A bot as many are written for Whapi: express, `POST /hook/messages` for the webhook mode `method`, answers by way of
- * the API. It knows nothing of a gateway, and answers whatever comes.
+ * A typical bot for Whapi: express, `POST /hook/messages` for the webhook mode `method`, answers through the API. It
+ * knows nothing about a gateway and answers every message.
  */
 export async function startTypicalClient(config: ClientConfig): Promise<TypicalClient> {
   const callApi = async (method: string, path: string, body?: unknown): Promise<number> => {

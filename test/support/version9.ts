@@ -3,7 +3,7 @@ import { migrationsOf } from '../../src/store/migrate.js';
 import { kept } from '../../src/store/sqlite/database.js';
 import type { Db } from '../../src/store/sqlite/database.js';
 
-/** A database as version 9 left it: a channel `main`, a target `bot`. */
+/** A database as version 9 left it: a channel `main` and a target `bot`. */
 export function databaseOfVersion9(file: string): Db {
   const db = kept(new Database(file));
   for (const { version, sql } of migrationsOf('sqlite')) if (version <= 9) db.exec(sql);

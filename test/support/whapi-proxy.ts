@@ -12,13 +12,13 @@ export const TOKEN = 'the-token-of-the-channel';
 
 export interface Sent {
   readonly method?: string;
-  /** With its query, sent as it is. */
+  /** With its query, sent unchanged. */
   readonly path?: string;
   readonly headers?: Readonly<Record<string, string | string[]>>;
   readonly body?: string | Buffer;
 }
 
-export interface Got {
+export interface ProxyAnswer {
   readonly status: number;
   readonly headers: IncomingHttpHeaders;
   readonly body: Buffer;
@@ -26,8 +26,8 @@ export interface Got {
   readonly json: unknown;
 }
 
-/** Sends a request as it is, where fetch would rewrite its path and headers; with the token unless it has headers. */
-export async function send(base: string, { body, ...sent }: Sent = {}): Promise<Got> {
+/** Sends a request unchanged, while fetch would rewrite its path and headers. It carries the token by default. */
+export async function send(base: string, { body, ...sent }: Sent = {}): Promise<ProxyAnswer> {
   const out = begin(base, sent);
   out.end(body);
   return await answerTo(out);
@@ -39,7 +39,7 @@ export function begin(base: string, { method = 'GET', path = '/', headers = bear
   return request({ hostname, port, method, path: pathname.replace(/\/$/, '') + path, headers, agent: false });
 }
 
-export async function answerTo(out: ClientRequest): Promise<Got> {
+export async function answerTo(out: ClientRequest): Promise<ProxyAnswer> {
   const [response] = (await once(out, 'response')) as [IncomingMessage];
   const chunks: Buffer[] = [];
   for await (const chunk of response) chunks.push(chunk as Buffer);
@@ -62,13 +62,13 @@ function jsonOf(body: Buffer): unknown {
 
 export interface ProxyStage {
   readonly gateway: LocalGateway;
-  /** Where clients find Whapi's API behind the gateway. */
+  /** The base URL of Whapi's API behind the gateway. */
   readonly base: string;
-  /** Plays Whapi: it writes down what it is asked. */
+  /** Plays Whapi and records its requests. */
   readonly whapi: Bot;
 }
 
-/** A gateway whose channel `main` leads to a server that records. */
+/** A gateway whose channel `main` leads to a server that records requests. */
 export async function startProxy(
   channel: Record<string, unknown> = {},
   options: LocalOptions = {},
@@ -79,11 +79,11 @@ export async function startProxy(
   return { gateway, base: `${gateway.url}/whapi`, whapi };
 }
 
-/** The same request to Whapi itself and through the gateway: as each of them came to Whapi, and what each was answered. */
+/** Sends the same request to Whapi directly and through the gateway. Returns the requests at Whapi and both answers. */
 export async function both(
   { base, whapi }: Pick<ProxyStage, 'base' | 'whapi'>,
   sent: Sent,
-): Promise<{ came: [BotRequest, BotRequest]; got: [Got, Got] }> {
+): Promise<{ came: [BotRequest, BotRequest]; got: [ProxyAnswer, ProxyAnswer] }> {
   const already = whapi.requests.length;
   const direct = await send(whapi.url, sent);
   const through = await send(base, sent);
@@ -94,7 +94,7 @@ export async function both(
 
 const OF_THE_CONNECTION = new Set(['host', 'connection', 'keep-alive', 'date']);
 
-/** Headers without what belongs to one connection, one host or one moment. */
+/** Headers without those of one connection, host or moment. */
 export function lasting({ headers }: { readonly headers: IncomingHttpHeaders }): IncomingHttpHeaders {
   return Object.fromEntries(Object.entries(headers).filter(([name]) => !OF_THE_CONNECTION.has(name)));
 }

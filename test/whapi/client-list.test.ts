@@ -7,7 +7,7 @@ import { requestTo } from '../support/delivery.js';
 
 const QUESTION = { timeFrom: 1000, timeTo: 2000, count: 500, offset: 7 };
 
-/** Asks a server in the place of Whapi, which answers so. */
+/** Asks a server in place of Whapi that answers this way. */
 async function ask(answer: BotAnswer): Promise<{ whapi: Bot; answer: ListAnswer }> {
   const whapi = await startBot();
   whapi.otherwise = answer;
@@ -21,8 +21,8 @@ function text(body: string | Buffer, status = 200): BotAnswer {
   return (_request, response) => response.writeHead(status, { 'content-type': 'application/json' }).end(body);
 }
 
-describe("a page of Whapi's list", () => {
-  it('is asked for by window, newest first, without system messages, with the token in a header only', async () => {
+describe("a page of Whapi's message list", () => {
+  it('is requested by window, newest first, without system messages, with the token only in a header', async () => {
     const { whapi } = await ask(text('{"messages":[]}'));
     const { url, headers } = await requestTo(whapi);
     const query = 'count=500&offset=7&time_from=1000&time_to=2000&normal_types=true&sort=desc';
@@ -30,7 +30,7 @@ describe("a page of Whapi's list", () => {
     expect(headers.authorization).toBe('Bearer the-token');
   });
 
-  it('gives each message in its own bytes, numbers above 2^53 and all', async () => {
+  it('contains each message in its own bytes, also numbers above 2^53', async () => {
     const element = '{ "id":"a","timestamp":12.9,"type":"text","chat_id":"c","mute":18446744073709552000,"x":1.10 }';
     const { answer } = await ask(text(`{"count":500,"total":3,"messages":[ ${element} ,{"id":"b","timestamp":1}]}`));
     expect(answer).toMatchObject({ kind: 'found', page: { length: 2, total: 3 } });
@@ -42,7 +42,7 @@ describe("a page of Whapi's list", () => {
     ]);
   });
 
-  it('counts elements that are no messages, and leaves them out', async () => {
+  it('counts elements that are not messages and omits them', async () => {
     const { answer } = await ask(
       text('{"messages":[null,{"id":1,"timestamp":1},{"id":"a"},{"id":"b","timestamp":1}]}'),
     );
@@ -50,17 +50,17 @@ describe("a page of Whapi's list", () => {
   });
 
   it.each([
-    ['no JSON', text('<html>')],
-    ['no UTF-8', text(Buffer.from([0x7b, 0xff, 0x7d]))],
-    ['JSON of another form', text('{"data":[]}')],
-  ])('is not taken from an answer that is %s', async (_name, body) => {
+    ['not JSON', text('<html>')],
+    ['not UTF-8', text(Buffer.from([0x7b, 0xff, 0x7d]))],
+    ['JSON of another shape', text('{"data":[]}')],
+  ])('is not accepted from an answer that is %s', async (_name, body) => {
     expect((await ask(body)).answer).toMatchObject({
       kind: 'missing',
       words: expect.stringContaining('200') as unknown,
     });
   });
 
-  it('larger than eight megabytes is not read to its end', async () => {
+  it('is not read to its end beyond eight megabytes', async () => {
     expect((await ask(text(`{"messages":["${'x'.repeat(9 * 1024 * 1024)}"]}`))).answer).toEqual({ kind: 'too_large' });
   });
 
@@ -68,7 +68,7 @@ describe("a page of Whapi's list", () => {
     [429, 'busy'],
     [500, 'busy'],
     [401, 'refused'],
-  ])('answered %i is %s, as with every other call', async (status, kind) => {
+  ])('answered %i is %s, as for every other call', async (status, kind) => {
     expect((await ask(status)).answer).toMatchObject({ kind });
   });
 });

@@ -22,13 +22,13 @@ async function stage(): Promise<{ client: WhapiClient; whapi: Simulator; access:
 }
 
 describe('the settings of a channel at Whapi', () => {
-  it('are read whole, fields that nobody here knows included', async () => {
+  it('are read completely, including unknown fields', async () => {
     const { client, access } = await stage();
     const answer = await client.getSettings(access, IN_TIME);
     expect(answer).toMatchObject({ kind: 'found', body: { callback_persist: true, pdo_sync: true, webhooks: [] } });
   });
 
-  it('are changed in the fields that are named, and Whapi says what they were and are', async () => {
+  it('are changed in the given fields only, and the result shows them before and after', async () => {
     const { client, access } = await stage();
     const answer = await client.patchSettings(access, { webhooks: [WEBHOOK] }, IN_TIME);
     expect(answer).toMatchObject({
@@ -37,7 +37,7 @@ describe('the settings of a channel at Whapi', () => {
     });
   });
 
-  it('that Whapi would not take are refused in its words', async () => {
+  it("are refused with Whapi's reason if Whapi does not accept them", async () => {
     const { client, access } = await stage();
     const headers = Object.fromEntries(['1', '2', '3', '4', '5', '6'].map((name) => [name, 'a header']));
     const answer = await client.patchSettings(access, { webhooks: [{ ...WEBHOOK, headers }] }, IN_TIME);
@@ -49,7 +49,7 @@ describe('the settings of a channel at Whapi', () => {
     ['busy', 503, 'a page'],
     ['missing', 200, 'a page'],
     ['missing', 200, '[]'],
-  ])('are "%s" where the answer is %i %s', async (kind, status, body) => {
+  ])('are "%s" if the answer is %i %s', async (kind, status, body) => {
     const { client } = await stage();
     const whapi = await startBot();
     whapi.otherwise = (_request, response) => response.writeHead(status).end(body);
@@ -58,7 +58,7 @@ describe('the settings of a channel at Whapi', () => {
     expect(JSON.stringify(answer)).not.toContain('secret-token');
   });
 
-  it('are out of reach where nobody listens', async () => {
+  it('are unreachable if the connection is refused', async () => {
     const { client } = await stage();
     const access = { baseUrl: await unreachableUrl(), token: 'secret-token' };
     expect(await client.getSettings(access, IN_TIME)).toMatchObject({ kind: 'unreachable' });
@@ -66,7 +66,7 @@ describe('the settings of a channel at Whapi', () => {
 });
 
 describe('the health of a channel at Whapi', () => {
-  it('is asked for without starting a stopped channel, and comes with the time on the clock there', async () => {
+  it("is read without starting a stopped channel, and includes Whapi's clock", async () => {
     const { client } = await stage();
     const whapi = await startBot();
     whapi.otherwise = (_request, response) => {
@@ -78,7 +78,7 @@ describe('the health of a channel at Whapi', () => {
   });
 });
 
-describe('a test of a webhook', () => {
+describe('a webhook test at Whapi', () => {
   it('is sent by Whapi to the URL with the headers', async () => {
     const { client, access } = await stage();
     const bot = await startBot();

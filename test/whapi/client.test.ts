@@ -42,7 +42,7 @@ function error(code: number, message: string, more: Record<string, unknown> = {}
 }
 
 describe('a call to Whapi', () => {
-  it('asks for the message with resync=true, and with the token in a header only', async () => {
+  it('requests the message with resync=true, and the token only in a header', async () => {
     const { whapi, ask } = await stage();
     await ask();
     const { method, url, headers } = await requestTo(whapi);
@@ -51,25 +51,25 @@ describe('a call to Whapi', () => {
     expect(headers['user-agent']).toMatch(/^whapi-resync-gateway\/\d+\.\d+\.\d+$/);
   });
 
-  it('asks without the parameter where it only looks', async () => {
+  it('requests it without the parameter for a poll', async () => {
     const { whapi, ask } = await stage();
     await ask({ resync: false });
     expect((await requestTo(whapi)).url).toBe(`/messages/${ID}`);
   });
 
-  it.each(['', '/', '/proxy', '/proxy/'])('goes below a base URL that ends in "%s"', async (path) => {
+  it.each(['', '/', '/proxy', '/proxy/'])('stays below a base URL that ends in "%s"', async (path) => {
     const { whapi, ask } = await stage();
     await ask({ path });
     expect((await requestTo(whapi)).url).toBe(`${path.replace(/\/$/, '')}/messages/${ID}?resync=true`);
   });
 
-  it('keeps an odd id one part of the path', async () => {
+  it('keeps an unusual id in one path segment', async () => {
     const { whapi, ask } = await stage();
     await ask({ id: 'a/b?c#d e' });
     expect((await requestTo(whapi)).url).toBe('/messages/a%2Fb%3Fc%23d%20e?resync=true');
   });
 
-  it('does not follow a redirect, for it would show the token to somebody else', async () => {
+  it('does not follow a redirect, which would reveal the token to another server', async () => {
     const elsewhere = await startBot();
     const { ask } = await stage(json(302, '', { location: elsewhere.url }));
     expect(await ask()).toMatchObject({ kind: 'missing' });
@@ -77,43 +77,43 @@ describe('a call to Whapi', () => {
   });
 });
 
-describe("what Whapi's answer means", () => {
-  it('200: it has the message', async () => {
+describe("Whapi's answer", () => {
+  it('200 means that it has the message', async () => {
     const { ask } = await stage(json(200, samplePayload('api/get_message.resync.200')));
     expect(await ask()).toEqual({ kind: 'found' });
   });
 
-  it.each([true, false])('200 with a placeholder (resync: %s): it has not got the message yet', async (resync) => {
+  it.each([true, false])('200 with a placeholder (resync: %s) means that the message is missing', async (resync) => {
     const { ask } = await stage(json(200, '{"id":"m-1","type":"unknown","chat_id":"c","from_me":false}'));
     expect(await ask({ resync })).toMatchObject({ kind: 'missing' });
   });
 
   it.each([
-    ['a message that is larger than any placeholder', `{"type":"unknown","preview":"${'x'.repeat(100_000)}"}`],
-    ['something that cannot be read', '{"type":"unknown"'],
-    ['another kind of "unknown"', '{"type":"text","text":{"body":"unknown"}}'],
-  ])('200 with %s: it has the message', async (_what, body) => {
+    ['a message larger than any placeholder', `{"type":"unknown","preview":"${'x'.repeat(100_000)}"}`],
+    ['unreadable JSON', '{"type":"unknown"'],
+    ['a text that says "unknown"', '{"type":"text","text":{"body":"unknown"}}'],
+  ])('200 with %s means that it has the message', async (_what, body) => {
     const { ask } = await stage(json(200, body));
     expect(await ask()).toEqual({ kind: 'found' });
   });
 
   it.each([
-    ['nothing', ''],
+    ['an empty body', ''],
     ["a proxy's page", '<html>Log in</html>'],
     ['another kind of JSON', '[]'],
     ['an error', '{"error":{"code":500,"message":"no"}}'],
     ['a large text', 'x'.repeat(100_000)],
-  ])('200 with %s: it has not got the message', async (_what, body) => {
+  ])('200 with %s means that the message is missing', async (_what, body) => {
     const { ask } = await stage(json(200, body));
     expect(await ask()).toMatchObject({ kind: 'missing', words: '200, but without a message' });
   });
 
-  it.each(['api/get_message.404', 'api/get_message.resync.404'])('404 %s: it has not got it yet', async (name) => {
+  it.each(['api/get_message.404', 'api/get_message.resync.404'])('404 %s means that it is missing', async (name) => {
     const { ask } = await stage(json(404, samplePayload(name)));
     expect(await ask()).toMatchObject({ kind: 'missing', words: expect.stringMatching(/^404 .*not found/) as unknown });
   });
 
-  it('404 about the channel: every call is refused, for the token is none', async () => {
+  it('404 about the channel means that every call is refused, because the token is wrong', async () => {
     const { ask } = await stage(json(404, samplePayload('api/error.404.channel')));
     expect(await ask()).toMatchObject({
       ...{ kind: 'refused', for: 'token' },
@@ -121,7 +121,7 @@ describe("what Whapi's answer means", () => {
     });
   });
 
-  it('404 about a message whose details name a channel: that is about the message all the same', async () => {
+  it('404 about a message counts as that even if its details name a channel', async () => {
     const { ask } = await stage(json(404, error(404, 'Specified message not found', { details: 'in this channel' })));
     expect(await ask()).toMatchObject({ kind: 'missing' });
   });
@@ -131,7 +131,7 @@ describe("what Whapi's answer means", () => {
     [401, 'api/error.401', { kind: 'refused', for: 'login' }],
     [402, 'api/error.402', { kind: 'refused', for: 'quota' }],
     [403, 'api/error.403', { kind: 'refused' }],
-  ])('%i: this call or every call of the channel was refused, in its words', async (status, name, meaning) => {
+  ])("%i refuses this call or every call of the channel, with Whapi's reason", async (status, name, meaning) => {
     const { ask } = await stage(json(status, samplePayload(name)));
     const { error: said } = JSON.parse(samplePayload(name).toString()) as { error: { message: string } };
     expect(await ask()).toMatchObject({
@@ -140,23 +140,23 @@ describe("what Whapi's answer means", () => {
     });
   });
 
-  it.each([429, 500, 502, 503, 504])('%i: it is busy', async (status) => {
+  it.each([429, 500, 502, 503, 504])('%i means that it is busy', async (status) => {
     const { ask } = await stage(json(status, error(status, 'Too much')));
     expect(await ask()).toEqual({ kind: 'busy', words: `${status} Too much`, retryAfter: null });
   });
 
-  it('429 with a Retry-After: it is busy for so long', async () => {
+  it('429 with a Retry-After means that it is busy for that time', async () => {
     const { ask } = await stage(json(429, error(429, 'Too many requests'), { 'retry-after': '30' }));
     expect(await ask()).toEqual({ kind: 'busy', words: '429 Too many requests', retryAfter: '30' });
   });
 
-  it('adds the details to its words', async () => {
+  it('includes the details in the reason', async () => {
     const { ask } = await stage(json(400, error(400, 'Wrong request parameters', { details: 'MessageID is odd' })));
     expect(await ask()).toMatchObject({ words: '400 Wrong request parameters: MessageID is odd' });
   });
 
   it.each(['<html>Bad gateway</html>', '', 'null', '[]', '"words"', '{}', '{"error":null}', '{"error":{"message":7}}'])(
-    'has no words where the body is %s',
+    'gives no reason if the body is %s',
     async (body) => {
       const { ask } = await stage(json(502, body));
       expect(await ask()).toEqual({ kind: 'busy', words: 'HTTP status 502', retryAfter: null });
@@ -165,17 +165,17 @@ describe("what Whapi's answer means", () => {
 });
 
 describe('a call without an answer', () => {
-  it('ends in its time-out', async () => {
+  it('ends at its timeout', async () => {
     const { ask } = await stage(() => undefined);
     expect(await ask({ timeoutMs: 50 })).toEqual({ kind: 'timeout' });
   });
 
-  it('ends in its time-out although an error drips on and on', async () => {
+  it('ends at its timeout even if an error keeps trickling in', async () => {
     const { ask } = await stage((_request, response) => drip(response));
     expect(await ask({ timeoutMs: 50 })).toEqual({ kind: 'timeout' });
   });
 
-  it('is told from one that Whapi may have heard: nobody listens', async () => {
+  it('is distinguished from one that Whapi may have received if the connection is refused', async () => {
     const { whapi, ask } = await stage();
     await whapi.close();
     expect(await ask()).toMatchObject({
@@ -184,7 +184,7 @@ describe('a call without an answer', () => {
     });
   });
 
-  it('says so where the connection breaks', async () => {
+  it('reports a broken connection', async () => {
     const { ask } = await stage((_request, { socket }) => socket?.resetAndDestroy());
     const answer = await ask();
     expect(answer.kind).toBe('unreachable');
@@ -199,7 +199,7 @@ describe('a call without an answer', () => {
     expect((await answer).kind).toBe('unreachable');
   });
 
-  it('never rejects, not even with a base URL that is none', async () => {
+  it('never rejects, not even with an invalid base URL', async () => {
     const { client } = await stage();
     const access = { baseUrl: 'http://', token: TOKEN };
     expect(await client.getMessage(access, ID, { resync: true, timeoutMs: 1000 })).toMatchObject({
@@ -209,14 +209,14 @@ describe('a call without an answer', () => {
 });
 
 describe('a huge answer', () => {
-  it('is read only so far where it is an error, and its words are kept short', async () => {
+  it('with an error is read only up to a limit, and its reason is shortened', async () => {
     const { ask } = await stage(json(400, error(400, 'x'.repeat(1_000_000))));
     const answer = await ask();
     expect(answer.kind).toBe('refused');
     expect('words' in answer && answer.words.length).toBeLessThan(2000);
   });
 
-  it('of words that Whapi means as an error is cut to what a person reads', async () => {
+  it('with a long error message from Whapi is cut to a readable length', async () => {
     const { ask } = await stage(json(400, error(400, 'x'.repeat(50_000))));
     const answer = await ask();
     expect('words' in answer && answer.words.length).toBeLessThan(2000);
@@ -230,14 +230,14 @@ describe('a huge answer', () => {
   });
 });
 
-/** Answers 500 and sends a byte now and then, without an end. */
+/** Answers 500 and sends a byte now and then, without end. */
 function drip(response: ServerResponse): void {
   response.writeHead(500).write('.');
   const drops = setInterval(() => response.write('.'), 10);
   response.on('close', () => clearInterval(drops));
 }
 
-/** Answers 200 and writes as fast as it is read, without an end. */
+/** Answers 200 and writes as fast as the client reads, without end. */
 function pour(response: ServerResponse, poured: { isOver: boolean }): void {
   const more = (): void => void response.write(Buffer.alloc(64 * 1024, 'a'));
   response.writeHead(200).on('drain', more);

@@ -11,11 +11,11 @@ const TOKEN = 'the-token-of-the-channel';
 
 interface FarWhapi {
   readonly url: string;
-  /** Resolves when the first packet to it was sent, and dropped; it answers from then on. */
+  /** Resolves when the first packet to it was sent and dropped. From then on it answers. */
   arrive(): Promise<void>;
 }
 
-/** A Whapi whose name has two addresses: one with a handshake of a second, and one that refuses. */
+/** A Whapi whose name has two addresses: one with a handshake of a second, one that refuses. */
 async function startFarWhapi(): Promise<FarWhapi> {
   const server: FarServer = await startFarServer();
   const addresses: LookupAddress[] = ['127.0.0.1', '127.0.0.2'].map((address) => ({ address, family: 4 }));
@@ -37,8 +37,8 @@ async function startFarWhapi(): Promise<FarWhapi> {
   };
 }
 
-describe('a Whapi that is far away, under a name with two addresses', () => {
-  it('is reached by the calls that the gateway makes', async () => {
+describe('a distant Whapi whose name has two addresses', () => {
+  it("is reached by the gateway's own calls", async () => {
     const whapi = await startFarWhapi();
     const client = createWhapiClient();
     onTestFinished(async () => await client.destroy());
@@ -47,7 +47,7 @@ describe('a Whapi that is far away, under a name with two addresses', () => {
     expect(await answer).toEqual({ kind: 'found' });
   });
 
-  it('is reached by calls that pass through', async () => {
+  it('is reached by proxied calls', async () => {
     const gateway = await startLocal();
     const whapi = await startFarWhapi();
     await gateway.addChannel({ whapi_base_url: whapi.url, whapi_token: TOKEN });

@@ -13,7 +13,7 @@ const WAITING: Pause = { code: 'not_ready', reason: 'QR', since: START - HOUR, n
 
 const ASKED: Pause = { ...WAITING, code: 'busy' };
 
-/** A channel that was found well a minute ago and has an id to ask for. */
+/** A channel whose health check succeeded a minute ago and that has an id to ask for. */
 function calls(more: Partial<ChannelCalls> = {}, settings: Partial<Channel> = {}): ChannelCalls {
   return {
     ...{ channel: channel('main', settings), dueAt: START - SECOND, askDueAt: START - SECOND },
@@ -39,45 +39,45 @@ const waits = (until: number, pause: unknown = null): unknown => ({ kind: 'wait'
 const spaces = (until: number): Step => ({ kind: 'space', until });
 const BUDGET = expect.objectContaining({ code: 'budget' }) as unknown;
 
-describe('what is to be done for a channel', () => {
+describe('the next step of a channel', () => {
   it.each<[string, unknown, ChannelCalls, Partial<StepMoment>]>([
     ['a call is due', { kind: 'call' }, calls(), {}],
     ['no call is due yet', waits(START + SECOND), calls({ dueAt: START + SECOND, askDueAt: null }), {}],
     ['the last call has just ended', spaces(START + SECOND), calls(), { endedAt: START }],
-    ['its own spacing is longer', spaces(START + 9 * SECOND), calls({}, { resyncSpacingMs: 9000 }), { endedAt: START }],
-    ['its own spacing is none', { kind: 'call' }, calls({}, { resyncSpacingMs: 0 }), { endedAt: START }],
+    ['its spacing is longer', spaces(START + 9 * SECOND), calls({}, { resyncSpacingMs: 9000 }), { endedAt: START }],
+    ['it has no spacing', { kind: 'call' }, calls({}, { resyncSpacingMs: 0 }), { endedAt: START }],
     ['the last call was made before a restart', spaces(START + SECOND), calls({ lastCallAt: START }), {}],
-    ['it was never found well', { kind: 'check' }, calls({ healthyAt: null }), {}],
-    ['it was found well long ago', { kind: 'check' }, calls({ healthyAt: START - 5 * MINUTE }), {}],
-    ['only a look is due', { kind: 'call' }, calls({ askDueAt: null, healthyAt: null }), {}],
+    ['no health check has succeeded yet', { kind: 'check' }, calls({ healthyAt: null }), {}],
+    ['the last good health check is long ago', { kind: 'check' }, calls({ healthyAt: START - 5 * MINUTE }), {}],
+    ['only a poll is due', { kind: 'call' }, calls({ askDueAt: null, healthyAt: null }), {}],
     ['it pauses', waits(START + MINUTE, WAITING), calls({ pause: WAITING }), {}],
     ['its pause is over', { kind: 'check' }, calls({ pause: { ...WAITING, nextCheckAt: START } }), {}],
-    ['it pauses, and there is news', { kind: 'check' }, calls({ pause: WAITING }), { isStateStale: true }],
+    ['it pauses and its state is stale', { kind: 'check' }, calls({ pause: WAITING }), { isStateStale: true }],
     [
-      'Whapi asked for a pause, and there is news',
+      'Whapi asked for a pause and the state is stale',
       waits(START + MINUTE, ASKED),
       calls({ pause: ASKED }),
       { isStateStale: true },
     ],
-    ['there is news', { kind: 'check' }, calls({ dueAt: START + HOUR, askDueAt: null }), { isStateStale: true }],
+    ['its state is stale', { kind: 'check' }, calls({ dueAt: START + HOUR, askDueAt: null }), { isStateStale: true }],
     ['its budget is used up', waits(MIDNIGHT, BUDGET), calls({}, { dailyCallBudget: 7 }), { isStateStale: true }],
-    ['a call is left of its budget', { kind: 'call' }, calls({}, { dailyCallBudget: 8 }), {}],
-  ])('where %s: %o', (_, expected, of, more) => {
+    ['one call of its budget is left', { kind: 'call' }, calls({}, { dailyCallBudget: 8 }), {}],
+  ])('if %s is %o', (_, expected, of, more) => {
     expect(step(of, more)).toEqual(expected);
   });
 });
 
-describe('after a health check', () => {
+describe('a health check', () => {
   it.each<[string, WhapiResult<Health>]>([
     ['AUTH', state('AUTH')],
     ['an answer without a state', { kind: 'missing', words: '404' }],
     ['a refusal', { kind: 'refused', words: '400' }],
-  ])('%s: calls are made', (_, health) => {
+  ])('with %s resumes calls', (_, health) => {
     expect(checked(health)).toEqual({ pause: null, wasAway: false });
   });
 
   it.each(['QR', 'STOP', 'SYNC_ERROR', 'ERROR', 'NOT_INIT', 'INIT', 'LAUNCH', 'A_STATE_OF_TOMORROW'])(
-    '%s: the channel pauses and says so, and what was asked for since it was well is asked for again',
+    'with %s pauses the channel with a reason, and has calls since its last good check repeated',
     (text) => {
       const { pause, wasAway } = checked(state(text));
       expect(pause).toMatchObject({ code: 'not_ready', nextCheckAt: START + 15 * SECOND });
@@ -92,24 +92,24 @@ describe('after a health check', () => {
     ['not_ready', { kind: 'refused', for: 'login', words: '401' }, true],
     ['wrong_token', { kind: 'refused', for: 'token', words: '404 Channel not found' }, false],
     ['quota', { kind: 'refused', for: 'quota', words: '402' }, false],
-  ])('%s: %o', (code, health, wasAway) => {
+  ])('pauses the channel as %s for %o', (code, health, wasAway) => {
     expect(checked(health)).toMatchObject({ pause: { code }, wasAway });
   });
 
-  it('that finds it away again and again, the next one is later, up to a quarter of an hour', () => {
+  it('is repeated later after each failure in a row, up to 15 minutes', () => {
     const pauses = [0, 1, 2, 3, 4, 5, 6, 7].map((failures) => checked(state('QR'), {}, failures).pause);
     const minutes = pauses.map((pause) => ((pause?.nextCheckAt ?? 0) - START) / MINUTE);
     expect(minutes).toEqual([0.25, 0.5, 1, 2, 5, 10, 15, 15]);
   });
 
-  it('a channel with a budget is not looked at more often than the budget lasts for the day', () => {
+  it("is made no more often than a channel's daily budget allows", () => {
     const { pause } = checked(state('QR'), { dailyCallBudget: 24 });
     expect(pause?.nextCheckAt).toBe(START + HOUR);
   });
 });
 
-describe('a budget', () => {
-  it('that is used up is a pause until midnight UTC, since the last call', () => {
+describe('a daily budget', () => {
+  it('that is used up pauses the channel until midnight UTC, from the last call on', () => {
     const { pause, ...of } = calls({}, { dailyCallBudget: 7 });
     expect(pause).toBeNull();
     const words = expect.stringContaining('7 calls a day') as unknown;

@@ -17,7 +17,7 @@ interface Stage {
   readonly scheduler: CallScheduler;
   /** What was done, in order. */
   readonly done: string[];
-  /** A call of the gateway's own that is due. */
+  /** One of the gateway's own calls that is due. */
   own(name: string, answer?: () => Promise<void>): Promise<void>;
 }
 
@@ -62,8 +62,8 @@ function later(): { readonly ended: Promise<void>; end(): void } {
   return { ended, end: () => end() };
 }
 
-describe('calls of one channel', () => {
-  it('are made in the order in which they were asked for, whoever asks', async () => {
+describe('the calls of one channel', () => {
+  it('are made in the order of the requests, for all callers', async () => {
     const { scheduler, done, own } = await stage();
     const first = later();
     const running = own('run', async () => await first.ended);
@@ -80,7 +80,7 @@ describe('calls of one channel', () => {
     await until(() => expect(scheduler.underWay('main')).toBeNull());
   });
 
-  it('of the gateway keep their spacing, none overtaking another; a client waits for none of it', async () => {
+  it("keep the spacing and order of the gateway's own calls, while a client's call does not wait", async () => {
     const { scheduler, done, own } = await stage({ resyncSpacingMs: 300 });
     await own('1');
     const rest = [own('2'), own('3')];
@@ -91,8 +91,8 @@ describe('calls of one channel', () => {
   });
 });
 
-describe('what an answer says of the channel', () => {
-  it.each(['connect', 'doctor'] as const)('to %s binds the next call of the gateway', async (by) => {
+describe('the channel state from an answer', () => {
+  it.each(['connect', 'doctor'] as const)("to %s also pauses the gateway's next call", async (by) => {
     const { store, scheduler, done, own } = await stage();
     await scheduler.forPerson(channel('main'), by, async () => await Promise.resolve(BUSY));
     await own('run');
@@ -102,7 +102,7 @@ describe('what an answer says of the channel', () => {
     expect(pause?.nextCheckAt).toBeGreaterThan(systemEffects.now() + 3_500_000);
   });
 
-  it('is read when the turn comes: what came after the call was asked for counts', async () => {
+  it("is read when a call's turn comes, including answers since its request", async () => {
     const { store, scheduler, done, own } = await stage();
     const client = later();
     const pause = { code: 'busy', reason: '429', nextCheckAt: systemEffects.now() + 3_600_000 } as const;
@@ -116,7 +116,7 @@ describe('what an answer says of the channel', () => {
     expect(done).toEqual([]);
   });
 
-  it('ends with a good health check when its time is over', async () => {
+  it("ends its pause with a successful health check after the pause's time", async () => {
     const { store, done, own } = await stage();
     const pause = { code: 'not_ready', reason: 'QR', nextCheckAt: systemEffects.now() } as const;
     await store.calls.noteAnswer('main', pause);
@@ -128,7 +128,7 @@ describe('what an answer says of the channel', () => {
 });
 
 describe('the daily budget', () => {
-  it('ends the calls of the gateway; those of connect and doctor count and are made all the same', async () => {
+  it("stops the gateway's own calls, while calls of connect and doctor are counted and still made", async () => {
     const { store, scheduler, done, own } = await stage({ dailyCallBudget: 2 });
     const ask = async (): Promise<WhapiResult<Health>> => await Promise.resolve((done.push('doctor'), AUTH));
     await scheduler.forPerson(channel('main'), 'doctor', ask);
@@ -140,8 +140,8 @@ describe('the daily budget', () => {
   });
 });
 
-describe('a person', () => {
-  it('is told who has the turn instead of waiting for ever', async () => {
+describe('an interactive call', () => {
+  it('reports who holds the turn instead of waiting forever', async () => {
     const { scheduler } = await stage({}, { timeoutMs: 30 });
     const client = later();
     const asked = scheduler.forClient('main', 60_000, async () => await client.ended);
@@ -153,7 +153,7 @@ describe('a person', () => {
 });
 
 describe('a stop', () => {
-  it('lets calls come to their end, and those that belong to them, and begins none of the gateway', async () => {
+  it("lets calls in flight finish with their follow-ups, and starts none of the gateway's own", async () => {
     const { scheduler, done, own } = await stage();
     const first = later();
     const client = later();

@@ -21,7 +21,7 @@ import { splitContract } from './split.js';
 import { viewsContract } from './views.js';
 import { windowsContract } from './windows.js';
 
-/** All that a storage engine promises, whichever it is. `open` gives an empty store each time. */
+/** The contract that every storage engine meets. `open` gives an empty store each time. */
 export function ledgerContract(open: OpenFixture): void {
   describe('a storage engine', () => {
     intakeContract(open);

@@ -28,7 +28,7 @@ async function begin(fixture: StoreFixture, request: Partial<AuditRequest> = {})
   return (await fixture.store.audits.begin({ kind: 'audit', ...usual, ...request })).id;
 }
 
-/** An element of Whapi's list, with a byte order that no printer would give it. */
+/** An element of Whapi's list, in a byte order that no serializer would produce. */
 function listed(id: string, fields: Record<string, unknown> = {}): ListedMessage {
   const { timestamp, type, chat_id, ...rest } = message(id, 'alice', fields);
   const tail = JSON.stringify(rest).slice(1);
@@ -51,7 +51,7 @@ async function note(
   await fixture.store.audits.noteWindow(id, list, walk({ round }));
 }
 
-/** An audit that is over and has found that these never came. */
+/** A finished audit that found that no webhook delivered these messages. */
 async function audited(fixture: StoreFixture, ids: readonly (string | ListedMessage)[]): Promise<string> {
   const id = await begin(fixture);
   await note(fixture, id, ids);
@@ -76,10 +76,10 @@ async function missingOf({ store }: StoreFixture, id: string): Promise<string[]>
 
 const NO_COUNTS = { whapiHas: 0, seen: 0, neverCame: 0, beforeMemory: 0, seeded: 0, released: 0 };
 
-/** Comparing what Whapi has with what came, and telling the ledger of it. */
+/** Compares what Whapi has with what webhooks delivered, and records the result in the ledger. */
 export function auditsContract(open: OpenFixture): void {
   describe('an audit', () => {
-    it('counts what came and keeps what never did, oldest first, through a restart', async () => {
+    it('counts delivered messages and lists the missing ones, oldest first, also after a restart', async () => {
       const fixture = await stage(open);
       await fixture.record(messages('A', 'B'));
       const id = await begin(fixture);
@@ -100,7 +100,7 @@ export function auditsContract(open: OpenFixture): void {
       });
     });
 
-    it('does not take an id for seen that was only asked for, only seeded, or met in a receipt', async () => {
+    it('does not count an id as seen that was only asked for, seeded or named in a receipt', async () => {
       const fixture = await stage(open);
       await register(fixture, ['asked']);
       await note(fixture, await begin(fixture, { kind: 'seed' }), ['seeded']);
@@ -110,7 +110,7 @@ export function auditsContract(open: OpenFixture): void {
       expect(await missingOf(fixture, id)).toEqual(['asked', 'seeded', 'receipt']);
     });
 
-    it('does not count as missing what was sent before the memory of the gateway, but as seen what came of it', async () => {
+    it("leaves messages from before the gateway's memory out of the missing ones, and counts those with a webhook as seen", async () => {
       const fixture = await stage(open);
       await fixture.record(messages('old-seen'));
       const id = await begin(fixture, { memorySince: START });
@@ -125,7 +125,7 @@ export function auditsContract(open: OpenFixture): void {
       });
     });
 
-    it('looks again at its end: what came meanwhile came', async () => {
+    it('checks again at its end and drops what was delivered in the meantime', async () => {
       const fixture = await stage(open);
       const id = await begin(fixture);
       await note(fixture, id, ['A', 'B', 'C']);
@@ -136,7 +136,7 @@ export function auditsContract(open: OpenFixture): void {
       expect(await missingOf(fixture, id)).toEqual(['A', 'C']);
     });
 
-    it('counts anew in a new round, and forgets at its end what only an earlier round had found', async () => {
+    it('counts from zero in a new round and drops findings of earlier rounds at its end', async () => {
       const fixture = await stage(open);
       const id = await begin(fixture);
       await note(fixture, id, ['gone', 'A']);
@@ -147,7 +147,7 @@ export function auditsContract(open: OpenFixture): void {
       expect(await missingOf(fixture, id)).toEqual(['A', 'late']);
     });
 
-    it('is read one after the other in a channel, side by side in two', async () => {
+    it('runs one at a time per channel, and in parallel across channels', async () => {
       const fixture = await stage(open);
       await fixture.store.registry.addChannel(channel('second'));
       const ids = [await begin(fixture), await begin(fixture), await begin(fixture, { channel: 'second' })];
@@ -157,7 +157,7 @@ export function auditsContract(open: OpenFixture): void {
       expect((await running()).sort()).toEqual([ids[1], ids[2]].sort());
     });
 
-    it('that was cancelled, or whose channel was removed, takes nothing more', async () => {
+    it('stores nothing more once it is cancelled or its channel is removed', async () => {
       const fixture = await stage(open);
       const [one, two] = [await begin(fixture), await begin(fixture)];
       expect(await fixture.store.audits.cancel(one)).toMatchObject({ status: 'cancelled', endedAt: START });
@@ -169,7 +169,7 @@ export function auditsContract(open: OpenFixture): void {
       expect(await fixture.store.audits.running()).toEqual([]);
     });
 
-    it('says why it waits until it gets on, and why it failed for good', async () => {
+    it('shows why it waits until it makes progress, and why it failed permanently', async () => {
       const fixture = await stage(open);
       const id = await begin(fixture);
       await fixture.store.audits.noteTrouble(id, '500 Internal Error');
@@ -180,7 +180,7 @@ export function auditsContract(open: OpenFixture): void {
       expect(await viewOf(fixture, id)).toMatchObject({ status: 'failed', error: '404 Channel not found' });
     });
 
-    it('is listed newest first, page by page; of an unknown channel it is refused', async () => {
+    it('is listed newest first in pages, and is refused for an unknown channel', async () => {
       const fixture = await stage(open);
       const ids = [await begin(fixture), await begin(fixture), await begin(fixture)];
       const list = await allPages(2, async (page) => await fixture.store.audits.list(page));
@@ -189,7 +189,7 @@ export function auditsContract(open: OpenFixture): void {
       await expect(fixture.store.audits.cancel('aud_nobody')).rejects.toEqual(refusal('GW_NOT_FOUND'));
     });
 
-    it('goes with what it found when it has been over for the retention of payloads', async () => {
+    it('is pruned with its findings once it has been over for the payload retention', async () => {
       const fixture = await stage(open);
       const [over, running] = [await audited(fixture, ['A', 'B']), await begin(fixture)];
       fixture.clock.advance(8 * DAY);
@@ -200,8 +200,8 @@ export function auditsContract(open: OpenFixture): void {
     });
   });
 
-  describe('releasing what never came', () => {
-    it('delivers each message once, as late, in the bytes that Whapi gave, in a body as of a webhook', async () => {
+  describe('releasing missing messages', () => {
+    it('delivers each message once, as late, in the bytes that Whapi gave and the form of a webhook', async () => {
       const fixture = await stage(open);
       const found = listed('X', { big: 1 });
       const id = await audited(fixture, [found]);
@@ -220,7 +220,7 @@ export function auditsContract(open: OpenFixture): void {
       expect(await judgements(fixture, 'X')).toEqual(['late 9']);
     });
 
-    it('I3: again, or by another audit, or before its webhook comes after all, delivers it no second time', async () => {
+    it('I3: delivers a message no second time, whether released again, by another audit, or followed by its webhook', async () => {
       const fixture = await stage(open);
       const [one, two] = [await audited(fixture, ['X']), await audited(fixture, ['X'])];
       const releases = await Promise.all(
@@ -231,7 +231,7 @@ export function auditsContract(open: OpenFixture): void {
       expect(idsIn(await fixture.deliverAll())).toEqual(['X']);
     });
 
-    it('leaves out what a webhook brought since, and says how many that are', async () => {
+    it('skips messages that a webhook has delivered since, and counts them', async () => {
       const fixture = await stage(open);
       const id = await audited(fixture, ['X', 'Y']);
       await fixture.record(messages('X'));
@@ -245,7 +245,7 @@ export function auditsContract(open: OpenFixture): void {
       expect(await countsOf(fixture, id)).toMatchObject({ released: 1 });
     });
 
-    it('goes on where a step of it ended: hundreds of messages, in order of their time', async () => {
+    it('resumes after an interrupted step and delivers hundreds of messages in order of their time', async () => {
       const fixture = await stage(open);
       const all = Array.from({ length: 350 }, (_, at) => listed(`M${at}`, { timestamp: NOON - 400 + at }));
       const id = await audited(fixture, all);
@@ -257,7 +257,7 @@ export function auditsContract(open: OpenFixture): void {
       expect(idsIn(await fixture.deliverAll())).toEqual(all.map((each) => each.id));
     });
 
-    it('goes to the targets that want late messages, of those to the ones that are named; from others it is held', async () => {
+    it('delivers to the chosen targets among those that want late messages, and holds the messages for the others', async () => {
       const live = target('live', { deliver: ['new'] });
       const fixture = await stage(open, [target('bot'), target('archive'), live]);
       const id = await audited(fixture, ['X']);
@@ -280,14 +280,14 @@ export function auditsContract(open: OpenFixture): void {
       expect(await judgements(fixture, 'X')).toEqual([]);
     });
 
-    it.each(['audit', 'seed'] as const)('is refused for a running one of kind %s', async (kind) => {
+    it.each(['audit', 'seed'] as const)('is refused while a run of kind %s is in progress', async (kind) => {
       const fixture = await stage(open);
       const id = await begin(fixture, { kind });
       await note(fixture, id, ['X']);
       await expect(fixture.store.audits.release(id, null, false)).rejects.toEqual(refusal('GW_CONFLICT'));
     });
 
-    it('leaves what a resync is bringing back restored', async () => {
+    it('leaves a message restored while a resync is bringing it back', async () => {
       const fixture = await stage(open);
       await register(fixture, ['X']);
       const id = await audited(fixture, ['X']);
@@ -295,7 +295,7 @@ export function auditsContract(open: OpenFixture): void {
       expect(await judgements(fixture, 'X')).toEqual(['restored 3']);
     });
 
-    it('sends what only a seeding or a resync in vain has put into the ledger', async () => {
+    it('delivers a message that is in the ledger only because of a seeding or an unsuccessful resync', async () => {
       const fixture = await stage(open);
       await note(fixture, await begin(fixture, { kind: 'seed' }), ['X']);
       fixture.clock.advance(2 * HOUR);
@@ -303,7 +303,7 @@ export function auditsContract(open: OpenFixture): void {
       expect(await judgements(fixture, 'X')).toEqual(['late 9']);
     });
 
-    it('has the form in which the last message of the channel came', async () => {
+    it("uses the form of the channel's latest message webhook", async () => {
       const fixture = await stage(open);
       await fixture.record(messages('A'), { suffix: '/messages/post' });
       await fixture.deliverAll();
@@ -311,7 +311,7 @@ export function auditsContract(open: OpenFixture): void {
       expect(await fixture.claimOne()).toMatchObject({ method: 'POST', suffix: '/messages/post' });
     });
 
-    it('is told by the explanation of the message', async () => {
+    it("appears in the message's explanation", async () => {
       const fixture = await stage(open);
       const id = await audited(fixture, ['X']);
       fixture.clock.advance(SECOND);
@@ -324,7 +324,7 @@ export function auditsContract(open: OpenFixture): void {
   });
 
   describe('a seeding', () => {
-    it('makes duplicates of the messages that Whapi had, an hour later; it changes nothing of what was known', async () => {
+    it('makes the messages that Whapi had duplicates an hour later, and leaves known ids unchanged', async () => {
       const fixture = await stage(open);
       await fixture.record(messages('A'));
       const before = await fixture.store.items.explain('main', 'A');
@@ -336,7 +336,7 @@ export function auditsContract(open: OpenFixture): void {
       expect(await fixture.record(messages('old', 'live'))).toEqual(['duplicate', 'new']);
     });
 
-    it('does not swallow a message that it met before its webhook came, not even an old one', async () => {
+    it('does not hide a message, even an old one, whose webhook comes after the seeding', async () => {
       const fixture = await stage(open);
       await note(fixture, await begin(fixture, { kind: 'seed' }), ['live', 'offline']);
       fixture.clock.advance(HOUR - 1);
@@ -348,7 +348,7 @@ export function auditsContract(open: OpenFixture): void {
       expect(idsIn(await fixture.deliverAll())).toEqual(['live', 'offline']);
     });
 
-    it('is told by the explanation of a message, which no webhook has carried yet', async () => {
+    it("appears in a message's explanation although no webhook has carried the message", async () => {
       const fixture = await stage(open);
       await note(fixture, await begin(fixture, { kind: 'seed' }), ['X']);
       expect(await fixture.store.items.explain('main', 'X')).toMatchObject({
@@ -357,7 +357,7 @@ export function auditsContract(open: OpenFixture): void {
       });
     });
 
-    it('does not keep deliver_unseen from delivering: no webhook has carried the message', async () => {
+    it('does not stop deliver_unseen from delivering, because no webhook has carried the message', async () => {
       const fixture = await stage(open);
       await note(fixture, await begin(fixture, { kind: 'seed' }), ['X']);
       fixture.clock.advance(2 * HOUR);
@@ -366,7 +366,7 @@ export function auditsContract(open: OpenFixture): void {
       expect(idsIn(await fixture.deliverAll())).toEqual(['X']);
     });
 
-    it('of an id whose resync was in vain does not put off that it is known', async () => {
+    it('does not delay when an id becomes known after an unsuccessful resync', async () => {
       const fixture = await stage(open);
       await register(fixture, ['X']);
       await fixture.store.resyncs.takeCall('main', 'resync', HOUR);

@@ -31,14 +31,14 @@ async function countOf({ store }: StoreFixture, work: BulkWork): Promise<number>
   return (await store.jobs.survey(work)).count;
 }
 
-/** Records messages, each in a chat of its own, and ends their deliveries as dead. */
+/** Records messages, each in its own chat, and settles their deliveries as dead. */
 async function bury(fixture: StoreFixture, ...ids: string[]): Promise<void> {
   await Promise.all(ids.map(async (id) => await fixture.record(messages(message(id, `chat of ${id}`)))));
   const { deliveries } = await fixture.claim({ limit: ids.length });
   await Promise.all(deliveries.map(async (each) => await fixture.settle(each, 'dead')));
 }
 
-/** Messages that a resync brought back, each in a webhook of its own, held. Gives the id of the resync. */
+/** Messages that a resync brought back, each in its own webhook, held. Returns the id of the resync. */
 async function hold(fixture: StoreFixture, ...ids: string[]): Promise<string> {
   const { id } = await register(fixture, ids);
   for (const each of ids) await fixture.record(messages(message(each, `chat of ${each}`)));
@@ -62,10 +62,10 @@ function releaseOf(filter: ReleaseFilter): BulkWork {
   return { kind: 'release', filter };
 }
 
-/** Retries and releases of many, as jobs. */
+/** Bulk retries and releases, run as jobs. */
 export function bulkContract(open: OpenFixture): void {
   describe('a job', () => {
-    it('has nothing done when it is made, and tells step by step how far it is', async () => {
+    it('starts with nothing done and reports its progress step by step', async () => {
       const fixture = await stage(open);
       await bury(fixture, ...numbered(300));
       fixture.clock.advance(SECOND);
@@ -81,7 +81,7 @@ export function bulkContract(open: OpenFixture): void {
       expect(await fixture.store.jobs.get(job.id)).toMatchObject(over);
     });
 
-    it('I4: goes on after a restart where it was, and takes each once', async () => {
+    it('I4: resumes after a restart and processes each item once', async () => {
       const fixture = await stage(open);
       await bury(fixture, ...numbered(900));
       const { id } = await fixture.store.jobs.add(RETRY_DEAD);
@@ -94,7 +94,7 @@ export function bulkContract(open: OpenFixture): void {
       expect(idsIn(await fixture.deliverAll()).sort()).toEqual(numbered(900).sort());
     });
 
-    it('takes as many items of one huge webhook in a step as of small ones: it is read once for all of them', async () => {
+    it('takes as many items per step from one huge webhook as from small ones, and reads that webhook once', async () => {
       const fixture = await stage(open, [target('bot', { deliver: ['late'] })]);
       const long = { text: { body: 'x'.repeat(40_000) } };
       await fixture.record(messages(...numbered(60).map((id) => message(id, `chat of ${id}`, long))));
@@ -102,7 +102,7 @@ export function bulkContract(open: OpenFixture): void {
       expect(await fixture.store.jobs.step()).toBeGreaterThan(10);
     });
 
-    it('that is cancelled leaves what it has done, and does nothing more', async () => {
+    it('keeps what is done when it is cancelled, and does nothing more', async () => {
       const fixture = await stage(open);
       await bury(fixture, ...numbered(300));
       const { id } = await fixture.store.jobs.add(RETRY_DEAD);
@@ -112,7 +112,7 @@ export function bulkContract(open: OpenFixture): void {
       expect((await fixture.claim({ limit: 500 })).deliveries).toHaveLength(done ?? -1);
     });
 
-    it('that is over stays as it is when it is cancelled; one that there is not is refused', async () => {
+    it('ignores a cancellation once it is over, and a cancellation of an unknown job is refused', async () => {
       const fixture = await stage(open);
       const job = await runJob(fixture, RETRY_DEAD);
       fixture.clock.advance(SECOND);
@@ -122,7 +122,7 @@ export function bulkContract(open: OpenFixture): void {
       expect(await fixture.store.jobs.get('nonsense')).toBeNull();
     });
 
-    it('waits for those that were made before it', async () => {
+    it('waits for the jobs created before it', async () => {
       const fixture = await stage(open, [target('bot'), target('archive')]);
       await bury(fixture, ...numbered(300));
       const { id: one } = await fixture.store.jobs.add({ kind: 'retry', filter: { status: 'dead', target: 'bot' } });
@@ -140,7 +140,7 @@ export function bulkContract(open: OpenFixture): void {
       ]);
     });
 
-    it('is forgotten with the payloads of its time, but not while it runs', async () => {
+    it('is pruned with the payloads of its time, but not while it runs', async () => {
       const fixture = await stage(open);
       await bury(fixture, 'A');
       const over = await runJob(fixture, RETRY_DEAD);
@@ -156,8 +156,8 @@ export function bulkContract(open: OpenFixture): void {
     });
   });
 
-  describe('a retry of many', () => {
-    it('takes what its filter names, and nothing where it is only counted', async () => {
+  describe('a bulk retry', () => {
+    it('retries what its filter matches, and nothing on a dry run', async () => {
       const fixture = await stage(open);
       for (const id of ['A', 'B', 'C']) {
         await bury(fixture, id);
@@ -181,7 +181,7 @@ export function bulkContract(open: OpenFixture): void {
       [{ status: 'dead', event: 'statuses.post' }, 0],
       [{ status: 'dead', since: START + 1 }, 0],
       [{ status: 'dead', until: START }, 0],
-    ] as const)('filtered by %j finds %i', async (filter, count) => {
+    ] as const)('with the filter %j finds %i deliveries', async (filter, count) => {
       const fixture = await stage(open, [target('bot'), target('archive', { channels: ['second'] })]);
       await bury(fixture, 'A', 'B', 'C');
       expect(await countOf(fixture, { kind: 'retry', filter })).toBe(count);
@@ -189,7 +189,7 @@ export function bulkContract(open: OpenFixture): void {
       expect((await fixture.claim()).deliveries).toHaveLength(count);
     });
 
-    it('leaves alone what was settled after it was made, what it has sent again itself included', async () => {
+    it('skips deliveries that settled after the job was created, including those that it has retried itself', async () => {
       const fixture = await stage(open);
       await bury(fixture, ...numbered(300));
       await fixture.record(messages('pending'));
@@ -204,7 +204,7 @@ export function bulkContract(open: OpenFixture): void {
       expect(await fixture.store.outbox.delivery(pending.id)).toMatchObject({ status: 'dead', attempts: 1 });
     });
 
-    it('made twice at one instant sends each once', async () => {
+    it('sends each delivery once when two jobs are created at the same instant', async () => {
       const fixture = await stage(open);
       await bury(fixture, ...numbered(30));
       const jobs = await Promise.all([fixture.store.jobs.add(RETRY_DEAD), fixture.store.jobs.add(RETRY_DEAD)]);
@@ -214,7 +214,7 @@ export function bulkContract(open: OpenFixture): void {
       expect(await fixture.deliverAll()).toHaveLength(30);
     });
 
-    it('of what was delivered sends it once more, though it is delivered again while the job runs', async () => {
+    it('sends a delivered one once more, even if it is delivered again while the job runs', async () => {
       const fixture = await stage(open);
       await Promise.all(numbered(300).map(async (id) => await fixture.record(messages(message(id, id)))));
       await fixture.deliverAll();
@@ -224,14 +224,14 @@ export function bulkContract(open: OpenFixture): void {
       expect(sent.sort()).toEqual(numbered(300).sort());
     });
 
-    it('is refused for a target that there is not', async () => {
+    it('is refused for an unknown target', async () => {
       const { store } = await stage(open);
       const work: BulkWork = { kind: 'retry', filter: { status: 'dead', target: 'nobody' } };
       await expect(store.jobs.survey(work)).rejects.toEqual(refusal('GW_NOT_FOUND'));
       await expect(store.jobs.add(work)).rejects.toEqual(refusal('GW_NOT_FOUND'));
     });
 
-    it('leaves out those whose target was removed, before it was made or after', async () => {
+    it('skips deliveries whose target was removed before or after the job was created', async () => {
       const fixture = await stage(open, [target('bot'), target('archive'), target('third')]);
       await fixture.record(messages('A'));
       for (const delivery of (await fixture.claim()).deliveries) await fixture.settle(delivery, 'dead');
@@ -244,7 +244,7 @@ export function bulkContract(open: OpenFixture): void {
     });
   });
 
-  describe('a release of many', () => {
+  describe('a bulk release', () => {
     it('sends each held message once, in order of time', async () => {
       const fixture = await stage(open);
       await hold(fixture, 'C', 'A', 'B');
@@ -256,7 +256,7 @@ export function bulkContract(open: OpenFixture): void {
       expect(await countOf(fixture, RELEASE_ALL)).toBe(0);
     });
 
-    it('goes through hundreds in small steps, also through those of one webhook', async () => {
+    it('processes hundreds of messages in small steps, including those of one webhook', async () => {
       const fixture = await stage(open);
       const ids = numbered(220);
       await register(fixture, ids);
@@ -279,7 +279,7 @@ export function bulkContract(open: OpenFixture): void {
       [{ since: START + MINUTE }, ['two', 'shop']],
       [{ until: START + MINUTE }, ['one']],
       [{ channel: 'main', since: START + MINUTE, until: START + HOUR }, ['two']],
-    ] as const)('filtered by %j sends %j', async (filter, ids) => {
+    ] as const)('with the filter %j sends %j', async (filter, ids) => {
       const fixture = await stage(open);
       await fixture.store.registry.addChannel(channel('second'));
       await hold(fixture, 'one');
@@ -294,7 +294,7 @@ export function bulkContract(open: OpenFixture): void {
       expect(idsIn(await fixture.deliverAll())).toEqual(ids);
     });
 
-    it('of one resync takes only messages that this resync asked for', async () => {
+    it('of one resync releases only messages that this resync asked for', async () => {
       const fixture = await stage(open);
       await hold(fixture, 'A');
       const second = await hold(fixture, 'B', 'C');
@@ -303,7 +303,7 @@ export function bulkContract(open: OpenFixture): void {
       expect(await heldIds(fixture)).toEqual(['A']);
     });
 
-    it('sends a message that was held several times once, and its revision by itself', async () => {
+    it('sends a message that was held several times once, and its revision separately', async () => {
       const fixture = await stage(open, [target('bot', { deliver: ['late'] })]);
       await fixture.record(messages('A'));
       await fixture.record(messages('A'));
@@ -316,7 +316,7 @@ export function bulkContract(open: OpenFixture): void {
       expect(await heldIds(fixture)).toEqual([]);
     });
 
-    it('to chosen targets leaves them held for the others, and is done twice without sending twice', async () => {
+    it('to chosen targets leaves messages held for the others, and sends nothing twice when repeated', async () => {
       const fixture = await stage(open, [target('bot'), target('archive')]);
       await hold(fixture, 'A', 'B');
       expect(await runJob(fixture, releaseOf({ targets: ['archive'] }))).toMatchObject({ done: 2, skipped: 0 });
@@ -327,7 +327,7 @@ export function bulkContract(open: OpenFixture): void {
       expect((await fixture.deliverAll()).map((each) => each.target.id)).toEqual(['bot', 'bot']);
     });
 
-    it('leaves held what came after it was made, and what nobody subscribes to', async () => {
+    it('leaves messages held that came after the job was created or that no target subscribes to', async () => {
       const fixture = await stage(open, [target('bot', { events: ['messages.post'] })]);
       await register(fixture, ['A', 'B', 'C']);
       await fixture.record(messages('A'));
@@ -340,7 +340,7 @@ export function bulkContract(open: OpenFixture): void {
       expect(await heldIds(fixture)).toEqual(['C']);
     });
 
-    it('passes over a message whose target was removed meanwhile', async () => {
+    it('skips a message whose target was removed in the meantime', async () => {
       const fixture = await stage(open, [target('bot'), target('archive')]);
       await hold(fixture, 'A');
       const { id } = await fixture.store.jobs.add(releaseOf({ targets: ['archive'] }));
@@ -350,7 +350,7 @@ export function bulkContract(open: OpenFixture): void {
       expect(await heldIds(fixture)).toEqual(['A']);
     });
 
-    it('takes messages only, not what merely names one, where it is told to', async () => {
+    it('releases only messages, not items that merely name one, when messagesOnly is set', async () => {
       const fixture = await stage(open);
       await fixture.record(status('A'));
       await fixture.record(status('A'));
@@ -358,7 +358,7 @@ export function bulkContract(open: OpenFixture): void {
       expect(await countOf(fixture, releaseOf({ verdict: 'duplicate' }))).toBe(1);
     });
 
-    it('is refused for a target and a resync that there is not', async () => {
+    it('is refused for an unknown target and an unknown resync', async () => {
       const { store } = await stage(open);
       for (const filter of [{ targets: ['bot', 'nobody'] }, { resync: 'rsy_none' }]) {
         await expect(store.jobs.survey(releaseOf(filter))).rejects.toEqual(refusal('GW_NOT_FOUND'));
@@ -367,7 +367,7 @@ export function bulkContract(open: OpenFixture): void {
       expect(await store.jobs.list({ limit: 9, cursor: null })).toEqual({ data: [], nextCursor: null });
     });
 
-    it('I6: stands behind what waits in its chat, and before what comes later', async () => {
+    it('I6: queues behind what already waits in the chat, and ahead of what comes later', async () => {
       const fixture = await stage(open);
       await register(fixture, ['old', 'older']);
       await fixture.record(messages('older', 'old'));

@@ -14,8 +14,8 @@ const RECOVERING: KeptBreaker = { ...OPEN, state: 'closed', openedAt: null, next
 
 /** Circuit breakers of targets. */
 export function healthContract(open: OpenFixture): void {
-  describe('the breaker of a target', () => {
-    it('is kept, one for each target, and outlives a restart', async () => {
+  describe('the circuit breaker of a target', () => {
+    it('is stored per target and survives a restart', async () => {
       const fixture = await stage(open, [target('bot'), target('archive')]);
       await fixture.store.breakers.keep('bot', OPEN);
       await fixture.store.breakers.keep('archive', OPEN);
@@ -27,7 +27,7 @@ export function healthContract(open: OpenFixture): void {
       ]);
     });
 
-    it('goes when the target is well, and when it is removed', async () => {
+    it('is deleted when the target recovers or is removed', async () => {
       const { store } = await stage(open, [target('bot'), target('archive')]);
       for (const id of ['bot', 'archive']) await store.breakers.keep(id, OPEN);
       await store.breakers.keep('bot', null);

@@ -19,10 +19,10 @@ import {
 } from '../../support/store.js';
 import type { OpenFixture } from '../../support/store.js';
 
-/** I1, I3: what is recorded of a webhook, once, and what is sent of it to whom. */
+/** I1, I3: records each webhook once, and creates the deliveries that follow from it. */
 export function intakeContract(open: OpenFixture): void {
   describe('recording a webhook', () => {
-    it('I1: when recording has answered, the webhook, its verdict and its delivery can be read', async () => {
+    it('I1: makes the webhook, its verdict and its delivery readable once it has answered', async () => {
       const { store } = await stage(open);
       expect(await record(store, messages('A'))).toEqual({ verdicts: ['new'], deliveries: 1 });
       expect(await store.items.explain('main', 'A')).toMatchObject({
@@ -32,7 +32,7 @@ export function intakeContract(open: OpenFixture): void {
       });
     });
 
-    it('I3: a webhook that comes again months later gives no second delivery', async () => {
+    it('I3: creates no second delivery for a webhook that comes again months later', async () => {
       const fixture = await stage(open);
       await fixture.record(messages('A'));
       fixture.clock.advance(90 * DAY);
@@ -40,7 +40,7 @@ export function intakeContract(open: OpenFixture): void {
       expect(await fixture.deliverAll()).toHaveLength(1);
     });
 
-    it('I3: a webhook that comes thirty times at one instant gives one delivery for each target', async () => {
+    it('I3: creates one delivery per target for a webhook that arrives thirty times at the same instant', async () => {
       const fixture = await stage(open, [target('bot'), target('archive')]);
       const verdicts = await Promise.all(Array.from({ length: 30 }, async () => await fixture.record(messages('A'))));
       expect(verdicts.flat().filter((verdict) => verdict === 'new')).toHaveLength(1);
@@ -48,7 +48,7 @@ export function intakeContract(open: OpenFixture): void {
       expect((await fixture.deliverAll()).map((delivery) => delivery.target.id).sort()).toEqual(['archive', 'bot']);
     });
 
-    it('I3: of two equal items in one webhook only the first is sent', async () => {
+    it('I3: sends only the first of two equal items in one webhook', async () => {
       const fixture = await stage(open);
       expect(await fixture.record(messages('A', 'A', 'B'))).toEqual(['new', 'duplicate', 'new']);
       expect(idsIn(await fixture.deliverAll())).toEqual(['A', 'B']);
@@ -56,22 +56,22 @@ export function intakeContract(open: OpenFixture): void {
 
     it.each([
       ['of another channel', messages('A'), { channel: 'second' }],
-      ['in other letters', messages('a'), {}],
+      ['in other letter case', messages('a'), {}],
       ['with a lone surrogate in it', messages('A\ud800'), {}],
-    ])('knows an id from the same id %s', async (_, body, options) => {
+    ])('treats the same id %s as another one', async (_, body, options) => {
       const fixture = await stage(open);
       await fixture.store.registry.addChannel(channel('second'));
       await fixture.record(messages('A', 'A\ud801'));
       expect(await fixture.record(body, options)).toEqual(['new']);
     });
 
-    it('knows a message again under another chat id', async () => {
+    it('recognizes a message under another chat id', async () => {
       const fixture = await stage(open);
       await fixture.record(messages(message('A', '12025550142@s.whatsapp.net')));
       expect(await fixture.record(messages(message('A', '117205550142@lid')))).toEqual(['duplicate']);
     });
 
-    it('refuses a webhook for an unknown channel and stores its neighbours of the same instant', async () => {
+    it('refuses a webhook for an unknown channel and still stores the others of the same commit', async () => {
       const fixture = await stage(open);
       const unknown = fixture.record(messages('B'), { channel: 'nobody' });
       const verdicts = Promise.all([fixture.record(messages('A')), fixture.record(messages('C'))]);
@@ -80,7 +80,7 @@ export function intakeContract(open: OpenFixture): void {
       expect(idsIn(await fixture.deliverAll()).sort()).toEqual(['A', 'C']);
     });
 
-    it('learns the id of a channel from its first webhook and stores nothing of another channel', async () => {
+    it("learns the channel's Whapi id from its first webhook and refuses webhooks of another channel", async () => {
       const fixture = await stage(open);
       await fixture.record({ ...messages('A'), channel_id: 'ONE' });
       await expect(fixture.record({ ...messages('B'), channel_id: 'TWO' })).rejects.toEqual(
@@ -91,7 +91,7 @@ export function intakeContract(open: OpenFixture): void {
       expect(await fixture.record({ ...messages('B'), channel_id: 'ONE' })).toEqual(['new']);
     });
 
-    it('takes webhooks of another channel once its id was forgotten', async () => {
+    it('accepts webhooks of another channel once the learned id is cleared', async () => {
       const fixture = await stage(open);
       await fixture.record({ ...messages('A'), channel_id: 'ONE' });
       await fixture.store.registry.changeChannel('main', { channelId: null });
@@ -100,8 +100,8 @@ export function intakeContract(open: OpenFixture): void {
     });
   });
 
-  describe('what a target is sent', () => {
-    it('is the very bytes that came, with their method, path and content type', async () => {
+  describe('the body sent to a target', () => {
+    it('is the exact bytes that came, with their method, path and content type', async () => {
       const fixture = await stage(open);
       const body = samplePayload('messages.post.text');
       const options = { method: 'PUT', suffix: '/messages', contentType: 'application/json; charset=utf-8' } as const;
@@ -112,7 +112,7 @@ export function intakeContract(open: OpenFixture): void {
       expect(delivery.body.equals(body)).toBe(true);
     });
 
-    it('is the document without what it does not want, and a verdict for each item in it', async () => {
+    it('omits the items that the target does not want, and every item gets a verdict', async () => {
       const fixture = await stage(open);
       await fixture.record(messages('A', 'B'));
       await fixture.deliverAll();
@@ -122,7 +122,7 @@ export function intakeContract(open: OpenFixture): void {
       expect(JSON.parse(delivery.body.toString())).toEqual(messages('C', 'D'));
     });
 
-    it('depends on its channels, its events and its verdicts', async () => {
+    it("depends on the target's channels, events and verdicts", async () => {
       const fixture = await stage(open, [
         target('other-channel', { channels: ['second'] }),
         target('other-event', { events: ['statuses.*', 'messages.put'] }),
@@ -136,7 +136,7 @@ export function intakeContract(open: OpenFixture): void {
       expect(sent.sort()).toEqual(['duplicates: duplicate', 'other-event: event', 'statuses: event']);
     });
 
-    it('tells how old its newest message is, of those that are sent', async () => {
+    it('carries the time of the newest message that is sent', async () => {
       const fixture = await stage(open);
       const at = (id: string, seconds: number): Record<string, unknown> => message(id, 'alice', { timestamp: seconds });
       await fixture.record(messages(at('A', 3000)));
@@ -146,7 +146,7 @@ export function intakeContract(open: OpenFixture): void {
       expect(made.map(({ newestMessageAt }) => newestMessageAt).sort()).toEqual([2000, 3000, null]);
     });
 
-    it('I4: waits while the target is disabled, and is sent when it is enabled again', async () => {
+    it('I4: waits while the target is disabled, and is sent once the target is enabled again', async () => {
       const fixture = await stage(open, [target('bot', { enabled: false })]);
       expect(await record(fixture.store, messages('A'))).toEqual({ verdicts: ['new'], deliveries: 1 });
       expect(await fixture.claim()).toEqual({ deliveries: [], nextDueAt: null });
@@ -161,7 +161,7 @@ export function intakeContract(open: OpenFixture): void {
       ['a string', '"hello"'],
       ['an unknown key', '{ "surprises": [{ "id": "A" }] }'],
       ['a message without an id', '{ "messages": [{ "type": "text" }] }'],
-    ])('is %s as it came, each time anew', async (_, text) => {
+    ])('is %s unchanged, each time it comes', async (_, text) => {
       const fixture = await stage(open);
       const verdicts = [await fixture.record(Buffer.from(text)), await fixture.record(Buffer.from(text))];
       expect(verdicts).toEqual([['event'], ['event']]);
@@ -169,13 +169,13 @@ export function intakeContract(open: OpenFixture): void {
     });
   });
 
-  describe('a message that was never seen before', () => {
+  describe('a message that was not seen before', () => {
     it.each([
       [901, HOUR + 1, 'late 9'],
       [900, HOUR + 1, 'new 10'],
       [901, HOUR, 'new 10'],
       [-5, 30 * DAY, 'new 10'],
-    ])('and is %i s older than the newest of its chat, received %i ms ago: %s', async (behind, ago, judgement) => {
+    ])('and is %i s older than the newest of its chat, received %i ms ago, is %s', async (behind, ago, judgement) => {
       const fixture = await stage(open);
       await fixture.record(messages('newest'));
       fixture.clock.advance(ago);
@@ -183,7 +183,7 @@ export function intakeContract(open: OpenFixture): void {
       expect(await judgements(fixture, 'A')).toEqual([judgement]);
     });
 
-    it('is late by the newest of its chat, whatever came after that one', async () => {
+    it('is late by the newest message of its chat, even if older ones followed', async () => {
       const fixture = await stage(open);
       const sent = (id: string, secondsAgo: number): Record<string, unknown> =>
         messages(message(id, 'alice', { timestamp: START / SECOND - secondsAgo }));
@@ -203,7 +203,7 @@ export function intakeContract(open: OpenFixture): void {
       ]);
     });
 
-    it('is not late because of a newer message in another chat, nor without a time of its own', async () => {
+    it('is not late because of a newer message in another chat, nor without a timestamp', async () => {
       const fixture = await stage(open);
       await fixture.record(messages('newest'));
       fixture.clock.advance(DAY);
@@ -211,7 +211,7 @@ export function intakeContract(open: OpenFixture): void {
       expect(await fixture.record(body)).toEqual(['new', 'new']);
     });
 
-    it('is not late because one message of its chat claims to come from the future', async () => {
+    it('is not late because one message of its chat has a timestamp in the future', async () => {
       const fixture = await stage(open);
       await fixture.record(messages(message('wrong', 'alice', { timestamp: START / SECOND + 999_999_999 })));
       fixture.clock.advance(2 * HOUR);

@@ -31,7 +31,7 @@ async function items(fixture: StoreFixture, filter: ItemFilter = {}): Promise<re
   return await allPages(2, async (page) => await fixture.store.items.list(filter, page));
 }
 
-/** What a list shows, newest first, as `carrier/message id`. */
+/** What a list shows, newest first, as `array/message id`. */
 async function shown(fixture: StoreFixture, filter: ItemFilter = {}): Promise<string[]> {
   return (await items(fixture, filter)).map(({ carrier, messageId }) => `${carrier}/${messageId ?? ''}`);
 }
@@ -51,17 +51,17 @@ const UPDATE = {
 };
 const VOTE = messages(message('poll', 'alice', { type: 'poll_update', tally: 1 }));
 
-/** Every withheld item can be seen and released, of whatever event (I4). */
+/** I4: every held item, of any event, is listed and can be released. */
 export function itemsContract(open: OpenFixture): void {
   describe('the list of items', () => {
-    it('has every judged item of every event, newest first, page after page', async () => {
+    it('contains every judged item of every event, newest first, in pages', async () => {
       const fixture = await stage(open);
       for (const body of [messages('A', 'B'), status('A'), LEFT, STATE, CHAT, UPDATE]) await fixture.record(body);
       const wanted = ['messages_updates/A', 'chats/', '/', 'groups_participants/', 'statuses/A', 'messages/B'];
       expect(await shown(fixture)).toEqual([...wanted, 'messages/A']);
     });
 
-    it('shows of each where it stands, its verdict and whether it is held', async () => {
+    it("shows each item's position, verdict and whether it is held", async () => {
       const fixture = await stage(open);
       await fixture.record(status('A'));
       fixture.clock.advance(SECOND);
@@ -92,7 +92,7 @@ export function itemsContract(open: OpenFixture): void {
       [{ messagesOnly: true, held: true }, ['messages/old', 'messages/A']],
       [{ resync: 'rsy_none' }, []],
       [{ verdict: 'late' }, []],
-    ])('filtered by %j', async (filter, wanted) => {
+    ])('filters by %j', async (filter, wanted) => {
       const fixture = await stage(open);
       await fixture.store.registry.addChannel(channel('second'));
       await register(fixture, ['old']);
@@ -103,7 +103,7 @@ export function itemsContract(open: OpenFixture): void {
       expect(await shown(fixture, filter)).toEqual(wanted);
     });
 
-    it('of a resync has what came under the ids that it asked for, the first sightings included', async () => {
+    it('for a resync contains what came under its ids, first sightings included', async () => {
       const fixture = await stage(open);
       await fixture.record(messages('A', 'B'));
       await fixture.record(messages('other'));
@@ -115,7 +115,7 @@ export function itemsContract(open: OpenFixture): void {
       expect(await shown(fixture, { resync: id, messageId: 'B' })).toEqual(['messages/B']);
     });
 
-    it('finds the few of thousands, wherever these stand', async () => {
+    it('finds a few matches among thousands, wherever they are', async () => {
       const fixture = await stage(open);
       await fixture.record(status('first'));
       const ids = Array.from({ length: 2500 }, (_, index) => `M${index}`);
@@ -124,7 +124,7 @@ export function itemsContract(open: OpenFixture): void {
       expect(await shown(fixture, { event: 'statuses' })).toEqual(['statuses/last', 'statuses/first']);
     });
 
-    it('tells what a verdict rests on: the registration that held it, and the first sighting of its id', async () => {
+    it('shows the evidence of a verdict: the registration that held it and the first sighting of its id', async () => {
       const fixture = await stage(open);
       await fixture.record(messages('A'));
       const [before] = await items(fixture);
@@ -161,7 +161,7 @@ export function itemsContract(open: OpenFixture): void {
       await expect(fixture.store.outbox.releaseItem(id, null)).rejects.toEqual(refusal('GW_NOT_HELD'));
     });
 
-    it('sends only the one of a batch, and leaves the others held', async () => {
+    it('sends only the chosen item of a batch and leaves the others held', async () => {
       const fixture = await stage(open, [closed()]);
       const [one, two] = [GROUP, { ...GROUP, action: 'remove' }];
       await fixture.record({ ...LEFT, groups_participants: [one, two] });
@@ -174,7 +174,7 @@ export function itemsContract(open: OpenFixture): void {
       expect((await items(fixture, { held: true })).map(({ position }) => position)).toEqual([0]);
     });
 
-    it('to chosen targets leaves it held for the others, and sends to none twice', async () => {
+    it('to chosen targets leaves it held for the others and sends nothing twice', async () => {
       const fixture = await stage(open, [closed('bot'), closed('archive')]);
       await fixture.record(status('A'));
       const { id } = only(await items(fixture, { held: true }));
@@ -184,7 +184,7 @@ export function itemsContract(open: OpenFixture): void {
       expect((await fixture.deliverAll()).map((each) => each.target.id).sort()).toEqual(['archive', 'bot']);
     });
 
-    it('of a message sends this sighting, and its repetitions go with it; a revision goes by itself', async () => {
+    it('releases this sighting of a message with its repetitions, while a revision is released separately', async () => {
       const fixture = await stage(open, [target('bot', { deliver: ['late'] })]);
       await fixture.record(messages('A'));
       await fixture.record(messages('A'));
@@ -195,7 +195,7 @@ export function itemsContract(open: OpenFixture): void {
       expect((await items(fixture, { held: true })).map(({ id }) => id)).toEqual([revised?.id]);
     });
 
-    it('of a poll does not send its votes, nor the other way round', async () => {
+    it('releases a poll without its votes, and a vote without its poll', async () => {
       const fixture = await stage(open, [closed()]);
       for (const body of [messages(message('poll', 'alice', { type: 'poll' })), VOTE, VOTE]) await fixture.record(body);
       await fixture.store.outbox.release('main', 'poll', null);
@@ -205,7 +205,7 @@ export function itemsContract(open: OpenFixture): void {
       expect((await items(fixture, { held: true })).map(({ rule }) => rule)).toEqual([2]);
     });
 
-    it('is refused for an id that is none, for what there is not, and for a target that there is not', async () => {
+    it('is refused for an invalid id, an unknown item and an unknown target', async () => {
       const fixture = await stage(open, [closed()]);
       await fixture.record(status('A'));
       const { id } = only(await items(fixture));
@@ -217,7 +217,7 @@ export function itemsContract(open: OpenFixture): void {
       expect(await fixture.deliverAll()).toEqual([]);
     });
 
-    it('I4: is refused once its payload was pruned, in words that say so', async () => {
+    it('I4: is refused with an explanation once its payload is pruned', async () => {
       const fixture = await stage(open, [closed()]);
       await fixture.record(status('A'));
       const { id, webhookId } = only(await items(fixture));
@@ -227,7 +227,7 @@ export function itemsContract(open: OpenFixture): void {
       await expect(fixture.store.items.webhook(webhookId)).rejects.toEqual(refusal('GW_PAYLOAD_GONE'));
     });
 
-    it('has no age: it cannot expire, is marked as released, and stays so when it is retried', async () => {
+    it('creates a delivery that never expires and stays marked as released when it is retried', async () => {
       const fixture = await stage(open, [closed('bot', { maxAgeSeconds: 60 })]);
       await fixture.record(messages('A'));
       const [id = ''] = await fixture.store.outbox.release('main', 'A', null);
@@ -240,8 +240,8 @@ export function itemsContract(open: OpenFixture): void {
     });
   });
 
-  describe('a release of many items', () => {
-    it('takes every held item that the filter names, of whatever event', async () => {
+  describe('a bulk release of items', () => {
+    it('releases every held item that the filter matches, of any event', async () => {
       const fixture = await stage(open, [closed()]);
       for (const body of [messages('A'), status('A'), LEFT, STATE]) await fixture.record(body);
       expect(await runJob(fixture, { kind: 'release', filter: { event: 'statuses' } })).toMatchObject({ done: 1 });
@@ -254,7 +254,7 @@ export function itemsContract(open: OpenFixture): void {
       expect(await items(fixture, { held: true })).toEqual([]);
     });
 
-    it('is surveyed without being done: how many, to whom, of which verdicts, and the first of them', async () => {
+    it('previews its size, targets, verdicts and first items without releasing anything', async () => {
       const fixture = await stage(open, [closed('bot'), closed('archive', { events: ['messages'] })]);
       await fixture.record(messages('A', 'B'));
       for (let i = 0; i < 30; i += 1) await fixture.record(status(`S${i}`));
@@ -268,7 +268,7 @@ export function itemsContract(open: OpenFixture): void {
       expect(await fixture.deliverAll()).toEqual([]);
     });
 
-    it('counts what it sends: a repetition goes with its message, who has it gets no more', async () => {
+    it('counts only what it sends: repetitions go with their message, and targets that have it are skipped', async () => {
       const fixture = await stage(open, [closed('bot'), closed('archive')]);
       for (let time = 0; time < 3; time += 1) await fixture.record(messages('A'));
       const named = { verdict: 'duplicate', targets: ['bot'] } as const;
@@ -278,7 +278,7 @@ export function itemsContract(open: OpenFixture): void {
       expect([await survey(), (await fixture.deliverAll()).length]).toEqual([0, 1]);
     });
 
-    it('is refused where there is more than a tenth above what was expected, and then makes no job', async () => {
+    it('is refused without creating a job when it matches over a tenth more than expected', async () => {
       const fixture = await stage(open, [closed()]);
       await fixture.record(messages(...Array.from({ length: 11 }, (_, at) => `M${at}`)));
       const work = { kind: 'release', filter: {} } as const;
@@ -291,7 +291,7 @@ export function itemsContract(open: OpenFixture): void {
   });
 
   describe('a webhook', () => {
-    it('shows what came, its items with their bytes, and what each target was sent of it', async () => {
+    it('shows its content, its items with their bytes, and what each target was sent', async () => {
       const fixture = await stage(open);
       await register(fixture, ['old']);
       const body = Buffer.from('{"messages":[{"id":"é"},{"id":"old"}],"event":{"type":"messages","event":"post"}}');
@@ -315,7 +315,7 @@ export function itemsContract(open: OpenFixture): void {
       ]);
     });
 
-    it('that went on whole shows all of its items as sent; one that there is not is refused', async () => {
+    it('that was forwarded whole shows all items as sent, and an unknown one is refused', async () => {
       const fixture = await stage(open);
       await fixture.record(messages('A', 'B'));
       const { webhookId } = first(await items(fixture));
@@ -327,8 +327,8 @@ export function itemsContract(open: OpenFixture): void {
     });
   });
 
-  describe('what is held of a resync', () => {
-    /** Its report, the messages that it lists as held, and what a release of its messages would send. */
+  describe('the held count of a resync', () => {
+    /** The resync's report, the messages that it lists as held, and what releasing its messages would send. */
     async function counts(fixture: StoreFixture, id: string) {
       const page = await fixture.store.resyncs.messages(id, ALL, { held: true });
       const filter = { resync: id, messagesOnly: true };
@@ -336,7 +336,7 @@ export function itemsContract(open: OpenFixture): void {
       return [(await fixture.store.resyncs.report(id))?.held, page.data.length, count];
     }
 
-    it('does not count a repeated receipt of the same id', async () => {
+    it('excludes a repeated receipt of the same id', async () => {
       const fixture = await stage(open);
       const { id } = await register(fixture, ['A']);
       await fixture.record(messages('A'));
@@ -346,7 +346,7 @@ export function itemsContract(open: OpenFixture): void {
       expect(await counts(fixture, id)).toEqual([0, 0, 0]);
     });
 
-    it('counts a message that another rule held, and one that came several times once', async () => {
+    it('includes a message that another rule held, and counts one that came several times once', async () => {
       const fixture = await stage(open, [target('bot', { deliver: ['late'] })]);
       await fixture.record(messages('A', 'B'));
       const { id } = await register(fixture, ['A', 'B', 'C']);
@@ -357,7 +357,7 @@ export function itemsContract(open: OpenFixture): void {
       expect(await counts(fixture, id)).toEqual([0, 0, 0]);
     });
 
-    it('does not count what nobody subscribes to any more', async () => {
+    it('excludes messages that no target subscribes to any more', async () => {
       const fixture = await stage(open);
       const { id } = await register(fixture, ['A']);
       await fixture.record(messages('A'));
@@ -366,7 +366,7 @@ export function itemsContract(open: OpenFixture): void {
       expect(await counts(fixture, id)).toEqual([0, 0, 0]);
     });
 
-    it('is found among thousands, page after page', async () => {
+    it('matches the paged list among thousands of items', async () => {
       const fixture = await stage(open);
       const ids = Array.from({ length: 900 }, (_, at) => `M${at}`);
       const { id } = await register(fixture, ids, { windowSeconds: HOUR / SECOND });

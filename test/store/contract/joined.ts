@@ -21,7 +21,7 @@ const WAITING: CallResult = { status: 'waiting', nextAt: START + MINUTE };
 const FOUND: CallResult = { status: 'restored', nextAt: null };
 const REQUEST = { channel: 'main', messageIds: ['A'], deliverUnseen: false, idempotency: null };
 
-/** What one resync says of its only message. */
+/** How one resync shows its only message. */
 async function messageIn({ store }: StoreFixture, id: string): Promise<ResyncMessageView> {
   return only((await store.resyncs.messages(id, { limit: 9, cursor: null })).data);
 }
@@ -34,7 +34,7 @@ async function noCallIsDue({ store }: StoreFixture): Promise<void> {
   expect(await store.resyncs.takeCall('main', 'resync', LEASE)).toBeNull();
 }
 
-/** Two resyncs of one id; Whapi was asked for it in between, and has not got it yet. */
+/** Two resyncs of one id. Whapi was asked for it in between and does not have it yet. */
 async function twoResyncs(open: OpenFixture, second: { deliverUnseen?: boolean; windowSeconds?: number } = {}) {
   const fixture = await stage(open);
   const first = await register(fixture, ['A']);
@@ -45,14 +45,14 @@ async function twoResyncs(open: OpenFixture, second: { deliverUnseen?: boolean; 
 /** One id has one open registration, which several resyncs share. */
 export function joinedContract(open: OpenFixture): void {
   describe('a resync of an id that another one is bringing back', () => {
-    it('joins it: it stands where that one stands, and no call is made for it', async () => {
+    it('joins it: shares its state and makes no call of its own', async () => {
       const { fixture, first, second } = await twoResyncs(open);
       const state = { status: 'waiting', askedAt: START, windowClosesAt: START + HOUR };
       expect([await messageIn(fixture, first), await messageIn(fixture, second)]).toMatchObject([state, state]);
       await noCallIsDue(fixture);
     });
 
-    it('shares its polls: one at a time, whose answer holds for both', async () => {
+    it('shares its polls: one runs at a time and its answer counts for both', async () => {
       const { fixture, first, second } = await twoResyncs(open);
       fixture.clock.advance(MINUTE);
       const poll = await takeCall(fixture);
@@ -68,7 +68,7 @@ export function joinedContract(open: OpenFixture): void {
       });
     });
 
-    it.each(['before it was asked for', 'while it is asked for'])('%s is asked for once, for both', async (when) => {
+    it.each(['before it was asked for', 'while it is asked for'])('that joins %s is asked once', async (when) => {
       const fixture = await stage(open);
       const first = await register(fixture, ['A']);
       const early = when.startsWith('while') ? await takeCall(fixture) : null;
@@ -83,7 +83,7 @@ export function joinedContract(open: OpenFixture): void {
       await noCallIsDue(fixture);
     });
 
-    it.each([0, 1])('goes on when the other one (%i) is cancelled, even while its call is under way', async (which) => {
+    it.each([0, 1])('continues when the other one (%i) is cancelled, even during its call', async (which) => {
       const fixture = await stage(open);
       const ids = [(await register(fixture, ['A'])).id, (await register(fixture, ['A'])).id];
       const call = await takeCall(fixture);
@@ -95,7 +95,7 @@ export function joinedContract(open: OpenFixture): void {
       expect(statuses).toEqual(which === 0 ? ['cancelled', 'restored'] : ['restored', 'cancelled']);
     });
 
-    it('is restored with it by one webhook, also where both are restarted in the middle (I2)', async () => {
+    it('is restored together with the other one by one webhook, also after a restart (I2)', async () => {
       const { fixture, first, second } = await twoResyncs(open);
       await fixture.restart();
       expect(await fixture.record(messages('A'))).toEqual(['restored']);
@@ -104,7 +104,7 @@ export function joinedContract(open: OpenFixture): void {
       await noCallIsDue(fixture);
     });
 
-    it.each([DAY, MINUTE])('has the longer of both windows, its own being %i ms', async (windowMs) => {
+    it.each([DAY, MINUTE])('gets the longer of both windows, when its own is %i ms', async (windowMs) => {
       const { fixture, first, second } = await twoResyncs(open, { windowSeconds: windowMs / SECOND });
       const closesAt = START + Math.max(windowMs, HOUR);
       expect((await messageIn(fixture, first)).windowClosesAt).toBe(closesAt);
@@ -114,7 +114,7 @@ export function joinedContract(open: OpenFixture): void {
       expect(await fixture.record(messages('A'))).toEqual(['restored']);
     });
 
-    it('keeps the longer window where it joins while the id is asked for', async () => {
+    it('keeps the longer window when it joins while the call is in flight', async () => {
       const fixture = await stage(open);
       await register(fixture, ['A']);
       const call = await takeCall(fixture);
@@ -123,13 +123,13 @@ export function joinedContract(open: OpenFixture): void {
       expect((await messageIn(fixture, id)).windowClosesAt).toBe(START + DAY);
     });
 
-    it('has the message sent to the bots where only one of both says deliver_unseen', async () => {
+    it('sends the message to the bots when only one of both sets deliver_unseen', async () => {
       const { fixture } = await twoResyncs(open, { deliverUnseen: true });
       expect(await fixture.record(messages('A'))).toEqual(['restored']);
       expect(idsIn(await fixture.deliverAll())).toEqual(['A']);
     });
 
-    it('with deliver_unseen asks for its webhook once more where a poll alone finds the message', async () => {
+    it('with deliver_unseen asks for the webhook again when only a poll finds the message', async () => {
       const { fixture, first, second } = await twoResyncs(open, { deliverUnseen: true });
       fixture.clock.advance(MINUTE);
       await fixture.store.resyncs.settleCall(await takeCall(fixture), FOUND);
@@ -139,7 +139,7 @@ export function joinedContract(open: OpenFixture): void {
       expect(await takeCall(fixture)).toMatchObject({ kind: 'resync', resyncId: second });
     });
 
-    it('has it asked for again at once where the last call is more than an hour old', async () => {
+    it('calls Whapi again at once when the last call is more than an hour old', async () => {
       const fixture = await stage(open);
       await register(fixture, ['A'], { windowSeconds: DAY / SECOND });
       await ask(fixture, { status: 'waiting', nextAt: START + DAY });
@@ -150,10 +150,10 @@ export function joinedContract(open: OpenFixture): void {
     });
   });
 
-  describe('a call of somebody who asks for the id himself', () => {
+  describe('a pass-through resync call', () => {
     const requestOf = (windowSeconds = HOUR / SECOND) => ({ ...REQUEST, windowSeconds });
 
-    it('joins what is being brought back: five calls make one resync', async () => {
+    it('joins an open registration, so that five calls make one resync', async () => {
       const fixture = await stage(open);
       for (let made = 0; made < 5; made += 1) {
         const call = only(await fixture.store.resyncs.registerAsked(requestOf(), LEASE));
@@ -164,7 +164,7 @@ export function joinedContract(open: OpenFixture): void {
       expect(await messageIn(fixture, only(data).id)).toMatchObject({ status: 'waiting', calls: 5 });
     });
 
-    it('joins a run, extends its window, and does not shorten a longer one', async () => {
+    it('joins a running resync and extends its window, but never shortens a longer one', async () => {
       const fixture = await stage(open);
       const { id } = await register(fixture, ['A'], { windowSeconds: 60 });
       const call = only(await fixture.store.resyncs.registerAsked(requestOf(), LEASE));
@@ -176,7 +176,7 @@ export function joinedContract(open: OpenFixture): void {
       expect(next.windowSeconds).toBe(HOUR / SECOND);
     });
 
-    it('joins what is restored, keeps it registered for longer, and its refusal changes nothing', async () => {
+    it('joins a restored registration and extends its window, and a refusal by Whapi changes nothing', async () => {
       const fixture = await stage(open);
       const { id } = await register(fixture, ['A']);
       await fixture.record(messages('A'));
@@ -188,7 +188,7 @@ export function joinedContract(open: OpenFixture): void {
       expect(await messageIn(fixture, id)).toMatchObject({ status: 'restored', calls: 1, windowClosesAt: closesAt });
     });
 
-    it('makes a resync of its own where the other one was cancelled or refused', async () => {
+    it('makes its own resync when the other one was cancelled or refused', async () => {
       const fixture = await stage(open);
       const { id } = await register(fixture, ['A']);
       await ask(fixture, { status: 'failed', nextAt: null, refused: true });
@@ -198,7 +198,7 @@ export function joinedContract(open: OpenFixture): void {
       expect(only(await fixture.store.resyncs.registerAsked(requestOf(), LEASE)).resyncId).not.toBe(call.resyncId);
     });
 
-    it('I2: registers every id that it may be taken for', async () => {
+    it('I2: registers every id that the call may refer to', async () => {
       const fixture = await stage(open);
       const calls = await fixture.store.resyncs.registerAsked({ ...requestOf(), messageIds: ['A', ' A'] }, LEASE);
       expect(calls.map(({ messageId }) => messageId)).toEqual(['A', ' A']);
@@ -207,10 +207,10 @@ export function joinedContract(open: OpenFixture): void {
     });
   });
 
-  describe('what a call says of its channel', () => {
+  describe("the state of a channel's calls", () => {
     const pause = { code: 'busy', reason: '429', nextCheckAt: START + HOUR } as const;
 
-    it('is kept although no call was counted before, and outlives a good answer until it is over', async () => {
+    it('is stored without a counted call, and survives a good answer until its pause is over', async () => {
       const fixture = await stage(open);
       const call = only(await fixture.store.resyncs.registerAsked({ ...REQUEST, windowSeconds: 60 }, LEASE));
       await fixture.store.resyncs.settleCall(call, { status: 'queued', nextAt: START, pause });
@@ -221,7 +221,7 @@ export function joinedContract(open: OpenFixture): void {
       expect(await fixture.store.calls.stateOf('main')).toMatchObject({ failures: 0, pause: null });
     });
 
-    it('is not cut short by later trouble where Whapi named a longer pause, over a restart', async () => {
+    it('keeps a longer pause that Whapi named despite later trouble, also after a restart', async () => {
       const fixture = await stage(open);
       await fixture.store.calls.noteAnswer('main', pause);
       await fixture.store.calls.noteAnswer('main', { code: 'busy', reason: '503', nextCheckAt: START + 5000 });
@@ -233,7 +233,7 @@ export function joinedContract(open: OpenFixture): void {
       expect(await fixture.store.calls.stateOf('main')).toMatchObject({ pause: longer });
     });
 
-    it('is kept of no channel that was removed meanwhile', async () => {
+    it('is not stored for a channel that was removed in the meantime', async () => {
       const fixture = await stage(open);
       await fixture.store.registry.removeChannel('main');
       await fixture.store.calls.countCall('main');
@@ -242,7 +242,7 @@ export function joinedContract(open: OpenFixture): void {
     });
   });
 
-  describe('whether a resync is running', () => {
+  describe('the running state of resyncs', () => {
     const states = async ({ store }: StoreFixture, after = 0, before = Infinity) =>
       (await store.resyncs.states({ after, before: Math.min(before, Number.MAX_SAFE_INTEGER) }, 2)).map(
         ({ id, isRunning }) => [id, isRunning],
@@ -250,7 +250,7 @@ export function joinedContract(open: OpenFixture): void {
 
     const idOf = async (fixture: StoreFixture, messageId: string) => (await register(fixture, [messageId])).id;
 
-    it('is told of the newest first, within a range of numbers', async () => {
+    it('is listed newest first, within a range of numbers', async () => {
       const fixture = await stage(open);
       const [a, b, c] = [await idOf(fixture, 'A'), await idOf(fixture, 'B'), await idOf(fixture, 'C')];
       await fixture.store.resyncs.cancel(b);
@@ -264,7 +264,7 @@ export function joinedContract(open: OpenFixture): void {
       expect(await fixture.store.resyncs.stillRunning([a, b, c, 'rsy_none'])).toEqual(new Set([a, c]));
     });
 
-    it('is told of one that is still being registered, too', async () => {
+    it('includes a resync whose registration is still in progress', async () => {
       const fixture = await stage(open);
       const ids = Array.from({ length: 5000 }, (_, at) => `m-${at}`);
       const registered = fixture.store.resyncs.register({ ...REQUEST, windowSeconds: 60, messageIds: ids });

@@ -50,7 +50,7 @@ export const loadSteps: fc.Arbitrary<LoadStep[]> = fc.array(
   { minLength: 10, maxLength: 50 },
 );
 
-/** Plays steps on a store of its own and compares what is kept of each target with what its lists have. */
+/** Runs the steps on a store of its own and compares the stored load of each target with its lists. */
 export class LoadModel {
   readonly #store: StoreFixture;
   readonly #unhandled = new Set<string>();
@@ -84,7 +84,7 @@ export class LoadModel {
       expect(await this.#store.store.outbox.loadOf(id)).toMatchObject(await this.#counted(id));
   }
 
-  /** The same by going through the lists. */
+  /** The same load, computed from the lists. */
   async #counted(id: string): Promise<Omit<TargetLoad, 'lastError'>> {
     const all = (await this.#deliveries()).filter((each) => each.target === id);
     const pending = all.filter((each) => each.status === 'pending');

@@ -6,15 +6,15 @@ import { LoadModel, loadSteps } from './load-model.js';
 
 const NOTHING = { pending: 0, oldestPendingAt: null, lastError: null, deadLastDay: 0, unhandledLastDay: [] };
 
-/** What an operator sees of a target: what waits, and what ended as dead lately. */
+/** The load of a target as an operator sees it: pending deliveries and recent dead ones. */
 export function loadContract(open: OpenFixture): void {
   describe('the load of a target', () => {
-    it('is nothing at first, and of a target that does not exist', async () => {
+    it('is zero at first, and for an unknown target', async () => {
       const { store } = await stage(open);
       expect([await store.outbox.loadOf('bot'), await store.outbox.loadOf('nobody')]).toEqual([NOTHING, NOTHING]);
     });
 
-    it('has the number of pending deliveries, the age of the oldest and the last error', async () => {
+    it('contains the number of pending deliveries, the age of the oldest and the last error', async () => {
       const fixture = await stage(open);
       await fixture.record(messages('A'));
       fixture.clock.advance(MINUTE);
@@ -28,7 +28,7 @@ export function loadContract(open: OpenFixture): void {
       });
     });
 
-    it('counts dead deliveries for a day, those without a handler apart, by event', async () => {
+    it('counts dead deliveries of the last day by event, those without a handler separately', async () => {
       const fixture = await stage(open);
       await fixture.record(messages('A'));
       await fixture.settle(await fixture.claimOne(), 'dead');
@@ -42,7 +42,7 @@ export function loadContract(open: OpenFixture): void {
       expect(await fixture.store.outbox.loadOf('bot')).toEqual(NOTHING);
     });
 
-    it('no longer counts a dead delivery that is sent again', async () => {
+    it('no longer counts a dead delivery once it is retried', async () => {
       const fixture = await stage(open);
       await fixture.record(messages('A'));
       const { id, lease } = await fixture.claimOne();
@@ -51,7 +51,7 @@ export function loadContract(open: OpenFixture): void {
       expect(await fixture.store.outbox.loadOf('bot')).toMatchObject({ pending: 1, deadLastDay: 0 });
     });
 
-    it('is what a count of its deliveries gives, whatever happens', async () => {
+    it('equals a count of its deliveries after any history', async () => {
       await fc.assert(
         fc.asyncProperty(loadSteps, async (steps) => {
           const model = await LoadModel.start(await stage(open, []));

@@ -37,10 +37,10 @@ export const orderSteps: fc.Arbitrary<OrderStep[]> = fc.array(
   { minLength: 10, maxLength: 50 },
 );
 
-/** A lane: one chat of one target. What stands in it is named by the number of its webhook. */
+/** A lane: one chat of one target. Its entries are named by the number of their webhook. */
 type Lanes = Map<string, number[]>;
 
-/** I6, as plain lists: what a lane has to be sent, and what was claimed of it for the first time, in order. */
+/** I6 as plain lists: what a lane must be sent, and what was claimed from it for the first time, in order. */
 export class OrderModel {
   readonly #store: StoreFixture;
   readonly #targets: readonly string[];
@@ -54,7 +54,7 @@ export class OrderModel {
     this.#targets = [`${run}-x`, `${run}-y`];
   }
 
-  /** With two targets of its own, which are gone when it has finished. */
+  /** Runs with two targets of its own, which are removed at the end. */
   static async start(fixture: StoreFixture, run: string): Promise<OrderModel> {
     const model = new OrderModel(fixture, run);
     for (const id of model.#targets) await fixture.store.registry.addTarget(target(id));
@@ -71,7 +71,7 @@ export class OrderModel {
     }
   }
 
-  /** Delivers what is left, and compares. */
+  /** Delivers what is left and compares. */
   async finish(): Promise<void> {
     let found = 1;
     while (found > 0) {

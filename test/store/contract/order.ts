@@ -20,7 +20,7 @@ import {
 import type { OpenFixture, StoreFixture } from '../../support/store.js';
 import { OrderModel, orderSteps } from './order-model.js';
 
-/** Records messages, each in a webhook of its own, given as `chat/id`. */
+/** Records messages, each in its own webhook, given as `chat/id`. */
 async function recordEach(fixture: StoreFixture, ...notes: string[]): Promise<void> {
   for (const note of notes) await fixture.record(messages(noted(note)));
 }
@@ -30,7 +30,7 @@ function noted(note: string): Record<string, unknown> {
   return message(id, chat);
 }
 
-/** Claims all that is due; gives the messages in it. */
+/** Claims everything that is due and returns the messages in it. */
 async function claimIds(fixture: StoreFixture): Promise<string[]> {
   return idsIn((await fixture.claim()).deliveries);
 }
@@ -38,7 +38,7 @@ async function claimIds(fixture: StoreFixture): Promise<string[]> {
 /** I6: for one target, the deliveries of one chat are made one at a time, in the order in which they were recorded. */
 export function orderContract(open: OpenFixture): void {
   describe('I6: order per chat', () => {
-    it('only the first of a chat can be claimed, and other chats flow', async () => {
+    it('only the first delivery of a chat can be claimed, and other chats proceed', async () => {
       const fixture = await stage(open);
       await recordEach(fixture, 'alice/A1', 'alice/A2', 'bob/B1', 'alice/A3', 'bob/B2');
       expect(await claimIds(fixture)).toEqual(['A1', 'B1']);
@@ -46,7 +46,7 @@ export function orderContract(open: OpenFixture): void {
     });
 
     it.each(['delivered', 'dead', 'expired'] as const)(
-      'a delivery that ends as %s lets its chat go on',
+      'a delivery that ends as %s unblocks the next one of its chat',
       async (end) => {
         const fixture = await stage(open);
         await recordEach(fixture, 'alice/A1', 'alice/A2', 'alice/A3');
@@ -55,7 +55,7 @@ export function orderContract(open: OpenFixture): void {
       },
     );
 
-    it('a delivery that is to be tried again keeps its chat waiting, and no other', async () => {
+    it('a delivery that waits for a retry blocks its own chat and no other', async () => {
       const fixture = await stage(open);
       await recordEach(fixture, 'alice/A1', 'alice/A2', 'bob/B1', 'bob/B2');
       for (const delivery of (await fixture.claim()).deliveries) {
@@ -67,7 +67,7 @@ export function orderContract(open: OpenFixture): void {
       expect(await claimIds(fixture)).toEqual(['A1']);
     });
 
-    it('a lease that runs out does not let the next of the chat pass', async () => {
+    it('an expired lease does not let the next delivery of the chat overtake', async () => {
       const fixture = await stage(open);
       await recordEach(fixture, 'alice/A1', 'alice/A2');
       await fixture.claim();
@@ -86,7 +86,7 @@ export function orderContract(open: OpenFixture): void {
       expect(await claimIds(fixture)).toEqual(['A2', 'B2', 'B3']);
     });
 
-    it('a batch of several chats keeps all of them waiting', async () => {
+    it('a batch of several chats blocks all of them', async () => {
       const fixture = await stage(open);
       await fixture.record(messages(noted('alice/A1'), noted('bob/B1'), noted('alice/A2')));
       await recordEach(fixture, 'alice/A3', 'bob/B2', 'carol/C1');
@@ -96,7 +96,7 @@ export function orderContract(open: OpenFixture): void {
       expect(await claimIds(fixture)).toEqual(['A3', 'B2']);
     });
 
-    it('an item that a target is not sent does not make its body wait for that chat', async () => {
+    it('an item that is not sent to a target does not make its delivery wait for that chat', async () => {
       const fixture = await stage(open);
       await recordEach(fixture, 'alice/A1');
       await fixture.record(messages(noted('alice/A1'), noted('bob/B1')));
@@ -107,7 +107,7 @@ export function orderContract(open: OpenFixture): void {
       ['a status', status('A1', 'alice')],
       ['a presence', { presences: [{ contact_id: 'alice' }], event: { type: 'presences', event: 'post' } }],
       ['a group event', { groups_participants: [{ group_id: 'alice' }], event: { type: 'groups', event: 'put' } }],
-    ])('%s holds no message of its chat up, and waits for none', async (_, event) => {
+    ])('%s neither blocks a message of its chat nor waits for one', async (_, event) => {
       const fixture = await stage(open);
       await fixture.record(event);
       await recordEach(fixture, 'alice/A1');
@@ -115,7 +115,7 @@ export function orderContract(open: OpenFixture): void {
       expect((await fixture.claim()).deliveries).toHaveLength(2);
     });
 
-    it('messages of a chat keep one order, whatever their method', async () => {
+    it('messages of a chat keep one order across methods', async () => {
       const fixture = await stage(open);
       await recordEach(fixture, 'alice/A1');
       await fixture.record(revisions(message('A1', 'alice', { text: 'edited' })));
@@ -124,7 +124,7 @@ export function orderContract(open: OpenFixture): void {
       expect((await fixture.deliverAll()).map(({ event }) => event.method)).toEqual(['post', 'put', 'patch']);
     });
 
-    it('each target and each channel has an order of its own', async () => {
+    it('each target and each channel has its own order', async () => {
       const fixture = await stage(open, [target('bot'), target('archive')]);
       await fixture.store.registry.addChannel(channel('second'));
       await recordEach(fixture, 'alice/A1', 'alice/A2');
@@ -136,7 +136,7 @@ export function orderContract(open: OpenFixture): void {
       expect(claimed.sort()).toEqual(['archive A1', 'archive A1', 'bot A2']);
     });
 
-    it('a retry of an old delivery goes to the end of its chat', async () => {
+    it('a retry of an old delivery moves to the end of its chat', async () => {
       const fixture = await stage(open);
       await recordEach(fixture, 'alice/A1');
       const old = await fixture.claimOne();
@@ -148,7 +148,7 @@ export function orderContract(open: OpenFixture): void {
       expect(idsIn(await fixture.deliverAll())).toEqual(['A2', 'A3', 'A1', 'A4']);
     });
 
-    it('a retry of one that is to be tried again keeps its place', async () => {
+    it('a manual retry of a delivery that waits for its next attempt keeps its place', async () => {
       const fixture = await stage(open);
       await recordEach(fixture, 'alice/A1', 'alice/A2');
       const waiting = await fixture.claimOne();
@@ -157,7 +157,7 @@ export function orderContract(open: OpenFixture): void {
       expect(idsIn(await fixture.deliverAll())).toEqual(['A1', 'A2']);
     });
 
-    it('a retry of one that waits for its chat does not overtake', async () => {
+    it('a manual retry of a delivery that waits for its chat does not overtake', async () => {
       const fixture = await stage(open);
       await recordEach(fixture, 'alice/A1', 'alice/A2');
       const underWay = await fixture.claimOne();
@@ -171,7 +171,7 @@ export function orderContract(open: OpenFixture): void {
       expect(await claimIds(fixture)).toEqual(['A2']);
     });
 
-    it('a retry of a batch waits again for all of its chats, and they for it', async () => {
+    it('a retry of a batch waits for all of its chats again, and they wait for it', async () => {
       const fixture = await stage(open);
       await fixture.record(messages(noted('alice/A1'), noted('bob/B1')));
       const batch = await fixture.claimOne();
@@ -187,7 +187,7 @@ export function orderContract(open: OpenFixture): void {
       expect(idsIn(await fixture.deliverAll())).toEqual(['A1', 'B1', 'B3']);
     });
 
-    it('a retry of many keeps their order', async () => {
+    it('a bulk retry keeps the order of its deliveries', async () => {
       const fixture = await stage(open);
       await recordEach(fixture, 'alice/A1', 'alice/A2', 'alice/A3');
       for (let i = 0; i < 3; i += 1) {
@@ -208,7 +208,7 @@ export function orderContract(open: OpenFixture): void {
       expect(idsIn(await fixture.deliverAll())).toEqual(['A1', 'A2', 'A3', 'B1', 'B2']);
     });
 
-    it('holds when the clock was set back by a day, with a restart meanwhile', async () => {
+    it('holds when the clock goes back by a day, also with a restart in between', async () => {
       const fixture = await stage(open);
       await recordEach(fixture, 'alice/A1', 'alice/A2');
       fixture.clock.advance(-DAY);
@@ -218,7 +218,7 @@ export function orderContract(open: OpenFixture): void {
       expect(idsIn(await fixture.deliverAll())).toEqual(['A1', 'A2', 'A3']);
     });
 
-    it('of random recordings, claims and settlements: never two of one chat at once, never out of order', async () => {
+    it('holds for random recordings, claims and settlements: never two of one chat at once, never out of order', async () => {
       const fixture = await stage(open, []);
       let run = 0;
       const property = fc.asyncProperty(orderSteps, async (steps) => {

@@ -30,7 +30,7 @@ async function bury(fixture: StoreFixture, id: string): Promise<Delivery> {
   return delivery;
 }
 
-/** Records one message, and one attempt to send it; gives its delivery's id. */
+/** Records one message and one failed attempt to send it. Returns the id of its delivery. */
 async function failOnce(fixture: StoreFixture, id: string, dueAt: number): Promise<string> {
   await recordEach(fixture, id);
   const delivery = await fixture.claimOne();
@@ -38,10 +38,10 @@ async function failOnce(fixture: StoreFixture, id: string, dueAt: number): Promi
   return delivery.id;
 }
 
-/** I4, I5: from the claim to the settlement, and back. */
+/** I4, I5: from the claim to the settlement. */
 export function outboxContract(open: OpenFixture): void {
   describe('a claim', () => {
-    it('takes at most so many of each target, oldest due first, and tells when the next is due', async () => {
+    it('takes up to the limit of each target, oldest due first, and returns when the next delivery is due', async () => {
       const fixture = await stage(open, [target('bot'), target('archive')]);
       await recordEach(fixture, 'A');
       fixture.clock.advance(SECOND);
@@ -56,7 +56,7 @@ export function outboxContract(open: OpenFixture): void {
       expect(nextDueAt).toBe(START + SECOND);
     });
 
-    it('takes nothing of a target with the limit 0, of one that is not wanted and of one that there is not', async () => {
+    it('takes nothing from a target that has the limit 0, is not requested or does not exist', async () => {
       const fixture = await stage(open, [target('bot'), target('archive')]);
       await recordEach(fixture, 'A');
       const nothing = { deliveries: [], nextDueAt: null };
@@ -68,7 +68,7 @@ export function outboxContract(open: OpenFixture): void {
       });
     });
 
-    it('knows which gateways its webhook has come through, after a restart as well', async () => {
+    it('carries the gateways that its webhook has passed through, also after a restart', async () => {
       const fixture = await stage(open);
       await fixture.record(messages('A'), { via: 'gtw_1;dlv_1' });
       await fixture.record(messages('B'));
@@ -76,14 +76,14 @@ export function outboxContract(open: OpenFixture): void {
       expect((await fixture.deliverAll()).map(({ via }) => via)).toEqual(['gtw_1;dlv_1', null]);
     });
 
-    it('I5: is never given to two at one instant', async () => {
+    it('I5: never gives a delivery to two callers at the same instant', async () => {
       const fixture = await stage(open);
       await recordEach(fixture, 'A', 'B', 'C', 'D', 'E');
       const claims = await Promise.all(Array.from({ length: 10 }, async () => await fixture.claim({ limit: 2 })));
       expect(claims.flatMap(({ deliveries }) => idsIn(deliveries)).sort()).toEqual(['A', 'B', 'C', 'D', 'E']);
     });
 
-    it('I5: holds until its lease ends; then the same delivery is due again under the same id', async () => {
+    it('I5: holds until its lease ends, then the delivery is due again under the same id', async () => {
       const fixture = await stage(open);
       await recordEach(fixture, 'A');
       const first = await fixture.claimOne();
@@ -93,7 +93,7 @@ export function outboxContract(open: OpenFixture): void {
       expect(await fixture.claimOne()).toMatchObject({ id: first.id, attempts: 0 });
     });
 
-    it('I5: that was given to another cannot be settled any more by the first', async () => {
+    it('I5: cannot be settled by its first holder once it has a new holder', async () => {
       const fixture = await stage(open);
       await recordEach(fixture, 'A');
       const first = await fixture.claimOne();
@@ -104,7 +104,7 @@ export function outboxContract(open: OpenFixture): void {
       expect(await fixture.settle(second, 'delivered')).toBe(true);
     });
 
-    it('I5: cannot be settled under a wrong lease or a wrong id, nor twice', async () => {
+    it('I5: cannot be settled with a wrong lease or id, nor twice', async () => {
       const fixture = await stage(open);
       await recordEach(fixture, 'A');
       const { id, lease } = await fixture.claimOne();
@@ -120,7 +120,7 @@ export function outboxContract(open: OpenFixture): void {
       expect(await fixture.store.outbox.delivery(id)).toMatchObject({ status: 'delivered', attempts: 1 });
     });
 
-    it('I4, I5: that a crash left behind is due again when its lease has run out, at the latest', async () => {
+    it('I4, I5: becomes due again after a crash, once its lease ends at the latest', async () => {
       const fixture = await stage(open);
       await recordEach(fixture, 'A');
       const before = await fixture.claimOne();
@@ -132,7 +132,7 @@ export function outboxContract(open: OpenFixture): void {
   });
 
   describe('a settlement', () => {
-    it('that says "again" makes it due at that time, with one more attempt and the same id', async () => {
+    it('as pending makes the delivery due at the given time, with one more attempt and the same id', async () => {
       const fixture = await stage(open);
       await recordEach(fixture, 'A');
       const first = await fixture.claimOne();
@@ -143,7 +143,7 @@ export function outboxContract(open: OpenFixture): void {
       expect(await fixture.claimOne()).toMatchObject({ id: first.id, attempts: 1 });
     });
 
-    it('without an attempt gives it back as it was', async () => {
+    it('without an attempt returns the delivery unchanged', async () => {
       const fixture = await stage(open);
       await recordEach(fixture, 'A');
       const { id, lease } = await fixture.claimOne();
@@ -152,7 +152,7 @@ export function outboxContract(open: OpenFixture): void {
       expect(await fixture.store.outbox.delivery(id)).toMatchObject({ log: [], lastError: null });
     });
 
-    it('without an attempt keeps the error that was shown before', async () => {
+    it('without an attempt keeps the last error', async () => {
       const fixture = await stage(open);
       await recordEach(fixture, 'A');
       await fixture.settle(await fixture.claimOne(), 'pending', START);
@@ -161,7 +161,7 @@ export function outboxContract(open: OpenFixture): void {
       expect(await fixture.store.outbox.delivery(id)).toMatchObject({ lastError: 'The target answered 500.' });
     });
 
-    it('keeps the streak of failures for the next claim, until another settlement says otherwise', async () => {
+    it('keeps the run of failures for the next claim, until another settlement changes it', async () => {
       const fixture = await stage(open);
       await recordEach(fixture, 'A');
       const streak = { cause: 'unknown_host', since: START, attempts: 2 } as const;
@@ -177,7 +177,7 @@ export function outboxContract(open: OpenFixture): void {
       expect((await fixture.claimOne()).streak).toBeNull();
     });
 
-    it('that ends it ends its streak: sent again by a person, it begins anew', async () => {
+    it('that is final ends the run of failures, so that a manual retry starts a new one', async () => {
       const fixture = await stage(open);
       await recordEach(fixture, 'A');
       const streak = { cause: 'no_handler', since: START, attempts: 3 } as const;
@@ -200,7 +200,7 @@ export function outboxContract(open: OpenFixture): void {
       ['delivered', null],
       ['dead', 'The target answered 500.'],
       ['expired', 'The target answered 500.'],
-    ] as const)('I4: as %s ends it, for all to see', async (outcome, lastError) => {
+    ] as const)('I4: as %s ends the delivery, visibly', async (outcome, lastError) => {
       const fixture = await stage(open);
       await recordEach(fixture, 'A');
       const delivery = await fixture.claimOne();
@@ -217,7 +217,7 @@ export function outboxContract(open: OpenFixture): void {
       });
     });
 
-    it('keeps the answers of the newest three attempts, and of fifty that they were made', async () => {
+    it('keeps the answers of the last three attempts and the records of the last fifty', async () => {
       const fixture = await stage(open);
       await recordEach(fixture, 'A');
       for (let made = 0; made < 60; made++) {
@@ -242,8 +242,8 @@ export function outboxContract(open: OpenFixture): void {
     });
   });
 
-  describe('a retry by a person', () => {
-    it('makes a settled delivery due at once, with all its attempts before it and its log kept', async () => {
+  describe('a manual retry', () => {
+    it('makes a settled delivery due at once and keeps its attempts and log', async () => {
       const fixture = await stage(open);
       const { id } = await bury(fixture, 'A');
       fixture.clock.advance(DAY);
@@ -258,7 +258,7 @@ export function outboxContract(open: OpenFixture): void {
       });
     });
 
-    it('of an expired one is sent however old its message is', async () => {
+    it('of an expired delivery is sent however old its message is', async () => {
       const fixture = await stage(open);
       await recordEach(fixture, 'A');
       const { id, newestMessageAt } = await fixture.claimOne();
@@ -270,7 +270,7 @@ export function outboxContract(open: OpenFixture): void {
       expect(await fixture.claimOne()).toMatchObject({ id, newestMessageAt: null });
     });
 
-    it('is refused for what there is not and for a target that was removed', async () => {
+    it('is refused for an unknown delivery and a removed target', async () => {
       const fixture = await stage(open);
       const { id } = await bury(fixture, 'A');
       await expect(fixture.store.outbox.retry('dlv_00000000000')).rejects.toEqual(refusal('GW_NOT_FOUND'));
@@ -279,8 +279,8 @@ export function outboxContract(open: OpenFixture): void {
     });
   });
 
-  describe('a retry by a person of what is pending', () => {
-    it('makes one attempt at once, after which the schedule goes on as it was', async () => {
+  describe('a manual retry of a pending delivery', () => {
+    it('makes one attempt at once and leaves the schedule unchanged', async () => {
       const fixture = await stage(open);
       const id = await failOnce(fixture, 'A', START + HOUR);
       expect(await fixture.store.outbox.retry(id)).toMatchObject({ status: 'pending', nextAttemptAt: START });
@@ -293,7 +293,7 @@ export function outboxContract(open: OpenFixture): void {
       expect(await fixture.store.outbox.delivery(id)).toMatchObject({ attempts: 2 });
     });
 
-    it('asked for any number of times before it is made is one attempt', async () => {
+    it('requested several times before it is made makes one attempt', async () => {
       const fixture = await stage(open);
       const id = await failOnce(fixture, 'A', START + HOUR);
       for (let i = 0; i < 3; i += 1) await fixture.store.outbox.retry(id);
@@ -301,7 +301,7 @@ export function outboxContract(open: OpenFixture): void {
       expect(await fixture.claim()).toEqual({ deliveries: [], nextDueAt: START + HOUR });
     });
 
-    it('that ends after the schedule wanted the next attempt leaves that to be made', async () => {
+    it('that settles after the next scheduled attempt was due leaves that attempt due', async () => {
       const fixture = await stage(open);
       const id = await failOnce(fixture, 'A', START + SECOND);
       await fixture.store.outbox.retry(id);
@@ -311,7 +311,7 @@ export function outboxContract(open: OpenFixture): void {
       expect((await fixture.claim()).nextDueAt).toBe(START + HOUR);
     });
 
-    it('I5: leaves an attempt that is under way its lease, and gives one more right after it', async () => {
+    it('I5: leaves an attempt in progress its lease, and makes one more right after it', async () => {
       const fixture = await stage(open);
       await recordEach(fixture, 'A');
       const underWay = await fixture.claimOne();
@@ -325,7 +325,7 @@ export function outboxContract(open: OpenFixture): void {
     });
 
     it.each(['delivered', 'dead'] as const)(
-      'has nothing more sent where the attempt under way ends it as %s',
+      'sends nothing more when the attempt in progress ends the delivery as %s',
       async (end) => {
         const fixture = await stage(open);
         await recordEach(fixture, 'A');
@@ -336,7 +336,7 @@ export function outboxContract(open: OpenFixture): void {
       },
     );
 
-    it('is still to be made after a restart, and after it was given back unmade', async () => {
+    it('is still due after a restart, and after it was returned without an attempt', async () => {
       const fixture = await stage(open);
       const id = await failOnce(fixture, 'A', START + HOUR);
       await fixture.store.outbox.retry(id);
@@ -348,7 +348,7 @@ export function outboxContract(open: OpenFixture): void {
   });
 
   describe('removing a target', () => {
-    it('I4: ends its pending deliveries as dead, the claimed ones too, and leaves the others', async () => {
+    it("I4: ends its pending deliveries as dead, including the claimed ones, and leaves other targets' deliveries", async () => {
       const fixture = await stage(open, [target('bot'), target('archive')]);
       await recordEach(fixture, 'A');
       await fixture.record(messages(message('B', 'chat of A')));

@@ -21,7 +21,7 @@ const UNUSUAL: Partial<Target> = {
 /** Channels and targets. */
 export function registryContract(open: OpenFixture): void {
   describe('channels', () => {
-    it('are kept as they were given, in the order of their names', async () => {
+    it('are stored as given and listed by name', async () => {
       const fixture = await stage(open);
       const added = channel('another', { channelId: 'ONE', lateAfterSeconds: 5 });
       await fixture.store.registry.addChannel(added);
@@ -31,7 +31,7 @@ export function registryContract(open: OpenFixture): void {
       expect(await fixture.store.registry.channel('nobody')).toBeNull();
     });
 
-    it('have a name that is taken once, even at one instant', async () => {
+    it('have a unique name, even when two are added at the same instant', async () => {
       const { store } = await stage(open);
       await expect(store.registry.addChannel(channel('main'))).rejects.toEqual(refusal('GW_CONFLICT'));
       const both = await Promise.allSettled([
@@ -42,7 +42,7 @@ export function registryContract(open: OpenFixture): void {
       expect(await store.registry.channels()).toHaveLength(2);
     });
 
-    it('change in what is named and in nothing else', async () => {
+    it('change only in the given fields', async () => {
       const { store } = await stage(open);
       const changed = {
         ...channel('main'),
@@ -61,7 +61,7 @@ export function registryContract(open: OpenFixture): void {
       await expect(store.registry.changeChannel('nobody', {})).rejects.toEqual(refusal('GW_NOT_FOUND'));
     });
 
-    it('I4: that are removed take no more webhooks, while what was recorded goes on', async () => {
+    it('I4: accept no webhooks once removed, while recorded deliveries continue', async () => {
       const fixture = await stage(open);
       await fixture.record(messages('A'));
       await fixture.store.registry.removeChannel('main');
@@ -70,7 +70,7 @@ export function registryContract(open: OpenFixture): void {
       expect(await fixture.deliverAll()).toHaveLength(1);
     });
 
-    it('that are removed have their resyncs cancelled, and no more calls', async () => {
+    it('have their resyncs cancelled and no more calls once removed', async () => {
       const fixture = await stage(open);
       const { id } = await register(fixture, ['old']);
       await fixture.store.registry.removeChannel('main');
@@ -79,7 +79,7 @@ export function registryContract(open: OpenFixture): void {
       expect(await fixture.store.resyncs.takeCall('main', 'resync', DAY)).toBeNull();
     });
 
-    it('that are made again under an old name know the messages of before', async () => {
+    it('that are added again under an old name know the earlier messages', async () => {
       const fixture = await stage(open);
       await fixture.record(messages('A'));
       await fixture.store.registry.removeChannel('main');
@@ -91,7 +91,7 @@ export function registryContract(open: OpenFixture): void {
   describe('connections', () => {
     const FIRST = { webhookUrl: 'https://gateway.example/webhooks/main', hasSetPersist: true, connectedAt: 1 };
 
-    it('are kept, and a second one does not forget what the first has set', async () => {
+    it('are stored, and a second one keeps the settings saved by the first', async () => {
       const fixture = await stage(open);
       await fixture.store.registry.rememberConnection('main', FIRST);
       await fixture.store.registry.rememberConnection('main', {
@@ -107,7 +107,7 @@ export function registryContract(open: OpenFixture): void {
       });
     });
 
-    it('are gone once forgotten, and with their channel', async () => {
+    it('are deleted when cleared, and with their channel', async () => {
       const { store } = await stage(open);
       await store.registry.rememberConnection('main', FIRST);
       await store.registry.forgetConnection('main');
@@ -118,14 +118,14 @@ export function registryContract(open: OpenFixture): void {
       expect(await store.registry.connection('main')).toBeNull();
     });
 
-    it('are of channels that are there', async () => {
+    it('exist only for existing channels', async () => {
       const { store } = await stage(open);
       await expect(store.registry.rememberConnection('nobody', FIRST)).rejects.toEqual(refusal('GW_NOT_FOUND'));
     });
   });
 
   describe('targets', () => {
-    it('are kept as they were given, in the order in which they were made', async () => {
+    it('are stored as given and listed in order of creation', async () => {
       const fixture = await stage(open, [target('zebra', UNUSUAL)]);
       await fixture.store.registry.addTarget(target('ant'));
       await fixture.restart();
@@ -134,7 +134,7 @@ export function registryContract(open: OpenFixture): void {
       expect(await fixture.store.registry.target('nobody')).toBeNull();
     });
 
-    it('change in what is named and in nothing else', async () => {
+    it('change only in the given fields', async () => {
       const { store } = await stage(open);
       expect(await store.registry.changeTarget('bot', { enabled: false, ratePerSecond: 2 })).toEqual(
         target('bot', { enabled: false, ratePerSecond: 2 }),
@@ -144,14 +144,14 @@ export function registryContract(open: OpenFixture): void {
       await expect(store.registry.changeTarget('nobody', {})).rejects.toEqual(refusal('GW_NOT_FOUND'));
     });
 
-    it('that are changed are claimed for with their new settings', async () => {
+    it('are claimed with their new settings after a change', async () => {
       const fixture = await stage(open);
       await fixture.record(messages('A'));
       await fixture.store.registry.changeTarget('bot', { url: 'https://bots.example/moved' });
       expect(await fixture.claimOne()).toMatchObject({ target: { url: 'https://bots.example/moved' } });
     });
 
-    it('that are given a new secret keep the earlier ones for as long as each was given', async () => {
+    it('with a rotated secret keep each earlier secret for its given time', async () => {
       const fixture = await stage(open);
       await fixture.store.registry.rotateSecret('bot', sealed('second'), START + DAY);
       await fixture.store.registry.rotateSecret('bot', sealed('third'), START + HOUR);
@@ -170,7 +170,7 @@ export function registryContract(open: OpenFixture): void {
       expect(await fixture.store.registry.target('bot')).toMatchObject({ secret: 'fourth', previousSecrets: [] });
     });
 
-    it('that are given new secrets too often refuse another, until one of the earlier ones has expired', async () => {
+    it('refuse another rotation after too many, until an earlier secret has expired', async () => {
       const fixture = await stage(open);
       const rotate = async (name: string) =>
         await fixture.store.registry.rotateSecret('bot', sealed(name), fixture.clock.now() + DAY);
@@ -184,7 +184,7 @@ export function registryContract(open: OpenFixture): void {
       );
     });
 
-    it('that are given two new secrets at one instant lose neither', async () => {
+    it('keep both secrets of two rotations at the same instant', async () => {
       const fixture = await stage(open);
       const [one, two] = [sealed('one'), sealed('two')];
       await Promise.all(
@@ -195,7 +195,7 @@ export function registryContract(open: OpenFixture): void {
       expect([...signing].sort()).toEqual(['one', 'secret of bot', 'two']);
     });
 
-    it('are switched off for a reason, once, and not when they were given another URL meanwhile', async () => {
+    it('are disabled for a reason, once, and not if their URL changed in the meantime', async () => {
       const { store } = await stage(open);
       const before = target('bot');
       await store.registry.changeTarget('bot', { url: 'https://bots.example/moved' });
@@ -207,7 +207,7 @@ export function registryContract(open: OpenFixture): void {
       expect(await store.registry.switchOff(target('nobody'), 'It is gone.')).toBe(false);
     });
 
-    it('that are removed are sent nothing more, and are gone', async () => {
+    it('are sent nothing more once removed, and are deleted', async () => {
       const fixture = await stage(open);
       await fixture.store.registry.removeTarget('bot');
       await fixture.record(messages('A'));
@@ -221,7 +221,7 @@ export function registryContract(open: OpenFixture): void {
       await expect(fixture.store.registry.changeTarget('bot', {})).rejects.toEqual(refusal('GW_NOT_FOUND'));
     });
 
-    it('that are removed are still named by their old deliveries', async () => {
+    it('are still named by their old deliveries once removed', async () => {
       const fixture = await stage(open);
       await fixture.record(messages('A'));
       await fixture.deliverAll();

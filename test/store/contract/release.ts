@@ -18,7 +18,7 @@ import {
 import type { OpenFixture, StoreFixture } from '../../support/store.js';
 import type { DeliveryView } from '../../../src/store/deliveries.js';
 
-/** Message `old` was brought back by a resync and held; of two targets one wants what is restored. */
+/** A resync brought message `old` back and it is held. One of the two targets wants restored messages. */
 async function stageHeld(open: OpenFixture): Promise<StoreFixture> {
   const fixture = await stage(open, [target('bot'), target('archive', { deliver: ['new', 'restored'] })]);
   await register(fixture, ['old']);
@@ -36,10 +36,10 @@ async function deliveriesTo(fixture: StoreFixture, targetId: string): Promise<re
   return (await fixture.store.outbox.deliveries({ target: targetId }, { limit: 50, cursor: null })).data;
 }
 
-/** I4: what is held can be sent after all, until its payload is pruned. */
+/** I4: a held message can be sent until its payload is pruned. */
 export function releaseContract(open: OpenFixture): void {
   describe('releasing a held message', () => {
-    it('I4: sends it, alone of its webhook, to every target that was not sent it', async () => {
+    it('I4: sends it, without the rest of its webhook, to every target that has not received it', async () => {
       const fixture = await stageHeld(open);
       expect(await heldIds(fixture)).toEqual(['old']);
       const ids = await fixture.store.outbox.release('main', 'old', null);
@@ -54,7 +54,7 @@ export function releaseContract(open: OpenFixture): void {
       expect(await heldIds(fixture)).toEqual([]);
     });
 
-    it('I3: sends it once, however often and at whatever one instant it is asked for', async () => {
+    it('I3: sends it once, no matter how often or at which instant it is requested', async () => {
       const fixture = await stageHeld(open);
       const release = async (): Promise<unknown> => await fixture.store.outbox.release('main', 'old', null);
       const answers = await Promise.allSettled([release(), release(), release()]);
@@ -64,7 +64,7 @@ export function releaseContract(open: OpenFixture): void {
       expect(await deliveriesTo(fixture, 'bot')).toHaveLength(2);
     });
 
-    it('sends the bytes that came where it was alone in its webhook, months later and after a restart', async () => {
+    it('sends the original bytes if it was alone in its webhook, months later and after a restart', async () => {
       const fixture = await stage(open);
       await register(fixture, ['old']);
       const body = Buffer.from(`{ "messages" : [ {"id":"old", "big": 12345678901234567890} ] }`);
@@ -87,7 +87,7 @@ export function releaseContract(open: OpenFixture): void {
       expect(await heldIds(fixture)).toEqual([]);
     });
 
-    it('to chosen targets sends it to one that does not subscribe to it, and refuses one that there is not', async () => {
+    it('to a chosen target sends it even without a subscription, and is refused for an unknown target', async () => {
       const fixture = await stageHeld(open);
       await fixture.store.registry.addTarget(target('statuses', { events: ['statuses'] }));
       await expect(fixture.store.outbox.release('main', 'old', ['statuses', 'nobody'])).rejects.toEqual(
@@ -98,7 +98,7 @@ export function releaseContract(open: OpenFixture): void {
       expect(idsIn(await fixture.deliverAll())).toEqual(['old']);
     });
 
-    it('I6: sends it behind what already waits in its chat, and before what comes later', async () => {
+    it('I6: queues it behind what already waits in its chat, and ahead of what comes later', async () => {
       const fixture = await stage(open);
       await register(fixture, ['old']);
       await fixture.record(messages('old'));
@@ -110,7 +110,7 @@ export function releaseContract(open: OpenFixture): void {
       expect(idsIn([waiting, ...(await fixture.deliverAll())])).toEqual(['A1', 'old', 'A2']);
     });
 
-    it('sends what is late to a target that did not want it', async () => {
+    it('sends a late message to a target that does not want late messages', async () => {
       const fixture = await stage(open, [target('bot', { deliver: ['new', 'event'] })]);
       await fixture.record(messages('newest'));
       fixture.clock.advance(HOUR + SECOND);
@@ -119,14 +119,14 @@ export function releaseContract(open: OpenFixture): void {
       expect(idsIn(await fixture.deliverAll())).toEqual(['newest', 'A']);
     });
 
-    it('sends what is new to a target that did not want it', async () => {
+    it('sends a new message to a target that does not want new messages', async () => {
       const fixture = await stage(open, [target('bot', { deliver: ['event'] })]);
       await fixture.record(messages('A'));
       await fixture.store.outbox.release('main', 'A', null);
       expect(idsIn(await fixture.deliverAll())).toEqual(['A']);
     });
 
-    it('I4: sends a revision that a target was not sent, though it was sent the message', async () => {
+    it('I4: sends a revision that a target has not received, even though it received the message', async () => {
       const fixture = await stage(open, [target('bot', { deliver: ['new'] })]);
       await fixture.record(messages('A'));
       await fixture.deliverAll();
@@ -136,7 +136,7 @@ export function releaseContract(open: OpenFixture): void {
       expect(JSON.parse((await fixture.claimOne()).body.toString())).toEqual(revised);
     });
 
-    it('I4: sends also a repetition of what was sent, once: who releases it wants it sent', async () => {
+    it('I4: also sends a repetition of a delivered message, once, because the release asks for it', async () => {
       const fixture = await stage(open);
       for (let time = 0; time < 3; time += 1) await fixture.record(messages('A'));
       expect(await fixture.store.outbox.release('main', 'A', null)).toHaveLength(1);
@@ -153,7 +153,7 @@ export function releaseContract(open: OpenFixture): void {
       expect(sent?.body.toString()).not.toContain('unknown');
     });
 
-    it('is refused for a message that was sent to all who subscribe, or that nobody subscribes to', async () => {
+    it('is refused if every subscriber has received it, or no target subscribes to it', async () => {
       const fixture = await stage(open, [target('bot', { events: ['statuses'], deliver: ['duplicate'] })]);
       await register(fixture, ['old']);
       await fixture.record(messages('A', 'old'));
@@ -161,7 +161,7 @@ export function releaseContract(open: OpenFixture): void {
       await expect(fixture.store.outbox.release('main', 'old', null)).rejects.toEqual(refusal('GW_NOT_HELD'));
     });
 
-    it('is refused as never seen for an unknown id, and for one that only a status has named', async () => {
+    it('is refused as never seen for an unknown id, and for one that only a status named', async () => {
       const fixture = await stage(open);
       await fixture.record(status('A'));
       await expect(fixture.store.outbox.release('main', 'A', null)).rejects.toEqual(refusal('GW_NOT_FOUND'));
@@ -177,7 +177,7 @@ export function releaseContract(open: OpenFixture): void {
       await expect(fixture.store.outbox.release('main', 'old', null)).rejects.toEqual(refusal('GW_NOT_FOUND'));
     });
 
-    it('I4: is refused once its payload was pruned, and not before', async () => {
+    it('I4: is refused once its payload is pruned, and not before', async () => {
       const fixture = await stageHeld(open);
       const retention = { payloadMs: 7 * DAY, ledgerMs: 400 * DAY };
       fixture.clock.advance(7 * DAY);
@@ -190,7 +190,7 @@ export function releaseContract(open: OpenFixture): void {
       await expect(fixture.store.outbox.release('main', 'old', null)).rejects.toEqual(refusal('GW_PAYLOAD_GONE'));
     });
 
-    it('I4: is not refused before its payload was pruned, even where ids are to be forgotten sooner', async () => {
+    it('I4: works until its payload is pruned, even if ids are pruned earlier', async () => {
       const fixture = await stage(open, [target('bot', { deliver: ['event'] })]);
       await fixture.record(messages('A'));
       fixture.clock.advance(20 * DAY);
@@ -200,7 +200,7 @@ export function releaseContract(open: OpenFixture): void {
       expect(idsIn(await fixture.deliverAll())).toEqual(['A']);
     });
 
-    it('a released message is one more delivery of the same message in its explanation', async () => {
+    it('adds one more delivery of the message to its explanation', async () => {
       const fixture = await stageHeld(open);
       await fixture.store.outbox.release('main', 'old', ['bot']);
       const explained = await fixture.store.items.explain('main', 'old');

@@ -38,10 +38,10 @@ const contact = { contacts: [{ id: 'alice' }] };
 
 const call = { calls: [{ id: 'C', chat_id: 'alice' }] };
 
-/** I3: what tells Whapi's repetition from a second genuine item (rules 1, 2, 4 to 8 and 13). */
+/** I3: tells Whapi's repetitions from further genuine items (rules 1, 2, 4 to 8 and 13). */
 export function repetitionsContract(open: OpenFixture): void {
   describe('an id that comes again', () => {
-    it('as a vote is an event for each new tally, and a duplicate for a tally that came before', async () => {
+    it('as a vote is an event for each new tally and a duplicate for a repeated one (rules 1, 2)', async () => {
       const fixture = await stage(open);
       await fixture.record(messages(message('poll', 'alice', { type: 'poll' })));
       for (const body of [vote('bob'), vote('bob', 'carol'), vote('bob'), vote('carol')]) {
@@ -58,7 +58,7 @@ export function repetitionsContract(open: OpenFixture): void {
       expect(await judgements(fixture, 'poll')).toEqual(['event 2', 'new 10']);
     });
 
-    it('as a live location is an event for each new position, whatever else its bytes say', async () => {
+    it('as a live location is an event for each new sequence number, independent of its other bytes (rules 4, 5)', async () => {
       const fixture = await stage(open);
       for (const body of [position(1, 10), position(2, 10), position(1, 11), position(2, 10), position(3, 10)]) {
         await fixture.record(messages(body));
@@ -67,7 +67,7 @@ export function repetitionsContract(open: OpenFixture): void {
       expect(await judgements(fixture, 'P')).toEqual(['new 10', 'event 5', 'duplicate 4', 'duplicate 4', 'event 5']);
     });
 
-    it('as a revision is an event for other bytes, and a duplicate for bytes that came before', async () => {
+    it('as a revision is an event with new bytes and a duplicate with known ones (rules 6, 7)', async () => {
       const fixture = await stage(open);
       await fixture.record(messages(text('first')));
       for (const words of ['first', 'second', 'second', 'third', 'second']) {
@@ -78,14 +78,14 @@ export function repetitionsContract(open: OpenFixture): void {
       expect(await judgements(fixture, 'A')).toEqual(expected);
     });
 
-    it('as a post is a duplicate whatever its bytes are', async () => {
+    it('as a post is a duplicate, with the same or other bytes (rule 8)', async () => {
       const fixture = await stage(open);
       await fixture.record(messages(text('first')));
       await fixture.record(messages(text('second')));
       expect(await judgements(fixture, 'A')).toEqual(['new 10', 'duplicate 8']);
     });
 
-    it('as its first post is new where only puts came before it, once', async () => {
+    it('as the first post after puts is new, once (rule 17)', async () => {
       const fixture = await stage(open);
       for (const body of [revisions(text('second')), revisions(text('third'))]) await fixture.record(body);
       for (let times = 0; times < 2; times += 1) await fixture.record(messages(text('first')));
@@ -93,13 +93,13 @@ export function repetitionsContract(open: OpenFixture): void {
       expect(idsIn(await fixture.deliverAll())).toEqual(['A', 'A', 'A']);
     });
 
-    it('as a put after its post changes nothing of that: the next post is a duplicate', async () => {
+    it('as a put after its post does not make the next post new', async () => {
       const fixture = await stage(open);
       for (const body of [messages(text('first')), revisions(text('second'))]) await fixture.record(body);
       expect(await fixture.record(messages(text('first')))).toEqual(['duplicate']);
     });
 
-    it('after a placeholder is new, and the placeholder again a duplicate', async () => {
+    it('after a placeholder is new, and the placeholder itself is then a duplicate', async () => {
       const fixture = await stage(open);
       const placeholder = message('A', 'alice', { type: 'unknown' });
       for (const body of [placeholder, placeholder, text('first'), placeholder, text('first')]) {
@@ -109,7 +109,7 @@ export function repetitionsContract(open: OpenFixture): void {
       expect(await judgements(fixture, 'A')).toEqual(expected);
     });
 
-    it('as a placeholder does not make its chat look as if it had moved on', async () => {
+    it('as a placeholder does not count as activity of its chat', async () => {
       const fixture = await stage(open);
       await fixture.record(messages(message('A', 'alice', { type: 'unknown', timestamp: START / 1000 })));
       fixture.clock.advance(2 * HOUR);
@@ -117,7 +117,7 @@ export function repetitionsContract(open: OpenFixture): void {
       expect(await fixture.record(messages(old))).toEqual(['new']);
     });
 
-    it('that is empty is an event each time', async () => {
+    it('is an event each time if it is empty', async () => {
       const fixture = await stage(open);
       for (const words of ['one', 'two', 'two']) {
         expect(await fixture.record(messages(message('', 'alice', { text: words })))).toEqual(['event']);
@@ -125,18 +125,18 @@ export function repetitionsContract(open: OpenFixture): void {
     });
   });
 
-  describe('an item without a message of its own', () => {
+  describe('an item without a message of its own (rule 13)', () => {
     it.each([
       [2 * HOUR - 1, 'duplicate'],
       [2 * HOUR + 1, 'event'],
-    ])('that comes again after %i ms with the same bytes: %s', async (pause, verdict) => {
+    ])('that comes again after %i ms with the same bytes is: %s', async (pause, verdict) => {
       const fixture = await stage(open);
       expect(await fixture.record(status('A'))).toEqual(['event']);
       fixture.clock.advance(pause);
       expect(await fixture.record(status('A'))).toEqual([verdict]);
     });
 
-    it('is an event under another event name and with other bytes', async () => {
+    it('is an event with another event name or other bytes', async () => {
       const fixture = await stage(open);
       await fixture.record(status('A', 'alice', 'post'));
       expect(await fixture.record(status('A', 'alice', 'put'))).toEqual(['event']);
@@ -146,7 +146,7 @@ export function repetitionsContract(open: OpenFixture): void {
     it.each([
       ['join, leave, join', [participants('add'), participants('remove'), participants('add')]],
       ['mute, unmute, mute', [muted(1), muted(0), muted(1)]],
-      ['a label renamed to and fro', [label('VIP'), label('Old'), label('VIP')]],
+      ['a label renamed and renamed back', [label('VIP'), label('Old'), label('VIP')]],
       ['a label made, removed and made again', [label('VIP'), { labels_removed: ['VIP'] }, label('VIP')]],
       [
         'a chat removed, made and removed again',
@@ -162,13 +162,13 @@ export function repetitionsContract(open: OpenFixture): void {
         [label('VIP'), { labels_updates: [{ after_update: { id: '1' } }] }, label('VIP')],
       ],
       ['a call that goes on', [call, { calls_updates: [{ after_update: { id: 'C' } }] }, call]],
-    ])('that comes back after something else about its object is an event each time: %s', async (_, bodies) => {
+    ])('that comes back after another change of its object is an event each time: %s', async (_, bodies) => {
       const fixture = await stage(open);
       for (const body of bodies) expect(await fixture.record(body)).toEqual(['event']);
       expect(await fixture.record(bodies[2])).toEqual(['duplicate']);
     });
 
-    it('of a chat that got a message after it was removed is an event when it is removed again', async () => {
+    it('of a chat is an event when the chat is removed again after a message came in between', async () => {
       const fixture = await stage(open);
       const removal = { chats_removed: ['alice'] };
       await fixture.record(removal);
@@ -177,7 +177,7 @@ export function repetitionsContract(open: OpenFixture): void {
       expect(await fixture.record(removal)).toEqual(['event']);
     });
 
-    it('does not extend its own memory by coming again', async () => {
+    it('does not extend its two hours by a repeat', async () => {
       const fixture = await stage(open);
       const verdicts: unknown[] = [];
       for (let times = 0; times < 4; times += 1) {
@@ -187,21 +187,21 @@ export function repetitionsContract(open: OpenFixture): void {
       expect(verdicts).toEqual(['event', 'duplicate', 'duplicate', 'event']);
     });
 
-    it('I3: of a webhook with several about one object is a duplicate when Whapi sends that webhook again', async () => {
+    it('I3: is a duplicate in a repeated webhook that has several items about one object', async () => {
       const fixture = await stage(open);
       const body = { groups_participants: ['add', 'remove', 'add'].map((action) => ({ group_id: 'g', action })) };
       expect(await fixture.record(body)).toEqual(['event', 'event', 'event']);
       expect(await fixture.record(body)).toEqual(['duplicate', 'duplicate', 'duplicate']);
     });
 
-    it('is remembered apart from those about other objects', async () => {
+    it('is remembered separately from items about other objects', async () => {
       const fixture = await stage(open);
       await fixture.record(status('A'));
       await fixture.record(status('B'));
       expect(await fixture.record(status('A'))).toEqual(['duplicate']);
     });
 
-    it('does not make the message that it is about known', async () => {
+    it('does not make the message it is about known', async () => {
       const fixture = await stage(open);
       await fixture.record(status('A'));
       expect(await fixture.record(messages('A'))).toEqual(['new']);

@@ -18,7 +18,7 @@ import {
 import type { OpenFixture, StoreFixture } from '../../support/store.js';
 import type { ResyncCall, ResyncMessageView, ResyncRequest } from '../../../src/store/resyncs.js';
 
-/** The ids of the calls that can be made now, in the order in which they are given. */
+/** The ids of the calls that are due now, in the order in which they are taken. */
 async function callsNow(
   fixture: StoreFixture,
   prefer: ResyncCall['kind'] = 'resync',
@@ -38,10 +38,10 @@ async function messagesOf(fixture: StoreFixture, id: string): Promise<readonly R
 
 const IDEMPOTENCY = { key: 'key-1', fingerprint: 'print-1' };
 
-/** I2: from the registration to the calls to Whapi, and what came of them. */
+/** I2: from the registration to the calls to Whapi and their results. */
 export function resyncsContract(open: OpenFixture): void {
   describe('registering a resync', () => {
-    it('I2: has committed a registration of every id, each once, when it has answered', async () => {
+    it('I2: has committed one registration per distinct id once it has answered', async () => {
       const fixture = await stage(open);
       const view = await register(fixture, ['A', 'B', 'A'], { windowSeconds: 60 });
       const none = { requesting: 0, waiting: 0, restored: 0, not_restored: 0, failed: 0, cancelled: 0 };
@@ -62,7 +62,7 @@ export function resyncsContract(open: OpenFixture): void {
       expect(await fixture.record(messages('A', 'B', 'C'))).toEqual(['restored', 'restored', 'new']);
     });
 
-    it('takes ten thousand ids at once', async () => {
+    it('accepts ten thousand ids at once', async () => {
       const fixture = await stage(open);
       const ids = Array.from({ length: 10_000 }, (_, index) => `M${index}`);
       expect(await register(fixture, ids)).toMatchObject({ counts: { queued: 10_000 } });
@@ -74,7 +74,7 @@ export function resyncsContract(open: OpenFixture): void {
       await expect(register(fixture, ['A'], { channel: 'nobody' })).rejects.toEqual(refusal('GW_NOT_FOUND'));
     });
 
-    it('under a key that was used gives the resync made then, even at one instant and after a restart', async () => {
+    it('with a used idempotency key returns the first resync, also at the same instant and after a restart', async () => {
       const fixture = await stage(open);
       const again = async (): Promise<string> => (await register(fixture, ['A'], { idempotency: IDEMPOTENCY })).id;
       const [one, two] = await Promise.all([again(), again()]);
@@ -83,7 +83,7 @@ export function resyncsContract(open: OpenFixture): void {
       expect((await fixture.store.resyncs.list({ limit: 9, cursor: null })).data).toHaveLength(1);
     });
 
-    it('under a key that was used for something else is refused and registers nothing', async () => {
+    it('with an idempotency key that was used for another request is refused and registers nothing', async () => {
       const fixture = await stage(open);
       await register(fixture, ['A'], { idempotency: IDEMPOTENCY });
       const other = register(fixture, ['B'], { idempotency: { ...IDEMPOTENCY, fingerprint: 'print-2' } });
@@ -91,7 +91,7 @@ export function resyncsContract(open: OpenFixture): void {
       expect(await fixture.record(messages('B'))).toEqual(['new']);
     });
 
-    it('without a key makes a resync each time', async () => {
+    it('without an idempotency key creates a resync each time', async () => {
       const fixture = await stage(open);
       const ids = [(await register(fixture, ['A'])).id, (await register(fixture, ['A'])).id];
       expect((await fixture.store.resyncs.list({ limit: 9, cursor: null })).data.map(({ id }) => id)).toEqual(
@@ -101,7 +101,7 @@ export function resyncsContract(open: OpenFixture): void {
   });
 
   describe('the calls to Whapi', () => {
-    it('are given in the order of registration, for one channel, with all that a call needs', async () => {
+    it('are taken in the order of registration, per channel, with everything that a call needs', async () => {
       const fixture = await stage(open);
       await fixture.store.registry.addChannel(channel('second'));
       const { id } = await register(fixture, ['A', 'B'], { windowSeconds: 60 });
@@ -117,7 +117,7 @@ export function resyncsContract(open: OpenFixture): void {
       expect(await callsNow(fixture, 'resync', 'nobody')).toEqual([]);
     });
 
-    it('I2: are committed as asked before they are given, so that a crash does not lose the asking', async () => {
+    it('I2: are committed as asked before they are handed out, so that a crash does not lose the request', async () => {
       const fixture = await stage(open);
       const { id } = await register(fixture, ['A'], { windowSeconds: 60 });
       await takeCall(fixture);
@@ -129,7 +129,7 @@ export function resyncsContract(open: OpenFixture): void {
       expect(await fixture.record(messages('A'))).toEqual(['restored']);
     });
 
-    it('that a crash cut off are made again when their lease has run out, at the latest', async () => {
+    it('that a crash interrupted are made again once their lease ends, at the latest', async () => {
       const fixture = await stage(open);
       await register(fixture, ['A']);
       await takeCall(fixture);
@@ -139,7 +139,7 @@ export function resyncsContract(open: OpenFixture): void {
       expect(await takeCall(fixture)).toMatchObject({ kind: 'resync', messageId: 'A', made: 1 });
     });
 
-    it('that nobody settled are made again when their lease has run out, and not before', async () => {
+    it('that were never settled are made again once their lease ends, and not before', async () => {
       const fixture = await stage(open);
       await register(fixture, ['A']);
       await takeCall(fixture);
@@ -149,7 +149,7 @@ export function resyncsContract(open: OpenFixture): void {
       expect(await callsNow(fixture)).toEqual(['resync A']);
     });
 
-    it('for polls that nobody settled are made again when their lease has run out, and not before', async () => {
+    it('for polls that were never settled are made again once their lease ends, and not before', async () => {
       const fixture = await stage(open);
       await register(fixture, ['A']);
       await fixture.store.resyncs.settleCall(await takeCall(fixture), { status: 'waiting', nextAt: START });
@@ -160,7 +160,7 @@ export function resyncsContract(open: OpenFixture): void {
       expect(await takeCall(fixture)).toMatchObject({ kind: 'poll', messageId: 'A', made: 1 });
     });
 
-    it('are never given to two at one instant', async () => {
+    it('are never handed out twice at the same instant', async () => {
       const fixture = await stage(open);
       await register(fixture, ['A', 'B', 'C']);
       const calls = await Promise.all(Array.from({ length: 9 }, async () => await callsNow(fixture)));
@@ -170,14 +170,14 @@ export function resyncsContract(open: OpenFixture): void {
     it.each([
       ['resync', ['resync B', 'poll A']],
       ['poll', ['poll A', 'resync B']],
-    ] as const)('of the kind "%s" go first where they are preferred', async (prefer, expected) => {
+    ] as const)('of the kind "%s" come first when they are preferred', async (prefer, expected) => {
       const fixture = await stage(open);
       await register(fixture, ['A', 'B']);
       await fixture.store.resyncs.settleCall(await takeCall(fixture), { status: 'waiting', nextAt: START });
       expect(await callsNow(fixture, prefer)).toEqual(expected);
     });
 
-    it('that are to come later are announced with their time and not given before', async () => {
+    it('that are due later are announced with their time and not handed out before it', async () => {
       const fixture = await stage(open);
       await register(fixture, ['A', 'B']);
       await fixture.store.resyncs.settleCall(await takeCall(fixture), {
@@ -198,7 +198,7 @@ export function resyncsContract(open: OpenFixture): void {
     });
   });
 
-  describe('what came of a call', () => {
+  describe('the result of a call', () => {
     it.each([
       ['waiting', START + HOUR, null, 'running'],
       ['queued', START + HOUR, 'Busy', 'running'],
@@ -217,7 +217,7 @@ export function resyncsContract(open: OpenFixture): void {
       expect(await fixture.store.resyncs.get(id)).toMatchObject({ status: whole, counts: { [status]: 1 } });
     });
 
-    it('as found by a poll is restored, with its time and the number of polls', async () => {
+    it('as found by a poll marks the message as restored, with its time and the number of polls', async () => {
       const fixture = await stage(open);
       const { id } = await register(fixture, ['A']);
       await fixture.store.resyncs.settleCall(await takeCall(fixture), { status: 'waiting', nextAt: START });
@@ -230,7 +230,7 @@ export function resyncsContract(open: OpenFixture): void {
       expect(await fixture.store.resyncs.get(id)).toMatchObject({ status: 'finished' });
     });
 
-    it('changes nothing where that call was made again meanwhile', async () => {
+    it('is ignored if the call was made again in the meantime', async () => {
       const fixture = await stage(open);
       const { id } = await register(fixture, ['A']);
       const first = await takeCall(fixture);
@@ -247,7 +247,7 @@ export function resyncsContract(open: OpenFixture): void {
       expect(await messagesOf(fixture, id)).toMatchObject([{ status: 'waiting', calls: 2 }]);
     });
 
-    it('does not undo that its webhook came meanwhile', async () => {
+    it('does not undo a webhook that came in the meantime', async () => {
       const fixture = await stage(open);
       const { id } = await register(fixture, ['A']);
       const call = await takeCall(fixture);
@@ -264,7 +264,7 @@ export function resyncsContract(open: OpenFixture): void {
   });
 
   describe('cancelling a resync', () => {
-    it('makes no more calls, and says so', async () => {
+    it('stops further calls and is reported as such', async () => {
       const fixture = await stage(open);
       const { id } = await register(fixture, ['A', 'B', 'C']);
       await fixture.store.resyncs.settleCall(await takeCall(fixture), { status: 'waiting', nextAt: START });
@@ -278,7 +278,7 @@ export function resyncsContract(open: OpenFixture): void {
       expect(await fixture.store.resyncs.pendingCalls()).toEqual([]);
     });
 
-    it('does not let the answer of a call that was under way begin it anew', async () => {
+    it('is not undone by the answer of a call in progress', async () => {
       const fixture = await stage(open);
       const { id } = await register(fixture, ['A']);
       const call = await takeCall(fixture);
@@ -288,7 +288,7 @@ export function resyncsContract(open: OpenFixture): void {
       expect(await fixture.store.resyncs.get(id)).toMatchObject({ status: 'cancelled', counts: { cancelled: 1 } });
     });
 
-    it('leaves what was restored restored, and one that is over finished', async () => {
+    it('leaves restored messages restored, and has no effect on a finished resync', async () => {
       const fixture = await stage(open);
       const { id } = await register(fixture, ['A']);
       await fixture.record(messages('A'));
@@ -300,8 +300,8 @@ export function resyncsContract(open: OpenFixture): void {
     });
   });
 
-  describe('a resync of one message by somebody who asks for it himself', () => {
-    it('I2: is committed as asked when it has answered, and nobody else makes its call meanwhile', async () => {
+  describe('a pass-through resync of one message', () => {
+    it('I2: is committed as asked once it has answered, and no other caller makes its call meanwhile', async () => {
       const fixture = await stage(open);
       const call = only(await fixture.store.resyncs.registerAsked(requestOf('A'), LEASE));
       expect(call).toMatchObject({ kind: 'resync', position: 0, messageId: 'A', registeredAt: START, made: 0 });
@@ -311,7 +311,7 @@ export function resyncsContract(open: OpenFixture): void {
       expect(await fixture.record(messages('A'))).toEqual(['restored']);
     });
 
-    it('is settled as any other, and its call is made again when nobody settles it', async () => {
+    it('is settled like any other, and its call is made again if it is never settled', async () => {
       const fixture = await stage(open);
       const [settled, lost] = [
         only(await fixture.store.resyncs.registerAsked(requestOf('A'), LEASE)),
@@ -323,7 +323,7 @@ export function resyncsContract(open: OpenFixture): void {
       expect(await messagesOf(fixture, lost.resyncId)).toMatchObject([{ calls: 2 }]);
     });
 
-    it('is refused for a channel that is not there', async () => {
+    it('is refused for an unknown channel', async () => {
       const { store } = await stage(open);
       const request = { ...requestOf('A'), channel: 'nobody' };
       await expect(store.resyncs.registerAsked(request, LEASE)).rejects.toEqual(refusal('GW_NOT_FOUND'));
@@ -331,8 +331,8 @@ export function resyncsContract(open: OpenFixture): void {
     });
   });
 
-  describe('a resync of one message unless there is a recent one', () => {
-    it('is made once, however many ask at one instant, and in each channel', async () => {
+  describe('a resync of one message unless a recent one exists', () => {
+    it('is created once per channel, however many callers ask at the same instant', async () => {
       const { store } = await stage(open);
       await store.registry.addChannel(channel('second'));
       const ask = async (name: string) =>
@@ -343,7 +343,7 @@ export function resyncsContract(open: OpenFixture): void {
       expect((await store.resyncs.list({ limit: 9, cursor: null })).data).toHaveLength(2);
     });
 
-    it('is made again when the time is over, counted from the registration, whoever made it', async () => {
+    it('is created again after the given time, counted from the last registration by any caller', async () => {
       const fixture = await stage(open);
       const { id } = await register(fixture, ['A']);
       await fixture.record(messages('A'));
@@ -358,7 +358,7 @@ export function resyncsContract(open: OpenFixture): void {
       expect([resyncId === id, isDue]).toEqual([false, true]);
     });
 
-    it('joins one that is still to be asked for, and has one asked for again whose last call was made before', async () => {
+    it('joins one whose call is still due, and calls again if its last call came before that time', async () => {
       const fixture = await stage(open);
       const { id } = await register(fixture, ['A'], { windowSeconds: DAY / SECOND });
       fixture.clock.advance(HOUR);

@@ -23,7 +23,7 @@ const PAUSE: NewPause = { code: 'not_ready', reason: 'QR', nextCheckAt: START + 
 const WELL: CheckResult = { pause: null, wasAway: false };
 const IDEMPOTENCY = { key: 'key-1', fingerprint: 'print-1' };
 
-/** The one channel with calls to make. */
+/** The only channel with calls to make. */
 async function pending({ store }: StoreFixture) {
   const [calls] = await store.resyncs.pendingCalls();
   if (!calls) throw new Error('No channel has calls to make.');
@@ -39,7 +39,7 @@ async function messagesOf(fixture: StoreFixture, id: string): Promise<readonly R
   return await allPages(100, async (page) => await fixture.store.resyncs.messages(id, page));
 }
 
-/** Asks for the next id; Whapi answers that it has not got it yet, after 15 seconds. */
+/** Asks for the next id. After 15 seconds Whapi answers that it does not have the message yet. */
 async function ask(fixture: StoreFixture, more = {}): Promise<void> {
   const call = await takeCall(fixture);
   fixture.clock.advance(15 * SECOND);
@@ -51,10 +51,10 @@ async function ask(fixture: StoreFixture, more = {}): Promise<void> {
   });
 }
 
-/** What is known of the calls of a channel, and how far a run of thousands is. */
+/** The state of a channel's calls, and the progress of a resync of thousands. */
 export function runsContract(open: OpenFixture): void {
   describe('the calls of a channel', () => {
-    it('are counted for the day, health checks too, over a restart; midnight UTC begins anew', async () => {
+    it('are counted per day, health checks included, across a restart, starting again at midnight UTC', async () => {
       const fixture = await stage(open);
       await register(fixture, ['A', 'B']);
       await takeCall(fixture);
@@ -67,7 +67,7 @@ export function runsContract(open: OpenFixture): void {
       expect((await pending(fixture)).callsToday).toBe(1);
     });
 
-    it('that tell of trouble make a pause, which a restart keeps, and a good check ends', async () => {
+    it('that report trouble start a pause, which survives a restart and ends with a successful check', async () => {
       const fixture = await stage(open);
       await register(fixture, ['A']);
       await fixture.store.resyncs.settleCall(await takeCall(fixture), {
@@ -91,7 +91,7 @@ export function runsContract(open: OpenFixture): void {
       ['address', { whapiBaseUrl: 'https://other.example' }, true],
       ['budget', { dailyCallBudget: 7 }, true],
       ['spacing', { resyncSpacingMs: 7 }, false],
-    ])('are tried again at once where another %s may end the pause', async (_, change, isTried) => {
+    ])('are tried again at once when a new %s may end the pause', async (_, change, isTried) => {
       const fixture = await stage(open);
       await register(fixture, ['A']);
       await check(fixture, { pause: PAUSE, wasAway: false });
@@ -99,7 +99,7 @@ export function runsContract(open: OpenFixture): void {
       expect((await pending(fixture)).pause?.nextCheckAt).toBe(isTried ? START : START + HOUR);
     });
 
-    it('pause for no longer where the clock is set back', async () => {
+    it('do not pause for longer when the clock goes back', async () => {
       const fixture = await stage(open);
       await register(fixture, ['A']);
       await check(fixture, WELL);
@@ -110,7 +110,7 @@ export function runsContract(open: OpenFixture): void {
       expect([pause?.nextCheckAt, lastCallAt, healthyAt]).toEqual([START + HOUR - DAY, START - DAY, START - DAY]);
     });
 
-    it('are forgotten with their channel', async () => {
+    it('are deleted with their channel', async () => {
       const fixture = await stage(open);
       await check(fixture, { pause: PAUSE, wasAway: false });
       await fixture.store.registry.removeChannel('main');
@@ -119,7 +119,7 @@ export function runsContract(open: OpenFixture): void {
       expect(await pending(fixture)).toMatchObject({ callsToday: 0, pause: null, healthyAt: null });
     });
 
-    it('for what was asked for while the channel may have been away are made again, and for nothing else', async () => {
+    it('are repeated only for ids requested while the channel may have been away', async () => {
       const fixture = await stage(open);
       await register(fixture, ['before', 'came', 'lost', 'not yet']);
       await ask(fixture);
@@ -136,8 +136,8 @@ export function runsContract(open: OpenFixture): void {
     });
   });
 
-  describe('I2: an id that is to be asked for again', () => {
-    it('stays registered for as long as that takes', async () => {
+  describe('I2: an id that waits for another call', () => {
+    it('stays registered until that call is made', async () => {
       const fixture = await stage(open);
       await register(fixture, ['A']);
       await fixture.store.resyncs.settleCall(await takeCall(fixture), {
@@ -150,7 +150,7 @@ export function runsContract(open: OpenFixture): void {
       expect(await fixture.record(messages('A'))).toEqual(['restored']);
     });
 
-    it('whose webhook came during the call keeps the end of its window', async () => {
+    it('keeps the end of its window if its webhook came during the call', async () => {
       const fixture = await stage(open);
       const { id } = await register(fixture, ['A']);
       const call = await takeCall(fixture);
@@ -159,7 +159,7 @@ export function runsContract(open: OpenFixture): void {
       expect(await messagesOf(fixture, id)).toMatchObject([{ status: 'restored', windowClosesAt: START + HOUR }]);
     });
 
-    it('has its window end after the last call where its resync is cancelled', async () => {
+    it('keeps its window after the last call when its resync is cancelled', async () => {
       const fixture = await stage(open);
       const { id } = await register(fixture, ['A']);
       await fixture.store.resyncs.settleCall(await takeCall(fixture), {
@@ -172,8 +172,8 @@ export function runsContract(open: OpenFixture): void {
     });
   });
 
-  describe('what is proven', () => {
-    it('is not asked for again by a later resync, and is held for its whole window', async () => {
+  describe('a proven message', () => {
+    it("is not asked for again by a later resync, and is held for that resync's whole window", async () => {
       const fixture = await stage(open);
       await register(fixture, ['A']);
       await ask(fixture);
@@ -186,7 +186,7 @@ export function runsContract(open: OpenFixture): void {
       expect(await fixture.record(messages('A'))).toEqual(['restored']);
     });
 
-    it('by a look is proven for every resync that waits for it', async () => {
+    it('counts as restored for every resync that waits for it, if a poll found it', async () => {
       const fixture = await stage(open);
       await register(fixture, ['A']);
       const { id } = await register(fixture, ['A']);
@@ -198,7 +198,7 @@ export function runsContract(open: OpenFixture): void {
       expect(await fixture.store.resyncs.pendingCalls()).toEqual([]);
     });
 
-    it('by a look alone is asked for where the message is to go to the bots, which takes its webhook', async () => {
+    it('is asked for again for deliver_unseen if only a poll found it, because delivery needs its webhook', async () => {
       const fixture = await stage(open);
       await register(fixture, ['A']);
       await fixture.store.resyncs.settleCall(await takeCall(fixture), { status: 'waiting', nextAt: START });
@@ -209,7 +209,7 @@ export function runsContract(open: OpenFixture): void {
   });
 
   describe('registering thousands', () => {
-    it('is done in steps between which webhooks are recorded, and is nothing before the last of them', async () => {
+    it('runs in steps between which webhooks are recorded, and takes effect with the last step', async () => {
       const fixture = await stage(open);
       const ids = Array.from({ length: 10_000 }, (_, index) => `M${index}`);
       const registering = register(fixture, ids);
@@ -220,7 +220,7 @@ export function runsContract(open: OpenFixture): void {
       expect(await messagesOf(fixture, (await registering).id)).toHaveLength(10_000);
     });
 
-    it('leaves nothing behind where the channel is removed meanwhile, and the key can be used again', async () => {
+    it('leaves nothing behind if the channel is removed meanwhile, and frees its idempotency key', async () => {
       const fixture = await stage(open);
       const ids = Array.from({ length: 2000 }, (_, index) => `M${index}`);
       const registering = register(fixture, ids, { idempotency: IDEMPOTENCY });
@@ -233,8 +233,8 @@ export function runsContract(open: OpenFixture): void {
     });
   });
 
-  describe('how far a resync is', () => {
-    it('shows what the rate and the end are worked out from', async () => {
+  describe('the progress of a resync', () => {
+    it('contains the numbers that the rate and the estimated end are computed from', async () => {
       const fixture = await stage(open);
       await register(fixture, ['X', 'Y']);
       const { id } = await register(fixture, ['A', 'B']);
@@ -246,13 +246,13 @@ export function runsContract(open: OpenFixture): void {
       expect(progress).toMatchObject({ lastAskedAt: START + 30 * SECOND, latelyMs: 105_000, callsToday: 3 });
     });
 
-    it('counts the ids of earlier resyncs that go first', async () => {
+    it('counts the ids of earlier resyncs that come first', async () => {
       const fixture = await stage(open);
       await register(fixture, ['X', 'Y']);
       expect((await register(fixture, ['A'])).progress?.ahead).toBe(2);
     });
 
-    it('ends with the time at which the last message was settled', async () => {
+    it('ends at the time at which the last message was settled', async () => {
       const fixture = await stage(open);
       const { id } = await register(fixture, ['A', 'B']);
       await fixture.record(messages('A'));
@@ -264,7 +264,7 @@ export function runsContract(open: OpenFixture): void {
   });
 
   describe('the report of a resync', () => {
-    it('tells what was known from what was never seen, what failed and why, and what is held', async () => {
+    it('counts known, never seen, failed and held messages, with the reasons of failures', async () => {
       const fixture = await stage(open);
       await fixture.record(messages('known'));
       const { id } = await register(fixture, ['known', 'unseen', 'refused', 'nowhere', 'queued']);
@@ -287,7 +287,7 @@ export function runsContract(open: OpenFixture): void {
       expect(failed.map(({ messageId }) => messageId)).toEqual(['refused']);
     });
 
-    it('of a resync that is not there is none', async () => {
+    it('is null for an unknown resync', async () => {
       const fixture = await stage(open);
       expect(await fixture.store.resyncs.report('rsy_nobody')).toBeNull();
     });

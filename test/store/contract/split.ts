@@ -2,12 +2,12 @@ import { describe, expect, it } from 'vitest';
 import { idsIn, judgements, message, messages, MINUTE, record, register, stage, target } from '../../support/store.js';
 import type { OpenFixture } from '../../support/store.js';
 
-/** A batch of so many chats, one message each. */
+/** A batch of the given number of chats, one message each. */
 function batchOf(chats: number): Record<string, unknown> {
   return messages(...Array.from({ length: chats }, (_, index) => message(`id-${index}`, `chat-${index}`)));
 }
 
-/** I3, I6: a target that asks for a split gets several deliveries of one webhook. */
+/** I3, I6: a target with `split` gets several deliveries of one webhook. */
 export function splitContract(open: OpenFixture): void {
   describe('a webhook that is split for a target', () => {
     it.each([
@@ -22,7 +22,7 @@ export function splitContract(open: OpenFixture): void {
       expect(made.map((delivery) => idsIn([delivery])).sort()).toEqual(parts.map((part) => [...part]).sort());
     });
 
-    it('I6: one poisoned chat in a batch of 300 does not hold up the other 299', async () => {
+    it('I6: delivers 299 of a batch of 300 chats although one chat is poisoned', async () => {
       const fixture = await stage(open, [target('bot', { split: 'chat' })]);
       await fixture.record(batchOf(300));
       const { deliveries } = await fixture.claim({ limit: 300 });
@@ -39,7 +39,7 @@ export function splitContract(open: OpenFixture): void {
       expect(idsIn((await fixture.claim()).deliveries)).toEqual(['A1', 'B1']);
     });
 
-    it('leaves what is withheld held, and each message tells its own delivery', async () => {
+    it('leaves withheld messages held, and each message shows its own delivery', async () => {
       const fixture = await stage(open, [target('bot', { split: 'item' })]);
       await register(fixture, ['B']);
       await fixture.record(messages('A', 'B', 'C'));
@@ -50,7 +50,7 @@ export function splitContract(open: OpenFixture): void {
       expect(idsIn(await fixture.deliverAll())).toEqual(['B']);
     });
 
-    it('of one part is the very bytes that came', async () => {
+    it('into one part is sent as the original bytes', async () => {
       const fixture = await stage(open, [target('bot', { split: 'chat' })]);
       const body = Buffer.from(' {"messages":[{"id":"A","chat_id":"a"} ,{"id":"B","chat_id":"a"}] }\n');
       await fixture.record(body);

@@ -4,10 +4,10 @@ import type { OpenFixture } from '../../support/store.js';
 
 const NEVER = { lastWebhookAt: null, refused: { lastAt: null, lastCode: null, today: 0 } };
 
-/** Webhooks of channels, accepted and refused. */
+/** Accepted and refused webhooks of channels. */
 export function trafficContract(open: OpenFixture): void {
   describe('the traffic of a channel', () => {
-    it('is nothing at first, and when a channel of that name was removed', async () => {
+    it('is zero at first, and again once its channel is removed', async () => {
       const fixture = await stage(open);
       expect(await fixture.store.traffic.of('main')).toEqual(NEVER);
       await fixture.record(messages('A'));
@@ -17,7 +17,7 @@ export function trafficContract(open: OpenFixture): void {
       expect(await fixture.store.traffic.of('main')).toEqual(NEVER);
     });
 
-    it('knows when the last webhook came, also after a restart', async () => {
+    it('contains the time of the last webhook, also after a restart', async () => {
       const fixture = await stage(open);
       await fixture.record(messages('A'));
       fixture.clock.advance(SECOND);
@@ -27,7 +27,7 @@ export function trafficContract(open: OpenFixture): void {
       expect((await fixture.store.traffic.of('main')).lastWebhookAt).toBe(START + SECOND);
     });
 
-    it('is not that of a webhook that was not recorded', async () => {
+    it('does not include a webhook that was not recorded', async () => {
       const fixture = await stage(open);
       await fixture.record({ ...messages('A'), channel_id: 'ONE-ONE' });
       fixture.clock.advance(HOUR);
@@ -37,7 +37,7 @@ export function trafficContract(open: OpenFixture): void {
       expect((await fixture.store.traffic.of('main')).lastWebhookAt).toBe(START);
     });
 
-    it('counts what was refused on this day (UTC), also after a restart, and tells the last of any day', async () => {
+    it('counts the refused webhooks of the day (UTC), also after a restart, and keeps the last one of any day', async () => {
       const fixture = await stage(open);
       for (let i = 0; i < 3; i += 1) fixture.store.traffic.countRefusal('main', 'GW_UNAUTHORIZED');
       fixture.clock.advance(MINUTE);

@@ -30,10 +30,10 @@ async function deliveryCount(fixture: StoreFixture): Promise<number> {
   return (await allPages(500, async (page) => await fixture.store.outbox.deliveries({}, page))).length;
 }
 
-/** I4: what is forgotten, and when; what is not forgotten by a restart. */
+/** I4: what pruning deletes and when, and what a restart keeps. */
 export function upkeepContract(open: OpenFixture): void {
-  describe('a clock that was set back', () => {
-    it('I4: keeps nothing waiting for longer: a delivery to be tried again, and the one behind it', async () => {
+  describe('a clock that goes back', () => {
+    it('I4: delays neither a delivery that waits for its retry nor the one behind it', async () => {
       const fixture = await stage(open);
       await fixture.record(messages('A'));
       await fixture.record(messages('B'));
@@ -45,7 +45,7 @@ export function upkeepContract(open: OpenFixture): void {
       expect(idsIn(await fixture.deliverAll())).toEqual(['A', 'B']);
     });
 
-    it('I5: ends a lease when it would have ended', async () => {
+    it('I5: does not extend a lease', async () => {
       const fixture = await stage(open);
       await fixture.record(messages('A'));
       await fixture.claimOne();
@@ -57,7 +57,7 @@ export function upkeepContract(open: OpenFixture): void {
       expect(idsIn([await fixture.claimOne()])).toEqual(['A']);
     });
 
-    it('moves the calls to Whapi with it, and leaves the windows open for longer (I2)', async () => {
+    it('shifts the calls to Whapi with it and does not shorten open windows (I2)', async () => {
       const fixture = await stage(open);
       await register(fixture, ['old']);
       fixture.clock.advance(-DAY);
@@ -68,7 +68,7 @@ export function upkeepContract(open: OpenFixture): void {
   });
 
   describe('pruning', () => {
-    it('forgets a payload when it was settled so long ago, not when it was received so long ago', async () => {
+    it('deletes a payload by the time it was settled, not by the time it was received', async () => {
       const fixture = await stage(open);
       await fixture.record(messages('A'));
       fixture.clock.advance(30 * DAY);
@@ -79,7 +79,7 @@ export function upkeepContract(open: OpenFixture): void {
       expect(await deliveryCount(fixture)).toBe(0);
     });
 
-    it('I4: never forgets the payload of a pending delivery', async () => {
+    it('I4: never deletes the payload of a pending delivery', async () => {
       const fixture = await stage(open);
       await fixture.record(messages('A'));
       await fixture.store.registry.changeTarget('bot', { enabled: false });
@@ -88,7 +88,7 @@ export function upkeepContract(open: OpenFixture): void {
       expect(idsIn(await fixture.deliverAll())).toEqual(['A']);
     });
 
-    it('I4: does not forget a payload one of whose deliveries a person has made pending again', async () => {
+    it('I4: keeps a payload with a delivery that a manual retry made pending again', async () => {
       const fixture = await stage(open);
       await fixture.record(messages('A'));
       const { id } = first(await fixture.deliverAll());
@@ -98,7 +98,7 @@ export function upkeepContract(open: OpenFixture): void {
       expect(idsIn(await fixture.deliverAll())).toEqual(['A']);
     });
 
-    it('of a payload leaves its message known: it is a duplicate when it comes again', async () => {
+    it('of a payload keeps its message known: the message is a duplicate when it comes again', async () => {
       const fixture = await stage(open);
       await fixture.record(messages('A'));
       const { id } = first(await fixture.deliverAll());
@@ -112,7 +112,7 @@ export function upkeepContract(open: OpenFixture): void {
       expect(await fixture.record(messages('A'))).toEqual(['duplicate']);
     });
 
-    it('forgets an id when it was last met so long ago; then it is new again', async () => {
+    it('deletes an id by the time it was last seen, after which the message is new again', async () => {
       const fixture = await stage(open);
       await fixture.record(messages('A'));
       await fixture.deliverAll();
@@ -125,7 +125,7 @@ export function upkeepContract(open: OpenFixture): void {
       expect(await fixture.record(messages('A'))).toEqual(['new']);
     });
 
-    it('keeps the bytes of votes as long as ids, and those of statuses for as long as Whapi may retry', async () => {
+    it("keeps the fingerprints of votes as long as ids, and those of statuses for Whapi's retry period", async () => {
       const fixture = await stage(open);
       const vote = messages(message('poll', 'alice', { type: 'poll_update' }));
       await fixture.record(vote);
@@ -137,7 +137,7 @@ export function upkeepContract(open: OpenFixture): void {
       expect(await judgements(fixture, 'poll')).toContain('duplicate 1');
     });
 
-    it('forgets a resync with its payloads, but not while one of its windows is open', async () => {
+    it('deletes a resync with its payloads, but not while one of its windows is open', async () => {
       const fixture = await stage(open);
       const { id } = await register(fixture, ['old'], { windowSeconds: (30 * DAY) / 1000 });
       await fixture.store.resyncs.takeCall('main', 'resync', HOUR);
@@ -152,7 +152,7 @@ export function upkeepContract(open: OpenFixture): void {
       expect(await fixture.record(messages('old'))).toEqual(['duplicate']);
     });
 
-    it('never forgets a resync for which Whapi was not asked yet', async () => {
+    it('never deletes a resync that Whapi was not asked for yet', async () => {
       const fixture = await stage(open);
       const { id } = await register(fixture, ['old']);
       await pruneAfter(fixture, 3000 * DAY);
@@ -160,7 +160,7 @@ export function upkeepContract(open: OpenFixture): void {
       expect(await fixture.record(messages('old'))).toEqual(['restored']);
     });
 
-    it('forgets in one sweep all resyncs that are old enough', async () => {
+    it('deletes all old resyncs in one sweep', async () => {
       const fixture = await stage(open);
       for (let i = 0; i < 12; i += 1) {
         const { id } = await register(fixture, ['old']);
@@ -170,7 +170,7 @@ export function upkeepContract(open: OpenFixture): void {
       expect(await fixture.store.resyncs.list({ limit: 50, cursor: null })).toEqual({ data: [], nextCursor: null });
     });
 
-    it('I4: leaves old payloads whose target is switched off, however many, and goes on to what is behind them', async () => {
+    it('I4: skips old payloads of a disabled target, however many, and reaches those behind them', async () => {
       const fixture = await stage(open);
       await fixture.store.registry.changeTarget('bot', { enabled: false });
       const ids = Array.from({ length: 401 }, (_, index) => `M${index}`);
@@ -181,7 +181,7 @@ export function upkeepContract(open: OpenFixture): void {
       expect(await fixture.store.resyncs.list({ limit: 50, cursor: null })).toMatchObject({ data: [] });
     });
 
-    it('goes through thousands of rows in small steps and leaves none behind', async () => {
+    it('deletes thousands of rows in small steps and leaves none behind', async () => {
       const fixture = await stage(open, []);
       const ids = Array.from({ length: 2500 }, (_, index) => `M${index}`);
       await Promise.all(ids.map(async (id) => await fixture.record(messages(id))));
@@ -199,13 +199,13 @@ export function upkeepContract(open: OpenFixture): void {
     });
   });
 
-  describe('the store itself', () => {
-    it('takes a write as proof of its health', async () => {
+  describe('the store', () => {
+    it('proves its health with a write', async () => {
       const { store } = await stage(open);
       await expect(store.upkeep.probe()).resolves.toBeUndefined();
     });
 
-    it('pins one value under a name, of two at one instant and after a restart', async () => {
+    it('pins one value per name, also for two at the same instant and after a restart', async () => {
       const fixture = await stage(open);
       expect(await fixture.store.upkeep.pinned('key')).toBeNull();
       const pinned = await Promise.all(
@@ -218,7 +218,7 @@ export function upkeepContract(open: OpenFixture): void {
       expect(await fixture.store.upkeep.pin('other', 'three')).toBe('three');
     });
 
-    it('finishes what was begun before it closes', async () => {
+    it('finishes pending work before it closes', async () => {
       const fixture = await stage(open);
       const begun = Promise.all(['A', 'B', 'C'].map(async (id) => await fixture.record(messages(id))));
       await fixture.restart();
@@ -226,7 +226,7 @@ export function upkeepContract(open: OpenFixture): void {
       expect(await fixture.record(messages('A', 'B', 'C'))).toEqual(['duplicate', 'duplicate', 'duplicate']);
     });
 
-    it('I1, I4: knows after a restart all that it knew', async () => {
+    it('I1, I4: keeps everything across a restart', async () => {
       const fixture = await stage(open);
       const { id } = await register(fixture, ['old', 'lost']);
       await fixture.record(messages('A', 'old'));
@@ -248,7 +248,7 @@ export function upkeepContract(open: OpenFixture): void {
       expect(await fixture.record(status('A', 'bob'))).toEqual(['duplicate']);
     });
 
-    it('gives growing ids when the clock is set back by a day, with a restart meanwhile', async () => {
+    it('gives increasing ids when the clock goes back by a day, also with a restart in between', async () => {
       const fixture = await stage(open);
       await fixture.record(messages('A'));
       fixture.clock.advance(-DAY);

@@ -56,7 +56,7 @@ function cursorOf(json: string): string {
   return Buffer.from(json).toString('base64url');
 }
 
-/** Message A: sent at the second attempt; an hour later brought back by a resync, held, and read. */
+/** Message A: sent at the second attempt, brought back by a resync an hour later, held, and read. */
 async function liveOn(fixture: StoreFixture): Promise<{ deliveryId: string; firstAttempt: unknown; resyncId: string }> {
   await fixture.record(messages('A'));
   const { id: deliveryId, lease } = await fixture.claimOne();
@@ -71,9 +71,9 @@ async function liveOn(fixture: StoreFixture): Promise<{ deliveryId: string; firs
   return { deliveryId, firstAttempt: failed.attempt, resyncId };
 }
 
-/** What people look at. */
+/** The lists and details that people read. */
 export function viewsContract(open: OpenFixture): void {
-  it('tells when the newest webhook of a channel came, from a time on', async () => {
+  it('returns when the newest webhook of a channel since a given time came', async () => {
     const fixture = await stage(open);
     await fixture.store.registry.addChannel(channel('second'));
     expect(await fixture.store.traffic.lastWebhookAt('main', 0)).toBeNull();
@@ -85,7 +85,7 @@ export function viewsContract(open: OpenFixture): void {
     expect(await fixture.store.traffic.lastWebhookAt('main', START + 1)).toBeNull();
   });
 
-  it('tells in which form the newest webhook of an event came, of some channels or of any', async () => {
+  it('returns the form of the newest webhook of an event, for given channels or any', async () => {
     const fixture = await stage(open);
     await fixture.store.registry.addChannel(channel('second'));
     const event = { type: 'messages', method: 'post' } as const;
@@ -108,7 +108,7 @@ export function viewsContract(open: OpenFixture): void {
   });
 
   describe('lists', () => {
-    it.each(LISTS)('of %s are newest first, page after page, to an end', async (_, list) => {
+    it.each(LISTS)('of %s are newest first and paged to the end', async (_, list) => {
       const fixture = await stage(open);
       await fill(fixture, 0, 7);
       expect((await list(fixture, { limit: 3, cursor: null })).data).toEqual([6, 5, 4]);
@@ -116,7 +116,7 @@ export function viewsContract(open: OpenFixture): void {
       expect(await list(fixture, { limit: 7, cursor: null })).toMatchObject({ nextCursor: null });
     });
 
-    it.each(LISTS)('of %s leave nothing out and repeat nothing while more comes in', async (_, list) => {
+    it.each(LISTS)('of %s skip and repeat nothing while entries are added', async (_, list) => {
       const fixture = await stage(open);
       await fill(fixture, 0, 4);
       let added = 4;
@@ -140,14 +140,14 @@ export function viewsContract(open: OpenFixture): void {
       },
     );
 
-    it('of messages go on in the middle of a webhook', async () => {
+    it('of messages continue in the middle of a webhook', async () => {
       const fixture = await stage(open);
       await fixture.record(messages('A', 'B', 'C', 'D', 'E'));
       const found = await allPages(2, async (page) => await fixture.store.items.messages({}, page));
       expect(found.map(({ messageId }) => messageId)).toEqual(['E', 'D', 'C', 'B', 'A']);
     });
 
-    it('of the messages of a resync are in the order in which they were given', async () => {
+    it("of a resync's messages keep the order of the request", async () => {
       const fixture = await stage(open);
       const ids = ['C', 'A', 'E', 'B', 'D'];
       const { id } = await register(fixture, ids);
@@ -164,7 +164,7 @@ export function viewsContract(open: OpenFixture): void {
       [{ verdict: 'restored', held: true }, ['old']],
       [{ held: false }, ['X', 'A']],
       [{ channel: 'second', held: true }, []],
-    ] as const)('of messages, filtered by %j', async (filter, ids) => {
+    ] as const)('of messages filter by %j', async (filter, ids) => {
       const fixture = await stage(open);
       await fixture.store.registry.addChannel(channel('second'));
       await register(fixture, ['old']);
@@ -197,7 +197,7 @@ export function viewsContract(open: OpenFixture): void {
       [{ since: Date.UTC(9999, 0) }, []],
       [{ until: START, status: 'pending' }, []],
       [{ status: 'expired' }, []],
-    ] as const)('of deliveries, filtered by %j', async (filter, ids) => {
+    ] as const)('of deliveries filter by %j', async (filter, ids) => {
       const fixture = await stage(open, [target('bot')]);
       await fixture.store.registry.addChannel(channel('second'));
       await fixture.record(messages('A'));
@@ -214,7 +214,7 @@ export function viewsContract(open: OpenFixture): void {
       expect(idsIn(bodies.map((body) => ({ body: Buffer.from(body) })))).toEqual(ids);
     });
 
-    it('of deliveries since a time have those of a clock that was set back meanwhile', async () => {
+    it('of deliveries since a time include those from before the clock went back', async () => {
       const fixture = await stage(open);
       await fill(fixture, 0, 2);
       fixture.clock.advance(-HOUR);
@@ -223,7 +223,7 @@ export function viewsContract(open: OpenFixture): void {
       expect([await since(START - HOUR), await since(START), await since(START + SECOND)]).toEqual([3, 2, 1]);
     });
 
-    it('of what few of thousands are like are found wherever these stand', async () => {
+    it('find a few matches among thousands of entries, wherever they are', async () => {
       const fixture = await stage(open, []);
       await fixture.store.registry.addTarget(target('bot'));
       await fixture.store.registry.addChannel(channel('second'));
@@ -240,7 +240,7 @@ export function viewsContract(open: OpenFixture): void {
   });
 
   describe('a delivery', () => {
-    it('tells of a later one of its chat that no attempt is planned yet', async () => {
+    it('has no planned attempt while it waits for an earlier one of its chat', async () => {
       const fixture = await stage(open);
       await fixture.record(messages('A'));
       await fixture.record(messages('B'));
@@ -248,7 +248,7 @@ export function viewsContract(open: OpenFixture): void {
       expect(data.map(({ nextAttemptAt }) => nextAttemptAt)).toEqual([null, START]);
     });
 
-    it('counts all of its attempts, also where they are more than its log keeps', async () => {
+    it('counts all of its attempts, including those its log no longer keeps', async () => {
       const fixture = await stage(open);
       await fixture.record(messages('A'));
       for (let i = 0; i < 60; i += 1) await fixture.settle(await fixture.claimOne(), 'pending', START);
@@ -256,7 +256,7 @@ export function viewsContract(open: OpenFixture): void {
       expect(data.map(({ attempts }) => attempts)).toEqual([60]);
     });
 
-    it('is unknown under an id that is none', async () => {
+    it('is unknown under an invalid id', async () => {
       const { store } = await stage(open);
       const ids = ['dlv_00000000000', 'dlv_', 'nonsense', ''];
       expect(await Promise.all(ids.map(async (id) => await store.outbox.delivery(id)))).toEqual([
@@ -269,7 +269,7 @@ export function viewsContract(open: OpenFixture): void {
   });
 
   describe('the explanation of a message', () => {
-    it('has every sighting of it, with its verdict and the rule that gave it', async () => {
+    it('contains every sighting with its verdict and rule', async () => {
       const fixture = await stage(open);
       await liveOn(fixture);
       const common = { channel: 'main', messageId: 'A', carrier: 'messages', event: 'messages.post' };
@@ -282,7 +282,7 @@ export function viewsContract(open: OpenFixture): void {
       ]);
     });
 
-    it('has each resync of it, and each delivery with its attempts', async () => {
+    it('contains each resync, and each delivery with its attempts', async () => {
       const fixture = await stage(open);
       const { deliveryId, firstAttempt, resyncId } = await liveOn(fixture);
       const explained = await fixture.store.items.explain('main', 'A');
@@ -295,7 +295,7 @@ export function viewsContract(open: OpenFixture): void {
       ]);
     });
 
-    it('has no delivery of a webhook from which the message was withheld', async () => {
+    it('omits deliveries of a webhook from which the message was withheld', async () => {
       const fixture = await stage(open);
       await register(fixture, ['old']);
       await fixture.record(messages('A', 'old', 'B'));
@@ -306,7 +306,7 @@ export function viewsContract(open: OpenFixture): void {
       expect((await fixture.store.items.explain('main', 'B'))?.deliveries).toHaveLength(1);
     });
 
-    it('has the newest five hundred sightings of a message that has more', async () => {
+    it('contains the newest five hundred sightings', async () => {
       const fixture = await stage(open);
       const vote = (tally: number) => message('poll', 'alice', { type: 'poll_update', tally });
       for (let from = 0; from < 600; from += 100) {
@@ -317,7 +317,7 @@ export function viewsContract(open: OpenFixture): void {
       expect(sightings.map(({ seenAt }) => seenAt)).toEqual(sightings.map(({ seenAt }) => seenAt).sort());
     });
 
-    it('is of the whole id, also where that has a megabyte; lists show where it begins', async () => {
+    it('contains an id of a megabyte in full, while lists show its beginning', async () => {
       const fixture = await stage(open);
       const [id, other] = ['A', 'B'].map((end) => 'i'.repeat(1_000_000) + end) as [string, string];
       expect(await fixture.record(messages(id, other, id))).toEqual(['new', 'new', 'duplicate']);
@@ -326,7 +326,7 @@ export function viewsContract(open: OpenFixture): void {
       expect((await fixture.store.items.explain('main', id))?.sightings).toHaveLength(2);
     });
 
-    it('is null where nothing is known, and of one channel only', async () => {
+    it('is null for an unknown message, and limited to one channel', async () => {
       const fixture = await stage(open);
       await fixture.store.registry.addChannel(channel('second'));
       await fixture.record(messages('A'));
@@ -334,7 +334,7 @@ export function viewsContract(open: OpenFixture): void {
       expect(await fixture.store.items.explain('second', 'A')).toBeNull();
     });
 
-    it('has a registration before anything was seen', async () => {
+    it('contains a registration from before the first sighting', async () => {
       const fixture = await stage(open);
       const { id } = await register(fixture, ['old']);
       expect(await fixture.store.items.explain('main', 'old')).toMatchObject({

@@ -47,10 +47,10 @@ const chatUpdate = (before: unknown, after: unknown): Record<string, unknown> =>
 
 const put = revisions(message('A'));
 
-/** I2: what a registration changes, from its commit until its window closes. */
+/** I2: the effect of a registration, from its commit until its window closes. */
 export function windowsContract(open: OpenFixture): void {
   describe('while a window is open', () => {
-    it('I2: a message is restored even before Whapi was asked, and no call is made for it any more', async () => {
+    it('I2: a message is restored even before Whapi was asked, and its call is not made any more', async () => {
       const fixture = await stage(open);
       const { id } = await register(fixture, ['A']);
       expect(await fixture.record(messages('A'))).toEqual(['restored']);
@@ -59,7 +59,7 @@ export function windowsContract(open: OpenFixture): void {
       expect(await fixture.deliverAll()).toEqual([]);
     });
 
-    it('a message that was sent long ago is restored as well, again and again', async () => {
+    it('an old message is restored too, each time it comes', async () => {
       const fixture = await stage(open);
       await fixture.record(messages('A'));
       await ask(fixture, 'A');
@@ -69,7 +69,7 @@ export function windowsContract(open: OpenFixture): void {
       expect(await fixture.deliverAll()).toHaveLength(1);
     });
 
-    it('a placeholder of it is restored, but proves nothing and goes to no bot', async () => {
+    it('a placeholder is restored, but proves nothing and is sent to no bot', async () => {
       const fixture = await stage(open);
       const { id } = await register(fixture, ['A'], { deliverUnseen: true });
       expect(await fixture.record(messages(message('A', 'alice', { type: 'unknown' })))).toEqual(['restored']);
@@ -79,7 +79,7 @@ export function windowsContract(open: OpenFixture): void {
       expect(idsIn(await fixture.deliverAll())).toEqual(['A']);
     });
 
-    it('a put and then its post both go to the bots with deliver_unseen, each once', async () => {
+    it('a put and the post after it are both sent with deliver_unseen, each once', async () => {
       const fixture = await stage(open);
       await register(fixture, ['A'], { deliverUnseen: true });
       for (const body of [revisions(message('A')), messages('A'), revisions(message('A')), messages('A')]) {
@@ -89,7 +89,7 @@ export function windowsContract(open: OpenFixture): void {
       expect(methods).toEqual(['put', 'post']);
     });
 
-    it.each(['patch', 'delete'])('a message of it is restored under the method %s as well', async (method) => {
+    it.each(['patch', 'delete'])('a message with the method %s is restored too', async (method) => {
       const fixture = await stage(open);
       await register(fixture, ['A']);
       expect(await fixture.record({ ...messages('A'), event: { type: 'messages', event: method } })).toEqual([
@@ -97,7 +97,7 @@ export function windowsContract(open: OpenFixture): void {
       ]);
     });
 
-    it('the same id of a message in another letter case, of a vote and of a quotation are judged as ever', async () => {
+    it('the same id in another letter case, of a vote or in a quotation is judged as usual', async () => {
       const fixture = await stage(open);
       await ask(fixture, 'A');
       const vote = message('A', 'alice', { type: 'poll_update' });
@@ -122,14 +122,14 @@ export function windowsContract(open: OpenFixture): void {
       });
     });
 
-    it('a chat whose last message it was before is an event', async () => {
+    it('a chat that had the message as its last one before is an event', async () => {
       const fixture = await stage(open);
       await ask(fixture, 'A');
       expect(await fixture.record(chatUpdate({ last_message: { id: 'A' } }, { id: 'A' }))).toEqual(['event']);
     });
 
     it.each(['queued', 'requesting', 'waiting', 'failed'] as const)(
-      'its webhook makes restored what was %s',
+      'its webhook restores a message that was %s',
       async (from) => {
         const fixture = await stage(open);
         const { id } = await register(fixture, ['A']);
@@ -163,7 +163,7 @@ export function windowsContract(open: OpenFixture): void {
       expect(await fixture.record(messages('A'))).toEqual(['duplicate']);
     });
 
-    it('a registration of the id whose own window has closed stays as it was', async () => {
+    it('a registration of the id with a closed window stays unchanged', async () => {
       const fixture = await stage(open);
       const before = await ask(fixture, 'A', { status: 'failed', nextAt: null, refused: true });
       await closeWindowsAfter(fixture, HOUR);
@@ -172,7 +172,7 @@ export function windowsContract(open: OpenFixture): void {
       expect([await statusOf(fixture, before), await statusOf(fixture, now)]).toEqual(['failed', 'restored']);
     });
 
-    it('cancelling does not close it where Whapi was asked', async () => {
+    it('cancelling leaves it open if Whapi was asked', async () => {
       const fixture = await stage(open);
       const id = await ask(fixture, 'A');
       await fixture.store.resyncs.cancel(id);
@@ -184,7 +184,7 @@ export function windowsContract(open: OpenFixture): void {
   });
 
   describe('a window closes', () => {
-    it('exactly when it says so', async () => {
+    it('exactly at its time', async () => {
       const fixture = await stage(open);
       const id = await ask(fixture, 'A');
       await closeWindowsAfter(fixture, HOUR - 1);
@@ -195,7 +195,7 @@ export function windowsContract(open: OpenFixture): void {
       expect(await statusOf(fixture, id)).toBe('restored');
     });
 
-    it('an hour after the last call, whatever was before it', async () => {
+    it('an hour after the last call, however many calls came before', async () => {
       const fixture = await stage(open);
       await ask(fixture, 'A', { status: 'queued', nextAt: START });
       fixture.clock.advance(30 * MINUTE);
@@ -204,7 +204,7 @@ export function windowsContract(open: OpenFixture): void {
       expect(await fixture.record(messages('A'))).toEqual(['restored']);
     });
 
-    it('never while Whapi was not asked', async () => {
+    it('never while Whapi has not been asked', async () => {
       const fixture = await stage(open);
       const { id } = await register(fixture, ['A']);
       await closeWindowsAfter(fixture, 365 * DAY);
@@ -212,7 +212,7 @@ export function windowsContract(open: OpenFixture): void {
       expect(await fixture.record(messages('A'))).toEqual(['restored']);
     });
 
-    it('in the end also where the message came before Whapi was asked', async () => {
+    it('eventually if the message came before Whapi was asked', async () => {
       const fixture = await stage(open);
       await register(fixture, ['A']);
       await fixture.record(messages('A'));
@@ -220,7 +220,7 @@ export function windowsContract(open: OpenFixture): void {
       expect(await fixture.record(messages('A'))).toEqual(['duplicate']);
     });
 
-    it('without its message: not restored, and should it come months later, a duplicate that is held', async () => {
+    it('without the message: it is not restored, and a duplicate that is held if it comes months later', async () => {
       const fixture = await stage(open);
       const id = await ask(fixture, 'A');
       await closeWindowsAfter(fixture, HOUR);
@@ -238,14 +238,14 @@ export function windowsContract(open: OpenFixture): void {
       expect(idsIn(await fixture.deliverAll())).toEqual(['A']);
     });
 
-    it('at its time even where closeWindows has not been called yet', async () => {
+    it('at its time even before closeWindows runs', async () => {
       const fixture = await stage(open);
       await ask(fixture, 'A');
       fixture.clock.advance(HOUR);
       expect(await fixture.record(messages('A'))).toEqual(['duplicate']);
     });
 
-    it('where Whapi refused the call without the id in the ledger: what comes then is new', async () => {
+    it('after a refusal by Whapi without adding the id to the ledger, so that the message is new if it comes', async () => {
       const fixture = await stage(open);
       await ask(fixture, 'A', { status: 'failed', nextAt: null, refused: true, closesAt: START + 15 * MINUTE });
       await closeWindowsAfter(fixture, 15 * MINUTE - 1);
@@ -258,7 +258,7 @@ export function windowsContract(open: OpenFixture): void {
       expect(await fixture.record(messages('A'))).toEqual(['new']);
     });
 
-    it('with the id in the ledger where Whapi took a later call', async () => {
+    it('and adds the id to the ledger if Whapi accepted a later call', async () => {
       const fixture = await stage(open);
       await ask(fixture, 'A', { status: 'queued', nextAt: START, refused: true });
       await fixture.store.resyncs.settleCall(await takeCall(fixture), { status: 'waiting', nextAt: null });
@@ -266,7 +266,7 @@ export function windowsContract(open: OpenFixture): void {
       expect(await fixture.record(messages('A'))).toEqual(['duplicate']);
     });
 
-    it('at once where Whapi was never asked and the resync is cancelled', async () => {
+    it('at once if the resync is cancelled before Whapi was asked', async () => {
       const fixture = await stage(open);
       const { id } = await register(fixture, ['A']);
       await fixture.store.resyncs.cancel(id);
@@ -277,7 +277,7 @@ export function windowsContract(open: OpenFixture): void {
     it.each([
       ['while it was open', false],
       ['before it was opened', true],
-    ])('after which the first post of a message that a put carried %s is a duplicate', async (_, isPutFirst) => {
+    ])('and makes the first post of a message that a put carried %s a duplicate', async (_, isPutFirst) => {
       const fixture = await stage(open);
       if (isPutFirst) await fixture.record(put);
       await ask(fixture, 'A');
@@ -286,7 +286,7 @@ export function windowsContract(open: OpenFixture): void {
       expect(await fixture.record(messages('A'))).toEqual(['duplicate']);
     });
 
-    it('without a word about a put where Whapi refused the call: the first post after it is new', async () => {
+    it('after a refusal by Whapi without affecting the first post after a put, which is new', async () => {
       const fixture = await stage(open);
       await fixture.record(put);
       await ask(fixture, 'A', { status: 'failed', nextAt: null, refused: true, closesAt: START + 15 * MINUTE });
@@ -294,7 +294,7 @@ export function windowsContract(open: OpenFixture): void {
       expect(await fixture.record(messages('A'))).toEqual(['new']);
     });
 
-    it('by the hundred', async () => {
+    it('together with hundreds of others', async () => {
       const fixture = await stage(open);
       const ids = Array.from({ length: 600 }, (_, index) => `M${index}`);
       const { id } = await register(fixture, ids);
@@ -309,7 +309,7 @@ export function windowsContract(open: OpenFixture): void {
   });
 
   describe('with deliver_unseen', () => {
-    it('a message that was never seen is sent, once', async () => {
+    it('a message that was never seen is sent once', async () => {
       const fixture = await stage(open);
       await register(fixture, ['A'], { deliverUnseen: true });
       expect(await fixture.record(messages('A'))).toEqual(['restored']);
@@ -327,7 +327,7 @@ export function windowsContract(open: OpenFixture): void {
       expect(await fixture.deliverAll()).toEqual([]);
     });
 
-    it('a message that Whapi was asked for in vain before still counts as never seen', async () => {
+    it('a message that Whapi was asked for before without success counts as never seen', async () => {
       const fixture = await stage(open);
       await ask(fixture, 'A');
       await closeWindowsAfter(fixture, HOUR);
@@ -336,7 +336,7 @@ export function windowsContract(open: OpenFixture): void {
       expect(idsIn(await fixture.deliverAll())).toEqual(['A']);
     });
 
-    it('one of several registrations is enough, as long as its window is open', async () => {
+    it('one of several registrations is enough while its window is open', async () => {
       const fixture = await stage(open);
       const cancelled = await register(fixture, ['B'], { deliverUnseen: true });
       await fixture.store.resyncs.cancel(cancelled.id);
