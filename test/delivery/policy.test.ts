@@ -308,7 +308,7 @@ describe('Retry-After', () => {
   });
 });
 
-describe('a message that exceeds max_age_seconds', () => {
+describe('the age limit of a message', () => {
   const nowSeconds = NOW / SECOND;
 
   it.each([
@@ -319,11 +319,11 @@ describe('a message that exceeds max_age_seconds', () => {
     ['from the year 1970', 0, 60, true],
     ['old without a limit', 0, null, false],
     ['without a message', null, 60, false],
-  ])('is compared with the limit: %s', (_case, newestMessageAt, maxAgeSeconds, expected) => {
+  ])('compares its timestamp with max_age_seconds: %s', (_case, newestMessageAt, maxAgeSeconds, expected) => {
     expect(expiry(newestMessageAt, maxAgeSeconds, NOW) !== null).toBe(expected);
   });
 
-  it('expires a moment after its last second, not at the next full second', () => {
+  it('takes effect a moment after the last second, not at the next full second', () => {
     expect(expiry(nowSeconds - 60, 60, NOW)).toBeNull();
     expect(expiry(nowSeconds - 60, 60, NOW + 1)).toBe(
       'Not sent: its newest message was 60 s old, max_age_seconds is 60.',

@@ -189,7 +189,7 @@ export function auditsContract(open: OpenFixture): void {
       await expect(fixture.store.audits.cancel('aud_nobody')).rejects.toEqual(refusal('GW_NOT_FOUND'));
     });
 
-    it('is pruned with its findings once it has been over for the payload retention', async () => {
+    it('is pruned with its findings after the payload retention', async () => {
       const fixture = await stage(open);
       const [over, running] = [await audited(fixture, ['A', 'B']), await begin(fixture)];
       fixture.clock.advance(8 * DAY);
@@ -220,7 +220,7 @@ export function auditsContract(open: OpenFixture): void {
       expect(await judgements(fixture, 'X')).toEqual(['late 9']);
     });
 
-    it('I3: delivers a message no second time, whether released again, by another audit, or followed by its webhook', async () => {
+    it('I3: never delivers a message twice: released again, by another audit, or followed by its webhook', async () => {
       const fixture = await stage(open);
       const [one, two] = [await audited(fixture, ['X']), await audited(fixture, ['X'])];
       const releases = await Promise.all(

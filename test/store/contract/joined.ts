@@ -44,8 +44,8 @@ async function twoResyncs(open: OpenFixture, second: { deliverUnseen?: boolean; 
 
 /** One id has one open registration, which several resyncs share. */
 export function joinedContract(open: OpenFixture): void {
-  describe('a resync of an id that another one is bringing back', () => {
-    it('joins it: shares its state and makes no call of its own', async () => {
+  describe('a resync that joins another one of the same id', () => {
+    it('shares its state and makes no call', async () => {
       const { fixture, first, second } = await twoResyncs(open);
       const state = { status: 'waiting', askedAt: START, windowClosesAt: START + HOUR };
       expect([await messageIn(fixture, first), await messageIn(fixture, second)]).toMatchObject([state, state]);
@@ -68,7 +68,7 @@ export function joinedContract(open: OpenFixture): void {
       });
     });
 
-    it.each(['before it was asked for', 'while it is asked for'])('that joins %s is asked once', async (when) => {
+    it.each(['before it was asked for', 'while it is asked for'])('%s makes one call for both', async (when) => {
       const fixture = await stage(open);
       const first = await register(fixture, ['A']);
       const early = when.startsWith('while') ? await takeCall(fixture) : null;

@@ -200,7 +200,7 @@ export function outboxContract(open: OpenFixture): void {
       ['delivered', null],
       ['dead', 'The target answered 500.'],
       ['expired', 'The target answered 500.'],
-    ] as const)('I4: as %s ends the delivery, visibly', async (outcome, lastError) => {
+    ] as const)('I4: as %s ends the delivery and stays visible', async (outcome, lastError) => {
       const fixture = await stage(open);
       await recordEach(fixture, 'A');
       const delivery = await fixture.claimOne();

@@ -57,7 +57,7 @@ export function upkeepContract(open: OpenFixture): void {
       expect(idsIn([await fixture.claimOne()])).toEqual(['A']);
     });
 
-    it('shifts the calls to Whapi with it and does not shorten open windows (I2)', async () => {
+    it('shifts the calls to Whapi with it and leaves windows open for longer (I2)', async () => {
       const fixture = await stage(open);
       await register(fixture, ['old']);
       fixture.clock.advance(-DAY);

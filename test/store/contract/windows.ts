@@ -220,7 +220,7 @@ export function windowsContract(open: OpenFixture): void {
       expect(await fixture.record(messages('A'))).toEqual(['duplicate']);
     });
 
-    it('without the message: it is not restored, and a duplicate that is held if it comes months later', async () => {
+    it('without the message, which is then not restored, and a held duplicate if it comes months later', async () => {
       const fixture = await stage(open);
       const id = await ask(fixture, 'A');
       await closeWindowsAfter(fixture, HOUR);
