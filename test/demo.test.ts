@@ -48,7 +48,7 @@ describe('npm run demo, as a process of its own', () => {
     expect(demo.stderr).toBe('');
     expect(demo.stdout).toContain('The bot answered exactly the new and late messages and the released one.');
     expect(demo.stdout).toContain(
-      'Answers: 5 to 5 new messages, 1 to 1 late, 0 to 3 old or repeated ones, 1 to 1 released manually.',
+      'Answers: 5 to 5 new messages, 1 to 1 late, 0 to 3 old or repeated, 1 to 1 released manually.',
     );
     expect(demo.code).toBe(0);
   });

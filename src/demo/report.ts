@@ -57,7 +57,7 @@ export function totalsOf(rows: readonly Row[]): string {
   const old = rows.filter(isOld);
   return (
     `Answers: ${countAnswers(fresh)} to ${fresh.length} new messages, ${countAnswers(late)} to ${late.length} late, ` +
-    `${countAnswers(old)} to ${old.length} old or repeated ones, ` +
+    `${countAnswers(old)} to ${old.length} old or repeated, ` +
     `${countAnswers(released)} to ${released.length} released manually.`
   );
 }

@@ -12,7 +12,7 @@ const DAY_SECONDS = 24 * HOUR_SECONDS;
 const WHAPI_MINUTE_SECONDS = 60;
 const MESSAGES_POST = { type: 'messages', method: 'post' } as const;
 
-/** Tells the story. Returns the problems found; an empty list means that the bot answered exactly the right messages. */
+/** Tells the story. Returns the problems found; none if the bot answered exactly the right messages. */
 export async function tellStory(stage: Stage, narrator: Narrator): Promise<readonly string[]> {
   await introduce(narrator, stage.timeScale);
   const play = createPlay(stage, narrator);
