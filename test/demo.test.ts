@@ -48,7 +48,7 @@ describe('npm run demo as a separate process', () => {
     expect(demo.stderr).toBe('');
     expect(demo.stdout).toContain('The bot answered exactly the new and late messages and the released one.');
     expect(demo.stdout).toContain(
-      'Answers: 5 to 5 new messages, 1 to 1 late, 0 to 3 old or repeated ones, 1 to 1 released by hand.',
+      'Answers: 5 to 5 new messages, 1 to 1 late, 0 to 3 old or repeated, 1 to 1 released manually.',
     );
     expect(demo.code).toBe(0);
   });
@@ -63,7 +63,7 @@ describe('npm run demo as a separate process', () => {
     ['Eve, same webhook again', 'duplicate (8)', 'no', 'yes'],
     ['Frank, 6 hours late', 'new (10)', 'yes', 'yes'],
     ['Alice, behind her newer one', 'late (9)', 'yes', 'yes'],
-    ['Bob, released by hand', 'released', 'yes', '-'],
+    ['Bob, released manually', 'released', 'yes', '-'],
   ])('summarizes "%s" as: %s, answered %s, without the gateway %s', (...cells) => {
     const rows = demo.stdout.split('\n').map((line) => line.trim().split(/ {2,}/).slice(1));
     expect(rows).toContainEqual(cells);
@@ -71,9 +71,7 @@ describe('npm run demo as a separate process', () => {
 
   it('counts what the same bot answers without the gateway: two old messages and one repeated webhook', () => {
     const text = demo.stdout.replaceAll(/\s+/g, ' ');
-    expect(text).toContain(
-      'gave 3 answers too many, 2 to old messages that were brought back and 1 to a webhook sent twice.',
-    );
+    expect(text).toContain('gave 3 wrong answers: 2 to old messages that came back and 1 to a webhook sent twice.');
   });
 
   it('writes plain lines of at most 100 columns if there is no terminal', () => {
@@ -97,7 +95,7 @@ describe('an interrupted demo', () => {
 });
 
 describe('the check at the end of the demo', () => {
-  const fresh: Row = { act: 1, what: 'a', expected: 'new', verdict: 'new', rule: 10, answers: 1, bareAnswers: 1 };
+  const fresh: Row = { act: 1, what: 'a', expected: 'new', verdict: 'new', rule: 10, answers: 1, directAnswers: 1 };
   const old: Row = { ...fresh, act: 2, what: 'b', expected: 'restored', verdict: 'restored', rule: 3, answers: 0 };
 
   it.each<[string, Row[], { answers: number; answersAtWhapi: number }, string[]]>([

@@ -139,7 +139,7 @@ async function liveMessages({ whapi, bot }: QuickStart, when: string): Promise<v
   const status = { id: `${when}-1`, status: 'read', recipient_id: chat, timestamp: `${at}` };
   whapi.emit({ type: 'statuses', method: 'post' }, { statuses: [status] });
   whapi.emit({ type: 'presences', method: 'post' }, { presences: [{ contact_id: chat, status: 'typing' }] });
-  whapi.turn('AUTH');
+  whapi.setHealth('AUTH');
   whapi.receive(textMessage({ id: `${when}-2`, chat, at }));
   await until(() => expect(bot.answered).toContain(`${when}-2`));
 }

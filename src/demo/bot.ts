@@ -16,26 +16,26 @@ export interface BotAnswer {
 
 export interface Bot {
   readonly url: string;
-  /** What it has answered, oldest first. */
+  /** Its answers, oldest first. */
   readonly answers: readonly BotAnswer[];
   close(): Promise<void>;
 }
 
 export interface BotOptions {
-  /** Whether a request comes from whom it should; one that does not is refused with 401. */
+  /** Whether the sender of a request is genuine; the bot refuses others with 401. */
   isGenuine(body: Buffer, headers: IncomingHttpHeaders): boolean;
   send(chatId: string, text: string): Promise<void>;
 }
 
-/** The simplest bot there is: it answers every message that it is sent, and remembers nothing between two requests. */
+/** Starts a minimal bot: it answers every message that it gets and remembers nothing between requests. */
 export async function startBot({ isGenuine, send }: BotOptions): Promise<Bot> {
   const answers: BotAnswer[] = [];
 
-  const take = async (request: IncomingMessage): Promise<number> => {
+  const handle = async (request: IncomingMessage): Promise<number> => {
     const body = await readBody(request);
     if (!isGenuine(body, request.headers)) return 401;
     const { messages = [] } = JSON.parse(body.toString()) as WebhookEnvelope;
-    // Whapi sends the bot's own messages as webhooks, too.
+    // Whapi also sends the bot's own messages as webhooks.
     for (const message of messages.filter(({ from_me }) => !from_me) as ChatMessage[]) {
       const text = `Hello ${message.from_name}! You wrote: ${message.text.body}`;
       await send(message.chat_id, text);
@@ -45,7 +45,7 @@ export async function startBot({ isGenuine, send }: BotOptions): Promise<Bot> {
   };
 
   const server = createServer((request, response) => {
-    void take(request)
+    void handle(request)
       .catch(() => 500)
       .then((status) => response.writeHead(status).end());
   });

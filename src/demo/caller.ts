@@ -3,10 +3,10 @@ export interface Answer<T> {
   readonly body: T;
 }
 
-/** One JSON request; any status is an answer. */
+/** Makes one JSON request; does not throw on an error status. */
 export type Call = <T>(method: string, path: string, body?: unknown) => Promise<Answer<T>>;
 
-/** Speaks to an HTTP API that takes a bearer token, as a user's own script would. */
+/** A client for an HTTP API with a bearer token, as a user's own script would have. */
 export function createCaller(baseUrl: string, token: string, signal: AbortSignal): Call {
   return async <T>(method: string, path: string, body?: unknown): Promise<Answer<T>> => {
     const response = await fetch(baseUrl + path, {
@@ -22,9 +22,9 @@ export function createCaller(baseUrl: string, token: string, signal: AbortSignal
   };
 }
 
-/** @throws Error where the answer is no success: the demo cannot go on then */
+/** The body of a successful answer. @throws Error for an error status, because the demo cannot continue */
 export async function bodyOf<T>(answer: Promise<Answer<T>>): Promise<T> {
   const { status, body } = await answer;
-  if (status >= 300) throw new Error(`A request that must succeed was answered ${status}: ${JSON.stringify(body)}`);
+  if (status >= 300) throw new Error(`A request of the demo failed with ${status}: ${JSON.stringify(body)}`);
   return body;
 }

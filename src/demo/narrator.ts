@@ -5,10 +5,10 @@ export type Tone = 'bold' | 'dim' | 'green' | 'yellow' | 'red';
 
 export interface Screen {
   write(text: string): void;
-  /** How wide a line may be. */
+  /** Maximum length of a line. */
   readonly columns: number;
   readonly hasColours: boolean;
-  /** A person reads along: there is a pause after each paragraph. */
+  /** Pauses after each paragraph, for a person who reads along. */
   readonly isRead: boolean;
 }
 
@@ -16,9 +16,9 @@ export interface Narrator {
   heading(text: string): Promise<void>;
   /** A sentence or two, wrapped. */
   say(text: string, tone?: Tone): Promise<void>;
-  /** Who did what: a short label and a wrapped text. */
+  /** An event: a short label and a wrapped text. */
   fact(label: string, text: string, tone?: Tone): Promise<void>;
-  /** Kept as it is, line by line. */
+  /** Prints lines unwrapped. */
   lines(lines: readonly string[], tone?: Tone): Promise<void>;
 }
 
@@ -28,7 +28,7 @@ const HEADING_PAUSE_MS = 250;
 const SAY_PAUSE_MS = 220;
 const FACT_PAUSE_MS = 90;
 
-/** Tells a story on a screen. Falls silent, with an error, when `signal` is aborted. */
+/** Prints a story on a screen. Every method rejects once `signal` is aborted. */
 export function createNarrator(screen: Screen, effects: Pick<Effects, 'sleep'>, signal: AbortSignal): Narrator {
   const paint = (text: string, tone?: Tone): string =>
     tone !== undefined && screen.hasColours ? styleText(tone, text) : text;
@@ -68,7 +68,7 @@ function wrap(text: string, width: number): string[] {
   return [...lines, line];
 }
 
-/** Columns as wide as their widest cell; the first row is the head. */
+/** Formats rows as a table with aligned columns; the first row is the header. */
 export function table(rows: readonly (readonly string[])[]): string[] {
   const widths = (rows[0] ?? []).map((_, column) => Math.max(...rows.map((row) => row[column]?.length ?? 0)));
   const lines = rows.map((row) =>

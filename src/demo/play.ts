@@ -6,22 +6,22 @@ import type { Outcome, Row } from './report.js';
 import { CHANNEL } from './stage.js';
 import type { Stage } from './stage.js';
 import { createWitness } from './witness.js';
-import type { Happened, Sighting, Witness } from './witness.js';
+import type { BotActivity, Sighting, Witness } from './witness.js';
 
-/** What the acts of the story are played with. */
+/** The helpers that the acts of the story share. */
 export interface Play {
   readonly stage: Stage;
   readonly narrator: Narrator;
   readonly witness: Witness;
-  /** What came in so far. */
+  /** The messages so far, for the summary. */
   readonly rows: readonly Row[];
-  /** A text message to the channel, sent so many seconds ago; nobody has got it yet. */
+  /** Creates a text message to the channel, sent `agoSeconds` ago. It is not at Whapi yet. */
   message(from: Sender, text: string, agoSeconds?: number): ChatMessage;
-  /** Waits for what the gateway and the bot make of a message that is coming in, and tells it. */
-  cameIn(act: number, what: string, message: ChatMessage, expected: Outcome): Promise<void>;
-  /** The same for a held message that the owner lets go. */
-  released(act: number, what: string, message: ChatMessage): Promise<void>;
-  /** Asks the gateway to bring a message back, and waits for Whapi's first answer. Returns the resync's id. */
+  /** Waits until the gateway and the bots have processed an incoming message, tells the result and adds a row. */
+  expectArrival(act: number, what: string, message: ChatMessage, expected: Outcome): Promise<void>;
+  /** The same for a held message that the owner releases. */
+  expectRelease(act: number, what: string, message: ChatMessage): Promise<void>;
+  /** Starts a resync of a message at the gateway and waits for Whapi's first answer. Returns the resync's id. */
   resync(message: ChatMessage): Promise<string>;
 }
 
@@ -49,8 +49,8 @@ export function createPlay(stage: Stage, narrator: Narrator): Play {
     return hours < 24 ? `sent ${hours} hours ago` : `sent ${Math.floor(hours / 24)} days ago`;
   };
 
-  const tellBot = async ({ answers }: Happened): Promise<void> => {
-    if (answers.length === 0) await fact('bot', 'stays silent');
+  const tellBot = async ({ answers }: BotActivity): Promise<void> => {
+    if (answers.length === 0) await fact('bot', 'gets nothing and stays silent');
     for (const { text } of answers) await fact('bot', `answers: "${text}"`, 'green');
   };
 
@@ -70,36 +70,36 @@ export function createPlay(stage: Stage, narrator: Narrator): Play {
       from: PHONES[from],
       from_name: from,
     }),
-    cameIn: async (act, what, message, expected) => {
-      const { sighting, happened } = await witness.arrivalOf(message.id);
+    expectArrival: async (act, what, message, expected) => {
+      const { sighting, activity } = await witness.arrivalOf(message.id);
       await fact('came in', `${message.from_name}, ${ageOf(message)}: "${message.text.body}"`, 'bold');
       await fact('gateway', verdictOf(sighting), sighting.held ? 'yellow' : 'green');
-      await tellBot(happened);
+      await tellBot(activity);
       const { verdict, rule } = sighting;
-      rows.push({ act, what, expected, verdict, rule, ...counted(happened) });
+      rows.push({ act, what, expected, verdict, rule, ...counted(activity) });
     },
-    released: async (act, what, message) => {
-      const happened = await witness.releaseOf(message.id);
-      await tellBot(happened);
-      rows.push({ act, what, expected: 'released', verdict: 'released', rule: null, ...counted(happened) });
+    expectRelease: async (act, what, message) => {
+      const activity = await witness.releaseOf(message.id);
+      await tellBot(activity);
+      rows.push({ act, what, expected: 'released', verdict: 'released', rule: null, ...counted(activity) });
     },
     resync: async ({ id }) => {
       const request = { channel: CHANNEL, message_ids: [id] };
       await fact('owner', `POST /v1/resyncs ${JSON.stringify(request)}`);
       const resync = await bodyOf(stage.gateway<{ id: string }>('POST', '/v1/resyncs', request));
-      await fact('gateway', 'writes the id down; only then it asks Whapi:');
+      await fact('gateway', 'registers the id, and then asks Whapi:');
       await fact('gateway', `GET /messages/${id}?resync=true`);
       const status = await witness.resyncAnswerFor(id);
-      await fact('whapi', `${status}, which only means "not yet": it has asked the phone, the message comes later`);
+      await fact('whapi', `${status}, which means "not yet": Whapi has asked the phone, and the message comes later`);
       return resync.id;
     },
   };
 }
 
 function verdictOf({ verdict, rule, reason, held }: Sighting): string {
-  return `${verdict}, by rule ${rule} (${reason}): ${held ? 'held back' : 'sent to the bot'}`;
+  return `${verdict}, by rule ${rule} (${reason}): ${held ? 'held' : 'sent to the bot'}`;
 }
 
-function counted({ answers, bareAnswers }: Happened): Pick<Row, 'answers' | 'bareAnswers'> {
-  return { answers: answers.length, bareAnswers };
+function counted({ answers, directAnswers }: BotActivity): Pick<Row, 'answers' | 'directAnswers'> {
+  return { answers: answers.length, directAnswers };
 }

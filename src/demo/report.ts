@@ -1,33 +1,33 @@
 import { table } from './narrator.js';
 
-/** One message on its way in (or out of the hold): what was to come of it and what came. */
+/** One incoming or released message: the expected and the actual result. */
 export interface Row {
   readonly act: number;
   readonly what: string;
   readonly expected: Outcome;
   /** The gateway's verdict, or `released`. */
   readonly verdict: string;
-  /** Null where the gateway judged nothing: a message was released by hand. */
+  /** Null for a message that was released manually: the gateway judged nothing. */
   readonly rule: number | null;
   readonly answers: number;
-  /** How often the bot without the gateway has answered it. */
-  readonly bareAnswers: number;
+  /** How often the bot that gets Whapi's webhooks directly answered it. */
+  readonly directAnswers: number;
 }
 
 export type Outcome = 'new' | 'late' | 'restored' | 'duplicate' | 'released';
 
 export interface Totals {
-  /** All answers of the bot, those included that belong to no row. */
+  /** All answers of the bot, including those that belong to no row. */
   readonly answers: number;
   /** Messages of the bot that the simulated Whapi has. */
   readonly answersAtWhapi: number;
 }
 
-/** The bot is to answer what is new or late and what the owner released, once each, and nothing else. */
+/** Checks that the bot answered each new, late and released message exactly once, and nothing else. */
 export function problemsOf(rows: readonly Row[], totals: Totals): string[] {
   const problems: string[] = [];
   for (const { act, what, expected, verdict, answers } of rows) {
-    const wanted = isToBeAnswered(expected) ? 1 : 0;
+    const wanted = shouldBeAnswered(expected) ? 1 : 0;
     if (verdict !== expected) problems.push(`Act ${act}, ${what}: the verdict was ${verdict}, not ${expected}.`);
     if (answers !== wanted) problems.push(`Act ${act}, ${what}: the bot answered ${times(answers)}, not ${wanted}.`);
   }
@@ -41,39 +41,40 @@ export function problemsOf(rows: readonly Row[], totals: Totals): string[] {
 }
 
 export function summaryOf(rows: readonly Row[]): string[] {
-  const cells = rows.map(({ act, what, verdict, rule, answers, bareAnswers }) => [
+  const cells = rows.map(({ act, what, verdict, rule, answers, directAnswers }) => [
     String(act),
     what,
     rule === null ? verdict : `${verdict} (${rule})`,
     answered(answers),
-    rule === null ? '-' : answered(bareAnswers),
+    rule === null ? '-' : answered(directAnswers),
   ]);
   return table([['Act', 'What came in', 'Verdict (rule)', 'Bot answered', 'Without gateway'], ...cells]);
 }
 
-/** One sentence on the bot behind the gateway. */
+/** One sentence about the bot behind the gateway. */
 export function totalsOf(rows: readonly Row[]): string {
   const [fresh, late, released] = [rowsOf(rows, 'new'), rowsOf(rows, 'late'), rowsOf(rows, 'released')];
   const old = rows.filter(isOld);
   return (
     `Answers: ${countAnswers(fresh)} to ${fresh.length} new messages, ${countAnswers(late)} to ${late.length} late, ` +
-    `${countAnswers(old)} to ${old.length} old or repeated ones, ` +
-    `${countAnswers(released)} to ${released.length} released by hand.`
+    `${countAnswers(old)} to ${old.length} old or repeated, ` +
+    `${countAnswers(released)} to ${released.length} released manually.`
   );
 }
 
-/** One sentence on the bot without it. */
+/** One sentence about the bot without the gateway. */
 export function contrastOf(rows: readonly Row[]): string {
-  const count = (outcome: Outcome): number => sum(rowsOf(rows, outcome), ({ bareAnswers }) => bareAnswers);
-  const wrong = sum(rows.filter(isOld), ({ bareAnswers }) => bareAnswers);
+  const count = (outcome: Outcome): number => sum(rowsOf(rows, outcome), ({ directAnswers }) => directAnswers);
+  const wrong = sum(rows.filter(isOld), ({ directAnswers }) => directAnswers);
   return (
-    `Without the gateway: the copy of the bot that got the same webhooks straight from Whapi gave ${wrong} answers too ` +
-    `many, ${count('restored')} to old messages that were brought back and ${count('duplicate')} to a webhook sent twice.`
+    `Without the gateway, a copy of the bot that got the same webhooks directly from Whapi gave ${wrong} wrong answers: ` +
+    `${count('restored')} to old messages that came back and ${count('duplicate')} to a webhook sent twice.`
   );
 }
 
-const isToBeAnswered = (outcome: Outcome): boolean => outcome === 'new' || outcome === 'late' || outcome === 'released';
-const isOld = ({ expected }: Row): boolean => !isToBeAnswered(expected);
+const shouldBeAnswered = (outcome: Outcome): boolean =>
+  outcome === 'new' || outcome === 'late' || outcome === 'released';
+const isOld = ({ expected }: Row): boolean => !shouldBeAnswered(expected);
 const rowsOf = (rows: readonly Row[], outcome: Outcome): Row[] => rows.filter(({ expected }) => expected === outcome);
 const countAnswers = (rows: readonly Row[]): number => sum(rows, ({ answers }) => answers);
 const times = (count: number): string => `${count} ${count === 1 ? 'time' : 'times'}`;

@@ -20,33 +20,33 @@ export const CHANNEL = 'demo';
 
 const SIGNATURE_TOLERANCE_MS = 5 * 60 * 1000;
 
-/** Everything that the story happens to. */
+/** Everything that the story runs on. */
 export interface Stage {
   readonly simulator: Simulator;
   /** The simulated Whapi's API, with the channel's token. */
   readonly whapi: Call;
   /** The gateway's API, as its admin. */
   readonly gateway: Call;
-  /** Behind the gateway. */
+  /** The bot behind the gateway. */
   readonly bot: Bot;
-  /** The same bot directly behind Whapi; its answers are counted and not sent. */
-  readonly bareBot: Bot;
-  /** How many times faster than Whapi's own the time of the simulated Whapi runs. */
+  /** The same bot directly behind Whapi; its answers are counted, not sent. */
+  readonly directBot: Bot;
+  /** How many times faster than the real Whapi the simulated one is. */
   readonly timeScale: number;
-  /** Their clock is the story's: everything on the stage goes by it. */
+  /** The clock of everything on the stage. */
   readonly effects: Effects;
-  /** Lets so much time pass on the stage, at once. */
-  letPass(ms: number): void;
+  /** Moves that clock forward at once. */
+  advanceClock(ms: number): void;
   readonly signal: AbortSignal;
-  /** Ends everything and removes the temporary folder. */
+  /** Stops everything and removes the temporary folder. */
   close(): Promise<void>;
 }
 
 /** Starts everything on free ports and in a temporary folder. */
-export async function openStage(timeScale: number, ofMachine: Effects, signal: AbortSignal): Promise<Stage> {
+export async function openStage(timeScale: number, machineEffects: Effects, signal: AbortSignal): Promise<Stage> {
   let passedMs = 0;
-  const effects: Effects = { ...ofMachine, now: () => ofMachine.now() + passedMs };
-  const letPass = (ms: number): void => void (passedMs += ms);
+  const effects: Effects = { ...machineEffects, now: () => machineEffects.now() + passedMs };
+  const advanceClock = (ms: number): void => void (passedMs += ms);
   const closers: (() => Promise<void> | void)[] = [];
   const close = async (): Promise<void> => {
     for (const closer of closers.splice(0).reverse()) await closer();
@@ -67,8 +67,8 @@ export async function openStage(timeScale: number, ofMachine: Effects, signal: A
       },
     });
     closers.push(bot.close);
-    const bareBot = await startBot({ isGenuine: () => true, send: async () => await Promise.resolve() });
-    closers.push(bareBot.close);
+    const directBot = await startBot({ isGenuine: () => true, send: async () => await Promise.resolve() });
+    closers.push(directBot.close);
 
     const config = readConfig({
       PORT: '0',
@@ -91,16 +91,16 @@ export async function openStage(timeScale: number, ofMachine: Effects, signal: A
     const headers = { Authorization: `Bearer ${channel.webhook_secret}` };
     simulator.setWebhooks([
       { url: started.url + channel.webhook_url, headers, events },
-      { url: bareBot.url, events },
+      { url: directBot.url, events },
     ]);
-    return { simulator, whapi, gateway, bot, bareBot, timeScale, effects, letPass, signal, close };
+    return { simulator, whapi, gateway, bot, directBot, timeScale, effects, advanceClock, signal, close };
   } catch (error) {
     await close();
     throw error;
   }
 }
 
-/** As Standard Webhooks says, by the clock of the stage: `verify` of the library goes by the machine's. */
+/** Verifies a signature by Standard Webhooks with the clock of the stage; the library's `verify` uses the machine's. */
 function signatureCheck(
   secret: string,
   { now }: Pick<Effects, 'now'>,
@@ -116,7 +116,7 @@ function signatureCheck(
   };
 }
 
-/** The gateway's pauses between calls and attempts, as much shorter as the simulated Whapi is faster. */
+/** The gateway's intervals, shortened by the time scale of the simulated Whapi. */
 function intervalsFor(timeScale: number): Intervals {
   const shortened = (pausesMs: readonly number[]): number[] => pausesMs.map((ms) => ms / timeScale);
   const { retryDelaysMs, breaker, resync, audit } = DEFAULT_INTERVALS;

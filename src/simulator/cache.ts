@@ -1,9 +1,9 @@
 import type { WhapiMessage } from '../whapi/wire.js';
 
-/** What a simulated Whapi has of the messages, in order of time; a history of tens of thousands costs a look little. */
+/** The simulated Whapi's cached messages, in order of time. Queries stay fast with tens of thousands of messages. */
 export class MessageCache {
   readonly #byId = new Map<string, WhapiMessage>();
-  /** Oldest first; those of one second in the order in which they came. */
+  /** Oldest first; messages of one second in order of arrival. */
   readonly #inOrder: WhapiMessage[] = [];
 
   get(id: string): WhapiMessage | undefined {
@@ -23,12 +23,12 @@ export class MessageCache {
     this.#inOrder.splice(this.#inOrder.indexOf(message), 1);
   }
 
-  /** Sent from `from` to `to`, in Unix seconds, both included. */
+  /** Messages sent from `from` to `to`, in Unix seconds, both inclusive. */
   newestFirst(from = 0, to = Infinity): WhapiMessage[] {
     return this.#inOrder.slice(this.#firstAfter(from - 1), this.#firstAfter(to)).reverse();
   }
 
-  /** Where the messages begin that were sent after `second`. */
+  /** Index of the first message sent after `second`. */
   #firstAfter(second: number): number {
     let [low, high] = [0, this.#inOrder.length];
     while (low < high) {

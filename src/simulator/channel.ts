@@ -11,40 +11,40 @@ import {
 } from '../whapi/wire.js';
 import { isRecord } from '../json.js';
 
-/** A status that `faults.restStatus` can force upon every REST call. */
+/** A status that `faults.restStatus` can force on every REST call. */
 export type ForcedStatus = keyof typeof FORCED_ERRORS;
 
 export function isForcedStatus(status: unknown): status is ForcedStatus {
   return typeof status === 'number' && Object.hasOwn(FORCED_ERRORS, status);
 }
 
-/** Everything that can be made to go wrong. Mutable at any moment; `noFaults()` is how Whapi behaves on a good day. */
+/** Faults to inject, mutable at any time. `noFaults()` is normal behaviour. */
 export interface Faults extends WebhookFaults {
-  /** Whapi's milliseconds (scaled) by which each REST answer comes later. */
+  /** Delay of each REST answer, in Whapi's milliseconds (scaled). */
   slowAnswerMs: number;
-  /** Every REST call is refused so. A refused resync does nothing, but 500 fails after it began: the message comes. */
+  /** Every REST call gets this status. A refused resync has no effect, but after a 500 the message still comes back. */
   restStatus: ForcedStatus | null;
   /** Every REST call gets the 404 of an unknown token. */
   channelNotFound: boolean;
-  /** Whapi's milliseconds (scaled) that a resync call lasts. */
+  /** Duration of a resync call, in Whapi's milliseconds (scaled). */
   resyncTakesMs: number;
   /** Whapi's milliseconds (scaled) from a resync call's arrival until the message is back; may end before the call. */
   restoredAfterMs: number;
   /** Answer of a resync call for a message that the phone has. After 200 the message is back at once. */
   resyncAnswers: 404 | 200;
-  /** The resync call is never answered; what it began goes on. */
+  /** The resync call is never answered, but its message comes back. */
   resyncHangs: boolean;
-  /** False: the message is back without a messages.post about it. */
+  /** False: the message comes back without a messages.post. */
   resyncSendsWebhook: boolean;
   /** How many messages.post one resync causes. */
   resyncWebhooks: number;
-  /** A resync also sends a chats.patch that makes the restored message the last one of its chat. */
+  /** A resync also sends a chats.patch with the restored message as the last one of its chat. */
   resyncSideEffect: boolean;
-  /** `status.text` of the channel. Anything but AUTH: a resync brings nothing back. */
+  /** `status.text` of the channel. Resyncs work only with AUTH. */
   healthText: string;
 }
 
-/** The switches as they are at the start. */
+/** The initial faults: none. */
 export function noFaults(): Faults {
   return {
     duplicateWebhooks: 0,
@@ -69,12 +69,12 @@ export interface RestRequest {
   readonly path: string;
   readonly query: URLSearchParams;
   readonly body: unknown;
-  /** The body as it came. */
+  /** The raw body. */
   readonly bytes: Buffer;
   readonly contentType: string | undefined;
 }
 
-/** Status and JSON of an answer, or a file; no body, no JSON. */
+/** Status and JSON body of an answer, or a file. Without `body`, the answer is empty. */
 export interface RestAnswer {
   readonly status: number;
   readonly body?: unknown;
@@ -105,7 +105,7 @@ const FORCED_ERRORS = {
   500: errorAnswer(500, 'Internal Error', { support: 'care@whapi.cloud' }),
 };
 
-/** An error answer in Whapi's form. */
+/** An error answer in Whapi's format. */
 export function errorAnswer(status: number, message: string, more: Partial<ErrorBody['error']> = {}): RestAnswer {
   return { status, body: { error: { code: status, message, ...more } } satisfies ErrorBody };
 }
@@ -115,21 +115,21 @@ export function messageIdOf(path: string): string | undefined {
   return MESSAGE_PATH.exec(path)?.[1];
 }
 
-/** A refusal on its way out of a route. */
+/** Thrown by a route to refuse a call. */
 class Refused extends Error {
   constructor(readonly answer: RestAnswer) {
     super();
   }
 }
 
-/** One channel: the phone's messages, Whapi's cache of them, the settings, and the REST answers about all that. */
+/** One channel: the phone's messages, Whapi's cache of them, the settings, and the REST API. */
 export class SimulatedChannel {
   readonly webhooks: SimulatedWebhooks;
   readonly #context: SimulatorContext<Faults>;
   readonly #startedAt: number;
-  /** What the phone has, by id. */
-  readonly #known = new Map<string, WhapiMessage>();
-  /** What Whapi has of it. */
+  /** Messages on the phone, by id. */
+  readonly #onPhone = new Map<string, WhapiMessage>();
+  /** Messages in Whapi's cache. */
   readonly #cache = new MessageCache();
   readonly #media = new Map<string, MediaFile>();
 
@@ -140,7 +140,7 @@ export class SimulatedChannel {
   }
 
   store(message: WhapiMessage, cached: boolean): void {
-    this.#known.set(message.id, message);
+    this.#onPhone.set(message.id, message);
     if (cached) this.#cache.add(message);
     else this.#cache.remove(message.id);
   }
@@ -150,13 +150,13 @@ export class SimulatedChannel {
     this.#announce(message);
   }
 
-  /** The channel comes into another state, and tells of it. */
-  turn(text: string): void {
+  /** Sets the channel's state and sends a channel.post about it. */
+  setHealth(text: string): void {
     this.#context.faults.healthText = text;
     this.webhooks.emit(CHANNEL_POST, { health: this.#health() });
   }
 
-  /** The answer to a REST call; null when it is never answered. */
+  /** The answer to a REST call; null if it is never answered. */
   async answer(call: RestRequest): Promise<RestAnswer | null> {
     const { faults } = this.#context;
     try {
@@ -227,7 +227,7 @@ export class SimulatedChannel {
     const call = pause(faults.resyncTakesMs);
     pending.add(call);
     await call;
-    const known = this.#known.get(id);
+    const known = this.#onPhone.get(id);
     if (faults.resyncAnswers === 404 || known === undefined || !this.#phoneAnswers()) {
       return errorAnswer(404, 'Specified message not found');
     }
@@ -241,9 +241,9 @@ export class SimulatedChannel {
 
   async #bringBack(id: string): Promise<void> {
     const { effects, faults, pause, report, signal } = this.#context;
-    if (!this.#known.has(id) || !this.#phoneAnswers()) return;
+    if (!this.#onPhone.has(id) || !this.#phoneAnswers()) return;
     await pause(faults.restoredAfterMs);
-    const known = this.#known.get(id);
+    const known = this.#onPhone.get(id);
     if (signal.aborted || known === undefined) return;
     this.#cache.add(known);
     report({ kind: 'restored', at: effects.now(), messageId: id });
@@ -264,7 +264,7 @@ export class SimulatedChannel {
   }
 
   #listChat(chat: string, query: URLSearchParams): RestAnswer {
-    const exists = [...this.#known.values()].some(({ chat_id }) => chat_id === chat);
+    const exists = [...this.#onPhone.values()].some(({ chat_id }) => chat_id === chat);
     if (!exists) return errorAnswer(404, 'Specified chat not found');
     return { status: 200, body: this.#list(query, ({ chat_id }) => chat_id === chat) };
   }
@@ -308,12 +308,12 @@ export class SimulatedChannel {
       return errorAnswer(400, 'Wrong parameters');
     }
     const event: EventName = { type: body['type'], method: 'post' };
-    // What Whapi sends here is not documented; a body without any known key is the hardest case for a receiver.
+    // Whapi does not document this body; one without any known key is the hardest case for a receiver.
     const status = await this.webhooks.sendOnce({ webhook: body, event, body: '{"test":true}' });
     return { status: 200, body: { success: status === 200 } };
   }
 
-  /** A file that messages can name, kept until the simulator is closed. */
+  /** Stores a file for later messages, until the simulator is closed. */
   #upload({ bytes, contentType }: RestRequest): RestAnswer {
     const id = this.#context.effects.randomBytes(16).toString('hex');
     this.#media.set(id, { bytes, contentType });
@@ -344,9 +344,9 @@ export class SimulatedChannel {
   }
 }
 
-/** A message id in the shape of Whapi's: two parts, letters, digits, `.` and `_`. */
-export function newMessageId(chance: Buffer): string {
-  const text = chance.toString('base64url').replaceAll('-', '.');
+/** A message id in Whapi's format: two parts, letters, digits, `.` and `_`. */
+export function newMessageId(randomBytes: Buffer): string {
+  const text = randomBytes.toString('base64url').replaceAll('-', '.');
   return `${text.slice(0, 11)}-${text.slice(11)}`;
 }
 
@@ -354,7 +354,7 @@ function wrong(details?: string): Refused {
   return new Refused(errorAnswer(400, 'Wrong request parameters', details === undefined ? {} : { details }));
 }
 
-/** Whapi takes the words true and false for booleans and nothing else. */
+/** Whapi accepts only the words true and false as booleans. */
 function flag(query: URLSearchParams, name: string): boolean | undefined {
   const word = oneOf(query, name, ['true', 'false']);
   return word === undefined ? undefined : word === 'true';

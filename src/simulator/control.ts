@@ -9,11 +9,11 @@ const DAY_SECONDS = 86_400;
 const LOST_DAYS_AGO = 30;
 
 /**
- * Routes for a person who tries things, without a token:
- * `POST /_simulator/receive {text}`: a live message comes in;
- * `POST /_simulator/lose {text}`: the phone has a message of a month ago that Whapi has lost, to be resynced;
- * `POST /_simulator/phone {status}`: the channel comes into this state: AUTH, QR, STOP, SYNC_ERROR …;
- * `POST /_simulator/fail {status, seconds}`: every call is refused with this status, for so many of Whapi's seconds.
+ * Routes to control the simulator, without a token:
+ * `POST /_simulator/receive {text}`: sends a live message;
+ * `POST /_simulator/lose {text}`: creates a month-old message that the phone has and Whapi has lost;
+ * `POST /_simulator/phone {status}`: sets the state of the channel: AUTH, QR, STOP, SYNC_ERROR …;
+ * `POST /_simulator/fail {status, seconds}`: refuses every call with this status for `seconds` (scaled).
  * The first two answer `{id}`.
  */
 export function control(
@@ -26,16 +26,16 @@ export function control(
   switch (path) {
     case '/_simulator/receive':
     case '/_simulator/lose':
-      return comeIn(simulator, fields['text'], path === '/_simulator/lose', effects);
+      return addMessage(simulator, fields['text'], path === '/_simulator/lose', effects);
     case '/_simulator/phone':
-      return turn(simulator, fields['status']);
+      return setHealth(simulator, fields['status']);
     case '/_simulator/fail':
       return fail(simulator, fields['status'], fields['seconds']);
   }
   return undefined;
 }
 
-function comeIn(simulator: Simulator, text: unknown, lost: boolean, effects: Effects): RestAnswer {
+function addMessage(simulator: Simulator, text: unknown, lost: boolean, effects: Effects): RestAnswer {
   if (typeof text !== 'string') return errorAnswer(400, 'Send JSON: {"text":"…"}');
   const nowSeconds = Math.floor(effects.now() / 1000);
   const message = textMessage(text, lost ? nowSeconds - LOST_DAYS_AGO * DAY_SECONDS : nowSeconds, effects);
@@ -44,15 +44,15 @@ function comeIn(simulator: Simulator, text: unknown, lost: boolean, effects: Eff
   return { status: 200, body: { id: message.id } };
 }
 
-function turn(simulator: Simulator, status: unknown): RestAnswer {
+function setHealth(simulator: Simulator, status: unknown): RestAnswer {
   if (typeof status !== 'string') return errorAnswer(400, 'Send JSON: {"status":"QR"}');
-  simulator.turn(status);
+  simulator.setHealth(status);
   return { status: 200, body: { status } };
 }
 
 function fail(simulator: Simulator, status: unknown, seconds: unknown): RestAnswer {
   if (!isForcedStatus(status) || typeof seconds !== 'number') {
-    return errorAnswer(400, 'Send JSON: {"status":429,"seconds":60}, the status 400, 401, 402, 403, 429 or 500');
+    return errorAnswer(400, 'Send JSON: {"status":429,"seconds":60}. The status is 400, 401, 402, 403, 429 or 500');
   }
   simulator.failFor(status, seconds * 1000);
   return { status: 200, body: { status, seconds } };

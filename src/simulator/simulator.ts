@@ -1,6 +1,6 @@
 /**
  * A simulated Whapi: one channel with its phone, its REST API and its webhooks, over real loopback sockets.
- * It does what docs/whapi.md says of Whapi, and on demand what that file fears (see `Faults`).
+ * It behaves as docs/whapi.md describes, and on demand shows the faults that the gateway must survive (see `Faults`).
  */
 import { once, setMaxListeners } from 'node:events';
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
@@ -33,13 +33,13 @@ export interface SimulatorOptions {
   /** Default: 127.0.0.1. */
   host?: string;
   effects?: Effects;
-  /** Told of each call, webhook and restored message as it happens. */
+  /** Called for each call, webhook and restored message. */
   onEvent?: (line: SimulatorEvent) => void;
-  /** Answers the requests under /_simulator/, which need no token; undefined: 404. */
+  /** Answers requests under /_simulator/, which need no token; undefined gives a 404. */
   control?: (simulator: Simulator, request: RestRequest) => RestAnswer | undefined;
 }
 
-/** One REST call that came in. */
+/** One received REST call. */
 export interface SimulatorCall {
   readonly method: string;
   /** Without the query. */
@@ -50,9 +50,9 @@ export interface SimulatorCall {
   readonly messageId?: string;
   /** Arrival, milliseconds since the epoch. */
   readonly at: number;
-  /** What it was answered; null while it is under way, and for good when it never was. */
+  /** Status of the answer; null while the call is in flight, or if it is never answered. */
   readonly status: number | null;
-  /** Calls on /messages/{id} that were in flight when this one arrived, itself included; 0 for other calls. */
+  /** Calls on /messages/{id} in flight when this one arrived, itself included; 0 for other calls. */
   readonly inFlight: number;
 }
 
@@ -62,36 +62,33 @@ export interface Simulator {
   readonly channelId: string;
   /** Mutable switches. */
   readonly faults: Faults;
-  /** The REST calls seen, oldest first; of very many the newest 200,000 at most. */
+  /** The REST calls, oldest first; at most the newest 200,000. */
   readonly calls: readonly SimulatorCall[];
-  /** Most calls on /messages/{id} that were in flight at the same time. */
+  /** Maximum number of calls on /messages/{id} in flight at the same time. */
   readonly mostCallsAtOnce: number;
-  /** The same of calls on /messages/list. */
+  /** The same for calls on /messages/list. */
   readonly mostListsAtOnce: number;
-  /** As PATCH /settings would. Throws when Whapi would refuse. */
+  /** Sets the webhooks like PATCH /settings. @throws Error if Whapi would refuse them */
   setWebhooks(webhooks: readonly WebhookSetting[]): void;
-  /** The phone has it. Not cached: GET answers 404 until a resync brought it back. */
+  /** Puts a message on the phone. If not cached, GET answers 404 until a resync brings it back. */
   store(message: WhapiMessage, options?: { cached?: boolean }): void;
-  /** A live message: stored, cached, sent as messages.post. */
+  /** Receives a live message: stores, caches and sends it as messages.post. */
   receive(message: WhapiMessage): void;
-  /** Any other webhook. `event` and `channel_id` are added to the payload. */
+  /** Sends any other webhook. `event` and `channel_id` are added to the payload. */
   emit(event: EventName, payload: Readonly<Record<string, unknown>>): void;
-  /**
-   * The channel comes into the state `text` (AUTH, QR, STOP …; anything but AUTH: a resync brings nothing back) and tells
-   * of it by a channel.post.
-   */
-  turn(text: string): void;
-  /** Every REST call is refused with this status for Whapi's `ms` (scaled). */
+  /** Sets the channel's state (AUTH, QR, STOP …) and sends a channel.post about it. Resyncs work only with AUTH. */
+  setHealth(text: string): void;
+  /** Refuses every REST call with this status for Whapi's `ms` (scaled). */
   failFor(status: ForcedStatus, ms: number): void;
-  /** Resolves when every webhook that was due has been answered 200 and no resync is under way. */
+  /** Resolves when every due webhook has been answered 200 and no resync is in flight. */
   idle(): Promise<void>;
-  /** Ends everything; nothing stays open. */
+  /** Stops everything and closes all connections. */
   close(): Promise<void>;
 }
 
-const MOST_CALLS = 200_000;
-const MOST_BODY_BYTES = 128 * 1024 * 1024;
-const MOST_JSON_BYTES = 1024 * 1024;
+const MAX_CALLS = 200_000;
+const MAX_BODY_BYTES = 128 * 1024 * 1024;
+const MAX_JSON_BYTES = 1024 * 1024;
 const LIST_PATH = '/messages/list';
 const CONTROL_PREFIX = '/_simulator/';
 
@@ -133,7 +130,7 @@ class LoopbackSimulator implements Simulator {
     this.#effects = options.effects ?? systemEffects;
     this.#timeScale = options.timeScale ?? 1;
     this.#options = options;
-    // Every sleeper listens to it, and thousands of resyncs may sleep at once.
+    // Every sleeping resync listens to the signal, and there may be thousands.
     setMaxListeners(0, this.#closing.signal);
     this.#channel = new SimulatedChannel({
       channelId: this.channelId,
@@ -171,8 +168,8 @@ class LoopbackSimulator implements Simulator {
     this.#channel.webhooks.emit(event, payload);
   }
 
-  turn(text: string): void {
-    this.#channel.turn(text);
+  setHealth(text: string): void {
+    this.#channel.setHealth(text);
   }
 
   failFor(status: ForcedStatus, ms: number): void {
@@ -242,8 +239,8 @@ class LoopbackSimulator implements Simulator {
       inFlight: messageId === undefined ? 0 : this.#countInFlight(response),
     };
     if (url.pathname === LIST_PATH) this.#countList(response);
-    // Cut by a tenth at a time: taking one off the front of so long an array costs more than the call itself.
-    if (this.calls.length >= MOST_CALLS) this.calls.splice(0, MOST_CALLS / 10);
+    // Drops a tenth at a time: removing one element from the front of a long array costs more than the call itself.
+    if (this.calls.length >= MAX_CALLS) this.calls.splice(0, MAX_CALLS / 10);
     this.calls.push(call);
     return call;
   }
@@ -267,14 +264,14 @@ async function readBody(request: IncomingMessage): Promise<Buffer> {
   let bytes = 0;
   for await (const chunk of request as AsyncIterable<Buffer>) {
     bytes += chunk.length;
-    if (bytes > MOST_BODY_BYTES) throw new Error('The body is too large.');
+    if (bytes > MAX_BODY_BYTES) throw new Error(`The body is larger than ${MAX_BODY_BYTES} bytes.`);
     chunks.push(chunk);
   }
   return Buffer.concat(chunks);
 }
 
 function jsonOf(bytes: Buffer): unknown {
-  if (bytes.length > MOST_JSON_BYTES) return undefined;
+  if (bytes.length > MAX_JSON_BYTES) return undefined;
   try {
     return JSON.parse(bytes.toString()) as unknown;
   } catch {

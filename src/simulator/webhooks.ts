@@ -5,21 +5,21 @@ import { DOCUMENTED_EVENTS, MOST_WEBHOOK_HEADERS } from '../whapi/wire.js';
 import type { EventName, Settings, SettingsUpdate, WebhookMode, WebhookSetting } from '../whapi/wire.js';
 import { isRecord } from '../json.js';
 
-/** Switches for what goes wrong with webhooks. Read at the moment a webhook becomes due. */
+/** Webhook faults to inject. Read when a webhook becomes due. */
 export interface WebhookFaults {
-  /** Extra copies of each webhook, byte for byte the same, sent at the same time. */
+  /** Number of extra identical copies of each webhook, sent at the same time. */
   duplicateWebhooks: number;
-  /** A webhook waits until the next one for its URL has overtaken it, or 0.25 s (real time) without one. */
+  /** Each webhook waits until the next one for its URL has overtaken it, or 0.25 s (real time). */
   reorderWebhooks: boolean;
 }
 
-/** What the simulator tells of itself, one line for each thing that happened. `at` is in milliseconds. */
+/** An event in the simulator. `at` is in milliseconds since the epoch. */
 export type SimulatorEvent =
   | { kind: 'call'; at: number; method: string; path: string; status: number }
   | { kind: 'webhook'; at: number; event: EventName; method: string; attempt: number; status: number | null }
   | { kind: 'restored'; at: number; messageId: string };
 
-/** What the parts of one simulator share. */
+/** The state that the parts of one simulator share. */
 export interface SimulatorContext<F extends WebhookFaults> {
   readonly channelId: string;
   readonly effects: Effects;
@@ -27,7 +27,7 @@ export interface SimulatorContext<F extends WebhookFaults> {
   readonly pending: PendingWork;
   /** Aborted when the simulator is closed. */
   readonly signal: AbortSignal;
-  /** Sleeps for Whapi's `ms`, shortened by the time scale; returns at once after close. */
+  /** Sleeps for Whapi's `ms` (scaled); returns at once after close. */
   readonly pause: (ms: number) => Promise<void>;
   readonly report: (event: SimulatorEvent) => void;
 }
@@ -41,19 +41,19 @@ interface Outgoing {
 
 const BACKOFF_MS = 3_000;
 const MAX_BACKOFF_MS = 900_000;
-/** Real time, not scaled: whoever lets the next webhook go does so in real time. */
+/** Real time, not scaled, like the arrival of the next webhook. */
 const REORDER_HOLD_MS = 250;
-/** Real time, not scaled: it is the gateway that needs it. Whapi's own limit is not documented; its advice is 5 s. */
+/** Real time, not scaled: the gateway answers in real time. Whapi's limit is not documented; it advises 5 s. */
 const ANSWER_TIMEOUT_MS = 5_000;
-const MOST_CONNECTIONS = 64;
+const MAX_CONNECTIONS = 64;
 
-/** Every event that the simulated channel lets a webhook subscribe to. */
+/** Every event that a webhook of the simulated channel can subscribe to. */
 export const ALL_EVENTS: readonly EventName[] = DOCUMENTED_EVENTS;
 
-/** What Whapi's schema says a webhook without `events` is subscribed to: a name that no event bears any more. */
+/** Whapi's documented default for a webhook without `events`: a name that no current event has. */
 const OLD_DEFAULT_EVENTS: readonly EventName[] = [{ type: 'message', method: 'put' }];
 
-/** Counts what is under way, so that a test can wait for the end of it. */
+/** Counts work in flight, so that a test can wait for its end. */
 export class PendingWork {
   #count = 0;
   #waiting: (() => void)[] = [];
@@ -66,13 +66,13 @@ export class PendingWork {
     });
   }
 
-  /** Resolves when nothing is under way. */
+  /** Resolves when no work is in flight. */
   async idle(): Promise<void> {
     while (this.#count > 0) await new Promise<void>((resolve) => this.#waiting.push(resolve));
   }
 }
 
-/** Method and URL under which a webhook shows an event (docs/whapi.md, Modes). */
+/** Method and URL of the request for an event, by the webhook's mode (docs/whapi.md, Modes). */
 function expandWebhook(webhook: WebhookSetting, event: EventName): { method: string; url: string } {
   if (webhook.mode === 'path') return { method: 'POST', url: appendPath(webhook.url, `${event.type}/${event.method}`) };
   if (webhook.mode === 'method') {
@@ -94,13 +94,13 @@ function subscribes(webhook: WebhookSetting, event: EventName): boolean {
 }
 
 /**
- * The settings of a channel, and its webhooks, sent as Whapi sends them: to each subscriber, without waiting for one
- * another, again and again until the answer is exactly 200.
+ * A channel's settings and webhooks. Sends each webhook as Whapi does: to every subscriber independently, again and
+ * again until the answer is exactly 200.
  */
 export class SimulatedWebhooks {
   readonly #context: SimulatorContext<WebhookFaults>;
-  readonly #connections = new Agent({ connections: MOST_CONNECTIONS });
-  /** By URL: lets the webhook go that waits to be overtaken. */
+  readonly #connections = new Agent({ connections: MAX_CONNECTIONS });
+  /** By URL: releases the webhook that waits to be overtaken. */
   readonly #held = new Map<string, () => void>();
   #settings: Settings = {
     pdo_sync: true,
@@ -120,7 +120,7 @@ export class SimulatedWebhooks {
     return this.#settings;
   }
 
-  /** As PATCH /settings: named fields are replaced, `webhooks` as a whole. Null when the body is not settings. */
+  /** Like PATCH /settings: replaces the given fields, `webhooks` as a whole. Null for an invalid body. */
   patchSettings(patch: unknown): SettingsUpdate | null {
     if (!isRecord(patch) || !areSettings(patch)) return null;
     const before = this.#settings;
@@ -129,7 +129,7 @@ export class SimulatedWebhooks {
     return { before_update: before, after_update: this.#settings, changes };
   }
 
-  /** Makes a webhook due for each subscriber. Its bytes are fixed here: every attempt and every copy is the same. */
+  /** Sends a webhook to each subscriber. Its bytes are fixed here: every attempt and every copy is the same. */
   emit(event: EventName, payload: Readonly<Record<string, unknown>>): void {
     const { channelId, pending } = this.#context;
     const marked = { ...payload, event: { type: event.type, event: event.method }, channel_id: channelId };
@@ -139,7 +139,7 @@ export class SimulatedWebhooks {
     }
   }
 
-  /** One request without a second try, for webhook_test. Resolves to the status; null when no answer came. */
+  /** Sends one request without retry, for webhook_test. Resolves to the status; null without an answer. */
   async sendOnce(outgoing: Outgoing, attempt = 1): Promise<number | null> {
     const { method, url } = expandWebhook(outgoing.webhook, outgoing.event);
     const status = await this.#post(method, url, outgoing);
@@ -154,15 +154,15 @@ export class SimulatedWebhooks {
     return status;
   }
 
-  /** Cuts off the requests that are under way. */
+  /** Aborts the requests in flight. */
   async close(): Promise<void> {
     await this.#connections.destroy();
   }
 
   async #deliver(outgoing: Outgoing): Promise<void> {
-    const letOvertakenGo = await this.#takeTurn(outgoing.webhook.url);
+    const releaseOvertaken = await this.#takeTurn(outgoing.webhook.url);
     const copies = Array.from({ length: 1 + this.#context.faults.duplicateWebhooks });
-    await Promise.all(copies.map(async () => await this.#sendUntilAccepted(outgoing, letOvertakenGo)));
+    await Promise.all(copies.map(async () => await this.#sendUntilAccepted(outgoing, releaseOvertaken)));
   }
 
   async #sendUntilAccepted(outgoing: Outgoing, afterFirstAttempt: () => void): Promise<void> {
@@ -179,11 +179,11 @@ export class SimulatedWebhooks {
     return Math.min(failures * (step ?? BACKOFF_MS), most ?? MAX_BACKOFF_MS);
   }
 
-  /** Resolves when a webhook may go to `url`; gives the function to be called once it has gone. */
+  /** Resolves when a webhook may go to `url`, with a function to call after it has been sent. */
   async #takeTurn(url: string): Promise<() => void> {
-    const letOvertakenGo = this.#held.get(url);
+    const releaseOvertaken = this.#held.get(url);
     this.#held.delete(url);
-    if (letOvertakenGo) return letOvertakenGo;
+    if (releaseOvertaken) return releaseOvertaken;
     if (this.#context.faults.reorderWebhooks) await this.#waitToBeOvertaken(url);
     return () => undefined;
   }
@@ -192,8 +192,8 @@ export class SimulatedWebhooks {
     const { promise, resolve } = withResolver();
     this.#held.set(url, resolve);
     await Promise.race([promise, this.#context.effects.sleep(REORDER_HOLD_MS, this.#context.signal)]);
-    const nobodyCame = this.#held.get(url) === resolve;
-    if (nobodyCame) this.#held.delete(url);
+    const timedOut = this.#held.get(url) === resolve;
+    if (timedOut) this.#held.delete(url);
     else await promise;
   }
 
@@ -221,17 +221,17 @@ function withResolver(): { promise: Promise<void>; resolve: () => void } {
   return { promise, resolve };
 }
 
-function isWithin(value: unknown, least: number, most: number): boolean {
-  return value === undefined || (typeof value === 'number' && value >= least && value <= most);
+function isBetween(value: unknown, min: number, max: number): boolean {
+  return value === undefined || (typeof value === 'number' && value >= min && value <= max);
 }
 
 function areSettings(value: Record<string, unknown>): value is Settings & Record<string, unknown> {
   const { callback_backoff_delay_ms: step, max_callback_backoff_delay_ms: most, webhooks = [] } = value;
   const areWebhooks = Array.isArray(webhooks) && webhooks.every((webhook) => isRecord(webhook) && isWebhook(webhook));
-  return areWebhooks && isWithin(step, 3_000, 15_000) && isWithin(most, 600_000, 3_600_000);
+  return areWebhooks && isBetween(step, 3_000, 15_000) && isBetween(most, 600_000, 3_600_000);
 }
 
-/** Whether a JSON object can be one element of `webhooks`. */
+/** Whether a JSON object is a valid element of `webhooks`. */
 export function isWebhook(value: Record<string, unknown>): value is WebhookSetting & Record<string, unknown> {
   const { url, mode = 'body', headers = {}, events = [] } = value;
   const modes: readonly unknown[] = ['body', 'path', 'method'] satisfies WebhookMode[];

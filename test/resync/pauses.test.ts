@@ -62,7 +62,7 @@ describe('a resync on a channel that is not ready', () => {
     lose(whapi, ['m-1']);
     const { id } = await resync(gateway, ['m-1']);
     await pausedWith(gateway, id, 'not_ready');
-    whapi.turn('AUTH');
+    whapi.setHealth('AUTH');
     expect((await finished(gateway, id)).counts).toMatchObject({ restored: 1 });
     expect(checks(whapi)).toBe(2);
   });
@@ -87,7 +87,7 @@ describe('a resync on a channel that is not ready', () => {
     sendWebhooksTo(again, whapi);
     expect((await runOf(again, id)).pause).toEqual(before.pause);
     expect(checks(whapi)).toBe(1);
-    whapi.turn('AUTH');
+    whapi.setHealth('AUTH');
     expect((await finished(again, id)).counts).toMatchObject({ restored: 1 });
   });
 });
@@ -101,9 +101,9 @@ describe('a phone that goes offline during a resync', () => {
     whapi.faults.healthText = 'LAUNCH'; // No webhook about it yet.
     const { id } = await resync(gateway, ['m-2']);
     await messageIs(gateway, 'm-2', { status: 'waiting' });
-    whapi.turn('QR');
+    whapi.setHealth('QR');
     expect(await pausedWith(gateway, id, 'not_ready')).toMatchObject({ counts: { queued: 1 } });
-    whapi.turn('AUTH');
+    whapi.setHealth('AUTH');
     await finished(gateway, id);
     expect(asked(whapi)).toEqual(['m-1', 'm-2', 'm-2']);
   });
@@ -116,8 +116,8 @@ describe('a phone that goes offline during a resync', () => {
     Object.assign(whapi.faults, { healthText: 'QR', resyncTakesMs: 200_000 });
     const { id } = await resync(gateway, ['m-2']);
     await until(() => expect(asked(whapi)).toEqual(['m-1', 'm-2']));
-    whapi.turn('QR');
-    whapi.turn('AUTH');
+    whapi.setHealth('QR');
+    whapi.setHealth('AUTH');
     expect((await finished(gateway, id)).counts).toMatchObject({ restored: 1 });
     expect([asked(whapi), checks(whapi)]).toEqual([['m-1', 'm-2', 'm-2'], 2]);
   });
@@ -176,7 +176,7 @@ describe('the call rate of a channel', () => {
 describe('a webhook about the channel', () => {
   it('is forwarded to the bots as usual', async () => {
     const { gateway, whapi, bot } = await startResyncs();
-    whapi.turn('QR');
+    whapi.setHealth('QR');
     await whapi.idle();
     await gateway.settled();
     expect(bot.requests.map(({ url }) => url)).toEqual(['/channel']);

@@ -76,11 +76,11 @@ async function crash({ gateway }: Stage): Promise<void> {
 async function run(play: Stage, id: string): Promise<string[]> {
   const { gateway, whapi } = play;
   const live = await restored(play, id, 1500);
-  whapi.turn('QR');
+  whapi.setHealth('QR');
   await pausedWith(gateway.client, id, 'not_ready');
   await crash(play);
   await pausedWith(gateway.client, id, 'not_ready');
-  whapi.turn('AUTH');
+  whapi.setHealth('AUTH');
   live.push(...(await restored(play, id, 3000)));
   for (const status of [500, 429] as const) {
     whapi.failFor(status, 2 * MINUTE);
