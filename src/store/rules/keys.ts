@@ -52,6 +52,11 @@ export function eventFingerprintKey(channel: string, event: string, item: Item, 
   return digest(`trace ${channel} ${event} ${itemText(item, body)}`);
 }
 
+/** The keys in a buffer of concatenated keys. */
+export function* keysIn(keys: Buffer): Generator<Buffer> {
+  for (let at = 0; at < keys.length; at += KEY_BYTES) yield keys.subarray(at, at + KEY_BYTES);
+}
+
 function itemText({ span }: Item, body: Buffer): string {
   return body.toString('latin1', span.start, span.end);
 }
