@@ -22,7 +22,7 @@ import { ItemViews } from './item-views.js';
 import { SqliteItems } from './items.js';
 import { SqliteJobs } from './jobs.js';
 import { SqliteOutbox } from './outbox.js';
-import { Pruning } from './prune.js';
+import { Pruning } from './pruning.js';
 import { WebhookRecorder } from './recorder.js';
 import { Registrations } from './registrations.js';
 import { RegistryTables } from './registry-tables.js';

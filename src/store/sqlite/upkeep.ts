@@ -3,7 +3,7 @@ import { SHIFT_START } from './clock-shift.js';
 import type { ClockShift, ShiftCursor } from './clock-shift.js';
 import type { Db } from './database.js';
 import type { GroupCommit } from './group-commit.js';
-import type { Pruning } from './prune.js';
+import type { Pruning } from './pruning.js';
 import { read } from './reads.js';
 import type { RegistryTables } from './registry-tables.js';
 import type { Retention, Upkeep } from '../upkeep.js';
