@@ -1,28 +1,29 @@
 import type { AuditKind, AuditStatus, Channel, ListedMessage } from '../model.js';
 import type { Page, PageRequest } from './paging.js';
 
-/** Comparing the messages that Whapi has with those that came, and telling the ledger of them. */
+/** Audits find messages that no webhook delivered; seedings write the ids that Whapi lists into the ledger. */
 export interface Audits {
   /** @throws GatewayError GW_NOT_FOUND (no such channel) */
   begin(request: AuditRequest): Promise<AuditView>;
-  /** Of each channel the oldest that is not over. */
+  /** The oldest running audit or seeding of each channel. */
   running(): Promise<readonly AuditRun[]>;
   /**
-   * Writes what the list had in one window, placeholders left out, and where the reading stands after it. A walk of a
-   * later round begins the counts anew. An audit keeps the messages that never came; a seeding writes ids that are not in the ledger into it,
-   * and changes nothing of those that are. Does nothing where the audit is over meanwhile.
+   * Saves the messages that Whapi listed in one window, without placeholders, and the progress after it. A new round resets
+   * the counts. An audit keeps the messages that never came; a seeding adds unknown ids to the ledger and leaves known ones
+   * unchanged. Does nothing if the audit is over.
    */
   noteWindow(id: string, messages: readonly ListedMessage[], walk: AuditWalk): Promise<void>;
-  /** Why it does not get on, in words. */
-  noteTrouble(id: string, words: string): Promise<void>;
-  /** Looks once more for what has come meanwhile, then ends it; `error` says why it failed. */
+  /** Saves why the audit makes no progress, as text for people. */
+  noteTrouble(id: string, reason: string): Promise<void>;
+  /** Checks once more for messages that have come meanwhile, then ends the audit. `error`: why it failed; null: it did not. */
   end(id: string, error: string | null): Promise<void>;
-  /** One that is over stays as it is. @throws GatewayError GW_NOT_FOUND */
+  /** An audit that is over stays unchanged. @throws GatewayError GW_NOT_FOUND */
   cancel(id: string): Promise<AuditView>;
   /**
-   * Records the messages that never came as if a webhook had brought them, `late`, for the targets that want those; with
-   * `dryRun` only counts them. Each once, whatever is released again or comes later.
-   * @throws GatewayError GW_NOT_FOUND (audit, target), GW_CONFLICT (it is running, or a seeding; a target wants no late messages)
+   * Records the messages that never came as `late`, as if webhooks had brought them, for the targets that receive late
+   * messages; `targetIds` null: all of them. With `dryRun` it only counts. Each message is recorded once, even if the audit
+   * is released again or the message comes later.
+   * @throws GatewayError GW_NOT_FOUND (audit, target), GW_CONFLICT (running, a seeding, or no late messages for a target)
    */
   release(id: string, targetIds: readonly string[] | null, dryRun: boolean): Promise<AuditRelease>;
   list(page: PageRequest): Promise<Page<AuditView>>;
@@ -34,27 +35,27 @@ export interface Audits {
 export interface AuditRequest {
   readonly kind: AuditKind;
   readonly channel: string;
-  /** Unix seconds, both included. */
+  /** Unix seconds, inclusive. */
   readonly since: number;
   readonly until: number;
-  /** What was sent before could not come here, or may have been forgotten: that no webhook is known proves nothing. */
+  /** Messages sent before this time could not reach the gateway, or may be forgotten: no webhook proves nothing for them. */
   readonly memorySince: number;
 }
 
-/** How far the reading of Whapi's list is. Times in Unix seconds. */
+/** The progress through Whapi's list. Times in Unix seconds. */
 export interface AuditWalk {
   readonly stage: 'measure' | 'read' | 'verify';
-  /** Everything sent before this was read in this round. */
+  /** Everything sent before this time was read in this round. */
   readonly from: number;
   readonly widthSeconds: number;
-  /** Messages asked for in one call. */
+  /** Messages requested in one call. */
   readonly count: number;
-  /** What Whapi said at the beginning of the round that it has from `since` to `until`; null where it did not say. */
+  /** Whapi's count of messages from `since` to `until` at the start of the round; null: it gave none. */
   readonly total: number | null;
-  /** Whapi's `total` was seen to be no count of the messages that were asked for. */
+  /** Whapi's `total` turned out not to count the requested messages. */
   readonly totalsAreOff: boolean;
   readonly round: number;
-  /** The total went on changing in every round. */
+  /** The total changed in every round. */
   readonly unsettled: boolean;
 }
 
@@ -64,14 +65,14 @@ export interface AuditRun {
   readonly channel: Channel;
   readonly since: number;
   readonly until: number;
-  /** Null: not begun. */
+  /** Null: not started. */
   readonly walk: AuditWalk | null;
 }
 
 export interface AuditRelease {
-  /** Messages that were recorded, with `dryRun` that would be. */
+  /** Messages that were recorded, or would be with `dryRun`. */
   readonly messages: number;
-  /** Messages that have come by a webhook since the audit. */
+  /** Messages that a webhook has brought since the audit. */
   readonly cameMeanwhile: number;
   readonly deliveries: number;
 }
@@ -81,14 +82,14 @@ export interface AuditView {
   readonly kind: AuditKind;
   readonly channel: string;
   readonly status: AuditStatus;
-  /** Unix seconds, both included. */
+  /** Unix seconds, inclusive. */
   readonly since: number;
   readonly until: number;
   readonly memorySince: number;
-  /** Unix seconds: read up to here. */
+  /** Unix seconds: the list was read up to this time. */
   readonly readUntil: number;
   readonly round: number;
-  /** Whapi's count went on changing in every round: what came behind the reading is not in the counts. */
+  /** Whapi's count changed in every round, so messages that came behind the reading position are not counted. */
   readonly unsettled: boolean;
   readonly counts: AuditCounts;
   readonly createdAt: number;
@@ -96,16 +97,16 @@ export interface AuditView {
   readonly error: string | null;
 }
 
-/** Of an audit `whapiHas = seen + neverCame + beforeMemory`, of a seeding `whapiHas = seen + seeded`. */
+/** For an audit `whapiHas = seen + neverCame + beforeMemory`; for a seeding `whapiHas = seen + seeded`. */
 export interface AuditCounts {
   readonly whapiHas: number;
-  /** A webhook carried it; of a seeding: the ledger had it. */
+  /** A webhook carried the message; for a seeding: the ledger knew its id. */
   readonly seen: number;
   readonly neverCame: number;
-  /** No webhook is known, and none needs to be: sent before the gateway's memory begins. */
+  /** No webhook is known, but the message was sent before `memorySince`. */
   readonly beforeMemory: number;
   readonly seeded: number;
-  /** Of those that never came: recorded by a release. */
+  /** Messages that never came and that a release has recorded. */
   readonly released: number;
 }
 
@@ -117,11 +118,11 @@ export interface AuditMessageView {
   readonly sentAt: number;
   readonly foundAt: number;
   readonly releasedAt: number | null;
-  /** A webhook, or a release, has brought it since. */
+  /** When a webhook or a release brought it; null: neither has. */
   readonly firstSeenAt: number | null;
 }
 
-/** What an audit says of a message. */
+/** An audit that found a message missing. */
 export interface AuditFinding {
   readonly auditId: string;
   readonly foundAt: number;

@@ -1,9 +1,10 @@
 import type { Breaker } from '../model.js';
 
-/** Circuit breakers that are not closed: they outlive a restart. */
+/** Stored circuit breakers, so that they survive a restart. */
 export interface KeptBreakers {
+  /** The breakers of all targets whose circuit is not fully closed. */
   notClosed(): Promise<readonly (KeptBreaker & { readonly targetId: string })[]>;
-  /** Replaces the breaker of a target; null: it is closed. Does nothing for a target that was removed. */
+  /** Saves the breaker of a target; null: it is closed. Does nothing for a removed target. */
   keep(targetId: string, breaker: KeptBreaker | null): Promise<void>;
 }
 

@@ -1,27 +1,27 @@
 import type { Channel, Pause } from '../model.js';
 
-/** What is known of the calls to Whapi of each channel, whoever makes them. */
+/** The calls to Whapi of each channel, including those of clients through the proxy. */
 export interface Calls {
-  /** As of now; null: there is no such channel. */
+  /** The channel and its calls so far; null: unknown channel. */
   stateOf(channel: string): Promise<ChannelState | null>;
-  /** When the next calls for registered ids are due; null: none is. */
+  /** When the next calls for registered ids are due; null: there are none. */
   nextCalls(channel: string): Promise<CallsDue | null>;
-  /** Counts a call for the day, before it is made. Calls that `takeCall` gives are counted by it. */
+  /** Counts a call against the day's budget, before it is made. `resyncs.takeCall` counts its calls itself. */
   countCall(channel: string): Promise<void>;
-  /** Writes what came of a health check. */
+  /** Saves the result of a health check. */
   settleCheck(channel: string, result: CheckResult): Promise<void>;
-  /** Writes what an answer said of the channel as a whole; null: Whapi took the call. `settleCall` does so by itself. */
+  /** Saves what an answer means for the whole channel; null: Whapi took the call. `resyncs.settleCall` does so itself. */
   noteAnswer(channel: string, pause: NewPause | null): Promise<void>;
 }
 
-/** What is known of the calls to Whapi of a channel, over restarts. */
+/** The calls to Whapi of a channel so far; survives restarts. */
 export interface CallHistory {
-  /** On this day, UTC. */
+  /** Since midnight, UTC. */
   readonly callsToday: number;
   readonly lastCallAt: number | null;
-  /** When Whapi last said that the channel can resync. */
+  /** When a health check last said that the channel can resync. */
   readonly healthyAt: number | null;
-  /** Calls in a row, health checks included, that told of trouble. */
+  /** Consecutive failed calls, health checks included. */
   readonly failures: number;
   readonly pause: Pause | null;
 }
@@ -33,17 +33,17 @@ export interface ChannelState extends CallHistory {
 export interface CallsDue {
   /** When the first call is due. */
   readonly dueAt: number;
-  /** When the first call with `resync=true` is due; null where only polls are to be made. */
+  /** When the first call with `resync=true` is due; null: only polls are. */
   readonly askDueAt: number | null;
 }
 
 export interface ChannelCalls extends ChannelState, CallsDue {}
 
-/** The store knows since when. */
+/** A pause to start or continue; the store keeps its start time. */
 export type NewPause = Omit<Pause, 'since'>;
 
 export interface CheckResult {
   readonly pause: NewPause | null;
-  /** The channel cannot resync, or could not for a while since it last could: what was asked for since is asked again. */
+  /** The channel cannot resync, or could not for some time since `healthyAt`: calls made since then are repeated. */
   readonly wasAway: boolean;
 }

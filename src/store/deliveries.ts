@@ -1,15 +1,9 @@
 import type { Attempt, DeliveryStatus, DeliveryWait, Verdict } from '../model.js';
+import type { RecordedFilter } from './filters.js';
 
-export interface DeliveryFilter {
+export interface DeliveryFilter extends RecordedFilter {
   readonly status?: DeliveryStatus | undefined;
   readonly target?: string | undefined;
-  readonly channel?: string | undefined;
-  /** `messages.post`; `messages` or `messages.*` for all of that type. */
-  readonly event?: string | undefined;
-  /** Recorded at or after. */
-  readonly since?: number | undefined;
-  /** Recorded before. */
-  readonly until?: number | undefined;
 }
 
 export interface DeliveryView {
@@ -21,13 +15,13 @@ export interface DeliveryView {
   readonly verdicts: readonly Verdict[];
   readonly attempts: number;
   readonly createdAt: number;
-  /** Null once settled, and while an earlier delivery of the same chat is not settled. */
+  /** Null: settled, or waiting behind an earlier delivery of the same chat. */
   readonly nextAttemptAt: number | null;
-  /** What must come first, besides its time; null once settled, and where nothing must. */
+  /** What it waits for besides `nextAttemptAt`; null: nothing, or settled. */
   readonly waitsFor: DeliveryWait | null;
   readonly settledAt: number | null;
   readonly lastError: string | null;
-  /** A person's release made it. */
+  /** A manual release made it. */
   readonly released: boolean;
 }
 
@@ -36,18 +30,18 @@ export interface DeliveryDetail extends DeliveryView {
   readonly log: readonly Attempt[];
 }
 
-/** Settled deliveries that are to be sent again. */
+/** Settled deliveries to send again. */
 export interface RetryFilter extends DeliveryFilter {
   readonly status: Exclude<DeliveryStatus, 'pending'>;
 }
 
 export interface WaitingDelivery extends DeliveryView {
-  /** An attempt is being made: its lease is held. */
+  /** An attempt is in flight: its lease is held. */
   readonly underWay: boolean;
 }
 
 export interface ExplainedDelivery extends WaitingDelivery {
   readonly log: readonly Attempt[];
-  /** The delivery at the front, for which it waits because of I6; null where it waits for none. */
+  /** The delivery at the front of the lanes in which it waits (I6); null: it does not wait. */
   readonly ahead: WaitingDelivery | null;
 }

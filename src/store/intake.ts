@@ -3,14 +3,15 @@ import type { IncomingWebhook, Verdict } from '../model.js';
 
 export interface Intake {
   /**
-   * Judges the items of a webhook and writes everything that follows, in one transaction.
-   * @throws GatewayError GW_NOT_FOUND (no such channel), GW_CHANNEL_MISMATCH
+   * Judges the items of a webhook and stores it with its verdicts and deliveries, in one transaction (I1, I3).
+   * @throws GatewayError GW_NOT_FOUND (unknown channel), GW_CHANNEL_MISMATCH (the webhook names another Whapi channel)
    */
   record(webhook: IncomingWebhook, document: Document): Promise<Recorded>;
 }
 
 export interface Recorded {
+  /** One per item. */
   readonly verdicts: readonly Verdict[];
-  /** Deliveries became due: a hint for the delivery loop. */
+  /** How many deliveries were added: a hint for the delivery loop. */
   readonly deliveries: number;
 }

@@ -1,18 +1,19 @@
 import type { Span, Verdict } from '../model.js';
 import type { AuditFinding } from './audits.js';
 import type { DeliveryView, ExplainedDelivery } from './deliveries.js';
+import type { RecordedFilter } from './filters.js';
 import type { Page, PageRequest } from './paging.js';
 import type { ResyncMessageView } from './resyncs.js';
 
-/** Judged items of webhooks, and everything that happened to a message. */
+/** Judged items of webhooks, and the history of a message. */
 export interface Items {
-  /** Judged items of whatever event. */
+  /** Judged items of every event. */
   list(filter: ItemFilter, page: PageRequest): Promise<Page<ItemDetail>>;
   /** The items that are messages. */
   messages(filter: MessageFilter, page: PageRequest): Promise<Page<MessageView>>;
   /** @throws GatewayError GW_NOT_FOUND, GW_PAYLOAD_GONE (it was pruned) */
   webhook(id: string): Promise<WebhookDetail>;
-  /** Everything that happened to one message id; null where nothing is known of it. */
+  /** Everything that happened to one message id; null: nothing is known of it. */
   explain(channel: string, messageId: string): Promise<Explanation | null>;
 }
 
@@ -22,19 +23,12 @@ export interface MessageFilter {
   readonly held?: boolean | undefined;
 }
 
-/** What both a list of items and a release of many can be narrowed to. */
-export interface ItemConditions {
-  readonly channel?: string | undefined;
+/** What both a list of items and a bulk release can be narrowed to. */
+export interface ItemConditions extends RecordedFilter {
   readonly verdict?: Verdict | undefined;
-  /** `messages.post`; `messages` or `messages.*` for all of that type. */
-  readonly event?: string | undefined;
-  /** Recorded at or after. */
-  readonly since?: number | undefined;
-  /** Recorded before. */
-  readonly until?: number | undefined;
-  /** Only items under a message id that this resync asked for. */
+  /** Only items under a message id of this resync. */
   readonly resync?: string | undefined;
-  /** Only items under this message id: of `channel`, or of every channel. */
+  /** Only items under this message id, in `channel` or in every channel. */
   readonly messageId?: string | undefined;
   /** Only `messages[i]` with an id. */
   readonly messagesOnly?: boolean | undefined;
@@ -48,44 +42,44 @@ export interface ItemFilter extends ItemConditions {
 export interface ItemView {
   readonly id: string;
   readonly webhookId: string;
-  /** Among the items of its webhook, from 0. */
+  /** Index among the items of its webhook, from 0. */
   readonly position: number;
   readonly channel: string;
   readonly event: string;
-  /** The array of the payload in which it stands; '' where the document as a whole is the item. */
+  /** The payload array that contains it; '' when the whole document is the item. */
   readonly carrier: string;
-  /** The id that it is judged by, or that it names; null where it has none. */
+  /** The id that it is judged by, or that it names; null: it has none. */
   readonly messageId: string | null;
   readonly verdict: Verdict;
   readonly rule: number;
-  /** A target that subscribes to it was not sent it because of its verdict. */
+  /** It was withheld from a subscribing target because of its verdict. */
   readonly held: boolean;
   readonly seenAt: number;
-  /** The audit whose release recorded it; null: a webhook from Whapi. */
+  /** The audit whose release recorded it; null: it came from Whapi. */
   readonly auditId: string | null;
 }
 
-/** What an item's verdict rests on, as far as the store can still tell. */
+/** An item with the evidence for its verdict, as far as it is still stored. */
 export interface ItemDetail extends ItemView {
-  /** Of a restored item: the resyncs that had registered its id by then. */
+  /** For a restored item: the resyncs that had registered its id. */
   readonly resyncIds: readonly string[];
-  /** When and in which webhook its message id was first seen; null where the ledger does not say. */
+  /** When and in which webhook its message id was first seen; null: not in the ledger. */
   readonly firstSeenAt: number | null;
   readonly firstWebhookId: string | null;
 }
 
-/** One sighting of a message. */
+/** One sighting of a message: an item that carried its id. */
 export interface MessageView extends ItemView {
   readonly messageId: string;
 }
 
-/** Held items that are to be sent after all. Without `verdict`: all but `duplicate`, which the targets most likely have. */
+/** Held items to release. Without `verdict`: all but `duplicate`, which the targets most likely have. */
 export interface ReleaseFilter extends ItemConditions {
-  /** To these targets; left out: to all that subscribe. */
+  /** To these targets; left out: to all subscribing targets. */
   readonly targets?: readonly string[] | undefined;
 }
 
-/** A webhook as it came, and what became of it. */
+/** A webhook as received, with its items and deliveries. */
 export interface WebhookDetail {
   readonly id: string;
   readonly channel: string;
@@ -96,29 +90,29 @@ export interface WebhookDetail {
   readonly receivedAt: number;
   readonly auditId: string | null;
   readonly body: Buffer;
-  /** With the range of bytes in the body: null where this version takes the body apart in another way. */
+  /** `span`: byte range in the body; null: this version of the gateway splits the body differently. */
   readonly items: readonly (ItemView & { readonly span: Span | null })[];
-  /** `positions`: which of its items. */
+  /** `positions`: the items that the delivery carries. */
   readonly deliveries: readonly (DeliveryView & { readonly positions: readonly number[] })[];
 }
 
-/** A message id as it was met: in `messages`, or named by another item. */
+/** An item that carried or named a message id. */
 export type Sighting = MessageView;
 
 export interface Explanation {
   readonly channel: string;
   readonly messageId: string;
-  /** What the ledger remembers; null where the id is not in it. `firstSeenAt` null: asked for or seeded, but never seen. */
+  /** The ledger row; null: not in the ledger. `firstSeenAt` null: resynced or seeded, but never seen. */
   readonly ledger: {
     readonly firstSeenAt: number | null;
     readonly lastSeenAt: number;
     readonly rule: number | null;
-    /** When a seeding wrote it; null where none did. */
+    /** When a seeding added the id; null: none did. */
     readonly seededAt: number | null;
   } | null;
   readonly sightings: readonly Sighting[];
   readonly resyncs: readonly ResyncMessageView[];
-  /** The audits that found that it never came. */
+  /** The audits that found it missing. */
   readonly audits: readonly AuditFinding[];
   readonly deliveries: readonly ExplainedDelivery[];
 }

@@ -4,21 +4,20 @@ import type { ItemDetail, ReleaseFilter } from './items.js';
 import type { Page, PageRequest } from './paging.js';
 
 /**
- * Bulk work. Jobs are done one after the other, in the order in which they were made, and outlive a restart. A job takes
- * only what was there when it was made, each once: of deliveries what was settled by then, of items what was seen by
- * then.
+ * Bulk work. Jobs run one after the other, in the order of their creation, and survive a restart. A job handles what existed
+ * when it was made, each once: deliveries that were settled by then, or items that were seen by then.
  */
 export interface Jobs {
-  /** What there is to do now. @throws GatewayError GW_NOT_FOUND (a target or resync that the filter names) */
+  /** Counts what a job would send now. @throws GatewayError GW_NOT_FOUND (a target or resync of the filter) */
   survey(work: BulkWork): Promise<WorkSurvey>;
   /**
-   * Commits a job, with all of it still to be done.
+   * Commits a job that has not started.
    * @throws GatewayError GW_NOT_FOUND, GW_CONFLICT (more than a tenth above `expectedCount`)
    */
   add(work: BulkWork, expectedCount?: number): Promise<JobView>;
-  /** Does a small step of the oldest job that runs. Returns how many deliveries it made due; null: no job runs. */
+  /** Runs a small step of the oldest running job. Returns the number of deliveries that became due; null: no job runs. */
   step(): Promise<number | null>;
-  /** What was done stays done; a job that is over stays as it is. @throws GatewayError GW_NOT_FOUND */
+  /** Steps that are done stay done; a job that is over stays unchanged. @throws GatewayError GW_NOT_FOUND */
   cancel(id: string): Promise<JobView>;
   list(page: PageRequest): Promise<Page<JobView>>;
   get(id: string): Promise<JobView | null>;
@@ -28,7 +27,7 @@ export type BulkWork =
   | { readonly kind: 'retry'; readonly filter: RetryFilter }
   | { readonly kind: 'release'; readonly filter: ReleaseFilter };
 
-/** What bulk work would send if it were begun now. */
+/** What bulk work would send now, with a sample. */
 export type WorkSurvey = SurveyCounts &
   (
     | { readonly kind: 'retry'; readonly sample: readonly DeliveryView[] }
@@ -38,20 +37,20 @@ export type WorkSurvey = SurveyCounts &
 export interface SurveyCounts {
   /** Deliveries, or items, each once. */
   readonly count: number;
-  /** How many each target would be sent, by its id. */
+  /** How many each target would receive, by target id. */
   readonly byTarget: Readonly<Record<string, number>>;
-  /** How many have an item of this verdict. */
+  /** How many have an item of each verdict. */
   readonly byVerdict: Readonly<Partial<Record<Verdict, number>>>;
 }
 
 export type JobView = BulkWork & {
   readonly id: string;
   readonly status: JobStatus;
-  /** What the filter found when the job was made. */
+  /** How many the filter matched when the job was made. */
   readonly total: number;
-  /** Made pending by it so far. */
+  /** How many it has made pending so far. */
   readonly done: number;
-  /** Left as they were: no target is left to send them to. */
+  /** How many it left unchanged, because no target needs them any more. */
   readonly skipped: number;
   readonly createdAt: number;
   readonly finishedAt: number | null;

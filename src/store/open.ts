@@ -9,7 +9,8 @@ export function openStore(location: StoreLocation, effects: Pick<Effects, 'now' 
   if (location.engine === 'postgres') {
     throw new StartError(
       'GW_BAD_CONFIG',
-      'DATABASE_URL names PostgreSQL, which this version does not have yet. Use sqlite:<path>.',
+      'DATABASE_URL names PostgreSQL, which this version does not support. Use a SQLite file, for example ' +
+        'sqlite:./data/gateway.db.',
     );
   }
   return openSqliteStore(location.file, effects);

@@ -2,43 +2,44 @@ import type { Attempt, DeliveryStatus, EventName, Streak, Target, Verdict } from
 import type { DeliveryDetail, DeliveryFilter, DeliveryView } from './deliveries.js';
 import type { Page, PageRequest } from './paging.js';
 
-/** Deliveries from the commit that makes them to their settlement. */
+/** Deliveries, from the commit that makes them to their settlement. */
 export interface Outbox {
   /**
-   * Takes due deliveries of each target and leases them for `leaseMs`: at most `limit`, of which at most `retries.most`
-   * were tried before. `retries.kept` of the places go to such first, then first attempts take theirs, then other retries:
-   * so neither kind waits behind the other. Of each kind the oldest due comes first. It ends with the delivery whose body
-   * makes `bytes` full. `nextDueAt` is when the next one that may be taken falls due, null where none waits.
+   * Leases due deliveries of each target for `leaseMs` (I5): at most `limit`, with at most `retries.most` retries among
+   * them. `retries.kept` places are reserved for retries, then come first attempts, then more retries, so that neither kind
+   * waits behind the other. Within a kind the one that has been due longest comes first. The claim ends with the delivery
+   * whose body exceeds `bytes`. `nextDueAt`: when the next delivery that may be claimed is due; null: none waits.
    */
   claim(wanted: readonly ClaimWant[], leaseMs: number): Promise<Claimed>;
-  /** Writes what came of an attempt. False where the lease is no longer the caller's (I5): nothing was changed. */
+  /** Saves the outcome of an attempt. Returns false if the lease is no longer the caller's (I5): nothing was changed. */
   settle(settlement: Settlement): Promise<boolean>;
   /**
-   * Sends a held item after all, however old its message is. With a message go its repetitions; a revision, and what is
-   * no message, goes by itself. @throws GatewayError GW_NOT_FOUND, GW_NOT_HELD, GW_PAYLOAD_GONE
+   * Releases a held item, however old its message is; `targetIds` null: to all subscribing targets. The repetitions of a
+   * message are released with it; every other item, a revision too, is released by itself. Returns the ids of the new
+   * deliveries. @throws GatewayError GW_NOT_FOUND, GW_NOT_HELD, GW_PAYLOAD_GONE
    */
   releaseItem(itemId: string, targetIds: readonly string[] | null): Promise<readonly string[]>;
-  /** The same of the newest held sighting of a message. @throws GatewayError GW_NOT_FOUND, GW_NOT_HELD, GW_PAYLOAD_GONE */
+  /** Releases the newest held sighting of a message in the same way. @throws GatewayError GW_NOT_FOUND, GW_NOT_HELD, GW_PAYLOAD_GONE */
   release(channel: string, messageId: string, targetIds: readonly string[] | null): Promise<readonly string[]>;
   /**
-   * Retries a delivery manually. A settled one becomes pending again, at the end of its chats (I6) and with all
-   * its attempts before it; an expired one is then sent however old its message is. A pending one keeps its place and
-   * gets one attempt beside its schedule: at once, or where one is under way (I5) right after that.
+   * Retries a delivery manually. A settled delivery becomes pending again, at the end of its chats (I6) and with a fresh
+   * retry schedule; an expired one is then sent however old its message is. A pending delivery keeps its place and gets one
+   * extra attempt outside its schedule: at once, or right after an attempt that is in flight (I5).
    * @throws GatewayError GW_NOT_FOUND, GW_CONFLICT (its target was removed)
    */
   retry(deliveryId: string): Promise<DeliveryView>;
   deliveries(filter: DeliveryFilter, page: PageRequest): Promise<Page<DeliveryView>>;
   delivery(id: string): Promise<DeliveryDetail | null>;
-  /** How much waits for a target, and how much ended as dead lately. Nothing of a target that does not exist. */
+  /** How many deliveries wait for a target and how many ended as dead lately. All zero for an unknown target. */
   loadOf(targetId: string): Promise<TargetLoad>;
 }
 
 export interface ClaimWant {
   readonly targetId: string;
   readonly limit: number;
-  /** Left out: none is kept, and there may be as many as there are places. */
+  /** `kept`: places reserved for retries; `most`: maximum of retries. Left out: none reserved, no maximum but `limit`. */
   readonly retries?: { readonly kept: number; readonly most: number };
-  /** Left out: as many as there are. */
+  /** Left out: no limit. */
   readonly bytes?: number;
 }
 
@@ -47,7 +48,7 @@ export interface Claimed {
   readonly nextDueAt: number | null;
 }
 
-/** A claimed delivery: all that an attempt needs. */
+/** A claimed delivery, with everything that an attempt needs. */
 export interface Delivery {
   readonly id: string;
   readonly lease: number;
@@ -60,15 +61,15 @@ export interface Delivery {
   readonly body: Buffer;
   /** One per item sent. */
   readonly verdicts: readonly Verdict[];
-  /** Attempts of its schedule already made since it was recorded or last retried by a person. */
+  /** Scheduled attempts made since it was recorded or last retried manually. */
   readonly attempts: number;
-  /** A person asked for this attempt: when it fails, the schedule goes on as if it had not been made. */
+  /** Someone requested this attempt manually: if it fails, the schedule continues as if it had not been made. */
   readonly besideSchedule: boolean;
-  /** How the attempts before this one failed, where they did so in a way that counts. */
+  /** How the attempts before this one failed in a row; null: in no way that counts. */
   readonly streak: Streak | null;
-  /** The gateways that its webhook has come through. */
+  /** The gateways through which its webhook came; null: none. */
   readonly via: string | null;
-  /** Unix seconds of the newest message in it; null where it carries none. */
+  /** Unix seconds of its newest message; null: it carries none, or never expires by age. */
   readonly newestMessageAt: number | null;
 }
 
@@ -78,25 +79,25 @@ export interface Settlement {
   readonly status: DeliveryStatus;
   /** When it is due again; only with status `pending`. */
   readonly dueAt?: number;
-  /** Null where none was made (expired before it, or given back at shutdown). */
+  /** Null: no attempt was made (expired before it, or returned at shutdown). */
   readonly attempt: Attempt | null;
-  /** What is shown as its last error; left out: the attempt's error, or without an attempt what was shown before. */
+  /** The `lastError` to show; left out: the attempt's error, or without an attempt the previous one. */
   readonly reason?: string;
-  /** Why it ended as dead, where that is no alarm: the target has no handler for such events. */
+  /** Why it ended as dead when that is no reason to alert: the target has no handler for such events. */
   readonly cause?: 'no_handler';
-  /** For the next claim; left out: as it was. */
+  /** For the next claim; left out: unchanged. */
   readonly streak?: Streak | null;
 }
 
-/** What waits for a target; nothing for one that does not exist. `LastDay` covers the last 24 hours, and up to an hour more. */
+/** The load of a target. `…LastDay` covers the last 24 hours and up to one hour more. */
 export interface TargetLoad {
   readonly pending: number;
-  /** When the oldest pending delivery was recorded; null where none is pending. */
+  /** When the oldest pending delivery was recorded; null: none is pending. */
   readonly oldestPendingAt: number | null;
-  /** Of a pending delivery that was tried; null where none was. */
+  /** The last error of a pending delivery; null: none was attempted. */
   readonly lastError: string | null;
-  /** Dead deliveries of the last day that were not sent again since; those in `unhandledLastDay` are not counted. */
+  /** Dead deliveries that were not retried since, without those in `unhandledLastDay`. */
   readonly deadLastDay: number;
-  /** Dead for want of a handler, by event (`statuses.post`). */
+  /** Dead deliveries for which the target has no handler, by event (`statuses.post`). */
   readonly unhandledLastDay: readonly { readonly event: string; readonly count: number }[];
 }

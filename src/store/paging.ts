@@ -1,10 +1,12 @@
-/** A list is read page by page, newest first. A cursor that no list gave is refused: GatewayError GW_BAD_REQUEST. */
+/** A page of a list, newest first unless stated otherwise. An invalid cursor rejects with GatewayError GW_BAD_REQUEST. */
 export interface PageRequest {
   readonly limit: number;
+  /** The `nextCursor` of the page before; null: the first page. */
   readonly cursor: string | null;
 }
 
 export interface Page<T> {
   readonly data: readonly T[];
+  /** Null: this is the last page. */
   readonly nextCursor: string | null;
 }

@@ -11,20 +11,21 @@ import type { Traffic } from './traffic.js';
 import type { Upkeep } from './upkeep.js';
 
 /**
- * The store, as business operations. Every engine keeps these invariants:
+ * The store as business operations, grouped by area. Every engine keeps these invariants:
  *
- * - I1 answered ⇒ stored: `record` resolves after the commit that holds the webhook, its verdicts and its deliveries.
- * - I2 registered before asked: `register` resolves after the commit; a registration outlives the answer, whatever it is.
- * - I3 one item, one verdict; one delivery per target, or one of each part where the target has a `split`: a webhook fed
- *   twice, or twice at one instant, gives no more.
+ * - I1 answered ⇒ stored: `intake.record` resolves after the commit of the webhook, its verdicts and its deliveries.
+ * - I2 registered before asked: `resyncs.register` resolves after the commit; a registration outlives the answer of the
+ *   call, including errors and time-outs.
+ * - I3 one item, one verdict; one delivery per target, or one per part if the target has a `split`. Recording the same
+ *   webhook twice, even concurrently, adds no delivery.
  * - I4 nothing lost: a committed delivery ends only as delivered, dead or expired; a held item can be released until its
  *   payload is pruned.
- * - I5 a claim is a lease: only the holder of a lease's token may settle it; an expired lease is due again.
+ * - I5 a claim is a lease: only the holder of the lease's token can settle it; an expired lease makes the delivery due again.
  * - I6 order per chat: for one target, the deliveries of one chat and one kind of event are made one at a time, in the
  *   order recorded.
  *
- * Times are milliseconds since the Unix epoch unless a name says otherwise. An operation that the store cannot take now
- * (full disk, lost connection) rejects with GatewayError GW_STORE_UNAVAILABLE and has changed nothing.
+ * Times are milliseconds since the Unix epoch unless stated otherwise. If the store cannot run an operation (full disk, lost
+ * connection), it rejects with GatewayError GW_STORE_UNAVAILABLE and changes nothing.
  */
 export interface Store {
   readonly intake: Intake;
@@ -38,6 +39,6 @@ export interface Store {
   readonly traffic: Traffic;
   readonly items: Items;
   readonly upkeep: Upkeep;
-  /** Waits for what was begun, then closes. */
+  /** Finishes pending operations, then closes. */
   close(): Promise<void>;
 }

@@ -1,17 +1,17 @@
 import type { EventName, IncomingWebhook } from '../model.js';
 
-/** Webhooks of channels, accepted and refused. Counts of refusals are approximate: a crash may lose up to a minute of them. */
+/** Accepted and refused webhooks by channel. A crash can lose up to a minute of refusals. */
 export interface Traffic {
-  /** Counts a refused webhook of an existing channel. Costs no commit: counts are written once a minute at most. */
+  /** Counts a refused webhook of an existing channel; `code`: why, `GW_…`. Counts are saved at most once a minute. */
   countRefusal(channel: string, code: string): void;
   of(channel: string): Promise<ChannelTraffic>;
   /** The events of the newest thousand webhooks, by channel. */
   recentEvents(): Promise<ReadonlyMap<string, readonly EventName[]>>;
-  /** When the newest webhook of a channel came, at or after `since`; null: none did. */
+  /** When the newest webhook of a channel came, if at or after `since`; null: none did. */
   lastWebhookAt(channel: string, since: number): Promise<number | null>;
   /**
-   * How the newest webhook of an event came, of one of these channels (null: of any); where there is none, how the newest
-   * one of another event came. Null where none is among the newest 10,000 of all channels.
+   * How the newest webhook of an event came, in one of these channels (null: in any). Without one: how the newest webhook of
+   * another event came. Searches the newest 10,000 webhooks of all channels; null: none matches.
    */
   lastForm(event: EventName, channels: readonly string[] | null): Promise<WebhookForm | null>;
 }
@@ -28,7 +28,7 @@ export interface ChannelTraffic {
   };
 }
 
-/** How an event shows in the HTTP method and the path of its webhook: by the mode that is set at Whapi. */
+/** The HTTP method and path suffix of a webhook, which depend on the mode that is set at Whapi. */
 export interface WebhookForm extends Pick<IncomingWebhook, 'method' | 'suffix'> {
   readonly event: EventName;
 }

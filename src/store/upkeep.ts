@@ -2,20 +2,20 @@
 export interface Upkeep {
   /** Shifts due times back by `byMs` milliseconds, after the machine's clock was set back. */
   clockSetBack(byMs: number): Promise<void>;
-  /** Proves that the store takes writes. */
+  /** Commits a small write, to prove that the store takes writes. */
   probe(): Promise<void>;
-  /** Keeps `value` under `name` unless one is kept there already. Returns the one that is kept. */
+  /** Stores `value` under `name` unless a value is stored there already. Returns the stored value. */
   pin(name: string, value: string): Promise<string>;
-  /** What is kept under `name`; null where nothing is. */
+  /** The value stored under `name`; null: none. */
   pinned(name: string): Promise<string | null>;
   /**
-   * Removes a small step of what has outlived its retention: payloads of settled deliveries and jobs that are over, then
-   * ids of the ledger.
-   * True while there may be more to remove now.
+   * Removes some of what has outlived its retention: payloads with their settled deliveries, resyncs, jobs and audits that
+   * are over, then ledger rows. Returns true while there may be more to remove.
    */
   prune(retention: Retention): Promise<boolean>;
 }
 
+/** How long payloads and ledger rows are kept, in milliseconds. */
 export interface Retention {
   readonly payloadMs: number;
   readonly ledgerMs: number;

@@ -2,7 +2,7 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import Database from 'better-sqlite3';
 import { describe, expect, it } from 'vitest';
-import { kept } from '../../src/store/sqlite/database.js';
+import { retainForever } from '../../src/store/sqlite/database.js';
 import { expectProblem } from '../support/api.js';
 import { startBot } from '../support/bot.js';
 import type { BotAnswer } from '../support/bot.js';
@@ -48,7 +48,7 @@ function diskOf({ folder }: { folder: string }): string {
 
 /** Reads or changes the database of a stopped gateway. */
 function inDatabase<T>({ folder }: LocalGateway, action: (db: Database.Database) => T): T {
-  const db = kept(new Database(join(folder, 'gateway.db')));
+  const db = retainForever(new Database(join(folder, 'gateway.db')));
   try {
     return action(db);
   } finally {

@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { Ajv2020 } from 'ajv/dist/2020.js';
 import Database from 'better-sqlite3';
 import { describe, expect, it, onTestFinished } from 'vitest';
-import { kept } from '../../src/store/sqlite/database.js';
+import { retainForever } from '../../src/store/sqlite/database.js';
 import { startSimulator } from '../../src/simulator/simulator.js';
 import { adminTokenOf, deliveriesOf, expectProblem, startApi, unreachableUrl } from '../support/api.js';
 import { startBot } from '../support/bot.js';
@@ -254,7 +254,7 @@ const ANY_TARGET = { name: 'bot', url: 'http://127.0.0.1:9' };
 
 /** Makes the store refuse every write of these tests until it is ended. */
 function refuseWrites(folder: string): { end(): void } {
-  const db = kept(new Database(join(folder, 'gateway.db')));
+  const db = retainForever(new Database(join(folder, 'gateway.db')));
   onTestFinished(() => void db.close());
   const tables = ['meta', 'targets'];
   for (const table of tables)

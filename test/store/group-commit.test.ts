@@ -1,7 +1,7 @@
 import { join } from 'node:path';
 import Database from 'better-sqlite3';
 import { describe, expect, it, onTestFinished, vi } from 'vitest';
-import { kept, openDatabase } from '../../src/store/sqlite/database.js';
+import { openDatabase, retainForever } from '../../src/store/sqlite/database.js';
 import type { Db } from '../../src/store/sqlite/database.js';
 import { GroupCommit } from '../../src/store/sqlite/group-commit.js';
 import { temporaryFolder } from '../support/files.js';
@@ -23,7 +23,7 @@ function openBench(): Bench {
   onTestFinished(close);
   db.exec('CREATE TABLE lines (line TEXT)');
   const insert = db.prepare('INSERT INTO lines (line) VALUES (?)');
-  const other = kept(new Database(file, { readonly: true }));
+  const other = retainForever(new Database(file, { readonly: true }));
   onTestFinished(() => void other.close());
   const onRollback = vi.fn<() => void>();
   return {

@@ -8,7 +8,7 @@ import Database from 'better-sqlite3';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import { StartError } from '../../src/errors.js';
 import { openStore } from '../../src/store/open.js';
-import { kept, openDatabase } from '../../src/store/sqlite/database.js';
+import { openDatabase, retainForever } from '../../src/store/sqlite/database.js';
 import { createClient } from '../support/client.js';
 import type { Client } from '../support/client.js';
 import { temporaryFolder } from '../support/files.js';
@@ -151,7 +151,7 @@ describe('a database file that is in use', () => {
   it('can be read and copied by other programs in the meantime, and the copy is a complete store', async () => {
     const { file, store } = await usedStore();
     const copy = join(temporaryFolder(), 'backup.db');
-    const other = kept(new Database(file));
+    const other = retainForever(new Database(file));
     onTestFinished(() => void other.close());
     other.prepare('VACUUM INTO ?').run(copy);
     expect((await record(store, messages('B'))).verdicts).toEqual(['new']);
@@ -210,7 +210,7 @@ describe('a file that is not a gateway database is refused and left unchanged:',
 
   it.each(['delete', 'wal'])('a database of another program, with the journal mode "%s"', (journal) => {
     const file = newFile();
-    const theirs = kept(new Database(file));
+    const theirs = retainForever(new Database(file));
     theirs.pragma(`journal_mode = ${journal}`);
     theirs.exec('CREATE TABLE customers (name TEXT)');
     theirs.close();
@@ -221,7 +221,7 @@ describe('a file that is not a gateway database is refused and left unchanged:',
 
   it.each(['wal', 'delete'])('a database of a newer gateway version, with the journal mode "%s"', async (journal) => {
     const file = await usedFile();
-    const newer = kept(new Database(file));
+    const newer = retainForever(new Database(file));
     newer.pragma(`journal_mode = ${journal}`);
     newer.pragma('user_version = 9999');
     newer.close();
@@ -259,7 +259,7 @@ describe('the path of a database', () => {
     writeFileSync(file, 'not a folder');
     const error = errorOf(() => open(join(file, 'gateway.db')));
     expect(error.code).toBe('GW_STORE_UNUSABLE');
-    expect(error.message).toContain(`The folder of ${join(file, 'gateway.db')} cannot be made`);
+    expect(error.message).toContain(`Cannot create the folder of ${join(file, 'gateway.db')}`);
   });
 
   it('can be used after a refusal once the problem is fixed', async () => {

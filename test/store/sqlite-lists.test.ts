@@ -2,16 +2,16 @@ import { join } from 'node:path';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import { Ids } from '../../src/store/rules/ids.js';
 import { BulkRelease, BulkRetry, NO_BOUNDS } from '../../src/store/sqlite/bulk.js';
-import type { Cursor } from '../../src/store/sqlite/bulk.js';
+import type { BulkCursor } from '../../src/store/sqlite/bulk.js';
 import { openDatabase } from '../../src/store/sqlite/database.js';
 import type { Db } from '../../src/store/sqlite/database.js';
-import { SqliteHeld } from '../../src/store/sqlite/held.js';
-import { SqliteItems } from '../../src/store/sqlite/items.js';
-import { SqliteOutbox } from '../../src/store/sqlite/outbox.js';
-import { Tallies } from '../../src/store/sqlite/tallies.js';
-import { SqliteRegistry } from '../../src/store/sqlite/registry.js';
-import { SqliteRelease } from '../../src/store/sqlite/release.js';
-import { SqliteViews } from '../../src/store/sqlite/views.js';
+import { HeldItems } from '../../src/store/sqlite/held-items.js';
+import { ItemViews } from '../../src/store/sqlite/item-views.js';
+import { DeliveryTables } from '../../src/store/sqlite/delivery-tables.js';
+import { TargetCounts } from '../../src/store/sqlite/target-counts.js';
+import { RegistryTables } from '../../src/store/sqlite/registry-tables.js';
+import { ItemRelease } from '../../src/store/sqlite/item-release.js';
+import { DeliveryViews } from '../../src/store/sqlite/delivery-views.js';
 import { temporaryFolder } from '../support/files.js';
 import type { DeliveryFilter } from '../../src/store/deliveries.js';
 import type { ItemFilter } from '../../src/store/items.js';
@@ -21,7 +21,7 @@ const ALL = { limit: 50, cursor: null };
 describe('lists and bulk jobs behind any number of delivered deliveries:', () => {
   it.each(['dead', 'expired'] as const)('%s deliveries are looked up by status', async (status) => {
     const { plans, views } = open();
-    await views.deliveries({ status }, ALL);
+    await views.list({ status }, ALL);
     expect(plans()).toEqual([
       'SEARCH d USING COVERING INDEX deliveries_by_rare_status (status=? AND id>? AND id<?)',
       'SEARCH d USING INDEX deliveries_by_rare_status (status=? AND id>? AND id<?)',
@@ -30,7 +30,7 @@ describe('lists and bulk jobs behind any number of delivered deliveries:', () =>
 
   it('pending deliveries are looked up by target', async () => {
     const { plans, views } = open();
-    await views.deliveries({ status: 'pending', target: 'bot' }, ALL);
+    await views.list({ status: 'pending', target: 'bot' }, ALL);
     expect(plans()).toEqual([
       'SEARCH d USING COVERING INDEX deliveries_pending (target=? AND id>? AND id<?)',
       'SEARCH d USING INDEX deliveries_pending (target=? AND id>? AND id<?)',
@@ -45,13 +45,13 @@ describe('lists and bulk jobs behind any number of delivered deliveries:', () =>
     [{ status: 'dead', target: 'bot' }, 'INDEX deliveries_by_rare_status (status=? AND id>?'],
   ])('adding the filter %j keeps that index', async (filter, index) => {
     const { plans, views } = open();
-    await views.deliveries(filter, ALL);
+    await views.list(filter, ALL);
     expect(plans().filter((plan) => !plan.includes(index))).toEqual([]);
   });
 
   it('delivered deliveries are scanned in id order within two bounds', async () => {
     const { plans, views } = open();
-    await views.deliveries({ status: 'delivered', target: 'bot' }, ALL);
+    await views.list({ status: 'delivered', target: 'bot' }, ALL);
     expect(new Set(plans())).toEqual(new Set(['SEARCH d USING INTEGER PRIMARY KEY (rowid>? AND rowid<?)']));
   });
 
@@ -90,7 +90,7 @@ describe('lists and bulk jobs behind any number of delivered deliveries:', () =>
   it('a few old pending deliveries are found behind 100,000 delivered ones', async () => {
     const { db, views } = open();
     fill(db, 100_000);
-    const { data, nextCursor } = await views.deliveries({ status: 'pending' }, ALL);
+    const { data, nextCursor } = await views.list({ status: 'pending' }, ALL);
     expect([data.length, nextCursor]).toEqual([3, null]);
   });
 
@@ -106,7 +106,7 @@ describe('lists and bulk jobs behind any number of delivered deliveries:', () =>
 
   it("held items of a message, or of a resync's ids, are looked up by key", () => {
     const { db, registry, plans } = open();
-    expect(new SqliteHeld(db, registry).countOf(Buffer.alloc(16))).toBe(0);
+    expect(new HeldItems(db, registry).countForMessage(Buffer.alloc(16))).toBe(0);
     const looks = plans().filter((plan) => !plan.startsWith('SCAN json_each'));
     expect([...new Set(looks)]).toEqual(['SEARCH s USING INDEX sightings_held_messages (message_key=?)']);
   });
@@ -124,13 +124,13 @@ describe('lists and bulk jobs behind any number of delivered deliveries:', () =>
     const { db, views, retry, release } = open();
     fill(db, 100_000);
     const once = await fastest(() => db.prepare("SELECT count(*) FROM deliveries WHERE channel = 'quiet'").get());
-    const list = await fastest(async () => await views.deliveries({ channel: 'quiet' }, ALL));
+    const list = await fastest(async () => await views.list({ channel: 'quiet' }, ALL));
     const filter = { status: 'delivered', channel: 'quiet' } as const;
     const count = await fastest(() => {
-      for (let at: Cursor | null = retry.start; at !== null; at = retry.scan(filter, NO_BOUNDS, at).next);
+      for (let at: BulkCursor | null = retry.start; at !== null; at = retry.scan(filter, NO_BOUNDS, at).next);
     });
     const held = await fastest(() => {
-      for (let at: Cursor | null = release.start; at !== null; at = release.scan({}, NO_BOUNDS, at).next);
+      for (let at: BulkCursor | null = release.start; at !== null; at = release.scan({}, NO_BOUNDS, at).next);
     });
     expect(Math.max(list, count, held) / once).toBeLessThan(25); // Slices that restart from the beginning would make it 50.
   });
@@ -160,15 +160,15 @@ function register(db: Db, id: string): void {
 function open() {
   const { db, close } = openDatabase(join(temporaryFolder(), 'gateway.db'));
   onTestFinished(close);
-  const registry = new SqliteRegistry(db);
-  const outbox = new SqliteOutbox(db, new Ids(0), registry, new Tallies(db, registry));
-  const held = new SqliteHeld(db, registry);
+  const registry = new RegistryTables(db);
+  const outbox = new DeliveryTables(db, new Ids(0), registry, new TargetCounts(db, registry));
+  const held = new HeldItems(db, registry);
   const retry = new BulkRetry(db, registry, outbox);
-  const release = new BulkRelease(db, registry, new SqliteRelease(db, registry, outbox, held), held);
+  const release = new BulkRelease(db, registry, new ItemRelease(db, registry, outbox, held), held);
   return {
     db,
-    views: new SqliteViews(db, held),
-    items: new SqliteItems(db, held),
+    views: new DeliveryViews(db),
+    items: new ItemViews(db, held),
     registry,
     retry,
     release,

@@ -2,7 +2,7 @@ import { join } from 'node:path';
 import Database from 'better-sqlite3';
 import { expect, it, onTestFinished } from 'vitest';
 import { migrationsOf } from '../../src/store/migrate.js';
-import { kept, openDatabase } from '../../src/store/sqlite/database.js';
+import { openDatabase, retainForever } from '../../src/store/sqlite/database.js';
 import type { Db } from '../../src/store/sqlite/database.js';
 import { temporaryFolder } from '../support/files.js';
 
@@ -13,7 +13,7 @@ function upgraded(version: number, fill: string): Db {
   const applicationId = fresh.db.prepare<[], number>('SELECT * FROM pragma_application_id').pluck().get();
   fresh.close();
   const file = join(folder, 'gateway.db');
-  const old = kept(new Database(file));
+  const old = retainForever(new Database(file));
   for (const migration of migrationsOf('sqlite').filter((each) => each.version <= version)) old.exec(migration.sql);
   old.exec(`PRAGMA application_id = ${applicationId ?? 0}; PRAGMA user_version = ${version}; ${fill}`);
   old.close();

@@ -2,13 +2,13 @@ import { join } from 'node:path';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import { openDatabase } from '../../src/store/sqlite/database.js';
 import type { Db } from '../../src/store/sqlite/database.js';
-import { Due } from '../../src/store/sqlite/due.js';
-import { OLD_WEBHOOKS, oldKeysOf } from '../../src/store/sqlite/prune.js';
+import { DueDeliveries } from '../../src/store/sqlite/due-deliveries.js';
+import { OLD_WEBHOOKS, oldKeysOf } from '../../src/store/sqlite/pruning.js';
 import { ClockShift } from '../../src/store/sqlite/clock-shift.js';
-import { COMING, WINDOW } from '../../src/store/sqlite/registered.js';
-import { SqliteRegistry } from '../../src/store/sqlite/registry.js';
+import { IN_PROGRESS, WINDOW_SECONDS } from '../../src/store/sqlite/open-registrations.js';
+import { RegistryTables } from '../../src/store/sqlite/registry-tables.js';
 import { IS_RUNNING } from '../../src/store/sqlite/resync-views.js';
-import { Tallies } from '../../src/store/sqlite/tallies.js';
+import { TargetCounts } from '../../src/store/sqlite/target-counts.js';
 import { temporaryFolder } from '../support/files.js';
 
 function openDb(): Db {
@@ -46,7 +46,7 @@ function plansOf(prepares: (db: Db) => unknown): string[] {
 
 describe('a claim from a backlog of any size', () => {
   it('is one lookup in the index of its kind, without a scan or a sort', () => {
-    const [dueFirst, nextFirst, dueAgain, nextAgain, ...more] = plansOf((db) => new Due(db));
+    const [dueFirst, nextFirst, dueAgain, nextAgain, ...more] = plansOf((db) => new DueDeliveries(db));
     const webhook = 'SEARCH w USING INTEGER PRIMARY KEY (rowid=?)';
     expect(dueFirst).toBe(`SEARCH d USING INDEX deliveries_due_first (target=? AND due_at<?); ${webhook}`);
     expect(dueAgain).toBe(`SEARCH d USING INDEX deliveries_due_again (target=? AND due_at<?); ${webhook}`);
@@ -59,9 +59,9 @@ describe('a claim from a backlog of any size', () => {
 describe('the open registration of an id', () => {
   it.each([
     `SELECT m.resync FROM resync_messages m JOIN resyncs r ON r.number = m.resync
-     WHERE m.key = ? AND ${COMING} AND r.complete = 1 ORDER BY m.resync LIMIT 1`,
-    `SELECT max(${WINDOW}) FROM resync_messages m JOIN resyncs r ON r.number = m.resync WHERE m.key = ? AND ${COMING}`,
-    `UPDATE resync_messages SET closes_at = 1 WHERE key = ? AND ${COMING} AND closes_at < 1`,
+     WHERE m.key = ? AND ${IN_PROGRESS} AND r.complete = 1 ORDER BY m.resync LIMIT 1`,
+    `SELECT max(${WINDOW_SECONDS}) FROM resync_messages m JOIN resyncs r ON r.number = m.resync WHERE m.key = ? AND ${IN_PROGRESS}`,
+    `UPDATE resync_messages SET closes_at = 1 WHERE key = ? AND ${IN_PROGRESS} AND closes_at < 1`,
     `UPDATE resync_messages SET next_at = 1 WHERE key = ? AND closed = 0 AND (status = 'waiting' OR asked_at = 1)`,
     'SELECT resync FROM resync_messages WHERE key = ? AND closed = 0 AND asked_at = 1',
   ])('is found by its key: %#', (sql) => {
@@ -95,7 +95,7 @@ describe('a pruning step', () => {
 
 describe('the load of a target', () => {
   it('is looked up without a count, scan or sort, except for a few hours of dead deliveries', () => {
-    const plans = plansOf((db) => new Tallies(db, new SqliteRegistry(db)));
+    const plans = plansOf((db) => new TargetCounts(db, new RegistryTables(db)));
     expect(plans.filter((plan) => /SCAN|TEMP B-TREE/.test(plan))).toEqual([
       'SEARCH dead_counts USING PRIMARY KEY (target=? AND hour>?); USE TEMP B-TREE FOR GROUP BY',
     ]);

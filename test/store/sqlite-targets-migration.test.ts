@@ -4,13 +4,13 @@ import { expect, it, onTestFinished } from 'vitest';
 import { systemEffects } from '../../src/effects.js';
 import { migrationsOf } from '../../src/store/migrate.js';
 import { openStore } from '../../src/store/open.js';
-import { kept } from '../../src/store/sqlite/database.js';
+import { retainForever } from '../../src/store/sqlite/database.js';
 import { temporaryFolder } from '../support/files.js';
 
 /** A database as version 9 of the schema left it, with one target. */
 function databaseOfVersion9(): string {
   const file = join(temporaryFolder(), 'gateway.db');
-  const db = kept(new Database(file));
+  const db = retainForever(new Database(file));
   for (const { sql } of migrationsOf('sqlite').filter(({ version }) => version <= 9)) db.exec(sql);
   db.pragma('application_id = 0x57524731'); // The gateway's own.
   db.pragma('user_version = 9');

@@ -5,7 +5,7 @@ import { temporaryFolder } from '../support/files.js';
 import { LEASE, messages, openFixture, register, stage, takeCall } from '../support/store.js';
 import type { StoreFixture } from '../support/store.js';
 import { watchPlans } from '../support/plans.js';
-import { ledgerContract } from './contract/all.js';
+import { storeContract } from './contract/all.js';
 
 async function openSqlite(): Promise<StoreFixture> {
   watchPlans();
@@ -13,7 +13,7 @@ async function openSqlite(): Promise<StoreFixture> {
   return await openFixture((effects) => openStore({ engine: 'sqlite', file }, effects));
 }
 
-ledgerContract(openSqlite);
+storeContract(openSqlite);
 
 describe('SQLite, used by one process at a time', () => {
   it('makes the deliveries of a process that has ended due at once at the next start', async () => {

@@ -1,7 +1,7 @@
 import { join } from 'node:path';
 import Database from 'better-sqlite3';
 import { expect, onTestFinished, vi } from 'vitest';
-import { kept, openDatabase } from '../../src/store/sqlite/database.js';
+import { openDatabase, retainForever } from '../../src/store/sqlite/database.js';
 import type { Db } from '../../src/store/sqlite/database.js';
 import { temporaryFolder } from './files.js';
 
@@ -32,7 +32,7 @@ function isScan(sql: string): boolean {
 const ENDS_EARLY = /ORDER BY \w*\.?(id|key|webhook_id)\b[^()]*LIMIT/;
 
 function planOf(sql: string): string[] {
-  example ??= kept(openDatabase(join(temporaryFolder(), 'plans.db')).db);
+  example ??= retainForever(openDatabase(join(temporaryFolder(), 'plans.db')).db);
   const names = [...sql.matchAll(/[@:$]([a-z]\w*)/gi)].map(([, name]) => [name, null] as const);
   const marks = [...sql.matchAll(/\?/g)].map(() => null);
   const statement = example.prepare<unknown[], { detail: string }>(`EXPLAIN QUERY PLAN ${sql}`);

@@ -5,13 +5,13 @@ const PER_MILLISECOND = 2048;
 const DIGITS = 11;
 
 /**
- * Numbers for rows: each greater than all before, near `now * 2048`. So they sort in the order of recording even when
- * the clock jumps back, and a database that was thrown away and made anew never repeats a `webhook-id`.
+ * Generates row ids: each is greater than all before it and near `now * 2048`. So ids sort in the order of recording even
+ * when the clock jumps back, and a recreated database never repeats a `webhook-id`.
  */
 export class Ids {
   #last: number;
 
-  /** @param last the greatest id given so far */
+  /** @param last the greatest id so far */
   constructor(last: number) {
     this.#last = last;
   }
@@ -22,12 +22,12 @@ export class Ids {
   }
 }
 
-/** No id that is given at `now` or later is less. One that was given before may be greater: the clock has jumped back. */
+/** The least id that can be generated at `now` or later. An earlier id can be greater if the clock has jumped back. */
 export function leastId(now: number): number {
   return now * PER_MILLISECOND;
 }
 
-/** No row that was recorded at or after `time` has a lesser id. */
+/** The least id of a row that was recorded at or after `time`. */
 export function leastIdSince(time: number): number {
   return time * PER_MILLISECOND;
 }
@@ -37,7 +37,7 @@ export function deliveryId(id: number): string {
   return `dlv_${encodeNumber(id)}`;
 }
 
-/** The number behind a public delivery id; null where it is none. */
+/** The number behind a public delivery id; null: not a valid id. */
 export function parseDeliveryId(id: string): number | null {
   return id.startsWith('dlv_') ? decodeNumber(id.slice(4)) : null;
 }
@@ -47,17 +47,17 @@ export function jobId(number: number): string {
   return `job_${encodeNumber(number)}`;
 }
 
-/** The number behind a public job id; null where it is none. */
+/** The number behind a public job id; null: not a valid id. */
 export function parseJobId(id: string): number | null {
   return id.startsWith('job_') ? decodeNumber(id.slice(4)) : null;
 }
 
-/** The number behind the public id of a webhook; null where it is none. */
+/** The number behind the public id of a webhook; null: not a valid id. */
 export function parseWebhookId(id: string): number | null {
   return decodeNumber(id);
 }
 
-/** Where an item stands: in which webhook, and as which of its items, counted from 0. */
+/** The place of an item: its webhook, and its index among the webhook's items, from 0. */
 export interface ItemPlace {
   readonly webhookId: number;
   readonly position: number;
@@ -68,7 +68,7 @@ export function itemId({ webhookId, position }: ItemPlace): string {
   return `itm_${encodeNumber(webhookId)}_${position}`;
 }
 
-/** The place behind a public item id; null where it is none. */
+/** The place behind a public item id; null: not a valid id. */
 export function parseItemId(id: string): ItemPlace | null {
   const [, number = '', position = ''] = /^itm_([0-9a-z]{11})_(0|[1-9][0-9]{0,6})$/.exec(id) ?? [];
   const webhookId = decodeNumber(number);
@@ -85,7 +85,7 @@ function decodeNumber(text: string): number | null {
   return Number.isSafeInteger(number) ? number : null;
 }
 
-/** Cursors are opaque to callers: the numbers that the next page begins behind. */
+/** Encodes a cursor, opaque to clients: the numbers of the last row of a page. */
 export function encodeCursor(...numbers: number[]): string {
   return Buffer.from(JSON.stringify(numbers)).toString('base64url');
 }
@@ -98,7 +98,7 @@ export function decodeCursor(cursor: string, length: number): number[] {
       return numbers as number[];
     }
   } catch {
-    // Not one of ours: said below.
+    // Not a cursor of ours: thrown below.
   }
   throw badCursor();
 }

@@ -1,12 +1,12 @@
 import { hash } from 'node:crypto';
 import type { Item } from '../../intake/decode.js';
 
-/** Length of every key in bytes: 128 bits of SHA-256 make a chance collision among a billion ids one in 10^20. */
+/** Length of a key in bytes. With 128 bits of SHA-256, two of a billion ids collide with a probability of one in 10^20. */
 export const KEY_BYTES = 16;
 
 /**
- * The key of a message id: (channel, id) exactly, never the chat. JSON notation keeps apart what UTF-8 would merge (lone
- * surrogates) and where the channel's name ends.
+ * The key of a message id: (channel, id) exactly, never the chat. JSON notation keeps lone surrogates apart, which UTF-8
+ * would merge, and marks where the channel's name ends.
  */
 export function messageKey(channel: string, messageId: string): Buffer {
   return digest(`message ${channel} ${JSON.stringify(messageId)}`);
@@ -17,29 +17,29 @@ export function chatKey(channel: string, chatId: string): Buffer {
   return digest(`chat ${channel} ${JSON.stringify(chatId)}`);
 }
 
-/** The key of what is known of a group, a chat, a contact …, whatever event tells of it. */
+/** The key of a group, chat, contact, label or message as an object, the same for every event about it. */
 export function objectKey(channel: string, object: string): Buffer {
   return digest(`object ${channel} ${JSON.stringify(object)}`);
 }
 
 /**
- * The keys of the lanes that items stand in (I6), one after the other, none twice: one lane for a chat and a kind of event.
- * What belongs to no chat shares a lane with its like.
+ * The concatenated keys of the lanes of some items (I6), without repetitions: one lane for each chat and kind of event.
+ * Items of one kind that belong to no chat share a lane.
  */
 export function laneKeys(channel: string, items: readonly Pick<Item, 'eventType' | 'chatId'>[]): Buffer {
   const lanes = new Map(items.map(({ eventType, chatId }) => [`${eventType} ${chatId ?? ''}`, { eventType, chatId }]));
   return Buffer.concat([...lanes.values()].map(({ eventType, chatId }) => laneKey(channel, eventType, chatId ?? '')));
 }
 
-/** That of messages is the chat's own key, as it was when a chat had one lane: what waits from then keeps its place. */
+/** The lane of messages has the chat's own key, as when a chat had one lane, so that older deliveries keep their place. */
 function laneKey(channel: string, eventType: string, chatId: string): Buffer {
   if (eventType === 'messages') return chatKey(channel, chatId);
   return digest(`lane ${channel} ${eventType} ${JSON.stringify(chatId)}`);
 }
 
 /**
- * What tells a repetition of a message from another one under the same id: its bytes, whatever the event; of a live
- * location the number of its position.
+ * The fingerprint that tells a repetition of a message from another one under the same id: its bytes, whatever the event,
+ * or the sequence number of a live location.
  */
 export function fingerprintKey(channel: string, item: Item, body: Buffer): Buffer {
   const position = item.type === 'live_location' ? item.sequence : null;
@@ -47,9 +47,14 @@ export function fingerprintKey(channel: string, item: Item, body: Buffer): Buffe
   return digest(`position ${channel} ${JSON.stringify(item.messageId)} ${position}`);
 }
 
-/** What tells a repetition of an item that is no message: its bytes under its event. */
+/** The fingerprint of an item that is no message: its bytes and its event. */
 export function eventFingerprintKey(channel: string, event: string, item: Item, body: Buffer): Buffer {
   return digest(`trace ${channel} ${event} ${itemText(item, body)}`);
+}
+
+/** The keys in a buffer of concatenated keys. */
+export function* keysIn(keys: Buffer): Generator<Buffer> {
+  for (let at = 0; at < keys.length; at += KEY_BYTES) yield keys.subarray(at, at + KEY_BYTES);
 }
 
 function itemText({ span }: Item, body: Buffer): string {
@@ -57,6 +62,6 @@ function itemText({ span }: Item, body: Buffer): string {
 }
 
 function digest(text: string): Buffer {
-  // A buffer from the digest itself would come with memory of its own, half of the time of a key.
+  // A buffer returned by the digest has memory of its own, which takes half of the time of a key.
   return Buffer.from(hash('sha256', text, 'binary').slice(0, KEY_BYTES), 'latin1');
 }

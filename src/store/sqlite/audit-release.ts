@@ -2,11 +2,12 @@ import { GatewayError } from '../../errors.js';
 import { decode } from '../../intake/decode.js';
 import { subscribes } from '../../intake/route.js';
 import type { Channel, EventName, IncomingWebhook, Target } from '../../model.js';
-import { noSuchAudit } from './audits.js';
-import type { Place } from './audits.js';
+import { recoveredWebhookBody } from '../rules/recovered-webhook.js';
+import { noSuchAudit } from './audit-tables.js';
+import type { AuditCursor } from './audit-tables.js';
 import type { Db } from './database.js';
-import type { Recovery, SqliteIntake } from './intake.js';
-import type { SqliteRegistry } from './registry.js';
+import type { Recovery, WebhookRecorder } from './recorder.js';
+import type { RegistryTables } from './registry-tables.js';
 
 interface AuditRow {
   number: number;
@@ -22,73 +23,74 @@ interface FoundRow {
   isSeen: number;
 }
 
-interface Released {
+interface ReleaseStep {
   readonly messages: number;
   readonly cameMeanwhile: number;
   readonly deliveries: number;
-  /** The last one looked at; null: there are no more. */
-  readonly last: Place | null;
+  /** Where the next step begins; null: none are left. */
+  readonly next: AuditCursor | null;
 }
 
 const EVENT: EventName = { type: 'messages', method: 'post' };
 
 /**
- * Recording what never came, as if a webhook had brought it: a body as Whapi's webhooks have it around the element's own
- * bytes, one message each, judged and routed on the way that every webhook takes. For use inside a transaction.
+ * Records messages that never came as if webhooks had brought them: one webhook for each message, judged and routed like
+ * every webhook. For use inside a transaction.
  */
-export class SqliteAuditRelease {
-  readonly #registry: SqliteRegistry;
-  readonly #intake: SqliteIntake;
+export class AuditMessageRelease {
+  readonly #registry: RegistryTables;
+  readonly #recorder: WebhookRecorder;
   readonly #audit;
-  readonly #found;
+  readonly #unreleased;
   readonly #lastForm;
-  readonly #mark;
-  readonly #count;
+  readonly #markReleased;
+  readonly #addReleased;
 
-  constructor(db: Db, registry: SqliteRegistry, intake: SqliteIntake) {
+  constructor(db: Db, registry: RegistryTables, recorder: WebhookRecorder) {
     this.#registry = registry;
-    this.#intake = intake;
+    this.#recorder = recorder;
     this.#audit = db.prepare<[string], AuditRow>('SELECT number, kind, channel, status FROM audits WHERE id = ?');
-    this.#found = db.prepare<unknown[], FoundRow>(
+    this.#unreleased = db.prepare<unknown[], FoundRow>(
       `SELECT m.number, m.sent_at AS sentAt, m.json,
          EXISTS (SELECT 1 FROM ledger l WHERE l.key = m.key AND l.first_seen_at IS NOT NULL) AS isSeen
        FROM audit_messages m
        WHERE m.audit = ? AND (m.sent_at, m.number) > (?, ?) AND m.released_at IS NULL
        ORDER BY m.sent_at, m.number LIMIT ?`,
     );
-    // Among the newest ones: where there is none, the search through all webhooks would take long.
+    // Only the newest webhooks are searched: a search through all of them would take long when none matches.
     this.#lastForm = db.prepare<[string], Pick<IncomingWebhook, 'method' | 'suffix'>>(
       `SELECT method, suffix FROM (SELECT * FROM webhooks ORDER BY id DESC LIMIT 10000)
        WHERE channel = ? AND event = 'messages.post' AND audit IS NULL LIMIT 1`,
     );
-    this.#mark = db.prepare('UPDATE audit_messages SET released_at = ? WHERE number = ?');
-    this.#count = db.prepare('UPDATE audits SET released = released + ? WHERE number = ?');
+    this.#markReleased = db.prepare('UPDATE audit_messages SET released_at = ? WHERE number = ?');
+    this.#addReleased = db.prepare('UPDATE audits SET released = released + ? WHERE number = ?');
   }
 
-  /** The messages behind `after`, `limit` at most. @throws GatewayError GW_NOT_FOUND, GW_CONFLICT */
-  some(
+  /** Releases the next `limit` messages, or counts them with `dryRun`. @throws GatewayError GW_NOT_FOUND, GW_CONFLICT */
+  step(
     id: string,
     targetIds: readonly string[] | null,
-    { dryRun, after, limit }: { dryRun: boolean; after: Place; limit: number },
+    { dryRun, after, limit }: { dryRun: boolean; after: AuditCursor; limit: number },
     now: number,
-  ): Released {
-    const audit = this.#releasable(id);
+  ): ReleaseStep {
+    const audit = this.#requireReleasable(id);
     const recovery = { auditId: id, targetIds: this.#receivers(audit.channel, targetIds) };
-    const rows = this.#found.all(audit.number, after.sentAt, after.number, limit);
-    const owed = rows.filter(({ isSeen }) => isSeen === 0);
-    const channel = this.#registry.mustHaveChannel(audit.channel);
-    const deliveries = dryRun ? 0 : this.#record(owed, channel, recovery, now);
-    if (!dryRun) this.#count.run(owed.length, audit.number);
-    const last = rows.length === limit ? (rows.at(-1) ?? null) : null;
-    return { messages: owed.length, cameMeanwhile: rows.length - owed.length, deliveries, last };
+    const rows = this.#unreleased.all(audit.number, after.sentAt, after.number, limit);
+    const missing = rows.filter(({ isSeen }) => isSeen === 0);
+    const channel = this.#registry.requireChannel(audit.channel);
+    const deliveries = dryRun ? 0 : this.#record(missing, channel, recovery, now);
+    if (!dryRun) this.#addReleased.run(missing.length, audit.number);
+    const next = rows.length === limit ? (rows.at(-1) ?? null) : null;
+    return { messages: missing.length, cameMeanwhile: rows.length - missing.length, deliveries, next };
   }
 
-  #releasable(id: string): AuditRow {
+  #requireReleasable(id: string): AuditRow {
     const audit = this.#audit.get(id);
     if (!audit) throw noSuchAudit(id);
-    if (audit.kind !== 'audit') throw new GatewayError('GW_CONFLICT', 'A seeding finds nothing to release.');
+    if (audit.kind !== 'audit')
+      throw new GatewayError('GW_CONFLICT', 'A seeding has no messages to release. Only audits do.');
     if (audit.status === 'running') {
-      throw new GatewayError('GW_CONFLICT', 'This audit is still running. Wait until it is over, or cancel it.');
+      throw new GatewayError('GW_CONFLICT', `Audit "${id}" is still running. Wait until it is over, or cancel it.`);
     }
     return audit;
   }
@@ -97,19 +99,19 @@ export class SqliteAuditRelease {
   #receivers(channel: string, targetIds: readonly string[] | null): ReadonlySet<string> {
     const wants = (target: Target): boolean => subscribes(target, channel, EVENT) && target.deliver.includes('late');
     const everyone = [...this.#registry.targets().values()].map(({ target }) => target);
-    const chosen = targetIds ? targetIds.map((id) => this.#registry.mustHaveTarget(id).target) : everyone.filter(wants);
-    const unwilling = chosen.find((target) => !wants(target));
-    if (unwilling) {
+    const chosen = targetIds ? targetIds.map((id) => this.#registry.requireTarget(id).target) : everyone.filter(wants);
+    const refusing = chosen.find((target) => !wants(target));
+    if (refusing) {
       throw new GatewayError(
         'GW_CONFLICT',
-        `Target "${unwilling.id}" does not want late messages of this channel. Add "late" to its "deliver", and see its ` +
-          '"channels" and "events"; or leave it out.',
+        `Target "${refusing.id}" does not receive late messages of channel "${channel}". Add "late" to its "deliver" and ` +
+          'check its "channels" and "events", or leave it out.',
       );
     }
     if (chosen.length === 0) {
       throw new GatewayError(
         'GW_CONFLICT',
-        'No target wants late messages of this channel. Add "late" to the "deliver" of one.',
+        `No target receives late messages of channel "${channel}". Add "late" to the "deliver" of one.`,
       );
     }
     return new Set(chosen.map(({ id }) => id));
@@ -119,18 +121,11 @@ export class SqliteAuditRelease {
     const form = this.#lastForm.get(channel.name) ?? { method: 'POST', suffix: '' };
     let deliveries = 0;
     for (const { number, json } of rows) {
-      const body = webhookOf(json, channel.channelId);
+      const body = recoveredWebhookBody(json, channel.channelId);
       const webhook: IncomingWebhook = { ...form, channel: channel.name, contentType: 'application/json', body };
-      deliveries += this.#intake.record(webhook, decode(body, webhook), now, recovery).deliveries;
-      this.#mark.run(now, number);
+      deliveries += this.#recorder.record(webhook, decode(body, webhook), now, recovery).deliveries;
+      this.#markReleased.run(now, number);
     }
     return deliveries;
   }
-}
-
-/** A webhook's body around one element of the list, whose bytes stay as Whapi gave them. */
-function webhookOf(json: Buffer, channelId: string | null): Buffer {
-  const channel = channelId === null ? '' : `,"channel_id":${JSON.stringify(channelId)}`;
-  const after = `],"event":{"type":"messages","event":"post"}${channel}}`;
-  return Buffer.concat([Buffer.from('{"messages":['), json, Buffer.from(after)]);
 }

@@ -1,8 +1,8 @@
 import type { AuditKind, AuditStatus } from '../../model.js';
 import { decodeCursor, encodeCursor } from '../rules/ids.js';
-import { walkOf } from './audits.js';
+import { parseWalk } from './audit-tables.js';
 import type { Db } from './database.js';
-import { BEYOND } from './filters.js';
+import { ABOVE_ALL_IDS } from './filters.js';
 import { paged } from './paging.js';
 import type { AuditMessageView, AuditView } from '../audits.js';
 import type { Page, PageRequest } from '../paging.js';
@@ -30,8 +30,8 @@ interface AuditRow {
 
 type FoundRow = AuditMessageView & { number: number };
 
-/** What people look at of audits; reads only. */
-export class SqliteAuditViews {
+/** Lists of audits and of the messages that never came; reads only. */
+export class AuditViews {
   readonly #db: Db;
 
   constructor(db: Db) {
@@ -39,7 +39,7 @@ export class SqliteAuditViews {
   }
 
   audits({ limit, cursor }: PageRequest): Page<AuditView> {
-    const [before = BEYOND] = cursor === null ? [] : decodeCursor(cursor, 1);
+    const [before = ABOVE_ALL_IDS] = cursor === null ? [] : decodeCursor(cursor, 1);
     const rows = this.#db
       .prepare<unknown[], AuditRow>('SELECT * FROM audits WHERE number < ? ORDER BY number DESC LIMIT ?')
       .all(before, limit + 1);
@@ -51,7 +51,7 @@ export class SqliteAuditViews {
     return row ? auditView(row) : null;
   }
 
-  auditMessages(id: string, { limit, cursor }: PageRequest): Page<AuditMessageView> {
+  messages(id: string, { limit, cursor }: PageRequest): Page<AuditMessageView> {
     const [sentAt = -1, number = 0] = cursor === null ? [] : decodeCursor(cursor, 2);
     const rows = this.#db
       .prepare<unknown[], FoundRow>(
@@ -72,7 +72,7 @@ function foundView(row: FoundRow): AuditMessageView {
 }
 
 function auditView(row: AuditRow): AuditView {
-  const walk = row.walk === null ? null : walkOf(row.walk);
+  const walk = row.walk === null ? null : parseWalk(row.walk);
   return {
     id: row.id,
     kind: row.kind,

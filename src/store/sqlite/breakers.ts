@@ -1,7 +1,9 @@
 import type { Breaker } from '../../model.js';
 import type { Db } from './database.js';
-import type { SqliteRegistry } from './registry.js';
-import type { KeptBreaker } from '../breakers.js';
+import type { GroupCommit } from './group-commit.js';
+import { read } from './reads.js';
+import type { RegistryTables } from './registry-tables.js';
+import type { KeptBreaker, KeptBreakers } from '../breakers.js';
 
 interface BreakerRow {
   target: number;
@@ -12,56 +14,63 @@ interface BreakerRow {
   next_probe_at: number | null;
 }
 
-/** Circuit breakers of targets that are not well. `keep` and `remove` are for use inside a transaction. */
-export class SqliteBreakers {
-  readonly #registry: SqliteRegistry;
-  readonly #all;
-  readonly #keep;
-  readonly #remove;
+export class SqliteBreakers implements KeptBreakers {
+  readonly #commit: GroupCommit;
+  readonly #registry: RegistryTables;
+  readonly #notClosed;
+  readonly #upsert;
+  readonly #delete;
 
-  constructor(db: Db, registry: SqliteRegistry) {
+  constructor(db: Db, registry: RegistryTables, commit: GroupCommit) {
+    this.#commit = commit;
     this.#registry = registry;
-    this.#all = db.prepare<[], BreakerRow & { target_id: string }>(
+    this.#notClosed = db.prepare<[], BreakerRow & { target_id: string }>(
       'SELECT b.*, t.id AS target_id FROM breakers b JOIN targets t ON t.number = b.target ORDER BY b.target',
     );
-    this.#keep = db.prepare<[BreakerRow]>(
+    this.#upsert = db.prepare<[BreakerRow]>(
       `INSERT INTO breakers (target, state, consecutive_failures, times_opened, opened_at, next_probe_at)
        VALUES (@target, @state, @consecutive_failures, @times_opened, @opened_at, @next_probe_at)
        ON CONFLICT (target) DO UPDATE SET state = excluded.state, consecutive_failures = excluded.consecutive_failures,
          times_opened = excluded.times_opened, opened_at = excluded.opened_at, next_probe_at = excluded.next_probe_at`,
     );
-    this.#remove = db.prepare<[number]>('DELETE FROM breakers WHERE target = ?');
+    this.#delete = db.prepare<[number]>('DELETE FROM breakers WHERE target = ?');
   }
 
-  all(): (KeptBreaker & { targetId: string })[] {
-    return this.#all.all().map((row) => ({
-      targetId: row.target_id,
-      state: row.state,
-      consecutiveFailures: row.consecutive_failures,
-      timesOpened: row.times_opened,
-      openedAt: row.opened_at,
-      nextProbeAt: row.next_probe_at,
-    }));
+  async notClosed(): Promise<(KeptBreaker & { targetId: string })[]> {
+    return await read(() =>
+      this.#notClosed.all().map((row) => ({
+        targetId: row.target_id,
+        state: row.state,
+        consecutiveFailures: row.consecutive_failures,
+        timesOpened: row.times_opened,
+        openedAt: row.opened_at,
+        nextProbeAt: row.next_probe_at,
+      })),
+    );
   }
 
-  keep(targetId: string, breaker: KeptBreaker | null): void {
-    const target = this.#registry.targets().get(targetId)?.number;
-    if (target === undefined) return;
-    if (breaker === null) {
-      this.remove(target);
-      return;
-    }
-    this.#keep.run({
-      target,
-      state: breaker.state,
-      consecutive_failures: breaker.consecutiveFailures,
-      times_opened: breaker.timesOpened,
-      opened_at: breaker.openedAt,
-      next_probe_at: breaker.nextProbeAt,
+  async keep(targetId: string, breaker: KeptBreaker | null): Promise<void> {
+    await this.#commit.run(() => {
+      const target = this.#registry.targets().get(targetId)?.number;
+      if (target === undefined) return;
+      if (breaker === null) this.remove(target);
+      else this.#upsert.run(rowOf(target, breaker));
     });
   }
 
+  /** For use inside a transaction. */
   remove(target: number): void {
-    this.#remove.run(target);
+    this.#delete.run(target);
   }
+}
+
+function rowOf(target: number, breaker: KeptBreaker): BreakerRow {
+  return {
+    target,
+    state: breaker.state,
+    consecutive_failures: breaker.consecutiveFailures,
+    times_opened: breaker.timesOpened,
+    opened_at: breaker.openedAt,
+    next_probe_at: breaker.nextProbeAt,
+  };
 }

@@ -3,58 +3,58 @@ import type { Verdict } from '../../model.js';
 import type { Db } from './database.js';
 import {
   allOf,
-  BEYOND,
-  deliveriesInReach,
+  ABOVE_ALL_IDS,
+  deliveryRange,
   deliveryConditions,
-  leastIdNamed,
+  leastMatchingId,
   releaseConditions,
   ROWS_PER_SLICE,
 } from './filters.js';
 import type { Condition } from './filters.js';
-import type { SettledRow, SqliteOutbox } from './outbox.js';
-import type { SqliteRegistry } from './registry.js';
-import { HELD_COLUMNS } from './held.js';
-import type { HeldRow, SqliteHeld } from './held.js';
-import type { SqliteRelease } from './release.js';
+import type { SettledRow, DeliveryTables } from './delivery-tables.js';
+import type { RegistryTables } from './registry-tables.js';
+import { HELD_COLUMNS } from './held-items.js';
+import type { HeldRow, HeldItems } from './held-items.js';
+import type { ItemRelease } from './item-release.js';
 import type { RetryFilter } from '../deliveries.js';
 import type { ReleaseFilter } from '../items.js';
 
-/** Small enough that a step takes a few milliseconds, so that webhooks between two steps hardly wait. */
+/** Small enough that a step takes a few milliseconds and webhooks hardly wait for it. */
 const RETRIES_PER_STEP = 200;
 const RELEASES_PER_STEP = 50;
-/** For each it is looked up who was sent it. */
-const RELEASES_PER_LOOK = 200;
-/** Of webhooks that are read and bodies that are written: a step ends with the release that goes past this. */
+/** For each item one query looks up its deliveries. */
+const RELEASES_PER_SCAN = 200;
+/** Bytes of webhooks read or bodies written: a step ends with the release that exceeds this. */
 const BYTES_PER_STEP = 1024 * 1024;
 
-/** The numbers of what was gone through last; the next slice begins behind it. */
-export type Cursor = readonly number[];
+/** The place of the row that was handled last; the next slice begins after it. */
+export type BulkCursor = readonly number[];
 
-/** What a job may touch: what was there when it was made. */
+/** A job takes only what existed when it was made. */
 export interface Bounds {
-  /** Nothing that was given this number or a greater one. */
+  /** The number of the job: items with this number or a greater one came later. */
   readonly number: number;
   readonly madeAt: number;
 }
 
-export const NO_BOUNDS: Bounds = { number: BEYOND, madeAt: BEYOND };
+export const NO_BOUNDS: Bounds = { number: ABOVE_ALL_IDS, madeAt: ABOVE_ALL_IDS };
 
-/** Where a slice ends; null behind the cursor: there is no more. */
 interface Slice {
-  readonly next: Cursor | null;
+  /** Where the next slice begins; null: nothing is left. */
+  readonly next: BulkCursor | null;
 }
 
-/** What one step would send. */
-export interface Found {
-  /** The numbers of a delivery, or of an item's place. */
-  readonly place: Cursor;
+/** A delivery or item that a step would send. */
+export interface FoundWork {
+  /** The id of a delivery, or webhook and position of an item. */
+  readonly place: BulkCursor;
   readonly verdicts: readonly Verdict[];
-  /** Ids. */
+  /** Ids of targets. */
   readonly targets: readonly string[];
 }
 
 export interface Scanned extends Slice {
-  readonly found: readonly Found[];
+  readonly found: readonly FoundWork[];
 }
 
 export interface Stepped extends Slice {
@@ -65,37 +65,37 @@ export interface Stepped extends Slice {
 }
 
 /**
- * One kind of bulk work: what a filter names, gone through in the order of recording, a slice at a time. For use inside a
- * transaction, except `look`.
+ * One kind of bulk work: handles the rows that a filter matches, in the order of recording, in slices. `step` is for use
+ * inside a transaction; `scan` only reads.
  */
-export interface Bulk<Filter> {
-  readonly start: Cursor;
-  /** @throws GatewayError GW_NOT_FOUND: the filter names what there is not */
-  check(filter: Filter): void;
-  scan(filter: Filter, bounds: Bounds, after: Cursor): Scanned;
-  step(filter: Filter, bounds: Bounds, after: Cursor, now: number): Stepped;
+export interface BulkOperation<Filter> {
+  readonly start: BulkCursor;
+  /** @throws GatewayError GW_NOT_FOUND (a target or resync of the filter) */
+  checkFilter(filter: Filter): void;
+  scan(filter: Filter, bounds: Bounds, after: BulkCursor): Scanned;
+  step(filter: Filter, bounds: Bounds, after: BulkCursor, now: number): Stepped;
 }
 
-/** Sends settled deliveries again. In order of recording, so that those of a chat keep their order (I6). */
-export class BulkRetry implements Bulk<RetryFilter> {
+/** Sends settled deliveries again, in the order of recording, so that a chat keeps its order (I6). */
+export class BulkRetry implements BulkOperation<RetryFilter> {
   readonly start = [0];
   readonly #db: Db;
-  readonly #registry: SqliteRegistry;
-  readonly #outbox: SqliteOutbox;
+  readonly #registry: RegistryTables;
+  readonly #deliveries: DeliveryTables;
 
-  constructor(db: Db, registry: SqliteRegistry, outbox: SqliteOutbox) {
+  constructor(db: Db, registry: RegistryTables, deliveries: DeliveryTables) {
     this.#db = db;
     this.#registry = registry;
-    this.#outbox = outbox;
+    this.#deliveries = deliveries;
   }
 
-  check({ target }: RetryFilter): void {
-    if (target !== undefined) this.#registry.mustHaveTarget(target);
+  checkFilter({ target }: RetryFilter): void {
+    if (target !== undefined) this.#registry.requireTarget(target);
   }
 
-  scan(filter: RetryFilter, bounds: Bounds, [after = 0]: Cursor): Scanned {
+  scan(filter: RetryFilter, bounds: Bounds, [after = 0]: BulkCursor): Scanned {
     const end = this.#endOfSlice(filter, after);
-    const { where, values } = this.#between(filter, bounds, after, end);
+    const { where, values } = this.#rowsOfSlice(filter, bounds, after, end);
     const rows = this.#db
       .prepare<unknown[], { id: number; target: string; verdicts: string }>(
         `SELECT d.id, (SELECT id FROM targets WHERE number = d.target) AS target, d.verdicts
@@ -112,31 +112,31 @@ export class BulkRetry implements Bulk<RetryFilter> {
     };
   }
 
-  step(filter: RetryFilter, bounds: Bounds, [after = 0]: Cursor, now: number): Stepped {
+  step(filter: RetryFilter, bounds: Bounds, [after = 0]: BulkCursor, now: number): Stepped {
     const end = this.#endOfSlice(filter, after);
-    const { where, values } = this.#between(filter, bounds, after, end);
+    const { where, values } = this.#rowsOfSlice(filter, bounds, after, end);
     const rows = this.#db
       .prepare<unknown[], SettledRow>(
         `SELECT d.id, d.target, d.chats FROM deliveries d WHERE ${where} ORDER BY d.id LIMIT ${RETRIES_PER_STEP}`,
       )
       .all(...values);
-    for (const row of rows) this.#outbox.sendAgain(row, now);
+    for (const row of rows) this.#deliveries.requeue(row, now);
     const last = rows.length === RETRIES_PER_STEP ? (rows.at(-1)?.id ?? null) : end;
     return { done: rows.length, skipped: 0, deliveries: rows.length, next: last === null ? null : [last] };
   }
 
   #endOfSlice(filter: RetryFilter, after: number): number | null {
-    const { where, values } = allOf(deliveriesInReach(filter, behind(after, filter), BEYOND));
+    const { where, values } = allOf(deliveryRange(filter, firstIdAfter(after, filter), ABOVE_ALL_IDS));
     const select = this.#db.prepare<unknown[], number>(
       `SELECT d.id FROM deliveries d WHERE ${where} ORDER BY d.id LIMIT 1 OFFSET ${ROWS_PER_SLICE - 1}`,
     );
     return select.pluck().get(...values) ?? null;
   }
 
-  #between(filter: RetryFilter, { madeAt }: Bounds, after: number, end: number | null) {
+  #rowsOfSlice(filter: RetryFilter, { madeAt }: Bounds, after: number, end: number | null) {
     return allOf([
-      ...deliveriesInReach(filter, behind(after, filter), end === null ? BEYOND : end + 1),
-      // What was settled later is no part of the job: least of all what it has sent again itself.
+      ...deliveryRange(filter, firstIdAfter(after, filter), end === null ? ABOVE_ALL_IDS : end + 1),
+      // Deliveries settled later are not part of the job, least of all those that it has sent again itself.
       ['d.settled_at <= ?', madeAt],
       ['(SELECT removed_at FROM targets WHERE number = d.target) IS NULL'],
       ...deliveryConditions(filter),
@@ -144,58 +144,58 @@ export class BulkRetry implements Bulk<RetryFilter> {
   }
 }
 
-function behind(after: number, filter: RetryFilter): number {
-  return Math.max(after + 1, leastIdNamed(filter));
+function firstIdAfter(after: number, filter: RetryFilter): number {
+  return Math.max(after + 1, leastMatchingId(filter));
 }
 
-/** Releases held items, one by one, each as if it were released by itself. In order of time. */
-export class BulkRelease implements Bulk<ReleaseFilter> {
+/** Releases held items in the order of recording, each like a release of a single item. */
+export class BulkRelease implements BulkOperation<ReleaseFilter> {
   readonly start = [0, 0];
   readonly #db: Db;
-  readonly #registry: SqliteRegistry;
-  readonly #release: SqliteRelease;
-  readonly #held: SqliteHeld;
-  readonly #resync;
-  readonly #end;
+  readonly #registry: RegistryTables;
+  readonly #release: ItemRelease;
+  readonly #held: HeldItems;
+  readonly #isResync;
+  readonly #lastOfSlice;
 
-  constructor(db: Db, registry: SqliteRegistry, release: SqliteRelease, held: SqliteHeld) {
+  constructor(db: Db, registry: RegistryTables, release: ItemRelease, held: HeldItems) {
     this.#db = db;
     this.#held = held;
     this.#registry = registry;
     this.#release = release;
-    this.#resync = db.prepare<[string]>('SELECT 1 FROM resyncs WHERE id = ?').pluck();
-    this.#end = db.prepare<[number, number], { webhook_id: number; position: number }>(
+    this.#isResync = db.prepare<[string]>('SELECT 1 FROM resyncs WHERE id = ?').pluck();
+    this.#lastOfSlice = db.prepare<[number, number], { webhook_id: number; position: number }>(
       `SELECT webhook_id, position FROM sightings WHERE held = 1 AND (webhook_id, position) > (?, ?)
        ORDER BY webhook_id, position LIMIT 1 OFFSET ${ROWS_PER_SLICE - 1}`,
     );
   }
 
-  check({ targets = [], resync }: ReleaseFilter): void {
-    for (const id of targets) this.#registry.mustHaveTarget(id);
-    if (resync !== undefined && this.#resync.get(resync) === undefined) {
+  checkFilter({ targets = [], resync }: ReleaseFilter): void {
+    for (const id of targets) this.#registry.requireTarget(id);
+    if (resync !== undefined && this.#isResync.get(resync) === undefined) {
       throw new GatewayError('GW_NOT_FOUND', `There is no resync "${resync}".`);
     }
   }
 
-  scan(filter: ReleaseFilter, bounds: Bounds, after: Cursor): Scanned {
+  scan(filter: ReleaseFilter, bounds: Bounds, after: BulkCursor): Scanned {
     const end = this.#endOfSlice(after);
-    const { from, values } = this.#between(filter, bounds, after, end);
+    const { from, values } = this.#rowsOfSlice(filter, bounds, after, end);
     const rows = this.#db
       .prepare<unknown[], HeldRow>(
-        `SELECT ${HELD_COLUMNS} ${from} ORDER BY s.webhook_id, s.position LIMIT ${RELEASES_PER_LOOK}`,
+        `SELECT ${HELD_COLUMNS} ${from} ORDER BY s.webhook_id, s.position LIMIT ${RELEASES_PER_SCAN}`,
       )
       .all(...values);
-    const found = rows.flatMap((row) => this.#held.sendable(row, filter) ?? []);
-    const last = rows.length === RELEASES_PER_LOOK ? rows.at(-1) : undefined;
+    const found = rows.flatMap((row) => this.#held.releasable(row, filter) ?? []);
+    const last = rows.length === RELEASES_PER_SCAN ? rows.at(-1) : undefined;
     return {
       found: found.map(({ place, ...rest }) => ({ ...rest, place: [place.webhookId, place.position] })),
       next: last ? [last.webhook_id, last.position] : end,
     };
   }
 
-  step(filter: ReleaseFilter, bounds: Bounds, after: Cursor, now: number): Stepped {
+  step(filter: ReleaseFilter, bounds: Bounds, after: BulkCursor, now: number): Stepped {
     const end = this.#endOfSlice(after);
-    const { from, values } = this.#between(filter, bounds, after, end);
+    const { from, values } = this.#rowsOfSlice(filter, bounds, after, end);
     const rows = this.#db
       .prepare<unknown[], HeldRow>(
         `SELECT ${HELD_COLUMNS} ${from}
@@ -204,16 +204,16 @@ export class BulkRelease implements Bulk<ReleaseFilter> {
       .all(...values);
     const made = this.#release.releaseWithin(BYTES_PER_STEP, rows, (row) => this.#releaseRow(row, filter, now));
     const last = rows[made.length - 1];
-    const isWhole = made.length === rows.length && rows.length < RELEASES_PER_STEP;
+    const isSliceDone = made.length === rows.length && rows.length < RELEASES_PER_STEP;
     return {
       done: made.filter((count) => count > 0).length,
       skipped: made.filter((count) => count === 0).length,
       deliveries: made.reduce((sum, count) => sum + count, 0),
-      next: isWhole || !last ? end : [last.webhook_id, last.position],
+      next: isSliceDone || !last ? end : [last.webhook_id, last.position],
     };
   }
 
-  /** 0 where it was a repetition of what was released already, or where no target is to be sent it. */
+  /** Returns the number of new deliveries; 0: it went with an earlier repetition, or no target needs it. */
   #releaseRow(row: HeldRow, { targets }: ReleaseFilter, now: number): number {
     try {
       return this.#release.releaseRow(row, targets, now).length;
@@ -223,19 +223,19 @@ export class BulkRelease implements Bulk<ReleaseFilter> {
     }
   }
 
-  #endOfSlice([webhookId = 0, position = 0]: Cursor): Cursor | null {
-    const row = this.#end.get(webhookId, position);
+  #endOfSlice([webhookId = 0, position = 0]: BulkCursor): BulkCursor | null {
+    const row = this.#lastOfSlice.get(webhookId, position);
     return row ? [row.webhook_id, row.position] : null;
   }
 
-  #between(filter: ReleaseFilter, { number }: Bounds, after: Cursor, end: Cursor | null) {
-    const last = end !== null && (end[0] ?? 0) < number ? end : [number - 1, BEYOND];
-    const inReach: Condition[] = [
+  #rowsOfSlice(filter: ReleaseFilter, { number }: Bounds, after: BulkCursor, end: BulkCursor | null) {
+    const last = end !== null && (end[0] ?? 0) < number ? end : [number - 1, ABOVE_ALL_IDS];
+    const range: Condition[] = [
       ['s.held = 1'],
       ['(s.webhook_id, s.position) > (?, ?)', ...after],
       ['(s.webhook_id, s.position) <= (?, ?)', ...last],
     ];
-    const { where, values } = allOf([...inReach, ...releaseConditions(filter, this.#held.keysOf(filter))]);
+    const { where, values } = allOf([...range, ...releaseConditions(filter, this.#held.messageKeys(filter))]);
     return { from: `FROM sightings s JOIN webhooks w ON w.id = s.webhook_id WHERE ${where}`, values };
   }
 }

@@ -11,14 +11,14 @@ export type Db = Database.Database;
 /** 'WRG1': marks a file as ours, so that no other program's database is ever written to. */
 const APPLICATION_ID = 0x57524731;
 const CACHE_KIB = 32_768;
-/** Pages in the write-ahead log before it is folded back: fewer, longer pauses than the default 1000 would make. */
+/** Pages in the write-ahead log before a checkpoint: fewer, longer pauses than with the default of 1000. */
 const CHECKPOINT_PAGES = 4000;
-const LOG_SIZE_LIMIT_BYTES = 64 * 1024 * 1024;
+const WAL_SIZE_LIMIT_BYTES = 64 * 1024 * 1024;
 /**
- * The start reads a file up to this size whole, to find damage before anything is written; the check takes a second or two
- * for it. In a larger file damage is found when it is met.
+ * At start a file up to this size is checked for damage before anything is written; this takes up to two seconds. Damage
+ * in a larger file is found when a query reads it.
  */
-const MOST_CHECKED_BYTES = 512 * 1024 * 1024;
+const MAX_CHECKED_BYTES = 512 * 1024 * 1024;
 
 export interface OpenDatabase {
   readonly db: Db;
@@ -26,23 +26,23 @@ export interface OpenDatabase {
 }
 
 /**
- * Opens the file, makes it if there is none, brings its schema up to date and keeps every other gateway process out.
- * @throws StartError GW_STORE_LOCKED, GW_STORE_UNUSABLE; the file is then as it was
+ * Opens or creates the file, migrates its schema and locks out every other gateway process.
+ * @throws StartError GW_STORE_LOCKED, GW_STORE_UNUSABLE; the file is unchanged
  */
 export function openDatabase(file: string): OpenDatabase {
   try {
     mkdirSync(dirname(file), { recursive: true });
   } catch (error) {
-    throw new StartError('GW_STORE_UNUSABLE', `The folder of ${file} cannot be made: ${errorText(error)}`, {
+    throw new StartError('GW_STORE_UNUSABLE', `Cannot create the folder of ${file}: ${errorText(error)}`, {
       cause: error,
     });
   }
-  mustHaveOneName(file);
-  const lock = lockBeside(existsSync(file) ? realpathSync(file) : file); // one lock, whatever name it is opened by
+  refuseHardLinks(file);
+  const lock = lockDatabase(existsSync(file) ? realpathSync(file) : file); // one lock, also when opened through a symbolic link
   let db: Db | undefined;
   try {
-    db = kept(new Database(file));
-    prepare(db);
+    db = retainForever(new Database(file));
+    initialize(db);
     const opened = db;
     return {
       db: opened,
@@ -58,32 +58,32 @@ export function openDatabase(file: string): OpenDatabase {
   }
 }
 
-/** What the start ends with where the file cannot be used. */
+/** The error that ends the start when the file cannot be used. */
 export function asStartError(file: string, error: unknown): StartError {
   if (error instanceof StartError) return error;
-  return new StartError('GW_STORE_UNUSABLE', unusable(file, error), { cause: error });
+  return new StartError('GW_STORE_UNUSABLE', unusableDetail(file, error), { cause: error });
 }
 
-/** Two hard links to one database have two write-ahead logs and two locks: whoever writes by both ruins it. */
-function mustHaveOneName(file: string): void {
+/** Each hard link to a database has its own write-ahead log and lock, so writing through two of them corrupts it. */
+function refuseHardLinks(file: string): void {
   const names = statSync(file, { throwIfNoEntry: false });
   if (!names?.isFile() || names.nlink === 1) return;
   throw new StartError(
     'GW_STORE_UNUSABLE',
-    `${file} has ${names.nlink} names (hard links), under which several processes could write to it at once. Remove the ` +
-      'others, or copy the file.',
+    `${file} has ${names.nlink} names (hard links), so several processes could write to it at once. Remove the other ` +
+      `names, or copy the file, for example: cp ${file} copy.db`,
   );
 }
 
 /**
- * A second file whose only use is SQLite's own lock, which dies with the process. Locking the database itself
- * (locking_mode=EXCLUSIVE) would also keep backups and a look with the sqlite3 shell out.
+ * Locks a second file through SQLite, so that the lock ends with the process. Locking the database itself
+ * (locking_mode=EXCLUSIVE) would also block backups and the sqlite3 shell.
  */
-function lockBeside(file: string): Db {
+function lockDatabase(file: string): Db {
   const lockFile = `${file}-lock`;
   let lock: Db | undefined;
   try {
-    lock = kept(new Database(lockFile, { timeout: 0 }));
+    lock = retainForever(new Database(lockFile, { timeout: 0 }));
     lock.exec('BEGIN EXCLUSIVE');
     return lock;
   } catch (error) {
@@ -91,61 +91,63 @@ function lockBeside(file: string): Db {
     if (codeOf(error).startsWith('SQLITE_BUSY')) {
       throw new StartError(
         'GW_STORE_LOCKED',
-        `Another gateway process has ${file} open. Stop it first, or give this one its own DATABASE_URL.`,
+        `Another gateway process has ${file} open. Stop it first, or start this one with another file, for example ` +
+          'DATABASE_URL=sqlite:./data/second.db.',
       );
     }
-    throw new StartError('GW_STORE_UNUSABLE', unusable(lockFile, error), { cause: error });
+    throw new StartError('GW_STORE_UNUSABLE', unusableDetail(lockFile, error), { cause: error });
   }
 }
 
-function prepare(db: Db): void {
+function initialize(db: Db): void {
   const isEmpty = read(db, 'SELECT count(*) FROM sqlite_master') === 0;
   if (!isEmpty && read(db, 'SELECT application_id FROM pragma_application_id') !== APPLICATION_ID) {
     throw new StartError(
       'GW_STORE_UNUSABLE',
-      `${db.name} is a database of another program. Give the gateway a file of its own with DATABASE_URL.`,
+      `${db.name} is a database of another program. Give the gateway a file of its own with DATABASE_URL, for example ` +
+        'DATABASE_URL=sqlite:./data/gateway.db.',
     );
   }
-  if (!isEmpty) mustBeSound(db);
+  if (!isEmpty) checkIntegrity(db);
   const pending = pendingMigrations(migrationsOf('sqlite'), read(db, 'SELECT user_version FROM pragma_user_version'));
-  // Up to here nothing was written: a file that is refused stays as it was.
-  if (isEmpty) db.exec('PRAGMA auto_vacuum = INCREMENTAL'); // only possible before the first table
+  // Nothing was written up to here: a refused file stays unchanged.
+  if (isEmpty) db.exec('PRAGMA auto_vacuum = INCREMENTAL'); // must precede the first table
   db.exec(`
     PRAGMA journal_mode = WAL;
-    PRAGMA synchronous = FULL; -- a commit is on the disk: I1
+    PRAGMA synchronous = FULL; -- I1: a commit is on disk
     PRAGMA cache_size = -${CACHE_KIB};
     PRAGMA temp_store = MEMORY;
     PRAGMA wal_autocheckpoint = ${CHECKPOINT_PAGES};
-    PRAGMA journal_size_limit = ${LOG_SIZE_LIMIT_BYTES};`);
+    PRAGMA journal_size_limit = ${WAL_SIZE_LIMIT_BYTES};`);
   migrate(db, pending);
 }
 
 /** @throws SqliteError, StartError */
-function mustBeSound(db: Db): void {
+function checkIntegrity(db: Db): void {
   const bytes = read(db, 'SELECT page_count * page_size FROM pragma_page_count, pragma_page_size');
-  if (bytes > MOST_CHECKED_BYTES) return;
+  if (bytes > MAX_CHECKED_BYTES) return;
   const found = db.prepare<[], string>('PRAGMA quick_check(1)').pluck().get();
-  if (found !== 'ok') throw new StartError('GW_STORE_UNUSABLE', unsound(db.name, found ?? 'no answer'));
+  if (found !== 'ok') throw new StartError('GW_STORE_UNUSABLE', corruptDetail(db.name, found ?? 'no answer'));
 }
 
-function unsound(file: string, what: string): string {
-  return `${file} is not a sound SQLite database (${what.replaceAll('\n', ' ')}). Nothing was written to it. Move it away, or restore a backup.`;
+function corruptDetail(file: string, reason: string): string {
+  return `${file} is not a sound SQLite database (${reason.replaceAll('\n', ' ')}). Nothing was written to it. Move it away, or restore a backup.`;
 }
 
 function read(db: Db, sql: string): number {
   return db.prepare<[], number>(sql).pluck().get() ?? 0;
 }
 
-const KEPT: Db[] = [];
+const RETAINED: Db[] = [];
 
 /**
- * Keeps a connection and each statement prepared on it for good, one statement for one text. Since Node 24.19 a process
- * that was built against its headers aborts when an object of this driver is garbage-collected (`RemoveEnvironmentCleanupHook`,
- * WiseLibs/better-sqlite3#1515); so none may become garbage, and pragmas, which prepare a statement of their own, go
- * through `exec`. The texts are few, and preparing one each time took longer than running it.
+ * Keeps a connection and its prepared statements from being garbage-collected, with one statement for each text. Since Node
+ * 24.19 a process that was built against its headers aborts when an object of this driver is collected
+ * (`RemoveEnvironmentCleanupHook`, WiseLibs/better-sqlite3#1515). For the same reason pragmas, which prepare a statement of
+ * their own, go through `exec`. The texts are few, and preparing one each time took longer than running it.
  */
-export function kept(db: Db): Db {
-  KEPT.push(db);
+export function retainForever(db: Db): Db {
+  RETAINED.push(db);
   const prepare = db.prepare.bind(db);
   const statements = new Map<string, unknown>();
   db.prepare = ((sql: string) => {
@@ -170,23 +172,23 @@ function migrate(db: Db, pending: readonly Migration[]): void {
   }
 }
 
-function unusable(file: string, error: unknown): string {
+function unusableDetail(file: string, error: unknown): string {
   const code = codeOf(error);
   if (code === 'SQLITE_NOTADB' || code.startsWith('SQLITE_CORRUPT')) {
-    return unsound(file, errorText(error));
+    return corruptDetail(file, errorText(error));
   }
   if (code.startsWith('SQLITE_READONLY') || code.startsWith('SQLITE_CANTOPEN')) {
-    return `${file} cannot be written (${errorText(error)}). Check the rights of the file and its folder${existsSync(file) ? '' : ', and that the folder exists'}.`;
+    return `${file} is not writable (${errorText(error)}). Check the permissions of the file and its folder${existsSync(file) ? '' : ', and that the folder exists'}.`;
   }
-  return `${file} cannot be used: ${errorText(error)}`;
+  return `Cannot use ${file}: ${errorText(error)}`;
 }
 
-/** A fault of the machine and not of one piece of work: the next piece would meet it as well. */
+/** Whether the machine failed rather than one piece of work: the next piece would fail as well. */
 export function isMachineFault(error: unknown): boolean {
   return error instanceof Database.SqliteError && !error.code.startsWith('SQLITE_CONSTRAINT');
 }
 
-/** What an operation of the store rejects with: our own errors as they are, faults of the machine as unavailable. */
+/** The error that an operation of the store rejects with: a fault of the machine becomes GW_STORE_UNAVAILABLE. */
 export function asGatewayError(error: unknown): unknown {
   if (!(error instanceof Database.SqliteError)) return error;
   return new GatewayError('GW_STORE_UNAVAILABLE', `${faultOf(error.code)}. Nothing was changed; try again.`, [], {
@@ -197,7 +199,7 @@ export function asGatewayError(error: unknown): unknown {
 function faultOf(code: string): string {
   if (code === 'SQLITE_FULL') return 'The disk is full';
   if (code.startsWith('SQLITE_CORRUPT') || code === 'SQLITE_NOTADB')
-    return 'The database file is damaged: stop the gateway and restore a backup, or what "sqlite3 <file> .recover" rescues';
+    return 'The database file is damaged: stop the gateway and restore a backup, or what "sqlite3 gateway.db .recover" rescues';
   return `The database does not take writes (${code})`;
 }
 

@@ -1,45 +1,47 @@
 import { leastIdSince } from '../rules/ids.js';
 import type { DeliveryFilter } from '../deliveries.js';
+import type { RecordedFilter } from '../filters.js';
 import type { ItemConditions, ReleaseFilter } from '../items.js';
 
 export type Condition = readonly [sql: string, ...values: unknown[]];
 
-/** Rows that one look goes through at most, about a millisecond, whether or not they are what is looked for. */
+/** Rows that one query reads at most, matching or not: about a millisecond. */
 export const ROWS_PER_SLICE = 1000;
-/** More turns of the event loop than a commit waits for: one slice holds a webhook up, not one in each of its turns. */
+/** More turns of the event loop than a commit waits, so that a webhook waits for one slice and not for one in each turn. */
 const TURNS_BETWEEN_SLICES = 10;
 
-/** Greater than every number that a cursor can hold. */
-export const BEYOND = Number.MAX_SAFE_INTEGER;
+/** Greater than every id that a cursor can hold. */
+export const ABOVE_ALL_IDS = Number.MAX_SAFE_INTEGER;
 
-/** Lets webhooks through between two slices of a long look. */
-export async function letOthersRun(): Promise<void> {
+/** Lets webhooks be recorded between two slices of a long read. */
+export async function yieldToEventLoop(): Promise<void> {
   for (let turn = 0; turn < TURNS_BETWEEN_SLICES; turn += 1) await new Promise((resolve) => setImmediate(resolve));
 }
 
+/** Joins conditions with AND; false leaves one out. */
 export function allOf(conditions: readonly (Condition | false)[]): { where: string; values: unknown[] } {
   const used = conditions.filter((condition) => condition !== false);
   return { where: used.map(([sql]) => sql).join(' AND '), values: used.flatMap(([, ...values]) => values) };
 }
 
-/** No row of `deliveries d` that the filter names has a lesser id. */
-export function leastIdNamed({ since }: DeliveryFilter): number {
+/** No delivery that the filter matches has a lower id. */
+export function leastMatchingId({ since }: DeliveryFilter): number {
   return since === undefined ? 0 : leastIdSince(since);
 }
 
 /**
- * Which rows of `deliveries d` are gone through at all: an index has them in the order of their ids. (One lower bound:
- * of two SQLite would begin, or end, at the first one.)
+ * The range of `deliveries d` that a list reads, in the order of an index, from `from` up to and without `to`. (Only one
+ * lower bound: of two, SQLite uses the first for the index.)
  */
-export function deliveriesInReach({ status, target }: DeliveryFilter, from: number, to: number): (Condition | false)[] {
-  const inOrder: Condition = ['d.id >= ? AND d.id < ?', from, to];
-  // Pending ones have an index by target.
+export function deliveryRange({ status, target }: DeliveryFilter, from: number, to: number): (Condition | false)[] {
+  const idRange: Condition = ['d.id >= ? AND d.id < ?', from, to];
+  // The index of pending deliveries is by target.
   if (status === 'pending')
-    return [["d.status = 'pending'"], ...(target === undefined ? [] : [ofTarget(target)]), inOrder];
+    return [["d.status = 'pending'"], ...(target === undefined ? [] : [ofTarget(target)]), idRange];
   return [
-    inOrder,
+    idRange,
     status !== undefined && ['d.status = ?', status],
-    // Lets SQLite use the index of what ended otherwise than delivered.
+    // The condition of the partial index, without which SQLite does not use it.
     status !== undefined && status !== 'delivered' && ["d.status <> 'delivered' AND d.status <> 'pending'"],
   ];
 }
@@ -48,41 +50,56 @@ function ofTarget(id: string): Condition {
   return ['d.target = (SELECT number FROM targets WHERE id = ?)', id];
 }
 
-/** What a row of `deliveries d` in reach has to be like besides. */
-export function deliveryConditions({ target, channel, event, since, until }: DeliveryFilter): (Condition | false)[] {
+/** The columns that a `RecordedFilter` refers to. */
+interface RecordedColumns {
+  readonly channel: string;
+  readonly event: string;
+  readonly recordedAt: string;
+}
+
+/** Of `deliveries d` alone, so that a range can be counted without its webhooks. */
+const DELIVERY_COLUMNS: RecordedColumns = {
+  channel: 'd.channel',
+  event: '(SELECT event FROM webhooks WHERE id = d.webhook_id)',
+  recordedAt: 'd.created_at',
+};
+/** Of `sightings s` and its webhook `w`. */
+const ITEM_COLUMNS: RecordedColumns = { channel: 'w.channel', event: 'w.event', recordedAt: 'w.received_at' };
+
+function recordedConditions(
+  { channel, event, since, until }: RecordedFilter,
+  columns: RecordedColumns,
+): (Condition | false)[] {
   return [
-    target !== undefined && ofTarget(target),
-    channel !== undefined && ['d.channel = ?', channel],
-    event !== undefined && eventCondition(event),
-    since !== undefined && ['d.created_at >= ?', since],
-    until !== undefined && ['d.created_at < ?', until],
+    channel !== undefined && [`${columns.channel} = ?`, channel],
+    event !== undefined && [`${columns.event} GLOB ?`, eventPattern(event)],
+    since !== undefined && [`${columns.recordedAt} >= ?`, since],
+    until !== undefined && [`${columns.recordedAt} < ?`, until],
   ];
 }
 
-/** `messages.post`; `messages` and `messages.*` for every method. */
-function eventCondition(event: string): Condition {
-  return ['(SELECT event FROM webhooks WHERE id = d.webhook_id) GLOB ?', globOf(event)];
+/** The conditions on a row of `deliveries d` inside `deliveryRange`. */
+export function deliveryConditions(filter: DeliveryFilter): (Condition | false)[] {
+  return [filter.target !== undefined && ofTarget(filter.target), ...recordedConditions(filter, DELIVERY_COLUMNS)];
 }
 
-function globOf(event: string): string {
+/** `messages.post` matches itself; `messages` and `messages.*` match every method. */
+function eventPattern(event: string): string {
   const [type = '', method = '*'] = event.split('.');
   return `${type}.${method}`;
 }
 
 /**
- * What a row of `sightings s`, with its webhook as `w`, has to be like.
- * @param keys of the message id that the filter names; null where it names none
+ * The conditions on a row of `sightings s` and its webhook `w`.
+ * @param keys the keys of the filter's message id; null: it has none
  */
 export function itemConditions(filter: ItemConditions, keys: readonly Buffer[] | null): (Condition | false)[] {
-  const { channel, verdict, event, since, until, resync, messagesOnly } = filter;
+  const { verdict, resync, messagesOnly } = filter;
   return [
     messagesOnly === true && ["s.carrier = 'messages' AND s.message_id IS NOT NULL"],
     keys !== null && [`s.message_key IN (${keys.map(() => '?').join()})`, ...keys],
-    channel !== undefined && ['w.channel = ?', channel],
     verdict !== undefined && ['s.verdict = ?', verdict],
-    event !== undefined && ['w.event GLOB ?', globOf(event)],
-    since !== undefined && ['w.received_at >= ?', since],
-    until !== undefined && ['w.received_at < ?', until],
+    ...recordedConditions(filter, ITEM_COLUMNS),
     resync !== undefined && [
       `EXISTS (SELECT 1 FROM resync_messages m JOIN resyncs r ON r.number = m.resync
          WHERE m.key = s.message_key AND r.id = ?)`,
@@ -91,7 +108,7 @@ export function itemConditions(filter: ItemConditions, keys: readonly Buffer[] |
   ];
 }
 
-/** What a held row of `sightings s`, with its webhook as `w`, has to be like to be released. */
+/** The conditions on a held row of `sightings s` and its webhook `w` that a release takes. */
 export function releaseConditions(filter: ReleaseFilter, keys: readonly Buffer[] | null): (Condition | false)[] {
   return [filter.verdict === undefined && ["s.verdict <> 'duplicate'"], ...itemConditions(filter, keys)];
 }

@@ -1,106 +1,175 @@
+import type { Effects } from '../../effects.js';
 import { GatewayError } from '../../errors.js';
-import type { Verdict } from '../../model.js';
-import { parseJobId } from '../rules/ids.js';
+import type { JobStatus, Verdict } from '../../model.js';
+import { decodeCursor, encodeCursor, jobId, parseJobId } from '../rules/ids.js';
 import type { Ids } from '../rules/ids.js';
+import { checkExpectedCount } from '../rules/jobs.js';
 import { NO_BOUNDS } from './bulk.js';
-import type { Bounds, Bulk, BulkRelease, BulkRetry, Cursor, Scanned, Stepped } from './bulk.js';
+import type { Bounds, BulkCursor, BulkOperation, BulkRelease, BulkRetry, Scanned, Stepped } from './bulk.js';
 import type { Db } from './database.js';
-import { letOthersRun } from './filters.js';
+import type { DeliveryViews } from './delivery-views.js';
+import { ABOVE_ALL_IDS, yieldToEventLoop } from './filters.js';
+import type { GroupCommit } from './group-commit.js';
+import type { ItemViews } from './item-views.js';
+import { paged } from './paging.js';
+import { read, readBack } from './reads.js';
 import type { RetryFilter } from '../deliveries.js';
 import type { ReleaseFilter } from '../items.js';
-import type { BulkWork, SurveyCounts } from '../jobs.js';
+import type { BulkWork, Jobs, JobView, SurveyCounts, WorkSurvey } from '../jobs.js';
+import type { Page, PageRequest } from '../paging.js';
 
-interface RunningRow {
+interface JobRow {
   number: number;
   kind: BulkWork['kind'];
   filter: string;
-  cursor: string;
+  status: JobStatus;
+  total: number;
+  done: number;
+  skipped: number;
   created_at: number;
+  finished_at: number | null;
 }
 
-/** What a survey shows of what it found. */
-const SAMPLE = 20;
+type RunningRow = Pick<JobRow, 'number' | 'kind' | 'filter' | 'created_at'> & { cursor: string };
 
-export interface Surveyed extends SurveyCounts {
-  /** The numbers of the first ones: of a delivery its own, of an item those of its place. */
-  readonly sample: readonly Cursor[];
+/** Deliveries or items that a survey shows. */
+const SAMPLE_SIZE = 20;
+
+interface Counted extends SurveyCounts {
+  /** The places of the first ones: the id of a delivery, or webhook and position of an item. */
+  readonly sample: readonly BulkCursor[];
+}
+
+export interface JobParts {
+  readonly commit: GroupCommit;
+  readonly ids: Ids;
+  readonly retry: BulkRetry;
+  readonly release: BulkRelease;
+  readonly deliveries: DeliveryViews;
+  readonly items: ItemViews;
 }
 
 /**
- * Jobs: running → finished, when there is nothing left behind the cursor; running → cancelled. A step and its progress
- * are one commit, so that after a crash a job goes on exactly behind what it has done.
+ * Jobs: running → finished, when nothing is left behind the cursor; running → cancelled. A step and its progress are one
+ * commit, so that after a crash a job continues exactly behind what it has done.
  */
-export class SqliteJobs {
+export class SqliteJobs implements Jobs {
   readonly #db: Db;
-  readonly #ids: Ids;
-  readonly #retry: BulkRetry;
-  readonly #release: BulkRelease;
-  readonly #oldest;
-  readonly #progress;
+  readonly #parts: JobParts;
+  readonly #now: Effects['now'];
+  readonly #oldestRunning;
+  readonly #saveProgress;
 
-  constructor(db: Db, ids: Ids, retry: BulkRetry, release: BulkRelease) {
+  constructor(db: Db, parts: JobParts, now: Effects['now']) {
     this.#db = db;
-    this.#ids = ids;
-    this.#retry = retry;
-    this.#release = release;
-    this.#oldest = db.prepare<[], RunningRow>(
+    this.#parts = parts;
+    this.#now = now;
+    this.#oldestRunning = db.prepare<[], RunningRow>(
       "SELECT number, kind, filter, cursor, created_at FROM jobs WHERE status = 'running' ORDER BY number LIMIT 1",
     );
-    this.#progress = db.prepare(
+    this.#saveProgress = db.prepare(
       'UPDATE jobs SET done = done + ?, skipped = skipped + ?, cursor = ?, status = ?, finished_at = ? WHERE number = ?',
     );
   }
 
-  /** Not inside a transaction: others run between its slices. @throws GatewayError GW_NOT_FOUND */
-  async survey(work: BulkWork): Promise<Surveyed> {
-    const slices = this.#on(work);
-    slices.check();
+  async survey(work: BulkWork): Promise<WorkSurvey> {
+    return await read(async () => {
+      const { sample, ...counts } = await this.#count(work);
+      const { deliveries, items } = this.#parts;
+      return work.kind === 'retry'
+        ? { ...counts, kind: work.kind, sample: sample.flatMap(([id = 0]) => deliveries.summary(id) ?? []) }
+        : {
+            ...counts,
+            kind: work.kind,
+            sample: sample.flatMap(([webhookId = 0, position = 0]) => items.item({ webhookId, position }) ?? []),
+          };
+    });
+  }
+
+  async add(work: BulkWork, expectedCount?: number): Promise<JobView> {
+    const { count } = await read(async () => await this.#count(work));
+    checkExpectedCount(count, expectedCount);
+    const number = await this.#parts.commit.run(() => this.#insert(work, count, this.#now()));
+    return readBack(this.#view(number));
+  }
+
+  async step(): Promise<number | null> {
+    return await this.#parts.commit.run(() => this.#step(this.#now()));
+  }
+
+  async cancel(id: string): Promise<JobView> {
+    await this.#parts.commit.run(() => this.#cancel(id, this.#now()));
+    return readBack(this.#view(parseJobId(id)));
+  }
+
+  async list({ limit, cursor }: PageRequest): Promise<Page<JobView>> {
+    return await read(() => {
+      const [before = ABOVE_ALL_IDS] = cursor === null ? [] : decodeCursor(cursor, 1);
+      const rows = this.#db
+        .prepare<unknown[], JobRow>('SELECT * FROM jobs WHERE number < ? ORDER BY number DESC LIMIT ?')
+        .all(before, limit + 1);
+      return paged(rows, limit, jobView, (row) => encodeCursor(row.number));
+    });
+  }
+
+  async get(id: string): Promise<JobView | null> {
+    return await read(() => this.#view(parseJobId(id)));
+  }
+
+  #view(number: number | null): JobView | null {
+    const row = this.#db.prepare<[number | null], JobRow>('SELECT * FROM jobs WHERE number = ?').get(number);
+    return row ? jobView(row) : null;
+  }
+
+  /** Counts slice by slice, outside any transaction: webhooks are recorded between two slices. */
+  async #count(work: BulkWork): Promise<Counted> {
+    const operation = this.#operationOf(work);
+    operation.checkFilter();
     const byTarget: Record<string, number> = {};
     const byVerdict: Partial<Record<Verdict, number>> = {};
-    const sample: Cursor[] = [];
+    const sample: BulkCursor[] = [];
     let count = 0;
-    for (let after: Cursor | null = slices.start; after !== null;) {
-      const { found, next }: Scanned = slices.scan(NO_BOUNDS, after);
+    for (let after: BulkCursor | null = operation.start; after !== null;) {
+      const { found, next }: Scanned = operation.scan(NO_BOUNDS, after);
       for (const { place, targets, verdicts } of found) {
         count += 1;
-        if (sample.length < SAMPLE) sample.push(place);
+        if (sample.length < SAMPLE_SIZE) sample.push(place);
         for (const id of targets) byTarget[id] = (byTarget[id] ?? 0) + 1;
         for (const verdict of new Set(verdicts)) byVerdict[verdict] = (byVerdict[verdict] ?? 0) + 1;
       }
       after = next;
-      if (after !== null) await letOthersRun();
+      if (after !== null) await yieldToEventLoop();
     }
     return { count, byTarget, byVerdict, sample };
   }
 
-  /** @throws GatewayError GW_NOT_FOUND */
-  add({ kind, filter }: BulkWork, total: number, now: number): number {
-    const work = this.#on({ kind, filter } as BulkWork);
-    work.check();
-    const number = this.#ids.next(now);
+  /** For use inside a transaction, like the two below. */
+  #insert({ kind, filter }: BulkWork, total: number, now: number): number {
+    const operation = this.#operationOf({ kind, filter } as BulkWork);
+    operation.checkFilter();
+    const number = this.#parts.ids.next(now);
     this.#db
       .prepare(
         `INSERT INTO jobs (number, kind, filter, status, total, done, skipped, cursor, created_at)
          VALUES (?, ?, ?, 'running', ?, 0, 0, ?, ?)`,
       )
-      .run(number, kind, JSON.stringify(filter), total, JSON.stringify(work.start), now);
+      .run(number, kind, JSON.stringify(filter), total, JSON.stringify(operation.start), now);
     return number;
   }
 
-  step(now: number): number | null {
-    const job = this.#oldest.get();
+  #step(now: number): number | null {
+    const job = this.#oldestRunning.get();
     if (!job) return null;
     const bounds = { number: job.number, madeAt: job.created_at };
-    const work = this.#on({ kind: job.kind, filter: JSON.parse(job.filter) as unknown } as BulkWork);
-    const { done, skipped, deliveries, next } = work.step(bounds, JSON.parse(job.cursor) as Cursor, now);
+    const operation = this.#operationOf({ kind: job.kind, filter: JSON.parse(job.filter) as unknown } as BulkWork);
+    const { done, skipped, deliveries, next } = operation.step(bounds, JSON.parse(job.cursor) as BulkCursor, now);
     const isOver = next === null;
     const cursor = isOver ? job.cursor : JSON.stringify(next);
-    this.#progress.run(done, skipped, cursor, isOver ? 'finished' : 'running', isOver ? now : null, job.number);
+    this.#saveProgress.run(done, skipped, cursor, isOver ? 'finished' : 'running', isOver ? now : null, job.number);
     return deliveries;
   }
 
-  /** @throws GatewayError GW_NOT_FOUND */
-  cancel(id: string, now: number): void {
+  #cancel(id: string, now: number): void {
     const number = parseJobId(id);
     if (this.#db.prepare<[number | null]>('SELECT 1 FROM jobs WHERE number = ?').pluck().get(number) === undefined) {
       throw new GatewayError('GW_NOT_FOUND', `There is no job "${id}"; it may have been pruned.`);
@@ -110,24 +179,41 @@ export class SqliteJobs {
       .run(now, number);
   }
 
-  #on(work: BulkWork): BulkOn {
-    return work.kind === 'retry' ? bulkOn(this.#retry, work.filter) : bulkOn(this.#release, work.filter);
+  #operationOf(work: BulkWork): FilteredOperation {
+    const { retry, release } = this.#parts;
+    return work.kind === 'retry' ? withFilter(retry, work.filter) : withFilter(release, work.filter);
   }
 }
 
-/** Bulk work of some kind on what its filter names. */
-interface BulkOn {
-  readonly start: Cursor;
-  check(): void;
-  scan(bounds: Bounds, after: Cursor): Scanned;
-  step(bounds: Bounds, after: Cursor, now: number): Stepped;
+/** A bulk operation with its filter, so that jobs do not depend on the kind. */
+interface FilteredOperation {
+  readonly start: BulkCursor;
+  checkFilter(): void;
+  scan(bounds: Bounds, after: BulkCursor): Scanned;
+  step(bounds: Bounds, after: BulkCursor, now: number): Stepped;
 }
 
-function bulkOn<Filter extends RetryFilter | ReleaseFilter>(bulk: Bulk<Filter>, filter: Filter): BulkOn {
+function withFilter<Filter extends RetryFilter | ReleaseFilter>(
+  operation: BulkOperation<Filter>,
+  filter: Filter,
+): FilteredOperation {
   return {
-    start: bulk.start,
-    check: () => bulk.check(filter),
-    scan: (bounds, after) => bulk.scan(filter, bounds, after),
-    step: (bounds, after, now) => bulk.step(filter, bounds, after, now),
+    start: operation.start,
+    checkFilter: () => operation.checkFilter(filter),
+    scan: (bounds, after) => operation.scan(filter, bounds, after),
+    step: (bounds, after, now) => operation.step(filter, bounds, after, now),
+  };
+}
+
+function jobView(row: JobRow): JobView {
+  return {
+    ...({ kind: row.kind, filter: JSON.parse(row.filter) as unknown } as BulkWork),
+    id: jobId(row.number),
+    status: row.status,
+    total: row.total,
+    done: row.done,
+    skipped: row.skipped,
+    createdAt: row.created_at,
+    finishedAt: row.finished_at,
   };
 }

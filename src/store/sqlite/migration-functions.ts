@@ -3,12 +3,12 @@ import type { WebhookHttpMethod } from '../../model.js';
 import { laneKeys } from '../rules/keys.js';
 import type Database from 'better-sqlite3';
 
-/** What migrations need and SQL cannot say: the keys of lanes are hashes of what stands in the webhooks. */
+/** SQL functions for migrations: the keys of lanes are hashes of parts of the webhooks. */
 export function defineMigrationFunctions(db: Database.Database): void {
   db.function('lanes_of', { deterministic: true }, lanesOf);
 }
 
-/** The lanes of a delivery, as `laneKeys` has them; those that it had where its webhook cannot be read any more. */
+/** The lane keys of a delivery (`laneKeys`); `before`, the ones that it has, when its webhook cannot be decoded any more. */
 function lanesOf(
   channel: string,
   method: WebhookHttpMethod,

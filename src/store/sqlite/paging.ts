@@ -1,6 +1,6 @@
 import type { Page } from '../paging.js';
 
-/** `rows` holds one more than `limit` where there is a next page. */
+/** Builds a page. `rows` has one more row than `limit` when there is a next page. */
 export function paged<Row, View>(
   rows: readonly Row[],
   limit: number,

@@ -1,27 +1,27 @@
 import type { Db } from './database.js';
 
-interface SentRow {
+interface DeliveryRow {
   readonly id: number;
   readonly target: number;
   readonly positions: string | null;
 }
 
-/** Who was sent which items of one webhook. */
-export interface Sent {
+/** Which targets have a delivery of which items of one webhook. */
+export interface SentItems {
   has(target: number, position: number): boolean;
 }
 
-/** What was read of one webhook so far. */
-class Read implements Sent {
-  /** The newest delivery among it; 0: none. */
-  newest = 0;
+/** The deliveries of one webhook that were read so far. */
+class ReadDeliveries implements SentItems {
+  /** The newest of them; 0: none. */
+  newestId = 0;
   readonly #whole = new Set<number>();
   readonly #parts = new Map<number, Set<number>>();
 
   constructor(readonly webhookId: number) {}
 
-  add({ id, target, positions }: SentRow): void {
-    this.newest = id;
+  add({ id, target, positions }: DeliveryRow): void {
+    this.newestId = id;
     if (positions === null) this.#whole.add(target);
     else for (const position of JSON.parse(positions) as number[]) this.#addPart(target, position);
   }
@@ -38,32 +38,32 @@ class Read implements Sent {
 }
 
 /**
- * Who was sent what, by webhook. A webhook that was split has thousands of deliveries, and bulk work asks for each of its
- * thousands of items: so what was read of a webhook is kept until another is asked for, and only newer deliveries are read.
+ * Which targets have a delivery of an item. A split webhook has thousands of deliveries, and bulk work asks about each of
+ * its thousands of items. So the deliveries of one webhook are cached, and only newer ones are read again.
  */
 export class Receivers {
-  readonly #from;
-  #read = new Read(-1);
+  readonly #deliveriesFrom;
+  #read = new ReadDeliveries(-1);
 
   constructor(db: Db) {
-    this.#from = db.prepare<[number, number], SentRow>(SENT_FROM);
+    this.#deliveriesFrom = db.prepare<[number, number], DeliveryRow>(DELIVERIES_FROM);
   }
 
-  of(webhookId: number): Sent {
-    if (this.#read.webhookId !== webhookId) this.#read = new Read(webhookId);
-    const rows = this.#from.all(webhookId, this.#read.newest);
-    if (this.#read.newest > 0 && rows[0]?.id !== this.#read.newest) return this.#anew(webhookId);
+  of(webhookId: number): SentItems {
+    if (this.#read.webhookId !== webhookId) this.#read = new ReadDeliveries(webhookId);
+    const rows = this.#deliveriesFrom.all(webhookId, this.#read.newestId);
+    if (this.#read.newestId > 0 && rows[0]?.id !== this.#read.newestId) return this.#readAgain(webhookId);
     for (const row of rows) this.#read.add(row);
     return this.#read;
   }
 
-  /** The newest one is gone: its transaction was rolled back, or it was pruned. */
-  #anew(webhookId: number): Sent {
-    this.#read = new Read(webhookId);
-    for (const row of this.#from.all(webhookId, 0)) this.#read.add(row);
+  /** The newest cached delivery is gone: its transaction was rolled back, or it was pruned. */
+  #readAgain(webhookId: number): SentItems {
+    this.#read = new ReadDeliveries(webhookId);
+    for (const row of this.#deliveriesFrom.all(webhookId, 0)) this.#read.add(row);
     return this.#read;
   }
 }
 
-/** Deliveries of a webhook from one on: each has a greater id than those before it. */
-const SENT_FROM = 'SELECT id, target, positions FROM deliveries WHERE webhook_id = ? AND id >= ? ORDER BY id';
+/** Deliveries of a webhook in the order of their ids, from a given id on. */
+const DELIVERIES_FROM = 'SELECT id, target, positions FROM deliveries WHERE webhook_id = ? AND id >= ? ORDER BY id';

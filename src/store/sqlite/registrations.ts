@@ -1,60 +1,62 @@
+import type { Effects } from '../../effects.js';
 import { GatewayError } from '../../errors.js';
 import type { Proof } from '../../model.js';
 import { messageKey } from '../rules/keys.js';
 import type { Db } from './database.js';
 import type { GroupCommit } from './group-commit.js';
-import { Registered } from './registered.js';
-import type { RegisteredRow } from './registered.js';
-import type { SqliteRegistry } from './registry.js';
+import { WAS_SEEN } from './ledger.js';
+import { OpenRegistrations } from './open-registrations.js';
+import type { OpenRegistration } from './open-registrations.js';
+import type { RegistryTables } from './registry-tables.js';
 import { HOUR_MS } from '../../durations.js';
 import type { ResyncRequest } from '../resyncs.js';
 
-/** Some ten milliseconds of work: webhooks that come meanwhile hardly wait. */
+/** About ten milliseconds of work: webhooks that come meanwhile hardly wait. */
 const IDS_PER_COMMIT = 500;
-/** Who joins a registration whose last call was made longer ago than this has the id asked for again. */
+/** Joining a registration repeats its call when the last one was made longer ago than this. */
 const ASK_AGAIN_AFTER_MS = HOUR_MS;
 
-interface Begun {
+interface StartedResync {
   readonly id: string;
   readonly number: number | bigint;
-  /** It was made before, with the same idempotency key. */
+  /** An earlier request with the same idempotency key made it. */
   readonly isRepeated: boolean;
 }
 
-/** Registers the ids of a resync (I2), some at a time; until the last of them is there, nobody is told of it or asks. */
-export class SqliteRegistrations {
+/** Registers the ids of a resync (I2) in steps. Until the last step the resync is not listed and no call is due. */
+export class Registrations {
   readonly #db: Db;
-  readonly #registry: SqliteRegistry;
-  readonly #registered: Registered;
+  readonly #registry: RegistryTables;
+  readonly #open: OpenRegistrations;
   readonly #commit: GroupCommit;
-  readonly #insert;
+  readonly #now: Effects['now'];
+  readonly #insertMessage;
   readonly #isKnown;
-  readonly #provenBy;
-  readonly #recent;
-  /** The end of the last one with an idempotency key: a second one with the same key waits for the first. */
-  #keyed: Promise<unknown> = Promise.resolve();
+  readonly #proofOfRestored;
+  readonly #recentResync;
+  /** Settles after the last registration with an idempotency key: a second one with the same key waits for the first. */
+  #lastKeyed: Promise<unknown> = Promise.resolve();
 
-  constructor(db: Db, registry: SqliteRegistry, commit: GroupCommit) {
+  constructor(db: Db, registry: RegistryTables, commit: GroupCommit, now: Effects['now']) {
     this.#db = db;
     this.#registry = registry;
     this.#commit = commit;
-    this.#registered = new Registered(db);
-    this.#insert = db.prepare(
+    this.#now = now;
+    this.#open = new OpenRegistrations(db);
+    this.#insertMessage = db.prepare(
       `INSERT INTO resync_messages (resync, position, message_id, key, channel, status, calls, polls, refused, closed, known,
          asked_at, next_at, closes_at, error, restored_at, settled_at, proof)
        VALUES (@resync, @position, @messageId, @key, @channel, @status, 0, 0, 0, 0, @known, @askedAt, @nextAt, @closesAt,
          @error, @restoredAt, @restoredAt, @proof)`,
     );
-    this.#isKnown = db
-      .prepare<[Buffer], number>('SELECT 1 FROM ledger WHERE key = ? AND first_seen_at IS NOT NULL')
-      .pluck();
-    this.#recent = db
+    this.#isKnown = db.prepare<[Buffer], number>(WAS_SEEN).pluck();
+    this.#recentResync = db
       .prepare<[Buffer, number], string>(
         `SELECT r.id FROM resync_messages m JOIN resyncs r ON r.number = m.resync
          WHERE m.key = ? AND r.created_at > ? AND r.complete = 1 ORDER BY r.number DESC LIMIT 1`,
       )
       .pluck();
-    this.#provenBy = db
+    this.#proofOfRestored = db
       .prepare<[Buffer, number], Proof>(
         `SELECT coalesce(proof, 'webhook') FROM resync_messages
          WHERE key = ? AND closed = 0 AND status = 'restored' AND closes_at > ? LIMIT 1`,
@@ -63,40 +65,44 @@ export class SqliteRegistrations {
   }
 
   /** Returns the public id. @throws GatewayError GW_NOT_FOUND, GW_IDEMPOTENCY_MISMATCH */
-  async register(request: ResyncRequest, id: string, now: () => number): Promise<string> {
-    if (!request.idempotency) return await this.#inSteps(request, id, now);
-    const registered = this.#keyed.then(async () => await this.#inSteps(request, id, now));
-    this.#keyed = registered.catch(() => undefined);
+  async register(request: ResyncRequest, id: string): Promise<string> {
+    if (!request.idempotency) return await this.#registerInSteps(request, id);
+    const registered = this.#lastKeyed.then(async () => await this.#registerInSteps(request, id));
+    this.#lastKeyed = registered.catch(() => undefined);
     return await registered;
   }
 
   /**
-   * Registers ids that are asked for at once. Gives for each the row that stands for it: one that it joins, else one of a
-   * new resync. For use inside a transaction. @throws GatewayError GW_NOT_FOUND
+   * Registers ids whose call is made at once. Returns the registration of each id: the one that it joins, or one of a new
+   * resync. For use inside a transaction. @throws GatewayError GW_NOT_FOUND
    */
-  registerAsked(request: ResyncRequest, newId: string, now: number): RegisteredRow[] {
-    this.#registry.mustHaveChannel(request.channel);
-    const rows = request.messageIds.map((messageId) => this.#joined(request, messageId, now));
+  registerAsked(request: ResyncRequest, newId: string, now: number): OpenRegistration[] {
+    this.#registry.requireChannel(request.channel);
+    const rows = request.messageIds.map((messageId) => this.#joinExisting(request, messageId, now));
     const others = request.messageIds.filter((_, at) => rows[at] === undefined);
     if (others.length > 0) {
-      const { number } = this.#begin(request, newId, now);
-      this.#add(number, request, others, 0, now, true);
+      const { number } = this.#start(request, newId, now);
+      this.#addIds(number, request, others, 0, now, true);
     }
     return request.messageIds.flatMap(
-      (messageId, at) => rows[at] ?? this.#registered.coming(messageKey(request.channel, messageId)) ?? [],
+      (messageId, at) => rows[at] ?? this.#open.inProgress(messageKey(request.channel, messageId)) ?? [],
     );
   }
 
-  #joined({ channel, windowSeconds }: ResyncRequest, messageId: string, now: number): RegisteredRow | undefined {
+  #joinExisting(
+    { channel, windowSeconds }: ResyncRequest,
+    messageId: string,
+    now: number,
+  ): OpenRegistration | undefined {
     const key = messageKey(channel, messageId);
-    const row = this.#registered.coming(key) ?? this.#registered.restored(key, now);
-    if (row) this.#registered.widen(row, windowSeconds);
+    const row = this.#open.inProgress(key) ?? this.#open.restored(key, now);
+    if (row) this.#open.extendWindow(row, windowSeconds);
     return row;
   }
 
   /**
-   * Registers one id unless that was done after `since`; returns the public id of the newest resync of it, and whether a
-   * call has become due. For use inside a transaction. @throws GatewayError GW_NOT_FOUND
+   * Registers one id unless a resync of it was made after `since`. Returns the id of that resync or of the new one, and
+   * whether a call became due. For use inside a transaction. @throws GatewayError GW_NOT_FOUND
    */
   registerUnlessRecent(
     request: ResyncRequest,
@@ -104,48 +110,48 @@ export class SqliteRegistrations {
     since: number,
     now: number,
   ): { resyncId: string; isDue: boolean } {
-    this.#registry.mustHaveChannel(request.channel);
+    this.#registry.requireChannel(request.channel);
     const key = messageKey(request.channel, request.messageIds[0] ?? '');
-    const recent = this.#recent.get(key, since);
+    const recent = this.#recentResync.get(key, since);
     if (recent !== undefined) return { resyncId: recent, isDue: false };
-    const open = this.#registered.coming(key);
+    const open = this.#open.inProgress(key);
     if (open) {
-      this.#registered.widen(open, request.windowSeconds);
-      return { resyncId: open.resyncId, isDue: this.#registered.askAgain(key, since, now) };
+      this.#open.extendWindow(open, request.windowSeconds);
+      return { resyncId: open.resyncId, isDue: this.#open.requeueIfAskedBefore(key, since, now) };
     }
-    const { number } = this.#begin(request, newId, now);
-    this.#add(number, request, request.messageIds, 0, now);
+    const { number } = this.#start(request, newId, now);
+    this.#addIds(number, request, request.messageIds, 0, now);
     return { resyncId: newId, isDue: true };
   }
 
-  /** Resyncs whose registration a crash cut off: nobody was told of them, and nothing was asked. */
+  /** Deletes resyncs whose registration a crash interrupted: no client has their id and no call was made. */
   dropIncomplete(): void {
     const numbers = this.#db.prepare<[], number>('SELECT number FROM resyncs WHERE complete = 0').pluck().all();
-    for (const number of numbers) this.#drop(number);
+    for (const number of numbers) this.#delete(number);
   }
 
-  async #inSteps(request: ResyncRequest, newId: string, now: () => number): Promise<string> {
+  async #registerInSteps(request: ResyncRequest, newId: string): Promise<string> {
     const ids = [...new Set(request.messageIds)];
     const { id, number, isRepeated } = await this.#commit.run(() => {
-      const begun = this.#begin(request, newId, now());
-      if (!begun.isRepeated) this.#add(begun.number, request, ids, 0, now());
-      return begun;
+      const started = this.#start(request, newId, this.#now());
+      if (!started.isRepeated) this.#addIds(started.number, request, ids, 0, this.#now());
+      return started;
     });
     if (isRepeated) return id;
     try {
       for (let from = IDS_PER_COMMIT; from < ids.length; from += IDS_PER_COMMIT) {
-        await this.#commit.run(() => this.#add(number, request, ids, from, now()));
+        await this.#commit.run(() => this.#addIds(number, request, ids, from, this.#now()));
       }
     } catch (error) {
-      await this.#commit.run(() => this.#drop(number)).catch(() => undefined); // or at the next start
+      await this.#commit.run(() => this.#delete(number)).catch(() => undefined); // else `dropIncomplete` does it at the next start
       throw error;
     }
     return id;
   }
 
-  #begin(request: ResyncRequest, id: string, now: number): Begun {
-    this.#registry.mustHaveChannel(request.channel);
-    const before = this.#madeWithSameKey(request);
+  #start(request: ResyncRequest, id: string, now: number): StartedResync {
+    this.#registry.requireChannel(request.channel);
+    const before = this.#findByIdempotencyKey(request);
     if (before) return before;
     const { lastInsertRowid } = this.#db
       .prepare(
@@ -164,7 +170,7 @@ export class SqliteRegistrations {
     return { id, number: lastInsertRowid, isRepeated: false };
   }
 
-  #madeWithSameKey({ idempotency }: ResyncRequest): Begun | null {
+  #findByIdempotencyKey({ idempotency }: ResyncRequest): StartedResync | null {
     if (!idempotency) return null;
     const row = this.#db
       .prepare<[string], { id: string; number: number; fingerprint: string; complete: number }>(
@@ -177,11 +183,11 @@ export class SqliteRegistrations {
         'This Idempotency-Key was used with another body. Send that body again, or use a new key.',
       );
     }
-    if (row?.complete === 0) this.#drop(row.number); // one that failed half-way, and could not be dropped then
+    if (row?.complete === 0) this.#delete(row.number); // its registration failed, and so did deleting it
     return row?.complete === 1 ? { id: row.id, number: row.number, isRepeated: true } : null;
   }
 
-  #add(
+  #addIds(
     resync: number | bigint,
     request: ResyncRequest,
     ids: readonly string[],
@@ -189,15 +195,15 @@ export class SqliteRegistrations {
     now: number,
     isAsked = false,
   ): void {
-    this.#registry.mustHaveChannel(request.channel); // it may be removed between two steps
-    const some = ids.slice(from, from + IDS_PER_COMMIT);
-    some.forEach((messageId, index) => this.#addOne(resync, request, messageId, from + index, now, isAsked));
+    this.#registry.requireChannel(request.channel); // it may have been removed between two steps
+    const slice = ids.slice(from, from + IDS_PER_COMMIT);
+    slice.forEach((messageId, index) => this.#addId(resync, request, messageId, from + index, now, isAsked));
     if (from + IDS_PER_COMMIT >= ids.length) {
       this.#db.prepare('UPDATE resyncs SET complete = 1 WHERE number = ?').run(resync);
     }
   }
 
-  #addOne(
+  #addId(
     resync: number | bigint,
     { channel, deliverUnseen, windowSeconds }: ResyncRequest,
     messageId: string,
@@ -207,12 +213,12 @@ export class SqliteRegistrations {
   ): void {
     const key = messageKey(channel, messageId);
     const isKnown = this.#isKnown.get(key) !== undefined;
-    // Where it is to go to the bots if it is new to them, only its webhook will do; who asks at once wants no proof.
-    const proof = isAsked || (deliverUnseen && !isKnown) ? null : (this.#provenBy.get(key, now) ?? null);
+    // With `deliver_unseen` an unknown message needs its webhook; a call that is made at once needs no proof.
+    const proof = isAsked || (deliverUnseen && !isKnown) ? null : (this.#proofOfRestored.get(key, now) ?? null);
     const row = { resync, position, messageId, key, channel, proof, known: Number(isKnown) };
     if (proof) {
       const closesAt = now + windowSeconds * 1000;
-      this.#insert.run({
+      this.#insertMessage.run({
         ...row,
         status: 'restored',
         askedAt: null,
@@ -223,26 +229,26 @@ export class SqliteRegistrations {
       });
       return;
     }
-    const state = isAsked ? null : this.#joinable(key, windowSeconds, now);
-    this.#insert.run({ ...row, ...(state ?? { ...UNASKED, nextAt: now }), restoredAt: null });
+    const state = isAsked ? null : this.#joinInProgress(key, windowSeconds, now);
+    this.#insertMessage.run({ ...row, ...(state ?? { ...NOT_ASKED_YET, nextAt: now }), restoredAt: null });
   }
 
-  /** The state in which an id that is being brought back is; its window is from now on as long as the longer one. */
-  #joinable(key: Buffer, windowSeconds: number, now: number) {
-    this.#registered.askAgain(key, now - ASK_AGAIN_AFTER_MS, now);
-    const open = this.#registered.coming(key);
+  /** The state of the registration that this id joins; its window becomes the longer of both. Null: none is in progress. */
+  #joinInProgress(key: Buffer, windowSeconds: number, now: number) {
+    this.#open.requeueIfAskedBefore(key, now - ASK_AGAIN_AFTER_MS, now);
+    const open = this.#open.inProgress(key);
     if (!open) return null;
     const { status, askedAt, nextAt, error } = open;
     if (open.closesAt === null || askedAt === null) return { status, askedAt, nextAt, error, closesAt: open.closesAt };
     const closesAt = Math.max(open.closesAt, askedAt + windowSeconds * 1000);
-    this.#registered.keepOpenUntil(key, closesAt);
+    this.#open.keepOpenUntil(key, closesAt);
     return { status, askedAt, nextAt, error, closesAt };
   }
 
-  #drop(number: number | bigint): void {
+  #delete(number: number | bigint): void {
     this.#db.prepare('DELETE FROM resync_messages WHERE resync = ?').run(number);
     this.#db.prepare('DELETE FROM resyncs WHERE number = ?').run(number);
   }
 }
 
-const UNASKED = { status: 'queued', askedAt: null, closesAt: null, error: null } as const;
+const NOT_ASKED_YET = { status: 'queued', askedAt: null, closesAt: null, error: null } as const;

@@ -1,344 +1,136 @@
-import { GatewayError } from '../../errors.js';
-import type { Channel, ExpiringSecret, Sealed, Target, TargetMode, TargetSplit, Verdict } from '../../model.js';
-import { rotated, unexpired } from '../rules/rotation.js';
-import type { Db } from './database.js';
+import type { Effects } from '../../effects.js';
+import type { Channel, Sealed, Target } from '../../model.js';
+import { mayEndPause } from '../rules/pauses.js';
+import { rotated } from '../rules/rotation.js';
+import type { AuditTables } from './audit-tables.js';
+import type { SqliteBreakers } from './breakers.js';
+import type { CallHistoryTable } from './call-history.js';
+import type { DeliveryTables } from './delivery-tables.js';
 import type { GroupCommit } from './group-commit.js';
+import { read } from './reads.js';
+import type { RegistryTables } from './registry-tables.js';
+import type { ResyncWindows } from './resync-windows.js';
+import type { TrafficCounts } from './traffic-counts.js';
 import type { Connection, Registry } from '../registry.js';
 
-interface ChannelRow {
-  name: string;
-  channel_id: string | null;
-  whapi_token: string;
-  webhook_secret: string;
-  whapi_base_url: string;
-  late_after_seconds: number;
-  resync_spacing_ms: number | null;
-  daily_call_budget: number | null;
-  auto_resync: number;
-  created_at: number;
+export interface RegistryParts {
+  readonly commit: GroupCommit;
+  readonly tables: RegistryTables;
+  /** What a change of a channel or target affects, in the same transaction. */
+  readonly audits: AuditTables;
+  readonly breakers: SqliteBreakers;
+  readonly callHistory: CallHistoryTable;
+  readonly deliveries: DeliveryTables;
+  readonly resyncWindows: ResyncWindows;
+  readonly traffic: TrafficCounts;
 }
 
-interface ConnectionRow {
-  webhook_url: string;
-  set_persist: number;
-  connected_at: number;
-}
+export class SqliteRegistry implements Registry {
+  readonly #commit: GroupCommit;
+  readonly #tables: RegistryTables;
+  readonly #affected: Omit<RegistryParts, 'commit' | 'tables'>;
+  readonly #now: Effects['now'];
 
-interface TargetRow {
-  number: number;
-  id: string;
-  name: string;
-  url: string;
-  channels: string;
-  events: string;
-  deliver: string;
-  mode: string;
-  split: string;
-  headers: string;
-  secret: string;
-  previous_secrets: string;
-  timeout_ms: number;
-  max_attempts: number;
-  retry_delays_seconds: string | null;
-  max_age_seconds: number | null;
-  concurrency: number;
-  rate_per_second: number | null;
-  enabled: number;
-  disabled_reason: string | null;
-  created_at: number;
-  removed_at: number | null;
-}
-
-export interface NumberedTarget {
-  readonly number: number;
-  readonly target: Target;
-}
-
-/**
- * Channels and targets, few and read for every webhook: kept in memory, read anew after each change. Methods without
- * `async` are for use inside a transaction.
- */
-export class SqliteRegistry {
-  readonly #db: Db;
-  #channels: ReadonlyMap<string, Channel> | null = null;
-  #targets: ReadonlyMap<string, NumberedTarget> | null = null;
-
-  constructor(db: Db) {
-    this.#db = db;
+  constructor({ commit, tables, ...affected }: RegistryParts, now: Effects['now']) {
+    this.#commit = commit;
+    this.#tables = tables;
+    this.#affected = affected;
+    this.#now = now;
   }
 
-  forget(): void {
-    this.#channels = null;
-    this.#targets = null;
+  async channels(): Promise<Channel[]> {
+    return await read(() => [...this.#tables.channels().values()]);
   }
 
-  channels(): ReadonlyMap<string, Channel> {
-    this.#channels ??= new Map(
-      this.#db
-        .prepare<[], ChannelRow>('SELECT * FROM channels ORDER BY name')
-        .all()
-        .map((row) => [row.name, channelOf(row)]),
-    );
-    return this.#channels;
+  async channel(name: string): Promise<Channel | null> {
+    return await read(() => this.#tables.channels().get(name) ?? null);
   }
 
-  /** Targets that were not removed, by id, in the order in which they were made. */
-  targets(): ReadonlyMap<string, NumberedTarget> {
-    this.#targets ??= new Map(
-      this.#db
-        .prepare<[], TargetRow>('SELECT * FROM targets WHERE removed_at IS NULL ORDER BY number')
-        .all()
-        .map((row) => [row.id, { number: row.number, target: targetOf(row) }]),
-    );
-    return this.#targets;
+  async addChannel(channel: Channel): Promise<void> {
+    await this.#commit.run(() => this.#tables.insertChannel(channel));
   }
 
-  /** @throws GatewayError GW_NOT_FOUND */
-  mustHaveChannel(name: string): Channel {
-    const channel = this.channels().get(name);
-    if (!channel) throw new GatewayError('GW_NOT_FOUND', `There is no channel "${name}".`);
-    return channel;
+  async changeChannel(name: string, change: Partial<Omit<Channel, 'name' | 'createdAt'>>): Promise<Channel> {
+    return await this.#commit.run(() => {
+      const before = this.#tables.requireChannel(name);
+      const after = { ...before, ...change };
+      this.#tables.updateChannel(after);
+      if (mayEndPause(before, after)) this.#affected.callHistory.checkNow(name, this.#now());
+      return after;
+    });
   }
 
-  /** @throws GatewayError GW_NOT_FOUND */
-  mustHaveTarget(id: string): NumberedTarget {
-    const target = this.targets().get(id);
-    if (!target) throw new GatewayError('GW_NOT_FOUND', `There is no target "${id}".`);
+  async removeChannel(name: string): Promise<void> {
+    await this.#commit.run(() => {
+      const { audits, callHistory, resyncWindows, traffic } = this.#affected;
+      const now = this.#now();
+      this.#tables.requireChannel(name);
+      resyncWindows.cancelAllOf(name, now);
+      callHistory.remove(name);
+      traffic.remove(name);
+      audits.cancelAllOf(name, now);
+      this.#tables.deleteChannel(name);
+    });
+  }
+
+  async connection(channel: string): Promise<Connection | null> {
+    return await read(() => this.#tables.connection(channel));
+  }
+
+  async rememberConnection(channel: string, connection: Connection): Promise<void> {
+    await this.#commit.run(() => {
+      this.#tables.requireChannel(channel);
+      this.#tables.upsertConnection(channel, connection);
+    });
+  }
+
+  async forgetConnection(channel: string): Promise<void> {
+    await this.#commit.run(() => this.#tables.deleteConnection(channel));
+  }
+
+  async targets(): Promise<Target[]> {
+    return await read(() => [...this.#tables.targets().values()].map(({ target }) => target));
+  }
+
+  async target(id: string): Promise<Target | null> {
+    return await read(() => this.#tables.targets().get(id)?.target ?? null);
+  }
+
+  async addTarget(target: Target): Promise<void> {
+    await this.#commit.run(() => this.#tables.insertTarget(target));
+  }
+
+  async changeTarget(id: string, change: Partial<Omit<Target, 'id' | 'createdAt'>>): Promise<Target> {
+    return await this.#commit.run(() => this.#update({ ...this.#tables.requireTarget(id).target, ...change }));
+  }
+
+  async rotateSecret(id: string, secret: Sealed, previousExpiresAt: number | null): Promise<Target> {
+    return await this.#commit.run(() => {
+      const { target } = this.#tables.requireTarget(id);
+      return this.#update({ ...target, ...rotated(target, secret, previousExpiresAt, this.#now()) });
+    });
+  }
+
+  async switchOff({ id, url }: Pick<Target, 'id' | 'url'>, reason: string): Promise<boolean> {
+    return await this.#commit.run(() => {
+      const target = this.#tables.targets().get(id)?.target;
+      if (target?.enabled !== true || target.url !== url) return false;
+      this.#tables.updateTarget({ ...target, enabled: false, disabledReason: reason });
+      return true;
+    });
+  }
+
+  async removeTarget(id: string): Promise<void> {
+    await this.#commit.run(() => {
+      const { number } = this.#tables.requireTarget(id);
+      this.#affected.deliveries.deadLetterPending(number, this.#now());
+      this.#affected.breakers.remove(number);
+      this.#tables.markTargetRemoved(number, this.#now());
+    });
+  }
+
+  #update(target: Target): Target {
+    this.#tables.updateTarget(target);
     return target;
   }
-
-  /** @throws GatewayError GW_CONFLICT */
-  insertChannel(channel: Channel): void {
-    if (this.channels().has(channel.name)) {
-      throw new GatewayError(
-        'GW_CONFLICT',
-        `There is a channel "${channel.name}" already. PATCH it, or choose another name.`,
-      );
-    }
-    this.#db
-      .prepare(
-        `INSERT INTO channels (name, channel_id, whapi_token, webhook_secret, whapi_base_url, late_after_seconds,
-           resync_spacing_ms, daily_call_budget, auto_resync, created_at)
-         VALUES (@name, @channelId, @whapiToken, @webhookSecret, @whapiBaseUrl, @lateAfterSeconds,
-           @resyncSpacingMs, @dailyCallBudget, @autoResync, @createdAt)`,
-      )
-      .run({ ...channel, autoResync: Number(channel.autoResync) });
-    this.forget();
-  }
-
-  updateChannel(channel: Channel): void {
-    this.#db
-      .prepare(
-        `UPDATE channels SET channel_id = @channelId, whapi_token = @whapiToken, webhook_secret = @webhookSecret,
-           whapi_base_url = @whapiBaseUrl, late_after_seconds = @lateAfterSeconds, resync_spacing_ms = @resyncSpacingMs,
-           daily_call_budget = @dailyCallBudget, auto_resync = @autoResync WHERE name = @name`,
-      )
-      .run({ ...channel, autoResync: Number(channel.autoResync) });
-    this.forget();
-  }
-
-  deleteChannel(name: string): void {
-    this.#db.prepare('DELETE FROM channels WHERE name = ?').run(name);
-    this.deleteConnection(name);
-    this.forget();
-  }
-
-  connection(channel: string): Connection | null {
-    const row = this.#db.prepare<[string], ConnectionRow>('SELECT * FROM connections WHERE channel = ?').get(channel);
-    return row
-      ? { webhookUrl: row.webhook_url, hasSetPersist: row.set_persist === 1, connectedAt: row.connected_at }
-      : null;
-  }
-
-  upsertConnection(channel: string, { webhookUrl, hasSetPersist, connectedAt }: Connection): void {
-    this.#db
-      .prepare(
-        `INSERT INTO connections (channel, webhook_url, set_persist, connected_at) VALUES (?, ?, ?, ?)
-         ON CONFLICT (channel) DO UPDATE SET webhook_url = excluded.webhook_url, connected_at = excluded.connected_at,
-           set_persist = max(set_persist, excluded.set_persist)`,
-      )
-      .run(channel, webhookUrl, hasSetPersist ? 1 : 0, connectedAt);
-  }
-
-  deleteConnection(channel: string): void {
-    this.#db.prepare('DELETE FROM connections WHERE channel = ?').run(channel);
-  }
-
-  insertTarget(target: Target): void {
-    this.#db
-      .prepare(
-        `INSERT INTO targets (id, name, url, channels, events, deliver, mode, split, headers, secret, previous_secrets, timeout_ms,
-           max_attempts, retry_delays_seconds, max_age_seconds, concurrency, rate_per_second, enabled, disabled_reason, created_at)
-         VALUES (@id, @name, @url, @channels, @events, @deliver, @mode, @split, @headers, @secret, @previous_secrets, @timeout_ms,
-           @max_attempts, @retry_delays_seconds, @max_age_seconds, @concurrency, @rate_per_second, @enabled, @disabled_reason,
-           @created_at)`,
-      )
-      .run(rowOf(target));
-    this.forget();
-  }
-
-  updateTarget(target: Target): void {
-    this.#db
-      .prepare(
-        `UPDATE targets SET name = @name, url = @url, channels = @channels, events = @events, deliver = @deliver,
-           mode = @mode, split = @split, headers = @headers, secret = @secret, previous_secrets = @previous_secrets,
-           timeout_ms = @timeout_ms, max_attempts = @max_attempts, retry_delays_seconds = @retry_delays_seconds,
-           max_age_seconds = @max_age_seconds, concurrency = @concurrency, rate_per_second = @rate_per_second,
-           enabled = @enabled, disabled_reason = @disabled_reason WHERE id = @id`,
-      )
-      .run(rowOf(target));
-    this.forget();
-  }
-
-  /** The row stays: deliveries name it for as long as they are kept. Its secrets go. */
-  markTargetRemoved(number: number, at: number): void {
-    this.#db
-      .prepare("UPDATE targets SET removed_at = ?, secret = '', previous_secrets = '[]', headers = '' WHERE number = ?")
-      .run(at, number);
-    this.forget();
-  }
-
-  /** Secrets that no longer sign are not kept. */
-  dropExpiredSecrets(now: number): void {
-    for (const { target } of this.targets().values()) {
-      const previousSecrets = unexpired(target.previousSecrets, now);
-      if (previousSecrets.length < target.previousSecrets.length) this.updateTarget({ ...target, previousSecrets });
-    }
-  }
-}
-
-/** What a change of the registry means for the rest of the store; runs in the same transaction. */
-export interface Consequences {
-  channelChanged(before: Channel, after: Channel): void;
-  channelRemoved(name: string): void;
-  targetRemoved(number: number): void;
-}
-
-/** The registry as the rest of the program sees it. */
-export function registryOperations(
-  registry: SqliteRegistry,
-  commit: GroupCommit,
-  now: () => number,
-  consequences: Consequences,
-): Registry {
-  return {
-    channels: async () => await Promise.resolve([...registry.channels().values()]),
-    channel: async (name) => await Promise.resolve(registry.channels().get(name) ?? null),
-    addChannel: async (channel) => await commit.run(() => registry.insertChannel(channel)),
-    changeChannel: async (name, change) =>
-      await commit.run(() => {
-        const before = registry.mustHaveChannel(name);
-        const changed = { ...before, ...change };
-        registry.updateChannel(changed);
-        consequences.channelChanged(before, changed);
-        return changed;
-      }),
-    removeChannel: async (name) =>
-      await commit.run(() => {
-        registry.mustHaveChannel(name);
-        consequences.channelRemoved(name);
-        registry.deleteChannel(name);
-      }),
-    connection: async (channel) => await Promise.resolve(registry.connection(channel)),
-    rememberConnection: async (channel, connection) =>
-      await commit.run(() => {
-        registry.mustHaveChannel(channel);
-        registry.upsertConnection(channel, connection);
-      }),
-    forgetConnection: async (channel) => await commit.run(() => registry.deleteConnection(channel)),
-    targets: async () => await Promise.resolve([...registry.targets().values()].map(({ target }) => target)),
-    target: async (id) => await Promise.resolve(registry.targets().get(id)?.target ?? null),
-    addTarget: async (target) => await commit.run(() => registry.insertTarget(target)),
-    changeTarget: async (id, change) =>
-      await commit.run(() => {
-        const changed = { ...registry.mustHaveTarget(id).target, ...change };
-        registry.updateTarget(changed);
-        return changed;
-      }),
-    rotateSecret: async (id, secret, previousExpiresAt) =>
-      await commit.run(() => {
-        const { target } = registry.mustHaveTarget(id);
-        const changed = { ...target, ...rotated(target, secret, previousExpiresAt, now()) };
-        registry.updateTarget(changed);
-        return changed;
-      }),
-    switchOff: async ({ id, url }, reason) =>
-      await commit.run(() => {
-        const found = registry.targets().get(id)?.target;
-        if (found?.enabled !== true || found.url !== url) return false;
-        registry.updateTarget({ ...found, enabled: false, disabledReason: reason });
-        return true;
-      }),
-    removeTarget: async (id) =>
-      await commit.run(() => {
-        const { number } = registry.mustHaveTarget(id);
-        consequences.targetRemoved(number);
-        registry.markTargetRemoved(number, now());
-      }),
-  };
-}
-
-function channelOf(row: ChannelRow): Channel {
-  return {
-    name: row.name,
-    channelId: row.channel_id,
-    whapiToken: row.whapi_token as Sealed,
-    webhookSecret: row.webhook_secret as Sealed,
-    whapiBaseUrl: row.whapi_base_url,
-    lateAfterSeconds: row.late_after_seconds,
-    resyncSpacingMs: row.resync_spacing_ms,
-    dailyCallBudget: row.daily_call_budget,
-    autoResync: row.auto_resync === 1,
-    createdAt: row.created_at,
-  };
-}
-
-function targetOf(row: TargetRow): Target {
-  return {
-    id: row.id,
-    name: row.name,
-    url: row.url,
-    channels: JSON.parse(row.channels) as string[],
-    events: JSON.parse(row.events) as string[],
-    deliver: JSON.parse(row.deliver) as Verdict[],
-    mode: row.mode as TargetMode,
-    split: row.split as TargetSplit,
-    headers: row.headers as Sealed,
-    secret: row.secret as Sealed,
-    previousSecrets: JSON.parse(row.previous_secrets) as ExpiringSecret[],
-    timeoutMs: row.timeout_ms,
-    maxAttempts: row.max_attempts,
-    retryDelaysSeconds: row.retry_delays_seconds === null ? null : (JSON.parse(row.retry_delays_seconds) as number[]),
-    maxAgeSeconds: row.max_age_seconds,
-    concurrency: row.concurrency,
-    ratePerSecond: row.rate_per_second,
-    enabled: row.enabled === 1,
-    disabledReason: row.disabled_reason,
-    createdAt: row.created_at,
-  };
-}
-
-function rowOf(target: Target): Omit<TargetRow, 'number' | 'removed_at'> {
-  return {
-    id: target.id,
-    name: target.name,
-    url: target.url,
-    channels: JSON.stringify(target.channels),
-    events: JSON.stringify(target.events),
-    deliver: JSON.stringify(target.deliver),
-    mode: target.mode,
-    split: target.split,
-    headers: target.headers,
-    secret: target.secret,
-    previous_secrets: JSON.stringify(target.previousSecrets),
-    timeout_ms: target.timeoutMs,
-    max_attempts: target.maxAttempts,
-    retry_delays_seconds: target.retryDelaysSeconds && JSON.stringify(target.retryDelaysSeconds),
-    max_age_seconds: target.maxAgeSeconds,
-    concurrency: target.concurrency,
-    rate_per_second: target.ratePerSecond,
-    enabled: target.enabled ? 1 : 0,
-    disabled_reason: target.disabledReason,
-    created_at: target.createdAt,
-  };
 }

@@ -1,12 +1,13 @@
+import { MINUTE_MS } from '../../durations.js';
 import type { Proof, ResyncMessageStatus, ResyncStatus } from '../../model.js';
 import { RESYNC_MESSAGE_STATUSES } from '../../model.js';
 import { decodeCursor, encodeCursor } from '../rules/ids.js';
-import type { SqliteChannelCalls } from './channel-calls.js';
+import type { CallHistoryTable } from './call-history.js';
 import type { Db } from './database.js';
-import { allOf, BEYOND, letOthersRun } from './filters.js';
-import type { SqliteHeld } from './held.js';
+import { allOf, ABOVE_ALL_IDS, yieldToEventLoop } from './filters.js';
+import type { HeldItems } from './held-items.js';
 import { paged } from './paging.js';
-import type { SqliteRegistry } from './registry.js';
+import type { RegistryTables } from './registry-tables.js';
 import type { Page, PageRequest } from '../paging.js';
 import type {
   ResyncMessageFilter,
@@ -46,35 +47,36 @@ export interface ResyncMessageRow {
   error: string | null;
 }
 
-/** Of `resync_messages m` and `resyncs r`. */
+/** The columns of a `ResyncMessageRow`, from `resync_messages m` and `resyncs r`. */
 export const RESYNC_MESSAGE_COLUMNS = `m.position, r.id AS resync_id, m.message_id, m.status, m.calls, m.polls, r.created_at, m.asked_at,
   m.restored_at, m.proof, m.known, r.number, m.closes_at, m.error`;
 
-/** Of `resyncs r`. One that is still being registered has no end yet either. */
+/** The condition on `resyncs r`; a resync that is still being registered is running too. */
 export const IS_RUNNING = `(r.complete = 0 OR EXISTS (SELECT 1 FROM resync_messages m
   WHERE m.resync = r.number AND m.status IN ('queued', 'requesting', 'waiting')))`;
-const LATELY_MS = 5 * 60 * 1000;
-/** Restored messages from which the usual time to a proof is taken. */
-const PROOFS_LOOKED_AT = 50;
-const MOST_FAILURES = 20;
-/** Of each it is looked up whether it is held. */
+/** The period from which the current rate is taken. */
+const RATE_PERIOD_MS = 5 * MINUTE_MS;
+/** The newest restored messages from which the average time to a proof is taken. */
+const AVERAGED_PROOFS = 50;
+const MAX_FAILURES = 20;
+/** For each message one query looks up whether it is held. */
 const MESSAGES_PER_SLICE = 200;
 
-/** What people look at of resyncs; reads only. */
-export class SqliteResyncViews {
+/** Lists and reports of resyncs; reads only. */
+export class ResyncViews {
   readonly #db: Db;
-  readonly #registry: SqliteRegistry;
-  readonly #history: SqliteChannelCalls;
-  readonly #held: SqliteHeld;
+  readonly #registry: RegistryTables;
+  readonly #history: CallHistoryTable;
+  readonly #held: HeldItems;
   readonly #counts;
   readonly #finishedAt;
-  readonly #settledSince;
+  readonly #countSettledSince;
   readonly #restoreMs;
-  readonly #ahead;
+  readonly #countAhead;
   readonly #states;
   readonly #isRunning;
 
-  constructor(db: Db, registry: SqliteRegistry, history: SqliteChannelCalls, held: SqliteHeld) {
+  constructor(db: Db, registry: RegistryTables, history: CallHistoryTable, held: HeldItems) {
     this.#db = db;
     this.#held = held;
     this.#registry = registry;
@@ -87,17 +89,17 @@ export class SqliteResyncViews {
         'SELECT max(settled_at) FROM resync_messages WHERE resync = ? AND settled_at IS NOT NULL',
       )
       .pluck();
-    this.#settledSince = db
+    this.#countSettledSince = db
       .prepare<[number, number], number>('SELECT count(*) FROM resync_messages WHERE resync = ? AND settled_at > ?')
       .pluck();
     this.#restoreMs = db
       .prepare<[number], number | null>(
         `SELECT avg(ms) FROM (SELECT restored_at - asked_at AS ms FROM resync_messages
            WHERE resync = ? AND settled_at IS NOT NULL AND restored_at >= asked_at
-           ORDER BY settled_at DESC LIMIT ${PROOFS_LOOKED_AT})`,
+           ORDER BY settled_at DESC LIMIT ${AVERAGED_PROOFS})`,
       )
       .pluck();
-    this.#ahead = db
+    this.#countAhead = db
       .prepare<[string, number], number>(
         `SELECT count(*) FROM resync_messages
          WHERE channel = ? AND status = 'queued' AND next_at IS NOT NULL AND resync < ?`,
@@ -111,7 +113,7 @@ export class SqliteResyncViews {
   }
 
   resyncs({ limit, cursor }: PageRequest, now: number): Page<ResyncView> {
-    const [before = BEYOND] = cursor === null ? [] : decodeCursor(cursor, 1);
+    const [before = ABOVE_ALL_IDS] = cursor === null ? [] : decodeCursor(cursor, 1);
     const rows = this.#db
       .prepare<unknown[], ResyncRow>(
         'SELECT * FROM resyncs WHERE number < ? AND complete = 1 ORDER BY number DESC LIMIT ?',
@@ -130,7 +132,7 @@ export class SqliteResyncViews {
     return row ? this.#resyncView(row, now) : null;
   }
 
-  resyncStates({ after, before }: { after: number; before: number }, limit: number): ResyncState[] {
+  states({ after, before }: { after: number; before: number }, limit: number): ResyncState[] {
     const rows = this.#states.all(after, before, limit);
     return rows.map(({ isRunning, ...row }) => ({ ...row, isRunning: isRunning === 1 }));
   }
@@ -139,7 +141,7 @@ export class SqliteResyncViews {
     return new Set(ids.filter((id) => this.#isRunning.get(id) === 1));
   }
 
-  async resyncMessages(
+  async messages(
     id: string,
     { limit, cursor }: PageRequest,
     { status, held }: ResyncMessageFilter = {},
@@ -147,14 +149,14 @@ export class SqliteResyncViews {
     const found: (ResyncMessageRow & { isHeld: boolean })[] = [];
     let [after = -1]: (number | undefined)[] = cursor === null ? [] : decodeCursor(cursor, 1);
     for (;;) {
-      const rows = this.#messagesBehind(id, after, status);
-      const counts = this.#heldAmong(rows);
-      const told = rows.map((row) => ({ ...row, isHeld: (counts.get(row.position) ?? 0) > 0 }));
-      found.push(...told.filter(({ isHeld }) => held === undefined || isHeld === held));
+      const rows = this.#messagesAfter(id, after, status);
+      const counts = this.#heldCounts(rows);
+      const views = rows.map((row) => ({ ...row, isHeld: (counts.get(row.position) ?? 0) > 0 }));
+      found.push(...views.filter(({ isHeld }) => held === undefined || isHeld === held));
       const last = rows.at(-1);
       if (!last || rows.length < MESSAGES_PER_SLICE || found.length > limit) break;
       after = last.position;
-      await letOthersRun();
+      await yieldToEventLoop();
     }
     return paged(
       found,
@@ -164,7 +166,7 @@ export class SqliteResyncViews {
     );
   }
 
-  #messagesBehind(id: string, after: number, status?: ResyncMessageStatus): ResyncMessageRow[] {
+  #messagesAfter(id: string, after: number, status?: ResyncMessageStatus): ResyncMessageRow[] {
     const { where, values } = allOf([
       ['r.id = ?', id],
       ['m.position > ?', after],
@@ -178,7 +180,7 @@ export class SqliteResyncViews {
       .all(...values);
   }
 
-  async resyncReport(id: string, now: number): Promise<ResyncReport | null> {
+  async report(id: string, now: number): Promise<ResyncReport | null> {
     const held = await this.#countHeld(id);
     const row = this.#rowOf(id);
     if (!row) return null;
@@ -189,7 +191,7 @@ export class SqliteResyncViews {
          FROM resync_messages m WHERE resync = ? AND status = 'restored'`,
       )
       .get(row.number);
-    const made = this.#db
+    const attempts = this.#db
       .prepare<[number], { calls: number; polls: number }>(
         'SELECT coalesce(sum(calls), 0) AS calls, coalesce(sum(polls), 0) AS polls FROM resync_messages WHERE resync = ?',
       )
@@ -197,37 +199,37 @@ export class SqliteResyncViews {
     const failures = this.#db
       .prepare<[number], { error: string; count: number }>(
         `SELECT coalesce(error, '') AS error, count(*) AS count FROM resync_messages WHERE resync = ? AND status = 'failed'
-         GROUP BY error ORDER BY 2 DESC, 1 LIMIT ${MOST_FAILURES}`,
+         GROUP BY error ORDER BY 2 DESC, 1 LIMIT ${MAX_FAILURES}`,
       )
       .all(row.number);
     return {
       resync: this.#resyncView(row, now),
       alreadyKnown: totals?.alreadyKnown ?? 0,
       neverSeenBefore: totals?.neverSeenBefore ?? 0,
-      calls: made?.calls ?? 0,
-      polls: made?.polls ?? 0,
+      calls: attempts?.calls ?? 0,
+      polls: attempts?.polls ?? 0,
       proofs: { webhook: totals?.webhook ?? 0, poll: totals?.poll ?? 0 },
       failures,
       held,
     };
   }
 
-  /** How many items a release of each sends, by its position. */
-  #heldAmong(rows: readonly ResyncMessageRow[]): ReadonlyMap<number, number> {
+  /** How many items a release of each message would send, by its position. */
+  #heldCounts(rows: readonly ResyncMessageRow[]): ReadonlyMap<number, number> {
     const [first, last] = [rows[0], rows.at(-1)];
-    return first && last ? this.#held.countsOf(first.number, first.position, last.position) : new Map();
+    return first && last ? this.#held.countsForResync(first.number, first.position, last.position) : new Map();
   }
 
   async #countHeld(id: string): Promise<number> {
     let total = 0;
     let after = -1;
     for (;;) {
-      const rows = this.#messagesBehind(id, after);
-      for (const count of this.#heldAmong(rows).values()) total += count;
+      const rows = this.#messagesAfter(id, after);
+      for (const count of this.#heldCounts(rows).values()) total += count;
       const last = rows.at(-1);
       if (!last || rows.length < MESSAGES_PER_SLICE) return total;
       after = last.position;
-      await letOthersRun();
+      await yieldToEventLoop();
     }
   }
 
@@ -261,12 +263,12 @@ export class SqliteResyncViews {
     return {
       ...this.#history.of(row.channel, now),
       channel,
-      settledLately: this.#settledSince.get(row.number, now - LATELY_MS) ?? 0,
-      latelyMs: Math.min(LATELY_MS, Math.max(now - row.created_at, 0)),
+      settledLately: this.#countSettledSince.get(row.number, now - RATE_PERIOD_MS) ?? 0,
+      latelyMs: Math.min(RATE_PERIOD_MS, Math.max(now - row.created_at, 0)),
       callMs: row.call_ms,
       restoreMs: this.#restoreMs.get(row.number) ?? null,
       lastAskedAt: row.last_asked_at,
-      ahead: this.#ahead.get(row.channel, row.number) ?? 0,
+      ahead: this.#countAhead.get(row.channel, row.number) ?? 0,
     };
   }
 }

@@ -3,10 +3,10 @@ import { decode } from '../../intake/decode.js';
 import type { WebhookHttpMethod } from '../../model.js';
 import { encodeNumber, leastId, parseWebhookId } from '../rules/ids.js';
 import type { Db } from './database.js';
-import { ITEM_COLUMNS, itemView } from './items.js';
-import type { ItemRow } from './items.js';
-import { DELIVERY_COLUMNS, DELIVERY_TABLES, deliveryView } from './views.js';
-import type { DeliveryRow } from './views.js';
+import { itemView, SIGHTING_COLUMNS } from './sightings.js';
+import type { SightingRow } from './sightings.js';
+import { DELIVERY_COLUMNS, DELIVERY_TABLES, deliveryView } from './delivery-views.js';
+import type { DeliveryRow } from './delivery-views.js';
 import type { WebhookDetail } from '../items.js';
 
 interface WebhookRow {
@@ -21,11 +21,11 @@ interface WebhookRow {
   body: Buffer;
 }
 
-/** Numbers below this are of a time before there were gateways. */
-const LEAST_NUMBER = leastId(Date.UTC(2020, 0));
+/** No gateway has given out a lower number. */
+const LEAST_WEBHOOK_ID = leastId(Date.UTC(2020, 0));
 
-/** One webhook with all that became of it; reads only. */
-export class SqliteWebhookViews {
+/** One stored webhook with its items and deliveries; reads only. */
+export class WebhookViews {
   readonly #db: Db;
   readonly #webhook;
   readonly #items;
@@ -34,8 +34,8 @@ export class SqliteWebhookViews {
   constructor(db: Db) {
     this.#db = db;
     this.#webhook = db.prepare<[number], WebhookRow>('SELECT * FROM webhooks WHERE id = ?');
-    this.#items = db.prepare<[number], ItemRow>(
-      `SELECT ${ITEM_COLUMNS} FROM sightings s JOIN webhooks w ON w.id = s.webhook_id
+    this.#items = db.prepare<[number], SightingRow>(
+      `SELECT ${SIGHTING_COLUMNS} FROM sightings s JOIN webhooks w ON w.id = s.webhook_id
        WHERE s.webhook_id = ? ORDER BY s.position`,
     );
     this.#deliveries = db.prepare<[number], DeliveryRow & { positions: string | null }>(
@@ -49,7 +49,7 @@ export class SqliteWebhookViews {
     if (!row) throw noSuchWebhook(this.#db, parseWebhookId(id) ?? 0, `webhook "${id}"`, now);
     const items = this.#items.all(row.id);
     const decoded = decode(row.body, row).items;
-    const areSame = decoded.length === items.length;
+    const isSameSplit = decoded.length === items.length;
     return {
       id: encodeNumber(row.id),
       channel: row.channel,
@@ -62,7 +62,7 @@ export class SqliteWebhookViews {
       body: row.body,
       items: items.map((item) => ({
         ...itemView(item),
-        span: (areSame ? decoded[item.position]?.span : undefined) ?? null,
+        span: (isSameSplit ? decoded[item.position]?.span : undefined) ?? null,
       })),
       deliveries: this.#deliveries.all(row.id).map(({ positions, ...delivery }) => ({
         ...deliveryView(delivery),
@@ -72,11 +72,14 @@ export class SqliteWebhookViews {
   }
 }
 
-/** Why a webhook is missing: it was pruned where it is older than all stored ones, otherwise it is unknown. */
+/** The error for a webhook that is not stored: GW_PAYLOAD_GONE when it is older than every stored one, else GW_NOT_FOUND. */
 export function noSuchWebhook(db: Db, number: number, subject: string, now: number): GatewayError {
   const oldest = db.prepare<[], number | null>('SELECT min(id) FROM webhooks').pluck().get() ?? leastId(now);
-  if (number >= LEAST_NUMBER && number < oldest) {
-    return new GatewayError('GW_PAYLOAD_GONE', `The payload of ${subject} was pruned (RETENTION_DAYS).`);
+  if (number >= LEAST_WEBHOOK_ID && number < oldest) {
+    return new GatewayError(
+      'GW_PAYLOAD_GONE',
+      `The payload of ${subject} was pruned. RETENTION_DAYS sets how long payloads are kept.`,
+    );
   }
-  return new GatewayError('GW_NOT_FOUND', `There is no ${subject}; its payload may have been pruned.`);
+  return new GatewayError('GW_NOT_FOUND', `There is no ${subject}; it may have been pruned.`);
 }

@@ -22,7 +22,7 @@ import { viewsContract } from './views.js';
 import { windowsContract } from './windows.js';
 
 /** The contract that every storage engine meets. `open` gives an empty store each time. */
-export function ledgerContract(open: OpenFixture): void {
+export function storeContract(open: OpenFixture): void {
   describe('a storage engine', () => {
     intakeContract(open);
     repetitionsContract(open);

@@ -1,7 +1,7 @@
 import type { Db } from './database.js';
 import type { ClaimWant } from '../outbox.js';
 
-/** A due delivery with what of its webhook an attempt needs. */
+/** A due delivery, with the columns of its webhook that an attempt needs. */
 export interface DueRow {
   readonly id: number;
   readonly channel: string;
@@ -15,49 +15,49 @@ export interface DueRow {
   readonly suffix: string;
   readonly content_type: string | null;
   readonly via: string | null;
-  /** Of its body, in bytes. */
+  /** Length of the body in bytes. */
   readonly length: number;
-  /** Null where it is large: read by itself, once it is sure that there is memory for it. */
+  /** Null for a large body: it is read by itself, once memory for it is reserved. */
   readonly body: Buffer | null;
 }
 
-/** So long a body may be to come with its row: read apart, the usual short ones would cost a query for each delivery. */
+/** Bodies up to this length are read with their row, which saves a query for each usual delivery. */
 const SHORT_BODY_BYTES = 16 * 1024;
 
 /**
- * What is due of a target, and who of it comes first: the one place of the rule that first attempts do not wait behind
- * retries, nor retries behind first attempts. Each kind has a partial index, so that a claim is one look into it however
- * much of either waits. (One index on `tries > 0` and the time would be bigger and no faster.)
+ * The due deliveries of a target, and their order: first attempts do not wait behind retries, nor retries behind first
+ * attempts. Each kind has a partial index, so that a claim is one index lookup however long the backlog is. (One index on
+ * `tries > 0` and the time would be larger and no faster.)
  */
-export class Due {
-  readonly #first;
-  readonly #again;
+export class DueDeliveries {
+  readonly #firstAttempts;
+  readonly #retries;
 
   constructor(db: Db) {
-    this.#first = queriesOf(db, 'tries = 0');
-    this.#again = queriesOf(db, 'tries > 0');
+    this.#firstAttempts = queriesOf(db, 'tries = 0');
+    this.#retries = queriesOf(db, 'tries > 0');
   }
 
-  /** What a claim gets. It stays due until it is leased. */
+  /** The deliveries that a claim gets. They stay due until they are leased. */
   pick(target: number, { limit, retries, bytes = Infinity }: ClaimWant, now: number): DueRow[] {
-    const { kept: keptPlaces, most } = retries ?? { kept: 0, most: limit };
-    const again = this.#again.due.all(target, now, Math.min(limit, most));
-    const kept = again.slice(0, keptPlaces);
-    const first = this.#first.due.all(target, now, limit - kept.length);
-    const others = again.slice(kept.length, limit - first.length);
-    return fitting([...kept, ...first, ...others], bytes);
+    const { kept: reserved, most: maxRetries } = retries ?? { kept: 0, most: limit };
+    const dueRetries = this.#retries.due.all(target, now, Math.min(limit, maxRetries));
+    const reservedRetries = dueRetries.slice(0, reserved);
+    const firstAttempts = this.#firstAttempts.due.all(target, now, limit - reservedRetries.length);
+    const otherRetries = dueRetries.slice(reservedRetries.length, limit - firstAttempts.length);
+    return withinBytes([...reservedRetries, ...firstAttempts, ...otherRetries], bytes);
   }
 
-  /** When the next one falls due, retries left out where the claim got as many of them as it may have; else Infinity. */
+  /** When the next delivery is due; Infinity: none waits. Ignores retries once the claim has its maximum of them. */
   nextAt(target: number, { limit, retries }: ClaimWant, retriesTaken: number): number {
     const isFullOfRetries = retries !== undefined && retries.most < limit && retriesTaken >= retries.most;
-    const times = [this.#first.next.get(target), isFullOfRetries ? undefined : this.#again.next.get(target)];
+    const times = [this.#firstAttempts.next.get(target), isFullOfRetries ? undefined : this.#retries.next.get(target)];
     return Math.min(...times.map((time) => time ?? Infinity));
   }
 }
 
 function queriesOf(db: Db, kind: 'tries = 0' | 'tries > 0') {
-  // I6: blocked = 0 is what lets only the first of a lane through.
+  // I6: blocked = 0 lets only the delivery at the front of its lanes through.
   const waiting = `target = ? AND status = 'pending' AND blocked = 0 AND ${kind}`;
   return {
     due: db.prepare<[number, number, number], DueRow>(
@@ -73,8 +73,8 @@ function queriesOf(db: Db, kind: 'tries = 0' | 'tries > 0') {
   };
 }
 
-/** Up to and with the one that makes `bytes` full. */
-function fitting(due: readonly DueRow[], bytes: number): DueRow[] {
+/** The first deliveries whose bodies fit into `bytes`, including the one that exceeds it. */
+function withinBytes(due: readonly DueRow[], bytes: number): DueRow[] {
   let left = bytes;
   return due.filter(({ length }) => {
     const fits = left > 0;

@@ -11,22 +11,25 @@ interface LedgerRow {
   unposted: number;
 }
 
-/** A registration whose window nobody has closed yet. */
+/** A registration that is not closed yet; its window may have run out. */
 interface WindowRow {
   closes_at: number | null;
   refused: number;
   deliver_unseen: number;
 }
 
-/** The look-ups and writes of what is remembered of message ids, bytes and chats. */
-export class MemoryTables {
+/** Whether a webhook carried a message: more than having been asked for, or seeded. */
+export const WAS_SEEN = 'SELECT 1 FROM ledger WHERE key = ? AND first_seen_at IS NOT NULL';
+
+/** The ledger and what belongs to it: open registrations, fingerprints, and the newest message of each chat. */
+export class LedgerTables {
   readonly ledgerRow;
   readonly windows;
   readonly fingerprint;
-  readonly newest;
+  readonly newestInChat;
   readonly #remember;
-  readonly #noteNewest;
-  readonly #noteFingerprint;
+  readonly #saveNewestInChat;
+  readonly #saveFingerprint;
 
   constructor(db: Db) {
     this.ledgerRow = db.prepare<[Buffer], LedgerRow>(
@@ -37,10 +40,10 @@ export class MemoryTables {
        WHERE m.key = ? AND m.closed = 0`,
     );
     this.fingerprint = db.prepare<[Buffer]>('SELECT 1 FROM fingerprints WHERE key = ?').pluck();
-    this.newest = db.prepare<[Buffer], { timestamp: number; receivedAt: number }>(
+    this.newestInChat = db.prepare<[Buffer], { timestamp: number; receivedAt: number }>(
       'SELECT newest_at AS timestamp, received_at AS receivedAt FROM chats WHERE key = ?',
     );
-    // A row made by a seeding or when a window closed has seen nothing yet: its first sighting is now.
+    // A row made by a seeding, or when a window closed, has no sighting yet: this is its first.
     this.#remember = db.prepare(
       `INSERT INTO ledger (key, fingerprint, first_seen_at, last_seen_at, rule, webhook_id, position, unposted)
        VALUES (?, ?, ?, ?, ?, ?, ?, ?)
@@ -50,61 +53,61 @@ export class MemoryTables {
          rule = coalesce(rule, excluded.rule), webhook_id = coalesce(webhook_id, excluded.webhook_id),
          position = coalesce(position, excluded.position)`,
     );
-    this.#noteNewest = db.prepare(
+    this.#saveNewestInChat = db.prepare(
       `INSERT INTO chats (key, newest_at, received_at) VALUES (?, ?, ?)
        ON CONFLICT (key) DO UPDATE SET newest_at = excluded.newest_at, received_at = excluded.received_at
        WHERE excluded.newest_at > newest_at`,
     );
-    this.#noteFingerprint = db.prepare(
+    this.#saveFingerprint = db.prepare(
       `INSERT INTO fingerprints (key, recorded_at) VALUES (?, ?)
        ON CONFLICT (key) DO UPDATE SET recorded_at = excluded.recorded_at`,
     );
   }
 
-  /** Writes an id into the ledger, or refreshes its last sighting, and notes its chat's newest message. */
-  remember(of: ItemMemory, key: Buffer, rule: number, webhookId: number, position: number, now: number): void {
-    const { timestamp, method } = of.item;
-    this.#remember.run(key, of.fingerprint, now, now, rule, webhookId, position, method === 'post' ? 0 : 1);
-    if (timestamp === null || !of.chat) return;
-    // No message is newer than its receipt: one wrong clock must not make all that follow look late.
-    this.#noteNewest.run(of.chat, Math.min(Math.floor(timestamp), Math.floor(now / 1000)), now);
+  /** Writes an id into the ledger or refreshes its last sighting, and saves its chat's newest message. */
+  remember(memory: ItemMemory, key: Buffer, rule: number, webhookId: number, position: number, now: number): void {
+    const { timestamp, method } = memory.item;
+    this.#remember.run(key, memory.fingerprint, now, now, rule, webhookId, position, method === 'post' ? 0 : 1);
+    if (timestamp === null || !memory.chat) return;
+    // No message is newer than its receipt: a sender's wrong clock must not make all later messages look late.
+    this.#saveNewestInChat.run(memory.chat, Math.min(Math.floor(timestamp), Math.floor(now / 1000)), now);
   }
 
-  /** Notes the bytes of a message. The first ones stand in its ledger row; all others have rows of their own. */
-  noteFingerprint(of: ItemMemory, isInLedger: boolean, now: number): void {
-    if (of.item.kind === 'message' && !isInLedger) this.#noteFingerprint.run(of.fingerprint, now);
+  /** Saves the fingerprint of a message. The first one is part of its ledger row; all others have rows of their own. */
+  saveFingerprint(memory: ItemMemory, isInLedger: boolean, now: number): void {
+    if (memory.item.kind === 'message' && !isInLedger) this.#saveFingerprint.run(memory.fingerprint, now);
   }
 }
 
-/** How an item comes to be recorded. */
-export interface Recording {
-  /** No webhook brings it, but the release of an audit: only what a webhook carried counts as known. */
+/** The circumstances under which an item is recorded. */
+export interface RecordingContext {
+  /** The release of an audit records it: then only ids that a webhook carried count as known. */
   readonly recovered: boolean;
-  /** It repeats what was recorded last about its object. */
+  /** It repeats the last recorded event of its object. */
   readonly isRepetition: boolean;
 }
 
-/** What is remembered of one item; each look-up is made at most once, and only when a row of the table asks for it. */
+/** What is known of one item. Each lookup runs at most once, and only when a rule of the decision table needs it. */
 export class ItemMemory implements Memory {
   readonly item: Item;
-  /** Key of its message id; null where it has none. */
+  /** Key of its message id; null: it has none. */
   readonly key: Buffer | null;
-  readonly #tables: MemoryTables;
+  readonly #ledger: LedgerTables;
   readonly #channel: string;
   readonly #body: Buffer;
   readonly #now: number;
-  readonly #how: Recording;
-  #row: LedgerRow | null | undefined;
+  readonly #context: RecordingContext;
+  #ledgerRowRead: LedgerRow | null | undefined;
   #windowRows: readonly WindowRow[] | undefined;
   #fingerprint: Buffer | undefined;
   #chat: Buffer | undefined;
 
-  constructor(tables: MemoryTables, channel: string, item: Item, body: Buffer, now: number, how: Recording) {
-    this.#tables = tables;
+  constructor(ledger: LedgerTables, channel: string, item: Item, body: Buffer, now: number, context: RecordingContext) {
+    this.#ledger = ledger;
     this.#channel = channel;
     this.#body = body;
     this.#now = now;
-    this.#how = how;
+    this.#context = context;
     this.item = item;
     this.key = item.messageId === null ? null : messageKey(channel, item.messageId);
   }
@@ -113,16 +116,16 @@ export class ItemMemory implements Memory {
     return this.#openWindows.length > 0;
   }
 
-  /** An open registration asks for messages never seen to be sent to the bots as well. */
+  /** An open registration has `deliver_unseen`: messages that were never seen go to targets too. */
   get deliverUnseen(): boolean {
     return this.#openWindows.some(({ deliver_unseen }) => deliver_unseen === 1);
   }
 
   get known(): boolean {
-    return this.#how.recovered ? this.seen : this.#isRemembered || this.#hasLapsed;
+    return this.#context.recovered ? this.seen : this.#isRemembered || this.#hasLapsed;
   }
 
-  /** Some webhook carried it: more than having been asked for, or seeded. */
+  /** A webhook carried it: more than having been asked for, or seeded. */
   get seen(): boolean {
     return this.#ledgerRow !== null && this.#ledgerRow.first_seen_at !== null;
   }
@@ -132,12 +135,12 @@ export class ItemMemory implements Memory {
   }
 
   get recorded(): boolean {
-    if (this.item.kind !== 'message') return this.#how.isRepetition;
-    return this.isFingerprintInLedger || this.#tables.fingerprint.get(this.fingerprint) !== undefined;
+    if (this.item.kind !== 'message') return this.#context.isRepetition;
+    return this.isFingerprintInLedger || this.#ledger.fingerprint.get(this.fingerprint) !== undefined;
   }
 
   get newestInChat(): { timestamp: number; receivedAt: number } | null {
-    return this.chat ? (this.#tables.newest.get(this.chat) ?? null) : null;
+    return this.chat ? (this.#ledger.newestInChat.get(this.chat) ?? null) : null;
   }
 
   get fingerprint(): Buffer {
@@ -149,7 +152,7 @@ export class ItemMemory implements Memory {
     return this.item.kind === 'message' && this.#ledgerRow?.fingerprint?.equals(this.fingerprint) === true;
   }
 
-  /** Key of its chat; null where it belongs to none. */
+  /** Key of its chat; null: it belongs to none. */
   get chat(): Buffer | null {
     if (this.item.chatId === null) return null;
     this.#chat ??= chatKey(this.#channel, this.item.chatId);
@@ -157,11 +160,12 @@ export class ItemMemory implements Memory {
   }
 
   get #ledgerRow(): LedgerRow | null {
-    if (this.#row === undefined) this.#row = (this.key && this.#tables.ledgerRow.get(this.key)) ?? null;
-    return this.#row;
+    if (this.#ledgerRowRead === undefined)
+      this.#ledgerRowRead = (this.key && this.#ledger.ledgerRow.get(this.key)) ?? null;
+    return this.#ledgerRowRead;
   }
 
-  /** A seeding may have met an id in Whapi's list before its webhook came, so what it wrote counts only later. */
+  /** A seeding may list an id before its webhook comes, so a seeded id counts after Whapi's longest retry delay. */
   get #isRemembered(): boolean {
     const row = this.#ledgerRow;
     if (row === null) return false;
@@ -173,7 +177,7 @@ export class ItemMemory implements Memory {
     return this.#windows.filter(({ closes_at }) => closes_at === null || closes_at > this.#now);
   }
 
-  /** A window has run out and only was not closed yet: its id counts as remembered from the moment on at which it ran out. */
+  /** A window has run out and is not closed yet. Its id counts as remembered from the time it ran out. */
   get #hasLapsed(): boolean {
     return this.#windows.some(
       ({ closes_at, refused }) => closes_at !== null && closes_at <= this.#now && refused === 0,
@@ -181,7 +185,7 @@ export class ItemMemory implements Memory {
   }
 
   get #windows(): readonly WindowRow[] {
-    this.#windowRows ??= this.key ? this.#tables.windows.all(this.key) : [];
+    this.#windowRows ??= this.key ? this.#ledger.windows.all(this.key) : [];
     return this.#windowRows;
   }
 }

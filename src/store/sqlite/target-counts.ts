@@ -1,9 +1,9 @@
 import type { Db } from './database.js';
-import type { SqliteRegistry } from './registry.js';
-import { HOUR_MS } from '../../durations.js';
+import type { RegistryTables } from './registry-tables.js';
+import { utcHour } from '../rules/days.js';
 import type { TargetLoad } from '../outbox.js';
 
-interface EndedRow {
+interface SettledDeliveryRow {
   status: string;
   settled_at: number;
   cause: string | null;
@@ -16,110 +16,109 @@ interface DeadRow {
   count: number;
 }
 
-/** The hour that runs and the 24 before it: all of the last day, and up to an hour more. */
+/** Full hours before the current one: together they cover the last day and up to an hour more. */
 const HOURS_BEFORE = 24;
 
 /**
- * How much waits for each target, and how much of it ended as dead lately. Kept in the transaction that changes it: one
- * small row for each delivery added or settled, so that a look never counts. All but `loadOf` is for use inside one.
+ * How many deliveries are pending for each target, and how many ended as dead in the last day. Each change of a delivery
+ * updates its counts in the same transaction, so that `loadOf` never counts rows. All methods but `loadOf` are for use
+ * inside a transaction.
  */
-export class Tallies {
-  readonly #registry: SqliteRegistry;
-  readonly #change;
+export class TargetCounts {
+  readonly #registry: RegistryTables;
+  readonly #addPending;
   readonly #pending;
-  readonly #oldest;
+  readonly #oldestPendingAt;
   readonly #lastError;
-  readonly #eventOf;
-  readonly #ended;
-  readonly #died;
-  readonly #revived;
+  readonly #eventOfDelivery;
+  readonly #settledDelivery;
+  readonly #countDead;
+  readonly #uncountDead;
   readonly #dropOld;
-  readonly #dead;
-  readonly #forget;
+  readonly #deadByCause;
+  readonly #removeRows;
 
-  constructor(db: Db, registry: SqliteRegistry) {
+  constructor(db: Db, registry: RegistryTables) {
     this.#registry = registry;
-    this.#change = db.prepare<[number, number]>(
+    this.#addPending = db.prepare<[number, number]>(
       'INSERT INTO target_counts (target, pending) VALUES (?, ?) ON CONFLICT (target) DO UPDATE SET pending = pending + excluded.pending',
     );
     this.#pending = db.prepare<[number], number>('SELECT pending FROM target_counts WHERE target = ?').pluck();
-    this.#oldest = db
+    this.#oldestPendingAt = db
       .prepare<[number], number>(
         "SELECT created_at FROM deliveries WHERE target = ? AND status = 'pending' ORDER BY id LIMIT 1",
       )
       .pluck();
-    // Of those that may be tried, for what waits behind another one has met no error.
+    // Only of deliveries at the front of their lanes: one that waits behind another was not tried.
     this.#lastError = db
       .prepare<[number], string | null>(
         `SELECT last_error FROM deliveries WHERE target = ? AND status = 'pending' AND blocked = 0 AND tries > 0
          ORDER BY due_at LIMIT 1`,
       )
       .pluck();
-    this.#eventOf = db
+    this.#eventOfDelivery = db
       .prepare<[number], string>(
         'SELECT event FROM webhooks WHERE id = (SELECT webhook_id FROM deliveries WHERE id = ?)',
       )
       .pluck();
-    this.#ended = db.prepare<[number], EndedRow>(
+    this.#settledDelivery = db.prepare<[number], SettledDeliveryRow>(
       `SELECT d.status, d.settled_at, d.cause, w.event FROM deliveries d JOIN webhooks w ON w.id = d.webhook_id WHERE d.id = ?`,
     );
-    this.#died = db.prepare<[number, number, string, string]>(
+    this.#countDead = db.prepare<[number, number, string, string]>(
       `INSERT INTO dead_counts (target, hour, cause, event, count) VALUES (?, ?, ?, ?, 1)
        ON CONFLICT (target, hour, cause, event) DO UPDATE SET count = count + 1`,
     );
-    this.#revived = db.prepare<[number, number, string, string]>(
+    this.#uncountDead = db.prepare<[number, number, string, string]>(
       'UPDATE dead_counts SET count = count - 1 WHERE target = ? AND hour = ? AND cause = ? AND event = ? AND count > 0',
     );
     this.#dropOld = db.prepare<[number, number]>('DELETE FROM dead_counts WHERE target = ? AND hour < ?');
-    this.#dead = db.prepare<[number, number], DeadRow>(
+    this.#deadByCause = db.prepare<[number, number], DeadRow>(
       `SELECT cause, event, sum(count) AS count FROM dead_counts WHERE target = ? AND hour >= ?
        GROUP BY cause, event HAVING sum(count) > 0 ORDER BY cause, event`,
     );
-    this.#forget = ['target_counts', 'dead_counts'].map((table) =>
+    this.#removeRows = ['target_counts', 'dead_counts'].map((table) =>
       db.prepare<[number]>(`DELETE FROM ${table} WHERE target = ?`),
     );
   }
 
   added(target: number): void {
-    this.#change.run(target, 1);
+    this.#addPending.run(target, 1);
   }
 
-  /** A pending delivery was settled for good. */
+  /** A pending delivery was settled. */
   settled(target: number): void {
-    this.#change.run(target, -1);
+    this.#addPending.run(target, -1);
   }
 
-  /** It ended as dead: because of `cause`, where that is known. */
-  died(id: number, target: number, cause: string | undefined, now: number): void {
-    this.#dropOld.run(target, hourOf(now) - HOURS_BEFORE - 1);
-    this.#died.run(target, hourOf(now), cause ?? '', this.#eventOf.get(id) ?? '');
+  /** A delivery ended as dead, for `cause` where one is known. */
+  endedDead(id: number, target: number, cause: string | undefined, now: number): void {
+    this.#dropOld.run(target, utcHour(now) - HOURS_BEFORE - 1);
+    this.#countDead.run(target, utcHour(now), cause ?? '', this.#eventOfDelivery.get(id) ?? '');
   }
 
-  /** A settled delivery is about to become pending again: it is no longer dead. */
-  revives(id: number, target: number): void {
-    const row = this.#ended.get(id);
-    if (row?.status === 'dead') this.#revived.run(target, hourOf(row.settled_at), row.cause ?? '', row.event);
+  /** A settled delivery is about to become pending again, so it no longer counts as dead. */
+  requeued(id: number, target: number): void {
+    const row = this.#settledDelivery.get(id);
+    if (row?.status === 'dead') this.#uncountDead.run(target, utcHour(row.settled_at), row.cause ?? '', row.event);
     this.added(target);
   }
 
-  forget(target: number): void {
-    for (const statement of this.#forget) statement.run(target);
+  /** Removes the counts of a target that was removed. */
+  remove(target: number): void {
+    for (const statement of this.#removeRows) statement.run(target);
   }
 
+  /** A read: see `Outbox.loadOf`. */
   loadOf(targetId: string, now: number): TargetLoad {
     const number = this.#registry.targets().get(targetId)?.number ?? 0;
-    const dead = this.#dead.all(number, hourOf(now) - HOURS_BEFORE);
+    const dead = this.#deadByCause.all(number, utcHour(now) - HOURS_BEFORE);
     const other = dead.filter(({ cause }) => cause !== 'no_handler');
     return {
       pending: this.#pending.get(number) ?? 0,
-      oldestPendingAt: this.#oldest.get(number) ?? null,
+      oldestPendingAt: this.#oldestPendingAt.get(number) ?? null,
       lastError: this.#lastError.get(number) ?? null,
       deadLastDay: other.reduce((sum, { count }) => sum + count, 0),
       unhandledLastDay: dead.flatMap(({ cause, event, count }) => (cause === 'no_handler' ? [{ event, count }] : [])),
     };
   }
-}
-
-function hourOf(ms: number): number {
-  return Math.floor(ms / HOUR_MS);
 }

@@ -4,68 +4,69 @@ import type { Db } from './database.js';
 import { HOUR_MS } from '../../durations.js';
 import type { Retention } from '../upkeep.js';
 
-/** Small enough that a step takes a few milliseconds, so that webhooks between two steps hardly wait. */
+/** Small enough that a step takes a few milliseconds and webhooks hardly wait for it. */
 const WEBHOOKS_PER_STEP = 200;
 const KEYS_PER_STEP = 500;
 const PAGES_PER_STEP = 500;
-/** What was recorded last about an object, to which Whapi's retries are compared (rule 13 asks for 2 hours). */
-const OBJECTS_MS = 3 * HOUR_MS;
+/** How long the last event of an object is kept, to recognize Whapi's retries (rule 13 needs 2 hours). */
+const OBJECT_RETENTION_MS = 3 * HOUR_MS;
 
-const START = Buffer.alloc(0);
-/** Behind every key. */
-const END = Buffer.alloc(KEY_BYTES + 1, 0xff);
+/** Before every key. */
+const FIRST_KEY = Buffer.alloc(0);
+/** After every key. */
+const LAST_KEY = Buffer.alloc(KEY_BYTES + 1, 0xff);
 
-/** Exported for the test of its plan: it must never read more than one step of old payloads. */
+/** Exported for the test of its query plan: it must read no more than one step of old payloads. */
 export const OLD_WEBHOOKS = `
   SELECT w.id, NOT EXISTS (
     SELECT 1 FROM deliveries d WHERE d.webhook_id = w.id AND (d.status = 'pending' OR d.settled_at >= @before)
   ) AS isFree
   FROM webhooks w WHERE w.id > @cursor AND w.id < @belowId ORDER BY w.id LIMIT ${WEBHOOKS_PER_STEP}`;
 
-/** What lies before these moments has outlived its retention. */
+/** Rows from before these times have outlived their retention. */
 interface Limits {
   readonly payload: number;
   readonly ledger: number;
-  readonly retry: number;
+  readonly object: number;
 }
 
 /**
- * Removes what has outlived its retention, one small step at a time. A sweep goes through its phases one after the
- * other; a phase is done when its step says that nothing is left. For use inside a transaction.
+ * Removes what has outlived its retention, in small steps. A sweep runs its phases one after the other; a phase ends when
+ * its step returns false. Steps are for use inside a transaction.
  */
-export class SqlitePrune {
+export class Pruning {
   readonly #db: Db;
   readonly #phases: readonly ((limits: Limits) => boolean)[];
   #phase = 0;
-  /** Walks through payloads that cannot go yet, so that they are not looked at in every step of a sweep. */
+  /** Skips payloads that must stay for now, so that a sweep reads each of them once. */
   #webhookCursor = 0;
 
   constructor(db: Db) {
     this.#db = db;
-    const walks = [
-      new Walk(db, 'fingerprints', 'recorded_at < @ledger'),
-      new Walk(db, 'objects', 'recorded_at < @retry'),
-      new Walk(db, 'ledger', 'last_seen_at < @ledger'),
-      new Walk(db, 'chats', 'received_at < @ledger'),
+    const sweeps = [
+      new KeyRangeSweep(db, 'fingerprints', 'recorded_at < @ledger'),
+      new KeyRangeSweep(db, 'objects', 'recorded_at < @object'),
+      new KeyRangeSweep(db, 'ledger', 'last_seen_at < @ledger'),
+      new KeyRangeSweep(db, 'chats', 'received_at < @ledger'),
     ];
     this.#phases = [
       ({ payload }) => this.#pruneWebhooks(payload),
-      ({ payload }) => this.#pruneResync(payload),
+      ({ payload }) => this.#pruneOneResync(payload),
       ({ payload }) => this.#pruneJobs(payload),
-      ({ payload }) => this.#pruneAudit(payload),
-      ...walks.map((walk) => (limits: Limits) => walk.step(limits)),
+      ({ payload }) => this.#pruneOneAudit(payload),
+      ...sweeps.map((sweep) => (limits: Limits) => sweep.step(limits)),
     ];
   }
 
   /**
-   * True while the sweep is not at its end. The ledger is kept at least as long as the payloads, for it points to the
+   * Returns true until the sweep is complete. Ledger rows are kept at least as long as payloads, because they point to the
    * first sighting of each message.
    */
   step({ payloadMs, ledgerMs }: Retention, now: number): boolean {
     const limits = {
       payload: now - payloadMs,
       ledger: now - Math.max(ledgerMs, payloadMs),
-      retry: now - OBJECTS_MS,
+      object: now - OBJECT_RETENTION_MS,
     };
     if (this.#phases[this.#phase]?.(limits) !== true) this.#phase += 1;
     const isOver = this.#phase >= this.#phases.length;
@@ -73,14 +74,14 @@ export class SqlitePrune {
     return !isOver;
   }
 
-  /** Gives freed pages back to the file system. Not inside a transaction: SQLite would ignore it. */
+  /** Returns freed pages to the file system. Not for use inside a transaction, where SQLite ignores it. */
   vacuum(): void {
     this.#db.exec(`PRAGMA incremental_vacuum(${PAGES_PER_STEP})`);
   }
 
   /**
-   * A payload goes when it is old and all its deliveries were settled as long ago; with it go its verdicts (I4). No id
-   * is less than its time says, so those below the limit are old, and no step reads what is younger.
+   * Removes old payloads whose deliveries were all settled as long ago, with their verdicts (I4). An id is never lower than
+   * its time, so ids below the limit are old and no step reads younger ones.
    */
   #pruneWebhooks(before: number): boolean {
     const rows = this.#db
@@ -100,8 +101,8 @@ export class SqlitePrune {
     return false;
   }
 
-  /** An audit goes, with the messages that it found, as long after its end. */
-  #pruneAudit(before: number): boolean {
+  /** Removes an audit and its messages in steps, one payload retention after its end. */
+  #pruneOneAudit(before: number): boolean {
     const number = this.#db
       .prepare<[number], number>('SELECT number FROM audits WHERE ended_at < ? LIMIT 1')
       .pluck()
@@ -116,8 +117,8 @@ export class SqlitePrune {
     return true;
   }
 
-  /** A resync is forgotten, with the ids that it names in the clear, when the last of its windows closed that long ago. */
-  #pruneResync(before: number): boolean {
+  /** Removes a resync, with its readable message ids, one payload retention after its last window closed. */
+  #pruneOneResync(before: number): boolean {
     const number = this.#db
       .prepare<{ before: number }, number>(
         `SELECT number FROM resyncs r WHERE created_at < @before AND NOT EXISTS (
@@ -135,34 +136,34 @@ export class SqlitePrune {
 
 type HashedTable = 'fingerprints' | 'objects' | 'ledger' | 'chats';
 
-/** Exported for the test of its plan: a range of keys, and no look behind its end. */
+/** Exported for the test of its query plan: it must read one range of keys only. */
 export function oldKeysOf(table: HashedTable, isOld: string): string {
   return `DELETE FROM ${table} WHERE key > @from AND key <= @to AND (${isOld})`;
 }
 
 /**
- * Goes through a table of hashed keys in the order of the keys and removes what is old. An index on the time would make
- * it a look-up, but would cost a write for each message; the walk costs one slow pass per sweep.
+ * Removes old rows from a table of hashed keys, one range of keys at a time. An index on the time would find them at once,
+ * but would cost a write for each message; this costs one slow pass per sweep.
  */
-class Walk {
-  readonly #last;
-  readonly #remove;
-  #cursor: Buffer = START;
+class KeyRangeSweep {
+  readonly #endOfRange;
+  readonly #deleteOld;
+  #cursor: Buffer = FIRST_KEY;
 
   constructor(db: Db, table: HashedTable, isOld: string) {
-    this.#last = db
+    this.#endOfRange = db
       .prepare<[Buffer], Buffer>(
         `SELECT key FROM ${table} WHERE key > ? ORDER BY key LIMIT 1 OFFSET ${KEYS_PER_STEP - 1}`,
       )
       .pluck();
-    this.#remove = db.prepare(oldKeysOf(table, isOld));
+    this.#deleteOld = db.prepare(oldKeysOf(table, isOld));
   }
 
-  /** False at the end of the table. */
-  step({ retry, ledger }: Limits): boolean {
-    const last = this.#last.get(this.#cursor);
-    this.#remove.run({ retry, ledger, from: this.#cursor, to: last ?? END });
-    this.#cursor = last ?? START;
+  /** Returns false at the end of the table. */
+  step({ object, ledger }: Limits): boolean {
+    const last = this.#endOfRange.get(this.#cursor);
+    this.#deleteOld.run({ object, ledger, from: this.#cursor, to: last ?? LAST_KEY });
+    this.#cursor = last ?? FIRST_KEY;
     return last !== undefined;
   }
 }

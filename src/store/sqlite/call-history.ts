@@ -1,6 +1,6 @@
 import type { Pause, PauseCode } from '../../model.js';
+import { utcDay } from '../rules/days.js';
 import type { Db } from './database.js';
-import { DAY_MS } from '../../durations.js';
 import type { CallHistory, NewPause } from '../calls.js';
 
 interface HistoryRow {
@@ -17,58 +17,58 @@ interface HistoryRow {
 
 const NO_CALLS: CallHistory = { callsToday: 0, lastCallAt: null, healthyAt: null, failures: 0, pause: null };
 
-/** What is known of the calls to Whapi of each channel. For use inside a transaction, `of` aside. */
-export class SqliteChannelCalls {
-  readonly #of;
-  readonly #count;
-  readonly #answered;
-  readonly #healthy;
-  readonly #troubled;
+/** The history of the calls to Whapi, one row for each channel. Methods that write are for use inside a transaction. */
+export class CallHistoryTable {
+  readonly #row;
+  readonly #countCall;
+  readonly #saveSuccess;
+  readonly #saveHealthy;
+  readonly #saveFailure;
   readonly #checkNow;
-  readonly #forget;
+  readonly #delete;
 
   constructor(db: Db) {
-    this.#of = db.prepare<[string], HistoryRow>('SELECT * FROM channel_calls WHERE channel = ?');
-    this.#count = db.prepare(
+    this.#row = db.prepare<[string], HistoryRow>('SELECT * FROM channel_calls WHERE channel = ?');
+    this.#countCall = db.prepare(
       `INSERT INTO channel_calls (channel, day, calls, last_call_at, failures)
        SELECT name, @day, 1, @now, 0 FROM channels WHERE name = @channel
        ON CONFLICT (channel) DO UPDATE SET calls = CASE WHEN day = @day THEN calls + 1 ELSE 1 END, day = @day,
          last_call_at = @now`,
     );
-    // Whoever calls before Whapi's Retry-After is over, as a client may, does not end it by an answer.
-    this.#answered = db.prepare(
+    // A client may call before Whapi's Retry-After is over; an answer to that call does not end the pause.
+    this.#saveSuccess = db.prepare(
       `UPDATE channel_calls SET failures = 0, paused_since = NULL, pause_code = NULL, pause_reason = NULL,
          next_check_at = NULL
        WHERE channel = @channel AND failures > 0 AND (pause_code IS NOT 'busy' OR next_check_at <= @now)`,
     );
-    // The failures stay until a call is answered: a Whapi that is well and refuses each call is left longer in peace.
-    this.#healthy = db.prepare(
+    // A good health check does not reset `failures`: a Whapi that is healthy but refuses each call gets longer pauses.
+    this.#saveHealthy = db.prepare(
       `UPDATE channel_calls SET healthy_at = ?, pause_code = NULL, pause_reason = NULL, next_check_at = NULL
        WHERE channel = ?`,
     );
-    // Nor does it cut it short: a call made meanwhile may be answered with trouble that passes sooner.
-    const kept = (column: string): string =>
+    // A failure during a Retry-After pause does not shorten it.
+    const unlessBusyLonger = (column: string): string =>
       `CASE WHEN pause_code = 'busy' AND next_check_at > max(@now, @nextCheckAt) THEN ${column} ELSE`;
-    // A client's call is not counted, but tells of trouble all the same: then it makes the row.
-    this.#troubled = db.prepare(
+    // A client's call is not counted, so its failure may be the first that is known of the channel.
+    this.#saveFailure = db.prepare(
       `INSERT INTO channel_calls (channel, day, calls, last_call_at, failures, paused_since, pause_code, pause_reason,
          next_check_at)
        SELECT name, @day, 0, @now, 1, @now, @code, @reason, @nextCheckAt FROM channels WHERE name = @channel
        ON CONFLICT (channel) DO UPDATE SET failures = failures + 1, paused_since = coalesce(paused_since, @now),
-         pause_code = ${kept('pause_code')} @code END, pause_reason = ${kept('pause_reason')} @reason END,
-         next_check_at = ${kept('next_check_at')} @nextCheckAt END`,
+         pause_code = ${unlessBusyLonger('pause_code')} @code END, pause_reason = ${unlessBusyLonger('pause_reason')} @reason END,
+         next_check_at = ${unlessBusyLonger('next_check_at')} @nextCheckAt END`,
     );
     this.#checkNow = db.prepare(
       'UPDATE channel_calls SET failures = 1, next_check_at = ? WHERE channel = ? AND pause_code IS NOT NULL',
     );
-    this.#forget = db.prepare('DELETE FROM channel_calls WHERE channel = ?');
+    this.#delete = db.prepare('DELETE FROM channel_calls WHERE channel = ?');
   }
 
   of(channel: string, now: number): CallHistory {
-    const row = this.#of.get(channel);
+    const row = this.#row.get(channel);
     if (!row) return NO_CALLS;
     return {
-      callsToday: row.day === dayOf(now) ? row.calls : 0,
+      callsToday: row.day === utcDay(now) ? row.calls : 0,
       lastCallAt: row.last_call_at,
       healthyAt: row.healthy_at,
       failures: row.failures,
@@ -76,34 +76,31 @@ export class SqliteChannelCalls {
     };
   }
 
-  /** Before the call is made: a crash never makes one too many. */
-  count(channel: string, now: number): void {
-    this.#count.run({ channel, day: dayOf(now), now });
+  /** Counts a call before it is made, so that a crash never exceeds the daily budget. */
+  countCall(channel: string, now: number): void {
+    this.#countCall.run({ channel, day: utcDay(now), now });
   }
 
-  /** After any other call than a health check. */
-  settle(channel: string, pause: NewPause | null, now: number): void {
-    if (pause) this.#troubled.run({ channel, now, day: dayOf(now), ...pause });
-    else this.#answered.run({ channel, now });
+  /** Saves the result of a call that is no health check; `pause` null: Whapi took the call. */
+  saveAnswer(channel: string, pause: NewPause | null, now: number): void {
+    if (pause) this.#saveFailure.run({ channel, now, day: utcDay(now), ...pause });
+    else this.#saveSuccess.run({ channel, now });
   }
 
-  settleCheck(channel: string, pause: NewPause | null, now: number): void {
-    if (pause) this.#troubled.run({ channel, now, day: dayOf(now), ...pause });
-    else this.#healthy.run(now, channel);
+  /** Saves the result of a health check; `pause` null: the channel is healthy. */
+  saveCheck(channel: string, pause: NewPause | null, now: number): void {
+    if (pause) this.#saveFailure.run({ channel, now, day: utcDay(now), ...pause });
+    else this.#saveHealthy.run(now, channel);
   }
 
+  /** Makes the next health check of a paused channel due now. */
   checkNow(channel: string, now: number): void {
     this.#checkNow.run(now, channel);
   }
 
-  forget(channel: string): void {
-    this.#forget.run(channel);
+  remove(channel: string): void {
+    this.#delete.run(channel);
   }
-}
-
-/** Days since the Unix epoch, UTC. */
-export function dayOf(ms: number): number {
-  return Math.floor(ms / DAY_MS);
 }
 
 function pauseOf({ pause_code, pause_reason, paused_since, next_check_at }: HistoryRow): Pause | null {

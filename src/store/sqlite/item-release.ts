@@ -7,10 +7,12 @@ import type { WebhookHttpMethod } from '../../model.js';
 import { parseItemId } from '../rules/ids.js';
 import { laneKeys, messageKey } from '../rules/keys.js';
 import type { Db } from './database.js';
-import { HELD_COLUMNS } from './held.js';
-import type { HeldRow, SqliteHeld } from './held.js';
-import type { SqliteOutbox } from './outbox.js';
-import type { NumberedTarget, SqliteRegistry } from './registry.js';
+import { HELD_COLUMNS } from './held-items.js';
+import type { HeldRow, HeldItems } from './held-items.js';
+import { WAS_SEEN } from './ledger.js';
+import type { DeliveryTables } from './delivery-tables.js';
+import type { NumberedTarget, RegistryTables } from './registry-tables.js';
+import { INDEXED_BY_MESSAGE, IS_INDEXED_BY_MESSAGE, JOIN_FIRST_OF_LEDGER } from './sightings.js';
 import { noSuchWebhook } from './webhook-views.js';
 
 interface WebhookRow {
@@ -19,48 +21,47 @@ interface WebhookRow {
   body: Buffer;
 }
 
-/** A webhook taken apart, for the next of its items. */
-interface Opened {
+/** A decoded webhook, cached for its next item. */
+interface DecodedWebhook {
   readonly webhookId: number;
   readonly document: Document;
   readonly cut: Cutter['cut'];
 }
 
 /**
- * Sending held items after all, to the targets from which they were withheld, to each once, however old their messages
- * are. Whether a target was sent an earlier sighting is not asked: who releases it wants it sent. For use inside a
- * transaction.
+ * Sends held items to the targets from which they were withheld, once to each, however old their messages are. A target
+ * that received an earlier sighting of the message receives it again. For use inside a transaction.
  */
-export class SqliteRelease {
+export class ItemRelease {
   readonly #db: Db;
-  readonly #registry: SqliteRegistry;
-  readonly #outbox: SqliteOutbox;
-  readonly #held: SqliteHeld;
+  readonly #registry: RegistryTables;
+  readonly #deliveries: DeliveryTables;
+  readonly #held: HeldItems;
   readonly #item;
   readonly #wasSeen;
   readonly #isStored;
   readonly #webhook;
-  readonly #letGo;
-  #opened: Opened | null = null;
+  readonly #clearHeld;
+  #decoded: DecodedWebhook | null = null;
   #bytesRead = 0;
   #bytesWritten = 0;
 
-  constructor(db: Db, registry: SqliteRegistry, outbox: SqliteOutbox, held: SqliteHeld) {
+  constructor(db: Db, registry: RegistryTables, deliveries: DeliveryTables, held: HeldItems) {
     this.#db = db;
     this.#registry = registry;
-    this.#outbox = outbox;
+    this.#deliveries = deliveries;
     this.#held = held;
     this.#item = db.prepare<[number, number], HeldRow>(
       `SELECT ${HELD_COLUMNS} FROM sightings s JOIN webhooks w ON w.id = s.webhook_id
        WHERE s.webhook_id = ? AND s.position = ?`,
     );
-    this.#wasSeen = db.prepare<[Buffer]>('SELECT 1 FROM ledger WHERE key = ? AND first_seen_at IS NOT NULL').pluck();
+    this.#wasSeen = db.prepare<[Buffer]>(WAS_SEEN).pluck();
     this.#isStored = db.prepare<{ key: Buffer }>(MESSAGE_IS_STORED).pluck();
     this.#webhook = db.prepare<[number], WebhookRow>('SELECT method, suffix, body FROM webhooks WHERE id = ?');
-    this.#letGo = db.prepare('UPDATE sightings SET held = 0 WHERE webhook_id = ? AND position = ?');
+    this.#clearHeld = db.prepare('UPDATE sightings SET held = 0 WHERE webhook_id = ? AND position = ?');
   }
 
-  /** Returns the new deliveries. @throws GatewayError GW_NOT_FOUND, GW_NOT_HELD, GW_PAYLOAD_GONE */
+  /** Returns the ids of the new deliveries. @throws GatewayError GW_NOT_FOUND, GW_NOT_HELD, GW_PAYLOAD_GONE */
   releaseItem(id: string, targetIds: readonly string[] | null, now: number): number[] {
     const place = parseItemId(id);
     if (place === null) throw noSuchItem(id);
@@ -69,77 +70,82 @@ export class SqliteRelease {
       if (this.#webhook.get(place.webhookId)) throw noSuchItem(id);
       throw noSuchWebhook(this.#db, place.webhookId, `item "${id}"`, now);
     }
-    if (row.held === 0) throw notHeld('This item is not held: every target that wants it was sent it.');
-    return this.#releaseOne(this.#named(targetIds), row, now);
+    if (row.held === 0)
+      throw notHeld(
+        'This item is not held: every target that wants it has a delivery of it. To send it again, retry that delivery.',
+      );
+    return this.#releaseOne(this.#requireTargets(targetIds), row, now);
   }
 
   /**
-   * The newest held sighting of a message: of the message itself where there is one, else of a vote or a placeholder.
+   * Releases the newest held sighting of a message; without one, the newest of its votes or placeholders.
    * @throws GatewayError GW_NOT_FOUND, GW_NOT_HELD, GW_PAYLOAD_GONE
    */
-  release(channel: string, messageId: string, targetIds: readonly string[] | null, now: number): number[] {
+  releaseMessage(channel: string, messageId: string, targetIds: readonly string[] | null, now: number): number[] {
     const key = messageKey(channel, messageId);
-    const held = this.#held.ofMessage(key);
+    const held = this.#held.heldOfMessage(key);
     const row = held.findLast(({ rule, placeholder }) => !VOTES.has(rule) && placeholder === 0) ?? held.at(-1);
     if (!row) throw this.#nothingHeld(key);
-    return this.#releaseOne(this.#named(targetIds), row, now);
+    return this.#releaseOne(this.#requireTargets(targetIds), row, now);
   }
 
   /**
-   * The same for what bulk work has come to: of a message its newest repetition, anything else by itself. Targets that
-   * were removed meanwhile are left out. Returns the new deliveries. @throws GatewayError GW_NOT_HELD
+   * Releases a row of bulk work: the newest repetition of a message, any other item by itself. Removed targets are skipped.
+   * Returns the ids of the new deliveries. @throws GatewayError GW_NOT_HELD
    */
   releaseRow({ webhook_id, position }: HeldRow, targetIds: readonly string[] | undefined, now: number): number[] {
     const row = this.#item.get(webhook_id, position);
-    if (row?.held !== 1) throw notHeld('This item is not held any more.');
-    return this.#releaseTo(this.#held.living(targetIds), this.#held.repetitionsOf(row).at(-1) ?? row, now);
+    if (row?.held !== 1) throw notHeld('This item is no longer held.');
+    return this.#releaseTo(this.#held.existing(targetIds), this.#held.repetitionsOf(row).at(-1) ?? row, now);
   }
 
   /**
-   * Has these rows released until so many bytes of webhooks were read, or of bodies written: at least the first. A webhook
-   * is read once for all of its items that stand together, and none is kept.
+   * Releases rows until `maxBytes` of webhooks were read or of bodies written, at least the first row. A webhook is decoded
+   * once for consecutive rows, and no webhook stays in memory afterwards.
    */
-  releaseWithin<T>(mostBytes: number, rows: readonly HeldRow[], release: (row: HeldRow) => T): T[] {
+  releaseWithin<T>(maxBytes: number, rows: readonly HeldRow[], release: (row: HeldRow) => T): T[] {
     const made: T[] = [];
     this.#bytesRead = 0;
     this.#bytesWritten = 0;
     try {
       for (const row of rows) {
-        const isOpen = this.#opened?.webhookId === row.webhook_id;
-        if (this.#bytesWritten >= mostBytes || (this.#bytesRead >= mostBytes && !isOpen)) break;
+        const isDecoded = this.#decoded?.webhookId === row.webhook_id;
+        if (this.#bytesWritten >= maxBytes || (this.#bytesRead >= maxBytes && !isDecoded)) break;
         made.push(release(row));
       }
       return made;
     } finally {
-      this.#opened = null;
+      this.#decoded = null;
     }
   }
 
   /** @throws GatewayError GW_NOT_FOUND */
-  #named(targetIds: readonly string[] | null): NumberedTarget[] | null {
-    return targetIds && [...new Set(targetIds)].map((id) => this.#registry.mustHaveTarget(id));
+  #requireTargets(targetIds: readonly string[] | null): NumberedTarget[] | null {
+    return targetIds && [...new Set(targetIds)].map((id) => this.#registry.requireTarget(id));
   }
 
   #releaseOne(chosen: readonly NumberedTarget[] | null, row: HeldRow, now: number): number[] {
     return this.releaseWithin(1, [row], (only) => this.#releaseTo(chosen, only, now)).flat();
   }
 
-  /** @param chosen null: all that subscribe */
+  /** @param chosen null: all targets that subscribe */
   #releaseTo(chosen: readonly NumberedTarget[] | null, row: HeldRow, now: number): number[] {
-    const everyone = this.#held.subscribers(row);
-    const asked = chosen ?? everyone;
-    const owed = this.#held.owed(asked, row);
-    if (owed.length === 0) throw nothingToSend(asked.length);
-    const made = this.#send(owed, row, now);
-    // With a message go its repetitions: otherwise the next release would send it once more.
-    if (this.#held.owed(everyone, row).length === 0)
-      for (const each of this.#held.repetitionsOf(row)) this.#letGo.run(each.webhook_id, each.position);
+    const subscribers = this.#held.subscribers(row);
+    const targets = chosen ?? subscribers;
+    const unsent = this.#held.withoutDelivery(targets, row);
+    if (unsent.length === 0) throw nothingToSend(targets.length);
+    const made = this.#send(unsent, row, now);
+    // The repetitions of a message are released with it: otherwise the next release would send it again.
+    if (this.#held.withoutDelivery(subscribers, row).length === 0)
+      for (const each of this.#held.repetitionsOf(row)) this.#clearHeld.run(each.webhook_id, each.position);
     return made;
   }
 
   #nothingHeld(key: Buffer): GatewayError {
     if (this.#isStored.get({ key }) !== undefined) {
-      return notHeld('This message is not held: every target that wants it was sent it.');
+      return notHeld(
+        'This message is not held: every target that wants it has a delivery of it. To send it again, retry that delivery.',
+      );
     }
     if (this.#wasSeen.get(key) === undefined) {
       return new GatewayError('GW_NOT_FOUND', 'No webhook has carried this message.');
@@ -148,12 +154,12 @@ export class SqliteRelease {
   }
 
   #send(targets: readonly NumberedTarget[], { webhook_id, position, verdict, channel }: HeldRow, now: number) {
-    const { document, cut } = this.#open(webhook_id);
+    const { document, cut } = this.#decode(webhook_id);
     const item = document.items[position];
     const body = document.items.length === 1 ? null : cut([position]);
     this.#bytesWritten += (body?.length ?? 0) * targets.length;
     return targets.map((target) =>
-      this.#outbox.add(
+      this.#deliveries.add(
         {
           webhookId: webhook_id,
           target: target.number,
@@ -162,7 +168,7 @@ export class SqliteRelease {
           verdicts: [verdict],
           positions: [position],
           body,
-          newestMessageAt: null, // a release is sent however old its message is
+          newestMessageAt: null, // it never expires by age
           released: true,
         },
         now,
@@ -170,14 +176,14 @@ export class SqliteRelease {
     );
   }
 
-  #open(webhookId: number): Opened {
-    if (this.#opened?.webhookId === webhookId) return this.#opened;
+  #decode(webhookId: number): DecodedWebhook {
+    if (this.#decoded?.webhookId === webhookId) return this.#decoded;
     const webhook = this.#webhook.get(webhookId);
     if (!webhook) throw new GatewayError('GW_INTERNAL', `Webhook ${webhookId} is missing.`);
     const document = decode(webhook.body, webhook);
     this.#bytesRead += webhook.body.length;
-    this.#opened = { webhookId, document, cut: cutter(document).cut };
-    return this.#opened;
+    this.#decoded = { webhookId, document, cut: cutter(document).cut };
+    return this.#decoded;
   }
 }
 
@@ -191,17 +197,16 @@ function notHeld(detail: string): GatewayError {
   return new GatewayError('GW_NOT_HELD', detail);
 }
 
-function nothingToSend(asked: number): GatewayError {
+function nothingToSend(chosen: number): GatewayError {
   return notHeld(
-    asked === 0
-      ? 'No target subscribes to this event. Name the targets that are to receive it.'
+    chosen === 0
+      ? 'No target subscribes to this event. Name the targets that receive it, for example "targets": ["bot"].'
       : 'These targets already received this item. To send it again, retry its delivery.',
   );
 }
 
-/** The index by message leaves rule 10 out: that sighting is the one to which the ledger points. */
 const MESSAGE_IS_STORED = `
-  SELECT 1 FROM sightings WHERE message_key = @key AND rule <> 10 AND carrier = 'messages'
+  SELECT 1 FROM ${INDEXED_BY_MESSAGE} WHERE s.message_key = @key AND ${IS_INDEXED_BY_MESSAGE} AND s.carrier = 'messages'
   UNION ALL
-  SELECT 1 FROM ledger l JOIN sightings s ON s.webhook_id = l.webhook_id AND s.position = l.position WHERE l.key = @key
+  SELECT 1 FROM ledger l ${JOIN_FIRST_OF_LEDGER} WHERE l.key = @key
   LIMIT 1`;

@@ -1,0 +1,186 @@
+import { GatewayError } from '../../errors.js';
+import { PLACEHOLDER_TYPE } from '../../model.js';
+import type { AuditKind, Channel, ListedMessage } from '../../model.js';
+import { messageKey } from '../rules/keys.js';
+import type { Db } from './database.js';
+import { WAS_SEEN } from './ledger.js';
+import type { RegistryTables } from './registry-tables.js';
+import type { AuditRequest, AuditRun, AuditWalk } from '../audits.js';
+
+interface AuditRow {
+  number: number;
+  id: string;
+  kind: AuditKind;
+  channel: string;
+  since: number;
+  until: number;
+  memory_since: number;
+  status: string;
+  walk: string | null;
+}
+
+/** The message of an audit that was handled last; messages are in order of time. `sentAt` in Unix seconds. */
+export interface AuditCursor {
+  readonly sentAt: number;
+  readonly number: number;
+}
+
+export const AUDIT_START: AuditCursor = { sentAt: -1, number: 0 };
+
+/** What one window adds to the counts of an audit. */
+interface WindowCounts {
+  listed: number;
+  seen: number;
+  missing: number;
+  older: number;
+  seeded: number;
+}
+
+/** Audits and seedings, from start to end. Methods that write are for use inside a transaction. */
+export class AuditTables {
+  readonly #db: Db;
+  readonly #registry: RegistryTables;
+  readonly #row;
+  readonly #wasSeen;
+  readonly #insertMissing;
+  readonly #insertSeeded;
+  readonly #resetCounts;
+  readonly #saveWindow;
+
+  constructor(db: Db, registry: RegistryTables) {
+    this.#db = db;
+    this.#registry = registry;
+    this.#row = db.prepare<[string], AuditRow>('SELECT * FROM audits WHERE id = ?');
+    this.#wasSeen = db.prepare<[Buffer]>(WAS_SEEN).pluck();
+    this.#insertMissing = db.prepare(
+      `INSERT INTO audit_messages (audit, round, key, message_id, type, chat_id, sent_at, json, found_at)
+       VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)
+       ON CONFLICT (key, audit) DO UPDATE SET round = excluded.round, json = excluded.json`,
+    );
+    this.#insertSeeded = db.prepare(
+      'INSERT INTO ledger (key, last_seen_at, seeded_at) VALUES (?, ?, ?) ON CONFLICT (key) DO NOTHING',
+    );
+    this.#resetCounts = db.prepare('UPDATE audits SET listed = 0, seen = 0, missing = 0, older = 0 WHERE number = ?');
+    this.#saveWindow = db.prepare<WindowCounts & { walk: string; number: number }>(
+      `UPDATE audits SET walk = @walk, error = NULL, listed = listed + @listed, seen = seen + @seen,
+         missing = missing + @missing, older = older + @older, seeded = seeded + @seeded WHERE number = @number`,
+    );
+  }
+
+  /** @throws GatewayError GW_NOT_FOUND */
+  insert({ kind, channel, since, until, memorySince }: AuditRequest, id: string, now: number): void {
+    this.#registry.requireChannel(channel);
+    this.#db
+      .prepare(
+        `INSERT INTO audits (id, kind, channel, since, until, memory_since, status, created_at)
+         VALUES (?, ?, ?, ?, ?, ?, 'running', ?)`,
+      )
+      .run(id, kind, channel, since, until, memorySince, now);
+  }
+
+  /** A read: see `Audits.running`. */
+  running(): AuditRun[] {
+    const oldest = this.#db.prepare<[string], AuditRow>(
+      "SELECT * FROM audits WHERE channel = ? AND status = 'running' ORDER BY number LIMIT 1",
+    );
+    return [...this.#registry.channels().values()].flatMap((channel) => {
+      const row = oldest.get(channel.name);
+      return row ? [runOf(row, channel)] : [];
+    });
+  }
+
+  /** See `Audits.noteWindow`. */
+  saveWindow(id: string, listed: readonly ListedMessage[], walk: AuditWalk, now: number): void {
+    const row = this.#row.get(id);
+    if (row?.status !== 'running') return;
+    if (row.walk !== null && parseWalk(row.walk).round !== walk.round) this.#resetCounts.run(row.number);
+    const messages = listed.filter(({ type }) => type !== PLACEHOLDER_TYPE); // Whapi could not read those messages either
+    const counts: WindowCounts = { listed: messages.length, seen: 0, missing: 0, older: 0, seeded: 0 };
+    for (const message of messages) {
+      const key = messageKey(row.channel, message.id);
+      counts[row.kind === 'seed' ? this.#seedOne(key, now) : this.#compareOne(row, key, message, walk.round, now)] += 1;
+    }
+    this.#saveWindow.run({ ...counts, walk: JSON.stringify(walk), number: row.number });
+  }
+
+  #seedOne(key: Buffer, now: number): 'seeded' | 'seen' {
+    return this.#insertSeeded.run(key, now, now).changes > 0 ? 'seeded' : 'seen';
+  }
+
+  #compareOne(
+    row: AuditRow,
+    key: Buffer,
+    message: ListedMessage,
+    round: number,
+    now: number,
+  ): 'seen' | 'older' | 'missing' {
+    if (this.#wasSeen.get(key) !== undefined) return 'seen';
+    if (message.timestamp < Math.floor(row.memory_since / 1000)) return 'older';
+    const { id, type, chatId, timestamp, json } = message;
+    this.#insertMissing.run(row.number, round, key, id, type, chatId, timestamp, json, now);
+    return 'missing';
+  }
+
+  /** Saves why the audit makes no progress. */
+  saveError(id: string, reason: string): void {
+    this.#db.prepare("UPDATE audits SET error = ? WHERE id = ? AND status = 'running'").run(reason, id);
+  }
+
+  /**
+   * Checks the next `limit` missing messages again: a webhook that was on its way when the list was read has come by now.
+   * Messages that only an earlier round found are deleted. Returns the new cursor; null: none are left.
+   */
+  recheck(id: string, after: AuditCursor, limit: number): AuditCursor | null {
+    const row = this.#row.get(id);
+    if (row?.status !== 'running') return null;
+    const rows = this.#db
+      .prepare<unknown[], { number: number; round: number; sentAt: number; isSeen: number }>(
+        `SELECT m.number, m.round, m.sent_at AS sentAt,
+           EXISTS (SELECT 1 FROM ledger l WHERE l.key = m.key AND l.first_seen_at IS NOT NULL) AS isSeen
+         FROM audit_messages m WHERE m.audit = ? AND (m.sent_at, m.number) > (?, ?)
+         ORDER BY m.sent_at, m.number LIMIT ?`,
+      )
+      .all(row.number, after.sentAt, after.number, limit);
+    const round = row.walk === null ? 1 : parseWalk(row.walk).round;
+    const came = rows.filter((found) => found.round === round && found.isSeen === 1);
+    const remove = this.#db.prepare('DELETE FROM audit_messages WHERE number = ?');
+    for (const found of rows) if (found.isSeen === 1 || found.round !== round) remove.run(found.number);
+    this.#db
+      .prepare('UPDATE audits SET seen = seen + ?, missing = missing - ? WHERE number = ?')
+      .run(came.length, came.length, row.number);
+    return rows.length === limit ? (rows.at(-1) ?? null) : null;
+  }
+
+  end(id: string, error: string | null, now: number): void {
+    this.#db
+      .prepare("UPDATE audits SET status = ?, error = ?, ended_at = ? WHERE id = ? AND status = 'running'")
+      .run(error === null ? 'finished' : 'failed', error, now, id);
+  }
+
+  /** @throws GatewayError GW_NOT_FOUND */
+  cancel(id: string, now: number): void {
+    if (!this.#row.get(id)) throw noSuchAudit(id);
+    this.#db
+      .prepare("UPDATE audits SET status = 'cancelled', ended_at = ? WHERE id = ? AND status = 'running'")
+      .run(now, id);
+  }
+
+  cancelAllOf(channel: string, now: number): void {
+    this.#db
+      .prepare("UPDATE audits SET status = 'cancelled', ended_at = ? WHERE channel = ? AND status = 'running'")
+      .run(now, channel);
+  }
+}
+
+export function noSuchAudit(id: string): GatewayError {
+  return new GatewayError('GW_NOT_FOUND', `There is no audit "${id}".`);
+}
+
+export function parseWalk(text: string): AuditWalk {
+  return JSON.parse(text) as AuditWalk;
+}
+
+function runOf(row: AuditRow, channel: Channel): AuditRun {
+  const { id, kind, since, until } = row;
+  return { id, kind, channel, since, until, walk: row.walk === null ? null : parseWalk(row.walk) };
+}

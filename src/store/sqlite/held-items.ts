@@ -1,0 +1,169 @@
+import { subscribes } from '../../intake/route.js';
+import type { Verdict } from '../../model.js';
+import { messageKey } from '../rules/keys.js';
+import { parseEventName } from '../rules/event-names.js';
+import type { ItemPlace } from '../rules/ids.js';
+import type { Db } from './database.js';
+import { allOf, releaseConditions } from './filters.js';
+import { Receivers } from './receivers.js';
+import type { NumberedTarget, RegistryTables } from './registry-tables.js';
+import type { ReleaseFilter } from '../items.js';
+
+/** An item that was withheld from a target because of its verdict. */
+export interface HeldRow {
+  readonly webhook_id: number;
+  readonly position: number;
+  readonly message_key: Buffer | null;
+  readonly carrier: string;
+  readonly verdict: Verdict;
+  readonly rule: number;
+  readonly held: number;
+  readonly placeholder: number;
+  readonly channel: string;
+  readonly event: string;
+}
+
+/** An item that a release would send. */
+export interface ReleasableItem {
+  readonly place: ItemPlace;
+  readonly verdicts: readonly Verdict[];
+  /** Ids of the targets that would receive it. */
+  readonly targets: readonly string[];
+}
+
+/** The columns of a `HeldRow`, from `sightings s` and its webhook `w`. */
+export const HELD_COLUMNS =
+  's.webhook_id, s.position, s.message_key, s.carrier, s.verdict, s.rule, s.held, s.placeholder, w.channel, w.event';
+
+/** The rule of a repeated vote, which reuses the id of its poll. */
+const REPEATED_VOTE = 1;
+
+const HELD_OF_MESSAGE = `FROM sightings s INDEXED BY sightings_held_messages JOIN webhooks w ON w.id = s.webhook_id
+  WHERE s.message_key = ? AND s.held = 1 AND s.carrier = 'messages'`;
+
+/**
+ * Which items are held, and what a release of them sends: the one definition for reports, counts and releases. A message
+ * that is held several times is sent once, by its newest sighting. Every other item, a revision too, is sent by itself.
+ */
+export class HeldItems {
+  readonly #db: Db;
+  readonly #registry: RegistryTables;
+  readonly #heldOfMessage;
+  readonly #heldOfResync;
+  readonly #receivers: Receivers;
+
+  constructor(db: Db, registry: RegistryTables) {
+    this.#db = db;
+    this.#registry = registry;
+    this.#heldOfMessage = db.prepare<[Buffer], HeldRow>(
+      `SELECT ${HELD_COLUMNS} ${HELD_OF_MESSAGE} ORDER BY s.webhook_id, s.position`,
+    );
+    this.#heldOfResync = db.prepare<[number, number, number], HeldRow & { at: number }>(
+      `SELECT m.position AS at, ${HELD_COLUMNS} FROM resync_messages m
+         CROSS JOIN sightings s INDEXED BY sightings_held_messages ON s.message_key = m.key
+         CROSS JOIN webhooks w ON w.id = s.webhook_id
+       WHERE m.resync = ? AND m.position >= ? AND m.position <= ? AND s.held = 1 AND s.carrier = 'messages'
+       ORDER BY m.position, s.webhook_id, s.position`,
+    );
+    this.#receivers = new Receivers(db);
+  }
+
+  /** Every held sighting of a message, its revisions and votes included, oldest first. */
+  heldOfMessage(key: Buffer): readonly HeldRow[] {
+    return this.#heldOfMessage.all(key);
+  }
+
+  /** The held sightings that are released together with this one, oldest first, itself included. */
+  repetitionsOf(row: HeldRow): readonly HeldRow[] {
+    const { message_key: key } = row;
+    return key !== null && isMessageItself(row) ? this.heldOfMessage(key).filter(isMessageItself) : [row];
+  }
+
+  /** The targets that subscribe to an item. */
+  subscribers({ channel, event }: HeldRow): NumberedTarget[] {
+    const name = parseEventName(event);
+    return [...this.#registry.targets().values()].filter(({ target }) => subscribes(target, channel, name));
+  }
+
+  /** The targets, of those given, that have no delivery of an item. */
+  withoutDelivery(targets: readonly NumberedTarget[], { webhook_id, position }: HeldRow): NumberedTarget[] {
+    const deliveries = this.#receivers.of(webhook_id);
+    return targets.filter(({ number }) => !deliveries.has(number, position));
+  }
+
+  /** The targets with these ids that were not removed; null: no ids are given. */
+  existing(targetIds: readonly string[] | undefined): NumberedTarget[] | null {
+    return targetIds ? [...new Set(targetIds)].flatMap((id) => this.#registry.targets().get(id) ?? []) : null;
+  }
+
+  /** What a release by this filter sends for a row that matches it; null: nothing, or an earlier row covers it. */
+  releasable(row: HeldRow, filter: ReleaseFilter): ReleasableItem | null {
+    const repetitions = this.repetitionsOf(row);
+    const isFirst = repetitions[0] === undefined || isSame(repetitions[0], row);
+    if (!isFirst && this.#isCoveredByEarlier(row, filter)) return null;
+    const targets = this.#targetsToSend(repetitions.at(-1) ?? row, filter.targets);
+    if (targets.length === 0) return null;
+    return {
+      place: { webhookId: row.webhook_id, position: row.position },
+      verdicts: [row.verdict],
+      targets: targets.map(({ target }) => target.id),
+    };
+  }
+
+  /** How many items a release of one message, or of a resync with its id, sends. */
+  countForMessage(key: Buffer): number {
+    return this.#count(this.heldOfMessage(key));
+  }
+
+  /** The same for the messages of a resync at positions `from` to `to` inclusive, by position. Unheld messages are left out. */
+  countsForResync(resync: number, from: number, to: number): ReadonlyMap<number, number> {
+    const byPosition = new Map<number, HeldRow[]>();
+    for (const row of this.#heldOfResync.all(resync, from, to)) {
+      byPosition.set(row.at, [...(byPosition.get(row.at) ?? []), row]);
+    }
+    return new Map([...byPosition].map(([at, held]) => [at, this.#count(held)]));
+  }
+
+  /** How many of these rows `releasable` returns, for a filter by message id without a verdict. */
+  #count(held: readonly HeldRow[]): number {
+    const matching = held.filter(({ verdict }) => verdict !== 'duplicate');
+    const newest = held.findLast(isMessageItself);
+    const sent = matching.filter((row) => !isMessageItself(row));
+    if (newest && matching.some(isMessageItself)) sent.push(newest);
+    return sent.filter((row) => this.#targetsToSend(row, undefined).length > 0).length;
+  }
+
+  #targetsToSend(row: HeldRow, targetIds: readonly string[] | undefined): NumberedTarget[] {
+    return this.withoutDelivery(this.existing(targetIds) ?? this.subscribers(row), row);
+  }
+
+  /** The keys of a filter's message id, which is matched by (channel, id); null: it has none. */
+  messageKeys({
+    channel,
+    messageId,
+  }: {
+    channel?: string | undefined;
+    messageId?: string | undefined;
+  }): Buffer[] | null {
+    if (messageId === undefined) return null;
+    const channels = channel === undefined ? [...this.#registry.channels().keys()] : [channel];
+    return channels.map((name) => messageKey(name, messageId));
+  }
+
+  #isCoveredByEarlier(row: HeldRow, filter: ReleaseFilter): boolean {
+    const { where, values } = allOf(releaseConditions(filter, null));
+    const earlier = this.#db.prepare<unknown[], HeldRow>(
+      `SELECT ${HELD_COLUMNS} ${HELD_OF_MESSAGE} AND (s.webhook_id, s.position) < (?, ?) AND ${where || 'TRUE'}`,
+    );
+    return earlier.all(row.message_key, row.webhook_id, row.position, ...values).some(isMessageItself);
+  }
+}
+
+/** Whether a row is the message and not a revision, vote or placeholder, which share its id but are released by themselves. */
+function isMessageItself({ carrier, message_key: key, verdict, rule, placeholder }: HeldRow): boolean {
+  return carrier === 'messages' && key !== null && verdict !== 'event' && rule !== REPEATED_VOTE && placeholder === 0;
+}
+
+function isSame(one: HeldRow, other: HeldRow): boolean {
+  return one.webhook_id === other.webhook_id && one.position === other.position;
+}

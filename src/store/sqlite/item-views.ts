@@ -1,0 +1,225 @@
+import { decodeCursor, encodeCursor, encodeNumber, leastIdSince } from '../rules/ids.js';
+import type { ItemPlace } from '../rules/ids.js';
+import type { Verdict } from '../../model.js';
+import type { Db } from './database.js';
+import { allOf, ABOVE_ALL_IDS, itemConditions, yieldToEventLoop, ROWS_PER_SLICE } from './filters.js';
+import type { Condition } from './filters.js';
+import type { HeldItems } from './held-items.js';
+import { paged } from './paging.js';
+import {
+  INDEXED_BY_MESSAGE,
+  IS_INDEXED_BY_MESSAGE,
+  itemView,
+  JOIN_FIRST_OF_LEDGER,
+  messageView,
+  SIGHTING_COLUMNS,
+} from './sightings.js';
+import type { SightingRow } from './sightings.js';
+import type { ItemDetail, ItemFilter, MessageFilter, MessageView } from '../items.js';
+import type { Page, PageRequest } from '../paging.js';
+
+/** Ids of a resync that one query looks up. */
+const IDS_PER_SLICE = 200;
+
+const JOIN_WEBHOOK = 'CROSS JOIN webhooks w ON w.id = s.webhook_id';
+const FIRST_OF_LEDGER = `SELECT ${SIGHTING_COLUMNS} FROM ledger l ${JOIN_FIRST_OF_LEDGER} ${JOIN_WEBHOOK}`;
+const IDS_OF_RESYNC = 'FROM resyncs r CROSS JOIN resync_messages m ON m.resync = r.number';
+const FIRST_OF_RESYNC = `SELECT ${SIGHTING_COLUMNS} ${IDS_OF_RESYNC} CROSS JOIN ledger l ON l.key = m.key
+  ${JOIN_FIRST_OF_LEDGER} ${JOIN_WEBHOOK}`;
+const INDEXED_OF_RESYNC = `SELECT ${SIGHTING_COLUMNS} ${IDS_OF_RESYNC}
+  CROSS JOIN ${INDEXED_BY_MESSAGE} ON s.message_key = m.key AND ${IS_INDEXED_BY_MESSAGE} ${JOIN_WEBHOOK}`;
+
+/** The rows that a list reads, newest first: an index holds them in the order of their places. */
+interface Source {
+  readonly from: string;
+  readonly conditions: readonly Condition[];
+}
+
+/**
+ * Lists of items; reads only. A list is read in slices, because the filter may match few of millions of items; a filter
+ * by message id or by resync is read key by key.
+ */
+export class ItemViews {
+  readonly #db: Db;
+  readonly #held: HeldItems;
+  readonly #item;
+  readonly #openResyncs;
+  readonly #firstSighting;
+  readonly #countIds;
+
+  constructor(db: Db, held: HeldItems) {
+    this.#db = db;
+    this.#held = held;
+    this.#item = db.prepare<[number, number], SightingRow>(
+      `SELECT ${SIGHTING_COLUMNS} FROM sightings s JOIN webhooks w ON w.id = s.webhook_id
+       WHERE s.webhook_id = ? AND s.position = ?`,
+    );
+    // `closes_at` belongs to the last call: a window that a later call reopened counts as one window.
+    this.#openResyncs = db
+      .prepare<{ key: Buffer | null; at: number }, string>(
+        `SELECT r.id FROM resync_messages m JOIN resyncs r ON r.number = m.resync
+         WHERE m.key = @key AND r.created_at <= @at AND (m.closes_at IS NULL OR m.closes_at > @at) ORDER BY m.resync`,
+      )
+      .pluck();
+    this.#firstSighting = db.prepare<[Buffer | null], { at: number; webhook_id: number | null }>(
+      'SELECT first_seen_at AS at, webhook_id FROM ledger WHERE key = ? AND first_seen_at IS NOT NULL',
+    );
+    this.#countIds = db
+      .prepare<[string, number, number], number>(
+        `SELECT count(*) ${IDS_OF_RESYNC} WHERE r.id = ? AND m.position >= ? AND m.position < ?`,
+      )
+      .pluck();
+  }
+
+  async items(filter: ItemFilter, page: PageRequest): Promise<Page<ItemDetail>> {
+    return await this.#page(filter, page, (row) => this.#detail(row));
+  }
+
+  async messages(filter: MessageFilter, page: PageRequest): Promise<Page<MessageView>> {
+    return await this.#page({ ...filter, messagesOnly: true }, page, messageView);
+  }
+
+  item({ webhookId, position }: ItemPlace): ItemDetail | null {
+    const row = this.#item.get(webhookId, position);
+    return row ? this.#detail(row) : null;
+  }
+
+  async #page<View>(filter: ItemFilter, { limit, cursor }: PageRequest, view: (row: SightingRow) => View) {
+    const [webhookId = ABOVE_ALL_IDS, position = 0] = cursor === null ? [] : decodeCursor(cursor, 2);
+    const before = { webhookId, position };
+    const keys = this.#held.messageKeys(filter);
+    const rows =
+      keys !== null
+        ? await this.#ofMessages(keys, filter, before, limit + 1)
+        : filter.resync !== undefined
+          ? await this.#ofResync(filter.resync, { ...filter, resync: undefined }, before, limit + 1)
+          : await this.#newestFirst(sourceOf(filter), filter, before, limit + 1);
+    return paged(rows, limit, view, (row) => encodeCursor(row.webhook_id, row.position));
+  }
+
+  async #newestFirst(source: Source, filter: ItemFilter, from: ItemPlace, limit: number): Promise<SightingRow[]> {
+    const rows: SightingRow[] = [];
+    let before = from;
+    for (;;) {
+      const start = this.#startOfSlice(source, filter, before);
+      rows.push(...this.#rowsOfSlice(source, filter, start ?? leastPlace(filter), before, limit - rows.length));
+      if (start === null || rows.length >= limit) return rows;
+      before = start;
+      await yieldToEventLoop();
+    }
+  }
+
+  /** The first place of the slice that ends below `before`; null: the rows that are left fit into one slice. */
+  #startOfSlice({ from, conditions }: Source, filter: ItemFilter, before: ItemPlace): ItemPlace | null {
+    const { where, values } = allOf([...conditions, ...placesBetween(leastPlace(filter), before)]);
+    const select = this.#db.prepare<unknown[], ItemPlace>(
+      `SELECT s.webhook_id AS webhookId, s.position FROM ${from} WHERE ${where}
+       ORDER BY s.webhook_id DESC, s.position DESC LIMIT 1 OFFSET ${ROWS_PER_SLICE - 1}`,
+    );
+    return select.get(...values) ?? null;
+  }
+
+  #rowsOfSlice({ from, conditions }: Source, filter: ItemFilter, least: ItemPlace, before: ItemPlace, limit: number) {
+    const all = [...conditions, ...placesBetween(least, before), ...conditionsOf(filter)];
+    const { where, values } = allOf(all);
+    return this.#db
+      .prepare<unknown[], SightingRow>(
+        `SELECT ${SIGHTING_COLUMNS} FROM ${from} ${JOIN_WEBHOOK} WHERE ${where}
+         ORDER BY s.webhook_id DESC, s.position DESC LIMIT ?`,
+      )
+      .all(...values, limit);
+  }
+
+  async #ofMessages(keys: readonly Buffer[], filter: ItemFilter, before: ItemPlace, limit: number) {
+    const found: SightingRow[] = [];
+    for (const key of keys) {
+      found.push(...(await this.#newestFirst(ofMessage(key), filter, before, limit)));
+      const { where, values } = allOf([['l.key = ?', key], ...this.#conditionsBefore(filter, before)]);
+      found.push(...this.#db.prepare<unknown[], SightingRow>(`${FIRST_OF_LEDGER} WHERE ${where}`).all(...values));
+    }
+    return newestUnique(found, limit);
+  }
+
+  /** Looks up all ids of a slice with one query: a query for each id takes ten times as long. */
+  async #ofResync(id: string, filter: ItemFilter, before: ItemPlace, limit: number): Promise<SightingRow[]> {
+    let found: SightingRow[] = [];
+    for (let from = 0; ; from += IDS_PER_SLICE) {
+      const ids = this.#countIds.get(id, from, from + IDS_PER_SLICE) ?? 0;
+      if (ids === 0) return found;
+      const slice: Condition[] = [
+        ['r.id = ?', id],
+        ['m.position >= ? AND m.position < ?', from, from + IDS_PER_SLICE],
+      ];
+      const { where, values } = allOf([...slice, ...this.#conditionsBefore(filter, before)]);
+      const rows = [INDEXED_OF_RESYNC, FIRST_OF_RESYNC].flatMap((select) =>
+        this.#db
+          .prepare<unknown[], SightingRow>(
+            `${select} WHERE ${where} ORDER BY s.webhook_id DESC, s.position DESC LIMIT ?`,
+          )
+          .all(...values, limit),
+      );
+      found = newestUnique([...found, ...rows], limit);
+      await yieldToEventLoop();
+    }
+  }
+
+  #conditionsBefore(filter: ItemFilter, before: ItemPlace): (Condition | false)[] {
+    return [...placesBetween(leastPlace(filter), before), ...conditionsOf(filter)];
+  }
+
+  #detail(row: SightingRow): ItemDetail {
+    const first = this.#firstSighting.get(row.message_key);
+    return {
+      ...itemView(row),
+      resyncIds: row.verdict === 'restored' ? this.#openResyncs.all({ key: row.message_key, at: row.received_at }) : [],
+      firstSeenAt: first?.at ?? null,
+      firstWebhookId: first && first.webhook_id !== null ? encodeNumber(first.webhook_id) : null,
+    };
+  }
+}
+
+/** The smallest index that contains every item that the filter matches. */
+function sourceOf({ verdict, held }: ItemFilter): Source {
+  if (verdict !== undefined && !isCommon(verdict)) {
+    return {
+      from: 'sightings s INDEXED BY sightings_by_rare_verdict',
+      conditions: [['s.verdict = ?', verdict], ["s.verdict <> 'new' AND s.verdict <> 'event'"]],
+    };
+  }
+  if (held === true) return { from: 'sightings s INDEXED BY sightings_held', conditions: [['s.held = 1']] };
+  return { from: 'sightings s NOT INDEXED', conditions: [] };
+}
+
+function ofMessage(key: Buffer): Source {
+  return {
+    from: INDEXED_BY_MESSAGE,
+    conditions: [['s.message_key = ?', key], [IS_INDEXED_BY_MESSAGE]],
+  };
+}
+
+function isCommon(verdict: Verdict): boolean {
+  return verdict === 'new' || verdict === 'event';
+}
+
+function conditionsOf(filter: ItemFilter) {
+  const { held } = filter;
+  return [...itemConditions(filter, null), held !== undefined && (['s.held = ?', held ? 1 : 0] satisfies Condition)];
+}
+
+function placesBetween(least: ItemPlace, before: ItemPlace): Condition[] {
+  return [
+    ['(s.webhook_id, s.position) >= (?, ?)', least.webhookId, least.position],
+    ['(s.webhook_id, s.position) < (?, ?)', before.webhookId, before.position],
+  ];
+}
+
+/** No item that the filter matches has a lower place. */
+function leastPlace({ since }: ItemFilter): ItemPlace {
+  return { webhookId: since === undefined ? 0 : leastIdSince(since), position: 0 };
+}
+
+/** The newest rows, without repetitions: a resync may contain an id twice. */
+function newestUnique(rows: readonly SightingRow[], limit: number): SightingRow[] {
+  const unique = new Map(rows.map((row) => [`${row.webhook_id} ${row.position}`, row]));
+  return [...unique.values()].sort((a, b) => b.webhook_id - a.webhook_id || b.position - a.position).slice(0, limit);
+}

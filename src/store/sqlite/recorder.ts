@@ -1,0 +1,178 @@
+import { GatewayError } from '../../errors.js';
+import type { Document } from '../../intake/decode.js';
+import { nameOf } from '../../intake/event.js';
+import { isPlaceholder, isUnseen, judge, writesLedger } from '../../intake/judge.js';
+import { cutter, route } from '../../intake/route.js';
+import type { Cutter, JudgedItem, Route } from '../../intake/route.js';
+import type { Channel, IncomingWebhook } from '../../model.js';
+import type { Ids } from '../rules/ids.js';
+import { laneKeys } from '../rules/keys.js';
+import type { Db } from './database.js';
+import { ItemMemory, LedgerTables } from './ledger.js';
+import { ObjectTables } from './object-tables.js';
+import type { DeliveryTables } from './delivery-tables.js';
+import type { RegistryTables } from './registry-tables.js';
+import type { Recorded } from '../intake.js';
+
+/** Longest message id that is stored for people to read, in characters; the key covers the whole id. Whapi's have dozens. */
+const MAX_SHOWN_ID_LENGTH = 1024;
+
+/** Messages that the release of an audit records, instead of a webhook from Whapi. */
+export interface Recovery {
+  readonly auditId: string;
+  /** The targets that receive them; for other targets they are held. */
+  readonly targetIds: ReadonlySet<string>;
+}
+
+interface Judged extends JudgedItem {
+  readonly memory: ItemMemory;
+}
+
+/** Records a webhook: reads what is known of its items, judges and routes them, and writes webhook, verdicts and deliveries. */
+export class WebhookRecorder {
+  readonly #ids: Ids;
+  readonly #registry: RegistryTables;
+  readonly #deliveries: DeliveryTables;
+  readonly #ledger: LedgerTables;
+  readonly #objects: ObjectTables;
+  readonly #insertWebhook;
+  readonly #insertSighting;
+  readonly #markRestored;
+
+  constructor(db: Db, ids: Ids, registry: RegistryTables, deliveries: DeliveryTables) {
+    this.#ids = ids;
+    this.#registry = registry;
+    this.#deliveries = deliveries;
+    this.#ledger = new LedgerTables(db);
+    this.#objects = new ObjectTables(db);
+    this.#insertWebhook = db.prepare(
+      `INSERT INTO webhooks (id, channel, received_at, method, suffix, content_type, event, body, audit, via) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+    );
+    this.#insertSighting = db.prepare(
+      `INSERT INTO sightings (webhook_id, position, carrier, message_key, message_id, verdict, rule, held, placeholder)
+       VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+    );
+    // A message that came before the call to Whapi needs no call any more, so its window starts now.
+    this.#markRestored = db.prepare<{ now: number; key: Buffer }>(
+      `UPDATE resync_messages SET status = 'restored', restored_at = @now, settled_at = @now, proof = 'webhook',
+         next_at = NULL, error = NULL,
+         closes_at = coalesce(closes_at, @now + 1000 * (SELECT window_seconds FROM resyncs WHERE number = resync))
+       WHERE key = @key AND closed = 0 AND status IN ('queued', 'requesting', 'waiting', 'failed')`,
+    );
+  }
+
+  /**
+   * For use inside a transaction.
+   * @param recovery null: the webhook came from Whapi
+   * @throws GatewayError GW_NOT_FOUND, GW_CHANNEL_MISMATCH
+   */
+  record(webhook: IncomingWebhook, document: Document, now: number, recovery: Recovery | null = null): Recorded {
+    const channel = this.#registry.requireChannel(webhook.channel);
+    this.#checkChannelId(channel, document.channelId);
+    const webhookId = this.#ids.next(now);
+    const event = nameOf(document.event);
+    this.#insertWebhook.run(
+      webhookId,
+      channel.name,
+      now,
+      webhook.method,
+      webhook.suffix,
+      webhook.contentType,
+      event,
+      document.body,
+      recovery?.auditId ?? null,
+      webhook.via ?? null,
+    );
+    const judged = this.#judge(document, channel, event, webhookId, now, recovery !== null);
+    const targets = [...this.#registry.targets().values()].map(({ target }) =>
+      recovery?.targetIds.has(target.id) === false ? { ...target, deliver: [] } : target,
+    );
+    const { cut, mostParts } = cutter(document);
+    const { routes, held } = route(judged, document.event, channel.name, targets, mostParts);
+    judged.forEach(({ item, memory, verdict, rule }, at) => {
+      this.#insertSighting.run(
+        webhookId,
+        at,
+        item.carrier,
+        memory.key,
+        item.messageId?.slice(0, MAX_SHOWN_ID_LENGTH) ?? null,
+        verdict,
+        rule,
+        held.has(at) ? 1 : 0,
+        isPlaceholder(item) ? 1 : 0,
+      );
+    });
+    for (const each of routes) this.#deliver(each, webhookId, channel.name, cut, judged, now);
+    return { verdicts: judged.map(({ verdict }) => verdict), deliveries: routes.length };
+  }
+
+  /** The first webhook with a channel id binds it to the channel. @throws GatewayError GW_CHANNEL_MISMATCH */
+  #checkChannelId(channel: Channel, channelId: string | null): void {
+    if (channelId === null || channelId === channel.channelId) return;
+    if (channel.channelId !== null) {
+      throw new GatewayError(
+        'GW_CHANNEL_MISMATCH',
+        `The webhook comes from another Whapi channel: "${channel.name}" belongs to channel_id "${channel.channelId}". Add a ` +
+          'channel for each Whapi channel; if the number has moved, PATCH this one with { "channel_id": null }.',
+      );
+    }
+    this.#registry.updateChannel({ ...channel, channelId });
+  }
+
+  /** Judges items one after the other, so that the second of two equal items in a webhook is a duplicate of the first (I3). */
+  #judge(
+    document: Document,
+    channel: Channel,
+    event: string,
+    webhookId: number,
+    now: number,
+    recovered: boolean,
+  ): Judged[] {
+    const repetitions = this.#objects.repetitionsIn(document, channel.name, event, now);
+    return document.items.map((item, position) => {
+      const isRepetition = repetitions.has(position);
+      const memory = new ItemMemory(this.#ledger, channel.name, item, document.body, now, { recovered, isRepetition });
+      const at = { receivedAt: now, lateAfterSeconds: channel.lateAfterSeconds, recovered };
+      const judgement = judge(item, memory, at);
+      const recover = judgement.rule === 3 && memory.deliverUnseen && isUnseen(item, memory);
+      const isFirst = !memory.known;
+      const isRemembered = writesLedger(item, judgement);
+      if (memory.key && isRemembered) {
+        this.#ledger.remember(memory, memory.key, judgement.rule, webhookId, position, now);
+        if (judgement.rule === 3) this.#markRestored.run({ now, key: memory.key });
+      }
+      this.#ledger.saveFingerprint(memory, memory.isFingerprintInLedger || (isFirst && isRemembered), now);
+      return { item, memory, recover, ...judgement };
+    });
+  }
+
+  #deliver(
+    { target, positions, whole }: Route,
+    webhookId: number,
+    channel: string,
+    cut: Cutter['cut'],
+    judged: readonly Judged[],
+    now: number,
+  ): void {
+    const sent = positions.flatMap((position) => judged[position] ?? []);
+    const times = sent.flatMap(({ item }) =>
+      item.kind === 'message' && item.timestamp !== null ? [item.timestamp] : [],
+    );
+    this.#deliveries.add(
+      {
+        webhookId,
+        target: this.#registry.requireTarget(target.id).number,
+        channel,
+        chats: laneKeys(
+          channel,
+          sent.map(({ item }) => item),
+        ),
+        verdicts: sent.map(({ verdict }) => verdict),
+        positions: whole ? null : positions,
+        body: whole ? null : cut(positions),
+        newestMessageAt: times.length > 0 ? times.reduce((a, b) => Math.max(a, b)) : null,
+      },
+      now,
+    );
+  }
+}

@@ -1,0 +1,75 @@
+import type { Effects } from '../../effects.js';
+import { SHIFT_START } from './clock-shift.js';
+import type { ClockShift, ShiftCursor } from './clock-shift.js';
+import type { Db } from './database.js';
+import type { GroupCommit } from './group-commit.js';
+import type { Pruning } from './pruning.js';
+import { read } from './reads.js';
+import type { RegistryTables } from './registry-tables.js';
+import type { Retention, Upkeep } from '../upkeep.js';
+
+export interface UpkeepParts {
+  readonly commit: GroupCommit;
+  readonly registry: RegistryTables;
+  readonly pruning: Pruning;
+  readonly clockShift: ClockShift;
+}
+
+export class SqliteUpkeep implements Upkeep {
+  readonly #commit: GroupCommit;
+  readonly #registry: RegistryTables;
+  readonly #pruning: Pruning;
+  readonly #clockShift: ClockShift;
+  readonly #now: Effects['now'];
+  readonly #writeProbe;
+  readonly #insertPin;
+  readonly #pinnedValue;
+
+  constructor(db: Db, { commit, registry, pruning, clockShift }: UpkeepParts, now: Effects['now']) {
+    this.#commit = commit;
+    this.#registry = registry;
+    this.#pruning = pruning;
+    this.#clockShift = clockShift;
+    this.#now = now;
+    this.#writeProbe = db.prepare<[string]>(
+      "INSERT INTO meta (key, value) VALUES ('probed_at', ?) ON CONFLICT (key) DO UPDATE SET value = excluded.value",
+    );
+    this.#insertPin = db.prepare<[string, string]>(
+      'INSERT INTO meta (key, value) VALUES (?, ?) ON CONFLICT (key) DO NOTHING',
+    );
+    this.#pinnedValue = db.prepare<[string], string>('SELECT value FROM meta WHERE key = ?').pluck();
+  }
+
+  async clockSetBack(byMs: number): Promise<void> {
+    let cursor: ShiftCursor | null = SHIFT_START;
+    while (cursor !== null) {
+      const from: ShiftCursor = cursor;
+      cursor = await this.#commit.run(() => this.#clockShift.shiftDeliveries(byMs, from, this.#now()));
+    }
+    await this.#commit.run(() => this.#clockShift.shiftCalls(byMs, this.#now()));
+  }
+
+  async probe(): Promise<void> {
+    await this.#commit.run(() => this.#writeProbe.run(String(this.#now())));
+  }
+
+  async pin(name: string, value: string): Promise<string> {
+    return await this.#commit.run(() => {
+      this.#insertPin.run(name, value);
+      return this.#pinnedValue.get(name) ?? value;
+    });
+  }
+
+  async pinned(name: string): Promise<string | null> {
+    return await read(() => this.#pinnedValue.get(name) ?? null);
+  }
+
+  async prune(retention: Retention): Promise<boolean> {
+    const isMore = await this.#commit.run(() => {
+      this.#registry.dropExpiredSecrets(this.#now());
+      return this.#pruning.step(retention, this.#now());
+    });
+    await read(() => this.#pruning.vacuum());
+    return isMore;
+  }
+}
