@@ -64,7 +64,7 @@ function httpUrl(name: string, text: string): string {
 function introduction({ url, token }: Simulator, { webhookUrl }: Options): string {
   const gateway = new URL(webhookUrl).origin;
   const channel = new URL(webhookUrl).pathname.split('/').at(-1) ?? '';
-  return `The simulated Whapi is listening on ${url} and sends its webhooks to ${webhookUrl}.
+  return `A simulated Whapi is listening on ${url} and sends its webhooks to ${webhookUrl}.
 
 1. Start the gateway in a second terminal:
 

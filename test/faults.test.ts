@@ -81,7 +81,7 @@ describe('a start is refused and everything left unchanged', () => {
     const folder = await usedFolder();
     readOnly(folder);
     expect(await refusedStart(folder, UNPRIVILEGED)).toMatch(
-      /GW_STORE_UNUSABLE: \S+gateway\.db\S* cannot be written .*Check the rights/,
+      /GW_STORE_UNUSABLE: \S+gateway\.db\S* is not writable .*Check the permissions/,
     );
   });
 

@@ -18,7 +18,7 @@ export interface NewDelivery {
   readonly target: number;
   readonly channel: string;
   /** The concatenated keys of its lanes (I6), without repetitions. */
-  readonly chats: Buffer;
+  readonly lanes: Buffer;
   readonly verdicts: readonly Verdict[];
   /** The items of the webhook that it carries; null: all of them. */
   readonly positions: readonly number[] | null;
@@ -118,14 +118,14 @@ export class DeliveryTables {
   /** Inserts a delivery that is due now, at the end of its lanes (I6). Returns its id. */
   add(delivery: NewDelivery, now: number): number {
     const id = this.#ids.next(now);
-    const blocked = this.#lanes.join(delivery.target, delivery.chats, id, id);
+    const blocked = this.#lanes.join(delivery.target, delivery.lanes, id, id);
     this.#insert.run(
       id,
       delivery.webhookId,
       delivery.target,
       delivery.channel,
       id,
-      delivery.chats,
+      delivery.lanes,
       blocked,
       now,
       delivery.verdicts.join(),

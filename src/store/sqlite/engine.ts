@@ -55,7 +55,11 @@ export function openSqliteStore(file: string, effects: StoreEffects): Store {
   }
 }
 
-/** Builds the tables, then the parts: each part implements the interface of its area. */
+/**
+ * Builds what the parts share, then the parts. A part implements the interface of its area: its writes run in the group
+ * commit, its reads directly. The shared classes (`…Tables`, `…Counts`, `…Views` and their like) have synchronous methods;
+ * those that write are for use inside a transaction.
+ */
 function assemble({ db, close }: OpenDatabase, effects: StoreEffects): Store {
   const { now } = effects;
   const ids = new Ids(greatestId(db));

@@ -164,7 +164,7 @@ export class ItemRelease {
           webhookId: webhook_id,
           target: target.number,
           channel,
-          chats: laneKeys(channel, item ? [item] : []),
+          lanes: laneKeys(channel, item ? [item] : []),
           verdicts: [verdict],
           positions: [position],
           body,

@@ -163,7 +163,7 @@ export class WebhookRecorder {
         webhookId,
         target: this.#registry.requireTarget(target.id).number,
         channel,
-        chats: laneKeys(
+        lanes: laneKeys(
           channel,
           sent.map(({ item }) => item),
         ),
