@@ -90,8 +90,10 @@ function readRoutes(app: App, options: TargetRoutesOptions): void {
     };
   });
 
-  app.get('/targets/:id', { schema: getTarget }, async ({ params }) =>
-    await jsonWithLoad(await mustHave(registry, params.id), options),
+  app.get(
+    '/targets/:id',
+    { schema: getTarget },
+    async ({ params }) => await jsonWithLoad(await mustHave(registry, params.id), options),
   );
 }
 

@@ -29,7 +29,7 @@ export const whapiWebhook = {
 export const receipt: Receipt = { items: 1, verdicts: { new: 1 } };
 
 export const delivery: Delivery = {
-  id: 'dlv_1f4',
+  id: 'dlv_0000000001f',
   status: 'delivered',
   target: target.id,
   channel: 'support',
@@ -55,7 +55,7 @@ export const pendingDelivery: Delivery = {
 export const retryRequest: RetryRequest = { status: 'dead', target: target.id, since: '2026-01-30T00:00:00Z' };
 
 export const message: Message = {
-  id: 'itm_1e8_0',
+  id: 'itm_0000000001e_0',
   channel: 'support',
   event: 'messages.post',
   verdict: 'restored',
@@ -66,7 +66,7 @@ export const message: Message = {
   audit: null,
   message_id: MESSAGE,
 };
-const sighting: Sighting = { ...message, webhook: 'whk_1e8', position: 0, carrier: 'messages' };
+const sighting: Sighting = { ...message, webhook: '0000000001e', position: 0, carrier: 'messages' };
 export const item: Item = {
   ...sighting,
   evidence: { resyncs: [resyncMessage.resync], first_seen_at: null, first_webhook: null },
@@ -85,7 +85,7 @@ export const webhook: Webhook = {
   deliveries: [],
 };
 export const releaseRequest: ReleaseRequest = { targets: [target.id] };
-export const release: Release = { deliveries: ['dlv_1f9'] };
+export const release: Release = { deliveries: ['dlv_0000000001k'] };
 export const itemReleaseRequest: ItemReleaseRequest = { channel: 'support', event: 'messages.post', dry_run: true };
 
 export const explanation: Explanation = {
@@ -104,7 +104,7 @@ export const explanation: Explanation = {
 export const messageReleaseRequest: MessageReleaseRequest = { resync: resyncMessage.resync, expected_count: 40 };
 
 export const job: Job = {
-  id: 'job_2a',
+  id: 'job_0000000002a',
   kind: 'retry',
   status: 'running',
   filter: { ...retryRequest },
