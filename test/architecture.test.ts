@@ -70,6 +70,25 @@ describe('import rules:', () => {
     expect(offences(isBase, ({ ours }) => ours)).toEqual([]);
   });
 
+  it('the contract imports only the model, errors and typebox, and only http and the command line import it', () => {
+    const allowed = /^(contract\/|model$|errors$)/;
+    expect(
+      offences(
+        ({ name }) => within('contract')(name),
+        ({ ours }) => ours.filter((name) => !allowed.test(name)),
+      ),
+    ).toEqual([]);
+    expect(
+      offences(
+        ({ name }) => within('contract')(name),
+        ({ packages }) => packages.filter((name) => name !== 'typebox'),
+      ),
+    ).toEqual([]);
+    const others = ({ name }: SourceFile): boolean =>
+      !['contract', 'http', 'cli'].some((folder) => within(folder)(name));
+    expect(offences(others, ({ ours }) => ours.filter(within('contract')))).toEqual([]);
+  });
+
   it('pure files import only the model, errors, types and each other', () => {
     const allowed = new Set(['model', 'errors', 'whapi/wire', ...files.filter(isPure).map(({ name }) => name)]);
     expect(offences(isPure, ({ name }) => (importsOf.get(name) ?? []).filter((other) => !allowed.has(other)))).toEqual(

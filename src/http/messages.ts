@@ -1,39 +1,23 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox';
-import { Type } from 'typebox';
+import type { Explanation as ExplanationJson, Message } from '../contract/messages.js';
+import { explainMessage, listMessages, releaseMessage, releaseMessages } from '../contract/operations/items.js';
 import { GatewayError } from '../errors.js';
 import type { Effects } from '../effects.js';
 import type { Breaker } from '../model.js';
-import {
-  itemFields,
-  itemFieldsJson,
-  itemPlaceFields,
-  itemPlaceJson,
-  Released,
-  ReleaseOne,
-  ReleaseTargets,
-  ReleasedVerdict,
-} from './item-json.js';
-import { bulkOptions, releaseMany, ReleaseResult } from './jobs.js';
+import type { App } from './app.js';
+import { releaseMany } from './bulk.js';
+import { itemFieldsJson, itemPlaceJson } from './item-json.js';
 import {
   attemptJson,
-  ChannelName,
   deliveryJson,
-  DeliveryWithLogSchema,
   iso,
   isoOrNull,
-  orNull,
   pageJson,
-  pageOf,
-  pageQuery,
   pageRequest,
-  problems,
   resyncMessageJson,
-  ResyncMessageSchema,
-  Time,
   timesOf,
-  VerdictSchema,
 } from './schemas.js';
-import type { Json } from './schemas.js';
+import { timelineOf } from './timeline.js';
 import { whyWaiting } from './waiting.js';
 import type { ExplainedDelivery } from '../store/deliveries.js';
 import type { Explanation, Items, MessageView } from '../store/items.js';
@@ -56,67 +40,21 @@ export interface MessageRoutesOptions {
   readonly onJob: () => void;
 }
 
-const MessageSchema = Type.Object({ ...itemFields, message_id: Type.String() });
-const SightingSchema = Type.Object({ ...itemFields, ...itemPlaceFields, message_id: Type.String() });
-const Step = Type.Object({
-  at: Time,
-  kind: Type.String({
-    enum: ['sighting', 'seeded', 'found', 'registered', 'asked', 'restored', 'delivery', 'release', 'attempt'],
-  }),
-  text: Type.String(),
-});
-const ExplanationSchema = Type.Object({
-  channel: Type.String(),
-  message_id: Type.String(),
-  ledger: orNull(
-    Type.Object(
-      {
-        first_seen_at: orNull(Type.String({ description: 'ISO 8601; null: asked for or seeded, and it never came' })),
-        last_seen_at: Time,
-        rule: orNull(Type.Integer()),
-        seeded_at: orNull(Type.String({ description: 'ISO 8601: a seeding met it in the list of Whapi' })),
-      },
-      { description: 'null: the id is not remembered' },
-    ),
-  ),
-  timeline: Type.Array(Step, { description: 'Everything below in order of time, in words' }),
-  sightings: Type.Array(SightingSchema),
-  resyncs: Type.Array(ResyncMessageSchema),
-  audits: Type.Array(Type.Object({ audit: Type.String(), found_at: Time, released_at: orNull(Time) }), {
-    description: 'Audits that found that it never came',
-  }),
-  deliveries: Type.Array(
-    Type.Object({
-      ...DeliveryWithLogSchema.properties,
-      waiting: orNull(Type.String({ description: 'Why it waits, in words; null once settled' })),
-    }),
-  ),
-});
-const Filters = pageQuery({
-  channel: Type.Optional(ChannelName),
-  verdict: Type.Optional(VerdictSchema),
-  held: Type.Optional(Type.Boolean()),
-});
-const ReleaseMany = Type.Object(
-  {
-    channel: Type.Optional(ChannelName),
-    verdict: Type.Optional(ReleasedVerdict),
-    since: Type.Optional(Time),
-    until: Type.Optional(Time),
-    resync: Type.Optional(Type.String({ description: 'Only messages that this resync asked for' })),
-    targets: Type.Optional(ReleaseTargets),
-    ...bulkOptions,
-  },
-  { additionalProperties: false },
-);
-const MessageParams = Type.Object({ channel: Type.String(), message_id: Type.String() });
-const tags = ['messages'];
-
 /** `/v1/messages`. */
-export const messageRoutes: FastifyPluginAsyncTypebox<MessageRoutesOptions> = async (
-  app,
-  { store, breakers, effects, onDeliveries, onJob },
-) => {
+export const messageRoutes: FastifyPluginAsyncTypebox<MessageRoutesOptions> = async (app, options) => {
+  listRoute(app, options);
+  explainRoute(app, options);
+  releaseRoutes(app, options);
+  await Promise.resolve();
+};
+
+function listRoute(app: App, { store }: MessageRoutesOptions): void {
+  app.get('/messages', { schema: listMessages }, async ({ query }) =>
+    pageJson(await store.items.messages(query, pageRequest(query)), messageJson),
+  );
+}
+
+function explainRoute(app: App, { store, breakers, effects }: MessageRoutesOptions): void {
   /** @throws GatewayError GW_NOT_FOUND: nothing is known of the message, or the channel does not exist */
   const explained = async (channel: string, messageId: string): Promise<Explanation> => {
     const found = await store.items.explain(channel, messageId);
@@ -131,76 +69,29 @@ export const messageRoutes: FastifyPluginAsyncTypebox<MessageRoutesOptions> = as
     return whyWaiting(delivery, { target, breaker: breakers.of(delivery.target), now: effects.now() });
   };
 
-  app.get(
-    '/messages',
-    {
-      schema: {
-        tags,
-        summary: 'Sightings of messages, newest first',
-        querystring: Filters,
-        response: { 200: pageOf(MessageSchema), ...problems },
-      },
-    },
-    async ({ query }) => pageJson(await store.items.messages(query, pageRequest(query)), messageJson),
-  );
+  app.get('/messages/:channel/:message_id', { schema: explainMessage }, async ({ params }) => {
+    const found = await explained(params.channel, params.message_id);
+    return explanationJson(found, await Promise.all(found.deliveries.map(waitingOf)));
+  });
+}
 
-  app.get(
-    '/messages/:channel/:message_id',
-    {
-      schema: {
-        tags,
-        summary:
-          'Everything that happened to a message: sightings with verdict and rule, resyncs, deliveries and attempts',
-        params: MessageParams,
-        response: { 200: ExplanationSchema, ...problems },
-      },
-    },
-    async ({ params }) => {
-      const found = await explained(params.channel, params.message_id);
-      return explanationJson(found, await Promise.all(found.deliveries.map(waitingOf)));
-    },
-  );
+function releaseRoutes(app: App, { store, onDeliveries, onJob }: MessageRoutesOptions): void {
+  app.post('/messages/:channel/:message_id/release', { schema: releaseMessage }, async ({ params, body }, reply) => {
+    const deliveries = await store.outbox.release(params.channel, params.message_id, body?.targets ?? null);
+    onDeliveries();
+    return await reply.code(202).send({ deliveries: [...deliveries] });
+  });
 
-  app.post(
-    '/messages/:channel/:message_id/release',
-    {
-      schema: {
-        tags,
-        summary: 'Send a held message after all',
-        params: MessageParams,
-        body: ReleaseOne,
-        response: { 202: Released, ...problems },
-      },
-    },
-    async ({ params, body }, reply) => {
-      const deliveries = await store.outbox.release(params.channel, params.message_id, body?.targets ?? null);
-      onDeliveries();
-      return await reply.code(202).send({ deliveries: [...deliveries] });
-    },
-  );
-
-  app.post(
-    '/messages/release',
-    {
-      schema: {
-        tags,
-        summary: 'Send many held messages after all: a job, or with dry_run what it would send',
-        body: ReleaseMany,
-        response: { 202: ReleaseResult, ...problems },
-      },
-    },
-    async ({ body }, reply) => {
-      const { dry_run, expected_count, ...given } = body;
-      const filter = { ...given, ...timesOf(given), messagesOnly: true };
-      return await reply.code(202).send(await releaseMany(store, filter, { dry_run, expected_count }, onJob));
-    },
-  );
-  await Promise.resolve();
-};
+  app.post('/messages/release', { schema: releaseMessages }, async ({ body }, reply) => {
+    const { dry_run, expected_count, ...given } = body;
+    const filter = { ...given, ...timesOf(given), messagesOnly: true };
+    return await reply.code(202).send(await releaseMany(store, filter, { dry_run, expected_count }, onJob));
+  });
+}
 
 const MOST_NAMES = 20;
 
-function messageJson(view: MessageView): Json<typeof MessageSchema> {
+function messageJson(view: MessageView): Message {
   return { ...itemFieldsJson(view), message_id: view.messageId };
 }
 
@@ -210,7 +101,7 @@ function noSuchChannel(name: string, names: readonly string[]): string {
 }
 
 /** `waiting`: why each delivery waits, in their order. */
-function explanationJson(found: Explanation, waiting: readonly (string | null)[]): Json<typeof ExplanationSchema> {
+function explanationJson(found: Explanation, waiting: readonly (string | null)[]): ExplanationJson {
   return {
     channel: found.channel,
     message_id: found.messageId,
@@ -234,36 +125,4 @@ function explanationJson(found: Explanation, waiting: readonly (string | null)[]
       waiting: waiting[index] ?? null,
     })),
   };
-}
-
-type TimedStep = Json<typeof Step> & { ms: number };
-
-/** What a person reads first: one line for each thing that happened, oldest first. */
-function timelineOf(found: Explanation): Json<typeof Step>[] {
-  const steps: TimedStep[] = [];
-  const add = (ms: number | null, kind: TimedStep['kind'], text: string): void => {
-    if (ms !== null) steps.push({ ms, at: iso(ms), kind, text });
-  };
-  for (const { seenAt, event, carrier, verdict, rule, held, auditId } of found.sightings) {
-    const how =
-      auditId === null ? `came in as ${carrier} of ${event}` : `released by audit ${auditId}, not by a webhook`;
-    add(seenAt, 'sighting', `${how}: ${verdict} by rule ${rule}${held ? ', held' : ''}`);
-  }
-  add(found.ledger?.seededAt ?? null, 'seeded', 'met in the list of Whapi by a seeding: known an hour later');
-  for (const { auditId, foundAt } of found.audits) {
-    add(foundAt, 'found', `audit ${auditId} found it at Whapi: no webhook had carried it`);
-  }
-  for (const { resyncId, registeredAt, askedAt, restoredAt, calls, error } of found.resyncs) {
-    add(registeredAt, 'registered', `registered by resync ${resyncId}`);
-    add(askedAt, 'asked', `asked Whapi to bring it back (call ${calls})${error === null ? '' : `: ${error}`}`);
-    add(restoredAt, 'restored', `restored by resync ${resyncId}`);
-  }
-  for (const { id, target, createdAt, released, log } of found.deliveries) {
-    if (released) add(createdAt, 'release', `released to target ${target} by hand: delivery ${id}`);
-    else add(createdAt, 'delivery', `delivery ${id} to target ${target} recorded`);
-    for (const { startedAt, status, error } of log) {
-      add(startedAt, 'attempt', `delivery ${id} sent: ${error ?? `the target answered ${status ?? '?'}`}`);
-    }
-  }
-  return steps.sort((a, b) => a.ms - b.ms).map(({ at, kind, text }) => ({ at, kind, text }));
 }
