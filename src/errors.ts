@@ -50,9 +50,12 @@ export class GatewayError extends Error {
   }
 }
 
-/** A cursor that no list gave. */
+/** An invalid cursor. */
 export function badCursor(): GatewayError {
-  return new GatewayError('GW_BAD_REQUEST', 'This cursor is not one that a list gave. Start again without it.');
+  return new GatewayError(
+    'GW_BAD_REQUEST',
+    'Invalid cursor. Use the next_cursor of the page before, or start again without a cursor.',
+  );
 }
 
 /** What stops the start of the process: `exitCode` 2 for a setting that is wrong, 1 for anything else. */

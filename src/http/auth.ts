@@ -22,7 +22,7 @@ export function bearerOf(request: FastifyRequest): string | null {
 /** Called for a failed authentication; throws what it is answered with. `hint` says what to send instead. */
 export type RefuseAuthentication = (request: FastifyRequest, reply: FastifyReply, hint?: string) => Promise<never>;
 
-const HINT = 'send "Authorization: Bearer …"';
+const HINT = 'Send "Authorization: Bearer <token>"';
 
 /**
  * Counts failed authentications by client address: past twenty a minute they are answered 429. A right secret from that
@@ -38,7 +38,7 @@ export function authenticationGuard(app: FastifyInstance): RefuseAuthentication 
     const counted = await countFailure(request);
     if (counted.isAllowed || !counted.isExceeded) {
       reply.header('www-authenticate', 'Bearer');
-      throw new GatewayError('GW_UNAUTHORIZED', `The secret is missing or wrong: ${hint}.`);
+      throw new GatewayError('GW_UNAUTHORIZED', `Missing or invalid token. ${hint}.`);
     }
     reply.header('retry-after', counted.ttlInSeconds);
     throw new GatewayError(

@@ -18,6 +18,8 @@ import {
   Time,
 } from './schemas.js';
 import type { Json } from './schemas.js';
+import { shown } from './schema-words.js';
+import { invalidField } from './validation-errors.js';
 import type { Registry } from '../store/registry.js';
 import type { ChannelTraffic, Traffic } from '../store/traffic.js';
 
@@ -36,13 +38,22 @@ const WHAPI_TOKEN = Type.String({
   minLength: 1,
   maxLength: 4096,
   pattern: '^\\S+$',
+  writeOnly: true,
+  'x-expected': "the channel's Whapi token, without spaces",
   description: "The channel's token at Whapi",
 });
 const WEBHOOK_SECRET = Type.String({
   pattern: '^[A-Za-z0-9._~-]{16,200}$',
+  writeOnly: true,
+  'x-expected': '16 to 200 letters, digits, ".", "_", "~" or "-" (make one with: openssl rand -hex 24)',
   description: '16 or more URL-safe characters',
 });
-const BASE_URL = Type.String({ pattern: '^https?://', maxLength: 2048 });
+const BASE_URL = Type.String({
+  pattern: '^https?://',
+  maxLength: 2048,
+  'x-expected': 'an http:// or https:// URL',
+  examples: ['https://gate.whapi.cloud'],
+});
 const LATE_AFTER = Type.Integer({ minimum: 0, maximum: 31_536_000, description: 'Seconds; see the verdict `late`' });
 const RESYNC_SPACING = orNull(
   Type.Integer({
@@ -243,9 +254,10 @@ export const channelRoutes: FastifyPluginAsyncTypebox<ChannelRoutesOptions> = as
 function checkedUrl(url: string | undefined): string | undefined {
   if (url === undefined) return undefined;
   if (!URL.canParse(url)) {
-    throw new GatewayError('GW_BAD_REQUEST', 'whapi_base_url is not a URL.', [
-      { path: '/whapi_base_url', message: 'must be a URL' },
-    ]);
+    throw invalidField(
+      '/whapi_base_url',
+      `"whapi_base_url" is ${shown(url)}; expected a URL, for example https://gate.whapi.cloud`,
+    );
   }
   return url.replace(/\/+$/, '');
 }

@@ -9,6 +9,8 @@ import type { Channel } from '../model.js';
 import { checkedEventNames, EventNames } from './event-names.js';
 import { oneOf, orNull, problems } from './schemas.js';
 import type { Json } from './schemas.js';
+import { shown as shownValue } from './schema-words.js';
+import { invalidField } from './validation-errors.js';
 import type { Registry } from '../store/registry.js';
 
 export interface ConnectRoutesOptions {
@@ -22,6 +24,8 @@ const Connect = Type.Object(
     public_url: Type.Optional(
       Type.String({
         pattern: '^https?://[^\\s?#@]+$',
+        'x-expected': 'an http:// or https:// URL without user name, query and fragment',
+        examples: ['https://gateway.example.com'],
         maxLength: 2048,
         description: 'Under which Whapi reaches the gateway; default: PUBLIC_URL, else where it was connected before',
       }),
@@ -156,9 +160,10 @@ function settingsJson({ callback_persist, webhooks }: Connectable): Json<typeof 
 function checkedUrl(url: string | undefined): string | null {
   if (url === undefined) return null;
   if (!URL.canParse(url)) {
-    throw new GatewayError('GW_BAD_REQUEST', 'public_url is not a URL.', [
-      { path: '/public_url', message: 'must be a URL' },
-    ]);
+    throw invalidField(
+      '/public_url',
+      `"public_url" is ${shownValue(url)}; expected a URL, for example https://gateway.example.com`,
+    );
   }
   return url.replace(/\/+$/, '');
 }

@@ -92,8 +92,8 @@ export async function ingress(app: FastifyInstance, options: IngressOptions): Pr
     if (!hasComeThrough(viaFrom(headers[VIA_HEADER]), options.gatewayId)) return;
     throw new GatewayError(
       'GW_LOOP',
-      'This gateway sent this webhook: a target leads back here. Nothing was recorded. Set the URL of that target to your ' +
-        'bot (for example http://127.0.0.1:3000/hook), not to a gateway.',
+      'Loop: this gateway sent this webhook itself, because the URL of a target leads back here. Nothing was recorded. ' +
+        "Set the target's URL to your bot (for example http://127.0.0.1:3000/hook).",
     );
   };
 
@@ -149,7 +149,11 @@ function refusalRecorder({ store, log, effects }: IngressOptions): (channel: str
 
 function pathOf({ raw }: FastifyRequest): WebhookPath {
   const path = parseWebhookPath(raw.url ?? '');
-  if (!path) throw new GatewayError('GW_NOT_FOUND', 'This is not the URL of a webhook.');
+  if (!path)
+    throw new GatewayError(
+      'GW_NOT_FOUND',
+      'Invalid webhook URL: expected /webhooks/<channel>, for example /webhooks/shop.',
+    );
   return path;
 }
 
@@ -196,7 +200,7 @@ function rateLimiter({ ratePerSecond }: IngressOptions): (channel: string, now: 
       reply.header('retry-after', Math.ceil(bucket.waitMs(now) / 1000));
       throw new GatewayError(
         'GW_RATE_LIMITED',
-        `Channel "${channel}" sends more than ${ratePerSecond} webhooks a second.`,
+        `Channel "${channel}" sends more than ${ratePerSecond} webhooks per second (WEBHOOK_RATE_PER_SECOND).`,
       );
     }
     bucket.take(1);

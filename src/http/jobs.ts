@@ -86,7 +86,7 @@ export const jobRoutes: FastifyPluginAsyncTypebox<JobRoutesOptions> = async (app
     { schema: { tags, summary: 'How far a job is', params: Id, response: { 200: JobSchema, ...problems } } },
     async ({ params }) => {
       const found = await store.jobs.get(params.id);
-      if (!found) throw new GatewayError('GW_NOT_FOUND', `There is no job "${params.id}"; it may have been pruned.`);
+      if (!found) throw new GatewayError('GW_NOT_FOUND', `There is no job "${params.id}". It may have been pruned.`);
       return jobJson(found);
     },
   );

@@ -51,7 +51,7 @@ export class PendingWebhooks {
     if (this.#count === 0 || (this.#bytes + bytes <= this.#mostBytes && this.#count < MOST_WEBHOOKS)) return;
     throw new GatewayError(
       'GW_OVERLOADED',
-      'More webhooks are waiting to be stored than fit into memory (MAX_PENDING_BYTES). Nothing was changed; send it again.',
+      'Too many webhooks are waiting to be stored (MAX_PENDING_BYTES). This one was not stored; send it again.',
     );
   }
 }
@@ -68,9 +68,10 @@ export function declaredLength({ headers }: IncomingMessage): number | null {
  */
 export async function readBody(request: IncomingMessage, mostBytes: number, share: Share): Promise<Buffer> {
   const tooLarge = (): GatewayError =>
-    new GatewayError('GW_TOO_LARGE', 'The body is larger than is taken here: the limit is MAX_BODY_BYTES.');
+    new GatewayError('GW_TOO_LARGE', `The request body is larger than ${mostBytes} bytes (MAX_BODY_BYTES).`);
   if ((declaredLength(request) ?? 0) > mostBytes) throw tooLarge();
-  const cutOff = (): GatewayError => new GatewayError('GW_BAD_REQUEST', 'The connection ended before the body did.');
+  const cutOff = (): GatewayError =>
+    new GatewayError('GW_BAD_REQUEST', 'The connection closed before the whole body arrived.');
   if (request.destroyed) throw cutOff(); // while its secret was looked at: it would never say so again
   return await new Promise((resolve, reject) => {
     const chunks: Buffer[] = [];

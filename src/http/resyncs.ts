@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto';
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox';
 import { Type } from 'typebox';
 import { GatewayError } from '../errors.js';
+import { MESSAGE_ID, MESSAGE_ID_EXAMPLE, MESSAGE_ID_WORDS } from '../message-id.js';
 import { DEFAULT_WINDOW_SECONDS, PAUSE_CODES } from '../model.js';
 import type { Pause, ResyncMessageStatus } from '../model.js';
 import {
@@ -47,10 +48,13 @@ const NewResync = Type.Object(
   {
     channel: ChannelName,
     // Whapi has widened the form of its ids twice: only what a URL can carry is asked for (docs/whapi.md, Message).
-    message_ids: Type.Array(Type.String({ pattern: '^(?!\\.{1,2}$)[A-Za-z0-9._~-]{1,256}$' }), {
-      minItems: 1,
-      maxItems: 10_000,
-    }),
+    message_ids: Type.Array(
+      Type.String({ pattern: MESSAGE_ID, 'x-expected': MESSAGE_ID_WORDS, examples: [MESSAGE_ID_EXAMPLE] }),
+      {
+        minItems: 1,
+        maxItems: 10_000,
+      },
+    ),
     deliver_unseen: Type.Optional(
       Type.Boolean({ description: 'Send restored messages that were never seen to the bots as well' }),
     ),

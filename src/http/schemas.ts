@@ -1,6 +1,6 @@
 import { Type } from 'typebox';
 import type { Static, TSchema } from 'typebox';
-import { badCursor, GatewayError } from '../errors.js';
+import { badCursor } from '../errors.js';
 import {
   DELIVERY_STATUSES,
   DELIVERY_WAITS,
@@ -14,6 +14,8 @@ import {
 import type { Attempt } from '../model.js';
 import type { DeliveryView } from '../store/deliveries.js';
 import type { Page, PageRequest } from '../store/paging.js';
+import { shown } from './schema-words.js';
+import { invalidField } from './validation-errors.js';
 import type { ResyncMessageView } from '../store/resyncs.js';
 
 /** Schemas that several resources share. One schema gives validation, type and `/openapi.json`. */
@@ -33,13 +35,21 @@ export const ResyncStatusSchema = oneOf(RESYNC_STATUSES);
 export const ResyncMessageStatusSchema = oneOf(RESYNC_MESSAGE_STATUSES);
 
 export const CHANNEL_NAME = '^[a-z0-9][a-z0-9-]{0,62}$';
-export const ChannelName = Type.String({ pattern: CHANNEL_NAME, description: 'Name of a channel' });
+export const CHANNEL_NAME_WORDS = 'a channel name: lower-case letters, digits and "-", at most 63 characters';
+export const ChannelName = Type.String({
+  pattern: CHANNEL_NAME,
+  description: 'Name of a channel',
+  'x-expected': CHANNEL_NAME_WORDS,
+  examples: ['shop'],
+});
 
 /** How targets and webhooks name events: `*`, `messages`, `messages.post`, `statuses.*` … */
 export const EVENT_PATTERN = '^(\\*|[A-Za-z_]{1,64}(\\.(\\*|post|put|patch|delete))?)$';
 
 export const EventFilter = Type.String({
   pattern: EVENT_PATTERN,
+  'x-expected': 'an event of Whapi, with or without its method',
+  examples: ['messages.post'],
   description: '`messages.post`; `messages` or `messages.*` for every method',
 });
 
@@ -117,6 +127,7 @@ export function isoOrNull(ms: number | null): string | null {
   return ms === null ? null : iso(ms);
 }
 
+const TIME = 'an ISO 8601 time with a zone';
 const ISO_8601 = /^(\d{4}-\d\d-\d\d)T\d\d:\d\d(:\d\d(\.\d+)?)?(Z|[+-]\d\d:\d\d)$/;
 
 /** From when on and until when, in milliseconds. @throws GatewayError GW_BAD_REQUEST */
@@ -132,9 +143,13 @@ function timeOf(text: string | undefined, path: string): number | undefined {
   const isDay = day !== undefined && !Number.isNaN(Date.parse(day)) && iso(Date.parse(day)).startsWith(day);
   const ms = isDay ? Date.parse(text) : NaN;
   if (Number.isNaN(ms))
-    throw new GatewayError('GW_BAD_REQUEST', 'A time is not ISO 8601 with its zone.', [
-      { path, message: 'must be ISO 8601 with a zone, such as 2026-01-31T12:00:00Z' },
-    ]);
+    throw invalidField(
+      path,
+      `"${path.slice(1)}" is ${shown(text)}; expected ${TIME}, for example 2026-01-31T12:00:00Z`,
+      {
+        name: 'time',
+      },
+    );
   return ms;
 }
 

@@ -117,9 +117,15 @@ async function listen(app: FastifyInstance, { host, port }: Config): Promise<str
   } catch (error) {
     await app.close();
     if ((error as NodeJS.ErrnoException).code !== 'EADDRINUSE') {
-      throw new StartError('GW_CANNOT_LISTEN', `Cannot listen on ${host}, port ${port}: ${(error as Error).message}`);
+      throw new StartError(
+        'GW_CANNOT_LISTEN',
+        `Cannot listen on HOST=${host} PORT=${port}: ${(error as Error).message}`,
+      );
     }
-    throw new StartError('GW_PORT_TAKEN', `Port ${port} on ${host} is taken by another process. Stop it, or set PORT.`);
+    throw new StartError(
+      'GW_PORT_TAKEN',
+      `Port ${port} on ${host} is already in use. Stop the other process, or set PORT (for example PORT=8081).`,
+    );
   }
   const { port: taken } = app.server.address() as AddressInfo;
   return `http://${host.includes(':') ? `[${host}]` : host}:${taken}`;
@@ -153,7 +159,10 @@ async function buildServer(options: ServerOptions): Promise<FastifyInstance> {
   app.setValidatorCompiler(validators());
   app.setErrorHandler(errorHandler(log));
   app.setNotFoundHandler(({ method, url }) => {
-    throw new GatewayError('GW_NOT_FOUND', `There is no ${method} ${maskedUrl(url)}.`);
+    throw new GatewayError(
+      'GW_NOT_FOUND',
+      `There is no ${method} ${maskedUrl(url)}. GET /openapi.json lists all operations.`,
+    );
   });
   await describeRoutes(app);
   await app.register(rateLimit, { global: false });
@@ -233,7 +242,7 @@ function apiRate(max: number) {
     errorResponseBuilder: (_request: unknown, { after }: { after: string }) =>
       new GatewayError(
         'GW_RATE_LIMITED',
-        `More than ${max} requests a minute (API_RATE_PER_MINUTE). Try again in ${after}.`,
+        `More than ${max} requests per minute (API_RATE_PER_MINUTE). Try again in ${after}.`,
       ),
   };
 }
@@ -243,8 +252,9 @@ function apiRate(max: number) {
  * `null` would become 0, and an unknown field would vanish without a word.
  */
 function validators() {
-  const strict = new Ajv({ allErrors: true, useDefaults: true, removeAdditional: false, strict: false });
+  const strict = new Ajv({ verbose: true, allErrors: true, useDefaults: true, removeAdditional: false, strict: false });
   const coercing = new Ajv({
+    verbose: true,
     allErrors: true,
     useDefaults: true,
     removeAdditional: false,

@@ -6,6 +6,7 @@ import {
   attemptJson,
   AttemptSchema,
   CHANNEL_NAME,
+  CHANNEL_NAME_WORDS,
   iso,
   isoOrNull,
   ModeSchema,
@@ -36,10 +37,23 @@ export const DEFAULTS = {
 };
 
 const name = Type.String({ minLength: 1, maxLength: 100 });
-const url = Type.String({ maxLength: 2048, pattern: '^https?://' });
-const secret = Type.String({ maxLength: 100, description: 'whsec_… (Standard Webhooks); made where it is left out' });
+const url = Type.String({
+  maxLength: 2048,
+  pattern: '^https?://',
+  'x-expected': 'an http:// or https:// URL',
+  examples: ['https://bot.example.com/hook'],
+});
+const secret = Type.String({
+  maxLength: 100,
+  writeOnly: true,
+  'x-expected': '"whsec_" and 24 to 64 bytes in base64',
+  description: 'whsec_… (Standard Webhooks); made where it is left out',
+});
 const settings = {
-  channels: Type.Array(Type.String({ pattern: `^\\*$|${CHANNEL_NAME}` }), { minItems: 1, maxItems: 1000 }),
+  channels: Type.Array(
+    Type.String({ pattern: `^\\*$|${CHANNEL_NAME}`, 'x-expected': `* or ${CHANNEL_NAME_WORDS}`, examples: ['shop'] }),
+    { minItems: 1, maxItems: 1000 },
+  ),
   events: EventNames,
   deliver: Type.Array(VerdictSchema, { minItems: 1, uniqueItems: true }),
   mode: ModeSchema,
@@ -47,9 +61,17 @@ const settings = {
     ...SplitSchema,
     description: 'One request for the whole of a webhook, for each of its chats, or for each of its items',
   }),
-  headers: Type.Record(Type.String(), Type.String({ maxLength: 4096, pattern: '^[\\t\\x20-\\x7e\\x80-\\xff]*$' }), {
-    maxProperties: 50,
-  }),
+  headers: Type.Record(
+    Type.String(),
+    Type.String({
+      maxLength: 4096,
+      pattern: '^[\\t\\x20-\\x7e\\x80-\\xff]*$',
+      'x-expected': 'a text of at most 4,096 Latin-1 characters without line breaks',
+    }),
+    {
+      maxProperties: 50,
+    },
+  ),
   timeout_ms: Type.Integer({ minimum: 100, maximum: 120_000, description: 'The whole attempt' }),
   max_attempts: Type.Integer({ minimum: 1, maximum: 100 }),
   retry_delays_seconds: orNull(

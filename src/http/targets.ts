@@ -9,7 +9,7 @@ import type { Breaker, Target, TargetTest } from '../model.js';
 import { isSigningSecret, newSigningSecret } from '../signing-secret.js';
 import type { Encryption } from '../encryption.js';
 import { checkedEventNames } from './event-names.js';
-import { pointerPart } from './problem.js';
+import { pointerPart, shown } from './schema-words.js';
 import { iso, isoOrNull, orNull, pageOf, pageOfAll, pageQuery, pageRequest, problems } from './schemas.js';
 import type { Json } from './schemas.js';
 import {
@@ -29,6 +29,7 @@ import {
   testJson,
   TestResult,
 } from './target-json.js';
+import { invalidField } from './validation-errors.js';
 import type { Outbox } from '../store/outbox.js';
 import type { Registry } from '../store/registry.js';
 
@@ -59,6 +60,7 @@ const tags = ['targets'];
 /** Headers that the gateway or HTTP itself sets. */
 const RESERVED_HEADER =
   /^(webhook-.*|x-gateway-.*|content-type|content-length|host|connection|transfer-encoding|expect|upgrade|keep-alive|te|trailer)$/i;
+const SIGNING_SECRET = '"whsec_" and 24 to 64 bytes in base64 (make one with: echo "whsec_$(openssl rand -base64 32)")';
 const HEADER_NAME = /^[A-Za-z0-9!#$%&'*+.^_`|~-]{1,100}$/;
 
 /** `/v1/targets`. */
@@ -67,15 +69,18 @@ export const targetRoutes: FastifyPluginAsyncTypebox<TargetRoutesOptions> = asyn
 
   const check = (body: { url?: string; secret?: string; headers?: Record<string, string> }): void => {
     const refusal = body.url === undefined ? null : options.whyRefused(body.url);
-    if (refusal !== null) throw bad('/url', refusal);
+    if (refusal !== null) throw invalidField('/url', `"url" is ${shown(body.url)}. ${refusal}`);
     if (body.secret !== undefined && !isSigningSecret(body.secret)) {
-      throw bad('/secret', 'must be whsec_ and 24 to 64 bytes in base64');
+      throw invalidField('/secret', `"secret" is not valid; expected ${SIGNING_SECRET}`);
     }
     const header = Object.keys(body.headers ?? {}).find((key) => !HEADER_NAME.test(key) || RESERVED_HEADER.test(key));
-    if (header !== undefined) throw bad(`/headers/${pointerPart(header)}`, 'is not a header that a target may set');
+    if (header !== undefined) throw invalidField(headerPath(header), headerRefusal(header));
     const masked = Object.entries(body.headers ?? {}).find(([, value]) => value === MASK)?.[0];
     if (masked !== undefined)
-      throw bad(`/headers/${pointerPart(masked)}`, 'is the mask of a secret: send the value itself');
+      throw invalidField(
+        headerPath(masked),
+        `header "${masked}" is "${MASK}", the mask of a secret; send the value itself`,
+      );
   };
 
   const sealed = (headers: Record<string, string>) => encryption.seal(JSON.stringify(headers));
@@ -212,7 +217,8 @@ export const targetRoutes: FastifyPluginAsyncTypebox<TargetRoutesOptions> = asyn
       const wanted = body ?? {};
       check(wanted);
       const { id, secret: current } = await mustHave(params.id);
-      if (wanted.secret === encryption.open(current)) throw bad('/secret', 'is the one that signs already');
+      if (wanted.secret === encryption.open(current))
+        throw invalidField('/secret', '"secret" is the current signing secret; send another one');
       const secret = wanted.secret ?? newSigningSecret(effects.randomBytes);
       const graceSeconds = wanted.grace_seconds ?? GRACE_SECONDS;
       const expiresAt = graceSeconds === 0 ? null : effects.now() + graceSeconds * 1000;
@@ -241,8 +247,14 @@ export const targetRoutes: FastifyPluginAsyncTypebox<TargetRoutesOptions> = asyn
   await Promise.resolve();
 };
 
-function bad(path: string, message: string): GatewayError {
-  return new GatewayError('GW_BAD_REQUEST', `Invalid request body: ${path} ${message}`, [{ path, message }]);
+function headerPath(name: string): string {
+  return `/headers/${pointerPart(name)}`;
+}
+
+function headerRefusal(name: string): string {
+  return HEADER_NAME.test(name)
+    ? `header "${name}" is set by the gateway or by HTTP itself; remove it`
+    : `${shown(name)} is not a header name; expected letters, digits and "-", for example X-Tenant`;
 }
 
 function keyOf({ createdAt, id }: Target): string {

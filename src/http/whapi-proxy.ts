@@ -77,7 +77,7 @@ const MISSING = new Set([400, 404]);
 /** Of an error, and of a request that may quote. */
 const MOST_BYTES_READ = 64 * 1024;
 const RESYNC_HEADER = 'x-gateway-resync';
-const HINT = `send the channel's own Whapi token as "Authorization: Bearer …", or as "?token=…"`;
+const HINT = `Send the channel's own Whapi token as "Authorization: Bearer <token>" or "?token=<token>"`;
 
 /**
  * `/whapi/*`: Whapi's API under another base URL, for clients that know nothing of the gateway. Bodies stream both ways
@@ -120,7 +120,7 @@ export async function whapiProxy(app: FastifyInstance, options: WhapiProxyOption
 
   const handle = async (request: FastifyRequest, reply: FastifyReply): Promise<FastifyReply> => {
     const passage = authorized.get(request);
-    if (!passage) throw new GatewayError('GW_INTERNAL', 'A request came past its authentication.');
+    if (!passage) throw new GatewayError('GW_INTERNAL', 'The request was not authenticated.');
     const { method } = request;
     const { url, signal } = passage;
     const isResync = READING.has(method) && url.wantsResync && url.messageId !== null;
@@ -228,7 +228,7 @@ function rateLimiter(
     reply.header('retry-after', counted.ttlInSeconds);
     throw new GatewayError(
       'GW_RATE_LIMITED',
-      `More than ${max} requests a minute (API_RATE_PER_MINUTE). Try again in ${counted.ttlInSeconds} s.`,
+      `More than ${max} requests per minute (API_RATE_PER_MINUTE). Try again in ${counted.ttlInSeconds} s.`,
     );
   };
 }

@@ -96,8 +96,9 @@ export function asGatewayError(error: unknown): GatewayError {
   if (error instanceof GatewayError) return error;
   const { name, code = '', message } = error as NodeJS.ErrnoException;
   if (name === 'TimeoutError' || TIMEOUTS.has(code)) {
-    return new GatewayError('GW_WHAPI_TIMEOUT', 'Whapi did not answer in time. It may have done what it was asked.');
+    return new GatewayError('GW_WHAPI_TIMEOUT', 'Whapi did not answer in time. The call may have taken effect.');
   }
-  if (BAD_REQUESTS.has(code)) return new GatewayError('GW_BAD_REQUEST', `The request cannot go on: ${message}.`);
+  if (BAD_REQUESTS.has(code))
+    return new GatewayError('GW_BAD_REQUEST', `The request cannot be forwarded to Whapi: ${message}.`);
   return new GatewayError('GW_WHAPI_UNAVAILABLE', `Whapi cannot be reached: ${networkErrorText(error)}. Try again.`);
 }

@@ -34,12 +34,15 @@ const FALSE = new Set(['false', '0', 'no', 'off']);
 export function parseWhapiUrl(rawUrl: string): WhapiUrl {
   const target = rawUrl.slice(PREFIX.length);
   if (!rawUrl.startsWith(PREFIX) || !/^(?:$|[/?])/.test(target)) {
-    throw new GatewayError('GW_NOT_FOUND', 'This is not the URL of a call to Whapi.');
+    throw new GatewayError(
+      'GW_NOT_FOUND',
+      'Invalid URL: expected /whapi/ and a path of Whapi, for example /whapi/messages/text.',
+    );
   }
   const [path, query] = split(target);
   const parts = decoded(path).split(/[/\\]/);
   if (target.includes('#') || parts.some((part) => part === '.' || part === '..')) {
-    throw new GatewayError('GW_BAD_REQUEST', 'A path must not have dot segments or a fragment.');
+    throw new GatewayError('GW_BAD_REQUEST', 'Invalid path: remove ".", ".." and "#" from it.');
   }
   // A server may look for slashes before it decodes a path or after: an id may have an encoded one.
   const byPart = path.split('/').map(decoded);
