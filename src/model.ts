@@ -190,6 +190,22 @@ export interface Pause {
   readonly nextCheckAt: number;
 }
 
+/** How a check of the doctor ends. */
+export const CHECK_STATUSES = ['ok', 'warn', 'fail'] as const;
+export type CheckStatus = (typeof CHECK_STATUSES)[number];
+
+/** What connecting a channel warns about: settings at Whapi that it does not change by itself. */
+export const WARNING_CODES = [
+  'same_bot',
+  'past_gateway',
+  'max_age',
+  'legacy_events',
+  'no_targets',
+  'restart_needed',
+  'insecure_url',
+  'private_url',
+] as const;
+
 export const BREAKER_STATES = ['closed', 'open', 'half_open'] as const;
 
 /** The circuit breaker of a target: delivery/breaker.ts tells what it does. */

@@ -51,6 +51,7 @@ const isPure = ({ name }: SourceFile): boolean =>
       'token-bucket',
       'durations',
       'json',
+      'message-id',
       'connect/warnings',
       'delivery/breaker',
       'delivery/networks',
@@ -68,6 +69,25 @@ describe('who may import whom', () => {
   it('words, errors and the wire format import nothing of ours', () => {
     const isBase = ({ name }: SourceFile): boolean => ['model', 'errors', 'whapi/wire'].includes(name);
     expect(offences(isBase, ({ ours }) => ours)).toEqual([]);
+  });
+
+  it('the contract imports only words, errors and typebox; only http and the command line import it', () => {
+    const allowed = /^(contract\/|model$|errors$)/;
+    expect(
+      offences(
+        ({ name }) => within('contract')(name),
+        ({ ours }) => ours.filter((name) => !allowed.test(name)),
+      ),
+    ).toEqual([]);
+    expect(
+      offences(
+        ({ name }) => within('contract')(name),
+        ({ packages }) => packages.filter((name) => name !== 'typebox'),
+      ),
+    ).toEqual([]);
+    const others = ({ name }: SourceFile): boolean =>
+      !['contract', 'http', 'cli'].some((folder) => within(folder)(name));
+    expect(offences(others, ({ ours }) => ours.filter(within('contract')))).toEqual([]);
   });
 
   it('pure files import only words, errors, each other and types', () => {

@@ -1,20 +1,9 @@
 import ipaddr from 'ipaddr.js';
-import type { Target } from '../model.js';
+import type { Target, WARNING_CODES } from '../model.js';
 import { LEGACY_EVENT_TYPES } from '../whapi/wire.js';
 import type { WebhookSetting } from '../whapi/wire.js';
 import { isOurs, MAX_AGE_LOSES, maskedUrl, receiversOf } from './policy.js';
 import type { Connectable, Identity } from './policy.js';
-
-export const WARNING_CODES = [
-  'same_bot',
-  'past_gateway',
-  'max_age',
-  'legacy_events',
-  'no_targets',
-  'restart_needed',
-  'insecure_url',
-  'private_url',
-] as const;
 
 /** Something that connecting does not put right by itself. */
 export interface Warning {

@@ -1,8 +1,6 @@
-import type { Target, TargetTest } from '../model.js';
+import { CHECK_STATUSES } from '../model.js';
+import type { CheckStatus, Target, TargetTest } from '../model.js';
 import type { ChannelTraffic } from '../store/traffic.js';
-
-export const CHECK_STATUSES = ['ok', 'warn', 'fail'] as const;
-export type CheckStatus = (typeof CHECK_STATUSES)[number];
 
 /** One thing that was looked at. */
 export interface Check {

@@ -1,53 +1,12 @@
-import { Type } from 'typebox';
-import { AUDIT_KINDS, AUDIT_STATUSES } from '../model.js';
-import { iso, isoOrNull, oneOf, orNull, Time } from './schemas.js';
-import type { Json } from './schemas.js';
+import type { Audit, AuditMessage } from '../contract/audits.js';
+import { iso, isoOrNull } from './schemas.js';
 import { HOUR_MS } from '../durations.js';
 import type { AuditMessageView, AuditView } from '../store/audits.js';
 
 /** Whapi waits up to an hour between two tries (docs/whapi.md, Delivery): what is newer may still be on its way. */
 export const STILL_ON_ITS_WAY_MS = HOUR_MS;
 
-export const AuditSchema = Type.Object({
-  id: Type.String(),
-  kind: oneOf(AUDIT_KINDS),
-  channel: Type.String(),
-  status: oneOf(AUDIT_STATUSES),
-  since: Time,
-  until: Time,
-  counts: Type.Object({
-    whapi_has: Type.Integer({ description: 'Messages in the list of Whapi, system messages left out' }),
-    seen: Type.Integer({ description: 'A webhook carried it; of a seeding: the ledger had it' }),
-    never_came: Type.Integer({ description: 'No webhook carried it' }),
-    before_memory: Type.Integer({ description: 'Sent before `memory_since`: that no webhook is known proves nothing' }),
-    seeded: Type.Integer({ description: 'Ids that a seeding wrote into the ledger' }),
-    released: Type.Integer({ description: 'Of those that never came: recorded by a release' }),
-  }),
-  read_until: Type.String({ description: 'ISO 8601: how far the list was read' }),
-  round: Type.Integer({ description: 'Messages came into the range while it was read, so it was read again' }),
-  memory_since: Time,
-  warnings: Type.Array(Type.String()),
-  created_at: Time,
-  ended_at: orNull(Time),
-  error: orNull(Type.String({ description: 'Why it failed, or why it waits' })),
-});
-export const AuditMessageSchema = Type.Object({
-  message_id: Type.String(),
-  type: orNull(Type.String()),
-  chat_id: orNull(Type.String()),
-  sent_at: Time,
-  found_at: Time,
-  released_at: orNull(Time),
-  first_seen_at: orNull(Type.String({ description: 'ISO 8601: a webhook, or a release, has brought it since' })),
-});
-export const ReleaseSchema = Type.Object({
-  dry_run: Type.Boolean(),
-  messages: Type.Integer({ description: 'Recorded; with `dry_run`: would be recorded' }),
-  came_meanwhile: Type.Integer({ description: 'Not released: a webhook has brought them since' }),
-  deliveries: Type.Integer(),
-});
-
-export function auditJson(view: AuditView): Json<typeof AuditSchema> {
+export function auditJson(view: AuditView): Audit {
   const { counts } = view;
   return {
     id: view.id,
@@ -94,7 +53,7 @@ function warningsOf({ kind, since, until, memorySince, createdAt, unsettled }: A
   return warnings;
 }
 
-export function auditMessageJson(view: AuditMessageView): Json<typeof AuditMessageSchema> {
+export function auditMessageJson(view: AuditMessageView): AuditMessage {
   return {
     message_id: view.messageId,
     type: view.type,

@@ -1,17 +1,20 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox';
-import { Type } from 'typebox';
 import type { Effects } from '../effects.js';
 import { GatewayError } from '../errors.js';
 import type { AuditKind } from '../model.js';
 import {
-  auditJson,
-  auditMessageJson,
-  AuditMessageSchema,
+  AuditMessagePageSchema,
+  AuditPageSchema,
+  AuditReleaseRequestSchema,
+  AuditReleaseSchema,
   AuditSchema,
-  ReleaseSchema,
-  STILL_ON_ITS_WAY_MS,
-} from './audit-json.js';
-import { ChannelName, iso, orNull, pageJson, pageOf, pageQuery, pageRequest, problems, timesOf } from './schemas.js';
+  NewAuditSchema,
+} from '../contract/audits.js';
+import { NewSeedingSchema } from '../contract/channels.js';
+import { Id, Name } from '../contract/fields.js';
+import { orNull, pageQuery, ref } from '../contract/schema.js';
+import { auditJson, auditMessageJson, STILL_ON_ITS_WAY_MS } from './audit-json.js';
+import { iso, pageJson, pageRequest, timesOf } from './schemas.js';
 import { invalidField } from './validation-errors.js';
 import type { AuditView, Audits } from '../store/audits.js';
 import type { Registry } from '../store/registry.js';
@@ -30,22 +33,6 @@ export interface AuditRoutesOptions {
   readonly onDeliveries: () => void;
 }
 
-const NewAudit = Type.Object(
-  {
-    channel: ChannelName,
-    since: Type.String({ description: 'ISO 8601 with its zone, included' }),
-    until: Type.Optional(Type.String({ description: 'ISO 8601 with its zone, included; default: an hour ago' })),
-  },
-  { additionalProperties: false },
-);
-const NewSeeding = Type.Object(
-  {
-    since: Type.Optional(Type.String({ description: 'ISO 8601; default: as far back as ids are remembered' })),
-    until: Type.Optional(Type.String({ description: 'ISO 8601; default: now' })),
-  },
-  { additionalProperties: false },
-);
-const Id = Type.Object({ id: Type.String() });
 const tags = ['audits'];
 
 /** `/v1/audits`, and `/v1/channels/{name}/seed`, which is one of another kind. */
@@ -75,8 +62,8 @@ export const auditRoutes: FastifyPluginAsyncTypebox<AuditRoutesOptions> = async 
       schema: {
         tags,
         summary: 'Compare the messages that Whapi has with those that came: which never did?',
-        body: NewAudit,
-        response: { 202: AuditSchema, ...problems },
+        body: ref(NewAuditSchema),
+        response: { 202: ref(AuditSchema) },
       },
     },
     async ({ body }, reply) => {
@@ -92,9 +79,9 @@ export const auditRoutes: FastifyPluginAsyncTypebox<AuditRoutesOptions> = async 
       schema: {
         tags,
         summary: 'Tell the ledger which messages Whapi has: brought back by anybody, they are duplicates',
-        params: Type.Object({ name: Type.String() }),
-        body: orNull(NewSeeding),
-        response: { 202: AuditSchema, ...problems },
+        params: Name,
+        body: orNull(ref(NewSeedingSchema)),
+        response: { 202: ref(AuditSchema) },
       },
     },
     async ({ params, body }, reply) => {
@@ -111,7 +98,7 @@ export const auditRoutes: FastifyPluginAsyncTypebox<AuditRoutesOptions> = async 
         tags,
         summary: 'Audits and seedings, newest first',
         querystring: pageQuery({}),
-        response: { 200: pageOf(AuditSchema), ...problems },
+        response: { 200: ref(AuditPageSchema) },
       },
     },
     async ({ query }) => pageJson(await store.audits.list(pageRequest(query)), auditJson),
@@ -119,7 +106,7 @@ export const auditRoutes: FastifyPluginAsyncTypebox<AuditRoutesOptions> = async 
 
   app.get(
     '/audits/:id',
-    { schema: { tags, summary: 'One audit or seeding', params: Id, response: { 200: AuditSchema, ...problems } } },
+    { schema: { tags, summary: 'One audit or seeding', params: Id, response: { 200: ref(AuditSchema) } } },
     async ({ params }) => auditJson(await mustHave(params.id)),
   );
 
@@ -131,7 +118,7 @@ export const auditRoutes: FastifyPluginAsyncTypebox<AuditRoutesOptions> = async 
         summary: 'The messages that never came, oldest first',
         params: Id,
         querystring: pageQuery({}),
-        response: { 200: pageOf(AuditMessageSchema), ...problems },
+        response: { 200: ref(AuditMessagePageSchema) },
       },
     },
     async ({ params, query }) => {
@@ -147,7 +134,7 @@ export const auditRoutes: FastifyPluginAsyncTypebox<AuditRoutesOptions> = async 
         tags,
         summary: 'Ask Whapi for nothing more; what was found stays',
         params: Id,
-        response: { 200: AuditSchema, ...problems },
+        response: { 200: ref(AuditSchema) },
       },
     },
     async ({ params }) => auditJson(await store.audits.cancel(params.id)),
@@ -160,16 +147,8 @@ export const auditRoutes: FastifyPluginAsyncTypebox<AuditRoutesOptions> = async 
         tags,
         summary: 'Send the messages that never came, once, to targets that want late ones',
         params: Id,
-        body: orNull(
-          Type.Object(
-            {
-              targets: Type.Optional(Type.Array(Type.String(), { minItems: 1, maxItems: 1000 })),
-              dry_run: Type.Optional(Type.Boolean({ description: 'Only count' })),
-            },
-            { additionalProperties: false },
-          ),
-        ),
-        response: { 202: ReleaseSchema, ...problems },
+        body: orNull(ref(AuditReleaseRequestSchema)),
+        response: { 202: ref(AuditReleaseSchema) },
       },
     },
     async ({ params, body }, reply) => {

@@ -1,24 +1,22 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox';
 import type { FastifyBaseLogger } from 'fastify';
 import { Type } from 'typebox';
+import {
+  ChannelChangeSchema,
+  ChannelPageSchema,
+  ChannelSchema,
+  CreatedChannelSchema,
+  NewChannelSchema,
+} from '../contract/channels.js';
+import type { Channel as ChannelJson } from '../contract/channels.js';
+import { Name } from '../contract/fields.js';
+import { pageQuery, ref } from '../contract/schema.js';
 import type { Effects } from '../effects.js';
 import { GatewayError } from '../errors.js';
 import type { Channel } from '../model.js';
 import type { Encryption } from '../encryption.js';
-import {
-  ChannelName,
-  iso,
-  isoOrNull,
-  orNull,
-  pageOf,
-  pageOfAll,
-  pageQuery,
-  pageRequest,
-  problems,
-  Time,
-} from './schemas.js';
-import type { Json } from './schemas.js';
 import { shown } from './schema-words.js';
+import { iso, isoOrNull, pageOfAll, pageRequest } from './schemas.js';
 import { invalidField } from './validation-errors.js';
 import type { Registry } from '../store/registry.js';
 import type { ChannelTraffic, Traffic } from '../store/traffic.js';
@@ -34,112 +32,17 @@ export interface ChannelRoutesOptions {
   readonly log: Pick<FastifyBaseLogger, 'info'>;
 }
 
-const WHAPI_TOKEN = Type.String({
-  minLength: 1,
-  maxLength: 4096,
-  pattern: '^\\S+$',
-  writeOnly: true,
-  'x-expected': "the channel's Whapi token, without spaces",
-  description: "The channel's token at Whapi",
-});
-const WEBHOOK_SECRET = Type.String({
-  pattern: '^[A-Za-z0-9._~-]{16,200}$',
-  writeOnly: true,
-  'x-expected': '16 to 200 letters, digits, ".", "_", "~" or "-" (make one with: openssl rand -hex 24)',
-  description: '16 or more URL-safe characters',
-});
-const BASE_URL = Type.String({
-  pattern: '^https?://',
-  maxLength: 2048,
-  'x-expected': 'an http:// or https:// URL',
-  examples: ['https://gate.whapi.cloud'],
-});
-const LATE_AFTER = Type.Integer({ minimum: 0, maximum: 31_536_000, description: 'Seconds; see the verdict `late`' });
-const RESYNC_SPACING = orNull(
-  Type.Integer({
-    minimum: 0,
-    maximum: 3_600_000,
-    description: 'Milliseconds between two calls to Whapi that the gateway makes by itself; null: a second',
-  }),
-);
-const DAILY_BUDGET = orNull(
-  Type.Integer({
-    minimum: 1,
-    maximum: 1_000_000,
-    description: 'Calls to Whapi on one day (UTC) that the gateway makes by itself; null: no limit',
-  }),
-);
-const AUTO_RESYNC = Type.Boolean({
-  description: 'A message that a call to /whapi does not find is brought back unasked, once per hour',
-});
 const DEFAULT_LATE_AFTER_SECONDS = 900;
 const SECRET_BYTES = 24;
-
-const NewChannel = Type.Object(
-  {
-    name: ChannelName,
-    whapi_token: WHAPI_TOKEN,
-    webhook_secret: Type.Optional(WEBHOOK_SECRET),
-    whapi_base_url: Type.Optional(BASE_URL),
-    late_after_seconds: Type.Optional(LATE_AFTER),
-    resync_spacing_ms: Type.Optional(RESYNC_SPACING),
-    daily_call_budget: Type.Optional(DAILY_BUDGET),
-    auto_resync: Type.Optional(AUTO_RESYNC),
-  },
-  { additionalProperties: false },
-);
-
-const ChannelChange = Type.Object(
-  {
-    whapi_token: Type.Optional(WHAPI_TOKEN),
-    webhook_secret: Type.Optional(WEBHOOK_SECRET),
-    whapi_base_url: Type.Optional(BASE_URL),
-    late_after_seconds: Type.Optional(LATE_AFTER),
-    resync_spacing_ms: Type.Optional(RESYNC_SPACING),
-    daily_call_budget: Type.Optional(DAILY_BUDGET),
-    auto_resync: Type.Optional(AUTO_RESYNC),
-    channel_id: Type.Optional(Type.Null({ description: 'null forgets it: the next webhook teaches it anew' })),
-  },
-  { additionalProperties: false, minProperties: 1 },
-);
-
-const channelFields = {
-  name: Type.String(),
-  channel_id: orNull(Type.String({ description: "Whapi's own id, learned from the first webhook" })),
-  webhook_url: Type.String({
-    description: 'Where Whapi is to send its webhooks; a path only while PUBLIC_URL is not set',
-  }),
-  whapi_base_url: Type.String(),
-  late_after_seconds: Type.Integer(),
-  resync_spacing_ms: RESYNC_SPACING,
-  daily_call_budget: DAILY_BUDGET,
-  auto_resync: Type.Boolean(),
-  last_webhook_at: orNull(Type.String({ description: 'ISO 8601: when the last webhook was accepted' })),
-  refused: Type.Object(
-    {
-      last_at: orNull(Time),
-      last_code: orNull(Type.String({ description: 'GW_…' })),
-      today: Type.Integer({ description: 'Since midnight, UTC' }),
-    },
-    { description: 'Webhooks of this channel that were refused; Whapi sends most of them again' },
-  ),
-  created_at: Time,
-};
-const ChannelSchema = Type.Object(channelFields);
-const NewChannelSchema = Type.Object({
-  ...channelFields,
-  webhook_secret: Type.String({ description: 'Shown this once' }),
-});
-const Name = Type.Object({ name: Type.String() });
 const tags = ['channels'];
 
 /** `/v1/channels`. */
 export const channelRoutes: FastifyPluginAsyncTypebox<ChannelRoutesOptions> = async (app, options) => {
   const { store, encryption, effects, log } = options;
-  const json = async (channel: Channel): Promise<Json<typeof ChannelSchema>> =>
+  const json = async (channel: Channel): Promise<ChannelJson> =>
     channelJson(channel, await store.traffic.of(channel.name));
 
-  const channelJson = (channel: Channel, { lastWebhookAt, refused }: ChannelTraffic): Json<typeof ChannelSchema> => ({
+  const channelJson = (channel: Channel, { lastWebhookAt, refused }: ChannelTraffic): ChannelJson => ({
     name: channel.name,
     channel_id: channel.channelId,
     webhook_url: `${options.publicUrl ?? ''}/webhooks/${channel.name}`,
@@ -162,7 +65,14 @@ export const channelRoutes: FastifyPluginAsyncTypebox<ChannelRoutesOptions> = as
 
   app.post(
     '/channels',
-    { schema: { tags, summary: 'Add a channel', body: NewChannel, response: { 201: NewChannelSchema, ...problems } } },
+    {
+      schema: {
+        tags,
+        summary: 'Add a channel',
+        body: ref(NewChannelSchema),
+        response: { 201: ref(CreatedChannelSchema) },
+      },
+    },
     async ({ body }, reply) => {
       const secret = body.webhook_secret ?? effects.randomBytes(SECRET_BYTES).toString('base64url');
       const channel: Channel = {
@@ -190,7 +100,7 @@ export const channelRoutes: FastifyPluginAsyncTypebox<ChannelRoutesOptions> = as
         tags,
         summary: 'Channels, by name',
         querystring: pageQuery({}),
-        response: { 200: pageOf(ChannelSchema), ...problems },
+        response: { 200: ref(ChannelPageSchema) },
       },
     },
     async ({ query }) => {
@@ -201,7 +111,7 @@ export const channelRoutes: FastifyPluginAsyncTypebox<ChannelRoutesOptions> = as
 
   app.get(
     '/channels/:name',
-    { schema: { tags, summary: 'One channel', params: Name, response: { 200: ChannelSchema, ...problems } } },
+    { schema: { tags, summary: 'One channel', params: Name, response: { 200: ref(ChannelSchema) } } },
     async ({ params }) => {
       const channel = await store.registry.channel(params.name);
       if (!channel) throw new GatewayError('GW_NOT_FOUND', `There is no channel "${params.name}".`);
@@ -216,8 +126,8 @@ export const channelRoutes: FastifyPluginAsyncTypebox<ChannelRoutesOptions> = as
         tags,
         summary: 'Change a channel',
         params: Name,
-        body: ChannelChange,
-        response: { 200: ChannelSchema, ...problems },
+        body: ref(ChannelChangeSchema),
+        response: { 200: ref(ChannelSchema) },
       },
     },
     async ({ params, body }) => {
@@ -240,7 +150,7 @@ export const channelRoutes: FastifyPluginAsyncTypebox<ChannelRoutesOptions> = as
 
   app.delete(
     '/channels/:name',
-    { schema: { tags, summary: 'Remove a channel', params: Name, response: { 204: Type.Null(), ...problems } } },
+    { schema: { tags, summary: 'Remove a channel', params: Name, response: { 204: Type.Null() } } },
     async ({ params }, reply) => {
       await store.registry.removeChannel(params.name);
       log.info({ channel: params.name }, 'channel removed');

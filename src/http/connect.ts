@@ -1,14 +1,19 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox';
-import { Type } from 'typebox';
 import type { Connector } from '../connect/connector.js';
 import { shown } from '../connect/policy.js';
 import type { Connectable, Plan } from '../connect/policy.js';
-import { WARNING_CODES } from '../connect/warnings.js';
+import {
+  ConnectionSchema,
+  ConnectRequestSchema,
+  DisconnectionSchema,
+  DisconnectRequestSchema,
+} from '../contract/connect.js';
+import type { Disconnection, WhapiSettings } from '../contract/connect.js';
+import { Name } from '../contract/fields.js';
+import { orNull, ref } from '../contract/schema.js';
 import { GatewayError } from '../errors.js';
 import type { Channel } from '../model.js';
-import { checkedEventNames, EventNames } from './event-names.js';
-import { oneOf, orNull, problems } from './schemas.js';
-import type { Json } from './schemas.js';
+import { checkedEventNames } from './event-names.js';
 import { shown as shownValue } from './schema-words.js';
 import { invalidField } from './validation-errors.js';
 import type { Registry } from '../store/registry.js';
@@ -18,59 +23,6 @@ export interface ConnectRoutesOptions {
   readonly connector: Connector;
 }
 
-const DRY_RUN = Type.Boolean({ default: false, description: 'Shows the change and makes none' });
-const Connect = Type.Object(
-  {
-    public_url: Type.Optional(
-      Type.String({
-        pattern: '^https?://[^\\s?#@]+$',
-        'x-expected': 'an http:// or https:// URL without user name, query and fragment',
-        examples: ['https://gateway.example.com'],
-        maxLength: 2048,
-        description: 'Under which Whapi reaches the gateway; default: PUBLIC_URL, else where it was connected before',
-      }),
-    ),
-    mode: Type.Optional(oneOf(['body', 'path', 'method'])),
-    events: Type.Optional(
-      Type.Unsafe<string[]>({
-        ...EventNames,
-        description:
-          'Exactly these, as targets name them; default: what the enabled targets want, on top of what is subscribed',
-      }),
-    ),
-    dry_run: Type.Optional(DRY_RUN),
-  },
-  { additionalProperties: false },
-);
-const Disconnect = Type.Object({ dry_run: Type.Optional(DRY_RUN) }, { additionalProperties: false });
-
-const WebhookSchema = Type.Object({
-  url: Type.String({ description: 'Secrets masked' }),
-  mode: Type.String(),
-  events: Type.Array(Type.String()),
-  headers: Type.Record(Type.String(), Type.String(), { description: 'All values masked' }),
-  webhook_max_age_seconds: orNull(Type.Number()),
-});
-const SettingsSchema = Type.Object({ callback_persist: Type.Boolean(), webhooks: Type.Array(WebhookSchema) });
-const planFields = {
-  channel: Type.String(),
-  dry_run: Type.Boolean(),
-  changed: Type.Boolean({ description: 'In a dry run: whether it would be' }),
-  changes: Type.Array(Type.String(), { description: 'What is different, in words' }),
-  before: SettingsSchema,
-  after: SettingsSchema,
-};
-const Disconnected = Type.Object(planFields);
-const Connected = Type.Object({
-  ...planFields,
-  webhook_url: Type.String(),
-  warnings: Type.Array(
-    Type.Object({ code: oneOf(WARNING_CODES), webhook_url: orNull(Type.String()), message: Type.String() }),
-  ),
-  verified: orNull(Type.Boolean({ description: 'A test webhook came in; null: it was not, or could not be tried' })),
-  verification: Type.String({ description: 'What came of the test, and what to do' }),
-});
-const Name = Type.Object({ name: Type.String() });
 const tags = ['channels'];
 const NOT_TRIED = { verified: null, message: 'Not tried in a dry run.' };
 
@@ -89,8 +41,8 @@ export const connectRoutes: FastifyPluginAsyncTypebox<ConnectRoutesOptions> = as
         tags,
         summary: 'Have Whapi send the webhooks of a channel to the gateway',
         params: Name,
-        body: orNull(Connect),
-        response: { 200: Connected, ...problems },
+        body: orNull(ref(ConnectRequestSchema)),
+        response: { 200: ref(ConnectionSchema) },
       },
     },
     async ({ params, body }) => {
@@ -121,8 +73,8 @@ export const connectRoutes: FastifyPluginAsyncTypebox<ConnectRoutesOptions> = as
         tags,
         summary: "Take the gateway's webhook, and nothing else, off a channel at Whapi",
         params: Name,
-        body: orNull(Disconnect),
-        response: { 200: Disconnected, ...problems },
+        body: orNull(ref(DisconnectRequestSchema)),
+        response: { 200: ref(DisconnectionSchema) },
       },
     },
     async ({ params, body }) => {
@@ -135,7 +87,7 @@ export const connectRoutes: FastifyPluginAsyncTypebox<ConnectRoutesOptions> = as
   await Promise.resolve();
 };
 
-function planJson({ name }: Channel, isDry: boolean, { before, after, changes }: Plan): Json<typeof Disconnected> {
+function planJson({ name }: Channel, isDry: boolean, { before, after, changes }: Plan): Disconnection {
   return {
     channel: name,
     dry_run: isDry,
@@ -146,7 +98,7 @@ function planJson({ name }: Channel, isDry: boolean, { before, after, changes }:
   };
 }
 
-function settingsJson({ callback_persist, webhooks }: Connectable): Json<typeof SettingsSchema> {
+function settingsJson({ callback_persist, webhooks }: Connectable): WhapiSettings {
   return {
     callback_persist,
     webhooks: webhooks.map(shown).map(({ url, mode, events, headers, webhookMaxAgeSeconds }) => ({

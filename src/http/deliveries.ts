@@ -1,24 +1,17 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox';
-import { Type } from 'typebox';
-import { GatewayError } from '../errors.js';
-import { bulkOptions, retryMany, RetryResult } from './jobs.js';
 import {
-  attemptJson,
-  ChannelName,
   DeliveryDetailSchema,
-  deliveryJson,
+  DeliveryPageSchema,
+  DeliveryQuery,
   DeliverySchema,
-  DeliveryStatusSchema,
-  EventFilter,
-  oneOf,
-  pageJson,
-  pageOf,
-  pageQuery,
-  pageRequest,
-  problems,
-  Time,
-  timesOf,
-} from './schemas.js';
+  RetryRequestSchema,
+} from '../contract/deliveries.js';
+import { Id } from '../contract/fields.js';
+import { RetryResultSchema } from '../contract/jobs.js';
+import { ref } from '../contract/schema.js';
+import { GatewayError } from '../errors.js';
+import { retryMany } from './jobs.js';
+import { attemptJson, deliveryJson, pageJson, pageRequest, timesOf } from './schemas.js';
 import type { Jobs } from '../store/jobs.js';
 import type { Outbox } from '../store/outbox.js';
 
@@ -33,23 +26,6 @@ export interface DeliveryRoutesOptions {
   readonly onJob: () => void;
 }
 
-const filters = {
-  target: Type.Optional(Type.String()),
-  channel: Type.Optional(ChannelName),
-  event: Type.Optional(EventFilter),
-  since: Type.Optional(Time),
-  until: Type.Optional(Time),
-};
-const Filters = pageQuery({ status: Type.Optional(DeliveryStatusSchema), ...filters });
-const RetryMany = Type.Object(
-  {
-    status: oneOf(['dead', 'expired', 'delivered']),
-    ...filters,
-    ...bulkOptions,
-  },
-  { additionalProperties: false },
-);
-const Id = Type.Object({ id: Type.String() });
 const tags = ['deliveries'];
 
 /** `/v1/deliveries`. */
@@ -63,8 +39,8 @@ export const deliveryRoutes: FastifyPluginAsyncTypebox<DeliveryRoutesOptions> = 
       schema: {
         tags,
         summary: 'Deliveries, newest first',
-        querystring: Filters,
-        response: { 200: pageOf(DeliverySchema), ...problems },
+        querystring: DeliveryQuery,
+        response: { 200: ref(DeliveryPageSchema) },
       },
     },
     async ({ query }) =>
@@ -78,7 +54,7 @@ export const deliveryRoutes: FastifyPluginAsyncTypebox<DeliveryRoutesOptions> = 
         tags,
         summary: 'One delivery, its body and its attempts',
         params: Id,
-        response: { 200: DeliveryDetailSchema, ...problems },
+        response: { 200: ref(DeliveryDetailSchema) },
       },
     },
     async ({ params }) => {
@@ -96,7 +72,7 @@ export const deliveryRoutes: FastifyPluginAsyncTypebox<DeliveryRoutesOptions> = 
         tags,
         summary: 'Send a settled delivery again, or a pending one now instead of later',
         params: Id,
-        response: { 202: DeliverySchema, ...problems },
+        response: { 202: ref(DeliverySchema) },
       },
     },
     async ({ params }, reply) => {
@@ -112,8 +88,8 @@ export const deliveryRoutes: FastifyPluginAsyncTypebox<DeliveryRoutesOptions> = 
       schema: {
         tags,
         summary: 'Send many settled deliveries again: a job, or with dry_run what it would send',
-        body: RetryMany,
-        response: { 202: RetryResult, ...problems },
+        body: ref(RetryRequestSchema),
+        response: { 202: ref(RetryResultSchema) },
       },
     },
     async ({ body }, reply) => {

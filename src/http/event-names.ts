@@ -1,15 +1,6 @@
-import { Type } from 'typebox';
 import { knownEventNames, readEventNames } from '../intake/subscription.js';
 import { shown } from './schema-words.js';
 import { invalidField } from './validation-errors.js';
-
-/** Names of events in a request's body; what they may be is checked by `checkedEventNames`, which says it in words. */
-export const EventNames = Type.Array(Type.String({ maxLength: 100 }), {
-  minItems: 1,
-  maxItems: 100,
-  description:
-    '`*`, `messages`, `messages.post`, `statuses.*` …; old names of Whapi (`message`, `ack`) become the new ones',
-});
 
 /** In Whapi's current spelling. @throws GatewayError GW_BAD_REQUEST (an event that Whapi does not have) */
 export function checkedEventNames(names: readonly string[]): string[] {

@@ -1,36 +1,19 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox';
-import { Type } from 'typebox';
+import { Id } from '../contract/fields.js';
 import {
-  itemFields,
-  itemFieldsJson,
-  itemJson,
-  ItemMessageId,
-  itemPlaceFields,
-  itemPlaceJson,
-  ItemSchema,
-  Released,
-  ReleasedVerdict,
-  ReleaseOne,
-  ReleaseTargets,
-} from './item-json.js';
-import { bulkOptions, releaseMany, ReleaseResult } from './jobs.js';
-import {
-  ChannelName,
-  deliveryJson,
-  DeliverySchema,
-  EventFilter,
-  iso,
-  orNull,
-  pageJson,
-  pageOf,
-  pageQuery,
-  pageRequest,
-  problems,
-  Time,
-  timesOf,
-  VerdictSchema,
-} from './schemas.js';
-import type { Json } from './schemas.js';
+  ItemPageSchema,
+  ItemQuery,
+  ItemReleaseRequestSchema,
+  ReleaseRequestSchema,
+  ReleaseSchema,
+  WebhookSchema,
+} from '../contract/items.js';
+import type { Webhook } from '../contract/items.js';
+import { ReleaseResultSchema } from '../contract/jobs.js';
+import { orNull, ref } from '../contract/schema.js';
+import { itemFieldsJson, itemJson, itemPlaceJson } from './item-json.js';
+import { releaseMany } from './jobs.js';
+import { deliveryJson, iso, pageJson, pageRequest, timesOf } from './schemas.js';
 import type { Items, WebhookDetail } from '../store/items.js';
 import type { Jobs } from '../store/jobs.js';
 import type { Outbox } from '../store/outbox.js';
@@ -47,57 +30,6 @@ export interface ItemRoutesOptions {
   readonly onJob: () => void;
 }
 
-const filters = {
-  channel: Type.Optional(ChannelName),
-  event: Type.Optional(EventFilter),
-  since: Type.Optional(Time),
-  until: Type.Optional(Time),
-  resync: Type.Optional(Type.String({ description: 'Only items under a message id that this resync asked for' })),
-  message_id: Type.Optional(Type.String({ description: 'Only items under this message id' })),
-};
-const Filters = pageQuery({
-  ...filters,
-  verdict: Type.Optional(VerdictSchema),
-  held: Type.Optional(Type.Boolean()),
-});
-const ReleaseMany = Type.Object(
-  {
-    ...filters,
-    verdict: Type.Optional(ReleasedVerdict),
-    held: Type.Optional(Type.Literal(true, { description: 'Implied: only held items are released' })),
-    targets: Type.Optional(ReleaseTargets),
-    ...bulkOptions,
-  },
-  { additionalProperties: false },
-);
-const WebhookSchema = Type.Object({
-  id: Type.String(),
-  channel: Type.String(),
-  method: Type.String(),
-  suffix: Type.String({ description: 'What followed the URL of the channel' }),
-  content_type: orNull(Type.String()),
-  event: Type.String(),
-  received_at: Time,
-  audit: orNull(Type.String({ description: 'The audit whose release made it; null: it came from Whapi' })),
-  body: Type.String(),
-  items: Type.Array(
-    Type.Object({
-      ...itemFields,
-      ...itemPlaceFields,
-      message_id: ItemMessageId,
-      start: orNull(Type.Integer({ description: 'First byte in the body (UTF-8)' })),
-      end: orNull(Type.Integer({ description: 'The byte behind its last' })),
-    }),
-  ),
-  deliveries: Type.Array(
-    Type.Object({
-      ...DeliverySchema.properties,
-      positions: Type.Array(Type.Integer(), { description: 'Which of the items it carries' }),
-    }),
-    { description: 'What targets were sent of it, releases included' },
-  ),
-});
-const Id = Type.Object({ id: Type.String() });
 const tags = ['items'];
 
 /** `/v1/items` and `/v1/webhooks`. */
@@ -108,8 +40,8 @@ export const itemRoutes: FastifyPluginAsyncTypebox<ItemRoutesOptions> = async (a
       schema: {
         tags,
         summary: 'Judged items of every event, newest first',
-        querystring: Filters,
-        response: { 200: pageOf(ItemSchema), ...problems },
+        querystring: ItemQuery,
+        response: { 200: ref(ItemPageSchema) },
       },
     },
     async ({ query }) => {
@@ -128,8 +60,8 @@ export const itemRoutes: FastifyPluginAsyncTypebox<ItemRoutesOptions> = async (a
         tags,
         summary: 'Send a held item after all, however old its message is',
         params: Id,
-        body: ReleaseOne,
-        response: { 202: Released, ...problems },
+        body: orNull(ref(ReleaseRequestSchema)),
+        response: { 202: ref(ReleaseSchema) },
       },
     },
     async ({ params, body }, reply) => {
@@ -145,8 +77,8 @@ export const itemRoutes: FastifyPluginAsyncTypebox<ItemRoutesOptions> = async (a
       schema: {
         tags,
         summary: 'Send many held items after all: a job, or with dry_run what it would send',
-        body: ReleaseMany,
-        response: { 202: ReleaseResult, ...problems },
+        body: ref(ItemReleaseRequestSchema),
+        response: { 202: ref(ReleaseResultSchema) },
       },
     },
     async ({ body }, reply) => {
@@ -163,7 +95,7 @@ export const itemRoutes: FastifyPluginAsyncTypebox<ItemRoutesOptions> = async (a
         tags,
         summary: 'A webhook as it came, its items, and what each target was sent of it',
         params: Id,
-        response: { 200: WebhookSchema, ...problems },
+        response: { 200: ref(WebhookSchema) },
       },
     },
     async ({ params }) => webhookJson(await store.items.webhook(params.id)),
@@ -171,7 +103,7 @@ export const itemRoutes: FastifyPluginAsyncTypebox<ItemRoutesOptions> = async (a
   await Promise.resolve();
 };
 
-function webhookJson(view: WebhookDetail): Json<typeof WebhookSchema> {
+function webhookJson(view: WebhookDetail): Webhook {
   return {
     id: view.id,
     channel: view.channel,

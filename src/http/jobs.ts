@@ -1,24 +1,11 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox';
-import { Type } from 'typebox';
-import type { TSchema } from 'typebox';
+import { Id } from '../contract/fields.js';
+import { JobPageSchema, JobSchema } from '../contract/jobs.js';
+import type { Job, ReleaseResult, RetryResult } from '../contract/jobs.js';
+import { pageQuery, ref } from '../contract/schema.js';
 import { GatewayError } from '../errors.js';
-import { JOB_KINDS, JOB_STATUSES } from '../model.js';
-import { itemJson, ItemSchema } from './item-json.js';
-import {
-  deliveryJson,
-  DeliverySchema,
-  iso,
-  isoOrNull,
-  oneOf,
-  orNull,
-  pageJson,
-  pageOf,
-  pageQuery,
-  pageRequest,
-  problems,
-  Time,
-} from './schemas.js';
-import type { Json } from './schemas.js';
+import { itemJson } from './item-json.js';
+import { deliveryJson, iso, isoOrNull, pageJson, pageRequest } from './schemas.js';
 import type { RetryFilter } from '../store/deliveries.js';
 import type { ReleaseFilter } from '../store/items.js';
 import type { BulkWork, JobView, Jobs, SurveyCounts } from '../store/jobs.js';
@@ -27,43 +14,6 @@ export interface JobRoutesOptions {
   readonly store: { readonly jobs: Pick<Jobs, 'list' | 'get' | 'cancel'> };
 }
 
-const job = {
-  id: Type.String(),
-  kind: oneOf(JOB_KINDS),
-  status: oneOf(JOB_STATUSES),
-  filter: Type.Record(Type.String(), Type.Unknown(), { description: 'As it was asked for' }),
-  total: Type.Integer({ description: 'What the filter found when the job was made' }),
-  done: Type.Integer({ description: 'Sent on their way so far' }),
-  skipped: Type.Integer({ description: 'Skipped: no target left to send them to' }),
-  created_at: Time,
-  finished_at: orNull(Time),
-};
-const JobSchema = Type.Object(job);
-
-/** What a request for bulk work is answered: what it would do after a dry run, otherwise the job with its count. */
-const bulkResultOf = <T extends TSchema>(sample: T) =>
-  Type.Union([
-    Type.Object({
-      dry_run: Type.Literal(true),
-      count: Type.Integer({ description: 'What would be sent, each once' }),
-      by_target: Type.Record(Type.String(), Type.Integer(), { description: 'How many each target would be sent' }),
-      by_verdict: Type.Record(Type.String(), Type.Integer(), { description: 'How many have an item of this verdict' }),
-      sample: Type.Array(sample, { description: 'The first 20' }),
-    }),
-    Type.Object({ ...job, count: Type.Integer(), dry_run: Type.Literal(false) }),
-  ]);
-export const RetryResult = bulkResultOf(DeliverySchema);
-export const ReleaseResult = bulkResultOf(ItemSchema);
-
-/** How bulk work is asked for, besides its filter. */
-export const bulkOptions = {
-  dry_run: Type.Optional(Type.Boolean({ description: 'Send nothing: answer what would be sent' })),
-  expected_count: Type.Optional(
-    Type.Integer({ minimum: 0, description: '409 where the filter finds more than a tenth above this' }),
-  ),
-};
-
-const Id = Type.Object({ id: Type.String() });
 const tags = ['jobs'];
 
 /** `/v1/jobs`. */
@@ -75,7 +25,7 @@ export const jobRoutes: FastifyPluginAsyncTypebox<JobRoutesOptions> = async (app
         tags,
         summary: 'Bulk work, newest first',
         querystring: pageQuery({}),
-        response: { 200: pageOf(JobSchema), ...problems },
+        response: { 200: ref(JobPageSchema) },
       },
     },
     async ({ query }) => pageJson(await store.jobs.list(pageRequest(query)), jobJson),
@@ -83,7 +33,7 @@ export const jobRoutes: FastifyPluginAsyncTypebox<JobRoutesOptions> = async (app
 
   app.get(
     '/jobs/:id',
-    { schema: { tags, summary: 'How far a job is', params: Id, response: { 200: JobSchema, ...problems } } },
+    { schema: { tags, summary: 'How far a job is', params: Id, response: { 200: ref(JobSchema) } } },
     async ({ params }) => {
       const found = await store.jobs.get(params.id);
       if (!found) throw new GatewayError('GW_NOT_FOUND', `There is no job "${params.id}". It may have been pruned.`);
@@ -98,7 +48,7 @@ export const jobRoutes: FastifyPluginAsyncTypebox<JobRoutesOptions> = async (app
         tags,
         summary: 'Do nothing more; what was done stays done',
         params: Id,
-        response: { 200: JobSchema, ...problems },
+        response: { 200: ref(JobSchema) },
       },
     },
     async ({ params }) => jobJson(await store.jobs.cancel(params.id)),
@@ -121,7 +71,7 @@ export async function retryMany(
   filter: RetryFilter,
   options: BulkOptions,
   onJob: () => void,
-): Promise<Json<typeof RetryResult>> {
+): Promise<RetryResult> {
   const work = { kind: 'retry', filter } as const;
   if (options.dry_run !== true) return await jobOf(store, work, options, onJob);
   const survey = await store.jobs.survey(work);
@@ -134,7 +84,7 @@ export async function releaseMany(
   filter: ReleaseFilter,
   options: BulkOptions,
   onJob: () => void,
-): Promise<Json<typeof ReleaseResult>> {
+): Promise<ReleaseResult> {
   const work = { kind: 'release', filter } as const;
   if (options.dry_run !== true) return await jobOf(store, work, options, onJob);
   const survey = await store.jobs.survey(work);
@@ -151,7 +101,7 @@ function surveyJson({ count, byTarget, byVerdict }: SurveyCounts) {
   return { dry_run: true, count, by_target: { ...byTarget }, by_verdict: { ...byVerdict } } as const;
 }
 
-function jobJson(view: JobView): Json<typeof JobSchema> {
+function jobJson(view: JobView): Job {
   return {
     id: view.id,
     kind: view.kind,

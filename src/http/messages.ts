@@ -1,39 +1,30 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox';
-import { Type } from 'typebox';
+import { ReleaseRequestSchema, ReleaseSchema } from '../contract/items.js';
+import { ReleaseResultSchema } from '../contract/jobs.js';
+import {
+  ExplanationSchema,
+  MessagePageSchema,
+  MessageParams,
+  MessageQuery,
+  MessageReleaseRequestSchema,
+} from '../contract/messages.js';
+import type { Explanation as ExplanationJson, Message, Step } from '../contract/messages.js';
+import { orNull, ref } from '../contract/schema.js';
 import { GatewayError } from '../errors.js';
 import type { Effects } from '../effects.js';
 import type { Breaker } from '../model.js';
-import {
-  itemFields,
-  itemFieldsJson,
-  itemPlaceFields,
-  itemPlaceJson,
-  Released,
-  ReleaseOne,
-  ReleaseTargets,
-  ReleasedVerdict,
-} from './item-json.js';
-import { bulkOptions, releaseMany, ReleaseResult } from './jobs.js';
+import { itemFieldsJson, itemPlaceJson } from './item-json.js';
+import { releaseMany } from './jobs.js';
 import {
   attemptJson,
-  ChannelName,
   deliveryJson,
-  DeliveryWithLogSchema,
   iso,
   isoOrNull,
-  orNull,
   pageJson,
-  pageOf,
-  pageQuery,
   pageRequest,
-  problems,
   resyncMessageJson,
-  ResyncMessageSchema,
-  Time,
   timesOf,
-  VerdictSchema,
 } from './schemas.js';
-import type { Json } from './schemas.js';
 import { whyWaiting } from './waiting.js';
 import type { ExplainedDelivery } from '../store/deliveries.js';
 import type { Explanation, Items, MessageView } from '../store/items.js';
@@ -56,60 +47,6 @@ export interface MessageRoutesOptions {
   readonly onJob: () => void;
 }
 
-const MessageSchema = Type.Object({ ...itemFields, message_id: Type.String() });
-const SightingSchema = Type.Object({ ...itemFields, ...itemPlaceFields, message_id: Type.String() });
-const Step = Type.Object({
-  at: Time,
-  kind: Type.String({
-    enum: ['sighting', 'seeded', 'found', 'registered', 'asked', 'restored', 'delivery', 'release', 'attempt'],
-  }),
-  text: Type.String(),
-});
-const ExplanationSchema = Type.Object({
-  channel: Type.String(),
-  message_id: Type.String(),
-  ledger: orNull(
-    Type.Object(
-      {
-        first_seen_at: orNull(Type.String({ description: 'ISO 8601; null: asked for or seeded, and it never came' })),
-        last_seen_at: Time,
-        rule: orNull(Type.Integer()),
-        seeded_at: orNull(Type.String({ description: 'ISO 8601: a seeding met it in the list of Whapi' })),
-      },
-      { description: 'null: the id is not remembered' },
-    ),
-  ),
-  timeline: Type.Array(Step, { description: 'Everything below in order of time, in words' }),
-  sightings: Type.Array(SightingSchema),
-  resyncs: Type.Array(ResyncMessageSchema),
-  audits: Type.Array(Type.Object({ audit: Type.String(), found_at: Time, released_at: orNull(Time) }), {
-    description: 'Audits that found that it never came',
-  }),
-  deliveries: Type.Array(
-    Type.Object({
-      ...DeliveryWithLogSchema.properties,
-      waiting: orNull(Type.String({ description: 'Why it waits, in words; null once settled' })),
-    }),
-  ),
-});
-const Filters = pageQuery({
-  channel: Type.Optional(ChannelName),
-  verdict: Type.Optional(VerdictSchema),
-  held: Type.Optional(Type.Boolean()),
-});
-const ReleaseMany = Type.Object(
-  {
-    channel: Type.Optional(ChannelName),
-    verdict: Type.Optional(ReleasedVerdict),
-    since: Type.Optional(Time),
-    until: Type.Optional(Time),
-    resync: Type.Optional(Type.String({ description: 'Only messages that this resync asked for' })),
-    targets: Type.Optional(ReleaseTargets),
-    ...bulkOptions,
-  },
-  { additionalProperties: false },
-);
-const MessageParams = Type.Object({ channel: Type.String(), message_id: Type.String() });
 const tags = ['messages'];
 
 /** `/v1/messages`. */
@@ -137,8 +74,8 @@ export const messageRoutes: FastifyPluginAsyncTypebox<MessageRoutesOptions> = as
       schema: {
         tags,
         summary: 'Sightings of messages, newest first',
-        querystring: Filters,
-        response: { 200: pageOf(MessageSchema), ...problems },
+        querystring: MessageQuery,
+        response: { 200: ref(MessagePageSchema) },
       },
     },
     async ({ query }) => pageJson(await store.items.messages(query, pageRequest(query)), messageJson),
@@ -152,7 +89,7 @@ export const messageRoutes: FastifyPluginAsyncTypebox<MessageRoutesOptions> = as
         summary:
           'Everything that happened to a message: sightings with verdict and rule, resyncs, deliveries and attempts',
         params: MessageParams,
-        response: { 200: ExplanationSchema, ...problems },
+        response: { 200: ref(ExplanationSchema) },
       },
     },
     async ({ params }) => {
@@ -168,8 +105,8 @@ export const messageRoutes: FastifyPluginAsyncTypebox<MessageRoutesOptions> = as
         tags,
         summary: 'Send a held message after all',
         params: MessageParams,
-        body: ReleaseOne,
-        response: { 202: Released, ...problems },
+        body: orNull(ref(ReleaseRequestSchema)),
+        response: { 202: ref(ReleaseSchema) },
       },
     },
     async ({ params, body }, reply) => {
@@ -185,8 +122,8 @@ export const messageRoutes: FastifyPluginAsyncTypebox<MessageRoutesOptions> = as
       schema: {
         tags,
         summary: 'Send many held messages after all: a job, or with dry_run what it would send',
-        body: ReleaseMany,
-        response: { 202: ReleaseResult, ...problems },
+        body: ref(MessageReleaseRequestSchema),
+        response: { 202: ref(ReleaseResultSchema) },
       },
     },
     async ({ body }, reply) => {
@@ -200,7 +137,7 @@ export const messageRoutes: FastifyPluginAsyncTypebox<MessageRoutesOptions> = as
 
 const MOST_NAMES = 20;
 
-function messageJson(view: MessageView): Json<typeof MessageSchema> {
+function messageJson(view: MessageView): Message {
   return { ...itemFieldsJson(view), message_id: view.messageId };
 }
 
@@ -210,7 +147,7 @@ function noSuchChannel(name: string, names: readonly string[]): string {
 }
 
 /** `waiting`: why each delivery waits, in their order. */
-function explanationJson(found: Explanation, waiting: readonly (string | null)[]): Json<typeof ExplanationSchema> {
+function explanationJson(found: Explanation, waiting: readonly (string | null)[]): ExplanationJson {
   return {
     channel: found.channel,
     message_id: found.messageId,
@@ -236,10 +173,10 @@ function explanationJson(found: Explanation, waiting: readonly (string | null)[]
   };
 }
 
-type TimedStep = Json<typeof Step> & { ms: number };
+type TimedStep = Step & { ms: number };
 
 /** What a person reads first: one line for each thing that happened, oldest first. */
-function timelineOf(found: Explanation): Json<typeof Step>[] {
+function timelineOf(found: Explanation): Step[] {
   const steps: TimedStep[] = [];
   const add = (ms: number | null, kind: TimedStep['kind'], text: string): void => {
     if (ms !== null) steps.push({ ms, at: iso(ms), kind, text });

@@ -7,6 +7,9 @@ interface Operation {
 }
 
 const OPTIONS: FastifyDynamicSwaggerOptions = {
+  refResolver: {
+    buildLocalReference: ({ $id }, _base, _fragment, index) => (typeof $id === 'string' ? $id : `Schema${index}`),
+  },
   openapi: {
     openapi: '3.1.0',
     info: { title: 'whapi-resync-gateway', version: '1' },

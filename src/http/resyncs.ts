@@ -1,28 +1,21 @@
 import { createHash } from 'node:crypto';
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox';
-import { Type } from 'typebox';
-import { GatewayError } from '../errors.js';
-import { MESSAGE_ID, MESSAGE_ID_EXAMPLE, MESSAGE_ID_WORDS } from '../message-id.js';
-import { DEFAULT_WINDOW_SECONDS, PAUSE_CODES } from '../model.js';
-import type { Pause, ResyncMessageStatus } from '../model.js';
+import { Id } from '../contract/fields.js';
 import {
-  ChannelName,
-  iso,
-  isoOrNull,
-  oneOf,
-  orNull,
-  pageJson,
-  pageOf,
-  pageQuery,
-  pageRequest,
-  problems,
-  resyncMessageJson,
-  ResyncMessageSchema,
-  ResyncMessageStatusSchema,
-  ResyncStatusSchema,
-  Time,
-} from './schemas.js';
-import type { Json } from './schemas.js';
+  IdempotencyHeader,
+  NewResyncSchema,
+  ResyncMessagePageSchema,
+  ResyncMessageQuery,
+  ResyncPageSchema,
+  ResyncReportSchema,
+  ResyncSchema,
+} from '../contract/resyncs.js';
+import type { Resync, ResyncReport as ReportJson } from '../contract/resyncs.js';
+import { pageQuery, ref } from '../contract/schema.js';
+import { GatewayError } from '../errors.js';
+import { DEFAULT_WINDOW_SECONDS } from '../model.js';
+import type { Pause } from '../model.js';
+import { iso, isoOrNull, pageJson, pageRequest, resyncMessageJson } from './schemas.js';
 import type { ResyncReport, ResyncView, Resyncs } from '../store/resyncs.js';
 
 export interface ResyncRoutesOptions {
@@ -44,97 +37,12 @@ interface Progress {
 /** Ten thousand ids of 60 characters, and room. */
 const MOST_BODY_BYTES = 4 * 1024 * 1024;
 
-const NewResync = Type.Object(
-  {
-    channel: ChannelName,
-    // Whapi has widened the form of its ids twice: only what a URL can carry is asked for (docs/whapi.md, Message).
-    message_ids: Type.Array(
-      Type.String({ pattern: MESSAGE_ID, 'x-expected': MESSAGE_ID_WORDS, examples: [MESSAGE_ID_EXAMPLE] }),
-      {
-        minItems: 1,
-        maxItems: 10_000,
-      },
-    ),
-    deliver_unseen: Type.Optional(
-      Type.Boolean({ description: 'Send restored messages that were never seen to the bots as well' }),
-    ),
-    window_seconds: Type.Optional(
-      Type.Integer({
-        minimum: 60,
-        maximum: 2_592_000,
-        description: 'How long after the last call an id counts as coming back',
-      }),
-    ),
-  },
-  { additionalProperties: false },
-);
-const PauseSchema = Type.Object(
-  {
-    code: oneOf(PAUSE_CODES),
-    reason: Type.String(),
-    since: Time,
-    next_check_at: Type.String({ description: 'When it goes on by itself, if it can' }),
-  },
-  { description: 'Why nothing is asked of Whapi now' },
-);
-const ResyncSchema = Type.Object({
-  id: Type.String(),
-  channel: Type.String(),
-  status: ResyncStatusSchema,
-  total: Type.Integer(),
-  counts: Type.Object({
-    queued: Type.Integer(),
-    requesting: Type.Integer(),
-    waiting: Type.Integer(),
-    restored: Type.Integer(),
-    not_restored: Type.Integer(),
-    failed: Type.Integer(),
-    cancelled: Type.Integer(),
-  } satisfies Record<ResyncMessageStatus, unknown>),
-  pause: orNull(PauseSchema),
-  rate_per_minute: orNull(Type.Number({ description: 'Messages settled, over the last five minutes' })),
-  eta_seconds: orNull(Type.Integer({ description: 'Until what comes as usual has come; null where it is not known' })),
-  deliver_unseen: Type.Boolean(),
-  window_seconds: Type.Integer(),
-  created_at: Time,
-  finished_at: orNull(Time),
-});
-const ReportSchema = Type.Object({
-  resync: ResyncSchema,
-  restored: Type.Object({
-    total: Type.Integer(),
-    already_known: Type.Integer({ description: 'A webhook had carried it before it was registered' }),
-    never_seen_before: Type.Integer(),
-    proven_by: Type.Object({
-      webhook: Type.Integer(),
-      poll: Type.Integer({ description: 'Whapi answered the plain GET with 200' }),
-    }),
-  }),
-  not_restored: Type.Integer(),
-  failed: Type.Object({
-    total: Type.Integer(),
-    reasons: Type.Array(Type.Object({ error: Type.String(), count: Type.Integer() })),
-  }),
-  cancelled: Type.Integer(),
-  unsettled: Type.Integer({ description: 'Not settled yet: 0 in a final report' }),
-  held: Type.Object({
-    total: Type.Integer({ description: 'What POST /v1/messages/release with this resync would send now' }),
-    messages: Type.String({ description: 'Where they are listed' }),
-  }),
-  calls: Type.Object({ resync: Type.Integer(), poll: Type.Integer() }),
-});
-const IdempotencyHeader = Type.Object({
-  'idempotency-key': Type.Optional(
-    Type.String({ minLength: 1, maxLength: 255, description: 'The same key and body give the same resync' }),
-  ),
-});
-const Id = Type.Object({ id: Type.String() });
 const tags = ['resyncs'];
 
 /** `/v1/resyncs`. */
 export const resyncRoutes: FastifyPluginAsyncTypebox<ResyncRoutesOptions> = async (app, options) => {
   const { store, onRegistered } = options;
-  const resyncJson = (view: ResyncView): Json<typeof ResyncSchema> => jsonOf(view, options.progressOf(view));
+  const resyncJson = (view: ResyncView): Resync => jsonOf(view, options.progressOf(view));
   const mustHave = async (id: string): Promise<ResyncView> => {
     const resync = await store.resyncs.get(id);
     if (!resync) throw noResync(id);
@@ -149,8 +57,8 @@ export const resyncRoutes: FastifyPluginAsyncTypebox<ResyncRoutesOptions> = asyn
         tags,
         summary: 'Bring messages back: all ids are registered before this is answered',
         headers: IdempotencyHeader,
-        body: NewResync,
-        response: { 202: ResyncSchema, ...problems },
+        body: ref(NewResyncSchema),
+        response: { 202: ref(ResyncSchema) },
       },
     },
     async ({ body, headers }, reply) => {
@@ -174,7 +82,7 @@ export const resyncRoutes: FastifyPluginAsyncTypebox<ResyncRoutesOptions> = asyn
         tags,
         summary: 'Resyncs, newest first',
         querystring: pageQuery({}),
-        response: { 200: pageOf(ResyncSchema), ...problems },
+        response: { 200: ref(ResyncPageSchema) },
       },
     },
     async ({ query }) => pageJson(await store.resyncs.list(pageRequest(query)), resyncJson),
@@ -182,7 +90,7 @@ export const resyncRoutes: FastifyPluginAsyncTypebox<ResyncRoutesOptions> = asyn
 
   app.get(
     '/resyncs/:id',
-    { schema: { tags, summary: 'One resync', params: Id, response: { 200: ResyncSchema, ...problems } } },
+    { schema: { tags, summary: 'One resync', params: Id, response: { 200: ref(ResyncSchema) } } },
     async ({ params }) => resyncJson(await mustHave(params.id)),
   );
 
@@ -193,11 +101,8 @@ export const resyncRoutes: FastifyPluginAsyncTypebox<ResyncRoutesOptions> = asyn
         tags,
         summary: 'The messages of a resync, in the order asked for',
         params: Id,
-        querystring: pageQuery({
-          status: Type.Optional(ResyncMessageStatusSchema),
-          held: Type.Optional(Type.Boolean()),
-        }),
-        response: { 200: pageOf(ResyncMessageSchema), ...problems },
+        querystring: ResyncMessageQuery,
+        response: { 200: ref(ResyncMessagePageSchema) },
       },
     },
     async ({ params, query }) => {
@@ -213,7 +118,7 @@ export const resyncRoutes: FastifyPluginAsyncTypebox<ResyncRoutesOptions> = asyn
         tags,
         summary: 'What came of a resync, in the end or so far',
         params: Id,
-        response: { 200: ReportSchema, ...problems },
+        response: { 200: ref(ResyncReportSchema) },
       },
     },
     async ({ params }) => {
@@ -230,7 +135,7 @@ export const resyncRoutes: FastifyPluginAsyncTypebox<ResyncRoutesOptions> = asyn
         tags,
         summary: 'Ask for nothing more; what Whapi was asked for stays registered',
         params: Id,
-        response: { 200: ResyncSchema, ...problems },
+        response: { 200: ref(ResyncSchema) },
       },
     },
     async ({ params }) => resyncJson(await store.resyncs.cancel(params.id)),
@@ -246,7 +151,7 @@ function noResync(id: string): GatewayError {
   return new GatewayError('GW_NOT_FOUND', `There is no resync "${id}".`);
 }
 
-function jsonOf(view: ResyncView, { pause, ratePerMinute, etaSeconds }: Progress): Json<typeof ResyncSchema> {
+function jsonOf(view: ResyncView, { pause, ratePerMinute, etaSeconds }: Progress): Resync {
   return {
     id: view.id,
     channel: view.channel,
@@ -268,7 +173,7 @@ function jsonOf(view: ResyncView, { pause, ratePerMinute, etaSeconds }: Progress
   };
 }
 
-function reportJson(report: ResyncReport, resync: Json<typeof ResyncSchema>): Json<typeof ReportSchema> {
+function reportJson(report: ResyncReport, resync: Resync): ReportJson {
   const { counts } = resync;
   return {
     resync,

@@ -1,123 +1,13 @@
-import { Type } from 'typebox';
-import type { Static, TSchema } from 'typebox';
+import type { Attempt as AttemptJson, Delivery } from '../contract/deliveries.js';
+import type { ResyncMessage } from '../contract/resyncs.js';
+import { DEFAULT_LIMIT } from '../contract/schema.js';
 import { badCursor } from '../errors.js';
-import {
-  DELIVERY_STATUSES,
-  DELIVERY_WAITS,
-  PROOFS,
-  RESYNC_MESSAGE_STATUSES,
-  RESYNC_STATUSES,
-  TARGET_MODES,
-  TARGET_SPLITS,
-  VERDICTS,
-} from '../model.js';
 import type { Attempt } from '../model.js';
 import type { DeliveryView } from '../store/deliveries.js';
 import type { Page, PageRequest } from '../store/paging.js';
 import { shown } from './schema-words.js';
 import { invalidField } from './validation-errors.js';
 import type { ResyncMessageView } from '../store/resyncs.js';
-
-/** Schemas that several resources share. One schema gives validation, type and `/openapi.json`. */
-
-export const oneOf = <const T extends readonly string[]>(words: T) =>
-  Type.Unsafe<T[number]>(Type.String({ enum: [...words] }));
-export const orNull = <T extends TSchema>(schema: T) => Type.Union([schema, Type.Null()]);
-/** ISO 8601, UTC. */
-export const Time = Type.String({ description: 'ISO 8601, UTC' });
-
-export const VerdictSchema = oneOf(VERDICTS);
-export const ModeSchema = oneOf(TARGET_MODES);
-export const SplitSchema = oneOf(TARGET_SPLITS);
-export const DeliveryStatusSchema = oneOf(DELIVERY_STATUSES);
-const DeliveryWaitSchema = oneOf(DELIVERY_WAITS);
-export const ResyncStatusSchema = oneOf(RESYNC_STATUSES);
-export const ResyncMessageStatusSchema = oneOf(RESYNC_MESSAGE_STATUSES);
-
-export const CHANNEL_NAME = '^[a-z0-9][a-z0-9-]{0,62}$';
-export const CHANNEL_NAME_WORDS = 'a channel name: lower-case letters, digits and "-", at most 63 characters';
-export const ChannelName = Type.String({
-  pattern: CHANNEL_NAME,
-  description: 'Name of a channel',
-  'x-expected': CHANNEL_NAME_WORDS,
-  examples: ['shop'],
-});
-
-/** How targets and webhooks name events: `*`, `messages`, `messages.post`, `statuses.*` … */
-export const EVENT_PATTERN = '^(\\*|[A-Za-z_]{1,64}(\\.(\\*|post|put|patch|delete))?)$';
-
-export const EventFilter = Type.String({
-  pattern: EVENT_PATTERN,
-  'x-expected': 'an event of Whapi, with or without its method',
-  examples: ['messages.post'],
-  description: '`messages.post`; `messages` or `messages.*` for every method',
-});
-
-const page = {
-  limit: Type.Integer({ minimum: 1, maximum: 500, default: 50 }),
-  cursor: Type.Optional(Type.String({ maxLength: 200 })),
-};
-
-/** The query of a list: its filters, `limit` and `cursor`. */
-export const pageQuery = <T extends Record<string, TSchema>>(filters: T) =>
-  Type.Object({ ...filters, ...page }, { additionalProperties: false });
-
-export const pageOf = <T extends TSchema>(item: T) =>
-  Type.Object({ data: Type.Array(item), next_cursor: orNull(Type.String()) });
-
-export const Problem = Type.Object(
-  {
-    title: Type.String(),
-    status: Type.Integer(),
-    detail: Type.String(),
-    code: Type.String({ description: 'Stable: GW_…' }),
-    errors: Type.Optional(Type.Array(Type.Object({ path: Type.String(), message: Type.String() }))),
-  },
-  { description: 'RFC 9457 problem details' },
-);
-
-export const AttemptSchema = Type.Object({
-  started_at: Time,
-  duration_ms: Type.Integer(),
-  status: orNull(Type.Integer()),
-  error: orNull(Type.String()),
-  response: orNull(Type.String({ description: "The beginning of the target's answer, where it was a failure" })),
-});
-
-const delivery = {
-  id: Type.String(),
-  status: DeliveryStatusSchema,
-  target: Type.String(),
-  channel: Type.String(),
-  event: Type.String(),
-  verdicts: Type.Array(VerdictSchema),
-  attempts: Type.Integer(),
-  created_at: Time,
-  next_attempt_at: orNull(Time),
-  waits_for: orNull(DeliveryWaitSchema),
-  settled_at: orNull(Time),
-  last_error: orNull(Type.String()),
-  released: Type.Boolean({ description: 'A manual release made it; it is sent however old its message is' }),
-};
-export const DeliverySchema = Type.Object(delivery);
-export const DeliveryWithLogSchema = Type.Object({ ...delivery, log: Type.Array(AttemptSchema) });
-export const DeliveryDetailSchema = Type.Object({ ...delivery, log: Type.Array(AttemptSchema), body: Type.String() });
-
-export const ResyncMessageSchema = Type.Object({
-  resync: Type.String(),
-  message_id: Type.String(),
-  status: ResyncMessageStatusSchema,
-  calls: Type.Integer({ description: 'Calls with resync=true' }),
-  polls: Type.Integer({ description: 'Plain GETs that looked whether it is back' }),
-  registered_at: Time,
-  asked_at: orNull(Time),
-  restored_at: orNull(Time),
-  proof: orNull(oneOf(PROOFS)),
-  known_before: Type.Boolean({ description: 'A webhook had carried it before it was registered' }),
-  held: Type.Boolean({ description: 'A release of its resync would send it now' }),
-  window_closes_at: orNull(Time),
-  error: orNull(Type.String()),
-});
 
 export function iso(ms: number): string {
   return new Date(ms).toISOString();
@@ -153,8 +43,8 @@ function timeOf(text: string | undefined, path: string): number | undefined {
   return ms;
 }
 
-export function pageRequest(query: { limit: number; cursor?: string }): PageRequest {
-  return { limit: query.limit, cursor: query.cursor ?? null };
+export function pageRequest(query: { limit?: number; cursor?: string }): PageRequest {
+  return { limit: query.limit ?? DEFAULT_LIMIT, cursor: query.cursor ?? null };
 }
 
 /**
@@ -189,13 +79,7 @@ export function pageJson<View, Json>(
   return { data: page.data.map(json), next_cursor: page.nextCursor };
 }
 
-export type Json<T extends TSchema> = Static<T>;
-
-/** What every route of `/v1` may answer besides its success. */
-const problem = { description: 'A problem', content: { 'application/problem+json': { schema: Problem } } };
-export const problems = { '4xx': problem, '5xx': problem };
-
-export function attemptJson(attempt: Attempt): Json<typeof AttemptSchema> {
+export function attemptJson(attempt: Attempt): AttemptJson {
   return {
     started_at: iso(attempt.startedAt),
     duration_ms: attempt.durationMs,
@@ -205,7 +89,7 @@ export function attemptJson(attempt: Attempt): Json<typeof AttemptSchema> {
   };
 }
 
-export function deliveryJson(view: DeliveryView): Json<typeof DeliverySchema> {
+export function deliveryJson(view: DeliveryView): Delivery {
   return {
     id: view.id,
     status: view.status,
@@ -223,7 +107,7 @@ export function deliveryJson(view: DeliveryView): Json<typeof DeliverySchema> {
   };
 }
 
-export function resyncMessageJson(view: ResyncMessageView): Json<typeof ResyncMessageSchema> {
+export function resyncMessageJson(view: ResyncMessageView): ResyncMessage {
   return {
     resync: view.resyncId,
     message_id: view.messageId,

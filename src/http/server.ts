@@ -7,6 +7,7 @@ import type { AddressInfo } from 'node:net';
 import type { Duplex } from 'node:stream';
 import type { Config } from '../config.js';
 import type { Connector } from '../connect/connector.js';
+import { NAMED_SCHEMAS } from '../contract/all.js';
 import type { Doctor } from '../doctor/doctor.js';
 import type { Effects } from '../effects.js';
 import { GatewayError, StartError } from '../errors.js';
@@ -157,6 +158,7 @@ async function buildServer(options: ServerOptions): Promise<FastifyInstance> {
   app.server.maxConnections = MOST_CONNECTIONS;
 
   app.setValidatorCompiler(validators());
+  for (const schema of NAMED_SCHEMAS) app.addSchema(schema);
   app.setErrorHandler(errorHandler(log));
   app.setNotFoundHandler(({ method, url }) => {
     throw new GatewayError(
@@ -252,15 +254,17 @@ function apiRate(max: number) {
  * `null` would become 0, and an unknown field would vanish without a word.
  */
 function validators() {
-  const strict = new Ajv({ verbose: true, allErrors: true, useDefaults: true, removeAdditional: false, strict: false });
-  const coercing = new Ajv({
-    verbose: true,
+  // Formats are for readers of the document: what a time or a URL has to be is checked by code that says it in words.
+  const options = {
+    verbose: true, // errors repeat the value, in the words of its schema
     allErrors: true,
     useDefaults: true,
     removeAdditional: false,
-    coerceTypes: true,
     strict: false,
-  });
+    validateFormats: false,
+  };
+  const strict = new Ajv(options).addSchema([...NAMED_SCHEMAS]);
+  const coercing = new Ajv({ ...options, coerceTypes: true }).addSchema([...NAMED_SCHEMAS]);
   return ({ schema, httpPart }: { schema: unknown; httpPart?: string }) =>
     (httpPart === 'body' ? strict : coercing).compile(schema as object);
 }

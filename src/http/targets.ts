@@ -1,6 +1,20 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox';
 import type { FastifyBaseLogger } from 'fastify';
 import { Type } from 'typebox';
+import { Id } from '../contract/fields.js';
+import { orNull, pageQuery, ref } from '../contract/schema.js';
+import {
+  ChangedTargetSchema,
+  CreatedTargetSchema,
+  NewTargetSchema,
+  RotatedSecretSchema,
+  RotationSchema,
+  TargetChangeSchema,
+  TargetPageSchema,
+  TargetSchema,
+  TargetTestSchema,
+} from '../contract/targets.js';
+import type { ChangedTarget, Target as TargetJson } from '../contract/targets.js';
 import { newId } from '../effects.js';
 import type { Effects } from '../effects.js';
 import { GatewayError } from '../errors.js';
@@ -10,25 +24,8 @@ import { isSigningSecret, newSigningSecret } from '../signing-secret.js';
 import type { Encryption } from '../encryption.js';
 import { checkedEventNames } from './event-names.js';
 import { pointerPart, shown } from './schema-words.js';
-import { iso, isoOrNull, orNull, pageOf, pageOfAll, pageQuery, pageRequest, problems } from './schemas.js';
-import type { Json } from './schemas.js';
-import {
-  changeOf,
-  ChangedTargetSchema,
-  DEFAULTS,
-  fieldsOf,
-  GRACE_SECONDS,
-  MASK,
-  NewTarget,
-  NewTargetSchema,
-  RotatedSecret,
-  Rotation,
-  TargetChange,
-  targetJson,
-  TargetSchema,
-  testJson,
-  TestResult,
-} from './target-json.js';
+import { iso, isoOrNull, pageOfAll, pageRequest } from './schemas.js';
+import { changeOf, DEFAULTS, fieldsOf, GRACE_SECONDS, MASK, targetJson, testJson } from './target-json.js';
 import { invalidField } from './validation-errors.js';
 import type { Outbox } from '../store/outbox.js';
 import type { Registry } from '../store/registry.js';
@@ -54,7 +51,6 @@ export interface BreakersOfTargets {
   close(targetId: string): Promise<void>;
 }
 
-const Id = Type.Object({ id: Type.String() });
 const tags = ['targets'];
 
 /** Headers that the gateway or HTTP itself sets. */
@@ -84,7 +80,7 @@ export const targetRoutes: FastifyPluginAsyncTypebox<TargetRoutesOptions> = asyn
   };
 
   const sealed = (headers: Record<string, string>) => encryption.seal(JSON.stringify(headers));
-  const json = async (target: Target): Promise<Json<typeof TargetSchema>> =>
+  const json = async (target: Target): Promise<TargetJson> =>
     targetJson(
       target,
       JSON.parse(encryption.open(target.headers)) as Record<string, string>,
@@ -92,7 +88,7 @@ export const targetRoutes: FastifyPluginAsyncTypebox<TargetRoutesOptions> = asyn
       await store.outbox.loadOf(target.id),
     );
 
-  const warningsAbout = async (target: Target): Promise<Json<typeof ChangedTargetSchema>['warnings']> => {
+  const warningsAbout = async (target: Target): Promise<ChangedTarget['warnings']> => {
     const message = sameBotWarning(target, await store.registry.targets());
     return message === null ? [] : [{ code: 'same_url', message }];
   };
@@ -110,7 +106,14 @@ export const targetRoutes: FastifyPluginAsyncTypebox<TargetRoutesOptions> = asyn
 
   app.post(
     '/targets',
-    { schema: { tags, summary: 'Add a target', body: NewTarget, response: { 201: NewTargetSchema, ...problems } } },
+    {
+      schema: {
+        tags,
+        summary: 'Add a target',
+        body: ref(NewTargetSchema),
+        response: { 201: ref(CreatedTargetSchema) },
+      },
+    },
     async ({ body }, reply) => {
       check(body);
       const signingSecret = body.secret ?? newSigningSecret(effects.randomBytes);
@@ -140,7 +143,7 @@ export const targetRoutes: FastifyPluginAsyncTypebox<TargetRoutesOptions> = asyn
         tags,
         summary: 'Targets, oldest first',
         querystring: pageQuery({}),
-        response: { 200: pageOf(TargetSchema), ...problems },
+        response: { 200: ref(TargetPageSchema) },
       },
     },
     async ({ query }) => {
@@ -151,7 +154,7 @@ export const targetRoutes: FastifyPluginAsyncTypebox<TargetRoutesOptions> = asyn
 
   app.get(
     '/targets/:id',
-    { schema: { tags, summary: 'One target', params: Id, response: { 200: TargetSchema, ...problems } } },
+    { schema: { tags, summary: 'One target', params: Id, response: { 200: ref(TargetSchema) } } },
     async ({ params }) => await json(await mustHave(params.id)),
   );
 
@@ -162,8 +165,8 @@ export const targetRoutes: FastifyPluginAsyncTypebox<TargetRoutesOptions> = asyn
         tags,
         summary: 'Change a target',
         params: Id,
-        body: TargetChange,
-        response: { 200: ChangedTargetSchema, ...problems },
+        body: ref(TargetChangeSchema),
+        response: { 200: ref(ChangedTargetSchema) },
       },
     },
     async ({ params, body }) => {
@@ -192,7 +195,7 @@ export const targetRoutes: FastifyPluginAsyncTypebox<TargetRoutesOptions> = asyn
         tags,
         summary: 'Remove a target: its pending deliveries end as dead',
         params: Id,
-        response: { 204: Type.Null(), ...problems },
+        response: { 204: Type.Null() },
       },
     },
     async ({ params }, reply) => {
@@ -209,8 +212,8 @@ export const targetRoutes: FastifyPluginAsyncTypebox<TargetRoutesOptions> = asyn
         tags,
         summary: 'Give a target a new secret; the one before it signs as well for a while',
         params: Id,
-        body: orNull(Rotation),
-        response: { 200: RotatedSecret, ...problems },
+        body: orNull(ref(RotationSchema)),
+        response: { 200: ref(RotatedSecretSchema) },
       },
     },
     async ({ params, body }) => {
@@ -235,7 +238,7 @@ export const targetRoutes: FastifyPluginAsyncTypebox<TargetRoutesOptions> = asyn
         tags,
         summary: 'Send an empty event of a kind that the target subscribes to, past the queue',
         params: Id,
-        response: { 200: TestResult, ...problems },
+        response: { 200: ref(TargetTestSchema) },
       },
     },
     async ({ params }) => {

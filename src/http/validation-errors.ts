@@ -101,7 +101,7 @@ function describe(fault: Fault, { field }: RequestPart, nullable: ReadonlySet<st
     case 'required': {
       const missing = String(params['missingProperty']);
       const right = schema.properties?.[missing];
-      const message = `missing ${field} "${missing}"${right ? `; expected ${expectedOf(right)}` : ''}`;
+      const message = `missing ${field} "${missing}"${right && !('$ref' in right) ? `; expected ${expectedOf(right)}` : ''}`;
       return { path, message };
     }
     case 'additionalProperties': {

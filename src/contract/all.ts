@@ -1,0 +1,29 @@
+import type { TSchema } from 'typebox';
+import * as audits from './audits.js';
+import * as channels from './channels.js';
+import * as connect from './connect.js';
+import * as deliveries from './deliveries.js';
+import * as doctor from './doctor.js';
+import * as fields from './fields.js';
+import * as items from './items.js';
+import * as jobs from './jobs.js';
+import * as messages from './messages.js';
+import * as problem from './problem.js';
+import * as resyncs from './resyncs.js';
+import * as targets from './targets.js';
+
+export type NamedSchema = TSchema & { readonly $id: string };
+
+const RESOURCES = [
+  ...[audits, channels, connect, deliveries, doctor, fields],
+  ...[items, jobs, messages, problem, resyncs, targets],
+];
+
+/** Every schema that has a name, for the server's validators and serializers to look up. */
+export const NAMED_SCHEMAS: readonly NamedSchema[] = RESOURCES.flatMap((resource) =>
+  Object.values<unknown>(resource).filter(isNamed),
+);
+
+function isNamed(exported: unknown): exported is NamedSchema {
+  return typeof exported === 'object' && exported !== null && '$id' in exported;
+}

@@ -1,0 +1,128 @@
+import { Type } from 'typebox';
+import type { Static } from 'typebox';
+import type { Verdict } from '../model.js';
+import { bulkOptions, deliveryFields } from './deliveries.js';
+import { ChannelName, EventFilter, range, Time, timeOrNull, VerdictSchema } from './fields.js';
+import { orNull, pageOf, pageQuery, ref } from './schema.js';
+
+/** What every item has, wherever it is shown. Its message id is added: that may be null or not. */
+export const itemFields = {
+  id: Type.String({ description: 'Id of the item: `itm_…`.' }),
+  channel: Type.String({ description: 'Name of the channel.' }),
+  event: Type.String({ description: 'Such as `messages.post`.' }),
+  verdict: ref(VerdictSchema),
+  rule: Type.Integer({ description: 'Row of the decision table that gave the verdict.' }),
+  reason: Type.String({ description: 'That row in words.' }),
+  held: Type.Boolean({ description: 'A target that subscribes to it did not get it because of its verdict.' }),
+  seen_at: Time,
+  audit: orNull(Type.String({ description: 'The audit whose release brought it; null: a webhook from Whapi.' })),
+};
+
+/** Where an item stands. */
+export const itemPlaceFields = {
+  webhook: Type.String({ description: 'Id of the webhook that carried it.' }),
+  position: Type.Integer({ description: 'Index among the items of its webhook, from 0.' }),
+  carrier: Type.String({ description: 'The array that holds it; empty: the body as a whole is the item.' }),
+};
+
+const messageId = orNull(Type.String({ description: 'The message that it is about; null: none.' }));
+
+export const ItemSchema = Type.Object(
+  {
+    ...itemFields,
+    ...itemPlaceFields,
+    message_id: messageId,
+    evidence: Type.Object(
+      {
+        resyncs: Type.Array(Type.String(), { description: 'Of a restored item: the resyncs that registered its id.' }),
+        first_seen_at: timeOrNull('When a webhook first carried its message id.'),
+        first_webhook: orNull(Type.String({ description: 'Id of that webhook, which may have been pruned.' })),
+      },
+      { description: 'What the verdict rests on, as far as the store still knows.' },
+    ),
+  },
+  { $id: 'Item', description: 'One element of a webhook, with its verdict.' },
+);
+export type Item = Static<typeof ItemSchema>;
+
+export const ItemPageSchema = pageOf(ItemSchema);
+
+const filters = {
+  channel: Type.Optional(ChannelName),
+  event: Type.Optional(EventFilter),
+  ...range,
+  resync: Type.Optional(Type.String({ description: 'Only items whose message id this resync asked for.' })),
+  message_id: Type.Optional(Type.String({ description: 'Only items with this message id.' })),
+};
+export const heldFilter = Type.Boolean({ description: 'Only items that are held (`true`) or not held (`false`).' });
+export const ItemQuery = pageQuery({
+  ...filters,
+  verdict: Type.Optional(ref(VerdictSchema)),
+  held: Type.Optional(heldFilter),
+});
+
+export const releaseTargets = Type.Array(Type.String(), {
+  minItems: 1,
+  maxItems: 1000,
+  description: 'Ids of targets. Default: every target that subscribes to the item.',
+});
+export const releasedVerdict = Type.Unsafe<Verdict>({
+  ...ref(VerdictSchema),
+  description: 'Default: every verdict but `duplicate`, which the targets most likely received already.',
+});
+
+export const ReleaseRequestSchema = Type.Object(
+  { targets: Type.Optional(releaseTargets) },
+  { $id: 'ReleaseRequest', additionalProperties: false, description: 'Where to send a held item.' },
+);
+export type ReleaseRequest = Static<typeof ReleaseRequestSchema>;
+
+export const ReleaseSchema = Type.Object(
+  { deliveries: Type.Array(Type.String(), { description: 'Ids of the deliveries that were made.' }) },
+  { $id: 'Release', description: 'The deliveries that a release made.' },
+);
+export type Release = Static<typeof ReleaseSchema>;
+
+export const ItemReleaseRequestSchema = Type.Object(
+  {
+    ...filters,
+    verdict: Type.Optional(releasedVerdict),
+    held: Type.Optional(Type.Literal(true, { description: 'Implied: only held items are released.' })),
+    targets: Type.Optional(releaseTargets),
+    ...bulkOptions,
+  },
+  { $id: 'ItemReleaseRequest', additionalProperties: false, description: 'Which held items to send.' },
+);
+export type ItemReleaseRequest = Static<typeof ItemReleaseRequestSchema>;
+
+export const WebhookSchema = Type.Object(
+  {
+    id: Type.String(),
+    channel: Type.String({ description: 'Name of the channel.' }),
+    method: Type.String({ description: 'HTTP method that Whapi used.' }),
+    suffix: Type.String({ description: "What followed the channel's URL." }),
+    content_type: orNull(Type.String()),
+    event: Type.String({ description: 'Such as `messages.post`.' }),
+    received_at: Time,
+    audit: orNull(Type.String({ description: 'The audit whose release made it; null: it came from Whapi.' })),
+    body: Type.String({ description: 'The body as it came.' }),
+    items: Type.Array(
+      Type.Object({
+        ...itemFields,
+        ...itemPlaceFields,
+        message_id: messageId,
+        start: orNull(Type.Integer({ description: 'Offset of its first byte in the body (UTF-8).' })),
+        end: orNull(Type.Integer({ description: 'Offset of the byte after its last.' })),
+      }),
+    ),
+    deliveries: Type.Array(
+      Type.Object({
+        ...deliveryFields,
+        positions: Type.Array(Type.Integer(), { description: 'Positions of the items that it carries.' }),
+      }),
+      { description: 'What targets were sent of it, releases included.' },
+    ),
+  },
+  { $id: 'Webhook', description: 'A webhook as it came, its items, and what targets were sent of it.' },
+);
+export type Webhook = Static<typeof WebhookSchema>;
