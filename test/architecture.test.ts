@@ -72,7 +72,7 @@ describe('who may import whom', () => {
   });
 
   it('the contract imports only words, errors and typebox; only http and the command line import it', () => {
-    const allowed = /^(contract\/|model$|errors$)/;
+    const allowed = /^(contract\/|model$|errors$|message-id$)/;
     expect(
       offences(
         ({ name }) => within('contract')(name),
@@ -140,7 +140,7 @@ describe('who may import whom', () => {
   });
 
   it('the command line knows the gateway by its API, its settings and its words only', () => {
-    const known = /^(cli\/|errors$|effects$|config$|disk$|json$|doctor\/policy$)/;
+    const known = /^(cli\/|errors$|effects$|config$|disk$|json$|message-id$|doctor\/policy$)/;
     const imports = ({ name }: SourceFile): string[] =>
       (importsOf.get(name) ?? []).filter((other) => !known.test(other));
     expect(offences(({ name }) => within('cli')(name), imports)).toEqual([]);
