@@ -72,18 +72,65 @@ export class StartError extends Error {
   }
 }
 
-/** How the command line ends, for scripts; docs/cli.md lists them. */
-export const EXIT = { ok: 0, failed: 1, usage: 2, unreachable: 3, partly: 4, interrupted: 130 } as const;
+/** Exit codes of the command line, for scripts. docs/cli.md and `--help` list them. */
+export const EXIT = {
+  ok: 0,
+  /** The command did its work, and the result is not what was hoped for: a check failed, messages are missing. */
+  failed: 1,
+  /** An option, argument, file or value is wrong. */
+  usage: 2,
+  /** No gateway answers, or it takes no work for now. */
+  unreachable: 3,
+  /** A resync restored only some of its messages. */
+  partly: 4,
+  /** The gateway answered with an error. */
+  refused: 5,
+  /** The channel, target, message, run or item does not exist. */
+  notFound: 6,
+  /** Ctrl-C. */
+  interrupted: 130,
+} as const;
 
 export type ExitCode = (typeof EXIT)[keyof typeof EXIT];
 
+/** Errors that the command line finds itself. Those of the gateway have the gateway's code. */
+export type CommandErrorCode =
+  'GW_USAGE' | 'GW_NO_ADMIN_TOKEN' | 'GW_UNREACHABLE' | 'GW_NOT_A_GATEWAY' | 'GW_INTERRUPTED' | 'GW_NOT_FOUND';
+
+/** The exit code of an error: the same mistake ends every command with the same one. */
+const EXIT_OF: ReadonlyMap<string, ExitCode> = new Map<CommandErrorCode | GatewayErrorCode, ExitCode>([
+  ['GW_USAGE', EXIT.usage],
+  ['GW_NO_ADMIN_TOKEN', EXIT.usage],
+  ['GW_BAD_REQUEST', EXIT.usage], // an invalid value, which only the gateway can tell
+  ['GW_NO_PUBLIC_URL', EXIT.usage],
+  ['GW_UNREACHABLE', EXIT.unreachable],
+  ['GW_NOT_A_GATEWAY', EXIT.unreachable],
+  ['GW_OVERLOADED', EXIT.unreachable],
+  ['GW_STORE_UNAVAILABLE', EXIT.unreachable],
+  ['GW_NOT_FOUND', EXIT.notFound],
+  ['GW_INTERRUPTED', EXIT.interrupted],
+]);
+
 /** What ends a command of the command line: the message is for the person who typed it. */
 export class CommandError extends Error {
-  readonly exitCode: ExitCode;
+  readonly code: string;
+  /** Faults of single fields, as the gateway told them. */
+  readonly fields: readonly FieldError[];
 
-  constructor(exitCode: ExitCode, message: string, options?: ErrorOptions) {
-    super(message, options);
+  /** @param code a `CommandErrorCode`, or the code that the gateway answered */
+  constructor(code: CommandErrorCode | (string & {}), message: string, fields: readonly FieldError[] = []) {
+    super(message);
     this.name = 'CommandError';
-    this.exitCode = exitCode;
+    this.code = code;
+    this.fields = fields;
   }
+
+  get exitCode(): ExitCode {
+    return EXIT_OF.get(this.code) ?? EXIT.refused;
+  }
+}
+
+/** Wrong usage of a command. */
+export function usageError(message: string): CommandError {
+  return new CommandError('GW_USAGE', message);
 }
