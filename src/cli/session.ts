@@ -1,5 +1,6 @@
 import type { Command } from 'commander';
 import type { ExitCode } from '../errors.js';
+import { COMMAND, PROGRAM_NAME } from '../program-name.js';
 import { adminToken, createApi, gatewayUrl } from './api.js';
 import type { Api } from './api.js';
 import type { Terminal } from './terminal.js';
@@ -39,11 +40,13 @@ export type Work<A extends unknown[]> = (session: Session, ...args: A) => Promis
 /** Makes of it what commander calls, with the command itself as the last argument. */
 export type Run = <A extends unknown[]>(work: Work<A>) => (...args: [...A, Command]) => Promise<void>;
 
-export const NAME = 'whapi-resync-gateway';
+export const NAME = PROGRAM_NAME;
 
 /** A command below `parent`, with examples in its help. */
 export function addCommand(parent: Command, usage: string, summary: string, examples: readonly string[]): Command {
-  const lines = examples.map((example) => `  $ ${example.startsWith('$ ') ? example.slice(2) : `${NAME} ${example}`}`);
+  const lines = examples.map(
+    (example) => `  $ ${example.startsWith('$ ') ? example.slice(2).replaceAll(COMMAND, NAME) : `${NAME} ${example}`}`,
+  );
   return parent
     .command(usage)
     .summary(summary)
