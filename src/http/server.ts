@@ -32,7 +32,7 @@ import { targetRoutes } from './targets.js';
 import type { BreakersOfTargets } from './targets.js';
 import { maskedUrl } from './webhook-path.js';
 import { whapiProxy } from './whapi-proxy.js';
-import type { WhapiResyncs } from './whapi-proxy.js';
+import type { WhapiResyncs } from './whapi-forward.js';
 import { DAY_MS } from '../durations.js';
 import type { Store } from '../store/store.js';
 
