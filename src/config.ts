@@ -9,21 +9,21 @@ export type StoreLocation =
 
 export const LOG_LEVELS = ['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'] as const;
 
-/** Every setting of the process, checked. Frozen: nothing changes it after the start. */
+/** The validated settings of the process. Frozen. */
 export interface Config {
   readonly host: string;
   /** 0: any free port. */
   readonly port: number;
   readonly store: StoreLocation;
-  /** Null: made at the first start and kept beside the SQLite file. */
+  /** Null: the first start creates it in a file beside the SQLite file. */
   readonly adminToken: string | null;
-  /** Null: made at the first start and kept beside the SQLite file. */
+  /** Null: the first start creates it in a file beside the SQLite file. */
   readonly encryptionKey: Buffer | null;
   readonly publicUrl: string | null;
   readonly whapiBaseUrl: string;
   readonly targetNetworks: TargetNetworks;
   readonly maxBodyBytes: number;
-  /** Of webhooks that are in memory and not committed yet. */
+  /** Limit for webhooks in memory that are not committed yet. */
   readonly maxPendingBytes: number;
   /** 0: no limit. */
   readonly apiRatePerMinute: number;
@@ -89,7 +89,7 @@ function wrongValue(name: string, value: string, expected: string, example: stri
   return wrong(name, `is ${JSON.stringify(shown)}; expected ${expected}, for example ${example}.`);
 }
 
-/** An empty variable counts as not set: that is how many tools unset one. */
+/** An empty variable counts as not set, because many tools unset one so. */
 function text(env: Environment, name: string): string | null {
   const value = env[name]?.trim();
   return value === undefined || value === '' ? null : value;

@@ -1,6 +1,6 @@
 /**
- * Every error that a user can meet, with its stable code and HTTP status. The text says what was wrong and what to do.
- * An error that is not of this class is a fault of ours and is answered 500 without its details.
+ * All errors that a user can see, with their stable codes and HTTP statuses. The text says what is wrong and what to do. Any
+ * other error is a bug: it is answered with 500 and no details.
  */
 export const STATUS_OF = {
   GW_BAD_JSON: 400,
@@ -28,7 +28,7 @@ export const STATUS_OF = {
 
 export type GatewayErrorCode = keyof typeof STATUS_OF;
 
-/** One fault of a request body: `path` is a JSON pointer into it. */
+/** One invalid field of a request: `path` is a JSON pointer to it. */
 export interface FieldError {
   readonly path: string;
   readonly message: string;
@@ -58,7 +58,7 @@ export function badCursor(): GatewayError {
   );
 }
 
-/** What stops the start of the process: `exitCode` 2 for a setting that is wrong, 1 for anything else. */
+/** An error that stops the start of the process. `exitCode`: 2 for an invalid setting, 1 for anything else. */
 export class StartError extends Error {
   readonly code:
     'GW_BAD_CONFIG' | 'GW_STORE_LOCKED' | 'GW_STORE_UNUSABLE' | 'GW_WRONG_KEY' | 'GW_PORT_TAKEN' | 'GW_CANNOT_LISTEN';
@@ -75,11 +75,11 @@ export class StartError extends Error {
 /** Exit codes of the command line, for scripts. docs/cli.md and `--help` list them. */
 export const EXIT = {
   ok: 0,
-  /** The command did its work, and the result is not what was hoped for: a check failed, messages are missing. */
+  /** The command ran, and a check failed: doctor, audit, targets test, channels connect; or a resync restored nothing. */
   failed: 1,
   /** An option, argument, file or value is wrong. */
   usage: 2,
-  /** No gateway answers, or it takes no work for now. */
+  /** No gateway answers, or it accepts no work at the moment. */
   unreachable: 3,
   /** A resync restored only some of its messages. */
   partly: 4,
@@ -93,7 +93,7 @@ export const EXIT = {
 
 export type ExitCode = (typeof EXIT)[keyof typeof EXIT];
 
-/** Errors that the command line finds itself. Those of the gateway have the gateway's code. */
+/** Codes of errors that the command line finds itself. Errors of the gateway keep the gateway's code. */
 export type CommandErrorCode =
   'GW_USAGE' | 'GW_NO_ADMIN_TOKEN' | 'GW_UNREACHABLE' | 'GW_NOT_A_GATEWAY' | 'GW_INTERRUPTED' | 'GW_NOT_FOUND';
 
@@ -111,10 +111,10 @@ const EXIT_OF: ReadonlyMap<string, ExitCode> = new Map<CommandErrorCode | Gatewa
   ['GW_INTERRUPTED', EXIT.interrupted],
 ]);
 
-/** What ends a command of the command line: the message is for the person who typed it. */
+/** An error that ends a command. The message is for the person who typed it. */
 export class CommandError extends Error {
   readonly code: string;
-  /** Faults of single fields, as the gateway told them. */
+  /** Invalid fields, as the gateway listed them. */
   readonly fields: readonly FieldError[];
 
   /** @param code a `CommandErrorCode`, or the code that the gateway answered */

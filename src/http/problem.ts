@@ -6,13 +6,13 @@ import { describeFaults, partOf } from './validation-errors.js';
 import { maskedUrl } from './webhook-path.js';
 
 export const PROBLEM_TYPE = 'application/problem+json';
-/** After a 503: time for some commits, or for somebody to make room on the disk. */
+/** After a 503: time for some commits, or to make room on the disk. */
 const RETRY_UNAVAILABLE_SECONDS = 5;
 
-/** How an error is put into an answer. */
+/** Sends an error as a response. */
 export type AnswerError = (error: GatewayError, reply: FastifyReply) => FastifyReply;
 
-/** Answers an error as RFC 9457 says, with our stable code. */
+/** Answers an error as RFC 9457 problem details, with its stable code. */
 export function answerProblem(error: GatewayError, reply: FastifyReply): FastifyReply {
   if (error.status === 503) reply.header('retry-after', RETRY_UNAVAILABLE_SECONDS);
   return reply.code(error.status).type(PROBLEM_TYPE).send(problemOf(error));
@@ -28,7 +28,7 @@ function problemOf(error: GatewayError) {
   };
 }
 
-/** Answers what is no request (or not a whole one in time) on its connection, and ends that. */
+/** Answers a request that is invalid or did not arrive in time, and closes its connection. */
 export function answerClientError({ code }: NodeJS.ErrnoException, socket: Socket): void {
   if (code === 'ECONNRESET' || !socket.writable) {
     socket.destroy();
@@ -40,7 +40,7 @@ export function answerClientError({ code }: NodeJS.ErrnoException, socket: Socke
   socket.end(`${head}\r\ncontent-length: ${Buffer.byteLength(body)}\r\nconnection: close\r\n\r\n${body}`);
 }
 
-/** Node's code of a request that did not come in whole in time. */
+/** Node's code of a request that did not arrive in time. */
 export const REQUEST_TIMEOUT = 'ERR_HTTP_REQUEST_TIMEOUT';
 
 const CLIENT_ERRORS: ReadonlyMap<string, GatewayError> = new Map([
@@ -54,7 +54,7 @@ const CLIENT_ERRORS: ReadonlyMap<string, GatewayError> = new Map([
   ],
 ]);
 
-/** The code or words of what lies behind an expected failure: enough, and no stack. */
+/** The code or message behind an expected failure; a stack would say no more. */
 function causeOf({ cause }: GatewayError): string | undefined {
   if (!(cause instanceof Error)) return undefined;
   return (cause as NodeJS.ErrnoException).code ?? cause.message;
@@ -63,8 +63,8 @@ function causeOf({ cause }: GatewayError): string | undefined {
 type ErrorHandler = (error: FastifyError | Error, request: FastifyRequest, reply: FastifyReply) => FastifyReply;
 
 /**
- * An error as a client of Whapi expects it (docs/whapi.md, Errors). Ours can be told from Whapi's own by `details`, which
- * holds our stable code.
+ * Answers an error in Whapi's form (docs/whapi.md, Errors). `details` holds the gateway's stable code, which tells it apart
+ * from Whapi's own errors.
  */
 export function answerAsWhapi({ status, message, code }: GatewayError, reply: FastifyReply): FastifyReply {
   return reply
@@ -73,7 +73,7 @@ export function answerAsWhapi({ status, message, code }: GatewayError, reply: Fa
     .send({ error: { code: status, message, details: code } });
 }
 
-/** The server's error handler. What is no error of ours is logged whole and answered without its details. */
+/** The server's error handler. An unexpected error is logged with its stack and answered without details. */
 export function errorHandler(
   log: Pick<FastifyBaseLogger, 'error' | 'warn' | 'debug'>,
   answer: AnswerError = answerProblem,
@@ -89,7 +89,7 @@ export function errorHandler(
   };
 }
 
-/** An error as one of ours; GW_INTERNAL where it is a fault of the gateway. */
+/** Any error as a `GatewayError`; GW_INTERNAL for an unexpected one. */
 export function asKnown(error: FastifyError | Error): GatewayError {
   if (error instanceof GatewayError) return error;
   const { code, statusCode, validation, validationContext } = error as FastifyError;
