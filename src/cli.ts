@@ -1,14 +1,14 @@
 #!/usr/bin/env node
-/** `whapi-resync-gateway`: the command line. What it starts itself (serve, simulate, demo) is what npm's scripts start. */
+/** `whapi-resync-gateway`: the command line. `serve`, `simulate` and `demo` start the same programs as npm's scripts. */
 import { runCommandLine } from './cli/program.js';
 import type { ProgramName } from './cli/program.js';
 import { systemEffects } from './effects.js';
 
 const { stdin, stdout, stderr } = process;
-const NARROWEST = 20;
-const NO_READER = 141; // as a shell reports a program that a broken pipe has ended
+const LEAST_COLUMNS = 20;
+const BROKEN_PIPE = 141; // as a shell reports a program that SIGPIPE ended
 
-/** Each is a program of its own, that reads what stands behind its name. */
+/** Each is a program of its own, which reads the arguments after its name. */
 async function start(name: ProgramName): Promise<void> {
   process.off('SIGINT', interrupt);
   process.argv.splice(2, process.argv.indexOf(name) - 1);
@@ -20,7 +20,7 @@ async function start(name: ProgramName): Promise<void> {
 const interrupted = new AbortController();
 const interrupt = (): void => interrupted.abort();
 process.on('SIGINT', interrupt);
-stdout.on('error', (error: NodeJS.ErrnoException) => process.exit(error.code === 'EPIPE' ? NO_READER : 1));
+stdout.on('error', (error: NodeJS.ErrnoException) => process.exit(error.code === 'EPIPE' ? BROKEN_PIPE : 1));
 
 const exitCode = await runCommandLine(
   process.argv.slice(2),
@@ -29,12 +29,12 @@ const exitCode = await runCommandLine(
     stdin,
     write: (text) => void stdout.write(text),
     tell: (text) => void stderr.write(text),
-    // A terminal that does not know its width is not worth drawing for less than any has.
-    columns: () => (stdout.isTTY ? Math.max(stdout.columns || 80, NARROWEST) : null),
+    // Some terminals report a width of 0.
+    columns: () => (stdout.isTTY ? Math.max(stdout.columns || 80, LEAST_COLUMNS) : null),
     signal: interrupted.signal,
     effects: systemEffects,
   },
   start,
 );
 if (exitCode !== null) process.exitCode = exitCode;
-if (interrupted.signal.aborted) process.exit(); // although somebody still reads from standard input
+if (interrupted.signal.aborted) process.exit(); // a pending read of standard input would keep the process alive

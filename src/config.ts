@@ -9,21 +9,21 @@ export type StoreLocation =
 
 export const LOG_LEVELS = ['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'] as const;
 
-/** Every setting of the process, checked. Frozen: nothing changes it after the start. */
+/** The validated settings of the process. Frozen. */
 export interface Config {
   readonly host: string;
   /** 0: any free port. */
   readonly port: number;
   readonly store: StoreLocation;
-  /** Null: made at the first start and kept beside the SQLite file. */
+  /** Null: the first start creates it in a file beside the SQLite file. */
   readonly adminToken: string | null;
-  /** Null: made at the first start and kept beside the SQLite file. */
+  /** Null: the first start creates it in a file beside the SQLite file. */
   readonly encryptionKey: Buffer | null;
   readonly publicUrl: string | null;
   readonly whapiBaseUrl: string;
   readonly targetNetworks: TargetNetworks;
   readonly maxBodyBytes: number;
-  /** Of webhooks that are in memory and not committed yet. */
+  /** Limit for webhooks in memory that are not committed yet. */
   readonly maxPendingBytes: number;
   /** 0: no limit. */
   readonly apiRatePerMinute: number;
@@ -36,26 +36,28 @@ export interface Config {
 
 type Environment = Readonly<Record<string, string | undefined>>;
 
+const WHAPI_BASE_URL = 'https://gate.whapi.cloud';
 const SHORTEST_TOKEN = 16;
+const MAKE_TOKEN = 'Make one with: openssl rand -hex 24';
+const MAKE_KEY = `Make one with: openssl rand -base64 ${ENCRYPTION_KEY_BYTES}`;
+const LONGEST_VALUE = 80;
 /** RFC 6750, 2.1. */
 const BEARER_TOKEN = /^[A-Za-z0-9._~+/-]+=*$/;
 
-/** Reads the settings from the environment. @throws StartError GW_BAD_CONFIG, naming the variable and the fix */
+/** Reads the settings from the environment. @throws StartError GW_BAD_CONFIG, with the variable, its value and the fix */
 export function readConfig(env: Environment): Config {
   const store = storeLocation(text(env, 'DATABASE_URL') ?? 'sqlite:./data/gateway.db');
   const adminToken = text(env, 'ADMIN_TOKEN');
   if (adminToken !== null && (adminToken.length < SHORTEST_TOKEN || !BEARER_TOKEN.test(adminToken))) {
     throw wrong(
       'ADMIN_TOKEN',
-      `must have ${SHORTEST_TOKEN} characters or more, of those that a bearer token may have. Make one with: openssl rand -hex 24`,
+      `is not valid; expected ${SHORTEST_TOKEN} or more letters, digits and "-._~+/" without spaces. ${MAKE_TOKEN}`,
     );
   }
   const encryptionKey = keyOf(text(env, 'ENCRYPTION_KEY'));
   if (store.engine === 'postgres' && (adminToken === null || encryptionKey === null)) {
-    throw wrong(
-      adminToken === null ? 'ADMIN_TOKEN' : 'ENCRYPTION_KEY',
-      'is required with PostgreSQL, so that all replicas share it.',
-    );
+    const [name, make] = adminToken === null ? ['ADMIN_TOKEN', MAKE_TOKEN] : ['ENCRYPTION_KEY', MAKE_KEY];
+    throw wrong(name, `is required with PostgreSQL, so that all replicas share it. ${make}`);
   }
   return Object.freeze({
     host: text(env, 'HOST') ?? '127.0.0.1',
@@ -63,8 +65,8 @@ export function readConfig(env: Environment): Config {
     store,
     adminToken,
     encryptionKey,
-    publicUrl: url(env, 'PUBLIC_URL'),
-    whapiBaseUrl: url(env, 'WHAPI_BASE_URL') ?? 'https://gate.whapi.cloud',
+    publicUrl: url(env, 'PUBLIC_URL', 'https://gateway.example.com'),
+    whapiBaseUrl: url(env, 'WHAPI_BASE_URL', WHAPI_BASE_URL) ?? WHAPI_BASE_URL,
     targetNetworks: targetNetworks(text(env, 'TARGET_NETWORKS') ?? 'private'),
     maxBodyBytes: integer(env, 'MAX_BODY_BYTES', 10_485_760, 1024, 1_073_741_824),
     maxPendingBytes: integer(env, 'MAX_PENDING_BYTES', 67_108_864, 1024, 68_719_476_736),
@@ -80,7 +82,14 @@ function wrong(name: string, problem: string): StartError {
   return new StartError('GW_BAD_CONFIG', `${name} ${problem}`);
 }
 
-/** An empty variable counts as not set: that is how many tools unset one. */
+/** For variables that hold no secret. The credentials of a URL are masked all the same. */
+function wrongValue(name: string, value: string, expected: string, example: string): StartError {
+  const open = value.replace(/\/\/[^/@\s]*@/, '//***@');
+  const shown = open.length > LONGEST_VALUE ? `${open.slice(0, LONGEST_VALUE)}…` : open;
+  return wrong(name, `is ${JSON.stringify(shown)}; expected ${expected}, for example ${example}.`);
+}
+
+/** An empty variable counts as not set, because many tools unset one so. */
 function text(env: Environment, name: string): string | null {
   const value = env[name]?.trim();
   return value === undefined || value === '' ? null : value;
@@ -91,7 +100,7 @@ function integer(env: Environment, name: string, fallback: number, least: number
   if (value === null) return fallback;
   const number = /^\d+$/.test(value) ? Number(value) : NaN;
   if (!(number >= least && number <= most)) {
-    throw wrong(name, `must be a whole number from ${least} to ${most}, not "${value}".`);
+    throw wrongValue(name, value, `a whole number from ${least} to ${most}`, `${fallback}`);
   }
   return number;
 }
@@ -100,15 +109,15 @@ function oneOf<T extends string>(env: Environment, name: string, fallback: T, al
   const value = text(env, name);
   if (value === null) return fallback;
   const found = allowed.find((word) => word === value.toLowerCase());
-  if (found === undefined) throw wrong(name, `must be one of ${allowed.join(', ')}, not "${value}".`);
+  if (found === undefined) throw wrongValue(name, value, `one of ${allowed.join(', ')}`, fallback);
   return found;
 }
 
-function url(env: Environment, name: string): string | null {
+function url(env: Environment, name: string, example: string): string | null {
   const value = text(env, name);
   if (value === null) return null;
   if (!/^https?:\/\//i.test(value) || !URL.canParse(value)) {
-    throw wrong(name, `must be a URL that begins with http:// or https://, not "${value}".`);
+    throw wrongValue(name, value, 'an http:// or https:// URL', example);
   }
   return value.replace(/\/+$/, '');
 }
@@ -116,7 +125,14 @@ function url(env: Environment, name: string): string | null {
 function storeLocation(value: string): StoreLocation {
   if (/^postgres(ql)?:\/\//.test(value)) return { engine: 'postgres', url: value };
   const match = /^sqlite:(.+)$/.exec(value);
-  if (!match) throw wrong('DATABASE_URL', 'must be sqlite:<path of a file> or postgres://….');
+  if (!match) {
+    // Not repeated: it may hold a password.
+    throw wrong(
+      'DATABASE_URL',
+      'is not valid; expected sqlite:<file> or postgres://<user>:<password>@<host>/<database>, for example ' +
+        'sqlite:./data/gateway.db.',
+    );
+  }
   return { engine: 'sqlite', file: resolve(match[1] ?? '') };
 }
 
@@ -124,10 +140,7 @@ function keyOf(value: string | null): Buffer | null {
   if (value === null) return null;
   const key = Buffer.from(value, 'base64');
   if (key.length !== ENCRYPTION_KEY_BYTES || key.toString('base64').replace(/=+$/, '') !== value.replace(/=+$/, '')) {
-    throw wrong(
-      'ENCRYPTION_KEY',
-      `must be ${ENCRYPTION_KEY_BYTES} bytes in base64. Make one with: openssl rand -base64 ${ENCRYPTION_KEY_BYTES}`,
-    );
+    throw wrong('ENCRYPTION_KEY', `is not valid; expected ${ENCRYPTION_KEY_BYTES} bytes in base64. ${MAKE_KEY}`);
   }
   return key;
 }
@@ -138,7 +151,7 @@ function targetNetworks(value: string): TargetNetworks {
   } catch (error) {
     throw wrong(
       'TARGET_NETWORKS',
-      `must be "public", "private" or a comma list of CIDRs: ${(error as Error).message}.`,
+      `is not valid: ${(error as Error).message}. Expected public, private, or CIDRs such as 10.0.0.0/8,192.168.0.0/16.`,
     );
   }
 }

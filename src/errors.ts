@@ -1,6 +1,6 @@
 /**
- * Every error that a user can meet, with its stable code and HTTP status. The text says what was wrong and what to do.
- * An error that is not of this class is a fault of ours and is answered 500 without its details.
+ * All errors that a user can see, with their stable codes and HTTP statuses. The text says what is wrong and what to do. Any
+ * other error is a bug: it is answered with 500 and no details.
  */
 export const STATUS_OF = {
   GW_BAD_JSON: 400,
@@ -28,7 +28,7 @@ export const STATUS_OF = {
 
 export type GatewayErrorCode = keyof typeof STATUS_OF;
 
-/** One fault of a request body: `path` is a JSON pointer into it. */
+/** One invalid field of a request: `path` is a JSON pointer to it. */
 export interface FieldError {
   readonly path: string;
   readonly message: string;
@@ -50,12 +50,15 @@ export class GatewayError extends Error {
   }
 }
 
-/** A cursor that no list gave. */
+/** An invalid cursor. */
 export function badCursor(): GatewayError {
-  return new GatewayError('GW_BAD_REQUEST', 'This cursor is not one that a list gave. Start again without it.');
+  return new GatewayError(
+    'GW_BAD_REQUEST',
+    'Invalid cursor. Use the next_cursor of the page before, or start again without a cursor.',
+  );
 }
 
-/** What stops the start of the process: `exitCode` 2 for a setting that is wrong, 1 for anything else. */
+/** An error that stops the start of the process. `exitCode`: 2 for an invalid setting, 1 for anything else. */
 export class StartError extends Error {
   readonly code:
     'GW_BAD_CONFIG' | 'GW_STORE_LOCKED' | 'GW_STORE_UNUSABLE' | 'GW_WRONG_KEY' | 'GW_PORT_TAKEN' | 'GW_CANNOT_LISTEN';
@@ -69,18 +72,65 @@ export class StartError extends Error {
   }
 }
 
-/** How the command line ends, for scripts; docs/cli.md lists them. */
-export const EXIT = { ok: 0, failed: 1, usage: 2, unreachable: 3, partly: 4, interrupted: 130 } as const;
+/** Exit codes of the command line, for scripts. docs/cli.md and `--help` list them. */
+export const EXIT = {
+  ok: 0,
+  /** The command ran, and a check failed: doctor, audit, targets test, channels connect; or a resync restored nothing. */
+  failed: 1,
+  /** An option, argument, file or value is wrong. */
+  usage: 2,
+  /** No gateway answers, or it accepts no work at the moment. */
+  unreachable: 3,
+  /** A resync restored only some of its messages. */
+  partly: 4,
+  /** The gateway answered with an error. */
+  refused: 5,
+  /** The channel, target, message, run or item does not exist. */
+  notFound: 6,
+  /** Ctrl-C. */
+  interrupted: 130,
+} as const;
 
 export type ExitCode = (typeof EXIT)[keyof typeof EXIT];
 
-/** What ends a command of the command line: the message is for the person who typed it. */
-export class CommandError extends Error {
-  readonly exitCode: ExitCode;
+/** Codes of errors that the command line finds itself. Errors of the gateway keep the gateway's code. */
+export type CommandErrorCode =
+  'GW_USAGE' | 'GW_NO_ADMIN_TOKEN' | 'GW_UNREACHABLE' | 'GW_NOT_A_GATEWAY' | 'GW_INTERRUPTED' | 'GW_NOT_FOUND';
 
-  constructor(exitCode: ExitCode, message: string, options?: ErrorOptions) {
-    super(message, options);
+/** The exit code of an error: the same mistake ends every command with the same one. */
+const EXIT_OF: ReadonlyMap<string, ExitCode> = new Map<CommandErrorCode | GatewayErrorCode, ExitCode>([
+  ['GW_USAGE', EXIT.usage],
+  ['GW_NO_ADMIN_TOKEN', EXIT.usage],
+  ['GW_BAD_REQUEST', EXIT.usage], // an invalid value, which only the gateway can tell
+  ['GW_NO_PUBLIC_URL', EXIT.usage],
+  ['GW_UNREACHABLE', EXIT.unreachable],
+  ['GW_NOT_A_GATEWAY', EXIT.unreachable],
+  ['GW_OVERLOADED', EXIT.unreachable],
+  ['GW_STORE_UNAVAILABLE', EXIT.unreachable],
+  ['GW_NOT_FOUND', EXIT.notFound],
+  ['GW_INTERRUPTED', EXIT.interrupted],
+]);
+
+/** An error that ends a command. The message is for the person who typed it. */
+export class CommandError extends Error {
+  readonly code: string;
+  /** Invalid fields, as the gateway listed them. */
+  readonly fields: readonly FieldError[];
+
+  /** @param code a `CommandErrorCode`, or the code that the gateway answered */
+  constructor(code: CommandErrorCode | (string & {}), message: string, fields: readonly FieldError[] = []) {
+    super(message);
     this.name = 'CommandError';
-    this.exitCode = exitCode;
+    this.code = code;
+    this.fields = fields;
   }
+
+  get exitCode(): ExitCode {
+    return EXIT_OF.get(this.code) ?? EXIT.refused;
+  }
+}
+
+/** Wrong usage of a command. */
+export function usageError(message: string): CommandError {
+  return new CommandError('GW_USAGE', message);
 }

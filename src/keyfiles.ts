@@ -18,22 +18,22 @@ import { ENCRYPTION_KEY_BYTES } from './encryption.js';
 export interface Keys {
   readonly adminToken: string;
   readonly encryptionKey: Buffer;
-  /** Files that this start has made, to be told to the user: never their contents. */
+  /** Files that this start created. Logs name them, never their contents. */
   readonly made: readonly string[];
   /** Where the admin token can be read; null where the environment gave it. */
   readonly adminTokenFile: string | null;
 }
 
 /**
- * The admin token and the encryption key: from the environment, else from the files beside the SQLite file, which are
- * made at the first start. For the one process that holds the store's lock. `isKeyInUse`: the store has secrets under a
- * key already, so that a new one would be of no use. @throws StartError GW_STORE_UNUSABLE, GW_WRONG_KEY
+ * Reads the admin token and the encryption key from the environment, else from the files beside the SQLite file, which
+ * the first start creates. Only the process that holds the store's lock may call it. `isKeyInUse`: the store already
+ * holds secrets under a key, so a new key could not decrypt them. @throws StartError GW_STORE_UNUSABLE, GW_WRONG_KEY
  */
 export function loadKeys(config: Config, effects: Pick<Effects, 'randomBytes'>, isKeyInUse: boolean): Keys {
   const made: string[] = [];
   const beside = (name: string, fresh: () => string): string => {
     if (config.store.engine !== 'sqlite')
-      throw new StartError('GW_BAD_CONFIG', `${name} has to be in the environment.`);
+      throw new StartError('GW_BAD_CONFIG', `${name} must be set in the environment.`);
     const file = join(dirname(config.store.file), name);
     const { text, isNew } = readOrMake(file, fresh);
     if (isNew) made.push(file);
@@ -50,7 +50,7 @@ export function loadKeys(config: Config, effects: Pick<Effects, 'randomBytes'>, 
   if (encryptionKey.length !== ENCRYPTION_KEY_BYTES) {
     throw new StartError(
       'GW_STORE_UNUSABLE',
-      `The file encryption-key beside the database is damaged. Restore it from a backup.`,
+      'The file encryption-key beside the database is damaged: it does not hold 32 bytes in base64. Restore it from a backup.',
     );
   }
   const adminTokenFile =
@@ -65,7 +65,7 @@ function mustHaveKeyFile({ store }: Config): void {
   if (existsSync(file)) return;
   throw new StartError(
     'GW_WRONG_KEY',
-    `${file} is missing, and the database has secrets that only this key opens. Restore the file from a backup, or set ` +
+    `${file} is missing, and the database holds secrets that only this key decrypts. Restore the file from a backup, or set ` +
       'ENCRYPTION_KEY. Nothing was changed.',
   );
 }
@@ -78,13 +78,17 @@ function readOrMake(file: string, fresh: () => string): { text: string; isNew: b
     writeWhole(file, `${text}\n`);
     return { text, isNew: true };
   } catch (error) {
-    throw new StartError('GW_STORE_UNUSABLE', `${file} cannot be written: ${(error as Error).message}`, {
-      cause: error,
-    });
+    throw new StartError(
+      'GW_STORE_UNUSABLE',
+      `Cannot write ${file}: ${(error as Error).message}. Check the permissions of its folder.`,
+      {
+        cause: error,
+      },
+    );
   }
 }
 
-/** Under its name the file is there whole and on the disk, or not at all: half a key would look like a damaged one. */
+/** Writes the file atomically and durably: half a key would look like a damaged one. */
 function writeWhole(file: string, text: string): void {
   const unfinished = `${file}.unfinished`;
   try {
@@ -107,12 +111,16 @@ function existing(file: string): string {
   try {
     text = readFileSync(file, 'utf8').trim();
   } catch (error) {
-    throw new StartError('GW_STORE_UNUSABLE', `${file} cannot be read: ${(error as Error).message}`, { cause: error });
+    throw new StartError(
+      'GW_STORE_UNUSABLE',
+      `Cannot read ${file}: ${(error as Error).message}. Check its permissions.`,
+      { cause: error },
+    );
   }
   if (text === '')
     throw new StartError(
       'GW_STORE_UNUSABLE',
-      `${file} is empty. Restore it from a backup, or remove it to have it made anew.`,
+      `${file} is empty. Restore it from a backup, or remove it so that the gateway makes a new one.`,
     );
   return text;
 }

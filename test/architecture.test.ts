@@ -51,6 +51,7 @@ const isPure = ({ name }: SourceFile): boolean =>
       'token-bucket',
       'durations',
       'json',
+      'message-id',
       'connect/warnings',
       'delivery/breaker',
       'delivery/networks',
@@ -71,7 +72,7 @@ describe('import rules:', () => {
   });
 
   it('the contract imports only the model, errors and typebox, and only http and the command line import it', () => {
-    const allowed = /^(contract\/|model$|errors$)/;
+    const allowed = /^(contract\/|model$|errors$|message-id$)/;
     expect(
       offences(
         ({ name }) => within('contract')(name),
@@ -139,7 +140,7 @@ describe('import rules:', () => {
   });
 
   it('the command line knows the gateway only by its API, settings and shared words', () => {
-    const known = /^(cli\/|errors$|effects$|config$|disk$|json$|program-name$|doctor\/policy$)/;
+    const known = /^(cli\/|errors$|effects$|config$|disk$|json$|message-id$|program-name$|doctor\/policy$)/;
     const imports = ({ name }: SourceFile): string[] =>
       (importsOf.get(name) ?? []).filter((other) => !known.test(other));
     expect(offences(({ name }) => within('cli')(name), imports)).toEqual([]);

@@ -114,11 +114,15 @@ describe('a malformed value', () => {
   ])('%s=%s is refused with one line that names the variable', (name, value) => {
     const { code, exitCode, message } = refusalOf({ [name]: value });
     expect({ code, exitCode }).toEqual({ code: 'GW_BAD_CONFIG', exitCode: 2 });
-    expect(message).toMatch(new RegExp(`^${name} must .+\\.?$`));
+    expect(message).toMatch(
+      new RegExp(`^${name} is ("${escaped(value)}"; expected .+, for example .+\\.|not valid.* .*xpected .+)$`),
+    );
   });
 
   it('is refused with the valid values or a command that creates a secret', () => {
-    expect(refusalOf({ PORT: '65536' }).message).toContain('from 0 to 65535, not "65536"');
+    expect(refusalOf({ PORT: '65536' }).message).toBe(
+      'PORT is "65536"; expected a whole number from 0 to 65535, for example 8080.',
+    );
     expect(refusalOf({ LOG_LEVEL: 'verbose' }).message).toContain('fatal, error, warn, info, debug, trace, silent');
     expect(refusalOf({ ENCRYPTION_KEY: 'x' }).message).toContain('openssl rand -base64 32');
     expect(refusalOf({ ADMIN_TOKEN: 'x' }).message).toContain('openssl rand');
@@ -127,6 +131,7 @@ describe('a malformed value', () => {
   it('is not repeated in the error if it may be a secret', () => {
     for (const name of ['ADMIN_TOKEN', 'ENCRYPTION_KEY', 'DATABASE_URL'])
       expect(refusalOf({ [name]: 'hush:hush' }).message).not.toContain('hush');
+    expect(refusalOf({ PUBLIC_URL: 'ftp://me:hush@gateway.example' }).message).toContain('"ftp://***@gateway.example"');
   });
 
   it('includes an ADMIN_TOKEN that cannot be sent as a bearer token', () => {
@@ -169,4 +174,8 @@ function refusalOf(env: Record<string, string>): StartError {
     throw error;
   }
   throw new Error('These settings were taken.');
+}
+
+function escaped(text: string): string {
+  return text.replace(/[.*+?^${}()|[\]\\]/g, '\\$&');
 }

@@ -1,12 +1,14 @@
 import { readFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
-import { CommandError, EXIT } from '../errors.js';
+import type { Problem } from '../contract/problem.js';
+import { CommandError, usageError } from '../errors.js';
 import { isRecord } from '../json.js';
+import { PROGRAM_NAME } from '../program-name.js';
 
 /** The gateway's API, as its admin. */
 export interface Api {
   readonly url: string;
-  /** The answer's body. @throws CommandError: refused, out of reach, or interrupted */
+  /** The response body. @throws CommandError (refused, unreachable or interrupted) */
   call<T>(method: string, path: string, body?: unknown, headers?: Record<string, string>): Promise<T>;
   /** All pages of a list, one after the other. */
   list<T>(path: string): Promise<T[]>;
@@ -23,12 +25,13 @@ const DEFAULT_URL = 'http://127.0.0.1:8080';
 const LONGEST_ANSWER_MS = 120_000;
 const MOST_OF_PAGE = 500;
 
-/** Where the gateway is: the option, else GATEWAY_URL, else this machine. @throws CommandError (it is no URL) */
+/** The gateway's URL: the option, else GATEWAY_URL, else the default. @throws CommandError (not a URL) */
 export function gatewayUrl(option: string | undefined, env: Environment): string {
   const named = option ?? env['GATEWAY_URL']?.trim() ?? '';
   const url = named === '' ? DEFAULT_URL : named;
   if (!/^https?:\/\//i.test(url) || !URL.canParse(url)) {
-    throw new CommandError(EXIT.usage, `The gateway's URL "${url}" must begin with http:// or https://.`);
+    const name = option === undefined ? 'GATEWAY_URL' : '--gateway';
+    throw usageError(`Invalid ${name} "${url}": expected an http:// or https:// URL, for example ${DEFAULT_URL}.`);
   }
   return url.replace(/\/+$/, '');
 }
@@ -39,14 +42,14 @@ export function tokenFileOf(env: Environment): string {
   return join(database === undefined ? 'data' : dirname(database), 'admin-token');
 }
 
-/** The option's file, else ADMIN_TOKEN, else the file beside the database. @throws CommandError (there is none) */
+/** The admin token: from the option's file, else ADMIN_TOKEN, else the file beside the database. @throws CommandError */
 export function adminToken(file: string | undefined, env: Environment): string {
   const token = foundToken(file, env);
   if (/^[\x21-\x7e]+$/.test(token)) return token;
   // Not quoted: it may be another secret.
   throw new CommandError(
-    EXIT.usage,
-    'Invalid admin token: it must be one word of ASCII characters. Check ADMIN_TOKEN, or the token file.',
+    'GW_NO_ADMIN_TOKEN',
+    'Invalid admin token: it is empty, or has spaces or characters that are not ASCII. Check ADMIN_TOKEN or the token file.',
   );
 }
 
@@ -58,9 +61,9 @@ function foundToken(file: string | undefined, env: Environment): string {
     return readFileSync(path, 'utf8').trim();
   } catch (error) {
     throw new CommandError(
-      EXIT.usage,
-      `No admin token: ${path} cannot be read (${(error as NodeJS.ErrnoException).code ?? 'unknown'}). ` +
-        'Run this where the gateway has its data, set ADMIN_TOKEN, or name the file with --token-file.',
+      'GW_NO_ADMIN_TOKEN',
+      `No admin token: cannot read ${path} (${(error as NodeJS.ErrnoException).code ?? 'unknown error'}). Run the command in ` +
+        "the gateway's folder, set ADMIN_TOKEN, or name the file with --token-file.",
     );
   }
 }
@@ -93,12 +96,12 @@ export function createApi({ url, token }: Access, signal: AbortSignal): Api {
       const response = await fetch(target, init);
       return { ok: response.ok, status: response.status, text: await response.text() };
     } catch (error) {
-      if (signal.aborted) throw new CommandError(EXIT.interrupted, 'Interrupted.');
+      if (signal.aborted) throw new CommandError('GW_INTERRUPTED', 'Interrupted.');
       const cause = (error as Error).cause as NodeJS.ErrnoException | undefined;
       throw new CommandError(
-        EXIT.unreachable,
-        `The gateway cannot be reached at ${url} (${cause?.code ?? cause?.message ?? (error as Error).message}). ` +
-          'Start it with "serve", or name it with --gateway or GATEWAY_URL.',
+        'GW_UNREACHABLE',
+        `Cannot reach the gateway at ${url} (${cause?.code ?? cause?.message ?? (error as Error).message}). ` +
+          `Start it with "${PROGRAM_NAME} serve", or set its URL with --gateway or GATEWAY_URL.`,
       );
     }
   };
@@ -129,21 +132,17 @@ function parsed(text: string): unknown {
   }
 }
 
-interface Problem {
-  readonly code?: string;
-  readonly detail?: string;
-  readonly errors?: readonly { readonly path: string; readonly message: string }[];
-}
-
 function apiError({ status }: { status: number }, body: unknown, url: string): CommandError {
-  if (status === 401) {
-    return new CommandError(EXIT.failed, `The gateway at ${url} does not know this admin token. See --token-file.`);
-  }
-  const { code, detail, errors = [] } = (isRecord(body) ? body : {}) as Problem;
+  const { code, detail, errors = [] } = (isRecord(body) ? body : {}) as Partial<Problem>;
   if (code === undefined || detail === undefined) {
-    return new CommandError(EXIT.failed, `What answers at ${url} is no gateway: HTTP status ${status}.`);
+    return new CommandError(
+      'GW_NOT_A_GATEWAY',
+      `${url} does not look like a gateway: it answered with HTTP status ${status}. Check --gateway or GATEWAY_URL.`,
+    );
   }
-  const more = errors.slice(1).map(({ path, message }) => `\n  ${path} ${message}`);
-  // 503: it takes no work for now, which is as if it were not there.
-  return new CommandError(status === 503 ? EXIT.unreachable : EXIT.failed, `${code}: ${detail}${more.join('')}`);
+  if (status !== 401) return new CommandError(code, detail, errors);
+  return new CommandError(
+    code,
+    `The gateway at ${url} does not accept this admin token. Check ADMIN_TOKEN, or name the token file with --token-file.`,
+  );
 }

@@ -1,20 +1,19 @@
 import type { Command } from 'commander';
 import { worstOf } from '../doctor/policy.js';
 import type { Check } from '../doctor/policy.js';
+import type { DoctorReport } from '../contract/doctor.js';
 import { CommandError, EXIT } from '../errors.js';
 import type { ExitCode } from '../errors.js';
 import { localChecks } from './local-checks.js';
 import { addCommand } from './session.js';
 import type { Run, Session } from './session.js';
 
-interface Report {
-  readonly status: string;
-  readonly checks: readonly Check[];
-}
+/** Checks of the gateway, or of this machine where no gateway answers. */
+type Report = Pick<DoctorReport, 'status' | 'checks'>;
 
 /** `doctor`. */
 export function doctorCommand(program: Command, run: Run): void {
-  addCommand(program, 'doctor', 'Look at everything that a working gateway depends on, and say what to do', [
+  addCommand(program, 'doctor', 'Check everything that a working gateway depends on, and say what to fix', [
     'doctor',
     'doctor --send-test',
   ])
@@ -22,7 +21,7 @@ export function doctorCommand(program: Command, run: Run): void {
     .action(run(doctor));
 }
 
-/** Failed where a check has failed. Without a gateway that runs, it looks at what its start depends on. */
+/** Fails when a check fails. When no gateway answers, it checks what the start of one depends on. */
 async function doctor(session: Session, { sendTest = false }: { sendTest?: boolean }): Promise<ExitCode> {
   const report = await fromGateway(session, sendTest);
   session.show(report, report.checks.map(checkText).join(''));
@@ -33,7 +32,7 @@ async function fromGateway({ api, terminal, gatewayUrl }: Session, sendTest: boo
   try {
     return await api().call<Report>('GET', `/v1/doctor${sendTest ? '?send_test=true' : ''}`);
   } catch (error) {
-    if (!(error instanceof CommandError) || error.exitCode === EXIT.interrupted) throw error;
+    if (!(error instanceof CommandError) || error.code === 'GW_INTERRUPTED') throw error;
     const gateway: Check = {
       ...{ name: 'gateway', subject: gatewayUrl, status: 'fail', message: error.message, fix: null },
     };

@@ -1,68 +1,62 @@
 import type { Command } from 'commander';
-import { CommandError, EXIT } from '../errors.js';
+import type { Channel } from '../contract/channels.js';
+import type { Explanation } from '../contract/messages.js';
+import { CommandError } from '../errors.js';
 import type { Api } from './api.js';
 import { addCommand, NAME } from './session.js';
 import type { Run, Session } from './session.js';
 
-interface ExplanationJson {
-  readonly channel: string;
-  readonly message_id: string;
-  readonly timeline: readonly { readonly at: string; readonly text: string }[];
-  readonly sightings: readonly { readonly id: string; readonly held: boolean }[];
-  readonly deliveries: readonly { readonly id: string; readonly waiting: string | null }[];
-  readonly ledger: { readonly first_seen_at: string | null; readonly last_seen_at: string } | null;
-}
-
 /** `explain <message id>`. */
 export function explainCommand(program: Command, run: Run): void {
-  addCommand(program, 'explain <message-id>', 'Tell everything that happened to a message, and why', [
+  addCommand(program, 'explain <message-id>', 'Show everything that happened to a message, and why', [
     'explain p.w30M7fgwWD4XwHu.g4CA-gNcCzMdVPg',
     'explain p.w30M7fgwWD4XwHu.g4CA-gNcCzMdVPg --channel shop --json',
   ])
-    .option('-c, --channel <name>', 'the channel; left out, all are looked through')
+    .option('-c, --channel <name>', 'only in this channel; default: all channels')
     .action(run(explain));
 }
 
 async function explain({ api, show, json }: Session, id: string, options: { channel?: string }): Promise<undefined> {
   const gateway = api();
-  const names =
-    options.channel === undefined
-      ? (await gateway.list<{ name: string }>('/v1/channels')).map(({ name }) => name)
-      : [options.channel];
-  const found = (await Promise.all(names.map(async (name) => await explanationOf(gateway, name, id)))).filter(
-    (each) => each !== null,
+  if (options.channel !== undefined) {
+    const explanation = await explanationOf(gateway, options.channel, id);
+    show(explanation, explanationText(explanation));
+    return;
+  }
+  const names = (await gateway.list<Channel>('/v1/channels')).map(({ name }) => name);
+  const found = (await Promise.all(names.map(async (name) => await knownIn(gateway, name, id)))).flatMap(
+    (each) => each ?? [],
   );
-  if (found.length === 0)
-    throw new CommandError(EXIT.failed, `Nothing is known of ${id} in ${names.join(', ') || 'any channel'}.`);
+  if (found.length === 0) {
+    const where = names.length === 0 ? 'there are no channels' : `looked in ${names.join(', ')}`;
+    throw new CommandError('GW_NOT_FOUND', `No message "${id}" (${where}).`);
+  }
   show(json && found.length === 1 ? found[0] : found, found.map(explanationText).join('\n'));
   return;
 }
 
-async function explanationOf(api: Api, channel: string, id: string): Promise<ExplanationJson | null> {
-  const path = `/v1/messages/${encodeURIComponent(channel)}/${encodeURIComponent(id)}`;
-  return await api.call<ExplanationJson>('GET', path).catch((error: unknown) => {
-    if (error instanceof CommandError && error.message.startsWith('GW_NOT_FOUND: Nothing is known')) return null;
+/** Null where the channel, which exists, does not know the message. */
+async function knownIn(api: Api, channel: string, id: string): Promise<Explanation | null> {
+  return await explanationOf(api, channel, id).catch((error: unknown) => {
+    if (error instanceof CommandError && error.code === 'GW_NOT_FOUND') return null;
     throw error;
   });
 }
 
-function explanationText({
-  channel,
-  message_id: id,
-  timeline,
-  sightings,
-  deliveries,
-  ledger,
-}: ExplanationJson): string {
+async function explanationOf(api: Api, channel: string, id: string): Promise<Explanation> {
+  return await api.call('GET', `/v1/messages/${encodeURIComponent(channel)}/${encodeURIComponent(id)}`);
+}
+
+function explanationText({ channel, message_id: id, timeline, sightings, deliveries, ledger }: Explanation): string {
   const remembered =
     ledger === null
       ? 'Not in the ledger.'
-      : `In the ledger: ${ledger.first_seen_at === null ? 'asked for, never seen' : `first seen ${ledger.first_seen_at}`}.`;
+      : `In the ledger: ${ledger.first_seen_at === null ? 'requested, but never received' : `first seen ${ledger.first_seen_at}`}.`;
   const steps = timeline.map(({ at, text }) => `  ${at}  ${text}\n`).join('');
   const waiting = deliveries.flatMap((each) =>
     each.waiting === null ? [] : [`Delivery ${each.id} is pending: ${each.waiting}.\n`],
   );
   const heldItem = sightings.findLast(({ held }) => held)?.id;
-  const release = heldItem === undefined ? '' : `Held. Release it to your bots: ${NAME} release ${heldItem}\n`;
+  const release = heldItem === undefined ? '' : `Held. To release it to your bots: ${NAME} release ${heldItem}\n`;
   return `${id} in channel ${channel}\n${steps}${remembered}\n${waiting.join('')}${release}`;
 }

@@ -1,24 +1,11 @@
 import type { Command } from 'commander';
-import { CommandError, EXIT } from '../errors.js';
+import type { Item, Release } from '../contract/items.js';
+import type { ReleaseSurvey, StartedJob } from '../contract/jobs.js';
+import { EXIT, usageError } from '../errors.js';
+import { wholeNumber } from './options.js';
 import { addCommand, commaList, NAME } from './session.js';
 import type { Run, Session } from './session.js';
-import { timeOf } from './time.js';
-
-interface ItemJson {
-  readonly id: string;
-  readonly seen_at: string;
-  readonly channel: string;
-  readonly event: string;
-  readonly verdict: string;
-  readonly message_id: string | null;
-}
-
-interface SurveyJson {
-  readonly count: number;
-  readonly by_target: Readonly<Record<string, number>>;
-  readonly by_verdict: Readonly<Record<string, number>>;
-  readonly sample: readonly ItemJson[];
-}
+import { TIME_WORDS, timeOf } from './time.js';
 
 interface Filter {
   readonly channel?: string;
@@ -34,7 +21,7 @@ interface ReleaseOptions extends Filter {
   readonly target?: string;
   readonly all?: boolean;
   readonly dryRun?: boolean;
-  readonly expectedCount?: string;
+  readonly expectedCount?: number;
 }
 
 /** `held`, `release …`. */
@@ -46,10 +33,10 @@ export function heldCommands(program: Command, run: Run): void {
       'held --resync rsy_…',
     ]),
   )
-    .option('--limit <n>', 'how many, 1 to 500', '50')
+    .option('--limit <n>', 'number of items, 1 to 500', wholeNumber('--limit', 50), 50)
     .action(run(held));
   withFilter(
-    addCommand(program, 'release [item...]', 'Send held items after all: by id, or all that a filter names', [
+    addCommand(program, 'release [item...]', 'Send held items to your bots: by id, or all that match a filter', [
       'release itm_…',
       'release --resync rsy_… --dry-run',
       'release --resync rsy_… --expected-count 120',
@@ -57,32 +44,40 @@ export function heldCommands(program: Command, run: Run): void {
     ]),
   )
     .option('--target <ids>', 'only to these targets: tgt_…,tgt_…')
-    .option('--all', 'everything that is held, except duplicates')
-    .option('--dry-run', 'show what would be sent, send nothing')
-    .option('--expected-count <n>', 'refuse if more than a tenth above this would be sent')
+    .option('--all', 'all held items except duplicates')
+    .option('--dry-run', 'show what would be sent, without sending it')
+    .option(
+      '--expected-count <n>',
+      'refuse if the filter matches over 10% more than this',
+      wholeNumber('--expected-count', 120),
+    )
     .action(run(release));
 }
 
 function withFilter(command: Command): Command {
   return command
-    .option('-c, --channel <name>', 'only of this channel')
-    .option('--verdict <verdict>', 'new, late, restored, duplicate or event')
-    .option('--event <event>', 'messages.post, or messages for every method')
-    .option('--since <time>', 'ISO 8601, or how long ago: 12h, 7d')
-    .option('--until <time>', 'ISO 8601, or how long ago')
-    .option('--resync <resync>', 'only ids that this resync asked for')
+    .option('-c, --channel <name>', 'only items of this channel')
+    .option('--verdict <verdict>', 'only items with this verdict: new, late, restored, duplicate or event')
+    .option('--event <event>', 'only this event: messages.post, or messages for every method')
+    .option('--since <time>', `only items from then on: ${TIME_WORDS}`)
+    .option('--until <time>', `only items up to then: ${TIME_WORDS}`)
+    .option('--resync <resync>', 'only message ids of this resync')
     .option('--message-id <id>', 'only this message id');
 }
 
-async function held({ api, show, terminal }: Session, { limit, ...filter }: Filter & { limit: string }) {
-  const query = new URLSearchParams({ held: 'true', limit, ...filterOf(filter, terminal.effects.now()) });
-  const page = await api().call<{ data: readonly ItemJson[]; next_cursor: string | null }>(
+async function held({ api, show, terminal }: Session, { limit, ...filter }: Filter & { limit: number }) {
+  const query = new URLSearchParams({
+    held: 'true',
+    limit: String(limit),
+    ...filterOf(filter, terminal.effects.now()),
+  });
+  const page = await api().call<{ data: readonly Item[]; next_cursor: string | null }>(
     'GET',
     `/v1/items?${query.toString()}`,
   );
-  const more = page.next_cursor === null ? '' : 'There are more: raise --limit, or narrow the list.\n';
+  const more = page.next_cursor === null ? '' : 'There are more. Raise --limit, or narrow the list with a filter.\n';
   const hint =
-    page.data.length === 0 ? 'Nothing is held.\n' : `${more}Release one to your bots: ${NAME} release <item>\n`;
+    page.data.length === 0 ? 'No held items.\n' : `${more}To release one to your bots: ${NAME} release <item>\n`;
   show(page.data, page.data.map(lineOf).join('') + hint);
   return EXIT.ok;
 }
@@ -93,22 +88,16 @@ async function release(session: Session, items: readonly string[], options: Rele
   const targets = target === undefined ? {} : { targets: commaList(target) };
   const isBulk = Object.keys(filter).length > 0 || all === true;
   if (items.length > 0 && (isBulk || dryRun === true || expectedCount !== undefined)) {
-    throw new CommandError(
-      EXIT.usage,
-      'Items and a filter cannot be combined: give one of them (for example release itm_…, or release --all).',
-    );
+    throw usageError('Give either items or a filter, not both (for example release itm_…, or release --all).');
   }
   if (items.length > 0) return await releaseItems(session, items, targets);
   if (!isBulk) {
-    throw new CommandError(
-      EXIT.usage,
-      'Missing item or filter (for example release --resync rsy_…, or release --all).',
-    );
+    throw usageError('Missing item or filter (for example release itm_…, or release --resync rsy_…).');
   }
   const body = {
     ...filter,
     ...targets,
-    ...(expectedCount !== undefined && { expected_count: countOf(expectedCount) }),
+    ...(expectedCount !== undefined && { expected_count: expectedCount }),
   };
   return dryRun === true ? await survey(session, body) : await releaseMany(session, body);
 }
@@ -118,47 +107,39 @@ async function releaseItems({ api, show }: Session, items: readonly string[], ta
   const deliveries: string[] = [];
   for (const item of items) {
     const path = `/v1/items/${encodeURIComponent(item)}/release`;
-    deliveries.push(...(await gateway.call<{ deliveries: string[] }>('POST', path, targets)).deliveries);
+    deliveries.push(...(await gateway.call<Release>('POST', path, targets)).deliveries);
   }
-  show({ deliveries }, `Released, in ${deliveries.length} deliveries: ${deliveries.join(', ')}\n`);
+  show({ deliveries }, `Released. Deliveries: ${deliveries.join(', ')}\n`);
   return EXIT.ok;
 }
 
 async function survey({ api, show }: Session, body: object) {
-  const found = await api().call<SurveyJson>('POST', '/v1/items/release', { ...body, dry_run: true });
+  const found = await api().call<ReleaseSurvey>('POST', '/v1/items/release', { ...body, dry_run: true });
   show(
     found,
-    `${found.count} items would be sent.\n${countsOf('by target', found.by_target)}${countsOf('by verdict', found.by_verdict)}` +
+    `Items to send: ${found.count}\n${countsOf('by target', found.by_target)}${countsOf('by verdict', found.by_verdict)}` +
       found.sample.map(lineOf).join(''),
   );
   return EXIT.ok;
 }
 
 async function releaseMany({ api, show }: Session, body: object) {
-  const job = await api().call<{ id: string; count: number }>('POST', '/v1/items/release', body);
-  show(job, `${job.id}: ${job.count} items are being released. Its progress: GET /v1/jobs/${job.id}\n`);
+  const job = await api().call<StartedJob>('POST', '/v1/items/release', body);
+  show(job, `Releasing ${job.count} items in job ${job.id}. Progress: GET /v1/jobs/${job.id}\n`);
   return EXIT.ok;
 }
 
-/** As the API takes it. @throws CommandError (a time that is none) */
+/** As the API takes it. @throws CommandError (an invalid time) */
 function filterOf({ since, until, messageId, ...others }: Filter, now: number): Record<string, string> {
   return {
     ...others,
     ...(messageId !== undefined && { message_id: messageId }),
-    ...(since !== undefined && { since: timeOf(since, now) }),
-    ...(until !== undefined && { until: timeOf(until, now) }),
+    ...(since !== undefined && { since: timeOf('--since', since, now) }),
+    ...(until !== undefined && { until: timeOf('--until', until, now) }),
   };
 }
 
-/** @throws CommandError */
-function countOf(text: string): number {
-  if (!/^\d{1,15}$/.test(text)) {
-    throw new CommandError(EXIT.usage, `Invalid --expected-count "${text}": give a number, for example 120.`);
-  }
-  return Number(text);
-}
-
-function lineOf({ id, seen_at, channel, verdict, event, message_id }: ItemJson): string {
+function lineOf({ id, seen_at, channel, verdict, event, message_id }: Item): string {
   return `${id}  ${seen_at}  ${channel}  ${verdict}  ${event}  ${message_id ?? '-'}\n`;
 }
 

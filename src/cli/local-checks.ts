@@ -9,7 +9,7 @@ import { diskCheck } from '../doctor/policy.js';
 import type { Check } from '../doctor/policy.js';
 import { StartError } from '../errors.js';
 
-/** What the start of a gateway with this environment depends on. Nothing is changed, and nothing made. */
+/** Checks what the start of a gateway with this environment depends on. It changes and creates nothing. */
 export async function localChecks(env: Readonly<Record<string, string | undefined>>): Promise<Check[]> {
   let config: Config;
   try {
@@ -19,7 +19,7 @@ export async function localChecks(env: Readonly<Record<string, string | undefine
     return [check('configuration', 'fail', `${error.code}: ${error.message}`)];
   }
   const store = config.store.engine === 'sqlite' ? await storeChecks(config, config.store.file) : [];
-  return [check('configuration', 'ok', 'The environment makes sense.'), ...store, await portCheck(config)];
+  return [check('configuration', 'ok', 'Configuration is valid.'), ...store, await portCheck(config)];
 }
 
 function check(name: string, status: Check['status'], message: string, fix: string | null = null): Check {
@@ -29,22 +29,22 @@ function check(name: string, status: Check['status'], message: string, fix: stri
 async function storeChecks(config: Config, file: string): Promise<Check[]> {
   const folder = dirname(file);
   if (!(await may(folder, constants.F_OK))) {
-    return [check('store', 'ok', `${file} is not there yet: the first start makes it.`)];
+    return [check('store', 'ok', `${file} does not exist yet; the first start creates it.`)];
   }
   if (!(await may(folder, constants.W_OK))) {
     return [
       check(
         'store',
         'fail',
-        `${folder} cannot be written.`,
-        'Check the rights of the folder, and who starts the gateway.',
+        `Cannot write to ${folder}.`,
+        'Check the permissions of the folder and the user that starts the gateway.',
       ),
     ];
   }
   const free = await freeBytesFor(config.store);
   const disk = free === null ? [] : [diskCheck(free)];
   if (!(await may(file, constants.F_OK)))
-    return [check('store', 'ok', `${file} is not there yet: the first start makes it.`), ...disk];
+    return [check('store', 'ok', `${file} does not exist yet; the first start creates it.`), ...disk];
   return [await fileCheck(file), ...(await keyChecks(config, folder)), ...disk];
 }
 
@@ -55,8 +55,8 @@ async function fileCheck(file: string): Promise<Check> {
     return check(
       'store',
       'fail',
-      `${file} cannot be read and written.`,
-      'Check its rights, and who starts the gateway.',
+      `Cannot read and write ${file}.`,
+      'Check its permissions and the user that starts the gateway.',
     );
   }
   const handle = await open(file, 'r');
@@ -64,16 +64,16 @@ async function fileCheck(file: string): Promise<Check> {
     .read(Buffer.alloc(SQLITE.length), 0, SQLITE.length, 0)
     .finally(async () => await handle.close());
   if (buffer.toString('latin1') === SQLITE) return check('store', 'ok', `${file} is a SQLite database.`);
-  return check('store', 'fail', `${file} is no SQLite database.`, 'Move it away, or restore a backup.');
+  return check('store', 'fail', `${file} is not a SQLite database.`, 'Move it away, or restore a backup.');
 }
 
-/** Without its key, what a database holds encrypted is lost. */
+/** Without the key, the encrypted tokens and secrets in the database are lost. */
 async function keyChecks({ encryptionKey }: Config, folder: string): Promise<Check[]> {
   const file = join(folder, 'encryption-key');
   if (encryptionKey !== null || (await may(file, constants.R_OK))) return [];
-  const fix = 'Restore it from a backup, or set ENCRYPTION_KEY to what the database was made with.';
+  const fix = 'Restore it from a backup, or set ENCRYPTION_KEY to the key that the database was created with.';
   return [
-    check('encryption_key', 'fail', `${file} cannot be read, and without it tokens and secrets cannot either.`, fix),
+    check('encryption_key', 'fail', `Cannot read ${file}, and tokens and secrets cannot be decrypted without it.`, fix),
   ];
 }
 
@@ -86,8 +86,9 @@ async function portCheck({ host, port }: Config): Promise<Check> {
   if (error === null) return check('port', 'ok', `${host}:${port} is free.`);
   if (error.code !== 'EADDRINUSE')
     return check('port', 'fail', `Cannot listen on ${host}:${port} (${error.code ?? ''}).`, 'Set HOST and PORT.');
-  const fix = 'If that is the gateway, name its URL with --gateway; else stop it, or set PORT.';
-  return check('port', 'fail', `${host}:${port} is taken.`, fix);
+  const fix =
+    'If the gateway uses it, give its URL with --gateway. Otherwise stop the other process, or set PORT (for example 8081).';
+  return check('port', 'fail', `${host}:${port} is already in use.`, fix);
 }
 
 async function may(path: string, mode: number): Promise<boolean> {

@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { Command, CommanderError } from 'commander';
-import { CommandError, EXIT } from '../errors.js';
-import type { ExitCode } from '../errors.js';
+import { CommandError, EXIT, usageError } from '../errors.js';
+import type { CommandErrorCode, ExitCode } from '../errors.js';
 import { auditCommand } from './audit.js';
 import { channelCommands } from './channels.js';
 import { doctorCommand } from './doctor.js';
@@ -13,18 +13,26 @@ import type { GlobalOptions, Run, Work } from './session.js';
 import { targetCommands } from './targets.js';
 import type { Terminal } from './terminal.js';
 
-/** Programs that the command line only starts: they have signals, output and exit codes of their own. */
+/** Programs that the command line only starts. They have their own signal handling, output and exit codes. */
 export const PROGRAMS = ['serve', 'simulate', 'demo'] as const;
 export type ProgramName = (typeof PROGRAMS)[number];
 
 const CLOSING_WORDS = `
-Exit codes: 0 done; 1 failed, or the gateway refused; 2 wrong usage; 3 the gateway cannot be reached;
-4 only some messages were restored; 130 interrupted (what runs in the gateway goes on).
-The gateway is looked for at GATEWAY_URL (default http://127.0.0.1:8080); its admin token is ADMIN_TOKEN, or in the
-file admin-token beside the database (default ./data).`;
+Exit codes:
+  0    done
+  1    a check failed: doctor, audit, targets test, channels connect; or a resync restored nothing
+  2    wrong usage: an invalid or missing option, argument, file or value
+  3    cannot reach the gateway, or it accepts no work at the moment
+  4    a resync restored only some of its messages
+  5    the gateway answered with an error
+  6    not found: no such channel, target, message, resync, audit or item
+  130  interrupted with Ctrl-C; work in the gateway continues
+The gateway's URL is GATEWAY_URL (default http://127.0.0.1:8080). Its admin token is ADMIN_TOKEN, else the content of the
+file admin-token beside the database (default ./data).
+With --json, an error is one line of JSON on standard error: {"code":"GW_…","detail":"…"}.`;
 
 /**
- * Runs one command line; `args` without the program's name. Null: it has started a program that ends by itself.
+ * Runs one command line; `args` do not include the program's name. Returns null when it started a program that runs on.
  * commander reads the arguments and writes the help: it has no dependencies, and node:util's parseArgs has no commands.
  */
 export async function runCommandLine(
@@ -33,16 +41,21 @@ export async function runCommandLine(
   start: (program: ProgramName) => Promise<void>,
 ): Promise<ExitCode | null> {
   let exitCode: ExitCode | null = EXIT.ok;
+  const isJson = wantsJson(args);
   const program = new Command(NAME)
     .exitOverride()
-    .configureOutput({ writeOut: terminal.write, writeErr: terminal.tell })
+    // Errors are written by `report`, in one form for all.
+    .configureOutput({
+      writeOut: terminal.write,
+      writeErr: (text) => (isJson ? undefined : terminal.tell(text)),
+      outputError: () => undefined,
+    })
     .configureHelp({ showGlobalOptions: true })
-    .showHelpAfterError('(add --help for the usage and examples)')
     .description('Brings lost WhatsApp messages back at Whapi without your bots answering them.')
     .version(version(), '--version')
-    .option('--gateway <url>', 'where the gateway is')
+    .option('--gateway <url>', 'URL of the gateway')
     .option('--token-file <path>', 'file with its admin token')
-    .option('--json', 'results as JSON')
+    .option('--json', 'print results and errors as JSON')
     .addHelpText('after', CLOSING_WORDS);
 
   const run: Run =
@@ -68,14 +81,14 @@ export async function runCommandLine(
   heldCommands(program, run);
   auditCommand(program, run);
   doctorCommand(program, run);
-  addCommand(program, 'simulate', 'Run a simulated Whapi to try the gateway with; see simulate --help', [
+  addCommand(program, 'simulate', 'Run a simulated Whapi to try the gateway with (see simulate --help)', [
     'simulate --time-scale 100',
   ])
     .helpOption(false)
     .allowUnknownOption()
     .allowExcessArguments()
     .action(starts('simulate'));
-  addCommand(program, 'demo', 'Tell the whole story with a simulated Whapi and a simulated bot', ['demo']).action(
+  addCommand(program, 'demo', 'Show the whole story with a simulated Whapi and a simulated bot', ['demo']).action(
     starts('demo'),
   );
 
@@ -83,19 +96,46 @@ export async function runCommandLine(
     await program.parseAsync(args, { from: 'user' });
     return exitCode;
   } catch (error) {
-    return told(error, terminal);
+    return report(error, isJson, terminal);
   }
 }
 
-/** @throws what is a fault of ours */
-function told(error: unknown, { tell }: Terminal): ExitCode {
-  if (error instanceof CommandError) {
-    tell(`${error.message}\n`);
-    return error.exitCode;
-  }
-  // commander has written its own words.
-  if (error instanceof CommanderError) return error.exitCode === 0 ? EXIT.ok : EXIT.usage;
-  throw error;
+/** `--json` before any `--`: commander has not read the options yet when it finds one that is wrong. */
+function wantsJson(args: readonly string[]): boolean {
+  const end = args.indexOf('--');
+  return args.slice(0, end === -1 ? args.length : end).includes('--json');
+}
+
+/** Writes an error to standard error. @throws what is a fault of ours */
+function report(error: unknown, isJson: boolean, { tell }: Terminal): ExitCode {
+  if (error instanceof CommanderError && error.exitCode === 0) return EXIT.ok;
+  const known = error instanceof CommanderError ? asUsageError(error) : error;
+  if (!(known instanceof CommandError)) throw error;
+  const { code, message: detail, fields } = known;
+  if (isJson) tell(`${JSON.stringify({ code, detail, ...(fields.length > 0 && { errors: fields }) })}\n`);
+  else if (!isHelpShown(error)) tell(`${OWN_CODES.has(code) ? '' : `${code}: `}${detail}\n`);
+  return known.exitCode;
+}
+
+/** The text of these says it all; what the gateway answered is easier to look up with its code. */
+const OWN_CODES: ReadonlySet<string> = new Set<CommandErrorCode>([
+  ...(['GW_USAGE', 'GW_NO_ADMIN_TOKEN', 'GW_UNREACHABLE', 'GW_NOT_A_GATEWAY', 'GW_INTERRUPTED'] as const),
+]);
+
+/** A group of commands without the name of one: commander has shown its help. */
+function isHelpShown(error: unknown): boolean {
+  return error instanceof CommanderError && error.code === 'commander.help';
+}
+
+/** commander writes `error: unknown command 'chanels'\n(Did you mean channels?)`. */
+function asUsageError(error: CommanderError): CommandError {
+  if (isHelpShown(error)) return usageError('Missing command. Add --help for the list of commands.');
+  const text = error.message
+    .replace(/^error: /, '')
+    .replace(/\n\((.*)\)$/, '. $1')
+    .replaceAll("'", '"');
+  const sentence = `${text.charAt(0).toUpperCase()}${text.slice(1)}`;
+  return usageError(`${sentence}${/[.?]$/.test(sentence) ? '' : '.'} Add --help for usage and examples.`);
 }
 
 function version(): string {

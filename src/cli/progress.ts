@@ -1,30 +1,30 @@
 import type { Terminal } from './terminal.js';
 import { duration } from './terminal.js';
 
-/** How far something is. */
+/** The progress of work in the gateway. */
 export interface Progress {
   readonly done: number;
   readonly total: number;
-  /** Of what `done` and `total` are the numbers; `%` where `total` is 100. */
+  /** Unit of `done` and `total`; `%` when `total` is 100. */
   readonly unit: string;
   /** `412 restored, 30 waiting`. */
   readonly words: string;
   readonly etaSeconds: number | null;
 }
 
-/** Shows progress: as a bar that is drawn over itself on a terminal, else as a line now and then. */
+/** Shows progress: a bar that is redrawn in place on a terminal, else a line from time to time. */
 export interface Display {
   show(progress: Progress): void;
-  /** Ends the bar's line, so that what follows begins on one of its own. */
+  /** Ends the line of the bar. */
   end(): void;
 }
 
 const BAR = 24;
-/** Between two lines where nobody watches them come. */
+/** Interval of lines without a terminal. */
 const LINE_EVERY_MS = 5000;
 const ERASE_TO_END = '\x1b[K';
 
-/** `cli-progress` would do the same, but its last release is of 2023 and it puts colours and a timer of its own to it. */
+/** `cli-progress` would do the same, but its last release is from 2023, and it adds colours and a timer. */
 export function startDisplay({ write, columns, effects }: Terminal): Display {
   let drawn = false;
   let last = { line: '', at: -Infinity };

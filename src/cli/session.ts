@@ -5,21 +5,21 @@ import { adminToken, createApi, gatewayUrl } from './api.js';
 import type { Api } from './api.js';
 import type { Terminal } from './terminal.js';
 
-/** Options that every command has. */
+/** Options of every command. */
 export interface GlobalOptions {
   readonly gateway?: string;
   readonly tokenFile?: string;
   readonly json?: boolean;
 }
 
-/** One command at work. */
+/** A running command. */
 export interface Session {
   readonly terminal: Terminal;
   readonly json: boolean;
   readonly gatewayUrl: string;
   /** @throws CommandError (there is no admin token) */
   readonly api: () => Api;
-  /** The result: `document` with --json, else the text. */
+  /** Prints the result: `document` with --json, else the text. */
   readonly show: (document: unknown, text: string) => void;
 }
 
@@ -34,10 +34,10 @@ export function startSession({ gateway, tokenFile, json = false }: GlobalOptions
   };
 }
 
-/** What a command does: its arguments, then its options. Undefined: all went well. */
+/** What a command does with its arguments and options. Undefined means exit code 0. */
 export type Work<A extends unknown[]> = (session: Session, ...args: A) => Promise<ExitCode | undefined>;
 
-/** Makes of it what commander calls, with the command itself as the last argument. */
+/** Wraps work as commander calls it: with the command itself as the last argument. */
 export type Run = <A extends unknown[]>(work: Work<A>) => (...args: [...A, Command]) => Promise<void>;
 
 export const NAME = PROGRAM_NAME;
@@ -54,7 +54,7 @@ export function addCommand(parent: Command, usage: string, summary: string, exam
     .addHelpText('after', `\nExamples:\n${lines.join('\n')}`);
 }
 
-/** For options that name several things: `a,b`. */
+/** Parses a list such as `a,b`. */
 export function commaList(text: string): string[] {
   return text
     .split(',')

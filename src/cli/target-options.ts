@@ -1,6 +1,7 @@
 import type { Command } from 'commander';
-import { CommandError, EXIT } from '../errors.js';
+import { usageError } from '../errors.js';
 import { stdinText, fileText } from './input.js';
+import { number } from './options.js';
 import { commaList } from './session.js';
 import type { Terminal } from './terminal.js';
 
@@ -22,33 +23,41 @@ export interface TargetOptions {
   readonly disabled?: boolean;
 }
 
-/** As a value: takes a limit off. (commander makes an empty string of a parser's null.) */
+/** As a value: removes a limit. (commander turns a parser's null into an empty string.) */
 const NONE = 'none';
 type None = typeof NONE;
 
-/** The gateway checks the values; only text in place of a number is refused here. */
+/** The gateway checks the values. Only text in place of a number is refused here. */
 export function withTargetOptions(command: Command): Command {
   return command
-    .option('--channels <list>', 'names of channels, or *; default: *', commaList)
-    .option('--events <list>', 'messages, messages.post, statuses.* …; default: *', commaList)
-    .option('--deliver <list>', 'verdicts; default: new,late,event', commaList)
+    .option('--channels <list>', 'channel names, or * for all; default: *', commaList)
+    .option('--events <list>', 'events such as messages, messages.post or statuses.*; default: *', commaList)
+    .option('--deliver <list>', 'verdicts to deliver; default: new,late,event', commaList)
     .option('--mode <mode>', 'as_received, body, path or method; default: as_received')
-    .option('--split <how>', 'none, chat (one request per chat) or item (one per item); default: none')
-    .option('--header <line>', '"Name: value" on each request; may be repeated; none: no headers', header)
+    .option('--split <how>', 'one request per webhook (none), per chat (chat) or per item (item); default: none')
+    .option('--header <line>', 'header of each request, "Name: value"; may be repeated; none: no headers', header)
     .option(
       '--secret-file <path>',
-      'file with the signing secret (whsec_…); - reads standard input; default: a new one',
+      'file with the signing secret (whsec_…); - reads standard input; default: a new secret',
     )
-    .option('--timeout-ms <n>', 'for a whole attempt; default: 30000', number)
-    .option('--max-attempts <n>', 'then a delivery is dead; default: 10', number)
-    .option('--retry-delays <list>', 'pauses in seconds after the first, second … failure; none: 5 s to 12 h', delays)
-    .option('--max-age-seconds <n>', 'do not send messages older than this; default: none', numberOrNone)
-    .option('--concurrency <n>', 'requests in flight; default: 16', number)
-    .option('--rate-per-second <n>', 'requests per second; default: none', numberOrNone)
-    .option('--disabled', 'let its deliveries wait');
+    .option('--timeout-ms <n>', 'limit for one attempt; default: 30000', number('--timeout-ms', 30_000))
+    .option('--max-attempts <n>', 'attempts before a delivery is dead; default: 10', number('--max-attempts', 10))
+    .option(
+      '--retry-delays <list>',
+      'seconds to wait after each failed attempt, such as 5,60,600; none: 5 s to 12 h',
+      delays,
+    )
+    .option(
+      '--max-age-seconds <n>',
+      'do not send messages older than this; default: none',
+      numberOrNone('--max-age-seconds', 3600),
+    )
+    .option('--concurrency <n>', 'most requests in flight; default: 16', number('--concurrency', 16))
+    .option('--rate-per-second <n>', 'most requests per second; default: none', numberOrNone('--rate-per-second', 5))
+    .option('--disabled', 'pause deliveries');
 }
 
-/** What the options say, as the API names it. @throws CommandError (the file of the secret) */
+/** The options as fields of the API. @throws CommandError (the file of the secret) */
 export async function targetFields(options: TargetOptions, terminal: Terminal): Promise<Record<string, unknown>> {
   const { secretFile: file } = options;
   const secret =
@@ -81,21 +90,16 @@ function header(line: string, before: Readonly<Record<string, string>> = {}): Re
   const [, name, value] = /^([^:\s]+):\s*(.*)$/.exec(line) ?? [];
   if (name === undefined || value === undefined) {
     // Not quoted: it may hold a secret.
-    throw new CommandError(EXIT.usage, 'Invalid --header: write "Name: value", for example "X-Tenant: seven".');
+    throw usageError('Invalid --header: expected "Name: value", for example "X-Tenant: seven".');
   }
   return { ...before, [name]: value };
 }
 
 function delays(text: string): number[] | None {
-  return text === NONE ? NONE : commaList(text).map(number);
+  return text === NONE ? NONE : commaList(text).map(number('--retry-delays', 30));
 }
 
-function numberOrNone(text: string): number | None {
-  return text === NONE ? NONE : number(text);
-}
-
-function number(text: string): number {
-  const value = text.trim() === '' ? NaN : Number(text);
-  if (!Number.isFinite(value)) throw new CommandError(EXIT.usage, `"${text}" is not a number (for example 30).`);
-  return value;
+function numberOrNone(option: string, example: number): (text: string) => number | None {
+  const parse = number(option, example);
+  return (text) => (text === NONE ? NONE : parse(text));
 }

@@ -1,14 +1,14 @@
 import type { Effects } from '../effects.js';
 
-/** What is around a command: where it reads, writes and is interrupted. */
+/** The surroundings of a command: where it reads and writes, and how it is interrupted. */
 export interface Terminal {
   readonly env: Readonly<Record<string, string | undefined>>;
   readonly stdin: AsyncIterable<Buffer | string> & { readonly isTTY?: boolean };
-  /** Results. */
+  /** Writes results, to standard output. */
   readonly write: (text: string) => void;
-  /** Everything that is no result. */
+  /** Writes everything else, to standard error. */
   readonly tell: (text: string) => void;
-  /** Width where results go to a terminal; null: they go to a file or a pipe, and stay plain lines. */
+  /** Width of the terminal; null when results go to a file or a pipe. */
   readonly columns: () => number | null;
   /** Aborted by Ctrl-C. */
   readonly signal: AbortSignal;
@@ -33,7 +33,7 @@ const UNITS = [
   ['s', 1],
 ] as const;
 
-/** `2 h 5 min`: the two greatest units. */
+/** `2 h 5 min`: the two largest units. */
 export function duration(seconds: number): string {
   let rest = Math.max(0, Math.round(seconds));
   const parts = UNITS.flatMap(([unit, size]) => {

@@ -7,14 +7,20 @@ const WHAPI_TOKEN = Type.String({
   minLength: 1,
   maxLength: 4096,
   pattern: '^\\S+$',
+  writeOnly: true,
+  'x-expected': "the channel's Whapi token, without spaces",
   description: "The channel's API token at Whapi. It is stored encrypted and never shown.",
 });
 const WEBHOOK_SECRET = Type.String({
   pattern: '^[A-Za-z0-9._~-]{16,200}$',
+  writeOnly: true,
+  'x-expected': '16 to 200 letters, digits, ".", "_", "~" or "-" (make one with: openssl rand -hex 24)',
   description: 'The secret that Whapi sends with each webhook: 16 or more URL-safe characters.',
 });
 const BASE_URL = Type.String({
   pattern: '^https?://',
+  'x-expected': 'an http:// or https:// URL',
+  examples: ['https://gate.whapi.cloud'],
   maxLength: 2048,
   format: 'uri',
   description: "Base URL of Whapi's API.",

@@ -11,6 +11,8 @@ export const ConnectRequestSchema = Type.Object(
     public_url: Type.Optional(
       Type.String({
         pattern: '^https?://[^\\s?#@]+$',
+        'x-expected': 'an http:// or https:// URL without user name, query and fragment',
+        examples: ['https://gateway.example.com'],
         maxLength: 2048,
         format: 'uri',
         description:

@@ -3,7 +3,10 @@ import { TARGET_MODES, VERDICTS } from '../model.js';
 import type { Verdict } from '../model.js';
 import { oneOf, orNull, pathParams } from './schema.js';
 
-/** Fields that several resources share. */
+/**
+ * Fields that several resources share. `x-expected` says in words what a pattern takes, and the first of `examples` is
+ * shown beside it: errors use both (http/schema-words.ts). `writeOnly` marks a secret, which no error repeats.
+ */
 
 /** ISO 8601, UTC. `format` is for readers: requests are checked by code of our own, which says what is wrong. */
 export const time = (description = 'ISO 8601, UTC.') => Type.String({ format: 'date-time', description });
@@ -28,13 +31,21 @@ export const ModeSchema = oneOf(TARGET_MODES, {
 });
 
 export const CHANNEL_NAME = '^[a-z0-9][a-z0-9-]{0,62}$';
-export const ChannelName = Type.String({ pattern: CHANNEL_NAME, description: 'Name of a channel.' });
+export const CHANNEL_NAME_WORDS = 'a channel name: lower-case letters, digits and "-", at most 63 characters';
+export const ChannelName = Type.String({
+  pattern: CHANNEL_NAME,
+  description: 'Name of a channel.',
+  'x-expected': CHANNEL_NAME_WORDS,
+  examples: ['shop'],
+});
 
 /** How targets and webhooks name events: `*`, `messages`, `messages.post`, `statuses.*` … */
 const EVENT_PATTERN = '^(\\*|[A-Za-z_]{1,64}(\\.(\\*|post|put|patch|delete))?)$';
 
 export const EventFilter = Type.String({
   pattern: EVENT_PATTERN,
+  'x-expected': 'an event of Whapi, with or without its method',
+  examples: ['messages.post'],
   description: 'An event such as `messages.post`; `messages` or `messages.*` for every method.',
 });
 

@@ -1,5 +1,6 @@
 import { Type } from 'typebox';
 import type { Static } from 'typebox';
+import { MESSAGE_ID, MESSAGE_ID_EXAMPLE, MESSAGE_ID_WORDS } from '../message-id.js';
 import { PAUSE_CODES, PROOFS, RESYNC_MESSAGE_STATUSES, RESYNC_STATUSES } from '../model.js';
 import type { ResyncMessageStatus } from '../model.js';
 import { ChannelName, Time, time, timeOrNull } from './fields.js';
@@ -8,12 +9,14 @@ import { oneOf, orNull, pageOf, pageQuery, ref } from './schema.js';
 export const NewResyncSchema = Type.Object(
   {
     channel: ChannelName,
-    // Whapi has widened the form of its ids twice: only what a URL can carry is asked for (docs/whapi.md, Message).
-    message_ids: Type.Array(Type.String({ pattern: '^(?!\\.{1,2}$)[A-Za-z0-9._~-]{1,256}$' }), {
-      minItems: 1,
-      maxItems: 10_000,
-      description: 'Ids of the messages to bring back.',
-    }),
+    message_ids: Type.Array(
+      Type.String({ pattern: MESSAGE_ID, 'x-expected': MESSAGE_ID_WORDS, examples: [MESSAGE_ID_EXAMPLE] }),
+      {
+        minItems: 1,
+        maxItems: 10_000,
+        description: 'Ids of the messages to bring back.',
+      },
+    ),
     deliver_unseen: Type.Optional(
       Type.Boolean({ description: 'Deliver restored messages that no webhook ever carried. Default: false.' }),
     ),

@@ -2,28 +2,35 @@ import { Type } from 'typebox';
 import type { Static } from 'typebox';
 import { BREAKER_STATES, TARGET_SPLITS } from '../model.js';
 import { attemptFields } from './deliveries.js';
-import { CHANNEL_NAME, EventNames, ModeSchema, Time, timeOrNull, VerdictSchema } from './fields.js';
+import { CHANNEL_NAME, CHANNEL_NAME_WORDS, EventNames, ModeSchema, Time, timeOrNull, VerdictSchema } from './fields.js';
 import { oneOf, orNull, pageOf, ref } from './schema.js';
 
 const name = Type.String({ minLength: 1, maxLength: 100 });
 const url = Type.String({
   maxLength: 2048,
   pattern: '^https?://',
+  'x-expected': 'an http:// or https:// URL',
+  examples: ['https://bot.example.com/hook'],
   format: 'uri',
   description: 'Where deliveries go: an http or https URL.',
 });
 const secret = Type.String({
   maxLength: 100,
+  writeOnly: true,
+  'x-expected': '"whsec_" and 24 to 64 bytes in base64',
   description: 'Signing secret, `whsec_…` (Standard Webhooks). Made by the gateway when it is left out.',
 });
 
 /** What a person sets on a target. Headers are apart: their values are masked when they are shown. */
 export const targetSettings = {
-  channels: Type.Array(Type.String({ pattern: `^\\*$|${CHANNEL_NAME}` }), {
-    minItems: 1,
-    maxItems: 1000,
-    description: 'Names of channels, or `*` for all.',
-  }),
+  channels: Type.Array(
+    Type.String({ pattern: `^\\*$|${CHANNEL_NAME}`, 'x-expected': `* or ${CHANNEL_NAME_WORDS}`, examples: ['shop'] }),
+    {
+      minItems: 1,
+      maxItems: 1000,
+      description: 'Names of channels, or `*` for all.',
+    },
+  ),
   events: EventNames,
   deliver: Type.Array(ref(VerdictSchema), {
     minItems: 1,
@@ -58,7 +65,11 @@ export const targetSettings = {
 };
 const headers = Type.Record(
   Type.String(),
-  Type.String({ maxLength: 4096, pattern: '^[\\t\\x20-\\x7e\\x80-\\xff]*$' }),
+  Type.String({
+    maxLength: 4096,
+    pattern: '^[\\t\\x20-\\x7e\\x80-\\xff]*$',
+    'x-expected': 'a text of at most 4,096 Latin-1 characters without line breaks',
+  }),
   { maxProperties: 50, description: 'Headers to add to each request.' },
 );
 

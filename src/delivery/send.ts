@@ -105,10 +105,10 @@ export function createSender({ openSecret, networks, gatewayId, effects, lookup 
   return {
     send,
     whyRefused: (text) => {
-      if (!URL.canParse(text)) return 'is not a URL';
+      if (!URL.canParse(text)) return 'It is not a valid URL; expected one such as http://127.0.0.1:3000/hook.';
       const url = new URL(text);
       if (url.username !== '' || url.password !== '')
-        return 'must not carry a user name or password, which would show in answers: give them as a header';
+        return 'It has a user name or password, which would show in answers of the API. Send them in a header instead, for example Authorization.';
       return guard.refusalOf(url)?.message ?? null;
     },
     destroy: async () => await connections.destroy(),

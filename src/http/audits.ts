@@ -13,7 +13,8 @@ import { GatewayError } from '../errors.js';
 import type { AuditKind } from '../model.js';
 import type { App } from './app.js';
 import { auditJson, auditMessageJson, STILL_ON_ITS_WAY_MS } from './audit-json.js';
-import { pageJson, pageRequest, timesOf } from './schemas.js';
+import { iso, pageJson, pageRequest, timesOf } from './schemas.js';
+import { invalidField } from './validation-errors.js';
 import type { AuditView, Audits } from '../store/audits.js';
 import type { Registry } from '../store/registry.js';
 
@@ -102,11 +103,11 @@ function releaseRoute(app: App, { store, onDeliveries }: AuditRoutesOptions): vo
 
 /** @throws GatewayError GW_BAD_REQUEST */
 function checkRange(since: number, until: number, now: number): void {
-  if (since < 0) throw wrongTime('/since', 'is before 1970');
-  if (until > now) throw wrongTime('/until', 'lies in the future');
-  if (since > until) throw wrongTime('/since', 'is later than until');
+  if (since < 0) throw wrongTime('since', since, 'expected a time after 1970');
+  if (until > now) throw wrongTime('until', until, 'expected a time in the past');
+  if (since > until) throw wrongTime('since', since, `expected a time before "until" (${iso(until)})`);
 }
 
-function wrongTime(path: string, message: string): GatewayError {
-  return new GatewayError('GW_BAD_REQUEST', `The time in ${path.slice(1)} ${message}.`, [{ path, message }]);
+function wrongTime(name: string, ms: number, expected: string): GatewayError {
+  return invalidField(`/${name}`, `"${name}" is ${iso(ms)}; ${expected}`, { name: 'time' });
 }

@@ -5,7 +5,7 @@ import { GatewayError } from '../errors.js';
 
 const MOST_FAILURES_PER_MINUTE = 20;
 
-/** Compares secrets by their digests: equal lengths, and no time that tells how much of a guess was right. */
+/** Secrets are compared by digests of equal length, so that timing does not reveal how much of a guess was right. */
 export function digestOf(secret: string): Buffer {
   return Buffer.from(hash('sha256', secret, 'binary'), 'latin1');
 }
@@ -19,14 +19,14 @@ export function bearerOf(request: FastifyRequest): string | null {
   return match?.[1] ?? null;
 }
 
-/** Called for a failed authentication; throws what it is answered with. `hint` says what to send instead. */
+/** Handles a failed authentication: always throws. `hint` says what to send instead. */
 export type RefuseAuthentication = (request: FastifyRequest, reply: FastifyReply, hint?: string) => Promise<never>;
 
-const HINT = 'send "Authorization: Bearer …"';
+const HINT = 'Send "Authorization: Bearer <token>"';
 
 /**
- * Counts failed authentications by client address: past twenty a minute they are answered 429. A right secret from that
- * address goes on: Whapi may well share a proxy's address with whoever is guessing. Needs `@fastify/rate-limit`.
+ * Counts failed authentications per client address and answers 429 after twenty a minute. A correct secret from that address
+ * still passes, because Whapi may share a proxy with the attacker. Needs `@fastify/rate-limit`.
  */
 export function authenticationGuard(app: FastifyInstance): RefuseAuthentication {
   const countFailure = app.createRateLimit({
@@ -38,7 +38,7 @@ export function authenticationGuard(app: FastifyInstance): RefuseAuthentication 
     const counted = await countFailure(request);
     if (counted.isAllowed || !counted.isExceeded) {
       reply.header('www-authenticate', 'Bearer');
-      throw new GatewayError('GW_UNAUTHORIZED', `The secret is missing or wrong: ${hint}.`);
+      throw new GatewayError('GW_UNAUTHORIZED', `Missing or invalid token. ${hint}.`);
     }
     reply.header('retry-after', counted.ttlInSeconds);
     throw new GatewayError(
@@ -48,7 +48,7 @@ export function authenticationGuard(app: FastifyInstance): RefuseAuthentication 
   };
 }
 
-/** A hook that lets only the holder of `token` through. */
+/** A hook that requires `token` as a bearer token. */
 export function requireToken(
   token: string,
   refuse: RefuseAuthentication,

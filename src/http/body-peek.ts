@@ -1,13 +1,13 @@
 import { Readable } from 'node:stream';
 import { brotliDecompressSync, gunzipSync, inflateSync } from 'node:zlib';
 
-/** The beginning of a body, and the body from its beginning on. */
+/** The beginning of a body, and the whole body, which can still be read. */
 export interface Peeked {
   readonly head: Buffer;
   readonly body: Buffer | Readable;
 }
 
-/** Reads a body until it ends or `mostBytes` have come. @throws what the stream fails with */
+/** Reads a body until it ends, or until `mostBytes` have arrived. @throws the error of the stream */
 export async function peek(stream: Readable, mostBytes: number): Promise<Peeked> {
   const chunks: Buffer[] = [];
   const source = stream[Symbol.asyncIterator]() as AsyncIterableIterator<Buffer>;
@@ -32,7 +32,7 @@ const DECODERS: Readonly<Record<string, (body: Buffer, options: { maxOutputLengt
   br: brotliDecompressSync,
 };
 
-/** A body as text, to be looked at; '' where it is compressed and cannot be read, or is larger than `mostBytes`. */
+/** A body as text; '' when it cannot be decompressed or is larger than `mostBytes`. */
 export function decodedText(body: Buffer, encoding: string | undefined, mostBytes: number): string {
   const decode = encoding === undefined ? undefined : DECODERS[encoding.trim().toLowerCase()];
   if (!decode) return body.toString('utf8', 0, mostBytes);
@@ -43,7 +43,7 @@ export function decodedText(body: Buffer, encoding: string | undefined, mostByte
   }
 }
 
-/** Keeps what passes, as long as it is not more than `mostBytes`. */
+/** Copies a stream that passes through, up to `mostBytes`. */
 export class BodyCopy {
   readonly #mostBytes: number;
   #chunks: Buffer[] = [];
@@ -62,7 +62,7 @@ export class BodyCopy {
     }
   }
 
-  /** All that passed; null where that is more than was to be kept. */
+  /** The whole body; null if it is longer than the limit. */
   get whole(): Buffer | null {
     return this.#size <= this.#mostBytes ? Buffer.concat(this.#chunks) : null;
   }

@@ -32,6 +32,8 @@ export interface ChannelRoutesOptions {
 const DEFAULT_LATE_AFTER_SECONDS = 900;
 const SECRET_BYTES = 24;
 
+const WHAPI_BASE_URL = { name: 'whapi_base_url', example: 'https://gate.whapi.cloud' };
+
 /** `/v1/channels`. */
 export const channelRoutes: FastifyPluginAsyncTypebox<ChannelRoutesOptions> = async (app, options) => {
   createRoute(app, options);
@@ -51,7 +53,7 @@ function createRoute(app: App, options: ChannelRoutesOptions): void {
       channelId: null,
       whapiToken: encryption.seal(body.whapi_token),
       webhookSecret: encryption.seal(secret),
-      whapiBaseUrl: baseUrl === undefined ? options.whapiBaseUrl : checkedUrl(baseUrl, 'whapi_base_url'),
+      whapiBaseUrl: baseUrl === undefined ? options.whapiBaseUrl : checkedUrl(baseUrl, WHAPI_BASE_URL),
       lateAfterSeconds: body.late_after_seconds ?? DEFAULT_LATE_AFTER_SECONDS,
       resyncSpacingMs: body.resync_spacing_ms ?? null,
       dailyCallBudget: body.daily_call_budget ?? null,
@@ -116,7 +118,7 @@ function deleteRoute(app: App, { store, log }: ChannelRoutesOptions): void {
 function changeOf(body: ChannelChange): Partial<Channel> {
   const { whapi_base_url: baseUrl } = body;
   return {
-    ...(baseUrl !== undefined && { whapiBaseUrl: checkedUrl(baseUrl, 'whapi_base_url') }),
+    ...(baseUrl !== undefined && { whapiBaseUrl: checkedUrl(baseUrl, WHAPI_BASE_URL) }),
     ...(body.late_after_seconds !== undefined && { lateAfterSeconds: body.late_after_seconds }),
     ...(body.resync_spacing_ms !== undefined && { resyncSpacingMs: body.resync_spacing_ms }),
     ...(body.daily_call_budget !== undefined && { dailyCallBudget: body.daily_call_budget }),

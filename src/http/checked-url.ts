@@ -1,14 +1,19 @@
-import { GatewayError } from '../errors.js';
+import { shown } from './schema-words.js';
+import { invalidField } from './validation-errors.js';
+
+/** A URL field of a request's body, by its name. */
+export interface UrlField {
+  readonly name: string;
+  readonly example: string;
+}
 
 /**
- * A URL of a request's body without slashes at its end. `field`: its name in the body.
+ * A URL of a request's body, without slashes at its end.
  * @throws GatewayError GW_BAD_REQUEST (it is not a URL)
  */
-export function checkedUrl(url: string, field: string): string {
+export function checkedUrl(url: string, { name, example }: UrlField): string {
   if (!URL.canParse(url)) {
-    throw new GatewayError('GW_BAD_REQUEST', `${field} is not a URL.`, [
-      { path: `/${field}`, message: 'must be a URL' },
-    ]);
+    throw invalidField(`/${name}`, `"${name}" is ${shown(url)}; expected a URL, for example ${example}`);
   }
   return url.replace(/\/+$/, '');
 }

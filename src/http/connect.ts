@@ -18,6 +18,8 @@ export interface ConnectRoutesOptions {
 
 const NOT_TRIED = { verified: null, message: 'Not tried in a dry run.' };
 
+const PUBLIC_URL = { name: 'public_url', example: 'https://gateway.example.com' };
+
 /** `/v1/channels/{name}/connect` and `/disconnect`. */
 export const connectRoutes: FastifyPluginAsyncTypebox<ConnectRoutesOptions> = async (app, options) => {
   connectRoute(app, options);
@@ -30,7 +32,7 @@ function connectRoute(app: App, { store, connector }: ConnectRoutesOptions): voi
     const channel = await mustHave(store.registry, params.name);
     const { public_url: publicUrl, mode = null, events, dry_run: isDry = false } = body ?? {};
     const request = {
-      publicUrl: publicUrl === undefined ? null : checkedUrl(publicUrl, 'public_url'),
+      publicUrl: publicUrl === undefined ? null : checkedUrl(publicUrl, PUBLIC_URL),
       mode,
       events: events ? checkedEventNames(events) : null,
     };

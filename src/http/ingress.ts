@@ -25,7 +25,7 @@ export interface IngressOptions {
     readonly traffic: Pick<Traffic, 'countRefusal'>;
   };
   readonly openSecret: (sealed: Sealed) => string;
-  /** What this gateway calls itself in `x-gateway-via`. */
+  /** The id of this gateway in `x-gateway-via`. */
   readonly gatewayId: string;
   readonly refuse: RefuseAuthentication;
   readonly maxBodyBytes: number;
@@ -33,9 +33,9 @@ export interface IngressOptions {
   /** Webhooks per channel; 0: no limit. */
   readonly ratePerSecond: number;
   readonly effects: Pick<Effects, 'now'>;
-  /** Told after the commit that deliveries were made. */
+  /** Called after a commit that added deliveries. */
   readonly onDeliveries: () => void;
-  /** Told after the commit of what a webhook says of its channel's state. */
+  /** Called after the commit of a webhook that carries the state of its channel. */
   readonly onChannelState: (channel: string, state: string) => void;
   readonly log: Pick<FastifyBaseLogger, 'error' | 'warn' | 'debug'>;
 }
@@ -47,31 +47,31 @@ interface Accepted {
 
 const REFUSALS_LOGGED_EVERY_MS = 60_000;
 const ANY_BYTES = 'application/octet-stream';
-const UNKNOWN_CHANNEL = digestOf('a channel that is not there takes as long to refuse as a wrong secret');
+const UNKNOWN_CHANNEL = digestOf('refusing an unknown channel takes as long as refusing a wrong secret');
 
-/** `POST|PUT|PATCH|DELETE /webhooks/{channel}[/s/{secret}][/*]`: where Whapi's webhooks come in. */
+/** `POST|PUT|PATCH|DELETE /webhooks/{channel}[/s/{secret}][/*]`: receives Whapi's webhooks. */
 export async function ingress(app: FastifyInstance, options: IngressOptions): Promise<void> {
   const { store, refuse, effects, onDeliveries, onChannelState } = options;
   const admit = rateLimiter(options);
   const digestFor = digestCache(options.openSecret);
 
   const channels = new WeakMap<FastifyRequest, string>();
-  const tellRefused = refusalRecorder(options);
+  const recordRefusal = refusalRecorder(options);
   const answerOther = errorHandler(options.log);
 
-  /** A refusal of a known channel is counted, and logged now and then: a flood of them must cost neither commits nor lines. */
+  /** Refusals of a known channel are counted, and logged at most once a minute: a flood must cost neither commits nor lines. */
   app.setErrorHandler<Error>((error, request, reply) => {
     const known = asKnown(error);
     const channel = channels.get(request);
     if (channel === undefined || hasLeft(request) || known.code === 'GW_INTERNAL')
       return answerOther(error, request, reply);
-    tellRefused(channel, known);
+    recordRefusal(channel, known);
     return answerProblem(known, reply);
   });
 
   const pending = new PendingWebhooks(options.maxPendingBytes);
 
-  // The body is bytes, whatever its content type says, and `accept` reads it itself: it has to know how many are in memory.
+  // `accept` reads the body as bytes, whatever its content type: it must know how many bytes are in memory.
   app.removeAllContentTypeParsers();
   app.addContentTypeParser('*', (_request, _payload, done) => done(null));
 
@@ -92,12 +92,12 @@ export async function ingress(app: FastifyInstance, options: IngressOptions): Pr
     if (!hasComeThrough(viaFrom(headers[VIA_HEADER]), options.gatewayId)) return;
     throw new GatewayError(
       'GW_LOOP',
-      'This gateway sent this webhook: a target leads back here. Nothing was recorded. Set the URL of that target to your ' +
-        'bot (for example http://127.0.0.1:3000/hook), not to a gateway.',
+      'Loop: this gateway sent this webhook itself, because the URL of a target leads back here. Nothing was recorded. ' +
+        "Set the target's URL to your bot (for example http://127.0.0.1:3000/hook).",
     );
   };
 
-  /** I1: the only 200 comes after the commit. Everything else is a status that makes Whapi send it again. */
+  /** I1: the only 200 comes after the commit. Any other status makes Whapi send the webhook again. */
   const accept = async (request: FastifyRequest): Promise<Accepted> => {
     const share = pending.admit(Math.min(declaredLength(request.raw) ?? 0, options.maxBodyBytes));
     try {
@@ -133,7 +133,7 @@ export async function ingress(app: FastifyInstance, options: IngressOptions): Pr
   await Promise.resolve();
 }
 
-/** The client closed the connection before its body was whole. */
+/** The client closed the connection before the whole body arrived. */
 function hasLeft({ raw }: FastifyRequest): boolean {
   return raw.destroyed && !raw.complete;
 }
@@ -149,16 +149,20 @@ function refusalRecorder({ store, log, effects }: IngressOptions): (channel: str
 
 function pathOf({ raw }: FastifyRequest): WebhookPath {
   const path = parseWebhookPath(raw.url ?? '');
-  if (!path) throw new GatewayError('GW_NOT_FOUND', 'This is not the URL of a webhook.');
+  if (!path)
+    throw new GatewayError(
+      'GW_NOT_FOUND',
+      'Invalid webhook URL: expected /webhooks/<channel>, for example /webhooks/shop.',
+    );
   return path;
 }
 
-/** One that Fastify takes; it would refuse a request with another before any parser is asked. */
+/** Whether Fastify accepts this content type. It refuses a request with any other before it calls a parser. */
 function isContentType(text: string | undefined): boolean {
   return text === undefined || /^[\w!#$&^.+-]+\/[\w!#$&^.+-]+ *(;|$)/.test(text);
 }
 
-/** The content type as it came: where it made no sense, the parsed headers hold the one that was put in its place. */
+/** The content type as received. `authenticate` replaces an invalid one in the parsed headers. */
 function contentTypeOf({ raw }: FastifyRequest): string | null {
   const held = raw.headers['content-type'];
   if (held !== ANY_BYTES) return held ?? null;
@@ -173,7 +177,7 @@ function tally({ verdicts }: Recorded): Partial<Record<Verdict, number>> {
   return counts;
 }
 
-/** Opening a secret for each webhook would cost more than the rest of the check. */
+/** Caches digests: decrypting a secret for each webhook would cost more than the rest of the check. */
 function digestCache(openSecret: (sealed: Sealed) => string): (channel: Channel) => Buffer {
   const digests = new Map<string, { sealed: Sealed; digest: Buffer }>();
   return ({ name, webhookSecret }) => {
@@ -185,7 +189,7 @@ function digestCache(openSecret: (sealed: Sealed) => string): (channel: Channel)
   };
 }
 
-/** A steady rate per channel with a burst of one second on top. @throws GatewayError GW_RATE_LIMITED */
+/** Token bucket per channel, with a burst of one second. @throws GatewayError GW_RATE_LIMITED */
 function rateLimiter({ ratePerSecond }: IngressOptions): (channel: string, now: number, reply: FastifyReply) => void {
   const buckets = new Map<string, TokenBucket>();
   return (channel, now, reply) => {
@@ -196,7 +200,7 @@ function rateLimiter({ ratePerSecond }: IngressOptions): (channel: string, now: 
       reply.header('retry-after', Math.ceil(bucket.waitMs(now) / 1000));
       throw new GatewayError(
         'GW_RATE_LIMITED',
-        `Channel "${channel}" sends more than ${ratePerSecond} webhooks a second.`,
+        `Channel "${channel}" sends more than ${ratePerSecond} webhooks per second (WEBHOOK_RATE_PER_SECOND).`,
       );
     }
     bucket.take(1);

@@ -1,20 +1,20 @@
 import type { IncomingMessage } from 'node:http';
 import { GatewayError } from '../errors.js';
 
-/** Webhooks in memory at one time, however small: each costs some kilobytes besides its body. */
+/** Most webhooks in memory: each costs some kilobytes besides its body. */
 const MOST_WEBHOOKS = 5000;
 
-/** A webhook's part of what may be in memory. */
+/** The memory that one webhook has reserved. */
 interface Share {
-  /** So many bytes of it are here: more than it declared count as well. @throws GatewayError GW_OVERLOADED */
+  /** Extends the reservation when more bytes arrive than declared. @throws GatewayError GW_OVERLOADED */
   cover(bytes: number): void;
   free(): void;
 }
 
 /**
- * Load shedding: the webhooks that wait for their commit, and their bytes, are bounded. What goes beyond is refused at
- * once, before its body is read, and Whapi sends it again; otherwise a disk that stalls for a minute would end in a
- * process without memory. One webhook alone is always let in.
+ * Load shedding: limits the webhooks that wait for their commit, by number and bytes. A webhook beyond the limit is refused
+ * before its body is read, and Whapi sends it again. Without it, a disk that stalls for a minute would exhaust the memory.
+ * A single webhook is always accepted.
  */
 export class PendingWebhooks {
   readonly #mostBytes: number;
@@ -25,7 +25,7 @@ export class PendingWebhooks {
     this.#mostBytes = mostBytes;
   }
 
-  /** @param declared its content length; 0 where it has none. @throws GatewayError GW_OVERLOADED */
+  /** @param declared its content length; 0 without one. @throws GatewayError GW_OVERLOADED */
   admit(declared: number): Share {
     this.#mustHaveRoomFor(declared);
     let held = declared;
@@ -51,27 +51,28 @@ export class PendingWebhooks {
     if (this.#count === 0 || (this.#bytes + bytes <= this.#mostBytes && this.#count < MOST_WEBHOOKS)) return;
     throw new GatewayError(
       'GW_OVERLOADED',
-      'More webhooks are waiting to be stored than fit into memory (MAX_PENDING_BYTES). Nothing was changed; send it again.',
+      'Too many webhooks are waiting to be stored (MAX_PENDING_BYTES). This one was not stored; send it again.',
     );
   }
 }
 
-/** The length that the head of a request declares; null where it declares none (it comes in chunks). */
+/** The declared content length; null for a chunked request. */
 export function declaredLength({ headers }: IncomingMessage): number | null {
   const length = headers['content-length'];
   return length === undefined ? null : Number(length);
 }
 
 /**
- * Reads a body to its end. What is too large is not kept: the rest of it is read and dropped, so that the client gets to
- * read its answer. @throws GatewayError GW_TOO_LARGE, GW_OVERLOADED; Error where the connection ended before the body did
+ * Reads a body to its end. The rest of a body that is too large is read and dropped, so that the client gets to read the
+ * response. @throws GatewayError GW_TOO_LARGE, GW_OVERLOADED, GW_BAD_REQUEST (the connection closed early)
  */
 export async function readBody(request: IncomingMessage, mostBytes: number, share: Share): Promise<Buffer> {
   const tooLarge = (): GatewayError =>
-    new GatewayError('GW_TOO_LARGE', 'The body is larger than is taken here: the limit is MAX_BODY_BYTES.');
+    new GatewayError('GW_TOO_LARGE', `The request body is larger than ${mostBytes} bytes (MAX_BODY_BYTES).`);
   if ((declaredLength(request) ?? 0) > mostBytes) throw tooLarge();
-  const cutOff = (): GatewayError => new GatewayError('GW_BAD_REQUEST', 'The connection ended before the body did.');
-  if (request.destroyed) throw cutOff(); // while its secret was looked at: it would never say so again
+  const cutOff = (): GatewayError =>
+    new GatewayError('GW_BAD_REQUEST', 'The connection closed before the whole body arrived.');
+  if (request.destroyed) throw cutOff(); // closed during authentication: no event follows
   return await new Promise((resolve, reject) => {
     const chunks: Buffer[] = [];
     let length = 0;
@@ -94,7 +95,7 @@ export async function readBody(request: IncomingMessage, mostBytes: number, shar
     };
     request.on('data', take);
     request.on('end', () => resolve(chunks.length === 1 && chunks[0] ? chunks[0] : Buffer.concat(chunks)));
-    request.on('error', () => reject(cutOff())); // a client that leaves in mid-body is no fault of ours
+    request.on('error', () => reject(cutOff())); // a client that leaves is not an error of the gateway
     request.on('close', () => reject(cutOff()));
   });
 }

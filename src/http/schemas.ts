@@ -1,10 +1,12 @@
 import type { Attempt as AttemptJson, Delivery } from '../contract/deliveries.js';
 import type { ResyncMessage } from '../contract/resyncs.js';
 import { DEFAULT_LIMIT } from '../contract/schema.js';
-import { badCursor, GatewayError } from '../errors.js';
+import { badCursor } from '../errors.js';
 import type { Attempt } from '../model.js';
 import type { DeliveryView } from '../store/deliveries.js';
 import type { Page, PageRequest } from '../store/paging.js';
+import { shown } from './schema-words.js';
+import { invalidField } from './validation-errors.js';
 import type { ResyncMessageView } from '../store/resyncs.js';
 
 export function iso(ms: number): string {
@@ -15,6 +17,7 @@ export function isoOrNull(ms: number | null): string | null {
   return ms === null ? null : iso(ms);
 }
 
+const TIME = 'an ISO 8601 time with a zone';
 const ISO_8601 = /^(\d{4}-\d\d-\d\d)T\d\d:\d\d(:\d\d(\.\d+)?)?(Z|[+-]\d\d:\d\d)$/;
 
 /** From when on and until when, in milliseconds. @throws GatewayError GW_BAD_REQUEST */
@@ -30,9 +33,13 @@ function timeOf(text: string | undefined, path: string): number | undefined {
   const isDay = day !== undefined && !Number.isNaN(Date.parse(day)) && iso(Date.parse(day)).startsWith(day);
   const ms = isDay ? Date.parse(text) : NaN;
   if (Number.isNaN(ms))
-    throw new GatewayError('GW_BAD_REQUEST', 'A time is not ISO 8601 with its zone.', [
-      { path, message: 'must be ISO 8601 with a zone, such as 2026-01-31T12:00:00Z' },
-    ]);
+    throw invalidField(
+      path,
+      `"${path.slice(1)}" is ${shown(text)}; expected ${TIME}, for example 2026-01-31T12:00:00Z`,
+      {
+        name: 'time',
+      },
+    );
   return ms;
 }
 

@@ -20,7 +20,8 @@ import type { Encryption } from '../encryption.js';
 import type { App } from './app.js';
 import { checkedEventNames } from './event-names.js';
 import { iso, isoOrNull, pageOfAll, pageRequest } from './schemas.js';
-import { checkTarget, invalidField } from './target-checks.js';
+import { checkTarget } from './target-checks.js';
+import { invalidField } from './validation-errors.js';
 import { changeOf, DEFAULTS, fieldsOf, GRACE_SECONDS, targetJson, testJson } from './target-json.js';
 import type { Outbox } from '../store/outbox.js';
 import type { Registry } from '../store/registry.js';
@@ -129,7 +130,9 @@ function rotateSecretRoute(app: App, options: TargetRoutesOptions): void {
     const wanted = body ?? {};
     checkTarget(wanted, options.whyRefused);
     const { id, secret: current } = await mustHave(store.registry, params.id);
-    if (wanted.secret === encryption.open(current)) throw invalidField('/secret', 'is the one that signs already');
+    if (wanted.secret === encryption.open(current)) {
+      throw invalidField('/secret', '"secret" is the current signing secret; send another one');
+    }
     const secret = wanted.secret ?? newSigningSecret(effects.randomBytes);
     const graceSeconds = wanted.grace_seconds ?? GRACE_SECONDS;
     const expiresAt = graceSeconds === 0 ? null : effects.now() + graceSeconds * 1000;

@@ -3,8 +3,8 @@ import { digestOf } from './auth.js';
 import type { Registry } from '../store/registry.js';
 
 /**
- * Finds a channel by its Whapi token, which the store has sealed only. Tokens are compared by their digests, so that no
- * time tells how much of a guess was right. Where channels share a token, the first of them by name is given.
+ * Finds a channel by its Whapi token, which the store holds encrypted. Tokens are compared by digest, so that timing does not
+ * reveal how much of a guess was right. If channels share a token, the first by name wins.
  */
 export function channelsByToken(
   store: { readonly registry: Pick<Registry, 'channel' | 'channels'> },
@@ -13,18 +13,18 @@ export function channelsByToken(
   let names = new Map<string, string>();
   let digests = new Map<Sealed, string>();
 
-  /** The channel that had this token when the map was made, if it has it still. */
-  const known = async (digest: string): Promise<Channel | null> => {
+  /** The channel that had this token when the map was built, if it still has it. */
+  const cached = async (digest: string): Promise<Channel | null> => {
     const name = names.get(digest);
     const channel = name === undefined ? null : await store.registry.channel(name);
     return channel && digests.get(channel.whapiToken) === digest ? channel : null;
   };
 
-  const readAnew = async (): Promise<void> => {
+  const reload = async (): Promise<void> => {
     const channels = await store.registry.channels();
-    // Opening a secret costs more than all the rest: those that are known already are not opened again.
+    // Decryption costs more than all the rest, so known tokens are not decrypted again.
     digests = new Map(
-      channels.map(({ whapiToken }) => [whapiToken, digests.get(whapiToken) ?? withoutPadding(openSecret(whapiToken))]),
+      channels.map(({ whapiToken }) => [whapiToken, digests.get(whapiToken) ?? digestKey(openSecret(whapiToken))]),
     );
     names = new Map(
       [...channels].reverse().map(({ name, whapiToken }) => [digests.get(whapiToken) ?? '', name] as const),
@@ -32,14 +32,14 @@ export function channelsByToken(
   };
 
   return async (token) => {
-    const digest = withoutPadding(token);
-    const channel = await known(digest);
+    const digest = digestKey(token);
+    const channel = await cached(digest);
     if (channel) return channel;
-    await readAnew();
-    return await known(digest);
+    await reload();
+    return await cached(digest);
   };
 }
 
-function withoutPadding(token: string): string {
+function digestKey(token: string): string {
   return digestOf(token).toString('latin1');
 }

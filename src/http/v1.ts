@@ -82,7 +82,7 @@ function apiRate(max: number) {
     errorResponseBuilder: (_request: unknown, { after }: { after: string }) =>
       new GatewayError(
         'GW_RATE_LIMITED',
-        `More than ${max} requests a minute (API_RATE_PER_MINUTE). Try again in ${after}.`,
+        `More than ${max} requests per minute (API_RATE_PER_MINUTE). Try again in ${after}.`,
       ),
   };
 }

@@ -13,6 +13,7 @@ export function validatorCompiler() {
     removeAdditional: false,
     strict: false,
     validateFormats: false,
+    verbose: true, // errors repeat the value, in the words of its schema
   };
   const strict = new Ajv(options).addSchema([...NAMED_SCHEMAS]);
   const coercing = new Ajv({ ...options, coerceTypes: true }).addSchema([...NAMED_SCHEMAS]);

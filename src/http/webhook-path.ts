@@ -1,15 +1,14 @@
 export interface WebhookPath {
   readonly channel: string;
-  /** The secret in `/s/{secret}`, for webhooks that cannot be given a header; null where there is none. */
+  /** The secret in `/s/{secret}`, for webhooks without headers; null without one. */
   readonly secret: string | null;
-  /** What follows, '' or '/…': Whapi's path and method modes append it. */
+  /** The rest, '' or '/…', which Whapi's path and method modes append. */
   readonly suffix: string;
 }
 
 /**
- * Takes the path of a webhook apart, without its query. A slash at the end and doubled ones are dropped: whoever typed the
- * URL into Whapi's panel left them there, and a bot's URL has none. Null where it is no such path, or where its suffix has
- * dot segments: appended to a target's URL they would lead somewhere else.
+ * Parses the path of a webhook, without its query. Trailing and double slashes are dropped: they come from URLs typed into
+ * Whapi's panel. Returns null for any other path, and for a suffix with dot segments, which could leave a target's URL.
  */
 export function parseWebhookPath(rawUrl: string): WebhookPath | null {
   const [root, channel, ...rest] = withoutQuery(rawUrl)
@@ -35,7 +34,7 @@ function isDotSegment(segment: string): boolean {
   return /^(\.|%2e){1,2}$/i.test(segment) || segment.includes('\\') || /%5c|%2f/i.test(segment);
 }
 
-/** Without its percent-encoding; as it came where that is none. */
+/** Decodes percent-encoding; returns the text unchanged if the encoding is invalid. */
 export function decoded(text: string): string {
   try {
     return decodeURIComponent(text);
@@ -44,7 +43,7 @@ export function decoded(text: string): string {
   }
 }
 
-/** A URL for the log: without what may be a secret in its path, however it is mistyped, and without its query. */
+/** A URL for the log, without its query and without a secret in its path. */
 export function maskedUrl(rawUrl: string): string {
   return withoutQuery(rawUrl).replace(/(\/s\/)[^/]+/gi, '$1***');
 }

@@ -1,6 +1,6 @@
 import type { IncomingHttpHeaders } from 'node:http';
 
-/** They speak of one connection (RFC 9110, 7.6.1), not of the message. */
+/** Headers of a single connection (RFC 9110, 7.6.1). */
 const HOP_BY_HOP = [
   'connection',
   'keep-alive',
@@ -13,20 +13,20 @@ const HOP_BY_HOP = [
   'upgrade',
 ];
 
-/** Theirs is another host, and what they expected has been given by then. */
+/** Headers of the client's request that do not apply to the request to Whapi. */
 const OF_REQUESTS = ['host', 'expect', 'http2-settings'];
 
-/** The headers of an answer that go on. */
+/** The headers of a response to forward. */
 export function answerHeaders(headers: IncomingHttpHeaders): IncomingHttpHeaders {
   return without(headers, HOP_BY_HOP);
 }
 
-/** The headers of a request that go on. */
+/** The headers of a request to forward. */
 export function requestHeaders(headers: IncomingHttpHeaders): IncomingHttpHeaders {
   return without(headers, [...HOP_BY_HOP, ...OF_REQUESTS]);
 }
 
-/** Headers of a request whose body does not go on. */
+/** The headers of a request that is forwarded without its body. */
 export function bodyless(headers: IncomingHttpHeaders): IncomingHttpHeaders {
   return without(headers, ['content-length', 'content-encoding', 'content-type']);
 }

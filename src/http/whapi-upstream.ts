@@ -8,53 +8,53 @@ import { GatewayError } from '../errors.js';
 import { connectOptions, networkErrorText } from '../outgoing.js';
 import { answerHeaders } from './whapi-headers.js';
 
-/** A request as it is to go out. */
+/** A request to send to Whapi. */
 export interface UpstreamRequest {
-  /** Of the channel. May have a path. */
+  /** Base URL of the channel. May have a path. */
   readonly baseUrl: string;
   /** Path and query below the base URL, byte for byte. */
   readonly target: string;
   readonly headers: IncomingHttpHeaders;
   readonly body: AsyncIterable<Buffer> | null;
-  /** Breaks the call off: its client is gone. */
+  /** Aborted when the client leaves. */
   readonly signal: AbortSignal;
 }
 
-/** What came back; its headers are those that go on. */
+/** A response of Whapi, with the headers to forward. */
 export interface UpstreamResponse {
   readonly status: number;
   readonly headers: IncomingHttpHeaders;
   readonly body: Readable;
 }
 
-/** Makes a call. Rejects with undici's error, or with the signal's reason. */
-export type CallUpstream = (reply: FastifyReply, passage: UpstreamRequest) => Promise<UpstreamResponse>;
+/** Sends a request. Rejects with undici's error, or with the signal's reason. */
+export type CallUpstream = (reply: FastifyReply, request: UpstreamRequest) => Promise<UpstreamResponse>;
 
-const REQUEST = Symbol('the request that reply-from is to make');
+const REQUEST = Symbol('the request for reply-from to make');
 
-interface Marked {
+interface WithRequest {
   readonly [REQUEST]: UpstreamRequest;
 }
 
-/** Gives the server its way to Whapi. `timeoutMs`: until the answer begins, and between two pieces of it. */
+/** Registers the client of Whapi. `timeoutMs`: limit for the beginning of a response, and between two pieces of it. */
 export async function registerUpstream(app: FastifyInstance, timeoutMs: number): Promise<CallUpstream> {
   const agent = new Agent({ connect: connectOptions(), headersTimeout: timeoutMs, bodyTimeout: timeoutMs });
-  app.addHook('onClose', () => void agent.close()); // what is under way comes to its end
+  app.addHook('onClose', () => void agent.close()); // calls in progress finish
   await app.register(replyFrom, { undici: requesterOf(agent), disableRequestLogging: true });
 
-  return async (reply, passage) =>
+  return async (reply, request) =>
     await new Promise((resolve, reject) => {
-      const { signal } = passage;
+      const { signal } = request;
       signal.addEventListener('abort', () => reject(signal.reason as Error), { once: true });
       let headers: IncomingHttpHeaders = {};
       reply.from('/', {
-        getUpstream: () => new URL(passage.baseUrl).origin,
-        rewriteRequestHeaders: () => ({ [REQUEST]: passage }),
+        getUpstream: () => new URL(request.baseUrl).origin,
+        rewriteRequestHeaders: () => ({ [REQUEST]: request }),
         rewriteHeaders: (answered) => {
           headers = answerHeaders(answered);
-          return {}; // the client's only once it is certain that it gets this answer
+          return {}; // set later, when it is certain that the client gets this response
         },
-        retryDelay: () => null, // whether to try again is up to the client
+        retryDelay: () => null, // the client decides about retries
         onResponse: (_request, { statusCode }, { stream }) => resolve({ status: statusCode, headers, body: stream }),
         onError: (_reply, { error }) => reject(error.cause instanceof Error ? error.cause : error),
       });
@@ -62,15 +62,15 @@ export async function registerUpstream(app: FastifyInstance, timeoutMs: number):
 }
 
 /**
- * Makes the request of a passage where reply-from would make one of its own: that one goes through URL, which rewrites
- * paths and queries, lets a call go on whose client is gone, knows no body of a GET, and by default checks no certificate.
+ * Replaces the request that reply-from would make. Its own request rewrites paths and queries with URL, continues after the
+ * client has left, drops the body of a GET, and by default does not verify certificates.
  */
 function requesterOf(agent: Agent): { request: Dispatcher['request'] } {
   const request = (
     options: Dispatcher.RequestOptions,
     callback: (error: Error | null, data: Dispatcher.ResponseData) => void,
   ): void => {
-    const { baseUrl, target, headers, body, signal } = (options.headers as IncomingHttpHeaders & Marked)[REQUEST];
+    const { baseUrl, target, headers, body, signal } = (options.headers as IncomingHttpHeaders & WithRequest)[REQUEST];
     const { origin, pathname } = new URL(baseUrl);
     const path = pathname.replace(/\/$/, '') + target;
     agent.request(
@@ -79,7 +79,7 @@ function requesterOf(agent: Agent): { request: Dispatcher['request'] } {
         path,
         method: options.method,
         headers,
-        body: body as Readable | null, // the types do not know that any iterable will do
+        body: body as Readable | null, // undici accepts any iterable, but its types do not say so
         signal,
       },
       callback,
@@ -91,13 +91,14 @@ function requesterOf(agent: Agent): { request: Dispatcher['request'] } {
 const TIMEOUTS = new Set(['UND_ERR_HEADERS_TIMEOUT', 'UND_ERR_BODY_TIMEOUT', 'UND_ERR_CONNECT_TIMEOUT', 'ETIMEDOUT']);
 const BAD_REQUESTS = new Set(['UND_ERR_INVALID_ARG', 'UND_ERR_NOT_SUPPORTED', 'UND_ERR_REQ_CONTENT_LENGTH_MISMATCH']);
 
-/** What the client of a call that failed is told. */
+/** The error to answer the client of a failed call with. */
 export function asGatewayError(error: unknown): GatewayError {
   if (error instanceof GatewayError) return error;
   const { name, code = '', message } = error as NodeJS.ErrnoException;
   if (name === 'TimeoutError' || TIMEOUTS.has(code)) {
-    return new GatewayError('GW_WHAPI_TIMEOUT', 'Whapi did not answer in time. It may have done what it was asked.');
+    return new GatewayError('GW_WHAPI_TIMEOUT', 'Whapi did not answer in time. The call may have taken effect.');
   }
-  if (BAD_REQUESTS.has(code)) return new GatewayError('GW_BAD_REQUEST', `The request cannot go on: ${message}.`);
+  if (BAD_REQUESTS.has(code))
+    return new GatewayError('GW_BAD_REQUEST', `The request cannot be forwarded to Whapi: ${message}.`);
   return new GatewayError('GW_WHAPI_UNAVAILABLE', `Whapi cannot be reached: ${networkErrorText(error)}. Try again.`);
 }

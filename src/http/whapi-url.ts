@@ -1,45 +1,48 @@
 import { GatewayError } from '../errors.js';
 import { decoded } from './webhook-path.js';
 
-/** The URL of a request under `/whapi`: what of it goes on, and what it asks for. */
+/** The parsed URL of a request under `/whapi`. */
 export interface WhapiUrl {
-  /** Path and query as they came, byte for byte, without `/whapi`: to be appended to the base URL. */
+  /** Path and query without `/whapi`, byte for byte, to append to the base URL. */
   readonly target: string;
   /** Every `token` of the query. */
   readonly tokens: readonly string[];
-  /** The last part of `…/messages/{id}`, without blanks and control characters around it; null for any other path. */
+  /** The id in `…/messages/{id}`, trimmed of white space and control characters; null for any other path. */
   readonly messageId: string | null;
-  /** That, and what else a server may take it for: one that does not trim it, or that decodes a slash in it later. */
+  /** All ids that a server may read from the path: it may not trim, or decode a slash later. */
   readonly messageIds: readonly string[];
-  /** A path with the part `messages`: where messages are sent. */
+  /** The path has a part `messages`, as the paths that send messages do. */
   readonly isUnderMessages: boolean;
-  /** It has a `resync` that could be taken for true. */
+  /** The query has a `resync` that a server could read as true. */
   readonly wantsResync: boolean;
-  /** The `quoted` of the query: media can be sent with their settings there. */
+  /** `quoted` of the query, where media requests carry their settings. */
   readonly quoted: string | null;
 }
 
 export const PREFIX = '/whapi';
 const LIST = 'list';
 
-/** What no reading of a boolean takes for true. */
+/** Values that no parser reads as true. */
 const FALSE = new Set(['false', '0', 'no', 'off']);
 
 /**
- * Takes a URL apart as generously as any server behind it might read it: a resync that is not noticed leaks, one that is
- * noticed without need does no harm. So names and the word `messages` count in any case and percent-encoding, `resync[]`
- * is a `resync`, of several values one suffices, and so does one that is missing.
+ * Parses a URL as generously as any server behind it might: a missed resync leaks messages to bots, an extra registration does
+ * no harm. So `messages` and parameter names match in any case and percent-encoding, `resync[]` counts as `resync`, one of
+ * several values suffices, and so does an empty one.
  * @throws GatewayError GW_NOT_FOUND (not under `/whapi`), GW_BAD_REQUEST (dot segments, which lead elsewhere)
  */
 export function parseWhapiUrl(rawUrl: string): WhapiUrl {
   const target = rawUrl.slice(PREFIX.length);
   if (!rawUrl.startsWith(PREFIX) || !/^(?:$|[/?])/.test(target)) {
-    throw new GatewayError('GW_NOT_FOUND', 'This is not the URL of a call to Whapi.');
+    throw new GatewayError(
+      'GW_NOT_FOUND',
+      'Invalid URL: expected /whapi/ and a path of Whapi, for example /whapi/messages/text.',
+    );
   }
   const [path, query] = split(target);
   const parts = decoded(path).split(/[/\\]/);
   if (target.includes('#') || parts.some((part) => part === '.' || part === '..')) {
-    throw new GatewayError('GW_BAD_REQUEST', 'A path must not have dot segments or a fragment.');
+    throw new GatewayError('GW_BAD_REQUEST', 'Invalid path: remove ".", ".." and "#" from it.');
   }
   // A server may look for slashes before it decodes a path or after: an id may have an encoded one.
   const byPart = path.split('/').map(decoded);

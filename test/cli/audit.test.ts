@@ -24,12 +24,10 @@ describe('audit', () => {
     const { env, bot } = await withGap();
     const { code, stdout } = await cli(['audit', '--since', '1d'], { env });
     expect(code).toBe(1);
-    expect(stdout).toContain('Whapi has 2 messages; 1 came, 1 never did');
+    expect(stdout).toContain('Whapi has 2 messages: 1 received, 1 missing');
     const id = /audit --list (\S+)/.exec(stdout)?.[1] ?? '';
     expect((await cli(['audit', '--list', id], { env })).stdout).toMatch(/^never-came {2}\d{4}-/);
-    expect((await cli(['audit', '--release', id, '--dry-run'], { env })).stdout).toMatch(
-      /^1 messages would be released/,
-    );
+    expect((await cli(['audit', '--release', id, '--dry-run'], { env })).stdout).toMatch(/^Messages to release: 1,/);
     await cli(['audit', '--release', id], { env });
     expect((await bot.received(2))[1]?.ids).toEqual(['never-came']);
   });
@@ -56,6 +54,6 @@ describe('channels seed', () => {
     const { env } = await withGap();
     const { code, stdout } = await cli(['channels', 'seed', 'main', '--since', '1d'], { env });
     expect(code).toBe(0);
-    expect(stdout).toContain('1 of 2 message ids learned. They count as known one hour from now');
+    expect(stdout).toContain('1 of 2 message ids added to the ledger. They count as known in one hour');
   });
 });

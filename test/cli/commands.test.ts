@@ -3,6 +3,7 @@ import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import { describe, expect, it, onTestFinished } from 'vitest';
+import { EXIT } from '../../src/errors.js';
 import { adminTokenOf, startApi, unreachableUrl } from '../support/api.js';
 import { startBot } from '../support/bot.js';
 import { accessTo, cli, startCli } from '../support/cli.js';
@@ -31,7 +32,12 @@ describe('--help', () => {
 
   it('of the program lists the exit codes and every command', async () => {
     const { stdout } = await cli(['--help']);
-    for (const word of [...COMMANDS, 'simulate', ...Object.keys(BELOW), 'Exit codes: 0'])
+    for (const word of [
+      ...COMMANDS,
+      'simulate',
+      ...Object.keys(BELOW),
+      ...Object.values(EXIT).map((code) => `\n  ${code} `),
+    ])
       expect(stdout).toContain(word);
   });
 });
@@ -56,26 +62,26 @@ describe('wrong usage', () => {
 });
 
 describe('a gateway that cannot be used', () => {
-  it('because it is unreachable makes the command exit with 3', async () => {
+  it('that is unreachable makes the command exit with 3', async () => {
     const env = { GATEWAY_URL: await unreachableUrl(), ADMIN_TOKEN: 'any' };
     const { code, stderr } = await cli(['channels', 'list'], { env });
     expect(code).toBe(3);
-    expect(stderr).toMatch(/cannot be reached.*serve/);
+    expect(stderr).toMatch(/^Cannot reach the gateway at .*serve/);
   });
 
-  it('because it refuses the token is an error that does not reveal the token', async () => {
+  it('that refuses the token makes the command exit with 5 without revealing the token', async () => {
     const { url } = await startApi();
     const env = { GATEWAY_URL: url, ADMIN_TOKEN: 'a-token-of-another' };
     const { code, stderr } = await cli(['channels', 'list'], { env });
-    expect(code).toBe(1);
+    expect(code).toBe(5);
     expect(stderr).not.toContain('a-token-of-another');
   });
 
-  it('because another kind of server answers is an error', async () => {
+  it('that is another kind of server makes the command exit with 3', async () => {
     const { url } = await startBot();
     expect(await cli(['channels', 'list'], { env: { GATEWAY_URL: url, ADMIN_TOKEN: 'any' } })).toMatchObject({
-      code: 1,
-      stderr: expect.stringContaining('is no gateway') as unknown,
+      code: 3,
+      stderr: expect.stringContaining('does not look like a gateway') as unknown,
     });
   });
 
@@ -126,7 +132,7 @@ describe('channels', () => {
     expect((await cli(['channels', 'add', 'shop'], { env })).code).toBe(2);
     expect((await cli(['channels', 'add', 'shop'], { env: { ...env, WHAPI_TOKEN: 'the-token' } })).code).toBe(0);
     expect(await cli(['channels', 'add', 'shop'], { env: { ...env, WHAPI_TOKEN: 'the-token' } })).toMatchObject({
-      code: 1,
+      code: 5,
       stderr: expect.stringContaining('GW_CONFLICT') as unknown,
     });
   });
@@ -136,7 +142,7 @@ describe('channels', () => {
     const env = accessTo(stage.gateway);
     const connect = ['channels', 'connect', 'main', '--public-url', stage.gateway.url];
     expect((await cli([...connect, '--dry-run'], { env })).stdout).toMatch(
-      /^It would change at Whapi:\n {2}adds a webhook/,
+      /^Changes to make at Whapi:\n {2}adds a webhook/,
     );
     expect(await stage.settings()).toMatchObject({ webhooks: [OTHER] });
     const connected = await cli(connect, { env });
@@ -244,7 +250,7 @@ describe('targets', () => {
     const { code, stdout } = await cli(args, { env: accessTo(gateway) });
     expect([code, bot.requests.map(({ url }) => url)]).toEqual([0, ['/hook/messages']]);
     expect(stdout).toMatch(
-      /Target bot is added: tgt_.*whsec_.*bot answered 200 .*messages\.post at POST \/hook\/messages/s,
+      /Target bot added: tgt_.*whsec_.*bot answered 200 .*messages\.post at POST \/hook\/messages/s,
     );
     await cli(['targets', 'add', 'untested', `${bot.url}/x`, '--no-test'], { env: accessTo(gateway) });
     expect(bot.requests).toHaveLength(1);
@@ -257,7 +263,7 @@ describe('targets', () => {
     const add = ['targets', 'add', 'bot', `${bot.url}/hook`];
     const { code, stdout } = await cli(add, { env: accessTo(gateway) });
     expect(code).toBe(0);
-    expect(stdout).toMatch(/added.*answers, but not at POST \/hook \(404\).*→ .*path.*mode.*events.*stays added/s);
+    expect(stdout).toMatch(/added.*answers, but not at POST \/hook \(404\).*→ .*path.*mode.*events.*The target stays/s);
     const json = jsonOf(await cli([...add, '--json'], { env: accessTo(gateway) }));
     expect(json).toMatchObject({ name: 'bot', test: { delivered: false, status: 404, path: '/hook' } });
     expect((await cli(['targets', 'test', (json as { id: string }).id], { env: accessTo(gateway) })).code).toBe(1);
@@ -272,7 +278,12 @@ describe('targets', () => {
   it('whose URL has no scheme are refused with a clear error instead of a pattern', async () => {
     const gateway = await startApi();
     const { code, stderr } = await cli(['targets', 'add', 'bot', 'localhost:3000/hook'], { env: accessTo(gateway) });
-    expect([code, stderr]).toEqual([1, expect.stringMatching(/Invalid request body: \/url .*http:\/\/ or https:/)]);
+    expect([code, stderr]).toEqual([
+      2,
+      expect.stringContaining(
+        '"url" is "localhost:3000/hook"; expected an http:// or https:// URL, for example https://',
+      ),
+    ]);
     expect(stderr).not.toContain('^');
   });
 
@@ -288,13 +299,14 @@ describe('targets', () => {
     ).toBe(2);
   });
 
-  it('that fail a test, do not exist or have an ambiguous name exit with 1', async () => {
+  it('that fail a test exit with 1, unknown ones with 6, ambiguous names with 2', async () => {
     const gateway = await startApi();
     const env = accessTo(gateway);
     await gateway.addTarget({ name: 'dead', url: await unreachableUrl() });
     for (const url of ['http://127.0.0.1:3000', 'http://127.0.0.1:3001'])
       await gateway.addTarget({ name: 'twin', url });
-    for (const name of ['dead', 'nobody', 'twin']) expect((await cli(['targets', 'test', name], { env })).code).toBe(1);
+    const codeOf = async (name: string) => (await cli(['targets', 'test', name], { env })).code;
+    expect([await codeOf('dead'), await codeOf('nobody'), await codeOf('twin')]).toEqual([1, 6, 2]);
   });
 });
 
@@ -319,10 +331,13 @@ describe('explain', () => {
       channel: 'main',
       message_id: 'a-message',
     });
-    expect((await cli(['explain', 'no-message'], { env })).code).toBe(1);
+    expect(await cli(['explain', 'no-message'], { env })).toMatchObject({
+      code: 6,
+      stderr: 'GW_NOT_FOUND: No message "no-message" (looked in another, main).\n',
+    });
     const { code, stderr } = await cli(['explain', 'a-message', '--channel', 'shop'], { env });
     expect([code, stderr]).toEqual([
-      1,
+      6,
       expect.stringContaining('There is no channel "shop". Channels: another, main.'),
     ]);
   });
@@ -362,7 +377,10 @@ describe('doctor', () => {
     writeFileSync(join(folder, 'data', 'gateway.db'), 'this is no database at all');
     const port = String((taken.address() as AddressInfo).port);
     const { stdout } = await cli(['doctor'], { cwd: folder, env: { PORT: port } });
-    for (const words of ['is no SQLite database', 'encryption-key cannot be read', `127.0.0.1:${port} is taken`])
+    for (const words of [
+      ...['is not a SQLite database', `Cannot read ${join(folder, 'data', 'encryption-key')}`],
+      `127.0.0.1:${port} is already in use`,
+    ])
       expect(stdout).toContain(words);
     expect((await cli(['doctor'], { cwd: folder, env: { PORT: 'eighty' } })).stdout).toContain('GW_BAD_CONFIG: PORT');
   });

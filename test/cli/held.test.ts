@@ -21,7 +21,7 @@ describe('held and release', () => {
     const { stdout } = await cli(['held', '--event', 'messages'], { env });
     const [line = ''] = stdout.split('\n').filter((each) => each.endsWith('restored  messages.post  one'));
     const [item = ''] = line.split('  ');
-    expect((await cli(['release', item], { env })).stdout).toMatch(/^Released, in 1 deliveries: dlv_/);
+    expect((await cli(['release', item], { env })).stdout).toMatch(/^Released\. Deliveries: dlv_/);
     expect((await bot.received(1)).map(({ ids }) => ids)).toEqual([['one']]);
     const left = JSON.parse((await cli(['held', '--json'], { env })).stdout) as { message_id: string }[];
     expect(left.map(({ message_id: id }) => id)).toEqual(['two']);
@@ -30,11 +30,9 @@ describe('held and release', () => {
   it('show with --dry-run what a filter matches, then send it', async () => {
     const { bot, target, resync, env } = await withHeld();
     const { stdout } = await cli(['release', '--resync', resync, '--dry-run'], { env });
-    expect(stdout).toMatch(
-      new RegExp(`^2 items would be sent\\.\n {2}by target: ${target} 2\n {2}by verdict: restored 2`),
-    );
+    expect(stdout).toMatch(new RegExp(`^Items to send: 2\n {2}by target: ${target} 2\n {2}by verdict: restored 2`));
     const far = await cli(['release', '--resync', resync, '--expected-count', '1'], { env });
-    expect([far.code, far.stderr]).toEqual([1, expect.stringContaining('GW_CONFLICT')]);
+    expect([far.code, far.stderr]).toEqual([5, expect.stringContaining('GW_CONFLICT')]);
     await cli(['release', '--resync', resync, '--expected-count', '2', '--target', target], { env });
     expect((await bot.received(2)).flatMap(({ ids }) => ids)).toEqual(['one', 'two']);
   });

@@ -29,9 +29,9 @@ describe('resync', () => {
     const none = await cli(['resync', 'also~refused'], { env: accessTo(gateway) });
     expect([some.code, none.code]).toEqual([4, 1]);
     expect(some.stdout).toContain(
-      'finished: 1 restored, 1 failed\n  restored: 0 known before, 1 never seen before\n  failed: 1 with ',
+      'finished: 1 restored, 1 failed\n  restored: 0 received before, 1 for the first time\n  failed: 1 with ',
     );
-    expect(some.stdout).toMatch(/held: 1\. List: .* held --resync rsy_.*\n.* release --resync rsy_/);
+    expect(some.stdout).toMatch(/held: 1\. To list them: .* held --resync rsy_.*\n.* release --resync rsy_/);
   });
 
   it('starts a resync and returns with --detach, and stops it with --cancel', async () => {
@@ -60,17 +60,17 @@ describe('resync', () => {
     const run = startCli(['resync', 'comes-later'], { env });
     await run.written('1 waiting');
     await gateway.end('SIGKILL');
-    await run.written('The gateway is away');
+    await run.written('Cannot reach the gateway');
     await gateway.start();
     await gateway.client.webhook(JSON.stringify({ messages: [textMessage({ id: 'comes-later' })] }));
     expect((await run.ended).code).toBe(0);
   });
 
   it.each([
-    [['resync'], 'No message ids'],
-    [['resync', '--file', '/no/such/file'], 'cannot be read'],
-    [['resync', 'a', '--watch', 'rsy_x'], 'takes no more ids'],
-    [['resync', '--file', '-'], 'No message ids'],
+    [['resync'], 'Missing message ids'],
+    [['resync', '--file', '/no/such/file'], 'Cannot read /no/such/file: there is no such file.'],
+    [['resync', 'a', '--watch', 'rsy_x'], '--watch and --cancel take no message ids'],
+    [['resync', '--file', '-'], 'Missing message ids'],
   ])('refuses %j as wrong usage', async (args, words) => {
     const { code, stderr, stdout } = await cli(args, { env: accessTo(await startApi()) });
     expect([code, stdout]).toEqual([2, '']);
@@ -82,7 +82,18 @@ describe('resync', () => {
     await gateway.addChannel({ name: 'second' });
     const { code, stderr } = await cli(['resync', 'a'], { env: accessTo(gateway) });
     expect(code).toBe(2);
-    expect(stderr).toContain('main, second');
+    expect(stderr).toContain('Missing --channel (for example --channel main). Channels: main, second.');
+  });
+
+  it('names invalid ids with their lines, a few of them, and an example, before anything is sent', async () => {
+    const env = { GATEWAY_URL: await unreachableUrl(), ADMIN_TOKEN: 'any' };
+    const csv = ['message id;text', 'good-1', 'a/b', ...Array.from({ length: 50 }, () => 'c/d')].join('\n');
+    const { code, stdout, stderr } = await cli(['resync', '-', '--channel', 'main'], { env, stdin: csv });
+    expect([code, stdout]).toEqual([2, '']);
+    expect(stderr).toMatch(
+      /^Invalid message ids in standard input: line 1: "id;text", line 3: "a\/b", line 4: "c\/d" and 49 more\. .* for example p\.w30M/,
+    );
+    expect(stderr).not.toContain('^');
   });
 
   it('accepts up to 10,000 ids', async () => {

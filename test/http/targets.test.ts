@@ -160,7 +160,8 @@ describe('POST /v1/targets', () => {
     const gateway = await startLocal();
     const target = { name: 'bot', url: URL_OF_A_BOT, max_age_seconds: 0 };
     const { body } = await gateway.call('POST', '/v1/targets', target);
-    expect(body['errors']).toEqual([{ path: '/max_age_seconds', message: 'must be >= 1' }]);
+    const message = '"max_age_seconds" is 0; expected a whole number from 1 to 31,536,000, or null';
+    expect(body['errors']).toEqual([{ path: '/max_age_seconds', message }]);
   });
 
   it('names an unknown event, and the events that exist', async () => {
@@ -168,7 +169,7 @@ describe('POST /v1/targets', () => {
     const events = ['messages.post', 'mesages'];
     const { body } = await gateway.call('POST', '/v1/targets', { name: 'bot', url: URL_OF_A_BOT, events });
     expect(body['detail']).toMatch(
-      /"mesages" is not an event.*messages \(post, put, patch, delete\).*service \(post\)/,
+      /"mesages", which is not an event.*messages \(post, put, patch, delete\).*service \(post\)/,
     );
   });
 
