@@ -45,7 +45,7 @@ describe('a job with an expected count', () => {
   it('may find a tenth more, and is refused above that', () => {
     expect(() => checkExpectedCount(110, 100)).not.toThrow();
     expect(() => checkExpectedCount(111, undefined)).not.toThrow();
-    expect(() => checkExpectedCount(111, 100)).toThrow(refusal('GW_CONFLICT') as Error);
+    expect(() => checkExpectedCount(111, 100)).toThrow(refusal('GW_CONFLICT'));
   });
 });
 
