@@ -35,7 +35,17 @@ import type { WhapiResyncs } from './whapi-proxy.js';
 import { DAY_MS } from '../durations.js';
 import type { Store } from '../store/store.js';
 
-export interface ServerOptions {
+/** Wakes the workers after a commit that may have given them work. */
+export interface ServerHints {
+  readonly onDeliveries: () => void;
+  readonly onRegistered: () => void;
+  readonly onJob: () => void;
+  readonly onAudit: () => void;
+  readonly onChannelChanged: () => void;
+  readonly onChannelState: (channel: string, state: string) => void;
+}
+
+export interface ServerOptions extends ServerHints {
   readonly config: Config;
   readonly store: Store;
   readonly encryption: Encryption;
@@ -44,13 +54,6 @@ export interface ServerOptions {
   readonly adminToken: string;
   readonly effects: Effects;
   readonly log: Pick<FastifyBaseLogger, 'error' | 'warn' | 'info' | 'debug'>;
-  /** Hints for the loops; given after the commit. */
-  readonly onDeliveries: () => void;
-  readonly onRegistered: () => void;
-  readonly onJob: () => void;
-  readonly onAudit: () => void;
-  readonly onChannelChanged: () => void;
-  readonly onChannelState: (channel: string, state: string) => void;
   readonly progressOf: ResyncRoutesOptions['progressOf'];
   /** How long Whapi may take to begin its answer to a call that passes through. */
   readonly whapiTimeoutMs: number;
