@@ -9,9 +9,9 @@ export interface ClockWatchOptions {
   readonly onError: (error: unknown) => void;
 }
 
-const LOOK_EVERY_MS = 1000;
+const CHECK_EVERY_MS = 1000;
 /** Less than that is how clocks are disciplined all the time; it delays nothing that matters. */
-const NOTICED_MS = 1000;
+const LEAST_SHIFT_MS = 1000;
 
 /**
  * Times are stored by the machine's clock, for they have to mean the same after a restart. When it is set back, what is
@@ -19,13 +19,13 @@ const NOTICED_MS = 1000;
  * sets, and what waits is moved with it. A jump forth needs nothing: what waits falls due early.
  */
 export function startClockWatch({ effects, onSetBack, onError }: ClockWatchOptions): Loop {
-  const ahead = (): number => effects.now() - effects.monotonic();
-  let before = ahead();
+  const offsetMs = (): number => effects.now() - effects.monotonic();
+  let previous = offsetMs();
   const turn = async (): Promise<null> => {
-    const current = ahead();
-    if (before - current > NOTICED_MS) await onSetBack(Math.round(before - current));
-    before = current;
+    const current = offsetMs();
+    if (previous - current > LEAST_SHIFT_MS) await onSetBack(Math.round(previous - current));
+    previous = current;
     return null;
   };
-  return startLoop({ turn, onError, idleMs: LOOK_EVERY_MS, effects });
+  return startLoop({ turn, onError, idleMs: CHECK_EVERY_MS, effects });
 }

@@ -229,7 +229,7 @@ async function startHttp(
   const hints: ServerHints = {
     ...{ onDeliveries: deliveries.wake, onJob, onAudit: audits.wake, onRegistered, onChannelChanged },
     onChannelState: (channel, state) => {
-      scheduler.channelIs(channel, state);
+      scheduler.noteChannelState(channel, state);
       onChannelChanged();
     },
   };

@@ -55,7 +55,7 @@ export function startLoop({ turn, onError, idleMs, effects }: LoopOptions): Loop
 }
 
 /** Waits until all of what is under way has ended, `graceMs` at most. */
-export async function endOf(
+export async function waitForAll(
   underWay: Iterable<Promise<void>>,
   graceMs: number,
   effects: Pick<Effects, 'sleep'>,

@@ -7,11 +7,11 @@ const CONNECT_TIMEOUT_MS = 10_000;
  * Two addresses, one after the other, fit into the time for a connection, and a handshake whose first packet is lost
  * twice (sent again after 1 s and 3 s) fits into the time for one of them.
  */
-const LONGEST_ADDRESS_MS = 4000;
+const MOST_ADDRESS_MS = 4000;
 /** Node's default. A peer whose handshake takes longer is never reached if its name has two addresses. */
-const SHORTEST_ADDRESS_MS = 250;
+const LEAST_ADDRESS_MS = 250;
 /** Share of a whole call, so that the second address gets its turn as well. */
-const ADDRESS_PART = 0.4;
+const ADDRESS_SHARE = 0.4;
 
 /** For undici's `connect`. */
 export interface ConnectOptions {
@@ -25,9 +25,9 @@ export interface ConnectOptions {
  * addresses, Node gives up one after `autoSelectFamilyAttemptTimeout` and tries the next.
  */
 export function connectOptions(callMs = Infinity): ConnectOptions {
-  const halvings = Math.max(0, Math.ceil(Math.log2(LONGEST_ADDRESS_MS / (callMs * ADDRESS_PART))));
+  const halvings = Math.max(0, Math.ceil(Math.log2(MOST_ADDRESS_MS / (callMs * ADDRESS_SHARE))));
   // In steps, so that calls of all lengths share a handful of agents.
-  const attempt = Math.max(SHORTEST_ADDRESS_MS, LONGEST_ADDRESS_MS / 2 ** halvings);
+  const attempt = Math.max(LEAST_ADDRESS_MS, MOST_ADDRESS_MS / 2 ** halvings);
   return { timeout: CONNECT_TIMEOUT_MS, autoSelectFamily: true, autoSelectFamilyAttemptTimeout: attempt };
 }
 
@@ -44,7 +44,7 @@ export function networkErrorText(error: unknown): string {
   const { code } = error as NodeJS.ErrnoException;
   const inner =
     error instanceof AggregateError ? error.errors.map(networkErrorText).filter((words) => words !== '') : [];
-  const message = inner.length > 0 ? [...new Set(inner)].join('; ') : messageOf(error);
+  const message = inner.length > 0 ? [...new Set(inner)].join('; ') : plainMessage(error);
   if (message === '') return code ?? error.name;
   return code === undefined || message.includes(code) ? message : `${message} (${code})`;
 }
@@ -59,7 +59,7 @@ const PLAIN_WORDS: ReadonlyMap<string, string> = new Map([
 /** undici's words for a 100 (Continue) that nobody asked for: it breaks the connection off. */
 const UNASKED_CONTINUE = 'bad response';
 
-function messageOf({ code, message }: NodeJS.ErrnoException): string {
+function plainMessage({ code, message }: NodeJS.ErrnoException): string {
   if (code === 'UND_ERR_SOCKET' && message === UNASKED_CONTINUE)
     return 'The other side answered 100 (Continue), which was not asked for, and its answer was not waited for';
   return PLAIN_WORDS.get(code ?? '') ?? message;

@@ -1,6 +1,6 @@
 /** Standard Webhooks asks for 24 to 64 bytes; 32 are as strong as the SHA-256 that uses them. */
 const SECRET_BYTES = 32;
-const FEWEST_BYTES = 24;
+const LEAST_BYTES = 24;
 const MOST_BYTES = 64;
 
 /** A signing secret in the form of the Standard Webhooks specification. */
@@ -12,5 +12,5 @@ export function newSigningSecret(randomBytes: (size: number) => Buffer): string 
 export function isSigningSecret(secret: string): boolean {
   const match = /^whsec_([A-Za-z0-9+/]+={0,2})$/.exec(secret);
   const size = match ? Buffer.from(match[1] ?? '', 'base64').length : 0;
-  return size >= FEWEST_BYTES && size <= MOST_BYTES;
+  return size >= LEAST_BYTES && size <= MOST_BYTES;
 }

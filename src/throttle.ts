@@ -14,10 +14,10 @@ export class Throttle {
   /** Counts one event. Returns how many came since the last line, this one included; null: no line now. */
   count(kind: string): number | null {
     const now = this.#effects.now();
-    const held = this.#kinds.get(kind);
-    const count = (held?.count ?? 0) + 1;
-    if (held && Math.abs(now - held.since) < this.#everyMs) {
-      held.count = count;
+    const entry = this.#kinds.get(kind);
+    const count = (entry?.count ?? 0) + 1;
+    if (entry && Math.abs(now - entry.since) < this.#everyMs) {
+      entry.count = count;
       return null;
     }
     this.#kinds.set(kind, { since: now, count: 0 });

@@ -18,7 +18,7 @@ export function viaFrom(header: string | string[] | undefined): string | null {
 }
 
 /** The list that goes on with a delivery. */
-export function viaWith(via: string | null, gatewayId: string, deliveryId: string): string {
+export function viaAfter(via: string | null, gatewayId: string, deliveryId: string): string {
   return [...(via ?? '').split(', '), `${gatewayId};${deliveryId}`].filter(Boolean).slice(-MOST_ENTRIES).join(', ');
 }
 

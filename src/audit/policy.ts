@@ -1,6 +1,6 @@
 import { jittered, pauseAt, retryAfterMs } from '../backoff.js';
 import type { ListedMessage } from '../model.js';
-import type { ListAnswer, ListQuestion } from '../whapi/client.js';
+import type { ListAnswer, ListQuery } from '../whapi/client.js';
 import type { MessagesPage } from '../whapi/messages-page.js';
 import type { AuditRun, AuditWalk } from '../store/audits.js';
 
@@ -30,13 +30,13 @@ export const AUDIT_INTERVALS: AuditIntervals = {
 /** The most that Whapi gives at once (docs/whapi.md, Reading messages). */
 const MOST_PER_CALL = 500;
 /** How full a window is meant to be. */
-const FILL = 0.7;
+const TARGET_FILL = 0.7;
 const MOST_GROWTH = 8;
 const MOST_ROUNDS = 3;
 const MOST_REREADINGS = 3;
 
 /** The pages of one window that were read so far. Lost in a crash: the window is then read anew. */
-export interface Reading {
+export interface WindowReading {
   readonly found: ReadonlyMap<string, ListedMessage>;
   readonly offset: number;
   readonly total: number | null;
@@ -44,20 +44,20 @@ export interface Reading {
   readonly rereadings: number;
 }
 
-export const NOTHING_READ: Reading = { found: new Map(), offset: 0, total: null, rereadings: 0 };
+export const NOTHING_READ: WindowReading = { found: new Map(), offset: 0, total: null, rereadings: 0 };
 
-type Span = Pick<AuditRun, 'kind' | 'since' | 'until'>;
+type AuditRange = Pick<AuditRun, 'kind' | 'since' | 'until'>;
 
-export interface Step {
+export interface WalkStep {
   readonly walk: AuditWalk;
   /** The window has more pages; null: it is read, or begun anew with another length. */
-  readonly reading: Reading | null;
+  readonly reading: WindowReading | null;
   /** What was sent in the window that was read, oldest first. */
   readonly messages: readonly ListedMessage[];
   readonly isOver: boolean;
 }
 
-export function beginWalk({ since, until }: Span): AuditWalk {
+export function startWalk({ since, until }: AuditRange): AuditWalk {
   return {
     stage: 'measure',
     from: since,
@@ -70,16 +70,16 @@ export function beginWalk({ since, until }: Span): AuditWalk {
   };
 }
 
-export function questionOf({ since, until }: Span, walk: AuditWalk, { offset }: Reading): ListQuestion {
+export function queryFor({ since, until }: AuditRange, walk: AuditWalk, { offset }: WindowReading): ListQuery {
   if (walk.stage !== 'read') return { timeFrom: since, timeTo: until, count: 1, offset: 0 };
-  return { timeFrom: Math.max(0, walk.from - 1), timeTo: endOf(until, walk), count: walk.count, offset };
+  return { timeFrom: Math.max(0, walk.from - 1), timeTo: windowEnd(until, walk), count: walk.count, offset };
 }
 
 /** What a page means for the walk. */
-export function afterPage(span: Span, walk: AuditWalk, reading: Reading, page: MessagesPage): Step {
+export function afterPage(span: AuditRange, walk: AuditWalk, reading: WindowReading, page: MessagesPage): WalkStep {
   switch (walk.stage) {
     case 'measure':
-      return on(beginRound(span, walk, page.total));
+      return continueWith(startRound(span, walk, page.total));
     case 'verify':
       return afterVerifying(span, walk, page.total);
     case 'read':
@@ -88,13 +88,13 @@ export function afterPage(span: Span, walk: AuditWalk, reading: Reading, page: M
 }
 
 /** An answer was too large to be read; null where it could not be smaller. */
-export function askForFewer(walk: AuditWalk): Step | null {
-  return walk.count > 1 ? on({ ...walk, count: Math.floor(walk.count / 2) }) : null;
+export function withSmallerPage(walk: AuditWalk): WalkStep | null {
+  return walk.count > 1 ? continueWith({ ...walk, count: Math.floor(walk.count / 2) }) : null;
 }
 
 type Failure = Exclude<ListAnswer, { kind: 'found' | 'too_large' }>;
 
-export interface Moment {
+export interface FailureContext {
   readonly intervals: AuditIntervals;
   readonly now: number;
   /** In [0, 1). */
@@ -104,57 +104,57 @@ export interface Moment {
 }
 
 /** Why and until when the walk waits; `until` null: Whapi refuses, so that waiting does not help. */
-export function afterFailure(answer: Failure, at: Moment): { words: string; until: number | null } {
-  if (answer.kind === 'refused') return { words: answer.words, until: null };
-  const asked = answer.kind === 'busy' ? retryAfterMs(answer.retryAfter, at.now) : 0;
+export function afterFailure(answer: Failure, at: FailureContext): { reason: string; until: number | null } {
+  if (answer.kind === 'refused') return { reason: answer.reason, until: null };
+  const retryAfter = answer.kind === 'busy' ? retryAfterMs(answer.retryAfter, at.now) : 0;
   const pauseMs = jittered(pauseAt(at.intervals.backoffMs, at.failedBefore), at.random);
-  const words = answer.kind === 'timeout' ? 'Whapi did not answer in time' : answer.words;
-  return { words, until: at.now + Math.max(pauseMs, asked) };
+  const reason = answer.kind === 'timeout' ? 'Whapi did not answer in time' : answer.reason;
+  return { reason, until: at.now + Math.max(pauseMs, retryAfter) };
 }
 
-function beginRound({ since, until }: Span, walk: AuditWalk, total: number | null): AuditWalk {
+function startRound({ since, until }: AuditRange, walk: AuditWalk, total: number | null): AuditWalk {
   const range = until - since + 1;
-  const part = total ? (FILL * walk.count) / total : 1;
+  const part = total ? (TARGET_FILL * walk.count) / total : 1;
   const widthSeconds = Math.max(1, Math.min(range, Math.floor(range * part)));
   return { ...walk, stage: 'read', from: since, widthSeconds, total };
 }
 
-function afterVerifying(span: Span, walk: AuditWalk, total: number | null): Step {
+function afterVerifying(span: AuditRange, walk: AuditWalk, total: number | null): WalkStep {
   const hasChanged = !walk.totalsAreOff && total !== walk.total;
-  if (!hasChanged) return { ...on(walk), isOver: true };
-  if (walk.round >= MOST_ROUNDS) return { ...on({ ...walk, unsettled: true }), isOver: true };
-  return on(beginRound(span, { ...walk, round: walk.round + 1 }, total));
+  if (!hasChanged) return { ...continueWith(walk), isOver: true };
+  if (walk.round >= MOST_ROUNDS) return { ...continueWith({ ...walk, unsettled: true }), isOver: true };
+  return continueWith(startRound(span, { ...walk, round: walk.round + 1 }, total));
 }
 
-function afterReading(span: Span, walk: AuditWalk, before: Reading, page: MessagesPage): Step {
+function afterReading(span: AuditRange, walk: AuditWalk, before: WindowReading, page: MessagesPage): WalkStep {
   const found = new Map([...before.found, ...page.messages.map((message) => [message.id, message] as const)]);
   const offset = before.offset + page.length;
   const total = walk.totalsAreOff ? null : page.total;
   const mayReread = before.rereadings < MOST_REREADINGS;
-  if (before.offset > 0 && total !== before.total && mayReread) return reread(walk, before);
+  if (before.offset > 0 && total !== before.total && mayReread) return readAgain(walk, before);
   const isAll = page.length === 0 || (total === null ? page.length < walk.count : offset >= total);
   if (!isAll) {
     const isTooFull = before.offset === 0 && page.length >= walk.count && walk.widthSeconds > 1;
-    if (isTooFull) return on(shorter(walk, total));
-    return { ...on(walk), reading: { ...before, found, offset, total } };
+    if (isTooFull) return continueWith(shortened(walk, total));
+    return { ...continueWith(walk), reading: { ...before, found, offset, total } };
   }
   // An empty page although there should be more: the total counts something else than what was asked for.
   const totalsAreOff = walk.totalsAreOff || (total !== null && offset < total);
   if (before.offset > 0 && !totalsAreOff && total !== null && found.size !== total && mayReread) {
-    return reread(walk, before);
+    return readAgain(walk, before);
   }
   return windowRead(span, { ...walk, totalsAreOff }, found);
 }
 
-function windowRead({ kind, until }: Span, walk: AuditWalk, found: ReadonlyMap<string, ListedMessage>): Step {
-  const end = endOf(until, walk);
+function windowRead({ kind, until }: AuditRange, walk: AuditWalk, found: ReadonlyMap<string, ListedMessage>): WalkStep {
+  const end = windowEnd(until, walk);
   const messages = [...found.values()]
     .filter(({ timestamp }) => timestamp >= walk.from && timestamp < end)
     .reverse() // those of one second, too, in the order in which they came
     .sort((a, b) => a.timestamp - b.timestamp);
   const isReadOut = end > until;
   const width = end - walk.from;
-  const ideal = messages.length > 0 ? (width * FILL * walk.count) / messages.length : Infinity;
+  const ideal = messages.length > 0 ? (width * TARGET_FILL * walk.count) / messages.length : Infinity;
   const next: AuditWalk = {
     ...walk,
     stage: isReadOut ? 'verify' : 'read',
@@ -162,23 +162,23 @@ function windowRead({ kind, until }: Span, walk: AuditWalk, found: ReadonlyMap<s
     widthSeconds: Math.max(1, Math.floor(Math.min(ideal, width * MOST_GROWTH))),
     count: Math.min(MOST_PER_CALL, walk.count * 2),
   };
-  return { ...on(next), messages, isOver: isReadOut && kind === 'seed' };
+  return { ...continueWith(next), messages, isOver: isReadOut && kind === 'seed' };
 }
 
-function shorter(walk: AuditWalk, total: number | null): AuditWalk {
-  const part = total === null ? 0.25 : Math.min(0.5, (FILL * walk.count) / total);
+function shortened(walk: AuditWalk, total: number | null): AuditWalk {
+  const part = total === null ? 0.25 : Math.min(0.5, (TARGET_FILL * walk.count) / total);
   return { ...walk, widthSeconds: Math.max(1, Math.floor(walk.widthSeconds * part)) };
 }
 
-function reread(walk: AuditWalk, { rereadings }: Reading): Step {
-  return { ...on(walk), reading: { ...NOTHING_READ, rereadings: rereadings + 1 } };
+function readAgain(walk: AuditWalk, { rereadings }: WindowReading): WalkStep {
+  return { ...continueWith(walk), reading: { ...NOTHING_READ, rereadings: rereadings + 1 } };
 }
 
-function on(walk: AuditWalk): Step {
+function continueWith(walk: AuditWalk): WalkStep {
   return { walk, reading: null, messages: [], isOver: false };
 }
 
 /** The first second behind the window. */
-function endOf(until: number, { from, widthSeconds }: AuditWalk): number {
+function windowEnd(until: number, { from, widthSeconds }: AuditWalk): number {
   return Math.min(from + widthSeconds, until + 1);
 }

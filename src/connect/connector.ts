@@ -5,8 +5,8 @@ import { failureToGatewayError } from '../whapi/answers.js';
 import type { WhapiAccess, WhapiClient, WhapiResult } from '../whapi/client.js';
 import type { CallScheduler } from '../whapi/scheduler.js';
 import type { Settings, WebhookMode } from '../whapi/wire.js';
-import { connectable, eventsFor, eventsNamed, isOurs, isSame, patchOf, planConnect, planDisconnect } from './policy.js';
-import type { Identity, Plan, Wish } from './policy.js';
+import { managedSettings, wantedEvents, eventsNamed, isOurs, isSame, patchOf, planConnect, planDisconnect } from './policy.js';
+import type { Identity, Plan, DesiredWebhook } from './policy.js';
 import { RESTART_NEEDED, warningsAbout, warningsAboutTargets, warningsAboutUrl } from './warnings.js';
 import type { Warning } from './warnings.js';
 import type { Registry } from '../store/registry.js';
@@ -69,14 +69,14 @@ export interface ConnectorOptions {
 }
 
 /** Somebody else may write the settings at the same time; who does so again and again is not fought with. */
-const MOST_WRITES = 4;
+const MOST_WRITE_ATTEMPTS = 4;
 /** What a test webhook plays: an event that no bot acts on, whatever Whapi puts into it. */
 const TEST_EVENT_TYPE = 'presences';
 
 export function createConnector(options: ConnectorOptions): Connector {
   const { store, whapi, scheduler, openSecret, timeouts, effects } = options;
   const call = { timeoutMs: timeouts.callTimeoutMs };
-  const ask = async <T>(
+  const callWhapi = async <T>(
     channel: Channel,
     make: (access: WhapiAccess) => Promise<WhapiResult<T>>,
   ): Promise<WhapiResult<T>> => {
@@ -85,7 +85,7 @@ export function createConnector(options: ConnectorOptions): Connector {
   };
 
   const settingsOf = async (channel: Channel): Promise<Settings> =>
-    bodyOf(await ask(channel, async (access) => await whapi.getSettings(access, call)), 'tell its settings');
+    bodyOf(await callWhapi(channel, async (access) => await whapi.getSettings(access, call)), 'tell its settings');
 
   const identityOf = async (channel: Channel, url: string | null): Promise<Identity> => {
     const urls = [url, (await store.registry.connection(channel.name))?.webhookUrl ?? null].filter(
@@ -94,14 +94,14 @@ export function createConnector(options: ConnectorOptions): Connector {
     return { urls, secret: openSecret(channel.webhookSecret) };
   };
 
-  const wishOf = async (channel: Channel, request: ConnectRequest, targets: readonly Target[]): Promise<Wish> => {
+  const desiredWebhook = async (channel: Channel, request: ConnectRequest, targets: readonly Target[]): Promise<DesiredWebhook> => {
     const url = await webhookUrlOf(channel, request.publicUrl);
     return {
       ...(await identityOf(channel, url)),
       url,
       mode: request.mode,
       events: request.events === null ? null : eventsNamed(request.events),
-      atLeast: eventsFor(targets, channel.name),
+      leastEvents: wantedEvents(targets, channel.name),
     };
   };
 
@@ -121,26 +121,26 @@ export function createConnector(options: ConnectorOptions): Connector {
    * Writes until Whapi has what is wished for. Whapi tells with each write what was there before it: where that is not
    * what was read, somebody has written in between, and what he wrote would be lost. So the next write starts from it.
    */
-  const apply = async (channel: Channel, first: Settings, planFor: (settings: Settings) => Plan): Promise<Plan> => {
+  const applyPlan = async (channel: Channel, first: Settings, planFor: (settings: Settings) => Plan): Promise<Plan> => {
     const plan = planFor(first);
     let held = plan.before;
     let wished = plan.after;
     for (let writes = 0; !isSame(held, wished); writes += 1) {
-      if (writes === MOST_WRITES) throw alwaysChanging(channel);
+      if (writes === MOST_WRITE_ATTEMPTS) throw settingsKeepChanging(channel);
       const patch = patchOf(held, wished);
-      const result = await ask(channel, async (access) => await whapi.patchSettings(access, patch, call));
+      const result = await callWhapi(channel, async (access) => await whapi.patchSettings(access, patch, call));
       const { before_update: told, after_update: made } = bodyOf(result, 'change its settings');
-      const isOverwritten = told !== undefined && made !== undefined && !isSame(connectable(told), held);
+      const isOverwritten = told !== undefined && made !== undefined && !isSame(managedSettings(told), held);
       const now = isOverwritten ? made : await settingsOf(channel);
-      held = connectable(now);
+      held = managedSettings(now);
       wished = planFor(isOverwritten ? told : now).after;
     }
     return { ...plan, after: held };
   };
 
-  const prepared = async (channel: Channel, request: ConnectRequest) => {
+  const prepareConnect = async (channel: Channel, request: ConnectRequest) => {
     const targets = await store.registry.targets();
-    const wish = await wishOf(channel, request, targets);
+    const wish = await desiredWebhook(channel, request, targets);
     const settings = await settingsOf(channel);
     const plan = planConnect(settings, wish);
     const isPersistNew = plan.after.callback_persist !== plan.before.callback_persist;
@@ -158,7 +158,7 @@ export function createConnector(options: ConnectorOptions): Connector {
     const since = effects.now();
     const headers = { Authorization: `Bearer ${openSecret(channel.webhookSecret)}` };
     const test = { url, type: TEST_EVENT_TYPE, mode, headers };
-    const result = await ask(channel, async (access) => await whapi.testWebhook(access, test, call));
+    const result = await callWhapi(channel, async (access) => await whapi.testWebhook(access, test, call));
     const deadline = effects.now() + (result.kind === 'found' ? timeouts.arrivalMs : 0);
     while ((await store.traffic.lastWebhookAt(channel.name, since)) === null) {
       if (effects.now() >= deadline) return notArrived(result, url);
@@ -169,29 +169,29 @@ export function createConnector(options: ConnectorOptions): Connector {
 
   return {
     plan: async (channel, request) => {
-      const { wish, plan, isThere, warnings } = await prepared(channel, request);
+      const { wish, plan, isThere, warnings } = await prepareConnect(channel, request);
       return { ...plan, webhookUrl: wish.url, isThere, warnings };
     },
     connect: async (channel, request) => {
-      const { wish, settings, isThere, isPersistNew, warnings } = await prepared(channel, request);
+      const { wish, settings, isThere, isPersistNew, warnings } = await prepareConnect(channel, request);
       // Before anything is changed, so that a crash in between leaves nothing that disconnecting does not know of.
       const connection = { webhookUrl: wish.url, hasSetPersist: isPersistNew, connectedAt: effects.now() };
       await store.registry.rememberConnection(channel.name, connection);
-      const plan = await apply(channel, settings, (now) => planConnect(now, wish));
+      const plan = await applyPlan(channel, settings, (now) => planConnect(now, wish));
       const mode = plan.after.webhooks.find(({ url }) => url === wish.url)?.mode ?? 'body';
       const verification = await verify(channel, { url: wish.url, mode });
       return { ...plan, webhookUrl: wish.url, isThere, warnings, ...verification };
     },
-    planDisconnect: async (channel) => (await undoing(channel)).plan,
+    planDisconnect: async (channel) => (await prepareDisconnect(channel)).plan,
     disconnect: async (channel) => {
-      const { settings, planFor } = await undoing(channel);
-      const plan = await apply(channel, settings, planFor);
+      const { settings, planFor } = await prepareDisconnect(channel);
+      const plan = await applyPlan(channel, settings, planFor);
       await store.registry.forgetConnection(channel.name);
       return plan;
     },
   };
 
-  async function undoing(channel: Channel) {
+  async function prepareDisconnect(channel: Channel) {
     const here = options.publicUrl === null ? null : `${options.publicUrl}/webhooks/${channel.name}`;
     const identity = await identityOf(channel, here);
     const persist = (await store.registry.connection(channel.name))?.hasSetPersist ? false : null;
@@ -207,7 +207,7 @@ function bodyOf<T>(result: WhapiResult<T>, wanted: string): T {
   throw failureToGatewayError(result, wanted);
 }
 
-function alwaysChanging({ name }: Channel): GatewayError {
+function settingsKeepChanging({ name }: Channel): GatewayError {
   return new GatewayError(
     'GW_CONFLICT',
     `Somebody else keeps changing the settings of channel "${name}" at Whapi. Connect again once that is over.`,

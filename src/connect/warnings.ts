@@ -2,8 +2,8 @@ import ipaddr from 'ipaddr.js';
 import type { Target } from '../model.js';
 import { LEGACY_EVENT_TYPES } from '../whapi/wire.js';
 import type { WebhookSetting } from '../whapi/wire.js';
-import { isOurs, MAX_AGE_LOSES, maskedUrl, receiversOf } from './policy.js';
-import type { Connectable, Identity } from './policy.js';
+import { isOurs, MAX_AGE_LOSS, maskedUrl, receiversOf } from './policy.js';
+import type { ManagedSettings, Identity } from './policy.js';
 
 export const WARNING_CODES = [
   'same_bot',
@@ -26,7 +26,7 @@ export interface Warning {
 }
 
 /** What in the settings of a channel, the gateway's own webhook apart, works against the gateway. */
-export function warningsAbout({ webhooks }: Connectable, identity: Identity, targets: readonly Target[]): Warning[] {
+export function warningsAbout({ webhooks }: ManagedSettings, identity: Identity, targets: readonly Target[]): Warning[] {
   return webhooks.filter((webhook) => !isOurs(webhook, identity)).flatMap((webhook) => aboutOther(webhook, targets));
 }
 
@@ -34,17 +34,17 @@ function aboutOther(webhook: WebhookSetting, targets: readonly Target[]): Warnin
   const webhookUrl = maskedUrl(webhook.url);
   const { webhook_max_age_seconds: maxAge, events = [] } = webhook;
   const isLegacy = events.length === 0 || events.some(({ type }) => LEGACY_EVENT_TYPES.has(type));
-  const told: Warning[] = [];
-  if (events.some(({ type }) => type === 'messages')) told.push(pastGateway(webhook.url, targets));
+  const warnings: Warning[] = [];
+  if (events.some(({ type }) => type === 'messages')) warnings.push(bypassWarning(webhook.url, targets));
   if (typeof maxAge === 'number') {
-    told.push({
+    warnings.push({
       code: 'max_age',
       webhookUrl,
-      message: `This webhook has webhook_max_age_seconds ${maxAge}: ${MAX_AGE_LOSES}. Set it to null at Whapi.`,
+      message: `This webhook has webhook_max_age_seconds ${maxAge}: ${MAX_AGE_LOSS}. Set it to null at Whapi.`,
     });
   }
   if (isLegacy) {
-    told.push({
+    warnings.push({
       code: 'legacy_events',
       webhookUrl,
       message:
@@ -52,10 +52,10 @@ function aboutOther(webhook: WebhookSetting, targets: readonly Target[]): Warnin
         'Name messages, statuses, chats instead.',
     });
   }
-  return told;
+  return warnings;
 }
 
-function pastGateway(url: string, targets: readonly Target[]): Warning {
+function bypassWarning(url: string, targets: readonly Target[]): Warning {
   const host = hostOf(url);
   const target = targets.find((each) => host !== null && hostOf(each.url) === host);
   const webhookUrl = maskedUrl(url);

@@ -3,7 +3,7 @@ const MOST_ANSWER_BYTES = 64 * 1024;
 const MOST_KEPT_BYTES = 2048;
 /** Bodies that are read in the background: how long each may take to end, and how many of one target are read at a time. */
 const DRAIN_MS = 5000;
-const MOST_DRAINS = 16;
+const MOST_DRAINS_PER_TARGET = 16;
 /** What a terminal obeys and PostgreSQL does not store. */
 const CONTROL_CHARACTERS = /[^\P{Cc}\t\n\r]/gu;
 
@@ -11,7 +11,7 @@ const CONTROL_CHARACTERS = /[^\P{Cc}\t\n\r]/gu;
  * The beginning of an answer's body, as text of at most 2 KiB in UTF-8: what a person reads to see why a bot refused.
  * Of a body that breaks off, or that is not at its end when the attempt's time is over, what has come of it.
  */
-export async function beginningOf(body: AsyncIterable<Buffer>): Promise<string> {
+export async function readExcerpt(body: AsyncIterable<Buffer>): Promise<string> {
   const kept: Buffer[] = [];
   let bytes = 0;
   try {
@@ -23,7 +23,7 @@ export async function beginningOf(body: AsyncIterable<Buffer>): Promise<string> 
   } catch {
     // The status is known, and with it what becomes of the delivery.
   }
-  return harmless(Buffer.concat(kept));
+  return printable(Buffer.concat(kept));
 }
 
 /** The body of an answer, as undici gives it. */
@@ -38,13 +38,13 @@ export interface AnswerBody extends AsyncIterable<Buffer> {
  * Reads the bodies of successful answers to their end and drops them, so that their connections can be used again. A body
  * that takes too long or is too large is cut off together with its connection.
  */
-export class Drains {
+export class BodyDrainer {
   readonly #underWay = new Map<string, number>();
 
   /** `targetId`: whose answer it is. Never fails: the answer has counted already. */
   start(targetId: string, body: AnswerBody): void {
     const underWay = this.#underWay.get(targetId) ?? 0;
-    if (underWay >= MOST_DRAINS) {
+    if (underWay >= MOST_DRAINS_PER_TARGET) {
       body.on('error', () => undefined).destroy();
       return;
     }
@@ -59,16 +59,16 @@ export class Drains {
 }
 
 /** Whether a gateway refused its own webhook (508 `GW_LOOP`). Other servers send 508 for other reasons. */
-export function saysLoop(status: number, beginning: string): boolean {
+export function isLoopRefusal(status: number, excerpt: string): boolean {
   if (status !== 508) return false;
   try {
-    return (JSON.parse(beginning) as { code?: unknown } | null)?.code === 'GW_LOOP';
+    return (JSON.parse(excerpt) as { code?: unknown } | null)?.code === 'GW_LOOP';
   } catch {
     return false;
   }
 }
 
-function harmless(bytes: Buffer): string {
+function printable(bytes: Buffer): string {
   const text = decoded(bytes).replace(CONTROL_CHARACTERS, '\ufffd');
   return decoded(Buffer.from(text).subarray(0, MOST_KEPT_BYTES)); // a U+FFFD is longer than what it stands for
 }

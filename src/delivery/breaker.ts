@@ -1,7 +1,7 @@
 import { jittered, pauseAt } from '../backoff.js';
 import type { Breaker } from '../model.js';
 import { isNoHandler } from './policy.js';
-import type { Content, Outcome } from './policy.js';
+import type { DeliveryContent, AttemptOutcome } from './policy.js';
 import { MINUTE_MS, SECOND_MS } from '../durations.js';
 
 /**
@@ -41,8 +41,8 @@ export const CLOSED: Breaker = {
 };
 
 /** What an attempt says of the target's health. */
-export interface Sign {
-  readonly isTrouble: boolean;
+export interface HealthSignal {
+  readonly isTargetFailure: boolean;
   /** It was the probe. */
   readonly isProbe: boolean;
   /** Milliseconds that the target asked to be left alone (Retry-After). */
@@ -54,14 +54,14 @@ export interface Sign {
  * a 400 or 422 as well, shows that a bot reads what comes. So does a 501 to an event that is not a message, and the
  * 508 of a gateway that refuses its own webhook.
  */
-export function isTrouble(outcome: Outcome, content: Content): boolean {
+export function isTargetFailure(outcome: AttemptOutcome, content: DeliveryContent): boolean {
   if (outcome.kind === 'failed') return true;
   if (outcome.isLoop || isNoHandler(outcome, content)) return false;
   return outcome.status >= 500 || outcome.status === 429 || outcome.status === 408;
 }
 
 /** How many more deliveries may go out now, besides the `underWay` ones. */
-export function placesOf(breaker: Breaker, concurrency: number, underWay: number, now: number): number {
+export function freeSlots(breaker: Breaker, concurrency: number, underWay: number, now: number): number {
   switch (breaker.state) {
     case 'closed':
       return Math.max(0, Math.min(concurrency, breaker.ramp ?? concurrency) - underWay);
@@ -79,19 +79,19 @@ export function afterStart(breaker: Breaker, now: number): Breaker {
 }
 
 /** The probe came to nothing: it was too old to be sent, or was broken off. The next one may go at once. */
-export function withoutProbe(breaker: Breaker): Breaker {
+export function afterAbortedProbe(breaker: Breaker): Breaker {
   return breaker.state === 'half_open' ? { ...breaker, state: 'open' } : breaker;
 }
 
-export function afterSign(
+export function afterSignal(
   breaker: Breaker,
-  sign: Sign,
+  sign: HealthSignal,
   concurrency: number,
   intervals: BreakerIntervals,
   now: number,
   random: number,
 ): Breaker {
-  if (!sign.isTrouble) return afterAnswer(breaker, concurrency);
+  if (!sign.isTargetFailure) return afterAnswer(breaker, concurrency);
   const consecutiveFailures = breaker.consecutiveFailures + 1;
   if (breaker.state === 'closed' && consecutiveFailures < intervals.failures) {
     const ramp = breaker.ramp === null ? null : Math.max(1, Math.floor(breaker.ramp / 2));
@@ -118,13 +118,13 @@ function afterAnswer(breaker: Breaker, concurrency: number): Breaker {
 }
 
 /** The next probe comes no later than the longest pause from now, wherever the clock was set meanwhile. */
-export function withinReach(breaker: Breaker, intervals: BreakerIntervals, now: number): Breaker {
+export function capNextProbe(breaker: Breaker, intervals: BreakerIntervals, now: number): Breaker {
   if (breaker.nextProbeAt === null) return breaker;
   const latest = now + jittered(intervals.pausesMs.at(-1) ?? 0, 1);
   return breaker.nextProbeAt <= latest ? breaker : { ...breaker, nextProbeAt: latest };
 }
 
 /** A person says that the target is well: it is closed at once, and begins with one request at a time. */
-export function closedByHand(breaker: Breaker): Breaker {
+export function closedManually(breaker: Breaker): Breaker {
   return breaker.state === 'closed' ? breaker : { ...CLOSED, ramp: 1 };
 }

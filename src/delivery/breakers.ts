@@ -2,17 +2,17 @@ import { retryAfterMs } from '../backoff.js';
 import type { Effects } from '../effects.js';
 import type { Breaker, Target } from '../model.js';
 import {
-  afterSign,
+  afterSignal,
   afterStart,
   CLOSED,
-  closedByHand,
-  isTrouble,
-  placesOf,
-  withinReach,
-  withoutProbe,
+  closedManually,
+  isTargetFailure,
+  freeSlots,
+  capNextProbe,
+  afterAbortedProbe,
 } from './breaker.js';
 import type { BreakerIntervals } from './breaker.js';
-import type { Outcome } from './policy.js';
+import type { AttemptOutcome } from './policy.js';
 import type { KeptBreakers } from '../store/breakers.js';
 import type { Delivery } from '../store/outbox.js';
 
@@ -51,7 +51,7 @@ export class Breakers {
   /** The clock of the machine was set back, or may have been while nothing ran: no pause becomes longer by that. */
   clockSetBack(): void {
     const { intervals, effects } = this.#options;
-    for (const [id, breaker] of this.#breakers) this.#breakers.set(id, withinReach(breaker, intervals, effects.now()));
+    for (const [id, breaker] of this.#breakers) this.#breakers.set(id, capNextProbe(breaker, intervals, effects.now()));
   }
 
   of(targetId: string): Breaker {
@@ -59,8 +59,8 @@ export class Breakers {
   }
 
   /** How many more deliveries may go out, besides the `underWay` ones. */
-  placesOf({ id, concurrency }: Target, underWay: number): number {
-    return placesOf(this.of(id), concurrency, underWay, this.#options.effects.now());
+  freeSlots({ id, concurrency }: Target, underWay: number): number {
+    return freeSlots(this.of(id), concurrency, underWay, this.#options.effects.now());
   }
 
   /** When the next probe of a target may go out; null where it need not wait for that. */
@@ -81,25 +81,25 @@ export class Breakers {
   /** It was answered, or failed; null: it was not sent, or was broken off. Resolves when what changed is written down. */
   async ended(
     { id, target, event, verdicts }: Pick<Delivery, 'id' | 'target' | 'event' | 'verdicts'>,
-    outcome: Outcome | null,
+    outcome: AttemptOutcome | null,
   ): Promise<void> {
     const { intervals, effects } = this.#options;
     const isProbe = this.#probes.get(target.id) === id;
     if (isProbe) this.#probes.delete(target.id);
     const before = this.of(target.id);
     if (outcome === null) {
-      if (isProbe) this.#breakers.set(target.id, withoutProbe(before));
+      if (isProbe) this.#breakers.set(target.id, afterAbortedProbe(before));
       return;
     }
     const now = effects.now();
     const askedMs = outcome.kind === 'answered' ? retryAfterMs(outcome.retryAfter, now) : 0;
-    const sign = { isTrouble: isTrouble(outcome, { event, verdicts }), isProbe, askedMs };
-    await this.#become(target.id, afterSign(before, sign, target.concurrency, intervals, now, effects.random()));
+    const signal = { isTargetFailure: isTargetFailure(outcome, { event, verdicts }), isProbe, askedMs };
+    await this.#become(target.id, afterSignal(before, signal, target.concurrency, intervals, now, effects.random()));
   }
 
   /** A person says that a target is well. */
   async close(targetId: string): Promise<void> {
-    await this.#become(targetId, closedByHand(this.of(targetId)));
+    await this.#become(targetId, closedManually(this.of(targetId)));
   }
 
   async #become(targetId: string, after: Breaker): Promise<void> {

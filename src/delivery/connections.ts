@@ -26,21 +26,21 @@ export interface Connections {
 }
 
 /** What became of a connection that is kept alive. */
-interface Use {
+interface ConnectionUse {
   requests: number;
   /** Bytes that had come when the newest request went out. */
   bytesBefore: number;
 }
 
 /** undici tells here of each request, with its socket, right before its first byte is written. */
-const SENDING = 'undici:client:sendHeaders';
-const RESETS: readonly unknown[] = ['ECONNRESET', 'EPIPE', 'UND_ERR_SOCKET'];
+const SENDING_HEADERS = 'undici:client:sendHeaders';
+const RESET_CODES: readonly unknown[] = ['ECONNRESET', 'EPIPE', 'UND_ERR_SOCKET'];
 
 /** @param lookup gives the addresses of a name that may be connected to */
 export function createConnections(lookup: LookupFunction): Connections {
   // Of undici's agents those that ask no proxy: what a proxy connects to could not be judged.
   const agents = new Map<string, Agent>();
-  const uses = new WeakMap<Socket, Use>();
+  const uses = new WeakMap<Socket, ConnectionUse>();
   /** Errors of connections that were used before and reset before a byte of the newest answer had come. */
   const stale = new WeakSet<Error>();
 
@@ -49,13 +49,13 @@ export function createConnections(lookup: LookupFunction): Connections {
     const use = uses.get(socket);
     if (use) uses.set(socket, { requests: use.requests + 1, bytesBefore: socket.bytesRead });
   };
-  subscribe(SENDING, onSending);
+  subscribe(SENDING_HEADERS, onSending);
 
   const watch = (socket: Socket): void => {
     uses.set(socket, { requests: 0, bytesBefore: 0 });
     socket.on('error', (error: NodeJS.ErrnoException) => {
       const { requests, bytesBefore } = uses.get(socket) ?? { requests: 0, bytesBefore: 0 };
-      if (requests > 1 && socket.bytesRead === bytesBefore && RESETS.includes(error.code)) stale.add(error);
+      if (requests > 1 && socket.bytesRead === bytesBefore && RESET_CODES.includes(error.code)) stale.add(error);
     });
   };
 
@@ -89,7 +89,7 @@ export function createConnections(lookup: LookupFunction): Connections {
       }
     },
     destroy: async () => {
-      unsubscribe(SENDING, onSending);
+      unsubscribe(SENDING_HEADERS, onSending);
       await Promise.all([...agents.values()].map(async (agent) => await agent.destroy()));
     },
   };

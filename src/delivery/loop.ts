@@ -1,10 +1,10 @@
 import type { Effects } from '../effects.js';
-import { endOf, startLoop } from '../loop.js';
+import { waitForAll, startLoop } from '../loop.js';
 import type { Target } from '../model.js';
 import type { Breakers } from './breakers.js';
 import type { DeliveryNotices } from './notices.js';
-import { afterAttempt, expiry, goneReason, isGone, policyOf } from './policy.js';
-import type { Sender, Sent } from './send.js';
+import { afterAttempt, expiryReason, goneReason, isGone, policyOf } from './policy.js';
+import type { Sender, SendResult } from './send.js';
 import { createSettler } from './settler.js';
 import { Slots } from './slots.js';
 import type { ClaimWant, Delivery, Outbox, Settlement } from '../store/outbox.js';
@@ -16,7 +16,7 @@ export interface DeliveryOptions {
     readonly registry: Pick<Registry, 'targets' | 'switchOff'>;
   };
   readonly sender: Pick<Sender, 'send' | 'destroy'>;
-  readonly breakers: Pick<Breakers, 'placesOf' | 'nextProbeAt' | 'started' | 'ended'>;
+  readonly breakers: Pick<Breakers, 'freeSlots' | 'nextProbeAt' | 'started' | 'ended'>;
   /** Pauses between the attempts of a delivery, where its target names none. */
   readonly delaysMs: readonly number[];
   readonly effects: Pick<Effects, 'now' | 'sleep' | 'random'>;
@@ -52,13 +52,13 @@ export function startDeliveryLoop({
   const slots = new Slots();
   const settler = createSettler({ effects, onError });
   const attempts = new Set<Promise<void>>();
-  let brokenOff = false;
+  let isAborting = false;
 
   const turn = async (): Promise<number | null> => {
     const targets = (await store.registry.targets()).filter(({ enabled }) => enabled);
-    const wanted = targets.map((target) => wantOf(target, targets.length)).filter(({ limit }) => limit > 0);
+    const wants = targets.map((target) => wantOf(target, targets.length)).filter(({ limit }) => limit > 0);
     const leaseEndsAt = effects.now() + LEASE_MS;
-    const { deliveries, nextDueAt } = await store.outbox.claim(wanted, LEASE_MS);
+    const { deliveries, nextDueAt } = await store.outbox.claim(wants, LEASE_MS);
     for (const delivery of deliveries) launch(delivery, leaseEndsAt);
     const waits = targets.flatMap(({ id }) => [slots.nextTokenAt(id, effects.now()), breakers.nextProbeAt(id)]);
     const times = [nextDueAt, ...waits].filter((time) => time !== null);
@@ -66,13 +66,13 @@ export function startDeliveryLoop({
   };
 
   const wantOf = (target: Target, targets: number): ClaimWant =>
-    slots.want(target, breakers.placesOf(target, slots.underWay(target.id)), targets, effects.now());
+    slots.want(target, breakers.freeSlots(target, slots.underWay(target.id)), targets, effects.now());
 
   // Its place is taken until it is settled, also while the store refuses: no target is sent more than can be written down.
   const launch = (delivery: Delivery, leaseEndsAt: number): void => {
     slots.take(delivery);
     breakers.started(delivery);
-    const attempt = make(delivery, leaseEndsAt)
+    const attempt = attemptDelivery(delivery, leaseEndsAt)
       .catch(onError) // the lease runs out, and it is due again
       .finally(() => {
         slots.release(delivery);
@@ -82,37 +82,37 @@ export function startDeliveryLoop({
     attempts.add(attempt);
   };
 
-  const make = async (delivery: Delivery, leaseEndsAt: number): Promise<void> => {
+  const attemptDelivery = async (delivery: Delivery, leaseEndsAt: number): Promise<void> => {
     const { id, lease, target } = delivery;
-    const tooOld = expiry(delivery.newestMessageAt, target.maxAgeSeconds, effects.now());
-    if (tooOld !== null) {
+    const expiredReason = expiryReason(delivery.newestMessageAt, target.maxAgeSeconds, effects.now());
+    if (expiredReason !== null) {
       await breakers.ended(delivery, null);
-      const expired = { id, lease, status: 'expired', attempt: null, reason: tooOld } as const;
+      const expired = { id, lease, status: 'expired', attempt: null, reason: expiredReason } as const;
       await settler.settle(async () => await store.outbox.settle(expired), leaseEndsAt);
       return;
     }
     slots.spend(target.id);
     const sent = await sender.send(delivery);
-    const isBrokenOff = brokenOff && sent.outcome.kind === 'failed';
-    const settlement = isBrokenOff ? givenBack(delivery) : concluded(delivery, sent);
+    const isAborted = isAborting && sent.outcome.kind === 'failed';
+    const settlement = isAborted ? returned(delivery) : settlementOf(delivery, sent);
     const settle = async (): Promise<void> => {
-      if (!isBrokenOff && isGone(sent.outcome)) {
+      if (!isAborted && isGone(sent.outcome)) {
         const gone = goneReason(effects.now());
         if (await store.registry.switchOff(target, gone)) notices.onDisabled(target, gone);
       }
       if (await store.outbox.settle(settlement)) notices.onSettled(delivery, settlement);
     };
     await Promise.all([
-      breakers.ended(delivery, isBrokenOff ? null : sent.outcome).catch(settler.refused),
+      breakers.ended(delivery, isAborted ? null : sent.outcome).catch(settler.reportRefusal),
       settler.settle(settle, leaseEndsAt),
     ]);
   };
 
-  const givenBack = ({ id, lease }: Delivery): Settlement => {
+  const returned = ({ id, lease }: Delivery): Settlement => {
     return { id, lease, status: 'pending', dueAt: effects.now(), attempt: null };
   };
 
-  const concluded = (delivery: Delivery, { outcome, attempt }: Sent): Settlement => {
+  const settlementOf = (delivery: Delivery, { outcome, attempt }: SendResult): Settlement => {
     const { id, lease, target } = delivery;
     const { besideSchedule, event, verdicts, streak } = delivery;
     const attempts = delivery.attempts + (besideSchedule ? 0 : 1);
@@ -129,10 +129,10 @@ export function startDeliveryLoop({
     wake: loop.wake,
     stop: async (graceMs) => {
       await loop.stop();
-      await endOf(attempts, graceMs, effects);
-      brokenOff = attempts.size > 0;
+      await waitForAll(attempts, graceMs, effects);
+      isAborting = attempts.size > 0;
       await sender.destroy();
-      settler.hurry();
+      settler.stopRetrying();
       await Promise.all(attempts);
     },
   };

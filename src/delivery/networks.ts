@@ -52,8 +52,8 @@ const IPV4_COMPATIBLE = /^[0:]+:\d+\.\d+\.\d+\.\d+$/;
  */
 export function parseTargetNetworks(setting: string): TargetNetworks {
   const isPrivateAllowed = setting === 'private';
-  const isWord = isPrivateAllowed || setting === 'public';
-  const named = isWord ? [] : setting.split(',').map((text) => networkOf(text.trim()));
+  const isKeyword = isPrivateAllowed || setting === 'public';
+  const listedNetworks = isKeyword ? [] : setting.split(',').map((text) => networkOf(text.trim()));
   return {
     allows: (text) => {
       if (!ipaddr.isValid(text) || IPV4_COMPATIBLE.test(text)) return false;
@@ -62,7 +62,7 @@ export function parseTargetNetworks(setting: string): TargetNetworks {
       return (
         isPublic(address) ||
         (isPrivateAllowed && PRIVATE_RANGES.has(address.range())) ||
-        named.some((network) => contains(network, address))
+        listedNetworks.some((network) => contains(network, address))
       );
     },
   };

@@ -4,7 +4,7 @@ import type { DeliveryStatus, EventName, Streak, Target, Verdict } from '../mode
 import { HOUR_MS, MINUTE_MS, SECOND_MS } from '../durations.js';
 
 /** What came of an attempt. */
-export type Outcome =
+export type AttemptOutcome =
   | {
       readonly kind: 'answered';
       readonly status: number;
@@ -18,7 +18,7 @@ export type Outcome =
 /** `never`: this cannot succeed as the target is set up. `unknown_host`: there is no such name, now. */
 export type FailureCause = 'never' | 'unknown_host';
 
-export interface Next {
+export interface NextState {
   readonly status: DeliveryStatus;
   /** When it is due again, in milliseconds since the epoch; only with `pending`. */
   readonly dueAt?: number;
@@ -30,14 +30,14 @@ export interface Next {
 }
 
 /** What a delivery carries. */
-export interface Content {
+export interface DeliveryContent {
   readonly event: EventName;
   /** One for each item. */
   readonly verdicts: readonly Verdict[];
 }
 
 /** A delivery whose attempt has just ended. */
-export interface Tried extends Content {
+export interface AttemptedDelivery extends DeliveryContent {
   /** Attempts of its schedule, this one included where it is one of them. */
   readonly attempts: number;
   /** A person asked for this attempt: it takes nothing from the schedule. */
@@ -79,72 +79,72 @@ export interface RetryPolicy {
 
 export function policyOf(
   { maxAttempts, retryDelaysSeconds }: Pick<Target, 'maxAttempts' | 'retryDelaysSeconds'>,
-  usualDelaysMs: readonly number[],
+  defaultDelaysMs: readonly number[],
 ): RetryPolicy {
-  return { maxAttempts, delaysMs: retryDelaysSeconds?.map((seconds) => seconds * SECOND_MS) ?? usualDelaysMs };
+  return { maxAttempts, delaysMs: retryDelaysSeconds?.map((seconds) => seconds * SECOND_MS) ?? defaultDelaysMs };
 }
 
 /**
  * What becomes of a delivery after an attempt. Only a 2xx is a success. `random` is in [0, 1).
  * Retry-After makes a pause longer, never shorter: a target that always says "1" would burn all attempts in seconds.
  */
-export function afterAttempt(outcome: Outcome, tried: Tried, policy: RetryPolicy, now: number, random: number): Next {
+export function afterAttempt(outcome: AttemptOutcome, tried: AttemptedDelivery, policy: RetryPolicy, now: number, random: number): NextState {
   if (outcome.kind === 'answered' && outcome.status >= 200 && outcome.status < 300) return { status: 'delivered' };
   if (isGone(outcome)) return { status: 'pending', dueAt: now, streak: null }; // switched off: it waits for a person
-  const streak = streakAfter(outcome, tried, now);
-  const end = endAfter(outcome, tried, streak, policy, now);
+  const streak = nextStreak(outcome, tried, now);
+  const end = endingOf(outcome, tried, streak, policy, now);
   if (end !== null) return { status: 'dead', ...end };
   const pause = jittered(pauseAt(policy.delaysMs, tried.attempts - 1), random);
   const asked = outcome.kind === 'answered' ? retryAfterMs(outcome.retryAfter, now) : 0;
-  const dueAt = Math.min(now + Math.max(pause, asked), latestAfter(streak, now));
+  const dueAt = Math.min(now + Math.max(pause, asked), latestStart(streak, now));
   return { status: 'pending', dueAt, streak };
 }
 
 /** How servers answer where they have no route, or none for the method. */
-export function saysNoHandler(status: number): boolean {
+export function isNoHandlerStatus(status: number): boolean {
   return NO_HANDLER_STATUSES.includes(status);
 }
 
 /** The target answers that it takes no such event. A message is never taken for one: it is worth every attempt. */
-export function isNoHandler(outcome: Outcome, content: Content): boolean {
-  return outcome.kind === 'answered' && saysNoHandler(outcome.status) && !hasMessage(content);
+export function isNoHandler(outcome: AttemptOutcome, content: DeliveryContent): boolean {
+  return outcome.kind === 'answered' && isNoHandlerStatus(outcome.status) && !hasMessage(content);
 }
 
 /** Whatever the event is called: only messages are new or late. */
-function hasMessage({ event, verdicts }: Content): boolean {
+function hasMessage({ event, verdicts }: DeliveryContent): boolean {
   return event.type === 'messages' || verdicts.includes('new') || verdicts.includes('late');
 }
 
-function streakAfter(outcome: Outcome, tried: Tried, now: number): Streak | null {
+function nextStreak(outcome: AttemptOutcome, tried: AttemptedDelivery, now: number): Streak | null {
   const { besideSchedule, streak } = tried;
   if (besideSchedule) return streak;
-  const begun = streakOf(outcome, tried, now);
+  const begun = newStreak(outcome, tried, now);
   if (begun === null || begun.cause !== streak?.cause) return begun;
   // The clock may have been set back since: no streak begins in the future.
   return { ...begun, since: Math.min(streak.since, begun.since), attempts: streak.attempts + 1 };
 }
 
 /** An unknown host counts from its first failure, a missing handler from the first attempt on. */
-function streakOf(outcome: Outcome, tried: Tried, now: number): Streak | null {
+function newStreak(outcome: AttemptOutcome, tried: AttemptedDelivery, now: number): Streak | null {
   if (outcome.kind === 'failed')
     return outcome.cause === 'unknown_host' ? { cause: 'unknown_host', since: now, attempts: 1 } : null;
   return isNoHandler(outcome, tried) ? { cause: 'no_handler', since: tried.startedAt, attempts: 1 } : null;
 }
 
 /** When the next attempt has to begin, whatever schedule and Retry-After say. */
-function latestAfter(streak: Streak | null, now: number): number {
+function latestStart(streak: Streak | null, now: number): number {
   if (streak?.cause !== 'no_handler') return Infinity;
   return Math.max(now, streak.since + pauseAt(NO_HANDLER_LATEST_MS, streak.attempts - 1));
 }
 
 /** Why there is no further attempt; null where there is one. */
-function endAfter(
-  outcome: Outcome,
-  tried: Tried,
+function endingOf(
+  outcome: AttemptOutcome,
+  tried: AttemptedDelivery,
   streak: Streak | null,
   { maxAttempts }: RetryPolicy,
   now: number,
-): Pick<Next, 'reason' | 'cause'> | null {
+): Pick<NextState, 'reason' | 'cause'> | null {
   const { attempts, besideSchedule, event } = tried;
   const isLast = attempts >= maxAttempts;
   if (isNoHandler(outcome, tried)) {
@@ -154,12 +154,12 @@ function endAfter(
   }
   if (outcome.kind === 'answered' && outcome.isLoop) return { reason: 'The target leads back to this gateway.' };
   if (isLast) return {};
-  const reason = hopelessness(outcome, besideSchedule ? null : streak, now);
+  const reason = reasonToGiveUp(outcome, besideSchedule ? null : streak, now);
   return reason === null ? null : { reason };
 }
 
 /** 410: the target asks to be sent nothing any more. */
-export function isGone(outcome: Outcome): boolean {
+export function isGone(outcome: AttemptOutcome): boolean {
   return outcome.kind === 'answered' && outcome.status === GONE;
 }
 
@@ -169,7 +169,7 @@ export function goneReason(now: number): string {
 }
 
 /** Why more attempts would be in vain; null where they may not be. */
-function hopelessness(outcome: Outcome, streak: Streak | null, now: number): string | null {
+function reasonToGiveUp(outcome: AttemptOutcome, streak: Streak | null, now: number): string | null {
   if (outcome.kind === 'answered') return null;
   if (outcome.cause === 'never') return 'It was not tried again: that would not help.';
   if (streak?.cause !== 'unknown_host') return null;
@@ -183,7 +183,7 @@ function hopelessness(outcome: Outcome, streak: Streak | null, now: number): str
  * Why a message is too old to be sent now; null where it is not. `newestMessageAt` is in Unix seconds, null where the body
  * has no message.
  */
-export function expiry(newestMessageAt: number | null, maxAgeSeconds: number | null, now: number): string | null {
+export function expiryReason(newestMessageAt: number | null, maxAgeSeconds: number | null, now: number): string | null {
   if (newestMessageAt === null || maxAgeSeconds === null) return null;
   const age = now / SECOND_MS - newestMessageAt;
   if (age <= maxAgeSeconds) return null;

@@ -17,32 +17,32 @@ export interface Settler {
    */
   settle(write: () => Promise<unknown>, deadline: number): Promise<void>;
   /** Reports a refusal of a write that need not be retried. Throws any other error than GW_STORE_UNAVAILABLE. */
-  refused(error: unknown): void;
+  reportRefusal(error: unknown): void;
   /** Tries what waits once more, at once, and then gives up. */
-  hurry(): void;
+  stopRetrying(): void;
 }
 
 /** Between tries; the last one is repeated. */
 const PAUSES_MS: readonly number[] = [100, 200, 500, 1000, 2000, 5000];
 
 export function createSettler({ effects, onError }: SettlerOptions): Settler {
-  const hurried = new AbortController();
-  setMaxListeners(0, hurried.signal); // one for each settlement that waits; Node would warn of a leak at the eleventh
+  const stopping = new AbortController();
+  setMaxListeners(0, stopping.signal); // one for each settlement that waits; Node would warn of a leak at the eleventh
   let isRefusing = false;
 
   /** Whether the store has taken it. */
-  const tryOnce = async (write: () => Promise<unknown>): Promise<boolean> => {
+  const isWritten = async (write: () => Promise<unknown>): Promise<boolean> => {
     try {
       await write();
       isRefusing = false;
       return true;
     } catch (error) {
-      refused(error);
+      reportRefusal(error);
       return false;
     }
   };
 
-  const refused = (error: unknown): void => {
+  const reportRefusal = (error: unknown): void => {
     if (!(error instanceof GatewayError && error.code === 'GW_STORE_UNAVAILABLE')) throw error;
     if (!isRefusing) onError(error);
     isRefusing = true;
@@ -50,13 +50,13 @@ export function createSettler({ effects, onError }: SettlerOptions): Settler {
 
   return {
     settle: async (write, deadline) => {
-      for (let tries = 0; !(await tryOnce(write)); tries += 1) {
+      for (let tries = 0; !(await isWritten(write)); tries += 1) {
         const pause = jittered(pauseAt(PAUSES_MS, tries), effects.random());
-        if (hurried.signal.aborted || effects.now() + pause >= deadline) return;
-        await effects.sleep(pause, hurried.signal);
+        if (stopping.signal.aborted || effects.now() + pause >= deadline) return;
+        await effects.sleep(pause, stopping.signal);
       }
     },
-    refused,
-    hurry: () => hurried.abort(),
+    reportRefusal,
+    stopRetrying: () => stopping.abort(),
   };
 }

@@ -7,14 +7,14 @@ const BYTES_UNDER_WAY = 64 * 1024 * 1024;
 /** Of a target's places so many may be taken by retries, one at least: what hangs must not hold up what is new. */
 const RETRY_SHARE = 1 / 4;
 /** While both kinds wait, each so many-th place that is given goes to a retry. */
-const PLACES_PER_RETRY = 4;
+const SLOTS_PER_RETRY = 4;
 
 interface Usage {
   underWay: number;
   retries: number;
   bytes: number;
   /** Places given so far. */
-  given: number;
+  slotsGiven: number;
   bucket: { readonly rate: number; readonly tokens: TokenBucket } | null;
 }
 
@@ -30,20 +30,20 @@ export class Slots {
   }
 
   /** What to claim for a target that has `places` free, as one of `targets` enabled ones. */
-  want(target: Target, places: number, targets: number, now: number): ClaimWant {
+  want(target: Target, freeSlots: number, targets: number, now: number): ClaimWant {
     const usage = this.#of(target.id);
-    const tokens = this.#bucketOf(target, now)?.available(now) ?? places;
+    const tokens = this.#bucketOf(target, now)?.available(now) ?? freeSlots;
     const bytes = Math.floor(BYTES_UNDER_WAY / targets) - usage.bytes;
-    const limit = bytes > 0 ? Math.max(0, Math.min(places, tokens)) : 0;
-    const share = Math.max(1, Math.floor(target.concurrency * RETRY_SHARE));
-    const most = Math.max(0, Math.min(limit, share - usage.retries));
-    const turns = Math.floor((usage.given + limit) / PLACES_PER_RETRY) - Math.floor(usage.given / PLACES_PER_RETRY);
-    return { targetId: target.id, limit, retries: { kept: Math.min(most, turns), most }, bytes };
+    const limit = bytes > 0 ? Math.max(0, Math.min(freeSlots, tokens)) : 0;
+    const retryShare = Math.max(1, Math.floor(target.concurrency * RETRY_SHARE));
+    const retrySlots = Math.max(0, Math.min(limit, retryShare - usage.retries));
+    const turns = Math.floor((usage.slotsGiven + limit) / SLOTS_PER_RETRY) - Math.floor(usage.slotsGiven / SLOTS_PER_RETRY);
+    return { targetId: target.id, limit, retries: { kept: Math.min(retrySlots, turns), most: retrySlots }, bytes };
   }
 
   take({ target, attempts, body }: Delivery): void {
     const usage = this.#of(target.id);
-    usage.given += 1;
+    usage.slotsGiven += 1;
     usage.underWay += 1;
     usage.retries += attempts > 0 ? 1 : 0;
     usage.bytes += body.length;
@@ -76,10 +76,10 @@ export class Slots {
   }
 
   #of(targetId: string): Usage {
-    const held = this.#usage.get(targetId);
-    if (held) return held;
-    const made: Usage = { underWay: 0, retries: 0, bytes: 0, given: 0, bucket: null };
-    this.#usage.set(targetId, made);
-    return made;
+    const existing = this.#usage.get(targetId);
+    if (existing) return existing;
+    const created: Usage = { underWay: 0, retries: 0, bytes: 0, slotsGiven: 0, bucket: null };
+    this.#usage.set(targetId, created);
+    return created;
   }
 }

@@ -1,7 +1,7 @@
 import { nameOf } from '../intake/event.js';
-import { documentedBy } from '../intake/subscription.js';
+import { documentedEvents } from '../intake/subscription.js';
 import type { EventName, Target, TargetTest } from '../model.js';
-import { saysNoHandler } from './policy.js';
+import { isNoHandlerStatus } from './policy.js';
 import { destinationOf } from './send.js';
 import type { Outgoing, Sender } from './send.js';
 import type { Traffic, WebhookForm } from '../store/traffic.js';
@@ -16,7 +16,7 @@ const MESSAGES: EventName = { type: 'messages', method: 'post' };
 /** For a target that subscribes to nothing that Whapi is known to send; bots do not answer it. */
 const FALLBACK: EventName = { type: 'service', method: 'post' };
 /** A person waits for it. */
-const LONGEST_TEST_MS = 60_000;
+const MOST_TEST_MS = 60_000;
 
 /**
  * Sends a target an empty event of a kind that it subscribes to, past the queue, to the URL and with the method that such
@@ -30,7 +30,7 @@ export function createTester({ sender, store, newId }: TesterOptions): (target: 
     const form = formOf(event, await store.traffic.lastForm(event, channels));
     const outgoing: Outgoing = {
       ...{ id: newId(), channel: 'test', event, ...form },
-      target: { ...target, timeoutMs: Math.min(target.timeoutMs, LONGEST_TEST_MS) },
+      target: { ...target, timeoutMs: Math.min(target.timeoutMs, MOST_TEST_MS) },
       contentType: 'application/json',
       body: bodyOf(event),
       verdicts: ['event'],
@@ -39,9 +39,9 @@ export function createTester({ sender, store, newId }: TesterOptions): (target: 
     const { url, method } = destinationOf(outgoing);
     const { attempt } = await sender.send(outgoing);
     const sent = { event: nameOf(event), method, path: url.pathname };
-    if (attempt.status === null || !saysNoHandler(attempt.status)) return { ...attempt, ...sent, fix: null };
+    if (attempt.status === null || !isNoHandlerStatus(attempt.status)) return { ...attempt, ...sent, fix: null };
     const error = `The target answers, but not at ${method} ${url.pathname} (${attempt.status}).`;
-    return { ...attempt, error, ...sent, fix: remedyFor(target, event, url.pathname) };
+    return { ...attempt, error, ...sent, fix: fixFor(target, event, url.pathname) };
   };
 }
 
@@ -61,7 +61,7 @@ function formOf({ type, method }: EventName, last: WebhookForm | null): Pick<Web
 
 /** `messages.post` where the target takes it, else the first event that it names. */
 function testedEvent({ events }: Target): EventName {
-  const named = events.flatMap((name) => documentedBy([name]));
+  const named = events.flatMap((name) => documentedEvents([name]));
   return named.find(({ type, method }) => type === MESSAGES.type && method === MESSAGES.method) ?? named[0] ?? FALLBACK;
 }
 
@@ -80,7 +80,7 @@ function carrierOf(type: string, method: EventName['method']): string | null {
 }
 
 /** `path`: where the event was sent. */
-function remedyFor({ id, url }: Target, { type, method }: EventName, path: string): string {
+function fixFor({ id, url }: Target, { type, method }: EventName, path: string): string {
   const otherMode = path === new URL(url).pathname ? 'method' : 'body';
   return (
     `Change the path of the URL to the one that the bot listens on, or change the mode: body sends to the URL itself, ` +

@@ -11,7 +11,7 @@ import {
   diskCheck,
   healthCheck,
   lastWebhookCheck,
-  missing,
+  noneConfigured,
   refusedCheck,
   storeCheck,
   targetCheck,
@@ -45,7 +45,7 @@ export interface DoctorOptions {
   readonly connector: Pick<Connector, 'plan'>;
   readonly openSecret: (sealed: Sealed) => string;
   readonly whyRefused: (url: string) => string | null;
-  readonly sendTest: (target: Target) => Promise<TargetTest>;
+  readonly sendTest: (checkTarget: Target) => Promise<TargetTest>;
   /** Bytes free on the disk of the database; null: it is on another machine. */
   readonly freeBytes: () => Promise<number | null>;
   readonly effects: Pick<Effects, 'now'>;
@@ -57,10 +57,10 @@ export interface Doctor {
 }
 
 const HEALTH_TIMEOUT_MS = 10_000;
-const AS_TARGETS_WANT = { publicUrl: null, mode: null, events: null };
+const DEFAULT_REQUEST = { publicUrl: null, mode: null, events: null };
 
 /** What was found of one channel. */
-interface OfChannel {
+interface ChannelFindings {
   readonly checks: readonly Check[];
   /** How far the clock is ahead of Whapi's; null where Whapi did not tell the time. */
   readonly skewMs: number | null;
@@ -81,7 +81,7 @@ export function createDoctor(options: DoctorOptions): Doctor {
   };
 
   /** Health, settings and webhooks of one channel. */
-  const channel = async (each: Channel): Promise<OfChannel> => {
+  const examineChannel = async (each: Channel): Promise<ChannelFindings> => {
     const access = { baseUrl: each.whapiBaseUrl, token: options.openSecret(each.whapiToken) };
     let asked = effects.now();
     const health = await options.scheduler.forPerson(each, 'doctor', async () => {
@@ -91,20 +91,20 @@ export function createDoctor(options: DoctorOptions): Doctor {
     const traffic = await store.traffic.of(each.name);
     const last = [
       lastWebhookCheck(each.name, traffic.lastWebhookAt, effects.now()),
-      ...present(refusedCheck(each.name, traffic, effects.now())),
+      ...listOf(refusedCheck(each.name, traffic, effects.now())),
     ];
     if (health.kind !== 'found') {
       const failure = whapiFailure(each.name, failureToGatewayError(health, 'tell its health').message);
       return { checks: [failure, ...last], skewMs: null, sent: null };
     }
-    const { checks: ofSettings, sent } = await settings(each);
+    const { checks: ofSettings, sent } = await settingsChecks(each);
     const checks = [healthCheck(each.name, health.body.status.text), ...ofSettings, ...last];
     return { checks, sent, skewMs: health.date === null ? null : (asked + effects.now()) / 2 - health.date };
   };
 
-  const settings = async (each: Channel): Promise<Pick<OfChannel, 'checks' | 'sent'>> => {
+  const settingsChecks = async (each: Channel): Promise<Pick<ChannelFindings, 'checks' | 'sent'>> => {
     try {
-      const { before, changes, isThere, warnings, webhookUrl } = await connector.plan(each, AS_TARGETS_WANT);
+      const { before, changes, isThere, warnings, webhookUrl } = await connector.plan(each, DEFAULT_REQUEST);
       const about = { name: 'webhook_settings', subject: each.name, status: 'warn', fix: null } as const;
       const identity = { urls: [webhookUrl], secret: options.openSecret(each.webhookSecret) };
       const events = before.webhooks.find((webhook) => isOurs(webhook, identity))?.events ?? [];
@@ -131,14 +131,14 @@ export function createDoctor(options: DoctorOptions): Doctor {
   };
 
   /** What waits for a target, what it did not take, and whether it can be sent anything. */
-  const deliveriesOf = async (each: Target, sent: ReadonlyMap<string, readonly EventName[]>): Promise<Check[]> => {
+  const deliveryChecks = async (each: Target, sent: ReadonlyMap<string, readonly EventName[]>): Promise<Check[]> => {
     const load = await store.outbox.loadOf(each.id);
     return [
-      ...present(breakerCheck(each, options.breakers.of(each.id), load)),
-      ...present(backlogCheck(each, load, effects.now())),
-      ...present(deadCheck(each, load)),
-      ...present(unhandledCheck(each, load)),
-      ...present(subscriptionCheck(each, sent)),
+      ...listOf(breakerCheck(each, options.breakers.of(each.id), load)),
+      ...listOf(backlogCheck(each, load, effects.now())),
+      ...listOf(deadCheck(each, load)),
+      ...listOf(unhandledCheck(each, load)),
+      ...listOf(subscriptionCheck(each, sent)),
     ];
   };
 
@@ -148,20 +148,20 @@ export function createDoctor(options: DoctorOptions): Doctor {
       const names = new Set(channels.map(({ name }) => name));
       const [ofStore, ofChannels, ofTargets, recent] = await Promise.all([
         storeChecks(),
-        Promise.all(channels.map(channel)),
+        Promise.all(channels.map(examineChannel)),
         Promise.all(targets.map(async (each) => await target(each, sendTest, names))),
         store.traffic.recentEvents(),
       ]);
       const sent = new Map(
         channels.map(({ name }, index) => [name, [...(ofChannels[index]?.sent ?? []), ...(recent.get(name) ?? [])]]),
       );
-      const ofDeliveries = await Promise.all(targets.map(async (each) => await deliveriesOf(each, sent)));
+      const ofDeliveries = await Promise.all(targets.map(async (each) => await deliveryChecks(each, sent)));
       const skewMs = ofChannels.map((each) => each.skewMs).find((each) => each !== null);
       return [
         ...ofStore,
         ...(skewMs === undefined ? [] : [clockCheck(skewMs)]),
-        ...(channels.length === 0 ? [missing('channels')] : ofChannels.flatMap(({ checks }) => checks)),
-        ...(targets.length === 0 ? [missing('targets')] : ofTargets),
+        ...(channels.length === 0 ? [noneConfigured('channels')] : ofChannels.flatMap(({ checks }) => checks)),
+        ...(targets.length === 0 ? [noneConfigured('targets')] : ofTargets),
         ...sharedUrlChecks(targets),
         ...ofDeliveries.flat(),
       ];
@@ -169,7 +169,7 @@ export function createDoctor(options: DoctorOptions): Doctor {
   };
 }
 
-function present(check: Check | null): Check[] {
+function listOf(check: Check | null): Check[] {
   return check === null ? [] : [check];
 }
 

@@ -112,7 +112,7 @@ export function webhookCheck(
 export function lastWebhookCheck(channel: string, at: number | null, now: number): Check {
   const name = 'last_webhook';
   if (at !== null)
-    return { name, subject: channel, status: 'ok', message: `Its last webhook came ${ago(now - at)} ago.`, fix: null };
+    return { name, subject: channel, status: 'ok', message: `Its last webhook came ${durationText(now - at)} ago.`, fix: null };
   const fix = `Send the number a message. If none comes in: "channels connect ${channel}" tests the way.`;
   return { name, subject: channel, status: 'warn', message: 'No webhook of this channel is stored.', fix };
 }
@@ -178,12 +178,12 @@ export function refusedCheck(
     name: 'refused',
     subject: channel,
     status: isLatest && !isForeign ? 'fail' : 'warn',
-    message: `${count(today, 'webhook')} refused today, the last one ${ago(now - lastAt)} ago with ${lastCode}.`,
+    message: `${counted(today, 'webhook')} refused today, the last one ${durationText(now - lastAt)} ago with ${lastCode}.`,
     fix,
   };
 }
 
-export function missing(name: 'channels' | 'targets'): Check {
+export function noneConfigured(name: 'channels' | 'targets'): Check {
   return name === 'channels'
     ? {
         name,
@@ -212,11 +212,11 @@ const UNITS = [
   [1000, 'second'],
 ] as const;
 
-export function count(number: number, one: string, many = `${one}s`): string {
+export function counted(number: number, one: string, many = `${one}s`): string {
   return `${number} ${number === 1 ? one : many}`;
 }
 
-export function ago(ms: number): string {
+export function durationText(ms: number): string {
   const [size, unit] = UNITS.find(([each]) => ms >= each) ?? UNITS[3];
   const count = Math.max(0, Math.floor(ms / size));
   return `${count} ${unit}${count === 1 ? '' : 's'}`;

@@ -2,13 +2,13 @@ import { nameOf } from '../intake/event.js';
 import { subscribes } from '../intake/route.js';
 import { sameBotWarning } from '../intake/subscription.js';
 import type { Breaker, EventName, Target } from '../model.js';
-import { ago, count } from './policy.js';
+import { durationText, counted } from './policy.js';
 import type { Check } from './policy.js';
 import type { TargetLoad } from '../store/outbox.js';
 
 /** A delivery that waits for longer is worth a warning. */
-const USUAL_WAIT_MS = 5 * 60_000;
-const MOST_EVENTS = 8;
+const BACKLOG_WARN_MS = 5 * 60_000;
+const MOST_LISTED_EVENTS = 8;
 
 /** Null where it is closed. */
 export function breakerCheck({ name, url, id }: Target, breaker: Breaker, { lastError }: TargetLoad): Check | null {
@@ -19,8 +19,8 @@ export function breakerCheck({ name, url, id }: Target, breaker: Breaker, { last
     subject: name,
     status: 'fail',
     message:
-      `Its circuit breaker is open${since}, after ${count(breaker.consecutiveFailures, 'failed attempt')}; ${probe}. ` +
-      `Deliveries wait.${lastErrorWords(lastError)}`,
+      `Its circuit breaker is open${since}, after ${counted(breaker.consecutiveFailures, 'failed attempt')}; ${probe}. ` +
+      `Deliveries wait.${lastErrorText(lastError)}`,
     fix: `Make the bot at ${url} answer. Deliveries then resume by themselves, at once with: "targets test ${id}".`,
   };
 }
@@ -30,12 +30,12 @@ export function backlogCheck({ name, id }: Target, load: TargetLoad, now: number
   const { pending, oldestPendingAt, lastError } = load;
   if (pending === 0 || oldestPendingAt === null) return null;
   const at = { name: 'backlog', subject: name };
-  const waiting = `${count(pending, 'delivery', 'deliveries')} pending, the oldest for ${ago(now - oldestPendingAt)}.`;
-  if (now - oldestPendingAt < USUAL_WAIT_MS) return { ...at, status: 'ok', message: waiting, fix: null };
+  const waiting = `${counted(pending, 'delivery', 'deliveries')} pending, the oldest for ${durationText(now - oldestPendingAt)}.`;
+  if (now - oldestPendingAt < BACKLOG_WARN_MS) return { ...at, status: 'ok', message: waiting, fix: null };
   return {
     ...at,
     status: 'warn',
-    message: `${waiting}${lastErrorWords(lastError)}`,
+    message: `${waiting}${lastErrorText(lastError)}`,
     fix: `List them: GET /v1/deliveries?status=pending&target=${id}. "explain <message-id>" says why one waits.`,
   };
 }
@@ -47,7 +47,7 @@ export function deadCheck({ name, id }: Target, { deadLastDay }: TargetLoad): Ch
     name: 'dead',
     subject: name,
     status: 'warn',
-    message: `${count(deadLastDay, 'delivery', 'deliveries')} failed permanently in the last day.`,
+    message: `${counted(deadLastDay, 'delivery', 'deliveries')} failed permanently in the last day.`,
     fix:
       `See why: GET /v1/deliveries?status=dead&target=${id}. To send them again: ` +
       `POST /v1/deliveries/retry { "status": "dead", "target": "${id}" }.`,
@@ -76,7 +76,7 @@ export function subscriptionCheck(target: Target, sent: ReadonlyMap<string, read
   const isKnown = names.length > 0 && names.every((name) => (sent.get(name) ?? []).length > 0);
   if (!target.enabled || !isKnown || all.some(({ name, event }) => subscribes(target, name, event))) return null;
   const events = [...new Set(all.map(({ event }) => nameOf(event)))].sort();
-  const shown = events.length > MOST_EVENTS ? `${events.slice(0, MOST_EVENTS).join(', ')} …` : events.join(', ');
+  const shown = events.length > MOST_LISTED_EVENTS ? `${events.slice(0, MOST_LISTED_EVENTS).join(', ')} …` : events.join(', ');
   return {
     name: 'subscription',
     subject: target.name,
@@ -104,7 +104,7 @@ export function breakerTimes({ state, openedAt, nextProbeAt }: Breaker): { since
   };
 }
 
-function lastErrorWords(error: string | null): string {
+function lastErrorText(error: string | null): string {
   return error === null ? '' : ` Last error: ${error}`;
 }
 

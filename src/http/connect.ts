@@ -1,8 +1,8 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox';
 import { Type } from 'typebox';
 import type { Connector } from '../connect/connector.js';
-import { shown } from '../connect/policy.js';
-import type { Connectable, Plan } from '../connect/policy.js';
+import { displayed } from '../connect/policy.js';
+import type { ManagedSettings, Plan } from '../connect/policy.js';
 import { WARNING_CODES } from '../connect/warnings.js';
 import { GatewayError } from '../errors.js';
 import type { Channel } from '../model.js';
@@ -142,10 +142,10 @@ function planJson({ name }: Channel, isDry: boolean, { before, after, changes }:
   };
 }
 
-function settingsJson({ callback_persist, webhooks }: Connectable): Json<typeof SettingsSchema> {
+function settingsJson({ callback_persist, webhooks }: ManagedSettings): Json<typeof SettingsSchema> {
   return {
     callback_persist,
-    webhooks: webhooks.map(shown).map(({ url, mode, events, headers, webhookMaxAgeSeconds }) => ({
+    webhooks: webhooks.map(displayed).map(({ url, mode, events, headers, webhookMaxAgeSeconds }) => ({
       ...{ url, mode, events: [...events], headers },
       webhook_max_age_seconds: webhookMaxAgeSeconds,
     })),

@@ -52,13 +52,13 @@ export interface WhapiResyncs {
    * Registers the ids, then makes the call, one at a time per channel (I2), until `signal` ends it; null where `isOver`
    * said that the client was gone before its turn came. @throws GatewayError
    */
-  ask<T extends Pick<CallOutcome, 'outcome'>>(
+  makeCall<T extends Pick<CallOutcome, 'outcome'>>(
     about: { readonly channel: string; readonly messageIds: readonly string[] },
     call: (signal: AbortSignal) => Promise<T>,
     isOver: () => boolean,
   ): Promise<T | null>;
   /** Has a message brought back that Whapi says it does not have; gives the id of the resync that does it, else null. */
-  bringBack(
+  resyncIfMissing(
     about: { readonly channel: string; readonly messageId: string },
     said: WhapiResponse,
     asked: 'message' | 'quoted',
@@ -148,7 +148,7 @@ export async function whapiProxy(app: FastifyInstance, options: WhapiProxyOption
     const asked = { ...passage, headers, body: null };
     const call = async (signal: AbortSignal): Promise<CallOutcome> =>
       await outcomeOf(callUpstream, reply, { ...asked, signal: AbortSignal.any([passage.signal, signal]) });
-    const made = await options.resyncs.ask(about, call, () => passage.signal.aborted);
+    const made = await options.resyncs.makeCall(about, call, () => passage.signal.aborted);
     if (made?.answer) return made.answer;
     throw made ? made.outcome.error : passage.signal.reason;
   };
@@ -173,7 +173,7 @@ export async function whapiProxy(app: FastifyInstance, options: WhapiProxyOption
     if (messageId === null) return answer;
     const { outcome, answer: same } = await peeked(answer);
     const about = { channel: channel.name, messageId };
-    const resyncId = await options.resyncs.bringBack(about, outcome, looked === null ? 'quoted' : 'message');
+    const resyncId = await options.resyncs.resyncIfMissing(about, outcome, looked === null ? 'quoted' : 'message');
     if (resyncId !== null) reply.header(RESYNC_HEADER, resyncId);
     return same;
   };

@@ -1,15 +1,15 @@
 import { isUtf8 } from 'node:buffer';
 import { GatewayError } from '../errors.js';
 import type { EventMethod, EventName, Span } from '../model.js';
-import { at, carrierOf, NO_SUBJECT, OTHER_CARRIER, text } from './carriers.js';
-import type { ItemKind, Subject } from './carriers.js';
+import { valueAt, carrierOf, NO_FACTS, OTHER_CARRIER, stringOrNull } from './carriers.js';
+import type { ItemKind, ItemFacts } from './carriers.js';
 import { eventOf } from './event.js';
 import type { NamedEvent, RequestHint } from './event.js';
 import { scanTopLevelArrays } from './scan.js';
 import { isRecord } from '../json.js';
 
 /** One element of a payload that is judged by itself. */
-export interface Item extends Subject {
+export interface Item extends ItemFacts {
   readonly kind: ItemKind;
   /** The key of its array; '' when the document as a whole is the item. */
   readonly carrier: string;
@@ -42,11 +42,11 @@ export interface Document {
  * @throws GatewayError GW_BAD_JSON, GW_TOO_LARGE (more items than one webhook may have)
  */
 export function decode(body: Buffer, hint: RequestHint): Document {
-  const start = lengthOfMark(body);
+  const start = byteOrderMarkLength(body);
   const root = parse(body, start);
   const top = isRecord(root) ? root : {};
   const arrays = scanTopLevelArrays(body, (key) => carrierOf(key) !== undefined, start);
-  const usual = arrays[0] ? (carrierOf(arrays[0].key)?.usual ?? null) : null;
+  const usual = arrays[0] ? (carrierOf(arrays[0].key)?.defaultEvent ?? null) : null;
   const named = eventOf(top['event'], hint, usual);
   const isKeyUnique = new Set(arrays.map(({ key }) => key)).size === arrays.length;
   const items = arrays.flatMap(({ key, elements }, array) => {
@@ -60,13 +60,13 @@ export function decode(body: Buffer, hint: RequestHint): Document {
   const { event } = named;
   if (items.length === 0) items.push(wholeDocument(body, event));
   const channelId = typeof top['channel_id'] === 'string' && top['channel_id'] !== '' ? top['channel_id'] : null;
-  return { body, event, channelId, channelState: text(at(top, 'health', 'status', 'text')), items };
+  return { body, event, channelId, channelState: stringOrNull(valueAt(top, 'health', 'status', 'text')), items };
 }
 
 const BYTE_ORDER_MARK = Buffer.from('\ufeff');
 
 /** Bytes of the UTF-8 byte order mark that a body may begin with; RFC 8259 lets a parser ignore it. */
-function lengthOfMark(body: Buffer): number {
+function byteOrderMarkLength(body: Buffer): number {
   return body.subarray(0, BYTE_ORDER_MARK.length).equals(BYTE_ORDER_MARK) ? BYTE_ORDER_MARK.length : 0;
 }
 
@@ -87,10 +87,10 @@ function itemOf(key: string, array: number, span: Span, value: unknown, named: N
   return {
     kind: messageId === null ? 'other' : carrier.kind,
     carrier: key,
-    eventType: carrier.usual.type,
+    eventType: carrier.defaultEvent.type,
     array,
     span,
-    method: named.isMethodNamed && named.event.type === carrier.usual.type ? named.event.method : carrier.usual.method,
+    method: named.isMethodExplicit && named.event.type === carrier.defaultEvent.type ? named.event.method : carrier.defaultEvent.method,
     repeatable: carrier.repeatable,
     messageId,
     chatId,
@@ -112,6 +112,6 @@ function wholeDocument(body: Buffer, event: EventName): Item {
     span,
     method: event.method,
     repeatable: false,
-    ...NO_SUBJECT,
+    ...NO_FACTS,
   };
 }

@@ -22,7 +22,7 @@ export const TYPES: ReadonlyMap<string, string> = new Map([
 ]);
 
 /** A type that we do not know names an event all the same, where it is a word: it may become part of a target's URL. */
-const TYPE_WORD = /^[A-Za-z_][\w-]{0,63}$/;
+const TYPE_PATTERN = /^[A-Za-z_][\w-]{0,63}$/;
 
 /** What the request itself says of the event, where the body does not. */
 export interface RequestHint {
@@ -33,7 +33,7 @@ export interface RequestHint {
 export interface NamedEvent {
   readonly event: EventName;
   /** The body or the request says the method; otherwise it is only what the first key usually means. */
-  readonly isMethodNamed: boolean;
+  readonly isMethodExplicit: boolean;
 }
 
 /** `messages.post` */
@@ -46,16 +46,16 @@ export function nameOf({ type, method }: EventName): string {
  * schema); what is missing there, or is no word that we know, is taken from the path suffix, the HTTP method and at last
  * from what the body's keys usually mean. So a restored message cannot slip through under an odd event name.
  */
-export function eventOf(field: unknown, hint: RequestHint, usual: EventName | null): NamedEvent {
+export function eventOf(field: unknown, hint: RequestHint, defaultEvent: EventName | null): NamedEvent {
   const fields = isRecord(field) ? field : {};
   const path = eventOfSuffix(hint);
-  const method = methodWord(fields['event']) ?? methodWord(fields['method']) ?? path.method;
+  const method = knownMethod(fields['event']) ?? knownMethod(fields['method']) ?? path.method;
   return {
     event: {
-      type: typeWord(fields['type']) ?? path.type ?? usual?.type ?? 'unknown',
-      method: method ?? usual?.method ?? (hint.method.toLowerCase() as EventMethod),
+      type: knownType(fields['type']) ?? path.type ?? defaultEvent?.type ?? 'unknown',
+      method: method ?? defaultEvent?.method ?? (hint.method.toLowerCase() as EventMethod),
     },
-    isMethodNamed: method !== undefined,
+    isMethodExplicit: method !== undefined,
   };
 }
 
@@ -67,7 +67,7 @@ function eventOfSuffix({ method, suffix }: RequestHint): {
   const words = suffix.split('/').filter((word) => word !== '');
   const last = words.at(-1);
   const verb = method.toLowerCase() as EventMethod;
-  const lastAsMethod = methodWord(last);
+  const lastAsMethod = knownMethod(last);
   if (lastAsMethod !== undefined && words.length > 1)
     return { type: TYPES.get(words.at(-2) ?? ''), method: lastAsMethod };
   const type = TYPES.get(last ?? '');
@@ -76,12 +76,12 @@ function eventOfSuffix({ method, suffix }: RequestHint): {
   return {};
 }
 
-function typeWord(value: unknown): string | undefined {
-  if (typeof value !== 'string' || !TYPE_WORD.test(value)) return undefined;
+function knownType(value: unknown): string | undefined {
+  if (typeof value !== 'string' || !TYPE_PATTERN.test(value)) return undefined;
   return TYPES.get(value.toLowerCase()) ?? value;
 }
 
-function methodWord(value: unknown): EventMethod | undefined {
+function knownMethod(value: unknown): EventMethod | undefined {
   if (typeof value !== 'string') return undefined;
   const word = value.toLowerCase();
   return EVENT_METHODS.find((method) => method === word);

@@ -20,7 +20,7 @@ export interface Memory {
   readonly newestInChat: { readonly timestamp: number; readonly receivedAt: number } | null;
 }
 
-export interface Circumstances {
+export interface JudgingContext {
   /** When the webhook came, in milliseconds. */
   readonly receivedAt: number;
   /** The channel's `late_after_seconds`. */
@@ -35,8 +35,8 @@ export const LONGEST_RETRY_DELAY_MS = HOUR_MS;
 interface Row {
   readonly rule: number;
   readonly verdict: Verdict;
-  readonly because: string;
-  readonly when: (item: Item, memory: Memory, at: Circumstances) => boolean;
+  readonly reason: string;
+  readonly applies: (item: Item, memory: Memory, context: JudgingContext) => boolean;
 }
 
 /**
@@ -48,125 +48,125 @@ const TABLE: readonly Row[] = [
   {
     rule: 1,
     verdict: 'duplicate',
-    because: 'this very vote was recorded before',
-    when: (item, memory) => isVote(item) && memory.recorded,
+    reason: 'this very vote was recorded before',
+    applies: (item, memory) => isVote(item) && memory.recorded,
   },
   {
     rule: 2,
     verdict: 'event',
-    because: 'a vote: it comes under the id of its poll',
-    when: (item) => isVote(item),
+    reason: 'a vote: it comes under the id of its poll',
+    applies: (item) => isVote(item),
   },
   // What a resync brings back.
   {
     rule: 3,
     verdict: 'restored',
-    because: 'its id is registered: a resync is bringing it back',
-    when: (item, memory) => isMessage(item) && memory.registered,
+    reason: 'its id is registered: a resync is bringing it back',
+    applies: (item, memory) => isMessage(item) && memory.registered,
   },
   // WhatsApp could not read the message yet. The message itself follows under the same id, and must not be a duplicate.
   {
     rule: 15,
     verdict: 'duplicate',
-    because: 'this very placeholder was recorded before',
-    when: (item, memory) => isPlaceholder(item) && !memory.known && memory.recorded,
+    reason: 'this very placeholder was recorded before',
+    applies: (item, memory) => isPlaceholder(item) && !memory.known && memory.recorded,
   },
   {
     rule: 16,
     verdict: 'event',
-    because: 'a placeholder: WhatsApp could not read the message yet, and it follows under the same id',
-    when: (item, memory) => isPlaceholder(item) && !memory.known,
+    reason: 'a placeholder: WhatsApp could not read the message yet, and it follows under the same id',
+    applies: (item, memory) => isPlaceholder(item) && !memory.known,
   },
   // A put overtook its post: a bot that takes posts only has not seen the message.
   {
     rule: 17,
     verdict: 'new',
-    because: 'only puts have carried it so far: this is its first post',
-    when: (item, memory) => isPost(item) && !isPlaceholder(item) && memory.unposted,
+    reason: 'only puts have carried it so far: this is its first post',
+    applies: (item, memory) => isPost(item) && !isPlaceholder(item) && memory.unposted,
   },
   // A live location keeps its id and counts its positions.
   {
     rule: 4,
     verdict: 'duplicate',
-    because: 'this position of the live location was recorded before',
-    when: (item, memory) => isLiveLocation(item) && memory.known && memory.recorded,
+    reason: 'this position of the live location was recorded before',
+    applies: (item, memory) => isLiveLocation(item) && memory.known && memory.recorded,
   },
   {
     rule: 5,
     verdict: 'event',
-    because: 'another position of a live location',
-    when: (item, memory) => isLiveLocation(item) && memory.known,
+    reason: 'another position of a live location',
+    applies: (item, memory) => isLiveLocation(item) && memory.known,
   },
   // A put of a message that we know: the same again, or a revision.
   {
     rule: 6,
     verdict: 'duplicate',
-    because: 'this very revision of the message was recorded before',
-    when: (item, memory) => isPut(item) && memory.known && memory.recorded,
+    reason: 'this very revision of the message was recorded before',
+    applies: (item, memory) => isPut(item) && memory.known && memory.recorded,
   },
   {
     rule: 7,
     verdict: 'event',
-    because: 'a revision of a message seen before',
-    when: (item, memory) => isPut(item) && memory.known,
+    reason: 'a revision of a message seen before',
+    applies: (item, memory) => isPut(item) && memory.known,
   },
   {
     rule: 8,
     verdict: 'duplicate',
-    because: 'its id was seen before',
-    when: (item, memory) => isPost(item) && memory.known,
+    reason: 'its id was seen before',
+    applies: (item, memory) => isPost(item) && memory.known,
   },
   // Never seen.
   {
     rule: 9,
     verdict: 'late',
-    because: 'never seen before, and its chat has long moved on',
-    when: (item, memory, at) => isMessage(item) && !memory.known && isLate(item, memory, at),
+    reason: 'never seen before, and its chat has long moved on',
+    applies: (item, memory, at) => isMessage(item) && !memory.known && isLate(item, memory, at),
   },
   {
     rule: 10,
     verdict: 'new',
-    because: 'never seen before',
-    when: (item, memory) => isMessage(item) && !memory.known,
+    reason: 'never seen before',
+    applies: (item, memory) => isMessage(item) && !memory.known,
   },
   // Side effects of a resync.
   {
     rule: 11,
     verdict: 'restored',
-    because: 'an update of a message that a resync is bringing back, with no cause of its own',
-    when: (item, memory) => isUpdate(item) && !item.ownTrigger && memory.registered,
+    reason: 'an update of a message that a resync is bringing back, with no cause of its own',
+    applies: (item, memory) => isUpdate(item) && !item.ownTrigger && memory.registered,
   },
   {
     rule: 12,
     verdict: 'restored',
-    because: 'its last message became one that a resync is bringing back',
-    when: (item, memory) => isChat(item) && memory.registered,
+    reason: 'its last message became one that a resync is bringing back',
+    applies: (item, memory) => isChat(item) && memory.registered,
   },
   // Whapi saw no 200 and sent it again.
   {
     rule: 13,
     verdict: 'duplicate',
-    because: 'these very bytes came within the last two hours, and nothing about the same object since',
-    when: (item, memory) => item.repeatable && memory.recorded,
+    reason: 'these very bytes came within the last two hours, and nothing about the same object since',
+    applies: (item, memory) => item.repeatable && memory.recorded,
   },
   {
     rule: 14,
     verdict: 'event',
-    because: 'nothing that repeats or brings back a message',
-    when: () => true,
+    reason: 'nothing that repeats or brings back a message',
+    applies: () => true,
   },
 ];
 
 /** What the rule of a verdict says, in words for people. */
 export function reasonOf(rule: number): string {
-  return TABLE.find((row) => row.rule === rule)?.because ?? 'by a rule of another version';
+  return TABLE.find((row) => row.rule === rule)?.reason ?? 'by a rule of another version';
 }
 
 /** The rules that write the id into the ledger; rule 8 refreshes the last sighting. */
 const WRITES_LEDGER: ReadonlySet<number> = new Set([3, 8, 9, 10, 17]);
 
-export function judge(item: Item, memory: Memory, at: Circumstances): Judgement {
-  const row = TABLE.find(({ when }) => when(item, memory, at));
+export function judge(item: Item, memory: Memory, at: JudgingContext): Judgement {
+  const row = TABLE.find(({ applies: when }) => when(item, memory, at));
   if (!row) throw new Error('The last row of the decision table applies to everything.');
   return { verdict: row.verdict, rule: row.rule };
 }
@@ -192,7 +192,7 @@ const isPut = (item: Item): boolean => isMessage(item) && item.method === 'put';
 /** It stands for a message that is yet to come under the same id. */
 export const isPlaceholder = (item: Item): boolean => isMessage(item) && item.type === PLACEHOLDER_TYPE;
 
-function isLate(item: Item, memory: Memory, at: Circumstances): boolean {
+function isLate(item: Item, memory: Memory, at: JudgingContext): boolean {
   if (at.recovered === true) return true;
   if (item.timestamp === null) return false;
   const newest = memory.newestInChat;

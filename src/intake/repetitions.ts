@@ -14,19 +14,19 @@ export interface Repetitions {
  * object is one as a whole.
  */
 export function repetitionsIn(before: readonly string[], now: readonly string[]): Repetitions {
-  const isAgain = now.map((fingerprint, at) => fingerprint === now[at - 1]);
-  const told = now.filter((_, at) => isAgain[at] === false);
-  const repeated = overlapOf(before, told);
-  let toldSoFar = 0;
-  const isRepetition = isAgain.map((again) => {
-    if (!again) toldSoFar += 1;
-    return again || toldSoFar <= repeated;
+  const isSameAsPrevious = now.map((fingerprint, at) => fingerprint === now[at - 1]);
+  const distinct = now.filter((_, at) => isSameAsPrevious[at] === false);
+  const repeated = overlapLength(before, distinct);
+  let distinctSoFar = 0;
+  const isRepetition = isSameAsPrevious.map((again) => {
+    if (!again) distinctSoFar += 1;
+    return again || distinctSoFar <= repeated;
   });
-  return { isRepetition, last: repeated === told.length ? null : told };
+  return { isRepetition, last: repeated === distinct.length ? null : distinct };
 }
 
 /** The length of the longest end of `before` that `told` begins with. */
-function overlapOf(before: readonly string[], told: readonly string[]): number {
+function overlapLength(before: readonly string[], told: readonly string[]): number {
   for (let length = Math.min(before.length, told.length); length > 0; length -= 1) {
     const start = before.length - length;
     if (before.slice(start).every((fingerprint, at) => fingerprint === told[at])) return length;

@@ -28,9 +28,9 @@ export const MOST_ITEMS = 50_000;
  * structure, and structural characters are ASCII, so a byte offset here is a byte offset there. A key that occurs twice is found twice.
  * @throws GatewayError GW_TOO_LARGE where there are more than `MOST_ITEMS`
  */
-export function scanTopLevelArrays(bytes: Buffer, wanted: (key: string) => boolean, start = 0): ScannedArray[] {
+export function scanTopLevelArrays(bytes: Buffer, isWanted: (key: string) => boolean, start = 0): ScannedArray[] {
   const found: ScannedArray[] = [];
-  let room = MOST_ITEMS;
+  let itemsLeft = MOST_ITEMS;
   let at = skipSpace(bytes, start);
   if (bytes[at] !== OPEN_BRACE) return found;
   at = skipSpace(bytes, at + 1);
@@ -38,9 +38,9 @@ export function scanTopLevelArrays(bytes: Buffer, wanted: (key: string) => boole
     const keyEnd = skipString(bytes, at);
     const key = readKey(bytes, at, keyEnd);
     at = skipSpace(bytes, skipSpace(bytes, keyEnd) + 1); // behind the colon
-    if (bytes[at] === OPEN_BRACKET && wanted(key)) {
-      const elements = scanElements(bytes, at, room);
-      room -= elements.spans.length + 1;
+    if (bytes[at] === OPEN_BRACKET && isWanted(key)) {
+      const elements = scanElements(bytes, at, itemsLeft);
+      itemsLeft -= elements.spans.length + 1;
       found.push({ key, elements: elements.spans });
       at = elements.end;
     } else {

@@ -27,11 +27,11 @@ function currentName(name: string): string | null {
   const [word = '', ...methods] = name.split('.');
   const type = TYPES.get(word.toLowerCase()) ?? word;
   const current = [type, ...methods].join('.');
-  return documentedBy([current]).length > 0 ? current : null;
+  return documentedEvents([current]).length > 0 ? current : null;
 }
 
 /** The documented events that these names stand for. */
-export function documentedBy(names: readonly string[]): EventName[] {
+export function documentedEvents(names: readonly string[]): EventName[] {
   return DOCUMENTED_EVENTS.filter((event) => subscribes({ channels: ['*'], events: names }, '', event));
 }
 
@@ -45,10 +45,10 @@ function methodsOf(type: string): string[] {
   return DOCUMENTED_EVENTS.filter((event) => event.type === type).map(({ method }) => method);
 }
 
-type Reach = Pick<Target, 'url' | 'channels' | 'events'>;
+type Routed = Pick<Target, 'url' | 'channels' | 'events'>;
 
 /** Whether two targets lead to one URL and some event would go to both. */
-export function isSameBot(one: Reach, other: Reach): boolean {
+export function isSameBot(one: Routed, other: Routed): boolean {
   return isSameUrl(one.url, other.url) && shareChannel(one, other) && shareEvent(one, other);
 }
 
@@ -56,16 +56,16 @@ function isSameUrl(one: string, other: string): boolean {
   return one === other || (URL.canParse(one) && URL.canParse(other) && new URL(one).href === new URL(other).href);
 }
 
-function shareChannel({ channels }: Reach, other: Reach): boolean {
-  return [channels, other.channels].some((names) => names.includes('*')) || isOneIn(channels, other.channels);
+function shareChannel({ channels }: Routed, other: Routed): boolean {
+  return [channels, other.channels].some((names) => names.includes('*')) || haveCommon(channels, other.channels);
 }
 
-function shareEvent({ events }: Reach, other: Reach): boolean {
-  const names = (all: readonly string[]): string[] => documentedBy(all).map(nameOf);
-  return isOneIn(names(events), names(other.events)) || isOneIn(events, other.events);
+function shareEvent({ events }: Routed, other: Routed): boolean {
+  const names = (all: readonly string[]): string[] => documentedEvents(all).map(nameOf);
+  return haveCommon(names(events), names(other.events)) || haveCommon(events, other.events);
 }
 
-function isOneIn(some: readonly string[], others: readonly string[]): boolean {
+function haveCommon(some: readonly string[], others: readonly string[]): boolean {
   return some.some((each) => others.includes(each));
 }
 

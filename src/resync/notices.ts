@@ -12,12 +12,12 @@ export interface ResyncNoticesOptions {
   readonly onError: (error: unknown) => void;
 }
 
-const LOOK_EVERY_MS = 1000;
+const POLL_EVERY_MS = 1000;
 const IDLE_MS = 60_000;
 /** How far back running resyncs from before the start are looked for. */
-const MOST_AT_START = 500;
+const MOST_FOUND_AT_START = 500;
 /** Looked at in one go, and in one turn: webhooks go between two goes. */
-const PER_LOOK = 100;
+const PER_POLL = 100;
 const MOST_PER_TURN = 500;
 
 /**
@@ -32,54 +32,54 @@ export function startResyncNotices({ store, log, effects, onError }: ResyncNotic
   let newest: number | null = null;
 
   const turn = async (): Promise<number | null> => {
-    await meetNew();
+    await findNew();
     const some = [...running].slice(0, MOST_PER_TURN);
-    for (let from = 0; from < some.length; from += PER_LOOK) {
-      await lookAt(some.slice(from, from + PER_LOOK));
-      await letOthersRun();
+    for (let from = 0; from < some.length; from += PER_POLL) {
+      await poll(some.slice(from, from + PER_POLL));
+      await yieldToEventLoop();
     }
     if (running.size === 0 && paused.size === 0) return null;
-    await tellPauses();
-    return effects.now() + LOOK_EVERY_MS;
+    await logPauses();
+    return effects.now() + POLL_EVERY_MS;
   };
 
-  const meetNew = async (): Promise<void> => {
+  const findNew = async (): Promise<void> => {
     const isStart = newest === null;
     const after = newest ?? 0;
     let before = Number.MAX_SAFE_INTEGER;
     const ended: string[] = [];
-    for (let met = 0; !isStart || met < MOST_AT_START; met += PER_LOOK) {
-      const states = await store.resyncs.states({ after, before }, PER_LOOK);
+    for (let met = 0; !isStart || met < MOST_FOUND_AT_START; met += PER_POLL) {
+      const states = await store.resyncs.states({ after, before }, PER_POLL);
       newest = Math.max(newest ?? 0, states[0]?.number ?? 0);
       for (const { id, isRunning } of states) {
         if (isRunning) running.add(id);
         else if (!isStart) ended.push(id);
       }
       before = states.at(-1)?.number ?? 0;
-      if (states.length < PER_LOOK) break;
-      await letOthersRun();
+      if (states.length < PER_POLL) break;
+      await yieldToEventLoop();
     }
-    for (const id of ended) await tellEnd(id);
+    for (const id of ended) await logEnd(id);
   };
 
-  const lookAt = async (ids: readonly string[]): Promise<void> => {
+  const poll = async (ids: readonly string[]): Promise<void> => {
     const still = await store.resyncs.stillRunning(ids);
     for (const id of ids) {
       running.delete(id); // to the end of the queue
       if (still.has(id)) running.add(id);
-      else await tellEnd(id);
+      else await logEnd(id);
     }
   };
 
   /** One that was removed, with its channel or for its age, has no end to tell of. */
-  const tellEnd = async (id: string): Promise<void> => {
+  const logEnd = async (id: string): Promise<void> => {
     const view = await store.resyncs.get(id);
     if (!view) return;
     const { channel, status, counts } = view;
     log.info({ resync: id, channel, ...counts }, status === 'cancelled' ? 'resync cancelled' : 'resync finished');
   };
 
-  const tellPauses = async (): Promise<void> => {
+  const logPauses = async (): Promise<void> => {
     const now = effects.now();
     const channels = new Set<string>();
     for (const calls of await store.resyncs.pendingCalls()) {
@@ -102,6 +102,6 @@ export function startResyncNotices({ store, log, effects, onError }: ResyncNotic
   return startLoop({ turn, onError, idleMs: IDLE_MS, effects });
 }
 
-async function letOthersRun(): Promise<void> {
+async function yieldToEventLoop(): Promise<void> {
   await new Promise((resolve) => setImmediate(resolve));
 }

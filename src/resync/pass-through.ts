@@ -1,6 +1,6 @@
 import type { Effects } from '../effects.js';
 import { DEFAULT_WINDOW_SECONDS } from '../model.js';
-import { failureOfError, failureOfResponse, saysMissing } from '../whapi/answers.js';
+import { failureOfError, failureOfResponse, reportsMissing } from '../whapi/answers.js';
 import type { WhapiResponse, WhapiAnswer } from '../whapi/answers.js';
 import type { CallScheduler } from '../whapi/scheduler.js';
 import { afterCall } from './policy.js';
@@ -21,10 +21,10 @@ export interface PassThroughOptions {
 }
 
 /** What became of a call to Whapi: an answer, with the beginning of its body unless it was a 200, or none. */
-export type Outcome = WhapiResponse | { readonly error: unknown };
+export type CallOutcome = WhapiResponse | { readonly error: unknown };
 
 /** Whose call it is, and which ids are registered for it: those that Whapi may take it for. */
-export interface Asked {
+export interface ClientResync {
   readonly channel: string;
   readonly messageIds: readonly string[];
 }
@@ -37,19 +37,19 @@ export interface PassThrough {
    * which polls from there on. Where `isOver` says that the client has given up meanwhile, nothing is registered and null
    * is given. @throws GatewayError GW_NOT_FOUND (the channel is gone), GW_STORE_UNAVAILABLE: the call was not made
    */
-  ask<T extends { readonly outcome: Outcome }>(
-    about: Asked,
+  makeCall<T extends { readonly outcome: CallOutcome }>(
+    about: ClientResync,
     call: (signal: AbortSignal) => Promise<T>,
-    isOver: () => boolean,
+    isAbandoned: () => boolean,
   ): Promise<T | null>;
   /**
    * Starts a resync of a message that Whapi has just said it does not have, once per id and hour. Gives the id of the
    * resync that brings it back; null where the answer says something else, or where the store could not take it.
    */
-  bringBack(
+  resyncIfMissing(
     about: { readonly channel: string; readonly messageId: string },
-    said: WhapiResponse,
-    asked: 'message' | 'quoted',
+    response: WhapiResponse,
+    requested: 'message' | 'quoted',
   ): Promise<string | null>;
 }
 
@@ -60,36 +60,36 @@ const ONCE_PER_MS = HOUR_MS;
 export function createPassThrough(options: PassThroughOptions): PassThrough {
   const { store, scheduler, intervals, callTimeoutMs, effects, onRegistered, onError } = options;
 
-  const askNow = async <T extends { readonly outcome: Outcome }>(
+  const registerAndCall = async <T extends { readonly outcome: CallOutcome }>(
     request: ResyncRequest,
     failures: number,
     call: () => Promise<T>,
   ): Promise<T> => {
     const registered = await store.resyncs.registerAsked(request, callTimeoutMs + LEASE_MARGIN_MS);
     const begun = effects.now();
-    const made = await call();
+    const result = await call();
     const now = effects.now();
     const at = { intervals, now, random: effects.random(), failures, tookMs: Math.max(now - begun, 0) };
     // The answer is Whapi's and the client's: a store that is away now keeps it from nobody. The call counts as
     // interrupted then, and is made again when its lease has run out.
     for (const [index, each] of registered.entries()) {
-      const { pause, ...result } = afterCall(each, meaningOf(made.outcome), at);
+      const { pause, ...settlement } = afterCall(each, answerOf(result.outcome), at);
       const isLast = index === registered.length - 1; // one call, one trouble
-      await store.resyncs.settleCall(each, isLast && pause ? { ...result, pause } : result).catch(onError);
+      await store.resyncs.settleCall(each, isLast && pause ? { ...settlement, pause } : settlement).catch(onError);
     }
     onRegistered();
-    return made;
+    return result;
   };
 
   return {
-    ask: async ({ channel, messageIds }, call, isOver) =>
+    makeCall: async ({ channel, messageIds }, call, isAbandoned) =>
       await scheduler.forClient(channel, callTimeoutMs, async ({ signal, state }) =>
-        isOver()
+        isAbandoned()
           ? null
-          : await askNow(requestFor(channel, messageIds), state?.failures ?? 0, async () => await call(signal)),
+          : await registerAndCall(requestFor(channel, messageIds), state?.failures ?? 0, async () => await call(signal)),
       ),
-    bringBack: async ({ channel, messageId }, said, asked) => {
-      if (!saysMissing(said, asked)) return null;
+    resyncIfMissing: async ({ channel, messageId }, response, requested) => {
+      if (!reportsMissing(response, requested)) return null;
       try {
         const { resyncId, isDue } = await store.resyncs.registerUnlessRecent(
           requestFor(channel, [messageId]),
@@ -115,7 +115,7 @@ function requestFor(channel: string, messageIds: readonly string[]): ResyncReque
   };
 }
 
-function meaningOf(outcome: Outcome): WhapiAnswer {
+function answerOf(outcome: CallOutcome): WhapiAnswer {
   if ('error' in outcome) return failureOfError(outcome.error);
   return outcome.status === 200 ? { kind: 'found' } : failureOfResponse(outcome);
 }

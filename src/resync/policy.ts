@@ -44,7 +44,7 @@ export const RESYNC_INTERVALS: ResyncIntervals = {
 };
 
 /** An id for which a healthy Whapi fails so often, for longer than a window, is given up. */
-const MOST_BUSY_CALLS = 10;
+const MOST_FAILED_CALLS = 10;
 
 /** What a decision depends on besides the call and its answer. */
 export interface CallMoment extends PauseMoment {
@@ -78,20 +78,20 @@ function afterResync(call: ResyncCall, answer: WhapiAnswer, at: CallMoment): Cal
       return { status: 'waiting', nextAt: now + pollPause(0, at), closesAt };
     case 'refused': {
       const trouble = troubleIn(answer);
-      if (trouble) return queuedAgain(now, answer.words, pauseFor(trouble, call.channel, at));
+      if (trouble) return queuedAgain(now, answer.reason, pauseFor(trouble, call.channel, at));
       // An earlier call may still bring the message back, whatever became of this one: then the window stays as long.
       const isFirst = call.made === 0;
       const refused = isFirst ? { refused: true, closesAt: now + intervals.refusedWindowMs } : {};
-      return { status: 'failed', nextAt: null, error: answer.words, ...refused };
+      return { status: 'failed', nextAt: null, error: answer.reason, ...refused };
     }
     case 'busy':
     case 'unreachable': {
       const isOld = now - call.registeredAt > call.windowSeconds * SECOND_MS;
-      if (isOld && call.made >= MOST_BUSY_CALLS) {
-        return { status: 'failed', nextAt: null, closesAt, error: `Given up: ${answer.words}` };
+      if (isOld && call.made >= MOST_FAILED_CALLS) {
+        return { status: 'failed', nextAt: null, closesAt, error: `Given up: ${answer.reason}` };
       }
       const pause = pauseFor(answer, call.channel, at);
-      return queuedAgain(pause.nextCheckAt, answer.words, pause); // behind the others: it may be this id that fails
+      return queuedAgain(pause.nextCheckAt, answer.reason, pause); // behind the others: it may be this id that fails
     }
   }
 }

@@ -1,8 +1,8 @@
 import type { Pause, PauseCode } from '../model.js';
 import { budgetPause, nextDay } from '../whapi/policy.js';
 import type { CallIntervals } from '../whapi/policy.js';
-import { callerInWords } from '../whapi/callers.js';
-import type { UnderWay } from '../whapi/callers.js';
+import { callerLabel } from '../whapi/callers.js';
+import type { CallUnderWay } from '../whapi/callers.js';
 import { DAY_MS, MINUTE_MS } from '../durations.js';
 import type { ResyncView } from '../store/resyncs.js';
 
@@ -17,20 +17,20 @@ export interface Progress {
 }
 
 /** They end by the clock, so that the end can be told. */
-const PASSING: ReadonlySet<PauseCode> = new Set(['budget', 'other_call']);
-const OVER: Progress = { pause: null, ratePerMinute: null, etaSeconds: null };
+const TIMED_PAUSES: ReadonlySet<PauseCode> = new Set(['budget', 'other_call']);
+const FINISHED: Progress = { pause: null, ratePerMinute: null, etaSeconds: null };
 
 /** @param underWay the call that has the channel's turn */
 export function progressOf(
   view: ResyncView,
   intervals: Pick<CallIntervals, 'spacingMs'>,
   now: number,
-  underWay: UnderWay | null = null,
+  underWay: CallUnderWay | null = null,
 ): Progress {
   const { progress } = view;
-  if (!progress) return OVER;
-  const pause = progress.pause ?? budgetPause(progress, now) ?? (view.counts.queued > 0 ? waitFor(underWay) : null);
-  const ms = pause && !PASSING.has(pause.code) ? null : etaMs(view, progress, intervals, now);
+  if (!progress) return FINISHED;
+  const pause = progress.pause ?? budgetPause(progress, now) ?? (view.counts.queued > 0 ? otherCallPause(underWay) : null);
+  const ms = pause && !TIMED_PAUSES.has(pause.code) ? null : etaMs(view, progress, intervals, now);
   return {
     pause,
     ratePerMinute:
@@ -40,9 +40,9 @@ export function progressOf(
 }
 
 /** Whapi gets one call at a time per channel: a run waits while another caller's is under way. */
-function waitFor(underWay: UnderWay | null): Pause | null {
+function otherCallPause(underWay: CallUnderWay | null): Pause | null {
   if (underWay === null || underWay.by === 'run') return null;
-  const reason = `Waiting for ${callerInWords(underWay.by)}: Whapi gets one call at a time per channel.`;
+  const reason = `Waiting for ${callerLabel(underWay.by)}: Whapi gets one call at a time per channel.`;
   return { code: 'other_call', reason, since: underWay.since, nextCheckAt: underWay.until };
 }
 

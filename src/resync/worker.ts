@@ -15,7 +15,7 @@ export interface ResyncWorkerOptions {
   };
   readonly whapi: Pick<WhapiClient, 'getMessage'>;
   readonly openSecret: (sealed: Sealed) => string;
-  readonly scheduler: Pick<CallScheduler, 'own' | 'stepFor' | 'wasSilent'>;
+  readonly scheduler: Pick<CallScheduler, 'forWorker' | 'stepFor' | 'noteNoAnswer'>;
   readonly intervals: ResyncIntervals;
   readonly effects: Pick<Effects, 'now' | 'sleep' | 'random'>;
   readonly onError: (error: unknown) => void;
@@ -51,20 +51,20 @@ export function startResyncWorker({
 }: ResyncWorkerOptions): ResyncWorker {
   const calling = new Map<string, Promise<void>>();
   const faultUntil = new Map<string, number>();
-  const prefer = new Map<string, ResyncCall['kind']>();
+  const nextKind = new Map<string, ResyncCall['kind']>();
 
   const turn = async (): Promise<number | null> => {
     while ((await store.resyncs.closeWindows()) > 0); // a small step at a time
     const free = (await store.resyncs.pendingCalls()).filter(({ channel }) => !calling.has(channel.name));
-    const later = free.flatMap((calls) => begin(calls) ?? []);
+    const later = free.flatMap((calls) => launchOrWait(calls) ?? []);
     return later.length > 0 ? Math.min(...later) : null;
   };
 
   /** Submits what is to be done for a channel, or returns when that will be. */
-  const begin = (calls: ChannelCalls): number | null => {
+  const launchOrWait = (calls: ChannelCalls): number | null => {
     const { name } = calls.channel;
-    const fault = faultUntil.get(name) ?? 0;
-    if (fault > effects.now()) return fault;
+    const faultEndsAt = faultUntil.get(name) ?? 0;
+    if (faultEndsAt > effects.now()) return faultEndsAt;
     const step = scheduler.stepFor(calls, calls);
     if (step.kind === 'wait') return step.until;
     launch(name);
@@ -73,7 +73,7 @@ export function startResyncWorker({
 
   const launch = (channel: string): void => {
     const call = scheduler
-      .own(channel, 'run', { due: async () => await store.calls.nextCalls(channel), make: callNext })
+      .forWorker(channel, 'run', { due: async () => await store.calls.nextCalls(channel), make: callNext })
       .catch((error: unknown) => {
         onError(error);
         faultUntil.set(channel, effects.now() + AFTER_FAULT_MS);
@@ -89,16 +89,16 @@ export function startResyncWorker({
   const callNext = async ({ signal, state }: Turn): Promise<void> => {
     const { failures } = state;
     const { name } = state.channel;
-    const kind = prefer.get(name) ?? 'resync';
+    const kind = nextKind.get(name) ?? 'resync';
     const call = await store.resyncs.takeCall(name, kind, intervals.callTimeoutMs + LEASE_MARGIN_MS);
     if (!call) return;
-    prefer.set(name, call.kind === 'resync' ? 'poll' : 'resync');
+    nextKind.set(name, call.kind === 'resync' ? 'poll' : 'resync');
     const begun = effects.now();
     const access = { baseUrl: call.channel.whapiBaseUrl, token: openSecret(call.channel.whapiToken) };
     const options = { resync: call.kind === 'resync', timeoutMs: intervals.callTimeoutMs };
     const answer = await whapi.getMessage(access, call.messageId, options);
     if (signal.aborted) return; // not settled: made again after the restart
-    if (answer.kind === 'timeout') scheduler.wasSilent(name);
+    if (answer.kind === 'timeout') scheduler.noteNoAnswer(name);
     const now = effects.now();
     const at = { intervals, now, random: effects.random(), failures, tookMs: Math.max(now - begun, 0) };
     await store.resyncs.settleCall(call, afterCall(call, answer, at));

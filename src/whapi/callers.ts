@@ -1,14 +1,14 @@
 /** Who makes a call to Whapi: a resync run, an audit or a seeding, a client through `/whapi`, a person. */
 export type Caller = 'run' | 'audit' | 'client' | 'connect' | 'doctor';
 
-export interface UnderWay {
+export interface CallUnderWay {
   readonly by: Caller;
   readonly since: number;
   /** When it is broken off, at the latest. */
   readonly until: number;
 }
 
-const CALLERS: Readonly<Record<Caller, string>> = {
+const LABELS: Readonly<Record<Caller, string>> = {
   run: 'a resync run',
   audit: 'an audit or a seeding',
   client: "a client's own resync through /whapi",
@@ -17,6 +17,6 @@ const CALLERS: Readonly<Record<Caller, string>> = {
 };
 
 /** Who has the channel's turn, in words. */
-export function callerInWords(by: Caller): string {
-  return CALLERS[by];
+export function callerLabel(by: Caller): string {
+  return LABELS[by];
 }

@@ -2,7 +2,7 @@ import { Agent, request } from 'undici';
 import type { Dispatcher } from 'undici';
 import { PLACEHOLDER_TYPE } from '../model.js';
 import { connectOptions, USER_AGENT } from '../outgoing.js';
-import { failureOfError, MOST_ERROR_BYTES, parsed, failureOfResponse } from './answers.js';
+import { failureOfError, MOST_ERROR_BYTES, parseJson, failureOfResponse } from './answers.js';
 import type { WhapiAnswer, WhapiFailure } from './answers.js';
 import { readMessagesPage } from './messages-page.js';
 import type { MessagesPage } from './messages-page.js';
@@ -27,7 +27,7 @@ export type ListAnswer =
   | WhapiFailure;
 
 /** What `GET /messages/list` is asked for (docs/whapi.md, Reading messages). */
-export interface ListQuestion {
+export interface ListQuery {
   /** Unix seconds. Whether the two ends are included is not documented: ask for a second more on each side. */
   readonly timeFrom: number;
   readonly timeTo: number;
@@ -54,7 +54,7 @@ export interface WhapiClient {
     options: { resync: boolean; timeoutMs: number },
   ): Promise<WhapiAnswer>;
   /** Messages that Whapi has, newest first, without system messages. Never rejects. */
-  listMessages(access: WhapiAccess, question: ListQuestion, options: CallOptions): Promise<ListAnswer>;
+  listMessages(access: WhapiAccess, query: ListQuery, options: CallOptions): Promise<ListAnswer>;
   /** State of the channel, without starting a stopped one (docs/whapi.md, Health). Never rejects. */
   getHealth(access: WhapiAccess, options: CallOptions): Promise<WhapiResult<Health>>;
   /** Never rejects. */
@@ -78,9 +78,9 @@ const MOST_PLACEHOLDER_BYTES = 64 * 1024;
 /** Whapi has the id, and could not read the message yet (docs/whapi.md, Message): it may come still. */
 const PLACEHOLDER: WhapiFailure = {
   kind: 'missing',
-  words: `200, but only a placeholder: its type is "${PLACEHOLDER_TYPE}"`,
+  reason: `200, but only a placeholder: its type is "${PLACEHOLDER_TYPE}"`,
 };
-const NO_MESSAGE: WhapiFailure = { kind: 'missing', words: '200, but without a message' };
+const NO_MESSAGE: WhapiFailure = { kind: 'missing', reason: '200, but without a message' };
 /** Of a list: five hundred messages of 16 KiB. Parsing more at once would hold up the webhooks. */
 const MOST_LIST_BYTES = 8 * 1024 * 1024;
 
@@ -89,7 +89,7 @@ export function createWhapiClient(): WhapiClient {
 
   const send = async (
     { baseUrl, token }: WhapiAccess,
-    { method = 'GET', path, json, timeoutMs }: Sent,
+    { method = 'GET', path, json, timeoutMs }: WhapiRequest,
   ): Promise<Dispatcher.ResponseData> =>
     await request(`${baseUrl.replace(/\/$/, '')}${path}`, {
       dispatcher: agent,
@@ -107,12 +107,12 @@ export function createWhapiClient(): WhapiClient {
       bodyTimeout: timeoutMs,
     });
 
-  const ask = async <T>(access: WhapiAccess, sent: Sent, is: (body: unknown) => body is T): Promise<WhapiResult<T>> => {
+  const callFor = async <T>(access: WhapiAccess, sent: WhapiRequest, isExpected: (body: unknown) => body is T): Promise<WhapiResult<T>> => {
     try {
       const answer = await send(access, sent);
-      if (answer.statusCode !== 200) return await failed(answer);
-      const body = parsed(await readSome(answer.body, MOST_BYTES));
-      if (!is(body)) return { kind: 'missing', words: '200, but without what was asked for' };
+      if (answer.statusCode !== 200) return await failureOf(answer);
+      const body = parseJson(await readText(answer.body, MOST_BYTES));
+      if (!isExpected(body)) return { kind: 'missing', reason: '200, but without what was asked for' };
       return { kind: 'found', body, date: dateOf(answer.headers['date']) };
     } catch (error) {
       return failureOfError(error);
@@ -124,8 +124,8 @@ export function createWhapiClient(): WhapiClient {
       const path = `/messages/${encodeURIComponent(messageId)}${resync ? '?resync=true' : ''}`;
       try {
         const answer = await send(access, { path, timeoutMs });
-        if (answer.statusCode !== 200) return await failed(answer);
-        return meaningOf(await readAtMost(answer.body, MOST_PLACEHOLDER_BYTES));
+        if (answer.statusCode !== 200) return await failureOf(answer);
+        return messageAnswer(await readAtMost(answer.body, MOST_PLACEHOLDER_BYTES));
       } catch (error) {
         return failureOfError(error);
       }
@@ -135,27 +135,27 @@ export function createWhapiClient(): WhapiClient {
       const path = `/messages/list?count=${count}&offset=${offset}&${window}&normal_types=true&sort=desc`;
       try {
         const answer = await send(access, { path, timeoutMs });
-        if (answer.statusCode !== 200) return await failed(answer);
+        if (answer.statusCode !== 200) return await failureOf(answer);
         const body = await readAtMost(answer.body, MOST_LIST_BYTES);
         if (body.length > MOST_LIST_BYTES) return { kind: 'too_large' };
         const page = readMessagesPage(body);
-        return page ? { kind: 'found', page } : { kind: 'missing', words: '200, but without a list of messages' };
+        return page ? { kind: 'found', page } : { kind: 'missing', reason: '200, but without a list of messages' };
       } catch (error) {
         return failureOfError(error);
       }
     },
     getHealth: async (access, { timeoutMs }) =>
-      await ask(access, { path: '/health?wakeup=false', timeoutMs }, isHealth),
-    getSettings: async (access, { timeoutMs }) => await ask(access, { path: '/settings', timeoutMs }, isSettings),
+      await callFor(access, { path: '/health?wakeup=false', timeoutMs }, isHealth),
+    getSettings: async (access, { timeoutMs }) => await callFor(access, { path: '/settings', timeoutMs }, isSettings),
     patchSettings: async (access, json, { timeoutMs }) =>
-      await ask(access, { method: 'PATCH', path: '/settings', json, timeoutMs }, isUpdate),
+      await callFor(access, { method: 'PATCH', path: '/settings', json, timeoutMs }, isUpdate),
     testWebhook: async (access, json, { timeoutMs }) =>
-      await ask(access, { method: 'POST', path: '/settings/webhook_test', json, timeoutMs }, isOutcome),
+      await callFor(access, { method: 'POST', path: '/settings/webhook_test', json, timeoutMs }, isTestResult),
     destroy: async () => await agent.destroy(),
   };
 }
 
-interface Sent {
+interface WhapiRequest {
   readonly method?: 'GET' | 'PATCH' | 'POST';
   /** With its query. */
   readonly path: string;
@@ -163,11 +163,11 @@ interface Sent {
   readonly timeoutMs: number;
 }
 
-async function failed({ statusCode, headers, body }: Dispatcher.ResponseData): Promise<WhapiFailure> {
+async function failureOf({ statusCode, headers, body }: Dispatcher.ResponseData): Promise<WhapiFailure> {
   const retryAfter = headers['retry-after'];
   return failureOfResponse({
     status: statusCode,
-    body: await readSome(body, MOST_ERROR_BYTES),
+    body: await readText(body, MOST_ERROR_BYTES),
     retryAfter: typeof retryAfter === 'string' ? retryAfter : null,
   });
 }
@@ -196,9 +196,9 @@ function isUpdate(body: unknown): body is Partial<SettingsUpdate> {
 }
 
 /** A proxy's page with a 200 is no message, and neither is JSON without an id and a type: the id would count as restored. */
-function meaningOf(body: Buffer): WhapiAnswer {
+function messageAnswer(body: Buffer): WhapiAnswer {
   const text = body.toString();
-  const message = body.length > MOST_PLACEHOLDER_BYTES ? undefined : parsed(text);
+  const message = body.length > MOST_PLACEHOLDER_BYTES ? undefined : parseJson(text);
   // What is too large to be read, or cut short, is judged by its beginning.
   if (message === undefined) return /^\s*\{/.test(text) ? { kind: 'found' } : NO_MESSAGE;
   if (!isRecord(message)) return NO_MESSAGE;
@@ -206,11 +206,11 @@ function meaningOf(body: Buffer): WhapiAnswer {
   return [message['id'], message['type']].some((part) => typeof part === 'string') ? { kind: 'found' } : NO_MESSAGE;
 }
 
-function isOutcome(body: unknown): body is { success: boolean } {
+function isTestResult(body: unknown): body is { success: boolean } {
   return isRecord(body) && typeof body['success'] === 'boolean';
 }
 
-async function readSome(body: AsyncIterable<Buffer>, mostBytes: number): Promise<string> {
+async function readText(body: AsyncIterable<Buffer>, mostBytes: number): Promise<string> {
   return (await readAtMost(body, mostBytes)).toString('utf8', 0, mostBytes);
 }
 

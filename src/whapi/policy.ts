@@ -55,7 +55,7 @@ export interface Wait {
 /** A failure that is not about one message alone. */
 export type Trouble =
   | Extract<WhapiFailure, { kind: 'busy' | 'timeout' | 'unreachable' }>
-  | { readonly kind: 'refused'; readonly for: 'login' | 'quota' | 'token'; readonly words: string };
+  | { readonly kind: 'refused'; readonly for: 'login' | 'quota' | 'token'; readonly reason: string };
 
 /** The part of a failure that concerns the channel as a whole; null where it is about one call alone. */
 export function troubleIn(answer: WhapiFailure): Trouble | null {
@@ -72,14 +72,14 @@ export function troubleIn(answer: WhapiFailure): Trouble | null {
 export function nextStep(
   state: ChannelState,
   { dueAt, askDueAt }: CallsDue,
-  { intervals, now, endedAt, isStateStale: isNews }: StepMoment,
+  { intervals, now, endedAt, isStateStale }: StepMoment,
 ): Step {
   const { pause, healthyAt } = state;
   // News of the channel does not end a pause that Whapi asked for.
-  const isOver = pause === null || pause.nextCheckAt <= now || (isNews && pause.code !== 'busy');
-  const barred = budgetPause(state, now) ?? (isOver ? null : pause);
-  if (barred) return { kind: 'wait', until: barred.nextCheckAt, pause: barred };
-  const isCheck = isNews || pause !== null;
+  const isOver = pause === null || pause.nextCheckAt <= now || (isStateStale && pause.code !== 'busy');
+  const activePause = budgetPause(state, now) ?? (isOver ? null : pause);
+  if (activePause) return { kind: 'wait', until: activePause.nextCheckAt, pause: activePause };
+  const isCheck = isStateStale || pause !== null;
   if (!isCheck && dueAt > now) return { kind: 'wait', until: dueAt, pause: null };
   const lastAt = endedAt ?? state.lastCallAt;
   const freeAt = lastAt === null ? now : lastAt + (state.channel.resyncSpacingMs ?? intervals.spacingMs);
@@ -91,34 +91,34 @@ export function nextStep(
 
 /**
  * What becomes of a channel after a health check.
- * @param wasDoubted a webhook told, since the last check, that the channel was away
+ * @param wasReportedLost a webhook told, since the last check, that the channel was away
  */
 export function afterCheck(
   { channel, failures }: Pick<ChannelState, 'channel' | 'failures'>,
   health: WhapiResult<Health>,
   at: Omit<PauseMoment, 'failures'>,
-  wasDoubted: boolean,
+  wasReportedLost: boolean,
 ): CheckResult {
   if (health.kind !== 'found') {
     const trouble = troubleIn(health);
     // Where Whapi says nothing of the state, the calls themselves have to show it.
-    if (!trouble) return { pause: null, wasAway: wasDoubted };
+    if (!trouble) return { pause: null, wasAway: wasReportedLost };
     const isAway = trouble.kind === 'refused' && trouble.for === 'login';
-    return { pause: pauseFor(trouble, channel, { ...at, failures }), wasAway: isAway || wasDoubted };
+    return { pause: pauseFor(trouble, channel, { ...at, failures }), wasAway: isAway || wasReportedLost };
   }
   const { text } = health.body.status;
-  if (text === HEALTHY) return { pause: null, wasAway: wasDoubted };
-  const nextCheckAt = at.now + lengthOf(at.intervals.checksMs, channel, { ...at, failures });
-  return { pause: { code: 'not_ready', reason: stateInWords(text), nextCheckAt }, wasAway: true };
+  if (text === HEALTHY) return { pause: null, wasAway: wasReportedLost };
+  const nextCheckAt = at.now + pauseLength(at.intervals.checksMs, channel, { ...at, failures });
+  return { pause: { code: 'not_ready', reason: stateReason(text), nextCheckAt }, wasAway: true };
 }
 
 /** The pause of a channel after an answer that bars it as a whole, or by which Whapi could not take the call. */
 export function pauseFor(trouble: Trouble, channel: Channel, at: PauseMoment): NewPause {
-  if (trouble.kind === 'refused') return refused(trouble, channel, at);
-  const words = trouble.kind === 'timeout' ? 'no answer in time' : trouble.words;
+  if (trouble.kind === 'refused') return refusalPause(trouble, channel, at);
+  const cause = trouble.kind === 'timeout' ? 'no answer in time' : trouble.reason;
   const asked = trouble.kind === 'busy' ? retryAfterMs(trouble.retryAfter, at.now) : 0;
-  const nextCheckAt = at.now + Math.max(lengthOf(at.intervals.backoffMs, channel, at), asked);
-  return { code: 'busy', reason: `Whapi cannot take calls now: ${words}.`, nextCheckAt };
+  const nextCheckAt = at.now + Math.max(pauseLength(at.intervals.backoffMs, channel, at), asked);
+  return { code: 'busy', reason: `Whapi cannot take calls now: ${cause}.`, nextCheckAt };
 }
 
 /** The pause that a channel's own budget makes once it is used up; null while it is not. */
@@ -126,7 +126,7 @@ export function budgetPause(
   calls: Pick<ChannelState, 'channel' | 'callsToday' | 'lastCallAt'>,
   now: number,
 ): (NewPause & { since: number }) | null {
-  if (!isSpent(calls)) return null;
+  if (!isBudgetSpent(calls)) return null;
   const reason = `The ${calls.channel.dailyCallBudget} calls a day that this channel may make (daily_call_budget) are used up. It goes on at midnight UTC.`;
   return { code: 'budget', reason, since: calls.lastCallAt ?? now, nextCheckAt: nextDay(now) };
 }
@@ -136,36 +136,35 @@ export function nextDay(now: number): number {
   return (Math.floor(now / DAY_MS) + 1) * DAY_MS;
 }
 
-function isSpent({ channel, callsToday }: Pick<ChannelState, 'channel' | 'callsToday'>): boolean {
+function isBudgetSpent({ channel, callsToday }: Pick<ChannelState, 'channel' | 'callsToday'>): boolean {
   return channel.dailyCallBudget !== null && callsToday >= channel.dailyCallBudget;
 }
 
-function refused(trouble: Trouble & { kind: 'refused' }, channel: Channel, at: PauseMoment): NewPause {
-  const { words } = trouble;
+function refusalPause(trouble: Trouble & { kind: 'refused' }, channel: Channel, at: PauseMoment): NewPause {
   switch (trouble.for) {
     case 'quota':
       return {
         code: 'quota',
-        reason: `The quota of this channel at Whapi is used up (${words}). It is tried again at midnight UTC.`,
+        reason: `The quota of this channel at Whapi is used up (${trouble.reason}). It is tried again at midnight UTC.`,
         nextCheckAt: nextDay(at.now),
       };
     case 'login':
       return {
         code: 'not_ready',
-        reason: `The channel is not logged in to WhatsApp (${words}). Log it in at Whapi; the run goes on by itself.`,
-        nextCheckAt: at.now + lengthOf(at.intervals.checksMs, channel, at),
+        reason: `The channel is not logged in to WhatsApp (${trouble.reason}). Log it in at Whapi; the run goes on by itself.`,
+        nextCheckAt: at.now + pauseLength(at.intervals.checksMs, channel, at),
       };
     case 'token':
       return {
         code: 'wrong_token',
-        reason: `Whapi knows no channel with this token (${words}). Set the right one: PATCH /v1/channels/${channel.name} { "whapi_token": "…" }; the run goes on by itself.`,
-        nextCheckAt: at.now + lengthOf(at.intervals.checksMs.slice(-1), channel, at),
+        reason: `Whapi knows no channel with this token (${trouble.reason}). Set the right one: PATCH /v1/channels/${channel.name} { "whapi_token": "…" }; the run goes on by itself.`,
+        nextCheckAt: at.now + pauseLength(at.intervals.checksMs.slice(-1), channel, at),
       };
   }
 }
 
 /** A check costs a call: it must not use the day's budget up faster than evenly. */
-function lengthOf(pausesMs: readonly number[], { dailyCallBudget }: Channel, at: PauseMoment): number {
+function pauseLength(pausesMs: readonly number[], { dailyCallBudget }: Channel, at: PauseMoment): number {
   const ms = jittered(pauseAt(pausesMs, at.failures), at.random);
   return dailyCallBudget === null ? ms : Math.max(ms, Math.ceil(DAY_MS / dailyCallBudget));
 }
@@ -181,7 +180,7 @@ const STATES: Readonly<Record<string, string>> = {
   LAUNCH: 'The channel is starting at Whapi (LAUNCH).',
 };
 
-function stateInWords(text: string): string {
-  const words = STATES[text] ?? `The channel is not ready at Whapi (${text.slice(0, 100)}).`;
-  return `${words} The run goes on by itself when it is ready.`;
+function stateReason(text: string): string {
+  const state = STATES[text] ?? `The channel is not ready at Whapi (${text.slice(0, 100)}).`;
+  return `${state} The run goes on by itself when it is ready.`;
 }

@@ -1,17 +1,17 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import {
-  afterSign,
+  afterSignal,
   afterStart,
   BREAKER_INTERVALS,
   CLOSED,
-  closedByHand,
-  isTrouble,
-  placesOf,
-  withinReach,
-  withoutProbe,
+  closedManually,
+  isTargetFailure,
+  freeSlots,
+  capNextProbe,
+  afterAbortedProbe,
 } from '../../src/delivery/breaker.js';
-import type { Outcome } from '../../src/delivery/policy.js';
+import type { AttemptOutcome } from '../../src/delivery/policy.js';
 import type { Breaker } from '../../src/model.js';
 
 const NOW = Date.UTC(2026, 0, 15, 12);
@@ -27,8 +27,8 @@ function after(
   what: 'trouble' | 'answer',
   { isProbe = false, askedMs = 0, now = NOW, random = 0.5, concurrency = CONCURRENCY } = {},
 ): Breaker {
-  const sign = { isTrouble: what === 'trouble', isProbe, askedMs };
-  return afterSign(breaker, sign, concurrency, BREAKER_INTERVALS, now, random);
+  const signal = { isTargetFailure: what === 'trouble', isProbe, askedMs };
+  return afterSignal(breaker, signal, concurrency, BREAKER_INTERVALS, now, random);
 }
 
 function times(count: number, step: (breaker: Breaker) => Breaker, from: Breaker): Breaker {
@@ -42,24 +42,24 @@ const recovering = after(probing, 'answer', { isProbe: true });
 
 describe('what speaks of a target, and not of one delivery', () => {
   it.each([500, 502, 503, 504, 599, 429, 408])('%i is trouble', (status) => {
-    expect(isTrouble({ kind: 'answered', status, retryAfter: null }, MESSAGE)).toBe(true);
+    expect(isTargetFailure({ kind: 'answered', status, retryAfter: null }, MESSAGE)).toBe(true);
   });
 
   it.each([200, 204, 301, 400, 401, 403, 404, 409, 410, 413, 422])('%i is an answer', (status) => {
-    expect(isTrouble({ kind: 'answered', status, retryAfter: null }, MESSAGE)).toBe(false);
+    expect(isTargetFailure({ kind: 'answered', status, retryAfter: null }, MESSAGE)).toBe(false);
   });
 
   it.each([{}, { cause: 'never' }, { cause: 'unknown_host' }] as const)('no answer is trouble: %j', (cause) => {
-    expect(isTrouble({ kind: 'failed', ...cause }, MESSAGE)).toBe(true);
+    expect(isTargetFailure({ kind: 'failed', ...cause }, MESSAGE)).toBe(true);
   });
 });
 
 describe('what ends a delivery by itself', () => {
   it('is no trouble: a 501 to an event that is not a message, and a 508 of a gateway that it came from', () => {
-    const said = (status: number): Outcome => ({ kind: 'answered', status, retryAfter: null });
-    expect([said(501), said(500)].map((outcome) => isTrouble(outcome, STATUS))).toEqual([false, true]);
-    expect([said(501), said(508)].map((outcome) => isTrouble(outcome, MESSAGE))).toEqual([true, true]);
-    expect(isTrouble({ ...said(508), isLoop: true } as Outcome, MESSAGE)).toBe(false);
+    const said = (status: number): AttemptOutcome => ({ kind: 'answered', status, retryAfter: null });
+    expect([said(501), said(500)].map((outcome) => isTargetFailure(outcome, STATUS))).toEqual([false, true]);
+    expect([said(501), said(508)].map((outcome) => isTargetFailure(outcome, MESSAGE))).toEqual([true, true]);
+    expect(isTargetFailure({ ...said(508), isLoop: true } as AttemptOutcome, MESSAGE)).toBe(false);
   });
 });
 
@@ -76,16 +76,16 @@ describe('a closed breaker', () => {
   });
 
   it("lets out what the target's concurrency allows", () => {
-    expect([0, 15, 16, 20].map((underWay) => placesOf(CLOSED, CONCURRENCY, underWay, NOW))).toEqual([16, 1, 0, 0]);
+    expect([0, 15, 16, 20].map((underWay) => freeSlots(CLOSED, CONCURRENCY, underWay, NOW))).toEqual([16, 1, 0, 0]);
   });
 });
 
 describe('an open breaker', () => {
   it('lets nothing out before its pause is over, and then one, whatever is still under way', () => {
     const [early, due] = [NOW + 5 * SECOND - 1, NOW + 5 * SECOND];
-    expect([early, due].map((now) => placesOf(opened, CONCURRENCY, 3, now))).toEqual([0, 1]);
+    expect([early, due].map((now) => freeSlots(opened, CONCURRENCY, 3, now))).toEqual([0, 1]);
     expect(probing).toEqual({ ...opened, state: 'half_open' });
-    expect(placesOf(probing, CONCURRENCY, 1, due)).toBe(0);
+    expect(freeSlots(probing, CONCURRENCY, 1, due)).toBe(0);
   });
 
   it('does not take for the probe what was claimed just before it opened', () => {
@@ -104,8 +104,8 @@ describe('an open breaker', () => {
   });
 
   it('may probe again at once when the probe was not sent', () => {
-    expect(withoutProbe(probing)).toEqual(opened);
-    expect(withoutProbe(CLOSED)).toBe(CLOSED);
+    expect(afterAbortedProbe(probing)).toEqual(opened);
+    expect(afterAbortedProbe(CLOSED)).toBe(CLOSED);
   });
 
   it('opens for longer after each probe that fails, up to five minutes, and tells when the trouble began', () => {
@@ -131,9 +131,9 @@ describe('an open breaker', () => {
   });
 
   it('waits no longer than its longest pause when the clock is set back, and as long as before otherwise', () => {
-    expect(withinReach(opened, BREAKER_INTERVALS, NOW - 60 * MINUTE).nextProbeAt).toBe(NOW - 54 * MINUTE);
-    expect(withinReach(opened, BREAKER_INTERVALS, NOW)).toBe(opened);
-    expect(withinReach(CLOSED, BREAKER_INTERVALS, NOW)).toBe(CLOSED);
+    expect(capNextProbe(opened, BREAKER_INTERVALS, NOW - 60 * MINUTE).nextProbeAt).toBe(NOW - 54 * MINUTE);
+    expect(capNextProbe(opened, BREAKER_INTERVALS, NOW)).toBe(opened);
+    expect(capNextProbe(CLOSED, BREAKER_INTERVALS, NOW)).toBe(CLOSED);
   });
 
   it('waits as long as the target asks, up to its longest pause', () => {
@@ -147,7 +147,7 @@ describe('a breaker that recovers', () => {
   it('begins with one at a time and takes one more with each answer, up to the whole concurrency', () => {
     const places: number[] = [];
     for (let breaker = recovering; places.length < 5; breaker = after(breaker, 'answer', { concurrency: 4 })) {
-      places.push(placesOf(breaker, 4, 0, NOW));
+      places.push(freeSlots(breaker, 4, 0, NOW));
     }
     expect(places).toEqual([1, 2, 3, 4, 4]);
     expect(times(15, (breaker) => after(breaker, 'answer'), recovering)).toEqual(CLOSED);
@@ -169,8 +169,8 @@ describe('a breaker that recovers', () => {
 
 describe('a person who says that the target is well', () => {
   it('closes it at once, with one at a time, and leaves alone what is closed', () => {
-    for (const breaker of [opened, probing, reopened]) expect(closedByHand(breaker)).toEqual({ ...CLOSED, ramp: 1 });
-    for (const breaker of [CLOSED, recovering]) expect(closedByHand(breaker)).toBe(breaker);
+    for (const breaker of [opened, probing, reopened]) expect(closedManually(breaker)).toEqual({ ...CLOSED, ramp: 1 });
+    for (const breaker of [CLOSED, recovering]) expect(closedManually(breaker)).toBe(breaker);
   });
 });
 
@@ -189,9 +189,9 @@ describe('whatever happens', () => {
         for (const { what, isProbe, wait } of steps) {
           now += wait;
           if (what === 'start') breaker = afterStart(breaker, now);
-          else if (what === 'no probe') breaker = withoutProbe(breaker);
+          else if (what === 'no probe') breaker = afterAbortedProbe(breaker);
           else breaker = after(breaker, what, { isProbe, now, concurrency });
-          const places = placesOf(breaker, concurrency, 0, now);
+          const places = freeSlots(breaker, concurrency, 0, now);
           expect(places).toBeLessThanOrEqual(breaker.state === 'closed' ? concurrency : 1);
           expect((breaker.nextProbeAt ?? now) - now).toBeLessThanOrEqual(6 * MINUTE);
           expect(breaker.state === 'closed').toBe(breaker.openedAt === null && breaker.nextProbeAt === null);

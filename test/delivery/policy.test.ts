@@ -1,32 +1,32 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { afterAttempt, expiry, goneReason, isGone, policyOf, RETRY_DELAYS_MS } from '../../src/delivery/policy.js';
-import type { Next, Outcome, Tried } from '../../src/delivery/policy.js';
+import { afterAttempt, expiryReason, goneReason, isGone, policyOf, RETRY_DELAYS_MS } from '../../src/delivery/policy.js';
+import type { NextState, AttemptOutcome, AttemptedDelivery } from '../../src/delivery/policy.js';
 import type { Streak } from '../../src/model.js';
 
 const NOW = Date.UTC(2026, 0, 15, 12);
 const SECOND = 1000;
 const DAY = 24 * 60 * 60 * SECOND;
 const POLICY = { maxAttempts: 10, delaysMs: RETRY_DELAYS_MS };
-const FAILED: Outcome = { kind: 'failed' };
+const FAILED: AttemptOutcome = { kind: 'failed' };
 
-function answered(status: number, retryAfter: string | null = null): Outcome {
+function answered(status: number, retryAfter: string | null = null): AttemptOutcome {
   return { kind: 'answered', status, retryAfter };
 }
 
 /** The attempt of a message that has just ended, the only one that was made unless told otherwise. */
-function tried(attempts = 1, more: Partial<Tried> = {}): Tried {
+function tried(attempts = 1, more: Partial<AttemptedDelivery> = {}): AttemptedDelivery {
   const event = { type: 'messages', method: 'post' } as const;
   return { attempts, besideSchedule: false, event, verdicts: ['event'], startedAt: NOW, streak: null, ...more };
 }
 
 /** What follows the first attempt, with a chance that leaves every pause at its length. */
-function afterFirst(outcome: Outcome): Next {
+function afterFirst(outcome: AttemptOutcome): NextState {
   return afterAttempt(outcome, tried(), POLICY, NOW, 0.5);
 }
 
 /** Milliseconds from now until the next attempt. */
-function pauseAfter(outcome: Outcome, attempts = 1, random = 0.5, maxAttempts = 100): number {
+function pauseAfter(outcome: AttemptOutcome, attempts = 1, random = 0.5, maxAttempts = 100): number {
   const { dueAt } = afterAttempt(outcome, tried(attempts), { ...POLICY, maxAttempts }, NOW, random);
   return (dueAt ?? NaN) - NOW;
 }
@@ -90,17 +90,17 @@ const STATUSES_POST = { type: 'statuses', method: 'post' } as const;
 
 interface Step {
   readonly at: number;
-  readonly next: Next;
+  readonly next: NextState;
 }
 
 /** Attempts that each end at once with this outcome, until the delivery is settled: when each began, and what followed. */
-function lifeOf(outcome: Outcome, { event, delaysMs, random = 0.5 }: LifeOptions = {}): Step[] {
+function lifeOf(outcome: AttemptOutcome, { event, delaysMs, random = 0.5 }: LifeOptions = {}): Step[] {
   const policy = { maxAttempts: 50, delaysMs: delaysMs ?? RETRY_DELAYS_MS };
   const steps: Step[] = [];
   let streak: Streak | null = null;
   for (let at: number | undefined = NOW; at !== undefined;) {
     const what = tried(steps.length + 1, { streak, startedAt: at, ...(event && { event }) });
-    const next: Next = afterAttempt(outcome, what, policy, at, random);
+    const next: NextState = afterAttempt(outcome, what, policy, at, random);
     steps.push({ at: at - NOW, next });
     streak = next.streak ?? null;
     at = next.dueAt;
@@ -109,13 +109,13 @@ function lifeOf(outcome: Outcome, { event, delaysMs, random = 0.5 }: LifeOptions
 }
 
 interface LifeOptions {
-  readonly event?: Tried['event'];
+  readonly event?: AttemptedDelivery['event'];
   readonly delaysMs?: readonly number[];
   readonly random?: number;
 }
 
 describe('an unknown host', () => {
-  const UNKNOWN: Outcome = { kind: 'failed', cause: 'unknown_host' };
+  const UNKNOWN: AttemptOutcome = { kind: 'failed', cause: 'unknown_host' };
 
   it('ends a delivery at the fifth attempt of the usual schedule', () => {
     const steps = lifeOf(UNKNOWN);
@@ -216,7 +216,7 @@ describe('an event that the target has no handler for', () => {
 
 describe('a target that leads back to a gateway that the webhook has come from', () => {
   it.each([1, 10])('ends the delivery at attempt %i, and says so', (attempts) => {
-    const next = afterAttempt({ ...answered(508), isLoop: true } as Outcome, tried(attempts), POLICY, NOW, 0.5);
+    const next = afterAttempt({ ...answered(508), isLoop: true } as AttemptOutcome, tried(attempts), POLICY, NOW, 0.5);
     expect(next).toEqual({ status: 'dead', reason: 'The target leads back to this gateway.' });
     expect(afterFirst(answered(508))).toMatchObject({ status: 'pending' });
   });
@@ -318,12 +318,12 @@ describe('a message that is too old to be sent', () => {
     ['old, where there is no limit', 0, null, false],
     ['no message at all', null, 60, false],
   ])('%s', (_case, newestMessageAt, maxAgeSeconds, expected) => {
-    expect(expiry(newestMessageAt, maxAgeSeconds, NOW) !== null).toBe(expected);
+    expect(expiryReason(newestMessageAt, maxAgeSeconds, NOW) !== null).toBe(expected);
   });
 
   it('is so a moment after its last second, not at the next full one', () => {
-    expect(expiry(nowSeconds - 60, 60, NOW)).toBeNull();
-    expect(expiry(nowSeconds - 60, 60, NOW + 1)).toBe(
+    expect(expiryReason(nowSeconds - 60, 60, NOW)).toBeNull();
+    expect(expiryReason(nowSeconds - 60, 60, NOW + 1)).toBe(
       'Not sent: its newest message was 60 s old, max_age_seconds is 60.',
     );
   });
