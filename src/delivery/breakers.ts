@@ -20,25 +20,25 @@ export interface BreakersOptions {
   readonly store: { readonly breakers: KeptBreakers };
   readonly intervals: BreakerIntervals;
   readonly effects: Pick<Effects, 'now' | 'random'>;
-  /** Told when one opens, and when it closes again. */
+  /** Called when a breaker opens and when it closes again. */
   readonly onChange: (targetId: string, breaker: Breaker) => void;
 }
 
 /**
- * The circuit breakers of all targets. They live in memory and are written down when they open, close or are well again:
- * so a restart finds them, and an attempt costs no write.
+ * The circuit breakers of all targets. They live in memory and are stored when they open, close or finish their ramp: a
+ * restart restores them, and an attempt costs no write.
  */
 export class Breakers {
   readonly #options: BreakersOptions;
   readonly #breakers = new Map<string, Breaker>();
-  /** The delivery that is under way as the probe of a target. */
+  /** By target: the delivery that is under way as its probe. */
   readonly #probes = new Map<string, string>();
 
   private constructor(options: BreakersOptions) {
     this.#options = options;
   }
 
-  /** As they were written down. What was recovering begins with one request at a time. */
+  /** Restores the stored breakers. A target that was ramping up starts again with one request in flight. */
   static async load(options: BreakersOptions): Promise<Breakers> {
     const breakers = new Breakers(options);
     for (const { targetId, ...kept } of await options.store.breakers.notClosed()) {
@@ -48,7 +48,7 @@ export class Breakers {
     return breakers;
   }
 
-  /** The clock of the machine was set back, or may have been while nothing ran: no pause becomes longer by that. */
+  /** The machine's clock was set back, or may have been while the gateway was stopped: caps all pauses. */
   clockSetBack(): void {
     const { intervals, effects } = this.#options;
     for (const [id, breaker] of this.#breakers) this.#breakers.set(id, capNextProbe(breaker, intervals, effects.now()));
@@ -58,18 +58,18 @@ export class Breakers {
     return this.#breakers.get(targetId) ?? CLOSED;
   }
 
-  /** How many more deliveries may go out, besides the `underWay` ones. */
+  /** How many more deliveries may start. `underWay`: those in flight. */
   freeSlots({ id, concurrency }: Target, underWay: number): number {
     return freeSlots(this.of(id), concurrency, underWay, this.#options.effects.now());
   }
 
-  /** When the next probe of a target may go out; null where it need not wait for that. */
+  /** When the next probe of a target may start; null if the breaker does not delay it. */
   nextProbeAt(targetId: string): number | null {
     const { state, nextProbeAt } = this.of(targetId);
     return state === 'open' && nextProbeAt !== null && nextProbeAt > this.#options.effects.now() ? nextProbeAt : null;
   }
 
-  /** A delivery goes out now. */
+  /** A delivery starts now. */
   started({ id, target }: Pick<Delivery, 'id' | 'target'>): void {
     const before = this.of(target.id);
     const after = afterStart(before, this.#options.effects.now());
@@ -78,7 +78,7 @@ export class Breakers {
     this.#breakers.set(target.id, after);
   }
 
-  /** It was answered, or failed; null: it was not sent, or was broken off. Resolves when what changed is written down. */
+  /** The attempt ended; `outcome` is null if it was not sent or was aborted. Resolves once a changed breaker is stored. */
   async ended(
     { id, target, event, verdicts }: Pick<Delivery, 'id' | 'target' | 'event' | 'verdicts'>,
     outcome: AttemptOutcome | null,
@@ -97,7 +97,7 @@ export class Breakers {
     await this.#become(target.id, afterSignal(before, signal, target.concurrency, intervals, now, effects.random()));
   }
 
-  /** A person says that a target is well. */
+  /** Closes a target's breaker on a manual request. */
   async close(targetId: string): Promise<void> {
     await this.#become(targetId, closedManually(this.of(targetId)));
   }

@@ -17,7 +17,7 @@ export interface DeliveryOptions {
   };
   readonly sender: Pick<Sender, 'send' | 'destroy'>;
   readonly breakers: Pick<Breakers, 'freeSlots' | 'nextProbeAt' | 'started' | 'ended'>;
-  /** Pauses between the attempts of a delivery, where its target names none. */
+  /** Pauses between attempts, for targets without a schedule of their own. */
   readonly delaysMs: readonly number[];
   readonly effects: Pick<Effects, 'now' | 'sleep' | 'random'>;
   readonly onError: (error: unknown) => void;
@@ -27,18 +27,18 @@ export interface DeliveryOptions {
 export interface DeliveryLoop {
   /** A hint that deliveries may have become due. */
   wake(): void;
-  /** Claims nothing more, gives what is under way `graceMs`, then breaks it off: it goes back to the store as due. */
+  /** Claims no more, gives attempts under way `graceMs`, then aborts them: their deliveries become due again. */
   stop(graceMs: number): Promise<void>;
 }
 
-/** The longest attempt (120 s), and three minutes for a store that refuses its settlement, a full disk for instance. */
+/** The longest attempt (120 s) plus three minutes in which the store may refuse its settlement, for example on a full disk. */
 const LEASE_MS = 300_000;
-/** Deliveries are looked for this often even when nothing was said to be due. */
+/** The longest pause between two polls for due deliveries. */
 const IDLE_MS = 1000;
 
 /**
- * Claims what is due, sends it, settles it. A delivery is, in turn: due → claimed (leased, I5) → sent → settled as
- * delivered, dead or expired, or due again. Of each target only so many are claimed as its slots and its breaker let out.
+ * Claims what is due, sends it and settles it. A delivery goes: due → claimed (leased, I5) → sent → settled as delivered,
+ * dead or expired, or due again. Each target gets as many claims as its free slots and its breaker allow.
  */
 export function startDeliveryLoop({
   store,
@@ -68,12 +68,12 @@ export function startDeliveryLoop({
   const wantOf = (target: Target, targets: number): ClaimWant =>
     slots.want(target, breakers.freeSlots(target, slots.underWay(target.id)), targets, effects.now());
 
-  // Its place is taken until it is settled, also while the store refuses: no target is sent more than can be written down.
+  // The slot stays taken until the delivery is settled, even while the store refuses: what is sent must be recordable.
   const launch = (delivery: Delivery, leaseEndsAt: number): void => {
     slots.take(delivery);
     breakers.started(delivery);
     const attempt = attemptDelivery(delivery, leaseEndsAt)
-      .catch(onError) // the lease runs out, and it is due again
+      .catch(onError) // the lease runs out and the delivery is due again
       .finally(() => {
         slots.release(delivery);
         attempts.delete(attempt);

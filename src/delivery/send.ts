@@ -13,7 +13,7 @@ import { signatureHeaders, signersOf } from './sign.js';
 import type { Signer } from './sign.js';
 import type { Delivery } from '../store/outbox.js';
 
-/** What of a delivery an attempt needs. */
+/** The part of a delivery that an attempt needs. */
 export type Outgoing = Omit<Delivery, 'lease' | 'attempts' | 'besideSchedule' | 'newestMessageAt' | 'streak'>;
 
 export interface SendResult {
@@ -22,15 +22,15 @@ export interface SendResult {
 }
 
 export interface Sender {
-  /** Makes one attempt. Never rejects: what went wrong is in the result. */
+  /** Makes one attempt. Never rejects: failures are part of the result. */
   send(delivery: Outgoing): Promise<SendResult>;
-  /** Why a URL cannot be a target's, as far as it can be told without a look-up; null where it can. */
+  /** Why a URL cannot be a target's, as far as it can be told without a DNS lookup; null if it can. */
   whyRefused(url: string): string | null;
-  /** Breaks off every attempt that is under way and closes all connections. */
+  /** Aborts all attempts under way and closes all connections. */
   destroy(): Promise<void>;
 }
 
-/** What of a target is sealed at rest. */
+/** A target's secrets, decrypted. */
 interface OpenedTarget {
   readonly headers: Readonly<Record<string, string>>;
   readonly signers: readonly Signer[];
@@ -42,13 +42,13 @@ export interface SenderOptions {
   /** What this gateway calls itself in `x-gateway-via`. */
   readonly gatewayId: string;
   readonly effects: Pick<Effects, 'now'>;
-  /** Where the addresses of names come from; the system's resolver if left out. */
+  /** Resolves host names; defaults to the system's resolver. */
   readonly lookup?: Lookup;
 }
 
-/** Node's HTTP server refuses a request with 16 KiB of headers; a huge batch goes without the list of its verdicts. */
+/** Node's HTTP server refuses requests with more than 16 KiB of headers, so a huge batch goes without its list of verdicts. */
 const LONGEST_VERDICTS_HEADER = 4096;
-const LONGEST_REASON = 500;
+const MOST_ERROR_LENGTH = 500;
 
 export function createSender({ openSecret, networks, gatewayId, effects, lookup }: SenderOptions): Sender {
   const guard = createGuard(networks, lookup);
@@ -56,7 +56,7 @@ export function createSender({ openSecret, networks, gatewayId, effects, lookup 
   const bodyDrainer = new BodyDrainer();
   const opened = new WeakMap<Target, OpenedTarget>();
 
-  /** Once for each state of a target: a changed one is another object. */
+  /** Cached per target object: a changed target is a new object. */
   const secretsOf = (target: Target): OpenedTarget => {
     const known = opened.get(target) ?? {
       headers: withUserAgent(JSON.parse(openSecret(target.headers)) as Record<string, string>),
@@ -68,7 +68,12 @@ export function createSender({ openSecret, networks, gatewayId, effects, lookup 
 
   const send = async (delivery: Outgoing): Promise<SendResult> => {
     const startedAt = effects.now();
-    const result = (outcome: AttemptOutcome, status: number | null, error: string | null, response = ''): SendResult => ({
+    const result = (
+      outcome: AttemptOutcome,
+      status: number | null,
+      error: string | null,
+      response = '',
+    ): SendResult => ({
       outcome,
       attempt: {
         startedAt,
@@ -89,9 +94,13 @@ export function createSender({ openSecret, networks, gatewayId, effects, lookup 
       const { timeoutMs } = delivery.target;
       const answer = await connections.request(url, { method, headers, body: delivery.body, timeoutMs });
       const { statusCode: status } = answer;
-      const outcome: AttemptOutcome = { kind: 'answered', status, retryAfter: singleHeader(answer.headers['retry-after']) };
+      const outcome: AttemptOutcome = {
+        kind: 'answered',
+        status,
+        retryAfter: singleHeader(answer.headers['retry-after']),
+      };
       if (status >= 200 && status < 300) {
-        bodyDrainer.start(delivery.target.id, answer.body); // the bot has the message, however its answer ends
+        bodyDrainer.start(delivery.target.id, answer.body); // delivered, however the body ends
         return result(outcome, status, null);
       }
       const excerpt = await readExcerpt(answer.body);
@@ -115,7 +124,7 @@ export function createSender({ openSecret, networks, gatewayId, effects, lookup 
   };
 }
 
-/** Where and how a delivery goes: as it came, or as one of Whapi's three modes would have sent it (docs/whapi.md, Modes). */
+/** Where a delivery goes and how: as it came, or as one of Whapi's three modes would send it (docs/whapi.md, Modes). */
 export function destinationOf({
   target,
   event,
@@ -147,7 +156,7 @@ function urlBelow(base: string, suffix: string): URL {
   return url;
 }
 
-/** A target's own one takes precedence: some bots are behind something that lets only certain ones through. */
+/** A target's own user agent takes precedence: some firewalls before a bot only let certain ones through. */
 function withUserAgent(headers: Readonly<Record<string, string>>): Readonly<Record<string, string>> {
   const hasOwn = Object.keys(headers).some((name) => name.toLowerCase() === 'user-agent');
   return hasOwn ? headers : { 'user-agent': USER_AGENT, ...headers };
@@ -162,11 +171,11 @@ function headersOf({ channel, contentType, verdicts }: Outgoing): Record<string,
   };
 }
 
-/** ENOTFOUND: the name service says that there is no such name; where it is out of order it says EAI_AGAIN. */
+/** ENOTFOUND: the DNS server says that the name does not exist. EAI_AGAIN: the DNS server could not be asked. */
 const CAUSE_OF_CODE: Readonly<Record<string, FailureCause>> = {
   ENOTFOUND: 'unknown_host',
   ERR_INVALID_URL: 'never',
-  UND_ERR_INVALID_ARG: 'never', // undici's: a URL, header or method that no request can have
+  UND_ERR_INVALID_ARG: 'never', // undici rejects the URL, a header or the method
 };
 
 function causeOf(error: unknown): { cause?: FailureCause } {
@@ -175,10 +184,11 @@ function causeOf(error: unknown): { cause?: FailureCause } {
   return cause ? { cause } : {};
 }
 
-/** Some of it is the other side's to choose, such as the names in a certificate: it is cut. */
+/** The other side chooses some of the text, such as its HTTP errors, so the length is limited. */
 function errorText(error: unknown, target: Target): string {
   const isTimeout = error instanceof Error && error.name === 'TimeoutError';
-  return (isTimeout ? `No answer within ${target.timeoutMs} ms.` : networkErrorText(error)).slice(0, LONGEST_REASON);
+  const text = isTimeout ? `No answer within ${target.timeoutMs} ms` : networkErrorText(error);
+  return `${text.slice(0, MOST_ERROR_LENGTH - 1)}.`;
 }
 
 function singleHeader(header: string | string[] | undefined): string | null {
