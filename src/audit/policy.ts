@@ -5,20 +5,23 @@ import type { MessagesPage } from '../whapi/messages-page.js';
 import type { AuditRun, AuditWalk } from '../store/audits.js';
 
 /**
- * How Whapi's list is read so that nothing is missed while messages arrive. An offset into a list that grows at its head
- * skips and repeats; so the list is read in closed windows of time, oldest first, each so short that one answer holds
- * all of it: one answer is one moment. A window that is too full is made shorter, an emptier one makes the next longer.
- * Only where a single second holds more than an answer do offsets come in; then every page must tell the same total and
- * all of them together that many messages, or the window is read again. Windows overlap by a second on both sides, for
- * whether Whapi counts the ends in is not documented, and each message belongs to the one window that its own time says.
- * What came into the part already read (a phone that was offline) shows in the total of the whole range: then it is read
- * again, three times at most. A seeding is read once: what comes meanwhile comes with a webhook.
+ * How Whapi's list is read completely while messages keep arriving. An offset into a list that grows at its head skips and
+ * repeats elements. So the list is read in closed time windows, oldest first, each short enough to fit into one answer: one
+ * answer is consistent in itself. A window that is too full is shortened, an emptier one makes the next one longer.
+ *
+ * Offsets are used only if a single second holds more messages than an answer. Then every page must report the same total,
+ * and all pages together must hold that many messages, or the window is read again. Windows overlap by a second on both
+ * sides, because it is not documented whether Whapi includes the ends; each message belongs to the one window that its own
+ * time falls into.
+ *
+ * Messages that arrived late in the part already read (a phone was offline) show in the total of the whole range: then the
+ * range is read again, three times at most. A seeding is read once: what arrives meanwhile comes with a webhook.
  */
 
 /** Pauses and limits of audits, in milliseconds. */
 export interface AuditIntervals {
   readonly callTimeoutMs: number;
-  /** Pauses after 429, 5xx, an answer that is none, and no connection; the last one is repeated. */
+  /** Pauses after 429, 5xx, an unusable answer and a failed connection; the last one is repeated. */
   readonly backoffMs: readonly number[];
 }
 
@@ -27,20 +30,20 @@ export const AUDIT_INTERVALS: AuditIntervals = {
   backoffMs: [5000, 10_000, 20_000, 40_000, 80_000, 160_000, 300_000],
 };
 
-/** The most that Whapi gives at once (docs/whapi.md, Reading messages). */
+/** The most that Whapi returns at once (docs/whapi.md, Reading messages). */
 const MOST_PER_CALL = 500;
-/** How full a window is meant to be. */
+/** The intended share of an answer that a window fills. */
 const TARGET_FILL = 0.7;
 const MOST_GROWTH = 8;
 const MOST_ROUNDS = 3;
 const MOST_REREADINGS = 3;
 
-/** The pages of one window that were read so far. Lost in a crash: the window is then read anew. */
+/** The pages of one window read so far. Lost in a crash: the window is then read again. */
 export interface WindowReading {
   readonly found: ReadonlyMap<string, ListedMessage>;
   readonly offset: number;
   readonly total: number | null;
-  /** How often it was begun anew, because the pages did not fit together. */
+  /** How often the window was started over because its pages did not match. */
   readonly rereadings: number;
 }
 
@@ -50,9 +53,9 @@ type AuditRange = Pick<AuditRun, 'kind' | 'since' | 'until'>;
 
 export interface WalkStep {
   readonly walk: AuditWalk;
-  /** The window has more pages; null: it is read, or begun anew with another length. */
+  /** Set while the window has more pages; null when it is done or starts over with another length. */
   readonly reading: WindowReading | null;
-  /** What was sent in the window that was read, oldest first. */
+  /** The messages of the window that was just completed, oldest first. */
   readonly messages: readonly ListedMessage[];
   readonly isOver: boolean;
 }
@@ -75,7 +78,7 @@ export function queryFor({ since, until }: AuditRange, walk: AuditWalk, { offset
   return { timeFrom: Math.max(0, walk.from - 1), timeTo: windowEnd(until, walk), count: walk.count, offset };
 }
 
-/** What a page means for the walk. */
+/** How the walk goes on after a page. */
 export function afterPage(span: AuditRange, walk: AuditWalk, reading: WindowReading, page: MessagesPage): WalkStep {
   switch (walk.stage) {
     case 'measure':
@@ -87,7 +90,7 @@ export function afterPage(span: AuditRange, walk: AuditWalk, reading: WindowRead
   }
 }
 
-/** An answer was too large to be read; null where it could not be smaller. */
+/** How the walk goes on after an answer that was too large to read; null if it cannot get smaller. */
 export function withSmallerPage(walk: AuditWalk): WalkStep | null {
   return walk.count > 1 ? continueWith({ ...walk, count: Math.floor(walk.count / 2) }) : null;
 }
@@ -99,11 +102,11 @@ export interface FailureContext {
   readonly now: number;
   /** In [0, 1). */
   readonly random: number;
-  /** Failures in a row before this one. */
+  /** Consecutive failures before this one. */
   readonly failedBefore: number;
 }
 
-/** Why and until when the walk waits; `until` null: Whapi refuses, so that waiting does not help. */
+/** Why and until when the walk waits; `until` is null if Whapi refuses, so that waiting does not help. */
 export function afterFailure(answer: Failure, at: FailureContext): { reason: string; until: number | null } {
   if (answer.kind === 'refused') return { reason: answer.reason, until: null };
   const retryAfter = answer.kind === 'busy' ? retryAfterMs(answer.retryAfter, at.now) : 0;
@@ -138,7 +141,7 @@ function afterReading(span: AuditRange, walk: AuditWalk, before: WindowReading, 
     if (isTooFull) return continueWith(shortened(walk, total));
     return { ...continueWith(walk), reading: { ...before, found, offset, total } };
   }
-  // An empty page although there should be more: the total counts something else than what was asked for.
+  // An empty page although there should be more: Whapi's total counts something other than what the query matches.
   const totalsAreOff = walk.totalsAreOff || (total !== null && offset < total);
   if (before.offset > 0 && !totalsAreOff && total !== null && found.size !== total && mayReread) {
     return readAgain(walk, before);
@@ -150,7 +153,7 @@ function windowRead({ kind, until }: AuditRange, walk: AuditWalk, found: Readonl
   const end = windowEnd(until, walk);
   const messages = [...found.values()]
     .filter(({ timestamp }) => timestamp >= walk.from && timestamp < end)
-    .reverse() // those of one second, too, in the order in which they came
+    .reverse() // keeps the order of arrival within one second
     .sort((a, b) => a.timestamp - b.timestamp);
   const isReadOut = end > until;
   const width = end - walk.from;
@@ -178,7 +181,7 @@ function continueWith(walk: AuditWalk): WalkStep {
   return { walk, reading: null, messages: [], isOver: false };
 }
 
-/** The first second behind the window. */
+/** The first second after the window. */
 function windowEnd(until: number, { from, widthSeconds }: AuditWalk): number {
   return Math.min(from + widthSeconds, until + 1);
 }

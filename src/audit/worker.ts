@@ -19,44 +19,44 @@ export interface AuditWorkerOptions {
   readonly openSecret: (sealed: Sealed) => string;
   readonly scheduler: Pick<CallScheduler, 'forWorker' | 'stepFor'>;
   readonly intervals: AuditIntervals;
-  /** Of the channel as a whole. */
+  /** Intervals of the channel as a whole. */
   readonly callIntervals: CallIntervals;
   readonly effects: Pick<Effects, 'now' | 'sleep' | 'random'>;
   readonly onError: (error: unknown) => void;
 }
 
 export interface AuditWorker {
-  /** A hint that an audit was begun, or that a channel was changed. */
+  /** A hint that an audit was started or a channel was changed. */
   wake(): void;
-  /** The machine's clock was set back: pauses end when they would have. */
+  /** The machine's clock was set back: shifts pauses with it. */
   clockSetBack(byMs: number): void;
-  /** Begins no more calls; resolves when those under way have ended, which is up to the scheduler. */
+  /** Starts no more calls. Resolves when those under way have ended; the scheduler decides how long they get. */
   stop(): Promise<void>;
 }
 
-/** What is kept of a channel between two calls. */
+/** What is remembered of a channel after failed calls. */
 interface Backoff {
   readonly nextAt: number;
-  /** Failures in a row. */
+  /** Consecutive failures. */
   readonly failures: number;
 }
 
 type Failure = Exclude<ListAnswer, { kind: 'found' | 'too_large' }>;
 
 const IDLE_MS = 5000;
-/** After a fault of ours (the store does not take writes): the calls are not made in a spin. */
+/** Pause after an internal failure, such as a store that refuses writes, so that calls are not repeated in a tight loop. */
 const AFTER_FAULT_MS = 1000;
 const NO_BACKOFF: Backoff = { nextAt: 0, failures: 0 };
 const TOO_LARGE = 'One message of the list is larger than the gateway reads.';
 
-/** Reads Whapi's list for audits and seedings: of each channel one after the other, one call at a time. */
+/** Reads Whapi's list for audits and seedings: one after the other per channel, one call at a time. */
 export function startAuditWorker(options: AuditWorkerOptions): AuditWorker {
   const { store, whapi, openSecret, scheduler, intervals, callIntervals, effects, onError } = options;
   const calling = new Map<string, Promise<void>>();
   const backoffs = new Map<string, Backoff>();
-  /** By channel: the pages of a window that needs more than one. */
+  /** By channel: the pages read so far of a window that needs more than one. */
   const readings = new Map<string, { readonly auditId: string; readonly reading: WindowReading }>();
-  /** By channel: why its audit waits, as it was written last. */
+  /** By channel: the reason stored last for why its audit waits. */
   const reportedReasons = new Map<string, string>();
 
   const turn = async (): Promise<number | null> => {
@@ -65,7 +65,7 @@ export function startAuditWorker(options: AuditWorkerOptions): AuditWorker {
     return Math.min(Infinity, ...later.flatMap((at) => at ?? []));
   };
 
-  /** Submits the next call of an audit, or returns when that will be. */
+  /** Submits the next call of an audit, or returns when it will be due. */
   const launchOrWait = async (run: AuditRun): Promise<number | null> => {
     const { name } = run.channel;
     const state = await store.calls.stateOf(name);
@@ -79,9 +79,12 @@ export function startAuditWorker(options: AuditWorkerOptions): AuditWorker {
     return null;
   };
 
-  const dueOf = (channel: string): CallsDue => ({ dueAt: (backoffs.get(channel) ?? NO_BACKOFF).nextAt, askDueAt: null });
+  const dueOf = (channel: string): CallsDue => ({
+    dueAt: (backoffs.get(channel) ?? NO_BACKOFF).nextAt,
+    askDueAt: null,
+  });
 
-  /** Why it waits. What Whapi answered to a call of the audit itself says more than the pause that came of it. */
+  /** Stores why an audit waits. The answer to one of its own calls is more precise than the pause that followed from it. */
   const reportPause = async ({ id, channel: { name } }: AuditRun, { code, reason }: Pause): Promise<void> => {
     if (code !== 'budget' && backoffs.get(name)?.failures) return;
     const reported = `${id} ${reason}`;
@@ -123,7 +126,7 @@ export function startAuditWorker(options: AuditWorkerOptions): AuditWorker {
     const answer = await whapi.listMessages(access, queryFor(run, walk, reading), {
       timeoutMs: intervals.callTimeoutMs,
     });
-    if (at.signal.aborted) return; // made again after the restart
+    if (at.signal.aborted) return; // repeated after the restart
     if (answer.kind !== 'found' && answer.kind !== 'too_large') {
       await handleFailure(run, answer, at);
       return;

@@ -14,21 +14,21 @@ export interface ResyncNoticesOptions {
 
 const POLL_EVERY_MS = 1000;
 const IDLE_MS = 60_000;
-/** How far back running resyncs from before the start are looked for. */
+/** How many of the newest resyncs a start searches for those that still run. */
 const MOST_FOUND_AT_START = 500;
-/** Looked at in one go, and in one turn: webhooks go between two goes. */
+/** Resyncs polled per query and per turn. Webhooks are served between two queries. */
 const PER_POLL = 100;
 const MOST_PER_TURN = 500;
 
 /**
- * Logs that a channel's resyncs pause and go on, and that a resync has ended. It looks at what the store says, once a
- * second while a resync runs: a resync ends by a webhook, a call, a window or a person, and none of them waits for the log.
- * Its looks count nothing, however many ids a resync has. Wake it when something was registered.
+ * Logs when a channel's resyncs pause and resume, and when a resync ends. It polls the store once a second while a resync
+ * runs: a resync can end through a webhook, a call, a closed window or a person, and none of them should wait for the log.
+ * Polling counts no messages, so its cost does not grow with a resync. Wake it after a registration.
  */
 export function startResyncNotices({ store, log, effects, onError }: ResyncNoticesOptions): Loop {
   const running = new Set<string>();
   const paused = new Map<string, string>();
-  /** Of the newest resync that was met; null: none was looked for yet. */
+  /** The number of the newest resync found so far; null before the first search. */
   let newest: number | null = null;
 
   const turn = async (): Promise<number | null> => {
@@ -65,13 +65,13 @@ export function startResyncNotices({ store, log, effects, onError }: ResyncNotic
   const poll = async (ids: readonly string[]): Promise<void> => {
     const still = await store.resyncs.stillRunning(ids);
     for (const id of ids) {
-      running.delete(id); // to the end of the queue
+      running.delete(id); // moves it to the end of the queue
       if (still.has(id)) running.add(id);
       else await logEnd(id);
     }
   };
 
-  /** One that was removed, with its channel or for its age, has no end to tell of. */
+  /** A resync that was removed, with its channel or because of its age, is not logged. */
   const logEnd = async (id: string): Promise<void> => {
     const view = await store.resyncs.get(id);
     if (!view) return;

@@ -22,23 +22,23 @@ export interface ResyncWorkerOptions {
 }
 
 export interface ResyncWorker {
-  /** A hint that something was registered, or that a channel was changed. */
+  /** A hint that something was registered or a channel was changed. */
   wake(): void;
-  /** The machine's clock was set back: pauses end when they would have. */
+  /** The machine's clock was set back: shifts pauses with it. */
   clockSetBack(byMs: number): void;
-  /** Begins no more calls; resolves when those under way have ended, which is up to the scheduler. */
+  /** Starts no more calls. Resolves when those under way have ended; the scheduler decides how long they get. */
   stop(): Promise<void>;
 }
 
-/** A call that nobody settled (the store was away) is due again after its time-out and this. */
+/** An unsettled call (the store was unavailable) is due again after its time-out plus this. */
 const LEASE_MARGIN_MS = 60_000;
 const IDLE_MS = 5000;
-/** After a fault of ours (the store does not take writes): the calls are not made in a spin. */
+/** Pause after an internal failure, such as a store that refuses writes, so that calls are not repeated in a tight loop. */
 const AFTER_FAULT_MS = 1000;
 
 /**
- * Submits the calls to Whapi that bring messages back, one at a time per channel, and closes windows that have run out.
- * When a call may be made is decided in whapi/policy.ts, what comes of it in policy.ts.
+ * Submits the calls to Whapi that restore messages, one at a time per channel, and closes windows that have run out.
+ * whapi/policy.ts decides when a call may be made, policy.ts what follows from its answer.
  */
 export function startResyncWorker({
   store,
@@ -54,13 +54,13 @@ export function startResyncWorker({
   const nextKind = new Map<string, ResyncCall['kind']>();
 
   const turn = async (): Promise<number | null> => {
-    while ((await store.resyncs.closeWindows()) > 0); // a small step at a time
+    while ((await store.resyncs.closeWindows()) > 0); // in small steps
     const free = (await store.resyncs.pendingCalls()).filter(({ channel }) => !calling.has(channel.name));
     const later = free.flatMap((calls) => launchOrWait(calls) ?? []);
     return later.length > 0 ? Math.min(...later) : null;
   };
 
-  /** Submits what is to be done for a channel, or returns when that will be. */
+  /** Submits the channel's next call, or returns when it will be due. */
   const launchOrWait = (calls: ChannelCalls): number | null => {
     const { name } = calls.channel;
     const faultEndsAt = faultUntil.get(name) ?? 0;
@@ -85,7 +85,7 @@ export function startResyncWorker({
     calling.set(channel, call);
   };
 
-  /** New ids and looks take turns, so that a run of thousands does not keep the looks at its first ones waiting. */
+  /** Alternates between new ids and polls, so that a run of thousands of ids does not delay the polls for its first ones. */
   const callNext = async ({ signal, state }: Turn): Promise<void> => {
     const { failures } = state;
     const { name } = state.channel;
@@ -97,7 +97,7 @@ export function startResyncWorker({
     const access = { baseUrl: call.channel.whapiBaseUrl, token: openSecret(call.channel.whapiToken) };
     const options = { resync: call.kind === 'resync', timeoutMs: intervals.callTimeoutMs };
     const answer = await whapi.getMessage(access, call.messageId, options);
-    if (signal.aborted) return; // not settled: made again after the restart
+    if (signal.aborted) return; // not settled, so it is repeated after the restart
     if (answer.kind === 'timeout') scheduler.noteNoAnswer(name);
     const now = effects.now();
     const at = { intervals, now, random: effects.random(), failures, tookMs: Math.max(now - begun, 0) };

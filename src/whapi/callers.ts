@@ -1,10 +1,10 @@
-/** Who makes a call to Whapi: a resync run, an audit or a seeding, a client through `/whapi`, a person. */
+/** Who makes a call to Whapi: a resync run, an audit or seeding, a client through `/whapi`, a person. */
 export type Caller = 'run' | 'audit' | 'client' | 'connect' | 'doctor';
 
 export interface CallUnderWay {
   readonly by: Caller;
   readonly since: number;
-  /** When it is broken off, at the latest. */
+  /** When it is aborted at the latest. */
   readonly until: number;
 }
 
@@ -16,7 +16,7 @@ const LABELS: Readonly<Record<Caller, string>> = {
   doctor: 'the doctor',
 };
 
-/** Who has the channel's turn, in words. */
+/** What to call the caller in a message. */
 export function callerLabel(by: Caller): string {
   return LABELS[by];
 }

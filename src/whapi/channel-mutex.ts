@@ -1,6 +1,6 @@
-/** Turns at calling Whapi, one holder at a time per channel; those who wait are served in the order in which they came. */
+/** FIFO mutex per channel: one call to Whapi in flight. */
 export interface ChannelMutex {
-  /** Does `work` when the channel's turn has come; gives what it gives. */
+  /** Runs `work` once the channel is free. Resolves with its result. */
   run<T>(channel: string, work: () => Promise<T>): Promise<T>;
 }
 

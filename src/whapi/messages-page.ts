@@ -5,15 +5,15 @@ import type { ListedMessage } from '../model.js';
 import { isRecord } from '../json.js';
 
 export interface MessagesPage {
-  /** Elements without an id or a time are left out. */
+  /** Without elements that lack an id or a time. */
   readonly messages: readonly ListedMessage[];
-  /** How many elements the answer had, whatever they were: what the next `offset` is counted by. */
+  /** How many elements the answer had, valid or not: the next `offset` counts them all. */
   readonly length: number;
-  /** How many messages fit the question, in Whapi's words; null where it does not say. */
+  /** How many messages match the query, according to Whapi; null if it does not say. */
   readonly total: number | null;
 }
 
-/** Reads the body of `GET /messages/list`; null where it is none. The elements are cut out of it, not printed again. */
+/** Reads the body of `GET /messages/list`; null if it has another form. Elements keep the bytes that Whapi sent. */
 export function readMessagesPage(body: Buffer): MessagesPage | null {
   const root = parseObject(body);
   const values = root?.['messages'];
@@ -31,7 +31,13 @@ function listedMessage(value: unknown, json: Buffer): ListedMessage | null {
   if (!isRecord(value)) return null;
   const [id, timestamp] = [stringOrNull(value['id']), unixSeconds(value['timestamp'])];
   if (id === null || id === '' || timestamp === null) return null;
-  return { id, timestamp: Math.floor(timestamp), type: stringOrNull(value['type']), chatId: stringOrNull(value['chat_id']), json };
+  return {
+    id,
+    timestamp: Math.floor(timestamp),
+    type: stringOrNull(value['type']),
+    chatId: stringOrNull(value['chat_id']),
+    json,
+  };
 }
 
 function stringOrNull(value: unknown): string | null {

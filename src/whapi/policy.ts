@@ -9,38 +9,38 @@ import type { CallsDue, ChannelState, CheckResult, NewPause } from '../store/cal
 
 /** When a channel's next call may be made, in milliseconds. */
 export interface CallIntervals {
-  /** Between the end of a call and the next one, for channels that name no spacing of their own. */
+  /** Pause between the end of a call and the next one, for channels without a spacing of their own. */
   readonly spacingMs: number;
-  /** How long a good state of the channel is taken for granted while new ids are asked for. */
+  /** How long a healthy state is trusted before another resync call needs a fresh health check. */
   readonly healthEveryMs: number;
-  /** Pauses before a channel that cannot resync is looked at again; the last one is repeated. */
+  /** Pauses before a channel that cannot resync is checked again; the last one is repeated. */
   readonly checksMs: readonly number[];
-  /** Pauses after 429, 5xx and no connection; the last one is repeated. */
+  /** Pauses after 429, 5xx and failed connections; the last one is repeated. */
   readonly backoffMs: readonly number[];
 }
 
-/** What a pause depends on besides the answer that caused it. */
+/** What the length of a pause depends on, besides the answer that caused it. */
 export interface PauseMoment {
   readonly intervals: CallIntervals;
   readonly now: number;
   /** In [0, 1). */
   readonly random: number;
-  /** Calls in a row, before this one, that told of trouble. */
+  /** Consecutive failed calls before this one. */
   readonly failures: number;
 }
 
 export interface StepMoment {
   readonly intervals: Pick<CallIntervals, 'spacingMs' | 'healthEveryMs'>;
   readonly now: number;
-  /** The end of the channel's last call, where it was made since the start. */
+  /** The end of the channel's last call in this process; null if there was none. */
   readonly endedAt: number | null;
-  /** Something came up since the last check by which the channel may no longer be what it was then. */
+  /** Something happened since the last check, so the channel's state may have changed. */
   readonly isStateStale: boolean;
 }
 
 export type Step =
   | Wait
-  /** Only the spacing to the call before is to be kept. */
+  /** Only the spacing after the previous call is left to wait for. */
   | { readonly kind: 'space'; readonly until: number }
   | { readonly kind: 'check' }
   | { readonly kind: 'call' };
@@ -48,16 +48,16 @@ export type Step =
 export interface Wait {
   readonly kind: 'wait';
   readonly until: number;
-  /** Why no call may be made; null: none is due yet. */
+  /** Why no call may be made; null if none is due yet. */
   readonly pause: Pause | null;
 }
 
-/** A failure that is not about one message alone. */
+/** A failure that affects the channel and not only one message. */
 export type Trouble =
   | Extract<WhapiFailure, { kind: 'busy' | 'timeout' | 'unreachable' }>
   | { readonly kind: 'refused'; readonly for: 'login' | 'quota' | 'token'; readonly reason: string };
 
-/** The part of a failure that concerns the channel as a whole; null where it is about one call alone. */
+/** The part of a failure that affects the whole channel; null if it is about one call. */
 export function troubleIn(answer: WhapiFailure): Trouble | null {
   if (answer.kind === 'missing') return null;
   if (answer.kind !== 'refused') return answer;
@@ -65,9 +65,9 @@ export function troubleIn(answer: WhapiFailure): Trouble | null {
 }
 
 /**
- * What is to be done for a channel now, by whoever makes calls of the gateway's own. In prose: a budget that is used up
- * waits for the next day; a pause ends with a good answer to a health check, made when it is over or when there is news
- * of the channel; before ids are asked for, the channel must have been seen healthy lately; calls keep their spacing.
+ * What to do next for a channel, for the gateway's own calls. A used-up daily budget waits for the next day. A pause ends
+ * with a good health check, which is made when the pause is over or when the channel's state may have changed. Before a
+ * resync call, the channel must have been healthy recently. Calls keep their spacing.
  */
 export function nextStep(
   state: ChannelState,
@@ -75,7 +75,7 @@ export function nextStep(
   { intervals, now, endedAt, isStateStale }: StepMoment,
 ): Step {
   const { pause, healthyAt } = state;
-  // News of the channel does not end a pause that Whapi asked for.
+  // A reported change of state does not end a pause that Whapi asked for.
   const isOver = pause === null || pause.nextCheckAt <= now || (isStateStale && pause.code !== 'busy');
   const activePause = budgetPause(state, now) ?? (isOver ? null : pause);
   if (activePause) return { kind: 'wait', until: activePause.nextCheckAt, pause: activePause };
@@ -90,8 +90,8 @@ export function nextStep(
 }
 
 /**
- * What becomes of a channel after a health check.
- * @param wasReportedLost a webhook told, since the last check, that the channel was away
+ * The channel's state after a health check.
+ * @param wasReportedLost since the last check, a webhook reported that the channel was not ready
  */
 export function afterCheck(
   { channel, failures }: Pick<ChannelState, 'channel' | 'failures'>,
@@ -101,7 +101,7 @@ export function afterCheck(
 ): CheckResult {
   if (health.kind !== 'found') {
     const trouble = troubleIn(health);
-    // Where Whapi says nothing of the state, the calls themselves have to show it.
+    // If Whapi does not report a state, the calls themselves have to show it.
     if (!trouble) return { pause: null, wasAway: wasReportedLost };
     const isAway = trouble.kind === 'refused' && trouble.for === 'login';
     return { pause: pauseFor(trouble, channel, { ...at, failures }), wasAway: isAway || wasReportedLost };
@@ -112,7 +112,7 @@ export function afterCheck(
   return { pause: { code: 'not_ready', reason: stateReason(text), nextCheckAt }, wasAway: true };
 }
 
-/** The pause of a channel after an answer that bars it as a whole, or by which Whapi could not take the call. */
+/** The pause after an answer that affects the whole channel, or after which Whapi cannot take calls. */
 export function pauseFor(trouble: Trouble, channel: Channel, at: PauseMoment): NewPause {
   if (trouble.kind === 'refused') return refusalPause(trouble, channel, at);
   const cause = trouble.kind === 'timeout' ? 'no answer in time' : trouble.reason;
@@ -121,7 +121,7 @@ export function pauseFor(trouble: Trouble, channel: Channel, at: PauseMoment): N
   return { code: 'busy', reason: `Whapi cannot take calls now: ${cause}.`, nextCheckAt };
 }
 
-/** The pause that a channel's own budget makes once it is used up; null while it is not. */
+/** The pause of a channel whose daily budget is used up; null if it is not. */
 export function budgetPause(
   calls: Pick<ChannelState, 'channel' | 'callsToday' | 'lastCallAt'>,
   now: number,
@@ -131,7 +131,7 @@ export function budgetPause(
   return { code: 'budget', reason, since: calls.lastCallAt ?? now, nextCheckAt: nextDay(now) };
 }
 
-/** The next midnight, UTC. */
+/** The next midnight in UTC. */
 export function nextDay(now: number): number {
   return (Math.floor(now / DAY_MS) + 1) * DAY_MS;
 }
@@ -163,7 +163,7 @@ function refusalPause(trouble: Trouble & { kind: 'refused' }, channel: Channel, 
   }
 }
 
-/** A check costs a call: it must not use the day's budget up faster than evenly. */
+/** A check costs a call, so checks must not use up the daily budget faster than evenly. */
 function pauseLength(pausesMs: readonly number[], { dailyCallBudget }: Channel, at: PauseMoment): number {
   const ms = jittered(pauseAt(pausesMs, at.failures), at.random);
   return dailyCallBudget === null ? ms : Math.max(ms, Math.ceil(DAY_MS / dailyCallBudget));

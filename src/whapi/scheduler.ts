@@ -11,20 +11,20 @@ import { HEALTHY } from './wire.js';
 import type { CallsDue, Calls, ChannelState } from '../store/calls.js';
 
 export interface Turn<State = ChannelState> {
-  /** Aborted when the time of the call is over, or when the gateway stops and breaks off what is under way. */
+  /** Aborted when the call's time is up, or when the gateway stops and aborts calls under way. */
   readonly signal: AbortSignal;
-  /** As it is now that the turn has come. */
+  /** The channel's state at the start of this turn. */
   readonly state: State;
 }
 
-/** `state` is null where the channel was removed meanwhile. */
+/** `state` is null if the channel was removed in the meantime. */
 type MaybeRemovedTurn = Turn<ChannelState | null>;
 
-/** Calls that the gateway makes by itself. Both are asked when the channel's turn has come, not before. */
+/** Calls that the gateway makes by itself. What to call is decided at the start of the turn, not before. */
 export interface WorkerCalls {
-  /** When the next one is due; null: there is none (any more). */
+  /** When the next call is due; null if there is none. */
   due(): Promise<CallsDue | null>;
-  /** Makes the next one, counts it and settles it. */
+  /** Makes the next call, counts it and settles it. */
   make(turn: Turn): Promise<void>;
 }
 
@@ -40,65 +40,65 @@ export interface SchedulerOptions {
 }
 
 /**
- * Owns every call to Whapi that the gateway makes, or passes on with `resync=true`: one per channel is under way, in the
- * order in which they were asked for. What an answer says of the channel binds the next call of the gateway's own, and
- * so do spacing and daily budget (policy.ts). Calls of clients and people wait for their turn and for nothing else.
+ * Owns every call to Whapi that the gateway makes, or passes on with `resync=true`. It runs one call per channel at a time,
+ * in the order of requests. The state that an answer reveals, the spacing and the daily budget limit the gateway's own
+ * calls (policy.ts). Calls of clients and people only wait for their turn.
  */
 export interface CallScheduler {
-  /** Makes one of these calls, or a health check, if its turn comes and it may be made then. @throws what they throw */
+  /** Makes one of these calls, or a health check, if one is allowed when its turn comes. @throws what they throw */
   forWorker(channel: string, by: 'run' | 'audit', calls: WorkerCalls): Promise<void>;
-  /** What `own` would do if its turn came now. */
+  /** What `forWorker` would do if its turn came now. */
   stepFor(state: ChannelState, due: CallsDue): Step;
   /**
-   * A client's call that passes through. It is not counted. It has `limitMs` from the beginning of its turn on, for the
-   * whole of it. @throws what it throws
+   * A client's call that passes through. It does not count towards the budget. It has `limitMs` from the start of its turn.
+   * @throws what it throws
    */
   forClient<T>(channel: string, limitMs: number, call: (turn: MaybeRemovedTurn) => Promise<T>): Promise<T>;
-  /** A call that a person asks for. It is counted, and made whatever the budget. Never rejects. */
+  /** A call that a person asks for. It counts towards the budget but is not limited by it. Never rejects. */
   forPerson<T>(
     channel: Channel,
     by: 'connect' | 'doctor',
     call: () => Promise<WhapiResult<T>>,
   ): Promise<WhapiResult<T>>;
-  /** The call that has the channel's turn. */
+  /** The channel's call under way; null if there is none. */
   underWay(channel: string): CallUnderWay | null;
-  /** A hint that a webhook told of a channel's state (`status.text`): it is looked at earlier. Never needed. */
+  /** A hint: a webhook reported a channel's state (`status.text`). The next check comes sooner. */
   noteChannelState(channel: string, state: string): void;
-  /** A hint that Whapi gave no answer at all: the channel is looked at before the next call. */
+  /** A hint: Whapi did not answer a call. The channel is checked before the next one. */
   noteNoAnswer(channel: string): void;
-  /** A hint that a channel was changed: calls that keep a spacing look at it again. */
+  /** A hint: a channel was changed. Calls that wait for the spacing start over. */
   wake(): void;
   /** The machine's clock was set back. */
   clockSetBack(byMs: number): void;
   /**
-   * Begins no more calls of the gateway's own, gives those under way, and what `others` wait for, `graceMs`, then breaks
-   * off what is left. No call can be made afterwards.
+   * Starts no more calls of the gateway's own. Gives calls under way, and clients until `clientsDone`, `graceMs`, then aborts
+   * the rest. No call can be made afterwards.
    */
   stop(graceMs: number, clientsDone: Promise<void>): Promise<void>;
 }
 
-/** A change of the spacing is seen this late at most where no `wake` told of it. */
+/** The longest wait before a changed spacing takes effect without a `wake`. */
 const MOST_NAP_MS = 5000;
 const WAIT_TIMEOUT_MS = 30_000;
-/** Aborting without a reason would create an error with a stack. */
+/** An abort without a reason would create an error with a stack. */
 const WOKEN = 'woken';
 const NOTHING_DUE: Step = { kind: 'wait', until: Infinity, pause: null };
 
 export function createCallScheduler(options: SchedulerOptions): CallScheduler {
   const { store, whapi, openSecret, intervals, effects, onError, waitTimeoutMs = WAIT_TIMEOUT_MS } = options;
   const mutex = createChannelMutex();
-  /** One at a time waits for the end of the spacing, so that none overtakes another. */
+  /** Only one worker per channel waits for the spacing, so that none overtakes another. */
   const workerMutex = createChannelMutex();
   const callsUnderWay = new Map<string, CallUnderWay & { readonly abort: AbortController }>();
   const unfinished = new Set<Promise<void>>();
-  /** Of the last call of the gateway's own. */
+  /** By channel: when the last call of the gateway's own ended. */
   const endedAt = new Map<string, number>();
-  /** What webhooks told of channels, and calls without an answer, since the last check. */
+  /** Channels by what happened since their last check: a webhook reported them ready or not ready, or a call got no answer. */
   const reports = { recovered: new Set<string>(), lost: new Set<string>(), unanswered: new Set<string>() };
   let napInterrupt = new AbortController();
   let isStopping = false;
 
-  /** Waits for the channel's turn. A time limit holds from there on, until `work` has ended. */
+  /** Waits for the channel's turn. The time limit covers `work` from its start to its end. */
   const inTurn = async <T>(
     channel: string,
     by: Caller,
@@ -130,8 +130,10 @@ export function createCallScheduler(options: SchedulerOptions): CallScheduler {
 
   const stepFor: CallScheduler['stepFor'] = (state, due) => {
     const { name } = state.channel;
-    if (!state.pause) reports.recovered.delete(name); // nothing that we did not know
-    const isStateStale = state.pause ? reports.recovered.has(name) : reports.lost.has(name) || reports.unanswered.has(name);
+    if (!state.pause) reports.recovered.delete(name); // known already
+    const isStateStale = state.pause
+      ? reports.recovered.has(name)
+      : reports.lost.has(name) || reports.unanswered.has(name);
     return nextStep(state, due, {
       intervals,
       now: effects.now(),
@@ -166,7 +168,7 @@ export function createCallScheduler(options: SchedulerOptions): CallScheduler {
     await store.calls.settleCheck(name, afterCheck(state, health, at, wasReportedLost));
   };
 
-  /** As `call`, counted before and learned from after. */
+  /** Counts `call` and records what its answer reveals about the channel. */
   const countedCall = async <T>(
     { name }: Channel,
     state: ChannelState | null,
