@@ -1,19 +1,19 @@
 import { readFileSync } from 'node:fs';
 
-/** What all requests that the gateway makes have in common, whoever they go to. */
+/** What all outgoing requests have in common. */
 
 const CONNECT_TIMEOUT_MS = 10_000;
 /**
- * Two addresses, one after the other, fit into the time for a connection, and a handshake whose first packet is lost
- * twice (sent again after 1 s and 3 s) fits into the time for one of them.
+ * Two addresses, one after the other, fit into the time for connecting. A handshake whose first packet is lost twice (and
+ * sent again after 1 s and 3 s) fits into the time for one address.
  */
 const MOST_ADDRESS_MS = 4000;
-/** Node's default. A peer whose handshake takes longer is never reached if its name has two addresses. */
+/** Node's default. A server whose handshake takes longer is never reached if its name has two addresses. */
 const LEAST_ADDRESS_MS = 250;
-/** Share of a whole call, so that the second address gets its turn as well. */
+/** The share of a whole call that one address gets, so that the second address gets its turn. */
 const ADDRESS_SHARE = 0.4;
 
-/** For undici's `connect`. */
+/** Options for undici's `connect`. */
 export interface ConnectOptions {
   readonly timeout: number;
   readonly autoSelectFamily: true;
@@ -21,17 +21,17 @@ export interface ConnectOptions {
 }
 
 /**
- * How long connecting may take within a call of `callMs` milliseconds (the longest, if left out). Of a name with several
- * addresses, Node gives up one after `autoSelectFamilyAttemptTimeout` and tries the next.
+ * How long connecting may take within a call of `callMs` milliseconds (by default the maximum). If a name has several
+ * addresses, Node gives up on one after `autoSelectFamilyAttemptTimeout` and tries the next.
  */
 export function connectOptions(callMs = Infinity): ConnectOptions {
   const halvings = Math.max(0, Math.ceil(Math.log2(MOST_ADDRESS_MS / (callMs * ADDRESS_SHARE))));
-  // In steps, so that calls of all lengths share a handful of agents.
+  // Rounded in steps, so that calls of all lengths share a handful of agents.
   const attempt = Math.max(LEAST_ADDRESS_MS, MOST_ADDRESS_MS / 2 ** halvings);
   return { timeout: CONNECT_TIMEOUT_MS, autoSelectFamily: true, autoSelectFamilyAttemptTimeout: attempt };
 }
 
-/** `whapi-resync-gateway/<version>`: the `user-agent` of every request that the gateway makes by itself. */
+/** `whapi-resync-gateway/<version>`: the `user-agent` of the gateway's own requests. */
 export const USER_AGENT = `whapi-resync-gateway/${versionOf(new URL('../package.json', import.meta.url))}`;
 
 function versionOf(file: URL): string {

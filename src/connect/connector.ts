@@ -5,7 +5,16 @@ import { failureToGatewayError } from '../whapi/answers.js';
 import type { WhapiAccess, WhapiClient, WhapiResult } from '../whapi/client.js';
 import type { CallScheduler } from '../whapi/scheduler.js';
 import type { Settings, WebhookMode } from '../whapi/wire.js';
-import { managedSettings, wantedEvents, eventsNamed, isOurs, isSame, patchOf, planConnect, planDisconnect } from './policy.js';
+import {
+  managedSettings,
+  wantedEvents,
+  eventsNamed,
+  isOurs,
+  isSame,
+  patchOf,
+  planConnect,
+  planDisconnect,
+} from './policy.js';
 import type { Identity, Plan, DesiredWebhook } from './policy.js';
 import { RESTART_NEEDED, warningsAbout, warningsAboutTargets, warningsAboutUrl } from './warnings.js';
 import type { Warning } from './warnings.js';
@@ -13,9 +22,9 @@ import type { Registry } from '../store/registry.js';
 import type { Traffic } from '../store/traffic.js';
 
 export interface ConnectTimeouts {
-  /** One call about settings. */
+  /** For one call about settings. */
   readonly callTimeoutMs: number;
-  /** How long after Whapi's answer to a test its webhook may still come. */
+  /** How long after Whapi's answer to a test its webhook may still arrive. */
   readonly arrivalMs: number;
   readonly pollEveryMs: number;
 }
@@ -23,38 +32,38 @@ export interface ConnectTimeouts {
 export const CONNECT_TIMEOUTS: ConnectTimeouts = { callTimeoutMs: 15_000, arrivalMs: 5000, pollEveryMs: 100 };
 
 export interface ConnectRequest {
-  /** Null: PUBLIC_URL, else where the channel was connected to before. */
+  /** Null: PUBLIC_URL, otherwise the URL of the previous connect. */
   readonly publicUrl: string | null;
   readonly mode: WebhookMode | null;
-  /** As targets name events; null: what the enabled targets of the channel want. */
+  /** Event names as in targets; null: what the enabled targets of the channel subscribe to. */
   readonly events: readonly string[] | null;
 }
 
 export interface Connected extends Plan {
   readonly webhookUrl: string;
-  /** The gateway's webhook was there before. */
+  /** Whether Whapi already had a webhook to this gateway. */
   readonly isThere: boolean;
   readonly warnings: readonly Warning[];
 }
 
 export interface Verification {
-  /** Whether a webhook from Whapi came in; null: it could not be tried. */
+  /** Whether a webhook from Whapi arrived; null: it could not be tested. */
   readonly verified: boolean | null;
-  /** What came of it and, where it did not come in, what to do. */
+  /** The result, and what to do if no webhook arrived. */
   readonly message: string;
 }
 
-/** Sets the gateway up as a webhook of a channel at Whapi, and takes it back. */
+/** Adds the gateway to the webhooks of a channel at Whapi, and removes it again. */
 export interface Connector {
   /** What `connect` would change. @throws GatewayError as `connect` does */
   plan(channel: Channel, request: ConnectRequest): Promise<Connected>;
   /**
-   * @throws GatewayError GW_NO_PUBLIC_URL, GW_CONFLICT (somebody else keeps changing the settings, or no header is free),
-   * GW_WHAPI_REFUSED, GW_WHAPI_UNAVAILABLE
+   * @throws GatewayError GW_NO_PUBLIC_URL, GW_CONFLICT (the settings keep changing, or no header is free), GW_WHAPI_REFUSED,
+   * GW_WHAPI_UNAVAILABLE
    */
   connect(channel: Channel, request: ConnectRequest): Promise<Connected & Verification>;
   planDisconnect(channel: Channel): Promise<Plan>;
-  /** Undoes what connecting has changed, and nothing else. @throws GatewayError as `connect` does */
+  /** Undoes what `connect` changed, and nothing else. @throws GatewayError as `connect` does */
   disconnect(channel: Channel): Promise<Plan>;
 }
 
@@ -68,9 +77,9 @@ export interface ConnectorOptions {
   readonly effects: Pick<Effects, 'now' | 'sleep'>;
 }
 
-/** Somebody else may write the settings at the same time; who does so again and again is not fought with. */
+/** Someone else may write the settings at the same time. After this many attempts the gateway leaves them alone. */
 const MOST_WRITE_ATTEMPTS = 4;
-/** What a test webhook plays: an event that no bot acts on, whatever Whapi puts into it. */
+/** The event of the test webhook. No bot acts on it, whatever Whapi puts into it. */
 const TEST_EVENT_TYPE = 'presences';
 
 export function createConnector(options: ConnectorOptions): Connector {
@@ -94,7 +103,11 @@ export function createConnector(options: ConnectorOptions): Connector {
     return { urls, secret: openSecret(channel.webhookSecret) };
   };
 
-  const desiredWebhook = async (channel: Channel, request: ConnectRequest, targets: readonly Target[]): Promise<DesiredWebhook> => {
+  const desiredWebhook = async (
+    channel: Channel,
+    request: ConnectRequest,
+    targets: readonly Target[],
+  ): Promise<DesiredWebhook> => {
     const url = await webhookUrlOf(channel, request.publicUrl);
     return {
       ...(await identityOf(channel, url)),
@@ -118,8 +131,8 @@ export function createConnector(options: ConnectorOptions): Connector {
   };
 
   /**
-   * Writes until Whapi has what is wished for. Whapi tells with each write what was there before it: where that is not
-   * what was read, somebody has written in between, and what he wrote would be lost. So the next write starts from it.
+   * Writes until Whapi has the desired settings. Each answer to a write contains the settings before it: if they differ from
+   * what was read, someone else wrote in between, and that change is now lost. So the next write is planned from them.
    */
   const applyPlan = async (channel: Channel, first: Settings, planFor: (settings: Settings) => Plan): Promise<Plan> => {
     const plan = planFor(first);
@@ -174,7 +187,7 @@ export function createConnector(options: ConnectorOptions): Connector {
     },
     connect: async (channel, request) => {
       const { wish, settings, isThere, isPersistNew, warnings } = await prepareConnect(channel, request);
-      // Before anything is changed, so that a crash in between leaves nothing that disconnecting does not know of.
+      // Stored before anything changes: after a crash in between, `disconnect` still knows what to undo.
       const connection = { webhookUrl: wish.url, hasSetPersist: isPersistNew, connectedAt: effects.now() };
       await store.registry.rememberConnection(channel.name, connection);
       const plan = await applyPlan(channel, settings, (now) => planConnect(now, wish));

@@ -16,17 +16,21 @@ export const WARNING_CODES = [
   'private_url',
 ] as const;
 
-/** Something that connecting does not put right by itself. */
+/** A problem that connecting does not fix by itself. */
 export interface Warning {
   readonly code: (typeof WARNING_CODES)[number];
-  /** The webhook it is about, secrets masked; null: none. */
+  /** The webhook in question, with secrets masked; null if it is about none. */
   readonly webhookUrl: string | null;
   /** What is wrong, and what to do. */
   readonly message: string;
 }
 
-/** What in the settings of a channel, the gateway's own webhook apart, works against the gateway. */
-export function warningsAbout({ webhooks }: ManagedSettings, identity: Identity, targets: readonly Target[]): Warning[] {
+/** Settings of a channel that work against the gateway, apart from the gateway's own webhook. */
+export function warningsAbout(
+  { webhooks }: ManagedSettings,
+  identity: Identity,
+  targets: readonly Target[],
+): Warning[] {
   return webhooks.filter((webhook) => !isOurs(webhook, identity)).flatMap((webhook) => aboutOther(webhook, targets));
 }
 
@@ -77,7 +81,7 @@ function bypassWarning(url: string, targets: readonly Target[]): Warning {
   };
 }
 
-/** What may keep Whapi from reaching the gateway under this URL. `whapiBaseUrl`: a simulated Whapi may be nearby itself. */
+/** Problems that may keep Whapi from reaching this URL. `whapiBaseUrl`: a simulated Whapi may run on this network itself. */
 export function warningsAboutUrl(publicUrl: string, whapiBaseUrl: string): Warning[] {
   if (isPrivate(whapiBaseUrl)) return [];
   if (isPrivate(publicUrl)) {
@@ -89,7 +93,7 @@ export function warningsAboutUrl(publicUrl: string, whapiBaseUrl: string): Warni
   return [{ code: 'insecure_url', webhookUrl: null, message }];
 }
 
-/** `channel`: its name. The targets at the time of connecting decide which events Whapi is asked for. */
+/** `channel`: its name. Connecting requests the events that the targets take at that time. */
 export function warningsAboutTargets(targets: readonly Target[], channel: string): Warning[] {
   if (receiversOf(targets, channel).length > 0) return [];
   const message =

@@ -46,25 +46,25 @@ export interface DoctorOptions {
   readonly openSecret: (sealed: Sealed) => string;
   readonly whyRefused: (url: string) => string | null;
   readonly sendTest: (checkTarget: Target) => Promise<TargetTest>;
-  /** Bytes free on the disk of the database; null: it is on another machine. */
+  /** Free bytes on the disk of the database; null if it is on another machine. */
   readonly freeBytes: () => Promise<number | null>;
   readonly effects: Pick<Effects, 'now'>;
 }
 
 export interface Doctor {
-  /** Looks at everything that a working gateway depends on. `sendTest`: each target is sent a test event. */
+  /** Checks everything that a working gateway depends on. `sendTest`: sends each target a test event. */
   examine(options: { sendTest: boolean }): Promise<readonly Check[]>;
 }
 
 const HEALTH_TIMEOUT_MS = 10_000;
 const DEFAULT_REQUEST = { publicUrl: null, mode: null, events: null };
 
-/** What was found of one channel. */
+/** The results for one channel. */
 interface ChannelFindings {
   readonly checks: readonly Check[];
-  /** How far the clock is ahead of Whapi's; null where Whapi did not tell the time. */
+  /** How far the clock is ahead of Whapi's; null if Whapi's answer had no date. */
   readonly skewMs: number | null;
-  /** The events that Whapi is set to send for it; null where that is not known. */
+  /** The events that Whapi sends for it according to its settings; null if that is not known. */
   readonly sent: readonly EventName[] | null;
 }
 
@@ -80,12 +80,12 @@ export function createDoctor(options: DoctorOptions): Doctor {
     return [storeCheck(refusal), ...(free === null ? [] : [diskCheck(free)])];
   };
 
-  /** Health, settings and webhooks of one channel. */
+  /** Checks health, settings and webhooks of one channel. */
   const examineChannel = async (each: Channel): Promise<ChannelFindings> => {
     const access = { baseUrl: each.whapiBaseUrl, token: options.openSecret(each.whapiToken) };
     let asked = effects.now();
     const health = await options.scheduler.forPerson(each, 'doctor', async () => {
-      asked = effects.now(); // the clock is compared with Whapi's: time in line is not counted
+      asked = effects.now(); // for comparing the clocks, so without the wait for the turn
       return await whapi.getHealth(access, { timeoutMs: HEALTH_TIMEOUT_MS });
     });
     const traffic = await store.traffic.of(each.name);
@@ -130,7 +130,7 @@ export function createDoctor(options: DoctorOptions): Doctor {
     return targetCheck(each, { refusal, test, channels });
   };
 
-  /** What waits for a target, what it did not take, and whether it can be sent anything. */
+  /** Checks what waits for a target, what it refused, and whether it receives anything at all. */
   const deliveryChecks = async (each: Target, sent: ReadonlyMap<string, readonly EventName[]>): Promise<Check[]> => {
     const load = await store.outbox.loadOf(each.id);
     return [

@@ -4,20 +4,20 @@ import type { ChannelTraffic } from '../store/traffic.js';
 export const CHECK_STATUSES = ['ok', 'warn', 'fail'] as const;
 export type CheckStatus = (typeof CHECK_STATUSES)[number];
 
-/** One thing that was looked at. */
+/** The result of one check. */
 export interface Check {
-  /** What kind of check: stable, for scripts. */
+  /** The kind of check: stable, for scripts. */
   readonly name: string;
-  /** What was looked at: a channel, a target, the store … */
+  /** What was checked: a channel, a target, the store … */
   readonly subject: string;
   readonly status: CheckStatus;
   /** What was found. */
   readonly message: string;
-  /** What to do; null where nothing is. */
+  /** What to do; null if nothing. */
   readonly fix: string | null;
 }
 
-/** Refusals by their code: whether anyone on the internet can cause them, and what to do. */
+/** By the code of a refusal: whether anyone on the internet can cause it, and what to do. */
 const REFUSALS: ReadonlyMap<string, readonly [boolean, string]> = new Map([
   ['GW_UNAUTHORIZED', [true, 'If these are from Whapi, its secret is wrong: "channels connect" sets it.']],
   ['GW_RATE_LIMITED', [true, 'Raise WEBHOOK_RATE_PER_SECOND, or find out who sends webhooks with a wrong secret.']],
@@ -34,7 +34,7 @@ const REFUSALS: ReadonlyMap<string, readonly [boolean, string]> = new Map([
 const MIB = 1024 * 1024;
 const LEAST_BYTES = 100 * MIB;
 const FEW_BYTES = 1024 * MIB;
-/** Whapi's clock comes in whole seconds, and with the answer's way here. */
+/** Whapi reports whole seconds, and its answer takes a while to arrive. */
 const TOLERATED_SKEW_MS = 30_000;
 
 /** What each state of a channel means (docs/whapi.md, Health). */
@@ -55,7 +55,7 @@ export function storeCheck(refusal: string | null): Check {
   return { ...at, status: 'fail', message: refusal, fix: 'Look at the disk and the rights of the database file.' };
 }
 
-/** `freeBytes` of the disk that the database is on. */
+/** `freeBytes`: on the disk of the database. */
 export function diskCheck(freeBytes: number): Check {
   const free =
     freeBytes < FEW_BYTES ? `${Math.floor(freeBytes / MIB)} MiB` : `${Math.floor(freeBytes / MIB / 1024)} GiB`;
@@ -80,13 +80,13 @@ export function clockCheck(skewMs: number): Check {
   };
 }
 
-/** `state`: status.text of the channel's health at Whapi. */
+/** `state`: `status.text` of the channel's health at Whapi. */
 export function healthCheck(channel: string, state: string): Check {
   const [status, words, fix] = STATES.get(state) ?? ['warn', 'in a state that is not known here', null];
   return { name: 'whapi', subject: channel, status, message: `At Whapi the channel is ${words} (${state}).`, fix };
 }
 
-/** The channel at Whapi could not be asked. */
+/** Whapi could not be asked about the channel. */
 export function whapiFailure(channel: string, message: string): Check {
   return { name: 'whapi', subject: channel, status: 'fail', message, fix: null };
 }
@@ -112,20 +112,26 @@ export function webhookCheck(
 export function lastWebhookCheck(channel: string, at: number | null, now: number): Check {
   const name = 'last_webhook';
   if (at !== null)
-    return { name, subject: channel, status: 'ok', message: `Its last webhook came ${durationText(now - at)} ago.`, fix: null };
+    return {
+      name,
+      subject: channel,
+      status: 'ok',
+      message: `Its last webhook came ${durationText(now - at)} ago.`,
+      fix: null,
+    };
   const fix = `Send the number a message. If none comes in: "channels connect ${channel}" tests the way.`;
   return { name, subject: channel, status: 'warn', message: 'No webhook of this channel is stored.', fix };
 }
 
 export interface TargetFacts {
-  /** Why its URL cannot be a target's; null where it can. */
+  /** Why its URL is not allowed; null if it is. */
   readonly refusal: string | null;
-  /** What came of a test event; null where none was sent. */
+  /** The result of a test event; null if none was sent. */
   readonly test: TargetTest | null;
   readonly channels: ReadonlySet<string>;
 }
 
-/** The worst that there is to say of a target. */
+/** Reports only the most severe problem of a target. */
 export function targetCheck(target: Target, { refusal, test, channels }: TargetFacts): Check {
   const at = { name: 'target', subject: target.name };
   const unknown = target.channels.filter((name) => name !== '*' && !channels.has(name));
@@ -165,7 +171,7 @@ function sentOf({ event, method, path }: TargetTest): string {
   return `${event} at ${method} ${path}`;
 }
 
-/** Null where none was refused today (UTC). */
+/** Null if no webhook was refused today (UTC). */
 export function refusedCheck(
   channel: string,
   { lastWebhookAt, refused: { today, lastAt, lastCode } }: ChannelTraffic,

@@ -6,11 +6,11 @@ import { durationText, counted } from './policy.js';
 import type { Check } from './policy.js';
 import type { TargetLoad } from '../store/outbox.js';
 
-/** A delivery that waits for longer is worth a warning. */
+/** A delivery that waits longer than this is worth a warning. */
 const BACKLOG_WARN_MS = 5 * 60_000;
 const MOST_LISTED_EVENTS = 8;
 
-/** Null where it is closed. */
+/** Null if the breaker is closed. */
 export function breakerCheck({ name, url, id }: Target, breaker: Breaker, { lastError }: TargetLoad): Check | null {
   if (breaker.state === 'closed') return null;
   const { since, probe } = breakerTimes(breaker);
@@ -25,7 +25,7 @@ export function breakerCheck({ name, url, id }: Target, breaker: Breaker, { last
   };
 }
 
-/** Null where nothing waits. What has waited for less than a few minutes is the usual traffic. */
+/** Null if nothing waits. Deliveries that have waited for a few minutes at most are normal traffic. */
 export function backlogCheck({ name, id }: Target, load: TargetLoad, now: number): Check | null {
   const { pending, oldestPendingAt, lastError } = load;
   if (pending === 0 || oldestPendingAt === null) return null;
@@ -40,7 +40,7 @@ export function backlogCheck({ name, id }: Target, load: TargetLoad, now: number
   };
 }
 
-/** Null where none is dead. */
+/** Null if none is dead. */
 export function deadCheck({ name, id }: Target, { deadLastDay }: TargetLoad): Check | null {
   if (deadLastDay === 0) return null;
   return {
@@ -54,7 +54,7 @@ export function deadCheck({ name, id }: Target, { deadLastDay }: TargetLoad): Ch
   };
 }
 
-/** Events without a handler are no alarm: a bot need not take all that Whapi sends. */
+/** Status `ok`: a bot does not have to handle every event. */
 export function unhandledCheck({ name, id }: Target, { unhandledLastDay }: TargetLoad): Check | null {
   if (unhandledLastDay.length === 0) return null;
   const events = unhandledLastDay.map((each) => `${each.event} (${each.count})`).join(', ');
@@ -69,14 +69,15 @@ export function unhandledCheck({ name, id }: Target, { unhandledLastDay }: Targe
   };
 }
 
-/** `sent`: the events that each channel sends; where nothing is known of one, nothing is said. */
+/** `sent`: the events that each channel sends. Null if they are not known for one of the target's channels. */
 export function subscriptionCheck(target: Target, sent: ReadonlyMap<string, readonly EventName[]>): Check | null {
   const names = target.channels.includes('*') ? [...sent.keys()] : target.channels.filter((name) => sent.has(name));
   const all = names.flatMap((name) => (sent.get(name) ?? []).map((event) => ({ name, event })));
   const isKnown = names.length > 0 && names.every((name) => (sent.get(name) ?? []).length > 0);
   if (!target.enabled || !isKnown || all.some(({ name, event }) => subscribes(target, name, event))) return null;
   const events = [...new Set(all.map(({ event }) => nameOf(event)))].sort();
-  const shown = events.length > MOST_LISTED_EVENTS ? `${events.slice(0, MOST_LISTED_EVENTS).join(', ')} …` : events.join(', ');
+  const shown =
+    events.length > MOST_LISTED_EVENTS ? `${events.slice(0, MOST_LISTED_EVENTS).join(', ')} …` : events.join(', ');
   return {
     name: 'subscription',
     subject: target.name,
@@ -86,7 +87,7 @@ export function subscriptionCheck(target: Target, sent: ReadonlyMap<string, read
   };
 }
 
-/** One check for each target whose bot another, older target reaches as well. */
+/** One check per target that reaches the same bot as an older target. */
 export function sharedUrlChecks(targets: readonly Target[]): Check[] {
   return targets.flatMap((target, index) => {
     const message = sameBotWarning(target, targets.slice(0, index));
@@ -96,7 +97,7 @@ export function sharedUrlChecks(targets: readonly Target[]): Check[] {
   });
 }
 
-/** Since when a breaker is open (empty where that is not known), and when it probes. */
+/** Since when a breaker is open (empty if not known), and when it probes. */
 export function breakerTimes({ state, openedAt, nextProbeAt }: Breaker): { since: string; probe: string } {
   return {
     since: openedAt === null ? '' : ` since ${iso(openedAt)}`,

@@ -2,32 +2,32 @@ import type { EventMethod, EventName } from '../model.js';
 import { unixSeconds } from './timestamp.js';
 import { isRecord } from '../json.js';
 
-/** What an element says of itself, as far as a verdict or the order of a chat depends on it. */
+/** What an element says about itself, as far as verdicts and the order within a chat depend on it. */
 export interface ItemFacts {
   /**
-   * The message id that the item is judged by: a message's own, an update's own, of a chat the last message that it now
-   * has and had not before. Otherwise (statuses, removals) the message that it is about, or null.
+   * The message id that the item is judged by. For a message or an update, its own. For a chat, its last message, unless it
+   * had that one before. For others (statuses, removals), the message that it is about, or null.
    */
   readonly messageId: string | null;
   readonly chatId: string | null;
   /** `messages[i].type`; null for other carriers. */
   readonly type: string | null;
-  /** Unix seconds, by the message itself; null where it has none. */
+  /** Unix seconds, as the message itself states; null if it has no time. */
   readonly timestamp: number | null;
-  /** Of a live location: the number of this position. */
+  /** For a live location: the number of the position. */
   readonly sequence: number | null;
-  /** Of an update: it was caused by a message of its own (an edit, a reaction, a vote). */
+  /** For an update: a message of its own caused it (an edit, a reaction, a vote). */
   readonly ownTrigger: boolean;
   /**
-   * What it is about: `chat 1@g.us`, `message p.w30`, … (a group is its chat). Of a repeatable item it tells Whapi's retry
-   * from a second genuine one. Null where that is not known.
+   * What the item is about: `chat 1@g.us`, `message p.w30` … (a group is its chat). For repeatable items it tells a retry of
+   * Whapi's from a second genuine event. Null if unknown.
    */
   readonly object: string | null;
 }
 
 /**
- * Which rows of the decision table can apply to an item: `message` 1–10 and 15–17, `update` 11, `chat` 12, any of them and
- * `other` 13 (where `repeatable`) and 14.
+ * Which rows of the decision table can apply to an item: `message` 1–10 and 15–17, `update` 11, `chat` 12. Rows 13 (if
+ * `repeatable`) and 14 can apply to all of them and to `other`.
  */
 export type ItemKind = 'message' | 'update' | 'chat' | 'other';
 
@@ -40,7 +40,7 @@ export interface Carrier {
 }
 
 const usual = (type: string, method: EventMethod): EventName => ({ type, method });
-/** Of the document as a whole, and of elements that say nothing. */
+/** For the document as a whole, and for elements without any of these facts. */
 export const NO_FACTS: ItemFacts = facts(null, null, null);
 
 export const OTHER_CARRIER: Carrier = {
@@ -50,12 +50,12 @@ export const OTHER_CARRIER: Carrier = {
   read: () => NO_FACTS,
 };
 
-/** An array whose elements Whapi may send again, byte for byte. */
+/** An array whose elements Whapi may repeat byte for byte. */
 function repeatable(event: EventName, kind: ItemKind, read: Carrier['read']): Carrier {
   return { defaultEvent: event, kind, repeatable: true, read };
 }
 
-/** An array whose elements are about what stands at `path`: a chat, a group … */
+/** A repeatable array whose elements are about the object with the id at `path`: a chat, a group … */
 function carrierAbout(event: EventName, kind: string, ...path: string[]): Carrier {
   return repeatable(event, 'other', (value) => {
     const found = idOrNull(valueAt(value, ...path));
@@ -90,7 +90,7 @@ const CARRIERS: ReadonlyMap<string, Carrier> = new Map<string, Carrier>([
   ['calls', repeatable(usual('calls', 'post'), 'other', readCall)],
 ]);
 
-/** What the array under a key carries; undefined where it carries no items. Rule 13 names all `*_updates` and `*_removed`. */
+/** What the array under a key carries; undefined if it carries no items. Rule 13 covers all `*_updates` and `*_removed`. */
 export function carrierOf(key: string): Carrier | undefined {
   const known = CARRIERS.get(key);
   if (known) return known;
@@ -107,7 +107,7 @@ export function carrierOf(key: string): Carrier | undefined {
   });
 }
 
-/** What the arrays of a kind are about; of any other kind, its own name. */
+/** The kind of object that arrays are about. For all others it is named like the array. */
 const OBJECTS: ReadonlyMap<string, string> = new Map([
   ['statuses', 'message'],
   ['groups', 'chat'],
@@ -125,7 +125,7 @@ function readMessage(value: unknown): ItemFacts {
     chatId: idOrNull(value['chat_id']),
     type,
     timestamp: unixSeconds(value['timestamp']),
-    // A number above 2^53 is rounded by the parser: two positions could look like one.
+    // JSON.parse rounds numbers above 2^53, so two positions could look the same.
     sequence: Number.isSafeInteger(position) ? (position as number) : null,
     ownTrigger: false,
     object: null,
@@ -135,7 +135,8 @@ function readMessage(value: unknown): ItemFacts {
 function readUpdate(value: unknown): ItemFacts {
   const messageId = idOrNull(valueAt(value, 'id')) ?? updatedId(value);
   const trigger = idOrNull(valueAt(value, 'trigger', 'id'));
-  const chat = idOrNull(valueAt(value, 'after_update', 'chat_id')) ?? idOrNull(valueAt(value, 'before_update', 'chat_id'));
+  const chat =
+    idOrNull(valueAt(value, 'after_update', 'chat_id')) ?? idOrNull(valueAt(value, 'before_update', 'chat_id'));
   return facts(messageId, chat, objectKey('message', messageId), trigger !== null && trigger !== messageId);
 }
 
@@ -166,7 +167,7 @@ function readRemovedMessage(value: unknown): ItemFacts {
   return facts(messageId, null, objectKey('message', messageId));
 }
 
-/** A removed label goes by its id in Whapi's schema and by its name in Whapi's example, so all labels are one object. */
+/** Whapi's schema removes a label by id, its example by name, so all labels count as one object. */
 function readLabel(): ItemFacts {
   return facts(null, null, 'labels');
 }
@@ -175,12 +176,12 @@ function readCall(value: unknown): ItemFacts {
   return facts(null, idOrNull(valueAt(value, 'chat_id')), objectKey('call', idOrNull(valueAt(value, 'id'))));
 }
 
-/** Of an update, the id of what it is about. */
+/** The id of what an update is about. */
 function updatedId(value: unknown): string | null {
   return idOrNull(valueAt(value, 'after_update', 'id')) ?? idOrNull(valueAt(value, 'before_update', 'id'));
 }
 
-/** The value at a path of keys; undefined where there is none. */
+/** The value at a path of keys; undefined if there is none. */
 export function valueAt(value: unknown, ...path: string[]): unknown {
   let current = value;
   for (const key of path) {
@@ -194,7 +195,7 @@ export function stringOrNull(value: unknown): string | null {
   return typeof value === 'string' ? value : null;
 }
 
-/** An empty id names nothing. */
+/** An empty string is not an id. */
 function idOrNull(value: unknown): string | null {
   return value === '' ? null : stringOrNull(value);
 }

@@ -11,35 +11,34 @@ import { isRecord } from '../json.js';
 /** One element of a payload that is judged by itself. */
 export interface Item extends ItemFacts {
   readonly kind: ItemKind;
-  /** The key of its array; '' when the document as a whole is the item. */
+  /** The key of its array; '' if the document as a whole is the item. */
   readonly carrier: string;
-  /** The kind of event that its carrier belongs to (messages, statuses …): what has an order of its own in a chat (I6). */
+  /** The kind of event that its carrier belongs to (messages, statuses …), which has its own order within a chat (I6). */
   readonly eventType: string;
-  /** Which array of the document it stands in; -1 for the document as a whole. */
+  /** The index of its array in the document; -1 for the document as a whole. */
   readonly array: number;
   readonly span: Span;
-  /** The method of the event as far as it concerns this carrier. */
+  /** The method of the event, as far as it applies to this carrier. */
   readonly method: EventMethod;
-  /** Rule 13 applies: Whapi's retry of it can be told from a second genuine one by its bytes. */
+  /** Rule 13 applies: identical bytes tell a retry of Whapi's from a second genuine event. */
   readonly repeatable: boolean;
 }
 
-/** A webhook's body, taken apart. */
+/** A webhook's body, split into items. */
 export interface Document {
   readonly body: Buffer;
   readonly event: EventName;
-  /** Whapi's id of the channel, where the body carries one. */
+  /** Whapi's id of the channel; null if the body has none. */
   readonly channelId: string | null;
-  /** `health.status.text`, where the body tells of the channel's state (docs/whapi.md, Health). */
+  /** `health.status.text`; null if the body does not report the channel's state (docs/whapi.md, Health). */
   readonly channelState: string | null;
-  /** Never empty: a document without items is itself the one item. */
+  /** Never empty: a document without items is one item itself. */
   readonly items: readonly Item[];
 }
 
 /**
- * Takes a webhook's body apart into items. Any JSON is accepted, also behind a UTF-8 byte order mark; what is no JSON in
- * UTF-8 is refused.
- * @throws GatewayError GW_BAD_JSON, GW_TOO_LARGE (more items than one webhook may have)
+ * Splits a webhook's body into items. Accepts any JSON in UTF-8, with or without a byte order mark.
+ * @throws GatewayError GW_BAD_JSON, GW_TOO_LARGE (more than MOST_ITEMS items)
  */
 export function decode(body: Buffer, hint: RequestHint): Document {
   const start = byteOrderMarkLength(body);
@@ -50,7 +49,7 @@ export function decode(body: Buffer, hint: RequestHint): Document {
   const named = eventOf(top['event'], hint, usual);
   const isKeyUnique = new Set(arrays.map(({ key }) => key)).size === arrays.length;
   const items = arrays.flatMap(({ key, elements }, array) => {
-    // JSON.parse keeps only the last value of a key that occurs twice; a bot may read either, so every array is judged.
+    // JSON.parse keeps only the last value of a repeated key. A bot may read either one, so every array is judged.
     const values = isKeyUnique && Array.isArray(top[key]) ? top[key] : null;
     return elements.map((span, index) => {
       const value: unknown = values ? values[index] : JSON.parse(body.toString('utf8', span.start, span.end));
@@ -65,7 +64,7 @@ export function decode(body: Buffer, hint: RequestHint): Document {
 
 const BYTE_ORDER_MARK = Buffer.from('\ufeff');
 
-/** Bytes of the UTF-8 byte order mark that a body may begin with; RFC 8259 lets a parser ignore it. */
+/** The length of a leading UTF-8 byte order mark; RFC 8259 allows parsers to ignore it. */
 function byteOrderMarkLength(body: Buffer): number {
   return body.subarray(0, BYTE_ORDER_MARK.length).equals(BYTE_ORDER_MARK) ? BYTE_ORDER_MARK.length : 0;
 }
@@ -75,12 +74,12 @@ function parse(body: Buffer, start: number): unknown {
   try {
     return JSON.parse(body.toString('utf8', start)) as unknown;
   } catch (error) {
-    // The parser's words quote the body, which is somebody's message: they stay out of the answer.
+    // The parser's message quotes the body, which is someone's private message: it stays out of the answer.
     throw new GatewayError('GW_BAD_JSON', 'The body is not valid JSON.', [], { cause: error });
   }
 }
 
-/** Written out field by field: this runs for every item, and spreads were a tenth of the time of a webhook. */
+/** Lists every field because this runs for every item: spreads took a tenth of a webhook's time. */
 function itemOf(key: string, array: number, span: Span, value: unknown, named: NamedEvent): Item {
   const carrier = carrierOf(key) ?? OTHER_CARRIER;
   const { messageId, chatId, type, timestamp, sequence, ownTrigger, object } = carrier.read(value);
@@ -90,7 +89,10 @@ function itemOf(key: string, array: number, span: Span, value: unknown, named: N
     eventType: carrier.defaultEvent.type,
     array,
     span,
-    method: named.isMethodExplicit && named.event.type === carrier.defaultEvent.type ? named.event.method : carrier.defaultEvent.method,
+    method:
+      named.isMethodExplicit && named.event.type === carrier.defaultEvent.type
+        ? named.event.method
+        : carrier.defaultEvent.method,
     repeatable: carrier.repeatable,
     messageId,
     chatId,

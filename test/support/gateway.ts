@@ -32,7 +32,7 @@ export interface LocalGateway extends Client {
   close(): Promise<void>;
 }
 
-/** A gateway in the test's own process, where its clock or its intervals differ: real HTTP, a real SQLite file. */
+/** A gateway in the test's own process, for tests that replace its clock or intervals: real HTTP, a real SQLite file. */
 export async function startLocal({
   env = {},
   effects = {},

@@ -5,13 +5,13 @@ import type { BreakerIntervals } from '../../src/delivery/breaker.js';
 import { RESYNC_INTERVALS } from '../../src/resync/policy.js';
 import type { ResyncIntervals } from '../../src/resync/policy.js';
 
-/** Retries within milliseconds, where the gateway waits seconds and hours. */
+/** Retries within milliseconds instead of seconds and hours. */
 export const QUICK_RETRIES_MS: readonly number[] = [5, 10];
 
-/** Probes as quick as retries. It opens after as many failures as ever. */
+/** Probes as quickly as retries. It still opens after the default number of failures. */
 export const QUICK_BREAKER: BreakerIntervals = { ...BREAKER_INTERVALS, pausesMs: QUICK_RETRIES_MS };
 
-/** Resyncs with a Whapi that is simulated a thousand times faster than it is. Windows are as long as ever. */
+/** Resyncs with a simulated Whapi that is a thousand times faster than the real one. Windows keep their length. */
 export const QUICK_RESYNC: ResyncIntervals = {
   callTimeoutMs: 5000,
   proofMs: 5,
@@ -26,7 +26,7 @@ export const QUICK_RESYNC: ResyncIntervals = {
 
 export const QUICK_AUDIT: AuditIntervals = { callTimeoutMs: 5000, backoffMs: [5, 10] };
 
-/** Resolves with what `look` gives once it no longer throws. */
-export async function until<T>(look: () => T | Promise<T>): Promise<T> {
-  return await vi.waitFor(look, { timeout: 15_000, interval: 5 });
+/** Retries `check` until it no longer throws. Resolves with its result. */
+export async function until<T>(check: () => T | Promise<T>): Promise<T> {
+  return await vi.waitFor(check, { timeout: 15_000, interval: 5 });
 }
