@@ -27,8 +27,7 @@ async function main(): Promise<void> {
     signals.uninstall();
     throw error;
   });
-  for (const file of gateway.keys.made)
-    log.info({ file }, 'key file created, back it up');
+  for (const file of gateway.keys.made) log.info({ file }, 'key file created, back it up');
   const { url, keys } = gateway;
   const token = keys.adminTokenFile === null ? {} : { admin_token_file: keys.adminTokenFile };
   log.info({ url, port: Number(new URL(url).port), ...token }, 'listening');

@@ -47,7 +47,7 @@ const IDLE_MS = 5000;
 /** Pause after an internal failure, such as a store that refuses writes, so that calls are not repeated in a tight loop. */
 const AFTER_FAULT_MS = 1000;
 const NO_BACKOFF: Backoff = { nextAt: 0, failures: 0 };
-const TOO_LARGE = 'One message of the list is larger than the gateway reads.';
+const TOO_LARGE = 'A message in the list is larger than 8 MiB, the most that the gateway reads.';
 
 /** Reads Whapi's list for audits and seedings: one after the other per channel, one call at a time. */
 export function startAuditWorker(options: AuditWorkerOptions): AuditWorker {

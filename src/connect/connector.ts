@@ -94,7 +94,10 @@ export function createConnector(options: ConnectorOptions): Connector {
   };
 
   const settingsOf = async (channel: Channel): Promise<Settings> =>
-    bodyOf(await callWhapi(channel, async (access) => await whapi.getSettings(access, call)), 'tell its settings');
+    bodyOf(
+      await callWhapi(channel, async (access) => await whapi.getSettings(access, call)),
+      "read the channel's settings",
+    );
 
   const identityOf = async (channel: Channel, url: string | null): Promise<Identity> => {
     const urls = [url, (await store.registry.connection(channel.name))?.webhookUrl ?? null].filter(
@@ -125,8 +128,8 @@ export function createConnector(options: ConnectorOptions): Connector {
     if (former !== undefined) return former;
     throw new GatewayError(
       'GW_NO_PUBLIC_URL',
-      'The URL where Whapi reaches this gateway is unknown. Send public_url (--public-url of the command line), or set PUBLIC_URL.',
-      [{ path: '/public_url', message: 'is needed while PUBLIC_URL is not set' }],
+      'The public URL of this gateway is unknown, so Whapi cannot be given a webhook. Send public_url, for example https://gateway.example.com (--public-url on the command line), or set PUBLIC_URL.',
+      [{ path: '/public_url', message: 'is required if PUBLIC_URL is not set' }],
     );
   };
 
@@ -142,7 +145,7 @@ export function createConnector(options: ConnectorOptions): Connector {
       if (writes === MOST_WRITE_ATTEMPTS) throw settingsKeepChanging(channel);
       const patch = patchOf(held, wished);
       const result = await callWhapi(channel, async (access) => await whapi.patchSettings(access, patch, call));
-      const { before_update: told, after_update: made } = bodyOf(result, 'change its settings');
+      const { before_update: told, after_update: made } = bodyOf(result, "change the channel's settings");
       const isOverwritten = told !== undefined && made !== undefined && !isSame(managedSettings(told), held);
       const now = isOverwritten ? made : await settingsOf(channel);
       held = managedSettings(now);
@@ -177,7 +180,7 @@ export function createConnector(options: ConnectorOptions): Connector {
       if (effects.now() >= deadline) return notArrived(result, url);
       await effects.sleep(timeouts.pollEveryMs);
     }
-    return { verified: true, message: 'A webhook from Whapi came in with the right secret.' };
+    return { verified: true, message: 'A webhook from Whapi arrived with the right secret.' };
   };
 
   return {
@@ -223,19 +226,19 @@ function bodyOf<T>(result: WhapiResult<T>, wanted: string): T {
 function settingsKeepChanging({ name }: Channel): GatewayError {
   return new GatewayError(
     'GW_CONFLICT',
-    `Somebody else keeps changing the settings of channel "${name}" at Whapi. Connect again once that is over.`,
+    `The settings of channel "${name}" at Whapi keep changing. Find out who changes them, then connect again.`,
   );
 }
 
 function notArrived(result: WhapiResult<{ success: boolean }>, url: string): Verification {
   if (result.kind !== 'found') {
     const { message } = failureToGatewayError(result, 'send a test webhook');
-    return { verified: null, message: `${message} The next message that comes in will show whether webhooks do.` };
+    return { verified: null, message: `${message} The channel's next message will show whether webhooks arrive.` };
   }
   const message = result.body.success
-    ? `Whapi says that its test webhook was answered, but it did not come in here: something else answers at ${url}. ` +
-      'Look whether the proxy before the gateway hands /webhooks/ on to it, with method, path and headers as they are.'
-    : `Whapi's test webhook did not come in. Look whether ${url} can be reached from the internet: name, firewall, ` +
-      'certificate, and a proxy that hands /webhooks/ on to the gateway with its Authorization header.';
+    ? `Whapi got an answer to its test webhook, but the webhook did not arrive here: another server answers at ${url}. ` +
+      'Check that the proxy before the gateway forwards /webhooks/ with method, path and headers unchanged.'
+    : `Whapi's test webhook did not arrive. Check that ${url} can be reached from the internet: DNS, firewall, TLS ` +
+      'certificate, and a proxy that forwards /webhooks/ with its Authorization header.';
   return { verified: false, message };
 }

@@ -62,7 +62,7 @@ export function planConnect(current: Settings, desired: DesiredWebhook): Plan {
     after,
     changes: [
       ...(existing ? changesBetween(existing, ours) : [`adds a webhook to ${ours.url} (${namesOf(ours.events)})`]),
-      ...(extra > 0 ? [`removes ${extra} more of the gateway's webhooks: every event would come twice`] : []),
+      ...(extra > 0 ? [`removes ${extra} more of the gateway's webhooks: every event would arrive twice`] : []),
       ...(before.callback_persist ? [] : [PERSIST_ON]),
     ],
   };
@@ -127,8 +127,8 @@ function desiredSetting(
   if (kept.length >= MOST_WEBHOOK_HEADERS) {
     throw new GatewayError(
       'GW_CONFLICT',
-      `The gateway's webhook at Whapi has ${kept.length} headers of your own, and Whapi takes ${MOST_WEBHOOK_HEADERS} ` +
-        'with the one for the secret. Take one off it there, then connect again.',
+      `The gateway's webhook at Whapi has ${kept.length} headers of your own. Whapi allows ${MOST_WEBHOOK_HEADERS}, and ` +
+        'the gateway needs one for its secret. Remove one at Whapi, then connect again.',
     );
   }
   return {
@@ -161,7 +161,7 @@ function changesBetween(existing: WebhookSetting, ours: WebhookSetting): string[
     ...(added.length > 0 ? [`subscribes it to ${namesOf(added)}`] : []),
     ...(names.size > 0 ? [`unsubscribes it from ${[...names].join(', ')}`] : []),
     ...(isChanged('headers') ? ['sets its secret header'] : []),
-    ...(isChanged('webhook_max_age_seconds') ? [`takes its webhook_max_age_seconds off: ${MAX_AGE_LOSS}`] : []),
+    ...(isChanged('webhook_max_age_seconds') ? [`removes its webhook_max_age_seconds: ${MAX_AGE_LOSS}`] : []),
   ];
 }
 
@@ -184,7 +184,7 @@ export function displayed(webhook: WebhookSetting): DisplayedWebhook {
   };
 }
 
-export const MAX_AGE_LOSS = 'messages that were sent while the phone was offline would never come';
+export const MAX_AGE_LOSS = 'messages that were sent while the phone was offline would never arrive';
 
 /** The enabled targets that receive a channel's events. */
 export function receiversOf(targets: readonly Target[], channel: string): Target[] {

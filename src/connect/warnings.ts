@@ -52,8 +52,8 @@ function aboutOther(webhook: WebhookSetting, targets: readonly Target[]): Warnin
       code: 'legacy_events',
       webhookUrl,
       message:
-        'This webhook subscribes to names of events that Whapi has given up (message, ack, chat, status), or to none. ' +
-        'Name messages, statuses, chats instead.',
+        'This webhook subscribes to event names that Whapi has retired (message, ack, chat, status), or to none. ' +
+        'Subscribe it to messages, statuses and chats instead.',
     });
   }
   return warnings;
@@ -76,8 +76,8 @@ function bypassWarning(url: string, targets: readonly Target[]): Warning {
     code: 'past_gateway',
     webhookUrl,
     message:
-      'This webhook is sent messages past the gateway, restored ones included. If a bot that answers is behind it, make ' +
-      'that bot a target and remove the webhook at Whapi.',
+      'This webhook gets messages directly from Whapi, past the gateway, including restored ones. If a bot behind it ' +
+      'answers messages, make that bot a target and remove the webhook at Whapi.',
   };
 }
 
@@ -85,11 +85,12 @@ function bypassWarning(url: string, targets: readonly Target[]): Warning {
 export function warningsAboutUrl(publicUrl: string, whapiBaseUrl: string): Warning[] {
   if (isPrivate(whapiBaseUrl)) return [];
   if (isPrivate(publicUrl)) {
-    const message = `${publicUrl} is an address of this machine or of a private network, which Whapi cannot reach. Use the public one.`;
+    const message = `${publicUrl} is an address of this machine or of a private network, which Whapi cannot reach. Use a public URL.`;
     return [{ code: 'private_url', webhookUrl: null, message }];
   }
   if (!publicUrl.startsWith('http:')) return [];
-  const message = 'Messages and the secret go over the network in the clear. Put TLS before the gateway and use https.';
+  const message =
+    'Messages and the webhook secret are sent unencrypted. Put a TLS proxy before the gateway and use https://.';
   return [{ code: 'insecure_url', webhookUrl: null, message }];
 }
 
@@ -97,8 +98,8 @@ export function warningsAboutUrl(publicUrl: string, whapiBaseUrl: string): Warni
 export function warningsAboutTargets(targets: readonly Target[], channel: string): Warning[] {
   if (receiversOf(targets, channel).length > 0) return [];
   const message =
-    'No enabled target takes events of this channel, so Whapi is asked for new messages and the state of the channel ' +
-    `only. Add your targets, then connect again: "channels connect ${channel}".`;
+    'No enabled target takes events of this channel, so Whapi will send only new messages and the channel state. ' +
+    `Add your targets, then connect again: "channels connect ${channel}".`;
   return [{ code: 'no_targets', webhookUrl: null, message }];
 }
 

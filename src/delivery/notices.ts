@@ -32,7 +32,7 @@ export function deliveryNotices(log: Log, effects: Pick<Effects, 'now'>): Delive
         return;
       }
       const about = { target: target.id, delivery: id, channel, event, attempts: attempts + (attempt ? 1 : 0) };
-      log.warn({ ...about, error: reason ?? attempt?.error ?? null }, 'delivery failed permanently');
+      log.warn({ ...about, error: reason ?? attempt?.error ?? null }, 'delivery dead');
     },
     onDisabled: ({ id }, reason) => log.warn({ target: id, reason }, 'target disabled'),
     onBreaker: (target, { state, consecutiveFailures, nextProbeAt }) => {

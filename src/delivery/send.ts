@@ -117,7 +117,7 @@ export function createSender({ openSecret, networks, gatewayId, effects, lookup 
       if (!URL.canParse(text)) return 'is not a URL';
       const url = new URL(text);
       if (url.username !== '' || url.password !== '')
-        return 'must not carry a user name or password, which would show in answers: give them as a header';
+        return 'must not contain a user name or password, because the API shows URLs: send them in a header';
       return guard.refusalOf(url)?.message ?? null;
     },
     destroy: async () => await connections.destroy(),

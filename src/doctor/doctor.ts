@@ -94,7 +94,7 @@ export function createDoctor(options: DoctorOptions): Doctor {
       ...listOf(refusedCheck(each.name, traffic, effects.now())),
     ];
     if (health.kind !== 'found') {
-      const failure = whapiFailure(each.name, failureToGatewayError(health, 'tell its health').message);
+      const failure = whapiFailure(each.name, failureToGatewayError(health, "read the channel's health").message);
       return { checks: [failure, ...last], skewMs: null, sent: null };
     }
     const { checks: ofSettings, sent } = await settingsChecks(each);

@@ -19,15 +19,18 @@ export interface Check {
 
 /** By the code of a refusal: whether anyone on the internet can cause it, and what to do. */
 const REFUSALS: ReadonlyMap<string, readonly [boolean, string]> = new Map([
-  ['GW_UNAUTHORIZED', [true, 'If these are from Whapi, its secret is wrong: "channels connect" sets it.']],
+  ['GW_UNAUTHORIZED', [true, 'If Whapi sent them, its webhook secret is wrong: set it with "channels connect".']],
   ['GW_RATE_LIMITED', [true, 'Raise WEBHOOK_RATE_PER_SECOND, or find out who sends webhooks with a wrong secret.']],
   ['GW_BAD_JSON', [false, 'Check the proxies between Whapi and the gateway: the bodies are not JSON.']],
   ['GW_TOO_LARGE', [false, 'Raise MAX_BODY_BYTES.']],
   [
     'GW_CHANNEL_MISMATCH',
-    [false, 'Give each Whapi channel a channel here; if the number was moved, PATCH it with { "channel_id": null }.'],
+    [
+      false,
+      'Add one channel here for each Whapi channel. If the number was moved, PATCH its channel with { "channel_id": null }.',
+    ],
   ],
-  ['GW_STORE_UNAVAILABLE', [false, 'Check the disk: the database does not take writes.']],
+  ['GW_STORE_UNAVAILABLE', [false, 'Check the disk: the database does not accept writes.']],
   ['GW_OVERLOADED', [false, 'Raise MAX_PENDING_BYTES, or use a faster disk: webhooks wait for their commit.']],
 ]);
 
@@ -40,19 +43,19 @@ const TOLERATED_SKEW_MS = 30_000;
 /** What each state of a channel means (docs/whapi.md, Health). */
 const STATES: ReadonlyMap<string, readonly [CheckStatus, string, string | null]> = new Map([
   ['AUTH', ['ok', 'logged in and running', null]],
-  ['NOT_INIT', ['warn', 'not started', 'Start it in the panel of Whapi.']],
-  ['INIT', ['warn', 'starting', 'Wait a minute, and look again.']],
-  ['LAUNCH', ['warn', 'starting', 'Wait a minute, and look again.']],
-  ['QR', ['fail', 'not logged in to WhatsApp', 'Scan the QR code in the panel of Whapi with the phone.']],
-  ['SYNC_ERROR', ['fail', 'unable to read chats and messages', 'Log the channel out and in again at Whapi.']],
-  ['STOP', ['fail', 'stopped, perhaps unpaid', 'Look at the subscription in the panel of Whapi.']],
-  ['ERROR', ['fail', 'in an error', 'Restart the channel in the panel of Whapi.']],
+  ['NOT_INIT', ['warn', 'not started', 'Start it in the Whapi panel.']],
+  ['INIT', ['warn', 'starting', 'Wait a minute, then run the doctor again.']],
+  ['LAUNCH', ['warn', 'starting', 'Wait a minute, then run the doctor again.']],
+  ['QR', ['fail', 'not logged in to WhatsApp', 'Scan the QR code in the Whapi panel with the phone.']],
+  ['SYNC_ERROR', ['fail', 'unable to read chats and messages', 'Log the channel out and in again in the Whapi panel.']],
+  ['STOP', ['fail', 'stopped, perhaps unpaid', 'Check the subscription in the Whapi panel.']],
+  ['ERROR', ['fail', 'in an error state', 'Restart the channel in the Whapi panel.']],
 ]);
 
 export function storeCheck(refusal: string | null): Check {
   const at = { name: 'store', subject: 'store' };
-  if (refusal === null) return { ...at, status: 'ok', message: 'The store takes writes.', fix: null };
-  return { ...at, status: 'fail', message: refusal, fix: 'Look at the disk and the rights of the database file.' };
+  if (refusal === null) return { ...at, status: 'ok', message: 'The store accepts writes.', fix: null };
+  return { ...at, status: 'fail', message: refusal, fix: 'Check the disk and the permissions of the database file.' };
 }
 
 /** `freeBytes`: on the disk of the database. */
@@ -61,8 +64,10 @@ export function diskCheck(freeBytes: number): Check {
     freeBytes < FEW_BYTES ? `${Math.floor(freeBytes / MIB)} MiB` : `${Math.floor(freeBytes / MIB / 1024)} GiB`;
   const status = freeBytes < LEAST_BYTES ? 'fail' : freeBytes < FEW_BYTES ? 'warn' : 'ok';
   const fix =
-    status === 'ok' ? null : 'Make room: with a full disk webhooks are answered 503, and Whapi sends them again later.';
-  return { name: 'disk', subject: 'store', status, message: `${free} are free beside the database.`, fix };
+    status === 'ok'
+      ? null
+      : 'Free up disk space: on a full disk, webhooks are answered 503 and Whapi retries them later.';
+  return { name: 'disk', subject: 'store', status, message: `${free} free on the disk of the database.`, fix };
 }
 
 /** `skewMs`: how far this machine's clock is ahead of Whapi's. */
@@ -76,14 +81,14 @@ export function clockCheck(skewMs: number): Check {
     message: isRight
       ? "The clock agrees with Whapi's."
       : `The clock is ${seconds} s ${skewMs > 0 ? 'ahead of' : 'behind'} Whapi's.`,
-    fix: isRight ? null : 'Set the clock (NTP): signatures and the age of messages go by it.',
+    fix: isRight ? null : 'Synchronize the clock (NTP): signatures and the age of messages depend on it.',
   };
 }
 
 /** `state`: `status.text` of the channel's health at Whapi. */
 export function healthCheck(channel: string, state: string): Check {
-  const [status, words, fix] = STATES.get(state) ?? ['warn', 'in a state that is not known here', null];
-  return { name: 'whapi', subject: channel, status, message: `At Whapi the channel is ${words} (${state}).`, fix };
+  const [status, meaning, fix] = STATES.get(state) ?? ['warn', 'in an unknown state', null];
+  return { name: 'whapi', subject: channel, status, message: `The channel is ${meaning} at Whapi (${state}).`, fix };
 }
 
 /** Whapi could not be asked about the channel. */
@@ -116,10 +121,10 @@ export function lastWebhookCheck(channel: string, at: number | null, now: number
       name,
       subject: channel,
       status: 'ok',
-      message: `Its last webhook came ${durationText(now - at)} ago.`,
+      message: `The last webhook arrived ${durationText(now - at)} ago.`,
       fix: null,
     };
-  const fix = `Send the number a message. If none comes in: "channels connect ${channel}" tests the way.`;
+  const fix = `Send a message to the number. If no webhook arrives, test the connection with "channels connect ${channel}".`;
   return { name, subject: channel, status: 'warn', message: 'No webhook of this channel is stored.', fix };
 }
 
@@ -146,7 +151,7 @@ export function targetCheck(target: Target, { refusal, test, channels }: TargetF
   }
   if (!target.enabled) {
     const reason = target.disabledReason;
-    const state = reason === null ? 'It is disabled' : `The gateway has switched it off (${reason})`;
+    const state = reason === null ? 'It is disabled' : `The gateway disabled it (${reason})`;
     return {
       ...at,
       status: 'warn',
@@ -163,7 +168,7 @@ export function targetCheck(target: Target, { refusal, test, channels }: TargetF
     };
   }
   const message =
-    test === null ? 'Its address is allowed.' : `It answered a test event (${sentOf(test)}) in ${test.durationMs} ms.`;
+    test === null ? 'Its URL is allowed.' : `It answered a test event (${sentOf(test)}) in ${test.durationMs} ms.`;
   return { ...at, status: 'ok', message, fix: null };
 }
 

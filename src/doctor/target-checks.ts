@@ -21,7 +21,7 @@ export function breakerCheck({ name, url, id }: Target, breaker: Breaker, { last
     message:
       `Its circuit breaker is open${since}, after ${counted(breaker.consecutiveFailures, 'failed attempt')}; ${probe}. ` +
       `Deliveries wait.${lastErrorText(lastError)}`,
-    fix: `Make the bot at ${url} answer. Deliveries then resume by themselves, at once with: "targets test ${id}".`,
+    fix: `Make the bot at ${url} answer. Deliveries then resume automatically, or at once with "targets test ${id}".`,
   };
 }
 
@@ -47,9 +47,9 @@ export function deadCheck({ name, id }: Target, { deadLastDay }: TargetLoad): Ch
     name: 'dead',
     subject: name,
     status: 'warn',
-    message: `${counted(deadLastDay, 'delivery', 'deliveries')} failed permanently in the last day.`,
+    message: `${counted(deadLastDay, 'delivery', 'deliveries')} became dead in the last day and will not be retried.`,
     fix:
-      `See why: GET /v1/deliveries?status=dead&target=${id}. To send them again: ` +
+      `See why: GET /v1/deliveries?status=dead&target=${id}. To retry them: ` +
       `POST /v1/deliveries/retry { "status": "dead", "target": "${id}" }.`,
   };
 }

@@ -70,7 +70,8 @@ function byteOrderMarkLength(body: Buffer): number {
 }
 
 function parse(body: Buffer, start: number): unknown {
-  if (!isUtf8(body)) throw new GatewayError('GW_BAD_JSON', 'The body is not UTF-8, so it is not JSON (RFC 8259).');
+  if (!isUtf8(body))
+    throw new GatewayError('GW_BAD_JSON', 'The body is not valid UTF-8, which JSON requires (RFC 8259).');
   try {
     return JSON.parse(body.toString('utf8', start)) as unknown;
   } catch (error) {

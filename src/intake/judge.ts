@@ -48,13 +48,13 @@ const TABLE: readonly Row[] = [
   {
     rule: 1,
     verdict: 'duplicate',
-    reason: 'this very vote was recorded before',
+    reason: 'this exact vote was recorded before',
     applies: (item, memory) => isVote(item) && memory.recorded,
   },
   {
     rule: 2,
     verdict: 'event',
-    reason: 'a vote: it comes under the id of its poll',
+    reason: 'a vote: it reuses the id of its poll',
     applies: (item) => isVote(item),
   },
   // Any other message that a resync is bringing back, whatever the event's method.
@@ -68,13 +68,13 @@ const TABLE: readonly Row[] = [
   {
     rule: 15,
     verdict: 'duplicate',
-    reason: 'this very placeholder was recorded before',
+    reason: 'this exact placeholder was recorded before',
     applies: (item, memory) => isPlaceholder(item) && !memory.known && memory.recorded,
   },
   {
     rule: 16,
     verdict: 'event',
-    reason: 'a placeholder: WhatsApp could not read the message yet, and it follows under the same id',
+    reason: 'a placeholder: WhatsApp could not read the message yet; it follows under the same id',
     applies: (item, memory) => isPlaceholder(item) && !memory.known,
   },
   // A post that a put overtook: a bot that takes only posts has not seen the message.
@@ -94,14 +94,14 @@ const TABLE: readonly Row[] = [
   {
     rule: 5,
     verdict: 'event',
-    reason: 'another position of a live location',
+    reason: 'a new position of a live location',
     applies: (item, memory) => isLiveLocation(item) && memory.known,
   },
   // Puts of known messages: a repeat or a revision.
   {
     rule: 6,
     verdict: 'duplicate',
-    reason: 'this very revision of the message was recorded before',
+    reason: 'this exact revision of the message was recorded before',
     applies: (item, memory) => isPut(item) && memory.known && memory.recorded,
   },
   {
@@ -120,7 +120,7 @@ const TABLE: readonly Row[] = [
   {
     rule: 9,
     verdict: 'late',
-    reason: 'never seen before, and its chat has long moved on',
+    reason: 'never seen before, and its chat has moved on long since',
     applies: (item, memory, at) => isMessage(item) && !memory.known && isLate(item, memory, at),
   },
   {
@@ -133,33 +133,33 @@ const TABLE: readonly Row[] = [
   {
     rule: 11,
     verdict: 'restored',
-    reason: 'an update of a message that a resync is bringing back, with no cause of its own',
+    reason: 'an update of a message that a resync is bringing back, without a cause of its own',
     applies: (item, memory) => isUpdate(item) && !item.ownTrigger && memory.registered,
   },
   {
     rule: 12,
     verdict: 'restored',
-    reason: 'its last message became one that a resync is bringing back',
+    reason: 'its last message is now one that a resync is bringing back',
     applies: (item, memory) => isChat(item) && memory.registered,
   },
   // Retries of other events: Whapi got no 200 and sent the webhook again.
   {
     rule: 13,
     verdict: 'duplicate',
-    reason: 'these very bytes came within the last two hours, and nothing about the same object since',
+    reason: 'these exact bytes were recorded within the last two hours, and nothing else about the same object since',
     applies: (item, memory) => item.repeatable && memory.recorded,
   },
   {
     rule: 14,
     verdict: 'event',
-    reason: 'nothing that repeats or brings back a message',
+    reason: 'neither a repeat nor part of a resync',
     applies: () => true,
   },
 ];
 
 /** Why a row gives its verdict, for people. */
 export function reasonOf(rule: number): string {
-  return TABLE.find((row) => row.rule === rule)?.reason ?? 'by a rule of another version';
+  return TABLE.find((row) => row.rule === rule)?.reason ?? 'judged by a rule of another version';
 }
 
 /** The rows that write the id into the ledger; row 8 refreshes the last sighting. */

@@ -18,7 +18,7 @@ const CLOSE_BRACKET = 0x5d;
 const LONG_STRING = 64;
 /**
  * The most elements and arrays of one document. Whapi's largest batches (the contacts of a phone) have a few thousand. Five
- * million elements fit into the default MAX_BODY_BYTES; they took 3 GB of memory and blocked the process for 34 s.
+ * million elements fit into the default MAX_BODY_BYTES; they took 3 GB of memory and blocked all other work for 34 s.
  */
 export const MOST_ITEMS = 50_000;
 

@@ -76,6 +76,6 @@ export function sameBotWarning(target: Target, all: readonly Target[]): string |
   const names = others.map(({ id, name }) => `"${name}" (${id})`).join(', ');
   return (
     `${others.length === 1 ? 'Target' : 'Targets'} ${names} ${others.length === 1 ? 'has' : 'have'} the same URL, so this ` +
-    'bot gets the same events more than once. Remove one of them, or give them different channels or events.'
+    'bot receives the same events more than once. Remove one of them, or give them different channels or events.'
   );
 }

@@ -101,12 +101,15 @@ export function failureToGatewayError(failure: WhapiFailure, action: string): Ga
     case 'refused':
       return new GatewayError(
         'GW_WHAPI_REFUSED',
-        `Whapi refused to ${action}: ${failure.reason}. Check the channel's token (PATCH its whapi_token), and whether it is logged in.`,
+        `Whapi refused the request to ${action}: ${failure.reason}. Check the channel's Whapi token (PATCH its whapi_token) and whether the channel is logged in.`,
       );
     case 'timeout':
-      return new GatewayError('GW_WHAPI_UNAVAILABLE', `Whapi did not ${action} in time. Try again.`);
+      return new GatewayError(
+        'GW_WHAPI_UNAVAILABLE',
+        `Whapi did not answer the request to ${action} in time. Try again.`,
+      );
     default:
-      return new GatewayError('GW_WHAPI_UNAVAILABLE', `Whapi did not ${action}: ${failure.reason}. Try again later.`);
+      return new GatewayError('GW_WHAPI_UNAVAILABLE', `Cannot ${action}: ${failure.reason}. Try again later.`);
   }
 }
 

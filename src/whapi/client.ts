@@ -80,7 +80,7 @@ const PLACEHOLDER: WhapiFailure = {
   kind: 'missing',
   reason: `200, but only a placeholder: its type is "${PLACEHOLDER_TYPE}"`,
 };
-const NO_MESSAGE: WhapiFailure = { kind: 'missing', reason: '200, but without a message' };
+const NO_MESSAGE: WhapiFailure = { kind: 'missing', reason: '200, but the body is not a message' };
 /** For lists: five hundred messages of 16 KiB. Parsing more at once would delay webhooks. */
 const MOST_LIST_BYTES = 8 * 1024 * 1024;
 
@@ -116,7 +116,7 @@ export function createWhapiClient(): WhapiClient {
       const answer = await send(access, sent);
       if (answer.statusCode !== 200) return await failureOf(answer);
       const body = parseJson(await readText(answer.body, MOST_BYTES));
-      if (!isExpected(body)) return { kind: 'missing', reason: '200, but without what was asked for' };
+      if (!isExpected(body)) return { kind: 'missing', reason: '200, but the body is not what Whapi documents' };
       return { kind: 'found', body, date: dateOf(answer.headers['date']) };
     } catch (error) {
       return failureOfError(error);
@@ -143,7 +143,9 @@ export function createWhapiClient(): WhapiClient {
         const body = await readAtMost(answer.body, MOST_LIST_BYTES);
         if (body.length > MOST_LIST_BYTES) return { kind: 'too_large' };
         const page = readMessagesPage(body);
-        return page ? { kind: 'found', page } : { kind: 'missing', reason: '200, but without a list of messages' };
+        return page
+          ? { kind: 'found', page }
+          : { kind: 'missing', reason: '200, but the body is not a list of messages' };
       } catch (error) {
         return failureOfError(error);
       }

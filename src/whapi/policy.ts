@@ -32,7 +32,7 @@ export interface PauseMoment {
 export interface StepMoment {
   readonly intervals: Pick<CallIntervals, 'spacingMs' | 'healthEveryMs'>;
   readonly now: number;
-  /** The end of the channel's last call in this process; null if there was none. */
+  /** The end of the channel's last call since the start; null if there was none. */
   readonly endedAt: number | null;
   /** Something happened since the last check, so the channel's state may have changed. */
   readonly isStateStale: boolean;
@@ -127,7 +127,7 @@ export function budgetPause(
   now: number,
 ): (NewPause & { since: number }) | null {
   if (!isBudgetSpent(calls)) return null;
-  const reason = `The ${calls.channel.dailyCallBudget} calls a day that this channel may make (daily_call_budget) are used up. It goes on at midnight UTC.`;
+  const reason = `The channel's budget of ${calls.channel.dailyCallBudget} calls a day (daily_call_budget) is used up. Calls resume at midnight UTC.`;
   return { code: 'budget', reason, since: calls.lastCallAt ?? now, nextCheckAt: nextDay(now) };
 }
 
@@ -145,19 +145,19 @@ function refusalPause(trouble: Trouble & { kind: 'refused' }, channel: Channel, 
     case 'quota':
       return {
         code: 'quota',
-        reason: `The quota of this channel at Whapi is used up (${trouble.reason}). It is tried again at midnight UTC.`,
+        reason: `The channel's quota at Whapi is used up (${trouble.reason}). Calls resume at midnight UTC.`,
         nextCheckAt: nextDay(at.now),
       };
     case 'login':
       return {
         code: 'not_ready',
-        reason: `The channel is not logged in to WhatsApp (${trouble.reason}). Log it in at Whapi; the run goes on by itself.`,
+        reason: `The channel is not logged in to WhatsApp (${trouble.reason}). Log it in at Whapi. Calls then resume automatically.`,
         nextCheckAt: at.now + pauseLength(at.intervals.checksMs, channel, at),
       };
     case 'token':
       return {
         code: 'wrong_token',
-        reason: `Whapi knows no channel with this token (${trouble.reason}). Set the right one: PATCH /v1/channels/${channel.name} { "whapi_token": "…" }; the run goes on by itself.`,
+        reason: `Whapi does not know the channel's token (${trouble.reason}). Set the right one: PATCH /v1/channels/${channel.name} { "whapi_token": "…" }. Calls then resume automatically.`,
         nextCheckAt: at.now + pauseLength(at.intervals.checksMs.slice(-1), channel, at),
       };
   }
@@ -171,16 +171,16 @@ function pauseLength(pausesMs: readonly number[], { dailyCallBudget }: Channel, 
 
 /** docs/whapi.md, Health. */
 const STATES: Readonly<Record<string, string>> = {
-  QR: 'Whapi waits for the QR code to be scanned (QR): the channel is not logged in to WhatsApp.',
-  STOP: 'The channel is stopped at Whapi (STOP), as one that is not paid for is.',
+  QR: 'The channel is not logged in to WhatsApp (QR): scan its QR code at Whapi.',
+  STOP: 'The channel is stopped at Whapi (STOP): check its subscription there.',
   SYNC_ERROR: 'Whapi cannot read the messages of this channel (SYNC_ERROR): log it out and in again at Whapi.',
-  ERROR: 'The channel has an error at Whapi (ERROR).',
-  NOT_INIT: 'The channel is not started at Whapi (NOT_INIT).',
+  ERROR: 'The channel is in an error state at Whapi (ERROR): restart it there.',
+  NOT_INIT: 'The channel is not started at Whapi (NOT_INIT): start it there.',
   INIT: 'The channel is starting at Whapi (INIT).',
   LAUNCH: 'The channel is starting at Whapi (LAUNCH).',
 };
 
 function stateReason(text: string): string {
   const state = STATES[text] ?? `The channel is not ready at Whapi (${text.slice(0, 100)}).`;
-  return `${state} The run goes on by itself when it is ready.`;
+  return `${state} Calls resume automatically once it is ready.`;
 }

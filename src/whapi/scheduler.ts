@@ -247,5 +247,5 @@ export function createCallScheduler(options: SchedulerOptions): CallScheduler {
 
 function waitingReason(by: Caller | undefined): string {
   const who = by === undefined ? 'another caller' : callerLabel(by);
-  return `${who} has a call for this channel under way, and Whapi gets one at a time`;
+  return `${who} is calling Whapi for this channel, and Whapi gets one call at a time`;
 }

@@ -57,7 +57,7 @@ describe('the plan to connect', () => {
   it('leaves one of two webhooks of ours', () => {
     const twice = [...CONNECTED.webhooks, { url: `${URL_OF_OURS}/s/the-secret-of-the-channel` }];
     expect(changesFor({ webhooks: twice })).toEqual([
-      "removes 1 more of the gateway's webhooks: every event would come twice",
+      "removes 1 more of the gateway's webhooks: every event would arrive twice",
     ]);
     expect(planConnect({ webhooks: twice }, WISH).after.webhooks).toEqual(CONNECTED.webhooks);
   });

@@ -68,7 +68,7 @@ describe('what becomes of a delivery after an attempt', () => {
 describe('what cannot succeed', () => {
   it('is dead at once where the target can never be sent anything as it is set up, and says so', () => {
     const next = afterAttempt({ kind: 'failed', cause: 'never' }, tried(1), POLICY, NOW, 0.5);
-    expect(next).toEqual({ status: 'dead', reason: 'It was not tried again: that would not help.' });
+    expect(next).toEqual({ status: 'dead', reason: 'Not retried: the next attempt would fail in the same way.' });
   });
 
   it('410 leaves a delivery due, at its last attempt too: the target is switched off, and a person may enable it', () => {
@@ -81,7 +81,7 @@ describe('what cannot succeed', () => {
     }
     expect([answered(410), answered(404), FAILED].map(isGone)).toEqual([true, false, false]);
     expect(goneReason(NOW)).toBe(
-      'The target answered 410 (Gone) at 2026-01-15T12:00:00.000Z. Enable it to have its deliveries sent.',
+      'The target answered 410 (Gone) at 2026-01-15T12:00:00.000Z. Enable it to resume its deliveries.',
     );
   });
 });
@@ -121,7 +121,7 @@ describe('an unknown host', () => {
     const steps = lifeOf(UNKNOWN);
     expect(steps.map(({ next }) => next.status)).toEqual(['pending', 'pending', 'pending', 'pending', 'dead']);
     expect(steps[4]?.next.reason).toBe(
-      'It was not tried again: there was no such host at 5 attempts within 12 minutes.',
+      'Not retried: the host did not exist at 5 attempts within 12 minutes.',
     );
   });
 

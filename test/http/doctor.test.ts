@@ -152,7 +152,7 @@ describe('GET /v1/doctor', () => {
     await gateway.addTarget({ name: 'gone', url: bot.url });
     await gateway.webhook(textWebhook('a'));
     await until(async () => expect(await check(gateway, 'target')).toMatchObject({ status: 'warn' }));
-    expect((await check(gateway, 'target'))?.message).toMatch(/switched it off \(.*410.*\)/);
+    expect((await check(gateway, 'target'))?.message).toMatch(/disabled it \(.*410.*\)/);
   });
 
   it('fails a target whose circuit breaker is open, and tells the backlog and the last error', async () => {

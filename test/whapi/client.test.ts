@@ -105,7 +105,7 @@ describe("what Whapi's answer means", () => {
     ['a large text', 'x'.repeat(100_000)],
   ])('200 with %s: it has not got the message', async (_what, body) => {
     const { ask } = await stage(json(200, body));
-    expect(await ask()).toMatchObject({ kind: 'missing', reason: '200, but without a message' });
+    expect(await ask()).toMatchObject({ kind: 'missing', reason: '200, but the body is not a message' });
   });
 
   it.each(['api/get_message.404', 'api/get_message.resync.404'])('404 %s: it has not got it yet', async (name) => {
