@@ -8,7 +8,9 @@ const LONGEST_RETRY_AFTER_MS = DAY_MS;
 /** The share of a pause by which jitter makes it shorter or longer. */
 const JITTER = 0.2;
 
-/** Adds jitter: `ms` give or take a fifth, so that what failed together is not retried together. `random` is in [0, 1). */
+/**
+ * Adds jitter: `ms` give or take a fifth, so that what failed together is not retried together. `random` is in [0, 1).
+ */
 export function jittered(ms: number, random: number): number {
   return Math.round(ms * (1 + JITTER * (2 * random - 1)));
 }

@@ -12,8 +12,8 @@ interface Component {
 }
 
 /**
- * The running parts of a process, in start order. They stop in reverse: stage by stage, the last one first. Components of
- * one stage stop at the same time, so that they share the grace period instead of adding theirs up.
+ * The running parts of a process, in start order. They stop in reverse: stage by stage, the last one first. Components
+ * of one stage stop at the same time, so that they share the grace period instead of adding theirs up.
  */
 export class Components {
   readonly #stages: Component[][] = [[]];

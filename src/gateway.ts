@@ -72,7 +72,9 @@ export const DEFAULT_INTERVALS: Intervals = {
 
 /** The share of the ten seconds for shutdown that requests, deliveries and calls under way get. */
 const GRACE_MS = 8000;
-/** Where the store keeps what the gateway calls itself in `x-gateway-via`. All processes on one store are one gateway. */
+/**
+ * Where the store keeps what the gateway calls itself in `x-gateway-via`. All processes on one store are one gateway.
+ */
 const GATEWAY_ID = 'gateway_id';
 
 /** What every area is built on. */
@@ -94,8 +96,8 @@ type WhapiCalls = ReturnType<typeof startWhapiCalls>;
 type Background = ReturnType<typeof startBackground>;
 
 /**
- * Starts everything in this order: store, deliveries, calls to Whapi, background work, HTTP server. The server comes last,
- * so it never accepts a request that nothing could serve. Stopping goes the other way, in two stages:
+ * Starts everything in this order: store, deliveries, calls to Whapi, background work, HTTP server. The server comes
+ * last, so it never accepts a request that nothing could serve. Stopping goes the other way, in two stages:
  *
  * 1. The server and all workers together, so that they share GRACE_MS. The server stops accepting at once, and only the
  *    call scheduler waits for it: calls of clients that are still being answered go through the scheduler.

@@ -9,7 +9,9 @@ export interface Loop {
 }
 
 export interface LoopOptions {
-  /** Does what is due. Returns when the next work is due (milliseconds since the epoch), or null if that is not known. */
+  /**
+   * Does what is due. Returns when the next work is due (milliseconds since the epoch), or null if that is not known.
+   */
   turn(): Promise<number | null>;
   /** Called when a turn failed. The next turn follows after `idleMs`. */
   onError(error: unknown): void;

@@ -7,7 +7,8 @@
  * - verdict: how the gateway judges an item.
  * - resync: a request to bring back message ids; owns one registration per id.
  * - registration: (channel, message id) is being brought back, from before the call to Whapi until its window closes.
- * - audit: compares the messages that Whapi has with those that arrived. seeding: writes the ids that Whapi has to the ledger.
+ * - audit: compares the messages that Whapi has with those that arrived. seeding: writes the ids that Whapi has to the
+ *   ledger.
  * - ledger: the lasting memory of message ids.
  * - placeholder: a message of type `unknown` that WhatsApp could not read yet; it does not make its id known.
  * - object: what an item is about (a chat, a contact, a message …); only the newest item about it can be repeated.
@@ -155,7 +156,10 @@ export type AuditKind = (typeof AUDIT_KINDS)[number];
 export const AUDIT_STATUSES = ['running', 'finished', 'failed', 'cancelled'] as const;
 export type AuditStatus = (typeof AUDIT_STATUSES)[number];
 
-/** The type of a placeholder: WhatsApp could not read the message yet, it follows under the same id (docs/whapi.md, Message). */
+/**
+ * The type of a placeholder: WhatsApp could not read the message yet, it follows under the same id (docs/whapi.md,
+ * Message).
+ */
 export const PLACEHOLDER_TYPE = 'unknown';
 
 /** One element of Whapi's list of messages (docs/whapi.md, Reading messages). */
@@ -174,9 +178,9 @@ export const PROOFS = ['webhook', 'poll'] as const;
 export type Proof = (typeof PROOFS)[number];
 
 /**
- * Why a channel makes no calls to Whapi at the moment. not_ready: it is not logged in or not running. busy: Whapi is busy or
- * cannot be reached. quota: its quota at Whapi is used up. wrong_token: Whapi does not know its token. budget: its own daily
- * budget is used up. other_call: another caller's call is under way.
+ * Why a channel makes no calls to Whapi at the moment. not_ready: it is not logged in or not running. busy: Whapi is
+ * busy or cannot be reached. quota: its quota at Whapi is used up. wrong_token: Whapi does not know its token. budget:
+ * its own daily budget is used up. other_call: another caller's call is under way.
  */
 export const PAUSE_CODES = ['not_ready', 'busy', 'quota', 'wrong_token', 'budget', 'other_call'] as const;
 export type PauseCode = (typeof PAUSE_CODES)[number];

@@ -4,8 +4,8 @@ import { readFileSync } from 'node:fs';
 
 const CONNECT_TIMEOUT_MS = 10_000;
 /**
- * Two addresses, one after the other, fit into the time for connecting. A handshake whose first packet is lost twice (and
- * sent again after 1 s and 3 s) fits into the time for one address.
+ * Two addresses, one after the other, fit into the time for connecting. A handshake whose first packet is lost twice
+ * (and sent again after 1 s and 3 s) fits into the time for one address.
  */
 const MOST_ADDRESS_MS = 4000;
 /** Node's default. A server whose handshake takes longer is never reached if its name has two addresses. */
@@ -38,7 +38,9 @@ function versionOf(file: URL): string {
   return (JSON.parse(readFileSync(file, 'utf8')) as { version: string }).version;
 }
 
-/** What went wrong, and what to check. Other fields of Node's errors are set as far as the code in question has them. */
+/**
+ * What went wrong, and what to check. Other fields of Node's errors are set as far as the code in question has them.
+ */
 interface NetworkError extends NodeJS.ErrnoException {
   readonly hostname?: string;
   readonly address?: string;
@@ -111,9 +113,9 @@ const EXPLANATIONS: Readonly<Record<string, Explanation>> = {
 const UNEXPECTED_CONTINUE = 'bad response';
 
 /**
- * What went wrong with a request and what to check, as a sentence without its full stop:
- * `Cannot resolve "bot.example.com" (ENOTFOUND): check the host name in the URL`. Where several addresses of a name were
- * tried, it names the problem of each.
+ * What went wrong with a request and what to check, as a sentence without its full stop: `Cannot resolve
+ * "bot.example.com" (ENOTFOUND): check the host name in the URL`. Where several addresses of a name were tried, it
+ * names the problem of each.
  */
 export function networkErrorText(error: unknown): string {
   const causes = causesOf(error);

@@ -15,8 +15,8 @@ export async function hasStoredSecrets({ upkeep }: SecretsStore): Promise<boolea
 }
 
 /**
- * The encryption under `key` (32 bytes), checked against what the store holds. A wrong key fails the start: otherwise the
- * first webhook would find out. @throws StartError GW_WRONG_KEY
+ * The encryption under `key` (32 bytes), checked against what the store holds. A wrong key fails the start: otherwise
+ * the first webhook would find out. @throws StartError GW_WRONG_KEY
  */
 export async function unlockStoredSecrets(
   store: SecretsStore,
@@ -35,7 +35,10 @@ export async function unlockStoredSecrets(
   return encryption;
 }
 
-/** Databases up to schema version 3 hold the headers of targets as plain text. A migration cannot seal them: it has no key. */
+/**
+ * Databases up to schema version 3 hold the headers of targets as plain text. A migration cannot seal them: it has no
+ * key.
+ */
 async function sealPlainHeaders({ registry }: SecretsStore, encryption: Encryption): Promise<void> {
   for (const { id, headers } of await registry.targets()) {
     if (!encryption.isSealed(headers)) await registry.changeTarget(id, { headers: encryption.seal(headers) });

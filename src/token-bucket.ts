@@ -1,4 +1,6 @@
-/** A token bucket: gains `ratePerSecond` tokens a second and holds `burst` at most. Pure: the caller passes the time. */
+/**
+ * A token bucket: gains `ratePerSecond` tokens a second and holds `burst` at most. Pure: the caller passes the time.
+ */
 export class TokenBucket {
   readonly #perMs: number;
   readonly #burst: number;

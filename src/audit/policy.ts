@@ -5,17 +5,18 @@ import type { MessagesPage } from '../whapi/messages-page.js';
 import type { AuditRun, AuditWalk } from '../store/audits.js';
 
 /**
- * How Whapi's list is read completely while messages keep arriving. An offset into a list that grows at its head skips and
- * repeats elements. So the list is read in closed time windows, oldest first, each short enough to fit into one answer: one
- * answer is consistent in itself. A window that is too full is shortened, an emptier one makes the next one longer.
+ * How Whapi's list is read completely while messages keep arriving. An offset into a list that grows at its head skips
+ * and repeats elements. So the list is read in closed time windows, oldest first, each short enough to fit into one
+ * answer: one answer is consistent in itself. A window that is too full is shortened, an emptier one makes the next one
+ * longer.
  *
- * Offsets are used only if a single second holds more messages than an answer. Then every page must report the same total,
- * and all pages together must hold that many messages, or the window is read again. Windows overlap by a second on both
- * sides, because it is not documented whether Whapi includes the ends; each message belongs to the one window that its own
- * time falls into.
+ * Offsets are used only if a single second holds more messages than an answer. Then every page must report the same
+ * total, and all pages together must hold that many messages, or the window is read again. Windows overlap by a second
+ * on both sides, because it is not documented whether Whapi includes the ends; each message belongs to the one window
+ * that its own time falls into.
  *
- * Messages that arrived late in the part already read (a phone was offline) show in the total of the whole range: then the
- * range is read again, three times at most. A seeding is read once: what arrives meanwhile comes with a webhook.
+ * Messages that arrived late in the part already read (a phone was offline) show in the total of the whole range: then
+ * the range is read again, three times at most. A seeding is read once: what arrives meanwhile comes with a webhook.
  */
 
 /** Pauses and limits of audits, in milliseconds. */

@@ -44,7 +44,9 @@ interface Backoff {
 type Failure = Exclude<ListAnswer, { kind: 'found' | 'too_large' }>;
 
 const IDLE_MS = 5000;
-/** Pause after an internal failure, such as a store that refuses writes, so that calls are not repeated in a tight loop. */
+/**
+ * Pause after an internal failure, such as a store that refuses writes, so that calls are not repeated in a tight loop.
+ */
 const AFTER_FAULT_MS = 1000;
 const NO_BACKOFF: Backoff = { nextAt: 0, failures: 0 };
 const TOO_LARGE = 'A message in the list is larger than 8 MiB, the most that the gateway reads.';
@@ -84,7 +86,9 @@ export function startAuditWorker(options: AuditWorkerOptions): AuditWorker {
     askDueAt: null,
   });
 
-  /** Stores why an audit waits. The answer to one of its own calls is more precise than the pause that followed from it. */
+  /**
+   * Stores why an audit waits. The answer to one of its own calls is more precise than the pause that followed from it.
+   */
   const reportPause = async ({ id, channel: { name } }: AuditRun, { code, reason }: Pause): Promise<void> => {
     if (code !== 'budget' && backoffs.get(name)?.failures) return;
     const reported = `${id} ${reason}`;

@@ -4,7 +4,8 @@ import type { Channel, Sealed, Target } from '../model.js';
 import { failureToGatewayError } from '../whapi/answers.js';
 import type { WhapiAccess, WhapiClient, WhapiResult } from '../whapi/client.js';
 import type { CallScheduler } from '../whapi/scheduler.js';
-import type { Settings, WebhookMode } from '../whapi/wire.js';
+import type { Settings, WebhookMode, WebhookSetting } from '../whapi/wire.js';
+import { identityOf, webhookUrlAt } from './identity.js';
 import {
   managedSettings,
   wantedEvents,
@@ -15,7 +16,7 @@ import {
   planConnect,
   planDisconnect,
 } from './policy.js';
-import type { Identity, Plan, DesiredWebhook } from './policy.js';
+import type { Plan, DesiredWebhook } from './policy.js';
 import { RESTART_NEEDED, warningsAbout, warningsAboutTargets, warningsAboutUrl } from './warnings.js';
 import type { Warning } from './warnings.js';
 import type { Registry } from '../store/registry.js';
@@ -41,8 +42,8 @@ export interface ConnectRequest {
 
 export interface Connected extends Plan {
   readonly webhookUrl: string;
-  /** Whether Whapi already had a webhook to this gateway. */
-  readonly isThere: boolean;
+  /** The gateway's webhook at Whapi before the change; null if there was none. */
+  readonly existing: WebhookSetting | null;
   readonly warnings: readonly Warning[];
 }
 
@@ -58,8 +59,8 @@ export interface Connector {
   /** What `connect` would change. @throws GatewayError as `connect` does */
   plan(channel: Channel, request: ConnectRequest): Promise<Connected>;
   /**
-   * @throws GatewayError GW_NO_PUBLIC_URL, GW_CONFLICT (the settings keep changing, or no header is free), GW_WHAPI_REFUSED,
-   * GW_WHAPI_UNAVAILABLE
+   * @throws GatewayError GW_NO_PUBLIC_URL, GW_CONFLICT (the settings keep changing, or no header is free),
+   * GW_WHAPI_REFUSED, GW_WHAPI_UNAVAILABLE
    */
   connect(channel: Channel, request: ConnectRequest): Promise<Connected & Verification>;
   planDisconnect(channel: Channel): Promise<Plan>;
@@ -99,13 +100,6 @@ export function createConnector(options: ConnectorOptions): Connector {
       "read the channel's settings",
     );
 
-  const identityOf = async (channel: Channel, url: string | null): Promise<Identity> => {
-    const urls = [url, (await store.registry.connection(channel.name))?.webhookUrl ?? null].filter(
-      (each) => each !== null,
-    );
-    return { urls, secret: openSecret(channel.webhookSecret) };
-  };
-
   const desiredWebhook = async (
     channel: Channel,
     request: ConnectRequest,
@@ -113,7 +107,7 @@ export function createConnector(options: ConnectorOptions): Connector {
   ): Promise<DesiredWebhook> => {
     const url = await webhookUrlOf(channel, request.publicUrl);
     return {
-      ...(await identityOf(channel, url)),
+      ...(await identityOf(channel, request.publicUrl ?? options.publicUrl, options)),
       url,
       mode: request.mode,
       events: request.events === null ? null : eventsNamed(request.events),
@@ -123,7 +117,7 @@ export function createConnector(options: ConnectorOptions): Connector {
 
   const webhookUrlOf = async ({ name }: Channel, publicUrl: string | null): Promise<string> => {
     const base = publicUrl ?? options.publicUrl;
-    if (base !== null) return `${base}/webhooks/${name}`;
+    if (base !== null) return webhookUrlAt(base, name);
     const former = (await store.registry.connection(name))?.webhookUrl;
     if (former !== undefined) return former;
     throw new GatewayError(
@@ -134,8 +128,9 @@ export function createConnector(options: ConnectorOptions): Connector {
   };
 
   /**
-   * Writes until Whapi has the desired settings. Each answer to a write contains the settings before it: if they differ from
-   * what was read, someone else wrote in between, and that change is now lost. So the next write is planned from them.
+   * Writes until Whapi has the desired settings. Each answer to a write contains the settings before it: if they differ
+   * from what was read, someone else wrote in between, and that change is now lost. So the next write is planned from
+   * them.
    */
   const applyPlan = async (channel: Channel, first: Settings, planFor: (settings: Settings) => Plan): Promise<Plan> => {
     const plan = planFor(first);
@@ -166,8 +161,8 @@ export function createConnector(options: ConnectorOptions): Connector {
       ...(wish.events === null ? warningsAboutTargets(targets, channel.name) : []),
       ...(isPersistNew ? [RESTART_NEEDED] : []),
     ];
-    const isThere = plan.before.webhooks.some((webhook) => isOurs(webhook, wish));
-    return { wish, settings, plan, isThere, isPersistNew, warnings };
+    const existing = plan.before.webhooks.find((webhook) => isOurs(webhook, wish)) ?? null;
+    return { wish, settings, plan, existing, isPersistNew, warnings };
   };
 
   const verify = async (channel: Channel, { url, mode }: { url: string; mode: WebhookMode }): Promise<Verification> => {
@@ -185,18 +180,18 @@ export function createConnector(options: ConnectorOptions): Connector {
 
   return {
     plan: async (channel, request) => {
-      const { wish, plan, isThere, warnings } = await prepareConnect(channel, request);
-      return { ...plan, webhookUrl: wish.url, isThere, warnings };
+      const { wish, plan, existing, warnings } = await prepareConnect(channel, request);
+      return { ...plan, webhookUrl: wish.url, existing, warnings };
     },
     connect: async (channel, request) => {
-      const { wish, settings, isThere, isPersistNew, warnings } = await prepareConnect(channel, request);
+      const { wish, settings, existing, isPersistNew, warnings } = await prepareConnect(channel, request);
       // Stored before anything changes: after a crash in between, `disconnect` still knows what to undo.
       const connection = { webhookUrl: wish.url, hasSetPersist: isPersistNew, connectedAt: effects.now() };
       await store.registry.rememberConnection(channel.name, connection);
       const plan = await applyPlan(channel, settings, (now) => planConnect(now, wish));
       const mode = plan.after.webhooks.find(({ url }) => url === wish.url)?.mode ?? 'body';
       const verification = await verify(channel, { url: wish.url, mode });
-      return { ...plan, webhookUrl: wish.url, isThere, warnings, ...verification };
+      return { ...plan, webhookUrl: wish.url, existing, warnings, ...verification };
     },
     planDisconnect: async (channel) => (await prepareDisconnect(channel)).plan,
     disconnect: async (channel) => {
@@ -208,8 +203,7 @@ export function createConnector(options: ConnectorOptions): Connector {
   };
 
   async function prepareDisconnect(channel: Channel) {
-    const here = options.publicUrl === null ? null : `${options.publicUrl}/webhooks/${channel.name}`;
-    const identity = await identityOf(channel, here);
+    const identity = await identityOf(channel, options.publicUrl, options);
     const persist = (await store.registry.connection(channel.name))?.hasSetPersist ? false : null;
     const planFor = (settings: Settings): Plan => planDisconnect(settings, identity, persist);
     const settings = await settingsOf(channel);

@@ -43,8 +43,8 @@ const CHANNEL_STATE: EventName = { type: 'channel', method: 'post' };
 const MESSAGES: EventName = { type: 'messages', method: 'post' };
 
 /**
- * The settings with the gateway's webhook in them. Idempotent: what matches already is left alone. Other webhooks keep their
- * settings and their order. A second webhook of the gateway is removed, because every event would arrive twice.
+ * The settings with the gateway's webhook in them. Idempotent: what matches already is left alone. Other webhooks keep
+ * their settings and their order. A second webhook of the gateway is removed, because every event would arrive twice.
  * @throws GatewayError GW_CONFLICT (no header is free for the secret)
  */
 export function planConnect(current: Settings, desired: DesiredWebhook): Plan {
@@ -120,7 +120,7 @@ function isAuthorization([name]: [string, string]): boolean {
 
 function desiredSetting(
   existing: WebhookSetting | undefined,
-  { url, mode, events, leastEvents: atLeast, secret }: DesiredWebhook,
+  { url, mode, events, leastEvents, secret }: DesiredWebhook,
 ): WebhookSetting {
   const header = Object.entries(existing?.headers ?? {}).find(isAuthorization)?.[0] ?? 'Authorization';
   const kept = Object.entries(existing?.headers ?? {}).filter((each) => !isAuthorization(each));
@@ -135,7 +135,7 @@ function desiredSetting(
     ...existing,
     url,
     mode: mode ?? existing?.mode ?? 'body',
-    events: events ?? union(currentEvents(existing), atLeast),
+    events: events ?? union(currentEvents(existing), leastEvents),
     headers: { ...Object.fromEntries(kept), [header]: `Bearer ${secret}` },
     // The limit would drop genuine messages sent while the phone was offline. A target's max_age_seconds drops nothing.
     ...(typeof existing?.webhook_max_age_seconds === 'number' && { webhook_max_age_seconds: null }),
@@ -192,16 +192,16 @@ export function receiversOf(targets: readonly Target[], channel: string): Target
 }
 
 /**
- * The events that the enabled targets of a channel subscribe to, and the channel's own state. Presences are included only if
- * a target names them. Without any such target: the state and new messages.
+ * The events that the enabled targets of a channel subscribe to, and the channel's own state. Presences are included
+ * only if a target names them. Without any such target: the state and new messages.
  */
 export function wantedEvents(targets: readonly Target[], channel: string): EventName[] {
   const meant = receiversOf(targets, channel);
   if (meant.length === 0) return [MESSAGES, CHANNEL_STATE];
   const named = meant.flatMap(({ events }) => events.filter((event) => event !== '*'));
   const wantsAll = meant.some(({ events }) => events.includes('*'));
-  const usual = wantsAll ? DOCUMENTED_EVENTS.filter(({ type }) => type !== NOISY_TYPE) : [];
-  return union([...usual, ...eventsNamed(named)], [CHANNEL_STATE]);
+  const documented = wantsAll ? DOCUMENTED_EVENTS.filter(({ type }) => type !== NOISY_TYPE) : [];
+  return union([...documented, ...eventsNamed(named)], [CHANNEL_STATE]);
 }
 
 /** `*`, `messages`, `messages.*` and `messages.post` as events. An unknown type is used as it is written. */

@@ -81,7 +81,10 @@ function bypassWarning(url: string, targets: readonly Target[]): Warning {
   };
 }
 
-/** Problems that may keep Whapi from reaching this URL. `whapiBaseUrl`: a simulated Whapi may run on this network itself. */
+/**
+ * Problems that may keep Whapi from reaching this URL. `whapiBaseUrl`: a simulated Whapi may run on this network
+ * itself.
+ */
 export function warningsAboutUrl(publicUrl: string, whapiBaseUrl: string): Warning[] {
   if (isPrivate(whapiBaseUrl)) return [];
   if (isPrivate(publicUrl)) {

@@ -35,8 +35,8 @@ export interface AnswerBody extends AsyncIterable<Buffer> {
 }
 
 /**
- * Reads and discards the bodies of successful answers, so that their connections can be reused. A body that takes too long
- * or is too large is cut off together with its connection.
+ * Reads and discards the bodies of successful answers, so that their connections can be reused. A body that takes too
+ * long or is too large is cut off together with its connection.
  */
 export class BodyDrainer {
   readonly #underWay = new Map<string, number>();

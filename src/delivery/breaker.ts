@@ -10,14 +10,14 @@ import { MINUTE_MS, SECOND_MS } from '../durations.js';
  *
  * - closed: deliveries go out. Too many consecutive failures of the target open it.
  * - open: deliveries wait and use no attempts. After a pause, the next due delivery goes out as a probe.
- * - half open: the probe is under way, and nothing else goes out. An answer closes the breaker, a failure reopens it with a
- *   longer pause.
+ * - half open: the probe is under way, and nothing else goes out. An answer closes the breaker, a failure reopens it
+ *   with a longer pause.
  * - closed again: it ramps up from one request in flight, one more with each answer, until the target has its full
  *   concurrency. A failure halves the ramp.
  *
- * A probe is a normal attempt of its delivery: it counts, and if it fails, the delivery is retried on its schedule. So the
- * next probe takes the delivery that is due first by then, and no single delivery is retried until it is dead while others
- * wait. (If probes cost no attempt, one poisonous delivery could keep the breaker open forever.)
+ * A probe is a normal attempt of its delivery: it counts, and if it fails, the delivery is retried on its schedule. So
+ * the next probe takes the delivery that is due first by then, and no single delivery is retried until it is dead while
+ * others wait. (If probes cost no attempt, one poisonous delivery could keep the breaker open forever.)
  */
 export interface BreakerIntervals {
   /** How many consecutive failures open it. */
@@ -51,9 +51,9 @@ export interface HealthSignal {
 }
 
 /**
- * Whether an outcome is about the target rather than about one delivery: no answer, 5xx, 429 and 408 are. Any other answer,
- * including 400 and 422, shows that the bot processes requests. So does a 501 to an event that is not a message, and the
- * 508 of a gateway that refuses its own webhook.
+ * Whether an outcome is about the target rather than about one delivery: no answer, 5xx, 429 and 408 are. Any other
+ * answer, including 400 and 422, shows that the bot processes requests. So does a 501 to an event that is not a
+ * message, and the 508 of a gateway that refuses its own webhook.
  */
 export function isTargetFailure(outcome: AttemptOutcome, content: DeliveryContent): boolean {
   if (outcome.kind === 'failed') return true;
@@ -73,7 +73,10 @@ export function freeSlots(breaker: Breaker, concurrency: number, underWay: numbe
   }
 }
 
-/** A delivery starts. If the breaker is open and its pause is over, that delivery is the probe. (Otherwise it was claimed just in time.) */
+/**
+ * A delivery starts. If the breaker is open and its pause is over, that delivery is the probe. (Otherwise it was
+ * claimed just in time.)
+ */
 export function afterStart(breaker: Breaker, now: number): Breaker {
   const isProbe = breaker.state === 'open' && now >= (breaker.nextProbeAt ?? 0);
   return isProbe ? { ...breaker, state: 'half_open' } : breaker;

@@ -78,7 +78,9 @@ export class Breakers {
     this.#breakers.set(target.id, after);
   }
 
-  /** The attempt ended; `outcome` is null if it was not sent or was aborted. Resolves once a changed breaker is stored. */
+  /**
+   * The attempt ended; `outcome` is null if it was not sent or was aborted. Resolves once a changed breaker is stored.
+   */
   async ended(
     { id, target, event, verdicts }: Pick<Delivery, 'id' | 'target' | 'event' | 'verdicts'>,
     outcome: AttemptOutcome | null,

@@ -16,9 +16,9 @@ export interface Exchange {
 
 export interface Connections {
   /**
-   * Sends a request over a kept-alive connection if there is one. The server may close such a connection at the same moment:
-   * if it is reset before a byte of the answer arrives, the request is sent once more, immediately, over a new connection.
-   * Rejects with undici's error or a TimeoutError.
+   * Sends a request over a kept-alive connection if there is one. The server may close such a connection at the same
+   * moment: if it is reset before a byte of the answer arrives, the request is sent once more, immediately, over a new
+   * connection. Rejects with undici's error or a TimeoutError.
    */
   request(url: URL, exchange: Exchange): Promise<Dispatcher.ResponseData>;
   /** Aborts requests under way and closes all connections. */

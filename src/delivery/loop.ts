@@ -31,14 +31,17 @@ export interface DeliveryLoop {
   stop(graceMs: number): Promise<void>;
 }
 
-/** The longest attempt (120 s) plus three minutes in which the store may refuse its settlement, for example on a full disk. */
+/**
+ * The longest attempt (120 s) plus three minutes in which the store may refuse its settlement, for example on a full
+ * disk.
+ */
 const LEASE_MS = 300_000;
 /** The longest pause between two polls for due deliveries. */
 const IDLE_MS = 1000;
 
 /**
- * Claims what is due, sends it and settles it. A delivery goes: due → claimed (leased, I5) → sent → settled as delivered,
- * dead or expired, or due again. Each target gets as many claims as its free slots and its breaker allow.
+ * Claims what is due, sends it and settles it. A delivery goes: due → claimed (leased, I5) → sent → settled as
+ * delivered, dead or expired, or due again. Each target gets as many claims as its free slots and its breaker allow.
  */
 export function startDeliveryLoop({
   store,

@@ -45,9 +45,9 @@ const CARRIERS: readonly { network: Network; bytes: readonly number[]; isInverte
 const IPV4_COMPATIBLE = /^[0:]+:\d+\.\d+\.\d+\.\d+$/;
 
 /**
- * `public`: only public addresses. `private`: loopback and private ones too. A comma-separated list of CIDRs: those on top
- * of `public`. Every setting refuses link-local, metadata, multicast and unspecified addresses, including those that are
- * embedded in an IPv6 address.
+ * `public`: only public addresses. `private`: loopback and private ones too. A comma-separated list of CIDRs: those on
+ * top of `public`. Every setting refuses link-local, metadata, multicast and unspecified addresses, including those
+ * that are embedded in an IPv6 address.
  * @throws Error with a message for the user if the setting is invalid
  */
 export function parseTargetNetworks(setting: string): TargetNetworks {

@@ -67,7 +67,9 @@ const UNKNOWN_HOST_MS = 10 * MINUTE_MS;
 const NO_HANDLER_STATUSES: readonly number[] = [404, 405, 501];
 const NO_HANDLER_ATTEMPTS = 3;
 const NO_HANDLER_MS = 2 * MINUTE_MS;
-/** When the second and third attempt start at the latest, from the first one on. They may not start at once when due. */
+/**
+ * When the second and third attempt start at the latest, from the first one on. They may not start at once when due.
+ */
 const NO_HANDLER_LATEST_MS: readonly number[] = [55 * SECOND_MS, 110 * SECOND_MS];
 const GONE = 410;
 
@@ -185,8 +187,8 @@ function reasonToGiveUp(outcome: AttemptOutcome, streak: Streak | null, now: num
 }
 
 /**
- * Why a message is too old to be sent; null if it is not. `newestMessageAt` is in Unix seconds, null if the body contains
- * no message.
+ * Why a message is too old to be sent; null if it is not. `newestMessageAt` is in Unix seconds, null if the body
+ * contains no message.
  */
 export function expiryReason(newestMessageAt: number | null, maxAgeSeconds: number | null, now: number): string | null {
   if (newestMessageAt === null || maxAgeSeconds === null) return null;

@@ -46,7 +46,10 @@ export interface SenderOptions {
   readonly lookup?: Lookup;
 }
 
-/** Node's HTTP server refuses requests with more than 16 KiB of headers, so a huge batch goes without its list of verdicts. */
+/**
+ * Node's HTTP server refuses requests with more than 16 KiB of headers, so a huge batch goes without its list of
+ * verdicts.
+ */
 const LONGEST_VERDICTS_HEADER = 4096;
 const MOST_ERROR_LENGTH = 500;
 

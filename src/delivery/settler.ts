@@ -12,8 +12,8 @@ export interface SettlerOptions {
 /** Retries settlements while the store refuses writes. Without it, a bot would receive the same message twice. */
 export interface Settler {
   /**
-   * Retries `write` until the store accepts it or `deadline` has passed. By then the lease has run out and the delivery is
-   * due again. Rejects only with errors other than GW_STORE_UNAVAILABLE.
+   * Retries `write` until the store accepts it or `deadline` has passed. By then the lease has run out and the delivery
+   * is due again. Rejects only with errors other than GW_STORE_UNAVAILABLE.
    */
   settle(write: () => Promise<unknown>, deadline: number): Promise<void>;
   /** Reports a refused write that is not worth a retry. Throws errors other than GW_STORE_UNAVAILABLE. */

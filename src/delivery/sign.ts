@@ -16,8 +16,8 @@ export function signersOf(target: Target, openSecret: (sealed: Sealed) => string
 }
 
 /**
- * The three headers of Standard Webhooks, with one signature per secret that has not expired. `id` stays the same for every
- * attempt of a delivery.
+ * The three headers of Standard Webhooks, with one signature per secret that has not expired. `id` stays the same for
+ * every attempt of a delivery.
  */
 export function signatureHeaders(
   signers: readonly Signer[],

@@ -19,8 +19,8 @@ const FALLBACK: EventName = { type: 'service', method: 'post' };
 const MOST_TEST_MS = 60_000;
 
 /**
- * Sends a target an empty event that it subscribes to, bypassing the queue, with the URL and method that such an event would
- * have. Never rejects because of the target: its failures are part of the result.
+ * Sends a target an empty event that it subscribes to, bypassing the queue, with the URL and method that such an event
+ * would have. Never rejects because of the target: its failures are part of the result.
  */
 export function createTester({ sender, store, newId }: TesterOptions): (target: Target) => Promise<TargetTest> {
   return async (target) => {

@@ -1,7 +1,6 @@
 import type { Connector } from '../connect/connector.js';
 import type { Effects } from '../effects.js';
 import { GatewayError } from '../errors.js';
-import { isOurs } from '../connect/policy.js';
 import type { Breaker, Channel, EventName, Sealed, Target, TargetTest } from '../model.js';
 import { failureToGatewayError } from '../whapi/answers.js';
 import type { WhapiClient } from '../whapi/client.js';
@@ -104,12 +103,11 @@ export function createDoctor(options: DoctorOptions): Doctor {
 
   const settingsChecks = async (each: Channel): Promise<Pick<ChannelFindings, 'checks' | 'sent'>> => {
     try {
-      const { before, changes, isThere, warnings, webhookUrl } = await connector.plan(each, DEFAULT_REQUEST);
+      const { changes, existing, warnings } = await connector.plan(each, DEFAULT_REQUEST);
       const about = { name: 'webhook_settings', subject: each.name, status: 'warn', fix: null } as const;
-      const identity = { urls: [webhookUrl], secret: options.openSecret(each.webhookSecret) };
-      const events = before.webhooks.find((webhook) => isOurs(webhook, identity))?.events ?? [];
+      const events = existing?.events ?? [];
       const checks = [
-        webhookCheck(each.name, { isThere, changes }),
+        webhookCheck(each.name, { isConnected: existing !== null, changes }),
         ...warnings.map(({ webhookUrl, message }) => ({
           ...about,
           message: webhookUrl === null ? message : `${webhookUrl}: ${message}`,

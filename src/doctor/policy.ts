@@ -99,15 +99,15 @@ export function whapiFailure(channel: string, message: string): Check {
 /** `changes`: what connecting would change at Whapi. */
 export function webhookCheck(
   channel: string,
-  { isThere, changes }: { isThere: boolean; changes: readonly string[] },
+  { isConnected, changes }: { isConnected: boolean; changes: readonly string[] },
 ): Check {
   const at = { name: 'webhook', subject: channel };
   if (changes.length === 0)
     return { ...at, status: 'ok', message: "The webhook's settings at Whapi are right.", fix: null };
   return {
     ...at,
-    status: isThere ? 'warn' : 'fail',
-    message: isThere
+    status: isConnected ? 'warn' : 'fail',
+    message: isConnected
       ? `Connecting would change settings at Whapi: ${changes.join('; ')}.`
       : "The gateway's webhook is not set at Whapi.",
     fix: `Connect it: POST /v1/channels/${channel}/connect, or "channels connect ${channel}".`,

@@ -2,6 +2,7 @@ import '@fastify/rate-limit'; // the type of app.createRateLimit
 import '@fastify/swagger'; // the type of `schema.hide`
 import type { FastifyBaseLogger, FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import type { Duplex, Readable } from 'node:stream';
+import { identityOf } from '../connect/identity.js';
 import { GatewayError } from '../errors.js';
 import type { Channel, Sealed } from '../model.js';
 import { bearerOf } from './auth.js';
@@ -182,10 +183,8 @@ export async function whapiProxy(app: FastifyInstance, options: WhapiProxyOption
   const changeSettings = async (reply: FastifyReply, passage: AuthorizedRequest): Promise<ReadResponse> => {
     const copy = new BodyCopy(MOST_BYTES_READ);
     const answer = await callUpstream(reply, { ...passage, body: passage.body && copy.of(passage.body) });
-    const { name, webhookSecret } = passage.channel;
-    const here = options.publicUrl === null ? null : `${options.publicUrl}/webhooks/${name}`;
-    const there = (await options.store.registry.connection(name))?.webhookUrl ?? null;
-    const identity = { urls: [here, there].filter((url) => url !== null), secret: options.openSecret(webhookSecret) };
+    const { name } = passage.channel;
+    const identity = await identityOf(passage.channel, options.publicUrl, options);
     if (answer.status < 300 && dropsWebhook(copy.whole, identity)) {
       const fix = `Connect it again: "channels connect ${name}", and have the client keep the gateway's webhook in its list.`;
       log.warn({ channel: name, fix }, "a client's PATCH /settings dropped the gateway's webhook at Whapi");

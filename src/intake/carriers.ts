@@ -5,8 +5,8 @@ import { isRecord } from '../json.js';
 /** What an element says about itself, as far as verdicts and the order within a chat depend on it. */
 export interface ItemFacts {
   /**
-   * The message id that the item is judged by. For a message or an update, its own. For a chat, its last message, unless it
-   * had that one before. For others (statuses, removals), the message that it is about, or null.
+   * The message id that the item is judged by. For a message or an update, its own. For a chat, its last message,
+   * unless it had that one before. For others (statuses, removals), the message that it is about, or null.
    */
   readonly messageId: string | null;
   readonly chatId: string | null;
@@ -19,8 +19,8 @@ export interface ItemFacts {
   /** For an update: a message of its own caused it (an edit, a reaction, a vote). */
   readonly ownTrigger: boolean;
   /**
-   * What the item is about: `chat 1@g.us`, `message p.w30` … (a group is its chat). For repeatable items it tells a retry of
-   * Whapi's from a second genuine event. Null if unknown.
+   * What the item is about: `chat 1@g.us`, `message p.w30` … (a group is its chat). For repeatable items it tells a
+   * retry of Whapi's from a second genuine event. Null if unknown.
    */
   readonly object: string | null;
 }
@@ -39,12 +39,12 @@ export interface Carrier {
   readonly read: (element: unknown) => ItemFacts;
 }
 
-const usual = (type: string, method: EventMethod): EventName => ({ type, method });
+const event = (type: string, method: EventMethod): EventName => ({ type, method });
 /** For the document as a whole, and for elements without any of these facts. */
 export const NO_FACTS: ItemFacts = facts(null, null, null);
 
 export const OTHER_CARRIER: Carrier = {
-  defaultEvent: usual('unknown', 'post'),
+  defaultEvent: event('unknown', 'post'),
   kind: 'other',
   repeatable: false,
   read: () => NO_FACTS,
@@ -64,40 +64,42 @@ function carrierAbout(event: EventName, kind: string, ...path: string[]): Carrie
 }
 
 const CARRIERS: ReadonlyMap<string, Carrier> = new Map<string, Carrier>([
-  ['messages', { defaultEvent: usual('messages', 'post'), kind: 'message', repeatable: false, read: readMessage }],
-  ['messages_updates', repeatable(usual('messages', 'patch'), 'update', readUpdate)],
-  ['messages_removed', repeatable(usual('messages', 'delete'), 'other', readRemovedMessage)],
-  ['statuses', repeatable(usual('statuses', 'post'), 'other', readStatus)],
-  ['chats', repeatable(usual('chats', 'post'), 'chat', readChat)],
-  ['chats_updates', repeatable(usual('chats', 'patch'), 'chat', readChatUpdate)],
-  ['chats_removed', carrierAbout(usual('chats', 'delete'), 'chat')],
-  ['contacts', carrierAbout(usual('contacts', 'post'), 'contact', 'id')],
-  ['contacts_updates', repeatable(usual('contacts', 'patch'), 'other', readContactUpdate)],
-  ['groups', repeatable(usual('groups', 'post'), 'chat', readChat)],
-  ['groups_updates', repeatable(usual('groups', 'patch'), 'chat', readChatUpdate)],
-  ['groups_participants', carrierAbout(usual('groups', 'put'), 'chat', 'group_id')],
+  ['messages', { defaultEvent: event('messages', 'post'), kind: 'message', repeatable: false, read: readMessage }],
+  ['messages_updates', repeatable(event('messages', 'patch'), 'update', readUpdate)],
+  ['messages_removed', repeatable(event('messages', 'delete'), 'other', readRemovedMessage)],
+  ['statuses', repeatable(event('statuses', 'post'), 'other', readStatus)],
+  ['chats', repeatable(event('chats', 'post'), 'chat', readChat)],
+  ['chats_updates', repeatable(event('chats', 'patch'), 'chat', readChatUpdate)],
+  ['chats_removed', carrierAbout(event('chats', 'delete'), 'chat')],
+  ['contacts', carrierAbout(event('contacts', 'post'), 'contact', 'id')],
+  ['contacts_updates', repeatable(event('contacts', 'patch'), 'other', readContactUpdate)],
+  ['groups', repeatable(event('groups', 'post'), 'chat', readChat)],
+  ['groups_updates', repeatable(event('groups', 'patch'), 'chat', readChatUpdate)],
+  ['groups_participants', carrierAbout(event('groups', 'put'), 'chat', 'group_id')],
   [
     'presences',
     {
-      defaultEvent: usual('presences', 'post'),
+      defaultEvent: event('presences', 'post'),
       kind: 'other',
       repeatable: false,
       read: (value) => facts(null, idOrNull(valueAt(value, 'contact_id')), null),
     },
   ],
-  ['labels', repeatable(usual('labels', 'post'), 'other', readLabel)],
-  ['labels_removed', repeatable(usual('labels', 'delete'), 'other', readLabel)],
-  ['calls', repeatable(usual('calls', 'post'), 'other', readCall)],
+  ['labels', repeatable(event('labels', 'post'), 'other', readLabel)],
+  ['labels_removed', repeatable(event('labels', 'delete'), 'other', readLabel)],
+  ['calls', repeatable(event('calls', 'post'), 'other', readCall)],
 ]);
 
-/** What the array under a key carries; undefined if it carries no items. Rule 13 covers all `*_updates` and `*_removed`. */
+/**
+ * What the array under a key carries; undefined if it carries no items. Rule 13 covers all `*_updates` and `*_removed`.
+ */
 export function carrierOf(key: string): Carrier | undefined {
   const known = CARRIERS.get(key);
   if (known) return known;
   const match = /^(.{1,64})_(updates|removed)$/.exec(key);
   if (!match) return undefined;
   const [, kind = '', change] = match;
-  return repeatable(usual(kind, change === 'updates' ? 'patch' : 'delete'), 'other', (value) => {
+  return repeatable(event(kind, change === 'updates' ? 'patch' : 'delete'), 'other', (value) => {
     if (kind === 'labels') return readLabel();
     return facts(
       null,

@@ -13,7 +13,9 @@ export interface Item extends ItemFacts {
   readonly kind: ItemKind;
   /** The key of its array; '' if the document as a whole is the item. */
   readonly carrier: string;
-  /** The kind of event that its carrier belongs to (messages, statuses …), which has its own order within a chat (I6). */
+  /**
+   * The kind of event that its carrier belongs to (messages, statuses …), which has its own order within a chat (I6).
+   */
   readonly eventType: string;
   /** The index of its array in the document; -1 for the document as a whole. */
   readonly array: number;
@@ -45,8 +47,8 @@ export function decode(body: Buffer, hint: RequestHint): Document {
   const root = parse(body, start);
   const top = isRecord(root) ? root : {};
   const arrays = scanTopLevelArrays(body, (key) => carrierOf(key) !== undefined, start);
-  const usual = arrays[0] ? (carrierOf(arrays[0].key)?.defaultEvent ?? null) : null;
-  const named = eventOf(top['event'], hint, usual);
+  const defaultEvent = arrays[0] ? (carrierOf(arrays[0].key)?.defaultEvent ?? null) : null;
+  const named = eventOf(top['event'], hint, defaultEvent);
   const isKeyUnique = new Set(arrays.map(({ key }) => key)).size === arrays.length;
   const items = arrays.flatMap(({ key, elements }, array) => {
     // JSON.parse keeps only the last value of a repeated key. A bot may read either one, so every array is judged.

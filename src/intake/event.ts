@@ -2,7 +2,10 @@ import { EVENT_METHODS } from '../model.js';
 import type { EventMethod, EventName, WebhookHttpMethod } from '../model.js';
 import { isRecord } from '../json.js';
 
-/** Whapi's current event types, and the singular and legacy spellings that old payloads and settings use (docs/whapi.md, Modes). */
+/**
+ * Whapi's current event types, and the singular and legacy spellings that old payloads and settings use (docs/whapi.md,
+ * Modes).
+ */
 export const TYPES: ReadonlyMap<string, string> = new Map([
   ...['messages', 'statuses', 'chats', 'contacts', 'groups', 'presences', 'calls', 'labels', 'users'].map(
     (type) => [type, type] as const,

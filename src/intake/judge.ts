@@ -12,8 +12,8 @@ export interface Memory {
   /** Its message id is known, but no post has carried it yet and Whapi was not asked for it. */
   readonly unposted: boolean;
   /**
-   * These exact bytes (for a live location: this `sequence_number`) were recorded before. For a repeatable item: within the
-   * last 2 hours, and nothing else about the same object since.
+   * These exact bytes (for a live location: this `sequence_number`) were recorded before. For a repeatable item: within
+   * the last 2 hours, and nothing else about the same object since.
    */
   readonly recorded: boolean;
   /** The newest message recorded in its chat: `timestamp` in Unix seconds, `receivedAt` in milliseconds. */
@@ -25,11 +25,16 @@ export interface JudgingContext {
   readonly receivedAt: number;
   /** The channel's `late_after_seconds`. */
   readonly lateAfterSeconds: number;
-  /** The item comes from the release of an audit and not from a webhook: it is late, however far its chat has moved on. */
+  /**
+   * The item comes from the release of an audit and not from a webhook: it is late, however far its chat has moved on.
+   */
   readonly recovered?: boolean;
 }
 
-/** Whapi's longest delay between two retries (docs/whapi.md, Delivery). Until then, an older message may be just a retry. */
+/**
+ * Whapi's longest delay between two retries (docs/whapi.md, Delivery). Until then, an older message may be just a
+ * retry.
+ */
 export const LONGEST_RETRY_DELAY_MS = HOUR_MS;
 
 interface Row {
@@ -64,7 +69,8 @@ const TABLE: readonly Row[] = [
     reason: 'its id is registered: a resync is bringing it back',
     applies: (item, memory) => isMessage(item) && memory.registered,
   },
-  // Placeholders: WhatsApp could not read the message yet. It follows under the same id and must not become a duplicate.
+  // Placeholders: WhatsApp could not read the message yet. It follows under the same id and must not become a
+  // duplicate.
   {
     rule: 15,
     verdict: 'duplicate',
@@ -77,7 +83,8 @@ const TABLE: readonly Row[] = [
     reason: 'a placeholder: WhatsApp could not read the message yet; it follows under the same id',
     applies: (item, memory) => isPlaceholder(item) && !memory.known,
   },
-  // A post that a put overtook: a bot that takes only posts has not seen the message.
+  // A post that a put overtook: a bot that takes only posts has not seen the message. Before row 4, so for live
+  // locations as well.
   {
     rule: 17,
     verdict: 'new',
@@ -120,8 +127,8 @@ const TABLE: readonly Row[] = [
   {
     rule: 9,
     verdict: 'late',
-    reason: 'never seen before, and its chat has moved on long since',
-    applies: (item, memory, at) => isMessage(item) && !memory.known && isLate(item, memory, at),
+    reason: 'never seen before, and sent long before the newest message of its chat',
+    applies: (item, memory, context) => isMessage(item) && !memory.known && isLate(item, memory, context),
   },
   {
     rule: 10,
@@ -165,8 +172,8 @@ export function reasonOf(rule: number): string {
 /** The rows that write the id into the ledger; row 8 refreshes the last sighting. */
 const WRITES_LEDGER: ReadonlySet<number> = new Set([3, 8, 9, 10, 17]);
 
-export function judge(item: Item, memory: Memory, at: JudgingContext): Judgement {
-  const row = TABLE.find(({ applies: when }) => when(item, memory, at));
+export function judge(item: Item, memory: Memory, context: JudgingContext): Judgement {
+  const row = TABLE.find(({ applies }) => applies(item, memory, context));
   if (!row) throw new Error('The last row of the decision table applies to everything.');
   return { verdict: row.verdict, rule: row.rule };
 }
@@ -192,13 +199,13 @@ const isPut = (item: Item): boolean => isMessage(item) && item.method === 'put';
 /** A stub for a message that is still to come under the same id. */
 export const isPlaceholder = (item: Item): boolean => isMessage(item) && item.type === PLACEHOLDER_TYPE;
 
-function isLate(item: Item, memory: Memory, at: JudgingContext): boolean {
-  if (at.recovered === true) return true;
+function isLate(item: Item, memory: Memory, context: JudgingContext): boolean {
+  if (context.recovered === true) return true;
   if (item.timestamp === null) return false;
   const newest = memory.newestInChat;
   if (!newest) return false;
   return (
-    newest.timestamp - item.timestamp > at.lateAfterSeconds &&
-    at.receivedAt - newest.receivedAt > LONGEST_RETRY_DELAY_MS
+    newest.timestamp - item.timestamp > context.lateAfterSeconds &&
+    context.receivedAt - newest.receivedAt > LONGEST_RETRY_DELAY_MS
   );
 }

@@ -7,11 +7,11 @@ export interface Repetitions {
 }
 
 /**
- * Tells a retry of Whapi's from a second genuine event about the same object (rule 13). Joins, mutes and labels carry no
- * time: join, leave, join are three events, although the third has the same bytes as the first. So an item only repeats
- * what came last. `before` are the fingerprints of the latest webhook about the object that said something else, `now`
- * those of this one. If this webhook starts with what `before` ends with, that part is a repeat. So a retry with several
- * items about one object is recognized as a whole.
+ * Tells a retry of Whapi's from a second genuine event about the same object (rule 13). Joins, mutes and labels carry
+ * no time: join, leave, join are three events, although the third has the same bytes as the first. So an item only
+ * repeats what came last. `before` are the fingerprints of the latest webhook about the object that said something
+ * else, `now` those of this one. If this webhook starts with what `before` ends with, that part is a repeat. So a retry
+ * with several items about one object is recognized as a whole.
  */
 export function repetitionsIn(before: readonly string[], now: readonly string[]): Repetitions {
   const isSameAsPrevious = now.map((fingerprint, at) => fingerprint === now[at - 1]);

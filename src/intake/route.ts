@@ -24,8 +24,8 @@ export interface Routing {
 }
 
 /**
- * Decides what each target is sent. Disabled targets are included: their deliveries wait. `mostParts`: a webhook that would
- * split into more requests is sent in one; called only if a target splits.
+ * Decides what each target is sent. Disabled targets are included: their deliveries wait. `mostParts`: a webhook that
+ * would split into more requests is sent in one; called only if a target splits.
  */
 export function route(
   judged: readonly JudgedItem[],
@@ -101,8 +101,8 @@ export interface Cutter {
 }
 
 /**
- * Every body of a split repeats the frame. Whapi's frames have some hundred bytes, so 50,000 items stay far below this. A
- * frame of megabytes around thousands of items would fill the disk in one transaction.
+ * Every body of a split repeats the frame. Whapi's frames have some hundred bytes, so 50,000 items stay far below this.
+ * A frame of megabytes around thousands of items would fill the disk in one transaction.
  */
 const MOST_FRAME_BYTES = 64 * 1024 * 1024;
 

@@ -17,15 +17,16 @@ const CLOSE_BRACKET = 0x5d;
 /** Media previews are strings of megabytes. Beyond this length, a native search is faster than a loop. */
 const LONG_STRING = 64;
 /**
- * The most elements and arrays of one document. Whapi's largest batches (the contacts of a phone) have a few thousand. Five
- * million elements fit into the default MAX_BODY_BYTES; they took 3 GB of memory and blocked all other work for 34 s.
+ * The most elements and arrays of one document. Whapi's largest batches (the contacts of a phone) have a few thousand.
+ * Five million elements fit into the default MAX_BODY_BYTES; they took 3 GB of memory and blocked all other work for 34
+ * s.
  */
 export const MOST_ITEMS = 50_000;
 
 /**
- * Finds the arrays among the top-level members of `bytes` whose key `isWanted` accepts, in document order. A repeated key is
- * found every time. From `start` on, `bytes` must be a valid JSON document in UTF-8, which the caller has parsed. The scan
- * only follows the structure; structural characters are ASCII, so byte offsets are exact.
+ * Finds the arrays among the top-level members of `bytes` whose key `isWanted` accepts, in document order. A repeated
+ * key is found every time. From `start` on, `bytes` must be a valid JSON document in UTF-8, which the caller has
+ * parsed. The scan only follows the structure; structural characters are ASCII, so byte offsets are exact.
  * @throws GatewayError GW_TOO_LARGE if there are more than `MOST_ITEMS`
  */
 export function scanTopLevelArrays(bytes: Buffer, isWanted: (key: string) => boolean, start = 0): ScannedArray[] {

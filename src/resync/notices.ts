@@ -21,9 +21,9 @@ const PER_POLL = 100;
 const MOST_PER_TURN = 500;
 
 /**
- * Logs when a channel's resyncs pause and resume, and when a resync ends. It polls the store once a second while a resync
- * runs: a resync can end through a webhook, a call, a closed window or a person, and none of them should wait for the log.
- * Polling counts no messages, so its cost does not grow with a resync. Wake it after a registration.
+ * Logs when a channel's resyncs pause and resume, and when a resync ends. It polls the store once a second while a
+ * resync runs: a resync can end through a webhook, a call, a closed window or a person, and none of them should wait
+ * for the log. Polling counts no messages, so its cost does not grow with a resync. Wake it after a registration.
  */
 export function startResyncNotices({ store, log, effects, onError }: ResyncNoticesOptions): Loop {
   const running = new Set<string>();

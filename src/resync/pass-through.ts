@@ -23,7 +23,9 @@ export interface PassThroughOptions {
 /** How a call to Whapi ended: an answer, with the start of its body unless it was a 200, or an error. */
 export type CallOutcome = WhapiResponse | { readonly error: unknown };
 
-/** A client's call with `resync=true`: its channel, and the ids to register because Whapi may read it as any of them. */
+/**
+ * A client's call with `resync=true`: its channel, and the ids to register because Whapi may read it as any of them.
+ */
 export interface ClientResync {
   readonly channel: string;
   readonly messageIds: readonly string[];
@@ -32,9 +34,10 @@ export interface ClientResync {
 /** Resyncs that clients' calls through `/whapi` cause. */
 export interface PassThrough {
   /**
-   * Makes a client's own call with `resync=true`. Waits for the channel's turn, registers the ids, and only then runs `call`
-   * (I2), which must end when `signal` is aborted. Its outcome is settled like that of a worker's call, and the worker polls
-   * from there on. If `isAbandoned` says that the client has gone away meanwhile, registers nothing and resolves with null.
+   * Makes a client's own call with `resync=true`. Waits for the channel's turn, registers the ids, and only then runs
+   * `call` (I2), which must end when `signal` is aborted. Its outcome is settled like that of a worker's call, and the
+   * worker polls from there on. If `isAbandoned` says that the client has gone away meanwhile, registers nothing and
+   * resolves with null.
    * @throws GatewayError GW_NOT_FOUND (the channel was removed), GW_STORE_UNAVAILABLE: the call was not made
    */
   makeCall<T extends { readonly outcome: CallOutcome }>(
@@ -43,8 +46,8 @@ export interface PassThrough {
     isAbandoned: () => boolean,
   ): Promise<T | null>;
   /**
-   * Starts a resync of a message that Whapi has just reported missing, once per id and hour. Resolves with the id of the
-   * resync; null if the answer says something else, or if the store refused the registration.
+   * Starts a resync of a message that Whapi has just reported missing, once per id and hour. Resolves with the id of
+   * the resync; null if the answer says something else, or if the store refused the registration.
    */
   resyncIfMissing(
     about: { readonly channel: string; readonly messageId: string },

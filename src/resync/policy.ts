@@ -15,8 +15,8 @@ export interface ResyncIntervals extends CallIntervals {
   /** Pauses before the polls (plain GETs) for a message; the last one is repeated. */
   readonly pollsMs: readonly number[];
   /**
-   * After this many polls without success, Whapi is asked again: it may have asked a phone that was switched off, and does
-   * not report that (docs/whapi.md, Health).
+   * After this many polls without success, Whapi is asked again: it may have asked a phone that was switched off, and
+   * does not report that (docs/whapi.md, Health).
    */
   readonly askAgainAfterPolls: readonly number[];
   /** How long a registration stays open after Whapi refused the call. */
@@ -54,11 +54,12 @@ export interface CallMoment extends PauseMoment {
 }
 
 /**
- * The state of a registered message after a call to Whapi for it. The path is queued → requesting → waiting, polled until
- * the plain GET answers 200 (restored) or the window closes (not restored), and requested again after some polls without
- * success. A call that is refused because of the message fails the message. After a call that Whapi was too busy for, or
- * that it refused for the whole channel, the message is queued again with an open-ended window, and the channel pauses. A
- * webhook that carries the message makes it restored from any of these states (in the recording transaction).
+ * The state of a registered message after a call to Whapi for it. The path is queued → requesting → waiting, polled
+ * until the plain GET answers 200 (restored) or the window closes (not restored), and requested again after some polls
+ * without success. A call that is refused because of the message fails the message. After a call that Whapi was too
+ * busy for, or that it refused for the whole channel, the message is queued again with an open-ended window, and the
+ * channel pauses. A webhook that carries the message makes it restored from any of these states (in the recording
+ * transaction).
  */
 export function afterCall(call: ResyncCall, answer: WhapiAnswer, at: CallMoment): CallResult {
   return {

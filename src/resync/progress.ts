@@ -48,9 +48,9 @@ function otherCallPause(underWay: CallUnderWay | null): Pause | null {
 }
 
 /**
- * Calls of a channel are made one after the other. So the rest takes the average time of a call plus the spacing for each
- * id, including those of earlier resyncs, and then the last one has to come back. Ids that have not come back in the average
- * time may come at any time or never: the estimate leaves them out.
+ * Calls of a channel are made one after the other. So the rest takes the average time of a call plus the spacing for
+ * each id, including those of earlier resyncs, and then the last one has to come back. Ids that have not come back in
+ * the average time may come at any time or never: the estimate leaves them out.
  */
 function etaMs(
   { counts }: ResyncView,

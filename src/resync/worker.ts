@@ -33,7 +33,9 @@ export interface ResyncWorker {
 /** An unsettled call (the store was unavailable) is due again after its time-out plus this. */
 const LEASE_MARGIN_MS = 60_000;
 const IDLE_MS = 5000;
-/** Pause after an internal failure, such as a store that refuses writes, so that calls are not repeated in a tight loop. */
+/**
+ * Pause after an internal failure, such as a store that refuses writes, so that calls are not repeated in a tight loop.
+ */
 const AFTER_FAULT_MS = 1000;
 
 /**
@@ -85,7 +87,10 @@ export function startResyncWorker({
     calling.set(channel, call);
   };
 
-  /** Alternates between new ids and polls, so that a run of thousands of ids does not delay the polls for its first ones. */
+  /**
+   * Alternates between new ids and polls, so that a run of thousands of ids does not delay the polls for its first
+   * ones.
+   */
   const callNext = async ({ signal, state }: Turn): Promise<void> => {
     const { failures } = state;
     const { name } = state.channel;

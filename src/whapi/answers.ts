@@ -12,7 +12,10 @@ export type WhapiFailure =
   /** 400, 401, 402, 403, or a 404 about the channel: Whapi refused the call. */
   | {
       readonly kind: 'refused';
-      /** Set if every other call of the channel will be refused as well; left out if the refusal is about this call alone. */
+      /**
+       * Set if every other call of the channel will be refused as well; left out if the refusal is about this call
+       * alone.
+       */
       readonly for?: 'login' | 'quota' | 'token';
       readonly reason: string;
     }
@@ -57,7 +60,9 @@ export function failureOfResponse({ status, body, retryAfter }: WhapiResponse): 
   return { kind: 'missing', reason };
 }
 
-/** The error of Whapi's form `{ error: { code, message, details? } }`, or the HTTP status if the body has another form. */
+/**
+ * The error of Whapi's form `{ error: { code, message, details? } }`, or the HTTP status if the body has another form.
+ */
 function whapiErrorText(status: number, body: string): WhapiErrorText {
   const { error } = (parseJson(body) ?? {}) as { error?: { message?: unknown; details?: unknown } };
   const [message, details] = [error?.message, error?.details].map((part) => (typeof part === 'string' ? part : ''));
@@ -67,9 +72,9 @@ function whapiErrorText(status: number, body: string): WhapiErrorText {
 }
 
 /**
- * Whether an answer says that a message is not in Whapi's cache. For `GET /messages/{id}` that is any 404 with a message of
- * Whapi's that does not mention the channel. How Whapi refuses to quote is not documented: a 400 or 404 that says that a
- * message was not found counts, one about the chat does not (docs/whapi.md, Errors).
+ * Whether an answer says that a message is not in Whapi's cache. For `GET /messages/{id}` that is any 404 with a
+ * message of Whapi's that does not mention the channel. How Whapi refuses to quote is not documented: a 400 or 404 that
+ * says that a message was not found counts, one about the chat does not (docs/whapi.md, Errors).
  */
 export function reportsMissing({ status, body }: WhapiResponse, requested: 'message' | 'quoted'): boolean {
   const { message, reason } = whapiErrorText(status, body);

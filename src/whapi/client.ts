@@ -201,7 +201,10 @@ function isUpdate(body: unknown): body is Partial<SettingsUpdate> {
   return [body['before_update'], body['after_update']].every((part) => part === undefined || isSettings(part));
 }
 
-/** An HTML page with status 200 is not a message, and neither is JSON without id and type: the id would count as restored. */
+/**
+ * An HTML page with status 200 is not a message, and neither is JSON without id and type: the id would count as
+ * restored.
+ */
 function messageAnswer(body: Buffer): WhapiAnswer {
   const text = body.toString();
   const message = body.length > MOST_PLACEHOLDER_BYTES ? undefined : parseJson(text);

@@ -65,9 +65,9 @@ export function troubleIn(answer: WhapiFailure): Trouble | null {
 }
 
 /**
- * What to do next for a channel, for the gateway's own calls. A used-up daily budget waits for the next day. A pause ends
- * with a good health check, which is made when the pause is over or when the channel's state may have changed. Before a
- * resync call, the channel must have been healthy recently. Calls keep their spacing.
+ * What to do next for a channel, for the gateway's own calls. A used-up daily budget waits for the next day. A pause
+ * ends with a good health check, which is made when the pause is over or when the channel's state may have changed.
+ * Before a resync call, the channel must have been healthy recently. Calls keep their spacing.
  */
 export function nextStep(
   state: ChannelState,

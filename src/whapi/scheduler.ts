@@ -40,9 +40,9 @@ export interface SchedulerOptions {
 }
 
 /**
- * Owns every call to Whapi that the gateway makes, or passes on with `resync=true`. It runs one call per channel at a time,
- * in the order of requests. The state that an answer reveals, the spacing and the daily budget limit the gateway's own
- * calls (policy.ts). Calls of clients and people only wait for their turn.
+ * Owns every call to Whapi that the gateway makes, or passes on with `resync=true`. It runs one call per channel at a
+ * time, in the order of requests. The state that an answer reveals, the spacing and the daily budget limit the
+ * gateway's own calls (policy.ts). Calls of clients and people only wait for their turn.
  */
 export interface CallScheduler {
   /** Makes one of these calls, or a health check, if one is allowed when its turn comes. @throws what they throw */
@@ -50,7 +50,8 @@ export interface CallScheduler {
   /** What `forWorker` would do if its turn came now. */
   stepFor(state: ChannelState, due: CallsDue): Step;
   /**
-   * A client's call that passes through. It does not count towards the budget. It has `limitMs` from the start of its turn.
+   * A client's call that passes through. It does not count towards the budget. It has `limitMs` from the start of its
+   * turn.
    * @throws what it throws
    */
   forClient<T>(channel: string, limitMs: number, call: (turn: MaybeRemovedTurn) => Promise<T>): Promise<T>;
@@ -71,8 +72,8 @@ export interface CallScheduler {
   /** The machine's clock was set back. */
   clockSetBack(byMs: number): void;
   /**
-   * Starts no more calls of the gateway's own. Gives calls under way, and clients until `clientsDone`, `graceMs`, then aborts
-   * the rest. No call can be made afterwards.
+   * Starts no more calls of the gateway's own. Gives calls under way, and clients until `clientsDone`, `graceMs`, then
+   * aborts the rest. No call can be made afterwards.
    */
   stop(graceMs: number, clientsDone: Promise<void>): Promise<void>;
 }
@@ -93,7 +94,10 @@ export function createCallScheduler(options: SchedulerOptions): CallScheduler {
   const unfinished = new Set<Promise<void>>();
   /** By channel: when the last call of the gateway's own ended. */
   const endedAt = new Map<string, number>();
-  /** Channels by what happened since their last check: a webhook reported them ready or not ready, or a call got no answer. */
+  /**
+   * Channels by what happened since their last check: a webhook reported them ready or not ready, or a call got no
+   * answer.
+   */
   const reports = { recovered: new Set<string>(), lost: new Set<string>(), unanswered: new Set<string>() };
   let napInterrupt = new AbortController();
   let isStopping = false;
