@@ -1,7 +1,7 @@
 import { randomBytes as cryptoRandomBytes } from 'node:crypto';
 import { setTimeout as delay } from 'node:timers/promises';
 
-/** Time and randomness: everything impure that decisions depend on. Whoever needs them is passed this object. */
+/** Time and randomness: everything impure that decisions depend on. Code that needs them takes this object. */
 export interface Effects {
   /** Milliseconds since the Unix epoch. May jump back when the machine's clock is set. */
   now(): number;

@@ -55,7 +55,7 @@ interface Explanation {
 const CHECK_PATH = 'check the address, and the firewalls and routes to it';
 const CHECK_TRUST = 'use one of a public authority, or name your own authority in NODE_EXTRA_CA_CERTS';
 
-/** By the `code` of Node's and undici's errors. Whatever is not listed keeps its own message. */
+/** By the `code` of Node's and undici's errors. Codes that are not listed keep their own message. */
 const EXPLANATIONS: Readonly<Record<string, Explanation>> = {
   ENOTFOUND: {
     problem: ({ hostname }) => `Cannot resolve ${hostname === undefined ? 'the host' : `"${hostname}"`}`,

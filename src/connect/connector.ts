@@ -134,35 +134,36 @@ export function createConnector(options: ConnectorOptions): Connector {
    */
   const applyPlan = async (channel: Channel, first: Settings, planFor: (settings: Settings) => Plan): Promise<Plan> => {
     const plan = planFor(first);
-    let held = plan.before;
-    let wished = plan.after;
-    for (let writes = 0; !isSame(held, wished); writes += 1) {
+    let current = plan.before;
+    let wanted = plan.after;
+    for (let writes = 0; !isSame(current, wanted); writes += 1) {
       if (writes === MOST_WRITE_ATTEMPTS) throw settingsKeepChanging(channel);
-      const patch = patchOf(held, wished);
+      const patch = patchOf(current, wanted);
       const result = await callWhapi(channel, async (access) => await whapi.patchSettings(access, patch, call));
-      const { before_update: told, after_update: made } = bodyOf(result, "change the channel's settings");
-      const isOverwritten = told !== undefined && made !== undefined && !isSame(managedSettings(told), held);
-      const now = isOverwritten ? made : await settingsOf(channel);
-      held = managedSettings(now);
-      wished = planFor(isOverwritten ? told : now).after;
+      const { before_update: beforeWrite, after_update: afterWrite } = bodyOf(result, "change the channel's settings");
+      const isOverwritten =
+        beforeWrite !== undefined && afterWrite !== undefined && !isSame(managedSettings(beforeWrite), current);
+      const now = isOverwritten ? afterWrite : await settingsOf(channel);
+      current = managedSettings(now);
+      wanted = planFor(isOverwritten ? beforeWrite : now).after;
     }
-    return { ...plan, after: held };
+    return { ...plan, after: current };
   };
 
   const prepareConnect = async (channel: Channel, request: ConnectRequest) => {
     const targets = await store.registry.targets();
-    const wish = await desiredWebhook(channel, request, targets);
+    const desired = await desiredWebhook(channel, request, targets);
     const settings = await settingsOf(channel);
-    const plan = planConnect(settings, wish);
+    const plan = planConnect(settings, desired);
     const isPersistNew = plan.after.callback_persist !== plan.before.callback_persist;
     const warnings = [
-      ...warningsAboutUrl(wish.url, channel.whapiBaseUrl),
-      ...warningsAbout(plan.before, wish, targets),
-      ...(wish.events === null ? warningsAboutTargets(targets, channel.name) : []),
+      ...warningsAboutUrl(desired.url, channel.whapiBaseUrl),
+      ...warningsAbout(plan.before, desired, targets),
+      ...(desired.events === null ? warningsAboutTargets(targets, channel.name) : []),
       ...(isPersistNew ? [RESTART_NEEDED] : []),
     ];
-    const existing = plan.before.webhooks.find((webhook) => isOurs(webhook, wish)) ?? null;
-    return { wish, settings, plan, existing, isPersistNew, warnings };
+    const existing = plan.before.webhooks.find((webhook) => isOurs(webhook, desired)) ?? null;
+    return { desired, settings, plan, existing, isPersistNew, warnings };
   };
 
   const verify = async (channel: Channel, { url, mode }: { url: string; mode: WebhookMode }): Promise<Verification> => {
@@ -180,18 +181,18 @@ export function createConnector(options: ConnectorOptions): Connector {
 
   return {
     plan: async (channel, request) => {
-      const { wish, plan, existing, warnings } = await prepareConnect(channel, request);
-      return { ...plan, webhookUrl: wish.url, existing, warnings };
+      const { desired, plan, existing, warnings } = await prepareConnect(channel, request);
+      return { ...plan, webhookUrl: desired.url, existing, warnings };
     },
     connect: async (channel, request) => {
-      const { wish, settings, existing, isPersistNew, warnings } = await prepareConnect(channel, request);
+      const { desired, settings, existing, isPersistNew, warnings } = await prepareConnect(channel, request);
       // Stored before anything changes: after a crash in between, `disconnect` still knows what to undo.
-      const connection = { webhookUrl: wish.url, hasSetPersist: isPersistNew, connectedAt: effects.now() };
+      const connection = { webhookUrl: desired.url, hasSetPersist: isPersistNew, connectedAt: effects.now() };
       await store.registry.rememberConnection(channel.name, connection);
-      const plan = await applyPlan(channel, settings, (now) => planConnect(now, wish));
-      const mode = plan.after.webhooks.find(({ url }) => url === wish.url)?.mode ?? 'body';
-      const verification = await verify(channel, { url: wish.url, mode });
-      return { ...plan, webhookUrl: wish.url, existing, warnings, ...verification };
+      const plan = await applyPlan(channel, settings, (now) => planConnect(now, desired));
+      const mode = plan.after.webhooks.find(({ url }) => url === desired.url)?.mode ?? 'body';
+      const verification = await verify(channel, { url: desired.url, mode });
+      return { ...plan, webhookUrl: desired.url, existing, warnings, ...verification };
     },
     planDisconnect: async (channel) => (await prepareDisconnect(channel)).plan,
     disconnect: async (channel) => {

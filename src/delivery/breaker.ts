@@ -89,19 +89,19 @@ export function afterAbortedProbe(breaker: Breaker): Breaker {
 
 export function afterSignal(
   breaker: Breaker,
-  sign: HealthSignal,
+  signal: HealthSignal,
   concurrency: number,
   intervals: BreakerIntervals,
   now: number,
   random: number,
 ): Breaker {
-  if (!sign.isTargetFailure) return afterAnswer(breaker, concurrency);
+  if (!signal.isTargetFailure) return afterAnswer(breaker, concurrency);
   const consecutiveFailures = breaker.consecutiveFailures + 1;
   if (breaker.state === 'closed' && consecutiveFailures < intervals.failures) {
     const ramp = breaker.ramp === null ? null : Math.max(1, Math.floor(breaker.ramp / 2));
     return { ...breaker, consecutiveFailures, ramp };
   }
-  if (breaker.state !== 'closed' && !sign.isProbe) return breaker; // this attempt started before the breaker opened
+  if (breaker.state !== 'closed' && !signal.isProbe) return breaker; // this attempt started before the breaker opened
   const pause = jittered(pauseAt(intervals.pausesMs, breaker.timesOpened), random);
   const longest = intervals.pausesMs.at(-1) ?? 0;
   return {
@@ -109,7 +109,7 @@ export function afterSignal(
     consecutiveFailures,
     timesOpened: breaker.timesOpened + 1,
     openedAt: breaker.openedAt ?? now,
-    nextProbeAt: now + Math.max(pause, Math.min(sign.askedMs, longest)),
+    nextProbeAt: now + Math.max(pause, Math.min(signal.askedMs, longest)),
     ramp: null,
   };
 }
@@ -121,7 +121,7 @@ function afterAnswer(breaker: Breaker, concurrency: number): Breaker {
   return ramp >= concurrency ? CLOSED : { ...breaker, consecutiveFailures: 0, ramp };
 }
 
-/** Caps the next probe at the longest pause from now, wherever the clock was set in the meantime. */
+/** Caps the next probe at the longest pause from now, however the clock was set in the meantime. */
 export function capNextProbe(breaker: Breaker, intervals: BreakerIntervals, now: number): Breaker {
   if (breaker.nextProbeAt === null) return breaker;
   const latest = now + jittered(intervals.pausesMs.at(-1) ?? 0, 1);

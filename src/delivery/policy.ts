@@ -68,7 +68,8 @@ const NO_HANDLER_STATUSES: readonly number[] = [404, 405, 501];
 const NO_HANDLER_ATTEMPTS = 3;
 const NO_HANDLER_MS = 2 * MINUTE_MS;
 /**
- * When the second and third attempt start at the latest, from the first one on. They may not start at once when due.
+ * The latest starts of the second and third attempt, counted from the start of the first one. A due delivery may start
+ * a few seconds later, so these stay below NO_HANDLER_MS.
  */
 const NO_HANDLER_LATEST_MS: readonly number[] = [55 * SECOND_MS, 110 * SECOND_MS];
 const GONE = 410;
@@ -102,8 +103,8 @@ export function afterAttempt(
   const end = endingOf(outcome, tried, streak, policy, now);
   if (end !== null) return { status: 'dead', ...end };
   const pause = jittered(pauseAt(policy.delaysMs, tried.attempts - 1), random);
-  const asked = outcome.kind === 'answered' ? retryAfterMs(outcome.retryAfter, now) : 0;
-  const dueAt = Math.min(now + Math.max(pause, asked), latestStart(streak, now));
+  const requestedMs = outcome.kind === 'answered' ? retryAfterMs(outcome.retryAfter, now) : 0;
+  const dueAt = Math.min(now + Math.max(pause, requestedMs), latestStart(streak, now));
   return { status: 'pending', dueAt, streak };
 }
 
@@ -117,7 +118,7 @@ export function isNoHandler(outcome: AttemptOutcome, content: DeliveryContent): 
   return outcome.kind === 'answered' && isNoHandlerStatus(outcome.status) && !hasMessage(content);
 }
 
-/** Whatever the event is called: only messages are judged new or late. */
+/** Also recognizes messages in events of other names: only messages are judged new or late. */
 function hasMessage({ event, verdicts }: DeliveryContent): boolean {
   return event.type === 'messages' || verdicts.includes('new') || verdicts.includes('late');
 }

@@ -82,9 +82,9 @@ export function createDoctor(options: DoctorOptions): Doctor {
   /** Checks health, settings and webhooks of one channel. */
   const examineChannel = async (each: Channel): Promise<ChannelFindings> => {
     const access = { baseUrl: each.whapiBaseUrl, token: options.openSecret(each.whapiToken) };
-    let asked = effects.now();
+    let startedAt = effects.now();
     const health = await options.scheduler.forPerson(each, 'doctor', async () => {
-      asked = effects.now(); // for comparing the clocks, so without the wait for the turn
+      startedAt = effects.now(); // for comparing the clocks, so without the wait for the turn
       return await whapi.getHealth(access, { timeoutMs: HEALTH_TIMEOUT_MS });
     });
     const traffic = await store.traffic.of(each.name);
@@ -98,7 +98,7 @@ export function createDoctor(options: DoctorOptions): Doctor {
     }
     const { checks: ofSettings, sent } = await settingsChecks(each);
     const checks = [healthCheck(each.name, health.body.status.text), ...ofSettings, ...last];
-    return { checks, sent, skewMs: health.date === null ? null : (asked + effects.now()) / 2 - health.date };
+    return { checks, sent, skewMs: health.date === null ? null : (startedAt + effects.now()) / 2 - health.date };
   };
 
   const settingsChecks = async (each: Channel): Promise<Pick<ChannelFindings, 'checks' | 'sent'>> => {

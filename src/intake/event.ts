@@ -67,12 +67,12 @@ function eventOfSuffix({ method, suffix }: RequestHint): {
   type?: string | undefined;
   method?: EventMethod | undefined;
 } {
-  const words = suffix.split('/').filter((word) => word !== '');
-  const last = words.at(-1);
+  const parts = suffix.split('/').filter((part) => part !== '');
+  const last = parts.at(-1);
   const verb = method.toLowerCase() as EventMethod;
   const lastAsMethod = knownMethod(last);
-  if (lastAsMethod !== undefined && words.length > 1)
-    return { type: TYPES.get(words.at(-2) ?? ''), method: lastAsMethod };
+  if (lastAsMethod !== undefined && parts.length > 1)
+    return { type: TYPES.get(parts.at(-2) ?? ''), method: lastAsMethod };
   const type = TYPES.get(last ?? '');
   // Body mode sends every event as POST, so a POST without a suffix says nothing about the event.
   if (type !== undefined || verb !== 'post') return { type, method: verb };

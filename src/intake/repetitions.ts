@@ -26,10 +26,10 @@ export function repetitionsIn(before: readonly string[], now: readonly string[])
 }
 
 /** The length of the longest end of `before` that `distinct` starts with. */
-function overlapLength(before: readonly string[], told: readonly string[]): number {
-  for (let length = Math.min(before.length, told.length); length > 0; length -= 1) {
+function overlapLength(before: readonly string[], distinct: readonly string[]): number {
+  for (let length = Math.min(before.length, distinct.length); length > 0; length -= 1) {
     const start = before.length - length;
-    if (before.slice(start).every((fingerprint, at) => fingerprint === told[at])) return length;
+    if (before.slice(start).every((fingerprint, at) => fingerprint === distinct[at])) return length;
   }
   return 0;
 }

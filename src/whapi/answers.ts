@@ -35,7 +35,7 @@ export interface WhapiResponse {
 }
 
 export const MOST_ERROR_BYTES = 64 * 1024;
-/** Reasons are stored with every message id, of which a resync has up to ten thousand. */
+/** A reason is stored with every message id, and a resync has up to ten thousand. */
 const MOST_REASON_LENGTH = 500;
 const MENTIONS_CHANNEL = /\bchannel\b/i;
 const MENTIONS_MESSAGE = /\b(message|quoted?)\b/i;

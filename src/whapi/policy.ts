@@ -116,8 +116,8 @@ export function afterCheck(
 export function pauseFor(trouble: Trouble, channel: Channel, at: PauseMoment): NewPause {
   if (trouble.kind === 'refused') return refusalPause(trouble, channel, at);
   const cause = trouble.kind === 'timeout' ? 'no answer in time' : trouble.reason;
-  const asked = trouble.kind === 'busy' ? retryAfterMs(trouble.retryAfter, at.now) : 0;
-  const nextCheckAt = at.now + Math.max(pauseLength(at.intervals.backoffMs, channel, at), asked);
+  const requestedMs = trouble.kind === 'busy' ? retryAfterMs(trouble.retryAfter, at.now) : 0;
+  const nextCheckAt = at.now + Math.max(pauseLength(at.intervals.backoffMs, channel, at), requestedMs);
   return { code: 'busy', reason: `Whapi cannot take calls now: ${cause}.`, nextCheckAt };
 }
 

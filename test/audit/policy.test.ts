@@ -169,12 +169,7 @@ describe('reading the list of Whapi', () => {
       answer(history, queryFor(range, begun.walk, NOTHING_READ), HABITS),
     );
     const stored = JSON.parse(JSON.stringify(first.walk)) as AuditWalk;
-    const next = afterPage(
-      range,
-      stored,
-      NOTHING_READ,
-      answer(history, queryFor(range, stored, NOTHING_READ), HABITS),
-    );
+    const next = afterPage(range, stored, NOTHING_READ, answer(history, queryFor(range, stored, NOTHING_READ), HABITS));
     expect(next.messages[0]?.id).toBe(`m${first.messages.length}`);
   });
 });

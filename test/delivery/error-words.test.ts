@@ -27,6 +27,8 @@ describe('the error of an attempt is in words that say what to change', () => {
       );
     });
     const error = await errorAt(`http://127.0.0.1:${server.port}/`);
-    expect(error).toMatch(/^The server sent 100 \(Continue\), which the request did not ask for \(UND_ERR_SOCKET\): check /);
+    expect(error).toMatch(
+      /^The server sent 100 \(Continue\), which the request did not ask for \(UND_ERR_SOCKET\): check /,
+    );
   });
 });

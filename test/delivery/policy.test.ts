@@ -1,6 +1,13 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { afterAttempt, expiryReason, goneReason, isGone, policyOf, RETRY_DELAYS_MS } from '../../src/delivery/policy.js';
+import {
+  afterAttempt,
+  expiryReason,
+  goneReason,
+  isGone,
+  policyOf,
+  RETRY_DELAYS_MS,
+} from '../../src/delivery/policy.js';
 import type { NextState, AttemptOutcome, AttemptedDelivery } from '../../src/delivery/policy.js';
 import type { Streak } from '../../src/model.js';
 
@@ -120,9 +127,7 @@ describe('an unknown host', () => {
   it('ends a delivery at the fifth attempt of the usual schedule', () => {
     const steps = lifeOf(UNKNOWN);
     expect(steps.map(({ next }) => next.status)).toEqual(['pending', 'pending', 'pending', 'pending', 'dead']);
-    expect(steps[4]?.next.reason).toBe(
-      'Not retried: the host did not exist at 5 attempts within 12 minutes.',
-    );
+    expect(steps[4]?.next.reason).toBe('Not retried: the host did not exist at 5 attempts within 12 minutes.');
   });
 
   it('ends none before ten minutes have passed since the first such failure, however quick its schedule', () => {

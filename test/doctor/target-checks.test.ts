@@ -52,7 +52,10 @@ describe('the checks of what is sent to a target', () => {
 
   it('warn of dead deliveries, with how to send them again', () => {
     const check = deadCheck(BOT, { ...IDLE, deadLastDay: 1 });
-    expect(check).toMatchObject({ status: 'warn', message: '1 delivery became dead in the last day and will not be retried.' });
+    expect(check).toMatchObject({
+      status: 'warn',
+      message: '1 delivery became dead in the last day and will not be retried.',
+    });
     expect(check?.fix).toContain('POST /v1/deliveries/retry { "status": "dead", "target": "bot" }');
   });
 

@@ -168,7 +168,7 @@ describe('the test of the way in', () => {
     const elsewhere = await startBot();
     const { verified, verification } = await stage.connect({ public_url: elsewhere.url });
     expect(verified).toBe(false);
-    expect(verification).toContain(`something else answers at ${elsewhere.url}`);
+    expect(verification).toContain(`another server answers at ${elsewhere.url}`);
   });
 
   it('is not passed where nobody listens', async () => {

@@ -110,7 +110,10 @@ describe("what Whapi's answer means", () => {
 
   it.each(['api/get_message.404', 'api/get_message.resync.404'])('404 %s: it has not got it yet', async (name) => {
     const { ask } = await stage(json(404, samplePayload(name)));
-    expect(await ask()).toMatchObject({ kind: 'missing', reason: expect.stringMatching(/^404 .*not found/) as unknown });
+    expect(await ask()).toMatchObject({
+      kind: 'missing',
+      reason: expect.stringMatching(/^404 .*not found/) as unknown,
+    });
   });
 
   it('404 about the channel: every call is refused, for the token is none', async () => {
