@@ -1,21 +1,21 @@
 import { randomBytes as cryptoRandomBytes } from 'node:crypto';
 import { setTimeout as delay } from 'node:timers/promises';
 
-/** Time and chance: the only impure things that decisions depend on. Everything that needs them is given this bag. */
+/** Time and randomness: everything impure that decisions depend on. Code that needs them takes this object. */
 export interface Effects {
   /** Milliseconds since the Unix epoch. May jump back when the machine's clock is set. */
   now(): number;
-  /** Milliseconds since some moment of this process: goes on evenly, whatever the machine's clock is set to. */
+  /** Milliseconds since some moment of this process. Runs evenly, however the machine's clock is set. */
   monotonic(): number;
-  /** Resolves after `ms` milliseconds; returns early, without an error, when `signal` is aborted. */
+  /** Resolves after `ms` milliseconds; returns early, without an error, if `signal` is aborted. */
   sleep(ms: number, signal?: AbortSignal): Promise<void>;
   /** A number from 0 (included) to 1 (excluded). */
   random(): number;
-  /** `size` bytes from the system's secure source. */
+  /** `size` bytes from a cryptographically secure source. */
   randomBytes(size: number): Buffer;
 }
 
-/** setTimeout takes a signed 32-bit number of milliseconds; a longer one would fire at once. */
+/** setTimeout takes a signed 32-bit number of milliseconds; a longer time-out would fire at once. */
 const LONGEST_TIMER_MS = 2 ** 31 - 1;
 
 export const systemEffects: Effects = {

@@ -7,18 +7,18 @@ const NONCE_BYTES = 12;
 const TAG_BYTES = 16;
 const VERSION = 'v1.';
 
-/** Encrypts what must not lie in the clear in the database: Whapi tokens, webhook secrets, secrets and headers of targets. */
+/** Encrypts the secrets in the database: Whapi tokens, webhook secrets, and secrets and headers of targets. */
 export interface Encryption {
   seal(secret: string): Sealed;
-  /** @throws Error when the text was altered or sealed under another key */
+  /** @throws Error if the text was altered or sealed under another key */
   open(sealed: Sealed): string;
-  /** Tells what was sealed from what was stored in the clear. */
+  /** Whether a text is sealed, as opposed to plain text of older schema versions. */
   isSealed(text: string): boolean;
-  /** Tells this key from another without telling the key. */
+  /** Identifies the key without revealing it. */
   readonly fingerprint: string;
 }
 
-/** AES-256-GCM under `key` (32 bytes), a fresh nonce for each secret. */
+/** AES-256-GCM under `key` (32 bytes), with a fresh nonce per secret. */
 export function createEncryption(key: Buffer, effects: Pick<Effects, 'randomBytes'>): Encryption {
   return {
     seal: (secret) => {

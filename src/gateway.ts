@@ -3,6 +3,7 @@ import { AUDIT_INTERVALS } from './audit/policy.js';
 import type { AuditIntervals } from './audit/policy.js';
 import { startAuditWorker } from './audit/worker.js';
 import { startClockWatch } from './clock.js';
+import { Components } from './components.js';
 import type { Config } from './config.js';
 import { CONNECT_TIMEOUTS, createConnector } from './connect/connector.js';
 import type { ConnectTimeouts } from './connect/connector.js';
@@ -14,41 +15,40 @@ import { deliveryNotices } from './delivery/notices.js';
 import { RETRY_DELAYS_MS } from './delivery/policy.js';
 import { createSender } from './delivery/send.js';
 import { createTester } from './delivery/test-event.js';
+import { freeBytesFor } from './disk.js';
 import { createDoctor } from './doctor/doctor.js';
+import { DAY_MS } from './durations.js';
 import { newId } from './effects.js';
 import type { Effects } from './effects.js';
+import type { Encryption } from './encryption.js';
 import { GatewayError, StartError } from './errors.js';
 import { startServer, SERVER_TIMEOUTS } from './http/server.js';
-import type { ServerTimeouts } from './http/server.js';
-import { freeBytesFor } from './disk.js';
+import type { HttpServer, ServerHints, ServerTimeouts } from './http/server.js';
 import { startJobWorker } from './jobs.js';
 import { loadKeys } from './keyfiles.js';
 import type { Keys } from './keyfiles.js';
-import { openStore } from './store/open.js';
-import { startLoop } from './loop.js';
-import type { Loop } from './loop.js';
 import { startResyncNotices } from './resync/notices.js';
 import { createPassThrough } from './resync/pass-through.js';
 import { RESYNC_INTERVALS } from './resync/policy.js';
 import type { ResyncIntervals } from './resync/policy.js';
 import { progressOf } from './resync/progress.js';
 import { startResyncWorker } from './resync/worker.js';
-import { createEncryption } from './encryption.js';
-import type { Encryption } from './encryption.js';
+import { openStore } from './store/open.js';
+import type { Store } from './store/store.js';
+import { hasStoredSecrets, unlockStoredSecrets } from './stored-secrets.js';
+import { startSweep } from './sweep.js';
 import { createWhapiClient } from './whapi/client.js';
 import { createCallScheduler } from './whapi/scheduler.js';
-import { DAY_MS, HOUR_MS } from './durations.js';
-import type { Store } from './store/store.js';
 
 export interface Gateway {
   /** Where it listens. */
   readonly url: string;
   readonly keys: Keys;
-  /** Stops accepting, finishes what is under way within ten seconds, closes the store. */
+  /** Stops accepting requests, finishes work under way within ten seconds, then closes the store. */
   close(): Promise<void>;
 }
 
-/** Pauses that the demo and tests shorten. */
+/** Pauses and time-outs that the demo and tests shorten. */
 export interface Intervals {
   readonly retryDelaysMs: readonly number[];
   readonly breaker: BreakerIntervals;
@@ -56,7 +56,7 @@ export interface Intervals {
   readonly connect: ConnectTimeouts;
   readonly timeouts: ServerTimeouts;
   readonly audit: AuditIntervals;
-  /** How long Whapi may take to begin its answer to a client's own call: media that it has to fetch take a while. */
+  /** How long Whapi may take to start answering a client's own call. Media that Whapi has to fetch takes a while. */
   readonly whapiTimeoutMs: number;
 }
 
@@ -70,173 +70,185 @@ export const DEFAULT_INTERVALS: Intervals = {
   whapiTimeoutMs: 100_000,
 };
 
-/** Of the ten seconds that closing may take, what deliveries and calls under way are given. */
+/** The share of the ten seconds for shutdown that requests, deliveries and calls under way get. */
 const GRACE_MS = 8000;
-const KEY_FINGERPRINT = 'encryption_key_fingerprint';
-/** What a gateway calls itself in `x-gateway-via`: all processes of one store are one gateway. */
+/**
+ * Where the store keeps what the gateway calls itself in `x-gateway-via`. All processes on one store are one gateway.
+ */
 const GATEWAY_ID = 'gateway_id';
-const SWEEP_EVERY_MS = HOUR_MS;
-/** Between two steps of a sweep: the ingress goes first. */
-const SWEEP_PAUSE_MS = 20;
 
-/** Starts everything, from the store outwards; closing goes the other way. @throws StartError */
+/** What every area is built on. */
+interface Base {
+  readonly components: Components;
+  readonly config: Config;
+  readonly effects: Effects;
+  readonly log: Logger;
+  readonly intervals: Intervals;
+  readonly store: Store;
+  readonly encryption: Encryption;
+  readonly openSecret: Encryption['open'];
+  readonly gatewayId: string;
+  readonly onError: (error: unknown) => void;
+}
+
+type Deliveries = Awaited<ReturnType<typeof startDeliveries>>;
+type WhapiCalls = ReturnType<typeof startWhapiCalls>;
+type Background = ReturnType<typeof startBackground>;
+
+/**
+ * Starts everything in this order: store, deliveries, calls to Whapi, background work, HTTP server. The server comes
+ * last, so it never accepts a request that nothing could serve. Stopping goes the other way, in two stages:
+ *
+ * 1. The server and all workers together, so that they share GRACE_MS. The server stops accepting at once, and only the
+ *    call scheduler waits for it: calls of clients that are still being answered go through the scheduler.
+ * 2. The store, once nothing can use it any more.
+ *
+ * A start that fails stops what had started, in the same order and without a grace period. @throws StartError
+ */
 export async function startGateway(
   config: Config,
   effects: Effects,
   log: Logger,
   intervals: Intervals = DEFAULT_INTERVALS,
 ): Promise<Gateway> {
-  const store = openStore(config.store, effects);
+  const components = new Components();
   try {
-    const keys = loadKeys(config, effects, (await store.upkeep.pinned(KEY_FINGERPRINT)) !== null);
-    const encryption = createEncryption(keys.encryptionKey, effects);
-    await checkKey(store, encryption);
-    await sealHeaders(store, encryption);
-    const onError = (error: unknown): void => {
-      const about = error instanceof GatewayError ? { code: error.code, detail: error.message } : { err: error };
-      log.error(about, 'background work failed, retrying');
-    };
-
+    const store = components.add('store', openStore(config.store, effects), async (each) => await each.close());
+    components.nextStage();
+    const keys = loadKeys(config, effects, await hasStoredSecrets(store));
+    const encryption = await unlockStoredSecrets(store, keys.encryptionKey, effects);
     const gatewayId = await store.upkeep.pin(GATEWAY_ID, newId('gtw', effects));
-    const sender = createSender({ openSecret: encryption.open, networks: config.targetNetworks, gatewayId, effects });
-    const notices = deliveryNotices(log, effects);
-    const breakers = await Breakers.load({ store, intervals: intervals.breaker, effects, onChange: notices.onBreaker });
-    const delaysMs = intervals.retryDelaysMs;
-    const deliveries = startDeliveryLoop({ store, sender, breakers, delaysMs, effects, onError, notices });
-    const whapi = createWhapiClient();
+    const onError = errorReporter(log);
     const openSecret = encryption.open;
-    const { resync: resyncIntervals, whapiTimeoutMs } = intervals;
-    const scheduler = createCallScheduler({ store, whapi, openSecret, intervals: resyncIntervals, effects, onError });
-    const resyncs = startResyncWorker({
-      store,
-      whapi,
-      openSecret,
-      scheduler,
-      intervals: resyncIntervals,
-      effects,
-      onError,
-    });
-    const resyncNotices = startResyncNotices({ store, log, effects, onError });
-    const onRegistered = (): void => {
-      resyncs.wake();
-      resyncNotices.wake();
-    };
-    const passThrough = createPassThrough({
-      ...{ store, scheduler, intervals: resyncIntervals, effects, onError },
-      callTimeoutMs: whapiTimeoutMs,
-      onRegistered,
-    });
-    const sendTest = createTester({ sender, store, newId: () => newId('test', effects) });
-    const { publicUrl } = config;
-    const connector = createConnector({
-      ...{ store, whapi, scheduler, openSecret, publicUrl, effects },
-      timeouts: intervals.connect,
-    });
-    const doctor = createDoctor({
-      ...{ store, whapi, scheduler, connector, breakers, openSecret, sendTest, effects },
-      whyRefused: sender.whyRefused,
-      freeBytes: async () => await freeBytesFor(config.store),
-    });
-    const jobs = startJobWorker({ store, onDeliveries: deliveries.wake, onError, effects });
-    const audits = startAuditWorker({
-      ...{ store, whapi, openSecret, scheduler, effects, onError },
-      intervals: intervals.audit,
-      callIntervals: resyncIntervals,
-    });
-    const onChannelChanged = (): void => {
-      scheduler.wake();
-      resyncs.wake();
-      audits.wake();
-    };
-    const clock = startClockWatch({
-      effects,
-      onSetBack: async (byMs) => {
-        log.warn({ by_ms: byMs }, 'clock was set back, due times shifted');
-        await store.upkeep.clockSetBack(byMs);
-        scheduler.clockSetBack(byMs);
-        resyncs.clockSetBack(byMs);
-        audits.clockSetBack(byMs);
-        breakers.clockSetBack();
-        resyncs.wake();
-        deliveries.wake();
-      },
-      onError,
-    });
-    const sweep = startSweep(store, config, effects, onError);
-    const stopWork = async (graceMs: number, serverClosed: Promise<void>): Promise<void> => {
-      const calls = [resyncs.stop(), audits.stop(), resyncNotices.stop(), scheduler.stop(graceMs, serverClosed)];
-      await Promise.all([deliveries.stop(graceMs), ...calls, jobs.stop(), sweep.stop(), clock.stop()]);
-    };
-    const server = await startServer({
-      config,
-      store,
-      encryption,
-      gatewayId,
-      adminToken: keys.adminToken,
-      effects,
-      log,
-      onDeliveries: deliveries.wake,
-      breakers,
-      onRegistered,
-      onJob: jobs.wake,
-      onAudit: audits.wake,
-      onChannelChanged,
-      onChannelState: (channel, state) => {
-        scheduler.channelIs(channel, state);
-        onChannelChanged();
-      },
-      progressOf: (resync) => progressOf(resync, resyncIntervals, effects.now(), scheduler.underWay(resync.channel)),
-      whapiResyncs: passThrough,
-      whapiTimeoutMs,
-      whyRefused: sender.whyRefused,
-      sendTest,
-      connector,
-      doctor,
-      timeouts: intervals.timeouts,
-    }).catch(async (error: unknown) => {
-      await stopWork(0, Promise.resolve());
-      throw error;
-    });
-    return {
-      url: server.url,
-      keys,
-      close: async () => {
-        const serverClosed = server.close(GRACE_MS);
-        await Promise.all([serverClosed, stopWork(GRACE_MS, serverClosed)]);
-        await store.close();
-      },
-    };
+    const base = { components, config, effects, log, intervals, store, encryption, openSecret, gatewayId, onError };
+
+    const deliveries = await startDeliveries(base);
+    const whapiCalls = startWhapiCalls(base);
+    const background = startBackground(base, deliveries, whapiCalls);
+    const { url } = await startHttp(base, keys, deliveries, whapiCalls, background);
+    return { url, keys, close: async () => await components.stop(GRACE_MS) };
   } catch (error) {
-    await store.close();
-    // Not yet a server that could answer 503 and go on when there is room again: whoever started it starts it again.
+    await components.stop(0);
+    // There is no server yet to answer 503 until the store recovers: the start fails, and the supervisor tries again.
     if (error instanceof GatewayError) throw new StartError('GW_STORE_UNUSABLE', error.message, { cause: error });
     throw error;
   }
 }
 
-/** Secrets sealed under another key could not be opened: better to say so at the start than at the first webhook. */
-async function checkKey(store: Store, encryption: Encryption): Promise<void> {
-  if ((await store.upkeep.pin(KEY_FINGERPRINT, encryption.fingerprint)) !== encryption.fingerprint) {
-    throw new StartError(
-      'GW_WRONG_KEY',
-      'The encryption key is not the one that this database was made with. Set ENCRYPTION_KEY, or the file ' +
-        'encryption-key beside the database, back to that one.',
-    );
-  }
+/** Deliveries to targets: claim, send, settle. */
+async function startDeliveries(base: Base) {
+  const { components, config, effects, log, intervals, store, openSecret, gatewayId, onError } = base;
+  const notices = deliveryNotices(log, effects);
+  const breakers = await Breakers.load({ store, intervals: intervals.breaker, effects, onChange: notices.onBreaker });
+  const sender = createSender({ openSecret, networks: config.targetNetworks, gatewayId, effects });
+  const loop = components.add(
+    'delivery loop',
+    startDeliveryLoop({ store, sender, breakers, delaysMs: intervals.retryDelaysMs, effects, onError, notices }),
+  );
+  const sendTest = createTester({ sender, store, newId: () => newId('test', effects) });
+  return { wake: loop.wake, breakers, sendTest, whyRefused: sender.whyRefused };
 }
 
-/** Up to schema version 3 headers of targets were stored in the clear; only here are both they and the key at hand. */
-async function sealHeaders(store: Store, encryption: Encryption): Promise<void> {
-  for (const { id, headers } of await store.registry.targets()) {
-    if (!encryption.isSealed(headers)) await store.registry.changeTarget(id, { headers: encryption.seal(headers) });
-  }
-}
-
-function startSweep(store: Store, config: Config, effects: Effects, onError: (error: unknown) => void): Loop {
-  const retention = { payloadMs: config.retentionDays * DAY_MS, ledgerMs: config.ledgerRetentionDays * DAY_MS };
-  const turn = async (): Promise<number> => {
-    const isMore = await store.upkeep.prune(retention);
-    return effects.now() + (isMore ? SWEEP_PAUSE_MS : SWEEP_EVERY_MS);
+/** Everything that calls Whapi: one scheduler, and those who submit their calls to it. */
+function startWhapiCalls(base: Base) {
+  const { components, config, effects, log, intervals, store, openSecret, onError } = base;
+  const { resync: resyncIntervals, whapiTimeoutMs } = intervals;
+  const whapi = createWhapiClient();
+  const scheduler = components.add(
+    'call scheduler',
+    createCallScheduler({ store, whapi, openSecret, intervals: resyncIntervals, effects, onError }),
+    async (each, { graceMs, stopped }) => await each.stop(graceMs, stopped('http server')),
+  );
+  const shared = { store, whapi, openSecret, scheduler, effects, onError };
+  const resyncs = components.add('resync worker', startResyncWorker({ ...shared, intervals: resyncIntervals }));
+  const notices = components.add('resync notices', startResyncNotices({ store, log, effects, onError }));
+  const audits = components.add(
+    'audit worker',
+    startAuditWorker({ ...shared, intervals: intervals.audit, callIntervals: resyncIntervals }),
+  );
+  const onRegistered = (): void => {
+    resyncs.wake();
+    notices.wake();
   };
-  return startLoop({ turn, onError, idleMs: SWEEP_EVERY_MS, effects });
+  const onChannelChanged = (): void => {
+    scheduler.wake();
+    resyncs.wake();
+    audits.wake();
+  };
+  const { publicUrl } = config;
+  return {
+    ...{ whapi, scheduler, resyncs, audits, onRegistered, onChannelChanged },
+    passThrough: createPassThrough({
+      ...{
+        store,
+        scheduler,
+        intervals: resyncIntervals,
+        callTimeoutMs: whapiTimeoutMs,
+        effects,
+        onRegistered,
+        onError,
+      },
+    }),
+    connector: createConnector({ ...shared, publicUrl, timeouts: intervals.connect }),
+  };
+}
+
+/** Bulk jobs, retention, and the watch for a clock that is set back. */
+function startBackground(base: Base, deliveries: Deliveries, { scheduler, resyncs, audits }: WhapiCalls) {
+  const { components, config, effects, log, store, onError } = base;
+  const jobs = components.add('jobs', startJobWorker({ store, onDeliveries: deliveries.wake, onError, effects }));
+  const onSetBack = async (byMs: number): Promise<void> => {
+    log.warn({ by_ms: byMs }, 'clock was set back, due times shifted');
+    await store.upkeep.clockSetBack(byMs);
+    scheduler.clockSetBack(byMs);
+    resyncs.clockSetBack(byMs);
+    audits.clockSetBack(byMs);
+    deliveries.breakers.clockSetBack();
+    resyncs.wake();
+    deliveries.wake();
+  };
+  components.add('clock watch', startClockWatch({ effects, onSetBack, onError }));
+  const retention = { payloadMs: config.retentionDays * DAY_MS, ledgerMs: config.ledgerRetentionDays * DAY_MS };
+  components.add('sweep', startSweep({ store, retention, onError, effects }));
+  return { onJob: jobs.wake };
+}
+
+/** The HTTP server, with what its routes call and whom they wake. */
+async function startHttp(
+  base: Base,
+  keys: Keys,
+  deliveries: Deliveries,
+  whapiCalls: WhapiCalls,
+  { onJob }: Background,
+): Promise<HttpServer> {
+  const { components, config, effects, log, intervals, store, encryption, openSecret, gatewayId } = base;
+  const { breakers, sendTest, whyRefused } = deliveries;
+  const { whapi, scheduler, audits, passThrough, connector, onRegistered, onChannelChanged } = whapiCalls;
+  const doctor = createDoctor({
+    ...{ store, whapi, scheduler, connector, breakers, openSecret, sendTest, whyRefused, effects },
+    freeBytes: async () => await freeBytesFor(config.store),
+  });
+  const hints: ServerHints = {
+    ...{ onDeliveries: deliveries.wake, onJob, onAudit: audits.wake, onRegistered, onChannelChanged },
+    onChannelState: (channel, state) => {
+      scheduler.noteChannelState(channel, state);
+      onChannelChanged();
+    },
+  };
+  const server = await startServer({
+    ...{ config, store, encryption, gatewayId, adminToken: keys.adminToken, effects, log },
+    ...hints,
+    ...{ breakers, sendTest, whyRefused, connector, doctor },
+    ...{ whapiResyncs: passThrough, whapiTimeoutMs: intervals.whapiTimeoutMs, timeouts: intervals.timeouts },
+    progressOf: (resync) => progressOf(resync, intervals.resync, effects.now(), scheduler.underWay(resync.channel)),
+  });
+  return components.add('http server', server, async (each, { graceMs }) => await each.close(graceMs));
+}
+
+/** Logs failures of background work. An expected one, such as a full disk, is logged without a stack. */
+function errorReporter(log: Logger): (error: unknown) => void {
+  return (error) => {
+    const fields = error instanceof GatewayError ? { code: error.code, detail: error.message } : { err: error };
+    log.error(fields, 'background work failed, retrying');
+  };
 }

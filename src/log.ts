@@ -1,4 +1,4 @@
-/** The part of the logger that reports events: fields, then a short lower-case name. */
+/** The part of the logger for events: fields, then a short lower-case event name. */
 export interface Log {
   info(fields: object, name: string): void;
   warn(fields: object, name: string): void;

@@ -1,24 +1,26 @@
 import type { Effects } from './effects.js';
 
-/** Work that is done turn by turn: when it falls due, and at once when somebody has reason to think that there is some. */
+/** Work done in turns: whenever something is due, and immediately after a hint. */
 export interface Loop {
-  /** A hint that there may be work. Never needed: without it the work is found when it falls due. */
+  /** A hint that there may be work. Optional: without it, the next turn finds the work. */
   wake(): void;
-  /** No turn begins after this; resolves when the running one has ended. */
+  /** Starts no more turns. Resolves when the current one has ended. */
   stop(): Promise<void>;
 }
 
 export interface LoopOptions {
-  /** Does what is due. Returns when the next work falls due (milliseconds since the epoch), null where none is known. */
+  /**
+   * Does what is due. Returns when the next work is due (milliseconds since the epoch), or null if that is not known.
+   */
   turn(): Promise<number | null>;
-  /** Told of a turn that failed; the next comes after `idleMs`. */
+  /** Called when a turn failed. The next turn follows after `idleMs`. */
   onError(error: unknown): void;
-  /** The longest pause between two turns, whatever is said to be due. */
+  /** The longest pause between two turns, whatever is due. */
   readonly idleMs: number;
   readonly effects: Pick<Effects, 'now' | 'sleep'>;
 }
 
-/** Aborting without a reason would make an error with a stack, a dozen microseconds for each hint. */
+/** An abort without a reason would create an error with a stack, which takes a dozen microseconds per hint. */
 const WOKEN = 'woken';
 
 export function startLoop({ turn, onError, idleMs, effects }: LoopOptions): Loop {
@@ -36,7 +38,7 @@ export function startLoop({ turn, onError, idleMs, effects }: LoopOptions): Loop
 
   const run = async (): Promise<void> => {
     while (!stopped.signal.aborted) {
-      pause = new AbortController(); // before the turn: a hint that comes during it must not be lost
+      pause = new AbortController(); // before the turn, so that a hint during it is not lost
       const dueAt = await takeTurn();
       if (pause.signal.aborted) continue;
       await effects.sleep(Math.min(idleMs, dueAt === null ? idleMs : dueAt - effects.now()), pause.signal);
@@ -54,8 +56,8 @@ export function startLoop({ turn, onError, idleMs, effects }: LoopOptions): Loop
   };
 }
 
-/** Waits until all of what is under way has ended, `graceMs` at most. */
-export async function endOf(
+/** Waits until everything in `underWay` has settled, for `graceMs` at most. */
+export async function waitForAll(
   underWay: Iterable<Promise<void>>,
   graceMs: number,
   effects: Pick<Effects, 'sleep'>,

@@ -6,20 +6,20 @@ import { StartError } from './errors.js';
 import { startGateway } from './gateway.js';
 import type { Gateway } from './gateway.js';
 
-/** What must never be in a log, wherever somebody logs a whole request or target. */
+/** Never logged, even if a whole request or target is. */
 const REDACTED = ['req.headers.authorization', 'headers.authorization', '*.whapiToken', '*.webhookSecret', '*.secret'];
 const CLOSE_WITHIN_MS = 10_000;
 
 async function main(): Promise<void> {
   const config = readConfig(process.env);
-  // Plain stdout, and deaf to its end: pino's own writer hangs the exit when whoever reads the log has gone.
+  // Plain stdout with its errors ignored: pino's own writer hangs at exit if the reader of the log has gone away.
   process.stdout.on('error', () => undefined);
   const log = pino({ level: config.logLevel, redact: REDACTED }, process.stdout);
   const starting = startGateway(config, systemEffects, log);
-  // Before the start is over: a signal that comes in the middle of it must not kill without closing.
+  // Installed before the start is complete, so that a signal during the start closes what has started.
   const signals = closeWithGrace({ delay: CLOSE_WITHIN_MS, logger: log }, async ({ err, signal }) => {
-    if (err) log.fatal({ err }, 'stopping after an error that nobody handled');
-    else log.info({ signal }, 'stopping: finishing what is under way');
+    if (err) log.fatal({ err }, 'stopping after an unhandled error');
+    else log.info({ signal }, 'stopping');
     await (await starting).close();
     log.info('stopped');
   });
@@ -27,20 +27,19 @@ async function main(): Promise<void> {
     signals.uninstall();
     throw error;
   });
-  for (const file of gateway.keys.made)
-    log.info({ file }, 'first start: made a key file, readable by you alone; back it up');
+  for (const file of gateway.keys.made) log.info({ file }, 'key file created, back it up');
   const { url, keys } = gateway;
   const token = keys.adminTokenFile === null ? {} : { admin_token_file: keys.adminTokenFile };
   log.info({ url, port: Number(new URL(url).port), ...token }, 'listening');
   if (process.stdout.isTTY) greet(gateway);
 }
 
-/** For a person at a terminal, after the log lines that machines read. */
+/** Greets a person at a terminal, after the log lines for machines. */
 function greet({ url, keys }: Gateway): void {
-  const token = keys.adminTokenFile ?? 'ADMIN_TOKEN, as you have set it';
+  const token = keys.adminTokenFile ?? 'the value of ADMIN_TOKEN';
   process.stdout.write(
-    `\n  The gateway listens on ${url}\n  API:         ${url}/v1, described in ${url}/openapi.json\n` +
-      `  Admin token: ${token}\n  What next:   "Quick start" in README.md. Ctrl-C stops it.\n\n`,
+    `\n  Gateway:     ${url}\n  API:         ${url}/v1, reference at ${url}/docs\n` +
+      `  Admin token: ${token}\n  Next steps:  "Quick start" in README.md. Press Ctrl-C to stop.\n\n`,
   );
 }
 

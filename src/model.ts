@@ -1,21 +1,22 @@
 /**
- * The words of the project (the glossary), as types.
+ * The glossary of the project, as types.
  *
  * - channel: one Whapi channel = one WhatsApp number = one Whapi token.
- * - webhook: one HTTP request from Whapi, kept as the bytes that came.
+ * - webhook: one HTTP request from Whapi, kept as the bytes that came in.
  * - item: one element of a payload that is judged by itself.
- * - verdict: what the gateway says of an item.
- * - resync: a request to bring back message ids; it owns one registration per id.
+ * - verdict: how the gateway judges an item.
+ * - resync: a request to bring back message ids; owns one registration per id.
  * - registration: (channel, message id) is being brought back, from before the call to Whapi until its window closes.
- * - audit: a comparison of the messages that Whapi has with those that came. seeding: the ledger is told of them.
+ * - audit: compares the messages that Whapi has with those that arrived. seeding: writes the ids that Whapi has to the
+ *   ledger.
  * - ledger: the lasting memory of message ids.
- * - placeholder: a message of type `unknown`, which WhatsApp could not read yet; it does not make its id known.
- * - object: what an item is about (a chat, a contact, a message …); a repeat counts only against the newest item about it.
+ * - placeholder: a message of type `unknown` that WhatsApp could not read yet; it does not make its id known.
+ * - object: what an item is about (a chat, a contact, a message …); only the newest item about it can be repeated.
  * - target: a bot's endpoint. delivery: one body for one target. held: not sent to a target because of its verdict.
- * - split: how a target is sent a webhook of several items; a part is the body of one of these requests.
- * - released: a held item that a person had sent after all; so is the delivery that this made.
+ * - split: how a webhook with several items is sent to a target; a part is the body of one of these requests.
+ * - released: a held item that was sent to targets on a manual request; also the delivery that this created.
  * - lane: the deliveries of one chat and one kind of event for one target, which are made in order.
- * - job: bulk work, many retries or releases, done in the background in small steps.
+ * - job: many retries or releases, done in the background in small steps.
  */
 
 export const VERDICTS = ['new', 'late', 'restored', 'duplicate', 'event'] as const;
@@ -27,7 +28,7 @@ export type EventMethod = (typeof EVENT_METHODS)[number];
 export const WEBHOOK_HTTP_METHODS = ['POST', 'PUT', 'PATCH', 'DELETE'] as const;
 export type WebhookHttpMethod = (typeof WEBHOOK_HTTP_METHODS)[number];
 
-/** What a webhook is about, in Whapi's current plural spelling: `messages.post`, `statuses.put` … */
+/** The name of an event, in Whapi's current plural spelling: `messages.post`, `statuses.put` … */
 export interface EventName {
   readonly type: string;
   readonly method: EventMethod;
@@ -39,18 +40,18 @@ export interface Span {
   readonly end: number;
 }
 
-/** One HTTP request from Whapi as it came. `suffix` is what followed the channel's URL: '' or '/…'. */
+/** One HTTP request from Whapi as it came in. `suffix` is what followed the channel's URL: '' or '/…'. */
 export interface IncomingWebhook {
   readonly channel: string;
   readonly method: WebhookHttpMethod;
   readonly suffix: string;
   readonly contentType: string | null;
   readonly body: Buffer;
-  /** The gateways that it has come through, as via.ts writes them; none where it is left out. */
+  /** The gateways that it has passed through, in the form of via.ts; left out if there are none. */
   readonly via?: string | null;
 }
 
-/** A verdict with the number of the decision table's row that gave it. */
+/** A verdict and the row of the decision table that gave it. */
 export interface Judgement {
   readonly verdict: Verdict;
   readonly rule: number;
@@ -64,19 +65,19 @@ export interface Channel {
   readonly webhookSecret: Sealed;
   readonly whapiBaseUrl: string;
   readonly lateAfterSeconds: number;
-  /** Between the end of one call to Whapi and the next; null: the usual spacing. */
+  /** Milliseconds between the end of one call to Whapi and the next; null: the default spacing. */
   readonly resyncSpacingMs: number | null;
-  /** Calls to Whapi on one day (UTC) that the gateway makes by itself; null: no limit. */
+  /** How many calls to Whapi the gateway may make by itself per day (UTC); null: no limit. */
   readonly dailyCallBudget: number | null;
-  /** A message that Whapi says it does not have, to a call that passed through, is brought back unasked. */
+  /** Start a resync when Whapi reports a message missing to a client's call through `/whapi`. */
   readonly autoResync: boolean;
   readonly createdAt: number;
 }
 
-/** A secret as it is stored: encrypted. Only `encryption.ts` makes and opens one. */
+/** A secret as it is stored: encrypted. Only `encryption.ts` creates and opens one. */
 export type Sealed = string & { readonly __sealed: unique symbol };
 
-/** A secret that signs until `expiresAt`. */
+/** A secret that still signs until `expiresAt`. */
 export interface ExpiringSecret {
   readonly secret: Sealed;
   readonly expiresAt: number;
@@ -98,33 +99,33 @@ export interface Target {
   readonly events: readonly string[];
   readonly deliver: readonly Verdict[];
   readonly mode: TargetMode;
-  /** One request for the whole of a webhook, for each of its chats, or for each of its items. */
+  /** One request for a whole webhook, for each of its chats, or for each of its items. */
   readonly split: TargetSplit;
-  /** A JSON object of names and values, sealed as a whole: an Authorization is as secret as the next line. */
+  /** A JSON object of names and values, sealed as a whole: any header may be a secret. */
   readonly headers: Sealed;
   readonly secret: Sealed;
-  /** Secrets from before a rotation, which sign too until they expire; newest first. */
+  /** Secrets from before a rotation that sign as well until they expire; newest first. */
   readonly previousSecrets: readonly ExpiringSecret[];
   readonly timeoutMs: number;
   readonly maxAttempts: number;
-  /** Pauses after the first, second … failed attempt, the last one repeated; null: the gateway's own schedule. */
+  /** Pauses after the first, second … failed attempt, the last one repeated; null: the default schedule. */
   readonly retryDelaysSeconds: readonly number[] | null;
   readonly maxAgeSeconds: number | null;
   readonly concurrency: number;
   readonly ratePerSecond: number | null;
   readonly enabled: boolean;
-  /** Why the gateway itself switched it off; null where it did not. */
+  /** Why the gateway disabled it; null if it did not. */
   readonly disabledReason: string | null;
   readonly createdAt: number;
 }
 
-/** How long after the last call to Whapi an id counts as coming back, unless a resync says otherwise: 72 hours. */
+/** The default window: how long after the last call to Whapi an id may come back. 72 hours. */
 export const DEFAULT_WINDOW_SECONDS = 259_200;
 
 export const DELIVERY_STATUSES = ['pending', 'delivered', 'dead', 'expired'] as const;
 export type DeliveryStatus = (typeof DELIVERY_STATUSES)[number];
 
-/** What a pending delivery waits for, besides its time. */
+/** What a pending delivery waits for, besides its due time. */
 export const DELIVERY_WAITS = ['earlier_delivery', 'target_enabled', 'breaker'] as const;
 export type DeliveryWait = (typeof DELIVERY_WAITS)[number];
 
@@ -155,7 +156,10 @@ export type AuditKind = (typeof AUDIT_KINDS)[number];
 export const AUDIT_STATUSES = ['running', 'finished', 'failed', 'cancelled'] as const;
 export type AuditStatus = (typeof AUDIT_STATUSES)[number];
 
-/** The type of a message that WhatsApp could not read yet; the message follows under the same id (docs/whapi.md, Message). */
+/**
+ * The type of a placeholder: WhatsApp could not read the message yet, it follows under the same id (docs/whapi.md,
+ * Message).
+ */
 export const PLACEHOLDER_TYPE = 'unknown';
 
 /** One element of Whapi's list of messages (docs/whapi.md, Reading messages). */
@@ -165,28 +169,29 @@ export interface ListedMessage {
   readonly timestamp: number;
   readonly type: string | null;
   readonly chatId: string | null;
-  /** The element's bytes as Whapi gave them. */
+  /** The element's bytes as Whapi sent them. */
   readonly json: Buffer;
 }
 
-/** What proved that a message is restored: a webhook that carried it, or a plain GET that Whapi answered 200. */
+/** What proved that a message was restored: a webhook that carried it, or a plain GET that Whapi answered 200. */
 export const PROOFS = ['webhook', 'poll'] as const;
 export type Proof = (typeof PROOFS)[number];
 
 /**
- * Why a channel makes no calls to Whapi for now: it is not logged in or not running; Whapi is busy or cannot be reached;
- * its quota is used up; it does not know the token; our own daily budget is used up; another call is under way.
+ * Why a channel makes no calls to Whapi at the moment. not_ready: it is not logged in or not running. busy: Whapi is
+ * busy or cannot be reached. quota: its quota at Whapi is used up. wrong_token: Whapi does not know its token. budget:
+ * its own daily budget is used up. other_call: another caller's call is under way.
  */
 export const PAUSE_CODES = ['not_ready', 'busy', 'quota', 'wrong_token', 'budget', 'other_call'] as const;
 export type PauseCode = (typeof PAUSE_CODES)[number];
 
 export interface Pause {
   readonly code: PauseCode;
-  /** In words, with what to do where somebody has to do something. */
+  /** The cause, and what to do if someone has to act. */
   readonly reason: string;
-  /** The first trouble since the last call that Whapi answered. */
+  /** The first failure since the last call that Whapi answered. */
   readonly since: number;
-  /** When Whapi is asked again; the run goes on by itself. */
+  /** When Whapi is asked again; the run resumes by itself. */
   readonly nextCheckAt: number;
 }
 
@@ -208,45 +213,45 @@ export const WARNING_CODES = [
 
 export const BREAKER_STATES = ['closed', 'open', 'half_open'] as const;
 
-/** The circuit breaker of a target: delivery/breaker.ts tells what it does. */
+/** The circuit breaker of a target; see delivery/breaker.ts. */
 export interface Breaker {
   readonly state: (typeof BREAKER_STATES)[number];
   readonly consecutiveFailures: number;
-  /** Since the target was last well. */
+  /** How often it opened since it was last fully closed. */
   readonly timesOpened: number;
-  /** When the trouble began; null while it is closed. */
+  /** When it opened first; null while it is closed. */
   readonly openedAt: number | null;
   readonly nextProbeAt: number | null;
-  /** How many requests may be in flight while it recovers; null: as many as the target's concurrency. */
+  /** The most requests in flight while it ramps up; null: the target's concurrency. */
   readonly ramp: number | null;
 }
 
-/** One try to bring a delivery to its target. */
+/** One attempt to send a delivery to its target. */
 export interface Attempt {
   readonly startedAt: number;
   readonly durationMs: number;
-  /** The target's HTTP status; null when no answer came. */
+  /** The target's HTTP status; null if no answer came. */
   readonly status: number | null;
-  /** What went wrong, in words; null after a success. */
+  /** What went wrong, for people; null after a success. */
   readonly error: string | null;
-  /** The beginning of the target's answer, at most 2 KiB of text; only of a failure, and where it said something. */
+  /** The start of the target's answer to a failed attempt, at most 2 KiB of text; left out if it was empty. */
   readonly response?: string;
 }
 
-/** What came of a test event. */
+/** The result of a test event. */
 export interface TargetTest extends Attempt {
-  /** Which event was sent: `messages.post`. */
+  /** The event that was sent: `messages.post`. */
   readonly event: string;
   /** Where it was sent: the HTTP method, and the URL's path (a query may hold a secret). */
   readonly method: string;
   readonly path: string;
-  /** What to change where the target has no handler there; otherwise null. */
+  /** What to change if the target has no handler there; otherwise null. */
   readonly fix: string | null;
 }
 
-/** Consecutive attempts of a delivery's schedule that failed in the same way, the newest one included. */
+/** Consecutive attempts of a delivery's schedule that failed in the same way, including the latest. */
 export interface Streak {
-  /** `no_handler`: the target answers that it does not take this event. `unknown_host`: there is no such name. */
+  /** `no_handler`: the target does not take this event. `unknown_host`: its host name does not exist. */
   readonly cause: 'no_handler' | 'unknown_host';
   /** Milliseconds since the epoch. */
   readonly since: number;

@@ -1,16 +1,16 @@
-/** Standard Webhooks asks for 24 to 64 bytes; 32 are as strong as the SHA-256 that uses them. */
+/** Standard Webhooks requires 24 to 64 bytes; 32 match the strength of SHA-256. */
 const SECRET_BYTES = 32;
-const FEWEST_BYTES = 24;
+const LEAST_BYTES = 24;
 const MOST_BYTES = 64;
 
-/** A signing secret in the form of the Standard Webhooks specification. */
+/** Creates a signing secret in the form of Standard Webhooks. */
 export function newSigningSecret(randomBytes: (size: number) => Buffer): string {
   return `whsec_${randomBytes(SECRET_BYTES).toString('base64')}`;
 }
 
-/** Whether a secret that a user brings has that form. */
+/** Whether a user's secret has that form. */
 export function isSigningSecret(secret: string): boolean {
   const match = /^whsec_([A-Za-z0-9+/]+={0,2})$/.exec(secret);
   const size = match ? Buffer.from(match[1] ?? '', 'base64').length : 0;
-  return size >= FEWEST_BYTES && size <= MOST_BYTES;
+  return size >= LEAST_BYTES && size <= MOST_BYTES;
 }

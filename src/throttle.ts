@@ -1,6 +1,6 @@
 import type { Effects } from './effects.js';
 
-/** Lets one log line of each kind through per period, so that a flood of equal events does not flood the log. */
+/** Allows one log line per kind and period, so that a flood of equal events does not flood the log. */
 export class Throttle {
   readonly #everyMs: number;
   readonly #effects: Pick<Effects, 'now'>;
@@ -11,13 +11,13 @@ export class Throttle {
     this.#effects = effects;
   }
 
-  /** Counts one event. Returns how many came since the last line, this one included; null: no line now. */
+  /** Counts one event. Returns how many came since the last line, including this one; null: write no line now. */
   count(kind: string): number | null {
     const now = this.#effects.now();
-    const held = this.#kinds.get(kind);
-    const count = (held?.count ?? 0) + 1;
-    if (held && Math.abs(now - held.since) < this.#everyMs) {
-      held.count = count;
+    const entry = this.#kinds.get(kind);
+    const count = (entry?.count ?? 0) + 1;
+    if (entry && Math.abs(now - entry.since) < this.#everyMs) {
+      entry.count = count;
       return null;
     }
     this.#kinds.set(kind, { since: now, count: 0 });

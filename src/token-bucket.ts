@@ -1,4 +1,6 @@
-/** A token bucket: `ratePerSecond` tokens flow in each second, at most `burst` wait. Pure: the caller gives the time. */
+/**
+ * A token bucket: gains `ratePerSecond` tokens a second and holds `burst` at most. Pure: the caller passes the time.
+ */
 export class TokenBucket {
   readonly #perMs: number;
   readonly #burst: number;
@@ -12,9 +14,9 @@ export class TokenBucket {
     this.#at = now;
   }
 
-  /** Whole tokens there are now. */
+  /** Whole tokens available now. */
   available(now: number): number {
-    // A clock that jumps back gives nothing and takes nothing.
+    // A clock that is set back neither adds nor removes tokens.
     this.#tokens = Math.min(this.#burst, this.#tokens + Math.max(0, now - this.#at) * this.#perMs);
     this.#at = now;
     return Math.floor(this.#tokens);
@@ -24,7 +26,7 @@ export class TokenBucket {
     this.#tokens -= count;
   }
 
-  /** Milliseconds until there is a whole token again; 0 where there is one. */
+  /** Milliseconds until the next whole token; 0 if there is one now. */
   waitMs(now: number): number {
     return this.available(now) >= 1 ? 0 : Math.ceil((1 - this.#tokens) / this.#perMs);
   }

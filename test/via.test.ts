@@ -1,13 +1,13 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { hasComeThrough, viaFrom, viaWith } from '../src/via.js';
+import { hasComeThrough, viaFrom, viaAfter } from '../src/via.js';
 
 describe('the list of gateways that a webhook passed through', () => {
   it('keeps its order and grows at its end', () => {
     const via = viaFrom('gtw_a;dlv_1,gtw_b;dlv_2');
     expect(via).toBe('gtw_a;dlv_1, gtw_b;dlv_2');
-    expect(viaWith(via, 'gtw_c', 'dlv_3')).toBe('gtw_a;dlv_1, gtw_b;dlv_2, gtw_c;dlv_3');
-    expect(viaWith(null, 'gtw_c', 'dlv_3')).toBe('gtw_c;dlv_3');
+    expect(viaAfter(via, 'gtw_c', 'dlv_3')).toBe('gtw_a;dlv_1, gtw_b;dlv_2, gtw_c;dlv_3');
+    expect(viaAfter(null, 'gtw_c', 'dlv_3')).toBe('gtw_c;dlv_3');
   });
 
   it('matches a gateway only by its full id', () => {
@@ -19,7 +19,7 @@ describe('the list of gateways that a webhook passed through', () => {
   it('keeps the last sixteen', () => {
     const names = Array.from({ length: 40 }, (_, number) => `gtw_${number};dlv`);
     expect(viaFrom(names.join())?.split(', ')).toEqual(names.slice(-16));
-    expect(viaWith(viaFrom(names.join()), 'gtw_x', 'dlv').split(', ')).toEqual([...names.slice(-15), 'gtw_x;dlv']);
+    expect(viaAfter(viaFrom(names.join()), 'gtw_x', 'dlv').split(', ')).toEqual([...names.slice(-15), 'gtw_x;dlv']);
   });
 
   it('contains only entries of this form, for any header', () => {
@@ -27,7 +27,7 @@ describe('the list of gateways that a webhook passed through', () => {
     expect(viaFrom(', a;b;c, \u00e9;b, a b;c, x, gtw_a;dlv_1 ,')).toBe('gtw_a;dlv_1');
     fc.assert(
       fc.property(fc.string({ unit: 'binary', maxLength: 5000 }), (text) => {
-        expect(viaWith(viaFrom(text), 'gtw_a', 'dlv_1')).toMatch(/^([\w-]{1,64};[\w-]{1,64}(, |$)){1,16}$/);
+        expect(viaAfter(viaFrom(text), 'gtw_a', 'dlv_1')).toMatch(/^([\w-]{1,64};[\w-]{1,64}(, |$)){1,16}$/);
       }),
     );
   });

@@ -4,18 +4,28 @@ import type { Channel, Sealed, Target } from '../model.js';
 import { failureToGatewayError } from '../whapi/answers.js';
 import type { WhapiAccess, WhapiClient, WhapiResult } from '../whapi/client.js';
 import type { CallScheduler } from '../whapi/scheduler.js';
-import type { Settings, WebhookMode } from '../whapi/wire.js';
-import { connectable, eventsFor, eventsNamed, isOurs, isSame, patchOf, planConnect, planDisconnect } from './policy.js';
-import type { Identity, Plan, Wish } from './policy.js';
+import type { Settings, WebhookMode, WebhookSetting } from '../whapi/wire.js';
+import { identityOf, webhookUrlAt } from './identity.js';
+import {
+  managedSettings,
+  wantedEvents,
+  eventsNamed,
+  isOurs,
+  isSame,
+  patchOf,
+  planConnect,
+  planDisconnect,
+} from './policy.js';
+import type { Plan, DesiredWebhook } from './policy.js';
 import { RESTART_NEEDED, warningsAbout, warningsAboutTargets, warningsAboutUrl } from './warnings.js';
 import type { Warning } from './warnings.js';
 import type { Registry } from '../store/registry.js';
 import type { Traffic } from '../store/traffic.js';
 
 export interface ConnectTimeouts {
-  /** One call about settings. */
+  /** For one call about settings. */
   readonly callTimeoutMs: number;
-  /** How long after Whapi's answer to a test its webhook may still come. */
+  /** How long after Whapi's answer to a test its webhook may still arrive. */
   readonly arrivalMs: number;
   readonly pollEveryMs: number;
 }
@@ -23,38 +33,38 @@ export interface ConnectTimeouts {
 export const CONNECT_TIMEOUTS: ConnectTimeouts = { callTimeoutMs: 15_000, arrivalMs: 5000, pollEveryMs: 100 };
 
 export interface ConnectRequest {
-  /** Null: PUBLIC_URL, else where the channel was connected to before. */
+  /** Null: PUBLIC_URL, otherwise the URL of the previous connect. */
   readonly publicUrl: string | null;
   readonly mode: WebhookMode | null;
-  /** As targets name events; null: what the enabled targets of the channel want. */
+  /** Event names as in targets; null: what the enabled targets of the channel subscribe to. */
   readonly events: readonly string[] | null;
 }
 
 export interface Connected extends Plan {
   readonly webhookUrl: string;
-  /** The gateway's webhook was there before. */
-  readonly isThere: boolean;
+  /** The gateway's webhook at Whapi before the change; null if there was none. */
+  readonly existing: WebhookSetting | null;
   readonly warnings: readonly Warning[];
 }
 
 export interface Verification {
-  /** Whether a webhook from Whapi came in; null: it could not be tried. */
+  /** Whether a webhook from Whapi arrived; null: it could not be tested. */
   readonly verified: boolean | null;
-  /** What came of it and, where it did not come in, what to do. */
+  /** The result, and what to do if no webhook arrived. */
   readonly message: string;
 }
 
-/** Sets the gateway up as a webhook of a channel at Whapi, and takes it back. */
+/** Adds the gateway to the webhooks of a channel at Whapi, and removes it again. */
 export interface Connector {
   /** What `connect` would change. @throws GatewayError as `connect` does */
   plan(channel: Channel, request: ConnectRequest): Promise<Connected>;
   /**
-   * @throws GatewayError GW_NO_PUBLIC_URL, GW_CONFLICT (somebody else keeps changing the settings, or no header is free),
+   * @throws GatewayError GW_NO_PUBLIC_URL, GW_CONFLICT (the settings keep changing, or no header is free),
    * GW_WHAPI_REFUSED, GW_WHAPI_UNAVAILABLE
    */
   connect(channel: Channel, request: ConnectRequest): Promise<Connected & Verification>;
   planDisconnect(channel: Channel): Promise<Plan>;
-  /** Undoes what connecting has changed, and nothing else. @throws GatewayError as `connect` does */
+  /** Undoes what `connect` changed, and nothing else. @throws GatewayError as `connect` does */
   disconnect(channel: Channel): Promise<Plan>;
 }
 
@@ -68,15 +78,15 @@ export interface ConnectorOptions {
   readonly effects: Pick<Effects, 'now' | 'sleep'>;
 }
 
-/** Somebody else may write the settings at the same time; who does so again and again is not fought with. */
-const MOST_WRITES = 4;
-/** What a test webhook plays: an event that no bot acts on, whatever Whapi puts into it. */
+/** Someone else may write the settings at the same time. After this many attempts the gateway leaves them alone. */
+const MOST_WRITE_ATTEMPTS = 4;
+/** The event of the test webhook. No bot acts on it, whatever Whapi puts into it. */
 const TEST_EVENT_TYPE = 'presences';
 
 export function createConnector(options: ConnectorOptions): Connector {
   const { store, whapi, scheduler, openSecret, timeouts, effects } = options;
   const call = { timeoutMs: timeouts.callTimeoutMs };
-  const ask = async <T>(
+  const callWhapi = async <T>(
     channel: Channel,
     make: (access: WhapiAccess) => Promise<WhapiResult<T>>,
   ): Promise<WhapiResult<T>> => {
@@ -85,115 +95,116 @@ export function createConnector(options: ConnectorOptions): Connector {
   };
 
   const settingsOf = async (channel: Channel): Promise<Settings> =>
-    bodyOf(await ask(channel, async (access) => await whapi.getSettings(access, call)), 'tell its settings');
-
-  const identityOf = async (channel: Channel, url: string | null): Promise<Identity> => {
-    const urls = [url, (await store.registry.connection(channel.name))?.webhookUrl ?? null].filter(
-      (each) => each !== null,
+    bodyOf(
+      await callWhapi(channel, async (access) => await whapi.getSettings(access, call)),
+      "read the channel's settings",
     );
-    return { urls, secret: openSecret(channel.webhookSecret) };
-  };
 
-  const wishOf = async (channel: Channel, request: ConnectRequest, targets: readonly Target[]): Promise<Wish> => {
+  const desiredWebhook = async (
+    channel: Channel,
+    request: ConnectRequest,
+    targets: readonly Target[],
+  ): Promise<DesiredWebhook> => {
     const url = await webhookUrlOf(channel, request.publicUrl);
     return {
-      ...(await identityOf(channel, url)),
+      ...(await identityOf(channel, request.publicUrl ?? options.publicUrl, options)),
       url,
       mode: request.mode,
       events: request.events === null ? null : eventsNamed(request.events),
-      atLeast: eventsFor(targets, channel.name),
+      leastEvents: wantedEvents(targets, channel.name),
     };
   };
 
   const webhookUrlOf = async ({ name }: Channel, publicUrl: string | null): Promise<string> => {
     const base = publicUrl ?? options.publicUrl;
-    if (base !== null) return `${base}/webhooks/${name}`;
+    if (base !== null) return webhookUrlAt(base, name);
     const former = (await store.registry.connection(name))?.webhookUrl;
     if (former !== undefined) return former;
     throw new GatewayError(
       'GW_NO_PUBLIC_URL',
-      'The URL where Whapi reaches this gateway is unknown. Send public_url (--public-url of the command line), or set PUBLIC_URL.',
-      [{ path: '/public_url', message: 'is needed while PUBLIC_URL is not set' }],
+      'The public URL of this gateway is unknown, so Whapi cannot be given a webhook. Send public_url, for example https://gateway.example.com (--public-url on the command line), or set PUBLIC_URL.',
+      [{ path: '/public_url', message: 'is required if PUBLIC_URL is not set' }],
     );
   };
 
   /**
-   * Writes until Whapi has what is wished for. Whapi tells with each write what was there before it: where that is not
-   * what was read, somebody has written in between, and what he wrote would be lost. So the next write starts from it.
+   * Writes until Whapi has the desired settings. Each answer to a write contains the settings before it: if they differ
+   * from what was read, someone else wrote in between, and that change is now lost. So the next write is planned from
+   * them.
    */
-  const apply = async (channel: Channel, first: Settings, planFor: (settings: Settings) => Plan): Promise<Plan> => {
+  const applyPlan = async (channel: Channel, first: Settings, planFor: (settings: Settings) => Plan): Promise<Plan> => {
     const plan = planFor(first);
-    let held = plan.before;
-    let wished = plan.after;
-    for (let writes = 0; !isSame(held, wished); writes += 1) {
-      if (writes === MOST_WRITES) throw alwaysChanging(channel);
-      const patch = patchOf(held, wished);
-      const result = await ask(channel, async (access) => await whapi.patchSettings(access, patch, call));
-      const { before_update: told, after_update: made } = bodyOf(result, 'change its settings');
-      const isOverwritten = told !== undefined && made !== undefined && !isSame(connectable(told), held);
-      const now = isOverwritten ? made : await settingsOf(channel);
-      held = connectable(now);
-      wished = planFor(isOverwritten ? told : now).after;
+    let current = plan.before;
+    let wanted = plan.after;
+    for (let writes = 0; !isSame(current, wanted); writes += 1) {
+      if (writes === MOST_WRITE_ATTEMPTS) throw settingsKeepChanging(channel);
+      const patch = patchOf(current, wanted);
+      const result = await callWhapi(channel, async (access) => await whapi.patchSettings(access, patch, call));
+      const { before_update: beforeWrite, after_update: afterWrite } = bodyOf(result, "change the channel's settings");
+      const isOverwritten =
+        beforeWrite !== undefined && afterWrite !== undefined && !isSame(managedSettings(beforeWrite), current);
+      const now = isOverwritten ? afterWrite : await settingsOf(channel);
+      current = managedSettings(now);
+      wanted = planFor(isOverwritten ? beforeWrite : now).after;
     }
-    return { ...plan, after: held };
+    return { ...plan, after: current };
   };
 
-  const prepared = async (channel: Channel, request: ConnectRequest) => {
+  const prepareConnect = async (channel: Channel, request: ConnectRequest) => {
     const targets = await store.registry.targets();
-    const wish = await wishOf(channel, request, targets);
+    const desired = await desiredWebhook(channel, request, targets);
     const settings = await settingsOf(channel);
-    const plan = planConnect(settings, wish);
+    const plan = planConnect(settings, desired);
     const isPersistNew = plan.after.callback_persist !== plan.before.callback_persist;
     const warnings = [
-      ...warningsAboutUrl(wish.url, channel.whapiBaseUrl),
-      ...warningsAbout(plan.before, wish, targets),
-      ...(wish.events === null ? warningsAboutTargets(targets, channel.name) : []),
+      ...warningsAboutUrl(desired.url, channel.whapiBaseUrl),
+      ...warningsAbout(plan.before, desired, targets),
+      ...(desired.events === null ? warningsAboutTargets(targets, channel.name) : []),
       ...(isPersistNew ? [RESTART_NEEDED] : []),
     ];
-    const isThere = plan.before.webhooks.some((webhook) => isOurs(webhook, wish));
-    return { wish, settings, plan, isThere, isPersistNew, warnings };
+    const existing = plan.before.webhooks.find((webhook) => isOurs(webhook, desired)) ?? null;
+    return { desired, settings, plan, existing, isPersistNew, warnings };
   };
 
   const verify = async (channel: Channel, { url, mode }: { url: string; mode: WebhookMode }): Promise<Verification> => {
     const since = effects.now();
     const headers = { Authorization: `Bearer ${openSecret(channel.webhookSecret)}` };
     const test = { url, type: TEST_EVENT_TYPE, mode, headers };
-    const result = await ask(channel, async (access) => await whapi.testWebhook(access, test, call));
+    const result = await callWhapi(channel, async (access) => await whapi.testWebhook(access, test, call));
     const deadline = effects.now() + (result.kind === 'found' ? timeouts.arrivalMs : 0);
     while ((await store.traffic.lastWebhookAt(channel.name, since)) === null) {
       if (effects.now() >= deadline) return notArrived(result, url);
       await effects.sleep(timeouts.pollEveryMs);
     }
-    return { verified: true, message: 'A webhook from Whapi came in with the right secret.' };
+    return { verified: true, message: 'A webhook from Whapi arrived with the right secret.' };
   };
 
   return {
     plan: async (channel, request) => {
-      const { wish, plan, isThere, warnings } = await prepared(channel, request);
-      return { ...plan, webhookUrl: wish.url, isThere, warnings };
+      const { desired, plan, existing, warnings } = await prepareConnect(channel, request);
+      return { ...plan, webhookUrl: desired.url, existing, warnings };
     },
     connect: async (channel, request) => {
-      const { wish, settings, isThere, isPersistNew, warnings } = await prepared(channel, request);
-      // Before anything is changed, so that a crash in between leaves nothing that disconnecting does not know of.
-      const connection = { webhookUrl: wish.url, hasSetPersist: isPersistNew, connectedAt: effects.now() };
+      const { desired, settings, existing, isPersistNew, warnings } = await prepareConnect(channel, request);
+      // Stored before anything changes: after a crash in between, `disconnect` still knows what to undo.
+      const connection = { webhookUrl: desired.url, hasSetPersist: isPersistNew, connectedAt: effects.now() };
       await store.registry.rememberConnection(channel.name, connection);
-      const plan = await apply(channel, settings, (now) => planConnect(now, wish));
-      const mode = plan.after.webhooks.find(({ url }) => url === wish.url)?.mode ?? 'body';
-      const verification = await verify(channel, { url: wish.url, mode });
-      return { ...plan, webhookUrl: wish.url, isThere, warnings, ...verification };
+      const plan = await applyPlan(channel, settings, (now) => planConnect(now, desired));
+      const mode = plan.after.webhooks.find(({ url }) => url === desired.url)?.mode ?? 'body';
+      const verification = await verify(channel, { url: desired.url, mode });
+      return { ...plan, webhookUrl: desired.url, existing, warnings, ...verification };
     },
-    planDisconnect: async (channel) => (await undoing(channel)).plan,
+    planDisconnect: async (channel) => (await prepareDisconnect(channel)).plan,
     disconnect: async (channel) => {
-      const { settings, planFor } = await undoing(channel);
-      const plan = await apply(channel, settings, planFor);
+      const { settings, planFor } = await prepareDisconnect(channel);
+      const plan = await applyPlan(channel, settings, planFor);
       await store.registry.forgetConnection(channel.name);
       return plan;
     },
   };
 
-  async function undoing(channel: Channel) {
-    const here = options.publicUrl === null ? null : `${options.publicUrl}/webhooks/${channel.name}`;
-    const identity = await identityOf(channel, here);
+  async function prepareDisconnect(channel: Channel) {
+    const identity = await identityOf(channel, options.publicUrl, options);
     const persist = (await store.registry.connection(channel.name))?.hasSetPersist ? false : null;
     const planFor = (settings: Settings): Plan => planDisconnect(settings, identity, persist);
     const settings = await settingsOf(channel);
@@ -207,22 +218,22 @@ function bodyOf<T>(result: WhapiResult<T>, wanted: string): T {
   throw failureToGatewayError(result, wanted);
 }
 
-function alwaysChanging({ name }: Channel): GatewayError {
+function settingsKeepChanging({ name }: Channel): GatewayError {
   return new GatewayError(
     'GW_CONFLICT',
-    `Somebody else keeps changing the settings of channel "${name}" at Whapi. Connect again once that is over.`,
+    `The settings of channel "${name}" at Whapi keep changing. Find out who changes them, then connect again.`,
   );
 }
 
 function notArrived(result: WhapiResult<{ success: boolean }>, url: string): Verification {
   if (result.kind !== 'found') {
     const { message } = failureToGatewayError(result, 'send a test webhook');
-    return { verified: null, message: `${message} The next message that comes in will show whether webhooks do.` };
+    return { verified: null, message: `${message} The channel's next message will show whether webhooks arrive.` };
   }
   const message = result.body.success
-    ? `Whapi says that its test webhook was answered, but it did not come in here: something else answers at ${url}. ` +
-      'Look whether the proxy before the gateway hands /webhooks/ on to it, with method, path and headers as they are.'
-    : `Whapi's test webhook did not come in. Look whether ${url} can be reached from the internet: name, firewall, ` +
-      'certificate, and a proxy that hands /webhooks/ on to the gateway with its Authorization header.';
+    ? `Whapi got an answer to its test webhook, but the webhook did not arrive here: another server answers at ${url}. ` +
+      'Check that the proxy before the gateway forwards /webhooks/ with method, path and headers unchanged.'
+    : `Whapi's test webhook did not arrive. Check that ${url} can be reached from the internet: DNS, firewall, TLS ` +
+      'certificate, and a proxy that forwards /webhooks/ with its Authorization header.';
   return { verified: false, message };
 }

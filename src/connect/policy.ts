@@ -1,57 +1,57 @@
 import { GatewayError } from '../errors.js';
 import { nameOf } from '../intake/event.js';
-import { documentedBy } from '../intake/subscription.js';
+import { documentedEvents } from '../intake/subscription.js';
 import type { Target } from '../model.js';
 import { DOCUMENTED_EVENTS, LEGACY_EVENT_TYPES, MOST_WEBHOOK_HEADERS } from '../whapi/wire.js';
 import type { EventName, Settings, WebhookMode, WebhookSetting } from '../whapi/wire.js';
 
-/** By what a webhook among others at Whapi is known to be the gateway's. */
+/** How to recognize the gateway's own webhook among the webhooks at Whapi. */
 export interface Identity {
-  /** Where the channel's webhooks come in, now and under an earlier connect. */
+  /** The channel's webhook URLs, of now and of an earlier connect. */
   readonly urls: readonly string[];
   readonly secret: string;
 }
 
-/** What the gateway's webhook at Whapi is to be. */
-export interface Wish extends Identity {
+/** What the gateway's webhook at Whapi should be. */
+export interface DesiredWebhook extends Identity {
   readonly url: string;
-  /** Null: as it is, `body` where there is none yet. */
+  /** Null: unchanged, `body` for a new webhook. */
   readonly mode: WebhookMode | null;
-  /** Exactly these; null: `atLeast` on top of what it is subscribed to. */
+  /** Exactly these events; null: the current ones plus `leastEvents`. */
   readonly events: readonly EventName[] | null;
-  readonly atLeast: readonly EventName[];
+  readonly leastEvents: readonly EventName[];
 }
 
-/** The part of the settings that is touched. */
-export interface Connectable {
+/** The part of the settings that connecting changes. */
+export interface ManagedSettings {
   readonly webhooks: readonly WebhookSetting[];
   readonly callback_persist: boolean;
 }
 
 export interface Plan {
-  readonly before: Connectable;
-  readonly after: Connectable;
-  /** What is different, in words; empty where nothing is. */
+  readonly before: ManagedSettings;
+  readonly after: ManagedSettings;
+  /** What changes, for people; empty if nothing does. */
   readonly changes: readonly string[];
 }
 
-/** High in number, of no use to most bots: only for a target that names them. */
+/** Frequent and of no use to most bots, so only requested for targets that name it. */
 const NOISY_TYPE = 'presences';
-/** What the gateway itself goes by: whether the channel can resync. */
+/** Needed by the gateway itself: it tells whether the channel can resync. */
 const CHANNEL_STATE: EventName = { type: 'channel', method: 'post' };
-/** Asked for while no target says what it takes: what is resynced is messages, and most bots take these. */
+/** Requested while no target says what it takes: resyncs are about messages, and most bots take them. */
 const MESSAGES: EventName = { type: 'messages', method: 'post' };
 
 /**
- * The settings with the gateway's webhook in them, for the same `current` always the same: what is as it is wished is
- * left alone. Webhooks of others stay what they are, and where they are. A second webhook of the gateway's goes, for
- * every event would come twice. @throws GatewayError GW_CONFLICT (no header is free for the secret)
+ * The settings with the gateway's webhook in them. Idempotent: what matches already is left alone. Other webhooks keep
+ * their settings and their order. A second webhook of the gateway is removed, because every event would arrive twice.
+ * @throws GatewayError GW_CONFLICT (no header is free for the secret)
  */
-export function planConnect(current: Settings, wish: Wish): Plan {
-  const before = connectable(current);
-  const [existing] = before.webhooks.filter((webhook) => isOurs(webhook, wish));
-  const ours = wished(existing, wish);
-  const others = before.webhooks.filter((webhook) => webhook === existing || !isOurs(webhook, wish));
+export function planConnect(current: Settings, desired: DesiredWebhook): Plan {
+  const before = managedSettings(current);
+  const [existing] = before.webhooks.filter((webhook) => isOurs(webhook, desired));
+  const ours = desiredSetting(existing, desired);
+  const others = before.webhooks.filter((webhook) => webhook === existing || !isOurs(webhook, desired));
   const after = {
     webhooks: existing ? others.map((webhook) => (webhook === existing ? ours : webhook)) : [...others, ours],
     callback_persist: true,
@@ -61,8 +61,8 @@ export function planConnect(current: Settings, wish: Wish): Plan {
     before,
     after,
     changes: [
-      ...(existing ? updates(existing, ours) : [`adds a webhook to ${ours.url} (${namesOf(ours.events)})`]),
-      ...(extra > 0 ? [`removes ${extra} more of the gateway's webhooks: every event would come twice`] : []),
+      ...(existing ? changesBetween(existing, ours) : [`adds a webhook to ${ours.url} (${namesOf(ours.events)})`]),
+      ...(extra > 0 ? [`removes ${extra} more of the gateway's webhooks: every event would arrive twice`] : []),
       ...(before.callback_persist ? [] : [PERSIST_ON]),
     ],
   };
@@ -70,9 +70,9 @@ export function planConnect(current: Settings, wish: Wish): Plan {
 
 const PERSIST_ON = 'sets callback_persist: Whapi keeps webhooks on disk until they are answered';
 
-/** The settings without the gateway's webhook. `persistBefore`: what callback_persist was; null: it is left alone. */
+/** The settings without the gateway's webhook. `persistBefore`: the earlier callback_persist; null: leave it alone. */
 export function planDisconnect(current: Settings, identity: Identity, persistBefore: boolean | null): Plan {
-  const before = connectable(current);
+  const before = managedSettings(current);
   const webhooks = before.webhooks.filter((webhook) => !isOurs(webhook, identity));
   const gone = before.webhooks.filter((webhook) => isOurs(webhook, identity));
   const after = { webhooks, callback_persist: persistBefore ?? before.callback_persist };
@@ -88,80 +88,85 @@ export function planDisconnect(current: Settings, identity: Identity, persistBef
   };
 }
 
-/** Whether two states mean the same. What is null is the same as what is not there. */
-export function isSame(one: Connectable, other: Connectable): boolean {
-  return canonical(one) === canonical(other);
+/** Whether two settings mean the same. Null counts as missing. */
+export function isSame(one: ManagedSettings, other: ManagedSettings): boolean {
+  return canonicalJson(one) === canonicalJson(other);
 }
 
-export function connectable({ webhooks, callback_persist }: Settings): Connectable {
+export function managedSettings({ webhooks, callback_persist }: Settings): ManagedSettings {
   return { webhooks: webhooks ?? [], callback_persist: callback_persist ?? false };
 }
 
-/** What of `plan.after` differs from what Whapi has, as a PATCH. */
-export function patchOf(current: Connectable, after: Connectable): Settings {
+/** The PATCH that turns the current settings into `after`. */
+export function patchOf(current: ManagedSettings, after: ManagedSettings): Settings {
   return {
-    ...(canonical(current.webhooks) !== canonical(after.webhooks) && { webhooks: after.webhooks }),
+    ...(canonicalJson(current.webhooks) !== canonicalJson(after.webhooks) && { webhooks: after.webhooks }),
     ...(current.callback_persist !== after.callback_persist && { callback_persist: after.callback_persist }),
   };
 }
 
-/** By its URL, with or without the secret in it, else by the secret itself: no one else has it. */
+/** Recognized by its URL, with or without the secret in it, or by the secret, which nothing else has. */
 export function isOurs({ url, headers = {} }: WebhookSetting, { urls, secret }: Identity): boolean {
   const bearer = Object.entries(headers).find(isAuthorization)?.[1];
-  const place = placeOf(url);
-  return urls.some((each) => placeOf(each) === place) || bearer === `Bearer ${secret}` || url.includes(`/s/${secret}`);
+  const place = locationOf(url);
+  return (
+    urls.some((each) => locationOf(each) === place) || bearer === `Bearer ${secret}` || url.includes(`/s/${secret}`)
+  );
 }
 
 function isAuthorization([name]: [string, string]): boolean {
   return name.toLowerCase() === 'authorization';
 }
 
-function wished(existing: WebhookSetting | undefined, { url, mode, events, atLeast, secret }: Wish): WebhookSetting {
+function desiredSetting(
+  existing: WebhookSetting | undefined,
+  { url, mode, events, leastEvents, secret }: DesiredWebhook,
+): WebhookSetting {
   const header = Object.entries(existing?.headers ?? {}).find(isAuthorization)?.[0] ?? 'Authorization';
   const kept = Object.entries(existing?.headers ?? {}).filter((each) => !isAuthorization(each));
   if (kept.length >= MOST_WEBHOOK_HEADERS) {
     throw new GatewayError(
       'GW_CONFLICT',
-      `The gateway's webhook at Whapi has ${kept.length} headers of your own, and Whapi takes ${MOST_WEBHOOK_HEADERS} ` +
-        'with the one for the secret. Take one off it there, then connect again.',
+      `The gateway's webhook at Whapi has ${kept.length} headers of your own. Whapi allows ${MOST_WEBHOOK_HEADERS}, and ` +
+        'the gateway needs one for its secret. Remove one at Whapi, then connect again.',
     );
   }
   return {
     ...existing,
     url,
     mode: mode ?? existing?.mode ?? 'body',
-    events: events ?? union(subscribed(existing), atLeast),
+    events: events ?? union(currentEvents(existing), leastEvents),
     headers: { ...Object.fromEntries(kept), [header]: `Bearer ${secret}` },
-    // It would drop genuine messages that were sent while the phone was offline; a target's own limit loses nothing.
+    // The limit would drop genuine messages sent while the phone was offline. A target's max_age_seconds drops nothing.
     ...(typeof existing?.webhook_max_age_seconds === 'number' && { webhook_max_age_seconds: null }),
   };
 }
 
-function subscribed(existing: WebhookSetting | undefined): readonly EventName[] {
+function currentEvents(existing: WebhookSetting | undefined): readonly EventName[] {
   return (existing?.events ?? []).filter(({ type }) => !LEGACY_EVENT_TYPES.has(type));
 }
 
-/** Those of `one` in their order, then what `more` adds. */
+/** The events of `one` in their order, then the additional ones of `more`. */
 function union(one: readonly EventName[], more: readonly EventName[]): EventName[] {
   return [...new Map([...one, ...more].map((event) => [nameOf(event), event])).values()];
 }
 
-function updates(existing: WebhookSetting, ours: WebhookSetting): string[] {
-  const is = (field: string): boolean => canonical(existing[field]) !== canonical(ours[field]);
+function changesBetween(existing: WebhookSetting, ours: WebhookSetting): string[] {
+  const isChanged = (field: string): boolean => canonicalJson(existing[field]) !== canonicalJson(ours[field]);
   const names = new Set(existing.events?.map(nameOf));
   const added = (ours.events ?? []).filter((event) => !names.delete(nameOf(event)));
   return [
-    ...(is('url') ? [`points the gateway's webhook to ${ours.url} instead of ${maskedUrl(existing.url)}`] : []),
-    ...(is('mode') ? [`changes its mode from ${existing.mode ?? 'body'} to ${ours.mode ?? 'body'}`] : []),
+    ...(isChanged('url') ? [`points the gateway's webhook to ${ours.url} instead of ${maskedUrl(existing.url)}`] : []),
+    ...(isChanged('mode') ? [`changes its mode from ${existing.mode ?? 'body'} to ${ours.mode ?? 'body'}`] : []),
     ...(added.length > 0 ? [`subscribes it to ${namesOf(added)}`] : []),
     ...(names.size > 0 ? [`unsubscribes it from ${[...names].join(', ')}`] : []),
-    ...(is('headers') ? ['sets its secret header'] : []),
-    ...(is('webhook_max_age_seconds') ? [`takes its webhook_max_age_seconds off: ${MAX_AGE_LOSES}`] : []),
+    ...(isChanged('headers') ? ['sets its secret header'] : []),
+    ...(isChanged('webhook_max_age_seconds') ? [`removes its webhook_max_age_seconds: ${MAX_AGE_LOSS}`] : []),
   ];
 }
 
-/** A webhook to be shown: its known fields, secrets masked. */
-export interface ShownWebhook {
+/** A webhook for display: its known fields, with secrets masked. */
+export interface DisplayedWebhook {
   readonly url: string;
   readonly mode: string;
   readonly events: readonly string[];
@@ -169,7 +174,7 @@ export interface ShownWebhook {
   readonly webhookMaxAgeSeconds: number | null;
 }
 
-export function shown(webhook: WebhookSetting): ShownWebhook {
+export function displayed(webhook: WebhookSetting): DisplayedWebhook {
   return {
     url: maskedUrl(webhook.url),
     mode: webhook.mode ?? 'body',
@@ -179,29 +184,29 @@ export function shown(webhook: WebhookSetting): ShownWebhook {
   };
 }
 
-export const MAX_AGE_LOSES = 'messages that were sent while the phone was offline would never come';
+export const MAX_AGE_LOSS = 'messages that were sent while the phone was offline would never arrive';
 
-/** The targets that a channel's events go to now. */
+/** The enabled targets that receive a channel's events. */
 export function receiversOf(targets: readonly Target[], channel: string): Target[] {
   return targets.filter(({ enabled, channels }) => enabled && (channels.includes('*') || channels.includes(channel)));
 }
 
 /**
- * What the enabled targets of a channel subscribe to, presences only where one names them, and the channel's own state.
- * Without such a target: the state and new messages.
+ * The events that the enabled targets of a channel subscribe to, and the channel's own state. Presences are included
+ * only if a target names them. Without any such target: the state and new messages.
  */
-export function eventsFor(targets: readonly Target[], channel: string): EventName[] {
+export function wantedEvents(targets: readonly Target[], channel: string): EventName[] {
   const meant = receiversOf(targets, channel);
   if (meant.length === 0) return [MESSAGES, CHANNEL_STATE];
   const named = meant.flatMap(({ events }) => events.filter((event) => event !== '*'));
   const wantsAll = meant.some(({ events }) => events.includes('*'));
-  const usual = wantsAll ? DOCUMENTED_EVENTS.filter(({ type }) => type !== NOISY_TYPE) : [];
-  return union([...usual, ...eventsNamed(named)], [CHANNEL_STATE]);
+  const documented = wantsAll ? DOCUMENTED_EVENTS.filter(({ type }) => type !== NOISY_TYPE) : [];
+  return union([...documented, ...eventsNamed(named)], [CHANNEL_STATE]);
 }
 
-/** `*`, `messages`, `messages.*` and `messages.post` as events; a type that is not known is taken at its word. */
+/** `*`, `messages`, `messages.*` and `messages.post` as events. An unknown type is used as it is written. */
 export function eventsNamed(names: readonly string[]): EventName[] {
-  const known = documentedBy(names);
+  const known = documentedEvents(names);
   const literal = names.flatMap((name) => {
     const [type = '', method = '*'] = name.split('.');
     const isKnown = name === '*' || known.some((event) => event.type === type);
@@ -211,20 +216,20 @@ export function eventsNamed(names: readonly string[]): EventName[] {
   return union(known, literal);
 }
 
-const MOST_NAMES = 6;
+const MOST_NAMED_EVENTS = 6;
 
 function namesOf(events: readonly EventName[] = []): string {
-  return events.length > MOST_NAMES ? `${events.length} events` : events.map(nameOf).join(', ');
+  return events.length > MOST_NAMED_EVENTS ? `${events.length} events` : events.map(nameOf).join(', ');
 }
 
-/** Where a webhook goes, whatever form the secret takes in it. */
-function placeOf(url: string): string {
+/** A webhook's URL without the secret, in whatever form it contains one. */
+function locationOf(url: string): string {
   if (!URL.canParse(url)) return url;
   const { origin, pathname } = new URL(url);
   return origin + pathname.replace(/\/s\/[^/]+\/?$/, '').replace(/\/+$/, '');
 }
 
-/** A URL to be shown: without what may be a secret in it. */
+/** A URL for display, with everything masked that may be a secret. */
 export function maskedUrl(url: string): string {
   if (!URL.canParse(url)) return url;
   const { protocol, host, pathname, searchParams } = new URL(url);
@@ -232,8 +237,8 @@ export function maskedUrl(url: string): string {
   return `${protocol}//${host}${pathname.replace(/(\/s\/)[^/]+/g, '$1***')}${query === '' ? '' : `?${query}`}`;
 }
 
-/** JSON with sorted keys and without nulls, so that equal meanings are equal texts. */
-function canonical(value: unknown): string {
+/** JSON with sorted keys and without nulls, so that equal settings give equal texts. */
+function canonicalJson(value: unknown): string {
   return JSON.stringify(value, (_key, part: unknown) => {
     if (typeof part !== 'object' || part === null || Array.isArray(part)) return part;
     const entries = Object.entries(part).filter(([, each]) => each !== null && each !== undefined);

@@ -2,20 +2,24 @@ import ipaddr from 'ipaddr.js';
 import type { Target, WARNING_CODES } from '../model.js';
 import { LEGACY_EVENT_TYPES } from '../whapi/wire.js';
 import type { WebhookSetting } from '../whapi/wire.js';
-import { isOurs, MAX_AGE_LOSES, maskedUrl, receiversOf } from './policy.js';
-import type { Connectable, Identity } from './policy.js';
+import { isOurs, MAX_AGE_LOSS, maskedUrl, receiversOf } from './policy.js';
+import type { ManagedSettings, Identity } from './policy.js';
 
-/** Something that connecting does not put right by itself. */
+/** A problem that connecting does not fix by itself. */
 export interface Warning {
   readonly code: (typeof WARNING_CODES)[number];
-  /** The webhook it is about, secrets masked; null: none. */
+  /** The webhook in question, with secrets masked; null if it is about none. */
   readonly webhookUrl: string | null;
   /** What is wrong, and what to do. */
   readonly message: string;
 }
 
-/** What in the settings of a channel, the gateway's own webhook apart, works against the gateway. */
-export function warningsAbout({ webhooks }: Connectable, identity: Identity, targets: readonly Target[]): Warning[] {
+/** Settings of a channel that work against the gateway, apart from the gateway's own webhook. */
+export function warningsAbout(
+  { webhooks }: ManagedSettings,
+  identity: Identity,
+  targets: readonly Target[],
+): Warning[] {
   return webhooks.filter((webhook) => !isOurs(webhook, identity)).flatMap((webhook) => aboutOther(webhook, targets));
 }
 
@@ -23,28 +27,28 @@ function aboutOther(webhook: WebhookSetting, targets: readonly Target[]): Warnin
   const webhookUrl = maskedUrl(webhook.url);
   const { webhook_max_age_seconds: maxAge, events = [] } = webhook;
   const isLegacy = events.length === 0 || events.some(({ type }) => LEGACY_EVENT_TYPES.has(type));
-  const told: Warning[] = [];
-  if (events.some(({ type }) => type === 'messages')) told.push(pastGateway(webhook.url, targets));
+  const warnings: Warning[] = [];
+  if (events.some(({ type }) => type === 'messages')) warnings.push(bypassWarning(webhook.url, targets));
   if (typeof maxAge === 'number') {
-    told.push({
+    warnings.push({
       code: 'max_age',
       webhookUrl,
-      message: `This webhook has webhook_max_age_seconds ${maxAge}: ${MAX_AGE_LOSES}. Set it to null at Whapi.`,
+      message: `This webhook has webhook_max_age_seconds ${maxAge}: ${MAX_AGE_LOSS}. Set it to null at Whapi.`,
     });
   }
   if (isLegacy) {
-    told.push({
+    warnings.push({
       code: 'legacy_events',
       webhookUrl,
       message:
-        'This webhook subscribes to names of events that Whapi has given up (message, ack, chat, status), or to none. ' +
-        'Name messages, statuses, chats instead.',
+        'This webhook subscribes to event names that Whapi has retired (message, ack, chat, status), or to none. ' +
+        'Subscribe it to messages, statuses and chats instead.',
     });
   }
-  return told;
+  return warnings;
 }
 
-function pastGateway(url: string, targets: readonly Target[]): Warning {
+function bypassWarning(url: string, targets: readonly Target[]): Warning {
   const host = hostOf(url);
   const target = targets.find((each) => host !== null && hostOf(each.url) === host);
   const webhookUrl = maskedUrl(url);
@@ -61,29 +65,33 @@ function pastGateway(url: string, targets: readonly Target[]): Warning {
     code: 'past_gateway',
     webhookUrl,
     message:
-      'This webhook is sent messages past the gateway, restored ones included. If a bot that answers is behind it, make ' +
-      'that bot a target and remove the webhook at Whapi.',
+      'This webhook gets messages directly from Whapi, past the gateway, including restored ones. If a bot behind it ' +
+      'answers messages, make that bot a target and remove the webhook at Whapi.',
   };
 }
 
-/** What may keep Whapi from reaching the gateway under this URL. `whapiBaseUrl`: a simulated Whapi may be nearby itself. */
+/**
+ * Problems that may keep Whapi from reaching this URL. `whapiBaseUrl`: a simulated Whapi may run on this network
+ * itself.
+ */
 export function warningsAboutUrl(publicUrl: string, whapiBaseUrl: string): Warning[] {
   if (isPrivate(whapiBaseUrl)) return [];
   if (isPrivate(publicUrl)) {
-    const message = `${publicUrl} is an address of this machine or of a private network, which Whapi cannot reach. Use the public one.`;
+    const message = `${publicUrl} is an address of this machine or of a private network, which Whapi cannot reach. Use a public URL.`;
     return [{ code: 'private_url', webhookUrl: null, message }];
   }
   if (!publicUrl.startsWith('http:')) return [];
-  const message = 'Messages and the secret go over the network in the clear. Put TLS before the gateway and use https.';
+  const message =
+    'Messages and the webhook secret are sent unencrypted. Put a TLS proxy before the gateway and use https://.';
   return [{ code: 'insecure_url', webhookUrl: null, message }];
 }
 
-/** `channel`: its name. The targets at the time of connecting decide which events Whapi is asked for. */
+/** `channel`: its name. Connecting requests the events that the targets take at that time. */
 export function warningsAboutTargets(targets: readonly Target[], channel: string): Warning[] {
   if (receiversOf(targets, channel).length > 0) return [];
   const message =
-    'No enabled target takes events of this channel, so Whapi is asked for new messages and the state of the channel ' +
-    `only. Add your targets, then connect again: "channels connect ${channel}".`;
+    'No enabled target takes events of this channel, so Whapi will send only new messages and the channel state. ' +
+    `Add your targets, then connect again: "channels connect ${channel}".`;
   return [{ code: 'no_targets', webhookUrl: null, message }];
 }
 

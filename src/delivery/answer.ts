@@ -1,17 +1,17 @@
-/** Of an answer so much is read, so that the connection can be used again; what is longer is broken off. */
+/** Reading a body to its end frees the connection for reuse. A longer body is cut off together with its connection. */
 const MOST_ANSWER_BYTES = 64 * 1024;
 const MOST_KEPT_BYTES = 2048;
-/** Bodies that are read in the background: how long each may take to end, and how many of one target are read at a time. */
+/** Bodies of successful answers: how long reading each may take, and how many are read at once per target. */
 const DRAIN_MS = 5000;
-const MOST_DRAINS = 16;
-/** What a terminal obeys and PostgreSQL does not store. */
+const MOST_DRAINS_PER_TARGET = 16;
+/** Characters that control a terminal, or that PostgreSQL cannot store. */
 const CONTROL_CHARACTERS = /[^\P{Cc}\t\n\r]/gu;
 
 /**
- * The beginning of an answer's body, as text of at most 2 KiB in UTF-8: what a person reads to see why a bot refused.
- * Of a body that breaks off, or that is not at its end when the attempt's time is over, what has come of it.
+ * Reads the start of an answer's body, at most 2 KiB of UTF-8 text, so that people see why a bot refused a delivery.
+ * If the body breaks off or the attempt's time runs out, returns what has arrived.
  */
-export async function beginningOf(body: AsyncIterable<Buffer>): Promise<string> {
+export async function readExcerpt(body: AsyncIterable<Buffer>): Promise<string> {
   const kept: Buffer[] = [];
   let bytes = 0;
   try {
@@ -21,30 +21,30 @@ export async function beginningOf(body: AsyncIterable<Buffer>): Promise<string> 
       if (bytes >= MOST_ANSWER_BYTES) break;
     }
   } catch {
-    // The status is known, and with it what becomes of the delivery.
+    // The status decides what happens to the delivery, and it is known.
   }
-  return harmless(Buffer.concat(kept));
+  return printable(Buffer.concat(kept));
 }
 
-/** The body of an answer, as undici gives it. */
+/** The body of an answer, as undici returns it. */
 export interface AnswerBody extends AsyncIterable<Buffer> {
-  /** Reads up to `limit` bytes, or until `signal` is aborted, and then breaks it off. */
+  /** Reads and discards up to `limit` bytes. Destroys the body beyond that, or when `signal` is aborted. */
   dump(options: { limit: number; signal: AbortSignal }): Promise<void>;
   on(event: 'error', listener: () => void): this;
   destroy(): unknown;
 }
 
 /**
- * Reads the bodies of successful answers to their end and drops them, so that their connections can be used again. A body
- * that takes too long or is too large is cut off together with its connection.
+ * Reads and discards the bodies of successful answers, so that their connections can be reused. A body that takes too
+ * long or is too large is cut off together with its connection.
  */
-export class Drains {
+export class BodyDrainer {
   readonly #underWay = new Map<string, number>();
 
-  /** `targetId`: whose answer it is. Never fails: the answer has counted already. */
+  /** `targetId`: the target that answered. Never fails, because the delivery has succeeded already. */
   start(targetId: string, body: AnswerBody): void {
     const underWay = this.#underWay.get(targetId) ?? 0;
-    if (underWay >= MOST_DRAINS) {
+    if (underWay >= MOST_DRAINS_PER_TARGET) {
       body.on('error', () => undefined).destroy();
       return;
     }
@@ -59,21 +59,21 @@ export class Drains {
 }
 
 /** Whether a gateway refused its own webhook (508 `GW_LOOP`). Other servers send 508 for other reasons. */
-export function saysLoop(status: number, beginning: string): boolean {
+export function isLoopRefusal(status: number, excerpt: string): boolean {
   if (status !== 508) return false;
   try {
-    return (JSON.parse(beginning) as { code?: unknown } | null)?.code === 'GW_LOOP';
+    return (JSON.parse(excerpt) as { code?: unknown } | null)?.code === 'GW_LOOP';
   } catch {
     return false;
   }
 }
 
-function harmless(bytes: Buffer): string {
+function printable(bytes: Buffer): string {
   const text = decoded(bytes).replace(CONTROL_CHARACTERS, '\ufffd');
-  return decoded(Buffer.from(text).subarray(0, MOST_KEPT_BYTES)); // a U+FFFD is longer than what it stands for
+  return decoded(Buffer.from(text).subarray(0, MOST_KEPT_BYTES)); // U+FFFD can take more bytes than what it replaces
 }
 
-/** What is no UTF-8 becomes U+FFFD; a character that was cut off at the end is left out. */
+/** Replaces invalid UTF-8 with U+FFFD and leaves out a character that is cut off at the end. */
 function decoded(bytes: Buffer): string {
   return new TextDecoder().decode(bytes, { stream: true });
 }

@@ -1,27 +1,28 @@
 import { jittered, pauseAt } from '../backoff.js';
 import type { Breaker } from '../model.js';
 import { isNoHandler } from './policy.js';
-import type { Content, Outcome } from './policy.js';
+import type { DeliveryContent, AttemptOutcome } from './policy.js';
 import { MINUTE_MS, SECOND_MS } from '../durations.js';
 
 /**
- * The circuit breaker of a target, as pure transitions. It keeps a target that is in trouble from burning the attempts of
- * everything that waits for it:
+ * The circuit breaker of a target, as pure transitions. It keeps a failing target from using up the attempts of every
+ * delivery that waits for it:
  *
- * - closed: deliveries go out. So many consecutive attempts that met trouble open it.
- * - open: deliveries wait as they are, and cost no attempt. After a pause, the next one that is due goes out as a probe.
- * - half open: the probe is under way, and nothing else goes out. An answer closes it; trouble opens it for longer.
- * - closed again: at first one request at a time, one more with each that is answered, until the target has its whole
- *   concurrency. Trouble on the way halves that.
+ * - closed: deliveries go out. Too many consecutive failures of the target open it.
+ * - open: deliveries wait and use no attempts. After a pause, the next due delivery goes out as a probe.
+ * - half open: the probe is under way, and nothing else goes out. An answer closes the breaker, a failure reopens it
+ *   with a longer pause.
+ * - closed again: it ramps up from one request in flight, one more with each answer, until the target has its full
+ *   concurrency. A failure halves the ramp.
  *
- * A probe is an attempt of its delivery like any other: it counts, and what failed is due by its schedule. So the next
- * probe takes another delivery, the one that is then due first, and no single one is tried until it is dead while others
- * wait. (Probes that cost no attempt would let one poisonous delivery keep the breaker open for good.)
+ * A probe is a normal attempt of its delivery: it counts, and if it fails, the delivery is retried on its schedule. So
+ * the next probe takes the delivery that is due first by then, and no single delivery is retried until it is dead while
+ * others wait. (If probes cost no attempt, one poisonous delivery could keep the breaker open forever.)
  */
 export interface BreakerIntervals {
-  /** Consecutive attempts that open it. */
+  /** How many consecutive failures open it. */
   readonly failures: number;
-  /** Before the first, second … probe in a row; the last one is repeated. */
+  /** Pauses before the first, second … consecutive probe; the last one is repeated. */
   readonly pausesMs: readonly number[];
 }
 
@@ -30,7 +31,7 @@ export const BREAKER_INTERVALS: BreakerIntervals = {
   pausesMs: [5 * SECOND_MS, 15 * SECOND_MS, 30 * SECOND_MS, MINUTE_MS, 2 * MINUTE_MS, 5 * MINUTE_MS],
 };
 
-/** Of a target that is well. */
+/** The breaker of a healthy target. */
 export const CLOSED: Breaker = {
   state: 'closed',
   consecutiveFailures: 0,
@@ -40,28 +41,28 @@ export const CLOSED: Breaker = {
   ramp: null,
 };
 
-/** What an attempt says of the target's health. */
-export interface Sign {
-  readonly isTrouble: boolean;
-  /** It was the probe. */
+/** What an attempt says about the target's health. */
+export interface HealthSignal {
+  readonly isTargetFailure: boolean;
+  /** Whether the attempt was the probe. */
   readonly isProbe: boolean;
-  /** Milliseconds that the target asked to be left alone (Retry-After). */
+  /** How long the target asked to be left alone (Retry-After), in milliseconds. */
   readonly askedMs: number;
 }
 
 /**
- * Whether an outcome speaks of the target rather than of one delivery: no answer, 5xx, 429 and 408 do. Any other answer,
- * a 400 or 422 as well, shows that a bot reads what comes. So does a 501 to an event that is not a message, and the
- * 508 of a gateway that refuses its own webhook.
+ * Whether an outcome is about the target rather than about one delivery: no answer, 5xx, 429 and 408 are. Any other
+ * answer, including 400 and 422, shows that the bot processes requests. So does a 501 to an event that is not a
+ * message, and the 508 of a gateway that refuses its own webhook.
  */
-export function isTrouble(outcome: Outcome, content: Content): boolean {
+export function isTargetFailure(outcome: AttemptOutcome, content: DeliveryContent): boolean {
   if (outcome.kind === 'failed') return true;
   if (outcome.isLoop || isNoHandler(outcome, content)) return false;
   return outcome.status >= 500 || outcome.status === 429 || outcome.status === 408;
 }
 
-/** How many more deliveries may go out now, besides the `underWay` ones. */
-export function placesOf(breaker: Breaker, concurrency: number, underWay: number, now: number): number {
+/** How many more deliveries may start now. `underWay`: those in flight. */
+export function freeSlots(breaker: Breaker, concurrency: number, underWay: number, now: number): number {
   switch (breaker.state) {
     case 'closed':
       return Math.max(0, Math.min(concurrency, breaker.ramp ?? concurrency) - underWay);
@@ -72,32 +73,35 @@ export function placesOf(breaker: Breaker, concurrency: number, underWay: number
   }
 }
 
-/** A delivery goes out: of an open breaker whose pause is over that is the probe. (Before, it was claimed just in time.) */
+/**
+ * A delivery starts. If the breaker is open and its pause is over, that delivery is the probe. (Otherwise it was
+ * claimed just in time.)
+ */
 export function afterStart(breaker: Breaker, now: number): Breaker {
   const isProbe = breaker.state === 'open' && now >= (breaker.nextProbeAt ?? 0);
   return isProbe ? { ...breaker, state: 'half_open' } : breaker;
 }
 
-/** The probe came to nothing: it was too old to be sent, or was broken off. The next one may go at once. */
-export function withoutProbe(breaker: Breaker): Breaker {
+/** The probe brought no result: its message had expired, or it was aborted. The next probe may start at once. */
+export function afterAbortedProbe(breaker: Breaker): Breaker {
   return breaker.state === 'half_open' ? { ...breaker, state: 'open' } : breaker;
 }
 
-export function afterSign(
+export function afterSignal(
   breaker: Breaker,
-  sign: Sign,
+  signal: HealthSignal,
   concurrency: number,
   intervals: BreakerIntervals,
   now: number,
   random: number,
 ): Breaker {
-  if (!sign.isTrouble) return afterAnswer(breaker, concurrency);
+  if (!signal.isTargetFailure) return afterAnswer(breaker, concurrency);
   const consecutiveFailures = breaker.consecutiveFailures + 1;
   if (breaker.state === 'closed' && consecutiveFailures < intervals.failures) {
     const ramp = breaker.ramp === null ? null : Math.max(1, Math.floor(breaker.ramp / 2));
     return { ...breaker, consecutiveFailures, ramp };
   }
-  if (breaker.state !== 'closed' && !sign.isProbe) return breaker; // it went out before the breaker opened
+  if (breaker.state !== 'closed' && !signal.isProbe) return breaker; // this attempt started before the breaker opened
   const pause = jittered(pauseAt(intervals.pausesMs, breaker.timesOpened), random);
   const longest = intervals.pausesMs.at(-1) ?? 0;
   return {
@@ -105,7 +109,7 @@ export function afterSign(
     consecutiveFailures,
     timesOpened: breaker.timesOpened + 1,
     openedAt: breaker.openedAt ?? now,
-    nextProbeAt: now + Math.max(pause, Math.min(sign.askedMs, longest)),
+    nextProbeAt: now + Math.max(pause, Math.min(signal.askedMs, longest)),
     ramp: null,
   };
 }
@@ -117,14 +121,14 @@ function afterAnswer(breaker: Breaker, concurrency: number): Breaker {
   return ramp >= concurrency ? CLOSED : { ...breaker, consecutiveFailures: 0, ramp };
 }
 
-/** The next probe comes no later than the longest pause from now, wherever the clock was set meanwhile. */
-export function withinReach(breaker: Breaker, intervals: BreakerIntervals, now: number): Breaker {
+/** Caps the next probe at the longest pause from now, however the clock was set in the meantime. */
+export function capNextProbe(breaker: Breaker, intervals: BreakerIntervals, now: number): Breaker {
   if (breaker.nextProbeAt === null) return breaker;
   const latest = now + jittered(intervals.pausesMs.at(-1) ?? 0, 1);
   return breaker.nextProbeAt <= latest ? breaker : { ...breaker, nextProbeAt: latest };
 }
 
-/** A person says that the target is well: it is closed at once, and begins with one request at a time. */
-export function closedByHand(breaker: Breaker): Breaker {
+/** Closes the breaker at once on a manual request, and ramps up from one request in flight. */
+export function closedManually(breaker: Breaker): Breaker {
   return breaker.state === 'closed' ? breaker : { ...CLOSED, ramp: 1 };
 }

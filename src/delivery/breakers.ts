@@ -2,17 +2,17 @@ import { retryAfterMs } from '../backoff.js';
 import type { Effects } from '../effects.js';
 import type { Breaker, Target } from '../model.js';
 import {
-  afterSign,
+  afterSignal,
   afterStart,
   CLOSED,
-  closedByHand,
-  isTrouble,
-  placesOf,
-  withinReach,
-  withoutProbe,
+  closedManually,
+  isTargetFailure,
+  freeSlots,
+  capNextProbe,
+  afterAbortedProbe,
 } from './breaker.js';
 import type { BreakerIntervals } from './breaker.js';
-import type { Outcome } from './policy.js';
+import type { AttemptOutcome } from './policy.js';
 import type { KeptBreakers } from '../store/breakers.js';
 import type { Delivery } from '../store/outbox.js';
 
@@ -20,25 +20,25 @@ export interface BreakersOptions {
   readonly store: { readonly breakers: KeptBreakers };
   readonly intervals: BreakerIntervals;
   readonly effects: Pick<Effects, 'now' | 'random'>;
-  /** Told when one opens, and when it closes again. */
+  /** Called when a breaker opens and when it closes again. */
   readonly onChange: (targetId: string, breaker: Breaker) => void;
 }
 
 /**
- * The circuit breakers of all targets. They live in memory and are written down when they open, close or are well again:
- * so a restart finds them, and an attempt costs no write.
+ * The circuit breakers of all targets. They live in memory and are stored when they open, close or finish their ramp: a
+ * restart restores them, and an attempt costs no write.
  */
 export class Breakers {
   readonly #options: BreakersOptions;
   readonly #breakers = new Map<string, Breaker>();
-  /** The delivery that is under way as the probe of a target. */
+  /** By target: the delivery that is under way as its probe. */
   readonly #probes = new Map<string, string>();
 
   private constructor(options: BreakersOptions) {
     this.#options = options;
   }
 
-  /** As they were written down. What was recovering begins with one request at a time. */
+  /** Restores the stored breakers. A target that was ramping up starts again with one request in flight. */
   static async load(options: BreakersOptions): Promise<Breakers> {
     const breakers = new Breakers(options);
     for (const { targetId, ...kept } of await options.store.breakers.notClosed()) {
@@ -48,28 +48,28 @@ export class Breakers {
     return breakers;
   }
 
-  /** The clock of the machine was set back, or may have been while nothing ran: no pause becomes longer by that. */
+  /** The machine's clock was set back, or may have been while the gateway was stopped: caps all pauses. */
   clockSetBack(): void {
     const { intervals, effects } = this.#options;
-    for (const [id, breaker] of this.#breakers) this.#breakers.set(id, withinReach(breaker, intervals, effects.now()));
+    for (const [id, breaker] of this.#breakers) this.#breakers.set(id, capNextProbe(breaker, intervals, effects.now()));
   }
 
   of(targetId: string): Breaker {
     return this.#breakers.get(targetId) ?? CLOSED;
   }
 
-  /** How many more deliveries may go out, besides the `underWay` ones. */
-  placesOf({ id, concurrency }: Target, underWay: number): number {
-    return placesOf(this.of(id), concurrency, underWay, this.#options.effects.now());
+  /** How many more deliveries may start. `underWay`: those in flight. */
+  freeSlots({ id, concurrency }: Target, underWay: number): number {
+    return freeSlots(this.of(id), concurrency, underWay, this.#options.effects.now());
   }
 
-  /** When the next probe of a target may go out; null where it need not wait for that. */
+  /** When the next probe of a target may start; null if the breaker does not delay it. */
   nextProbeAt(targetId: string): number | null {
     const { state, nextProbeAt } = this.of(targetId);
     return state === 'open' && nextProbeAt !== null && nextProbeAt > this.#options.effects.now() ? nextProbeAt : null;
   }
 
-  /** A delivery goes out now. */
+  /** A delivery starts now. */
   started({ id, target }: Pick<Delivery, 'id' | 'target'>): void {
     const before = this.of(target.id);
     const after = afterStart(before, this.#options.effects.now());
@@ -78,28 +78,30 @@ export class Breakers {
     this.#breakers.set(target.id, after);
   }
 
-  /** It was answered, or failed; null: it was not sent, or was broken off. Resolves when what changed is written down. */
+  /**
+   * The attempt ended; `outcome` is null if it was not sent or was aborted. Resolves once a changed breaker is stored.
+   */
   async ended(
     { id, target, event, verdicts }: Pick<Delivery, 'id' | 'target' | 'event' | 'verdicts'>,
-    outcome: Outcome | null,
+    outcome: AttemptOutcome | null,
   ): Promise<void> {
     const { intervals, effects } = this.#options;
     const isProbe = this.#probes.get(target.id) === id;
     if (isProbe) this.#probes.delete(target.id);
     const before = this.of(target.id);
     if (outcome === null) {
-      if (isProbe) this.#breakers.set(target.id, withoutProbe(before));
+      if (isProbe) this.#breakers.set(target.id, afterAbortedProbe(before));
       return;
     }
     const now = effects.now();
     const askedMs = outcome.kind === 'answered' ? retryAfterMs(outcome.retryAfter, now) : 0;
-    const sign = { isTrouble: isTrouble(outcome, { event, verdicts }), isProbe, askedMs };
-    await this.#become(target.id, afterSign(before, sign, target.concurrency, intervals, now, effects.random()));
+    const signal = { isTargetFailure: isTargetFailure(outcome, { event, verdicts }), isProbe, askedMs };
+    await this.#become(target.id, afterSignal(before, signal, target.concurrency, intervals, now, effects.random()));
   }
 
-  /** A person says that a target is well. */
+  /** Closes a target's breaker on a manual request. */
   async close(targetId: string): Promise<void> {
-    await this.#become(targetId, closedByHand(this.of(targetId)));
+    await this.#become(targetId, closedManually(this.of(targetId)));
   }
 
   async #become(targetId: string, after: Breaker): Promise<void> {

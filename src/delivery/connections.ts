@@ -5,43 +5,43 @@ import type { Dispatcher } from 'undici';
 import { connectOptions } from '../outgoing.js';
 import type { ConnectOptions } from '../outgoing.js';
 
-/** One HTTP request, body and all in memory, so that it can be made twice. */
+/** One HTTP request, with its body in memory so that it can be repeated. */
 export interface Exchange {
   readonly method: Dispatcher.HttpMethod;
   readonly headers: Readonly<Record<string, string>>;
   readonly body: Buffer;
-  /** For all of it, from the look-up on. */
+  /** For the whole request, including the DNS lookup. */
   readonly timeoutMs: number;
 }
 
 export interface Connections {
   /**
-   * Makes a request over a connection that is kept alive, where there is one. Such a connection may have been closed by the
-   * other side just then: where it is reset before a byte of an answer, the request is made once more, at once, over a
-   * fresh one. Rejects with undici's error, or with a TimeoutError.
+   * Sends a request over a kept-alive connection if there is one. The server may close such a connection at the same
+   * moment: if it is reset before a byte of the answer arrives, the request is sent once more, immediately, over a new
+   * connection. Rejects with undici's error or a TimeoutError.
    */
   request(url: URL, exchange: Exchange): Promise<Dispatcher.ResponseData>;
-  /** Breaks off what is under way and closes all connections. */
+  /** Aborts requests under way and closes all connections. */
   destroy(): Promise<void>;
 }
 
-/** What became of a connection that is kept alive. */
-interface Use {
+/** How a kept-alive connection was used. */
+interface ConnectionUse {
   requests: number;
-  /** Bytes that had come when the newest request went out. */
+  /** Bytes received before the latest request was sent. */
   bytesBefore: number;
 }
 
-/** undici tells here of each request, with its socket, right before its first byte is written. */
-const SENDING = 'undici:client:sendHeaders';
-const RESETS: readonly unknown[] = ['ECONNRESET', 'EPIPE', 'UND_ERR_SOCKET'];
+/** The channel where undici announces each request and its socket, just before it writes the first byte. */
+const SENDING_HEADERS = 'undici:client:sendHeaders';
+const RESET_CODES: readonly unknown[] = ['ECONNRESET', 'EPIPE', 'UND_ERR_SOCKET'];
 
-/** @param lookup gives the addresses of a name that may be connected to */
+/** @param lookup returns the allowed addresses of a host name */
 export function createConnections(lookup: LookupFunction): Connections {
-  // Of undici's agents those that ask no proxy: what a proxy connects to could not be judged.
+  // undici's plain Agent ignores proxy settings: the guard could not check what a proxy connects to.
   const agents = new Map<string, Agent>();
-  const uses = new WeakMap<Socket, Use>();
-  /** Errors of connections that were used before and reset before a byte of the newest answer had come. */
+  const uses = new WeakMap<Socket, ConnectionUse>();
+  /** Errors of reused connections that were reset before a byte of the latest answer arrived. */
   const stale = new WeakSet<Error>();
 
   const onSending = (message: unknown): void => {
@@ -49,17 +49,17 @@ export function createConnections(lookup: LookupFunction): Connections {
     const use = uses.get(socket);
     if (use) uses.set(socket, { requests: use.requests + 1, bytesBefore: socket.bytesRead });
   };
-  subscribe(SENDING, onSending);
+  subscribe(SENDING_HEADERS, onSending);
 
   const watch = (socket: Socket): void => {
     uses.set(socket, { requests: 0, bytesBefore: 0 });
     socket.on('error', (error: NodeJS.ErrnoException) => {
       const { requests, bytesBefore } = uses.get(socket) ?? { requests: 0, bytesBefore: 0 };
-      if (requests > 1 && socket.bytesRead === bytesBefore && RESETS.includes(error.code)) stale.add(error);
+      if (requests > 1 && socket.bytesRead === bytesBefore && RESET_CODES.includes(error.code)) stale.add(error);
     });
   };
 
-  /** Agents differ in how long they try an address, and whether they keep connections. */
+  /** Agents differ in how long they try one address, and in whether they keep connections alive. */
   const agentFor = (callMs: number, isKept: boolean): Agent => {
     const options = connectOptions(callMs);
     const key = `${options.autoSelectFamilyAttemptTimeout} ${isKept}`;
@@ -89,7 +89,7 @@ export function createConnections(lookup: LookupFunction): Connections {
       }
     },
     destroy: async () => {
-      unsubscribe(SENDING, onSending);
+      unsubscribe(SENDING_HEADERS, onSending);
       await Promise.all([...agents.values()].map(async (agent) => await agent.destroy()));
     },
   };

@@ -4,22 +4,22 @@ import { isIP } from 'node:net';
 import type { LookupFunction } from 'node:net';
 import type { TargetNetworks } from './networks.js';
 
-/** All addresses of a name, as `dns.lookup` gives them. */
+/** Resolves a host name to all its addresses, as `dns.lookup` does. */
 export type Lookup = (
   hostname: string,
   options: LookupAllOptions,
   callback: (error: NodeJS.ErrnoException | null, addresses: LookupAddress[]) => void,
 ) => void;
 
-/** Keeps targets within TARGET_NETWORKS: the same for a target that is saved, for its test and for each attempt. */
+/** Restricts targets to TARGET_NETWORKS, in the same way when a target is saved, tested and sent a delivery. */
 export interface Guard {
-  /** Why a URL cannot be a target's, as far as it can be told without a look-up; null where it can. */
-  refusalOf(url: URL): RefusedAddress | null;
-  /** For connections: gives the allowed addresses of a name, and fails where it has none. */
+  /** Why a URL is not allowed, as far as it can be told without a DNS lookup; null if it is allowed. */
+  refusalOf(url: URL): AddressNotAllowed | null;
+  /** For connections: returns the allowed addresses of a host name and fails if there are none. */
   readonly lookup: LookupFunction;
 }
 
-export class RefusedAddress extends Error {
+export class AddressNotAllowed extends Error {
   constructor(what: string) {
     super(`${what} is not an address that TARGET_NETWORKS allows.`);
     this.name = 'RefusedAddress';
@@ -28,19 +28,20 @@ export class RefusedAddress extends Error {
 
 export function createGuard(networks: TargetNetworks, lookup: Lookup = dnsLookup): Guard {
   return {
-    // A host that is an address is connected to without a look-up, so it is judged here. URL has made one form of all:
-    // decimal, octal, hexadecimal and short ones, full-width digits, a dot at the end.
+    // A host that is an IP address is connected to without a lookup, so it is checked here. URL has normalized decimal,
+    // octal, hexadecimal and short forms, full-width digits and a trailing dot.
     refusalOf: (url) => {
       const host = url.hostname.replace(/^\[|\]$/g, '');
-      return isIP(host) !== 0 && !networks.allows(host) ? new RefusedAddress(host) : null;
+      return isIP(host) !== 0 && !networks.allows(host) ? new AddressNotAllowed(host) : null;
     },
-    // Judges the addresses that are connected to, not the name: a name may change its answer after the target was saved.
+    // Checks the addresses that are connected to, not the name: DNS may answer differently after the target was saved.
     lookup: (hostname, options, callback) => {
       lookup(hostname, { ...options, all: true }, (error, addresses) => {
         const allowed = error ? [] : addresses.filter(({ address }) => networks.allows(address));
         const [first] = allowed;
         if (error) (callback as (error: Error) => void)(error);
-        else if (!first) (callback as (error: Error) => void)(new RefusedAddress(`${hostname} (${listed(addresses)})`));
+        else if (!first)
+          (callback as (error: Error) => void)(new AddressNotAllowed(`${hostname} (${listed(addresses)})`));
         else if (options.all) callback(null, allowed);
         else callback(null, first.address, first.family);
       });

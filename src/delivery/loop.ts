@@ -1,10 +1,10 @@
 import type { Effects } from '../effects.js';
-import { endOf, startLoop } from '../loop.js';
+import { waitForAll, startLoop } from '../loop.js';
 import type { Target } from '../model.js';
 import type { Breakers } from './breakers.js';
 import type { DeliveryNotices } from './notices.js';
-import { afterAttempt, expiry, goneReason, isGone, policyOf } from './policy.js';
-import type { Sender, Sent } from './send.js';
+import { afterAttempt, expiryReason, goneReason, isGone, policyOf } from './policy.js';
+import type { Sender, SendResult } from './send.js';
 import { createSettler } from './settler.js';
 import { Slots } from './slots.js';
 import type { ClaimWant, Delivery, Outbox, Settlement } from '../store/outbox.js';
@@ -16,8 +16,8 @@ export interface DeliveryOptions {
     readonly registry: Pick<Registry, 'targets' | 'switchOff'>;
   };
   readonly sender: Pick<Sender, 'send' | 'destroy'>;
-  readonly breakers: Pick<Breakers, 'placesOf' | 'nextProbeAt' | 'started' | 'ended'>;
-  /** Pauses between the attempts of a delivery, where its target names none. */
+  readonly breakers: Pick<Breakers, 'freeSlots' | 'nextProbeAt' | 'started' | 'ended'>;
+  /** Pauses between attempts, for targets without a schedule of their own. */
   readonly delaysMs: readonly number[];
   readonly effects: Pick<Effects, 'now' | 'sleep' | 'random'>;
   readonly onError: (error: unknown) => void;
@@ -27,18 +27,21 @@ export interface DeliveryOptions {
 export interface DeliveryLoop {
   /** A hint that deliveries may have become due. */
   wake(): void;
-  /** Claims nothing more, gives what is under way `graceMs`, then breaks it off: it goes back to the store as due. */
+  /** Claims no more, gives attempts under way `graceMs`, then aborts them: their deliveries become due again. */
   stop(graceMs: number): Promise<void>;
 }
 
-/** The longest attempt (120 s), and three minutes for a store that refuses its settlement, a full disk for instance. */
+/**
+ * The longest attempt (120 s) plus three minutes in which the store may refuse its settlement, for example on a full
+ * disk.
+ */
 const LEASE_MS = 300_000;
-/** Deliveries are looked for this often even when nothing was said to be due. */
+/** The longest pause between two polls for due deliveries. */
 const IDLE_MS = 1000;
 
 /**
- * Claims what is due, sends it, settles it. A delivery is, in turn: due → claimed (leased, I5) → sent → settled as
- * delivered, dead or expired, or due again. Of each target only so many are claimed as its slots and its breaker let out.
+ * Claims what is due, sends it and settles it. A delivery goes: due → claimed (leased, I5) → sent → settled as
+ * delivered, dead or expired, or due again. Each target gets as many claims as its free slots and its breaker allow.
  */
 export function startDeliveryLoop({
   store,
@@ -52,13 +55,13 @@ export function startDeliveryLoop({
   const slots = new Slots();
   const settler = createSettler({ effects, onError });
   const attempts = new Set<Promise<void>>();
-  let brokenOff = false;
+  let isAborting = false;
 
   const turn = async (): Promise<number | null> => {
     const targets = (await store.registry.targets()).filter(({ enabled }) => enabled);
-    const wanted = targets.map((target) => wantOf(target, targets.length)).filter(({ limit }) => limit > 0);
+    const wants = targets.map((target) => wantOf(target, targets.length)).filter(({ limit }) => limit > 0);
     const leaseEndsAt = effects.now() + LEASE_MS;
-    const { deliveries, nextDueAt } = await store.outbox.claim(wanted, LEASE_MS);
+    const { deliveries, nextDueAt } = await store.outbox.claim(wants, LEASE_MS);
     for (const delivery of deliveries) launch(delivery, leaseEndsAt);
     const waits = targets.flatMap(({ id }) => [slots.nextTokenAt(id, effects.now()), breakers.nextProbeAt(id)]);
     const times = [nextDueAt, ...waits].filter((time) => time !== null);
@@ -66,14 +69,14 @@ export function startDeliveryLoop({
   };
 
   const wantOf = (target: Target, targets: number): ClaimWant =>
-    slots.want(target, breakers.placesOf(target, slots.underWay(target.id)), targets, effects.now());
+    slots.want(target, breakers.freeSlots(target, slots.underWay(target.id)), targets, effects.now());
 
-  // Its place is taken until it is settled, also while the store refuses: no target is sent more than can be written down.
+  // The slot stays taken until the delivery is settled, even while the store refuses: what is sent must be recordable.
   const launch = (delivery: Delivery, leaseEndsAt: number): void => {
     slots.take(delivery);
     breakers.started(delivery);
-    const attempt = make(delivery, leaseEndsAt)
-      .catch(onError) // the lease runs out, and it is due again
+    const attempt = attemptDelivery(delivery, leaseEndsAt)
+      .catch(onError) // the lease runs out and the delivery is due again
       .finally(() => {
         slots.release(delivery);
         attempts.delete(attempt);
@@ -82,37 +85,37 @@ export function startDeliveryLoop({
     attempts.add(attempt);
   };
 
-  const make = async (delivery: Delivery, leaseEndsAt: number): Promise<void> => {
+  const attemptDelivery = async (delivery: Delivery, leaseEndsAt: number): Promise<void> => {
     const { id, lease, target } = delivery;
-    const tooOld = expiry(delivery.newestMessageAt, target.maxAgeSeconds, effects.now());
-    if (tooOld !== null) {
+    const expiredReason = expiryReason(delivery.newestMessageAt, target.maxAgeSeconds, effects.now());
+    if (expiredReason !== null) {
       await breakers.ended(delivery, null);
-      const expired = { id, lease, status: 'expired', attempt: null, reason: tooOld } as const;
+      const expired = { id, lease, status: 'expired', attempt: null, reason: expiredReason } as const;
       await settler.settle(async () => await store.outbox.settle(expired), leaseEndsAt);
       return;
     }
     slots.spend(target.id);
     const sent = await sender.send(delivery);
-    const isBrokenOff = brokenOff && sent.outcome.kind === 'failed';
-    const settlement = isBrokenOff ? givenBack(delivery) : concluded(delivery, sent);
+    const isAborted = isAborting && sent.outcome.kind === 'failed';
+    const settlement = isAborted ? returned(delivery) : settlementOf(delivery, sent);
     const settle = async (): Promise<void> => {
-      if (!isBrokenOff && isGone(sent.outcome)) {
+      if (!isAborted && isGone(sent.outcome)) {
         const gone = goneReason(effects.now());
         if (await store.registry.switchOff(target, gone)) notices.onDisabled(target, gone);
       }
       if (await store.outbox.settle(settlement)) notices.onSettled(delivery, settlement);
     };
     await Promise.all([
-      breakers.ended(delivery, isBrokenOff ? null : sent.outcome).catch(settler.refused),
+      breakers.ended(delivery, isAborted ? null : sent.outcome).catch(settler.reportRefusal),
       settler.settle(settle, leaseEndsAt),
     ]);
   };
 
-  const givenBack = ({ id, lease }: Delivery): Settlement => {
+  const returned = ({ id, lease }: Delivery): Settlement => {
     return { id, lease, status: 'pending', dueAt: effects.now(), attempt: null };
   };
 
-  const concluded = (delivery: Delivery, { outcome, attempt }: Sent): Settlement => {
+  const settlementOf = (delivery: Delivery, { outcome, attempt }: SendResult): Settlement => {
     const { id, lease, target } = delivery;
     const { besideSchedule, event, verdicts, streak } = delivery;
     const attempts = delivery.attempts + (besideSchedule ? 0 : 1);
@@ -129,10 +132,10 @@ export function startDeliveryLoop({
     wake: loop.wake,
     stop: async (graceMs) => {
       await loop.stop();
-      await endOf(attempts, graceMs, effects);
-      brokenOff = attempts.size > 0;
+      await waitForAll(attempts, graceMs, effects);
+      isAborting = attempts.size > 0;
       await sender.destroy();
-      settler.hurry();
+      settler.stopRetrying();
       await Promise.all(attempts);
     },
   };

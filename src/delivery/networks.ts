@@ -1,6 +1,6 @@
 import ipaddr from 'ipaddr.js';
 
-/** Which addresses targets may have: the setting TARGET_NETWORKS. Pure. */
+/** The addresses that targets may have: the setting TARGET_NETWORKS. Pure. */
 export interface TargetNetworks {
   allows(address: string): boolean;
 }
@@ -8,17 +8,17 @@ export interface TargetNetworks {
 type Address = ipaddr.IPv4 | ipaddr.IPv6;
 type Network = [Address, bits: number];
 
-/** Never a target's, whatever the setting says: what answers there is no bot, and some of it hands out credentials. */
+/** Never allowed, whatever the setting: no bot runs there, and some of these services hand out credentials. */
 const NEVER: readonly Network[] = [
-  '0.0.0.0/8', // unspecified: many systems take it for loopback
-  '169.254.0.0/16', // link-local, and in it the metadata service of most clouds
+  '0.0.0.0/8', // unspecified: many systems treat it as loopback
+  '169.254.0.0/16', // link-local, including the metadata service of most clouds
   '224.0.0.0/4', // multicast
   '255.255.255.255/32', // broadcast
   '::/128', // unspecified
   'fe80::/10', // link-local
-  'fec0::/10', // site-local, which was given up
+  'fec0::/10', // site-local, deprecated
   'ff00::/8', // multicast
-  // Services of clouds (metadata, keys, DNS, agents) that are not in the link-local range.
+  // Cloud services (metadata, keys, DNS, agents) outside the link-local range.
   'fd00:ec2::/32', // Amazon
   'fd20:ce::254/128', // Google
   'fd00:42::42/128', // Scaleway
@@ -31,29 +31,29 @@ const PRIVATE_RANGES = new Set(['loopback', 'private', 'uniqueLocal', 'carrierGr
 
 const NAT64 = ipaddr.parseCIDR('64:ff9b::/96');
 const LAST_FOUR = [12, 13, 14, 15];
-/** IPv6 networks that carry an IPv4 address, and in which bytes: a translator or tunnel on the way may bring it there. */
+/** IPv6 networks that embed an IPv4 address, and in which bytes: a translator or tunnel may deliver to that address. */
 const CARRIERS: readonly { network: Network; bytes: readonly number[]; isInverted?: boolean }[] = [
   { network: NAT64, bytes: LAST_FOUR },
-  { network: ipaddr.parseCIDR('64:ff9b:1::/48'), bytes: LAST_FOUR }, // NAT64 of a network's own (RFC 8215)
-  { network: ipaddr.parseCIDR('::/96'), bytes: LAST_FOUR }, // IPv4-compatible, given up
+  { network: ipaddr.parseCIDR('64:ff9b:1::/48'), bytes: LAST_FOUR }, // local-use NAT64 (RFC 8215)
+  { network: ipaddr.parseCIDR('::/96'), bytes: LAST_FOUR }, // IPv4-compatible, deprecated
   { network: ipaddr.parseCIDR('::ffff:0:0:0/96'), bytes: LAST_FOUR }, // IPv4-translated
   { network: ipaddr.parseCIDR('2002::/16'), bytes: [2, 3, 4, 5] }, // 6to4
-  { network: ipaddr.parseCIDR('2001::/32'), bytes: [4, 5, 6, 7] }, // Teredo: the server …
-  { network: ipaddr.parseCIDR('2001::/32'), bytes: LAST_FOUR, isInverted: true }, // … and the client
+  { network: ipaddr.parseCIDR('2001::/32'), bytes: [4, 5, 6, 7] }, // Teredo: server address
+  { network: ipaddr.parseCIDR('2001::/32'), bytes: LAST_FOUR, isInverted: true }, // Teredo: client address
 ];
-/** The library takes `::a.b.c.d` for `::ffff:a.b.c.d`, which is another address. Nobody routes it. */
+/** ipaddr.js reads `::a.b.c.d` as `::ffff:a.b.c.d`, which is a different address. It is not routed anywhere. */
 const IPV4_COMPATIBLE = /^[0:]+:\d+\.\d+\.\d+\.\d+$/;
 
 /**
- * `public`: only public addresses. `private`: loopback and private ones too. A comma list of CIDRs: these on top of
- * `public`. Link-local, metadata, multicast and unspecified addresses are refused by every setting, also where an IPv6
- * address only carries them.
- * @throws Error in words for the user, when the setting makes no sense
+ * `public`: only public addresses. `private`: loopback and private ones too. A comma-separated list of CIDRs: those on
+ * top of `public`. Every setting refuses link-local, metadata, multicast and unspecified addresses, including those
+ * that are embedded in an IPv6 address.
+ * @throws Error with a message for the user if the setting is invalid
  */
 export function parseTargetNetworks(setting: string): TargetNetworks {
   const isPrivateAllowed = setting === 'private';
-  const isWord = isPrivateAllowed || setting === 'public';
-  const named = isWord ? [] : setting.split(',').map((text) => networkOf(text.trim()));
+  const isKeyword = isPrivateAllowed || setting === 'public';
+  const listedNetworks = isKeyword ? [] : setting.split(',').map((text) => networkOf(text.trim()));
   return {
     allows: (text) => {
       if (!ipaddr.isValid(text) || IPV4_COMPATIBLE.test(text)) return false;
@@ -62,13 +62,13 @@ export function parseTargetNetworks(setting: string): TargetNetworks {
       return (
         isPublic(address) ||
         (isPrivateAllowed && PRIVATE_RANGES.has(address.range())) ||
-        named.some((network) => contains(network, address))
+        listedNetworks.some((network) => contains(network, address))
       );
     },
   };
 }
 
-/** Where a network has no IPv4 of its own, public bots are reached through NAT64: what it carries is what counts. */
+/** A network without IPv4 reaches public bots through NAT64, so the embedded address decides. */
 function isPublic(address: Address): boolean {
   if (contains(NAT64, address)) return carriedBy(address).every(isPublic);
   return address.range() === 'unicast' && carriedBy(address).length === 0;
@@ -79,7 +79,7 @@ function isNever(address: Address): boolean {
 }
 
 function carriedBy(address: Address): ipaddr.IPv4[] {
-  if (address.range() === 'loopback') return []; // ::1 is not the carrier of 0.0.0.1
+  if (address.range() === 'loopback') return []; // ::1 does not embed 0.0.0.1
   const bytes = address.toByteArray();
   return CARRIERS.filter(({ network }) => contains(network, address)).map(
     (carrier) => new ipaddr.IPv4(carrier.bytes.map((at) => (bytes[at] ?? 0) ^ (carrier.isInverted ? 0xff : 0))),
@@ -95,7 +95,7 @@ function networkOf(text: string): Network {
   return network;
 }
 
-/** `::ffff:10.0.0.0/104` is `10.0.0.0/8`. */
+/** `::ffff:10.0.0.0/104` becomes `10.0.0.0/8`. */
 function unmapped([address, bits]: Network): Network {
   const isMapped = address instanceof ipaddr.IPv6 && address.isIPv4MappedAddress() && bits >= 96;
   return isMapped ? [address.toIPv4Address(), bits - 96] : [address, bits];

@@ -6,17 +6,17 @@ import { Throttle } from '../throttle.js';
 import { HOUR_MS } from '../durations.js';
 import type { Delivery, Settlement } from '../store/outbox.js';
 
-/** What the delivery side tells the log. */
+/** What deliveries log. */
 export interface DeliveryNotices {
   /** A delivery was settled. */
   onSettled(delivery: Delivery, settlement: Settlement): void;
-  /** The gateway switched a target off. */
+  /** The gateway disabled a target. */
   onDisabled(target: Target, reason: string): void;
-  /** A breaker opened or closed. */
+  /** A circuit breaker opened or closed. */
   onBreaker(targetId: string, breaker: Breaker): void;
 }
 
-/** A target without a handler refuses every event of the kind: one line says it. */
+/** A target without a handler refuses every event of that kind: one line an hour is enough. */
 const UNHANDLED_EVERY_MS = HOUR_MS;
 
 export function deliveryNotices(log: Log, effects: Pick<Effects, 'now'>): DeliveryNotices {
@@ -32,7 +32,7 @@ export function deliveryNotices(log: Log, effects: Pick<Effects, 'now'>): Delive
         return;
       }
       const about = { target: target.id, delivery: id, channel, event, attempts: attempts + (attempt ? 1 : 0) };
-      log.warn({ ...about, error: reason ?? attempt?.error ?? null }, 'delivery failed permanently');
+      log.warn({ ...about, error: reason ?? attempt?.error ?? null }, 'delivery dead');
     },
     onDisabled: ({ id }, reason) => log.warn({ target: id, reason }, 'target disabled'),
     onBreaker: (target, { state, consecutiveFailures, nextProbeAt }) => {

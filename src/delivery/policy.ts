@@ -3,52 +3,52 @@ import { nameOf } from '../intake/event.js';
 import type { DeliveryStatus, EventName, Streak, Target, Verdict } from '../model.js';
 import { HOUR_MS, MINUTE_MS, SECOND_MS } from '../durations.js';
 
-/** What came of an attempt. */
-export type Outcome =
+/** How an attempt ended. */
+export type AttemptOutcome =
   | {
       readonly kind: 'answered';
       readonly status: number;
       readonly retryAfter: string | null;
-      /** A gateway refused it because the webhook has come from that gateway (508 GW_LOOP). */
+      /** A gateway refused the webhook because it had come from that gateway (508 GW_LOOP). */
       readonly isLoop?: true;
     }
-  /** Without a cause it may go away by itself. */
+  /** Without a cause, the failure may be temporary. */
   | { readonly kind: 'failed'; readonly cause?: FailureCause };
 
-/** `never`: this cannot succeed as the target is set up. `unknown_host`: there is no such name, now. */
+/** `never`: cannot succeed with this target's settings. `unknown_host`: the host name does not exist at the moment. */
 export type FailureCause = 'never' | 'unknown_host';
 
-export interface Next {
+export interface NextState {
   readonly status: DeliveryStatus;
   /** When it is due again, in milliseconds since the epoch; only with `pending`. */
   readonly dueAt?: number;
-  /** Why it ends, where the attempt's own error does not say it all. */
+  /** Why the delivery ended, if the error of the attempt does not explain it. */
   readonly reason?: string;
   readonly cause?: 'no_handler';
-  /** For the next attempt; only with `pending`. */
+  /** Passed to the next attempt; only with `pending`. */
   readonly streak?: Streak | null;
 }
 
-/** What a delivery carries. */
-export interface Content {
+/** What a delivery contains. */
+export interface DeliveryContent {
   readonly event: EventName;
-  /** One for each item. */
+  /** One per item. */
   readonly verdicts: readonly Verdict[];
 }
 
 /** A delivery whose attempt has just ended. */
-export interface Tried extends Content {
-  /** Attempts of its schedule, this one included where it is one of them. */
+export interface AttemptedDelivery extends DeliveryContent {
+  /** Attempts of the retry schedule so far, including this one if it belongs to the schedule. */
   readonly attempts: number;
-  /** A person asked for this attempt: it takes nothing from the schedule. */
+  /** The attempt was requested manually, so it does not count towards the schedule. */
   readonly besideSchedule: boolean;
-  /** When this attempt began, in milliseconds since the epoch. */
+  /** When this attempt started, in milliseconds since the epoch. */
   readonly startedAt: number;
-  /** Of the attempts before this one. */
+  /** The streak before this attempt. */
   readonly streak: Streak | null;
 }
 
-/** Pauses after the first, second … failed attempt; the last one is repeated. */
+/** Pauses after the first, second … failed attempt; the last one is repeated. Jitter is added to each. */
 export const RETRY_DELAYS_MS: readonly number[] = [
   5 * SECOND_MS,
   30 * SECOND_MS,
@@ -60,15 +60,17 @@ export const RETRY_DELAYS_MS: readonly number[] = [
   6 * HOUR_MS,
   12 * HOUR_MS,
 ];
-/** Each pause is drawn from so much around its length, so that what failed together does not come back together. */
-/** Both must be over: a name that was just made, or a resolver that stumbled, has had ten minutes whatever the schedule. */
+/** Both limits must be reached: a new host name or a failing resolver gets ten minutes, whatever the schedule. */
 const UNKNOWN_HOST_ATTEMPTS = 5;
 const UNKNOWN_HOST_MS = 10 * MINUTE_MS;
-/** A proxy may answer so while the bot behind it restarts; but this is what bots answer to events that they do not know. */
+/** How bots answer events that they do not know. A proxy may answer the same while the bot behind it restarts. */
 const NO_HANDLER_STATUSES: readonly number[] = [404, 405, 501];
 const NO_HANDLER_ATTEMPTS = 3;
 const NO_HANDLER_MS = 2 * MINUTE_MS;
-/** When the second and third attempt begin at the latest, counted from the first: what is due then is not sent at once. */
+/**
+ * The latest starts of the second and third attempt, counted from the start of the first one. A due delivery may start
+ * a few seconds later, so these stay below NO_HANDLER_MS.
+ */
 const NO_HANDLER_LATEST_MS: readonly number[] = [55 * SECOND_MS, 110 * SECOND_MS];
 const GONE = 410;
 
@@ -79,72 +81,78 @@ export interface RetryPolicy {
 
 export function policyOf(
   { maxAttempts, retryDelaysSeconds }: Pick<Target, 'maxAttempts' | 'retryDelaysSeconds'>,
-  usualDelaysMs: readonly number[],
+  defaultDelaysMs: readonly number[],
 ): RetryPolicy {
-  return { maxAttempts, delaysMs: retryDelaysSeconds?.map((seconds) => seconds * SECOND_MS) ?? usualDelaysMs };
+  return { maxAttempts, delaysMs: retryDelaysSeconds?.map((seconds) => seconds * SECOND_MS) ?? defaultDelaysMs };
 }
 
 /**
- * What becomes of a delivery after an attempt. Only a 2xx is a success. `random` is in [0, 1).
- * Retry-After makes a pause longer, never shorter: a target that always says "1" would burn all attempts in seconds.
+ * What happens to a delivery after an attempt. Only a 2xx is a success. `random` is in [0, 1).
+ * Retry-After makes a pause longer, never shorter: a target that always says "1" would use up all attempts in seconds.
  */
-export function afterAttempt(outcome: Outcome, tried: Tried, policy: RetryPolicy, now: number, random: number): Next {
+export function afterAttempt(
+  outcome: AttemptOutcome,
+  tried: AttemptedDelivery,
+  policy: RetryPolicy,
+  now: number,
+  random: number,
+): NextState {
   if (outcome.kind === 'answered' && outcome.status >= 200 && outcome.status < 300) return { status: 'delivered' };
-  if (isGone(outcome)) return { status: 'pending', dueAt: now, streak: null }; // switched off: it waits for a person
-  const streak = streakAfter(outcome, tried, now);
-  const end = endAfter(outcome, tried, streak, policy, now);
+  if (isGone(outcome)) return { status: 'pending', dueAt: now, streak: null }; // waits until the target is enabled
+  const streak = nextStreak(outcome, tried, now);
+  const end = endingOf(outcome, tried, streak, policy, now);
   if (end !== null) return { status: 'dead', ...end };
   const pause = jittered(pauseAt(policy.delaysMs, tried.attempts - 1), random);
-  const asked = outcome.kind === 'answered' ? retryAfterMs(outcome.retryAfter, now) : 0;
-  const dueAt = Math.min(now + Math.max(pause, asked), latestAfter(streak, now));
+  const requestedMs = outcome.kind === 'answered' ? retryAfterMs(outcome.retryAfter, now) : 0;
+  const dueAt = Math.min(now + Math.max(pause, requestedMs), latestStart(streak, now));
   return { status: 'pending', dueAt, streak };
 }
 
-/** How servers answer where they have no route, or none for the method. */
-export function saysNoHandler(status: number): boolean {
+/** Statuses of servers that have no route, or no route for the method. */
+export function isNoHandlerStatus(status: number): boolean {
   return NO_HANDLER_STATUSES.includes(status);
 }
 
-/** The target answers that it takes no such event. A message is never taken for one: it is worth every attempt. */
-export function isNoHandler(outcome: Outcome, content: Content): boolean {
-  return outcome.kind === 'answered' && saysNoHandler(outcome.status) && !hasMessage(content);
+/** Whether the target has no handler for the event. Never true for a message: messages get every attempt. */
+export function isNoHandler(outcome: AttemptOutcome, content: DeliveryContent): boolean {
+  return outcome.kind === 'answered' && isNoHandlerStatus(outcome.status) && !hasMessage(content);
 }
 
-/** Whatever the event is called: only messages are new or late. */
-function hasMessage({ event, verdicts }: Content): boolean {
+/** Also recognizes messages in events of other names: only messages are judged new or late. */
+function hasMessage({ event, verdicts }: DeliveryContent): boolean {
   return event.type === 'messages' || verdicts.includes('new') || verdicts.includes('late');
 }
 
-function streakAfter(outcome: Outcome, tried: Tried, now: number): Streak | null {
+function nextStreak(outcome: AttemptOutcome, tried: AttemptedDelivery, now: number): Streak | null {
   const { besideSchedule, streak } = tried;
   if (besideSchedule) return streak;
-  const begun = streakOf(outcome, tried, now);
+  const begun = newStreak(outcome, tried, now);
   if (begun === null || begun.cause !== streak?.cause) return begun;
-  // The clock may have been set back since: no streak begins in the future.
+  // The clock may have been set back since: no streak starts in the future.
   return { ...begun, since: Math.min(streak.since, begun.since), attempts: streak.attempts + 1 };
 }
 
-/** An unknown host counts from its first failure, a missing handler from the first attempt on. */
-function streakOf(outcome: Outcome, tried: Tried, now: number): Streak | null {
+/** An unknown host counts from its first failure, a missing handler from the start of the first attempt. */
+function newStreak(outcome: AttemptOutcome, tried: AttemptedDelivery, now: number): Streak | null {
   if (outcome.kind === 'failed')
     return outcome.cause === 'unknown_host' ? { cause: 'unknown_host', since: now, attempts: 1 } : null;
   return isNoHandler(outcome, tried) ? { cause: 'no_handler', since: tried.startedAt, attempts: 1 } : null;
 }
 
-/** When the next attempt has to begin, whatever schedule and Retry-After say. */
-function latestAfter(streak: Streak | null, now: number): number {
+/** When the next attempt must start, whatever the schedule and Retry-After say. */
+function latestStart(streak: Streak | null, now: number): number {
   if (streak?.cause !== 'no_handler') return Infinity;
   return Math.max(now, streak.since + pauseAt(NO_HANDLER_LATEST_MS, streak.attempts - 1));
 }
 
-/** Why there is no further attempt; null where there is one. */
-function endAfter(
-  outcome: Outcome,
-  tried: Tried,
+/** Why the delivery ends here; null if there is another attempt. */
+function endingOf(
+  outcome: AttemptOutcome,
+  tried: AttemptedDelivery,
   streak: Streak | null,
   { maxAttempts }: RetryPolicy,
   now: number,
-): Pick<Next, 'reason' | 'cause'> | null {
+): Pick<NextState, 'reason' | 'cause'> | null {
   const { attempts, besideSchedule, event } = tried;
   const isLast = attempts >= maxAttempts;
   if (isNoHandler(outcome, tried)) {
@@ -154,36 +162,36 @@ function endAfter(
   }
   if (outcome.kind === 'answered' && outcome.isLoop) return { reason: 'The target leads back to this gateway.' };
   if (isLast) return {};
-  const reason = hopelessness(outcome, besideSchedule ? null : streak, now);
+  const reason = reasonToGiveUp(outcome, besideSchedule ? null : streak, now);
   return reason === null ? null : { reason };
 }
 
-/** 410: the target asks to be sent nothing any more. */
-export function isGone(outcome: Outcome): boolean {
+/** 410: the target asks to receive nothing any more. */
+export function isGone(outcome: AttemptOutcome): boolean {
   return outcome.kind === 'answered' && outcome.status === GONE;
 }
 
-/** What is said of a target that was switched off for that. */
+/** Why a target that answered 410 is disabled. */
 export function goneReason(now: number): string {
-  return `The target answered 410 (Gone) at ${new Date(now).toISOString()}. Enable it to have its deliveries sent.`;
+  return `The target answered 410 (Gone) at ${new Date(now).toISOString()}. Enable it to resume its deliveries.`;
 }
 
-/** Why more attempts would be in vain; null where they may not be. */
-function hopelessness(outcome: Outcome, streak: Streak | null, now: number): string | null {
+/** Why further attempts cannot succeed; null if they may. */
+function reasonToGiveUp(outcome: AttemptOutcome, streak: Streak | null, now: number): string | null {
   if (outcome.kind === 'answered') return null;
-  if (outcome.cause === 'never') return 'It was not tried again: that would not help.';
+  if (outcome.cause === 'never') return 'Not retried: the next attempt would fail in the same way.';
   if (streak?.cause !== 'unknown_host') return null;
   const { attempts, since } = streak;
   if (attempts < UNKNOWN_HOST_ATTEMPTS || now - since < UNKNOWN_HOST_MS) return null;
   const minutes = Math.floor((now - since) / MINUTE_MS);
-  return `It was not tried again: there was no such host at ${attempts} attempts within ${minutes} minutes.`;
+  return `Not retried: the host did not exist at ${attempts} attempts within ${minutes} minutes.`;
 }
 
 /**
- * Why a message is too old to be sent now; null where it is not. `newestMessageAt` is in Unix seconds, null where the body
- * has no message.
+ * Why a message is too old to be sent; null if it is not. `newestMessageAt` is in Unix seconds, null if the body
+ * contains no message.
  */
-export function expiry(newestMessageAt: number | null, maxAgeSeconds: number | null, now: number): string | null {
+export function expiryReason(newestMessageAt: number | null, maxAgeSeconds: number | null, now: number): string | null {
   if (newestMessageAt === null || maxAgeSeconds === null) return null;
   const age = now / SECOND_MS - newestMessageAt;
   if (age <= maxAgeSeconds) return null;

@@ -1,37 +1,37 @@
 import type { Effects } from '../effects.js';
 import type { Attempt, Sealed, Target } from '../model.js';
 import { USER_AGENT, networkErrorText } from '../outgoing.js';
-import { VIA_HEADER, viaWith } from '../via.js';
-import { beginningOf, Drains, saysLoop } from './answer.js';
+import { VIA_HEADER, viaAfter } from '../via.js';
+import { readExcerpt, BodyDrainer, isLoopRefusal } from './answer.js';
 import { createConnections } from './connections.js';
 import type { Exchange } from './connections.js';
-import { createGuard, RefusedAddress } from './guard.js';
+import { createGuard, AddressNotAllowed } from './guard.js';
 import type { Lookup } from './guard.js';
 import type { TargetNetworks } from './networks.js';
-import type { FailureCause, Outcome } from './policy.js';
+import type { FailureCause, AttemptOutcome } from './policy.js';
 import { signatureHeaders, signersOf } from './sign.js';
 import type { Signer } from './sign.js';
 import type { Delivery } from '../store/outbox.js';
 
-/** What of a delivery an attempt needs. */
+/** The part of a delivery that an attempt needs. */
 export type Outgoing = Omit<Delivery, 'lease' | 'attempts' | 'besideSchedule' | 'newestMessageAt' | 'streak'>;
 
-export interface Sent {
-  readonly outcome: Outcome;
+export interface SendResult {
+  readonly outcome: AttemptOutcome;
   readonly attempt: Attempt;
 }
 
 export interface Sender {
-  /** Makes one attempt. Never rejects: what went wrong is in the result. */
-  send(delivery: Outgoing): Promise<Sent>;
-  /** Why a URL cannot be a target's, as far as it can be told without a look-up; null where it can. */
+  /** Makes one attempt. Never rejects: failures are part of the result. */
+  send(delivery: Outgoing): Promise<SendResult>;
+  /** Why a URL cannot be a target's, as far as it can be told without a DNS lookup; null if it can. */
   whyRefused(url: string): string | null;
-  /** Breaks off every attempt that is under way and closes all connections. */
+  /** Aborts all attempts under way and closes all connections. */
   destroy(): Promise<void>;
 }
 
-/** What of a target is sealed at rest. */
-interface Opened {
+/** A target's secrets, decrypted. */
+interface OpenedTarget {
   readonly headers: Readonly<Record<string, string>>;
   readonly signers: readonly Signer[];
 }
@@ -42,22 +42,25 @@ export interface SenderOptions {
   /** What this gateway calls itself in `x-gateway-via`. */
   readonly gatewayId: string;
   readonly effects: Pick<Effects, 'now'>;
-  /** Where the addresses of names come from; the system's resolver if left out. */
+  /** Resolves host names; defaults to the system's resolver. */
   readonly lookup?: Lookup;
 }
 
-/** Node's HTTP server refuses a request with 16 KiB of headers; a huge batch goes without the list of its verdicts. */
+/**
+ * Node's HTTP server refuses requests with more than 16 KiB of headers, so a huge batch goes without its list of
+ * verdicts.
+ */
 const LONGEST_VERDICTS_HEADER = 4096;
-const LONGEST_REASON = 500;
+const MOST_ERROR_LENGTH = 500;
 
 export function createSender({ openSecret, networks, gatewayId, effects, lookup }: SenderOptions): Sender {
   const guard = createGuard(networks, lookup);
   const connections = createConnections(guard.lookup);
-  const drains = new Drains();
-  const opened = new WeakMap<Target, Opened>();
+  const bodyDrainer = new BodyDrainer();
+  const opened = new WeakMap<Target, OpenedTarget>();
 
-  /** Once for each state of a target: a changed one is another object. */
-  const openedOf = (target: Target): Opened => {
+  /** Cached per target object: a changed target is a new object. */
+  const secretsOf = (target: Target): OpenedTarget => {
     const known = opened.get(target) ?? {
       headers: withUserAgent(JSON.parse(openSecret(target.headers)) as Record<string, string>),
       signers: signersOf(target, openSecret),
@@ -66,9 +69,14 @@ export function createSender({ openSecret, networks, gatewayId, effects, lookup 
     return known;
   };
 
-  const send = async (delivery: Outgoing): Promise<Sent> => {
+  const send = async (delivery: Outgoing): Promise<SendResult> => {
     const startedAt = effects.now();
-    const ended = (outcome: Outcome, status: number | null, error: string | null, response = ''): Sent => ({
+    const result = (
+      outcome: AttemptOutcome,
+      status: number | null,
+      error: string | null,
+      response = '',
+    ): SendResult => ({
       outcome,
       attempt: {
         startedAt,
@@ -82,23 +90,27 @@ export function createSender({ openSecret, networks, gatewayId, effects, lookup 
       const { url, method } = destinationOf(delivery);
       const refusal = guard.refusalOf(url);
       if (refusal) throw refusal;
-      const own = openedOf(delivery.target);
+      const own = secretsOf(delivery.target);
       const signature = signatureHeaders(own.signers, delivery.id, delivery.body, startedAt);
-      const via = { [VIA_HEADER]: viaWith(delivery.via, gatewayId, delivery.id) };
+      const via = { [VIA_HEADER]: viaAfter(delivery.via, gatewayId, delivery.id) };
       const headers = { ...own.headers, ...headersOf(delivery), ...via, ...signature };
       const { timeoutMs } = delivery.target;
       const answer = await connections.request(url, { method, headers, body: delivery.body, timeoutMs });
       const { statusCode: status } = answer;
-      const outcome: Outcome = { kind: 'answered', status, retryAfter: single(answer.headers['retry-after']) };
+      const outcome: AttemptOutcome = {
+        kind: 'answered',
+        status,
+        retryAfter: singleHeader(answer.headers['retry-after']),
+      };
       if (status >= 200 && status < 300) {
-        drains.start(delivery.target.id, answer.body); // the bot has the message, however its answer ends
-        return ended(outcome, status, null);
+        bodyDrainer.start(delivery.target.id, answer.body); // delivered, however the body ends
+        return result(outcome, status, null);
       }
-      const beginning = await beginningOf(answer.body);
-      const said: Outcome = saysLoop(status, beginning) ? { ...outcome, isLoop: true } : outcome;
-      return ended(said, status, `The target answered ${status}.`, beginning);
+      const excerpt = await readExcerpt(answer.body);
+      const said: AttemptOutcome = isLoopRefusal(status, excerpt) ? { ...outcome, isLoop: true } : outcome;
+      return result(said, status, `The target answered ${status}.`, excerpt);
     } catch (error) {
-      return ended({ kind: 'failed', ...causeOf(error) }, null, reasonOf(error, delivery.target));
+      return result({ kind: 'failed', ...causeOf(error) }, null, errorText(error, delivery.target));
     }
   };
 
@@ -115,7 +127,7 @@ export function createSender({ openSecret, networks, gatewayId, effects, lookup 
   };
 }
 
-/** Where and how a delivery goes: as it came, or as one of Whapi's three modes would have sent it (docs/whapi.md, Modes). */
+/** Where a delivery goes and how: as it came, or as one of Whapi's three modes would send it (docs/whapi.md, Modes). */
 export function destinationOf({
   target,
   event,
@@ -128,26 +140,26 @@ export function destinationOf({
   const verb = method;
   switch (target.mode) {
     case 'as_received':
-      return { url: extended(target.url, suffix), method: verb };
+      return { url: urlBelow(target.url, suffix), method: verb };
     case 'body':
       return { url: new URL(target.url), method: 'POST' };
     case 'path':
-      return { url: extended(target.url, `/${encodeURIComponent(event.type)}/${event.method}`), method: 'POST' };
+      return { url: urlBelow(target.url, `/${encodeURIComponent(event.type)}/${event.method}`), method: 'POST' };
     case 'method':
       return {
-        url: extended(target.url, `/${encodeURIComponent(event.type)}`),
+        url: urlBelow(target.url, `/${encodeURIComponent(event.type)}`),
         method: event.method.toUpperCase(),
       };
   }
 }
 
-function extended(base: string, suffix: string): URL {
+function urlBelow(base: string, suffix: string): URL {
   const url = new URL(base);
   if (suffix !== '') url.pathname = url.pathname.replace(/\/$/, '') + suffix;
   return url;
 }
 
-/** A target's own one takes precedence: some bots are behind something that lets only certain ones through. */
+/** A target's own user agent takes precedence: some firewalls before a bot only let certain ones through. */
 function withUserAgent(headers: Readonly<Record<string, string>>): Readonly<Record<string, string>> {
   const hasOwn = Object.keys(headers).some((name) => name.toLowerCase() === 'user-agent');
   return hasOwn ? headers : { 'user-agent': USER_AGENT, ...headers };
@@ -162,25 +174,26 @@ function headersOf({ channel, contentType, verdicts }: Outgoing): Record<string,
   };
 }
 
-/** ENOTFOUND: the name service says that there is no such name; where it is out of order it says EAI_AGAIN. */
-const CAUSES: Readonly<Record<string, FailureCause>> = {
+/** ENOTFOUND: the DNS server says that the name does not exist. EAI_AGAIN: the DNS server could not be asked. */
+const CAUSE_OF_CODE: Readonly<Record<string, FailureCause>> = {
   ENOTFOUND: 'unknown_host',
   ERR_INVALID_URL: 'never',
-  UND_ERR_INVALID_ARG: 'never', // undici's: a URL, header or method that no request can have
+  UND_ERR_INVALID_ARG: 'never', // undici rejects the URL, a header or the method
 };
 
 function causeOf(error: unknown): { cause?: FailureCause } {
-  if (error instanceof RefusedAddress) return { cause: 'never' };
-  const cause = CAUSES[(error as NodeJS.ErrnoException).code ?? ''];
+  if (error instanceof AddressNotAllowed) return { cause: 'never' };
+  const cause = CAUSE_OF_CODE[(error as NodeJS.ErrnoException).code ?? ''];
   return cause ? { cause } : {};
 }
 
-/** Some of it is the other side's to choose, such as the names in a certificate: it is cut. */
-function reasonOf(error: unknown, target: Target): string {
+/** The other side chooses some of the text, such as its HTTP errors, so the length is limited. */
+function errorText(error: unknown, target: Target): string {
   const isTimeout = error instanceof Error && error.name === 'TimeoutError';
-  return (isTimeout ? `No answer within ${target.timeoutMs} ms.` : networkErrorText(error)).slice(0, LONGEST_REASON);
+  const text = isTimeout ? `No answer within ${target.timeoutMs} ms` : networkErrorText(error);
+  return `${text.slice(0, MOST_ERROR_LENGTH - 1)}.`;
 }
 
-function single(header: string | string[] | undefined): string | null {
+function singleHeader(header: string | string[] | undefined): string | null {
   return (Array.isArray(header) ? header[0] : header) ?? null;
 }

@@ -5,44 +5,44 @@ import { GatewayError } from '../errors.js';
 
 export interface SettlerOptions {
   readonly effects: Pick<Effects, 'now' | 'sleep' | 'random'>;
-  /** Called once when the store refuses, and again only after it has taken something. */
+  /** Called once when the store starts to refuse writes, and again only after it has accepted one in between. */
   readonly onError: (error: unknown) => void;
 }
 
-/** Settles attempts even if the store refuses for a while: otherwise a bot would be sent a message twice. */
+/** Retries settlements while the store refuses writes. Without it, a bot would receive the same message twice. */
 export interface Settler {
   /**
-   * Has `write` tried until the store takes it or `deadline` has passed: the lease is over then, and the delivery is due
-   * again. Rejects only with another error than GW_STORE_UNAVAILABLE.
+   * Retries `write` until the store accepts it or `deadline` has passed. By then the lease has run out and the delivery
+   * is due again. Rejects only with errors other than GW_STORE_UNAVAILABLE.
    */
   settle(write: () => Promise<unknown>, deadline: number): Promise<void>;
-  /** Reports a refusal of a write that need not be retried. Throws any other error than GW_STORE_UNAVAILABLE. */
-  refused(error: unknown): void;
-  /** Tries what waits once more, at once, and then gives up. */
-  hurry(): void;
+  /** Reports a refused write that is not worth a retry. Throws errors other than GW_STORE_UNAVAILABLE. */
+  reportRefusal(error: unknown): void;
+  /** Retries every waiting settlement once more, immediately, and then gives up. */
+  stopRetrying(): void;
 }
 
-/** Between tries; the last one is repeated. */
+/** Pauses between retries; the last one is repeated. */
 const PAUSES_MS: readonly number[] = [100, 200, 500, 1000, 2000, 5000];
 
 export function createSettler({ effects, onError }: SettlerOptions): Settler {
-  const hurried = new AbortController();
-  setMaxListeners(0, hurried.signal); // one for each settlement that waits; Node would warn of a leak at the eleventh
+  const stopping = new AbortController();
+  setMaxListeners(0, stopping.signal); // one listener per waiting settlement; Node would warn about a leak at the 11th
   let isRefusing = false;
 
-  /** Whether the store has taken it. */
-  const tryOnce = async (write: () => Promise<unknown>): Promise<boolean> => {
+  /** Whether the store accepted the write. */
+  const isWritten = async (write: () => Promise<unknown>): Promise<boolean> => {
     try {
       await write();
       isRefusing = false;
       return true;
     } catch (error) {
-      refused(error);
+      reportRefusal(error);
       return false;
     }
   };
 
-  const refused = (error: unknown): void => {
+  const reportRefusal = (error: unknown): void => {
     if (!(error instanceof GatewayError && error.code === 'GW_STORE_UNAVAILABLE')) throw error;
     if (!isRefusing) onError(error);
     isRefusing = true;
@@ -50,13 +50,13 @@ export function createSettler({ effects, onError }: SettlerOptions): Settler {
 
   return {
     settle: async (write, deadline) => {
-      for (let tries = 0; !(await tryOnce(write)); tries += 1) {
+      for (let tries = 0; !(await isWritten(write)); tries += 1) {
         const pause = jittered(pauseAt(PAUSES_MS, tries), effects.random());
-        if (hurried.signal.aborted || effects.now() + pause >= deadline) return;
-        await effects.sleep(pause, hurried.signal);
+        if (stopping.signal.aborted || effects.now() + pause >= deadline) return;
+        await effects.sleep(pause, stopping.signal);
       }
     },
-    refused,
-    hurry: () => hurried.abort(),
+    reportRefusal,
+    stopRetrying: () => stopping.abort(),
   };
 }

@@ -3,11 +3,11 @@ import type { Sealed, Target } from '../model.js';
 
 export interface Signer {
   readonly webhook: Webhook;
-  /** Null: it does not expire. */
+  /** Null: never. */
   readonly expiresAt: number | null;
 }
 
-/** One for each secret of a target, newest first. */
+/** One per secret of a target, newest first. */
 export function signersOf(target: Target, openSecret: (sealed: Sealed) => string): readonly Signer[] {
   return [{ secret: target.secret, expiresAt: null }, ...target.previousSecrets].map(({ secret, expiresAt }) => ({
     webhook: new Webhook(openSecret(secret)),
@@ -16,8 +16,8 @@ export function signersOf(target: Target, openSecret: (sealed: Sealed) => string
 }
 
 /**
- * The three headers of the Standard Webhooks specification, with one signature for each secret that has not expired. `id`
- * stays the same for every attempt of a delivery.
+ * The three headers of Standard Webhooks, with one signature per secret that has not expired. `id` stays the same for
+ * every attempt of a delivery.
  */
 export function signatureHeaders(
   signers: readonly Signer[],

@@ -2,25 +2,25 @@ import { TokenBucket } from '../token-bucket.js';
 import type { Target } from '../model.js';
 import type { ClaimWant, Delivery } from '../store/outbox.js';
 
-/** Bodies that all targets together may have in memory; each may have one more than its part. */
+/** Bodies that all targets together may hold in memory. A target may exceed its share by one body. */
 const BYTES_UNDER_WAY = 64 * 1024 * 1024;
-/** Of a target's places so many may be taken by retries, one at least: what hangs must not hold up what is new. */
+/** The share of a target's slots that retries may take, at least one: hanging retries must not block new deliveries. */
 const RETRY_SHARE = 1 / 4;
-/** While both kinds wait, each so many-th place that is given goes to a retry. */
-const PLACES_PER_RETRY = 4;
+/** While both kinds wait, every fourth slot goes to a retry. */
+const SLOTS_PER_RETRY = 4;
 
 interface Usage {
   underWay: number;
   retries: number;
   bytes: number;
-  /** Places given so far. */
-  given: number;
+  /** Slots assigned so far. */
+  slotsGiven: number;
   bucket: { readonly rate: number; readonly tokens: TokenBucket } | null;
 }
 
 /**
- * What each target has under way, and so what it may be given more: within its concurrency, its rate and its part of the
- * memory. No target's part depends on how another one does.
+ * What each target has under way, and how much more it may claim within its concurrency, its rate and its share of the
+ * memory. No target's share depends on how another one performs.
  */
 export class Slots {
   readonly #usage = new Map<string, Usage>();
@@ -29,21 +29,22 @@ export class Slots {
     return this.#of(targetId).underWay;
   }
 
-  /** What to claim for a target that has `places` free, as one of `targets` enabled ones. */
-  want(target: Target, places: number, targets: number, now: number): ClaimWant {
+  /** What to claim for a target with `freeSlots`, one of `targets` enabled ones. */
+  want(target: Target, freeSlots: number, targets: number, now: number): ClaimWant {
     const usage = this.#of(target.id);
-    const tokens = this.#bucketOf(target, now)?.available(now) ?? places;
+    const tokens = this.#bucketOf(target, now)?.available(now) ?? freeSlots;
     const bytes = Math.floor(BYTES_UNDER_WAY / targets) - usage.bytes;
-    const limit = bytes > 0 ? Math.max(0, Math.min(places, tokens)) : 0;
-    const share = Math.max(1, Math.floor(target.concurrency * RETRY_SHARE));
-    const most = Math.max(0, Math.min(limit, share - usage.retries));
-    const turns = Math.floor((usage.given + limit) / PLACES_PER_RETRY) - Math.floor(usage.given / PLACES_PER_RETRY);
-    return { targetId: target.id, limit, retries: { kept: Math.min(most, turns), most }, bytes };
+    const limit = bytes > 0 ? Math.max(0, Math.min(freeSlots, tokens)) : 0;
+    const retryShare = Math.max(1, Math.floor(target.concurrency * RETRY_SHARE));
+    const retrySlots = Math.max(0, Math.min(limit, retryShare - usage.retries));
+    const turns =
+      Math.floor((usage.slotsGiven + limit) / SLOTS_PER_RETRY) - Math.floor(usage.slotsGiven / SLOTS_PER_RETRY);
+    return { targetId: target.id, limit, retries: { kept: Math.min(retrySlots, turns), most: retrySlots }, bytes };
   }
 
   take({ target, attempts, body }: Delivery): void {
     const usage = this.#of(target.id);
-    usage.given += 1;
+    usage.slotsGiven += 1;
     usage.underWay += 1;
     usage.retries += attempts > 0 ? 1 : 0;
     usage.bytes += body.length;
@@ -56,12 +57,12 @@ export class Slots {
     usage.bytes -= body.length;
   }
 
-  /** An attempt is made: it counts for the rate. */
+  /** Counts an attempt against the target's rate. */
   spend(targetId: string): void {
     this.#of(targetId).bucket?.tokens.take(1);
   }
 
-  /** When the rate of a target lets the next one through; null: now. */
+  /** When the target's rate allows the next attempt; null: now. */
   nextTokenAt(targetId: string, now: number): number | null {
     const wait = this.#of(targetId).bucket?.tokens.waitMs(now) ?? 0;
     return wait > 0 ? now + wait : null;
@@ -76,10 +77,10 @@ export class Slots {
   }
 
   #of(targetId: string): Usage {
-    const held = this.#usage.get(targetId);
-    if (held) return held;
-    const made: Usage = { underWay: 0, retries: 0, bytes: 0, given: 0, bucket: null };
-    this.#usage.set(targetId, made);
-    return made;
+    const existing = this.#usage.get(targetId);
+    if (existing) return existing;
+    const created: Usage = { underWay: 0, retries: 0, bytes: 0, slotsGiven: 0, bucket: null };
+    this.#usage.set(targetId, created);
+    return created;
   }
 }

@@ -1,7 +1,7 @@
 import { nameOf } from '../intake/event.js';
-import { documentedBy } from '../intake/subscription.js';
+import { documentedEvents } from '../intake/subscription.js';
 import type { EventName, Target, TargetTest } from '../model.js';
-import { saysNoHandler } from './policy.js';
+import { isNoHandlerStatus } from './policy.js';
 import { destinationOf } from './send.js';
 import type { Outgoing, Sender } from './send.js';
 import type { Traffic, WebhookForm } from '../store/traffic.js';
@@ -13,24 +13,24 @@ export interface TesterOptions {
 }
 
 const MESSAGES: EventName = { type: 'messages', method: 'post' };
-/** For a target that subscribes to nothing that Whapi is known to send; bots do not answer it. */
+/** For a target that subscribes to nothing that Whapi documents; bots ignore it. */
 const FALLBACK: EventName = { type: 'service', method: 'post' };
-/** A person waits for it. */
-const LONGEST_TEST_MS = 60_000;
+/** A person waits for the result. */
+const MOST_TEST_MS = 60_000;
 
 /**
- * Sends a target an empty event of a kind that it subscribes to, past the queue, to the URL and with the method that such
- * an event takes. Never rejects for what the target does: that is in the result.
+ * Sends a target an empty event that it subscribes to, bypassing the queue, with the URL and method that such an event
+ * would have. Never rejects because of the target: its failures are part of the result.
  */
 export function createTester({ sender, store, newId }: TesterOptions): (target: Target) => Promise<TargetTest> {
   return async (target) => {
     const event = testedEvent(target);
     const channels = target.channels.includes('*') ? null : target.channels;
-    // How Whapi shows an event in URL and method is set there: what came last tells.
+    // Whapi's settings decide how an event shows in URL and method; the latest webhook reveals them.
     const form = formOf(event, await store.traffic.lastForm(event, channels));
     const outgoing: Outgoing = {
       ...{ id: newId(), channel: 'test', event, ...form },
-      target: { ...target, timeoutMs: Math.min(target.timeoutMs, LONGEST_TEST_MS) },
+      target: { ...target, timeoutMs: Math.min(target.timeoutMs, MOST_TEST_MS) },
       contentType: 'application/json',
       body: bodyOf(event),
       verdicts: ['event'],
@@ -39,13 +39,13 @@ export function createTester({ sender, store, newId }: TesterOptions): (target: 
     const { url, method } = destinationOf(outgoing);
     const { attempt } = await sender.send(outgoing);
     const sent = { event: nameOf(event), method, path: url.pathname };
-    if (attempt.status === null || !saysNoHandler(attempt.status)) return { ...attempt, ...sent, fix: null };
+    if (attempt.status === null || !isNoHandlerStatus(attempt.status)) return { ...attempt, ...sent, fix: null };
     const error = `The target answers, but not at ${method} ${url.pathname} (${attempt.status}).`;
-    return { ...attempt, error, ...sent, fix: remedyFor(target, event, url.pathname) };
+    return { ...attempt, error, ...sent, fix: fixFor(target, event, url.pathname) };
   };
 }
 
-/** How an event comes where the newest webhook came like that: in the same one of Whapi's modes (docs/whapi.md, Modes). */
+/** How an event would arrive in the same mode of Whapi as the latest webhook (docs/whapi.md, Modes). */
 function formOf({ type, method }: EventName, last: WebhookForm | null): Pick<WebhookForm, 'method' | 'suffix'> {
   if (!last) return { method: 'POST', suffix: '' };
   const { suffix, event } = last;
@@ -59,19 +59,19 @@ function formOf({ type, method }: EventName, last: WebhookForm | null): Pick<Web
   return { method: verb, suffix: `${suffix.slice(0, -ofMethod.length)}/${type}` };
 }
 
-/** `messages.post` where the target takes it, else the first event that it names. */
+/** `messages.post` if the target takes it, otherwise the first event that it names. */
 function testedEvent({ events }: Target): EventName {
-  const named = events.flatMap((name) => documentedBy([name]));
+  const named = events.flatMap((name) => documentedEvents([name]));
   return named.find(({ type, method }) => type === MESSAGES.type && method === MESSAGES.method) ?? named[0] ?? FALLBACK;
 }
 
-/** In the form of Whapi's webhooks (docs/whapi.md, Envelope), with nothing in it that a bot could answer. */
+/** Shaped like Whapi's webhooks (docs/whapi.md, Envelope), with nothing in it that a bot could answer. */
 function bodyOf({ type, method }: EventName): Buffer {
   const carrier = carrierOf(type, method);
   return Buffer.from(JSON.stringify({ ...(carrier !== null && { [carrier]: [] }), event: { type, event: method } }));
 }
 
-/** The key of the array that brings an event's items; null: it has none. */
+/** The key of the array that holds an event's items; null if it has none. */
 function carrierOf(type: string, method: EventName['method']): string | null {
   if (['channel', 'users', 'service'].includes(type)) return null;
   if (type === 'groups' && method === 'put') return 'groups_participants';
@@ -80,7 +80,7 @@ function carrierOf(type: string, method: EventName['method']): string | null {
 }
 
 /** `path`: where the event was sent. */
-function remedyFor({ id, url }: Target, { type, method }: EventName, path: string): string {
+function fixFor({ id, url }: Target, { type, method }: EventName, path: string): string {
   const otherMode = path === new URL(url).pathname ? 'method' : 'body';
   return (
     `Change the path of the URL to the one that the bot listens on, or change the mode: body sends to the URL itself, ` +

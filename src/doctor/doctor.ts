@@ -1,7 +1,6 @@
 import type { Connector } from '../connect/connector.js';
 import type { Effects } from '../effects.js';
 import { GatewayError } from '../errors.js';
-import { isOurs } from '../connect/policy.js';
 import type { Breaker, Channel, EventName, Sealed, Target, TargetTest } from '../model.js';
 import { failureToGatewayError } from '../whapi/answers.js';
 import type { WhapiClient } from '../whapi/client.js';
@@ -11,7 +10,7 @@ import {
   diskCheck,
   healthCheck,
   lastWebhookCheck,
-  missing,
+  noneConfigured,
   refusedCheck,
   storeCheck,
   targetCheck,
@@ -45,26 +44,26 @@ export interface DoctorOptions {
   readonly connector: Pick<Connector, 'plan'>;
   readonly openSecret: (sealed: Sealed) => string;
   readonly whyRefused: (url: string) => string | null;
-  readonly sendTest: (target: Target) => Promise<TargetTest>;
-  /** Bytes free on the disk of the database; null: it is on another machine. */
+  readonly sendTest: (checkTarget: Target) => Promise<TargetTest>;
+  /** Free bytes on the disk of the database; null if it is on another machine. */
   readonly freeBytes: () => Promise<number | null>;
   readonly effects: Pick<Effects, 'now'>;
 }
 
 export interface Doctor {
-  /** Looks at everything that a working gateway depends on. `sendTest`: each target is sent a test event. */
+  /** Checks everything that a working gateway depends on. `sendTest`: sends each target a test event. */
   examine(options: { sendTest: boolean }): Promise<readonly Check[]>;
 }
 
 const HEALTH_TIMEOUT_MS = 10_000;
-const AS_TARGETS_WANT = { publicUrl: null, mode: null, events: null };
+const DEFAULT_REQUEST = { publicUrl: null, mode: null, events: null };
 
-/** What was found of one channel. */
-interface OfChannel {
+/** The results for one channel. */
+interface ChannelFindings {
   readonly checks: readonly Check[];
-  /** How far the clock is ahead of Whapi's; null where Whapi did not tell the time. */
+  /** How far the clock is ahead of Whapi's; null if Whapi's answer had no date. */
   readonly skewMs: number | null;
-  /** The events that Whapi is set to send for it; null where that is not known. */
+  /** The events that Whapi sends for it according to its settings; null if that is not known. */
   readonly sent: readonly EventName[] | null;
 }
 
@@ -80,36 +79,35 @@ export function createDoctor(options: DoctorOptions): Doctor {
     return [storeCheck(refusal), ...(free === null ? [] : [diskCheck(free)])];
   };
 
-  /** Health, settings and webhooks of one channel. */
-  const channel = async (each: Channel): Promise<OfChannel> => {
+  /** Checks health, settings and webhooks of one channel. */
+  const examineChannel = async (each: Channel): Promise<ChannelFindings> => {
     const access = { baseUrl: each.whapiBaseUrl, token: options.openSecret(each.whapiToken) };
-    let asked = effects.now();
+    let startedAt = effects.now();
     const health = await options.scheduler.forPerson(each, 'doctor', async () => {
-      asked = effects.now(); // the clock is compared with Whapi's: time in line is not counted
+      startedAt = effects.now(); // for comparing the clocks, so without the wait for the turn
       return await whapi.getHealth(access, { timeoutMs: HEALTH_TIMEOUT_MS });
     });
     const traffic = await store.traffic.of(each.name);
     const last = [
       lastWebhookCheck(each.name, traffic.lastWebhookAt, effects.now()),
-      ...present(refusedCheck(each.name, traffic, effects.now())),
+      ...listOf(refusedCheck(each.name, traffic, effects.now())),
     ];
     if (health.kind !== 'found') {
-      const failure = whapiFailure(each.name, failureToGatewayError(health, 'tell its health').message);
+      const failure = whapiFailure(each.name, failureToGatewayError(health, "read the channel's health").message);
       return { checks: [failure, ...last], skewMs: null, sent: null };
     }
-    const { checks: ofSettings, sent } = await settings(each);
+    const { checks: ofSettings, sent } = await settingsChecks(each);
     const checks = [healthCheck(each.name, health.body.status.text), ...ofSettings, ...last];
-    return { checks, sent, skewMs: health.date === null ? null : (asked + effects.now()) / 2 - health.date };
+    return { checks, sent, skewMs: health.date === null ? null : (startedAt + effects.now()) / 2 - health.date };
   };
 
-  const settings = async (each: Channel): Promise<Pick<OfChannel, 'checks' | 'sent'>> => {
+  const settingsChecks = async (each: Channel): Promise<Pick<ChannelFindings, 'checks' | 'sent'>> => {
     try {
-      const { before, changes, isThere, warnings, webhookUrl } = await connector.plan(each, AS_TARGETS_WANT);
+      const { changes, existing, warnings } = await connector.plan(each, DEFAULT_REQUEST);
       const about = { name: 'webhook_settings', subject: each.name, status: 'warn', fix: null } as const;
-      const identity = { urls: [webhookUrl], secret: options.openSecret(each.webhookSecret) };
-      const events = before.webhooks.find((webhook) => isOurs(webhook, identity))?.events ?? [];
+      const events = existing?.events ?? [];
       const checks = [
-        webhookCheck(each.name, { isThere, changes }),
+        webhookCheck(each.name, { isConnected: existing !== null, changes }),
         ...warnings.map(({ webhookUrl, message }) => ({
           ...about,
           message: webhookUrl === null ? message : `${webhookUrl}: ${message}`,
@@ -130,15 +128,15 @@ export function createDoctor(options: DoctorOptions): Doctor {
     return targetCheck(each, { refusal, test, channels });
   };
 
-  /** What waits for a target, what it did not take, and whether it can be sent anything. */
-  const deliveriesOf = async (each: Target, sent: ReadonlyMap<string, readonly EventName[]>): Promise<Check[]> => {
+  /** Checks what waits for a target, what it refused, and whether it receives anything at all. */
+  const deliveryChecks = async (each: Target, sent: ReadonlyMap<string, readonly EventName[]>): Promise<Check[]> => {
     const load = await store.outbox.loadOf(each.id);
     return [
-      ...present(breakerCheck(each, options.breakers.of(each.id), load)),
-      ...present(backlogCheck(each, load, effects.now())),
-      ...present(deadCheck(each, load)),
-      ...present(unhandledCheck(each, load)),
-      ...present(subscriptionCheck(each, sent)),
+      ...listOf(breakerCheck(each, options.breakers.of(each.id), load)),
+      ...listOf(backlogCheck(each, load, effects.now())),
+      ...listOf(deadCheck(each, load)),
+      ...listOf(unhandledCheck(each, load)),
+      ...listOf(subscriptionCheck(each, sent)),
     ];
   };
 
@@ -148,20 +146,20 @@ export function createDoctor(options: DoctorOptions): Doctor {
       const names = new Set(channels.map(({ name }) => name));
       const [ofStore, ofChannels, ofTargets, recent] = await Promise.all([
         storeChecks(),
-        Promise.all(channels.map(channel)),
+        Promise.all(channels.map(examineChannel)),
         Promise.all(targets.map(async (each) => await target(each, sendTest, names))),
         store.traffic.recentEvents(),
       ]);
       const sent = new Map(
         channels.map(({ name }, index) => [name, [...(ofChannels[index]?.sent ?? []), ...(recent.get(name) ?? [])]]),
       );
-      const ofDeliveries = await Promise.all(targets.map(async (each) => await deliveriesOf(each, sent)));
+      const ofDeliveries = await Promise.all(targets.map(async (each) => await deliveryChecks(each, sent)));
       const skewMs = ofChannels.map((each) => each.skewMs).find((each) => each !== null);
       return [
         ...ofStore,
         ...(skewMs === undefined ? [] : [clockCheck(skewMs)]),
-        ...(channels.length === 0 ? [missing('channels')] : ofChannels.flatMap(({ checks }) => checks)),
-        ...(targets.length === 0 ? [missing('targets')] : ofTargets),
+        ...(channels.length === 0 ? [noneConfigured('channels')] : ofChannels.flatMap(({ checks }) => checks)),
+        ...(targets.length === 0 ? [noneConfigured('targets')] : ofTargets),
         ...sharedUrlChecks(targets),
         ...ofDeliveries.flat(),
       ];
@@ -169,7 +167,7 @@ export function createDoctor(options: DoctorOptions): Doctor {
   };
 }
 
-function present(check: Check | null): Check[] {
+function listOf(check: Check | null): Check[] {
   return check === null ? [] : [check];
 }
 

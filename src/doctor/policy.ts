@@ -2,65 +2,70 @@ import { CHECK_STATUSES } from '../model.js';
 import type { CheckStatus, Target, TargetTest } from '../model.js';
 import type { ChannelTraffic } from '../store/traffic.js';
 
-/** One thing that was looked at. */
+/** The result of one check. */
 export interface Check {
-  /** What kind of check: stable, for scripts. */
+  /** The kind of check: stable, for scripts. */
   readonly name: string;
-  /** What was looked at: a channel, a target, the store … */
+  /** What was checked: a channel, a target, the store … */
   readonly subject: string;
   readonly status: CheckStatus;
   /** What was found. */
   readonly message: string;
-  /** What to do; null where nothing is. */
+  /** What to do; null if nothing. */
   readonly fix: string | null;
 }
 
-/** Refusals by their code: whether anyone on the internet can cause them, and what to do. */
+/** By the code of a refusal: whether anyone on the internet can cause it, and what to do. */
 const REFUSALS: ReadonlyMap<string, readonly [boolean, string]> = new Map([
-  ['GW_UNAUTHORIZED', [true, 'If these are from Whapi, its secret is wrong: "channels connect" sets it.']],
+  ['GW_UNAUTHORIZED', [true, 'If Whapi sent them, its webhook secret is wrong: set it with "channels connect".']],
   ['GW_RATE_LIMITED', [true, 'Raise WEBHOOK_RATE_PER_SECOND, or find out who sends webhooks with a wrong secret.']],
   ['GW_BAD_JSON', [false, 'Check the proxies between Whapi and the gateway: the bodies are not JSON.']],
   ['GW_TOO_LARGE', [false, 'Raise MAX_BODY_BYTES.']],
   [
     'GW_CHANNEL_MISMATCH',
-    [false, 'Give each Whapi channel a channel here; if the number was moved, PATCH it with { "channel_id": null }.'],
+    [
+      false,
+      'Add one channel here for each Whapi channel. If the number was moved, PATCH its channel with { "channel_id": null }.',
+    ],
   ],
-  ['GW_STORE_UNAVAILABLE', [false, 'Check the disk: the database does not take writes.']],
+  ['GW_STORE_UNAVAILABLE', [false, 'Check the disk: the database does not accept writes.']],
   ['GW_OVERLOADED', [false, 'Raise MAX_PENDING_BYTES, or use a faster disk: webhooks wait for their commit.']],
 ]);
 
 const MIB = 1024 * 1024;
 const LEAST_BYTES = 100 * MIB;
 const FEW_BYTES = 1024 * MIB;
-/** Whapi's clock comes in whole seconds, and with the answer's way here. */
+/** Whapi reports whole seconds, and its answer takes a while to arrive. */
 const TOLERATED_SKEW_MS = 30_000;
 
 /** What each state of a channel means (docs/whapi.md, Health). */
 const STATES: ReadonlyMap<string, readonly [CheckStatus, string, string | null]> = new Map([
   ['AUTH', ['ok', 'logged in and running', null]],
-  ['NOT_INIT', ['warn', 'not started', 'Start it in the panel of Whapi.']],
-  ['INIT', ['warn', 'starting', 'Wait a minute, and look again.']],
-  ['LAUNCH', ['warn', 'starting', 'Wait a minute, and look again.']],
-  ['QR', ['fail', 'not logged in to WhatsApp', 'Scan the QR code in the panel of Whapi with the phone.']],
-  ['SYNC_ERROR', ['fail', 'unable to read chats and messages', 'Log the channel out and in again at Whapi.']],
-  ['STOP', ['fail', 'stopped, perhaps unpaid', 'Look at the subscription in the panel of Whapi.']],
-  ['ERROR', ['fail', 'in an error', 'Restart the channel in the panel of Whapi.']],
+  ['NOT_INIT', ['warn', 'not started', 'Start it in the Whapi panel.']],
+  ['INIT', ['warn', 'starting', 'Wait a minute, then run the doctor again.']],
+  ['LAUNCH', ['warn', 'starting', 'Wait a minute, then run the doctor again.']],
+  ['QR', ['fail', 'not logged in to WhatsApp', 'Scan the QR code in the Whapi panel with the phone.']],
+  ['SYNC_ERROR', ['fail', 'unable to read chats and messages', 'Log the channel out and in again in the Whapi panel.']],
+  ['STOP', ['fail', 'stopped, perhaps unpaid', 'Check the subscription in the Whapi panel.']],
+  ['ERROR', ['fail', 'in an error state', 'Restart the channel in the Whapi panel.']],
 ]);
 
 export function storeCheck(refusal: string | null): Check {
   const at = { name: 'store', subject: 'store' };
-  if (refusal === null) return { ...at, status: 'ok', message: 'The store takes writes.', fix: null };
-  return { ...at, status: 'fail', message: refusal, fix: 'Look at the disk and the rights of the database file.' };
+  if (refusal === null) return { ...at, status: 'ok', message: 'The store accepts writes.', fix: null };
+  return { ...at, status: 'fail', message: refusal, fix: 'Check the disk and the permissions of the database file.' };
 }
 
-/** `freeBytes` of the disk that the database is on. */
+/** `freeBytes`: on the disk of the database. */
 export function diskCheck(freeBytes: number): Check {
   const free =
     freeBytes < FEW_BYTES ? `${Math.floor(freeBytes / MIB)} MiB` : `${Math.floor(freeBytes / MIB / 1024)} GiB`;
   const status = freeBytes < LEAST_BYTES ? 'fail' : freeBytes < FEW_BYTES ? 'warn' : 'ok';
   const fix =
-    status === 'ok' ? null : 'Make room: with a full disk webhooks are answered 503, and Whapi sends them again later.';
-  return { name: 'disk', subject: 'store', status, message: `${free} are free beside the database.`, fix };
+    status === 'ok'
+      ? null
+      : 'Free up disk space: on a full disk, webhooks are answered 503 and Whapi retries them later.';
+  return { name: 'disk', subject: 'store', status, message: `${free} free on the disk of the database.`, fix };
 }
 
 /** `skewMs`: how far this machine's clock is ahead of Whapi's. */
@@ -74,17 +79,17 @@ export function clockCheck(skewMs: number): Check {
     message: isRight
       ? "The clock agrees with Whapi's."
       : `The clock is ${seconds} s ${skewMs > 0 ? 'ahead of' : 'behind'} Whapi's.`,
-    fix: isRight ? null : 'Set the clock (NTP): signatures and the age of messages go by it.',
+    fix: isRight ? null : 'Synchronize the clock (NTP): signatures and the age of messages depend on it.',
   };
 }
 
-/** `state`: status.text of the channel's health at Whapi. */
+/** `state`: `status.text` of the channel's health at Whapi. */
 export function healthCheck(channel: string, state: string): Check {
-  const [status, words, fix] = STATES.get(state) ?? ['warn', 'in a state that is not known here', null];
-  return { name: 'whapi', subject: channel, status, message: `At Whapi the channel is ${words} (${state}).`, fix };
+  const [status, meaning, fix] = STATES.get(state) ?? ['warn', 'in an unknown state', null];
+  return { name: 'whapi', subject: channel, status, message: `The channel is ${meaning} at Whapi (${state}).`, fix };
 }
 
-/** The channel at Whapi could not be asked. */
+/** Whapi could not be asked about the channel. */
 export function whapiFailure(channel: string, message: string): Check {
   return { name: 'whapi', subject: channel, status: 'fail', message, fix: null };
 }
@@ -92,15 +97,15 @@ export function whapiFailure(channel: string, message: string): Check {
 /** `changes`: what connecting would change at Whapi. */
 export function webhookCheck(
   channel: string,
-  { isThere, changes }: { isThere: boolean; changes: readonly string[] },
+  { isConnected, changes }: { isConnected: boolean; changes: readonly string[] },
 ): Check {
   const at = { name: 'webhook', subject: channel };
   if (changes.length === 0)
     return { ...at, status: 'ok', message: "The webhook's settings at Whapi are right.", fix: null };
   return {
     ...at,
-    status: isThere ? 'warn' : 'fail',
-    message: isThere
+    status: isConnected ? 'warn' : 'fail',
+    message: isConnected
       ? `Connecting would change settings at Whapi: ${changes.join('; ')}.`
       : "The gateway's webhook is not set at Whapi.",
     fix: `Connect it: POST /v1/channels/${channel}/connect, or "channels connect ${channel}".`,
@@ -110,20 +115,26 @@ export function webhookCheck(
 export function lastWebhookCheck(channel: string, at: number | null, now: number): Check {
   const name = 'last_webhook';
   if (at !== null)
-    return { name, subject: channel, status: 'ok', message: `Its last webhook came ${ago(now - at)} ago.`, fix: null };
-  const fix = `Send the number a message. If none comes in: "channels connect ${channel}" tests the way.`;
+    return {
+      name,
+      subject: channel,
+      status: 'ok',
+      message: `The last webhook arrived ${durationText(now - at)} ago.`,
+      fix: null,
+    };
+  const fix = `Send a message to the number. If no webhook arrives, test the connection with "channels connect ${channel}".`;
   return { name, subject: channel, status: 'warn', message: 'No webhook of this channel is stored.', fix };
 }
 
 export interface TargetFacts {
-  /** Why its URL cannot be a target's; null where it can. */
+  /** Why its URL is not allowed; null if it is. */
   readonly refusal: string | null;
-  /** What came of a test event; null where none was sent. */
+  /** The result of a test event; null if none was sent. */
   readonly test: TargetTest | null;
   readonly channels: ReadonlySet<string>;
 }
 
-/** The worst that there is to say of a target. */
+/** Reports only the most severe problem of a target. */
 export function targetCheck(target: Target, { refusal, test, channels }: TargetFacts): Check {
   const at = { name: 'target', subject: target.name };
   const unknown = target.channels.filter((name) => name !== '*' && !channels.has(name));
@@ -138,7 +149,7 @@ export function targetCheck(target: Target, { refusal, test, channels }: TargetF
   }
   if (!target.enabled) {
     const reason = target.disabledReason;
-    const state = reason === null ? 'It is disabled' : `The gateway has switched it off (${reason})`;
+    const state = reason === null ? 'It is disabled' : `The gateway disabled it (${reason})`;
     return {
       ...at,
       status: 'warn',
@@ -155,7 +166,7 @@ export function targetCheck(target: Target, { refusal, test, channels }: TargetF
     };
   }
   const message =
-    test === null ? 'Its address is allowed.' : `It answered a test event (${sentOf(test)}) in ${test.durationMs} ms.`;
+    test === null ? 'Its URL is allowed.' : `It answered a test event (${sentOf(test)}) in ${test.durationMs} ms.`;
   return { ...at, status: 'ok', message, fix: null };
 }
 
@@ -163,7 +174,7 @@ function sentOf({ event, method, path }: TargetTest): string {
   return `${event} at ${method} ${path}`;
 }
 
-/** Null where none was refused today (UTC). */
+/** Null if no webhook was refused today (UTC). */
 export function refusedCheck(
   channel: string,
   { lastWebhookAt, refused: { today, lastAt, lastCode } }: ChannelTraffic,
@@ -176,12 +187,12 @@ export function refusedCheck(
     name: 'refused',
     subject: channel,
     status: isLatest && !isForeign ? 'fail' : 'warn',
-    message: `${count(today, 'webhook')} refused today, the last one ${ago(now - lastAt)} ago with ${lastCode}.`,
+    message: `${counted(today, 'webhook')} refused today, the last one ${durationText(now - lastAt)} ago with ${lastCode}.`,
     fix,
   };
 }
 
-export function missing(name: 'channels' | 'targets'): Check {
+export function noneConfigured(name: 'channels' | 'targets'): Check {
   return name === 'channels'
     ? {
         name,
@@ -210,11 +221,11 @@ const UNITS = [
   [1000, 'second'],
 ] as const;
 
-export function count(number: number, one: string, many = `${one}s`): string {
+export function counted(number: number, one: string, many = `${one}s`): string {
   return `${number} ${number === 1 ? one : many}`;
 }
 
-export function ago(ms: number): string {
+export function durationText(ms: number): string {
   const [size, unit] = UNITS.find(([each]) => ms >= each) ?? UNITS[3];
   const count = Math.max(0, Math.floor(ms / size));
   return `${count} ${unit}${count === 1 ? '' : 's'}`;

@@ -2,15 +2,15 @@ import { nameOf } from '../intake/event.js';
 import { subscribes } from '../intake/route.js';
 import { sameBotWarning } from '../intake/subscription.js';
 import type { Breaker, EventName, Target } from '../model.js';
-import { ago, count } from './policy.js';
+import { durationText, counted } from './policy.js';
 import type { Check } from './policy.js';
 import type { TargetLoad } from '../store/outbox.js';
 
-/** A delivery that waits for longer is worth a warning. */
-const USUAL_WAIT_MS = 5 * 60_000;
-const MOST_EVENTS = 8;
+/** A delivery that waits longer than this is worth a warning. */
+const BACKLOG_WARN_MS = 5 * 60_000;
+const MOST_LISTED_EVENTS = 8;
 
-/** Null where it is closed. */
+/** Null if the breaker is closed. */
 export function breakerCheck({ name, url, id }: Target, breaker: Breaker, { lastError }: TargetLoad): Check | null {
   if (breaker.state === 'closed') return null;
   const { since, probe } = breakerTimes(breaker);
@@ -19,42 +19,42 @@ export function breakerCheck({ name, url, id }: Target, breaker: Breaker, { last
     subject: name,
     status: 'fail',
     message:
-      `Its circuit breaker is open${since}, after ${count(breaker.consecutiveFailures, 'failed attempt')}; ${probe}. ` +
-      `Deliveries wait.${lastErrorWords(lastError)}`,
-    fix: `Make the bot at ${url} answer. Deliveries then resume by themselves, at once with: "targets test ${id}".`,
+      `Its circuit breaker is open${since}, after ${counted(breaker.consecutiveFailures, 'failed attempt')}; ${probe}. ` +
+      `Deliveries wait.${lastErrorText(lastError)}`,
+    fix: `Make the bot at ${url} answer. Deliveries then resume automatically, or at once with "targets test ${id}".`,
   };
 }
 
-/** Null where nothing waits. What has waited for less than a few minutes is the usual traffic. */
+/** Null if nothing waits. Deliveries that have waited for a few minutes at most are normal traffic. */
 export function backlogCheck({ name, id }: Target, load: TargetLoad, now: number): Check | null {
   const { pending, oldestPendingAt, lastError } = load;
   if (pending === 0 || oldestPendingAt === null) return null;
   const at = { name: 'backlog', subject: name };
-  const waiting = `${count(pending, 'delivery', 'deliveries')} pending, the oldest for ${ago(now - oldestPendingAt)}.`;
-  if (now - oldestPendingAt < USUAL_WAIT_MS) return { ...at, status: 'ok', message: waiting, fix: null };
+  const waiting = `${counted(pending, 'delivery', 'deliveries')} pending, the oldest for ${durationText(now - oldestPendingAt)}.`;
+  if (now - oldestPendingAt < BACKLOG_WARN_MS) return { ...at, status: 'ok', message: waiting, fix: null };
   return {
     ...at,
     status: 'warn',
-    message: `${waiting}${lastErrorWords(lastError)}`,
+    message: `${waiting}${lastErrorText(lastError)}`,
     fix: `List them: GET /v1/deliveries?status=pending&target=${id}. "explain <message-id>" says why one waits.`,
   };
 }
 
-/** Null where none is dead. */
+/** Null if none is dead. */
 export function deadCheck({ name, id }: Target, { deadLastDay }: TargetLoad): Check | null {
   if (deadLastDay === 0) return null;
   return {
     name: 'dead',
     subject: name,
     status: 'warn',
-    message: `${count(deadLastDay, 'delivery', 'deliveries')} failed permanently in the last day.`,
+    message: `${counted(deadLastDay, 'delivery', 'deliveries')} became dead in the last day and will not be retried.`,
     fix:
-      `See why: GET /v1/deliveries?status=dead&target=${id}. To send them again: ` +
+      `See why: GET /v1/deliveries?status=dead&target=${id}. To retry them: ` +
       `POST /v1/deliveries/retry { "status": "dead", "target": "${id}" }.`,
   };
 }
 
-/** Events without a handler are no alarm: a bot need not take all that Whapi sends. */
+/** Status `ok`: a bot does not have to handle every event. */
 export function unhandledCheck({ name, id }: Target, { unhandledLastDay }: TargetLoad): Check | null {
   if (unhandledLastDay.length === 0) return null;
   const events = unhandledLastDay.map((each) => `${each.event} (${each.count})`).join(', ');
@@ -69,14 +69,15 @@ export function unhandledCheck({ name, id }: Target, { unhandledLastDay }: Targe
   };
 }
 
-/** `sent`: the events that each channel sends; where nothing is known of one, nothing is said. */
+/** `sent`: the events that each channel sends. Null if they are not known for one of the target's channels. */
 export function subscriptionCheck(target: Target, sent: ReadonlyMap<string, readonly EventName[]>): Check | null {
   const names = target.channels.includes('*') ? [...sent.keys()] : target.channels.filter((name) => sent.has(name));
   const all = names.flatMap((name) => (sent.get(name) ?? []).map((event) => ({ name, event })));
   const isKnown = names.length > 0 && names.every((name) => (sent.get(name) ?? []).length > 0);
   if (!target.enabled || !isKnown || all.some(({ name, event }) => subscribes(target, name, event))) return null;
   const events = [...new Set(all.map(({ event }) => nameOf(event)))].sort();
-  const shown = events.length > MOST_EVENTS ? `${events.slice(0, MOST_EVENTS).join(', ')} …` : events.join(', ');
+  const shown =
+    events.length > MOST_LISTED_EVENTS ? `${events.slice(0, MOST_LISTED_EVENTS).join(', ')} …` : events.join(', ');
   return {
     name: 'subscription',
     subject: target.name,
@@ -86,7 +87,7 @@ export function subscriptionCheck(target: Target, sent: ReadonlyMap<string, read
   };
 }
 
-/** One check for each target whose bot another, older target reaches as well. */
+/** One check per target that reaches the same bot as an older target. */
 export function sharedUrlChecks(targets: readonly Target[]): Check[] {
   return targets.flatMap((target, index) => {
     const message = sameBotWarning(target, targets.slice(0, index));
@@ -96,7 +97,7 @@ export function sharedUrlChecks(targets: readonly Target[]): Check[] {
   });
 }
 
-/** Since when a breaker is open (empty where that is not known), and when it probes. */
+/** Since when a breaker is open (empty if not known), and when it probes. */
 export function breakerTimes({ state, openedAt, nextProbeAt }: Breaker): { since: string; probe: string } {
   return {
     since: openedAt === null ? '' : ` since ${iso(openedAt)}`,
@@ -104,7 +105,7 @@ export function breakerTimes({ state, openedAt, nextProbeAt }: Breaker): { since
   };
 }
 
-function lastErrorWords(error: string | null): string {
+function lastErrorText(error: string | null): string {
   return error === null ? '' : ` Last error: ${error}`;
 }
 

@@ -1,7 +1,7 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox';
 import type { Connector } from '../connect/connector.js';
-import { shown } from '../connect/policy.js';
-import type { Connectable, Plan } from '../connect/policy.js';
+import { displayed } from '../connect/policy.js';
+import type { ManagedSettings, Plan } from '../connect/policy.js';
 import type { Disconnection, WhapiSettings } from '../contract/connect.js';
 import { connectChannel, disconnectChannel } from '../contract/operations/channels.js';
 import { GatewayError } from '../errors.js';
@@ -76,10 +76,10 @@ function planJson({ name }: Channel, isDry: boolean, { before, after, changes }:
   };
 }
 
-function settingsJson({ callback_persist, webhooks }: Connectable): WhapiSettings {
+function settingsJson({ callback_persist, webhooks }: ManagedSettings): WhapiSettings {
   return {
     callback_persist,
-    webhooks: webhooks.map(shown).map(({ url, mode, events, headers, webhookMaxAgeSeconds }) => ({
+    webhooks: webhooks.map(displayed).map(({ url, mode, events, headers, webhookMaxAgeSeconds }) => ({
       ...{ url, mode, events: [...events], headers },
       webhook_max_age_seconds: webhookMaxAgeSeconds,
     })),

@@ -1,5 +1,6 @@
 import type { FastifyBaseLogger, FastifyReply } from 'fastify';
 import type { Readable } from 'node:stream';
+import { identityOf } from '../connect/identity.js';
 import type { Channel, Sealed } from '../model.js';
 import type { Registry } from '../store/registry.js';
 import { BodyCopy, decodedText, peek } from './body-peek.js';
@@ -36,13 +37,13 @@ export interface WhapiResyncs {
    * Registers the ids, then makes the call, one at a time per channel (I2), until `signal` aborts it. Returns null when
    * `isOver` says that the client left before its turn. @throws GatewayError
    */
-  ask<T extends Pick<CallOutcome, 'outcome'>>(
+  makeCall<T extends Pick<CallOutcome, 'outcome'>>(
     about: { readonly channel: string; readonly messageIds: readonly string[] },
     call: (signal: AbortSignal) => Promise<T>,
     isOver: () => boolean,
   ): Promise<T | null>;
   /** Starts a resync of a message that Whapi says it does not have. Returns the id of the resync, or null without one. */
-  bringBack(
+  resyncIfMissing(
     about: { readonly channel: string; readonly messageId: string },
     said: WhapiResponse,
     asked: 'message' | 'quoted',
@@ -87,7 +88,7 @@ async function forwardResync(
   // Other calls of the channel wait for this one, so it does not wait for a body, which such a request has no use for.
   const headers = request.body === null ? request.headers : bodyless(request.headers);
   const withoutBody = { ...request, headers, body: null };
-  const result = await resyncs.ask(
+  const result = await resyncs.makeCall(
     { channel: request.channel.name, messageIds: request.url.messageIds },
     async (signal) =>
       await outcomeOf(callUpstream, reply, { ...withoutBody, signal: AbortSignal.any([request.signal, signal]) }),
@@ -117,7 +118,7 @@ async function forwardWithAutoResync(
   if (messageId === null) return answer;
   const { outcome, answer: unread } = await readBeginning(answer);
   const about = { channel: channel.name, messageId };
-  const resyncId = await resyncs.bringBack(about, outcome, requestedId === null ? 'quoted' : 'message');
+  const resyncId = await resyncs.resyncIfMissing(about, outcome, requestedId === null ? 'quoted' : 'message');
   if (resyncId !== null) reply.header(RESYNC_HEADER, resyncId);
   return unread;
 }
@@ -131,11 +132,9 @@ async function forwardSettings(
 ): Promise<ForwardedResponse> {
   const copy = new BodyCopy(MOST_BYTES_READ);
   const answer = await callUpstream(reply, { ...request, body: request.body && copy.of(request.body) });
-  const { name, webhookSecret } = request.channel;
-  const current = publicUrl === null ? null : `${publicUrl}/webhooks/${name}`;
-  const connected = (await store.registry.connection(name))?.webhookUrl ?? null;
-  const urls = [current, connected].filter((url) => url !== null);
-  if (answer.status < 300 && dropsWebhook(copy.whole, { urls, secret: openSecret(webhookSecret) })) {
+  const { name } = request.channel;
+  const identity = await identityOf(request.channel, publicUrl, { store, openSecret });
+  if (answer.status < 300 && dropsWebhook(copy.whole, identity)) {
     const fix = `Run "channels connect ${name}", and have the client keep the gateway's webhook in its list.`;
     log.warn({ channel: name, fix }, "a client's PATCH /settings dropped the gateway's webhook at Whapi");
   }

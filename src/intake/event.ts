@@ -2,7 +2,10 @@ import { EVENT_METHODS } from '../model.js';
 import type { EventMethod, EventName, WebhookHttpMethod } from '../model.js';
 import { isRecord } from '../json.js';
 
-/** Types in Whapi's current spelling, with the singular and legacy ones that older texts and settings use (docs/whapi.md, Modes). */
+/**
+ * Whapi's current event types, and the singular and legacy spellings that old payloads and settings use (docs/whapi.md,
+ * Modes).
+ */
 export const TYPES: ReadonlyMap<string, string> = new Map([
   ...['messages', 'statuses', 'chats', 'contacts', 'groups', 'presences', 'calls', 'labels', 'users'].map(
     (type) => [type, type] as const,
@@ -21,10 +24,10 @@ export const TYPES: ReadonlyMap<string, string> = new Map([
   ['channels', 'channel'],
 ]);
 
-/** A type that we do not know names an event all the same, where it is a word: it may become part of a target's URL. */
-const TYPE_WORD = /^[A-Za-z_][\w-]{0,63}$/;
+/** Unknown types are accepted if they have this form, because they may become part of a target's URL. */
+const TYPE_PATTERN = /^[A-Za-z_][\w-]{0,63}$/;
 
-/** What the request itself says of the event, where the body does not. */
+/** What the request says about the event if the body does not. */
 export interface RequestHint {
   readonly method: WebhookHttpMethod;
   readonly suffix: string;
@@ -32,8 +35,8 @@ export interface RequestHint {
 
 export interface NamedEvent {
   readonly event: EventName;
-  /** The body or the request says the method; otherwise it is only what the first key usually means. */
-  readonly isMethodNamed: boolean;
+  /** The body or the request states the method. Otherwise it is only the default of the body's first key. */
+  readonly isMethodExplicit: boolean;
 }
 
 /** `messages.post` */
@@ -42,46 +45,46 @@ export function nameOf({ type, method }: EventName): string {
 }
 
 /**
- * The event of a webhook. Its `event` field comes first (`{type, event}` in real payloads, `{type, method}` in Whapi's
- * schema); what is missing there, or is no word that we know, is taken from the path suffix, the HTTP method and at last
- * from what the body's keys usually mean. So a restored message cannot slip through under an odd event name.
+ * The event of a webhook. Its `event` field comes first: `{type, event}` in real payloads, `{type, method}` in Whapi's
+ * schema. What is missing or unknown there comes from the path suffix, then from the HTTP method, and finally from the
+ * default of the body's keys. So an odd event name cannot let a restored message slip through.
  */
-export function eventOf(field: unknown, hint: RequestHint, usual: EventName | null): NamedEvent {
+export function eventOf(field: unknown, hint: RequestHint, defaultEvent: EventName | null): NamedEvent {
   const fields = isRecord(field) ? field : {};
   const path = eventOfSuffix(hint);
-  const method = methodWord(fields['event']) ?? methodWord(fields['method']) ?? path.method;
+  const method = knownMethod(fields['event']) ?? knownMethod(fields['method']) ?? path.method;
   return {
     event: {
-      type: typeWord(fields['type']) ?? path.type ?? usual?.type ?? 'unknown',
-      method: method ?? usual?.method ?? (hint.method.toLowerCase() as EventMethod),
+      type: knownType(fields['type']) ?? path.type ?? defaultEvent?.type ?? 'unknown',
+      method: method ?? defaultEvent?.method ?? (hint.method.toLowerCase() as EventMethod),
     },
-    isMethodNamed: method !== undefined,
+    isMethodExplicit: method !== undefined,
   };
 }
 
-/** Path mode appends `/type/method`; method mode appends `/type` and puts the method into the HTTP verb. */
+/** Path mode appends `/type/method`; method mode appends `/type` and uses the event's method as HTTP method. */
 function eventOfSuffix({ method, suffix }: RequestHint): {
   type?: string | undefined;
   method?: EventMethod | undefined;
 } {
-  const words = suffix.split('/').filter((word) => word !== '');
-  const last = words.at(-1);
+  const parts = suffix.split('/').filter((part) => part !== '');
+  const last = parts.at(-1);
   const verb = method.toLowerCase() as EventMethod;
-  const lastAsMethod = methodWord(last);
-  if (lastAsMethod !== undefined && words.length > 1)
-    return { type: TYPES.get(words.at(-2) ?? ''), method: lastAsMethod };
+  const lastAsMethod = knownMethod(last);
+  if (lastAsMethod !== undefined && parts.length > 1)
+    return { type: TYPES.get(parts.at(-2) ?? ''), method: lastAsMethod };
   const type = TYPES.get(last ?? '');
-  // A bare POST is also what body mode sends for every event, so by itself it says nothing.
+  // Body mode sends every event as POST, so a POST without a suffix says nothing about the event.
   if (type !== undefined || verb !== 'post') return { type, method: verb };
   return {};
 }
 
-function typeWord(value: unknown): string | undefined {
-  if (typeof value !== 'string' || !TYPE_WORD.test(value)) return undefined;
+function knownType(value: unknown): string | undefined {
+  if (typeof value !== 'string' || !TYPE_PATTERN.test(value)) return undefined;
   return TYPES.get(value.toLowerCase()) ?? value;
 }
 
-function methodWord(value: unknown): EventMethod | undefined {
+function knownMethod(value: unknown): EventMethod | undefined {
   if (typeof value !== 'string') return undefined;
   const word = value.toLowerCase();
   return EVENT_METHODS.find((method) => method === word);

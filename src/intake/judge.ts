@@ -3,180 +3,187 @@ import type { Judgement, Verdict } from '../model.js';
 import type { Item } from './decode.js';
 import { HOUR_MS } from '../durations.js';
 
-/** What the gateway remembers of the item under judgement. Read inside the recording transaction, and only when asked for. */
+/** What the gateway remembers about an item. Read lazily inside the recording transaction. */
 export interface Memory {
-  /** Its message id is registered and a window is open. */
+  /** Its message id is registered and the window is open. */
   readonly registered: boolean;
   /** Its message id is in the ledger. */
   readonly known: boolean;
-  /** Its message id is known, but no post has carried it yet, and Whapi was not asked for it. */
+  /** Its message id is known, but no post has carried it yet and Whapi was not asked for it. */
   readonly unposted: boolean;
   /**
-   * Its bytes (a live location's sequence number) were recorded before. Of a repeatable item: within the last 2 hours, and
-   * nothing else about the same object since.
+   * These exact bytes (for a live location: this `sequence_number`) were recorded before. For a repeatable item: within
+   * the last 2 hours, and nothing else about the same object since.
    */
   readonly recorded: boolean;
   /** The newest message recorded in its chat: `timestamp` in Unix seconds, `receivedAt` in milliseconds. */
   readonly newestInChat: { readonly timestamp: number; readonly receivedAt: number } | null;
 }
 
-export interface Circumstances {
-  /** When the webhook came, in milliseconds. */
+export interface JudgingContext {
+  /** When the webhook was received, in milliseconds. */
   readonly receivedAt: number;
   /** The channel's `late_after_seconds`. */
   readonly lateAfterSeconds: number;
-  /** No webhook brings it, but the release of an audit, which found that it never came: it is late, whatever its chat did. */
+  /**
+   * The item comes from the release of an audit and not from a webhook: it is late, however far its chat has moved on.
+   */
   readonly recovered?: boolean;
 }
 
-/** Whapi waits up to an hour between two tries (docs/whapi.md, Delivery): until then an older message may be just a retry. */
+/**
+ * Whapi's longest delay between two retries (docs/whapi.md, Delivery). Until then, an older message may be just a
+ * retry.
+ */
 export const LONGEST_RETRY_DELAY_MS = HOUR_MS;
 
 interface Row {
   readonly rule: number;
   readonly verdict: Verdict;
-  readonly because: string;
-  readonly when: (item: Item, memory: Memory, at: Circumstances) => boolean;
+  readonly reason: string;
+  readonly applies: (item: Item, memory: Memory, context: JudgingContext) => boolean;
 }
 
 /**
- * The decision table. The first row that applies gives the verdict. A row's number is its identity: it is stored as the
- * evidence and never given to another row, wherever the row stands.
+ * The decision table, row by row: the first row that applies gives the verdict. A row's number is its identity, not its
+ * place: it is stored as evidence and never reused.
  */
 const TABLE: readonly Row[] = [
-  // A vote comes under the id of its poll, each time with new tallies.
+  // Votes. Each one reuses the id of its poll, with new tallies.
   {
     rule: 1,
     verdict: 'duplicate',
-    because: 'this very vote was recorded before',
-    when: (item, memory) => isVote(item) && memory.recorded,
+    reason: 'this exact vote was recorded before',
+    applies: (item, memory) => isVote(item) && memory.recorded,
   },
   {
     rule: 2,
     verdict: 'event',
-    because: 'a vote: it comes under the id of its poll',
-    when: (item) => isVote(item),
+    reason: 'a vote: it reuses the id of its poll',
+    applies: (item) => isVote(item),
   },
-  // What a resync brings back.
+  // Any other message that a resync is bringing back, whatever the event's method.
   {
     rule: 3,
     verdict: 'restored',
-    because: 'its id is registered: a resync is bringing it back',
-    when: (item, memory) => isMessage(item) && memory.registered,
+    reason: 'its id is registered: a resync is bringing it back',
+    applies: (item, memory) => isMessage(item) && memory.registered,
   },
-  // WhatsApp could not read the message yet. The message itself follows under the same id, and must not be a duplicate.
+  // Placeholders: WhatsApp could not read the message yet. It follows under the same id and must not become a
+  // duplicate.
   {
     rule: 15,
     verdict: 'duplicate',
-    because: 'this very placeholder was recorded before',
-    when: (item, memory) => isPlaceholder(item) && !memory.known && memory.recorded,
+    reason: 'this exact placeholder was recorded before',
+    applies: (item, memory) => isPlaceholder(item) && !memory.known && memory.recorded,
   },
   {
     rule: 16,
     verdict: 'event',
-    because: 'a placeholder: WhatsApp could not read the message yet, and it follows under the same id',
-    when: (item, memory) => isPlaceholder(item) && !memory.known,
+    reason: 'a placeholder: WhatsApp could not read the message yet; it follows under the same id',
+    applies: (item, memory) => isPlaceholder(item) && !memory.known,
   },
-  // A put overtook its post: a bot that takes posts only has not seen the message.
+  // A post that a put overtook: a bot that takes only posts has not seen the message. Before row 4, so for live
+  // locations as well.
   {
     rule: 17,
     verdict: 'new',
-    because: 'only puts have carried it so far: this is its first post',
-    when: (item, memory) => isPost(item) && !isPlaceholder(item) && memory.unposted,
+    reason: 'only puts have carried it so far: this is its first post',
+    applies: (item, memory) => isPost(item) && !isPlaceholder(item) && memory.unposted,
   },
-  // A live location keeps its id and counts its positions.
+  // Live locations. All positions share one id and are numbered.
   {
     rule: 4,
     verdict: 'duplicate',
-    because: 'this position of the live location was recorded before',
-    when: (item, memory) => isLiveLocation(item) && memory.known && memory.recorded,
+    reason: 'this position of the live location was recorded before',
+    applies: (item, memory) => isLiveLocation(item) && memory.known && memory.recorded,
   },
   {
     rule: 5,
     verdict: 'event',
-    because: 'another position of a live location',
-    when: (item, memory) => isLiveLocation(item) && memory.known,
+    reason: 'a new position of a live location',
+    applies: (item, memory) => isLiveLocation(item) && memory.known,
   },
-  // A put of a message that we know: the same again, or a revision.
+  // Puts of known messages: a repeat or a revision.
   {
     rule: 6,
     verdict: 'duplicate',
-    because: 'this very revision of the message was recorded before',
-    when: (item, memory) => isPut(item) && memory.known && memory.recorded,
+    reason: 'this exact revision of the message was recorded before',
+    applies: (item, memory) => isPut(item) && memory.known && memory.recorded,
   },
   {
     rule: 7,
     verdict: 'event',
-    because: 'a revision of a message seen before',
-    when: (item, memory) => isPut(item) && memory.known,
+    reason: 'a revision of a message seen before',
+    applies: (item, memory) => isPut(item) && memory.known,
   },
   {
     rule: 8,
     verdict: 'duplicate',
-    because: 'its id was seen before',
-    when: (item, memory) => isPost(item) && memory.known,
+    reason: 'its id was seen before',
+    applies: (item, memory) => isPost(item) && memory.known,
   },
-  // Never seen.
+  // Messages never seen before.
   {
     rule: 9,
     verdict: 'late',
-    because: 'never seen before, and its chat has long moved on',
-    when: (item, memory, at) => isMessage(item) && !memory.known && isLate(item, memory, at),
+    reason: 'never seen before, and sent long before the newest message of its chat',
+    applies: (item, memory, context) => isMessage(item) && !memory.known && isLate(item, memory, context),
   },
   {
     rule: 10,
     verdict: 'new',
-    because: 'never seen before',
-    when: (item, memory) => isMessage(item) && !memory.known,
+    reason: 'never seen before',
+    applies: (item, memory) => isMessage(item) && !memory.known,
   },
-  // Side effects of a resync.
+  // Side effects of a resync: an update or a chat changes because a message came back.
   {
     rule: 11,
     verdict: 'restored',
-    because: 'an update of a message that a resync is bringing back, with no cause of its own',
-    when: (item, memory) => isUpdate(item) && !item.ownTrigger && memory.registered,
+    reason: 'an update of a message that a resync is bringing back, without a cause of its own',
+    applies: (item, memory) => isUpdate(item) && !item.ownTrigger && memory.registered,
   },
   {
     rule: 12,
     verdict: 'restored',
-    because: 'its last message became one that a resync is bringing back',
-    when: (item, memory) => isChat(item) && memory.registered,
+    reason: 'its last message is now one that a resync is bringing back',
+    applies: (item, memory) => isChat(item) && memory.registered,
   },
-  // Whapi saw no 200 and sent it again.
+  // Retries of other events: Whapi got no 200 and sent the webhook again.
   {
     rule: 13,
     verdict: 'duplicate',
-    because: 'these very bytes came within the last two hours, and nothing about the same object since',
-    when: (item, memory) => item.repeatable && memory.recorded,
+    reason: 'these exact bytes were recorded within the last two hours, and nothing else about the same object since',
+    applies: (item, memory) => item.repeatable && memory.recorded,
   },
   {
     rule: 14,
     verdict: 'event',
-    because: 'nothing that repeats or brings back a message',
-    when: () => true,
+    reason: 'neither a repeat nor part of a resync',
+    applies: () => true,
   },
 ];
 
-/** What the rule of a verdict says, in words for people. */
+/** Why a row gives its verdict, for people. */
 export function reasonOf(rule: number): string {
-  return TABLE.find((row) => row.rule === rule)?.because ?? 'by a rule of another version';
+  return TABLE.find((row) => row.rule === rule)?.reason ?? 'judged by a rule of another version';
 }
 
-/** The rules that write the id into the ledger; rule 8 refreshes the last sighting. */
+/** The rows that write the id into the ledger; row 8 refreshes the last sighting. */
 const WRITES_LEDGER: ReadonlySet<number> = new Set([3, 8, 9, 10, 17]);
 
-export function judge(item: Item, memory: Memory, at: Circumstances): Judgement {
-  const row = TABLE.find(({ when }) => when(item, memory, at));
+export function judge(item: Item, memory: Memory, context: JudgingContext): Judgement {
+  const row = TABLE.find(({ applies }) => applies(item, memory, context));
   if (!row) throw new Error('The last row of the decision table applies to everything.');
   return { verdict: row.verdict, rule: row.rule };
 }
 
-/** Whether the item makes its id known, and proves a resync of it. A placeholder never does: the message is yet to come. */
+/** Whether the item makes its id known and proves its resync. A placeholder does not: its message is still to come. */
 export function writesLedger(item: Item, { rule }: Judgement): boolean {
   return WRITES_LEDGER.has(rule) && !isPlaceholder(item);
 }
 
-/** Whether a restored message goes to the bots all the same, where its registration asks for what they have not seen. */
+/** Whether a restored message is one that bots have not seen, for registrations with `deliver_unseen`. */
 export function isUnseen(item: Item, memory: Pick<Memory, 'unposted'> & { readonly seen: boolean }): boolean {
   if (isPlaceholder(item)) return false;
   return !memory.seen || (isPost(item) && memory.unposted);
@@ -189,16 +196,16 @@ const isVote = (item: Item): boolean => isMessage(item) && item.type === 'poll_u
 const isLiveLocation = (item: Item): boolean => isMessage(item) && item.type === 'live_location';
 const isPost = (item: Item): boolean => isMessage(item) && item.method === 'post';
 const isPut = (item: Item): boolean => isMessage(item) && item.method === 'put';
-/** It stands for a message that is yet to come under the same id. */
+/** A stub for a message that is still to come under the same id. */
 export const isPlaceholder = (item: Item): boolean => isMessage(item) && item.type === PLACEHOLDER_TYPE;
 
-function isLate(item: Item, memory: Memory, at: Circumstances): boolean {
-  if (at.recovered === true) return true;
+function isLate(item: Item, memory: Memory, context: JudgingContext): boolean {
+  if (context.recovered === true) return true;
   if (item.timestamp === null) return false;
   const newest = memory.newestInChat;
   if (!newest) return false;
   return (
-    newest.timestamp - item.timestamp > at.lateAfterSeconds &&
-    at.receivedAt - newest.receivedAt > LONGEST_RETRY_DELAY_MS
+    newest.timestamp - item.timestamp > context.lateAfterSeconds &&
+    context.receivedAt - newest.receivedAt > LONGEST_RETRY_DELAY_MS
   );
 }

@@ -4,28 +4,28 @@ import { nameOf } from './event.js';
 
 export interface JudgedItem extends Judgement {
   readonly item: Item;
-  /** Restored, never seen before, and registered with `deliver_unseen`: goes to the bots as well. */
+  /** Restored, never seen before and registered with `deliver_unseen`: bots receive it as well. */
   readonly recover: boolean;
 }
 
-/** One request's share of a webhook. A target that asks for a split has several routes, in order. */
+/** One request for a target. A target that splits webhooks has several routes, in order. */
 export interface Route {
   readonly target: Target;
-  /** Positions in the document's items, ascending, never empty. */
+  /** Indexes into the document's items, ascending, never empty. */
   readonly positions: readonly number[];
-  /** All items of the webhook: the target receives the very bytes that came. */
+  /** All items of the webhook, so the target receives the exact bytes that came in. */
   readonly whole: boolean;
 }
 
 export interface Routing {
   readonly routes: readonly Route[];
-  /** Positions of the items that a target that subscribes to the event was not sent because of their verdict. */
+  /** Indexes of the items that a subscribed target is not sent because of their verdict. */
   readonly held: ReadonlySet<number>;
 }
 
 /**
- * Turns verdicts into what each target is sent. A disabled target is routed to like any other: its deliveries wait.
- * `mostParts`: a target gets a webhook that would split into more requests in one; called only where a target splits.
+ * Decides what each target is sent. Disabled targets are included: their deliveries wait. `mostParts`: a webhook that
+ * would split into more requests is sent in one; called only if a target splits.
  */
 export function route(
   judged: readonly JudgedItem[],
@@ -50,7 +50,7 @@ export function route(
   return { routes, held };
 }
 
-/** Whether a target asked for this channel's events of this name. */
+/** Whether a target subscribes to this event of this channel. */
 export function subscribes(target: Pick<Target, 'channels' | 'events'>, channel: string, event: EventName): boolean {
   return (
     (target.channels.includes('*') || target.channels.includes(channel)) &&
@@ -60,7 +60,7 @@ export function subscribes(target: Pick<Target, 'channels' | 'events'>, channel:
   );
 }
 
-/** The positions of each request, every position in one of them. Requests stand in the order of their first item. */
+/** The items of each request. Every item is in one request, and requests are ordered by their first item. */
 function partsOf(
   { split }: Target,
   judged: readonly JudgedItem[],
@@ -73,7 +73,7 @@ function partsOf(
   return parts.length > mostParts() ? [positions] : parts;
 }
 
-/** Items without a chat are together, as they are in the order of deliveries (I6). */
+/** Items without a chat go together, as they do in the order of deliveries (I6). */
 function byChat(judged: readonly JudgedItem[], positions: readonly number[]): number[][] {
   const chats = new Map<string, number[]>();
   for (const position of positions) {
@@ -90,30 +90,30 @@ function wants(target: Target, { verdict, recover }: JudgedItem): boolean {
 }
 
 /**
- * Makes bodies with some of a document's items, every other byte as it came. The text is cut, not parsed and printed
- * again: numbers above 2^53, `1.10`, escapes and the like would not survive that.
+ * Makes bodies with some of a document's items and every other byte unchanged. It cuts the text instead of parsing and
+ * serializing it: numbers above 2^53, `1.10` and escapes would not survive that.
  */
 export interface Cutter {
-  /** The document without the items that are not in `positions` (ascending). */
+  /** The document with only the items in `positions` (ascending). */
   readonly cut: (positions: readonly number[]) => Buffer;
-  /** Into how many bodies the document may be split. */
+  /** The most bodies that the document may be split into. */
   readonly mostParts: () => number;
 }
 
 /**
- * All bodies of a split repeat the frame. With Whapi's frames, some hundred bytes, 50,000 items stay far below this; a
- * frame of megabytes around thousands of items would fill the disk in one transaction.
+ * Every body of a split repeats the frame. Whapi's frames have some hundred bytes, so 50,000 items stay far below this.
+ * A frame of megabytes around thousands of items would fill the disk in one transaction.
  */
 const MOST_FRAME_BYTES = 64 * 1024 * 1024;
 
-/** The document without any item. */
+/** The document without its items. */
 interface Frame {
   readonly bytes: Buffer;
-  /** Where in `bytes` the elements of an array stood, by the array's number. */
+  /** By array: the offset in `bytes` where its elements were. */
   readonly holes: ReadonlyMap<number, number>;
 }
 
-/** The frame is made once, at the first body: each body then takes time in proportion to itself. */
+/** The frame is made once, for the first body. Each body then takes time in proportion to its own size. */
 export function cutter(document: Document): Cutter {
   let made: Frame | undefined;
   const frame = (): Frame => (made ??= frameOf(document));
@@ -124,7 +124,7 @@ export function cutter(document: Document): Cutter {
   };
 }
 
-/** For one body of a document. */
+/** Cuts a single body. */
 export function cut(document: Document, positions: readonly number[]): Buffer {
   return cutter(document).cut(positions);
 }
@@ -133,7 +133,7 @@ function frameOf({ body, items }: Document): Frame {
   const holes = new Map<number, number>();
   const pieces: Buffer[] = [];
   let length = 0;
-  let left = 0; // where the last element ended
+  let left = 0; // the end of the previous element
   for (const { array, span } of items) {
     if (!holes.has(array)) {
       pieces.push(body.subarray(left, span.start));
@@ -148,14 +148,14 @@ function frameOf({ body, items }: Document): Frame {
 
 function filled({ bytes, holes }: Frame, { body, items }: Document, positions: readonly number[]): Buffer {
   const pieces: Buffer[] = [];
-  let copied = 0; // of the frame
+  let copied = 0; // bytes of the frame
   let array = NaN;
   for (const position of positions) {
     const item = items[position];
     if (!item) continue;
     const hole = holes.get(item.array) ?? 0;
     if (item.array === array) {
-      // With the comma and the white space that stood before it.
+      // With the comma and white space before it.
       pieces.push(body.subarray(items[position - 1]?.span.end, item.span.end));
     } else {
       pieces.push(bytes.subarray(copied, hole), body.subarray(item.span.start, item.span.end));

@@ -1,7 +1,7 @@
 import { GatewayError } from '../errors.js';
 import type { Span } from '../model.js';
 
-/** One array of a JSON document's top level: its key and where each element stands. */
+/** One array at a JSON document's top level: its key and where each element is. */
 export interface ScannedArray {
   readonly key: string;
   readonly elements: readonly Span[];
@@ -14,33 +14,34 @@ const OPEN_BRACE = 0x7b;
 const CLOSE_BRACE = 0x7d;
 const OPEN_BRACKET = 0x5b;
 const CLOSE_BRACKET = 0x5d;
-/** Strings of media previews run to megabytes: past this length the native search is faster than a loop. */
+/** Media previews are strings of megabytes. Beyond this length, a native search is faster than a loop. */
 const LONG_STRING = 64;
 /**
- * Elements and arrays of one document. Whapi's largest batches (the contacts of a phone) have some thousands; five million
- * elements fit into the usual MAX_BODY_BYTES and were measured at 3 GB of memory and 34 s in which nothing else went on.
+ * The most elements and arrays of one document. Whapi's largest batches (the contacts of a phone) have a few thousand.
+ * Five million elements fit into the default MAX_BODY_BYTES; they took 3 GB of memory and blocked all other work for 34
+ * s.
  */
 export const MOST_ITEMS = 50_000;
 
 /**
- * Finds the arrays among the top-level members of `bytes` whose key `wanted` accepts, in the order in which they stand.
- * From `start` on, `bytes` must be a valid JSON document in UTF-8 (the caller has parsed it): the scan only follows its
- * structure, and structural characters are ASCII, so a byte offset here is a byte offset there. A key that occurs twice is found twice.
- * @throws GatewayError GW_TOO_LARGE where there are more than `MOST_ITEMS`
+ * Finds the arrays among the top-level members of `bytes` whose key `isWanted` accepts, in document order. A repeated
+ * key is found every time. From `start` on, `bytes` must be a valid JSON document in UTF-8, which the caller has
+ * parsed. The scan only follows the structure; structural characters are ASCII, so byte offsets are exact.
+ * @throws GatewayError GW_TOO_LARGE if there are more than `MOST_ITEMS`
  */
-export function scanTopLevelArrays(bytes: Buffer, wanted: (key: string) => boolean, start = 0): ScannedArray[] {
+export function scanTopLevelArrays(bytes: Buffer, isWanted: (key: string) => boolean, start = 0): ScannedArray[] {
   const found: ScannedArray[] = [];
-  let room = MOST_ITEMS;
+  let itemsLeft = MOST_ITEMS;
   let at = skipSpace(bytes, start);
   if (bytes[at] !== OPEN_BRACE) return found;
   at = skipSpace(bytes, at + 1);
   while (bytes[at] === QUOTE) {
     const keyEnd = skipString(bytes, at);
     const key = readKey(bytes, at, keyEnd);
-    at = skipSpace(bytes, skipSpace(bytes, keyEnd) + 1); // behind the colon
-    if (bytes[at] === OPEN_BRACKET && wanted(key)) {
-      const elements = scanElements(bytes, at, room);
-      room -= elements.spans.length + 1;
+    at = skipSpace(bytes, skipSpace(bytes, keyEnd) + 1); // after the colon
+    if (bytes[at] === OPEN_BRACKET && isWanted(key)) {
+      const elements = scanElements(bytes, at, itemsLeft);
+      itemsLeft -= elements.spans.length + 1;
       found.push({ key, elements: elements.spans });
       at = elements.end;
     } else {
@@ -102,7 +103,7 @@ function skipValue(bytes: Buffer, from: number): number {
   return at;
 }
 
-/** From an opening quote to behind the closing one. */
+/** From an opening quote to the byte after the closing one. */
 function skipString(bytes: Buffer, open: number): number {
   const near = Math.min(open + LONG_STRING, bytes.length);
   let at = open + 1;
@@ -118,7 +119,7 @@ function skipString(bytes: Buffer, open: number): number {
   }
 }
 
-/** Whether the character at `at` has an odd number of backslashes before it, none of them before `from`. */
+/** Whether an odd number of backslashes precedes the character at `at`, counting back to `from` at most. */
 function isEscaped(bytes: Buffer, at: number, from: number): boolean {
   let backslashes = 0;
   while (at - 1 - backslashes >= from && bytes[at - 1 - backslashes] === BACKSLASH) backslashes += 1;

@@ -3,8 +3,8 @@ const FIRST_IN_MILLISECONDS = 1e11;
 const NUMBER = /^\d+(\.\d+)?$/;
 
 /**
- * The Unix seconds of a timestamp of Whapi's, which may be a number or a numeric string, in seconds or in milliseconds
- * (docs/whapi.md, Message). Null where it is none.
+ * Reads a timestamp of Whapi's as Unix seconds. It may be a number or a numeric string, in seconds or in milliseconds
+ * (docs/whapi.md, Message). Null if it is neither.
  */
 export function unixSeconds(value: unknown): number | null {
   const number = typeof value === 'string' && NUMBER.test(value) ? Number(value) : value;

@@ -12,74 +12,74 @@ export interface ResyncNoticesOptions {
   readonly onError: (error: unknown) => void;
 }
 
-const LOOK_EVERY_MS = 1000;
+const POLL_EVERY_MS = 1000;
 const IDLE_MS = 60_000;
-/** How far back running resyncs from before the start are looked for. */
-const MOST_AT_START = 500;
-/** Looked at in one go, and in one turn: webhooks go between two goes. */
-const PER_LOOK = 100;
+/** How many of the newest resyncs a start searches for those that still run. */
+const MOST_FOUND_AT_START = 500;
+/** Resyncs polled per query and per turn. Webhooks are served between two queries. */
+const PER_POLL = 100;
 const MOST_PER_TURN = 500;
 
 /**
- * Logs that a channel's resyncs pause and go on, and that a resync has ended. It looks at what the store says, once a
- * second while a resync runs: a resync ends by a webhook, a call, a window or a person, and none of them waits for the log.
- * Its looks count nothing, however many ids a resync has. Wake it when something was registered.
+ * Logs when a channel's resyncs pause and resume, and when a resync ends. It polls the store once a second while a
+ * resync runs: a resync can end through a webhook, a call, a closed window or a person, and none of them should wait
+ * for the log. Polling counts no messages, so its cost does not grow with a resync. Wake it after a registration.
  */
 export function startResyncNotices({ store, log, effects, onError }: ResyncNoticesOptions): Loop {
   const running = new Set<string>();
   const paused = new Map<string, string>();
-  /** Of the newest resync that was met; null: none was looked for yet. */
+  /** The number of the newest resync found so far; null before the first search. */
   let newest: number | null = null;
 
   const turn = async (): Promise<number | null> => {
-    await meetNew();
+    await findNew();
     const some = [...running].slice(0, MOST_PER_TURN);
-    for (let from = 0; from < some.length; from += PER_LOOK) {
-      await lookAt(some.slice(from, from + PER_LOOK));
-      await letOthersRun();
+    for (let from = 0; from < some.length; from += PER_POLL) {
+      await poll(some.slice(from, from + PER_POLL));
+      await yieldToEventLoop();
     }
     if (running.size === 0 && paused.size === 0) return null;
-    await tellPauses();
-    return effects.now() + LOOK_EVERY_MS;
+    await logPauses();
+    return effects.now() + POLL_EVERY_MS;
   };
 
-  const meetNew = async (): Promise<void> => {
+  const findNew = async (): Promise<void> => {
     const isStart = newest === null;
     const after = newest ?? 0;
     let before = Number.MAX_SAFE_INTEGER;
     const ended: string[] = [];
-    for (let met = 0; !isStart || met < MOST_AT_START; met += PER_LOOK) {
-      const states = await store.resyncs.states({ after, before }, PER_LOOK);
+    for (let met = 0; !isStart || met < MOST_FOUND_AT_START; met += PER_POLL) {
+      const states = await store.resyncs.states({ after, before }, PER_POLL);
       newest = Math.max(newest ?? 0, states[0]?.number ?? 0);
       for (const { id, isRunning } of states) {
         if (isRunning) running.add(id);
         else if (!isStart) ended.push(id);
       }
       before = states.at(-1)?.number ?? 0;
-      if (states.length < PER_LOOK) break;
-      await letOthersRun();
+      if (states.length < PER_POLL) break;
+      await yieldToEventLoop();
     }
-    for (const id of ended) await tellEnd(id);
+    for (const id of ended) await logEnd(id);
   };
 
-  const lookAt = async (ids: readonly string[]): Promise<void> => {
+  const poll = async (ids: readonly string[]): Promise<void> => {
     const still = await store.resyncs.stillRunning(ids);
     for (const id of ids) {
-      running.delete(id); // to the end of the queue
+      running.delete(id); // moves it to the end of the queue
       if (still.has(id)) running.add(id);
-      else await tellEnd(id);
+      else await logEnd(id);
     }
   };
 
-  /** One that was removed, with its channel or for its age, has no end to tell of. */
-  const tellEnd = async (id: string): Promise<void> => {
+  /** A resync that was removed, with its channel or because of its age, is not logged. */
+  const logEnd = async (id: string): Promise<void> => {
     const view = await store.resyncs.get(id);
     if (!view) return;
     const { channel, status, counts } = view;
     log.info({ resync: id, channel, ...counts }, status === 'cancelled' ? 'resync cancelled' : 'resync finished');
   };
 
-  const tellPauses = async (): Promise<void> => {
+  const logPauses = async (): Promise<void> => {
     const now = effects.now();
     const channels = new Set<string>();
     for (const calls of await store.resyncs.pendingCalls()) {
@@ -102,6 +102,6 @@ export function startResyncNotices({ store, log, effects, onError }: ResyncNotic
   return startLoop({ turn, onError, idleMs: IDLE_MS, effects });
 }
 
-async function letOthersRun(): Promise<void> {
+async function yieldToEventLoop(): Promise<void> {
   await new Promise((resolve) => setImmediate(resolve));
 }

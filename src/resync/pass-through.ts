@@ -1,6 +1,6 @@
 import type { Effects } from '../effects.js';
 import { DEFAULT_WINDOW_SECONDS } from '../model.js';
-import { failureOfError, failureOfResponse, saysMissing } from '../whapi/answers.js';
+import { failureOfError, failureOfResponse, reportsMissing } from '../whapi/answers.js';
 import type { WhapiResponse, WhapiAnswer } from '../whapi/answers.js';
 import type { CallScheduler } from '../whapi/scheduler.js';
 import { afterCall } from './policy.js';
@@ -12,84 +12,91 @@ export interface PassThroughOptions {
   readonly store: { readonly resyncs: Pick<Resyncs, 'registerAsked' | 'registerUnlessRecent' | 'settleCall'> };
   readonly scheduler: Pick<CallScheduler, 'forClient'>;
   readonly intervals: ResyncIntervals;
-  /** How long a client's own call may take, from its turn on until its answer begins. */
+  /** How long a client's own call may take, from its turn until its answer starts. */
   readonly callTimeoutMs: number;
   readonly effects: Pick<Effects, 'now' | 'random'>;
-  /** A hint that something is due: a new registration, or a call that was settled. */
+  /** A hint that something is due: a new registration, or a settled call. */
   readonly onRegistered: () => void;
   readonly onError: (error: unknown) => void;
 }
 
-/** What became of a call to Whapi: an answer, with the beginning of its body unless it was a 200, or none. */
-export type Outcome = WhapiResponse | { readonly error: unknown };
+/** How a call to Whapi ended: an answer, with the start of its body unless it was a 200, or an error. */
+export type CallOutcome = WhapiResponse | { readonly error: unknown };
 
-/** Whose call it is, and which ids are registered for it: those that Whapi may take it for. */
-export interface Asked {
+/**
+ * A client's call with `resync=true`: its channel, and the ids to register because Whapi may read it as any of them.
+ */
+export interface ClientResync {
   readonly channel: string;
   readonly messageIds: readonly string[];
 }
 
-/** Resyncs that somebody else's calls bring about. */
+/** Resyncs that clients' calls through `/whapi` cause. */
 export interface PassThrough {
   /**
-   * Makes a client's own call with `resync=true`: waits for the channel's turn, registers the ids, and only then lets
-   * `call` go out (I2), which ends when `signal` is aborted. What came of it is settled as after a call of the worker,
-   * which polls from there on. Where `isOver` says that the client has given up meanwhile, nothing is registered and null
-   * is given. @throws GatewayError GW_NOT_FOUND (the channel is gone), GW_STORE_UNAVAILABLE: the call was not made
+   * Makes a client's own call with `resync=true`. Waits for the channel's turn, registers the ids, and only then runs
+   * `call` (I2), which must end when `signal` is aborted. Its outcome is settled like that of a worker's call, and the
+   * worker polls from there on. If `isAbandoned` says that the client has gone away meanwhile, registers nothing and
+   * resolves with null.
+   * @throws GatewayError GW_NOT_FOUND (the channel was removed), GW_STORE_UNAVAILABLE: the call was not made
    */
-  ask<T extends { readonly outcome: Outcome }>(
-    about: Asked,
+  makeCall<T extends { readonly outcome: CallOutcome }>(
+    about: ClientResync,
     call: (signal: AbortSignal) => Promise<T>,
-    isOver: () => boolean,
+    isAbandoned: () => boolean,
   ): Promise<T | null>;
   /**
-   * Starts a resync of a message that Whapi has just said it does not have, once per id and hour. Gives the id of the
-   * resync that brings it back; null where the answer says something else, or where the store could not take it.
+   * Starts a resync of a message that Whapi has just reported missing, once per id and hour. Resolves with the id of
+   * the resync; null if the answer says something else, or if the store refused the registration.
    */
-  bringBack(
+  resyncIfMissing(
     about: { readonly channel: string; readonly messageId: string },
-    said: WhapiResponse,
-    asked: 'message' | 'quoted',
+    response: WhapiResponse,
+    requested: 'message' | 'quoted',
   ): Promise<string | null>;
 }
 
-/** As for the worker's calls: a call that nobody settled is made again after its time-out and this. */
+/** As for the worker's calls: an unsettled call is repeated after its time-out plus this. */
 const LEASE_MARGIN_MS = 60_000;
 const ONCE_PER_MS = HOUR_MS;
 
 export function createPassThrough(options: PassThroughOptions): PassThrough {
   const { store, scheduler, intervals, callTimeoutMs, effects, onRegistered, onError } = options;
 
-  const askNow = async <T extends { readonly outcome: Outcome }>(
+  const registerAndCall = async <T extends { readonly outcome: CallOutcome }>(
     request: ResyncRequest,
     failures: number,
     call: () => Promise<T>,
   ): Promise<T> => {
     const registered = await store.resyncs.registerAsked(request, callTimeoutMs + LEASE_MARGIN_MS);
     const begun = effects.now();
-    const made = await call();
+    const result = await call();
     const now = effects.now();
     const at = { intervals, now, random: effects.random(), failures, tookMs: Math.max(now - begun, 0) };
-    // The answer is Whapi's and the client's: a store that is away now keeps it from nobody. The call counts as
-    // interrupted then, and is made again when its lease has run out.
+    // The client gets Whapi's answer even if the store is unavailable now. The call then counts as interrupted and is
+    // repeated when its lease has run out.
     for (const [index, each] of registered.entries()) {
-      const { pause, ...result } = afterCall(each, meaningOf(made.outcome), at);
-      const isLast = index === registered.length - 1; // one call, one trouble
-      await store.resyncs.settleCall(each, isLast && pause ? { ...result, pause } : result).catch(onError);
+      const { pause, ...settlement } = afterCall(each, answerOf(result.outcome), at);
+      const isLast = index === registered.length - 1; // one call causes one pause
+      await store.resyncs.settleCall(each, isLast && pause ? { ...settlement, pause } : settlement).catch(onError);
     }
     onRegistered();
-    return made;
+    return result;
   };
 
   return {
-    ask: async ({ channel, messageIds }, call, isOver) =>
+    makeCall: async ({ channel, messageIds }, call, isAbandoned) =>
       await scheduler.forClient(channel, callTimeoutMs, async ({ signal, state }) =>
-        isOver()
+        isAbandoned()
           ? null
-          : await askNow(requestFor(channel, messageIds), state?.failures ?? 0, async () => await call(signal)),
+          : await registerAndCall(
+              requestFor(channel, messageIds),
+              state?.failures ?? 0,
+              async () => await call(signal),
+            ),
       ),
-    bringBack: async ({ channel, messageId }, said, asked) => {
-      if (!saysMissing(said, asked)) return null;
+    resyncIfMissing: async ({ channel, messageId }, response, requested) => {
+      if (!reportsMissing(response, requested)) return null;
       try {
         const { resyncId, isDue } = await store.resyncs.registerUnlessRecent(
           requestFor(channel, [messageId]),
@@ -115,7 +122,7 @@ function requestFor(channel: string, messageIds: readonly string[]): ResyncReque
   };
 }
 
-function meaningOf(outcome: Outcome): WhapiAnswer {
+function answerOf(outcome: CallOutcome): WhapiAnswer {
   if ('error' in outcome) return failureOfError(outcome.error);
   return outcome.status === 200 ? { kind: 'found' } : failureOfResponse(outcome);
 }

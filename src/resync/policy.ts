@@ -10,13 +10,13 @@ import type { CallResult, ResyncCall } from '../store/resyncs.js';
 export interface ResyncIntervals extends CallIntervals {
   /** Well above the 15 s that the call takes (docs/whapi.md, Resync). */
   readonly callTimeoutMs: number;
-  /** After an answer 200 the message should be there at once. */
+  /** After a 200, the message should be there at once. */
   readonly proofMs: number;
-  /** Pauses before the plain GETs that look whether the message is back; the last one is repeated. */
+  /** Pauses before the polls (plain GETs) for a message; the last one is repeated. */
   readonly pollsMs: readonly number[];
   /**
-   * After so many looks in vain the id is asked for again: Whapi may have asked a phone that was switched off, and says
-   * so nowhere (docs/whapi.md, Health).
+   * After this many polls without success, Whapi is asked again: it may have asked a phone that was switched off, and
+   * does not report that (docs/whapi.md, Health).
    */
   readonly askAgainAfterPolls: readonly number[];
   /** How long a registration stays open after Whapi refused the call. */
@@ -43,10 +43,10 @@ export const RESYNC_INTERVALS: ResyncIntervals = {
   refusedWindowMs: 15 * MINUTE_MS,
 };
 
-/** An id for which a healthy Whapi fails so often, for longer than a window, is given up. */
-const MOST_BUSY_CALLS = 10;
+/** After this many failed calls, over longer than a window, an id is given up although Whapi is healthy. */
+const MOST_FAILED_CALLS = 10;
 
-/** What a decision depends on besides the call and its answer. */
+/** What a decision depends on, besides the call and its answer. */
 export interface CallMoment extends PauseMoment {
   readonly intervals: ResyncIntervals;
   /** How long Whapi took to answer. */
@@ -54,11 +54,12 @@ export interface CallMoment extends PauseMoment {
 }
 
 /**
- * What becomes of a registered message after a call to Whapi for it. In prose: queued → requesting → waiting, polled
- * until the plain GET answers 200 (restored) or the window closes (not restored); asked for again after some looks in
- * vain. A call that was refused for the message's sake fails it. One that Whapi was too busy for, or that it takes for
- * no message of the channel, is queued again, its window open without an end, and the channel pauses. The webhook,
- * whenever it comes, makes it restored from any of these (in the recording transaction).
+ * The state of a registered message after a call to Whapi for it. The path is queued → requesting → waiting, polled
+ * until the plain GET answers 200 (restored) or the window closes (not restored), and requested again after some polls
+ * without success. A call that is refused because of the message fails the message. After a call that Whapi was too
+ * busy for, or that it refused for the whole channel, the message is queued again with an open-ended window, and the
+ * channel pauses. A webhook that carries the message makes it restored from any of these states (in the recording
+ * transaction).
  */
 export function afterCall(call: ResyncCall, answer: WhapiAnswer, at: CallMoment): CallResult {
   return {
@@ -78,20 +79,20 @@ function afterResync(call: ResyncCall, answer: WhapiAnswer, at: CallMoment): Cal
       return { status: 'waiting', nextAt: now + pollPause(0, at), closesAt };
     case 'refused': {
       const trouble = troubleIn(answer);
-      if (trouble) return queuedAgain(now, answer.words, pauseFor(trouble, call.channel, at));
-      // An earlier call may still bring the message back, whatever became of this one: then the window stays as long.
+      if (trouble) return queuedAgain(now, answer.reason, pauseFor(trouble, call.channel, at));
+      // An earlier call may still restore the message, so its window stays open.
       const isFirst = call.made === 0;
       const refused = isFirst ? { refused: true, closesAt: now + intervals.refusedWindowMs } : {};
-      return { status: 'failed', nextAt: null, error: answer.words, ...refused };
+      return { status: 'failed', nextAt: null, error: answer.reason, ...refused };
     }
     case 'busy':
     case 'unreachable': {
       const isOld = now - call.registeredAt > call.windowSeconds * SECOND_MS;
-      if (isOld && call.made >= MOST_BUSY_CALLS) {
-        return { status: 'failed', nextAt: null, closesAt, error: `Given up: ${answer.words}` };
+      if (isOld && call.made >= MOST_FAILED_CALLS) {
+        return { status: 'failed', nextAt: null, closesAt, error: `Given up: ${answer.reason}` };
       }
       const pause = pauseFor(answer, call.channel, at);
-      return queuedAgain(pause.nextCheckAt, answer.words, pause); // behind the others: it may be this id that fails
+      return queuedAgain(pause.nextCheckAt, answer.reason, pause); // behind the others: this id may be what fails
     }
   }
 }

@@ -1,36 +1,37 @@
 import type { Pause, PauseCode } from '../model.js';
 import { budgetPause, nextDay } from '../whapi/policy.js';
 import type { CallIntervals } from '../whapi/policy.js';
-import { callerInWords } from '../whapi/callers.js';
-import type { UnderWay } from '../whapi/callers.js';
+import { callerLabel } from '../whapi/callers.js';
+import type { CallUnderWay } from '../whapi/callers.js';
 import { DAY_MS, MINUTE_MS } from '../durations.js';
 import type { ResyncView } from '../store/resyncs.js';
 
-/** How far a resync is, for people. */
+/** How far a resync has come, for people. */
 export interface Progress {
-  /** Why nothing is asked for now; null: it goes on, or it is over. */
+  /** Why no calls are made at the moment; null if the resync is running or over. */
   readonly pause: Pause | null;
-  /** Messages settled per minute, over the last minutes; null once it is over. */
+  /** Messages settled per minute over the last minutes; null once the resync is over. */
   readonly ratePerMinute: number | null;
-  /** Until every id has been asked for and those that come as usual have come; null where that cannot be told. */
+  /** Time until every id has been requested and the last one has had time to come back; null if that is not known. */
   readonly etaSeconds: number | null;
 }
 
-/** They end by the clock, so that the end can be told. */
-const PASSING: ReadonlySet<PauseCode> = new Set(['budget', 'other_call']);
-const OVER: Progress = { pause: null, ratePerMinute: null, etaSeconds: null };
+/** Pauses that end at a known time, so that an end can be estimated. */
+const TIMED_PAUSES: ReadonlySet<PauseCode> = new Set(['budget', 'other_call']);
+const FINISHED: Progress = { pause: null, ratePerMinute: null, etaSeconds: null };
 
-/** @param underWay the call that has the channel's turn */
+/** @param underWay the channel's call under way */
 export function progressOf(
   view: ResyncView,
   intervals: Pick<CallIntervals, 'spacingMs'>,
   now: number,
-  underWay: UnderWay | null = null,
+  underWay: CallUnderWay | null = null,
 ): Progress {
   const { progress } = view;
-  if (!progress) return OVER;
-  const pause = progress.pause ?? budgetPause(progress, now) ?? (view.counts.queued > 0 ? waitFor(underWay) : null);
-  const ms = pause && !PASSING.has(pause.code) ? null : etaMs(view, progress, intervals, now);
+  if (!progress) return FINISHED;
+  const pause =
+    progress.pause ?? budgetPause(progress, now) ?? (view.counts.queued > 0 ? otherCallPause(underWay) : null);
+  const ms = pause && !TIMED_PAUSES.has(pause.code) ? null : etaMs(view, progress, intervals, now);
   return {
     pause,
     ratePerMinute:
@@ -39,17 +40,17 @@ export function progressOf(
   };
 }
 
-/** Whapi gets one call at a time per channel: a run waits while another caller's is under way. */
-function waitFor(underWay: UnderWay | null): Pause | null {
+/** Whapi gets one call at a time per channel, so a run waits while another caller's call is under way. */
+function otherCallPause(underWay: CallUnderWay | null): Pause | null {
   if (underWay === null || underWay.by === 'run') return null;
-  const reason = `Waiting for ${callerInWords(underWay.by)}: Whapi gets one call at a time per channel.`;
+  const reason = `Waiting for ${callerLabel(underWay.by)}: Whapi gets one call at a time per channel.`;
   return { code: 'other_call', reason, since: underWay.since, nextCheckAt: underWay.until };
 }
 
 /**
- * Calls of a channel are made one after the other, so what is left takes the usual time of one, and the spacing, for
- * each, those of earlier resyncs first; then the last one has to come back. Ids that have not come in the usual time may
- * come at any time or never: of those nothing is said.
+ * Calls of a channel are made one after the other. So the rest takes the average time of a call plus the spacing for
+ * each id, including those of earlier resyncs, and then the last one has to come back. Ids that have not come back in
+ * the average time may come at any time or never: the estimate leaves them out.
  */
 function etaMs(
   { counts }: ResyncView,

@@ -15,30 +15,32 @@ export interface ResyncWorkerOptions {
   };
   readonly whapi: Pick<WhapiClient, 'getMessage'>;
   readonly openSecret: (sealed: Sealed) => string;
-  readonly scheduler: Pick<CallScheduler, 'own' | 'stepFor' | 'wasSilent'>;
+  readonly scheduler: Pick<CallScheduler, 'forWorker' | 'stepFor' | 'noteNoAnswer'>;
   readonly intervals: ResyncIntervals;
   readonly effects: Pick<Effects, 'now' | 'sleep' | 'random'>;
   readonly onError: (error: unknown) => void;
 }
 
 export interface ResyncWorker {
-  /** A hint that something was registered, or that a channel was changed. */
+  /** A hint that something was registered or a channel was changed. */
   wake(): void;
-  /** The machine's clock was set back: pauses end when they would have. */
+  /** The machine's clock was set back: shifts pauses with it. */
   clockSetBack(byMs: number): void;
-  /** Begins no more calls; resolves when those under way have ended, which is up to the scheduler. */
+  /** Starts no more calls. Resolves when those under way have ended; the scheduler decides how long they get. */
   stop(): Promise<void>;
 }
 
-/** A call that nobody settled (the store was away) is due again after its time-out and this. */
+/** An unsettled call (the store was unavailable) is due again after its time-out plus this. */
 const LEASE_MARGIN_MS = 60_000;
 const IDLE_MS = 5000;
-/** After a fault of ours (the store does not take writes): the calls are not made in a spin. */
+/**
+ * Pause after an internal failure, such as a store that refuses writes, so that calls are not repeated in a tight loop.
+ */
 const AFTER_FAULT_MS = 1000;
 
 /**
- * Submits the calls to Whapi that bring messages back, one at a time per channel, and closes windows that have run out.
- * When a call may be made is decided in whapi/policy.ts, what comes of it in policy.ts.
+ * Submits the calls to Whapi that restore messages, one at a time per channel, and closes windows that have run out.
+ * whapi/policy.ts decides when a call may be made, policy.ts what follows from its answer.
  */
 export function startResyncWorker({
   store,
@@ -51,20 +53,20 @@ export function startResyncWorker({
 }: ResyncWorkerOptions): ResyncWorker {
   const calling = new Map<string, Promise<void>>();
   const faultUntil = new Map<string, number>();
-  const prefer = new Map<string, ResyncCall['kind']>();
+  const nextKind = new Map<string, ResyncCall['kind']>();
 
   const turn = async (): Promise<number | null> => {
-    while ((await store.resyncs.closeWindows()) > 0); // a small step at a time
+    while ((await store.resyncs.closeWindows()) > 0); // in small steps
     const free = (await store.resyncs.pendingCalls()).filter(({ channel }) => !calling.has(channel.name));
-    const later = free.flatMap((calls) => begin(calls) ?? []);
+    const later = free.flatMap((calls) => launchOrWait(calls) ?? []);
     return later.length > 0 ? Math.min(...later) : null;
   };
 
-  /** Submits what is to be done for a channel, or returns when that will be. */
-  const begin = (calls: ChannelCalls): number | null => {
+  /** Submits the channel's next call, or returns when it will be due. */
+  const launchOrWait = (calls: ChannelCalls): number | null => {
     const { name } = calls.channel;
-    const fault = faultUntil.get(name) ?? 0;
-    if (fault > effects.now()) return fault;
+    const faultEndsAt = faultUntil.get(name) ?? 0;
+    if (faultEndsAt > effects.now()) return faultEndsAt;
     const step = scheduler.stepFor(calls, calls);
     if (step.kind === 'wait') return step.until;
     launch(name);
@@ -73,7 +75,7 @@ export function startResyncWorker({
 
   const launch = (channel: string): void => {
     const call = scheduler
-      .own(channel, 'run', { due: async () => await store.calls.nextCalls(channel), make: callNext })
+      .forWorker(channel, 'run', { due: async () => await store.calls.nextCalls(channel), make: callNext })
       .catch((error: unknown) => {
         onError(error);
         faultUntil.set(channel, effects.now() + AFTER_FAULT_MS);
@@ -85,20 +87,23 @@ export function startResyncWorker({
     calling.set(channel, call);
   };
 
-  /** New ids and looks take turns, so that a run of thousands does not keep the looks at its first ones waiting. */
+  /**
+   * Alternates between new ids and polls, so that a run of thousands of ids does not delay the polls for its first
+   * ones.
+   */
   const callNext = async ({ signal, state }: Turn): Promise<void> => {
     const { failures } = state;
     const { name } = state.channel;
-    const kind = prefer.get(name) ?? 'resync';
+    const kind = nextKind.get(name) ?? 'resync';
     const call = await store.resyncs.takeCall(name, kind, intervals.callTimeoutMs + LEASE_MARGIN_MS);
     if (!call) return;
-    prefer.set(name, call.kind === 'resync' ? 'poll' : 'resync');
+    nextKind.set(name, call.kind === 'resync' ? 'poll' : 'resync');
     const begun = effects.now();
     const access = { baseUrl: call.channel.whapiBaseUrl, token: openSecret(call.channel.whapiToken) };
     const options = { resync: call.kind === 'resync', timeoutMs: intervals.callTimeoutMs };
     const answer = await whapi.getMessage(access, call.messageId, options);
-    if (signal.aborted) return; // not settled: made again after the restart
-    if (answer.kind === 'timeout') scheduler.wasSilent(name);
+    if (signal.aborted) return; // not settled, so it is repeated after the restart
+    if (answer.kind === 'timeout') scheduler.noteNoAnswer(name);
     const now = effects.now();
     const at = { intervals, now, random: effects.random(), failures, tookMs: Math.max(now - begun, 0) };
     await store.resyncs.settleCall(call, afterCall(call, answer, at));

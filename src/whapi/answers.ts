@@ -7,87 +7,92 @@ export type WhapiAnswer =
   { readonly kind: 'found' } | WhapiFailure;
 
 export type WhapiFailure =
-  /** 404 "message not found", or an answer that says nothing certain: a resync may still bring it back. */
-  | { readonly kind: 'missing'; readonly words: string }
-  /** 400, 401, 402, 403, or a 404 that speaks of the channel: the call was not taken, in Whapi's words. */
+  /** 404 "message not found", or an answer that is not conclusive: a resync may still restore the message. */
+  | { readonly kind: 'missing'; readonly reason: string }
+  /** 400, 401, 402, 403, or a 404 about the channel: Whapi refused the call. */
   | {
       readonly kind: 'refused';
-      /** Left out where it is about this one call; else every other call of the channel will be refused as well. */
+      /**
+       * Set if every other call of the channel will be refused as well; left out if the refusal is about this call
+       * alone.
+       */
       readonly for?: 'login' | 'quota' | 'token';
-      readonly words: string;
+      readonly reason: string;
     }
   /** 429 or 5xx. */
-  | { readonly kind: 'busy'; readonly words: string; readonly retryAfter: string | null }
-  /** No answer in time; Whapi may be at work on it all the same. */
+  | { readonly kind: 'busy'; readonly reason: string; readonly retryAfter: string | null }
+  /** No answer in time. Whapi may still be working on the call. */
   | { readonly kind: 'timeout' }
   /** No connection. */
-  | { readonly kind: 'unreachable'; readonly words: string };
+  | { readonly kind: 'unreachable'; readonly reason: string };
 
-/** An answer of Whapi other than a 200, as far as it has to be read. */
+/** An answer of Whapi other than a 200, as far as it is read. */
 export interface WhapiResponse {
   readonly status: number;
-  /** At most MOST_ERROR_BYTES of it. */
+  /** At most MOST_ERROR_BYTES. */
   readonly body: string;
   readonly retryAfter: string | null;
 }
 
 export const MOST_ERROR_BYTES = 64 * 1024;
-/** They are stored with each of ten thousand ids. */
-const LONGEST_WORDS = 500;
-const SPEAKS_OF_CHANNEL = /\bchannel\b/i;
-const SPEAKS_OF_MESSAGE = /\b(message|quoted?)\b/i;
-const SAYS_NOT_THERE = /\b(not (be )?found|(not|doesn't) exist|no such)\b/i;
+/** A reason is stored with every message id, and a resync has up to ten thousand. */
+const MOST_REASON_LENGTH = 500;
+const MENTIONS_CHANNEL = /\bchannel\b/i;
+const MENTIONS_MESSAGE = /\b(message|quoted?)\b/i;
+const SAYS_NOT_FOUND = /\b(not (be )?found|(not|doesn't) exist|no such)\b/i;
 
 interface WhapiErrorText {
-  /** `error.message` alone; '' where there is none. */
+  /** `error.message` alone; '' if there is none. */
   readonly message: string;
-  /** The status, message and details, for people. */
-  readonly words: string;
+  /** Status, message and details, for people. */
+  readonly reason: string;
 }
 
-/** What any other answer than a 200 means. */
+/** What an answer other than a 200 means. */
 export function failureOfResponse({ status, body, retryAfter }: WhapiResponse): WhapiFailure {
-  const { message, words } = errorOf(status, body);
-  if (status === 429 || status >= 500) return { kind: 'busy', words, retryAfter };
-  if (status === 400 || status === 403) return { kind: 'refused', words };
-  if (status === 401) return { kind: 'refused', for: 'login', words };
-  if (status === 402) return { kind: 'refused', for: 'quota', words };
-  // An unknown token is answered 404 as well: the message tells it from a WhatsApp message that is not there.
-  if (status === 404 && SPEAKS_OF_CHANNEL.test(message)) return { kind: 'refused', for: 'token', words };
-  return { kind: 'missing', words };
-}
-
-/** What Whapi says, `{ error: { code, message, details? } }`, or the status where that is no error of its form. */
-function errorOf(status: number, body: string): WhapiErrorText {
-  const { error } = (parsed(body) ?? {}) as { error?: { message?: unknown; details?: unknown } };
-  const [message, details] = [error?.message, error?.details].map((part) => (typeof part === 'string' ? part : ''));
-  const said = [message, details].filter((part) => part).join(': ');
-  if (said !== '') return { message: message ?? '', words: `${status} ${said}`.slice(0, LONGEST_WORDS) };
-  return { message: '', words: `HTTP status ${status}` };
+  const { message, reason } = whapiErrorText(status, body);
+  if (status === 429 || status >= 500) return { kind: 'busy', reason, retryAfter };
+  if (status === 400 || status === 403) return { kind: 'refused', reason };
+  if (status === 401) return { kind: 'refused', for: 'login', reason };
+  if (status === 402) return { kind: 'refused', for: 'quota', reason };
+  // An unknown token also gets a 404. Its message tells it from a missing WhatsApp message.
+  if (status === 404 && MENTIONS_CHANNEL.test(message)) return { kind: 'refused', for: 'token', reason };
+  return { kind: 'missing', reason };
 }
 
 /**
- * Whether an answer says that a message is not in Whapi's cache. Of a `GET /messages/{id}` that is any 404 in Whapi's
- * words that does not speak of the channel. How Whapi refuses to quote is not documented; a 400 or 404 whose words say
- * that a message is not to be found is taken for it, one about the chat is not (docs/whapi.md, Errors).
+ * The error of Whapi's form `{ error: { code, message, details? } }`, or the HTTP status if the body has another form.
  */
-export function saysMissing({ status, body }: WhapiResponse, asked: 'message' | 'quoted'): boolean {
-  const { message, words } = errorOf(status, body);
-  if (message === '' || SPEAKS_OF_CHANNEL.test(message)) return false;
-  if (asked === 'message') return status === 404;
-  return (status === 404 || status === 400) && SPEAKS_OF_MESSAGE.test(words) && SAYS_NOT_THERE.test(words);
+function whapiErrorText(status: number, body: string): WhapiErrorText {
+  const { error } = (parseJson(body) ?? {}) as { error?: { message?: unknown; details?: unknown } };
+  const [message, details] = [error?.message, error?.details].map((part) => (typeof part === 'string' ? part : ''));
+  const said = [message, details].filter((part) => part).join(': ');
+  if (said !== '') return { message: message ?? '', reason: `${status} ${said}`.slice(0, MOST_REASON_LENGTH) };
+  return { message: '', reason: `HTTP status ${status}` };
 }
 
-/** What became of a call that was not answered. */
+/**
+ * Whether an answer says that a message is not in Whapi's cache. For `GET /messages/{id}` that is any 404 with a
+ * message of Whapi's that does not mention the channel. How Whapi refuses to quote is not documented: a 400 or 404 that
+ * says that a message was not found counts, one about the chat does not (docs/whapi.md, Errors).
+ */
+export function reportsMissing({ status, body }: WhapiResponse, requested: 'message' | 'quoted'): boolean {
+  const { message, reason } = whapiErrorText(status, body);
+  if (message === '' || MENTIONS_CHANNEL.test(message)) return false;
+  if (requested === 'message') return status === 404;
+  return (status === 404 || status === 400) && MENTIONS_MESSAGE.test(reason) && SAYS_NOT_FOUND.test(reason);
+}
+
+/** What it means that a call got no answer. */
 export function failureOfError(error: unknown): WhapiFailure {
   const { name, code } = error as NodeJS.ErrnoException;
-  return NO_ANSWER.has(name) || NO_ANSWER.has(code ?? '')
+  return NO_ANSWER_CODES.has(name) || NO_ANSWER_CODES.has(code ?? '')
     ? { kind: 'timeout' }
-    : { kind: 'unreachable', words: networkErrorText(error) };
+    : { kind: 'unreachable', reason: networkErrorText(error) };
 }
 
-/** The time-out ran out, or the caller went away: Whapi may be at work all the same. */
-const NO_ANSWER = new Set([
+/** The call timed out or the caller went away: Whapi may still be working on it. */
+const NO_ANSWER_CODES = new Set([
   'TimeoutError',
   'AbortError',
   'UND_ERR_ABORTED',
@@ -95,23 +100,26 @@ const NO_ANSWER = new Set([
   'UND_ERR_BODY_TIMEOUT',
 ]);
 
-/** What a failed call means for whoever asked the gateway to `wanted`, such as "change its settings". */
-export function failureToGatewayError(failure: WhapiFailure, wanted: string): GatewayError {
+/** The error for the client that asked for `action`, such as "change the channel's settings". */
+export function failureToGatewayError(failure: WhapiFailure, action: string): GatewayError {
   switch (failure.kind) {
     case 'refused':
       return new GatewayError(
         'GW_WHAPI_REFUSED',
-        `Whapi refused to ${wanted}: ${failure.words}. Check the channel's token (PATCH its whapi_token), and whether it is logged in.`,
+        `Whapi refused the request to ${action}: ${failure.reason}. Check the channel's Whapi token (PATCH its whapi_token) and whether the channel is logged in.`,
       );
     case 'timeout':
-      return new GatewayError('GW_WHAPI_UNAVAILABLE', `Whapi did not ${wanted} in time. Try again.`);
+      return new GatewayError(
+        'GW_WHAPI_UNAVAILABLE',
+        `Whapi did not answer the request to ${action} in time. Try again.`,
+      );
     default:
-      return new GatewayError('GW_WHAPI_UNAVAILABLE', `Whapi did not ${wanted}: ${failure.words}. Try again later.`);
+      return new GatewayError('GW_WHAPI_UNAVAILABLE', `Cannot ${action}: ${failure.reason}. Try again later.`);
   }
 }
 
-/** A text as JSON; undefined where it is none. */
-export function parsed(text: string): unknown {
+/** Parses JSON; undefined if the text is not JSON. */
+export function parseJson(text: string): unknown {
   try {
     return JSON.parse(text);
   } catch {

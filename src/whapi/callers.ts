@@ -1,14 +1,14 @@
-/** Who makes a call to Whapi: a resync run, an audit or a seeding, a client through `/whapi`, a person. */
+/** Who makes a call to Whapi: a resync run, an audit or seeding, a client through `/whapi`, a person. */
 export type Caller = 'run' | 'audit' | 'client' | 'connect' | 'doctor';
 
-export interface UnderWay {
+export interface CallUnderWay {
   readonly by: Caller;
   readonly since: number;
-  /** When it is broken off, at the latest. */
+  /** When it is aborted at the latest. */
   readonly until: number;
 }
 
-const CALLERS: Readonly<Record<Caller, string>> = {
+const LABELS: Readonly<Record<Caller, string>> = {
   run: 'a resync run',
   audit: 'an audit or a seeding',
   client: "a client's own resync through /whapi",
@@ -16,7 +16,7 @@ const CALLERS: Readonly<Record<Caller, string>> = {
   doctor: 'the doctor',
 };
 
-/** Who has the channel's turn, in words. */
-export function callerInWords(by: Caller): string {
-  return CALLERS[by];
+/** What to call the caller in a message. */
+export function callerLabel(by: Caller): string {
+  return LABELS[by];
 }

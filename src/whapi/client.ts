@@ -2,19 +2,19 @@ import { Agent, request } from 'undici';
 import type { Dispatcher } from 'undici';
 import { PLACEHOLDER_TYPE } from '../model.js';
 import { connectOptions, USER_AGENT } from '../outgoing.js';
-import { failureOfError, MOST_ERROR_BYTES, parsed, failureOfResponse } from './answers.js';
+import { failureOfError, MOST_ERROR_BYTES, parseJson, failureOfResponse } from './answers.js';
 import type { WhapiAnswer, WhapiFailure } from './answers.js';
 import { readMessagesPage } from './messages-page.js';
 import type { MessagesPage } from './messages-page.js';
 import type { Health, Settings, SettingsUpdate, WebhookTest } from './wire.js';
 import { isRecord } from '../json.js';
 
-/** The answer to a call that asks for more than whether something is there. */
+/** The answer to a call that returns a body. */
 export type WhapiResult<T> =
   | {
       readonly kind: 'found';
       readonly body: T;
-      /** Whapi's clock when it answered, milliseconds since the epoch; null where it did not say. */
+      /** Whapi's clock when it answered, in milliseconds since the epoch; null if the answer had no date. */
       readonly date: number | null;
     }
   | WhapiFailure;
@@ -22,13 +22,13 @@ export type WhapiResult<T> =
 /** The answer to `GET /messages/list`. */
 export type ListAnswer =
   | { readonly kind: 'found'; readonly page: MessagesPage }
-  /** It is larger than is read: ask for fewer. */
+  /** The answer is larger than the gateway reads: ask for fewer messages. */
   | { readonly kind: 'too_large' }
   | WhapiFailure;
 
-/** What `GET /messages/list` is asked for (docs/whapi.md, Reading messages). */
-export interface ListQuestion {
-  /** Unix seconds. Whether the two ends are included is not documented: ask for a second more on each side. */
+/** The query of `GET /messages/list` (docs/whapi.md, Reading messages). */
+export interface ListQuery {
+  /** Unix seconds. Whether both ends are inclusive is not documented: ask for one more second on each side. */
   readonly timeFrom: number;
   readonly timeTo: number;
   /** 1 to 500. */
@@ -42,46 +42,46 @@ export interface WhapiAccess {
 }
 
 export interface CallOptions {
-  /** The whole call. */
+  /** For the whole call. */
   readonly timeoutMs: number;
 }
 
 export interface WhapiClient {
-  /** Never rejects: what went wrong is in the answer. The call takes about 15 s with `resync`. */
+  /** Never rejects: failures are answers. With `resync`, the call takes about 15 s. */
   getMessage(
     access: WhapiAccess,
     messageId: string,
     options: { resync: boolean; timeoutMs: number },
   ): Promise<WhapiAnswer>;
   /** Messages that Whapi has, newest first, without system messages. Never rejects. */
-  listMessages(access: WhapiAccess, question: ListQuestion, options: CallOptions): Promise<ListAnswer>;
-  /** State of the channel, without starting a stopped one (docs/whapi.md, Health). Never rejects. */
+  listMessages(access: WhapiAccess, query: ListQuery, options: CallOptions): Promise<ListAnswer>;
+  /** The state of the channel, without starting a stopped one (docs/whapi.md, Health). Never rejects. */
   getHealth(access: WhapiAccess, options: CallOptions): Promise<WhapiResult<Health>>;
   /** Never rejects. */
   getSettings(access: WhapiAccess, options: CallOptions): Promise<WhapiResult<Settings>>;
-  /** Changes the fields that are named, `webhooks` as a whole (docs/whapi.md, Settings). Never rejects. */
+  /** Changes the given fields, and `webhooks` as a whole (docs/whapi.md, Settings). Never rejects. */
   patchSettings(
     access: WhapiAccess,
     change: Settings,
     options: CallOptions,
   ): Promise<WhapiResult<Partial<SettingsUpdate>>>;
-  /** Has Whapi send a webhook at once; what it sends is not documented (docs/whapi.md, Settings). Never rejects. */
+  /** Makes Whapi send a webhook now. Its content is not documented (docs/whapi.md, Settings). Never rejects. */
   testWebhook(access: WhapiAccess, test: WebhookTest, options: CallOptions): Promise<WhapiResult<{ success: boolean }>>;
-  /** Breaks off what is under way. */
+  /** Aborts calls under way. */
   destroy(): Promise<void>;
 }
 
-/** Of an answer that is read: settings with hundreds of webhooks, and room. */
+/** The most that is read of an answer: room for settings with hundreds of webhooks. */
 const MOST_BYTES = 4 * 1024 * 1024;
-/** A placeholder has no content; what is larger is a message. */
+/** A placeholder has no content, so anything larger is a message. */
 const MOST_PLACEHOLDER_BYTES = 64 * 1024;
-/** Whapi has the id, and could not read the message yet (docs/whapi.md, Message): it may come still. */
+/** Whapi has the id but could not read the message yet (docs/whapi.md, Message): it may still come. */
 const PLACEHOLDER: WhapiFailure = {
   kind: 'missing',
-  words: `200, but only a placeholder: its type is "${PLACEHOLDER_TYPE}"`,
+  reason: `200, but only a placeholder: its type is "${PLACEHOLDER_TYPE}"`,
 };
-const NO_MESSAGE: WhapiFailure = { kind: 'missing', words: '200, but without a message' };
-/** Of a list: five hundred messages of 16 KiB. Parsing more at once would hold up the webhooks. */
+const NO_MESSAGE: WhapiFailure = { kind: 'missing', reason: '200, but the body is not a message' };
+/** For lists: five hundred messages of 16 KiB. Parsing more at once would delay webhooks. */
 const MOST_LIST_BYTES = 8 * 1024 * 1024;
 
 export function createWhapiClient(): WhapiClient {
@@ -89,7 +89,7 @@ export function createWhapiClient(): WhapiClient {
 
   const send = async (
     { baseUrl, token }: WhapiAccess,
-    { method = 'GET', path, json, timeoutMs }: Sent,
+    { method = 'GET', path, json, timeoutMs }: WhapiRequest,
   ): Promise<Dispatcher.ResponseData> =>
     await request(`${baseUrl.replace(/\/$/, '')}${path}`, {
       dispatcher: agent,
@@ -102,17 +102,21 @@ export function createWhapiClient(): WhapiClient {
       },
       ...(json !== undefined && { body: JSON.stringify(json) }),
       signal: AbortSignal.timeout(timeoutMs),
-      // Its own limits are shorter than the time a resync may take.
+      // undici's default limits are shorter than a resync may take.
       headersTimeout: timeoutMs,
       bodyTimeout: timeoutMs,
     });
 
-  const ask = async <T>(access: WhapiAccess, sent: Sent, is: (body: unknown) => body is T): Promise<WhapiResult<T>> => {
+  const callFor = async <T>(
+    access: WhapiAccess,
+    sent: WhapiRequest,
+    isExpected: (body: unknown) => body is T,
+  ): Promise<WhapiResult<T>> => {
     try {
       const answer = await send(access, sent);
-      if (answer.statusCode !== 200) return await failed(answer);
-      const body = parsed(await readSome(answer.body, MOST_BYTES));
-      if (!is(body)) return { kind: 'missing', words: '200, but without what was asked for' };
+      if (answer.statusCode !== 200) return await failureOf(answer);
+      const body = parseJson(await readText(answer.body, MOST_BYTES));
+      if (!isExpected(body)) return { kind: 'missing', reason: '200, but the body is not what Whapi documents' };
       return { kind: 'found', body, date: dateOf(answer.headers['date']) };
     } catch (error) {
       return failureOfError(error);
@@ -124,8 +128,8 @@ export function createWhapiClient(): WhapiClient {
       const path = `/messages/${encodeURIComponent(messageId)}${resync ? '?resync=true' : ''}`;
       try {
         const answer = await send(access, { path, timeoutMs });
-        if (answer.statusCode !== 200) return await failed(answer);
-        return meaningOf(await readAtMost(answer.body, MOST_PLACEHOLDER_BYTES));
+        if (answer.statusCode !== 200) return await failureOf(answer);
+        return messageAnswer(await readAtMost(answer.body, MOST_PLACEHOLDER_BYTES));
       } catch (error) {
         return failureOfError(error);
       }
@@ -135,39 +139,41 @@ export function createWhapiClient(): WhapiClient {
       const path = `/messages/list?count=${count}&offset=${offset}&${window}&normal_types=true&sort=desc`;
       try {
         const answer = await send(access, { path, timeoutMs });
-        if (answer.statusCode !== 200) return await failed(answer);
+        if (answer.statusCode !== 200) return await failureOf(answer);
         const body = await readAtMost(answer.body, MOST_LIST_BYTES);
         if (body.length > MOST_LIST_BYTES) return { kind: 'too_large' };
         const page = readMessagesPage(body);
-        return page ? { kind: 'found', page } : { kind: 'missing', words: '200, but without a list of messages' };
+        return page
+          ? { kind: 'found', page }
+          : { kind: 'missing', reason: '200, but the body is not a list of messages' };
       } catch (error) {
         return failureOfError(error);
       }
     },
     getHealth: async (access, { timeoutMs }) =>
-      await ask(access, { path: '/health?wakeup=false', timeoutMs }, isHealth),
-    getSettings: async (access, { timeoutMs }) => await ask(access, { path: '/settings', timeoutMs }, isSettings),
+      await callFor(access, { path: '/health?wakeup=false', timeoutMs }, isHealth),
+    getSettings: async (access, { timeoutMs }) => await callFor(access, { path: '/settings', timeoutMs }, isSettings),
     patchSettings: async (access, json, { timeoutMs }) =>
-      await ask(access, { method: 'PATCH', path: '/settings', json, timeoutMs }, isUpdate),
+      await callFor(access, { method: 'PATCH', path: '/settings', json, timeoutMs }, isUpdate),
     testWebhook: async (access, json, { timeoutMs }) =>
-      await ask(access, { method: 'POST', path: '/settings/webhook_test', json, timeoutMs }, isOutcome),
+      await callFor(access, { method: 'POST', path: '/settings/webhook_test', json, timeoutMs }, isTestResult),
     destroy: async () => await agent.destroy(),
   };
 }
 
-interface Sent {
+interface WhapiRequest {
   readonly method?: 'GET' | 'PATCH' | 'POST';
-  /** With its query. */
+  /** Includes the query. */
   readonly path: string;
   readonly json?: unknown;
   readonly timeoutMs: number;
 }
 
-async function failed({ statusCode, headers, body }: Dispatcher.ResponseData): Promise<WhapiFailure> {
+async function failureOf({ statusCode, headers, body }: Dispatcher.ResponseData): Promise<WhapiFailure> {
   const retryAfter = headers['retry-after'];
   return failureOfResponse({
     status: statusCode,
-    body: await readSome(body, MOST_ERROR_BYTES),
+    body: await readText(body, MOST_ERROR_BYTES),
     retryAfter: typeof retryAfter === 'string' ? retryAfter : null,
   });
 }
@@ -177,7 +183,7 @@ function dateOf(header: string | string[] | undefined): number | null {
   return Number.isNaN(ms) ? null : ms;
 }
 
-/** An answer is looked at as far as the gateway relies on it: a proxy's page with a 200 is none. */
+/** Checks only what the gateway relies on. A proxy's HTML page with status 200 does not pass. */
 function isHealth(body: unknown): body is Health {
   return isRecord(body) && isRecord(body['status']) && typeof body['status']['text'] === 'string';
 }
@@ -195,26 +201,29 @@ function isUpdate(body: unknown): body is Partial<SettingsUpdate> {
   return [body['before_update'], body['after_update']].every((part) => part === undefined || isSettings(part));
 }
 
-/** A proxy's page with a 200 is no message, and neither is JSON without an id and a type: the id would count as restored. */
-function meaningOf(body: Buffer): WhapiAnswer {
+/**
+ * An HTML page with status 200 is not a message, and neither is JSON without id and type: the id would count as
+ * restored.
+ */
+function messageAnswer(body: Buffer): WhapiAnswer {
   const text = body.toString();
-  const message = body.length > MOST_PLACEHOLDER_BYTES ? undefined : parsed(text);
-  // What is too large to be read, or cut short, is judged by its beginning.
+  const message = body.length > MOST_PLACEHOLDER_BYTES ? undefined : parseJson(text);
+  // A body that is too large or cut off is judged by its start.
   if (message === undefined) return /^\s*\{/.test(text) ? { kind: 'found' } : NO_MESSAGE;
   if (!isRecord(message)) return NO_MESSAGE;
   if (message['type'] === PLACEHOLDER_TYPE) return PLACEHOLDER;
   return [message['id'], message['type']].some((part) => typeof part === 'string') ? { kind: 'found' } : NO_MESSAGE;
 }
 
-function isOutcome(body: unknown): body is { success: boolean } {
+function isTestResult(body: unknown): body is { success: boolean } {
   return isRecord(body) && typeof body['success'] === 'boolean';
 }
 
-async function readSome(body: AsyncIterable<Buffer>, mostBytes: number): Promise<string> {
+async function readText(body: AsyncIterable<Buffer>, mostBytes: number): Promise<string> {
   return (await readAtMost(body, mostBytes)).toString('utf8', 0, mostBytes);
 }
 
-/** Stops at the first chunk with which there are more bytes than that. */
+/** Stops after the first chunk that exceeds the limit. */
 async function readAtMost(body: AsyncIterable<Buffer>, mostBytes: number): Promise<Buffer> {
   const chunks: Buffer[] = [];
   let size = 0;

@@ -5,40 +5,46 @@ import type { ListedMessage } from '../model.js';
 import { isRecord } from '../json.js';
 
 export interface MessagesPage {
-  /** Elements without an id or a time are left out. */
+  /** Without elements that lack an id or a time. */
   readonly messages: readonly ListedMessage[];
-  /** How many elements the answer had, whatever they were: what the next `offset` is counted by. */
+  /** How many elements the answer had, valid or not: the next `offset` counts them all. */
   readonly length: number;
-  /** How many messages fit the question, in Whapi's words; null where it does not say. */
+  /** How many messages match the query, according to Whapi; null if it does not say. */
   readonly total: number | null;
 }
 
-/** Reads the body of `GET /messages/list`; null where it is none. The elements are cut out of it, not printed again. */
+/** Reads the body of `GET /messages/list`; null if it has another form. Elements keep the bytes that Whapi sent. */
 export function readMessagesPage(body: Buffer): MessagesPage | null {
-  const root = parsed(body);
+  const root = parseObject(body);
   const values = root?.['messages'];
   if (!root || !Array.isArray(values)) return null;
   const spans = scanTopLevelArrays(body, (key) => key === 'messages').at(-1)?.elements ?? [];
-  const messages = spans.flatMap(({ start, end }, at) => {
-    const value: unknown = values[at];
-    return listed(value, body.subarray(start, end)) ?? [];
+  const messages = spans.flatMap(({ start, end }, index) => {
+    const value: unknown = values[index];
+    return listedMessage(value, body.subarray(start, end)) ?? [];
   });
   const total = root['total'];
   return { messages, length: values.length, total: Number.isSafeInteger(total) ? (total as number) : null };
 }
 
-function listed(value: unknown, json: Buffer): ListedMessage | null {
+function listedMessage(value: unknown, json: Buffer): ListedMessage | null {
   if (!isRecord(value)) return null;
-  const [id, timestamp] = [text(value['id']), unixSeconds(value['timestamp'])];
+  const [id, timestamp] = [stringOrNull(value['id']), unixSeconds(value['timestamp'])];
   if (id === null || id === '' || timestamp === null) return null;
-  return { id, timestamp: Math.floor(timestamp), type: text(value['type']), chatId: text(value['chat_id']), json };
+  return {
+    id,
+    timestamp: Math.floor(timestamp),
+    type: stringOrNull(value['type']),
+    chatId: stringOrNull(value['chat_id']),
+    json,
+  };
 }
 
-function text(value: unknown): string | null {
+function stringOrNull(value: unknown): string | null {
   return typeof value === 'string' ? value : null;
 }
 
-function parsed(body: Buffer): Record<string, unknown> | null {
+function parseObject(body: Buffer): Record<string, unknown> | null {
   if (!isUtf8(body)) return null;
   try {
     const root: unknown = JSON.parse(body.toString('utf8'));

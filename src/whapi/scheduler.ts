@@ -1,30 +1,30 @@
 import type { Effects } from '../effects.js';
-import { endOf } from '../loop.js';
+import { waitForAll } from '../loop.js';
 import type { Channel, Sealed } from '../model.js';
-import { callerInWords } from './callers.js';
-import type { Caller, UnderWay } from './callers.js';
+import { callerLabel } from './callers.js';
+import type { Caller, CallUnderWay } from './callers.js';
 import type { WhapiClient, WhapiResult } from './client.js';
 import { afterCheck, nextStep, pauseFor, troubleIn } from './policy.js';
 import type { CallIntervals, Step } from './policy.js';
-import { createTurns } from './turns.js';
+import { createChannelMutex } from './channel-mutex.js';
 import { HEALTHY } from './wire.js';
 import type { CallsDue, Calls, ChannelState } from '../store/calls.js';
 
 export interface Turn<State = ChannelState> {
-  /** Aborted when the time of the call is over, or when the gateway stops and breaks off what is under way. */
+  /** Aborted when the call's time is up, or when the gateway stops and aborts calls under way. */
   readonly signal: AbortSignal;
-  /** As it is now that the turn has come. */
+  /** The channel's state at the start of this turn. */
   readonly state: State;
 }
 
-/** `state` is null where the channel was removed meanwhile. */
-type AnyTurn = Turn<ChannelState | null>;
+/** `state` is null if the channel was removed in the meantime. */
+type MaybeRemovedTurn = Turn<ChannelState | null>;
 
-/** Calls that the gateway makes by itself. Both are asked when the channel's turn has come, not before. */
-export interface OwnCalls {
-  /** When the next one is due; null: there is none (any more). */
+/** Calls that the gateway makes by itself. What to call is decided at the start of the turn, not before. */
+export interface WorkerCalls {
+  /** When the next call is due; null if there is none. */
   due(): Promise<CallsDue | null>;
-  /** Makes the next one, counts it and settles it. */
+  /** Makes the next call, counts it and settles it. */
   make(turn: Turn): Promise<void>;
 }
 
@@ -34,81 +34,85 @@ export interface SchedulerOptions {
   readonly openSecret: (sealed: Sealed) => string;
   readonly intervals: CallIntervals & { readonly callTimeoutMs: number };
   /** How long a person's call waits for its turn. */
-  readonly timeoutMs?: number;
+  readonly waitTimeoutMs?: number;
   readonly effects: Pick<Effects, 'now' | 'sleep' | 'random'>;
   readonly onError: (error: unknown) => void;
 }
 
 /**
- * Owns every call to Whapi that the gateway makes, or passes on with `resync=true`: one per channel is under way, in the
- * order in which they were asked for. What an answer says of the channel binds the next call of the gateway's own, and
- * so do spacing and daily budget (policy.ts). Calls of clients and people wait for their turn and for nothing else.
+ * Owns every call to Whapi that the gateway makes, or passes on with `resync=true`. It runs one call per channel at a
+ * time, in the order of requests. The state that an answer reveals, the spacing and the daily budget limit the
+ * gateway's own calls (policy.ts). Calls of clients and people only wait for their turn.
  */
 export interface CallScheduler {
-  /** Makes one of these calls, or a health check, if its turn comes and it may be made then. @throws what they throw */
-  own(channel: string, by: 'run' | 'audit', calls: OwnCalls): Promise<void>;
-  /** What `own` would do if its turn came now. */
+  /** Makes one of these calls, or a health check, if one is allowed when its turn comes. @throws what they throw */
+  forWorker(channel: string, by: 'run' | 'audit', calls: WorkerCalls): Promise<void>;
+  /** What `forWorker` would do if its turn came now. */
   stepFor(state: ChannelState, due: CallsDue): Step;
   /**
-   * A client's call that passes through. It is not counted. It has `limitMs` from the beginning of its turn on, for the
-   * whole of it. @throws what it throws
+   * A client's call that passes through. It does not count towards the budget. It has `limitMs` from the start of its
+   * turn.
+   * @throws what it throws
    */
-  forClient<T>(channel: string, limitMs: number, call: (turn: AnyTurn) => Promise<T>): Promise<T>;
-  /** A call that a person asks for. It is counted, and made whatever the budget. Never rejects. */
+  forClient<T>(channel: string, limitMs: number, call: (turn: MaybeRemovedTurn) => Promise<T>): Promise<T>;
+  /** A call that a person asks for. It counts towards the budget but is not limited by it. Never rejects. */
   forPerson<T>(
     channel: Channel,
     by: 'connect' | 'doctor',
     call: () => Promise<WhapiResult<T>>,
   ): Promise<WhapiResult<T>>;
-  /** The call that has the channel's turn. */
-  underWay(channel: string): UnderWay | null;
-  /** A hint that a webhook told of a channel's state (`status.text`): it is looked at earlier. Never needed. */
-  channelIs(channel: string, state: string): void;
-  /** A hint that Whapi gave no answer at all: the channel is looked at before the next call. */
-  wasSilent(channel: string): void;
-  /** A hint that a channel was changed: calls that keep a spacing look at it again. */
+  /** The channel's call under way; null if there is none. */
+  underWay(channel: string): CallUnderWay | null;
+  /** A hint: a webhook reported a channel's state (`status.text`). The next check comes sooner. */
+  noteChannelState(channel: string, state: string): void;
+  /** A hint: Whapi did not answer a call. The channel is checked before the next one. */
+  noteNoAnswer(channel: string): void;
+  /** A hint: a channel was changed. Calls that wait for the spacing start over. */
   wake(): void;
   /** The machine's clock was set back. */
   clockSetBack(byMs: number): void;
   /**
-   * Begins no more calls of the gateway's own, gives those under way, and what `others` wait for, `graceMs`, then breaks
-   * off what is left. No call can be made afterwards.
+   * Starts no more calls of the gateway's own. Gives calls under way, and clients until `clientsDone`, `graceMs`, then
+   * aborts the rest. No call can be made afterwards.
    */
-  stop(graceMs: number, others: Promise<void>): Promise<void>;
+  stop(graceMs: number, clientsDone: Promise<void>): Promise<void>;
 }
 
-/** A change of the spacing is seen this late at most where no `wake` told of it. */
-const LONGEST_NAP_MS = 5000;
-const CLIENT_TIMEOUT_MS = 30_000;
-/** Aborting without a reason would create an error with a stack. */
+/** The longest wait before a changed spacing takes effect without a `wake`. */
+const MOST_NAP_MS = 5000;
+const WAIT_TIMEOUT_MS = 30_000;
+/** An abort without a reason would create an error with a stack. */
 const WOKEN = 'woken';
 const NOTHING_DUE: Step = { kind: 'wait', until: Infinity, pause: null };
 
 export function createCallScheduler(options: SchedulerOptions): CallScheduler {
-  const { store, whapi, openSecret, intervals, effects, onError, timeoutMs = CLIENT_TIMEOUT_MS } = options;
-  const turns = createTurns();
-  /** One at a time waits for the end of the spacing, so that none overtakes another. */
-  const ownTurns = createTurns();
-  const underWay = new Map<string, UnderWay & { readonly abort: AbortController }>();
+  const { store, whapi, openSecret, intervals, effects, onError, waitTimeoutMs = WAIT_TIMEOUT_MS } = options;
+  const mutex = createChannelMutex();
+  /** Only one worker per channel waits for the spacing, so that none overtakes another. */
+  const workerMutex = createChannelMutex();
+  const callsUnderWay = new Map<string, CallUnderWay & { readonly abort: AbortController }>();
   const unfinished = new Set<Promise<void>>();
-  /** Of the last call of the gateway's own. */
+  /** By channel: when the last call of the gateway's own ended. */
   const endedAt = new Map<string, number>();
-  /** What webhooks told of channels, and calls without an answer, since the last check. */
-  const hints = { back: new Set<string>(), away: new Set<string>(), silent: new Set<string>() };
-  let alarm = new AbortController();
+  /**
+   * Channels by what happened since their last check: a webhook reported them ready or not ready, or a call got no
+   * answer.
+   */
+  const reports = { recovered: new Set<string>(), lost: new Set<string>(), unanswered: new Set<string>() };
+  let napInterrupt = new AbortController();
   let isStopping = false;
 
-  /** Waits for the channel's turn. A time limit holds from there on, until `work` has ended. */
+  /** Waits for the channel's turn. The time limit covers `work` from its start to its end. */
   const inTurn = async <T>(
     channel: string,
     by: Caller,
     limitMs: number | null,
-    work: (turn: AnyTurn) => Promise<T>,
+    work: (turn: MaybeRemovedTurn) => Promise<T>,
   ): Promise<T> => {
-    const turn = turns.take(channel, async () => {
+    const turn = mutex.run(channel, async () => {
       const abort = new AbortController();
       const since = effects.now();
-      underWay.set(channel, { by, since, until: since + (limitMs ?? intervals.callTimeoutMs), abort });
+      callsUnderWay.set(channel, { by, since, until: since + (limitMs ?? intervals.callTimeoutMs), abort });
       const timeUp = limitMs === null ? null : AbortSignal.timeout(limitMs);
       const breakOff = (): void => abort.abort(timeUp?.reason);
       timeUp?.addEventListener('abort', breakOff);
@@ -116,7 +120,7 @@ export function createCallScheduler(options: SchedulerOptions): CallScheduler {
         return await work({ signal: abort.signal, state: await store.calls.stateOf(channel) });
       } finally {
         timeUp?.removeEventListener('abort', breakOff);
-        underWay.delete(channel);
+        callsUnderWay.delete(channel);
       }
     });
     const ended = turn.then(
@@ -130,17 +134,19 @@ export function createCallScheduler(options: SchedulerOptions): CallScheduler {
 
   const stepFor: CallScheduler['stepFor'] = (state, due) => {
     const { name } = state.channel;
-    if (!state.pause) hints.back.delete(name); // nothing that we did not know
-    const isStateStale = state.pause ? hints.back.has(name) : hints.away.has(name) || hints.silent.has(name);
+    if (!state.pause) reports.recovered.delete(name); // known already
+    const isStateStale = state.pause
+      ? reports.recovered.has(name)
+      : reports.lost.has(name) || reports.unanswered.has(name);
     return nextStep(state, due, {
       intervals,
       now: effects.now(),
       endedAt: endedAt.get(name) ?? null,
-      isStateStale: isStateStale,
+      isStateStale,
     });
   };
 
-  const stepInTurn = async (calls: OwnCalls, { signal, state }: AnyTurn): Promise<Step> => {
+  const stepInTurn = async (calls: WorkerCalls, { signal, state }: MaybeRemovedTurn): Promise<Step> => {
     const due = await calls.due();
     if (isStopping || !state || !due) return NOTHING_DUE;
     const step = stepFor(state, due);
@@ -156,18 +162,18 @@ export function createCallScheduler(options: SchedulerOptions): CallScheduler {
   const check = async ({ signal, state }: Turn): Promise<void> => {
     const { name, whapiBaseUrl, whapiToken } = state.channel;
     await store.calls.countCall(name);
-    hints.back.delete(name);
-    hints.silent.delete(name);
-    const wasDoubted = hints.away.delete(name);
+    reports.recovered.delete(name);
+    reports.unanswered.delete(name);
+    const wasReportedLost = reports.lost.delete(name);
     const access = { baseUrl: whapiBaseUrl, token: openSecret(whapiToken) };
     const health = await whapi.getHealth(access, { timeoutMs: intervals.callTimeoutMs });
     if (signal.aborted) return;
     const at = { intervals, now: effects.now(), random: effects.random() };
-    await store.calls.settleCheck(name, afterCheck(state, health, at, wasDoubted));
+    await store.calls.settleCheck(name, afterCheck(state, health, at, wasReportedLost));
   };
 
-  /** As `call`, counted before and learned from after. */
-  const counted = async <T>(
+  /** Counts `call` and records what its answer reveals about the channel. */
+  const countedCall = async <T>(
     { name }: Channel,
     state: ChannelState | null,
     call: () => Promise<WhapiResult<T>>,
@@ -183,44 +189,44 @@ export function createCallScheduler(options: SchedulerOptions): CallScheduler {
   };
 
   const wake = (): void => {
-    alarm.abort(WOKEN);
-    alarm = new AbortController();
+    napInterrupt.abort(WOKEN);
+    napInterrupt = new AbortController();
   };
 
   return {
-    own: async (channel, by, calls) =>
-      await ownTurns.take(channel, async () => {
+    forWorker: async (channel, by, calls) =>
+      await workerMutex.run(channel, async () => {
         while (!isStopping) {
           const step = await inTurn(channel, by, null, async (turn) => await stepInTurn(calls, turn));
           if (step.kind !== 'space') return;
-          await effects.sleep(Math.min(step.until - effects.now(), LONGEST_NAP_MS), alarm.signal);
+          await effects.sleep(Math.min(step.until - effects.now(), MOST_NAP_MS), napInterrupt.signal);
         }
       }),
     stepFor,
     forClient: async (channel, limitMs, call) => await inTurn(channel, 'client', limitMs, call),
     forPerson: async (channel, by, call) =>
       await new Promise((resolve) => {
-        const timeout = AbortSignal.timeout(timeoutMs);
+        const timeout = AbortSignal.timeout(waitTimeoutMs);
         let isBegun = false;
         timeout.addEventListener('abort', () => {
-          if (!isBegun) resolve({ kind: 'unreachable', words: inLine(underWay.get(channel.name)?.by) });
+          if (!isBegun) resolve({ kind: 'unreachable', reason: waitingReason(callsUnderWay.get(channel.name)?.by) });
         });
         const turn = inTurn(channel.name, by, null, async ({ state }) => {
           if (timeout.aborted) return;
           isBegun = true;
-          resolve(await counted(channel, state, call));
+          resolve(await countedCall(channel, state, call));
         });
-        turn.catch((error: unknown) => resolve({ kind: 'unreachable', words: (error as Error).message }));
+        turn.catch((error: unknown) => resolve({ kind: 'unreachable', reason: (error as Error).message }));
       }),
-    underWay: (channel) => underWay.get(channel) ?? null,
-    channelIs: (channel, state) => {
-      if (state === HEALTHY) hints.back.add(channel);
+    underWay: (channel) => callsUnderWay.get(channel) ?? null,
+    noteChannelState: (channel, state) => {
+      if (state === HEALTHY) reports.recovered.add(channel);
       else {
-        hints.back.delete(channel);
-        hints.away.add(channel);
+        reports.recovered.delete(channel);
+        reports.lost.add(channel);
       }
     },
-    wasSilent: (channel) => void hints.silent.add(channel),
+    noteNoAnswer: (channel) => void reports.unanswered.add(channel),
     wake,
     clockSetBack: (byMs) => {
       for (const [channel, at] of endedAt) endedAt.set(channel, at - byMs);
@@ -229,21 +235,21 @@ export function createCallScheduler(options: SchedulerOptions): CallScheduler {
     stop: async (graceMs, others) => {
       isStopping = true;
       wake();
-      await endOf(
+      await waitForAll(
         [others, ...unfinished].map(async (each) => {
           await each;
         }),
         graceMs,
         effects,
       );
-      for (const { abort } of underWay.values()) abort.abort();
+      for (const { abort } of callsUnderWay.values()) abort.abort();
       await whapi.destroy();
       await Promise.all(unfinished);
     },
   };
 }
 
-function inLine(by: Caller | undefined): string {
-  const who = by === undefined ? 'another caller' : callerInWords(by);
-  return `${who} has a call for this channel under way, and Whapi gets one at a time`;
+function waitingReason(by: Caller | undefined): string {
+  const who = by === undefined ? 'another caller' : callerLabel(by);
+  return `${who} is calling Whapi for this channel, and Whapi gets one call at a time`;
 }

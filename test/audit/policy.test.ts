@@ -3,15 +3,15 @@ import { describe, expect, it } from 'vitest';
 import {
   afterFailure,
   afterPage,
-  askForFewer,
+  withSmallerPage,
   AUDIT_INTERVALS,
-  beginWalk,
+  startWalk,
   NOTHING_READ,
-  questionOf,
+  queryFor,
 } from '../../src/audit/policy.js';
-import type { Reading } from '../../src/audit/policy.js';
+import type { WindowReading } from '../../src/audit/policy.js';
 import type { ListedMessage } from '../../src/model.js';
-import type { ListQuestion } from '../../src/whapi/client.js';
+import type { ListQuery } from '../../src/whapi/client.js';
 import type { MessagesPage } from '../../src/whapi/messages-page.js';
 import type { AuditWalk } from '../../src/store/audits.js';
 
@@ -31,7 +31,7 @@ interface Habits {
 
 const HABITS: Habits = { endsIncluded: true, totals: 'of the question', mostPerCall: 500 };
 
-function answer(history: readonly Sent[], question: ListQuestion, habits: Habits): MessagesPage {
+function answer(history: readonly Sent[], question: ListQuery, habits: Habits): MessagesPage {
   const { timeFrom, timeTo, count, offset } = question;
   const margin = habits.endsIncluded ? 0 : 1;
   const fitting = history
@@ -61,12 +61,12 @@ function readAll(
   meanwhile: (call: number) => void = () => undefined,
 ): Walked {
   const range = { kind: 'audit' as const, ...span };
-  let walk = beginWalk(range);
-  let reading: Reading = NOTHING_READ;
+  let walk = startWalk(range);
+  let reading: WindowReading = NOTHING_READ;
   let ids: string[] = [];
   for (let calls = 1; calls < 10_000; calls += 1) {
     meanwhile(calls);
-    const page = answer(history, questionOf(range, walk, reading), { ...HABITS, ...habits });
+    const page = answer(history, queryFor(range, walk, reading), { ...HABITS, ...habits });
     const step = afterPage(range, walk, reading, page);
     if (step.walk.round !== walk.round) ids = [];
     ids.push(...step.messages.map(({ id }) => id));
@@ -160,23 +160,18 @@ describe("a walk through Whapi's message list", () => {
     const history = everySecond(2000);
     const begun = afterPage(
       range,
-      beginWalk(range),
+      startWalk(range),
       NOTHING_READ,
-      answer(history, questionOf(range, beginWalk(range), NOTHING_READ), HABITS),
+      answer(history, queryFor(range, startWalk(range), NOTHING_READ), HABITS),
     );
     const first = afterPage(
       range,
       begun.walk,
       NOTHING_READ,
-      answer(history, questionOf(range, begun.walk, NOTHING_READ), HABITS),
+      answer(history, queryFor(range, begun.walk, NOTHING_READ), HABITS),
     );
     const stored = JSON.parse(JSON.stringify(first.walk)) as AuditWalk;
-    const next = afterPage(
-      range,
-      stored,
-      NOTHING_READ,
-      answer(history, questionOf(range, stored, NOTHING_READ), HABITS),
-    );
+    const next = afterPage(range, stored, NOTHING_READ, answer(history, queryFor(range, stored, NOTHING_READ), HABITS));
     expect(next.messages[0]?.id).toBe(`m${first.messages.length}`);
   });
 });
@@ -185,9 +180,9 @@ describe('a failed page', () => {
   const at = { intervals: AUDIT_INTERVALS, now: 1_000_000, random: 0.5, failedBefore: 0 };
 
   it('that is too large is asked for in halves, down to one message', () => {
-    const walk = { ...beginWalk({ kind: 'audit', since: 0, until: 9 }), stage: 'read' as const };
-    expect(askForFewer(walk)?.walk.count).toBe(250);
-    expect(askForFewer({ ...walk, count: 1 })).toBeNull();
+    const walk = { ...startWalk({ kind: 'audit', since: 0, until: 9 }), stage: 'read' as const };
+    expect(withSmallerPage(walk)?.walk.count).toBe(250);
+    expect(withSmallerPage({ ...walk, count: 1 })).toBeNull();
   });
 
   it.each([
@@ -195,17 +190,17 @@ describe('a failed page', () => {
     [1, 10_000],
     [99, 300_000],
   ])('that is busy after %i failures is repeated after %i ms', (failedBefore, ms) => {
-    const busy = { kind: 'busy', words: '500 Internal Error', retryAfter: null } as const;
-    expect(afterFailure(busy, { ...at, failedBefore })).toEqual({ words: busy.words, until: at.now + ms });
+    const busy = { kind: 'busy', reason: '500 Internal Error', retryAfter: null } as const;
+    expect(afterFailure(busy, { ...at, failedBefore })).toEqual({ reason: busy.reason, until: at.now + ms });
   });
 
   it('that is busy with a longer Retry-After is repeated after that time', () => {
-    expect(afterFailure({ kind: 'busy', words: '429', retryAfter: '60' }, at).until).toBe(at.now + 60_000);
+    expect(afterFailure({ kind: 'busy', reason: '429', retryAfter: '60' }, at).until).toBe(at.now + 60_000);
   });
 
   it('that is refused is not repeated', () => {
-    expect(afterFailure({ kind: 'refused', words: '404 Channel not found' }, at)).toEqual({
-      ...{ words: '404 Channel not found', until: null },
+    expect(afterFailure({ kind: 'refused', reason: '404 Channel not found' }, at)).toEqual({
+      ...{ reason: '404 Channel not found', until: null },
     });
   });
 });

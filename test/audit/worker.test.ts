@@ -120,7 +120,7 @@ describe('an audit', () => {
     await stage.gateway.call('PATCH', '/v1/channels/main', { daily_call_budget: 3 });
     await storeHistory(stage, texts(stage.begun, ...Array.from({ length: 4000 }, (_, at) => `m-${at}`)), () => true);
     const id = await seed(stage);
-    const error = expect.stringMatching(/^The 3 calls a day .* midnight UTC/) as unknown;
+    const error = expect.stringMatching(/^The channel's budget of 3 calls a day .* midnight UTC/) as unknown;
     await until(async () => expect(await auditOf(stage, id)).toMatchObject({ status: 'running', error }));
     expect(stage.whapi.calls).toHaveLength(3);
     await stage.gateway.call('PATCH', '/v1/channels/main', { daily_call_budget: 100 });

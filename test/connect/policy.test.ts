@@ -1,19 +1,19 @@
 import { describe, expect, it } from 'vitest';
 import { nameOf } from '../../src/intake/event.js';
-import { eventsFor, eventsNamed, maskedUrl, planConnect } from '../../src/connect/policy.js';
-import type { Wish } from '../../src/connect/policy.js';
+import { wantedEvents, eventsNamed, maskedUrl, planConnect } from '../../src/connect/policy.js';
+import type { DesiredWebhook } from '../../src/connect/policy.js';
 import { warningsAboutTargets, warningsAboutUrl } from '../../src/connect/warnings.js';
 import type { Target } from '../../src/model.js';
 import type { Settings } from '../../src/whapi/wire.js';
 import { target } from '../support/store.js';
 
 const URL_OF_OURS = 'https://gateway.example/webhooks/main';
-const WISH: Wish = {
+const WISH: DesiredWebhook = {
   ...{ url: URL_OF_OURS, urls: [URL_OF_OURS], secret: 'the-secret-of-the-channel', mode: null, events: null },
-  atLeast: [{ type: 'messages', method: 'post' }],
+  leastEvents: [{ type: 'messages', method: 'post' }],
 };
 
-function changesFor(settings: Settings, wish: Partial<Wish> = {}): readonly string[] {
+function changesFor(settings: Settings, wish: Partial<DesiredWebhook> = {}): readonly string[] {
   return planConnect({ callback_persist: true, ...settings }, { ...WISH, ...wish }).changes;
 }
 
@@ -57,17 +57,17 @@ describe('the plan to connect', () => {
   it('keeps one of two webhooks of ours', () => {
     const twice = [...CONNECTED.webhooks, { url: `${URL_OF_OURS}/s/the-secret-of-the-channel` }];
     expect(changesFor({ webhooks: twice })).toEqual([
-      "removes 1 more of the gateway's webhooks: every event would come twice",
+      "removes 1 more of the gateway's webhooks: every event would arrive twice",
     ]);
     expect(planConnect({ webhooks: twice }, WISH).after.webhooks).toEqual(CONNECTED.webhooks);
   });
 });
 
 describe('the subscribed events', () => {
-  const namesFor = (...targets: Target[]): string[] => eventsFor(targets, 'main').map(nameOf);
+  const namesFor = (...targets: Target[]): string[] => wantedEvents(targets, 'main').map(nameOf);
 
   it('are all but presences for a target that takes everything', () => {
-    const types = new Set(eventsFor([target('bot')], 'main').map(({ type }) => type));
+    const types = new Set(wantedEvents([target('bot')], 'main').map(({ type }) => type));
     expect([types.has('chats'), types.has('presences')]).toEqual([true, false]);
   });
 

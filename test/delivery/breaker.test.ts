@@ -1,17 +1,17 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import {
-  afterSign,
+  afterSignal,
   afterStart,
   BREAKER_INTERVALS,
   CLOSED,
-  closedByHand,
-  isTrouble,
-  placesOf,
-  withinReach,
-  withoutProbe,
+  closedManually,
+  isTargetFailure,
+  freeSlots,
+  capNextProbe,
+  afterAbortedProbe,
 } from '../../src/delivery/breaker.js';
-import type { Outcome } from '../../src/delivery/policy.js';
+import type { AttemptOutcome } from '../../src/delivery/policy.js';
 import type { Breaker } from '../../src/model.js';
 
 const NOW = Date.UTC(2026, 0, 15, 12);
@@ -27,8 +27,8 @@ function after(
   what: 'trouble' | 'answer',
   { isProbe = false, askedMs = 0, now = NOW, random = 0.5, concurrency = CONCURRENCY } = {},
 ): Breaker {
-  const sign = { isTrouble: what === 'trouble', isProbe, askedMs };
-  return afterSign(breaker, sign, concurrency, BREAKER_INTERVALS, now, random);
+  const signal = { isTargetFailure: what === 'trouble', isProbe, askedMs };
+  return afterSignal(breaker, signal, concurrency, BREAKER_INTERVALS, now, random);
 }
 
 function times(count: number, step: (breaker: Breaker) => Breaker, from: Breaker): Breaker {
@@ -42,24 +42,24 @@ const recovering = after(probing, 'answer', { isProbe: true });
 
 describe("the kind of an attempt's outcome", () => {
   it.each([500, 502, 503, 504, 599, 429, 408])('is trouble for status %i', (status) => {
-    expect(isTrouble({ kind: 'answered', status, retryAfter: null }, MESSAGE)).toBe(true);
+    expect(isTargetFailure({ kind: 'answered', status, retryAfter: null }, MESSAGE)).toBe(true);
   });
 
   it.each([200, 204, 301, 400, 401, 403, 404, 409, 410, 413, 422])('is an answer for status %i', (status) => {
-    expect(isTrouble({ kind: 'answered', status, retryAfter: null }, MESSAGE)).toBe(false);
+    expect(isTargetFailure({ kind: 'answered', status, retryAfter: null }, MESSAGE)).toBe(false);
   });
 
   it.each([{}, { cause: 'never' }, { cause: 'unknown_host' }] as const)('is trouble without answer: %j', (cause) => {
-    expect(isTrouble({ kind: 'failed', ...cause }, MESSAGE)).toBe(true);
+    expect(isTargetFailure({ kind: 'failed', ...cause }, MESSAGE)).toBe(true);
   });
 });
 
 describe('an outcome that ends only its own delivery', () => {
   it('is not trouble: a 501 to a non-message event, or a 508 of a gateway that the webhook passed through', () => {
-    const said = (status: number): Outcome => ({ kind: 'answered', status, retryAfter: null });
-    expect([said(501), said(500)].map((outcome) => isTrouble(outcome, STATUS))).toEqual([false, true]);
-    expect([said(501), said(508)].map((outcome) => isTrouble(outcome, MESSAGE))).toEqual([true, true]);
-    expect(isTrouble({ ...said(508), isLoop: true } as Outcome, MESSAGE)).toBe(false);
+    const said = (status: number): AttemptOutcome => ({ kind: 'answered', status, retryAfter: null });
+    expect([said(501), said(500)].map((outcome) => isTargetFailure(outcome, STATUS))).toEqual([false, true]);
+    expect([said(501), said(508)].map((outcome) => isTargetFailure(outcome, MESSAGE))).toEqual([true, true]);
+    expect(isTargetFailure({ ...said(508), isLoop: true } as AttemptOutcome, MESSAGE)).toBe(false);
   });
 });
 
@@ -76,16 +76,16 @@ describe('a closed circuit breaker', () => {
   });
 
   it("allows the target's full concurrency", () => {
-    expect([0, 15, 16, 20].map((underWay) => placesOf(CLOSED, CONCURRENCY, underWay, NOW))).toEqual([16, 1, 0, 0]);
+    expect([0, 15, 16, 20].map((underWay) => freeSlots(CLOSED, CONCURRENCY, underWay, NOW))).toEqual([16, 1, 0, 0]);
   });
 });
 
 describe('an open circuit breaker', () => {
   it('allows nothing until its pause is over, then one probe, even with deliveries in flight', () => {
     const [early, due] = [NOW + 5 * SECOND - 1, NOW + 5 * SECOND];
-    expect([early, due].map((now) => placesOf(opened, CONCURRENCY, 3, now))).toEqual([0, 1]);
+    expect([early, due].map((now) => freeSlots(opened, CONCURRENCY, 3, now))).toEqual([0, 1]);
     expect(probing).toEqual({ ...opened, state: 'half_open' });
-    expect(placesOf(probing, CONCURRENCY, 1, due)).toBe(0);
+    expect(freeSlots(probing, CONCURRENCY, 1, due)).toBe(0);
   });
 
   it('does not treat a delivery claimed just before it opened as its probe', () => {
@@ -104,8 +104,8 @@ describe('an open circuit breaker', () => {
   });
 
   it('may probe again at once when the probe was not sent', () => {
-    expect(withoutProbe(probing)).toEqual(opened);
-    expect(withoutProbe(CLOSED)).toBe(CLOSED);
+    expect(afterAbortedProbe(probing)).toEqual(opened);
+    expect(afterAbortedProbe(CLOSED)).toBe(CLOSED);
   });
 
   it('opens for longer after each failed probe, up to five minutes, and keeps the time it first opened', () => {
@@ -131,9 +131,9 @@ describe('an open circuit breaker', () => {
   });
 
   it('waits no longer than its longest pause when the clock goes back, and otherwise keeps its pause', () => {
-    expect(withinReach(opened, BREAKER_INTERVALS, NOW - 60 * MINUTE).nextProbeAt).toBe(NOW - 54 * MINUTE);
-    expect(withinReach(opened, BREAKER_INTERVALS, NOW)).toBe(opened);
-    expect(withinReach(CLOSED, BREAKER_INTERVALS, NOW)).toBe(CLOSED);
+    expect(capNextProbe(opened, BREAKER_INTERVALS, NOW - 60 * MINUTE).nextProbeAt).toBe(NOW - 54 * MINUTE);
+    expect(capNextProbe(opened, BREAKER_INTERVALS, NOW)).toBe(opened);
+    expect(capNextProbe(CLOSED, BREAKER_INTERVALS, NOW)).toBe(CLOSED);
   });
 
   it("waits as long as the target's Retry-After asks, up to its longest pause", () => {
@@ -147,7 +147,7 @@ describe('a recovering circuit breaker', () => {
   it('starts with one delivery in flight and allows one more per answer, up to the full concurrency', () => {
     const places: number[] = [];
     for (let breaker = recovering; places.length < 5; breaker = after(breaker, 'answer', { concurrency: 4 })) {
-      places.push(placesOf(breaker, 4, 0, NOW));
+      places.push(freeSlots(breaker, 4, 0, NOW));
     }
     expect(places).toEqual([1, 2, 3, 4, 4]);
     expect(times(15, (breaker) => after(breaker, 'answer'), recovering)).toEqual(CLOSED);
@@ -169,8 +169,8 @@ describe('a recovering circuit breaker', () => {
 
 describe('a manual close of the circuit breaker', () => {
   it('closes it at once with one delivery in flight, and has no effect on a closed one', () => {
-    for (const breaker of [opened, probing, reopened]) expect(closedByHand(breaker)).toEqual({ ...CLOSED, ramp: 1 });
-    for (const breaker of [CLOSED, recovering]) expect(closedByHand(breaker)).toBe(breaker);
+    for (const breaker of [opened, probing, reopened]) expect(closedManually(breaker)).toEqual({ ...CLOSED, ramp: 1 });
+    for (const breaker of [CLOSED, recovering]) expect(closedManually(breaker)).toBe(breaker);
   });
 });
 
@@ -189,9 +189,9 @@ describe('the circuit breaker in any history', () => {
         for (const { what, isProbe, wait } of steps) {
           now += wait;
           if (what === 'start') breaker = afterStart(breaker, now);
-          else if (what === 'no probe') breaker = withoutProbe(breaker);
+          else if (what === 'no probe') breaker = afterAbortedProbe(breaker);
           else breaker = after(breaker, what, { isProbe, now, concurrency });
-          const places = placesOf(breaker, concurrency, 0, now);
+          const places = freeSlots(breaker, concurrency, 0, now);
           expect(places).toBeLessThanOrEqual(breaker.state === 'closed' ? concurrency : 1);
           expect((breaker.nextProbeAt ?? now) - now).toBeLessThanOrEqual(6 * MINUTE);
           expect(breaker.state === 'closed').toBe(breaker.openedAt === null && breaker.nextProbeAt === null);

@@ -123,7 +123,10 @@ describe('a host name with several addresses', () => {
     const { port } = await startSocketServer(() => undefined);
     const sender = startSender('private', resolverOf('127.0.0.2', '127.0.0.3').lookup);
     const { attempt } = await sender.send(outgoing(`http://nowhere.example:${port}/`));
-    expect(attempt.error).toBe(`connect ECONNREFUSED 127.0.0.2:${port}; connect ECONNREFUSED 127.0.0.3:${port}`);
+    expect(attempt.error).toBe(
+      `127.0.0.2:${port} refused the connection (ECONNREFUSED); 127.0.0.3:${port} refused the connection (ECONNREFUSED): ` +
+        'check that the server is running and listens on this port.',
+    );
   });
 });
 

@@ -44,7 +44,7 @@ describe('an unknown host', () => {
     expect((await deliveryOf(gateway, 'm-1')).status).toBe('pending');
     clock.advance(10 * MINUTE);
     expect((await deadOne(gateway)).last_error).toMatch(
-      /^getaddrinfo ENOTFOUND bot\.invalid It was not tried again: there was no such host at \d+ attempts within 10 minutes\.$/,
+      /^Cannot resolve "bot\.invalid" \(ENOTFOUND\): check the host name in the URL\. Not retried: the host did not exist at \d+ attempts within 10 minutes\.$/,
     );
   });
 });

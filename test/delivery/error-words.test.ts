@@ -16,7 +16,7 @@ describe('the error of an attempt says what to change', () => {
   it('when an https URL leads to a bot that speaks http', async () => {
     const bot = await startBot();
     expect(await errorAt(bot.url.replace('http:', 'https:'))).toBe(
-      'The other side does not speak TLS there: use http:// in the URL, or its port for https (ERR_SSL_WRONG_VERSION_NUMBER)',
+      'The server does not speak TLS on this port (ERR_SSL_WRONG_VERSION_NUMBER): use http:// in the URL, or the port for https.',
     );
   });
 
@@ -27,6 +27,8 @@ describe('the error of an attempt says what to change', () => {
       );
     });
     const error = await errorAt(`http://127.0.0.1:${server.port}/`);
-    expect(error).toMatch(/^The other side answered 100 \(Continue\), which was not asked for/);
+    expect(error).toMatch(
+      /^The server sent 100 \(Continue\), which the request did not ask for \(UND_ERR_SOCKET\): check /,
+    );
   });
 });

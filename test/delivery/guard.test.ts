@@ -137,7 +137,7 @@ describe('a target host that is a name', () => {
       const { status, log, last_error } = await deliveryOf(gateway, 'm-1');
       expect({ status, attempts: log.length }).toEqual({ status: 'dead', attempts: 1 });
       expect(log[0]?.error).toMatch(REFUSAL);
-      expect(last_error).toContain('It was not tried again: that would not help.');
+      expect(last_error).toContain('Not retried: the next attempt would fail in the same way.');
       expect(bot.requests).toEqual([]);
     },
   );

@@ -1,32 +1,39 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { afterAttempt, expiry, goneReason, isGone, policyOf, RETRY_DELAYS_MS } from '../../src/delivery/policy.js';
-import type { Next, Outcome, Tried } from '../../src/delivery/policy.js';
+import {
+  afterAttempt,
+  expiryReason,
+  goneReason,
+  isGone,
+  policyOf,
+  RETRY_DELAYS_MS,
+} from '../../src/delivery/policy.js';
+import type { NextState, AttemptOutcome, AttemptedDelivery } from '../../src/delivery/policy.js';
 import type { Streak } from '../../src/model.js';
 
 const NOW = Date.UTC(2026, 0, 15, 12);
 const SECOND = 1000;
 const DAY = 24 * 60 * 60 * SECOND;
 const POLICY = { maxAttempts: 10, delaysMs: RETRY_DELAYS_MS };
-const FAILED: Outcome = { kind: 'failed' };
+const FAILED: AttemptOutcome = { kind: 'failed' };
 
-function answered(status: number, retryAfter: string | null = null): Outcome {
+function answered(status: number, retryAfter: string | null = null): AttemptOutcome {
   return { kind: 'answered', status, retryAfter };
 }
 
 /** The attempt of a message that has just ended, by default the first one. */
-function tried(attempts = 1, more: Partial<Tried> = {}): Tried {
+function tried(attempts = 1, more: Partial<AttemptedDelivery> = {}): AttemptedDelivery {
   const event = { type: 'messages', method: 'post' } as const;
   return { attempts, besideSchedule: false, event, verdicts: ['event'], startedAt: NOW, streak: null, ...more };
 }
 
 /** The result of the first attempt, with a random value that leaves every pause at its length. */
-function afterFirst(outcome: Outcome): Next {
+function afterFirst(outcome: AttemptOutcome): NextState {
   return afterAttempt(outcome, tried(), POLICY, NOW, 0.5);
 }
 
 /** Milliseconds from now until the next attempt. */
-function pauseAfter(outcome: Outcome, attempts = 1, random = 0.5, maxAttempts = 100): number {
+function pauseAfter(outcome: AttemptOutcome, attempts = 1, random = 0.5, maxAttempts = 100): number {
   const { dueAt } = afterAttempt(outcome, tried(attempts), { ...POLICY, maxAttempts }, NOW, random);
   return (dueAt ?? NaN) - NOW;
 }
@@ -68,7 +75,7 @@ describe('a delivery after an attempt', () => {
 describe('a delivery that cannot succeed', () => {
   it('is dead at once with a reason if the target cannot be sent to as configured', () => {
     const next = afterAttempt({ kind: 'failed', cause: 'never' }, tried(1), POLICY, NOW, 0.5);
-    expect(next).toEqual({ status: 'dead', reason: 'It was not tried again: that would not help.' });
+    expect(next).toEqual({ status: 'dead', reason: 'Not retried: the next attempt would fail in the same way.' });
   });
 
   it('stays due after a 410, also at its last attempt, because the target is disabled and may be enabled again', () => {
@@ -81,7 +88,7 @@ describe('a delivery that cannot succeed', () => {
     }
     expect([answered(410), answered(404), FAILED].map(isGone)).toEqual([true, false, false]);
     expect(goneReason(NOW)).toBe(
-      'The target answered 410 (Gone) at 2026-01-15T12:00:00.000Z. Enable it to have its deliveries sent.',
+      'The target answered 410 (Gone) at 2026-01-15T12:00:00.000Z. Enable it to resume its deliveries.',
     );
   });
 });
@@ -90,19 +97,19 @@ const STATUSES_POST = { type: 'statuses', method: 'post' } as const;
 
 interface Step {
   readonly at: number;
-  readonly next: Next;
+  readonly next: NextState;
 }
 
 /**
  * Attempts that each end at once with this outcome, until the delivery is settled: their start times and the result.
  */
-function lifeOf(outcome: Outcome, { event, delaysMs, random = 0.5 }: LifeOptions = {}): Step[] {
+function lifeOf(outcome: AttemptOutcome, { event, delaysMs, random = 0.5 }: LifeOptions = {}): Step[] {
   const policy = { maxAttempts: 50, delaysMs: delaysMs ?? RETRY_DELAYS_MS };
   const steps: Step[] = [];
   let streak: Streak | null = null;
   for (let at: number | undefined = NOW; at !== undefined;) {
     const what = tried(steps.length + 1, { streak, startedAt: at, ...(event && { event }) });
-    const next: Next = afterAttempt(outcome, what, policy, at, random);
+    const next: NextState = afterAttempt(outcome, what, policy, at, random);
     steps.push({ at: at - NOW, next });
     streak = next.streak ?? null;
     at = next.dueAt;
@@ -111,20 +118,18 @@ function lifeOf(outcome: Outcome, { event, delaysMs, random = 0.5 }: LifeOptions
 }
 
 interface LifeOptions {
-  readonly event?: Tried['event'];
+  readonly event?: AttemptedDelivery['event'];
   readonly delaysMs?: readonly number[];
   readonly random?: number;
 }
 
 describe('an unknown host', () => {
-  const UNKNOWN: Outcome = { kind: 'failed', cause: 'unknown_host' };
+  const UNKNOWN: AttemptOutcome = { kind: 'failed', cause: 'unknown_host' };
 
   it('ends a delivery at the fifth attempt of the default schedule', () => {
     const steps = lifeOf(UNKNOWN);
     expect(steps.map(({ next }) => next.status)).toEqual(['pending', 'pending', 'pending', 'pending', 'dead']);
-    expect(steps[4]?.next.reason).toBe(
-      'It was not tried again: there was no such host at 5 attempts within 12 minutes.',
-    );
+    expect(steps[4]?.next.reason).toBe('Not retried: the host did not exist at 5 attempts within 12 minutes.');
   });
 
   it('ends none earlier than ten minutes after the first such failure, however short the schedule', () => {
@@ -218,7 +223,7 @@ describe('an event without a handler at the target', () => {
 
 describe('a target that leads back to a gateway that the webhook passed through', () => {
   it.each([1, 10])('ends the delivery with a reason at attempt %i', (attempts) => {
-    const next = afterAttempt({ ...answered(508), isLoop: true } as Outcome, tried(attempts), POLICY, NOW, 0.5);
+    const next = afterAttempt({ ...answered(508), isLoop: true } as AttemptOutcome, tried(attempts), POLICY, NOW, 0.5);
     expect(next).toEqual({ status: 'dead', reason: 'The target leads back to this gateway.' });
     expect(afterFirst(answered(508))).toMatchObject({ status: 'pending' });
   });
@@ -320,12 +325,12 @@ describe('the age limit of a message', () => {
     ['old without a limit', 0, null, false],
     ['without a message', null, 60, false],
   ])('compares its timestamp with max_age_seconds: %s', (_case, newestMessageAt, maxAgeSeconds, expected) => {
-    expect(expiry(newestMessageAt, maxAgeSeconds, NOW) !== null).toBe(expected);
+    expect(expiryReason(newestMessageAt, maxAgeSeconds, NOW) !== null).toBe(expected);
   });
 
   it('takes effect a moment after the last second, not at the next full second', () => {
-    expect(expiry(nowSeconds - 60, 60, NOW)).toBeNull();
-    expect(expiry(nowSeconds - 60, 60, NOW + 1)).toBe(
+    expect(expiryReason(nowSeconds - 60, 60, NOW)).toBeNull();
+    expect(expiryReason(nowSeconds - 60, 60, NOW + 1)).toBe(
       'Not sent: its newest message was 60 s old, max_age_seconds is 60.',
     );
   });

@@ -52,7 +52,10 @@ describe('the target checks', () => {
 
   it('warn about dead deliveries, with the command that retries them', () => {
     const check = deadCheck(BOT, { ...IDLE, deadLastDay: 1 });
-    expect(check).toMatchObject({ status: 'warn', message: '1 delivery failed permanently in the last day.' });
+    expect(check).toMatchObject({
+      status: 'warn',
+      message: '1 delivery became dead in the last day and will not be retried.',
+    });
     expect(check?.fix).toContain('POST /v1/deliveries/retry { "status": "dead", "target": "bot" }');
   });
 

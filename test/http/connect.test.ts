@@ -84,7 +84,7 @@ describe('POST /v1/channels/{name}/connect', () => {
     }));
     await stage.change({ webhooks });
     const { changes, warnings } = await stage.connect();
-    expect(changes.join()).toContain('takes its webhook_max_age_seconds off');
+    expect(changes.join()).toContain('removes its webhook_max_age_seconds');
     expect(warnings).toMatchObject([
       { code: 'past_gateway' },
       { code: 'max_age', webhook_url: 'https://crm.example/hook?key=***' },
@@ -168,7 +168,7 @@ describe('the verification of the webhook URL', () => {
     const elsewhere = await startBot();
     const { verified, verification } = await stage.connect({ public_url: elsewhere.url });
     expect(verified).toBe(false);
-    expect(verification).toContain(`something else answers at ${elsewhere.url}`);
+    expect(verification).toContain(`another server answers at ${elsewhere.url}`);
   });
 
   it('fails if the URL refuses connections', async () => {

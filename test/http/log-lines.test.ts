@@ -25,7 +25,7 @@ describe('the log reports', () => {
     bot.otherwise = 500;
     await gateway.webhook(textWebhook('A'));
     const { id: delivery } = await deliveryOf(gateway, 'A');
-    expect(await line(gateway, 'delivery failed permanently')).toMatchObject({
+    expect(await line(gateway, 'delivery dead')).toMatchObject({
       ...{ level: WARN, target: target.id, delivery, channel: 'main', event: 'messages.post', attempts: 2 },
       error: expect.stringContaining('500') as unknown,
     });

@@ -1,6 +1,6 @@
 import { describe, expect, it, vi } from 'vitest';
 import { createPassThrough } from '../../src/resync/pass-through.js';
-import type { Outcome, PassThrough } from '../../src/resync/pass-through.js';
+import type { CallOutcome, PassThrough } from '../../src/resync/pass-through.js';
 import { createCallScheduler } from '../../src/whapi/scheduler.js';
 import { createWhapiClient } from '../../src/whapi/client.js';
 import { systemEffects } from '../../src/effects.js';
@@ -63,14 +63,14 @@ describe('a pass-through resync call', () => {
     const { passThrough } = await stage('registerAsked');
     let isMade = false;
     const call = async () => await Promise.resolve(((isMade = true), FOUND));
-    await expect(passThrough.ask(ASKED, call, () => false)).rejects.toThrow('the disk is full');
+    await expect(passThrough.makeCall(ASKED, call, () => false)).rejects.toThrow('the disk is full');
     expect(isMade).toBe(false);
   });
 
   it('is answered even if the store cannot settle it, and stays registered (I2)', async () => {
     const { store, passThrough, errors } = await stage('settleCall');
     expect(
-      await passThrough.ask(
+      await passThrough.makeCall(
         ASKED,
         async () => await Promise.resolve(FOUND),
         () => false,
@@ -85,17 +85,17 @@ describe('a pass-through resync call', () => {
     let end = (): void => {
       throw new Error('not begun');
     };
-    const first = passThrough.ask(
+    const first = passThrough.makeCall(
       ASKED,
       async () => await new Promise<typeof FOUND>((ended) => (end = () => ended(FOUND))),
       () => false,
     );
-    const gone = passThrough.ask(
+    const gone = passThrough.makeCall(
       { ...ASKED, messageIds: ['m-2'] },
       async () => await Promise.resolve(FOUND),
       () => true,
     );
-    const next = passThrough.ask(
+    const next = passThrough.makeCall(
       { ...ASKED, messageIds: ['m-3'] },
       async () => await Promise.resolve(FOUND),
       () => false,
@@ -107,20 +107,20 @@ describe('a pass-through resync call', () => {
   });
 });
 
-it.each<[string, Outcome, boolean]>([
+it.each<[string, CallOutcome, boolean]>([
   ['a 404 with an error text', MISSING, true],
   ['a 404 about the channel', { ...MISSING, body: '{"error":{"code":404,"message":"Channel not found"}}' }, false],
   ["a proxy's page", { ...MISSING, body: '<h1>404</h1>' }, false],
   ['a 400', { ...MISSING, status: 400 }, false],
 ])('a missing message is resynced depending on the answer: %s (%#)', async (_what, said, wanted) => {
   const { store, passThrough } = await stage();
-  const id = await passThrough.bringBack(ABOUT, said as typeof MISSING, 'message');
+  const id = await passThrough.resyncIfMissing(ABOUT, said as typeof MISSING, 'message');
   expect(id === null).toBe(!wanted);
   expect((await store.items.explain('main', 'm-1')) === null).toBe(!wanted);
 });
 
 it('a failing store does not withhold the answer to a lookup from the client', async () => {
   const { passThrough, errors } = await stage('registerUnlessRecent');
-  expect(await passThrough.bringBack(ABOUT, MISSING, 'message')).toBeNull();
+  expect(await passThrough.resyncIfMissing(ABOUT, MISSING, 'message')).toBeNull();
   expect(errors).toEqual([new Error('the disk is full')]);
 });

@@ -13,14 +13,14 @@ const WINDOW_SECONDS = 72 * 60 * 60;
 const WINDOW_CLOSES = NOW + WINDOW_SECONDS * SECOND;
 
 const FOUND: WhapiAnswer = { kind: 'found' };
-const MISSING: WhapiAnswer = { kind: 'missing', words: '404 Specified message not found' };
+const MISSING: WhapiAnswer = { kind: 'missing', reason: '404 Specified message not found' };
 const TIMEOUT: WhapiAnswer = { kind: 'timeout' };
-const REFUSED: WhapiAnswer = { kind: 'refused', words: '403 It is forbidden' };
-const LOGGED_OUT = { kind: 'refused', for: 'login', words: '401 Need channel authorization' } as const;
-const WRONG_TOKEN = { kind: 'refused', for: 'token', words: '404 Channel not found' } as const;
-const QUOTA = { kind: 'refused', for: 'quota', words: '402 Trial version limit exceeded' } as const;
-const BUSY = { kind: 'busy', words: '429 Too many requests', retryAfter: null } as const;
-const UNREACHABLE = { kind: 'unreachable', words: 'connect ECONNREFUSED' } as const;
+const REFUSED: WhapiAnswer = { kind: 'refused', reason: '403 It is forbidden' };
+const LOGGED_OUT = { kind: 'refused', for: 'login', reason: '401 Need channel authorization' } as const;
+const WRONG_TOKEN = { kind: 'refused', for: 'token', reason: '404 Channel not found' } as const;
+const QUOTA = { kind: 'refused', for: 'quota', reason: '402 Trial version limit exceeded' } as const;
+const BUSY = { kind: 'busy', reason: '429 Too many requests', retryAfter: null } as const;
+const UNREACHABLE = { kind: 'unreachable', reason: 'connect ECONNREFUSED' } as const;
 
 function call(kind: ResyncCall['kind'], more: Partial<ResyncCall> = {}): ResyncCall {
   return {
@@ -80,12 +80,12 @@ describe('after a call with resync=true', () => {
     [QUOTA, 'quota', 12 * 60 * MINUTE],
   ] as const)('$0.kind: it is queued again, open-ended, and the channel pauses: $1', (answer, code, ms) => {
     const { pause, ...result } = after(call('resync'), answer);
-    expect(result).toMatchObject({ status: 'queued', closesAt: null, error: answer.words });
+    expect(result).toMatchObject({ status: 'queued', closesAt: null, error: answer.reason });
     expect(result.refused).not.toBe(true);
     expect(pause).toMatchObject({
       code,
       nextCheckAt: NOW + ms,
-      reason: expect.stringContaining(answer.words) as unknown,
+      reason: expect.stringContaining(answer.reason) as unknown,
     });
   });
 
@@ -119,7 +119,7 @@ describe('after a poll for the message', () => {
   });
 
   it("the next poll respects Whapi's Retry-After", () => {
-    const { nextAt, pause } = after(call('poll'), { kind: 'busy', words: '', retryAfter: '600' });
+    const { nextAt, pause } = after(call('poll'), { kind: 'busy', reason: '', retryAfter: '600' });
     expect([nextAt, pause?.nextCheckAt]).toEqual([NOW + 10 * MINUTE, NOW + 10 * MINUTE]);
   });
 
@@ -163,12 +163,12 @@ describe('the pauses', () => {
     ['in seconds', '600'],
     ['as a date', new Date(NOW + 10 * MINUTE).toUTCString()],
   ])('last as long as a Retry-After %s asks', (_form, retryAfter) => {
-    const { pause } = after(call('resync'), { kind: 'busy', words: '429', retryAfter });
+    const { pause } = after(call('resync'), { kind: 'busy', reason: '429', retryAfter });
     expect(pause?.nextCheckAt).toBe(NOW + 10 * MINUTE);
   });
 
   it('are not shortened by a Retry-After', () => {
-    const { pause } = after(call('resync'), { kind: 'busy', words: '429', retryAfter: '1' });
+    const { pause } = after(call('resync'), { kind: 'busy', reason: '429', retryAfter: '1' });
     expect(pause?.nextCheckAt).toBe(NOW + 5 * SECOND);
   });
 

@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest';
 import type { Channel } from '../../src/model.js';
 import { progressOf } from '../../src/resync/progress.js';
 import type { Progress } from '../../src/resync/progress.js';
-import type { UnderWay } from '../../src/whapi/callers.js';
+import type { CallUnderWay } from '../../src/whapi/callers.js';
 import { channel, HOUR, MINUTE, SECOND, START } from '../support/store.js';
 import type { ResyncProgress, ResyncView } from '../../src/store/resyncs.js';
 
@@ -14,7 +14,7 @@ function run(
   counts: Partial<ResyncView['counts']>,
   more: Partial<ResyncProgress> = {},
   settings: Partial<Channel> = {},
-  underWay: UnderWay | null = null,
+  underWay: CallUnderWay | null = null,
 ): Progress {
   const progress: ResyncProgress = {
     ...{ channel: channel('main', settings), callsToday: 0, lastCallAt: START, healthyAt: START, failures: 0 },
@@ -60,7 +60,7 @@ describe('the estimated remaining time of a resync', () => {
 });
 
 describe("another caller's call in flight", () => {
-  const other = (by: UnderWay['by'], queued = 1) =>
+  const other = (by: CallUnderWay['by'], queued = 1) =>
     run({ queued, waiting: 1 }, {}, {}, { by, since: START - SECOND, until: START + MINUTE }).pause;
 
   it('is named as the pause if ids wait for their call', () => {

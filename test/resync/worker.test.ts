@@ -541,11 +541,11 @@ async function startWorkerWhoseFirstResultIsLost(
   });
   const getMessage: WhapiClient['getMessage'] = async (_access, id) => {
     calls.push(id);
-    return await Promise.resolve({ kind: 'missing', words: '' });
+    return await Promise.resolve({ kind: 'missing', reason: '' });
   };
   const whapi = {
     getMessage,
-    getHealth: async () => await Promise.resolve({ kind: 'missing', words: '' } as const),
+    getHealth: async () => await Promise.resolve({ kind: 'missing', reason: '' } as const),
     destroy: async () => await Promise.resolve(),
   };
   const intervals = { ...QUICK_RESYNC, ...NEVER };

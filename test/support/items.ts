@@ -1,5 +1,5 @@
 import type { Item } from '../../src/intake/decode.js';
-import type { Circumstances, Memory } from '../../src/intake/judge.js';
+import type { JudgingContext, Memory } from '../../src/intake/judge.js';
 import type { Sealed, Target } from '../../src/model.js';
 
 export const NOW = Date.UTC(2025, 0, 15, 12);
@@ -7,7 +7,7 @@ export const NOW_SECONDS = NOW / 1000;
 export const HOUR_MS = 60 * 60 * 1000;
 
 /** A webhook that arrives now, in a channel with the default settings. */
-export const AT: Circumstances = { receivedAt: NOW, lateAfterSeconds: 900 };
+export const AT: JudgingContext = { receivedAt: NOW, lateAfterSeconds: 900 };
 
 /** A text from a minute ago that came as `messages.post`. */
 export function message(change: Partial<Item> = {}): Item {

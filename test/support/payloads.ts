@@ -50,8 +50,8 @@ export { json };
 
 /** Few ids, so that they collide. */
 export const IDS = ['id-1', 'id-2', 'id-3', 'id-4'];
-const quoted = (...words: string[]): fc.Arbitrary<string> =>
-  fc.constantFrom(...words.map((word) => JSON.stringify(word)));
+const quoted = (...reason: string[]): fc.Arbitrary<string> =>
+  fc.constantFrom(...reason.map((word) => JSON.stringify(word)));
 const id = fc.oneof({ weight: 8, arbitrary: quoted(...IDS) }, { weight: 1, arbitrary: json });
 
 /** An object with some of the fields, and possibly one without a meaning. */

@@ -56,7 +56,7 @@ describe("a page of Whapi's message list", () => {
   ])('is not accepted from an answer that is %s', async (_name, body) => {
     expect((await ask(body)).answer).toMatchObject({
       kind: 'missing',
-      words: expect.stringContaining('200') as unknown,
+      reason: expect.stringContaining('200') as unknown,
     });
   });
 

@@ -41,7 +41,7 @@ describe('the settings of a channel at Whapi', () => {
     const { client, access } = await stage();
     const headers = Object.fromEntries(['1', '2', '3', '4', '5', '6'].map((name) => [name, 'a header']));
     const answer = await client.patchSettings(access, { webhooks: [{ ...WEBHOOK, headers }] }, IN_TIME);
-    expect(answer).toEqual({ kind: 'refused', words: '400 Wrong settings format' });
+    expect(answer).toEqual({ kind: 'refused', reason: '400 Wrong settings format' });
   });
 
   it.each<[WhapiFailure['kind'], number, string]>([
@@ -54,7 +54,7 @@ describe('the settings of a channel at Whapi', () => {
     const whapi = await startBot();
     whapi.otherwise = (_request, response) => response.writeHead(status).end(body);
     const answer = await client.getSettings({ baseUrl: whapi.url, token: 'secret-token' }, IN_TIME);
-    expect(answer).toMatchObject({ kind, words: expect.stringMatching(/\S/) as unknown });
+    expect(answer).toMatchObject({ kind, reason: expect.stringMatching(/\S/) as unknown });
     expect(JSON.stringify(answer)).not.toContain('secret-token');
   });
 

@@ -105,19 +105,22 @@ describe("Whapi's answer", () => {
     ['a large text', 'x'.repeat(100_000)],
   ])('200 with %s means that the message is missing', async (_what, body) => {
     const { ask } = await stage(json(200, body));
-    expect(await ask()).toMatchObject({ kind: 'missing', words: '200, but without a message' });
+    expect(await ask()).toMatchObject({ kind: 'missing', reason: '200, but the body is not a message' });
   });
 
   it.each(['api/get_message.404', 'api/get_message.resync.404'])('404 %s means that it is missing', async (name) => {
     const { ask } = await stage(json(404, samplePayload(name)));
-    expect(await ask()).toMatchObject({ kind: 'missing', words: expect.stringMatching(/^404 .*not found/) as unknown });
+    expect(await ask()).toMatchObject({
+      kind: 'missing',
+      reason: expect.stringMatching(/^404 .*not found/) as unknown,
+    });
   });
 
   it('404 about the channel means that every call is refused, because the token is wrong', async () => {
     const { ask } = await stage(json(404, samplePayload('api/error.404.channel')));
     expect(await ask()).toMatchObject({
       ...{ kind: 'refused', for: 'token' },
-      words: expect.stringMatching(/^404 Channel not found/) as unknown,
+      reason: expect.stringMatching(/^404 Channel not found/) as unknown,
     });
   });
 
@@ -136,30 +139,30 @@ describe("Whapi's answer", () => {
     const { error: said } = JSON.parse(samplePayload(name).toString()) as { error: { message: string } };
     expect(await ask()).toMatchObject({
       ...meaning,
-      words: expect.stringContaining(`${status} ${said.message}`) as unknown,
+      reason: expect.stringContaining(`${status} ${said.message}`) as unknown,
     });
   });
 
   it.each([429, 500, 502, 503, 504])('%i means that it is busy', async (status) => {
     const { ask } = await stage(json(status, error(status, 'Too much')));
-    expect(await ask()).toEqual({ kind: 'busy', words: `${status} Too much`, retryAfter: null });
+    expect(await ask()).toEqual({ kind: 'busy', reason: `${status} Too much`, retryAfter: null });
   });
 
   it('429 with a Retry-After means that it is busy for that time', async () => {
     const { ask } = await stage(json(429, error(429, 'Too many requests'), { 'retry-after': '30' }));
-    expect(await ask()).toEqual({ kind: 'busy', words: '429 Too many requests', retryAfter: '30' });
+    expect(await ask()).toEqual({ kind: 'busy', reason: '429 Too many requests', retryAfter: '30' });
   });
 
   it('includes the details in the reason', async () => {
     const { ask } = await stage(json(400, error(400, 'Wrong request parameters', { details: 'MessageID is odd' })));
-    expect(await ask()).toMatchObject({ words: '400 Wrong request parameters: MessageID is odd' });
+    expect(await ask()).toMatchObject({ reason: '400 Wrong request parameters: MessageID is odd' });
   });
 
   it.each(['<html>Bad gateway</html>', '', 'null', '[]', '"words"', '{}', '{"error":null}', '{"error":{"message":7}}'])(
     'gives no reason if the body is %s',
     async (body) => {
       const { ask } = await stage(json(502, body));
-      expect(await ask()).toEqual({ kind: 'busy', words: 'HTTP status 502', retryAfter: null });
+      expect(await ask()).toEqual({ kind: 'busy', reason: 'HTTP status 502', retryAfter: null });
     },
   );
 });
@@ -180,7 +183,7 @@ describe('a call without an answer', () => {
     await whapi.close();
     expect(await ask()).toMatchObject({
       kind: 'unreachable',
-      words: expect.stringContaining('ECONNREFUSED') as unknown,
+      reason: expect.stringContaining('ECONNREFUSED') as unknown,
     });
   });
 
@@ -188,7 +191,7 @@ describe('a call without an answer', () => {
     const { ask } = await stage((_request, { socket }) => socket?.resetAndDestroy());
     const answer = await ask();
     expect(answer.kind).toBe('unreachable');
-    expect('words' in answer && answer.words).toMatch(/.../);
+    expect('reason' in answer && answer.reason).toMatch(/.../);
   });
 
   it('ends when the client is closed', async () => {
@@ -213,13 +216,13 @@ describe('a huge answer', () => {
     const { ask } = await stage(json(400, error(400, 'x'.repeat(1_000_000))));
     const answer = await ask();
     expect(answer.kind).toBe('refused');
-    expect('words' in answer && answer.words.length).toBeLessThan(2000);
+    expect('reason' in answer && answer.reason.length).toBeLessThan(2000);
   });
 
   it('with a long error message from Whapi is cut to a readable length', async () => {
     const { ask } = await stage(json(400, error(400, 'x'.repeat(50_000))));
     const answer = await ask();
-    expect('words' in answer && answer.words.length).toBeLessThan(2000);
+    expect('reason' in answer && answer.reason.length).toBeLessThan(2000);
   });
 
   it('without an end is cut off', async () => {

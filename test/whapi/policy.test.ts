@@ -70,8 +70,8 @@ describe('the next step of a channel', () => {
 describe('a health check', () => {
   it.each<[string, WhapiResult<Health>]>([
     ['AUTH', state('AUTH')],
-    ['an answer without a state', { kind: 'missing', words: '404' }],
-    ['a refusal', { kind: 'refused', words: '400' }],
+    ['an answer without a state', { kind: 'missing', reason: '404' }],
+    ['a refusal', { kind: 'refused', reason: '400' }],
   ])('with %s resumes calls', (_, health) => {
     expect(checked(health)).toEqual({ pause: null, wasAway: false });
   });
@@ -86,12 +86,12 @@ describe('a health check', () => {
   );
 
   it.each<[string, WhapiResult<Health>, boolean]>([
-    ['busy', { kind: 'busy', words: '500', retryAfter: null }, false],
-    ['busy', { kind: 'unreachable', words: 'ECONNREFUSED' }, false],
+    ['busy', { kind: 'busy', reason: '500', retryAfter: null }, false],
+    ['busy', { kind: 'unreachable', reason: 'ECONNREFUSED' }, false],
     ['busy', { kind: 'timeout' }, false],
-    ['not_ready', { kind: 'refused', for: 'login', words: '401' }, true],
-    ['wrong_token', { kind: 'refused', for: 'token', words: '404 Channel not found' }, false],
-    ['quota', { kind: 'refused', for: 'quota', words: '402' }, false],
+    ['not_ready', { kind: 'refused', for: 'login', reason: '401' }, true],
+    ['wrong_token', { kind: 'refused', for: 'token', reason: '404 Channel not found' }, false],
+    ['quota', { kind: 'refused', for: 'quota', reason: '402' }, false],
   ])('pauses the channel as %s for %o', (code, health, wasAway) => {
     expect(checked(health)).toMatchObject({ pause: { code }, wasAway });
   });

@@ -37,7 +37,7 @@ async function stage(settings: Partial<Channel> = {}, more: Partial<SchedulerOpt
   });
   onTestFinished(async () => await scheduler.stop(0, Promise.resolve()));
   const own: Stage['own'] = async (name, answer = async () => await Promise.resolve()) =>
-    await scheduler.own('main', 'run', {
+    await scheduler.forWorker('main', 'run', {
       due: async () => await Promise.resolve({ dueAt: 0, askDueAt: null }),
       make: async () => {
         await store.calls.countCall('main');
@@ -53,7 +53,7 @@ const AUTH: WhapiResult<Health> = {
   body: { start_at: 0, uptime: 0, status: { code: 4, text: 'AUTH' } },
   date: null,
 };
-const BUSY: WhapiResult<Health> = { kind: 'busy', words: '429', retryAfter: '3600' };
+const BUSY: WhapiResult<Health> = { kind: 'busy', reason: '429', retryAfter: '3600' };
 
 /** A promise that the test resolves. */
 function later(): { readonly ended: Promise<void>; end(): void } {
@@ -142,11 +142,11 @@ describe('the daily budget', () => {
 
 describe('an interactive call', () => {
   it('reports who holds the turn instead of waiting forever', async () => {
-    const { scheduler } = await stage({}, { timeoutMs: 30 });
+    const { scheduler } = await stage({}, { waitTimeoutMs: 30 });
     const client = later();
     const asked = scheduler.forClient('main', 60_000, async () => await client.ended);
     const answer = await scheduler.forPerson(channel('main'), 'doctor', async () => await Promise.resolve(AUTH));
-    expect(answer).toMatchObject({ kind: 'unreachable', words: expect.stringContaining("a client's own") as unknown });
+    expect(answer).toMatchObject({ kind: 'unreachable', reason: expect.stringContaining("a client's own") as unknown });
     client.end();
     await asked;
   });

@@ -1,13 +1,13 @@
-/** Turns at calling Whapi, one holder at a time per channel; those who wait are served in the order in which they came. */
-export interface Turns {
-  /** Does `work` when the channel's turn has come; gives what it gives. */
-  take<T>(channel: string, work: () => Promise<T>): Promise<T>;
+/** FIFO mutex per channel: one call to Whapi in flight. */
+export interface ChannelMutex {
+  /** Runs `work` once the channel is free. Resolves with its result. */
+  run<T>(channel: string, work: () => Promise<T>): Promise<T>;
 }
 
-export function createTurns(): Turns {
+export function createChannelMutex(): ChannelMutex {
   const last = new Map<string, Promise<unknown>>();
   return {
-    take: async (channel, work) => {
+    run: async (channel, work) => {
       const turn = (last.get(channel) ?? Promise.resolve()).then(work);
       const ended = turn.then(
         () => undefined,
