@@ -33,7 +33,7 @@ function readRoutes(app: App, { store }: DeliveryRoutesOptions): void {
   app.get('/deliveries/:id', { schema: getDelivery }, async ({ params }) => {
     const found = await store.outbox.delivery(params.id);
     if (!found) {
-      throw new GatewayError('GW_NOT_FOUND', `There is no delivery "${params.id}"; its payload may have been pruned.`);
+      throw new GatewayError('GW_NOT_FOUND', `There is no delivery "${params.id}". It may have been pruned.`);
     }
     return { ...deliveryJson(found), log: found.log.map(attemptJson), body: found.body };
   });

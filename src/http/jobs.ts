@@ -17,7 +17,7 @@ export const jobRoutes: FastifyPluginAsyncTypebox<JobRoutesOptions> = async (app
 
   app.get('/jobs/:id', { schema: getJob }, async ({ params }) => {
     const found = await store.jobs.get(params.id);
-    if (!found) throw new GatewayError('GW_NOT_FOUND', `There is no job "${params.id}"; it may have been pruned.`);
+    if (!found) throw new GatewayError('GW_NOT_FOUND', `There is no job "${params.id}". It may have been pruned.`);
     return jobJson(found);
   });
 

@@ -61,7 +61,7 @@ function explainRoute(app: App, { store, breakers, effects }: MessageRoutesOptio
     if (found) return found;
     const names = (await store.registry.channels()).map(({ name }) => name);
     if (!names.includes(channel)) throw new GatewayError('GW_NOT_FOUND', noSuchChannel(channel, names));
-    throw new GatewayError('GW_NOT_FOUND', `Nothing is known of this message in channel "${channel}".`);
+    throw new GatewayError('GW_NOT_FOUND', `No message "${messageId}" in channel "${channel}".`);
   };
 
   const waitingOf = async (delivery: ExplainedDelivery): Promise<string | null> => {
@@ -97,7 +97,7 @@ function messageJson(view: MessageView): Message {
 
 function noSuchChannel(name: string, names: readonly string[]): string {
   const known = names.slice(0, MOST_NAMES).join(', ') + (names.length > MOST_NAMES ? ' …' : '');
-  return `There is no channel "${name}". ${names.length === 0 ? 'Add it: "channels add".' : `Channels: ${known}.`}`;
+  return `There is no channel "${name}". ${names.length === 0 ? 'Add it with "channels add".' : `Channels: ${known}.`}`;
 }
 
 /** `waiting`: why each delivery waits, in their order. */

@@ -14,17 +14,21 @@ import { describeRoutes } from './openapi.js';
 import { operationRoutes } from './operation.js';
 import { answerClientError, errorHandler, REQUEST_TIMEOUT } from './problem.js';
 import { v1Routes } from './v1.js';
-import type { V1Options } from './v1.js';
+import type { V1Hints, V1Options } from './v1.js';
 import { validatorCompiler } from './validation.js';
 import { maskedUrl } from './webhook-path.js';
 import { whapiProxy } from './whapi-proxy.js';
 import type { WhapiResyncs } from './whapi-proxy.js';
 
-export interface ServerOptions extends V1Options {
+/** Wakes the workers after a commit that may have given them work. */
+export interface ServerHints extends V1Hints {
+  readonly onChannelState: (channel: string, state: string) => void;
+}
+
+export interface ServerOptions extends V1Options, ServerHints {
   /** What this gateway calls itself in `x-gateway-via`. */
   readonly gatewayId: string;
   readonly log: Pick<FastifyBaseLogger, 'error' | 'warn' | 'info' | 'debug'>;
-  readonly onChannelState: (channel: string, state: string) => void;
   /** How long Whapi may take to begin its answer to a call that passes through. */
   readonly whapiTimeoutMs: number;
   /** What the calls that pass through to Whapi bring about. */
@@ -85,9 +89,15 @@ async function listen(app: FastifyInstance, { host, port }: Config): Promise<str
   } catch (error) {
     await app.close();
     if ((error as NodeJS.ErrnoException).code !== 'EADDRINUSE') {
-      throw new StartError('GW_CANNOT_LISTEN', `Cannot listen on ${host}, port ${port}: ${(error as Error).message}`);
+      throw new StartError(
+        'GW_CANNOT_LISTEN',
+        `Cannot listen on HOST=${host} PORT=${port}: ${(error as Error).message}`,
+      );
     }
-    throw new StartError('GW_PORT_TAKEN', `Port ${port} on ${host} is taken by another process. Stop it, or set PORT.`);
+    throw new StartError(
+      'GW_PORT_TAKEN',
+      `Port ${port} on ${host} is already in use. Stop the other process, or set PORT (for example PORT=8081).`,
+    );
   }
   const { port: taken } = app.server.address() as AddressInfo;
   return `http://${host.includes(':') ? `[${host}]` : host}:${taken}`;
@@ -103,7 +113,10 @@ async function buildServer(options: ServerOptions): Promise<FastifyInstance> {
   for (const schema of NAMED_SCHEMAS) app.addSchema(schema);
   app.setErrorHandler(errorHandler(log));
   app.setNotFoundHandler(({ method, url }) => {
-    throw new GatewayError('GW_NOT_FOUND', `There is no ${method} ${maskedUrl(url)}.`);
+    throw new GatewayError(
+      'GW_NOT_FOUND',
+      `There is no ${method} ${maskedUrl(url)}. GET /openapi.json lists all operations.`,
+    );
   });
   await describeRoutes(app);
   await app.register(rateLimit, { global: false });

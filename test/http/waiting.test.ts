@@ -89,7 +89,7 @@ describe('GET /v1/messages/{channel}/{message_id}', () => {
     const gateway = await startApi();
     const unknownMessage = await gateway.call('GET', '/v1/messages/main/A');
     expectProblem(unknownMessage, 404, 'GW_NOT_FOUND');
-    expect(unknownMessage.body['detail']).toContain('Nothing is known of this message in channel "main"');
+    expect(unknownMessage.body['detail']).toBe('No message "A" in channel "main".');
     const unknownChannel = await gateway.call('GET', '/v1/messages/shop/A');
     expectProblem(unknownChannel, 404, 'GW_NOT_FOUND');
     expect(unknownChannel.body['detail']).toBe('There is no channel "shop". Channels: main.');
