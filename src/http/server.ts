@@ -14,17 +14,21 @@ import { describeRoutes } from './openapi.js';
 import { operationRoutes } from './operation.js';
 import { answerClientError, errorHandler, REQUEST_TIMEOUT } from './problem.js';
 import { v1Routes } from './v1.js';
-import type { V1Options } from './v1.js';
+import type { V1Hints, V1Options } from './v1.js';
 import { validatorCompiler } from './validation.js';
 import { maskedUrl } from './webhook-path.js';
 import { whapiProxy } from './whapi-proxy.js';
 import type { WhapiResyncs } from './whapi-forward.js';
 
-export interface ServerOptions extends V1Options {
+/** Wakes the workers after a commit that may have given them work. */
+export interface ServerHints extends V1Hints {
+  readonly onChannelState: (channel: string, state: string) => void;
+}
+
+export interface ServerOptions extends V1Options, ServerHints {
   /** What this gateway calls itself in `x-gateway-via`. */
   readonly gatewayId: string;
   readonly log: Pick<FastifyBaseLogger, 'error' | 'warn' | 'info' | 'debug'>;
-  readonly onChannelState: (channel: string, state: string) => void;
   /** How long Whapi may take to begin its answer to a call that passes through. */
   readonly whapiTimeoutMs: number;
   /** What the calls that pass through to Whapi bring about. */

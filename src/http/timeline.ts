@@ -25,7 +25,7 @@ export function timelineOf(found: Explanation): Step[] {
     add(restoredAt, 'restored', `restored by resync ${resyncId}`);
   }
   for (const { id, target, createdAt, released, log } of found.deliveries) {
-    if (released) add(createdAt, 'release', `released to target ${target} by hand: delivery ${id}`);
+    if (released) add(createdAt, 'release', `released to target ${target} manually: delivery ${id}`);
     else add(createdAt, 'delivery', `delivery ${id} to target ${target} recorded`);
     for (const { startedAt, status, error } of log) {
       add(startedAt, 'attempt', `delivery ${id} sent: ${error ?? `the target answered ${status ?? '?'}`}`);

@@ -25,20 +25,23 @@ import { targetRoutes } from './targets.js';
 import type { BreakersOfTargets } from './targets.js';
 import type { Store } from '../store/store.js';
 
+/** Wakes the workers after a commit that may have given them work. */
+export interface V1Hints {
+  readonly onDeliveries: () => void;
+  readonly onRegistered: () => void;
+  readonly onJob: () => void;
+  readonly onAudit: () => void;
+  readonly onChannelChanged: () => void;
+}
+
 /** What the resources of `/v1` need. */
-export interface V1Options {
+export interface V1Options extends V1Hints {
   readonly config: Config;
   readonly store: Store;
   readonly encryption: Encryption;
   readonly adminToken: string;
   readonly effects: Effects;
   readonly log: Pick<FastifyBaseLogger, 'info'>;
-  /** Hints for the loops; given after the commit. */
-  readonly onDeliveries: () => void;
-  readonly onRegistered: () => void;
-  readonly onJob: () => void;
-  readonly onAudit: () => void;
-  readonly onChannelChanged: () => void;
   readonly progressOf: ResyncRoutesOptions['progressOf'];
   readonly whyRefused: (url: string) => string | null;
   readonly sendTest: (target: Target) => Promise<TargetTest>;

@@ -12,6 +12,7 @@ export function validatorCompiler() {
     useDefaults: true,
     removeAdditional: false,
     strict: false,
+    verbose: true, // errors repeat the value, in the words of its schema
     validateFormats: false,
     verbose: true, // errors repeat the value, in the words of its schema
   };

@@ -118,7 +118,7 @@ describe('GET /v1/messages/{channel}/{message_id}', () => {
     expect(timeline.map(({ at }) => at)).toEqual(timeline.map(({ at }) => at).sort());
     expect(timeline[0]?.text).toContain(resync);
     expect(timeline[2]?.text).toMatch(/messages\.post.*restored.*rule 3/);
-    expect(timeline[4]?.text).toMatch(/^released to target tgt_.* by hand/);
+    expect(timeline[4]?.text).toMatch(/^released to target tgt_.* manually/);
     expect(timeline[5]?.text).toMatch(new RegExp(`${delivery ?? '-'}.*200`));
   });
 
