@@ -31,8 +31,11 @@ export function connectOptions(callMs = Infinity): ConnectOptions {
   return { timeout: CONNECT_TIMEOUT_MS, autoSelectFamily: true, autoSelectFamilyAttemptTimeout: attempt };
 }
 
+/** The version of the package. */
+export const VERSION = versionOf(new URL('../package.json', import.meta.url));
+
 /** `whapi-resync-gateway/<version>`: the `user-agent` of every request that the gateway makes by itself. */
-export const USER_AGENT = `whapi-resync-gateway/${versionOf(new URL('../package.json', import.meta.url))}`;
+export const USER_AGENT = `whapi-resync-gateway/${VERSION}`;
 
 function versionOf(file: URL): string {
   return (JSON.parse(readFileSync(file, 'utf8')) as { version: string }).version;

@@ -5,18 +5,21 @@ import * as connect from './connect.js';
 import * as deliveries from './deliveries.js';
 import * as doctor from './doctor.js';
 import * as fields from './fields.js';
+import * as health from './health.js';
 import * as items from './items.js';
 import * as jobs from './jobs.js';
 import * as messages from './messages.js';
 import * as problem from './problem.js';
 import * as resyncs from './resyncs.js';
 import * as targets from './targets.js';
+import * as webhooks from './webhooks.js';
+import * as whapi from './whapi.js';
 
 export type NamedSchema = TSchema & { readonly $id: string };
 
 const RESOURCES = [
-  ...[audits, channels, connect, deliveries, doctor, fields],
-  ...[items, jobs, messages, problem, resyncs, targets],
+  ...[audits, channels, connect, deliveries, doctor, fields, health],
+  ...[items, jobs, messages, problem, resyncs, targets, webhooks, whapi],
 ];
 
 /** Every schema that has a name, for the server's validators and serializers to look up. */

@@ -23,6 +23,8 @@ export const VerdictSchema = Type.Unsafe<Verdict>(
   }),
 );
 
+export const VerdictFilter = oneOf(VERDICTS, { description: 'Only items with this verdict.' });
+
 export const ModeSchema = oneOf(TARGET_MODES, {
   description:
     "How the event and its method show in the request, as in Whapi's modes: in the body, the path, or the HTTP method.",

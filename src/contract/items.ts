@@ -1,9 +1,9 @@
 import { Type } from 'typebox';
 import type { Static } from 'typebox';
-import type { Verdict } from '../model.js';
+import { VERDICTS } from '../model.js';
 import { bulkOptions, deliveryFields } from './deliveries.js';
-import { ChannelName, EventFilter, range, Time, timeOrNull, VerdictSchema } from './fields.js';
-import { orNull, pageOf, pageQuery, ref } from './schema.js';
+import { ChannelName, EventFilter, range, Time, timeOrNull, VerdictFilter, VerdictSchema } from './fields.js';
+import { oneOf, orNull, pageOf, pageQuery, ref } from './schema.js';
 
 /** What every item has, wherever it is shown. Its message id is added: that may be null or not. */
 export const itemFields = {
@@ -57,7 +57,7 @@ const filters = {
 export const heldFilter = Type.Boolean({ description: 'Only items that are held (`true`) or not held (`false`).' });
 export const ItemQuery = pageQuery({
   ...filters,
-  verdict: Type.Optional(ref(VerdictSchema)),
+  verdict: Type.Optional(VerdictFilter),
   held: Type.Optional(heldFilter),
 });
 
@@ -66,8 +66,7 @@ export const releaseTargets = Type.Array(Type.String(), {
   maxItems: 1000,
   description: 'Ids of targets. Default: every target that subscribes to the item.',
 });
-export const releasedVerdict = Type.Unsafe<Verdict>({
-  ...ref(VerdictSchema),
+export const releasedVerdict = oneOf(VERDICTS, {
   description: 'Default: every verdict but `duplicate`, which the targets most likely received already.',
 });
 

@@ -1,7 +1,7 @@
 import { Type } from 'typebox';
 import type { Static } from 'typebox';
 import { bulkOptions, ExplainedDeliverySchema } from './deliveries.js';
-import { ChannelName, range, Time, timeOrNull, VerdictSchema } from './fields.js';
+import { ChannelName, range, Time, timeOrNull, VerdictFilter } from './fields.js';
 import { heldFilter, itemFields, itemPlaceFields, releasedVerdict, releaseTargets } from './items.js';
 import { ResyncMessageSchema } from './resyncs.js';
 import { oneOf, orNull, pageOf, pageQuery, ref } from './schema.js';
@@ -66,7 +66,7 @@ export type Explanation = Static<typeof ExplanationSchema>;
 
 export const MessageQuery = pageQuery({
   channel: Type.Optional(ChannelName),
-  verdict: Type.Optional(ref(VerdictSchema)),
+  verdict: Type.Optional(VerdictFilter),
   held: Type.Optional(heldFilter),
 });
 

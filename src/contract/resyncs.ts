@@ -77,7 +77,9 @@ export type Resync = Static<typeof ResyncSchema>;
 
 export const ResyncPageSchema = pageOf(ResyncSchema);
 
-export const ResyncMessageStatusSchema = oneOf(RESYNC_MESSAGE_STATUSES);
+export const ResyncMessageStatusSchema = oneOf(RESYNC_MESSAGE_STATUSES, {
+  description: 'Status of a message in the resync.',
+});
 
 export const ResyncMessageSchema = Type.Object(
   {

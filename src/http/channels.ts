@@ -1,23 +1,20 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox';
 import type { FastifyBaseLogger } from 'fastify';
-import { Type } from 'typebox';
+import type { Channel as ChannelJson, ChannelChange } from '../contract/channels.js';
 import {
-  ChannelChangeSchema,
-  ChannelPageSchema,
-  ChannelSchema,
-  CreatedChannelSchema,
-  NewChannelSchema,
-} from '../contract/channels.js';
-import type { Channel as ChannelJson } from '../contract/channels.js';
-import { Name } from '../contract/fields.js';
-import { pageQuery, ref } from '../contract/schema.js';
+  createChannel,
+  deleteChannel,
+  getChannel,
+  listChannels,
+  updateChannel,
+} from '../contract/operations/channels.js';
 import type { Effects } from '../effects.js';
 import { GatewayError } from '../errors.js';
 import type { Channel } from '../model.js';
 import type { Encryption } from '../encryption.js';
-import { shown } from './schema-words.js';
+import type { App } from './app.js';
+import { checkedUrl } from './checked-url.js';
 import { iso, isoOrNull, pageOfAll, pageRequest } from './schemas.js';
-import { invalidField } from './validation-errors.js';
 import type { Registry } from '../store/registry.js';
 import type { ChannelTraffic, Traffic } from '../store/traffic.js';
 
@@ -34,27 +31,58 @@ export interface ChannelRoutesOptions {
 
 const DEFAULT_LATE_AFTER_SECONDS = 900;
 const SECRET_BYTES = 24;
-const tags = ['channels'];
 
 /** `/v1/channels`. */
 export const channelRoutes: FastifyPluginAsyncTypebox<ChannelRoutesOptions> = async (app, options) => {
-  const { store, encryption, effects, log } = options;
-  const json = async (channel: Channel): Promise<ChannelJson> =>
-    channelJson(channel, await store.traffic.of(channel.name));
+  createRoute(app, options);
+  readRoutes(app, options);
+  updateRoute(app, options);
+  deleteRoute(app, options);
+  await Promise.resolve();
+};
 
-  const channelJson = (channel: Channel, { lastWebhookAt, refused }: ChannelTraffic): ChannelJson => ({
-    name: channel.name,
-    channel_id: channel.channelId,
-    webhook_url: `${options.publicUrl ?? ''}/webhooks/${channel.name}`,
-    whapi_base_url: channel.whapiBaseUrl,
-    late_after_seconds: channel.lateAfterSeconds,
-    resync_spacing_ms: channel.resyncSpacingMs,
-    daily_call_budget: channel.dailyCallBudget,
-    auto_resync: channel.autoResync,
-    last_webhook_at: isoOrNull(lastWebhookAt),
-    refused: { last_at: isoOrNull(refused.lastAt), last_code: refused.lastCode, today: refused.today },
-    created_at: iso(channel.createdAt),
+function createRoute(app: App, options: ChannelRoutesOptions): void {
+  const { store, encryption, effects, log } = options;
+  app.post('/channels', { schema: createChannel }, async ({ body }, reply) => {
+    const secret = body.webhook_secret ?? effects.randomBytes(SECRET_BYTES).toString('base64url');
+    const { whapi_base_url: baseUrl } = body;
+    const channel: Channel = {
+      name: body.name,
+      channelId: null,
+      whapiToken: encryption.seal(body.whapi_token),
+      webhookSecret: encryption.seal(secret),
+      whapiBaseUrl: baseUrl === undefined ? options.whapiBaseUrl : checkedUrl(baseUrl, 'whapi_base_url'),
+      lateAfterSeconds: body.late_after_seconds ?? DEFAULT_LATE_AFTER_SECONDS,
+      resyncSpacingMs: body.resync_spacing_ms ?? null,
+      dailyCallBudget: body.daily_call_budget ?? null,
+      autoResync: body.auto_resync ?? false,
+      createdAt: effects.now(),
+    };
+    await store.registry.addChannel(channel);
+    log.info({ channel: channel.name }, 'channel added');
+    return await reply.code(201).send({ ...(await jsonWithTraffic(channel, options)), webhook_secret: secret });
   });
+}
+
+function readRoutes(app: App, options: ChannelRoutesOptions): void {
+  const { registry } = options.store;
+  app.get('/channels', { schema: listChannels }, async ({ query }) => {
+    const { data, nextCursor } = pageOfAll(await registry.channels(), ({ name }) => name, pageRequest(query));
+    return {
+      data: await Promise.all(data.map(async (channel) => await jsonWithTraffic(channel, options))),
+      next_cursor: nextCursor,
+    };
+  });
+
+  app.get('/channels/:name', { schema: getChannel }, async ({ params }) => {
+    const channel = await registry.channel(params.name);
+    if (!channel) throw new GatewayError('GW_NOT_FOUND', `There is no channel "${params.name}".`);
+    return await jsonWithTraffic(channel, options);
+  });
+}
+
+function updateRoute(app: App, options: ChannelRoutesOptions): void {
+  const { store, encryption, log } = options;
 
   /** Another token may be another number's; a webhook of the old channel would then be taken for the wrong one. */
   const tokenChange = async (name: string, token: string): Promise<Partial<Channel>> => {
@@ -63,111 +91,60 @@ export const channelRoutes: FastifyPluginAsyncTypebox<ChannelRoutesOptions> = as
     return { whapiToken: encryption.seal(token), ...(!isSame && { channelId: null }) };
   };
 
-  app.post(
-    '/channels',
-    {
-      schema: {
-        tags,
-        summary: 'Add a channel',
-        body: ref(NewChannelSchema),
-        response: { 201: ref(CreatedChannelSchema) },
-      },
-    },
-    async ({ body }, reply) => {
-      const secret = body.webhook_secret ?? effects.randomBytes(SECRET_BYTES).toString('base64url');
-      const channel: Channel = {
-        name: body.name,
-        channelId: null,
-        whapiToken: encryption.seal(body.whapi_token),
-        webhookSecret: encryption.seal(secret),
-        whapiBaseUrl: checkedUrl(body.whapi_base_url) ?? options.whapiBaseUrl,
-        lateAfterSeconds: body.late_after_seconds ?? DEFAULT_LATE_AFTER_SECONDS,
-        resyncSpacingMs: body.resync_spacing_ms ?? null,
-        dailyCallBudget: body.daily_call_budget ?? null,
-        autoResync: body.auto_resync ?? false,
-        createdAt: effects.now(),
-      };
-      await store.registry.addChannel(channel);
-      log.info({ channel: channel.name }, 'channel added');
-      return await reply.code(201).send({ ...(await json(channel)), webhook_secret: secret });
-    },
-  );
+  app.patch('/channels/:name', { schema: updateChannel }, async ({ params, body }) => {
+    const settings = changeOf(body);
+    const changed = await store.registry.changeChannel(params.name, {
+      ...(body.whapi_token !== undefined && (await tokenChange(params.name, body.whapi_token))),
+      ...(body.webhook_secret !== undefined && { webhookSecret: encryption.seal(body.webhook_secret) }),
+      ...settings,
+    });
+    log.info({ channel: params.name, fields: Object.keys(body) }, 'channel changed');
+    options.onChanged();
+    return await jsonWithTraffic(changed, options);
+  });
+}
 
-  app.get(
-    '/channels',
-    {
-      schema: {
-        tags,
-        summary: 'Channels, by name',
-        querystring: pageQuery({}),
-        response: { 200: ref(ChannelPageSchema) },
-      },
-    },
-    async ({ query }) => {
-      const { data, nextCursor } = pageOfAll(await store.registry.channels(), ({ name }) => name, pageRequest(query));
-      return { data: await Promise.all(data.map(json)), next_cursor: nextCursor };
-    },
-  );
+function deleteRoute(app: App, { store, log }: ChannelRoutesOptions): void {
+  app.delete('/channels/:name', { schema: deleteChannel }, async ({ params }, reply) => {
+    await store.registry.removeChannel(params.name);
+    log.info({ channel: params.name }, 'channel removed');
+    return await reply.code(204).send(null);
+  });
+}
 
-  app.get(
-    '/channels/:name',
-    { schema: { tags, summary: 'One channel', params: Name, response: { 200: ref(ChannelSchema) } } },
-    async ({ params }) => {
-      const channel = await store.registry.channel(params.name);
-      if (!channel) throw new GatewayError('GW_NOT_FOUND', `There is no channel "${params.name}".`);
-      return await json(channel);
-    },
-  );
+/** Only what the body names, secrets aside. @throws GatewayError GW_BAD_REQUEST */
+function changeOf(body: ChannelChange): Partial<Channel> {
+  const { whapi_base_url: baseUrl } = body;
+  return {
+    ...(baseUrl !== undefined && { whapiBaseUrl: checkedUrl(baseUrl, 'whapi_base_url') }),
+    ...(body.late_after_seconds !== undefined && { lateAfterSeconds: body.late_after_seconds }),
+    ...(body.resync_spacing_ms !== undefined && { resyncSpacingMs: body.resync_spacing_ms }),
+    ...(body.daily_call_budget !== undefined && { dailyCallBudget: body.daily_call_budget }),
+    ...(body.auto_resync !== undefined && { autoResync: body.auto_resync }),
+    ...(body.channel_id === null && { channelId: null }),
+  };
+}
 
-  app.patch(
-    '/channels/:name',
-    {
-      schema: {
-        tags,
-        summary: 'Change a channel',
-        params: Name,
-        body: ref(ChannelChangeSchema),
-        response: { 200: ref(ChannelSchema) },
-      },
-    },
-    async ({ params, body }) => {
-      const baseUrl = checkedUrl(body.whapi_base_url);
-      const changed = await store.registry.changeChannel(params.name, {
-        ...(body.whapi_token !== undefined && (await tokenChange(params.name, body.whapi_token))),
-        ...(body.webhook_secret !== undefined && { webhookSecret: encryption.seal(body.webhook_secret) }),
-        ...(baseUrl !== undefined && { whapiBaseUrl: baseUrl }),
-        ...(body.late_after_seconds !== undefined && { lateAfterSeconds: body.late_after_seconds }),
-        ...(body.resync_spacing_ms !== undefined && { resyncSpacingMs: body.resync_spacing_ms }),
-        ...(body.daily_call_budget !== undefined && { dailyCallBudget: body.daily_call_budget }),
-        ...(body.auto_resync !== undefined && { autoResync: body.auto_resync }),
-        ...(body.channel_id === null && { channelId: null }),
-      });
-      log.info({ channel: params.name, fields: Object.keys(body) }, 'channel changed');
-      options.onChanged();
-      return await json(changed);
-    },
-  );
+async function jsonWithTraffic(channel: Channel, { store, publicUrl }: ChannelRoutesOptions): Promise<ChannelJson> {
+  return channelJson(channel, await store.traffic.of(channel.name), publicUrl);
+}
 
-  app.delete(
-    '/channels/:name',
-    { schema: { tags, summary: 'Remove a channel', params: Name, response: { 204: Type.Null() } } },
-    async ({ params }, reply) => {
-      await store.registry.removeChannel(params.name);
-      log.info({ channel: params.name }, 'channel removed');
-      return await reply.code(204).send(null);
-    },
-  );
-  await Promise.resolve();
-};
-
-/** @throws GatewayError GW_BAD_REQUEST */
-function checkedUrl(url: string | undefined): string | undefined {
-  if (url === undefined) return undefined;
-  if (!URL.canParse(url)) {
-    throw invalidField(
-      '/whapi_base_url',
-      `"whapi_base_url" is ${shown(url)}; expected a URL, for example https://gate.whapi.cloud`,
-    );
-  }
-  return url.replace(/\/+$/, '');
+function channelJson(
+  channel: Channel,
+  { lastWebhookAt, refused }: ChannelTraffic,
+  publicUrl: string | null,
+): ChannelJson {
+  return {
+    name: channel.name,
+    channel_id: channel.channelId,
+    webhook_url: `${publicUrl ?? ''}/webhooks/${channel.name}`,
+    whapi_base_url: channel.whapiBaseUrl,
+    late_after_seconds: channel.lateAfterSeconds,
+    resync_spacing_ms: channel.resyncSpacingMs,
+    daily_call_budget: channel.dailyCallBudget,
+    auto_resync: channel.autoResync,
+    last_webhook_at: isoOrNull(lastWebhookAt),
+    refused: { last_at: isoOrNull(refused.lastAt), last_code: refused.lastCode, today: refused.today },
+    created_at: iso(channel.createdAt),
+  };
 }

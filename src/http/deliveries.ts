@@ -1,16 +1,8 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox';
-import {
-  DeliveryDetailSchema,
-  DeliveryPageSchema,
-  DeliveryQuery,
-  DeliverySchema,
-  RetryRequestSchema,
-} from '../contract/deliveries.js';
-import { Id } from '../contract/fields.js';
-import { RetryResultSchema } from '../contract/jobs.js';
-import { ref } from '../contract/schema.js';
+import { getDelivery, listDeliveries, retryDeliveries, retryDelivery } from '../contract/operations/deliveries.js';
 import { GatewayError } from '../errors.js';
-import { retryMany } from './jobs.js';
+import type { App } from './app.js';
+import { retryMany } from './bulk.js';
 import { attemptJson, deliveryJson, pageJson, pageRequest, timesOf } from './schemas.js';
 import type { Jobs } from '../store/jobs.js';
 import type { Outbox } from '../store/outbox.js';
@@ -26,77 +18,37 @@ export interface DeliveryRoutesOptions {
   readonly onJob: () => void;
 }
 
-const tags = ['deliveries'];
-
 /** `/v1/deliveries`. */
-export const deliveryRoutes: FastifyPluginAsyncTypebox<DeliveryRoutesOptions> = async (
-  app,
-  { store, onDeliveries, onJob },
-) => {
-  app.get(
-    '/deliveries',
-    {
-      schema: {
-        tags,
-        summary: 'Deliveries, newest first',
-        querystring: DeliveryQuery,
-        response: { 200: ref(DeliveryPageSchema) },
-      },
-    },
-    async ({ query }) =>
-      pageJson(await store.outbox.deliveries({ ...query, ...timesOf(query) }, pageRequest(query)), deliveryJson),
-  );
-
-  app.get(
-    '/deliveries/:id',
-    {
-      schema: {
-        tags,
-        summary: 'One delivery, its body and its attempts',
-        params: Id,
-        response: { 200: ref(DeliveryDetailSchema) },
-      },
-    },
-    async ({ params }) => {
-      const found = await store.outbox.delivery(params.id);
-      if (!found)
-        throw new GatewayError('GW_NOT_FOUND', `There is no delivery "${params.id}". It may have been pruned.`);
-      return { ...deliveryJson(found), log: found.log.map(attemptJson), body: found.body };
-    },
-  );
-
-  app.post(
-    '/deliveries/:id/retry',
-    {
-      schema: {
-        tags,
-        summary: 'Send a settled delivery again, or a pending one now instead of later',
-        params: Id,
-        response: { 202: ref(DeliverySchema) },
-      },
-    },
-    async ({ params }, reply) => {
-      const delivery = await store.outbox.retry(params.id);
-      onDeliveries();
-      return await reply.code(202).send(deliveryJson(delivery));
-    },
-  );
-
-  app.post(
-    '/deliveries/retry',
-    {
-      schema: {
-        tags,
-        summary: 'Send many settled deliveries again: a job, or with dry_run what it would send',
-        body: ref(RetryRequestSchema),
-        response: { 202: ref(RetryResultSchema) },
-      },
-    },
-    async ({ body }, reply) => {
-      const { dry_run, expected_count, ...filter } = body;
-      const options = { dry_run, expected_count };
-      return await reply.code(202).send(await retryMany(store, { ...filter, ...timesOf(filter) }, options, onJob));
-    },
-  );
+export const deliveryRoutes: FastifyPluginAsyncTypebox<DeliveryRoutesOptions> = async (app, options) => {
+  readRoutes(app, options);
+  retryRoutes(app, options);
   await Promise.resolve();
 };
+
+function readRoutes(app: App, { store }: DeliveryRoutesOptions): void {
+  app.get('/deliveries', { schema: listDeliveries }, async ({ query }) =>
+    pageJson(await store.outbox.deliveries({ ...query, ...timesOf(query) }, pageRequest(query)), deliveryJson),
+  );
+
+  app.get('/deliveries/:id', { schema: getDelivery }, async ({ params }) => {
+    const found = await store.outbox.delivery(params.id);
+    if (!found) {
+      throw new GatewayError('GW_NOT_FOUND', `There is no delivery "${params.id}". It may have been pruned.`);
+    }
+    return { ...deliveryJson(found), log: found.log.map(attemptJson), body: found.body };
+  });
+}
+
+function retryRoutes(app: App, { store, onDeliveries, onJob }: DeliveryRoutesOptions): void {
+  app.post('/deliveries/:id/retry', { schema: retryDelivery }, async ({ params }, reply) => {
+    const delivery = await store.outbox.retry(params.id);
+    onDeliveries();
+    return await reply.code(202).send(deliveryJson(delivery));
+  });
+
+  app.post('/deliveries/retry', { schema: retryDeliveries }, async ({ body }, reply) => {
+    const { dry_run, expected_count, ...filter } = body;
+    const options = { dry_run, expected_count };
+    return await reply.code(202).send(await retryMany(store, { ...filter, ...timesOf(filter) }, options, onJob));
+  });
+}

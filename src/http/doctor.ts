@@ -1,6 +1,5 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox';
-import { DoctorQuery, DoctorReportSchema } from '../contract/doctor.js';
-import { ref } from '../contract/schema.js';
+import { runDoctor } from '../contract/operations/operation.js';
 import type { Doctor } from '../doctor/doctor.js';
 import { worstOf } from '../doctor/policy.js';
 import type { Effects } from '../effects.js';
@@ -13,20 +12,9 @@ export interface DoctorRoutesOptions {
 
 /** `/v1/doctor`. */
 export const doctorRoutes: FastifyPluginAsyncTypebox<DoctorRoutesOptions> = async (app, { doctor, effects }) => {
-  app.get(
-    '/doctor',
-    {
-      schema: {
-        tags: ['operation'],
-        summary: 'Look at everything that a working gateway depends on, and say what to do',
-        querystring: DoctorQuery,
-        response: { 200: ref(DoctorReportSchema) },
-      },
-    },
-    async ({ query }) => {
-      const checks = await doctor.examine({ sendTest: query.send_test ?? false });
-      return { status: worstOf(checks), checked_at: iso(effects.now()), checks: checks.map((check) => ({ ...check })) };
-    },
-  );
+  app.get('/doctor', { schema: runDoctor }, async ({ query }) => {
+    const checks = await doctor.examine({ sendTest: query.send_test ?? false });
+    return { status: worstOf(checks), checked_at: iso(effects.now()), checks: checks.map((check) => ({ ...check })) };
+  });
   await Promise.resolve();
 };

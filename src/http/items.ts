@@ -1,18 +1,9 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox';
-import { Id } from '../contract/fields.js';
-import {
-  ItemPageSchema,
-  ItemQuery,
-  ItemReleaseRequestSchema,
-  ReleaseRequestSchema,
-  ReleaseSchema,
-  WebhookSchema,
-} from '../contract/items.js';
 import type { Webhook } from '../contract/items.js';
-import { ReleaseResultSchema } from '../contract/jobs.js';
-import { orNull, ref } from '../contract/schema.js';
+import { getWebhook, listItems, releaseItem, releaseItems } from '../contract/operations/items.js';
+import type { App } from './app.js';
+import { releaseMany } from './bulk.js';
 import { itemFieldsJson, itemJson, itemPlaceJson } from './item-json.js';
-import { releaseMany } from './jobs.js';
 import { deliveryJson, iso, pageJson, pageRequest, timesOf } from './schemas.js';
 import type { Items, WebhookDetail } from '../store/items.js';
 import type { Jobs } from '../store/jobs.js';
@@ -30,78 +21,37 @@ export interface ItemRoutesOptions {
   readonly onJob: () => void;
 }
 
-const tags = ['items'];
-
 /** `/v1/items` and `/v1/webhooks`. */
-export const itemRoutes: FastifyPluginAsyncTypebox<ItemRoutesOptions> = async (app, { store, onDeliveries, onJob }) => {
-  app.get(
-    '/items',
-    {
-      schema: {
-        tags,
-        summary: 'Judged items of every event, newest first',
-        querystring: ItemQuery,
-        response: { 200: ref(ItemPageSchema) },
-      },
-    },
-    async ({ query }) => {
-      const { message_id: messageId, ...filter } = query;
-      return pageJson(
-        await store.items.list({ ...filter, ...timesOf(filter), messageId }, pageRequest(query)),
-        itemJson,
-      );
-    },
-  );
-
-  app.post(
-    '/items/:id/release',
-    {
-      schema: {
-        tags,
-        summary: 'Send a held item after all, however old its message is',
-        params: Id,
-        body: orNull(ref(ReleaseRequestSchema)),
-        response: { 202: ref(ReleaseSchema) },
-      },
-    },
-    async ({ params, body }, reply) => {
-      const deliveries = await store.outbox.releaseItem(params.id, body?.targets ?? null);
-      onDeliveries();
-      return await reply.code(202).send({ deliveries: [...deliveries] });
-    },
-  );
-
-  app.post(
-    '/items/release',
-    {
-      schema: {
-        tags,
-        summary: 'Send many held items after all: a job, or with dry_run what it would send',
-        body: ref(ItemReleaseRequestSchema),
-        response: { 202: ref(ReleaseResultSchema) },
-      },
-    },
-    async ({ body }, reply) => {
-      const { dry_run, expected_count, message_id: messageId, ...given } = body;
-      const filter = { ...given, ...timesOf(given), messageId };
-      return await reply.code(202).send(await releaseMany(store, filter, { dry_run, expected_count }, onJob));
-    },
-  );
-
-  app.get(
-    '/webhooks/:id',
-    {
-      schema: {
-        tags,
-        summary: 'A webhook as it came, its items, and what each target was sent of it',
-        params: Id,
-        response: { 200: ref(WebhookSchema) },
-      },
-    },
-    async ({ params }) => webhookJson(await store.items.webhook(params.id)),
-  );
+export const itemRoutes: FastifyPluginAsyncTypebox<ItemRoutesOptions> = async (app, options) => {
+  readRoutes(app, options);
+  releaseRoutes(app, options);
   await Promise.resolve();
 };
+
+function readRoutes(app: App, { store }: ItemRoutesOptions): void {
+  app.get('/items', { schema: listItems }, async ({ query }) => {
+    const { message_id: messageId, ...filter } = query;
+    return pageJson(await store.items.list({ ...filter, ...timesOf(filter), messageId }, pageRequest(query)), itemJson);
+  });
+
+  app.get('/webhooks/:id', { schema: getWebhook }, async ({ params }) =>
+    webhookJson(await store.items.webhook(params.id)),
+  );
+}
+
+function releaseRoutes(app: App, { store, onDeliveries, onJob }: ItemRoutesOptions): void {
+  app.post('/items/:id/release', { schema: releaseItem }, async ({ params, body }, reply) => {
+    const deliveries = await store.outbox.releaseItem(params.id, body?.targets ?? null);
+    onDeliveries();
+    return await reply.code(202).send({ deliveries: [...deliveries] });
+  });
+
+  app.post('/items/release', { schema: releaseItems }, async ({ body }, reply) => {
+    const { dry_run, expected_count, message_id: messageId, ...given } = body;
+    const filter = { ...given, ...timesOf(given), messageId };
+    return await reply.code(202).send(await releaseMany(store, filter, { dry_run, expected_count }, onJob));
+  });
+}
 
 function webhookJson(view: WebhookDetail): Webhook {
   return {

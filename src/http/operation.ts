@@ -1,18 +1,18 @@
-import type { FastifyInstance } from 'fastify';
+import { getHealth, getOpenApi, getReadiness } from '../contract/operations/operation.js';
+import type { App } from './app.js';
 import type { Upkeep } from '../store/upkeep.js';
 
 export interface OperationOptions {
   readonly store: { readonly upkeep: Pick<Upkeep, 'probe'> };
 }
 
-/** `/healthz`, `/readyz`, `/openapi.json`: for those who run the gateway. No authentication: they tell nothing. */
-export async function operationRoutes(app: FastifyInstance, { store }: OperationOptions): Promise<void> {
-  const tags = ['operation'];
-  app.get('/healthz', { schema: { tags, summary: 'The process lives' } }, () => ({ status: 'ok' }));
-  app.get('/readyz', { schema: { tags, summary: 'The store takes writes' } }, async () => {
+/** `/healthz`, `/readyz`, `/openapi.json`: for those who run the gateway. No authentication: they show no data. */
+export async function operationRoutes(app: App, { store }: OperationOptions): Promise<void> {
+  app.get('/healthz', { schema: getHealth }, () => ({ status: 'ok' as const }));
+  app.get('/readyz', { schema: getReadiness }, async () => {
     await store.upkeep.probe();
-    return { status: 'ready' };
+    return { status: 'ready' as const };
   });
-  app.get('/openapi.json', { schema: { hide: true } }, () => app.swagger());
+  app.get('/openapi.json', { schema: getOpenApi }, () => app.swagger());
   await Promise.resolve();
 }

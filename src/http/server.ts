@@ -1,67 +1,34 @@
 import rateLimit from '@fastify/rate-limit';
 import type { TypeBoxTypeProvider } from '@fastify/type-provider-typebox';
-import { Ajv } from 'ajv';
 import Fastify from 'fastify';
-import type { FastifyBaseLogger, FastifyInstance } from 'fastify';
+import type { FastifyBaseLogger, FastifyHttpOptions, FastifyInstance } from 'fastify';
+import type { Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import type { Duplex } from 'node:stream';
 import type { Config } from '../config.js';
-import type { Connector } from '../connect/connector.js';
 import { NAMED_SCHEMAS } from '../contract/all.js';
-import type { Doctor } from '../doctor/doctor.js';
-import type { Effects } from '../effects.js';
 import { GatewayError, StartError } from '../errors.js';
-import type { Target, TargetTest } from '../model.js';
-import type { Encryption } from '../encryption.js';
-import { auditRoutes } from './audits.js';
-import { authenticationGuard, requireToken } from './auth.js';
-import { channelRoutes } from './channels.js';
-import { connectRoutes } from './connect.js';
-import { deliveryRoutes } from './deliveries.js';
-import { doctorRoutes } from './doctor.js';
+import { authenticationGuard } from './auth.js';
 import { ingress } from './ingress.js';
-import { itemRoutes } from './items.js';
-import { jobRoutes } from './jobs.js';
-import { messageRoutes } from './messages.js';
 import { describeRoutes } from './openapi.js';
 import { operationRoutes } from './operation.js';
 import { answerClientError, errorHandler, REQUEST_TIMEOUT } from './problem.js';
-import { resyncRoutes } from './resyncs.js';
-import type { ResyncRoutesOptions } from './resyncs.js';
-import { targetRoutes } from './targets.js';
-import type { BreakersOfTargets } from './targets.js';
+import { v1Routes } from './v1.js';
+import type { V1Options } from './v1.js';
+import { validatorCompiler } from './validation.js';
 import { maskedUrl } from './webhook-path.js';
 import { whapiProxy } from './whapi-proxy.js';
 import type { WhapiResyncs } from './whapi-forward.js';
-import { DAY_MS } from '../durations.js';
-import type { Store } from '../store/store.js';
 
-export interface ServerOptions {
-  readonly config: Config;
-  readonly store: Store;
-  readonly encryption: Encryption;
+export interface ServerOptions extends V1Options {
   /** What this gateway calls itself in `x-gateway-via`. */
   readonly gatewayId: string;
-  readonly adminToken: string;
-  readonly effects: Effects;
   readonly log: Pick<FastifyBaseLogger, 'error' | 'warn' | 'info' | 'debug'>;
-  /** Hints for the loops; given after the commit. */
-  readonly onDeliveries: () => void;
-  readonly onRegistered: () => void;
-  readonly onJob: () => void;
-  readonly onAudit: () => void;
-  readonly onChannelChanged: () => void;
   readonly onChannelState: (channel: string, state: string) => void;
-  readonly progressOf: ResyncRoutesOptions['progressOf'];
   /** How long Whapi may take to begin its answer to a call that passes through. */
   readonly whapiTimeoutMs: number;
   /** What the calls that pass through to Whapi bring about. */
   readonly whapiResyncs: WhapiResyncs;
-  readonly whyRefused: (url: string) => string | null;
-  readonly sendTest: (target: Target) => Promise<TargetTest>;
-  readonly breakers: BreakersOfTargets;
-  readonly connector: Connector;
-  readonly doctor: Doctor;
   readonly timeouts: ServerTimeouts;
 }
 
@@ -133,9 +100,45 @@ async function listen(app: FastifyInstance, { host, port }: Config): Promise<str
 }
 
 async function buildServer(options: ServerOptions): Promise<FastifyInstance> {
-  const { config, store, encryption, effects, log, timeouts } = options;
+  const { config, store, encryption, effects, log } = options;
   const uploads = new WeakSet<Duplex>();
-  const app = Fastify({
+  const app = Fastify(fastifyOptions(options, uploads)).withTypeProvider<TypeBoxTypeProvider>();
+  app.server.maxConnections = MOST_CONNECTIONS;
+
+  app.setValidatorCompiler(validatorCompiler());
+  for (const schema of NAMED_SCHEMAS) app.addSchema(schema);
+  app.setErrorHandler(errorHandler(log));
+  app.setNotFoundHandler(({ method, url }) => {
+    throw new GatewayError(
+      'GW_NOT_FOUND',
+      `There is no ${method} ${maskedUrl(url)}. GET /openapi.json lists all operations.`,
+    );
+  });
+  await describeRoutes(app);
+  await app.register(rateLimit, { global: false });
+  const refuse = authenticationGuard(app);
+  const { open: openSecret } = encryption;
+
+  const { gatewayId, onDeliveries, onChannelState } = options;
+  const { maxBodyBytes, maxPendingBytes, webhookRatePerSecond: ratePerSecond } = config;
+  await app.register(ingress, {
+    ...{ store, openSecret, gatewayId, refuse, effects, log },
+    ...{ maxBodyBytes, maxPendingBytes, ratePerSecond, onDeliveries, onChannelState },
+  });
+  await app.register(operationRoutes, { store });
+  const { whapiTimeoutMs: timeoutMs, whapiResyncs: resyncs } = options;
+  const { apiRatePerMinute: ratePerMinute, publicUrl } = config;
+  await app.register(whapiProxy, {
+    ...{ store, openSecret, refuse, log },
+    ...{ ratePerMinute, timeoutMs, uploads, publicUrl, resyncs },
+  });
+  await app.register(v1Routes, { ...options, refuse, prefix: '/v1' });
+  return app;
+}
+
+/** `uploads`: connections on which bodies are on their way to Whapi. */
+function fastifyOptions({ timeouts, log }: ServerOptions, uploads: WeakSet<Duplex>) {
+  return {
     // No logger of Fastify's own: it would watch the end of every answer, which costs a tenth of a webhook's time, and
     // would write whole URLs, which may hold secrets.
     logger: false,
@@ -154,117 +157,5 @@ async function buildServer(options: ServerOptions): Promise<FastifyInstance> {
     frameworkErrors: (error, request, reply) => {
       errorHandler(log)(error, request, reply);
     },
-  }).withTypeProvider<TypeBoxTypeProvider>();
-  app.server.maxConnections = MOST_CONNECTIONS;
-
-  app.setValidatorCompiler(validators());
-  for (const schema of NAMED_SCHEMAS) app.addSchema(schema);
-  app.setErrorHandler(errorHandler(log));
-  app.setNotFoundHandler(({ method, url }) => {
-    throw new GatewayError(
-      'GW_NOT_FOUND',
-      `There is no ${method} ${maskedUrl(url)}. GET /openapi.json lists all operations.`,
-    );
-  });
-  await describeRoutes(app);
-  await app.register(rateLimit, { global: false });
-  const refuse = authenticationGuard(app);
-
-  await app.register(ingress, {
-    store,
-    openSecret: encryption.open,
-    gatewayId: options.gatewayId,
-    refuse,
-    maxBodyBytes: config.maxBodyBytes,
-    maxPendingBytes: config.maxPendingBytes,
-    ratePerSecond: config.webhookRatePerSecond,
-    effects,
-    onDeliveries: options.onDeliveries,
-    onChannelState: options.onChannelState,
-    log,
-  });
-  await app.register(operationRoutes, { store });
-  await app.register(whapiProxy, {
-    store,
-    openSecret: encryption.open,
-    refuse,
-    ratePerMinute: config.apiRatePerMinute,
-    timeoutMs: options.whapiTimeoutMs,
-    uploads,
-    publicUrl: config.publicUrl,
-    resyncs: options.whapiResyncs,
-    log,
-  });
-  await app.register(
-    async (v1) => {
-      v1.addHook('onRequest', requireToken(options.adminToken, refuse));
-      v1.addHook('onRoute', (route) => {
-        if (route.schema) route.schema.security = [{ admin: [] }];
-      });
-      if (config.apiRatePerMinute > 0) await v1.register(rateLimit, apiRate(config.apiRatePerMinute));
-      const { whapiBaseUrl, publicUrl } = config;
-      const onChanged = options.onChannelChanged;
-      await v1.register(channelRoutes, { store, encryption, whapiBaseUrl, publicUrl, effects, onChanged, log });
-      await v1.register(connectRoutes, { store, connector: options.connector });
-      await v1.register(targetRoutes, {
-        store,
-        encryption,
-        effects,
-        whyRefused: options.whyRefused,
-        sendTest: options.sendTest,
-        onDeliveries: options.onDeliveries,
-        breakers: options.breakers,
-        log,
-      });
-      const { onRegistered, progressOf } = options;
-      await v1.register(resyncRoutes, { store, onRegistered, progressOf });
-      const { onDeliveries, onJob } = options;
-      await v1.register(itemRoutes, { store, onDeliveries, onJob });
-      await v1.register(messageRoutes, { store, breakers: options.breakers, effects, onDeliveries, onJob });
-      await v1.register(deliveryRoutes, { store, onDeliveries, onJob });
-      await v1.register(auditRoutes, {
-        store,
-        ledgerRetentionMs: config.ledgerRetentionDays * DAY_MS,
-        effects,
-        onAudit: options.onAudit,
-        onDeliveries,
-      });
-      await v1.register(jobRoutes, { store });
-      await v1.register(doctorRoutes, { doctor: options.doctor, effects });
-    },
-    { prefix: '/v1' },
-  );
-  return app;
-}
-
-function apiRate(max: number) {
-  return {
-    max,
-    timeWindow: 60_000,
-    errorResponseBuilder: (_request: unknown, { after }: { after: string }) =>
-      new GatewayError(
-        'GW_RATE_LIMITED',
-        `More than ${max} requests per minute (API_RATE_PER_MINUTE). Try again in ${after}.`,
-      ),
-  };
-}
-
-/**
- * Fastify's own validator turns types into one another, which a query needs (`limit=5`) and a body must not have: there
- * `null` would become 0, and an unknown field would vanish without a word.
- */
-function validators() {
-  // Formats are for readers of the document: what a time or a URL has to be is checked by code that says it in words.
-  const options = {
-    verbose: true, // errors repeat the value, in the words of its schema
-    allErrors: true,
-    useDefaults: true,
-    removeAdditional: false,
-    strict: false,
-    validateFormats: false,
-  };
-  const strict = new Ajv(options).addSchema([...NAMED_SCHEMAS]);
-  const coercing = new Ajv({ ...options, coerceTypes: true }).addSchema([...NAMED_SCHEMAS]);
-  return ({ schema, httpPart }: { schema: unknown; httpPart?: string }) =>
-    (httpPart === 'body' ? strict : coercing).compile(schema as object);
+  } satisfies FastifyHttpOptions<Server>;
 }

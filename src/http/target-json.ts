@@ -1,5 +1,5 @@
 import type { targetSettings } from '../contract/targets.js';
-import type { Target as TargetJson, TargetTest as TestJson } from '../contract/targets.js';
+import type { Target as TargetJson, TargetChange, TargetTest as TestJson } from '../contract/targets.js';
 import type { Breaker, Target, TargetTest, Verdict } from '../model.js';
 import { attemptJson, iso, isoOrNull } from './schemas.js';
 import type { TargetLoad } from '../store/outbox.js';
@@ -53,9 +53,11 @@ export function fieldsOf(
   };
 }
 
-/** Only what the body names, so that of two changes at the same time both are kept. */
-export function changeOf(json: Partial<SettingsJson>): Partial<Target> {
+/** Only what the body names, secrets and headers aside, so that of two changes at the same time both are kept. */
+export function changeOf(json: TargetChange): Partial<Target> {
   return {
+    ...(json.name !== undefined && { name: json.name }),
+    ...(json.url !== undefined && { url: json.url }),
     ...(json.channels && { channels: json.channels }),
     ...(json.events && { events: json.events }),
     ...(json.deliver && { deliver: json.deliver }),

@@ -1,0 +1,123 @@
+import type { Delivery, DeliveryDetail, RetryRequest } from '../deliveries.js';
+import type { Item, ItemReleaseRequest, Release, ReleaseRequest, Webhook } from '../items.js';
+import type { Job, ReleaseSurvey, RetrySurvey, StartedJob } from '../jobs.js';
+import type { Explanation, Message, MessageReleaseRequest, Sighting } from '../messages.js';
+import type { Receipt } from '../webhooks.js';
+import { resyncMessage } from './recovery.js';
+import { target } from './registry.js';
+
+/** Examples of webhooks, items and deliveries. */
+
+const MESSAGE = 'PsqXn5SAD5v7HRA-wHqB9tMeGQ';
+const RECEIVED = '2026-01-31T12:00:00.000Z';
+
+export const whapiWebhook = {
+  messages: [
+    {
+      id: MESSAGE,
+      from_me: false,
+      type: 'text',
+      chat_id: '491700000000@s.whatsapp.net',
+      timestamp: 1_769_860_799,
+      text: { body: 'Is my order on its way?' },
+      from: '491700000000',
+    },
+  ],
+  event: { type: 'messages', event: 'post' },
+  channel_id: 'HULK-7G2AB',
+};
+export const receipt: Receipt = { items: 1, verdicts: { new: 1 } };
+
+export const delivery: Delivery = {
+  id: 'dlv_0000000001f',
+  status: 'delivered',
+  target: target.id,
+  channel: 'support',
+  event: 'messages.post',
+  verdicts: ['new'],
+  attempts: 1,
+  created_at: RECEIVED,
+  next_attempt_at: null,
+  waits_for: null,
+  settled_at: '2026-01-31T12:00:00.058Z',
+  last_error: null,
+  released: false,
+};
+const attempt = { started_at: RECEIVED, duration_ms: 57, status: 200, error: null, response: null };
+export const deliveryDetail: DeliveryDetail = { ...delivery, log: [attempt], body: JSON.stringify(whapiWebhook) };
+export const pendingDelivery: Delivery = {
+  ...delivery,
+  status: 'pending',
+  next_attempt_at: '2026-01-31T14:00:00.000Z',
+  settled_at: null,
+  released: true,
+};
+export const retryRequest: RetryRequest = { status: 'dead', target: target.id, since: '2026-01-30T00:00:00Z' };
+
+export const message: Message = {
+  id: 'itm_0000000001e_0',
+  channel: 'support',
+  event: 'messages.post',
+  verdict: 'restored',
+  rule: 3,
+  reason: 'a resync brought it back',
+  held: true,
+  seen_at: RECEIVED,
+  audit: null,
+  message_id: MESSAGE,
+};
+const sighting: Sighting = { ...message, webhook: '0000000001e', position: 0, carrier: 'messages' };
+export const item: Item = {
+  ...sighting,
+  evidence: { resyncs: [resyncMessage.resync], first_seen_at: null, first_webhook: null },
+};
+export const webhook: Webhook = {
+  id: sighting.webhook,
+  channel: 'support',
+  method: 'POST',
+  suffix: '',
+  content_type: 'application/json',
+  event: 'messages.post',
+  received_at: RECEIVED,
+  audit: null,
+  body: JSON.stringify(whapiWebhook),
+  items: [{ ...sighting, start: 13, end: 215 }],
+  deliveries: [],
+};
+export const releaseRequest: ReleaseRequest = { targets: [target.id] };
+export const release: Release = { deliveries: ['dlv_0000000001k'] };
+export const itemReleaseRequest: ItemReleaseRequest = { channel: 'support', event: 'messages.post', dry_run: true };
+
+export const explanation: Explanation = {
+  channel: 'support',
+  message_id: MESSAGE,
+  ledger: { first_seen_at: RECEIVED, last_seen_at: RECEIVED, rule: 3, seeded_at: null },
+  timeline: [
+    { at: resyncMessage.registered_at, kind: 'registered', text: `registered by resync ${resyncMessage.resync}` },
+    { at: RECEIVED, kind: 'sighting', text: 'came in as messages of messages.post: restored by rule 3, held' },
+  ],
+  sightings: [sighting],
+  resyncs: [resyncMessage],
+  audits: [],
+  deliveries: [],
+};
+export const messageReleaseRequest: MessageReleaseRequest = { resync: resyncMessage.resync, expected_count: 40 };
+
+export const job: Job = {
+  id: 'job_0000000002a',
+  kind: 'retry',
+  status: 'running',
+  filter: { ...retryRequest },
+  total: 120,
+  done: 35,
+  skipped: 0,
+  created_at: '2026-01-31T14:00:00.000Z',
+  finished_at: null,
+};
+export const startedJob: StartedJob = { ...job, done: 0, count: job.total, dry_run: false };
+const survey = { dry_run: true, count: 1, by_target: { [target.id]: 1 }, by_verdict: { restored: 1 } } as const;
+export const releaseSurvey: ReleaseSurvey = { ...survey, sample: [item] };
+export const retrySurvey: RetrySurvey = {
+  ...{ ...survey, by_verdict: { new: 1 } },
+  sample: [{ ...delivery, status: 'dead', attempts: 10, last_error: 'the target answered 500' }],
+};

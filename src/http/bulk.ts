@@ -1,0 +1,62 @@
+import type { Delivery } from '../contract/deliveries.js';
+import type { Item } from '../contract/items.js';
+import type { ReleaseResult, ReleaseSurvey, RetryResult, StartedJob } from '../contract/jobs.js';
+import { itemJson } from './item-json.js';
+import { jobJson } from './job-json.js';
+import { deliveryJson } from './schemas.js';
+import type { RetryFilter } from '../store/deliveries.js';
+import type { ReleaseFilter } from '../store/items.js';
+import type { BulkWork, Jobs, WorkSurvey } from '../store/jobs.js';
+
+interface BulkStore {
+  readonly jobs: Pick<Jobs, 'survey' | 'add'>;
+}
+
+interface BulkOptions {
+  readonly dry_run: boolean | undefined;
+  readonly expected_count: number | undefined;
+}
+
+/** @throws GatewayError GW_NOT_FOUND, GW_CONFLICT (the count is far above the expected one) */
+export async function retryMany(
+  store: BulkStore,
+  filter: RetryFilter,
+  options: BulkOptions,
+  onJob: () => void,
+): Promise<RetryResult> {
+  const deliveriesOf = (survey: WorkSurvey): Delivery[] =>
+    survey.kind === 'retry' ? survey.sample.map(deliveryJson) : [];
+  return await surveyOrStart(store, { kind: 'retry', filter }, options, deliveriesOf, onJob);
+}
+
+/** @throws GatewayError GW_NOT_FOUND, GW_CONFLICT (the count is far above the expected one) */
+export async function releaseMany(
+  store: BulkStore,
+  filter: ReleaseFilter,
+  options: BulkOptions,
+  onJob: () => void,
+): Promise<ReleaseResult> {
+  const itemsOf = (survey: WorkSurvey): Item[] => (survey.kind === 'release' ? survey.sample.map(itemJson) : []);
+  return await surveyOrStart(store, { kind: 'release', filter }, options, itemsOf, onJob);
+}
+
+type SurveyOf<Entry> = Omit<ReleaseSurvey, 'sample'> & { sample: Entry[] };
+
+/** What the work would do in a dry run, otherwise the job that does it. */
+async function surveyOrStart<Entry>(
+  store: BulkStore,
+  work: BulkWork,
+  { dry_run: isDry = false, expected_count: expectedCount }: BulkOptions,
+  sampleOf: (survey: WorkSurvey) => Entry[],
+  onJob: () => void,
+): Promise<SurveyOf<Entry> | StartedJob> {
+  if (isDry) {
+    const survey = await store.jobs.survey(work);
+    const { count, byTarget, byVerdict } = survey;
+    const byVerdictJson = { ...byVerdict } as Record<string, number>;
+    return { dry_run: true, count, by_target: { ...byTarget }, by_verdict: byVerdictJson, sample: sampleOf(survey) };
+  }
+  const job = await store.jobs.add(work, expectedCount);
+  onJob();
+  return { ...jobJson(job), count: job.total, dry_run: false };
+}

@@ -1,0 +1,35 @@
+import type { Step } from '../contract/messages.js';
+import { iso } from './schemas.js';
+import type { Explanation } from '../store/items.js';
+
+type TimedStep = Step & { ms: number };
+
+/** What a person reads first: one line for each thing that happened, oldest first. */
+export function timelineOf(found: Explanation): Step[] {
+  const steps: TimedStep[] = [];
+  const add = (ms: number | null, kind: TimedStep['kind'], text: string): void => {
+    if (ms !== null) steps.push({ ms, at: iso(ms), kind, text });
+  };
+  for (const { seenAt, event, carrier, verdict, rule, held, auditId } of found.sightings) {
+    const how =
+      auditId === null ? `came in as ${carrier} of ${event}` : `released by audit ${auditId}, not by a webhook`;
+    add(seenAt, 'sighting', `${how}: ${verdict} by rule ${rule}${held ? ', held' : ''}`);
+  }
+  add(found.ledger?.seededAt ?? null, 'seeded', 'met in the list of Whapi by a seeding: known an hour later');
+  for (const { auditId, foundAt } of found.audits) {
+    add(foundAt, 'found', `audit ${auditId} found it at Whapi: no webhook had carried it`);
+  }
+  for (const { resyncId, registeredAt, askedAt, restoredAt, calls, error } of found.resyncs) {
+    add(registeredAt, 'registered', `registered by resync ${resyncId}`);
+    add(askedAt, 'asked', `asked Whapi to bring it back (call ${calls})${error === null ? '' : `: ${error}`}`);
+    add(restoredAt, 'restored', `restored by resync ${resyncId}`);
+  }
+  for (const { id, target, createdAt, released, log } of found.deliveries) {
+    if (released) add(createdAt, 'release', `released to target ${target} by hand: delivery ${id}`);
+    else add(createdAt, 'delivery', `delivery ${id} to target ${target} recorded`);
+    for (const { startedAt, status, error } of log) {
+      add(startedAt, 'attempt', `delivery ${id} sent: ${error ?? `the target answered ${status ?? '?'}`}`);
+    }
+  }
+  return steps.sort((a, b) => a.ms - b.ms).map(({ at, kind, text }) => ({ at, kind, text }));
+}

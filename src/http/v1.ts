@@ -1,0 +1,88 @@
+import rateLimit from '@fastify/rate-limit';
+import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox';
+import type { FastifyBaseLogger } from 'fastify';
+import type { Config } from '../config.js';
+import type { Connector } from '../connect/connector.js';
+import type { Doctor } from '../doctor/doctor.js';
+import { DAY_MS } from '../durations.js';
+import type { Effects } from '../effects.js';
+import type { Encryption } from '../encryption.js';
+import { GatewayError } from '../errors.js';
+import type { Target, TargetTest } from '../model.js';
+import { auditRoutes } from './audits.js';
+import { requireToken } from './auth.js';
+import type { RefuseAuthentication } from './auth.js';
+import { channelRoutes } from './channels.js';
+import { connectRoutes } from './connect.js';
+import { deliveryRoutes } from './deliveries.js';
+import { doctorRoutes } from './doctor.js';
+import { itemRoutes } from './items.js';
+import { jobRoutes } from './jobs.js';
+import { messageRoutes } from './messages.js';
+import { resyncRoutes } from './resyncs.js';
+import type { ResyncRoutesOptions } from './resyncs.js';
+import { targetRoutes } from './targets.js';
+import type { BreakersOfTargets } from './targets.js';
+import type { Store } from '../store/store.js';
+
+/** What the resources of `/v1` need. */
+export interface V1Options {
+  readonly config: Config;
+  readonly store: Store;
+  readonly encryption: Encryption;
+  readonly adminToken: string;
+  readonly effects: Effects;
+  readonly log: Pick<FastifyBaseLogger, 'info'>;
+  /** Hints for the loops; given after the commit. */
+  readonly onDeliveries: () => void;
+  readonly onRegistered: () => void;
+  readonly onJob: () => void;
+  readonly onAudit: () => void;
+  readonly onChannelChanged: () => void;
+  readonly progressOf: ResyncRoutesOptions['progressOf'];
+  readonly whyRefused: (url: string) => string | null;
+  readonly sendTest: (target: Target) => Promise<TargetTest>;
+  readonly breakers: BreakersOfTargets;
+  readonly connector: Connector;
+  readonly doctor: Doctor;
+}
+
+/** `/v1`: the API of the admin. Every route needs the admin token. */
+export const v1Routes: FastifyPluginAsyncTypebox<V1Options & { readonly refuse: RefuseAuthentication }> = async (
+  v1,
+  options,
+) => {
+  const { config, store, encryption, effects, log, breakers, onDeliveries, onJob } = options;
+  v1.addHook('onRequest', requireToken(options.adminToken, options.refuse));
+  if (config.apiRatePerMinute > 0) await v1.register(rateLimit, apiRate(config.apiRatePerMinute));
+
+  const { whapiBaseUrl, publicUrl } = config;
+  const onChanged = options.onChannelChanged;
+  await v1.register(channelRoutes, { store, encryption, whapiBaseUrl, publicUrl, effects, onChanged, log });
+  await v1.register(connectRoutes, { store, connector: options.connector });
+  const { whyRefused, sendTest } = options;
+  await v1.register(targetRoutes, {
+    ...{ store, encryption, effects, whyRefused, sendTest, onDeliveries, breakers, log },
+  });
+  const { onRegistered, progressOf } = options;
+  await v1.register(resyncRoutes, { store, onRegistered, progressOf });
+  await v1.register(itemRoutes, { store, onDeliveries, onJob });
+  await v1.register(messageRoutes, { store, breakers, effects, onDeliveries, onJob });
+  await v1.register(deliveryRoutes, { store, onDeliveries, onJob });
+  const ledgerRetentionMs = config.ledgerRetentionDays * DAY_MS;
+  await v1.register(auditRoutes, { store, ledgerRetentionMs, effects, onAudit: options.onAudit, onDeliveries });
+  await v1.register(jobRoutes, { store });
+  await v1.register(doctorRoutes, { doctor: options.doctor, effects });
+};
+
+function apiRate(max: number) {
+  return {
+    max,
+    timeWindow: 60_000,
+    errorResponseBuilder: (_request: unknown, { after }: { after: string }) =>
+      new GatewayError(
+        'GW_RATE_LIMITED',
+        `More than ${max} requests per minute (API_RATE_PER_MINUTE). Try again in ${after}.`,
+      ),
+  };
+}
