@@ -6,8 +6,8 @@ import { invalidField } from './validation-errors.js';
 /** Headers that the gateway or HTTP itself sets. */
 const RESERVED_HEADER =
   /^(webhook-.*|x-gateway-.*|content-type|content-length|host|connection|transfer-encoding|expect|upgrade|keep-alive|te|trailer)$/i;
-const HEADER_NAME = /^[A-Za-z0-9!#$%&'*+.^_`|~-]{1,100}$/;
 const SIGNING_SECRET = '"whsec_" and 24 to 64 bytes in base64 (make one with: echo "whsec_$(openssl rand -base64 32)")';
+const HEADER_NAME = /^[A-Za-z0-9!#$%&'*+.^_`|~-]{1,100}$/;
 
 /** What of a request's body only code can check. */
 interface TargetFields {

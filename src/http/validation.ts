@@ -14,7 +14,6 @@ export function validatorCompiler() {
     strict: false,
     verbose: true, // errors repeat the value, in the words of its schema
     validateFormats: false,
-    verbose: true, // errors repeat the value, in the words of its schema
   };
   const strict = new Ajv(options).addSchema([...NAMED_SCHEMAS]);
   const coercing = new Ajv({ ...options, coerceTypes: true }).addSchema([...NAMED_SCHEMAS]);
