@@ -40,6 +40,8 @@ export interface IngressOptions {
   readonly log: Pick<FastifyBaseLogger, 'error' | 'warn' | 'debug'>;
 }
 
+type Authenticate = (request: FastifyRequest, reply: FastifyReply) => Promise<void>;
+
 interface Accepted {
   readonly items: number;
   readonly verdicts: Partial<Record<Verdict, number>>;
@@ -51,10 +53,6 @@ const UNKNOWN_CHANNEL = digestOf('refusing an unknown channel takes as long as r
 
 /** `POST|PUT|PATCH|DELETE /webhooks/{channel}[/s/{secret}][/*]`: receives Whapi's webhooks. */
 export async function ingress(app: FastifyInstance, options: IngressOptions): Promise<void> {
-  const { store, refuse, effects, onDeliveries, onChannelState } = options;
-  const admit = rateLimiter(options);
-  const digestFor = digestCache(options.openSecret);
-
   const channels = new WeakMap<FastifyRequest, string>();
   const recordRefusal = refusalRecorder(options);
   const answerOther = errorHandler(options.log);
@@ -69,13 +67,30 @@ export async function ingress(app: FastifyInstance, options: IngressOptions): Pr
     return answerProblem(known, reply);
   });
 
-  const pending = new PendingWebhooks(options.maxPendingBytes);
-
   // `accept` reads the body as bytes, whatever its content type: it must know how many bytes are in memory.
   app.removeAllContentTypeParsers();
   app.addContentTypeParser('*', (_request, _payload, done) => done(null));
 
-  const authenticate = async (request: FastifyRequest, reply: FastifyReply): Promise<void> => {
+  const onRequest = authenticator(options, channels);
+  const handler = acceptor(options);
+  for (const url of ['/webhooks/:channel', '/webhooks/:channel/*']) {
+    app.route({
+      url,
+      method: [...WEBHOOK_HTTP_METHODS],
+      schema: { hide: true }, // contract/webhooks.ts describes it
+      onRequest,
+      handler,
+    });
+  }
+  await Promise.resolve();
+}
+
+/** Admits a request that carries its channel's secret, and notes the channel in `channels`. */
+function authenticator(options: IngressOptions, channels: WeakMap<FastifyRequest, string>): Authenticate {
+  const { store, refuse, effects } = options;
+  const admit = rateLimiter(options);
+  const digestFor = digestCache(options.openSecret);
+  return async (request, reply) => {
     const { raw } = request;
     if (!isContentType(raw.headers['content-type'])) raw.headers['content-type'] = ANY_BYTES;
     const path = pathOf(request);
@@ -83,29 +98,25 @@ export async function ingress(app: FastifyInstance, options: IngressOptions): Pr
     if (channel) channels.set(request, channel.name);
     const isRight = isSecret(path.secret ?? bearerOf(request), channel ? digestFor(channel) : UNKNOWN_CHANNEL);
     if (!channel || !isRight) await refuse(request, reply);
-    refuseLoop(request);
+    refuseLoop(request, options.gatewayId);
     admit(path.channel, effects.now(), reply);
   };
+}
 
-  /** @throws GatewayError GW_LOOP */
-  const refuseLoop = ({ headers }: FastifyRequest): void => {
-    if (!hasComeThrough(viaFrom(headers[VIA_HEADER]), options.gatewayId)) return;
-    throw new GatewayError(
-      'GW_LOOP',
-      'Loop: this gateway sent this webhook itself, because the URL of a target leads back here. Nothing was recorded. ' +
-        "Set the target's URL to your bot (for example http://127.0.0.1:3000/hook).",
-    );
-  };
+/** @throws GatewayError GW_LOOP */
+function refuseLoop({ headers }: FastifyRequest, gatewayId: string): void {
+  if (!hasComeThrough(viaFrom(headers[VIA_HEADER]), gatewayId)) return;
+  throw new GatewayError(
+    'GW_LOOP',
+    'Loop: this gateway sent this webhook itself, because the URL of a target leads back here. Nothing was recorded. ' +
+      "Set the target's URL to your bot (for example http://127.0.0.1:3000/hook).",
+  );
+}
 
-  /** I1: the only 200 comes after the commit. Any other status makes Whapi send the webhook again. */
-  const accept = async (request: FastifyRequest): Promise<Accepted> => {
-    const share = pending.admit(Math.min(declaredLength(request.raw) ?? 0, options.maxBodyBytes));
-    try {
-      return await record(request, await readBody(request.raw, options.maxBodyBytes, share));
-    } finally {
-      share.free();
-    }
-  };
+/** I1: the only 200 comes after the commit. Any other status makes Whapi send the webhook again. */
+function acceptor(options: IngressOptions): (request: FastifyRequest) => Promise<Accepted> {
+  const { store, onDeliveries, onChannelState, maxBodyBytes } = options;
+  const pending = new PendingWebhooks(options.maxPendingBytes);
 
   const record = async (request: FastifyRequest, body: Buffer): Promise<Accepted> => {
     const { channel, suffix } = pathOf(request);
@@ -121,16 +132,14 @@ export async function ingress(app: FastifyInstance, options: IngressOptions): Pr
     return { items: recorded.verdicts.length, verdicts: tally(recorded) };
   };
 
-  for (const url of ['/webhooks/:channel', '/webhooks/:channel/*']) {
-    app.route({
-      url,
-      method: [...WEBHOOK_HTTP_METHODS],
-      schema: { hide: true }, // contract/webhooks.ts describes it
-      onRequest: authenticate,
-      handler: accept,
-    });
-  }
-  await Promise.resolve();
+  return async (request) => {
+    const share = pending.admit(Math.min(declaredLength(request.raw) ?? 0, maxBodyBytes));
+    try {
+      return await record(request, await readBody(request.raw, maxBodyBytes, share));
+    } finally {
+      share.free();
+    }
+  };
 }
 
 /** The client closed the connection before the whole body arrived. */
