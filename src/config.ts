@@ -82,7 +82,7 @@ function wrong(name: string, problem: string): StartError {
   return new StartError('GW_BAD_CONFIG', `${name} ${problem}`);
 }
 
-/** For variables that hold no secret. The credentials of a URL are masked all the same. */
+/** For variables that hold no secret. The credentials of a URL are masked nevertheless. */
 function wrongValue(name: string, value: string, expected: string, example: string): StartError {
   const open = value.replace(/\/\/[^/@\s]*@/, '//***@');
   const shown = open.length > LONGEST_VALUE ? `${open.slice(0, LONGEST_VALUE)}…` : open;

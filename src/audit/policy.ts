@@ -79,7 +79,7 @@ export function queryFor({ since, until }: AuditRange, walk: AuditWalk, { offset
   return { timeFrom: Math.max(0, walk.from - 1), timeTo: windowEnd(until, walk), count: walk.count, offset };
 }
 
-/** How the walk goes on after a page. */
+/** The next step of the walk after a page. */
 export function afterPage(span: AuditRange, walk: AuditWalk, reading: WindowReading, page: MessagesPage): WalkStep {
   switch (walk.stage) {
     case 'measure':
@@ -91,7 +91,7 @@ export function afterPage(span: AuditRange, walk: AuditWalk, reading: WindowRead
   }
 }
 
-/** How the walk goes on after an answer that was too large to read; null if it cannot get smaller. */
+/** The next step after an answer that was too large to read; null if the page cannot get smaller. */
 export function withSmallerPage(walk: AuditWalk): WalkStep | null {
   return walk.count > 1 ? continueWith({ ...walk, count: Math.floor(walk.count / 2) }) : null;
 }

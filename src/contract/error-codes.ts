@@ -43,7 +43,7 @@ interface OperationErrors {
   readonly 'x-errors'?: Operation['x-errors'];
 }
 
-/** Every code that an operation can give; `method` in lower case. Those of a broken connection are told once, for all. */
+/** Every code that an operation can give; `method` in lower case. Those of a broken connection are described once, in the document's introduction. */
 export function errorsOf(operation: OperationErrors, method: string): GatewayErrorCode[] {
   const { tags, security } = operation;
   const own = operation['x-errors'] ?? [];

@@ -124,7 +124,7 @@ const shown = {
   oldest_pending_at: timeOrNull('When the oldest pending delivery was recorded.'),
   dead_last_day: Type.Integer({
     description:
-      'Deliveries that failed permanently in the last day and were not retried, without those that have no handler.',
+      'Deliveries that became `dead` in the last day and were not retried, except those without a handler.',
   }),
   unhandled_last_day: Type.Integer({
     description:

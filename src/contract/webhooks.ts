@@ -23,7 +23,7 @@ export const WhapiWebhookSchema = Type.Unsafe<unknown>({
   $id: 'WhapiWebhook',
   description:
     'Any JSON, as Whapi sends it; its type is read from the body, not from `content-type`. A body of unknown shape is an ' +
-    '`event` and goes on unchanged.',
+    '`event` and is forwarded unchanged.',
 });
 
 const METHODS = ['post', 'put', 'patch', 'delete'] as const;

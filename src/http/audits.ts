@@ -26,9 +26,9 @@ export interface AuditRoutesOptions {
   /** How long message ids are remembered. */
   readonly ledgerRetentionMs: number;
   readonly effects: Pick<Effects, 'now'>;
-  /** Told after an audit was committed. */
+  /** Called after an audit was committed. */
   readonly onAudit: () => void;
-  /** Told after deliveries were made. */
+  /** Called after deliveries were made. */
   readonly onDeliveries: () => void;
 }
 

@@ -24,7 +24,7 @@ export interface ChannelRoutesOptions {
   readonly whapiBaseUrl: string;
   readonly publicUrl: string | null;
   readonly effects: Pick<Effects, 'now' | 'randomBytes'>;
-  /** Told after a change was committed: calls that waited for it may be made. */
+  /** Called after a change was committed, because paused calls may now be due. */
   readonly onChanged: () => void;
   readonly log: Pick<FastifyBaseLogger, 'info'>;
 }

@@ -12,9 +12,9 @@ export interface DeliveryRoutesOptions {
     readonly outbox: Pick<Outbox, 'deliveries' | 'delivery' | 'retry'>;
     readonly jobs: Pick<Jobs, 'survey' | 'add'>;
   };
-  /** Told after deliveries became due. */
+  /** Called after deliveries became due. */
   readonly onDeliveries: () => void;
-  /** Told after a job was made. */
+  /** Called after a job was made. */
   readonly onJob: () => void;
 }
 

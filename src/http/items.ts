@@ -15,9 +15,9 @@ export interface ItemRoutesOptions {
     readonly outbox: Pick<Outbox, 'releaseItem'>;
     readonly jobs: Pick<Jobs, 'survey' | 'add'>;
   };
-  /** Told after deliveries were made. */
+  /** Called after deliveries were made. */
   readonly onDeliveries: () => void;
-  /** Told after a job was made. */
+  /** Called after a job was made. */
   readonly onJob: () => void;
 }
 

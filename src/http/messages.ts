@@ -34,9 +34,9 @@ export interface MessageRoutesOptions {
   };
   readonly breakers: { of(targetId: string): Breaker };
   readonly effects: Pick<Effects, 'now'>;
-  /** Told after deliveries were made. */
+  /** Called after deliveries were made. */
   readonly onDeliveries: () => void;
-  /** Told after a job was made. */
+  /** Called after a job was made. */
   readonly onJob: () => void;
 }
 

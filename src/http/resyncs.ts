@@ -20,7 +20,7 @@ export interface ResyncRoutesOptions {
   readonly store: {
     readonly resyncs: Pick<Resyncs, 'register' | 'cancel' | 'get' | 'list' | 'messages' | 'report'>;
   };
-  /** Told after the registrations are committed. */
+  /** Called after the registrations are committed. */
   readonly onRegistered: () => void;
   /** What keeps it, how fast it is, and how long it takes. */
   readonly progressOf: (resync: ResyncView) => Progress;

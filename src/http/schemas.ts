@@ -48,8 +48,8 @@ export function pageRequest(query: { limit?: number; cursor?: string }): PageReq
 }
 
 /**
- * One page of a list that is in memory as a whole, in the order of its keys, each of which stays what it was.
- * @throws GatewayError GW_BAD_REQUEST (a cursor that is none)
+ * One page of a list that is in memory, ordered by keys that never change.
+ * @throws GatewayError GW_BAD_REQUEST (invalid cursor)
  */
 export function pageOfAll<T>(all: readonly T[], keyOf: (item: T) => string, { limit, cursor }: PageRequest): Page<T> {
   const after = cursor === null ? '' : decodedKey(cursor);

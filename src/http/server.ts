@@ -31,7 +31,7 @@ export interface ServerOptions extends V1Options, ServerHints {
   readonly log: Pick<FastifyBaseLogger, 'error' | 'warn' | 'info' | 'debug'>;
   /** How long Whapi may take to begin its answer to a call that passes through. */
   readonly whapiTimeoutMs: number;
-  /** What the calls that pass through to Whapi bring about. */
+  /** Resyncs that calls through `/whapi` start. */
   readonly whapiResyncs: WhapiResyncs;
   readonly timeouts: ServerTimeouts;
 }
@@ -42,13 +42,13 @@ export interface ServerTimeouts {
   readonly headersMs: number;
   /** For a whole request. */
   readonly requestMs: number;
-  /** Without a byte in either direction, an answer that nobody reads included: longer than any answer of ours takes. */
+  /** Limit without a byte in either direction, also for an answer that the client does not read. No answer takes as long. */
   readonly idleMs: number;
 }
 
 export const SERVER_TIMEOUTS: ServerTimeouts = { headersMs: 10_000, requestMs: 60_000, idleMs: 120_000 };
 
-/** What is beyond is closed when it connects. */
+/** Connections beyond this number are closed at once. */
 const MOST_CONNECTIONS = 2000;
 
 /** Ids of messages are longer than the router's default of 100 characters. */

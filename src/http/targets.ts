@@ -34,7 +34,7 @@ export interface TargetRoutesOptions {
   readonly whyRefused: (url: string) => string | null;
   /** Sends an empty event to a target, past the queue. */
   readonly sendTest: (target: Target) => Promise<TargetTest>;
-  /** Told after a target was changed: what waited may be due. */
+  /** Called after a target was changed, because pending deliveries may now be due. */
   readonly onDeliveries: () => void;
   readonly breakers: BreakersOfTargets;
   readonly log: Pick<FastifyBaseLogger, 'info'>;
@@ -43,7 +43,7 @@ export interface TargetRoutesOptions {
 /** The circuit breakers of targets, as far as people look at them and have a say. */
 export interface BreakersOfTargets {
   of(targetId: string): Breaker;
-  /** A person says that the target is well. */
+  /** Closes the circuit breaker manually. */
   close(targetId: string): Promise<void>;
 }
 

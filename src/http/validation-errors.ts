@@ -31,11 +31,11 @@ export function partOf(validationContext: string | undefined): RequestPart {
 
 /** One fault in words. */
 interface Described extends FieldError {
-  /** Of an item of a list: the list, the value, and what was expected, so that many alike are told as one. */
+  /** Of an item of a list: the list, the value, and what was expected, so that many alike become one sentence. */
   readonly item?: { readonly list: string; readonly value: string; readonly expected: string };
 }
 
-/** Faults that `errors` lists: nobody reads ten thousand lines. */
+/** The most faults that `errors` lists. */
 const MOST_FIELDS = 20;
 const MOST_IN_DETAIL = 3;
 
@@ -43,7 +43,7 @@ const MOST_IN_DETAIL = 3;
 export function describeFaults(faults: readonly Fault[], part: RequestPart): { detail: string; fields: FieldError[] } {
   const nullable = new Set(faults.filter(isNullExpected).map(({ instancePath }) => instancePath));
   const all = faults.filter(isWorthTelling(faults)).map((fault) => describe(fault, part, nullable));
-  // A value that breaks several rules of its schema is told once.
+  // A value that breaks several rules of its schema is reported once.
   const described = [...new Map(all.map((each) => [`${each.path} ${each.message}`, each])).values()];
   const fields = described.slice(0, MOST_FIELDS).map(({ path, message }) => ({ path, message }));
   return { detail: detailOf(described, part), fields };
@@ -65,8 +65,8 @@ function detailOf(described: readonly Described[], part: RequestPart): string {
   }
   const sentences = [...groups.values()].map(sentenceOf);
   const more = sentences.length - MOST_IN_DETAIL;
-  const told = [...sentences.slice(0, MOST_IN_DETAIL), ...(more > 0 ? [`and ${count(more)} more`] : [])];
-  return `Invalid ${part.name}: ${told
+  const shownSentences = [...sentences.slice(0, MOST_IN_DETAIL), ...(more > 0 ? [`and ${count(more)} more`] : [])];
+  return `Invalid ${part.name}: ${shownSentences
     .map((text, index) => (index === 0 ? text : capitalised(text)))
     .map(ended)
     .join(' ')}`;

@@ -95,7 +95,7 @@ export const seedChannel = operation({
   summary: "Seed the ledger with Whapi's messages",
   description:
     "Reads Whapi's list of messages and writes their ids into the ledger. If one of them comes back later, it is a " +
-    '`duplicate`, whoever resynced it. Runs in the background: follow it with `getAudit`.',
+    '`duplicate`, whichever client resynced it. Runs in the background: follow it with `getAudit`.',
   params: Name,
   body: orNull(ref(NewSeedingSchema)),
   response: { 202: ref(AuditSchema) },

@@ -46,7 +46,7 @@ export class ResyncWindows {
 
   /**
    * Closes at most `limit` windows; ids that Whapi was asked for go into the ledger. After a refused call nothing comes
-   * back, so the next webhook with that id is genuine, unless the message was restored all the same. Returns the number of
+   * back, so the next webhook with that id is genuine, unless the message was restored nevertheless. Returns the number of
    * closed windows.
    */
   close(now: number, limit: number): number {
