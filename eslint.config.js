@@ -2,7 +2,7 @@ import js from '@eslint/js';
 import { defineConfig } from 'eslint/config';
 import tseslint from 'typescript-eslint';
 
-/** Rules of the house that a type checker does not know (docs/style in short: one owner for each outside thing). */
+/** Rules of the house that a type checker does not know (docs/ARCHITECTURE.md in short: one owner for each outside thing). */
 const timeAndChance = [
   {
     selector: "CallExpression[callee.object.name='Date'][callee.property.name='now']",

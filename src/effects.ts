@@ -15,7 +15,7 @@ export interface Effects {
   randomBytes(size: number): Buffer;
 }
 
-/** setTimeout takes a signed 32-bit number of milliseconds; a longer time-out would fire at once. */
+/** setTimeout takes a signed 32-bit number of milliseconds; a longer timeout would fire at once. */
 const LONGEST_TIMER_MS = 2 ** 31 - 1;
 
 export const systemEffects: Effects = {

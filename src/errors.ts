@@ -134,3 +134,8 @@ export class CommandError extends Error {
 export function usageError(message: string): CommandError {
   return new CommandError('GW_USAGE', message);
 }
+
+/** The message of something that was thrown. */
+export function errorText(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}

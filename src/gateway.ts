@@ -48,7 +48,7 @@ export interface Gateway {
   close(): Promise<void>;
 }
 
-/** Pauses and time-outs that the demo and tests shorten. */
+/** Pauses and timeouts that the demo and tests shorten. */
 export interface Intervals {
   readonly retryDelaysMs: readonly number[];
   readonly breaker: BreakerIntervals;

@@ -31,14 +31,14 @@ function watch() {
     onError: () => void (state.errors += 1),
   });
   onTestFinished(async () => await loop.stop());
-  const look = async (passedMs: number, shownMs: number): Promise<void> => {
+  const compare = async (passedMs: number, shownMs: number): Promise<void> => {
     await new Promise((settled) => setImmediate(settled));
     clocks.monotonic += passedMs;
     clocks.now += shownMs;
     wake();
     await new Promise((settled) => setImmediate(settled));
   };
-  return { state, look };
+  return { state, look: compare };
 }
 
 describe('the clock watch', () => {

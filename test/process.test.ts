@@ -51,7 +51,7 @@ describe('a refused start', () => {
     ['LOG_LEVEL', 'verbose'],
   ])('for a malformed %s prints one line with its name on stderr and exits with code 2', async (name, value) => {
     const { code, stdout, stderr } = await runToEnd(temporaryFolder(), { [name]: value });
-    expect(stderr).toMatch(new RegExp(`^GW_BAD_CONFIG: ${name} must [^\n]+\n$`));
+    expect(stderr).toMatch(new RegExp(`^GW_BAD_CONFIG: ${name} [^\n]+; expected [^\n]+\n$`));
     expect({ code, stdout }).toEqual({ code: 2, stdout: '' });
   });
 

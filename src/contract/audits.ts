@@ -20,7 +20,10 @@ export const AuditSchema = Type.Object(
     id: Type.String(),
     kind: oneOf(AUDIT_KINDS, { description: '`audit` compares; `seed` writes ids into the ledger.' }),
     channel: Type.String({ description: 'Name of the channel.' }),
-    status: oneOf(AUDIT_STATUSES),
+    status: oneOf(AUDIT_STATUSES, {
+      description:
+        "`running` until Whapi's list was read to its end; then `finished`, `failed` (`error` says why) or `cancelled`.",
+    }),
     since: Time,
     until: Time,
     counts: Type.Object({
@@ -31,7 +34,7 @@ export const AuditSchema = Type.Object(
         description: 'Sent before `memory_since`: the gateway cannot tell whether a webhook carried them.',
       }),
       seeded: Type.Integer({ description: 'Ids that a seeding wrote into the ledger.' }),
-      released: Type.Integer({ description: 'Messages that never came and that a release recorded.' }),
+      released: Type.Integer({ description: 'Missing messages that a release recorded.' }),
     }),
     read_until: time('How far the list was read.'),
     round: Type.Integer({ description: 'How often the list was read because messages kept coming into the range.' }),

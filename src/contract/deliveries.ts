@@ -32,7 +32,13 @@ export const deliveryFields = {
   attempts: Type.Integer({ description: 'Attempts so far.' }),
   created_at: Time,
   next_attempt_at: timeOrNull(),
-  waits_for: orNull(oneOf(DELIVERY_WAITS, { description: 'What a pending delivery waits for besides its time.' })),
+  waits_for: orNull(
+    oneOf(DELIVERY_WAITS, {
+      description:
+        'What a pending delivery waits for besides its time. `earlier_delivery`: one of the same chat and kind of event. ' +
+        '`target_enabled`: its target is disabled. `breaker`: the circuit breaker of its target is not closed.',
+    }),
+  ),
   settled_at: timeOrNull('When it was delivered, gave up or expired.'),
   last_error: orNull(Type.String()),
   released: Type.Boolean({ description: 'Made by a manual release. It is sent however old its message is.' }),

@@ -63,5 +63,5 @@ export const range = {
   until: Type.Optional(time('Latest time, ISO 8601 with a zone.')),
 };
 
-export const Id = pathParams('id', 'The `id` of the object.');
-export const Name = pathParams('name', 'The `name` of the channel.');
+export const Id = pathParams('id', 'The `id` of the object, as its list gives it.');
+export const Name = pathParams('name', 'The `name` of the channel.', 'shop');

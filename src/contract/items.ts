@@ -104,7 +104,7 @@ export const WebhookSchema = Type.Object(
     event: Type.String({ description: 'Such as `messages.post`.' }),
     received_at: Time,
     audit: orNull(Type.String({ description: 'The audit whose release made it; null: it came from Whapi.' })),
-    body: Type.String({ description: 'The body as it came.' }),
+    body: Type.String({ description: 'The body as received.' }),
     items: Type.Array(
       Type.Object({
         ...itemFields,
@@ -122,6 +122,6 @@ export const WebhookSchema = Type.Object(
       { description: 'What targets were sent of it, releases included.' },
     ),
   },
-  { $id: 'Webhook', description: 'A webhook as it came, its items, and what targets were sent of it.' },
+  { $id: 'Webhook', description: 'A webhook as received, its items, and the parts that each target was sent.' },
 );
 export type Webhook = Static<typeof WebhookSchema>;

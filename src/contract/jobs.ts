@@ -9,7 +9,9 @@ import { oneOf, pageOf, ref } from './schema.js';
 const job = {
   id: Type.String(),
   kind: oneOf(JOB_KINDS),
-  status: oneOf(JOB_STATUSES),
+  status: oneOf(JOB_STATUSES, {
+    description: '`running` until everything found was handled, then `finished`; `cancelled` keeps what was done.',
+  }),
   filter: Type.Record(Type.String(), Type.Unknown(), { description: 'The filter of the request.' }),
   total: Type.Integer({ description: 'What the filter found when the job was made.' }),
   done: Type.Integer({ description: 'Queued for delivery so far.' }),

@@ -38,7 +38,7 @@ export const ExplanationSchema = Type.Object(
       Type.Object(
         {
           first_seen_at: timeOrNull(
-            'When a webhook first carried it; null: it was seeded or asked for, and never came.',
+            'When a webhook first carried it; null: it was seeded or requested, and no webhook carried it.',
           ),
           last_seen_at: Time,
           rule: orNull(Type.Integer({ description: 'Row of the decision table that first judged it.' })),

@@ -13,7 +13,7 @@ export const TAGS = {
   jobs: 'Bulk work in the background.',
   webhooks: 'Where Whapi sends its webhooks.',
   whapi: "Whapi's API, passed through.",
-  operation: 'For those who run the gateway.',
+  operation: 'Health, readiness and diagnosis.',
 } as const;
 
 export type Tag = keyof typeof TAGS;

@@ -34,7 +34,12 @@ export type NewResync = Static<typeof NewResyncSchema>;
 
 export const PauseSchema = Type.Object(
   {
-    code: oneOf(PAUSE_CODES),
+    code: oneOf(PAUSE_CODES, {
+      description:
+        '`not_ready`: the channel is not logged in. `busy`: Whapi is busy or cannot be reached. `quota`: its quota at Whapi ' +
+        'is used up. `wrong_token`: Whapi does not know its token. `budget`: its daily budget is used up. `other_call`: ' +
+        'another call for the channel is in flight.',
+    }),
     reason: Type.String({ description: 'The reason in words, and what to do.' }),
     since: Time,
     next_check_at: time('When the gateway tries again by itself.'),
@@ -47,7 +52,9 @@ export const ResyncSchema = Type.Object(
   {
     id: Type.String(),
     channel: Type.String({ description: 'Name of the channel.' }),
-    status: oneOf(RESYNC_STATUSES),
+    status: oneOf(RESYNC_STATUSES, {
+      description: '`running` until every message is settled, then `finished`; `cancelled` after a cancel.',
+    }),
     total: Type.Integer({ description: 'Messages in the resync.' }),
     counts: Type.Object(
       {

@@ -16,14 +16,21 @@ export function oneOf<const T extends readonly string[]>(words: T, options: { de
   return Type.Unsafe<T[number]>(Type.String({ enum: [...words], ...options }));
 }
 
-export const orNull = <T extends TSchema>(schema: T) => Type.Union([schema, Type.Null()]);
+/** The schema, or null. The description stands outside as well, where generators of clients show it. */
+export const orNull = <T extends TSchema & { readonly description?: string }>(schema: T) =>
+  Type.Union([schema, Type.Null()], schema.description === undefined ? {} : { description: schema.description });
 
 /** Items of a page when a request does not say: 50. */
 export const DEFAULT_LIMIT = 50;
 
 const page = {
   limit: Type.Optional(
-    Type.Integer({ minimum: 1, maximum: 500, default: DEFAULT_LIMIT, description: 'Most entries of a page.' }),
+    Type.Integer({
+      minimum: 1,
+      maximum: 500,
+      default: DEFAULT_LIMIT,
+      description: 'Maximum number of entries per page.',
+    }),
   ),
   cursor: Type.Optional(
     Type.String({ maxLength: 200, description: '`next_cursor` of the page before. Leave it out for the first page.' }),
@@ -45,5 +52,7 @@ export const pageOf = <T extends TSchema & { readonly $id?: string }>(entry: T) 
   );
 
 /** A path with one variable part. */
-export const pathParams = <const Name extends string>(name: Name, description: string) =>
-  Type.Object({ [name]: Type.String({ description }) } as Record<Name, ReturnType<typeof Type.String>>);
+export const pathParams = <const Name extends string>(name: Name, description: string, example?: string) =>
+  Type.Object({
+    [name]: Type.String({ description, ...(example !== undefined && { examples: [example] }) }),
+  } as Record<Name, ReturnType<typeof Type.String>>);

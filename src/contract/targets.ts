@@ -42,7 +42,11 @@ export const targetSettings = {
     description: 'One request per webhook (`none`), per chat of a webhook, or per item.',
   }),
   timeout_ms: Type.Integer({ minimum: 100, maximum: 120_000, description: 'Limit for one whole attempt.' }),
-  max_attempts: Type.Integer({ minimum: 1, maximum: 100, description: 'After these the delivery is `dead`.' }),
+  max_attempts: Type.Integer({
+    minimum: 1,
+    maximum: 100,
+    description: 'Maximum attempts; then the delivery is `dead`.',
+  }),
   retry_delays_seconds: orNull(
     Type.Array(Type.Number({ minimum: 1, maximum: 604_800 }), {
       minItems: 1,
@@ -57,7 +61,7 @@ export const targetSettings = {
       description: 'A message older than this is not sent: its delivery expires. null: no limit.',
     }),
   ),
-  concurrency: Type.Integer({ minimum: 1, maximum: 256, description: 'Most requests in flight.' }),
+  concurrency: Type.Integer({ minimum: 1, maximum: 256, description: 'Maximum number of requests in flight.' }),
   rate_per_second: orNull(
     Type.Number({ exclusiveMinimum: 0, maximum: 100_000, description: 'Most requests per second. null: no limit.' }),
   ),
@@ -94,14 +98,16 @@ export type TargetChange = Static<typeof TargetChangeSchema>;
 
 export const BreakerSchema = Type.Object(
   {
-    state: oneOf(BREAKER_STATES),
+    state: oneOf(BREAKER_STATES, {
+      description: '`closed`: deliveries flow. `open`: they wait for a probe. `half_open`: one delivery probes.',
+    }),
     consecutive_failures: Type.Integer({
       description: 'Attempts in a row without an answer or with 5xx, 429 or 408.',
     }),
     opened_at: timeOrNull(),
     next_probe_at: timeOrNull(),
     concurrency: orNull(
-      Type.Integer({ description: 'Most requests in flight while it recovers; null: no such limit.' }),
+      Type.Integer({ description: 'Maximum number of requests in flight while it recovers; null: no such limit.' }),
     ),
   },
   { $id: 'Breaker', description: 'The circuit breaker of a target.' },
@@ -120,11 +126,10 @@ const shown = {
     Type.String({ description: 'Why the gateway disabled the target; null once a person sets `enabled`.' }),
   ),
   breaker: ref(BreakerSchema),
-  pending: Type.Integer({ description: 'Deliveries that wait.' }),
+  pending: Type.Integer({ description: 'Pending deliveries.' }),
   oldest_pending_at: timeOrNull('When the oldest pending delivery was recorded.'),
   dead_last_day: Type.Integer({
-    description:
-      'Deliveries that became `dead` in the last day and were not retried, except those without a handler.',
+    description: 'Deliveries that became `dead` in the last day and were not retried, except those without a handler.',
   }),
   unhandled_last_day: Type.Integer({
     description:

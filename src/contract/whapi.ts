@@ -3,6 +3,7 @@ import type { Static } from 'typebox';
 import { ErrorCodeSchema } from './problem.js';
 import { operation } from './operation.js';
 import type { Operation } from './operation.js';
+import { MESSAGE_ID_EXAMPLE } from '../message-id.js';
 import { ref } from './schema.js';
 
 /** Whapi's API under the gateway's URL. One route passes all of it through; described here, as a wildcard cannot be. */
@@ -21,7 +22,6 @@ export type WhapiError = Static<typeof WhapiErrorSchema>;
 
 export const WhapiBodySchema = Type.Unsafe<unknown>({
   $id: 'WhapiBody',
-  description: "Anything that Whapi's API takes or answers. See Whapi's own documentation.",
 });
 
 const METHODS = ['get', 'head', 'post', 'put', 'patch', 'delete', 'options'] as const;
@@ -40,7 +40,9 @@ const getWhapiMessage = operation({
     `${HOW} With \`resync=true\` the gateway registers the id before it calls Whapi, so that the message that comes back is ` +
     '`restored`, not `new`.',
   security,
-  params: Type.Object({ message_id: Type.String({ description: 'Id of the message.' }) }),
+  params: Type.Object({
+    message_id: Type.String({ description: 'Id of the message.', examples: [MESSAGE_ID_EXAMPLE] }),
+  }),
   querystring: Type.Object({
     resync: Type.Optional(Type.Boolean({ description: 'Has Whapi bring a lost message back.' })),
   }),

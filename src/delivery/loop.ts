@@ -13,7 +13,7 @@ import type { Registry } from '../store/registry.js';
 export interface DeliveryOptions {
   readonly store: {
     readonly outbox: Pick<Outbox, 'claim' | 'settle'>;
-    readonly registry: Pick<Registry, 'targets' | 'switchOff'>;
+    readonly registry: Pick<Registry, 'targets' | 'disableTarget'>;
   };
   readonly sender: Pick<Sender, 'send' | 'destroy'>;
   readonly breakers: Pick<Breakers, 'freeSlots' | 'nextProbeAt' | 'started' | 'ended'>;
@@ -101,7 +101,7 @@ export function startDeliveryLoop({
     const settle = async (): Promise<void> => {
       if (!isAborted && isGone(sent.outcome)) {
         const gone = goneReason(effects.now());
-        if (await store.registry.switchOff(target, gone)) notices.onDisabled(target, gone);
+        if (await store.registry.disableTarget(target, gone)) notices.onDisabled(target, gone);
       }
       if (await store.outbox.settle(settlement)) notices.onSettled(delivery, settlement);
     };

@@ -30,6 +30,7 @@ import type { Outbox } from '../store/outbox.js';
 import type { Registry } from '../store/registry.js';
 import type { Traffic } from '../store/traffic.js';
 import type { Upkeep } from '../store/upkeep.js';
+import { errorText } from '../errors.js';
 
 export interface DoctorOptions {
   readonly store: {
@@ -169,8 +170,4 @@ export function createDoctor(options: DoctorOptions): Doctor {
 
 function listOf(check: Check | null): Check[] {
   return check === null ? [] : [check];
-}
-
-function errorText(error: unknown): string {
-  return error instanceof Error ? error.message : String(error);
 }

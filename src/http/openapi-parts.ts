@@ -4,6 +4,7 @@ import { EXAMPLES } from '../contract/examples.js';
 import type { Operation } from '../contract/operation.js';
 import { STATUS_OF } from '../errors.js';
 import type { GatewayErrorCode } from '../errors.js';
+import { PROBLEM_TYPE } from './problem.js';
 import { problemExample, whapiErrorExample } from './problem-examples.js';
 
 /**
@@ -50,7 +51,12 @@ export interface Document {
 }
 
 const JSON_TYPE = 'application/json';
-const PROBLEM_TYPE = 'application/problem+json';
+const RESYNC_HEADER = {
+  'x-gateway-resync': {
+    description: 'Where `auto_resync` started a resync of the missing message: its id.',
+    schema: { type: 'string' },
+  },
+};
 const RETRY_AFTER = {
   'Retry-After': { description: 'Seconds to wait before the next try.', schema: { type: 'integer' } },
 };
@@ -162,7 +168,11 @@ function describe(operation: Operation, method: string): DescribedOperation {
   const contentOf = (schema: TSchema): Content => ({ [isWhapi ? '*/*' : JSON_TYPE]: { schema: inDocument(schema) } });
   const responses = Object.entries(response).map(([status, schema]) => [
     status,
-    { description: "Whapi's answer.", ...(method !== 'head' && { content: contentOf(schema) }) },
+    {
+      description: isWhapi ? "Whapi's answer, unchanged." : 'Success.',
+      ...(isWhapi && { headers: RESYNC_HEADER }),
+      ...(method !== 'head' && { content: contentOf(schema) }),
+    },
   ]);
   return {
     ...text,

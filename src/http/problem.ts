@@ -3,7 +3,7 @@ import type { Socket } from 'node:net';
 import type { FastifyBaseLogger, FastifyError, FastifyReply, FastifyRequest } from 'fastify';
 import { GatewayError } from '../errors.js';
 import { describeFaults, partOf } from './validation-errors.js';
-import { maskedUrl } from './webhook-path.js';
+import { urlWithoutSecret } from './webhook-path.js';
 
 export const PROBLEM_TYPE = 'application/problem+json';
 /** After a 503: time for some commits, or to make room on the disk. */
@@ -80,7 +80,7 @@ export function errorHandler(
 ): ErrorHandler {
   return (error, { method, url }, reply) => {
     const known = asKnown(error);
-    const about = { method, url: maskedUrl(url), code: known.code };
+    const about = { method, url: urlWithoutSecret(url), code: known.code };
     if (known.code === 'GW_INTERNAL') log.error({ ...about, err: error }, 'request failed');
     else if (known.status >= 500)
       log.warn({ ...about, detail: known.message, cause: causeOf(known) }, 'request failed');

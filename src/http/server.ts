@@ -16,7 +16,7 @@ import { answerClientError, errorHandler, REQUEST_TIMEOUT } from './problem.js';
 import { v1Routes } from './v1.js';
 import type { V1Hints, V1Options } from './v1.js';
 import { validatorCompiler } from './validation.js';
-import { maskedUrl } from './webhook-path.js';
+import { urlWithoutSecret } from './webhook-path.js';
 import { whapiProxy } from './whapi-proxy.js';
 import type { WhapiResyncs } from './whapi-forward.js';
 
@@ -115,7 +115,7 @@ async function buildServer(options: ServerOptions): Promise<FastifyInstance> {
   app.setNotFoundHandler(({ method, url }) => {
     throw new GatewayError(
       'GW_NOT_FOUND',
-      `There is no ${method} ${maskedUrl(url)}. GET /openapi.json lists all operations.`,
+      `There is no ${method} ${urlWithoutSecret(url)}. GET /openapi.json lists all operations.`,
     );
   });
   await describeRoutes(app);

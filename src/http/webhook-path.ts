@@ -44,6 +44,6 @@ export function decoded(text: string): string {
 }
 
 /** A URL for the log, without its query and without a secret in its path. */
-export function maskedUrl(rawUrl: string): string {
+export function urlWithoutSecret(rawUrl: string): string {
   return withoutQuery(rawUrl).replace(/(\/s\/)[^/]+/gi, '$1***');
 }

@@ -11,7 +11,7 @@ import { channelsByToken } from './token-channels.js';
 import { createForwarder, READING } from './whapi-forward.js';
 import type { AuthorizedRequest, Forward, ForwarderOptions } from './whapi-forward.js';
 import { announcesBody, requestHeaders } from './whapi-headers.js';
-import { asGatewayError, registerUpstream } from './whapi-upstream.js';
+import { upstreamError, registerUpstream } from './whapi-upstream.js';
 import { parseWhapiUrl, PREFIX } from './whapi-url.js';
 import type { WhapiUrl } from './whapi-url.js';
 
@@ -99,7 +99,7 @@ async function respond(
     const { status, headers, body } = await forward(method, reply, request);
     reply.code(status).headers(headers).send(body);
   } catch (error) {
-    if (!request.signal.aborted) throw asGatewayError(error);
+    if (!request.signal.aborted) throw upstreamError(error);
     reply.hijack(); // the client has left
   }
   return await reply;

@@ -92,7 +92,7 @@ const TIMEOUTS = new Set(['UND_ERR_HEADERS_TIMEOUT', 'UND_ERR_BODY_TIMEOUT', 'UN
 const BAD_REQUESTS = new Set(['UND_ERR_INVALID_ARG', 'UND_ERR_NOT_SUPPORTED', 'UND_ERR_REQ_CONTENT_LENGTH_MISMATCH']);
 
 /** The error to answer the client of a failed call with. */
-export function asGatewayError(error: unknown): GatewayError {
+export function upstreamError(error: unknown): GatewayError {
   if (error instanceof GatewayError) return error;
   const { name, code = '', message } = error as NodeJS.ErrnoException;
   if (name === 'TimeoutError' || TIMEOUTS.has(code)) {

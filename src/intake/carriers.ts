@@ -1,6 +1,7 @@
 import type { EventMethod, EventName } from '../model.js';
 import { unixSeconds } from './timestamp.js';
 import { isRecord } from '../json.js';
+import { stringOrNull } from '../json.js';
 
 /** What an element says about itself, as far as verdicts and the order within a chat depend on it. */
 export interface ItemFacts {
@@ -191,10 +192,6 @@ export function valueAt(value: unknown, ...path: string[]): unknown {
     current = current[key];
   }
   return current;
-}
-
-export function stringOrNull(value: unknown): string | null {
-  return typeof value === 'string' ? value : null;
 }
 
 /** An empty string is not an id. */

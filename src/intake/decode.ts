@@ -1,7 +1,8 @@
 import { isUtf8 } from 'node:buffer';
 import { GatewayError } from '../errors.js';
 import type { EventMethod, EventName, Span } from '../model.js';
-import { valueAt, carrierOf, NO_FACTS, OTHER_CARRIER, stringOrNull } from './carriers.js';
+import { valueAt, carrierOf, NO_FACTS, OTHER_CARRIER } from './carriers.js';
+import { stringOrNull } from '../json.js';
 import type { ItemKind, ItemFacts } from './carriers.js';
 import { eventOf } from './event.js';
 import type { NamedEvent, RequestHint } from './event.js';

@@ -5,7 +5,7 @@ import type { WhapiResponse, WhapiAnswer } from '../whapi/answers.js';
 import type { CallScheduler } from '../whapi/scheduler.js';
 import { afterCall } from './policy.js';
 import type { ResyncIntervals } from './policy.js';
-import { HOUR_MS } from '../durations.js';
+import { HOUR_MS, MINUTE_MS } from '../durations.js';
 import type { ResyncRequest, Resyncs } from '../store/resyncs.js';
 
 export interface PassThroughOptions {
@@ -56,8 +56,8 @@ export interface PassThrough {
   ): Promise<string | null>;
 }
 
-/** As for the worker's calls: an unsettled call is repeated after its time-out plus this. */
-const LEASE_MARGIN_MS = 60_000;
+/** As for the worker's calls: an unsettled call is repeated after its timeout plus this. */
+const LEASE_MARGIN_MS = MINUTE_MS;
 const ONCE_PER_MS = HOUR_MS;
 
 export function createPassThrough(options: PassThroughOptions): PassThrough {

@@ -30,7 +30,7 @@ export interface ResyncWorker {
   stop(): Promise<void>;
 }
 
-/** An unsettled call (the store was unavailable) is due again after its time-out plus this. */
+/** An unsettled call (the store was unavailable) is due again after its timeout plus this. */
 const LEASE_MARGIN_MS = 60_000;
 const IDLE_MS = 5000;
 /**

@@ -26,7 +26,7 @@ export interface Registry {
    */
   rotateSecret(id: string, secret: Sealed, previousExpiresAt: number | null): Promise<Target>;
   /** Disables a failing target. Returns false, changing nothing, if it was disabled or got another URL meanwhile. */
-  switchOff(target: Pick<Target, 'id' | 'url'>, reason: string): Promise<boolean>;
+  disableTarget(target: Pick<Target, 'id' | 'url'>, reason: string): Promise<boolean>;
   /** Ends its pending deliveries as dead. @throws GatewayError GW_NOT_FOUND */
   removeTarget(id: string): Promise<void>;
 }

@@ -15,7 +15,7 @@ import type { Upkeep } from './upkeep.js';
  *
  * - I1 answered ⇒ stored: `intake.record` resolves after the commit of the webhook, its verdicts and its deliveries.
  * - I2 registered before asked: `resyncs.register` resolves after the commit; a registration outlives the answer of the
- *   call, including errors and time-outs.
+ *   call, including errors and timeouts.
  * - I3 one item, one verdict; one delivery per target, or one per part if the target has a `split`. Recording the same
  *   webhook twice, even concurrently, adds no delivery.
  * - I4 nothing lost: a committed delivery ends only as delivered, dead or expired; a held item can be released until its

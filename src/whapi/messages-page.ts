@@ -3,6 +3,7 @@ import { scanTopLevelArrays } from '../intake/scan.js';
 import { unixSeconds } from '../intake/timestamp.js';
 import type { ListedMessage } from '../model.js';
 import { isRecord } from '../json.js';
+import { stringOrNull } from '../json.js';
 
 export interface MessagesPage {
   /** Without elements that lack an id or a time. */
@@ -38,10 +39,6 @@ function listedMessage(value: unknown, json: Buffer): ListedMessage | null {
     chatId: stringOrNull(value['chat_id']),
     json,
   };
-}
-
-function stringOrNull(value: unknown): string | null {
-  return typeof value === 'string' ? value : null;
 }
 
 function parseObject(body: Buffer): Record<string, unknown> | null {

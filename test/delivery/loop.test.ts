@@ -545,7 +545,7 @@ async function startLoopOn(
   const seen = { claims: 0, sent: [] as string[], settled: [] as string[], errors: [] as unknown[] };
   const registry: DeliveryOptions['store']['registry'] = {
     targets: async () => await Promise.resolve([target]),
-    switchOff: async () => await Promise.resolve(true),
+    disableTarget: async () => await Promise.resolve(true),
   };
   const outbox: DeliveryOptions['store']['outbox'] = {
     claim: async ([want]) => {

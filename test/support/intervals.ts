@@ -27,6 +27,6 @@ export const QUICK_RESYNC: ResyncIntervals = {
 export const QUICK_AUDIT: AuditIntervals = { callTimeoutMs: 5000, backoffMs: [5, 10] };
 
 /** Resolves with the result of `look` once it no longer throws. */
-export async function until<T>(look: () => T | Promise<T>): Promise<T> {
-  return await vi.waitFor(look, { timeout: 15_000, interval: 5 });
+export async function until<T>(check: () => T | Promise<T>): Promise<T> {
+  return await vi.waitFor(check, { timeout: 15_000, interval: 5 });
 }

@@ -44,7 +44,7 @@ export const getAudit = operation({
 export const listAuditMessages = operation({
   operationId: 'listAuditMessages',
   tags: ['audits'],
-  summary: 'List the messages that never came',
+  summary: 'List missing messages',
   description: 'Returns the messages that no webhook delivered, oldest first.',
   params: Id,
   querystring: pageQuery({}),
@@ -65,7 +65,7 @@ export const cancelAudit = operation({
 export const releaseAudit = operation({
   operationId: 'releaseAudit',
   tags: ['audits'],
-  summary: 'Release the messages that never came',
+  summary: 'Release missing messages',
   description: 'Sends the messages that no webhook delivered, once each, to targets that want `late` messages.',
   params: Id,
   body: orNull(ref(AuditReleaseRequestSchema)),

@@ -52,7 +52,8 @@ export const getWebhook = operation({
   operationId: 'getWebhook',
   tags: ['items'],
   summary: 'Get a webhook',
-  description: 'Returns a webhook as it came, its items with their byte ranges, and what each target was sent of it.',
+  description:
+    'Returns a webhook as received, its items with their byte ranges, and the parts that each target was sent.',
   params: Id,
   response: { 200: ref(WebhookSchema) },
   'x-errors': ['GW_NOT_FOUND', 'GW_PAYLOAD_GONE'],

@@ -37,7 +37,7 @@ export const getResync = operation({
   operationId: 'getResync',
   tags: ['resyncs'],
   summary: 'Get a resync',
-  description: 'Returns one resync with its counts, its pace and the reason why it pauses.',
+  description: 'Returns one resync with its counts, its rate and the reason why it pauses.',
   params: Id,
   response: { 200: ref(ResyncSchema) },
   'x-errors': ['GW_NOT_FOUND'],

@@ -39,7 +39,7 @@ function laneKey(channel: string, eventType: string, chatId: string): Buffer {
 
 /**
  * The fingerprint that tells a repetition of a message from another one under the same id: its bytes, whatever the event,
- * or the sequence number of a live location.
+ * or the sequence number of a live location. Stored hashes contain its former name, "trace".
  */
 export function fingerprintKey(channel: string, item: Item, body: Buffer): Buffer {
   const position = item.type === 'live_location' ? item.sequence : null;

@@ -5,6 +5,7 @@ import { GatewayError, StartError } from '../../errors.js';
 import { migrationsOf, pendingMigrations } from '../migrate.js';
 import type { Migration } from '../migrate.js';
 import { defineMigrationFunctions } from './migration-functions.js';
+import { errorText } from '../../errors.js';
 
 export type Db = Database.Database;
 
@@ -205,8 +206,4 @@ function faultOf(code: string): string {
 
 function codeOf(error: unknown): string {
   return error instanceof Database.SqliteError ? error.code : '';
-}
-
-function errorText(error: unknown): string {
-  return error instanceof Error ? error.message : String(error);
 }

@@ -111,7 +111,7 @@ export class SqliteRegistry implements Registry {
     });
   }
 
-  async switchOff({ id, url }: Pick<Target, 'id' | 'url'>, reason: string): Promise<boolean> {
+  async disableTarget({ id, url }: Pick<Target, 'id' | 'url'>, reason: string): Promise<boolean> {
     return await this.#commit.run(() => {
       const target = this.#tables.targets().get(id)?.target;
       if (target?.enabled !== true || target.url !== url) return false;

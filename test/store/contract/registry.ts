@@ -199,12 +199,12 @@ export function registryContract(open: OpenFixture): void {
       const { store } = await stage(open);
       const before = target('bot');
       await store.registry.changeTarget('bot', { url: 'https://bots.example/moved' });
-      expect(await store.registry.switchOff(before, 'It is gone.')).toBe(false);
+      expect(await store.registry.disableTarget(before, 'It is gone.')).toBe(false);
       const moved = (await store.registry.target('bot')) ?? before;
-      expect(await store.registry.switchOff(moved, 'It is gone.')).toBe(true);
-      expect(await store.registry.switchOff(moved, 'Another reason.')).toBe(false);
+      expect(await store.registry.disableTarget(moved, 'It is gone.')).toBe(true);
+      expect(await store.registry.disableTarget(moved, 'Another reason.')).toBe(false);
       expect(await store.registry.target('bot')).toEqual({ ...moved, enabled: false, disabledReason: 'It is gone.' });
-      expect(await store.registry.switchOff(target('nobody'), 'It is gone.')).toBe(false);
+      expect(await store.registry.disableTarget(target('nobody'), 'It is gone.')).toBe(false);
     });
 
     it('are sent nothing more once removed, and are deleted', async () => {

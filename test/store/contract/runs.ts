@@ -191,9 +191,9 @@ export function runsContract(open: OpenFixture): void {
       await register(fixture, ['A']);
       const { id } = await register(fixture, ['A']);
       await fixture.store.resyncs.settleCall(await takeCall(fixture), { status: 'waiting', nextAt: START });
-      const look = await fixture.store.resyncs.takeCall('main', 'poll', LEASE);
-      if (!look) throw new Error('No look is due.');
-      await fixture.store.resyncs.settleCall(look, { status: 'restored', nextAt: null });
+      const poll = await fixture.store.resyncs.takeCall('main', 'poll', LEASE);
+      if (!poll) throw new Error('No poll is due.');
+      await fixture.store.resyncs.settleCall(poll, { status: 'restored', nextAt: null });
       expect(await messagesOf(fixture, id)).toMatchObject([{ status: 'restored', proof: 'poll', calls: 1 }]);
       expect(await fixture.store.resyncs.pendingCalls()).toEqual([]);
     });

@@ -232,7 +232,7 @@ export function upkeepContract(open: OpenFixture): void {
       await fixture.record(messages('A', 'old'));
       await fixture.record(status('A', 'bob'));
       const delivered = first(await fixture.deliverAll());
-      const look = async (): Promise<unknown[]> => [
+      const snapshot = async (): Promise<unknown[]> => [
         await fixture.store.registry.channels(),
         await fixture.store.registry.targets(),
         await fixture.store.resyncs.get(id),
@@ -241,9 +241,9 @@ export function upkeepContract(open: OpenFixture): void {
           ['A', 'old', 'lost'].map(async (each) => await fixture.store.items.explain('main', each)),
         )),
       ];
-      const before = await look();
+      const before = await snapshot();
       await fixture.restart();
-      expect(await look()).toEqual(before);
+      expect(await snapshot()).toEqual(before);
       expect(await fixture.record(messages('A', 'old', 'lost'))).toEqual(['duplicate', 'restored', 'restored']);
       expect(await fixture.record(status('A', 'bob'))).toEqual(['duplicate']);
     });
