@@ -47,7 +47,8 @@ describe('the text of the program and its documents', () => {
   });
 
   it('never repeats the words of the validator', () => {
-    expect(places(read, VALIDATOR_WORDS)).toEqual([]);
+    const ours = read.filter((path) => !path.startsWith('src/simulator/')); // Whapi itself speaks like that
+    expect(places(ours, VALIDATOR_WORDS)).toEqual([]);
   });
 
   it('is found', () => {
