@@ -7,6 +7,7 @@ import { afterCall } from './policy.js';
 import type { ResyncIntervals } from './policy.js';
 import type { Calls, ChannelCalls } from '../store/calls.js';
 import type { ResyncCall, Resyncs } from '../store/resyncs.js';
+import { MINUTE_MS } from '../durations.js';
 
 export interface ResyncWorkerOptions {
   readonly store: {
@@ -31,7 +32,7 @@ export interface ResyncWorker {
 }
 
 /** An unsettled call (the store was unavailable) is due again after its timeout plus this. */
-const LEASE_MARGIN_MS = 60_000;
+const LEASE_MARGIN_MS = MINUTE_MS;
 const IDLE_MS = 5000;
 /**
  * Pause after an internal failure, such as a store that refuses writes, so that calls are not repeated in a tight loop.
