@@ -127,11 +127,7 @@ function storeLocation(value: string): StoreLocation {
   const match = /^sqlite:(.+)$/.exec(value);
   if (!match) {
     // Not repeated: it may hold a password.
-    throw wrong(
-      'DATABASE_URL',
-      'is not valid; expected sqlite:<file> or postgres://<user>:<password>@<host>/<database>, for example ' +
-        'sqlite:./data/gateway.db.',
-    );
+    throw wrong('DATABASE_URL', 'is not valid; expected sqlite:<file>, for example sqlite:./data/gateway.db.');
   }
   return { engine: 'sqlite', file: resolve(match[1] ?? '') };
 }

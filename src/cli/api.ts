@@ -33,6 +33,10 @@ export function gatewayUrl(option: string | undefined, env: Environment): string
     const name = option === undefined ? 'GATEWAY_URL' : '--gateway';
     throw usageError(`Invalid ${name} "${url}": expected an http:// or https:// URL, for example ${DEFAULT_URL}.`);
   }
+  const { username, password } = new URL(url);
+  if (username !== '' || password !== '') {
+    throw usageError(`The gateway's URL contains a user name or password: remove it, for example ${DEFAULT_URL}.`);
+  }
   return url.replace(/\/+$/, '');
 }
 

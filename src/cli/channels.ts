@@ -43,7 +43,7 @@ export function channelCommands(program: Command, run: Run): void {
   addCommand(channels, 'remove <name>', 'Remove a channel. Its webhook at Whapi stays, so disconnect it first', [
     'channels disconnect shop && whapi-resync-gateway channels remove shop',
   ]).action(run(remove));
-  addCommand(channels, 'connect <name>', "Point a channel's webhooks at Whapi to the gateway, and test them", [
+  addCommand(channels, 'connect <name>', "Make Whapi send a channel's webhooks to the gateway, and test it", [
     'channels connect shop --public-url https://gateway.example.com --dry-run',
     'channels connect shop --public-url https://gateway.example.com',
     'channels connect shop --events messages,statuses --mode method',
