@@ -3,6 +3,7 @@ import { parseTargetNetworks } from './delivery/networks.js';
 import type { TargetNetworks } from './delivery/networks.js';
 import { StartError } from './errors.js';
 import { ENCRYPTION_KEY_BYTES } from './encryption.js';
+import { quoted } from './quoted.js';
 
 export type StoreLocation =
   { readonly engine: 'sqlite'; readonly file: string } | { readonly engine: 'postgres'; readonly url: string };
@@ -40,7 +41,6 @@ const WHAPI_BASE_URL = 'https://gate.whapi.cloud';
 const SHORTEST_TOKEN = 16;
 const MAKE_TOKEN = 'Make one with: openssl rand -hex 24';
 const MAKE_KEY = `Make one with: openssl rand -base64 ${ENCRYPTION_KEY_BYTES}`;
-const LONGEST_VALUE = 80;
 /** RFC 6750, 2.1. */
 const BEARER_TOKEN = /^[A-Za-z0-9._~+/-]+=*$/;
 
@@ -84,9 +84,7 @@ function wrong(name: string, problem: string): StartError {
 
 /** For variables that hold no secret. The credentials of a URL are masked nevertheless. */
 function wrongValue(name: string, value: string, expected: string, example: string): StartError {
-  const open = value.replace(/\/\/[^/@\s]*@/, '//***@');
-  const shown = open.length > LONGEST_VALUE ? `${open.slice(0, LONGEST_VALUE)}…` : open;
-  return wrong(name, `is ${JSON.stringify(shown)}; expected ${expected}, for example ${example}.`);
+  return wrong(name, `is ${quoted(value)}; expected ${expected}, for example ${example}.`);
 }
 
 /** An empty variable counts as not set, because many tools unset one so. */

@@ -52,6 +52,7 @@ const isPure = ({ name }: SourceFile): boolean =>
       'durations',
       'json',
       'message-id',
+      'quoted',
       'connect/warnings',
       'delivery/breaker',
       'delivery/networks',
@@ -140,7 +141,7 @@ describe('import rules:', () => {
   });
 
   it('the command line knows the gateway only by its API, settings and shared words', () => {
-    const known = /^(cli\/|errors$|effects$|config$|disk$|json$|message-id$|program-name$|doctor\/policy$)/;
+    const known = /^(cli\/|errors$|effects$|config$|disk$|json$|message-id$|program-name$|quoted$|doctor\/policy$)/;
     const imports = ({ name }: SourceFile): string[] =>
       (importsOf.get(name) ?? []).filter((other) => !known.test(other));
     expect(offences(({ name }) => within('cli')(name), imports)).toEqual([]);

@@ -4,6 +4,7 @@ import type { Problem } from '../contract/problem.js';
 import { CommandError, usageError } from '../errors.js';
 import { isRecord } from '../json.js';
 import { PROGRAM_NAME } from '../program-name.js';
+import { quoted } from '../quoted.js';
 
 /** The gateway's API, as its admin. */
 export interface Api {
@@ -31,7 +32,9 @@ export function gatewayUrl(option: string | undefined, env: Environment): string
   const url = named === '' ? DEFAULT_URL : named;
   if (!/^https?:\/\//i.test(url) || !URL.canParse(url)) {
     const name = option === undefined ? 'GATEWAY_URL' : '--gateway';
-    throw usageError(`Invalid ${name} "${url}": expected an http:// or https:// URL, for example ${DEFAULT_URL}.`);
+    throw usageError(
+      `Invalid ${name} ${quoted(url)}: expected an http:// or https:// URL, for example ${DEFAULT_URL}.`,
+    );
   }
   const { username, password } = new URL(url);
   if (username !== '' || password !== '') {

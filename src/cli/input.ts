@@ -2,11 +2,11 @@ import { readFile } from 'node:fs/promises';
 import { CommandError, usageError } from '../errors.js';
 import { isMessageId, MESSAGE_ID_EXAMPLE, MESSAGE_ID_WORDS } from '../message-id.js';
 import type { Terminal } from './terminal.js';
+import { quoted } from '../quoted.js';
 
 const MOST_IDS = 10_000;
 /** Invalid ids that an error names. */
 const MOST_TOLD = 3;
-const LONGEST_VALUE = 80;
 
 /** Where ids were read, and what a person would call the place. */
 interface Source {
@@ -64,16 +64,12 @@ function idsIn({ text, hasLines }: Source): Found[] {
 function mustHaveIds(source: Source): void {
   const invalid = idsIn(source).filter(({ id }) => !isMessageId(id));
   if (invalid.length === 0) return;
-  const told = invalid.slice(0, MOST_TOLD).map(({ id, place }) => `${place}${JSON.stringify(shortened(id))}`);
+  const told = invalid.slice(0, MOST_TOLD).map(({ id, place }) => `${place}${quoted(id)}`);
   const more = invalid.length > MOST_TOLD ? ` and ${invalid.length - MOST_TOLD} more` : '';
   throw usageError(
     `Invalid message ids in ${source.name}: ${told.join(', ')}${more}. Expected ${MESSAGE_ID_WORDS}, for example ` +
       `${MESSAGE_ID_EXAMPLE}. Write one id per line, or separate them with commas.`,
   );
-}
-
-function shortened(text: string): string {
-  return text.length > LONGEST_VALUE ? `${text.slice(0, LONGEST_VALUE)}…` : text;
 }
 
 const FILE_FAULTS: Readonly<Record<string, string>> = {

@@ -1,3 +1,4 @@
+import { LONGEST_QUOTED, quoted } from '../quoted.js';
 /**
  * What a schema takes, in words that errors use. A schema can say it itself: `x-expected` ("an http:// or https:// URL")
  * and `examples`. Where it says nothing, its type and limits are put into words; a pattern never is. `writeOnly` marks a
@@ -20,20 +21,12 @@ export interface AnnotatedSchema {
   readonly maxItems?: number;
 }
 
-const LONGEST_VALUE = 80;
-
 /** A value as an error repeats it: shortened, without the credentials of a URL, and no more of a structure than its kind. */
 export function shown(value: unknown): string {
   if (typeof value === 'string') return value === '' ? 'empty' : quoted(value);
   if (Array.isArray(value)) return 'a list';
   if (typeof value === 'object' && value !== null) return 'an object';
   return String(value);
-}
-
-/** In quotation marks. */
-export function quoted(text: string): string {
-  const open = text.replace(/\/\/[^/@\s]*@/, '//***@');
-  return JSON.stringify(open.length > LONGEST_VALUE ? `${open.slice(0, LONGEST_VALUE)}…` : open);
 }
 
 /** What a schema takes, in words: `a whole number from 1 to 500, for example 50`. */
@@ -95,7 +88,7 @@ export function hint(unknown: string, known: readonly string[]): string {
 /** Levenshtein's distance, of names that are not longer than a schema's. */
 function editDistance(one: string, other: string): number {
   let row = Array.from({ length: other.length + 1 }, (_, index) => index);
-  for (const [at, letter] of Array.from(one.slice(0, LONGEST_VALUE)).entries()) {
+  for (const [at, letter] of Array.from(one.slice(0, LONGEST_QUOTED)).entries()) {
     const next = [at + 1];
     for (const [index, wanted] of Array.from(other).entries()) {
       const replaced = (row[index] ?? 0) + (letter === wanted ? 0 : 1);

@@ -1,8 +1,9 @@
 import type { FastifyError } from 'fastify';
 import { GatewayError } from '../errors.js';
 import type { FieldError } from '../errors.js';
-import { count, expectedOf, hint, nameOf, pointerPart, quoted, shown } from './schema-words.js';
+import { count, expectedOf, hint, nameOf, pointerPart, shown } from './schema-words.js';
 import type { AnnotatedSchema } from './schema-words.js';
+import { quoted } from '../quoted.js';
 
 /** One fault that ajv found. With `verbose` it has the value, and the schema that the value breaks. */
 export type Fault = NonNullable<FastifyError['validation']>[number] & {

@@ -46,6 +46,10 @@ describe('an error with --json is one line of JSON on standard error', () => {
       "The gateway's URL contains a user name or password: remove it, for example http://127.0.0.1:8080.",
     ],
     [
+      ['held', '--gateway', 'ftp://user:hush@127.0.0.1'],
+      'Invalid --gateway "ftp://***@127.0.0.1": expected an http:// or https:// URL, for example http://127.0.0.1:8080.',
+    ],
+    [
       ['held', '--gateway', 'localhost:8080'],
       'Invalid --gateway "localhost:8080": expected an http:// or https:// URL, for example http://127.0.0.1:8080.',
     ],
