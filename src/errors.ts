@@ -50,6 +50,11 @@ export class GatewayError extends Error {
   }
 }
 
+/** A channel that does not exist. */
+export function noSuchChannel(name: string): GatewayError {
+  return new GatewayError('GW_NOT_FOUND', `There is no channel "${name}".`);
+}
+
 /** An invalid cursor. */
 export function badCursor(): GatewayError {
   return new GatewayError(

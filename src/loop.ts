@@ -20,6 +20,11 @@ export interface LoopOptions {
   readonly effects: Pick<Effects, 'now' | 'sleep'>;
 }
 
+/**
+ * Pause after an internal failure, such as a store that refuses writes, so that calls are not repeated in a tight loop.
+ */
+export const AFTER_FAULT_MS = 1000;
+
 /** An abort without a reason would create an error with a stack, which takes a dozen microseconds per hint. */
 const WOKEN = 'woken';
 

@@ -1,5 +1,5 @@
 import type { Effects } from '../effects.js';
-import { startLoop } from '../loop.js';
+import { AFTER_FAULT_MS, startLoop } from '../loop.js';
 import type { Pause, Sealed } from '../model.js';
 import type { ListAnswer, WhapiClient } from '../whapi/client.js';
 import { pauseFor, troubleIn } from '../whapi/policy.js';
@@ -44,10 +44,6 @@ interface Backoff {
 type Failure = Exclude<ListAnswer, { kind: 'found' | 'too_large' }>;
 
 const IDLE_MS = 5000;
-/**
- * Pause after an internal failure, such as a store that refuses writes, so that calls are not repeated in a tight loop.
- */
-const AFTER_FAULT_MS = 1000;
 const NO_BACKOFF: Backoff = { nextAt: 0, failures: 0 };
 const TOO_LARGE = 'A message in the list is larger than 8 MiB, the most that the gateway reads.';
 

@@ -24,7 +24,8 @@ export const WhapiBodySchema = Type.Unsafe<unknown>({
   $id: 'WhapiBody',
 });
 
-const METHODS = ['get', 'head', 'post', 'put', 'patch', 'delete', 'options'] as const;
+/** Methods that `/whapi` passes through. */
+export const WHAPI_METHODS = ['get', 'head', 'post', 'put', 'patch', 'delete', 'options'] as const;
 const WITHOUT_A_BODY: ReadonlySet<string> = new Set(['get', 'head', 'options']);
 const security = [{ channelToken: [] }, { channelTokenInQuery: [] }] as const;
 const HOW =
@@ -53,10 +54,10 @@ const getWhapiMessage = operation({
 /** The operations of each path, by HTTP method in lower case. */
 export const WHAPI_PATHS: Readonly<Record<string, Readonly<Record<string, Operation>>>> = {
   '/whapi/messages/{message_id}': { get: getWhapiMessage },
-  '/whapi/{path}': Object.fromEntries(METHODS.map((method) => [method, passThrough(method)])),
+  '/whapi/{path}': Object.fromEntries(WHAPI_METHODS.map((method) => [method, passThrough(method)])),
 };
 
-function passThrough(method: (typeof METHODS)[number]): Operation {
+function passThrough(method: (typeof WHAPI_METHODS)[number]): Operation {
   return operation({
     operationId: `${method}Whapi`,
     tags: ['whapi'],

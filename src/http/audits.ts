@@ -9,7 +9,7 @@ import {
 } from '../contract/operations/audits.js';
 import { seedChannel } from '../contract/operations/channels.js';
 import type { Effects } from '../effects.js';
-import { GatewayError } from '../errors.js';
+import { GatewayError, noSuchChannel } from '../errors.js';
 import type { AuditKind } from '../model.js';
 import type { App } from './app.js';
 import { auditJson, auditMessageJson, STILL_ON_ITS_WAY_MS } from './audit-json.js';
@@ -46,7 +46,7 @@ function startRoutes(app: App, { store, effects, ledgerRetentionMs, onAudit }: A
   const begin = async (kind: AuditKind, channelName: string, since: number, until: number): Promise<AuditView> => {
     checkRange(since, until, effects.now());
     const channel = await store.registry.channel(channelName);
-    if (!channel) throw new GatewayError('GW_NOT_FOUND', `There is no channel "${channelName}".`);
+    if (!channel) throw noSuchChannel(channelName);
     const memorySince = Math.max(channel.createdAt, effects.now() - ledgerRetentionMs);
     const seconds = { since: Math.floor(since / 1000), until: Math.floor(until / 1000) };
     const audit = await store.audits.begin({ kind, channel: channelName, ...seconds, memorySince });

@@ -9,7 +9,7 @@ import {
   updateChannel,
 } from '../contract/operations/channels.js';
 import type { Effects } from '../effects.js';
-import { GatewayError } from '../errors.js';
+import { noSuchChannel } from '../errors.js';
 import type { Channel } from '../model.js';
 import type { Encryption } from '../encryption.js';
 import type { App } from './app.js';
@@ -78,7 +78,7 @@ function readRoutes(app: App, options: ChannelRoutesOptions): void {
 
   app.get('/channels/:name', { schema: getChannel }, async ({ params }) => {
     const channel = await registry.channel(params.name);
-    if (!channel) throw new GatewayError('GW_NOT_FOUND', `There is no channel "${params.name}".`);
+    if (!channel) throw noSuchChannel(params.name);
     return await jsonWithTraffic(channel, options);
   });
 }

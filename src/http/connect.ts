@@ -4,7 +4,7 @@ import { displayed } from '../connect/policy.js';
 import type { ManagedSettings, Plan } from '../connect/policy.js';
 import type { Disconnection, WhapiSettings } from '../contract/connect.js';
 import { connectChannel, disconnectChannel } from '../contract/operations/channels.js';
-import { GatewayError } from '../errors.js';
+import { noSuchChannel } from '../errors.js';
 import type { Channel } from '../model.js';
 import type { App } from './app.js';
 import { checkedUrl } from './checked-url.js';
@@ -61,7 +61,7 @@ function disconnectRoute(app: App, { store, connector }: ConnectRoutesOptions): 
 /** @throws GatewayError GW_NOT_FOUND */
 async function mustHave(registry: ConnectRoutesOptions['store']['registry'], name: string): Promise<Channel> {
   const channel = await registry.channel(name);
-  if (!channel) throw new GatewayError('GW_NOT_FOUND', `There is no channel "${name}".`);
+  if (!channel) throw noSuchChannel(name);
   return channel;
 }
 

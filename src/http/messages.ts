@@ -60,7 +60,7 @@ function explainRoute(app: App, { store, breakers, effects }: MessageRoutesOptio
     const found = await store.items.explain(channel, messageId);
     if (found) return found;
     const names = (await store.registry.channels()).map(({ name }) => name);
-    if (!names.includes(channel)) throw new GatewayError('GW_NOT_FOUND', noSuchChannel(channel, names));
+    if (!names.includes(channel)) throw new GatewayError('GW_NOT_FOUND', channelsInstead(channel, names));
     throw new GatewayError('GW_NOT_FOUND', `No message "${messageId}" in channel "${channel}".`);
   };
 
@@ -95,7 +95,7 @@ function messageJson(view: MessageView): Message {
   return { ...itemFieldsJson(view), message_id: view.messageId };
 }
 
-function noSuchChannel(name: string, names: readonly string[]): string {
+function channelsInstead(name: string, names: readonly string[]): string {
   const known = names.slice(0, MOST_NAMES).join(', ') + (names.length > MOST_NAMES ? ' …' : '');
   return `There is no channel "${name}". ${names.length === 0 ? 'Add it with "channels add".' : `Channels: ${known}.`}`;
 }

@@ -6,6 +6,7 @@ import { STATUS_OF } from '../errors.js';
 import type { GatewayErrorCode } from '../errors.js';
 import { PROBLEM_TYPE } from './problem.js';
 import { problemExample, whapiErrorExample } from './problem-examples.js';
+import { RESYNC_HEADER } from './whapi-forward.js';
 
 /**
  * The parts of the document that come from the contract and not from the routes: errors, examples, and paths whose routes
@@ -51,8 +52,8 @@ export interface Document {
 }
 
 const JSON_TYPE = 'application/json';
-const RESYNC_HEADER = {
-  'x-gateway-resync': {
+const RESYNC_HEADERS = {
+  [RESYNC_HEADER]: {
     description: 'Where `auto_resync` started a resync of the missing message: its id.',
     schema: { type: 'string' },
   },
@@ -170,7 +171,7 @@ function describe(operation: Operation, method: string): DescribedOperation {
     status,
     {
       description: isWhapi ? "Whapi's answer, unchanged." : 'Success.',
-      ...(isWhapi && { headers: RESYNC_HEADER }),
+      ...(isWhapi && { headers: RESYNC_HEADERS }),
       ...(method !== 'head' && { content: contentOf(schema) }),
     },
   ]);

@@ -63,7 +63,8 @@ export const READING = new Set(['GET', 'HEAD']);
 const MISSING = new Set([400, 404]);
 /** Limit for reading an error, or a request that may quote a message. */
 const MOST_BYTES_READ = 64 * 1024;
-const RESYNC_HEADER = 'x-gateway-resync';
+/** On answers with `auto_resync`: the resync that brings the missing message back. */
+export const RESYNC_HEADER = 'x-gateway-resync';
 
 /** Decides how a request is forwarded: as a resync, as a change of settings, with an automatic resync, or as it is. */
 export function createForwarder(callUpstream: CallUpstream, options: ForwarderOptions): Forward {

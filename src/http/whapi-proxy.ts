@@ -14,6 +14,7 @@ import { announcesBody, requestHeaders } from './whapi-headers.js';
 import { upstreamError, registerUpstream } from './whapi-upstream.js';
 import { parseWhapiUrl, PREFIX } from './whapi-url.js';
 import type { WhapiUrl } from './whapi-url.js';
+import { WHAPI_METHODS } from '../contract/whapi.js';
 
 export interface WhapiProxyOptions extends ForwarderOptions {
   readonly store: { readonly registry: Pick<Registry, 'channel' | 'channels' | 'connection'> };
@@ -27,7 +28,7 @@ export interface WhapiProxyOptions extends ForwarderOptions {
   readonly log: Pick<FastifyBaseLogger, 'error' | 'warn' | 'debug'>;
 }
 
-const METHODS = ['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS'];
+const METHODS = WHAPI_METHODS.map((method) => method.toUpperCase());
 const HINT = `Send the channel's own Whapi token as "Authorization: Bearer <token>" or "?token=<token>"`;
 
 /**

@@ -3,9 +3,9 @@ import { DEFAULT_WINDOW_SECONDS } from '../model.js';
 import { failureOfError, failureOfResponse, reportsMissing } from '../whapi/answers.js';
 import type { WhapiResponse, WhapiAnswer } from '../whapi/answers.js';
 import type { CallScheduler } from '../whapi/scheduler.js';
-import { afterCall } from './policy.js';
+import { afterCall, LEASE_MARGIN_MS } from './policy.js';
 import type { ResyncIntervals } from './policy.js';
-import { HOUR_MS, MINUTE_MS } from '../durations.js';
+import { HOUR_MS } from '../durations.js';
 import type { ResyncRequest, Resyncs } from '../store/resyncs.js';
 
 export interface PassThroughOptions {
@@ -56,8 +56,6 @@ export interface PassThrough {
   ): Promise<string | null>;
 }
 
-/** As for the worker's calls: an unsettled call is repeated after its timeout plus this. */
-const LEASE_MARGIN_MS = MINUTE_MS;
 const ONCE_PER_MS = HOUR_MS;
 
 export function createPassThrough(options: PassThroughOptions): PassThrough {

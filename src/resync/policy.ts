@@ -23,6 +23,9 @@ export interface ResyncIntervals extends CallIntervals {
   readonly refusedWindowMs: number;
 }
 
+/** An unsettled call (the store was unavailable) is due again after its timeout plus this. */
+export const LEASE_MARGIN_MS = MINUTE_MS;
+
 export const RESYNC_INTERVALS: ResyncIntervals = {
   callTimeoutMs: 60 * SECOND_MS,
   proofMs: 2 * SECOND_MS,

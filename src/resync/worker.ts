@@ -1,13 +1,12 @@
 import type { Effects } from '../effects.js';
-import { startLoop } from '../loop.js';
+import { AFTER_FAULT_MS, startLoop } from '../loop.js';
 import type { Sealed } from '../model.js';
 import type { WhapiClient } from '../whapi/client.js';
 import type { CallScheduler, Turn } from '../whapi/scheduler.js';
-import { afterCall } from './policy.js';
+import { afterCall, LEASE_MARGIN_MS } from './policy.js';
 import type { ResyncIntervals } from './policy.js';
 import type { Calls, ChannelCalls } from '../store/calls.js';
 import type { ResyncCall, Resyncs } from '../store/resyncs.js';
-import { MINUTE_MS } from '../durations.js';
 
 export interface ResyncWorkerOptions {
   readonly store: {
@@ -31,13 +30,7 @@ export interface ResyncWorker {
   stop(): Promise<void>;
 }
 
-/** An unsettled call (the store was unavailable) is due again after its timeout plus this. */
-const LEASE_MARGIN_MS = MINUTE_MS;
 const IDLE_MS = 5000;
-/**
- * Pause after an internal failure, such as a store that refuses writes, so that calls are not repeated in a tight loop.
- */
-const AFTER_FAULT_MS = 1000;
 
 /**
  * Submits the calls to Whapi that restore messages, one at a time per channel, and closes windows that have run out.

@@ -4,7 +4,7 @@ import type { NewResync, Resync, ResyncMessage, ResyncReport } from '../resyncs.
 
 /** Examples of resyncs, audits and the doctor. */
 
-const MESSAGE = 'PsqXn5SAD5v7HRA-wHqB9tMeGQ';
+export const MESSAGE = 'PsqXn5SAD5v7HRA-wHqB9tMeGQ';
 
 export const newResync: NewResync = { channel: 'support', message_ids: [MESSAGE, 'PsrYo6TBE6w8ISB-xIrC0uNfHR'] };
 export const resync: Resync = {

@@ -3,12 +3,11 @@ import type { Item, ItemReleaseRequest, Release, ReleaseRequest, Webhook } from 
 import type { Job, ReleaseSurvey, RetrySurvey, StartedJob } from '../jobs.js';
 import type { Explanation, Message, MessageReleaseRequest, Sighting } from '../messages.js';
 import type { Receipt } from '../webhooks.js';
-import { resyncMessage } from './recovery.js';
+import { MESSAGE, resyncMessage } from './recovery.js';
 import { target } from './registry.js';
 
 /** Examples of webhooks, items and deliveries. */
 
-const MESSAGE = 'PsqXn5SAD5v7HRA-wHqB9tMeGQ';
 const RECEIVED = '2026-01-31T12:00:00.000Z';
 
 export const whapiWebhook = {

@@ -1,4 +1,4 @@
-import { GatewayError } from '../../errors.js';
+import { GatewayError, noSuchChannel } from '../../errors.js';
 import type { Channel, ExpiringSecret, Sealed, Target, TargetMode, TargetSplit, Verdict } from '../../model.js';
 import { unexpired } from '../rules/rotation.js';
 import type { Db } from './database.js';
@@ -96,7 +96,7 @@ export class RegistryTables {
   /** @throws GatewayError GW_NOT_FOUND */
   requireChannel(name: string): Channel {
     const channel = this.channels().get(name);
-    if (!channel) throw new GatewayError('GW_NOT_FOUND', `There is no channel "${name}".`);
+    if (!channel) throw noSuchChannel(name);
     return channel;
   }
 
