@@ -8,6 +8,8 @@ import type { Disk } from './support/disk.js';
 import { until } from './support/intervals.js';
 import { startProcess } from './support/process.js';
 import type { GatewayProcess } from './support/process.js';
+import { whileMoving } from './support/stalls.js';
+import type { TargetBody } from './support/stalls.js';
 import { createStorm } from './support/storm.js';
 import type { Storm } from './support/storm.js';
 
@@ -18,29 +20,35 @@ const CRASHES = Number(process.env['CHAOS_CRASHES'] ?? 30);
  * settling.
  */
 const MOST_BEFORE_CRASH = 80;
-const DISK_MIB = 512;
+/** Room for what the load writes between two sweeps. */
+const DISK_MIB = Math.max(512, 3 * CRASHES);
 /** One in this many requests is answered 500, left hanging, reset or answered with Retry-After. */
 const TROUBLE = [12, 30, 20, 40];
 const TIMEOUT_MS = 250;
+/** Answered messages that wait for the bot at most, so that a long pause of its circuit breaker builds no long backlog. */
+const MOST_WAITING = 2000;
 
 interface Stage {
   readonly disk: Disk;
   readonly gateway: GatewayProcess;
   readonly bot: Bot;
+  readonly targetId: string;
   readonly watch: Watch;
 }
 
 it(
-  `${CRASHES} SIGKILLs under load, with a bot that fails, hangs and resets, and a disk that fills up once: nothing answered is lost, nothing restored leaks, every chat stays in order, repetitions keep their webhook-id (I1–I6)`,
+  `${CRASHES} SIGKILLs under load, with a bot that fails, hangs, resets and goes down once, and a disk that fills up once: nothing answered is lost, nothing restored leaks, every chat stays in order, repetitions keep their webhook-id (I1–I6)`,
   async () => {
-    const { disk, gateway, bot, watch } = await stage();
-    const storm = createStorm();
+    const staged = await stage();
+    const { bot, watch } = staged;
+    const storm = createStorm((answered) => answered - watch.delivered.size > MOST_WAITING);
     for (let crash = 0; crash < CRASHES; crash += 1) {
-      if (crash === Math.floor(CRASHES / 2)) await fillDisk(disk, gateway, storm);
-      await crashOnce(gateway, bot, storm);
+      if (crash === Math.floor(CRASHES / 4)) await takeBotDown(staged, storm);
+      if (crash === Math.floor(CRASHES / 2)) await fillDisk(staged, storm);
+      await crashOnce(staged, storm);
     }
     bot.otherwise = watch.calm;
-    await gateway.client.settled();
+    await drained(staged);
 
     const answered = [...storm.answered.values()].flat();
     const result = {
@@ -61,7 +69,7 @@ it(
     expect(storm.refused).toBeGreaterThan(0);
     expect(storm.restored.length).toBeGreaterThan(CRASHES);
   },
-  240_000 + CRASHES * 10_000,
+  300_000 + CRASHES * 10_000,
 );
 
 async function stage(): Promise<Stage> {
@@ -72,27 +80,73 @@ async function stage(): Promise<Stage> {
   const watch = createWatch();
   bot.otherwise = watch.trouble;
   await gateway.client.addChannel({ whapi_token: whapi.token, whapi_base_url: whapi.url });
-  await gateway.client.addTarget({
+  const { id: targetId } = await gateway.client.addTarget({
     url: bot.url,
     timeout_ms: TIMEOUT_MS,
     max_attempts: 100,
     retry_delays_seconds: [1],
   });
-  return { disk, gateway, bot, watch };
+  return { disk, gateway, bot, targetId, watch };
+}
+
+async function moving({ bot, gateway, targetId }: Stage, isDone: () => boolean | Promise<boolean>): Promise<void> {
+  await whileMoving(bot, () => gateway.client, targetId, isDone);
+}
+
+async function drained(staged: Stage): Promise<void> {
+  await moving(staged, async () => {
+    const { body } = await staged.gateway.client.call<{ data: unknown[] }>(
+      'GET',
+      '/v1/deliveries?status=pending&limit=1',
+    );
+    return body.data.length === 0;
+  });
 }
 
 /** Sends load until the bot has got some more requests, then kills the process and starts it again. */
-async function crashOnce(gateway: GatewayProcess, bot: Bot, storm: Storm): Promise<void> {
+async function crashOnce(staged: Stage, storm: Storm): Promise<void> {
+  const { gateway, bot } = staged;
   const enough = bot.requests.length + 1 + Math.floor(Math.random() * MOST_BEFORE_CRASH);
   await underLoad(gateway, storm, async () => {
-    await bot.received(enough);
+    await moving(staged, () => bot.requests.length >= enough);
     expect(await gateway.end('SIGKILL')).toMatchObject({ signal: 'SIGKILL' });
   });
   await gateway.start();
 }
 
+/** Lets the bot fail until a probe has failed, kills the process with the breaker open, and lets the bot recover. */
+async function takeBotDown(staged: Stage, storm: Storm): Promise<void> {
+  const { gateway, bot, watch } = staged;
+  const probesAt = new Set<string>();
+  await underLoad(gateway, storm, async () => {
+    bot.otherwise = watch.down;
+    await moving(staged, async () => {
+      const { state, next_probe_at } = await breakerOf(staged);
+      if (state === 'open' && next_probe_at !== null) probesAt.add(next_probe_at);
+      return probesAt.size > 1;
+    });
+    expect(await gateway.end('SIGKILL')).toMatchObject({ signal: 'SIGKILL' });
+  });
+  await gateway.start();
+  expect(await breakerOf(staged)).toMatchObject({ state: 'open' });
+  bot.otherwise = watch.calm;
+  await underLoad(gateway, storm, async () => {
+    await moving(staged, async () => {
+      const { state, concurrency } = await breakerOf(staged);
+      return state === 'closed' && concurrency === null;
+    });
+  });
+  bot.otherwise = watch.trouble;
+}
+
+async function breakerOf({ gateway, targetId }: Stage): Promise<TargetBody['breaker']> {
+  return (await gateway.client.call<TargetBody>('GET', `/v1/targets/${targetId}`)).body.breaker;
+}
+
 /** Keeps the disk full under load until webhooks are refused, then frees it until webhooks are accepted again. */
-async function fillDisk(disk: Disk, gateway: GatewayProcess, storm: Storm): Promise<void> {
+async function fillDisk(staged: Stage, storm: Storm): Promise<void> {
+  const { disk, gateway } = staged;
+  await drained(staged); // Whapi does not rest because of a backlog
   await underLoad(gateway, storm, async () => {
     disk.fill(gateway.pid);
     await until(() => expect(storm.refused).toBeGreaterThan(0));
@@ -126,9 +180,12 @@ interface Watch {
   /** Repeated under another webhook-id (I5). */
   readonly changed: readonly string[];
   failures(): number;
-  /** An answer that causes trouble, and one that does not. */
+  /** An answer that may cause trouble. */
   readonly trouble: (request: BotRequest, response: ServerResponse) => void;
+  /** An answer that causes none. */
   readonly calm: (request: BotRequest, response: ServerResponse) => void;
+  /** An answer that fails. */
+  readonly down: (request: BotRequest, response: ServerResponse) => void;
 }
 
 function createWatch(): Watch {
@@ -164,6 +221,11 @@ function createWatch(): Watch {
     (response) => void response.socket?.destroy(),
     (response) => void response.writeHead(429, { 'retry-after': '1' }).end(),
   ];
+  const fail = (request: BotRequest, response: ServerResponse, fault: (response: ServerResponse) => void): void => {
+    failures += 1;
+    note(request);
+    fault(response);
+  };
   return {
     seen,
     delivered,
@@ -171,15 +233,11 @@ function createWatch(): Watch {
     changed,
     failures: () => failures,
     calm,
+    down: (request, response) => fail(request, response, (each) => void each.writeHead(503).end()),
     trouble: (request, response) => {
       const fault = faults.find((_, kind) => Math.random() < 1 / (TROUBLE[kind] ?? Infinity));
-      if (!fault) {
-        calm(request, response);
-        return;
-      }
-      failures += 1;
-      note(request);
-      fault(response);
+      if (fault) fail(request, response, fault);
+      else calm(request, response);
     },
   };
 }

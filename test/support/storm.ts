@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import type { Client } from './client.js';
 
 /** Webhooks in flight at the same time: one per chat, so that each chat has an order to check. */
@@ -17,11 +18,14 @@ export interface Storm {
 
 /** One in this many messages of a chat is brought back instead: registered first, then sent as Whapi would. */
 const RESTORED_EVERY = 5;
+const REST_MS = 5;
 
-export function createStorm(): Storm {
+/** @param isFull whether enough of what was answered still waits for the bot: Whapi rests meanwhile */
+export function createStorm(isFull: (answered: number) => boolean): Storm {
   const answered = new Map<number, string[]>();
   const restored: string[] = [];
   const next = new Map<number, number>();
+  let answeredCount = 0;
   let refused = 0;
 
   const sendOne = async (chat: number, client: Client): Promise<void> => {
@@ -33,14 +37,18 @@ export function createStorm(): Storm {
     if (status === 503) refused += 1;
     if (status !== 200) return;
     if (isRestored) restored.push(id);
-    else answered.set(chat, [...(answered.get(chat) ?? []), id]);
+    else {
+      answered.set(chat, [...(answered.get(chat) ?? []), id]);
+      answeredCount += 1;
+    }
     next.set(chat, number + 1); // Only now: until the 200, Whapi repeats the same webhook.
   };
 
   const sendIn = async (chat: number, client: () => Client, enough: () => boolean): Promise<void> => {
     while (!enough()) {
       try {
-        await sendOne(chat, client());
+        if (isFull(answeredCount)) await sleep(REST_MS);
+        else await sendOne(chat, client());
       } catch {
         // The connection broke, or the gateway has crashed: Whapi sends it again.
       }
