@@ -1,9 +1,9 @@
-import { existsSync, mkdirSync, realpathSync, statSync } from 'node:fs';
-import { dirname } from 'node:path';
+import { existsSync, realpathSync, statSync } from 'node:fs';
 import Database from 'better-sqlite3';
 import { GatewayError, StartError } from '../../errors.js';
 import { migrationsOf, pendingMigrations } from '../migrate.js';
 import type { Migration } from '../migrate.js';
+import { makeFolderOf } from './folder.js';
 import { defineMigrationFunctions } from './migration-functions.js';
 import { errorText } from '../../errors.js';
 
@@ -31,13 +31,7 @@ export interface OpenDatabase {
  * @throws StartError GW_STORE_LOCKED, GW_STORE_UNUSABLE; the file is unchanged
  */
 export function openDatabase(file: string): OpenDatabase {
-  try {
-    mkdirSync(dirname(file), { recursive: true });
-  } catch (error) {
-    throw new StartError('GW_STORE_UNUSABLE', `Cannot create the folder of ${file}: ${errorText(error)}`, {
-      cause: error,
-    });
-  }
+  makeFolderOf(file);
   refuseHardLinks(file);
   const lock = lockDatabase(existsSync(file) ? realpathSync(file) : file); // one lock, also when opened through a symbolic link
   let db: Db | undefined;
