@@ -9,7 +9,7 @@ import { errorText, StartError } from '../../errors.js';
 export function makeFolderOf(file: string): void {
   const missing: string[] = [];
   try {
-    for (let folder = dirname(file); !exists(folder); folder = dirname(folder)) missing.unshift(folder);
+    for (let folder = dirname(file); !isFolder(folder); folder = dirname(folder)) missing.unshift(folder);
     for (const folder of missing) mkdirSync(folder);
   } catch (error) {
     throw new StartError(
@@ -21,7 +21,7 @@ export function makeFolderOf(file: string): void {
   }
 }
 
-/** A file counts as well: creating a folder in it is refused with the reason. */
-function exists(path: string): boolean {
-  return statSync(path, { throwIfNoEntry: false }) !== undefined;
+/** Not a file: making a folder of its name is refused with the reason. */
+function isFolder(path: string): boolean {
+  return statSync(path, { throwIfNoEntry: false })?.isDirectory() === true;
 }
