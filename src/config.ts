@@ -38,6 +38,7 @@ export interface Config {
 type Environment = Readonly<Record<string, string | undefined>>;
 
 const WHAPI_BASE_URL = 'https://gate.whapi.cloud';
+const DEFAULT_LEDGER_DAYS = 400;
 const SHORTEST_TOKEN = 16;
 const MAKE_TOKEN = 'Make one with: openssl rand -hex 24';
 const MAKE_KEY = `Make one with: openssl rand -base64 ${ENCRYPTION_KEY_BYTES}`;
@@ -55,10 +56,6 @@ export function readConfig(env: Environment): Config {
     );
   }
   const encryptionKey = keyOf(text(env, 'ENCRYPTION_KEY'));
-  if (store.engine === 'postgres' && (adminToken === null || encryptionKey === null)) {
-    const [name, make] = adminToken === null ? ['ADMIN_TOKEN', MAKE_TOKEN] : ['ENCRYPTION_KEY', MAKE_KEY];
-    throw wrong(name, `is required with PostgreSQL, so that all replicas share it. ${make}`);
-  }
   return Object.freeze({
     host: text(env, 'HOST') ?? '127.0.0.1',
     port: integer(env, 'PORT', 8080, 0, 65_535),
@@ -72,8 +69,7 @@ export function readConfig(env: Environment): Config {
     maxPendingBytes: integer(env, 'MAX_PENDING_BYTES', 67_108_864, 1024, 68_719_476_736),
     apiRatePerMinute: integer(env, 'API_RATE_PER_MINUTE', 600, 0, 1_000_000_000),
     webhookRatePerSecond: integer(env, 'WEBHOOK_RATE_PER_SECOND', 0, 0, 1_000_000_000),
-    retentionDays: integer(env, 'RETENTION_DAYS', 7, 1, 3650),
-    ledgerRetentionDays: integer(env, 'LEDGER_RETENTION_DAYS', 400, 1, 36_500),
+    ...retention(env),
     logLevel: oneOf(env, 'LOG_LEVEL', 'info', LOG_LEVELS),
   });
 }
@@ -117,17 +113,56 @@ function url(env: Environment, name: string, example: string): string | null {
   if (!/^https?:\/\//i.test(value) || !URL.canParse(value)) {
     throw wrongValue(name, value, 'an http:// or https:// URL', example);
   }
+  const { username, password } = new URL(value);
+  // A path is appended to it. The texts of an empty query and fragment count too: URL.search and URL.hash hide them.
+  if (username !== '' || password !== '' || /[?#]/.test(value)) {
+    throw wrongValue(name, value, 'a URL without credentials, query and fragment', example);
+  }
   return value.replace(/\/+$/, '');
 }
 
-function storeLocation(value: string): StoreLocation {
-  if (/^postgres(ql)?:\/\//.test(value)) return { engine: 'postgres', url: value };
-  const match = /^sqlite:(.+)$/.exec(value);
-  if (!match) {
-    // Not repeated: it may hold a password.
-    throw wrong('DATABASE_URL', 'is not valid; expected sqlite:<file>, for example sqlite:./data/gateway.db.');
+/** Pruning never forgets an id before its payload, so a ledger retention below the other would not be obeyed. */
+function retention(env: Environment): Pick<Config, 'retentionDays' | 'ledgerRetentionDays'> {
+  const retentionDays = integer(env, 'RETENTION_DAYS', 7, 1, 3650);
+  const fallback = Math.max(DEFAULT_LEDGER_DAYS, retentionDays);
+  const ledgerRetentionDays = integer(env, 'LEDGER_RETENTION_DAYS', fallback, 1, 36_500);
+  if (ledgerRetentionDays < retentionDays) {
+    throw wrong(
+      'LEDGER_RETENTION_DAYS',
+      `is "${ledgerRetentionDays}", and RETENTION_DAYS is "${retentionDays}"; expected LEDGER_RETENTION_DAYS to be at ` +
+        `least RETENTION_DAYS, for example LEDGER_RETENTION_DAYS=${fallback}.`,
+    );
   }
-  return { engine: 'sqlite', file: resolve(match[1] ?? '') };
+  return { retentionDays, ledgerRetentionDays };
+}
+
+const SQLITE_URL_EXAMPLE = 'sqlite:./data/gateway.db';
+
+/** A value that names no SQLite file is not repeated: it may hold a password. */
+function storeLocation(value: string): StoreLocation {
+  if (/^postgres(ql)?:/i.test(value)) {
+    throw wrong(
+      'DATABASE_URL',
+      `names PostgreSQL, which this version does not support yet. Use a SQLite file, for example ${SQLITE_URL_EXAMPLE}.`,
+    );
+  }
+  const file = /^sqlite:(.+)$/.exec(value)?.[1];
+  if (file === undefined) {
+    throw wrong('DATABASE_URL', `is not valid; expected sqlite:<file>, for example ${SQLITE_URL_EXAMPLE}.`);
+  }
+  if (file.startsWith(':memory:') || file.startsWith('file::memory:')) {
+    throw wrongValue('DATABASE_URL', value, 'a file, because the store must survive a restart', SQLITE_URL_EXAMPLE);
+  }
+  // SQLite's own URIs and the URLs of other libraries: taken literally, each would silently become a strange file name.
+  const path = file
+    .replace(/^file:/, '')
+    .replace(/^\/\//, '')
+    .replace(/\?.*$/, '');
+  if (path !== file) {
+    const example = path === '' ? SQLITE_URL_EXAMPLE : `sqlite:${path}`;
+    throw wrongValue('DATABASE_URL', value, 'sqlite:<file> without "//", "file:" or options', example);
+  }
+  return { engine: 'sqlite', file: resolve(file) };
 }
 
 function keyOf(value: string | null): Buffer | null {

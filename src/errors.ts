@@ -50,6 +50,17 @@ export class GatewayError extends Error {
   }
 }
 
+export const DAMAGE_FIX =
+  'Stop the gateway and restore a backup. Without one, copy what is readable into a new file: ' +
+  'sqlite3 gateway.db .recover | sqlite3 new.db';
+
+/** An operation met damage in the store. Unlike other faults of the store it does not pass: a person must act. */
+export class DamagedStoreError extends GatewayError {
+  constructor(detail: string, options?: ErrorOptions) {
+    super('GW_STORE_UNAVAILABLE', detail, [], options);
+  }
+}
+
 /** A channel that does not exist. */
 export function noSuchChannel(name: string): GatewayError {
   return new GatewayError('GW_NOT_FOUND', `There is no channel "${name}".`);

@@ -7,6 +7,7 @@ import { Components } from './components.js';
 import type { Config } from './config.js';
 import { CONNECT_TIMEOUTS, createConnector } from './connect/connector.js';
 import type { ConnectTimeouts } from './connect/connector.js';
+import { createDamageCheck } from './damage.js';
 import { BREAKER_INTERVALS } from './delivery/breaker.js';
 import type { BreakerIntervals } from './delivery/breaker.js';
 import { Breakers } from './delivery/breakers.js';
@@ -126,6 +127,7 @@ export async function startGateway(
     const whapiCalls = startWhapiCalls(base);
     const background = startBackground(base, deliveries, whapiCalls);
     const { url } = await startHttp(base, keys, deliveries, whapiCalls, background);
+    background.damage.start();
     return { url, keys, close: async () => await components.stop(GRACE_MS) };
   } catch (error) {
     await components.stop(0);
@@ -193,7 +195,7 @@ function startWhapiCalls(base: Base) {
   };
 }
 
-/** Bulk jobs, retention, and the watch for a clock that is set back. */
+/** Bulk jobs, retention, the watch for a clock that is set back, and the check for damage. */
 function startBackground(base: Base, deliveries: Deliveries, { scheduler, resyncs, audits }: WhapiCalls) {
   const { components, config, effects, log, store, onError } = base;
   const jobs = components.add('jobs', startJobWorker({ store, onDeliveries: deliveries.wake, onError, effects }));
@@ -210,7 +212,8 @@ function startBackground(base: Base, deliveries: Deliveries, { scheduler, resync
   components.add('clock watch', startClockWatch({ effects, onSetBack, onError }));
   const retention = { payloadMs: config.retentionDays * DAY_MS, ledgerMs: config.ledgerRetentionDays * DAY_MS };
   components.add('sweep', startSweep({ store, retention, onError, effects }));
-  return { onJob: jobs.wake };
+  const damage = components.add('damage check', createDamageCheck({ store, log }));
+  return { onJob: jobs.wake, damage };
 }
 
 /** The HTTP server, with what its routes call and whom they wake. */
@@ -219,13 +222,14 @@ async function startHttp(
   keys: Keys,
   deliveries: Deliveries,
   whapiCalls: WhapiCalls,
-  { onJob }: Background,
+  { onJob, damage }: Background,
 ): Promise<HttpServer> {
   const { components, config, effects, log, intervals, store, encryption, openSecret, gatewayId } = base;
   const { breakers, sendTest, whyRefused } = deliveries;
   const { whapi, scheduler, audits, passThrough, connector, onRegistered, onChannelChanged } = whapiCalls;
   const doctor = createDoctor({
     ...{ store, whapi, scheduler, connector, breakers, openSecret, sendTest, whyRefused, effects },
+    damage: damage.found,
     freeBytes: async () => await freeBytesFor(config.store),
   });
   const hints: ServerHints = {

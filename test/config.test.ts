@@ -144,19 +144,81 @@ describe('a malformed value', () => {
   });
 });
 
-describe('with PostgreSQL', () => {
-  it('requires the secrets that replicas share', () => {
-    const env = { DATABASE_URL: POSTGRES };
-    expect(refusalOf(env).message).toMatch(/^ADMIN_TOKEN is required with PostgreSQL/);
-    expect(refusalOf({ ...env, ADMIN_TOKEN: TOKEN }).message).toMatch(/^ENCRYPTION_KEY is required with PostgreSQL/);
-    expect(refusalOf({ ...env, ENCRYPTION_KEY: KEY }).message).toMatch(/^ADMIN_TOKEN is required with PostgreSQL/);
+describe('DATABASE_URL', () => {
+  it.each([
+    ['sqlite://./data/gateway.db', 'sqlite:./data/gateway.db'],
+    ['sqlite:///var/lib/gateway.db', 'sqlite:/var/lib/gateway.db'],
+    ['sqlite://data/gateway.db', 'sqlite:data/gateway.db'],
+    ['sqlite:file:data/gateway.db?mode=rwc', 'sqlite:data/gateway.db'],
+    ['sqlite:file:///var/lib/gateway.db', 'sqlite:/var/lib/gateway.db'],
+    ['sqlite:./gateway.db?cache=shared', 'sqlite:./gateway.db'],
+    ['sqlite://', 'sqlite:./data/gateway.db'],
+  ])('%s is refused, and the right form is shown', (value, right) => {
+    const { exitCode, message } = refusalOf({ DATABASE_URL: value });
+    expect(exitCode).toBe(2);
+    expect(message).toBe(
+      `DATABASE_URL is "${value}"; expected sqlite:<file> without "//", "file:" or options, for example ${right}.`,
+    );
   });
 
-  it('keeps the URL unchanged, in both spellings', () => {
-    for (const url of [POSTGRES, POSTGRES.replace('postgres', 'postgresql')]) {
-      const { store } = readConfig({ DATABASE_URL: url, ADMIN_TOKEN: TOKEN, ENCRYPTION_KEY: KEY });
-      expect(store).toEqual({ engine: 'postgres', url });
-    }
+  it.each(['sqlite::memory:', 'sqlite:file::memory:?cache=shared'])(
+    '%s is refused: it would lose everything',
+    (value) => {
+      expect(refusalOf({ DATABASE_URL: value })).toMatchObject({
+        exitCode: 2,
+        message: `DATABASE_URL is "${value}"; expected a file, because the store must survive a restart, for example sqlite:./data/gateway.db.`,
+      });
+    },
+  );
+
+  it.each([POSTGRES, POSTGRES.replace('postgres', 'postgresql'), 'Postgres:db'])(
+    'says at once that PostgreSQL is not supported, before it asks for any other setting, and keeps the password (%#)',
+    (value) => {
+      expect(refusalOf({ DATABASE_URL: value })).toMatchObject({
+        code: 'GW_BAD_CONFIG',
+        exitCode: 2,
+        message:
+          'DATABASE_URL names PostgreSQL, which this version does not support yet. Use a SQLite file, for example ' +
+          'sqlite:./data/gateway.db.',
+      });
+    },
+  );
+});
+
+describe('PUBLIC_URL and WHAPI_BASE_URL', () => {
+  it.each(
+    ['PUBLIC_URL', 'WHAPI_BASE_URL'].flatMap((name) =>
+      [
+        'https://me:hush@gateway.example',
+        'https://me@gateway.example/base',
+        'https://gateway.example/base?token=hush',
+        'https://gateway.example/?',
+        'https://gateway.example/#top',
+        'https://gateway.example#',
+      ].map((value) => [name, value] as const),
+    ),
+  )('%s=%s is refused, because a path is appended to it', (name, value) => {
+    const { exitCode, message } = refusalOf({ [name]: value });
+    expect(exitCode).toBe(2);
+    expect(message).toContain('; expected a URL without credentials, query and fragment, for example https://');
+    expect(message).not.toContain('me:hush');
+  });
+});
+
+describe('LEDGER_RETENTION_DAYS', () => {
+  it('below RETENTION_DAYS is refused with both values', () => {
+    expect(refusalOf({ RETENTION_DAYS: '30', LEDGER_RETENTION_DAYS: '7' })).toMatchObject({
+      exitCode: 2,
+      message:
+        'LEDGER_RETENTION_DAYS is "7", and RETENTION_DAYS is "30"; expected LEDGER_RETENTION_DAYS to be at least ' +
+        'RETENTION_DAYS, for example LEDGER_RETENTION_DAYS=400.',
+    });
+    expect(refusalOf({ LEDGER_RETENTION_DAYS: '6' }).message).toContain('and RETENTION_DAYS is "7"');
+  });
+
+  it('may equal RETENTION_DAYS, and follows it above 400 days', () => {
+    expect(readConfig({ RETENTION_DAYS: '7', LEDGER_RETENTION_DAYS: '7' })).toMatchObject({ ledgerRetentionDays: 7 });
+    expect(readConfig({ RETENTION_DAYS: '500' })).toMatchObject({ retentionDays: 500, ledgerRetentionDays: 500 });
   });
 });
 

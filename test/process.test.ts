@@ -1,5 +1,5 @@
 import { once } from 'node:events';
-import { readFileSync, statSync } from 'node:fs';
+import { readdirSync, readFileSync, statSync } from 'node:fs';
 import { Agent, request } from 'node:http';
 import type { IncomingMessage } from 'node:http';
 import { join } from 'node:path';
@@ -70,6 +70,34 @@ describe('a refused start', () => {
     const { code, stderr } = await runToEnd(temporaryFolder(), { HOST: '203.0.113.7' });
     expect(stderr).toMatch(/^GW_\w+: [^\n]*203\.0\.113\.7[^\n]*\n$/);
     expect(code).not.toBe(0);
+  });
+
+  it('for a HOST that no name server knows says so in plain words', async () => {
+    const { code, stderr } = await runToEnd(temporaryFolder(), { HOST: 'nowhere.invalid' });
+    expect({ code, stderr }).toEqual({
+      code: 1,
+      stderr: expect.stringMatching(
+        /^GW_CANNOT_LISTEN: [^\n]*: no address is known for the name "nowhere\.invalid"\. Set HOST to [^\n]+\n$/,
+      ) as unknown,
+    });
+    expect(stderr).not.toMatch(/getaddrinfo|ENOTFOUND|EAI_AGAIN/);
+  });
+
+  it('for PostgreSQL says at once that it is not supported, and creates nothing', async () => {
+    const folder = temporaryFolder();
+    const { code, stderr } = await runToEnd(folder, { DATABASE_URL: 'postgres://me:hush@db.example/gateway' });
+    expect(stderr).toMatch(/^GW_BAD_CONFIG: DATABASE_URL names PostgreSQL, which this version does not support yet/);
+    expect({ code, made: readdirSync(folder) }).toEqual({ code: 2, made: [] });
+  });
+
+  it('for a folder in which none can be made ends with the reason, and does not hang', async () => {
+    const { code, stderr } = await runToEnd(temporaryFolder(), { DATABASE_URL: 'sqlite:/proc/none/gateway.db' });
+    expect({ code, stderr }).toEqual({
+      code: 1,
+      stderr: expect.stringMatching(
+        /^GW_STORE_UNUSABLE: Cannot create the folder of \/proc\/none\/gateway\.db: [^\n]+ DATABASE_URL=[^\n]+\n$/,
+      ) as unknown,
+    });
   });
 
   it('for an encryption key that does not fit the database says GW_WRONG_KEY and exits with code 1', async () => {

@@ -7,6 +7,7 @@ import type { WhapiClient } from '../whapi/client.js';
 import type { CallScheduler } from '../whapi/scheduler.js';
 import {
   clockCheck,
+  damageCheck,
   diskCheck,
   healthCheck,
   lastWebhookCheck,
@@ -46,6 +47,8 @@ export interface DoctorOptions {
   readonly openSecret: (sealed: Sealed) => string;
   readonly whyRefused: (url: string) => string | null;
   readonly sendTest: (checkTarget: Target) => Promise<TargetTest>;
+  /** The damage that was found in the store; null: none so far. */
+  readonly damage: () => string | null;
   /** Free bytes on the disk of the database; null if it is on another machine. */
   readonly freeBytes: () => Promise<number | null>;
   readonly effects: Pick<Effects, 'now'>;
@@ -77,7 +80,7 @@ export function createDoctor(options: DoctorOptions): Doctor {
       (error: unknown) => errorText(error),
     );
     const free = await options.freeBytes();
-    return [storeCheck(refusal), ...(free === null ? [] : [diskCheck(free)])];
+    return [storeCheck(refusal), ...listOf(damageCheck(options.damage())), ...(free === null ? [] : [diskCheck(free)])];
   };
 
   /** Checks health, settings and webhooks of one channel. */

@@ -1,3 +1,4 @@
+import { DAMAGE_FIX } from '../errors.js';
 import { CHECK_STATUSES } from '../model.js';
 import type { CheckStatus, Target, TargetTest } from '../model.js';
 import type { ChannelTraffic } from '../store/traffic.js';
@@ -54,6 +55,18 @@ export function storeCheck(refusal: string | null): Check {
   const at = { name: 'store', subject: 'store' };
   if (refusal === null) return { ...at, status: 'ok', message: 'The store accepts writes.', fix: null };
   return { ...at, status: 'fail', message: refusal, fix: 'Check the disk and the permissions of the database file.' };
+}
+
+/** `damage`: what the check after the start found in the store; null if nothing was found. */
+export function damageCheck(damage: string | null): Check | null {
+  if (damage === null) return null;
+  return {
+    name: 'damage',
+    subject: 'store',
+    status: 'fail',
+    message: `The database is damaged (${damage}). Operations that meet the damage are refused with 503.`,
+    fix: DAMAGE_FIX,
+  };
 }
 
 /** `freeBytes`: on the disk of the database. */

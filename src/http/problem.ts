@@ -1,7 +1,7 @@
 import { STATUS_CODES } from 'node:http';
 import type { Socket } from 'node:net';
 import type { FastifyBaseLogger, FastifyError, FastifyReply, FastifyRequest } from 'fastify';
-import { GatewayError } from '../errors.js';
+import { DamagedStoreError, GatewayError } from '../errors.js';
 import { describeFaults, partOf } from './validation-errors.js';
 import { urlWithoutSecret } from './webhook-path.js';
 
@@ -83,7 +83,10 @@ export function errorHandler(
     const about = { method, url: urlWithoutSecret(url), code: known.code };
     if (known.code === 'GW_INTERNAL') log.error({ ...about, err: error }, 'request failed');
     else if (known.status >= 500)
-      log.warn({ ...about, detail: known.message, cause: causeOf(known) }, 'request failed');
+      log[known instanceof DamagedStoreError ? 'error' : 'warn'](
+        { ...about, detail: known.message, cause: causeOf(known) },
+        'request failed',
+      );
     else log.debug({ ...about, detail: known.message }, 'request refused');
     return answer(known, reply);
   };

@@ -83,16 +83,31 @@ export async function startServer(options: ServerOptions): Promise<HttpServer> {
   };
 }
 
+const HOST_EXAMPLES = 'Set HOST to an address of this machine, for example 127.0.0.1, or 0.0.0.0 for all of them.';
+const unknownHost = (host: string): string => `no address is known for the name "${host}". ${HOST_EXAMPLES}`;
+
+/** What the system's codes mean, and what to do. */
+const LISTEN_FAILURES: ReadonlyMap<string, (host: string, port: number) => string> = new Map([
+  ['ENOTFOUND', unknownHost],
+  ['EAI_AGAIN', unknownHost],
+  ['EADDRNOTAVAIL', (host: string) => `${host} is not an address of this machine. ${HOST_EXAMPLES}`],
+  ['EINVAL', (host: string) => `${host} is not a complete address of this machine. ${HOST_EXAMPLES}`],
+  [
+    'EACCES',
+    (_host: string, port: number) =>
+      `the system does not allow this process to use port ${port}. Set PORT to one above 1023, for example 8080.`,
+  ],
+]);
+
 async function listen(app: FastifyInstance, { host, port }: Config): Promise<string> {
   try {
     await app.listen({ host, port });
   } catch (error) {
     await app.close();
-    if ((error as NodeJS.ErrnoException).code !== 'EADDRINUSE') {
-      throw new StartError(
-        'GW_CANNOT_LISTEN',
-        `Cannot listen on HOST=${host} PORT=${port}: ${(error as Error).message}`,
-      );
+    const { code = '' } = error as NodeJS.ErrnoException;
+    if (code !== 'EADDRINUSE') {
+      const reason = LISTEN_FAILURES.get(code)?.(host, port) ?? (error as Error).message;
+      throw new StartError('GW_CANNOT_LISTEN', `Cannot listen on HOST=${host} PORT=${port}: ${reason}`);
     }
     throw new StartError(
       'GW_PORT_TAKEN',

@@ -2,6 +2,11 @@
 export interface Upkeep {
   /** Shifts due times back by `byMs` milliseconds, after the machine's clock was set back. */
   clockSetBack(byMs: number): Promise<void>;
+  /**
+   * Reads what was not read at the start, and resolves with the damage found; null: none. It may take minutes, beside other
+   * work. Rejects if it could not be done or `signal` is aborted.
+   */
+  findDamage(signal: AbortSignal): Promise<string | null>;
   /** Commits a small write, to prove that the store takes writes. */
   probe(): Promise<void>;
   /** Stores `value` under `name` unless a value is stored there already. Returns the stored value. */

@@ -1,10 +1,11 @@
-import { existsSync, mkdirSync, realpathSync, statSync } from 'node:fs';
-import { dirname } from 'node:path';
+import { existsSync, realpathSync, statSync } from 'node:fs';
 import Database from 'better-sqlite3';
-import { GatewayError, StartError } from '../../errors.js';
+import { DAMAGE_FIX, DamagedStoreError, GatewayError, StartError } from '../../errors.js';
 import { migrationsOf, pendingMigrations } from '../migrate.js';
 import type { Migration } from '../migrate.js';
+import { makeFolderOf } from './folder.js';
 import { defineMigrationFunctions } from './migration-functions.js';
+import { checkSound, unsoundDetail } from './soundness.js';
 import { errorText } from '../../errors.js';
 
 export type Db = Database.Database;
@@ -15,14 +16,11 @@ const CACHE_KIB = 32_768;
 /** Pages in the write-ahead log before a checkpoint: fewer, longer pauses than with the default of 1000. */
 const CHECKPOINT_PAGES = 4000;
 const WAL_SIZE_LIMIT_BYTES = 64 * 1024 * 1024;
-/**
- * At start a file up to this size is checked for damage before anything is written; this takes up to two seconds. Damage
- * in a larger file is found when a query reads it.
- */
-const MAX_CHECKED_BYTES = 512 * 1024 * 1024;
 
 export interface OpenDatabase {
   readonly db: Db;
+  /** Whether all of it was read to look for damage. */
+  readonly isChecked: boolean;
   close(): void;
 }
 
@@ -31,22 +29,17 @@ export interface OpenDatabase {
  * @throws StartError GW_STORE_LOCKED, GW_STORE_UNUSABLE; the file is unchanged
  */
 export function openDatabase(file: string): OpenDatabase {
-  try {
-    mkdirSync(dirname(file), { recursive: true });
-  } catch (error) {
-    throw new StartError('GW_STORE_UNUSABLE', `Cannot create the folder of ${file}: ${errorText(error)}`, {
-      cause: error,
-    });
-  }
+  makeFolderOf(file);
   refuseHardLinks(file);
   const lock = lockDatabase(existsSync(file) ? realpathSync(file) : file); // one lock, also when opened through a symbolic link
   let db: Db | undefined;
   try {
     db = retainForever(new Database(file));
-    initialize(db);
+    const isChecked = initialize(db);
     const opened = db;
     return {
       db: opened,
+      isChecked,
       close: () => {
         opened.close();
         lock.close();
@@ -100,7 +93,8 @@ function lockDatabase(file: string): Db {
   }
 }
 
-function initialize(db: Db): void {
+/** Returns whether all of the file was read to look for damage. */
+function initialize(db: Db): boolean {
   const isEmpty = read(db, 'SELECT count(*) FROM sqlite_master') === 0;
   if (!isEmpty && read(db, 'SELECT application_id FROM pragma_application_id') !== APPLICATION_ID) {
     throw new StartError(
@@ -109,7 +103,7 @@ function initialize(db: Db): void {
         'DATABASE_URL=sqlite:./data/gateway.db.',
     );
   }
-  if (!isEmpty) checkIntegrity(db);
+  const isChecked = isEmpty || checkSound(db);
   const pending = pendingMigrations(migrationsOf('sqlite'), read(db, 'SELECT user_version FROM pragma_user_version'));
   // Nothing was written up to here: a refused file stays unchanged.
   if (isEmpty) db.exec('PRAGMA auto_vacuum = INCREMENTAL'); // must precede the first table
@@ -121,18 +115,7 @@ function initialize(db: Db): void {
     PRAGMA wal_autocheckpoint = ${CHECKPOINT_PAGES};
     PRAGMA journal_size_limit = ${WAL_SIZE_LIMIT_BYTES};`);
   migrate(db, pending);
-}
-
-/** @throws SqliteError, StartError */
-function checkIntegrity(db: Db): void {
-  const bytes = read(db, 'SELECT page_count * page_size FROM pragma_page_count, pragma_page_size');
-  if (bytes > MAX_CHECKED_BYTES) return;
-  const found = db.prepare<[], string>('PRAGMA quick_check(1)').pluck().get();
-  if (found !== 'ok') throw new StartError('GW_STORE_UNUSABLE', corruptDetail(db.name, found ?? 'no answer'));
-}
-
-function corruptDetail(file: string, reason: string): string {
-  return `${file} is not a sound SQLite database (${reason.replaceAll('\n', ' ')}). Nothing was written to it. Move it away, or restore a backup.`;
+  return isChecked;
 }
 
 function read(db: Db, sql: string): number {
@@ -175,8 +158,8 @@ function migrate(db: Db, pending: readonly Migration[]): void {
 
 function unusableDetail(file: string, error: unknown): string {
   const code = codeOf(error);
-  if (code === 'SQLITE_NOTADB' || code.startsWith('SQLITE_CORRUPT')) {
-    return corruptDetail(file, errorText(error));
+  if (isDamage(code)) {
+    return unsoundDetail(file, errorText(error));
   }
   if (code.startsWith('SQLITE_READONLY') || code.startsWith('SQLITE_CANTOPEN')) {
     return `${file} is not writable (${errorText(error)}). Check the permissions of the file and its folder${existsSync(file) ? '' : ', and that the folder exists'}.`;
@@ -192,16 +175,16 @@ export function isMachineFault(error: unknown): boolean {
 /** The error that an operation of the store rejects with: a fault of the machine becomes GW_STORE_UNAVAILABLE. */
 export function asGatewayError(error: unknown): unknown {
   if (!(error instanceof Database.SqliteError)) return error;
-  return new GatewayError('GW_STORE_UNAVAILABLE', `${faultOf(error.code)}. Nothing was changed; try again.`, [], {
-    cause: error,
-  });
+  if (isDamage(error.code)) {
+    const detail = `The database file is damaged, and this operation met the damage. Nothing was changed. ${DAMAGE_FIX}`;
+    return new DamagedStoreError(detail, { cause: error });
+  }
+  const fault = error.code === 'SQLITE_FULL' ? 'The disk is full' : `The database does not take writes (${error.code})`;
+  return new GatewayError('GW_STORE_UNAVAILABLE', `${fault}. Nothing was changed; try again.`, [], { cause: error });
 }
 
-function faultOf(code: string): string {
-  if (code === 'SQLITE_FULL') return 'The disk is full';
-  if (code.startsWith('SQLITE_CORRUPT') || code === 'SQLITE_NOTADB')
-    return 'The database file is damaged: stop the gateway and restore a backup, or what "sqlite3 gateway.db .recover" rescues';
-  return `The database does not take writes (${code})`;
+function isDamage(code: string): boolean {
+  return code === 'SQLITE_NOTADB' || code.startsWith('SQLITE_CORRUPT');
 }
 
 function codeOf(error: unknown): string {

@@ -9,6 +9,7 @@ import { BulkRelease, BulkRetry } from './bulk.js';
 import { CallHistoryTable } from './call-history.js';
 import { SqliteCalls } from './calls.js';
 import { ClockShift } from './clock-shift.js';
+import { findDamage } from './damage.js';
 import { asStartError, openDatabase } from './database.js';
 import type { Db, OpenDatabase } from './database.js';
 import { DeliveryTables } from './delivery-tables.js';
@@ -60,7 +61,7 @@ export function openSqliteStore(file: string, effects: StoreEffects): Store {
  * commit, its reads directly. The shared classes (`…Tables`, `…Counts`, `…Views` and their like) have synchronous methods;
  * those that write are for use inside a transaction.
  */
-function assemble({ db, close }: OpenDatabase, effects: StoreEffects): Store {
+function assemble({ db, isChecked, close }: OpenDatabase, effects: StoreEffects): Store {
   const { now } = effects;
   const ids = new Ids(greatestId(db));
   const registry = new RegistryTables(db);
@@ -126,7 +127,14 @@ function assemble({ db, close }: OpenDatabase, effects: StoreEffects): Store {
     breakers,
     traffic: new SqliteTraffic(db, traffic, now),
     items: new SqliteItems(itemViews, new WebhookViews(db), new Explanations(db, held), now),
-    upkeep: new SqliteUpkeep(db, { commit, registry, pruning: new Pruning(db), clockShift: new ClockShift(db) }, now),
+    upkeep: new SqliteUpkeep(
+      db,
+      {
+        ...{ commit, registry, pruning: new Pruning(db), clockShift: new ClockShift(db) },
+        findDamage: async (signal) => (isChecked ? null : await findDamage(db.name, signal)),
+      },
+      now,
+    ),
     close: async () => {
       await commit.idle();
       await traffic.flush();

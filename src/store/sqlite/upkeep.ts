@@ -13,6 +13,8 @@ export interface UpkeepParts {
   readonly registry: RegistryTables;
   readonly pruning: Pruning;
   readonly clockShift: ClockShift;
+  /** Looks for damage that the start has not looked for. */
+  readonly findDamage: Upkeep['findDamage'];
 }
 
 export class SqliteUpkeep implements Upkeep {
@@ -20,16 +22,18 @@ export class SqliteUpkeep implements Upkeep {
   readonly #registry: RegistryTables;
   readonly #pruning: Pruning;
   readonly #clockShift: ClockShift;
+  readonly findDamage: Upkeep['findDamage'];
   readonly #now: Effects['now'];
   readonly #writeProbe;
   readonly #insertPin;
   readonly #pinnedValue;
 
-  constructor(db: Db, { commit, registry, pruning, clockShift }: UpkeepParts, now: Effects['now']) {
+  constructor(db: Db, { commit, registry, pruning, clockShift, findDamage }: UpkeepParts, now: Effects['now']) {
     this.#commit = commit;
     this.#registry = registry;
     this.#pruning = pruning;
     this.#clockShift = clockShift;
+    this.findDamage = findDamage;
     this.#now = now;
     this.#writeProbe = db.prepare<[string]>(
       "INSERT INTO meta (key, value) VALUES ('probed_at', ?) ON CONFLICT (key) DO UPDATE SET value = excluded.value",
