@@ -2,6 +2,8 @@ import type { Document, Item } from '../../intake/decode.js';
 import { repetitionsIn } from '../../intake/repetitions.js';
 import { chatKey, eventFingerprintKey, KEY_BYTES, objectKey } from '../rules/keys.js';
 import type { Db } from './database.js';
+import { ROWS_PER_STEP } from './steps.js';
+import type { Steps } from './steps.js';
 import { HOUR_MS } from '../../durations.js';
 
 /** How long a repetition counts as Whapi's retry (rule 13). */
@@ -41,9 +43,11 @@ export class ObjectTables {
   }
 
   /** The positions of the items that repeat the last event of their object; all other items are saved as the last event. */
-  repetitionsIn(document: Document, channel: string, event: string, now: number): ReadonlySet<number> {
+  *repetitionsIn(document: Document, channel: string, event: string, now: number): Steps<ReadonlySet<number>> {
     const repetitions = new Set<number>();
+    let count = 0;
     for (const mention of mentionsIn(document, channel, event)) {
+      if ((count += 1) % ROWS_PER_STEP === 0) yield;
       const { isRepetition, last } = repetitionsIn(this.#lastFingerprints(mention, now), mention.fingerprints);
       mention.positions.filter((_, at) => isRepetition[at]).forEach((position) => repetitions.add(position));
       if (last) this.#saveLast.run(mention.key, Buffer.from(last.join(''), 'latin1'), now);
