@@ -4,15 +4,15 @@ import { nameOf } from '../../intake/event.js';
 import { isPlaceholder, isUnseen, judge, writesLedger } from '../../intake/judge.js';
 import { cutter, route } from '../../intake/route.js';
 import type { Cutter, JudgedItem, Route } from '../../intake/route.js';
-import type { Channel, IncomingWebhook } from '../../model.js';
+import type { Channel, IncomingWebhook, Verdict } from '../../model.js';
 import type { Ids } from '../rules/ids.js';
-import { KEY_BYTES, laneKeys } from '../rules/keys.js';
+import { KEY_BYTES } from '../rules/keys.js';
 import type { Db } from './database.js';
 import { ItemMemory, LedgerTables } from './ledger.js';
 import { ObjectTables } from './object-tables.js';
 import type { DeliveryTables, NewDelivery } from './delivery-tables.js';
 import type { RegistryTables } from './registry-tables.js';
-import { finish, ROWS_PER_STEP } from './steps.js';
+import { finish, isEndOfStep, ROWS_PER_STEP } from './steps.js';
 import type { Steps } from './steps.js';
 import type { Recorded } from '../intake.js';
 
@@ -195,7 +195,7 @@ export class WebhookRecorder {
       const { routes, held } = route(judged, document.event, recorded.channel, some, mostParts);
       for (const position of held) allHeld.add(position);
       for (const each of routes) {
-        const delivery = this.#deliveryOf(each, judged, recorded, cut);
+        const delivery = yield* this.#deliveryOf(each, judged, recorded, cut);
         rows += 1 + delivery.lanes.length / KEY_BYTES + (delivery.body?.length ?? 0) / BODY_BYTES_PER_ROW;
         if (rows > ROWS_PER_STEP) {
           rows = 0;
@@ -208,28 +208,34 @@ export class WebhookRecorder {
     return { deliveries, held: allHeld };
   }
 
-  #deliveryOf(
+  *#deliveryOf(
     { target, positions, whole }: Route,
     judged: readonly Judged[],
     { webhookId, channel }: RecordedWebhook,
     cut: Cutter['cut'],
-  ): NewDelivery {
-    const sent = positions.flatMap((position) => judged[position] ?? []);
-    const times = sent.flatMap(({ item }) =>
-      item.kind === 'message' && item.timestamp !== null ? [item.timestamp] : [],
-    );
+  ): Steps<NewDelivery> {
+    const lanes = new Set<string>();
+    const verdicts: Verdict[] = [];
+    let newestMessageAt: number | null = null;
+    for (const [at, position] of positions.entries()) {
+      if (isEndOfStep(at)) yield;
+      const sent = judged[position];
+      if (!sent) continue;
+      const { item, memory, verdict } = sent;
+      lanes.add(memory.lane.toString('latin1'));
+      verdicts.push(verdict);
+      if (item.kind === 'message' && item.timestamp !== null)
+        newestMessageAt = Math.max(newestMessageAt ?? -Infinity, item.timestamp);
+    }
     return {
       webhookId,
       target: this.#registry.requireTarget(target.id).number,
       channel,
-      lanes: laneKeys(
-        channel,
-        sent.map(({ item }) => item),
-      ),
-      verdicts: sent.map(({ verdict }) => verdict),
+      lanes: Buffer.from([...lanes].join(''), 'latin1'),
+      verdicts,
       positions: whole ? null : positions,
       body: whole ? null : cut(positions),
-      newestMessageAt: times.length > 0 ? times.reduce((a, b) => Math.max(a, b)) : null,
+      newestMessageAt,
     };
   }
 }
@@ -242,8 +248,4 @@ function checkChannelId(channel: Channel, channelId: string | null): void {
     `The webhook comes from another Whapi channel: "${channel.name}" belongs to channel_id "${channel.channelId}". Add a ` +
       'channel for each Whapi channel; if the number has moved, PATCH this one with { "channel_id": null }.',
   );
-}
-
-function isEndOfStep(rows: number): boolean {
-  return rows > 0 && rows % ROWS_PER_STEP === 0;
 }

@@ -4,6 +4,11 @@ export type Steps<T> = Generator<undefined, T, undefined>;
 /** Rows that one step writes at most: a few milliseconds, also on a slow machine. */
 export const ROWS_PER_STEP = 100;
 
+/** Whether a step ends after so many rows. */
+export function isEndOfStep(rows: number): boolean {
+  return rows > 0 && rows % ROWS_PER_STEP === 0;
+}
+
 /** Takes all steps at once. */
 export function finish<T>(steps: Steps<T>): T {
   let step = steps.next();
