@@ -1,11 +1,11 @@
 import type { StoreLocation } from '../config.js';
-import type { Effects } from '../effects.js';
 import { StartError } from '../errors.js';
 import { openSqliteStore } from './sqlite/engine.js';
+import type { StoreEffects } from './sqlite/engine.js';
 import type { Store } from './store.js';
 
 /** Opens the store that the configuration names. @throws StartError */
-export function openStore(location: StoreLocation, effects: Pick<Effects, 'now' | 'randomBytes'>): Store {
+export function openStore(location: StoreLocation, effects: StoreEffects): Store {
   if (location.engine === 'postgres') {
     throw new StartError(
       'GW_BAD_CONFIG',

@@ -1,6 +1,8 @@
 import { join } from 'node:path';
 import Database from 'better-sqlite3';
 import { describe, expect, it, onTestFinished, vi } from 'vitest';
+import { systemEffects } from '../../src/effects.js';
+import type { Effects } from '../../src/effects.js';
 import { openDatabase, retainForever } from '../../src/store/sqlite/database.js';
 import type { Db } from '../../src/store/sqlite/database.js';
 import { GroupCommit } from '../../src/store/sqlite/group-commit.js';
@@ -10,14 +12,15 @@ import { refusal } from '../support/store.js';
 interface Bench {
   readonly db: Db;
   readonly commit: GroupCommit;
-  readonly onRollback: ReturnType<typeof vi.fn<() => void>>;
+  /** What work caches; a change of it grows the version. */
+  readonly cache: { version: number; readonly clearCache: ReturnType<typeof vi.fn<() => void>> };
   /** Writes a line, for use inside `commit.run`. */
   write(line: string): void;
   /** The committed lines, as another connection sees them. */
   committed(): unknown[];
 }
 
-function openBench(): Bench {
+function openBench(effects: Partial<Effects> = {}): Bench {
   const file = join(temporaryFolder(), 'lines.db');
   const { db, close } = openDatabase(file);
   onTestFinished(close);
@@ -25,11 +28,11 @@ function openBench(): Bench {
   const insert = db.prepare('INSERT INTO lines (line) VALUES (?)');
   const other = retainForever(new Database(file, { readonly: true }));
   onTestFinished(() => void other.close());
-  const onRollback = vi.fn<() => void>();
+  const cache = { version: 0, clearCache: vi.fn<() => void>() };
   return {
     db,
-    commit: new GroupCommit(db, onRollback),
-    onRollback,
+    commit: new GroupCommit(db, cache, { ...systemEffects, ...effects }),
+    cache,
     write: (line) => void insert.run(line),
     committed: () => other.prepare('SELECT line FROM lines ORDER BY rowid').pluck().all(),
   };
@@ -88,17 +91,30 @@ describe('group commit', () => {
     expect(committed()).toEqual(['A', 'B']);
   });
 
-  it('reports each rollback before other work runs, so that stale cached data is not used', async () => {
-    const { commit, onRollback } = openBench();
+  it('clears the cache when work that changed it is rolled back, before other work runs', async () => {
+    const { commit, cache } = openBench();
     const events: string[] = [];
-    onRollback.mockImplementation(() => void events.push('rollback'));
-    const failing = (): never => {
+    cache.clearCache.mockImplementation(() => void events.push('cleared'));
+    const failing = (changes: number) => (): never => {
+      cache.version += changes;
       events.push('fails');
       throw new Error('No.');
     };
-    await Promise.allSettled([commit.run(failing), commit.run(() => events.push('works')), commit.run(failing)]);
-    expect(events.slice(-5)).toEqual(['fails', 'rollback', 'works', 'fails', 'rollback']);
-    expect(events[events.indexOf('fails') + 1]).toBe('rollback');
+    const works = [failing(1), (): unknown => events.push('works'), failing(0), (): unknown => (cache.version += 1)];
+    await Promise.allSettled(works.map(async (work) => await commit.run(work)));
+    expect(events).toEqual(['fails', 'cleared', 'works', 'fails']);
+  });
+
+  it('runs each piece of work once, whatever other work in the same commit does', async () => {
+    const { commit } = openBench();
+    const runs = { A: 0, failing: 0, B: 0 };
+    const failing = (): never => {
+      runs.failing += 1;
+      throw new Error('No.');
+    };
+    const works = [(): unknown => (runs.A += 1), failing, (): unknown => (runs.B += 1)];
+    await Promise.allSettled(works.map(async (work) => await commit.run(work)));
+    expect(runs).toEqual({ A: 1, failing: 1, B: 1 });
   });
 
   it('rejects with the same error that the work threw', async () => {
@@ -112,10 +128,10 @@ describe('group commit', () => {
     expect(first).toEqual({ status: 'rejected', reason: error });
   });
 
-  it('reports no rollback when there was none', async () => {
-    const { commit, write, onRollback } = openBench();
-    await Promise.all([commit.run(() => write('A')), commit.run(() => write('B'))]);
-    expect(onRollback).not.toHaveBeenCalled();
+  it('keeps the cache when nothing was rolled back', async () => {
+    const { commit, write, cache } = openBench();
+    await Promise.all([commit.run(() => (cache.version += 1)), commit.run(() => write('B'))]);
+    expect(cache.clearCache).not.toHaveBeenCalled();
   });
 
   it('rejects all callers of a failed commit, stores nothing of it, and continues', async () => {

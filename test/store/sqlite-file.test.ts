@@ -7,6 +7,7 @@ import { fileURLToPath } from 'node:url';
 import Database from 'better-sqlite3';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import { StartError } from '../../src/errors.js';
+import { systemEffects } from '../../src/effects.js';
 import { openStore } from '../../src/store/open.js';
 import { openDatabase, retainForever } from '../../src/store/sqlite/database.js';
 import { createClient } from '../support/client.js';
@@ -22,7 +23,7 @@ function newFile(): string {
 }
 
 function open(file: string): Store {
-  const store = openStore({ engine: 'sqlite', file }, { now: () => START, randomBytes: (size) => Buffer.alloc(size) });
+  const store = openStore({ engine: 'sqlite', file }, { ...systemEffects, now: () => START });
   onTestFinished(async () => await store.close());
   return store;
 }

@@ -1,5 +1,6 @@
 import { join } from 'node:path';
 import { expect, it, onTestFinished } from 'vitest';
+import { systemEffects } from '../../src/effects.js';
 import { openStore } from '../../src/store/open.js';
 import type { Db } from '../../src/store/sqlite/database.js';
 import { temporaryFolder } from '../support/files.js';
@@ -27,7 +28,7 @@ it('a migrated database of version 9 knows its pending and dead deliveries and t
   addDelivery(db, 3, 'delivered', NOW);
   for (const id of [4, 5]) addDelivery(db, id, 'pending', null);
   db.close();
-  const store = openStore({ engine: 'sqlite', file }, { now: () => NOW, randomBytes: (size) => Buffer.alloc(size) });
+  const store = openStore({ engine: 'sqlite', file }, { ...systemEffects, now: () => NOW });
   onTestFinished(async () => await store.close());
   expect(await store.outbox.loadOf('bot')).toMatchObject({
     pending: 2,

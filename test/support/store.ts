@@ -1,5 +1,5 @@
-import { randomBytes } from 'node:crypto';
 import { expect, onTestFinished } from 'vitest';
+import { systemEffects } from '../../src/effects.js';
 import type { Effects } from '../../src/effects.js';
 import type { GatewayErrorCode } from '../../src/errors.js';
 import { decode } from '../../src/intake/decode.js';
@@ -31,7 +31,7 @@ export function manualClock(): Clock {
 }
 
 /** Opens the store of one test, each time with the same data, so that a second call is a restart. */
-export type OpenStore = (effects: Pick<Effects, 'now' | 'randomBytes'>) => Store | Promise<Store>;
+export type OpenStore = (effects: Effects) => Store | Promise<Store>;
 
 /** An empty store of the engine under test. */
 export interface StoreFixture {
@@ -59,7 +59,7 @@ export const LEASE = 2 * MINUTE;
 /** It is closed after the test. */
 export async function openFixture(open: OpenStore): Promise<StoreFixture> {
   const clock = manualClock();
-  const effects = { now: clock.now, randomBytes };
+  const effects = { ...systemEffects, now: clock.now };
   let store = await open(effects);
   onTestFinished(async () => await store.close());
 

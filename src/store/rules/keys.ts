@@ -27,14 +27,17 @@ export function objectKey(channel: string, object: string): Buffer {
  * Items of one kind that belong to no chat share a lane.
  */
 export function laneKeys(channel: string, items: readonly Pick<Item, 'eventType' | 'chatId'>[]): Buffer {
-  const lanes = new Map(items.map(({ eventType, chatId }) => [`${eventType} ${chatId ?? ''}`, { eventType, chatId }]));
-  return Buffer.concat([...lanes.values()].map(({ eventType, chatId }) => laneKey(channel, eventType, chatId ?? '')));
+  const lanes = new Map(items.map((item) => [`${item.eventType} ${item.chatId ?? ''}`, item]));
+  return Buffer.concat([...lanes.values()].map((item) => laneKey(channel, item)));
 }
 
-/** The lane of messages has the chat's own key, as when a chat had one lane, so that older deliveries keep their place. */
-function laneKey(channel: string, eventType: string, chatId: string): Buffer {
-  if (eventType === 'messages') return chatKey(channel, chatId);
-  return digest(`lane ${channel} ${eventType} ${JSON.stringify(chatId)}`);
+/**
+ * The key of an item's lane. The lane of messages has the chat's own key, as when a chat had one lane, so that older
+ * deliveries keep their place.
+ */
+export function laneKey(channel: string, { eventType, chatId }: Pick<Item, 'eventType' | 'chatId'>): Buffer {
+  if (eventType === 'messages') return chatKey(channel, chatId ?? '');
+  return digest(`lane ${channel} ${eventType} ${JSON.stringify(chatId ?? '')}`);
 }
 
 /**

@@ -17,6 +17,9 @@ const CACHE_KIB = 32_768;
 const CHECKPOINT_PAGES = 4000;
 const WAL_SIZE_LIMIT_BYTES = 64 * 1024 * 1024;
 
+/** How long the start waits for a write lock of another process. Later nothing waits in SQLite: see `GroupCommit`. */
+const START_LOCK_WAIT_MS = 5000;
+
 export interface OpenDatabase {
   readonly db: Db;
   /** Whether all of it was read to look for damage. */
@@ -34,7 +37,7 @@ export function openDatabase(file: string): OpenDatabase {
   const lock = lockDatabase(existsSync(file) ? realpathSync(file) : file); // one lock, also when opened through a symbolic link
   let db: Db | undefined;
   try {
-    db = retainForever(new Database(file));
+    db = retainForever(new Database(file, { timeout: START_LOCK_WAIT_MS }));
     const isChecked = initialize(db);
     const opened = db;
     return {
@@ -52,9 +55,37 @@ export function openDatabase(file: string): OpenDatabase {
   }
 }
 
+/** Ends the start: from now on a lock of another process is an error at once, because a wait would block the event loop. */
+export function stopWaitingForLocks(db: Db): void {
+  db.exec('PRAGMA busy_timeout = 0');
+}
+
+/**
+ * Another connection to the same file, for a transaction that stays open over many turns of the event loop: the first one
+ * reads nothing of it before its commit. @throws SqliteError
+ */
+export function openBeside(db: Db): Db {
+  const beside = retainForever(new Database(db.name, { timeout: 0, fileMustExist: true }));
+  beside.exec(`
+    PRAGMA synchronous = FULL;
+    PRAGMA cache_size = -${CACHE_KIB};
+    PRAGMA temp_store = MEMORY;
+    PRAGMA wal_autocheckpoint = ${CHECKPOINT_PAGES};
+    PRAGMA journal_size_limit = ${WAL_SIZE_LIMIT_BYTES};`);
+  return beside;
+}
+
 /** The error that ends the start when the file cannot be used. */
 export function asStartError(file: string, error: unknown): StartError {
   if (error instanceof StartError) return error;
+  if (isLocked(error)) {
+    return new StartError(
+      'GW_STORE_LOCKED',
+      `Another process holds a write lock on ${file}, for example an open transaction in the sqlite3 shell. End it there ` +
+        '(COMMIT or ROLLBACK), or stop that process, then start the gateway again.',
+      { cause: error },
+    );
+  }
   return new StartError('GW_STORE_UNUSABLE', unusableDetail(file, error), { cause: error });
 }
 
@@ -82,7 +113,7 @@ function lockDatabase(file: string): Db {
     return lock;
   } catch (error) {
     lock?.close();
-    if (codeOf(error).startsWith('SQLITE_BUSY')) {
+    if (isLocked(error)) {
       throw new StartError(
         'GW_STORE_LOCKED',
         `Another gateway process has ${file} open. Stop it first, or start this one with another file, for example ` +
@@ -179,8 +210,21 @@ export function asGatewayError(error: unknown): unknown {
     const detail = `The database file is damaged, and this operation met the damage. Nothing was changed. ${DAMAGE_FIX}`;
     return new DamagedStoreError(detail, { cause: error });
   }
-  const fault = error.code === 'SQLITE_FULL' ? 'The disk is full' : `The database does not take writes (${error.code})`;
-  return new GatewayError('GW_STORE_UNAVAILABLE', `${fault}. Nothing was changed; try again.`, [], { cause: error });
+  return new GatewayError('GW_STORE_UNAVAILABLE', `${faultOf(error.code)}. Nothing was changed; try again.`, [], {
+    cause: error,
+  });
+}
+
+function faultOf(code: string): string {
+  if (code.startsWith('SQLITE_BUSY'))
+    return 'Another process holds a write lock on the database, for example an open transaction in the sqlite3 shell: end it there (COMMIT or ROLLBACK), or stop that process';
+  if (code === 'SQLITE_FULL') return 'The disk is full';
+  return `The database does not take writes (${code})`;
+}
+
+/** Whether another process holds a lock that the statement needs. */
+export function isLocked(error: unknown): boolean {
+  return codeOf(error).startsWith('SQLITE_BUSY');
 }
 
 function isDamage(code: string): boolean {

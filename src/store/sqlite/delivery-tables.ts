@@ -4,11 +4,14 @@ import { appendAttempt, scheduleAfterFailure } from '../rules/attempts.js';
 import { parseEventName } from '../rules/event-names.js';
 import { deliveryId, parseDeliveryId } from '../rules/ids.js';
 import type { Ids } from '../rules/ids.js';
+import { KEY_BYTES } from '../rules/keys.js';
 import type { Db } from './database.js';
 import { DueDeliveries } from './due-deliveries.js';
 import type { DueRow } from './due-deliveries.js';
 import { Lanes } from './lanes.js';
 import type { RegistryTables } from './registry-tables.js';
+import { finish, ROWS_PER_STEP } from './steps.js';
+import type { Steps } from './steps.js';
 import type { TargetCounts } from './target-counts.js';
 import type { ClaimWant, Claimed, Delivery, Settlement } from '../outbox.js';
 
@@ -29,6 +32,8 @@ export interface NewDelivery {
   /** A manual release made it. */
   readonly released?: true;
 }
+
+const LANE_BYTES_PER_STEP = ROWS_PER_STEP * KEY_BYTES;
 
 interface LeasedRow {
   id: number;
@@ -117,8 +122,18 @@ export class DeliveryTables {
 
   /** Inserts a delivery that is due now, at the end of its lanes (I6). Returns its id. */
   add(delivery: NewDelivery, now: number): number {
+    return finish(this.addInSteps(delivery, now));
+  }
+
+  /** The same, with a step for some of its lanes: it may have thousands. */
+  *addInSteps(delivery: NewDelivery, now: number): Steps<number> {
     const id = this.#ids.next(now);
-    const blocked = this.#lanes.join(delivery.target, delivery.lanes, id, id);
+    let blocked = 0;
+    for (let from = 0; from < delivery.lanes.length; from += LANE_BYTES_PER_STEP) {
+      if (from > 0) yield;
+      const lanes = delivery.lanes.subarray(from, from + LANE_BYTES_PER_STEP);
+      blocked += this.#lanes.join(delivery.target, lanes, id, id);
+    }
     this.#insert.run(
       id,
       delivery.webhookId,

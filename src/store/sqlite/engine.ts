@@ -10,7 +10,7 @@ import { CallHistoryTable } from './call-history.js';
 import { SqliteCalls } from './calls.js';
 import { ClockShift } from './clock-shift.js';
 import { findDamage } from './damage.js';
-import { asStartError, openDatabase } from './database.js';
+import { asStartError, openDatabase, stopWaitingForLocks } from './database.js';
 import type { Db, OpenDatabase } from './database.js';
 import { DeliveryTables } from './delivery-tables.js';
 import { DeliveryViews } from './delivery-views.js';
@@ -22,6 +22,7 @@ import { ItemRelease } from './item-release.js';
 import { ItemViews } from './item-views.js';
 import { SqliteItems } from './items.js';
 import { SqliteJobs } from './jobs.js';
+import { LargeWebhooks } from './large-webhooks.js';
 import { SqliteOutbox } from './outbox.js';
 import { Pruning } from './pruning.js';
 import { WebhookRecorder } from './recorder.js';
@@ -39,11 +40,11 @@ import { SqliteUpkeep } from './upkeep.js';
 import { WebhookViews } from './webhook-views.js';
 import type { Store } from '../store.js';
 
-type StoreEffects = Pick<Effects, 'now' | 'randomBytes'>;
+export type StoreEffects = Pick<Effects, 'now' | 'monotonic' | 'sleep' | 'randomBytes'>;
 
 /**
  * The store in one SQLite file, for one process. Every write goes through one group commit; reads use the same connection,
- * on which no transaction is open between two turns of the event loop.
+ * on which no transaction is open between two turns of the event loop. Only webhooks with thousands of items have another one.
  * @throws StartError GW_STORE_LOCKED, GW_STORE_UNUSABLE
  */
 export function openSqliteStore(file: string, effects: StoreEffects): Store {
@@ -65,12 +66,13 @@ function assemble({ db, isChecked, close }: OpenDatabase, effects: StoreEffects)
   const { now } = effects;
   const ids = new Ids(greatestId(db));
   const registry = new RegistryTables(db);
-  const commit = new GroupCommit(db, () => registry.clearCache());
+  const commit = new GroupCommit(db, registry, effects);
   const breakers = new SqliteBreakers(db, registry, commit);
   const counts = new TargetCounts(db, registry);
   const deliveries = new DeliveryTables(db, ids, registry, counts);
   const traffic = new TrafficCounts(db, commit);
   const recorder = new WebhookRecorder(db, ids, registry, deliveries);
+  const large = new LargeWebhooks(db, ids, registry);
   const history = new CallHistoryTable(db);
   const registrations = new Registrations(db, registry, commit, now);
   const resyncCalls = new ResyncCallTables(db, registry, history);
@@ -84,9 +86,10 @@ function assemble({ db, isChecked, close }: OpenDatabase, effects: StoreEffects)
   deliveries.dropLeases(now());
   registrations.dropIncomplete();
   resyncCalls.requeueInterrupted(now());
+  stopWaitingForLocks(db);
 
   return {
-    intake: new SqliteIntake(commit, recorder, traffic, now),
+    intake: new SqliteIntake({ commit, recorder, large, traffic }, now),
     outbox: new SqliteOutbox({ commit, deliveries, views: deliveryViews, release, counts }, now),
     jobs: new SqliteJobs(
       db,
@@ -138,6 +141,7 @@ function assemble({ db, isChecked, close }: OpenDatabase, effects: StoreEffects)
     close: async () => {
       await commit.idle();
       await traffic.flush();
+      large.close();
       close();
     },
   };

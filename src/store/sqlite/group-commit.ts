@@ -1,145 +1,175 @@
+import type { Effects } from '../../effects.js';
+import { asGatewayError, isLocked, isMachineFault } from './database.js';
 import type { Db } from './database.js';
-import { asGatewayError, isMachineFault } from './database.js';
+import { nextTurn } from './steps.js';
+import { Transaction } from './transaction.js';
+import type { TransactionCache } from './transaction.js';
 
-interface PendingWork {
+interface Pending {
   readonly work: () => unknown;
   readonly resolve: (value: unknown) => void;
   readonly reject: (error: unknown) => void;
+  /** When it began to wait, by the monotonic clock. */
+  readonly since: number;
 }
 
 /** More work waits for the next commit, so that no single commit blocks the process for long. */
 const MAX_PER_COMMIT = 1000;
+/** The work of one commit: what would start later waits for the next one. */
+const MAX_COMMIT_MS = 50;
 /** Turns of the event loop that a commit waits for more work. */
 const MAX_TURNS = 8;
+/** How often a write lock of another process is tried again. */
+const LOCK_RETRY_MS = 20;
+/** How long work waits for such a lock. Whapi wants an answer within 5 seconds, and the probes of supervisors within some. */
+export const MAX_LOCK_WAIT_MS = 2000;
 
 /**
  * Group commit: all pending writes share one transaction and one fsync. Work that arrives while a transaction runs waits
  * for the next one. A caller's promise settles after the commit that holds its work. (One transaction for each webhook was
  * measured at a twelfth of the rate.)
+ *
+ * Another process, such as the sqlite3 shell, can hold the write lock. SQLite's own wait for it would block the event loop.
+ * So the connection does not wait: the commit is tried again on a timer, and work that has waited for MAX_LOCK_WAIT_MS is
+ * rejected.
  */
 export class GroupCommit {
-  readonly #begin;
-  readonly #commit;
-  readonly #rollback;
-  readonly #savepoint;
-  readonly #releaseSavepoint;
-  readonly #rollbackToSavepoint;
-  readonly #onRollback: () => void;
-  #pending: PendingWork[] = [];
-  #scheduled = false;
+  readonly #transaction: Transaction;
+  readonly #effects: Pick<Effects, 'monotonic' | 'sleep'>;
+  readonly #pending: Pending[] = [];
+  readonly #alone: Pending[] = [];
+  #running: Promise<void> | null = null;
 
-  /** @param onRollback called after each rollback: values cached inside the transaction are void */
-  constructor(db: Db, onRollback: () => void) {
-    this.#begin = db.prepare('BEGIN IMMEDIATE');
-    this.#commit = db.prepare('COMMIT');
-    this.#rollback = db.prepare('ROLLBACK');
-    this.#savepoint = db.prepare('SAVEPOINT work');
-    this.#releaseSavepoint = db.prepare('RELEASE work');
-    this.#rollbackToSavepoint = db.prepare('ROLLBACK TO work');
-    this.#onRollback = onRollback;
+  /** @param cache what work caches from inside the transaction */
+  constructor(db: Db, cache: TransactionCache, effects: Pick<Effects, 'monotonic' | 'sleep'>) {
+    this.#transaction = new Transaction(db, cache);
+    this.#effects = effects;
   }
 
   /**
-   * Runs `work` in the next transaction and resolves with its result after the commit. `work` must be synchronous and
-   * may run twice: when other work in the same transaction fails, each piece runs again in a savepoint of its own.
-   * @throws GatewayError GW_STORE_UNAVAILABLE when the machine fails; nothing was changed
+   * Runs `work` in the next transaction and resolves with its result after the commit. `work` must be synchronous. If it
+   * throws, it alone is rolled back. It may run twice if another process locks the database.
+   * @throws GatewayError GW_STORE_UNAVAILABLE when the machine fails or the lock lasts; nothing was changed
    */
   async run<T>(work: () => T): Promise<T> {
-    return await new Promise<T>((resolve, reject) => {
-      this.#pending.push({ work, resolve: resolve as (value: unknown) => void, reject });
-      this.#schedule();
-    });
+    return await this.#add(this.#pending, work);
+  }
+
+  /**
+   * Runs `work` while no other write runs, and outside the group's transaction. If it throws SQLITE_BUSY, it has changed
+   * nothing, and runs again.
+   * @throws GatewayError GW_STORE_UNAVAILABLE as `run`
+   */
+  async runAlone<T>(work: () => T | Promise<T>): Promise<T> {
+    return await this.#add(this.#alone, work);
   }
 
   /** Resolves when no work is pending. */
   async idle(): Promise<void> {
-    while (this.#pending.length > 0) await this.run(() => undefined);
+    do {
+      await this.#running;
+      await nextTurn(); // a caller whose work was done may add more
+    } while (this.#running);
   }
 
-  /**
-   * Commits as soon as a turn of the event loop brings no more work, or after `MAX_TURNS`: requests that have already
-   * arrived share the fsync. A single piece of work waits for one idle turn, a few microseconds.
-   */
-  #schedule(turns = 0, before = 0): void {
-    if (turns === 0 && this.#scheduled) return;
-    this.#scheduled = true;
-    setImmediate(() => {
-      const count = this.#pending.length;
-      if (count > before && count < MAX_PER_COMMIT && turns < MAX_TURNS) {
-        this.#schedule(turns + 1, count);
-        return;
-      }
-      this.#scheduled = false;
-      const batch = this.#pending.splice(0, MAX_PER_COMMIT);
-      if (this.#pending.length > 0) this.#schedule();
-      this.#flush(batch);
+  async #add<T>(queue: Pending[], work: () => unknown): Promise<T> {
+    return await new Promise<T>((resolve, reject) => {
+      queue.push({ work, resolve: resolve as (value: unknown) => void, reject, since: this.#effects.monotonic() });
+      this.#running ??= this.#work().finally(() => (this.#running = null));
     });
   }
 
-  #flush(batch: readonly PendingWork[]): void {
-    try {
-      const results = this.#transaction(() => batch.map(({ work }) => work()));
-      batch.forEach(({ resolve }, index) => {
-        resolve(results[index]);
-      });
-    } catch (error) {
-      // On a full disk SQLite has rolled back the whole transaction; more work would run outside of any transaction.
-      if (batch.length === 1 || isMachineFault(error)) rejectAll(batch, error);
-      else this.#flushOneByOne(batch);
+  /** Commits and runs what must run alone in turn, so that neither waits for long. */
+  async #work(): Promise<void> {
+    while (this.#pending.length + this.#alone.length > 0) {
+      try {
+        if (this.#pending.length > 0) await this.#gather();
+        if (this.#pending.length > 0) this.#flush();
+        if (this.#alone.length > 0) await this.#runNextAlone();
+      } catch (error) {
+        await this.#waitForLock(error);
+      }
     }
   }
 
-  /** Still one commit, but work that fails is rolled back alone. */
-  #flushOneByOne(batch: readonly PendingWork[]): void {
-    try {
-      const settlements = this.#transaction(() => batch.map((pending) => this.#runInSavepoint(pending)));
-      settlements.forEach((settle) => {
-        settle();
-      });
-    } catch (error) {
-      rejectAll(batch, error);
+  /**
+   * Waits until a turn of the event loop brings no more work, for `MAX_TURNS` at most: requests that have already arrived
+   * share the fsync. A single piece of work waits for one idle turn, a few microseconds.
+   */
+  async #gather(): Promise<void> {
+    let before = 0;
+    for (let turn = 0; turn <= MAX_TURNS; turn += 1) {
+      await nextTurn();
+      const count = this.#pending.length;
+      if (count === before || count >= MAX_PER_COMMIT) return;
+      before = count;
     }
   }
+  /**
+   * Commits the first pending work, each piece in a savepoint of its own.
+   * @throws SqliteError SQLITE_BUSY: nothing was changed, and the work stays pending
+   */
+  #flush(): void {
+    const settle: (() => void)[] = [];
+    let started = 0;
+    try {
+      this.#transaction.begin();
+      const endAt = this.#effects.monotonic() + MAX_COMMIT_MS;
+      for (const pending of this.#pending.slice(0, MAX_PER_COMMIT)) {
+        started += 1;
+        settle.push(this.#runInSavepoint(pending));
+        if (this.#effects.monotonic() >= endAt) break;
+      }
+      this.#transaction.commit();
+    } catch (error) {
+      this.#transaction.rollback();
+      if (isLocked(error)) throw error;
+      for (const { reject } of this.#pending.splice(0, Math.max(started, 1))) reject(asGatewayError(error));
+      return;
+    }
+    this.#pending.splice(0, started);
+    for (const each of settle) each();
+  }
 
-  /** Returns how to settle the caller's promise once the transaction is committed. */
-  #runInSavepoint({ work, resolve, reject }: PendingWork): () => void {
-    this.#savepoint.run();
+  /**
+   * Returns how to settle the caller's promise once the transaction is committed.
+   * @throws SqliteError when the machine fails. On a full disk SQLite has rolled back the whole transaction.
+   */
+  #runInSavepoint({ work, resolve, reject }: Pending): () => void {
+    this.#transaction.savepoint();
     try {
       const result = work();
-      this.#releaseSavepoint.run();
-      return () => {
-        resolve(result);
-      };
+      this.#transaction.release();
+      return () => resolve(result);
     } catch (error) {
       if (isMachineFault(error)) throw error;
-      this.#rollbackToSavepoint.run();
-      this.#releaseSavepoint.run();
-      this.#onRollback();
-      return () => {
-        reject(asGatewayError(error));
-      };
+      this.#transaction.rollbackToSavepoint();
+      return () => reject(asGatewayError(error));
     }
   }
 
-  #transaction<T>(work: () => T): T {
-    this.#begin.run();
+  /** @throws SqliteError SQLITE_BUSY: nothing was changed, and the work stays first in its queue */
+  async #runNextAlone(): Promise<void> {
+    const [next] = this.#alone;
+    if (!next) return;
     try {
-      const result = work();
-      this.#commit.run();
-      return result;
+      const result = await next.work();
+      next.resolve(result);
     } catch (error) {
-      this.#onRollback();
-      // After some faults (a full disk) SQLite has already rolled back, and a second rollback is an error.
-      if (this.#isOpen()) this.#rollback.run();
-      throw error;
+      if (isLocked(error)) throw error;
+      next.reject(asGatewayError(error));
+    }
+    this.#alone.shift();
+  }
+
+  /** Waits a moment, then rejects the work that has waited for too long. */
+  async #waitForLock(error: unknown): Promise<void> {
+    await this.#effects.sleep(LOCK_RETRY_MS);
+    const overdueSince = this.#effects.monotonic() - MAX_LOCK_WAIT_MS;
+    for (const queue of [this.#pending, this.#alone]) {
+      // Work is queued in the order of `since`.
+      const overdue = queue.findLastIndex(({ since }) => since <= overdueSince) + 1;
+      for (const { reject } of queue.splice(0, overdue)) reject(asGatewayError(error));
     }
   }
-
-  #isOpen(): boolean {
-    return this.#begin.database.inTransaction;
-  }
-}
-
-function rejectAll(batch: readonly PendingWork[], error: unknown): void {
-  for (const { reject } of batch) reject(asGatewayError(error));
 }

@@ -2,31 +2,58 @@ import type { Effects } from '../../effects.js';
 import type { Document } from '../../intake/decode.js';
 import type { IncomingWebhook } from '../../model.js';
 import type { GroupCommit } from './group-commit.js';
+import type { LargeWebhooks } from './large-webhooks.js';
+import { read } from './reads.js';
 import type { WebhookRecorder } from './recorder.js';
 import type { TrafficCounts } from './traffic-counts.js';
 import type { Intake, Recorded } from '../intake.js';
 
+export interface IntakeParts {
+  readonly commit: GroupCommit;
+  readonly recorder: WebhookRecorder;
+  readonly large: LargeWebhooks;
+  readonly traffic: TrafficCounts;
+}
+
 export class SqliteIntake implements Intake {
   readonly #commit: GroupCommit;
   readonly #recorder: WebhookRecorder;
+  readonly #large: LargeWebhooks;
   readonly #traffic: TrafficCounts;
   readonly #now: Effects['now'];
 
-  constructor(commit: GroupCommit, recorder: WebhookRecorder, traffic: TrafficCounts, now: Effects['now']) {
+  constructor({ commit, recorder, large, traffic }: IntakeParts, now: Effects['now']) {
     this.#commit = commit;
     this.#recorder = recorder;
+    this.#large = large;
     this.#traffic = traffic;
     this.#now = now;
   }
 
+  /** Refuses before the work enters a transaction what can be refused by then; a channel may still change meanwhile. */
   async record(webhook: IncomingWebhook, document: Document): Promise<Recorded> {
-    const { recorded, at } = await this.#commit.run(() => {
+    const isLarge = await read(() => {
+      this.#recorder.check(webhook, document);
+      return this.#large.isLarge(webhook, document);
+    });
+    const { recorded, at } = await (isLarge ? this.#recordAlone(webhook, document) : this.#record(webhook, document));
+    this.#traffic.countAccepted(webhook.channel, at);
+    return recorded;
+  }
+
+  async #record(webhook: IncomingWebhook, document: Document): Promise<{ recorded: Recorded; at: number }> {
+    return await this.#commit.run(() => {
       const at = this.#now();
       const recorded = this.#recorder.record(webhook, document, at);
       this.#traffic.saveWhenDue(webhook.channel, at);
       return { recorded, at };
     });
-    this.#traffic.countAccepted(webhook.channel, at);
-    return recorded;
+  }
+
+  async #recordAlone(webhook: IncomingWebhook, document: Document): Promise<{ recorded: Recorded; at: number }> {
+    return await this.#commit.runAlone(async () => {
+      const at = this.#now();
+      return { recorded: await this.#large.record(webhook, document, at), at };
+    });
   }
 }

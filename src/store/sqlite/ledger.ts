@@ -1,7 +1,7 @@
 import type { Item } from '../../intake/decode.js';
 import { LONGEST_RETRY_DELAY_MS } from '../../intake/judge.js';
 import type { Memory } from '../../intake/judge.js';
-import { chatKey, messageKey, fingerprintKey } from '../rules/keys.js';
+import { chatKey, laneKey, messageKey, fingerprintKey } from '../rules/keys.js';
 import type { Db } from './database.js';
 
 interface LedgerRow {
@@ -101,6 +101,7 @@ export class ItemMemory implements Memory {
   #windowRows: readonly WindowRow[] | undefined;
   #fingerprint: Buffer | undefined;
   #chat: Buffer | undefined;
+  #lane: Buffer | undefined;
 
   constructor(ledger: LedgerTables, channel: string, item: Item, body: Buffer, now: number, context: RecordingContext) {
     this.#ledger = ledger;
@@ -157,6 +158,12 @@ export class ItemMemory implements Memory {
     if (this.item.chatId === null) return null;
     this.#chat ??= chatKey(this.#channel, this.item.chatId);
     return this.#chat;
+  }
+
+  /** Key of its lane in deliveries (I6). */
+  get lane(): Buffer {
+    this.#lane ??= (this.item.eventType === 'messages' && this.chat) || laneKey(this.#channel, this.item);
+    return this.#lane;
   }
 
   get #ledgerRow(): LedgerRow | null {

@@ -4,14 +4,16 @@ import { nameOf } from '../../intake/event.js';
 import { isPlaceholder, isUnseen, judge, writesLedger } from '../../intake/judge.js';
 import { cutter, route } from '../../intake/route.js';
 import type { Cutter, JudgedItem, Route } from '../../intake/route.js';
-import type { Channel, IncomingWebhook } from '../../model.js';
+import type { Channel, IncomingWebhook, Verdict } from '../../model.js';
 import type { Ids } from '../rules/ids.js';
-import { laneKeys } from '../rules/keys.js';
+import { KEY_BYTES } from '../rules/keys.js';
 import type { Db } from './database.js';
 import { ItemMemory, LedgerTables } from './ledger.js';
 import { ObjectTables } from './object-tables.js';
-import type { DeliveryTables } from './delivery-tables.js';
+import type { DeliveryTables, NewDelivery } from './delivery-tables.js';
 import type { RegistryTables } from './registry-tables.js';
+import { finish, isEndOfStep, ROWS_PER_STEP } from './steps.js';
+import type { Steps } from './steps.js';
 import type { Recorded } from '../intake.js';
 
 /** Longest message id that is stored for people to read, in characters; the key covers the whole id. Whapi's have dozens. */
@@ -23,6 +25,17 @@ export interface Recovery {
   /** The targets that receive them; for other targets they are held. */
   readonly targetIds: ReadonlySet<string>;
 }
+
+interface RecordedWebhook {
+  readonly webhookId: number;
+  readonly channel: string;
+  readonly now: number;
+}
+
+/** Items times targets that one step routes: some milliseconds. */
+const ROUTED_PER_STEP = 50_000;
+/** Writing this much of a body takes about as long as writing a row. */
+const BODY_BYTES_PER_ROW = 8192;
 
 interface Judged extends JudgedItem {
   readonly memory: ItemMemory;
@@ -61,14 +74,30 @@ export class WebhookRecorder {
     );
   }
 
+  /** What `record` refuses before it writes anything. @throws GatewayError GW_NOT_FOUND, GW_CHANNEL_MISMATCH */
+  check(webhook: IncomingWebhook, { channelId }: Document): Channel {
+    const channel = this.#registry.requireChannel(webhook.channel);
+    checkChannelId(channel, channelId);
+    return channel;
+  }
+
   /**
    * For use inside a transaction.
    * @param recovery null: the webhook came from Whapi
    * @throws GatewayError GW_NOT_FOUND, GW_CHANNEL_MISMATCH
    */
   record(webhook: IncomingWebhook, document: Document, now: number, recovery: Recovery | null = null): Recorded {
-    const channel = this.#registry.requireChannel(webhook.channel);
-    this.#checkChannelId(channel, document.channelId);
+    return finish(this.recordInSteps(webhook, document, now, recovery));
+  }
+
+  /** The same in steps, for a webhook with many items. A webhook with a few is recorded in one step. */
+  *recordInSteps(
+    webhook: IncomingWebhook,
+    document: Document,
+    now: number,
+    recovery: Recovery | null = null,
+  ): Steps<Recorded> {
+    const channel = this.#bound(this.check(webhook, document), document.channelId);
     const webhookId = this.#ids.next(now);
     const event = nameOf(document.event);
     this.#insertWebhook.run(
@@ -83,13 +112,15 @@ export class WebhookRecorder {
       recovery?.auditId ?? null,
       webhook.via ?? null,
     );
-    const judged = this.#judge(document, channel, event, webhookId, now, recovery !== null);
-    const targets = [...this.#registry.targets().values()].map(({ target }) =>
-      recovery?.targetIds.has(target.id) === false ? { ...target, deliver: [] } : target,
+    const judged = yield* this.#judge(document, channel, event, webhookId, now, recovery !== null);
+    const { deliveries, held } = yield* this.#deliver(
+      document,
+      judged,
+      { webhookId, channel: channel.name, now },
+      recovery,
     );
-    const { cut, mostParts } = cutter(document);
-    const { routes, held } = route(judged, document.event, channel.name, targets, mostParts);
-    judged.forEach(({ item, memory, verdict, rule }, at) => {
+    for (const [at, { item, memory, verdict, rule }] of judged.entries()) {
+      if (isEndOfStep(at)) yield;
       this.#insertSighting.run(
         webhookId,
         at,
@@ -101,35 +132,31 @@ export class WebhookRecorder {
         held.has(at) ? 1 : 0,
         isPlaceholder(item) ? 1 : 0,
       );
-    });
-    for (const each of routes) this.#deliver(each, webhookId, channel.name, cut, judged, now);
-    return { verdicts: judged.map(({ verdict }) => verdict), deliveries: routes.length };
+    }
+    return { verdicts: judged.map(({ verdict }) => verdict), deliveries };
   }
 
-  /** The first webhook with a channel id binds it to the channel. @throws GatewayError GW_CHANNEL_MISMATCH */
-  #checkChannelId(channel: Channel, channelId: string | null): void {
-    if (channelId === null || channelId === channel.channelId) return;
-    if (channel.channelId !== null) {
-      throw new GatewayError(
-        'GW_CHANNEL_MISMATCH',
-        `The webhook comes from another Whapi channel: "${channel.name}" belongs to channel_id "${channel.channelId}". Add a ` +
-          'channel for each Whapi channel; if the number has moved, PATCH this one with { "channel_id": null }.',
-      );
-    }
-    this.#registry.updateChannel({ ...channel, channelId });
+  /** The first webhook with a channel id binds it to the channel. */
+  #bound(channel: Channel, channelId: string | null): Channel {
+    if (channelId === null || channel.channelId !== null) return channel;
+    const bound = { ...channel, channelId };
+    this.#registry.updateChannel(bound);
+    return bound;
   }
 
   /** Judges items one after the other, so that the second of two equal items in a webhook is a duplicate of the first (I3). */
-  #judge(
+  *#judge(
     document: Document,
     channel: Channel,
     event: string,
     webhookId: number,
     now: number,
     recovered: boolean,
-  ): Judged[] {
-    const repetitions = this.#objects.repetitionsIn(document, channel.name, event, now);
-    return document.items.map((item, position) => {
+  ): Steps<Judged[]> {
+    const repetitions = yield* this.#objects.repetitionsIn(document, channel.name, event, now);
+    const judged: Judged[] = [];
+    for (const [position, item] of document.items.entries()) {
+      if (isEndOfStep(position)) yield;
       const isRepetition = repetitions.has(position);
       const memory = new ItemMemory(this.#ledger, channel.name, item, document.body, now, { recovered, isRepetition });
       const at = { receivedAt: now, lateAfterSeconds: channel.lateAfterSeconds, recovered };
@@ -142,37 +169,83 @@ export class WebhookRecorder {
         if (judgement.rule === 3) this.#markRestored.run({ now, key: memory.key });
       }
       this.#ledger.saveFingerprint(memory, memory.isFingerprintInLedger || (isFirst && isRemembered), now);
-      return { item, memory, recover, ...judgement };
-    });
+      judged.push({ item, memory, recover, ...judgement });
+    }
+    return judged;
   }
 
-  #deliver(
-    { target, positions, whole }: Route,
-    webhookId: number,
-    channel: string,
-    cut: Cutter['cut'],
+  /** Routes and adds the deliveries, some targets at a time. */
+  *#deliver(
+    document: Document,
     judged: readonly Judged[],
-    now: number,
-  ): void {
-    const sent = positions.flatMap((position) => judged[position] ?? []);
-    const times = sent.flatMap(({ item }) =>
-      item.kind === 'message' && item.timestamp !== null ? [item.timestamp] : [],
+    recorded: RecordedWebhook,
+    recovery: Recovery | null,
+  ): Steps<{ deliveries: number; held: ReadonlySet<number> }> {
+    const targets = [...this.#registry.targets().values()].map(({ target }) =>
+      recovery?.targetIds.has(target.id) === false ? { ...target, deliver: [] } : target,
     );
-    this.#deliveries.add(
-      {
-        webhookId,
-        target: this.#registry.requireTarget(target.id).number,
-        channel,
-        lanes: laneKeys(
-          channel,
-          sent.map(({ item }) => item),
-        ),
-        verdicts: sent.map(({ verdict }) => verdict),
-        positions: whole ? null : positions,
-        body: whole ? null : cut(positions),
-        newestMessageAt: times.length > 0 ? times.reduce((a, b) => Math.max(a, b)) : null,
-      },
-      now,
-    );
+    const { cut, mostParts } = cutter(document);
+    const targetsPerStep = Math.max(1, Math.floor(ROUTED_PER_STEP / Math.max(1, judged.length)));
+    const allHeld = new Set<number>();
+    let deliveries = 0;
+    let rows = 0;
+    for (let from = 0; from < targets.length; from += targetsPerStep) {
+      if (from > 0) yield;
+      const some = targets.slice(from, from + targetsPerStep);
+      const { routes, held } = route(judged, document.event, recorded.channel, some, mostParts);
+      for (const position of held) allHeld.add(position);
+      for (const each of routes) {
+        const delivery = yield* this.#deliveryOf(each, judged, recorded, cut);
+        rows += 1 + delivery.lanes.length / KEY_BYTES + (delivery.body?.length ?? 0) / BODY_BYTES_PER_ROW;
+        if (rows > ROWS_PER_STEP) {
+          rows = 0;
+          yield;
+        }
+        yield* this.#deliveries.addInSteps(delivery, recorded.now);
+        deliveries += 1;
+      }
+    }
+    return { deliveries, held: allHeld };
   }
+
+  *#deliveryOf(
+    { target, positions, whole }: Route,
+    judged: readonly Judged[],
+    { webhookId, channel }: RecordedWebhook,
+    cut: Cutter['cut'],
+  ): Steps<NewDelivery> {
+    const lanes = new Set<string>();
+    const verdicts: Verdict[] = [];
+    let newestMessageAt: number | null = null;
+    for (const [at, position] of positions.entries()) {
+      if (isEndOfStep(at)) yield;
+      const sent = judged[position];
+      if (!sent) continue;
+      const { item, memory, verdict } = sent;
+      lanes.add(memory.lane.toString('latin1'));
+      verdicts.push(verdict);
+      if (item.kind === 'message' && item.timestamp !== null)
+        newestMessageAt = Math.max(newestMessageAt ?? -Infinity, item.timestamp);
+    }
+    return {
+      webhookId,
+      target: this.#registry.requireTarget(target.id).number,
+      channel,
+      lanes: Buffer.from([...lanes].join(''), 'latin1'),
+      verdicts,
+      positions: whole ? null : positions,
+      body: whole ? null : cut(positions),
+      newestMessageAt,
+    };
+  }
+}
+
+/** @throws GatewayError GW_CHANNEL_MISMATCH */
+function checkChannelId(channel: Channel, channelId: string | null): void {
+  if (channelId === null || channel.channelId === null || channelId === channel.channelId) return;
+  throw new GatewayError(
+    'GW_CHANNEL_MISMATCH',
+    `The webhook comes from another Whapi channel: "${channel.name}" belongs to channel_id "${channel.channelId}". Add a ` +
+      'channel for each Whapi channel; if the number has moved, PATCH this one with { "channel_id": null }.',
+  );
 }

@@ -61,13 +61,20 @@ export class RegistryTables {
   readonly #db: Db;
   #channels: ReadonlyMap<string, Channel> | null = null;
   #targets: ReadonlyMap<string, NumberedTarget> | null = null;
+  #version = 0;
 
   constructor(db: Db) {
     this.#db = db;
   }
 
-  /** Makes the next read go to the database: after a change, and after a rolled-back transaction. */
+  /** Grows whenever the cache is cleared. */
+  get version(): number {
+    return this.#version;
+  }
+
+  /** Makes the next read go to the database: after a change, and after the change was rolled back. */
   clearCache(): void {
+    this.#version += 1;
     this.#channels = null;
     this.#targets = null;
   }

@@ -73,7 +73,7 @@ export class SqliteUpkeep implements Upkeep {
       this.#registry.dropExpiredSecrets(this.#now());
       return this.#pruning.step(retention, this.#now());
     });
-    await read(() => this.#pruning.vacuum());
+    await this.#commit.runAlone(() => this.#pruning.vacuum());
     return isMore;
   }
 }

@@ -1,0 +1,78 @@
+import type { Document } from '../../intake/decode.js';
+import { subscribes } from '../../intake/route.js';
+import type { IncomingWebhook } from '../../model.js';
+import type { Ids } from '../rules/ids.js';
+import { openBeside } from './database.js';
+import type { Db } from './database.js';
+import { DeliveryTables } from './delivery-tables.js';
+import { WebhookRecorder } from './recorder.js';
+import { RegistryTables } from './registry-tables.js';
+import { finishInTurns } from './steps.js';
+import { TargetCounts } from './target-counts.js';
+import { Transaction } from './transaction.js';
+import type { Recorded } from '../intake.js';
+
+/** Rows of items and deliveries that one piece of a group commit may write: more would hold up the event loop for too long. */
+const LARGEST_PIECE_ROWS = 1000;
+
+interface Beside {
+  readonly db: Db;
+  readonly registry: RegistryTables;
+  readonly recorder: WebhookRecorder;
+  readonly transaction: Transaction;
+}
+
+/**
+ * Records webhooks with thousands of items, each in one transaction (I1, I3) that stays open over many turns of the event
+ * loop. The transaction has a connection of its own, so everything that reads on the first one meanwhile sees only what is
+ * committed. (Making all reads wait instead would also have to stop lists and counts in the middle of their slices.)
+ */
+export class LargeWebhooks {
+  readonly #db: Db;
+  readonly #ids: Ids;
+  readonly #registry: RegistryTables;
+  #beside: Beside | null = null;
+
+  constructor(db: Db, ids: Ids, registry: RegistryTables) {
+    this.#db = db;
+    this.#ids = ids;
+    this.#registry = registry;
+  }
+
+  isLarge({ channel }: IncomingWebhook, { items, event }: Document): boolean {
+    const targets = this.#registry.targets();
+    if (items.length < 2 || items.length * (1 + targets.size) <= LARGEST_PIECE_ROWS) return false;
+    const subscribers = [...targets.values()].filter(({ target }) => subscribes(target, channel, event));
+    return items.length * (1 + subscribers.length) > LARGEST_PIECE_ROWS;
+  }
+
+  /** For use in `GroupCommit.runAlone`. @throws GatewayError GW_NOT_FOUND, GW_CHANNEL_MISMATCH, SqliteError; nothing was changed */
+  async record(webhook: IncomingWebhook, document: Document, now: number): Promise<Recorded> {
+    const { registry, recorder, transaction } = (this.#beside ??= this.#open());
+    transaction.begin();
+    try {
+      registry.clearCache(); // the first connection may have changed it
+      const before = registry.version;
+      const recorded = await finishInTurns(recorder.recordInSteps(webhook, document, now));
+      transaction.commit();
+      if (registry.version !== before) this.#registry.clearCache();
+      return recorded;
+    } catch (error) {
+      transaction.rollback();
+      throw error;
+    }
+  }
+
+  close(): void {
+    this.#beside?.db.close();
+  }
+
+  /** Opened for the first large webhook: most gateways never get one, and the connection has a cache of its own. */
+  #open(): Beside {
+    const db = openBeside(this.#db);
+    const registry = new RegistryTables(db);
+    const deliveries = new DeliveryTables(db, this.#ids, registry, new TargetCounts(db, registry));
+    const recorder = new WebhookRecorder(db, this.#ids, registry, deliveries);
+    return { db, registry, recorder, transaction: new Transaction(db, registry) };
+  }
+}
