@@ -154,7 +154,7 @@ describe('import rules:', () => {
       undici: (name) =>
         ['delivery/connections', 'http/whapi-upstream', 'whapi/client', 'simulator/webhooks'].includes(name),
       commander: within('cli'),
-      standardwebhooks: (name) => within('delivery')(name) || within('demo')(name),
+      standardwebhooks: () => false, // hashes in JavaScript; the tests' reference for delivery/sign.ts
       'close-with-grace': (name) => name === 'main',
       pino: (name) => ['main', 'gateway'].includes(name) || within('demo')(name) || name === 'demo',
     };

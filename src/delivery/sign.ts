@@ -1,8 +1,9 @@
-import { Webhook } from 'standardwebhooks';
+import { createHmac } from 'node:crypto';
 import type { Sealed, Target } from '../model.js';
+import { signingKey } from '../signing-secret.js';
 
 export interface Signer {
-  readonly webhook: Webhook;
+  readonly key: Buffer;
   /** Null: never. */
   readonly expiresAt: number | null;
 }
@@ -10,7 +11,7 @@ export interface Signer {
 /** One per secret of a target, newest first. */
 export function signersOf(target: Target, openSecret: (sealed: Sealed) => string): readonly Signer[] {
   return [{ secret: target.secret, expiresAt: null }, ...target.previousSecrets].map(({ secret, expiresAt }) => ({
-    webhook: new Webhook(openSecret(secret)),
+    key: signingKey(openSecret(secret)),
     expiresAt,
   }));
 }
@@ -30,6 +31,14 @@ export function signatureHeaders(
   return {
     'webhook-id': id,
     'webhook-timestamp': String(seconds),
-    'webhook-signature': living.map(({ webhook }) => webhook.sign(id, new Date(seconds * 1000), body)).join(' '),
+    'webhook-signature': living.map(({ key }) => signatureOf(key, id, seconds, body)).join(' '),
   };
+}
+
+/**
+ * One signature by Standard Webhooks, `v1,<base64>`. The `standardwebhooks` package computes the same one, but in
+ * JavaScript: 25 µs instead of 3 for 2 KB, 132 ms instead of 6 for 10 MB (bench/sign.js).
+ */
+export function signatureOf(key: Buffer, id: string, seconds: number, body: Buffer): string {
+  return `v1,${createHmac('sha256', key).update(`${id}.${seconds}.`).update(body).digest('base64')}`;
 }

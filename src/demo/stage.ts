@@ -3,12 +3,12 @@ import type { IncomingHttpHeaders } from 'node:http';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { pino } from 'pino';
-import { Webhook } from 'standardwebhooks';
 import { readConfig } from '../config.js';
+import { signatureOf } from '../delivery/sign.js';
 import type { Effects } from '../effects.js';
 import { startGateway, DEFAULT_INTERVALS } from '../gateway.js';
 import type { Intervals } from '../gateway.js';
-import { newSigningSecret } from '../signing-secret.js';
+import { newSigningSecret, signingKey } from '../signing-secret.js';
 import { startSimulator } from '../simulator/simulator.js';
 import type { Simulator } from '../simulator/simulator.js';
 import { startBot } from './bot.js';
@@ -100,19 +100,19 @@ export async function openStage(timeScale: number, machineEffects: Effects, sign
   }
 }
 
-/** Verifies a signature by Standard Webhooks with the clock of the stage; the library's `verify` uses the machine's. */
+/** Verifies a signature by Standard Webhooks with the clock of the stage; libraries use the machine's. */
 function signatureCheck(
   secret: string,
   { now }: Pick<Effects, 'now'>,
 ): (body: Buffer, headers: IncomingHttpHeaders) => boolean {
-  const webhook = new Webhook(secret);
+  const key = signingKey(secret);
   return (body, headers) => {
     const [id, timestamp, signatures] = ['id', 'timestamp', 'signature'].map((name) =>
       String(headers[`webhook-${name}`]),
     );
-    const sentAt = Number(timestamp) * 1000;
-    if (!(Math.abs(now() - sentAt) <= SIGNATURE_TOLERANCE_MS)) return false;
-    return (signatures ?? '').split(' ').includes(webhook.sign(id ?? '', new Date(sentAt), body.toString()));
+    const seconds = Number(timestamp);
+    if (!(Math.abs(now() - seconds * 1000) <= SIGNATURE_TOLERANCE_MS)) return false;
+    return (signatures ?? '').split(' ').includes(signatureOf(key, id ?? '', seconds, body));
   };
 }
 
