@@ -67,7 +67,10 @@ export function removalsContract(open: OpenFixture): void {
     it('shows what is still pending in the list of all pending deliveries', async () => {
       const fixture = await withPending(open);
       await fixture.store.registry.removeTarget('bot');
-      const all = await allPages(500, async (page) => await fixture.store.outbox.deliveries({ status: 'pending' }, page));
+      const all = await allPages(
+        500,
+        async (page) => await fixture.store.outbox.deliveries({ status: 'pending' }, page),
+      );
       expect(new Set(all.map((view) => view.target))).toEqual(new Set(['bot', 'archive']));
     });
   });
