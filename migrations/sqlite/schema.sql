@@ -133,6 +133,8 @@ CREATE INDEX deliveries_due_again ON deliveries (target, due_at, id) WHERE statu
 
 CREATE INDEX deliveries_due_first ON deliveries (target, due_at, id) WHERE status = 'pending' AND blocked = 0 AND tries = 0;
 
+CREATE INDEX deliveries_leased ON deliveries (lease) WHERE lease IS NOT NULL;
+
 CREATE INDEX deliveries_pending ON deliveries (target, id) WHERE status = 'pending';
 
 CREATE TABLE "fingerprints" (
@@ -183,6 +185,12 @@ CREATE TABLE objects (
   recorded_at INTEGER NOT NULL  -- when they first came
 ) WITHOUT ROWID;
 
+CREATE TABLE removals (
+  number  INTEGER PRIMARY KEY,
+  target  INTEGER UNIQUE, -- the number of a target, or
+  channel TEXT UNIQUE     -- the name of a channel
+);
+
 CREATE TABLE resync_messages (
   resync      INTEGER NOT NULL,
   position    INTEGER NOT NULL,
@@ -208,6 +216,8 @@ CREATE INDEX resync_messages_by_status ON resync_messages (resync, status);
 
 CREATE INDEX resync_messages_due ON resync_messages (channel, status, next_at) WHERE next_at IS NOT NULL;
 
+CREATE INDEX resync_messages_in_progress ON resync_messages (channel) WHERE status IN ('queued', 'requesting', 'waiting');
+
 CREATE INDEX resync_messages_open ON resync_messages (closes_at) WHERE closed = 0;
 
 CREATE INDEX resync_messages_settled ON resync_messages (resync, settled_at) WHERE settled_at IS NOT NULL;
@@ -223,6 +233,8 @@ CREATE TABLE resyncs (
   created_at      INTEGER NOT NULL,
   cancelled_at    INTEGER
 , complete INTEGER NOT NULL DEFAULT 1, last_asked_at INTEGER, call_ms REAL);
+
+CREATE INDEX resyncs_incomplete ON resyncs (number) WHERE complete = 0;
 
 CREATE TABLE sightings (
   webhook_id  INTEGER NOT NULL,

@@ -15,7 +15,10 @@ export interface Jobs {
    * @throws GatewayError GW_NOT_FOUND, GW_CONFLICT (more than a tenth above `expectedCount`)
    */
   add(work: BulkWork, expectedCount?: number): Promise<JobView>;
-  /** Runs a small step of the oldest running job. Returns the number of deliveries that became due; null: no job runs. */
+  /**
+   * Runs a small step of the oldest unfinished removal of a target or channel, else of the oldest running job. Returns the
+   * number of deliveries that became due; null: nothing is left to do.
+   */
   step(): Promise<number | null>;
   /** Steps that are done stay done; a job that is over stays unchanged. @throws GatewayError GW_NOT_FOUND */
   cancel(id: string): Promise<JobView>;

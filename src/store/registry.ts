@@ -4,11 +4,17 @@ import type { Channel, Sealed, Target } from '../model.js';
 export interface Registry {
   channels(): Promise<readonly Channel[]>;
   channel(name: string): Promise<Channel | null>;
-  /** @throws GatewayError GW_CONFLICT (the name is taken) */
+  /**
+   * First completes the removal of an earlier channel of that name, whose resyncs and audits stay its own. What is remembered
+   * of messages belongs to the name. @throws GatewayError GW_CONFLICT (the name is taken)
+   */
   addChannel(channel: Channel): Promise<void>;
   /** A new token, address or call budget makes a health check of a paused channel due at once. @throws GatewayError GW_NOT_FOUND */
   changeChannel(name: string, change: Partial<Omit<Channel, 'name' | 'createdAt'>>): Promise<Channel>;
-  /** Cancels its resyncs and audits; recorded deliveries continue. @throws GatewayError GW_NOT_FOUND */
+  /**
+   * Takes effect at once; `Jobs.step` cancels its resyncs and audits. Recorded deliveries continue.
+   * @throws GatewayError GW_NOT_FOUND
+   */
   removeChannel(name: string): Promise<void>;
   connection(channel: string): Promise<Connection | null>;
   /** Keeps `hasSetPersist` of an earlier connect, so that it can be undone. @throws GatewayError GW_NOT_FOUND (unknown channel) */
@@ -27,7 +33,7 @@ export interface Registry {
   rotateSecret(id: string, secret: Sealed, previousExpiresAt: number | null): Promise<Target>;
   /** Disables a failing target. Returns false, changing nothing, if it was disabled or got another URL meanwhile. */
   disableTarget(target: Pick<Target, 'id' | 'url'>, reason: string): Promise<boolean>;
-  /** Ends its pending deliveries as dead. @throws GatewayError GW_NOT_FOUND */
+  /** Takes effect at once; `Jobs.step` ends its pending deliveries as dead. @throws GatewayError GW_NOT_FOUND */
   removeTarget(id: string): Promise<void>;
 }
 

@@ -1,13 +1,20 @@
+import { randomBytes } from 'node:crypto';
 import { join } from 'node:path';
-import { describe, expect, it, onTestFinished } from 'vitest';
+import { describe, expect, it, onTestFinished, vi } from 'vitest';
+import { Ids } from '../../src/store/rules/ids.js';
+import { AuditTables } from '../../src/store/sqlite/audit-tables.js';
 import { openDatabase } from '../../src/store/sqlite/database.js';
 import type { Db } from '../../src/store/sqlite/database.js';
+import { DeliveryTables } from '../../src/store/sqlite/delivery-tables.js';
 import { DueDeliveries } from '../../src/store/sqlite/due-deliveries.js';
+import { openSqliteStore } from '../../src/store/sqlite/engine.js';
 import { OLD_WEBHOOKS, oldKeysOf } from '../../src/store/sqlite/pruning.js';
 import { ClockShift } from '../../src/store/sqlite/clock-shift.js';
 import { IN_PROGRESS, WINDOW_SECONDS } from '../../src/store/sqlite/open-registrations.js';
 import { RegistryTables } from '../../src/store/sqlite/registry-tables.js';
+import { Removals } from '../../src/store/sqlite/removals.js';
 import { IS_RUNNING } from '../../src/store/sqlite/resync-views.js';
+import { ResyncWindows } from '../../src/store/sqlite/resync-windows.js';
 import { TargetCounts } from '../../src/store/sqlite/target-counts.js';
 import { temporaryFolder } from '../support/files.js';
 
@@ -105,9 +112,70 @@ describe('the load of a target', () => {
 });
 
 describe('a clock that goes back', () => {
-  it('shifts pending deliveries in index order and reads no others', () => {
-    const [waiting, nextTarget] = plansOf((db) => new ClockShift(db));
-    expect(waiting).toBe('SEARCH deliveries USING INDEX deliveries_pending (target=? AND id>?)');
+  it('shifts what is pending in index order and in slices, and reads nothing else', () => {
+    const [endOfSlice, nextTarget, deliveries, calls, call] = plansOf((db) => new ClockShift(db));
+    expect(endOfSlice).toBe('SEARCH deliveries USING COVERING INDEX deliveries_pending (target=? AND id>?)');
     expect(nextTarget).toBe('SEARCH deliveries USING COVERING INDEX deliveries_pending (target>?)');
+    expect(deliveries).toBe('SEARCH deliveries USING INDEX deliveries_pending (target=? AND id>? AND id<?)');
+    const inOrder = '(channel=? AND status=? AND (next_at,resync,position)>(?,?,?))';
+    expect(calls).toBe(`SEARCH resync_messages USING COVERING INDEX resync_messages_due ${inOrder}`);
+    expect(call).toBe('SEARCH resync_messages USING PRIMARY KEY (resync=? AND position=?)');
   });
 });
+
+describe('a removal', () => {
+  it('finds the next rows of its target or channel in an index', () => {
+    const steps = plansOf((db) => {
+      const registry = new RegistryTables(db);
+      const deliveries = new DeliveryTables(db, new Ids(0), registry, new TargetCounts(db, registry));
+      const [resyncWindows, audits] = [new ResyncWindows(db), new AuditTables(db, registry)];
+      const removals = new Removals(db, { deliveries, resyncWindows, audits });
+      removals.beginTarget(1, 0);
+      removals.beginChannel('main', 0);
+      removals.step(0);
+    });
+    expect(steps.filter((plan) => /\bSCAN (?!removals|CONSTANT)/.test(plan))).toEqual([]);
+    for (const index of ['deliveries_pending (target=?)', 'resync_messages_in_progress (channel=?)'])
+      expect(steps.join('; ')).toContain(index);
+  });
+});
+
+describe('a start', () => {
+  it('reads no table that grows, however much was left in flight', async () => {
+    const file = join(temporaryFolder(), 'gateway.db');
+    const effects = { now: () => 0, randomBytes };
+    await openSqliteStore(file, effects).close();
+    const { db, close } = openDatabase(join(temporaryFolder(), 'plans.db'));
+    onTestFinished(close);
+    const ran = await executedBy(db, async () => await openSqliteStore(file, effects).close());
+    const plans = ran.flatMap((sql) =>
+      planOf(
+        db,
+        sql,
+        ...sql
+          .split('?')
+          .slice(1)
+          .map(() => 0),
+      ),
+    );
+    const small = /^SCAN (targets|channels|channel_webhooks|c|w|sqlite_master|pragma\w*|CONSTANT ROW|\(.*\))\b/;
+    expect(plans.filter((plan) => plan.startsWith('SCAN') && !small.test(plan) && !BOUNDED.has(plan))).toEqual([]);
+    expect(plans.join('; ')).toContain('deliveries_leased');
+  });
+});
+
+/** The newest 10,000 webhooks, which tell when each channel received its last one; and an index of what is in flight. */
+const BOUNDED = new Set(['SCAN webhooks', 'SCAN resyncs USING COVERING INDEX resyncs_incomplete']);
+
+/** The texts of the statements with plain parameters that `work` executes. */
+async function executedBy(db: Db, work: () => Promise<void>): Promise<string[]> {
+  const prototype = Object.getPrototypeOf(db.prepare('SELECT 1')) as Record<'run' | 'get' | 'all', () => unknown>;
+  const spies = (['run', 'get', 'all'] as const).map((method) => vi.spyOn(prototype, method));
+  try {
+    await work();
+    const statements = spies.flatMap((spy) => spy.mock.contexts as unknown as { source: string }[]);
+    return [...new Set(statements.map(({ source }) => source))].filter((sql) => /^\s*(SELECT|UPDATE|DELETE)/.test(sql));
+  } finally {
+    for (const spy of spies) spy.mockRestore();
+  }
+}

@@ -165,10 +165,15 @@ export class AuditTables {
       .run(now, id);
   }
 
-  cancelAllOf(channel: string, now: number): void {
-    this.#db
-      .prepare("UPDATE audits SET status = 'cancelled', ended_at = ? WHERE channel = ? AND status = 'running'")
-      .run(now, channel);
+  /** Cancels at most `limit` running audits of a removed channel. Returns whether more may be left. */
+  cancelSomeOf(channel: string, limit: number, now: number): boolean {
+    const { changes } = this.#db
+      .prepare(
+        `UPDATE audits SET status = 'cancelled', ended_at = ? WHERE number IN (
+           SELECT number FROM audits WHERE channel = ? AND status = 'running' ORDER BY number LIMIT ?)`,
+      )
+      .run(now, channel, limit);
+    return changes === limit;
   }
 }
 

@@ -1,31 +1,46 @@
+import type { ResyncMessageStatus } from '../../model.js';
 import type { Db } from './database.js';
+import { ABOVE_ALL_IDS } from './filters.js';
 
-const DELIVERIES_PER_COMMIT = 2000;
+/** Rows that one commit reads at most, shifted or not: some milliseconds. */
+const DELIVERIES_PER_COMMIT = 500;
+const CALLS_PER_COMMIT = 500;
 
-/** The pending delivery that was shifted last, in the order of their index. */
+/** The pending delivery that was read last, in the order of their index. */
 export interface ShiftCursor {
   readonly target: number;
   readonly id: number;
 }
 
+/** The call that was shifted last, in the order of their times. */
+export interface CallCursor {
+  readonly nextAt: number;
+  readonly resync: number;
+  readonly position: number;
+}
+
 export const SHIFT_START: ShiftCursor = { target: 0, id: 0 };
 
+/** The statuses of messages that have a call to make. */
+export const STATUSES_TO_SHIFT: readonly ResyncMessageStatus[] = ['queued', 'requesting', 'waiting'];
+
 /**
- * Shifts due times back after the machine's clock was set back. Leases are due times too, so they keep their length.
- * Windows of resyncs are not shifted: a longer window is the safe side. For use inside a transaction.
+ * Shifts due times back after the machine's clock was set back, in slices. Leases are due times too, so they keep their
+ * length. Windows of resyncs are not shifted: a longer window is the safe side. For use inside a transaction.
  */
 export class ClockShift {
-  readonly #pendingAfter;
+  readonly #endOfSlice;
   readonly #nextTarget;
-  readonly #shiftDelivery;
-  readonly #shiftCalls;
+  readonly #shiftDeliveries;
+  readonly #callsAfter;
+  readonly #shiftCall;
   readonly #shiftHistories;
 
   constructor(db: Db) {
-    this.#pendingAfter = db
-      .prepare<[number, number, number], number>(
-        `SELECT id FROM deliveries WHERE target = ? AND id > ? AND status = 'pending' AND due_at > ?
-         ORDER BY id LIMIT ${DELIVERIES_PER_COMMIT}`,
+    this.#endOfSlice = db
+      .prepare<[number, number], number>(
+        `SELECT id FROM deliveries WHERE target = ? AND id > ? AND status = 'pending'
+         ORDER BY id LIMIT 1 OFFSET ${DELIVERIES_PER_COMMIT - 1}`,
       )
       .pluck();
     this.#nextTarget = db
@@ -33,11 +48,17 @@ export class ClockShift {
         "SELECT target FROM deliveries WHERE target > ? AND status = 'pending' ORDER BY target LIMIT 1",
       )
       .pluck();
-    this.#shiftDelivery = db.prepare<{ byMs: number; id: number }>(
-      'UPDATE deliveries SET due_at = due_at - @byMs, resume_at = resume_at - @byMs WHERE id = @id',
+    this.#shiftDeliveries = db.prepare<[number, number, number, number, number, number]>(
+      `UPDATE deliveries SET due_at = due_at - ?, resume_at = resume_at - ?
+       WHERE target = ? AND id > ? AND id <= ? AND status = 'pending' AND due_at > ?`,
     );
-    this.#shiftCalls = db.prepare<[number, number]>(
-      'UPDATE resync_messages SET next_at = next_at - ? WHERE next_at > ?',
+    this.#callsAfter = db.prepare<[string, string, number, number, number], CallCursor>(
+      `SELECT next_at AS nextAt, resync, position FROM resync_messages
+       WHERE channel = ? AND status = ? AND next_at IS NOT NULL AND (next_at, resync, position) > (?, ?, ?)
+       ORDER BY next_at, resync, position LIMIT ${CALLS_PER_COMMIT}`,
+    );
+    this.#shiftCall = db.prepare<[number, number, number]>(
+      'UPDATE resync_messages SET next_at = next_at - ? WHERE resync = ? AND position = ?',
     );
     // A last call or check in the future would put off the next one until then.
     this.#shiftHistories = db.prepare<{ byMs: number; now: number }>(
@@ -47,18 +68,27 @@ export class ClockShift {
   }
 
   /** Shifts the next deliveries after the cursor, target by target. Returns the new cursor; null: none are left. */
-  shiftDeliveries(byMs: number, after: ShiftCursor, now: number): ShiftCursor | null {
-    const ids = this.#pendingAfter.all(after.target, after.id, now);
-    for (const id of ids) this.#shiftDelivery.run({ byMs, id });
-    const last = ids.at(-1);
-    if (last !== undefined) return { target: after.target, id: last };
-    const target = this.#nextTarget.get(after.target);
-    return target === undefined ? null : { target, id: 0 };
+  shiftDeliveries(byMs: number, { target, id }: ShiftCursor, now: number): ShiftCursor | null {
+    const last = this.#endOfSlice.get(target, id);
+    this.#shiftDeliveries.run(byMs, byMs, target, id, last ?? ABOVE_ALL_IDS, now);
+    if (last !== undefined) return { target, id: last };
+    const next = this.#nextTarget.get(target);
+    return next === undefined ? null : { target: next, id: 0 };
   }
 
-  /** Shifts the calls that are due for registered ids, and the next health checks. */
-  shiftCalls(byMs: number, now: number): void {
-    this.#shiftCalls.run(byMs, now);
+  /**
+   * Shifts the next calls of a channel that are due after the cursor; null: the first ones. A shifted call moves to before the
+   * cursor. Returns the new cursor; null: none are left.
+   */
+  shiftCalls(byMs: number, channel: string, status: string, after: CallCursor | null, now: number): CallCursor | null {
+    const { nextAt, resync, position } = after ?? { nextAt: now, resync: ABOVE_ALL_IDS, position: 0 };
+    const calls = this.#callsAfter.all(channel, status, nextAt, resync, position);
+    for (const call of calls) this.#shiftCall.run(byMs, call.resync, call.position);
+    return calls.length === CALLS_PER_COMMIT ? (calls.at(-1) ?? null) : null;
+  }
+
+  /** Shifts the next health checks of the channels. */
+  shiftHistories(byMs: number, now: number): void {
     this.#shiftHistories.run({ byMs, now });
   }
 }

@@ -47,6 +47,12 @@ interface LeasedRow {
   streak: string | null;
 }
 
+/** A step of a removal ends with the delivery that exceeds this: a webhook may have thousands of chats. */
+const MAX_LANES_PER_STEP = 1000;
+
+/** Where the store keeps the greatest place that a retry has given to a delivery. */
+export const GREATEST_SEQ = 'greatest_seq';
+
 /** A settled delivery to send again. */
 export interface SettledRow {
   readonly id: number;
@@ -74,6 +80,9 @@ export class DeliveryTables {
   readonly #requeue;
   readonly #bringForward;
   readonly #requestRetry;
+  readonly #saveSeq;
+  readonly #oldestPending;
+  readonly #endOfRemoved;
 
   constructor(db: Db, ids: Ids, registry: RegistryTables, counts: TargetCounts) {
     this.#db = db;
@@ -117,6 +126,15 @@ export class DeliveryTables {
     );
     this.#requestRetry = db.prepare<{ id: number }>(
       'UPDATE deliveries SET asked = 1 WHERE id = @id AND lease IS NOT NULL',
+    );
+    this.#saveSeq = db.prepare<[string, string]>(
+      'INSERT INTO meta (key, value) VALUES (?, ?) ON CONFLICT (key) DO UPDATE SET value = excluded.value',
+    );
+    this.#oldestPending = db.prepare<[number, number], Pick<LeasedRow, 'id' | 'chats' | 'seq'>>(
+      "SELECT id, chats, seq FROM deliveries WHERE target = ? AND status = 'pending' ORDER BY id LIMIT ?",
+    );
+    this.#endOfRemoved = db.prepare<[number, number]>(
+      `UPDATE deliveries SET status = 'dead', settled_at = ?, lease = NULL, last_error = 'The target was removed.' WHERE id = ?`,
     );
   }
 
@@ -229,9 +247,7 @@ export class DeliveryTables {
 
   /** Ends the leases of the process before this one: with SQLite there is only one process at a time. */
   dropLeases(now: number): void {
-    this.#db
-      .prepare("UPDATE deliveries SET lease = NULL, due_at = ? WHERE status = 'pending' AND lease IS NOT NULL")
-      .run(now);
+    this.#db.prepare('UPDATE deliveries SET lease = NULL, due_at = ? WHERE lease IS NOT NULL').run(now);
   }
 
   /** Retries a delivery manually: see `Outbox.retry`. @throws GatewayError GW_NOT_FOUND, GW_CONFLICT */
@@ -259,19 +275,29 @@ export class DeliveryTables {
   /** Makes a settled delivery pending at the end of its lanes (I6), so it overtakes nothing that waits there. */
   requeue({ id, target, chats }: SettledRow, now: number): void {
     const seq = this.#ids.next(now);
+    this.#saveSeq.run(GREATEST_SEQ, String(seq));
     this.#counts.requeued(id, target);
     this.#requeue.run(seq, this.#lanes.join(target, chats, seq, id), now, id);
   }
 
-  /** Ends the pending deliveries of a removed target as dead. */
-  deadLetterPending(target: number, now: number): void {
-    this.#db
-      .prepare(
-        `UPDATE deliveries SET status = 'dead', settled_at = ?, lease = NULL, last_error = 'The target was removed.'
-         WHERE target = ? AND status = 'pending'`,
-      )
-      .run(now, target);
-    this.#lanes.clear(target);
+  /** Ends at most `limit` pending deliveries of a removed target as dead. Returns whether more may be left. */
+  endSomeOfRemoved(target: number, limit: number, now: number): boolean {
+    const rows = this.#oldestPending.all(target, limit);
+    let ended = 0;
+    let lanes = 0;
+    for (const { id, chats, seq } of rows) {
+      if (lanes >= MAX_LANES_PER_STEP) break;
+      this.#endOfRemoved.run(now, id);
+      this.#lanes.drop(target, chats, seq);
+      ended += 1;
+      lanes += chats.length / KEY_BYTES;
+    }
+    this.#counts.ended(target, ended);
+    return ended === limit || ended < rows.length;
+  }
+
+  /** For a removed target of which nothing is pending any more. */
+  forgetCounts(target: number): void {
     this.#counts.remove(target);
   }
 }

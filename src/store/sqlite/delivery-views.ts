@@ -57,10 +57,18 @@ export class DeliveryViews {
     return paged(rows, limit, deliveryView, (row) => encodeCursor(row.id));
   }
 
-  /** The index of pending deliveries is by target, so a list of all reads it target by target. Removed targets have none. */
+  /**
+   * The index of pending deliveries is by target, so a list of all reads it target by target. Removed targets have some only
+   * until their removal is complete.
+   */
   #byTarget(filter: DeliveryFilter): readonly DeliveryFilter[] {
     if (filter.status !== 'pending' || filter.target !== undefined) return [filter];
-    const ids = this.#db.prepare<[], string>('SELECT id FROM targets WHERE removed_at IS NULL').pluck().all();
+    const ids = this.#db
+      .prepare<[], string>(
+        'SELECT id FROM targets WHERE removed_at IS NULL OR number IN (SELECT target FROM removals WHERE target IS NOT NULL)',
+      )
+      .pluck()
+      .all();
     return ids.map((target) => ({ ...filter, target }));
   }
 

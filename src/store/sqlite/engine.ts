@@ -12,7 +12,7 @@ import { ClockShift } from './clock-shift.js';
 import { findDamage } from './damage.js';
 import { asStartError, openDatabase, stopWaitingForLocks } from './database.js';
 import type { Db, OpenDatabase } from './database.js';
-import { DeliveryTables } from './delivery-tables.js';
+import { DeliveryTables, GREATEST_SEQ } from './delivery-tables.js';
 import { DeliveryViews } from './delivery-views.js';
 import { Explanations } from './explanations.js';
 import { GroupCommit } from './group-commit.js';
@@ -29,6 +29,7 @@ import { WebhookRecorder } from './recorder.js';
 import { Registrations } from './registrations.js';
 import { RegistryTables } from './registry-tables.js';
 import { SqliteRegistry } from './registry.js';
+import { Removals } from './removals.js';
 import { ResyncCallTables } from './resync-calls.js';
 import { ResyncViews } from './resync-views.js';
 import { ResyncWindows } from './resync-windows.js';
@@ -82,6 +83,7 @@ function assemble({ db, isChecked, close }: OpenDatabase, effects: StoreEffects)
   const release = new ItemRelease(db, registry, deliveries, held);
   const deliveryViews = new DeliveryViews(db);
   const itemViews = new ItemViews(db, held);
+  const removals = new Removals(db, { deliveries, resyncWindows, audits });
 
   deliveries.dropLeases(now());
   registrations.dropIncomplete();
@@ -100,6 +102,7 @@ function assemble({ db, isChecked, close }: OpenDatabase, effects: StoreEffects)
         release: new BulkRelease(db, registry, release, held),
         deliveries: deliveryViews,
         items: itemViews,
+        removals,
       },
       now,
     ),
@@ -123,10 +126,7 @@ function assemble({ db, isChecked, close }: OpenDatabase, effects: StoreEffects)
       },
       effects,
     ),
-    registry: new SqliteRegistry(
-      { commit, tables: registry, audits, breakers, callHistory: history, deliveries, resyncWindows, traffic },
-      now,
-    ),
+    registry: new SqliteRegistry({ commit, tables: registry, breakers, callHistory: history, removals, traffic }, now),
     breakers,
     traffic: new SqliteTraffic(db, traffic, now),
     items: new SqliteItems(itemViews, new WebhookViews(db), new Explanations(db, held), now),
@@ -149,9 +149,9 @@ function assemble({ db, isChecked, close }: OpenDatabase, effects: StoreEffects)
 
 /** The greatest number that was given to a row: every new one is greater, whatever the clock says. */
 function greatestId(db: Db): number {
-  const select = db.prepare<[], number | null>(
-    `SELECT max(id) FROM (SELECT max(id) AS id FROM webhooks UNION ALL SELECT max(seq) FROM lanes
-       UNION ALL SELECT max(id) FROM deliveries UNION ALL SELECT max(number) FROM jobs)`,
+  const select = db.prepare<[string], number | null>(
+    `SELECT max(id) FROM (SELECT max(id) AS id FROM webhooks UNION ALL SELECT max(id) FROM deliveries
+       UNION ALL SELECT max(number) FROM jobs UNION ALL SELECT CAST(value AS INTEGER) FROM meta WHERE key = ?)`,
   );
-  return select.pluck().get() ?? 0;
+  return select.pluck().get(GREATEST_SEQ) ?? 0;
 }

@@ -13,6 +13,7 @@ import type { GroupCommit } from './group-commit.js';
 import type { ItemViews } from './item-views.js';
 import { paged } from './paging.js';
 import { read, readBack } from './reads.js';
+import type { Removals } from './removals.js';
 import type { RetryFilter } from '../deliveries.js';
 import type { ReleaseFilter } from '../items.js';
 import type { BulkWork, Jobs, JobView, SurveyCounts, WorkSurvey } from '../jobs.js';
@@ -47,6 +48,8 @@ export interface JobParts {
   readonly release: BulkRelease;
   readonly deliveries: DeliveryViews;
   readonly items: ItemViews;
+  /** Removed targets and channels come before jobs: they have fewer steps, and their names may be wanted again. */
+  readonly removals: Pick<Removals, 'step'>;
 }
 
 /**
@@ -94,7 +97,10 @@ export class SqliteJobs implements Jobs {
   }
 
   async step(): Promise<number | null> {
-    return await this.#parts.commit.run(() => this.#step(this.#now()));
+    return await this.#parts.commit.run(() => {
+      const now = this.#now();
+      return this.#parts.removals.step(now) ? 0 : this.#step(now);
+    });
   }
 
   async cancel(id: string): Promise<JobView> {

@@ -13,7 +13,6 @@ export class Lanes {
   readonly #remove;
   readonly #first;
   readonly #unblock;
-  readonly #removeAll;
 
   constructor(db: Db) {
     this.#hasDelivery = db
@@ -29,7 +28,6 @@ export class Lanes {
       )
       .pluck();
     this.#unblock = db.prepare<[number]>('UPDATE deliveries SET blocked = blocked - 1 WHERE id = ?');
-    this.#removeAll = db.prepare<[number]>('DELETE FROM lanes WHERE target = ?');
   }
 
   /** Appends a delivery to its lanes; `seq` must exceed every earlier one. Returns the number of lanes in which it waits. */
@@ -51,8 +49,8 @@ export class Lanes {
     }
   }
 
-  /** Removes the lanes of a target. */
-  clear(target: number): void {
-    this.#removeAll.run(target);
+  /** Removes a delivery of a removed target from its lanes. No other moves up: none is sent any more. */
+  drop(target: number, lanes: Buffer, seq: number): void {
+    for (const lane of keysIn(lanes)) this.#remove.run(target, lane, seq);
   }
 }

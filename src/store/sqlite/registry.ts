@@ -2,14 +2,12 @@ import type { Effects } from '../../effects.js';
 import type { Channel, Sealed, Target } from '../../model.js';
 import { mayEndPause } from '../rules/pauses.js';
 import { rotated } from '../rules/rotation.js';
-import type { AuditTables } from './audit-tables.js';
 import type { SqliteBreakers } from './breakers.js';
 import type { CallHistoryTable } from './call-history.js';
-import type { DeliveryTables } from './delivery-tables.js';
 import type { GroupCommit } from './group-commit.js';
 import { read } from './reads.js';
 import type { RegistryTables } from './registry-tables.js';
-import type { ResyncWindows } from './resync-windows.js';
+import type { Removals } from './removals.js';
 import type { TrafficCounts } from './traffic-counts.js';
 import type { Connection, Registry } from '../registry.js';
 
@@ -17,11 +15,9 @@ export interface RegistryParts {
   readonly commit: GroupCommit;
   readonly tables: RegistryTables;
   /** What a change of a channel or target affects, in the same transaction. */
-  readonly audits: AuditTables;
   readonly breakers: SqliteBreakers;
   readonly callHistory: CallHistoryTable;
-  readonly deliveries: DeliveryTables;
-  readonly resyncWindows: ResyncWindows;
+  readonly removals: Removals;
   readonly traffic: TrafficCounts;
 }
 
@@ -47,7 +43,17 @@ export class SqliteRegistry implements Registry {
   }
 
   async addChannel(channel: Channel): Promise<void> {
-    await this.#commit.run(() => this.#tables.insertChannel(channel));
+    while (!(await this.#commit.run(() => this.#insertOnceFree(channel))));
+  }
+
+  /**
+   * An earlier channel of that name may still have resyncs to cancel: then this only does the next step, so that nothing of
+   * it can belong to the new channel. Returns whether the channel was inserted.
+   */
+  #insertOnceFree(channel: Channel): boolean {
+    if (this.#affected.removals.stepOfChannel(channel.name, this.#now())) return false;
+    this.#tables.insertChannel(channel);
+    return true;
   }
 
   async changeChannel(name: string, change: Partial<Omit<Channel, 'name' | 'createdAt'>>): Promise<Channel> {
@@ -62,14 +68,12 @@ export class SqliteRegistry implements Registry {
 
   async removeChannel(name: string): Promise<void> {
     await this.#commit.run(() => {
-      const { audits, callHistory, resyncWindows, traffic } = this.#affected;
-      const now = this.#now();
+      const { callHistory, removals, traffic } = this.#affected;
       this.#tables.requireChannel(name);
-      resyncWindows.cancelAllOf(name, now);
       callHistory.remove(name);
       traffic.remove(name);
-      audits.cancelAllOf(name, now);
       this.#tables.deleteChannel(name);
+      removals.beginChannel(name, this.#now());
     });
   }
 
@@ -123,9 +127,9 @@ export class SqliteRegistry implements Registry {
   async removeTarget(id: string): Promise<void> {
     await this.#commit.run(() => {
       const { number } = this.#tables.requireTarget(id);
-      this.#affected.deliveries.deadLetterPending(number, this.#now());
       this.#affected.breakers.remove(number);
       this.#tables.markTargetRemoved(number, this.#now());
+      this.#affected.removals.beginTarget(number, this.#now());
     });
   }
 

@@ -234,13 +234,13 @@ export class ResyncCallTables {
       .run({ channel, since, now });
   }
 
-  /** Repeats the calls that the process before this one was making. */
+  /** Repeats the calls that the process before this one was making. Those of removed channels are cancelled anyway. */
   requeueInterrupted(now: number): void {
-    this.#db
-      .prepare(
-        "UPDATE resync_messages SET status = 'queued', next_at = ?, closes_at = NULL WHERE status = 'requesting' AND closed = 0",
-      )
-      .run(now);
+    const requeue = this.#db.prepare<[number, string]>(
+      `UPDATE resync_messages SET status = 'queued', next_at = ?, closes_at = NULL
+       WHERE channel = ? AND status = 'requesting' AND next_at IS NOT NULL AND closed = 0`,
+    );
+    for (const channel of this.#registry.channels().keys()) requeue.run(now, channel);
   }
 
   /** A read. */

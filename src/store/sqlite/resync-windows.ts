@@ -9,6 +9,17 @@ interface EndedWindowRow {
   refused: number;
 }
 
+/** The condition of an index, which finds these rows by channel. */
+const HAS_CALLS = "status IN ('queued', 'requesting', 'waiting')";
+
+/**
+ * Ends all calls and polls. An id that Whapi was never asked for closes at once; one that it was asked for keeps its
+ * window, because its webhook may be on the way. A resync that is over stays finished.
+ */
+const CANCEL = `UPDATE resync_messages SET status = 'cancelled', next_at = NULL, settled_at = @now,
+  closed = CASE WHEN asked_at IS NULL THEN 1 ELSE closed END,
+  closes_at = coalesce(closes_at, asked_at + 1000 * (SELECT window_seconds FROM resyncs WHERE number = resync))`;
+
 /** The end of registrations: windows that run out, and cancelled resyncs. For use inside a transaction. */
 export class ResyncWindows {
   readonly #db: Db;
@@ -16,6 +27,8 @@ export class ResyncWindows {
   readonly #ended;
   readonly #close;
   readonly #remember;
+  readonly #inProgress;
+  readonly #markCancelled;
 
   constructor(db: Db) {
     this.#db = db;
@@ -36,6 +49,12 @@ export class ResyncWindows {
       `INSERT INTO ledger (key, last_seen_at) VALUES (?, ?)
        ON CONFLICT (key) DO UPDATE SET unposted = 0, seeded_at = CASE WHEN first_seen_at IS NULL THEN NULL ELSE seeded_at END
        WHERE unposted = 1 OR first_seen_at IS NULL`,
+    );
+    this.#inProgress = db.prepare<[string, number], { resync: number; position: number }>(
+      `SELECT resync, position FROM resync_messages WHERE channel = ? AND ${HAS_CALLS} LIMIT ?`,
+    );
+    this.#markCancelled = db.prepare<[number, number]>(
+      'UPDATE resyncs SET cancelled_at = ? WHERE number = ? AND cancelled_at IS NULL',
     );
   }
 
@@ -65,27 +84,20 @@ export class ResyncWindows {
     this.#cancelNumber(number, now);
   }
 
-  cancelAllOf(channel: string, now: number): void {
-    const numbers = this.#db
-      .prepare<[string], number>('SELECT number FROM resyncs WHERE channel = ? AND cancelled_at IS NULL')
-      .pluck()
-      .all(channel);
-    for (const number of numbers) this.#cancelNumber(number, now);
+  /**
+   * Cancels at most `limit` ids of a removed channel that are in progress, and the resyncs that they belong to. Returns
+   * whether more may be left.
+   */
+  cancelSomeOf(channel: string, limit: number, now: number): boolean {
+    const rows = this.#inProgress.all(channel, limit);
+    const cancel = this.#db.prepare(`${CANCEL} WHERE resync = @resync AND position = @position`);
+    for (const row of rows) cancel.run({ ...row, now });
+    for (const resync of new Set(rows.map((row) => row.resync))) this.#markCancelled.run(now, resync);
+    return rows.length === limit;
   }
 
-  /**
-   * Ends all calls and polls. An id that Whapi was never asked for closes at once; one that it was asked for keeps its
-   * window, because its webhook may be on the way. A resync that is over stays finished.
-   */
   #cancelNumber(number: number, now: number): void {
-    const { changes } = this.#db
-      .prepare(
-        `UPDATE resync_messages SET status = 'cancelled', next_at = NULL, settled_at = @now,
-           closed = CASE WHEN asked_at IS NULL THEN 1 ELSE closed END,
-           closes_at = coalesce(closes_at, asked_at + 1000 * (SELECT window_seconds FROM resyncs WHERE number = @number))
-         WHERE resync = @number AND status IN ('queued', 'requesting', 'waiting')`,
-      )
-      .run({ number, now });
-    if (changes > 0) this.#db.prepare('UPDATE resyncs SET cancelled_at = ? WHERE number = ?').run(now, number);
+    const { changes } = this.#db.prepare(`${CANCEL} WHERE resync = @number AND ${HAS_CALLS}`).run({ number, now });
+    if (changes > 0) this.#markCancelled.run(now, number);
   }
 }

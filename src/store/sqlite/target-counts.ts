@@ -90,6 +90,11 @@ export class TargetCounts {
     this.#addPending.run(target, -1);
   }
 
+  /** This many pending deliveries of a removed target ended. */
+  ended(target: number, count: number): void {
+    if (count > 0) this.#addPending.run(target, -count);
+  }
+
   /** A delivery ended as dead, for `cause` where one is known. */
   endedDead(id: number, target: number, cause: string | undefined, now: number): void {
     this.#dropOld.run(target, utcHour(now) - HOURS_BEFORE - 1);

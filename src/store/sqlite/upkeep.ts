@@ -1,6 +1,6 @@
 import type { Effects } from '../../effects.js';
-import { SHIFT_START } from './clock-shift.js';
-import type { ClockShift, ShiftCursor } from './clock-shift.js';
+import { SHIFT_START, STATUSES_TO_SHIFT } from './clock-shift.js';
+import type { CallCursor, ClockShift, ShiftCursor } from './clock-shift.js';
 import type { Db } from './database.js';
 import type { GroupCommit } from './group-commit.js';
 import type { Pruning } from './pruning.js';
@@ -50,7 +50,18 @@ export class SqliteUpkeep implements Upkeep {
       const from: ShiftCursor = cursor;
       cursor = await this.#commit.run(() => this.#clockShift.shiftDeliveries(byMs, from, this.#now()));
     }
-    await this.#commit.run(() => this.#clockShift.shiftCalls(byMs, this.#now()));
+    for (const channel of await read(() => [...this.#registry.channels().keys()])) {
+      for (const status of STATUSES_TO_SHIFT) await this.#shiftCalls(byMs, channel, status);
+    }
+    await this.#commit.run(() => this.#clockShift.shiftHistories(byMs, this.#now()));
+  }
+
+  async #shiftCalls(byMs: number, channel: string, status: string): Promise<void> {
+    let cursor: CallCursor | null = null;
+    do {
+      const from: CallCursor | null = cursor;
+      cursor = await this.#commit.run(() => this.#clockShift.shiftCalls(byMs, channel, status, from, this.#now()));
+    } while (cursor !== null);
   }
 
   async probe(): Promise<void> {

@@ -11,6 +11,7 @@ import { orderContract } from './order.js';
 import { outboxContract } from './outbox.js';
 import { registryContract } from './registry.js';
 import { releaseContract } from './release.js';
+import { removalsContract } from './removals.js';
 import { repetitionsContract } from './repetitions.js';
 import { resyncsContract } from './resyncs.js';
 import { runsContract } from './runs.js';
@@ -39,6 +40,7 @@ export function storeContract(open: OpenFixture): void {
     windowsContract(open);
     auditsContract(open);
     registryContract(open);
+    removalsContract(open);
     healthContract(open);
     viewsContract(open);
     loadContract(open);
