@@ -17,6 +17,7 @@ async function start(name: ProgramName): Promise<void> {
   else await import('./demo.js');
 }
 
+process.umask(0o077); // a backup or a key is for its user only
 const interrupted = new AbortController();
 const interrupt = (): void => interrupted.abort();
 process.on('SIGINT', interrupt);

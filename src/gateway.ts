@@ -22,6 +22,7 @@ import { newId } from './effects.js';
 import type { Effects } from './effects.js';
 import type { Encryption } from './encryption.js';
 import { GatewayError, StartError } from './errors.js';
+import { closeToOthers } from './file-privacy.js';
 import { startServer, SERVER_TIMEOUTS } from './http/server.js';
 import type { HttpServer, ServerHints, ServerTimeouts } from './http/server.js';
 import { startJobWorker } from './jobs.js';
@@ -115,6 +116,7 @@ export async function startGateway(
   try {
     const store = components.add('store', openStore(config.store, effects), async (each) => await each.close());
     components.nextStage();
+    closeToOthers(config.store, log);
     const keys = loadKeys(config, effects, await hasStoredSecrets(store));
     const encryption = await unlockStoredSecrets(store, keys.encryptionKey, effects);
     const gatewayId = await store.upkeep.pin(GATEWAY_ID, newId('gtw', effects));

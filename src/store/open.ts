@@ -1,6 +1,7 @@
 import type { StoreLocation } from '../config.js';
 import type { Effects } from '../effects.js';
 import { StartError } from '../errors.js';
+import { databaseFiles } from './sqlite/database.js';
 import { openSqliteStore } from './sqlite/engine.js';
 import type { Store } from './store.js';
 
@@ -14,4 +15,9 @@ export function openStore(location: StoreLocation, effects: Pick<Effects, 'now' 
     );
   }
   return openSqliteStore(location.file, effects);
+}
+
+/** The files that the store keeps on this machine, whether or not they exist. */
+export function filesOf(location: StoreLocation): string[] {
+  return location.engine === 'sqlite' ? databaseFiles(location.file) : [];
 }

@@ -2,6 +2,7 @@ import { existsSync, mkdirSync, realpathSync, statSync } from 'node:fs';
 import { dirname } from 'node:path';
 import Database from 'better-sqlite3';
 import { GatewayError, StartError } from '../../errors.js';
+import { ensurePrivate, PRIVATE_FOLDER } from '../../private-files.js';
 import { migrationsOf, pendingMigrations } from '../migrate.js';
 import type { Migration } from '../migrate.js';
 import { defineMigrationFunctions } from './migration-functions.js';
@@ -32,17 +33,17 @@ export interface OpenDatabase {
  */
 export function openDatabase(file: string): OpenDatabase {
   try {
-    mkdirSync(dirname(file), { recursive: true });
+    mkdirSync(dirname(file), { recursive: true, mode: PRIVATE_FOLDER });
   } catch (error) {
     throw new StartError('GW_STORE_UNUSABLE', `Cannot create the folder of ${file}: ${errorText(error)}`, {
       cause: error,
     });
   }
   refuseHardLinks(file);
-  const lock = lockDatabase(existsSync(file) ? realpathSync(file) : file); // one lock, also when opened through a symbolic link
+  const lock = lockDatabase(realFile(file)); // one lock, also when opened through a symbolic link
   let db: Db | undefined;
   try {
-    db = retainForever(new Database(file));
+    db = openPrivate(file);
     initialize(db);
     const opened = db;
     return {
@@ -57,6 +58,22 @@ export function openDatabase(file: string): OpenDatabase {
     lock.close();
     throw asStartError(file, error);
   }
+}
+
+/** The database, its write-ahead log with that log's index, and the lock of its gateway with its journal. */
+export function databaseFiles(file: string): string[] {
+  return ['', '-wal', '-shm', '-lock', '-lock-journal'].map((ending) => realFile(file) + ending);
+}
+
+/** The file that a path names, past symbolic links: SQLite keeps its other files beside that one. */
+function realFile(file: string): string {
+  return existsSync(file) ? realpathSync(file) : file;
+}
+
+/** Opens a file that no other user can read if it is new. The write-ahead log and its index get the mode of their database. */
+function openPrivate(file: string, options?: Database.Options): Db {
+  ensurePrivate(file);
+  return retainForever(new Database(file, options));
 }
 
 /** The error that ends the start when the file cannot be used. */
@@ -84,7 +101,7 @@ function lockDatabase(file: string): Db {
   const lockFile = `${file}-lock`;
   let lock: Db | undefined;
   try {
-    lock = retainForever(new Database(lockFile, { timeout: 0 }));
+    lock = openPrivate(lockFile, { timeout: 0 });
     lock.exec('BEGIN EXCLUSIVE');
     return lock;
   } catch (error) {
