@@ -2,7 +2,7 @@ import { resolve } from 'node:path';
 import { parseTargetNetworks } from './delivery/networks.js';
 import type { TargetNetworks } from './delivery/networks.js';
 import { StartError } from './errors.js';
-import { ENCRYPTION_KEY_BYTES } from './encryption.js';
+import { ENCRYPTION_KEY_BYTES, parseKey } from './encryption.js';
 import { quoted } from './quoted.js';
 
 export type StoreLocation =
@@ -132,8 +132,8 @@ function storeLocation(value: string): StoreLocation {
 
 function keyOf(value: string | null): Buffer | null {
   if (value === null) return null;
-  const key = Buffer.from(value, 'base64');
-  if (key.length !== ENCRYPTION_KEY_BYTES || key.toString('base64').replace(/=+$/, '') !== value.replace(/=+$/, '')) {
+  const key = parseKey(value);
+  if (key === null) {
     throw wrong('ENCRYPTION_KEY', `is not valid; expected ${ENCRYPTION_KEY_BYTES} bytes in base64. ${MAKE_KEY}`);
   }
   return key;

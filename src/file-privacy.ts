@@ -1,14 +1,17 @@
 import { dirname } from 'node:path';
-import type { Logger } from 'pino';
 import type { StoreLocation } from './config.js';
 import { isOpenToAll, tighten } from './private-files.js';
 import { filesOf } from './store/open.js';
+
+interface Log {
+  readonly warn: (fields: object, event: string) => void;
+}
 
 /**
  * Closes the files of an open store to other users of the machine: earlier versions created them with the mode of any
  * file, so that everyone could read the messages, and stall the gateway with a read lock.
  */
-export function closeToOthers(store: StoreLocation, log: Pick<Logger, 'warn'>): void {
+export function closeToOthers(store: StoreLocation, log: Log): void {
   if (store.engine !== 'sqlite') return;
   const { tightened, stillOpen } = tighten(filesOf(store));
   if (tightened.length > 0)

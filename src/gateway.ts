@@ -34,9 +34,10 @@ import { RESYNC_INTERVALS } from './resync/policy.js';
 import type { ResyncIntervals } from './resync/policy.js';
 import { progressOf } from './resync/progress.js';
 import { startResyncWorker } from './resync/worker.js';
+import type { OpenSecret } from './secret-places.js';
 import { openStore } from './store/open.js';
 import type { Store } from './store/store.js';
-import { hasStoredSecrets, unlockStoredSecrets } from './stored-secrets.js';
+import { storedFingerprint, unlockStoredSecrets, unreadableSecrets } from './stored-secrets.js';
 import { startSweep } from './sweep.js';
 import { createWhapiClient } from './whapi/client.js';
 import { createCallScheduler } from './whapi/scheduler.js';
@@ -87,7 +88,7 @@ interface Base {
   readonly intervals: Intervals;
   readonly store: Store;
   readonly encryption: Encryption;
-  readonly openSecret: Encryption['open'];
+  readonly openSecret: OpenSecret;
   readonly gatewayId: string;
   readonly onError: (error: unknown) => void;
 }
@@ -117,8 +118,11 @@ export async function startGateway(
     const store = components.add('store', openStore(config.store, effects), async (each) => await each.close());
     components.nextStage();
     closeToOthers(config.store, log);
-    const keys = loadKeys(config, effects, await hasStoredSecrets(store));
+    const keys = loadKeys(config, effects, (await storedFingerprint(store)) !== null);
     const encryption = await unlockStoredSecrets(store, keys.encryptionKey, effects);
+    // One that was changed or moved in the database stops its own channel or target only.
+    for (const secret of await unreadableSecrets(store, encryption))
+      log.error({ secret, fix: 'set it again, or restore a backup' }, 'stored secret does not open');
     const gatewayId = await store.upkeep.pin(GATEWAY_ID, newId('gtw', effects));
     const onError = errorReporter(log);
     const openSecret = encryption.open;

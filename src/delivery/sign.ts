@@ -1,5 +1,7 @@
 import { Webhook } from 'standardwebhooks';
-import type { Sealed, Target } from '../model.js';
+import type { Target } from '../model.js';
+import { placeOf } from '../secret-places.js';
+import type { OpenSecret } from '../secret-places.js';
 
 export interface Signer {
   readonly webhook: Webhook;
@@ -8,11 +10,13 @@ export interface Signer {
 }
 
 /** One per secret of a target, newest first. */
-export function signersOf(target: Target, openSecret: (sealed: Sealed) => string): readonly Signer[] {
-  return [{ secret: target.secret, expiresAt: null }, ...target.previousSecrets].map(({ secret, expiresAt }) => ({
-    webhook: new Webhook(openSecret(secret)),
+export function signersOf(target: Target, openSecret: OpenSecret): readonly Signer[] {
+  const current = { webhook: new Webhook(openSecret(target.secret, placeOf.secret(target))), expiresAt: null };
+  const previous = target.previousSecrets.map(({ secret, expiresAt }) => ({
+    webhook: new Webhook(openSecret(secret, placeOf.previousSecret(target))),
     expiresAt,
   }));
+  return [current, ...previous];
 }
 
 /**
