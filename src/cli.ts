@@ -36,6 +36,7 @@ const exitCode = await runCommandLine(
     effects: systemEffects,
   },
   start,
+  async () => await import('./maintenance.js'),
 );
 if (exitCode !== null) process.exitCode = exitCode;
 if (interrupted.signal.aborted) process.exit(); // a pending read of standard input would keep the process alive

@@ -44,17 +44,27 @@ const MAKE_KEY = `Make one with: openssl rand -base64 ${ENCRYPTION_KEY_BYTES}`;
 /** RFC 6750, 2.1. */
 const BEARER_TOKEN = /^[A-Za-z0-9._~+/-]+=*$/;
 
+/** What an admin token consists of. */
+export const ADMIN_TOKEN_WORDS = `${SHORTEST_TOKEN} or more letters, digits and "-._~+/" without spaces`;
+
+/** Whether a text can be the admin token, from the environment or from its file. */
+export function isAdminToken(token: string): boolean {
+  return token.length >= SHORTEST_TOKEN && BEARER_TOKEN.test(token);
+}
+
+/** The key that `rekey` changes to; null: it makes one. @throws StartError GW_BAD_CONFIG */
+export function readNewEncryptionKey(env: Environment): Buffer | null {
+  return keyOf('NEW_ENCRYPTION_KEY', text(env, 'NEW_ENCRYPTION_KEY'));
+}
+
 /** Reads the settings from the environment. @throws StartError GW_BAD_CONFIG, with the variable, its value and the fix */
 export function readConfig(env: Environment): Config {
   const store = storeLocation(text(env, 'DATABASE_URL') ?? 'sqlite:./data/gateway.db');
   const adminToken = text(env, 'ADMIN_TOKEN');
-  if (adminToken !== null && (adminToken.length < SHORTEST_TOKEN || !BEARER_TOKEN.test(adminToken))) {
-    throw wrong(
-      'ADMIN_TOKEN',
-      `is not valid; expected ${SHORTEST_TOKEN} or more letters, digits and "-._~+/" without spaces. ${MAKE_TOKEN}`,
-    );
+  if (adminToken !== null && !isAdminToken(adminToken)) {
+    throw wrong('ADMIN_TOKEN', `is not valid; expected ${ADMIN_TOKEN_WORDS}. ${MAKE_TOKEN}`);
   }
-  const encryptionKey = keyOf(text(env, 'ENCRYPTION_KEY'));
+  const encryptionKey = keyOf('ENCRYPTION_KEY', text(env, 'ENCRYPTION_KEY'));
   if (store.engine === 'postgres' && (adminToken === null || encryptionKey === null)) {
     const [name, make] = adminToken === null ? ['ADMIN_TOKEN', MAKE_TOKEN] : ['ENCRYPTION_KEY', MAKE_KEY];
     throw wrong(name, `is required with PostgreSQL, so that all replicas share it. ${make}`);
@@ -130,11 +140,11 @@ function storeLocation(value: string): StoreLocation {
   return { engine: 'sqlite', file: resolve(match[1] ?? '') };
 }
 
-function keyOf(value: string | null): Buffer | null {
+function keyOf(name: string, value: string | null): Buffer | null {
   if (value === null) return null;
   const key = parseKey(value);
   if (key === null) {
-    throw wrong('ENCRYPTION_KEY', `is not valid; expected ${ENCRYPTION_KEY_BYTES} bytes in base64. ${MAKE_KEY}`);
+    throw wrong(name, `is not valid; expected ${ENCRYPTION_KEY_BYTES} bytes in base64. ${MAKE_KEY}`);
   }
   return key;
 }

@@ -35,6 +35,11 @@ export function parseKey(text: string): Buffer | null {
   return isExact && key.length === ENCRYPTION_KEY_BYTES ? key : null;
 }
 
+/** Identifies a key without revealing it. */
+export function fingerprintOf(key: Buffer): string {
+  return createHmac('sha256', key).update('whapi-resync-gateway').digest('hex').slice(0, 16);
+}
+
 /** AES-256-GCM under `key` (32 bytes), with a fresh nonce per secret and its place as associated data. */
 export function createEncryption(key: Buffer, effects: Pick<Effects, 'randomBytes'>): Encryption {
   const seal: Encryption['seal'] = (secret, place) => {
@@ -57,7 +62,7 @@ export function createEncryption(key: Buffer, effects: Pick<Effects, 'randomByte
       const secret = isPlain ? stored : decrypted(stored, key, null);
       return secret === null ? stored : seal(secret, place);
     },
-    fingerprint: createHmac('sha256', key).update('whapi-resync-gateway').digest('hex').slice(0, 16),
+    fingerprint: fingerprintOf(key),
   };
 }
 

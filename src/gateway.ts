@@ -118,7 +118,8 @@ export async function startGateway(
     const store = components.add('store', openStore(config.store, effects), async (each) => await each.close());
     components.nextStage();
     closeToOthers(config.store, log);
-    const keys = loadKeys(config, effects, (await storedFingerprint(store)) !== null);
+    const keys = loadKeys(config, effects, await storedFingerprint(store));
+    for (const file of keys.readableByOthers) log.warn({ file }, 'key file is readable by other users');
     const encryption = await unlockStoredSecrets(store, keys.encryptionKey, effects);
     // One that was changed or moved in the database stops its own channel or target only.
     for (const secret of await unreadableSecrets(store, encryption))

@@ -1,5 +1,17 @@
-import { chmodSync, closeSync, constants, fchownSync, fsyncSync, openSync, statSync } from 'node:fs';
+import {
+  chmodSync,
+  closeSync,
+  constants,
+  fchownSync,
+  fsyncSync,
+  linkSync,
+  openSync,
+  renameSync,
+  rmSync,
+  statSync,
+} from 'node:fs';
 import { dirname } from 'node:path';
+import type { Effects } from './effects.js';
 
 /** Files that the gateway creates: their owner reads and writes them, no one else. */
 const PRIVATE_FILE = 0o600;
@@ -38,6 +50,30 @@ export function ensurePrivate(file: string): void {
   } catch {
     // It exists, or cannot be created.
   }
+}
+
+/**
+ * The name under which a file is written until it is complete. It is random, so that no one can prepare a link there, and
+ * lies beside the file, so that a rename is enough.
+ */
+export function unfinishedName(file: string, { randomBytes }: Pick<Effects, 'randomBytes'>): string {
+  return `${file}.${randomBytes(8).toString('hex')}.tmp`;
+}
+
+/** Errors of `link` on a file system without hard links. */
+const NO_HARD_LINKS: ReadonlySet<string> = new Set(['EPERM', 'ENOSYS', 'ENOTSUP', 'EOPNOTSUPP']);
+
+/** Gives a complete file its name, durably. It never replaces a file. @throws ErrnoException, EEXIST among them */
+export function publish(unfinished: string, file: string): void {
+  try {
+    linkSync(unfinished, file);
+    rmSync(unfinished);
+  } catch (error) {
+    if (!NO_HARD_LINKS.has((error as NodeJS.ErrnoException).code ?? '')) throw error;
+    closeSync(createPrivate(file));
+    renameSync(unfinished, file);
+  }
+  syncFolder(dirname(file));
 }
 
 /** Takes the rights of other users away from those of the files that exist. */

@@ -18,6 +18,11 @@ export async function storedFingerprint({ upkeep }: Pick<Store, 'upkeep'>): Prom
   return await upkeep.pinned(KEY_FINGERPRINT);
 }
 
+/** The same in values that the store has pinned. */
+export function fingerprintIn(values: ReadonlyMap<string, string>): string | null {
+  return values.get(KEY_FINGERPRINT) ?? null;
+}
+
 /**
  * The encryption under `key` (32 bytes), checked against what the store holds. A wrong key fails the start: otherwise
  * the first webhook would find out. Secrets of earlier versions are sealed anew, in one transaction.

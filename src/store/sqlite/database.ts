@@ -11,7 +11,7 @@ import { errorText } from '../../errors.js';
 export type Db = Database.Database;
 
 /** 'WRG1': marks a file as ours, so that no other program's database is ever written to. */
-const APPLICATION_ID = 0x57524731;
+export const APPLICATION_ID = 0x57524731;
 const CACHE_KIB = 32_768;
 /** Pages in the write-ahead log before a checkpoint: fewer, longer pauses than with the default of 1000. */
 const CHECKPOINT_PAGES = 4000;
@@ -66,12 +66,12 @@ export function databaseFiles(file: string): string[] {
 }
 
 /** The file that a path names, past symbolic links: SQLite keeps its other files beside that one. */
-function realFile(file: string): string {
+export function realFile(file: string): string {
   return existsSync(file) ? realpathSync(file) : file;
 }
 
 /** Opens a file that no other user can read if it is new. The write-ahead log and its index get the mode of their database. */
-function openPrivate(file: string, options?: Database.Options): Db {
+export function openPrivate(file: string, options?: Database.Options): Db {
   ensurePrivate(file);
   return retainForever(new Database(file, options));
 }
@@ -97,7 +97,7 @@ function refuseHardLinks(file: string): void {
  * Locks a second file through SQLite, so that the lock ends with the process. Locking the database itself
  * (locking_mode=EXCLUSIVE) would also block backups and the sqlite3 shell.
  */
-function lockDatabase(file: string): Db {
+export function lockDatabase(file: string): Db {
   const lockFile = `${file}-lock`;
   let lock: Db | undefined;
   try {
