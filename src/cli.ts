@@ -17,6 +17,7 @@ async function start(name: ProgramName): Promise<void> {
   else await import('./demo.js');
 }
 
+process.umask(0o077); // a backup or a key is for its user only
 const interrupted = new AbortController();
 const interrupt = (): void => interrupted.abort();
 process.on('SIGINT', interrupt);
@@ -35,6 +36,7 @@ const exitCode = await runCommandLine(
     effects: systemEffects,
   },
   start,
+  async () => await import('./maintenance.js'),
 );
 if (exitCode !== null) process.exitCode = exitCode;
 if (interrupted.signal.aborted) process.exit(); // a pending read of standard input would keep the process alive

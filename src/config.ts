@@ -2,7 +2,7 @@ import { resolve } from 'node:path';
 import { parseTargetNetworks } from './delivery/networks.js';
 import type { TargetNetworks } from './delivery/networks.js';
 import { StartError } from './errors.js';
-import { ENCRYPTION_KEY_BYTES } from './encryption.js';
+import { ENCRYPTION_KEY_BYTES, parseKey } from './encryption.js';
 import { quoted } from './quoted.js';
 
 export type StoreLocation =
@@ -45,17 +45,27 @@ const MAKE_KEY = `Make one with: openssl rand -base64 ${ENCRYPTION_KEY_BYTES}`;
 /** RFC 6750, 2.1. */
 const BEARER_TOKEN = /^[A-Za-z0-9._~+/-]+=*$/;
 
+/** What an admin token consists of. */
+export const ADMIN_TOKEN_WORDS = `${SHORTEST_TOKEN} or more letters, digits and "-._~+/" without spaces`;
+
+/** Whether a text can be the admin token, from the environment or from its file. */
+export function isAdminToken(token: string): boolean {
+  return token.length >= SHORTEST_TOKEN && BEARER_TOKEN.test(token);
+}
+
+/** The key that `rekey` changes to; null: it makes one. @throws StartError GW_BAD_CONFIG */
+export function readNewEncryptionKey(env: Environment): Buffer | null {
+  return keyOf('NEW_ENCRYPTION_KEY', text(env, 'NEW_ENCRYPTION_KEY'));
+}
+
 /** Reads the settings from the environment. @throws StartError GW_BAD_CONFIG, with the variable, its value and the fix */
 export function readConfig(env: Environment): Config {
   const store = storeLocation(text(env, 'DATABASE_URL') ?? 'sqlite:./data/gateway.db');
   const adminToken = text(env, 'ADMIN_TOKEN');
-  if (adminToken !== null && (adminToken.length < SHORTEST_TOKEN || !BEARER_TOKEN.test(adminToken))) {
-    throw wrong(
-      'ADMIN_TOKEN',
-      `is not valid; expected ${SHORTEST_TOKEN} or more letters, digits and "-._~+/" without spaces. ${MAKE_TOKEN}`,
-    );
+  if (adminToken !== null && !isAdminToken(adminToken)) {
+    throw wrong('ADMIN_TOKEN', `is not valid; expected ${ADMIN_TOKEN_WORDS}. ${MAKE_TOKEN}`);
   }
-  const encryptionKey = keyOf(text(env, 'ENCRYPTION_KEY'));
+  const encryptionKey = keyOf('ENCRYPTION_KEY', text(env, 'ENCRYPTION_KEY'));
   return Object.freeze({
     host: text(env, 'HOST') ?? '127.0.0.1',
     port: integer(env, 'PORT', 8080, 0, 65_535),
@@ -165,11 +175,11 @@ function storeLocation(value: string): StoreLocation {
   return { engine: 'sqlite', file: resolve(file) };
 }
 
-function keyOf(value: string | null): Buffer | null {
+function keyOf(name: string, value: string | null): Buffer | null {
   if (value === null) return null;
-  const key = Buffer.from(value, 'base64');
-  if (key.length !== ENCRYPTION_KEY_BYTES || key.toString('base64').replace(/=+$/, '') !== value.replace(/=+$/, '')) {
-    throw wrong('ENCRYPTION_KEY', `is not valid; expected ${ENCRYPTION_KEY_BYTES} bytes in base64. ${MAKE_KEY}`);
+  const key = parseKey(value);
+  if (key === null) {
+    throw wrong(name, `is not valid; expected ${ENCRYPTION_KEY_BYTES} bytes in base64. ${MAKE_KEY}`);
   }
   return key;
 }

@@ -74,10 +74,19 @@ export function badCursor(): GatewayError {
   );
 }
 
-/** An error that stops the start of the process. `exitCode`: 2 for an invalid setting, 1 for anything else. */
+/** An error that stops the start of the process, or a command that works on its files. `exitCode`: 2 for an invalid setting, 1 for anything else. */
 export class StartError extends Error {
   readonly code:
-    'GW_BAD_CONFIG' | 'GW_STORE_LOCKED' | 'GW_STORE_UNUSABLE' | 'GW_WRONG_KEY' | 'GW_PORT_TAKEN' | 'GW_CANNOT_LISTEN';
+    | 'GW_BAD_CONFIG'
+    | 'GW_STORE_LOCKED'
+    | 'GW_STORE_UNUSABLE'
+    | 'GW_WRONG_KEY'
+    | 'GW_UNSAFE_KEY_FILE'
+    | 'GW_BACKUP_EXISTS'
+    | 'GW_BACKUP_FAILED'
+    | 'GW_BAD_BACKUP'
+    | 'GW_PORT_TAKEN'
+    | 'GW_CANNOT_LISTEN';
   readonly exitCode: 1 | 2;
 
   constructor(code: StartError['code'], message: string, options?: ErrorOptions) {
@@ -91,7 +100,10 @@ export class StartError extends Error {
 /** Exit codes of the command line, for scripts. docs/cli.md and `--help` list them. */
 export const EXIT = {
   ok: 0,
-  /** The command ran, and a check failed: doctor, audit, targets test, channels connect; or a resync restored nothing. */
+  /**
+   * The command ran, and a check failed: doctor, audit, targets test, channels connect; a resync restored nothing; or
+   * backup, restore or rekey could not do it.
+   */
   failed: 1,
   /** An option, argument, file or value is wrong. */
   usage: 2,
@@ -114,7 +126,10 @@ export type CommandErrorCode =
   'GW_USAGE' | 'GW_NO_ADMIN_TOKEN' | 'GW_UNREACHABLE' | 'GW_NOT_A_GATEWAY' | 'GW_INTERRUPTED' | 'GW_NOT_FOUND';
 
 /** The exit code of an error: the same mistake ends every command with the same one. */
-const EXIT_OF: ReadonlyMap<string, ExitCode> = new Map<CommandErrorCode | GatewayErrorCode, ExitCode>([
+const EXIT_OF: ReadonlyMap<string, ExitCode> = new Map<
+  CommandErrorCode | GatewayErrorCode | StartError['code'],
+  ExitCode
+>([
   ['GW_USAGE', EXIT.usage],
   ['GW_NO_ADMIN_TOKEN', EXIT.usage],
   ['GW_BAD_REQUEST', EXIT.usage], // an invalid value, which only the gateway can tell
@@ -125,6 +140,14 @@ const EXIT_OF: ReadonlyMap<string, ExitCode> = new Map<CommandErrorCode | Gatewa
   ['GW_STORE_UNAVAILABLE', EXIT.unreachable],
   ['GW_NOT_FOUND', EXIT.notFound],
   ['GW_INTERRUPTED', EXIT.interrupted],
+  ['GW_BAD_CONFIG', EXIT.usage],
+  ['GW_STORE_LOCKED', EXIT.failed],
+  ['GW_STORE_UNUSABLE', EXIT.failed],
+  ['GW_WRONG_KEY', EXIT.failed],
+  ['GW_UNSAFE_KEY_FILE', EXIT.failed],
+  ['GW_BACKUP_EXISTS', EXIT.failed],
+  ['GW_BACKUP_FAILED', EXIT.failed],
+  ['GW_BAD_BACKUP', EXIT.failed],
 ]);
 
 /** An error that ends a command. The message is for the person who typed it. */

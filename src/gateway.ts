@@ -23,6 +23,7 @@ import { newId } from './effects.js';
 import type { Effects } from './effects.js';
 import type { Encryption } from './encryption.js';
 import { GatewayError, StartError } from './errors.js';
+import { closeToOthers } from './file-privacy.js';
 import { startServer, SERVER_TIMEOUTS } from './http/server.js';
 import type { HttpServer, ServerHints, ServerTimeouts } from './http/server.js';
 import { startJobWorker } from './jobs.js';
@@ -34,9 +35,10 @@ import { RESYNC_INTERVALS } from './resync/policy.js';
 import type { ResyncIntervals } from './resync/policy.js';
 import { progressOf } from './resync/progress.js';
 import { startResyncWorker } from './resync/worker.js';
+import type { OpenSecret } from './secret-places.js';
 import { openStore } from './store/open.js';
 import type { Store } from './store/store.js';
-import { hasStoredSecrets, unlockStoredSecrets } from './stored-secrets.js';
+import { storedFingerprint, unlockStoredSecrets, unreadableSecrets } from './stored-secrets.js';
 import { startSweep } from './sweep.js';
 import { createWhapiClient } from './whapi/client.js';
 import { createCallScheduler } from './whapi/scheduler.js';
@@ -87,7 +89,7 @@ interface Base {
   readonly intervals: Intervals;
   readonly store: Store;
   readonly encryption: Encryption;
-  readonly openSecret: Encryption['open'];
+  readonly openSecret: OpenSecret;
   readonly gatewayId: string;
   readonly onError: (error: unknown) => void;
 }
@@ -116,8 +118,13 @@ export async function startGateway(
   try {
     const store = components.add('store', openStore(config.store, effects), async (each) => await each.close());
     components.nextStage();
-    const keys = loadKeys(config, effects, await hasStoredSecrets(store));
+    closeToOthers(config.store, log);
+    const keys = loadKeys(config, effects, await storedFingerprint(store));
+    for (const file of keys.readableByOthers) log.warn({ file }, 'key file is readable by other users');
     const encryption = await unlockStoredSecrets(store, keys.encryptionKey, effects);
+    // One that was changed or moved in the database stops its own channel or target only.
+    for (const secret of await unreadableSecrets(store, encryption))
+      log.error({ secret, fix: 'set it again, or restore a backup' }, 'stored secret does not open');
     const gatewayId = await store.upkeep.pin(GATEWAY_ID, newId('gtw', effects));
     const onError = errorReporter(log);
     const openSecret = encryption.open;

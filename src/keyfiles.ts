@@ -1,68 +1,137 @@
-import {
-  closeSync,
-  existsSync,
-  fsyncSync,
-  mkdirSync,
-  openSync,
-  readFileSync,
-  renameSync,
-  rmSync,
-  writeFileSync,
-} from 'node:fs';
+import { mkdirSync, rmSync } from 'node:fs';
 import { dirname, join } from 'node:path';
+import { ADMIN_TOKEN_WORDS, isAdminToken } from './config.js';
 import type { Config } from './config.js';
 import type { Effects } from './effects.js';
-import { StartError } from './errors.js';
-import { ENCRYPTION_KEY_BYTES } from './encryption.js';
+import { ENCRYPTION_KEY_BYTES, fingerprintOf, parseKey } from './encryption.js';
+import { errorText, StartError } from './errors.js';
+import { makeKeyFile, readKeyFile, replaceKeyFile } from './key-file.js';
+import type { KeyFile } from './key-file.js';
+import { PRIVATE_FOLDER } from './private-files.js';
 
 export interface Keys {
   readonly adminToken: string;
   readonly encryptionKey: Buffer;
   /** Files that this start created. Logs name them, never their contents. */
   readonly made: readonly string[];
+  /** Files that other users of the machine may read. */
+  readonly readableByOthers: readonly string[];
   /** Where the admin token can be read; null where the environment gave it. */
   readonly adminTokenFile: string | null;
 }
 
-/**
- * Reads the admin token and the encryption key from the environment, else from the files beside the SQLite file, which
- * the first start creates. Only the process that holds the store's lock may call it. `isKeyInUse`: the store already
- * holds secrets under a key, so a new key could not decrypt them. @throws StartError GW_STORE_UNUSABLE, GW_WRONG_KEY
- */
-export function loadKeys(config: Config, effects: Pick<Effects, 'randomBytes'>, isKeyInUse: boolean): Keys {
-  const made: string[] = [];
-  const beside = (name: string, fresh: () => string): string => {
-    if (config.store.engine !== 'sqlite')
-      throw new StartError('GW_BAD_CONFIG', `${name} must be set in the environment.`);
-    const file = join(dirname(config.store.file), name);
-    const { text, isNew } = readOrMake(file, fresh);
-    if (isNew) made.push(file);
-    return text;
-  };
-  const adminToken = config.adminToken ?? beside('admin-token', () => effects.randomBytes(24).toString('base64url'));
-  if (config.encryptionKey === null && isKeyInUse) mustHaveKeyFile(config);
-  const encryptionKey =
-    config.encryptionKey ??
-    Buffer.from(
-      beside('encryption-key', () => effects.randomBytes(ENCRYPTION_KEY_BYTES).toString('base64')),
-      'base64',
-    );
-  if (encryptionKey.length !== ENCRYPTION_KEY_BYTES) {
-    throw new StartError(
-      'GW_STORE_UNUSABLE',
-      'The file encryption-key beside the database is damaged: it does not hold 32 bytes in base64. Restore it from a backup.',
-    );
-  }
-  const adminTokenFile =
-    config.adminToken === null && config.store.engine === 'sqlite'
-      ? join(dirname(config.store.file), 'admin-token')
-      : null;
-  return { adminToken, encryptionKey, made, adminTokenFile };
+type KeyEffects = Pick<Effects, 'randomBytes' | 'now'>;
+type KeySettings = Pick<Config, 'store' | 'adminToken' | 'encryptionKey'>;
+
+/** What was found or made on the way. */
+interface Findings {
+  readonly made: string[];
+  readonly readableByOthers: string[];
 }
 
-function mustHaveKeyFile({ store }: Config): void {
-  const file = store.engine === 'sqlite' ? join(dirname(store.file), 'encryption-key') : '';
-  if (existsSync(file)) return;
+const KEY_FILE = 'encryption-key';
+const TOKEN_FILE = 'admin-token';
+
+/**
+ * Reads the admin token and the encryption key from the environment, else from the files beside the SQLite file, which
+ * the first start creates. Only the process that holds the store's lock may call it. `fingerprint`: of the key that the
+ * store already holds secrets under, so that no other key could decrypt them; null: none.
+ * @throws StartError GW_STORE_UNUSABLE, GW_WRONG_KEY, GW_UNSAFE_KEY_FILE
+ */
+export function loadKeys(config: KeySettings, effects: KeyEffects, fingerprint: string | null): Keys {
+  const findings: Findings = { made: [], readableByOthers: [] };
+  const adminToken = config.adminToken ?? adminTokenIn(beside(config, TOKEN_FILE), effects, findings);
+  const encryptionKey =
+    config.encryptionKey ?? encryptionKeyIn(beside(config, KEY_FILE), effects, fingerprint, findings);
+  const adminTokenFile = config.adminToken === null ? beside(config, TOKEN_FILE) : null;
+  return { adminToken, encryptionKey, ...findings, adminTokenFile };
+}
+
+/** The key alone, as `loadKeys` reads it. @throws StartError */
+export function loadEncryptionKey(config: KeySettings, effects: KeyEffects, fingerprint: string | null): Buffer {
+  const findings: Findings = { made: [], readableByOthers: [] };
+  return config.encryptionKey ?? encryptionKeyIn(keyFileOf(config), effects, fingerprint, findings);
+}
+
+/** The file of the encryption key, where the environment does not give the key. @throws StartError GW_BAD_CONFIG */
+export function keyFileOf(config: Pick<Config, 'store'>): string {
+  return beside(config, KEY_FILE);
+}
+
+/**
+ * Writes a new key beside the present one. As soon as the store's secrets are encrypted with it, `switchKeyFile` makes it
+ * the key; if a crash prevents that, the next `loadKeys` does. @throws StartError
+ */
+export function stageKeyFile(file: string, key: Buffer, effects: KeyEffects): void {
+  const staged = stagedFile(file);
+  rmSync(staged, { force: true }); // of a change that failed: nothing is encrypted with it
+  makeKeyFile(staged, key.toString('base64'), effects);
+}
+
+/** Makes the staged key the key. Returns the name that the old key file is kept under: older backups need it. */
+export function switchKeyFile(file: string, effects: KeyEffects): string {
+  const keptAs = `${file}.old-${stampOf(effects.now())}`;
+  replaceKeyFile(file, stagedFile(file), keptAs);
+  return keptAs;
+}
+
+function stagedFile(file: string): string {
+  return `${file}.new`;
+}
+
+/** A moment as part of a file's name: `20260131T120000Z`. */
+export function stampOf(now: number): string {
+  return new Date(now).toISOString().replaceAll(/[-:]|\.\d+/g, '');
+}
+
+/** @throws StartError GW_BAD_CONFIG */
+function beside({ store }: Pick<Config, 'store'>, name: string): string {
+  if (store.engine === 'sqlite') return join(dirname(store.file), name);
+  throw new StartError('GW_BAD_CONFIG', `${name} must be set in the environment.`);
+}
+
+function adminTokenIn(file: string, effects: KeyEffects, findings: Findings): string {
+  const token = readOrMake(file, () => effects.randomBytes(24).toString('base64url'), effects, findings);
+  if (isAdminToken(token)) return token;
+  throw new StartError(
+    'GW_STORE_UNUSABLE',
+    `${file} does not hold an admin token; expected ${ADMIN_TOKEN_WORDS}, and nothing else. Correct it, or remove it so that ` +
+      'the gateway makes a new one.',
+  );
+}
+
+function encryptionKeyIn(file: string, effects: KeyEffects, fingerprint: string | null, findings: Findings): Buffer {
+  if (fingerprint !== null) {
+    const key = keyIn(file, readKeyFile(file));
+    if (key === null || fingerprintOf(key) !== fingerprint) finishSwitch(file, effects, fingerprint);
+    mustHaveKeyFile(file);
+  }
+  const make = (): string => effects.randomBytes(ENCRYPTION_KEY_BYTES).toString('base64');
+  return decoded(file, readOrMake(file, make, effects, findings));
+}
+
+/** Ends a change of the key that a crash interrupted between the commit of the secrets and the switch of the files. */
+function finishSwitch(file: string, effects: KeyEffects, fingerprint: string): void {
+  const staged = stagedFile(file);
+  const key = keyIn(staged, readKeyFile(staged));
+  if (key !== null && fingerprintOf(key) === fingerprint) switchKeyFile(file, effects);
+}
+
+function keyIn(file: string, found: KeyFile | null): Buffer | null {
+  return found === null ? null : decoded(file, found.text);
+}
+
+function decoded(file: string, text: string): Buffer {
+  const key = parseKey(text);
+  if (key !== null) return key;
+  throw new StartError(
+    'GW_STORE_UNUSABLE',
+    `${file} is damaged: it does not hold ${ENCRYPTION_KEY_BYTES} bytes in base64, and nothing else. Restore it from a backup.`,
+  );
+}
+
+function mustHaveKeyFile(file: string): void {
+  if (readKeyFile(file) !== null) return;
   throw new StartError(
     'GW_WRONG_KEY',
     `${file} is missing, and the database holds secrets that only this key decrypts. Restore the file from a backup, or set ` +
@@ -70,57 +139,17 @@ function mustHaveKeyFile({ store }: Config): void {
   );
 }
 
-function readOrMake(file: string, fresh: () => string): { text: string; isNew: boolean } {
-  if (existsSync(file)) return { text: existing(file), isNew: false };
+function readOrMake(file: string, fresh: () => string, effects: KeyEffects, findings: Findings): string {
+  const found = readKeyFile(file);
+  if (found?.isReadableByOthers === true) findings.readableByOthers.push(file);
+  if (found !== null) return found.text;
   const text = fresh();
   try {
-    mkdirSync(dirname(file), { recursive: true });
-    writeWhole(file, `${text}\n`);
-    return { text, isNew: true };
+    mkdirSync(dirname(file), { recursive: true, mode: PRIVATE_FOLDER });
   } catch (error) {
-    throw new StartError(
-      'GW_STORE_UNUSABLE',
-      `Cannot write ${file}: ${(error as Error).message}. Check the permissions of its folder.`,
-      {
-        cause: error,
-      },
-    );
+    throw new StartError('GW_STORE_UNUSABLE', `Cannot write ${file}: ${errorText(error)}.`, { cause: error });
   }
-}
-
-/** Writes the file atomically and durably: half a key would look like a damaged one. */
-function writeWhole(file: string, text: string): void {
-  const unfinished = `${file}.unfinished`;
-  try {
-    const handle = openSync(unfinished, 'w', 0o600);
-    try {
-      writeFileSync(handle, text);
-      fsyncSync(handle);
-    } finally {
-      closeSync(handle);
-    }
-    renameSync(unfinished, file);
-  } catch (error) {
-    rmSync(unfinished, { force: true, recursive: true });
-    throw error;
-  }
-}
-
-function existing(file: string): string {
-  let text: string;
-  try {
-    text = readFileSync(file, 'utf8').trim();
-  } catch (error) {
-    throw new StartError(
-      'GW_STORE_UNUSABLE',
-      `Cannot read ${file}: ${(error as Error).message}. Check its permissions.`,
-      { cause: error },
-    );
-  }
-  if (text === '')
-    throw new StartError(
-      'GW_STORE_UNUSABLE',
-      `${file} is empty. Restore it from a backup, or remove it so that the gateway makes a new one.`,
-    );
+  makeKeyFile(file, text, effects);
+  findings.made.push(file);
   return text;
 }

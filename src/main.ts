@@ -10,7 +10,11 @@ import type { Gateway } from './gateway.js';
 const REDACTED = ['req.headers.authorization', 'headers.authorization', '*.whapiToken', '*.webhookSecret', '*.secret'];
 const CLOSE_WITHIN_MS = 10_000;
 
+/** Files that the process creates are for its user only, whatever the umask that it was started with. */
+const UMASK = 0o077;
+
 async function main(): Promise<void> {
+  process.umask(UMASK);
   const config = readConfig(process.env);
   // Plain stdout with its errors ignored: pino's own writer hangs at exit if the reader of the log has gone away.
   process.stdout.on('error', () => undefined);

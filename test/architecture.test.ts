@@ -53,6 +53,7 @@ const isPure = ({ name }: SourceFile): boolean =>
       'json',
       'message-id',
       'quoted',
+      'secret-places',
       'connect/warnings',
       'delivery/breaker',
       'delivery/networks',

@@ -9,6 +9,10 @@ import { until } from './support/intervals.js';
 import { runToEnd, startProcess } from './support/process.js';
 import type { GatewayProcess } from './support/process.js';
 import { textWebhook } from './support/texts.js';
+import type * as Damage from '../src/store/sqlite/damage.js';
+
+/** The built module: it runs the script beside it. */
+const BUILT_DAMAGE = new URL('../dist/store/sqlite/damage.js', import.meta.url).href;
 
 const PAGE = 4096;
 /** More than the start reads whole. */
@@ -123,7 +127,7 @@ describe('a check for damage', () => {
 
   it('reads a sound file to its end and finds nothing', async () => {
     const { folder, file } = await largeFolder();
-    const { findDamage } = (await import('../dist/store/sqlite/damage.js'));
+    const { findDamage } = (await import(BUILT_DAMAGE)) as typeof Damage;
     expect(await findDamage(file, new AbortController().signal)).toBeNull();
     await expect(findDamage(join(folder, 'none.db'), new AbortController().signal)).rejects.toThrow(/check for damage/);
   });

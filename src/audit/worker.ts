@@ -1,6 +1,6 @@
 import type { Effects } from '../effects.js';
 import { AFTER_FAULT_MS, startLoop } from '../loop.js';
-import type { Pause, Sealed } from '../model.js';
+import type { Pause } from '../model.js';
 import type { ListAnswer, WhapiClient } from '../whapi/client.js';
 import { pauseFor, troubleIn } from '../whapi/policy.js';
 import type { CallIntervals } from '../whapi/policy.js';
@@ -9,6 +9,8 @@ import { afterFailure, afterPage, withSmallerPage, startWalk, NOTHING_READ, quer
 import type { AuditIntervals, WindowReading, WalkStep } from './policy.js';
 import type { AuditRun, Audits } from '../store/audits.js';
 import type { CallsDue, Calls } from '../store/calls.js';
+import { placeOf } from '../secret-places.js';
+import type { OpenSecret } from '../secret-places.js';
 
 export interface AuditWorkerOptions {
   readonly store: {
@@ -16,7 +18,7 @@ export interface AuditWorkerOptions {
     readonly calls: Pick<Calls, 'stateOf' | 'countCall' | 'noteAnswer'>;
   };
   readonly whapi: Pick<WhapiClient, 'listMessages'>;
-  readonly openSecret: (sealed: Sealed) => string;
+  readonly openSecret: OpenSecret;
   readonly scheduler: Pick<CallScheduler, 'forWorker' | 'stepFor'>;
   readonly intervals: AuditIntervals;
   /** Intervals of the channel as a whole. */
@@ -122,7 +124,7 @@ export function startAuditWorker(options: AuditWorkerOptions): AuditWorker {
     const reading = begun?.auditId === run.id ? begun.reading : NOTHING_READ;
     await store.calls.countCall(name);
     reportedReasons.delete(name);
-    const access = { baseUrl: whapiBaseUrl, token: openSecret(whapiToken) };
+    const access = { baseUrl: whapiBaseUrl, token: openSecret(whapiToken, placeOf.whapiToken({ name })) };
     const answer = await whapi.listMessages(access, queryFor(run, walk, reading), {
       timeoutMs: intervals.callTimeoutMs,
     });

@@ -7,6 +7,8 @@ import { channelCommands } from './channels.js';
 import { doctorCommand } from './doctor.js';
 import { explainCommand } from './explain.js';
 import { heldCommands } from './held.js';
+import { maintenanceCommands } from './maintenance.js';
+import type { LoadMaintenance } from './maintenance.js';
 import { resyncCommand } from './resync.js';
 import { addCommand, NAME, startSession } from './session.js';
 import type { GlobalOptions, Run, Work } from './session.js';
@@ -20,7 +22,8 @@ export type ProgramName = (typeof PROGRAMS)[number];
 const CLOSING_WORDS = `
 Exit codes:
   0    done
-  1    a check failed: doctor, audit, targets test, channels connect; or a resync restored nothing
+  1    a check failed: doctor, audit, targets test, channels connect; a resync restored nothing; or backup, restore or
+       rekey could not do it
   2    wrong usage: an invalid or missing option, argument, file or value
   3    cannot reach the gateway, or it accepts no work at the moment
   4    a resync restored only some of its messages
@@ -39,6 +42,7 @@ export async function runCommandLine(
   args: readonly string[],
   terminal: Terminal,
   start: (program: ProgramName) => Promise<void>,
+  loadMaintenance: LoadMaintenance,
 ): Promise<ExitCode | null> {
   let exitCode: ExitCode | null = EXIT.ok;
   const isJson = wantsJson(args);
@@ -81,6 +85,7 @@ export async function runCommandLine(
   heldCommands(program, run);
   auditCommand(program, run);
   doctorCommand(program, run);
+  maintenanceCommands(program, run, loadMaintenance);
   addCommand(program, 'simulate', 'Run a simulated Whapi to try the gateway with (see simulate --help)', [
     'simulate --time-scale 100',
   ])

@@ -1,6 +1,6 @@
 import type { Effects } from '../effects.js';
 import { GatewayError } from '../errors.js';
-import type { Channel, Sealed, Target } from '../model.js';
+import type { Channel, Target } from '../model.js';
 import { failureToGatewayError } from '../whapi/answers.js';
 import type { WhapiAccess, WhapiClient, WhapiResult } from '../whapi/client.js';
 import type { CallScheduler } from '../whapi/scheduler.js';
@@ -21,6 +21,8 @@ import { RESTART_NEEDED, warningsAbout, warningsAboutTargets, warningsAboutUrl }
 import type { Warning } from './warnings.js';
 import type { Registry } from '../store/registry.js';
 import type { Traffic } from '../store/traffic.js';
+import { placeOf } from '../secret-places.js';
+import type { OpenSecret } from '../secret-places.js';
 
 export interface ConnectTimeouts {
   /** For one call about settings. */
@@ -72,7 +74,7 @@ export interface ConnectorOptions {
   readonly store: { readonly registry: Registry; readonly traffic: Pick<Traffic, 'lastWebhookAt'> };
   readonly whapi: Pick<WhapiClient, 'getSettings' | 'patchSettings' | 'testWebhook'>;
   readonly scheduler: Pick<CallScheduler, 'forPerson'>;
-  readonly openSecret: (sealed: Sealed) => string;
+  readonly openSecret: OpenSecret;
   readonly publicUrl: string | null;
   readonly timeouts: ConnectTimeouts;
   readonly effects: Pick<Effects, 'now' | 'sleep'>;
@@ -90,7 +92,10 @@ export function createConnector(options: ConnectorOptions): Connector {
     channel: Channel,
     make: (access: WhapiAccess) => Promise<WhapiResult<T>>,
   ): Promise<WhapiResult<T>> => {
-    const access = { baseUrl: channel.whapiBaseUrl, token: openSecret(channel.whapiToken) };
+    const access = {
+      baseUrl: channel.whapiBaseUrl,
+      token: openSecret(channel.whapiToken, placeOf.whapiToken(channel)),
+    };
     return await scheduler.forPerson(channel, 'connect', async () => await make(access));
   };
 
@@ -168,7 +173,7 @@ export function createConnector(options: ConnectorOptions): Connector {
 
   const verify = async (channel: Channel, { url, mode }: { url: string; mode: WebhookMode }): Promise<Verification> => {
     const since = effects.now();
-    const headers = { Authorization: `Bearer ${openSecret(channel.webhookSecret)}` };
+    const headers = { Authorization: `Bearer ${openSecret(channel.webhookSecret, placeOf.webhookSecret(channel))}` };
     const test = { url, type: TEST_EVENT_TYPE, mode, headers };
     const result = await callWhapi(channel, async (access) => await whapi.testWebhook(access, test, call));
     const deadline = effects.now() + (result.kind === 'found' ? timeouts.arrivalMs : 0);

@@ -1,10 +1,12 @@
-import type { Channel, Sealed } from '../model.js';
+import type { Channel } from '../model.js';
 import type { Registry } from '../store/registry.js';
+import { placeOf } from '../secret-places.js';
+import type { OpenSecret } from '../secret-places.js';
 import type { Identity } from './policy.js';
 
 export interface IdentityOptions {
   readonly store: { readonly registry: Pick<Registry, 'connection'> };
-  readonly openSecret: (sealed: Sealed) => string;
+  readonly openSecret: OpenSecret;
 }
 
 /** The URL that Whapi sends a channel's webhooks to. `publicUrl`: where Whapi reaches this gateway. */
@@ -20,5 +22,8 @@ export async function identityOf(
 ): Promise<Identity> {
   const current = publicUrl === null ? null : webhookUrlAt(publicUrl, name);
   const connected = (await store.registry.connection(name))?.webhookUrl ?? null;
-  return { urls: [current, connected].filter((url) => url !== null), secret: openSecret(webhookSecret) };
+  return {
+    urls: [current, connected].filter((url) => url !== null),
+    secret: openSecret(webhookSecret, placeOf.webhookSecret({ name })),
+  };
 }

@@ -1,5 +1,5 @@
 import type { Effects } from '../effects.js';
-import type { Attempt, Sealed, Target } from '../model.js';
+import type { Attempt, Target } from '../model.js';
 import { USER_AGENT, networkErrorText } from '../outgoing.js';
 import { VIA_HEADER, viaAfter } from '../via.js';
 import { readExcerpt, BodyDrainer, isLoopRefusal } from './answer.js';
@@ -12,6 +12,8 @@ import type { FailureCause, AttemptOutcome } from './policy.js';
 import { signatureHeaders, signersOf } from './sign.js';
 import type { Signer } from './sign.js';
 import type { Delivery } from '../store/outbox.js';
+import { placeOf } from '../secret-places.js';
+import type { OpenSecret } from '../secret-places.js';
 
 /** The part of a delivery that an attempt needs. */
 export type Outgoing = Omit<Delivery, 'lease' | 'attempts' | 'besideSchedule' | 'newestMessageAt' | 'streak'>;
@@ -37,7 +39,7 @@ interface OpenedTarget {
 }
 
 export interface SenderOptions {
-  readonly openSecret: (sealed: Sealed) => string;
+  readonly openSecret: OpenSecret;
   readonly networks: TargetNetworks;
   /** What this gateway calls itself in `x-gateway-via`. */
   readonly gatewayId: string;
@@ -62,7 +64,7 @@ export function createSender({ openSecret, networks, gatewayId, effects, lookup 
   /** Cached per target object: a changed target is a new object. */
   const secretsOf = (target: Target): OpenedTarget => {
     const known = opened.get(target) ?? {
-      headers: withUserAgent(JSON.parse(openSecret(target.headers)) as Record<string, string>),
+      headers: withUserAgent(JSON.parse(openSecret(target.headers, placeOf.headers(target))) as Record<string, string>),
       signers: signersOf(target, openSecret),
     };
     opened.set(target, known);

@@ -1,5 +1,7 @@
 import { createHmac } from 'node:crypto';
-import type { Sealed, Target } from '../model.js';
+import type { Target } from '../model.js';
+import { placeOf } from '../secret-places.js';
+import type { OpenSecret } from '../secret-places.js';
 import { signingKey } from '../signing-secret.js';
 
 export interface Signer {
@@ -9,11 +11,13 @@ export interface Signer {
 }
 
 /** One per secret of a target, newest first. */
-export function signersOf(target: Target, openSecret: (sealed: Sealed) => string): readonly Signer[] {
-  return [{ secret: target.secret, expiresAt: null }, ...target.previousSecrets].map(({ secret, expiresAt }) => ({
-    key: signingKey(openSecret(secret)),
+export function signersOf(target: Target, openSecret: OpenSecret): readonly Signer[] {
+  const current = { key: signingKey(openSecret(target.secret, placeOf.secret(target))), expiresAt: null };
+  const previous = target.previousSecrets.map(({ secret, expiresAt }) => ({
+    key: signingKey(openSecret(secret, placeOf.previousSecret(target))),
     expiresAt,
   }));
+  return [current, ...previous];
 }
 
 /**

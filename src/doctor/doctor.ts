@@ -1,7 +1,7 @@
 import type { Connector } from '../connect/connector.js';
 import type { Effects } from '../effects.js';
 import { GatewayError } from '../errors.js';
-import type { Breaker, Channel, EventName, Sealed, Target, TargetTest } from '../model.js';
+import type { Breaker, Channel, EventName, Target, TargetTest } from '../model.js';
 import { failureToGatewayError } from '../whapi/answers.js';
 import type { WhapiClient } from '../whapi/client.js';
 import type { CallScheduler } from '../whapi/scheduler.js';
@@ -32,6 +32,8 @@ import type { Registry } from '../store/registry.js';
 import type { Traffic } from '../store/traffic.js';
 import type { Upkeep } from '../store/upkeep.js';
 import { errorText } from '../errors.js';
+import { placeOf } from '../secret-places.js';
+import type { OpenSecret } from '../secret-places.js';
 
 export interface DoctorOptions {
   readonly store: {
@@ -44,7 +46,7 @@ export interface DoctorOptions {
   readonly whapi: Pick<WhapiClient, 'getHealth'>;
   readonly scheduler: Pick<CallScheduler, 'forPerson'>;
   readonly connector: Pick<Connector, 'plan'>;
-  readonly openSecret: (sealed: Sealed) => string;
+  readonly openSecret: OpenSecret;
   readonly whyRefused: (url: string) => string | null;
   readonly sendTest: (checkTarget: Target) => Promise<TargetTest>;
   /** The damage that was found in the store; null: none so far. */
@@ -85,7 +87,7 @@ export function createDoctor(options: DoctorOptions): Doctor {
 
   /** Checks health, settings and webhooks of one channel. */
   const examineChannel = async (each: Channel): Promise<ChannelFindings> => {
-    const access = { baseUrl: each.whapiBaseUrl, token: options.openSecret(each.whapiToken) };
+    const access = { baseUrl: each.whapiBaseUrl, token: options.openSecret(each.whapiToken, placeOf.whapiToken(each)) };
     let startedAt = effects.now();
     const health = await options.scheduler.forPerson(each, 'doctor', async () => {
       startedAt = effects.now(); // for comparing the clocks, so without the wait for the turn

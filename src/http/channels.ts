@@ -12,6 +12,7 @@ import type { Effects } from '../effects.js';
 import { noSuchChannel } from '../errors.js';
 import type { Channel } from '../model.js';
 import type { Encryption } from '../encryption.js';
+import { placeOf } from '../secret-places.js';
 import type { App } from './app.js';
 import { checkedUrl } from './checked-url.js';
 import { iso, isoOrNull, pageOfAll, pageRequest } from './schemas.js';
@@ -51,8 +52,8 @@ function createRoute(app: App, options: ChannelRoutesOptions): void {
     const channel: Channel = {
       name: body.name,
       channelId: null,
-      whapiToken: encryption.seal(body.whapi_token),
-      webhookSecret: encryption.seal(secret),
+      whapiToken: encryption.seal(body.whapi_token, placeOf.whapiToken(body)),
+      webhookSecret: encryption.seal(secret, placeOf.webhookSecret(body)),
       whapiBaseUrl: baseUrl === undefined ? options.whapiBaseUrl : checkedUrl(baseUrl, WHAPI_BASE_URL),
       lateAfterSeconds: body.late_after_seconds ?? DEFAULT_LATE_AFTER_SECONDS,
       resyncSpacingMs: body.resync_spacing_ms ?? null,
@@ -89,15 +90,17 @@ function updateRoute(app: App, options: ChannelRoutesOptions): void {
   /** Another token may be another number's; a webhook of the old channel would then be taken for the wrong one. */
   const tokenChange = async (name: string, token: string): Promise<Partial<Channel>> => {
     const before = await store.registry.channel(name);
-    const isSame = before !== null && encryption.open(before.whapiToken) === token;
-    return { whapiToken: encryption.seal(token), ...(!isSame && { channelId: null }) };
+    const isSame = before !== null && encryption.open(before.whapiToken, placeOf.whapiToken({ name })) === token;
+    return { whapiToken: encryption.seal(token, placeOf.whapiToken({ name })), ...(!isSame && { channelId: null }) };
   };
 
   app.patch('/channels/:name', { schema: updateChannel }, async ({ params, body }) => {
     const settings = changeOf(body);
     const changed = await store.registry.changeChannel(params.name, {
       ...(body.whapi_token !== undefined && (await tokenChange(params.name, body.whapi_token))),
-      ...(body.webhook_secret !== undefined && { webhookSecret: encryption.seal(body.webhook_secret) }),
+      ...(body.webhook_secret !== undefined && {
+        webhookSecret: encryption.seal(body.webhook_secret, placeOf.webhookSecret(params)),
+      }),
       ...settings,
     });
     log.info({ channel: params.name, fields: Object.keys(body) }, 'channel changed');

@@ -17,6 +17,8 @@ import type { WebhookPath } from './webhook-path.js';
 import type { Intake, Recorded } from '../store/intake.js';
 import type { Registry } from '../store/registry.js';
 import type { Traffic } from '../store/traffic.js';
+import { placeOf } from '../secret-places.js';
+import type { OpenSecret } from '../secret-places.js';
 
 export interface IngressOptions {
   readonly store: {
@@ -24,7 +26,7 @@ export interface IngressOptions {
     readonly registry: Pick<Registry, 'channel'>;
     readonly traffic: Pick<Traffic, 'countRefusal'>;
   };
-  readonly openSecret: (sealed: Sealed) => string;
+  readonly openSecret: OpenSecret;
   /** The id of this gateway in `x-gateway-via`. */
   readonly gatewayId: string;
   readonly refuse: RefuseAuthentication;
@@ -187,12 +189,12 @@ function tally({ verdicts }: Recorded): Partial<Record<Verdict, number>> {
 }
 
 /** Caches digests: decrypting a secret for each webhook would cost more than the rest of the check. */
-function digestCache(openSecret: (sealed: Sealed) => string): (channel: Channel) => Buffer {
+function digestCache(openSecret: OpenSecret): (channel: Channel) => Buffer {
   const digests = new Map<string, { sealed: Sealed; digest: Buffer }>();
   return ({ name, webhookSecret }) => {
     const held = digests.get(name);
     if (held?.sealed === webhookSecret) return held.digest;
-    const digest = digestOf(openSecret(webhookSecret));
+    const digest = digestOf(openSecret(webhookSecret, placeOf.webhookSecret({ name })));
     digests.set(name, { sealed: webhookSecret, digest });
     return digest;
   };

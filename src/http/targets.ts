@@ -17,6 +17,7 @@ import { sameBotWarning } from '../intake/subscription.js';
 import type { Breaker, Target, TargetTest } from '../model.js';
 import { newSigningSecret } from '../signing-secret.js';
 import type { Encryption } from '../encryption.js';
+import { placeOf } from '../secret-places.js';
 import type { App } from './app.js';
 import { checkedEventNames } from './event-names.js';
 import { iso, isoOrNull, pageOfAll, pageRequest } from './schemas.js';
@@ -24,7 +25,7 @@ import { checkTarget } from './target-checks.js';
 import { invalidField } from './validation-errors.js';
 import { changeOf, DEFAULTS, fieldsOf, GRACE_SECONDS, targetJson, testJson } from './target-json.js';
 import type { Outbox } from '../store/outbox.js';
-import type { Registry } from '../store/registry.js';
+import type { Predecessor, Registry } from '../store/registry.js';
 
 export interface TargetRoutesOptions {
   readonly store: { readonly registry: Registry; readonly outbox: Pick<Outbox, 'loadOf'> };
@@ -64,10 +65,11 @@ function createRoute(app: App, options: TargetRoutesOptions): void {
     checkTarget(body, options.whyRefused);
     const signingSecret = body.secret ?? newSigningSecret(effects.randomBytes);
     const filled = { ...DEFAULTS, ...body };
+    const id = newId('tgt', effects);
     const target: Target = {
-      id: newId('tgt', effects),
-      headers: sealed(filled.headers, encryption),
-      secret: encryption.seal(signingSecret),
+      id,
+      headers: sealedHeaders(id, filled.headers, encryption),
+      secret: encryption.seal(signingSecret, placeOf.secret({ id })),
       previousSecrets: [],
       disabledReason: null,
       createdAt: effects.now(),
@@ -103,9 +105,12 @@ function updateRoute(app: App, options: TargetRoutesOptions): void {
   app.patch('/targets/:id', { schema: updateTarget }, async ({ params, body }) => {
     checkTarget(body, options.whyRefused);
     const changed = await store.registry.changeTarget(params.id, {
-      ...(body.headers !== undefined && { headers: sealed(body.headers, encryption) }),
+      ...(body.headers !== undefined && { headers: sealedHeaders(params.id, body.headers, encryption) }),
       // A change, unlike a rotation, is at once: what signed before does no more.
-      ...(body.secret !== undefined && { secret: encryption.seal(body.secret), previousSecrets: [] }),
+      ...(body.secret !== undefined && {
+        secret: encryption.seal(body.secret, placeOf.secret(params)),
+        previousSecrets: [],
+      }),
       ...changeOf(body),
       ...(body.events && { events: checkedEventNames(body.events) }),
     });
@@ -130,13 +135,17 @@ function rotateSecretRoute(app: App, options: TargetRoutesOptions): void {
     const wanted = body ?? {};
     checkTarget(wanted, options.whyRefused);
     const { id, secret: current } = await mustHave(store.registry, params.id);
-    if (wanted.secret === encryption.open(current)) {
+    if (wanted.secret === encryption.open(current, placeOf.secret({ id }))) {
       throw invalidField('/secret', '"secret" is the current signing secret; send another one');
     }
     const secret = wanted.secret ?? newSigningSecret(effects.randomBytes);
     const graceSeconds = wanted.grace_seconds ?? GRACE_SECONDS;
     const expiresAt = graceSeconds === 0 ? null : effects.now() + graceSeconds * 1000;
-    await store.registry.rotateSecret(id, encryption.seal(secret), expiresAt);
+    await store.registry.rotateSecret(
+      id,
+      encryption.seal(secret, placeOf.secret({ id })),
+      expiresAt === null ? null : { expiresAt, seal: asPrevious(id, encryption) },
+    );
     log.info({ target: id, fields: ['secret'] }, 'target changed');
     return { id, secret, previous_secret_expires_at: isoOrNull(expiresAt) };
   });
@@ -167,12 +176,17 @@ async function mustHave(registry: Pick<Registry, 'target'>, id: string): Promise
   return target;
 }
 
-function sealed(headers: Record<string, string>, encryption: Encryption): Target['headers'] {
-  return encryption.seal(JSON.stringify(headers));
+function sealedHeaders(id: string, headers: Record<string, string>, encryption: Encryption): Target['headers'] {
+  return encryption.seal(JSON.stringify(headers), placeOf.headers({ id }));
+}
+
+/** Seals the current secret of a target for its place among the previous ones. */
+function asPrevious(id: string, { open, seal }: Encryption): Predecessor['seal'] {
+  return (current) => seal(open(current, placeOf.secret({ id })), placeOf.previousSecret({ id }));
 }
 
 async function jsonWithLoad(target: Target, { encryption, breakers, store }: TargetRoutesOptions): Promise<TargetJson> {
-  const headers = JSON.parse(encryption.open(target.headers)) as Record<string, string>;
+  const headers = JSON.parse(encryption.open(target.headers, placeOf.headers(target))) as Record<string, string>;
   return targetJson(target, headers, breakers.of(target.id), await store.outbox.loadOf(target.id));
 }
 

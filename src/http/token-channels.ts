@@ -1,4 +1,6 @@
 import type { Channel, Sealed } from '../model.js';
+import { placeOf } from '../secret-places.js';
+import type { OpenSecret } from '../secret-places.js';
 import { digestOf } from './auth.js';
 import type { Registry } from '../store/registry.js';
 
@@ -8,27 +10,29 @@ import type { Registry } from '../store/registry.js';
  */
 export function channelsByToken(
   store: { readonly registry: Pick<Registry, 'channel' | 'channels'> },
-  openSecret: (sealed: Sealed) => string,
+  openSecret: OpenSecret,
 ): (token: string) => Promise<Channel | null> {
   let names = new Map<string, string>();
-  let digests = new Map<Sealed, string>();
+  let digests = new Map<string, { readonly sealed: Sealed; readonly digest: string }>();
 
   /** The channel that had this token when the map was built, if it still has it. */
   const cached = async (digest: string): Promise<Channel | null> => {
     const name = names.get(digest);
     const channel = name === undefined ? null : await store.registry.channel(name);
-    return channel && digests.get(channel.whapiToken) === digest ? channel : null;
+    return channel && digests.get(channel.name)?.sealed === channel.whapiToken ? channel : null;
+  };
+
+  const digestFor = ({ name, whapiToken: sealed }: Channel): { sealed: Sealed; digest: string } => {
+    const known = digests.get(name);
+    if (known?.sealed === sealed) return known;
+    return { sealed, digest: digestKey(openSecret(sealed, placeOf.whapiToken({ name }))) };
   };
 
   const reload = async (): Promise<void> => {
     const channels = await store.registry.channels();
     // Decryption costs more than all the rest, so known tokens are not decrypted again.
-    digests = new Map(
-      channels.map(({ whapiToken }) => [whapiToken, digests.get(whapiToken) ?? digestKey(openSecret(whapiToken))]),
-    );
-    names = new Map(
-      [...channels].reverse().map(({ name, whapiToken }) => [digests.get(whapiToken) ?? '', name] as const),
-    );
+    digests = new Map(channels.map((channel) => [channel.name, digestFor(channel)]));
+    names = new Map([...digests].reverse().map(([name, { digest }]) => [digest, name]));
   };
 
   return async (token) => {

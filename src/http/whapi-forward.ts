@@ -1,8 +1,9 @@
 import type { FastifyBaseLogger, FastifyReply } from 'fastify';
 import type { Readable } from 'node:stream';
 import { identityOf } from '../connect/identity.js';
-import type { Channel, Sealed } from '../model.js';
+import type { Channel } from '../model.js';
 import type { Registry } from '../store/registry.js';
+import type { OpenSecret } from '../secret-places.js';
 import { BodyCopy, decodedText, peek } from './body-peek.js';
 import { changesSettings, dropsWebhook } from './settings-change.js';
 import { bodyless } from './whapi-headers.js';
@@ -12,7 +13,7 @@ import type { WhapiUrl } from './whapi-url.js';
 export interface ForwarderOptions {
   readonly store: { readonly registry: Pick<Registry, 'connection'> };
   readonly publicUrl: string | null;
-  readonly openSecret: (sealed: Sealed) => string;
+  readonly openSecret: OpenSecret;
   readonly resyncs: WhapiResyncs;
   readonly log: Pick<FastifyBaseLogger, 'warn'>;
 }

@@ -1,12 +1,13 @@
 import type { Effects } from '../effects.js';
 import { AFTER_FAULT_MS, startLoop } from '../loop.js';
-import type { Sealed } from '../model.js';
 import type { WhapiClient } from '../whapi/client.js';
 import type { CallScheduler, Turn } from '../whapi/scheduler.js';
 import { afterCall, LEASE_MARGIN_MS } from './policy.js';
 import type { ResyncIntervals } from './policy.js';
 import type { Calls, ChannelCalls } from '../store/calls.js';
 import type { ResyncCall, Resyncs } from '../store/resyncs.js';
+import { placeOf } from '../secret-places.js';
+import type { OpenSecret } from '../secret-places.js';
 
 export interface ResyncWorkerOptions {
   readonly store: {
@@ -14,7 +15,7 @@ export interface ResyncWorkerOptions {
     readonly calls: Pick<Calls, 'nextCalls'>;
   };
   readonly whapi: Pick<WhapiClient, 'getMessage'>;
-  readonly openSecret: (sealed: Sealed) => string;
+  readonly openSecret: OpenSecret;
   readonly scheduler: Pick<CallScheduler, 'forWorker' | 'stepFor' | 'noteNoAnswer'>;
   readonly intervals: ResyncIntervals;
   readonly effects: Pick<Effects, 'now' | 'sleep' | 'random'>;
@@ -93,7 +94,10 @@ export function startResyncWorker({
     if (!call) return;
     nextKind.set(name, call.kind === 'resync' ? 'poll' : 'resync');
     const begun = effects.now();
-    const access = { baseUrl: call.channel.whapiBaseUrl, token: openSecret(call.channel.whapiToken) };
+    const access = {
+      baseUrl: call.channel.whapiBaseUrl,
+      token: openSecret(call.channel.whapiToken, placeOf.whapiToken(call.channel)),
+    };
     const options = { resync: call.kind === 'resync', timeoutMs: intervals.callTimeoutMs };
     const answer = await whapi.getMessage(access, call.messageId, options);
     if (signal.aborted) return; // not settled, so it is repeated after the restart

@@ -1,17 +1,48 @@
 import type { StoreLocation } from '../config.js';
 import { StartError } from '../errors.js';
+import type { CopyOptions, DatabaseSummary, Restored } from './copies.js';
+import { backupDatabase } from './sqlite/backup.js';
+import { databaseFiles } from './sqlite/database.js';
 import { openSqliteStore } from './sqlite/engine.js';
 import type { StoreEffects } from './sqlite/engine.js';
+import { restoreDatabase } from './sqlite/restore.js';
 import type { Store } from './store.js';
 
 /** Opens the store that the configuration names. @throws StartError */
 export function openStore(location: StoreLocation, effects: StoreEffects): Store {
-  if (location.engine === 'postgres') {
-    throw new StartError(
-      'GW_BAD_CONFIG',
-      'DATABASE_URL names PostgreSQL, which this version does not support. Use a SQLite file, for example ' +
-        'sqlite:./data/gateway.db.',
-    );
-  }
-  return openSqliteStore(location.file, effects);
+  return openSqliteStore(sqliteFile(location), effects);
+}
+
+/** The files that the store keeps on this machine, whether or not they exist. */
+export function filesOf(location: StoreLocation): string[] {
+  return location.engine === 'sqlite' ? databaseFiles(location.file) : [];
+}
+
+/** Copies a store that may be in use into a new file. @throws StartError, CommandError (interrupted) */
+export async function backupStore(
+  location: StoreLocation,
+  destination: string,
+  options: CopyOptions,
+): Promise<DatabaseSummary> {
+  return await backupDatabase(sqliteFile(location), destination, options);
+}
+
+/** Puts a backup in the place of a store that no process has open. `ending`: of the name that the old one gets. @throws StartError */
+export function restoreStore(
+  location: StoreLocation,
+  backup: string,
+  ending: string,
+  options: Pick<CopyOptions, 'effects'>,
+): Restored {
+  return restoreDatabase(sqliteFile(location), backup, ending, options);
+}
+
+/** @throws StartError GW_BAD_CONFIG */
+function sqliteFile(location: StoreLocation): string {
+  if (location.engine === 'sqlite') return location.file;
+  throw new StartError(
+    'GW_BAD_CONFIG',
+    'DATABASE_URL names PostgreSQL, which this version does not support. Use a SQLite file, for example ' +
+      'sqlite:./data/gateway.db.',
+  );
 }

@@ -26,15 +26,22 @@ export interface Registry {
   /** @throws GatewayError GW_NOT_FOUND */
   changeTarget(id: string, change: Partial<Omit<Target, 'id' | 'createdAt'>>): Promise<Target>;
   /**
-   * Gives a target a new secret. The previous secret signs until `previousExpiresAt`, earlier ones until their own end; null:
-   * only the new secret signs from now on.
+   * Gives a target a new secret. `previous`: how long the one that it replaces signs; earlier ones sign until their own
+   * end. Null: only the new secret signs from now on.
    * @throws GatewayError GW_NOT_FOUND, GW_CONFLICT (too many earlier secrets still sign)
    */
-  rotateSecret(id: string, secret: Sealed, previousExpiresAt: number | null): Promise<Target>;
+  rotateSecret(id: string, secret: Sealed, previous: Predecessor | null): Promise<Target>;
   /** Disables a failing target. Returns false, changing nothing, if it was disabled or got another URL meanwhile. */
   disableTarget(target: Pick<Target, 'id' | 'url'>, reason: string): Promise<boolean>;
   /** Takes effect at once; `Jobs.step` ends its pending deliveries as dead. @throws GatewayError GW_NOT_FOUND */
   removeTarget(id: string): Promise<void>;
+}
+
+/** What happens to the secret that a rotation replaces. */
+export interface Predecessor {
+  readonly expiresAt: number;
+  /** Seals it for its new place. Called in the transaction, so that it is the secret of that moment. */
+  readonly seal: (current: Sealed) => Sealed;
 }
 
 /** The settings that the gateway has made at Whapi for a channel, so that it can undo them. */

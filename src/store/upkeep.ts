@@ -1,3 +1,5 @@
+import type { RewriteSecret } from '../secret-places.js';
+
 /** Maintenance of the store itself. */
 export interface Upkeep {
   /** Shifts due times back by `byMs` milliseconds, after the machine's clock was set back. */
@@ -11,6 +13,11 @@ export interface Upkeep {
   probe(): Promise<void>;
   /** Stores `value` under `name` unless a value is stored there already. Returns the stored value. */
   pin(name: string, value: string): Promise<string>;
+  /**
+   * Replaces every secret of channels and targets by what `rewrite` returns, and stores `values` by their names, in one
+   * transaction. @throws what `rewrite` throws; nothing was changed
+   */
+  rewriteSecrets(rewrite: RewriteSecret, values: Readonly<Record<string, string>>): Promise<void>;
   /** The value stored under `name`; null: none. */
   pinned(name: string): Promise<string | null>;
   /**

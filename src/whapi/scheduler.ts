@@ -1,6 +1,6 @@
 import type { Effects } from '../effects.js';
 import { waitForAll } from '../loop.js';
-import type { Channel, Sealed } from '../model.js';
+import type { Channel } from '../model.js';
 import { callerLabel } from './callers.js';
 import type { Caller, CallUnderWay } from './callers.js';
 import type { WhapiClient, WhapiResult } from './client.js';
@@ -9,6 +9,8 @@ import type { CallIntervals, Step } from './policy.js';
 import { createChannelMutex } from './channel-mutex.js';
 import { HEALTHY } from './wire.js';
 import type { CallsDue, Calls, ChannelState } from '../store/calls.js';
+import { placeOf } from '../secret-places.js';
+import type { OpenSecret } from '../secret-places.js';
 
 export interface Turn<State = ChannelState> {
   /** Aborted when the call's time is up, or when the gateway stops and aborts calls under way. */
@@ -31,7 +33,7 @@ export interface WorkerCalls {
 export interface SchedulerOptions {
   readonly store: { readonly calls: Calls };
   readonly whapi: Pick<WhapiClient, 'getHealth' | 'destroy'>;
-  readonly openSecret: (sealed: Sealed) => string;
+  readonly openSecret: OpenSecret;
   readonly intervals: CallIntervals & { readonly callTimeoutMs: number };
   /** How long a person's call waits for its turn. */
   readonly waitTimeoutMs?: number;
@@ -165,7 +167,7 @@ export function createCallScheduler(options: SchedulerOptions): CallScheduler {
     reports.recovered.delete(name);
     reports.unanswered.delete(name);
     const wasReportedLost = reports.lost.delete(name);
-    const access = { baseUrl: whapiBaseUrl, token: openSecret(whapiToken) };
+    const access = { baseUrl: whapiBaseUrl, token: openSecret(whapiToken, placeOf.whapiToken({ name })) };
     const health = await whapi.getHealth(access, { timeoutMs: intervals.callTimeoutMs });
     if (signal.aborted) return;
     const at = { intervals, now: effects.now(), random: effects.random() };

@@ -190,11 +190,14 @@ describe('secrets and headers at rest', () => {
     const { gateway, bot } = await startDelivery();
     await gateway.close();
     const clear = JSON.stringify({ authorization: 'Bearer hush-hush' });
-    inDatabase(gateway, (db) => db.prepare('UPDATE targets SET headers = ?').run(clear));
+    inDatabase(gateway, (db) => {
+      db.prepare('UPDATE targets SET headers = ?').run(clear);
+      db.exec("UPDATE meta SET value = '1' WHERE key = 'secrets_version'");
+    });
     const again = await startLocal({ folder: gateway.folder });
     await again.webhook(textWebhook('m-1'));
     expect((await requestTo(bot)).headers.authorization).toBe('Bearer hush-hush');
     await again.close();
-    expect(inDatabase(gateway, (db) => db.prepare('SELECT headers FROM targets').pluck().get())).toMatch(/^v1\./);
+    expect(inDatabase(gateway, (db) => db.prepare('SELECT headers FROM targets').pluck().get())).toMatch(/^v2\./);
   });
 });

@@ -1,6 +1,6 @@
-import { randomBytes } from 'node:crypto';
 import { join } from 'node:path';
 import { describe, expect, it, onTestFinished, vi } from 'vitest';
+import { systemEffects } from '../../src/effects.js';
 import { Ids } from '../../src/store/rules/ids.js';
 import { AuditTables } from '../../src/store/sqlite/audit-tables.js';
 import { openDatabase } from '../../src/store/sqlite/database.js';
@@ -143,7 +143,7 @@ describe('a removal', () => {
 describe('a start', () => {
   it('reads no table that grows, however much was left in flight', async () => {
     const file = join(temporaryFolder(), 'gateway.db');
-    const effects = { now: () => 0, randomBytes };
+    const effects = { ...systemEffects, now: () => 0 };
     await openSqliteStore(file, effects).close();
     const { db, close } = openDatabase(join(temporaryFolder(), 'plans.db'));
     onTestFinished(close);

@@ -1,5 +1,6 @@
 import { GatewayError } from '../../errors.js';
 import type { ExpiringSecret, Sealed, Target } from '../../model.js';
+import type { Predecessor } from '../registry.js';
 
 type Secrets = Pick<Target, 'secret' | 'previousSecrets'>;
 
@@ -7,13 +8,14 @@ type Secrets = Pick<Target, 'secret' | 'previousSecrets'>;
 export const MAX_PREVIOUS_SECRETS = 4;
 
 /**
- * The secrets of a target after a rotation at `now`. The replaced secret signs until `expiresAt`, earlier ones until their
- * own end; `expiresAt` null: only the new secret signs from now on.
+ * The secrets of a target after a rotation at `now`. The replaced secret signs until the `expiresAt` of `previous`, earlier
+ * ones until their own end; `previous` null: only the new secret signs from now on.
  * @throws GatewayError GW_CONFLICT (too many still sign, and dropping one would break bots that verify with it)
  */
-export function rotated(before: Secrets, secret: Sealed, expiresAt: number | null, now: number): Secrets {
-  if (expiresAt === null) return { secret, previousSecrets: [] };
-  const previousSecrets = [{ secret: before.secret, expiresAt }, ...unexpired(before.previousSecrets, now)];
+export function rotated(before: Secrets, secret: Sealed, previous: Predecessor | null, now: number): Secrets {
+  if (previous === null) return { secret, previousSecrets: [] };
+  const replaced = { secret: previous.seal(before.secret), expiresAt: previous.expiresAt };
+  const previousSecrets = [replaced, ...unexpired(before.previousSecrets, now)];
   if (previousSecrets.length > MAX_PREVIOUS_SECRETS) {
     throw new GatewayError(
       'GW_CONFLICT',

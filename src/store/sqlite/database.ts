@@ -1,6 +1,7 @@
 import { existsSync, realpathSync, statSync } from 'node:fs';
 import Database from 'better-sqlite3';
 import { DAMAGE_FIX, DamagedStoreError, GatewayError, StartError } from '../../errors.js';
+import { ensurePrivate } from '../../private-files.js';
 import { migrationsOf, pendingMigrations } from '../migrate.js';
 import type { Migration } from '../migrate.js';
 import { makeFolderOf } from './folder.js';
@@ -11,7 +12,7 @@ import { errorText } from '../../errors.js';
 export type Db = Database.Database;
 
 /** 'WRG1': marks a file as ours, so that no other program's database is ever written to. */
-const APPLICATION_ID = 0x57524731;
+export const APPLICATION_ID = 0x57524731;
 const CACHE_KIB = 32_768;
 /** Pages in the write-ahead log before a checkpoint: fewer, longer pauses than with the default of 1000. */
 const CHECKPOINT_PAGES = 4000;
@@ -34,10 +35,10 @@ export interface OpenDatabase {
 export function openDatabase(file: string): OpenDatabase {
   makeFolderOf(file);
   refuseHardLinks(file);
-  const lock = lockDatabase(existsSync(file) ? realpathSync(file) : file); // one lock, also when opened through a symbolic link
+  const lock = lockDatabase(realFile(file)); // one lock, also when opened through a symbolic link
   let db: Db | undefined;
   try {
-    db = retainForever(new Database(file, { timeout: START_LOCK_WAIT_MS }));
+    db = openPrivate(file, { timeout: START_LOCK_WAIT_MS });
     const isChecked = initialize(db);
     const opened = db;
     return {
@@ -75,6 +76,22 @@ export function openBeside(db: Db): Db {
   return beside;
 }
 
+/** The database, its write-ahead log with that log's index, and the lock of its gateway with its journal. */
+export function databaseFiles(file: string): string[] {
+  return ['', '-wal', '-shm', '-lock', '-lock-journal'].map((ending) => realFile(file) + ending);
+}
+
+/** The file that a path names, past symbolic links: SQLite keeps its other files beside that one. */
+export function realFile(file: string): string {
+  return existsSync(file) ? realpathSync(file) : file;
+}
+
+/** Opens a file that no other user can read if it is new. The write-ahead log and its index get the mode of their database. */
+export function openPrivate(file: string, options?: Database.Options): Db {
+  ensurePrivate(file);
+  return retainForever(new Database(file, options));
+}
+
 /** The error that ends the start when the file cannot be used. */
 export function asStartError(file: string, error: unknown): StartError {
   if (error instanceof StartError) return error;
@@ -104,11 +121,11 @@ function refuseHardLinks(file: string): void {
  * Locks a second file through SQLite, so that the lock ends with the process. Locking the database itself
  * (locking_mode=EXCLUSIVE) would also block backups and the sqlite3 shell.
  */
-function lockDatabase(file: string): Db {
+export function lockDatabase(file: string): Db {
   const lockFile = `${file}-lock`;
   let lock: Db | undefined;
   try {
-    lock = retainForever(new Database(lockFile, { timeout: 0 }));
+    lock = openPrivate(lockFile, { timeout: 0 });
     lock.exec('BEGIN EXCLUSIVE');
     return lock;
   } catch (error) {

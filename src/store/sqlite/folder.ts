@@ -1,6 +1,7 @@
 import { mkdirSync, statSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { errorText, StartError } from '../../errors.js';
+import { PRIVATE_FOLDER } from '../../private-files.js';
 
 /**
  * Creates the folder of a file and those above it, one by one: Node's recursive mkdir never returns for a folder that
@@ -10,7 +11,7 @@ export function makeFolderOf(file: string): void {
   const missing: string[] = [];
   try {
     for (let folder = dirname(file); !isFolder(folder); folder = dirname(folder)) missing.unshift(folder);
-    for (const folder of missing) mkdirSync(folder);
+    for (const folder of missing) mkdirSync(folder, { mode: PRIVATE_FOLDER });
   } catch (error) {
     throw new StartError(
       'GW_STORE_UNUSABLE',

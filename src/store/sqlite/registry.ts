@@ -9,7 +9,7 @@ import { read } from './reads.js';
 import type { RegistryTables } from './registry-tables.js';
 import type { Removals } from './removals.js';
 import type { TrafficCounts } from './traffic-counts.js';
-import type { Connection, Registry } from '../registry.js';
+import type { Connection, Predecessor, Registry } from '../registry.js';
 
 export interface RegistryParts {
   readonly commit: GroupCommit;
@@ -108,10 +108,10 @@ export class SqliteRegistry implements Registry {
     return await this.#commit.run(() => this.#update({ ...this.#tables.requireTarget(id).target, ...change }));
   }
 
-  async rotateSecret(id: string, secret: Sealed, previousExpiresAt: number | null): Promise<Target> {
+  async rotateSecret(id: string, secret: Sealed, previous: Predecessor | null): Promise<Target> {
     return await this.#commit.run(() => {
       const { target } = this.#tables.requireTarget(id);
-      return this.#update({ ...target, ...rotated(target, secret, previousExpiresAt, this.#now()) });
+      return this.#update({ ...target, ...rotated(target, secret, previous, this.#now()) });
     });
   }
 

@@ -1,4 +1,6 @@
 import type { Effects } from '../../effects.js';
+import { rewriteChannel, rewriteTarget } from '../../secret-places.js';
+import type { RewriteSecret } from '../../secret-places.js';
 import { SHIFT_START, STATUSES_TO_SHIFT } from './clock-shift.js';
 import type { CallCursor, ClockShift, ShiftCursor } from './clock-shift.js';
 import type { Db } from './database.js';
@@ -27,6 +29,7 @@ export class SqliteUpkeep implements Upkeep {
   readonly #writeProbe;
   readonly #insertPin;
   readonly #pinnedValue;
+  readonly #setValue;
 
   constructor(db: Db, { commit, registry, pruning, clockShift, findDamage }: UpkeepParts, now: Effects['now']) {
     this.#commit = commit;
@@ -40,6 +43,9 @@ export class SqliteUpkeep implements Upkeep {
     );
     this.#insertPin = db.prepare<[string, string]>(
       'INSERT INTO meta (key, value) VALUES (?, ?) ON CONFLICT (key) DO NOTHING',
+    );
+    this.#setValue = db.prepare<[string, string]>(
+      'INSERT INTO meta (key, value) VALUES (?, ?) ON CONFLICT (key) DO UPDATE SET value = excluded.value',
     );
     this.#pinnedValue = db.prepare<[string], string>('SELECT value FROM meta WHERE key = ?').pluck();
   }
@@ -77,6 +83,15 @@ export class SqliteUpkeep implements Upkeep {
 
   async pinned(name: string): Promise<string | null> {
     return await read(() => this.#pinnedValue.get(name) ?? null);
+  }
+
+  async rewriteSecrets(rewrite: RewriteSecret, values: Readonly<Record<string, string>>): Promise<void> {
+    await this.#commit.run(() => {
+      const registry = this.#registry;
+      for (const channel of [...registry.channels().values()]) registry.updateChannel(rewriteChannel(channel, rewrite));
+      for (const { target } of [...registry.targets().values()]) registry.updateTarget(rewriteTarget(target, rewrite));
+      for (const [name, value] of Object.entries(values)) this.#setValue.run(name, value);
+    });
   }
 
   async prune(retention: Retention): Promise<boolean> {

@@ -2,6 +2,7 @@ import { describe, expect, it } from 'vitest';
 import type { Target } from '../../../src/model.js';
 import { channel, DAY, HOUR, messages, refusal, register, sealed, stage, START, target } from '../../support/store.js';
 import type { OpenFixture } from '../../support/store.js';
+import type { Predecessor } from '../../../src/store/registry.js';
 
 const UNUSUAL: Partial<Target> = {
   channels: ['main', 'second'],
@@ -17,6 +18,11 @@ const UNUSUAL: Partial<Target> = {
   enabled: false,
   disabledReason: 'It answered 410.',
 };
+
+/** The secret that a rotation replaces, sealed for its new place. */
+function kept(expiresAt: number): Predecessor {
+  return { expiresAt, seal: (current) => sealed(`${current}, kept`) };
+}
 
 /** Channels and targets. */
 export function registryContract(open: OpenFixture): void {
@@ -153,11 +159,11 @@ export function registryContract(open: OpenFixture): void {
 
     it('with a rotated secret keep each earlier secret for its given time', async () => {
       const fixture = await stage(open);
-      await fixture.store.registry.rotateSecret('bot', sealed('second'), START + DAY);
-      await fixture.store.registry.rotateSecret('bot', sealed('third'), START + HOUR);
+      await fixture.store.registry.rotateSecret('bot', sealed('second'), kept(START + DAY));
+      await fixture.store.registry.rotateSecret('bot', sealed('third'), kept(START + HOUR));
       const previousSecrets = [
-        { secret: sealed('second'), expiresAt: START + HOUR },
-        { secret: sealed('secret of bot'), expiresAt: START + DAY },
+        { secret: sealed('second, kept'), expiresAt: START + HOUR },
+        { secret: sealed('secret of bot, kept'), expiresAt: START + DAY },
       ];
       await fixture.restart();
       expect(await fixture.store.registry.target('bot')).toEqual(
@@ -173,12 +179,12 @@ export function registryContract(open: OpenFixture): void {
     it('refuse another rotation after too many, until an earlier secret has expired', async () => {
       const fixture = await stage(open);
       const rotate = async (name: string) =>
-        await fixture.store.registry.rotateSecret('bot', sealed(name), fixture.clock.now() + DAY);
+        await fixture.store.registry.rotateSecret('bot', sealed(name), kept(fixture.clock.now() + DAY));
       for (const name of ['b', 'c', 'd', 'e']) await rotate(name);
       await expect(rotate('f')).rejects.toEqual(refusal('GW_CONFLICT'));
       expect(await fixture.store.registry.target('bot')).toMatchObject({ secret: 'e' });
       fixture.clock.advance(DAY);
-      expect((await rotate('f')).previousSecrets.map(({ secret }) => secret)).toEqual(['e']);
+      expect((await rotate('f')).previousSecrets.map(({ secret }) => secret)).toEqual(['e, kept']);
       await expect(fixture.store.registry.rotateSecret('nobody', sealed('b'), null)).rejects.toEqual(
         refusal('GW_NOT_FOUND'),
       );
@@ -188,10 +194,10 @@ export function registryContract(open: OpenFixture): void {
       const fixture = await stage(open);
       const [one, two] = [sealed('one'), sealed('two')];
       await Promise.all(
-        [one, two].map(async (each) => await fixture.store.registry.rotateSecret('bot', each, START + DAY)),
+        [one, two].map(async (each) => await fixture.store.registry.rotateSecret('bot', each, kept(START + DAY))),
       );
       const { secret, previousSecrets } = (await fixture.store.registry.target('bot')) ?? target('nobody');
-      const signing = [secret, ...previousSecrets.map((previous) => previous.secret)];
+      const signing = [secret, ...previousSecrets.map((previous) => previous.secret.replace(', kept', ''))];
       expect([...signing].sort()).toEqual(['one', 'secret of bot', 'two']);
     });
 

@@ -1,0 +1,144 @@
+import { existsSync } from 'node:fs';
+import { resolve } from 'node:path';
+import { readConfig, readNewEncryptionKey } from './config.js';
+import type { Config } from './config.js';
+import type { Effects } from './effects.js';
+import { createEncryption, ENCRYPTION_KEY_BYTES, fingerprintOf } from './encryption.js';
+import { StartError } from './errors.js';
+import { keyFileOf, loadEncryptionKey, stageKeyFile, stampOf, switchKeyFile } from './keyfiles.js';
+import { backupStore, openStore, restoreStore } from './store/open.js';
+import type { DatabaseSummary } from './store/copies.js';
+import {
+  fingerprintIn,
+  reencryptSecrets,
+  storedFingerprint,
+  unlockStoredSecrets,
+  unreadableSecrets,
+} from './stored-secrets.js';
+
+type Environment = Readonly<Record<string, string | undefined>>;
+
+/** The outcome of `backup`. */
+export interface BackupReport {
+  readonly file: string;
+  readonly bytes: number;
+  readonly schema_version: number;
+  readonly channels: number;
+  readonly targets: number;
+  /** The key file that the backup does not hold; null: the environment gives the key. */
+  readonly key_file: string | null;
+}
+
+/** The outcome of `restore`. */
+export interface RestoreReport extends Omit<BackupReport, 'file'> {
+  readonly database: string;
+  readonly restored_from: string;
+  /** Where the database that was there before is now. */
+  readonly kept_as: string | null;
+  /** Whether the present key decrypts the secrets of the restored database. */
+  readonly key: 'ok' | 'missing' | 'wrong';
+}
+
+/** The outcome of `rekey`. */
+export interface RekeyReport {
+  /** The file with the new key; null: the environment has to give it. */
+  readonly key_file: string | null;
+  /** Where the old key is now; backups from before need it. */
+  readonly old_key_file: string | null;
+}
+
+/** Writes a checked copy of the database into a new file, also while the gateway runs. @throws StartError, CommandError */
+export async function backup(
+  env: Environment,
+  file: string,
+  effects: Effects,
+  signal: AbortSignal,
+): Promise<BackupReport> {
+  const config = readConfig(env);
+  const destination = resolve(file);
+  const summary = await backupStore(config.store, destination, { effects, signal });
+  return { file: destination, ...figuresOf(summary), key_file: fileOfKey(config) };
+}
+
+/** Puts a backup in the place of the database of a stopped gateway. @throws StartError; nothing was changed */
+export function restore(env: Environment, file: string, effects: Effects): RestoreReport {
+  const config = readConfig(env);
+  const from = resolve(file);
+  const restored = restoreStore(config.store, from, `.before-restore-${stampOf(effects.now())}`, { effects });
+  return {
+    database: config.store.engine === 'sqlite' ? config.store.file : '',
+    restored_from: from,
+    kept_as: restored.keptAs,
+    ...figuresOf(restored),
+    key: stateOfKey(config, effects, fingerprintIn(restored.values)),
+    key_file: fileOfKey(config),
+  };
+}
+
+/**
+ * Encrypts every secret of a stopped gateway with another key. The new key is on disk before the secrets are changed, and
+ * they are changed in one transaction: after a crash at any moment the next start finds a key that fits.
+ * @throws StartError
+ */
+export async function rekey(env: Environment, effects: Effects): Promise<RekeyReport> {
+  const config = readConfig(env);
+  const file = fileOfKey(config);
+  const key = readNewEncryptionKey(env) ?? newKey(file, effects);
+  mustExist(config);
+  const store = openStore(config.store, effects);
+  try {
+    const present = loadEncryptionKey(config, effects, await storedFingerprint(store));
+    if (fingerprintOf(present) === fingerprintOf(key)) throw sameKey();
+    const from = await unlockStoredSecrets(store, present, effects);
+    const unreadable = await unreadableSecrets(store, from);
+    if (unreadable.length > 0) throw doesNotOpen(unreadable);
+    if (file !== null) stageKeyFile(file, key, effects);
+    await reencryptSecrets(store, from, createEncryption(key, effects));
+    return { key_file: file, old_key_file: file === null ? null : switchKeyFile(file, effects) };
+  } finally {
+    await store.close();
+  }
+}
+
+function figuresOf({ bytes, schemaVersion, channels, targets }: DatabaseSummary) {
+  return { bytes, schema_version: schemaVersion, channels, targets };
+}
+
+function fileOfKey(config: Config): string | null {
+  return config.encryptionKey === null ? keyFileOf(config) : null;
+}
+
+function stateOfKey(config: Config, effects: Effects, fingerprint: string | null): RestoreReport['key'] {
+  if (config.encryptionKey === null && fingerprint !== null && !existsSync(keyFileOf(config))) return 'missing';
+  if (fingerprint === null) return 'ok'; // there are no secrets yet
+  return fingerprintOf(loadEncryptionKey(config, effects, fingerprint)) === fingerprint ? 'ok' : 'wrong';
+}
+
+/** @throws StartError GW_BAD_CONFIG (the environment gives the present key, so it has to give the new one as well) */
+function newKey(file: string | null, effects: Effects): Buffer {
+  if (file !== null) return effects.randomBytes(ENCRYPTION_KEY_BYTES);
+  throw new StartError(
+    'GW_BAD_CONFIG',
+    'NEW_ENCRYPTION_KEY is not set. ENCRYPTION_KEY is in the environment, so set the new key there too. Make one with: ' +
+      `openssl rand -base64 ${ENCRYPTION_KEY_BYTES}`,
+  );
+}
+
+function mustExist({ store }: Config): void {
+  if (store.engine !== 'sqlite' || existsSync(store.file)) return;
+  throw new StartError(
+    'GW_STORE_UNUSABLE',
+    `There is no database at ${store.file}. Run the command in the folder of the gateway, or set DATABASE_URL.`,
+  );
+}
+
+function sameKey(): StartError {
+  return new StartError('GW_BAD_CONFIG', 'NEW_ENCRYPTION_KEY is the present key. Set another one, or leave it out.');
+}
+
+function doesNotOpen(secrets: readonly string[]): StartError {
+  return new StartError(
+    'GW_WRONG_KEY',
+    `The present key does not open ${secrets.join(', ')}. Start the gateway and set it again, then change the key. Nothing was changed.`,
+  );
+}
