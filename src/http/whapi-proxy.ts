@@ -5,8 +5,9 @@ import type { Duplex } from 'node:stream';
 import { GatewayError } from '../errors.js';
 import type { Registry } from '../store/registry.js';
 import { bearerOf } from './auth.js';
-import type { RefuseAuthentication } from './auth.js';
-import { answerAsWhapi, errorHandler } from './problem.js';
+import type { NoteAuthentication, RefuseAuthentication } from './auth.js';
+import { errorHandler } from './problem.js';
+import { shownPath } from './shown-path.js';
 import { channelsByToken } from './token-channels.js';
 import { createForwarder, READING } from './whapi-forward.js';
 import type { AuthorizedRequest, Forward, ForwarderOptions } from './whapi-forward.js';
@@ -19,6 +20,7 @@ import { WHAPI_METHODS } from '../contract/whapi.js';
 export interface WhapiProxyOptions extends ForwarderOptions {
   readonly store: { readonly registry: Pick<Registry, 'channel' | 'channels' | 'connection'> };
   readonly refuse: RefuseAuthentication;
+  readonly onAuthenticated: NoteAuthentication;
   /** Requests per client address; 0: no limit. Counted apart from `/v1`, so that a busy bot does not lock out its admin. */
   readonly ratePerMinute: number;
   /** Limit for the beginning of Whapi's response, and between two pieces of it. An upload in progress has no limit. */
@@ -29,7 +31,7 @@ export interface WhapiProxyOptions extends ForwarderOptions {
 }
 
 const METHODS = WHAPI_METHODS.map((method) => method.toUpperCase());
-const HINT = `Send the channel's own Whapi token as "Authorization: Bearer <token>" or "?token=<token>"`;
+const UNKNOWN_TOKEN = `Missing or invalid token. Send the channel's own Whapi token as "Authorization: Bearer <token>" or "?token=<token>".`;
 
 /**
  * `/whapi/*`: Whapi's API under another base URL, for clients that do not know the gateway. Bodies stream both ways, and
@@ -37,7 +39,9 @@ const HINT = `Send the channel's own Whapi token as "Authorization: Bearer <toke
  */
 export async function whapiProxy(app: FastifyInstance, options: WhapiProxyOptions): Promise<void> {
   const authorized = new WeakMap<FastifyRequest, AuthorizedRequest>();
-  app.setErrorHandler(errorHandler(options.log, answerAsWhapi));
+  app.setErrorHandler(
+    errorHandler(options.log, (request) => (authorized.has(request) ? shownPath(request) : `${PREFIX}/…`)),
+  );
   // Bodies are forwarded unread, so Fastify must not parse them.
   app.removeAllContentTypeParsers();
   app.addContentTypeParser('*', (_request, _payload, done) => done(null));
@@ -70,7 +74,8 @@ function authorizer(
     const url = parseWhapiUrl(raw.url ?? '');
     const token = tokenOf(request, url);
     const channel = token === null ? null : await channelOf(token);
-    if (!channel) return await options.refuse(request, reply, HINT);
+    if (!channel) return await options.refuse(request, reply, UNKNOWN_TOKEN);
+    options.onAuthenticated(request);
     await limit(request, reply);
     const { socket } = raw;
     if (!READING.has(raw.method ?? '')) options.uploads.add(socket);
