@@ -151,10 +151,10 @@ async function buildServer(options: ServerOptions): Promise<FastifyInstance> {
   });
   await app.register(operationRoutes, { store });
   const { whapiTimeoutMs: timeoutMs, whapiResyncs: resyncs } = options;
-  const { apiRatePerMinute: ratePerMinute, publicUrl } = config;
+  const { apiRatePerMinute: ratePerMinute, publicUrl, whapiBaseUrl } = config;
   await app.register(whapiProxy, {
     ...{ store, openSecret, refuse, onAuthenticated, log },
-    ...{ ratePerMinute, timeoutMs, uploads, publicUrl, resyncs },
+    ...{ ratePerMinute, timeoutMs, uploads, publicUrl, whapiBaseUrl, resyncs },
   });
   await app.register(v1Routes, { ...options, refuse, onAuthenticated, prefix: '/v1' });
   return app;

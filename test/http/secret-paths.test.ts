@@ -39,7 +39,7 @@ const TARGETS = [
   `/whapi/%zz/${SECRET}`,
   `/shop/s/${SECRET}`,
   `/${SECRET}`,
-  `${SECRET}`,
+  SECRET,
   `http://gateway/webhooks/shop/s/${SECRET}`,
   `http://${SECRET}@gateway/webhooks/shop`,
 ];
