@@ -19,10 +19,13 @@ export function bearerOf(request: FastifyRequest): string | null {
   return match?.[1] ?? null;
 }
 
-/** Handles a failed authentication: always throws. `hint` says what to send instead. */
-export type RefuseAuthentication = (request: FastifyRequest, reply: FastifyReply, hint?: string) => Promise<never>;
+/** Handles a failed authentication: always throws. `detail` says what is wrong and what to send instead. */
+export type RefuseAuthentication = (request: FastifyRequest, reply: FastifyReply, detail?: string) => Promise<never>;
 
-const HINT = 'Send "Authorization: Bearer <token>"';
+/** Told of each request that has authenticated, before it is handled. */
+export type NoteAuthentication = (request: FastifyRequest) => void;
+
+const DETAIL = 'Missing or invalid token. Send "Authorization: Bearer <token>".';
 
 /**
  * Counts failed authentications per client address and answers 429 after twenty a minute. A correct secret from that address
@@ -34,11 +37,11 @@ export function authenticationGuard(app: FastifyInstance): RefuseAuthentication 
     timeWindow: 60_000,
     keyGenerator: (request) => request.ip,
   });
-  return async (request, reply, hint = HINT) => {
+  return async (request, reply, detail = DETAIL) => {
     const counted = await countFailure(request);
     if (counted.isAllowed || !counted.isExceeded) {
       reply.header('www-authenticate', 'Bearer');
-      throw new GatewayError('GW_UNAUTHORIZED', `Missing or invalid token. ${hint}.`);
+      throw new GatewayError('GW_UNAUTHORIZED', detail);
     }
     reply.header('retry-after', counted.ttlInSeconds);
     throw new GatewayError(
@@ -48,13 +51,28 @@ export function authenticationGuard(app: FastifyInstance): RefuseAuthentication 
   };
 }
 
-/** A hook that requires `token` as a bearer token. */
-export function requireToken(
-  token: string,
-  refuse: RefuseAuthentication,
-): (request: FastifyRequest, reply: FastifyReply) => Promise<void> {
-  const digest = digestOf(token);
+export interface AdminAccess {
+  readonly adminToken: string;
+  /** Where the token can be read, in words. */
+  readonly tokenPlace: string;
+  readonly refuse: RefuseAuthentication;
+  readonly onAuthenticated: NoteAuthentication;
+}
+
+/** A hook that requires the admin token as a bearer token. */
+export function requireAdmin({
+  adminToken,
+  tokenPlace,
+  refuse,
+  onAuthenticated,
+}: AdminAccess): (request: FastifyRequest, reply: FastifyReply) => Promise<void> {
+  const digest = digestOf(adminToken);
   return async (request, reply) => {
-    if (!isSecret(bearerOf(request), digest)) await refuse(request, reply);
+    const token = bearerOf(request);
+    if (!isSecret(token, digest)) {
+      const problem = token === null ? 'Missing admin token' : 'Wrong admin token';
+      await refuse(request, reply, `${problem}. Send "Authorization: Bearer <token>" with ${tokenPlace}.`);
+    }
+    onAuthenticated(request);
   };
 }

@@ -8,10 +8,11 @@ import { WEBHOOK_HTTP_METHODS } from '../model.js';
 import type { Channel, Sealed, Verdict, WebhookHttpMethod } from '../model.js';
 import { hasComeThrough, VIA_HEADER, viaFrom } from '../via.js';
 import { bearerOf, digestOf, isSecret } from './auth.js';
-import type { RefuseAuthentication } from './auth.js';
+import type { NoteAuthentication, RefuseAuthentication } from './auth.js';
 import { Throttle } from '../throttle.js';
 import { declaredLength, PendingWebhooks, readBody } from './pending.js';
-import { answerProblem, asKnown, errorHandler } from './problem.js';
+import { answerError, asKnown, errorHandler, hasLeft } from './problem.js';
+import { shownWebhookPath } from './shown-path.js';
 import { parseWebhookPath } from './webhook-path.js';
 import type { WebhookPath } from './webhook-path.js';
 import type { Intake, Recorded } from '../store/intake.js';
@@ -30,6 +31,7 @@ export interface IngressOptions {
   /** The id of this gateway in `x-gateway-via`. */
   readonly gatewayId: string;
   readonly refuse: RefuseAuthentication;
+  readonly onAuthenticated: NoteAuthentication;
   readonly maxBodyBytes: number;
   readonly maxPendingBytes: number;
   /** Webhooks per channel; 0: no limit. */
@@ -57,16 +59,18 @@ const UNKNOWN_CHANNEL = digestOf('refusing an unknown channel takes as long as r
 export async function ingress(app: FastifyInstance, options: IngressOptions): Promise<void> {
   const channels = new WeakMap<FastifyRequest, string>();
   const recordRefusal = refusalRecorder(options);
-  const answerOther = errorHandler(options.log);
+  const answerOther = errorHandler(options.log, (request) =>
+    shownWebhookPath(request.url, channels.get(request) ?? null),
+  );
 
   /** Refusals of a known channel are counted, and logged at most once a minute: a flood must cost neither commits nor lines. */
   app.setErrorHandler<Error>((error, request, reply) => {
-    const known = asKnown(error);
+    const known = asKnown(error, request);
     const channel = channels.get(request);
     if (channel === undefined || hasLeft(request) || known.code === 'GW_INTERNAL')
       return answerOther(error, request, reply);
     recordRefusal(channel, known);
-    return answerProblem(known, reply);
+    return answerError(known, reply);
   });
 
   // `accept` reads the body as bytes, whatever its content type: it must know how many bytes are in memory.
@@ -89,7 +93,7 @@ export async function ingress(app: FastifyInstance, options: IngressOptions): Pr
 
 /** Admits a request that carries its channel's secret, and notes the channel in `channels`. */
 function authenticator(options: IngressOptions, channels: WeakMap<FastifyRequest, string>): Authenticate {
-  const { store, refuse, effects } = options;
+  const { store, refuse, effects, onAuthenticated } = options;
   const admit = rateLimiter(options);
   const digestFor = digestCache(options.openSecret);
   return async (request, reply) => {
@@ -100,6 +104,7 @@ function authenticator(options: IngressOptions, channels: WeakMap<FastifyRequest
     if (channel) channels.set(request, channel.name);
     const isRight = isSecret(path.secret ?? bearerOf(request), channel ? digestFor(channel) : UNKNOWN_CHANNEL);
     if (!channel || !isRight) await refuse(request, reply);
+    onAuthenticated(request);
     refuseLoop(request, options.gatewayId);
     admit(path.channel, effects.now(), reply);
   };
@@ -142,11 +147,6 @@ function acceptor(options: IngressOptions): (request: FastifyRequest) => Promise
       share.free();
     }
   };
-}
-
-/** The client closed the connection before the whole body arrived. */
-function hasLeft({ raw }: FastifyRequest): boolean {
-  return raw.destroyed && !raw.complete;
 }
 
 function refusalRecorder({ store, log, effects }: IngressOptions): (channel: string, error: GatewayError) => void {

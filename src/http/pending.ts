@@ -1,5 +1,6 @@
 import type { IncomingMessage } from 'node:http';
 import { GatewayError } from '../errors.js';
+import { cutOff } from './problem.js';
 
 /** Most webhooks in memory: each costs some kilobytes besides its body. */
 const MOST_WEBHOOKS = 5000;
@@ -70,8 +71,6 @@ export async function readBody(request: IncomingMessage, mostBytes: number, shar
   const tooLarge = (): GatewayError =>
     new GatewayError('GW_TOO_LARGE', `The request body is larger than ${mostBytes} bytes (MAX_BODY_BYTES).`);
   if ((declaredLength(request) ?? 0) > mostBytes) throw tooLarge();
-  const cutOff = (): GatewayError =>
-    new GatewayError('GW_BAD_REQUEST', 'The connection closed before the whole body arrived.');
   if (request.destroyed) throw cutOff(); // closed during authentication: no event follows
   return await new Promise((resolve, reject) => {
     const chunks: Buffer[] = [];

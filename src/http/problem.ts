@@ -1,24 +1,67 @@
 import { STATUS_CODES } from 'node:http';
+import type { IncomingMessage } from 'node:http';
 import type { Socket } from 'node:net';
+import { Readable } from 'node:stream';
 import type { FastifyBaseLogger, FastifyError, FastifyReply, FastifyRequest } from 'fastify';
 import { DamagedStoreError, GatewayError } from '../errors.js';
+import type { GatewayErrorCode } from '../errors.js';
 import { describeFaults, partOf } from './validation-errors.js';
-import { urlWithoutSecret } from './webhook-path.js';
+import { shownPath } from './shown-path.js';
+import { announcesBody } from './whapi-headers.js';
+import { isUnderWhapi } from './whapi-url.js';
 
 export const PROBLEM_TYPE = 'application/problem+json';
 /** After a 503: time for some commits, or to make room on the disk. */
 const RETRY_UNAVAILABLE_SECONDS = 5;
 
-/** Sends an error as a response. */
-export type AnswerError = (error: GatewayError, reply: FastifyReply) => FastifyReply;
+/** After these the connection closes: its client is unknown, or sends too much. */
+const CLOSING: ReadonlySet<number> = new Set([401, 404, 429]);
 
-/** Answers an error as RFC 9457 problem details, with its stable code. */
-export function answerProblem(error: GatewayError, reply: FastifyReply): FastifyReply {
-  if (error.status === 503) reply.header('retry-after', RETRY_UNAVAILABLE_SECONDS);
-  return reply.code(error.status).type(PROBLEM_TYPE).send(problemOf(error));
+/** An error as a response shows it. */
+interface Shape {
+  readonly type: string;
+  readonly bodyOf: (error: GatewayError) => object;
 }
 
-function problemOf(error: GatewayError) {
+/** The shape of errors for a URL: under `/whapi` that of Whapi's errors (docs/whapi.md, Errors), else RFC 9457. */
+function shapeFor(url: string): Shape {
+  return isUnderWhapi(url) ? WHAPI_ERROR : PROBLEM;
+}
+
+/** Answers an error in the shape for its URL. */
+export function answerError(error: GatewayError, reply: FastifyReply): FastifyReply {
+  const { url, raw } = reply.request;
+  const { type, bodyOf } = shapeFor(url);
+  if (error.status === 503) reply.header('retry-after', RETRY_UNAVAILABLE_SECONDS);
+  reply.code(error.status).type(type);
+  if (!CLOSING.has(error.status)) return reply.send(bodyOf(error));
+  reply.header('connection', 'close');
+  const text = JSON.stringify(bodyOf(error));
+  if (raw.complete || !announcesBody(raw.headers) || raw.method === 'HEAD') return reply.send(text);
+  return reply.header('content-length', Buffer.byteLength(text)).send(Readable.from(untilReceived(raw, text)));
+}
+
+/** How long a refused client may be silent in the middle of its body. */
+const LINGER_MS = 2000;
+
+/**
+ * Ends an answer when the whole request has arrived, or no more of it comes. Closing a connection on which a body is still arriving resets it, and
+ * its client might not get to read the answer.
+ */
+async function* untilReceived(request: IncomingMessage, text: string): AsyncGenerator<Buffer> {
+  yield Buffer.from(text);
+  request.socket.setTimeout(LINGER_MS); // Node destroys the socket then
+  await new Promise((resolve) => request.once('end', resolve).once('close', resolve).resume());
+}
+
+const PROBLEM: Shape = { type: PROBLEM_TYPE, bodyOf: problemOf };
+/** `details` holds the gateway's stable code, which tells its errors apart from Whapi's own. */
+const WHAPI_ERROR: Shape = {
+  type: 'application/json',
+  bodyOf: ({ status, message, code }) => ({ error: { code: status, message, details: code } }),
+};
+
+function problemOf(error: GatewayError): object {
   return {
     title: STATUS_CODES[error.status] ?? 'Error',
     status: error.status,
@@ -28,16 +71,30 @@ function problemOf(error: GatewayError) {
   };
 }
 
-/** Answers a request that is invalid or did not arrive in time, and closes its connection. */
-export function answerClientError({ code }: NodeJS.ErrnoException, socket: Socket): void {
+/** An error of a connection, with the bytes in which Node found it. */
+export type ClientError = NodeJS.ErrnoException & { readonly rawPacket?: unknown };
+
+/**
+ * Answers a request that is invalid or did not arrive in time, and closes its connection. `url` is that of the request;
+ * null if its head is not complete.
+ */
+export function answerClientError({ code, rawPacket }: ClientError, socket: Socket, url: string | null): void {
   if (code === 'ECONNRESET' || !socket.writable) {
     socket.destroy();
     return;
   }
   const error = CLIENT_ERRORS.get(code ?? '') ?? new GatewayError('GW_BAD_REQUEST', 'Invalid HTTP request.');
-  const body = JSON.stringify(problemOf(error));
-  const head = `HTTP/1.1 ${error.status} ${STATUS_CODES[error.status] ?? ''}\r\ncontent-type: ${PROBLEM_TYPE}`;
+  const { type, bodyOf } = shapeFor(url ?? urlIn(rawPacket));
+  const body = JSON.stringify(bodyOf(error));
+  const head = `HTTP/1.1 ${error.status} ${STATUS_CODES[error.status] ?? ''}\r\ncontent-type: ${type}`;
   socket.end(`${head}\r\ncontent-length: ${Buffer.byteLength(body)}\r\nconnection: close\r\n\r\n${body}`);
+}
+
+/** The URL in the first line of a head; '' for anything else. */
+function urlIn(packet: unknown): string {
+  const text = Buffer.isBuffer(packet) ? packet.toString('latin1', 0, 200) : '';
+  const [, url = ''] = /^[A-Z]+ (\S+)/.exec(text) ?? [];
+  return url;
 }
 
 /** Node's code of a request that did not arrive in time. */
@@ -63,24 +120,16 @@ function causeOf({ cause }: GatewayError): string | undefined {
 type ErrorHandler = (error: FastifyError | Error, request: FastifyRequest, reply: FastifyReply) => FastifyReply;
 
 /**
- * Answers an error in Whapi's form (docs/whapi.md, Errors). `details` holds the gateway's stable code, which tells it apart
- * from Whapi's own errors.
+ * The error handler of the server, or of a part of it that shows its URLs in another way. An unexpected error is logged
+ * with its stack and answered without details.
  */
-export function answerAsWhapi({ status, message, code }: GatewayError, reply: FastifyReply): FastifyReply {
-  return reply
-    .code(status)
-    .type('application/json')
-    .send({ error: { code: status, message, details: code } });
-}
-
-/** The server's error handler. An unexpected error is logged with its stack and answered without details. */
 export function errorHandler(
   log: Pick<FastifyBaseLogger, 'error' | 'warn' | 'debug'>,
-  answer: AnswerError = answerProblem,
+  shown: (request: FastifyRequest) => string = shownPath,
 ): ErrorHandler {
-  return (error, { method, url }, reply) => {
-    const known = asKnown(error);
-    const about = { method, url: urlWithoutSecret(url), code: known.code };
+  return (error, request, reply) => {
+    const known = asKnown(error, request);
+    const about = { method: request.method, url: shown(request), code: known.code };
     if (known.code === 'GW_INTERNAL') log.error({ ...about, err: error }, 'request failed');
     else if (known.status >= 500)
       log[known instanceof DamagedStoreError ? 'error' : 'warn'](
@@ -88,37 +137,56 @@ export function errorHandler(
         'request failed',
       );
     else log.debug({ ...about, detail: known.message }, 'request refused');
-    return answer(known, reply);
+    return answerError(known, reply);
   };
 }
 
+/** What is wrong with a request that Fastify refuses. Its own messages repeat the URL, which may hold a secret. */
+const REFUSALS: Readonly<Record<string, readonly [GatewayErrorCode, string]>> = {
+  FST_ERR_CTP_BODY_TOO_LARGE: [
+    'GW_TOO_LARGE',
+    'The request body is too large. For webhooks the limit is MAX_BODY_BYTES (default 10485760).',
+  ],
+  FST_ERR_CTP_INVALID_JSON_BODY: ['GW_BAD_JSON', 'The body is not valid JSON.'],
+  FST_ERR_CTP_EMPTY_JSON_BODY: ['GW_BAD_JSON', 'The body is not valid JSON.'],
+  FST_ERR_CTP_INVALID_MEDIA_TYPE: [
+    'GW_BAD_REQUEST',
+    'Unsupported content type. Send JSON with "content-type: application/json".',
+  ],
+  FST_ERR_CTP_INVALID_CONTENT_LENGTH: [
+    'GW_BAD_REQUEST',
+    'The body is longer or shorter than its content-length. Correct the header or leave it out.',
+  ],
+  FST_ERR_BAD_URL: ['GW_BAD_REQUEST', 'Invalid path: its percent-encoding is broken. Encode "%" as %25.'],
+  FST_ERR_MAX_PARAM_LENGTH: ['GW_BAD_REQUEST', 'Invalid path: a part of it is too long. Shorten it.'],
+};
+
+/** The client closed the connection before the whole body arrived. */
+export function hasLeft({ raw }: FastifyRequest): boolean {
+  return raw.destroyed && !raw.complete;
+}
+
+/** What a request ends with whose client has left: nobody reads it, but the log has it. */
+export function cutOff(): GatewayError {
+  return new GatewayError('GW_BAD_REQUEST', 'The connection closed before the whole body arrived.');
+}
+
 /** Any error as a `GatewayError`; GW_INTERNAL for an unexpected one. */
-export function asKnown(error: FastifyError | Error): GatewayError {
+export function asKnown(error: FastifyError | Error, request: FastifyRequest): GatewayError {
   if (error instanceof GatewayError) return error;
+  if (hasLeft(request)) return cutOff();
   const { code, statusCode, validation, validationContext } = error as FastifyError;
   if (validation) {
     const { detail, fields } = describeFaults(validation, partOf(validationContext));
     return new GatewayError('GW_BAD_REQUEST', detail, fields);
   }
-  if (code === 'FST_ERR_CTP_BODY_TOO_LARGE') {
-    return new GatewayError(
-      'GW_TOO_LARGE',
-      'The request body is too large. For webhooks the limit is MAX_BODY_BYTES (default 10485760).',
-    );
-  }
-  if (code === 'FST_ERR_CTP_INVALID_JSON_BODY' || code === 'FST_ERR_CTP_EMPTY_JSON_BODY') {
-    return new GatewayError('GW_BAD_JSON', 'The body is not valid JSON.');
-  }
-  if (code === 'FST_ERR_CTP_INVALID_MEDIA_TYPE') {
+  const refusal = REFUSALS[code];
+  if (refusal) return new GatewayError(...refusal);
+  if (statusCode !== undefined && statusCode >= 400 && statusCode < 500) {
     return new GatewayError(
       'GW_BAD_REQUEST',
-      'Unsupported content type. Send JSON with "content-type: application/json".',
+      `Invalid request${code ? ` (${code})` : ''}. Check its path, headers and body.`,
     );
-  }
-  if (code === 'FST_ERR_BAD_URL')
-    return new GatewayError('GW_BAD_REQUEST', 'Invalid path: its percent-encoding is broken. Encode "%" as %25.');
-  if (statusCode !== undefined && statusCode >= 400 && statusCode < 500) {
-    return new GatewayError('GW_BAD_REQUEST', error.message);
   }
   return new GatewayError('GW_INTERNAL', 'Internal error. The log of the gateway has the details.', [], {
     cause: error,

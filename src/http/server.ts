@@ -9,14 +9,17 @@ import type { Config } from '../config.js';
 import { NAMED_SCHEMAS } from '../contract/all.js';
 import { GatewayError, StartError } from '../errors.js';
 import { authenticationGuard } from './auth.js';
+import type { NoteAuthentication } from './auth.js';
+import { limitConnections } from './connections.js';
+import type { Connections } from './connections.js';
 import { ingress } from './ingress.js';
 import { describeRoutes } from './openapi.js';
 import { operationRoutes } from './operation.js';
 import { answerClientError, errorHandler, REQUEST_TIMEOUT } from './problem.js';
 import { v1Routes } from './v1.js';
 import type { V1Hints, V1Options } from './v1.js';
+import { shownRoot } from './shown-path.js';
 import { validatorCompiler } from './validation.js';
-import { urlWithoutSecret } from './webhook-path.js';
 import { whapiProxy } from './whapi-proxy.js';
 import type { WhapiResyncs } from './whapi-forward.js';
 
@@ -44,11 +47,20 @@ export interface ServerTimeouts {
   readonly requestMs: number;
   /** Limit without a byte in either direction, also for an answer that the client does not read. No answer takes as long. */
   readonly idleMs: number;
+  /** For the next request on a connection. */
+  readonly keepAliveMs: number;
+  /** The same, where no request on the connection has authenticated. */
+  readonly strangerKeepAliveMs: number;
 }
 
-export const SERVER_TIMEOUTS: ServerTimeouts = { headersMs: 10_000, requestMs: 60_000, idleMs: 120_000 };
+export const SERVER_TIMEOUTS: ServerTimeouts = {
+  headersMs: 10_000,
+  requestMs: 60_000,
+  idleMs: 120_000,
+  keepAliveMs: 72_000,
+  strangerKeepAliveMs: 10_000,
+};
 
-/** Connections beyond this number are closed at once. */
 const MOST_CONNECTIONS = 2000;
 
 /** Ids of messages are longer than the router's default of 100 characters. */
@@ -118,20 +130,28 @@ async function listen(app: FastifyInstance, { host, port }: Config): Promise<str
   return `http://${host.includes(':') ? `[${host}]` : host}:${taken}`;
 }
 
+function notFound(method: string, root: string): GatewayError {
+  const remedy = root.startsWith('/webhooks')
+    ? 'send webhooks to /webhooks/<channel> with POST, PUT, PATCH or DELETE'
+    : 'GET /openapi.json lists all operations';
+  return new GatewayError('GW_NOT_FOUND', `No operation matches ${method} ${root}: ${remedy}.`);
+}
+
 async function buildServer(options: ServerOptions): Promise<FastifyInstance> {
   const { config, store, encryption, effects, log } = options;
   const uploads = new WeakSet<Duplex>();
-  const app = Fastify(fastifyOptions(options, uploads)).withTypeProvider<TypeBoxTypeProvider>();
-  app.server.maxConnections = MOST_CONNECTIONS;
+  const app = Fastify(
+    fastifyOptions(options, uploads, (socket) => connections.requestOn(socket)),
+  ).withTypeProvider<TypeBoxTypeProvider>();
+  const { strangerKeepAliveMs } = options.timeouts;
+  const connections = limitConnections(app.server, { most: MOST_CONNECTIONS, strangerKeepAliveMs });
+  const onAuthenticated: NoteAuthentication = ({ raw }) => connections.authenticated(raw.socket);
 
   app.setValidatorCompiler(validatorCompiler());
   for (const schema of NAMED_SCHEMAS) app.addSchema(schema);
   app.setErrorHandler(errorHandler(log));
   app.setNotFoundHandler(({ method, url }) => {
-    throw new GatewayError(
-      'GW_NOT_FOUND',
-      `There is no ${method} ${urlWithoutSecret(url)}. GET /openapi.json lists all operations.`,
-    );
+    throw notFound(method, shownRoot(url));
   });
   await describeRoutes(app);
   await app.register(rateLimit, { global: false });
@@ -141,22 +161,26 @@ async function buildServer(options: ServerOptions): Promise<FastifyInstance> {
   const { gatewayId, onDeliveries, onChannelState } = options;
   const { maxBodyBytes, maxPendingBytes, webhookRatePerSecond: ratePerSecond } = config;
   await app.register(ingress, {
-    ...{ store, openSecret, gatewayId, refuse, effects, log },
+    ...{ store, openSecret, gatewayId, refuse, onAuthenticated, effects, log },
     ...{ maxBodyBytes, maxPendingBytes, ratePerSecond, onDeliveries, onChannelState },
   });
   await app.register(operationRoutes, { store });
   const { whapiTimeoutMs: timeoutMs, whapiResyncs: resyncs } = options;
-  const { apiRatePerMinute: ratePerMinute, publicUrl } = config;
+  const { apiRatePerMinute: ratePerMinute, publicUrl, whapiBaseUrl } = config;
   await app.register(whapiProxy, {
-    ...{ store, openSecret, refuse, log },
-    ...{ ratePerMinute, timeoutMs, uploads, publicUrl, resyncs },
+    ...{ store, openSecret, refuse, onAuthenticated, log },
+    ...{ ratePerMinute, timeoutMs, uploads, publicUrl, whapiBaseUrl, resyncs },
   });
-  await app.register(v1Routes, { ...options, refuse, prefix: '/v1' });
+  await app.register(v1Routes, { ...options, refuse, onAuthenticated, prefix: '/v1' });
   return app;
 }
 
 /** `uploads`: connections on which bodies are on their way to Whapi. */
-function fastifyOptions({ timeouts, log }: ServerOptions, uploads: WeakSet<Duplex>) {
+function fastifyOptions(
+  { timeouts, log }: ServerOptions,
+  uploads: WeakSet<Duplex>,
+  requestOn: Connections['requestOn'],
+) {
   return {
     // No logger of Fastify's own: it would watch the end of every answer, which costs a tenth of a webhook's time, and
     // would write whole URLs, which may hold secrets.
@@ -165,13 +189,15 @@ function fastifyOptions({ timeouts, log }: ServerOptions, uploads: WeakSet<Duple
     forceCloseConnections: 'idle',
     requestTimeout: timeouts.requestMs,
     connectionTimeout: timeouts.idleMs,
+    keepAliveTimeout: timeouts.keepAliveMs,
     http: {
       headersTimeout: timeouts.headersMs,
       connectionsCheckingInterval: Math.min(CHECK_CONNECTIONS_EVERY_MS, timeouts.headersMs),
     },
     clientErrorHandler: (error, socket) => {
       // The time for a whole request is not for uploads to Whapi, which may be large: they are given up when silent.
-      if (error.code !== REQUEST_TIMEOUT || !uploads.has(socket)) answerClientError(error, socket);
+      if (error.code !== REQUEST_TIMEOUT || !uploads.has(socket))
+        answerClientError(error, socket, requestOn(socket)?.url ?? null);
     },
     frameworkErrors: (error, request, reply) => {
       errorHandler(log)(error, request, reply);

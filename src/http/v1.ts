@@ -10,8 +10,8 @@ import type { Encryption } from '../encryption.js';
 import { GatewayError } from '../errors.js';
 import type { Target, TargetTest } from '../model.js';
 import { auditRoutes } from './audits.js';
-import { requireToken } from './auth.js';
-import type { RefuseAuthentication } from './auth.js';
+import { requireAdmin } from './auth.js';
+import type { NoteAuthentication, RefuseAuthentication } from './auth.js';
 import { channelRoutes } from './channels.js';
 import { connectRoutes } from './connect.js';
 import { deliveryRoutes } from './deliveries.js';
@@ -51,12 +51,14 @@ export interface V1Options extends V1Hints {
 }
 
 /** `/v1`: the API of the admin. Every route needs the admin token. */
-export const v1Routes: FastifyPluginAsyncTypebox<V1Options & { readonly refuse: RefuseAuthentication }> = async (
-  v1,
-  options,
-) => {
+export const v1Routes: FastifyPluginAsyncTypebox<
+  V1Options & { readonly refuse: RefuseAuthentication; readonly onAuthenticated: NoteAuthentication }
+> = async (v1, options) => {
   const { config, store, encryption, effects, log, breakers, onDeliveries, onJob } = options;
-  v1.addHook('onRequest', requireToken(options.adminToken, options.refuse));
+  const { adminToken, refuse, onAuthenticated } = options;
+  const tokenPlace =
+    config.adminToken === null ? 'the token in the file admin-token, beside the database' : 'the value of ADMIN_TOKEN';
+  v1.addHook('onRequest', requireAdmin({ adminToken, tokenPlace, refuse, onAuthenticated }));
   if (config.apiRatePerMinute > 0) await v1.register(rateLimit, apiRate(config.apiRatePerMinute));
 
   const { whapiBaseUrl, publicUrl } = config;

@@ -42,8 +42,3 @@ export function decoded(text: string): string {
     return text;
   }
 }
-
-/** A URL for the log, without its query and without a secret in its path. */
-export function urlWithoutSecret(rawUrl: string): string {
-  return withoutQuery(rawUrl).replace(/(\/s\/)[^/]+/gi, '$1***');
-}

@@ -1,17 +1,21 @@
 import '@fastify/rate-limit'; // the type of app.createRateLimit
 import '@fastify/swagger'; // the type of `schema.hide`
 import type { FastifyBaseLogger, FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
+import type { IncomingMessage } from 'node:http';
+import { Readable } from 'node:stream';
 import type { Duplex } from 'node:stream';
 import { GatewayError } from '../errors.js';
 import type { Registry } from '../store/registry.js';
 import { bearerOf } from './auth.js';
-import type { RefuseAuthentication } from './auth.js';
-import { answerAsWhapi, errorHandler } from './problem.js';
+import type { NoteAuthentication, RefuseAuthentication } from './auth.js';
+import { cutOff, errorHandler, hasLeft } from './problem.js';
+import { shownPath } from './shown-path.js';
 import { channelsByToken } from './token-channels.js';
 import { createForwarder, READING } from './whapi-forward.js';
-import type { AuthorizedRequest, Forward, ForwarderOptions } from './whapi-forward.js';
+import type { ForwardedResponse, ForwarderOptions } from './whapi-forward.js';
 import { announcesBody, requestHeaders } from './whapi-headers.js';
 import { upstreamError, registerUpstream } from './whapi-upstream.js';
+import type { CallUpstream, UpstreamRequest } from './whapi-upstream.js';
 import { parseWhapiUrl, PREFIX } from './whapi-url.js';
 import type { WhapiUrl } from './whapi-url.js';
 import { WHAPI_METHODS } from '../contract/whapi.js';
@@ -19,8 +23,11 @@ import { WHAPI_METHODS } from '../contract/whapi.js';
 export interface WhapiProxyOptions extends ForwarderOptions {
   readonly store: { readonly registry: Pick<Registry, 'channel' | 'channels' | 'connection'> };
   readonly refuse: RefuseAuthentication;
+  readonly onAuthenticated: NoteAuthentication;
   /** Requests per client address; 0: no limit. Counted apart from `/v1`, so that a busy bot does not lock out its admin. */
   readonly ratePerMinute: number;
+  /** Where the CORS preflights of browsers go: they name no channel. */
+  readonly whapiBaseUrl: string;
   /** Limit for the beginning of Whapi's response, and between two pieces of it. An upload in progress has no limit. */
   readonly timeoutMs: number;
   /** Connections with uploads to Whapi in progress. */
@@ -29,20 +36,27 @@ export interface WhapiProxyOptions extends ForwarderOptions {
 }
 
 const METHODS = WHAPI_METHODS.map((method) => method.toUpperCase());
-const HINT = `Send the channel's own Whapi token as "Authorization: Bearer <token>" or "?token=<token>"`;
+const UNKNOWN_TOKEN = `Missing or invalid token. Send the channel's own Whapi token as "Authorization: Bearer <token>" or "?token=<token>".`;
 
 /**
  * `/whapi/*`: Whapi's API under another base URL, for clients that do not know the gateway. Bodies stream both ways, and
  * only headers of a single connection change. A call with `resync=true` is registered first.
  */
 export async function whapiProxy(app: FastifyInstance, options: WhapiProxyOptions): Promise<void> {
-  const authorized = new WeakMap<FastifyRequest, AuthorizedRequest>();
-  app.setErrorHandler(errorHandler(options.log, answerAsWhapi));
+  const admitted = new WeakMap<FastifyRequest, Admitted>();
+  const brokenOff = new WeakSet<Error>();
+  const answer = errorHandler(options.log, (request) => (admitted.has(request) ? shownPath(request) : `${PREFIX}/…`));
+  app.setErrorHandler<Error>((error, request, reply) => {
+    if (!brokenOff.has(error)) return answer(error, request, reply);
+    for (const name of Object.keys(reply.getHeaders())) reply.removeHeader(name); // those of Whapi's answer
+    return answer(upstreamError(error), request, reply);
+  });
   // Bodies are forwarded unread, so Fastify must not parse them.
   app.removeAllContentTypeParsers();
   app.addContentTypeParser('*', (_request, _payload, done) => done(null));
-  const forward = createForwarder(await registerUpstream(app, options.timeoutMs), options);
-  const authorize = authorizer(app, options);
+  const callUpstream = await registerUpstream(app, options.timeoutMs);
+  const admit = gatekeeper(app, options, callUpstream);
+  const respond = responder(options.log, (error) => brokenOff.add(error));
 
   for (const url of [PREFIX, `${PREFIX}/*`]) {
     app.route({
@@ -50,60 +64,113 @@ export async function whapiProxy(app: FastifyInstance, options: WhapiProxyOption
       method: METHODS,
       schema: { hide: true },
       onRequest: async (request, reply) => {
-        authorized.set(request, await authorize(request, reply));
+        admitted.set(request, await admit(request, reply));
         delete request.raw.headers['content-type']; // Fastify would refuse a request with an invalid one
       },
-      handler: async (request, reply) => await respond(forward, authorized.get(request), request.method, reply),
+      handler: async (request, reply) => await respond(admitted.get(request), request, reply),
     });
   }
 }
 
-/** Finds the channel of a request by its token. The function throws what the request is refused with. */
-function authorizer(
+/** A request that may pass, and how it does. */
+interface Admitted {
+  /** Null for a preflight of an unknown channel. */
+  readonly channel: string | null;
+  /** Aborted when the client leaves. */
+  readonly signal: AbortSignal;
+  readonly call: (reply: FastifyReply) => Promise<ForwardedResponse>;
+}
+
+/**
+ * Finds the channel of a request by its token. A browser sends its CORS preflights without one, so they pass without a
+ * channel, to WHAPI_BASE_URL. The function throws what any other request is refused with.
+ */
+function gatekeeper(
   app: FastifyInstance,
   options: WhapiProxyOptions,
-): (request: FastifyRequest, reply: FastifyReply) => Promise<AuthorizedRequest> {
+  callUpstream: CallUpstream,
+): (request: FastifyRequest, reply: FastifyReply) => Promise<Admitted> {
+  const { uploads, whapiBaseUrl, ratePerMinute, refuse, onAuthenticated } = options;
   const channelOf = channelsByToken(options.store, options.openSecret);
-  const limit = rateLimiter(app, options.ratePerMinute);
+  const forward = createForwarder(callUpstream, options);
+  const limit = rateLimiter(app, ratePerMinute);
+  const limitPreflights = rateLimiter(app, ratePerMinute);
   return async (request, reply) => {
     const { raw } = request;
     const url = parseWhapiUrl(raw.url ?? '');
     const token = tokenOf(request, url);
     const channel = token === null ? null : await channelOf(token);
-    if (!channel) return await options.refuse(request, reply, HINT);
+    if (!channel) {
+      if (!isPreflight(raw)) return await refuse(request, reply, UNKNOWN_TOKEN);
+      await limitPreflights(request, reply);
+      const preflight = upstreamRequest(raw, reply, url, whapiBaseUrl);
+      return { channel, signal: preflight.signal, call: async (to) => await callUpstream(to, preflight) };
+    }
+    onAuthenticated(request);
     await limit(request, reply);
     const { socket } = raw;
-    if (!READING.has(raw.method ?? '')) options.uploads.add(socket);
-    reply.raw.once('close', () => options.uploads.delete(socket));
-    return {
-      channel,
-      url,
-      baseUrl: channel.whapiBaseUrl,
-      target: url.target,
-      headers: requestHeaders(raw.headers),
-      // When Whapi responds before it has the whole body, the request must stay open for that response.
-      body: announcesBody(raw.headers) ? raw.iterator({ destroyOnReturn: false }) : null,
-      signal: whenGone(reply),
-    };
+    if (!READING.has(raw.method ?? '')) uploads.add(socket);
+    reply.raw.once('close', () => uploads.delete(socket));
+    const passing = { ...upstreamRequest(raw, reply, url, channel.whapiBaseUrl), channel, url };
+    const call: Admitted['call'] = async (to) => await forward(request.method, to, passing);
+    return { channel: channel.name, signal: passing.signal, call };
   };
 }
 
-/** Sends Whapi's response to the client, unless the client has left. */
-async function respond(
-  forward: Forward,
-  request: AuthorizedRequest | undefined,
-  method: string,
+/** A preflight as the Fetch standard defines it. It has no body, and never carries credentials. */
+function isPreflight({ method, headers }: IncomingMessage): boolean {
+  const asks = headers.origin !== undefined && headers['access-control-request-method'] !== undefined;
+  return method === 'OPTIONS' && asks && !announcesBody(headers);
+}
+
+function upstreamRequest(
+  raw: IncomingMessage,
   reply: FastifyReply,
-): Promise<FastifyReply> {
-  if (!request) throw new GatewayError('GW_INTERNAL', 'The request was not authenticated.');
-  try {
-    const { status, headers, body } = await forward(method, reply, request);
-    reply.code(status).headers(headers).send(body);
-  } catch (error) {
-    if (!request.signal.aborted) throw upstreamError(error);
-    reply.hijack(); // the client has left
-  }
-  return await reply;
+  { target }: WhapiUrl,
+  baseUrl: string,
+): UpstreamRequest {
+  return {
+    baseUrl,
+    target,
+    headers: requestHeaders(raw.headers),
+    // When Whapi responds before it has the whole body, the request must stay open for that response.
+    body: announcesBody(raw.headers) ? raw.iterator({ destroyOnReturn: false }) : null,
+    signal: whenGone(reply),
+  };
+}
+
+/**
+ * Sends Whapi's response to the client, unless the client has left. `onBreak` is told of the error of a response that breaks
+ * off: before its head has gone out, Fastify hands that error to the error handler.
+ */
+function responder(log: WhapiProxyOptions['log'], onBreak: (error: Error) => void) {
+  return async (
+    admitted: Admitted | undefined,
+    request: FastifyRequest,
+    reply: FastifyReply,
+  ): Promise<FastifyReply> => {
+    if (!admitted) throw new GatewayError('GW_INTERNAL', 'The request was not authenticated.');
+    const { channel, signal, call } = admitted;
+    const about = { channel, method: request.method, url: shownPath(request) };
+    try {
+      const { status, headers, body } = await call(reply);
+      if (body instanceof Readable) {
+        if (body.errored) throw body.errored;
+        body.once('error', (error: Error) => {
+          onBreak(error);
+          if (signal.aborted || !reply.raw.headersSent) return;
+          log.warn({ ...about, detail: upstreamError(error).message }, 'response from Whapi broke off');
+        });
+      }
+      reply.code(status).headers(headers).send(body);
+    } catch (error) {
+      if (!signal.aborted) throw upstreamError(error);
+      if (hasLeft(request)) throw cutOff();
+      log.debug(about, 'client left before the answer of Whapi');
+      reply.hijack();
+    }
+    return await reply;
+  };
 }
 
 /** The token of a request; null without one, or with another scheme. @throws GatewayError GW_BAD_REQUEST (two tokens) */

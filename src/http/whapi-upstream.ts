@@ -1,12 +1,12 @@
 import replyFrom from '@fastify/reply-from';
 import type { FastifyInstance, FastifyReply } from 'fastify';
 import type { IncomingHttpHeaders } from 'node:http';
-import type { Readable } from 'node:stream';
+import { Readable } from 'node:stream';
 import { Agent } from 'undici';
 import type { Dispatcher } from 'undici';
 import { GatewayError } from '../errors.js';
 import { connectOptions, networkErrorText } from '../outgoing.js';
-import { answerHeaders } from './whapi-headers.js';
+import { announcesBody, answerHeaders } from './whapi-headers.js';
 
 /** A request to send to Whapi. */
 export interface UpstreamRequest {
@@ -46,19 +46,32 @@ export async function registerUpstream(app: FastifyInstance, timeoutMs: number):
     await new Promise((resolve, reject) => {
       const { signal } = request;
       signal.addEventListener('abort', () => reject(signal.reason as Error), { once: true });
+      let raw: IncomingHttpHeaders = {};
       let headers: IncomingHttpHeaders = {};
       reply.from('/', {
         getUpstream: () => new URL(request.baseUrl).origin,
         rewriteRequestHeaders: () => ({ [REQUEST]: request }),
         rewriteHeaders: (answered) => {
+          raw = answered;
           headers = answerHeaders(answered);
           return {}; // set later, when it is certain that the client gets this response
         },
         retryDelay: () => null, // the client decides about retries
-        onResponse: (_request, { statusCode }, { stream }) => resolve({ status: statusCode, headers, body: stream }),
+        onResponse: (_request, { statusCode: status }, { stream }) => {
+          resolve({ status, headers, body: BODYLESS.has(status) ? dropped(stream, announcesBody(raw)) : stream });
+        },
         onError: (_reply, { error }) => reject(error.cause instanceof Error ? error.cause : error),
       });
     });
+}
+
+/** Statuses whose responses never have a body, whatever their headers say (RFC 9112, 6.3). undici waits for one. */
+const BODYLESS = new Set([204, 304]);
+
+/** An empty body. Where one is announced, the connection to Whapi cannot be used again. */
+function dropped(stream: Readable, isAnnounced: boolean): Readable {
+  if (isAnnounced) stream.on('error', () => undefined).destroy();
+  return isAnnounced ? Readable.from([]) : stream;
 }
 
 /**
@@ -100,5 +113,10 @@ export function upstreamError(error: unknown): GatewayError {
   }
   if (BAD_REQUESTS.has(code))
     return new GatewayError('GW_BAD_REQUEST', `The request cannot be forwarded to Whapi: ${message}.`);
+  if (code.startsWith('HPE_'))
+    return new GatewayError(
+      'GW_WHAPI_UNAVAILABLE',
+      `Whapi's answer is not valid HTTP: ${message} (${code}). Try again.`,
+    );
   return new GatewayError('GW_WHAPI_UNAVAILABLE', `Whapi cannot be reached: ${networkErrorText(error)}. Try again.`);
 }

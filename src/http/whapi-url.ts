@@ -5,7 +5,7 @@ import { decoded } from './webhook-path.js';
 export interface WhapiUrl {
   /** Path and query without `/whapi`, byte for byte, to append to the base URL. */
   readonly target: string;
-  /** Every `token` of the query. */
+  /** Every `token` of the query. An empty one counts as none. */
   readonly tokens: readonly string[];
   /** The id in `…/messages/{id}`, trimmed of white space and control characters; null for any other path. */
   readonly messageId: string | null;
@@ -51,13 +51,18 @@ export function parseWhapiUrl(rawUrl: string): WhapiUrl {
   const params = [...new URLSearchParams(query.replaceAll(';', '&'))];
   return {
     target: target.startsWith('/') ? target : `/${target}`,
-    tokens: params.flatMap(([name, value]) => (name === 'token' ? [value] : [])),
+    tokens: params.flatMap(([name, value]) => (name === 'token' && value !== '' ? [value] : [])),
     messageId: [...ids][0] ?? null,
     messageIds: [...ids],
     isUnderMessages: parts.some(isMessages),
     wantsResync: params.some(([name, value]) => isResync(name) && !FALSE.has(value.trim().toLowerCase())),
     quoted: params.find(([name]) => name === 'quoted')?.[1] ?? null,
   };
+}
+
+/** Whether a request is for Whapi, judged by its URL alone. */
+export function isUnderWhapi(rawUrl: string): boolean {
+  return rawUrl.startsWith(PREFIX) && /^(?:$|[/?#])/.test(rawUrl.slice(PREFIX.length));
 }
 
 function split(target: string): [path: string, query: string] {

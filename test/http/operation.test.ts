@@ -227,7 +227,7 @@ describe('secrets', () => {
     const { gateway, secrets } = await busyProcess();
     await gateway.end('SIGTERM');
     const log = gateway.log.join('\n');
-    for (const said of ['listening', '/webhooks/main/s/***', 'GW_BAD_JSON', 'stopped']) expect(log).toContain(said);
+    for (const said of ['listening', '/webhooks/…', 'GW_BAD_JSON', 'stopped']) expect(log).toContain(said);
     for (const [name, secret] of Object.entries(secrets))
       expect([name, gateway.log.filter((line) => line.includes(secret))]).toEqual([name, []]);
   });

@@ -1,11 +1,12 @@
 import { gzipSync } from 'node:zlib';
 import { describe, expect, it } from 'vitest';
+import { SERVER_TIMEOUTS } from '../../src/http/server.js';
 import { expectProblem, startApi } from '../support/api.js';
 import type { LocalGateway } from '../support/gateway.js';
 import { headOf, rawConnection, requestText } from '../support/raw.js';
 import { textWebhook } from '../support/texts.js';
 
-const timeouts = { headersMs: 200, requestMs: 400, idleMs: 60_000 };
+const timeouts = { ...SERVER_TIMEOUTS, headersMs: 200, requestMs: 400, idleMs: 60_000 };
 
 async function lives(gateway: LocalGateway): Promise<boolean> {
   return (await gateway.webhook(textWebhook('afterwards'))).status === 200;

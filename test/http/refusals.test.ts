@@ -114,6 +114,8 @@ describe('GET /v1/channels/{name}', () => {
   });
 });
 
+const ADMIN_TOKEN = 'the-token-of-the-admin';
+
 /** Sends a request whose body never arrives completely, and disconnects. */
 async function leaveInMidBody({ url }: LocalGateway, path: string, bearer: string): Promise<void> {
   const { hostname, port } = new URL(url);
@@ -142,12 +144,18 @@ describe('a client that disconnects during its body', () => {
   it.each([
     ['a webhook', '/webhooks/main', WEBHOOK_SECRET],
     ['a call to Whapi', '/whapi/messages/text', 'a-whapi-token'],
-  ])('of %s causes neither an error nor a refusal', async (_, path, bearer) => {
-    const gateway = await startLocal();
+    ['a call to the API', '/v1/targets', ADMIN_TOKEN],
+  ])('of %s is refused with 400, logged at debug only and not counted', async (_, path, bearer) => {
+    const gateway = await startLocal({ env: { ADMIN_TOKEN } });
     await gateway.addChannel({ whapi_base_url: await patientWhapi() });
     for (let i = 0; i < 20; i += 1) await leaveInMidBody(gateway, path, bearer);
     expect((await channelOf(gateway)).refused.today).toBe(0);
     await gateway.close(); // Each request has been handled.
     expect(gateway.logs.filter(({ level }) => level >= 40)).toEqual([]);
+    const refused = gateway.logs.filter(({ msg }) => msg === 'request refused');
+    expect(refused).toHaveLength(20);
+    expect(new Set(refused.map(({ level, code }) => `${level} ${String(code)}`))).toEqual(
+      new Set(['20 GW_BAD_REQUEST']),
+    );
   });
 });

@@ -2,6 +2,7 @@ import { once } from 'node:events';
 import { gzipSync } from 'node:zlib';
 import { describe, expect, it } from 'vitest';
 import { systemEffects } from '../../src/effects.js';
+import { SERVER_TIMEOUTS } from '../../src/http/server.js';
 import { unreachableUrl } from '../support/api.js';
 import type { BotAnswer } from '../support/bot.js';
 import { until } from '../support/intervals.js';
@@ -23,7 +24,7 @@ function answer(status: number, headers: Record<string, string | string[]>, body
 }
 
 /** Short timeouts of the gateway's server, for requests other than proxied ones. */
-const IMPATIENT = { headersMs: 200, requestMs: 400, idleMs: 60_000 };
+const IMPATIENT = { ...SERVER_TIMEOUTS, headersMs: 200, requestMs: 400, idleMs: 60_000 };
 
 /** An error of ours in the shape of Whapi's. */
 function refusal(code: number, details: string): unknown {
