@@ -1,9 +1,11 @@
 import { resolve } from 'node:path';
-import { parseTargetNetworks } from './delivery/networks.js';
-import type { TargetNetworks } from './delivery/networks.js';
 import { StartError } from './errors.js';
 import { ENCRYPTION_KEY_BYTES } from './encryption.js';
 import { quoted } from './quoted.js';
+import { parseTargetNetworks } from './target-networks.js';
+import type { TargetNetworks } from './target-networks.js';
+import { parseTrustedProxies } from './trusted-proxies.js';
+import type { TrustedProxies } from './trusted-proxies.js';
 
 export type StoreLocation =
   { readonly engine: 'sqlite'; readonly file: string } | { readonly engine: 'postgres'; readonly url: string };
@@ -30,6 +32,8 @@ export interface Config {
   readonly apiRatePerMinute: number;
   /** 0: no limit. */
   readonly webhookRatePerSecond: number;
+  /** Null: no X-Forwarded-For is believed. */
+  readonly trustedProxies: TrustedProxies | null;
   readonly retentionDays: number;
   readonly ledgerRetentionDays: number;
   readonly logLevel: (typeof LOG_LEVELS)[number];
@@ -72,6 +76,7 @@ export function readConfig(env: Environment): Config {
     maxPendingBytes: integer(env, 'MAX_PENDING_BYTES', 67_108_864, 1024, 68_719_476_736),
     apiRatePerMinute: integer(env, 'API_RATE_PER_MINUTE', 600, 0, 1_000_000_000),
     webhookRatePerSecond: integer(env, 'WEBHOOK_RATE_PER_SECOND', 0, 0, 1_000_000_000),
+    trustedProxies: trustedProxies(text(env, 'TRUSTED_PROXIES')),
     retentionDays: integer(env, 'RETENTION_DAYS', 7, 1, 3650),
     ledgerRetentionDays: integer(env, 'LEDGER_RETENTION_DAYS', 400, 1, 36_500),
     logLevel: oneOf(env, 'LOG_LEVEL', 'info', LOG_LEVELS),
@@ -146,6 +151,17 @@ function targetNetworks(value: string): TargetNetworks {
     throw wrong(
       'TARGET_NETWORKS',
       `is not valid: ${(error as Error).message}. Expected public, private, or CIDRs such as 10.0.0.0/8,192.168.0.0/16.`,
+    );
+  }
+}
+
+function trustedProxies(value: string | null): TrustedProxies | null {
+  try {
+    return value === null ? null : parseTrustedProxies(value);
+  } catch (error) {
+    throw wrong(
+      'TRUSTED_PROXIES',
+      `is not valid: ${(error as Error).message}. Expected loopback, or the addresses of your reverse proxies such as 10.0.0.5 or 10.0.0.0/24.`,
     );
   }
 }

@@ -2,6 +2,7 @@ import { STATUS_CODES } from 'node:http';
 import type { Socket } from 'node:net';
 import type { FastifyBaseLogger, FastifyError, FastifyReply, FastifyRequest } from 'fastify';
 import { GatewayError } from '../errors.js';
+import { clientAddress } from './client-address.js';
 import { describeFaults, partOf } from './validation-errors.js';
 import { urlWithoutSecret } from './webhook-path.js';
 
@@ -78,9 +79,10 @@ export function errorHandler(
   log: Pick<FastifyBaseLogger, 'error' | 'warn' | 'debug'>,
   answer: AnswerError = answerProblem,
 ): ErrorHandler {
-  return (error, { method, url }, reply) => {
+  return (error, request, reply) => {
+    const { method, url } = request;
     const known = asKnown(error);
-    const about = { method, url: urlWithoutSecret(url), code: known.code };
+    const about = { method, url: urlWithoutSecret(url), client: clientAddress(request), code: known.code };
     if (known.code === 'GW_INTERNAL') log.error({ ...about, err: error }, 'request failed');
     else if (known.status >= 500)
       log.warn({ ...about, detail: known.message, cause: causeOf(known) }, 'request failed');

@@ -9,6 +9,7 @@ import type { Config } from '../config.js';
 import { NAMED_SCHEMAS } from '../contract/all.js';
 import { GatewayError, StartError } from '../errors.js';
 import { authenticationGuard } from './auth.js';
+import { trustProxyOf, warnOfUntrustedProxy } from './client-address.js';
 import { ingress } from './ingress.js';
 import { describeRoutes } from './openapi.js';
 import { operationRoutes } from './operation.js';
@@ -112,6 +113,7 @@ async function buildServer(options: ServerOptions): Promise<FastifyInstance> {
   app.setValidatorCompiler(validatorCompiler());
   for (const schema of NAMED_SCHEMAS) app.addSchema(schema);
   app.setErrorHandler(errorHandler(log));
+  if (config.trustedProxies === null) warnOfUntrustedProxy(app, log, effects);
   app.setNotFoundHandler(({ method, url }) => {
     throw new GatewayError(
       'GW_NOT_FOUND',
@@ -141,11 +143,12 @@ async function buildServer(options: ServerOptions): Promise<FastifyInstance> {
 }
 
 /** `uploads`: connections on which bodies are on their way to Whapi. */
-function fastifyOptions({ timeouts, log }: ServerOptions, uploads: WeakSet<Duplex>) {
+function fastifyOptions({ config, timeouts, log }: ServerOptions, uploads: WeakSet<Duplex>) {
   return {
     // No logger of Fastify's own: it would watch the end of every answer, which costs a tenth of a webhook's time, and
     // would write whole URLs, which may hold secrets.
     logger: false,
+    trustProxy: trustProxyOf(config.trustedProxies),
     routerOptions: { maxParamLength: LONGEST_PATH_PART },
     forceCloseConnections: 'idle',
     requestTimeout: timeouts.requestMs,

@@ -13,6 +13,7 @@ import { auditRoutes } from './audits.js';
 import { requireToken } from './auth.js';
 import type { RefuseAuthentication } from './auth.js';
 import { channelRoutes } from './channels.js';
+import { clientNetwork } from './client-address.js';
 import { connectRoutes } from './connect.js';
 import { deliveryRoutes } from './deliveries.js';
 import { doctorRoutes } from './doctor.js';
@@ -82,6 +83,7 @@ function apiRate(max: number) {
   return {
     max,
     timeWindow: 60_000,
+    keyGenerator: clientNetwork,
     errorResponseBuilder: (_request: unknown, { after }: { after: string }) =>
       new GatewayError(
         'GW_RATE_LIMITED',

@@ -3,6 +3,7 @@ import '@fastify/swagger'; // the type of `schema.hide`
 import type { FastifyBaseLogger, FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import type { Duplex } from 'node:stream';
 import { GatewayError } from '../errors.js';
+import type { Channel } from '../model.js';
 import type { Registry } from '../store/registry.js';
 import { bearerOf } from './auth.js';
 import type { RefuseAuthentication } from './auth.js';
@@ -19,7 +20,7 @@ import { WHAPI_METHODS } from '../contract/whapi.js';
 export interface WhapiProxyOptions extends ForwarderOptions {
   readonly store: { readonly registry: Pick<Registry, 'channel' | 'channels' | 'connection'> };
   readonly refuse: RefuseAuthentication;
-  /** Requests per client address; 0: no limit. Counted apart from `/v1`, so that a busy bot does not lock out its admin. */
+  /** Requests per channel; 0: no limit. */
   readonly ratePerMinute: number;
   /** Limit for the beginning of Whapi's response, and between two pieces of it. An upload in progress has no limit. */
   readonly timeoutMs: number;
@@ -71,7 +72,7 @@ function authorizer(
     const token = tokenOf(request, url);
     const channel = token === null ? null : await channelOf(token);
     if (!channel) return await options.refuse(request, reply, HINT);
-    await limit(request, reply);
+    await limit(request, reply, channel);
     const { socket } = raw;
     if (!READING.has(raw.method ?? '')) options.uploads.add(socket);
     reply.raw.once('close', () => options.uploads.delete(socket));
@@ -125,19 +126,22 @@ function whenGone({ raw }: FastifyReply): AbortSignal {
   return gone.signal;
 }
 
+/** Counts requests per channel: bots behind one proxy do not use up each other's limit. */
 function rateLimiter(
   app: FastifyInstance,
   max: number,
-): (request: FastifyRequest, reply: FastifyReply) => Promise<void> {
+): (request: FastifyRequest, reply: FastifyReply, channel: Channel) => Promise<void> {
   if (max === 0) return async () => await Promise.resolve();
-  const count = app.createRateLimit({ max, timeWindow: 60_000, keyGenerator: ({ ip }) => ip });
-  return async (request, reply) => {
+  const names = new WeakMap<FastifyRequest, string>();
+  const count = app.createRateLimit({ max, timeWindow: 60_000, keyGenerator: (request) => names.get(request) ?? '' });
+  return async (request, reply, { name }) => {
+    names.set(request, name);
     const counted = await count(request);
     if (counted.isAllowed || !counted.isExceeded) return;
     reply.header('retry-after', counted.ttlInSeconds);
     throw new GatewayError(
       'GW_RATE_LIMITED',
-      `More than ${max} requests per minute (API_RATE_PER_MINUTE). Try again in ${counted.ttlInSeconds} s.`,
+      `More than ${max} requests per minute of channel "${name}" (API_RATE_PER_MINUTE). Try again in ${counted.ttlInSeconds} s.`,
     );
   };
 }

@@ -1,6 +1,6 @@
 import { onTestFinished } from 'vitest';
-import { parseTargetNetworks } from '../../src/delivery/networks.js';
-import type { Lookup } from '../../src/delivery/guard.js';
+import { parseTargetNetworks } from '../../src/target-networks.js';
+import type { Lookup } from '../../src/guard.js';
 import { createSender } from '../../src/delivery/send.js';
 import type { Outgoing, Sender } from '../../src/delivery/send.js';
 import { systemEffects } from '../../src/effects.js';

@@ -2,7 +2,7 @@ import { lookup as dnsLookup } from 'node:dns';
 import type { LookupAddress, LookupAllOptions } from 'node:dns';
 import { isIP } from 'node:net';
 import type { LookupFunction } from 'node:net';
-import type { TargetNetworks } from './networks.js';
+import type { TargetNetworks } from './target-networks.js';
 
 /** Resolves a host name to all its addresses, as `dns.lookup` does. */
 export type Lookup = (
