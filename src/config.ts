@@ -1,6 +1,8 @@
 import { resolve } from 'node:path';
+import { whyBaseUrlRefused } from './base-url.js';
 import { StartError } from './errors.js';
 import { ENCRYPTION_KEY_BYTES } from './encryption.js';
+import { createGuard } from './guard.js';
 import { quoted } from './quoted.js';
 import { parseTargetNetworks } from './target-networks.js';
 import type { TargetNetworks } from './target-networks.js';
@@ -63,6 +65,7 @@ export function readConfig(env: Environment): Config {
     const [name, make] = adminToken === null ? ['ADMIN_TOKEN', MAKE_TOKEN] : ['ENCRYPTION_KEY', MAKE_KEY];
     throw wrong(name, `is required with PostgreSQL, so that all replicas share it. ${make}`);
   }
+  const networks = targetNetworks(text(env, 'TARGET_NETWORKS') ?? 'private');
   return Object.freeze({
     host: text(env, 'HOST') ?? '127.0.0.1',
     port: integer(env, 'PORT', 8080, 0, 65_535),
@@ -70,8 +73,8 @@ export function readConfig(env: Environment): Config {
     adminToken,
     encryptionKey,
     publicUrl: url(env, 'PUBLIC_URL', 'https://gateway.example.com'),
-    whapiBaseUrl: url(env, 'WHAPI_BASE_URL', WHAPI_BASE_URL) ?? WHAPI_BASE_URL,
-    targetNetworks: targetNetworks(text(env, 'TARGET_NETWORKS') ?? 'private'),
+    whapiBaseUrl: whapiBaseUrl(env, networks),
+    targetNetworks: networks,
     maxBodyBytes: integer(env, 'MAX_BODY_BYTES', 10_485_760, 1024, 1_073_741_824),
     maxPendingBytes: integer(env, 'MAX_PENDING_BYTES', 67_108_864, 1024, 68_719_476_736),
     apiRatePerMinute: integer(env, 'API_RATE_PER_MINUTE', 600, 0, 1_000_000_000),
@@ -123,6 +126,15 @@ function url(env: Environment, name: string, example: string): string | null {
     throw wrongValue(name, value, 'an http:// or https:// URL', example);
   }
   return value.replace(/\/+$/, '');
+}
+
+function whapiBaseUrl(env: Environment, networks: TargetNetworks): string {
+  const value = url(env, 'WHAPI_BASE_URL', WHAPI_BASE_URL) ?? WHAPI_BASE_URL;
+  const refusal = whyBaseUrlRefused(value, createGuard(networks));
+  if (refusal !== null) {
+    throw wrong('WHAPI_BASE_URL', `is not valid. ${refusal} Expected a base URL, for example ${WHAPI_BASE_URL}.`);
+  }
+  return value;
 }
 
 function storeLocation(value: string): StoreLocation {

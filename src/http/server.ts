@@ -8,6 +8,7 @@ import type { Duplex } from 'node:stream';
 import type { Config } from '../config.js';
 import { NAMED_SCHEMAS } from '../contract/all.js';
 import { GatewayError, StartError } from '../errors.js';
+import type { Guard } from '../guard.js';
 import { authenticationGuard } from './auth.js';
 import { trustProxyOf, warnOfUntrustedProxy } from './client-address.js';
 import { ingress } from './ingress.js';
@@ -27,6 +28,7 @@ export interface ServerHints extends V1Hints {
 }
 
 export interface ServerOptions extends V1Options, ServerHints {
+  readonly guard: Guard;
   /** What this gateway calls itself in `x-gateway-via`. */
   readonly gatewayId: string;
   readonly log: Pick<FastifyBaseLogger, 'error' | 'warn' | 'info' | 'debug'>;
@@ -105,7 +107,7 @@ async function listen(app: FastifyInstance, { host, port }: Config): Promise<str
 }
 
 async function buildServer(options: ServerOptions): Promise<FastifyInstance> {
-  const { config, store, encryption, effects, log } = options;
+  const { config, store, encryption, guard, effects, log } = options;
   const uploads = new WeakSet<Duplex>();
   const app = Fastify(fastifyOptions(options, uploads)).withTypeProvider<TypeBoxTypeProvider>();
   app.server.maxConnections = MOST_CONNECTIONS;
@@ -135,7 +137,7 @@ async function buildServer(options: ServerOptions): Promise<FastifyInstance> {
   const { whapiTimeoutMs: timeoutMs, whapiResyncs: resyncs } = options;
   const { apiRatePerMinute: ratePerMinute, publicUrl } = config;
   await app.register(whapiProxy, {
-    ...{ store, openSecret, refuse, log },
+    ...{ store, openSecret, refuse, guard, log },
     ...{ ratePerMinute, timeoutMs, uploads, publicUrl, resyncs },
   });
   await app.register(v1Routes, { ...options, refuse, prefix: '/v1' });

@@ -8,6 +8,7 @@ import { DAY_MS } from '../durations.js';
 import type { Effects } from '../effects.js';
 import type { Encryption } from '../encryption.js';
 import { GatewayError } from '../errors.js';
+import type { Guard } from '../guard.js';
 import type { Target, TargetTest } from '../model.js';
 import { auditRoutes } from './audits.js';
 import { requireToken } from './auth.js';
@@ -41,6 +42,7 @@ export interface V1Options extends V1Hints {
   readonly store: Store;
   readonly encryption: Encryption;
   readonly adminToken: string;
+  readonly guard: Pick<Guard, 'refusalOf'>;
   readonly effects: Effects;
   readonly log: Pick<FastifyBaseLogger, 'info'>;
   readonly progressOf: ResyncRoutesOptions['progressOf'];
@@ -56,13 +58,13 @@ export const v1Routes: FastifyPluginAsyncTypebox<V1Options & { readonly refuse: 
   v1,
   options,
 ) => {
-  const { config, store, encryption, effects, log, breakers, onDeliveries, onJob } = options;
+  const { config, store, encryption, guard, effects, log, breakers, onDeliveries, onJob } = options;
   v1.addHook('onRequest', requireToken(options.adminToken, options.refuse));
   if (config.apiRatePerMinute > 0) await v1.register(rateLimit, apiRate(config.apiRatePerMinute));
 
   const { whapiBaseUrl, publicUrl } = config;
   const onChanged = options.onChannelChanged;
-  await v1.register(channelRoutes, { store, encryption, whapiBaseUrl, publicUrl, effects, onChanged, log });
+  await v1.register(channelRoutes, { store, encryption, guard, whapiBaseUrl, publicUrl, effects, onChanged, log });
   await v1.register(connectRoutes, { store, connector: options.connector });
   const { whyRefused, sendTest } = options;
   await v1.register(targetRoutes, {

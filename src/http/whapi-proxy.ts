@@ -3,6 +3,7 @@ import '@fastify/swagger'; // the type of `schema.hide`
 import type { FastifyBaseLogger, FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import type { Duplex } from 'node:stream';
 import { GatewayError } from '../errors.js';
+import type { Guard } from '../guard.js';
 import type { Channel } from '../model.js';
 import type { Registry } from '../store/registry.js';
 import { bearerOf } from './auth.js';
@@ -20,6 +21,8 @@ import { WHAPI_METHODS } from '../contract/whapi.js';
 export interface WhapiProxyOptions extends ForwarderOptions {
   readonly store: { readonly registry: Pick<Registry, 'channel' | 'channels' | 'connection'> };
   readonly refuse: RefuseAuthentication;
+  /** For base URLs of channels and what they resolve to. */
+  readonly guard: Guard;
   /** Requests per channel; 0: no limit. */
   readonly ratePerMinute: number;
   /** Limit for the beginning of Whapi's response, and between two pieces of it. An upload in progress has no limit. */
@@ -42,7 +45,7 @@ export async function whapiProxy(app: FastifyInstance, options: WhapiProxyOption
   // Bodies are forwarded unread, so Fastify must not parse them.
   app.removeAllContentTypeParsers();
   app.addContentTypeParser('*', (_request, _payload, done) => done(null));
-  const forward = createForwarder(await registerUpstream(app, options.timeoutMs), options);
+  const forward = createForwarder(await registerUpstream(app, options), options);
   const authorize = authorizer(app, options);
 
   for (const url of [PREFIX, `${PREFIX}/*`]) {
