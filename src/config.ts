@@ -1,9 +1,13 @@
 import { resolve } from 'node:path';
-import { parseTargetNetworks } from './delivery/networks.js';
-import type { TargetNetworks } from './delivery/networks.js';
+import { whyBaseUrlRefused } from './base-url.js';
 import { StartError } from './errors.js';
 import { ENCRYPTION_KEY_BYTES, parseKey } from './encryption.js';
+import { createGuard } from './guard.js';
 import { quoted } from './quoted.js';
+import { parseTargetNetworks } from './target-networks.js';
+import type { TargetNetworks } from './target-networks.js';
+import { parseTrustedProxies } from './trusted-proxies.js';
+import type { TrustedProxies } from './trusted-proxies.js';
 
 export type StoreLocation =
   { readonly engine: 'sqlite'; readonly file: string } | { readonly engine: 'postgres'; readonly url: string };
@@ -30,6 +34,8 @@ export interface Config {
   readonly apiRatePerMinute: number;
   /** 0: no limit. */
   readonly webhookRatePerSecond: number;
+  /** Null: no X-Forwarded-For is believed. */
+  readonly trustedProxies: TrustedProxies | null;
   readonly retentionDays: number;
   readonly ledgerRetentionDays: number;
   readonly logLevel: (typeof LOG_LEVELS)[number];
@@ -66,6 +72,7 @@ export function readConfig(env: Environment): Config {
     throw wrong('ADMIN_TOKEN', `is not valid; expected ${ADMIN_TOKEN_WORDS}. ${MAKE_TOKEN}`);
   }
   const encryptionKey = keyOf('ENCRYPTION_KEY', text(env, 'ENCRYPTION_KEY'));
+  const networks = targetNetworks(text(env, 'TARGET_NETWORKS') ?? 'private');
   return Object.freeze({
     host: text(env, 'HOST') ?? '127.0.0.1',
     port: integer(env, 'PORT', 8080, 0, 65_535),
@@ -73,12 +80,13 @@ export function readConfig(env: Environment): Config {
     adminToken,
     encryptionKey,
     publicUrl: url(env, 'PUBLIC_URL', 'https://gateway.example.com'),
-    whapiBaseUrl: url(env, 'WHAPI_BASE_URL', WHAPI_BASE_URL) ?? WHAPI_BASE_URL,
-    targetNetworks: targetNetworks(text(env, 'TARGET_NETWORKS') ?? 'private'),
+    whapiBaseUrl: whapiBaseUrl(env, networks),
+    targetNetworks: networks,
     maxBodyBytes: integer(env, 'MAX_BODY_BYTES', 10_485_760, 1024, 1_073_741_824),
     maxPendingBytes: integer(env, 'MAX_PENDING_BYTES', 67_108_864, 1024, 68_719_476_736),
     apiRatePerMinute: integer(env, 'API_RATE_PER_MINUTE', 600, 0, 1_000_000_000),
     webhookRatePerSecond: integer(env, 'WEBHOOK_RATE_PER_SECOND', 0, 0, 1_000_000_000),
+    trustedProxies: trustedProxies(text(env, 'TRUSTED_PROXIES')),
     ...retention(env),
     logLevel: oneOf(env, 'LOG_LEVEL', 'info', LOG_LEVELS),
   });
@@ -129,6 +137,15 @@ function url(env: Environment, name: string, example: string): string | null {
     throw wrongValue(name, value, 'a URL without credentials, query and fragment', example);
   }
   return value.replace(/\/+$/, '');
+}
+
+function whapiBaseUrl(env: Environment, networks: TargetNetworks): string {
+  const value = url(env, 'WHAPI_BASE_URL', WHAPI_BASE_URL) ?? WHAPI_BASE_URL;
+  const refusal = whyBaseUrlRefused(value, createGuard(networks));
+  if (refusal !== null) {
+    throw wrong('WHAPI_BASE_URL', `is not valid. ${refusal} Expected a base URL, for example ${WHAPI_BASE_URL}.`);
+  }
+  return value;
 }
 
 /** Pruning never forgets an id before its payload, so a ledger retention below the other would not be obeyed. */
@@ -191,6 +208,17 @@ function targetNetworks(value: string): TargetNetworks {
     throw wrong(
       'TARGET_NETWORKS',
       `is not valid: ${(error as Error).message}. Expected public, private, or CIDRs such as 10.0.0.0/8,192.168.0.0/16.`,
+    );
+  }
+}
+
+function trustedProxies(value: string | null): TrustedProxies | null {
+  try {
+    return value === null ? null : parseTrustedProxies(value);
+  } catch (error) {
+    throw wrong(
+      'TRUSTED_PROXIES',
+      `is not valid: ${(error as Error).message}. Expected loopback, or the addresses of your reverse proxies such as 10.0.0.5 or 10.0.0.0/24.`,
     );
   }
 }

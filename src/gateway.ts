@@ -24,6 +24,8 @@ import type { Effects } from './effects.js';
 import type { Encryption } from './encryption.js';
 import { GatewayError, StartError } from './errors.js';
 import { closeToOthers } from './file-privacy.js';
+import { createGuard } from './guard.js';
+import type { Guard } from './guard.js';
 import { startServer, SERVER_TIMEOUTS } from './http/server.js';
 import type { HttpServer, ServerHints, ServerTimeouts } from './http/server.js';
 import { startJobWorker } from './jobs.js';
@@ -90,6 +92,8 @@ interface Base {
   readonly store: Store;
   readonly encryption: Encryption;
   readonly openSecret: OpenSecret;
+  /** For what the gateway connects to: targets and Whapi. */
+  readonly guard: Guard;
   readonly gatewayId: string;
   readonly onError: (error: unknown) => void;
 }
@@ -128,7 +132,9 @@ export async function startGateway(
     const gatewayId = await store.upkeep.pin(GATEWAY_ID, newId('gtw', effects));
     const onError = errorReporter(log);
     const openSecret = encryption.open;
-    const base = { components, config, effects, log, intervals, store, encryption, openSecret, gatewayId, onError };
+    const guard = createGuard(config.targetNetworks);
+    const settings = { config, effects, log, intervals, gatewayId, onError };
+    const base = { components, ...settings, store, encryption, openSecret, guard };
 
     const deliveries = await startDeliveries(base);
     const whapiCalls = startWhapiCalls(base);
@@ -146,10 +152,10 @@ export async function startGateway(
 
 /** Deliveries to targets: claim, send, settle. */
 async function startDeliveries(base: Base) {
-  const { components, config, effects, log, intervals, store, openSecret, gatewayId, onError } = base;
+  const { components, effects, log, intervals, store, openSecret, guard, gatewayId, onError } = base;
   const notices = deliveryNotices(log, effects);
   const breakers = await Breakers.load({ store, intervals: intervals.breaker, effects, onChange: notices.onBreaker });
-  const sender = createSender({ openSecret, networks: config.targetNetworks, gatewayId, effects });
+  const sender = createSender({ openSecret, guard, gatewayId, effects });
   const loop = components.add(
     'delivery loop',
     startDeliveryLoop({ store, sender, breakers, delaysMs: intervals.retryDelaysMs, effects, onError, notices }),
@@ -160,9 +166,9 @@ async function startDeliveries(base: Base) {
 
 /** Everything that calls Whapi: one scheduler, and those who submit their calls to it. */
 function startWhapiCalls(base: Base) {
-  const { components, config, effects, log, intervals, store, openSecret, onError } = base;
+  const { components, config, effects, log, intervals, store, openSecret, guard, onError } = base;
   const { resync: resyncIntervals, whapiTimeoutMs } = intervals;
-  const whapi = createWhapiClient();
+  const whapi = createWhapiClient(guard);
   const scheduler = components.add(
     'call scheduler',
     createCallScheduler({ store, whapi, openSecret, intervals: resyncIntervals, effects, onError }),
@@ -231,7 +237,7 @@ async function startHttp(
   whapiCalls: WhapiCalls,
   { onJob, damage }: Background,
 ): Promise<HttpServer> {
-  const { components, config, effects, log, intervals, store, encryption, openSecret, gatewayId } = base;
+  const { components, config, effects, log, intervals, store, encryption, openSecret, guard, gatewayId } = base;
   const { breakers, sendTest, whyRefused } = deliveries;
   const { whapi, scheduler, audits, passThrough, connector, onRegistered, onChannelChanged } = whapiCalls;
   const doctor = createDoctor({
@@ -247,7 +253,7 @@ async function startHttp(
     },
   };
   const server = await startServer({
-    ...{ config, store, encryption, gatewayId, adminToken: keys.adminToken, effects, log },
+    ...{ config, store, encryption, guard, gatewayId, adminToken: keys.adminToken, effects, log },
     ...hints,
     ...{ breakers, sendTest, whyRefused, connector, doctor },
     ...{ whapiResyncs: passThrough, whapiTimeoutMs: intervals.whapiTimeoutMs, timeouts: intervals.timeouts },

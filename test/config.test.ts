@@ -17,6 +17,7 @@ const DEFAULTS = {
   maxPendingBytes: 67_108_864,
   apiRatePerMinute: 600,
   webhookRatePerSecond: 0,
+  trustedProxies: null,
   retentionDays: 7,
   ledgerRetentionDays: 400,
   logLevel: 'info',
@@ -80,6 +81,15 @@ describe('a variable', () => {
     expect(allows('10.1.0.0/16, fd00::/8', '10.1.2.3')).toBe(true);
     expect(allows('10.1.0.0/16, fd00::/8', '127.0.0.1')).toBe(false);
   });
+
+  it('TRUSTED_PROXIES accepts loopback, addresses and CIDRs', () => {
+    const { trustedProxies } = readConfig({ TRUSTED_PROXIES: 'loopback, 10.0.0.0/8' });
+    expect(['127.0.0.1', '10.1.2.3', '192.0.2.1'].map((address) => trustedProxies?.trusts(address))).toEqual([
+      true,
+      true,
+      false,
+    ]);
+  });
 });
 
 describe('a malformed value', () => {
@@ -99,6 +109,10 @@ describe('a malformed value', () => {
     ['PUBLIC_URL', 'gateway.example'],
     ['PUBLIC_URL', 'ftp://gateway.example'],
     ['WHAPI_BASE_URL', 'https://'],
+    ['WHAPI_BASE_URL', 'http://169.254.169.254'],
+    ['WHAPI_BASE_URL', 'https://whapi.example/?token=x'],
+    ['WHAPI_BASE_URL', 'https://whapi.example/#top'],
+    ['WHAPI_BASE_URL', 'https://user:word@whapi.example'],
     ['TARGET_NETWORKS', 'everything'],
     ['TARGET_NETWORKS', '10.0.0.0/8,'],
     ['TARGET_NETWORKS', '10.0.0.0/64'],
@@ -108,6 +122,8 @@ describe('a malformed value', () => {
     ['MAX_PENDING_BYTES', '1023'],
     ['API_RATE_PER_MINUTE', '-1'],
     ['WEBHOOK_RATE_PER_SECOND', '1.5'],
+    ['TRUSTED_PROXIES', 'yes'],
+    ['TRUSTED_PROXIES', '0.0.0.0/0'],
     ['RETENTION_DAYS', '0'],
     ['LEDGER_RETENTION_DAYS', 'forever'],
     ['LOG_LEVEL', 'verbose'],

@@ -5,9 +5,8 @@ import { VIA_HEADER, viaAfter } from '../via.js';
 import { readExcerpt, BodyDrainer, isLoopRefusal } from './answer.js';
 import { createConnections } from './connections.js';
 import type { Exchange } from './connections.js';
-import { createGuard, AddressNotAllowed } from './guard.js';
-import type { Lookup } from './guard.js';
-import type { TargetNetworks } from './networks.js';
+import { AddressNotAllowed } from '../guard.js';
+import type { Guard } from '../guard.js';
 import type { FailureCause, AttemptOutcome } from './policy.js';
 import { signatureHeaders, signersOf } from './sign.js';
 import type { Signer } from './sign.js';
@@ -40,12 +39,10 @@ interface OpenedTarget {
 
 export interface SenderOptions {
   readonly openSecret: OpenSecret;
-  readonly networks: TargetNetworks;
+  readonly guard: Guard;
   /** What this gateway calls itself in `x-gateway-via`. */
   readonly gatewayId: string;
   readonly effects: Pick<Effects, 'now'>;
-  /** Resolves host names; defaults to the system's resolver. */
-  readonly lookup?: Lookup;
 }
 
 /**
@@ -55,8 +52,7 @@ export interface SenderOptions {
 const LONGEST_VERDICTS_HEADER = 4096;
 const MOST_ERROR_LENGTH = 500;
 
-export function createSender({ openSecret, networks, gatewayId, effects, lookup }: SenderOptions): Sender {
-  const guard = createGuard(networks, lookup);
+export function createSender({ openSecret, guard, gatewayId, effects }: SenderOptions): Sender {
   const connections = createConnections(guard.lookup);
   const bodyDrainer = new BodyDrainer();
   const opened = new WeakMap<Target, OpenedTarget>();

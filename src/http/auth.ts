@@ -2,6 +2,7 @@ import { hash, timingSafeEqual } from 'node:crypto';
 import '@fastify/rate-limit'; // the type of app.createRateLimit
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { GatewayError } from '../errors.js';
+import { clientNetwork } from './client-address.js';
 
 const MOST_FAILURES_PER_MINUTE = 20;
 
@@ -35,7 +36,7 @@ export function authenticationGuard(app: FastifyInstance): RefuseAuthentication 
   const countFailure = app.createRateLimit({
     max: MOST_FAILURES_PER_MINUTE,
     timeWindow: 60_000,
-    keyGenerator: (request) => request.ip,
+    keyGenerator: clientNetwork,
   });
   return async (request, reply, detail = DETAIL) => {
     const counted = await countFailure(request);

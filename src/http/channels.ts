@@ -10,11 +10,12 @@ import {
 } from '../contract/operations/channels.js';
 import type { Effects } from '../effects.js';
 import { noSuchChannel } from '../errors.js';
+import type { Guard } from '../guard.js';
 import type { Channel } from '../model.js';
 import type { Encryption } from '../encryption.js';
 import { placeOf } from '../secret-places.js';
 import type { App } from './app.js';
-import { checkedUrl } from './checked-url.js';
+import { checkedBaseUrl } from './checked-url.js';
 import { iso, isoOrNull, pageOfAll, pageRequest } from './schemas.js';
 import type { Registry } from '../store/registry.js';
 import type { ChannelTraffic, Traffic } from '../store/traffic.js';
@@ -22,6 +23,7 @@ import type { ChannelTraffic, Traffic } from '../store/traffic.js';
 export interface ChannelRoutesOptions {
   readonly store: { readonly registry: Registry; readonly traffic: Pick<Traffic, 'of'> };
   readonly encryption: Encryption;
+  readonly guard: Pick<Guard, 'refusalOf'>;
   readonly whapiBaseUrl: string;
   readonly publicUrl: string | null;
   readonly effects: Pick<Effects, 'now' | 'randomBytes'>;
@@ -32,8 +34,6 @@ export interface ChannelRoutesOptions {
 
 const DEFAULT_LATE_AFTER_SECONDS = 900;
 const SECRET_BYTES = 24;
-
-const WHAPI_BASE_URL = { name: 'whapi_base_url', example: 'https://gate.whapi.cloud' };
 
 /** `/v1/channels`. */
 export const channelRoutes: FastifyPluginAsyncTypebox<ChannelRoutesOptions> = async (app, options) => {
@@ -54,7 +54,7 @@ function createRoute(app: App, options: ChannelRoutesOptions): void {
       channelId: null,
       whapiToken: encryption.seal(body.whapi_token, placeOf.whapiToken(body)),
       webhookSecret: encryption.seal(secret, placeOf.webhookSecret(body)),
-      whapiBaseUrl: baseUrl === undefined ? options.whapiBaseUrl : checkedUrl(baseUrl, WHAPI_BASE_URL),
+      whapiBaseUrl: baseUrl === undefined ? options.whapiBaseUrl : checkedBaseUrl(baseUrl, options.guard),
       lateAfterSeconds: body.late_after_seconds ?? DEFAULT_LATE_AFTER_SECONDS,
       resyncSpacingMs: body.resync_spacing_ms ?? null,
       dailyCallBudget: body.daily_call_budget ?? null,
@@ -95,7 +95,7 @@ function updateRoute(app: App, options: ChannelRoutesOptions): void {
   };
 
   app.patch('/channels/:name', { schema: updateChannel }, async ({ params, body }) => {
-    const settings = changeOf(body);
+    const settings = changeOf(body, options.guard);
     const changed = await store.registry.changeChannel(params.name, {
       ...(body.whapi_token !== undefined && (await tokenChange(params.name, body.whapi_token))),
       ...(body.webhook_secret !== undefined && {
@@ -118,10 +118,10 @@ function deleteRoute(app: App, { store, log }: ChannelRoutesOptions): void {
 }
 
 /** Only what the body names, secrets aside. @throws GatewayError GW_BAD_REQUEST */
-function changeOf(body: ChannelChange): Partial<Channel> {
+function changeOf(body: ChannelChange, guard: ChannelRoutesOptions['guard']): Partial<Channel> {
   const { whapi_base_url: baseUrl } = body;
   return {
-    ...(baseUrl !== undefined && { whapiBaseUrl: checkedUrl(baseUrl, WHAPI_BASE_URL) }),
+    ...(baseUrl !== undefined && { whapiBaseUrl: checkedBaseUrl(baseUrl, guard) }),
     ...(body.late_after_seconds !== undefined && { lateAfterSeconds: body.late_after_seconds }),
     ...(body.resync_spacing_ms !== undefined && { resyncSpacingMs: body.resync_spacing_ms }),
     ...(body.daily_call_budget !== undefined && { dailyCallBudget: body.daily_call_budget }),

@@ -5,6 +5,7 @@ import { Readable } from 'node:stream';
 import type { FastifyBaseLogger, FastifyError, FastifyReply, FastifyRequest } from 'fastify';
 import { DamagedStoreError, GatewayError } from '../errors.js';
 import type { GatewayErrorCode } from '../errors.js';
+import { clientAddress } from './client-address.js';
 import { describeFaults, partOf } from './validation-errors.js';
 import { shownPath } from './shown-path.js';
 import { announcesBody } from './whapi-headers.js';
@@ -129,7 +130,7 @@ export function errorHandler(
 ): ErrorHandler {
   return (error, request, reply) => {
     const known = asKnown(error, request);
-    const about = { method: request.method, url: shown(request), code: known.code };
+    const about = { method: request.method, url: shown(request), client: clientAddress(request), code: known.code };
     if (known.code === 'GW_INTERNAL') log.error({ ...about, err: error }, 'request failed');
     else if (known.status >= 500)
       log[known instanceof DamagedStoreError ? 'error' : 'warn'](

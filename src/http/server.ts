@@ -8,8 +8,10 @@ import type { Duplex } from 'node:stream';
 import type { Config } from '../config.js';
 import { NAMED_SCHEMAS } from '../contract/all.js';
 import { GatewayError, StartError } from '../errors.js';
+import type { Guard } from '../guard.js';
 import { authenticationGuard } from './auth.js';
 import type { NoteAuthentication } from './auth.js';
+import { trustProxyOf, warnOfUntrustedProxy } from './client-address.js';
 import { limitConnections } from './connections.js';
 import type { Connections } from './connections.js';
 import { ingress } from './ingress.js';
@@ -29,6 +31,7 @@ export interface ServerHints extends V1Hints {
 }
 
 export interface ServerOptions extends V1Options, ServerHints {
+  readonly guard: Guard;
   /** What this gateway calls itself in `x-gateway-via`. */
   readonly gatewayId: string;
   readonly log: Pick<FastifyBaseLogger, 'error' | 'warn' | 'info' | 'debug'>;
@@ -138,7 +141,7 @@ function notFound(method: string, root: string): GatewayError {
 }
 
 async function buildServer(options: ServerOptions): Promise<FastifyInstance> {
-  const { config, store, encryption, effects, log } = options;
+  const { config, store, encryption, guard, effects, log } = options;
   const uploads = new WeakSet<Duplex>();
   const app = Fastify(
     fastifyOptions(options, uploads, (socket) => connections.requestOn(socket)),
@@ -150,6 +153,7 @@ async function buildServer(options: ServerOptions): Promise<FastifyInstance> {
   app.setValidatorCompiler(validatorCompiler());
   for (const schema of NAMED_SCHEMAS) app.addSchema(schema);
   app.setErrorHandler(errorHandler(log));
+  if (config.trustedProxies === null) warnOfUntrustedProxy(app, log, effects);
   app.setNotFoundHandler(({ method, url }) => {
     throw notFound(method, shownRoot(url));
   });
@@ -168,7 +172,7 @@ async function buildServer(options: ServerOptions): Promise<FastifyInstance> {
   const { whapiTimeoutMs: timeoutMs, whapiResyncs: resyncs } = options;
   const { apiRatePerMinute: ratePerMinute, publicUrl, whapiBaseUrl } = config;
   await app.register(whapiProxy, {
-    ...{ store, openSecret, refuse, onAuthenticated, log },
+    ...{ store, openSecret, refuse, onAuthenticated, guard, log },
     ...{ ratePerMinute, timeoutMs, uploads, publicUrl, whapiBaseUrl, resyncs },
   });
   await app.register(v1Routes, { ...options, refuse, onAuthenticated, prefix: '/v1' });
@@ -177,7 +181,7 @@ async function buildServer(options: ServerOptions): Promise<FastifyInstance> {
 
 /** `uploads`: connections on which bodies are on their way to Whapi. */
 function fastifyOptions(
-  { timeouts, log }: ServerOptions,
+  { config, timeouts, log }: ServerOptions,
   uploads: WeakSet<Duplex>,
   requestOn: Connections['requestOn'],
 ) {
@@ -185,6 +189,7 @@ function fastifyOptions(
     // No logger of Fastify's own: it would watch the end of every answer, which costs a tenth of a webhook's time, and
     // would write whole URLs, which may hold secrets.
     logger: false,
+    trustProxy: trustProxyOf(config.trustedProxies),
     routerOptions: { maxParamLength: LONGEST_PATH_PART },
     forceCloseConnections: 'idle',
     requestTimeout: timeouts.requestMs,

@@ -8,11 +8,13 @@ import { DAY_MS } from '../durations.js';
 import type { Effects } from '../effects.js';
 import type { Encryption } from '../encryption.js';
 import { GatewayError } from '../errors.js';
+import type { Guard } from '../guard.js';
 import type { Target, TargetTest } from '../model.js';
 import { auditRoutes } from './audits.js';
 import { requireAdmin } from './auth.js';
 import type { NoteAuthentication, RefuseAuthentication } from './auth.js';
 import { channelRoutes } from './channels.js';
+import { clientNetwork } from './client-address.js';
 import { connectRoutes } from './connect.js';
 import { deliveryRoutes } from './deliveries.js';
 import { doctorRoutes } from './doctor.js';
@@ -40,6 +42,7 @@ export interface V1Options extends V1Hints {
   readonly store: Store;
   readonly encryption: Encryption;
   readonly adminToken: string;
+  readonly guard: Pick<Guard, 'refusalOf'>;
   readonly effects: Effects;
   readonly log: Pick<FastifyBaseLogger, 'info'>;
   readonly progressOf: ResyncRoutesOptions['progressOf'];
@@ -54,7 +57,7 @@ export interface V1Options extends V1Hints {
 export const v1Routes: FastifyPluginAsyncTypebox<
   V1Options & { readonly refuse: RefuseAuthentication; readonly onAuthenticated: NoteAuthentication }
 > = async (v1, options) => {
-  const { config, store, encryption, effects, log, breakers, onDeliveries, onJob } = options;
+  const { config, store, encryption, guard, effects, log, breakers, onDeliveries, onJob } = options;
   const { adminToken, refuse, onAuthenticated } = options;
   const tokenPlace =
     config.adminToken === null ? 'the token in the file admin-token, beside the database' : 'the value of ADMIN_TOKEN';
@@ -63,7 +66,7 @@ export const v1Routes: FastifyPluginAsyncTypebox<
 
   const { whapiBaseUrl, publicUrl } = config;
   const onChanged = options.onChannelChanged;
-  await v1.register(channelRoutes, { store, encryption, whapiBaseUrl, publicUrl, effects, onChanged, log });
+  await v1.register(channelRoutes, { store, encryption, guard, whapiBaseUrl, publicUrl, effects, onChanged, log });
   await v1.register(connectRoutes, { store, connector: options.connector });
   const { whyRefused, sendTest } = options;
   await v1.register(targetRoutes, {
@@ -84,6 +87,7 @@ function apiRate(max: number) {
   return {
     max,
     timeWindow: 60_000,
+    keyGenerator: clientNetwork,
     errorResponseBuilder: (_request: unknown, { after }: { after: string }) =>
       new GatewayError(
         'GW_RATE_LIMITED',

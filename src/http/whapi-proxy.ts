@@ -5,9 +5,11 @@ import type { IncomingMessage } from 'node:http';
 import { Readable } from 'node:stream';
 import type { Duplex } from 'node:stream';
 import { GatewayError } from '../errors.js';
+import type { Guard } from '../guard.js';
 import type { Registry } from '../store/registry.js';
 import { bearerOf } from './auth.js';
 import type { NoteAuthentication, RefuseAuthentication } from './auth.js';
+import { clientNetwork } from './client-address.js';
 import { cutOff, errorHandler, hasLeft } from './problem.js';
 import { shownPath } from './shown-path.js';
 import { channelsByToken } from './token-channels.js';
@@ -24,7 +26,9 @@ export interface WhapiProxyOptions extends ForwarderOptions {
   readonly store: { readonly registry: Pick<Registry, 'channel' | 'channels' | 'connection'> };
   readonly refuse: RefuseAuthentication;
   readonly onAuthenticated: NoteAuthentication;
-  /** Requests per client address; 0: no limit. Counted apart from `/v1`, so that a busy bot does not lock out its admin. */
+  /** For base URLs of channels and what they resolve to. */
+  readonly guard: Guard;
+  /** Requests per channel; 0: no limit. */
   readonly ratePerMinute: number;
   /** Where the CORS preflights of browsers go: they name no channel. */
   readonly whapiBaseUrl: string;
@@ -54,7 +58,7 @@ export async function whapiProxy(app: FastifyInstance, options: WhapiProxyOption
   // Bodies are forwarded unread, so Fastify must not parse them.
   app.removeAllContentTypeParsers();
   app.addContentTypeParser('*', (_request, _payload, done) => done(null));
-  const callUpstream = await registerUpstream(app, options.timeoutMs);
+  const callUpstream = await registerUpstream(app, options);
   const admit = gatekeeper(app, options, callUpstream);
   const respond = responder(options.log, (error) => brokenOff.add(error));
 
@@ -94,7 +98,6 @@ function gatekeeper(
   const channelOf = channelsByToken(options.store, options.openSecret);
   const forward = createForwarder(callUpstream, options);
   const limit = rateLimiter(app, ratePerMinute);
-  const limitPreflights = rateLimiter(app, ratePerMinute);
   return async (request, reply) => {
     const { raw } = request;
     const url = parseWhapiUrl(raw.url ?? '');
@@ -102,12 +105,12 @@ function gatekeeper(
     const channel = token === null ? null : await channelOf(token);
     if (!channel) {
       if (!isPreflight(raw)) return await refuse(request, reply, UNKNOWN_TOKEN);
-      await limitPreflights(request, reply);
+      await limit(request, reply, `client ${clientNetwork(request)}`);
       const preflight = upstreamRequest(raw, reply, url, whapiBaseUrl);
       return { channel, signal: preflight.signal, call: async (to) => await callUpstream(to, preflight) };
     }
     onAuthenticated(request);
-    await limit(request, reply);
+    await limit(request, reply, `channel "${channel.name}"`);
     const { socket } = raw;
     if (!READING.has(raw.method ?? '')) uploads.add(socket);
     reply.raw.once('close', () => uploads.delete(socket));
@@ -192,19 +195,22 @@ function whenGone({ raw }: FastifyReply): AbortSignal {
   return gone.signal;
 }
 
+/** Counts requests per caller: a channel, so that bots behind one proxy do not use up each other's limit, or a client. */
 function rateLimiter(
   app: FastifyInstance,
   max: number,
-): (request: FastifyRequest, reply: FastifyReply) => Promise<void> {
+): (request: FastifyRequest, reply: FastifyReply, caller: string) => Promise<void> {
   if (max === 0) return async () => await Promise.resolve();
-  const count = app.createRateLimit({ max, timeWindow: 60_000, keyGenerator: ({ ip }) => ip });
-  return async (request, reply) => {
+  const callers = new WeakMap<FastifyRequest, string>();
+  const count = app.createRateLimit({ max, timeWindow: 60_000, keyGenerator: (request) => callers.get(request) ?? '' });
+  return async (request, reply, caller) => {
+    callers.set(request, caller);
     const counted = await count(request);
     if (counted.isAllowed || !counted.isExceeded) return;
     reply.header('retry-after', counted.ttlInSeconds);
     throw new GatewayError(
       'GW_RATE_LIMITED',
-      `More than ${max} requests per minute (API_RATE_PER_MINUTE). Try again in ${counted.ttlInSeconds} s.`,
+      `More than ${max} requests per minute of ${caller} (API_RATE_PER_MINUTE). Try again in ${counted.ttlInSeconds} s.`,
     );
   };
 }

@@ -4,7 +4,9 @@ import type { IncomingHttpHeaders } from 'node:http';
 import { Readable } from 'node:stream';
 import { Agent } from 'undici';
 import type { Dispatcher } from 'undici';
+import { BASE_URL_FIX, BaseUrlRefused, isBaseUrlRefused, whyBaseUrlRefused } from '../base-url.js';
 import { GatewayError } from '../errors.js';
+import type { Guard } from '../guard.js';
 import { connectOptions, networkErrorText } from '../outgoing.js';
 import { announcesBody, answerHeaders } from './whapi-headers.js';
 
@@ -37,14 +39,20 @@ interface WithRequest {
 }
 
 /** Registers the client of Whapi. `timeoutMs`: limit for the beginning of a response, and between two pieces of it. */
-export async function registerUpstream(app: FastifyInstance, timeoutMs: number): Promise<CallUpstream> {
-  const agent = new Agent({ connect: connectOptions(), headersTimeout: timeoutMs, bodyTimeout: timeoutMs });
+export async function registerUpstream(
+  app: FastifyInstance,
+  { guard, timeoutMs }: { readonly guard: Guard; readonly timeoutMs: number },
+): Promise<CallUpstream> {
+  const connect = { ...connectOptions(), lookup: guard.lookup };
+  const agent = new Agent({ connect, headersTimeout: timeoutMs, bodyTimeout: timeoutMs });
   app.addHook('onClose', () => void agent.close()); // calls in progress finish
   await app.register(replyFrom, { undici: requesterOf(agent), disableRequestLogging: true });
 
   return async (reply, request) =>
     await new Promise((resolve, reject) => {
       const { signal } = request;
+      const refusal = whyBaseUrlRefused(request.baseUrl, guard);
+      if (refusal !== null) throw new BaseUrlRefused(refusal);
       signal.addEventListener('abort', () => reject(signal.reason as Error), { once: true });
       let raw: IncomingHttpHeaders = {};
       let headers: IncomingHttpHeaders = {};
@@ -118,5 +126,6 @@ export function upstreamError(error: unknown): GatewayError {
       'GW_WHAPI_UNAVAILABLE',
       `Whapi's answer is not valid HTTP: ${message} (${code}). Try again.`,
     );
-  return new GatewayError('GW_WHAPI_UNAVAILABLE', `Whapi cannot be reached: ${networkErrorText(error)}. Try again.`);
+  const fix = isBaseUrlRefused(error) ? BASE_URL_FIX : 'Try again.';
+  return new GatewayError('GW_WHAPI_UNAVAILABLE', `Whapi cannot be reached: ${networkErrorText(error)}. ${fix}`);
 }

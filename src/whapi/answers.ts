@@ -1,3 +1,4 @@
+import { BASE_URL_FIX, isBaseUrlRefused } from '../base-url.js';
 import { GatewayError } from '../errors.js';
 import { networkErrorText } from '../outgoing.js';
 
@@ -23,8 +24,8 @@ export type WhapiFailure =
   | { readonly kind: 'busy'; readonly reason: string; readonly retryAfter: string | null }
   /** No answer in time. Whapi may still be working on the call. */
   | { readonly kind: 'timeout' }
-  /** No connection. */
-  | { readonly kind: 'unreachable'; readonly reason: string };
+  /** No connection. `fix`: what to do, where waiting does not help. */
+  | { readonly kind: 'unreachable'; readonly reason: string; readonly fix?: string };
 
 /** An answer of Whapi other than a 200, as far as it is read. */
 export interface WhapiResponse {
@@ -88,7 +89,11 @@ export function failureOfError(error: unknown): WhapiFailure {
   const { name, code } = error as NodeJS.ErrnoException;
   return NO_ANSWER_CODES.has(name) || NO_ANSWER_CODES.has(code ?? '')
     ? { kind: 'timeout' }
-    : { kind: 'unreachable', reason: networkErrorText(error) };
+    : {
+        kind: 'unreachable',
+        reason: networkErrorText(error),
+        ...(isBaseUrlRefused(error) && { fix: BASE_URL_FIX }),
+      };
 }
 
 /** The call timed out or the caller went away: Whapi may still be working on it. */
@@ -113,8 +118,10 @@ export function failureToGatewayError(failure: WhapiFailure, action: string): Ga
         'GW_WHAPI_UNAVAILABLE',
         `Whapi did not answer the request to ${action} in time. Try again.`,
       );
-    default:
-      return new GatewayError('GW_WHAPI_UNAVAILABLE', `Cannot ${action}: ${failure.reason}. Try again later.`);
+    default: {
+      const fix = (failure.kind === 'unreachable' ? failure.fix : undefined) ?? 'Try again later.';
+      return new GatewayError('GW_WHAPI_UNAVAILABLE', `Cannot ${action}: ${failure.reason}. ${fix}`);
+    }
   }
 }
 

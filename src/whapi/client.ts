@@ -1,5 +1,7 @@
 import { Agent, request } from 'undici';
 import type { Dispatcher } from 'undici';
+import { BaseUrlRefused, whyBaseUrlRefused } from '../base-url.js';
+import type { Guard } from '../guard.js';
 import { PLACEHOLDER_TYPE } from '../model.js';
 import { connectOptions, USER_AGENT } from '../outgoing.js';
 import { failureOfError, MOST_ERROR_BYTES, parseJson, failureOfResponse } from './answers.js';
@@ -84,14 +86,18 @@ const NO_MESSAGE: WhapiFailure = { kind: 'missing', reason: '200, but the body i
 /** For lists: five hundred messages of 16 KiB. Parsing more at once would delay webhooks. */
 const MOST_LIST_BYTES = 8 * 1024 * 1024;
 
-export function createWhapiClient(): WhapiClient {
-  const agent = new Agent({ connect: connectOptions() });
+/** @param guard for the base URLs of channels and what they resolve to */
+export function createWhapiClient(guard: Guard): WhapiClient {
+  const agent = new Agent({ connect: { ...connectOptions(), lookup: guard.lookup } });
 
   const send = async (
     { baseUrl, token }: WhapiAccess,
     { method = 'GET', path, json, timeoutMs }: WhapiRequest,
-  ): Promise<Dispatcher.ResponseData> =>
-    await request(`${baseUrl.replace(/\/$/, '')}${path}`, {
+  ): Promise<Dispatcher.ResponseData> => {
+    const refusal = whyBaseUrlRefused(baseUrl, guard);
+    if (refusal !== null) throw new BaseUrlRefused(refusal);
+    // Redirects are not followed: they could lead to an address that the guard refuses.
+    return await request(`${baseUrl.replace(/\/$/, '')}${path}`, {
       dispatcher: agent,
       method,
       headers: {
@@ -106,6 +112,7 @@ export function createWhapiClient(): WhapiClient {
       headersTimeout: timeoutMs,
       bodyTimeout: timeoutMs,
     });
+  };
 
   const callFor = async <T>(
     access: WhapiAccess,

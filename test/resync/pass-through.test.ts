@@ -7,6 +7,7 @@ import { systemEffects } from '../../src/effects.js';
 import { openStore } from '../../src/store/open.js';
 import { onTestFinished } from 'vitest';
 import { join } from 'node:path';
+import { guardOf } from '../support/guard.js';
 import { temporaryFolder } from '../support/files.js';
 import { channel } from '../support/store.js';
 import { QUICK_RESYNC, until } from '../support/intervals.js';
@@ -38,7 +39,7 @@ async function stage(broken?: 'registerAsked' | 'registerUnlessRecent' | 'settle
   const scheduler = createCallScheduler({
     ...{
       store,
-      whapi: createWhapiClient(),
+      whapi: createWhapiClient(guardOf('private')),
       openSecret: String,
       intervals: QUICK_RESYNC,
       effects: systemEffects,

@@ -1,20 +1,19 @@
 import { onTestFinished } from 'vitest';
-import { parseTargetNetworks } from '../../src/delivery/networks.js';
-import type { Lookup } from '../../src/delivery/guard.js';
+import type { Lookup } from '../../src/guard.js';
 import { createSender } from '../../src/delivery/send.js';
 import type { Outgoing, Sender } from '../../src/delivery/send.js';
 import { systemEffects } from '../../src/effects.js';
 import type { Target } from '../../src/model.js';
+import { guardOf } from './guard.js';
 import { target } from './store.js';
 
 /** The delivery sender on its own, for inputs that a whole gateway would refuse. It is closed after the test. */
 export function startSender(networks: string, lookup?: Lookup): Sender {
   const sender = createSender({
     openSecret: (sealed) => (sealed === '{}' ? sealed : `whsec_${Buffer.alloc(32, 7).toString('base64')}`),
-    networks: parseTargetNetworks(networks),
+    guard: guardOf(networks, lookup),
     gatewayId: 'gtw_test',
     effects: systemEffects,
-    ...(lookup && { lookup }),
   });
   onTestFinished(async () => await sender.destroy());
   return sender;

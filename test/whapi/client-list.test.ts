@@ -1,6 +1,7 @@
 import { describe, expect, it, onTestFinished } from 'vitest';
 import { createWhapiClient } from '../../src/whapi/client.js';
 import type { ListAnswer } from '../../src/whapi/client.js';
+import { guardOf } from '../support/guard.js';
 import { startBot } from '../support/bot.js';
 import type { Bot, BotAnswer } from '../support/bot.js';
 import { requestTo } from '../support/delivery.js';
@@ -11,7 +12,7 @@ const QUESTION = { timeFrom: 1000, timeTo: 2000, count: 500, offset: 7 };
 async function ask(answer: BotAnswer): Promise<{ whapi: Bot; answer: ListAnswer }> {
   const whapi = await startBot();
   whapi.otherwise = answer;
-  const client = createWhapiClient();
+  const client = createWhapiClient(guardOf('private'));
   onTestFinished(async () => await client.destroy());
   const access = { baseUrl: whapi.url, token: 'the-token' };
   return { whapi, answer: await client.listMessages(access, QUESTION, { timeoutMs: 5000 }) };

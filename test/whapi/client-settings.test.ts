@@ -5,6 +5,7 @@ import type { WhapiClient } from '../../src/whapi/client.js';
 import { startSimulator } from '../../src/simulator/simulator.js';
 import type { Simulator } from '../../src/simulator/simulator.js';
 import { unreachableUrl } from '../support/api.js';
+import { guardOf } from '../support/guard.js';
 import { startBot } from '../support/bot.js';
 import { requestTo } from '../support/delivery.js';
 
@@ -13,7 +14,7 @@ const WEBHOOK = { url: 'https://bot.example/hook', mode: 'path', events: [], hea
 
 async function stage(): Promise<{ client: WhapiClient; whapi: Simulator; access: { baseUrl: string; token: string } }> {
   const whapi = await startSimulator({ timeScale: 1000 });
-  const client = createWhapiClient();
+  const client = createWhapiClient(guardOf('private'));
   onTestFinished(async () => {
     await client.destroy();
     await whapi.close();

@@ -3,6 +3,7 @@ import { describe, expect, it, onTestFinished } from 'vitest';
 import { createWhapiClient } from '../../src/whapi/client.js';
 import type { WhapiAnswer } from '../../src/whapi/answers.js';
 import type { WhapiClient } from '../../src/whapi/client.js';
+import { guardOf } from '../support/guard.js';
 import { startBot } from '../support/bot.js';
 import type { Bot, BotAnswer } from '../support/bot.js';
 import { requestTo } from '../support/delivery.js';
@@ -22,7 +23,7 @@ interface Stage {
 async function stage(answer: BotAnswer = 200): Promise<Stage> {
   const whapi = await startBot();
   whapi.otherwise = answer;
-  const client = createWhapiClient();
+  const client = createWhapiClient(guardOf('private'));
   onTestFinished(async () => await client.destroy());
   return {
     client,

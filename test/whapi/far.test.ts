@@ -2,6 +2,7 @@ import dns from 'node:dns';
 import type { LookupAddress } from 'node:dns';
 import { describe, expect, it, onTestFinished, vi } from 'vitest';
 import { createWhapiClient } from '../../src/whapi/client.js';
+import { guardOf } from '../support/guard.js';
 import { startFarServer } from '../support/far.js';
 import type { FarServer } from '../support/far.js';
 import { startLocal } from '../support/gateway.js';
@@ -40,7 +41,7 @@ async function startFarWhapi(): Promise<FarWhapi> {
 describe('a distant Whapi whose name has two addresses', () => {
   it("is reached by the gateway's own calls", async () => {
     const whapi = await startFarWhapi();
-    const client = createWhapiClient();
+    const client = createWhapiClient(guardOf('private'));
     onTestFinished(async () => await client.destroy());
     const answer = client.getMessage({ baseUrl: whapi.url, token: TOKEN }, 'm-1', { resync: true, timeoutMs: 20_000 });
     await whapi.arrive();

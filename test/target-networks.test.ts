@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
-import { parseTargetNetworks } from '../../src/delivery/networks.js';
-import { NEVER_ALLOWED, PRIVATE, PUBLIC, SPECIAL } from '../support/addresses.js';
+import { parseTargetNetworks } from '../src/target-networks.js';
+import { NEVER_ALLOWED, PRIVATE, PUBLIC, SPECIAL } from './support/addresses.js';
 
 /** The addresses that a setting allows. */
 function allowed(setting: string, addresses: readonly string[]): string[] {

@@ -1,8 +1,8 @@
-import { lookup as dnsLookup } from 'node:dns';
+import dns from 'node:dns';
 import type { LookupAddress, LookupAllOptions } from 'node:dns';
 import { isIP } from 'node:net';
 import type { LookupFunction } from 'node:net';
-import type { TargetNetworks } from './networks.js';
+import type { TargetNetworks } from './target-networks.js';
 
 /** Resolves a host name to all its addresses, as `dns.lookup` does. */
 export type Lookup = (
@@ -11,7 +11,7 @@ export type Lookup = (
   callback: (error: NodeJS.ErrnoException | null, addresses: LookupAddress[]) => void,
 ) => void;
 
-/** Restricts targets to TARGET_NETWORKS, in the same way when a target is saved, tested and sent a delivery. */
+/** Restricts targets and Whapi to TARGET_NETWORKS, in the same way when a URL is saved and at each connection. */
 export interface Guard {
   /** Why a URL is not allowed, as far as it can be told without a DNS lookup; null if it is allowed. */
   refusalOf(url: URL): AddressNotAllowed | null;
@@ -26,7 +26,8 @@ export class AddressNotAllowed extends Error {
   }
 }
 
-export function createGuard(networks: TargetNetworks, lookup: Lookup = dnsLookup): Guard {
+/** @param lookup defaults to the system's resolver */
+export function createGuard(networks: TargetNetworks, lookup: Lookup = systemLookup): Guard {
   return {
     // A host that is an IP address is connected to without a lookup, so it is checked here. URL has normalized decimal,
     // octal, hexadecimal and short forms, full-width digits and a trailing dot.
@@ -34,7 +35,7 @@ export function createGuard(networks: TargetNetworks, lookup: Lookup = dnsLookup
       const host = url.hostname.replace(/^\[|\]$/g, '');
       return isIP(host) !== 0 && !networks.allows(host) ? new AddressNotAllowed(host) : null;
     },
-    // Checks the addresses that are connected to, not the name: DNS may answer differently after the target was saved.
+    // Checks the addresses that are connected to, not the name: DNS may answer differently after the URL was saved.
     lookup: (hostname, options, callback) => {
       lookup(hostname, { ...options, all: true }, (error, addresses) => {
         const allowed = error ? [] : addresses.filter(({ address }) => networks.allows(address));
@@ -48,6 +49,8 @@ export function createGuard(networks: TargetNetworks, lookup: Lookup = dnsLookup
     },
   };
 }
+
+const systemLookup: Lookup = (hostname, options, callback) => dns.lookup(hostname, options, callback);
 
 function listed(addresses: readonly LookupAddress[]): string {
   return addresses.map(({ address }) => address).join(', ');

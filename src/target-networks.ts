@@ -1,12 +1,11 @@
 import ipaddr from 'ipaddr.js';
+import { contains, networkOf } from './networks.js';
+import type { Address, Network } from './networks.js';
 
-/** The addresses that targets may have: the setting TARGET_NETWORKS. Pure. */
+/** The addresses that targets and Whapi may have: the setting TARGET_NETWORKS. Pure. */
 export interface TargetNetworks {
   allows(address: string): boolean;
 }
-
-type Address = ipaddr.IPv4 | ipaddr.IPv6;
-type Network = [Address, bits: number];
 
 /** Never allowed, whatever the setting: no bot runs there, and some of these services hand out credentials. */
 const NEVER: readonly Network[] = [
@@ -53,7 +52,7 @@ const IPV4_COMPATIBLE = /^[0:]+:\d+\.\d+\.\d+\.\d+$/;
 export function parseTargetNetworks(setting: string): TargetNetworks {
   const isPrivateAllowed = setting === 'private';
   const isKeyword = isPrivateAllowed || setting === 'public';
-  const listedNetworks = isKeyword ? [] : setting.split(',').map((text) => networkOf(text.trim()));
+  const listedNetworks = isKeyword ? [] : setting.split(',').map((text) => listedNetwork(text.trim()));
   return {
     allows: (text) => {
       if (!ipaddr.isValid(text) || IPV4_COMPATIBLE.test(text)) return false;
@@ -86,22 +85,10 @@ function carriedBy(address: Address): ipaddr.IPv4[] {
   );
 }
 
-function networkOf(text: string): Network {
-  if (!ipaddr.isValidCIDR(text))
-    throw new Error(`"${text}" is neither "public", "private" nor a CIDR such as 10.0.0.0/8`);
-  const network = unmapped(ipaddr.parseCIDR(text));
+function listedNetwork(text: string): Network {
+  const network = networkOf(text);
+  if (!network) throw new Error(`"${text}" is neither "public", "private" nor a CIDR such as 10.0.0.0/8`);
   if (NEVER.some((never) => never[1] <= network[1] && contains(never, network[0])))
     throw new Error(`"${text}" is link-local, metadata, multicast or unspecified, where no target may be`);
   return network;
-}
-
-/** `::ffff:10.0.0.0/104` becomes `10.0.0.0/8`. */
-function unmapped([address, bits]: Network): Network {
-  const isMapped = address instanceof ipaddr.IPv6 && address.isIPv4MappedAddress() && bits >= 96;
-  return isMapped ? [address.toIPv4Address(), bits - 96] : [address, bits];
-}
-
-function contains([network, bits]: Network, address: Address): boolean {
-  if (address instanceof ipaddr.IPv4) return network instanceof ipaddr.IPv4 && address.match(network, bits);
-  return network instanceof ipaddr.IPv6 && address.match(network, bits);
 }
