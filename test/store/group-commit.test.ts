@@ -3,7 +3,7 @@ import Database from 'better-sqlite3';
 import { describe, expect, it, onTestFinished, vi } from 'vitest';
 import { systemEffects } from '../../src/effects.js';
 import type { Effects } from '../../src/effects.js';
-import { openDatabase, retainForever } from '../../src/store/sqlite/database.js';
+import { openDatabase, retainForever, stopWaitingForLocks } from '../../src/store/sqlite/database.js';
 import type { Db } from '../../src/store/sqlite/database.js';
 import { GroupCommit } from '../../src/store/sqlite/group-commit.js';
 import { temporaryFolder } from '../support/files.js';
@@ -184,5 +184,133 @@ describe('group commit', () => {
     expect(committed()).toEqual(['A', 'B']);
     await added;
     await commit.idle();
+  });
+});
+
+/** A commit on a clock that only its own waits move, and another connection that holds the write lock. */
+function openLocked(): Bench & {
+  readonly elapsedMs: () => number;
+  readonly at: (ms: number, run: () => void) => void;
+  unlock(): void;
+} {
+  const later: { ms: number; run: () => void }[] = [];
+  let now = 0;
+  const sleep = async (ms: number): Promise<void> => {
+    now += ms;
+    for (const { run } of later.filter((each) => each.ms > now - ms && each.ms <= now)) run();
+    await new Promise((resolve) => setImmediate(resolve));
+  };
+  const bench = openBench({ sleep, monotonic: () => now });
+  const other = retainForever(new Database(bench.db.name, { timeout: 0 }));
+  onTestFinished(() => void other.close());
+  stopWaitingForLocks(bench.db);
+  other.exec('BEGIN IMMEDIATE');
+  return {
+    ...bench,
+    elapsedMs: () => now,
+    at: (ms, run) => void later.push({ ms, run }),
+    unlock: () => void other.exec('ROLLBACK'),
+  };
+}
+
+describe('a write lock of another connection', () => {
+  it('delays work until it is gone, in the order in which it came', async () => {
+    const { commit, write, committed, at, unlock } = openLocked();
+    at(1000, unlock);
+    const works = ['A', 'B', 'C'].map(async (line) => await commit.run(() => write(line)));
+    await Promise.all(works);
+    expect(committed()).toEqual(['A', 'B', 'C']);
+  });
+
+  it('rejects each piece of work two seconds after it came, and names the cause', async () => {
+    const { commit, write, elapsedMs, at } = openLocked();
+    const rejectedAt: number[] = [];
+    const add = async (line: string): Promise<void> =>
+      await commit.run(() => write(line)).catch(() => void rejectedAt.push(elapsedMs()));
+    const first = commit.run(() => write('A'));
+    const second = new Promise((resolve) => at(500, () => resolve(add('B'))));
+    await expect(first).rejects.toEqual(refusal('GW_STORE_UNAVAILABLE'));
+    await expect(first).rejects.toThrow(/Another process holds a write lock .* sqlite3 shell: end it there/);
+    await second;
+    expect([elapsedMs(), rejectedAt]).toEqual([2500, [2500]]);
+  });
+
+  it('changes nothing for work that was rejected, and everything goes on when it is gone', async () => {
+    const { commit, write, committed, unlock } = openLocked();
+    await expect(commit.run(() => write('A'))).rejects.toEqual(refusal('GW_STORE_UNAVAILABLE'));
+    unlock();
+    await commit.run(() => write('B'));
+    expect(committed()).toEqual(['B']);
+  });
+
+  it('delays and rejects work that runs alone in the same way', async () => {
+    const { db, commit, committed, unlock } = openLocked();
+    const insert = (): unknown => db.prepare("INSERT INTO lines VALUES ('alone')").run();
+    await expect(commit.runAlone(insert)).rejects.toEqual(refusal('GW_STORE_UNAVAILABLE'));
+    unlock();
+    await commit.runAlone(insert);
+    expect(committed()).toEqual(['alone']);
+  });
+
+  it('does not keep the commit from becoming idle', async () => {
+    const { commit, write } = openLocked();
+    const refused = commit.run(() => write('A'));
+    await Promise.all([commit.idle(), expect(refused).rejects.toEqual(refusal('GW_STORE_UNAVAILABLE'))]);
+  });
+});
+
+describe('work that runs alone', () => {
+  it('runs while no other work does, in turn with commits', async () => {
+    const { commit, write, committed } = openBench();
+    const seen: unknown[] = [];
+    const alone = async (): Promise<void> => {
+      seen.push(committed());
+      await new Promise((resolve) => setImmediate(resolve));
+      seen.push(committed());
+    };
+    await Promise.all([
+      commit.run(() => write('A')),
+      commit.runAlone(alone),
+      commit.runAlone(alone),
+      commit.run(() => write('B')),
+    ]);
+    expect(seen).toEqual([
+      ['A', 'B'],
+      ['A', 'B'],
+      ['A', 'B'],
+      ['A', 'B'],
+    ]);
+  });
+
+  it('holds up other work until it is over, and rejects with its own error', async () => {
+    const { commit, write, committed } = openBench();
+    const error = new Error('No.');
+    let later: Promise<void> | undefined;
+    const alone = async (): Promise<never> => {
+      later = commit.run(() => write('A'));
+      for (let turn = 0; turn < 50; turn += 1) await new Promise((resolve) => setImmediate(resolve));
+      expect(committed()).toEqual([]);
+      throw error;
+    };
+    await expect(commit.runAlone(alone)).rejects.toBe(error);
+    await later;
+    expect(committed()).toEqual(['A']);
+  });
+});
+
+describe('a commit with much work', () => {
+  it('ends after some milliseconds, and the rest goes into the next one', async () => {
+    let now = 0;
+    const { commit, write, committed } = openBench({ monotonic: () => now });
+    const seen: number[] = [];
+    const works = Array.from({ length: 12 }, async (_, index) => {
+      await commit.run(() => {
+        seen.push(committed().length);
+        write(`${index}`);
+        now += 10;
+      });
+    });
+    await Promise.all(works);
+    expect(seen).toEqual([0, 0, 0, 0, 0, 5, 5, 5, 5, 5, 10, 10]);
   });
 });

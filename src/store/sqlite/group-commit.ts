@@ -75,7 +75,7 @@ export class GroupCommit {
   async #add<T>(queue: Pending[], work: () => unknown): Promise<T> {
     return await new Promise<T>((resolve, reject) => {
       queue.push({ work, resolve: resolve as (value: unknown) => void, reject, since: this.#effects.monotonic() });
-      this.#running ??= this.#work().finally(() => (this.#running = null));
+      this.#running ??= nextTurn().then(async () => await this.#work());
     });
   }
 
@@ -83,13 +83,14 @@ export class GroupCommit {
   async #work(): Promise<void> {
     while (this.#pending.length + this.#alone.length > 0) {
       try {
-        if (this.#pending.length > 0) await this.#gather();
+        await this.#gather();
         if (this.#pending.length > 0) this.#flush();
         if (this.#alone.length > 0) await this.#runNextAlone();
       } catch (error) {
         await this.#waitForLock(error);
       }
     }
+    this.#running = null;
   }
 
   /**
@@ -98,11 +99,11 @@ export class GroupCommit {
    */
   async #gather(): Promise<void> {
     let before = 0;
-    for (let turn = 0; turn <= MAX_TURNS; turn += 1) {
-      await nextTurn();
+    for (let turn = 0; turn < MAX_TURNS; turn += 1) {
       const count = this.#pending.length;
       if (count === before || count >= MAX_PER_COMMIT) return;
       before = count;
+      await nextTurn();
     }
   }
   /**

@@ -162,7 +162,8 @@ export class ItemMemory implements Memory {
 
   /** Key of its lane in deliveries (I6). */
   get lane(): Buffer {
-    this.#lane ??= (this.item.eventType === 'messages' && this.chat) || laneKey(this.#channel, this.item);
+    // The lane of a chat's messages has the key of the chat, which is mostly known here.
+    this.#lane ??= (this.item.eventType === 'messages' ? this.chat : null) ?? laneKey(this.#channel, this.item);
     return this.#lane;
   }
 
