@@ -21,7 +21,10 @@ const REFUSALS: ReadonlyMap<string, readonly [boolean, string]> = new Map([
   ['GW_UNAUTHORIZED', [true, 'If Whapi sent them, its webhook secret is wrong: set it with "channels connect".']],
   ['GW_RATE_LIMITED', [true, 'Raise WEBHOOK_RATE_PER_SECOND, or find out who sends webhooks with a wrong secret.']],
   ['GW_BAD_JSON', [false, 'Check the proxies between Whapi and the gateway: the bodies are not JSON.']],
-  ['GW_TOO_LARGE', [false, 'Raise MAX_BODY_BYTES.']],
+  [
+    'GW_TOO_LARGE',
+    [false, 'Raise MAX_BODY_BYTES, or check what sends it: the log line "webhook refused" names the limit.'],
+  ],
   [
     'GW_CHANNEL_MISMATCH',
     [

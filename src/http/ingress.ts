@@ -3,9 +3,10 @@ import type { FastifyBaseLogger, FastifyInstance, FastifyReply, FastifyRequest }
 import { TokenBucket } from '../token-bucket.js';
 import type { Effects } from '../effects.js';
 import { GatewayError } from '../errors.js';
-import { decode } from '../intake/decode.js';
+import { decodeInSlices } from '../intake/decode.js';
 import { WEBHOOK_HTTP_METHODS } from '../model.js';
 import type { Channel, Sealed, Verdict, WebhookHttpMethod } from '../model.js';
+import { inSlices } from '../slices.js';
 import { hasComeThrough, VIA_HEADER, viaFrom } from '../via.js';
 import { bearerOf, digestOf, isSecret } from './auth.js';
 import type { NoteAuthentication, RefuseAuthentication } from './auth.js';
@@ -128,7 +129,7 @@ function acceptor(options: IngressOptions): (request: FastifyRequest) => Promise
   const record = async (request: FastifyRequest, body: Buffer): Promise<Accepted> => {
     const { channel, suffix } = pathOf(request);
     const method = request.method as WebhookHttpMethod;
-    const document = decode(body, { method, suffix });
+    const document = await inSlices(decodeInSlices(body, { method, suffix }));
     const via = viaFrom(request.headers[VIA_HEADER]);
     const recorded = await store.intake.record(
       { channel, method, suffix, contentType: contentTypeOf(request), body, via },

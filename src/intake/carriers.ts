@@ -125,7 +125,7 @@ function readMessage(value: unknown): ItemFacts {
   const position = type === 'live_location' ? valueAt(value, 'live_location', 'sequence_number') : null;
   return {
     messageId,
-    chatId: idOrNull(value['chat_id']),
+    chatId: shortId(value['chat_id']),
     type,
     timestamp: unixSeconds(value['timestamp']),
     // JSON.parse rounds numbers above 2^53, so two positions could look the same.
@@ -199,7 +199,17 @@ function idOrNull(value: unknown): string | null {
   return value === '' ? null : stringOrNull(value);
 }
 
-function facts(messageId: string | null, chatId: string | null, object: string | null, ownTrigger = false): ItemFacts {
+/** Ids of chats and channels have some dozen characters. Longer ones count as missing: each target's delivery hashes the id. */
+const LONGEST_CHAT_ID = 1024;
+
+/** The id of a chat or channel. */
+export function shortId(value: unknown): string | null {
+  const id = idOrNull(value);
+  return id !== null && id.length <= LONGEST_CHAT_ID ? id : null;
+}
+
+function facts(messageId: string | null, chat: string | null, object: string | null, ownTrigger = false): ItemFacts {
+  const chatId = shortId(chat);
   return { messageId, chatId, type: null, timestamp: null, sequence: null, ownTrigger, object };
 }
 

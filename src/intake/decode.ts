@@ -1,13 +1,14 @@
 import { isUtf8 } from 'node:buffer';
 import { GatewayError } from '../errors.js';
 import type { EventMethod, EventName, Span } from '../model.js';
-import { valueAt, carrierOf, NO_FACTS, OTHER_CARRIER } from './carriers.js';
+import type { Sliced } from '../slices.js';
+import { valueAt, carrierOf, NO_FACTS, OTHER_CARRIER, shortId } from './carriers.js';
 import { stringOrNull } from '../json.js';
-import type { ItemKind, ItemFacts } from './carriers.js';
+import type { Carrier, ItemKind, ItemFacts } from './carriers.js';
 import { eventOf } from './event.js';
 import type { NamedEvent, RequestHint } from './event.js';
-import { scanTopLevelArrays } from './scan.js';
-import { isRecord } from '../json.js';
+import { NO_LIMITS, parsePart, scanMembers, WEBHOOK_LIMITS } from './scan.js';
+import type { Limits, Member } from './scan.js';
 
 /** One element of a payload that is judged by itself. */
 export interface Item extends ItemFacts {
@@ -40,29 +41,95 @@ export interface Document {
 }
 
 /**
- * Splits a webhook's body into items. Accepts any JSON in UTF-8, with or without a byte order mark.
- * @throws GatewayError GW_BAD_JSON, GW_TOO_LARGE (more than MOST_ITEMS items)
+ * Splits the body of a webhook that was recorded into items, without limits: they may be newer than the webhook.
+ * @throws GatewayError GW_BAD_JSON
  */
 export function decode(body: Buffer, hint: RequestHint): Document {
+  const work = documentIn(body, hint, NO_LIMITS);
+  for (;;) {
+    const step = work.next();
+    if (step.done === true) return step.value;
+  }
+}
+
+/**
+ * Splits the body of an arriving webhook into items, in slices: other work can run where it yields. Accepts any JSON in
+ * UTF-8, with or without a byte order mark, within `WEBHOOK_LIMITS`.
+ * @throws GatewayError GW_BAD_JSON, GW_TOO_LARGE
+ */
+export function decodeInSlices(body: Buffer, hint: RequestHint): Sliced<Document> {
+  return documentIn(body, hint, WEBHOOK_LIMITS);
+}
+
+function* documentIn(body: Buffer, hint: RequestHint, limits: Limits): Sliced<Document> {
+  if (!isUtf8(body))
+    throw new GatewayError('GW_BAD_JSON', 'The body is not valid UTF-8, which JSON requires (RFC 8259).');
   const start = byteOrderMarkLength(body);
-  const root = parse(body, start);
-  const top = isRecord(root) ? root : {};
-  const arrays = scanTopLevelArrays(body, (key) => carrierOf(key) !== undefined, start);
+  const members = scanMembers(body, (key) => carrierOf(key) !== undefined, limits, start);
+  if (members === null) parsePart(body, { start, end: body.length });
+  const top = yield* topOf(body, members ?? []);
+  const arrays = (members ?? []).flatMap(({ key, elements }) => (elements ? [{ key, elements }] : []));
   const defaultEvent = arrays[0] ? (carrierOf(arrays[0].key)?.defaultEvent ?? null) : null;
   const named = eventOf(top['event'], hint, defaultEvent);
-  const isKeyUnique = new Set(arrays.map(({ key }) => key)).size === arrays.length;
-  const items = arrays.flatMap(({ key, elements }, array) => {
-    // JSON.parse keeps only the last value of a repeated key. A bot may read either one, so every array is judged.
-    const values = isKeyUnique && Array.isArray(top[key]) ? top[key] : null;
-    return elements.map((span, index) => {
-      const value: unknown = values ? values[index] : JSON.parse(body.toString('utf8', span.start, span.end));
-      return itemOf(key, array, span, value, named);
-    });
-  });
-  const { event } = named;
-  if (items.length === 0) items.push(wholeDocument(body, event));
-  const channelId = typeof top['channel_id'] === 'string' && top['channel_id'] !== '' ? top['channel_id'] : null;
-  return { body, event, channelId, channelState: stringOrNull(valueAt(top, 'health', 'status', 'text')), items };
+  const items = yield* itemsIn(body, arrays, named);
+  if (items.length === 0) items.push(wholeDocument(body, named.event));
+  return {
+    body,
+    event: named.event,
+    channelId: shortId(top['channel_id']),
+    channelState: stringOrNull(valueAt(top, 'health', 'status', 'text')),
+    items,
+  };
+}
+
+/** The members that are about the webhook as a whole. */
+const TOP_KEYS: ReadonlySet<string> = new Set(['event', 'channel_id', 'health']);
+
+/** Parses what is not in items. Of a repeated key the last value counts, as in JSON.parse. */
+function* topOf(body: Buffer, members: readonly Member[]): Sliced<Record<string, unknown>> {
+  const top: Record<string, unknown> = {};
+  const slice = new Slice();
+  for (const { key, value, elements } of members) {
+    if (elements) continue;
+    const found = parsePart(body, value);
+    if (TOP_KEYS.has(key)) top[key] = found;
+    if (slice.isOverAfter(value)) yield;
+  }
+  return top;
+}
+
+/** Every array is judged, also those whose key is repeated: a bot may read either one. */
+function* itemsIn(
+  body: Buffer,
+  arrays: readonly { readonly key: string; readonly elements: readonly Span[] }[],
+  named: NamedEvent,
+): Sliced<Item[]> {
+  const items: Item[] = [];
+  const slice = new Slice();
+  for (const [array, { key, elements }] of arrays.entries()) {
+    const carrier = carrierOf(key) ?? OTHER_CARRIER;
+    for (const span of elements) {
+      items.push(itemOf({ key, carrier, array }, span, parsePart(body, span), named));
+      if (slice.isOverAfter(span)) yield;
+    }
+  }
+  return items;
+}
+
+/** Parsing this many bytes of ordinary messages takes about 5 ms. */
+const SLICE_BYTES = 256 * 1024;
+
+/** Counts what was parsed since other work could run. */
+class Slice {
+  #bytes = 0;
+
+  /** Counts a part that was parsed. True: it is time to yield. */
+  isOverAfter({ start, end }: Span): boolean {
+    this.#bytes += end - start;
+    if (this.#bytes < SLICE_BYTES) return false;
+    this.#bytes = 0;
+    return true;
+  }
 }
 
 const BYTE_ORDER_MARK = Buffer.from('\ufeff');
@@ -72,20 +139,13 @@ function byteOrderMarkLength(body: Buffer): number {
   return body.subarray(0, BYTE_ORDER_MARK.length).equals(BYTE_ORDER_MARK) ? BYTE_ORDER_MARK.length : 0;
 }
 
-function parse(body: Buffer, start: number): unknown {
-  if (!isUtf8(body))
-    throw new GatewayError('GW_BAD_JSON', 'The body is not valid UTF-8, which JSON requires (RFC 8259).');
-  try {
-    return JSON.parse(body.toString('utf8', start)) as unknown;
-  } catch (error) {
-    // The parser's message quotes the body, which is someone's private message: it stays out of the answer.
-    throw new GatewayError('GW_BAD_JSON', 'The body is not valid JSON.', [], { cause: error });
-  }
-}
-
 /** Lists every field because this runs for every item: spreads took a tenth of a webhook's time. */
-function itemOf(key: string, array: number, span: Span, value: unknown, named: NamedEvent): Item {
-  const carrier = carrierOf(key) ?? OTHER_CARRIER;
+function itemOf(
+  { key, carrier, array }: { readonly key: string; readonly carrier: Carrier; readonly array: number },
+  span: Span,
+  value: unknown,
+  named: NamedEvent,
+): Item {
   const { messageId, chatId, type, timestamp, sequence, ownTrigger, object } = carrier.read(value);
   return {
     kind: messageId === null ? 'other' : carrier.kind,

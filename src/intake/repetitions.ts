@@ -25,11 +25,34 @@ export function repetitionsIn(before: readonly string[], now: readonly string[])
   return { isRepetition, last: repeated === distinct.length ? null : distinct };
 }
 
-/** The length of the longest end of `before` that `distinct` starts with. */
+/**
+ * The length of the longest end of `before` that `distinct` starts with, in time proportional to their lengths (Knuth,
+ * Morris and Pratt). Trying each length took 0.7 s for 10,000 labels that are added and removed in turn.
+ */
 function overlapLength(before: readonly string[], distinct: readonly string[]): number {
-  for (let length = Math.min(before.length, distinct.length); length > 0; length -= 1) {
-    const start = before.length - length;
-    if (before.slice(start).every((fingerprint, at) => fingerprint === distinct[at])) return length;
-  }
-  return 0;
+  const shorter = shorterOverlaps(distinct);
+  let length = 0;
+  for (const fingerprint of before) length = nextOverlap(fingerprint, length, distinct, shorter);
+  return length;
+}
+
+/** For each length of a start of `distinct`: the length of the next shorter start that it ends with. */
+function shorterOverlaps(distinct: readonly string[]): readonly number[] {
+  const shorter = [0, 0];
+  for (let at = 1; at < distinct.length; at += 1)
+    shorter.push(nextOverlap(distinct[at], shorter[at] ?? 0, distinct, shorter));
+  return shorter;
+}
+
+/** How much of the start of `distinct` the text so far ends with, once `fingerprint` follows; `length`: before that. */
+function nextOverlap(
+  fingerprint: string | undefined,
+  length: number,
+  distinct: readonly string[],
+  shorter: readonly number[],
+): number {
+  let matched = length;
+  while (matched > 0 && (matched === distinct.length || distinct[matched] !== fingerprint))
+    matched = shorter[matched] ?? 0;
+  return distinct.length > 0 && distinct[matched] === fingerprint ? matched + 1 : 0;
 }

@@ -101,10 +101,10 @@ export interface Cutter {
 }
 
 /**
- * Every body of a split repeats the frame. Whapi's frames have some hundred bytes, so 50,000 items stay far below this.
- * A frame of megabytes around thousands of items would fill the disk in one transaction.
+ * Every body of a split repeats the frame. Whapi's frames have some hundred bytes, so 10,000 items stay far below this.
+ * A frame of kilobytes around thousands of items would hold up everything else while it is written.
  */
-const MOST_FRAME_BYTES = 64 * 1024 * 1024;
+const MOST_FRAME_BYTES = 16 * 1024 * 1024;
 
 /** The document without its items. */
 interface Frame {

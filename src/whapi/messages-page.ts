@@ -1,5 +1,5 @@
 import { isUtf8 } from 'node:buffer';
-import { scanTopLevelArrays } from '../intake/scan.js';
+import { NO_LIMITS, scanMembers } from '../intake/scan.js';
 import { unixSeconds } from '../intake/timestamp.js';
 import type { ListedMessage } from '../model.js';
 import { isRecord } from '../json.js';
@@ -19,7 +19,10 @@ export function readMessagesPage(body: Buffer): MessagesPage | null {
   const root = parseObject(body);
   const values = root?.['messages'];
   if (!root || !Array.isArray(values)) return null;
-  const spans = scanTopLevelArrays(body, (key) => key === 'messages').at(-1)?.elements ?? [];
+  const arrays = scanMembers(body, (key) => key === 'messages', NO_LIMITS)?.flatMap(({ elements }) =>
+    elements ? [elements] : [],
+  );
+  const spans = arrays?.at(-1) ?? [];
   const messages = spans.flatMap(({ start, end }, index) => {
     const value: unknown = values[index];
     return listedMessage(value, body.subarray(start, end)) ?? [];

@@ -162,7 +162,7 @@ describe('the secret of a webhook', () => {
 describe('a webhook body', () => {
   it('of an unknown shape is an event and is forwarded unchanged', async () => {
     const { gateway, bot } = await setUp();
-    const deep = '['.repeat(100_000) + ']'.repeat(100_000);
+    const deep = '['.repeat(200) + ']'.repeat(200);
     const odd = ['{}', '[]', '"text"', '7', 'null', ' {"x":[1.10, 18446744073709552000]}\n', '{"messages":[]}', deep];
     const bodies = [...odd, '[{"messages":[{"id":"a"}]}]', '{"messages":{"id":"a"}}', '{"something":[{"id":"a"}]}'];
     for (const body of bodies) {

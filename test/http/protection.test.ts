@@ -70,11 +70,11 @@ describe('a webhook beyond the memory budget', () => {
     expect((await gateway.webhook(textWebhook('b').padEnd(5000))).status).toBe(200);
   });
 
-  it('is refused with 413 and not stored if it has more than 50,000 items', async () => {
+  it('is refused with 413 and not stored if it has more than 10,000 items', async () => {
     const gateway = await startApi();
     const body = (count: number) => `{"statuses":[${Array(count).fill('1').join()}]}`;
-    expectProblem(await gateway.webhook(body(50_001)), 413, 'GW_TOO_LARGE');
-    expect((await gateway.webhook(body(50_000))).body).toMatchObject({ items: 50_000 });
+    expectProblem(await gateway.webhook(body(10_001)), 413, 'GW_TOO_LARGE');
+    expect((await gateway.webhook(body(10_000))).body).toMatchObject({ items: 10_000 });
   });
 });
 

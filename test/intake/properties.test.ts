@@ -1,7 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { GatewayError } from '../../src/errors.js';
-import { decode } from '../../src/intake/decode.js';
 import type { Document, Item } from '../../src/intake/decode.js';
 import { isUnseen, judge } from '../../src/intake/judge.js';
 import type { Memory } from '../../src/intake/judge.js';
@@ -9,6 +8,7 @@ import { cut, route, subscribes } from '../../src/intake/route.js';
 import type { JudgedItem } from '../../src/intake/route.js';
 import { TARGET_SPLITS, VERDICTS } from '../../src/model.js';
 import type { Target, Verdict } from '../../src/model.js';
+import { decodeArriving } from '../support/decoding.js';
 import { HOUR_MS, memory, NOW, target } from '../support/items.js';
 import { elementsOf, IDS, json, meaningOf, payloads, payloadText } from '../support/payloads.js';
 import type { Element, Payload } from '../support/payloads.js';
@@ -54,7 +54,7 @@ const targets: fc.Arbitrary<Target[]> = fc
   .map((settings) => settings.map((change, index) => target({ id: String(index), ...change })));
 
 function decoded(body: Buffer | string): Document {
-  return decode(Buffer.from(body), { method: 'POST', suffix: '' });
+  return decodeArriving(body).document;
 }
 
 function textOf({ body }: Document, { span }: Item): string {
