@@ -61,11 +61,12 @@ export const v1Routes: FastifyPluginAsyncTypebox<V1Options & { readonly refuse: 
 
   const { whapiBaseUrl, publicUrl } = config;
   const onChanged = options.onChannelChanged;
-  await v1.register(channelRoutes, { store, encryption, whapiBaseUrl, publicUrl, effects, onChanged, log });
+  const onRemoved = onJob;
+  await v1.register(channelRoutes, { store, encryption, whapiBaseUrl, publicUrl, effects, onChanged, onRemoved, log });
   await v1.register(connectRoutes, { store, connector: options.connector });
   const { whyRefused, sendTest } = options;
   await v1.register(targetRoutes, {
-    ...{ store, encryption, effects, whyRefused, sendTest, onDeliveries, breakers, log },
+    ...{ store, encryption, effects, whyRefused, sendTest, onDeliveries, onRemoved, breakers, log },
   });
   const { onRegistered, progressOf } = options;
   await v1.register(resyncRoutes, { store, onRegistered, progressOf });

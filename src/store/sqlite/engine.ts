@@ -35,6 +35,7 @@ import { SqliteResyncs } from './resyncs.js';
 import { TargetCounts } from './target-counts.js';
 import { TrafficCounts } from './traffic-counts.js';
 import { SqliteTraffic } from './traffic.js';
+import { WorkCounts } from './under-way.js';
 import { SqliteUpkeep } from './upkeep.js';
 import { WebhookViews } from './webhook-views.js';
 import type { Store } from '../store.js';
@@ -80,6 +81,7 @@ function assemble({ db, close }: OpenDatabase, effects: StoreEffects): Store {
   const release = new ItemRelease(db, registry, deliveries, held);
   const deliveryViews = new DeliveryViews(db);
   const itemViews = new ItemViews(db, held);
+  const workCounts = new WorkCounts(db, registry, counts);
   const removals = new Removals(db, { deliveries, resyncWindows, audits });
 
   deliveries.dropLeases(now());
@@ -122,7 +124,10 @@ function assemble({ db, close }: OpenDatabase, effects: StoreEffects): Store {
       },
       effects,
     ),
-    registry: new SqliteRegistry({ commit, tables: registry, breakers, callHistory: history, removals, traffic }, now),
+    registry: new SqliteRegistry(
+      { commit, tables: registry, breakers, callHistory: history, removals, traffic, workCounts },
+      now,
+    ),
     breakers,
     traffic: new SqliteTraffic(db, traffic, now),
     items: new SqliteItems(itemViews, new WebhookViews(db), new Explanations(db, held), now),
