@@ -6,6 +6,8 @@ import { EXIT, usageError } from '../errors.js';
 import type { ExitCode } from '../errors.js';
 import { followAudit } from './audit.js';
 import { stdinText, fileText } from './input.js';
+import { removeAt, withYes } from './removal.js';
+import type { RemoveOptions } from './removal.js';
 import { addCommand, commaList, NAME } from './session.js';
 import type { Run, Session } from './session.js';
 import { table } from './terminal.js';
@@ -40,9 +42,12 @@ export function channelCommands(program: Command, run: Run): void {
     .option('--whapi-token-file <path>', "file with the channel's Whapi token; - reads standard input")
     .option('--whapi-base-url <url>', "base URL of Whapi's API; default: WHAPI_BASE_URL of the gateway")
     .action(run(add));
-  addCommand(channels, 'remove <name>', 'Remove a channel. Its webhook at Whapi stays, so disconnect it first', [
-    'channels disconnect shop && whapi-resync-gateway channels remove shop',
-  ]).action(run(remove));
+  withYes(
+    addCommand(channels, 'remove <name>', 'Remove a channel. Its webhook at Whapi stays, so disconnect it first', [
+      'channels disconnect shop && whapi-resync-gateway channels remove shop',
+      'channels remove shop --yes',
+    ]),
+  ).action(run(remove));
   addCommand(channels, 'connect <name>', "Make Whapi send a channel's webhooks to the gateway, and test it", [
     'channels connect shop --public-url https://gateway.example.com --dry-run',
     'channels connect shop --public-url https://gateway.example.com',
@@ -97,8 +102,8 @@ async function add({ api, show, terminal }: Session, name: string, options: AddO
   return;
 }
 
-async function remove({ api, show }: Session, name: string): Promise<undefined> {
-  await api().call('DELETE', `/v1/channels/${encodeURIComponent(name)}`);
+async function remove({ api, show }: Session, name: string, options: RemoveOptions): Promise<undefined> {
+  await removeAt(api(), `/v1/channels/${encodeURIComponent(name)}`, `Channel ${name}`, options);
   show({ removed: name }, `Channel ${name} removed.\n`);
   return;
 }

@@ -3,6 +3,8 @@ import type { ChangedTarget, CreatedTarget, RotatedSecret, Target, TargetTest } 
 import { CommandError, EXIT, usageError } from '../errors.js';
 import type { ExitCode } from '../errors.js';
 import type { Api } from './api.js';
+import { removeAt, withYes } from './removal.js';
+import type { RemoveOptions } from './removal.js';
 import { addCommand, NAME } from './session.js';
 import type { Run, Session } from './session.js';
 import { wholeNumber } from './options.js';
@@ -49,9 +51,12 @@ export function targetCommands(program: Command, run: Run): void {
     .option('--name <name>', 'new name')
     .option('--url <url>', 'new URL')
     .action(run(set));
-  addCommand(targets, 'remove <target>', 'Remove a target. Its pending deliveries end as dead', [
-    'targets remove bot',
-  ]).action(run(remove));
+  withYes(
+    addCommand(targets, 'remove <target>', 'Remove a target. Its pending deliveries end as dead', [
+      'targets remove bot',
+      'targets remove bot --yes',
+    ]),
+  ).action(run(remove));
   addCommand(targets, 'test <target>', 'Send a test event at once, without queueing it', ['targets test bot']).action(
     run(test),
   );
@@ -147,9 +152,9 @@ function testWords(
   return `A test event (${where}) failed: ${error ?? ''}\n→ ${remedy}\n`;
 }
 
-async function remove({ api, show }: Session, target: string): Promise<undefined> {
+async function remove({ api, show }: Session, target: string, options: RemoveOptions): Promise<undefined> {
   const { id, name } = await targetOf(api(), target);
-  await api().call('DELETE', `/v1/targets/${id}`);
+  await removeAt(api(), `/v1/targets/${id}`, `Target ${name}`, options);
   show({ removed: id }, `Target ${name} removed.\n`);
   return;
 }

@@ -12,6 +12,7 @@ export const MEANING_OF: Readonly<Record<GatewayErrorCode, string>> = {
   GW_CHANNEL_MISMATCH: "The body's `channel_id` is that of another channel.",
   GW_CONFLICT: 'The current state does not allow this.',
   GW_NOT_HELD: 'The item is not held.',
+  GW_UNDER_WAY: 'Something is under way; `errors` has the numbers. With `force` it is removed anyway.',
   GW_PAYLOAD_GONE: 'The payload was pruned.',
   GW_TOO_LARGE: 'The body is too large.',
   GW_IDEMPOTENCY_MISMATCH: 'The idempotency key was used with another body.',

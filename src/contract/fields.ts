@@ -63,5 +63,15 @@ export const range = {
   until: Type.Optional(time('Latest time, ISO 8601 with a zone.')),
 };
 
+/** The query of a removal. */
+export const ForceQuery = Type.Object(
+  {
+    force: Type.Optional(
+      Type.Boolean({ default: false, description: 'Remove it even if something is under way (`GW_UNDER_WAY`).' }),
+    ),
+  },
+  { additionalProperties: false },
+);
+
 export const Id = pathParams('id', 'The `id` of the object, as its list gives it.');
 export const Name = pathParams('name', 'The `name` of the channel.', 'shop');

@@ -24,7 +24,7 @@ export const ProblemSchema = Type.Object(
           path: Type.String({ description: 'JSON pointer to the field.' }),
           message: Type.String({ description: 'What is wrong with it.' }),
         }),
-        { description: 'The first 20 invalid fields of the request.' },
+        { description: 'The first 20 invalid fields of the request; with `GW_UNDER_WAY`, what is under way.' },
       ),
     ),
   },

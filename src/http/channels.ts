@@ -17,6 +17,7 @@ import { placeOf } from '../secret-places.js';
 import type { App } from './app.js';
 import { checkedBaseUrl } from './checked-url.js';
 import { iso, isoOrNull, pageOfAll, pageRequest } from './schemas.js';
+import { refuseWhileUnderWay } from './under-way.js';
 import type { Registry } from '../store/registry.js';
 import type { ChannelTraffic, Traffic } from '../store/traffic.js';
 
@@ -29,6 +30,8 @@ export interface ChannelRoutesOptions {
   readonly effects: Pick<Effects, 'now' | 'randomBytes'>;
   /** Called after a change was committed, because paused calls may now be due. */
   readonly onChanged: () => void;
+  /** Called after a channel was removed, because what was under way for it now ends in the background. */
+  readonly onRemoved: () => void;
   readonly log: Pick<FastifyBaseLogger, 'info'>;
 }
 
@@ -109,10 +112,13 @@ function updateRoute(app: App, options: ChannelRoutesOptions): void {
   });
 }
 
-function deleteRoute(app: App, { store, log }: ChannelRoutesOptions): void {
-  app.delete('/channels/:name', { schema: deleteChannel }, async ({ params }, reply) => {
-    await store.registry.removeChannel(params.name);
-    log.info({ channel: params.name }, 'channel removed');
+function deleteRoute(app: App, { store, log, onRemoved }: ChannelRoutesOptions): void {
+  app.delete('/channels/:name', { schema: deleteChannel }, async ({ params, query }, reply) => {
+    const { name } = params;
+    if (query.force !== true) refuseWhileUnderWay('channel', name, await store.registry.workOfChannel(name));
+    await store.registry.removeChannel(name);
+    log.info({ channel: name }, 'channel removed');
+    onRemoved();
     return await reply.code(204).send(null);
   });
 }

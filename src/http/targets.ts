@@ -22,6 +22,7 @@ import type { App } from './app.js';
 import { checkedEventNames } from './event-names.js';
 import { iso, isoOrNull, pageOfAll, pageRequest } from './schemas.js';
 import { checkTarget } from './target-checks.js';
+import { refuseWhileUnderWay } from './under-way.js';
 import { invalidField } from './validation-errors.js';
 import { changeOf, DEFAULTS, fieldsOf, GRACE_SECONDS, targetJson, testJson } from './target-json.js';
 import type { Outbox } from '../store/outbox.js';
@@ -37,6 +38,8 @@ export interface TargetRoutesOptions {
   readonly sendTest: (target: Target) => Promise<TargetTest>;
   /** Called after a target was changed, because pending deliveries may now be due. */
   readonly onDeliveries: () => void;
+  /** Called after a target was removed, because its pending deliveries now end in the background. */
+  readonly onRemoved: () => void;
   readonly breakers: BreakersOfTargets;
   readonly log: Pick<FastifyBaseLogger, 'info'>;
 }
@@ -121,10 +124,13 @@ function updateRoute(app: App, options: TargetRoutesOptions): void {
   });
 }
 
-function deleteRoute(app: App, { store, log }: TargetRoutesOptions): void {
-  app.delete('/targets/:id', { schema: deleteTarget }, async ({ params }, reply) => {
-    await store.registry.removeTarget(params.id);
-    log.info({ target: params.id }, 'target removed');
+function deleteRoute(app: App, { store, log, onRemoved }: TargetRoutesOptions): void {
+  app.delete('/targets/:id', { schema: deleteTarget }, async ({ params, query }, reply) => {
+    const { id, name } = await mustHave(store.registry, params.id);
+    if (query.force !== true) refuseWhileUnderWay('target', name, await store.registry.workOfTarget(id));
+    await store.registry.removeTarget(id);
+    log.info({ target: id, name }, 'target removed');
+    onRemoved();
     return await reply.code(204).send(null);
   });
 }

@@ -65,12 +65,23 @@ export const v1Routes: FastifyPluginAsyncTypebox<
   if (config.apiRatePerMinute > 0) await v1.register(rateLimit, apiRate(config.apiRatePerMinute));
 
   const { whapiBaseUrl, publicUrl } = config;
-  const onChanged = options.onChannelChanged;
-  await v1.register(channelRoutes, { store, encryption, guard, whapiBaseUrl, publicUrl, effects, onChanged, log });
+  const { onChannelChanged: onChanged } = options;
+  const channelOptions = {
+    store,
+    encryption,
+    guard,
+    whapiBaseUrl,
+    publicUrl,
+    effects,
+    onChanged,
+    onRemoved: onJob,
+    log,
+  };
+  await v1.register(channelRoutes, channelOptions);
   await v1.register(connectRoutes, { store, connector: options.connector });
   const { whyRefused, sendTest } = options;
   await v1.register(targetRoutes, {
-    ...{ store, encryption, effects, whyRefused, sendTest, onDeliveries, breakers, log },
+    ...{ store, encryption, effects, whyRefused, sendTest, onDeliveries, onRemoved, breakers, log },
   });
   const { onRegistered, progressOf } = options;
   await v1.register(resyncRoutes, { store, onRegistered, progressOf });

@@ -16,6 +16,8 @@ export interface Registry {
    * @throws GatewayError GW_NOT_FOUND
    */
   removeChannel(name: string): Promise<void>;
+  /** What a removal of the channel would end or leave behind. @throws GatewayError GW_NOT_FOUND */
+  workOfChannel(name: string): Promise<WorkUnderWay>;
   connection(channel: string): Promise<Connection | null>;
   /** Keeps `hasSetPersist` of an earlier connect, so that it can be undone. @throws GatewayError GW_NOT_FOUND (unknown channel) */
   rememberConnection(channel: string, connection: Connection): Promise<void>;
@@ -33,6 +35,8 @@ export interface Registry {
   rotateSecret(id: string, secret: Sealed, previous: Predecessor | null): Promise<Target>;
   /** Disables a failing target. Returns false, changing nothing, if it was disabled or got another URL meanwhile. */
   disableTarget(target: Pick<Target, 'id' | 'url'>, reason: string): Promise<boolean>;
+  /** What a removal of the target would end. @throws GatewayError GW_NOT_FOUND */
+  workOfTarget(id: string): Promise<WorkUnderWay>;
   /** Takes effect at once; `Jobs.step` ends its pending deliveries as dead. @throws GatewayError GW_NOT_FOUND */
   removeTarget(id: string): Promise<void>;
 }
@@ -42,6 +46,21 @@ export interface Predecessor {
   readonly expiresAt: number;
   /** Seals it for its new place. Called in the transaction, so that it is the secret of that moment. */
   readonly seal: (current: Sealed) => Sealed;
+}
+
+/** What is under way for a target or a channel. A target has only deliveries. */
+export interface WorkUnderWay {
+  readonly pendingDeliveries: WorkCount;
+  /** Without duplicates, which the targets most likely have. */
+  readonly heldItems: WorkCount;
+  readonly openResyncs: WorkCount;
+  readonly runningAudits: WorkCount;
+}
+
+/** A number that is cheap to find. `isMore`: counting stopped, and there may be more. */
+export interface WorkCount {
+  readonly count: number;
+  readonly isMore: boolean;
 }
 
 /** The settings that the gateway has made at Whapi for a channel, so that it can undo them. */

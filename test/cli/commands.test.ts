@@ -197,6 +197,21 @@ describe('targets', () => {
     expect(jsonOf(await cli(['targets', 'list', '--json'], { env }))).toEqual([]);
   });
 
+  it('with pending deliveries are removed only with --yes, after their number was shown', async () => {
+    const gateway = await startApi();
+    const env = accessTo(gateway);
+    await cli(['targets', 'add', 'bot', await unreachableUrl(), '--no-test', '--disabled'], { env });
+    await gateway.webhook(textWebhook('a'));
+    const refused = await cli(['targets', 'remove', 'bot'], { env });
+    expect([refused.code, refused.stdout]).toEqual([5, '']);
+    expect(refused.stderr).toBe(
+      'GW_UNDER_WAY: Target bot has work under way:\n  1 pending delivery (would end as dead)\nTo remove it anyway, add --yes.\n',
+    );
+    expect(jsonOf(await cli(['targets', 'list', '--json'], { env }))).toHaveLength(1);
+    expect((await cli(['targets', 'remove', 'bot', '--yes'], { env })).code).toBe(0);
+    expect(jsonOf(await cli(['targets', 'list', '--json'], { env }))).toEqual([]);
+  });
+
   it('take every field of the API as an option, for add and set', async () => {
     const gateway = await startApi();
     const env = accessTo(gateway);

@@ -288,7 +288,7 @@ describe('a removed target', () => {
     bot.otherwise = 500;
     for (const id of ['a-1', 'a-2']) await gateway.webhook(textWebhook({ id, chat: 'a' }));
     await bot.received(2);
-    expect((await gateway.call('DELETE', `/v1/targets/${target.id}`)).status).toBe(204);
+    expect((await gateway.call('DELETE', `/v1/targets/${target.id}?force=true`)).status).toBe(204);
     const sent = bot.requests.length;
     await turn();
     expect(bot.requests.length).toBeLessThanOrEqual(sent + 1);
@@ -301,7 +301,7 @@ describe('a removed target', () => {
     const held = hold(bot);
     await gateway.webhook(textWebhook('m-1'));
     await bot.received(1);
-    await gateway.call('DELETE', `/v1/targets/${target.id}`);
+    await gateway.call('DELETE', `/v1/targets/${target.id}?force=true`);
     held.waiting.shift()?.writeHead(500).end();
     await turn();
     expect(await deliveryOf(gateway, 'm-1')).toMatchObject({ status: 'dead', last_error: 'The target was removed.' });

@@ -270,7 +270,7 @@ describe('DELETE /v1/channels/{name}', () => {
     await gateway.addTarget({ url: bot.url });
     await gateway.webhook(textWebhook('a'));
     await bot.received(1);
-    await gateway.call('DELETE', '/v1/channels/main');
+    await gateway.call('DELETE', '/v1/channels/main?force=true');
     first.give(500);
     expect((await bot.received(2))[1]?.ids).toEqual(['a']);
     await gateway.settled();
@@ -281,9 +281,28 @@ describe('DELETE /v1/channels/{name}', () => {
     const gateway = await startApi();
     const ids = { channel: 'main', message_ids: ['a', 'b'] };
     const { body } = await gateway.call<ResyncJson>('POST', '/v1/resyncs', ids);
-    await gateway.call('DELETE', '/v1/channels/main');
+    await gateway.call('DELETE', '/v1/channels/main?force=true');
     const now = await gateway.call<ResyncJson>('GET', `/v1/resyncs/${body.id}`);
     expect(now.body).toMatchObject({ status: 'cancelled', counts: { cancelled: 2 } });
+  });
+
+  it('answers 409 with the numbers of what is under way and changes nothing, unless it is forced', async () => {
+    const gateway = await startApi();
+    await gateway.addTarget({ url: await unreachableUrl(), enabled: false });
+    await gateway.call('POST', '/v1/resyncs', { channel: 'main', message_ids: ['a', 'b'] });
+    await gateway.webhook(textWebhook('a'));
+    for (const message of ['c', 'c']) await gateway.webhook(textWebhook(message));
+    await gateway.call('POST', '/v1/audits', { channel: 'main', since: '2026-01-01T00:00:00Z' });
+    const refused = await gateway.call('DELETE', '/v1/channels/main');
+    expect(expectProblem(refused, 409, 'GW_UNDER_WAY')).toEqual(
+      expect.arrayContaining(['/open_resyncs', '/held_items']),
+    );
+    const messages = (refused.body['errors'] as { message: string }[]).map(({ message }) => message);
+    expect(messages).toContain('1 running resync (would be cancelled)');
+    expect(messages).toContain('1 held item (would stay releasable until pruned)');
+    expect(messages).toContain('1 pending delivery (would still be sent)');
+    expect((await gateway.call('GET', '/v1/channels/main')).status).toBe(200);
+    expect((await gateway.call('DELETE', '/v1/channels/main?force=true')).status).toBe(204);
   });
 
   it('frees the name, and messages seen under it are still duplicates', async () => {

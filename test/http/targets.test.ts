@@ -356,12 +356,27 @@ describe('DELETE /v1/targets/{id}', () => {
   it('ends its pending deliveries as dead and keeps them visible (I4)', async () => {
     const { gateway, id } = await withBot({ enabled: false });
     await gateway.webhook(textWebhook('a'));
-    await gateway.call('DELETE', `/v1/targets/${id}`);
+    await gateway.call('DELETE', `/v1/targets/${id}?force=true`);
     const [delivery] = await deliveriesOf(gateway, `?status=dead&target=${id}`);
     expect(delivery).toMatchObject({ target: id, next_attempt_at: null, last_error: 'The target was removed.' });
     const path = `/v1/deliveries/${delivery?.id ?? ''}`;
     expect((await gateway.call('GET', path)).body['body']).toBe(textWebhook('a'));
     expectProblem(await gateway.call('POST', `${path}/retry`), 409, 'GW_CONFLICT');
+  });
+});
+
+describe('DELETE /v1/targets/{id} with pending deliveries', () => {
+  it('answers 409 with their number and changes nothing, unless it is forced', async () => {
+    const { gateway, id } = await withBot({ name: 'bot', enabled: false });
+    for (const message of ['a', 'b']) await gateway.webhook(textWebhook(message));
+    const refused = await gateway.call('DELETE', `/v1/targets/${id}`);
+    expect(expectProblem(refused, 409, 'GW_UNDER_WAY')).toEqual(['/pending_deliveries']);
+    expect(refused.body['detail']).toMatch(
+      /^The target "bot" has work under way: 2 pending deliveries \(would end as dead\)\. .*force=true/,
+    );
+    expect((await gateway.call('GET', `/v1/targets/${id}`)).body).toMatchObject({ pending: 2 });
+    expect((await gateway.call('DELETE', `/v1/targets/${id}?force=true`)).status).toBe(204);
+    expect(await deliveriesOf(gateway, '?status=dead')).toHaveLength(2);
   });
 });
 

@@ -416,7 +416,7 @@ describe('a cancelled resync', () => {
     lose(other, ['o-1']);
     const { id } = await resync(gateway, ids(2));
     await until(() => expect(resyncCalls(whapi)).toEqual(['m-1']));
-    expect((await gateway.call('DELETE', '/v1/channels/main')).status).toBe(204);
+    expect((await gateway.call('DELETE', '/v1/channels/main?force=true')).status).toBe(204);
     await resync(gateway, ['o-1'], { channel: 'other' });
     await messageIs(gateway, 'o-1', { status: 'restored' }, 'other');
     expect((await finished(gateway, id)).status).toBe('cancelled');

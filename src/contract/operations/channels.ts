@@ -9,7 +9,7 @@ import {
   NewSeedingSchema,
 } from '../channels.js';
 import { ConnectionSchema, ConnectRequestSchema, DisconnectionSchema, DisconnectRequestSchema } from '../connect.js';
-import { Name } from '../fields.js';
+import { ForceQuery, Name } from '../fields.js';
 import { operation } from '../operation.js';
 import { orNull, pageQuery, ref } from '../schema.js';
 
@@ -59,10 +59,13 @@ export const deleteChannel = operation({
   operationId: 'deleteChannel',
   tags: ['channels'],
   summary: 'Remove a channel',
-  description: 'Removes a channel and cancels its resyncs. Deliveries that are already recorded still go out.',
+  description:
+    'Removes a channel at once, and cancels its resyncs and audits in the background. Deliveries that are already recorded ' +
+    'still go out. If something is under way, it is refused with `GW_UNDER_WAY` and the numbers, unless `force` is true.',
   params: Name,
+  querystring: ForceQuery,
   response: { 204: Type.Null({ description: 'The channel was removed.' }) },
-  'x-errors': ['GW_NOT_FOUND'],
+  'x-errors': ['GW_NOT_FOUND', 'GW_UNDER_WAY'],
 });
 
 export const connectChannel = operation({

@@ -1,5 +1,5 @@
 import { Type } from 'typebox';
-import { Id } from '../fields.js';
+import { ForceQuery, Id } from '../fields.js';
 import { operation } from '../operation.js';
 import { orNull, pageQuery, ref } from '../schema.js';
 import {
@@ -59,10 +59,13 @@ export const deleteTarget = operation({
   operationId: 'deleteTarget',
   tags: ['targets'],
   summary: 'Remove a target',
-  description: 'Removes a target. Its pending deliveries end as `dead`.',
+  description:
+    'Removes a target at once: nothing is sent to it any more, and its pending deliveries end as `dead` in the background. If ' +
+    'there are any, it is refused with `GW_UNDER_WAY` and their number, unless `force` is true.',
   params: Id,
+  querystring: ForceQuery,
   response: { 204: Type.Null({ description: 'The target was removed.' }) },
-  'x-errors': ['GW_NOT_FOUND'],
+  'x-errors': ['GW_NOT_FOUND', 'GW_UNDER_WAY'],
 });
 
 export const rotateTargetSecret = operation({

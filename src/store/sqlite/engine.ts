@@ -37,6 +37,7 @@ import { SqliteResyncs } from './resyncs.js';
 import { TargetCounts } from './target-counts.js';
 import { TrafficCounts } from './traffic-counts.js';
 import { SqliteTraffic } from './traffic.js';
+import { WorkCounts } from './under-way.js';
 import { SqliteUpkeep } from './upkeep.js';
 import { WebhookViews } from './webhook-views.js';
 import type { Store } from '../store.js';
@@ -83,6 +84,7 @@ function assemble({ db, isChecked, close }: OpenDatabase, effects: StoreEffects)
   const release = new ItemRelease(db, registry, deliveries, held);
   const deliveryViews = new DeliveryViews(db);
   const itemViews = new ItemViews(db, held);
+  const workCounts = new WorkCounts(db, registry, counts);
   const removals = new Removals(db, { deliveries, resyncWindows, audits });
 
   deliveries.dropLeases(now());
@@ -126,7 +128,10 @@ function assemble({ db, isChecked, close }: OpenDatabase, effects: StoreEffects)
       },
       effects,
     ),
-    registry: new SqliteRegistry({ commit, tables: registry, breakers, callHistory: history, removals, traffic }, now),
+    registry: new SqliteRegistry(
+      { commit, tables: registry, breakers, callHistory: history, removals, traffic, workCounts },
+      now,
+    ),
     breakers,
     traffic: new SqliteTraffic(db, traffic, now),
     items: new SqliteItems(itemViews, new WebhookViews(db), new Explanations(db, held), now),

@@ -9,7 +9,8 @@ import { read } from './reads.js';
 import type { RegistryTables } from './registry-tables.js';
 import type { Removals } from './removals.js';
 import type { TrafficCounts } from './traffic-counts.js';
-import type { Connection, Predecessor, Registry } from '../registry.js';
+import type { WorkCounts } from './under-way.js';
+import type { Connection, Predecessor, Registry, WorkUnderWay } from '../registry.js';
 
 export interface RegistryParts {
   readonly commit: GroupCommit;
@@ -19,6 +20,7 @@ export interface RegistryParts {
   readonly callHistory: CallHistoryTable;
   readonly removals: Removals;
   readonly traffic: TrafficCounts;
+  readonly workCounts: WorkCounts;
 }
 
 export class SqliteRegistry implements Registry {
@@ -75,6 +77,14 @@ export class SqliteRegistry implements Registry {
       this.#tables.deleteChannel(name);
       removals.beginChannel(name, this.#now());
     });
+  }
+
+  async workOfChannel(name: string): Promise<WorkUnderWay> {
+    return await read(async () => await this.#affected.workCounts.ofChannel(name));
+  }
+
+  async workOfTarget(id: string): Promise<WorkUnderWay> {
+    return await read(() => this.#affected.workCounts.ofTarget(id));
   }
 
   async connection(channel: string): Promise<Connection | null> {

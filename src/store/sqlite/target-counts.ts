@@ -113,13 +113,18 @@ export class TargetCounts {
     for (const statement of this.#removeRows) statement.run(target);
   }
 
+  /** A read. */
+  pendingOf(target: number): number {
+    return this.#pending.get(target) ?? 0;
+  }
+
   /** A read: see `Outbox.loadOf`. */
   loadOf(targetId: string, now: number): TargetLoad {
     const number = this.#registry.targets().get(targetId)?.number ?? 0;
     const dead = this.#deadByCause.all(number, utcHour(now) - HOURS_BEFORE);
     const other = dead.filter(({ cause }) => cause !== 'no_handler');
     return {
-      pending: this.#pending.get(number) ?? 0,
+      pending: this.pendingOf(number),
       oldestPendingAt: this.#oldestPendingAt.get(number) ?? null,
       lastError: this.#lastError.get(number) ?? null,
       deadLastDay: other.reduce((sum, { count }) => sum + count, 0),

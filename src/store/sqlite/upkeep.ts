@@ -63,11 +63,10 @@ export class SqliteUpkeep implements Upkeep {
   }
 
   async #shiftCalls(byMs: number, channel: string, status: string): Promise<void> {
-    let cursor: CallCursor | null = null;
-    do {
-      const from: CallCursor | null = cursor;
-      cursor = await this.#commit.run(() => this.#clockShift.shiftCalls(byMs, channel, status, from, this.#now()));
-    } while (cursor !== null);
+    const step = async (from: CallCursor | null): Promise<CallCursor | null> =>
+      await this.#commit.run(() => this.#clockShift.shiftCalls(byMs, channel, status, from, this.#now()));
+    let cursor = await step(null);
+    while (cursor !== null) cursor = await step(cursor);
   }
 
   async probe(): Promise<void> {
