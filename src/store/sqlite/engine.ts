@@ -8,6 +8,7 @@ import { SqliteBreakers } from './breakers.js';
 import { BulkRelease, BulkRetry } from './bulk.js';
 import { CallHistoryTable } from './call-history.js';
 import { SqliteCalls } from './calls.js';
+import { ClockMemory } from './clock-memory.js';
 import { ClockShift } from './clock-shift.js';
 import { findDamage } from './damage.js';
 import { asStartError, openDatabase } from './database.js';
@@ -80,6 +81,7 @@ function assemble({ db, isChecked, close }: OpenDatabase, effects: StoreEffects)
   const release = new ItemRelease(db, registry, deliveries, held);
   const deliveryViews = new DeliveryViews(db);
   const itemViews = new ItemViews(db, held);
+  const clock = new ClockMemory(db);
 
   deliveries.dropLeases(now());
   registrations.dropIncomplete();
@@ -130,7 +132,7 @@ function assemble({ db, isChecked, close }: OpenDatabase, effects: StoreEffects)
     upkeep: new SqliteUpkeep(
       db,
       {
-        ...{ commit, registry, pruning: new Pruning(db), clockShift: new ClockShift(db) },
+        ...{ commit, registry, clock, pruning: new Pruning(db, clock), clockShift: new ClockShift(db) },
         findDamage: async (signal) => (isChecked ? null : await findDamage(db.name, signal)),
       },
       now,

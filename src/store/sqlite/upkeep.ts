@@ -1,17 +1,20 @@
 import type { Effects } from '../../effects.js';
 import { SHIFT_START } from './clock-shift.js';
 import type { ClockShift, ShiftCursor } from './clock-shift.js';
+import type { ClockMemory } from './clock-memory.js';
 import type { Db } from './database.js';
 import type { GroupCommit } from './group-commit.js';
 import type { Pruning } from './pruning.js';
 import { read } from './reads.js';
 import type { RegistryTables } from './registry-tables.js';
+import type { SweepStep } from './sweep-step.js';
 import type { Retention, Upkeep } from '../upkeep.js';
 
 export interface UpkeepParts {
   readonly commit: GroupCommit;
   readonly registry: RegistryTables;
   readonly pruning: Pruning;
+  readonly clock: ClockMemory;
   readonly clockShift: ClockShift;
   /** Looks for damage that the start has not looked for. */
   readonly findDamage: Upkeep['findDamage'];
@@ -21,17 +24,21 @@ export class SqliteUpkeep implements Upkeep {
   readonly #commit: GroupCommit;
   readonly #registry: RegistryTables;
   readonly #pruning: Pruning;
+  readonly #clock: ClockMemory;
   readonly #clockShift: ClockShift;
   readonly findDamage: Upkeep['findDamage'];
   readonly #now: Effects['now'];
   readonly #writeProbe;
   readonly #insertPin;
   readonly #pinnedValue;
+  /** The next step of the sweep; null: the first one. It moves on only after the commit of the step before it. */
+  #nextStep: SweepStep | null = null;
 
-  constructor(db: Db, { commit, registry, pruning, clockShift, findDamage }: UpkeepParts, now: Effects['now']) {
+  constructor(db: Db, { commit, registry, pruning, clock, clockShift, findDamage }: UpkeepParts, now: Effects['now']) {
     this.#commit = commit;
     this.#registry = registry;
     this.#pruning = pruning;
+    this.#clock = clock;
     this.#clockShift = clockShift;
     this.findDamage = findDamage;
     this.#now = now;
@@ -45,6 +52,7 @@ export class SqliteUpkeep implements Upkeep {
   }
 
   async clockSetBack(byMs: number): Promise<void> {
+    await this.#commit.run(() => this.#clock.noteSetBack(byMs, this.#now()));
     let cursor: ShiftCursor | null = SHIFT_START;
     while (cursor !== null) {
       const from: ShiftCursor = cursor;
@@ -68,12 +76,21 @@ export class SqliteUpkeep implements Upkeep {
     return await read(() => this.#pinnedValue.get(name) ?? null);
   }
 
-  async prune(retention: Retention): Promise<boolean> {
-    const isMore = await this.#commit.run(() => {
-      this.#registry.dropExpiredSecrets(this.#now());
-      return this.#pruning.step(retention, this.#now());
+  async confirmedTime(): Promise<number | null> {
+    return await read(() => this.#clock.confirmedAt());
+  }
+
+  async rememberTime(now: number, isConfirmed: boolean): Promise<void> {
+    await this.#commit.run(() => this.#clock.remember(now, isConfirmed));
+  }
+
+  async prune(retention: Retention, now: number): Promise<boolean> {
+    const step = this.#nextStep;
+    this.#nextStep = await this.#commit.run(() => {
+      this.#registry.dropExpiredSecrets(now);
+      return this.#pruning.step(step, retention, now);
     });
     await read(() => this.#pruning.vacuum());
-    return isMore;
+    return this.#nextStep !== null;
   }
 }
