@@ -16,8 +16,8 @@ const LEAST_SHIFT_MS = 1000;
 /**
  * Stored times use the machine's clock, because they must survive a restart. If that clock is set back by an hour, work
  * due in a minute would wait an hour and a minute. So this watch compares it with the monotonic clock, which cannot be
- * set, and reports how far due times must be shifted. A clock that is set forward needs nothing: work becomes due
- * early.
+ * set, and reports how far due times must be shifted. A clock that is set forward needs nothing here: work becomes due
+ * early. Pruning, which cannot be undone, has a `ConfirmedClock`.
  */
 export function startClockWatch({ effects, onSetBack, onError }: ClockWatchOptions): Loop {
   const offsetMs = (): number => effects.now() - effects.monotonic();

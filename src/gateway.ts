@@ -224,7 +224,10 @@ function startBackground(base: Base, deliveries: Deliveries, { scheduler, resync
   };
   components.add('clock watch', startClockWatch({ effects, onSetBack, onError }));
   const retention = { payloadMs: config.retentionDays * DAY_MS, ledgerMs: config.ledgerRetentionDays * DAY_MS };
-  components.add('sweep', startSweep({ store, retention, onError, effects }));
+  const onJump = (byMs: number): void => {
+    log.warn({ by_ms: byMs }, 'time jumped forward, pruning paused for an hour');
+  };
+  components.add('sweep', startSweep({ store, retention, onJump, onError, effects }));
   const damage = components.add('damage check', createDamageCheck({ store, log }));
   return { onJob: jobs.wake, damage };
 }

@@ -141,6 +141,11 @@ CREATE TABLE "fingerprints" (
   key         BLOB PRIMARY KEY,
   recorded_at INTEGER NOT NULL) WITHOUT ROWID;
 
+CREATE TABLE id_marks (
+  set_at      INTEGER PRIMARY KEY,
+  greatest_id INTEGER NOT NULL
+);
+
 CREATE TABLE jobs (
   number      INTEGER PRIMARY KEY, -- grows with time, together with the ids of webhooks and deliveries
   kind        TEXT NOT NULL,

@@ -65,19 +65,11 @@ export const v1Routes: FastifyPluginAsyncTypebox<
   if (config.apiRatePerMinute > 0) await v1.register(rateLimit, apiRate(config.apiRatePerMinute));
 
   const { whapiBaseUrl, publicUrl } = config;
-  const { onChannelChanged: onChanged } = options;
-  const channelOptions = {
-    store,
-    encryption,
-    guard,
-    whapiBaseUrl,
-    publicUrl,
-    effects,
-    onChanged,
-    onRemoved: onJob,
-    log,
-  };
-  await v1.register(channelRoutes, channelOptions);
+  const onChanged = options.onChannelChanged;
+  const onRemoved = onJob;
+  await v1.register(channelRoutes, {
+    ...{ store, encryption, guard, whapiBaseUrl, publicUrl, effects, onChanged, onRemoved, log },
+  });
   await v1.register(connectRoutes, { store, connector: options.connector });
   const { whyRefused, sendTest } = options;
   await v1.register(targetRoutes, {

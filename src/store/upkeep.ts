@@ -23,8 +23,16 @@ export interface Upkeep {
   /**
    * Removes some of what has outlived its retention: payloads with their settled deliveries, resyncs, jobs and audits that
    * are over, then ledger rows. Returns true while there may be more to remove.
+   * @param now the time, which the caller has confirmed: a clock that is ahead would empty the store
    */
-  prune(retention: Retention): Promise<boolean>;
+  prune(retention: Retention, now: number): Promise<boolean>;
+  /** The last confirmed time that was remembered, also before a restart; null: none. */
+  confirmedTime(): Promise<number | null>;
+  /**
+   * Remembers what the clock shows. Notices that it shows less than before by an hour or more, as `clockSetBack` does: what
+   * ended in the future then counts as ended now.
+   */
+  rememberTime(now: number, isConfirmed: boolean): Promise<void>;
 }
 
 /** How long payloads and ledger rows are kept, in milliseconds. */

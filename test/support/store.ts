@@ -277,8 +277,8 @@ export function refusal(code: GatewayErrorCode): unknown {
 }
 
 /** A complete sweep. */
-export async function prune({ store }: StoreFixture, retention: Retention): Promise<void> {
-  while (await store.upkeep.prune(retention));
+export async function prune({ store, clock }: StoreFixture, retention: Retention): Promise<void> {
+  while (await store.upkeep.prune(retention, clock.now()));
 }
 
 /** The call to Whapi that is due now, a resync before a poll. */

@@ -8,6 +8,7 @@ import { SqliteBreakers } from './breakers.js';
 import { BulkRelease, BulkRetry } from './bulk.js';
 import { CallHistoryTable } from './call-history.js';
 import { SqliteCalls } from './calls.js';
+import { ClockMemory } from './clock-memory.js';
 import { ClockShift } from './clock-shift.js';
 import { findDamage } from './damage.js';
 import { asStartError, openDatabase, stopWaitingForLocks } from './database.js';
@@ -86,6 +87,7 @@ function assemble({ db, isChecked, close }: OpenDatabase, effects: StoreEffects)
   const itemViews = new ItemViews(db, held);
   const workCounts = new WorkCounts(db, registry, counts);
   const removals = new Removals(db, { deliveries, resyncWindows, audits });
+  const clock = new ClockMemory(db);
 
   deliveries.dropLeases(now());
   registrations.dropIncomplete();
@@ -138,7 +140,7 @@ function assemble({ db, isChecked, close }: OpenDatabase, effects: StoreEffects)
     upkeep: new SqliteUpkeep(
       db,
       {
-        ...{ commit, registry, pruning: new Pruning(db), clockShift: new ClockShift(db) },
+        ...{ commit, registry, clock, pruning: new Pruning(db, clock), clockShift: new ClockShift(db) },
         findDamage: async (signal) => (isChecked ? null : await findDamage(db.name, signal)),
       },
       now,

@@ -1,6 +1,7 @@
 import type { Effects } from '../../effects.js';
 import { rewriteChannel, rewriteTarget } from '../../secret-places.js';
 import type { RewriteSecret } from '../../secret-places.js';
+import type { ClockMemory } from './clock-memory.js';
 import { SHIFT_START, STATUSES_TO_SHIFT } from './clock-shift.js';
 import type { CallCursor, ClockShift, ShiftCursor } from './clock-shift.js';
 import type { Db } from './database.js';
@@ -8,12 +9,14 @@ import type { GroupCommit } from './group-commit.js';
 import type { Pruning } from './pruning.js';
 import { read } from './reads.js';
 import type { RegistryTables } from './registry-tables.js';
+import type { SweepStep } from './sweep-step.js';
 import type { Retention, Upkeep } from '../upkeep.js';
 
 export interface UpkeepParts {
   readonly commit: GroupCommit;
   readonly registry: RegistryTables;
   readonly pruning: Pruning;
+  readonly clock: ClockMemory;
   readonly clockShift: ClockShift;
   /** Looks for damage that the start has not looked for. */
   readonly findDamage: Upkeep['findDamage'];
@@ -23,6 +26,7 @@ export class SqliteUpkeep implements Upkeep {
   readonly #commit: GroupCommit;
   readonly #registry: RegistryTables;
   readonly #pruning: Pruning;
+  readonly #clock: ClockMemory;
   readonly #clockShift: ClockShift;
   readonly findDamage: Upkeep['findDamage'];
   readonly #now: Effects['now'];
@@ -30,11 +34,14 @@ export class SqliteUpkeep implements Upkeep {
   readonly #insertPin;
   readonly #pinnedValue;
   readonly #setValue;
+  /** The next step of the sweep; null: the first one. It moves on only after the commit of the step before it. */
+  #nextStep: SweepStep | null = null;
 
-  constructor(db: Db, { commit, registry, pruning, clockShift, findDamage }: UpkeepParts, now: Effects['now']) {
+  constructor(db: Db, { commit, registry, pruning, clock, clockShift, findDamage }: UpkeepParts, now: Effects['now']) {
     this.#commit = commit;
     this.#registry = registry;
     this.#pruning = pruning;
+    this.#clock = clock;
     this.#clockShift = clockShift;
     this.findDamage = findDamage;
     this.#now = now;
@@ -51,6 +58,7 @@ export class SqliteUpkeep implements Upkeep {
   }
 
   async clockSetBack(byMs: number): Promise<void> {
+    await this.#commit.run(() => this.#clock.noteSetBack(byMs, this.#now()));
     let cursor: ShiftCursor | null = SHIFT_START;
     while (cursor !== null) {
       const from: ShiftCursor = cursor;
@@ -93,12 +101,21 @@ export class SqliteUpkeep implements Upkeep {
     });
   }
 
-  async prune(retention: Retention): Promise<boolean> {
-    const isMore = await this.#commit.run(() => {
-      this.#registry.dropExpiredSecrets(this.#now());
-      return this.#pruning.step(retention, this.#now());
+  async confirmedTime(): Promise<number | null> {
+    return await read(() => this.#clock.confirmedAt());
+  }
+
+  async rememberTime(now: number, isConfirmed: boolean): Promise<void> {
+    await this.#commit.run(() => this.#clock.remember(now, isConfirmed));
+  }
+
+  async prune(retention: Retention, now: number): Promise<boolean> {
+    const step = this.#nextStep;
+    this.#nextStep = await this.#commit.run(() => {
+      this.#registry.dropExpiredSecrets(now);
+      return this.#pruning.step(step, retention, now);
     });
     await this.#commit.runAlone(() => this.#pruning.vacuum());
-    return isMore;
+    return this.#nextStep !== null;
   }
 }

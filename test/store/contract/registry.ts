@@ -170,7 +170,7 @@ export function registryContract(open: OpenFixture): void {
         target('bot', { secret: sealed('third'), previousSecrets }),
       );
       fixture.clock.advance(HOUR);
-      await fixture.store.upkeep.prune({ payloadMs: DAY, ledgerMs: DAY });
+      await fixture.store.upkeep.prune({ payloadMs: DAY, ledgerMs: DAY }, fixture.clock.now());
       expect((await fixture.store.registry.target('bot'))?.previousSecrets).toEqual(previousSecrets.slice(1));
       await fixture.store.registry.rotateSecret('bot', sealed('fourth'), null);
       expect(await fixture.store.registry.target('bot')).toMatchObject({ secret: 'fourth', previousSecrets: [] });

@@ -181,13 +181,80 @@ export function upkeepContract(open: OpenFixture): void {
       expect(await fixture.store.resyncs.list({ limit: 50, cursor: null })).toMatchObject({ data: [] });
     });
 
+    it('skips nothing when the transaction of a step is rolled back and repeated', async () => {
+      const fixture = await stage(open, []);
+      const ids = Array.from({ length: 2500 }, (_, index) => `M${index}`);
+      await Promise.all(ids.map(async (id) => await fixture.record(messages(id))));
+      fixture.clock.advance(8 * DAY);
+      let isMore = true;
+      while (isMore) {
+        const pruned = fixture.store.upkeep.prune(RETENTION, fixture.clock.now());
+        await expect(fixture.store.registry.removeTarget('none')).rejects.toEqual(refusal('GW_NOT_FOUND'));
+        isMore = await pruned;
+      }
+      expect(await fixture.store.items.messages({}, { limit: 9, cursor: null })).toEqual({
+        data: [],
+        nextCursor: null,
+      });
+    });
+
+    it('deletes payloads in time although the clock was ahead by a year when they were recorded and settled', async () => {
+      const fixture = await stage(open);
+      fixture.clock.advance(365 * DAY);
+      await fixture.record(messages('A'));
+      await fixture.deliverAll();
+      fixture.clock.advance(-365 * DAY);
+      await fixture.store.upkeep.clockSetBack(365 * DAY);
+      await fixture.record(messages('B'));
+      await fixture.deliverAll();
+      const left = [];
+      for (let day = 0; day <= 8; day += 1) {
+        await prune(fixture, RETENTION);
+        left.push(await deliveryCount(fixture));
+        fixture.clock.advance(DAY);
+      }
+      expect(left).toEqual([2, 2, 2, 2, 2, 2, 2, 2, 0]);
+    });
+
+    it('and although it was ahead when its ids were given, and set back while the gateway was down', async () => {
+      const fixture = await stage(open);
+      fixture.clock.advance(3 * DAY);
+      await fixture.store.upkeep.rememberTime(fixture.clock.now(), false);
+      await fixture.record(messages('A'));
+      await fixture.deliverAll();
+      fixture.clock.advance(-3 * DAY);
+      await fixture.restart();
+      await fixture.store.upkeep.rememberTime(fixture.clock.now(), true);
+      for (let day = 0; day < 8; day += 1) {
+        await prune(fixture, RETENTION);
+        expect(await deliveryCount(fixture)).toBe(1);
+        fixture.clock.advance(DAY);
+      }
+      await prune(fixture, RETENTION);
+      expect(await deliveryCount(fixture)).toBe(0);
+    });
+
+    it('keeps payloads for as long as they are kept, also if the clock was far behind when they were recorded', async () => {
+      const fixture = await stage(open);
+      await prune(fixture, RETENTION);
+      fixture.clock.advance(-3000 * DAY);
+      await fixture.store.upkeep.clockSetBack(3000 * DAY);
+      await fixture.record(messages('A'));
+      await fixture.deliverAll();
+      for (let day = 0; day <= 7; day += 1) {
+        await prune(fixture, RETENTION);
+        expect(await deliveryCount(fixture)).toBe(1);
+        if (day < 7) fixture.clock.advance(DAY);
+      }
+    });
+
     it('deletes thousands of rows in small steps and leaves none behind', async () => {
       const fixture = await stage(open, []);
       const ids = Array.from({ length: 2500 }, (_, index) => `M${index}`);
       await Promise.all(ids.map(async (id) => await fixture.record(messages(id))));
       await prune(fixture, RETENTION);
       fixture.clock.advance(401 * DAY);
-      expect(await fixture.store.upkeep.prune(RETENTION)).toBe(true);
+      expect(await fixture.store.upkeep.prune(RETENTION, fixture.clock.now())).toBe(true);
       await prune(fixture, RETENTION);
       expect(await fixture.store.items.messages({}, { limit: 50, cursor: null })).toEqual({
         data: [],
@@ -196,6 +263,19 @@ export function upkeepContract(open: OpenFixture): void {
       for (const id of [...ids.slice(0, 5), ...ids.slice(-5)]) {
         expect(await fixture.store.items.explain('main', id)).toBeNull();
       }
+    });
+  });
+
+  describe('the confirmed time', () => {
+    it('is remembered across a restart, unless it was not confirmed', async () => {
+      const fixture = await stage(open);
+      expect(await fixture.store.upkeep.confirmedTime()).toBeNull();
+      await fixture.store.upkeep.rememberTime(START, true);
+      await fixture.store.upkeep.rememberTime(START + DAY, false);
+      await fixture.restart();
+      expect(await fixture.store.upkeep.confirmedTime()).toBe(START);
+      await fixture.store.upkeep.rememberTime(START - DAY, true);
+      expect(await fixture.store.upkeep.confirmedTime()).toBe(START - DAY);
     });
   });
 
