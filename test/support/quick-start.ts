@@ -24,9 +24,10 @@ export interface QuickStart {
   readonly bot: OneRouteBot;
   readonly gateway: GatewayProcess;
   /**
-   * Runs a command of the README with its placeholders filled in. It must exit with 0 and print what the README says.
+   * Runs a command of a document with its placeholders filled in. It must exit with 0, or with `code`, and print what the
+   * document says.
    */
-  follow(step: Step): Promise<CliEnded>;
+  follow(step: Step, code?: number): Promise<CliEnded>;
 }
 
 /** `route` is the only path that accepts messages. */
@@ -37,7 +38,7 @@ export async function startQuickStart(route: string): Promise<QuickStart> {
   mkdirSync(join(folder, 'data'));
   const gateway = await startProcess({ WHAPI_BASE_URL: whapi.url }, join(folder, 'data'));
   const bot = await startOneRouteBot({ route, apiUrl: `${gateway.client.url}/whapi`, token: whapi.token });
-  const env = { PATH: programsIn(folder), GATEWAY_URL: gateway.client.url };
+  const path = programsIn(folder);
   const fillIn = (text: string): string =>
     text
       .replaceAll('YOUR-WHAPI-TOKEN', whapi.token)
@@ -46,9 +47,10 @@ export async function startQuickStart(route: string): Promise<QuickStart> {
       .replaceAll('https://where-this-gateway-is-reached.example', gateway.client.url);
   return {
     ...{ whapi, bot, gateway },
-    follow: async ({ command, prints }) => {
+    follow: async ({ command, prints }, code = 0) => {
+      const env = { PATH: path, GATEWAY_URL: gateway.client.url };
       const ended = await startShell(fillIn(command), { env, cwd: folder }).ended;
-      expect({ command, ...ended }).toMatchObject({ code: 0 });
+      expect({ command, ...ended }).toMatchObject({ code });
       for (const line of prints) expect(ended.stdout).toMatch(patternOf(line));
       return ended;
     },

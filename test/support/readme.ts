@@ -1,7 +1,5 @@
 import { readFileSync } from 'node:fs';
 
-const README = readFileSync(new URL('../../README.md', import.meta.url), 'utf8');
-
 const FENCED = /^```sh\n(.*?)^```$/gms;
 
 /** A command of the README as a shell takes it, and the output that the README shows. */
@@ -12,9 +10,10 @@ export interface Step {
 }
 
 /** The text below a heading, up to the next heading of its level. */
-export function sectionOf(heading: string): string {
-  const [, section] = README.split(`\n## ${heading}\n`);
-  if (section === undefined) throw new Error(`The README has no section "${heading}".`);
+export function sectionOf(heading: string, document = 'README.md'): string {
+  const text = readFileSync(new URL(`../../${document}`, import.meta.url), 'utf8');
+  const [, section] = text.split(`\n## ${heading}\n`);
+  if (section === undefined) throw new Error(`${document} has no section "${heading}".`);
   return section.split('\n## ')[0] ?? '';
 }
 

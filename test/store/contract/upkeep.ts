@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import {
   allPages,
+  channel,
   DAY,
   first,
   HOUR,
@@ -12,11 +13,15 @@ import {
   prune,
   refusal,
   register,
+  sealed,
   SECOND,
   stage,
   START,
   status,
+  target,
 } from '../../support/store.js';
+import { placeName } from '../../../src/secret-places.js';
+import type { RewriteSecret } from '../../../src/secret-places.js';
 import type { OpenFixture, StoreFixture } from '../../support/store.js';
 
 const RETENTION = { payloadMs: 7 * DAY, ledgerMs: 400 * DAY };
@@ -32,6 +37,48 @@ async function deliveryCount(fixture: StoreFixture): Promise<number> {
 
 /** I4: what pruning deletes and when, and what a restart keeps. */
 export function upkeepContract(open: OpenFixture): void {
+  describe('stored secrets', () => {
+    const previousSecrets = [{ secret: sealed('an earlier one'), expiresAt: START + DAY }];
+    const withSecrets = async (): Promise<StoreFixture> => await stage(open, [target('bot', { previousSecrets })]);
+
+    it('are each replaced for their place, together with the values that say so', async () => {
+      const fixture = await withSecrets();
+      const rewrite: RewriteSecret = (secret, place) => sealed(`${secret} in ${placeName(place)}`);
+      await fixture.store.upkeep.rewriteSecrets(rewrite, { version: 'new' });
+      await fixture.restart();
+      const { registry, upkeep } = fixture.store;
+      expect(await upkeep.pinned('version')).toBe('new');
+      expect(await registry.channel('main')).toEqual({
+        ...channel('main'),
+        whapiToken: 'token of main in whapi_token of channel "main"',
+        webhookSecret: 'secret of main in webhook_secret of channel "main"',
+      });
+      expect(await registry.target('bot')).toEqual({
+        ...target('bot'),
+        headers: '{} in headers of target "bot"',
+        secret: 'secret of bot in secret of target "bot"',
+        previousSecrets: [{ secret: 'an earlier one in previous_secrets of target "bot"', expiresAt: START + DAY }],
+      });
+    });
+
+    it('are all as before if one of them cannot be replaced', async () => {
+      const fixture = await withSecrets();
+      const rewrite: RewriteSecret = (secret, { column }) => {
+        if (column === 'previous_secrets') throw new Error('It does not open.');
+        return sealed(`new ${secret}`);
+      };
+      await expect(fixture.store.upkeep.rewriteSecrets(rewrite, { version: 'new' })).rejects.toThrow(
+        'It does not open.',
+      );
+      for (let looks = 0; looks < 2; looks += 1) {
+        expect(await fixture.store.registry.channel('main')).toEqual(channel('main'));
+        expect(await fixture.store.registry.target('bot')).toEqual(target('bot', { previousSecrets }));
+        expect(await fixture.store.upkeep.pinned('version')).toBeNull();
+        await fixture.restart();
+      }
+    });
+  });
+
   describe('a clock that goes back', () => {
     it('I4: delays neither a delivery that waits for its retry nor the one behind it', async () => {
       const fixture = await stage(open);
