@@ -5,6 +5,7 @@ import { CommandError, usageError } from '../errors.js';
 import { isRecord } from '../json.js';
 import { PROGRAM_NAME } from '../program-name.js';
 import { quoted } from '../quoted.js';
+import { faultOf, hide, hideIn, secretsIn, unreadable } from './secrets.js';
 
 /** The gateway's API, as its admin. */
 export interface Api {
@@ -36,7 +37,10 @@ export function gatewayUrl(option: string | undefined, env: Environment): string
       `Invalid ${name} ${quoted(url)}: expected an http:// or https:// URL, for example ${DEFAULT_URL}.`,
     );
   }
-  const { username, password } = new URL(url);
+  const { username, password, search, hash } = new URL(url);
+  if (search !== '' || hash !== '') {
+    throw usageError(`The gateway's URL has a query or a fragment: remove it, for example ${DEFAULT_URL}.`);
+  }
   if (username !== '' || password !== '') {
     throw usageError(`The gateway's URL contains a user name or password: remove it, for example ${DEFAULT_URL}.`);
   }
@@ -52,11 +56,12 @@ export function tokenFileOf(env: Environment): string {
 /** The admin token: from the option's file, else ADMIN_TOKEN, else the file beside the database. @throws CommandError */
 export function adminToken(file: string | undefined, env: Environment): string {
   const token = foundToken(file, env);
-  if (/^[\x21-\x7e]+$/.test(token)) return token;
+  const fault = faultOf(token);
+  if (fault === null) return token;
   // Not quoted: it may be another secret.
   throw new CommandError(
     'GW_NO_ADMIN_TOKEN',
-    'Invalid admin token: it is empty, or has spaces or characters that are not ASCII. Check ADMIN_TOKEN or the token file.',
+    `Invalid admin token: ${fault}. Check ${file === undefined ? 'ADMIN_TOKEN or the file admin-token' : 'the file of --token-file'}.`,
   );
 }
 
@@ -67,9 +72,11 @@ function foundToken(file: string | undefined, env: Environment): string {
   try {
     return readFileSync(path, 'utf8').trim();
   } catch (error) {
+    const { code } = error as NodeJS.ErrnoException;
+    if (file !== undefined) throw new CommandError('GW_NO_ADMIN_TOKEN', unreadable('--token-file', code));
     throw new CommandError(
       'GW_NO_ADMIN_TOKEN',
-      `No admin token: cannot read ${path} (${(error as NodeJS.ErrnoException).code ?? 'unknown error'}). Run the command in ` +
+      `No admin token: cannot read ${path} (${code ?? 'unknown error'}). Run the command in ` +
         "the gateway's folder, set ADMIN_TOKEN, or name the file with --token-file.",
     );
   }
@@ -94,7 +101,7 @@ export function createApi({ url, token }: Access, signal: AbortSignal): Api {
     });
     const answer = parsed(response.text);
     const isOurs = response.status === 204 || isRecord(answer);
-    if (!response.ok || !isOurs) throw apiError(response, answer, url);
+    if (!response.ok || !isOurs) throw hideIn(apiError(response, answer, url), [token, ...secretsIn(body)]);
     return answer as T;
   };
 
@@ -107,7 +114,7 @@ export function createApi({ url, token }: Access, signal: AbortSignal): Api {
       const cause = (error as Error).cause as NodeJS.ErrnoException | undefined;
       throw new CommandError(
         'GW_UNREACHABLE',
-        `Cannot reach the gateway at ${url} (${cause?.code ?? cause?.message ?? (error as Error).message}). ` +
+        `Cannot reach the gateway at ${url} (${hide(cause?.code ?? cause?.message ?? (error as Error).message, [token])}). ` +
           `Start it with "${PROGRAM_NAME} serve", or set its URL with --gateway or GATEWAY_URL.`,
       );
     }

@@ -5,9 +5,9 @@ import type { Connection, Disconnection } from '../contract/connect.js';
 import { EXIT, usageError } from '../errors.js';
 import type { ExitCode } from '../errors.js';
 import { followAudit } from './audit.js';
-import { stdinText, fileText } from './input.js';
 import { removeAt, withYes } from './removal.js';
 import type { RemoveOptions } from './removal.js';
+import { checkedSecret, secretFrom } from './secrets.js';
 import { addCommand, commaList, NAME } from './session.js';
 import type { Run, Session } from './session.js';
 import { table } from './terminal.js';
@@ -84,14 +84,15 @@ async function list({ api, show }: Session): Promise<undefined> {
 
 async function add({ api, show, terminal }: Session, name: string, options: AddOptions): Promise<undefined> {
   const { whapiTokenFile: file, whapiBaseUrl } = options;
-  const token =
-    file === undefined ? terminal.env['WHAPI_TOKEN'] : await (file === '-' ? stdinText(terminal) : fileText(file));
-  if (!token?.trim()) {
+  const text =
+    file === undefined ? terminal.env['WHAPI_TOKEN'] : await secretFrom(file, '--whapi-token-file', terminal);
+  if (!text?.trim()) {
     throw usageError(
       'Missing Whapi token: set WHAPI_TOKEN, or name a file (for example --whapi-token-file token.txt).',
     );
   }
-  const body = { name, whapi_token: token.trim(), ...(whapiBaseUrl !== undefined && { whapi_base_url: whapiBaseUrl }) };
+  const whapiToken = checkedSecret(text, 'Whapi token');
+  const body = { name, whapi_token: whapiToken, ...(whapiBaseUrl !== undefined && { whapi_base_url: whapiBaseUrl }) };
   const made = await api().call<CreatedChannel>('POST', '/v1/channels', body);
   show(
     made,

@@ -72,7 +72,8 @@ function mustHaveIds(source: Source): void {
   );
 }
 
-const FILE_FAULTS: Readonly<Record<string, string>> = {
+/** Why a file cannot be read, by the code of Node's error. */
+export const FILE_FAULTS: Readonly<Record<string, string>> = {
   ENOENT: 'there is no such file',
   EISDIR: 'it is a folder',
   EACCES: 'you may not read it',

@@ -1,4 +1,5 @@
 import { usageError } from '../errors.js';
+import { quoted } from '../quoted.js';
 
 /** Parsers of option values: the error names the option, the value and an example. */
 
@@ -7,7 +8,7 @@ export function number(option: string, example: number): (text: string) => numbe
   return (text) => {
     const value = text.trim() === '' ? NaN : Number(text);
     if (Number.isFinite(value)) return value;
-    throw usageError(`Invalid ${option} "${text}": expected a number, for example ${example}.`);
+    throw usageError(`Invalid ${option} ${quoted(text)}: expected a number, for example ${example}.`);
   };
 }
 
@@ -15,6 +16,6 @@ export function number(option: string, example: number): (text: string) => numbe
 export function wholeNumber(option: string, example: number): (text: string) => number {
   return (text) => {
     if (/^\d{1,15}$/.test(text)) return Number(text);
-    throw usageError(`Invalid ${option} "${text}": expected a whole number, for example ${example}.`);
+    throw usageError(`Invalid ${option} ${quoted(text)}: expected a whole number, for example ${example}.`);
   };
 }

@@ -10,6 +10,7 @@ import { heldCommands } from './held.js';
 import { maintenanceCommands } from './maintenance.js';
 import type { LoadMaintenance } from './maintenance.js';
 import { resyncCommand } from './resync.js';
+import { hideIn, secretsOf } from './secrets.js';
 import { addCommand, NAME, startSession } from './session.js';
 import type { GlobalOptions, Run, Work } from './session.js';
 import { targetCommands } from './targets.js';
@@ -112,10 +113,11 @@ function wantsJson(args: readonly string[]): boolean {
 }
 
 /** Writes an error to standard error. @throws what is a fault of ours */
-function report(error: unknown, isJson: boolean, { tell }: Terminal): ExitCode {
+function report(error: unknown, isJson: boolean, { tell, env }: Terminal): ExitCode {
   if (error instanceof CommanderError && error.exitCode === 0) return EXIT.ok;
-  const known = error instanceof CommanderError ? asUsageError(error) : error;
-  if (!(known instanceof CommandError)) throw error;
+  const found = error instanceof CommanderError ? asUsageError(error) : error;
+  if (!(found instanceof CommandError)) throw error;
+  const known = hideIn(found, secretsOf(env));
   const { code, message: detail, fields } = known;
   if (isJson) tell(`${JSON.stringify({ code, detail, ...(fields.length > 0 && { errors: fields }) })}\n`);
   else if (!isHelpShown(error)) tell(`${OWN_CODES.has(code) ? '' : `${code}: `}${detail}\n`);
@@ -135,12 +137,19 @@ function isHelpShown(error: unknown): boolean {
 /** commander writes `error: unknown command 'chanels'\n(Did you mean channels?)`. */
 function asUsageError(error: CommanderError): CommandError {
   if (isHelpShown(error)) return usageError('Missing command. Add --help for the list of commands.');
-  const text = error.message
+  const text = withoutValue(error.message)
     .replace(/^error: /, '')
     .replace(/\n\((.*)\)$/, '. $1')
     .replaceAll("'", '"');
   const sentence = `${text.charAt(0).toUpperCase()}${text.slice(1)}`;
   return usageError(`${sentence}${/[.?]$/.test(sentence) ? '' : '.'} Add --help for usage and examples.`);
+}
+
+/** The value in an unknown option such as `--token=…` or `-t…` may be a secret, whatever its shape. */
+function withoutValue(message: string): string {
+  return message
+    .replace(/^(error: unknown option '--[^='\s]*)=[^]*?'(?=\n|$)/, "$1'")
+    .replace(/^(error: unknown option '-[^-])[^]*?'(?=\n|$)/, "$1'");
 }
 
 function version(): string {

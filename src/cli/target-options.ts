@@ -1,7 +1,7 @@
 import type { Command } from 'commander';
 import { usageError } from '../errors.js';
-import { stdinText, fileText } from './input.js';
 import { number } from './options.js';
+import { checkedSecret, secretFrom } from './secrets.js';
 import { commaList } from './session.js';
 import type { Terminal } from './terminal.js';
 
@@ -61,7 +61,7 @@ export function withTargetOptions(command: Command): Command {
 export async function targetFields(options: TargetOptions, terminal: Terminal): Promise<Record<string, unknown>> {
   const { secretFile: file } = options;
   const secret =
-    file === undefined ? undefined : (file === '-' ? await stdinText(terminal) : await fileText(file)).trim();
+    file === undefined ? undefined : checkedSecret(await secretFrom(file, '--secret-file', terminal), 'signing secret');
   const fields = {
     channels: options.channels,
     events: options.events,

@@ -168,7 +168,7 @@ async function buildServer(options: ServerOptions): Promise<FastifyInstance> {
     ...{ store, openSecret, gatewayId, refuse, onAuthenticated, effects, log },
     ...{ maxBodyBytes, maxPendingBytes, ratePerSecond, onDeliveries, onChannelState },
   });
-  await app.register(operationRoutes, { store });
+  await app.register(operationRoutes, { store, effects });
   const { whapiTimeoutMs: timeoutMs, whapiResyncs: resyncs } = options;
   const { apiRatePerMinute: ratePerMinute, publicUrl, whapiBaseUrl } = config;
   await app.register(whapiProxy, {

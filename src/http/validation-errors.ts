@@ -3,7 +3,7 @@ import { GatewayError } from '../errors.js';
 import type { FieldError } from '../errors.js';
 import { count, expectedOf, hint, nameOf, pointerPart, shown } from './schema-words.js';
 import type { AnnotatedSchema } from './schema-words.js';
-import { quoted } from '../quoted.js';
+import { quoted, withoutSecrets } from '../quoted.js';
 
 /** One fault that ajv found. With `verbose` it has the value, and the schema that the value breaks. */
 export type Fault = NonNullable<FastifyError['validation']>[number] & {
@@ -94,10 +94,11 @@ function isNullExpected({ keyword, params }: Fault): boolean {
 }
 
 function describe(fault: Fault, { field }: RequestPart, nullable: ReadonlySet<string>): Described {
-  const { instancePath: path, keyword, params, data, parentSchema: schema = {} } = fault;
+  const { instancePath, keyword, params, data, parentSchema: schema = {} } = fault;
+  const path = withoutSecrets(instancePath); // it has the names that the client gave
   const name = nameOf(path);
   const known = Object.keys(schema.properties ?? {});
-  const expected = `${expectedOf(schema)}${nullable.has(path) ? ', or null' : ''}`;
+  const expected = `${expectedOf(schema)}${nullable.has(instancePath) ? ', or null' : ''}`;
   switch (keyword) {
     case 'required': {
       const missing = String(params['missingProperty']);
@@ -108,7 +109,7 @@ function describe(fault: Fault, { field }: RequestPart, nullable: ReadonlySet<st
     case 'additionalProperties': {
       const extra = String(params['additionalProperty']);
       return {
-        path: `${path}/${pointerPart(extra)}`,
+        path: `${path}/${pointerPart(withoutSecrets(extra))}`,
         message: `unknown ${field} ${quoted(extra)}${hint(extra, known)}`,
       };
     }

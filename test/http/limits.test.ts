@@ -175,6 +175,23 @@ describe('the admin token', () => {
     expect((await gateway.call('GET', '/v1/channels/main')).status).toBe(200);
   });
 
+  it.each([
+    [{}, 'the token in the file admin-token, beside the database'],
+    [{ ADMIN_TOKEN: 'a-token-that-is-long-enough' }, 'the value of ADMIN_TOKEN'],
+  ])(
+    'that is missing or wrong is refused in words that say which, and where the right one is (%j)',
+    async (env, place) => {
+      const gateway = await startLocal({ env });
+      for (const [authorization, problem] of [
+        ['', 'Missing admin token'],
+        ['Bearer wrong', 'Wrong admin token'],
+      ] as const) {
+        const { body } = await gateway.call('GET', '/v1/channels', undefined, { authorization });
+        expect(body['detail']).toBe(`${problem}. Send "Authorization: Bearer <token>" with ${place}.`);
+      }
+    },
+  );
+
   it('is not accepted in the query', async () => {
     const gateway = await startLocal({ env: { ADMIN_TOKEN: 'a-token-that-is-long-enough' } });
     const answer = await gateway.call('GET', '/v1/channels?token=a-token-that-is-long-enough', undefined, {

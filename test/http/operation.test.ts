@@ -2,7 +2,7 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { Ajv2020 } from 'ajv/dist/2020.js';
 import Database from 'better-sqlite3';
-import { describe, expect, it, onTestFinished } from 'vitest';
+import { describe, expect, it, onTestFinished, vi } from 'vitest';
 import { retainForever } from '../../src/store/sqlite/database.js';
 import { startSimulator } from '../../src/simulator/simulator.js';
 import { adminTokenOf, deliveriesOf, expectProblem, startApi, unreachableUrl } from '../support/api.js';
@@ -69,17 +69,50 @@ describe('/healthz and /readyz', () => {
   });
 
   it('distinguish a store that refuses writes from a dead process, and recover with the store', async () => {
-    const gateway = await startLocal();
+    const clock = steppedClock();
+    const gateway = await startLocal({ effects: clock });
     const refused = refuseWrites(gateway.folder);
     expectProblem(await gateway.call('GET', '/readyz'), 503, 'GW_STORE_UNAVAILABLE');
     expectProblem(await gateway.call('POST', '/v1/targets', ANY_TARGET), 503, 'GW_STORE_UNAVAILABLE');
     expect((await gateway.call('GET', '/healthz')).status).toBe(200);
     expect((await gateway.call('GET', '/v1/targets')).body['data']).toEqual([]);
     refused.end();
+    clock.step(1000);
     expect((await gateway.call('GET', '/readyz')).status).toBe(200);
     expect((await gateway.call('POST', '/v1/targets', ANY_TARGET)).status).toBe(201);
   });
+
+  it('write at most once a second, however often anyone asks', async () => {
+    const clock = steppedClock();
+    const gateway = await startLocal({ effects: clock });
+    const probedAt = probes(gateway.folder);
+    const ask = async () =>
+      await Promise.all(Array.from({ length: 20 }, async () => await fetch(`${gateway.url}/readyz`)));
+    expect((await ask()).map(({ status }) => status)).toEqual(Array(20).fill(200));
+    const first = probedAt();
+    clock.step(999);
+    await ask();
+    expect(probedAt()).toBe(first);
+    clock.step(1);
+    await ask();
+    expect(probedAt()).toBeGreaterThan(first);
+  });
 });
+
+/** A monotonic clock that moves only when it is told to, beside a real one, so that probes differ in time. */
+function steppedClock() {
+  let monotonic = 0;
+  let now = Date.now();
+  return { monotonic: () => monotonic, now: () => (now += 1), step: (ms: number) => void (monotonic += ms) };
+}
+
+/** Reads when the store was last probed. */
+function probes(folder: string): () => number {
+  const db = retainForever(new Database(join(folder, 'gateway.db'), { readonly: true }));
+  onTestFinished(() => void db.close());
+  const read = db.prepare<[], { value: string }>("SELECT value FROM meta WHERE key = 'probed_at'");
+  return () => Number(read.get()?.value);
+}
 
 describe('a request without a matching route', () => {
   it('is answered with a 404 problem', async () => {
@@ -109,6 +142,16 @@ describe('/openapi.json', () => {
       expect(Object.keys(operation.responses).join()).toMatch(/^([1-5]\d\d(,|$))+(default)?$/);
       for (const { description } of Object.values(responsesOf(document, operation))) expect(description).toMatch(/\S/);
     }
+  });
+
+  it('is serialized once', async () => {
+    const { url } = await startLocal();
+    await fetch(`${url}/openapi.json`);
+    const stringify = vi.spyOn(JSON, 'stringify');
+    const text = await (await fetch(`${url}/openapi.json`)).text();
+    expect(stringify.mock.calls.filter(([value]) => isDocument(value))).toEqual([]);
+    stringify.mockRestore();
+    expect(isDocument(JSON.parse(text))).toBe(true);
   });
 
   it('lists every route of /v1, with a summary and the admin token as its security', async () => {
@@ -264,6 +307,10 @@ describe('secrets', () => {
       expect(bytes.includes(readFileSync(join(gateway.folder, name), 'utf8').trim())).toBe(false);
   });
 });
+
+function isDocument(value: unknown): boolean {
+  return typeof value === 'object' && value !== null && 'openapi' in value;
+}
 
 const ANY_TARGET = { name: 'bot', url: 'http://127.0.0.1:9' };
 

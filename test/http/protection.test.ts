@@ -6,7 +6,7 @@ import type { LocalGateway } from '../support/gateway.js';
 import { headOf, rawConnection, requestText } from '../support/raw.js';
 import { textWebhook } from '../support/texts.js';
 
-const timeouts = { ...SERVER_TIMEOUTS, headersMs: 200, requestMs: 400, idleMs: 60_000 };
+const timeouts = { ...SERVER_TIMEOUTS, headersMs: 800, requestMs: 1600, idleMs: 60_000 };
 
 async function lives(gateway: LocalGateway): Promise<boolean> {
   return (await gateway.webhook(textWebhook('afterwards'))).status === 200;

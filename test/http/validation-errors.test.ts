@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest';
+import { quoted } from '../../src/quoted.js';
 import { startApi } from '../support/api.js';
 import type { LocalGateway } from '../support/gateway.js';
 
@@ -90,6 +91,50 @@ describe('an invalid request body', () => {
     const { detail, errors } = await problemOf(await startApi(), 'POST', path, body);
     expect(JSON.stringify([detail, errors])).not.toContain('hush');
     expect(errors).toHaveLength(1);
+  });
+});
+
+describe('a secret in a field of another kind', () => {
+  it.each([
+    'whsec_C2FVsBQIhrscChlQIMV+b5sSYspob7oD',
+    'whsec_hush',
+    'Bearer hush',
+    'Fh3LpQ2xZk8TnV6cRb1YwJ9sDm4GuA7e',
+    '5f1c0a9be27d4463a8c1f0d2b7e95a3c41d08e6f7b2a9c10',
+    'C2FVsBQIhrscChlQIMV/b5sSYspob7oDC2FVsBQIhrs=',
+  ])('is not repeated: %s', async (secret) => {
+    const gateway = await startApi();
+    for (const body of [
+      { ...TARGET, url: secret },
+      { ...TARGET, url: `localhost:3000/?token=${secret}` },
+      { ...TARGET, url: `ftp://me:${secret}@127.0.0.1` },
+      { ...TARGET, mode: secret },
+      { ...TARGET, channels: [`${secret}!`] },
+      { ...TARGET, events: [secret] },
+      { ...TARGET, deliver: [secret, secret] },
+      { ...TARGET, timeout_ms: secret },
+      { ...TARGET, headers: { [secret]: 'a\nb' } },
+      { ...TARGET, [secret]: 1 },
+      { name: secret.padEnd(300) },
+    ]) {
+      const { detail, errors } = await problemOf(gateway, 'POST', '/v1/targets', body);
+      expect([body, JSON.stringify([detail, errors]).includes(secret)]).toEqual([body, false]);
+    }
+    const query = `?${encodeURIComponent(secret)}=1&limit=${encodeURIComponent(secret)}`;
+    expect(JSON.stringify(await problemOf(gateway, 'GET', `/v1/items${query}`))).not.toContain(secret);
+    expect(JSON.stringify(gateway.logs)).not.toContain(secret);
+  });
+
+  it.each([
+    'https://my-bot-production-2.example.com/hook/v1/messages',
+    'a-name-of-a-target-with-a-number-2',
+    'messages_updates.after_update.2026',
+    'p.w30M7fgwWD4XwHu.g4CA-gNcCzMdVPg',
+    'tgt_eKn66wZKiYb6OnZ45o36',
+    'x'.repeat(60),
+    '2026-01-31T12:00:00Z',
+  ])('is not seen in an ordinary value: %s', (value) => {
+    expect(quoted(value)).toBe(JSON.stringify(value));
   });
 });
 

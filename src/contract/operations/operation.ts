@@ -28,7 +28,7 @@ export const getReadiness = operation({
   operationId: 'getReadiness',
   tags: ['operation'],
   summary: 'Check that the store takes writes',
-  description: 'Writes to the store, and answers 503 when that fails. Use it as a readiness probe.',
+  description: 'Writes to the store, at most once a second, and answers 503 when that fails. Use it as a readiness probe.',
   security: [],
   response: { 200: ref(ReadinessSchema) },
   'x-errors': ['GW_STORE_UNAVAILABLE'],
@@ -40,5 +40,5 @@ export const getOpenApi = operation({
   summary: 'Get this document',
   description: 'Returns the OpenAPI 3.1 document of this API.',
   security: [],
-  response: { 200: Type.Unsafe<object>({ description: 'An OpenAPI 3.1 document.' }) },
+  response: { 200: Type.Unsafe<string>({ description: 'An OpenAPI 3.1 document.' }) },
 });
