@@ -52,6 +52,7 @@ const isPure = ({ name }: SourceFile): boolean =>
       'durations',
       'json',
       'message-id',
+      'printable',
       'quoted',
       'connect/warnings',
       'delivery/breaker',
@@ -143,7 +144,8 @@ describe('import rules:', () => {
   });
 
   it('the command line knows the gateway only by its API, settings and shared words', () => {
-    const known = /^(cli\/|errors$|effects$|config$|disk$|json$|message-id$|program-name$|quoted$|doctor\/policy$)/;
+    const known =
+      /^(cli\/|errors$|effects$|config$|disk$|json$|message-id$|printable$|program-name$|quoted$|doctor\/policy$)/;
     const imports = ({ name }: SourceFile): string[] =>
       (importsOf.get(name) ?? []).filter((other) => !known.test(other));
     expect(offences(({ name }) => within('cli')(name), imports)).toEqual([]);
@@ -158,7 +160,7 @@ describe('import rules:', () => {
       commander: within('cli'),
       standardwebhooks: (name) => within('delivery')(name) || within('demo')(name),
       'close-with-grace': (name) => name === 'main',
-      pino: (name) => ['main', 'gateway'].includes(name) || within('demo')(name) || name === 'demo',
+      pino: (name) => ['logger', 'gateway'].includes(name) || within('demo')(name) || name === 'demo',
     };
     for (const [thing, isOwner] of Object.entries(owners)) {
       const used = ({ packages }: SourceFile): string[] =>

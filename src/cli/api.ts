@@ -4,6 +4,7 @@ import type { Problem } from '../contract/problem.js';
 import { CommandError, usageError } from '../errors.js';
 import { isRecord } from '../json.js';
 import { PROGRAM_NAME } from '../program-name.js';
+import { printableValue } from '../printable.js';
 import { quoted } from '../quoted.js';
 
 /** The gateway's API, as its admin. */
@@ -92,7 +93,7 @@ export function createApi({ url, token }: Access, signal: AbortSignal): Api {
       ...(body !== undefined && { body: JSON.stringify(body) }),
       signal: AbortSignal.any([signal, AbortSignal.timeout(LONGEST_ANSWER_MS)]),
     });
-    const answer = parsed(response.text);
+    const answer = printableValue(parsed(response.text));
     const isOurs = response.status === 204 || isRecord(answer);
     if (!response.ok || !isOurs) throw apiError(response, answer, url);
     return answer as T;

@@ -2,6 +2,7 @@ import { readFileSync } from 'node:fs';
 import { Command, CommanderError } from 'commander';
 import { CommandError, EXIT, usageError } from '../errors.js';
 import type { CommandErrorCode, ExitCode } from '../errors.js';
+import { printable } from '../printable.js';
 import { auditCommand } from './audit.js';
 import { channelCommands } from './channels.js';
 import { doctorCommand } from './doctor.js';
@@ -111,7 +112,8 @@ function report(error: unknown, isJson: boolean, { tell }: Terminal): ExitCode {
   if (error instanceof CommanderError && error.exitCode === 0) return EXIT.ok;
   const known = error instanceof CommanderError ? asUsageError(error) : error;
   if (!(known instanceof CommandError)) throw error;
-  const { code, message: detail, fields } = known;
+  const { code, fields } = known;
+  const detail = printable(known.message);
   if (isJson) tell(`${JSON.stringify({ code, detail, ...(fields.length > 0 && { errors: fields }) })}\n`);
   else if (!isHelpShown(error)) tell(`${OWN_CODES.has(code) ? '' : `${code}: `}${detail}\n`);
   return known.exitCode;

@@ -2,6 +2,7 @@ import { STATUS_CODES } from 'node:http';
 import type { Socket } from 'node:net';
 import type { FastifyBaseLogger, FastifyError, FastifyReply, FastifyRequest } from 'fastify';
 import { GatewayError } from '../errors.js';
+import { printable } from '../printable.js';
 import { clientAddress } from './client-address.js';
 import { describeFaults, partOf } from './validation-errors.js';
 import { urlWithoutSecret } from './webhook-path.js';
@@ -23,7 +24,7 @@ function problemOf(error: GatewayError) {
   return {
     title: STATUS_CODES[error.status] ?? 'Error',
     status: error.status,
-    detail: error.message,
+    detail: printable(error.message),
     code: error.code,
     ...(error.fields.length > 0 ? { errors: error.fields } : {}),
   };
@@ -71,7 +72,7 @@ export function answerAsWhapi({ status, message, code }: GatewayError, reply: Fa
   return reply
     .code(status)
     .type('application/json')
-    .send({ error: { code: status, message, details: code } });
+    .send({ error: { code: status, message: printable(message), details: code } });
 }
 
 /** The server's error handler. An unexpected error is logged with its stack and answered without details. */

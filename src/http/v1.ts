@@ -21,6 +21,7 @@ import { doctorRoutes } from './doctor.js';
 import { itemRoutes } from './items.js';
 import { jobRoutes } from './jobs.js';
 import { messageRoutes } from './messages.js';
+import { printableAnswers } from './printable-answers.js';
 import { resyncRoutes } from './resyncs.js';
 import type { ResyncRoutesOptions } from './resyncs.js';
 import { targetRoutes } from './targets.js';
@@ -59,6 +60,7 @@ export const v1Routes: FastifyPluginAsyncTypebox<V1Options & { readonly refuse: 
   options,
 ) => {
   const { config, store, encryption, guard, effects, log, breakers, onDeliveries, onJob } = options;
+  printableAnswers(v1);
   v1.addHook('onRequest', requireToken(options.adminToken, options.refuse));
   if (config.apiRatePerMinute > 0) await v1.register(rateLimit, apiRate(config.apiRatePerMinute));
 
