@@ -1,13 +1,11 @@
 import closeWithGrace from 'close-with-grace';
-import { pino } from 'pino';
 import { readConfig } from './config.js';
 import { systemEffects } from './effects.js';
 import { StartError } from './errors.js';
 import { startGateway } from './gateway.js';
 import type { Gateway } from './gateway.js';
+import { createLogger } from './logger.js';
 
-/** Never logged, even if a whole request or target is. */
-const REDACTED = ['req.headers.authorization', 'headers.authorization', '*.whapiToken', '*.webhookSecret', '*.secret'];
 const CLOSE_WITHIN_MS = 10_000;
 
 /** Files that the process creates are for its user only, whatever the umask that it was started with. */
@@ -18,7 +16,7 @@ async function main(): Promise<void> {
   const config = readConfig(process.env);
   // Plain stdout with its errors ignored: pino's own writer hangs at exit if the reader of the log has gone away.
   process.stdout.on('error', () => undefined);
-  const log = pino({ level: config.logLevel, redact: REDACTED }, process.stdout);
+  const log = createLogger(config.logLevel, process.stdout);
   const starting = startGateway(config, systemEffects, log);
   // Installed before the start is complete, so that a signal during the start closes what has started.
   const signals = closeWithGrace({ delay: CLOSE_WITHIN_MS, logger: log }, async ({ err, signal }) => {

@@ -4,6 +4,7 @@ import type { Problem } from '../contract/problem.js';
 import { CommandError, usageError } from '../errors.js';
 import { isRecord } from '../json.js';
 import { PROGRAM_NAME } from '../program-name.js';
+import { printableValue } from '../printable.js';
 import { quoted } from '../quoted.js';
 import { faultOf, hide, hideIn, secretsIn, unreadable } from './secrets.js';
 
@@ -99,7 +100,7 @@ export function createApi({ url, token }: Access, signal: AbortSignal): Api {
       ...(body !== undefined && { body: JSON.stringify(body) }),
       signal: AbortSignal.any([signal, AbortSignal.timeout(LONGEST_ANSWER_MS)]),
     });
-    const answer = parsed(response.text);
+    const answer = printableValue(parsed(response.text));
     const isOurs = response.status === 204 || isRecord(answer);
     if (!response.ok || !isOurs) throw hideIn(apiError(response, answer, url), [token, ...secretsIn(body)]);
     return answer as T;

@@ -2,6 +2,7 @@ import { readFileSync } from 'node:fs';
 import { Command, CommanderError } from 'commander';
 import { CommandError, EXIT, usageError } from '../errors.js';
 import type { CommandErrorCode, ExitCode } from '../errors.js';
+import { printable } from '../printable.js';
 import { auditCommand } from './audit.js';
 import { channelCommands } from './channels.js';
 import { doctorCommand } from './doctor.js';
@@ -118,7 +119,8 @@ function report(error: unknown, isJson: boolean, { tell, env }: Terminal): ExitC
   const found = error instanceof CommanderError ? asUsageError(error) : error;
   if (!(found instanceof CommandError)) throw error;
   const known = hideIn(found, secretsOf(env));
-  const { code, message: detail, fields } = known;
+  const { code, fields } = known;
+  const detail = printable(known.message);
   if (isJson) tell(`${JSON.stringify({ code, detail, ...(fields.length > 0 && { errors: fields }) })}\n`);
   else if (!isHelpShown(error)) tell(`${OWN_CODES.has(code) ? '' : `${code}: `}${detail}\n`);
   return known.exitCode;

@@ -1,5 +1,6 @@
 import type { Command } from 'commander';
 import type { ExitCode } from '../errors.js';
+import { printableLines } from '../printable.js';
 import { COMMAND, PROGRAM_NAME } from '../program-name.js';
 import { adminToken, createApi, gatewayUrl } from './api.js';
 import type { Api } from './api.js';
@@ -30,7 +31,7 @@ export function startSession({ gateway, tokenFile, json = false }: GlobalOptions
     json,
     gatewayUrl: url,
     api: () => createApi({ url, token: adminToken(tokenFile, terminal.env) }, terminal.signal),
-    show: (document, text) => terminal.write(json ? `${JSON.stringify(document)}\n` : text),
+    show: (document, text) => terminal.write(json ? `${JSON.stringify(document)}\n` : printableLines(text)),
   };
 }
 

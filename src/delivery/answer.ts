@@ -1,11 +1,11 @@
+import { printableLines } from '../printable.js';
+
 /** Reading a body to its end frees the connection for reuse. A longer body is cut off together with its connection. */
 const MOST_ANSWER_BYTES = 64 * 1024;
 const MOST_KEPT_BYTES = 2048;
 /** Bodies of successful answers: how long reading each may take, and how many are read at once per target. */
 const DRAIN_MS = 5000;
 const MOST_DRAINS_PER_TARGET = 16;
-/** Characters that control a terminal, or that PostgreSQL cannot store. */
-const CONTROL_CHARACTERS = /[^\P{Cc}\t\n\r]/gu;
 
 /**
  * Reads the start of an answer's body, at most 2 KiB of UTF-8 text, so that people see why a bot refused a delivery.
@@ -23,7 +23,7 @@ export async function readExcerpt(body: AsyncIterable<Buffer>): Promise<string> 
   } catch {
     // The status decides what happens to the delivery, and it is known.
   }
-  return printable(Buffer.concat(kept));
+  return excerptOf(Buffer.concat(kept));
 }
 
 /** The body of an answer, as undici returns it. */
@@ -68,8 +68,8 @@ export function isLoopRefusal(status: number, excerpt: string): boolean {
   }
 }
 
-function printable(bytes: Buffer): string {
-  const text = decoded(bytes).replace(CONTROL_CHARACTERS, '\ufffd');
+function excerptOf(bytes: Buffer): string {
+  const text = printableLines(decoded(bytes));
   return decoded(Buffer.from(text).subarray(0, MOST_KEPT_BYTES)); // U+FFFD can take more bytes than what it replaces
 }
 

@@ -3,6 +3,7 @@ import { getDelivery, listDeliveries, retryDeliveries, retryDelivery } from '../
 import { GatewayError } from '../errors.js';
 import type { App } from './app.js';
 import { retryMany } from './bulk.js';
+import { escapeUnprintable } from './printable-answers.js';
 import { attemptJson, deliveryJson, pageJson, pageRequest, timesOf } from './schemas.js';
 import type { Jobs } from '../store/jobs.js';
 import type { Outbox } from '../store/outbox.js';
@@ -30,7 +31,7 @@ function readRoutes(app: App, { store }: DeliveryRoutesOptions): void {
     pageJson(await store.outbox.deliveries({ ...query, ...timesOf(query) }, pageRequest(query)), deliveryJson),
   );
 
-  app.get('/deliveries/:id', { schema: getDelivery }, async ({ params }) => {
+  app.get('/deliveries/:id', { schema: getDelivery, onSend: escapeUnprintable }, async ({ params }) => {
     const found = await store.outbox.delivery(params.id);
     if (!found) {
       throw new GatewayError('GW_NOT_FOUND', `There is no delivery "${params.id}". It may have been pruned.`);

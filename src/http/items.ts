@@ -4,6 +4,7 @@ import { getWebhook, listItems, releaseItem, releaseItems } from '../contract/op
 import type { App } from './app.js';
 import { releaseMany } from './bulk.js';
 import { itemFieldsJson, itemJson, itemPlaceJson } from './item-json.js';
+import { escapeUnprintable } from './printable-answers.js';
 import { deliveryJson, iso, pageJson, pageRequest, timesOf } from './schemas.js';
 import type { Items, WebhookDetail } from '../store/items.js';
 import type { Jobs } from '../store/jobs.js';
@@ -34,7 +35,7 @@ function readRoutes(app: App, { store }: ItemRoutesOptions): void {
     return pageJson(await store.items.list({ ...filter, ...timesOf(filter), messageId }, pageRequest(query)), itemJson);
   });
 
-  app.get('/webhooks/:id', { schema: getWebhook }, async ({ params }) =>
+  app.get('/webhooks/:id', { schema: getWebhook, onSend: escapeUnprintable }, async ({ params }) =>
     webhookJson(await store.items.webhook(params.id)),
   );
 }

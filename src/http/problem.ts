@@ -5,6 +5,7 @@ import { Readable } from 'node:stream';
 import type { FastifyBaseLogger, FastifyError, FastifyReply, FastifyRequest } from 'fastify';
 import { DamagedStoreError, GatewayError } from '../errors.js';
 import type { GatewayErrorCode } from '../errors.js';
+import { printable } from '../printable.js';
 import { clientAddress } from './client-address.js';
 import { describeFaults, partOf } from './validation-errors.js';
 import { shownPath } from './shown-path.js';
@@ -59,14 +60,14 @@ const PROBLEM: Shape = { type: PROBLEM_TYPE, bodyOf: problemOf };
 /** `details` holds the gateway's stable code, which tells its errors apart from Whapi's own. */
 const WHAPI_ERROR: Shape = {
   type: 'application/json',
-  bodyOf: ({ status, message, code }) => ({ error: { code: status, message, details: code } }),
+  bodyOf: ({ status, message, code }) => ({ error: { code: status, message: printable(message), details: code } }),
 };
 
 function problemOf(error: GatewayError): object {
   return {
     title: STATUS_CODES[error.status] ?? 'Error',
     status: error.status,
-    detail: error.message,
+    detail: printable(error.message),
     code: error.code,
     ...(error.fields.length > 0 ? { errors: error.fields } : {}),
   };

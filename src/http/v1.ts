@@ -21,6 +21,7 @@ import { doctorRoutes } from './doctor.js';
 import { itemRoutes } from './items.js';
 import { jobRoutes } from './jobs.js';
 import { messageRoutes } from './messages.js';
+import { printableAnswers } from './printable-answers.js';
 import { resyncRoutes } from './resyncs.js';
 import type { ResyncRoutesOptions } from './resyncs.js';
 import { targetRoutes } from './targets.js';
@@ -58,6 +59,7 @@ export const v1Routes: FastifyPluginAsyncTypebox<
   V1Options & { readonly refuse: RefuseAuthentication; readonly onAuthenticated: NoteAuthentication }
 > = async (v1, options) => {
   const { config, store, encryption, guard, effects, log, breakers, onDeliveries, onJob } = options;
+  printableAnswers(v1);
   const { adminToken, refuse, onAuthenticated } = options;
   const tokenPlace =
     config.adminToken === null ? 'the token in the file admin-token, beside the database' : 'the value of ADMIN_TOKEN';

@@ -1,6 +1,7 @@
 import { BASE_URL_FIX, isBaseUrlRefused } from '../base-url.js';
 import { GatewayError } from '../errors.js';
 import { networkErrorText } from '../outgoing.js';
+import { printable } from '../printable.js';
 
 /** What Whapi's answer to `GET /messages/{id}` means for a resync (docs/whapi.md, Resync and Errors). */
 export type WhapiAnswer =
@@ -68,7 +69,7 @@ function whapiErrorText(status: number, body: string): WhapiErrorText {
   const { error } = (parseJson(body) ?? {}) as { error?: { message?: unknown; details?: unknown } };
   const [message, details] = [error?.message, error?.details].map((part) => (typeof part === 'string' ? part : ''));
   const said = [message, details].filter((part) => part).join(': ');
-  if (said !== '') return { message: message ?? '', reason: `${status} ${said}`.slice(0, MOST_REASON_LENGTH) };
+  if (said !== '') return { message: message ?? '', reason: printable(`${status} ${said}`, MOST_REASON_LENGTH) };
   return { message: '', reason: `HTTP status ${status}` };
 }
 
@@ -91,7 +92,7 @@ export function failureOfError(error: unknown): WhapiFailure {
     ? { kind: 'timeout' }
     : {
         kind: 'unreachable',
-        reason: networkErrorText(error),
+        reason: printable(networkErrorText(error), MOST_REASON_LENGTH),
         ...(isBaseUrlRefused(error) && { fix: BASE_URL_FIX }),
       };
 }

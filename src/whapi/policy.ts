@@ -2,6 +2,7 @@ import { jittered, pauseAt, retryAfterMs } from '../backoff.js';
 import type { Channel, Pause } from '../model.js';
 import type { WhapiFailure } from './answers.js';
 import type { WhapiResult } from './client.js';
+import { printable } from '../printable.js';
 import { HEALTHY } from './wire.js';
 import type { Health } from './wire.js';
 import { DAY_MS } from '../durations.js';
@@ -181,6 +182,6 @@ const STATES: Readonly<Record<string, string>> = {
 };
 
 function stateReason(text: string): string {
-  const state = STATES[text] ?? `The channel is not ready at Whapi (${text.slice(0, 100)}).`;
+  const state = STATES[text] ?? `The channel is not ready at Whapi (${printable(text, 100)}).`;
   return `${state} Calls resume automatically once it is ready.`;
 }

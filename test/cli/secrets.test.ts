@@ -29,7 +29,8 @@ async function run(args: readonly string[], env: Record<string, string> = {}, st
   const add = (more: string): void => void (text += more);
   const { signal } = new AbortController();
   const terminal = { env, stdin: Readable.from([stdin]), write: add, tell: add, columns: () => null, signal };
-  const code = await runCommandLine(args, { ...terminal, effects: systemEffects }, async () => await Promise.resolve());
+  const none = async (): Promise<never> => await Promise.reject(new Error('not part of this test'));
+  const code = await runCommandLine(args, { ...terminal, effects: systemEffects }, none, none);
   return { code, text };
 }
 

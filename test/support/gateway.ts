@@ -1,11 +1,11 @@
 import { join } from 'node:path';
-import { pino } from 'pino';
 import { onTestFinished } from 'vitest';
 import { readConfig } from '../../src/config.js';
 import { systemEffects } from '../../src/effects.js';
 import type { Effects } from '../../src/effects.js';
 import { startGateway, DEFAULT_INTERVALS } from '../../src/gateway.js';
 import type { Gateway, Intervals } from '../../src/gateway.js';
+import { createLogger } from '../../src/logger.js';
 import { createClient } from './client.js';
 import type { Client } from './client.js';
 import { temporaryFolder } from './files.js';
@@ -46,7 +46,7 @@ export async function startLocal({
     ...env,
   });
   const logs: LogLine[] = [];
-  const log = pino({ level: 'debug' }, { write: (line) => void logs.push(JSON.parse(line) as LogLine) });
+  const log = createLogger('debug', { write: (line) => void logs.push(JSON.parse(line) as LogLine) });
   const gateway = await startGateway(config, { ...systemEffects, ...effects }, log, {
     ...DEFAULT_INTERVALS,
     breaker: QUICK_BREAKER,
