@@ -59,6 +59,18 @@ describe("another process's write lock", () => {
     expect((await client.call('GET', '/readyz')).status).toBe(200);
   });
 
+  it('does not delay a webhook that is refused: it never enters a transaction', async () => {
+    const gateway = await startProcess();
+    const { client } = gateway;
+    await client.addChannel();
+    const from = (channelId: string): string => textWebhook('A').replace('{', `{ "channel_id": "${channelId}", `);
+    await client.webhook(from('ONE'));
+    const lock = otherProcess(gateway.folder);
+    lock.take();
+    expect((await client.webhook(from('TWO'))).body.code).toBe('GW_CHANNEL_MISMATCH');
+    lock.release();
+  });
+
   it('I4: delays deliveries, which go on by themselves when it is gone', async () => {
     const bot = await startBot();
     const gateway = await startProcess({ TARGET_NETWORKS: 'private' });

@@ -128,6 +128,18 @@ describe('group commit', () => {
     expect(first).toEqual({ status: 'rejected', reason: error });
   });
 
+  it('runs frequent work without savepoints, and still rolls back only the piece that throws unexpectedly', async () => {
+    const { commit, write, committed } = openBench();
+    const failing = (): never => {
+      write('undone');
+      throw new Error('No.');
+    };
+    const works = [(): void => write('A'), failing, (): void => write('B')];
+    const answers = await Promise.allSettled(works.map(async (work) => await commit.runWithoutSavepoint(work)));
+    expect(answers.map(({ status }) => status)).toEqual(['fulfilled', 'rejected', 'fulfilled']);
+    expect(committed()).toEqual(['A', 'B']);
+  });
+
   it('keeps the cache when nothing was rolled back', async () => {
     const { commit, write, cache } = openBench();
     await Promise.all([commit.run(() => (cache.version += 1)), commit.run(() => write('B'))]);

@@ -11,7 +11,11 @@ interface Pending {
   readonly reject: (error: unknown) => void;
   /** When it began to wait, by the monotonic clock. */
   readonly since: number;
+  hasSavepoint: boolean;
 }
+
+/** Work without a savepoint threw: all work of the commit runs again, and that one in a savepoint. */
+class RunAgain extends Error {}
 
 /** More work waits for the next commit, so that no single commit blocks the process for long. */
 const MAX_PER_COMMIT = 1000;
@@ -52,7 +56,15 @@ export class GroupCommit {
    * @throws GatewayError GW_STORE_UNAVAILABLE when the machine fails or the lock lasts; nothing was changed
    */
   async run<T>(work: () => T): Promise<T> {
-    return await this.#add(this.#pending, work);
+    return await this.#add(this.#pending, work, true);
+  }
+
+  /**
+   * Like `run`, but without a savepoint, which would add a third to the cost of recording a webhook. For frequent work that
+   * does not throw: it returns its refusals. If it throws all the same, the other work of the commit runs twice.
+   */
+  async runWithoutSavepoint<T>(work: () => T): Promise<T> {
+    return await this.#add(this.#pending, work, false);
   }
 
   /**
@@ -61,7 +73,7 @@ export class GroupCommit {
    * @throws GatewayError GW_STORE_UNAVAILABLE as `run`
    */
   async runAlone<T>(work: () => T | Promise<T>): Promise<T> {
-    return await this.#add(this.#alone, work);
+    return await this.#add(this.#alone, work, false);
   }
 
   /** Resolves when no work is pending. */
@@ -72,11 +84,11 @@ export class GroupCommit {
     } while (this.#running);
   }
 
-  async #add<T>(queue: Pending[], work: () => unknown): Promise<T> {
-    return await new Promise<T>((resolve, reject) => {
-      queue.push({ work, resolve: resolve as (value: unknown) => void, reject, since: this.#effects.monotonic() });
+  async #add<T>(queue: Pending[], work: () => unknown, hasSavepoint: boolean): Promise<T> {
+    return (await new Promise<unknown>((resolve, reject) => {
+      queue.push({ work, resolve, reject, since: this.#effects.monotonic(), hasSavepoint });
       this.#running ??= nextTurn().then(async () => await this.#work());
-    });
+    })) as T;
   }
 
   /** Commits and runs what must run alone in turn, so that neither waits for long. */
@@ -106,8 +118,9 @@ export class GroupCommit {
       await nextTurn();
     }
   }
+
   /**
-   * Commits the first pending work, each piece in a savepoint of its own.
+   * Commits the first pending work.
    * @throws SqliteError SQLITE_BUSY: nothing was changed, and the work stays pending
    */
   #flush(): void {
@@ -118,18 +131,31 @@ export class GroupCommit {
       const endAt = this.#effects.monotonic() + MAX_COMMIT_MS;
       for (const pending of this.#pending.slice(0, MAX_PER_COMMIT)) {
         started += 1;
-        settle.push(this.#runInSavepoint(pending));
+        settle.push(pending.hasSavepoint ? this.#runInSavepoint(pending) : this.#runPlain(pending));
         if (this.#effects.monotonic() >= endAt) break;
       }
       this.#transaction.commit();
     } catch (error) {
       this.#transaction.rollback();
       if (isLocked(error)) throw error;
+      if (error instanceof RunAgain) return;
       for (const { reject } of this.#pending.splice(0, Math.max(started, 1))) reject(asGatewayError(error));
       return;
     }
     this.#pending.splice(0, started);
     for (const each of settle) each();
+  }
+
+  /** Returns how to settle the caller's promise once the transaction is committed. @throws RunAgain, SqliteError as below */
+  #runPlain(pending: Pending): () => void {
+    try {
+      const result = pending.work();
+      return () => pending.resolve(result);
+    } catch (error) {
+      if (isMachineFault(error)) throw error;
+      pending.hasSavepoint = true;
+      throw new RunAgain();
+    }
   }
 
   /**

@@ -1,4 +1,5 @@
 import type { Effects } from '../../effects.js';
+import { GatewayError } from '../../errors.js';
 import type { Document } from '../../intake/decode.js';
 import type { IncomingWebhook } from '../../model.js';
 import type { GroupCommit } from './group-commit.js';
@@ -13,6 +14,11 @@ export interface IntakeParts {
   readonly recorder: WebhookRecorder;
   readonly large: LargeWebhooks;
   readonly traffic: TrafficCounts;
+}
+
+interface Timed {
+  readonly recorded: Recorded;
+  readonly at: number;
 }
 
 export class SqliteIntake implements Intake {
@@ -33,7 +39,7 @@ export class SqliteIntake implements Intake {
   /** Refuses before the work enters a transaction what can be refused by then; a channel may still change meanwhile. */
   async record(webhook: IncomingWebhook, document: Document): Promise<Recorded> {
     const isLarge = await read(() => {
-      this.#recorder.check(webhook, document);
+      throwIfRefused(this.#recorder.refusalOf(webhook, document));
       return this.#large.isLarge(webhook, document);
     });
     const { recorded, at } = await (isLarge ? this.#recordAlone(webhook, document) : this.#record(webhook, document));
@@ -41,19 +47,27 @@ export class SqliteIntake implements Intake {
     return recorded;
   }
 
-  async #record(webhook: IncomingWebhook, document: Document): Promise<{ recorded: Recorded; at: number }> {
-    return await this.#commit.run(() => {
+  async #record(webhook: IncomingWebhook, document: Document): Promise<Timed> {
+    const result = await this.#commit.runWithoutSavepoint(() => {
+      const refusal = this.#recorder.refusalOf(webhook, document);
+      if (refusal) return refusal;
       const at = this.#now();
       const recorded = this.#recorder.record(webhook, document, at);
       this.#traffic.saveWhenDue(webhook.channel, at);
       return { recorded, at };
     });
+    if (result instanceof GatewayError) throw result;
+    return result;
   }
 
-  async #recordAlone(webhook: IncomingWebhook, document: Document): Promise<{ recorded: Recorded; at: number }> {
+  async #recordAlone(webhook: IncomingWebhook, document: Document): Promise<Timed> {
     return await this.#commit.runAlone(async () => {
       const at = this.#now();
       return { recorded: await this.#large.record(webhook, document, at), at };
     });
   }
+}
+
+function throwIfRefused(refusal: GatewayError | null): void {
+  if (refusal) throw refusal;
 }

@@ -36,11 +36,11 @@ export class SqliteOutbox implements Outbox {
   }
 
   async claim(wanted: readonly ClaimWant[], leaseMs: number): Promise<Claimed> {
-    return await this.#commit.run(() => this.#deliveries.claim(wanted, this.#now(), leaseMs));
+    return await this.#commit.runWithoutSavepoint(() => this.#deliveries.claim(wanted, this.#now(), leaseMs));
   }
 
   async settle(settlement: Settlement): Promise<boolean> {
-    return await this.#commit.run(() => this.#deliveries.settle(settlement, this.#now()));
+    return await this.#commit.runWithoutSavepoint(() => this.#deliveries.settle(settlement, this.#now()));
   }
 
   async release(channel: string, messageId: string, targetIds: readonly string[] | null): Promise<string[]> {

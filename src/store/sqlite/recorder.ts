@@ -1,4 +1,4 @@
-import { GatewayError } from '../../errors.js';
+import { GatewayError, noSuchChannel } from '../../errors.js';
 import type { Document } from '../../intake/decode.js';
 import { nameOf } from '../../intake/event.js';
 import { isPlaceholder, isUnseen, judge, writesLedger } from '../../intake/judge.js';
@@ -74,11 +74,16 @@ export class WebhookRecorder {
     );
   }
 
-  /** What `record` refuses before it writes anything. @throws GatewayError GW_NOT_FOUND, GW_CHANNEL_MISMATCH */
-  check(webhook: IncomingWebhook, { channelId }: Document): Channel {
-    const channel = this.#registry.requireChannel(webhook.channel);
-    checkChannelId(channel, channelId);
-    return channel;
+  /** Why `record` would refuse this webhook: GW_NOT_FOUND, GW_CHANNEL_MISMATCH; null: it would not. */
+  refusalOf(webhook: IncomingWebhook, { channelId }: Document): GatewayError | null {
+    const channel = this.#registry.channels().get(webhook.channel);
+    if (!channel) return noSuchChannel(webhook.channel);
+    if (channelId === null || channel.channelId === null || channelId === channel.channelId) return null;
+    return new GatewayError(
+      'GW_CHANNEL_MISMATCH',
+      `The webhook comes from another Whapi channel: "${channel.name}" belongs to channel_id "${channel.channelId}". Add a ` +
+        'channel for each Whapi channel; if the number has moved, PATCH this one with { "channel_id": null }.',
+    );
   }
 
   /**
@@ -97,7 +102,9 @@ export class WebhookRecorder {
     now: number,
     recovery: Recovery | null = null,
   ): Steps<Recorded> {
-    const channel = this.#bound(this.check(webhook, document), document.channelId);
+    const refusal = this.refusalOf(webhook, document);
+    if (refusal) throw refusal;
+    const channel = this.#bound(this.#registry.requireChannel(webhook.channel), document.channelId);
     const webhookId = this.#ids.next(now);
     const event = nameOf(document.event);
     this.#insertWebhook.run(
@@ -238,14 +245,4 @@ export class WebhookRecorder {
       newestMessageAt,
     };
   }
-}
-
-/** @throws GatewayError GW_CHANNEL_MISMATCH */
-function checkChannelId(channel: Channel, channelId: string | null): void {
-  if (channelId === null || channel.channelId === null || channelId === channel.channelId) return;
-  throw new GatewayError(
-    'GW_CHANNEL_MISMATCH',
-    `The webhook comes from another Whapi channel: "${channel.name}" belongs to channel_id "${channel.channelId}". Add a ` +
-      'channel for each Whapi channel; if the number has moved, PATCH this one with { "channel_id": null }.',
-  );
 }
