@@ -2,7 +2,7 @@ import { decodeInSlices } from '../dist/intake/decode.js';
 import { median } from './load.js';
 
 /**
- * How long decoding a webhook takes, as a ratio to a plain JSON.parse of the same body in the same run, and its longest
+ * How much CPU time decoding a webhook takes, as a ratio to a plain JSON.parse of the same body in the same run, and its longest
  * slice, for which it holds the event loop: the largest plausible bodies, then bodies that are made to be slow. Names
  * can be given to measure only the bodies that contain one.
  */
@@ -20,7 +20,7 @@ const HARD_NUMBER = `9007199254740993.${'0'.repeat(760)}1`;
 
 const BODIES = {
   'one message': messages(message(1)),
-  '9,990 messages, 10 MB': messages(times(9_990, message)),
+  '10,000 messages, 10 MB': messages(times(10_000, message)),
   '10 MB of base64 in a string': messages(
     `{"id":"a","image":{"preview":"data:image/png;base64,${'QUJD'.repeat(2.5 * MB)}"}}`,
   ),
@@ -28,8 +28,8 @@ const BODIES = {
   '9 MB of escaped surrogates in an id': messages(`{"id":"${'\\ud800'.repeat(1.5 * MB)}","chat_id":"c"}`),
   'a chat id of 9 MB': messages(`{"id":"a","chat_id":"${'é'.repeat(4.5 * MB)}","type":"text"}`),
   'a top-level key of 9 MB': `{"${'_updates'.repeat(1.1 * MB)}":[1]}`,
-  '9,990 items {}': messages(times(9_990, () => '{}')),
-  '9,990 items, key repeated': `{"messages":[1],${messages(times(9_980, message)).slice(1)}`,
+  '10,000 items {}': messages(times(10_000, () => '{}')),
+  '10,000 items, key repeated': `{"messages":[1],${messages(times(9_999, message)).slice(1)}`,
   '50,000 items': messages(times(50_000, (id) => `{"id":"m${id}","chat_id":"c${id}","type":"text","timestamp":1}`)),
   '147 KB of {} items': messages(times(49_000, () => '{}')),
   '10 MB of [': '['.repeat(10 * MB),
@@ -46,9 +46,15 @@ const BODIES = {
   '50,000 one-key objects in an item, the most': messages(`[${times(49_999, (id) => `{"k${id}":1}`)}]`),
   '250,000 empty objects in an item, the most': messages(`[${times(124_999, () => '{}')}]`),
   '10 items with 50,000 keys each': messages(times(10, (item) => `{${times(49_999, (id) => `"k${item}x${id}":1`)}}`)),
-  '50,000 keys outside of items, the most': `{${times(49_999, (id) => `"k${id}":1`)}}`,
+  '50,000 keys outside of items, the most': `{"x":{${times(50_000, (id) => `"k${id}":1`)}}}`,
   '10 MB of white space': `${' '.repeat(10 * MB)}{}`,
 };
+
+/** The CPU time of this process, in milliseconds: other load on the machine does not count. */
+function cpuMs() {
+  const { user, system } = process.cpuUsage();
+  return (user + system) / 1000;
+}
 
 /** The whole time, and the longest slice: what other requests wait for. */
 function decoding(body) {
@@ -56,11 +62,11 @@ function decoding(body) {
   const { ms, outcome } = millisecondsOf(() => {
     const slices = decodeInSlices(body, { method: 'POST', suffix: '' });
     for (let isDone = false; !isDone;) {
-      const begun = performance.now();
+      const begun = cpuMs();
       try {
         isDone = slices.next().done;
       } finally {
-        longest = Math.max(longest, performance.now() - begun);
+        longest = Math.max(longest, cpuMs() - begun);
       }
     }
   });
@@ -68,14 +74,14 @@ function decoding(body) {
 }
 
 function millisecondsOf(action) {
-  const begun = performance.now();
+  const begun = cpuMs();
   let outcome = 'accepted';
   try {
     action();
   } catch (error) {
     outcome = error.code ?? 'refused';
   }
-  return { ms: performance.now() - begun, outcome };
+  return { ms: cpuMs() - begun, outcome };
 }
 
 const results = Object.entries(BODIES)

@@ -12,7 +12,7 @@ import type { Registry } from '../store/registry.js';
 
 export interface DeliveryOptions {
   readonly store: {
-    readonly outbox: Pick<Outbox, 'claim' | 'settle'>;
+    readonly outbox: Pick<Outbox, 'due' | 'claim' | 'settle'>;
     readonly registry: Pick<Registry, 'targets' | 'disableTarget'>;
   };
   readonly sender: Pick<Sender, 'send' | 'destroy'>;
@@ -57,15 +57,26 @@ export function startDeliveryLoop({
   const attempts = new Set<Promise<void>>();
   let isAborting = false;
 
+  // The store is asked anew in each turn, so that nothing here can miss what a release, a clock or another writer changed.
   const turn = async (): Promise<number | null> => {
-    const targets = (await store.registry.targets()).filter(({ enabled }) => enabled);
-    const wants = targets.map((target) => wantOf(target, targets.length)).filter(({ limit }) => limit > 0);
+    const { targetIds, nextDueAt } = await store.outbox.due();
+    if (targetIds.size === 0) return nextDueAt;
+    const enabled = (await store.registry.targets()).filter((target) => target.enabled);
+    const due = enabled.filter(({ id }) => targetIds.has(id));
+    const claimedDueAt = await claim(due, enabled.length);
+    const waits = due.flatMap(({ id }) => [slots.nextTokenAt(id, effects.now()), breakers.nextProbeAt(id)]);
+    const times = [nextDueAt, claimedDueAt, ...waits].filter((time) => time !== null);
+    return times.length > 0 ? Math.min(...times) : null;
+  };
+
+  /** Returns when more of these targets' deliveries may be claimed. */
+  const claim = async (due: readonly Target[], targets: number): Promise<number | null> => {
+    const wants = due.map((target) => wantOf(target, targets)).filter(({ limit }) => limit > 0);
+    if (wants.length === 0) return null;
     const leaseEndsAt = effects.now() + LEASE_MS;
     const { deliveries, nextDueAt } = await store.outbox.claim(wants, LEASE_MS);
     for (const delivery of deliveries) launch(delivery, leaseEndsAt);
-    const waits = targets.flatMap(({ id }) => [slots.nextTokenAt(id, effects.now()), breakers.nextProbeAt(id)]);
-    const times = [nextDueAt, ...waits].filter((time) => time !== null);
-    return times.length > 0 ? Math.min(...times) : null;
+    return nextDueAt;
   };
 
   const wantOf = (target: Target, targets: number): ClaimWant =>

@@ -5,6 +5,11 @@ import type { Page, PageRequest } from './paging.js';
 /** Deliveries, from the commit that makes them to their settlement. */
 export interface Outbox {
   /**
+   * The targets that a claim may get something for. A target without a waiting delivery costs nothing: of a thousand, most
+   * wait for nothing most of the time.
+   */
+  due(): Promise<Due>;
+  /**
    * Leases due deliveries of each target for `leaseMs` (I5): at most `limit`, with at most `retries.most` retries among
    * them. `retries.kept` places are reserved for retries, then come first attempts, then more retries, so that neither kind
    * waits behind the other. Within a kind the one that has been due longest comes first. The claim ends with the delivery
@@ -32,6 +37,13 @@ export interface Outbox {
   delivery(id: string): Promise<DeliveryDetail | null>;
   /** How many deliveries wait for a target and how many ended as dead lately. All zero for an unknown target. */
   loadOf(targetId: string): Promise<TargetLoad>;
+}
+
+export interface Due {
+  /** The targets with a delivery that is due. */
+  readonly targetIds: ReadonlySet<string>;
+  /** When the first delivery of another target is due; null: none waits. */
+  readonly nextDueAt: number | null;
 }
 
 export interface ClaimWant {

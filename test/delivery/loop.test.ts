@@ -548,6 +548,7 @@ async function startLoopOn(
     disableTarget: async () => await Promise.resolve(true),
   };
   const outbox: DeliveryOptions['store']['outbox'] = {
+    due: async () => await Promise.resolve({ targetIds: new Set(due.length > 0 ? [target.id] : []), nextDueAt: null }),
     claim: async ([want]) => {
       seen.claims += 1;
       if (seen.claims <= broken.brokenClaims) throw new Error('the disk is full');

@@ -15,6 +15,7 @@ import { ClockShift } from '../../src/store/sqlite/clock-shift.js';
 import { IN_PROGRESS, WINDOW_SECONDS } from '../../src/store/sqlite/open-registrations.js';
 import { RegistryTables } from '../../src/store/sqlite/registry-tables.js';
 import { Removals } from '../../src/store/sqlite/removals.js';
+import { ResyncQueue } from '../../src/store/sqlite/resync-queue.js';
 import { IS_RUNNING } from '../../src/store/sqlite/resync-views.js';
 import { ResyncWindows } from '../../src/store/sqlite/resync-windows.js';
 import { TargetCounts } from '../../src/store/sqlite/target-counts.js';
@@ -55,10 +56,14 @@ function plansOf(prepares: (db: Db) => unknown): string[] {
 
 describe('a claim from a backlog of any size', () => {
   it('is one lookup in the index of its kind, without a scan or a sort', () => {
-    const [dueFirst, nextFirst, dueAgain, nextAgain, ...more] = plansOf((db) => new DueDeliveries(db));
+    const [targetFirst, dueFirst, nextFirst, targetAgain, dueAgain, nextAgain, ...more] = plansOf(
+      (db) => new DueDeliveries(db),
+    );
     const webhook = 'SEARCH w USING INTEGER PRIMARY KEY (rowid=?)';
     expect(dueFirst).toBe(`SEARCH d USING INDEX deliveries_due_first (target=? AND due_at<?); ${webhook}`);
     expect(dueAgain).toBe(`SEARCH d USING INDEX deliveries_due_again (target=? AND due_at<?); ${webhook}`);
+    expect(targetFirst).toBe('SEARCH deliveries USING INDEX deliveries_due_first (target>?)');
+    expect(targetAgain).toBe('SEARCH deliveries USING INDEX deliveries_due_again (target>?)');
     expect(nextFirst).toBe('SEARCH deliveries USING INDEX deliveries_due_first (target=?)');
     expect(nextAgain).toBe('SEARCH deliveries USING INDEX deliveries_due_again (target=?)');
     expect(more).toEqual([]);
@@ -86,6 +91,15 @@ describe('the running state of a resync', () => {
     expect(plan.slice(1)).toEqual([
       'CORRELATED SCALAR SUBQUERY 1',
       'SEARCH m USING COVERING INDEX resync_messages_by_status (resync=? AND status=?)',
+    ]);
+  });
+});
+
+describe('the queue of calls to Whapi', () => {
+  it('is counted in its index, group by group', () => {
+    expect(plansOf((db) => new ResyncQueue(db))).toEqual([
+      'SEARCH resync_messages USING COVERING INDEX resync_messages_due (channel=? AND status=? AND (next_at,resync)>(?,?))',
+      'SEARCH resync_messages USING COVERING INDEX resync_messages_due (channel=? AND status=? AND next_at=? AND resync=?)',
     ]);
   });
 });

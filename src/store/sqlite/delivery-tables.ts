@@ -13,7 +13,7 @@ import type { RegistryTables } from './registry-tables.js';
 import { finish, ROWS_PER_STEP } from './steps.js';
 import type { Steps } from './steps.js';
 import type { TargetCounts } from './target-counts.js';
-import type { ClaimWant, Claimed, Delivery, Settlement } from '../outbox.js';
+import type { ClaimWant, Claimed, Delivery, Due, Settlement } from '../outbox.js';
 
 /** A delivery to insert, made by a recorded webhook or by a release. */
 export interface NewDelivery {
@@ -170,6 +170,21 @@ export class DeliveryTables {
     );
     this.#counts.added(delivery.target);
     return id;
+  }
+
+  /** A read: see `Outbox.due`. */
+  due(now: number): Due {
+    const first = this.#due.firstByTarget();
+    const targetIds = new Set<string>();
+    let nextDueAt = Infinity;
+    if (first.size > 0) {
+      for (const [id, { number }] of this.#registry.targets()) {
+        const dueAt = first.get(number) ?? Infinity;
+        if (dueAt <= now) targetIds.add(id);
+        else nextDueAt = Math.min(nextDueAt, dueAt);
+      }
+    }
+    return { targetIds, nextDueAt: nextDueAt === Infinity ? null : nextDueAt };
   }
 
   /** Leases due deliveries: see `Outbox.claim`. */

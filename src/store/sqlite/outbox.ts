@@ -7,7 +7,7 @@ import type { ItemRelease } from './item-release.js';
 import { read, readBack } from './reads.js';
 import type { TargetCounts } from './target-counts.js';
 import type { DeliveryDetail, DeliveryFilter, DeliveryView } from '../deliveries.js';
-import type { Claimed, ClaimWant, Outbox, Settlement, TargetLoad } from '../outbox.js';
+import type { Claimed, ClaimWant, Due, Outbox, Settlement, TargetLoad } from '../outbox.js';
 import type { Page, PageRequest } from '../paging.js';
 
 export interface OutboxParts {
@@ -33,6 +33,10 @@ export class SqliteOutbox implements Outbox {
     this.#release = release;
     this.#counts = counts;
     this.#now = now;
+  }
+
+  async due(): Promise<Due> {
+    return await read(() => this.#deliveries.due(this.#now()));
   }
 
   async claim(wanted: readonly ClaimWant[], leaseMs: number): Promise<Claimed> {

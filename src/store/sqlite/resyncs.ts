@@ -52,7 +52,7 @@ export class SqliteResyncs implements Resyncs {
 
   async register(request: ResyncRequest): Promise<ResyncView> {
     const id = await this.#registrations.register(request, newId('rsy', this.#effects));
-    return readBack(this.#views.resync(id, this.#effects.now()));
+    return readBack(await this.#views.resync(id, this.#effects.now()));
   }
 
   async registerAsked(request: ResyncRequest, leaseMs: number): Promise<ResyncCall[]> {
@@ -92,15 +92,15 @@ export class SqliteResyncs implements Resyncs {
 
   async cancel(id: string): Promise<ResyncView> {
     await this.#commit.run(() => this.#windows.cancel(id, this.#effects.now()));
-    return readBack(this.#views.resync(id, this.#effects.now()));
+    return readBack(await this.#views.resync(id, this.#effects.now()));
   }
 
   async list(page: PageRequest): Promise<Page<ResyncView>> {
-    return await read(() => this.#views.resyncs(page, this.#effects.now()));
+    return await read(async () => await this.#views.resyncs(page, this.#effects.now()));
   }
 
   async get(id: string): Promise<ResyncView | null> {
-    return await read(() => this.#views.resync(id, this.#effects.now()));
+    return await read(async () => await this.#views.resync(id, this.#effects.now()));
   }
 
   async states(range: { after: number; before: number }, limit: number): Promise<ResyncState[]> {

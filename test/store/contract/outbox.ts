@@ -40,6 +40,56 @@ async function failOnce(fixture: StoreFixture, id: string, dueAt: number): Promi
 
 /** I4, I5: from the claim to the settlement. */
 export function outboxContract(open: OpenFixture): void {
+  describe('the targets with something due', () => {
+    const due = async ({ store }: StoreFixture): Promise<unknown> => {
+      const { targetIds, nextDueAt } = await store.outbox.due();
+      return { targets: [...targetIds].sort(), nextDueAt };
+    };
+
+    it('are those with a delivery that is due, and the others tell when their first one is', async () => {
+      const fixture = await stage(open, [target('bot'), target('archive'), target('idle', { events: ['calls'] })]);
+      expect(await due(fixture)).toEqual({ targets: [], nextDueAt: null });
+      await recordEach(fixture, 'A');
+      expect(await due(fixture)).toEqual({ targets: ['archive', 'bot'], nextDueAt: null });
+      const { deliveries } = await fixture.store.outbox.claim([{ targetId: 'bot', limit: 1 }], LEASE);
+      expect(await due(fixture)).toEqual({ targets: ['archive'], nextDueAt: START + LEASE });
+      for (const delivery of deliveries) await fixture.settle(delivery, 'pending', START + MINUTE);
+      expect(await due(fixture)).toEqual({ targets: ['archive'], nextDueAt: START + MINUTE });
+      fixture.clock.advance(MINUTE);
+      expect(await due(fixture)).toEqual({ targets: ['archive', 'bot'], nextDueAt: null });
+    });
+
+    it('include one whose lease has run out, one that is retried manually, and each after a restart', async () => {
+      const fixture = await stage(open);
+      await recordEach(fixture, 'A');
+      const { id } = await fixture.claimOne();
+      fixture.clock.advance(LEASE);
+      expect(await due(fixture)).toMatchObject({ targets: ['bot'] });
+      await fixture.settle(await fixture.claimOne(), 'pending', START + DAY);
+      expect(await due(fixture)).toEqual({ targets: [], nextDueAt: START + DAY });
+      await fixture.store.outbox.retry(id);
+      expect(await due(fixture)).toMatchObject({ targets: ['bot'] });
+      await fixture.restart();
+      expect(await due(fixture)).toMatchObject({ targets: ['bot'] });
+    });
+
+    it('include one whose delivery has come to the front of its chat (I6)', async () => {
+      const fixture = await stage(open);
+      for (const id of ['A', 'B']) await fixture.record(messages(message(id, 'alice')));
+      const first = await fixture.claimOne();
+      expect(await due(fixture)).toEqual({ targets: [], nextDueAt: START + LEASE });
+      await fixture.settle(first, 'delivered');
+      expect(await due(fixture)).toEqual({ targets: ['bot'], nextDueAt: null });
+    });
+
+    it('leave out a removed target', async () => {
+      const fixture = await stage(open);
+      await recordEach(fixture, 'A');
+      await fixture.store.registry.removeTarget('bot');
+      expect(await due(fixture)).toEqual({ targets: [], nextDueAt: null });
+    });
+  });
+
   describe('a claim', () => {
     it('takes up to the limit of each target, oldest due first, and returns when the next delivery is due', async () => {
       const fixture = await stage(open, [target('bot'), target('archive')]);

@@ -252,6 +252,34 @@ export function runsContract(open: OpenFixture): void {
       expect((await register(fixture, ['A'])).progress?.ahead).toBe(2);
     });
 
+    it('counts them for each resync of a list, also those with a call of their own time, and not those of others', async () => {
+      const fixture = await stage(open);
+      await fixture.store.registry.addChannel(channel('other'));
+      await register(fixture, ['O1', 'O2'], { channel: 'other' });
+      for (const ids of [['A'], ['B', 'C'], ['D', 'E', 'F'], ['G']]) {
+        await register(fixture, ids);
+        fixture.clock.advance(SECOND);
+      }
+      await ask(fixture);
+      const aheads = async (): Promise<unknown> =>
+        (await fixture.store.resyncs.list({ limit: 9, cursor: null })).data.map(({ progress }) => progress?.ahead);
+      expect(await aheads()).toEqual([5, 2, 0, 0, 0]);
+      const call = await takeCall(fixture);
+      await fixture.store.resyncs.settleCall(call, { status: 'queued', nextAt: START + DAY, closesAt: null });
+      expect(await aheads()).toEqual([5, 2, 0, 0, 0]);
+    });
+
+    it('lets other work run while a list is counted', async () => {
+      const fixture = await stage(open);
+      for (let index = 0; index < 5; index += 1) await register(fixture, [`M${index}`]);
+      let turns = 0;
+      const count = (): NodeJS.Immediate => setImmediate(() => ((turns += 1), (next = count())));
+      let next = count();
+      await fixture.store.resyncs.list({ limit: 5, cursor: null });
+      clearImmediate(next);
+      expect(turns).toBeGreaterThan(5);
+    });
+
     it('ends at the time at which the last message was settled', async () => {
       const fixture = await stage(open);
       const { id } = await register(fixture, ['A', 'B']);
