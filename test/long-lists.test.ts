@@ -1,135 +1,131 @@
-import { appendFileSync } from 'node:fs';
-import { expect, it } from 'vitest';
-import { textWebhook } from './support/texts.js';
-import { startLocal } from './support/gateway.js';
-import type { LocalGateway } from './support/gateway.js';
+import { join } from 'node:path';
+import { expect, it, onTestFinished } from 'vitest';
+import { systemEffects } from '../src/effects.js';
+import { openStore } from '../src/store/open.js';
+import type { Store } from '../src/store/store.js';
+import { temporaryFolder } from './support/files.js';
 import { fillLongFile, POLL } from './support/long-lists.js';
 import type { LongFile } from './support/long-lists.js';
-import { temporaryFolder } from './support/files.js';
+import { channel, messages, record, target } from './support/store.js';
 
 /** What a webhook that comes in may have to wait for. */
 const LONGEST_HOLD_MS = 100;
+const PAGE = { limit: 50, cursor: null };
+const LARGE_PAGE = { limit: 500, cursor: null };
 
 it(
-  'no list, filter, view or survey holds up webhooks for 100 ms on a file with a million items',
+  'no list, filter, view or survey holds up webhooks for 100 ms with a million items',
   { timeout: 180_000 },
   async () => {
-    const { gateway, file, resync } = await startLong();
+    const { store, file, resync } = await openLong();
     expect(file.items).toBeGreaterThan(1_000_000);
-    const holds: Record<string, number> = {};
-    for (const [method, path, body] of requests(file, resync)) {
-      const { status, longestMs } = await besideWebhooks(
-        gateway,
-        async () => (await gateway.call(method, path, body)).status,
-      );
-      expect([path, status < 300]).toEqual([path, true]);
-      holds[`${path} ${body === undefined ? '' : JSON.stringify(body)}`] = longestMs;
-    }
-    appendFileSync(
-      '/tmp/p3_holds2.txt',
-      JSON.stringify(
-        Object.entries(holds)
-          .sort((a, b) => b[1] - a[1])
-          .slice(0, 14),
-        null,
-        1,
-      ),
-    );
-    expect(Object.entries(holds).filter(([, ms]) => ms >= LONGEST_HOLD_MS)).toEqual([]);
+    const holds: [string, number][] = [];
+    for (const [name, read] of readsOf(store, file, resync)) holds.push([name, await holdBesideWebhooks(store, read)]);
+    expect(holds.filter(([, ms]) => ms >= LONGEST_HOLD_MS)).toEqual([]);
   },
 );
 
-type Request = readonly [method: string, path: string, body?: object];
+type Read = readonly [name: string, read: () => Promise<unknown>];
 
 /**
- * Every list with every filter. A filter that matches nothing has to read everything that no index leaves out: the whole
- * file once for each list, and the newest tenth of it for the other filters, so that the test takes a minute and not ten.
+ * Every list with every filter. A filter that matches nothing reads everything that no index leaves out: once the whole file,
+ * and else its newest tenth, so that the test takes a minute and not ten.
  */
-function requests({ largeWebhook, delivery, tenthSince }: LongFile, resync: string): readonly Request[] {
-  const tenth = `since=${tenthSince}`;
-  const recorded = [
-    'channel=other',
-    `${tenth}&event=calls`,
-    'until=2020-01-01T00:00:00Z&held=true',
-    `${tenth}&channel=other`,
-  ];
+function readsOf(store: Store, file: LongFile, resync: string): Read[] {
+  const { items, outbox, jobs, resyncs, audits } = store;
+  const tenth = { since: file.tenthSince };
+  const quiet = { ...tenth, event: 'calls' };
   const ofItems = [
-    ...['', ...recorded, `resync=${resync}`, `${tenth}&resync=${resync}&event=calls`, `message_id=${POLL}`],
     ...[
-      `${tenth}&message_id=${POLL}&event=calls`,
-      `${tenth}&held=false&verdict=restored`,
-      `${tenth}&held=true&channel=other`,
+      {},
+      { channel: 'other' },
+      quiet,
+      { until: 1, held: true },
+      { resync },
+      { ...quiet, resync },
+      { messageId: POLL },
     ],
-    ...['new', 'late', 'restored', 'duplicate', 'event'].map((verdict) => `${tenth}&verdict=${verdict}&event=calls`),
+    ...(['new', 'late', 'restored', 'duplicate', 'event'] as const).map((verdict) => ({ ...quiet, verdict })),
+    ...[{ ...quiet, messageId: POLL }, { ...tenth, held: false, verdict: 'restored' } as const],
+    ...[{ ...tenth, held: true, channel: 'other' }],
   ];
-  const ofMessages = [
-    '',
-    'channel=other',
-    'verdict=late',
-    'held=true&channel=other',
-    'held=true',
-    'held=false',
-    'verdict=new',
-  ];
+  const ofMessages = [{}, { verdict: 'late' }, { held: true, channel: 'other' }, { held: false }] as const;
   const ofDeliveries = [
-    ...['', 'channel=other', `${tenth}&event=calls`, 'until=2020-01-01T00:00:00Z&status=dead', 'target=tgt_none'],
-    ...['pending', 'delivered', 'dead', 'expired'].map((status) => `status=${status}&event=calls`),
+    ...[{}, { channel: 'other' }, quiet, { target: 'nobody' }],
+    ...(['pending', 'delivered', 'dead', 'expired'] as const).map((status) => ({ status, event: 'calls' })),
   ];
-  const ofResync = ['', 'status=failed', 'held=true', 'held=false&limit=500'].map((query) => `/messages?${query}`);
-  const gets = [
-    ...ofItems.map((query) => `/v1/items?${query}`),
-    ...ofMessages.map((query) => `/v1/messages?${query}`),
-    ...ofDeliveries.map((query) => `/v1/deliveries?${query}`),
-    ...['', '/report', ...ofResync].map((rest) => `/v1/resyncs/${resync}${rest}`),
-    ...['/v1/resyncs', '/v1/audits', '/v1/jobs', '/v1/targets?limit=500', '/v1/channels', '/v1/items?limit=500'],
-    ...[`/v1/messages/main/${POLL}`, `/v1/webhooks/${largeWebhook}`, `/v1/deliveries/${delivery}`],
-  ];
-  const survey = (path: string, filter: object): Request => ['POST', path, { ...filter, dry_run: true }];
+  const ofResync = [{}, { status: 'failed' }, { held: true }, { held: false }] as const;
+  const surveys = [
+    { kind: 'release', filter: { event: 'calls' } },
+    { kind: 'release', filter: { verdict: 'duplicate', ...tenth } },
+    { kind: 'release', filter: { messageId: POLL, ...tenth } },
+    ...(['delivered', 'dead', 'expired'] as const).map(
+      (status) => ({ kind: 'retry', filter: { status, event: 'calls' } }) as const,
+    ),
+  ] as const;
   return [
-    ...gets.map((path): Request => ['GET', path]),
-    survey('/v1/items/release', { event: 'calls' }),
-    survey('/v1/items/release', { verdict: 'duplicate', since: tenthSince }),
-    survey('/v1/messages/release', { channel: 'other' }),
-    survey('/v1/items/release', { message_id: POLL, since: tenthSince }),
-    ...['delivered', 'dead', 'expired'].map((status) => survey('/v1/deliveries/retry', { status, event: 'calls' })),
+    ...ofItems.map((filter): Read => [
+      `items ${JSON.stringify(filter)}`,
+      async () => await items.list(filter, LARGE_PAGE),
+    ]),
+    ...ofMessages.map((filter): Read => [
+      `messages ${JSON.stringify(filter)}`,
+      async () => await items.messages(filter, PAGE),
+    ]),
+    ...ofDeliveries.map((filter): Read => [
+      `deliveries ${JSON.stringify(filter)}`,
+      async () => await outbox.deliveries(filter, LARGE_PAGE),
+    ]),
+    ...ofResync.map((filter): Read => [
+      `messages of the resync ${JSON.stringify(filter)}`,
+      async () => await resyncs.messages(resync, LARGE_PAGE, filter),
+    ]),
+    ...surveys.map((work): Read => [`survey ${JSON.stringify(work)}`, async () => await jobs.survey(work)]),
+    ['resyncs', async () => await resyncs.list(PAGE)],
+    ['report', async () => await resyncs.report(resync)],
+    ['audits', async () => await audits.list(PAGE)],
+    ['jobs', async () => await jobs.list(PAGE)],
+    ['explanation', async () => await items.explain('main', POLL)],
+    ['webhook', async () => await items.webhook(file.largeWebhook)],
+    ['delivery', async () => await outbox.delivery(file.delivery)],
+    ['work of a channel', async () => await store.registry.workOfChannel('main')],
   ];
 }
 
-async function startLong() {
-  const folder = temporaryFolder();
-  const before = await startLocal({ folder });
-  await before.addChannel();
-  for (const name of ['bot', 'archive']) await before.addTarget({ name, url: 'http://127.0.0.1:9', enabled: false });
+async function openLong() {
+  const file = join(temporaryFolder(), 'gateway.db');
+  const before = await openStore({ engine: 'sqlite', file }, systemEffects);
+  await before.registry.addChannel(channel('main'));
+  for (const id of ['bot', 'archive']) await before.registry.addTarget(target(id));
   await before.close();
-  const file = fillLongFile(folder, Date.now());
-  const gateway = await startLocal({ folder });
-  const ids = [POLL, ...Array.from({ length: 9999 }, (_, at) => `id-${at * 10 + 8}`)];
-  const { body } = await gateway.call('POST', '/v1/resyncs', { channel: 'main', message_ids: ids });
-  return { gateway, file, resync: String(body['id']) };
+  const filled = fillLongFile(file, Date.now());
+  const store = await openStore({ engine: 'sqlite', file }, systemEffects);
+  onTestFinished(async () => await store.close());
+  const messageIds = [POLL, ...Array.from({ length: 9999 }, (_, at) => `id-${at * 20 + 8}`)];
+  const request = { channel: 'main', messageIds, deliverUnseen: false, windowSeconds: 3600, idempotency: null };
+  return { store, file: filled, resync: (await store.resyncs.register(request)).id };
 }
 
 /**
- * Sends webhooks all the time while `work` runs. Returns its result and the longest stretch of one turn of the event loop,
- * in milliseconds of CPU: what else the machine does must not count.
+ * Records webhooks one after the other while `read` runs. Returns the longest turn of the event loop in milliseconds of CPU:
+ * what else the machine does must not count.
  */
-async function besideWebhooks(gateway: LocalGateway, work: () => Promise<number>) {
-  let isOver = false;
-  let longest = 0;
-  let before = process.cpuUsage();
+async function holdBesideWebhooks(store: Store, read: () => Promise<unknown>): Promise<number> {
+  const state = { isOver: false, longest: 0, before: process.cpuUsage() };
   const tick = (): void => {
-    const { user, system } = process.cpuUsage(before);
-    longest = Math.max(longest, user + system);
-    before = process.cpuUsage();
-    if (!isOver) setImmediate(tick);
+    const { user, system } = process.cpuUsage(state.before);
+    state.longest = Math.max(state.longest, user + system);
+    state.before = process.cpuUsage();
+    if (!state.isOver) setImmediate(tick);
   };
   setImmediate(tick);
-  const webhooks = (async () => {
-    for (; !isOver; sent += 1) expect((await gateway.webhook(textWebhook(`live-${sent}`))).status).toBe(200);
+  const recording = (async () => {
+    for (; !state.isOver; recorded += 1) await record(store, messages(`live ${recorded}`));
   })();
-  const status = await work();
-  isOver = true;
-  await webhooks;
-  return { status, longestMs: Math.round(longest / 1000) };
+  await read();
+  state.isOver = true;
+  await recording;
+  return Math.round(state.longest / 1000);
 }
 
-let sent = 0;
+let recorded = 0;

@@ -1,11 +1,10 @@
-import { join } from 'node:path';
 import Database from 'better-sqlite3';
 import { deliveryId, encodeNumber, leastId } from '../../src/store/rules/ids.js';
 import { messageKey } from '../../src/store/rules/keys.js';
 
-/** Webhooks of ten items each. */
-const WEBHOOKS = 100_000;
-const ITEMS = 10;
+/** Webhooks of twenty items each. */
+const WEBHOOKS = 50_000;
+const ITEMS = 20;
 /** Items of one webhook, which a split gives one delivery each for two targets. */
 const LARGE = 3000;
 /** A poll whose votes all have its id: one in each webhook. */
@@ -16,13 +15,13 @@ export interface LongFile {
   /** Ids that lists and single views take. */
   readonly largeWebhook: string;
   readonly delivery: string;
-  /** ISO 8601: the newest tenth was recorded since. */
-  readonly tenthSince: string;
+  /** Milliseconds: the newest tenth was recorded since. */
+  readonly tenthSince: number;
 }
 
-/** Fills the closed database of a gateway with a channel `main` and two targets, the first two that were made. */
-export function fillLongFile(folder: string, now: number): LongFile {
-  const db = new Database(join(folder, 'gateway.db'));
+/** Fills the closed file of a store with a channel `main` and two targets, the first two that were made. */
+export function fillLongFile(file: string, now: number): LongFile {
+  const db = new Database(file);
   // One webhook in a second, up to now: ids grow with the time of recording.
   const startedAt = now - WEBHOOKS * 1000;
   const webhook = `${leastId(startedAt)} + i * ${leastId(1000)}`;
@@ -38,8 +37,8 @@ export function fillLongFile(folder: string, now: number): LongFile {
   db.prepare(
     `INSERT INTO sightings (webhook_id, position, carrier, message_key, message_id, verdict, rule, held)
      SELECT ${webhook.replace('i *', 'n.i *')}, p.i, 'messages',
-       CASE p.i WHEN 9 THEN ? ELSE CAST(printf('%016d', n.i * 10 + p.i) AS BLOB) END,
-       CASE p.i WHEN 9 THEN '${POLL}' ELSE 'id-' || (n.i * 10 + p.i) END,
+       CASE p.i WHEN 9 THEN ? ELSE CAST(printf('%016d', n.i * 20 + p.i) AS BLOB) END,
+       CASE p.i WHEN 9 THEN '${POLL}' ELSE 'id-' || (n.i * 20 + p.i) END,
        CASE p.i WHEN 9 THEN 'event' WHEN 8 THEN 'duplicate' WHEN 7 THEN 'restored' ELSE 'new' END,
        CASE p.i WHEN 9 THEN 2 WHEN 8 THEN 8 WHEN 7 THEN 3 ELSE 10 END, p.i IN (7, 8)
      FROM n CROSS JOIN p`,
@@ -71,7 +70,7 @@ export function fillLongFile(folder: string, now: number): LongFile {
     items: WEBHOOKS * ITEMS + LARGE,
     largeWebhook: encodeNumber(large),
     delivery: deliveryId(leastId(startedAt) + 1),
-    tenthSince: new Date(now - WEBHOOKS * 100).toISOString(),
+    tenthSince: now - WEBHOOKS * 100,
   };
 }
 
