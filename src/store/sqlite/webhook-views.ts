@@ -3,7 +3,7 @@ import { decode } from '../../intake/decode.js';
 import type { WebhookHttpMethod } from '../../model.js';
 import { encodeNumber, leastId, parseWebhookId } from '../rules/ids.js';
 import type { Db } from './database.js';
-import { ROWS_PER_SLICE, yieldToEventLoop } from './filters.js';
+import { yieldToEventLoop } from './filters.js';
 import { itemView } from './sightings.js';
 import type { SightingRow } from './sightings.js';
 import { DELIVERY_COLUMNS, DELIVERY_TABLES, deliveryView } from './delivery-views.js';
@@ -21,6 +21,9 @@ interface WebhookRow {
   audit: string | null;
   body: Buffer;
 }
+
+/** Rows with their views: some milliseconds. */
+const ROWS_PER_STEP = 250;
 
 type StoredItem = Omit<SightingRow, 'channel' | 'event' | 'received_at' | 'audit'>;
 
@@ -40,11 +43,11 @@ export class WebhookViews {
     // Without the webhook, whose last columns are behind its body: SQLite would follow that for each item.
     this.#items = db.prepare<[number, number], StoredItem>(
       `SELECT webhook_id, position, message_key, message_id, carrier, verdict, rule, held FROM sightings
-       WHERE webhook_id = ? AND position > ? ORDER BY position LIMIT ${ROWS_PER_SLICE}`,
+       WHERE webhook_id = ? AND position > ? ORDER BY position LIMIT ${ROWS_PER_STEP}`,
     );
     this.#deliveries = db.prepare<[number, number], DeliveryRow & { positions: string | null }>(
       `SELECT ${DELIVERY_COLUMNS}, d.positions FROM ${DELIVERY_TABLES} WHERE d.webhook_id = ? AND d.id > ?
-       ORDER BY d.id LIMIT ${ROWS_PER_SLICE}`,
+       ORDER BY d.id LIMIT ${ROWS_PER_STEP}`,
     );
   }
 
@@ -55,6 +58,7 @@ export class WebhookViews {
     const items = await inSlices(
       (after) => this.#items.all(row.id, after),
       ({ position }) => position,
+      (item) => item,
     );
     await yieldToEventLoop();
     const decoded = decode(row.body, row).items;
@@ -63,6 +67,10 @@ export class WebhookViews {
     const deliveries = await inSlices(
       (after) => this.#deliveries.all(row.id, after),
       (delivery) => delivery.id,
+      ({ positions, ...delivery }) => ({
+        ...deliveryView(delivery),
+        positions: positions === null ? items.map(({ position }) => position) : (JSON.parse(positions) as number[]),
+      }),
     );
     return {
       id: encodeNumber(row.id),
@@ -84,22 +92,23 @@ export class WebhookViews {
         }),
         span: (isSameSplit ? decoded[item.position]?.span : undefined) ?? null,
       })),
-      deliveries: deliveries.map(({ positions, ...delivery }) => ({
-        ...deliveryView(delivery),
-        positions: positions === null ? items.map(({ position }) => position) : (JSON.parse(positions) as number[]),
-      })),
+      deliveries,
     };
   }
 }
 
 /** Reads rows slice by slice: a webhook may have thousands of items, and a split gives each a delivery for each target. */
-async function inSlices<Row>(rowsAfter: (after: number) => Row[], placeOf: (row: Row) => number): Promise<Row[]> {
-  const found: Row[] = [];
+async function inSlices<Row, View>(
+  rowsAfter: (after: number) => Row[],
+  placeOf: (row: Row) => number,
+  viewOf: (row: Row) => View,
+): Promise<View[]> {
+  const found: View[] = [];
   for (let after = -1; ;) {
     const rows = rowsAfter(after);
-    found.push(...rows);
+    found.push(...rows.map(viewOf));
     const last = rows.at(-1);
-    if (last === undefined || rows.length < ROWS_PER_SLICE) return found;
+    if (last === undefined || rows.length < ROWS_PER_STEP) return found;
     after = placeOf(last);
     await yieldToEventLoop();
   }
