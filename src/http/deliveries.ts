@@ -3,6 +3,7 @@ import { getDelivery, listDeliveries, retryDeliveries, retryDelivery } from '../
 import { GatewayError } from '../errors.js';
 import type { App } from './app.js';
 import { retryMany } from './bulk.js';
+import { eventOf } from './event-names.js';
 import { escapeUnprintable } from './printable-answers.js';
 import { attemptJson, deliveryJson, pageJson, pageRequest, timesOf } from './schemas.js';
 import type { Jobs } from '../store/jobs.js';
@@ -28,7 +29,10 @@ export const deliveryRoutes: FastifyPluginAsyncTypebox<DeliveryRoutesOptions> = 
 
 function readRoutes(app: App, { store }: DeliveryRoutesOptions): void {
   app.get('/deliveries', { schema: listDeliveries }, async ({ query }) =>
-    pageJson(await store.outbox.deliveries({ ...query, ...timesOf(query) }, pageRequest(query)), deliveryJson),
+    pageJson(
+      await store.outbox.deliveries({ ...query, ...eventOf(query), ...timesOf(query) }, pageRequest(query)),
+      deliveryJson,
+    ),
   );
 
   app.get('/deliveries/:id', { schema: getDelivery, onSend: escapeUnprintable }, async ({ params }) => {
@@ -50,6 +54,8 @@ function retryRoutes(app: App, { store, onDeliveries, onJob }: DeliveryRoutesOpt
   app.post('/deliveries/retry', { schema: retryDeliveries }, async ({ body }, reply) => {
     const { dry_run, expected_count, ...filter } = body;
     const options = { dry_run, expected_count };
-    return await reply.code(202).send(await retryMany(store, { ...filter, ...timesOf(filter) }, options, onJob));
+    return await reply
+      .code(202)
+      .send(await retryMany(store, { ...filter, ...eventOf(filter), ...timesOf(filter) }, options, onJob));
   });
 }

@@ -1,5 +1,6 @@
-import { knownEventNames, readEventNames } from '../intake/subscription.js';
-import { shown } from './schema-words.js';
+import { documentedEvents, knownEventNames, readEventNames } from '../intake/subscription.js';
+import { nameOf } from '../intake/event.js';
+import { hint, shown } from './schema-words.js';
 import { invalidField } from './validation-errors.js';
 
 /** In Whapi's current spelling. @throws GatewayError GW_BAD_REQUEST (an event that Whapi does not have) */
@@ -12,4 +13,18 @@ export function checkedEventNames(names: readonly string[]): string[] {
     path,
     `"events[${unknownAt}]" is ${value}, which is not an event of Whapi; expected *, or for example messages.post; events: ${knownEventNames()}`,
   );
+}
+
+/**
+ * The event of a filter, in Whapi's current spelling. An event that Whapi does not have would match nothing, and look as if
+ * nothing had come. @throws GatewayError GW_BAD_REQUEST
+ */
+export function eventOf({ event }: { event?: string }): { event?: string | undefined } {
+  if (event === undefined) return {};
+  const { events, unknownAt } = readEventNames([event]);
+  if (unknownAt === null) return { event: events[0] };
+  const known = documentedEvents(['*']);
+  const names = event.includes('.') ? known.map(nameOf) : [...new Set(known.map(({ type }) => type))];
+  const message = `"event" is ${shown(event)}, which is not an event of Whapi${hint(event, names)}`;
+  throw invalidField('/event', message, { name: 'filter' });
 }

@@ -69,12 +69,35 @@ describe('GET /v1/items', () => {
       ['verdict=old', '/verdict'],
       ['held=yes', '/held'],
       ['event=a.b.c', '/event'],
+      ['event=mesages.post', '/event'],
       ['since=yesterday', '/since'],
       ['carrier=messages', '/carrier'],
     ]) {
       const answer = await gateway.call('GET', `/v1/items?${query}`);
       expect([query, expectProblem(answer, 400, 'GW_BAD_REQUEST')]).toEqual([query, [path]]);
     }
+  });
+});
+
+describe('an event that Whapi does not have, as a filter', () => {
+  it.each([
+    ['GET', '/v1/items?event=mesages.post', undefined],
+    ['GET', '/v1/deliveries?event=mesages.post', undefined],
+    ['POST', '/v1/items/release', { event: 'mesages.post', dry_run: true }],
+    ['POST', '/v1/deliveries/retry', { status: 'dead', event: 'mesages.post', dry_run: true }],
+  ])('is refused with the nearest name: %s %s', async (method, path, body) => {
+    const gateway = await startLocal();
+    const answer = await gateway.call(method, path, body);
+    expect(expectProblem(answer, 400, 'GW_BAD_REQUEST')).toEqual(['/event']);
+    expect(answer.body['detail']).toBe(
+      'Invalid filter: "event" is "mesages.post", which is not an event of Whapi; did you mean "messages.post"?',
+    );
+  });
+
+  it("is taken in Whapi's old spelling", async () => {
+    const { gateway } = await withBot();
+    await gateway.webhook(RECEIPT);
+    expect(await items(gateway, '?event=status')).toHaveLength(1);
   });
 });
 

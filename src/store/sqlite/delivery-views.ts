@@ -52,7 +52,10 @@ export class DeliveryViews {
   async list(filter: DeliveryFilter, { limit, cursor }: PageRequest): Promise<Page<DeliveryView>> {
     const [before = ABOVE_ALL_IDS] = cursor === null ? [] : decodeCursor(cursor, 1);
     const rows: DeliveryRow[] = [];
-    for (const each of this.#byTarget(filter)) rows.push(...(await this.#newestFirst(before, each, limit + 1)));
+    for (const [at, each] of this.#byTarget(filter).entries()) {
+      if (at > 0) await yieldToEventLoop();
+      rows.push(...(await this.#newestFirst(before, each, limit + 1)));
+    }
     rows.sort((one, other) => other.id - one.id);
     return paged(rows, limit, deliveryView, (row) => encodeCursor(row.id));
   }

@@ -3,6 +3,7 @@ import { keysIn, messageKey } from '../rules/keys.js';
 import type { Db } from './database.js';
 import { DELIVERY_COLUMNS, DELIVERY_TABLES, waitingView } from './delivery-views.js';
 import type { DeliveryRow } from './delivery-views.js';
+import { yieldToEventLoop } from './filters.js';
 import type { HeldItems } from './held-items.js';
 import { RESYNC_MESSAGE_COLUMNS, resyncMessageView } from './resync-views.js';
 import type { ResyncMessageRow } from './resync-views.js';
@@ -23,6 +24,9 @@ const MAX_HOPS = 10;
 /** The newest sightings of a message are shown: the votes of a poll share its id and can be many thousands. */
 const MAX_SIGHTINGS = 500;
 
+/** Deliveries that one query reads at most. */
+const DELIVERIES_PER_SLICE = 200;
+
 /** Everything that happened to one message; reads only. */
 export class Explanations {
   readonly #db: Db;
@@ -34,7 +38,7 @@ export class Explanations {
   }
 
   /** Null: nothing is known of the id. */
-  explain(channel: string, messageId: string): Explanation | null {
+  async explain(channel: string, messageId: string): Promise<Explanation | null> {
     const key = messageKey(channel, messageId);
     const ledger = this.#db
       .prepare<[Buffer], NonNullable<Explanation['ledger']>>(
@@ -62,38 +66,64 @@ export class Explanations {
       sightings: sightings.map(messageView),
       resyncs: resyncs.map((row) => resyncMessageView(row, isHeld)),
       audits,
-      deliveries: this.#deliveriesOf(sightings),
+      deliveries: await this.#deliveriesOf(sightings),
     };
   }
 
   /** Oldest first. */
   #sightingsOf(key: Buffer): SightingRow[] {
-    return this.#db
-      .prepare<{ key: Buffer }, SightingRow>(
-        `SELECT ${SIGHTING_COLUMNS} FROM ${INDEXED_BY_MESSAGE} JOIN webhooks w ON w.id = s.webhook_id
-           WHERE s.message_key = @key AND ${IS_INDEXED_BY_MESSAGE}
-         UNION ALL
-         SELECT ${SIGHTING_COLUMNS} FROM ledger l ${JOIN_FIRST_OF_LEDGER} JOIN webhooks w ON w.id = s.webhook_id
-           WHERE l.key = @key
-         ORDER BY 1 DESC, 2 DESC LIMIT ${MAX_SIGHTINGS}`,
+    const newest = this.#db
+      .prepare<[Buffer], SightingRow>(
+        `SELECT ${SIGHTING_COLUMNS} FROM ${INDEXED_BY_MESSAGE} CROSS JOIN webhooks w ON w.id = s.webhook_id
+         WHERE s.message_key = ? AND ${IS_INDEXED_BY_MESSAGE}
+         ORDER BY s.webhook_id DESC, s.position DESC LIMIT ${MAX_SIGHTINGS}`,
       )
-      .all({ key })
-      .reverse();
+      .all(key);
+    const first = this.#db
+      .prepare<[Buffer], SightingRow>(
+        `SELECT ${SIGHTING_COLUMNS} FROM ledger l ${JOIN_FIRST_OF_LEDGER} JOIN webhooks w ON w.id = s.webhook_id WHERE l.key = ?`,
+      )
+      .all(key);
+    return [...newest, ...first].sort(newestFirst).slice(0, MAX_SIGHTINGS).reverse();
   }
 
-  #deliveriesOf(sightings: readonly SightingRow[]): ExplainedDelivery[] {
-    const select = this.#db.prepare<[number, number], DeliveryRow>(
-      `SELECT ${DELIVERY_COLUMNS} FROM ${DELIVERY_TABLES}
-       WHERE d.webhook_id = ? AND (d.positions IS NULL OR EXISTS (SELECT 1 FROM json_each(d.positions) WHERE value = ?))
-       ORDER BY d.id`,
-    );
-    const rows = sightings.flatMap(({ webhook_id, position }) => select.all(webhook_id, position));
-    const unique = new Map(rows.map((row) => [row.id, row]));
-    return [...unique.values()].map((row) => ({
+  /** Reads the deliveries of each webhook once and in slices: a split webhook has thousands. */
+  async #deliveriesOf(sightings: readonly SightingRow[]): Promise<ExplainedDelivery[]> {
+    const positions = new Map<number, Set<number>>();
+    for (const { webhook_id: id, position } of sightings) {
+      positions.set(id, (positions.get(id) ?? new Set()).add(position));
+    }
+    const found: ExplainedDelivery[] = [];
+    let read = 0;
+    for (const [webhook, ours] of positions) {
+      for (let after: number | undefined = 0; after !== undefined;) {
+        const rows = this.#deliveriesAfter(webhook, after);
+        found.push(...rows.filter((row) => carriesOneOf(row, ours)).map((row) => this.#explained(row)));
+        after = rows.length === DELIVERIES_PER_SLICE ? rows.at(-1)?.id : undefined;
+        read += rows.length + 1;
+        if (read < DELIVERIES_PER_SLICE) continue;
+        read = 0;
+        await yieldToEventLoop();
+      }
+    }
+    return found;
+  }
+
+  #deliveriesAfter(webhook: number, after: number): (DeliveryRow & { positions: string | null })[] {
+    return this.#db
+      .prepare<[number, number], DeliveryRow & { positions: string | null }>(
+        `SELECT ${DELIVERY_COLUMNS}, d.positions FROM ${DELIVERY_TABLES} WHERE d.webhook_id = ? AND d.id > ?
+         ORDER BY d.id LIMIT ${DELIVERIES_PER_SLICE}`,
+      )
+      .all(webhook, after);
+  }
+
+  #explained(row: DeliveryRow): ExplainedDelivery {
+    return {
       ...waitingView(row),
       log: JSON.parse(row.log) as Attempt[],
       ahead: row.status === 'pending' && row.blocked > 0 ? this.#frontOf(row.id) : null,
-    }));
+    };
   }
 
   /** The delivery that must be settled first: follows what is ahead of it, because a batch stands in several lanes (I6). */
@@ -127,4 +157,12 @@ export class Explanations {
     }
     return undefined;
   }
+}
+
+function newestFirst(one: SightingRow, other: SightingRow): number {
+  return other.webhook_id - one.webhook_id || other.position - one.position;
+}
+
+function carriesOneOf({ positions }: { readonly positions: string | null }, ours: ReadonlySet<number>): boolean {
+  return positions === null || (JSON.parse(positions) as number[]).some((position) => ours.has(position));
 }

@@ -46,6 +46,8 @@ export class ItemViews {
   readonly #openResyncs;
   readonly #firstSighting;
   readonly #countIds;
+  readonly #hasManySightings;
+  readonly #keysOfSlice;
 
   constructor(db: Db, held: HeldItems) {
     this.#db = db;
@@ -67,6 +69,17 @@ export class ItemViews {
     this.#countIds = db
       .prepare<[string, number, number], number>(
         `SELECT count(*) ${IDS_OF_RESYNC} WHERE r.id = ? AND m.position >= ? AND m.position < ?`,
+      )
+      .pluck();
+    this.#hasManySightings = db
+      .prepare<[string, number, number], number>(
+        `SELECT 1 ${IDS_OF_RESYNC} CROSS JOIN ${INDEXED_BY_MESSAGE} ON s.message_key = m.key AND ${IS_INDEXED_BY_MESSAGE}
+         WHERE r.id = ? AND m.position >= ? AND m.position < ? LIMIT 1 OFFSET ${ROWS_PER_SLICE}`,
+      )
+      .pluck();
+    this.#keysOfSlice = db
+      .prepare<[string, number, number], Buffer>(
+        `SELECT DISTINCT m.key ${IDS_OF_RESYNC} WHERE r.id = ? AND m.position >= ? AND m.position < ?`,
       )
       .pluck();
   }
@@ -151,16 +164,27 @@ export class ItemViews {
         ['m.position >= ? AND m.position < ?', from, from + IDS_PER_SLICE],
       ];
       const { where, values } = allOf([...slice, ...this.#conditionsBefore(filter, before)]);
-      const rows = [INDEXED_OF_RESYNC, FIRST_OF_RESYNC].flatMap((select) =>
+      const hasMany = this.#hasManySightings.get(id, from, from + IDS_PER_SLICE) !== undefined;
+      const rows = (hasMany ? [FIRST_OF_RESYNC] : [INDEXED_OF_RESYNC, FIRST_OF_RESYNC]).flatMap((select) =>
         this.#db
           .prepare<unknown[], SightingRow>(
             `${select} WHERE ${where} ORDER BY s.webhook_id DESC, s.position DESC LIMIT ?`,
           )
           .all(...values, limit),
       );
-      found = newestUnique([...found, ...rows], limit);
+      const others = hasMany ? await this.#idByIdOfSlice(id, from, filter, before, limit) : [];
+      found = newestUnique([...found, ...rows, ...others], limit);
       await yieldToEventLoop();
     }
+  }
+
+  /** The votes of a poll share its id and can be many thousands: then the sightings of each id are read in slices. */
+  async #idByIdOfSlice(id: string, from: number, filter: ItemFilter, before: ItemPlace, limit: number) {
+    const found: SightingRow[] = [];
+    for (const key of this.#keysOfSlice.all(id, from, from + IDS_PER_SLICE)) {
+      found.push(...(await this.#newestFirst(ofMessage(key), filter, before, limit)));
+    }
+    return newestUnique(found, limit);
   }
 
   #conditionsBefore(filter: ItemFilter, before: ItemPlace): (Condition | false)[] {

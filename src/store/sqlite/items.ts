@@ -36,10 +36,10 @@ export class SqliteItems implements Items {
   }
 
   async webhook(id: string): Promise<WebhookDetail> {
-    return await read(() => this.#webhooks.webhook(id, this.#now()));
+    return await read(async () => await this.#webhooks.webhook(id, this.#now()));
   }
 
   async explain(channel: string, messageId: string): Promise<Explanation | null> {
-    return await read(() => this.#explanations.explain(channel, messageId));
+    return await read(async () => await this.#explanations.explain(channel, messageId));
   }
 }

@@ -3,7 +3,8 @@ import { decode } from '../../intake/decode.js';
 import type { WebhookHttpMethod } from '../../model.js';
 import { encodeNumber, leastId, parseWebhookId } from '../rules/ids.js';
 import type { Db } from './database.js';
-import { itemView, SIGHTING_COLUMNS } from './sightings.js';
+import { yieldToEventLoop } from './filters.js';
+import { itemView } from './sightings.js';
 import type { SightingRow } from './sightings.js';
 import { DELIVERY_COLUMNS, DELIVERY_TABLES, deliveryView } from './delivery-views.js';
 import type { DeliveryRow } from './delivery-views.js';
@@ -21,6 +22,11 @@ interface WebhookRow {
   body: Buffer;
 }
 
+/** Rows with their views: some milliseconds. */
+const ROWS_PER_STEP = 250;
+
+type StoredItem = Omit<SightingRow, 'channel' | 'event' | 'received_at' | 'audit'>;
+
 /** No gateway has given out a lower number. */
 const LEAST_WEBHOOK_ID = leastId(Date.UTC(2020, 0));
 
@@ -34,22 +40,38 @@ export class WebhookViews {
   constructor(db: Db) {
     this.#db = db;
     this.#webhook = db.prepare<[number], WebhookRow>('SELECT * FROM webhooks WHERE id = ?');
-    this.#items = db.prepare<[number], SightingRow>(
-      `SELECT ${SIGHTING_COLUMNS} FROM sightings s JOIN webhooks w ON w.id = s.webhook_id
-       WHERE s.webhook_id = ? ORDER BY s.position`,
+    // Without the webhook, whose last columns are behind its body: SQLite would follow that for each item.
+    this.#items = db.prepare<[number, number], StoredItem>(
+      `SELECT webhook_id, position, message_key, message_id, carrier, verdict, rule, held FROM sightings
+       WHERE webhook_id = ? AND position > ? ORDER BY position LIMIT ${ROWS_PER_STEP}`,
     );
-    this.#deliveries = db.prepare<[number], DeliveryRow & { positions: string | null }>(
-      `SELECT ${DELIVERY_COLUMNS}, d.positions FROM ${DELIVERY_TABLES} WHERE d.webhook_id = ? ORDER BY d.id`,
+    this.#deliveries = db.prepare<[number, number], DeliveryRow & { positions: string | null }>(
+      `SELECT ${DELIVERY_COLUMNS}, d.positions FROM ${DELIVERY_TABLES} WHERE d.webhook_id = ? AND d.id > ?
+       ORDER BY d.id LIMIT ${ROWS_PER_STEP}`,
     );
   }
 
   /** @throws GatewayError GW_NOT_FOUND, GW_PAYLOAD_GONE */
-  webhook(id: string, now: number): WebhookDetail {
+  async webhook(id: string, now: number): Promise<WebhookDetail> {
     const row = this.#webhook.get(parseWebhookId(id) ?? 0);
     if (!row) throw noSuchWebhook(this.#db, parseWebhookId(id) ?? 0, `webhook "${id}"`, now);
-    const items = this.#items.all(row.id);
+    const items = await inSlices(
+      (after) => this.#items.all(row.id, after),
+      ({ position }) => position,
+      (item) => item,
+    );
+    await yieldToEventLoop();
     const decoded = decode(row.body, row).items;
+    await yieldToEventLoop();
     const isSameSplit = decoded.length === items.length;
+    const deliveries = await inSlices(
+      (after) => this.#deliveries.all(row.id, after),
+      (delivery) => delivery.id,
+      ({ positions, ...delivery }) => ({
+        ...deliveryView(delivery),
+        positions: positions === null ? items.map(({ position }) => position) : (JSON.parse(positions) as number[]),
+      }),
+    );
     return {
       id: encodeNumber(row.id),
       channel: row.channel,
@@ -61,14 +83,34 @@ export class WebhookViews {
       auditId: row.audit,
       body: row.body,
       items: items.map((item) => ({
-        ...itemView(item),
+        ...itemView({
+          ...item,
+          channel: row.channel,
+          event: row.event,
+          received_at: row.received_at,
+          audit: row.audit,
+        }),
         span: (isSameSplit ? decoded[item.position]?.span : undefined) ?? null,
       })),
-      deliveries: this.#deliveries.all(row.id).map(({ positions, ...delivery }) => ({
-        ...deliveryView(delivery),
-        positions: positions === null ? items.map(({ position }) => position) : (JSON.parse(positions) as number[]),
-      })),
+      deliveries,
     };
+  }
+}
+
+/** Reads rows slice by slice: a webhook may have thousands of items, and a split gives each a delivery for each target. */
+async function inSlices<Row, View>(
+  rowsAfter: (after: number) => Row[],
+  placeOf: (row: Row) => number,
+  viewOf: (row: Row) => View,
+): Promise<View[]> {
+  const found: View[] = [];
+  for (let after = -1; ;) {
+    const rows = rowsAfter(after);
+    found.push(...rows.map(viewOf));
+    const last = rows.at(-1);
+    if (last === undefined || rows.length < ROWS_PER_STEP) return found;
+    after = placeOf(last);
+    await yieldToEventLoop();
   }
 }
 
