@@ -3,13 +3,13 @@ import { describe, expect, it, onTestFinished } from 'vitest';
 import { openDatabase } from '../../src/store/sqlite/database.js';
 import type { Db } from '../../src/store/sqlite/database.js';
 import { DueDeliveries } from '../../src/store/sqlite/due-deliveries.js';
-import { OLD_WEBHOOKS } from '../../src/store/sqlite/payload-pruning.js';
 import { oldKeysOf, Pruning } from '../../src/store/sqlite/pruning.js';
-import { ClockMemory } from '../../src/store/sqlite/clock-memory.js';
 import { ClockShift } from '../../src/store/sqlite/clock-shift.js';
 import { IN_PROGRESS, WINDOW_SECONDS } from '../../src/store/sqlite/open-registrations.js';
 import { RegistryTables } from '../../src/store/sqlite/registry-tables.js';
 import { IS_RUNNING } from '../../src/store/sqlite/resync-views.js';
+import { ClockMemory } from '../../src/store/sqlite/clock-memory.js';
+import { OLD_WEBHOOKS } from '../../src/store/sqlite/payload-pruning.js';
 import { TargetCounts } from '../../src/store/sqlite/target-counts.js';
 import { temporaryFolder } from '../support/files.js';
 

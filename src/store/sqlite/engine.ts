@@ -73,6 +73,7 @@ function assemble({ db, isChecked, close }: OpenDatabase, effects: StoreEffects)
   const traffic = new TrafficCounts(db, commit);
   const recorder = new WebhookRecorder(db, ids, registry, deliveries);
   const history = new CallHistoryTable(db);
+  const clock = new ClockMemory(db);
   const registrations = new Registrations(db, registry, commit, now);
   const resyncCalls = new ResyncCallTables(db, registry, history);
   const resyncWindows = new ResyncWindows(db);
@@ -81,7 +82,6 @@ function assemble({ db, isChecked, close }: OpenDatabase, effects: StoreEffects)
   const release = new ItemRelease(db, registry, deliveries, held);
   const deliveryViews = new DeliveryViews(db);
   const itemViews = new ItemViews(db, held);
-  const clock = new ClockMemory(db);
 
   deliveries.dropLeases(now());
   registrations.dropIncomplete();

@@ -1,13 +1,13 @@
 import type { Effects } from '../../effects.js';
 import { SHIFT_START } from './clock-shift.js';
 import type { ClockShift, ShiftCursor } from './clock-shift.js';
-import type { ClockMemory } from './clock-memory.js';
 import type { Db } from './database.js';
 import type { GroupCommit } from './group-commit.js';
 import type { Pruning } from './pruning.js';
 import { read } from './reads.js';
 import type { RegistryTables } from './registry-tables.js';
 import type { SweepStep } from './sweep-step.js';
+import type { ClockMemory } from './clock-memory.js';
 import type { Retention, Upkeep } from '../upkeep.js';
 
 export interface UpkeepParts {
