@@ -123,7 +123,7 @@ describe('a check for damage', () => {
 
   it('reads a sound file to its end and finds nothing', async () => {
     const { folder, file } = await largeFolder();
-    const { findDamage } = (await import('../dist/store/sqlite/damage.js'));
+    const { findDamage } = await import('../dist/store/sqlite/damage.js');
     expect(await findDamage(file, new AbortController().signal)).toBeNull();
     await expect(findDamage(join(folder, 'none.db'), new AbortController().signal)).rejects.toThrow(/check for damage/);
   });
