@@ -1,10 +1,9 @@
-import type { Logger } from 'pino';
 import { DAMAGE_FIX, errorText } from './errors.js';
 import type { Upkeep } from './store/upkeep.js';
 
 export interface DamageCheckOptions {
   readonly store: { readonly upkeep: Pick<Upkeep, 'findDamage'> };
-  readonly log: Pick<Logger, 'error' | 'warn' | 'info'>;
+  readonly log: Readonly<Record<'error' | 'warn', (fields: object, msg: string) => void>>;
 }
 
 export interface DamageCheck {

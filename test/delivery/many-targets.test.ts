@@ -1,4 +1,3 @@
-import { randomBytes } from 'node:crypto';
 import { join } from 'node:path';
 import Database from 'better-sqlite3';
 import { describe, expect, it, onTestFinished, vi } from 'vitest';
@@ -18,7 +17,7 @@ const TARGETS = 1000;
 /** A store with a thousand targets, each with a channel of its own, and three more for the channel `main`. */
 async function openCrowded(): Promise<Store> {
   const file = join(temporaryFolder(), 'gateway.db');
-  const store = openStore({ engine: 'sqlite', file }, { now: Date.now, randomBytes });
+  const store = openStore({ engine: 'sqlite', file }, systemEffects);
   onTestFinished(async () => await store.close());
   const names = Array.from({ length: TARGETS }, (_, index) => `c${index}`);
   await Promise.all([...names, 'main'].map(async (name) => await store.registry.addChannel(channel(name))));

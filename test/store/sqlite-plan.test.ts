@@ -10,7 +10,6 @@ import { DueDeliveries } from '../../src/store/sqlite/due-deliveries.js';
 import { openSqliteStore } from '../../src/store/sqlite/engine.js';
 import { OLD_WEBHOOKS } from '../../src/store/sqlite/payload-pruning.js';
 import { oldKeysOf, Pruning } from '../../src/store/sqlite/pruning.js';
-import { ClockMemory } from '../../src/store/sqlite/clock-memory.js';
 import { ClockShift } from '../../src/store/sqlite/clock-shift.js';
 import { IN_PROGRESS, WINDOW_SECONDS } from '../../src/store/sqlite/open-registrations.js';
 import { RegistryTables } from '../../src/store/sqlite/registry-tables.js';
@@ -18,6 +17,7 @@ import { Removals } from '../../src/store/sqlite/removals.js';
 import { ResyncQueue } from '../../src/store/sqlite/resync-queue.js';
 import { IS_RUNNING } from '../../src/store/sqlite/resync-views.js';
 import { ResyncWindows } from '../../src/store/sqlite/resync-windows.js';
+import { ClockMemory } from '../../src/store/sqlite/clock-memory.js';
 import { TargetCounts } from '../../src/store/sqlite/target-counts.js';
 import { temporaryFolder } from '../support/files.js';
 

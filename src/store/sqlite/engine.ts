@@ -77,6 +77,7 @@ function assemble({ db, isChecked, close }: OpenDatabase, effects: StoreEffects)
   const recorder = new WebhookRecorder(db, ids, registry, deliveries);
   const large = new LargeWebhooks(db, ids, registry);
   const history = new CallHistoryTable(db);
+  const clock = new ClockMemory(db);
   const registrations = new Registrations(db, registry, commit, now);
   const resyncCalls = new ResyncCallTables(db, registry, history);
   const resyncWindows = new ResyncWindows(db);
@@ -87,7 +88,6 @@ function assemble({ db, isChecked, close }: OpenDatabase, effects: StoreEffects)
   const itemViews = new ItemViews(db, held);
   const workCounts = new WorkCounts(db, registry, counts);
   const removals = new Removals(db, { deliveries, resyncWindows, audits });
-  const clock = new ClockMemory(db);
 
   deliveries.dropLeases(now());
   registrations.dropIncomplete();

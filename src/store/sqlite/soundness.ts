@@ -1,10 +1,10 @@
 import { statSync } from 'node:fs';
+import type { Database } from 'better-sqlite3';
 import { StartError } from '../../errors.js';
-import type { Db } from './database.js';
 
 /**
- * A file up to this size is read whole before anything is written to it: half a second from a disk that reads 36 MB/s.
- * Reading 378 MB so, with nothing in memory, took 10 s; so of a larger file only a sample is read, and `findDamage` reads
+ * A file up to this size is read whole before anything is written to it: half a second from a disk that reads 30 MB/s.
+ * Reading 318 MB so, with nothing in memory, took 10 s; so of a larger file only a sample is read, and `findDamage` reads
  * the rest beside the work.
  */
 const MOST_READ_AT_START_BYTES = 16 * 1024 * 1024;
@@ -14,7 +14,7 @@ const MOST_READ_AT_START_BYTES = 16 * 1024 * 1024;
  * then, and that the file is not shorter than its header says. Returns whether everything was read.
  * @throws SqliteError, StartError
  */
-export function checkSound(db: Db): boolean {
+export function checkSound(db: Database): boolean {
   const pageSize = readNumber(db, 'SELECT page_size FROM pragma_page_size');
   const bytes = readNumber(db, 'SELECT page_count FROM pragma_page_count') * pageSize;
   checkSize(db.name, pageSize, bytes);
@@ -52,7 +52,7 @@ function checkSize(file: string, pageSize: number, bytes: number): void {
 }
 
 /** Reads the way from the root to the first and to the last row of each table: a few dozen pages. @throws SqliteError */
-function readEndsOfTables(db: Db): void {
+function readEndsOfTables(db: Database): void {
   const tables = db
     .prepare<[], { name: string; wr: 0 | 1 }>(
       "SELECT name, wr FROM pragma_table_list WHERE schema = 'main' AND type = 'table'",
@@ -72,6 +72,6 @@ export function quotedName(name: string): string {
   return `"${name.replaceAll('"', '""')}"`;
 }
 
-function readNumber(db: Db, sql: string): number {
+function readNumber(db: Database, sql: string): number {
   return db.prepare<[], number>(sql).pluck().get() ?? 0;
 }

@@ -1,7 +1,6 @@
 import type { Effects } from '../../effects.js';
 import { rewriteChannel, rewriteTarget } from '../../secret-places.js';
 import type { RewriteSecret } from '../../secret-places.js';
-import type { ClockMemory } from './clock-memory.js';
 import { SHIFT_START, STATUSES_TO_SHIFT } from './clock-shift.js';
 import type { CallCursor, ClockShift, ShiftCursor } from './clock-shift.js';
 import type { Db } from './database.js';
@@ -10,6 +9,7 @@ import type { Pruning } from './pruning.js';
 import { read } from './reads.js';
 import type { RegistryTables } from './registry-tables.js';
 import type { SweepStep } from './sweep-step.js';
+import type { ClockMemory } from './clock-memory.js';
 import type { Retention, Upkeep } from '../upkeep.js';
 
 export interface UpkeepParts {
