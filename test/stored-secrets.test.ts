@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import Database from 'better-sqlite3';
 import { describe, expect, it } from 'vitest';
 import { retainForever } from '../src/store/sqlite/database.js';
-import { startApi } from './support/api.js';
+import { startApi, unreachableUrl } from './support/api.js';
 import { startBot } from './support/bot.js';
 import type { Bot } from './support/bot.js';
 import { WEBHOOK_SECRET } from './support/client.js';
@@ -118,7 +118,11 @@ describe('a secret that was moved in the database', () => {
     ],
   ])('%s opens nothing; the log and the answer name its place', async (_, sql, place) => {
     const gateway = await startApi();
-    await gateway.addChannel({ name: 'other', webhook_secret: 'the-secret-of-the-attacker' });
+    await gateway.addChannel({
+      name: 'other',
+      webhook_secret: 'the-secret-of-the-attacker',
+      whapi_base_url: await unreachableUrl(),
+    });
     await gateway.close();
     inDatabase(gateway.folder, (db) => db.exec(sql));
     const again = await startLocal({ folder: gateway.folder });
@@ -134,16 +138,21 @@ describe('a secret that was moved in the database', () => {
     expect((await again.webhook(textWebhook('m-1'), other)).status).toBe(200);
   });
 
-  it('does not let the token of one channel act for another', async () => {
+  it('does not let the token of one channel act for another, which keeps working', async () => {
     const gateway = await startApi();
-    await gateway.addChannel({ name: 'other', whapi_token: 'the-token-of-another' });
+    await gateway.addChannel({
+      name: 'other',
+      whapi_token: 'the-token-of-another',
+      whapi_base_url: await unreachableUrl(),
+    });
     await gateway.close();
     const copied = "(SELECT whapi_token FROM channels WHERE name = 'other')";
     inDatabase(gateway.folder, (db) => db.exec(`UPDATE channels SET whapi_token = ${copied} WHERE name = 'main'`));
     const again = await startLocal({ folder: gateway.folder });
-    const headers = { authorization: 'Bearer the-token-of-another' };
-    expect((await again.call('GET', '/whapi/health', undefined, headers)).status).not.toBe(200);
-    const { body } = await again.call<{ name: string }>('GET', '/v1/channels/main');
-    expect(body.name).toBe('main');
+    const statusFor = async (token: string): Promise<number> =>
+      (await again.call('GET', '/whapi/settings', undefined, { authorization: `Bearer ${token}` })).status;
+    expect([await statusFor('the-token-of-another'), await statusFor('a-whapi-token')]).toEqual([502, 401]);
+    await again.call('DELETE', '/v1/channels/other');
+    expect(await statusFor('the-token-of-another')).toBe(401);
   });
 });

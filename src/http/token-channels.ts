@@ -25,7 +25,11 @@ export function channelsByToken(
   const digestFor = ({ name, whapiToken: sealed }: Channel): { sealed: Sealed; digest: string } => {
     const known = digests.get(name);
     if (known?.sealed === sealed) return known;
-    return { sealed, digest: digestKey(openSecret(sealed, placeOf.whapiToken({ name }))) };
+    try {
+      return { sealed, digest: digestKey(openSecret(sealed, placeOf.whapiToken({ name }))) };
+    } catch {
+      return { sealed, digest: NO_TOKEN }; // the start has logged it; the other channels keep working
+    }
   };
 
   const reload = async (): Promise<void> => {
@@ -43,6 +47,9 @@ export function channelsByToken(
     return await cached(digest);
   };
 }
+
+/** The digest of no token. */
+const NO_TOKEN = '';
 
 function digestKey(token: string): string {
   return digestOf(token).toString('latin1');
