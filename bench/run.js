@@ -4,7 +4,18 @@ import { cpus } from 'node:os';
 import { fileURLToPath } from 'node:url';
 
 /** Runs all benches in order, each printing one JSON line. `npm run bench -- accept` runs one. */
-const BENCHES = ['accept', 'end-to-end', 'latency', 'backlog', 'bulk', 'proxy', 'sign', 'decode', 'resync-list', 'start'];
+const BENCHES = [
+  'accept',
+  'end-to-end',
+  'latency',
+  'backlog',
+  'bulk',
+  'proxy',
+  'sign',
+  'decode',
+  'resync-list',
+  'start',
+];
 const wanted = process.argv.slice(2);
 
 console.log(

@@ -31,6 +31,7 @@ const security = [{ channelToken: [] }, { channelTokenInQuery: [] }] as const;
 const HOW =
   "Passes the call to Whapi and its answer back, both unchanged. The bearer token is the channel's own Whapi token: a client " +
   'of Whapi changes its base URL and nothing else.';
+const PREFLIGHT = "A browser's CORS preflight needs no token. Without one it goes to `WHAPI_BASE_URL`.";
 const path = Type.String({ description: "Path in Whapi's API, such as `messages/text`; may hold slashes." });
 
 const getWhapiMessage = operation({
@@ -62,7 +63,7 @@ function passThrough(method: (typeof WHAPI_METHODS)[number]): Operation {
     operationId: `${method}Whapi`,
     tags: ['whapi'],
     summary: `Call Whapi (${method.toUpperCase()})`,
-    description: HOW,
+    description: method === 'options' ? `${HOW} ${PREFLIGHT}` : HOW,
     security,
     params: Type.Object({ path }),
     ...(!WITHOUT_A_BODY.has(method) && { body: ref(WhapiBodySchema) }),
