@@ -4,7 +4,7 @@ import { cpus } from 'node:os';
 import { fileURLToPath } from 'node:url';
 
 /** Runs all benches in order, each printing one JSON line. `npm run bench -- accept` runs one. */
-const BENCHES = ['accept', 'end-to-end', 'latency', 'backlog', 'bulk', 'proxy'];
+const BENCHES = ['accept', 'large-webhook', 'end-to-end', 'latency', 'backlog', 'bulk', 'proxy'];
 const wanted = process.argv.slice(2);
 
 console.log(

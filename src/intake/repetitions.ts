@@ -25,11 +25,18 @@ export function repetitionsIn(before: readonly string[], now: readonly string[])
   return { isRepetition, last: repeated === distinct.length ? null : distinct };
 }
 
-/** The length of the longest end of `before` that `distinct` starts with. */
+/**
+ * The length of the longest end of `before` that `distinct` starts with. Takes time in proportion to both (Knuth, Morris
+ * and Pratt): a webhook may have thousands of items about one object.
+ */
 function overlapLength(before: readonly string[], distinct: readonly string[]): number {
-  for (let length = Math.min(before.length, distinct.length); length > 0; length -= 1) {
-    const start = before.length - length;
-    if (before.slice(start).every((fingerprint, at) => fingerprint === distinct[at])) return length;
-  }
-  return 0;
+  /** By length of a beginning of `distinct`: the length of its longest shorter beginning that is also its end. */
+  const shorter = [0, 0];
+  const extended = (length: number, fingerprint: string | undefined): number => {
+    let matched = length;
+    while (matched > 0 && distinct[matched] !== fingerprint) matched = shorter[matched] ?? 0;
+    return distinct[matched] === fingerprint ? matched + 1 : 0;
+  };
+  for (let at = 1; at < distinct.length; at += 1) shorter.push(extended(shorter[at] ?? 0, distinct[at]));
+  return before.reduce(extended, 0);
 }
