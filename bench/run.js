@@ -6,6 +6,7 @@ import { fileURLToPath } from 'node:url';
 /** Runs all benches in order, each printing one JSON line. `npm run bench -- accept` runs one. */
 const BENCHES = [
   'accept',
+  'large-webhook',
   'end-to-end',
   'latency',
   'backlog',

@@ -14,6 +14,8 @@ export type Db = Database.Database;
 /** 'WRG1': marks a file as ours, so that no other program's database is ever written to. */
 export const APPLICATION_ID = 0x57524731;
 const CACHE_KIB = 32_768;
+/** A long transaction writes its pages as it goes, so that its commit has few left to write. */
+const BESIDE_CACHE_KIB = 2048;
 /** Pages in the write-ahead log before a checkpoint: fewer, longer pauses than with the default of 1000. */
 const CHECKPOINT_PAGES = 4000;
 const WAL_SIZE_LIMIT_BYTES = 64 * 1024 * 1024;
@@ -69,10 +71,9 @@ export function openBeside(db: Db): Db {
   const beside = retainForever(new Database(db.name, { timeout: 0, fileMustExist: true }));
   beside.exec(`
     PRAGMA synchronous = FULL;
-    PRAGMA cache_size = -${CACHE_KIB};
+    PRAGMA cache_size = -${BESIDE_CACHE_KIB};
     PRAGMA temp_store = MEMORY;
-    PRAGMA wal_autocheckpoint = ${CHECKPOINT_PAGES};
-    PRAGMA journal_size_limit = ${WAL_SIZE_LIMIT_BYTES};`);
+    PRAGMA wal_autocheckpoint = 0; -- the next commit on the first connection does it, in a turn of its own`);
   return beside;
 }
 

@@ -4,7 +4,7 @@ export type Steps<T> = Generator<undefined, T, undefined>;
 /** Rows that one step writes at most: a few milliseconds, also on a slow machine. */
 export const ROWS_PER_STEP = 100;
 
-/** Whether a step ends after so many rows. */
+/** Whether a step ends after this many rows. */
 export function isEndOfStep(rows: number): boolean {
   return rows > 0 && rows % ROWS_PER_STEP === 0;
 }
