@@ -28,7 +28,8 @@ export const getReadiness = operation({
   operationId: 'getReadiness',
   tags: ['operation'],
   summary: 'Check that the store takes writes',
-  description: 'Writes to the store, at most once a second, and answers 503 when that fails. Use it as a readiness probe.',
+  description:
+    'Writes to the store, at most once a second, and answers 503 when that fails. Use it as a readiness probe.',
   security: [],
   response: { 200: ref(ReadinessSchema) },
   'x-errors': ['GW_STORE_UNAVAILABLE'],
