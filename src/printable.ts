@@ -12,8 +12,8 @@ const UNPRINTABLE_IN_LINES = /(?!\t|\n|\r\n)[\p{Cc}\p{Bidi_Control}\u2028\u2029]
 
 /** The most characters of a value in an answer or a log line. */
 const LONGEST_VALUE = 4096;
-/** Longer ones are no ids of Whapi's (src/message-id.ts). */
-const LONGEST_MESSAGE_ID = 256;
+/** As many characters of a message id as the store keeps. */
+const LONGEST_MESSAGE_ID = 1024;
 
 /** One line of at most `most` characters. */
 export function printable(text: string, most = LONGEST_VALUE): string {

@@ -28,13 +28,13 @@ describe('words of others', () => {
 
   it('are made printable in names and values, at any depth, except for the body of a webhook', () => {
     const value = {
-      'a\u001b': ['\u202e', { b: '\u0000\n', message_id: 'i'.repeat(300) }],
+      'a\u001b': ['\u202e', { b: '\u0000\n', message_id: 'i'.repeat(2000) }],
       body: '\u202e',
       n: 1,
       z: null,
     };
     expect(printableValue(value)).toEqual({
-      'a\ufffd': ['\ufffd', { b: '\ufffd\ufffd', message_id: `${'i'.repeat(255)}…` }],
+      'a\ufffd': ['\ufffd', { b: '\ufffd\ufffd', message_id: `${'i'.repeat(1023)}…` }],
       ...{ body: '\u202e', n: 1, z: null },
     });
   });

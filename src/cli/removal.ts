@@ -17,8 +17,8 @@ export async function removeAt(api: Api, path: string, subject: string, { yes = 
     await api.call('DELETE', yes ? `${path}?force=true` : path);
   } catch (error) {
     if (!(error instanceof CommandError) || error.code !== 'GW_UNDER_WAY') throw error;
-    const numbers = error.fields.map(({ message }) => `  ${message}\n`).join('');
-    const detail = `${subject} has work under way:\n${numbers}To remove it anyway, add --yes.`;
+    const numbers = error.fields.map(({ message }) => message).join(', ');
+    const detail = `${subject} has work under way: ${numbers}. To remove it anyway, add --yes.`;
     throw new CommandError(error.code, detail, error.fields);
   }
 }

@@ -205,7 +205,7 @@ describe('targets', () => {
     const refused = await cli(['targets', 'remove', 'bot'], { env });
     expect([refused.code, refused.stdout]).toEqual([5, '']);
     expect(refused.stderr).toBe(
-      'GW_UNDER_WAY: Target bot has work under way:\n  1 pending delivery (would end as dead)\nTo remove it anyway, add --yes.\n',
+      'GW_UNDER_WAY: Target bot has work under way: 1 pending delivery (would end as dead). To remove it anyway, add --yes.\n',
     );
     expect(jsonOf(await cli(['targets', 'list', '--json'], { env }))).toHaveLength(1);
     expect((await cli(['targets', 'remove', 'bot', '--yes'], { env })).code).toBe(0);

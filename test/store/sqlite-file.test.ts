@@ -69,9 +69,9 @@ async function knows(store: Store, id: string): Promise<boolean> {
 const MAIN = fileURLToPath(new URL('../../dist/main.js', import.meta.url));
 const ADMIN_TOKEN = 'the-token-of-the-admin';
 
-/** A gateway whose files cannot grow beyond a few hundred KiB, as on a full disk. */
+/** A gateway whose files cannot grow beyond a MiB, as on a full disk. */
 async function startOnSmallDisk(file: string): Promise<{ client: Client; kill: () => Promise<void> }> {
-  const child = spawn('sh', ['-c', 'ulimit -f 1000; exec "$0" "$1"', process.execPath, MAIN], {
+  const child = spawn('sh', ['-c', 'ulimit -f 2000; exec "$0" "$1"', process.execPath, MAIN], {
     env: { PATH: process.env['PATH'], PORT: '0', DATABASE_URL: `sqlite:${file}`, ADMIN_TOKEN },
     stdio: ['ignore', 'pipe', 'inherit'],
   });
