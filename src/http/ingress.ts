@@ -3,10 +3,10 @@ import type { FastifyBaseLogger, FastifyInstance, FastifyReply, FastifyRequest }
 import { TokenBucket } from '../token-bucket.js';
 import type { Effects } from '../effects.js';
 import { GatewayError } from '../errors.js';
+import { inSlices } from '../event-loop.js';
 import { decodeInSlices } from '../intake/decode.js';
 import { WEBHOOK_HTTP_METHODS } from '../model.js';
 import type { Channel, Sealed, Verdict, WebhookHttpMethod } from '../model.js';
-import { inSlices } from '../slices.js';
 import { hasComeThrough, VIA_HEADER, viaFrom } from '../via.js';
 import { bearerOf, digestOf, isSecret } from './auth.js';
 import type { NoteAuthentication, RefuseAuthentication } from './auth.js';

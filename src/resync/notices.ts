@@ -1,4 +1,5 @@
 import type { Effects } from '../effects.js';
+import { nextTurn } from '../event-loop.js';
 import type { Log } from '../log.js';
 import { startLoop } from '../loop.js';
 import type { Loop } from '../loop.js';
@@ -36,7 +37,7 @@ export function startResyncNotices({ store, log, effects, onError }: ResyncNotic
     const some = [...running].slice(0, MOST_PER_TURN);
     for (let from = 0; from < some.length; from += PER_POLL) {
       await poll(some.slice(from, from + PER_POLL));
-      await yieldToEventLoop();
+      await nextTurn();
     }
     if (running.size === 0 && paused.size === 0) return null;
     await logPauses();
@@ -57,7 +58,7 @@ export function startResyncNotices({ store, log, effects, onError }: ResyncNotic
       }
       before = states.at(-1)?.number ?? 0;
       if (states.length < PER_POLL) break;
-      await yieldToEventLoop();
+      await nextTurn();
     }
     for (const id of ended) await logEnd(id);
   };
@@ -100,8 +101,4 @@ export function startResyncNotices({ store, log, effects, onError }: ResyncNotic
   };
 
   return startLoop({ turn, onError, idleMs: IDLE_MS, effects });
-}
-
-async function yieldToEventLoop(): Promise<void> {
-  await new Promise((resolve) => setImmediate(resolve));
 }
