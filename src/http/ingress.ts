@@ -1,6 +1,7 @@
 import '@fastify/swagger'; // the type of `schema.hide`
 import type { FastifyBaseLogger, FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { TokenBucket } from '../token-bucket.js';
+import { MINUTE_MS } from '../durations.js';
 import type { Effects } from '../effects.js';
 import { GatewayError } from '../errors.js';
 import { inSlices } from '../event-loop.js';
@@ -52,7 +53,7 @@ interface Accepted {
   readonly verdicts: Partial<Record<Verdict, number>>;
 }
 
-const REFUSALS_LOGGED_EVERY_MS = 60_000;
+const REFUSALS_LOGGED_EVERY_MS = MINUTE_MS;
 const ANY_BYTES = 'application/octet-stream';
 const UNKNOWN_CHANNEL = digestOf('refusing an unknown channel takes as long as refusing a wrong secret');
 

@@ -47,8 +47,8 @@ export function answerError(error: GatewayError, reply: FastifyReply): FastifyRe
 const LINGER_MS = 2000;
 
 /**
- * Ends an answer when the whole request has arrived, or no more of it comes. Closing a connection on which a body is still arriving resets it, and
- * its client might not get to read the answer.
+ * Ends an answer when the whole request has arrived, or no more of it comes. Closing a connection on which a body is still
+ * arriving resets it, and its client might not get to read the answer.
  */
 async function* untilReceived(request: IncomingMessage, text: string): AsyncGenerator<Buffer> {
   yield Buffer.from(text);
@@ -168,7 +168,7 @@ export function hasLeft({ raw }: FastifyRequest): boolean {
   return raw.destroyed && !raw.complete;
 }
 
-/** What a request ends with whose client has left: nobody reads it, but the log has it. */
+/** The error of a request whose client has left: only the log shows it. */
 export function cutOff(): GatewayError {
   return new GatewayError('GW_BAD_REQUEST', 'The connection closed before the whole body arrived.');
 }

@@ -1,3 +1,4 @@
+import { MINUTE_MS, SECOND_MS } from '../durations.js';
 import type { Effects } from '../effects.js';
 import { nextTurn } from '../event-loop.js';
 import type { Log } from '../log.js';
@@ -13,8 +14,8 @@ export interface ResyncNoticesOptions {
   readonly onError: (error: unknown) => void;
 }
 
-const POLL_EVERY_MS = 1000;
-const IDLE_MS = 60_000;
+const POLL_EVERY_MS = SECOND_MS;
+const IDLE_MS = MINUTE_MS;
 /** How many of the newest resyncs a start searches for those that still run. */
 const MOST_FOUND_AT_START = 500;
 /** Resyncs polled per query and per turn. Webhooks are served between two queries. */

@@ -312,7 +312,7 @@ export class DeliveryTables {
     return ended === limit || ended < rows.length;
   }
 
-  /** For a removed target of which nothing is pending any more. */
+  /** For a removed target without pending deliveries. */
   forgetCounts(target: number): void {
     this.#counts.remove(target);
   }
