@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { systemEffects } from '../dist/effects.js';
 import { decode } from '../dist/intake/decode.js';
-import { openSqliteStore } from '../dist/store/sqlite/engine.js';
+import { openStore } from '../dist/store/open.js';
 import { load, median, nextMessage } from './load.js';
 import { startCounter, startGateway } from './servers.js';
 
@@ -69,7 +69,7 @@ async function prepared(count) {
     enabled: false,
   });
   await gateway.halt();
-  const store = openSqliteStore(join(gateway.folder, 'gateway.db'), systemEffects);
+  const store = openStore({ engine: 'sqlite', file: join(gateway.folder, 'gateway.db') }, systemEffects);
   await refill(store, count);
   return { gateway, store, target: id };
 }
@@ -84,7 +84,7 @@ async function recordOne(store) {
   const hint = { method: 'POST', suffix: '' };
   const document = decode(Buffer.from(nextMessage()), hint);
   const webhook = { channel: 'main', ...hint, contentType: 'application/json', body: document.body };
-  await store.record(webhook, document);
+  await store.intake.record(webhook, document);
 }
 
 /** Deliveries claimed, and claimed and settled, per second, as in the delivery loop with a bot that answers at once. */
@@ -95,10 +95,11 @@ async function claimRate({ store, target }) {
   let claimed = 0;
   while (claimed < CLAIMED) {
     const askedAt = performance.now();
-    const { deliveries } = await store.claim([{ targetId: target, limit: PER_CLAIM }], LEASE_MS);
+    const { deliveries } = await store.outbox.claim([{ targetId: target, limit: PER_CLAIM }], LEASE_MS);
     claiming += performance.now() - askedAt;
     if (deliveries.length === 0) throw new Error(`Only ${claimed} deliveries could be claimed.`);
-    await Promise.all(deliveries.map(({ id, lease }) => store.settle({ id, lease, status: 'delivered', attempt })));
+    const settle = ({ id, lease }) => store.outbox.settle({ id, lease, status: 'delivered', attempt });
+    await Promise.all(deliveries.map(settle));
     claimed += deliveries.length;
   }
   const perSecond = (ms) => claimed / (ms / 1000);

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import Database from 'better-sqlite3';
 import { systemEffects } from '../dist/effects.js';
 import { decode } from '../dist/intake/decode.js';
-import { openSqliteStore } from '../dist/store/sqlite/engine.js';
+import { openStore } from '../dist/store/open.js';
 import { median, nextMessage } from './load.js';
 
 /**
@@ -21,7 +21,7 @@ const INDEX = 'CREATE INDEX deliveries_leased ON deliveries (lease) WHERE lease 
 
 const folder = mkdtempSync(join(tmpdir(), 'leases-'));
 const file = join(folder, 'gateway.db');
-const store = openSqliteStore(file, systemEffects);
+const store = openStore({ engine: 'sqlite', file }, systemEffects);
 const sealed = { whapiToken: '', webhookSecret: '', secret: '', headers: '{}' };
 await store.registry.addChannel({
   ...{ name: 'main', channelId: null, whapiBaseUrl: 'http://127.0.0.1:9', lateAfterSeconds: 900 },

@@ -2,7 +2,7 @@ import { clearImmediate, setImmediate } from 'node:timers';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { randomBytes } from 'node:crypto';
+import { systemEffects } from '../dist/effects.js';
 import { openStore } from '../dist/store/open.js';
 import { median } from './load.js';
 
@@ -12,7 +12,7 @@ const MESSAGES = 10_000;
 const ROUNDS = 5;
 
 const folder = mkdtempSync(join(tmpdir(), 'gateway-bench-'));
-const store = openStore({ engine: 'sqlite', file: join(folder, 'gateway.db') }, { now: Date.now, randomBytes });
+const store = openStore({ engine: 'sqlite', file: join(folder, 'gateway.db') }, systemEffects);
 const settings = { lateAfterSeconds: 900, autoResync: false, resyncSpacingMs: null, dailyCallBudget: null };
 await store.registry.addChannel({
   ...{ name: 'main', channelId: null, whapiToken: 'sealed', webhookSecret: 'sealed', createdAt: 0 },

@@ -10,6 +10,7 @@ const BENCHES = [
   'end-to-end',
   'latency',
   'backlog',
+  'leases',
   'bulk',
   'proxy',
   'sign',

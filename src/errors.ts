@@ -51,6 +51,7 @@ export class GatewayError extends Error {
   }
 }
 
+/** What to do about a damaged database. */
 export const DAMAGE_FIX =
   'Stop the gateway and restore a backup. Without one, copy what is readable into a new file: ' +
   'sqlite3 gateway.db .recover | sqlite3 new.db';
@@ -75,7 +76,10 @@ export function badCursor(): GatewayError {
   );
 }
 
-/** An error that stops the start of the process, or a command that works on its files. `exitCode`: 2 for an invalid setting, 1 for anything else. */
+/**
+ * An error that stops the start of the process, or a command that works on its files. `exitCode`: 2 for an invalid setting,
+ * 1 for anything else.
+ */
 export class StartError extends Error {
   readonly code:
     | 'GW_BAD_CONFIG'

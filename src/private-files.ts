@@ -19,7 +19,7 @@ const PRIVATE_FILE = 0o600;
 export const PRIVATE_FOLDER = 0o700;
 /** What group and others may do. */
 const OTHERS = 0o077;
-const OTHERS_MAY_WRITE = 0o002;
+const ALL_MAY_WRITE = 0o002;
 
 /** Files that other users could read or write. */
 export interface Tightened {
@@ -76,7 +76,7 @@ export function publish(unfinished: string, file: string): void {
   syncFolder(dirname(file));
 }
 
-/** Takes the rights of other users away from those of the files that exist. */
+/** Makes those of the files that exist private. */
 export function tighten(files: readonly string[]): Tightened {
   const open = files.filter((file) => ((statSync(file, { throwIfNoEntry: false })?.mode ?? 0) & OTHERS) !== 0);
   const tightened = open.filter(isMadePrivate);
@@ -94,7 +94,7 @@ function isMadePrivate(file: string): boolean {
 
 /** Whether any user of the machine can create and remove files in a folder. */
 export function isOpenToAll(folder: string): boolean {
-  return (statSync(folder).mode & OTHERS_MAY_WRITE) !== 0;
+  return (statSync(folder).mode & ALL_MAY_WRITE) !== 0;
 }
 
 /** Makes the names in a folder durable: after a crash a new or renamed file is there. */

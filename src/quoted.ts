@@ -1,7 +1,7 @@
 /** The most characters of a value that an error repeats. */
 export const LONGEST_QUOTED = 80;
 
-/** A text as an error repeats it: in quotes, shortened, without credentials and without anything that looks like a secret. */
+/** A text as an error repeats it: in quotes, shortened, and without credentials or anything that looks like a secret. */
 export function quoted(text: string): string {
   const open = withoutSecrets(text);
   return JSON.stringify(open.length > LONGEST_QUOTED ? `${open.slice(0, LONGEST_QUOTED)}…` : open);

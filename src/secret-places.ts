@@ -23,7 +23,7 @@ export const placeOf = {
 /** Decrypts a secret. @throws GatewayError GW_INTERNAL (it does not open in this place) */
 export type OpenSecret = (sealed: Sealed, place: Place) => string;
 
-/** Gives what a secret is replaced by in its place. */
+/** Returns what replaces a secret in its place. */
 export type RewriteSecret = (sealed: Sealed, place: Place) => Sealed;
 
 /** A channel with each of its secrets replaced. */

@@ -55,6 +55,7 @@ const isPure = ({ name }: SourceFile): boolean =>
       'printable',
       'quoted',
       'secret-places',
+      'slices',
       'connect/warnings',
       'delivery/breaker',
       'networks',

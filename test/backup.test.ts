@@ -222,6 +222,15 @@ describe('a restore', () => {
     }
   });
 
+  it('is refused where no folder can be made, instead of hanging', async () => {
+    const { folder } = await stoppedGateway([]);
+    const backup = join(folder, 'backup.db');
+    await report(folder, 'backup', backup);
+    const refused = await refusal(folder, ['restore', backup], { DATABASE_URL: 'sqlite:/proc/none/gateway.db' });
+    expect(refused).toMatchObject({ exit: 1, code: 'GW_STORE_UNUSABLE' });
+    expect(refused.detail).toContain('Cannot create the folder of /proc/none/gateway.db');
+  });
+
   it('succeeds without the right key, but says so and exits with 1', async () => {
     const { folder } = await stoppedGateway(['m-1']);
     const file = join(folder, 'copy.db');

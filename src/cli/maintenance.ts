@@ -1,4 +1,5 @@
 import type { Command } from 'commander';
+import { counted } from '../doctor/policy.js';
 import { CommandError, EXIT, GatewayError, StartError } from '../errors.js';
 import type { ExitCode } from '../errors.js';
 import type { BackupReport, RekeyReport, RestoreReport } from '../maintenance.js';
@@ -63,10 +64,6 @@ async function named<T>(work: () => Promise<T>): Promise<T> {
 
 const figuresOf = ({ schema_version: version, channels, targets }: Omit<BackupReport, 'file'>): string =>
   `schema version ${version}, ${counted(channels, 'channel')}, ${counted(targets, 'target')}`;
-
-function counted(count: number, word: string): string {
-  return `${count} ${word}${count === 1 ? '' : 's'}`;
-}
 
 function backupText(report: BackupReport): string {
   const key = report.key_file ?? 'ENCRYPTION_KEY';

@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { pino } from 'pino';
 import { readConfig } from '../config.js';
 import { signatureOf } from '../delivery/sign.js';
+import { MINUTE_MS } from '../durations.js';
 import type { Effects } from '../effects.js';
 import { startGateway, DEFAULT_INTERVALS } from '../gateway.js';
 import type { Intervals } from '../gateway.js';
@@ -18,7 +19,7 @@ import type { Call } from './caller.js';
 
 export const CHANNEL = 'demo';
 
-const SIGNATURE_TOLERANCE_MS = 5 * 60 * 1000;
+const SIGNATURE_TOLERANCE_MS = 5 * MINUTE_MS;
 
 /** Everything that the story runs on. */
 export interface Stage {

@@ -1,3 +1,4 @@
+import { DAY_MS, HOUR_MS, MINUTE_MS, SECOND_MS } from '../durations.js';
 import { DAMAGE_FIX } from '../errors.js';
 import { CHECK_STATUSES } from '../model.js';
 import type { CheckStatus, Target, TargetTest } from '../model.js';
@@ -231,10 +232,10 @@ export function worstOf(checks: readonly Check[]): CheckStatus {
 }
 
 const UNITS = [
-  [86_400_000, 'day'],
-  [3_600_000, 'hour'],
-  [60_000, 'minute'],
-  [1000, 'second'],
+  [DAY_MS, 'day'],
+  [HOUR_MS, 'hour'],
+  [MINUTE_MS, 'minute'],
+  [SECOND_MS, 'second'],
 ] as const;
 
 export function counted(number: number, one: string, many = `${one}s`): string {

@@ -1,3 +1,4 @@
+import { MINUTE_MS } from '../durations.js';
 import { nameOf } from '../intake/event.js';
 import { subscribes } from '../intake/route.js';
 import { sameBotWarning } from '../intake/subscription.js';
@@ -7,7 +8,7 @@ import type { Check } from './policy.js';
 import type { TargetLoad } from '../store/outbox.js';
 
 /** A delivery that waits longer than this is worth a warning. */
-const BACKLOG_WARN_MS = 5 * 60_000;
+const BACKLOG_WARN_MS = 5 * MINUTE_MS;
 const MOST_LISTED_EVENTS = 8;
 
 /** Null if the breaker is closed. */

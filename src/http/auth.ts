@@ -1,6 +1,7 @@
 import { hash, timingSafeEqual } from 'node:crypto';
 import '@fastify/rate-limit'; // the type of app.createRateLimit
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
+import { MINUTE_MS } from '../durations.js';
 import { GatewayError } from '../errors.js';
 import { clientNetwork } from './client-address.js';
 
@@ -23,7 +24,7 @@ export function bearerOf(request: FastifyRequest): string | null {
 /** Handles a failed authentication: always throws. `detail` says what is wrong and what to send instead. */
 export type RefuseAuthentication = (request: FastifyRequest, reply: FastifyReply, detail?: string) => Promise<never>;
 
-/** Told of each request that has authenticated, before it is handled. */
+/** Called for each request that has authenticated, before it is handled. */
 export type NoteAuthentication = (request: FastifyRequest) => void;
 
 const DETAIL = 'Missing or invalid token. Send "Authorization: Bearer <token>".';
@@ -35,7 +36,7 @@ const DETAIL = 'Missing or invalid token. Send "Authorization: Bearer <token>".'
 export function authenticationGuard(app: FastifyInstance): RefuseAuthentication {
   const countFailure = app.createRateLimit({
     max: MOST_FAILURES_PER_MINUTE,
-    timeWindow: 60_000,
+    timeWindow: MINUTE_MS,
     keyGenerator: clientNetwork,
   });
   return async (request, reply, detail = DETAIL) => {

@@ -1,4 +1,5 @@
 import type { FastifyBaseLogger, FastifyInstance, FastifyRequest } from 'fastify';
+import { HOUR_MS } from '../durations.js';
 import type { Effects } from '../effects.js';
 import { addressOf, networkAround } from '../networks.js';
 import { Throttle } from '../throttle.js';
@@ -8,7 +9,7 @@ import type { TrustedProxies } from '../trusted-proxies.js';
 const MOST_PROXIES = 32;
 /** One machine usually has a whole /64, and could take another address for each request. */
 const IPV6_CLIENT_BITS = 64;
-const WARNED_EVERY_MS = 3_600_000;
+const WARNED_EVERY_MS = HOUR_MS;
 const FORWARDED_FOR = 'x-forwarded-for';
 
 /**

@@ -1,12 +1,13 @@
 import '@fastify/swagger'; // the type of `schema.hide`
 import type { FastifyBaseLogger, FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { TokenBucket } from '../token-bucket.js';
+import { MINUTE_MS } from '../durations.js';
 import type { Effects } from '../effects.js';
 import { GatewayError } from '../errors.js';
+import { inSlices } from '../event-loop.js';
 import { decodeInSlices } from '../intake/decode.js';
 import { WEBHOOK_HTTP_METHODS } from '../model.js';
 import type { Channel, Sealed, Verdict, WebhookHttpMethod } from '../model.js';
-import { inSlices } from '../slices.js';
 import { hasComeThrough, VIA_HEADER, viaFrom } from '../via.js';
 import { bearerOf, digestOf, isSecret } from './auth.js';
 import type { NoteAuthentication, RefuseAuthentication } from './auth.js';
@@ -52,7 +53,7 @@ interface Accepted {
   readonly verdicts: Partial<Record<Verdict, number>>;
 }
 
-const REFUSALS_LOGGED_EVERY_MS = 60_000;
+const REFUSALS_LOGGED_EVERY_MS = MINUTE_MS;
 const ANY_BYTES = 'application/octet-stream';
 const UNKNOWN_CHANNEL = digestOf('refusing an unknown channel takes as long as refusing a wrong secret');
 

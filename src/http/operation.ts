@@ -27,7 +27,7 @@ export async function operationRoutes(app: App, { store, effects }: OperationOpt
   await Promise.resolve();
 }
 
-/** Makes a call that begins within `ms` of the one before share its outcome, be it a failure. */
+/** Calls within `ms` of the one before share its outcome, also if it failed. */
 function atMostEvery(ms: number, effects: Pick<Effects, 'monotonic'>, call: () => Promise<void>): () => Promise<void> {
   let last: { readonly at: number; readonly outcome: Promise<void> } | null = null;
   return async () => {

@@ -1,7 +1,7 @@
 import type { FastifyInstance, onSendHookHandler } from 'fastify';
 import { printableJson, printableValue } from '../printable.js';
 
-/** Makes all words of others in the answers of these routes printable. What a client sends back, such as `id`, is our own. */
+/** Makes the words of others in the answers of these routes printable. What clients send back, such as `id`, is our own. */
 export function printableAnswers(app: FastifyInstance): void {
   app.addHook('preSerialization', (_request, _reply, payload, done) => done(null, printableValue(payload)));
 }

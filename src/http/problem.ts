@@ -47,8 +47,8 @@ export function answerError(error: GatewayError, reply: FastifyReply): FastifyRe
 const LINGER_MS = 2000;
 
 /**
- * Ends an answer when the whole request has arrived, or no more of it comes. Closing a connection on which a body is still arriving resets it, and
- * its client might not get to read the answer.
+ * Ends an answer when the whole request has arrived, or no more of it comes. Closing a connection on which a body is still
+ * arriving resets it, and its client might not get to read the answer.
  */
 async function* untilReceived(request: IncomingMessage, text: string): AsyncGenerator<Buffer> {
   yield Buffer.from(text);

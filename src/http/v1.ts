@@ -4,7 +4,7 @@ import type { FastifyBaseLogger } from 'fastify';
 import type { Config } from '../config.js';
 import type { Connector } from '../connect/connector.js';
 import type { Doctor } from '../doctor/doctor.js';
-import { DAY_MS } from '../durations.js';
+import { DAY_MS, MINUTE_MS } from '../durations.js';
 import type { Effects } from '../effects.js';
 import type { Encryption } from '../encryption.js';
 import { GatewayError } from '../errors.js';
@@ -91,7 +91,7 @@ export const v1Routes: FastifyPluginAsyncTypebox<
 function apiRate(max: number) {
   return {
     max,
-    timeWindow: 60_000,
+    timeWindow: MINUTE_MS,
     keyGenerator: clientNetwork,
     errorResponseBuilder: (_request: unknown, { after }: { after: string }) =>
       new GatewayError(

@@ -4,6 +4,7 @@ import type { FastifyBaseLogger, FastifyInstance, FastifyReply, FastifyRequest }
 import type { IncomingMessage } from 'node:http';
 import { Readable } from 'node:stream';
 import type { Duplex } from 'node:stream';
+import { MINUTE_MS } from '../durations.js';
 import { GatewayError } from '../errors.js';
 import type { Guard } from '../guard.js';
 import type { Registry } from '../store/registry.js';
@@ -202,7 +203,11 @@ function rateLimiter(
 ): (request: FastifyRequest, reply: FastifyReply, caller: string) => Promise<void> {
   if (max === 0) return async () => await Promise.resolve();
   const callers = new WeakMap<FastifyRequest, string>();
-  const count = app.createRateLimit({ max, timeWindow: 60_000, keyGenerator: (request) => callers.get(request) ?? '' });
+  const count = app.createRateLimit({
+    max,
+    timeWindow: MINUTE_MS,
+    keyGenerator: (request) => callers.get(request) ?? '',
+  });
   return async (request, reply, caller) => {
     callers.set(request, caller);
     const counted = await count(request);

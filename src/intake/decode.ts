@@ -1,6 +1,7 @@
 import { isUtf8 } from 'node:buffer';
 import { GatewayError } from '../errors.js';
 import type { EventMethod, EventName, Span } from '../model.js';
+import { finish } from '../slices.js';
 import type { Sliced } from '../slices.js';
 import { valueAt, carrierOf, NO_FACTS, OTHER_CARRIER, shortId } from './carriers.js';
 import { stringOrNull } from '../json.js';
@@ -45,11 +46,7 @@ export interface Document {
  * @throws GatewayError GW_BAD_JSON
  */
 export function decode(body: Buffer, hint: RequestHint): Document {
-  const work = documentIn(body, hint, NO_LIMITS);
-  for (;;) {
-    const step = work.next();
-    if (step.done === true) return step.value;
-  }
+  return finish(documentIn(body, hint, NO_LIMITS));
 }
 
 /**

@@ -1,4 +1,6 @@
+import { MINUTE_MS, SECOND_MS } from '../durations.js';
 import type { Effects } from '../effects.js';
+import { nextTurn } from '../event-loop.js';
 import type { Log } from '../log.js';
 import { startLoop } from '../loop.js';
 import type { Loop } from '../loop.js';
@@ -12,8 +14,8 @@ export interface ResyncNoticesOptions {
   readonly onError: (error: unknown) => void;
 }
 
-const POLL_EVERY_MS = 1000;
-const IDLE_MS = 60_000;
+const POLL_EVERY_MS = SECOND_MS;
+const IDLE_MS = MINUTE_MS;
 /** How many of the newest resyncs a start searches for those that still run. */
 const MOST_FOUND_AT_START = 500;
 /** Resyncs polled per query and per turn. Webhooks are served between two queries. */
@@ -36,7 +38,7 @@ export function startResyncNotices({ store, log, effects, onError }: ResyncNotic
     const some = [...running].slice(0, MOST_PER_TURN);
     for (let from = 0; from < some.length; from += PER_POLL) {
       await poll(some.slice(from, from + PER_POLL));
-      await yieldToEventLoop();
+      await nextTurn();
     }
     if (running.size === 0 && paused.size === 0) return null;
     await logPauses();
@@ -57,7 +59,7 @@ export function startResyncNotices({ store, log, effects, onError }: ResyncNotic
       }
       before = states.at(-1)?.number ?? 0;
       if (states.length < PER_POLL) break;
-      await yieldToEventLoop();
+      await nextTurn();
     }
     for (const id of ended) await logEnd(id);
   };
@@ -100,8 +102,4 @@ export function startResyncNotices({ store, log, effects, onError }: ResyncNotic
   };
 
   return startLoop({ turn, onError, idleMs: IDLE_MS, effects });
-}
-
-async function yieldToEventLoop(): Promise<void> {
-  await new Promise((resolve) => setImmediate(resolve));
 }

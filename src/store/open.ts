@@ -27,7 +27,10 @@ export async function backupStore(
   return await backupDatabase(sqliteFile(location), destination, options);
 }
 
-/** Puts a backup in the place of a store that no process has open. `ending`: of the name that the old one gets. @throws StartError */
+/**
+ * Puts a backup in the place of a store that no process has open. `ending`: what the name of the old one gets.
+ * @throws StartError
+ */
 export function restoreStore(
   location: StoreLocation,
   backup: string,

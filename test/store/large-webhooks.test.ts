@@ -8,7 +8,7 @@ import type { Db } from '../../src/store/sqlite/database.js';
 import { DeliveryTables } from '../../src/store/sqlite/delivery-tables.js';
 import { WebhookRecorder } from '../../src/store/sqlite/recorder.js';
 import { RegistryTables } from '../../src/store/sqlite/registry-tables.js';
-import { ROWS_PER_STEP } from '../../src/store/sqlite/steps.js';
+import { WRITES_PER_SLICE } from '../../src/store/sqlite/slices.js';
 import { TargetCounts } from '../../src/store/sqlite/target-counts.js';
 import { temporaryFolder } from '../support/files.js';
 import {
@@ -70,7 +70,7 @@ describe('a webhook with thousands of items', () => {
     const seen = await seenDuring(recording, async () => {
       return (await store.items.list({}, { limit: 10, cursor: null })).data.length;
     });
-    expect(seen.length).toBeGreaterThan(MOST_ITEMS / ROWS_PER_STEP);
+    expect(seen.length).toBeGreaterThan(MOST_ITEMS / WRITES_PER_SLICE);
     expect(new Set(seen)).toEqual(new Set([0]));
     expect(await recording).toMatchObject({ deliveries: 1, verdicts: Array.from({ length: MOST_ITEMS }, () => 'new') });
   });
@@ -138,7 +138,7 @@ describe('a webhook with thousands of items', () => {
   });
 });
 
-/** The rows that each step of a recording changes. */
+/** The rows that each slice of a recording changes. */
 function rowsPerStep(db: Db, body: Record<string, unknown>, targets: readonly Target[]): number[] {
   const registry = new RegistryTables(db);
   registry.insertChannel(channel('main'));
@@ -150,16 +150,16 @@ function rowsPerStep(db: Db, body: Record<string, unknown>, targets: readonly Ta
   const total = db.prepare<[], number>('SELECT total_changes()').pluck();
   const rows: number[] = [];
   db.exec('BEGIN');
-  const steps = recorder.recordInSteps(webhook, decode(bytes, webhook), START);
+  const slices = recorder.recordInSlices(webhook, decode(bytes, webhook), START);
   for (let isDone = false; !isDone;) {
     const before = total.get() ?? 0;
-    isDone = steps.next().done === true;
+    isDone = slices.next().done === true;
     rows.push((total.get() ?? 0) - before);
   }
   return rows;
 }
 
-describe('a step of a recording', () => {
+describe('a slice of a recording', () => {
   const MOST_ROWS_OF_AN_ITEM = 6;
 
   it.each<[string, Record<string, unknown>, TargetSplit, number]>([
@@ -176,7 +176,7 @@ describe('a step of a recording', () => {
       body,
       Array.from({ length: count }, (_, index) => target(`bot-${index}`, { split })),
     );
-    expect(Math.max(...rows)).toBeLessThanOrEqual(ROWS_PER_STEP * MOST_ROWS_OF_AN_ITEM);
+    expect(Math.max(...rows)).toBeLessThanOrEqual(WRITES_PER_SLICE * MOST_ROWS_OF_AN_ITEM);
   });
 
   it('is the only one for a webhook with a few items', () => {

@@ -8,8 +8,8 @@ import {
   deliveryConditions,
   leastMatchingId,
   releaseConditions,
-  ROWS_PER_SLICE,
 } from './filters.js';
+import { ROWS_PER_SLICE } from './slices.js';
 import type { Condition } from './filters.js';
 import type { SettledRow, DeliveryTables } from './delivery-tables.js';
 import type { RegistryTables } from './registry-tables.js';

@@ -2,6 +2,7 @@ import { closeSync, existsSync, fsyncSync, openSync, rmSync } from 'node:fs';
 import Database from 'better-sqlite3';
 import { APPLICATION_ID, retainForever } from './database.js';
 import type { Db } from './database.js';
+import { oneLine } from './soundness.js';
 import type { DatabaseSummary } from '../copies.js';
 
 /** The side files that SQLite may keep beside a database. */
@@ -46,7 +47,7 @@ export function finishedCopy(file: string): DatabaseSummary {
     const summary = summaryOf(db);
     db.exec('PRAGMA journal_mode = DELETE');
     const found = db.prepare<[], string>('PRAGMA integrity_check(1)').pluck().get();
-    if (found !== 'ok') throw new BadDatabase(`is damaged (${(found ?? 'no answer').replaceAll('\n', ' ')})`);
+    if (found !== 'ok') throw new BadDatabase(`is damaged (${oneLine(found ?? 'no answer')})`);
     return summary;
   } finally {
     db.close();

@@ -88,7 +88,7 @@ export function realFile(file: string): string {
 }
 
 /** Opens a file that no other user can read if it is new. The write-ahead log and its index get the mode of their database. */
-export function openPrivate(file: string, options?: Database.Options): Db {
+function openPrivate(file: string, options?: Database.Options): Db {
   ensurePrivate(file);
   return retainForever(new Database(file, options));
 }

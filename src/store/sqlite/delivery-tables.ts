@@ -1,5 +1,7 @@
 import { GatewayError } from '../../errors.js';
 import type { Attempt, DeliveryStatus, Streak, Target, Verdict } from '../../model.js';
+import { finish } from '../../slices.js';
+import type { Sliced } from '../../slices.js';
 import { appendAttempt, scheduleAfterFailure } from '../rules/attempts.js';
 import { parseEventName } from '../rules/event-names.js';
 import { deliveryId, parseDeliveryId } from '../rules/ids.js';
@@ -10,8 +12,7 @@ import { DueDeliveries } from './due-deliveries.js';
 import type { DueRow } from './due-deliveries.js';
 import { Lanes } from './lanes.js';
 import type { RegistryTables } from './registry-tables.js';
-import { finish, ROWS_PER_STEP } from './steps.js';
-import type { Steps } from './steps.js';
+import { WRITES_PER_SLICE } from './slices.js';
 import type { TargetCounts } from './target-counts.js';
 import type { ClaimWant, Claimed, Delivery, Due, Settlement } from '../outbox.js';
 
@@ -33,7 +34,7 @@ export interface NewDelivery {
   readonly released?: true;
 }
 
-const LANE_BYTES_PER_STEP = ROWS_PER_STEP * KEY_BYTES;
+const LANE_BYTES_PER_SLICE = WRITES_PER_SLICE * KEY_BYTES;
 
 interface LeasedRow {
   id: number;
@@ -140,16 +141,16 @@ export class DeliveryTables {
 
   /** Inserts a delivery that is due now, at the end of its lanes (I6). Returns its id. */
   add(delivery: NewDelivery, now: number): number {
-    return finish(this.addInSteps(delivery, now));
+    return finish(this.addInSlices(delivery, now));
   }
 
-  /** The same, with a step for some of its lanes: it may have thousands. */
-  *addInSteps(delivery: NewDelivery, now: number): Steps<number> {
+  /** The same in slices of its lanes: it may have thousands. */
+  *addInSlices(delivery: NewDelivery, now: number): Sliced<number> {
     const id = this.#ids.next(now);
     let blocked = 0;
-    for (let from = 0; from < delivery.lanes.length; from += LANE_BYTES_PER_STEP) {
+    for (let from = 0; from < delivery.lanes.length; from += LANE_BYTES_PER_SLICE) {
       if (from > 0) yield;
-      const lanes = delivery.lanes.subarray(from, from + LANE_BYTES_PER_STEP);
+      const lanes = delivery.lanes.subarray(from, from + LANE_BYTES_PER_SLICE);
       blocked += this.#lanes.join(delivery.target, lanes, id, id);
     }
     this.#insert.run(
@@ -311,7 +312,7 @@ export class DeliveryTables {
     return ended === limit || ended < rows.length;
   }
 
-  /** For a removed target of which nothing is pending any more. */
+  /** For a removed target without pending deliveries. */
   forgetCounts(target: number): void {
     this.#counts.remove(target);
   }

@@ -1,16 +1,9 @@
 import type { Attempt, DeliveryStatus, DeliveryWait, Verdict } from '../../model.js';
 import { decodeCursor, deliveryId, encodeCursor, parseDeliveryId } from '../rules/ids.js';
 import type { Db } from './database.js';
-import {
-  ABOVE_ALL_IDS,
-  allOf,
-  deliveryRange,
-  deliveryConditions,
-  leastMatchingId,
-  ROWS_PER_SLICE,
-  yieldToEventLoop,
-} from './filters.js';
+import { ABOVE_ALL_IDS, allOf, deliveryRange, deliveryConditions, leastMatchingId } from './filters.js';
 import { paged } from './paging.js';
+import { ROWS_PER_SLICE, yieldToCommits } from './slices.js';
 import type { DeliveryDetail, DeliveryFilter, DeliveryView, WaitingDelivery } from '../deliveries.js';
 import type { Page, PageRequest } from '../paging.js';
 
@@ -53,7 +46,7 @@ export class DeliveryViews {
     const [before = ABOVE_ALL_IDS] = cursor === null ? [] : decodeCursor(cursor, 1);
     const rows: DeliveryRow[] = [];
     for (const [at, each] of this.#byTarget(filter).entries()) {
-      if (at > 0) await yieldToEventLoop();
+      if (at > 0) await yieldToCommits();
       rows.push(...(await this.#newestFirst(before, each, limit + 1)));
     }
     rows.sort((one, other) => other.id - one.id);
@@ -85,7 +78,7 @@ export class DeliveryViews {
       rows.push(...this.#rowsOfSlice(from, before, filter, limit - rows.length));
       if (start === null || rows.length >= limit) return rows;
       before = start;
-      await yieldToEventLoop();
+      await yieldToCommits();
     }
   }
 

@@ -3,7 +3,7 @@ import { keysIn, messageKey } from '../rules/keys.js';
 import type { Db } from './database.js';
 import { DELIVERY_COLUMNS, DELIVERY_TABLES, waitingView } from './delivery-views.js';
 import type { DeliveryRow } from './delivery-views.js';
-import { yieldToEventLoop } from './filters.js';
+import { yieldToCommits } from './slices.js';
 import type { HeldItems } from './held-items.js';
 import { RESYNC_MESSAGE_COLUMNS, resyncMessageView } from './resync-views.js';
 import type { ResyncMessageRow } from './resync-views.js';
@@ -103,7 +103,7 @@ export class Explanations {
         read += rows.length + 1;
         if (read < DELIVERIES_PER_SLICE) continue;
         read = 0;
-        await yieldToEventLoop();
+        await yieldToCommits();
       }
     }
     return found;

@@ -5,18 +5,8 @@ import type { ItemConditions, ReleaseFilter } from '../items.js';
 
 export type Condition = readonly [sql: string, ...values: unknown[]];
 
-/** Rows that one query reads at most, matching or not: about a millisecond. */
-export const ROWS_PER_SLICE = 1000;
-/** More turns of the event loop than a commit waits, so that a webhook waits for one slice and not for one in each turn. */
-const TURNS_BETWEEN_SLICES = 10;
-
 /** Greater than every id that a cursor can hold. */
 export const ABOVE_ALL_IDS = Number.MAX_SAFE_INTEGER;
-
-/** Lets webhooks be recorded between two slices of a long read. */
-export async function yieldToEventLoop(): Promise<void> {
-  for (let turn = 0; turn < TURNS_BETWEEN_SLICES; turn += 1) await new Promise((resolve) => setImmediate(resolve));
-}
 
 /** Joins conditions with AND; false leaves one out. */
 export function allOf(conditions: readonly (Condition | false)[]): { where: string; values: unknown[] } {

@@ -1,7 +1,7 @@
 import type { Effects } from '../../effects.js';
+import { nextTurn } from '../../event-loop.js';
 import { asGatewayError, isLocked, isMachineFault } from './database.js';
 import type { Db } from './database.js';
-import { nextTurn } from './steps.js';
 import { Transaction } from './transaction.js';
 import type { TransactionCache } from './transaction.js';
 
@@ -25,8 +25,8 @@ const MAX_COMMIT_MS = 50;
 const MAX_TURNS = 8;
 /** How often a write lock of another process is tried again. */
 const LOCK_RETRY_MS = 20;
-/** How long work waits for such a lock. Whapi wants an answer within 5 seconds, and the probes of supervisors within some. */
-export const MAX_LOCK_WAIT_MS = 2000;
+/** How long work waits for such a lock. Whapi wants an answer within 5 seconds, and supervisors' probes mostly too. */
+const MAX_LOCK_WAIT_MS = 2000;
 
 /**
  * Group commit: all pending writes share one transaction and one fsync. Work that arrives while a transaction runs waits

@@ -2,7 +2,8 @@ import { decodeCursor, encodeCursor, encodeNumber, leastIdSince } from '../rules
 import type { ItemPlace } from '../rules/ids.js';
 import type { Verdict } from '../../model.js';
 import type { Db } from './database.js';
-import { allOf, ABOVE_ALL_IDS, itemConditions, yieldToEventLoop, ROWS_PER_SLICE } from './filters.js';
+import { allOf, ABOVE_ALL_IDS, itemConditions } from './filters.js';
+import { ROWS_PER_SLICE, yieldToCommits } from './slices.js';
 import type { Condition } from './filters.js';
 import type { HeldItems } from './held-items.js';
 import { paged } from './paging.js';
@@ -118,7 +119,7 @@ export class ItemViews {
       rows.push(...this.#rowsOfSlice(source, filter, start ?? leastPlace(filter), before, limit - rows.length));
       if (start === null || rows.length >= limit) return rows;
       before = start;
-      await yieldToEventLoop();
+      await yieldToCommits();
     }
   }
 
@@ -174,7 +175,7 @@ export class ItemViews {
       );
       const others = hasMany ? await this.#idByIdOfSlice(id, from, filter, before, limit) : [];
       found = newestUnique([...found, ...rows, ...others], limit);
-      await yieldToEventLoop();
+      await yieldToCommits();
     }
   }
 

@@ -8,7 +8,8 @@ import { NO_BOUNDS } from './bulk.js';
 import type { Bounds, BulkCursor, BulkOperation, BulkRelease, BulkRetry, Scanned, Stepped } from './bulk.js';
 import type { Db } from './database.js';
 import type { DeliveryViews } from './delivery-views.js';
-import { ABOVE_ALL_IDS, yieldToEventLoop } from './filters.js';
+import { ABOVE_ALL_IDS } from './filters.js';
+import { yieldToCommits } from './slices.js';
 import type { GroupCommit } from './group-commit.js';
 import type { ItemViews } from './item-views.js';
 import { paged } from './paging.js';
@@ -144,7 +145,7 @@ export class SqliteJobs implements Jobs {
         for (const verdict of new Set(verdicts)) byVerdict[verdict] = (byVerdict[verdict] ?? 0) + 1;
       }
       after = next;
-      if (after !== null) await yieldToEventLoop();
+      if (after !== null) await yieldToCommits();
     }
     return { count, byTarget, byVerdict, sample };
   }

@@ -1,3 +1,4 @@
+import { inSlices } from '../../event-loop.js';
 import type { Document } from '../../intake/decode.js';
 import { subscribes } from '../../intake/route.js';
 import type { IncomingWebhook } from '../../model.js';
@@ -7,12 +8,11 @@ import type { Db } from './database.js';
 import { DeliveryTables } from './delivery-tables.js';
 import { WebhookRecorder } from './recorder.js';
 import { RegistryTables } from './registry-tables.js';
-import { finishInTurns } from './steps.js';
 import { TargetCounts } from './target-counts.js';
 import { Transaction } from './transaction.js';
 import type { Recorded } from '../intake.js';
 
-/** Rows of items and deliveries that one piece of a group commit may write: more would hold up the event loop for too long. */
+/** Rows of items and deliveries that one piece of a group commit may write: more would hold up the event loop. */
 const LARGEST_PIECE_ROWS = 1000;
 
 interface Beside {
@@ -46,14 +46,17 @@ export class LargeWebhooks {
     return items.length * (1 + subscribers.length) > LARGEST_PIECE_ROWS;
   }
 
-  /** For use in `GroupCommit.runAlone`. @throws GatewayError GW_NOT_FOUND, GW_CHANNEL_MISMATCH, SqliteError; nothing was changed */
+  /**
+   * For use in `GroupCommit.runAlone`.
+   * @throws GatewayError GW_NOT_FOUND, GW_CHANNEL_MISMATCH; SqliteError. Nothing was changed
+   */
   async record(webhook: IncomingWebhook, document: Document, now: number): Promise<Recorded> {
     const { registry, recorder, transaction } = (this.#beside ??= this.#open());
     transaction.begin();
     try {
       registry.clearCache(); // the first connection may have changed it
       const before = registry.version;
-      const recorded = await finishInTurns(recorder.recordInSteps(webhook, document, now));
+      const recorded = await inSlices(recorder.recordInSlices(webhook, document, now));
       transaction.commit();
       if (registry.version !== before) this.#registry.clearCache();
       return recorded;

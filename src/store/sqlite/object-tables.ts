@@ -1,9 +1,9 @@
 import type { Document, Item } from '../../intake/decode.js';
 import { repetitionsIn } from '../../intake/repetitions.js';
+import type { Sliced } from '../../slices.js';
 import { chatKey, eventFingerprintKey, KEY_BYTES, objectKey } from '../rules/keys.js';
 import type { Db } from './database.js';
-import { isEndOfStep } from './steps.js';
-import type { Steps } from './steps.js';
+import { isEndOfSlice } from './slices.js';
 import { HOUR_MS } from '../../durations.js';
 
 /** How long a repetition counts as Whapi's retry (rule 13). */
@@ -43,11 +43,11 @@ export class ObjectTables {
   }
 
   /** The positions of the items that repeat the last event of their object; all other items are saved as the last event. */
-  *repetitionsIn(document: Document, channel: string, event: string, now: number): Steps<ReadonlySet<number>> {
+  *repetitionsIn(document: Document, channel: string, event: string, now: number): Sliced<ReadonlySet<number>> {
     const repetitions = new Set<number>();
     let saved = 0;
     for (const mention of yield* mentionsIn(document, channel, event)) {
-      if (isEndOfStep((saved += 1))) yield;
+      if (isEndOfSlice((saved += 1))) yield;
       const { isRepetition, last } = repetitionsIn(this.#lastFingerprints(mention, now), mention.fingerprints);
       mention.positions.filter((_, at) => isRepetition[at]).forEach((position) => repetitions.add(position));
       if (last) this.#saveLast.run(mention.key, Buffer.from(last.join(''), 'latin1'), now);
@@ -64,10 +64,10 @@ export class ObjectTables {
 }
 
 /** The repeatable items of a webhook, grouped by their object. An item without an object is an object of its own. */
-function* mentionsIn({ items, body }: Document, channel: string, event: string): Steps<Iterable<Mention>> {
+function* mentionsIn({ items, body }: Document, channel: string, event: string): Sliced<Iterable<Mention>> {
   const mentions = new Map<string, Mention>();
   for (const [position, item] of items.entries()) {
-    if (isEndOfStep(position)) yield;
+    if (isEndOfSlice(position)) yield;
     if (!item.repeatable) continue;
     const fingerprint = eventFingerprintKey(channel, event, item, body).toString('latin1');
     const object = item.object ?? fingerprint;

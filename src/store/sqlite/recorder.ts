@@ -5,6 +5,8 @@ import { isPlaceholder, isUnseen, judge, writesLedger } from '../../intake/judge
 import { cutter, route } from '../../intake/route.js';
 import type { Cutter, JudgedItem, Route } from '../../intake/route.js';
 import type { Channel, IncomingWebhook, Verdict } from '../../model.js';
+import { finish } from '../../slices.js';
+import type { Sliced } from '../../slices.js';
 import type { Ids } from '../rules/ids.js';
 import { KEY_BYTES } from '../rules/keys.js';
 import type { Db } from './database.js';
@@ -12,8 +14,7 @@ import { ItemMemory, LedgerTables } from './ledger.js';
 import { ObjectTables } from './object-tables.js';
 import type { DeliveryTables, NewDelivery } from './delivery-tables.js';
 import type { RegistryTables } from './registry-tables.js';
-import { finish, isEndOfStep, ROWS_PER_STEP } from './steps.js';
-import type { Steps } from './steps.js';
+import { isEndOfSlice, WRITES_PER_SLICE } from './slices.js';
 import type { Recorded } from '../intake.js';
 
 /** Longest message id that is stored for people to read, in characters; the key covers the whole id. Whapi's have dozens. */
@@ -32,8 +33,8 @@ interface RecordedWebhook {
   readonly now: number;
 }
 
-/** Items times targets that one step routes: some milliseconds. */
-const ROUTED_PER_STEP = 50_000;
+/** Items times targets that one slice routes: some milliseconds. */
+const ROUTED_PER_SLICE = 50_000;
 /** Writing this much of a body takes about as long as writing a row. */
 const BODY_BYTES_PER_ROW = 8192;
 
@@ -92,16 +93,16 @@ export class WebhookRecorder {
    * @throws GatewayError GW_NOT_FOUND, GW_CHANNEL_MISMATCH
    */
   record(webhook: IncomingWebhook, document: Document, now: number, recovery: Recovery | null = null): Recorded {
-    return finish(this.recordInSteps(webhook, document, now, recovery));
+    return finish(this.recordInSlices(webhook, document, now, recovery));
   }
 
-  /** The same in steps, for a webhook with many items. A webhook with a few is recorded in one step. */
-  *recordInSteps(
+  /** The same in slices, for a webhook with many items. A webhook with a few is recorded in one slice. */
+  *recordInSlices(
     webhook: IncomingWebhook,
     document: Document,
     now: number,
     recovery: Recovery | null = null,
-  ): Steps<Recorded> {
+  ): Sliced<Recorded> {
     const refusal = this.refusalOf(webhook, document);
     if (refusal) throw refusal;
     const channel = this.#bound(this.#registry.requireChannel(webhook.channel), document.channelId);
@@ -127,7 +128,7 @@ export class WebhookRecorder {
       recovery,
     );
     for (const [at, { item, memory, verdict, rule }] of judged.entries()) {
-      if (isEndOfStep(at)) yield;
+      if (isEndOfSlice(at)) yield;
       this.#insertSighting.run(
         webhookId,
         at,
@@ -159,11 +160,11 @@ export class WebhookRecorder {
     webhookId: number,
     now: number,
     recovered: boolean,
-  ): Steps<Judged[]> {
+  ): Sliced<Judged[]> {
     const repetitions = yield* this.#objects.repetitionsIn(document, channel.name, event, now);
     const judged: Judged[] = [];
     for (const [position, item] of document.items.entries()) {
-      if (isEndOfStep(position)) yield;
+      if (isEndOfSlice(position)) yield;
       const isRepetition = repetitions.has(position);
       const memory = new ItemMemory(this.#ledger, channel.name, item, document.body, now, { recovered, isRepetition });
       const at = { receivedAt: now, lateAfterSeconds: channel.lateAfterSeconds, recovered };
@@ -187,28 +188,28 @@ export class WebhookRecorder {
     judged: readonly Judged[],
     recorded: RecordedWebhook,
     recovery: Recovery | null,
-  ): Steps<{ deliveries: number; held: ReadonlySet<number> }> {
+  ): Sliced<{ deliveries: number; held: ReadonlySet<number> }> {
     const targets = [...this.#registry.targets().values()].map(({ target }) =>
       recovery?.targetIds.has(target.id) === false ? { ...target, deliver: [] } : target,
     );
     const { cut, mostParts } = cutter(document);
-    const targetsPerStep = Math.max(1, Math.floor(ROUTED_PER_STEP / Math.max(1, judged.length)));
+    const targetsPerSlice = Math.max(1, Math.floor(ROUTED_PER_SLICE / Math.max(1, judged.length)));
     const allHeld = new Set<number>();
     let deliveries = 0;
     let rows = 0;
-    for (let from = 0; from < targets.length; from += targetsPerStep) {
+    for (let from = 0; from < targets.length; from += targetsPerSlice) {
       if (from > 0) yield;
-      const some = targets.slice(from, from + targetsPerStep);
+      const some = targets.slice(from, from + targetsPerSlice);
       const { routes, held } = route(judged, document.event, recorded.channel, some, mostParts);
       for (const position of held) allHeld.add(position);
       for (const each of routes) {
         const delivery = yield* this.#deliveryOf(each, judged, recorded, cut);
         rows += 1 + delivery.lanes.length / KEY_BYTES + (delivery.body?.length ?? 0) / BODY_BYTES_PER_ROW;
-        if (rows > ROWS_PER_STEP) {
+        if (rows > WRITES_PER_SLICE) {
           rows = 0;
           yield;
         }
-        yield* this.#deliveries.addInSteps(delivery, recorded.now);
+        yield* this.#deliveries.addInSlices(delivery, recorded.now);
         deliveries += 1;
       }
     }
@@ -220,12 +221,12 @@ export class WebhookRecorder {
     judged: readonly Judged[],
     { webhookId, channel }: RecordedWebhook,
     cut: Cutter['cut'],
-  ): Steps<NewDelivery> {
+  ): Sliced<NewDelivery> {
     const lanes = new Set<string>();
     const verdicts: Verdict[] = [];
     let newestMessageAt: number | null = null;
     for (const [at, position] of positions.entries()) {
-      if (isEndOfStep(at)) yield;
+      if (isEndOfSlice(at)) yield;
       const sent = judged[position];
       if (!sent) continue;
       const { item, memory, verdict } = sent;

@@ -2,7 +2,6 @@ import {
   closeSync,
   existsSync,
   linkSync,
-  mkdirSync,
   openSync,
   readSync,
   realpathSync,
@@ -14,11 +13,12 @@ import {
 import { dirname } from 'node:path';
 import Database from 'better-sqlite3';
 import { errorText, StartError } from '../../errors.js';
-import { createPrivate, PRIVATE_FOLDER, syncFolder, tighten, unfinishedName } from '../../private-files.js';
+import { createPrivate, syncFolder, tighten, unfinishedName } from '../../private-files.js';
 import type { CopyOptions, DatabaseSummary, Restored } from '../copies.js';
 import { migrationsOf, pendingMigrations } from '../migrate.js';
 import { BadDatabase, finishedCopy, hasSideFile, removeDatabase } from './database-copy.js';
-import { lockDatabase, realFile, retainForever } from './database.js';
+import { isLocked, lockDatabase, realFile, retainForever } from './database.js';
+import { makeFolderOf } from './folder.js';
 
 const CHUNK_BYTES = 1024 * 1024;
 
@@ -35,7 +35,7 @@ export function restoreDatabase(
 ): Restored {
   const real = realFile(file);
   mustBeABackup(backup, real);
-  mkdirSync(dirname(real), { recursive: true, mode: PRIVATE_FOLDER });
+  makeFolderOf(real);
   const lock = lockForCommand(real);
   const unfinished = unfinishedName(real, effects);
   try {
@@ -146,7 +146,7 @@ function isOneFile(real: string): boolean {
     db.exec('PRAGMA journal_mode = DELETE');
     return true;
   } catch (error) {
-    if (!(error instanceof Database.SqliteError) || !error.code.startsWith('SQLITE_BUSY')) return false;
+    if (!isLocked(error)) return false;
     throw new StartError('GW_STORE_LOCKED', `Another program has ${real} open. Close it, then run the command again.`);
   } finally {
     db.close();

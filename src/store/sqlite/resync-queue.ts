@@ -1,5 +1,5 @@
 import type { Db } from './database.js';
-import { yieldToEventLoop } from './filters.js';
+import { yieldToCommits } from './slices.js';
 
 interface Group {
   readonly nextAt: number;
@@ -47,7 +47,7 @@ export class ResyncQueue {
       groups += 1;
       if (messages >= MESSAGES_PER_SLICE || groups >= GROUPS_PER_SLICE) {
         [messages, groups] = [0, 0];
-        await yieldToEventLoop();
+        await yieldToCommits();
       }
       group = this.#nextGroup.get(channel, nextAt, resync);
     }

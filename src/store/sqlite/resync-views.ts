@@ -4,7 +4,8 @@ import { RESYNC_MESSAGE_STATUSES } from '../../model.js';
 import { decodeCursor, encodeCursor } from '../rules/ids.js';
 import type { CallHistoryTable } from './call-history.js';
 import type { Db } from './database.js';
-import { allOf, ABOVE_ALL_IDS, yieldToEventLoop } from './filters.js';
+import { allOf, ABOVE_ALL_IDS } from './filters.js';
+import { yieldToCommits } from './slices.js';
 import type { HeldItems } from './held-items.js';
 import { paged } from './paging.js';
 import type { RegistryTables } from './registry-tables.js';
@@ -120,7 +121,7 @@ export class ResyncViews {
     const views: ResyncView[] = [];
     for (const row of rows.slice(0, limit)) {
       views.push(await this.#resyncView(row, now, queued));
-      await yieldToEventLoop();
+      await yieldToCommits();
     }
     const { nextCursor } = paged(rows, limit, String, (row) => encodeCursor(row.number));
     return { data: views, nextCursor };
@@ -155,7 +156,7 @@ export class ResyncViews {
       const last = rows.at(-1);
       if (!last || rows.length < MESSAGES_PER_SLICE || found.length > limit) break;
       after = last.position;
-      await yieldToEventLoop();
+      await yieldToCommits();
     }
     return paged(
       found,
@@ -189,7 +190,7 @@ export class ResyncViews {
       const last = rows.at(-1);
       if (!last || rows.length < MESSAGES_PER_SLICE) break;
       after = last.position;
-      await yieldToEventLoop();
+      await yieldToCommits();
     }
     const resync = await this.resync(id, now);
     return resync && { resync, ...totals.totals };

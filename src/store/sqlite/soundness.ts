@@ -28,7 +28,7 @@ export function checkSound(db: Database): boolean {
 }
 
 /** A file that is not a sound database. */
-export function unsound(file: string, reason: string): StartError {
+function unsound(file: string, reason: string): StartError {
   return new StartError('GW_STORE_UNUSABLE', unsoundDetail(file, reason));
 }
 

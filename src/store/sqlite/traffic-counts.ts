@@ -1,3 +1,4 @@
+import { MINUTE_MS } from '../../durations.js';
 import { utcDay } from '../rules/days.js';
 import type { Db } from './database.js';
 import type { GroupCommit } from './group-commit.js';
@@ -22,7 +23,7 @@ interface CachedRow {
 /** How far the stored row may be behind the last webhook. Writing it costs no commit of its own. */
 const SAVE_ACCEPTED_EVERY_MS = 10_000;
 /** A crash loses the refusals of the last minute, because a flood of refusals must not cause a flood of writes. */
-const SAVE_REFUSED_EVERY_MS = 60_000;
+const SAVE_REFUSED_EVERY_MS = MINUTE_MS;
 /** Read once, at the start. A release of an audit records webhooks that did not come from Whapi: they do not count. */
 const NEWEST_BY_CHANNEL = `
   SELECT w.channel, max(w.received_at) AS at

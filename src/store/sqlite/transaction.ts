@@ -7,7 +7,9 @@ export interface TransactionCache {
   clearCache(): void;
 }
 
-/** The write transaction of a connection, and a savepoint inside it. A rollback clears the cache if the undone work changed it. */
+/**
+ * The write transaction of a connection, and a savepoint inside it. A rollback clears the cache if the undone work changed it.
+ */
 export class Transaction {
   readonly #db: Db;
   readonly #cache: TransactionCache;

@@ -1,5 +1,6 @@
 import type { Db } from './database.js';
-import { ABOVE_ALL_IDS, ROWS_PER_SLICE, yieldToEventLoop } from './filters.js';
+import { ABOVE_ALL_IDS } from './filters.js';
+import { ROWS_PER_SLICE, yieldToCommits } from './slices.js';
 import type { RegistryTables } from './registry-tables.js';
 import type { TargetCounts } from './target-counts.js';
 import type { WorkCount, WorkUnderWay } from '../registry.js';
@@ -108,7 +109,7 @@ async function countInSlices(start: Place, read: (from: Place) => Slice): Promis
     if (count > MOST_COUNTED) return { count: MOST_COUNTED, isMore: true };
     if (last === null) return { count, isMore: false };
     from = last;
-    await yieldToEventLoop();
+    await yieldToCommits();
   }
   return { count, isMore: true };
 }

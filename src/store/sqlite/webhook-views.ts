@@ -3,7 +3,7 @@ import { decode } from '../../intake/decode.js';
 import type { WebhookHttpMethod } from '../../model.js';
 import { encodeNumber, leastId, parseWebhookId } from '../rules/ids.js';
 import type { Db } from './database.js';
-import { yieldToEventLoop } from './filters.js';
+import { yieldToCommits } from './slices.js';
 import { itemView } from './sightings.js';
 import type { SightingRow } from './sightings.js';
 import { DELIVERY_COLUMNS, DELIVERY_TABLES, deliveryView } from './delivery-views.js';
@@ -23,7 +23,7 @@ interface WebhookRow {
 }
 
 /** Rows with their views: some milliseconds. */
-const ROWS_PER_STEP = 250;
+const VIEWS_PER_SLICE = 250;
 
 type StoredItem = Omit<SightingRow, 'channel' | 'event' | 'received_at' | 'audit'>;
 
@@ -43,11 +43,11 @@ export class WebhookViews {
     // Without the webhook, whose last columns are behind its body: SQLite would follow that for each item.
     this.#items = db.prepare<[number, number], StoredItem>(
       `SELECT webhook_id, position, message_key, message_id, carrier, verdict, rule, held FROM sightings
-       WHERE webhook_id = ? AND position > ? ORDER BY position LIMIT ${ROWS_PER_STEP}`,
+       WHERE webhook_id = ? AND position > ? ORDER BY position LIMIT ${VIEWS_PER_SLICE}`,
     );
     this.#deliveries = db.prepare<[number, number], DeliveryRow & { positions: string | null }>(
       `SELECT ${DELIVERY_COLUMNS}, d.positions FROM ${DELIVERY_TABLES} WHERE d.webhook_id = ? AND d.id > ?
-       ORDER BY d.id LIMIT ${ROWS_PER_STEP}`,
+       ORDER BY d.id LIMIT ${VIEWS_PER_SLICE}`,
     );
   }
 
@@ -55,16 +55,16 @@ export class WebhookViews {
   async webhook(id: string, now: number): Promise<WebhookDetail> {
     const row = this.#webhook.get(parseWebhookId(id) ?? 0);
     if (!row) throw noSuchWebhook(this.#db, parseWebhookId(id) ?? 0, `webhook "${id}"`, now);
-    const items = await inSlices(
+    const items = await viewsOf(
       (after) => this.#items.all(row.id, after),
       ({ position }) => position,
       (item) => item,
     );
-    await yieldToEventLoop();
+    await yieldToCommits();
     const decoded = decode(row.body, row).items;
-    await yieldToEventLoop();
+    await yieldToCommits();
     const isSameSplit = decoded.length === items.length;
-    const deliveries = await inSlices(
+    const deliveries = await viewsOf(
       (after) => this.#deliveries.all(row.id, after),
       (delivery) => delivery.id,
       ({ positions, ...delivery }) => ({
@@ -97,8 +97,8 @@ export class WebhookViews {
   }
 }
 
-/** Reads rows slice by slice: a webhook may have thousands of items, and a split gives each a delivery for each target. */
-async function inSlices<Row, View>(
+/** Reads rows in slices: a webhook may have thousands of items, and a split gives each item a delivery for each target. */
+async function viewsOf<Row, View>(
   rowsAfter: (after: number) => Row[],
   placeOf: (row: Row) => number,
   viewOf: (row: Row) => View,
@@ -108,9 +108,9 @@ async function inSlices<Row, View>(
     const rows = rowsAfter(after);
     found.push(...rows.map(viewOf));
     const last = rows.at(-1);
-    if (last === undefined || rows.length < ROWS_PER_STEP) return found;
+    if (last === undefined || rows.length < VIEWS_PER_SLICE) return found;
     after = placeOf(last);
-    await yieldToEventLoop();
+    await yieldToCommits();
   }
 }
 
