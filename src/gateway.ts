@@ -141,13 +141,20 @@ export async function startGateway(
     const background = startBackground(base, deliveries, whapiCalls);
     const { url } = await startHttp(base, keys, deliveries, whapiCalls, background);
     background.damage.start();
-    return { url, keys, close: async () => await components.stop(GRACE_MS) };
+    return { url, keys, close: async () => await stopInTime(components, store, effects) };
   } catch (error) {
     await components.stop(0);
     // There is no server yet to answer 503 until the store recovers: the start fails, and the supervisor tries again.
     if (error instanceof GatewayError) throw new StartError('GW_STORE_UNUSABLE', error.message, { cause: error });
     throw error;
   }
+}
+
+/** Once the grace period is over, nothing waits for a write lock of another process either: the process would be killed. */
+async function stopInTime(components: Components, store: Store, effects: Pick<Effects, 'sleep'>): Promise<void> {
+  const stopped = new AbortController();
+  void effects.sleep(GRACE_MS, stopped.signal).then(() => store.stopWaiting());
+  await components.stop(GRACE_MS).finally(() => stopped.abort());
 }
 
 /** Deliveries to targets: claim, send, settle. */

@@ -104,6 +104,28 @@ describe("another process's write lock", () => {
     });
   });
 
+  it('does not keep the gateway from stopping while a settlement waits for it', async () => {
+    const bot = await startBot();
+    const gateway = await startProcess({ TARGET_NETWORKS: 'private' });
+    const { client } = gateway;
+    await client.addChannel();
+    await client.addTarget({ name: 'bot', url: bot.url });
+    const lock = otherProcess(gateway.folder);
+    bot.answers.push((_request, response) => {
+      lock.take();
+      response.end();
+    });
+    await client.webhook(textWebhook('A'));
+    await bot.received(1);
+    expect(await gateway.end('SIGTERM')).toEqual({ code: 0, signal: null });
+    lock.release();
+    await gateway.start();
+    await gateway.client.settled(); // I4: the lease is due again
+    expect(bot.requests.map(({ headers }) => headers['webhook-id'])).toEqual(
+      Array(2).fill(bot.requests[0]?.headers['webhook-id']),
+    );
+  });
+
   it('does not keep the gateway from stopping', async () => {
     const { gateway } = await startLocked();
     const webhook = gateway.client.webhook(textWebhook('A')).catch(() => undefined);

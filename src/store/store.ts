@@ -39,6 +39,8 @@ export interface Store {
   readonly traffic: Traffic;
   readonly items: Items;
   readonly upkeep: Upkeep;
-  /** Finishes pending operations, then closes. */
+  /** From now on an operation that meets a lock of another process is refused at once: a shutdown has no time to wait. */
+  stopWaiting(): void;
+  /** Finishes pending operations, without waiting for locks, then closes. */
   close(): Promise<void>;
 }

@@ -264,6 +264,14 @@ describe('a write lock of another connection', () => {
     expect(committed()).toEqual(['alone']);
   });
 
+  it('rejects work at its first retry once the commit has stopped waiting', async () => {
+    const { commit, write, elapsedMs, at } = openLocked();
+    at(500, () => commit.stopWaiting());
+    await expect(commit.run(() => write('A'))).rejects.toEqual(refusal('GW_STORE_UNAVAILABLE'));
+    await expect(commit.run(() => write('B'))).rejects.toEqual(refusal('GW_STORE_UNAVAILABLE'));
+    expect(elapsedMs()).toBeLessThan(600);
+  });
+
   it('does not keep the commit from becoming idle', async () => {
     const { commit, write } = openLocked();
     const refused = commit.run(() => write('A'));

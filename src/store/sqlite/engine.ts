@@ -145,7 +145,9 @@ function assemble({ db, isChecked, close }: OpenDatabase, effects: StoreEffects)
       },
       now,
     ),
+    stopWaiting: () => commit.stopWaiting(),
     close: async () => {
+      commit.stopWaiting();
       await commit.idle();
       await traffic.flush();
       large.close();

@@ -43,6 +43,7 @@ export class GroupCommit {
   readonly #pending: Pending[] = [];
   readonly #alone: Pending[] = [];
   #running: Promise<void> | null = null;
+  #lockWaitMs = MAX_LOCK_WAIT_MS;
 
   /** @param cache what work caches from inside the transaction */
   constructor(db: Db, cache: TransactionCache, effects: Pick<Effects, 'monotonic' | 'sleep'>) {
@@ -74,6 +75,11 @@ export class GroupCommit {
    */
   async runAlone<T>(work: () => T | Promise<T>): Promise<T> {
     return await this.#add(this.#alone, work, false);
+  }
+
+  /** From now on work that meets a lock is rejected at its first retry, and so is what waits already. */
+  stopWaiting(): void {
+    this.#lockWaitMs = 0;
   }
 
   /** Resolves when no work is pending. */
@@ -192,7 +198,7 @@ export class GroupCommit {
   /** Waits a moment, then rejects the work that has waited for too long. */
   async #waitForLock(error: unknown): Promise<void> {
     await this.#effects.sleep(LOCK_RETRY_MS);
-    const overdueSince = this.#effects.monotonic() - MAX_LOCK_WAIT_MS;
+    const overdueSince = this.#effects.monotonic() - this.#lockWaitMs;
     for (const queue of [this.#pending, this.#alone]) {
       // Work is queued in the order of `since`.
       const overdue = queue.findLastIndex(({ since }) => since <= overdueSince) + 1;
