@@ -124,7 +124,8 @@ export async function startGateway(
     components.nextStage();
     closeToOthers(config.store, log);
     const keys = loadKeys(config, effects, await storedFingerprint(store));
-    for (const file of keys.readableByOthers) log.warn({ file }, 'key file is readable by other users');
+    for (const file of keys.readableByOthers)
+      log.warn({ file, fix: `chmod 600 ${file}` }, 'key file is readable by other users');
     const encryption = await unlockStoredSecrets(store, keys.encryptionKey, effects);
     // One that was changed or moved in the database stops its own channel or target only.
     for (const secret of await unreadableSecrets(store, encryption))
