@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs';
 import { Command, CommanderError } from 'commander';
 import { CommandError, EXIT, usageError } from '../errors.js';
 import type { CommandErrorCode, ExitCode } from '../errors.js';
-import { printableLines } from '../printable.js';
+import { printable } from '../printable.js';
 import { auditCommand } from './audit.js';
 import { channelCommands } from './channels.js';
 import { doctorCommand } from './doctor.js';
@@ -120,7 +120,7 @@ function report(error: unknown, isJson: boolean, { tell, env }: Terminal): ExitC
   if (!(found instanceof CommandError)) throw error;
   const known = hideIn(found, secretsOf(env));
   const { code, fields } = known;
-  const detail = printableLines(known.message); // work under way is listed line by line
+  const detail = printable(known.message);
   if (isJson) tell(`${JSON.stringify({ code, detail, ...(fields.length > 0 && { errors: fields }) })}\n`);
   else if (!isHelpShown(error)) tell(`${OWN_CODES.has(code) ? '' : `${code}: `}${detail}\n`);
   return known.exitCode;
