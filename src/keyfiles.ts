@@ -53,6 +53,26 @@ export function loadEncryptionKey(config: KeySettings, effects: KeyEffects, fing
   return config.encryptionKey ?? encryptionKeyIn(keyFileOf(config), effects, fingerprint, findings);
 }
 
+/** What a start refuses in the key files that are there. Makes and changes nothing. */
+export function faultsOfKeyFiles(config: KeySettings): { name: string; error: StartError }[] {
+  const readToken = (file: string): unknown => checkedToken(file, readKeyFile(file)?.text ?? null);
+  const readKey = (file: string): unknown => keyIn(file, readKeyFile(file));
+  return [
+    ...(config.adminToken === null ? faultIn('admin_token', () => readToken(beside(config, TOKEN_FILE))) : []),
+    ...(config.encryptionKey === null ? faultIn('encryption_key', () => readKey(keyFileOf(config))) : []),
+  ];
+}
+
+function faultIn(name: string, read: () => unknown): { name: string; error: StartError }[] {
+  try {
+    read();
+    return [];
+  } catch (error) {
+    if (error instanceof StartError) return [{ name, error }];
+    throw error;
+  }
+}
+
 /** The file of the encryption key, where the environment does not give the key. @throws StartError GW_BAD_CONFIG */
 export function keyFileOf(config: Pick<Config, 'store'>): string {
   return beside(config, KEY_FILE);
@@ -91,8 +111,14 @@ function beside({ store }: Pick<Config, 'store'>, name: string): string {
 }
 
 function adminTokenIn(file: string, effects: KeyEffects, findings: Findings): string {
-  const token = readOrMake(file, () => effects.randomBytes(24).toString('base64url'), effects, findings);
-  if (isAdminToken(token)) return token;
+  return checkedToken(
+    file,
+    readOrMake(file, () => effects.randomBytes(24).toString('base64url'), effects, findings),
+  );
+}
+
+function checkedToken<T extends string | null>(file: string, token: T): T {
+  if (token === null || isAdminToken(token)) return token;
   throw new StartError(
     'GW_STORE_UNUSABLE',
     `${file} does not hold an admin token; expected ${ADMIN_TOKEN_WORDS}, and nothing else. Correct it, or remove it so that ` +

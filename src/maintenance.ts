@@ -85,7 +85,7 @@ export async function rekey(env: Environment, effects: Effects): Promise<RekeyRe
   const file = fileOfKey(config);
   const key = readNewEncryptionKey(env) ?? newKey(file, effects);
   mustExist(config);
-  const store = openStore(config.store, effects);
+  const store = openStopped(config.store, effects);
   try {
     const present = loadEncryptionKey(config, effects, await storedFingerprint(store));
     if (fingerprintOf(present) === fingerprintOf(key)) throw sameKey();
@@ -97,6 +97,17 @@ export async function rekey(env: Environment, effects: Effects): Promise<RekeyRe
     return { key_file: file, old_key_file: file === null ? null : switchKeyFile(file, effects) };
   } finally {
     await store.close();
+  }
+}
+
+/** The store of a stopped gateway. The advice for a second gateway would be wrong here. @throws StartError */
+function openStopped(settings: Config['store'], effects: Effects): ReturnType<typeof openStore> {
+  try {
+    return openStore(settings, effects);
+  } catch (error) {
+    if (!(error instanceof StartError) || error.code !== 'GW_STORE_LOCKED' || settings.engine !== 'sqlite') throw error;
+    const message = `A gateway has ${settings.file} open. Stop it, then run the command again.`;
+    throw new StartError(error.code, message, { cause: error });
   }
 }
 
@@ -128,7 +139,8 @@ function mustExist({ store }: Config): void {
   if (store.engine !== 'sqlite' || existsSync(store.file)) return;
   throw new StartError(
     'GW_STORE_UNUSABLE',
-    `There is no database at ${store.file}. Run the command in the folder of the gateway, or set DATABASE_URL.`,
+    `There is no database at ${store.file}. Run the command in the folder of the gateway, or set DATABASE_URL, for example ` +
+      'DATABASE_URL=sqlite:/data/gateway.db.',
   );
 }
 

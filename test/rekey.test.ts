@@ -71,7 +71,9 @@ describe('a change of the encryption key', () => {
   it('is refused while a gateway runs', async () => {
     const gateway = await startProcess();
     const before = keyIn(gateway.folder);
-    expect(await refusal(gateway.folder, ['rekey'])).toMatchObject({ exit: 1, code: 'GW_STORE_LOCKED' });
+    const refused = await refusal(gateway.folder, ['rekey']);
+    expect(refused).toMatchObject({ exit: 1, code: 'GW_STORE_LOCKED' });
+    expect(refused.detail).toMatch(/Stop it, then run the command again\.$/);
     expect(keyIn(gateway.folder)).toBe(before);
   });
 

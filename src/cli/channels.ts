@@ -44,7 +44,7 @@ export function channelCommands(program: Command, run: Run): void {
     .action(run(add));
   withYes(
     addCommand(channels, 'remove <name>', 'Remove a channel. Its webhook at Whapi stays, so disconnect it first', [
-      'channels disconnect shop && whapi-resync-gateway channels remove shop',
+      '$ whapi-resync-gateway channels disconnect shop && whapi-resync-gateway channels remove shop',
       'channels remove shop --yes',
     ]),
   ).action(run(remove));

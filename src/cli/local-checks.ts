@@ -1,13 +1,14 @@
-import { constants } from 'node:fs';
+import { constants, existsSync } from 'node:fs';
 import { access, open } from 'node:fs/promises';
 import { createServer } from 'node:net';
-import { dirname, join } from 'node:path';
+import { dirname } from 'node:path';
 import { readConfig } from '../config.js';
 import type { Config } from '../config.js';
 import { freeBytesFor } from '../disk.js';
 import { diskCheck } from '../doctor/policy.js';
 import type { Check } from '../doctor/policy.js';
 import { StartError } from '../errors.js';
+import { faultsOfKeyFiles, keyFileOf } from '../keyfiles.js';
 
 /** Checks what the start of a gateway with this environment depends on. It changes and creates nothing. */
 export async function localChecks(env: Readonly<Record<string, string | undefined>>): Promise<Check[]> {
@@ -43,9 +44,11 @@ async function storeChecks(config: Config, file: string): Promise<Check[]> {
   }
   const free = await freeBytesFor(config.store);
   const disk = free === null ? [] : [diskCheck(free)];
-  if (!(await may(file, constants.F_OK)))
-    return [check('store', 'ok', `${file} does not exist yet; the first start creates it.`), ...disk];
-  return [await fileCheck(file), ...(await keyChecks(config, folder)), ...disk];
+  if (!(await may(file, constants.F_OK))) {
+    const store = check('store', 'ok', `${file} does not exist yet; the first start creates it.`);
+    return [store, ...keyChecks(config, false), ...disk];
+  }
+  return [await fileCheck(file), ...keyChecks(config, true), ...disk];
 }
 
 const SQLITE = 'SQLite format 3\0';
@@ -68,13 +71,15 @@ async function fileCheck(file: string): Promise<Check> {
 }
 
 /** Without the key, the encrypted tokens and secrets in the database are lost. */
-async function keyChecks({ encryptionKey }: Config, folder: string): Promise<Check[]> {
-  const file = join(folder, 'encryption-key');
-  if (encryptionKey !== null || (await may(file, constants.R_OK))) return [];
+function keyChecks(config: Config, isDatabaseThere: boolean): Check[] {
+  const checks = faultsOfKeyFiles(config).map(({ name, error }) =>
+    check(name, 'fail', `${error.code}: ${error.message}`),
+  );
+  const file = config.encryptionKey === null ? keyFileOf(config) : null;
+  if (file === null || existsSync(file) || !isDatabaseThere) return checks;
   const fix = 'Restore it from a backup, or set ENCRYPTION_KEY to the key that the database was created with.';
-  return [
-    check('encryption_key', 'fail', `Cannot read ${file}, and tokens and secrets cannot be decrypted without it.`, fix),
-  ];
+  const lost = `Cannot read ${file}, and tokens and secrets cannot be decrypted without it.`;
+  return [...checks, check('encryption_key', 'fail', lost, fix)];
 }
 
 async function portCheck({ host, port }: Config): Promise<Check> {

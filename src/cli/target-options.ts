@@ -57,6 +57,12 @@ export function withTargetOptions(command: Command): Command {
     .option('--disabled', 'pause deliveries');
 }
 
+/** Drops the defaults of a new target from the help: `targets set` keeps what no option names. */
+export function withoutDefaults(command: Command): Command {
+  for (const option of command.options) option.description = option.description.replace(/; default: .*$/, '');
+  return command;
+}
+
 /** The options as fields of the API. @throws CommandError (the file of the secret) */
 export async function targetFields(options: TargetOptions, terminal: Terminal): Promise<Record<string, unknown>> {
   const { secretFile: file } = options;

@@ -8,7 +8,7 @@ import type { RemoveOptions } from './removal.js';
 import { addCommand, NAME } from './session.js';
 import type { Run, Session } from './session.js';
 import { wholeNumber } from './options.js';
-import { targetFields, withTargetOptions } from './target-options.js';
+import { targetFields, withoutDefaults, withTargetOptions } from './target-options.js';
 import type { TargetOptions } from './target-options.js';
 import { table } from './terminal.js';
 
@@ -41,12 +41,14 @@ export function targetCommands(program: Command, run: Run): void {
   )
     .option('--no-test', 'do not send a test event')
     .action(run(add));
-  withTargetOptions(
-    addCommand(targets, 'set <target>', 'Change the settings that are given, and keep the rest', [
-      'targets set bot --mode method --events messages.post',
-      'targets set bot --url http://127.0.0.1:3000/other --timeout-ms 60000',
-      'targets set bot --rate-per-second none',
-    ]),
+  withoutDefaults(
+    withTargetOptions(
+      addCommand(targets, 'set <target>', 'Change the settings that are given, and keep the rest', [
+        'targets set bot --mode method --events messages.post',
+        'targets set bot --url http://127.0.0.1:3000/other --timeout-ms 60000',
+        'targets set bot --rate-per-second none',
+      ]),
+    ),
   )
     .option('--name <name>', 'new name')
     .option('--url <url>', 'new URL')

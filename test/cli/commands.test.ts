@@ -1,4 +1,4 @@
-import { mkdirSync, writeFileSync } from 'node:fs';
+import { chmodSync, mkdirSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
@@ -398,6 +398,30 @@ describe('doctor', () => {
     ])
       expect(stdout).toContain(words);
     expect((await cli(['doctor'], { cwd: folder, env: { PORT: 'eighty' } })).stdout).toContain('GW_BAD_CONFIG: PORT');
+  });
+
+  it('finds key files that the start refuses: changeable by other users, or without a key', async () => {
+    const folder = temporaryFolder();
+    const data = join(folder, 'data');
+    mkdirSync(data);
+    writeFileSync(join(data, 'gateway.db'), 'SQLite format 3\0');
+    writeFileSync(join(data, 'admin-token'), 'a-token-of-mine-for-tests\n');
+    chmodSync(join(data, 'admin-token'), 0o666);
+    writeFileSync(join(data, 'encryption-key'), 'no key\n', { mode: 0o600 });
+    const { code, stdout } = await cli(['doctor'], { cwd: folder, env: { PORT: '0' } });
+    expect(code).toBe(1);
+    expect(stdout).toContain(
+      `fail  admin_token: GW_UNSAFE_KEY_FILE: Other users may change ${join(data, 'admin-token')}`,
+    );
+    expect(stdout).toContain(`fail  encryption_key: GW_STORE_UNUSABLE: ${join(data, 'encryption-key')} is damaged`);
+    expect(stdout).not.toContain('a-token-of-mine-for-tests');
+  });
+});
+
+describe('the help', () => {
+  it('names defaults only where a command uses them', async () => {
+    expect((await cli(['targets', 'add', '--help'])).stdout).toContain('default: 30000');
+    expect((await cli(['targets', 'set', '--help'])).stdout).not.toContain('default:');
   });
 });
 
