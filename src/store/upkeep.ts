@@ -2,7 +2,7 @@ import type { RewriteSecret } from '../secret-places.js';
 
 /** Maintenance of the store itself. */
 export interface Upkeep {
-  /** Shifts due times back by `byMs` milliseconds, after the machine's clock was set back. */
+  /** Shifts due times back by `byMs` milliseconds, after the machine's clock was set back. After a failure it goes on where it stopped. */
   clockSetBack(byMs: number): Promise<void>;
   /**
    * Reads what was not read at the start, and resolves with the damage found; null: none. It may take minutes, beside other

@@ -22,6 +22,9 @@ export interface UpkeepParts {
   readonly findDamage: Upkeep['findDamage'];
 }
 
+/** For use inside a transaction. Returns the step that follows it; null: none. */
+type ShiftStep = (now: number) => ShiftStep | null;
+
 export class SqliteUpkeep implements Upkeep {
   readonly #commit: GroupCommit;
   readonly #registry: RegistryTables;
@@ -36,6 +39,8 @@ export class SqliteUpkeep implements Upkeep {
   readonly #setValue;
   /** The next step of the sweep; null: the first one. It moves on only after the commit of the step before it. */
   #nextStep: SweepStep | null = null;
+  /** A shift that has failed: what is left of it. To begin again would shift twice what is done, leases among it. */
+  #shift: { readonly byMs: number; readonly steps: ShiftStep[] } | null = null;
 
   constructor(db: Db, { commit, registry, pruning, clock, clockShift, findDamage }: UpkeepParts, now: Effects['now']) {
     this.#commit = commit;
@@ -58,23 +63,43 @@ export class SqliteUpkeep implements Upkeep {
   }
 
   async clockSetBack(byMs: number): Promise<void> {
-    await this.#commit.run(() => this.#clock.noteSetBack(byMs, this.#now()));
-    let cursor: ShiftCursor | null = SHIFT_START;
-    while (cursor !== null) {
-      const from: ShiftCursor = cursor;
-      cursor = await this.#commit.run(() => this.#clockShift.shiftDeliveries(byMs, from, this.#now()));
+    const shift = (this.#shift ??= { byMs, steps: await read(() => this.#stepsOfShift(byMs)) });
+    for (let step = shift.steps[0]; step !== undefined; step = shift.steps[0]) {
+      const current = step;
+      const next = await this.#commit.run(() => current(this.#now()));
+      shift.steps.splice(0, 1, ...(next ? [next] : []));
     }
-    for (const channel of await read(() => [...this.#registry.channels().keys()])) {
-      for (const status of STATUSES_TO_SHIFT) await this.#shiftCalls(byMs, channel, status);
-    }
-    await this.#commit.run(() => this.#clockShift.shiftHistories(byMs, this.#now()));
+    this.#shift = null;
+    if (byMs > shift.byMs) await this.clockSetBack(byMs - shift.byMs);
   }
 
-  async #shiftCalls(byMs: number, channel: string, status: string): Promise<void> {
-    const step = async (from: CallCursor | null): Promise<CallCursor | null> =>
-      await this.#commit.run(() => this.#clockShift.shiftCalls(byMs, channel, status, from, this.#now()));
-    let cursor = await step(null);
-    while (cursor !== null) cursor = await step(cursor);
+  #stepsOfShift(byMs: number): ShiftStep[] {
+    const deliveriesAfter =
+      (cursor: ShiftCursor): ShiftStep =>
+      (now) => {
+        const next = this.#clockShift.shiftDeliveries(byMs, cursor, now);
+        return next && deliveriesAfter(next);
+      };
+    const callsAfter =
+      (channel: string, status: string, cursor: CallCursor | null): ShiftStep =>
+      (now) => {
+        const next = this.#clockShift.shiftCalls(byMs, channel, status, cursor, now);
+        return next && callsAfter(channel, status, next);
+      };
+    const only =
+      (work: (now: number) => void): ShiftStep =>
+      (now) => {
+        work(now);
+        return null;
+      };
+    return [
+      only((now) => this.#clock.noteSetBack(byMs, now)),
+      deliveriesAfter(SHIFT_START),
+      ...[...this.#registry.channels().keys()].flatMap((channel) =>
+        STATUSES_TO_SHIFT.map((status) => callsAfter(channel, status, null)),
+      ),
+      only((now) => this.#clockShift.shiftHistories(byMs, now)),
+    ];
   }
 
   async probe(): Promise<void> {
