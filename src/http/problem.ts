@@ -168,7 +168,7 @@ export function hasLeft({ raw }: FastifyRequest): boolean {
   return raw.destroyed && !raw.complete;
 }
 
-/** What a request ends with whose client has left: nobody reads it, but the log has it. */
+/** What a request ends with whose client has left: no one reads it, but the log has it. */
 export function cutOff(): GatewayError {
   return new GatewayError('GW_BAD_REQUEST', 'The connection closed before the whole body arrived.');
 }
