@@ -1,5 +1,6 @@
 import { HOUR_MS } from '../../durations.js';
 import type { Db } from './database.js';
+import { MetaTable } from './meta.js';
 
 const SEEN_AT = 'clock_seen_at';
 const CONFIRMED_AT = 'clock_confirmed_at';
@@ -10,42 +11,41 @@ const LEAST_SET_BACK_MS = HOUR_MS;
 
 /** What the store remembers of the machine's clock across restarts. For use inside a transaction, reads excepted. */
 export class ClockMemory {
-  readonly #value;
-  readonly #save;
-  readonly #forget;
+  readonly #meta: MetaTable;
 
   constructor(db: Db) {
-    this.#value = db.prepare<[string], number>('SELECT CAST(value AS INTEGER) FROM meta WHERE key = ?').pluck();
-    this.#save = db.prepare<[string, string]>(
-      'INSERT INTO meta (key, value) VALUES (?, ?) ON CONFLICT (key) DO UPDATE SET value = excluded.value',
-    );
-    this.#forget = db.prepare<[string, string]>('DELETE FROM meta WHERE key = ? AND value = ?');
+    this.#meta = new MetaTable(db);
   }
 
   /** See `Upkeep.rememberTime`. */
   remember(now: number, isConfirmed: boolean): void {
-    const seenAt = this.#value.get(SEEN_AT) ?? now;
+    const seenAt = this.#time(SEEN_AT) ?? now;
     this.noteSetBack(seenAt - now, now);
-    this.#save.run(SEEN_AT, String(now));
-    if (isConfirmed) this.#save.run(CONFIRMED_AT, String(now));
+    this.#meta.set(SEEN_AT, String(now));
+    if (isConfirmed) this.#meta.set(CONFIRMED_AT, String(now));
   }
 
   confirmedAt(): number | null {
-    return this.#value.get(CONFIRMED_AT) ?? null;
+    return this.#time(CONFIRMED_AT);
   }
 
   /** The clock was set back by `byMs`, to `now`. */
   noteSetBack(byMs: number, now: number): void {
-    if (byMs >= LEAST_SET_BACK_MS) this.#save.run(SET_BACK_AT, String(now));
+    if (byMs >= LEAST_SET_BACK_MS) this.#meta.set(SET_BACK_AT, String(now));
   }
 
   /** When the clock was set back, by the clock after that; null: not since `forgetSetBack`. */
   setBackAt(): number | null {
-    return this.#value.get(SET_BACK_AT) ?? null;
+    return this.#time(SET_BACK_AT);
   }
 
   /** The times that it had left were corrected. */
   forgetSetBack(at: number): void {
-    this.#forget.run(SET_BACK_AT, String(at));
+    this.#meta.remove(SET_BACK_AT, String(at));
+  }
+
+  #time(name: string): number | null {
+    const value = this.#meta.get(name);
+    return value === null ? null : Number(value);
   }
 }

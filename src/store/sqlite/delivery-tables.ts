@@ -11,6 +11,7 @@ import type { Db } from './database.js';
 import { DueDeliveries } from './due-deliveries.js';
 import type { DueRow } from './due-deliveries.js';
 import { Lanes } from './lanes.js';
+import { MetaTable } from './meta.js';
 import type { RegistryTables } from './registry-tables.js';
 import { WRITES_PER_SLICE } from './slices.js';
 import type { TargetCounts } from './target-counts.js';
@@ -81,7 +82,7 @@ export class DeliveryTables {
   readonly #requeue;
   readonly #bringForward;
   readonly #requestRetry;
-  readonly #saveSeq;
+  readonly #meta: MetaTable;
   readonly #oldestPending;
   readonly #endOfRemoved;
 
@@ -128,9 +129,7 @@ export class DeliveryTables {
     this.#requestRetry = db.prepare<{ id: number }>(
       'UPDATE deliveries SET asked = 1 WHERE id = @id AND lease IS NOT NULL',
     );
-    this.#saveSeq = db.prepare<[string, string]>(
-      'INSERT INTO meta (key, value) VALUES (?, ?) ON CONFLICT (key) DO UPDATE SET value = excluded.value',
-    );
+    this.#meta = new MetaTable(db);
     this.#oldestPending = db.prepare<[number, number], Pick<LeasedRow, 'id' | 'chats' | 'seq'>>(
       "SELECT id, chats, seq FROM deliveries WHERE target = ? AND status = 'pending' ORDER BY id LIMIT ?",
     );
@@ -291,7 +290,7 @@ export class DeliveryTables {
   /** Makes a settled delivery pending at the end of its lanes (I6), so it overtakes nothing that waits there. */
   requeue({ id, target, chats }: SettledRow, now: number): void {
     const seq = this.#ids.next(now);
-    this.#saveSeq.run(GREATEST_SEQ, String(seq));
+    this.#meta.set(GREATEST_SEQ, String(seq));
     this.#counts.requeued(id, target);
     this.#requeue.run(seq, this.#lanes.join(target, chats, seq, id), now, id);
   }

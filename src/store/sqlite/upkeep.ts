@@ -1,15 +1,16 @@
 import type { Effects } from '../../effects.js';
 import { rewriteChannel, rewriteTarget } from '../../secret-places.js';
 import type { RewriteSecret } from '../../secret-places.js';
+import type { ClockMemory } from './clock-memory.js';
 import { SHIFT_START, STATUSES_TO_SHIFT } from './clock-shift.js';
 import type { CallCursor, ClockShift, ShiftCursor } from './clock-shift.js';
 import type { Db } from './database.js';
 import type { GroupCommit } from './group-commit.js';
+import { MetaTable } from './meta.js';
 import type { Pruning } from './pruning.js';
 import { read } from './reads.js';
 import type { RegistryTables } from './registry-tables.js';
 import type { SweepStep } from './sweep-step.js';
-import type { ClockMemory } from './clock-memory.js';
 import type { Retention, Upkeep } from '../upkeep.js';
 
 export interface UpkeepParts {
@@ -33,10 +34,7 @@ export class SqliteUpkeep implements Upkeep {
   readonly #clockShift: ClockShift;
   readonly findDamage: Upkeep['findDamage'];
   readonly #now: Effects['now'];
-  readonly #writeProbe;
-  readonly #insertPin;
-  readonly #pinnedValue;
-  readonly #setValue;
+  readonly #meta: MetaTable;
   /** The next step of the sweep; null: the first one. It moves on only after the commit of the step before it. */
   #nextStep: SweepStep | null = null;
   /** A shift that has failed: what is left of it. To begin again would shift twice what is done, leases among it. */
@@ -50,16 +48,7 @@ export class SqliteUpkeep implements Upkeep {
     this.#clockShift = clockShift;
     this.findDamage = findDamage;
     this.#now = now;
-    this.#writeProbe = db.prepare<[string]>(
-      "INSERT INTO meta (key, value) VALUES ('probed_at', ?) ON CONFLICT (key) DO UPDATE SET value = excluded.value",
-    );
-    this.#insertPin = db.prepare<[string, string]>(
-      'INSERT INTO meta (key, value) VALUES (?, ?) ON CONFLICT (key) DO NOTHING',
-    );
-    this.#setValue = db.prepare<[string, string]>(
-      'INSERT INTO meta (key, value) VALUES (?, ?) ON CONFLICT (key) DO UPDATE SET value = excluded.value',
-    );
-    this.#pinnedValue = db.prepare<[string], string>('SELECT value FROM meta WHERE key = ?').pluck();
+    this.#meta = new MetaTable(db);
   }
 
   async clockSetBack(byMs: number): Promise<void> {
@@ -103,18 +92,18 @@ export class SqliteUpkeep implements Upkeep {
   }
 
   async probe(): Promise<void> {
-    await this.#commit.run(() => this.#writeProbe.run(String(this.#now())));
+    await this.#commit.run(() => this.#meta.set('probed_at', String(this.#now())));
   }
 
   async pin(name: string, value: string): Promise<string> {
     return await this.#commit.run(() => {
-      this.#insertPin.run(name, value);
-      return this.#pinnedValue.get(name) ?? value;
+      this.#meta.add(name, value);
+      return this.#meta.get(name) ?? value;
     });
   }
 
   async pinned(name: string): Promise<string | null> {
-    return await read(() => this.#pinnedValue.get(name) ?? null);
+    return await read(() => this.#meta.get(name));
   }
 
   async rewriteSecrets(rewrite: RewriteSecret, values: Readonly<Record<string, string>>): Promise<void> {
@@ -122,7 +111,7 @@ export class SqliteUpkeep implements Upkeep {
       const registry = this.#registry;
       for (const channel of [...registry.channels().values()]) registry.updateChannel(rewriteChannel(channel, rewrite));
       for (const { target } of [...registry.targets().values()]) registry.updateTarget(rewriteTarget(target, rewrite));
-      for (const [name, value] of Object.entries(values)) this.#setValue.run(name, value);
+      for (const [name, value] of Object.entries(values)) this.#meta.set(name, value);
     });
   }
 
