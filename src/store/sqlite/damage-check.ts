@@ -5,7 +5,7 @@
  */
 import { constants, setPriority } from 'node:os';
 import Database from 'better-sqlite3';
-import { retainForever } from './database.js';
+import { openReadOnly } from './database-copy.js';
 import type { Db } from './database.js';
 import { oneLine, quotedName } from './soundness.js';
 
@@ -22,7 +22,7 @@ function damageIn(db: Db): string | null {
 }
 
 function check(file: string): string | null {
-  const db = retainForever(new Database(file, { readonly: true, fileMustExist: true }));
+  const db = openReadOnly(file);
   try {
     return damageIn(db);
   } catch (error) {

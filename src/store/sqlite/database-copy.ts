@@ -2,7 +2,7 @@ import { closeSync, existsSync, fsyncSync, openSync, rmSync } from 'node:fs';
 import Database from 'better-sqlite3';
 import { APPLICATION_ID, retainForever } from './database.js';
 import type { Db } from './database.js';
-import { oneLine } from './soundness.js';
+import { oneLine, readNumber, sizeOf } from './soundness.js';
 import type { DatabaseSummary } from '../copies.js';
 
 /** The side files that SQLite may keep beside a database. */
@@ -23,16 +23,15 @@ export function openReadOnly(file: string): Db {
 
 /** What is in the database of a gateway. @throws BadDatabase (of another program), SqliteError */
 export function summaryOf(db: Db): DatabaseSummary {
-  const number = (sql: string): number => db.prepare<[], number>(sql).pluck().get() ?? 0;
-  if (number('SELECT application_id FROM pragma_application_id') !== APPLICATION_ID) {
+  if (readNumber(db, 'SELECT application_id FROM pragma_application_id') !== APPLICATION_ID) {
     throw new BadDatabase('is not the database of a gateway');
   }
   const meta = db.prepare<[], { key: string; value: string }>('SELECT key, value FROM meta').all();
   return {
-    schemaVersion: number('SELECT user_version FROM pragma_user_version'),
-    channels: number('SELECT count(*) FROM channels'),
-    targets: number('SELECT count(*) FROM targets WHERE removed_at IS NULL'),
-    bytes: number('SELECT page_count * page_size FROM pragma_page_count, pragma_page_size'),
+    schemaVersion: readNumber(db, 'SELECT user_version FROM pragma_user_version'),
+    channels: readNumber(db, 'SELECT count(*) FROM channels'),
+    targets: readNumber(db, 'SELECT count(*) FROM targets WHERE removed_at IS NULL'),
+    bytes: sizeOf(db),
     values: new Map(meta.map(({ key, value }) => [key, value])),
   };
 }

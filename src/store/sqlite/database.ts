@@ -1,13 +1,12 @@
 import { existsSync, realpathSync, statSync } from 'node:fs';
 import Database from 'better-sqlite3';
-import { DAMAGE_FIX, DamagedStoreError, GatewayError, StartError } from '../../errors.js';
+import { DAMAGE_FIX, DamagedStoreError, errorText, GatewayError, StartError } from '../../errors.js';
 import { ensurePrivate } from '../../private-files.js';
 import { migrationsOf, pendingMigrations } from '../migrate.js';
 import type { Migration } from '../migrate.js';
 import { makeFolderOf } from './folder.js';
 import { defineMigrationFunctions } from './migration-functions.js';
-import { checkSound, unsoundDetail } from './soundness.js';
-import { errorText } from '../../errors.js';
+import { checkSound, readNumber, unsoundDetail } from './soundness.js';
 
 export type Db = Database.Database;
 
@@ -144,8 +143,8 @@ export function lockDatabase(file: string): Db {
 
 /** Returns whether all of the file was read to look for damage. */
 function initialize(db: Db): boolean {
-  const isEmpty = read(db, 'SELECT count(*) FROM sqlite_master') === 0;
-  if (!isEmpty && read(db, 'SELECT application_id FROM pragma_application_id') !== APPLICATION_ID) {
+  const isEmpty = readNumber(db, 'SELECT count(*) FROM sqlite_master') === 0;
+  if (!isEmpty && readNumber(db, 'SELECT application_id FROM pragma_application_id') !== APPLICATION_ID) {
     throw new StartError(
       'GW_STORE_UNUSABLE',
       `${db.name} is a database of another program. Give the gateway a file of its own with DATABASE_URL, for example ` +
@@ -153,7 +152,10 @@ function initialize(db: Db): boolean {
     );
   }
   const isChecked = isEmpty || checkSound(db);
-  const pending = pendingMigrations(migrationsOf('sqlite'), read(db, 'SELECT user_version FROM pragma_user_version'));
+  const pending = pendingMigrations(
+    migrationsOf('sqlite'),
+    readNumber(db, 'SELECT user_version FROM pragma_user_version'),
+  );
   // Nothing was written up to here: a refused file stays unchanged.
   if (isEmpty) db.exec('PRAGMA auto_vacuum = INCREMENTAL'); // must precede the first table
   db.exec(`
@@ -165,10 +167,6 @@ function initialize(db: Db): boolean {
     PRAGMA journal_size_limit = ${WAL_SIZE_LIMIT_BYTES};`);
   migrate(db, pending);
   return isChecked;
-}
-
-function read(db: Db, sql: string): number {
-  return db.prepare<[], number>(sql).pluck().get() ?? 0;
 }
 
 const RETAINED: Db[] = [];

@@ -15,9 +15,8 @@ const MOST_READ_AT_START_BYTES = 16 * 1024 * 1024;
  * @throws SqliteError, StartError
  */
 export function checkSound(db: Database): boolean {
-  const pageSize = readNumber(db, 'SELECT page_size FROM pragma_page_size');
-  const bytes = readNumber(db, 'SELECT page_count FROM pragma_page_count') * pageSize;
-  checkSize(db.name, pageSize, bytes);
+  const bytes = sizeOf(db);
+  checkSize(db.name, readNumber(db, 'SELECT page_size FROM pragma_page_size'), bytes);
   if (bytes > MOST_READ_AT_START_BYTES) {
     readEndsOfTables(db);
     return false;
@@ -25,6 +24,11 @@ export function checkSound(db: Database): boolean {
   const found = db.prepare<[], string>('PRAGMA quick_check(1)').pluck().get();
   if (found !== 'ok') throw unsound(db.name, found ?? 'no answer');
   return true;
+}
+
+/** The bytes of all pages. The newest of them may be in the write-ahead log only. */
+export function sizeOf(db: Database): number {
+  return readNumber(db, 'SELECT page_count * page_size FROM pragma_page_count, pragma_page_size');
 }
 
 /** A file that is not a sound database. */
@@ -41,7 +45,7 @@ export function oneLine(reason: string): string {
   return reason.trim().replace(/\s*\n\s*/g, ', ');
 }
 
-/** @param bytes all pages; the newest of them may be in the write-ahead log only */
+/** @param bytes as `sizeOf` gives them */
 function checkSize(file: string, pageSize: number, bytes: number): void {
   const size = statSync(file).size;
   const logSize = statSync(`${file}-wal`, { throwIfNoEntry: false })?.size ?? 0;
@@ -72,6 +76,7 @@ export function quotedName(name: string): string {
   return `"${name.replaceAll('"', '""')}"`;
 }
 
-function readNumber(db: Database, sql: string): number {
+/** The number that a query gives; 0: none. */
+export function readNumber(db: Database, sql: string): number {
   return db.prepare<[], number>(sql).pluck().get() ?? 0;
 }
