@@ -3,7 +3,6 @@ import {
   constants,
   fstatSync,
   fsyncSync,
-  linkSync,
   openSync,
   readSync,
   renameSync,
@@ -15,7 +14,7 @@ import type { Stats } from 'node:fs';
 import { dirname } from 'node:path';
 import type { Effects } from './effects.js';
 import { errorText, StartError } from './errors.js';
-import { createPrivate, publish, syncFolder, unfinishedName } from './private-files.js';
+import { createPrivate, flush, keepAs, publish, unfinishedName } from './private-files.js';
 
 const OTHERS_MAY_READ = 0o044;
 const OTHERS_MAY_WRITE = 0o022;
@@ -74,14 +73,14 @@ export function makeKeyFile(file: string, text: string, effects: Pick<Effects, '
 /** Puts `successor` in the place of a key file. The old one stays as `keptAs`. There is a key at every moment. */
 export function replaceKeyFile(file: string, successor: string, keptAs: string): void {
   try {
-    linkSync(file, keptAs);
+    keepAs(file, keptAs);
   } catch (error) {
     // It is missing, or kept already: the database already needs the successor.
     const { code = '' } = error as NodeJS.ErrnoException;
-    if (code !== 'ENOENT' && code !== 'EEXIST') renameSync(file, keptAs); // a file system without hard links
+    if (code !== 'ENOENT' && code !== 'EEXIST') throw error;
   }
   renameSync(successor, file);
-  syncFolder(dirname(file));
+  flush(dirname(file));
 }
 
 /** Anyone who may change the key can lock the gateway out, and who may change the token owns its API. */

@@ -73,7 +73,7 @@ export function publish(unfinished: string, file: string): void {
     closeSync(createPrivate(file));
     renameSync(unfinished, file);
   }
-  syncFolder(dirname(file));
+  flush(dirname(file));
 }
 
 /** Makes those of the files that exist private. */
@@ -97,9 +97,23 @@ export function isOpenToAll(folder: string): boolean {
   return (statSync(folder).mode & ALL_MAY_WRITE) !== 0;
 }
 
-/** Makes the names in a folder durable: after a crash a new or renamed file is there. */
-export function syncFolder(folder: string): void {
-  const handle = openSync(folder, 'r');
+/**
+ * Keeps a file under another name as well. On a file system without hard links it has only that name then.
+ * @throws ErrnoException EEXIST (the other name is taken), ENOENT
+ */
+export function keepAs(file: string, other: string): void {
+  try {
+    linkSync(file, other);
+  } catch (error) {
+    const { code = '' } = error as NodeJS.ErrnoException;
+    if (code === 'EEXIST' || code === 'ENOENT') throw error;
+    renameSync(file, other);
+  }
+}
+
+/** Makes a file durable, or the names in a folder: after a crash a new or renamed file is there. */
+export function flush(path: string): void {
+  const handle = openSync(path, 'r');
   try {
     fsyncSync(handle);
   } finally {

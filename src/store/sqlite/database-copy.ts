@@ -1,5 +1,6 @@
-import { closeSync, existsSync, fsyncSync, openSync, rmSync } from 'node:fs';
+import { existsSync, rmSync } from 'node:fs';
 import Database from 'better-sqlite3';
+import { flush } from '../../private-files.js';
 import { APPLICATION_ID, retainForever } from './database.js';
 import type { Db } from './database.js';
 import { oneLine, readNumber, sizeOf } from './soundness.js';
@@ -51,15 +52,6 @@ export function finishedCopy(file: string): DatabaseSummary {
   } finally {
     db.close();
     flush(file);
-  }
-}
-
-function flush(file: string): void {
-  const handle = openSync(file, 'r+');
-  try {
-    fsyncSync(handle);
-  } finally {
-    closeSync(handle);
   }
 }
 

@@ -1,7 +1,6 @@
 import {
   closeSync,
   existsSync,
-  linkSync,
   openSync,
   readSync,
   realpathSync,
@@ -13,7 +12,7 @@ import {
 import { dirname } from 'node:path';
 import Database from 'better-sqlite3';
 import { errorText, StartError } from '../../errors.js';
-import { createPrivate, syncFolder, tighten, unfinishedName } from '../../private-files.js';
+import { createPrivate, flush, keepAs, tighten, unfinishedName } from '../../private-files.js';
 import type { CopyOptions, DatabaseSummary, Restored } from '../copies.js';
 import { migrationsOf, pendingMigrations } from '../migrate.js';
 import { BadDatabase, finishedCopy, hasSideFile, removeDatabase } from './database-copy.js';
@@ -43,7 +42,7 @@ export function restoreDatabase(
     const summary = checked(backup, unfinished);
     const keptAs = setAside(real, real + ending);
     renameSync(unfinished, real);
-    syncFolder(dirname(real));
+    flush(dirname(real));
     return { ...summary, keptAs };
   } catch (error) {
     if (error instanceof StartError) throw error;
@@ -126,12 +125,7 @@ function setAside(real: string, keptAs: string): string | null {
   }
   if (!isOneFile(real)) renameIfThere(`${real}-wal`, `${keptAs}-wal`); // damaged; the log goes with it
   rmSync(`${real}-shm`, { force: true });
-  try {
-    linkSync(real, keptAs);
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'EEXIST') throw error;
-    renameSync(real, keptAs); // a file system without hard links
-  }
+  keepAs(real, keptAs);
   tighten([keptAs]);
   return keptAs;
 }
