@@ -102,6 +102,30 @@ export class StartError extends Error {
   }
 }
 
+/** Another gateway process has the store open. A command that needs a stopped gateway gives other advice. */
+export class GatewayRunsError extends StartError {
+  readonly file: string;
+
+  constructor(file: string, options?: ErrorOptions) {
+    super(
+      'GW_STORE_LOCKED',
+      `Another gateway process has ${file} open. Stop it first, or start this one with another file, for example ` +
+        'DATABASE_URL=sqlite:./data/second.db.',
+      options,
+    );
+    this.file = file;
+  }
+}
+
+/** A command needs a database, and there is none. */
+export function noDatabase(file: string): StartError {
+  return new StartError(
+    'GW_STORE_UNUSABLE',
+    `There is no database at ${file}. Run the command in the folder of the gateway, or set DATABASE_URL, for example ` +
+      'DATABASE_URL=sqlite:/data/gateway.db.',
+  );
+}
+
 /** Exit codes of the command line, for scripts. docs/cli.md and `--help` list them. */
 export const EXIT = {
   ok: 0,

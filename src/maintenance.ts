@@ -4,7 +4,7 @@ import { readConfig, readNewEncryptionKey } from './config.js';
 import type { Config } from './config.js';
 import type { Effects } from './effects.js';
 import { createEncryption, ENCRYPTION_KEY_BYTES, fingerprintOf } from './encryption.js';
-import { StartError } from './errors.js';
+import { GatewayRunsError, noDatabase, StartError } from './errors.js';
 import { keyFileOf, loadEncryptionKey, stageKeyFile, stampOf, switchKeyFile } from './keyfiles.js';
 import { backupStore, openStore, restoreStore } from './store/open.js';
 import type { DatabaseSummary } from './store/copies.js';
@@ -64,7 +64,8 @@ export async function backup(
 export function restore(env: Environment, file: string, effects: Effects): RestoreReport {
   const config = readConfig(env);
   const from = resolve(file);
-  const restored = restoreStore(config.store, from, `.before-restore-${stampOf(effects.now())}`, { effects });
+  const ending = `.before-restore-${stampOf(effects.now())}`;
+  const restored = whileStopped(() => restoreStore(config.store, from, ending, { effects }));
   return {
     database: config.store.engine === 'sqlite' ? config.store.file : '',
     restored_from: from,
@@ -85,7 +86,7 @@ export async function rekey(env: Environment, effects: Effects): Promise<RekeyRe
   const file = fileOfKey(config);
   const key = readNewEncryptionKey(env) ?? newKey(file, effects);
   mustExist(config);
-  const store = openStopped(config.store, effects);
+  const store = whileStopped(() => openStore(config.store, effects));
   try {
     const present = loadEncryptionKey(config, effects, await storedFingerprint(store));
     if (fingerprintOf(present) === fingerprintOf(key)) throw sameKey();
@@ -100,13 +101,13 @@ export async function rekey(env: Environment, effects: Effects): Promise<RekeyRe
   }
 }
 
-/** The store of a stopped gateway. The advice for a second gateway would be wrong here. @throws StartError */
-function openStopped(settings: Config['store'], effects: Effects): ReturnType<typeof openStore> {
+/** Opens what a running gateway locks. Its advice for a second gateway would be wrong here. @throws StartError */
+function whileStopped<T>(open: () => T): T {
   try {
-    return openStore(settings, effects);
+    return open();
   } catch (error) {
-    if (!(error instanceof StartError) || error.code !== 'GW_STORE_LOCKED' || settings.engine !== 'sqlite') throw error;
-    const message = `A gateway has ${settings.file} open. Stop it, then run the command again.`;
+    if (!(error instanceof GatewayRunsError)) throw error;
+    const message = `A gateway has ${error.file} open. Stop it, then run the command again.`;
     throw new StartError(error.code, message, { cause: error });
   }
 }
@@ -137,11 +138,7 @@ function newKey(file: string | null, effects: Effects): Buffer {
 
 function mustExist({ store }: Config): void {
   if (store.engine !== 'sqlite' || existsSync(store.file)) return;
-  throw new StartError(
-    'GW_STORE_UNUSABLE',
-    `There is no database at ${store.file}. Run the command in the folder of the gateway, or set DATABASE_URL, for example ` +
-      'DATABASE_URL=sqlite:/data/gateway.db.',
-  );
+  throw noDatabase(store.file);
 }
 
 function sameKey(): StartError {

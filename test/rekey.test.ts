@@ -1,7 +1,7 @@
 import { existsSync, readdirSync, readFileSync, renameSync } from 'node:fs';
 import { join } from 'node:path';
 import Database from 'better-sqlite3';
-import { describe, expect, it, vi } from 'vitest';
+import { describe, expect, it, onTestFinished, vi } from 'vitest';
 import { retainForever } from '../src/store/sqlite/database.js';
 import { temporaryFolder } from './support/files.js';
 import { contentOf, maintain, refusal, report, stoppedGateway, verdictsOf } from './support/maintenance.js';
@@ -75,6 +75,16 @@ describe('a change of the encryption key', () => {
     expect(refused).toMatchObject({ exit: 1, code: 'GW_STORE_LOCKED' });
     expect(refused.detail).toMatch(/Stop it, then run the command again\.$/);
     expect(keyIn(gateway.folder)).toBe(before);
+  });
+
+  it('names a write lock of another program as what it is', async () => {
+    const { folder } = await stoppedGateway(['m-1']);
+    const shell = retainForever(new Database(join(folder, 'gateway.db')));
+    onTestFinished(() => void shell.close());
+    shell.exec('BEGIN IMMEDIATE');
+    const refused = await refusal(folder, ['rekey']);
+    expect(refused).toMatchObject({ exit: 1, code: 'GW_STORE_LOCKED' });
+    expect(refused.detail).toMatch(/^Another process holds a write lock on .* sqlite3 shell/);
   });
 
   it('is refused if a secret does not open, because it would be lost, and changes nothing', async () => {

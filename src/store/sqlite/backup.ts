@@ -1,6 +1,6 @@
 import { closeSync, existsSync, lstatSync } from 'node:fs';
 import Database from 'better-sqlite3';
-import { CommandError, errorText, StartError } from '../../errors.js';
+import { CommandError, errorText, noDatabase, StartError } from '../../errors.js';
 import { createPrivate, publish, unfinishedName } from '../../private-files.js';
 import type { CopyOptions, DatabaseSummary } from '../copies.js';
 import { BadDatabase, finishedCopy, openReadOnly, removeDatabase, summaryOf } from './database-copy.js';
@@ -44,11 +44,7 @@ export async function backupDatabase(
 
 function openSource(file: string): Db {
   if (existsSync(file)) return openReadOnly(file);
-  throw new StartError(
-    'GW_STORE_UNUSABLE',
-    `There is no database at ${file}. Run the command in the folder of the gateway, or set DATABASE_URL, for example ` +
-      'DATABASE_URL=sqlite:/data/gateway.db.',
-  );
+  throw noDatabase(file);
 }
 
 async function copyPages(source: Db, unfinished: string, signal: AbortSignal): Promise<void> {

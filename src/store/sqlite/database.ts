@@ -1,6 +1,6 @@
 import { existsSync, realpathSync, statSync } from 'node:fs';
 import Database from 'better-sqlite3';
-import { DAMAGE_FIX, DamagedStoreError, errorText, GatewayError, StartError } from '../../errors.js';
+import { DAMAGE_FIX, DamagedStoreError, errorText, GatewayError, GatewayRunsError, StartError } from '../../errors.js';
 import { ensurePrivate } from '../../private-files.js';
 import { migrationsOf, pendingMigrations } from '../migrate.js';
 import type { Migration } from '../migrate.js';
@@ -130,13 +130,7 @@ export function lockDatabase(file: string): Db {
     return lock;
   } catch (error) {
     lock?.close();
-    if (isLocked(error)) {
-      throw new StartError(
-        'GW_STORE_LOCKED',
-        `Another gateway process has ${file} open. Stop it first, or start this one with another file, for example ` +
-          'DATABASE_URL=sqlite:./data/second.db.',
-      );
-    }
+    if (isLocked(error)) throw new GatewayRunsError(file, { cause: error });
     throw new StartError('GW_STORE_UNUSABLE', unusableDetail(lockFile, error), { cause: error });
   }
 }

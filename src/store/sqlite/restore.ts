@@ -24,7 +24,7 @@ const CHUNK_BYTES = 1024 * 1024;
 /**
  * Puts a backup in the place of the database, once it is copied and checked. `ending`: what the name of the old database
  * gets. The old one stays complete, and the place is never empty: a crash leaves either the old database or the new one.
- * @throws StartError GW_STORE_LOCKED (a gateway runs), GW_BAD_BACKUP, GW_STORE_UNUSABLE; the database is unchanged
+ * @throws GatewayRunsError; StartError GW_STORE_LOCKED (another program), GW_BAD_BACKUP, GW_STORE_UNUSABLE; the database is unchanged
  */
 export function restoreDatabase(
   file: string,
@@ -35,7 +35,7 @@ export function restoreDatabase(
   const real = realFile(file);
   mustBeABackup(backup, real);
   makeFolderOf(real);
-  const lock = lockForCommand(real);
+  const lock = lockDatabase(real); // no gateway starts meanwhile
   const unfinished = unfinishedName(real, effects);
   try {
     copyFile(backup, unfinished);
@@ -52,16 +52,6 @@ export function restoreDatabase(
   } finally {
     lock.close();
     removeDatabase(unfinished);
-  }
-}
-
-/** The lock of a gateway's process: no gateway starts while the command works. @throws StartError GW_STORE_LOCKED */
-function lockForCommand(real: string): ReturnType<typeof lockDatabase> {
-  try {
-    return lockDatabase(real);
-  } catch (error) {
-    if (!(error instanceof StartError) || error.code !== 'GW_STORE_LOCKED') throw error;
-    throw new StartError('GW_STORE_LOCKED', `A gateway has ${real} open. Stop it, then run the command again.`);
   }
 }
 
