@@ -7,8 +7,8 @@ export function quoted(text: string): string {
   return JSON.stringify(open.length > LONGEST_QUOTED ? `${open.slice(0, LONGEST_QUOTED)}…` : open);
 }
 
-/** What is left of a secret in an error or a log line. */
-const MASK = '***';
+/** What is left of a secret in an error, a log line or an answer. */
+export const MASK = '***';
 const CREDENTIALS = /\/\/[^/@\s]*@/g;
 /** Whatever follows is a secret, even if it is malformed. */
 const MARKED = /(whsec_|\bBearer\s+|\bBasic\s+)[^\s"',;&]+/gi;

@@ -3,6 +3,7 @@ import Database from 'better-sqlite3';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import { retainForever } from '../src/store/sqlite/database.js';
 import { startBot } from './support/bot.js';
+import type { Bot } from './support/bot.js';
 import { temporaryFolder } from './support/files.js';
 import { runToEnd, startProcess } from './support/process.js';
 import type { GatewayProcess } from './support/process.js';
@@ -26,6 +27,22 @@ async function startLocked(): Promise<{ gateway: GatewayProcess; lock: WriteLock
   const lock = otherProcess(gateway.folder);
   lock.take();
   return { gateway, lock };
+}
+
+/** A gateway with a delivery that its bot has answered, and whose settlement meets the lock. */
+async function startSettling(): Promise<{ gateway: GatewayProcess; bot: Bot; lock: WriteLock }> {
+  const bot = await startBot();
+  const gateway = await startProcess({ TARGET_NETWORKS: 'private' });
+  await gateway.client.addChannel();
+  await gateway.client.addTarget({ name: 'bot', url: bot.url });
+  const lock = otherProcess(gateway.folder);
+  bot.answers.push((_request, response) => {
+    lock.take();
+    response.end();
+  });
+  await gateway.client.webhook(textWebhook('A'));
+  await bot.received(1);
+  return { gateway, bot, lock };
 }
 
 describe("another process's write lock", () => {
@@ -72,18 +89,8 @@ describe("another process's write lock", () => {
   });
 
   it('I4: delays deliveries, which go on by themselves when it is gone', async () => {
-    const bot = await startBot();
-    const gateway = await startProcess({ TARGET_NETWORKS: 'private' });
+    const { gateway, bot, lock } = await startSettling();
     const { client } = gateway;
-    await client.addChannel();
-    await client.addTarget({ name: 'bot', url: bot.url });
-    const lock = otherProcess(gateway.folder);
-    bot.answers.push((_request, response) => {
-      lock.take(); // its settlement meets the lock
-      response.end();
-    });
-    await client.webhook(textWebhook('A'));
-    await bot.received(1);
     const waiting = client.webhook(textWebhook('B'));
     await client.call('GET', '/healthz');
     lock.release();
@@ -105,18 +112,7 @@ describe("another process's write lock", () => {
   });
 
   it('does not keep the gateway from stopping while a settlement waits for it', async () => {
-    const bot = await startBot();
-    const gateway = await startProcess({ TARGET_NETWORKS: 'private' });
-    const { client } = gateway;
-    await client.addChannel();
-    await client.addTarget({ name: 'bot', url: bot.url });
-    const lock = otherProcess(gateway.folder);
-    bot.answers.push((_request, response) => {
-      lock.take();
-      response.end();
-    });
-    await client.webhook(textWebhook('A'));
-    await bot.received(1);
+    const { gateway, bot, lock } = await startSettling();
     expect(await gateway.end('SIGTERM')).toEqual({ code: 0, signal: null });
     lock.release();
     await gateway.start();

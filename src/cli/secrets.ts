@@ -2,7 +2,7 @@ import { readFile } from 'node:fs/promises';
 import { CommandError, usageError } from '../errors.js';
 import type { FieldError } from '../errors.js';
 import { isRecord } from '../json.js';
-import { withoutSecrets } from '../quoted.js';
+import { MASK, withoutSecrets } from '../quoted.js';
 import { FILE_FAULTS, stdinText } from './input.js';
 import type { Terminal } from './terminal.js';
 
@@ -40,7 +40,6 @@ export function unreadable(option: string, code = 'unknown error'): string {
 }
 
 const LEAST_CHARACTERS = 4;
-const MASK = '***';
 const ENVIRONMENT = ['ADMIN_TOKEN', 'WHAPI_TOKEN', 'ENCRYPTION_KEY', 'METRICS_TOKEN'];
 const SECRET_NAME = /token|secret|password|authorization/i;
 

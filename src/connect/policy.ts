@@ -2,6 +2,7 @@ import { GatewayError } from '../errors.js';
 import { nameOf } from '../intake/event.js';
 import { documentedEvents } from '../intake/subscription.js';
 import type { Target } from '../model.js';
+import { MASK } from '../quoted.js';
 import { DOCUMENTED_EVENTS, LEGACY_EVENT_TYPES, MOST_WEBHOOK_HEADERS } from '../whapi/wire.js';
 import type { EventName, Settings, WebhookMode, WebhookSetting } from '../whapi/wire.js';
 
@@ -179,7 +180,7 @@ export function displayed(webhook: WebhookSetting): DisplayedWebhook {
     url: maskedUrl(webhook.url),
     mode: webhook.mode ?? 'body',
     events: (webhook.events ?? []).map(nameOf),
-    headers: Object.fromEntries(Object.keys(webhook.headers ?? {}).map((name) => [name, '***'])),
+    headers: Object.fromEntries(Object.keys(webhook.headers ?? {}).map((name) => [name, MASK])),
     webhookMaxAgeSeconds: webhook.webhook_max_age_seconds ?? null,
   };
 }

@@ -1,6 +1,6 @@
 import { isSigningSecret } from '../signing-secret.js';
 import { pointerPart, shown } from './schema-words.js';
-import { MASK } from './target-json.js';
+import { MASK } from '../quoted.js';
 import { invalidField } from './validation-errors.js';
 
 /** Headers that the gateway or HTTP itself sets. */

@@ -3,6 +3,7 @@ import type { Target as TargetJson, TargetChange, TargetTest as TestJson } from 
 import type { Breaker, Target, TargetTest, Verdict } from '../model.js';
 import { attemptJson, iso, isoOrNull } from './schemas.js';
 import type { TargetLoad } from '../store/outbox.js';
+import { MASK } from '../quoted.js';
 
 /** What API.md gives a target where its maker says nothing. */
 export const DEFAULTS = {
@@ -28,7 +29,6 @@ export function testJson(test: TargetTest): TestJson {
 
 /** 24 hours to bring the new secret to the bot. */
 export const GRACE_SECONDS = 86_400;
-export const MASK = '***';
 const SECRET_HEADER = /authorization|cookie|token|secret|key|password/i;
 
 /** Headers are not among them: they are stored sealed. */
