@@ -1,10 +1,10 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { systemEffects } from '../dist/effects.js';
-import { decode } from '../dist/intake/decode.js';
 import { openStore } from '../dist/store/open.js';
-import { load, median, nextMessage } from './load.js';
+import { load, median } from './load.js';
 import { startCounter, startGateway } from './servers.js';
+import { recordMessages } from './store.js';
 
 /**
  * A backlog of one million pending deliveries on disk, compared with one thousand in the same run: the speed of claims
@@ -17,7 +17,6 @@ const PER_CLAIM = 64;
 const ROUNDS = 9;
 const SECONDS = 6;
 const LEASE_MS = 60_000;
-const AT_ONCE = 1000;
 
 const bot = await startCounter();
 const large = await prepared(LARGE);
@@ -25,7 +24,7 @@ const small = await prepared(SMALL);
 const rounds = [];
 for (let round = 0; round < ROUNDS; round += 1) {
   rounds.push({ small: await claimRate(small), large: await claimRate(large) });
-  await refill(small.store, CLAIMED);
+  await recordMessages(small.store, CLAIMED);
 }
 for (const { store } of [small, large]) await store.close();
 await small.gateway.stop();
@@ -70,21 +69,8 @@ async function prepared(count) {
   });
   await gateway.halt();
   const store = openStore({ engine: 'sqlite', file: join(gateway.folder, 'gateway.db') }, systemEffects);
-  await refill(store, count);
+  await recordMessages(store, count);
   return { gateway, store, target: id };
-}
-
-async function refill(store, count) {
-  for (let done = 0; done < count; done += AT_ONCE) {
-    await Promise.all(Array.from({ length: Math.min(AT_ONCE, count - done) }, () => recordOne(store)));
-  }
-}
-
-async function recordOne(store) {
-  const hint = { method: 'POST', suffix: '' };
-  const document = decode(Buffer.from(nextMessage()), hint);
-  const webhook = { channel: 'main', ...hint, contentType: 'application/json', body: document.body };
-  await store.intake.record(webhook, document);
 }
 
 /** Deliveries claimed, and claimed and settled, per second, as in the delivery loop with a bot that answers at once. */

@@ -1,4 +1,3 @@
-import { setImmediate } from 'node:timers';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -12,6 +11,7 @@ import { LargeWebhooks } from '../dist/store/sqlite/large-webhooks.js';
 import { WebhookRecorder } from '../dist/store/sqlite/recorder.js';
 import { RegistryTables } from '../dist/store/sqlite/registry-tables.js';
 import { TargetCounts } from '../dist/store/sqlite/target-counts.js';
+import { holdOf } from './hold.js';
 import { median } from './load.js';
 
 /** How long a webhook of 10,000 items holds the event loop, compared with recording it in one step. */
@@ -31,25 +31,6 @@ function largeBody() {
     };
   });
   return Buffer.from(JSON.stringify({ messages, event: { type: 'messages', event: 'post' } }));
-}
-
-/** The longest time between two turns of the event loop while `work` runs, and how long it takes, in ms. */
-async function holdOf(work) {
-  let longest = 0;
-  let last = performance.now();
-  let isOver = false;
-  const look = () => {
-    const now = performance.now();
-    longest = Math.max(longest, now - last);
-    last = now;
-    if (!isOver) setImmediate(look);
-  };
-  setImmediate(look);
-  const startedAt = performance.now();
-  await work();
-  isOver = true;
-  look();
-  return { hold: longest, total: performance.now() - startedAt };
 }
 
 const folder = mkdtempSync(join(tmpdir(), 'gateway-bench-'));

@@ -1,11 +1,6 @@
-import { mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import Database from 'better-sqlite3';
-import { systemEffects } from '../dist/effects.js';
-import { decode } from '../dist/intake/decode.js';
-import { openStore } from '../dist/store/open.js';
-import { median, nextMessage } from './load.js';
+import { median } from './load.js';
+import { openTemporaryStore, recordMessages } from './store.js';
 
 /**
  * What the index of leased deliveries costs: claims and settlements with it and without it, in alternating rounds on one
@@ -16,35 +11,26 @@ const CLAIMED = 1920;
 const PER_CLAIM = 64;
 const ROUNDS = 24;
 const LEASE_MS = 300_000;
-const AT_ONCE = 1000;
 const INDEX = 'CREATE INDEX deliveries_leased ON deliveries (lease) WHERE lease IS NOT NULL';
 
-const folder = mkdtempSync(join(tmpdir(), 'leases-'));
-const file = join(folder, 'gateway.db');
-const store = openStore({ engine: 'sqlite', file }, systemEffects);
-const sealed = { whapiToken: '', webhookSecret: '', secret: '', headers: '{}' };
-await store.registry.addChannel({
-  ...{ name: 'main', channelId: null, whapiBaseUrl: 'http://127.0.0.1:9', lateAfterSeconds: 900 },
-  ...{ resyncSpacingMs: null, dailyCallBudget: null, autoResync: false, createdAt: Date.now(), ...sealed },
-});
+const { store, file, close } = await openTemporaryStore();
 await store.registry.addTarget({
   ...{ id: 'bot', name: 'bot', url: 'http://127.0.0.1:9', channels: ['*'], events: ['*'], deliver: ['new', 'late'] },
   ...{ mode: 'as_received', split: 'none', previousSecrets: [], timeoutMs: 15_000, maxAttempts: 10 },
   ...{ retryDelaysSeconds: null, maxAgeSeconds: null, concurrency: 64, ratePerSecond: null, enabled: true },
-  ...{ disabledReason: null, createdAt: Date.now(), ...sealed },
+  ...{ disabledReason: null, createdAt: Date.now(), secret: '', headers: '{}' },
 });
 const schema = new Database(file);
-await record(BACKLOG);
+await recordMessages(store, BACKLOG);
 const rounds = { with: [], without: [] };
 for (let round = 0; round < ROUNDS; round += 1) {
   const kind = round % 2 === 0 ? 'with' : 'without';
   schema.exec(kind === 'with' ? INDEX.replace('INDEX', 'INDEX IF NOT EXISTS') : 'DROP INDEX deliveries_leased');
   rounds[kind].push(await claimAndSettle());
-  await record(CLAIMED);
+  await recordMessages(store, CLAIMED);
 }
 schema.close();
-await store.close();
-rmSync(folder, { recursive: true });
+await close();
 
 const [cpuWith, cpuWithout] = [median(rounds.with), median(rounds.without)];
 console.log(
@@ -56,21 +42,6 @@ console.log(
     rounds: ROUNDS,
   }),
 );
-
-async function record(count) {
-  for (let done = 0; done < count; done += AT_ONCE) {
-    await Promise.all(Array.from({ length: Math.min(AT_ONCE, count - done) }, recordOne));
-  }
-}
-
-async function recordOne() {
-  const hint = { method: 'POST', suffix: '' };
-  const document = decode(Buffer.from(nextMessage()), hint);
-  await store.intake.record(
-    { channel: 'main', ...hint, contentType: 'application/json', body: document.body },
-    document,
-  );
-}
 
 /** Microseconds of CPU for each delivery: unlike the time on the clock, it does not grow with what else the machine does. */
 async function claimAndSettle() {
