@@ -9,7 +9,7 @@ export interface DamageCheckOptions {
 export interface DamageCheck {
   /** Begins it. To be called when the gateway is ready: it competes for the disk. */
   start(): void;
-  /** The damage that was found; null: none so far. */
+  /** The damage found so far; null if there is none. */
   found(): string | null;
   stop(): Promise<void>;
 }

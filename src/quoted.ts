@@ -10,13 +10,13 @@ export function quoted(text: string): string {
 /** What is left of a secret in an error, a log line or an answer. */
 export const MASK = '***';
 const CREDENTIALS = /\/\/[^/@\s]*@/g;
-/** Whatever follows is a secret, even if it is malformed. */
+/** What follows is a secret, even if it is malformed. */
 const MARKED = /(whsec_|\bBearer\s+|\bBasic\s+)[^\s"',;&]+/gi;
 const NAMED = /\b((?:[\w-]*[_-])?(?:token|secret|password|api_?key)=)[^\s"',;&#]+/gi;
 const RUN = /[A-Za-z0-9_+=~-]{20,}/g;
 const BASE64 = /^[A-Za-z0-9+/]{20,}={0,2}$/;
 
-/** Masks the credentials of URLs, and whatever has the mark or the shape of a token, a key or a secret. */
+/** Masks the credentials of URLs, and anything that has the mark or the shape of a token, a key or a secret. */
 export function withoutSecrets(text: string): string {
   const unmarked = text.replace(CREDENTIALS, `//${MASK}@`).replace(MARKED, `$1${MASK}`).replace(NAMED, `$1${MASK}`);
   if (BASE64.test(unmarked) && isRandom(unmarked)) return MASK;

@@ -49,7 +49,7 @@ export interface DoctorOptions {
   readonly openSecret: OpenSecret;
   readonly whyRefused: (url: string) => string | null;
   readonly sendTest: (checkTarget: Target) => Promise<TargetTest>;
-  /** The damage that was found in the store; null: none so far. */
+  /** The damage found in the store so far; null if there is none. */
   readonly damage: () => string | null;
   /** Free bytes on the disk of the database; null if it is on another machine. */
   readonly freeBytes: () => Promise<number | null>;

@@ -53,7 +53,7 @@ const LONG_STRING = 64;
 
 /**
  * Finds the members of the top-level object in `bytes`, and the elements of those arrays among them whose key
- * `isWanted` accepts, in document order. A repeated key is found every time. Null: the document is no object.
+ * `isWanted` accepts, in document order. A repeated key is found every time. Null if the document is not an object.
  *
  * The scan reads every byte once, before anything is parsed. It checks the limits, and the syntax around the parts that
  * it finds; the caller parses the parts and with that checks the rest. Structural characters are ASCII, so byte offsets
