@@ -128,7 +128,7 @@ async function takeBotDown(staged: Stage, storm: Storm): Promise<void> {
     expect(await gateway.end('SIGKILL')).toMatchObject({ signal: 'SIGKILL' });
   });
   await gateway.start();
-  expect(await breakerOf(staged)).toMatchObject({ state: 'open' });
+  expect((await breakerOf(staged)).state).not.toBe('closed'); // Its next probe may be under way already.
   bot.otherwise = watch.calm;
   await underLoad(gateway, storm, async () => {
     await moving(staged, async () => {
