@@ -1,0 +1,73 @@
+import type { Delivery } from '../contract/deliveries.js';
+import type { Verdict } from '../model.js';
+import { Badge, Status, VerdictBadge } from './badge.js';
+import { ChannelLink, IdLink, TargetLink } from './links.js';
+import { href } from './routes.js';
+import { Table } from './table.js';
+import type { Column } from './table.js';
+import { Countdown, Time } from './time.js';
+
+/** What a pending delivery waits for, linked to what it is. */
+export function WaitsFor({ delivery }: { readonly delivery: Delivery }) {
+  const { status, waits_for: waitsFor, target, next_attempt_at: next, attempts } = delivery;
+  if (status !== 'pending') return null;
+  if (waitsFor === 'breaker') return <a href={href('targets', [target])}>circuit breaker</a>;
+  if (waitsFor === 'target_enabled') return <a href={href('targets', [target])}>target is disabled</a>;
+  if (waitsFor === 'earlier_delivery') return <EarlierDelivery delivery={delivery} />;
+  if (next === null) return <span>its turn</span>;
+  return (
+    <span>
+      {attempts === 0 ? 'first attempt' : `attempt ${attempts + 1}`} in <Countdown at={next} />
+    </span>
+  );
+}
+
+function EarlierDelivery({ delivery }: { readonly delivery: Delivery }) {
+  return <a href={href('deliveries', [delivery.id])}>earlier delivery of its chat</a>;
+}
+
+/** The verdicts of a delivery, counted. */
+export function Verdicts({ verdicts }: { readonly verdicts: readonly Verdict[] }) {
+  const counts = new Map<Verdict, number>();
+  for (const verdict of verdicts) counts.set(verdict, (counts.get(verdict) ?? 0) + 1);
+  return (
+    <span class="badges">
+      {[...counts].map(([verdict, count]) => (
+        <VerdictBadge key={verdict} verdict={verdict} count={count} />
+      ))}
+    </span>
+  );
+}
+
+export const DELIVERY_COLUMNS: readonly Column<Delivery>[] = [
+  { head: 'Recorded', kind: 'time', cell: ({ created_at: at }) => <Time at={at} /> },
+  { head: 'Delivery', kind: 'id', cell: ({ id }) => <IdLink page="deliveries" id={id} /> },
+  {
+    head: 'Status',
+    kind: 'badge',
+    cell: ({ status, released }) => (
+      <span class="badges">
+        <Status status={status} />
+        {released && <Badge tone="quiet">released</Badge>}
+      </span>
+    ),
+  },
+  { head: 'Target', kind: 'short', cell: ({ target }) => <TargetLink id={target} /> },
+  { head: 'Channel', kind: 'short', cell: ({ channel }) => <ChannelLink name={channel} /> },
+  { head: 'Event', kind: 'short', cell: ({ event }) => event },
+  { head: 'Verdicts', kind: 'badge', cell: ({ verdicts }) => <Verdicts verdicts={verdicts} /> },
+  { head: 'Attempts', kind: 'num', cell: ({ attempts }) => attempts },
+  {
+    head: 'Waits for, or why not',
+    cell: (delivery) => (
+      <>
+        <WaitsFor delivery={delivery} />
+        {delivery.last_error && <span class="dim clamp">{delivery.last_error}</span>}
+      </>
+    ),
+  },
+];
+
+export const DeliveryTable = ({ rows, caption }: { readonly rows: readonly Delivery[]; readonly caption: string }) => (
+  <Table caption={caption} columns={DELIVERY_COLUMNS} rows={rows} keyOf={({ id }) => id} />
+);
