@@ -18,7 +18,7 @@ function watch() {
   if (isWatching) return;
   isWatching = true;
   for (const [signal, code] of Object.entries({ SIGINT: 130, SIGTERM: 143, SIGHUP: 129 }))
-    process.once(signal, () => process.exit(code));
+    process.on(signal, () => process.exit(code)); // not once: the next one would end it in the middle of cleaning up
   process.on('exit', () => {
     for (const clean of [...cleanups].reverse()) {
       try {
