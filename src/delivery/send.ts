@@ -16,7 +16,10 @@ import { placeOf } from '../secret-places.js';
 import type { OpenSecret } from '../secret-places.js';
 
 /** The part of a delivery that an attempt needs. */
-export type Outgoing = Omit<Delivery, 'lease' | 'attempts' | 'besideSchedule' | 'newestMessageAt' | 'streak'>;
+export type Outgoing = Omit<
+  Delivery,
+  'lease' | 'leaseEndsAt' | 'attempts' | 'besideSchedule' | 'newestMessageAt' | 'streak'
+>;
 
 export interface SendResult {
   readonly outcome: AttemptOutcome;

@@ -212,6 +212,7 @@ export class DeliveryTables {
     return {
       id: deliveryId(row.id),
       lease,
+      leaseEndsAt: until,
       target,
       channel: row.channel,
       event: parseEventName(row.event),

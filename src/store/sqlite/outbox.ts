@@ -43,6 +43,10 @@ export class SqliteOutbox implements Outbox {
     return await this.#commit.runWithoutSavepoint(() => this.#deliveries.claim(wanted, this.#now(), leaseMs));
   }
 
+  offer(): void {
+    // An offer allows leases at recording, and does not ask for them: none are made yet.
+  }
+
   async settle(settlement: Settlement): Promise<boolean> {
     return await this.#commit.runWithoutSavepoint(() => this.#deliveries.settle(settlement, this.#now()));
   }
