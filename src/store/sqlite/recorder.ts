@@ -141,7 +141,7 @@ export class WebhookRecorder {
         isPlaceholder(item) ? 1 : 0,
       );
     }
-    return { verdicts: judged.map(({ verdict }) => verdict), deliveries };
+    return { verdicts: judged.map(({ verdict }) => verdict), deliveries, leased: [] };
   }
 
   /** The first webhook with a channel id binds it to the channel. */
