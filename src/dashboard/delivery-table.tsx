@@ -1,7 +1,7 @@
 import type { Delivery } from '../contract/deliveries.js';
 import type { Verdict } from '../model.js';
 import { Badge, Status, VerdictBadge } from './badge.js';
-import { ChannelLink, IdLink, TargetLink } from './links.js';
+import { EventOf, IdLink, TargetLink } from './links.js';
 import { href } from './routes.js';
 import { Table } from './table.js';
 import type { Column } from './table.js';
@@ -45,20 +45,21 @@ export const DELIVERY_COLUMNS: readonly Column<Delivery>[] = [
   {
     head: 'Status',
     kind: 'badge',
-    cell: ({ status, released }) => (
+    cell: ({ status, released, attempts }) => (
       <span class="badges">
         <Status status={status} />
         {released && <Badge tone="quiet">released</Badge>}
+        <span class="dim">
+          {attempts} {attempts === 1 ? 'attempt' : 'attempts'}
+        </span>
       </span>
     ),
   },
   { head: 'Target', kind: 'short', cell: ({ target }) => <TargetLink id={target} /> },
-  { head: 'Channel', kind: 'short', cell: ({ channel }) => <ChannelLink name={channel} /> },
-  { head: 'Event', kind: 'short', cell: ({ event }) => event },
+  { head: 'Event', kind: 'short', cell: ({ channel, event }) => <EventOf channel={channel} event={event} /> },
   { head: 'Verdicts', kind: 'badge', cell: ({ verdicts }) => <Verdicts verdicts={verdicts} /> },
-  { head: 'Attempts', kind: 'num', cell: ({ attempts }) => attempts },
   {
-    head: 'Waits for, or why not',
+    head: 'Waits for, last error',
     cell: (delivery) => (
       <>
         <WaitsFor delivery={delivery} />

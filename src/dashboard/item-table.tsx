@@ -2,7 +2,7 @@ import type { Item } from '../contract/items.js';
 import type { ReleaseSurvey } from '../contract/jobs.js';
 import { VerdictBadge } from './badge.js';
 import { BulkButton } from './bulk.js';
-import { ChannelLink, IdLink, MessageLink } from './links.js';
+import { EventOf, IdLink, MessageLink } from './links.js';
 import { Table } from './table.js';
 import type { Column } from './table.js';
 import { Time } from './time.js';
@@ -17,8 +17,7 @@ export const ITEM_COLUMNS: readonly Column<Item>[] = [
       <VerdictBadge verdict={verdict} rule={rule} reason={reason} held={held} />
     ),
   },
-  { head: 'Channel', kind: 'short', cell: ({ channel }) => <ChannelLink name={channel} /> },
-  { head: 'Event', kind: 'short', cell: ({ event }) => event },
+  { head: 'Event', kind: 'short', cell: ({ channel, event }) => <EventOf channel={channel} event={event} /> },
   { head: 'Why', cell: (item) => <Why item={item} /> },
   { head: 'Webhook', kind: 'id', cell: ({ webhook }) => <IdLink page="webhooks" id={webhook} /> },
 ];

@@ -47,3 +47,12 @@ export function MessageLink({ channel, id, whole = false }: MessageLinkProps) {
     </a>
   );
 }
+
+/** An event and the channel it came from. */
+export const EventOf = ({ channel, event }: { readonly channel: string; readonly event: string }) => (
+  <span class="names">
+    {event}
+    <br />
+    <ChannelLink name={channel} />
+  </span>
+);

@@ -28,7 +28,7 @@ export function Table<T>({ caption, columns, rows, keyOf, isNew }: TableProps<T>
       <thead role="rowgroup">
         <tr role="row">
           {columns.map(({ head, kind = 'text' }) => (
-            <th key={head} role="columnheader" scope="col" class={kind}>
+            <th key={head} role="columnheader" scope="col" class={`col-${kind}`}>
               {kind === 'actions' ? <span class="visually-hidden">{head}</span> : head}
             </th>
           ))}
@@ -38,7 +38,7 @@ export function Table<T>({ caption, columns, rows, keyOf, isNew }: TableProps<T>
         {rows.map((row) => (
           <tr key={keyOf(row)} role="row" class={isNew?.(row) ? 'fresh' : undefined}>
             {columns.map(({ head, kind = 'text', cell }) => (
-              <td key={head} role="cell" class={kind} data-head={head}>
+              <td key={head} role="cell" class={`col-${kind}`} data-head={head}>
                 {cell(row)}
               </td>
             ))}

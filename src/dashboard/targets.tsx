@@ -30,7 +30,6 @@ const COLUMNS: readonly Column<Target>[] = [
     cell: ({ id, name, url }) => (
       <>
         <a href={href('targets', [id])}>{name}</a>
-        <br />
         <span class="dim break">{url}</span>
       </>
     ),
