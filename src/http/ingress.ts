@@ -8,6 +8,7 @@ import { inSlices } from '../event-loop.js';
 import { decodeInSlices } from '../intake/decode.js';
 import { WEBHOOK_HTTP_METHODS } from '../model.js';
 import type { Channel, Sealed, Verdict, WebhookHttpMethod } from '../model.js';
+import type { Observer } from '../observer.js';
 import { hasComeThrough, VIA_HEADER, viaFrom } from '../via.js';
 import { bearerOf, digestOf, isSecret } from './auth.js';
 import type { NoteAuthentication, RefuseAuthentication } from './auth.js';
@@ -38,9 +39,13 @@ export interface IngressOptions {
   readonly maxPendingBytes: number;
   /** Webhooks per channel; 0: no limit. */
   readonly ratePerSecond: number;
-  readonly effects: Pick<Effects, 'now'>;
+  readonly effects: Pick<Effects, 'now' | 'monotonic'>;
   /** Called after a commit that added deliveries. */
   readonly onDeliveries: () => void;
+  /** Called after the commit of each webhook. */
+  readonly onRecorded: Observer['onRecorded'];
+  /** Called for each refused webhook of a channel. */
+  readonly onRefused: Observer['onRefused'];
   /** Called after the commit of a webhook that carries the state of its channel. */
   readonly onChannelState: (channel: string, state: string) => void;
   readonly log: Pick<FastifyBaseLogger, 'error' | 'warn' | 'debug'>;
@@ -128,7 +133,7 @@ function refuseLoop({ headers }: FastifyRequest, gatewayId: string): void {
 
 /** I1: the only 200 comes after the commit. Any other status makes Whapi send the webhook again. */
 function acceptor(options: IngressOptions, paths: PathsByRequest): (request: FastifyRequest) => Promise<Accepted> {
-  const { store, onDeliveries, onChannelState, maxBodyBytes } = options;
+  const { store, effects, onDeliveries, onRecorded, onChannelState, maxBodyBytes } = options;
   const pending = new PendingWebhooks(options.maxPendingBytes);
 
   const record = async (request: FastifyRequest, body: Buffer): Promise<Accepted> => {
@@ -136,10 +141,12 @@ function acceptor(options: IngressOptions, paths: PathsByRequest): (request: Fas
     const method = request.method as WebhookHttpMethod;
     const document = await inSlices(decodeInSlices(body, { method, suffix }));
     const via = viaFrom(request.headers[VIA_HEADER]);
+    const since = effects.monotonic();
     const recorded = await store.intake.record(
       { channel, method, suffix, contentType: contentTypeOf(request), body, via },
       document,
     );
+    onRecorded({ channel, event: document.event, recorded, commitMs: effects.monotonic() - since });
     if (recorded.deliveries > 0) onDeliveries();
     if (document.channelState !== null) onChannelState(channel, document.channelState);
     return { items: recorded.verdicts.length, verdicts: tally(recorded) };
@@ -155,9 +162,16 @@ function acceptor(options: IngressOptions, paths: PathsByRequest): (request: Fas
   };
 }
 
-function refusalRecorder({ store, log, effects }: IngressOptions): (channel: string, error: GatewayError) => void {
+function refusalRecorder({
+  store,
+  log,
+  effects,
+  onRefused,
+}: IngressOptions): (channel: string, error: GatewayError) => void {
   const throttle = new Throttle(REFUSALS_LOGGED_EVERY_MS, effects);
-  return (channel, { code, message }) => {
+  return (channel, error) => {
+    const { code, message } = error;
+    onRefused(channel, error);
     store.traffic.countRefusal(channel, code);
     const refused = throttle.count(`${channel} ${code}`);
     if (refused !== null) log.warn({ channel, code, refused, detail: message }, 'webhook refused');
