@@ -12,6 +12,7 @@ import type { Ids } from '../rules/ids.js';
 import { KEY_BYTES } from '../rules/keys.js';
 import type { Db } from './database.js';
 import { ItemMemory, LedgerTables } from './ledger.js';
+import type { LedgerMemory } from './ledger-memory.js';
 import { ObjectTables } from './object-tables.js';
 import type { DeliveryTables, NewDelivery } from './delivery-tables.js';
 import type { RegistryTables } from './registry-tables.js';
@@ -54,11 +55,11 @@ export class WebhookRecorder {
   readonly #insertSighting;
   readonly #markRestored;
 
-  constructor(db: Db, ids: Ids, registry: RegistryTables, deliveries: DeliveryTables) {
+  constructor(db: Db, ids: Ids, registry: RegistryTables, deliveries: DeliveryTables, ledger: LedgerMemory) {
     this.#ids = ids;
     this.#registry = registry;
     this.#deliveries = deliveries;
-    this.#ledger = new LedgerTables(db);
+    this.#ledger = new LedgerTables(db, ledger);
     this.#objects = new ObjectTables(db);
     this.#insertWebhook = db.prepare(
       `INSERT INTO webhooks (id, channel, received_at, method, suffix, content_type, event, body, audit, via) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
