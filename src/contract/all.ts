@@ -4,6 +4,7 @@ import * as channels from './channels.js';
 import * as connect from './connect.js';
 import * as deliveries from './deliveries.js';
 import * as doctor from './doctor.js';
+import * as feed from './feed.js';
 import * as fields from './fields.js';
 import * as health from './health.js';
 import * as items from './items.js';
@@ -19,7 +20,7 @@ import * as whapi from './whapi.js';
 export type NamedSchema = TSchema & { readonly $id: string };
 
 const RESOURCES = [
-  ...[audits, channels, connect, deliveries, doctor, fields, health],
+  ...[audits, channels, connect, deliveries, doctor, feed, fields, health],
   ...[items, jobs, messages, problem, resyncs, session, targets, webhooks, whapi],
 ];
 

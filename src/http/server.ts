@@ -9,6 +9,7 @@ import type { Config } from '../config.js';
 import { NAMED_SCHEMAS } from '../contract/all.js';
 import { GatewayError, StartError } from '../errors.js';
 import type { Guard } from '../guard.js';
+import type { Observer } from '../observer.js';
 import { authenticationGuard } from './auth.js';
 import type { AdminAccess, NoteAuthentication, RefuseAuthentication } from './auth.js';
 import { trustProxyOf, warnOfUntrustedProxy } from './client-address.js';
@@ -29,6 +30,8 @@ import type { WhapiResyncs } from './whapi-forward.js';
 
 /** Wakes the workers after a commit that may have given them work. */
 export interface ServerHints extends V1Hints {
+  readonly onRecorded: Observer['onRecorded'];
+  readonly onRefused: Observer['onRefused'];
   readonly onChannelState: (channel: string, state: string) => void;
 }
 
@@ -164,11 +167,11 @@ async function buildServer(options: ServerOptions): Promise<FastifyInstance> {
   const refuse = authenticationGuard(app);
   const { open: openSecret } = encryption;
 
-  const { gatewayId, onDeliveries, onChannelState } = options;
+  const { gatewayId, onDeliveries, onRecorded, onRefused, onChannelState } = options;
   const { maxBodyBytes, maxPendingBytes, webhookRatePerSecond: ratePerSecond } = config;
   await app.register(ingress, {
     ...{ store, openSecret, gatewayId, refuse, onAuthenticated, effects, log },
-    ...{ maxBodyBytes, maxPendingBytes, ratePerSecond, onDeliveries, onChannelState },
+    ...{ maxBodyBytes, maxPendingBytes, ratePerSecond, onDeliveries, onRecorded, onRefused, onChannelState },
   });
   await app.register(operationRoutes, { store, effects });
   const { whapiTimeoutMs: timeoutMs, whapiResyncs: resyncs } = options;

@@ -19,6 +19,8 @@ import { clientNetwork } from './client-address.js';
 import { connectRoutes } from './connect.js';
 import { deliveryRoutes } from './deliveries.js';
 import { doctorRoutes } from './doctor.js';
+import type { Feed } from '../feed.js';
+import { feedRoutes } from './feed.js';
 import { itemRoutes } from './items.js';
 import { jobRoutes } from './jobs.js';
 import { messageRoutes } from './messages.js';
@@ -55,6 +57,7 @@ export interface V1Options extends V1Hints {
   readonly breakers: BreakersOfTargets;
   readonly connector: Connector;
   readonly doctor: Doctor;
+  readonly feed: Feed;
 }
 
 /** `/v1`: the API of the admin. Every route needs the admin token, or a session of the dashboard. */
@@ -95,6 +98,7 @@ export const v1Routes: FastifyPluginAsyncTypebox<
   const ledgerRetentionMs = config.ledgerRetentionDays * DAY_MS;
   await v1.register(auditRoutes, { store, ledgerRetentionMs, effects, onAudit: options.onAudit, onDeliveries });
   await v1.register(jobRoutes, { store });
+  await v1.register(feedRoutes, { feed: options.feed, effects });
   await v1.register(doctorRoutes, { doctor: options.doctor, effects });
 };
 

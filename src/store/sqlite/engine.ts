@@ -26,12 +26,15 @@ import { SqliteItems } from './items.js';
 import { SqliteJobs } from './jobs.js';
 import { LargeWebhooks } from './large-webhooks.js';
 import { Leases } from './leases.js';
+import { LedgerFolding } from './ledger-folding.js';
+import { LedgerMemory } from './ledger-memory.js';
 import { SqliteOutbox } from './outbox.js';
 import { Pruning } from './pruning.js';
 import { WebhookRecorder } from './recorder.js';
 import { Registrations } from './registrations.js';
 import { RegistryTables } from './registry-tables.js';
 import { SqliteRegistry } from './registry.js';
+import { RememberedIds } from './remembered-ids.js';
 import { Removals } from './removals.js';
 import { ResyncCallTables } from './resync-calls.js';
 import { ResyncViews } from './resync-views.js';
@@ -48,15 +51,20 @@ import type { Store } from '../store.js';
 
 export type StoreEffects = Pick<Effects, 'now' | 'monotonic' | 'sleep' | 'randomBytes'>;
 
+/** Sizes that tests make small. */
+export interface StoreSizes {
+  readonly idsPerRun?: number | undefined;
+}
+
 /**
  * The store in one SQLite file, for one process. Every write goes through one group commit; reads use the same connection,
  * on which no transaction is open between two turns of the event loop. Only webhooks with thousands of items have another one.
  * @throws StartError GW_STORE_LOCKED, GW_STORE_UNUSABLE
  */
-export function openSqliteStore(file: string, effects: StoreEffects): Store {
+export function openSqliteStore(file: string, effects: StoreEffects, sizes: StoreSizes = {}): Store {
   const opened = openDatabase(file);
   try {
-    return assemble(opened, effects);
+    return assemble(opened, effects, sizes);
   } catch (error) {
     opened.close();
     throw asStartError(file, error);
@@ -68,7 +76,7 @@ export function openSqliteStore(file: string, effects: StoreEffects): Store {
  * commit, its reads directly. The shared classes (`…Tables`, `…Counts`, `…Views` and their like) have synchronous methods;
  * those that write are for use inside a transaction.
  */
-function assemble({ db, isChecked, close }: OpenDatabase, effects: StoreEffects): Store {
+function assemble({ db, isChecked, close }: OpenDatabase, effects: StoreEffects, { idsPerRun }: StoreSizes): Store {
   const { now } = effects;
   const ids = new Ids(greatestId(db));
   const registry = new RegistryTables(db);
@@ -79,24 +87,29 @@ function assemble({ db, isChecked, close }: OpenDatabase, effects: StoreEffects)
   const counts = new TargetCounts(db, registry);
   const deliveries = new DeliveryTables(db, ids, registry, counts, leases);
   const traffic = new TrafficCounts(db, commit);
-  const recorder = new WebhookRecorder(db, ids, registry, deliveries);
-  const large = new LargeWebhooks(db, ids, registry);
+  const ledger = new LedgerMemory(db, idsPerRun);
+  const folding = new LedgerFolding(db, ledger, commit);
+  const rememberedIds = new RememberedIds(db, ledger);
+  const recorder = new WebhookRecorder(db, ids, registry, deliveries, ledger);
+  const large = new LargeWebhooks(db, ids, registry, ledger);
   const history = new CallHistoryTable(db);
   const clock = new ClockMemory(db);
-  const registrations = new Registrations(db, registry, commit, now);
+  const registrations = new Registrations(db, registry, rememberedIds, commit, now);
   const resyncCalls = new ResyncCallTables(db, registry, history);
-  const resyncWindows = new ResyncWindows(db);
-  const audits = new AuditTables(db, registry);
+  const resyncWindows = new ResyncWindows(db, rememberedIds);
+  const audits = new AuditTables(db, registry, rememberedIds);
   const held = new HeldItems(db, registry);
-  const release = new ItemRelease(db, registry, deliveries, held);
+  const release = new ItemRelease(db, registry, deliveries, held, rememberedIds);
   const deliveryViews = new DeliveryViews(db, leases);
-  const itemViews = new ItemViews(db, held);
+  const itemViews = new ItemViews(db, held, rememberedIds);
   const workCounts = new WorkCounts(db, registry, counts);
   const removals = new Removals(db, { deliveries, resyncWindows, audits });
 
   registrations.dropIncomplete();
   resyncCalls.requeueInterrupted(now());
   stopWaitingForLocks(db);
+  ledger.onFull = () => folding.wake();
+  folding.wake();
 
   return {
     intake: new SqliteIntake({ commit, recorder, large, traffic }, now),
@@ -132,8 +145,8 @@ function assemble({ db, isChecked, close }: OpenDatabase, effects: StoreEffects)
       {
         commit,
         tables: audits,
-        release: new AuditMessageRelease(db, registry, recorder),
-        views: new AuditViews(db),
+        release: new AuditMessageRelease(db, registry, rememberedIds, recorder),
+        views: new AuditViews(db, rememberedIds),
       },
       effects,
     ),
@@ -143,11 +156,16 @@ function assemble({ db, isChecked, close }: OpenDatabase, effects: StoreEffects)
     ),
     breakers,
     traffic: new SqliteTraffic(db, traffic, now),
-    items: new SqliteItems(itemViews, new WebhookViews(db, leases), new Explanations(db, held, leases), now),
+    items: new SqliteItems(
+      itemViews,
+      new WebhookViews(db, leases),
+      new Explanations(db, held, leases, rememberedIds),
+      now,
+    ),
     upkeep: new SqliteUpkeep(
       db,
       {
-        ...{ commit, registry, clock, pruning: new Pruning(db, clock), clockShift: new ClockShift(db), leases },
+        ...{ commit, registry, clock, pruning: new Pruning(db, clock, ledger), clockShift: new ClockShift(db), leases },
         findDamage: async (signal) => (isChecked ? null : await findDamage(db.name, signal)),
       },
       now,
@@ -155,6 +173,7 @@ function assemble({ db, isChecked, close }: OpenDatabase, effects: StoreEffects)
     stopWaiting: () => commit.stopWaiting(),
     close: async () => {
       commit.stopWaiting();
+      await folding.stop();
       await commit.idle();
       await traffic.flush();
       large.close();

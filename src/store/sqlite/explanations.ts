@@ -3,18 +3,13 @@ import { keysIn, messageKey } from '../rules/keys.js';
 import type { Db } from './database.js';
 import { DELIVERY_COLUMNS, DELIVERY_TABLES, waitingView } from './delivery-views.js';
 import type { DeliveryRow } from './delivery-views.js';
+import type { RememberedId, RememberedIds } from './remembered-ids.js';
 import { yieldToCommits } from './slices.js';
 import type { HeldItems } from './held-items.js';
 import type { Leases } from './leases.js';
 import { RESYNC_MESSAGE_COLUMNS, resyncMessageView } from './resync-views.js';
 import type { ResyncMessageRow } from './resync-views.js';
-import {
-  INDEXED_BY_MESSAGE,
-  IS_INDEXED_BY_MESSAGE,
-  JOIN_FIRST_OF_LEDGER,
-  messageView,
-  SIGHTING_COLUMNS,
-} from './sightings.js';
+import { FIRST_PLACE, INDEXED_BY_MESSAGE, IS_INDEXED_BY_MESSAGE, messageView, SIGHTING_COLUMNS } from './sightings.js';
 import type { SightingRow } from './sightings.js';
 import type { AuditFinding } from '../audits.js';
 import type { ExplainedDelivery, WaitingDelivery } from '../deliveries.js';
@@ -33,22 +28,20 @@ export class Explanations {
   readonly #db: Db;
   readonly #held: HeldItems;
   readonly #leases: Leases;
+  readonly #ids: RememberedIds;
 
-  constructor(db: Db, held: HeldItems, leases: Leases) {
+  constructor(db: Db, held: HeldItems, leases: Leases, ids: RememberedIds) {
     this.#db = db;
     this.#held = held;
     this.#leases = leases;
+    this.#ids = ids;
   }
 
   /** Null: nothing is known of the id. */
   async explain(channel: string, messageId: string): Promise<Explanation | null> {
     const key = messageKey(channel, messageId);
-    const ledger = this.#db
-      .prepare<[Buffer], NonNullable<Explanation['ledger']>>(
-        'SELECT first_seen_at AS firstSeenAt, last_seen_at AS lastSeenAt, rule, seeded_at AS seededAt FROM ledger WHERE key = ?',
-      )
-      .get(key);
-    const sightings = this.#sightingsOf(key);
+    const ledger = this.#ids.find(key);
+    const sightings = this.#sightingsOf(key, ledger);
     const resyncs = this.#db
       .prepare<[Buffer], ResyncMessageRow>(
         `SELECT ${RESYNC_MESSAGE_COLUMNS} FROM resync_messages m JOIN resyncs r ON r.number = m.resync WHERE m.key = ? ORDER BY m.resync`,
@@ -65,7 +58,7 @@ export class Explanations {
     return {
       channel,
       messageId,
-      ledger: ledger ?? null,
+      ledger: ledger && ledgerView(ledger),
       sightings: sightings.map(messageView),
       resyncs: resyncs.map((row) => resyncMessageView(row, isHeld)),
       audits,
@@ -74,7 +67,7 @@ export class Explanations {
   }
 
   /** Oldest first. */
-  #sightingsOf(key: Buffer): SightingRow[] {
+  #sightingsOf(key: Buffer, ledger: RememberedId | null): SightingRow[] {
     const newest = this.#db
       .prepare<[Buffer], SightingRow>(
         `SELECT ${SIGHTING_COLUMNS} FROM ${INDEXED_BY_MESSAGE} CROSS JOIN webhooks w ON w.id = s.webhook_id
@@ -83,10 +76,10 @@ export class Explanations {
       )
       .all(key);
     const first = this.#db
-      .prepare<[Buffer], SightingRow>(
-        `SELECT ${SIGHTING_COLUMNS} FROM ledger l ${JOIN_FIRST_OF_LEDGER} JOIN webhooks w ON w.id = s.webhook_id WHERE l.key = ?`,
+      .prepare<[number | null, number | null], SightingRow>(
+        `SELECT ${SIGHTING_COLUMNS} FROM sightings s JOIN webhooks w ON w.id = s.webhook_id WHERE ${FIRST_PLACE}`,
       )
-      .all(key);
+      .all(ledger?.webhookId ?? null, ledger?.position ?? null);
     return [...newest, ...first].sort(newestFirst).slice(0, MAX_SIGHTINGS).reverse();
   }
 
@@ -160,6 +153,10 @@ export class Explanations {
     }
     return undefined;
   }
+}
+
+function ledgerView({ firstSeenAt, lastSeenAt, rule, seededAt }: RememberedId): Explanation['ledger'] {
+  return { firstSeenAt, lastSeenAt, rule, seededAt };
 }
 
 function newestFirst(one: SightingRow, other: SightingRow): number {

@@ -6,6 +6,7 @@ import type { Ids } from '../rules/ids.js';
 import { openBeside } from './database.js';
 import type { Db } from './database.js';
 import { DeliveryTables } from './delivery-tables.js';
+import type { LedgerMemory } from './ledger-memory.js';
 import { WebhookRecorder } from './recorder.js';
 import { RegistryTables } from './registry-tables.js';
 import { TargetCounts } from './target-counts.js';
@@ -31,12 +32,14 @@ export class LargeWebhooks {
   readonly #db: Db;
   readonly #ids: Ids;
   readonly #registry: RegistryTables;
+  readonly #ledger: LedgerMemory;
   #beside: Beside | null = null;
 
-  constructor(db: Db, ids: Ids, registry: RegistryTables) {
+  constructor(db: Db, ids: Ids, registry: RegistryTables, ledger: LedgerMemory) {
     this.#db = db;
     this.#ids = ids;
     this.#registry = registry;
+    this.#ledger = ledger;
   }
 
   isLarge({ channel }: IncomingWebhook, { items, event }: Document): boolean {
@@ -75,7 +78,7 @@ export class LargeWebhooks {
     const db = openBeside(this.#db);
     const registry = new RegistryTables(db);
     const deliveries = new DeliveryTables(db, this.#ids, registry, new TargetCounts(db, registry));
-    const recorder = new WebhookRecorder(db, this.#ids, registry, deliveries);
+    const recorder = new WebhookRecorder(db, this.#ids, registry, deliveries, this.#ledger);
     return { db, registry, recorder, transaction: new Transaction(db, registry) };
   }
 }

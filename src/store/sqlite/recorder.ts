@@ -7,10 +7,12 @@ import type { Cutter, JudgedItem, Route } from '../../intake/route.js';
 import type { Channel, IncomingWebhook, Verdict } from '../../model.js';
 import { finish } from '../../slices.js';
 import type { Sliced } from '../../slices.js';
+import { encodeNumber } from '../rules/ids.js';
 import type { Ids } from '../rules/ids.js';
 import { KEY_BYTES } from '../rules/keys.js';
 import type { Db } from './database.js';
 import { ItemMemory, LedgerTables } from './ledger.js';
+import type { LedgerMemory } from './ledger-memory.js';
 import { ObjectTables } from './object-tables.js';
 import type { DeliveryTables, NewDelivery } from './delivery-tables.js';
 import type { RegistryTables } from './registry-tables.js';
@@ -53,11 +55,11 @@ export class WebhookRecorder {
   readonly #insertSighting;
   readonly #markRestored;
 
-  constructor(db: Db, ids: Ids, registry: RegistryTables, deliveries: DeliveryTables) {
+  constructor(db: Db, ids: Ids, registry: RegistryTables, deliveries: DeliveryTables, ledger: LedgerMemory) {
     this.#ids = ids;
     this.#registry = registry;
     this.#deliveries = deliveries;
-    this.#ledger = new LedgerTables(db);
+    this.#ledger = new LedgerTables(db, ledger);
     this.#objects = new ObjectTables(db);
     this.#insertWebhook = db.prepare(
       `INSERT INTO webhooks (id, channel, received_at, method, suffix, content_type, event, body, audit, via) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
@@ -141,7 +143,8 @@ export class WebhookRecorder {
         isPlaceholder(item) ? 1 : 0,
       );
     }
-    return { verdicts: judged.map(({ verdict }) => verdict), deliveries, leased: [] };
+    const verdicts = judged.map(({ verdict }) => verdict);
+    return { webhook: encodeNumber(webhookId), judgements: judged, held, verdicts, deliveries, leased: [] };
   }
 
   /** The first webhook with a channel id binds it to the channel. */
