@@ -14,9 +14,10 @@ import { TargetLink } from './links.js';
 import { JobBar } from './progress.js';
 import type { ApiError } from './api.js';
 
-type Survey = Pick<ReleaseSurvey | RetrySurvey, 'count' | 'by_target' | 'by_verdict'> & {
-  readonly sample: readonly unknown[];
-};
+type Survey = Pick<RetrySurvey, 'count' | 'by_target' | 'by_verdict'> &
+  Partial<Pick<ReleaseSurvey, 'already_sent'>> & {
+    readonly sample: readonly unknown[];
+  };
 
 interface BulkProps<S extends Survey> {
   /** Path of the bulk call. */
@@ -169,7 +170,15 @@ function Routes({ survey, now, chosen, onChoose }: RoutesProps) {
               )}
             </li>
           ))}
-          {ids.length === 0 && <li class="dim">No target would be sent anything: each has received them already.</li>}
+          {Object.entries(survey.already_sent ?? {}).map(
+            ([id, already]) =>
+              !ids.includes(id) && (
+                <li key={id} class="dim">
+                  nothing to <TargetLink id={id} />: {already.toLocaleString()} it was sent already
+                </li>
+              ),
+          )}
+          {ids.length === 0 && <li class="dim">No target would be sent anything.</li>}
         </ul>
       </div>
       <div>
@@ -187,12 +196,11 @@ function Routes({ survey, now, chosen, onChoose }: RoutesProps) {
 }
 
 function TargetCount({ id, survey }: { readonly id: string; readonly survey: Survey }) {
-  const count = survey.by_target[id] ?? 0;
-  const rest = survey.count - count;
+  const already = survey.already_sent?.[id] ?? 0;
   return (
     <span>
-      <span class="num">{count.toLocaleString()}</span> to <TargetLink id={id} />
-      {rest > 0 && <span class="dim"> ({rest} it has received already or does not take)</span>}
+      <span class="num">{(survey.by_target[id] ?? 0).toLocaleString()}</span> to <TargetLink id={id} />
+      {already > 0 && <span class="dim">, {already.toLocaleString()} it was sent already</span>}
     </span>
   );
 }

@@ -22,8 +22,24 @@ export function WaitsFor({ delivery }: { readonly delivery: Delivery }) {
   );
 }
 
-function EarlierDelivery({ delivery }: { readonly delivery: Delivery }) {
-  return <a href={href('deliveries', [delivery.id])}>earlier delivery of its chat</a>;
+/** The delivery at the front of its chat, which must be settled first. */
+function EarlierDelivery({ delivery: { waits_for_delivery: id } }: { readonly delivery: Delivery }) {
+  if (id === null) return <span>an earlier delivery of its chat</span>;
+  return (
+    <span>
+      earlier delivery <IdLink page="deliveries" id={id} />
+    </span>
+  );
+}
+
+/** Counts down to the time when a pending delivery is too old for its target. */
+export function Expiry({ delivery: { expires_at: at } }: { readonly delivery: Pick<Delivery, 'expires_at'> }) {
+  if (at === null) return null;
+  return (
+    <span class="expiry">
+      expires in <Countdown at={at} over="at its next attempt" />
+    </span>
+  );
 }
 
 /** The verdicts of a delivery, counted. */
@@ -62,7 +78,7 @@ export const DELIVERY_COLUMNS: readonly Column<Delivery>[] = [
     head: 'Waits for, last error',
     cell: (delivery) => (
       <>
-        <WaitsFor delivery={delivery} />
+        <WaitsFor delivery={delivery} /> <Expiry delivery={delivery} />
         {delivery.last_error && <span class="dim clamp">{delivery.last_error}</span>}
       </>
     ),

@@ -3,19 +3,19 @@ import type { Target } from '../contract/targets.js';
 import { Attempts } from './attempts.js';
 import { get, path, post, wordsOf } from './api.js';
 import { Badge, Status } from './badge.js';
-import { Body, bytesOf } from './body.js';
+import { Body } from './body.js';
 import { CopyButton, CurlButton } from './copy.js';
-import { Verdicts, WaitsFor } from './delivery-table.js';
+import { Expiry, Verdicts, WaitsFor } from './delivery-table.js';
 import { Facts, Section } from './facts.js';
 import type { Fact } from './facts.js';
-import { ChannelLink, TargetLink } from './links.js';
+import { ChannelLink, IdLink, TargetLink } from './links.js';
 import { useLoad } from './loading.js';
 import { targets } from './names.js';
 import { announce, ProblemNotice } from './notice.js';
 import { href } from './routes.js';
 import { PageHead } from './shell.js';
 import { useFeedReload } from './live-list.js';
-import { Countdown, Time } from './time.js';
+import { Time } from './time.js';
 
 export function DeliveryPage({ id }: { readonly id: string }) {
   const loaded = useLoad(`delivery ${id}`, async () => await get<DeliveryDetail>(path('v1/deliveries', id)));
@@ -44,7 +44,7 @@ export function DeliveryPage({ id }: { readonly id: string }) {
       <Section title={`Attempts (${delivery.attempts})`}>
         <Attempts attempts={delivery.log} />
       </Section>
-      <Section title={`Body (${bytesOf(delivery.body).toLocaleString()} bytes)`}>
+      <Section title={`Body (${delivery.bytes.toLocaleString()} bytes)`}>
         <Body text={delivery.body} />
       </Section>
     </>
@@ -52,14 +52,14 @@ export function DeliveryPage({ id }: { readonly id: string }) {
 }
 
 function factsOf(delivery: DeliveryDetail): Fact[] {
-  const expires = expiryOf(delivery);
   return [
     ['Status', <Status key="status" status={delivery.status} />],
     delivery.status === 'pending' && ['Waits for', <WaitsFor key="waits" delivery={delivery} />],
-    expires !== null && ['Expires in', <Countdown key="expires" at={expires} over="at its next attempt" />],
+    delivery.expires_at !== null && ['Freshness', <Expiry key="expires" delivery={delivery} />],
     ['Target', <TargetLink key="target" id={delivery.target} />],
     ['Channel', <ChannelLink key="channel" name={delivery.channel} />],
     ['Event', delivery.event],
+    ['Webhook', <Carried key="webhook" delivery={delivery} />],
     ['Verdicts', <Verdicts key="verdicts" verdicts={delivery.verdicts} />],
     ['Recorded', <Time key="recorded" at={delivery.created_at} />],
     delivery.next_attempt_at !== null && ['Next attempt', <Time key="next" at={delivery.next_attempt_at} />],
@@ -74,27 +74,15 @@ function factsOf(delivery: DeliveryDetail): Fact[] {
   ];
 }
 
-/**
- * When a pending delivery expires: its newest message's own time, plus the target's `max_age_seconds`. null: never, or it
- * carries no message.
- */
-export function expiryOf(delivery: Pick<DeliveryDetail, 'status' | 'released' | 'target' | 'body'>): string | null {
-  const maxAge = targets.value?.find(({ id }) => id === delivery.target)?.max_age_seconds ?? null;
-  if (delivery.status !== 'pending' || delivery.released || maxAge === null) return null;
-  const newest = newestMessage(delivery.body);
-  return newest === null ? null : new Date((newest + maxAge) * 1000).toISOString();
-}
-
-/** Unix seconds of the newest message of a body; Whapi gives numbers or texts, in seconds or milliseconds. */
-function newestMessage(body: string): number | null {
-  try {
-    const { messages } = JSON.parse(body) as { messages?: readonly { timestamp?: unknown }[] };
-    const times = (messages ?? []).map(({ timestamp }) => Number(timestamp)).filter((time) => time > 0);
-    const seconds = times.map((time) => (time > 99_999_999_999 ? time / 1000 : time));
-    return seconds.length === 0 ? null : Math.max(...seconds);
-  } catch {
-    return null;
-  }
+/** The webhook that it was made from, and which of its items it carries. */
+function Carried({ delivery: { webhook, positions } }: { readonly delivery: DeliveryDetail }) {
+  const shown = positions.slice(0, 20).join(', ');
+  return (
+    <>
+      <IdLink page="webhooks" id={webhook} /> {positions.length === 1 ? 'item' : 'items'} {shown}
+      {positions.length > 20 && ' …'}
+    </>
+  );
 }
 
 const quoted = (text: string): string => `'${text.replaceAll("'", `'\\''`)}'`;

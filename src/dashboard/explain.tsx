@@ -7,7 +7,7 @@ import type { Page } from './api.js';
 import { Badge, Status, VerdictBadge } from './badge.js';
 import { CopyButton, CurlButton } from './copy.js';
 import { Attempts } from './attempts.js';
-import { WaitsFor } from './delivery-table.js';
+import { Expiry, WaitsFor } from './delivery-table.js';
 import { Evidence } from './evidence.js';
 import { Facts, Section } from './facts.js';
 import { Field, Form, Select } from './form.js';
@@ -240,7 +240,7 @@ function ExplainedDelivered({ delivery }: { readonly delivery: ExplainedDelivery
       </h3>
       {delivery.waiting !== null && (
         <p>
-          Waits for <WaitsFor delivery={delivery} />: {delivery.waiting}
+          Waits for <WaitsFor delivery={delivery} />: {delivery.waiting} <Expiry delivery={delivery} />
         </p>
       )}
       <Facts

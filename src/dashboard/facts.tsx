@@ -51,7 +51,7 @@ export function Tile({ label, value, href, note, tone }: TileProps) {
     <div class={`tile ${tone ?? ''}`}>
       <span class="tile-label">{label}</span>
       <span class="tile-value num">{href === undefined ? value : <a href={href}>{value}</a>}</span>
-      {note && <span class="dim">{note}</span>}
+      {note && <span class="dim tile-note">{note}</span>}
     </div>
   );
 }

@@ -3,7 +3,7 @@ import { useEffect } from 'preact/hooks';
 import type { Verdict } from '../model.js';
 import { VerdictBadge } from './badge.js';
 import { CurlButton } from './copy.js';
-import type { FeedItem, FeedWebhook } from './feed.js';
+import type { FeedItem } from './feed.js';
 import { useLiveRows } from './feed-rows.js';
 import type { LiveRow } from './feed-rows.js';
 import { channelFilter, eventFilter, FilterBar, rangeFilters, verdictFilter } from './filters.js';
@@ -47,7 +47,8 @@ function Judged({ items, total }: Pick<LiveRow, 'items' | 'total'>) {
 
 export function Live() {
   const query = queryOf(FILTERS);
-  const live = useLiveRows(query, passesOf(query));
+  const listed = { ...query, verdict: undefined };
+  const live = useLiveRows(listed, query['verdict'] ?? '', passesOf(query));
   const paused = useSignal(false);
   const hovered = useSignal(false);
   const scrolled = useSignal(false);
@@ -66,7 +67,7 @@ export function Live() {
   return (
     <>
       <PageHead title="Live">
-        <CurlButton path={`v1/webhooks${queryText(query)}`} />
+        <CurlButton path={`v1/webhooks${queryText(listed)}`} />
         <button type="button" data-key="p" aria-pressed={paused.value} onClick={() => (paused.value = !paused.value)}>
           {paused.value ? 'Resume' : 'Pause'}
         </button>
@@ -115,10 +116,10 @@ export function Live() {
   );
 }
 
-/** The same filter as the list's, on what the feed brings. A range that ends shows no new rows. */
-function passesOf({ channel, verdict, event, until }: Query): (webhook: FeedWebhook) => boolean {
+/** The filter by verdict is the page's own; the others are the list's, for what the feed brings. */
+function passesOf({ channel, verdict, event, until }: Query): (row: LiveRow) => boolean {
   return (webhook) =>
-    until === undefined &&
+    !(webhook.isFresh && until !== undefined) && // a range that ends has no new rows
     (channel === undefined || webhook.channel === channel) &&
     (verdict === undefined || webhook.items.some((item) => item.verdict === (verdict as Verdict))) &&
     (event === undefined || webhook.event === event || webhook.event.startsWith(`${event.replace(/\.\*$/, '')}.`));

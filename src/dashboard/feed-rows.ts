@@ -1,6 +1,7 @@
 import { signal } from '@preact/signals';
 import type { ReadonlySignal } from '@preact/signals';
 import { useEffect, useMemo } from 'preact/hooks';
+import type { WebhookSummary } from '../contract/items.js';
 import { get, wordsOf } from './api.js';
 import type { Page, QueryValues } from './api.js';
 import { onFeed } from './feed.js';
@@ -21,17 +22,6 @@ export interface LiveRow {
   readonly isFresh: boolean;
 }
 
-/** An entry of `GET /v1/webhooks`. */
-export interface ListedWebhook {
-  readonly id: string;
-  readonly received_at: string;
-  readonly channel: string;
-  readonly event: string;
-  readonly items: number;
-  readonly verdicts: Readonly<Partial<Record<FeedItem['verdict'], number>>>;
-  readonly held: number;
-}
-
 export interface LiveRows {
   readonly rows: ReadonlySignal<readonly LiveRow[]>;
   /** Webhooks that came while the feed was paused. */
@@ -44,14 +34,14 @@ export interface LiveRows {
   readonly loadOlder: () => void;
 }
 
-export type LiveFilter = (webhook: FeedWebhook) => boolean;
+export type LiveFilter = (row: LiveRow) => boolean;
 
 /**
  * The rows of the live page: the newest of the list, then what the feed brings. While it is held (paused, hovered,
  * scrolled) new rows are kept aside and counted. Every row is there once, whatever was sent twice.
  */
-export function useLiveRows(query: QueryValues, passes: LiveFilter): LiveRows {
-  const live = useMemo(() => createRows(query, passes), [JSON.stringify(query)]);
+export function useLiveRows(query: QueryValues, verdict: string, passes: LiveFilter): LiveRows {
+  const live = useMemo(() => createRows(query, passes), [JSON.stringify(query), verdict]);
   useEffect(() => live.start(), [live]);
   return live;
 }
@@ -67,14 +57,14 @@ function createRows(query: QueryValues, passes: LiveFilter): LiveRows & { start:
   let isHeld = false;
 
   const load = async (isOlder: boolean): Promise<void> => {
-    const page = await get<Page<ListedWebhook>>('v1/webhooks', {
+    const page = await get<Page<WebhookSummary>>('v1/webhooks', {
       ...query,
       limit: 50,
       ...(isOlder && cursor !== null && { cursor }),
     });
     ({ next_cursor: cursor } = page);
     older.value = cursor !== null;
-    const listed = page.data.map(rowOf);
+    const listed = page.data.map(rowOf).filter(passes);
     rows.value = isOlder
       ? merged(rows.peek(), listed).slice(-MAX_ROWS)
       : merged(listed, rows.peek()).slice(0, MAX_ROWS);
@@ -94,7 +84,7 @@ function createRows(query: QueryValues, passes: LiveFilter): LiveRows & { start:
     return onFeed(({ webhooks, skipped: left, gap }) => {
       if (gap) tryLoad(false);
       skipped.value += left;
-      const fresh = webhooks.filter(passes).map(freshRow).reverse();
+      const fresh = webhooks.map(freshRow).filter(passes).reverse();
       if (fresh.length === 0) return;
       kept.value = merged(fresh, kept.peek()).slice(0, MAX_ROWS);
       waiting.value += fresh.length;
@@ -121,7 +111,7 @@ const freshRow = ({ id, at, channel, event, deliveries, items, total }: FeedWebh
   isFresh: true,
 });
 
-const rowOf = ({ id, received_at: at, channel, event, items, verdicts, held }: ListedWebhook): LiveRow => ({
+const rowOf = ({ id, received_at: at, channel, event, items, verdicts, held }: WebhookSummary): LiveRow => ({
   ...{ id, at, channel, event },
   deliveries: null,
   items: listedItems(verdicts, held),
@@ -130,7 +120,7 @@ const rowOf = ({ id, received_at: at, channel, event, items, verdicts, held }: L
 });
 
 /** The list has counts by verdict only: one entry for each, without its rule. */
-function listedItems(verdicts: ListedWebhook['verdicts'], held: number): FeedItem[] {
+function listedItems(verdicts: WebhookSummary['verdicts'], held: number): FeedItem[] {
   const all = Object.entries(verdicts) as [FeedItem['verdict'], number][];
   let left = held;
   return all.flatMap(([verdict, count]) =>

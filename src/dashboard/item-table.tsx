@@ -30,9 +30,7 @@ function Why({ item }: { readonly item: Item }) {
       {reason}
       {evidence.resyncs.map((id) => (
         <span key={id} class="evidence">
-          <IdLink page="resyncs" id={id}>
-            resync {id}
-          </IdLink>
+          by resync <IdLink page="resyncs" id={id} />
         </span>
       ))}
     </>

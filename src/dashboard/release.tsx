@@ -7,7 +7,6 @@ import { Dialog } from './dialog.js';
 import { Check, Form } from './form.js';
 import { TargetLink } from './links.js';
 import { useLoad } from './loading.js';
-import { targets } from './names.js';
 import { announce, ProblemNotice } from './notice.js';
 
 type Released = Pick<Item, 'id' | 'channel' | 'message_id' | 'verdict' | 'rule' | 'reason' | 'event'>;
@@ -39,9 +38,7 @@ export function ReleaseDialog({ item, onClose, onDone }: ReleaseProps) {
       </p>
       <ProblemNotice error={error} />
       <Form label="Release" action="Release" onSubmit={send} onCancel={onClose}>
-        {survey && (
-          <Preview survey={survey} event={item.event} channel={item.channel} onChoose={(ids) => (chosen.value = ids)} />
-        )}
+        {survey && <Preview survey={survey} onChoose={(ids) => (chosen.value = ids)} />}
         <p class="dim">It is sent however old it is, and behind what is pending in its chat.</p>
       </Form>
     </Dialog>
@@ -56,17 +53,12 @@ async function surveyOf({ message_id: messageId, channel, verdict }: Released): 
 
 interface PreviewProps {
   readonly survey: ReleaseSurvey;
-  readonly event: string;
-  readonly channel: string;
   readonly onChoose: (targets: readonly string[] | null) => void;
 }
 
-function Preview({ survey, event, channel, onChoose }: PreviewProps) {
+function Preview({ survey, onChoose }: PreviewProps) {
   const goes = Object.keys(survey.by_target);
   const chosen = useSignal(new Set(goes));
-  const others = (targets.value ?? []).filter(
-    ({ id, channels }) => !goes.includes(id) && (channels.includes('*') || channels.includes(channel)),
-  );
   const toggle = (id: string, on: boolean): void => {
     if (on) chosen.value.add(id);
     else chosen.value.delete(id);
@@ -89,11 +81,12 @@ function Preview({ survey, event, channel, onChoose }: PreviewProps) {
           />
         </li>
       ))}
-      {others.map(({ id, name }) => (
+      {Object.keys(survey.already_sent).map((id) => (
         <li key={id} class="dim">
-          {name} has received it already, or does not subscribe to {event}
+          <TargetLink id={id} /> was sent it already
         </li>
       ))}
+      {goes.length === 0 && <li>No target would be sent anything.</li>}
     </ul>
   );
 }

@@ -39,7 +39,7 @@ export function Table<T>({ caption, columns, rows, keyOf, isNew }: TableProps<T>
           <tr key={keyOf(row)} role="row" class={isNew?.(row) ? 'fresh' : undefined}>
             {columns.map(({ head, kind = 'text', cell }) => (
               <td key={head} role="cell" class={`col-${kind}`} data-head={head}>
-                {cell(row)}
+                <div class="cell">{cell(row)}</div>
               </td>
             ))}
           </tr>

@@ -71,7 +71,7 @@ function DiffView({ webhook }: { readonly webhook: Webhook }) {
           </button>
         ))}
       </div>
-      <Sizes webhook={webhook} positions={positions} />
+      <Sizes webhook={webhook} positions={positions} sent={sent} />
       {sent.map(({ id, status, released }) => (
         <p key={id}>
           <IdLink page="deliveries" id={id} /> <Status status={status} />{' '}
@@ -99,28 +99,27 @@ interface PartProps {
   readonly positions: ReadonlySet<number> | null;
 }
 
-function Sizes({ webhook, positions }: PartProps) {
+interface SizesProps extends PartProps {
+  readonly sent: Webhook['deliveries'];
+}
+
+function Sizes({ webhook, positions, sent }: SizesProps) {
   const { items, body } = webhook;
-  const before = bytesOf(body);
+  const before = bytesOf(body).toLocaleString();
   if (positions === null) {
     return (
       <p>
-        {items.length} {items.length === 1 ? 'item' : 'items'}, <span class="num">{before.toLocaleString()}</span> bytes
+        {items.length} {items.length === 1 ? 'item' : 'items'}, <span class="num">{before}</span> bytes
       </p>
     );
   }
-  const cut = items.filter(({ position }) => !positions.has(position));
-  const bytes = cut.reduce((sum, item) => sum + sizeOf(item), 0);
   if (positions.size === 0) return <p>It was sent nothing of this webhook.</p>;
+  const cut = items.filter(({ position }) => !positions.has(position)).length;
   return (
     <p>
-      {items.length - cut.length} of {items.length} items sent.{' '}
-      {cut.length > 0 && (
-        <>
-          Cut: {cut.length} {cut.length === 1 ? 'item' : 'items'}, <span class="num">{before.toLocaleString()}</span>{' '}
-          bytes before, <span class="num">{(before - bytes).toLocaleString()}</span> without them.
-        </>
-      )}
+      {items.length - cut} of {items.length} items sent{cut > 0 && `, ${cut} cut`}: <span class="num">{before}</span>{' '}
+      bytes received, <span class="num">{sent.map(({ bytes }) => bytes.toLocaleString()).join(' + ')}</span> bytes sent
+      {sent.length > 1 && ` in ${sent.length} requests`}.
     </p>
   );
 }

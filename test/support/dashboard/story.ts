@@ -101,14 +101,15 @@ async function resyncStory({ call, webhook, whapi }: Stage): Promise<string> {
 }
 
 async function auditStory({ call, whapi }: Stage): Promise<string> {
+  const timestamp = now() + 1; // after the channel was added: before that, the gateway cannot tell
   for (let index = 0; index < NEVER_CAME; index++) {
-    const timestamp = now() + 1; // after the channel was added: before that, the gateway cannot tell
     whapi.store(message(`missing.AAAA.${index}`, { timestamp }) as never);
   }
+  await eventually(async () => await Promise.resolve(now() > timestamp));
   const { id } = await call<{ id: string }>('POST', '/v1/audits', {
     channel: 'shop',
     since: new Date((now() - 20 * DAY_SECONDS) * 1000).toISOString(),
-    until: new Date((now() + 60) * 1000).toISOString(),
+    until: new Date(now() * 1000).toISOString(),
   });
   await eventually(async () => (await call<{ status: string }>('GET', `/v1/audits/${id}`)).status !== 'running');
   return id;
