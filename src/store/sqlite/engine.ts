@@ -23,6 +23,7 @@ import { ItemRelease } from './item-release.js';
 import { ItemViews } from './item-views.js';
 import { SqliteItems } from './items.js';
 import { SqliteJobs } from './jobs.js';
+import { LaneOrder } from './lane-order.js';
 import { LargeWebhooks } from './large-webhooks.js';
 import { SqliteOutbox } from './outbox.js';
 import { Pruning } from './pruning.js';
@@ -40,6 +41,7 @@ import { TrafficCounts } from './traffic-counts.js';
 import { SqliteTraffic } from './traffic.js';
 import { WorkCounts } from './under-way.js';
 import { SqliteUpkeep } from './upkeep.js';
+import { WebhookLists } from './webhook-lists.js';
 import { WebhookViews } from './webhook-views.js';
 import type { Store } from '../store.js';
 
@@ -84,7 +86,8 @@ function assemble({ db, isChecked, close }: OpenDatabase, effects: StoreEffects)
   const audits = new AuditTables(db, registry);
   const held = new HeldItems(db, registry);
   const release = new ItemRelease(db, registry, deliveries, held);
-  const deliveryViews = new DeliveryViews(db);
+  const order = new LaneOrder(db);
+  const deliveryViews = new DeliveryViews(db, order);
   const itemViews = new ItemViews(db, held);
   const workCounts = new WorkCounts(db, registry, counts);
   const removals = new Removals(db, { deliveries, resyncWindows, audits });
@@ -136,7 +139,15 @@ function assemble({ db, isChecked, close }: OpenDatabase, effects: StoreEffects)
     ),
     breakers,
     traffic: new SqliteTraffic(db, traffic, now),
-    items: new SqliteItems(itemViews, new WebhookViews(db), new Explanations(db, held), now),
+    items: new SqliteItems(
+      {
+        views: itemViews,
+        webhooks: new WebhookViews(db, order),
+        lists: new WebhookLists(db),
+        explanations: new Explanations(db, held, order),
+      },
+      now,
+    ),
     upkeep: new SqliteUpkeep(
       db,
       {
