@@ -133,8 +133,6 @@ CREATE INDEX deliveries_due_again ON deliveries (target, due_at, id) WHERE statu
 
 CREATE INDEX deliveries_due_first ON deliveries (target, due_at, id) WHERE status = 'pending' AND blocked = 0 AND tries = 0;
 
-CREATE INDEX deliveries_leased ON deliveries (lease) WHERE lease IS NOT NULL;
-
 CREATE INDEX deliveries_pending ON deliveries (target, id) WHERE status = 'pending';
 
 CREATE TABLE evidence (

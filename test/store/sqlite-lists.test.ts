@@ -4,6 +4,7 @@ import { Ids } from '../../src/store/rules/ids.js';
 import { BulkRelease, BulkRetry, NO_BOUNDS } from '../../src/store/sqlite/bulk.js';
 import type { BulkCursor } from '../../src/store/sqlite/bulk.js';
 import { openDatabase } from '../../src/store/sqlite/database.js';
+import { Leases } from '../../src/store/sqlite/leases.js';
 import type { Db } from '../../src/store/sqlite/database.js';
 import { ABOVE_ALL_IDS } from '../../src/store/sqlite/filters.js';
 import { HeldItems } from '../../src/store/sqlite/held-items.js';
@@ -199,7 +200,7 @@ function open() {
   const release = new BulkRelease(db, registry, new ItemRelease(db, registry, outbox, held), held);
   return {
     db,
-    views: new DeliveryViews(db, new LaneOrder(db)),
+    views: new DeliveryViews(db, new Leases(), new LaneOrder(db)),
     items: new ItemViews(db, held),
     registry,
     retry,

@@ -5,6 +5,7 @@ import { finish } from '../../slices.js';
 import { decodeCursor, deliveryId, encodeCursor, encodeNumber, parseDeliveryId } from '../rules/ids.js';
 import { KEY_BYTES } from '../rules/keys.js';
 import type { Db } from './database.js';
+import type { Leases } from './leases.js';
 import { ABOVE_ALL_IDS, allOf, deliveryRange, deliveryConditions, leastMatchingId } from './filters.js';
 import type { LaneOrder } from './lane-order.js';
 import { paged } from './paging.js';
@@ -27,7 +28,6 @@ export interface DeliveryRow {
   last_error: string | null;
   log: string;
   enabled: number;
-  lease: number | null;
   breaker: string | null;
   released: number;
   webhook_id: number;
@@ -39,7 +39,7 @@ export interface DeliveryRow {
 }
 
 export const DELIVERY_COLUMNS = `d.id, d.status, t.id AS target_id, d.channel, w.event, d.verdicts, d.blocked, d.due_at,
-  d.attempts, d.created_at, d.settled_at, d.last_error, d.log, d.released, d.lease, t.enabled,
+  d.attempts, d.created_at, d.settled_at, d.last_error, d.log, d.released, t.enabled,
   d.webhook_id, d.positions, length(coalesce(d.body, w.body)) AS bytes, length(d.chats) AS lane_bytes,
   d.newest_message_at, t.max_age_seconds, (SELECT state FROM breakers b WHERE b.target = d.target) AS breaker`;
 export const DELIVERY_TABLES =
@@ -51,10 +51,12 @@ const LATEST_DATE = 8.64e15;
 /** Lists of deliveries, and single ones; reads only. */
 export class DeliveryViews {
   readonly #db: Db;
+  readonly #leases: Leases;
   readonly #order: LaneOrder;
 
-  constructor(db: Db, order: LaneOrder) {
+  constructor(db: Db, leases: Leases, order: LaneOrder) {
     this.#db = db;
+    this.#leases = leases;
     this.#order = order;
   }
 
@@ -74,7 +76,7 @@ export class DeliveryViews {
       (row) => encodeCursor(row.id),
     );
     const data: DeliveryView[] = [];
-    for (const row of page.data) data.push(deliveryView(row, await inSlices(this.#order.frontOf(row))));
+    for (const row of page.data) data.push(deliveryView(row, this.#leases, await inSlices(this.#order.frontOf(row))));
     return { ...page, data };
   }
 
@@ -143,7 +145,7 @@ export class DeliveryViews {
   }
 
   #view(row: DeliveryRow): DeliveryView {
-    return deliveryView(row, finish(this.#order.frontOf(row)));
+    return deliveryView(row, this.#leases, finish(this.#order.frontOf(row)));
   }
 }
 
@@ -153,9 +155,13 @@ function waitOf({ blocked, enabled, breaker }: DeliveryRow): DeliveryWait | null
   return breaker === 'open' ? 'breaker' : null;
 }
 
-/** @param front the delivery at the front of the lanes in which it waits; null: it does not wait there */
-export function deliveryView(row: DeliveryRow, front: number | null): DeliveryView {
+/**
+ * While a delivery is in flight, its next attempt is due when its lease ends (I5).
+ * @param front the delivery at the front of the lanes in which it waits; null: it does not wait there
+ */
+export function deliveryView(row: DeliveryRow, leases: Leases, front: number | null): DeliveryView {
   const verdicts = row.verdicts.split(',') as Verdict[];
+  const dueAt = leases.get(row.id)?.until ?? row.due_at;
   return {
     id: deliveryId(row.id),
     status: row.status,
@@ -165,7 +171,7 @@ export function deliveryView(row: DeliveryRow, front: number | null): DeliveryVi
     verdicts,
     attempts: row.attempts,
     createdAt: row.created_at,
-    nextAttemptAt: row.status === 'pending' && row.blocked === 0 ? row.due_at : null,
+    nextAttemptAt: row.status === 'pending' && row.blocked === 0 ? dueAt : null,
     waitsFor: row.status === 'pending' ? waitOf(row) : null,
     settledAt: row.settled_at,
     lastError: row.last_error,
@@ -185,6 +191,6 @@ function expiryOf({ newest_message_at: newestAt, max_age_seconds: maxAgeSeconds 
   return expiresAt <= LATEST_DATE ? expiresAt : null;
 }
 
-export function waitingView(row: DeliveryRow, front: number | null): WaitingDelivery {
-  return { ...deliveryView(row, front), underWay: row.status === 'pending' && row.lease !== null };
+export function waitingView(row: DeliveryRow, leases: Leases, front: number | null): WaitingDelivery {
+  return { ...deliveryView(row, leases, front), underWay: leases.get(row.id) !== undefined };
 }

@@ -7,6 +7,7 @@ import type { DeliveryRow } from './delivery-views.js';
 import { yieldToCommits } from './slices.js';
 import type { HeldItems } from './held-items.js';
 import type { LaneOrder } from './lane-order.js';
+import type { Leases } from './leases.js';
 import { RESYNC_MESSAGE_COLUMNS, resyncMessageView } from './resync-views.js';
 import type { ResyncMessageRow } from './resync-views.js';
 import {
@@ -31,12 +32,14 @@ const DELIVERIES_PER_SLICE = 200;
 export class Explanations {
   readonly #db: Db;
   readonly #held: HeldItems;
+  readonly #leases: Leases;
   readonly #order: LaneOrder;
   readonly #delivery;
 
-  constructor(db: Db, held: HeldItems, order: LaneOrder) {
+  constructor(db: Db, held: HeldItems, leases: Leases, order: LaneOrder) {
     this.#db = db;
     this.#held = held;
+    this.#leases = leases;
     this.#order = order;
     this.#delivery = db.prepare<[number], DeliveryRow>(
       `SELECT ${DELIVERY_COLUMNS} FROM ${DELIVERY_TABLES} WHERE d.id = ?`,
@@ -128,9 +131,9 @@ export class Explanations {
     const front = await inSlices(this.#order.frontOf(row));
     const ahead = front === null ? undefined : this.#delivery.get(front);
     return {
-      ...waitingView(row, front),
+      ...waitingView(row, this.#leases, front),
       log: JSON.parse(row.log) as Attempt[],
-      ahead: ahead ? waitingView(ahead, null) : null,
+      ahead: ahead ? waitingView(ahead, this.#leases, null) : null,
     };
   }
 }

@@ -5,6 +5,7 @@ import { finish } from '../../slices.js';
 import { encodeNumber, leastId, parseWebhookId } from '../rules/ids.js';
 import type { Db } from './database.js';
 import type { LaneOrder } from './lane-order.js';
+import type { Leases } from './leases.js';
 import { yieldToCommits } from './slices.js';
 import { itemView } from './sightings.js';
 import type { SightingRow } from './sightings.js';
@@ -35,13 +36,15 @@ const LEAST_WEBHOOK_ID = leastId(Date.UTC(2020, 0));
 /** One stored webhook with its items and deliveries; reads only. */
 export class WebhookViews {
   readonly #db: Db;
+  readonly #leases: Leases;
   readonly #webhook;
   readonly #items;
   readonly #deliveries;
   readonly #order: LaneOrder;
 
-  constructor(db: Db, order: LaneOrder) {
+  constructor(db: Db, leases: Leases, order: LaneOrder) {
     this.#db = db;
+    this.#leases = leases;
     this.#order = order;
     this.#webhook = db.prepare<[number], WebhookRow>('SELECT * FROM webhooks WHERE id = ?');
     // Without the webhook, whose last columns are behind its body: SQLite would follow that for each item.
@@ -71,7 +74,7 @@ export class WebhookViews {
     const deliveries = await viewsOf(
       (after) => this.#deliveries.all(row.id, after),
       (delivery) => delivery.id,
-      (delivery) => deliveryView(delivery, finish(this.#order.frontOf(delivery))),
+      (delivery) => deliveryView(delivery, this.#leases, finish(this.#order.frontOf(delivery))),
     );
     return {
       id: encodeNumber(row.id),
