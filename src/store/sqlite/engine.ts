@@ -35,6 +35,7 @@ import { ResyncCallTables } from './resync-calls.js';
 import { ResyncViews } from './resync-views.js';
 import { ResyncWindows } from './resync-windows.js';
 import { SqliteResyncs } from './resyncs.js';
+import { SqliteRollups } from './rollups.js';
 import { TargetCounts } from './target-counts.js';
 import { TrafficCounts } from './traffic-counts.js';
 import { SqliteTraffic } from './traffic.js';
@@ -137,6 +138,7 @@ function assemble({ db, isChecked, close }: OpenDatabase, effects: StoreEffects)
     breakers,
     traffic: new SqliteTraffic(db, traffic, now),
     items: new SqliteItems(itemViews, new WebhookViews(db), new Explanations(db, held), now),
+    rollups: new SqliteRollups(db, commit),
     upkeep: new SqliteUpkeep(
       db,
       {
