@@ -41,6 +41,7 @@ import { ResyncCallTables } from './resync-calls.js';
 import { ResyncViews } from './resync-views.js';
 import { ResyncWindows } from './resync-windows.js';
 import { SqliteResyncs } from './resyncs.js';
+import { SqliteRollups } from './rollups.js';
 import { TargetCounts } from './target-counts.js';
 import { TransactionMemory } from './transaction-memory.js';
 import { TrafficCounts } from './traffic-counts.js';
@@ -168,6 +169,7 @@ function assemble({ db, isChecked, close }: OpenDatabase, effects: StoreEffects,
       },
       now,
     ),
+    rollups: new SqliteRollups(db, commit),
     upkeep: new SqliteUpkeep(
       db,
       {
