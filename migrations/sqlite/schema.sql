@@ -283,6 +283,14 @@ CREATE TABLE resyncs (
 
 CREATE INDEX resyncs_incomplete ON resyncs (number) WHERE complete = 0;
 
+CREATE TABLE rollups (
+  step_ms INTEGER NOT NULL,
+  subject TEXT NOT NULL,    -- a channel, a target, or all of them: see src/metrics.ts
+  start   INTEGER NOT NULL, -- Unix milliseconds, a multiple of step_ms
+  figures TEXT NOT NULL,    -- JSON: numbers by name
+  PRIMARY KEY (step_ms, subject, start)
+) WITHOUT ROWID;
+
 CREATE TABLE sightings (
   webhook_id  INTEGER NOT NULL,
   position    INTEGER NOT NULL,

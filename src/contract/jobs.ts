@@ -44,22 +44,29 @@ export const StartedJobSchema = Type.Object(
 export type StartedJob = Static<typeof StartedJobSchema>;
 
 /** What bulk work would do: the answer to a dry run. */
-const surveyOf = <T extends TSchema & { readonly $id?: string }>($id: string, entry: T) =>
-  Type.Object(
-    {
-      dry_run: Type.Literal(true),
-      count: Type.Integer({ description: 'How many would be sent, each counted once.' }),
-      by_target: Type.Record(Type.String(), Type.Integer(), { description: 'How many each target would be sent.' }),
-      by_verdict: Type.Record(Type.String(), Type.Integer(), { description: 'How many have an item of each verdict.' }),
-      sample: Type.Array(ref(entry), { description: 'The first 20.' }),
-    },
-    { $id, description: 'The result of a dry run.' },
-  );
+const surveyOf = <T extends TSchema & { readonly $id?: string }>(entry: T) => ({
+  dry_run: Type.Literal(true),
+  count: Type.Integer({ description: 'How many would be sent, each counted once.' }),
+  by_target: Type.Record(Type.String(), Type.Integer(), { description: 'How many each target would be sent.' }),
+  by_verdict: Type.Record(Type.String(), Type.Integer(), { description: 'How many have an item of each verdict.' }),
+  sample: Type.Array(ref(entry), { description: 'The first 20.' }),
+});
 
-export const RetrySurveySchema = surveyOf('RetrySurvey', DeliverySchema);
+export const RetrySurveySchema = Type.Object(surveyOf(DeliverySchema), {
+  $id: 'RetrySurvey',
+  description: 'The result of a dry run.',
+});
 export type RetrySurvey = Static<typeof RetrySurveySchema>;
 
-export const ReleaseSurveySchema = surveyOf('ReleaseSurvey', ItemSchema);
+export const ReleaseSurveySchema = Type.Object(
+  {
+    ...surveyOf(ItemSchema),
+    already_sent: Type.Record(Type.String(), Type.Integer(), {
+      description: 'How many of the items that match each target was sent already.',
+    }),
+  },
+  { $id: 'ReleaseSurvey', description: 'The result of a dry run.' },
+);
 export type ReleaseSurvey = Static<typeof ReleaseSurveySchema>;
 
 /** What a request for bulk work is answered. */

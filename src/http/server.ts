@@ -15,6 +15,8 @@ import type { AdminAccess, NoteAuthentication, RefuseAuthentication } from './au
 import { trustProxyOf, warnOfUntrustedProxy } from './client-address.js';
 import { limitConnections } from './connections.js';
 import type { Connections } from './connections.js';
+import { dashboardRoutes } from './dashboard.js';
+import { DASHBOARD_FOLDER, readDashboard } from './dashboard-files.js';
 import { ingress } from './ingress.js';
 import { describeRoutes } from './openapi.js';
 import { operationRoutes } from './operation.js';
@@ -180,6 +182,7 @@ async function buildServer(options: ServerOptions): Promise<FastifyInstance> {
     ...{ store, openSecret, refuse, onAuthenticated, guard, log },
     ...{ ratePerMinute, timeoutMs, uploads, publicUrl, whapiBaseUrl, resyncs },
   });
+  await app.register(dashboardRoutes, { files: readDashboard(DASHBOARD_FOLDER) });
   const access = adminAccess(options, refuse, onAuthenticated);
   const sessions = createSessions(options.adminToken, publicUrl, effects);
   await app.register(sessionRoutes, { ...access, sessions, publicUrl });

@@ -48,6 +48,8 @@ export interface SurveyCounts {
   readonly count: number;
   /** How many each target would receive, by target id. */
   readonly byTarget: Readonly<Record<string, number>>;
+  /** How many each target has a delivery of already, by target id. A retry sends again, and has none. */
+  readonly alreadySent: Readonly<Record<string, number>>;
   /** How many have an item of each verdict. */
   readonly byVerdict: Readonly<Partial<Record<Verdict, number>>>;
 }

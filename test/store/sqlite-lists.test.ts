@@ -17,8 +17,10 @@ import { NEVER_SEEN } from '../../src/store/sqlite/ledger-rows.js';
 import { LedgerMemory } from '../../src/store/sqlite/ledger-memory.js';
 import { RememberedIds } from '../../src/store/sqlite/remembered-ids.js';
 import { RegistryTables } from '../../src/store/sqlite/registry-tables.js';
+import { LaneOrder } from '../../src/store/sqlite/lane-order.js';
 import { ItemRelease } from '../../src/store/sqlite/item-release.js';
 import { DeliveryViews } from '../../src/store/sqlite/delivery-views.js';
+import { WebhookLists } from '../../src/store/sqlite/webhook-lists.js';
 import { temporaryFolder } from '../support/files.js';
 import type { DeliveryFilter } from '../../src/store/deliveries.js';
 import type { ItemFilter } from '../../src/store/items.js';
@@ -96,6 +98,20 @@ describe('lists and bulk jobs behind any number of delivered deliveries:', () =>
     const walks = plans().filter((plan) => plan !== FIRST_OF_MESSAGE);
     expect(walks.map((plan) => plan.includes(index) && plan.includes(inOrder))).toEqual([true, true]);
   });
+
+  it.each([{}, { event: 'quiet' }, { channel: 'main', since: 1, until: 2 }])(
+    'webhooks filtered by %j are read in the order of their ids, and their verdicts by primary key',
+    async (filter) => {
+      const { db } = open();
+      fill(db, 3);
+      const plans = plansOf(db, /^(SEARCH|SCAN|USE TEMP)/);
+      await new WebhookLists(db).webhooks(filter, ALL);
+      const walk = /^SEARCH (w|webhooks) USING (INTEGER PRIMARY KEY|PRIMARY KEY) \(rowid>\? AND rowid<\?\)$/;
+      const verdicts = ['SEARCH sightings USING PRIMARY KEY (webhook_id=?)', 'USE TEMP B-TREE FOR GROUP BY'];
+      expect(plans().filter((plan) => !walk.test(plan) && !verdicts.includes(plan))).toEqual([]);
+      expect(plans().filter((plan) => walk.test(plan))).toHaveLength(2);
+    },
+  );
 
   it('runs are read in the order of their numbers, whatever the filter', async () => {
     const { db, plans } = open();
@@ -192,7 +208,7 @@ function open() {
   const release = new BulkRelease(db, registry, new ItemRelease(db, registry, outbox, held, ids), held);
   return {
     db,
-    views: new DeliveryViews(db, new Leases()),
+    views: new DeliveryViews(db, new Leases(), new LaneOrder(db)),
     ids,
     items: new ItemViews(db, held, ids),
     registry,
@@ -206,7 +222,7 @@ function open() {
  * The query plans of all SQL from now on: the indexes that SQLite uses for the rows of a list, and every step that
  * would scan a whole table or sort it.
  */
-function plansOf(db: Db): () => string[] {
+function plansOf(db: Db, shown = /^SEARCH (d|s|sightings) |SCAN|TEMP/): () => string[] {
   const prepare = db.prepare;
   const texts: string[] = [];
   db.prepare = (sql: string) => {
@@ -217,7 +233,7 @@ function plansOf(db: Db): () => string[] {
     texts.flatMap((sql) => {
       const values = Array<null>(sql.split('?').length - 1).fill(null);
       const steps = prepare<unknown[], { detail: string }>(`EXPLAIN QUERY PLAN ${sql}`).all(...values);
-      return steps.map(({ detail }) => detail).filter((detail) => /^SEARCH (d|s|sightings) |SCAN|TEMP/.test(detail));
+      return steps.map(({ detail }) => detail).filter((detail) => shown.test(detail));
     });
 }
 

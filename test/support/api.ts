@@ -29,6 +29,13 @@ export interface DeliveryJson {
   readonly waits_for: string | null;
   readonly settled_at: string | null;
   readonly last_error: string | null;
+  readonly released: boolean;
+  readonly webhook: string;
+  readonly positions: number[];
+  readonly bytes: number;
+  readonly lanes: number;
+  readonly waits_for_delivery: string | null;
+  readonly expires_at: string | null;
 }
 
 export interface ResyncJson {

@@ -1,8 +1,13 @@
 import type { Attempt, DeliveryStatus, DeliveryWait, Verdict } from '../../model.js';
-import { decodeCursor, deliveryId, encodeCursor, parseDeliveryId } from '../rules/ids.js';
+import { SECOND_MS } from '../../durations.js';
+import { inSlices } from '../../event-loop.js';
+import { finish } from '../../slices.js';
+import { decodeCursor, deliveryId, encodeCursor, encodeNumber, parseDeliveryId } from '../rules/ids.js';
+import { KEY_BYTES } from '../rules/keys.js';
 import type { Db } from './database.js';
 import type { Leases } from './leases.js';
 import { ABOVE_ALL_IDS, allOf, deliveryRange, deliveryConditions, leastMatchingId } from './filters.js';
+import type { LaneOrder } from './lane-order.js';
 import { paged } from './paging.js';
 import { ROWS_PER_SLICE, yieldToCommits } from './slices.js';
 import type { DeliveryDetail, DeliveryFilter, DeliveryView, WaitingDelivery } from '../deliveries.js';
@@ -25,22 +30,34 @@ export interface DeliveryRow {
   enabled: number;
   breaker: string | null;
   released: number;
+  webhook_id: number;
+  positions: string | null;
+  bytes: number;
+  lane_bytes: number;
+  newest_message_at: number | null;
+  max_age_seconds: number | null;
 }
 
 export const DELIVERY_COLUMNS = `d.id, d.status, t.id AS target_id, d.channel, w.event, d.verdicts, d.blocked, d.due_at,
   d.attempts, d.created_at, d.settled_at, d.last_error, d.log, d.released, t.enabled,
-  (SELECT state FROM breakers b WHERE b.target = d.target) AS breaker`;
+  d.webhook_id, d.positions, length(coalesce(d.body, w.body)) AS bytes, length(d.chats) AS lane_bytes,
+  d.newest_message_at, t.max_age_seconds, (SELECT state FROM breakers b WHERE b.target = d.target) AS breaker`;
 export const DELIVERY_TABLES =
   'deliveries d JOIN webhooks w ON w.id = d.webhook_id JOIN targets t ON t.number = d.target';
+
+/** The greatest time that a `Date` can hold; a sender may claim any time. */
+const LATEST_DATE = 8.64e15;
 
 /** Lists of deliveries, and single ones; reads only. */
 export class DeliveryViews {
   readonly #db: Db;
   readonly #leases: Leases;
+  readonly #order: LaneOrder;
 
-  constructor(db: Db, leases: Leases) {
+  constructor(db: Db, leases: Leases, order: LaneOrder) {
     this.#db = db;
     this.#leases = leases;
+    this.#order = order;
   }
 
   /** Newest first. */
@@ -52,12 +69,15 @@ export class DeliveryViews {
       rows.push(...(await this.#newestFirst(before, each, limit + 1)));
     }
     rows.sort((one, other) => other.id - one.id);
-    return paged(
+    const page = paged(
       rows,
       limit,
-      (row) => deliveryView(row, this.#leases),
+      (row) => row,
       (row) => encodeCursor(row.id),
     );
+    const data: DeliveryView[] = [];
+    for (const row of page.data) data.push(deliveryView(row, this.#leases, await inSlices(this.#order.frontOf(row))));
+    return { ...page, data };
   }
 
   /**
@@ -113,9 +133,7 @@ export class DeliveryViews {
         `SELECT ${DELIVERY_COLUMNS}, coalesce(d.body, w.body) AS body FROM ${DELIVERY_TABLES} WHERE d.id = ?`,
       )
       .get(parseDeliveryId(publicId));
-    return row
-      ? { ...deliveryView(row, this.#leases), body: row.body.toString('utf8'), log: JSON.parse(row.log) as Attempt[] }
-      : null;
+    return row ? { ...this.#view(row), body: row.body.toString('utf8'), log: JSON.parse(row.log) as Attempt[] } : null;
   }
 
   /** Without its body and log. */
@@ -123,7 +141,11 @@ export class DeliveryViews {
     const row = this.#db
       .prepare<[number], DeliveryRow>(`SELECT ${DELIVERY_COLUMNS} FROM ${DELIVERY_TABLES} WHERE d.id = ?`)
       .get(id);
-    return row ? deliveryView(row, this.#leases) : null;
+    return row ? this.#view(row) : null;
+  }
+
+  #view(row: DeliveryRow): DeliveryView {
+    return deliveryView(row, this.#leases, finish(this.#order.frontOf(row)));
   }
 }
 
@@ -133,8 +155,12 @@ function waitOf({ blocked, enabled, breaker }: DeliveryRow): DeliveryWait | null
   return breaker === 'open' ? 'breaker' : null;
 }
 
-/** While a delivery is in flight, its next attempt is due when its lease ends (I5). */
-export function deliveryView(row: DeliveryRow, leases: Leases): DeliveryView {
+/**
+ * While a delivery is in flight, its next attempt is due when its lease ends (I5).
+ * @param front the delivery at the front of the lanes in which it waits; null: it does not wait there
+ */
+export function deliveryView(row: DeliveryRow, leases: Leases, front: number | null): DeliveryView {
+  const verdicts = row.verdicts.split(',') as Verdict[];
   const dueAt = leases.get(row.id)?.until ?? row.due_at;
   return {
     id: deliveryId(row.id),
@@ -142,7 +168,7 @@ export function deliveryView(row: DeliveryRow, leases: Leases): DeliveryView {
     target: row.target_id,
     channel: row.channel,
     event: row.event,
-    verdicts: row.verdicts.split(',') as Verdict[],
+    verdicts,
     attempts: row.attempts,
     createdAt: row.created_at,
     nextAttemptAt: row.status === 'pending' && row.blocked === 0 ? dueAt : null,
@@ -150,9 +176,21 @@ export function deliveryView(row: DeliveryRow, leases: Leases): DeliveryView {
     settledAt: row.settled_at,
     lastError: row.last_error,
     released: row.released === 1,
+    webhookId: encodeNumber(row.webhook_id),
+    positions: row.positions === null ? [...verdicts.keys()] : (JSON.parse(row.positions) as number[]),
+    bytes: row.bytes,
+    lanes: row.lane_bytes / KEY_BYTES,
+    waitsForDelivery: front === null ? null : deliveryId(front),
+    expiresAt: row.status === 'pending' ? expiryOf(row) : null,
   };
 }
 
-export function waitingView(row: DeliveryRow, leases: Leases): WaitingDelivery {
-  return { ...deliveryView(row, leases), underWay: leases.get(row.id) !== undefined };
+function expiryOf({ newest_message_at: newestAt, max_age_seconds: maxAgeSeconds }: DeliveryRow): number | null {
+  if (newestAt === null || maxAgeSeconds === null) return null;
+  const expiresAt = Math.ceil((newestAt + maxAgeSeconds) * SECOND_MS);
+  return expiresAt <= LATEST_DATE ? expiresAt : null;
+}
+
+export function waitingView(row: DeliveryRow, leases: Leases, front: number | null): WaitingDelivery {
+  return { ...deliveryView(row, leases, front), underWay: leases.get(row.id) !== undefined };
 }

@@ -24,6 +24,7 @@ import { ItemRelease } from './item-release.js';
 import { ItemViews } from './item-views.js';
 import { SqliteItems } from './items.js';
 import { SqliteJobs } from './jobs.js';
+import { LaneOrder } from './lane-order.js';
 import { LargeWebhooks } from './large-webhooks.js';
 import { Leases } from './leases.js';
 import { LedgerFolding } from './ledger-folding.js';
@@ -40,12 +41,14 @@ import { ResyncCallTables } from './resync-calls.js';
 import { ResyncViews } from './resync-views.js';
 import { ResyncWindows } from './resync-windows.js';
 import { SqliteResyncs } from './resyncs.js';
+import { SqliteRollups } from './rollups.js';
 import { TargetCounts } from './target-counts.js';
 import { TransactionMemory } from './transaction-memory.js';
 import { TrafficCounts } from './traffic-counts.js';
 import { SqliteTraffic } from './traffic.js';
 import { WorkCounts } from './under-way.js';
 import { SqliteUpkeep } from './upkeep.js';
+import { WebhookLists } from './webhook-lists.js';
 import { WebhookViews } from './webhook-views.js';
 import type { Store } from '../store.js';
 
@@ -100,7 +103,8 @@ function assemble({ db, isChecked, close }: OpenDatabase, effects: StoreEffects,
   const audits = new AuditTables(db, registry, rememberedIds);
   const held = new HeldItems(db, registry);
   const release = new ItemRelease(db, registry, deliveries, held, rememberedIds);
-  const deliveryViews = new DeliveryViews(db, leases);
+  const order = new LaneOrder(db);
+  const deliveryViews = new DeliveryViews(db, leases, order);
   const itemViews = new ItemViews(db, held, rememberedIds);
   const workCounts = new WorkCounts(db, registry, counts);
   const removals = new Removals(db, { deliveries, resyncWindows, audits });
@@ -157,11 +161,15 @@ function assemble({ db, isChecked, close }: OpenDatabase, effects: StoreEffects,
     breakers,
     traffic: new SqliteTraffic(db, traffic, now),
     items: new SqliteItems(
-      itemViews,
-      new WebhookViews(db, leases),
-      new Explanations(db, held, leases, rememberedIds),
+      {
+        views: itemViews,
+        webhooks: new WebhookViews(db, leases, order),
+        lists: new WebhookLists(db),
+        explanations: new Explanations(db, held, leases, order, rememberedIds),
+      },
       now,
     ),
+    rollups: new SqliteRollups(db, commit),
     upkeep: new SqliteUpkeep(
       db,
       {

@@ -1,22 +1,22 @@
 import type { Attempt } from '../../model.js';
-import { keysIn, messageKey } from '../rules/keys.js';
+import { inSlices } from '../../event-loop.js';
+import { messageKey } from '../rules/keys.js';
 import type { Db } from './database.js';
 import { DELIVERY_COLUMNS, DELIVERY_TABLES, waitingView } from './delivery-views.js';
 import type { DeliveryRow } from './delivery-views.js';
 import type { RememberedId, RememberedIds } from './remembered-ids.js';
 import { yieldToCommits } from './slices.js';
 import type { HeldItems } from './held-items.js';
+import type { LaneOrder } from './lane-order.js';
 import type { Leases } from './leases.js';
 import { RESYNC_MESSAGE_COLUMNS, resyncMessageView } from './resync-views.js';
 import type { ResyncMessageRow } from './resync-views.js';
 import { FIRST_PLACE, INDEXED_BY_MESSAGE, IS_INDEXED_BY_MESSAGE, messageView, SIGHTING_COLUMNS } from './sightings.js';
 import type { SightingRow } from './sightings.js';
 import type { AuditFinding } from '../audits.js';
-import type { ExplainedDelivery, WaitingDelivery } from '../deliveries.js';
+import type { ExplainedDelivery } from '../deliveries.js';
 import type { Explanation } from '../items.js';
 
-/** Steps from a delivery to the one at the front; each leads to an earlier delivery. */
-const MAX_HOPS = 10;
 /** The newest sightings of a message are shown: the votes of a poll share its id and can be many thousands. */
 const MAX_SIGHTINGS = 500;
 
@@ -28,13 +28,19 @@ export class Explanations {
   readonly #db: Db;
   readonly #held: HeldItems;
   readonly #leases: Leases;
+  readonly #order: LaneOrder;
   readonly #ids: RememberedIds;
+  readonly #delivery;
 
-  constructor(db: Db, held: HeldItems, leases: Leases, ids: RememberedIds) {
+  constructor(db: Db, held: HeldItems, leases: Leases, order: LaneOrder, ids: RememberedIds) {
     this.#db = db;
     this.#held = held;
     this.#leases = leases;
+    this.#order = order;
     this.#ids = ids;
+    this.#delivery = db.prepare<[number], DeliveryRow>(
+      `SELECT ${DELIVERY_COLUMNS} FROM ${DELIVERY_TABLES} WHERE d.id = ?`,
+    );
   }
 
   /** Null: nothing is known of the id. */
@@ -94,7 +100,7 @@ export class Explanations {
     for (const [webhook, ours] of positions) {
       for (let after: number | undefined = 0; after !== undefined;) {
         const rows = this.#deliveriesAfter(webhook, after);
-        found.push(...rows.filter((row) => carriesOneOf(row, ours)).map((row) => this.#explained(row)));
+        for (const row of rows.filter((each) => carriesOneOf(each, ours))) found.push(await this.#explained(row));
         after = rows.length === DELIVERIES_PER_SLICE ? rows.at(-1)?.id : undefined;
         read += rows.length + 1;
         if (read < DELIVERIES_PER_SLICE) continue;
@@ -105,53 +111,23 @@ export class Explanations {
     return found;
   }
 
-  #deliveriesAfter(webhook: number, after: number): (DeliveryRow & { positions: string | null })[] {
+  #deliveriesAfter(webhook: number, after: number): DeliveryRow[] {
     return this.#db
-      .prepare<[number, number], DeliveryRow & { positions: string | null }>(
-        `SELECT ${DELIVERY_COLUMNS}, d.positions FROM ${DELIVERY_TABLES} WHERE d.webhook_id = ? AND d.id > ?
+      .prepare<[number, number], DeliveryRow>(
+        `SELECT ${DELIVERY_COLUMNS} FROM ${DELIVERY_TABLES} WHERE d.webhook_id = ? AND d.id > ?
          ORDER BY d.id LIMIT ${DELIVERIES_PER_SLICE}`,
       )
       .all(webhook, after);
   }
 
-  #explained(row: DeliveryRow): ExplainedDelivery {
+  async #explained(row: DeliveryRow): Promise<ExplainedDelivery> {
+    const front = await inSlices(this.#order.frontOf(row));
+    const ahead = front === null ? undefined : this.#delivery.get(front);
     return {
-      ...waitingView(row, this.#leases),
+      ...waitingView(row, this.#leases, front),
       log: JSON.parse(row.log) as Attempt[],
-      ahead: row.status === 'pending' && row.blocked > 0 ? this.#frontOf(row.id) : null,
+      ahead: ahead ? waitingView(ahead, this.#leases, null) : null,
     };
-  }
-
-  /** The delivery that must be settled first: follows what is ahead of it, because a batch stands in several lanes (I6). */
-  #frontOf(id: number): WaitingDelivery | null {
-    const select = this.#db.prepare<[number], DeliveryRow>(
-      `SELECT ${DELIVERY_COLUMNS} FROM ${DELIVERY_TABLES} WHERE d.id = ?`,
-    );
-    let row: DeliveryRow | undefined;
-    for (let hops = 0; hops < MAX_HOPS && (row === undefined || row.blocked > 0); hops += 1) {
-      const ahead = this.#aheadOf(row?.id ?? id);
-      row = ahead === undefined ? undefined : select.get(ahead);
-      if (!row) return null;
-    }
-    return row ? waitingView(row, this.#leases) : null;
-  }
-
-  /** The delivery at the front of a lane in which this one waits. */
-  #aheadOf(id: number): number | undefined {
-    const place = this.#db
-      .prepare<[number], { target: number; chats: Buffer; seq: number }>(
-        'SELECT target, chats, seq FROM deliveries WHERE id = ?',
-      )
-      .get(id);
-    if (!place) return undefined;
-    const first = this.#db.prepare<[number, Buffer, number], number>(
-      'SELECT delivery_id FROM lanes WHERE target = ? AND chat = ? AND seq < ? ORDER BY seq LIMIT 1',
-    );
-    for (const lane of keysIn(place.chats)) {
-      const ahead = first.pluck().get(place.target, lane, place.seq);
-      if (ahead !== undefined) return ahead;
-    }
-    return undefined;
   }
 }
 

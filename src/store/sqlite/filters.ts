@@ -68,6 +68,11 @@ function recordedConditions(
   ];
 }
 
+/** The conditions on a row of `webhooks w`. */
+export function webhookConditions(filter: RecordedFilter): (Condition | false)[] {
+  return recordedConditions(filter, ITEM_COLUMNS);
+}
+
 /** The conditions on a row of `deliveries d` inside `deliveryRange`. */
 export function deliveryConditions(filter: DeliveryFilter): (Condition | false)[] {
   return [filter.target !== undefined && ofTarget(filter.target), ...recordedConditions(filter, DELIVERY_COLUMNS)];

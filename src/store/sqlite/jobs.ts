@@ -142,12 +142,15 @@ export class SqliteJobs implements Jobs {
     const operation = this.#operationOf(work);
     operation.checkFilter();
     const byTarget: Record<string, number> = {};
+    const alreadySent: Record<string, number> = {};
     const byVerdict: Partial<Record<Verdict, number>> = {};
     const sample: BulkCursor[] = [];
     let count = 0;
     for (let after: BulkCursor | null = operation.start; after !== null;) {
       const { found, next }: Scanned = operation.scan(NO_BOUNDS, after);
-      for (const { place, targets, verdicts } of found) {
+      for (const { place, targets, alreadySent: sent = [], verdicts } of found) {
+        for (const id of sent) alreadySent[id] = (alreadySent[id] ?? 0) + 1;
+        if (targets.length === 0) continue;
         count += 1;
         if (sample.length < SAMPLE_SIZE) sample.push(place);
         for (const id of targets) byTarget[id] = (byTarget[id] ?? 0) + 1;
@@ -156,7 +159,7 @@ export class SqliteJobs implements Jobs {
       after = next;
       if (after !== null) await yieldToCommits();
     }
-    return { count, byTarget, byVerdict, sample };
+    return { count, byTarget, alreadySent, byVerdict, sample };
   }
 
   /** For use inside a transaction, like the two below. */

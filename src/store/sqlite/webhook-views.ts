@@ -1,8 +1,10 @@
 import { GatewayError } from '../../errors.js';
 import { decode } from '../../intake/decode.js';
 import type { WebhookHttpMethod } from '../../model.js';
+import { finish } from '../../slices.js';
 import { encodeNumber, leastId, parseWebhookId } from '../rules/ids.js';
 import type { Db } from './database.js';
+import type { LaneOrder } from './lane-order.js';
 import type { Leases } from './leases.js';
 import { yieldToCommits } from './slices.js';
 import { itemView } from './sightings.js';
@@ -38,18 +40,20 @@ export class WebhookViews {
   readonly #webhook;
   readonly #items;
   readonly #deliveries;
+  readonly #order: LaneOrder;
 
-  constructor(db: Db, leases: Leases) {
+  constructor(db: Db, leases: Leases, order: LaneOrder) {
     this.#db = db;
     this.#leases = leases;
+    this.#order = order;
     this.#webhook = db.prepare<[number], WebhookRow>('SELECT * FROM webhooks WHERE id = ?');
     // Without the webhook, whose last columns are behind its body: SQLite would follow that for each item.
     this.#items = db.prepare<[number, number], StoredItem>(
       `SELECT webhook_id, position, message_key, message_id, carrier, verdict, rule, held FROM sightings
        WHERE webhook_id = ? AND position > ? ORDER BY position LIMIT ${VIEWS_PER_SLICE}`,
     );
-    this.#deliveries = db.prepare<[number, number], DeliveryRow & { positions: string | null }>(
-      `SELECT ${DELIVERY_COLUMNS}, d.positions FROM ${DELIVERY_TABLES} WHERE d.webhook_id = ? AND d.id > ?
+    this.#deliveries = db.prepare<[number, number], DeliveryRow>(
+      `SELECT ${DELIVERY_COLUMNS} FROM ${DELIVERY_TABLES} WHERE d.webhook_id = ? AND d.id > ?
        ORDER BY d.id LIMIT ${VIEWS_PER_SLICE}`,
     );
   }
@@ -70,10 +74,7 @@ export class WebhookViews {
     const deliveries = await viewsOf(
       (after) => this.#deliveries.all(row.id, after),
       (delivery) => delivery.id,
-      ({ positions, ...delivery }) => ({
-        ...deliveryView(delivery, this.#leases),
-        positions: positions === null ? items.map(({ position }) => position) : (JSON.parse(positions) as number[]),
-      }),
+      (delivery) => deliveryView(delivery, this.#leases, finish(this.#order.frontOf(delivery))),
     );
     return {
       id: encodeNumber(row.id),
