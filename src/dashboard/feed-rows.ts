@@ -1,11 +1,12 @@
 import { signal } from '@preact/signals';
 import type { ReadonlySignal } from '@preact/signals';
 import { useEffect, useMemo } from 'preact/hooks';
+import type { FeedWebhook } from '../contract/feed.js';
 import type { WebhookSummary } from '../contract/items.js';
 import { get, wordsOf } from './api.js';
 import type { Page, QueryValues } from './api.js';
 import { onFeed } from './feed.js';
-import type { FeedItem, FeedWebhook } from './feed.js';
+import type { FeedItem } from './feed.js';
 import { MAX_ROWS } from './loading.js';
 
 /** A webhook as a row of the live page, from the list or from the feed. */

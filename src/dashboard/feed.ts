@@ -1,4 +1,5 @@
 import { signal } from '@preact/signals';
+import type { FeedDelivery, FeedSkipped, FeedWebhook } from '../contract/feed.js';
 import { checkSession, loggedIn } from './api.js';
 
 /**
@@ -7,34 +8,7 @@ import { checkSession, loggedIn } from './api.js';
  * a minute gives it up.
  */
 
-export interface FeedItem {
-  readonly position: number;
-  readonly verdict: 'new' | 'late' | 'restored' | 'duplicate' | 'event';
-  readonly rule: number;
-  readonly held: boolean;
-}
-
-export interface FeedWebhook {
-  readonly id: string;
-  readonly at: string;
-  readonly channel: string;
-  readonly event: string;
-  readonly deliveries: number;
-  /** The first 50 at most. */
-  readonly items: readonly FeedItem[];
-  readonly total: number;
-}
-
-export interface FeedDelivery {
-  readonly id: string;
-  readonly at: string;
-  readonly target: string;
-  readonly channel: string;
-  readonly event: string;
-  readonly status: 'pending' | 'delivered' | 'dead' | 'expired';
-  readonly attempts: number;
-  readonly http_status: number | null;
-}
+export type FeedItem = FeedWebhook['items'][number];
 
 /** What came since the last flush. */
 export interface FeedBatch {
@@ -168,7 +142,7 @@ function flush(): void {
     webhooks: of<FeedWebhook>('webhook'),
     deliveries: of<FeedDelivery>('delivery'),
     breakers: events.some(({ kind }) => kind === 'breaker'),
-    skipped: of<{ count: number }>('skipped').reduce((sum, { count }) => sum + count, 0),
+    skipped: of<FeedSkipped>('skipped').reduce((sum, { count }) => sum + count, 0),
     gap: events.some(({ kind }) => kind === 'gap'),
   };
   for (const listener of listeners) listener(batch);

@@ -1,7 +1,9 @@
 import { useSignal } from '@preact/signals';
 import type { Audit } from '../contract/audits.js';
 import type { DoctorReport } from '../contract/doctor.js';
+import type { Job } from '../contract/jobs.js';
 import type { Resync } from '../contract/resyncs.js';
+import type { Stats } from '../contract/stats.js';
 import type { Verdict } from '../model.js';
 import { get } from './api.js';
 import type { Page } from './api.js';
@@ -13,13 +15,11 @@ import { useLoad } from './loading.js';
 import { channels, targets } from './names.js';
 import { ProblemNotice } from './notice.js';
 import { JobBar } from './progress.js';
-import type { JobView } from './progress.js';
 import { ResyncProgress } from './resync-progress.js';
 import { href } from './routes.js';
 import { PageHead } from './shell.js';
 import { LatencyChart, RateChart, Spans } from './stats-charts.js';
 import { useStats } from './stats.js';
-import type { Stats } from './stats.js';
 import { Table } from './table.js';
 import type { Column } from './table.js';
 import { TargetState } from './target-state.js';
@@ -150,7 +150,7 @@ function DoctorTile() {
 interface Work {
   readonly resyncs: readonly Resync[];
   readonly audits: readonly Audit[];
-  readonly jobs: readonly JobView[];
+  readonly jobs: readonly Job[];
 }
 
 async function loadRunning(): Promise<Work> {
@@ -159,7 +159,7 @@ async function loadRunning(): Promise<Work> {
   const [resyncs, audits, jobs] = await Promise.all([
     of<Resync>('v1/resyncs'),
     of<Audit>('v1/audits'),
-    of<JobView>('v1/jobs'),
+    of<Job>('v1/jobs'),
   ]);
   return { resyncs, audits, jobs };
 }

@@ -28,8 +28,6 @@ export function Bar({ label, done, total, etaSeconds }: BarProps) {
 }
 
 const POLL_MS = 2000;
-/** Fields that gateways of this version give to running jobs. */
-export type JobView = Job & { readonly rate_per_minute?: number | null; readonly eta_seconds?: number | null };
 
 interface JobBarProps {
   readonly id: string;
@@ -38,11 +36,7 @@ interface JobBarProps {
 
 /** A job with its progress, until it ends. */
 export function JobBar({ id, onEnd }: JobBarProps) {
-  const {
-    value: job,
-    error,
-    reload,
-  } = useLoad(`job ${id}`, async () => await get<JobView>(path('v1/jobs', id)), POLL_MS);
+  const { value: job, error, reload } = useLoad(`job ${id}`, async () => await get<Job>(path('v1/jobs', id)), POLL_MS);
   const isOver = job !== null && job.status !== 'running';
   useEffect(() => {
     if (isOver) onEnd?.();

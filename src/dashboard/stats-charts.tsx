@@ -1,10 +1,10 @@
+import type { Stats } from '../contract/stats.js';
 import { useSignal } from '@preact/signals';
 import { useMemo } from 'preact/hooks';
 import { Chart } from './chart.js';
 import { Section } from './facts.js';
 import { ProblemNotice } from './notice.js';
 import { perMinute, timesOf, useStats } from './stats.js';
-import type { Stats } from './stats.js';
 
 const SPANS = [
   { label: '1 h', minutes: 60 },

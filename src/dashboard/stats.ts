@@ -1,47 +1,7 @@
-import type { Verdict } from '../model.js';
+import type { Stats } from '../contract/stats.js';
 import { get } from './api.js';
 import { useLoad } from './loading.js';
 import type { Loaded } from './loading.js';
-
-export interface Quantiles<T> {
-  readonly p50: T;
-  readonly p95: T;
-  readonly p99: T;
-}
-
-export interface Stats {
-  readonly minutes: number;
-  readonly channels: readonly {
-    readonly channel: string;
-    readonly last_webhook_at: string | null;
-    readonly webhooks: number;
-    readonly refused: number;
-    readonly items: Readonly<Record<Verdict, number>>;
-    readonly held: number;
-  }[];
-  readonly targets: readonly {
-    readonly target: string;
-    readonly name: string;
-    readonly enabled: boolean;
-    readonly pending: number;
-    readonly oldest_pending_at: string | null;
-    readonly breaker: { readonly state: string; readonly next_probe_at: string | null };
-    readonly attempts: number;
-    readonly failed_attempts: number;
-    readonly delivered: number;
-    readonly dead: number;
-    readonly expired: number;
-    readonly latency_ms: Quantiles<number> | null;
-    readonly lag_ms: Quantiles<number> | null;
-  }[];
-  readonly series: Readonly<
-    Record<Verdict | 'webhooks' | 'held' | 'attempts' | 'failed_attempts' | 'delivered' | 'dead', readonly number[]>
-  > & {
-    readonly from: string;
-    readonly step_seconds: number;
-    readonly latency_ms: Quantiles<readonly (number | null)[]>;
-  };
-}
 
 const REFRESH_MS = 10_000;
 

@@ -5,7 +5,7 @@ import type { Browser } from 'playwright-core';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { launch, missingBrowser } from '../support/dashboard/chromium.js';
 import { logIn, openPage } from '../support/dashboard/page.js';
-import { startStage } from '../support/dashboard/stage.js';
+import { eventually, startStage } from '../support/dashboard/stage.js';
 import type { Stage } from '../support/dashboard/stage.js';
 
 const TEST_MS = 120_000;
@@ -59,7 +59,7 @@ describe.skipIf(missingBrowser() !== null)('a page of another place', () => {
       await other.evaluate(
         `document.body.append(Object.assign(document.createElement('iframe'), { src: '${stage.gateway.url}/' }))`,
       );
-      await other.waitForFunction('frames.length === 1');
+      await eventually(async () => (await other.evaluate<number>('frames.length')) === 1);
       const framed = other.frames().find((frame) => frame !== other.mainFrame());
       expect(await framed?.locator('#app').count()).toBe(0);
       expect(await page.evaluate(`try { document.body.innerHTML = '<b>x</b>'; 'taken' } catch { 'refused' }`)).toBe(
