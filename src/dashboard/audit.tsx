@@ -10,7 +10,7 @@ import { Section, Tile } from './facts.js';
 import { Form } from './form.js';
 import { ChannelLink, MessageLink } from './links.js';
 import { useList, useLoad } from './loading.js';
-import { announce, Empty, ProblemNotice, Warnings } from './notice.js';
+import { announce, Empty, Pending, ProblemNotice, Warnings } from './notice.js';
 import { href } from './routes.js';
 import { PageHead } from './shell.js';
 import { ListTable } from './table.js';
@@ -27,7 +27,7 @@ export function AuditPage({ id }: { readonly id: string }) {
   } = useLoad(`audit ${id}`, async () => await get<Audit>(path('v1/audits', id)), REFRESH_MS);
   const list = useList<AuditMessage>(path('v1/audits', id, 'messages'), {});
   const releasing = useSignal(false);
-  if (audit === null) return <ProblemNotice error={error} retry={reload} />;
+  if (audit === null) return <Pending error={error} retry={reload} />;
   const cancel = (): void => {
     post(path('v1/audits', id, 'cancel')).then(
       () => {

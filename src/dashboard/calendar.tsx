@@ -1,6 +1,6 @@
 import type { Audit, AuditMessage } from '../contract/audits.js';
 import { all, useLoad } from './loading.js';
-import { ProblemNotice } from './notice.js';
+import { Pending } from './notice.js';
 import { path } from './api.js';
 
 /** Days of a range at most; a longer one shows its newest days. */
@@ -52,7 +52,7 @@ export function Calendar({ audit }: { readonly audit: Audit }) {
     key,
     async () => await all<AuditMessage>(path('v1/audits', audit.id, 'messages')),
   );
-  if (messages === null) return <ProblemNotice error={error} />;
+  if (messages === null) return <Pending error={error} />;
   const days = daysOf(audit, messages);
   return (
     <>

@@ -12,7 +12,7 @@ import { Facts, Section } from './facts.js';
 import { Field, Form } from './form.js';
 import { useLoad } from './loading.js';
 import { loadChannels } from './names.js';
-import { announce, ProblemNotice } from './notice.js';
+import { announce, Pending, ProblemNotice } from './notice.js';
 import { go, href } from './routes.js';
 import { PageHead } from './shell.js';
 import { fromLocalField, Time } from './time.js';
@@ -27,7 +27,7 @@ export function ChannelPage({ name }: { readonly name: string }) {
     reload,
   } = useLoad(`channel ${name}`, async () => await get<Channel>(path('v1/channels', name)), REFRESH_MS);
   const open = useSignal<Open>(null);
-  if (channel === null) return <ProblemNotice error={error} retry={reload} />;
+  if (channel === null) return <Pending error={error} retry={reload} />;
   const close = (): void => void (open.value = null);
   const button = (what: Open & string, text: string) => (
     <button type="button" onClick={() => (open.value = what)}>

@@ -11,7 +11,7 @@ import type { Fact } from './facts.js';
 import { ChannelLink, IdLink, TargetLink } from './links.js';
 import { useLoad } from './loading.js';
 import { targets } from './names.js';
-import { announce, ProblemNotice } from './notice.js';
+import { announce, Pending } from './notice.js';
 import { href } from './routes.js';
 import { PageHead } from './shell.js';
 import { useFeedReload } from './live-list.js';
@@ -21,7 +21,7 @@ export function DeliveryPage({ id }: { readonly id: string }) {
   const loaded = useLoad(`delivery ${id}`, async () => await get<DeliveryDetail>(path('v1/deliveries', id)));
   const { value: delivery, error, reload } = loaded;
   useFeedReload(loaded, ({ deliveries }) => deliveries.some((each) => each.id === id));
-  if (delivery === null) return <ProblemNotice error={error} retry={reload} />;
+  if (delivery === null) return <Pending error={error} retry={reload} />;
   const retry = (): void => {
     post(path('v1/deliveries', id, 'retry')).then(
       () => {

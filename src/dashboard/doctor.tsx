@@ -5,7 +5,7 @@ import { Status } from './badge.js';
 import { CurlButton } from './copy.js';
 import { Section } from './facts.js';
 import { useLoad } from './loading.js';
-import { ProblemNotice } from './notice.js';
+import { Pending } from './notice.js';
 import { Table } from './table.js';
 import type { Column } from './table.js';
 import { Time } from './time.js';
@@ -48,7 +48,7 @@ export function DoctorSection({ subject }: { readonly subject?: string }) {
         </>
       }
     >
-      <ProblemNotice error={error} />
+      {report === null && <Pending error={error} />}
       {report && (
         <p>
           {checks.length} checks, {fine} ok, checked <Time at={report.checked_at} />{' '}

@@ -16,7 +16,7 @@ import { IdLink, TargetLink } from './links.js';
 import { useFeedReload } from './live-list.js';
 import { useLoad } from './loading.js';
 import { channels } from './names.js';
-import { Empty, ProblemNotice } from './notice.js';
+import { Empty, Pending } from './notice.js';
 import { ReleaseDialog } from './release.js';
 import { go, href, route } from './routes.js';
 import { PageHead } from './shell.js';
@@ -71,7 +71,7 @@ async function channelOf(messageId: string): Promise<string | null> {
 
 function Found({ id }: { readonly id: string }) {
   const { value, error } = useLoad(`items ${id}`, async () => await get<Page<Item>>('v1/items', { message_id: id }));
-  if (value === null) return <ProblemNotice error={error} />;
+  if (value === null) return <Pending error={error} />;
   if (value.data.length > 0) return <ItemTable caption="Items with this message id" rows={value.data} />;
   return (
     <Empty title="No webhook has carried this id.">
@@ -102,7 +102,7 @@ function Explained({ channel, id }: { readonly channel: string; readonly id: str
     return (
       <>
         <PageHead title="Explain" above={above} />
-        <ProblemNotice error={error} retry={reload} />
+        <Pending error={error} retry={reload} />
       </>
     );
   }

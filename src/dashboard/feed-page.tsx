@@ -93,6 +93,7 @@ export function Live() {
         onMouseEnter={() => (hovered.value = true)}
         onMouseLeave={() => (hovered.value = false)}
         data-held={isHeld}
+        aria-busy={!live.loaded.value}
       >
         {rows.length > 0 && (
           <Table
@@ -104,7 +105,7 @@ export function Live() {
           />
         )}
       </div>
-      {rows.length === 0 && live.error.value === null && <NoWebhooks />}
+      {rows.length === 0 && live.loaded.value && live.error.value === null && <NoWebhooks />}
       {live.older.value && (
         <p class="more">
           <button type="button" onClick={live.loadOlder}>

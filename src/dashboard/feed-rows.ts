@@ -30,6 +30,8 @@ export interface LiveRows {
   readonly skipped: ReadonlySignal<number>;
   readonly error: ReadonlySignal<string | null>;
   readonly older: ReadonlySignal<boolean>;
+  /** The first rows have come, or failed to. */
+  readonly loaded: ReadonlySignal<boolean>;
   readonly hold: (on: boolean) => void;
   readonly show: () => void;
   readonly loadOlder: () => void;
@@ -54,6 +56,7 @@ function createRows(query: QueryValues, passes: LiveFilter): LiveRows & { start:
   const skipped = signal(0);
   const error = signal<string | null>(null);
   const older = signal(false);
+  const loaded = signal(false);
   let cursor: string | null = null;
   let isHeld = false;
 
@@ -72,7 +75,9 @@ function createRows(query: QueryValues, passes: LiveFilter): LiveRows & { start:
     error.value = null;
   };
   const tryLoad = (isOlder: boolean): void => {
-    load(isOlder).catch((reason: unknown) => (error.value = wordsOf(reason)));
+    load(isOlder)
+      .catch((reason: unknown) => (error.value = wordsOf(reason)))
+      .finally(() => (loaded.value = true));
   };
   const show = (): void => {
     rows.value = merged(kept.peek(), rows.peek()).slice(0, MAX_ROWS);
@@ -96,7 +101,7 @@ function createRows(query: QueryValues, passes: LiveFilter): LiveRows & { start:
     isHeld = on;
     if (!on && waiting.peek() > 0) show();
   };
-  return { rows, waiting, skipped, error, older, hold, show, loadOlder: () => tryLoad(true), start };
+  return { rows, waiting, skipped, error, older, loaded, hold, show, loadOlder: () => tryLoad(true), start };
 }
 
 /** Both lists, newest first as they are, each webhook once. */

@@ -59,6 +59,12 @@ export function ProblemNotice({ error, retry }: ProblemProps) {
   );
 }
 
+/** In place of what has not loaded yet: that it is loading, or why it did not. */
+export function Pending({ error, ...rest }: ProblemProps) {
+  if (error === null) return <p class="dim loading">Loading …</p>;
+  return <ProblemNotice error={error} {...rest} />;
+}
+
 interface EmptyProps {
   readonly title: string;
   readonly children?: ComponentChildren;

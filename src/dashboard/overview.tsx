@@ -13,7 +13,7 @@ import { Section, Tile } from './facts.js';
 import { ChannelLink, IdLink, TargetLink } from './links.js';
 import { useLoad } from './loading.js';
 import { channels, targets } from './names.js';
-import { ProblemNotice } from './notice.js';
+import { Pending, ProblemNotice } from './notice.js';
 import { JobBar } from './progress.js';
 import { ResyncProgress } from './resync-progress.js';
 import { href } from './routes.js';
@@ -38,7 +38,7 @@ export function Overview() {
         <Spans minutes={minutes.value} onChange={(next) => (minutes.value = next)} />
       </PageHead>
       <FirstSteps />
-      <ProblemNotice error={error} />
+      {stats === null && <Pending error={error} />}
       {stats && <Numbers stats={stats} since={minutesAgo(minutes.value)} />}
       <Running />
       {stats && (

@@ -9,7 +9,7 @@ import type { Filter } from './filters.js';
 import { BulkRelease } from './item-table.js';
 import { ChannelLink, MessageLink } from './links.js';
 import { useList, useLoad } from './loading.js';
-import { announce, Empty, ProblemNotice } from './notice.js';
+import { announce, Empty, Pending } from './notice.js';
 import { ResyncProgress } from './resync-progress.js';
 import { href, queryOf } from './routes.js';
 import { PageHead } from './shell.js';
@@ -48,7 +48,7 @@ export function ResyncPage({ id }: { readonly id: string }) {
   useEffect(() => {
     if (settled > 0 && list.rows.length <= 50) list.reload();
   }, [settled]);
-  if (report === null) return <ProblemNotice error={error} retry={reload} />;
+  if (report === null) return <Pending error={error} retry={reload} />;
   const { resync } = report;
   const cancel = (): void => {
     post(path('v1/resyncs', id, 'cancel')).then(

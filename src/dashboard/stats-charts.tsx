@@ -3,7 +3,7 @@ import { useSignal } from '@preact/signals';
 import { useMemo } from 'preact/hooks';
 import { Chart } from './chart.js';
 import { Section } from './facts.js';
-import { ProblemNotice } from './notice.js';
+import { Pending } from './notice.js';
 import { perMinute, timesOf, useStats } from './stats.js';
 
 const SPANS = [
@@ -84,7 +84,7 @@ export function TargetCharts({ id }: { readonly id: string }) {
   const target = stats?.targets.find((each) => each.target === id);
   return (
     <Section title="Traffic" actions={<Spans minutes={minutes.value} onChange={(next) => (minutes.value = next)} />}>
-      <ProblemNotice error={error} />
+      {stats === null && <Pending error={error} />}
       {target && (
         <p>
           {target.attempts.toLocaleString()} attempts, {target.failed_attempts.toLocaleString()} failed.{' '}

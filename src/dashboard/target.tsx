@@ -9,7 +9,7 @@ import type { Fact } from './facts.js';
 import { Field, Form } from './form.js';
 import { useLoad } from './loading.js';
 import { loadTargets } from './names.js';
-import { announce, ProblemNotice, Warnings } from './notice.js';
+import { announce, Pending, ProblemNotice, Warnings } from './notice.js';
 import { go, href } from './routes.js';
 import { PageHead } from './shell.js';
 import { TargetCharts } from './stats-charts.js';
@@ -29,7 +29,7 @@ export function TargetPage({ id }: { readonly id: string }) {
   } = useLoad(`target ${id}`, async () => await get<Target>(path('v1/targets', id)), REFRESH_MS);
   const open = useSignal<Open>(null);
   const test = useSignal<TargetTest | 'running' | null>(null);
-  if (target === null) return <ProblemNotice error={error} retry={reload} />;
+  if (target === null) return <Pending error={error} retry={reload} />;
   const changed = (): void => {
     reload();
     void loadTargets();

@@ -8,7 +8,7 @@ import { Facts } from './facts.js';
 import { ChannelLink, IdLink, MessageLink } from './links.js';
 import { useLoad } from './loading.js';
 import { targets, targetName } from './names.js';
-import { Empty, ProblemNotice } from './notice.js';
+import { Empty, Pending } from './notice.js';
 import { href, route } from './routes.js';
 import { PageHead } from './shell.js';
 import { Status } from './badge.js';
@@ -30,7 +30,7 @@ export function WebhookPage() {
           Dry run
         </a>
       </PageHead>
-      <ProblemNotice error={error} retry={reload} />
+      {webhook === null && <Pending error={error} retry={reload} />}
       {webhook && (
         <>
           <Facts
@@ -52,7 +52,7 @@ export function WebhookPage() {
 /** A webhook and what each target got of it, loaded by its id. */
 export function WebhookDiff({ id }: { readonly id: string }) {
   const { value: webhook, error } = useLoad(`webhook ${id}`, load(id));
-  return webhook === null ? <ProblemNotice error={error} /> : <DiffView webhook={webhook} />;
+  return webhook === null ? <Pending error={error} /> : <DiffView webhook={webhook} />;
 }
 
 const RECEIVED = '';
