@@ -22,11 +22,14 @@ import { v1Routes } from './v1.js';
 import type { V1Hints, V1Options } from './v1.js';
 import { shownRoot } from './shown-path.js';
 import { validatorCompiler } from './validation.js';
+import type { Recorded } from '../store/intake.js';
 import { whapiProxy } from './whapi-proxy.js';
 import type { WhapiResyncs } from './whapi-forward.js';
 
 /** Wakes the workers after a commit that may have given them work. */
 export interface ServerHints extends V1Hints {
+  /** A webhook was recorded that added deliveries. Takes over those that are leased. */
+  readonly onRecorded: (recorded: Recorded) => void;
   readonly onChannelState: (channel: string, state: string) => void;
 }
 
@@ -162,11 +165,11 @@ async function buildServer(options: ServerOptions): Promise<FastifyInstance> {
   const refuse = authenticationGuard(app);
   const { open: openSecret } = encryption;
 
-  const { gatewayId, onDeliveries, onChannelState } = options;
+  const { gatewayId, onRecorded, onChannelState } = options;
   const { maxBodyBytes, maxPendingBytes, webhookRatePerSecond: ratePerSecond } = config;
   await app.register(ingress, {
     ...{ store, openSecret, gatewayId, refuse, onAuthenticated, effects, log },
-    ...{ maxBodyBytes, maxPendingBytes, ratePerSecond, onDeliveries, onChannelState },
+    ...{ maxBodyBytes, maxPendingBytes, ratePerSecond, onRecorded, onChannelState },
   });
   await app.register(operationRoutes, { store, effects });
   const { whapiTimeoutMs: timeoutMs, whapiResyncs: resyncs } = options;
