@@ -11,6 +11,7 @@ import * as jobs from './jobs.js';
 import * as messages from './messages.js';
 import * as problem from './problem.js';
 import * as resyncs from './resyncs.js';
+import * as session from './session.js';
 import * as targets from './targets.js';
 import * as webhooks from './webhooks.js';
 import * as whapi from './whapi.js';
@@ -19,7 +20,7 @@ export type NamedSchema = TSchema & { readonly $id: string };
 
 const RESOURCES = [
   ...[audits, channels, connect, deliveries, doctor, fields, health],
-  ...[items, jobs, messages, problem, resyncs, targets, webhooks, whapi],
+  ...[items, jobs, messages, problem, resyncs, session, targets, webhooks, whapi],
 ];
 
 /** Every schema that has a name, for the server's validators and serializers to look up. */

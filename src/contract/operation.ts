@@ -13,6 +13,7 @@ export const TAGS = {
   jobs: 'Bulk work in the background.',
   webhooks: 'Where Whapi sends its webhooks.',
   whapi: "Whapi's API, passed through.",
+  session: "The dashboard's login.",
   operation: 'Health, readiness and diagnosis.',
 } as const;
 

@@ -10,7 +10,7 @@ import { NAMED_SCHEMAS } from '../contract/all.js';
 import { GatewayError, StartError } from '../errors.js';
 import type { Guard } from '../guard.js';
 import { authenticationGuard } from './auth.js';
-import type { NoteAuthentication } from './auth.js';
+import type { AdminAccess, NoteAuthentication, RefuseAuthentication } from './auth.js';
 import { trustProxyOf, warnOfUntrustedProxy } from './client-address.js';
 import { limitConnections } from './connections.js';
 import type { Connections } from './connections.js';
@@ -18,6 +18,8 @@ import { ingress } from './ingress.js';
 import { describeRoutes } from './openapi.js';
 import { operationRoutes } from './operation.js';
 import { answerClientError, errorHandler, REQUEST_TIMEOUT } from './problem.js';
+import { sessionRoutes } from './session.js';
+import { createSessions } from './session-cookie.js';
 import { v1Routes } from './v1.js';
 import type { V1Hints, V1Options } from './v1.js';
 import { shownRoot } from './shown-path.js';
@@ -178,8 +180,21 @@ async function buildServer(options: ServerOptions): Promise<FastifyInstance> {
     ...{ store, openSecret, refuse, onAuthenticated, guard, log },
     ...{ ratePerMinute, timeoutMs, uploads, publicUrl, whapiBaseUrl, resyncs },
   });
-  await app.register(v1Routes, { ...options, refuse, onAuthenticated, prefix: '/v1' });
+  const access = adminAccess(options, refuse, onAuthenticated);
+  const sessions = createSessions(options.adminToken, publicUrl, effects);
+  await app.register(sessionRoutes, { ...access, sessions, publicUrl });
+  await app.register(v1Routes, { ...options, access, sessions, prefix: '/v1' });
   return app;
+}
+
+function adminAccess(
+  { config, adminToken }: ServerOptions,
+  refuse: RefuseAuthentication,
+  onAuthenticated: NoteAuthentication,
+): AdminAccess {
+  const tokenPlace =
+    config.adminToken === null ? 'the token in the file admin-token, beside the database' : 'the value of ADMIN_TOKEN';
+  return { adminToken, tokenPlace, refuse, onAuthenticated };
 }
 
 /** `uploads`: connections on which bodies are on their way to Whapi. */

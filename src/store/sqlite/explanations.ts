@@ -5,6 +5,7 @@ import { DELIVERY_COLUMNS, DELIVERY_TABLES, waitingView } from './delivery-views
 import type { DeliveryRow } from './delivery-views.js';
 import { yieldToCommits } from './slices.js';
 import type { HeldItems } from './held-items.js';
+import type { Leases } from './leases.js';
 import { RESYNC_MESSAGE_COLUMNS, resyncMessageView } from './resync-views.js';
 import type { ResyncMessageRow } from './resync-views.js';
 import {
@@ -31,10 +32,12 @@ const DELIVERIES_PER_SLICE = 200;
 export class Explanations {
   readonly #db: Db;
   readonly #held: HeldItems;
+  readonly #leases: Leases;
 
-  constructor(db: Db, held: HeldItems) {
+  constructor(db: Db, held: HeldItems, leases: Leases) {
     this.#db = db;
     this.#held = held;
+    this.#leases = leases;
   }
 
   /** Null: nothing is known of the id. */
@@ -120,7 +123,7 @@ export class Explanations {
 
   #explained(row: DeliveryRow): ExplainedDelivery {
     return {
-      ...waitingView(row),
+      ...waitingView(row, this.#leases),
       log: JSON.parse(row.log) as Attempt[],
       ahead: row.status === 'pending' && row.blocked > 0 ? this.#frontOf(row.id) : null,
     };
@@ -137,7 +140,7 @@ export class Explanations {
       row = ahead === undefined ? undefined : select.get(ahead);
       if (!row) return null;
     }
-    return row ? waitingView(row) : null;
+    return row ? waitingView(row, this.#leases) : null;
   }
 
   /** The delivery at the front of a lane in which this one waits. */

@@ -36,7 +36,11 @@ export function intakeContract(open: OpenFixture): void {
       const fixture = await stage(open);
       await fixture.record(messages('A'));
       fixture.clock.advance(90 * DAY);
-      expect(await record(fixture.store, messages('A'))).toEqual({ verdicts: ['duplicate'], deliveries: 0, leased: [] });
+      expect(await record(fixture.store, messages('A'))).toEqual({
+        verdicts: ['duplicate'],
+        deliveries: 0,
+        leased: [],
+      });
       expect(await fixture.deliverAll()).toHaveLength(1);
     });
 
