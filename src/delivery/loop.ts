@@ -80,9 +80,15 @@ export function startDeliveryLoop(options: DeliveryOptions): DeliveryLoop {
       slots.release(delivery);
       if (again) take([again], effects.now());
       planStart(queue);
-      loop.wake(); // the next delivery of its chats may be due
+      if (isLow(queue)) loop.wake(); // the next delivery of its chats may be due
     },
   });
+
+  /** Whether a turn would claim for the target, if something is due. */
+  const isLow = ({ targetId }: TargetQueue): boolean => {
+    const target = targets.get(targetId);
+    return !target || queueOf(targetId).isLow(target.concurrency, isHealthy(breakers.of(targetId)));
+  };
 
   /** Starts what may start, with the settings of that moment. What happens in one go starts in one go. */
   const planStart = (queue: TargetQueue): void => {

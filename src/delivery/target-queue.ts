@@ -79,8 +79,11 @@ export class TargetQueue {
 
   /** How many of those places to claim for: none before half of the look-ahead is used up, so that claims are large. */
   wanted(free: number, slots: number, isHealthy: boolean): number {
-    const isLow = this.queued <= this.#ahead(slots, isHealthy) / 2;
-    return isLow ? this.places(free, slots, isHealthy) : 0;
+    return this.isLow(slots, isHealthy) ? this.places(free, slots, isHealthy) : 0;
+  }
+
+  isLow(slots: number, isHealthy: boolean): boolean {
+    return this.queued <= this.#ahead(slots, isHealthy) / 2;
   }
 
   /** Queues a delivery, unless it is leased already. Then this lease settles it, or it is queued once that has ended. */

@@ -4,11 +4,11 @@ import { answerLater } from '../support/api.js';
 import { startBot } from '../support/bot.js';
 import type { Bot } from '../support/bot.js';
 import { startClock } from '../support/clock.js';
+import type { TestClock } from '../support/clock.js';
 import { startLoopStage } from '../support/delivery-loop.js';
 import type { LoopStage } from '../support/delivery-loop.js';
 import { idsSentTo } from '../support/delivery.js';
 import { until } from '../support/intervals.js';
-import type { Effects } from '../../src/effects.js';
 import type { Target } from '../../src/model.js';
 
 const MINUTE = 60_000;
@@ -25,30 +25,37 @@ function ids(count: number, name = 'm'): string[] {
   return Array.from({ length: count }, (_, index) => `${name}${index}-1`);
 }
 
-/** A stage whose queue looks ahead, because its target has answered quickly, and whose bot now leaves requests open. */
-async function quick(
-  settings: Partial<Target> = {},
-  own: Partial<Effects> = {},
-): Promise<LoopStage & { readonly waiting: ServerResponse[] }> {
-  const stage = await startLoopStage({ concurrency: 1, ...settings }, own);
+interface QuickStage extends LoopStage {
+  readonly clock: TestClock;
+  readonly waiting: ServerResponse[];
+}
+
+/** A stage whose queue looks ahead, because its target has answered at once, and whose bot now leaves requests open. */
+async function quick(settings: Partial<Target> = {}): Promise<QuickStage> {
+  const clock = startClock({ stopped: true });
+  const stage = await startLoopStage({ concurrency: 1, ...settings }, clock.effects);
   await stage.record('quick-1', 'quick-2');
   await stage.bot.received(2);
   await until(async () => expect((await stage.store.outbox.loadOf('bot')).pending).toBe(0));
   stage.bot.requests.length = 0;
-  return { ...stage, waiting: hold(stage.bot) };
+  return { ...stage, clock, waiting: hold(stage.bot) };
 }
 
 /** A quick stage with one delivery in flight and nine queued, so that the store has none to hand out. */
-async function queued(
-  settings: Partial<Target> = {},
-  own: Partial<Effects> = {},
-): Promise<LoopStage & { readonly waiting: ServerResponse[] }> {
-  const stage = await quick(settings, own);
+async function queued(settings: Partial<Target> = {}): Promise<QuickStage> {
+  const stage = await quick(settings);
   await stage.record(...ids(10));
   await stage.bot.received(1);
-  await until(async () => expect((await stage.store.outbox.due()).targetIds.size).toBe(0));
+  await untilAllQueued(stage);
   expect(stage.bot.requests).toHaveLength(1);
   return stage;
+}
+
+async function untilAllQueued({ store, errors }: LoopStage): Promise<void> {
+  await until(async () => {
+    const { targetIds } = await store.outbox.due();
+    expect({ due: targetIds.size, errors }).toEqual({ due: 0, errors: [] });
+  });
 }
 
 /** Waits until the store has these deliveries to hand out. They are claimed for a millisecond only. */
@@ -132,6 +139,7 @@ describe('queued deliveries', () => {
     await untilReturned(stage, ids(10).slice(1));
     stage.bot.otherwise = 200;
     stage.waiting[0]?.writeHead(200).end();
+    stage.clock.advance(10); // the leases of this test have run out
     await stage.store.registry.changeTarget('bot', { enabled: true });
     stage.loop.wake();
     await until(() => expect([...idsSentTo(stage.bot)].sort()).toEqual(ids(10)));
@@ -151,8 +159,7 @@ describe('queued deliveries', () => {
   });
 
   it('wait for the rate once the target has one', async () => {
-    const clock = startClock({ stopped: true });
-    const { store, bot, waiting } = await queued({}, clock.effects);
+    const { store, bot, waiting, clock } = await queued();
     await store.registry.changeTarget('bot', { ratePerSecond: 1 });
     bot.otherwise = 200;
     waiting[0]?.writeHead(200).end();
@@ -165,8 +172,7 @@ describe('queued deliveries', () => {
   });
 
   it('expire in the queue, and none of them is sent', async () => {
-    const clock = startClock({ stopped: true });
-    const { store, bot, waiting } = await queued({}, clock.effects);
+    const { store, bot, waiting } = await queued();
     await store.registry.changeTarget('bot', { maxAgeSeconds: 60 });
     waiting[0]?.writeHead(200).end();
     await until(async () => {
@@ -180,7 +186,7 @@ describe('queued deliveries', () => {
     const stage = await quick({ concurrency: 5 });
     await stage.record(...ids(30));
     await stage.bot.received(5);
-    await until(async () => expect((await stage.store.outbox.due()).targetIds.size).toBe(0));
+    await untilAllQueued(stage);
     stage.bot.otherwise = 503;
     for (const response of stage.waiting) response.writeHead(503).end();
     await until(async () => {
@@ -192,17 +198,15 @@ describe('queued deliveries', () => {
   });
 
   it('are returned when nothing has started for seconds, so that no lease runs out in the queue (I5)', async () => {
-    const clock = startClock();
-    const stage = await queued({ timeoutMs: 10 * MINUTE }, clock.effects);
-    clock.advance(5001);
+    const stage = await queued({ timeoutMs: 10 * MINUTE });
+    stage.clock.advance(5001);
     await untilReturned(stage, ids(10).slice(1));
     expect(stage.bot.requests).toHaveLength(1);
   });
 
   it('are returned when the clock is set back', async () => {
-    const clock = startClock();
-    const stage = await queued({}, clock.effects);
-    clock.advance(-60 * MINUTE);
+    const stage = await queued();
+    stage.clock.advance(-60 * MINUTE);
     await stage.store.upkeep.clockSetBack(60 * MINUTE);
     stage.loop.wake();
     await untilReturned(stage, ids(10).slice(1));
@@ -240,10 +244,11 @@ describe('a retry', () => {
     stage.bot.otherwise = 200;
     stage.bot.answers.push(422, later.answer);
     await stage.record('retry-1');
-    await stage.bot.received(1);
+    await until(async () => expect((await stage.store.outbox.loadOf('bot')).lastError).not.toBeNull());
+    stage.clock.advance(100);
     await stage.record(...ids(40));
     await stage.bot.received(2);
-    await until(async () => expect((await stage.store.outbox.due()).targetIds.size).toBe(0));
+    await untilAllQueued(stage);
     later.give(200);
     await stage.bot.received(42);
     expect(idsSentTo(stage.bot).lastIndexOf('retry-1')).toBeLessThan(12);

@@ -33,10 +33,11 @@ export interface LoopStage {
 export async function startLoopStage(
   settings: Partial<Target> = {},
   own: Partial<Effects> = {},
-  sender: Sender = startSender('private'),
+  ownSender?: Sender,
 ): Promise<LoopStage> {
   const bot = await startBot();
   const effects = { ...systemEffects, ...own };
+  const sender = ownSender ?? startSender('private', undefined, effects); // how long attempts take decides the look-ahead
   const store = openSqliteStore(join(temporaryFolder(), 'gateway.db'), effects);
   await store.registry.addChannel(channel('main'));
   await store.registry.addTarget(target('bot', { url: bot.url, ...settings }));
