@@ -5,7 +5,7 @@ import { DELIVERY_COLUMNS, DELIVERY_TABLES, waitingView } from './delivery-views
 import type { DeliveryRow } from './delivery-views.js';
 import { yieldToCommits } from './slices.js';
 import type { HeldItems } from './held-items.js';
-import type { Leases } from './leases.js';
+import type { DeliveryMemory } from './delivery-memory.js';
 import { RESYNC_MESSAGE_COLUMNS, resyncMessageView } from './resync-views.js';
 import type { ResyncMessageRow } from './resync-views.js';
 import {
@@ -32,12 +32,12 @@ const DELIVERIES_PER_SLICE = 200;
 export class Explanations {
   readonly #db: Db;
   readonly #held: HeldItems;
-  readonly #leases: Leases;
+  readonly #memory: DeliveryMemory;
 
-  constructor(db: Db, held: HeldItems, leases: Leases) {
+  constructor(db: Db, held: HeldItems, memory: DeliveryMemory) {
     this.#db = db;
     this.#held = held;
-    this.#leases = leases;
+    this.#memory = memory;
   }
 
   /** Null: nothing is known of the id. */
@@ -123,7 +123,7 @@ export class Explanations {
 
   #explained(row: DeliveryRow): ExplainedDelivery {
     return {
-      ...waitingView(row, this.#leases),
+      ...waitingView(row, this.#memory.leases),
       log: JSON.parse(row.log) as Attempt[],
       ahead: row.status === 'pending' && row.blocked > 0 ? this.#frontOf(row.id) : null,
     };
@@ -140,7 +140,7 @@ export class Explanations {
       row = ahead === undefined ? undefined : select.get(ahead);
       if (!row) return null;
     }
-    return row ? waitingView(row, this.#leases) : null;
+    return row ? waitingView(row, this.#memory.leases) : null;
   }
 
   /** The delivery at the front of a lane in which this one waits. */
@@ -155,7 +155,8 @@ export class Explanations {
       'SELECT delivery_id FROM lanes WHERE target = ? AND chat = ? AND seq < ? ORDER BY seq LIMIT 1',
     );
     for (const lane of keysIn(place.chats)) {
-      const ahead = first.pluck().get(place.target, lane, place.seq);
+      const holder = this.#memory.lanes.holderOf(place.target, lane);
+      const ahead = holder ?? first.pluck().get(place.target, lane, place.seq);
       if (ahead !== undefined) return ahead;
     }
     return undefined;

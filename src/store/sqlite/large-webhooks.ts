@@ -5,6 +5,7 @@ import type { IncomingWebhook } from '../../model.js';
 import type { Ids } from '../rules/ids.js';
 import { openBeside } from './database.js';
 import type { Db } from './database.js';
+import { DeliveryMemory } from './delivery-memory.js';
 import { DeliveryTables } from './delivery-tables.js';
 import { WebhookRecorder } from './recorder.js';
 import { RegistryTables } from './registry-tables.js';
@@ -31,12 +32,14 @@ export class LargeWebhooks {
   readonly #db: Db;
   readonly #ids: Ids;
   readonly #registry: RegistryTables;
+  readonly #memory: DeliveryMemory;
   #beside: Beside | null = null;
 
-  constructor(db: Db, ids: Ids, registry: RegistryTables) {
+  constructor(db: Db, ids: Ids, registry: RegistryTables, memory = new DeliveryMemory()) {
     this.#db = db;
     this.#ids = ids;
     this.#registry = registry;
+    this.#memory = memory;
   }
 
   isLarge({ channel }: IncomingWebhook, { items, event }: Document): boolean {
@@ -70,11 +73,14 @@ export class LargeWebhooks {
     this.#beside?.db.close();
   }
 
-  /** Opened for the first large webhook: most gateways never get one, and the connection has a cache of its own. */
+  /**
+   * Opened for the first large webhook: most gateways never get one, and the connection has a cache of its own. Its deliveries
+   * are not leased as they are recorded; they wait behind those that were (I6).
+   */
   #open(): Beside {
     const db = openBeside(this.#db);
     const registry = new RegistryTables(db);
-    const deliveries = new DeliveryTables(db, this.#ids, registry, new TargetCounts(db, registry));
+    const deliveries = new DeliveryTables(db, this.#ids, registry, new TargetCounts(db, registry), this.#memory);
     const recorder = new WebhookRecorder(db, this.#ids, registry, deliveries);
     return { db, registry, recorder, transaction: new Transaction(db, registry) };
   }
