@@ -203,10 +203,12 @@ export class DeliveryTables {
 
   #return(lease: Lease, settlement: Settlement, now: number): void {
     const { attempt, dueAt, streak } = settlement;
+    // Returned without an attempt: it is due since before, and the claim has changed nothing in its row.
+    if (attempt === null && dueAt === undefined && !lease.isBorn) return;
     const made = attemptsAfter(lease, attempt);
     const { log, lastError } = this.#historyAfter(lease, settlement);
     if (lease.isBorn) this.#lanes.store(lease.target, lease.lanes, lease.seq, lease.id);
-    const before = { ...lease, dueAt: dueAt ?? now };
+    const before = { ...lease, dueAt: dueAt ?? Math.min(lease.createdAt, now) };
     const next = attempt ? scheduleAfterFailure(before, before.dueAt, now) : before;
     this.#keepPending.run(
       next.dueAt,
