@@ -133,7 +133,9 @@ CREATE INDEX deliveries_due_again ON deliveries (target, due_at, id) WHERE statu
 
 CREATE INDEX deliveries_due_first ON deliveries (target, due_at, id) WHERE status = 'pending' AND blocked = 0 AND tries = 0;
 
-CREATE INDEX deliveries_pending ON deliveries (target, id) WHERE status = 'pending';
+CREATE INDEX deliveries_in_flight ON deliveries (target, id) WHERE status = 'pending' AND blocked < 0;
+
+CREATE INDEX deliveries_pending ON deliveries (target, id) WHERE status = 'pending' AND blocked >= 0;
 
 CREATE TABLE evidence (
   webhook_id         INTEGER NOT NULL,
