@@ -107,7 +107,7 @@ export class LedgerFolding {
   /** No webhook is being recorded now, so all of these ids are committed, are so with this step, or are nowhere. */
   #begin(): Folding {
     const { filling, idsPerRun, lastId } = this.#memory;
-    const folding = { ids: filling, run: this.#memory.nextRun(), lastId, ...formFor(filling.size) };
+    const folding = { ids: filling, run: this.#memory.nextRun(), lastId, ...formFor(idsPerRun) };
     this.#memory.folding = folding;
     this.#memory.filling = new RecentIds(idsPerRun);
     this.#nextPart = 0;
