@@ -1,8 +1,8 @@
 import { partOf } from './recent-ids.js';
 
-/** Bytes of a filter for each id: one in some 1200 other ids passes it. */
-const BYTES_PER_ID = 2;
-/** Bits that an id sets. The best number would be 11; 8 let hardly more pass and cost less. */
+/** Bytes of a filter for each id: one in some 10,000 other ids passes it. (With 2 bytes, one in 1200, and there are many runs.) */
+const BYTES_PER_ID = 3;
+/** Bits that an id sets. The best number would be 17; 8 let few more pass and cost less. */
 const BITS_PER_ID = 8;
 /** A part of a filter is read at once, and four of them fit on a page. */
 const MOST_IDS_PER_PART = 500;
@@ -20,6 +20,9 @@ export function formFor(ids: number): FilterForm {
   while (parts * MOST_IDS_PER_PART < ids && parts < 65_536) parts *= 2;
   return { parts, partBytes: Math.ceil(ids / parts) * BYTES_PER_ID };
 }
+
+/** Reads a part of a run's filter; undefined: not there, so that the run is always asked. */
+export type ReadPart = (run: number, part: number) => Uint8Array | undefined;
 
 /** A Bloom filter of some keys, which are hashes themselves. */
 export function filterOf(keys: readonly Buffer[], bytes: number): Buffer {
@@ -74,16 +77,10 @@ export class FilterGroup implements FilterForm {
 
   /**
    * The first thing that `look` finds in a run that may hold the key.
-   * @param read the part of a run's filter; undefined: not there, so that the run is asked
    */
-  find<T>(
-    key: Buffer,
-    read: (run: number, part: number) => Uint8Array | undefined,
-    look: (run: number) => T | undefined,
-  ): T | undefined {
+  find<T>(key: Buffer, read: ReadPart, look: (run: number) => T | undefined): T | undefined {
     const part = partOf(key, this.parts);
-    const unread = this.#inUse & ~(this.#isRead[part] ?? 0);
-    if (unread !== 0) this.#read(part, unread, read);
+    if ((this.#inUse & ~(this.#isRead[part] ?? 0)) !== 0) this.readPart(part, read);
     const size = this.partBytes * 8;
     let maybe = this.#inUse;
     for (let bit = 0; bit < BITS_PER_ID && maybe !== 0; bit += 1)
@@ -97,7 +94,9 @@ export class FilterGroup implements FilterForm {
     return undefined;
   }
 
-  #read(part: number, unread: number, read: (run: number, part: number) => Uint8Array | undefined): void {
+  /** Reads a part of the filters that are not read yet. */
+  readPart(part: number, read: ReadPart): void {
+    const unread = this.#inUse & ~(this.#isRead[part] ?? 0);
     const bits = this.#bits;
     for (const [at, run] of this.#runs.entries()) {
       const mark = 1 << at;
