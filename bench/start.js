@@ -1,8 +1,8 @@
-import { execFileSync } from 'node:child_process';
 import { statSync } from 'node:fs';
 import { join } from 'node:path';
 import Database from 'better-sqlite3';
 import { median } from './load.js';
+import { forgetPages } from './page-cache.js';
 import { startGateway } from './servers.js';
 
 /**
@@ -86,11 +86,6 @@ function addWebhooks(db, count, bytes, status) {
       SELECT id, 0, 'messages', randomblob(16), hex(randomblob(16)), 'new', 10, 0 FROM webhooks;
     INSERT INTO ledger (key, fingerprint, first_seen_at, last_seen_at, rule, webhook_id, position)
       SELECT message_key, randomblob(16), ${now}, ${now}, 10, webhook_id, 0 FROM sightings;`);
-}
-
-/** Drops the file's pages from the page cache (posix_fadvise), without root and without harm to other programs. */
-function forgetPages(file) {
-  execFileSync('dd', [`of=${file}`, 'oflag=nocache', 'conv=notrunc,fdatasync', 'count=0'], { stdio: 'ignore' });
 }
 
 /** From the start of the process until it is ready; stops it again. */

@@ -24,6 +24,8 @@ import type { Effects } from './effects.js';
 import type { Encryption } from './encryption.js';
 import { GatewayError, StartError } from './errors.js';
 import { closeToOthers } from './file-privacy.js';
+import { publishTo } from './feed-events.js';
+import { Feed } from './feed.js';
 import { createGuard } from './guard.js';
 import type { Guard } from './guard.js';
 import { startServer, SERVER_TIMEOUTS } from './http/server.js';
@@ -37,6 +39,7 @@ import { RESYNC_INTERVALS } from './resync/policy.js';
 import type { ResyncIntervals } from './resync/policy.js';
 import { progressOf } from './resync/progress.js';
 import { startResyncWorker } from './resync/worker.js';
+import type { Observer } from './observer.js';
 import type { OpenSecret } from './secret-places.js';
 import { openStore } from './store/open.js';
 import type { Store } from './store/store.js';
@@ -95,6 +98,8 @@ interface Base {
   /** For what the gateway connects to: targets and Whapi. */
   readonly guard: Guard;
   readonly gatewayId: string;
+  readonly feed: Feed;
+  readonly observer: Observer;
   readonly onError: (error: unknown) => void;
 }
 
@@ -135,7 +140,7 @@ export async function startGateway(
     const openSecret = encryption.open;
     const guard = createGuard(config.targetNetworks);
     const settings = { config, effects, log, intervals, gatewayId, onError };
-    const base = { components, ...settings, store, encryption, openSecret, guard };
+    const base = { components, ...settings, store, encryption, openSecret, guard, ...startFacts(effects) };
 
     const deliveries = await startDeliveries(base);
     const whapiCalls = startWhapiCalls(base);
@@ -158,10 +163,16 @@ async function stopInTime(components: Components, store: Store, effects: Pick<Ef
   await components.stop(GRACE_MS).finally(() => stopped.abort());
 }
 
+/** Who watches what happens. */
+function startFacts(effects: Effects): Pick<Base, 'feed' | 'observer'> {
+  const feed = new Feed({ boot: effects.randomBytes(6).toString('hex'), effects });
+  return { feed, observer: publishTo(feed, effects) };
+}
+
 /** Deliveries to targets: claim, send, settle. */
 async function startDeliveries(base: Base) {
-  const { components, effects, log, intervals, store, openSecret, guard, gatewayId, onError } = base;
-  const notices = deliveryNotices(log, effects);
+  const { components, effects, log, intervals, store, openSecret, guard, gatewayId, observer, onError } = base;
+  const notices = deliveryNotices(log, effects, observer);
   const breakers = await Breakers.load({ store, intervals: intervals.breaker, effects, onChange: notices.onBreaker });
   const sender = createSender({ openSecret, guard, gatewayId, effects });
   const loop = components.add(
@@ -249,6 +260,7 @@ async function startHttp(
   { onJob, damage }: Background,
 ): Promise<HttpServer> {
   const { components, config, effects, log, intervals, store, encryption, openSecret, guard, gatewayId } = base;
+  const { feed, observer } = base;
   const { breakers, sendTest, whyRefused } = deliveries;
   const { whapi, scheduler, audits, passThrough, connector, onRegistered, onChannelChanged } = whapiCalls;
   const doctor = createDoctor({
@@ -258,6 +270,7 @@ async function startHttp(
   });
   const hints: ServerHints = {
     ...{ onDeliveries: deliveries.wake, onJob, onAudit: audits.wake, onRegistered, onChannelChanged },
+    ...{ onRecorded: observer.onRecorded, onRefused: observer.onRefused },
     onChannelState: (channel, state) => {
       scheduler.noteChannelState(channel, state);
       onChannelChanged();
@@ -266,7 +279,7 @@ async function startHttp(
   const server = await startServer({
     ...{ config, store, encryption, guard, gatewayId, adminToken: keys.adminToken, effects, log },
     ...hints,
-    ...{ breakers, sendTest, whyRefused, connector, doctor },
+    ...{ breakers, sendTest, whyRefused, connector, doctor, feed },
     ...{ whapiResyncs: passThrough, whapiTimeoutMs: intervals.whapiTimeoutMs, timeouts: intervals.timeouts },
     progressOf: (resync) => progressOf(resync, intervals.resync, effects.now(), scheduler.underWay(resync.channel)),
   });

@@ -133,9 +133,18 @@ CREATE INDEX deliveries_due_again ON deliveries (target, due_at, id) WHERE statu
 
 CREATE INDEX deliveries_due_first ON deliveries (target, due_at, id) WHERE status = 'pending' AND blocked = 0 AND tries = 0;
 
-CREATE INDEX deliveries_leased ON deliveries (lease) WHERE lease IS NOT NULL;
-
 CREATE INDEX deliveries_pending ON deliveries (target, id) WHERE status = 'pending';
+
+CREATE TABLE evidence (
+  webhook_id         INTEGER NOT NULL,
+  position           INTEGER NOT NULL,
+  recorded_at        INTEGER, -- rows 1, 4, 6, 13, 15: when the same bytes were recorded before
+  newest_sent_at     INTEGER, -- row 9: the newest message of the chat, Unix seconds
+  newest_received_at INTEGER,
+  sent_at            INTEGER, -- row 9: the message itself, Unix seconds
+  late_after_seconds INTEGER, -- row 9: the channel's setting at that time
+  PRIMARY KEY (webhook_id, position)
+) WITHOUT ROWID;
 
 CREATE TABLE "fingerprints" (
   key         BLOB PRIMARY KEY,
@@ -157,7 +166,7 @@ CREATE TABLE jobs (
   cursor      TEXT NOT NULL, -- JSON: the numbers behind which the next step begins
   created_at  INTEGER NOT NULL,
   finished_at INTEGER
-);
+, stepped_at INTEGER, busy_ms INTEGER NOT NULL DEFAULT 0);
 
 CREATE INDEX jobs_running ON jobs (number) WHERE status = 'running';
 

@@ -4,6 +4,7 @@ import * as channels from './channels.js';
 import * as connect from './connect.js';
 import * as deliveries from './deliveries.js';
 import * as doctor from './doctor.js';
+import * as feed from './feed.js';
 import * as fields from './fields.js';
 import * as health from './health.js';
 import * as items from './items.js';
@@ -11,6 +12,7 @@ import * as jobs from './jobs.js';
 import * as messages from './messages.js';
 import * as problem from './problem.js';
 import * as resyncs from './resyncs.js';
+import * as session from './session.js';
 import * as targets from './targets.js';
 import * as webhooks from './webhooks.js';
 import * as whapi from './whapi.js';
@@ -18,8 +20,8 @@ import * as whapi from './whapi.js';
 export type NamedSchema = TSchema & { readonly $id: string };
 
 const RESOURCES = [
-  ...[audits, channels, connect, deliveries, doctor, fields, health],
-  ...[items, jobs, messages, problem, resyncs, targets, webhooks, whapi],
+  ...[audits, channels, connect, deliveries, doctor, feed, fields, health],
+  ...[items, jobs, messages, problem, resyncs, session, targets, webhooks, whapi],
 ];
 
 /** Every schema that has a name, for the server's validators and serializers to look up. */

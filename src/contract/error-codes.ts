@@ -7,6 +7,7 @@ export const MEANING_OF: Readonly<Record<GatewayErrorCode, string>> = {
   GW_BAD_REQUEST: 'The request is invalid; `errors` names the fields.',
   GW_NO_PUBLIC_URL: 'The URL where Whapi reaches the gateway is unknown.',
   GW_UNAUTHORIZED: 'The token or secret is missing or wrong.',
+  GW_WRONG_ORIGIN: "The dashboard's cookie came with a request of another origin.",
   GW_NOT_FOUND: 'The object does not exist, or no longer does.',
   GW_TIMEOUT: 'The request did not arrive completely in time.',
   GW_CHANNEL_MISMATCH: "The body's `channel_id` is that of another channel.",
@@ -34,7 +35,7 @@ const EVERYWHERE = [
   'GW_INTERNAL',
   'GW_STORE_UNAVAILABLE',
 ] as const;
-const WITH_A_BODY = ['GW_BAD_JSON', 'GW_TOO_LARGE'] as const;
+const WITH_A_BODY = ['GW_BAD_JSON', 'GW_TOO_LARGE', 'GW_WRONG_ORIGIN'] as const;
 const PASSED_THROUGH = ['GW_WHAPI_UNAVAILABLE', 'GW_WHAPI_TIMEOUT'] as const;
 
 /** What of an operation tells its errors. */

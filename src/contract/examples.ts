@@ -37,6 +37,8 @@ const SINGLE: Readonly<Record<string, unknown>> = {
   AuditReleaseRequest: recovery.auditReleaseRequest,
   AuditRelease: recovery.auditRelease,
   DoctorReport: recovery.doctorReport,
+  Login: { token: 'the-admin-token-of-this-gateway' },
+  Session: { expires_at: '2026-02-01T00:00:00.000Z' },
   Health: { status: 'ok' },
   Readiness: { status: 'ready' },
   WhapiWebhook: traffic.whapiWebhook,

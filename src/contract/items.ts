@@ -47,19 +47,26 @@ export type Item = Static<typeof ItemSchema>;
 
 export const ItemPageSchema = pageOf(ItemSchema);
 
-const filters = {
+/** What lists and releases of items and of messages can be narrowed to. */
+export const itemFilters = {
   channel: Type.Optional(ChannelName),
   event: Type.Optional(EventFilter),
   ...range,
   resync: Type.Optional(Type.String({ description: 'Only items whose message id this resync asked for.' })),
   message_id: Type.Optional(Type.String({ description: 'Only items with this message id.' })),
+  rule: Type.Optional(
+    Type.Integer({ minimum: 1, maximum: 1000, description: 'Only items that this row of the decision table judged.' }),
+  ),
 };
 export const heldFilter = Type.Boolean({ description: 'Only items that are held (`true`) or not held (`false`).' });
 export const ItemQuery = pageQuery({
-  ...filters,
+  ...itemFilters,
   verdict: Type.Optional(VerdictFilter),
   held: Type.Optional(heldFilter),
 });
+
+/** So that a list's filter can be sent as it is. */
+export const heldOnly = Type.Literal(true, { description: 'Implied: only held items are released.' });
 
 export const releaseTargets = Type.Array(Type.String(), {
   minItems: 1,
@@ -84,9 +91,9 @@ export type Release = Static<typeof ReleaseSchema>;
 
 export const ItemReleaseRequestSchema = Type.Object(
   {
-    ...filters,
+    ...itemFilters,
     verdict: Type.Optional(releasedVerdict),
-    held: Type.Optional(Type.Literal(true, { description: 'Implied: only held items are released.' })),
+    held: Type.Optional(heldOnly),
     targets: Type.Optional(releaseTargets),
     ...bulkOptions,
   },

@@ -2,9 +2,9 @@ import { Type } from 'typebox';
 import type { Static, TSchema } from 'typebox';
 import { JOB_KINDS, JOB_STATUSES } from '../model.js';
 import { DeliverySchema } from './deliveries.js';
-import { Time, timeOrNull } from './fields.js';
+import { ChannelName, Time, timeOrNull } from './fields.js';
 import { ItemSchema } from './items.js';
-import { oneOf, pageOf, ref } from './schema.js';
+import { oneOf, orNull, pageOf, pageQuery, ref } from './schema.js';
 
 const job = {
   id: Type.String(),
@@ -16,6 +16,10 @@ const job = {
   total: Type.Integer({ description: 'What the filter found when the job was made.' }),
   done: Type.Integer({ description: 'Queued for delivery so far.' }),
   skipped: Type.Integer({ description: 'Skipped, because no target is left to send them to.' }),
+  rate_per_minute: orNull(
+    Type.Number({ description: 'How many it handles per minute; null before its first steps, and once it is over.' }),
+  ),
+  eta_seconds: orNull(Type.Integer({ description: 'Estimated time to its end; null when that is not known.' })),
   created_at: Time,
   finished_at: timeOrNull(),
 };
@@ -26,6 +30,12 @@ export const JobSchema = Type.Object(job, {
 export type Job = Static<typeof JobSchema>;
 
 export const JobPageSchema = pageOf(JobSchema);
+
+export const JobQuery = pageQuery({
+  status: Type.Optional(oneOf(JOB_STATUSES, { description: 'Only jobs with this status.' })),
+  kind: Type.Optional(oneOf(JOB_KINDS, { description: 'Only jobs of this kind.' })),
+  channel: Type.Optional(ChannelName),
+});
 
 export const StartedJobSchema = Type.Object(
   { ...job, count: Type.Integer({ description: 'The same as `total`.' }), dry_run: Type.Literal(false) },

@@ -13,6 +13,8 @@ export const TAGS = {
   jobs: 'Bulk work in the background.',
   webhooks: 'Where Whapi sends its webhooks.',
   whapi: "Whapi's API, passed through.",
+  live: 'What happens at the moment, and how much of it.',
+  session: "The dashboard's login.",
   operation: 'Health, readiness and diagnosis.',
 } as const;
 
@@ -29,6 +31,8 @@ export interface Operation {
   readonly querystring?: TSchema;
   readonly headers?: TSchema;
   readonly body?: TSchema;
+  /** The type of the answer, unless it is JSON. */
+  readonly produces?: readonly string[];
   readonly response: Readonly<Record<number, TSchema>>;
   /** `[]`: no authentication. Left out: the admin token. */
   readonly security?: readonly Readonly<Record<string, readonly string[]>>[];

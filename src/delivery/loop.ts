@@ -102,7 +102,10 @@ export function startDeliveryLoop({
     if (expiredReason !== null) {
       await breakers.ended(delivery, null);
       const expired = { id, lease, status: 'expired', attempt: null, reason: expiredReason } as const;
-      await settler.settle(async () => await store.outbox.settle(expired), leaseEndsAt);
+      const settle = async (): Promise<void> => {
+        if (await store.outbox.settle(expired)) notices.onSettled(delivery, expired);
+      };
+      await settler.settle(settle, leaseEndsAt);
       return;
     }
     slots.spend(target.id);

@@ -4,6 +4,7 @@ import type { Log } from '../log.js';
 import type { Breaker, Target } from '../model.js';
 import { Throttle } from '../throttle.js';
 import { HOUR_MS } from '../durations.js';
+import type { Observer } from '../observer.js';
 import type { Delivery, Settlement } from '../store/outbox.js';
 
 /** What deliveries log. */
@@ -19,10 +20,17 @@ export interface DeliveryNotices {
 /** A target without a handler refuses every event of that kind: one line an hour is enough. */
 const UNHANDLED_EVERY_MS = HOUR_MS;
 
-export function deliveryNotices(log: Log, effects: Pick<Effects, 'now'>): DeliveryNotices {
+export function deliveryNotices(
+  log: Log,
+  effects: Pick<Effects, 'now'>,
+  observer: Pick<Observer, 'onSettled' | 'onBreaker'>,
+): DeliveryNotices {
   const unhandled = new Throttle(UNHANDLED_EVERY_MS, effects);
   return {
-    onSettled: ({ id, target, channel, event: named, attempts }, { status, cause, attempt, reason }) => {
+    onSettled: (delivery, settlement) => {
+      observer.onSettled(delivery, settlement);
+      const { id, target, channel, event: named, attempts } = delivery;
+      const { status, cause, attempt, reason } = settlement;
       if (status !== 'dead') return;
       const event = nameOf(named);
       if (cause === 'no_handler') {
@@ -35,7 +43,9 @@ export function deliveryNotices(log: Log, effects: Pick<Effects, 'now'>): Delive
       log.warn({ ...about, error: reason ?? attempt?.error ?? null }, 'delivery dead');
     },
     onDisabled: ({ id }, reason) => log.warn({ target: id, reason }, 'target disabled'),
-    onBreaker: (target, { state, consecutiveFailures, nextProbeAt }) => {
+    onBreaker: (target, breaker) => {
+      observer.onBreaker(target, breaker);
+      const { state, consecutiveFailures, nextProbeAt } = breaker;
       if (state === 'closed') log.info({ target }, 'circuit breaker closed, deliveries resumed');
       else {
         const next_probe_at = nextProbeAt === null ? null : new Date(nextProbeAt).toISOString();

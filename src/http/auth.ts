@@ -61,17 +61,19 @@ export interface AdminAccess {
   readonly onAuthenticated: NoteAuthentication;
 }
 
-/** A hook that requires the admin token as a bearer token. */
-export function requireAdmin({
-  adminToken,
-  tokenPlace,
-  refuse,
-  onAuthenticated,
-}: AdminAccess): (request: FastifyRequest, reply: FastifyReply) => Promise<void> {
+/** Admits a request without a bearer token; false: it carries nothing else that would. Throws what it refuses. */
+export type AdmitSession = (request: FastifyRequest, reply: FastifyReply) => Promise<boolean>;
+
+/** A hook that requires the admin token as a bearer token, or a session. A bearer token decides alone. */
+export function requireAdmin(
+  { adminToken, tokenPlace, refuse, onAuthenticated }: AdminAccess,
+  admitSession: AdmitSession,
+): (request: FastifyRequest, reply: FastifyReply) => Promise<void> {
   const digest = digestOf(adminToken);
   return async (request, reply) => {
     const token = bearerOf(request);
-    if (!isSecret(token, digest)) {
+    const isSession = token === null && (await admitSession(request, reply));
+    if (!isSession && !isSecret(token, digest)) {
       const problem = token === null ? 'Missing admin token' : 'Wrong admin token';
       await refuse(request, reply, `${problem}. Send "Authorization: Bearer <token>" with ${tokenPlace}.`);
     }

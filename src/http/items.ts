@@ -3,10 +3,10 @@ import type { Webhook } from '../contract/items.js';
 import { getWebhook, listItems, releaseItem, releaseItems } from '../contract/operations/items.js';
 import type { App } from './app.js';
 import { releaseMany } from './bulk.js';
-import { eventOf } from './event-names.js';
+import { itemFilterOf } from './item-filter.js';
 import { itemFieldsJson, itemJson, itemPlaceJson } from './item-json.js';
 import { escapeUnprintable } from './printable-answers.js';
-import { deliveryJson, iso, pageJson, pageRequest, timesOf } from './schemas.js';
+import { deliveryJson, iso, pageJson, pageRequest } from './schemas.js';
 import type { Items, WebhookDetail } from '../store/items.js';
 import type { Jobs } from '../store/jobs.js';
 import type { Outbox } from '../store/outbox.js';
@@ -32,11 +32,7 @@ export const itemRoutes: FastifyPluginAsyncTypebox<ItemRoutesOptions> = async (a
 
 function readRoutes(app: App, { store }: ItemRoutesOptions): void {
   app.get('/items', { schema: listItems }, async ({ query }) => {
-    const { message_id: messageId, ...filter } = query;
-    return pageJson(
-      await store.items.list({ ...filter, ...eventOf(filter), ...timesOf(filter), messageId }, pageRequest(query)),
-      itemJson,
-    );
+    return pageJson(await store.items.list(itemFilterOf(query), pageRequest(query)), itemJson);
   });
 
   app.get('/webhooks/:id', { schema: getWebhook, onSend: escapeUnprintable }, async ({ params }) =>
@@ -52,9 +48,10 @@ function releaseRoutes(app: App, { store, onDeliveries, onJob }: ItemRoutesOptio
   });
 
   app.post('/items/release', { schema: releaseItems }, async ({ body }, reply) => {
-    const { dry_run, expected_count, message_id: messageId, ...given } = body;
-    const filter = { ...given, ...eventOf(given), ...timesOf(given), messageId };
-    return await reply.code(202).send(await releaseMany(store, filter, { dry_run, expected_count }, onJob));
+    const { dry_run, expected_count, ...given } = body;
+    return await reply
+      .code(202)
+      .send(await releaseMany(store, itemFilterOf(given), { dry_run, expected_count }, onJob));
   });
 }
 

@@ -17,6 +17,13 @@ Twenty failed authentications a minute from one address are answered with 429 fo
 
 const SECURITY_SCHEMES = {
   admin: { type: 'http', scheme: 'bearer', description: 'The admin token (ADMIN_TOKEN).' },
+  session: {
+    type: 'apiKey',
+    in: 'cookie',
+    name: 'gw',
+    description:
+      'The cookie of `POST /session`, named `__Host-gw` where PUBLIC_URL is https. It also opens `/v1`, for the dashboard.',
+  },
   webhookSecret: { type: 'http', scheme: 'bearer', description: 'The webhook secret of the channel.' },
   channelToken: { type: 'http', scheme: 'bearer', description: "The channel's own Whapi token." },
   channelTokenInQuery: {

@@ -9,8 +9,9 @@ import type { Config } from '../config.js';
 import { NAMED_SCHEMAS } from '../contract/all.js';
 import { GatewayError, StartError } from '../errors.js';
 import type { Guard } from '../guard.js';
+import type { Observer } from '../observer.js';
 import { authenticationGuard } from './auth.js';
-import type { NoteAuthentication } from './auth.js';
+import type { AdminAccess, NoteAuthentication, RefuseAuthentication } from './auth.js';
 import { trustProxyOf, warnOfUntrustedProxy } from './client-address.js';
 import { limitConnections } from './connections.js';
 import type { Connections } from './connections.js';
@@ -18,6 +19,8 @@ import { ingress } from './ingress.js';
 import { describeRoutes } from './openapi.js';
 import { operationRoutes } from './operation.js';
 import { answerClientError, errorHandler, REQUEST_TIMEOUT } from './problem.js';
+import { sessionRoutes } from './session.js';
+import { createSessions } from './session-cookie.js';
 import { v1Routes } from './v1.js';
 import type { V1Hints, V1Options } from './v1.js';
 import { shownRoot } from './shown-path.js';
@@ -27,6 +30,8 @@ import type { WhapiResyncs } from './whapi-forward.js';
 
 /** Wakes the workers after a commit that may have given them work. */
 export interface ServerHints extends V1Hints {
+  readonly onRecorded: Observer['onRecorded'];
+  readonly onRefused: Observer['onRefused'];
   readonly onChannelState: (channel: string, state: string) => void;
 }
 
@@ -162,11 +167,11 @@ async function buildServer(options: ServerOptions): Promise<FastifyInstance> {
   const refuse = authenticationGuard(app);
   const { open: openSecret } = encryption;
 
-  const { gatewayId, onDeliveries, onChannelState } = options;
+  const { gatewayId, onDeliveries, onRecorded, onRefused, onChannelState } = options;
   const { maxBodyBytes, maxPendingBytes, webhookRatePerSecond: ratePerSecond } = config;
   await app.register(ingress, {
     ...{ store, openSecret, gatewayId, refuse, onAuthenticated, effects, log },
-    ...{ maxBodyBytes, maxPendingBytes, ratePerSecond, onDeliveries, onChannelState },
+    ...{ maxBodyBytes, maxPendingBytes, ratePerSecond, onDeliveries, onRecorded, onRefused, onChannelState },
   });
   await app.register(operationRoutes, { store, effects });
   const { whapiTimeoutMs: timeoutMs, whapiResyncs: resyncs } = options;
@@ -175,8 +180,21 @@ async function buildServer(options: ServerOptions): Promise<FastifyInstance> {
     ...{ store, openSecret, refuse, onAuthenticated, guard, log },
     ...{ ratePerMinute, timeoutMs, uploads, publicUrl, whapiBaseUrl, resyncs },
   });
-  await app.register(v1Routes, { ...options, refuse, onAuthenticated, prefix: '/v1' });
+  const access = adminAccess(options, refuse, onAuthenticated);
+  const sessions = createSessions(options.adminToken, publicUrl, effects);
+  await app.register(sessionRoutes, { ...access, sessions, publicUrl });
+  await app.register(v1Routes, { ...options, access, sessions, prefix: '/v1' });
   return app;
+}
+
+function adminAccess(
+  { config, adminToken }: ServerOptions,
+  refuse: RefuseAuthentication,
+  onAuthenticated: NoteAuthentication,
+): AdminAccess {
+  const tokenPlace =
+    config.adminToken === null ? 'the token in the file admin-token, beside the database' : 'the value of ADMIN_TOKEN';
+  return { adminToken, tokenPlace, refuse, onAuthenticated };
 }
 
 /** `uploads`: connections on which bodies are on their way to Whapi. */

@@ -1,3 +1,4 @@
+import cookie from '@fastify/cookie';
 import rateLimit from '@fastify/rate-limit';
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox';
 import type { FastifyBaseLogger } from 'fastify';
@@ -12,18 +13,22 @@ import type { Guard } from '../guard.js';
 import type { Target, TargetTest } from '../model.js';
 import { auditRoutes } from './audits.js';
 import { requireAdmin } from './auth.js';
-import type { NoteAuthentication, RefuseAuthentication } from './auth.js';
+import type { AdminAccess } from './auth.js';
 import { channelRoutes } from './channels.js';
 import { clientNetwork } from './client-address.js';
 import { connectRoutes } from './connect.js';
 import { deliveryRoutes } from './deliveries.js';
 import { doctorRoutes } from './doctor.js';
+import type { Feed } from '../feed.js';
+import { feedRoutes } from './feed.js';
 import { itemRoutes } from './items.js';
 import { jobRoutes } from './jobs.js';
 import { messageRoutes } from './messages.js';
 import { printableAnswers } from './printable-answers.js';
 import { resyncRoutes } from './resyncs.js';
 import type { ResyncRoutesOptions } from './resyncs.js';
+import { requireOrigin, sessionOf } from './session.js';
+import type { Sessions } from './session-cookie.js';
 import { targetRoutes } from './targets.js';
 import type { BreakersOfTargets } from './targets.js';
 import type { Store } from '../store/store.js';
@@ -52,18 +57,26 @@ export interface V1Options extends V1Hints {
   readonly breakers: BreakersOfTargets;
   readonly connector: Connector;
   readonly doctor: Doctor;
+  readonly feed: Feed;
 }
 
-/** `/v1`: the API of the admin. Every route needs the admin token. */
+/** `/v1`: the API of the admin. Every route needs the admin token, or a session of the dashboard. */
 export const v1Routes: FastifyPluginAsyncTypebox<
-  V1Options & { readonly refuse: RefuseAuthentication; readonly onAuthenticated: NoteAuthentication }
+  V1Options & { readonly access: AdminAccess; readonly sessions: Sessions }
 > = async (v1, options) => {
   const { config, store, encryption, guard, effects, log, breakers, onDeliveries, onJob } = options;
+  const { access, sessions } = options;
   printableAnswers(v1);
-  const { adminToken, refuse, onAuthenticated } = options;
-  const tokenPlace =
-    config.adminToken === null ? 'the token in the file admin-token, beside the database' : 'the value of ADMIN_TOKEN';
-  v1.addHook('onRequest', requireAdmin({ adminToken, tokenPlace, refuse, onAuthenticated }));
+  await v1.register(cookie);
+  v1.addHook(
+    'onRequest',
+    requireAdmin(access, async (request, reply) => {
+      const wrong = 'The session is not valid. Log in again.';
+      const session = await sessionOf(request, sessions, async () => await access.refuse(request, reply, wrong));
+      if (session !== null) requireOrigin(request, session);
+      return session !== null;
+    }),
+  );
   if (config.apiRatePerMinute > 0) await v1.register(rateLimit, apiRate(config.apiRatePerMinute));
 
   const { whapiBaseUrl, publicUrl } = config;
@@ -85,6 +98,7 @@ export const v1Routes: FastifyPluginAsyncTypebox<
   const ledgerRetentionMs = config.ledgerRetentionDays * DAY_MS;
   await v1.register(auditRoutes, { store, ledgerRetentionMs, effects, onAudit: options.onAudit, onDeliveries });
   await v1.register(jobRoutes, { store });
+  await v1.register(feedRoutes, { feed: options.feed, effects });
   await v1.register(doctorRoutes, { doctor: options.doctor, effects });
 };
 

@@ -1,5 +1,6 @@
 import type { Document } from '../intake/decode.js';
-import type { IncomingWebhook, Verdict } from '../model.js';
+import type { IncomingWebhook, Judgement, Verdict } from '../model.js';
+import type { Delivery } from './outbox.js';
 
 export interface Intake {
   /**
@@ -10,8 +11,16 @@ export interface Intake {
 }
 
 export interface Recorded {
+  /** The public id of the webhook. */
+  readonly webhook: string;
+  /** One per item. */
+  readonly judgements: readonly Judgement[];
+  /** The positions of the items that some target was not sent because of their verdicts. */
+  readonly held: ReadonlySet<number>;
   /** One per item. */
   readonly verdicts: readonly Verdict[];
   /** How many deliveries were added: a hint for the delivery loop. */
   readonly deliveries: number;
+  /** Those among them that were leased for this process as they were recorded (see `Outbox.offer`). */
+  readonly leased: readonly Delivery[];
 }

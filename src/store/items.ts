@@ -17,12 +17,6 @@ export interface Items {
   explain(channel: string, messageId: string): Promise<Explanation | null>;
 }
 
-export interface MessageFilter {
-  readonly channel?: string | undefined;
-  readonly verdict?: Verdict | undefined;
-  readonly held?: boolean | undefined;
-}
-
 /** What both a list of items and a bulk release can be narrowed to. */
 export interface ItemConditions extends RecordedFilter {
   readonly verdict?: Verdict | undefined;
@@ -30,6 +24,8 @@ export interface ItemConditions extends RecordedFilter {
   readonly resync?: string | undefined;
   /** Only items under this message id, in `channel` or in every channel. */
   readonly messageId?: string | undefined;
+  /** Only items that this row of the decision table judged. */
+  readonly rule?: number | undefined;
   /** Only `messages[i]` with an id. */
   readonly messagesOnly?: boolean | undefined;
 }
@@ -37,6 +33,8 @@ export interface ItemConditions extends RecordedFilter {
 export interface ItemFilter extends ItemConditions {
   readonly held?: boolean | undefined;
 }
+
+export type MessageFilter = Omit<ItemFilter, 'messagesOnly'>;
 
 /** One judged item of a webhook. */
 export interface ItemView {

@@ -4,10 +4,14 @@ import { Ids } from '../../src/store/rules/ids.js';
 import { BulkRelease, BulkRetry, NO_BOUNDS } from '../../src/store/sqlite/bulk.js';
 import type { BulkCursor } from '../../src/store/sqlite/bulk.js';
 import { openDatabase } from '../../src/store/sqlite/database.js';
+import { Leases } from '../../src/store/sqlite/leases.js';
 import type { Db } from '../../src/store/sqlite/database.js';
+import { ABOVE_ALL_IDS } from '../../src/store/sqlite/filters.js';
 import { HeldItems } from '../../src/store/sqlite/held-items.js';
 import { ItemViews } from '../../src/store/sqlite/item-views.js';
 import { DeliveryTables } from '../../src/store/sqlite/delivery-tables.js';
+import { HAS_STATUS } from '../../src/store/sqlite/resync-views.js';
+import { newestRuns } from '../../src/store/sqlite/run-lists.js';
 import { TargetCounts } from '../../src/store/sqlite/target-counts.js';
 import { NEVER_SEEN } from '../../src/store/sqlite/ledger-rows.js';
 import { LedgerMemory } from '../../src/store/sqlite/ledger-memory.js';
@@ -80,6 +84,9 @@ describe('lists and bulk jobs behind any number of delivered deliveries:', () =>
     [{ held: true, verdict: 'event' }, 'INDEX sightings_held'],
     [{ verdict: 'late', held: true }, 'INDEX sightings_by_rare_verdict'],
     [{ verdict: 'duplicate', messagesOnly: true, until: 9 }, 'INDEX sightings_by_rare_verdict'],
+    [{ rule: 9, channel: 'main' }, 'INDEX sightings_by_rare_verdict'],
+    [{ rule: 13, held: true }, 'INDEX sightings_by_rare_verdict'],
+    [{ rule: 10, event: 'messages' }, 'PRIMARY KEY'],
     [{ messageId: 'A', channel: 'main', verdict: 'duplicate' }, 'INDEX sightings_by_message'],
   ])('items filtered by %j are looked up in one index', async (filter, index) => {
     const { db, items, plans } = open();
@@ -88,6 +95,16 @@ describe('lists and bulk jobs behind any number of delivered deliveries:', () =>
     const inOrder = 'webhook_id,position)>(?,?) AND (webhook_id,position)<(?,?)';
     const walks = plans().filter((plan) => plan !== FIRST_OF_MESSAGE);
     expect(walks.map((plan) => plan.includes(index) && plan.includes(inOrder))).toEqual([true, true]);
+  });
+
+  it('runs are read in the order of their numbers, whatever the filter', async () => {
+    const { db, plans } = open();
+    const status = await Promise.all([
+      newestRuns(db, { from: 'jobs', conditions: [["filter ->> '$.channel' = ?", 'main']] }, ABOVE_ALL_IDS, 50),
+      newestRuns(db, { from: 'audits', conditions: [['status = ?', 'running']] }, ABOVE_ALL_IDS, 50),
+      newestRuns(db, { from: 'resyncs r', conditions: [[HAS_STATUS.running]] }, ABOVE_ALL_IDS, 50),
+    ]);
+    expect([status, plans()]).toEqual([[[], [], []], []]);
   });
 
   it('a few old pending deliveries are found behind 100,000 delivered ones', async () => {
@@ -175,7 +192,7 @@ function open() {
   const release = new BulkRelease(db, registry, new ItemRelease(db, registry, outbox, held, ids), held);
   return {
     db,
-    views: new DeliveryViews(db),
+    views: new DeliveryViews(db, new Leases()),
     ids,
     items: new ItemViews(db, held, ids),
     registry,

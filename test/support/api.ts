@@ -73,6 +73,8 @@ export interface JobJson {
   readonly total: number;
   readonly done: number;
   readonly skipped: number;
+  readonly rate_per_minute: number | null;
+  readonly eta_seconds: number | null;
   readonly created_at: string;
   readonly finished_at: string | null;
 }

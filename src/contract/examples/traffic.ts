@@ -110,6 +110,8 @@ export const job: Job = {
   total: 120,
   done: 35,
   skipped: 0,
+  rate_per_minute: 4200,
+  eta_seconds: 2,
   created_at: '2026-01-31T14:00:00.000Z',
   finished_at: null,
 };

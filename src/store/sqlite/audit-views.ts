@@ -3,9 +3,12 @@ import { decodeCursor, encodeCursor } from '../rules/ids.js';
 import { parseWalk } from './audit-tables.js';
 import type { Db } from './database.js';
 import { ABOVE_ALL_IDS } from './filters.js';
+import type { Condition } from './filters.js';
 import { paged } from './paging.js';
 import type { RememberedIds } from './remembered-ids.js';
+import { newestRuns } from './run-lists.js';
 import type { AuditMessageView, AuditView } from '../audits.js';
+import type { RunFilter } from '../filters.js';
 import type { Page, PageRequest } from '../paging.js';
 
 interface AuditRow {
@@ -41,11 +44,13 @@ export class AuditViews {
     this.#ids = ids;
   }
 
-  audits({ limit, cursor }: PageRequest): Page<AuditView> {
+  async audits({ limit, cursor }: PageRequest, { status, channel }: RunFilter<AuditStatus>): Promise<Page<AuditView>> {
     const [before = ABOVE_ALL_IDS] = cursor === null ? [] : decodeCursor(cursor, 1);
-    const rows = this.#db
-      .prepare<unknown[], AuditRow>('SELECT * FROM audits WHERE number < ? ORDER BY number DESC LIMIT ?')
-      .all(before, limit + 1);
+    const conditions: (Condition | false)[] = [
+      status !== undefined && ['status = ?', status],
+      channel !== undefined && ['channel = ?', channel],
+    ];
+    const rows = await newestRuns<AuditRow>(this.#db, { from: 'audits', conditions }, before, limit + 1);
     return paged(rows, limit, auditView, (row) => encodeCursor(row.number));
   }
 

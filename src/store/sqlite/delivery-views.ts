@@ -1,6 +1,7 @@
 import type { Attempt, DeliveryStatus, DeliveryWait, Verdict } from '../../model.js';
 import { decodeCursor, deliveryId, encodeCursor, parseDeliveryId } from '../rules/ids.js';
 import type { Db } from './database.js';
+import type { Leases } from './leases.js';
 import { ABOVE_ALL_IDS, allOf, deliveryRange, deliveryConditions, leastMatchingId } from './filters.js';
 import { paged } from './paging.js';
 import { ROWS_PER_SLICE, yieldToCommits } from './slices.js';
@@ -22,13 +23,12 @@ export interface DeliveryRow {
   last_error: string | null;
   log: string;
   enabled: number;
-  lease: number | null;
   breaker: string | null;
   released: number;
 }
 
 export const DELIVERY_COLUMNS = `d.id, d.status, t.id AS target_id, d.channel, w.event, d.verdicts, d.blocked, d.due_at,
-  d.attempts, d.created_at, d.settled_at, d.last_error, d.log, d.released, d.lease, t.enabled,
+  d.attempts, d.created_at, d.settled_at, d.last_error, d.log, d.released, t.enabled,
   (SELECT state FROM breakers b WHERE b.target = d.target) AS breaker`;
 export const DELIVERY_TABLES =
   'deliveries d JOIN webhooks w ON w.id = d.webhook_id JOIN targets t ON t.number = d.target';
@@ -36,9 +36,11 @@ export const DELIVERY_TABLES =
 /** Lists of deliveries, and single ones; reads only. */
 export class DeliveryViews {
   readonly #db: Db;
+  readonly #leases: Leases;
 
-  constructor(db: Db) {
+  constructor(db: Db, leases: Leases) {
     this.#db = db;
+    this.#leases = leases;
   }
 
   /** Newest first. */
@@ -50,7 +52,12 @@ export class DeliveryViews {
       rows.push(...(await this.#newestFirst(before, each, limit + 1)));
     }
     rows.sort((one, other) => other.id - one.id);
-    return paged(rows, limit, deliveryView, (row) => encodeCursor(row.id));
+    return paged(
+      rows,
+      limit,
+      (row) => deliveryView(row, this.#leases),
+      (row) => encodeCursor(row.id),
+    );
   }
 
   /**
@@ -107,7 +114,7 @@ export class DeliveryViews {
       )
       .get(parseDeliveryId(publicId));
     return row
-      ? { ...deliveryView(row), body: row.body.toString('utf8'), log: JSON.parse(row.log) as Attempt[] }
+      ? { ...deliveryView(row, this.#leases), body: row.body.toString('utf8'), log: JSON.parse(row.log) as Attempt[] }
       : null;
   }
 
@@ -116,7 +123,7 @@ export class DeliveryViews {
     const row = this.#db
       .prepare<[number], DeliveryRow>(`SELECT ${DELIVERY_COLUMNS} FROM ${DELIVERY_TABLES} WHERE d.id = ?`)
       .get(id);
-    return row ? deliveryView(row) : null;
+    return row ? deliveryView(row, this.#leases) : null;
   }
 }
 
@@ -126,7 +133,9 @@ function waitOf({ blocked, enabled, breaker }: DeliveryRow): DeliveryWait | null
   return breaker === 'open' ? 'breaker' : null;
 }
 
-export function deliveryView(row: DeliveryRow): DeliveryView {
+/** While a delivery is in flight, its next attempt is due when its lease ends (I5). */
+export function deliveryView(row: DeliveryRow, leases: Leases): DeliveryView {
+  const dueAt = leases.get(row.id)?.until ?? row.due_at;
   return {
     id: deliveryId(row.id),
     status: row.status,
@@ -136,7 +145,7 @@ export function deliveryView(row: DeliveryRow): DeliveryView {
     verdicts: row.verdicts.split(',') as Verdict[],
     attempts: row.attempts,
     createdAt: row.created_at,
-    nextAttemptAt: row.status === 'pending' && row.blocked === 0 ? row.due_at : null,
+    nextAttemptAt: row.status === 'pending' && row.blocked === 0 ? dueAt : null,
     waitsFor: row.status === 'pending' ? waitOf(row) : null,
     settledAt: row.settled_at,
     lastError: row.last_error,
@@ -144,6 +153,6 @@ export function deliveryView(row: DeliveryRow): DeliveryView {
   };
 }
 
-export function waitingView(row: DeliveryRow): WaitingDelivery {
-  return { ...deliveryView(row), underWay: row.status === 'pending' && row.lease !== null };
+export function waitingView(row: DeliveryRow, leases: Leases): WaitingDelivery {
+  return { ...deliveryView(row, leases), underWay: leases.get(row.id) !== undefined };
 }

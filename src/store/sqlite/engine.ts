@@ -13,6 +13,7 @@ import { ClockShift } from './clock-shift.js';
 import { findDamage } from './damage.js';
 import { asStartError, openDatabase, stopWaitingForLocks } from './database.js';
 import type { Db, OpenDatabase } from './database.js';
+import { Claims } from './claims.js';
 import { DeliveryTables, GREATEST_SEQ } from './delivery-tables.js';
 import { DeliveryViews } from './delivery-views.js';
 import { Explanations } from './explanations.js';
@@ -24,6 +25,7 @@ import { ItemViews } from './item-views.js';
 import { SqliteItems } from './items.js';
 import { SqliteJobs } from './jobs.js';
 import { LargeWebhooks } from './large-webhooks.js';
+import { Leases } from './leases.js';
 import { LedgerFolding } from './ledger-folding.js';
 import { LedgerMemory } from './ledger-memory.js';
 import { SqliteOutbox } from './outbox.js';
@@ -39,6 +41,7 @@ import { ResyncViews } from './resync-views.js';
 import { ResyncWindows } from './resync-windows.js';
 import { SqliteResyncs } from './resyncs.js';
 import { TargetCounts } from './target-counts.js';
+import { TransactionMemory } from './transaction-memory.js';
 import { TrafficCounts } from './traffic-counts.js';
 import { SqliteTraffic } from './traffic.js';
 import { WorkCounts } from './under-way.js';
@@ -77,10 +80,12 @@ function assemble({ db, isChecked, close }: OpenDatabase, effects: StoreEffects,
   const { now } = effects;
   const ids = new Ids(greatestId(db));
   const registry = new RegistryTables(db);
-  const commit = new GroupCommit(db, registry, effects);
+  const memory = new TransactionMemory();
+  const commit = new GroupCommit(db, registry, effects, memory);
+  const leases = new Leases(memory, effects.randomBytes(6).readUIntBE(0, 6));
   const breakers = new SqliteBreakers(db, registry, commit);
   const counts = new TargetCounts(db, registry);
-  const deliveries = new DeliveryTables(db, ids, registry, counts);
+  const deliveries = new DeliveryTables(db, ids, registry, counts, leases);
   const traffic = new TrafficCounts(db, commit);
   const ledger = new LedgerMemory(db, idsPerRun);
   const folding = new LedgerFolding(db, ledger, commit);
@@ -95,12 +100,11 @@ function assemble({ db, isChecked, close }: OpenDatabase, effects: StoreEffects,
   const audits = new AuditTables(db, registry, rememberedIds);
   const held = new HeldItems(db, registry);
   const release = new ItemRelease(db, registry, deliveries, held, rememberedIds);
-  const deliveryViews = new DeliveryViews(db);
+  const deliveryViews = new DeliveryViews(db, leases);
   const itemViews = new ItemViews(db, held, rememberedIds);
   const workCounts = new WorkCounts(db, registry, counts);
   const removals = new Removals(db, { deliveries, resyncWindows, audits });
 
-  deliveries.dropLeases(now());
   registrations.dropIncomplete();
   resyncCalls.requeueInterrupted(now());
   stopWaitingForLocks(db);
@@ -109,7 +113,10 @@ function assemble({ db, isChecked, close }: OpenDatabase, effects: StoreEffects,
 
   return {
     intake: new SqliteIntake({ commit, recorder, large, traffic }, now),
-    outbox: new SqliteOutbox({ commit, deliveries, views: deliveryViews, release, counts }, now),
+    outbox: new SqliteOutbox(
+      { commit, claims: new Claims(db, registry, leases), deliveries, views: deliveryViews, release, counts },
+      now,
+    ),
     jobs: new SqliteJobs(
       db,
       {
@@ -149,11 +156,16 @@ function assemble({ db, isChecked, close }: OpenDatabase, effects: StoreEffects,
     ),
     breakers,
     traffic: new SqliteTraffic(db, traffic, now),
-    items: new SqliteItems(itemViews, new WebhookViews(db), new Explanations(db, held, rememberedIds), now),
+    items: new SqliteItems(
+      itemViews,
+      new WebhookViews(db, leases),
+      new Explanations(db, held, leases, rememberedIds),
+      now,
+    ),
     upkeep: new SqliteUpkeep(
       db,
       {
-        ...{ commit, registry, clock, pruning: new Pruning(db, clock, ledger), clockShift: new ClockShift(db) },
+        ...{ commit, registry, clock, pruning: new Pruning(db, clock, ledger), clockShift: new ClockShift(db), leases },
         findDamage: async (signal) => (isChecked ? null : await findDamage(db.name, signal)),
       },
       now,

@@ -6,6 +6,7 @@ import type { DeliveryRow } from './delivery-views.js';
 import type { RememberedId, RememberedIds } from './remembered-ids.js';
 import { yieldToCommits } from './slices.js';
 import type { HeldItems } from './held-items.js';
+import type { Leases } from './leases.js';
 import { RESYNC_MESSAGE_COLUMNS, resyncMessageView } from './resync-views.js';
 import type { ResyncMessageRow } from './resync-views.js';
 import { FIRST_PLACE, INDEXED_BY_MESSAGE, IS_INDEXED_BY_MESSAGE, messageView, SIGHTING_COLUMNS } from './sightings.js';
@@ -26,11 +27,13 @@ const DELIVERIES_PER_SLICE = 200;
 export class Explanations {
   readonly #db: Db;
   readonly #held: HeldItems;
+  readonly #leases: Leases;
   readonly #ids: RememberedIds;
 
-  constructor(db: Db, held: HeldItems, ids: RememberedIds) {
+  constructor(db: Db, held: HeldItems, leases: Leases, ids: RememberedIds) {
     this.#db = db;
     this.#held = held;
+    this.#leases = leases;
     this.#ids = ids;
   }
 
@@ -113,7 +116,7 @@ export class Explanations {
 
   #explained(row: DeliveryRow): ExplainedDelivery {
     return {
-      ...waitingView(row),
+      ...waitingView(row, this.#leases),
       log: JSON.parse(row.log) as Attempt[],
       ahead: row.status === 'pending' && row.blocked > 0 ? this.#frontOf(row.id) : null,
     };
@@ -130,7 +133,7 @@ export class Explanations {
       row = ahead === undefined ? undefined : select.get(ahead);
       if (!row) return null;
     }
-    return row ? waitingView(row) : null;
+    return row ? waitingView(row, this.#leases) : null;
   }
 
   /** The delivery at the front of a lane in which this one waits. */

@@ -84,11 +84,12 @@ function eventPattern(event: string): string {
  * @param keys the keys of the filter's message id; null: it has none
  */
 export function itemConditions(filter: ItemConditions, keys: readonly Buffer[] | null): (Condition | false)[] {
-  const { verdict, resync, messagesOnly } = filter;
+  const { verdict, rule, resync, messagesOnly } = filter;
   return [
     messagesOnly === true && ["s.carrier = 'messages' AND s.message_id IS NOT NULL"],
     keys !== null && [`s.message_key IN (${keys.map(() => '?').join()})`, ...keys],
     verdict !== undefined && ['s.verdict = ?', verdict],
+    rule !== undefined && ['s.rule = ?', rule],
     ...recordedConditions(filter, ITEM_COLUMNS),
     resync !== undefined && [
       `EXISTS (SELECT 1 FROM resync_messages m JOIN resyncs r ON r.number = m.resync

@@ -4,6 +4,7 @@ import { asGatewayError, isLocked, isMachineFault } from './database.js';
 import type { Db } from './database.js';
 import { Transaction } from './transaction.js';
 import type { TransactionCache } from './transaction.js';
+import type { TransactionMemory } from './transaction-memory.js';
 
 interface Pending {
   readonly work: () => unknown;
@@ -45,9 +46,17 @@ export class GroupCommit {
   #running: Promise<void> | null = null;
   #lockWaitMs = MAX_LOCK_WAIT_MS;
 
-  /** @param cache what work caches from inside the transaction */
-  constructor(db: Db, cache: TransactionCache, effects: Pick<Effects, 'monotonic' | 'sleep'>) {
-    this.#transaction = new Transaction(db, cache);
+  /**
+   * @param cache what work caches from inside the transaction
+   * @param memory what it changes beside the database; left out: nothing
+   */
+  constructor(
+    db: Db,
+    cache: TransactionCache,
+    effects: Pick<Effects, 'monotonic' | 'sleep'>,
+    memory?: TransactionMemory,
+  ) {
+    this.#transaction = new Transaction(db, cache, memory);
     this.#effects = effects;
   }
 

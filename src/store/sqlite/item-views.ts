@@ -1,3 +1,4 @@
+import { verdictOf } from '../../intake/judge.js';
 import { decodeCursor, encodeCursor, encodeNumber, leastIdSince } from '../rules/ids.js';
 import type { ItemPlace } from '../rules/ids.js';
 import type { Verdict } from '../../model.js';
@@ -210,7 +211,8 @@ export class ItemViews {
 }
 
 /** The smallest index that contains every item that the filter matches. */
-function sourceOf({ verdict, held }: ItemFilter): Source {
+function sourceOf({ verdict: wanted, rule, held }: ItemFilter): Source {
+  const verdict = wanted ?? (rule === undefined ? undefined : (verdictOf(rule) ?? undefined));
   if (verdict !== undefined && !isCommon(verdict)) {
     return {
       from: 'sightings s INDEXED BY sightings_by_rare_verdict',

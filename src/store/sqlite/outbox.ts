@@ -1,5 +1,6 @@
 import type { Effects } from '../../effects.js';
 import { deliveryId } from '../rules/ids.js';
+import type { Claims } from './claims.js';
 import type { DeliveryTables } from './delivery-tables.js';
 import type { DeliveryViews } from './delivery-views.js';
 import type { GroupCommit } from './group-commit.js';
@@ -12,6 +13,7 @@ import type { Page, PageRequest } from '../paging.js';
 
 export interface OutboxParts {
   readonly commit: GroupCommit;
+  readonly claims: Claims;
   readonly deliveries: DeliveryTables;
   readonly views: DeliveryViews;
   readonly release: ItemRelease;
@@ -20,14 +22,16 @@ export interface OutboxParts {
 
 export class SqliteOutbox implements Outbox {
   readonly #commit: GroupCommit;
+  readonly #claims: Claims;
   readonly #deliveries: DeliveryTables;
   readonly #views: DeliveryViews;
   readonly #release: ItemRelease;
   readonly #counts: TargetCounts;
   readonly #now: Effects['now'];
 
-  constructor({ commit, deliveries, views, release, counts }: OutboxParts, now: Effects['now']) {
+  constructor({ commit, claims, deliveries, views, release, counts }: OutboxParts, now: Effects['now']) {
     this.#commit = commit;
+    this.#claims = claims;
     this.#deliveries = deliveries;
     this.#views = views;
     this.#release = release;
@@ -36,11 +40,15 @@ export class SqliteOutbox implements Outbox {
   }
 
   async due(): Promise<Due> {
-    return await read(() => this.#deliveries.due(this.#now()));
+    return await read(() => this.#claims.due(this.#now()));
   }
 
   async claim(wanted: readonly ClaimWant[], leaseMs: number): Promise<Claimed> {
-    return await this.#commit.runWithoutSavepoint(() => this.#deliveries.claim(wanted, this.#now(), leaseMs));
+    return await read(() => this.#claims.claim(wanted, this.#now(), leaseMs));
+  }
+
+  offer(): void {
+    // An offer allows leases at recording, and does not ask for them: none are made yet.
   }
 
   async settle(settlement: Settlement): Promise<boolean> {

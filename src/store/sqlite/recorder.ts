@@ -7,6 +7,7 @@ import type { Cutter, JudgedItem, Route } from '../../intake/route.js';
 import type { Channel, IncomingWebhook, Verdict } from '../../model.js';
 import { finish } from '../../slices.js';
 import type { Sliced } from '../../slices.js';
+import { encodeNumber } from '../rules/ids.js';
 import type { Ids } from '../rules/ids.js';
 import { KEY_BYTES } from '../rules/keys.js';
 import type { Db } from './database.js';
@@ -142,7 +143,8 @@ export class WebhookRecorder {
         isPlaceholder(item) ? 1 : 0,
       );
     }
-    return { verdicts: judged.map(({ verdict }) => verdict), deliveries };
+    const verdicts = judged.map(({ verdict }) => verdict);
+    return { webhook: encodeNumber(webhookId), judgements: judged, held, verdicts, deliveries, leased: [] };
   }
 
   /** The first webhook with a channel id binds it to the channel. */

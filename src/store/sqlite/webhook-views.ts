@@ -3,6 +3,7 @@ import { decode } from '../../intake/decode.js';
 import type { WebhookHttpMethod } from '../../model.js';
 import { encodeNumber, leastId, parseWebhookId } from '../rules/ids.js';
 import type { Db } from './database.js';
+import type { Leases } from './leases.js';
 import { yieldToCommits } from './slices.js';
 import { itemView } from './sightings.js';
 import type { SightingRow } from './sightings.js';
@@ -33,12 +34,14 @@ const LEAST_WEBHOOK_ID = leastId(Date.UTC(2020, 0));
 /** One stored webhook with its items and deliveries; reads only. */
 export class WebhookViews {
   readonly #db: Db;
+  readonly #leases: Leases;
   readonly #webhook;
   readonly #items;
   readonly #deliveries;
 
-  constructor(db: Db) {
+  constructor(db: Db, leases: Leases) {
     this.#db = db;
+    this.#leases = leases;
     this.#webhook = db.prepare<[number], WebhookRow>('SELECT * FROM webhooks WHERE id = ?');
     // Without the webhook, whose last columns are behind its body: SQLite would follow that for each item.
     this.#items = db.prepare<[number, number], StoredItem>(
@@ -68,7 +71,7 @@ export class WebhookViews {
       (after) => this.#deliveries.all(row.id, after),
       (delivery) => delivery.id,
       ({ positions, ...delivery }) => ({
-        ...deliveryView(delivery),
+        ...deliveryView(delivery, this.#leases),
         positions: positions === null ? items.map(({ position }) => position) : (JSON.parse(positions) as number[]),
       }),
     );

@@ -24,7 +24,7 @@ export function intakeContract(open: OpenFixture): void {
   describe('recording a webhook', () => {
     it('I1: makes the webhook, its verdict and its delivery readable once it has answered', async () => {
       const { store } = await stage(open);
-      expect(await record(store, messages('A'))).toEqual({ verdicts: ['new'], deliveries: 1 });
+      expect(await record(store, messages('A'))).toMatchObject({ verdicts: ['new'], deliveries: 1 });
       expect(await store.items.explain('main', 'A')).toMatchObject({
         ledger: { firstSeenAt: START, rule: 10 },
         sightings: [{ verdict: 'new', rule: 10, held: false, event: 'messages.post', seenAt: START }],
@@ -36,7 +36,7 @@ export function intakeContract(open: OpenFixture): void {
       const fixture = await stage(open);
       await fixture.record(messages('A'));
       fixture.clock.advance(90 * DAY);
-      expect(await record(fixture.store, messages('A'))).toEqual({ verdicts: ['duplicate'], deliveries: 0 });
+      expect(await record(fixture.store, messages('A'))).toMatchObject({ verdicts: ['duplicate'], deliveries: 0 });
       expect(await fixture.deliverAll()).toHaveLength(1);
     });
 
@@ -148,7 +148,7 @@ export function intakeContract(open: OpenFixture): void {
 
     it('I4: waits while the target is disabled, and is sent once the target is enabled again', async () => {
       const fixture = await stage(open, [target('bot', { enabled: false })]);
-      expect(await record(fixture.store, messages('A'))).toEqual({ verdicts: ['new'], deliveries: 1 });
+      expect(await record(fixture.store, messages('A'))).toMatchObject({ verdicts: ['new'], deliveries: 1 });
       expect(await fixture.claim()).toEqual({ deliveries: [], nextDueAt: null });
       fixture.clock.advance(30 * DAY);
       await fixture.store.registry.changeTarget('bot', { enabled: true });
