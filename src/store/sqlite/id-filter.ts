@@ -38,7 +38,7 @@ export function filterOf(keys: readonly Buffer[], bytes: number): Buffer {
 
 /**
  * The filters of up to eight runs, as far as they were read. The same bit of all eight stands in one byte, so that a few
- * bytes tell of all eight that they surely do not hold an id. (Asking one after the other took five times as long.)
+ * bytes tell of all eight that they surely do not hold an id. (To ask 76 filters one after the other took 11 % of the time of a webhook.)
  */
 export class FilterGroup implements FilterForm {
   readonly parts: number;
@@ -75,9 +75,7 @@ export class FilterGroup implements FilterForm {
     if (at >= 0) this.#inUse &= ~(1 << at);
   }
 
-  /**
-   * The first thing that `look` finds in a run that may hold the key.
-   */
+  /** The first thing that `look` finds in a run that may hold the key. */
   find<T>(key: Buffer, read: ReadPart, look: (run: number) => T | undefined): T | undefined {
     const part = partOf(key, this.parts);
     if ((this.#inUse & ~(this.#isRead[part] ?? 0)) !== 0) this.readPart(part, read);

@@ -5,7 +5,7 @@ import { FilterGroup } from './id-filter.js';
 import type { FilterForm } from './id-filter.js';
 import { RecentIds } from './recent-ids.js';
 
-/** Ids in a run. The start reads up to twice as many, at a microsecond each, and keeps 40 bytes of each in memory. */
+/** Ids in a run. The start reads up to twice as many, at a microsecond each, and keeps 32 bytes of each in memory. */
 export const IDS_PER_RUN = 131_072;
 const IDS_PER_READ = 4096;
 /** Of the filters of eight runs: half a millisecond. */
