@@ -148,7 +148,7 @@ export class LedgerMemory {
       .raw();
     for (let last = after; ;) {
       const row = select.get(last);
-      if (!row || row[0] === null) return;
+      if (typeof row?.[0] !== 'number') return;
       last = row[0];
       const keys = Buffer.from(row[2], 'hex');
       for (const [at, text] of row[1].split(' ').entries()) {
