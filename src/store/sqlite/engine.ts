@@ -115,7 +115,7 @@ function assemble({ db, isChecked, close }: OpenDatabase, effects: StoreEffects,
   resyncCalls.requeueInterrupted(now());
   stopWaitingForLocks(db);
   ledger.onFull = () => folding.wake();
-  folding.wake();
+  folding.start();
 
   return {
     intake: new SqliteIntake({ commit, recorder, large, traffic }, now),
