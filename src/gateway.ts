@@ -173,7 +173,7 @@ async function startDeliveries(base: Base) {
     startDeliveryLoop({ store, sender, breakers, delaysMs: intervals.retryDelaysMs, effects, onError, notices }),
   );
   const sendTest = createTester({ sender, store, newId: () => newId('test', effects) });
-  return { wake: loop.wake, breakers, sendTest, whyRefused: sender.whyRefused };
+  return { wake: loop.wake, onRecorded: loop.onRecorded, breakers, sendTest, whyRefused: sender.whyRefused };
 }
 
 /** Everything that calls Whapi: one scheduler, and those who submit their calls to it. */
@@ -263,7 +263,11 @@ async function startHttp(
   });
   const hints: ServerHints = {
     ...{ onDeliveries: deliveries.wake, onJob, onAudit: audits.wake, onRegistered, onChannelChanged },
-    ...{ onRecorded: observer.onRecorded, onRefused: observer.onRefused },
+    onRecorded: (webhook) => {
+      deliveries.onRecorded(webhook.recorded);
+      observer.onRecorded(webhook);
+    },
+    onRefused: observer.onRefused,
     onChannelState: (channel, state) => {
       scheduler.noteChannelState(channel, state);
       onChannelChanged();

@@ -10,7 +10,7 @@ CREATE TABLE ledger_recent (
   key          BLOB NOT NULL,
   webhook_id   INTEGER, -- of the first sighting; may be pruned. NULL: Whapi was asked for it, or listed it, and it never came
   fingerprint  BLOB,    -- the first 8 bytes of the hash of what was first recorded under this id
-  last_seen_at INTEGER, -- NULL: the time in webhook_id
+  position     INTEGER, -- of the first sighting
   more         TEXT     -- JSON: what is not as usual; see ledger-rows.ts
 );
 
@@ -29,7 +29,7 @@ CREATE TABLE ledger_ids (
   key          BLOB NOT NULL,
   webhook_id   INTEGER,
   fingerprint  BLOB,
-  last_seen_at INTEGER,
+  position     INTEGER,
   more         TEXT,
   PRIMARY KEY (run, key)
 ) WITHOUT ROWID;

@@ -133,7 +133,9 @@ CREATE INDEX deliveries_due_again ON deliveries (target, due_at, id) WHERE statu
 
 CREATE INDEX deliveries_due_first ON deliveries (target, due_at, id) WHERE status = 'pending' AND blocked = 0 AND tries = 0;
 
-CREATE INDEX deliveries_pending ON deliveries (target, id) WHERE status = 'pending';
+CREATE INDEX deliveries_in_flight ON deliveries (target, id) WHERE status = 'pending' AND blocked < 0;
+
+CREATE INDEX deliveries_pending ON deliveries (target, id) WHERE status = 'pending' AND blocked >= 0;
 
 CREATE TABLE evidence (
   webhook_id         INTEGER NOT NULL,
@@ -198,7 +200,7 @@ CREATE TABLE ledger_ids (
   key          BLOB NOT NULL,
   webhook_id   INTEGER,
   fingerprint  BLOB,
-  last_seen_at INTEGER,
+  position     INTEGER,
   more         TEXT,
   PRIMARY KEY (run, key)
 ) WITHOUT ROWID;
@@ -208,7 +210,7 @@ CREATE TABLE ledger_recent (
   key          BLOB NOT NULL,
   webhook_id   INTEGER, -- of the first sighting; may be pruned. NULL: Whapi was asked for it, or listed it, and it never came
   fingerprint  BLOB,    -- the first 8 bytes of the hash of what was first recorded under this id
-  last_seen_at INTEGER, -- NULL: the time in webhook_id
+  position     INTEGER, -- of the first sighting
   more         TEXT     -- JSON: what is not as usual; see ledger-rows.ts
 );
 

@@ -32,6 +32,7 @@ import type { WhapiResyncs } from './whapi-forward.js';
 
 /** Wakes the workers after a commit that may have given them work. */
 export interface ServerHints extends V1Hints {
+  /** A webhook was recorded. Takes over the deliveries that are leased. */
   readonly onRecorded: Observer['onRecorded'];
   readonly onRefused: Observer['onRefused'];
   readonly onChannelState: (channel: string, state: string) => void;
@@ -169,11 +170,11 @@ async function buildServer(options: ServerOptions): Promise<FastifyInstance> {
   const refuse = authenticationGuard(app);
   const { open: openSecret } = encryption;
 
-  const { gatewayId, onDeliveries, onRecorded, onRefused, onChannelState } = options;
+  const { gatewayId, onRecorded, onRefused, onChannelState } = options;
   const { maxBodyBytes, maxPendingBytes, webhookRatePerSecond: ratePerSecond } = config;
   await app.register(ingress, {
     ...{ store, openSecret, gatewayId, refuse, onAuthenticated, effects, log },
-    ...{ maxBodyBytes, maxPendingBytes, ratePerSecond, onDeliveries, onRecorded, onRefused, onChannelState },
+    ...{ maxBodyBytes, maxPendingBytes, ratePerSecond, onRecorded, onRefused, onChannelState },
   });
   await app.register(operationRoutes, { store, effects });
   const { whapiTimeoutMs: timeoutMs, whapiResyncs: resyncs } = options;

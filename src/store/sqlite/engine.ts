@@ -14,6 +14,7 @@ import { findDamage } from './damage.js';
 import { asStartError, openDatabase, stopWaitingForLocks } from './database.js';
 import type { Db, OpenDatabase } from './database.js';
 import { Claims } from './claims.js';
+import { DeliveryMemory } from './delivery-memory.js';
 import { DeliveryTables, GREATEST_SEQ } from './delivery-tables.js';
 import { DeliveryViews } from './delivery-views.js';
 import { Explanations } from './explanations.js';
@@ -26,7 +27,6 @@ import { SqliteItems } from './items.js';
 import { SqliteJobs } from './jobs.js';
 import { LaneOrder } from './lane-order.js';
 import { LargeWebhooks } from './large-webhooks.js';
-import { Leases } from './leases.js';
 import { LedgerFolding } from './ledger-folding.js';
 import { LedgerMemory } from './ledger-memory.js';
 import { SqliteOutbox } from './outbox.js';
@@ -83,18 +83,19 @@ function assemble({ db, isChecked, close }: OpenDatabase, effects: StoreEffects,
   const { now } = effects;
   const ids = new Ids(greatestId(db));
   const registry = new RegistryTables(db);
-  const memory = new TransactionMemory();
-  const commit = new GroupCommit(db, registry, effects, memory);
-  const leases = new Leases(memory, effects.randomBytes(6).readUIntBE(0, 6));
+  const transactionMemory = new TransactionMemory();
+  const memory = new DeliveryMemory(transactionMemory, effects.randomBytes(6).readUIntBE(0, 6));
+  const { leases, offers } = memory;
+  const commit = new GroupCommit(db, registry, effects, transactionMemory);
   const breakers = new SqliteBreakers(db, registry, commit);
-  const counts = new TargetCounts(db, registry);
-  const deliveries = new DeliveryTables(db, ids, registry, counts, leases);
+  const counts = new TargetCounts(db, registry, leases);
+  const deliveries = new DeliveryTables(db, ids, registry, counts, memory);
   const traffic = new TrafficCounts(db, commit);
   const ledger = new LedgerMemory(db, idsPerRun);
   const folding = new LedgerFolding(db, ledger, commit);
   const rememberedIds = new RememberedIds(db, ledger);
-  const recorder = new WebhookRecorder(db, ids, registry, deliveries, ledger);
-  const large = new LargeWebhooks(db, ids, registry, ledger);
+  const recorder = new WebhookRecorder(db, ids, registry, deliveries, ledger, offers);
+  const large = new LargeWebhooks(db, ids, registry, ledger, memory);
   const history = new CallHistoryTable(db);
   const clock = new ClockMemory(db);
   const registrations = new Registrations(db, registry, rememberedIds, commit, now);
@@ -103,22 +104,23 @@ function assemble({ db, isChecked, close }: OpenDatabase, effects: StoreEffects,
   const audits = new AuditTables(db, registry, rememberedIds);
   const held = new HeldItems(db, registry);
   const release = new ItemRelease(db, registry, deliveries, held, rememberedIds);
-  const order = new LaneOrder(db);
+  const order = new LaneOrder(db, memory.lanes);
   const deliveryViews = new DeliveryViews(db, leases, order);
   const itemViews = new ItemViews(db, held, rememberedIds);
-  const workCounts = new WorkCounts(db, registry, counts);
+  const workCounts = new WorkCounts(db, registry, counts, leases);
   const removals = new Removals(db, { deliveries, resyncWindows, audits });
 
+  recoverInFlight(db, deliveries, now());
   registrations.dropIncomplete();
   resyncCalls.requeueInterrupted(now());
   stopWaitingForLocks(db);
   ledger.onFull = () => folding.wake();
-  folding.wake();
+  folding.start();
 
   return {
     intake: new SqliteIntake({ commit, recorder, large, traffic }, now),
     outbox: new SqliteOutbox(
-      { commit, claims: new Claims(db, registry, leases), deliveries, views: deliveryViews, release, counts },
+      { commit, claims: new Claims(db, registry, leases), offers, deliveries, views: deliveryViews, release, counts },
       now,
     ),
     jobs: new SqliteJobs(
@@ -188,6 +190,18 @@ function assemble({ db, isChecked, close }: OpenDatabase, effects: StoreEffects,
       close();
     },
   };
+}
+
+/** In one transaction: a delivery that has left the index of what is in flight has its places in its lanes. */
+function recoverInFlight(db: Db, deliveries: DeliveryTables, now: number): void {
+  db.exec('BEGIN IMMEDIATE');
+  try {
+    deliveries.recoverInFlight(now);
+    db.exec('COMMIT');
+  } catch (error) {
+    if (db.inTransaction) db.exec('ROLLBACK');
+    throw error;
+  }
 }
 
 /** The greatest number that was given to a row: every new one is greater, whatever the clock says. */

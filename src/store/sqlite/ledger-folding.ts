@@ -5,6 +5,7 @@ import { PARTS_AT_MOST } from './ledger-memory.js';
 import type { Folding, LedgerMemory } from './ledger-memory.js';
 import { LAST_SEEN_AT, LEDGER_COLUMNS } from './ledger-rows.js';
 import { RecentIds } from './recent-ids.js';
+import { yieldToCommits } from './slices.js';
 
 /** Ids that one commit copies: a few milliseconds. */
 const IDS_PER_STEP = 500;
@@ -28,6 +29,7 @@ export class LedgerFolding {
   readonly #oldestOfPart;
   readonly #noteOldest;
   readonly #addFilter;
+  readonly #filter;
   readonly #countParts;
   readonly #setState;
   readonly #remove;
@@ -57,6 +59,7 @@ export class LedgerFolding {
       'UPDATE ledger_runs SET oldest_at = min(coalesce(oldest_at, @at), @at) WHERE number = @run',
     );
     this.#addFilter = db.prepare('INSERT INTO ledger_filters (id, bits) VALUES (?, ?)');
+    this.#filter = db.prepare<[number], Buffer>('SELECT bits FROM ledger_filters WHERE id = ?').pluck();
     this.#countParts = db
       .prepare<[number, number], number>('SELECT count(*) FROM ledger_filters WHERE id >= ? AND id < ?')
       .pluck();
@@ -65,6 +68,14 @@ export class LedgerFolding {
       `DELETE FROM ledger_recent WHERE id <= @lastId
          AND id <= (SELECT id FROM ledger_recent ORDER BY id LIMIT 1) + ${REMOVED_PER_STEP - 1}`,
     );
+  }
+
+  /** Reads the filters, and goes on where the last process stopped. */
+  start(): void {
+    this.#running = this.#readFilters().finally(() => {
+      this.#running = null;
+      this.wake();
+    });
   }
 
   /** Begins to fold if there are enough ids, or goes on. After a failure it goes on with the next id that is recorded. */
@@ -84,6 +95,15 @@ export class LedgerFolding {
   #hasWork(): boolean {
     const { clearing, folding, filling, idsPerRun } = this.#memory;
     return clearing !== null || folding !== null || filling.size >= idsPerRun;
+  }
+
+  async #readFilters(): Promise<void> {
+    try {
+      const slices = this.#memory.filtersInSlices((id) => this.#filter.get(id));
+      while (!this.#isStopped && slices.next().done !== true) await yieldToCommits();
+    } catch {
+      // Damage, which the lookups of webhooks meet as well.
+    }
   }
 
   async #run(): Promise<void> {
@@ -107,7 +127,7 @@ export class LedgerFolding {
   /** No webhook is being recorded now, so all of these ids are committed, are so with this step, or are nowhere. */
   #begin(): Folding {
     const { filling, idsPerRun, lastId } = this.#memory;
-    const folding = { ids: filling, run: this.#memory.nextRun(), lastId, ...formFor(filling.size) };
+    const folding = { ids: filling, run: this.#memory.nextRun(), lastId, ...formFor(idsPerRun) };
     this.#memory.folding = folding;
     this.#memory.filling = new RecentIds(idsPerRun);
     this.#nextPart = 0;

@@ -1,12 +1,15 @@
 import { KEY_BYTES } from '../rules/keys.js';
+import type { Sliced } from '../../slices.js';
 import type { Db } from './database.js';
-import { mayHold } from './id-filter.js';
+import { FilterGroup } from './id-filter.js';
 import type { FilterForm } from './id-filter.js';
-import { partOf, RecentIds } from './recent-ids.js';
+import { RecentIds } from './recent-ids.js';
 
-/** Ids in a run. The start reads up to twice as many, at a microsecond each, and keeps 40 bytes of each in memory. */
+/** Ids in a run. The start reads up to twice as many, at a microsecond each, and keeps 32 bytes of each in memory. */
 export const IDS_PER_RUN = 131_072;
 const IDS_PER_READ = 4096;
+/** Of the filters of eight runs: half a millisecond. */
+const PARTS_PER_SLICE = 8;
 /** Filters are stored under `run * PARTS_AT_MOST + part`. */
 export const PARTS_AT_MOST = 65_536;
 
@@ -26,13 +29,6 @@ export interface Folding extends FilterForm {
   readonly lastId: number;
 }
 
-/** A complete run, with what was read of its filter. */
-interface Run extends FilterForm {
-  readonly number: number;
-  readonly bits: Uint8Array;
-  readonly isRead: Uint8Array;
-}
-
 /**
  * What the connections know of the ledger without reading it. It may lag behind the database, never run ahead of it: it is
  * told of a change of the runs after the commit, and everything that it then still takes for true is still there.
@@ -50,7 +46,8 @@ export class LedgerMemory {
   onFull: () => void = () => undefined;
   #lastId: number;
   #lastRun = 0;
-  #runs: readonly Run[] = [];
+  /** Of the complete runs, the newest first. */
+  #groups: readonly FilterGroup[] = [];
 
   /** Reads the recent ids: at most about twice `idsPerRun`. */
   constructor(db: Db, idsPerRun = IDS_PER_RUN) {
@@ -102,38 +99,43 @@ export class LedgerMemory {
   }
 
   addRun(number: number, form: FilterForm): void {
-    const bits = new Uint8Array(form.parts * form.partBytes);
-    const { parts, partBytes } = form;
-    this.#runs = [{ number, parts, partBytes, bits, isRead: new Uint8Array(parts) }, ...this.#runs];
+    const newest = this.#groups[0];
+    const group = newest?.takes(form) === true ? newest : new FilterGroup(form);
+    group.add(number);
+    if (group !== newest) this.#groups = [group, ...this.#groups];
   }
 
   dropRun(number: number): void {
-    this.#runs = this.#runs.filter((run) => run.number !== number);
+    for (const group of this.#groups) group.drop(number);
+    this.#groups = this.#groups.filter((group) => !group.isEmpty);
   }
 
   /**
-   * The first thing that `look` finds in one of the runs that may hold the key.
-   * @param readPart reads a part of a filter by its id; undefined: not there
+   * The first thing that `look` finds in one of the runs that may hold the key, the newest first.
+   * @param readFilter reads a part of a filter by its id; undefined: not there
    */
   findInRuns<T>(
     key: Buffer,
-    readPart: (id: number) => Buffer | undefined,
+    readFilter: (id: number) => Buffer | undefined,
     look: (run: number) => T | undefined,
   ): T | undefined {
-    for (const run of this.#runs) {
-      const { number, parts, partBytes, bits, isRead } = run;
-      const part = partOf(key, parts);
-      if (isRead[part] === 0) {
-        const read = readPart(number * PARTS_AT_MOST + part);
-        // Without its filter, the run itself is asked.
-        bits.set(read ?? new Uint8Array(partBytes).fill(255), part * partBytes);
-        isRead[part] = 1;
-      }
-      if (!mayHold(bits, part * partBytes, partBytes, key)) continue;
-      const found = look(number);
+    const read = (run: number, part: number) => readFilter(run * PARTS_AT_MOST + part);
+    for (const group of this.#groups) {
+      const found = group.find(key, read, look);
       if (found !== undefined) return found;
     }
     return undefined;
+  }
+
+  /** Reads the filters in slices, in the order in which they are stored: before that, each is read when it is needed. */
+  *filtersInSlices(readFilter: (id: number) => Buffer | undefined): Sliced<void> {
+    const read = (run: number, part: number) => readFilter(run * PARTS_AT_MOST + part);
+    for (const group of this.#groups) {
+      for (let part = 0; part < group.parts; part += 1) {
+        group.readPart(part, read);
+        if (part % PARTS_PER_SLICE === 0) yield;
+      }
+    }
   }
 
   /** Reads the keys as hexadecimal text: as rows it takes four times as long. */
@@ -146,7 +148,7 @@ export class LedgerMemory {
       .raw();
     for (let last = after; ;) {
       const row = select.get(last);
-      if (!row || row[0] === null) return;
+      if (typeof row?.[0] !== 'number') return;
       last = row[0];
       const keys = Buffer.from(row[2], 'hex');
       for (const [at, text] of row[1].split(' ').entries()) {

@@ -29,23 +29,26 @@ export const NEVER_SEEN: Omit<LedgerFacts, 'lastSeenAt'> = {
 };
 
 /** The columns of the ledger's tables, in the order of `valuesOf`. */
-export const LEDGER_COLUMNS = 'webhook_id, fingerprint, last_seen_at, more';
+export const LEDGER_COLUMNS = 'webhook_id, fingerprint, position, more';
 
 /** When the id was last seen, in SQL. */
-export const LAST_SEEN_AT = 'coalesce(last_seen_at, webhook_id >> 11)';
+export const LAST_SEEN_AT = "coalesce(more ->> 'lastSeenAt', webhook_id >> 11, more ->> 'seededAt')";
 
 export interface LedgerRow {
   readonly webhook_id: number | null;
   readonly fingerprint: Buffer | null;
-  readonly last_seen_at: number | null;
+  readonly position: number | null;
   readonly more: string | null;
 }
 
-/** What is not as usual: first seen when its webhook's id was made, by rule 10, as the only item, on post, not seeded. */
+/**
+ * What is not as usual. As usual, an id is seen once, at the time in its webhook's id, by rule 10 and on post. One that was
+ * never seen was seeded then.
+ */
 interface More {
   firstSeenAt?: number;
+  lastSeenAt?: number;
   rule?: number;
-  position?: number;
   seededAt?: number;
   unposted?: true;
 }
@@ -61,31 +64,30 @@ export function valuesOf(facts: LedgerFacts): [number | null, Buffer | null, num
   const { webhookId, fingerprint, lastSeenAt, firstSeenAt, rule, position, seededAt, unposted } = facts;
   const derived = webhookId === null ? null : timeOf(webhookId);
   const more: More = {};
+  if (lastSeenAt !== (derived ?? seededAt)) more.lastSeenAt = lastSeenAt;
   if (firstSeenAt !== null && firstSeenAt !== derived) more.firstSeenAt = firstSeenAt;
   if (rule !== null && rule !== USUAL_RULE) more.rule = rule;
-  if (position !== null && position !== 0) more.position = position;
   if (seededAt !== null) more.seededAt = seededAt;
   if (unposted) more.unposted = true;
   const isUsual = Object.keys(more).length === 0;
   return [
     webhookId,
     fingerprint?.subarray(0, FINGERPRINT_BYTES) ?? null,
-    lastSeenAt === derived ? null : lastSeenAt,
+    position,
     isUsual ? null : JSON.stringify(more),
   ];
 }
 
-export function factsOf({ webhook_id: webhookId, fingerprint, last_seen_at, more: json }: LedgerRow): LedgerFacts {
+export function factsOf({ webhook_id: webhookId, fingerprint, position, more: json }: LedgerRow): LedgerFacts {
   const more: More = json === null ? {} : (JSON.parse(json) as More);
   const derived = webhookId === null ? null : timeOf(webhookId);
-  const isSeen = webhookId !== null;
   return {
     fingerprint,
     firstSeenAt: more.firstSeenAt ?? derived,
-    lastSeenAt: last_seen_at ?? derived ?? 0,
-    rule: more.rule ?? (isSeen ? USUAL_RULE : null),
+    lastSeenAt: more.lastSeenAt ?? derived ?? more.seededAt ?? 0,
+    rule: more.rule ?? (webhookId === null ? null : USUAL_RULE),
     webhookId,
-    position: more.position ?? (isSeen ? 0 : null),
+    position,
     seededAt: more.seededAt ?? null,
     unposted: more.unposted ?? false,
   };
