@@ -16,6 +16,7 @@ import {
   SIGHTING_COLUMNS,
 } from './sightings.js';
 import type { SightingRow } from './sightings.js';
+import { WebhookDeliveries } from './webhook-deliveries.js';
 import type { AuditFinding } from '../audits.js';
 import type { ExplainedDelivery, WaitingDelivery } from '../deliveries.js';
 import type { Explanation } from '../items.js';
@@ -32,11 +33,17 @@ const DELIVERIES_PER_SLICE = 200;
 export class Explanations {
   readonly #db: Db;
   readonly #held: HeldItems;
+  readonly #deliveries;
   readonly #memory: DeliveryMemory;
 
   constructor(db: Db, held: HeldItems, memory: DeliveryMemory) {
     this.#db = db;
     this.#held = held;
+    this.#deliveries = new WebhookDeliveries<DeliveryRow & { positions: string | null }>(
+      db,
+      `${DELIVERY_COLUMNS}, d.positions`,
+      DELIVERY_TABLES,
+    );
     this.#memory = memory;
   }
 
@@ -100,7 +107,7 @@ export class Explanations {
     let read = 0;
     for (const [webhook, ours] of positions) {
       for (let after: number | undefined = 0; after !== undefined;) {
-        const rows = this.#deliveriesAfter(webhook, after);
+        const rows = this.#deliveries.after(webhook, after, DELIVERIES_PER_SLICE);
         found.push(...rows.filter((row) => carriesOneOf(row, ours)).map((row) => this.#explained(row)));
         after = rows.length === DELIVERIES_PER_SLICE ? rows.at(-1)?.id : undefined;
         read += rows.length + 1;
@@ -110,15 +117,6 @@ export class Explanations {
       }
     }
     return found;
-  }
-
-  #deliveriesAfter(webhook: number, after: number): (DeliveryRow & { positions: string | null })[] {
-    return this.#db
-      .prepare<[number, number], DeliveryRow & { positions: string | null }>(
-        `SELECT ${DELIVERY_COLUMNS}, d.positions FROM ${DELIVERY_TABLES} WHERE d.webhook_id = ? AND d.id > ?
-         ORDER BY d.id LIMIT ${DELIVERIES_PER_SLICE}`,
-      )
-      .all(webhook, after);
   }
 
   #explained(row: DeliveryRow): ExplainedDelivery {

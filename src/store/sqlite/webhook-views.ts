@@ -9,6 +9,7 @@ import { itemView } from './sightings.js';
 import type { SightingRow } from './sightings.js';
 import { DELIVERY_COLUMNS, DELIVERY_TABLES, deliveryView } from './delivery-views.js';
 import type { DeliveryRow } from './delivery-views.js';
+import { WebhookDeliveries } from './webhook-deliveries.js';
 import type { WebhookDetail } from '../items.js';
 
 interface WebhookRow {
@@ -48,9 +49,10 @@ export class WebhookViews {
       `SELECT webhook_id, position, message_key, message_id, carrier, verdict, rule, held FROM sightings
        WHERE webhook_id = ? AND position > ? ORDER BY position LIMIT ${VIEWS_PER_SLICE}`,
     );
-    this.#deliveries = db.prepare<[number, number], DeliveryRow & { positions: string | null }>(
-      `SELECT ${DELIVERY_COLUMNS}, d.positions FROM ${DELIVERY_TABLES} WHERE d.webhook_id = ? AND d.id > ?
-       ORDER BY d.id LIMIT ${VIEWS_PER_SLICE}`,
+    this.#deliveries = new WebhookDeliveries<DeliveryRow & { positions: string | null }>(
+      db,
+      `${DELIVERY_COLUMNS}, d.positions`,
+      DELIVERY_TABLES,
     );
   }
 
@@ -68,7 +70,7 @@ export class WebhookViews {
     await yieldToCommits();
     const isSameSplit = decoded.length === items.length;
     const deliveries = await viewsOf(
-      (after) => this.#deliveries.all(row.id, after),
+      (after) => this.#deliveries.after(row.id, after, VIEWS_PER_SLICE),
       (delivery) => delivery.id,
       ({ positions, ...delivery }) => ({
         ...deliveryView(delivery, this.#leases),
