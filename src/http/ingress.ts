@@ -40,7 +40,7 @@ export interface IngressOptions {
   readonly ratePerSecond: number;
   readonly effects: Pick<Effects, 'now'>;
   /** Called after a commit that added deliveries. Takes over those that are leased. */
-  readonly onRecorded: (recorded: Recorded) => void;
+  readonly handOver: (recorded: Recorded) => void;
   /** Called after the commit of a webhook that carries the state of its channel. */
   readonly onChannelState: (channel: string, state: string) => void;
   readonly log: Pick<FastifyBaseLogger, 'error' | 'warn' | 'debug'>;
@@ -124,7 +124,7 @@ function refuseLoop({ headers }: FastifyRequest, gatewayId: string): void {
 
 /** I1: the only 200 comes after the commit. Any other status makes Whapi send the webhook again. */
 function acceptor(options: IngressOptions): (request: FastifyRequest) => Promise<Accepted> {
-  const { store, onRecorded, onChannelState, maxBodyBytes } = options;
+  const { store, handOver, onChannelState, maxBodyBytes } = options;
   const pending = new PendingWebhooks(options.maxPendingBytes);
 
   const record = async (request: FastifyRequest, body: Buffer): Promise<Accepted> => {
@@ -136,7 +136,7 @@ function acceptor(options: IngressOptions): (request: FastifyRequest) => Promise
       { channel, method, suffix, contentType: contentTypeOf(request), body, via },
       document,
     );
-    if (recorded.deliveries > 0) onRecorded(recorded);
+    if (recorded.deliveries > 0) handOver(recorded);
     if (document.channelState !== null) onChannelState(channel, document.channelState);
     return { items: recorded.verdicts.length, verdicts: tally(recorded) };
   };

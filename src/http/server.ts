@@ -31,7 +31,7 @@ import type { WhapiResyncs } from './whapi-forward.js';
 /** Wakes the workers after a commit that may have given them work. */
 export interface ServerHints extends V1Hints {
   /** A webhook was recorded that added deliveries. Takes over those that are leased. */
-  readonly onRecorded: (recorded: Recorded) => void;
+  readonly handOver: (recorded: Recorded) => void;
   readonly onChannelState: (channel: string, state: string) => void;
 }
 
@@ -167,11 +167,11 @@ async function buildServer(options: ServerOptions): Promise<FastifyInstance> {
   const refuse = authenticationGuard(app);
   const { open: openSecret } = encryption;
 
-  const { gatewayId, onRecorded, onChannelState } = options;
+  const { gatewayId, handOver, onChannelState } = options;
   const { maxBodyBytes, maxPendingBytes, webhookRatePerSecond: ratePerSecond } = config;
   await app.register(ingress, {
     ...{ store, openSecret, gatewayId, refuse, onAuthenticated, effects, log },
-    ...{ maxBodyBytes, maxPendingBytes, ratePerSecond, onRecorded, onChannelState },
+    ...{ maxBodyBytes, maxPendingBytes, ratePerSecond, handOver, onChannelState },
   });
   await app.register(operationRoutes, { store, effects });
   const { whapiTimeoutMs: timeoutMs, whapiResyncs: resyncs } = options;
