@@ -68,7 +68,7 @@ export function createAttempts(options: AttemptsOptions): Attempts {
     if (await store.registry.disableTarget(target, reason)) notices.onDisabled(target, reason);
   };
 
-  /** Settles it, and says so, unless its lease is lost. */
+  /** Settles it, and says so, unless its lease is lost or it is returned. */
   const settleNow = async (queue: TargetQueue, leased: Leased, outcome: Outcome): Promise<void> => {
     const { delivery } = leased;
     const settlement = { id: delivery.id, lease: queue.leaseOf(leased), ...outcome };
@@ -77,7 +77,7 @@ export function createAttempts(options: AttemptsOptions): Attempts {
       const lease = queue.leaseOf(leased);
       if (lease === settlement.lease || !(await store.outbox.settle({ ...settlement, lease }))) return;
     }
-    notices.onSettled(delivery, settlement);
+    if (outcome !== RETURNED) notices.onSettled(delivery, settlement);
   };
 
   const settle = (queue: TargetQueue, leased: Leased, outcome: Outcome, onRefused?: () => void): void => {
