@@ -21,6 +21,8 @@ import { ResyncQueue } from '../../src/store/sqlite/resync-queue.js';
 import { IS_RUNNING } from '../../src/store/sqlite/resync-views.js';
 import { ResyncWindows } from '../../src/store/sqlite/resync-windows.js';
 import { ClockMemory } from '../../src/store/sqlite/clock-memory.js';
+import { DELIVERY_COLUMNS, DELIVERY_TABLES } from '../../src/store/sqlite/delivery-views.js';
+import { WebhookDeliveries } from '../../src/store/sqlite/webhook-deliveries.js';
 import { TargetCounts } from '../../src/store/sqlite/target-counts.js';
 import { temporaryFolder } from '../support/files.js';
 
@@ -158,6 +160,18 @@ describe('a clock that goes back', () => {
     const inOrder = '(channel=? AND status=? AND (next_at,resync,position)>(?,?,?))';
     expect(calls).toBe(`SEARCH resync_messages USING COVERING INDEX resync_messages_due ${inOrder}`);
     expect(call).toBe('SEARCH resync_messages USING PRIMARY KEY (resync=? AND position=?)');
+  });
+});
+
+describe('the deliveries of a webhook', () => {
+  it.each([
+    ['d.target', 'deliveries d'],
+    [DELIVERY_COLUMNS, DELIVERY_TABLES],
+  ])('are read in the order of ids, from those of the webhook on: %#', (columns, tables) => {
+    const [recorded, released] = plansOf((db) => new WebhookDeliveries(db, columns, tables));
+    expect(recorded).toMatch(/^SEARCH d USING INTEGER PRIMARY KEY \(rowid>\?\)/);
+    expect(released).toMatch(/SEARCH d USING INDEX deliveries_released \(webhook_id=\? AND rowid>\?\)/);
+    expect(`${recorded} ${released}`).not.toMatch(/SCAN (d|w|t|deliveries|webhooks)\b|TEMP B-TREE/);
   });
 });
 
