@@ -16,6 +16,7 @@ import type { Db, OpenDatabase } from './database.js';
 import { Claims } from './claims.js';
 import { DeliveryTables, GREATEST_SEQ } from './delivery-tables.js';
 import { DeliveryViews } from './delivery-views.js';
+import { EvidenceViews } from './evidence.js';
 import { Explanations } from './explanations.js';
 import { GroupCommit } from './group-commit.js';
 import { HeldItems } from './held-items.js';
@@ -24,6 +25,7 @@ import { ItemRelease } from './item-release.js';
 import { ItemViews } from './item-views.js';
 import { SqliteItems } from './items.js';
 import { SqliteJobs } from './jobs.js';
+import { SqliteJudging } from './judging.js';
 import { LaneOrder } from './lane-order.js';
 import { LargeWebhooks } from './large-webhooks.js';
 import { Leases } from './leases.js';
@@ -38,6 +40,7 @@ import { ResyncCallTables } from './resync-calls.js';
 import { ResyncViews } from './resync-views.js';
 import { ResyncWindows } from './resync-windows.js';
 import { SqliteResyncs } from './resyncs.js';
+import { Scratch } from './scratch.js';
 import { TargetCounts } from './target-counts.js';
 import { TransactionMemory } from './transaction-memory.js';
 import { TrafficCounts } from './traffic-counts.js';
@@ -93,7 +96,9 @@ function assemble({ db, isChecked, close }: OpenDatabase, effects: StoreEffects)
   const release = new ItemRelease(db, registry, deliveries, held);
   const order = new LaneOrder(db);
   const deliveryViews = new DeliveryViews(db, leases, order);
-  const itemViews = new ItemViews(db, held);
+  const evidence = new EvidenceViews(db);
+  const webhookViews = new WebhookViews(db, leases, order, evidence);
+  const itemViews = new ItemViews(db, held, evidence);
   const workCounts = new WorkCounts(db, registry, counts);
   const removals = new Removals(db, { deliveries, resyncWindows, audits });
 
@@ -149,9 +154,16 @@ function assemble({ db, isChecked, close }: OpenDatabase, effects: StoreEffects)
     items: new SqliteItems(
       {
         views: itemViews,
-        webhooks: new WebhookViews(db, leases, order),
+        webhooks: webhookViews,
         lists: new WebhookLists(db),
-        explanations: new Explanations(db, held, leases, order),
+        explanations: new Explanations(db, { held, leases, order, evidence }),
+      },
+      now,
+    ),
+    judging: new SqliteJudging(
+      {
+        ...{ registry, webhooks: webhookViews, scratch: new Scratch(db) },
+        refusalOf: (webhook, document) => recorder.refusalOf(webhook, document),
       },
       now,
     ),

@@ -5,18 +5,13 @@ import type { Db } from './database.js';
 import { DELIVERY_COLUMNS, DELIVERY_TABLES, waitingView } from './delivery-views.js';
 import type { DeliveryRow } from './delivery-views.js';
 import { yieldToCommits } from './slices.js';
+import type { EvidenceViews } from './evidence.js';
 import type { HeldItems } from './held-items.js';
 import type { LaneOrder } from './lane-order.js';
 import type { Leases } from './leases.js';
 import { RESYNC_MESSAGE_COLUMNS, resyncMessageView } from './resync-views.js';
 import type { ResyncMessageRow } from './resync-views.js';
-import {
-  INDEXED_BY_MESSAGE,
-  IS_INDEXED_BY_MESSAGE,
-  JOIN_FIRST_OF_LEDGER,
-  messageView,
-  SIGHTING_COLUMNS,
-} from './sightings.js';
+import { INDEXED_BY_MESSAGE, IS_INDEXED_BY_MESSAGE, JOIN_FIRST_OF_LEDGER, SIGHTING_COLUMNS } from './sightings.js';
 import type { SightingRow } from './sightings.js';
 import type { AuditFinding } from '../audits.js';
 import type { ExplainedDelivery } from '../deliveries.js';
@@ -28,15 +23,24 @@ const MAX_SIGHTINGS = 500;
 /** Deliveries that one query reads at most. */
 const DELIVERIES_PER_SLICE = 200;
 
+export interface ExplanationParts {
+  readonly held: HeldItems;
+  readonly leases: Leases;
+  readonly order: LaneOrder;
+  readonly evidence: EvidenceViews;
+}
+
 /** Everything that happened to one message; reads only. */
 export class Explanations {
   readonly #db: Db;
   readonly #held: HeldItems;
+  readonly #evidence: EvidenceViews;
   readonly #leases: Leases;
   readonly #order: LaneOrder;
   readonly #delivery;
 
-  constructor(db: Db, held: HeldItems, leases: Leases, order: LaneOrder) {
+  constructor(db: Db, { held, leases, order, evidence }: ExplanationParts) {
+    this.#evidence = evidence;
     this.#db = db;
     this.#held = held;
     this.#leases = leases;
@@ -72,7 +76,7 @@ export class Explanations {
       channel,
       messageId,
       ledger: ledger ?? null,
-      sightings: sightings.map(messageView),
+      sightings: sightings.map((row) => this.#evidence.message(row)),
       resyncs: resyncs.map((row) => resyncMessageView(row, isHeld)),
       audits,
       deliveries: await this.#deliveriesOf(sightings),
