@@ -15,6 +15,8 @@ const PAYLOAD_BYTES = 800;
 const PENDING = 1_000_000;
 const PENDING_BYTES = 200;
 const ROUNDS = 3;
+/** As many as a ledger has in front of its runs: a start reads them. */
+const RECENT_IDS = 130_000;
 const MIB = 1024 * 1024;
 
 const files = {
@@ -84,8 +86,12 @@ function addWebhooks(db, count, bytes, status) {
         iif('${status}' = 'pending', NULL, ${now}), '[]' FROM webhooks;
     INSERT INTO sightings (webhook_id, position, carrier, message_key, message_id, verdict, rule, held)
       SELECT id, 0, 'messages', randomblob(16), hex(randomblob(16)), 'new', 10, 0 FROM webhooks;
-    INSERT INTO ledger (key, fingerprint, first_seen_at, last_seen_at, rule, webhook_id, position)
-      SELECT message_key, randomblob(16), ${now}, ${now}, 10, webhook_id, 0 FROM sightings;`);
+    INSERT INTO ledger_runs (number, state, last_id, parts, part_bytes) VALUES (1, 'done', 0, 1, 8);
+    INSERT INTO ledger_recent (key, webhook_id, fingerprint, position)
+      SELECT message_key, webhook_id, randomblob(8), 0 FROM sightings ORDER BY webhook_id LIMIT ${RECENT_IDS};
+    INSERT INTO ledger_ids (run, key, webhook_id, fingerprint, position)
+      SELECT 1, message_key, webhook_id, randomblob(8), 0 FROM (
+        SELECT message_key, webhook_id FROM sightings ORDER BY webhook_id LIMIT -1 OFFSET ${RECENT_IDS});`);
 }
 
 /** From the start of the process until it is ready; stops it again. */

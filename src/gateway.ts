@@ -24,8 +24,8 @@ import type { Effects } from './effects.js';
 import type { Encryption } from './encryption.js';
 import { GatewayError, StartError } from './errors.js';
 import { closeToOthers } from './file-privacy.js';
-import { publishTo } from './feed-events.js';
-import { Feed } from './feed.js';
+import { startFacts } from './facts.js';
+import type { Facts } from './facts.js';
 import { createGuard } from './guard.js';
 import type { Guard } from './guard.js';
 import { startServer, SERVER_TIMEOUTS } from './http/server.js';
@@ -39,7 +39,6 @@ import { RESYNC_INTERVALS } from './resync/policy.js';
 import type { ResyncIntervals } from './resync/policy.js';
 import { progressOf } from './resync/progress.js';
 import { startResyncWorker } from './resync/worker.js';
-import type { Observer } from './observer.js';
 import type { OpenSecret } from './secret-places.js';
 import { openStore } from './store/open.js';
 import type { Store } from './store/store.js';
@@ -86,7 +85,7 @@ const GRACE_MS = 8000;
 const GATEWAY_ID = 'gateway_id';
 
 /** What every area is built on. */
-interface Base {
+interface Base extends Facts {
   readonly components: Components;
   readonly config: Config;
   readonly effects: Effects;
@@ -98,8 +97,6 @@ interface Base {
   /** For what the gateway connects to: targets and Whapi. */
   readonly guard: Guard;
   readonly gatewayId: string;
-  readonly feed: Feed;
-  readonly observer: Observer;
   readonly onError: (error: unknown) => void;
 }
 
@@ -109,11 +106,12 @@ type Background = ReturnType<typeof startBackground>;
 
 /**
  * Starts everything in this order: store, deliveries, calls to Whapi, background work, HTTP server. The server comes
- * last, so it never accepts a request that nothing could serve. Stopping goes the other way, in two stages:
+ * last, so it never accepts a request that nothing could serve. Stopping goes the other way, in three stages:
  *
  * 1. The server and all workers together, so that they share GRACE_MS. The server stops accepting at once, and only the
  *    call scheduler waits for it: calls of clients that are still being answered go through the scheduler.
- * 2. The store, once nothing can use it any more.
+ * 2. What saves the counts of the work above.
+ * 3. The store, once nothing can use it any more.
  *
  * A start that fails stops what had started, in the same order and without a grace period. @throws StartError
  */
@@ -140,7 +138,8 @@ export async function startGateway(
     const openSecret = encryption.open;
     const guard = createGuard(config.targetNetworks);
     const settings = { config, effects, log, intervals, gatewayId, onError };
-    const base = { components, ...settings, store, encryption, openSecret, guard, ...startFacts(effects) };
+    const facts = startFacts(components, { store, effects, onError });
+    const base = { components, ...settings, ...facts, store, encryption, openSecret, guard };
 
     const deliveries = await startDeliveries(base);
     const whapiCalls = startWhapiCalls(base);
@@ -163,12 +162,6 @@ async function stopInTime(components: Components, store: Store, effects: Pick<Ef
   await components.stop(GRACE_MS).finally(() => stopped.abort());
 }
 
-/** Who watches what happens. */
-function startFacts(effects: Effects): Pick<Base, 'feed' | 'observer'> {
-  const feed = new Feed({ boot: effects.randomBytes(6).toString('hex'), effects });
-  return { feed, observer: publishTo(feed, effects) };
-}
-
 /** Deliveries to targets: claim, send, settle. */
 async function startDeliveries(base: Base) {
   const { components, effects, log, intervals, store, openSecret, guard, gatewayId, observer, onError } = base;
@@ -180,7 +173,7 @@ async function startDeliveries(base: Base) {
     startDeliveryLoop({ store, sender, breakers, delaysMs: intervals.retryDelaysMs, effects, onError, notices }),
   );
   const sendTest = createTester({ sender, store, newId: () => newId('test', effects) });
-  return { wake: loop.wake, breakers, sendTest, whyRefused: sender.whyRefused };
+  return { wake: loop.wake, onRecorded: loop.onRecorded, breakers, sendTest, whyRefused: sender.whyRefused };
 }
 
 /** Everything that calls Whapi: one scheduler, and those who submit their calls to it. */
@@ -260,7 +253,7 @@ async function startHttp(
   { onJob, damage }: Background,
 ): Promise<HttpServer> {
   const { components, config, effects, log, intervals, store, encryption, openSecret, guard, gatewayId } = base;
-  const { feed, observer } = base;
+  const { feed, observer, saveCounts } = base;
   const { breakers, sendTest, whyRefused } = deliveries;
   const { whapi, scheduler, audits, passThrough, connector, onRegistered, onChannelChanged } = whapiCalls;
   const doctor = createDoctor({
@@ -270,7 +263,11 @@ async function startHttp(
   });
   const hints: ServerHints = {
     ...{ onDeliveries: deliveries.wake, onJob, onAudit: audits.wake, onRegistered, onChannelChanged },
-    ...{ onRecorded: observer.onRecorded, onRefused: observer.onRefused },
+    onRecorded: (webhook) => {
+      deliveries.onRecorded(webhook.recorded);
+      observer.onRecorded(webhook);
+    },
+    onRefused: observer.onRefused,
     onChannelState: (channel, state) => {
       scheduler.noteChannelState(channel, state);
       onChannelChanged();
@@ -279,7 +276,7 @@ async function startHttp(
   const server = await startServer({
     ...{ config, store, encryption, guard, gatewayId, adminToken: keys.adminToken, effects, log },
     ...hints,
-    ...{ breakers, sendTest, whyRefused, connector, doctor, feed },
+    ...{ breakers, sendTest, whyRefused, connector, doctor, feed, saveCounts },
     ...{ whapiResyncs: passThrough, whapiTimeoutMs: intervals.whapiTimeoutMs, timeouts: intervals.timeouts },
     progressOf: (resync) => progressOf(resync, intervals.resync, effects.now(), scheduler.underWay(resync.channel)),
   });

@@ -133,7 +133,9 @@ CREATE INDEX deliveries_due_again ON deliveries (target, due_at, id) WHERE statu
 
 CREATE INDEX deliveries_due_first ON deliveries (target, due_at, id) WHERE status = 'pending' AND blocked = 0 AND tries = 0;
 
-CREATE INDEX deliveries_pending ON deliveries (target, id) WHERE status = 'pending';
+CREATE INDEX deliveries_in_flight ON deliveries (target, id) WHERE status = 'pending' AND blocked < 0;
+
+CREATE INDEX deliveries_pending ON deliveries (target, id) WHERE status = 'pending' AND blocked >= 0;
 
 CREATE TABLE evidence (
   webhook_id         INTEGER NOT NULL,
@@ -178,7 +180,7 @@ CREATE TABLE lanes (
   PRIMARY KEY (target, chat, seq)
 ) WITHOUT ROWID;
 
-CREATE TABLE ledger (
+CREATE TABLE "ledger_before_runs" (
   key           BLOB PRIMARY KEY,
   fingerprint         BLOB,    -- of the bytes first recorded under this id
   first_seen_at INTEGER, -- NULL: Whapi was asked for it, and it never came
@@ -187,6 +189,39 @@ CREATE TABLE ledger (
   webhook_id    INTEGER, -- of the first sighting; may be pruned
   position      INTEGER
 , seeded_at INTEGER, unposted INTEGER NOT NULL DEFAULT 0) WITHOUT ROWID;
+
+CREATE TABLE ledger_filters (
+  id   INTEGER PRIMARY KEY, -- run * 65536 + part
+  bits BLOB NOT NULL
+);
+
+CREATE TABLE ledger_ids (
+  run          INTEGER NOT NULL,
+  key          BLOB NOT NULL,
+  webhook_id   INTEGER,
+  fingerprint  BLOB,
+  position     INTEGER,
+  more         TEXT,
+  PRIMARY KEY (run, key)
+) WITHOUT ROWID;
+
+CREATE TABLE ledger_recent (
+  id           INTEGER PRIMARY KEY,
+  key          BLOB NOT NULL,
+  webhook_id   INTEGER, -- of the first sighting; may be pruned. NULL: Whapi was asked for it, or listed it, and it never came
+  fingerprint  BLOB,    -- the first 8 bytes of the hash of what was first recorded under this id
+  position     INTEGER, -- of the first sighting
+  more         TEXT     -- JSON: what is not as usual; see ledger-rows.ts
+);
+
+CREATE TABLE ledger_runs (
+  number     INTEGER PRIMARY KEY,
+  state      TEXT NOT NULL,    -- copying: ledger_recent holds the same ids, and counts; clearing: this run counts; done
+  last_id    INTEGER NOT NULL, -- of its ids in ledger_recent
+  parts      INTEGER NOT NULL, -- of its filter: ranges of keys of the same length
+  part_bytes INTEGER NOT NULL,
+  oldest_at  INTEGER           -- no id was last seen before; NULL: none is copied yet
+);
 
 CREATE TABLE meta (
   key   TEXT PRIMARY KEY,
@@ -249,6 +284,14 @@ CREATE TABLE resyncs (
 , complete INTEGER NOT NULL DEFAULT 1, last_asked_at INTEGER, call_ms REAL);
 
 CREATE INDEX resyncs_incomplete ON resyncs (number) WHERE complete = 0;
+
+CREATE TABLE rollups (
+  step_ms INTEGER NOT NULL,
+  subject TEXT NOT NULL,    -- a channel, a target, or all of them: see src/metrics.ts
+  start   INTEGER NOT NULL, -- Unix milliseconds, a multiple of step_ms
+  figures TEXT NOT NULL,    -- JSON: numbers by name
+  PRIMARY KEY (step_ms, subject, start)
+) WITHOUT ROWID;
 
 CREATE TABLE sightings (
   webhook_id  INTEGER NOT NULL,

@@ -14,6 +14,7 @@ import * as messages from './messages.js';
 import * as problem from './problem.js';
 import * as resyncs from './resyncs.js';
 import * as session from './session.js';
+import * as stats from './stats.js';
 import * as targets from './targets.js';
 import * as webhooks from './webhooks.js';
 import * as whapi from './whapi.js';
@@ -22,7 +23,7 @@ export type NamedSchema = TSchema & { readonly $id: string };
 
 const RESOURCES = [
   ...[audits, channels, connect, deliveries, doctor, feed, fields, health],
-  ...[items, jobs, judge, messages, problem, resyncs, session, targets, webhooks, whapi],
+  ...[items, jobs, judge, messages, problem, resyncs, session, stats, targets, webhooks, whapi],
 ];
 
 /** Every schema that has a name, for the server's validators and serializers to look up. */

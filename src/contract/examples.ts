@@ -1,3 +1,4 @@
+import * as live from './examples/live.js';
 import * as recovery from './examples/recovery.js';
 import * as registry from './examples/registry.js';
 import * as traffic from './examples/traffic.js';
@@ -39,6 +40,7 @@ const SINGLE: Readonly<Record<string, unknown>> = {
   DoctorReport: recovery.doctorReport,
   Login: { token: 'the-admin-token-of-this-gateway' },
   Session: { expires_at: '2026-02-01T00:00:00.000Z' },
+  Stats: live.stats,
   Health: { status: 'ok' },
   Readiness: { status: 'ready' },
   WhapiWebhook: traffic.whapiWebhook,

@@ -40,9 +40,7 @@ export interface IngressOptions {
   /** Webhooks per channel; 0: no limit. */
   readonly ratePerSecond: number;
   readonly effects: Pick<Effects, 'now' | 'monotonic'>;
-  /** Called after a commit that added deliveries. */
-  readonly onDeliveries: () => void;
-  /** Called after the commit of each webhook. */
+  /** Called after the commit of each webhook. Takes over the deliveries that are leased. */
   readonly onRecorded: Observer['onRecorded'];
   /** Called for each refused webhook of a channel. */
   readonly onRefused: Observer['onRefused'];
@@ -133,7 +131,7 @@ function refuseLoop({ headers }: FastifyRequest, gatewayId: string): void {
 
 /** I1: the only 200 comes after the commit. Any other status makes Whapi send the webhook again. */
 function acceptor(options: IngressOptions, paths: PathsByRequest): (request: FastifyRequest) => Promise<Accepted> {
-  const { store, effects, onDeliveries, onRecorded, onChannelState, maxBodyBytes } = options;
+  const { store, effects, onRecorded, onChannelState, maxBodyBytes } = options;
   const pending = new PendingWebhooks(options.maxPendingBytes);
 
   const record = async (request: FastifyRequest, body: Buffer): Promise<Accepted> => {
@@ -147,7 +145,6 @@ function acceptor(options: IngressOptions, paths: PathsByRequest): (request: Fas
       document,
     );
     onRecorded({ channel, event: document.event, recorded, commitMs: effects.monotonic() - since });
-    if (recorded.deliveries > 0) onDeliveries();
     if (document.channelState !== null) onChannelState(channel, document.channelState);
     return { items: recorded.verdicts.length, verdicts: tally(recorded) };
   };

@@ -1,4 +1,5 @@
 import { getHealth, getOpenApi, getReadiness } from '../contract/operations/operation.js';
+import { atMostEvery } from '../at-most-every.js';
 import type { Effects } from '../effects.js';
 import type { App } from './app.js';
 import type { Upkeep } from '../store/upkeep.js';
@@ -25,14 +26,4 @@ export async function operationRoutes(app: App, { store, effects }: OperationOpt
     return (document ??= JSON.stringify(app.swagger()));
   });
   await Promise.resolve();
-}
-
-/** Calls within `ms` of the one before share its outcome, also if it failed. */
-function atMostEvery(ms: number, effects: Pick<Effects, 'monotonic'>, call: () => Promise<void>): () => Promise<void> {
-  let last: { readonly at: number; readonly outcome: Promise<void> } | null = null;
-  return async () => {
-    const now = effects.monotonic();
-    if (last === null || now - last.at >= ms) last = { at: now, outcome: call() };
-    await last.outcome;
-  };
 }

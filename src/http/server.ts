@@ -15,6 +15,8 @@ import type { AdminAccess, NoteAuthentication, RefuseAuthentication } from './au
 import { trustProxyOf, warnOfUntrustedProxy } from './client-address.js';
 import { limitConnections } from './connections.js';
 import type { Connections } from './connections.js';
+import { dashboardRoutes } from './dashboard.js';
+import { DASHBOARD_FOLDER, readDashboard } from './dashboard-files.js';
 import { ingress } from './ingress.js';
 import { describeRoutes } from './openapi.js';
 import { operationRoutes } from './operation.js';
@@ -30,6 +32,7 @@ import type { WhapiResyncs } from './whapi-forward.js';
 
 /** Wakes the workers after a commit that may have given them work. */
 export interface ServerHints extends V1Hints {
+  /** A webhook was recorded. Takes over the deliveries that are leased. */
   readonly onRecorded: Observer['onRecorded'];
   readonly onRefused: Observer['onRefused'];
   readonly onChannelState: (channel: string, state: string) => void;
@@ -167,11 +170,11 @@ async function buildServer(options: ServerOptions): Promise<FastifyInstance> {
   const refuse = authenticationGuard(app);
   const { open: openSecret } = encryption;
 
-  const { gatewayId, onDeliveries, onRecorded, onRefused, onChannelState } = options;
+  const { gatewayId, onRecorded, onRefused, onChannelState } = options;
   const { maxBodyBytes, maxPendingBytes, webhookRatePerSecond: ratePerSecond } = config;
   await app.register(ingress, {
     ...{ store, openSecret, gatewayId, refuse, onAuthenticated, effects, log },
-    ...{ maxBodyBytes, maxPendingBytes, ratePerSecond, onDeliveries, onRecorded, onRefused, onChannelState },
+    ...{ maxBodyBytes, maxPendingBytes, ratePerSecond, onRecorded, onRefused, onChannelState },
   });
   await app.register(operationRoutes, { store, effects });
   const { whapiTimeoutMs: timeoutMs, whapiResyncs: resyncs } = options;
@@ -180,6 +183,7 @@ async function buildServer(options: ServerOptions): Promise<FastifyInstance> {
     ...{ store, openSecret, refuse, onAuthenticated, guard, log },
     ...{ ratePerMinute, timeoutMs, uploads, publicUrl, whapiBaseUrl, resyncs },
   });
+  await app.register(dashboardRoutes, { files: readDashboard(DASHBOARD_FOLDER) });
   const access = adminAccess(options, refuse, onAuthenticated);
   const sessions = createSessions(options.adminToken, publicUrl, effects);
   await app.register(sessionRoutes, { ...access, sessions, publicUrl });

@@ -1,7 +1,18 @@
 import type { FastifyRequest } from 'fastify';
 
 /** First parts of the gateway's own paths. Any other may be a secret in the wrong place. */
-const ROOTS = new Set(['v1', 'whapi', 'webhooks', 'healthz', 'readyz', 'metrics', 'openapi.json', 'docs', 'session']);
+const ROOTS = new Set([
+  'v1',
+  'whapi',
+  'webhooks',
+  'healthz',
+  'readyz',
+  'metrics',
+  'openapi.json',
+  'docs',
+  'session',
+  'assets',
+]);
 
 /**
  * What logs and answers show of a URL. A URL that no route takes may be a mistyped webhook URL, with its secret in any

@@ -105,17 +105,21 @@ export function targetJson(
     headers: Object.fromEntries(masked) as Record<string, string>,
     previous_secrets_expire_at: target.previousSecrets.map(({ expiresAt }) => iso(expiresAt)),
     disabled_reason: target.disabledReason,
-    breaker: {
-      state: breaker.state,
-      consecutive_failures: breaker.consecutiveFailures,
-      opened_at: isoOrNull(breaker.openedAt),
-      next_probe_at: isoOrNull(breaker.nextProbeAt),
-      concurrency: breaker.ramp,
-    },
+    breaker: breakerJson(breaker),
     pending: load.pending,
     oldest_pending_at: isoOrNull(load.oldestPendingAt),
     dead_last_day: load.deadLastDay,
     unhandled_last_day: load.unhandledLastDay.reduce((sum, { count }) => sum + count, 0),
     created_at: iso(target.createdAt),
+  };
+}
+
+export function breakerJson(breaker: Breaker): TargetJson['breaker'] {
+  return {
+    state: breaker.state,
+    consecutive_failures: breaker.consecutiveFailures,
+    opened_at: isoOrNull(breaker.openedAt),
+    next_probe_at: isoOrNull(breaker.nextProbeAt),
+    concurrency: breaker.ramp,
   };
 }

@@ -176,7 +176,7 @@ async function closeBreaker(id: string, { breakers, onDeliveries }: TargetRoutes
 }
 
 /** @throws GatewayError GW_NOT_FOUND */
-async function mustHave(registry: Pick<Registry, 'target'>, id: string): Promise<Target> {
+export async function mustHave(registry: Pick<Registry, 'target'>, id: string): Promise<Target> {
   const target = await registry.target(id);
   if (!target) throw new GatewayError('GW_NOT_FOUND', `There is no target "${id}".`);
   return target;

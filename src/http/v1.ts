@@ -30,6 +30,7 @@ import { resyncRoutes } from './resyncs.js';
 import type { ResyncRoutesOptions } from './resyncs.js';
 import { requireOrigin, sessionOf } from './session.js';
 import type { Sessions } from './session-cookie.js';
+import { statsRoutes } from './stats.js';
 import { targetRoutes } from './targets.js';
 import type { BreakersOfTargets } from './targets.js';
 import type { Store } from '../store/store.js';
@@ -51,7 +52,7 @@ export interface V1Options extends V1Hints {
   readonly adminToken: string;
   readonly guard: Pick<Guard, 'refusalOf'>;
   readonly effects: Effects;
-  readonly log: Pick<FastifyBaseLogger, 'info'>;
+  readonly log: Pick<FastifyBaseLogger, 'info' | 'debug'>;
   readonly progressOf: ResyncRoutesOptions['progressOf'];
   readonly whyRefused: (url: string) => string | null;
   readonly sendTest: (target: Target) => Promise<TargetTest>;
@@ -59,6 +60,7 @@ export interface V1Options extends V1Hints {
   readonly connector: Connector;
   readonly doctor: Doctor;
   readonly feed: Feed;
+  readonly saveCounts: () => Promise<void>;
 }
 
 /** `/v1`: the API of the admin. Every route needs the admin token, or a session of the dashboard. */
@@ -101,6 +103,7 @@ export const v1Routes: FastifyPluginAsyncTypebox<
   await v1.register(auditRoutes, { store, ledgerRetentionMs, effects, onAudit: options.onAudit, onDeliveries });
   await v1.register(jobRoutes, { store });
   await v1.register(feedRoutes, { feed: options.feed, effects });
+  await v1.register(statsRoutes, { store, breakers, saveCounts: options.saveCounts, effects, log });
   await v1.register(doctorRoutes, { doctor: options.doctor, effects });
 };
 

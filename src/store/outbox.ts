@@ -104,9 +104,9 @@ export interface Settlement {
   readonly id: string;
   readonly lease: number;
   readonly status: DeliveryStatus;
-  /** When it is due again; only with status `pending`. */
+  /** When it is due again; only with status `pending`. Left out: since before, because it is returned without an attempt. */
   readonly dueAt?: number;
-  /** Null: no attempt was made (expired before it, or returned at shutdown). */
+  /** Null: no attempt was made (expired before it, or returned). */
   readonly attempt: Attempt | null;
   /** The `lastError` to show; left out: the attempt's error, or without an attempt the previous one. */
   readonly reason?: string;

@@ -8,6 +8,7 @@ import type { Jobs } from './jobs.js';
 import type { Outbox } from './outbox.js';
 import type { Registry } from './registry.js';
 import type { Resyncs } from './resyncs.js';
+import type { Rollups } from './rollups.js';
 import type { Traffic } from './traffic.js';
 import type { Upkeep } from './upkeep.js';
 
@@ -40,6 +41,7 @@ export interface Store {
   readonly traffic: Traffic;
   readonly items: Items;
   readonly judging: Judging;
+  readonly rollups: Rollups;
   readonly upkeep: Upkeep;
   /** From now on an operation that meets a lock of another process is refused at once: a shutdown has no time to wait. */
   stopWaiting(): void;

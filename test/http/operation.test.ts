@@ -58,6 +58,7 @@ const ROUTES = [
   'POST /v1/deliveries/retry',
   'GET /v1/doctor',
   'GET /v1/feed',
+  'GET /v1/stats',
   'GET /v1/jobs',
   'GET /v1/jobs/{id}',
   'POST /v1/jobs/{id}/cancel',
@@ -347,6 +348,7 @@ async function everyRoute(gateway: Client): Promise<Map<string, AnyAnswer>> {
   await call('PATCH /v1/channels/{name}', '/v1/channels/shop', { late_after_seconds: 60 });
   await call('POST /v1/channels/{name}/connect', '/v1/channels/shop/connect', { public_url: gateway.url });
   await call('GET /v1/doctor');
+  await call('GET /v1/stats');
   await call('POST /v1/channels/{name}/disconnect', '/v1/channels/shop/disconnect');
   await call('DELETE /v1/channels/{name}', '/v1/channels/shop');
   const target = await call('POST /v1/targets', '/v1/targets', { name: 'bot', url: bot.url });

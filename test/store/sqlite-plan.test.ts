@@ -13,6 +13,8 @@ import { oldKeysOf, Pruning } from '../../src/store/sqlite/pruning.js';
 import { ClockShift } from '../../src/store/sqlite/clock-shift.js';
 import { IN_PROGRESS, WINDOW_SECONDS } from '../../src/store/sqlite/open-registrations.js';
 import { Leases } from '../../src/store/sqlite/leases.js';
+import { LedgerMemory } from '../../src/store/sqlite/ledger-memory.js';
+import { RememberedIds } from '../../src/store/sqlite/remembered-ids.js';
 import { RegistryTables } from '../../src/store/sqlite/registry-tables.js';
 import { Removals } from '../../src/store/sqlite/removals.js';
 import { ResyncQueue } from '../../src/store/sqlite/resync-queue.js';
@@ -118,19 +120,22 @@ describe('a pruning step', () => {
       texts.push(sql);
       return db.prepare(sql);
     };
-    new Pruning({ prepare } as unknown as Db, new ClockMemory(db));
+    new Pruning({ prepare } as unknown as Db, new ClockMemory(db), new LedgerMemory(db));
     const plans = texts.flatMap((sql) => planOf(db, sql.replaceAll(/@\w+|\?/g, '1')));
-    const few = /^SCAN (audits|dead_counts|id_marks|\(subquery-\d\))/; // of an audit, an hour, half a day; a slice
+    const few = /^SCAN (audits|dead_counts|id_marks|ledger_runs|\(subquery-\d\))/; // of an audit, an hour, half a day; a slice
     expect(plans.length).toBeGreaterThan(texts.length);
     expect(plans.filter((plan) => /SCAN|B-TREE/.test(plan) && !few.test(plan))).toEqual([
       'USE TEMP B-TREE FOR GROUP BY', // of the hours in the future
     ]);
   });
 
-  it.each(['fingerprints', 'objects', 'ledger', 'chats'] as const)('of %s stays within its key range', (table) => {
-    const plan = planOf(openDb(), oldKeysOf(table, 'TRUE'), { from: Buffer.alloc(0), to: Buffer.alloc(0) });
-    expect(plan).toEqual([`SEARCH ${table} USING PRIMARY KEY (key>? AND key<?)`]);
-  });
+  it.each(['fingerprints', 'objects', 'ledger_before_runs', 'chats'] as const)(
+    'of %s stays within its key range',
+    (table) => {
+      const plan = planOf(openDb(), oldKeysOf(table, 'TRUE'), { from: Buffer.alloc(0), to: Buffer.alloc(0) });
+      expect(plan).toEqual([`SEARCH ${table} USING PRIMARY KEY (key>? AND key<?)`]);
+    },
+  );
 });
 
 describe('the load of a target', () => {
@@ -147,8 +152,8 @@ describe('the load of a target', () => {
 describe('a clock that goes back', () => {
   it('shifts what is pending in index order and in slices, and reads nothing else', () => {
     const [endOfSlice, nextTarget, deliveries, calls, call] = plansOf((db) => new ClockShift(db));
-    expect(endOfSlice).toBe('SEARCH deliveries USING COVERING INDEX deliveries_pending (target=? AND id>?)');
-    expect(nextTarget).toBe('SEARCH deliveries USING COVERING INDEX deliveries_pending (target>?)');
+    expect(endOfSlice).toBe('SEARCH deliveries USING INDEX deliveries_pending (target=? AND id>?)');
+    expect(nextTarget).toBe('SEARCH deliveries USING INDEX deliveries_pending (target>?)');
     expect(deliveries).toBe('SEARCH deliveries USING INDEX deliveries_pending (target=? AND id>? AND id<?)');
     const inOrder = '(channel=? AND status=? AND (next_at,resync,position)>(?,?,?))';
     expect(calls).toBe(`SEARCH resync_messages USING COVERING INDEX resync_messages_due ${inOrder}`);
@@ -161,7 +166,8 @@ describe('a removal', () => {
     const steps = plansOf((db) => {
       const registry = new RegistryTables(db);
       const deliveries = new DeliveryTables(db, new Ids(0), registry, new TargetCounts(db, registry));
-      const [resyncWindows, audits] = [new ResyncWindows(db), new AuditTables(db, registry)];
+      const ids = new RememberedIds(db, new LedgerMemory(openDb()));
+      const [resyncWindows, audits] = [new ResyncWindows(db, ids), new AuditTables(db, registry, ids)];
       const removals = new Removals(db, { deliveries, resyncWindows, audits });
       removals.beginTarget(1, 0);
       removals.beginChannel('main', 0);
@@ -191,13 +197,22 @@ describe('a start', () => {
           .map(() => 0),
       ),
     );
-    const small = /^SCAN (targets|channels|channel_webhooks|c|w|sqlite_master|pragma\w*|CONSTANT ROW|\(.*\))\b/;
+    const small =
+      /^SCAN (targets|channels|channel_webhooks|ledger_runs|c|w|sqlite_master|pragma\w*|CONSTANT ROW|\(.*\))\b/;
     expect(plans.filter((plan) => plan.startsWith('SCAN') && !small.test(plan) && !BOUNDED.has(plan))).toEqual([]);
   });
 });
 
-/** The newest 10,000 webhooks, which tell when each channel received its last one; and an index of what is in flight. */
-const BOUNDED = new Set(['SCAN webhooks', 'SCAN resyncs USING COVERING INDEX resyncs_incomplete']);
+/**
+ * The newest 10,000 webhooks, which tell when each channel received its last one; some thousand of the recent ids; and indexes of
+ * what is in flight.
+ */
+const BOUNDED = new Set([
+  'SCAN webhooks',
+  'SCAN slice',
+  'SCAN resyncs USING COVERING INDEX resyncs_incomplete',
+  'SCAN deliveries USING INDEX deliveries_in_flight',
+]);
 
 /** The texts of the statements with plain parameters that `work` executes. */
 async function executedBy(db: Db, work: () => Promise<void>): Promise<string[]> {

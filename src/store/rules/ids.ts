@@ -32,6 +32,11 @@ export function leastIdSince(time: number): number {
   return time * PER_MILLISECOND;
 }
 
+/** About when an id was generated: an id that ran ahead of the clock tells a later time. */
+export function timeOfId(id: number): number {
+  return Math.floor(id / PER_MILLISECOND);
+}
+
 /** The public form of a delivery's id, which is also its `webhook-id`. */
 export function deliveryId(id: number): string {
   return `dlv_${encodeNumber(id)}`;

@@ -38,18 +38,18 @@ export class ClockShift {
   constructor(db: Db) {
     this.#endOfSlice = db
       .prepare<[number, number], number>(
-        `SELECT id FROM deliveries WHERE target = ? AND id > ? AND status = 'pending'
+        `SELECT id FROM deliveries WHERE target = ? AND id > ? AND status = 'pending' AND blocked >= 0
          ORDER BY id LIMIT 1 OFFSET ${DELIVERIES_PER_COMMIT - 1}`,
       )
       .pluck();
     this.#nextTarget = db
       .prepare<[number], number>(
-        "SELECT target FROM deliveries WHERE target > ? AND status = 'pending' ORDER BY target LIMIT 1",
+        "SELECT target FROM deliveries WHERE target > ? AND status = 'pending' AND blocked >= 0 ORDER BY target LIMIT 1",
       )
       .pluck();
     this.#shiftDeliveries = db.prepare<[number, number, number, number, number, number]>(
       `UPDATE deliveries SET due_at = due_at - ?, resume_at = resume_at - ?
-       WHERE target = ? AND id > ? AND id <= ? AND status = 'pending' AND due_at > ?`,
+       WHERE target = ? AND id > ? AND id <= ? AND status = 'pending' AND blocked >= 0 AND due_at > ?`,
     );
     this.#callsAfter = db.prepare<[string, string, number, number, number], CallCursor>(
       `SELECT next_at AS nextAt, resync, position FROM resync_messages

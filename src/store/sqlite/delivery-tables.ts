@@ -7,9 +7,9 @@ import { parseDeliveryId } from '../rules/ids.js';
 import type { Ids } from '../rules/ids.js';
 import { KEY_BYTES } from '../rules/keys.js';
 import type { Db } from './database.js';
+import { DeliveryMemory } from './delivery-memory.js';
 import { Lanes } from './lanes.js';
-import { Leases } from './leases.js';
-import type { Lease } from './leases.js';
+import type { Lease, Leases } from './leases.js';
 import { MetaTable } from './meta.js';
 import type { RegistryTables } from './registry-tables.js';
 import { WRITES_PER_SLICE } from './slices.js';
@@ -48,6 +48,12 @@ const MAX_LANES_PER_STEP = 1000;
 /** Where the store keeps the greatest place that a retry has given to a delivery. */
 export const GREATEST_SEQ = 'greatest_seq';
 
+/**
+ * The value of `blocked` of a delivery that was leased as it was recorded and is in flight: it is in no index of due deliveries,
+ * and has no rows in its lanes.
+ */
+const IN_FLIGHT = -1;
+
 /** A settled delivery to send again. */
 export interface SettledRow {
   readonly id: number;
@@ -68,6 +74,7 @@ export class DeliveryTables {
   readonly #leases: Leases;
   readonly #insert;
   readonly #history;
+  readonly #makeDue;
   readonly #keepPending;
   readonly #finish;
   readonly #requeue;
@@ -77,25 +84,26 @@ export class DeliveryTables {
   readonly #oldestPending;
   readonly #endOfRemoved;
 
-  constructor(db: Db, ids: Ids, registry: RegistryTables, counts: TargetCounts, leases = new Leases()) {
+  constructor(db: Db, ids: Ids, registry: RegistryTables, counts: TargetCounts, memory = new DeliveryMemory()) {
     this.#db = db;
     this.#ids = ids;
     this.#registry = registry;
-    this.#lanes = new Lanes(db);
+    this.#lanes = new Lanes(db, memory.lanes);
     this.#counts = counts;
-    this.#leases = leases;
+    this.#leases = memory.leases;
     this.#insert = db.prepare(
       `INSERT INTO deliveries (id, webhook_id, target, channel, status, seq, chats, blocked, due_at, attempts, tries, verdicts,
          positions, body, newest_message_at, created_at, released, log)
        VALUES (?, ?, ?, ?, 'pending', ?, ?, ?, ?, 0, 0, ?, ?, ?, ?, ?, ?, '[]')`,
     );
     this.#history = db.prepare<[number], HistoryRow>('SELECT log, last_error FROM deliveries WHERE id = ?');
+    this.#makeDue = db.prepare<[number, number]>('UPDATE deliveries SET blocked = 0, due_at = ? WHERE id = ?');
     this.#keepPending = db.prepare(
-      `UPDATE deliveries SET due_at = ?, resume_at = ?, asked = ?, tries = ?, attempts = ?, log = ?, last_error = ?, streak = ?
+      `UPDATE deliveries SET blocked = 0, due_at = ?, resume_at = ?, asked = ?, tries = ?, attempts = ?, log = ?, last_error = ?, streak = ?
        WHERE id = ?`,
     );
     this.#finish = db.prepare(
-      `UPDATE deliveries SET resume_at = NULL, asked = 0, streak = NULL, status = ?, cause = ?, settled_at = ?, tries = ?,
+      `UPDATE deliveries SET blocked = 0, resume_at = NULL, asked = 0, streak = NULL, status = ?, cause = ?, settled_at = ?, tries = ?,
          attempts = ?, log = ?, last_error = ? WHERE id = ?`,
     );
     // A retry of an expired delivery sends it however old its message is.
@@ -109,10 +117,10 @@ export class DeliveryTables {
     this.#requestRetry = db.prepare<[number]>('UPDATE deliveries SET asked = 1 WHERE id = ?');
     this.#meta = new MetaTable(db);
     this.#oldestPending = db.prepare<[number, number], { id: number; chats: Buffer; seq: number }>(
-      "SELECT id, chats, seq FROM deliveries WHERE target = ? AND status = 'pending' ORDER BY id LIMIT ?",
+      "SELECT id, chats, seq FROM deliveries WHERE target = ? AND status = 'pending' AND blocked >= 0 ORDER BY id LIMIT ?",
     );
     this.#endOfRemoved = db.prepare<[number, number]>(
-      `UPDATE deliveries SET status = 'dead', settled_at = ?, last_error = 'The target was removed.' WHERE id = ?`,
+      `UPDATE deliveries SET status = 'dead', blocked = 0, settled_at = ?, last_error = 'The target was removed.' WHERE id = ?`,
     );
   }
 
@@ -130,6 +138,28 @@ export class DeliveryTables {
       const lanes = delivery.lanes.subarray(from, from + LANE_BYTES_PER_SLICE);
       blocked += this.#lanes.join(delivery.target, lanes, id, id);
     }
+    this.#insertRow(id, delivery, blocked, now);
+    return id;
+  }
+
+  /**
+   * Inserts a delivery that is leased from its commit on (I5): it needs no place in its lanes, and no claim. Null: another one
+   * is in its lanes, and nothing was inserted.
+   */
+  addLeased(delivery: NewDelivery, now: number, until: number): Lease | null {
+    const { target, channel, lanes } = delivery;
+    const id = this.#ids.next(now);
+    if (!this.#lanes.hold(target, lanes, id)) return null;
+    this.#insertRow(id, delivery, IN_FLIGHT, now);
+    const lease: Lease = {
+      ...{ id, token: this.#leases.nextToken(), until, target, channel, lanes, seq: id, createdAt: now },
+      ...{ attempts: 0, tries: 0, resumeAt: null, streak: null, isRetryRequested: false, isBorn: true },
+    };
+    this.#leases.add(lease);
+    return lease;
+  }
+
+  #insertRow(id: number, delivery: NewDelivery, blocked: number, now: number): void {
     this.#insert.run(
       id,
       delivery.webhookId,
@@ -147,7 +177,17 @@ export class DeliveryTables {
       delivery.released === true ? 1 : 0,
     );
     this.#counts.added(delivery.target);
-    return id;
+  }
+
+  /** Makes due what an earlier process had leased as it was recorded. Its lanes were in the memory of that process. */
+  recoverInFlight(now: number): void {
+    const inFlight = this.#db.prepare<[], SettledRow & { seq: number }>(
+      "SELECT id, target, chats, seq FROM deliveries WHERE status = 'pending' AND blocked < 0",
+    );
+    for (const { id, target, chats, seq } of inFlight.all()) {
+      this.#lanes.store(target, chats, seq, id);
+      this.#makeDue.run(now, id);
+    }
   }
 
   /** Writes the outcome of an attempt. Returns false when the lease has passed to another claim (I5). */
@@ -163,9 +203,12 @@ export class DeliveryTables {
 
   #return(lease: Lease, settlement: Settlement, now: number): void {
     const { attempt, dueAt, streak } = settlement;
+    // Returned without an attempt: it is due since before, and the claim has changed nothing in its row.
+    if (attempt === null && dueAt === undefined && !lease.isBorn) return;
     const made = attemptsAfter(lease, attempt);
     const { log, lastError } = this.#historyAfter(lease, settlement);
-    const before = { ...lease, dueAt: dueAt ?? now };
+    if (lease.isBorn) this.#lanes.store(lease.target, lease.lanes, lease.seq, lease.id);
+    const before = { ...lease, dueAt: dueAt ?? Math.min(lease.createdAt, now) };
     const next = attempt ? scheduleAfterFailure(before, before.dueAt, now) : before;
     this.#keepPending.run(
       next.dueAt,
@@ -186,7 +229,8 @@ export class DeliveryTables {
     const made = attemptsAfter(lease, attempt);
     const { log, lastError } = this.#historyAfter(lease, settlement);
     this.#finish.run(status, cause ?? null, now, made.tries, made.attempts, log, lastError, id);
-    this.#lanes.leave(target, lanes, seq);
+    if (lease.isBorn) this.#lanes.free(target, lanes);
+    else this.#lanes.leave(target, lanes, seq);
     this.#counts.settled(target);
     if (status === 'dead') this.#counts.endedDead(id, target, cause, now);
   }
@@ -234,7 +278,9 @@ export class DeliveryTables {
 
   /** Ends at most `limit` pending deliveries of a removed target as dead. Returns whether more may be left. */
   endSomeOfRemoved(target: number, limit: number, now: number): boolean {
-    const rows = this.#oldestPending.all(target, limit);
+    const born = [...this.#leases.of(target).born.values()].slice(0, limit);
+    const inFlight = born.map(({ id, lanes: chats, seq }) => ({ id, chats, seq }));
+    const rows = [...inFlight, ...this.#oldestPending.all(target, limit - inFlight.length)];
     let ended = 0;
     let lanes = 0;
     for (const { id, chats, seq } of rows) {

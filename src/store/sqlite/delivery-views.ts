@@ -8,6 +8,7 @@ import type { Db } from './database.js';
 import type { Leases } from './leases.js';
 import { ABOVE_ALL_IDS, allOf, deliveryRange, deliveryConditions, leastMatchingId } from './filters.js';
 import type { LaneOrder } from './lane-order.js';
+import type { RangeFilter } from './filters.js';
 import { paged } from './paging.js';
 import { ROWS_PER_SLICE, yieldToCommits } from './slices.js';
 import type { DeliveryDetail, DeliveryFilter, DeliveryView, WaitingDelivery } from '../deliveries.js';
@@ -64,7 +65,7 @@ export class DeliveryViews {
   async list(filter: DeliveryFilter, { limit, cursor }: PageRequest): Promise<Page<DeliveryView>> {
     const [before = ABOVE_ALL_IDS] = cursor === null ? [] : decodeCursor(cursor, 1);
     const rows: DeliveryRow[] = [];
-    for (const [at, each] of this.#byTarget(filter).entries()) {
+    for (const [at, each] of this.#ranges(filter).entries()) {
       if (at > 0) await yieldToCommits();
       rows.push(...(await this.#newestFirst(before, each, limit + 1)));
     }
@@ -81,22 +82,31 @@ export class DeliveryViews {
   }
 
   /**
-   * The index of pending deliveries is by target, so a list of all reads it target by target. Removed targets have some only
-   * until their removal is complete.
+   * The indexes of pending deliveries are by target, so a list of all reads them target by target. Removed targets have some
+   * only until their removal is complete.
    */
-  #byTarget(filter: DeliveryFilter): readonly DeliveryFilter[] {
-    if (filter.status !== 'pending' || filter.target !== undefined) return [filter];
-    const ids = this.#db
-      .prepare<[], string>(
-        'SELECT id FROM targets WHERE removed_at IS NULL OR number IN (SELECT target FROM removals WHERE target IS NOT NULL)',
+  #ranges(filter: DeliveryFilter): readonly RangeFilter[] {
+    if (filter.status !== 'pending') return [filter];
+    if (filter.target !== undefined) {
+      const ofOne = this.#db.prepare<[string], number>('SELECT number FROM targets WHERE id = ?').pluck();
+      return this.#rangesOf(filter, ofOne.get(filter.target) ?? 0);
+    }
+    const targets = this.#db
+      .prepare<[], { id: string; number: number }>(
+        `SELECT id, number FROM targets
+         WHERE removed_at IS NULL OR number IN (SELECT target FROM removals WHERE target IS NOT NULL)`,
       )
-      .pluck()
       .all();
-    return ids.map((target) => ({ ...filter, target }));
+    return targets.flatMap(({ id, number }) => this.#rangesOf({ ...filter, target: id }, number));
+  }
+
+  /** What is in flight since it was recorded has an index of its own. */
+  #rangesOf(filter: DeliveryFilter, target: number): readonly RangeFilter[] {
+    return this.#leases.of(target).born.size === 0 ? [filter] : [filter, { ...filter, isInFlight: true }];
   }
 
   /** Reads in slices, because the filter may match few of millions of deliveries. */
-  async #newestFirst(end: number, filter: DeliveryFilter, limit: number): Promise<DeliveryRow[]> {
+  async #newestFirst(end: number, filter: RangeFilter, limit: number): Promise<DeliveryRow[]> {
     const rows: DeliveryRow[] = [];
     let before = end;
     for (;;) {
@@ -110,7 +120,7 @@ export class DeliveryViews {
   }
 
   /** The first id of the slice that ends below `before`; null: the rows that are left fit into one slice. */
-  #startOfSlice(before: number, filter: DeliveryFilter): number | null {
+  #startOfSlice(before: number, filter: RangeFilter): number | null {
     const { where, values } = allOf(deliveryRange(filter, leastMatchingId(filter), before));
     const select = this.#db.prepare<unknown[], number>(
       `SELECT d.id FROM deliveries d WHERE ${where} ORDER BY d.id DESC LIMIT 1 OFFSET ${ROWS_PER_SLICE - 1}`,
@@ -118,7 +128,7 @@ export class DeliveryViews {
     return select.pluck().get(...values) ?? null;
   }
 
-  #rowsOfSlice(from: number, before: number, filter: DeliveryFilter, limit: number): DeliveryRow[] {
+  #rowsOfSlice(from: number, before: number, filter: RangeFilter, limit: number): DeliveryRow[] {
     const { where, values } = allOf([...deliveryRange(filter, from, before), ...deliveryConditions(filter)]);
     return this.#db
       .prepare<unknown[], DeliveryRow>(
@@ -171,7 +181,7 @@ export function deliveryView(row: DeliveryRow, leases: Leases, front: number | n
     verdicts,
     attempts: row.attempts,
     createdAt: row.created_at,
-    nextAttemptAt: row.status === 'pending' && row.blocked === 0 ? dueAt : null,
+    nextAttemptAt: row.status === 'pending' && row.blocked <= 0 ? dueAt : null,
     waitsFor: row.status === 'pending' ? waitOf(row) : null,
     settledAt: row.settled_at,
     lastError: row.last_error,

@@ -14,6 +14,7 @@ import { findDamage } from './damage.js';
 import { asStartError, openDatabase, stopWaitingForLocks } from './database.js';
 import type { Db, OpenDatabase } from './database.js';
 import { Claims } from './claims.js';
+import { DeliveryMemory } from './delivery-memory.js';
 import { DeliveryTables, GREATEST_SEQ } from './delivery-tables.js';
 import { DeliveryViews } from './delivery-views.js';
 import { EvidenceViews } from './evidence.js';
@@ -28,19 +29,22 @@ import { SqliteJobs } from './jobs.js';
 import { SqliteJudging } from './judging.js';
 import { LaneOrder } from './lane-order.js';
 import { LargeWebhooks } from './large-webhooks.js';
-import { Leases } from './leases.js';
+import { LedgerFolding } from './ledger-folding.js';
+import { LedgerMemory } from './ledger-memory.js';
 import { SqliteOutbox } from './outbox.js';
 import { Pruning } from './pruning.js';
 import { WebhookRecorder } from './recorder.js';
 import { Registrations } from './registrations.js';
 import { RegistryTables } from './registry-tables.js';
 import { SqliteRegistry } from './registry.js';
+import { RememberedIds } from './remembered-ids.js';
 import { Removals } from './removals.js';
 import { ResyncCallTables } from './resync-calls.js';
 import { ResyncViews } from './resync-views.js';
 import { ResyncWindows } from './resync-windows.js';
 import { SqliteResyncs } from './resyncs.js';
 import { Scratch } from './scratch.js';
+import { SqliteRollups } from './rollups.js';
 import { TargetCounts } from './target-counts.js';
 import { TransactionMemory } from './transaction-memory.js';
 import { TrafficCounts } from './traffic-counts.js';
@@ -53,15 +57,20 @@ import type { Store } from '../store.js';
 
 export type StoreEffects = Pick<Effects, 'now' | 'monotonic' | 'sleep' | 'randomBytes'>;
 
+/** Sizes that tests make small. */
+export interface StoreSizes {
+  readonly idsPerRun?: number | undefined;
+}
+
 /**
  * The store in one SQLite file, for one process. Every write goes through one group commit; reads use the same connection,
  * on which no transaction is open between two turns of the event loop. Only webhooks with thousands of items have another one.
  * @throws StartError GW_STORE_LOCKED, GW_STORE_UNUSABLE
  */
-export function openSqliteStore(file: string, effects: StoreEffects): Store {
+export function openSqliteStore(file: string, effects: StoreEffects, sizes: StoreSizes = {}): Store {
   const opened = openDatabase(file);
   try {
-    return assemble(opened, effects);
+    return assemble(opened, effects, sizes);
   } catch (error) {
     opened.close();
     throw asStartError(file, error);
@@ -73,43 +82,50 @@ export function openSqliteStore(file: string, effects: StoreEffects): Store {
  * commit, its reads directly. The shared classes (`…Tables`, `…Counts`, `…Views` and their like) have synchronous methods;
  * those that write are for use inside a transaction.
  */
-function assemble({ db, isChecked, close }: OpenDatabase, effects: StoreEffects): Store {
+function assemble({ db, isChecked, close }: OpenDatabase, effects: StoreEffects, { idsPerRun }: StoreSizes): Store {
   const { now } = effects;
   const ids = new Ids(greatestId(db));
   const registry = new RegistryTables(db);
-  const memory = new TransactionMemory();
-  const commit = new GroupCommit(db, registry, effects, memory);
-  const leases = new Leases(memory, effects.randomBytes(6).readUIntBE(0, 6));
+  const transactionMemory = new TransactionMemory();
+  const memory = new DeliveryMemory(transactionMemory, effects.randomBytes(6).readUIntBE(0, 6));
+  const { leases, offers } = memory;
+  const commit = new GroupCommit(db, registry, effects, transactionMemory);
   const breakers = new SqliteBreakers(db, registry, commit);
-  const counts = new TargetCounts(db, registry);
-  const deliveries = new DeliveryTables(db, ids, registry, counts, leases);
+  const counts = new TargetCounts(db, registry, leases);
+  const deliveries = new DeliveryTables(db, ids, registry, counts, memory);
   const traffic = new TrafficCounts(db, commit);
-  const recorder = new WebhookRecorder(db, ids, registry, deliveries);
-  const large = new LargeWebhooks(db, ids, registry);
+  const ledger = new LedgerMemory(db, idsPerRun);
+  const folding = new LedgerFolding(db, ledger, commit);
+  const rememberedIds = new RememberedIds(db, ledger);
+  const recorder = new WebhookRecorder(db, ids, registry, deliveries, ledger, offers);
+  const large = new LargeWebhooks(db, ids, registry, ledger, memory);
   const history = new CallHistoryTable(db);
   const clock = new ClockMemory(db);
-  const registrations = new Registrations(db, registry, commit, now);
+  const registrations = new Registrations(db, registry, rememberedIds, commit, now);
   const resyncCalls = new ResyncCallTables(db, registry, history);
-  const resyncWindows = new ResyncWindows(db);
-  const audits = new AuditTables(db, registry);
+  const resyncWindows = new ResyncWindows(db, rememberedIds);
+  const audits = new AuditTables(db, registry, rememberedIds);
   const held = new HeldItems(db, registry);
-  const release = new ItemRelease(db, registry, deliveries, held);
-  const order = new LaneOrder(db);
+  const release = new ItemRelease(db, registry, deliveries, held, rememberedIds);
+  const order = new LaneOrder(db, memory.lanes);
   const deliveryViews = new DeliveryViews(db, leases, order);
-  const evidence = new EvidenceViews(db);
+  const evidence = new EvidenceViews(db, rememberedIds);
   const webhookViews = new WebhookViews(db, leases, order, evidence);
-  const itemViews = new ItemViews(db, held, evidence);
-  const workCounts = new WorkCounts(db, registry, counts);
+  const itemViews = new ItemViews(db, { held, ids: rememberedIds, evidence });
+  const workCounts = new WorkCounts(db, registry, counts, leases);
   const removals = new Removals(db, { deliveries, resyncWindows, audits });
 
+  recoverInFlight(db, deliveries, now());
   registrations.dropIncomplete();
   resyncCalls.requeueInterrupted(now());
   stopWaitingForLocks(db);
+  ledger.onFull = () => folding.wake();
+  folding.start();
 
   return {
     intake: new SqliteIntake({ commit, recorder, large, traffic }, now),
     outbox: new SqliteOutbox(
-      { commit, claims: new Claims(db, registry, leases), deliveries, views: deliveryViews, release, counts },
+      { commit, claims: new Claims(db, registry, leases), offers, deliveries, views: deliveryViews, release, counts },
       now,
     ),
     jobs: new SqliteJobs(
@@ -140,8 +156,8 @@ function assemble({ db, isChecked, close }: OpenDatabase, effects: StoreEffects)
       {
         commit,
         tables: audits,
-        release: new AuditMessageRelease(db, registry, recorder),
-        views: new AuditViews(db),
+        release: new AuditMessageRelease(db, registry, rememberedIds, recorder),
+        views: new AuditViews(db, rememberedIds),
       },
       effects,
     ),
@@ -156,21 +172,22 @@ function assemble({ db, isChecked, close }: OpenDatabase, effects: StoreEffects)
         views: itemViews,
         webhooks: webhookViews,
         lists: new WebhookLists(db),
-        explanations: new Explanations(db, { held, leases, order, evidence }),
+        explanations: new Explanations(db, { held, leases, order, ids: rememberedIds, evidence }),
       },
       now,
     ),
     judging: new SqliteJudging(
       {
-        ...{ registry, webhooks: webhookViews, scratch: new Scratch(db) },
+        ...{ registry, webhooks: webhookViews, scratch: new Scratch(db, rememberedIds) },
         refusalOf: (webhook, document) => recorder.refusalOf(webhook, document),
       },
       now,
     ),
+    rollups: new SqliteRollups(db, commit),
     upkeep: new SqliteUpkeep(
       db,
       {
-        ...{ commit, registry, clock, pruning: new Pruning(db, clock), clockShift: new ClockShift(db), leases },
+        ...{ commit, registry, clock, pruning: new Pruning(db, clock, ledger), clockShift: new ClockShift(db), leases },
         findDamage: async (signal) => (isChecked ? null : await findDamage(db.name, signal)),
       },
       now,
@@ -178,12 +195,25 @@ function assemble({ db, isChecked, close }: OpenDatabase, effects: StoreEffects)
     stopWaiting: () => commit.stopWaiting(),
     close: async () => {
       commit.stopWaiting();
+      await folding.stop();
       await commit.idle();
       await traffic.flush();
       large.close();
       close();
     },
   };
+}
+
+/** In one transaction: a delivery that has left the index of what is in flight has its places in its lanes. */
+function recoverInFlight(db: Db, deliveries: DeliveryTables, now: number): void {
+  db.exec('BEGIN IMMEDIATE');
+  try {
+    deliveries.recoverInFlight(now);
+    db.exec('COMMIT');
+  } catch (error) {
+    if (db.inTransaction) db.exec('ROLLBACK');
+    throw error;
+  }
 }
 
 /** The greatest number that was given to a row: every new one is greater, whatever the clock says. */

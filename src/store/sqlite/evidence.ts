@@ -3,6 +3,8 @@ import { encodeNumber, itemId, leastId } from '../rules/ids.js';
 import type { ItemPlace } from '../rules/ids.js';
 import type { Db } from './database.js';
 import type { ItemMemory } from './ledger.js';
+import type { LedgerFacts } from './ledger-rows.js';
+import type { RememberedIds } from './remembered-ids.js';
 import { INDEXED_BY_MESSAGE, IS_INDEXED_BY_MESSAGE, itemView } from './sightings.js';
 import type { SightingRow } from './sightings.js';
 import type { EarlierItem, Evidence, ItemDetail, LateEvidence, MessageView, Registration } from '../items.js';
@@ -65,13 +67,6 @@ export class EvidenceTable {
   }
 }
 
-interface FirstRow {
-  at: number | null;
-  webhook_id: number | null;
-  position: number | null;
-  seeded_at: number | null;
-}
-
 interface RegistrationRow {
   resync: string;
   registered_at: number;
@@ -84,12 +79,13 @@ interface RegistrationRow {
 export class EvidenceViews {
   readonly #kept;
   readonly #registrations;
-  readonly #first;
+  readonly #ids: Pick<RememberedIds, 'find'>;
   readonly #itemSince;
   readonly #webhookSince;
 
   /** @param judged where the evidence of the items is kept, if they are only in a trial */
-  constructor(db: Db, judged = db) {
+  constructor(db: Db, ids: Pick<RememberedIds, 'find'>, judged = db) {
+    this.#ids = ids;
     this.#kept = judged.prepare<[number, number], EvidenceRow>(
       `SELECT recorded_at, newest_sent_at, newest_received_at, sent_at, late_after_seconds FROM evidence
        WHERE webhook_id = ? AND position = ?`,
@@ -99,9 +95,6 @@ export class EvidenceViews {
       `SELECT r.id AS resync, r.created_at AS registered_at, r.deliver_unseen, m.asked_at, m.closes_at
        FROM resync_messages m JOIN resyncs r ON r.number = m.resync
        WHERE m.key = @key AND r.created_at <= @at AND (m.closes_at IS NULL OR m.closes_at > @at) ORDER BY m.resync`,
-    );
-    this.#first = db.prepare<[Buffer], FirstRow>(
-      'SELECT first_seen_at AS at, webhook_id, position, seeded_at FROM ledger WHERE key = ?',
     );
     this.#itemSince = db.prepare<[Buffer, number, number], ItemPlace>(
       `SELECT s.webhook_id AS webhookId, s.position FROM ${INDEXED_BY_MESSAGE}
@@ -124,16 +117,16 @@ export class EvidenceViews {
   }
 
   #of(row: SightingRow): Evidence {
-    const first = row.message_key ? this.#first.get(row.message_key) : undefined;
+    const first = row.message_key && this.#ids.find(row.message_key);
     const kept = isKept(row.rule) ? this.#kept.get(row.webhook_id, row.position) : undefined;
     const registrations = row.verdict === 'restored' ? this.#registrationsOf(row) : [];
     return {
       registrations,
       resyncIds: registrations.map(({ resyncId }) => resyncId),
-      firstSeenAt: first?.at ?? null,
-      firstWebhookId: isNumber(first?.webhook_id) ? encodeNumber(first.webhook_id) : null,
+      firstSeenAt: first?.firstSeenAt ?? null,
+      firstWebhookId: isNumber(first?.webhookId) ? encodeNumber(first.webhookId) : null,
       firstItemId: placeOf(first),
-      seededAt: first?.seeded_at ?? null,
+      seededAt: first?.seededAt ?? null,
       earlier: this.#earlier(row, kept, first),
       late: lateOf(kept),
     };
@@ -149,11 +142,11 @@ export class EvidenceViews {
     }));
   }
 
-  #earlier(row: SightingRow, kept: EvidenceRow | undefined, first: FirstRow | undefined): EarlierItem | null {
+  #earlier(row: SightingRow, kept: EvidenceRow | undefined, first: LedgerFacts | null): EarlierItem | null {
     if (isNumber(kept?.recorded_at)) return this.#recordedAt(kept.recorded_at, row);
-    if (!REPEATED_BYTES.has(row.rule) || !isNumber(first?.at)) return null;
-    const webhookId = isNumber(first.webhook_id) ? encodeNumber(first.webhook_id) : null;
-    return { recordedAt: first.at, webhookId, itemId: placeOf(first) };
+    if (!REPEATED_BYTES.has(row.rule) || !isNumber(first?.firstSeenAt)) return null;
+    const webhookId = isNumber(first.webhookId) ? encodeNumber(first.webhookId) : null;
+    return { recordedAt: first.firstSeenAt, webhookId, itemId: placeOf(first) };
   }
 
   /** Ids grow with time, so an id range finds what was recorded in one millisecond. */
@@ -177,9 +170,9 @@ function isNumber(value: number | null | undefined): value is number {
   return typeof value === 'number';
 }
 
-function placeOf(first: FirstRow | undefined): string | null {
-  if (!isNumber(first?.webhook_id) || !isNumber(first.position)) return null;
-  return itemId({ webhookId: first.webhook_id, position: first.position });
+function placeOf(first: LedgerFacts | null): string | null {
+  if (!isNumber(first?.webhookId) || !isNumber(first.position)) return null;
+  return itemId({ webhookId: first.webhookId, position: first.position });
 }
 
 function lateOf(kept: EvidenceRow | undefined): LateEvidence | null {

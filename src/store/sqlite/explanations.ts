@@ -4,6 +4,7 @@ import { messageKey } from '../rules/keys.js';
 import type { Db } from './database.js';
 import { DELIVERY_COLUMNS, DELIVERY_TABLES, waitingView } from './delivery-views.js';
 import type { DeliveryRow } from './delivery-views.js';
+import type { RememberedId, RememberedIds } from './remembered-ids.js';
 import { yieldToCommits } from './slices.js';
 import type { EvidenceViews } from './evidence.js';
 import type { HeldItems } from './held-items.js';
@@ -11,7 +12,7 @@ import type { LaneOrder } from './lane-order.js';
 import type { Leases } from './leases.js';
 import { RESYNC_MESSAGE_COLUMNS, resyncMessageView } from './resync-views.js';
 import type { ResyncMessageRow } from './resync-views.js';
-import { INDEXED_BY_MESSAGE, IS_INDEXED_BY_MESSAGE, JOIN_FIRST_OF_LEDGER, SIGHTING_COLUMNS } from './sightings.js';
+import { FIRST_PLACE, INDEXED_BY_MESSAGE, IS_INDEXED_BY_MESSAGE, SIGHTING_COLUMNS } from './sightings.js';
 import type { SightingRow } from './sightings.js';
 import type { AuditFinding } from '../audits.js';
 import type { ExplainedDelivery } from '../deliveries.js';
@@ -27,6 +28,7 @@ export interface ExplanationParts {
   readonly held: HeldItems;
   readonly leases: Leases;
   readonly order: LaneOrder;
+  readonly ids: RememberedIds;
   readonly evidence: EvidenceViews;
 }
 
@@ -37,14 +39,16 @@ export class Explanations {
   readonly #evidence: EvidenceViews;
   readonly #leases: Leases;
   readonly #order: LaneOrder;
+  readonly #ids: RememberedIds;
   readonly #delivery;
 
-  constructor(db: Db, { held, leases, order, evidence }: ExplanationParts) {
+  constructor(db: Db, { held, leases, order, ids, evidence }: ExplanationParts) {
     this.#evidence = evidence;
     this.#db = db;
     this.#held = held;
     this.#leases = leases;
     this.#order = order;
+    this.#ids = ids;
     this.#delivery = db.prepare<[number], DeliveryRow>(
       `SELECT ${DELIVERY_COLUMNS} FROM ${DELIVERY_TABLES} WHERE d.id = ?`,
     );
@@ -53,12 +57,8 @@ export class Explanations {
   /** Null: nothing is known of the id. */
   async explain(channel: string, messageId: string): Promise<Explanation | null> {
     const key = messageKey(channel, messageId);
-    const ledger = this.#db
-      .prepare<[Buffer], NonNullable<Explanation['ledger']>>(
-        'SELECT first_seen_at AS firstSeenAt, last_seen_at AS lastSeenAt, rule, seeded_at AS seededAt FROM ledger WHERE key = ?',
-      )
-      .get(key);
-    const sightings = this.#sightingsOf(key);
+    const ledger = this.#ids.find(key);
+    const sightings = this.#sightingsOf(key, ledger);
     const resyncs = this.#db
       .prepare<[Buffer], ResyncMessageRow>(
         `SELECT ${RESYNC_MESSAGE_COLUMNS} FROM resync_messages m JOIN resyncs r ON r.number = m.resync WHERE m.key = ? ORDER BY m.resync`,
@@ -75,7 +75,7 @@ export class Explanations {
     return {
       channel,
       messageId,
-      ledger: ledger ?? null,
+      ledger: ledger && ledgerView(ledger),
       sightings: sightings.map((row) => this.#evidence.message(row)),
       resyncs: resyncs.map((row) => resyncMessageView(row, isHeld)),
       audits,
@@ -84,7 +84,7 @@ export class Explanations {
   }
 
   /** Oldest first. */
-  #sightingsOf(key: Buffer): SightingRow[] {
+  #sightingsOf(key: Buffer, ledger: RememberedId | null): SightingRow[] {
     const newest = this.#db
       .prepare<[Buffer], SightingRow>(
         `SELECT ${SIGHTING_COLUMNS} FROM ${INDEXED_BY_MESSAGE} CROSS JOIN webhooks w ON w.id = s.webhook_id
@@ -93,10 +93,10 @@ export class Explanations {
       )
       .all(key);
     const first = this.#db
-      .prepare<[Buffer], SightingRow>(
-        `SELECT ${SIGHTING_COLUMNS} FROM ledger l ${JOIN_FIRST_OF_LEDGER} JOIN webhooks w ON w.id = s.webhook_id WHERE l.key = ?`,
+      .prepare<[number | null, number | null], SightingRow>(
+        `SELECT ${SIGHTING_COLUMNS} FROM sightings s JOIN webhooks w ON w.id = s.webhook_id WHERE ${FIRST_PLACE}`,
       )
-      .all(key);
+      .all(ledger?.webhookId ?? null, ledger?.position ?? null);
     return [...newest, ...first].sort(newestFirst).slice(0, MAX_SIGHTINGS).reverse();
   }
 
@@ -140,6 +140,10 @@ export class Explanations {
       ahead: ahead ? waitingView(ahead, this.#leases, null) : null,
     };
   }
+}
+
+function ledgerView({ firstSeenAt, lastSeenAt, rule, seededAt }: RememberedId): Explanation['ledger'] {
+  return { firstSeenAt, lastSeenAt, rule, seededAt };
 }
 
 function newestFirst(one: SightingRow, other: SightingRow): number {

@@ -19,15 +19,27 @@ export function leastMatchingId({ since }: DeliveryFilter): number {
   return since === undefined ? 0 : leastIdSince(since);
 }
 
+/** A filter whose matches are in one range of one index. */
+export interface RangeFilter extends DeliveryFilter {
+  /** Of the pending deliveries, only those that are in flight since they were recorded; left out: only the others. */
+  readonly isInFlight?: boolean;
+}
+
 /**
  * The range of `deliveries d` that a list reads, in the order of an index, from `from` up to and without `to`. (Only one
  * lower bound: of two, SQLite uses the first for the index.)
  */
-export function deliveryRange({ status, target }: DeliveryFilter, from: number, to: number): (Condition | false)[] {
+export function deliveryRange(
+  { status, target, isInFlight = false }: RangeFilter,
+  from: number,
+  to: number,
+): (Condition | false)[] {
   const idRange: Condition = ['d.id >= ? AND d.id < ?', from, to];
-  // The index of pending deliveries is by target.
-  if (status === 'pending')
-    return [["d.status = 'pending'"], ...(target === undefined ? [] : [ofTarget(target)]), idRange];
+  // The indexes of pending deliveries are by target.
+  if (status === 'pending') {
+    const place: Condition = isInFlight ? ['d.blocked < 0'] : ['d.blocked >= 0'];
+    return [["d.status = 'pending'"], place, ...(target === undefined ? [] : [ofTarget(target)]), idRange];
+  }
   return [
     idRange,
     status !== undefined && ['d.status = ?', status],

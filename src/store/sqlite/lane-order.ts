@@ -2,6 +2,7 @@ import type { DeliveryStatus } from '../../model.js';
 import type { Sliced } from '../../slices.js';
 import { keysIn } from '../rules/keys.js';
 import type { Db } from './database.js';
+import { HeldLanes } from './held-lanes.js';
 
 interface Waiting {
   readonly id: number;
@@ -23,10 +24,12 @@ const LANES_PER_SLICE = 500;
 
 /** What pending deliveries wait for in their lanes (I6); reads only. */
 export class LaneOrder {
+  readonly #held: HeldLanes;
   readonly #place;
   readonly #first;
 
-  constructor(db: Db) {
+  constructor(db: Db, held = new HeldLanes()) {
+    this.#held = held;
     this.#place = db.prepare<[number], Place>('SELECT target, chats, seq, blocked FROM deliveries WHERE id = ?');
     this.#first = db
       .prepare<[number, Buffer, number], number>(
@@ -58,7 +61,7 @@ export class LaneOrder {
     for (const lane of keysIn(chats)) {
       if (looked > 0 && looked % LANES_PER_SLICE === 0) yield;
       looked += 1;
-      const ahead = this.#first.get(target, lane, seq);
+      const ahead = this.#held.holderOf(target, lane) ?? this.#first.get(target, lane, seq);
       if (ahead !== undefined) return ahead;
     }
     return undefined;

@@ -5,15 +5,17 @@ import type { DeliveryTables } from './delivery-tables.js';
 import type { DeliveryViews } from './delivery-views.js';
 import type { GroupCommit } from './group-commit.js';
 import type { ItemRelease } from './item-release.js';
+import type { Offers } from './offers.js';
 import { read, readBack } from './reads.js';
 import type { TargetCounts } from './target-counts.js';
 import type { DeliveryDetail, DeliveryFilter, DeliveryView } from '../deliveries.js';
-import type { Claimed, ClaimWant, Due, Outbox, Settlement, TargetLoad } from '../outbox.js';
+import type { Claimed, ClaimWant, Due, Offer, Outbox, Settlement, TargetLoad } from '../outbox.js';
 import type { Page, PageRequest } from '../paging.js';
 
 export interface OutboxParts {
   readonly commit: GroupCommit;
   readonly claims: Claims;
+  readonly offers: Offers;
   readonly deliveries: DeliveryTables;
   readonly views: DeliveryViews;
   readonly release: ItemRelease;
@@ -23,15 +25,17 @@ export interface OutboxParts {
 export class SqliteOutbox implements Outbox {
   readonly #commit: GroupCommit;
   readonly #claims: Claims;
+  readonly #offers: Offers;
   readonly #deliveries: DeliveryTables;
   readonly #views: DeliveryViews;
   readonly #release: ItemRelease;
   readonly #counts: TargetCounts;
   readonly #now: Effects['now'];
 
-  constructor({ commit, claims, deliveries, views, release, counts }: OutboxParts, now: Effects['now']) {
+  constructor({ commit, claims, offers, deliveries, views, release, counts }: OutboxParts, now: Effects['now']) {
     this.#commit = commit;
     this.#claims = claims;
+    this.#offers = offers;
     this.#deliveries = deliveries;
     this.#views = views;
     this.#release = release;
@@ -47,8 +51,8 @@ export class SqliteOutbox implements Outbox {
     return await read(() => this.#claims.claim(wanted, this.#now(), leaseMs));
   }
 
-  offer(): void {
-    // An offer allows leases at recording, and does not ask for them: none are made yet.
+  offer(targetId: string, offer: Offer): void {
+    this.#offers.set(targetId, offer);
   }
 
   async settle(settlement: Settlement): Promise<boolean> {

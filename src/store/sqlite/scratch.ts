@@ -8,9 +8,11 @@ import { openInMemory } from './database.js';
 import type { Db } from './database.js';
 import { DeliveryTables } from './delivery-tables.js';
 import { EvidenceViews } from './evidence.js';
+import { LedgerMemory } from './ledger-memory.js';
 import { objectKeysIn } from './object-tables.js';
 import { WebhookRecorder } from './recorder.js';
 import { RegistryTables } from './registry-tables.js';
+import { RememberedIds } from './remembered-ids.js';
 import { SIGHTING_COLUMNS } from './sightings.js';
 import type { SightingRow } from './sightings.js';
 import { TargetCounts } from './target-counts.js';
@@ -24,6 +26,8 @@ export interface ScratchItem extends Judgement {
 
 /** Items whose memory one slice copies, and items that it reads back. */
 const ITEMS_PER_SLICE = 100;
+/** As many ids as a webhook may have. */
+const ROOM_FOR_IDS = 16_384;
 const NOTHING = '' as Sealed;
 
 /**
@@ -32,12 +36,14 @@ const NOTHING = '' as Sealed;
  */
 export class Scratch {
   readonly #real: Db;
+  readonly #ids: RememberedIds;
   #db: Db | null = null;
   /** One trial at a time. */
   #last: Promise<unknown> = Promise.resolve();
 
-  constructor(real: Db) {
+  constructor(real: Db, ids: RememberedIds) {
     this.#real = real;
+    this.#ids = ids;
   }
 
   /** @throws GatewayError GW_CHANNEL_MISMATCH */
@@ -51,13 +57,14 @@ export class Scratch {
     const db = (this.#db ??= openInMemory());
     db.prepare('BEGIN').run();
     try {
-      await this.#copyMemory(db, document, channel.name);
+      const ledger = new LedgerMemory(db, ROOM_FOR_IDS);
+      await this.#copyMemory(db, new RememberedIds(db, ledger), document, channel.name);
       const registry = new RegistryTables(db);
       registry.insertChannel({ ...channel, whapiToken: NOTHING, webhookSecret: NOTHING });
       registry.insertTarget(PROBE);
       const ids = new Ids(leastId(now));
       const deliveries = new DeliveryTables(db, ids, registry, new TargetCounts(db, registry));
-      await inSlices(new WebhookRecorder(db, ids, registry, deliveries).recordInSlices(webhook, document, now));
+      await inSlices(new WebhookRecorder(db, ids, registry, deliveries, ledger).recordInSlices(webhook, document, now));
       return await this.#readBack(db, now);
     } finally {
       db.prepare('ROLLBACK').run();
@@ -65,15 +72,17 @@ export class Scratch {
   }
 
   /** Copies what is known of the items: nothing else can decide their verdicts. */
-  async #copyMemory(db: Db, document: Document, channel: string): Promise<void> {
+  async #copyMemory(db: Db, ids: RememberedIds, document: Document, channel: string): Promise<void> {
     const copy = (table: string, column: string, value: Buffer | number): Record<string, unknown>[] =>
       copyRows(this.#real, db, table, column, value);
     for (const [at, item] of document.items.entries()) {
       if (at % ITEMS_PER_SLICE === ITEMS_PER_SLICE - 1) await nextTurn();
       for (const { table, key } of keysOf(item, channel, document.body)) copy(table, 'key', key);
       if (item.messageId === null) continue;
-      for (const { resync } of copy('resync_messages', 'key', messageKey(channel, item.messageId)))
-        copy('resyncs', 'number', Number(resync));
+      const key = messageKey(channel, item.messageId);
+      const known = ids.find(key) === null ? this.#ids.find(key) : null;
+      if (known) ids.insert(key, known);
+      for (const { resync } of copy('resync_messages', 'key', key)) copy('resyncs', 'number', Number(resync));
     }
     const keys = await inSlices(objectKeysIn(document, channel, nameOf(document.event)));
     for (const [at, { key, removedChat }] of keys.entries()) {
@@ -84,7 +93,7 @@ export class Scratch {
   }
 
   async #readBack(db: Db, now: number): Promise<ScratchItem[]> {
-    const evidence = new EvidenceViews(this.#real, db);
+    const evidence = new EvidenceViews(this.#real, this.#ids, db);
     const unseen = new Set(recoveredPositions(db));
     const select = db.prepare<[number], SightingRow>(
       `SELECT ${SIGHTING_COLUMNS} FROM sightings s JOIN webhooks w ON w.id = s.webhook_id
@@ -130,7 +139,6 @@ function recoveredPositions(db: Db): Iterable<number> {
 /** The keys under which something may be known of an item. */
 function keysOf(item: Item, channel: string, body: Buffer): { table: string; key: Buffer }[] {
   return [
-    ...(item.messageId === null ? [] : [{ table: 'ledger', key: messageKey(channel, item.messageId) }]),
     ...(item.kind === 'message' ? [{ table: 'fingerprints', key: fingerprintKey(channel, item, body) }] : []),
     ...(item.chatId === null ? [] : [{ table: 'chats', key: chatKey(channel, item.chatId) }]),
   ];

@@ -1,4 +1,5 @@
 import type { Db } from './database.js';
+import { Leases } from './leases.js';
 import type { RegistryTables } from './registry-tables.js';
 import { utcHour } from '../rules/days.js';
 import type { TargetLoad } from '../outbox.js';
@@ -26,6 +27,7 @@ const HOURS_BEFORE = 24;
  */
 export class TargetCounts {
   readonly #registry: RegistryTables;
+  readonly #leases: Leases;
   readonly #addPending;
   readonly #pending;
   readonly #oldestPendingAt;
@@ -38,15 +40,16 @@ export class TargetCounts {
   readonly #deadByCause;
   readonly #removeRows;
 
-  constructor(db: Db, registry: RegistryTables) {
+  constructor(db: Db, registry: RegistryTables, leases = new Leases()) {
     this.#registry = registry;
+    this.#leases = leases;
     this.#addPending = db.prepare<[number, number]>(
       'INSERT INTO target_counts (target, pending) VALUES (?, ?) ON CONFLICT (target) DO UPDATE SET pending = pending + excluded.pending',
     );
     this.#pending = db.prepare<[number], number>('SELECT pending FROM target_counts WHERE target = ?').pluck();
     this.#oldestPendingAt = db
       .prepare<[number], number>(
-        "SELECT created_at FROM deliveries WHERE target = ? AND status = 'pending' ORDER BY id LIMIT 1",
+        "SELECT created_at FROM deliveries WHERE target = ? AND status = 'pending' AND blocked >= 0 ORDER BY id LIMIT 1",
       )
       .pluck();
     // Only of deliveries at the front of their lanes: one that waits behind another was not tried.
@@ -118,6 +121,14 @@ export class TargetCounts {
     return this.#pending.get(target) ?? 0;
   }
 
+  /** What is in flight since it was recorded is in no index. */
+  #oldestOf(target: number): number | null {
+    const times = [...this.#leases.of(target).born.values()].map(({ createdAt }) => createdAt);
+    const waiting = this.#oldestPendingAt.get(target);
+    if (waiting !== undefined) times.push(waiting);
+    return times.length === 0 ? null : Math.min(...times);
+  }
+
   /** A read: see `Outbox.loadOf`. */
   loadOf(targetId: string, now: number): TargetLoad {
     const number = this.#registry.targets().get(targetId)?.number ?? 0;
@@ -125,7 +136,7 @@ export class TargetCounts {
     const other = dead.filter(({ cause }) => cause !== 'no_handler');
     return {
       pending: this.pendingOf(number),
-      oldestPendingAt: this.#oldestPendingAt.get(number) ?? null,
+      oldestPendingAt: this.#oldestOf(number),
       lastError: this.#lastError.get(number) ?? null,
       deadLastDay: other.reduce((sum, { count }) => sum + count, 0),
       unhandledLastDay: dead.flatMap(({ cause, event, count }) => (cause === 'no_handler' ? [{ event, count }] : [])),

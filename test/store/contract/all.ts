@@ -15,6 +15,7 @@ import { releaseContract } from './release.js';
 import { removalsContract } from './removals.js';
 import { repetitionsContract } from './repetitions.js';
 import { resyncsContract } from './resyncs.js';
+import { rollupsContract } from './rollups.js';
 import { runsContract } from './runs.js';
 import { trafficContract } from './traffic.js';
 import { upkeepContract } from './upkeep.js';
@@ -48,5 +49,6 @@ export function storeContract(open: OpenFixture): void {
     loadContract(open);
     trafficContract(open);
     upkeepContract(open);
+    rollupsContract(open);
   });
 }
