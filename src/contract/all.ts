@@ -8,6 +8,7 @@ import * as feed from './feed.js';
 import * as fields from './fields.js';
 import * as health from './health.js';
 import * as items from './items.js';
+import * as judge from './judge.js';
 import * as jobs from './jobs.js';
 import * as messages from './messages.js';
 import * as problem from './problem.js';
@@ -22,7 +23,7 @@ export type NamedSchema = TSchema & { readonly $id: string };
 
 const RESOURCES = [
   ...[audits, channels, connect, deliveries, doctor, feed, fields, health],
-  ...[items, jobs, messages, problem, resyncs, session, stats, targets, webhooks, whapi],
+  ...[items, jobs, judge, messages, problem, resyncs, session, stats, targets, webhooks, whapi],
 ];
 
 /** Every schema that has a name, for the server's validators and serializers to look up. */

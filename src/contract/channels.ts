@@ -25,7 +25,7 @@ const BASE_URL = Type.String({
   format: 'uri',
   description: "Base URL of Whapi's API.",
 });
-const LATE_AFTER = Type.Integer({
+export const LATE_AFTER = Type.Integer({
   minimum: 0,
   maximum: 31_536_000,
   description: 'Seconds by which a message must be older than the newest of its chat to be `late`.',

@@ -51,6 +51,8 @@ const SINGLE: Readonly<Record<string, unknown>> = {
   RetryRequest: traffic.retryRequest,
   ItemPage: pageOf(traffic.item),
   Webhook: traffic.webhook,
+  JudgeRequest: traffic.judgeRequest,
+  Trial: traffic.trial,
   WebhookSummaryPage: pageOf(traffic.webhookSummary),
   ReleaseRequest: traffic.releaseRequest,
   Release: traffic.release,

@@ -2,7 +2,7 @@ import { Type } from 'typebox';
 import type { Static } from 'typebox';
 import { VERDICTS } from '../model.js';
 import { bulkOptions, DeliverySchema } from './deliveries.js';
-import { ChannelName, EventFilter, range, Time, timeOrNull, VerdictFilter, VerdictSchema } from './fields.js';
+import { ChannelName, EventFilter, range, Time, time, timeOrNull, VerdictFilter, VerdictSchema } from './fields.js';
 import { oneOf, orNull, pageOf, pageQuery, ref } from './schema.js';
 
 /** What every item has, wherever it is shown. Its message id is added: that may be null or not. */
@@ -18,6 +18,50 @@ export const itemFields = {
   audit: orNull(Type.String({ description: 'The audit whose release brought it; null: a webhook from Whapi.' })),
 };
 
+/** The items of a repetition, a late message and a restored one rest on different things; the others are null. */
+export const EvidenceSchema = Type.Object(
+  {
+    resyncs: Type.Array(Type.String(), { description: 'Of a restored item: the resyncs that registered its id.' }),
+    registrations: Type.Array(
+      Type.Object({
+        resync: Type.String(),
+        registered_at: Time,
+        deliver_unseen: Type.Boolean({ description: 'Targets get it if no webhook ever carried it.' }),
+        asked_at: timeOrNull('The last call to Whapi for it by then.'),
+        window_closes_at: timeOrNull('Until when its id counts as coming back.'),
+      }),
+      { description: 'Of a restored item: the registrations of its id whose windows were open.' },
+    ),
+    first_seen_at: timeOrNull('When a webhook first carried its message id.'),
+    first_webhook: orNull(Type.String({ description: 'Id of that webhook, which may have been pruned.' })),
+    first_item: orNull(Type.String({ description: 'Id of that item: the first sighting.' })),
+    seeded_at: timeOrNull('When a seeding added its message id to the ledger.'),
+    earlier: orNull(
+      Type.Object(
+        {
+          recorded_at: Time,
+          webhook: orNull(Type.String()),
+          item: orNull(Type.String()),
+        },
+        { description: 'Of a repetition: the item with the same bytes that was recorded before.' },
+      ),
+    ),
+    late: orNull(
+      Type.Object(
+        {
+          sent_at: timeOrNull('When the message was sent.'),
+          newest_sent_at: timeOrNull('When the newest message of its chat was sent.'),
+          newest_received_at: time('When that one was received.'),
+          late_after_seconds: Type.Integer({ description: "The channel's setting at that time." }),
+        },
+        { description: 'Of a `late` message: the newest message of its chat at that time.' },
+      ),
+    ),
+  },
+  { $id: 'Evidence', description: 'What a verdict rests on, as far as the store still knows.' },
+);
+export type Evidence = Static<typeof EvidenceSchema>;
+
 /** Where an item stands. */
 export const itemPlaceFields = {
   webhook: Type.String({ description: 'Id of the webhook that carried it.' }),
@@ -32,14 +76,7 @@ export const ItemSchema = Type.Object(
     ...itemFields,
     ...itemPlaceFields,
     message_id: messageId,
-    evidence: Type.Object(
-      {
-        resyncs: Type.Array(Type.String(), { description: 'Of a restored item: the resyncs that registered its id.' }),
-        first_seen_at: timeOrNull('When a webhook first carried its message id.'),
-        first_webhook: orNull(Type.String({ description: 'Id of that webhook, which may have been pruned.' })),
-      },
-      { description: 'What the verdict rests on, as far as the store still knows.' },
-    ),
+    evidence: ref(EvidenceSchema),
   },
   { $id: 'Item', description: 'One element of a webhook, with its verdict.' },
 );
@@ -141,6 +178,7 @@ export const WebhookSchema = Type.Object(
         ...itemFields,
         ...itemPlaceFields,
         message_id: messageId,
+        evidence: ref(EvidenceSchema),
         start: orNull(Type.Integer({ description: 'Offset of its first byte in the body (UTF-8).' })),
         end: orNull(Type.Integer({ description: 'Offset of the byte after its last.' })),
       }),

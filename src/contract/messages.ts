@@ -3,6 +3,7 @@ import type { Static } from 'typebox';
 import { bulkOptions, ExplainedDeliverySchema } from './deliveries.js';
 import { Time, timeOrNull, VerdictFilter } from './fields.js';
 import {
+  EvidenceSchema,
   heldFilter,
   heldOnly,
   itemFields,
@@ -15,7 +16,7 @@ import { ResyncMessageSchema } from './resyncs.js';
 import { oneOf, orNull, pageOf, pageQuery, ref } from './schema.js';
 
 export const MessageSchema = Type.Object(
-  { ...itemFields, message_id: Type.String() },
+  { ...itemFields, message_id: Type.String(), evidence: ref(EvidenceSchema) },
   { $id: 'Message', description: 'One sighting of a message: an item that is a message.' },
 );
 export type Message = Static<typeof MessageSchema>;
@@ -23,7 +24,7 @@ export type Message = Static<typeof MessageSchema>;
 export const MessagePageSchema = pageOf(MessageSchema);
 
 export const SightingSchema = Type.Object(
-  { ...itemFields, ...itemPlaceFields, message_id: Type.String() },
+  { ...itemFields, ...itemPlaceFields, message_id: Type.String(), evidence: ref(EvidenceSchema) },
   { $id: 'Sighting', description: 'One sighting of a message, with its place in its webhook.' },
 );
 export type Sighting = Static<typeof SightingSchema>;

@@ -1,7 +1,8 @@
-import type { Item } from '../contract/items.js';
+import type { Evidence, Item } from '../contract/items.js';
+import { SECOND_MS } from '../durations.js';
 import { reasonOf } from '../intake/judge.js';
 import { iso, isoOrNull } from './schemas.js';
-import type { ItemDetail, ItemView } from '../store/items.js';
+import type { Evidence as EvidenceView, ItemDetail, ItemView } from '../store/items.js';
 
 const FOUND_BY_AUDIT = 'no webhook ever carried it: an audit found it at Whapi, and it was released';
 
@@ -28,10 +29,43 @@ export function itemJson(view: ItemDetail): Item {
     ...itemFieldsJson(view),
     ...itemPlaceJson(view),
     message_id: view.messageId,
-    evidence: {
-      resyncs: [...view.resyncIds],
-      first_seen_at: isoOrNull(view.firstSeenAt),
-      first_webhook: view.firstWebhookId,
+    evidence: evidenceJson(view),
+  };
+}
+
+export function evidenceJson(evidence: EvidenceView): Evidence {
+  const { earlier, late } = evidence;
+  return {
+    resyncs: [...evidence.resyncIds],
+    registrations: evidence.registrations.map(({ resyncId, registeredAt, deliverUnseen, askedAt, windowClosesAt }) => ({
+      resync: resyncId,
+      registered_at: iso(registeredAt),
+      deliver_unseen: deliverUnseen,
+      asked_at: isoOrNull(askedAt),
+      window_closes_at: isoOrNull(windowClosesAt),
+    })),
+    first_seen_at: isoOrNull(evidence.firstSeenAt),
+    first_webhook: evidence.firstWebhookId,
+    first_item: evidence.firstItemId,
+    seeded_at: isoOrNull(evidence.seededAt),
+    earlier: earlier && {
+      recorded_at: iso(earlier.recordedAt),
+      webhook: earlier.webhookId,
+      item: earlier.itemId,
+    },
+    late: late && {
+      sent_at: secondsJson(late.sentAt),
+      newest_sent_at: secondsJson(late.newestSentAt),
+      newest_received_at: iso(late.newestReceivedAt),
+      late_after_seconds: late.lateAfterSeconds,
     },
   };
 }
+
+/** A time that a message states about itself, in Unix seconds; null where no calendar has it. */
+function secondsJson(seconds: number | null): string | null {
+  return seconds === null || Math.abs(seconds * SECOND_MS) > LATEST_DATE_MS ? null : iso(seconds * SECOND_MS);
+}
+
+/** The greatest time that a `Date` can hold. */
+const LATEST_DATE_MS = 8.64e15;

@@ -5,7 +5,7 @@ import type { App } from './app.js';
 import { releaseMany } from './bulk.js';
 import { eventOf } from './event-names.js';
 import { itemFilterOf } from './item-filter.js';
-import { itemFieldsJson, itemJson, itemPlaceJson } from './item-json.js';
+import { evidenceJson, itemFieldsJson, itemJson, itemPlaceJson } from './item-json.js';
 import { escapeUnprintable } from './printable-answers.js';
 import { deliveryJson, iso, pageJson, pageRequest, timesOf } from './schemas.js';
 import type { Items, WebhookDetail, WebhookSummary as SummaryView, WebhookView } from '../store/items.js';
@@ -89,6 +89,7 @@ function webhookJson(view: WebhookDetail): Webhook {
       ...itemFieldsJson(item),
       ...itemPlaceJson(item),
       message_id: item.messageId,
+      evidence: evidenceJson(item),
       start: item.span?.start ?? null,
       end: item.span?.end ?? null,
     })),

@@ -7,7 +7,7 @@ import type { Breaker } from '../model.js';
 import type { App } from './app.js';
 import { releaseMany } from './bulk.js';
 import { itemFilterOf } from './item-filter.js';
-import { itemFieldsJson, itemPlaceJson } from './item-json.js';
+import { evidenceJson, itemFieldsJson, itemPlaceJson } from './item-json.js';
 import { attemptJson, deliveryJson, iso, isoOrNull, pageJson, pageRequest, resyncMessageJson } from './schemas.js';
 import { timelineOf } from './timeline.js';
 import { whyWaiting } from './waiting.js';
@@ -84,7 +84,7 @@ function releaseRoutes(app: App, { store, onDeliveries, onJob }: MessageRoutesOp
 const MOST_NAMES = 20;
 
 function messageJson(view: MessageView): Message {
-  return { ...itemFieldsJson(view), message_id: view.messageId };
+  return { ...itemFieldsJson(view), message_id: view.messageId, evidence: evidenceJson(view) };
 }
 
 function channelsInstead(name: string, names: readonly string[]): string {

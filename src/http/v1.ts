@@ -23,6 +23,7 @@ import type { Feed } from '../feed.js';
 import { feedRoutes } from './feed.js';
 import { itemRoutes } from './items.js';
 import { jobRoutes } from './jobs.js';
+import { judgeRoutes } from './judge.js';
 import { messageRoutes } from './messages.js';
 import { printableAnswers } from './printable-answers.js';
 import { resyncRoutes } from './resyncs.js';
@@ -95,6 +96,7 @@ export const v1Routes: FastifyPluginAsyncTypebox<
   const { onRegistered, progressOf } = options;
   await v1.register(resyncRoutes, { store, onRegistered, progressOf });
   await v1.register(itemRoutes, { store, onDeliveries, onJob });
+  await v1.register(judgeRoutes, { store, maxBodyBytes: config.maxBodyBytes });
   await v1.register(messageRoutes, { store, breakers, effects, onDeliveries, onJob });
   await v1.register(deliveryRoutes, { store, onDeliveries, onJob });
   const ledgerRetentionMs = config.ledgerRetentionDays * DAY_MS;

@@ -59,17 +59,56 @@ export interface ItemView {
   readonly auditId: string | null;
 }
 
-/** An item with the evidence for its verdict, as far as it is still stored. */
-export interface ItemDetail extends ItemView {
-  /** For a restored item: the resyncs that had registered its id. */
+/** An item with the evidence for its verdict. */
+export interface ItemDetail extends ItemView, Evidence {}
+
+/** What a verdict was based on, as far as it is still stored. */
+export interface Evidence {
+  /** For a restored item: the registrations of its id whose windows were open. */
+  readonly registrations: readonly Registration[];
+  /** Their resyncs. */
   readonly resyncIds: readonly string[];
   /** When and in which webhook its message id was first seen; null: not in the ledger. */
   readonly firstSeenAt: number | null;
   readonly firstWebhookId: string | null;
+  readonly firstItemId: string | null;
+  /** When a seeding added its message id; null: none did. */
+  readonly seededAt: number | null;
+  /** For a repetition: what it repeats. */
+  readonly earlier: EarlierItem | null;
+  /** For a late message: the newest message of its chat at that time. */
+  readonly late: LateEvidence | null;
+}
+
+export interface Registration {
+  readonly resyncId: string;
+  readonly registeredAt: number;
+  readonly deliverUnseen: boolean;
+  /** The last call to Whapi for it; null: none was made by then. */
+  readonly askedAt: number | null;
+  readonly windowClosesAt: number | null;
+}
+
+/** An item with the same bytes that was recorded before. */
+export interface EarlierItem {
+  readonly recordedAt: number;
+  /** Null: it may have been pruned. */
+  readonly webhookId: string | null;
+  readonly itemId: string | null;
+}
+
+export interface LateEvidence {
+  /** Unix seconds; null: it names no time. */
+  readonly sentAt: number | null;
+  /** Unix seconds: the newest message of the chat. */
+  readonly newestSentAt: number;
+  readonly newestReceivedAt: number;
+  /** The channel's setting at that time. */
+  readonly lateAfterSeconds: number;
 }
 
 /** One sighting of a message: an item that carried its id. */
-export interface MessageView extends ItemView {
+export interface MessageView extends ItemDetail {
   readonly messageId: string;
 }
 
@@ -106,7 +145,7 @@ export interface WebhookSummary extends WebhookView {
 export interface WebhookDetail extends WebhookView {
   readonly body: Buffer;
   /** `span`: byte range in the body; null: this version of the gateway splits the body differently. */
-  readonly items: readonly (ItemView & { readonly span: Span | null })[];
+  readonly items: readonly (ItemDetail & { readonly span: Span | null })[];
   readonly deliveries: readonly DeliveryView[];
 }
 

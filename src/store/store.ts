@@ -3,6 +3,7 @@ import type { KeptBreakers } from './breakers.js';
 import type { Calls } from './calls.js';
 import type { Intake } from './intake.js';
 import type { Items } from './items.js';
+import type { Judging } from './judging.js';
 import type { Jobs } from './jobs.js';
 import type { Outbox } from './outbox.js';
 import type { Registry } from './registry.js';
@@ -39,6 +40,7 @@ export interface Store {
   readonly breakers: KeptBreakers;
   readonly traffic: Traffic;
   readonly items: Items;
+  readonly judging: Judging;
   readonly rollups: Rollups;
   readonly upkeep: Upkeep;
   /** From now on an operation that meets a lock of another process is refused at once: a shutdown has no time to wait. */

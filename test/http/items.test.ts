@@ -69,6 +69,28 @@ describe('GET /v1/items', () => {
     expect(await found('?until=2020-01-01T00:00:00Z')).toEqual([]);
   });
 
+  it('shows the same evidence in every place that shows the item', async () => {
+    const { gateway } = await withBot();
+    const resync = await register(gateway, 'lost');
+    for (const body of [textWebhook('a'), RECEIPT, RECEIPT, textWebhook('a', 'lost')]) await gateway.webhook(body);
+    const [lost, again, repeated, read, a] = await items(gateway);
+    const TIME = expect.any(String) as unknown;
+    expect(repeated?.evidence).toMatchObject({
+      earlier: { recorded_at: TIME, webhook: read?.webhook, item: read?.id },
+    });
+    expect(again?.evidence).toMatchObject({ first_item: a?.id, first_webhook: a?.webhook, earlier: null, late: null });
+    const registration = { resync, registered_at: TIME, window_closes_at: TIME };
+    expect(lost?.evidence).toMatchObject({ resyncs: [resync], registrations: [registration] });
+    const shown = (await gateway.call<WebhookJson>('GET', `/v1/webhooks/${lost?.webhook ?? ''}`)).body.items;
+    expect(shown.map(({ evidence }) => evidence)).toEqual([again?.evidence, lost?.evidence]);
+    const [message] = (await gateway.call<List<ItemJson>>('GET', '/v1/messages?message_id=lost')).body.data;
+    const explained = await gateway.call<{ sightings: ItemJson[] }>('GET', '/v1/messages/main/lost');
+    expect([message, explained.body.sightings[0]].map((each) => each?.evidence)).toEqual([
+      lost?.evidence,
+      lost?.evidence,
+    ]);
+  });
+
   it('refuses invalid filters and names their path', async () => {
     const gateway = await startLocal();
     for (const [query, path] of [

@@ -7,6 +7,7 @@ import { openDatabase } from '../../src/store/sqlite/database.js';
 import { Leases } from '../../src/store/sqlite/leases.js';
 import type { Db } from '../../src/store/sqlite/database.js';
 import { ABOVE_ALL_IDS } from '../../src/store/sqlite/filters.js';
+import { EvidenceViews } from '../../src/store/sqlite/evidence.js';
 import { HeldItems } from '../../src/store/sqlite/held-items.js';
 import { ItemViews } from '../../src/store/sqlite/item-views.js';
 import { DeliveryTables } from '../../src/store/sqlite/delivery-tables.js';
@@ -210,7 +211,7 @@ function open() {
     db,
     views: new DeliveryViews(db, new Leases(), new LaneOrder(db)),
     ids,
-    items: new ItemViews(db, held, ids),
+    items: new ItemViews(db, { held, ids, evidence: new EvidenceViews(db, ids) }),
     registry,
     retry,
     release,

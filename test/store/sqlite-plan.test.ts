@@ -7,6 +7,7 @@ import { openDatabase } from '../../src/store/sqlite/database.js';
 import type { Db } from '../../src/store/sqlite/database.js';
 import { DeliveryTables } from '../../src/store/sqlite/delivery-tables.js';
 import { DueDeliveries } from '../../src/store/sqlite/due-deliveries.js';
+import { EvidenceTable, EvidenceViews } from '../../src/store/sqlite/evidence.js';
 import { openSqliteStore } from '../../src/store/sqlite/engine.js';
 import { OLD_WEBHOOKS } from '../../src/store/sqlite/payload-pruning.js';
 import { oldKeysOf, Pruning } from '../../src/store/sqlite/pruning.js';
@@ -172,6 +173,18 @@ describe('the deliveries of a webhook', () => {
     expect(recorded).toMatch(/^SEARCH d USING INTEGER PRIMARY KEY \(rowid>\?\)/);
     expect(released).toMatch(/SEARCH d USING INDEX deliveries_released \(webhook_id=\? AND rowid>\?\)/);
     expect(`${recorded} ${released}`).not.toMatch(/SCAN (d|w|t|deliveries|webhooks)\b|TEMP B-TREE/);
+  });
+});
+
+describe('the evidence for a verdict', () => {
+  it('is looked up by the place of its item, its key, or a time', () => {
+    expect(plansOf((db) => [new EvidenceTable(db), new EvidenceViews(db, { find: () => null })])).toEqual([
+      'SEARCH fingerprints USING PRIMARY KEY (key=?)',
+      '', // the insert
+      'SEARCH evidence USING PRIMARY KEY (webhook_id=? AND position=?)',
+      'SEARCH s USING INDEX sightings_by_message (message_key=? AND webhook_id>? AND webhook_id<?)',
+      'SEARCH webhooks USING INTEGER PRIMARY KEY (rowid>? AND rowid<?)',
+    ]);
   });
 });
 

@@ -1,5 +1,6 @@
 import type { Delivery, DeliveryDetail, RetryRequest } from '../deliveries.js';
-import type { Item, ItemReleaseRequest, Release, ReleaseRequest, Webhook, WebhookSummary } from '../items.js';
+import type { Evidence, Item, ItemReleaseRequest, Release, ReleaseRequest, Webhook, WebhookSummary } from '../items.js';
+import type { JudgeRequest, Trial } from '../judge.js';
 import type { Job, ReleaseSurvey, RetrySurvey, StartedJob } from '../jobs.js';
 import type { Explanation, Message, MessageReleaseRequest, Sighting } from '../messages.js';
 import type { Receipt } from '../webhooks.js';
@@ -59,6 +60,24 @@ export const pendingDelivery: Delivery = {
 };
 export const retryRequest: RetryRequest = { status: 'dead', target: target.id, since: '2026-01-30T00:00:00Z' };
 
+const evidence: Evidence = {
+  resyncs: [resyncMessage.resync],
+  registrations: [
+    {
+      resync: resyncMessage.resync,
+      registered_at: resyncMessage.registered_at,
+      deliver_unseen: false,
+      asked_at: resyncMessage.asked_at,
+      window_closes_at: resyncMessage.window_closes_at,
+    },
+  ],
+  first_seen_at: RECEIVED,
+  first_webhook: '0000000001e',
+  first_item: 'itm_0000000001e_0',
+  seeded_at: null,
+  earlier: null,
+  late: null,
+};
 export const message: Message = {
   id: 'itm_0000000001e_0',
   channel: 'support',
@@ -70,12 +89,10 @@ export const message: Message = {
   seen_at: RECEIVED,
   audit: null,
   message_id: MESSAGE,
+  evidence,
 };
 const sighting: Sighting = { ...message, webhook: '0000000001e', position: 0, carrier: 'messages' };
-export const item: Item = {
-  ...sighting,
-  evidence: { resyncs: [resyncMessage.resync], first_seen_at: null, first_webhook: null },
-};
+export const item: Item = sighting;
 const receivedWebhook = {
   id: sighting.webhook,
   channel: 'support',
@@ -95,6 +112,22 @@ export const webhook: Webhook = {
   body: JSON.stringify(whapiWebhook),
   items: [{ ...sighting, start: 13, end: 215 }],
   deliveries: [],
+};
+export const judgeRequest: JudgeRequest = {
+  channel: 'support',
+  body: JSON.stringify(whapiWebhook),
+  settings: { targets: { [target.id]: { deliver: ['new', 'late', 'restored', 'event'] } } },
+};
+export const trial: Trial = {
+  channel: 'support',
+  event: 'messages.post',
+  items: [
+    {
+      ...{ position: 0, carrier: 'messages', message_id: MESSAGE, verdict: 'restored', rule: 3 },
+      ...{ reason: message.reason, held: false, start: 13, end: 215, evidence },
+    },
+  ],
+  routes: [{ target: target.id, name: target.name, requests: [{ positions: [0], bytes: 273 }], held: [] }],
 };
 export const releaseRequest: ReleaseRequest = { targets: [target.id] };
 export const release: Release = { deliveries: ['dlv_0000000001k'] };

@@ -9,6 +9,7 @@ import {
   WebhookSchema,
   WebhookSummaryPageSchema,
 } from '../items.js';
+import { JudgeRequestSchema, TrialSchema } from '../judge.js';
 import { ReleaseResultSchema } from '../jobs.js';
 import {
   ExplanationSchema,
@@ -68,6 +69,18 @@ export const getWebhook = operation({
   params: Id,
   response: { 200: ref(WebhookSchema) },
   'x-errors': ['GW_NOT_FOUND', 'GW_PAYLOAD_GONE'],
+});
+
+export const judgeWebhook = operation({
+  operationId: 'judgeWebhook',
+  tags: ['items'],
+  summary: 'Judge a webhook without recording it',
+  description:
+    'Returns the verdict of each item with its evidence, and what each target would be sent, under the stored settings or ' +
+    'others. Takes a body, as if it came now, or a stored webhook, as at its arrival. Nothing is written.',
+  body: ref(JudgeRequestSchema),
+  response: { 200: ref(TrialSchema) },
+  'x-errors': ['GW_NOT_FOUND', 'GW_CHANNEL_MISMATCH', 'GW_PAYLOAD_GONE'],
 });
 
 export const listMessages = operation({

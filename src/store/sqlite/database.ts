@@ -76,6 +76,13 @@ export function openBeside(db: Db): Db {
   return beside;
 }
 
+/** An empty database of the current schema in memory. */
+export function openInMemory(): Db {
+  const db = retainForever(new Database(':memory:'));
+  migrate(db, migrationsOf('sqlite'));
+  return db;
+}
+
 /** The database, its write-ahead log with that log's index, and the lock of its gateway with its journal. */
 export function databaseFiles(file: string): string[] {
   return ['', '-wal', '-shm', '-lock', '-lock-journal'].map((ending) => realFile(file) + ending);

@@ -17,6 +17,7 @@ import { Claims } from './claims.js';
 import { DeliveryMemory } from './delivery-memory.js';
 import { DeliveryTables, GREATEST_SEQ } from './delivery-tables.js';
 import { DeliveryViews } from './delivery-views.js';
+import { EvidenceViews } from './evidence.js';
 import { Explanations } from './explanations.js';
 import { GroupCommit } from './group-commit.js';
 import { HeldItems } from './held-items.js';
@@ -25,6 +26,7 @@ import { ItemRelease } from './item-release.js';
 import { ItemViews } from './item-views.js';
 import { SqliteItems } from './items.js';
 import { SqliteJobs } from './jobs.js';
+import { SqliteJudging } from './judging.js';
 import { LaneOrder } from './lane-order.js';
 import { LargeWebhooks } from './large-webhooks.js';
 import { LedgerFolding } from './ledger-folding.js';
@@ -41,6 +43,7 @@ import { ResyncCallTables } from './resync-calls.js';
 import { ResyncViews } from './resync-views.js';
 import { ResyncWindows } from './resync-windows.js';
 import { SqliteResyncs } from './resyncs.js';
+import { Scratch } from './scratch.js';
 import { SqliteRollups } from './rollups.js';
 import { TargetCounts } from './target-counts.js';
 import { TransactionMemory } from './transaction-memory.js';
@@ -106,7 +109,9 @@ function assemble({ db, isChecked, close }: OpenDatabase, effects: StoreEffects,
   const release = new ItemRelease(db, registry, deliveries, held, rememberedIds);
   const order = new LaneOrder(db, memory.lanes);
   const deliveryViews = new DeliveryViews(db, leases, order);
-  const itemViews = new ItemViews(db, held, rememberedIds);
+  const evidence = new EvidenceViews(db, rememberedIds);
+  const webhookViews = new WebhookViews(db, leases, order, evidence);
+  const itemViews = new ItemViews(db, { held, ids: rememberedIds, evidence });
   const workCounts = new WorkCounts(db, registry, counts, leases);
   const removals = new Removals(db, { deliveries, resyncWindows, audits });
 
@@ -165,9 +170,16 @@ function assemble({ db, isChecked, close }: OpenDatabase, effects: StoreEffects,
     items: new SqliteItems(
       {
         views: itemViews,
-        webhooks: new WebhookViews(db, leases, order),
+        webhooks: webhookViews,
         lists: new WebhookLists(db),
-        explanations: new Explanations(db, held, leases, order, rememberedIds),
+        explanations: new Explanations(db, { held, leases, order, ids: rememberedIds, evidence }),
+      },
+      now,
+    ),
+    judging: new SqliteJudging(
+      {
+        ...{ registry, webhooks: webhookViews, scratch: new Scratch(db, rememberedIds) },
+        refusalOf: (webhook, document) => recorder.refusalOf(webhook, document),
       },
       now,
     ),

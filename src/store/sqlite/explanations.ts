@@ -6,12 +6,13 @@ import { DELIVERY_COLUMNS, DELIVERY_TABLES, waitingView } from './delivery-views
 import type { DeliveryRow } from './delivery-views.js';
 import type { RememberedId, RememberedIds } from './remembered-ids.js';
 import { yieldToCommits } from './slices.js';
+import type { EvidenceViews } from './evidence.js';
 import type { HeldItems } from './held-items.js';
 import type { LaneOrder } from './lane-order.js';
 import type { Leases } from './leases.js';
 import { RESYNC_MESSAGE_COLUMNS, resyncMessageView } from './resync-views.js';
 import type { ResyncMessageRow } from './resync-views.js';
-import { FIRST_PLACE, INDEXED_BY_MESSAGE, IS_INDEXED_BY_MESSAGE, messageView, SIGHTING_COLUMNS } from './sightings.js';
+import { FIRST_PLACE, INDEXED_BY_MESSAGE, IS_INDEXED_BY_MESSAGE, SIGHTING_COLUMNS } from './sightings.js';
 import type { SightingRow } from './sightings.js';
 import { WebhookDeliveries } from './webhook-deliveries.js';
 import type { AuditFinding } from '../audits.js';
@@ -24,17 +25,27 @@ const MAX_SIGHTINGS = 500;
 /** Deliveries that one query reads at most. */
 const DELIVERIES_PER_SLICE = 200;
 
+export interface ExplanationParts {
+  readonly held: HeldItems;
+  readonly leases: Leases;
+  readonly order: LaneOrder;
+  readonly ids: RememberedIds;
+  readonly evidence: EvidenceViews;
+}
+
 /** Everything that happened to one message; reads only. */
 export class Explanations {
   readonly #db: Db;
   readonly #held: HeldItems;
+  readonly #evidence: EvidenceViews;
   readonly #leases: Leases;
   readonly #order: LaneOrder;
   readonly #ids: RememberedIds;
   readonly #delivery;
   readonly #deliveries;
 
-  constructor(db: Db, held: HeldItems, leases: Leases, order: LaneOrder, ids: RememberedIds) {
+  constructor(db: Db, { held, leases, order, ids, evidence }: ExplanationParts) {
+    this.#evidence = evidence;
     this.#db = db;
     this.#held = held;
     this.#leases = leases;
@@ -68,7 +79,7 @@ export class Explanations {
       channel,
       messageId,
       ledger: ledger && ledgerView(ledger),
-      sightings: sightings.map(messageView),
+      sightings: sightings.map((row) => this.#evidence.message(row)),
       resyncs: resyncs.map((row) => resyncMessageView(row, isHeld)),
       audits,
       deliveries: await this.#deliveriesOf(sightings),

@@ -1,15 +1,16 @@
 import { verdictOf } from '../../intake/judge.js';
-import { decodeCursor, encodeCursor, encodeNumber, leastIdSince } from '../rules/ids.js';
+import { decodeCursor, encodeCursor, leastIdSince } from '../rules/ids.js';
 import type { ItemPlace } from '../rules/ids.js';
 import type { Verdict } from '../../model.js';
 import type { Db } from './database.js';
 import { allOf, ABOVE_ALL_IDS, itemConditions } from './filters.js';
 import { ROWS_PER_SLICE, yieldToCommits } from './slices.js';
+import type { EvidenceViews } from './evidence.js';
 import type { Condition } from './filters.js';
 import type { HeldItems } from './held-items.js';
 import { paged } from './paging.js';
 import type { RememberedIds } from './remembered-ids.js';
-import { INDEXED_BY_MESSAGE, IS_INDEXED_BY_MESSAGE, itemView, messageView, SIGHTING_COLUMNS } from './sightings.js';
+import { INDEXED_BY_MESSAGE, IS_INDEXED_BY_MESSAGE, SIGHTING_COLUMNS } from './sightings.js';
 import type { SightingRow } from './sightings.js';
 import type { ItemDetail, ItemFilter, MessageFilter, MessageView } from '../items.js';
 import type { Page, PageRequest } from '../paging.js';
@@ -31,6 +32,12 @@ interface Source {
   readonly conditions: readonly Condition[];
 }
 
+export interface ItemViewParts {
+  readonly held: HeldItems;
+  readonly ids: RememberedIds;
+  readonly evidence: EvidenceViews;
+}
+
 /**
  * Lists of items; reads only. A list is read in slices, because the filter may match few of millions of items; a filter
  * by message id or by resync is read key by key.
@@ -38,28 +45,22 @@ interface Source {
 export class ItemViews {
   readonly #db: Db;
   readonly #held: HeldItems;
+  readonly #evidence: EvidenceViews;
   readonly #ids: RememberedIds;
   readonly #item;
-  readonly #openResyncs;
   readonly #countIds;
   readonly #hasManySightings;
   readonly #keysOfSlice;
 
-  constructor(db: Db, held: HeldItems, ids: RememberedIds) {
+  constructor(db: Db, { held, ids, evidence }: ItemViewParts) {
     this.#db = db;
+    this.#evidence = evidence;
     this.#held = held;
     this.#ids = ids;
     this.#item = db.prepare<[number, number], SightingRow>(
       `SELECT ${SIGHTING_COLUMNS} FROM sightings s JOIN webhooks w ON w.id = s.webhook_id
        WHERE s.webhook_id = ? AND s.position = ?`,
     );
-    // `closes_at` belongs to the last call: a window that a later call reopened counts as one window.
-    this.#openResyncs = db
-      .prepare<{ key: Buffer | null; at: number }, string>(
-        `SELECT r.id FROM resync_messages m JOIN resyncs r ON r.number = m.resync
-         WHERE m.key = @key AND r.created_at <= @at AND (m.closes_at IS NULL OR m.closes_at > @at) ORDER BY m.resync`,
-      )
-      .pluck();
     this.#countIds = db
       .prepare<[string, number, number], number>(
         `SELECT count(*) ${IDS_OF_RESYNC} WHERE r.id = ? AND m.position >= ? AND m.position < ?`,
@@ -79,16 +80,16 @@ export class ItemViews {
   }
 
   async items(filter: ItemFilter, page: PageRequest): Promise<Page<ItemDetail>> {
-    return await this.#page(filter, page, (row) => this.#detail(row));
+    return await this.#page(filter, page, (row) => this.#evidence.item(row));
   }
 
   async messages(filter: MessageFilter, page: PageRequest): Promise<Page<MessageView>> {
-    return await this.#page({ ...filter, messagesOnly: true }, page, messageView);
+    return await this.#page({ ...filter, messagesOnly: true }, page, (row) => this.#evidence.message(row));
   }
 
   item({ webhookId, position }: ItemPlace): ItemDetail | null {
     const row = this.#item.get(webhookId, position);
-    return row ? this.#detail(row) : null;
+    return row ? this.#evidence.item(row) : null;
   }
 
   async #page<View>(filter: ItemFilter, { limit, cursor }: PageRequest, view: (row: SightingRow) => View) {
@@ -197,16 +198,6 @@ export class ItemViews {
 
   #conditionsBefore(filter: ItemFilter, before: ItemPlace): (Condition | false)[] {
     return [...placesBetween(leastPlace(filter), before), ...conditionsOf(filter)];
-  }
-
-  #detail(row: SightingRow): ItemDetail {
-    const first = row.message_key && this.#ids.find(row.message_key);
-    return {
-      ...itemView(row),
-      resyncIds: row.verdict === 'restored' ? this.#openResyncs.all({ key: row.message_key, at: row.received_at }) : [],
-      firstSeenAt: first?.firstSeenAt ?? null,
-      firstWebhookId: typeof first?.webhookId === 'number' ? encodeNumber(first.webhookId) : null,
-    };
   }
 }
 

@@ -42,24 +42,33 @@ export class ObjectTables {
     );
   }
 
-  /** The positions of the items that repeat the last event of their object; all other items are saved as the last event. */
-  *repetitionsIn(document: Document, channel: string, event: string, now: number): Sliced<ReadonlySet<number>> {
-    const repetitions = new Set<number>();
+  /**
+   * The positions of the items that repeat the last event of their object, each with the time when that was recorded; all
+   * other items are saved as the last event.
+   */
+  *repetitionsIn(document: Document, channel: string, event: string, now: number): Sliced<ReadonlyMap<number, number>> {
+    const repetitions = new Map<number, number>();
     let saved = 0;
     for (const mention of yield* mentionsIn(document, channel, event)) {
       if (isEndOfSlice((saved += 1))) yield;
-      const { isRepetition, last } = repetitionsIn(this.#lastFingerprints(mention, now), mention.fingerprints);
-      mention.positions.filter((_, at) => isRepetition[at]).forEach((position) => repetitions.add(position));
+      const before = this.#lastOf(mention, now);
+      const { isRepetition, last } = repetitionsIn(before.fingerprints, mention.fingerprints);
+      // Behind the first item that says something else, an item can only repeat one of this webhook.
+      const distinctFrom = isRepetition.indexOf(false);
+      for (const [at, position] of mention.positions.entries())
+        if (isRepetition[at] === true)
+          repetitions.set(position, distinctFrom === -1 || at < distinctFrom ? before.recordedAt : now);
       if (last) this.#saveLast.run(mention.key, Buffer.from(last.join(''), 'latin1'), now);
     }
     return repetitions;
   }
 
   /** A chat that got a message after its removal exists again, so its next removal is a new event. */
-  #lastFingerprints({ key, removedChat }: Mention, now: number): string[] {
+  #lastOf({ key, removedChat }: Mention, now: number): { fingerprints: string[]; recordedAt: number } {
     const row = this.#last.get(key, now - RETRY_MEMORY_MS);
-    if (!row || (removedChat && this.#hasMessageSince.get(removedChat, row.recorded_at) !== undefined)) return [];
-    return fingerprintsIn(row.last);
+    if (!row || (removedChat && this.#hasMessageSince.get(removedChat, row.recorded_at) !== undefined))
+      return { fingerprints: [], recordedAt: now };
+    return { fingerprints: fingerprintsIn(row.last), recordedAt: row.recorded_at };
   }
 }
 
@@ -77,6 +86,15 @@ function* mentionsIn({ items, body }: Document, channel: string, event: string):
     mentions.set(object, mention);
   }
   return mentions.values();
+}
+
+/** The keys of everything that is remembered about the objects of a webhook. */
+export function* objectKeysIn(
+  document: Document,
+  channel: string,
+  event: string,
+): Sliced<readonly Pick<Mention, 'key' | 'removedChat'>[]> {
+  return [...(yield* mentionsIn(document, channel, event))];
 }
 
 function newMention(channel: string, object: string, { carrier, chatId }: Item): Mention {

@@ -45,6 +45,7 @@ export class PayloadPruning {
   readonly #oldWebhooks;
   readonly #deliveries;
   readonly #removeSightings;
+  readonly #removeEvidence;
   readonly #removeDelivery;
   readonly #removeWebhook;
 
@@ -58,6 +59,10 @@ export class PayloadPruning {
     this.#removeSightings = db.prepare<{ webhook: number; limit: number }>(
       `DELETE FROM sightings WHERE webhook_id = @webhook AND position IN (
          SELECT position FROM sightings WHERE webhook_id = @webhook ORDER BY position LIMIT @limit)`,
+    );
+    this.#removeEvidence = db.prepare<{ webhook: number; limit: number }>(
+      `DELETE FROM evidence WHERE webhook_id = @webhook AND position IN (
+         SELECT position FROM evidence WHERE webhook_id = @webhook ORDER BY position LIMIT @limit)`,
     );
     // I4: a delivery that a person has made pending since it was checked stays, with its webhook.
     this.#removeDelivery = db.prepare<[number, number]>(
@@ -105,6 +110,9 @@ export class PayloadPruning {
     const { changes } = this.#removeSightings.run({ webhook: id, limit: ROWS_PER_STEP });
     budget.spend(changes);
     if (changes === ROWS_PER_STEP) return false;
+    const evidence = this.#removeEvidence.run({ webhook: id, limit: ROWS_PER_STEP });
+    budget.spend(evidence.changes);
+    if (evidence.changes === ROWS_PER_STEP) return false;
     const deliveries = this.#deliveries.after(id, 0, ROWS_PER_STEP);
     const slice = within(deliveries, budget);
     const removed = slice.filter((delivery) => this.#removeDelivery.run(delivery.id, payload).changes > 0);

@@ -12,6 +12,7 @@ import { deliveryId, encodeNumber } from '../rules/ids.js';
 import type { Ids } from '../rules/ids.js';
 import { KEY_BYTES } from '../rules/keys.js';
 import type { Db } from './database.js';
+import { EvidenceTable } from './evidence.js';
 import { ItemMemory, LedgerTables } from './ledger.js';
 import type { LedgerMemory } from './ledger-memory.js';
 import { ObjectTables } from './object-tables.js';
@@ -46,6 +47,9 @@ const MOST_LANES_HELD = 100;
 /** Writing this much of a body takes about as long as writing a row. */
 const BODY_BYTES_PER_ROW = 8192;
 
+/** The rule of most messages, which rests on nothing that was recorded. */
+const NEVER_SEEN = 10;
+
 interface Judged extends JudgedItem {
   readonly memory: ItemMemory;
 }
@@ -57,6 +61,7 @@ export class WebhookRecorder {
   readonly #deliveries: DeliveryTables;
   readonly #ledger: LedgerTables;
   readonly #objects: ObjectTables;
+  readonly #evidence: EvidenceTable;
   readonly #offers: Offers;
   readonly #insertWebhook;
   readonly #insertSighting;
@@ -75,6 +80,7 @@ export class WebhookRecorder {
     this.#deliveries = deliveries;
     this.#ledger = new LedgerTables(db, ledger);
     this.#objects = new ObjectTables(db);
+    this.#evidence = new EvidenceTable(db);
     this.#offers = offers;
     this.#insertWebhook = db.prepare(
       `INSERT INTO webhooks (id, channel, received_at, method, suffix, content_type, event, body, audit, via) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
@@ -183,10 +189,13 @@ export class WebhookRecorder {
     const judged: Judged[] = [];
     for (const [position, item] of document.items.entries()) {
       if (isEndOfSlice(position)) yield;
-      const isRepetition = repetitions.has(position);
+      const repeatedAt = repetitions.get(position);
+      const isRepetition = repeatedAt !== undefined;
       const memory = new ItemMemory(this.#ledger, channel.name, item, document.body, now, { recovered, isRepetition });
       const at = { receivedAt: now, lateAfterSeconds: channel.lateAfterSeconds, recovered };
       const judgement = judge(item, memory, at);
+      if (judgement.rule !== NEVER_SEEN)
+        this.#evidence.save(webhookId, position, memory, { ...judgement, ...at, repeatedAt });
       const recover = judgement.rule === 3 && memory.deliverUnseen && isUnseen(item, memory);
       const isFirst = !memory.known;
       const isRemembered = writesLedger(item, judgement);

@@ -1,6 +1,6 @@
 import type { Verdict } from '../../model.js';
 import { encodeNumber, itemId } from '../rules/ids.js';
-import type { ItemView, MessageView } from '../items.js';
+import type { ItemView } from '../items.js';
 
 /** A sighting is one judged item of a stored webhook. */
 export interface SightingRow {
@@ -47,8 +47,4 @@ export function itemView(row: SightingRow): ItemView {
     seenAt: row.received_at,
     auditId: row.audit,
   };
-}
-
-export function messageView(row: SightingRow): MessageView {
-  return { ...itemView(row), messageId: row.message_id ?? '' };
 }

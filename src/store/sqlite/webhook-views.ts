@@ -7,7 +7,7 @@ import type { Db } from './database.js';
 import type { LaneOrder } from './lane-order.js';
 import type { Leases } from './leases.js';
 import { yieldToCommits } from './slices.js';
-import { itemView } from './sightings.js';
+import type { EvidenceViews } from './evidence.js';
 import type { SightingRow } from './sightings.js';
 import { DELIVERY_COLUMNS, DELIVERY_TABLES, deliveryView } from './delivery-views.js';
 import type { DeliveryRow } from './delivery-views.js';
@@ -42,8 +42,10 @@ export class WebhookViews {
   readonly #items;
   readonly #deliveries;
   readonly #order: LaneOrder;
+  readonly #evidence: EvidenceViews;
 
-  constructor(db: Db, leases: Leases, order: LaneOrder) {
+  constructor(db: Db, leases: Leases, order: LaneOrder, evidence: EvidenceViews) {
+    this.#evidence = evidence;
     this.#db = db;
     this.#leases = leases;
     this.#order = order;
@@ -60,10 +62,11 @@ export class WebhookViews {
   async webhook(id: string, now: number): Promise<WebhookDetail> {
     const row = this.#webhook.get(parseWebhookId(id) ?? 0);
     if (!row) throw noSuchWebhook(this.#db, parseWebhookId(id) ?? 0, `webhook "${id}"`, now);
+    const { channel, event, received_at, audit } = row;
     const items = await viewsOf(
       (after) => this.#items.all(row.id, after),
       ({ position }) => position,
-      (item) => item,
+      (item) => this.#evidence.item({ ...item, channel, event, received_at, audit }),
     );
     await yieldToCommits();
     const decoded = decode(row.body, row).items;
@@ -85,13 +88,7 @@ export class WebhookViews {
       auditId: row.audit,
       body: row.body,
       items: items.map((item) => ({
-        ...itemView({
-          ...item,
-          channel: row.channel,
-          event: row.event,
-          received_at: row.received_at,
-          audit: row.audit,
-        }),
+        ...item,
         span: (isSameSplit ? decoded[item.position]?.span : undefined) ?? null,
       })),
       deliveries,

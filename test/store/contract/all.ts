@@ -2,6 +2,7 @@ import { describe } from 'vitest';
 import type { OpenFixture } from '../../support/store.js';
 import { auditsContract } from './audits.js';
 import { bulkContract } from './bulk.js';
+import { evidenceContract } from './evidence.js';
 import { healthContract } from './health.js';
 import { intakeContract } from './intake.js';
 import { itemsContract } from './items.js';
@@ -35,6 +36,7 @@ export function storeContract(open: OpenFixture): void {
     releaseContract(open);
     bulkContract(open);
     itemsContract(open);
+    evidenceContract(open);
     resyncsContract(open);
     runsContract(open);
     joinedContract(open);
