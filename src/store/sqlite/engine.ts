@@ -25,6 +25,7 @@ import { SqliteItems } from './items.js';
 import { SqliteJobs } from './jobs.js';
 import { LargeWebhooks } from './large-webhooks.js';
 import { SqliteOutbox } from './outbox.js';
+import { SqliteLevels } from './levels.js';
 import { Pruning } from './pruning.js';
 import { WebhookRecorder } from './recorder.js';
 import { Registrations } from './registrations.js';
@@ -139,6 +140,7 @@ function assemble({ db, isChecked, close }: OpenDatabase, effects: StoreEffects)
     traffic: new SqliteTraffic(db, traffic, now),
     items: new SqliteItems(itemViews, new WebhookViews(db), new Explanations(db, held), now),
     rollups: new SqliteRollups(db, commit),
+    levels: new SqliteLevels(db, registry, commit.durations),
     upkeep: new SqliteUpkeep(
       db,
       {
