@@ -17,6 +17,7 @@ import { limitConnections } from './connections.js';
 import type { Connections } from './connections.js';
 import { dashboardRoutes } from './dashboard.js';
 import { DASHBOARD_FOLDER, readDashboard } from './dashboard-files.js';
+import { docsRoutes } from './docs.js';
 import { ingress } from './ingress.js';
 import { describeRoutes } from './openapi.js';
 import { metricsRoutes } from './metrics.js';
@@ -193,6 +194,7 @@ async function buildServer(options: ServerOptions): Promise<FastifyInstance> {
     ...{ ratePerMinute, timeoutMs, uploads, publicUrl, whapiBaseUrl, resyncs },
   });
   await app.register(dashboardRoutes, { files: readDashboard(DASHBOARD_FOLDER) });
+  await app.register(docsRoutes);
   const access = adminAccess(options, refuse, onAuthenticated);
   const { metricsToken } = config;
   const { metrics, readings } = options;
