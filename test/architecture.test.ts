@@ -163,6 +163,7 @@ describe('import rules:', () => {
       'better-sqlite3': within('store/sqlite'),
       undici: (name) =>
         ['delivery/connections', 'http/whapi-upstream', 'whapi/client', 'simulator/webhooks'].includes(name),
+      'prom-client': (name) => name === 'http/metrics',
       commander: within('cli'),
       standardwebhooks: () => false, // hashes in JavaScript; the tests' reference for delivery/sign.ts
       'close-with-grace': (name) => name === 'main',
