@@ -17,7 +17,7 @@ interface SourceFile {
 }
 
 const files = readdirSync(root, { recursive: true, encoding: 'utf8' })
-  .filter((path) => path.endsWith('.ts'))
+  .filter((path) => /\.tsx?$/.test(path))
   .map(read);
 
 function read(path: string): SourceFile {
@@ -25,7 +25,7 @@ function read(path: string): SourceFile {
   const specifiers = ts.preProcessFile(text).importedFiles.map(({ fileName }) => fileName);
   const ours = specifiers.filter((specifier) => specifier.startsWith('.'));
   return {
-    name: path.replace(/\.ts$/, ''),
+    name: path.replace(/\.tsx?$/, ''),
     text,
     ours: ours.map((specifier) => relative(root, resolve(root, dirname(path), specifier)).replace(/\.js$/, '')),
     packages: specifiers.filter((specifier) => !specifier.startsWith('.')),
@@ -81,7 +81,7 @@ describe('import rules:', () => {
     expect(offences(isBase, ({ ours }) => ours)).toEqual([]);
   });
 
-  it('the contract imports only the model, errors and typebox, and only http and the command line import it', () => {
+  it('the contract imports only the model, errors and typebox, and only http, the command line and the dashboard import it', () => {
     const allowed = /^(contract\/|model$|errors$|message-id$)/;
     expect(
       offences(
@@ -96,7 +96,7 @@ describe('import rules:', () => {
       ),
     ).toEqual([]);
     const others = ({ name }: SourceFile): boolean =>
-      !['contract', 'http', 'cli'].some((folder) => within(folder)(name));
+      !['contract', 'http', 'cli', 'dashboard'].some((folder) => within(folder)(name));
     expect(offences(others, ({ ours }) => ours.filter(within('contract')))).toEqual([]);
   });
 
@@ -157,6 +157,30 @@ describe('import rules:', () => {
     expect(offences(({ name }) => within('cli')(name), imports)).toEqual([]);
   });
 
+  it('the dashboard takes only types of the contract and the model, and nothing imports it', () => {
+    const isPage = ({ name }: SourceFile): boolean => within('dashboard')(name);
+    const outside = ({ name, ours }: SourceFile): string[] =>
+      ours.filter(
+        (other) =>
+          !within('dashboard')(other) &&
+          !(/^(contract\/|model$)/.test(other) && !(importsOf.get(name) ?? []).includes(other)),
+      );
+    expect(offences(isPage, outside)).toEqual([]);
+    expect(
+      offences(
+        (file) => !isPage(file),
+        ({ ours }) => ours.filter(within('dashboard')),
+      ),
+    ).toEqual([]);
+  });
+
+  it('the dashboard writes texts as texts: no HTML from strings, no evaluation', () => {
+    const isPage = ({ name, text }: SourceFile): boolean =>
+      within('dashboard')(name) &&
+      /innerHTML|outerHTML|insertAdjacentHTML|document\.write|DOMParser|\beval\b|new Function/i.test(text);
+    expect(files.filter(isPage).map(({ name }) => name)).toEqual([]);
+  });
+
   it('each external package has one owner', () => {
     const owners: Readonly<Record<string, (name: string) => boolean>> = {
       fastify: within('http'),
@@ -165,19 +189,21 @@ describe('import rules:', () => {
         ['delivery/connections', 'http/whapi-upstream', 'whapi/client', 'simulator/webhooks'].includes(name),
       'prom-client': (name) => name === 'http/metrics',
       commander: within('cli'),
+      preact: within('dashboard'),
+      uplot: (name) => name === 'dashboard/chart',
       standardwebhooks: () => false, // hashes in JavaScript; the tests' reference for delivery/sign.ts
       'close-with-grace': (name) => name === 'main',
       pino: (name) => ['logger', 'gateway'].includes(name) || within('demo')(name) || name === 'demo',
     };
     for (const [thing, isOwner] of Object.entries(owners)) {
       const used = ({ packages }: SourceFile): string[] =>
-        packages.filter((name) => name === thing || name === `@${thing}`);
+        packages.filter((name) => name === thing || name === `@${thing}` || name.startsWith(`${thing}/`));
       expect(offences(({ name }) => !isOwner(name), used)).toEqual([]);
     }
   });
 
-  it('only the command line and the demo use the built-in fetch', () => {
-    const isOwner = (name: string): boolean => name === 'cli/api' || within('demo')(name);
+  it('only the command line, the dashboard and the demo use the built-in fetch', () => {
+    const isOwner = (name: string): boolean => ['cli/api', 'dashboard/api'].includes(name) || within('demo')(name);
     expect(named(/(?<![.\w])fetch\(/).filter((name) => !isOwner(name))).toEqual([]);
   });
 

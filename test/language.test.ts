@@ -37,7 +37,7 @@ function places(paths: readonly string[], phrase: RegExp): string[] {
 
 describe('the text of the program and its documents', () => {
   const read = [
-    ...filesIn('src/', true, /\.ts$/),
+    ...filesIn('src/', true, /\.(tsx?|html)$/),
     ...filesIn('', false, /\.md$/),
     ...filesIn('docs/', true, /\.(md|json)$/),
   ];

@@ -1,0 +1,117 @@
+import type { NewTarget, Target } from '../contract/targets.js';
+import type { Verdict } from '../model.js';
+import { Check, Field, numberOrNull, Select, words } from './form.js';
+import type { Values } from './form.js';
+
+/** The settings of a target as a form, and back. */
+
+const VERDICTS: readonly (readonly [verdict: Verdict, meaning: string])[] = [
+  ['new', 'never seen before'],
+  ['late', 'never seen before, but older than what its chat received'],
+  ['event', 'everything that is not a new message: statuses, edits, groups'],
+  ['restored', 'brought back by a resync'],
+  ['duplicate', 'received before'],
+];
+const MODES = [
+  { value: 'as_received', text: 'as received' },
+  { value: 'body', text: 'body' },
+  { value: 'path', text: 'path' },
+  { value: 'method', text: 'method' },
+];
+const SPLITS = [
+  { value: 'none', text: 'one request per webhook' },
+  { value: 'chat', text: 'one per chat' },
+  { value: 'item', text: 'one per item' },
+];
+
+export function TargetFields({ target }: { readonly target?: Target }) {
+  const deliver = target?.deliver ?? ['new', 'late', 'event'];
+  return (
+    <>
+      <div class="fields">
+        <Field name="name" label="Name" value={target?.name} required />
+        <Field name="url" label="URL" value={target?.url} required placeholder="https://bot.example.com/hook" />
+        <Field
+          name="channels"
+          label="Channels"
+          value={(target?.channels ?? ['*']).join(' ')}
+          hint="Names, or * for all"
+        />
+        <Field
+          name="events"
+          label="Events"
+          value={(target?.events ?? ['*']).join(' ')}
+          hint="Such as messages.post statuses, or * for all"
+        />
+      </div>
+      <fieldset>
+        <legend>Verdicts that it gets</legend>
+        {VERDICTS.map(([verdict, meaning]) => (
+          <Check
+            key={verdict}
+            name="deliver"
+            value={verdict}
+            checked={deliver.includes(verdict)}
+            label={
+              <>
+                {verdict} <span class="dim">{meaning}</span>
+              </>
+            }
+          />
+        ))}
+      </fieldset>
+      <details>
+        <summary>How it is sent</summary>
+        <div class="fields">
+          <Select name="mode" label="Mode" options={MODES} value={target?.mode ?? 'as_received'} />
+          <Select name="split" label="Split" options={SPLITS} value={target?.split ?? 'none'} />
+          <Field
+            name="max_age_seconds"
+            label="Maximum age, seconds"
+            type="number"
+            value={target?.max_age_seconds}
+            hint="Older messages expire. Empty: no limit"
+          />
+          <Field name="timeout_ms" label="Timeout, ms" type="number" value={target?.timeout_ms ?? 30_000} />
+          <Field name="max_attempts" label="Attempts" type="number" value={target?.max_attempts ?? 10} />
+          <Field name="concurrency" label="Requests in flight" type="number" value={target?.concurrency ?? 16} />
+          <Field
+            name="rate_per_second"
+            label="Requests per second"
+            type="number"
+            value={target?.rate_per_second}
+            hint="Empty: no limit"
+          />
+        </div>
+      </details>
+    </>
+  );
+}
+
+/** The body of a request from the fields. */
+export function targetOf(values: Values, data: FormData): NewTarget {
+  const { name = '', url = '', channels = '', events = '', mode = '', split = '' } = values;
+  return {
+    name: name.trim(),
+    url: url.trim(),
+    channels: words(channels),
+    events: words(events),
+    deliver: data.getAll('deliver') as Verdict[],
+    mode: mode as NewTarget['mode'] & string,
+    split: split as NewTarget['split'] & string,
+    max_age_seconds: numberOrNull(values['max_age_seconds']),
+    rate_per_second: numberOrNull(values['rate_per_second']),
+    ...requiredNumbers(values),
+  };
+}
+
+const NUMBERS = ['timeout_ms', 'max_attempts', 'concurrency'] as const;
+
+/** An emptied number keeps what it was: the field is left out. */
+const requiredNumbers = (values: Values): Partial<Record<(typeof NUMBERS)[number], number>> =>
+  Object.fromEntries(
+    NUMBERS.flatMap((name) => {
+      const value = numberOrNull(values[name]);
+      return value === null ? [] : [[name, value]];
+    }),
+  );
