@@ -95,7 +95,14 @@ describe('GET /metrics', () => {
   it('names at most 200 channels in what it counts; the others are "other"', async () => {
     const { Metrics } = await import('../../src/metrics.js');
     const metrics = new Metrics();
-    const recorded = { webhook: '', judgements: [], held: new Set([0]), verdicts: ['new'] as const, deliveries: 0, leased: [] };
+    const recorded = {
+      webhook: '',
+      judgements: [],
+      held: new Set([0]),
+      verdicts: ['new'] as const,
+      deliveries: 0,
+      leased: [],
+    };
     for (let n = 0; n < 300; n += 1)
       metrics.onRecorded({ channel: `c${n}`, event: { type: 'messages', method: 'post' }, recorded, commitMs: 1 });
     expect(metrics.channels.size).toBe(201);
