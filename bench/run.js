@@ -19,6 +19,7 @@ const BENCHES = [
   'sign',
   'decode',
   'resync-list',
+  'metrics',
   'start',
 ];
 const wanted = process.argv.slice(2);

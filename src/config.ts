@@ -22,6 +22,8 @@ export interface Config {
   readonly store: StoreLocation;
   /** Null: the first start creates it in a file beside the SQLite file. */
   readonly adminToken: string | null;
+  /** Opens `/metrics` and nothing else. Null: only the admin token does. */
+  readonly metricsToken: string | null;
   /** Null: the first start creates it in a file beside the SQLite file. */
   readonly encryptionKey: Buffer | null;
   readonly publicUrl: string | null;
@@ -71,6 +73,7 @@ export function readConfig(env: Environment): Config {
   if (adminToken !== null && !isAdminToken(adminToken)) {
     throw wrong('ADMIN_TOKEN', `is not valid; expected ${ADMIN_TOKEN_WORDS}. ${MAKE_TOKEN}`);
   }
+  const metricsToken = metricsTokenOf(env, adminToken);
   const encryptionKey = keyOf('ENCRYPTION_KEY', text(env, 'ENCRYPTION_KEY'));
   const networks = targetNetworks(text(env, 'TARGET_NETWORKS') ?? 'private');
   return Object.freeze({
@@ -78,6 +81,7 @@ export function readConfig(env: Environment): Config {
     port: integer(env, 'PORT', 8080, 0, 65_535),
     store,
     adminToken,
+    metricsToken,
     encryptionKey,
     publicUrl: url(env, 'PUBLIC_URL', 'https://gateway.example.com'),
     whapiBaseUrl: whapiBaseUrl(env, networks),
@@ -90,6 +94,16 @@ export function readConfig(env: Environment): Config {
     ...retention(env),
     logLevel: oneOf(env, 'LOG_LEVEL', 'info', LOG_LEVELS),
   });
+}
+
+/** It must differ from the admin token, which opens everything: a monitor's configuration is read by many. */
+function metricsTokenOf(env: Environment, adminToken: string | null): string | null {
+  const token = text(env, 'METRICS_TOKEN');
+  if (token === null) return null;
+  if (!isAdminToken(token)) throw wrong('METRICS_TOKEN', `is not valid; expected ${ADMIN_TOKEN_WORDS}. ${MAKE_TOKEN}`);
+  if (token === adminToken)
+    throw wrong('METRICS_TOKEN', `is the same as ADMIN_TOKEN; expected a token of its own. ${MAKE_TOKEN}`);
+  return token;
 }
 
 function wrong(name: string, problem: string): StartError {

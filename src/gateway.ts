@@ -33,6 +33,7 @@ import type { HttpServer, ServerHints, ServerTimeouts } from './http/server.js';
 import { startJobWorker } from './jobs.js';
 import { loadKeys } from './keyfiles.js';
 import type { Keys } from './keyfiles.js';
+import { createReadings } from './readings.js';
 import { startResyncNotices } from './resync/notices.js';
 import { createPassThrough } from './resync/pass-through.js';
 import { RESYNC_INTERVALS } from './resync/policy.js';
@@ -187,7 +188,8 @@ function startWhapiCalls(base: Base) {
     async (each, { graceMs, stopped }) => await each.stop(graceMs, stopped('http server')),
   );
   const shared = { store, whapi, openSecret, scheduler, effects, onError };
-  const resyncs = components.add('resync worker', startResyncWorker({ ...shared, intervals: resyncIntervals }));
+  const onCall = base.metrics.onResyncCall.bind(base.metrics);
+  const resyncs = components.add('resync worker', startResyncWorker({ ...shared, intervals: resyncIntervals, onCall }));
   const notices = components.add('resync notices', startResyncNotices({ store, log, effects, onError }));
   const audits = components.add(
     'audit worker',
@@ -253,8 +255,9 @@ async function startHttp(
   { onJob, damage }: Background,
 ): Promise<HttpServer> {
   const { components, config, effects, log, intervals, store, encryption, openSecret, guard, gatewayId } = base;
-  const { feed, observer, saveCounts } = base;
+  const { feed, observer, metrics, saveCounts, onError } = base;
   const { breakers, sendTest, whyRefused } = deliveries;
+  const readings = createReadings({ store, location: config.store, breakers, onError, effects });
   const { whapi, scheduler, audits, passThrough, connector, onRegistered, onChannelChanged } = whapiCalls;
   const doctor = createDoctor({
     ...{ store, whapi, scheduler, connector, breakers, openSecret, sendTest, whyRefused, effects },
@@ -273,7 +276,7 @@ async function startHttp(
   const server = await startServer({
     ...{ config, store, encryption, guard, gatewayId, adminToken: keys.adminToken, effects, log },
     ...hints,
-    ...{ breakers, sendTest, whyRefused, connector, doctor, feed, saveCounts },
+    ...{ breakers, sendTest, whyRefused, connector, doctor, feed, saveCounts, metrics, readings },
     ...{ whapiResyncs: passThrough, whapiTimeoutMs: intervals.whapiTimeoutMs, timeouts: intervals.timeouts },
     progressOf: (resync) => progressOf(resync, intervals.resync, effects.now(), scheduler.underWay(resync.channel)),
   });

@@ -1,3 +1,4 @@
+import { STATUS_OF } from './errors.js';
 import type { GatewayError, GatewayErrorCode } from './errors.js';
 import { Histogram } from './histogram.js';
 import type { Attempt, DeliveryStatus, Target, Verdict } from './model.js';
@@ -25,6 +26,13 @@ export type AttemptResult = (typeof ATTEMPT_RESULTS)[number];
 
 const zeros = <Name extends string>(...names: readonly Name[]): Record<Name, number> =>
   Object.fromEntries(names.map((name) => [name, 0])) as Record<Name, number>;
+
+export interface ResyncCalls {
+  readonly channel: string;
+  readonly kind: 'resync' | 'poll';
+  readonly result: string;
+  readonly count: number;
+}
 
 export class ChannelCounts {
   webhooks = 0;
@@ -67,8 +75,9 @@ function bucketsOf(name: string, { counts }: Histogram): Record<string, number> 
 export class Metrics implements Observer {
   readonly channels = new Map<string, ChannelCounts>();
   readonly targets = new Map<string, TargetCounts>();
-  readonly refusals = new Map<GatewayErrorCode, number>();
+  readonly refusals = zeros(...(Object.keys(STATUS_OF) as GatewayErrorCode[]));
   readonly webhookCommit = new Histogram();
+  readonly #resyncCalls = new Map<string, ResyncCalls>();
   /** By subject: what the store has. */
   readonly #added = new Map<string, Figures>();
 
@@ -87,7 +96,7 @@ export class Metrics implements Observer {
 
   /** A request was answered with an error. */
   onError(code: GatewayErrorCode): void {
-    this.refusals.set(code, (this.refusals.get(code) ?? 0) + 1);
+    this.refusals[code] += 1;
   }
 
   onSettled({ id, target }: Delivery, { status, attempt }: Settlement): void {
@@ -99,6 +108,20 @@ export class Metrics implements Observer {
     counts.latency.observe(attempt.durationMs);
     if (status === 'delivered')
       counts.lag.observe(Math.max(0, attempt.startedAt + attempt.durationMs - recordedAt(id)));
+  }
+
+  /** A resync called Whapi. `result`: the kind of its answer. */
+  onResyncCall(channel: string, kind: ResyncCalls['kind'], result: string): void {
+    const isNamed = this.channels.has(channel) || this.channels.size < MOST_NAMED;
+    const name = isNamed ? channel : OTHER;
+    const key = [name, kind, result].join(' ');
+    const { count } = this.#resyncCalls.get(key) ?? { count: 0 };
+    this.#resyncCalls.set(key, { channel: name, kind, result, count: count + 1 });
+    if (isNamed) this.#channel(channel);
+  }
+
+  resyncCalls(): readonly ResyncCalls[] {
+    return [...this.#resyncCalls.values()];
   }
 
   onBreaker(): void {

@@ -187,6 +187,7 @@ describe('import rules:', () => {
       'better-sqlite3': within('store/sqlite'),
       undici: (name) =>
         ['delivery/connections', 'http/whapi-upstream', 'whapi/client', 'simulator/webhooks'].includes(name),
+      'prom-client': (name) => name === 'http/metrics',
       commander: within('cli'),
       preact: within('dashboard'),
       uplot: (name) => name === 'dashboard/chart',

@@ -10,6 +10,7 @@ const DEFAULTS = {
   port: 8080,
   store: { engine: 'sqlite', file: resolve('data/gateway.db') },
   adminToken: null,
+  metricsToken: null,
   encryptionKey: null,
   publicUrl: null,
   whapiBaseUrl: 'https://gate.whapi.cloud',
@@ -59,6 +60,7 @@ describe('a variable', () => {
     ['DATABASE_URL', 'sqlite:/var/lib/gateway.db', { store: { engine: 'sqlite', file: '/var/lib/gateway.db' } }],
     ['DATABASE_URL', 'sqlite:x/y.db', { store: { engine: 'sqlite', file: join(process.cwd(), 'x/y.db') } }],
     ['ADMIN_TOKEN', TOKEN, { adminToken: TOKEN }],
+    ['METRICS_TOKEN', TOKEN, { metricsToken: TOKEN }],
     ['ENCRYPTION_KEY', KEY, { encryptionKey: Buffer.alloc(32, 7) }],
     ['PUBLIC_URL', 'https://gateway.example/base//', { publicUrl: 'https://gateway.example/base' }],
     ['WHAPI_BASE_URL', 'http://127.0.0.1:8090/', { whapiBaseUrl: 'http://127.0.0.1:8090' }],
@@ -104,6 +106,7 @@ describe('a malformed value', () => {
     ['DATABASE_URL', 'sqlite:'],
     ['DATABASE_URL', './data/gateway.db'],
     ['ADMIN_TOKEN', 'too-short'],
+    ['METRICS_TOKEN', 'too-short'],
     ['ENCRYPTION_KEY', Buffer.alloc(31).toString('base64')],
     ['ENCRYPTION_KEY', Buffer.alloc(32).toString('hex')],
     ['PUBLIC_URL', 'gateway.example'],
@@ -156,6 +159,10 @@ describe('a malformed value', () => {
     for (const name of ['ADMIN_TOKEN', 'ENCRYPTION_KEY', 'DATABASE_URL'])
       expect(refusalOf({ [name]: 'hush:hush' }).message).not.toContain('hush');
     expect(refusalOf({ PUBLIC_URL: 'ftp://me:hush@gateway.example' }).message).toContain('"ftp://***@gateway.example"');
+  });
+
+  it('includes a METRICS_TOKEN that is the admin token', () => {
+    expect(refusalOf({ ADMIN_TOKEN: TOKEN, METRICS_TOKEN: TOKEN }).message).toMatch(/^METRICS_TOKEN is the same/);
   });
 
   it('includes an ADMIN_TOKEN that cannot be sent as a bearer token', () => {

@@ -13,7 +13,8 @@ import { hasComeThrough, VIA_HEADER, viaFrom } from '../via.js';
 import { bearerOf, digestOf, isSecret } from './auth.js';
 import type { NoteAuthentication, RefuseAuthentication } from './auth.js';
 import { Throttle } from '../throttle.js';
-import { declaredLength, PendingWebhooks, readBody } from './pending.js';
+import { declaredLength, readBody } from './pending.js';
+import type { PendingWebhooks } from './pending.js';
 import { answerError, asKnown, errorHandler, hasLeft } from './problem.js';
 import { shownWebhookPath } from './shown-path.js';
 import { parseWebhookPath } from './webhook-path.js';
@@ -36,7 +37,7 @@ export interface IngressOptions {
   readonly refuse: RefuseAuthentication;
   readonly onAuthenticated: NoteAuthentication;
   readonly maxBodyBytes: number;
-  readonly maxPendingBytes: number;
+  readonly pending: PendingWebhooks;
   /** Webhooks per channel; 0: no limit. */
   readonly ratePerSecond: number;
   readonly effects: Pick<Effects, 'now' | 'monotonic'>;
@@ -133,8 +134,7 @@ function refuseLoop({ headers }: FastifyRequest, gatewayId: string): void {
 
 /** I1: the only 200 comes after the commit. Any other status makes Whapi send the webhook again. */
 function acceptor(options: IngressOptions, paths: PathsByRequest): (request: FastifyRequest) => Promise<Accepted> {
-  const { store, effects, handOver, onRecorded, onChannelState, maxBodyBytes } = options;
-  const pending = new PendingWebhooks(options.maxPendingBytes);
+  const { store, effects, handOver, onRecorded, onChannelState, maxBodyBytes, pending } = options;
 
   const record = async (request: FastifyRequest, body: Buffer): Promise<Accepted> => {
     const { channel, suffix } = paths.get(request) ?? pathOf(request);

@@ -17,6 +17,7 @@ Twenty failed authentications a minute from one address are answered with 429 fo
 
 const SECURITY_SCHEMES = {
   admin: { type: 'http', scheme: 'bearer', description: 'The admin token (ADMIN_TOKEN).' },
+  metrics: { type: 'http', scheme: 'bearer', description: 'METRICS_TOKEN. It opens `/metrics` only.' },
   session: {
     type: 'apiKey',
     in: 'cookie',

@@ -26,6 +26,11 @@ export class PendingWebhooks {
     this.#mostBytes = mostBytes;
   }
 
+  /** What is reserved at the moment. */
+  get bytes(): number {
+    return this.#bytes;
+  }
+
   /** @param declared its content length; 0 without one. @throws GatewayError GW_OVERLOADED */
   admit(declared: number): Share {
     this.#mustHaveRoomFor(declared);

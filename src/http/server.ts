@@ -17,10 +17,14 @@ import { limitConnections } from './connections.js';
 import type { Connections } from './connections.js';
 import { dashboardRoutes } from './dashboard.js';
 import { DASHBOARD_FOLDER, readDashboard } from './dashboard-files.js';
+import { docsRoutes } from './docs.js';
 import { ingress } from './ingress.js';
 import { describeRoutes } from './openapi.js';
+import { metricsRoutes } from './metrics.js';
+import type { MetricsOptions } from './metrics.js';
 import { operationRoutes } from './operation.js';
-import { answerClientError, errorHandler, REQUEST_TIMEOUT } from './problem.js';
+import { PendingWebhooks } from './pending.js';
+import { answerClientError, asKnown, errorHandler, REQUEST_TIMEOUT } from './problem.js';
 import { sessionRoutes } from './session.js';
 import { createSessions } from './session-cookie.js';
 import { v1Routes } from './v1.js';
@@ -51,6 +55,8 @@ export interface ServerOptions extends V1Options, ServerHints {
   /** Resyncs that calls through `/whapi` start. */
   readonly whapiResyncs: WhapiResyncs;
   readonly timeouts: ServerTimeouts;
+  readonly metrics: MetricsOptions['metrics'];
+  readonly readings: MetricsOptions['readings'];
 }
 
 /** How long a client may take. */
@@ -163,6 +169,10 @@ async function buildServer(options: ServerOptions): Promise<FastifyInstance> {
 
   app.setValidatorCompiler(validatorCompiler());
   for (const schema of NAMED_SCHEMAS) app.addSchema(schema);
+  app.addHook('onError', (request, _reply, error, done) => {
+    options.metrics.onError(asKnown(error, request).code);
+    done();
+  });
   app.setErrorHandler(errorHandler(log));
   if (config.trustedProxies === null) warnOfUntrustedProxy(app, log, effects);
   app.setNotFoundHandler(({ method, url }) => {
@@ -174,10 +184,11 @@ async function buildServer(options: ServerOptions): Promise<FastifyInstance> {
   const { open: openSecret } = encryption;
 
   const { gatewayId, handOver, onRecorded, onRefused, onChannelState } = options;
-  const { maxBodyBytes, maxPendingBytes, webhookRatePerSecond: ratePerSecond } = config;
+  const { maxBodyBytes, webhookRatePerSecond: ratePerSecond } = config;
+  const pending = new PendingWebhooks(config.maxPendingBytes);
   await app.register(ingress, {
     ...{ store, openSecret, gatewayId, refuse, onAuthenticated, effects, log },
-    ...{ maxBodyBytes, maxPendingBytes, ratePerSecond, handOver, onRecorded, onRefused, onChannelState },
+    ...{ maxBodyBytes, pending, ratePerSecond, handOver, onRecorded, onRefused, onChannelState },
   });
   await app.register(operationRoutes, { store, effects });
   const { whapiTimeoutMs: timeoutMs, whapiResyncs: resyncs } = options;
@@ -187,7 +198,11 @@ async function buildServer(options: ServerOptions): Promise<FastifyInstance> {
     ...{ ratePerMinute, timeoutMs, uploads, publicUrl, whapiBaseUrl, resyncs },
   });
   await app.register(dashboardRoutes, { files: readDashboard(DASHBOARD_FOLDER) });
+  await app.register(docsRoutes);
   const access = adminAccess(options, refuse, onAuthenticated);
+  const { metricsToken } = config;
+  const { metrics, readings } = options;
+  await app.register(metricsRoutes, { ...access, metricsToken, metrics, readings, pendingBytes: () => pending.bytes });
   const sessions = createSessions(options.adminToken, publicUrl, effects);
   await app.register(sessionRoutes, { ...access, sessions, publicUrl });
   await app.register(v1Routes, { ...options, access, sessions, prefix: '/v1' });

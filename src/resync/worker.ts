@@ -1,5 +1,6 @@
 import type { Effects } from '../effects.js';
 import { AFTER_FAULT_MS, startLoop } from '../loop.js';
+import type { WhapiAnswer } from '../whapi/answers.js';
 import type { WhapiClient } from '../whapi/client.js';
 import type { CallScheduler, Turn } from '../whapi/scheduler.js';
 import { afterCall, LEASE_MARGIN_MS } from './policy.js';
@@ -20,6 +21,8 @@ export interface ResyncWorkerOptions {
   readonly intervals: ResyncIntervals;
   readonly effects: Pick<Effects, 'now' | 'sleep' | 'random'>;
   readonly onError: (error: unknown) => void;
+  /** Whapi answered a call; `result`: the kind of its answer. */
+  readonly onCall?: (channel: string, kind: ResyncCall['kind'], result: WhapiAnswer['kind']) => void;
 }
 
 export interface ResyncWorker {
@@ -45,6 +48,7 @@ export function startResyncWorker({
   intervals,
   effects,
   onError,
+  onCall = () => undefined,
 }: ResyncWorkerOptions): ResyncWorker {
   const calling = new Map<string, Promise<void>>();
   const faultUntil = new Map<string, number>();
@@ -100,6 +104,7 @@ export function startResyncWorker({
     };
     const options = { resync: call.kind === 'resync', timeoutMs: intervals.callTimeoutMs };
     const answer = await whapi.getMessage(access, call.messageId, options);
+    onCall(name, call.kind, answer.kind);
     if (signal.aborted) return; // not settled, so it is repeated after the restart
     if (answer.kind === 'timeout') scheduler.noteNoAnswer(name);
     const now = effects.now();

@@ -5,6 +5,7 @@ import type { Intake } from './intake.js';
 import type { Items } from './items.js';
 import type { Judging } from './judging.js';
 import type { Jobs } from './jobs.js';
+import type { Levels } from './levels.js';
 import type { Outbox } from './outbox.js';
 import type { Registry } from './registry.js';
 import type { Resyncs } from './resyncs.js';
@@ -42,6 +43,7 @@ export interface Store {
   readonly items: Items;
   readonly judging: Judging;
   readonly rollups: Rollups;
+  readonly levels: Levels;
   readonly upkeep: Upkeep;
   /** From now on an operation that meets a lock of another process is refused at once: a shutdown has no time to wait. */
   stopWaiting(): void;

@@ -289,7 +289,7 @@ describe('POST /v1/messages/release', () => {
       (await gateway.call('POST', '/v1/messages/release', { ...filter, dry_run: true })).body;
     expect(await count({})).toMatchObject({ count: 1, dry_run: true });
     expect(await count({ verdict: 'duplicate' })).toMatchObject({ count: 1, dry_run: true });
-    const nothing = { count: 0, dry_run: true, by_target: {}, by_verdict: {}, sample: [] };
+    const nothing = { count: 0, dry_run: true, by_target: {}, already_sent: {}, by_verdict: {}, sample: [] };
     expect(await count({ channel: 'main', until: '2020-01-01T00:00:00Z' })).toEqual(nothing);
     expect((await gateway.call('GET', '/v1/jobs')).body['data']).toEqual([]);
     expect(bot.requests).toHaveLength(1);

@@ -43,3 +43,15 @@ export const getOpenApi = operation({
   security: [],
   response: { 200: Type.Unsafe<string>({ description: 'An OpenAPI 3.1 document.' }) },
 });
+
+export const getMetrics = operation({
+  operationId: 'getMetrics',
+  tags: ['operation'],
+  summary: 'Get metrics for Prometheus',
+  description:
+    'Counters, gauges and histograms in the text format of Prometheus. Takes METRICS_TOKEN or the admin token as a bearer ' +
+    'token. A scrape reads nothing that grows with the data.',
+  security: [{ metrics: [] }, { admin: [] }],
+  produces: ['text/plain'],
+  response: { 200: Type.Unsafe<string>({ type: 'string', description: 'Metrics in the text format of Prometheus.' }) },
+});

@@ -32,6 +32,7 @@ import { LargeWebhooks } from './large-webhooks.js';
 import { LedgerFolding } from './ledger-folding.js';
 import { LedgerMemory } from './ledger-memory.js';
 import { SqliteOutbox } from './outbox.js';
+import { SqliteLevels } from './levels.js';
 import { Pruning } from './pruning.js';
 import { WebhookRecorder } from './recorder.js';
 import { Registrations } from './registrations.js';
@@ -184,6 +185,7 @@ function assemble({ db, isChecked, close }: OpenDatabase, effects: StoreEffects,
       now,
     ),
     rollups: new SqliteRollups(db, commit),
+    levels: new SqliteLevels(db, registry, commit.durations),
     upkeep: new SqliteUpkeep(
       db,
       {

@@ -1,5 +1,6 @@
 import type { Effects } from '../../effects.js';
 import { nextTurn } from '../../event-loop.js';
+import { Histogram } from '../../histogram.js';
 import { asGatewayError, isLocked, isMachineFault } from './database.js';
 import type { Db } from './database.js';
 import { Transaction } from './transaction.js';
@@ -45,6 +46,8 @@ export class GroupCommit {
   readonly #alone: Pending[] = [];
   #running: Promise<void> | null = null;
   #lockWaitMs = MAX_LOCK_WAIT_MS;
+  /** How long the commits took. */
+  readonly durations = new Histogram();
 
   /**
    * @param cache what work caches from inside the transaction
@@ -143,13 +146,15 @@ export class GroupCommit {
     let started = 0;
     try {
       this.#transaction.begin();
-      const endAt = this.#effects.monotonic() + MAX_COMMIT_MS;
+      const since = this.#effects.monotonic();
+      const endAt = since + MAX_COMMIT_MS;
       for (const pending of this.#pending.slice(0, MAX_PER_COMMIT)) {
         started += 1;
         settle.push(pending.hasSavepoint ? this.#runInSavepoint(pending) : this.#runPlain(pending));
         if (this.#effects.monotonic() >= endAt) break;
       }
       this.#transaction.commit();
+      this.durations.observe(this.#effects.monotonic() - since);
     } catch (error) {
       this.#transaction.rollback();
       if (isLocked(error)) throw error;
