@@ -14,7 +14,6 @@ const BENCHES = [
   'latency',
   'backlog',
   'ledger',
-  'leases',
   'bulk',
   'proxy',
   'sign',

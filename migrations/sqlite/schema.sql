@@ -127,8 +127,6 @@ CREATE TABLE deliveries (
 
 CREATE INDEX deliveries_by_rare_status ON deliveries (status, id) WHERE status <> 'delivered' AND status <> 'pending';
 
-CREATE INDEX deliveries_by_webhook ON deliveries (webhook_id);
-
 CREATE INDEX deliveries_due_again ON deliveries (target, due_at, id) WHERE status = 'pending' AND blocked = 0 AND tries > 0;
 
 CREATE INDEX deliveries_due_first ON deliveries (target, due_at, id) WHERE status = 'pending' AND blocked = 0 AND tries = 0;
@@ -136,6 +134,8 @@ CREATE INDEX deliveries_due_first ON deliveries (target, due_at, id) WHERE statu
 CREATE INDEX deliveries_in_flight ON deliveries (target, id) WHERE status = 'pending' AND blocked < 0;
 
 CREATE INDEX deliveries_pending ON deliveries (target, id) WHERE status = 'pending' AND blocked >= 0;
+
+CREATE INDEX deliveries_released ON deliveries (webhook_id) WHERE released = 1;
 
 CREATE TABLE evidence (
   webhook_id         INTEGER NOT NULL,

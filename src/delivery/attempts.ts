@@ -58,8 +58,7 @@ export function createAttempts(options: AttemptsOptions): Attempts {
     const outcome = isAborted ? RETURNED : outcomeOf(delivery, sent, delaysMs, effects);
     const write = async (): Promise<void> => {
       if (isGoneNow) await disable(delivery.target);
-      const settlement = await settled(queue, leased, outcome);
-      if (settlement) notices.onSettled(delivery, settlement);
+      await settleNow(queue, leased, outcome);
     };
     await Promise.all([kept, settler.settle(write, delivery.leaseEndsAt, () => queue.refuse(leased))]);
   };
@@ -69,21 +68,20 @@ export function createAttempts(options: AttemptsOptions): Attempts {
     if (await store.registry.disableTarget(target, reason)) notices.onDisabled(target, reason);
   };
 
-  /** Returns what was settled; null if the lease is lost. */
-  const settled = async (queue: TargetQueue, leased: Leased, outcome: Outcome): Promise<Settlement | null> => {
-    const settlement = { id: leased.delivery.id, lease: queue.leaseOf(leased), ...outcome };
-    if (await store.outbox.settle(settlement)) return settlement;
-    await nextTurn(); // the claim that took it may not be back yet
-    const lease = queue.leaseOf(leased);
-    if (lease === settlement.lease) return null;
-    return (await store.outbox.settle({ ...settlement, lease })) ? settlement : null;
+  /** Settles it, and says so, unless its lease is lost or it is returned. */
+  const settleNow = async (queue: TargetQueue, leased: Leased, outcome: Outcome): Promise<void> => {
+    const { delivery } = leased;
+    const settlement = { id: delivery.id, lease: queue.leaseOf(leased), ...outcome };
+    if (!(await store.outbox.settle(settlement))) {
+      await nextTurn(); // the claim that took it may not be back yet
+      const lease = queue.leaseOf(leased);
+      if (lease === settlement.lease || !(await store.outbox.settle({ ...settlement, lease }))) return;
+    }
+    if (outcome !== RETURNED) notices.onSettled(delivery, settlement);
   };
 
   const settle = (queue: TargetQueue, leased: Leased, outcome: Outcome, onRefused?: () => void): void => {
-    const write = async (): Promise<void> => {
-      const settlement = await settled(queue, leased, outcome);
-      if (settlement && outcome !== RETURNED) notices.onSettled(leased.delivery, settlement);
-    };
+    const write = async (): Promise<void> => await settleNow(queue, leased, outcome);
     track(settler.settle(write, leased.delivery.leaseEndsAt, onRefused), queue, leased);
   };
 

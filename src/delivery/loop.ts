@@ -32,7 +32,7 @@ export interface DeliveryLoop {
   /** A hint that deliveries may have become due. */
   wake(): void;
   /** A webhook was recorded: takes over the deliveries that were leased with it, and looks for the others. */
-  onRecorded(recorded: Pick<Recorded, 'deliveries' | 'leased'>): void;
+  handOver(recorded: Pick<Recorded, 'deliveries' | 'leased'>): void;
   /**
    * Claims and starts no more, returns what is queued, gives attempts under way `graceMs`, then aborts them: their
    * deliveries become due again.
@@ -232,7 +232,7 @@ export function startDeliveryLoop(options: DeliveryOptions): DeliveryLoop {
 
   return {
     wake: loop.wake,
-    onRecorded: ({ deliveries, leased }) => {
+    handOver: ({ deliveries, leased }) => {
       if (leased.length > 0) take(leased, effects.now());
       for (const { target } of leased) {
         const queue = queueOf(target.id);

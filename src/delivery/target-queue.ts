@@ -3,7 +3,7 @@ import { Fifo } from './fifo.js';
 import { SLOTS_PER_RETRY } from './slots.js';
 
 /**
- * The leased deliveries of one target in this process, as a state machine without effects. A delivery is
+ * The leased deliveries of one target, as a state machine without effects. A delivery is
  *
  * - queued: leased, its body in memory, waiting for a slot. The queue looks ahead of the slots, so that an answer starts the
  *   next attempt at once, and claims come in batches.
@@ -193,7 +193,7 @@ export class TargetQueue {
   }
 }
 
-/** A delivery that this process has leased. Only its queue changes it. */
+/** A delivery that this gateway has leased. Only its queue changes it. */
 export interface Leased {
   readonly delivery: Delivery;
   /** The lease that settles it. */

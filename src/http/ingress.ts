@@ -40,7 +40,9 @@ export interface IngressOptions {
   /** Webhooks per channel; 0: no limit. */
   readonly ratePerSecond: number;
   readonly effects: Pick<Effects, 'now' | 'monotonic'>;
-  /** Called after the commit of each webhook. Takes over the deliveries that are leased. */
+  /** Called after a commit that added deliveries. Takes over those that are leased. */
+  readonly handOver: (recorded: Recorded) => void;
+  /** Called after the commit of each webhook. */
   readonly onRecorded: Observer['onRecorded'];
   /** Called for each refused webhook of a channel. */
   readonly onRefused: Observer['onRefused'];
@@ -131,7 +133,7 @@ function refuseLoop({ headers }: FastifyRequest, gatewayId: string): void {
 
 /** I1: the only 200 comes after the commit. Any other status makes Whapi send the webhook again. */
 function acceptor(options: IngressOptions, paths: PathsByRequest): (request: FastifyRequest) => Promise<Accepted> {
-  const { store, effects, onRecorded, onChannelState, maxBodyBytes } = options;
+  const { store, effects, handOver, onRecorded, onChannelState, maxBodyBytes } = options;
   const pending = new PendingWebhooks(options.maxPendingBytes);
 
   const record = async (request: FastifyRequest, body: Buffer): Promise<Accepted> => {
@@ -144,6 +146,7 @@ function acceptor(options: IngressOptions, paths: PathsByRequest): (request: Fas
       { channel, method, suffix, contentType: contentTypeOf(request), body, via },
       document,
     );
+    if (recorded.deliveries > 0) handOver(recorded);
     onRecorded({ channel, event: document.event, recorded, commitMs: effects.monotonic() - since });
     if (document.channelState !== null) onChannelState(channel, document.channelState);
     return { items: recorded.verdicts.length, verdicts: tally(recorded) };

@@ -9,6 +9,7 @@ import { startLoopStage } from '../support/delivery-loop.js';
 import type { LoopStage } from '../support/delivery-loop.js';
 import { idsSentTo } from '../support/delivery.js';
 import { until } from '../support/intervals.js';
+import { target } from '../support/store.js';
 import type { Target } from '../../src/model.js';
 
 const MINUTE = 60_000;
@@ -228,8 +229,7 @@ describe('a target that stalls', () => {
   it('does not delay another one, whatever is queued for it', async () => {
     const stage = await queued();
     const other = await startBot();
-    const { id: _id, ...settings } = (await stage.store.registry.target('bot')) ?? ({} as Target);
-    await stage.store.registry.addTarget({ ...settings, id: 'other', name: 'other', url: other.url });
+    await stage.store.registry.addTarget(target('other', { url: other.url }));
     await stage.record(...ids(20, 'n'));
     await other.received(20);
     expect(idsSentTo(other)).toEqual(ids(20, 'n'));

@@ -145,7 +145,7 @@ describe('lists and bulk jobs behind any number of delivered deliveries:', () =>
   it("held items of a message, or of a resync's ids, are looked up by key", () => {
     const { db, registry, plans } = open();
     expect(new HeldItems(db, registry).countForMessage(Buffer.alloc(16))).toBe(0);
-    const looks = plans().filter((plan) => !plan.startsWith('SCAN json_each'));
+    const looks = plans().filter((plan) => !plan.startsWith('SCAN json_each') && !plan.startsWith('SEARCH d '));
     expect([...new Set(looks)]).toEqual(['SEARCH s USING INDEX sightings_held_messages (message_key=?)']);
   });
 

@@ -22,6 +22,8 @@ import { ResyncQueue } from '../../src/store/sqlite/resync-queue.js';
 import { IS_RUNNING } from '../../src/store/sqlite/resync-views.js';
 import { ResyncWindows } from '../../src/store/sqlite/resync-windows.js';
 import { ClockMemory } from '../../src/store/sqlite/clock-memory.js';
+import { DELIVERY_COLUMNS, DELIVERY_TABLES } from '../../src/store/sqlite/delivery-views.js';
+import { WebhookDeliveries } from '../../src/store/sqlite/webhook-deliveries.js';
 import { TargetCounts } from '../../src/store/sqlite/target-counts.js';
 import { temporaryFolder } from '../support/files.js';
 
@@ -171,6 +173,18 @@ describe('the evidence for a verdict', () => {
       'SEARCH s USING INDEX sightings_by_message (message_key=? AND webhook_id>? AND webhook_id<?)',
       'SEARCH webhooks USING INTEGER PRIMARY KEY (rowid>? AND rowid<?)',
     ]);
+  });
+});
+
+describe('the deliveries of a webhook', () => {
+  it.each([
+    ['d.target', 'deliveries d'],
+    [DELIVERY_COLUMNS, DELIVERY_TABLES],
+  ])('are read in the order of ids, from those of the webhook on: %#', (columns, tables) => {
+    const [recorded, released] = plansOf((db) => new WebhookDeliveries(db, columns, tables));
+    expect(recorded).toMatch(/^SEARCH d USING INTEGER PRIMARY KEY \(rowid>\?\)/);
+    expect(released).toMatch(/SEARCH d USING INDEX deliveries_released \(webhook_id=\? AND rowid>\?\)/);
+    expect(`${recorded} ${released}`).not.toMatch(/SCAN (d|w|t|deliveries|webhooks)\b|TEMP B-TREE/);
   });
 });
 

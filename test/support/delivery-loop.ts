@@ -60,7 +60,7 @@ export async function startLoopStage(
   return {
     ...{ bot, store, loop, errors },
     record: async (...ids) => {
-      for (const id of ids) loop.onRecorded(await record(store, messages(message(id, id.split('-')[0]))));
+      for (const id of ids) loop.handOver(await record(store, messages(message(id, id.split('-')[0]))));
     },
     holdSettlements: () => {
       let open = (): void => undefined;

@@ -125,7 +125,7 @@ export class DueDeliveries {
     return ids.filter((id) => !this.#leases.isHeld(id, now)).slice(0, limit);
   }
 
-  /** When the first delivery that nobody holds is due; Infinity: none waits. */
+  /** When the first delivery that is not leased is due; Infinity: none waits. */
   #firstFree({ waiting }: Queries, target: number, now: number): number {
     const passedOver = this.#leases.of(target).claimed.size;
     const free = waiting.all(target, 1 + passedOver).find(({ id }) => !this.#leases.isHeld(id, now));

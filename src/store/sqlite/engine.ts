@@ -91,7 +91,7 @@ function assemble({ db, isChecked, close }: OpenDatabase, effects: StoreEffects,
   const { leases, offers } = memory;
   const commit = new GroupCommit(db, registry, effects, transactionMemory);
   const breakers = new SqliteBreakers(db, registry, commit);
-  const counts = new TargetCounts(db, registry, leases);
+  const counts = new TargetCounts(db, registry, memory);
   const deliveries = new DeliveryTables(db, ids, registry, counts, memory);
   const traffic = new TrafficCounts(db, commit);
   const ledger = new LedgerMemory(db, idsPerRun);

@@ -14,6 +14,7 @@ import { RESYNC_MESSAGE_COLUMNS, resyncMessageView } from './resync-views.js';
 import type { ResyncMessageRow } from './resync-views.js';
 import { FIRST_PLACE, INDEXED_BY_MESSAGE, IS_INDEXED_BY_MESSAGE, SIGHTING_COLUMNS } from './sightings.js';
 import type { SightingRow } from './sightings.js';
+import { WebhookDeliveries } from './webhook-deliveries.js';
 import type { AuditFinding } from '../audits.js';
 import type { ExplainedDelivery } from '../deliveries.js';
 import type { Explanation } from '../items.js';
@@ -41,6 +42,7 @@ export class Explanations {
   readonly #order: LaneOrder;
   readonly #ids: RememberedIds;
   readonly #delivery;
+  readonly #deliveries;
 
   constructor(db: Db, { held, leases, order, ids, evidence }: ExplanationParts) {
     this.#evidence = evidence;
@@ -52,6 +54,7 @@ export class Explanations {
     this.#delivery = db.prepare<[number], DeliveryRow>(
       `SELECT ${DELIVERY_COLUMNS} FROM ${DELIVERY_TABLES} WHERE d.id = ?`,
     );
+    this.#deliveries = new WebhookDeliveries<DeliveryRow>(db, DELIVERY_COLUMNS, DELIVERY_TABLES);
   }
 
   /** Null: nothing is known of the id. */
@@ -110,7 +113,7 @@ export class Explanations {
     let read = 0;
     for (const [webhook, ours] of positions) {
       for (let after: number | undefined = 0; after !== undefined;) {
-        const rows = this.#deliveriesAfter(webhook, after);
+        const rows = this.#deliveries.after(webhook, after, DELIVERIES_PER_SLICE);
         for (const row of rows.filter((each) => carriesOneOf(each, ours))) found.push(await this.#explained(row));
         after = rows.length === DELIVERIES_PER_SLICE ? rows.at(-1)?.id : undefined;
         read += rows.length + 1;
@@ -120,15 +123,6 @@ export class Explanations {
       }
     }
     return found;
-  }
-
-  #deliveriesAfter(webhook: number, after: number): DeliveryRow[] {
-    return this.#db
-      .prepare<[number, number], DeliveryRow>(
-        `SELECT ${DELIVERY_COLUMNS} FROM ${DELIVERY_TABLES} WHERE d.webhook_id = ? AND d.id > ?
-         ORDER BY d.id LIMIT ${DELIVERIES_PER_SLICE}`,
-      )
-      .all(webhook, after);
   }
 
   async #explained(row: DeliveryRow): Promise<ExplainedDelivery> {

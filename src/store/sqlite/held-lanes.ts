@@ -37,7 +37,7 @@ export class HeldLanes {
     return true;
   }
 
-  /** For lanes that nobody holds. */
+  /** For lanes without a holder. */
   hold(target: number, lanes: Buffer, id: number): void {
     for (const lane of keysIn(lanes)) {
       const name = nameOf(target, lane);

@@ -12,6 +12,7 @@ import { WebhookRecorder } from './recorder.js';
 import { RegistryTables } from './registry-tables.js';
 import { TargetCounts } from './target-counts.js';
 import { Transaction } from './transaction.js';
+import { TransactionMemory } from './transaction-memory.js';
 import type { Recorded } from '../intake.js';
 
 /** Rows of items and deliveries that one piece of a group commit may write: more would hold up the event loop. */
@@ -83,8 +84,10 @@ export class LargeWebhooks {
   #open(): Beside {
     const db = openBeside(this.#db);
     const registry = new RegistryTables(db);
-    const deliveries = new DeliveryTables(db, this.#ids, registry, new TargetCounts(db, registry), this.#memory);
+    const own = new TransactionMemory();
+    const counts = new TargetCounts(db, registry, this.#memory, own);
+    const deliveries = new DeliveryTables(db, this.#ids, registry, counts, this.#memory);
     const recorder = new WebhookRecorder(db, this.#ids, registry, deliveries, this.#ledger);
-    return { db, registry, recorder, transaction: new Transaction(db, registry) };
+    return { db, registry, recorder, transaction: new Transaction(db, registry, own) };
   }
 }

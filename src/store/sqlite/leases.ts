@@ -43,7 +43,7 @@ interface Kept {
 const NONE: LeasesOfTarget = { claimed: new Map(), born: new Map() };
 
 /**
- * The leases of this process (I5). They live in memory: one process owns the file, so that after a crash nobody holds one, and
+ * The leases of this process (I5). They live in memory: one process owns the file, so that after a crash there are none, and
  * every delivery that is not settled is due. A lease that has run out stays until its holder settles or another claim takes
  * the delivery. Changes follow the transaction in which they are made; a claim makes its own outside.
  */
@@ -68,7 +68,7 @@ export class Leases {
     return this.#byId.get(id);
   }
 
-  /** Whether nobody else may have the delivery now. */
+  /** Whether the lease of a delivery is still running. */
   isHeld(id: number, now: number): boolean {
     const lease = this.#byId.get(id);
     return lease !== undefined && lease.until > now;

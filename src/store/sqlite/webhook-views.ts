@@ -11,6 +11,7 @@ import type { EvidenceViews } from './evidence.js';
 import type { SightingRow } from './sightings.js';
 import { DELIVERY_COLUMNS, DELIVERY_TABLES, deliveryView } from './delivery-views.js';
 import type { DeliveryRow } from './delivery-views.js';
+import { WebhookDeliveries } from './webhook-deliveries.js';
 import type { WebhookDetail } from '../items.js';
 
 interface WebhookRow {
@@ -54,10 +55,7 @@ export class WebhookViews {
       `SELECT webhook_id, position, message_key, message_id, carrier, verdict, rule, held FROM sightings
        WHERE webhook_id = ? AND position > ? ORDER BY position LIMIT ${VIEWS_PER_SLICE}`,
     );
-    this.#deliveries = db.prepare<[number, number], DeliveryRow>(
-      `SELECT ${DELIVERY_COLUMNS} FROM ${DELIVERY_TABLES} WHERE d.webhook_id = ? AND d.id > ?
-       ORDER BY d.id LIMIT ${VIEWS_PER_SLICE}`,
-    );
+    this.#deliveries = new WebhookDeliveries<DeliveryRow>(db, DELIVERY_COLUMNS, DELIVERY_TABLES);
   }
 
   /** @throws GatewayError GW_NOT_FOUND, GW_PAYLOAD_GONE */
@@ -75,7 +73,7 @@ export class WebhookViews {
     await yieldToCommits();
     const isSameSplit = decoded.length === items.length;
     const deliveries = await viewsOf(
-      (after) => this.#deliveries.all(row.id, after),
+      (after) => this.#deliveries.after(row.id, after, VIEWS_PER_SLICE),
       (delivery) => delivery.id,
       (delivery) => deliveryView(delivery, this.#leases, finish(this.#order.frontOf(delivery))),
     );
