@@ -1,34 +1,28 @@
-import { load, median } from './load.js';
+import { load } from './load.js';
+import { acceptPhase } from './phases.js';
+import { alternating, figureOf, ratioOf } from './rounds.js';
 import { startBareRoute, startGateway } from './servers.js';
 
 /** Durable accept: webhooks answered 200 after their commit, as a ratio to a bare route that stores nothing. */
-const ROUNDS = 5;
-const SECONDS = 5;
+const ROUNDS = 7;
+const SECONDS = 4;
 
-const bare = await startBareRoute();
-const gateway = await startGateway();
-await load(bare.url, { seconds: 2 });
-await load(gateway.url, { seconds: 2 });
-const rounds = [];
-for (let round = 0; round < ROUNDS; round += 1) {
-  rounds.push({
-    bare: await load(bare.url, { seconds: SECONDS }),
-    gateway: await load(gateway.url, { seconds: SECONDS }),
-  });
-}
-await gateway.stop();
-await bare.stop();
+const servers = { bare: await startBareRoute(), gateway: await startGateway() };
+for (const { url } of Object.values(servers)) await load(url, { seconds: 2 });
+const rounds = await alternating(['bare', 'gateway'], ROUNDS, (side) => acceptPhase(servers[side], SECONDS));
+for (const server of Object.values(servers)) await server.stop();
 
 console.log(
   JSON.stringify({
     bench: 'durable accept',
     baseline: 'bare Fastify route that parses JSON and stores nothing',
-    ratio: Number(median(rounds.map((round) => round.gateway.rate / round.bare.rate)).toFixed(3)),
-    baseline_per_second: Math.round(median(rounds.map((round) => round.bare.rate))),
-    gateway_per_second: Math.round(median(rounds.map((round) => round.gateway.rate))),
-    gateway_p50_ms: median(rounds.map((round) => round.gateway.p50)),
-    gateway_p99_ms: median(rounds.map((round) => round.gateway.p99)),
-    baseline_p99_ms: median(rounds.map((round) => round.bare.p99)),
+    ratio: ratioOf(rounds, 'rate', 'gateway', 'bare'),
+    per_second: { gateway: figureOf(rounds, 'gateway', 'rate'), baseline: figureOf(rounds, 'bare', 'rate') },
+    cpu_ratio: ratioOf(rounds, 'cpuUs', 'gateway', 'bare', 2),
+    cpu_us_per_webhook: { gateway: figureOf(rounds, 'gateway', 'cpuUs'), baseline: figureOf(rounds, 'bare', 'cpuUs') },
+    bytes_written_per_webhook: figureOf(rounds, 'gateway', 'writtenBytes'),
+    p50_ms: { gateway: figureOf(rounds, 'gateway', 'p50'), baseline: figureOf(rounds, 'bare', 'p50') },
+    p99_ms: { gateway: figureOf(rounds, 'gateway', 'p99'), baseline: figureOf(rounds, 'bare', 'p99') },
     rounds: ROUNDS,
     seconds_per_round: SECONDS,
   }),

@@ -1,50 +1,43 @@
-import { load, median } from './load.js';
-import { startBareRoute, startCounter, startGateway } from './servers.js';
+import { acceptPhase, deliverPhase } from './phases.js';
+import { alternating, figureOf, ratioOf } from './rounds.js';
+import { startBareRelay, startBareRoute, startCounter, startGateway } from './servers.js';
 
 /**
- * End to end: webhooks delivered to a bot, from the first one sent to the last one answered by the bot, as a ratio to
- * the accept rate of a bare route that stores and forwards nothing.
+ * Accept and deliver: webhooks through the gateway to one bot, from the first one sent to the last one answered by the bot,
+ * as a ratio to a bare relay, which parses, signs and passes on without storing anything. A bare route, which does not even
+ * pass on, shows what HTTP alone costs. Load generator, bot and servers are processes of their own.
  */
-const ROUNDS = 3;
-const SECONDS = 6;
-const CONCURRENCY = 64;
+const ROUNDS = 7;
+const SECONDS = 4;
+const CONCURRENCY = 16;
 
-async function deliver(gateway, bot, before) {
-  const startedAt = performance.now();
-  const { total, p99 } = await load(gateway.url, { seconds: SECONDS });
-  let count = 0;
-  while (count < before + total) {
-    ({ count } = await (await fetch(`${bot.url}/count`)).json());
-    await new Promise((next) => setTimeout(next, 20));
-  }
-  return { total, p99, rate: total / ((performance.now() - startedAt) / 1000) };
-}
-
-const bare = await startBareRoute();
 const bot = await startCounter();
-const gateway = await startGateway();
-await gateway.call('POST', '/v1/targets', { name: 'bot', url: bot.url, concurrency: CONCURRENCY });
-await load(bare.url, { seconds: 2 });
-let delivered = (await deliver(gateway, bot, 0)).total;
-const rounds = [];
-for (let round = 0; round < ROUNDS; round += 1) {
-  const plain = await load(bare.url, { seconds: SECONDS });
-  const through = await deliver(gateway, bot, delivered);
-  delivered += through.total;
-  rounds.push({ plain, through });
-}
-await gateway.stop();
-await bare.stop();
-await bot.stop();
+const servers = {
+  route: await startBareRoute(),
+  relay: await startBareRelay(bot.url, CONCURRENCY),
+  gateway: await startGateway(),
+};
+await servers.gateway.call('POST', '/v1/targets', { name: 'bot', url: bot.url, concurrency: CONCURRENCY });
+const measure = async (side, seconds) =>
+  side === 'route' ? await acceptPhase(servers.route, seconds) : await deliverPhase(servers[side], bot, seconds);
 
+const sides = Object.keys(servers);
+for (const side of sides) await measure(side, 2); // warms it up
+const rounds = await alternating(sides, ROUNDS, (side) => measure(side, SECONDS));
+for (const server of [...Object.values(servers), bot]) await server.stop();
+
+const ofSides = (part) => Object.fromEntries(sides.map((side) => [side, figureOf(rounds, side, part)]));
 console.log(
   JSON.stringify({
-    bench: 'end to end with one target',
-    baseline: 'bare Fastify route that parses JSON and stores nothing',
-    ratio: Number(median(rounds.map(({ plain, through }) => through.rate / plain.rate)).toFixed(3)),
-    baseline_per_second: Math.round(median(rounds.map(({ plain }) => plain.rate))),
-    delivered_per_second: Math.round(median(rounds.map(({ through }) => through.rate))),
-    accept_p99_ms: median(rounds.map(({ through }) => through.p99)),
+    bench: 'accept and deliver, one target',
+    baseline: 'bare relay (Fastify, JSON.parse, HMAC, undici) that stores nothing and answers after the bot',
+    ratio: ratioOf(rounds, 'rate', 'gateway', 'relay'),
+    ratio_to_bare_route: ratioOf(rounds, 'rate', 'gateway', 'route'),
+    delivered_per_second: ofSides('rate'),
+    cpu_ratio: ratioOf(rounds, 'cpuUs', 'gateway', 'relay', 2),
+    cpu_us_per_webhook: ofSides('cpuUs'),
+    bytes_written_per_webhook: figureOf(rounds, 'gateway', 'writtenBytes'),
+    accept_p99_ms: ofSides('p99'),
     target_concurrency: CONCURRENCY,
     rounds: ROUNDS,
     seconds_per_round: SECONDS,

@@ -8,6 +8,7 @@ import { openDatabase } from '../dist/store/sqlite/database.js';
 import { DeliveryTables } from '../dist/store/sqlite/delivery-tables.js';
 import { GroupCommit } from '../dist/store/sqlite/group-commit.js';
 import { LargeWebhooks } from '../dist/store/sqlite/large-webhooks.js';
+import { LedgerMemory } from '../dist/store/sqlite/ledger-memory.js';
 import { WebhookRecorder } from '../dist/store/sqlite/recorder.js';
 import { RegistryTables } from '../dist/store/sqlite/registry-tables.js';
 import { TargetCounts } from '../dist/store/sqlite/target-counts.js';
@@ -37,14 +38,16 @@ const folder = mkdtempSync(join(tmpdir(), 'gateway-bench-'));
 const { db, close } = openDatabase(join(folder, 'gateway.db'));
 const ids = new Ids(0);
 const registry = new RegistryTables(db);
+const ledger = new LedgerMemory(db);
 const commit = new GroupCommit(db, registry, systemEffects);
 const recorder = new WebhookRecorder(
   db,
   ids,
   registry,
   new DeliveryTables(db, ids, registry, new TargetCounts(db, registry)),
+  ledger,
 );
-const large = new LargeWebhooks(db, ids, registry);
+const large = new LargeWebhooks(db, ids, registry, ledger);
 db.exec(`
   INSERT INTO channels (name, whapi_token, webhook_secret, whapi_base_url, late_after_seconds, created_at)
     VALUES ('main', '', '', '', 900, 0);

@@ -1,31 +1,40 @@
 import { holdOf } from './hold.js';
-import { median } from './load.js';
+import { alternating, figureOf, ratioOf } from './rounds.js';
 import { openTemporaryStore } from './store.js';
 
-/** `GET /v1/resyncs` with large running resyncs: its time, and the longest time for which it holds the event loop. */
+/**
+ * `GET /v1/resyncs` with large running resyncs, compared with as many small ones: the time of the list, and the longest time
+ * for which it holds the event loop.
+ */
 const RESYNCS = 50;
-const MESSAGES = 10_000;
-const ROUNDS = 5;
+const MESSAGES = { small: 10, large: 10_000 };
+const ROUNDS = 9;
 
-const { store, close } = await openTemporaryStore();
-for (let number = 0; number < RESYNCS; number += 1) {
-  const messageIds = Array.from({ length: MESSAGES }, (_, index) => `m.${number}.${index}`);
-  await store.resyncs.register({
-    ...{ channel: 'main', messageIds, deliverUnseen: false, windowSeconds: 259_200, idempotency: null },
-  });
-}
+const stores = { small: await prepared(MESSAGES.small), large: await prepared(MESSAGES.large) };
+const list = async ({ store }) => await store.resyncs.list({ limit: RESYNCS, cursor: null });
+for (const each of Object.values(stores)) await list(each); // warms up
+const rounds = await alternating(['small', 'large'], ROUNDS, (side) => holdOf(() => list(stores[side])));
+for (const { close } of Object.values(stores)) await close();
 
-const rounds = [];
-for (let at = 0; at < ROUNDS; at += 1)
-  rounds.push(await holdOf(async () => await store.resyncs.list({ limit: RESYNCS, cursor: null })));
 console.log(
   JSON.stringify({
-    bench: 'list of resyncs',
-    resyncs: RESYNCS,
-    messages_each: MESSAGES,
-    list_ms: Number(median(rounds.map(({ total }) => total)).toFixed(1)),
-    longest_hold_ms: Number(median(rounds.map(({ hold }) => hold)).toFixed(1)),
+    bench: `list of ${RESYNCS} running resyncs of ${MESSAGES.large} messages`,
+    baseline: `the same list with ${MESSAGES.small} messages in each`,
+    ratio: ratioOf(rounds, 'total', 'large', 'small', 1),
+    list_ms: { large: figureOf(rounds, 'large', 'total', 1), baseline: figureOf(rounds, 'small', 'total', 1) },
+    hold_ratio: ratioOf(rounds, 'hold', 'large', 'small', 1),
+    longest_hold_ms: { large: figureOf(rounds, 'large', 'hold', 1), baseline: figureOf(rounds, 'small', 'hold', 1) },
     rounds: ROUNDS,
   }),
 );
-await close();
+
+async function prepared(messages) {
+  const { store, close } = await openTemporaryStore();
+  for (let number = 0; number < RESYNCS; number += 1) {
+    const messageIds = Array.from({ length: messages }, (_, index) => `m.${number}.${index}`);
+    await store.resyncs.register({
+      ...{ channel: 'main', messageIds, deliverUnseen: false, windowSeconds: 259_200, idempotency: null },
+    });
+  }
+  return { store, close };
+}

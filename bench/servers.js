@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
+import { cleanUp } from './cleanup.js';
 
 const here = (path) => fileURLToPath(new URL(path, import.meta.url));
 
@@ -16,6 +17,8 @@ async function start(script, env) {
     env: { PATH: process.env.PATH, ...env },
     stdio: ['ignore', 'pipe', 'inherit'],
   });
+  const kill = cleanUp(() => child.kill('SIGKILL'));
+  child.once('exit', kill);
   const url = await new Promise((resolve, reject) => {
     child.once('exit', (code) => reject(new Error(`${script} ended with ${code}`)));
     createInterface(child.stdout).on('line', (line) => {
@@ -36,9 +39,15 @@ export async function startBareRoute() {
   return await start(here('./bare-route.js'), {});
 }
 
-/** A bot that answers 200 and counts. */
+/** Another one: passes each webhook on to the bot and answers after its answer, and stores nothing either. */
+export async function startBareRelay(botUrl, connections) {
+  return await start(here('./bare-relay.js'), { BOT_URL: botUrl, CONNECTIONS: String(connections) });
+}
+
+/** A bot that answers 200 and counts. `seen` resolves with the count and the time of its last answer. */
 export async function startCounter() {
-  return await start(here('./counter.js'), {});
+  const bot = await start(here('./counter.js'), {});
+  return { ...bot, seen: async () => await (await fetch(`${bot.url}/count`)).json() };
 }
 
 /** Plays Whapi: answers each request with a message. */
@@ -46,11 +55,15 @@ export async function startUpstream() {
   return await start(here('./upstream.js'), {});
 }
 
-/** The gateway with its SQLite file in a folder that is removed when it stops, and one channel `main`. */
-export async function startGateway(env = {}) {
+/**
+ * The gateway with its SQLite file in a folder that is removed when it stops, and one channel `main`.
+ * @param program that of another version of the gateway
+ */
+export async function startGateway(env = {}, program = here('../dist/main.js')) {
   const folder = mkdtempSync(join(tmpdir(), 'gateway-bench-'));
+  const removeFolder = cleanUp(() => rmSync(folder, { recursive: true, force: true }));
   const launch = async () =>
-    await start(here('../dist/main.js'), {
+    await start(program, {
       PORT: '0',
       DATABASE_URL: `sqlite:${join(folder, 'gateway.db')}`,
       LOG_LEVEL: 'info',
@@ -78,6 +91,8 @@ export async function startGateway(env = {}) {
     },
     folder,
     call,
+    /** Whether no delivery is pending. */
+    isIdle: async () => (await call('GET', '/v1/deliveries?status=pending&limit=1')).data.length === 0,
     /** Stops the process and keeps its data for `restart`. */
     halt: async () => await running.stop(),
     restart: async () => {
@@ -85,7 +100,7 @@ export async function startGateway(env = {}) {
     },
     stop: async (signal) => {
       await running.stop(signal);
-      rmSync(folder, { recursive: true, force: true });
+      removeFolder();
     },
   };
 }

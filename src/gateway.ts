@@ -174,7 +174,7 @@ async function startDeliveries(base: Base) {
     startDeliveryLoop({ store, sender, breakers, delaysMs: intervals.retryDelaysMs, effects, onError, notices }),
   );
   const sendTest = createTester({ sender, store, newId: () => newId('test', effects) });
-  return { wake: loop.wake, breakers, sendTest, whyRefused: sender.whyRefused };
+  return { wake: loop.wake, handOver: loop.handOver, breakers, sendTest, whyRefused: sender.whyRefused };
 }
 
 /** Everything that calls Whapi: one scheduler, and those who submit their calls to it. */
@@ -265,6 +265,7 @@ async function startHttp(
     freeBytes: async () => await freeBytesFor(config.store),
   });
   const hints: ServerHints = {
+    handOver: deliveries.handOver,
     ...{ onDeliveries: deliveries.wake, onJob, onAudit: audits.wake, onRegistered, onChannelChanged },
     ...{ onRecorded: observer.onRecorded, onRefused: observer.onRefused },
     onChannelState: (channel, state) => {

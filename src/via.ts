@@ -12,17 +12,19 @@ const ENTRY = /^[\w-]{1,64};[\w-]{1,64}$/;
 
 /** Reads the list of a webhook; null if it has none. */
 export function viaFrom(header: string | string[] | undefined): string | null {
-  const entries = [header ?? []].flat().flatMap((text) => text.split(',').map((entry) => entry.trim()));
+  if (header === undefined) return null;
+  const entries = [header].flat().flatMap((text) => text.split(',').map((entry) => entry.trim()));
   const kept = entries.filter((entry) => ENTRY.test(entry)).slice(-MOST_ENTRIES);
   return kept.length > 0 ? kept.join(', ') : null;
 }
 
 /** The list to send with a delivery. */
 export function viaAfter(via: string | null, gatewayId: string, deliveryId: string): string {
-  return [...(via ?? '').split(', '), `${gatewayId};${deliveryId}`].filter(Boolean).slice(-MOST_ENTRIES).join(', ');
+  const own = `${gatewayId};${deliveryId}`;
+  return via === null ? own : [...via.split(', '), own].slice(-MOST_ENTRIES).join(', ');
 }
 
 /** Whether a webhook has passed through this gateway before. */
 export function hasComeThrough(via: string | null, gatewayId: string): boolean {
-  return (via ?? '').split(', ').some((entry) => entry.startsWith(`${gatewayId};`));
+  return via?.split(', ').some((entry) => entry.startsWith(`${gatewayId};`)) ?? false;
 }

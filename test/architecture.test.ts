@@ -53,11 +53,15 @@ const isPure = ({ name }: SourceFile): boolean =>
       'json',
       'message-id',
       'printable',
+      'quantities',
       'quoted',
       'secret-places',
       'slices',
       'connect/warnings',
       'delivery/breaker',
+      'delivery/fifo',
+      'delivery/slots',
+      'delivery/target-queue',
       'networks',
       'target-networks',
       'trusted-proxies',
@@ -147,7 +151,7 @@ describe('import rules:', () => {
 
   it('the command line knows the gateway only by its API, settings, key files and shared words', () => {
     const known =
-      /^(cli\/|errors$|effects$|config$|disk$|json$|keyfiles$|message-id$|printable$|program-name$|quoted$|doctor\/policy$)/;
+      /^(cli\/|errors$|effects$|config$|disk$|json$|keyfiles$|message-id$|printable$|program-name$|quantities$|quoted$|doctor\/policy$)/;
     const imports = ({ name }: SourceFile): string[] =>
       (importsOf.get(name) ?? []).filter((other) => !known.test(other));
     expect(offences(({ name }) => within('cli')(name), imports)).toEqual([]);

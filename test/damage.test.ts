@@ -93,7 +93,7 @@ describe('damage in a file that is too large to be read at the start', () => {
 
   it('is refused at the start where a glance shows it: the root of a table', async () => {
     const { folder, file } = await largeFolder();
-    damage(file, 'ledger');
+    damage(file, 'ledger_ids');
     expect(await refusal(folder)).toContain('is not a sound SQLite database');
   });
 });

@@ -83,6 +83,7 @@ function readsOf(store: Store, file: LongFile, resync: string): Read[] {
     ...surveys.map((work): Read => [`survey ${JSON.stringify(work)}`, async () => await jobs.survey(work)]),
     ['resyncs', async () => await resyncs.list(PAGE)],
     ['report', async () => await resyncs.report(resync)],
+    ['webhooks', async () => await items.webhooks(quiet, LARGE_PAGE)],
     ['audits', async () => await audits.list(PAGE)],
     ['jobs', async () => await jobs.list(PAGE)],
     ['explanation', async () => await items.explain('main', POLL)],

@@ -127,15 +127,26 @@ CREATE TABLE deliveries (
 
 CREATE INDEX deliveries_by_rare_status ON deliveries (status, id) WHERE status <> 'delivered' AND status <> 'pending';
 
-CREATE INDEX deliveries_by_webhook ON deliveries (webhook_id);
-
 CREATE INDEX deliveries_due_again ON deliveries (target, due_at, id) WHERE status = 'pending' AND blocked = 0 AND tries > 0;
 
 CREATE INDEX deliveries_due_first ON deliveries (target, due_at, id) WHERE status = 'pending' AND blocked = 0 AND tries = 0;
 
-CREATE INDEX deliveries_leased ON deliveries (lease) WHERE lease IS NOT NULL;
+CREATE INDEX deliveries_in_flight ON deliveries (target, id) WHERE status = 'pending' AND blocked < 0;
 
-CREATE INDEX deliveries_pending ON deliveries (target, id) WHERE status = 'pending';
+CREATE INDEX deliveries_pending ON deliveries (target, id) WHERE status = 'pending' AND blocked >= 0;
+
+CREATE INDEX deliveries_released ON deliveries (webhook_id) WHERE released = 1;
+
+CREATE TABLE evidence (
+  webhook_id         INTEGER NOT NULL,
+  position           INTEGER NOT NULL,
+  recorded_at        INTEGER, -- rows 1, 4, 6, 13, 15: when the same bytes were recorded before
+  newest_sent_at     INTEGER, -- row 9: the newest message of the chat, Unix seconds
+  newest_received_at INTEGER,
+  sent_at            INTEGER, -- row 9: the message itself, Unix seconds
+  late_after_seconds INTEGER, -- row 9: the channel's setting at that time
+  PRIMARY KEY (webhook_id, position)
+) WITHOUT ROWID;
 
 CREATE TABLE "fingerprints" (
   key         BLOB PRIMARY KEY,
@@ -157,7 +168,7 @@ CREATE TABLE jobs (
   cursor      TEXT NOT NULL, -- JSON: the numbers behind which the next step begins
   created_at  INTEGER NOT NULL,
   finished_at INTEGER
-);
+, stepped_at INTEGER, busy_ms INTEGER NOT NULL DEFAULT 0);
 
 CREATE INDEX jobs_running ON jobs (number) WHERE status = 'running';
 
@@ -169,7 +180,7 @@ CREATE TABLE lanes (
   PRIMARY KEY (target, chat, seq)
 ) WITHOUT ROWID;
 
-CREATE TABLE ledger (
+CREATE TABLE "ledger_before_runs" (
   key           BLOB PRIMARY KEY,
   fingerprint         BLOB,    -- of the bytes first recorded under this id
   first_seen_at INTEGER, -- NULL: Whapi was asked for it, and it never came
@@ -178,6 +189,39 @@ CREATE TABLE ledger (
   webhook_id    INTEGER, -- of the first sighting; may be pruned
   position      INTEGER
 , seeded_at INTEGER, unposted INTEGER NOT NULL DEFAULT 0) WITHOUT ROWID;
+
+CREATE TABLE ledger_filters (
+  id   INTEGER PRIMARY KEY, -- run * 65536 + part
+  bits BLOB NOT NULL
+);
+
+CREATE TABLE ledger_ids (
+  run          INTEGER NOT NULL,
+  key          BLOB NOT NULL,
+  webhook_id   INTEGER,
+  fingerprint  BLOB,
+  position     INTEGER,
+  more         TEXT,
+  PRIMARY KEY (run, key)
+) WITHOUT ROWID;
+
+CREATE TABLE ledger_recent (
+  id           INTEGER PRIMARY KEY,
+  key          BLOB NOT NULL,
+  webhook_id   INTEGER, -- of the first sighting; may be pruned. NULL: Whapi was asked for it, or listed it, and it never came
+  fingerprint  BLOB,    -- the first 8 bytes of the hash of what was first recorded under this id
+  position     INTEGER, -- of the first sighting
+  more         TEXT     -- JSON: what is not as usual; see ledger-rows.ts
+);
+
+CREATE TABLE ledger_runs (
+  number     INTEGER PRIMARY KEY,
+  state      TEXT NOT NULL,    -- copying: ledger_recent holds the same ids, and counts; clearing: this run counts; done
+  last_id    INTEGER NOT NULL, -- of its ids in ledger_recent
+  parts      INTEGER NOT NULL, -- of its filter: ranges of keys of the same length
+  part_bytes INTEGER NOT NULL,
+  oldest_at  INTEGER           -- no id was last seen before; NULL: none is copied yet
+);
 
 CREATE TABLE meta (
   key   TEXT PRIMARY KEY,

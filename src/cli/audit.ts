@@ -2,6 +2,7 @@ import type { Command } from 'commander';
 import type { Audit, AuditMessage, AuditRelease } from '../contract/audits.js';
 import { EXIT, usageError } from '../errors.js';
 import type { ExitCode } from '../errors.js';
+import { counted } from '../quantities.js';
 import type { Progress } from './progress.js';
 import { onlyChannel } from './resync.js';
 import { addCommand, NAME } from './session.js';
@@ -81,7 +82,7 @@ export async function followAudit(session: Session, id: string, { detach }: { de
 function progressOf({ since, until, read_until: readUntil, counts, error }: Audit): Progress {
   const [from, to, at] = [since, until, readUntil].map((time) => Date.parse(time)) as [number, number, number];
   const done = to > from ? Math.floor((100 * Math.max(0, at - from)) / (to - from)) : 100;
-  const words = `${counts.whapi_has} messages read${error === null ? '' : `; waiting: ${error}`}`;
+  const words = `${counted(counts.whapi_has, 'message')} read${error === null ? '' : `; waiting: ${error}`}`;
   return { done, total: 100, unit: '%', words, etaSeconds: null };
 }
 
@@ -89,13 +90,13 @@ function reportOf({ id, kind, channel, status, counts, warnings, error }: Audit)
   const told = warnings.map((warning) => `Warning: ${warning}\n`).join('');
   if (error !== null) return `${id} of channel ${channel} ${status}: ${error}\n${told}`;
   if (kind === 'seed')
-    return `${id} of channel ${channel} ${status}: ${counts.seeded} of ${counts.whapi_has} message ids added to the ledger. They count as known in one hour.\n${told}`;
+    return `${id} of channel ${channel} ${status}: ${counts.seeded} of ${counted(counts.whapi_has, 'message id')} added to the ledger. They count as known in one hour.\n${told}`;
   const more =
     counts.never_came === 0
       ? ''
       : `To list them: ${NAME} audit --list ${id}\nTo release them to your bots: ${NAME} audit --release ${id} --dry-run\n`;
   return (
-    `${id} of channel ${channel} ${status}: Whapi has ${counts.whapi_has} messages: ${counts.seen} received, ` +
+    `${id} of channel ${channel} ${status}: Whapi has ${counted(counts.whapi_has, 'message')}: ${counts.seen} received, ` +
     `${counts.never_came} missing, ${counts.before_memory} older than the gateway's ledger.\n${told}${more}`
   );
 }

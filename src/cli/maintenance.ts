@@ -1,9 +1,9 @@
 import type { Command } from 'commander';
-import { counted } from '../doctor/policy.js';
 import { CommandError, EXIT, GatewayError, StartError } from '../errors.js';
 import type { ExitCode } from '../errors.js';
 import type { BackupReport, RekeyReport, RestoreReport } from '../maintenance.js';
 import type * as Maintenance from '../maintenance.js';
+import { counted } from '../quantities.js';
 import { addCommand } from './session.js';
 import type { Run, Session } from './session.js';
 

@@ -4,6 +4,7 @@ import type { Channel } from '../contract/channels.js';
 import type { Resync, ResyncReport } from '../contract/resyncs.js';
 import { CommandError, EXIT, usageError } from '../errors.js';
 import type { ExitCode } from '../errors.js';
+import { counted } from '../quantities.js';
 import type { Api } from './api.js';
 import { idsOf } from './input.js';
 import type { Progress } from './progress.js';
@@ -60,7 +61,7 @@ async function resync(session: Session, args: string[], options: Options): Promi
   if (options.watch !== undefined) return await follow(session, api, options.watch);
   const ids = await idsOf(args, options.file, terminal);
   const started = await start(api, ids, options);
-  const registered = `${started.id}: registered ${ids.length} message ids in channel ${started.channel}.\n`;
+  const registered = `${started.id}: registered ${counted(ids.length, 'message id')} in channel ${started.channel}.\n`;
   if (options.detach) {
     show(started, `${registered}To watch it: ${again(started.id)}\n`);
     return EXIT.ok;

@@ -3,7 +3,7 @@ import type { Static } from 'typebox';
 import { AUDIT_KINDS, AUDIT_STATUSES } from '../model.js';
 import { ChannelName, Time, time, timeOrNull } from './fields.js';
 import { releaseTargets } from './items.js';
-import { oneOf, orNull, pageOf } from './schema.js';
+import { oneOf, orNull, pageOf, pageQuery } from './schema.js';
 
 export const NewAuditSchema = Type.Object(
   {
@@ -49,6 +49,11 @@ export const AuditSchema = Type.Object(
 export type Audit = Static<typeof AuditSchema>;
 
 export const AuditPageSchema = pageOf(AuditSchema);
+
+export const AuditQuery = pageQuery({
+  status: Type.Optional(oneOf(AUDIT_STATUSES, { description: 'Only audits and seedings with this status.' })),
+  channel: Type.Optional(ChannelName),
+});
 
 export const AuditMessageSchema = Type.Object(
   {

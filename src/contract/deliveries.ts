@@ -42,6 +42,16 @@ export const deliveryFields = {
   settled_at: timeOrNull('When it was delivered, gave up or expired.'),
   last_error: orNull(Type.String()),
   released: Type.Boolean({ description: 'Made by a manual release. It is sent however old its message is.' }),
+  webhook: Type.String({ description: 'Id of the webhook that it was made from.' }),
+  positions: Type.Array(Type.Integer(), { description: 'Positions of the items that it carries in its webhook.' }),
+  bytes: Type.Integer({ description: 'Length of its body.' }),
+  lanes: Type.Integer({ description: 'Chats and kinds of event in whose order it is sent.' }),
+  waits_for_delivery: orNull(
+    Type.String({ description: 'Of `earlier_delivery`: the delivery that has to be settled first.' }),
+  ),
+  expires_at: timeOrNull(
+    'When a pending delivery becomes too old for its target (`max_age_seconds`); null: never, or settled.',
+  ),
 };
 const log = Type.Array(ref(AttemptSchema), { description: 'The attempts, oldest first.' });
 

@@ -51,6 +51,7 @@ const SINGLE: Readonly<Record<string, unknown>> = {
   RetryRequest: traffic.retryRequest,
   ItemPage: pageOf(traffic.item),
   Webhook: traffic.webhook,
+  WebhookSummaryPage: pageOf(traffic.webhookSummary),
   ReleaseRequest: traffic.releaseRequest,
   Release: traffic.release,
   ItemReleaseRequest: traffic.itemReleaseRequest,

@@ -1,7 +1,7 @@
 import { Type } from 'typebox';
 import type { Static } from 'typebox';
 import { VERDICTS } from '../model.js';
-import { bulkOptions, deliveryFields } from './deliveries.js';
+import { bulkOptions, DeliverySchema } from './deliveries.js';
 import { ChannelName, EventFilter, range, Time, timeOrNull, VerdictFilter, VerdictSchema } from './fields.js';
 import { oneOf, orNull, pageOf, pageQuery, ref } from './schema.js';
 
@@ -47,19 +47,26 @@ export type Item = Static<typeof ItemSchema>;
 
 export const ItemPageSchema = pageOf(ItemSchema);
 
-const filters = {
+/** What lists and releases of items and of messages can be narrowed to. */
+export const itemFilters = {
   channel: Type.Optional(ChannelName),
   event: Type.Optional(EventFilter),
   ...range,
   resync: Type.Optional(Type.String({ description: 'Only items whose message id this resync asked for.' })),
   message_id: Type.Optional(Type.String({ description: 'Only items with this message id.' })),
+  rule: Type.Optional(
+    Type.Integer({ minimum: 1, maximum: 1000, description: 'Only items that this row of the decision table judged.' }),
+  ),
 };
 export const heldFilter = Type.Boolean({ description: 'Only items that are held (`true`) or not held (`false`).' });
 export const ItemQuery = pageQuery({
-  ...filters,
+  ...itemFilters,
   verdict: Type.Optional(VerdictFilter),
   held: Type.Optional(heldFilter),
 });
+
+/** So that a list's filter can be sent as it is. */
+export const heldOnly = Type.Literal(true, { description: 'Implied: only held items are released.' });
 
 export const releaseTargets = Type.Array(Type.String(), {
   minItems: 1,
@@ -84,9 +91,9 @@ export type Release = Static<typeof ReleaseSchema>;
 
 export const ItemReleaseRequestSchema = Type.Object(
   {
-    ...filters,
+    ...itemFilters,
     verdict: Type.Optional(releasedVerdict),
-    held: Type.Optional(Type.Literal(true, { description: 'Implied: only held items are released.' })),
+    held: Type.Optional(heldOnly),
     targets: Type.Optional(releaseTargets),
     ...bulkOptions,
   },
@@ -94,16 +101,40 @@ export const ItemReleaseRequestSchema = Type.Object(
 );
 export type ItemReleaseRequest = Static<typeof ItemReleaseRequestSchema>;
 
+const webhookFields = {
+  id: Type.String(),
+  channel: Type.String({ description: 'Name of the channel.' }),
+  method: Type.String({ description: 'HTTP method that Whapi used.' }),
+  suffix: Type.String({ description: "What followed the channel's URL." }),
+  content_type: orNull(Type.String()),
+  event: Type.String({ description: 'Such as `messages.post`.' }),
+  received_at: Time,
+  audit: orNull(Type.String({ description: 'The audit whose release made it; null: it came from Whapi.' })),
+};
+
+export const WebhookSummarySchema = Type.Object(
+  {
+    ...webhookFields,
+    bytes: Type.Integer({ description: 'Length of its body.' }),
+    items: Type.Integer({ description: 'How many items it has.' }),
+    held: Type.Integer({ description: 'How many of them are held.' }),
+    verdicts: Type.Record(Type.String(), Type.Integer(), { description: 'Its items by verdict.' }),
+  },
+  { $id: 'WebhookSummary', description: 'A webhook without its content.' },
+);
+export type WebhookSummary = Static<typeof WebhookSummarySchema>;
+
+export const WebhookSummaryPageSchema = pageOf(WebhookSummarySchema);
+
+export const WebhookQuery = pageQuery({
+  channel: Type.Optional(ChannelName),
+  event: Type.Optional(EventFilter),
+  ...range,
+});
+
 export const WebhookSchema = Type.Object(
   {
-    id: Type.String(),
-    channel: Type.String({ description: 'Name of the channel.' }),
-    method: Type.String({ description: 'HTTP method that Whapi used.' }),
-    suffix: Type.String({ description: "What followed the channel's URL." }),
-    content_type: orNull(Type.String()),
-    event: Type.String({ description: 'Such as `messages.post`.' }),
-    received_at: Time,
-    audit: orNull(Type.String({ description: 'The audit whose release made it; null: it came from Whapi.' })),
+    ...webhookFields,
     body: Type.String({ description: 'The body as received.' }),
     items: Type.Array(
       Type.Object({
@@ -114,13 +145,7 @@ export const WebhookSchema = Type.Object(
         end: orNull(Type.Integer({ description: 'Offset of the byte after its last.' })),
       }),
     ),
-    deliveries: Type.Array(
-      Type.Object({
-        ...deliveryFields,
-        positions: Type.Array(Type.Integer(), { description: 'Positions of the items that it carries.' }),
-      }),
-      { description: 'What targets were sent of it, releases included.' },
-    ),
+    deliveries: Type.Array(ref(DeliverySchema), { description: 'What targets were sent of it, releases included.' }),
   },
   { $id: 'Webhook', description: 'A webhook as received, its items, and the parts that each target was sent.' },
 );

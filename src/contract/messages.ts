@@ -1,8 +1,16 @@
 import { Type } from 'typebox';
 import type { Static } from 'typebox';
 import { bulkOptions, ExplainedDeliverySchema } from './deliveries.js';
-import { ChannelName, range, Time, timeOrNull, VerdictFilter } from './fields.js';
-import { heldFilter, itemFields, itemPlaceFields, releasedVerdict, releaseTargets } from './items.js';
+import { Time, timeOrNull, VerdictFilter } from './fields.js';
+import {
+  heldFilter,
+  heldOnly,
+  itemFields,
+  itemFilters,
+  itemPlaceFields,
+  releasedVerdict,
+  releaseTargets,
+} from './items.js';
 import { ResyncMessageSchema } from './resyncs.js';
 import { oneOf, orNull, pageOf, pageQuery, ref } from './schema.js';
 
@@ -65,17 +73,16 @@ export const ExplanationSchema = Type.Object(
 export type Explanation = Static<typeof ExplanationSchema>;
 
 export const MessageQuery = pageQuery({
-  channel: Type.Optional(ChannelName),
+  ...itemFilters,
   verdict: Type.Optional(VerdictFilter),
   held: Type.Optional(heldFilter),
 });
 
 export const MessageReleaseRequestSchema = Type.Object(
   {
-    channel: Type.Optional(ChannelName),
+    ...itemFilters,
     verdict: Type.Optional(releasedVerdict),
-    ...range,
-    resync: Type.Optional(Type.String({ description: 'Only messages that this resync asked for.' })),
+    held: Type.Optional(heldOnly),
     targets: Type.Optional(releaseTargets),
     ...bulkOptions,
   },

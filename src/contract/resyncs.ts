@@ -84,6 +84,11 @@ export type Resync = Static<typeof ResyncSchema>;
 
 export const ResyncPageSchema = pageOf(ResyncSchema);
 
+export const ResyncQuery = pageQuery({
+  status: Type.Optional(oneOf(RESYNC_STATUSES, { description: 'Only resyncs with this status.' })),
+  channel: Type.Optional(ChannelName),
+});
+
 export const ResyncMessageStatusSchema = oneOf(RESYNC_MESSAGE_STATUSES, {
   description: 'Status of a message in the resync.',
 });

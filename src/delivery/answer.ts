@@ -1,65 +1,49 @@
 import { printableLines } from '../printable.js';
 
 /** Reading a body to its end frees the connection for reuse. A longer body is cut off together with its connection. */
-const MOST_ANSWER_BYTES = 64 * 1024;
-const MOST_KEPT_BYTES = 2048;
-/** Bodies of successful answers: how long reading each may take, and how many are read at once per target. */
-const DRAIN_MS = 5000;
+export const MOST_ANSWER_BYTES = 64 * 1024;
+export const MOST_KEPT_BYTES = 2048;
+/** How many bodies of successful answers are read at once per target. */
 const MOST_DRAINS_PER_TARGET = 16;
 
-/**
- * Reads the start of an answer's body, at most 2 KiB of UTF-8 text, so that people see why a bot refused a delivery.
- * If the body breaks off or the attempt's time runs out, returns what has arrived.
- */
-export async function readExcerpt(body: AsyncIterable<Buffer>): Promise<string> {
-  const kept: Buffer[] = [];
-  let bytes = 0;
-  try {
-    for await (const chunk of body) {
-      if (bytes < MOST_KEPT_BYTES) kept.push(chunk.subarray(0, MOST_KEPT_BYTES - bytes));
-      bytes += chunk.length;
-      if (bytes >= MOST_ANSWER_BYTES) break;
-    }
-  } catch {
-    // The status decides what happens to the delivery, and it is known.
-  }
-  return excerptOf(Buffer.concat(kept));
+/** What a target answered to an attempt. */
+export interface Answer {
+  readonly status: number;
+  /** The `retry-after` header. */
+  readonly retryAfter: string | null;
+  /** The start of the body, at most 2 KiB of text, so that people see why a bot refused a delivery; '' for a 2xx. */
+  readonly excerpt: string;
 }
 
-/** The body of an answer, as undici returns it. */
-export interface AnswerBody extends AsyncIterable<Buffer> {
-  /** Reads and discards up to `limit` bytes. Destroys the body beyond that, or when `signal` is aborted. */
-  dump(options: { limit: number; signal: AbortSignal }): Promise<void>;
-  on(event: 'error', listener: () => void): this;
-  destroy(): unknown;
+/** Any 2xx. The delivery has succeeded, however the body ends. */
+export function isSuccess(status: number): boolean {
+  return status >= 200 && status < 300;
 }
 
 /**
- * Reads and discards the bodies of successful answers, so that their connections can be reused. A body that takes too
- * long or is too large is cut off together with its connection.
+ * The successful answers whose bodies are still arriving, by target. They are read so that their connections can be
+ * reused.
  */
-export class BodyDrainer {
+export class Drains {
   readonly #underWay = new Map<string, number>();
 
-  /** `targetId`: the target that answered. Never fails, because the delivery has succeeded already. */
-  start(targetId: string, body: AnswerBody): void {
+  /** Whether another body of this target may be read. If so, `ended` must be called later. */
+  start(targetId: string): boolean {
     const underWay = this.#underWay.get(targetId) ?? 0;
-    if (underWay >= MOST_DRAINS_PER_TARGET) {
-      body.on('error', () => undefined).destroy();
-      return;
-    }
+    if (underWay >= MOST_DRAINS_PER_TARGET) return false;
     this.#underWay.set(targetId, underWay + 1);
-    const ended = (): void => {
-      const left = (this.#underWay.get(targetId) ?? 1) - 1;
-      if (left > 0) this.#underWay.set(targetId, left);
-      else this.#underWay.delete(targetId);
-    };
-    body.dump({ limit: MOST_ANSWER_BYTES, signal: AbortSignal.timeout(DRAIN_MS) }).then(ended, ended);
+    return true;
+  }
+
+  ended(targetId: string): void {
+    const left = (this.#underWay.get(targetId) ?? 1) - 1;
+    if (left > 0) this.#underWay.set(targetId, left);
+    else this.#underWay.delete(targetId);
   }
 }
 
 /** Whether a gateway refused its own webhook (508 `GW_LOOP`). Other servers send 508 for other reasons. */
-export function isLoopRefusal(status: number, excerpt: string): boolean {
+export function isLoopRefusal({ status, excerpt }: Answer): boolean {
   if (status !== 508) return false;
   try {
     return (JSON.parse(excerpt) as { code?: unknown } | null)?.code === 'GW_LOOP';
@@ -68,7 +52,8 @@ export function isLoopRefusal(status: number, excerpt: string): boolean {
   }
 }
 
-function excerptOf(bytes: Buffer): string {
+/** Text of the first 2 KiB of a body, with U+FFFD for invalid UTF-8 and for characters that control a terminal. */
+export function excerptOf(bytes: Buffer): string {
   const text = printableLines(decoded(bytes));
   return decoded(Buffer.from(text).subarray(0, MOST_KEPT_BYTES)); // U+FFFD can take more bytes than what it replaces
 }

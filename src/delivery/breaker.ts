@@ -41,6 +41,11 @@ export const CLOSED: Breaker = {
   ramp: null,
 };
 
+/** Closed, not ramping up, and the last attempt was no failure. */
+export function isHealthy({ state, ramp, consecutiveFailures }: Breaker): boolean {
+  return state === 'closed' && ramp === null && consecutiveFailures === 0;
+}
+
 /** What an attempt says about the target's health. */
 export interface HealthSignal {
   readonly isTargetFailure: boolean;

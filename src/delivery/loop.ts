@@ -1,22 +1,26 @@
 import type { Effects } from '../effects.js';
-import { waitForAll, startLoop } from '../loop.js';
+import { startLoop } from '../loop.js';
 import type { Target } from '../model.js';
+import { createAttempts } from './attempts.js';
+import { isHealthy } from './breaker.js';
 import type { Breakers } from './breakers.js';
 import type { DeliveryNotices } from './notices.js';
-import { afterAttempt, expiryReason, goneReason, isGone, policyOf } from './policy.js';
-import type { Sender, SendResult } from './send.js';
-import { createSettler } from './settler.js';
+import { expiryReason } from './policy.js';
+import type { Sender } from './send.js';
 import { Slots } from './slots.js';
-import type { ClaimWant, Delivery, Outbox, Settlement } from '../store/outbox.js';
+import { TargetQueue } from './target-queue.js';
+import { createTargets } from './targets.js';
+import type { Recorded } from '../store/intake.js';
+import type { ClaimWant, Delivery, Outbox } from '../store/outbox.js';
 import type { Registry } from '../store/registry.js';
 
 export interface DeliveryOptions {
   readonly store: {
-    readonly outbox: Pick<Outbox, 'due' | 'claim' | 'settle'>;
+    readonly outbox: Pick<Outbox, 'due' | 'claim' | 'offer' | 'settle'>;
     readonly registry: Pick<Registry, 'targets' | 'disableTarget'>;
   };
   readonly sender: Pick<Sender, 'send' | 'destroy'>;
-  readonly breakers: Pick<Breakers, 'freeSlots' | 'nextProbeAt' | 'started' | 'ended'>;
+  readonly breakers: Pick<Breakers, 'of' | 'freeSlots' | 'nextProbeAt' | 'started' | 'ended'>;
   /** Pauses between attempts, for targets without a schedule of their own. */
   readonly delaysMs: readonly number[];
   readonly effects: Pick<Effects, 'now' | 'sleep' | 'random'>;
@@ -27,130 +31,222 @@ export interface DeliveryOptions {
 export interface DeliveryLoop {
   /** A hint that deliveries may have become due. */
   wake(): void;
-  /** Claims no more, gives attempts under way `graceMs`, then aborts them: their deliveries become due again. */
+  /** A webhook was recorded: takes over the deliveries that were leased with it, and looks for the others. */
+  handOver(recorded: Pick<Recorded, 'deliveries' | 'leased'>): void;
+  /**
+   * Claims and starts no more, returns what is queued, gives attempts under way `graceMs`, then aborts them: their
+   * deliveries become due again.
+   */
   stop(graceMs: number): Promise<void>;
 }
 
 /**
  * The longest attempt (120 s) plus three minutes in which the store may refuse its settlement, for example on a full
- * disk.
+ * disk. A few seconds of it may pass in the queue.
  */
 const LEASE_MS = 300_000;
 /** The longest pause between two polls for due deliveries. */
 const IDLE_MS = 1000;
 
 /**
- * Claims what is due, sends it and settles it. A delivery goes: due → claimed (leased, I5) → sent → settled as
- * delivered, dead or expired, or due again. Each target gets as many claims as its free slots and its breaker allow.
+ * Leases deliveries, sends them and settles them. A delivery is leased by a claim once it is due, or as it is recorded, if
+ * its target had an offer. It then goes through its target's queue (TargetQueue) to an attempt and its settlement. How much
+ * a target may lease depends on its slots, its breaker, its rate and its share of the memory.
  */
-export function startDeliveryLoop({
-  store,
-  sender,
-  breakers,
-  delaysMs,
-  effects,
-  onError,
-  notices,
-}: DeliveryOptions): DeliveryLoop {
+export function startDeliveryLoop(options: DeliveryOptions): DeliveryLoop {
+  const { store, breakers, effects, onError } = options;
   const slots = new Slots();
-  const settler = createSettler({ effects, onError });
-  const attempts = new Set<Promise<void>>();
-  let isAborting = false;
+  const queues = new Map<string, TargetQueue>();
+  /** Where something may start. */
+  const toStart = new Set<TargetQueue>();
+  /** What the next turn looks at, beside the targets with something due. */
+  const toReview = new Set<TargetQueue>();
+  const targets = createTargets(store.registry);
+  let isStopping = false;
+  let isStartPlanned = false;
+
+  const queueOf = (targetId: string): TargetQueue => {
+    const existing = queues.get(targetId);
+    if (existing) return existing;
+    const created = new TargetQueue(targetId);
+    queues.set(targetId, created);
+    return created;
+  };
+
+  const attempts = createAttempts({
+    ...options,
+    onAnswer: (queue) => planStart(queue),
+    onEnd: (queue, delivery, again) => {
+      slots.release(delivery);
+      if (again) take([again], effects.now());
+      planStart(queue);
+      if (isLow(queue)) loop.wake(); // the next delivery of its chats may be due
+    },
+  });
+
+  /** Whether a turn would claim for the target, if something is due. */
+  const isLow = ({ targetId }: TargetQueue): boolean => {
+    const target = targets.get(targetId);
+    return !target || queueOf(targetId).isLow(target.concurrency, isHealthy(breakers.of(targetId)));
+  };
+
+  /** Starts what may start, with the settings of that moment. What happens in one go starts in one go. */
+  const planStart = (queue: TargetQueue): void => {
+    toStart.add(queue);
+    toReview.add(queue);
+    if (isStartPlanned) return;
+    isStartPlanned = true;
+    void startPlanned();
+  };
+
+  const startPlanned = async (): Promise<void> => {
+    try {
+      await refreshTargets();
+    } catch (error) {
+      onError(error); // the next turn tries again
+    }
+    isStartPlanned = false;
+    for (const queue of toStart) startNext(queue);
+    toStart.clear();
+  };
+
+  const refreshTargets = async (): Promise<void> => {
+    if (!(await targets.refresh())) return;
+    for (const queue of queues.values()) toReview.add(queue);
+  };
+
+  const take = (deliveries: readonly Delivery[], now: number): void => {
+    for (const delivery of deliveries) {
+      if (queueOf(delivery.target.id).add(delivery, now)) slots.take(delivery);
+    }
+  };
+
+  const startNext = (queue: TargetQueue): void => {
+    const target = targets.get(queue.targetId);
+    if (!target || isStopping) {
+      returnQueued(queue);
+      return;
+    }
+    while (queue.mayStart(target.concurrency) && freeSlots(queue, target) > 0 && startOne(queue, target));
+    if (breakers.of(target.id).state !== 'closed') returnQueued(queue);
+  };
+
+  const freeSlots = (queue: TargetQueue, target: Target): number => breakers.freeSlots(target, queue.busy);
+
+  /** Returns whether the queue got shorter. */
+  const startOne = (queue: TargetQueue, target: Target): boolean => {
+    const next = queue.next();
+    if (next === null) return false;
+    const expired = expiryReason(next.delivery.newestMessageAt, target.maxAgeSeconds, effects.now());
+    if (expired !== null) {
+      queue.expire(next);
+      attempts.expire(queue, next, expired);
+      return true;
+    }
+    if (slots.nextTokenAt(target, effects.now()) !== null) return false;
+    slots.spend(target.id);
+    queue.start(next);
+    attempts.send(queue, next, target);
+    return true;
+  };
+
+  const returnQueued = (queue: TargetQueue): void => {
+    offer(queue, 0);
+    for (const leased of queue.drain()) attempts.giveBack(queue, leased);
+  };
+
+  const offer = (queue: TargetQueue, count: number): void => {
+    if (count === queue.offered) return;
+    queue.offered = count;
+    store.outbox.offer(queue.targetId, {
+      count,
+      bytes: slots.bytesLeft(queue.targetId, targets.count),
+      leaseMs: LEASE_MS,
+    });
+  };
 
   // The store is asked anew in each turn, so that nothing here can miss what a release, a clock or another writer changed.
   const turn = async (): Promise<number | null> => {
     const { targetIds, nextDueAt } = await store.outbox.due();
-    if (targetIds.size === 0) return nextDueAt;
-    const enabled = (await store.registry.targets()).filter((target) => target.enabled);
-    const due = enabled.filter(({ id }) => targetIds.has(id));
-    const claimedDueAt = await claim(due, enabled.length);
-    const waits = due.flatMap(({ id }) => [slots.nextTokenAt(id, effects.now()), breakers.nextProbeAt(id)]);
+    if (targetIds.size + toReview.size === 0) return nextDueAt;
+    await refreshTargets();
+    const due = [...targetIds].flatMap((id) => targets.get(id) ?? []);
+    const { unclaimed, nextDueAt: claimedDueAt } = await claim(due);
+    const now = effects.now();
+    for (const queue of toReview) review(queue, unclaimed.has(queue.targetId), now);
+    const waits = due.flatMap((target) => [slots.nextTokenAt(target, now), breakers.nextProbeAt(target.id)]);
     const times = [nextDueAt, claimedDueAt, ...waits].filter((time) => time !== null);
     return times.length > 0 ? Math.min(...times) : null;
   };
 
-  /** Returns when more of these targets' deliveries may be claimed. */
-  const claim = async (due: readonly Target[], targets: number): Promise<number | null> => {
-    const wants = due.map((target) => wantOf(target, targets)).filter(({ limit }) => limit > 0);
-    if (wants.length === 0) return null;
-    const leaseEndsAt = effects.now() + LEASE_MS;
+  /**
+   * Claims for targets with something due. `unclaimed`: targets that may have more that is due. `nextDueAt`: when more of
+   * the others' may be claimed.
+   */
+  const claim = async (due: readonly Target[]): Promise<{ unclaimed: Set<string>; nextDueAt: number | null }> => {
+    const unclaimed = new Set(due.map(({ id }) => id));
+    const wants = due.map((target) => wantOf(target)).filter(({ limit }) => limit > 0);
+    if (wants.length === 0) return { unclaimed, nextDueAt: null };
     const { deliveries, nextDueAt } = await store.outbox.claim(wants, LEASE_MS);
-    for (const delivery of deliveries) launch(delivery, leaseEndsAt);
-    return nextDueAt;
-  };
-
-  const wantOf = (target: Target, targets: number): ClaimWant =>
-    slots.want(target, breakers.freeSlots(target, slots.underWay(target.id)), targets, effects.now());
-
-  // The slot stays taken until the delivery is settled, even while the store refuses: what is sent must be recordable.
-  const launch = (delivery: Delivery, leaseEndsAt: number): void => {
-    slots.take(delivery);
-    breakers.started(delivery);
-    const attempt = attemptDelivery(delivery, leaseEndsAt)
-      .catch(onError) // the lease runs out and the delivery is due again
-      .finally(() => {
-        slots.release(delivery);
-        attempts.delete(attempt);
-        loop.wake();
-      });
-    attempts.add(attempt);
-  };
-
-  const attemptDelivery = async (delivery: Delivery, leaseEndsAt: number): Promise<void> => {
-    const { id, lease, target } = delivery;
-    const expiredReason = expiryReason(delivery.newestMessageAt, target.maxAgeSeconds, effects.now());
-    if (expiredReason !== null) {
-      await breakers.ended(delivery, null);
-      const expired = { id, lease, status: 'expired', attempt: null, reason: expiredReason } as const;
-      const settle = async (): Promise<void> => {
-        if (await store.outbox.settle(expired)) notices.onSettled(delivery, expired);
-      };
-      await settler.settle(settle, leaseEndsAt);
-      return;
+    take(deliveries, effects.now());
+    const claimed = new Map<string, number>();
+    for (const { target } of deliveries) claimed.set(target.id, (claimed.get(target.id) ?? 0) + 1);
+    for (const { targetId, limit } of wants) {
+      toReview.add(queueOf(targetId));
+      if ((claimed.get(targetId) ?? 0) < limit) unclaimed.delete(targetId);
     }
-    slots.spend(target.id);
-    const sent = await sender.send(delivery);
-    const isAborted = isAborting && sent.outcome.kind === 'failed';
-    const settlement = isAborted ? returned(delivery) : settlementOf(delivery, sent);
-    const settle = async (): Promise<void> => {
-      if (!isAborted && isGone(sent.outcome)) {
-        const gone = goneReason(effects.now());
-        if (await store.registry.disableTarget(target, gone)) notices.onDisabled(target, gone);
-      }
-      if (await store.outbox.settle(settlement)) notices.onSettled(delivery, settlement);
-    };
-    await Promise.all([
-      breakers.ended(delivery, isAborted ? null : sent.outcome).catch(settler.reportRefusal),
-      settler.settle(settle, leaseEndsAt),
-    ]);
+    return { unclaimed, nextDueAt };
   };
 
-  const returned = ({ id, lease }: Delivery): Settlement => {
-    return { id, lease, status: 'pending', dueAt: effects.now(), attempt: null };
+  const wantOf = (target: Target): ClaimWant => {
+    const queue = queueOf(target.id);
+    const places = queue.wanted(freeSlots(queue, target), target.concurrency, isHealthy(breakers.of(target.id)));
+    return slots.want(target, places, targets.count, effects.now(), queue.queued);
   };
 
-  const settlementOf = (delivery: Delivery, { outcome, attempt }: SendResult): Settlement => {
-    const { id, lease, target } = delivery;
-    const { besideSchedule, event, verdicts, streak } = delivery;
-    const attempts = delivery.attempts + (besideSchedule ? 0 : 1);
-    const tried = { attempts, besideSchedule, event, verdicts, streak, startedAt: attempt.startedAt };
-    const policy = policyOf(target, delaysMs);
-    const { reason, ...next } = afterAttempt(outcome, tried, policy, effects.now(), effects.random());
-    const lastError = reason === undefined ? {} : { reason: [attempt.error, reason].join(' ') };
-    return { id, lease, ...next, attempt, ...lastError };
+  /** Starts what may start, returns what has waited for too long, and renews or withdraws the offer. */
+  const review = (queue: TargetQueue, hasMoreDue: boolean, now: number): void => {
+    startNext(queue);
+    if (queue.isStale(now)) {
+      queue.stall();
+      returnQueued(queue);
+    }
+    const target = targets.get(queue.targetId);
+    if (target && !isStopping) renewOffer(queue, target, hasMoreDue);
+    if (queue.queued === 0) toReview.delete(queue);
+    if (!target && queue.isIdle) queues.delete(queue.targetId);
+  };
+
+  /**
+   * Offers the free places of a queue to new deliveries, unless older ones are due: they come first. Nor is there an offer
+   * for a target that is not healthy, or has a rate.
+   */
+  const renewOffer = (queue: TargetQueue, target: Target, hasMoreDue: boolean): void => {
+    const isHealthyNow = isHealthy(breakers.of(target.id));
+    const isOpen = isHealthyNow && !hasMoreDue && target.ratePerSecond === null;
+    const places = queue.places(freeSlots(queue, target), target.concurrency, isHealthyNow);
+    offer(queue, isOpen ? places : 0);
   };
 
   const loop = startLoop({ turn, onError, idleMs: IDLE_MS, effects });
 
   return {
     wake: loop.wake,
+    handOver: ({ deliveries, leased }) => {
+      if (leased.length > 0) take(leased, effects.now());
+      for (const { target } of leased) {
+        const queue = queueOf(target.id);
+        queue.offered = Math.max(0, queue.offered - 1);
+        planStart(queue);
+      }
+      if (deliveries > leased.length) loop.wake();
+    },
     stop: async (graceMs) => {
+      isStopping = true;
+      for (const queue of queues.values()) offer(queue, 0);
       await loop.stop();
-      await waitForAll(attempts, graceMs, effects);
-      isAborting = attempts.size > 0;
-      await sender.destroy();
-      settler.stopRetrying();
-      await Promise.all(attempts);
+      for (const queue of queues.values()) returnQueued(queue);
+      await attempts.stop(graceMs);
     },
   };
 }

@@ -2,9 +2,10 @@ import type { Effects } from '../effects.js';
 import type { Attempt, Target } from '../model.js';
 import { USER_AGENT, networkErrorText } from '../outgoing.js';
 import { VIA_HEADER, viaAfter } from '../via.js';
-import { readExcerpt, BodyDrainer, isLoopRefusal } from './answer.js';
+import { isLoopRefusal, isSuccess } from './answer.js';
+import type { Answer } from './answer.js';
 import { createConnections } from './connections.js';
-import type { Exchange } from './connections.js';
+import { AnswerTimeout } from './exchange.js';
 import { AddressNotAllowed } from '../guard.js';
 import type { Guard } from '../guard.js';
 import type { FailureCause, AttemptOutcome } from './policy.js';
@@ -15,7 +16,10 @@ import { placeOf } from '../secret-places.js';
 import type { OpenSecret } from '../secret-places.js';
 
 /** The part of a delivery that an attempt needs. */
-export type Outgoing = Omit<Delivery, 'lease' | 'attempts' | 'besideSchedule' | 'newestMessageAt' | 'streak'>;
+export type Outgoing = Omit<
+  Delivery,
+  'lease' | 'leaseEndsAt' | 'attempts' | 'besideSchedule' | 'newestMessageAt' | 'streak'
+>;
 
 export interface SendResult {
   readonly outcome: AttemptOutcome;
@@ -31,10 +35,20 @@ export interface Sender {
   destroy(): Promise<void>;
 }
 
-/** A target's secrets, decrypted. */
+/** What all attempts of a target have in common. */
 interface OpenedTarget {
-  readonly headers: Readonly<Record<string, string>>;
+  /** Its own headers, decrypted: names and values in turn. */
+  readonly headers: readonly string[];
   readonly signers: readonly Signer[];
+  readonly destinations: Map<string, Destination>;
+}
+
+/** The part of a request that an attempt shares with most others of its target. */
+interface Destination {
+  readonly origin: string;
+  /** With the query. */
+  readonly path: string;
+  readonly method: string;
 }
 
 export interface SenderOptions {
@@ -51,20 +65,51 @@ export interface SenderOptions {
  */
 const LONGEST_VERDICTS_HEADER = 4096;
 const MOST_ERROR_LENGTH = 500;
+/** Per target. Whapi uses a handful, but anyone with the secret of a channel chooses the path of a webhook. */
+const MOST_DESTINATIONS = 50;
 
 export function createSender({ openSecret, guard, gatewayId, effects }: SenderOptions): Sender {
   const connections = createConnections(guard.lookup);
-  const bodyDrainer = new BodyDrainer();
   const opened = new WeakMap<Target, OpenedTarget>();
 
   /** Cached per target object: a changed target is a new object. */
-  const secretsOf = (target: Target): OpenedTarget => {
-    const known = opened.get(target) ?? {
-      headers: withUserAgent(JSON.parse(openSecret(target.headers, placeOf.headers(target))) as Record<string, string>),
+  const openedTarget = (target: Target): OpenedTarget => {
+    const known = opened.get(target);
+    if (known) return known;
+    const headers = JSON.parse(openSecret(target.headers, placeOf.headers(target))) as Record<string, string>;
+    const found = {
+      headers: Object.entries(withUserAgent(headers)).flat(),
       signers: signersOf(target, openSecret),
+      destinations: new Map<string, Destination>(),
     };
-    opened.set(target, known);
-    return known;
+    opened.set(target, found);
+    return found;
+  };
+
+  /** Parsing and checking the URL for each attempt would cost more than the signature. @throws AddressNotAllowed */
+  const allowedDestination = (delivery: Outgoing, { destinations }: OpenedTarget): Destination => {
+    const key = destinationKey(delivery);
+    const known = destinations.get(key);
+    if (known) return known;
+    const { url, method } = destinationOf(delivery);
+    const refusal = guard.refusalOf(url);
+    if (refusal) throw refusal;
+    if (destinations.size >= MOST_DESTINATIONS) destinations.clear();
+    const destination = { origin: url.origin, path: url.pathname + url.search, method };
+    destinations.set(key, destination);
+    return destination;
+  };
+
+  const request = async (delivery: Outgoing, now: number): Promise<Answer> => {
+    const { target, id, body } = delivery;
+    const own = openedTarget(target);
+    const { origin, path, method } = allowedDestination(delivery, own);
+    const headers = [...own.headers];
+    addHeadersOf(delivery, headers);
+    headers.push(VIA_HEADER, viaAfter(delivery.via, gatewayId, id));
+    addSignature(own.signers, delivery, now, headers);
+    const limits = { targetId: target.id, timeoutMs: target.timeoutMs };
+    return await connections.request({ origin, path, method, headers, body }, limits);
   };
 
   const send = async (delivery: Outgoing): Promise<SendResult> => {
@@ -85,30 +130,14 @@ export function createSender({ openSecret, guard, gatewayId, effects }: SenderOp
       },
     });
     try {
-      const { url, method } = destinationOf(delivery);
-      const refusal = guard.refusalOf(url);
-      if (refusal) throw refusal;
-      const own = secretsOf(delivery.target);
-      const signature = signatureHeaders(own.signers, delivery.id, delivery.body, startedAt);
-      const via = { [VIA_HEADER]: viaAfter(delivery.via, gatewayId, delivery.id) };
-      const headers = { ...own.headers, ...headersOf(delivery), ...via, ...signature };
-      const { timeoutMs } = delivery.target;
-      const answer = await connections.request(url, { method, headers, body: delivery.body, timeoutMs });
-      const { statusCode: status } = answer;
-      const outcome: AttemptOutcome = {
-        kind: 'answered',
-        status,
-        retryAfter: singleHeader(answer.headers['retry-after']),
-      };
-      if (status >= 200 && status < 300) {
-        bodyDrainer.start(delivery.target.id, answer.body); // delivered, however the body ends
-        return result(outcome, status, null);
-      }
-      const excerpt = await readExcerpt(answer.body);
-      const said: AttemptOutcome = isLoopRefusal(status, excerpt) ? { ...outcome, isLoop: true } : outcome;
+      const answer = await request(delivery, startedAt);
+      const { status, retryAfter, excerpt } = answer;
+      const outcome: AttemptOutcome = { kind: 'answered', status, retryAfter };
+      if (isSuccess(status)) return result(outcome, status, null); // delivered, however the body ends
+      const said: AttemptOutcome = isLoopRefusal(answer) ? { ...outcome, isLoop: true } : outcome;
       return result(said, status, `The target answered ${status}.`, excerpt);
     } catch (error) {
-      return result({ kind: 'failed', ...causeOf(error) }, null, errorText(error, delivery.target));
+      return result({ kind: 'failed', ...causeOf(error) }, null, errorText(error));
     }
   };
 
@@ -133,7 +162,7 @@ export function destinationOf({
   suffix,
 }: Pick<Outgoing, 'target' | 'event' | 'method' | 'suffix'>): {
   url: URL;
-  method: Exchange['method'];
+  method: string;
 } {
   const verb = method;
   switch (target.mode) {
@@ -163,13 +192,28 @@ function withUserAgent(headers: Readonly<Record<string, string>>): Readonly<Reco
   return hasOwn ? headers : { 'user-agent': USER_AGENT, ...headers };
 }
 
-function headersOf({ channel, contentType, verdicts }: Outgoing): Record<string, string> {
+/** What `destinationOf` depends on, besides the target. */
+function destinationKey({ target, event, method, suffix }: Outgoing): string {
+  switch (target.mode) {
+    case 'as_received':
+      return `${method} ${suffix}`;
+    case 'body':
+      return '';
+    case 'path':
+    case 'method':
+      return `${event.method} ${event.type}`;
+  }
+}
+
+function addHeadersOf({ channel, contentType, verdicts }: Outgoing, headers: string[]): void {
+  headers.push('content-type', contentType ?? 'application/json', 'x-gateway-channel', channel);
   const list = verdicts.join();
-  return {
-    'content-type': contentType ?? 'application/json',
-    'x-gateway-channel': channel,
-    ...(list.length <= LONGEST_VERDICTS_HEADER ? { 'x-gateway-verdicts': list } : {}),
-  };
+  if (list.length <= LONGEST_VERDICTS_HEADER) headers.push('x-gateway-verdicts', list);
+}
+
+function addSignature(signers: readonly Signer[], { id, body }: Outgoing, now: number, headers: string[]): void {
+  const signature = signatureHeaders(signers, id, body, now);
+  for (const [name, value] of Object.entries(signature)) headers.push(name, value);
 }
 
 /** ENOTFOUND: the DNS server says that the name does not exist. EAI_AGAIN: the DNS server could not be asked. */
@@ -186,12 +230,7 @@ function causeOf(error: unknown): { cause?: FailureCause } {
 }
 
 /** The other side chooses some of the text, such as its HTTP errors, so the length is limited. */
-function errorText(error: unknown, target: Target): string {
-  const isTimeout = error instanceof Error && error.name === 'TimeoutError';
-  const text = isTimeout ? `No answer within ${target.timeoutMs} ms` : networkErrorText(error);
+function errorText(error: unknown): string {
+  const text = error instanceof AnswerTimeout ? error.message : networkErrorText(error);
   return `${text.slice(0, MOST_ERROR_LENGTH - 1)}.`;
-}
-
-function singleHeader(header: string | string[] | undefined): string | null {
-  return (Array.isArray(header) ? header[0] : header) ?? null;
 }

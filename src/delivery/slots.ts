@@ -2,12 +2,12 @@ import { TokenBucket } from '../token-bucket.js';
 import type { Target } from '../model.js';
 import type { ClaimWant, Delivery } from '../store/outbox.js';
 
-/** Bodies that all targets together may hold in memory. A target may exceed its share by one body. */
+/** Leased bodies that all targets together may hold in memory. A target may exceed its share by one body. */
 const BYTES_UNDER_WAY = 64 * 1024 * 1024;
 /** The share of a target's slots that retries may take, at least one: hanging retries must not block new deliveries. */
 const RETRY_SHARE = 1 / 4;
 /** While both kinds wait, every fourth slot goes to a retry. */
-const SLOTS_PER_RETRY = 4;
+export const SLOTS_PER_RETRY = 4;
 
 interface Usage {
   underWay: number;
@@ -19,7 +19,7 @@ interface Usage {
 }
 
 /**
- * What each target has under way, and how much more it may claim within its concurrency, its rate and its share of the
+ * What each target has leased, and how much more it may claim within its concurrency, its rate and its share of the
  * memory. No target's share depends on how another one performs.
  */
 export class Slots {
@@ -29,17 +29,23 @@ export class Slots {
     return this.#of(targetId).underWay;
   }
 
-  /** What to claim for a target with `freeSlots`, one of `targets` enabled ones. */
-  want(target: Target, freeSlots: number, targets: number, now: number): ClaimWant {
+  /** What to claim for a target with this many `places`, one of `targets` enabled ones. Those `queued` use its rate, too. */
+  want(target: Target, places: number, targets: number, now: number, queued = 0): ClaimWant {
     const usage = this.#of(target.id);
-    const tokens = this.#bucketOf(target, now)?.available(now) ?? freeSlots;
-    const bytes = Math.floor(BYTES_UNDER_WAY / targets) - usage.bytes;
-    const limit = bytes > 0 ? Math.max(0, Math.min(freeSlots, tokens)) : 0;
+    const bucket = this.#bucketOf(target, now);
+    const tokens = bucket ? bucket.available(now) - queued : places;
+    const bytes = this.bytesLeft(target.id, targets);
+    const limit = bytes > 0 ? Math.max(0, Math.min(places, tokens)) : 0;
     const retryShare = Math.max(1, Math.floor(target.concurrency * RETRY_SHARE));
     const retrySlots = Math.max(0, Math.min(limit, retryShare - usage.retries));
     const turns =
       Math.floor((usage.slotsGiven + limit) / SLOTS_PER_RETRY) - Math.floor(usage.slotsGiven / SLOTS_PER_RETRY);
     return { targetId: target.id, limit, retries: { kept: Math.min(retrySlots, turns), most: retrySlots }, bytes };
+  }
+
+  /** What is left of a target's share of the memory; negative once it exceeds it. */
+  bytesLeft(targetId: string, targets: number): number {
+    return Math.floor(BYTES_UNDER_WAY / targets) - this.#of(targetId).bytes;
   }
 
   take({ target, attempts, body }: Delivery): void {
@@ -63,8 +69,8 @@ export class Slots {
   }
 
   /** When the target's rate allows the next attempt; null: now. */
-  nextTokenAt(targetId: string, now: number): number | null {
-    const wait = this.#of(targetId).bucket?.tokens.waitMs(now) ?? 0;
+  nextTokenAt(target: Target, now: number): number | null {
+    const wait = this.#bucketOf(target, now)?.waitMs(now) ?? 0;
     return wait > 0 ? now + wait : null;
   }
 

@@ -1,3 +1,4 @@
+import { counted } from '../quantities.js';
 import { table } from './narrator.js';
 
 /** One incoming or released message: the expected and the actual result. */
@@ -29,7 +30,8 @@ export function problemsOf(rows: readonly Row[], totals: Totals): string[] {
   for (const { act, what, expected, verdict, answers } of rows) {
     const wanted = shouldBeAnswered(expected) ? 1 : 0;
     if (verdict !== expected) problems.push(`Act ${act}, ${what}: the verdict was ${verdict}, not ${expected}.`);
-    if (answers !== wanted) problems.push(`Act ${act}, ${what}: the bot answered ${times(answers)}, not ${wanted}.`);
+    if (answers !== wanted)
+      problems.push(`Act ${act}, ${what}: the bot answered ${counted(answers, 'time')}, not ${wanted}.`);
   }
   const listed = sum(rows, ({ answers }) => answers);
   if (totals.answers !== listed)
@@ -77,10 +79,9 @@ const shouldBeAnswered = (outcome: Outcome): boolean =>
 const isOld = ({ expected }: Row): boolean => !shouldBeAnswered(expected);
 const rowsOf = (rows: readonly Row[], outcome: Outcome): Row[] => rows.filter(({ expected }) => expected === outcome);
 const countAnswers = (rows: readonly Row[]): number => sum(rows, ({ answers }) => answers);
-const times = (count: number): string => `${count} ${count === 1 ? 'time' : 'times'}`;
 
 function answered(count: number): string {
-  return count === 0 ? 'no' : count === 1 ? 'yes' : `yes, ${times(count)}`;
+  return count === 0 ? 'no' : count === 1 ? 'yes' : `yes, ${counted(count, 'time')}`;
 }
 
 function sum<T>(items: readonly T[], valueOf: (item: T) => number): number {

@@ -1,7 +1,7 @@
-import { DAY_MS, HOUR_MS, MINUTE_MS, SECOND_MS } from '../durations.js';
 import { DAMAGE_FIX } from '../errors.js';
 import { CHECK_STATUSES } from '../model.js';
 import type { CheckStatus, Target, TargetTest } from '../model.js';
+import { counted, durationText } from '../quantities.js';
 import type { ChannelTraffic } from '../store/traffic.js';
 
 /** The result of one check. */
@@ -229,21 +229,4 @@ export function noneConfigured(name: 'channels' | 'targets'): Check {
 
 export function worstOf(checks: readonly Check[]): CheckStatus {
   return CHECK_STATUSES.findLast((status) => checks.some((check) => check.status === status)) ?? 'ok';
-}
-
-const UNITS = [
-  [DAY_MS, 'day'],
-  [HOUR_MS, 'hour'],
-  [MINUTE_MS, 'minute'],
-  [SECOND_MS, 'second'],
-] as const;
-
-export function counted(number: number, one: string, many = `${one}s`): string {
-  return `${number} ${number === 1 ? one : many}`;
-}
-
-export function durationText(ms: number): string {
-  const [size, unit] = UNITS.find(([each]) => ms >= each) ?? UNITS[3];
-  const count = Math.max(0, Math.floor(ms / size));
-  return `${count} ${unit}${count === 1 ? '' : 's'}`;
 }

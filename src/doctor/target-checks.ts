@@ -3,7 +3,7 @@ import { nameOf } from '../intake/event.js';
 import { subscribes } from '../intake/route.js';
 import { sameBotWarning } from '../intake/subscription.js';
 import type { Breaker, EventName, Target } from '../model.js';
-import { durationText, counted } from './policy.js';
+import { counted, durationText } from '../quantities.js';
 import type { Check } from './policy.js';
 import type { TargetLoad } from '../store/outbox.js';
 

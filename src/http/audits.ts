@@ -75,7 +75,7 @@ function readRoutes(app: App, { store }: AuditRoutesOptions): void {
   };
 
   app.get('/audits', { schema: listAudits }, async ({ query }) =>
-    pageJson(await store.audits.list(pageRequest(query)), auditJson),
+    pageJson(await store.audits.list(pageRequest(query), query), auditJson),
   );
 
   app.get('/audits/:id', { schema: getAudit }, async ({ params }) => auditJson(await mustHave(params.id)));

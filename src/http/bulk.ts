@@ -1,6 +1,4 @@
-import type { Delivery } from '../contract/deliveries.js';
-import type { Item } from '../contract/items.js';
-import type { ReleaseResult, ReleaseSurvey, RetryResult, StartedJob } from '../contract/jobs.js';
+import type { ReleaseResult, RetryResult, RetrySurvey, StartedJob } from '../contract/jobs.js';
 import { itemJson } from './item-json.js';
 import { jobJson } from './job-json.js';
 import { deliveryJson } from './schemas.js';
@@ -24,9 +22,10 @@ export async function retryMany(
   options: BulkOptions,
   onJob: () => void,
 ): Promise<RetryResult> {
-  const deliveriesOf = (survey: WorkSurvey): Delivery[] =>
-    survey.kind === 'retry' ? survey.sample.map(deliveryJson) : [];
-  return await surveyOrStart(store, { kind: 'retry', filter }, options, deliveriesOf, onJob);
+  const detailsOf = (survey: WorkSurvey) => ({
+    sample: survey.kind === 'retry' ? survey.sample.map(deliveryJson) : [],
+  });
+  return await surveyOrStart(store, { kind: 'retry', filter }, options, detailsOf, onJob);
 }
 
 /** @throws GatewayError GW_NOT_FOUND, GW_CONFLICT (the count is far above the expected one) */
@@ -36,25 +35,28 @@ export async function releaseMany(
   options: BulkOptions,
   onJob: () => void,
 ): Promise<ReleaseResult> {
-  const itemsOf = (survey: WorkSurvey): Item[] => (survey.kind === 'release' ? survey.sample.map(itemJson) : []);
-  return await surveyOrStart(store, { kind: 'release', filter }, options, itemsOf, onJob);
+  const detailsOf = (survey: WorkSurvey) => ({
+    already_sent: { ...survey.alreadySent },
+    sample: survey.kind === 'release' ? survey.sample.map(itemJson) : [],
+  });
+  return await surveyOrStart(store, { kind: 'release', filter }, options, detailsOf, onJob);
 }
 
-type SurveyOf<Entry> = Omit<ReleaseSurvey, 'sample'> & { sample: Entry[] };
+type SurveyOf<Details> = Omit<RetrySurvey, 'sample'> & Details;
 
 /** What the work would do in a dry run, otherwise the job that does it. */
-async function surveyOrStart<Entry>(
+async function surveyOrStart<Details>(
   store: BulkStore,
   work: BulkWork,
   { dry_run: isDry = false, expected_count: expectedCount }: BulkOptions,
-  sampleOf: (survey: WorkSurvey) => Entry[],
+  detailsOf: (survey: WorkSurvey) => Details,
   onJob: () => void,
-): Promise<SurveyOf<Entry> | StartedJob> {
+): Promise<SurveyOf<Details> | StartedJob> {
   if (isDry) {
     const survey = await store.jobs.survey(work);
     const { count, byTarget, byVerdict } = survey;
     const byVerdictJson = { ...byVerdict } as Record<string, number>;
-    return { dry_run: true, count, by_target: { ...byTarget }, by_verdict: byVerdictJson, sample: sampleOf(survey) };
+    return { dry_run: true, count, by_target: { ...byTarget }, by_verdict: byVerdictJson, ...detailsOf(survey) };
   }
   const job = await store.jobs.add(work, expectedCount);
   onJob();

@@ -41,8 +41,8 @@ export interface IngressOptions {
   /** Webhooks per channel; 0: no limit. */
   readonly ratePerSecond: number;
   readonly effects: Pick<Effects, 'now' | 'monotonic'>;
-  /** Called after a commit that added deliveries. */
-  readonly onDeliveries: () => void;
+  /** Called after a commit that added deliveries. Takes over those that are leased. */
+  readonly handOver: (recorded: Recorded) => void;
   /** Called after the commit of each webhook. */
   readonly onRecorded: Observer['onRecorded'];
   /** Called for each refused webhook of a channel. */
@@ -59,22 +59,25 @@ interface Accepted {
   readonly verdicts: Partial<Record<Verdict, number>>;
 }
 
+/** The parsed paths of requests to channels that exist. */
+type PathsByRequest = WeakMap<FastifyRequest, WebhookPath>;
+
 const REFUSALS_LOGGED_EVERY_MS = MINUTE_MS;
 const ANY_BYTES = 'application/octet-stream';
 const UNKNOWN_CHANNEL = digestOf('refusing an unknown channel takes as long as refusing a wrong secret');
 
 /** `POST|PUT|PATCH|DELETE /webhooks/{channel}[/s/{secret}][/*]`: receives Whapi's webhooks. */
 export async function ingress(app: FastifyInstance, options: IngressOptions): Promise<void> {
-  const channels = new WeakMap<FastifyRequest, string>();
+  const paths: PathsByRequest = new WeakMap();
   const recordRefusal = refusalRecorder(options);
   const answerOther = errorHandler(options.log, (request) =>
-    shownWebhookPath(request.url, channels.get(request) ?? null),
+    shownWebhookPath(request.url, paths.get(request)?.channel ?? null),
   );
 
   /** Refusals of a known channel are counted, and logged at most once a minute: a flood must cost neither commits nor lines. */
   app.setErrorHandler<Error>((error, request, reply) => {
     const known = asKnown(error, request);
-    const channel = channels.get(request);
+    const channel = paths.get(request)?.channel;
     if (channel === undefined || hasLeft(request) || known.code === 'GW_INTERNAL')
       return answerOther(error, request, reply);
     recordRefusal(channel, known);
@@ -83,10 +86,11 @@ export async function ingress(app: FastifyInstance, options: IngressOptions): Pr
 
   // `accept` reads the body as bytes, whatever its content type: it must know how many bytes are in memory.
   app.removeAllContentTypeParsers();
-  app.addContentTypeParser('*', (_request, _payload, done) => done(null));
+  // A pattern for any type, because Fastify keeps in mind which types a pattern fits, but parses each for '*' again.
+  app.addContentTypeParser(/^/, (_request, _payload, done) => done(null));
 
-  const onRequest = authenticator(options, channels);
-  const handler = acceptor(options);
+  const onRequest = authenticator(options, paths);
+  const handler = acceptor(options, paths);
   for (const url of ['/webhooks/:channel', '/webhooks/:channel/*']) {
     app.route({
       url,
@@ -99,8 +103,8 @@ export async function ingress(app: FastifyInstance, options: IngressOptions): Pr
   await Promise.resolve();
 }
 
-/** Admits a request that carries its channel's secret, and notes the channel in `channels`. */
-function authenticator(options: IngressOptions, channels: WeakMap<FastifyRequest, string>): Authenticate {
+/** Admits a request that carries its channel's secret. Notes its path in `paths` if the channel exists. */
+function authenticator(options: IngressOptions, paths: PathsByRequest): Authenticate {
   const { store, refuse, effects, onAuthenticated } = options;
   const admit = rateLimiter(options);
   const digestFor = digestCache(options.openSecret);
@@ -109,7 +113,7 @@ function authenticator(options: IngressOptions, channels: WeakMap<FastifyRequest
     if (!isContentType(raw.headers['content-type'])) raw.headers['content-type'] = ANY_BYTES;
     const path = pathOf(request);
     const channel = await store.registry.channel(path.channel);
-    if (channel) channels.set(request, channel.name);
+    if (channel) paths.set(request, path);
     const isRight = isSecret(path.secret ?? bearerOf(request), channel ? digestFor(channel) : UNKNOWN_CHANNEL);
     if (!channel || !isRight) await refuse(request, reply);
     onAuthenticated(request);
@@ -129,11 +133,11 @@ function refuseLoop({ headers }: FastifyRequest, gatewayId: string): void {
 }
 
 /** I1: the only 200 comes after the commit. Any other status makes Whapi send the webhook again. */
-function acceptor(options: IngressOptions): (request: FastifyRequest) => Promise<Accepted> {
-  const { store, effects, onDeliveries, onRecorded, onChannelState, maxBodyBytes, pending } = options;
+function acceptor(options: IngressOptions, paths: PathsByRequest): (request: FastifyRequest) => Promise<Accepted> {
+  const { store, effects, handOver, onRecorded, onChannelState, maxBodyBytes, pending } = options;
 
   const record = async (request: FastifyRequest, body: Buffer): Promise<Accepted> => {
-    const { channel, suffix } = pathOf(request);
+    const { channel, suffix } = paths.get(request) ?? pathOf(request);
     const method = request.method as WebhookHttpMethod;
     const document = await inSlices(decodeInSlices(body, { method, suffix }));
     const via = viaFrom(request.headers[VIA_HEADER]);
@@ -142,8 +146,8 @@ function acceptor(options: IngressOptions): (request: FastifyRequest) => Promise
       { channel, method, suffix, contentType: contentTypeOf(request), body, via },
       document,
     );
+    if (recorded.deliveries > 0) handOver(recorded);
     onRecorded({ channel, event: document.event, recorded, commitMs: effects.monotonic() - since });
-    if (recorded.deliveries > 0) onDeliveries();
     if (document.channelState !== null) onChannelState(channel, document.channelState);
     return { items: recorded.verdicts.length, verdicts: tally(recorded) };
   };

@@ -1,19 +1,20 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox';
-import type { Webhook } from '../contract/items.js';
-import { getWebhook, listItems, releaseItem, releaseItems } from '../contract/operations/items.js';
+import type { Webhook, WebhookSummary } from '../contract/items.js';
+import { getWebhook, listItems, listWebhooks, releaseItem, releaseItems } from '../contract/operations/items.js';
 import type { App } from './app.js';
 import { releaseMany } from './bulk.js';
 import { eventOf } from './event-names.js';
+import { itemFilterOf } from './item-filter.js';
 import { itemFieldsJson, itemJson, itemPlaceJson } from './item-json.js';
 import { escapeUnprintable } from './printable-answers.js';
 import { deliveryJson, iso, pageJson, pageRequest, timesOf } from './schemas.js';
-import type { Items, WebhookDetail } from '../store/items.js';
+import type { Items, WebhookDetail, WebhookSummary as SummaryView, WebhookView } from '../store/items.js';
 import type { Jobs } from '../store/jobs.js';
 import type { Outbox } from '../store/outbox.js';
 
 export interface ItemRoutesOptions {
   readonly store: {
-    readonly items: Pick<Items, 'list' | 'webhook'>;
+    readonly items: Pick<Items, 'list' | 'webhook' | 'webhooks'>;
     readonly outbox: Pick<Outbox, 'releaseItem'>;
     readonly jobs: Pick<Jobs, 'survey' | 'add'>;
   };
@@ -32,12 +33,15 @@ export const itemRoutes: FastifyPluginAsyncTypebox<ItemRoutesOptions> = async (a
 
 function readRoutes(app: App, { store }: ItemRoutesOptions): void {
   app.get('/items', { schema: listItems }, async ({ query }) => {
-    const { message_id: messageId, ...filter } = query;
-    return pageJson(
-      await store.items.list({ ...filter, ...eventOf(filter), ...timesOf(filter), messageId }, pageRequest(query)),
-      itemJson,
-    );
+    return pageJson(await store.items.list(itemFilterOf(query), pageRequest(query)), itemJson);
   });
+
+  app.get('/webhooks', { schema: listWebhooks }, async ({ query }) =>
+    pageJson(
+      await store.items.webhooks({ ...query, ...eventOf(query), ...timesOf(query) }, pageRequest(query)),
+      webhookSummaryJson,
+    ),
+  );
 
   app.get('/webhooks/:id', { schema: getWebhook, onSend: escapeUnprintable }, async ({ params }) =>
     webhookJson(await store.items.webhook(params.id)),
@@ -52,13 +56,14 @@ function releaseRoutes(app: App, { store, onDeliveries, onJob }: ItemRoutesOptio
   });
 
   app.post('/items/release', { schema: releaseItems }, async ({ body }, reply) => {
-    const { dry_run, expected_count, message_id: messageId, ...given } = body;
-    const filter = { ...given, ...eventOf(given), ...timesOf(given), messageId };
-    return await reply.code(202).send(await releaseMany(store, filter, { dry_run, expected_count }, onJob));
+    const { dry_run, expected_count, ...given } = body;
+    return await reply
+      .code(202)
+      .send(await releaseMany(store, itemFilterOf(given), { dry_run, expected_count }, onJob));
   });
 }
 
-function webhookJson(view: WebhookDetail): Webhook {
+function receivedJson(view: WebhookView) {
   return {
     id: view.id,
     channel: view.channel,
@@ -68,6 +73,17 @@ function webhookJson(view: WebhookDetail): Webhook {
     event: view.event,
     received_at: iso(view.receivedAt),
     audit: view.auditId,
+  };
+}
+
+function webhookSummaryJson(view: SummaryView): WebhookSummary {
+  const { bytes, items, held, verdicts } = view;
+  return { ...receivedJson(view), bytes, items, held, verdicts: { ...verdicts } };
+}
+
+function webhookJson(view: WebhookDetail): Webhook {
+  return {
+    ...receivedJson(view),
     body: view.body.toString('utf8'),
     items: view.items.map((item) => ({
       ...itemFieldsJson(item),
@@ -76,9 +92,6 @@ function webhookJson(view: WebhookDetail): Webhook {
       start: item.span?.start ?? null,
       end: item.span?.end ?? null,
     })),
-    deliveries: view.deliveries.map((delivery) => ({
-      ...deliveryJson(delivery),
-      positions: [...delivery.positions],
-    })),
+    deliveries: view.deliveries.map(deliveryJson),
   };
 }

@@ -12,7 +12,7 @@ export interface JobRoutesOptions {
 /** `/v1/jobs`. */
 export const jobRoutes: FastifyPluginAsyncTypebox<JobRoutesOptions> = async (app, { store }) => {
   app.get('/jobs', { schema: listJobs }, async ({ query }) =>
-    pageJson(await store.jobs.list(pageRequest(query)), jobJson),
+    pageJson(await store.jobs.list(pageRequest(query), query), jobJson),
   );
 
   app.get('/jobs/:id', { schema: getJob }, async ({ params }) => {

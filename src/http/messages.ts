@@ -6,17 +6,9 @@ import type { Effects } from '../effects.js';
 import type { Breaker } from '../model.js';
 import type { App } from './app.js';
 import { releaseMany } from './bulk.js';
+import { itemFilterOf } from './item-filter.js';
 import { itemFieldsJson, itemPlaceJson } from './item-json.js';
-import {
-  attemptJson,
-  deliveryJson,
-  iso,
-  isoOrNull,
-  pageJson,
-  pageRequest,
-  resyncMessageJson,
-  timesOf,
-} from './schemas.js';
+import { attemptJson, deliveryJson, iso, isoOrNull, pageJson, pageRequest, resyncMessageJson } from './schemas.js';
 import { timelineOf } from './timeline.js';
 import { whyWaiting } from './waiting.js';
 import type { ExplainedDelivery } from '../store/deliveries.js';
@@ -50,7 +42,7 @@ export const messageRoutes: FastifyPluginAsyncTypebox<MessageRoutesOptions> = as
 
 function listRoute(app: App, { store }: MessageRoutesOptions): void {
   app.get('/messages', { schema: listMessages }, async ({ query }) =>
-    pageJson(await store.items.messages(query, pageRequest(query)), messageJson),
+    pageJson(await store.items.messages(itemFilterOf(query), pageRequest(query)), messageJson),
   );
 }
 
@@ -84,7 +76,7 @@ function releaseRoutes(app: App, { store, onDeliveries, onJob }: MessageRoutesOp
 
   app.post('/messages/release', { schema: releaseMessages }, async ({ body }, reply) => {
     const { dry_run, expected_count, ...given } = body;
-    const filter = { ...given, ...timesOf(given), messagesOnly: true };
+    const filter = { ...itemFilterOf(given), messagesOnly: true };
     return await reply.code(202).send(await releaseMany(store, filter, { dry_run, expected_count }, onJob));
   });
 }

@@ -55,7 +55,7 @@ function createRoute(app: App, { store, progressOf, onRegistered }: ResyncRoutes
 
 function readRoutes(app: App, { store, progressOf }: ResyncRoutesOptions): void {
   app.get('/resyncs', { schema: listResyncs }, async ({ query }) =>
-    pageJson(await store.resyncs.list(pageRequest(query)), (resync) => resyncJson(resync, progressOf(resync))),
+    pageJson(await store.resyncs.list(pageRequest(query), query), (resync) => resyncJson(resync, progressOf(resync))),
   );
 
   app.get('/resyncs/:id', { schema: getResync }, async ({ params }) => {

@@ -104,6 +104,12 @@ export function deliveryJson(view: DeliveryView): Delivery {
     settled_at: isoOrNull(view.settledAt),
     last_error: view.lastError,
     released: view.released,
+    webhook: view.webhookId,
+    positions: [...view.positions],
+    bytes: view.bytes,
+    lanes: view.lanes,
+    waits_for_delivery: view.waitsForDelivery,
+    expires_at: isoOrNull(view.expiresAt),
   };
 }
 

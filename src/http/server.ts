@@ -28,6 +28,7 @@ import { answerClientError, asKnown, errorHandler, REQUEST_TIMEOUT } from './pro
 import { sessionRoutes } from './session.js';
 import { createSessions } from './session-cookie.js';
 import { v1Routes } from './v1.js';
+import type { Recorded } from '../store/intake.js';
 import type { V1Hints, V1Options } from './v1.js';
 import { shownRoot } from './shown-path.js';
 import { validatorCompiler } from './validation.js';
@@ -36,6 +37,9 @@ import type { WhapiResyncs } from './whapi-forward.js';
 
 /** Wakes the workers after a commit that may have given them work. */
 export interface ServerHints extends V1Hints {
+  /** A webhook was recorded that added deliveries. Takes over those that are leased. */
+  readonly handOver: (recorded: Recorded) => void;
+  /** A webhook was recorded. */
   readonly onRecorded: Observer['onRecorded'];
   readonly onRefused: Observer['onRefused'];
   readonly onChannelState: (channel: string, state: string) => void;
@@ -179,12 +183,12 @@ async function buildServer(options: ServerOptions): Promise<FastifyInstance> {
   const refuse = authenticationGuard(app);
   const { open: openSecret } = encryption;
 
-  const { gatewayId, onDeliveries, onRecorded, onRefused, onChannelState } = options;
+  const { gatewayId, handOver, onRecorded, onRefused, onChannelState } = options;
   const { maxBodyBytes, webhookRatePerSecond: ratePerSecond } = config;
   const pending = new PendingWebhooks(config.maxPendingBytes);
   await app.register(ingress, {
     ...{ store, openSecret, gatewayId, refuse, onAuthenticated, effects, log },
-    ...{ maxBodyBytes, pending, ratePerSecond, onDeliveries, onRecorded, onRefused, onChannelState },
+    ...{ maxBodyBytes, pending, ratePerSecond, handOver, onRecorded, onRefused, onChannelState },
   });
   await app.register(operationRoutes, { store, effects });
   const { whapiTimeoutMs: timeoutMs, whapiResyncs: resyncs } = options;

@@ -1,5 +1,6 @@
 import { GatewayError } from '../errors.js';
 import type { FieldError } from '../errors.js';
+import { counted } from '../quantities.js';
 import type { WorkCount, WorkUnderWay } from '../store/registry.js';
 
 interface Wording {
@@ -66,5 +67,5 @@ export function refuseWhileUnderWay(kind: 'target' | 'channel', name: string, wo
 
 function partOf({ field, one, many, end }: Wording, { count, isMore }: WorkCount): FieldError[] {
   if (count === 0) return [];
-  return [{ path: field, message: `${isMore ? 'more than ' : ''}${count} ${count === 1 ? one : many} (${end})` }];
+  return [{ path: field, message: `${isMore ? 'more than ' : ''}${counted(count, one, many)} (${end})` }];
 }

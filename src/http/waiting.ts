@@ -1,5 +1,6 @@
 import { breakerTimes } from '../doctor/target-checks.js';
 import type { Breaker, Target } from '../model.js';
+import { counted } from '../quantities.js';
 import { iso } from './schemas.js';
 import type { ExplainedDelivery, WaitingDelivery } from '../store/deliveries.js';
 
@@ -20,7 +21,7 @@ export function whyWaiting(delivery: ExplainedDelivery, facts: WaitingFacts): st
 
 function reasonOf(delivery: WaitingDelivery, { target, breaker, now }: WaitingFacts): string {
   const { attempts, lastError, nextAttemptAt, underWay } = delivery;
-  const tried = attempts === 0 ? 'not tried yet' : `${attempts} ${attempts === 1 ? 'attempt' : 'attempts'} so far`;
+  const tried = attempts === 0 ? 'not tried yet' : `${counted(attempts, 'attempt')} so far`;
   const error = lastError === null ? '' : `; last error: ${lastError}`;
   if (underWay) return `an attempt is under way (${tried}${error})`;
   if (target?.enabled === false) return disabled(target);

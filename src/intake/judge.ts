@@ -169,6 +169,11 @@ export function reasonOf(rule: number): string {
   return TABLE.find((row) => row.rule === rule)?.reason ?? 'judged by a rule of another version';
 }
 
+/** The verdict that a row gives; null: no row of this version. */
+export function verdictOf(rule: number): Verdict | null {
+  return TABLE.find((row) => row.rule === rule)?.verdict ?? null;
+}
+
 /** The rows that write the id into the ledger; row 8 refreshes the last sighting. */
 const WRITES_LEDGER: ReadonlySet<number> = new Set([3, 8, 9, 10, 17]);
 

@@ -1,4 +1,5 @@
 import type { AuditKind, AuditStatus, Channel, ListedMessage } from '../model.js';
+import type { RunFilter } from './filters.js';
 import type { Page, PageRequest } from './paging.js';
 
 /** Audits find messages that no webhook delivered; seedings write the ids that Whapi lists into the ledger. */
@@ -26,7 +27,7 @@ export interface Audits {
    * @throws GatewayError GW_NOT_FOUND (audit, target), GW_CONFLICT (running, a seeding, or no late messages for a target)
    */
   release(id: string, targetIds: readonly string[] | null, dryRun: boolean): Promise<AuditRelease>;
-  list(page: PageRequest): Promise<Page<AuditView>>;
+  list(page: PageRequest, filter?: RunFilter<AuditStatus>): Promise<Page<AuditView>>;
   get(id: string): Promise<AuditView | null>;
   /** The messages that never came, oldest first. */
   messages(id: string, page: PageRequest): Promise<Page<AuditMessageView>>;

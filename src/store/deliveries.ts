@@ -23,6 +23,17 @@ export interface DeliveryView {
   readonly lastError: string | null;
   /** A manual release made it. */
   readonly released: boolean;
+  readonly webhookId: string;
+  /** Indexes of the items that it carries among those of its webhook, ascending. */
+  readonly positions: readonly number[];
+  /** Length of its body. */
+  readonly bytes: number;
+  /** Its lanes: chats and kinds of event in which it is sent in order (I6). */
+  readonly lanes: number;
+  /** The delivery at the front of the lanes in which it waits (I6); null: it does not wait there. */
+  readonly waitsForDelivery: string | null;
+  /** When it becomes too old for its target, by the target's current setting; null: never, or settled. */
+  readonly expiresAt: number | null;
 }
 
 export interface DeliveryDetail extends DeliveryView {

@@ -8,3 +8,9 @@ export interface RecordedFilter {
   /** Recorded before this time. */
   readonly until?: number | undefined;
 }
+
+/** What lists of resyncs, audits and jobs can be narrowed to. */
+export interface RunFilter<Status extends string> {
+  readonly status?: Status | undefined;
+  readonly channel?: string | undefined;
+}

@@ -1,5 +1,6 @@
 import type { Document } from '../intake/decode.js';
 import type { IncomingWebhook, Judgement, Verdict } from '../model.js';
+import type { Delivery } from './outbox.js';
 
 export interface Intake {
   /**
@@ -20,4 +21,6 @@ export interface Recorded {
   readonly verdicts: readonly Verdict[];
   /** How many deliveries were added: a hint for the delivery loop. */
   readonly deliveries: number;
+  /** Those among them that were leased for this process as they were recorded (see `Outbox.offer`). */
+  readonly leased: readonly Delivery[];
 }

@@ -11,16 +11,12 @@ export interface Items {
   list(filter: ItemFilter, page: PageRequest): Promise<Page<ItemDetail>>;
   /** The items that are messages. */
   messages(filter: MessageFilter, page: PageRequest): Promise<Page<MessageView>>;
+  /** Stored webhooks, newest first. */
+  webhooks(filter: RecordedFilter, page: PageRequest): Promise<Page<WebhookSummary>>;
   /** @throws GatewayError GW_NOT_FOUND, GW_PAYLOAD_GONE (it was pruned) */
   webhook(id: string): Promise<WebhookDetail>;
   /** Everything that happened to one message id; null: nothing is known of it. */
   explain(channel: string, messageId: string): Promise<Explanation | null>;
-}
-
-export interface MessageFilter {
-  readonly channel?: string | undefined;
-  readonly verdict?: Verdict | undefined;
-  readonly held?: boolean | undefined;
 }
 
 /** What both a list of items and a bulk release can be narrowed to. */
@@ -30,6 +26,8 @@ export interface ItemConditions extends RecordedFilter {
   readonly resync?: string | undefined;
   /** Only items under this message id, in `channel` or in every channel. */
   readonly messageId?: string | undefined;
+  /** Only items that this row of the decision table judged. */
+  readonly rule?: number | undefined;
   /** Only `messages[i]` with an id. */
   readonly messagesOnly?: boolean | undefined;
 }
@@ -37,6 +35,8 @@ export interface ItemConditions extends RecordedFilter {
 export interface ItemFilter extends ItemConditions {
   readonly held?: boolean | undefined;
 }
+
+export type MessageFilter = Omit<ItemFilter, 'messagesOnly'>;
 
 /** One judged item of a webhook. */
 export interface ItemView {
@@ -79,8 +79,8 @@ export interface ReleaseFilter extends ItemConditions {
   readonly targets?: readonly string[] | undefined;
 }
 
-/** A webhook as received, with its items and deliveries. */
-export interface WebhookDetail {
+/** How a webhook came in. */
+export interface WebhookView {
   readonly id: string;
   readonly channel: string;
   readonly method: string;
@@ -88,12 +88,26 @@ export interface WebhookDetail {
   readonly contentType: string | null;
   readonly event: string;
   readonly receivedAt: number;
+  /** The audit whose release recorded it; null: it came from Whapi. */
   readonly auditId: string | null;
+}
+
+/** A webhook without its content. */
+export interface WebhookSummary extends WebhookView {
+  /** Length of its body. */
+  readonly bytes: number;
+  /** How many items it has, how many of them are held, and how many have each verdict. */
+  readonly items: number;
+  readonly held: number;
+  readonly verdicts: Readonly<Partial<Record<Verdict, number>>>;
+}
+
+/** A webhook as received, with its items and deliveries. */
+export interface WebhookDetail extends WebhookView {
   readonly body: Buffer;
   /** `span`: byte range in the body; null: this version of the gateway splits the body differently. */
   readonly items: readonly (ItemView & { readonly span: Span | null })[];
-  /** `positions`: the items that the delivery carries. */
-  readonly deliveries: readonly (DeliveryView & { readonly positions: readonly number[] })[];
+  readonly deliveries: readonly DeliveryView[];
 }
 
 /** An item that carried or named a message id. */

@@ -1,5 +1,6 @@
-import type { JobStatus, Verdict } from '../model.js';
+import type { JobKind, JobStatus, Verdict } from '../model.js';
 import type { DeliveryView, RetryFilter } from './deliveries.js';
+import type { RunFilter } from './filters.js';
 import type { ItemDetail, ReleaseFilter } from './items.js';
 import type { Page, PageRequest } from './paging.js';
 
@@ -22,8 +23,13 @@ export interface Jobs {
   step(): Promise<number | null>;
   /** Steps that are done stay done; a job that is over stays unchanged. @throws GatewayError GW_NOT_FOUND */
   cancel(id: string): Promise<JobView>;
-  list(page: PageRequest): Promise<Page<JobView>>;
+  list(page: PageRequest, filter?: JobFilter): Promise<Page<JobView>>;
   get(id: string): Promise<JobView | null>;
+}
+
+/** `channel`: the one that the job's own filter names. */
+export interface JobFilter extends RunFilter<JobStatus> {
+  readonly kind?: JobKind | undefined;
 }
 
 export type BulkWork =
@@ -42,6 +48,8 @@ export interface SurveyCounts {
   readonly count: number;
   /** How many each target would receive, by target id. */
   readonly byTarget: Readonly<Record<string, number>>;
+  /** How many each target has a delivery of already, by target id. A retry sends again, and has none. */
+  readonly alreadySent: Readonly<Record<string, number>>;
   /** How many have an item of each verdict. */
   readonly byVerdict: Readonly<Partial<Record<Verdict, number>>>;
 }
@@ -55,6 +63,8 @@ export type JobView = BulkWork & {
   readonly done: number;
   /** How many it left unchanged, because no target needs them any more. */
   readonly skipped: number;
+  /** How long its steps have taken together, with the pauses between them. */
+  readonly busyMs: number;
   readonly createdAt: number;
   readonly finishedAt: number | null;
 };

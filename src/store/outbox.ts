@@ -16,6 +16,12 @@ export interface Outbox {
    * whose body exceeds `bytes`. `nextDueAt`: when the next delivery that may be claimed is due; null: none waits.
    */
   claim(wanted: readonly ClaimWant[], leaseMs: number): Promise<Claimed>;
+  /**
+   * From now on `intake.record` may lease new deliveries of this target as it records them, without a claim: up to
+   * `offer.count`, until their bodies exceed `offer.bytes`. Each call replaces the previous offer; `count: 0` withdraws it.
+   * Not every delivery is leased that way: one that must wait for its chat, for example, is claimed as usual.
+   */
+  offer(targetId: string, offer: Offer): void;
   /** Saves the outcome of an attempt. Returns false if the lease is no longer the caller's (I5): nothing was changed. */
   settle(settlement: Settlement): Promise<boolean>;
   /**
@@ -60,10 +66,19 @@ export interface Claimed {
   readonly nextDueAt: number | null;
 }
 
+/** How many new deliveries of a target may be leased as they are recorded. */
+export interface Offer {
+  readonly count: number;
+  readonly bytes: number;
+  readonly leaseMs: number;
+}
+
 /** A claimed delivery, with everything that an attempt needs. */
 export interface Delivery {
   readonly id: string;
   readonly lease: number;
+  /** When its lease ends (I5), Unix milliseconds. */
+  readonly leaseEndsAt: number;
   readonly target: Target;
   readonly channel: string;
   readonly event: EventName;
@@ -89,9 +104,9 @@ export interface Settlement {
   readonly id: string;
   readonly lease: number;
   readonly status: DeliveryStatus;
-  /** When it is due again; only with status `pending`. */
+  /** When it is due again; only with status `pending`. Left out: since before, because it is returned without an attempt. */
   readonly dueAt?: number;
-  /** Null: no attempt was made (expired before it, or returned at shutdown). */
+  /** Null: no attempt was made (expired before it, or returned). */
   readonly attempt: Attempt | null;
   /** The `lastError` to show; left out: the attempt's error, or without an attempt the previous one. */
   readonly reason?: string;

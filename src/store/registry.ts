@@ -22,6 +22,7 @@ export interface Registry {
   /** Keeps `hasSetPersist` of an earlier connect, so that it can be undone. @throws GatewayError GW_NOT_FOUND (unknown channel) */
   rememberConnection(channel: string, connection: Connection): Promise<void>;
   forgetConnection(channel: string): Promise<void>;
+  /** All targets. The same list until one is added, changed or removed. */
   targets(): Promise<readonly Target[]>;
   target(id: string): Promise<Target | null>;
   addTarget(target: Target): Promise<void>;

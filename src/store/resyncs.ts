@@ -1,5 +1,6 @@
 import type { Channel, Proof, ResyncMessageStatus, ResyncStatus } from '../model.js';
 import type { CallHistory, ChannelCalls, NewPause } from './calls.js';
+import type { RunFilter } from './filters.js';
 import type { Page, PageRequest } from './paging.js';
 
 /** Resyncs: the registered ids, the calls to Whapi that are due for them, and the outcome. */
@@ -49,7 +50,7 @@ export interface Resyncs {
   states(range: { readonly after: number; readonly before: number }, limit: number): Promise<readonly ResyncState[]>;
   /** The ids of those given whose resync is running. */
   stillRunning(ids: readonly string[]): Promise<ReadonlySet<string>>;
-  list(page: PageRequest): Promise<Page<ResyncView>>;
+  list(page: PageRequest, filter?: RunFilter<ResyncStatus>): Promise<Page<ResyncView>>;
   get(id: string): Promise<ResyncView | null>;
   messages(id: string, page: PageRequest, filter?: ResyncMessageFilter): Promise<Page<ResyncMessageView>>;
   report(id: string): Promise<ResyncReport | null>;

@@ -2,6 +2,7 @@ import { createServer } from 'node:http';
 import type { Socket } from 'node:net';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import { connectOptions } from '../../src/outgoing.js';
+import { startBot } from '../support/bot.js';
 import { deliveryOf, startDelivery } from '../support/delivery.js';
 import type { DeliveryStage } from '../support/delivery.js';
 import { startFarServer } from '../support/far.js';
@@ -127,6 +128,26 @@ describe('a host name with several addresses', () => {
       `127.0.0.2:${port} refused the connection (ECONNREFUSED); 127.0.0.3:${port} refused the connection (ECONNREFUSED): ` +
         'check that the server is running and listens on this port.',
     );
+  });
+});
+
+describe('a DNS lookup that does not answer', () => {
+  it('ends the attempt at its timeout, and the request is not sent if it answers after all', async () => {
+    const bot = await startBot();
+    const held: (() => void)[] = [];
+    const { lookup } = resolverOf('127.0.0.1');
+    const sender = startSender('private', (hostname, options, callback) => {
+      held.push(() => lookup(hostname, options, callback));
+    });
+    const url = `http://slow.example:${new URL(bot.url).port}/`;
+    const late = await sender.send(outgoing(url, { timeoutMs: 200 }));
+    expect(late.attempt).toMatchObject({ status: null, error: 'No answer within 200 ms.' });
+    expect(late.attempt.durationMs).toBeLessThan(connectOptions().timeout);
+    const next = sender.send(outgoing(url));
+    await until(() => expect(held).toHaveLength(2));
+    for (const answer of held) answer();
+    expect((await next).attempt).toMatchObject({ status: 200, error: null });
+    expect(bot.requests).toHaveLength(1);
   });
 });
 

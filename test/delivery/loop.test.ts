@@ -558,6 +558,7 @@ async function startLoopOn(
       );
       return await Promise.resolve({ deliveries, nextDueAt: null });
     },
+    offer: () => undefined,
     settle: async ({ id }) => {
       if (seen.sent.length <= broken.brokenSettlements) throw new Error('the disk is full');
       seen.settled.push(id);

@@ -55,6 +55,7 @@ async function deliver(store: Store, expected: number): Promise<{ readonly claim
           claims.push(wanted.length);
           return await outbox.claim(wanted, leaseMs);
         },
+        offer: (targetId, offer) => outbox.offer(targetId, offer),
         settle: async (settlement) => await outbox.settle(settlement),
       },
     },

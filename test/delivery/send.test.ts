@@ -11,6 +11,7 @@ import { WEBHOOK_SECRET } from '../support/client.js';
 import { startClock } from '../support/clock.js';
 import { deliveriesOf, deliveryOf, requestTo, startDelivery } from '../support/delivery.js';
 import { QUICK_RETRIES_MS, until } from '../support/intervals.js';
+import { outgoing, startSender } from '../support/sender.js';
 import { textWebhook } from '../support/texts.js';
 
 /** Valid JSON that no serializer would write this way. */
@@ -174,6 +175,17 @@ describe('the mode of a target', () => {
       'PUT /method/statuses?key=1',
     ]);
     expect(new Set(requests.map((request) => request.body.toString()))).toEqual(new Set([body]));
+  });
+
+  it('as_received follows the method and the path of each webhook, however many there are', async () => {
+    const bot = await startBot();
+    const sender = startSender('private');
+    const toBot = outgoing(`${bot.url}/hook`);
+    const paths = Array.from({ length: 60 }, (_, number) => `/part-${number}`);
+    for (const suffix of [...paths, ...paths])
+      for (const method of ['POST', 'PUT'] as const) await sender.send({ ...toBot, method, suffix });
+    const expected = paths.flatMap((path) => [`POST /hook${path}`, `PUT /hook${path}`]);
+    expect(bot.requests.map(({ method, url }) => `${method} ${url}`)).toEqual([...expected, ...expected]);
   });
 
   it('method gives each event its own verb and its body, also with DELETE', async () => {

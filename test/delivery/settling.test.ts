@@ -68,7 +68,7 @@ async function startStage(settings: Partial<Target> = {}, own: Partial<Effects> 
 
 /** Records messages of different chats and waits until the store has refused a settlement for each. */
 async function refuse(stage: Stage, ...ids: string[]): Promise<void> {
-  for (const id of ids) await record(stage.store, messages(message(id, `chat of ${id}`)));
+  for (const id of ids) stage.loop.handOver(await record(stage.store, messages(message(id, `chat of ${id}`))));
   stage.loop.wake();
   await until(() => expect(stage.refused).toBeGreaterThanOrEqual(ids.length));
 }
@@ -123,7 +123,7 @@ describe('a settlement that the store refuses', () => {
   it('keeps its slot, so that no more is sent than can be settled', async () => {
     const stage = await startStage({ concurrency: 2 });
     await refuse(stage, 'm-1', 'm-2');
-    await record(stage.store, messages(message('m-3', 'another chat')));
+    stage.loop.handOver(await record(stage.store, messages(message('m-3', 'another chat'))));
     stage.loop.wake();
     await until(() => expect(stage.refused).toBeGreaterThan(5));
     expect(stage.bot.requests).toHaveLength(2);
@@ -167,11 +167,11 @@ describe('a lease (I5)', () => {
     const late = answerLater();
     stage.isFull = false;
     stage.bot.answers.push(late.answer);
-    await record(stage.store, messages(message('m-1', 'one chat')));
+    stage.loop.handOver(await record(stage.store, messages(message('m-1', 'one chat'))));
     stage.loop.wake();
     await stage.bot.received(1);
     clock.advance(190_000);
-    await record(stage.store, messages(message('m-2', 'another chat')));
+    stage.loop.handOver(await record(stage.store, messages(message('m-2', 'another chat'))));
     stage.loop.wake();
     expect((await stage.bot.received(2)).map(({ ids }) => ids)).toEqual([['m-1'], ['m-2']]);
     late.give(200);

@@ -25,11 +25,54 @@ describe('GET /v1/deliveries', () => {
     }
     const shown = { target, channel: 'main', event: 'messages.post', verdicts: ['new'], attempts: 1 };
     const settled = { created_at: TIME, settled_at: TIME, next_attempt_at: null, waits_for: null, released: false };
+    const content = { positions: [0], lanes: 1, waits_for_delivery: null, expires_at: null };
+    const [webhook, bytes] = [expect.stringMatching(/^[0-9a-z]{11}$/) as unknown, textWebhook('a').length];
     const id = expect.stringMatching(/^dlv_[0-9a-z]{11}$/) as unknown;
     expect(await deliveriesOf(gateway)).toEqual([
-      { ...shown, ...settled, id, status: 'dead', last_error: 'The target answered 500.' },
-      { ...shown, ...settled, id, status: 'delivered', last_error: null },
+      { ...shown, ...settled, ...content, id, webhook, bytes, status: 'dead', last_error: 'The target answered 500.' },
+      { ...shown, ...settled, ...content, id, webhook, bytes, status: 'delivered', last_error: null },
     ]);
+  });
+
+  it('shows what of its webhook each carries, and how many bytes', async () => {
+    const { gateway, bot, target } = await withBot();
+    const archive = await gateway.addTarget({ name: 'archive', url: bot.url, deliver: ['new', 'duplicate'] });
+    await gateway.webhook(textWebhook('a'));
+    await gateway.settled();
+    const body = textWebhook('b', 'a', 'c');
+    await gateway.webhook(body);
+    await gateway.settled();
+    const [whole] = await deliveriesOf(gateway, `?target=${archive.id}`);
+    const [cut] = await deliveriesOf(gateway, `?target=${target}`);
+    expect(whole).toMatchObject({ positions: [0, 1, 2], bytes: body.length });
+    expect(cut).toMatchObject({ positions: [0, 2], webhook: whole?.webhook });
+    const { body: sent } = (await gateway.call<Detail>('GET', `/v1/deliveries/${cut?.id ?? ''}`)).body;
+    expect([sent.length, JSON.parse(sent)]).toMatchObject([cut?.bytes, { messages: [{ id: 'b' }, { id: 'c' }] }]);
+  });
+
+  it('names the delivery that one waits for, also across lanes, and when it expires', async () => {
+    const { gateway, bot } = await withBot({}, { max_age_seconds: 3600 });
+    const first = answerLater();
+    bot.answers.push(first.answer);
+    const at = Math.floor(Date.now() / 1000);
+    const inChat = (id: string, chat_id: string) => ({ id, chat_id, timestamp: at, type: 'text', text: { body: id } });
+    for (const messages of [[inChat('a', 'one')], [inChat('b', 'one'), inChat('c', 'two')], [inChat('d', 'two')]])
+      await gateway.webhook(JSON.stringify({ messages, event: { type: 'messages', event: 'post' } }));
+    await bot.received(1);
+    const [d, batch, a] = await deliveriesOf(gateway);
+    const waits = (each?: DeliveryJson) => [each?.waits_for, each?.waits_for_delivery, each?.lanes];
+    expect([waits(a), waits(batch), waits(d)]).toEqual([
+      [null, null, 1],
+      ['earlier_delivery', a?.id, 2],
+      ['earlier_delivery', a?.id, 1],
+    ]);
+    expect(d?.expires_at).toBe(new Date((at + 3600) * 1000).toISOString());
+    const { webhook, id } = d ?? { webhook: '', id: '' };
+    const detail = (await gateway.call<Detail>('GET', `/v1/deliveries/${id}`)).body;
+    const { deliveries } = (await gateway.call<{ deliveries: DeliveryJson[] }>('GET', `/v1/webhooks/${webhook}`)).body;
+    first.give(200);
+    for (const each of [detail, deliveries[0]])
+      expect(each).toMatchObject({ waits_for_delivery: a?.id, positions: [0] });
   });
 
   it('filters by status, target and channel, alone and together', async () => {

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { expectProblem, finishedJob, startApi } from '../support/api.js';
+import { expectProblem, finishedJob, pagesOf, startApi } from '../support/api.js';
 import type { DeliveryJson, List } from '../support/api.js';
 import { startBot } from '../support/bot.js';
 import type { Answer, Client } from '../support/client.js';
@@ -18,6 +18,12 @@ interface ItemJson {
   readonly rule: number;
   readonly held: boolean;
   readonly evidence: { resyncs: string[]; first_seen_at: string | null; first_webhook: string | null };
+}
+
+interface SummaryJson {
+  readonly id: string;
+  readonly channel: string;
+  readonly event: string;
 }
 
 interface WebhookJson {
@@ -200,6 +206,62 @@ describe('POST /v1/items/release', () => {
     }
     expectProblem(await releaseMany(gateway, { resync: 'rsy_none' }), 404, 'GW_NOT_FOUND');
     expect((await gateway.call('GET', '/v1/jobs')).body['data']).toEqual([]);
+  });
+});
+
+describe('a preview of a release', () => {
+  it('says how many items each target would be sent, and how many it was sent already', async () => {
+    const { gateway, bot, target } = await withHeld(3);
+    const late = await gateway.addTarget({ name: 'late', url: bot.url });
+    const [first] = await items(gateway, '?held=true');
+    await release(gateway, first?.id ?? '', { targets: [target] });
+    expect((await releaseMany(gateway, { dry_run: true })).body).toMatchObject({
+      count: 3,
+      by_target: { [target]: 2, [late.id]: 3 },
+      already_sent: { [target]: 1 },
+    });
+    const { body } = await releaseMany(gateway, { dry_run: true, targets: [target] });
+    expect(body).toMatchObject({ count: 2, by_target: { [target]: 2 }, already_sent: { [target]: 1 } });
+    expect(body['sample']).toHaveLength(2);
+  });
+});
+
+describe('GET /v1/webhooks', () => {
+  it('lists stored webhooks newest first, each with its verdicts and size', async () => {
+    const { gateway } = await withBot();
+    await gateway.addChannel({ name: 'shop' });
+    await register(gateway, 'lost');
+    const batch = textWebhook('ä', 'lost', 'b');
+    await gateway.webhook(batch, { suffix: '/messages/post' });
+    await gateway.webhook(RECEIPT);
+    await gateway.webhook(textWebhook('s'), { channel: 'shop' });
+    const [first, ...more] = (await pagesOf<SummaryJson>(gateway, '/v1/webhooks', 2)).flat();
+    expect([first?.channel, ...more.map(({ event }) => event)]).toEqual(['shop', 'statuses.post', 'messages.post']);
+    expect(more[1]).toMatchObject({
+      ...{ channel: 'main', method: 'POST', suffix: '/messages/post', audit: null, content_type: 'application/json' },
+      ...{ items: 3, held: 1, verdicts: { new: 2, restored: 1 }, bytes: Buffer.byteLength(batch) },
+    });
+    const detail = (await gateway.call<WebhookJson>('GET', `/v1/webhooks/${more[1]?.id ?? ''}`)).body;
+    expect(detail.items).toHaveLength(3);
+  });
+
+  it('filters by channel, event and time, and refuses what is no filter', async () => {
+    const { gateway } = await withBot();
+    for (const body of [textWebhook('a'), RECEIPT]) await gateway.webhook(body);
+    const found = async (query: string) =>
+      (await gateway.call<List<SummaryJson>>('GET', `/v1/webhooks${query}`)).body.data.map(({ event }) => event);
+    expect(await found('?event=statuses')).toEqual(['statuses.post']);
+    expect(await found('?event=messages.*&since=2020-01-01T00:00:00Z')).toEqual(['messages.post']);
+    expect(await found('?until=2020-01-01T00:00:00Z')).toEqual([]);
+    expect(await found('?channel=nobody')).toEqual([]);
+    for (const [query, path] of [
+      ['event=mesages', '/event'],
+      ['since=yesterday', '/since'],
+      ['verdict=new', '/verdict'],
+    ]) {
+      const answer = await gateway.call('GET', `/v1/webhooks?${query}`);
+      expect([query, expectProblem(answer, 400, 'GW_BAD_REQUEST')]).toEqual([query, [path]]);
+    }
   });
 });
 

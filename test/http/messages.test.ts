@@ -87,7 +87,9 @@ describe('GET /v1/messages', () => {
       ['held=yes', '/held'],
       ['held=', '/held'],
       ['channel=No%20Name', '/channel'],
-      ['since=2024-01-01T00:00:00Z', '/since'],
+      ['since=yesterday', '/since'],
+      ['event=mesages.post', '/event'],
+      ['rule=nine', '/rule'],
     ]) {
       const answer = await gateway.call('GET', `/v1/messages?${query}`);
       expect([query, expectProblem(answer, 400, 'GW_BAD_REQUEST')]).toEqual([query, [path]]);

@@ -7,7 +7,8 @@ import { temporaryFolder } from '../support/files.js';
 import { counted } from '../support/rows.js';
 
 const BOT = 1;
-const WEBHOOK = 7;
+/** Its deliveries have the ids that follow. */
+const WEBHOOK = 0;
 
 function openDb(): Db {
   const { db, close } = openDatabase(join(temporaryFolder(), 'gateway.db'));
@@ -15,7 +16,7 @@ function openDb(): Db {
   return db;
 }
 
-/** A delivery of webhook 7: of one item, or of the whole webhook. */
+/** A delivery of the webhook: of one item, or of the whole webhook. */
 function send(db: Db, id: number, position: number | null, target = BOT): void {
   db.prepare(
     `INSERT INTO deliveries (id, webhook_id, target, channel, status, seq, chats, blocked, due_at, attempts, tries,

@@ -4,14 +4,23 @@ import { Ids } from '../../src/store/rules/ids.js';
 import { BulkRelease, BulkRetry, NO_BOUNDS } from '../../src/store/sqlite/bulk.js';
 import type { BulkCursor } from '../../src/store/sqlite/bulk.js';
 import { openDatabase } from '../../src/store/sqlite/database.js';
+import { Leases } from '../../src/store/sqlite/leases.js';
 import type { Db } from '../../src/store/sqlite/database.js';
+import { ABOVE_ALL_IDS } from '../../src/store/sqlite/filters.js';
 import { HeldItems } from '../../src/store/sqlite/held-items.js';
 import { ItemViews } from '../../src/store/sqlite/item-views.js';
 import { DeliveryTables } from '../../src/store/sqlite/delivery-tables.js';
+import { HAS_STATUS } from '../../src/store/sqlite/resync-views.js';
+import { newestRuns } from '../../src/store/sqlite/run-lists.js';
 import { TargetCounts } from '../../src/store/sqlite/target-counts.js';
+import { NEVER_SEEN } from '../../src/store/sqlite/ledger-rows.js';
+import { LedgerMemory } from '../../src/store/sqlite/ledger-memory.js';
+import { RememberedIds } from '../../src/store/sqlite/remembered-ids.js';
 import { RegistryTables } from '../../src/store/sqlite/registry-tables.js';
+import { LaneOrder } from '../../src/store/sqlite/lane-order.js';
 import { ItemRelease } from '../../src/store/sqlite/item-release.js';
 import { DeliveryViews } from '../../src/store/sqlite/delivery-views.js';
+import { WebhookLists } from '../../src/store/sqlite/webhook-lists.js';
 import { temporaryFolder } from '../support/files.js';
 import type { DeliveryFilter } from '../../src/store/deliveries.js';
 import type { ItemFilter } from '../../src/store/items.js';
@@ -32,7 +41,7 @@ describe('lists and bulk jobs behind any number of delivered deliveries:', () =>
     const { plans, views } = open();
     await views.list({ status: 'pending', target: 'bot' }, ALL);
     expect(plans()).toEqual([
-      'SEARCH d USING COVERING INDEX deliveries_pending (target=? AND id>? AND id<?)',
+      'SEARCH d USING INDEX deliveries_pending (target=? AND id>? AND id<?)',
       'SEARCH d USING INDEX deliveries_pending (target=? AND id>? AND id<?)',
     ]);
   });
@@ -77,6 +86,9 @@ describe('lists and bulk jobs behind any number of delivered deliveries:', () =>
     [{ held: true, verdict: 'event' }, 'INDEX sightings_held'],
     [{ verdict: 'late', held: true }, 'INDEX sightings_by_rare_verdict'],
     [{ verdict: 'duplicate', messagesOnly: true, until: 9 }, 'INDEX sightings_by_rare_verdict'],
+    [{ rule: 9, channel: 'main' }, 'INDEX sightings_by_rare_verdict'],
+    [{ rule: 13, held: true }, 'INDEX sightings_by_rare_verdict'],
+    [{ rule: 10, event: 'messages' }, 'PRIMARY KEY'],
     [{ messageId: 'A', channel: 'main', verdict: 'duplicate' }, 'INDEX sightings_by_message'],
   ])('items filtered by %j are looked up in one index', async (filter, index) => {
     const { db, items, plans } = open();
@@ -87,6 +99,30 @@ describe('lists and bulk jobs behind any number of delivered deliveries:', () =>
     expect(walks.map((plan) => plan.includes(index) && plan.includes(inOrder))).toEqual([true, true]);
   });
 
+  it.each([{}, { event: 'quiet' }, { channel: 'main', since: 1, until: 2 }])(
+    'webhooks filtered by %j are read in the order of their ids, and their verdicts by primary key',
+    async (filter) => {
+      const { db } = open();
+      fill(db, 3);
+      const plans = plansOf(db, /^(SEARCH|SCAN|USE TEMP)/);
+      await new WebhookLists(db).webhooks(filter, ALL);
+      const walk = /^SEARCH (w|webhooks) USING (INTEGER PRIMARY KEY|PRIMARY KEY) \(rowid>\? AND rowid<\?\)$/;
+      const verdicts = ['SEARCH sightings USING PRIMARY KEY (webhook_id=?)', 'USE TEMP B-TREE FOR GROUP BY'];
+      expect(plans().filter((plan) => !walk.test(plan) && !verdicts.includes(plan))).toEqual([]);
+      expect(plans().filter((plan) => walk.test(plan))).toHaveLength(2);
+    },
+  );
+
+  it('runs are read in the order of their numbers, whatever the filter', async () => {
+    const { db, plans } = open();
+    const status = await Promise.all([
+      newestRuns(db, { from: 'jobs', conditions: [["filter ->> '$.channel' = ?", 'main']] }, ABOVE_ALL_IDS, 50),
+      newestRuns(db, { from: 'audits', conditions: [['status = ?', 'running']] }, ABOVE_ALL_IDS, 50),
+      newestRuns(db, { from: 'resyncs r', conditions: [[HAS_STATUS.running]] }, ABOVE_ALL_IDS, 50),
+    ]);
+    expect([status, plans()]).toEqual([[[], [], []], []]);
+  });
+
   it('a few old pending deliveries are found behind 100,000 delivered ones', async () => {
     const { db, views } = open();
     fill(db, 100_000);
@@ -95,19 +131,20 @@ describe('lists and bulk jobs behind any number of delivered deliveries:', () =>
   });
 
   it('items of a resync are looked up by the keys of its ids', async () => {
-    const { db, items, plans } = open();
+    const { db, items, ids, plans } = open();
     register(db, 'rsy');
+    ids.insert(Buffer.alloc(16), { ...NEVER_SEEN, lastSeenAt: 1, webhookId: 1, position: 0 });
     await items.items({ resync: 'rsy', held: true, since: 1 }, ALL);
     const temporary = 'USE TEMP B-TREE FOR ORDER BY'; // It sorts one slice of ids.
     const byKey = plans().filter((plan) => plan.includes('INDEX sightings_by_message (message_key=?'));
-    const others = plans().filter((plan) => !byKey.includes(plan) && plan !== FIRST_OF_MESSAGE);
+    const others = plans().filter((plan) => !byKey.includes(plan) && plan !== FIRST_OF_MESSAGE && !PLACES.test(plan));
     expect([byKey.length, others]).toEqual([1, [temporary, temporary]]);
   });
 
   it("held items of a message, or of a resync's ids, are looked up by key", () => {
     const { db, registry, plans } = open();
     expect(new HeldItems(db, registry).countForMessage(Buffer.alloc(16))).toBe(0);
-    const looks = plans().filter((plan) => !plan.startsWith('SCAN json_each'));
+    const looks = plans().filter((plan) => !plan.startsWith('SCAN json_each') && !plan.startsWith('SEARCH d '));
     expect([...new Set(looks)]).toEqual(['SEARCH s USING INDEX sightings_held_messages (message_key=?)']);
   });
 
@@ -136,6 +173,9 @@ describe('lists and bulk jobs behind any number of delivered deliveries:', () =>
   });
 });
 
+/** The list of places in the ledger that is read, and written into no table. */
+const PLACES = /^SCAN (p VIRTUAL TABLE|json_each)/;
+
 /** The sighting that the ledger points to. */
 const FIRST_OF_MESSAGE = 'SEARCH s USING PRIMARY KEY (webhook_id=? AND position=?)';
 
@@ -154,7 +194,7 @@ function register(db: Db, id: string): void {
   db.exec(`
     INSERT INTO resyncs (number, id, channel, deliver_unseen, window_seconds, created_at) VALUES (1, '${id}', 'main', 0, 1, 0);
     INSERT INTO resync_messages (resync, position, message_id, key, channel, status, calls, polls, refused, closed)
-      VALUES (1, 0, 'A', x'00', 'main', 'queued', 0, 0, 0, 0);`);
+      VALUES (1, 0, 'A', zeroblob(16), 'main', 'queued', 0, 0, 0, 0);`);
 }
 
 function open() {
@@ -163,12 +203,14 @@ function open() {
   const registry = new RegistryTables(db);
   const outbox = new DeliveryTables(db, new Ids(0), registry, new TargetCounts(db, registry));
   const held = new HeldItems(db, registry);
+  const ids = new RememberedIds(db, new LedgerMemory(db));
   const retry = new BulkRetry(db, registry, outbox);
-  const release = new BulkRelease(db, registry, new ItemRelease(db, registry, outbox, held), held);
+  const release = new BulkRelease(db, registry, new ItemRelease(db, registry, outbox, held, ids), held);
   return {
     db,
-    views: new DeliveryViews(db),
-    items: new ItemViews(db, held),
+    views: new DeliveryViews(db, new Leases(), new LaneOrder(db)),
+    ids,
+    items: new ItemViews(db, held, ids),
     registry,
     retry,
     release,
@@ -180,7 +222,7 @@ function open() {
  * The query plans of all SQL from now on: the indexes that SQLite uses for the rows of a list, and every step that
  * would scan a whole table or sort it.
  */
-function plansOf(db: Db): () => string[] {
+function plansOf(db: Db, shown = /^SEARCH (d|s|sightings) |SCAN|TEMP/): () => string[] {
   const prepare = db.prepare;
   const texts: string[] = [];
   db.prepare = (sql: string) => {
@@ -191,7 +233,7 @@ function plansOf(db: Db): () => string[] {
     texts.flatMap((sql) => {
       const values = Array<null>(sql.split('?').length - 1).fill(null);
       const steps = prepare<unknown[], { detail: string }>(`EXPLAIN QUERY PLAN ${sql}`).all(...values);
-      return steps.map(({ detail }) => detail).filter((detail) => /^SEARCH (d|s|sightings) |SCAN|TEMP/.test(detail));
+      return steps.map(({ detail }) => detail).filter((detail) => shown.test(detail));
     });
 }
 

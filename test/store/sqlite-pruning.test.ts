@@ -11,7 +11,16 @@ import type { StoreFixture } from '../support/store.js';
 const MANY = 3000;
 /** Rows that a step may remove: the place of a step's end is known to within what it checks at once. */
 const MOST_PER_STEP = 1002;
-const TABLES = ['webhooks', 'sightings', 'deliveries', 'resync_messages', 'jobs', 'ledger', 'fingerprints'];
+const TABLES = [
+  'webhooks',
+  'sightings',
+  'deliveries',
+  'resync_messages',
+  'jobs',
+  'ledger_recent',
+  'ledger_ids',
+  'fingerprints',
+];
 
 /** A store and a second connection to its file, on which the test counts rows. */
 async function withFile(): Promise<{ fixture: StoreFixture; db: Db }> {

@@ -29,6 +29,13 @@ export interface DeliveryJson {
   readonly waits_for: string | null;
   readonly settled_at: string | null;
   readonly last_error: string | null;
+  readonly released: boolean;
+  readonly webhook: string;
+  readonly positions: number[];
+  readonly bytes: number;
+  readonly lanes: number;
+  readonly waits_for_delivery: string | null;
+  readonly expires_at: string | null;
 }
 
 export interface ResyncJson {
@@ -73,6 +80,8 @@ export interface JobJson {
   readonly total: number;
   readonly done: number;
   readonly skipped: number;
+  readonly rate_per_minute: number | null;
+  readonly eta_seconds: number | null;
   readonly created_at: string;
   readonly finished_at: string | null;
 }

@@ -6,7 +6,10 @@ import type { Db } from '../../src/store/sqlite/database.js';
 import { temporaryFolder } from './files.js';
 
 /** Tables whose rows grow with traffic: a query that scans one gets slower every day. */
-const GROWING = ['webhooks', 'sightings', 'deliveries', 'lanes', 'ledger', 'chats', 'fingerprints', 'objects'];
+const GROWING = [
+  ...['webhooks', 'sightings', 'deliveries', 'lanes', 'chats', 'fingerprints', 'objects'],
+  ...['ledger_recent', 'ledger_ids', 'ledger_filters', 'ledger_before_runs'],
+];
 const SCAN = new RegExp(`^SCAN (${GROWING.join('|')}|[wsdl])\\b(?! USING (COVERING )?INDEX)`);
 
 const checked = new Set<string>();

@@ -1,6 +1,6 @@
 import type { Db } from '../../src/store/sqlite/database.js';
 
-/** A database that counts the rows that its statements return through `all`. */
+/** A database that counts the rows that its statements return through `all` and `iterate`. */
 export function counted(db: Db): { readonly db: Db; readonly rows: () => number } {
   let rows = 0;
   const prepare = (sql: string): unknown => {
@@ -10,6 +10,12 @@ export function counted(db: Db): { readonly db: Db; readonly rows: () => number 
         const found = statement.all(...values);
         rows += found.length;
         return found;
+      },
+      *iterate(...values: unknown[]) {
+        for (const row of statement.iterate(...values)) {
+          rows += 1;
+          yield row;
+        }
       },
     };
   };

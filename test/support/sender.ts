@@ -3,17 +3,18 @@ import type { Lookup } from '../../src/guard.js';
 import { createSender } from '../../src/delivery/send.js';
 import type { Outgoing, Sender } from '../../src/delivery/send.js';
 import { systemEffects } from '../../src/effects.js';
+import type { Effects } from '../../src/effects.js';
 import type { Target } from '../../src/model.js';
 import { guardOf } from './guard.js';
 import { target } from './store.js';
 
 /** The delivery sender on its own, for inputs that a whole gateway would refuse. It is closed after the test. */
-export function startSender(networks: string, lookup?: Lookup): Sender {
+export function startSender(networks: string, lookup?: Lookup, effects: Pick<Effects, 'now'> = systemEffects): Sender {
   const sender = createSender({
     openSecret: (sealed) => (sealed === '{}' ? sealed : `whsec_${Buffer.alloc(32, 7).toString('base64')}`),
     guard: guardOf(networks, lookup),
     gatewayId: 'gtw_test',
-    effects: systemEffects,
+    effects,
   });
   onTestFinished(async () => await sender.destroy());
   return sender;

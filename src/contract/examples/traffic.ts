@@ -1,5 +1,5 @@
 import type { Delivery, DeliveryDetail, RetryRequest } from '../deliveries.js';
-import type { Item, ItemReleaseRequest, Release, ReleaseRequest, Webhook } from '../items.js';
+import type { Item, ItemReleaseRequest, Release, ReleaseRequest, Webhook, WebhookSummary } from '../items.js';
 import type { Job, ReleaseSurvey, RetrySurvey, StartedJob } from '../jobs.js';
 import type { Explanation, Message, MessageReleaseRequest, Sighting } from '../messages.js';
 import type { Receipt } from '../webhooks.js';
@@ -41,6 +41,12 @@ export const delivery: Delivery = {
   settled_at: '2026-01-31T12:00:00.058Z',
   last_error: null,
   released: false,
+  webhook: '0000000001e',
+  positions: [0],
+  bytes: 214,
+  lanes: 1,
+  waits_for_delivery: null,
+  expires_at: null,
 };
 const attempt = { started_at: RECEIVED, duration_ms: 57, status: 200, error: null, response: null };
 export const deliveryDetail: DeliveryDetail = { ...delivery, log: [attempt], body: JSON.stringify(whapiWebhook) };
@@ -70,7 +76,7 @@ export const item: Item = {
   ...sighting,
   evidence: { resyncs: [resyncMessage.resync], first_seen_at: null, first_webhook: null },
 };
-export const webhook: Webhook = {
+const receivedWebhook = {
   id: sighting.webhook,
   channel: 'support',
   method: 'POST',
@@ -79,6 +85,13 @@ export const webhook: Webhook = {
   event: 'messages.post',
   received_at: RECEIVED,
   audit: null,
+};
+export const webhookSummary: WebhookSummary = {
+  ...receivedWebhook,
+  ...{ bytes: 214, items: 1, held: 1, verdicts: { restored: 1 } },
+};
+export const webhook: Webhook = {
+  ...receivedWebhook,
   body: JSON.stringify(whapiWebhook),
   items: [{ ...sighting, start: 13, end: 215 }],
   deliveries: [],
@@ -110,12 +123,14 @@ export const job: Job = {
   total: 120,
   done: 35,
   skipped: 0,
+  rate_per_minute: 4200,
+  eta_seconds: 2,
   created_at: '2026-01-31T14:00:00.000Z',
   finished_at: null,
 };
 export const startedJob: StartedJob = { ...job, done: 0, count: job.total, dry_run: false };
 const survey = { dry_run: true, count: 1, by_target: { [target.id]: 1 }, by_verdict: { restored: 1 } } as const;
-export const releaseSurvey: ReleaseSurvey = { ...survey, sample: [item] };
+export const releaseSurvey: ReleaseSurvey = { ...survey, already_sent: {}, sample: [item] };
 export const retrySurvey: RetrySurvey = {
   ...{ ...survey, by_verdict: { new: 1 } },
   sample: [{ ...delivery, status: 'dead', attempts: 10, last_error: 'the target answered 500' }],

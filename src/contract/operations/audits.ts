@@ -1,6 +1,7 @@
 import {
   AuditMessagePageSchema,
   AuditPageSchema,
+  AuditQuery,
   AuditReleaseRequestSchema,
   AuditReleaseSchema,
   AuditSchema,
@@ -27,7 +28,7 @@ export const listAudits = operation({
   tags: ['audits'],
   summary: 'List audits',
   description: 'Returns audits and seedings, newest first.',
-  querystring: pageQuery({}),
+  querystring: AuditQuery,
   response: { 200: ref(AuditPageSchema) },
 });
 

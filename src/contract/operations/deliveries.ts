@@ -6,9 +6,9 @@ import {
   RetryRequestSchema,
 } from '../deliveries.js';
 import { Id } from '../fields.js';
-import { JobPageSchema, JobSchema, RetryResultSchema } from '../jobs.js';
+import { JobPageSchema, JobQuery, JobSchema, RetryResultSchema } from '../jobs.js';
 import { operation } from '../operation.js';
-import { pageQuery, ref } from '../schema.js';
+import { ref } from '../schema.js';
 
 export const listDeliveries = operation({
   operationId: 'listDeliveries',
@@ -55,7 +55,7 @@ export const listJobs = operation({
   tags: ['jobs'],
   summary: 'List jobs',
   description: 'Returns the jobs, newest first.',
-  querystring: pageQuery({}),
+  querystring: JobQuery,
   response: { 200: ref(JobPageSchema) },
 });
 

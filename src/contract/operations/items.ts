@@ -5,7 +5,9 @@ import {
   ItemReleaseRequestSchema,
   ReleaseRequestSchema,
   ReleaseSchema,
+  WebhookQuery,
   WebhookSchema,
+  WebhookSummaryPageSchema,
 } from '../items.js';
 import { ReleaseResultSchema } from '../jobs.js';
 import {
@@ -46,6 +48,15 @@ export const releaseItems = operation({
   body: ref(ItemReleaseRequestSchema),
   response: { 202: ref(ReleaseResultSchema) },
   'x-errors': ['GW_NOT_FOUND', 'GW_CONFLICT'],
+});
+
+export const listWebhooks = operation({
+  operationId: 'listWebhooks',
+  tags: ['items'],
+  summary: 'List webhooks',
+  description: 'Returns the stored webhooks, newest first, without their content, and how their items were judged.',
+  querystring: WebhookQuery,
+  response: { 200: ref(WebhookSummaryPageSchema) },
 });
 
 export const getWebhook = operation({

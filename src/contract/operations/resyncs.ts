@@ -6,10 +6,11 @@ import {
   ResyncMessagePageSchema,
   ResyncMessageQuery,
   ResyncPageSchema,
+  ResyncQuery,
   ResyncReportSchema,
   ResyncSchema,
 } from '../resyncs.js';
-import { pageQuery, ref } from '../schema.js';
+import { ref } from '../schema.js';
 
 export const createResync = operation({
   operationId: 'createResync',
@@ -29,7 +30,7 @@ export const listResyncs = operation({
   tags: ['resyncs'],
   summary: 'List resyncs',
   description: 'Returns the resyncs, newest first.',
-  querystring: pageQuery({}),
+  querystring: ResyncQuery,
   response: { 200: ref(ResyncPageSchema) },
 });
 

@@ -8,6 +8,7 @@ import type { AuditCursor } from './audit-tables.js';
 import type { Db } from './database.js';
 import type { Recovery, WebhookRecorder } from './recorder.js';
 import type { RegistryTables } from './registry-tables.js';
+import type { RememberedIds } from './remembered-ids.js';
 
 interface AuditRow {
   number: number;
@@ -18,9 +19,9 @@ interface AuditRow {
 
 interface FoundRow {
   number: number;
+  key: Buffer;
   sentAt: number;
   json: Buffer;
-  isSeen: number;
 }
 
 interface ReleaseStep {
@@ -39,6 +40,7 @@ const EVENT: EventName = { type: 'messages', method: 'post' };
  */
 export class AuditMessageRelease {
   readonly #registry: RegistryTables;
+  readonly #ids: RememberedIds;
   readonly #recorder: WebhookRecorder;
   readonly #audit;
   readonly #unreleased;
@@ -46,13 +48,13 @@ export class AuditMessageRelease {
   readonly #markReleased;
   readonly #addReleased;
 
-  constructor(db: Db, registry: RegistryTables, recorder: WebhookRecorder) {
+  constructor(db: Db, registry: RegistryTables, ids: RememberedIds, recorder: WebhookRecorder) {
     this.#registry = registry;
+    this.#ids = ids;
     this.#recorder = recorder;
     this.#audit = db.prepare<[string], AuditRow>('SELECT number, kind, channel, status FROM audits WHERE id = ?');
     this.#unreleased = db.prepare<unknown[], FoundRow>(
-      `SELECT m.number, m.sent_at AS sentAt, m.json,
-         EXISTS (SELECT 1 FROM ledger l WHERE l.key = m.key AND l.first_seen_at IS NOT NULL) AS isSeen
+      `SELECT m.number, m.key, m.sent_at AS sentAt, m.json
        FROM audit_messages m
        WHERE m.audit = ? AND (m.sent_at, m.number) > (?, ?) AND m.released_at IS NULL
        ORDER BY m.sent_at, m.number LIMIT ?`,
@@ -76,7 +78,7 @@ export class AuditMessageRelease {
     const audit = this.#requireReleasable(id);
     const recovery = { auditId: id, targetIds: this.#receivers(audit.channel, targetIds) };
     const rows = this.#unreleased.all(audit.number, after.sentAt, after.number, limit);
-    const missing = rows.filter(({ isSeen }) => isSeen === 0);
+    const missing = rows.filter(({ key }) => !this.#ids.wasSeen(key));
     const channel = this.#registry.requireChannel(audit.channel);
     const deliveries = dryRun ? 0 : this.#record(missing, channel, recovery, now);
     if (!dryRun) this.#addReleased.run(missing.length, audit.number);

@@ -3,8 +3,9 @@ import { PLACEHOLDER_TYPE } from '../../model.js';
 import type { AuditKind, Channel, ListedMessage } from '../../model.js';
 import { messageKey } from '../rules/keys.js';
 import type { Db } from './database.js';
-import { WAS_SEEN } from './ledger.js';
+import { NEVER_SEEN } from './ledger-rows.js';
 import type { RegistryTables } from './registry-tables.js';
+import type { RememberedIds } from './remembered-ids.js';
 import type { AuditRequest, AuditRun, AuditWalk } from '../audits.js';
 
 interface AuditRow {
@@ -41,24 +42,20 @@ export class AuditTables {
   readonly #db: Db;
   readonly #registry: RegistryTables;
   readonly #row;
-  readonly #wasSeen;
+  readonly #ids: RememberedIds;
   readonly #insertMissing;
-  readonly #insertSeeded;
   readonly #resetCounts;
   readonly #saveWindow;
 
-  constructor(db: Db, registry: RegistryTables) {
+  constructor(db: Db, registry: RegistryTables, ids: RememberedIds) {
     this.#db = db;
     this.#registry = registry;
     this.#row = db.prepare<[string], AuditRow>('SELECT * FROM audits WHERE id = ?');
-    this.#wasSeen = db.prepare<[Buffer]>(WAS_SEEN).pluck();
+    this.#ids = ids;
     this.#insertMissing = db.prepare(
       `INSERT INTO audit_messages (audit, round, key, message_id, type, chat_id, sent_at, json, found_at)
        VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)
        ON CONFLICT (key, audit) DO UPDATE SET round = excluded.round, json = excluded.json`,
-    );
-    this.#insertSeeded = db.prepare(
-      'INSERT INTO ledger (key, last_seen_at, seeded_at) VALUES (?, ?, ?) ON CONFLICT (key) DO NOTHING',
     );
     this.#resetCounts = db.prepare('UPDATE audits SET listed = 0, seen = 0, missing = 0, older = 0 WHERE number = ?');
     this.#saveWindow = db.prepare<WindowCounts & { walk: string; number: number }>(
@@ -104,7 +101,9 @@ export class AuditTables {
   }
 
   #seedOne(key: Buffer, now: number): 'seeded' | 'seen' {
-    return this.#insertSeeded.run(key, now, now).changes > 0 ? 'seeded' : 'seen';
+    if (this.#ids.find(key)) return 'seen';
+    this.#ids.insert(key, { ...NEVER_SEEN, lastSeenAt: now, seededAt: now });
+    return 'seeded';
   }
 
   #compareOne(
@@ -114,7 +113,7 @@ export class AuditTables {
     round: number,
     now: number,
   ): 'seen' | 'older' | 'missing' {
-    if (this.#wasSeen.get(key) !== undefined) return 'seen';
+    if (this.#ids.wasSeen(key)) return 'seen';
     if (message.timestamp < Math.floor(row.memory_since / 1000)) return 'older';
     const { id, type, chatId, timestamp, json } = message;
     this.#insertMissing.run(row.number, round, key, id, type, chatId, timestamp, json, now);
@@ -134,17 +133,17 @@ export class AuditTables {
     const row = this.#row.get(id);
     if (row?.status !== 'running') return null;
     const rows = this.#db
-      .prepare<unknown[], { number: number; round: number; sentAt: number; isSeen: number }>(
-        `SELECT m.number, m.round, m.sent_at AS sentAt,
-           EXISTS (SELECT 1 FROM ledger l WHERE l.key = m.key AND l.first_seen_at IS NOT NULL) AS isSeen
+      .prepare<unknown[], { number: number; round: number; key: Buffer; sentAt: number }>(
+        `SELECT m.number, m.round, m.key, m.sent_at AS sentAt
          FROM audit_messages m WHERE m.audit = ? AND (m.sent_at, m.number) > (?, ?)
          ORDER BY m.sent_at, m.number LIMIT ?`,
       )
-      .all(row.number, after.sentAt, after.number, limit);
+      .all(row.number, after.sentAt, after.number, limit)
+      .map((found) => ({ ...found, isSeen: this.#ids.wasSeen(found.key) }));
     const round = row.walk === null ? 1 : parseWalk(row.walk).round;
-    const came = rows.filter((found) => found.round === round && found.isSeen === 1);
+    const came = rows.filter((found) => found.round === round && found.isSeen);
     const remove = this.#db.prepare('DELETE FROM audit_messages WHERE number = ?');
-    for (const found of rows) if (found.isSeen === 1 || found.round !== round) remove.run(found.number);
+    for (const found of rows) if (found.isSeen || found.round !== round) remove.run(found.number);
     this.#db
       .prepare('UPDATE audits SET seen = seen + ?, missing = missing - ? WHERE number = ?')
       .run(came.length, came.length, row.number);

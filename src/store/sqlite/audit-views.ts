@@ -3,8 +3,12 @@ import { decodeCursor, encodeCursor } from '../rules/ids.js';
 import { parseWalk } from './audit-tables.js';
 import type { Db } from './database.js';
 import { ABOVE_ALL_IDS } from './filters.js';
+import type { Condition } from './filters.js';
 import { paged } from './paging.js';
+import type { RememberedIds } from './remembered-ids.js';
+import { newestRuns } from './run-lists.js';
 import type { AuditMessageView, AuditView } from '../audits.js';
+import type { RunFilter } from '../filters.js';
 import type { Page, PageRequest } from '../paging.js';
 
 interface AuditRow {
@@ -28,21 +32,25 @@ interface AuditRow {
   error: string | null;
 }
 
-type FoundRow = AuditMessageView & { number: number };
+type FoundRow = Omit<AuditMessageView, 'firstSeenAt'> & { number: number; key: Buffer };
 
 /** Lists of audits and of the messages that never came; reads only. */
 export class AuditViews {
   readonly #db: Db;
+  readonly #ids: RememberedIds;
 
-  constructor(db: Db) {
+  constructor(db: Db, ids: RememberedIds) {
     this.#db = db;
+    this.#ids = ids;
   }
 
-  audits({ limit, cursor }: PageRequest): Page<AuditView> {
+  async audits({ limit, cursor }: PageRequest, { status, channel }: RunFilter<AuditStatus>): Promise<Page<AuditView>> {
     const [before = ABOVE_ALL_IDS] = cursor === null ? [] : decodeCursor(cursor, 1);
-    const rows = this.#db
-      .prepare<unknown[], AuditRow>('SELECT * FROM audits WHERE number < ? ORDER BY number DESC LIMIT ?')
-      .all(before, limit + 1);
+    const conditions: (Condition | false)[] = [
+      status !== undefined && ['status = ?', status],
+      channel !== undefined && ['channel = ?', channel],
+    ];
+    const rows = await newestRuns<AuditRow>(this.#db, { from: 'audits', conditions }, before, limit + 1);
     return paged(rows, limit, auditView, (row) => encodeCursor(row.number));
   }
 
@@ -55,20 +63,25 @@ export class AuditViews {
     const [sentAt = -1, number = 0] = cursor === null ? [] : decodeCursor(cursor, 2);
     const rows = this.#db
       .prepare<unknown[], FoundRow>(
-        `SELECT m.number, m.message_id AS messageId, m.type, m.chat_id AS chatId, m.sent_at AS sentAt,
-           m.found_at AS foundAt, m.released_at AS releasedAt, l.first_seen_at AS firstSeenAt
-         FROM audit_messages m LEFT JOIN ledger l ON l.key = m.key
+        `SELECT m.number, m.key, m.message_id AS messageId, m.type, m.chat_id AS chatId, m.sent_at AS sentAt,
+           m.found_at AS foundAt, m.released_at AS releasedAt
+         FROM audit_messages m
          WHERE m.audit = (SELECT number FROM audits WHERE id = ?) AND (m.sent_at, m.number) > (?, ?)
          ORDER BY m.sent_at, m.number LIMIT ?`,
       )
       .all(id, sentAt, number, limit + 1);
-    return paged(rows, limit, foundView, (row) => encodeCursor(row.sentAt, row.number));
+    return paged(
+      rows,
+      limit,
+      (row) => this.#foundView(row),
+      (row) => encodeCursor(row.sentAt, row.number),
+    );
   }
-}
 
-function foundView(row: FoundRow): AuditMessageView {
-  const { messageId, type, chatId, sentAt, foundAt, releasedAt, firstSeenAt } = row;
-  return { messageId, type, chatId, sentAt, foundAt, releasedAt, firstSeenAt };
+  #foundView({ key, messageId, type, chatId, sentAt, foundAt, releasedAt }: FoundRow): AuditMessageView {
+    const firstSeenAt = this.#ids.find(key)?.firstSeenAt ?? null;
+    return { messageId, type, chatId, sentAt, foundAt, releasedAt, firstSeenAt };
+  }
 }
 
 function auditView(row: AuditRow): AuditView {

@@ -1,6 +1,6 @@
 import { newId } from '../../effects.js';
 import type { Effects } from '../../effects.js';
-import type { ListedMessage } from '../../model.js';
+import type { AuditStatus, ListedMessage } from '../../model.js';
 import type { AuditMessageRelease } from './audit-release.js';
 import { AUDIT_START } from './audit-tables.js';
 import type { AuditCursor, AuditTables } from './audit-tables.js';
@@ -16,6 +16,7 @@ import type {
   AuditView,
   AuditWalk,
 } from '../audits.js';
+import type { RunFilter } from '../filters.js';
 import type { Page, PageRequest } from '../paging.js';
 
 /** Small enough that webhooks hardly wait: each message is one ledger lookup, and one write or one recorded webhook. */
@@ -87,8 +88,8 @@ export class SqliteAudits implements Audits {
     return total;
   }
 
-  async list(page: PageRequest): Promise<Page<AuditView>> {
-    return await read(() => this.#views.audits(page));
+  async list(page: PageRequest, filter: RunFilter<AuditStatus> = {}): Promise<Page<AuditView>> {
+    return await read(async () => await this.#views.audits(page, filter));
   }
 
   async get(id: string): Promise<AuditView | null> {

@@ -44,13 +44,15 @@ interface Slice {
   readonly next: BulkCursor | null;
 }
 
-/** A delivery or item that a step would send. */
+/** A delivery or item that a step would send; without targets: one that it would leave. */
 export interface FoundWork {
   /** The id of a delivery, or webhook and position of an item. */
   readonly place: BulkCursor;
   readonly verdicts: readonly Verdict[];
   /** Ids of targets. */
   readonly targets: readonly string[];
+  /** Ids of targets that have a delivery of the item already. */
+  readonly alreadySent?: readonly string[];
 }
 
 export interface Scanned extends Slice {

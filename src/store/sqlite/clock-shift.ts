@@ -25,8 +25,7 @@ export const SHIFT_START: ShiftCursor = { target: 0, id: 0 };
 export const STATUSES_TO_SHIFT: readonly ResyncMessageStatus[] = ['queued', 'requesting', 'waiting'];
 
 /**
- * Shifts due times back after the machine's clock was set back, in slices. Leases are due times too, so they keep their
- * length. Windows of resyncs are not shifted: a longer window is the safe side. For use inside a transaction.
+ * Shifts due times back after the machine's clock was set back, in slices. (Leases are shifted in memory.) Windows of resyncs are not shifted: a longer window is the safe side. For use inside a transaction.
  */
 export class ClockShift {
   readonly #endOfSlice;
@@ -39,18 +38,18 @@ export class ClockShift {
   constructor(db: Db) {
     this.#endOfSlice = db
       .prepare<[number, number], number>(
-        `SELECT id FROM deliveries WHERE target = ? AND id > ? AND status = 'pending'
+        `SELECT id FROM deliveries WHERE target = ? AND id > ? AND status = 'pending' AND blocked >= 0
          ORDER BY id LIMIT 1 OFFSET ${DELIVERIES_PER_COMMIT - 1}`,
       )
       .pluck();
     this.#nextTarget = db
       .prepare<[number], number>(
-        "SELECT target FROM deliveries WHERE target > ? AND status = 'pending' ORDER BY target LIMIT 1",
+        "SELECT target FROM deliveries WHERE target > ? AND status = 'pending' AND blocked >= 0 ORDER BY target LIMIT 1",
       )
       .pluck();
     this.#shiftDeliveries = db.prepare<[number, number, number, number, number, number]>(
       `UPDATE deliveries SET due_at = due_at - ?, resume_at = resume_at - ?
-       WHERE target = ? AND id > ? AND id <= ? AND status = 'pending' AND due_at > ?`,
+       WHERE target = ? AND id > ? AND id <= ? AND status = 'pending' AND blocked >= 0 AND due_at > ?`,
     );
     this.#callsAfter = db.prepare<[string, string, number, number, number], CallCursor>(
       `SELECT next_at AS nextAt, resync, position FROM resync_messages

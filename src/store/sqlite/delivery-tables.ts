@@ -1,21 +1,20 @@
 import { GatewayError } from '../../errors.js';
-import type { Attempt, DeliveryStatus, Streak, Target, Verdict } from '../../model.js';
+import type { Attempt, DeliveryStatus, Verdict } from '../../model.js';
 import { finish } from '../../slices.js';
 import type { Sliced } from '../../slices.js';
 import { appendAttempt, scheduleAfterFailure } from '../rules/attempts.js';
-import { parseEventName } from '../rules/event-names.js';
-import { deliveryId, parseDeliveryId } from '../rules/ids.js';
+import { parseDeliveryId } from '../rules/ids.js';
 import type { Ids } from '../rules/ids.js';
 import { KEY_BYTES } from '../rules/keys.js';
 import type { Db } from './database.js';
-import { DueDeliveries } from './due-deliveries.js';
-import type { DueRow } from './due-deliveries.js';
+import { DeliveryMemory } from './delivery-memory.js';
 import { Lanes } from './lanes.js';
+import type { Lease, Leases } from './leases.js';
 import { MetaTable } from './meta.js';
 import type { RegistryTables } from './registry-tables.js';
 import { WRITES_PER_SLICE } from './slices.js';
 import type { TargetCounts } from './target-counts.js';
-import type { ClaimWant, Claimed, Delivery, Due, Settlement } from '../outbox.js';
+import type { Settlement } from '../outbox.js';
 
 /** A delivery to insert, made by a recorded webhook or by a release. */
 export interface NewDelivery {
@@ -37,16 +36,10 @@ export interface NewDelivery {
 
 const LANE_BYTES_PER_SLICE = WRITES_PER_SLICE * KEY_BYTES;
 
-interface LeasedRow {
-  id: number;
-  target: number;
-  chats: Buffer;
-  seq: number;
-  log: string;
-  last_error: string | null;
-  resume_at: number | null;
-  asked: number;
-  streak: string | null;
+/** What a settlement adds to. */
+interface HistoryRow {
+  readonly log: string;
+  readonly last_error: string | null;
 }
 
 /** A step of a removal ends with the delivery that exceeds this: a webhook may have thousands of chats. */
@@ -54,6 +47,12 @@ const MAX_LANES_PER_STEP = 1000;
 
 /** Where the store keeps the greatest place that a retry has given to a delivery. */
 export const GREATEST_SEQ = 'greatest_seq';
+
+/**
+ * The value of `blocked` of a delivery that was leased as it was recorded and is in flight: it is in no index of due deliveries,
+ * and has no rows in its lanes.
+ */
+const IN_FLIGHT = -1;
 
 /** A settled delivery to send again. */
 export interface SettledRow {
@@ -72,11 +71,10 @@ export class DeliveryTables {
   readonly #registry: RegistryTables;
   readonly #lanes: Lanes;
   readonly #counts: TargetCounts;
+  readonly #leases: Leases;
   readonly #insert;
-  readonly #due: DueDeliveries;
-  readonly #longBody;
-  readonly #lease;
-  readonly #leasedBy;
+  readonly #history;
+  readonly #makeDue;
   readonly #keepPending;
   readonly #finish;
   readonly #requeue;
@@ -86,55 +84,43 @@ export class DeliveryTables {
   readonly #oldestPending;
   readonly #endOfRemoved;
 
-  constructor(db: Db, ids: Ids, registry: RegistryTables, counts: TargetCounts) {
+  constructor(db: Db, ids: Ids, registry: RegistryTables, counts: TargetCounts, memory = new DeliveryMemory()) {
     this.#db = db;
     this.#ids = ids;
     this.#registry = registry;
-    this.#lanes = new Lanes(db);
+    this.#lanes = new Lanes(db, memory.lanes);
     this.#counts = counts;
+    this.#leases = memory.leases;
     this.#insert = db.prepare(
       `INSERT INTO deliveries (id, webhook_id, target, channel, status, seq, chats, blocked, due_at, attempts, tries, verdicts,
          positions, body, newest_message_at, created_at, released, log)
        VALUES (?, ?, ?, ?, 'pending', ?, ?, ?, ?, 0, 0, ?, ?, ?, ?, ?, ?, '[]')`,
     );
-    this.#due = new DueDeliveries(db);
-    this.#longBody = db
-      .prepare<[number], Buffer>(
-        'SELECT coalesce(d.body, w.body) FROM deliveries d JOIN webhooks w ON w.id = d.webhook_id WHERE d.id = ?',
-      )
-      .pluck();
-    this.#lease = db.prepare('UPDATE deliveries SET lease = ?, due_at = ? WHERE id = ?');
-    // I5: only the holder of the lease settles.
-    this.#leasedBy = db.prepare<[number, number], LeasedRow>(
-      `SELECT id, target, chats, seq, log, last_error, resume_at, asked, streak FROM deliveries WHERE id = ? AND lease = ? AND status = 'pending'`,
-    );
+    this.#history = db.prepare<[number], HistoryRow>('SELECT log, last_error FROM deliveries WHERE id = ?');
+    this.#makeDue = db.prepare<[number, number]>('UPDATE deliveries SET blocked = 0, due_at = ? WHERE id = ?');
     this.#keepPending = db.prepare(
-      `UPDATE deliveries SET lease = NULL, due_at = ?, resume_at = ?, asked = ?, tries = tries + ?, attempts = attempts + ?,
-         log = ?, last_error = ?, streak = ? WHERE id = ?`,
+      `UPDATE deliveries SET blocked = 0, due_at = ?, resume_at = ?, asked = ?, tries = ?, attempts = ?, log = ?, last_error = ?, streak = ?
+       WHERE id = ?`,
     );
     this.#finish = db.prepare(
-      `UPDATE deliveries SET lease = NULL, resume_at = NULL, asked = 0, streak = NULL, status = ?, cause = ?, settled_at = ?, tries = tries + ?,
-         attempts = attempts + ?, log = ?, last_error = ? WHERE id = ?`,
+      `UPDATE deliveries SET blocked = 0, resume_at = NULL, asked = 0, streak = NULL, status = ?, cause = ?, settled_at = ?, tries = ?,
+         attempts = ?, log = ?, last_error = ? WHERE id = ?`,
     );
     // A retry of an expired delivery sends it however old its message is.
     this.#requeue = db.prepare(
       `UPDATE deliveries SET status = 'pending', cause = NULL, settled_at = NULL, tries = 0, seq = ?, blocked = ?, due_at = ?,
          newest_message_at = CASE status WHEN 'expired' THEN NULL ELSE newest_message_at END WHERE id = ?`,
     );
-    // I5: a leased delivery keeps its lease.
     this.#bringForward = db.prepare<{ id: number; now: number }>(
-      `UPDATE deliveries SET resume_at = coalesce(resume_at, due_at), due_at = @now
-       WHERE id = @id AND lease IS NULL AND due_at > @now`,
+      'UPDATE deliveries SET resume_at = coalesce(resume_at, due_at), due_at = @now WHERE id = @id AND due_at > @now',
     );
-    this.#requestRetry = db.prepare<{ id: number }>(
-      'UPDATE deliveries SET asked = 1 WHERE id = @id AND lease IS NOT NULL',
-    );
+    this.#requestRetry = db.prepare<[number]>('UPDATE deliveries SET asked = 1 WHERE id = ?');
     this.#meta = new MetaTable(db);
-    this.#oldestPending = db.prepare<[number, number], Pick<LeasedRow, 'id' | 'chats' | 'seq'>>(
-      "SELECT id, chats, seq FROM deliveries WHERE target = ? AND status = 'pending' ORDER BY id LIMIT ?",
+    this.#oldestPending = db.prepare<[number, number], { id: number; chats: Buffer; seq: number }>(
+      "SELECT id, chats, seq FROM deliveries WHERE target = ? AND status = 'pending' AND blocked >= 0 ORDER BY id LIMIT ?",
     );
     this.#endOfRemoved = db.prepare<[number, number]>(
-      `UPDATE deliveries SET status = 'dead', settled_at = ?, lease = NULL, last_error = 'The target was removed.' WHERE id = ?`,
+      `UPDATE deliveries SET status = 'dead', blocked = 0, settled_at = ?, last_error = 'The target was removed.' WHERE id = ?`,
     );
   }
 
@@ -152,6 +138,28 @@ export class DeliveryTables {
       const lanes = delivery.lanes.subarray(from, from + LANE_BYTES_PER_SLICE);
       blocked += this.#lanes.join(delivery.target, lanes, id, id);
     }
+    this.#insertRow(id, delivery, blocked, now);
+    return id;
+  }
+
+  /**
+   * Inserts a delivery that is leased from its commit on (I5): it needs no place in its lanes, and no claim. Null: another one
+   * is in its lanes, and nothing was inserted.
+   */
+  addLeased(delivery: NewDelivery, now: number, until: number): Lease | null {
+    const { target, channel, lanes } = delivery;
+    const id = this.#ids.next(now);
+    if (!this.#lanes.hold(target, lanes, id)) return null;
+    this.#insertRow(id, delivery, IN_FLIGHT, now);
+    const lease: Lease = {
+      ...{ id, token: this.#leases.nextToken(), until, target, channel, lanes, seq: id, createdAt: now },
+      ...{ attempts: 0, tries: 0, resumeAt: null, streak: null, isRetryRequested: false, isBorn: true },
+    };
+    this.#leases.add(lease);
+    return lease;
+  }
+
+  #insertRow(id: number, delivery: NewDelivery, blocked: number, now: number): void {
     this.#insert.run(
       id,
       delivery.webhookId,
@@ -169,100 +177,71 @@ export class DeliveryTables {
       delivery.released === true ? 1 : 0,
     );
     this.#counts.added(delivery.target);
-    return id;
   }
 
-  /** A read: see `Outbox.due`. */
-  due(now: number): Due {
-    const first = this.#due.firstByTarget();
-    const targetIds = new Set<string>();
-    let nextDueAt = Infinity;
-    if (first.size > 0) {
-      for (const [id, { number }] of this.#registry.targets()) {
-        const dueAt = first.get(number) ?? Infinity;
-        if (dueAt <= now) targetIds.add(id);
-        else nextDueAt = Math.min(nextDueAt, dueAt);
-      }
+  /** Makes due what an earlier process had leased as it was recorded. Its lanes were in the memory of that process. */
+  recoverInFlight(now: number): void {
+    const inFlight = this.#db.prepare<[], SettledRow & { seq: number }>(
+      "SELECT id, target, chats, seq FROM deliveries WHERE status = 'pending' AND blocked < 0",
+    );
+    for (const { id, target, chats, seq } of inFlight.all()) {
+      this.#lanes.store(target, chats, seq, id);
+      this.#makeDue.run(now, id);
     }
-    return { targetIds, nextDueAt: nextDueAt === Infinity ? null : nextDueAt };
-  }
-
-  /** Leases due deliveries: see `Outbox.claim`. */
-  claim(wanted: readonly ClaimWant[], now: number, leaseMs: number): Claimed {
-    const deliveries: Delivery[] = [];
-    let nextDueAt = Infinity;
-    for (const want of wanted) {
-      const found = this.#registry.targets().get(want.targetId);
-      if (!found) continue; // removed since the caller listed its targets
-      const taken = this.#due
-        .pick(found.number, want, now)
-        .map((row) => this.#leaseOut(row, found.target, now, now + leaseMs));
-      deliveries.push(...taken);
-      const retries = taken.filter(({ attempts }) => attempts > 0).length;
-      nextDueAt = Math.min(nextDueAt, this.#due.nextAt(found.number, want, retries));
-    }
-    return { deliveries, nextDueAt: nextDueAt === Infinity ? null : nextDueAt };
-  }
-
-  #leaseOut(row: DueRow, target: Target, now: number, until: number): Delivery {
-    const lease = this.#ids.next(now);
-    this.#lease.run(lease, until, row.id);
-    const body = row.body ?? this.#longBody.get(row.id);
-    if (!body) throw new GatewayError('GW_INTERNAL', `The webhook of delivery ${row.id} is missing.`);
-    return {
-      id: deliveryId(row.id),
-      lease,
-      target,
-      channel: row.channel,
-      event: parseEventName(row.event),
-      method: row.method,
-      suffix: row.suffix,
-      contentType: row.content_type,
-      body,
-      verdicts: row.verdicts.split(',') as Verdict[],
-      attempts: row.tries,
-      besideSchedule: row.resume_at !== null,
-      streak: row.streak === null ? null : (JSON.parse(row.streak) as Streak),
-      via: row.via,
-      newestMessageAt: row.newest_message_at,
-    };
   }
 
   /** Writes the outcome of an attempt. Returns false when the lease has passed to another claim (I5). */
-  settle({ id, lease, status, dueAt, attempt, reason, cause, streak }: Settlement, now: number): boolean {
-    const row = this.#leasedBy.get(parseDeliveryId(id) ?? 0, lease);
-    if (!row) return false;
-    const attemptsMade = attempt ? 1 : 0;
-    const scheduledMade = attempt && row.resume_at === null ? 1 : 0;
-    const log = attempt ? JSON.stringify(appendAttempt(JSON.parse(row.log) as Attempt[], attempt)) : row.log;
-    const error = reason ?? (attempt ? attempt.error : row.last_error);
-    if (status === 'pending') {
-      const before = { dueAt: dueAt ?? now, resumeAt: row.resume_at, isRetryRequested: row.asked === 1 };
-      const next = attempt ? scheduleAfterFailure(before, before.dueAt, now) : before;
-      const nextStreak = streak === undefined ? row.streak : streak && JSON.stringify(streak);
-      this.#keepPending.run(
-        next.dueAt,
-        next.resumeAt,
-        Number(next.isRetryRequested),
-        scheduledMade,
-        attemptsMade,
-        log,
-        error,
-        nextStreak,
-        row.id,
-      );
-    } else {
-      this.#finish.run(status, cause ?? null, now, scheduledMade, attemptsMade, log, error, row.id);
-      this.#lanes.leave(row.target, row.chats, row.seq);
-      this.#counts.settled(row.target);
-      if (status === 'dead') this.#counts.endedDead(row.id, row.target, cause, now);
-    }
+  settle(settlement: Settlement, now: number): boolean {
+    const lease = this.#leases.get(parseDeliveryId(settlement.id) ?? 0);
+    // I5: only the holder of the lease settles.
+    if (lease?.token !== settlement.lease) return false;
+    this.#leases.remove(lease);
+    if (settlement.status === 'pending') this.#return(lease, settlement, now);
+    else this.#end(lease, settlement, settlement.status, now);
     return true;
   }
 
-  /** Ends the leases of the process before this one: with SQLite there is only one process at a time. */
-  dropLeases(now: number): void {
-    this.#db.prepare('UPDATE deliveries SET lease = NULL, due_at = ? WHERE lease IS NOT NULL').run(now);
+  #return(lease: Lease, settlement: Settlement, now: number): void {
+    const { attempt, dueAt, streak } = settlement;
+    // Returned without an attempt: it is due since before, and the claim has changed nothing in its row.
+    if (attempt === null && dueAt === undefined && !lease.isBorn) return;
+    const made = attemptsAfter(lease, attempt);
+    const { log, lastError } = this.#historyAfter(lease, settlement);
+    if (lease.isBorn) this.#lanes.store(lease.target, lease.lanes, lease.seq, lease.id);
+    const before = { ...lease, dueAt: dueAt ?? Math.min(lease.createdAt, now) };
+    const next = attempt ? scheduleAfterFailure(before, before.dueAt, now) : before;
+    this.#keepPending.run(
+      next.dueAt,
+      next.resumeAt,
+      Number(next.isRetryRequested),
+      made.tries,
+      made.attempts,
+      log,
+      lastError,
+      streak === undefined ? lease.streak : streak && JSON.stringify(streak),
+      lease.id,
+    );
+  }
+
+  #end(lease: Lease, settlement: Settlement, status: DeliveryStatus, now: number): void {
+    const { id, target, lanes, seq } = lease;
+    const { attempt, cause } = settlement;
+    const made = attemptsAfter(lease, attempt);
+    const { log, lastError } = this.#historyAfter(lease, settlement);
+    this.#finish.run(status, cause ?? null, now, made.tries, made.attempts, log, lastError, id);
+    if (lease.isBorn) this.#lanes.free(target, lanes);
+    else this.#lanes.leave(target, lanes, seq);
+    this.#counts.settled(target);
+    if (status === 'dead') this.#counts.endedDead(id, target, cause, now);
+  }
+
+  /** The log and the last error after a settlement. Only the first attempt needs no look at what is stored. */
+  #historyAfter({ id, attempts }: Lease, { attempt, reason }: Settlement): { log: string; lastError: string | null } {
+    if (attempt && attempts === 0) return { log: JSON.stringify([attempt]), lastError: reason ?? attempt.error };
+    const { log = '[]', last_error: lastError = null } = this.#history.get(id) ?? {};
+    if (!attempt) return { log, lastError: reason ?? lastError };
+    const appended = JSON.stringify(appendAttempt(JSON.parse(log) as Attempt[], attempt));
+    return { log: appended, lastError: reason ?? attempt.error };
   }
 
   /** Retries a delivery manually: see `Outbox.retry`. @throws GatewayError GW_NOT_FOUND, GW_CONFLICT */
@@ -279,11 +258,13 @@ export class DeliveryTables {
     if (![...this.#registry.targets().values()].some(({ number }) => number === row.target)) {
       throw new GatewayError('GW_CONFLICT', 'The target of this delivery was removed, so it cannot be sent again.');
     }
-    if (row.status === 'pending') {
-      this.#bringForward.run({ id: row.id, now });
-      this.#requestRetry.run({ id: row.id });
-    } else {
-      this.requeue(row, now);
+    const lease = this.#leases.get(row.id);
+    if (row.status !== 'pending') this.requeue(row, now);
+    else if (!lease) this.#bringForward.run({ id: row.id, now });
+    else {
+      // I5: a leased delivery keeps its lease. The request is stored too: it outlives a crash.
+      this.#requestRetry.run(row.id);
+      this.#leases.add({ ...lease, isRetryRequested: true });
     }
   }
 
@@ -297,12 +278,16 @@ export class DeliveryTables {
 
   /** Ends at most `limit` pending deliveries of a removed target as dead. Returns whether more may be left. */
   endSomeOfRemoved(target: number, limit: number, now: number): boolean {
-    const rows = this.#oldestPending.all(target, limit);
+    const born = [...this.#leases.of(target).born.values()].slice(0, limit);
+    const inFlight = born.map(({ id, lanes: chats, seq }) => ({ id, chats, seq }));
+    const rows = [...inFlight, ...this.#oldestPending.all(target, limit - inFlight.length)];
     let ended = 0;
     let lanes = 0;
     for (const { id, chats, seq } of rows) {
       if (lanes >= MAX_LANES_PER_STEP) break;
       this.#endOfRemoved.run(now, id);
+      const lease = this.#leases.get(id);
+      if (lease) this.#leases.remove(lease);
       this.#lanes.drop(target, chats, seq);
       ended += 1;
       lanes += chats.length / KEY_BYTES;
@@ -315,4 +300,13 @@ export class DeliveryTables {
   forgetCounts(target: number): void {
     this.#counts.remove(target);
   }
+}
+
+/** How many attempts were made after this one. */
+function attemptsAfter(
+  { tries, attempts, resumeAt }: Lease,
+  attempt: Attempt | null,
+): { tries: number; attempts: number } {
+  if (!attempt) return { tries, attempts };
+  return { tries: resumeAt === null ? tries + 1 : tries, attempts: attempts + 1 };
 }

@@ -1,7 +1,14 @@
 import type { Attempt, DeliveryStatus, DeliveryWait, Verdict } from '../../model.js';
-import { decodeCursor, deliveryId, encodeCursor, parseDeliveryId } from '../rules/ids.js';
+import { SECOND_MS } from '../../durations.js';
+import { inSlices } from '../../event-loop.js';
+import { finish } from '../../slices.js';
+import { decodeCursor, deliveryId, encodeCursor, encodeNumber, parseDeliveryId } from '../rules/ids.js';
+import { KEY_BYTES } from '../rules/keys.js';
 import type { Db } from './database.js';
+import type { Leases } from './leases.js';
 import { ABOVE_ALL_IDS, allOf, deliveryRange, deliveryConditions, leastMatchingId } from './filters.js';
+import type { LaneOrder } from './lane-order.js';
+import type { RangeFilter } from './filters.js';
 import { paged } from './paging.js';
 import { ROWS_PER_SLICE, yieldToCommits } from './slices.js';
 import type { DeliveryDetail, DeliveryFilter, DeliveryView, WaitingDelivery } from '../deliveries.js';
@@ -22,54 +29,84 @@ export interface DeliveryRow {
   last_error: string | null;
   log: string;
   enabled: number;
-  lease: number | null;
   breaker: string | null;
   released: number;
+  webhook_id: number;
+  positions: string | null;
+  bytes: number;
+  lane_bytes: number;
+  newest_message_at: number | null;
+  max_age_seconds: number | null;
 }
 
 export const DELIVERY_COLUMNS = `d.id, d.status, t.id AS target_id, d.channel, w.event, d.verdicts, d.blocked, d.due_at,
-  d.attempts, d.created_at, d.settled_at, d.last_error, d.log, d.released, d.lease, t.enabled,
-  (SELECT state FROM breakers b WHERE b.target = d.target) AS breaker`;
+  d.attempts, d.created_at, d.settled_at, d.last_error, d.log, d.released, t.enabled,
+  d.webhook_id, d.positions, length(coalesce(d.body, w.body)) AS bytes, length(d.chats) AS lane_bytes,
+  d.newest_message_at, t.max_age_seconds, (SELECT state FROM breakers b WHERE b.target = d.target) AS breaker`;
 export const DELIVERY_TABLES =
   'deliveries d JOIN webhooks w ON w.id = d.webhook_id JOIN targets t ON t.number = d.target';
+
+/** The greatest time that a `Date` can hold; a sender may claim any time. */
+const LATEST_DATE = 8.64e15;
 
 /** Lists of deliveries, and single ones; reads only. */
 export class DeliveryViews {
   readonly #db: Db;
+  readonly #leases: Leases;
+  readonly #order: LaneOrder;
 
-  constructor(db: Db) {
+  constructor(db: Db, leases: Leases, order: LaneOrder) {
     this.#db = db;
+    this.#leases = leases;
+    this.#order = order;
   }
 
   /** Newest first. */
   async list(filter: DeliveryFilter, { limit, cursor }: PageRequest): Promise<Page<DeliveryView>> {
     const [before = ABOVE_ALL_IDS] = cursor === null ? [] : decodeCursor(cursor, 1);
     const rows: DeliveryRow[] = [];
-    for (const [at, each] of this.#byTarget(filter).entries()) {
+    for (const [at, each] of this.#ranges(filter).entries()) {
       if (at > 0) await yieldToCommits();
       rows.push(...(await this.#newestFirst(before, each, limit + 1)));
     }
     rows.sort((one, other) => other.id - one.id);
-    return paged(rows, limit, deliveryView, (row) => encodeCursor(row.id));
+    const page = paged(
+      rows,
+      limit,
+      (row) => row,
+      (row) => encodeCursor(row.id),
+    );
+    const data: DeliveryView[] = [];
+    for (const row of page.data) data.push(deliveryView(row, this.#leases, await inSlices(this.#order.frontOf(row))));
+    return { ...page, data };
   }
 
   /**
-   * The index of pending deliveries is by target, so a list of all reads it target by target. Removed targets have some only
-   * until their removal is complete.
+   * The indexes of pending deliveries are by target, so a list of all reads them target by target. Removed targets have some
+   * only until their removal is complete.
    */
-  #byTarget(filter: DeliveryFilter): readonly DeliveryFilter[] {
-    if (filter.status !== 'pending' || filter.target !== undefined) return [filter];
-    const ids = this.#db
-      .prepare<[], string>(
-        'SELECT id FROM targets WHERE removed_at IS NULL OR number IN (SELECT target FROM removals WHERE target IS NOT NULL)',
+  #ranges(filter: DeliveryFilter): readonly RangeFilter[] {
+    if (filter.status !== 'pending') return [filter];
+    if (filter.target !== undefined) {
+      const ofOne = this.#db.prepare<[string], number>('SELECT number FROM targets WHERE id = ?').pluck();
+      return this.#rangesOf(filter, ofOne.get(filter.target) ?? 0);
+    }
+    const targets = this.#db
+      .prepare<[], { id: string; number: number }>(
+        `SELECT id, number FROM targets
+         WHERE removed_at IS NULL OR number IN (SELECT target FROM removals WHERE target IS NOT NULL)`,
       )
-      .pluck()
       .all();
-    return ids.map((target) => ({ ...filter, target }));
+    return targets.flatMap(({ id, number }) => this.#rangesOf({ ...filter, target: id }, number));
+  }
+
+  /** What is in flight since it was recorded has an index of its own. */
+  #rangesOf(filter: DeliveryFilter, target: number): readonly RangeFilter[] {
+    return this.#leases.of(target).born.size === 0 ? [filter] : [filter, { ...filter, isInFlight: true }];
   }
 
   /** Reads in slices, because the filter may match few of millions of deliveries. */
-  async #newestFirst(end: number, filter: DeliveryFilter, limit: number): Promise<DeliveryRow[]> {
+  async #newestFirst(end: number, filter: RangeFilter, limit: number): Promise<DeliveryRow[]> {
     const rows: DeliveryRow[] = [];
     let before = end;
     for (;;) {
@@ -83,7 +120,7 @@ export class DeliveryViews {
   }
 
   /** The first id of the slice that ends below `before`; null: the rows that are left fit into one slice. */
-  #startOfSlice(before: number, filter: DeliveryFilter): number | null {
+  #startOfSlice(before: number, filter: RangeFilter): number | null {
     const { where, values } = allOf(deliveryRange(filter, leastMatchingId(filter), before));
     const select = this.#db.prepare<unknown[], number>(
       `SELECT d.id FROM deliveries d WHERE ${where} ORDER BY d.id DESC LIMIT 1 OFFSET ${ROWS_PER_SLICE - 1}`,
@@ -91,7 +128,7 @@ export class DeliveryViews {
     return select.pluck().get(...values) ?? null;
   }
 
-  #rowsOfSlice(from: number, before: number, filter: DeliveryFilter, limit: number): DeliveryRow[] {
+  #rowsOfSlice(from: number, before: number, filter: RangeFilter, limit: number): DeliveryRow[] {
     const { where, values } = allOf([...deliveryRange(filter, from, before), ...deliveryConditions(filter)]);
     return this.#db
       .prepare<unknown[], DeliveryRow>(
@@ -106,9 +143,7 @@ export class DeliveryViews {
         `SELECT ${DELIVERY_COLUMNS}, coalesce(d.body, w.body) AS body FROM ${DELIVERY_TABLES} WHERE d.id = ?`,
       )
       .get(parseDeliveryId(publicId));
-    return row
-      ? { ...deliveryView(row), body: row.body.toString('utf8'), log: JSON.parse(row.log) as Attempt[] }
-      : null;
+    return row ? { ...this.#view(row), body: row.body.toString('utf8'), log: JSON.parse(row.log) as Attempt[] } : null;
   }
 
   /** Without its body and log. */
@@ -116,7 +151,11 @@ export class DeliveryViews {
     const row = this.#db
       .prepare<[number], DeliveryRow>(`SELECT ${DELIVERY_COLUMNS} FROM ${DELIVERY_TABLES} WHERE d.id = ?`)
       .get(id);
-    return row ? deliveryView(row) : null;
+    return row ? this.#view(row) : null;
+  }
+
+  #view(row: DeliveryRow): DeliveryView {
+    return deliveryView(row, this.#leases, finish(this.#order.frontOf(row)));
   }
 }
 
@@ -126,24 +165,42 @@ function waitOf({ blocked, enabled, breaker }: DeliveryRow): DeliveryWait | null
   return breaker === 'open' ? 'breaker' : null;
 }
 
-export function deliveryView(row: DeliveryRow): DeliveryView {
+/**
+ * While a delivery is in flight, its next attempt is due when its lease ends (I5).
+ * @param front the delivery at the front of the lanes in which it waits; null: it does not wait there
+ */
+export function deliveryView(row: DeliveryRow, leases: Leases, front: number | null): DeliveryView {
+  const verdicts = row.verdicts.split(',') as Verdict[];
+  const dueAt = leases.get(row.id)?.until ?? row.due_at;
   return {
     id: deliveryId(row.id),
     status: row.status,
     target: row.target_id,
     channel: row.channel,
     event: row.event,
-    verdicts: row.verdicts.split(',') as Verdict[],
+    verdicts,
     attempts: row.attempts,
     createdAt: row.created_at,
-    nextAttemptAt: row.status === 'pending' && row.blocked === 0 ? row.due_at : null,
+    nextAttemptAt: row.status === 'pending' && row.blocked <= 0 ? dueAt : null,
     waitsFor: row.status === 'pending' ? waitOf(row) : null,
     settledAt: row.settled_at,
     lastError: row.last_error,
     released: row.released === 1,
+    webhookId: encodeNumber(row.webhook_id),
+    positions: row.positions === null ? [...verdicts.keys()] : (JSON.parse(row.positions) as number[]),
+    bytes: row.bytes,
+    lanes: row.lane_bytes / KEY_BYTES,
+    waitsForDelivery: front === null ? null : deliveryId(front),
+    expiresAt: row.status === 'pending' ? expiryOf(row) : null,
   };
 }
 
-export function waitingView(row: DeliveryRow): WaitingDelivery {
-  return { ...deliveryView(row), underWay: row.status === 'pending' && row.lease !== null };
+function expiryOf({ newest_message_at: newestAt, max_age_seconds: maxAgeSeconds }: DeliveryRow): number | null {
+  if (newestAt === null || maxAgeSeconds === null) return null;
+  const expiresAt = Math.ceil((newestAt + maxAgeSeconds) * SECOND_MS);
+  return expiresAt <= LATEST_DATE ? expiresAt : null;
+}
+
+export function waitingView(row: DeliveryRow, leases: Leases, front: number | null): WaitingDelivery {
+  return { ...deliveryView(row, leases, front), underWay: leases.get(row.id) !== undefined };
 }

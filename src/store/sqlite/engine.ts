@@ -13,6 +13,8 @@ import { ClockShift } from './clock-shift.js';
 import { findDamage } from './damage.js';
 import { asStartError, openDatabase, stopWaitingForLocks } from './database.js';
 import type { Db, OpenDatabase } from './database.js';
+import { Claims } from './claims.js';
+import { DeliveryMemory } from './delivery-memory.js';
 import { DeliveryTables, GREATEST_SEQ } from './delivery-tables.js';
 import { DeliveryViews } from './delivery-views.js';
 import { Explanations } from './explanations.js';
@@ -23,7 +25,10 @@ import { ItemRelease } from './item-release.js';
 import { ItemViews } from './item-views.js';
 import { SqliteItems } from './items.js';
 import { SqliteJobs } from './jobs.js';
+import { LaneOrder } from './lane-order.js';
 import { LargeWebhooks } from './large-webhooks.js';
+import { LedgerFolding } from './ledger-folding.js';
+import { LedgerMemory } from './ledger-memory.js';
 import { SqliteOutbox } from './outbox.js';
 import { SqliteLevels } from './levels.js';
 import { Pruning } from './pruning.js';
@@ -31,6 +36,7 @@ import { WebhookRecorder } from './recorder.js';
 import { Registrations } from './registrations.js';
 import { RegistryTables } from './registry-tables.js';
 import { SqliteRegistry } from './registry.js';
+import { RememberedIds } from './remembered-ids.js';
 import { Removals } from './removals.js';
 import { ResyncCallTables } from './resync-calls.js';
 import { ResyncViews } from './resync-views.js';
@@ -38,24 +44,31 @@ import { ResyncWindows } from './resync-windows.js';
 import { SqliteResyncs } from './resyncs.js';
 import { SqliteRollups } from './rollups.js';
 import { TargetCounts } from './target-counts.js';
+import { TransactionMemory } from './transaction-memory.js';
 import { TrafficCounts } from './traffic-counts.js';
 import { SqliteTraffic } from './traffic.js';
 import { WorkCounts } from './under-way.js';
 import { SqliteUpkeep } from './upkeep.js';
+import { WebhookLists } from './webhook-lists.js';
 import { WebhookViews } from './webhook-views.js';
 import type { Store } from '../store.js';
 
 export type StoreEffects = Pick<Effects, 'now' | 'monotonic' | 'sleep' | 'randomBytes'>;
+
+/** Sizes that tests make small. */
+export interface StoreSizes {
+  readonly idsPerRun?: number | undefined;
+}
 
 /**
  * The store in one SQLite file, for one process. Every write goes through one group commit; reads use the same connection,
  * on which no transaction is open between two turns of the event loop. Only webhooks with thousands of items have another one.
  * @throws StartError GW_STORE_LOCKED, GW_STORE_UNUSABLE
  */
-export function openSqliteStore(file: string, effects: StoreEffects): Store {
+export function openSqliteStore(file: string, effects: StoreEffects, sizes: StoreSizes = {}): Store {
   const opened = openDatabase(file);
   try {
-    return assemble(opened, effects);
+    return assemble(opened, effects, sizes);
   } catch (error) {
     opened.close();
     throw asStartError(file, error);
@@ -67,38 +80,50 @@ export function openSqliteStore(file: string, effects: StoreEffects): Store {
  * commit, its reads directly. The shared classes (`…Tables`, `…Counts`, `…Views` and their like) have synchronous methods;
  * those that write are for use inside a transaction.
  */
-function assemble({ db, isChecked, close }: OpenDatabase, effects: StoreEffects): Store {
+function assemble({ db, isChecked, close }: OpenDatabase, effects: StoreEffects, { idsPerRun }: StoreSizes): Store {
   const { now } = effects;
   const ids = new Ids(greatestId(db));
   const registry = new RegistryTables(db);
-  const commit = new GroupCommit(db, registry, effects);
+  const transactionMemory = new TransactionMemory();
+  const memory = new DeliveryMemory(transactionMemory, effects.randomBytes(6).readUIntBE(0, 6));
+  const { leases, offers } = memory;
+  const commit = new GroupCommit(db, registry, effects, transactionMemory);
   const breakers = new SqliteBreakers(db, registry, commit);
-  const counts = new TargetCounts(db, registry);
-  const deliveries = new DeliveryTables(db, ids, registry, counts);
+  const counts = new TargetCounts(db, registry, memory);
+  const deliveries = new DeliveryTables(db, ids, registry, counts, memory);
   const traffic = new TrafficCounts(db, commit);
-  const recorder = new WebhookRecorder(db, ids, registry, deliveries);
-  const large = new LargeWebhooks(db, ids, registry);
+  const ledger = new LedgerMemory(db, idsPerRun);
+  const folding = new LedgerFolding(db, ledger, commit);
+  const rememberedIds = new RememberedIds(db, ledger);
+  const recorder = new WebhookRecorder(db, ids, registry, deliveries, ledger, offers);
+  const large = new LargeWebhooks(db, ids, registry, ledger, memory);
   const history = new CallHistoryTable(db);
   const clock = new ClockMemory(db);
-  const registrations = new Registrations(db, registry, commit, now);
+  const registrations = new Registrations(db, registry, rememberedIds, commit, now);
   const resyncCalls = new ResyncCallTables(db, registry, history);
-  const resyncWindows = new ResyncWindows(db);
-  const audits = new AuditTables(db, registry);
+  const resyncWindows = new ResyncWindows(db, rememberedIds);
+  const audits = new AuditTables(db, registry, rememberedIds);
   const held = new HeldItems(db, registry);
-  const release = new ItemRelease(db, registry, deliveries, held);
-  const deliveryViews = new DeliveryViews(db);
-  const itemViews = new ItemViews(db, held);
-  const workCounts = new WorkCounts(db, registry, counts);
+  const release = new ItemRelease(db, registry, deliveries, held, rememberedIds);
+  const order = new LaneOrder(db, memory.lanes);
+  const deliveryViews = new DeliveryViews(db, leases, order);
+  const itemViews = new ItemViews(db, held, rememberedIds);
+  const workCounts = new WorkCounts(db, registry, counts, leases);
   const removals = new Removals(db, { deliveries, resyncWindows, audits });
 
-  deliveries.dropLeases(now());
+  recoverInFlight(db, deliveries, now());
   registrations.dropIncomplete();
   resyncCalls.requeueInterrupted(now());
   stopWaitingForLocks(db);
+  ledger.onFull = () => folding.wake();
+  folding.start();
 
   return {
     intake: new SqliteIntake({ commit, recorder, large, traffic }, now),
-    outbox: new SqliteOutbox({ commit, deliveries, views: deliveryViews, release, counts }, now),
+    outbox: new SqliteOutbox(
+      { commit, claims: new Claims(db, registry, leases), offers, deliveries, views: deliveryViews, release, counts },
+      now,
+    ),
     jobs: new SqliteJobs(
       db,
       {
@@ -127,8 +152,8 @@ function assemble({ db, isChecked, close }: OpenDatabase, effects: StoreEffects)
       {
         commit,
         tables: audits,
-        release: new AuditMessageRelease(db, registry, recorder),
-        views: new AuditViews(db),
+        release: new AuditMessageRelease(db, registry, rememberedIds, recorder),
+        views: new AuditViews(db, rememberedIds),
       },
       effects,
     ),
@@ -138,13 +163,21 @@ function assemble({ db, isChecked, close }: OpenDatabase, effects: StoreEffects)
     ),
     breakers,
     traffic: new SqliteTraffic(db, traffic, now),
-    items: new SqliteItems(itemViews, new WebhookViews(db), new Explanations(db, held), now),
+    items: new SqliteItems(
+      {
+        views: itemViews,
+        webhooks: new WebhookViews(db, leases, order),
+        lists: new WebhookLists(db),
+        explanations: new Explanations(db, held, leases, order, rememberedIds),
+      },
+      now,
+    ),
     rollups: new SqliteRollups(db, commit),
     levels: new SqliteLevels(db, registry, commit.durations),
     upkeep: new SqliteUpkeep(
       db,
       {
-        ...{ commit, registry, clock, pruning: new Pruning(db, clock), clockShift: new ClockShift(db) },
+        ...{ commit, registry, clock, pruning: new Pruning(db, clock, ledger), clockShift: new ClockShift(db), leases },
         findDamage: async (signal) => (isChecked ? null : await findDamage(db.name, signal)),
       },
       now,
@@ -152,12 +185,25 @@ function assemble({ db, isChecked, close }: OpenDatabase, effects: StoreEffects)
     stopWaiting: () => commit.stopWaiting(),
     close: async () => {
       commit.stopWaiting();
+      await folding.stop();
       await commit.idle();
       await traffic.flush();
       large.close();
       close();
     },
   };
+}
+
+/** In one transaction: a delivery that has left the index of what is in flight has its places in its lanes. */
+function recoverInFlight(db: Db, deliveries: DeliveryTables, now: number): void {
+  db.exec('BEGIN IMMEDIATE');
+  try {
+    deliveries.recoverInFlight(now);
+    db.exec('COMMIT');
+  } catch (error) {
+    if (db.inTransaction) db.exec('ROLLBACK');
+    throw error;
+  }
 }
 
 /** The greatest number that was given to a row: every new one is greater, whatever the clock says. */

@@ -1,26 +1,23 @@
 import type { Attempt } from '../../model.js';
-import { keysIn, messageKey } from '../rules/keys.js';
+import { inSlices } from '../../event-loop.js';
+import { messageKey } from '../rules/keys.js';
 import type { Db } from './database.js';
 import { DELIVERY_COLUMNS, DELIVERY_TABLES, waitingView } from './delivery-views.js';
 import type { DeliveryRow } from './delivery-views.js';
+import type { RememberedId, RememberedIds } from './remembered-ids.js';
 import { yieldToCommits } from './slices.js';
 import type { HeldItems } from './held-items.js';
+import type { LaneOrder } from './lane-order.js';
+import type { Leases } from './leases.js';
 import { RESYNC_MESSAGE_COLUMNS, resyncMessageView } from './resync-views.js';
 import type { ResyncMessageRow } from './resync-views.js';
-import {
-  INDEXED_BY_MESSAGE,
-  IS_INDEXED_BY_MESSAGE,
-  JOIN_FIRST_OF_LEDGER,
-  messageView,
-  SIGHTING_COLUMNS,
-} from './sightings.js';
+import { FIRST_PLACE, INDEXED_BY_MESSAGE, IS_INDEXED_BY_MESSAGE, messageView, SIGHTING_COLUMNS } from './sightings.js';
 import type { SightingRow } from './sightings.js';
+import { WebhookDeliveries } from './webhook-deliveries.js';
 import type { AuditFinding } from '../audits.js';
-import type { ExplainedDelivery, WaitingDelivery } from '../deliveries.js';
+import type { ExplainedDelivery } from '../deliveries.js';
 import type { Explanation } from '../items.js';
 
-/** Steps from a delivery to the one at the front; each leads to an earlier delivery. */
-const MAX_HOPS = 10;
 /** The newest sightings of a message are shown: the votes of a poll share its id and can be many thousands. */
 const MAX_SIGHTINGS = 500;
 
@@ -31,21 +28,29 @@ const DELIVERIES_PER_SLICE = 200;
 export class Explanations {
   readonly #db: Db;
   readonly #held: HeldItems;
+  readonly #leases: Leases;
+  readonly #order: LaneOrder;
+  readonly #ids: RememberedIds;
+  readonly #delivery;
+  readonly #deliveries;
 
-  constructor(db: Db, held: HeldItems) {
+  constructor(db: Db, held: HeldItems, leases: Leases, order: LaneOrder, ids: RememberedIds) {
     this.#db = db;
     this.#held = held;
+    this.#leases = leases;
+    this.#order = order;
+    this.#ids = ids;
+    this.#delivery = db.prepare<[number], DeliveryRow>(
+      `SELECT ${DELIVERY_COLUMNS} FROM ${DELIVERY_TABLES} WHERE d.id = ?`,
+    );
+    this.#deliveries = new WebhookDeliveries<DeliveryRow>(db, DELIVERY_COLUMNS, DELIVERY_TABLES);
   }
 
   /** Null: nothing is known of the id. */
   async explain(channel: string, messageId: string): Promise<Explanation | null> {
     const key = messageKey(channel, messageId);
-    const ledger = this.#db
-      .prepare<[Buffer], NonNullable<Explanation['ledger']>>(
-        'SELECT first_seen_at AS firstSeenAt, last_seen_at AS lastSeenAt, rule, seeded_at AS seededAt FROM ledger WHERE key = ?',
-      )
-      .get(key);
-    const sightings = this.#sightingsOf(key);
+    const ledger = this.#ids.find(key);
+    const sightings = this.#sightingsOf(key, ledger);
     const resyncs = this.#db
       .prepare<[Buffer], ResyncMessageRow>(
         `SELECT ${RESYNC_MESSAGE_COLUMNS} FROM resync_messages m JOIN resyncs r ON r.number = m.resync WHERE m.key = ? ORDER BY m.resync`,
@@ -62,7 +67,7 @@ export class Explanations {
     return {
       channel,
       messageId,
-      ledger: ledger ?? null,
+      ledger: ledger && ledgerView(ledger),
       sightings: sightings.map(messageView),
       resyncs: resyncs.map((row) => resyncMessageView(row, isHeld)),
       audits,
@@ -71,7 +76,7 @@ export class Explanations {
   }
 
   /** Oldest first. */
-  #sightingsOf(key: Buffer): SightingRow[] {
+  #sightingsOf(key: Buffer, ledger: RememberedId | null): SightingRow[] {
     const newest = this.#db
       .prepare<[Buffer], SightingRow>(
         `SELECT ${SIGHTING_COLUMNS} FROM ${INDEXED_BY_MESSAGE} CROSS JOIN webhooks w ON w.id = s.webhook_id
@@ -80,10 +85,10 @@ export class Explanations {
       )
       .all(key);
     const first = this.#db
-      .prepare<[Buffer], SightingRow>(
-        `SELECT ${SIGHTING_COLUMNS} FROM ledger l ${JOIN_FIRST_OF_LEDGER} JOIN webhooks w ON w.id = s.webhook_id WHERE l.key = ?`,
+      .prepare<[number | null, number | null], SightingRow>(
+        `SELECT ${SIGHTING_COLUMNS} FROM sightings s JOIN webhooks w ON w.id = s.webhook_id WHERE ${FIRST_PLACE}`,
       )
-      .all(key);
+      .all(ledger?.webhookId ?? null, ledger?.position ?? null);
     return [...newest, ...first].sort(newestFirst).slice(0, MAX_SIGHTINGS).reverse();
   }
 
@@ -97,8 +102,8 @@ export class Explanations {
     let read = 0;
     for (const [webhook, ours] of positions) {
       for (let after: number | undefined = 0; after !== undefined;) {
-        const rows = this.#deliveriesAfter(webhook, after);
-        found.push(...rows.filter((row) => carriesOneOf(row, ours)).map((row) => this.#explained(row)));
+        const rows = this.#deliveries.after(webhook, after, DELIVERIES_PER_SLICE);
+        for (const row of rows.filter((each) => carriesOneOf(each, ours))) found.push(await this.#explained(row));
         after = rows.length === DELIVERIES_PER_SLICE ? rows.at(-1)?.id : undefined;
         read += rows.length + 1;
         if (read < DELIVERIES_PER_SLICE) continue;
@@ -109,54 +114,19 @@ export class Explanations {
     return found;
   }
 
-  #deliveriesAfter(webhook: number, after: number): (DeliveryRow & { positions: string | null })[] {
-    return this.#db
-      .prepare<[number, number], DeliveryRow & { positions: string | null }>(
-        `SELECT ${DELIVERY_COLUMNS}, d.positions FROM ${DELIVERY_TABLES} WHERE d.webhook_id = ? AND d.id > ?
-         ORDER BY d.id LIMIT ${DELIVERIES_PER_SLICE}`,
-      )
-      .all(webhook, after);
-  }
-
-  #explained(row: DeliveryRow): ExplainedDelivery {
+  async #explained(row: DeliveryRow): Promise<ExplainedDelivery> {
+    const front = await inSlices(this.#order.frontOf(row));
+    const ahead = front === null ? undefined : this.#delivery.get(front);
     return {
-      ...waitingView(row),
+      ...waitingView(row, this.#leases, front),
       log: JSON.parse(row.log) as Attempt[],
-      ahead: row.status === 'pending' && row.blocked > 0 ? this.#frontOf(row.id) : null,
+      ahead: ahead ? waitingView(ahead, this.#leases, null) : null,
     };
   }
+}
 
-  /** The delivery that must be settled first: follows what is ahead of it, because a batch stands in several lanes (I6). */
-  #frontOf(id: number): WaitingDelivery | null {
-    const select = this.#db.prepare<[number], DeliveryRow>(
-      `SELECT ${DELIVERY_COLUMNS} FROM ${DELIVERY_TABLES} WHERE d.id = ?`,
-    );
-    let row: DeliveryRow | undefined;
-    for (let hops = 0; hops < MAX_HOPS && (row === undefined || row.blocked > 0); hops += 1) {
-      const ahead = this.#aheadOf(row?.id ?? id);
-      row = ahead === undefined ? undefined : select.get(ahead);
-      if (!row) return null;
-    }
-    return row ? waitingView(row) : null;
-  }
-
-  /** The delivery at the front of a lane in which this one waits. */
-  #aheadOf(id: number): number | undefined {
-    const place = this.#db
-      .prepare<[number], { target: number; chats: Buffer; seq: number }>(
-        'SELECT target, chats, seq FROM deliveries WHERE id = ?',
-      )
-      .get(id);
-    if (!place) return undefined;
-    const first = this.#db.prepare<[number, Buffer, number], number>(
-      'SELECT delivery_id FROM lanes WHERE target = ? AND chat = ? AND seq < ? ORDER BY seq LIMIT 1',
-    );
-    for (const lane of keysIn(place.chats)) {
-      const ahead = first.pluck().get(place.target, lane, place.seq);
-      if (ahead !== undefined) return ahead;
-    }
-    return undefined;
-  }
+function ledgerView({ firstSeenAt, lastSeenAt, rule, seededAt }: RememberedId): Explanation['ledger'] {
+  return { firstSeenAt, lastSeenAt, rule, seededAt };
 }
 
 function newestFirst(one: SightingRow, other: SightingRow): number {

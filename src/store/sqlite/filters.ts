@@ -19,15 +19,27 @@ export function leastMatchingId({ since }: DeliveryFilter): number {
   return since === undefined ? 0 : leastIdSince(since);
 }
 
+/** A filter whose matches are in one range of one index. */
+export interface RangeFilter extends DeliveryFilter {
+  /** Of the pending deliveries, only those that are in flight since they were recorded; left out: only the others. */
+  readonly isInFlight?: boolean;
+}
+
 /**
  * The range of `deliveries d` that a list reads, in the order of an index, from `from` up to and without `to`. (Only one
  * lower bound: of two, SQLite uses the first for the index.)
  */
-export function deliveryRange({ status, target }: DeliveryFilter, from: number, to: number): (Condition | false)[] {
+export function deliveryRange(
+  { status, target, isInFlight = false }: RangeFilter,
+  from: number,
+  to: number,
+): (Condition | false)[] {
   const idRange: Condition = ['d.id >= ? AND d.id < ?', from, to];
-  // The index of pending deliveries is by target.
-  if (status === 'pending')
-    return [["d.status = 'pending'"], ...(target === undefined ? [] : [ofTarget(target)]), idRange];
+  // The indexes of pending deliveries are by target.
+  if (status === 'pending') {
+    const place: Condition = isInFlight ? ['d.blocked < 0'] : ['d.blocked >= 0'];
+    return [["d.status = 'pending'"], place, ...(target === undefined ? [] : [ofTarget(target)]), idRange];
+  }
   return [
     idRange,
     status !== undefined && ['d.status = ?', status],
@@ -68,6 +80,11 @@ function recordedConditions(
   ];
 }
 
+/** The conditions on a row of `webhooks w`. */
+export function webhookConditions(filter: RecordedFilter): (Condition | false)[] {
+  return recordedConditions(filter, ITEM_COLUMNS);
+}
+
 /** The conditions on a row of `deliveries d` inside `deliveryRange`. */
 export function deliveryConditions(filter: DeliveryFilter): (Condition | false)[] {
   return [filter.target !== undefined && ofTarget(filter.target), ...recordedConditions(filter, DELIVERY_COLUMNS)];
@@ -84,11 +101,12 @@ function eventPattern(event: string): string {
  * @param keys the keys of the filter's message id; null: it has none
  */
 export function itemConditions(filter: ItemConditions, keys: readonly Buffer[] | null): (Condition | false)[] {
-  const { verdict, resync, messagesOnly } = filter;
+  const { verdict, rule, resync, messagesOnly } = filter;
   return [
     messagesOnly === true && ["s.carrier = 'messages' AND s.message_id IS NOT NULL"],
     keys !== null && [`s.message_key IN (${keys.map(() => '?').join()})`, ...keys],
     verdict !== undefined && ['s.verdict = ?', verdict],
+    rule !== undefined && ['s.rule = ?', rule],
     ...recordedConditions(filter, ITEM_COLUMNS),
     resync !== undefined && [
       `EXISTS (SELECT 1 FROM resync_messages m JOIN resyncs r ON r.number = m.resync

@@ -5,6 +5,7 @@ import { asGatewayError, isLocked, isMachineFault } from './database.js';
 import type { Db } from './database.js';
 import { Transaction } from './transaction.js';
 import type { TransactionCache } from './transaction.js';
+import type { TransactionMemory } from './transaction-memory.js';
 
 interface Pending {
   readonly work: () => unknown;
@@ -48,9 +49,17 @@ export class GroupCommit {
   /** How long the commits took. */
   readonly durations = new Histogram();
 
-  /** @param cache what work caches from inside the transaction */
-  constructor(db: Db, cache: TransactionCache, effects: Pick<Effects, 'monotonic' | 'sleep'>) {
-    this.#transaction = new Transaction(db, cache);
+  /**
+   * @param cache what work caches from inside the transaction
+   * @param memory what it changes beside the database; left out: nothing
+   */
+  constructor(
+    db: Db,
+    cache: TransactionCache,
+    effects: Pick<Effects, 'monotonic' | 'sleep'>,
+    memory?: TransactionMemory,
+  ) {
+    this.#transaction = new Transaction(db, cache, memory);
     this.#effects = effects;
   }
 

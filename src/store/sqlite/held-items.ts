@@ -27,8 +27,10 @@ export interface HeldRow {
 export interface ReleasableItem {
   readonly place: ItemPlace;
   readonly verdicts: readonly Verdict[];
-  /** Ids of the targets that would receive it. */
+  /** Ids of the targets that would receive it; none: each has a delivery of it. */
   readonly targets: readonly string[];
+  /** Ids of the targets that the release is for and that have a delivery of it. */
+  readonly alreadySent: readonly string[];
 }
 
 /** The columns of a `HeldRow`, from `sightings s` and its webhook `w`. */
@@ -96,17 +98,19 @@ export class HeldItems {
     return targetIds ? [...new Set(targetIds)].flatMap((id) => this.#registry.targets().get(id) ?? []) : null;
   }
 
-  /** What a release by this filter sends for a row that matches it; null: nothing, or an earlier row covers it. */
+  /** What a release by this filter sends for a row that matches it; null: an earlier row covers it. */
   releasable(row: HeldRow, filter: ReleaseFilter): ReleasableItem | null {
     const repetitions = this.repetitionsOf(row);
     const isFirst = repetitions[0] === undefined || isSame(repetitions[0], row);
     if (!isFirst && this.#isCoveredByEarlier(row, filter)) return null;
-    const targets = this.#targetsToSend(repetitions.at(-1) ?? row, filter.targets);
-    if (targets.length === 0) return null;
+    const newest = repetitions.at(-1) ?? row;
+    const wanted = this.existing(filter.targets) ?? this.subscribers(newest);
+    const targets = this.withoutDelivery(wanted, newest);
     return {
       place: { webhookId: row.webhook_id, position: row.position },
       verdicts: [row.verdict],
       targets: targets.map(({ target }) => target.id),
+      alreadySent: wanted.filter((each) => !targets.includes(each)).map(({ target }) => target.id),
     };
   }
 
@@ -130,11 +134,7 @@ export class HeldItems {
     const newest = held.findLast(isMessageItself);
     const sent = matching.filter((row) => !isMessageItself(row));
     if (newest && matching.some(isMessageItself)) sent.push(newest);
-    return sent.filter((row) => this.#targetsToSend(row, undefined).length > 0).length;
-  }
-
-  #targetsToSend(row: HeldRow, targetIds: readonly string[] | undefined): NumberedTarget[] {
-    return this.withoutDelivery(this.existing(targetIds) ?? this.subscribers(row), row);
+    return sent.filter((row) => this.withoutDelivery(this.subscribers(row), row).length > 0).length;
   }
 
   /** The keys of a filter's message id, which is matched by (channel, id); null: it has none. */

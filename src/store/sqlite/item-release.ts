@@ -9,10 +9,10 @@ import { laneKeys, messageKey } from '../rules/keys.js';
 import type { Db } from './database.js';
 import { HELD_COLUMNS } from './held-items.js';
 import type { HeldRow, HeldItems } from './held-items.js';
-import { WAS_SEEN } from './ledger.js';
 import type { DeliveryTables } from './delivery-tables.js';
 import type { NumberedTarget, RegistryTables } from './registry-tables.js';
-import { INDEXED_BY_MESSAGE, IS_INDEXED_BY_MESSAGE, JOIN_FIRST_OF_LEDGER } from './sightings.js';
+import type { RememberedIds } from './remembered-ids.js';
+import { FIRST_PLACE, INDEXED_BY_MESSAGE, IS_INDEXED_BY_MESSAGE } from './sightings.js';
 import { noSuchWebhook } from './webhook-views.js';
 
 interface WebhookRow {
@@ -38,15 +38,16 @@ export class ItemRelease {
   readonly #deliveries: DeliveryTables;
   readonly #held: HeldItems;
   readonly #item;
-  readonly #wasSeen;
+  readonly #ids: RememberedIds;
   readonly #isStored;
+  readonly #isFirstStored;
   readonly #webhook;
   readonly #clearHeld;
   #decoded: DecodedWebhook | null = null;
   #bytesRead = 0;
   #bytesWritten = 0;
 
-  constructor(db: Db, registry: RegistryTables, deliveries: DeliveryTables, held: HeldItems) {
+  constructor(db: Db, registry: RegistryTables, deliveries: DeliveryTables, held: HeldItems, ids: RememberedIds) {
     this.#db = db;
     this.#registry = registry;
     this.#deliveries = deliveries;
@@ -55,8 +56,15 @@ export class ItemRelease {
       `SELECT ${HELD_COLUMNS} FROM sightings s JOIN webhooks w ON w.id = s.webhook_id
        WHERE s.webhook_id = ? AND s.position = ?`,
     );
-    this.#wasSeen = db.prepare<[Buffer]>(WAS_SEEN).pluck();
-    this.#isStored = db.prepare<{ key: Buffer }>(MESSAGE_IS_STORED).pluck();
+    this.#ids = ids;
+    this.#isStored = db
+      .prepare<[Buffer]>(
+        `SELECT 1 FROM ${INDEXED_BY_MESSAGE} WHERE s.message_key = ? AND ${IS_INDEXED_BY_MESSAGE} AND s.carrier = 'messages' LIMIT 1`,
+      )
+      .pluck();
+    this.#isFirstStored = db
+      .prepare<[number | null, number | null]>(`SELECT 1 FROM sightings s WHERE ${FIRST_PLACE}`)
+      .pluck();
     this.#webhook = db.prepare<[number], WebhookRow>('SELECT method, suffix, body FROM webhooks WHERE id = ?');
     this.#clearHeld = db.prepare('UPDATE sightings SET held = 0 WHERE webhook_id = ? AND position = ?');
   }
@@ -142,12 +150,14 @@ export class ItemRelease {
   }
 
   #nothingHeld(key: Buffer): GatewayError {
-    if (this.#isStored.get({ key }) !== undefined) {
+    const known = this.#ids.find(key);
+    const isFirstStored = known && this.#isFirstStored.get(known.webhookId, known.position) !== undefined;
+    if (isFirstStored === true || this.#isStored.get(key) !== undefined) {
       return notHeld(
         'This message is not held: every target that wants it has a delivery of it. To send it again, retry that delivery.',
       );
     }
-    if (this.#wasSeen.get(key) === undefined) {
+    if ((known?.firstSeenAt ?? null) === null) {
       return new GatewayError('GW_NOT_FOUND', 'No webhook has carried this message.');
     }
     return new GatewayError('GW_PAYLOAD_GONE', 'The payload of this message was pruned. A resync brings it back.');
@@ -204,9 +214,3 @@ function nothingToSend(chosen: number): GatewayError {
       : 'These targets already received this item. To send it again, retry its delivery.',
   );
 }
-
-const MESSAGE_IS_STORED = `
-  SELECT 1 FROM ${INDEXED_BY_MESSAGE} WHERE s.message_key = @key AND ${IS_INDEXED_BY_MESSAGE} AND s.carrier = 'messages'
-  UNION ALL
-  SELECT 1 FROM ledger l ${JOIN_FIRST_OF_LEDGER} WHERE l.key = @key
-  LIMIT 1`;

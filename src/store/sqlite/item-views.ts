@@ -1,3 +1,4 @@
+import { verdictOf } from '../../intake/judge.js';
 import { decodeCursor, encodeCursor, encodeNumber, leastIdSince } from '../rules/ids.js';
 import type { ItemPlace } from '../rules/ids.js';
 import type { Verdict } from '../../model.js';
@@ -7,14 +8,8 @@ import { ROWS_PER_SLICE, yieldToCommits } from './slices.js';
 import type { Condition } from './filters.js';
 import type { HeldItems } from './held-items.js';
 import { paged } from './paging.js';
-import {
-  INDEXED_BY_MESSAGE,
-  IS_INDEXED_BY_MESSAGE,
-  itemView,
-  JOIN_FIRST_OF_LEDGER,
-  messageView,
-  SIGHTING_COLUMNS,
-} from './sightings.js';
+import type { RememberedIds } from './remembered-ids.js';
+import { INDEXED_BY_MESSAGE, IS_INDEXED_BY_MESSAGE, itemView, messageView, SIGHTING_COLUMNS } from './sightings.js';
 import type { SightingRow } from './sightings.js';
 import type { ItemDetail, ItemFilter, MessageFilter, MessageView } from '../items.js';
 import type { Page, PageRequest } from '../paging.js';
@@ -23,10 +18,10 @@ import type { Page, PageRequest } from '../paging.js';
 const IDS_PER_SLICE = 200;
 
 const JOIN_WEBHOOK = 'CROSS JOIN webhooks w ON w.id = s.webhook_id';
-const FIRST_OF_LEDGER = `SELECT ${SIGHTING_COLUMNS} FROM ledger l ${JOIN_FIRST_OF_LEDGER} ${JOIN_WEBHOOK}`;
+/** The first sightings of messages, which the index by message leaves out: a JSON list of their places in the ledger. */
+const FIRST_SIGHTINGS = `SELECT ${SIGHTING_COLUMNS} FROM json_each(?) p CROSS JOIN sightings s NOT INDEXED
+  ON s.webhook_id = p.value ->> 0 AND s.position = p.value ->> 1 AND s.rule = 10 ${JOIN_WEBHOOK}`;
 const IDS_OF_RESYNC = 'FROM resyncs r CROSS JOIN resync_messages m ON m.resync = r.number';
-const FIRST_OF_RESYNC = `SELECT ${SIGHTING_COLUMNS} ${IDS_OF_RESYNC} CROSS JOIN ledger l ON l.key = m.key
-  ${JOIN_FIRST_OF_LEDGER} ${JOIN_WEBHOOK}`;
 const INDEXED_OF_RESYNC = `SELECT ${SIGHTING_COLUMNS} ${IDS_OF_RESYNC}
   CROSS JOIN ${INDEXED_BY_MESSAGE} ON s.message_key = m.key AND ${IS_INDEXED_BY_MESSAGE} ${JOIN_WEBHOOK}`;
 
@@ -43,16 +38,17 @@ interface Source {
 export class ItemViews {
   readonly #db: Db;
   readonly #held: HeldItems;
+  readonly #ids: RememberedIds;
   readonly #item;
   readonly #openResyncs;
-  readonly #firstSighting;
   readonly #countIds;
   readonly #hasManySightings;
   readonly #keysOfSlice;
 
-  constructor(db: Db, held: HeldItems) {
+  constructor(db: Db, held: HeldItems, ids: RememberedIds) {
     this.#db = db;
     this.#held = held;
+    this.#ids = ids;
     this.#item = db.prepare<[number, number], SightingRow>(
       `SELECT ${SIGHTING_COLUMNS} FROM sightings s JOIN webhooks w ON w.id = s.webhook_id
        WHERE s.webhook_id = ? AND s.position = ?`,
@@ -64,9 +60,6 @@ export class ItemViews {
          WHERE m.key = @key AND r.created_at <= @at AND (m.closes_at IS NULL OR m.closes_at > @at) ORDER BY m.resync`,
       )
       .pluck();
-    this.#firstSighting = db.prepare<[Buffer | null], { at: number; webhook_id: number | null }>(
-      'SELECT first_seen_at AS at, webhook_id FROM ledger WHERE key = ? AND first_seen_at IS NOT NULL',
-    );
     this.#countIds = db
       .prepare<[string, number, number], number>(
         `SELECT count(*) ${IDS_OF_RESYNC} WHERE r.id = ? AND m.position >= ? AND m.position < ?`,
@@ -148,8 +141,7 @@ export class ItemViews {
     const found: SightingRow[] = [];
     for (const key of keys) {
       found.push(...(await this.#newestFirst(ofMessage(key), filter, before, limit)));
-      const { where, values } = allOf([['l.key = ?', key], ...this.#conditionsBefore(filter, before)]);
-      found.push(...this.#db.prepare<unknown[], SightingRow>(`${FIRST_OF_LEDGER} WHERE ${where}`).all(...values));
+      found.push(...this.#firstSightings([key], filter, before, limit));
     }
     return newestUnique(found, limit);
   }
@@ -166,26 +158,41 @@ export class ItemViews {
       ];
       const { where, values } = allOf([...slice, ...this.#conditionsBefore(filter, before)]);
       const hasMany = this.#hasManySightings.get(id, from, from + IDS_PER_SLICE) !== undefined;
-      const rows = (hasMany ? [FIRST_OF_RESYNC] : [INDEXED_OF_RESYNC, FIRST_OF_RESYNC]).flatMap((select) =>
-        this.#db
-          .prepare<unknown[], SightingRow>(
-            `${select} WHERE ${where} ORDER BY s.webhook_id DESC, s.position DESC LIMIT ?`,
-          )
-          .all(...values, limit),
-      );
-      const others = hasMany ? await this.#idByIdOfSlice(id, from, filter, before, limit) : [];
-      found = newestUnique([...found, ...rows, ...others], limit);
+      const keys = this.#keysOfSlice.all(id, from, from + IDS_PER_SLICE);
+      const first = this.#firstSightings(keys, filter, before, limit);
+      const others = hasMany
+        ? await this.#idById(keys, filter, before, limit)
+        : this.#db
+            .prepare<unknown[], SightingRow>(
+              `${INDEXED_OF_RESYNC} WHERE ${where} ORDER BY s.webhook_id DESC, s.position DESC LIMIT ?`,
+            )
+            .all(...values, limit);
+      found = newestUnique([...found, ...first, ...others], limit);
       await yieldToCommits();
     }
   }
 
   /** The votes of a poll share its id and can be many thousands: then the sightings of each id are read in slices. */
-  async #idByIdOfSlice(id: string, from: number, filter: ItemFilter, before: ItemPlace, limit: number) {
+  async #idById(keys: readonly Buffer[], filter: ItemFilter, before: ItemPlace, limit: number) {
     const found: SightingRow[] = [];
-    for (const key of this.#keysOfSlice.all(id, from, from + IDS_PER_SLICE)) {
+    for (const key of keys) {
       found.push(...(await this.#newestFirst(ofMessage(key), filter, before, limit)));
     }
     return newestUnique(found, limit);
+  }
+
+  #firstSightings(keys: readonly Buffer[], filter: ItemFilter, before: ItemPlace, limit: number): SightingRow[] {
+    const places = keys.flatMap((key) => {
+      const { webhookId = null, position = null } = this.#ids.find(key) ?? {};
+      return webhookId === null ? [] : [[webhookId, position]];
+    });
+    if (places.length === 0) return [];
+    const { where, values } = allOf(this.#conditionsBefore(filter, before));
+    return this.#db
+      .prepare<unknown[], SightingRow>(
+        `${FIRST_SIGHTINGS} WHERE ${where} ORDER BY s.webhook_id DESC, s.position DESC LIMIT ?`,
+      )
+      .all(JSON.stringify(places), ...values, limit);
   }
 
   #conditionsBefore(filter: ItemFilter, before: ItemPlace): (Condition | false)[] {
@@ -193,18 +200,19 @@ export class ItemViews {
   }
 
   #detail(row: SightingRow): ItemDetail {
-    const first = this.#firstSighting.get(row.message_key);
+    const first = row.message_key && this.#ids.find(row.message_key);
     return {
       ...itemView(row),
       resyncIds: row.verdict === 'restored' ? this.#openResyncs.all({ key: row.message_key, at: row.received_at }) : [],
-      firstSeenAt: first?.at ?? null,
-      firstWebhookId: first && first.webhook_id !== null ? encodeNumber(first.webhook_id) : null,
+      firstSeenAt: first?.firstSeenAt ?? null,
+      firstWebhookId: typeof first?.webhookId === 'number' ? encodeNumber(first.webhookId) : null,
     };
   }
 }
 
 /** The smallest index that contains every item that the filter matches. */
-function sourceOf({ verdict, held }: ItemFilter): Source {
+function sourceOf({ verdict: wanted, rule, held }: ItemFilter): Source {
+  const verdict = wanted ?? (rule === undefined ? undefined : (verdictOf(rule) ?? undefined));
   if (verdict !== undefined && !isCommon(verdict)) {
     return {
       from: 'sightings s INDEXED BY sightings_by_rare_verdict',

@@ -2,6 +2,7 @@ import type { Effects } from '../../effects.js';
 import type { Explanations } from './explanations.js';
 import type { ItemViews } from './item-views.js';
 import { read } from './reads.js';
+import type { WebhookLists } from './webhook-lists.js';
 import type { WebhookViews } from './webhook-views.js';
 import type {
   Explanation,
@@ -11,18 +12,29 @@ import type {
   MessageFilter,
   MessageView,
   WebhookDetail,
+  WebhookSummary,
 } from '../items.js';
+import type { RecordedFilter } from '../filters.js';
 import type { Page, PageRequest } from '../paging.js';
+
+export interface ItemParts {
+  readonly views: ItemViews;
+  readonly webhooks: WebhookViews;
+  readonly lists: WebhookLists;
+  readonly explanations: Explanations;
+}
 
 export class SqliteItems implements Items {
   readonly #views: ItemViews;
   readonly #webhooks: WebhookViews;
+  readonly #lists: WebhookLists;
   readonly #explanations: Explanations;
   readonly #now: Effects['now'];
 
-  constructor(views: ItemViews, webhooks: WebhookViews, explanations: Explanations, now: Effects['now']) {
+  constructor({ views, webhooks, lists, explanations }: ItemParts, now: Effects['now']) {
     this.#views = views;
     this.#webhooks = webhooks;
+    this.#lists = lists;
     this.#explanations = explanations;
     this.#now = now;
   }
@@ -33,6 +45,10 @@ export class SqliteItems implements Items {
 
   async messages(filter: MessageFilter, page: PageRequest): Promise<Page<MessageView>> {
     return await read(async () => await this.#views.messages(filter, page));
+  }
+
+  async webhooks(filter: RecordedFilter, page: PageRequest): Promise<Page<WebhookSummary>> {
+    return await read(async () => await this.#lists.webhooks(filter, page));
   }
 
   async webhook(id: string): Promise<WebhookDetail> {

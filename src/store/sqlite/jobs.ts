@@ -9,15 +9,17 @@ import type { Bounds, BulkCursor, BulkOperation, BulkRelease, BulkRetry, Scanned
 import type { Db } from './database.js';
 import type { DeliveryViews } from './delivery-views.js';
 import { ABOVE_ALL_IDS } from './filters.js';
+import type { Condition } from './filters.js';
 import { yieldToCommits } from './slices.js';
 import type { GroupCommit } from './group-commit.js';
 import type { ItemViews } from './item-views.js';
 import { paged } from './paging.js';
 import { read, readBack } from './reads.js';
 import type { Removals } from './removals.js';
+import { newestRuns } from './run-lists.js';
 import type { RetryFilter } from '../deliveries.js';
 import type { ReleaseFilter } from '../items.js';
-import type { BulkWork, Jobs, JobView, SurveyCounts, WorkSurvey } from '../jobs.js';
+import type { BulkWork, JobFilter, Jobs, JobView, SurveyCounts, WorkSurvey } from '../jobs.js';
 import type { Page, PageRequest } from '../paging.js';
 
 interface JobRow {
@@ -28,11 +30,18 @@ interface JobRow {
   total: number;
   done: number;
   skipped: number;
+  busy_ms: number;
   created_at: number;
   finished_at: number | null;
 }
 
-type RunningRow = Pick<JobRow, 'number' | 'kind' | 'filter' | 'created_at'> & { cursor: string };
+type RunningRow = Pick<JobRow, 'number' | 'kind' | 'filter' | 'created_at'> & {
+  cursor: string;
+  stepped_at: number | null;
+};
+
+/** A longer pause between two steps is none of the job's: the gateway did not run, or did other work. */
+const LONGEST_PAUSE_MS = 10_000;
 
 /** Deliveries or items that a survey shows. */
 const SAMPLE_SIZE = 20;
@@ -69,10 +78,11 @@ export class SqliteJobs implements Jobs {
     this.#parts = parts;
     this.#now = now;
     this.#oldestRunning = db.prepare<[], RunningRow>(
-      "SELECT number, kind, filter, cursor, created_at FROM jobs WHERE status = 'running' ORDER BY number LIMIT 1",
+      "SELECT number, kind, filter, cursor, created_at, stepped_at FROM jobs WHERE status = 'running' ORDER BY number LIMIT 1",
     );
     this.#saveProgress = db.prepare(
-      'UPDATE jobs SET done = done + ?, skipped = skipped + ?, cursor = ?, status = ?, finished_at = ? WHERE number = ?',
+      `UPDATE jobs SET done = done + ?, skipped = skipped + ?, cursor = ?, status = ?, finished_at = ?,
+         busy_ms = busy_ms + ?, stepped_at = ? WHERE number = ?`,
     );
   }
 
@@ -109,12 +119,11 @@ export class SqliteJobs implements Jobs {
     return readBack(this.#view(parseJobId(id)));
   }
 
-  async list({ limit, cursor }: PageRequest): Promise<Page<JobView>> {
-    return await read(() => {
+  async list({ limit, cursor }: PageRequest, filter: JobFilter = {}): Promise<Page<JobView>> {
+    return await read(async () => {
       const [before = ABOVE_ALL_IDS] = cursor === null ? [] : decodeCursor(cursor, 1);
-      const rows = this.#db
-        .prepare<unknown[], JobRow>('SELECT * FROM jobs WHERE number < ? ORDER BY number DESC LIMIT ?')
-        .all(before, limit + 1);
+      const table = { from: 'jobs', conditions: conditionsOf(filter) };
+      const rows = await newestRuns<JobRow>(this.#db, table, before, limit + 1);
       return paged(rows, limit, jobView, (row) => encodeCursor(row.number));
     });
   }
@@ -133,12 +142,15 @@ export class SqliteJobs implements Jobs {
     const operation = this.#operationOf(work);
     operation.checkFilter();
     const byTarget: Record<string, number> = {};
+    const alreadySent: Record<string, number> = {};
     const byVerdict: Partial<Record<Verdict, number>> = {};
     const sample: BulkCursor[] = [];
     let count = 0;
     for (let after: BulkCursor | null = operation.start; after !== null;) {
       const { found, next }: Scanned = operation.scan(NO_BOUNDS, after);
-      for (const { place, targets, verdicts } of found) {
+      for (const { place, targets, alreadySent: sent = [], verdicts } of found) {
+        for (const id of sent) alreadySent[id] = (alreadySent[id] ?? 0) + 1;
+        if (targets.length === 0) continue;
         count += 1;
         if (sample.length < SAMPLE_SIZE) sample.push(place);
         for (const id of targets) byTarget[id] = (byTarget[id] ?? 0) + 1;
@@ -147,7 +159,7 @@ export class SqliteJobs implements Jobs {
       after = next;
       if (after !== null) await yieldToCommits();
     }
-    return { count, byTarget, byVerdict, sample };
+    return { count, byTarget, alreadySent, byVerdict, sample };
   }
 
   /** For use inside a transaction, like the two below. */
@@ -172,7 +184,9 @@ export class SqliteJobs implements Jobs {
     const { done, skipped, deliveries, next } = operation.step(bounds, JSON.parse(job.cursor) as BulkCursor, now);
     const isOver = next === null;
     const cursor = isOver ? job.cursor : JSON.stringify(next);
-    this.#saveProgress.run(done, skipped, cursor, isOver ? 'finished' : 'running', isOver ? now : null, job.number);
+    const busyMs = Math.min(Math.max(now - (job.stepped_at ?? job.created_at), 0), LONGEST_PAUSE_MS);
+    const status = isOver ? 'finished' : 'running';
+    this.#saveProgress.run(done, skipped, cursor, status, isOver ? now : null, busyMs, now, job.number);
     return deliveries;
   }
 
@@ -212,6 +226,14 @@ function withFilter<Filter extends RetryFilter | ReleaseFilter>(
   };
 }
 
+function conditionsOf({ status, kind, channel }: JobFilter): (Condition | false)[] {
+  return [
+    status !== undefined && ['status = ?', status],
+    kind !== undefined && ['kind = ?', kind],
+    channel !== undefined && ["filter ->> '$.channel' = ?", channel],
+  ];
+}
+
 function jobView(row: JobRow): JobView {
   return {
     ...({ kind: row.kind, filter: JSON.parse(row.filter) as unknown } as BulkWork),
@@ -220,6 +242,7 @@ function jobView(row: JobRow): JobView {
     total: row.total,
     done: row.done,
     skipped: row.skipped,
+    busyMs: row.busy_ms,
     createdAt: row.created_at,
     finishedAt: row.finished_at,
   };

@@ -5,11 +5,14 @@ import type { IncomingWebhook } from '../../model.js';
 import type { Ids } from '../rules/ids.js';
 import { openBeside } from './database.js';
 import type { Db } from './database.js';
+import { DeliveryMemory } from './delivery-memory.js';
 import { DeliveryTables } from './delivery-tables.js';
+import type { LedgerMemory } from './ledger-memory.js';
 import { WebhookRecorder } from './recorder.js';
 import { RegistryTables } from './registry-tables.js';
 import { TargetCounts } from './target-counts.js';
 import { Transaction } from './transaction.js';
+import { TransactionMemory } from './transaction-memory.js';
 import type { Recorded } from '../intake.js';
 
 /** Rows of items and deliveries that one piece of a group commit may write: more would hold up the event loop. */
@@ -31,12 +34,16 @@ export class LargeWebhooks {
   readonly #db: Db;
   readonly #ids: Ids;
   readonly #registry: RegistryTables;
+  readonly #ledger: LedgerMemory;
+  readonly #memory: DeliveryMemory;
   #beside: Beside | null = null;
 
-  constructor(db: Db, ids: Ids, registry: RegistryTables) {
+  constructor(db: Db, ids: Ids, registry: RegistryTables, ledger: LedgerMemory, memory = new DeliveryMemory()) {
     this.#db = db;
     this.#ids = ids;
     this.#registry = registry;
+    this.#ledger = ledger;
+    this.#memory = memory;
   }
 
   isLarge({ channel }: IncomingWebhook, { items, event }: Document): boolean {
@@ -70,12 +77,17 @@ export class LargeWebhooks {
     this.#beside?.db.close();
   }
 
-  /** Opened for the first large webhook: most gateways never get one, and the connection has a cache of its own. */
+  /**
+   * Opened for the first large webhook: most gateways never get one, and the connection has a cache of its own. Its deliveries
+   * are not leased as they are recorded; they wait behind those that were (I6).
+   */
   #open(): Beside {
     const db = openBeside(this.#db);
     const registry = new RegistryTables(db);
-    const deliveries = new DeliveryTables(db, this.#ids, registry, new TargetCounts(db, registry));
-    const recorder = new WebhookRecorder(db, this.#ids, registry, deliveries);
-    return { db, registry, recorder, transaction: new Transaction(db, registry) };
+    const own = new TransactionMemory();
+    const counts = new TargetCounts(db, registry, this.#memory, own);
+    const deliveries = new DeliveryTables(db, this.#ids, registry, counts, this.#memory);
+    const recorder = new WebhookRecorder(db, this.#ids, registry, deliveries, this.#ledger);
+    return { db, registry, recorder, transaction: new Transaction(db, registry, own) };
   }
 }

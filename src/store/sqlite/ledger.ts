@@ -3,13 +3,9 @@ import { LONGEST_RETRY_DELAY_MS } from '../../intake/judge.js';
 import type { Memory } from '../../intake/judge.js';
 import { chatKey, laneKey, messageKey, fingerprintKey } from '../rules/keys.js';
 import type { Db } from './database.js';
-
-interface LedgerRow {
-  fingerprint: Buffer | null;
-  first_seen_at: number | null;
-  seeded_at: number | null;
-  unposted: number;
-}
+import type { LedgerMemory } from './ledger-memory.js';
+import { RememberedIds } from './remembered-ids.js';
+import type { RememberedId } from './remembered-ids.js';
 
 /** A registration that is not closed yet; its window may have run out. */
 interface WindowRow {
@@ -18,23 +14,17 @@ interface WindowRow {
   deliver_unseen: number;
 }
 
-/** Whether a webhook carried a message: more than having been asked for, or seeded. */
-export const WAS_SEEN = 'SELECT 1 FROM ledger WHERE key = ? AND first_seen_at IS NOT NULL';
-
 /** The ledger and what belongs to it: open registrations, fingerprints, and the newest message of each chat. */
 export class LedgerTables {
-  readonly ledgerRow;
+  readonly ids: RememberedIds;
   readonly windows;
   readonly fingerprint;
   readonly newestInChat;
-  readonly #remember;
   readonly #saveNewestInChat;
   readonly #saveFingerprint;
 
-  constructor(db: Db) {
-    this.ledgerRow = db.prepare<[Buffer], LedgerRow>(
-      'SELECT fingerprint, first_seen_at, seeded_at, unposted FROM ledger WHERE key = ?',
-    );
+  constructor(db: Db, memory: LedgerMemory) {
+    this.ids = new RememberedIds(db, memory);
     this.windows = db.prepare<[Buffer], WindowRow>(
       `SELECT m.closes_at, m.refused, r.deliver_unseen FROM resync_messages m JOIN resyncs r ON r.number = m.resync
        WHERE m.key = ? AND m.closed = 0`,
@@ -42,16 +32,6 @@ export class LedgerTables {
     this.fingerprint = db.prepare<[Buffer]>('SELECT 1 FROM fingerprints WHERE key = ?').pluck();
     this.newestInChat = db.prepare<[Buffer], { timestamp: number; receivedAt: number }>(
       'SELECT newest_at AS timestamp, received_at AS receivedAt FROM chats WHERE key = ?',
-    );
-    // A row made by a seeding, or when a window closed, has no sighting yet: this is its first.
-    this.#remember = db.prepare(
-      `INSERT INTO ledger (key, fingerprint, first_seen_at, last_seen_at, rule, webhook_id, position, unposted)
-       VALUES (?, ?, ?, ?, ?, ?, ?, ?)
-       ON CONFLICT (key) DO UPDATE SET last_seen_at = excluded.last_seen_at,
-         unposted = CASE WHEN first_seen_at IS NULL THEN excluded.unposted ELSE min(unposted, excluded.unposted) END,
-         fingerprint = coalesce(fingerprint, excluded.fingerprint), first_seen_at = coalesce(first_seen_at, excluded.first_seen_at),
-         rule = coalesce(rule, excluded.rule), webhook_id = coalesce(webhook_id, excluded.webhook_id),
-         position = coalesce(position, excluded.position)`,
     );
     this.#saveNewestInChat = db.prepare(
       `INSERT INTO chats (key, newest_at, received_at) VALUES (?, ?, ?)
@@ -67,7 +47,19 @@ export class LedgerTables {
   /** Writes an id into the ledger or refreshes its last sighting, and saves its chat's newest message. */
   remember(memory: ItemMemory, key: Buffer, rule: number, webhookId: number, position: number, now: number): void {
     const { timestamp, method } = memory.item;
-    this.#remember.run(key, memory.fingerprint, now, now, rule, webhookId, position, method === 'post' ? 0 : 1);
+    const unposted = method !== 'post';
+    const before = memory.remembered;
+    const first = { fingerprint: memory.fingerprint, firstSeenAt: now, lastSeenAt: now, rule, webhookId, position };
+    if (!before) this.ids.insert(key, { ...first, seededAt: null, unposted });
+    // An id from a seeding, or from a window that closed, has no sighting yet: this is its first.
+    else
+      this.ids.update(key, before, {
+        ...before,
+        ...(before.firstSeenAt === null && first),
+        fingerprint: before.fingerprint ?? first.fingerprint,
+        lastSeenAt: now,
+        unposted: before.firstSeenAt === null ? unposted : before.unposted && unposted,
+      });
     if (timestamp === null || !memory.chat) return;
     // No message is newer than its receipt: a sender's wrong clock must not make all later messages look late.
     this.#saveNewestInChat.run(memory.chat, Math.min(Math.floor(timestamp), Math.floor(now / 1000)), now);
@@ -97,7 +89,7 @@ export class ItemMemory implements Memory {
   readonly #body: Buffer;
   readonly #now: number;
   readonly #context: RecordingContext;
-  #ledgerRowRead: LedgerRow | null | undefined;
+  #remembered: RememberedId | null | undefined;
   #windowRows: readonly WindowRow[] | undefined;
   #fingerprint: Buffer | undefined;
   #chat: Buffer | undefined;
@@ -128,11 +120,11 @@ export class ItemMemory implements Memory {
 
   /** A webhook carried it: more than having been asked for, or seeded. */
   get seen(): boolean {
-    return this.#ledgerRow !== null && this.#ledgerRow.first_seen_at !== null;
+    return this.remembered !== null && this.remembered.firstSeenAt !== null;
   }
 
   get unposted(): boolean {
-    return this.seen && this.#ledgerRow?.unposted === 1 && !this.#hasLapsed;
+    return this.seen && this.remembered?.unposted === true && !this.#hasLapsed;
   }
 
   get recorded(): boolean {
@@ -150,7 +142,8 @@ export class ItemMemory implements Memory {
   }
 
   get isFingerprintInLedger(): boolean {
-    return this.item.kind === 'message' && this.#ledgerRow?.fingerprint?.equals(this.fingerprint) === true;
+    const first = this.item.kind === 'message' ? this.remembered?.fingerprint : null;
+    return first ? this.fingerprint.subarray(0, first.length).equals(first) : false;
   }
 
   /** Key of its chat; null: it belongs to none. */
@@ -167,18 +160,17 @@ export class ItemMemory implements Memory {
     return this.#lane;
   }
 
-  get #ledgerRow(): LedgerRow | null {
-    if (this.#ledgerRowRead === undefined)
-      this.#ledgerRowRead = (this.key && this.#ledger.ledgerRow.get(this.key)) ?? null;
-    return this.#ledgerRowRead;
+  /** What the ledger knew of its id before; null: nothing. */
+  get remembered(): RememberedId | null {
+    if (this.#remembered === undefined) this.#remembered = this.key && this.#ledger.ids.find(this.key);
+    return this.#remembered;
   }
 
   /** A seeding may list an id before its webhook comes, so a seeded id counts after Whapi's longest retry delay. */
   get #isRemembered(): boolean {
-    const row = this.#ledgerRow;
-    if (row === null) return false;
-    const { first_seen_at, seeded_at } = row;
-    return first_seen_at !== null || seeded_at === null || this.#now - seeded_at >= LONGEST_RETRY_DELAY_MS;
+    if (this.remembered === null) return false;
+    const { firstSeenAt, seededAt } = this.remembered;
+    return firstSeenAt !== null || seededAt === null || this.#now - seededAt >= LONGEST_RETRY_DELAY_MS;
   }
 
   get #openWindows(): WindowRow[] {

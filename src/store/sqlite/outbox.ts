@@ -1,17 +1,21 @@
 import type { Effects } from '../../effects.js';
 import { deliveryId } from '../rules/ids.js';
+import type { Claims } from './claims.js';
 import type { DeliveryTables } from './delivery-tables.js';
 import type { DeliveryViews } from './delivery-views.js';
 import type { GroupCommit } from './group-commit.js';
 import type { ItemRelease } from './item-release.js';
+import type { Offers } from './offers.js';
 import { read, readBack } from './reads.js';
 import type { TargetCounts } from './target-counts.js';
 import type { DeliveryDetail, DeliveryFilter, DeliveryView } from '../deliveries.js';
-import type { Claimed, ClaimWant, Due, Outbox, Settlement, TargetLoad } from '../outbox.js';
+import type { Claimed, ClaimWant, Due, Offer, Outbox, Settlement, TargetLoad } from '../outbox.js';
 import type { Page, PageRequest } from '../paging.js';
 
 export interface OutboxParts {
   readonly commit: GroupCommit;
+  readonly claims: Claims;
+  readonly offers: Offers;
   readonly deliveries: DeliveryTables;
   readonly views: DeliveryViews;
   readonly release: ItemRelease;
@@ -20,14 +24,18 @@ export interface OutboxParts {
 
 export class SqliteOutbox implements Outbox {
   readonly #commit: GroupCommit;
+  readonly #claims: Claims;
+  readonly #offers: Offers;
   readonly #deliveries: DeliveryTables;
   readonly #views: DeliveryViews;
   readonly #release: ItemRelease;
   readonly #counts: TargetCounts;
   readonly #now: Effects['now'];
 
-  constructor({ commit, deliveries, views, release, counts }: OutboxParts, now: Effects['now']) {
+  constructor({ commit, claims, offers, deliveries, views, release, counts }: OutboxParts, now: Effects['now']) {
     this.#commit = commit;
+    this.#claims = claims;
+    this.#offers = offers;
     this.#deliveries = deliveries;
     this.#views = views;
     this.#release = release;
@@ -36,11 +44,15 @@ export class SqliteOutbox implements Outbox {
   }
 
   async due(): Promise<Due> {
-    return await read(() => this.#deliveries.due(this.#now()));
+    return await read(() => this.#claims.due(this.#now()));
   }
 
   async claim(wanted: readonly ClaimWant[], leaseMs: number): Promise<Claimed> {
-    return await this.#commit.runWithoutSavepoint(() => this.#deliveries.claim(wanted, this.#now(), leaseMs));
+    return await read(() => this.#claims.claim(wanted, this.#now(), leaseMs));
+  }
+
+  offer(targetId: string, offer: Offer): void {
+    this.#offers.set(targetId, offer);
   }
 
   async settle(settlement: Settlement): Promise<boolean> {

@@ -1,4 +1,5 @@
 import type { Db } from './database.js';
+import { WebhookDeliveries } from './webhook-deliveries.js';
 import { ROWS_PER_STEP } from './sweep-step.js';
 import type { Limits, SweepStep } from './sweep-step.js';
 
@@ -12,6 +13,11 @@ export const OLD_WEBHOOKS = `
 interface SizedRow {
   readonly id: number;
   readonly bytes: number;
+}
+
+interface PrunedRow extends SizedRow {
+  readonly isPending: number;
+  readonly settledAt: number | null;
 }
 
 /** Counts what a step has done. A single row may exceed it, since it cannot be divided. */
@@ -37,8 +43,7 @@ export class PayloadPruning {
   /** The first step. */
   readonly start: SweepStep;
   readonly #oldWebhooks;
-  readonly #deliveriesAfter;
-  readonly #keptBetween;
+  readonly #deliveries;
   readonly #removeSightings;
   readonly #removeDelivery;
   readonly #removeWebhook;
@@ -46,11 +51,9 @@ export class PayloadPruning {
   constructor(db: Db) {
     this.start = this.#checkAfter(0, 0);
     this.#oldWebhooks = db.prepare<{ after: number; belowId: number }, SizedRow>(OLD_WEBHOOKS);
-    this.#deliveriesAfter = db.prepare<[number, number, number], SizedRow>(
-      `SELECT id, coalesce(length(body), 0) AS bytes FROM deliveries WHERE webhook_id = ? AND id > ? ORDER BY id LIMIT ?`,
-    );
-    this.#keptBetween = db.prepare<[number, number, number, number]>(
-      `SELECT 1 FROM deliveries WHERE webhook_id = ? AND id > ? AND id <= ? AND (status = 'pending' OR settled_at >= ?) LIMIT 1`,
+    this.#deliveries = new WebhookDeliveries<PrunedRow>(
+      db,
+      `coalesce(length(d.body), 0) AS bytes, d.status = 'pending' AS isPending, d.settled_at AS settledAt`,
     );
     this.#removeSightings = db.prepare<{ webhook: number; limit: number }>(
       `DELETE FROM sightings WHERE webhook_id = @webhook AND position IN (
@@ -60,9 +63,7 @@ export class PayloadPruning {
     this.#removeDelivery = db.prepare<[number, number]>(
       "DELETE FROM deliveries WHERE id = ? AND status <> 'pending' AND settled_at < ?",
     );
-    this.#removeWebhook = db.prepare<{ webhook: number }>(
-      'DELETE FROM webhooks WHERE id = @webhook AND NOT EXISTS (SELECT 1 FROM deliveries WHERE webhook_id = @webhook)',
-    );
+    this.#removeWebhook = db.prepare<[number]>('DELETE FROM webhooks WHERE id = ?');
   }
 
   /** Checks the webhooks after `after`; of the next one, the deliveries up to `checked` are known to be old. */
@@ -91,11 +92,11 @@ export class PayloadPruning {
 
   /** Whether all deliveries after `from` are old; a number: the last one that was checked when the budget was used up. */
   #check(webhook: number, from: number, { payload }: Limits, budget: Budget): 'old' | 'kept' | number {
-    const deliveries = this.#deliveriesAfter.all(webhook, from, ROWS_PER_STEP);
+    const deliveries = this.#deliveries.after(webhook, from, ROWS_PER_STEP);
     const slice = within(deliveries, budget);
     const last = slice.at(-1)?.id;
     if (last === undefined) return 'old';
-    if (this.#keptBetween.get(webhook, from, last, payload) !== undefined) return 'kept';
+    if (slice.some(({ isPending, settledAt }) => isPending === 1 || (settledAt ?? 0) >= payload)) return 'kept';
     return slice.length < ROWS_PER_STEP && slice.length === deliveries.length ? 'old' : last;
   }
 
@@ -104,20 +105,20 @@ export class PayloadPruning {
     const { changes } = this.#removeSightings.run({ webhook: id, limit: ROWS_PER_STEP });
     budget.spend(changes);
     if (changes === ROWS_PER_STEP) return false;
-    const deliveries = this.#deliveriesAfter.all(id, 0, ROWS_PER_STEP);
+    const deliveries = this.#deliveries.after(id, 0, ROWS_PER_STEP);
     const slice = within(deliveries, budget);
     const removed = slice.filter((delivery) => this.#removeDelivery.run(delivery.id, payload).changes > 0);
     const isLast = slice.length < ROWS_PER_STEP && slice.length === deliveries.length;
     if (!isLast) return removed.length === 0; // nothing but deliveries that were retried meanwhile
     budget.spend(1, bytes);
-    this.#removeWebhook.run({ webhook: id });
+    if (this.#deliveries.after(id, 0, 1).length === 0) this.#removeWebhook.run(id);
     return true;
   }
 }
 
 /** The first of the rows, until the budget is used up; one at least. */
-function within(rows: readonly SizedRow[], budget: Budget): SizedRow[] {
-  const taken: SizedRow[] = [];
+function within<Row extends SizedRow>(rows: readonly Row[], budget: Budget): Row[] {
+  const taken: Row[] = [];
   for (const row of rows) {
     if (taken.length > 0 && budget.isUsedUp) break;
     taken.push(row);

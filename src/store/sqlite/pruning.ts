@@ -5,6 +5,8 @@ import type { Retention } from '../upkeep.js';
 import type { ClockMemory } from './clock-memory.js';
 import type { Db } from './database.js';
 import { IdMarks } from './id-marks.js';
+import type { LedgerMemory } from './ledger-memory.js';
+import { LedgerPruning } from './ledger-pruning.js';
 import { PayloadPruning } from './payload-pruning.js';
 import { RunPruning } from './run-pruning.js';
 import { SettledTimes } from './settled-times.js';
@@ -26,7 +28,7 @@ export class Pruning {
   readonly #marks: IdMarks;
   readonly #start: SweepStep;
 
-  constructor(db: Db, clock: ClockMemory) {
+  constructor(db: Db, clock: ClockMemory, ledger: LedgerMemory) {
     this.#db = db;
     this.#marks = new IdMarks(db);
     const runs = new RunPruning(db);
@@ -38,7 +40,8 @@ export class Pruning {
       runs.audits,
       keyRangeSweep(db, 'fingerprints', 'recorded_at < @ledger'),
       keyRangeSweep(db, 'objects', 'recorded_at < @object'),
-      keyRangeSweep(db, 'ledger', 'last_seen_at < @ledger'),
+      new LedgerPruning(db, ledger).start,
+      keyRangeSweep(db, 'ledger_before_runs', 'last_seen_at < @ledger'),
       keyRangeSweep(db, 'chats', 'received_at < @ledger'),
     ]);
   }
@@ -62,7 +65,7 @@ export class Pruning {
   }
 }
 
-type HashedTable = 'fingerprints' | 'objects' | 'ledger' | 'chats';
+type HashedTable = 'fingerprints' | 'objects' | 'ledger_before_runs' | 'chats';
 
 /** Exported for the test of its query plan: it must read one range of keys only. */
 export function oldKeysOf(table: HashedTable, isOld: string): string {

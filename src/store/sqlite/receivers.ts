@@ -1,4 +1,6 @@
 import type { Db } from './database.js';
+import { ABOVE_ALL_IDS } from './filters.js';
+import { WebhookDeliveries } from './webhook-deliveries.js';
 
 interface DeliveryRow {
   readonly id: number;
@@ -42,16 +44,16 @@ class ReadDeliveries implements SentItems {
  * its thousands of items. So the deliveries of one webhook are cached, and only newer ones are read again.
  */
 export class Receivers {
-  readonly #deliveriesFrom;
+  readonly #deliveries;
   #read = new ReadDeliveries(-1);
 
   constructor(db: Db) {
-    this.#deliveriesFrom = db.prepare<[number, number], DeliveryRow>(DELIVERIES_FROM);
+    this.#deliveries = new WebhookDeliveries<DeliveryRow>(db, 'd.target, d.positions');
   }
 
   of(webhookId: number): SentItems {
     if (this.#read.webhookId !== webhookId) this.#read = new ReadDeliveries(webhookId);
-    const rows = this.#deliveriesFrom.all(webhookId, this.#read.newestId);
+    const rows = this.#deliveries.after(webhookId, this.#read.newestId - 1, ABOVE_ALL_IDS);
     if (this.#read.newestId > 0 && rows[0]?.id !== this.#read.newestId) return this.#readAgain(webhookId);
     for (const row of rows) this.#read.add(row);
     return this.#read;
@@ -60,10 +62,7 @@ export class Receivers {
   /** The newest cached delivery is gone: its transaction was rolled back, or it was pruned. */
   #readAgain(webhookId: number): SentItems {
     this.#read = new ReadDeliveries(webhookId);
-    for (const row of this.#deliveriesFrom.all(webhookId, 0)) this.#read.add(row);
+    for (const row of this.#deliveries.after(webhookId, 0, ABOVE_ALL_IDS)) this.#read.add(row);
     return this.#read;
   }
 }
-
-/** Deliveries of a webhook in the order of their ids, from a given id on. */
-const DELIVERIES_FROM = 'SELECT id, target, positions FROM deliveries WHERE webhook_id = ? AND id >= ? ORDER BY id';

@@ -4,19 +4,23 @@ import { nameOf } from '../../intake/event.js';
 import { isPlaceholder, isUnseen, judge, writesLedger } from '../../intake/judge.js';
 import { cutter, route } from '../../intake/route.js';
 import type { Cutter, JudgedItem, Route } from '../../intake/route.js';
-import type { Channel, IncomingWebhook, Verdict } from '../../model.js';
+import type { Channel, IncomingWebhook, Target, Verdict } from '../../model.js';
 import { finish } from '../../slices.js';
 import type { Sliced } from '../../slices.js';
-import { encodeNumber } from '../rules/ids.js';
+import { parseEventName } from '../rules/event-names.js';
+import { deliveryId, encodeNumber } from '../rules/ids.js';
 import type { Ids } from '../rules/ids.js';
 import { KEY_BYTES } from '../rules/keys.js';
 import type { Db } from './database.js';
 import { ItemMemory, LedgerTables } from './ledger.js';
+import type { LedgerMemory } from './ledger-memory.js';
 import { ObjectTables } from './object-tables.js';
 import type { DeliveryTables, NewDelivery } from './delivery-tables.js';
+import { Offers } from './offers.js';
 import type { RegistryTables } from './registry-tables.js';
 import { isEndOfSlice, WRITES_PER_SLICE } from './slices.js';
 import type { Recorded } from '../intake.js';
+import type { Delivery } from '../outbox.js';
 
 /** Longest message id that is stored for people to read, in characters; the key covers the whole id. Whapi's have dozens. */
 const MAX_SHOWN_ID_LENGTH = 1024;
@@ -30,12 +34,15 @@ export interface Recovery {
 
 interface RecordedWebhook {
   readonly webhookId: number;
-  readonly channel: string;
+  readonly webhook: IncomingWebhook;
+  readonly event: string;
   readonly now: number;
 }
 
 /** Items times targets that one slice routes: some milliseconds. */
 const ROUTED_PER_SLICE = 50_000;
+/** A delivery in more lanes than this is not leased as it is recorded. */
+const MOST_LANES_HELD = 100;
 /** Writing this much of a body takes about as long as writing a row. */
 const BODY_BYTES_PER_ROW = 8192;
 
@@ -50,16 +57,25 @@ export class WebhookRecorder {
   readonly #deliveries: DeliveryTables;
   readonly #ledger: LedgerTables;
   readonly #objects: ObjectTables;
+  readonly #offers: Offers;
   readonly #insertWebhook;
   readonly #insertSighting;
   readonly #markRestored;
 
-  constructor(db: Db, ids: Ids, registry: RegistryTables, deliveries: DeliveryTables) {
+  constructor(
+    db: Db,
+    ids: Ids,
+    registry: RegistryTables,
+    deliveries: DeliveryTables,
+    ledger: LedgerMemory,
+    offers = new Offers(),
+  ) {
     this.#ids = ids;
     this.#registry = registry;
     this.#deliveries = deliveries;
-    this.#ledger = new LedgerTables(db);
+    this.#ledger = new LedgerTables(db, ledger);
     this.#objects = new ObjectTables(db);
+    this.#offers = offers;
     this.#insertWebhook = db.prepare(
       `INSERT INTO webhooks (id, channel, received_at, method, suffix, content_type, event, body, audit, via) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
     );
@@ -122,10 +138,10 @@ export class WebhookRecorder {
       webhook.via ?? null,
     );
     const judged = yield* this.#judge(document, channel, event, webhookId, now, recovery !== null);
-    const { deliveries, held } = yield* this.#deliver(
+    const { deliveries, leased, held } = yield* this.#deliver(
       document,
       judged,
-      { webhookId, channel: channel.name, now },
+      { webhookId, webhook, event, now },
       recovery,
     );
     for (const [at, { item, memory, verdict, rule }] of judged.entries()) {
@@ -143,7 +159,7 @@ export class WebhookRecorder {
       );
     }
     const verdicts = judged.map(({ verdict }) => verdict);
-    return { webhook: encodeNumber(webhookId), judgements: judged, held, verdicts, deliveries };
+    return { webhook: encodeNumber(webhookId), judgements: judged, held, verdicts, deliveries, leased };
   }
 
   /** The first webhook with a channel id binds it to the channel. */
@@ -190,19 +206,20 @@ export class WebhookRecorder {
     judged: readonly Judged[],
     recorded: RecordedWebhook,
     recovery: Recovery | null,
-  ): Sliced<{ deliveries: number; held: ReadonlySet<number> }> {
+  ): Sliced<{ deliveries: number; leased: readonly Delivery[]; held: ReadonlySet<number> }> {
     const targets = [...this.#registry.targets().values()].map(({ target }) =>
       recovery?.targetIds.has(target.id) === false ? { ...target, deliver: [] } : target,
     );
     const { cut, mostParts } = cutter(document);
     const targetsPerSlice = Math.max(1, Math.floor(ROUTED_PER_SLICE / Math.max(1, judged.length)));
     const allHeld = new Set<number>();
+    const leased: Delivery[] = [];
     let deliveries = 0;
     let rows = 0;
     for (let from = 0; from < targets.length; from += targetsPerSlice) {
       if (from > 0) yield;
       const some = targets.slice(from, from + targetsPerSlice);
-      const { routes, held } = route(judged, document.event, recorded.channel, some, mostParts);
+      const { routes, held } = route(judged, document.event, recorded.webhook.channel, some, mostParts);
       for (const position of held) allHeld.add(position);
       for (const each of routes) {
         const delivery = yield* this.#deliveryOf(each, judged, recorded, cut);
@@ -211,17 +228,44 @@ export class WebhookRecorder {
           rows = 0;
           yield;
         }
-        yield* this.#deliveries.addInSlices(delivery, recorded.now);
+        const sent = recovery ? null : this.#lease(each.target, delivery, document.body, recorded);
+        if (sent) leased.push(sent);
+        else yield* this.#deliveries.addInSlices(delivery, recorded.now);
         deliveries += 1;
       }
     }
-    return { deliveries, held: allHeld };
+    return { deliveries, leased, held: allHeld };
+  }
+
+  /** Adds a delivery that is leased from its commit on. Null: no offer of its target is left, or it must wait in a lane. */
+  #lease(
+    { id: targetId }: Pick<Target, 'id'>,
+    delivery: NewDelivery,
+    webhookBody: Buffer,
+    { webhook, event, now }: RecordedWebhook,
+  ): Delivery | null {
+    const offer = this.#offers.of(targetId);
+    if (!offer || delivery.lanes.length > MOST_LANES_HELD * KEY_BYTES) return null;
+    const { target } = this.#registry.requireTarget(targetId); // as stored, also if this webhook is routed otherwise
+    if (!target.enabled) return null;
+    const leaseEndsAt = now + offer.leaseMs;
+    const lease = this.#deliveries.addLeased(delivery, now, leaseEndsAt);
+    if (!lease) return null;
+    const body = delivery.body ?? webhookBody;
+    this.#offers.spend(targetId, offer, body.length);
+    return {
+      id: deliveryId(lease.id),
+      ...{ lease: lease.token, leaseEndsAt, target, channel: delivery.channel, event: parseEventName(event) },
+      ...{ method: webhook.method, suffix: webhook.suffix, contentType: webhook.contentType, body },
+      ...{ verdicts: delivery.verdicts, attempts: 0, besideSchedule: false, streak: null, via: webhook.via ?? null },
+      newestMessageAt: delivery.newestMessageAt,
+    };
   }
 
   *#deliveryOf(
     { target, positions, whole }: Route,
     judged: readonly Judged[],
-    { webhookId, channel }: RecordedWebhook,
+    { webhookId, webhook: { channel } }: RecordedWebhook,
     cut: Cutter['cut'],
   ): Sliced<NewDelivery> {
     const lanes = new Set<string>();

@@ -4,10 +4,10 @@ import type { Proof } from '../../model.js';
 import { messageKey } from '../rules/keys.js';
 import type { Db } from './database.js';
 import type { GroupCommit } from './group-commit.js';
-import { WAS_SEEN } from './ledger.js';
 import { OpenRegistrations } from './open-registrations.js';
 import type { OpenRegistration } from './open-registrations.js';
 import type { RegistryTables } from './registry-tables.js';
+import type { RememberedIds } from './remembered-ids.js';
 import { HOUR_MS } from '../../durations.js';
 import type { ResyncRequest } from '../resyncs.js';
 
@@ -31,15 +31,16 @@ export class Registrations {
   readonly #commit: GroupCommit;
   readonly #now: Effects['now'];
   readonly #insertMessage;
-  readonly #isKnown;
+  readonly #ids: RememberedIds;
   readonly #proofOfRestored;
   readonly #recentResync;
   /** Settles after the last registration with an idempotency key: a second one with the same key waits for the first. */
   #lastKeyed: Promise<unknown> = Promise.resolve();
 
-  constructor(db: Db, registry: RegistryTables, commit: GroupCommit, now: Effects['now']) {
+  constructor(db: Db, registry: RegistryTables, ids: RememberedIds, commit: GroupCommit, now: Effects['now']) {
     this.#db = db;
     this.#registry = registry;
+    this.#ids = ids;
     this.#commit = commit;
     this.#now = now;
     this.#open = new OpenRegistrations(db);
@@ -49,7 +50,6 @@ export class Registrations {
        VALUES (@resync, @position, @messageId, @key, @channel, @status, 0, 0, 0, 0, @known, @askedAt, @nextAt, @closesAt,
          @error, @restoredAt, @restoredAt, @proof)`,
     );
-    this.#isKnown = db.prepare<[Buffer], number>(WAS_SEEN).pluck();
     this.#recentResync = db
       .prepare<[Buffer, number], string>(
         `SELECT r.id FROM resync_messages m JOIN resyncs r ON r.number = m.resync
@@ -212,7 +212,7 @@ export class Registrations {
     isAsked: boolean,
   ): void {
     const key = messageKey(channel, messageId);
-    const isKnown = this.#isKnown.get(key) !== undefined;
+    const isKnown = this.#ids.wasSeen(key);
     // With `deliver_unseen` an unknown message needs its webhook; a call that is made at once needs no proof.
     const proof = isAsked || (deliverUnseen && !isKnown) ? null : (this.#proofOfRestored.get(key, now) ?? null);
     const row = { resync, position, messageId, key, channel, proof, known: Number(isKnown) };

@@ -28,6 +28,7 @@ export class SqliteRegistry implements Registry {
   readonly #tables: RegistryTables;
   readonly #affected: Omit<RegistryParts, 'commit' | 'tables'>;
   readonly #now: Effects['now'];
+  #listed: { readonly from: object; readonly targets: readonly Target[] } | null = null;
 
   constructor({ commit, tables, ...affected }: RegistryParts, now: Effects['now']) {
     this.#commit = commit;
@@ -102,8 +103,12 @@ export class SqliteRegistry implements Registry {
     await this.#commit.run(() => this.#tables.deleteConnection(channel));
   }
 
-  async targets(): Promise<Target[]> {
-    return await read(() => [...this.#tables.targets().values()].map(({ target }) => target));
+  async targets(): Promise<readonly Target[]> {
+    return await read(() => {
+      const from = this.#tables.targets();
+      if (this.#listed?.from !== from) this.#listed = { from, targets: [...from.values()].map(({ target }) => target) };
+      return this.#listed.targets;
+    });
   }
 
   async target(id: string): Promise<Target | null> {

@@ -5,12 +5,15 @@ import { decodeCursor, encodeCursor } from '../rules/ids.js';
 import type { CallHistoryTable } from './call-history.js';
 import type { Db } from './database.js';
 import { allOf, ABOVE_ALL_IDS } from './filters.js';
+import type { Condition } from './filters.js';
 import { yieldToCommits } from './slices.js';
 import type { HeldItems } from './held-items.js';
 import { paged } from './paging.js';
 import type { RegistryTables } from './registry-tables.js';
 import { queuedAhead, ResyncQueue } from './resync-queue.js';
 import { ResyncTotals } from './resync-totals.js';
+import { newestRuns } from './run-lists.js';
+import type { RunFilter } from '../filters.js';
 import type { Page, PageRequest } from '../paging.js';
 import type {
   ResyncMessageFilter,
@@ -57,6 +60,12 @@ export const RESYNC_MESSAGE_COLUMNS = `m.position, r.id AS resync_id, m.message_
 /** The condition on `resyncs r`; a resync that is still being registered is running too. */
 export const IS_RUNNING = `(r.complete = 0 OR EXISTS (SELECT 1 FROM resync_messages m
   WHERE m.resync = r.number AND m.status IN ('queued', 'requesting', 'waiting')))`;
+/** The conditions on `resyncs r` that `statusOf` decides by. */
+export const HAS_STATUS: Readonly<Record<ResyncStatus, string>> = {
+  running: `cancelled_at IS NULL AND ${IS_RUNNING}`,
+  finished: `cancelled_at IS NULL AND NOT ${IS_RUNNING}`,
+  cancelled: 'cancelled_at IS NOT NULL',
+};
 /** The period from which the current rate is taken. */
 const RATE_PERIOD_MS = 5 * MINUTE_MS;
 /** The newest restored messages from which the average time to a proof is taken. */
@@ -110,13 +119,18 @@ export class ResyncViews {
   }
 
   /** One resync is counted at a time, for at most 10,000 index entries (0.6 ms), then other work can run. */
-  async resyncs({ limit, cursor }: PageRequest, now: number): Promise<Page<ResyncView>> {
+  async resyncs(
+    { limit, cursor }: PageRequest,
+    { status, channel }: RunFilter<ResyncStatus>,
+    now: number,
+  ): Promise<Page<ResyncView>> {
     const [before = ABOVE_ALL_IDS] = cursor === null ? [] : decodeCursor(cursor, 1);
-    const rows = this.#db
-      .prepare<unknown[], ResyncRow>(
-        'SELECT * FROM resyncs WHERE number < ? AND complete = 1 ORDER BY number DESC LIMIT ?',
-      )
-      .all(before, limit + 1);
+    const conditions: (Condition | false)[] = [
+      ['complete = 1'],
+      status !== undefined && [HAS_STATUS[status]],
+      channel !== undefined && ['channel = ?', channel],
+    ];
+    const rows = await newestRuns<ResyncRow>(this.#db, { from: 'resyncs r', conditions }, before, limit + 1);
     const queued = new Map<string, ReadonlyMap<number, number>>();
     const views: ResyncView[] = [];
     for (const row of rows.slice(0, limit)) {

@@ -1,5 +1,7 @@
 import { GatewayError } from '../../errors.js';
 import type { Db } from './database.js';
+import { NEVER_SEEN } from './ledger-rows.js';
+import type { RememberedIds } from './remembered-ids.js';
 
 interface EndedWindowRow {
   resync: number;
@@ -23,15 +25,16 @@ const CANCEL = `UPDATE resync_messages SET status = 'cancelled', next_at = NULL,
 /** The end of registrations: windows that run out, and cancelled resyncs. For use inside a transaction. */
 export class ResyncWindows {
   readonly #db: Db;
+  readonly #ids: RememberedIds;
   readonly #anyEnded;
   readonly #ended;
   readonly #close;
-  readonly #remember;
   readonly #inProgress;
   readonly #markCancelled;
 
-  constructor(db: Db) {
+  constructor(db: Db, ids: RememberedIds) {
     this.#db = db;
+    this.#ids = ids;
     this.#anyEnded = db
       .prepare<[number], number>('SELECT 1 FROM resync_messages WHERE closed = 0 AND closes_at <= ? LIMIT 1')
       .pluck();
@@ -43,12 +46,6 @@ export class ResyncWindows {
          settled_at = CASE WHEN status IN ('queued', 'requesting', 'waiting') THEN @now ELSE settled_at END,
          status = CASE WHEN status IN ('queued', 'requesting', 'waiting') THEN 'not_restored' ELSE status END
        WHERE resync = @resync AND position = @position`,
-    );
-    // If the message comes months later, it is a duplicate and not new, its first post included.
-    this.#remember = db.prepare<[Buffer, number]>(
-      `INSERT INTO ledger (key, last_seen_at) VALUES (?, ?)
-       ON CONFLICT (key) DO UPDATE SET unposted = 0, seeded_at = CASE WHEN first_seen_at IS NULL THEN NULL ELSE seeded_at END
-       WHERE unposted = 1 OR first_seen_at IS NULL`,
     );
     this.#inProgress = db.prepare<[string, number], { resync: number; position: number }>(
       `SELECT resync, position FROM resync_messages WHERE channel = ? AND ${HAS_CALLS} LIMIT ?`,
@@ -72,9 +69,20 @@ export class ResyncWindows {
     const rows = this.#ended.all(now, limit);
     for (const { resync, position, key, refused, status } of rows) {
       this.#close.run({ now, resync, position });
-      if (refused === 0 || status === 'restored') this.#remember.run(key, now);
+      if (refused === 0 || status === 'restored') this.#remember(key, now);
     }
     return rows.length;
+  }
+
+  /** If the message comes months later, it is a duplicate and not new, its first post included. */
+  #remember(key: Buffer, now: number): void {
+    const known = this.#ids.find(key);
+    if (known === null) {
+      this.#ids.insert(key, { ...NEVER_SEEN, lastSeenAt: now });
+    } else if (known.unposted || known.firstSeenAt === null) {
+      const seededAt = known.firstSeenAt === null ? null : known.seededAt;
+      this.#ids.update(key, known, { ...known, unposted: false, seededAt });
+    }
   }
 
   /** @throws GatewayError GW_NOT_FOUND */

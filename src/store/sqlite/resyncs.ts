@@ -7,6 +7,8 @@ import type { ResyncCallTables } from './resync-calls.js';
 import type { ResyncViews } from './resync-views.js';
 import type { ResyncWindows } from './resync-windows.js';
 import type { ChannelCalls } from '../calls.js';
+import type { ResyncStatus } from '../../model.js';
+import type { RunFilter } from '../filters.js';
 import type { Page, PageRequest } from '../paging.js';
 import type {
   CallResult,
@@ -95,8 +97,8 @@ export class SqliteResyncs implements Resyncs {
     return readBack(await this.#views.resync(id, this.#effects.now()));
   }
 
-  async list(page: PageRequest): Promise<Page<ResyncView>> {
-    return await read(async () => await this.#views.resyncs(page, this.#effects.now()));
+  async list(page: PageRequest, filter: RunFilter<ResyncStatus> = {}): Promise<Page<ResyncView>> {
+    return await read(async () => await this.#views.resyncs(page, filter, this.#effects.now()));
   }
 
   async get(id: string): Promise<ResyncView | null> {

@@ -29,9 +29,8 @@ export const SIGHTING_COLUMNS = `s.webhook_id, s.position, s.message_key, w.chan
 export const INDEXED_BY_MESSAGE = 'sightings s INDEXED BY sightings_by_message';
 /** The condition of the partial index. */
 export const IS_INDEXED_BY_MESSAGE = 's.rule <> 10';
-/** Joins the sighting that the index leaves out to `ledger l`. */
-export const JOIN_FIRST_OF_LEDGER = `CROSS JOIN sightings s NOT INDEXED
-  ON s.webhook_id = l.webhook_id AND s.position = l.position AND s.rule = 10`;
+/** The sighting that the index leaves out, by its place in the ledger: `webhookId` and `position`. */
+export const FIRST_PLACE = 's.webhook_id = ? AND s.position = ? AND s.rule = 10';
 
 export function itemView(row: SightingRow): ItemView {
   return {

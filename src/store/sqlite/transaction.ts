@@ -1,4 +1,5 @@
 import type { Db } from './database.js';
+import { TransactionMemory } from './transaction-memory.js';
 
 /** Values that are cached from inside transactions. */
 export interface TransactionCache {
@@ -8,11 +9,13 @@ export interface TransactionCache {
 }
 
 /**
- * The write transaction of a connection, and a savepoint inside it. A rollback clears the cache if the undone work changed it.
+ * The write transaction of a connection, and a savepoint inside it. A rollback undoes what the work changed in memory, and
+ * clears the cache if the undone work changed it.
  */
 export class Transaction {
   readonly #db: Db;
   readonly #cache: TransactionCache;
+  readonly #memory: TransactionMemory;
   readonly #begin;
   readonly #commit;
   readonly #rollback;
@@ -21,10 +24,12 @@ export class Transaction {
   readonly #rollbackToSavepoint;
   #versionAtBegin = 0;
   #versionAtSavepoint = 0;
+  #savepointInMemory = 0;
 
-  constructor(db: Db, cache: TransactionCache) {
+  constructor(db: Db, cache: TransactionCache, memory = new TransactionMemory()) {
     this.#db = db;
     this.#cache = cache;
+    this.#memory = memory;
     this.#begin = db.prepare('BEGIN IMMEDIATE');
     this.#commit = db.prepare('COMMIT');
     this.#rollback = db.prepare('ROLLBACK');
@@ -37,21 +42,26 @@ export class Transaction {
   begin(): void {
     this.#versionAtBegin = this.#cache.version;
     this.#begin.run();
+    this.#memory.begin();
   }
 
   commit(): void {
+    this.#memory.write();
     this.#commit.run();
+    this.#memory.committed();
   }
 
   /** Does nothing if no transaction is open: after some faults (a full disk) SQLite has already rolled back. */
   rollback(): void {
     if (this.#db.inTransaction) this.#rollback.run();
+    this.#memory.rolledBack();
     this.#clearIfChangedSince(this.#versionAtBegin);
   }
 
   savepoint(): void {
     this.#savepoint.run();
     this.#versionAtSavepoint = this.#cache.version;
+    this.#savepointInMemory = this.#memory.mark();
   }
 
   release(): void {
@@ -62,6 +72,7 @@ export class Transaction {
   rollbackToSavepoint(): void {
     this.#rollbackToSavepoint.run();
     this.#release.run();
+    this.#memory.undoTo(this.#savepointInMemory);
     this.#clearIfChangedSince(this.#versionAtSavepoint);
   }
 

@@ -1,5 +1,6 @@
 import type { Db } from './database.js';
 import { ABOVE_ALL_IDS } from './filters.js';
+import type { Leases } from './leases.js';
 import { ROWS_PER_SLICE, yieldToCommits } from './slices.js';
 import type { RegistryTables } from './registry-tables.js';
 import type { TargetCounts } from './target-counts.js';
@@ -25,16 +26,18 @@ type Place = readonly number[];
 export class WorkCounts {
   readonly #registry: RegistryTables;
   readonly #counts: TargetCounts;
+  readonly #leases: Leases;
   readonly #pendingOfChannel;
   readonly #heldOfChannel;
   readonly #inProgress;
   readonly #runningAudits;
 
-  constructor(db: Db, registry: RegistryTables, counts: TargetCounts) {
+  constructor(db: Db, registry: RegistryTables, counts: TargetCounts, leases: Leases) {
     this.#registry = registry;
+    this.#leases = leases;
     this.#counts = counts;
     this.#pendingOfChannel = db.prepare<[string, number, number], { id: number; isOurs: number }>(
-      `SELECT id, channel = ? AS isOurs FROM deliveries WHERE target = ? AND id > ? AND status = 'pending'
+      `SELECT id, channel = ? AS isOurs FROM deliveries WHERE target = ? AND id > ? AND status = 'pending' AND blocked >= 0
        ORDER BY id LIMIT ${ROWS_PER_SLICE}`,
     );
     this.#heldOfChannel = db.prepare<[string, number, number], { id: number; position: number; isOurs: number }>(
@@ -78,8 +81,9 @@ export class WorkCounts {
     let total = NOTHING;
     for (const { number } of this.#registry.targets().values()) {
       if (this.#counts.pendingOf(number) === 0) continue;
+      const inFlight = [...this.#leases.of(number).born.values()].filter((lease) => lease.channel === channel).length;
       const { count, isMore } = await countInSlices([0], (after) => this.#pendingSlice(channel, number, after));
-      total = { count: Math.min(total.count + count, MOST_COUNTED), isMore: total.isMore || isMore };
+      total = { count: Math.min(total.count + inFlight + count, MOST_COUNTED), isMore: total.isMore || isMore };
       if (total.isMore || total.count === MOST_COUNTED) return { ...total, isMore: true };
     }
     return total;

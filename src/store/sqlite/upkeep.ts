@@ -6,6 +6,7 @@ import { SHIFT_START, STATUSES_TO_SHIFT } from './clock-shift.js';
 import type { CallCursor, ClockShift, ShiftCursor } from './clock-shift.js';
 import type { Db } from './database.js';
 import type { GroupCommit } from './group-commit.js';
+import type { Leases } from './leases.js';
 import { MetaTable } from './meta.js';
 import type { Pruning } from './pruning.js';
 import { read } from './reads.js';
@@ -19,6 +20,7 @@ export interface UpkeepParts {
   readonly pruning: Pruning;
   readonly clock: ClockMemory;
   readonly clockShift: ClockShift;
+  readonly leases: Leases;
   /** Looks for damage that the start has not looked for. */
   readonly findDamage: Upkeep['findDamage'];
 }
@@ -32,6 +34,7 @@ export class SqliteUpkeep implements Upkeep {
   readonly #pruning: Pruning;
   readonly #clock: ClockMemory;
   readonly #clockShift: ClockShift;
+  readonly #leases: Leases;
   readonly findDamage: Upkeep['findDamage'];
   readonly #now: Effects['now'];
   readonly #meta: MetaTable;
@@ -40,12 +43,17 @@ export class SqliteUpkeep implements Upkeep {
   /** A shift that has failed: what is left of it. To begin again would shift twice what is done, leases among it. */
   #shift: { readonly byMs: number; readonly steps: ShiftStep[] } | null = null;
 
-  constructor(db: Db, { commit, registry, pruning, clock, clockShift, findDamage }: UpkeepParts, now: Effects['now']) {
+  constructor(
+    db: Db,
+    { commit, registry, pruning, clock, clockShift, leases, findDamage }: UpkeepParts,
+    now: Effects['now'],
+  ) {
     this.#commit = commit;
     this.#registry = registry;
     this.#pruning = pruning;
     this.#clock = clock;
     this.#clockShift = clockShift;
+    this.#leases = leases;
     this.findDamage = findDamage;
     this.#now = now;
     this.#meta = new MetaTable(db);
@@ -83,6 +91,7 @@ export class SqliteUpkeep implements Upkeep {
       };
     return [
       only((now) => this.#clock.noteSetBack(byMs, now)),
+      only((now) => this.#leases.shift(byMs, now)),
       deliveriesAfter(SHIFT_START),
       ...[...this.#registry.channels().keys()].flatMap((channel) =>
         STATUSES_TO_SHIFT.map((status) => callsAfter(channel, status, null)),

@@ -1,13 +1,17 @@
 import { GatewayError } from '../../errors.js';
 import { decode } from '../../intake/decode.js';
 import type { WebhookHttpMethod } from '../../model.js';
+import { finish } from '../../slices.js';
 import { encodeNumber, leastId, parseWebhookId } from '../rules/ids.js';
 import type { Db } from './database.js';
+import type { LaneOrder } from './lane-order.js';
+import type { Leases } from './leases.js';
 import { yieldToCommits } from './slices.js';
 import { itemView } from './sightings.js';
 import type { SightingRow } from './sightings.js';
 import { DELIVERY_COLUMNS, DELIVERY_TABLES, deliveryView } from './delivery-views.js';
 import type { DeliveryRow } from './delivery-views.js';
+import { WebhookDeliveries } from './webhook-deliveries.js';
 import type { WebhookDetail } from '../items.js';
 
 interface WebhookRow {
@@ -33,22 +37,23 @@ const LEAST_WEBHOOK_ID = leastId(Date.UTC(2020, 0));
 /** One stored webhook with its items and deliveries; reads only. */
 export class WebhookViews {
   readonly #db: Db;
+  readonly #leases: Leases;
   readonly #webhook;
   readonly #items;
   readonly #deliveries;
+  readonly #order: LaneOrder;
 
-  constructor(db: Db) {
+  constructor(db: Db, leases: Leases, order: LaneOrder) {
     this.#db = db;
+    this.#leases = leases;
+    this.#order = order;
     this.#webhook = db.prepare<[number], WebhookRow>('SELECT * FROM webhooks WHERE id = ?');
     // Without the webhook, whose last columns are behind its body: SQLite would follow that for each item.
     this.#items = db.prepare<[number, number], StoredItem>(
       `SELECT webhook_id, position, message_key, message_id, carrier, verdict, rule, held FROM sightings
        WHERE webhook_id = ? AND position > ? ORDER BY position LIMIT ${VIEWS_PER_SLICE}`,
     );
-    this.#deliveries = db.prepare<[number, number], DeliveryRow & { positions: string | null }>(
-      `SELECT ${DELIVERY_COLUMNS}, d.positions FROM ${DELIVERY_TABLES} WHERE d.webhook_id = ? AND d.id > ?
-       ORDER BY d.id LIMIT ${VIEWS_PER_SLICE}`,
-    );
+    this.#deliveries = new WebhookDeliveries<DeliveryRow>(db, DELIVERY_COLUMNS, DELIVERY_TABLES);
   }
 
   /** @throws GatewayError GW_NOT_FOUND, GW_PAYLOAD_GONE */
@@ -65,12 +70,9 @@ export class WebhookViews {
     await yieldToCommits();
     const isSameSplit = decoded.length === items.length;
     const deliveries = await viewsOf(
-      (after) => this.#deliveries.all(row.id, after),
+      (after) => this.#deliveries.after(row.id, after, VIEWS_PER_SLICE),
       (delivery) => delivery.id,
-      ({ positions, ...delivery }) => ({
-        ...deliveryView(delivery),
-        positions: positions === null ? items.map(({ position }) => position) : (JSON.parse(positions) as number[]),
-      }),
+      (delivery) => deliveryView(delivery, this.#leases, finish(this.#order.frontOf(delivery))),
     );
     return {
       id: encodeNumber(row.id),

@@ -70,7 +70,7 @@ export function bulkContract(open: OpenFixture): void {
       await bury(fixture, ...numbered(300));
       fixture.clock.advance(SECOND);
       const job = await fixture.store.jobs.add(RETRY_DEAD);
-      const made = { ...RETRY_DEAD, total: 300, createdAt: START + SECOND, finishedAt: null, skipped: 0 };
+      const made = { ...RETRY_DEAD, total: 300, createdAt: START + SECOND, finishedAt: null, skipped: 0, busyMs: 0 };
       expect(job).toEqual({ ...made, id: job.id, status: 'running', done: 0 });
       expect((await fixture.claim()).deliveries).toEqual([]);
       const step = (await fixture.store.jobs.step()) ?? 0;
@@ -79,6 +79,21 @@ export function bulkContract(open: OpenFixture): void {
       await stepAll(fixture);
       const over = { status: 'finished', done: 300, finishedAt: START + SECOND };
       expect(await fixture.store.jobs.get(job.id)).toMatchObject(over);
+    });
+
+    it('counts how long its steps take, without the time in which no step ran', async () => {
+      const fixture = await stage(open);
+      await bury(fixture, ...numbered(500));
+      const { id } = await fixture.store.jobs.add(RETRY_DEAD);
+      for (const pause of [SECOND, 2 * SECOND]) {
+        fixture.clock.advance(pause);
+        await fixture.store.jobs.step();
+      }
+      expect(await fixture.store.jobs.get(id)).toMatchObject({ status: 'running', busyMs: 3 * SECOND });
+      fixture.clock.advance(HOUR);
+      await fixture.restart();
+      await fixture.store.jobs.step();
+      expect((await fixture.store.jobs.get(id))?.busyMs).toBeLessThan(MINUTE);
     });
 
     it('I4: resumes after a restart and processes each item once', async () => {

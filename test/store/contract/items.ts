@@ -261,7 +261,7 @@ export function itemsContract(open: OpenFixture): void {
       const { sample, ...counts } = await fixture.store.jobs.survey({ kind: 'release', filter: {} });
       expect(counts).toEqual({
         ...{ kind: 'release', count: 32 },
-        ...{ byTarget: { bot: 32, archive: 2 }, byVerdict: { new: 2, event: 30 } },
+        ...{ byTarget: { bot: 32, archive: 2 }, alreadySent: {}, byVerdict: { new: 2, event: 30 } },
       });
       expect(sample).toHaveLength(20);
       expect(first<unknown>(sample)).toMatchObject({ messageId: 'A', verdict: 'new', held: true });

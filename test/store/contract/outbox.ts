@@ -202,6 +202,18 @@ export function outboxContract(open: OpenFixture): void {
       expect(await fixture.store.outbox.delivery(id)).toMatchObject({ log: [], lastError: null });
     });
 
+    it('without an attempt and a time keeps its place: it is due before what was recorded later', async () => {
+      const fixture = await stage(open);
+      await recordEach(fixture, 'A');
+      const first = await fixture.claimOne();
+      fixture.clock.advance(SECOND);
+      await recordEach(fixture, 'B');
+      fixture.clock.advance(SECOND);
+      const { id, lease } = first;
+      expect(await fixture.store.outbox.settle({ id, lease, status: 'pending', attempt: null })).toBe(true);
+      expect(idsIn((await fixture.claim()).deliveries)).toEqual(['A', 'B']);
+    });
+
     it('without an attempt keeps the last error', async () => {
       const fixture = await stage(open);
       await recordEach(fixture, 'A');

@@ -1,0 +1,55 @@
+import Database from 'better-sqlite3';
+import { systemEffects } from '../dist/effects.js';
+import { decode } from '../dist/intake/decode.js';
+import { openStore } from '../dist/store/open.js';
+
+const PER_WEBHOOK = 1000;
+const AT_ONCE = 4;
+const HINT = { method: 'POST', suffix: '' };
+
+/**
+ * Adds message ids of the channel `main` to the ledger of a stopped gateway as a live one would: through the store, which
+ * derives the keys, in the order of arrival, so that the file has the layout of a live one. To take minutes rather than an
+ * hour, a webhook carries a thousand messages, without a chat, and its payload is removed at once instead of after its
+ * retention. Only `removePayloads` knows tables.
+ */
+export async function rememberIds(file, count) {
+  const store = openStore({ engine: 'sqlite', file }, systemEffects);
+  const beside = new Database(file);
+  for (let done = 0; done < count; done += AT_ONCE * PER_WEBHOOK) {
+    await Promise.all(Array.from({ length: AT_ONCE }, (_, at) => record(store, done + at * PER_WEBHOOK, count)));
+    removePayloads(beside);
+  }
+  beside.close();
+  await store.close();
+}
+
+async function record(store, from, count) {
+  const messages = Array.from({ length: Math.min(PER_WEBHOOK, count - from) }, (_, at) => ({
+    id: `p.w30M7fgwWD4XwHu.L${(from + at).toString(36)}-gNcCzMdVPg`, // none of `nextMessage`
+    type: 'text',
+  }));
+  if (messages.length === 0) return;
+  const document = decode(Buffer.from(JSON.stringify({ messages, event: { type: 'messages', event: 'post' } })), HINT);
+  const webhook = { channel: 'main', ...HINT, contentType: 'application/json', body: document.body };
+  await store.intake.record(webhook, document);
+}
+
+/** All rows at once, which only releases the pages of a table. */
+function removePayloads(db) {
+  db.exec('BEGIN IMMEDIATE; DELETE FROM sightings; DELETE FROM webhooks; COMMIT');
+}
+
+/** Bytes of the pages in use, without those that the removed payloads have left. */
+export function bytesInUse(file) {
+  const db = new Database(file);
+  db.exec('PRAGMA wal_checkpoint(TRUNCATE)');
+  const bytes = db
+    .prepare(
+      'SELECT (page_count - freelist_count) * page_size FROM pragma_page_count, pragma_freelist_count, pragma_page_size',
+    )
+    .pluck()
+    .get();
+  db.close();
+  return bytes;
+}

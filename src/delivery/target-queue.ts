@@ -1,0 +1,223 @@
+import type { Delivery } from '../store/outbox.js';
+import { Fifo } from './fifo.js';
+import { SLOTS_PER_RETRY } from './slots.js';
+
+/**
+ * The leased deliveries of one target, as a state machine without effects. A delivery is
+ *
+ * - queued: leased, its body in memory, waiting for a slot. The queue looks ahead of the slots, so that an answer starts the
+ *   next attempt at once, and claims come in batches.
+ * - in flight: sent. It occupies a slot.
+ * - unsettled: its outcome waits for its commit. The slot is free, but the lease is kept (I5), and nothing else of its chats
+ *   can be claimed (I6).
+ * - refused: the store did not take its outcome. It occupies a slot again, so that what is sent stays recordable.
+ * - done: settled, or returned to the store without an attempt, or its lease has run out.
+ *
+ * First attempts and retries queue apart. While both wait, every fourth attempt is a retry; `Slots` limits how many retries
+ * are leased at all, so that retries that hang never take all slots.
+ *
+ * What each event does:
+ *
+ * - A slot is free: the next delivery starts, with the target's settings of that moment. If it is older than
+ *   `max_age_seconds`, it is settled as expired instead, and uses neither a slot nor the rate.
+ * - Settings, secret or concurrency are changed: nothing happens here. The next start uses them.
+ * - The target is disabled or removed: the queue is returned. Attempts in flight end as usual.
+ * - The breaker opens: the queue is returned. After the pause one delivery is claimed, as the probe.
+ * - An attempt fails, or the breaker ramps up: the queue looks ahead no more until the target is healthy.
+ * - The rate is used up: the queue waits for the next token. No more is claimed than there are tokens.
+ * - 410 (Gone): nothing starts until the target is disabled or the store has said that its URL was changed.
+ * - The store refuses outcomes: they occupy slots, and the number of unsettled ones is limited.
+ * - Nothing started for MOST_QUEUED_MS, or the clock was set back: the queue is returned, so that no lease runs out in it.
+ *   It looks ahead again after the next attempt.
+ * - A lease runs out early because the clock was set forward, and the delivery is claimed again: the attempt under way goes
+ *   on, and its outcome is settled with the new lease. Only a refused outcome is given up, and its delivery queued again.
+ * - The gateway stops: the queue is returned. Attempts in flight get the grace period, and are returned if they are aborted.
+ *
+ * Returned means: pending and due as before, and no attempt was made.
+ */
+export class TargetQueue {
+  readonly targetId: string;
+  readonly #firstAttempts = new Fifo<Leased>();
+  readonly #retries = new Fifo<Leased>();
+  /** By delivery: all that are not done. */
+  readonly #leased = new Map<string, Leased>();
+  readonly #count = { inFlight: 0, unsettled: 0, refused: 0, gone: 0, started: 0 };
+  /** How long an attempt takes: a moving average. Null: not known. */
+  #attemptMs: number | null = null;
+  /** How many deliveries the store may still lease as they are recorded. */
+  offered = 0;
+
+  constructor(targetId: string) {
+    this.targetId = targetId;
+  }
+
+  get queued(): number {
+    return this.#firstAttempts.length + this.#retries.length;
+  }
+
+  /** The slots that are taken. */
+  get busy(): number {
+    return this.#count.inFlight + this.#count.refused;
+  }
+
+  /** Whether none of its deliveries is leased. */
+  get isIdle(): boolean {
+    return this.#leased.size === 0;
+  }
+
+  /** Whether an attempt may start, apart from free slots, breaker and rate. `slots`: all of the target. */
+  mayStart(slots: number): boolean {
+    const { unsettled, refused, gone } = this.#count;
+    return gone === 0 && unsettled + refused < slots * UNSETTLED_PER_SLOT;
+  }
+
+  /** How many more deliveries may be leased, of which `free` can start now. */
+  places(free: number, slots: number, isHealthy: boolean): number {
+    if (!this.mayStart(slots)) return 0;
+    return Math.max(0, free + this.#ahead(slots, isHealthy) - this.queued);
+  }
+
+  /** How many of those places to claim for: none before half of the look-ahead is used up, so that claims are large. */
+  wanted(free: number, slots: number, isHealthy: boolean): number {
+    return this.isLow(slots, isHealthy) ? this.places(free, slots, isHealthy) : 0;
+  }
+
+  isLow(slots: number, isHealthy: boolean): boolean {
+    return this.queued <= this.#ahead(slots, isHealthy) / 2;
+  }
+
+  /** Queues a delivery, unless it is leased already. Then this lease settles it, or it is queued once that has ended. */
+  add(delivery: Delivery, now: number): boolean {
+    const earlier = this.#leased.get(delivery.id);
+    if (earlier && earlier.state !== 'refused') {
+      earlier.newer = delivery;
+      return false;
+    }
+    const { lease } = delivery;
+    const leased: Leased = { delivery, lease, newer: null, queuedAt: now, state: 'queued', isGone: false };
+    this.#leased.set(delivery.id, leased);
+    this.#lineOf(delivery).push(leased);
+    return true;
+  }
+
+  /** The delivery that starts next. */
+  next(): Leased | null {
+    const [first, retry] = [this.#firstAttempts.first, this.#retries.first];
+    const isTurnOfRetry = this.#count.started % SLOTS_PER_RETRY === SLOTS_PER_RETRY - 1;
+    return (isTurnOfRetry ? (retry ?? first) : (first ?? retry)) ?? null;
+  }
+
+  /** `next` starts. */
+  start(next: Leased): void {
+    move(next, 'queued', 'in flight');
+    this.#lineOf(next.delivery).shift();
+    this.#count.inFlight += 1;
+    this.#count.started += 1;
+  }
+
+  /** `next` is not sent, because it is too old. */
+  expire(next: Leased): void {
+    move(next, 'queued', 'unsettled');
+    this.#lineOf(next.delivery).shift();
+    this.#count.unsettled += 1;
+  }
+
+  /** The lease with which to settle a delivery now. */
+  leaseOf(leased: Leased): number {
+    if (leased.newer) leased.lease = leased.newer.lease;
+    leased.newer = null;
+    return leased.lease;
+  }
+
+  /** The attempt ended after `tookMs`. `isGone`: the target wants nothing any more. */
+  answer(leased: Leased, tookMs: number, isGone: boolean): void {
+    move(leased, 'in flight', 'unsettled');
+    leased.isGone = isGone;
+    this.#count.inFlight -= 1;
+    this.#count.unsettled += 1;
+    this.#count.gone += isGone ? 1 : 0;
+    this.#attemptMs = this.#attemptMs === null ? tookMs : this.#attemptMs + (tookMs - this.#attemptMs) * WEIGHT;
+  }
+
+  /** The store refused its outcome, for the first time or again. */
+  refuse(leased: Leased): void {
+    if (leased.state === 'refused') return;
+    move(leased, 'unsettled', 'refused');
+    this.#count.unsettled -= 1;
+    this.#count.refused += 1;
+  }
+
+  /**
+   * It is settled or returned, its lease has run out, or something failed unexpectedly. Returns the delivery if it was
+   * claimed again meanwhile, to queue it.
+   */
+  end(leased: Leased): Delivery | null {
+    if (leased.state === 'in flight') this.#count.inFlight -= 1;
+    else if (leased.state === 'unsettled') this.#count.unsettled -= 1;
+    else if (leased.state === 'refused') this.#count.refused -= 1;
+    this.#count.gone -= leased.isGone ? 1 : 0;
+    leased.state = 'done';
+    const { id } = leased.delivery;
+    if (this.#leased.get(id) === leased) this.#leased.delete(id);
+    return leased.newer;
+  }
+
+  /** Whether the delivery that waits longest has waited for too long, or since a time that the clock has not reached. */
+  isStale(now: number): boolean {
+    return [this.#firstAttempts.first, this.#retries.first].some(
+      (first) => first && (now < first.queuedAt || now - first.queuedAt > MOST_QUEUED_MS),
+    );
+  }
+
+  /** Empties the queue, so that it can be returned. */
+  drain(): readonly Leased[] {
+    const drained = [...this.#firstAttempts.clear(), ...this.#retries.clear()];
+    for (const each of drained) move(each, 'queued', 'unsettled');
+    this.#count.unsettled += drained.length;
+    return drained;
+  }
+
+  /** The target has stalled: no look-ahead until an attempt has ended. */
+  stall(): void {
+    this.#attemptMs = null;
+  }
+
+  /** What the target takes within AHEAD_MS at its present pace. */
+  #ahead(slots: number, isHealthy: boolean): number {
+    if (!isHealthy || this.#attemptMs === null) return 0;
+    return Math.min(MOST_AHEAD, Math.floor((slots * AHEAD_MS) / Math.max(1, this.#attemptMs)));
+  }
+
+  #lineOf({ attempts }: Delivery): Fifo<Leased> {
+    return attempts > 0 ? this.#retries : this.#firstAttempts;
+  }
+}
+
+/** A delivery that this gateway has leased. Only its queue changes it. */
+export interface Leased {
+  readonly delivery: Delivery;
+  /** The lease that settles it. */
+  lease: number;
+  /** The same delivery, claimed again: its lease had run out, or its settlement was committed a moment ago. */
+  newer: Delivery | null;
+  readonly queuedAt: number;
+  state: LeasedState;
+  isGone: boolean;
+}
+
+type LeasedState = 'queued' | 'in flight' | 'unsettled' | 'refused' | 'done';
+
+/** Outcomes that may wait for their commit. A crash repeats these attempts, as it repeats those in flight. */
+const UNSETTLED_PER_SLOT = 4;
+/** The queue holds what the target takes within this time, and no more than MOST_AHEAD. */
+const AHEAD_MS = 500;
+const MOST_AHEAD = 512;
+/** How long a delivery may be queued: a small part of its lease. */
+const MOST_QUEUED_MS = 5000;
+/** The weight of the last attempt in the moving average. */
+const WEIGHT = 1 / 16;
+
+function move(leased: Leased, from: LeasedState, to: LeasedState): void {
+  if (leased.state !== from) throw new Error(`Delivery ${leased.delivery.id} is ${leased.state}, not ${from}.`);
+  leased.state = to;
+}

@@ -1,0 +1,105 @@
+import { GatewayError } from '../../errors.js';
+import type { Streak, Target, Verdict } from '../../model.js';
+import { parseEventName } from '../rules/event-names.js';
+import { deliveryId } from '../rules/ids.js';
+import type { Db } from './database.js';
+import { DueDeliveries } from './due-deliveries.js';
+import type { DueRow } from './due-deliveries.js';
+import type { Leases } from './leases.js';
+import type { NumberedTarget, RegistryTables } from './registry-tables.js';
+import type { ClaimWant, Claimed, Delivery, Due } from '../outbox.js';
+
+/** Finds what is due and leases it. Leases live in memory, so that all of this only reads the database. */
+export class Claims {
+  readonly #registry: RegistryTables;
+  readonly #leases: Leases;
+  readonly #due: DueDeliveries;
+  readonly #longBody;
+
+  constructor(db: Db, registry: RegistryTables, leases: Leases) {
+    this.#registry = registry;
+    this.#leases = leases;
+    this.#due = new DueDeliveries(db, leases);
+    this.#longBody = db
+      .prepare<[number], Buffer>(
+        'SELECT coalesce(d.body, w.body) FROM deliveries d JOIN webhooks w ON w.id = d.webhook_id WHERE d.id = ?',
+      )
+      .pluck();
+  }
+
+  /** See `Outbox.due`. */
+  due(now: number): Due {
+    const first = this.#due.firstByTarget(now);
+    const targetIds = new Set<string>();
+    let nextDueAt = Infinity;
+    if (first.size > 0) {
+      for (const [id, { number }] of this.#registry.targets()) {
+        const dueAt = first.get(number) ?? Infinity;
+        if (dueAt <= now) targetIds.add(id);
+        else nextDueAt = Math.min(nextDueAt, dueAt);
+      }
+    }
+    return { targetIds, nextDueAt: nextDueAt === Infinity ? null : nextDueAt };
+  }
+
+  /** Leases due deliveries: see `Outbox.claim`. */
+  claim(wanted: readonly ClaimWant[], now: number, leaseMs: number): Claimed {
+    const deliveries: Delivery[] = [];
+    let nextDueAt = Infinity;
+    for (const want of wanted) {
+      const found = this.#registry.targets().get(want.targetId);
+      if (!found) continue; // removed since the caller listed its targets
+      let retries = 0;
+      for (const row of this.#due.pick(found.number, want, now)) {
+        deliveries.push(this.#leaseOut(row, found, now + leaseMs));
+        if (row.tries > 0) retries += 1;
+      }
+      nextDueAt = Math.min(nextDueAt, this.#due.nextAt(found.number, want, retries, now));
+    }
+    return { deliveries, nextDueAt: nextDueAt === Infinity ? null : nextDueAt };
+  }
+
+  #leaseOut(row: DueRow, { target, number }: NumberedTarget, until: number): Delivery {
+    const body = row.body ?? this.#longBody.get(row.id);
+    if (!body) throw new GatewayError('GW_INTERNAL', `The webhook of delivery ${row.id} is missing.`);
+    const token = this.#leases.nextToken();
+    this.#leases.add({
+      id: row.id,
+      token,
+      until,
+      target: number,
+      channel: row.channel,
+      lanes: row.chats,
+      seq: row.seq,
+      createdAt: row.created_at,
+      attempts: row.attempts,
+      tries: row.tries,
+      resumeAt: row.resume_at,
+      streak: row.streak,
+      isRetryRequested: row.asked === 1,
+      isBorn: this.#leases.get(row.id)?.isBorn === true,
+    });
+    return deliveryOf(row, target, token, until, body);
+  }
+}
+
+function deliveryOf(row: DueRow, target: Target, lease: number, leaseEndsAt: number, body: Buffer): Delivery {
+  return {
+    id: deliveryId(row.id),
+    lease,
+    leaseEndsAt,
+    target,
+    channel: row.channel,
+    event: parseEventName(row.event),
+    method: row.method,
+    suffix: row.suffix,
+    contentType: row.content_type,
+    body,
+    verdicts: row.verdicts.split(',') as Verdict[],
+    attempts: row.tries,
+    besideSchedule: row.resume_at !== null,
+    streak: row.streak === null ? null : (JSON.parse(row.streak) as Streak),
+    via: row.via,
+    newestMessageAt: row.newest_message_at,
+  };
+}

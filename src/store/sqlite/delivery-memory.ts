@@ -1,0 +1,21 @@
+import { HeldLanes } from './held-lanes.js';
+import { Leases } from './leases.js';
+import { Offers } from './offers.js';
+import { TransactionMemory } from './transaction-memory.js';
+
+/** What the process remembers of deliveries in flight. A restart forgets it: then each of them is due again. */
+export class DeliveryMemory {
+  readonly leases: Leases;
+  readonly lanes: HeldLanes;
+  readonly offers: Offers;
+
+  /** @param firstToken of the leases; differs from start to start */
+  constructor(
+    readonly transaction = new TransactionMemory(),
+    firstToken = 0,
+  ) {
+    this.leases = new Leases(transaction, firstToken);
+    this.lanes = new HeldLanes(transaction);
+    this.offers = new Offers(transaction);
+  }
+}

@@ -1,0 +1,66 @@
+import { keysIn } from '../rules/keys.js';
+import { TransactionMemory } from './transaction-memory.js';
+
+interface Holder {
+  readonly id: number;
+  /** Another delivery waits in the lane, or did so. */
+  isWaitedFor: boolean;
+}
+
+/**
+ * The lanes (I6) of deliveries that were leased as they were recorded. Mostly a delivery is settled before the next one of its
+ * chat comes, so its lanes are held in memory, and only what waits behind it has rows. Changes follow the transaction in
+ * which they are made.
+ */
+export class HeldLanes {
+  readonly #memory: TransactionMemory;
+  readonly #holders = new Map<string, Holder>();
+
+  constructor(memory = new TransactionMemory()) {
+    this.#memory = memory;
+  }
+
+  get size(): number {
+    return this.#holders.size;
+  }
+
+  /** The delivery that holds a lane. */
+  holderOf(target: number, lane: Buffer): number | undefined {
+    return this.#holders.get(nameOf(target, lane))?.id;
+  }
+
+  /** Whether a delivery that joins the lane must wait for one that holds it; if so, that is remembered. */
+  waitFor(target: number, lane: Buffer): boolean {
+    const holder = this.#holders.get(nameOf(target, lane));
+    if (!holder) return false;
+    holder.isWaitedFor = true; // also after a rollback: it only costs a look
+    return true;
+  }
+
+  /** For lanes without a holder. */
+  hold(target: number, lanes: Buffer, id: number): void {
+    for (const lane of keysIn(lanes)) {
+      const name = nameOf(target, lane);
+      this.#holders.set(name, { id, isWaitedFor: false });
+      this.#memory.changed(() => this.#holders.delete(name));
+    }
+  }
+
+  /** Frees the lanes of their holder. Returns those in which another delivery may wait. */
+  free(target: number, lanes: Buffer): Buffer[] {
+    const waiting: Buffer[] = [];
+    for (const lane of keysIn(lanes)) {
+      const name = nameOf(target, lane);
+      const holder = this.#holders.get(name);
+      if (!holder) continue;
+      this.#holders.delete(name);
+      this.#memory.changed(() => this.#holders.set(name, holder));
+      if (holder.isWaitedFor) waiting.push(lane);
+    }
+    return waiting;
+  }
+}
+
+function nameOf(target: number, lane: Buffer): string {
+  return `${target} ${lane.toString('latin1')}`;
+}

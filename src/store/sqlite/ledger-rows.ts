@@ -1,0 +1,99 @@
+import { leastId } from '../rules/ids.js';
+
+/** What the ledger remembers of an id. */
+export interface LedgerFacts {
+  /** The first bytes of the fingerprint that was first recorded under this id; null: none was. */
+  readonly fingerprint: Buffer | null;
+  /** Null: Whapi was asked for it, or listed it, and no webhook carried it. */
+  readonly firstSeenAt: number | null;
+  readonly lastSeenAt: number;
+  /** Of the first sighting, like `webhookId` and `position`. */
+  readonly rule: number | null;
+  readonly webhookId: number | null;
+  readonly position: number | null;
+  /** When a seeding met it in Whapi's list. */
+  readonly seededAt: number | null;
+  /** Only puts have carried it. */
+  readonly unposted: boolean;
+}
+
+/** An id that no webhook carried. */
+export const NEVER_SEEN: Omit<LedgerFacts, 'lastSeenAt'> = {
+  fingerprint: null,
+  firstSeenAt: null,
+  rule: null,
+  webhookId: null,
+  position: null,
+  seededAt: null,
+  unposted: false,
+};
+
+/** The columns of the ledger's tables, in the order of `valuesOf`. */
+export const LEDGER_COLUMNS = 'webhook_id, fingerprint, position, more';
+
+/** When the id was last seen, in SQL. */
+export const LAST_SEEN_AT = "coalesce(more ->> 'lastSeenAt', webhook_id >> 11, more ->> 'seededAt')";
+
+export interface LedgerRow {
+  readonly webhook_id: number | null;
+  readonly fingerprint: Buffer | null;
+  readonly position: number | null;
+  readonly more: string | null;
+}
+
+/**
+ * What is not as usual. As usual, an id is seen once, at the time in its webhook's id, by rule 10 and on post. One that was
+ * never seen was seeded then.
+ */
+interface More {
+  firstSeenAt?: number;
+  lastSeenAt?: number;
+  rule?: number;
+  seededAt?: number;
+  unposted?: true;
+}
+
+/**
+ * Bytes of a fingerprint that are kept. Compared are only two messages under one id, of which one is a revision (rules 6
+ * and 7): two of those are taken for equal once in 2^64.
+ */
+const FINGERPRINT_BYTES = 8;
+const USUAL_RULE = 10;
+
+export function valuesOf(facts: LedgerFacts): [number | null, Buffer | null, number | null, string | null] {
+  const { webhookId, fingerprint, lastSeenAt, firstSeenAt, rule, position, seededAt, unposted } = facts;
+  const derived = webhookId === null ? null : timeOf(webhookId);
+  const more: More = {};
+  if (lastSeenAt !== (derived ?? seededAt)) more.lastSeenAt = lastSeenAt;
+  if (firstSeenAt !== null && firstSeenAt !== derived) more.firstSeenAt = firstSeenAt;
+  if (rule !== null && rule !== USUAL_RULE) more.rule = rule;
+  if (seededAt !== null) more.seededAt = seededAt;
+  if (unposted) more.unposted = true;
+  const isUsual = Object.keys(more).length === 0;
+  return [
+    webhookId,
+    fingerprint?.subarray(0, FINGERPRINT_BYTES) ?? null,
+    position,
+    isUsual ? null : JSON.stringify(more),
+  ];
+}
+
+export function factsOf({ webhook_id: webhookId, fingerprint, position, more: json }: LedgerRow): LedgerFacts {
+  const more: More = json === null ? {} : (JSON.parse(json) as More);
+  const derived = webhookId === null ? null : timeOf(webhookId);
+  return {
+    fingerprint,
+    firstSeenAt: more.firstSeenAt ?? derived,
+    lastSeenAt: more.lastSeenAt ?? derived ?? more.seededAt ?? 0,
+    rule: more.rule ?? (webhookId === null ? null : USUAL_RULE),
+    webhookId,
+    position,
+    seededAt: more.seededAt ?? null,
+    unposted: more.unposted ?? false,
+  };
+}
+
+/** The time at which an id was made, unless ids ran ahead of the clock. The same in SQL: `LAST_SEEN_AT`. */
+function timeOf(webhookId: number): number {
+  return Math.floor(webhookId / leastId(1));
+}
