@@ -73,6 +73,8 @@ describe('GET /metrics', () => {
     expect(types.map(([name]) => name)).toEqual(expect.arrayContaining(NAMES));
     expect(new Set(types.map(([name]) => name)).size).toBe(types.length);
     for (const [name, type] of types) expect([name, name.endsWith('_total')]).toEqual([name, type === 'counter']);
+    const files = [...text.matchAll(/^gw_store_size_bytes\{file="(\w+)"\} [1-9]/gm)].map(([, file]) => file);
+    expect(files.sort()).toEqual(['db', 'shm', 'wal']);
     expect(text).toMatch(/^process_cpu_seconds_total /m);
     expect(text).toMatch(/^nodejs_eventloop_lag_p99_seconds /m);
     expect(lint(['check', 'metrics'], text)).toBe('');
