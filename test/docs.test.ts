@@ -17,7 +17,7 @@ it.each(DOCUMENTS)('%s names only files that exist, and links only to headings t
 
 /** What a text calls `src/…`, `test/…` and so on, in backticks. */
 function filesIn(text: string): string[] {
-  return [...text.matchAll(/`((?:src|test|bench|docs|migrations)\/[\w./-]+)`/g)]
+  return [...text.matchAll(/`((?:src|test|bench|deploy|docs|migrations)\/[\w./-]+)`/g)]
     .map(([, path = '']) => path)
     .filter((path) => !path.includes('NNNN'));
 }

@@ -1,0 +1,185 @@
+import { execFileSync, spawn, spawnSync } from 'node:child_process';
+import { readFileSync, writeFileSync } from 'node:fs';
+import { createServer } from 'node:net';
+import type { AddressInfo } from 'node:net';
+import { once } from 'node:events';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { describe, expect, it, onTestFinished } from 'vitest';
+import { parse } from 'yaml';
+import { WEBHOOK_HTTP_METHODS } from '../src/model.js';
+import { WEBHOOK_SECRET } from './support/client.js';
+import { temporaryFolder } from './support/files.js';
+import { until } from './support/intervals.js';
+import { startProcess } from './support/process.js';
+import { textWebhook } from './support/texts.js';
+
+const ROOT = fileURLToPath(new URL('../', import.meta.url));
+const textOf = (path: string): string => readFileSync(join(ROOT, path), 'utf8');
+/** Which programs can try the files is a matter of the machine; what is asserted without them is not. */
+const isInstalled = (program: string): boolean => spawnSync('sh', ['-c', `command -v ${program}`]).status === 0;
+
+/** The settings that the README lists. */
+const SETTINGS = new Set(
+  [...textOf('README.md').matchAll(/^\| ((?:`[A-Z_]+`(?:, )?)+) \|/gm)].flatMap(([, names = '']) =>
+    [...names.matchAll(/[A-Z_]+/g)].map(([name]) => name),
+  ),
+);
+
+describe('deploy/compose.yaml', () => {
+  const { services, networks, volumes } = parse(textOf('deploy/compose.yaml')) as {
+    services: Record<string, Record<string, unknown> & { environment: Record<string, string>; volumes: string[] }>;
+    networks: { front: { ipam: { config: { subnet: string }[] } } };
+    volumes: Record<string, unknown>;
+  };
+
+  it('publishes the gateway on this machine only, and keeps its data in a volume', () => {
+    expect(services['gateway']?.['ports']).toEqual(['127.0.0.1:8080:8080']);
+    expect(services['gateway']?.volumes).toEqual(['data:/data']);
+    expect(Object.keys(volumes)).toContain('data');
+  });
+
+  it('sets only settings that exist, and trusts the network in which Caddy is', () => {
+    const { environment = {} } = services['gateway'] ?? {};
+    expect(Object.keys(environment).filter((name) => !SETTINGS.has(name))).toEqual([]);
+    expect(environment['TRUSTED_PROXIES']).toBe(networks.front.ipam.config[0]?.subnet);
+    expect([services['gateway']?.['networks'], services['caddy']?.['networks']]).toEqual([['front'], ['front']]);
+  });
+
+  it('pins the image of Caddy and mounts the Caddyfile of this folder', () => {
+    expect(services['caddy']?.['image']).toMatch(/^caddy:\d+\.\d+\.\d+-alpine$/);
+    expect(services['caddy']?.volumes).toContain('./Caddyfile:/etc/caddy/Caddyfile:ro');
+  });
+});
+
+describe('deploy/Caddyfile', () => {
+  it('leads to the gateway, takes large bodies and does not buffer; Caddy accepts it where it is installed', () => {
+    const text = textOf('deploy/Caddyfile');
+    expect(text).toMatch(/reverse_proxy \{\$GATEWAY_UPSTREAM:gateway:8080\}/);
+    expect(text).toMatch(/max_size 110MB/);
+    expect(text).toMatch(/flush_interval -1/);
+    if (isInstalled('caddy')) {
+      const args = ['validate', '--config', join(ROOT, 'deploy/Caddyfile'), '--adapter', 'caddyfile'];
+      expect(spawnSync('caddy', args, { encoding: 'utf8' })).toMatchObject({ status: 0 });
+    }
+  });
+});
+
+describe('deploy/nginx.conf', () => {
+  it('appends the address of the client, takes large bodies and does not buffer', () => {
+    const text = textOf('deploy/nginx.conf');
+    expect(text).toMatch(/proxy_set_header X-Forwarded-For \$proxy_add_x_forwarded_for;/);
+    expect(text).toMatch(/client_max_body_size 110m;/);
+    expect(text).toMatch(/proxy_buffering off;/);
+    expect(text).not.toMatch(/limit_except/);
+  });
+
+  it('passes webhooks of every method with large bodies to a gateway, where nginx is installed', async () => {
+    if (!isInstalled('nginx') || !isInstalled('openssl')) return;
+    const { client } = await startProcess({ TRUSTED_PROXIES: 'loopback' });
+    await client.addChannel();
+    const url = await startNginx(client.url);
+    const large = { ...(JSON.parse(textWebhook('large')) as object), padding: 'x'.repeat(5_000_000) };
+    for (const method of WEBHOOK_HTTP_METHODS) {
+      const headers = { authorization: `Bearer ${WEBHOOK_SECRET}`, 'content-type': 'application/json' };
+      const response = await fetch(`${url}/webhooks/main`, { method, headers, body: JSON.stringify(large) });
+      expect([method, response.status]).toEqual([method, 200]);
+    }
+  });
+});
+
+/** nginx with the configuration of deploy/, without TLS so that `fetch` needs no certificate, after `nginx -t` with TLS. */
+async function startNginx(gatewayUrl: string): Promise<string> {
+  const folder = temporaryFolder();
+  const [key, certificate] = [join(folder, 'key.pem'), join(folder, 'certificate.pem')];
+  const request = ['req', '-x509', '-newkey', 'rsa:2048', '-nodes', '-subj', '/CN=localhost', '-days', '1'];
+  execFileSync('openssl', [...request, '-keyout', key, '-out', certificate], { stdio: 'ignore' });
+  const port = await freePort();
+  const withTls = textOf('deploy/nginx.conf')
+    .replace(/\S+fullchain\.pem/, certificate)
+    .replace(/\S+privkey\.pem/, key)
+    .replace('127.0.0.1:8080', new URL(gatewayUrl).host)
+    .replace('listen 443 ssl http2', `listen 127.0.0.1:${port} ssl http2`);
+  const command = (server: string): string[] => {
+    writeFileSync(join(folder, 'server.conf'), server);
+    const file = join(folder, 'nginx.conf');
+    const temporary = ['client_body', 'proxy', 'fastcgi', 'uwsgi', 'scgi'].map(
+      (kind) => `${kind}_temp_path ${folder}/${kind};`,
+    );
+    writeFileSync(
+      file,
+      `daemon off; pid ${folder}/pid; error_log ${folder}/error.log; events {}\n` +
+        `http { access_log off; ${temporary.join(' ')} include ${folder}/server.conf; }\n`,
+    );
+    return ['-c', file, '-p', folder, '-e', join(folder, 'error.log')];
+  };
+  expect(spawnSync('nginx', [...command(withTls), '-t'], { encoding: 'utf8' })).toMatchObject({ status: 0 });
+  const nginx = spawn('nginx', command(withTls.replace(' ssl http2', '').replaceAll(/^\s*ssl_.*$/gm, '')), {
+    stdio: 'ignore',
+  });
+  onTestFinished(async () => {
+    nginx.kill('SIGTERM');
+    await once(nginx, 'exit');
+  });
+  await until(async () => expect((await fetch(`http://127.0.0.1:${port}/healthz`)).status).toBe(200));
+  return `http://127.0.0.1:${port}`;
+}
+
+/** nginx cannot choose a port by itself. */
+async function freePort(): Promise<number> {
+  const server = createServer().listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const { port } = server.address() as AddressInfo;
+  server.close();
+  await once(server, 'close');
+  return port;
+}
+
+describe('deploy/systemd', () => {
+  const unit = textOf('deploy/systemd/whapi-resync-gateway.service');
+  const values = (name: string): string[] =>
+    [...unit.matchAll(new RegExp(`^${name}=(.*)$`, 'gm'))].map(([, value = '']) => value);
+
+  it('starts what the package starts, does not restart after an invalid setting, and waits for the shutdown', () => {
+    const { scripts } = JSON.parse(textOf('package.json')) as { scripts: { start: string } };
+    expect(values('ExecStart')).toEqual(['/usr/bin/node /opt/whapi-resync-gateway/dist/main.js']);
+    expect(scripts.start).toContain('dist/main.js');
+    expect(values('RestartPreventExitStatus')).toEqual(['2']);
+    expect(Number(values('TimeoutStopSec')[0])).toBeGreaterThan(10);
+    const names = values('Environment').map((setting) => setting.split('=')[0] ?? '');
+    expect(names.filter((name) => name !== 'NODE_ENV' && !SETTINGS.has(name))).toEqual([]);
+  });
+
+  it('is accepted by systemd where it is installed', () => {
+    if (!isInstalled('systemd-analyze')) return;
+    const file = join(temporaryFolder(), 'whapi-resync-gateway.service');
+    writeFileSync(file, unit.replace('/usr/bin/node', process.execPath).replace(/^Documentation=.*\n/m, ''));
+    const { status, stderr } = spawnSync('systemd-analyze', ['verify', '--man=no', file], { encoding: 'utf8' });
+    expect(stderr.split('\n').filter((line) => line.includes('whapi-resync-gateway.service'))).toEqual([]);
+    expect(status).toBe(0);
+  });
+});
+
+describe('deploy/prometheus.yml', () => {
+  it('scrapes /metrics with a token from a file; promtool accepts it where it is installed', () => {
+    const text = textOf('deploy/prometheus.yml');
+    const { scrape_configs: jobs } = parse(text) as {
+      scrape_configs: { authorization: unknown; metrics_path?: string }[];
+    };
+    expect(jobs.map(({ authorization }) => authorization)).toEqual([
+      { type: 'Bearer', credentials_file: '/etc/prometheus/whapi-resync-gateway-token' },
+    ]);
+    if (isInstalled('promtool')) {
+      const folder = temporaryFolder();
+      const [token, file] = [join(folder, 'token'), join(folder, 'prometheus.yml')];
+      writeFileSync(token, 'token');
+      writeFileSync(
+        file,
+        text
+          .replace(/credentials_file: .*/, `credentials_file: ${token}`)
+          .replace('alerts.yml', join(ROOT, 'docs/alerts.yml')),
+      );
+      expect(spawnSync('promtool', ['check', 'config', file], { encoding: 'utf8' })).toMatchObject({ status: 0 });
+    }
+  });
+});
