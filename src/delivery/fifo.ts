@@ -1,4 +1,4 @@
-/** Consumed places are cut off once there are this many of them: `shift` of an array moves all that is left. */
+/** Entries that were taken are dropped this many at a time, because `Array.shift` moves all remaining entries each time. */
 const CONSUMED_AT_MOST = 256;
 
 /** A first-in, first-out list. Adding and taking cost the same at any length. */

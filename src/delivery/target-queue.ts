@@ -10,11 +10,11 @@ import { SLOTS_PER_RETRY } from './slots.js';
  * - in flight: sent. It occupies a slot.
  * - unsettled: its outcome waits for its commit. The slot is free, but the lease is kept (I5), and nothing else of its chats
  *   can be claimed (I6).
- * - refused: the store did not take its outcome. It occupies a slot again, so that what is sent stays recordable.
+ * - refused: the store did not take its outcome. It occupies a slot again, so that no more is sent than the store can record.
  * - done: settled, or returned to the store without an attempt, or its lease has run out.
  *
- * First attempts and retries queue apart. While both wait, every fourth attempt is a retry; `Slots` limits how many retries
- * are leased at all, so that retries that hang never take all slots.
+ * First attempts and retries have queues of their own. While both wait, every fourth attempt is a retry; `Slots` limits how many retries
+ * are leased at all, so that hanging retries never take all slots.
  *
  * What each event does:
  *
@@ -65,13 +65,13 @@ export class TargetQueue {
     return this.#leased.size === 0;
   }
 
-  /** Whether an attempt may start, apart from free slots, breaker and rate. `slots`: all of the target. */
+  /** Whether an attempt may start, apart from free slots, breaker and rate. `slots`: the target's concurrency. */
   mayStart(slots: number): boolean {
     const { unsettled, refused, gone } = this.#count;
     return gone === 0 && unsettled + refused < slots * UNSETTLED_PER_SLOT;
   }
 
-  /** How many more deliveries may be leased, of which `free` can start now. */
+  /** How many more deliveries may be leased; `free` of them can start now. */
   places(free: number, slots: number, isHealthy: boolean): number {
     if (!this.mayStart(slots)) return 0;
     return Math.max(0, free + this.#ahead(slots, isHealthy) - this.queued);
@@ -86,7 +86,10 @@ export class TargetQueue {
     return this.queued <= this.#ahead(slots, isHealthy) / 2;
   }
 
-  /** Queues a delivery, unless it is leased already. Then this lease settles it, or it is queued once that has ended. */
+  /**
+   * Queues a delivery and returns true. Returns false if it is here already, because it was claimed again: the new lease
+   * settles the attempt under way, or `end` returns the delivery to be queued.
+   */
   add(delivery: Delivery, now: number): boolean {
     const earlier = this.#leased.get(delivery.id);
     if (earlier && earlier.state !== 'refused') {
@@ -129,7 +132,7 @@ export class TargetQueue {
     return leased.lease;
   }
 
-  /** The attempt ended after `tookMs`. `isGone`: the target wants nothing any more. */
+  /** The attempt ended after `tookMs` milliseconds. `isGone`: the target answered 410 (Gone). */
   answer(leased: Leased, tookMs: number, isGone: boolean): void {
     move(leased, 'in flight', 'unsettled');
     leased.isGone = isGone;
@@ -162,7 +165,7 @@ export class TargetQueue {
     return leased.newer;
   }
 
-  /** Whether the delivery that waits longest has waited for too long, or since a time that the clock has not reached. */
+  /** Whether a delivery has been queued for too long, or the clock was set to before the time at which it was queued. */
   isStale(now: number): boolean {
     return [this.#firstAttempts.first, this.#retries.first].some(
       (first) => first && (now < first.queuedAt || now - first.queuedAt > MOST_QUEUED_MS),
@@ -182,7 +185,7 @@ export class TargetQueue {
     this.#attemptMs = null;
   }
 
-  /** What the target takes within AHEAD_MS at its present pace. */
+  /** How many deliveries the target takes within AHEAD_MS at its present pace. */
   #ahead(slots: number, isHealthy: boolean): number {
     if (!isHealthy || this.#attemptMs === null) return 0;
     return Math.min(MOST_AHEAD, Math.floor((slots * AHEAD_MS) / Math.max(1, this.#attemptMs)));
