@@ -143,8 +143,8 @@ describe('a delivery that is claimed again', () => {
   });
 });
 
-describe('a transition that the machine does not have', () => {
-  it('is an error', () => {
+describe('a transition that the state machine does not have', () => {
+  it('throws', () => {
     const queue = queueOf(delivery('one'));
     const one = startNext(queue);
     expect(() => queue.start(one)).toThrow('Delivery one is in flight, not queued.');

@@ -166,7 +166,7 @@ describe('ids in runs', () => {
     expect(count(db, 'ledger_recent') + count(db, 'ledger_ids')).toBe(17);
   });
 
-  it('that a rollback took back are new, and those before it are known', async () => {
+  it('that were rolled back are new, and those recorded before are known', async () => {
     const { fixture, db } = await withFile(10);
     await recordIds(fixture, 0, 5);
     db.exec(
