@@ -120,9 +120,10 @@ function summed<Key extends string, Row extends { channel: string; count: number
 /** A file that does not exist at the moment is left out. */
 async function sizesOf(location: StoreLocation): Promise<Record<string, number>> {
   const sizes: Record<string, number> = {};
-  for (const file of filesOf(location)) {
+  const [database = '', ...others] = filesOf(location);
+  for (const file of [database, ...others.filter((name) => !name.includes('-lock', database.length))]) {
     const found = await stat(file).catch(() => null);
-    if (found) sizes[/-(\w+)$/.exec(file)?.[1] ?? 'db'] = found.size;
+    if (found) sizes[file.slice(database.length).replace('-', '') || 'db'] = found.size;
   }
   return sizes;
 }

@@ -123,6 +123,17 @@ function ChartTable({ title, times, series, format }: Required<ChartProps>) {
   );
 }
 
+const HOURS = new Intl.DateTimeFormat(undefined, { hour: '2-digit', minute: '2-digit' });
+const DAYS = new Intl.DateTimeFormat(undefined, { month: 'short', day: 'numeric' });
+const DAY_SECONDS = 86_400;
+
+/** Local times; over more than two days, the days. */
+function timeLabels(_plot: UPlot, ticks: readonly number[]): string[] {
+  const span = (ticks.at(-1) ?? 0) - (ticks[0] ?? 0);
+  const format = span > 2 * DAY_SECONDS ? DAYS : HOURS;
+  return ticks.map((tick) => format.format(tick * 1000));
+}
+
 function optionsOf(
   place: HTMLElement,
   series: readonly Series[],
@@ -142,7 +153,10 @@ function optionsOf(
     legend: { show: false },
     cursor: { y: false, drag: { x: false, y: false } },
     scales: { y: { range: (_plot, _min, max) => [0, max > 0 ? max * 1.1 : 1] } },
-    axes: [axis, { ...axis, size: 52, values: (_plot, ticks) => ticks.map(format) }],
+    axes: [
+      { ...axis, values: timeLabels },
+      { ...axis, size: 52, values: (_plot, ticks) => ticks.map(format) },
+    ],
     series: [
       {},
       ...series.map(({ name }, index) => ({

@@ -1,36 +1,26 @@
 import { useSignal } from '@preact/signals';
-import { useEffect } from 'preact/hooks';
-import type { Webhook } from '../contract/items.js';
-import { get, path } from './api.js';
+import type { JudgeRequest, Trial, TrialSettings } from '../contract/judge.js';
+import type { Target } from '../contract/targets.js';
+import { post } from './api.js';
 import { CurlButton } from './copy.js';
-import { Field, Form, numberOrNull, Select } from './form.js';
-import { JudgementView, judge } from './judgement.js';
-import type { Judged, JudgeRequest } from './judgement.js';
+import { Field, Form, numberOrNull, Select, words } from './form.js';
+import type { Values } from './form.js';
+import { JudgementView } from './judgement.js';
+import { IdLink } from './links.js';
 import { channels, targets } from './names.js';
-import { announce, Empty } from './notice.js';
+import { Empty } from './notice.js';
 import { href, route } from './routes.js';
 import { PageHead } from './shell.js';
-import { TargetFields, targetOf } from './target-form.js';
+import { SPLITS, VerdictChecks } from './target-form.js';
 
 const METHODS = ['POST', 'PUT', 'PATCH', 'DELETE'].map((value) => ({ value, text: value }));
-const EXAMPLE =
-  '{"messages":[{"id":"PASTE-A-WEBHOOK","type":"text","timestamp":1764249600,"chat_id":"4915100000000@s.whatsapp.net"}],"event":{"type":"messages","event":"post"}}';
+const EXAMPLE = `{"messages":[{"id":"a.new.message","type":"text","timestamp":1764249600,"chat_id":"4915100000000@s.whatsapp.net"}],"event":{"type":"messages","event":"post"}}`;
 
 /** What the gateway would do with a webhook, under other settings if wanted. Nothing is stored or sent. */
 export function DryRun() {
-  const stored = route.value.query.get('webhook') ?? '';
-  const start = useSignal<Partial<Webhook>>({ body: EXAMPLE });
-  const version = useSignal(0);
+  const stored = route.value.query.get('webhook');
   const request = useSignal<JudgeRequest | null>(null);
-  const judged = useSignal<Judged | null>(null);
-  const withTarget = useSignal(false);
-  const load = async (id: string): Promise<void> => {
-    start.value = await get<Webhook>(path('v1/webhooks', id));
-    version.value++;
-  };
-  useEffect(() => {
-    if (stored !== '') load(stored).catch((error: unknown) => announce(String(error), 'bad'));
-  }, [stored]);
+  const trial = useSignal<Trial | null>(null);
   if (channels.value?.length === 0) {
     return (
       <>
@@ -41,61 +31,110 @@ export function DryRun() {
       </>
     );
   }
+  const judge = async (values: Values, data: FormData): Promise<void> => {
+    const settings = settingsOf(values, data);
+    request.value = { ...(stored === null ? webhookOf(values) : { webhook: stored }), ...(settings && { settings }) };
+    trial.value = await post<Trial>('v1/judge', request.value);
+  };
   return (
     <>
       <PageHead title="Dry run">
         {request.value && <CurlButton method="POST" path="v1/judge" body={request.value} />}
       </PageHead>
       <p>
-        What the gateway would do with a webhook now: each verdict, and what each target would get. Nothing is stored or
+        What the gateway would do with a webhook: each verdict, and what each target would get. Nothing is stored or
         sent.
       </p>
-      <Form
-        key={version.value}
-        label="Dry run"
-        action="Judge"
-        onSubmit={async (values, data) => {
-          const { channel = '', method = '', body = '', suffix = '' } = values;
-          const late = numberOrNull(values['late_after_seconds']);
-          request.value = {
-            ...{ channel, body, method },
-            ...(suffix.trim() !== '' && { suffix: suffix.trim() }),
-            settings: {
-              ...(late !== null && { late_after_seconds: late }),
-              ...(withTarget.value && { targets: [targetOf(values, data)] }),
-            },
-          };
-          judged.value = await judge(request.value);
-        }}
-      >
-        <div class="fields">
-          <Select
-            name="channel"
-            label="Channel"
-            value={start.value.channel}
-            options={(channels.value ?? []).map(({ name }) => ({ value: name, text: name }))}
-          />
-          <Select name="method" label="Method" value={start.value.method} options={METHODS} />
-          <Field
-            name="suffix"
-            label="Path suffix"
-            value={start.value.suffix}
-            hint="What Whapi's modes append, such as /messages/post"
-          />
+      <Form key={stored ?? ''} label="Dry run" action="Judge" onSubmit={judge}>
+        {stored === null ? (
+          <PastedFields />
+        ) : (
+          <p>
+            The stored webhook <IdLink page="webhooks" id={stored} />, as at its arrival.{' '}
+            <a href={href('dry-run')}>Paste a body</a> instead.
+          </p>
+        )}
+        <details>
+          <summary>Try other settings</summary>
           <Field
             name="late_after_seconds"
             label="Late after, seconds"
             type="number"
             hint="Empty: as the channel has it"
           />
-        </div>
-        <Field name="body" label="Body" rows={10} value={start.value.body} required />
-        <details onToggle={({ currentTarget }) => (withTarget.value = currentTarget.open)}>
-          <summary>Instead of the stored targets ({targets.value?.length ?? 0}), try this one</summary>
-          {withTarget.value && <TargetFields />}
+          {(targets.value ?? []).map((target) => (
+            <TargetSettings key={target.id} target={target} />
+          ))}
         </details>
       </Form>
-      {judged.value && <JudgementView judged={judged.value} />}
+      {trial.value && <JudgementView trial={trial.value} />}
     </>
   );
+}
+
+const PastedFields = () => (
+  <>
+    <div class="fields">
+      <Select
+        name="channel"
+        label="Channel"
+        options={(channels.value ?? []).map(({ name }) => ({ value: name, text: name }))}
+      />
+      <Select name="method" label="Method" options={METHODS} />
+      <Field name="suffix" label="Path suffix" hint="What Whapi's modes append, such as /messages/post" />
+    </div>
+    <Field name="body" label="Body" rows={10} value={EXAMPLE} required />
+    <p class="dim">
+      Or take a stored one: open a webhook on <a href={href('live')}>Live</a>, and choose Dry run there.
+    </p>
+  </>
+);
+
+function webhookOf({ channel = '', method = '', body = '', suffix = '' }: Values): JudgeRequest {
+  const known = METHODS.find(({ value }) => value === method)?.value as JudgeRequest['method'] & string;
+  return { channel, body, method: known, ...(suffix.trim() !== '' && { suffix: suffix.trim() }) };
+}
+
+/** The settings of one target that decide what it gets. Names of fields end with its id. */
+function TargetSettings({ target }: { readonly target: Target }) {
+  const { id, name } = target;
+  return (
+    <fieldset>
+      <legend>{name}</legend>
+      <div class="fields">
+        <Field name={`events ${id}`} label="Events" value={target.events.join(' ')} />
+        <Select name={`split ${id}`} label="Split" options={SPLITS} value={target.split} />
+      </div>
+      <VerdictChecks name={`deliver ${id}`} chosen={target.deliver} brief />
+    </fieldset>
+  );
+}
+
+/** Only what differs from the stored settings; null: nothing does. */
+function settingsOf(values: Values, data: FormData): TrialSettings | null {
+  const late = numberOrNull(values['late_after_seconds']);
+  const changed = Object.fromEntries((targets.value ?? []).flatMap((target) => changesOf(target, values, data)));
+  const settings = {
+    ...(late !== null && { late_after_seconds: late }),
+    ...(Object.keys(changed).length > 0 && { targets: changed }),
+  };
+  return Object.keys(settings).length === 0 ? null : settings;
+}
+
+type Changes = NonNullable<TrialSettings['targets']>[string];
+
+function changesOf({ id, events, deliver, split }: Target, values: Values, data: FormData): [string, Changes][] {
+  const now = {
+    events: words(values[`events ${id}`] ?? ''),
+    deliver: data.getAll(`deliver ${id}`) as Target['deliver'],
+    split: values[`split ${id}`] as Target['split'],
+  };
+  const isSame = (one: readonly string[], other: readonly string[]): boolean =>
+    [...one].sort().join() === [...other].sort().join();
+  const changes: Changes = {
+    ...(!isSame(now.events, events) && { events: now.events }),
+    ...(!isSame(now.deliver, deliver) && { deliver: now.deliver }),
+    ...(now.split !== split && { split: now.split }),
+  };
+  return Object.keys(changes).length === 0 ? [] : [[id, changes]];
 }

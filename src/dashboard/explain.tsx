@@ -146,6 +146,8 @@ function Explained({ channel, id }: { readonly channel: string; readonly id: str
   );
 }
 
+const capitalized = (text: string): string => text.charAt(0).toUpperCase() + text.slice(1);
+
 /** One sentence: the newest verdict, and what became of it. */
 function Summary({ found }: { readonly found: Explanation }) {
   const newest = found.sightings.at(-1);
@@ -159,7 +161,7 @@ function Summary({ found }: { readonly found: Explanation }) {
   }
   return (
     <p class="sentence">
-      <VerdictBadge verdict={newest.verdict} rule={newest.rule} held={newest.held} /> {newest.reason}.{' '}
+      <VerdictBadge verdict={newest.verdict} rule={newest.rule} held={newest.held} /> {capitalized(newest.reason)}.{' '}
       {newest.held && 'At least one target that subscribes to it did not get it. '}
       {delivered} of {found.deliveries.length} deliveries arrived.{' '}
       {found.ledger?.first_seen_at != null && (
@@ -185,7 +187,7 @@ function Sightings({ sightings }: { readonly sightings: readonly Sighting[] }) {
             <p>
               Rule {sighting.rule}: {sighting.reason}.
             </p>
-            <Evidence item={sighting} />
+            <Evidence evidence={sighting.evidence} />
             <p class="dim">
               {sighting.carrier === '' ? 'the body' : `${sighting.carrier}[${sighting.position}]`} of {sighting.event}{' '}
               in webhook <IdLink page="webhooks" id={sighting.webhook} />

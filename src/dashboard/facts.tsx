@@ -8,8 +8,8 @@ export function Facts({ facts }: { readonly facts: readonly Fact[] }) {
     <dl class="facts">
       {facts
         .filter((fact): fact is readonly [string, ComponentChildren] => fact !== null && fact !== false)
-        .map(([label, value]) => (
-          <div key={label}>
+        .map(([label, value], index) => (
+          <div key={`${label} ${index}`}>
             <dt>{label}</dt>
             <dd>{value}</dd>
           </div>

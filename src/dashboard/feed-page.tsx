@@ -7,7 +7,7 @@ import type { FeedItem } from './feed.js';
 import { useLiveRows } from './feed-rows.js';
 import type { LiveRow } from './feed-rows.js';
 import { channelFilter, eventFilter, FilterBar, rangeFilters, verdictFilter } from './filters.js';
-import { EventOf, IdLink } from './links.js';
+import { ChannelLink, IdLink } from './links.js';
 import { channels } from './names.js';
 import { Empty } from './notice.js';
 import { href, queryOf, queryText, route } from './routes.js';
@@ -23,9 +23,9 @@ const SCROLLED_PX = 200;
 const COLUMNS: readonly Column<LiveRow>[] = [
   { head: 'Received', kind: 'time', cell: ({ at }) => <Time at={at} /> },
   { head: 'Webhook', kind: 'id', cell: ({ id }) => <IdLink page="webhooks" id={id} /> },
-  { head: 'Event', kind: 'short', cell: ({ channel, event }) => <EventOf channel={channel} event={event} /> },
+  { head: 'Channel', kind: 'short', cell: ({ channel }) => <ChannelLink name={channel} /> },
+  { head: 'Event', kind: 'short', cell: ({ event }) => event },
   { head: 'Verdicts', cell: ({ items, total }) => <Judged items={items} total={total} /> },
-  { head: 'Deliveries', kind: 'num', cell: ({ deliveries }) => deliveries ?? '' },
 ];
 
 /** Items with the same verdict, rule and fate as one badge. */

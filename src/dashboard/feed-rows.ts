@@ -15,7 +15,6 @@ export interface LiveRow {
   readonly at: string;
   readonly channel: string;
   readonly event: string;
-  readonly deliveries: number | null;
   readonly items: readonly FeedItem[];
   /** Items of the webhook; more than `items` has where there are many. */
   readonly total: number;
@@ -112,14 +111,13 @@ function merged(first: readonly LiveRow[], second: readonly LiveRow[]): readonly
   );
 }
 
-const freshRow = ({ id, at, channel, event, deliveries, items, total }: FeedWebhook): LiveRow => ({
-  ...{ id, at, channel, event, deliveries, items, total },
+const freshRow = ({ id, at, channel, event, items, total }: FeedWebhook): LiveRow => ({
+  ...{ id, at, channel, event, items, total },
   isFresh: true,
 });
 
 const rowOf = ({ id, received_at: at, channel, event, items, verdicts, held }: WebhookSummary): LiveRow => ({
   ...{ id, at, channel, event },
-  deliveries: null,
   items: listedItems(verdicts, held),
   total: items,
   isFresh: false,

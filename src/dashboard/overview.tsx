@@ -140,7 +140,7 @@ function DoctorTile() {
   return (
     <Tile
       label="Doctor"
-      value={report === null ? error ? 'failed' : '…' : <Status status={report.status} />}
+      value={report === null ? error ? 'failed' : <span aria-busy="true">…</span> : <Status status={report.status} />}
       href={href('channels')}
       note={error?.message ?? worst?.message}
     />

@@ -18,14 +18,13 @@ const MODES = [
   { value: 'path', text: 'path' },
   { value: 'method', text: 'method' },
 ];
-const SPLITS = [
+export const SPLITS = [
   { value: 'none', text: 'one request per webhook' },
   { value: 'chat', text: 'one per chat' },
   { value: 'item', text: 'one per item' },
 ];
 
 export function TargetFields({ target }: { readonly target?: Target }) {
-  const deliver = target?.deliver ?? ['new', 'late', 'event'];
   return (
     <>
       <div class="fields">
@@ -46,19 +45,7 @@ export function TargetFields({ target }: { readonly target?: Target }) {
       </div>
       <fieldset>
         <legend>Verdicts that it gets</legend>
-        {VERDICTS.map(([verdict, meaning]) => (
-          <Check
-            key={verdict}
-            name="deliver"
-            value={verdict}
-            checked={deliver.includes(verdict)}
-            label={
-              <>
-                {verdict} <span class="dim">{meaning}</span>
-              </>
-            }
-          />
-        ))}
+        <VerdictChecks name="deliver" chosen={target?.deliver ?? ['new', 'late', 'event']} />
       </fieldset>
       <details>
         <summary>How it is sent</summary>
@@ -85,6 +72,34 @@ export function TargetFields({ target }: { readonly target?: Target }) {
         </div>
       </details>
     </>
+  );
+}
+
+interface VerdictChecksProps {
+  readonly name: string;
+  readonly chosen: readonly Verdict[];
+  /** Without the meaning of each. */
+  readonly brief?: boolean;
+}
+
+/** The verdicts that a target gets. */
+export function VerdictChecks({ name, chosen, brief = false }: VerdictChecksProps) {
+  return (
+    <div class={brief ? 'brief' : undefined}>
+      {VERDICTS.map(([verdict, meaning]) => (
+        <Check
+          key={verdict}
+          name={name}
+          value={verdict}
+          checked={chosen.includes(verdict)}
+          label={
+            <>
+              {verdict} {!brief && <span class="dim">{meaning}</span>}
+            </>
+          }
+        />
+      ))}
+    </div>
   );
 }
 

@@ -1,4 +1,5 @@
 import type { Explanation, Step } from '../contract/messages.js';
+import { targetName } from './names.js';
 import { href } from './routes.js';
 import { Time } from './time.js';
 
@@ -23,13 +24,19 @@ export function Timeline({ found }: { readonly found: Explanation }) {
         <li key={`${step.at} ${step.kind} ${index}`} class={`step ${step.kind}`}>
           <Time at={step.at} />
           <div>
-            <strong>{KINDS[step.kind]}</strong> <Linked text={step.text} />
+            <strong>{KINDS[step.kind]}:</strong> <Linked text={withoutLabel(step)} />
           </div>
         </li>
       ))}
     </ol>
   );
 }
+
+/** The text without the word that its label says already. */
+const withoutLabel = ({ kind, text }: Step): string => {
+  const label = `${KINDS[kind].toLowerCase()} `;
+  return text.startsWith(label) ? text.slice(label.length) : text;
+};
 
 const PAGE_OF = {
   rsy: 'resyncs',
@@ -50,7 +57,7 @@ export function Linked({ text }: { readonly text: string }) {
         if (index % 2 === 0 || page === undefined) return part;
         return (
           <a key={part + String(index)} href={href(PAGE_OF[part.slice(0, 3) as keyof typeof PAGE_OF], [part])}>
-            {part}
+            {targetName(part)}
           </a>
         );
       })}

@@ -4,6 +4,7 @@ import { get, path } from './api.js';
 import { Badge, VerdictBadge } from './badge.js';
 import { Body, bytesOf } from './body.js';
 import { CurlButton } from './copy.js';
+import { Evidence } from './evidence.js';
 import { Facts } from './facts.js';
 import { ChannelLink, IdLink, MessageLink } from './links.js';
 import { useLoad } from './loading.js';
@@ -172,6 +173,12 @@ function ItemBlock({ item, bytes, isCut }: BlockProps) {
         {isCut && <Badge tone="bad">not sent to this target</Badge>}
         <span class="dim num">{sizeOf(item).toLocaleString()} bytes</span>
       </p>
+      <details>
+        <summary>
+          Rule {item.rule}: {item.reason}
+        </summary>
+        <Evidence evidence={item.evidence} />
+      </details>
       {text !== null && <Body text={text} label={`Item ${position}`} />}
     </li>
   );

@@ -73,6 +73,8 @@ describe('GET /metrics', () => {
     expect(types.map(([name]) => name)).toEqual(expect.arrayContaining(NAMES));
     expect(new Set(types.map(([name]) => name)).size).toBe(types.length);
     for (const [name, type] of types) expect([name, name.endsWith('_total')]).toEqual([name, type === 'counter']);
+    const files = [...text.matchAll(/^gw_store_size_bytes\{file="(\w+)"\} [1-9]/gm)].map(([, file]) => file);
+    expect(files.sort()).toEqual(['db', 'shm', 'wal']);
     expect(text).toMatch(/^process_cpu_seconds_total /m);
     expect(text).toMatch(/^nodejs_eventloop_lag_p99_seconds /m);
     expect(lint(['check', 'metrics'], text)).toBe('');
@@ -95,7 +97,14 @@ describe('GET /metrics', () => {
   it('names at most 200 channels in what it counts; the others are "other"', async () => {
     const { Metrics } = await import('../../src/metrics.js');
     const metrics = new Metrics();
-    const recorded = { webhook: '', judgements: [], held: new Set([0]), verdicts: ['new'] as const, deliveries: 0, leased: [] };
+    const recorded = {
+      webhook: '',
+      judgements: [],
+      held: new Set([0]),
+      verdicts: ['new'] as const,
+      deliveries: 0,
+      leased: [],
+    };
     for (let n = 0; n < 300; n += 1)
       metrics.onRecorded({ channel: `c${n}`, event: { type: 'messages', method: 'post' }, recorded, commitMs: 1 });
     expect(metrics.channels.size).toBe(201);

@@ -47,6 +47,7 @@ const ROUTES = [
   'GET /v1/items',
   'POST /v1/items/{id}/release',
   'POST /v1/items/release',
+  'GET /v1/webhooks',
   'GET /v1/webhooks/{id}',
   'GET /v1/messages',
   'GET /v1/messages/{channel}/{message_id}',
@@ -349,6 +350,7 @@ async function everyRoute(gateway: Client): Promise<Map<string, AnyAnswer>> {
   await call('POST /v1/channels/{name}/connect', '/v1/channels/shop/connect', { public_url: gateway.url });
   await call('GET /v1/doctor');
   await call('GET /v1/stats');
+  await call('GET /v1/webhooks');
   await call('POST /v1/channels/{name}/disconnect', '/v1/channels/shop/disconnect');
   await call('DELETE /v1/channels/{name}', '/v1/channels/shop');
   const target = await call('POST /v1/targets', '/v1/targets', { name: 'bot', url: bot.url });

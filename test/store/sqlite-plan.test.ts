@@ -1,7 +1,6 @@
 import { join } from 'node:path';
 import { describe, expect, it, onTestFinished, vi } from 'vitest';
 import { systemEffects } from '../../src/effects.js';
-import { Histogram } from '../../src/histogram.js';
 import { Ids } from '../../src/store/rules/ids.js';
 import { AuditTables } from '../../src/store/sqlite/audit-tables.js';
 import { openDatabase } from '../../src/store/sqlite/database.js';
@@ -13,15 +12,12 @@ import { openSqliteStore } from '../../src/store/sqlite/engine.js';
 import { OLD_WEBHOOKS } from '../../src/store/sqlite/payload-pruning.js';
 import { oldKeysOf, Pruning } from '../../src/store/sqlite/pruning.js';
 import { ClockShift } from '../../src/store/sqlite/clock-shift.js';
-import { GroupCommit } from '../../src/store/sqlite/group-commit.js';
-import { SqliteLevels } from '../../src/store/sqlite/levels.js';
 import { IN_PROGRESS, WINDOW_SECONDS } from '../../src/store/sqlite/open-registrations.js';
 import { Leases } from '../../src/store/sqlite/leases.js';
 import { LedgerMemory } from '../../src/store/sqlite/ledger-memory.js';
 import { RememberedIds } from '../../src/store/sqlite/remembered-ids.js';
 import { RegistryTables } from '../../src/store/sqlite/registry-tables.js';
 import { Removals } from '../../src/store/sqlite/removals.js';
-import { SqliteRollups } from '../../src/store/sqlite/rollups.js';
 import { ResyncQueue } from '../../src/store/sqlite/resync-queue.js';
 import { IS_RUNNING } from '../../src/store/sqlite/resync-views.js';
 import { ResyncWindows } from '../../src/store/sqlite/resync-windows.js';
@@ -168,18 +164,6 @@ describe('a clock that goes back', () => {
   });
 });
 
-describe('the deliveries of a webhook', () => {
-  it.each([
-    ['d.target', 'deliveries d'],
-    [DELIVERY_COLUMNS, DELIVERY_TABLES],
-  ])('are read in the order of ids, from those of the webhook on: %#', (columns, tables) => {
-    const [recorded, released] = plansOf((db) => new WebhookDeliveries(db, columns, tables));
-    expect(recorded).toMatch(/^SEARCH d USING INTEGER PRIMARY KEY \(rowid>\?\)/);
-    expect(released).toMatch(/SEARCH d USING INDEX deliveries_released \(webhook_id=\? AND rowid>\?\)/);
-    expect(`${recorded} ${released}`).not.toMatch(/SCAN (d|w|t|deliveries|webhooks)\b|TEMP B-TREE/);
-  });
-});
-
 describe('the evidence for a verdict', () => {
   it('is looked up by the place of its item, its key, or a time', () => {
     expect(plansOf((db) => [new EvidenceTable(db), new EvidenceViews(db, { find: () => null })])).toEqual([
@@ -189,6 +173,18 @@ describe('the evidence for a verdict', () => {
       'SEARCH s USING INDEX sightings_by_message (message_key=? AND webhook_id>? AND webhook_id<?)',
       'SEARCH webhooks USING INTEGER PRIMARY KEY (rowid>? AND rowid<?)',
     ]);
+  });
+});
+
+describe('the deliveries of a webhook', () => {
+  it.each([
+    ['d.target', 'deliveries d'],
+    [DELIVERY_COLUMNS, DELIVERY_TABLES],
+  ])('are read in the order of ids, from those of the webhook on: %#', (columns, tables) => {
+    const [recorded, released] = plansOf((db) => new WebhookDeliveries(db, columns, tables));
+    expect(recorded).toMatch(/^SEARCH d USING INTEGER PRIMARY KEY \(rowid>\?\)/);
+    expect(released).toMatch(/SEARCH d USING INDEX deliveries_released \(webhook_id=\? AND rowid>\?\)/);
+    expect(`${recorded} ${released}`).not.toMatch(/SCAN (d|w|t|deliveries|webhooks)\b|TEMP B-TREE/);
   });
 });
 
@@ -257,26 +253,3 @@ async function executedBy(db: Db, work: () => Promise<void>): Promise<string[]> 
     for (const spy of spies) spy.mockRestore();
   }
 }
-
-describe('what monitoring reads', () => {
-  it('is a range of the index of held items, and one of the messages that are under way', () => {
-    const plans = plansOf((db) => new SqliteLevels(db, new RegistryTables(openDb()), new Histogram()));
-    const [, held, resyncs] = plans;
-    expect(held).toBe(
-      'SEARCH s USING INDEX sightings_held ((webhook_id,position)>(?,?)); SEARCH w USING INTEGER PRIMARY KEY (rowid=?)',
-    );
-    expect(resyncs).toContain('SEARCH resync_messages USING INDEX resync_messages_in_progress (channel=?)');
-  });
-
-  it('is a range of one subject of the counts over time', () => {
-    const plans = plansOf(
-      (db) => new SqliteRollups(db, new GroupCommit(openDb(), new RegistryTables(openDb()), systemEffects)),
-    );
-    const searches = plans.filter((plan) => plan !== '');
-    expect(searches).toHaveLength(4);
-    for (const plan of searches)
-      expect(plan).toMatch(
-        /^SEARCH rollups USING (COVERING INDEX |INDEX |PRIMARY KEY ).*\(step_ms=\? AND subject[=>]\?/,
-      );
-  });
-});

@@ -129,7 +129,7 @@ const PROBE: Target = {
 function recoveredPositions(db: Db): Iterable<number> {
   const row = db
     .prepare<[], { positions: string | null; verdicts: string }>(
-      'SELECT positions, verdicts FROM deliveries WHERE webhook_id = (SELECT max(id) FROM webhooks)',
+      'SELECT positions, verdicts FROM deliveries WHERE id > (SELECT max(id) FROM webhooks) LIMIT 1',
     )
     .get();
   if (!row) return [];

@@ -18,11 +18,12 @@ export const WEBHOOK_SECRET = 'the-secret-of-the-shop-webhook';
 /** What a page must show as text. It would set a mark where it ran. */
 export const HOSTILE = '<img src=x onerror="window.ran=1"><script>window.ran=1</script>{{1}}"\'';
 
-export async function startStage(): Promise<Stage> {
+/** `words` are what the bots add to their answers. */
+export async function startStage(words = HOSTILE): Promise<Stage> {
   const bots = {
     good: await startStageBot(200),
-    failing: await startStageBot(500, `broken ${HOSTILE}`),
-    refusing: await startStageBot(400, `refused ${HOSTILE}`),
+    failing: await startStageBot(500, `broken ${words}`),
+    refusing: await startStageBot(400, `refused ${words}`),
   };
   const whapi = await startSimulator({ timeScale: 1000 });
   const gateway = await startGatewayServer();
