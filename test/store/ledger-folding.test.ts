@@ -210,7 +210,7 @@ describe('a process that is killed while it folds', () => {
   });
 });
 
-/** Records from message `first` on, until at least `count` were answered. Returns the number behind the last one that was. */
+/** Records from message `first` on, until at least `count` were answered. Returns the number after the last answered one. */
 async function killedWhileRecording(file: string, first: number, count: number): Promise<number> {
   const child = spawn(process.execPath, [RECORDING, file, String(first), '200'], {
     stdio: ['ignore', 'pipe', 'inherit'],

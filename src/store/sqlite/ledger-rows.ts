@@ -58,7 +58,8 @@ interface More {
  * 8 bytes are enough: two different ones are equal once in 2^64.
  */
 const FINGERPRINT_BYTES = 8;
-const USUAL_RULE = 10;
+/** The rule of most messages: it was never seen before, so its verdict rests on nothing recorded. */
+export const USUAL_RULE = 10;
 
 export function valuesOf(facts: LedgerFacts): [number | null, Buffer | null, number | null, string | null] {
   const { webhookId, fingerprint, lastSeenAt, firstSeenAt, rule, position, seededAt, unposted } = facts;
