@@ -1,5 +1,4 @@
 import type { Delivery } from '../store/outbox.js';
-import { Fifo } from './fifo.js';
 import { SLOTS_PER_RETRY } from './slots.js';
 
 /**
@@ -37,8 +36,9 @@ import { SLOTS_PER_RETRY } from './slots.js';
  */
 export class TargetQueue {
   readonly targetId: string;
-  readonly #firstAttempts = new Fifo<Leased>();
-  readonly #retries = new Fifo<Leased>();
+  /** At most a few hundred, so that `shift` takes 50 ns. */
+  readonly #firstAttempts: Leased[] = [];
+  readonly #retries: Leased[] = [];
   /** By delivery: all that are not done. */
   readonly #leased = new Map<string, Leased>();
   readonly #count = { inFlight: 0, unsettled: 0, refused: 0, gone: 0, started: 0 };
@@ -105,7 +105,7 @@ export class TargetQueue {
 
   /** The delivery that starts next. */
   next(): Leased | null {
-    const [first, retry] = [this.#firstAttempts.first, this.#retries.first];
+    const [first, retry] = [this.#firstAttempts[0], this.#retries[0]];
     const isTurnOfRetry = this.#count.started % SLOTS_PER_RETRY === SLOTS_PER_RETRY - 1;
     return (isTurnOfRetry ? (retry ?? first) : (first ?? retry)) ?? null;
   }
@@ -167,14 +167,14 @@ export class TargetQueue {
 
   /** Whether a delivery has been queued for too long, or the clock was set to before the time at which it was queued. */
   isStale(now: number): boolean {
-    return [this.#firstAttempts.first, this.#retries.first].some(
+    return [this.#firstAttempts[0], this.#retries[0]].some(
       (first) => first && (now < first.queuedAt || now - first.queuedAt > MOST_QUEUED_MS),
     );
   }
 
   /** Empties the queue, so that it can be returned. */
   drain(): readonly Leased[] {
-    const drained = [...this.#firstAttempts.clear(), ...this.#retries.clear()];
+    const drained = [...this.#firstAttempts.splice(0), ...this.#retries.splice(0)];
     for (const each of drained) move(each, 'queued', 'unsettled');
     this.#count.unsettled += drained.length;
     return drained;
@@ -191,7 +191,7 @@ export class TargetQueue {
     return Math.min(MOST_AHEAD, Math.floor((slots * AHEAD_MS) / Math.max(1, this.#attemptMs)));
   }
 
-  #lineOf({ attempts }: Delivery): Fifo<Leased> {
+  #lineOf({ attempts }: Delivery): Leased[] {
     return attempts > 0 ? this.#retries : this.#firstAttempts;
   }
 }
