@@ -64,16 +64,7 @@ async function deliverBench() {
   return {
     sides: Object.keys(servers),
     measure: (side, seconds) => deliverPhase(servers[side], bot, seconds),
-    figures: (measured) => ({
-      delivered: {
-        ...compared(measured, 'rate', 'relay'),
-        per_second: figuresOf(measured, 'rate'),
-        cpu: compared(measured, 'cpuUs', 'relay'),
-        cpu_us_per_webhook: figuresOf(measured, 'cpuUs'),
-        bytes_written_ratio: ratioOf(measured, 'writtenBytes', 'after', 'before'),
-        bytes_written_per_webhook: figuresOf(measured, 'writtenBytes'),
-      },
-    }),
+    figures: (measured) => ({ delivered: phaseFigures(measured, 'relay') }),
     stop: () => stopAll([...Object.values(servers), bot]),
   };
 }
@@ -88,16 +79,7 @@ async function acceptBench() {
   return {
     sides: Object.keys(servers),
     measure: (side, seconds) => acceptPhase(servers[side], seconds),
-    figures: (measured) => ({
-      accepted: {
-        ...compared(measured, 'rate', 'route'),
-        per_second: figuresOf(measured, 'rate'),
-        cpu: compared(measured, 'cpuUs', 'route'),
-        cpu_us_per_webhook: figuresOf(measured, 'cpuUs'),
-        bytes_written_ratio: ratioOf(measured, 'writtenBytes', 'after', 'before'),
-        bytes_written_per_webhook: figuresOf(measured, 'writtenBytes'),
-      },
-    }),
+    figures: (measured) => ({ accepted: phaseFigures(measured, 'route') }),
     stop: () => stopAll(Object.values(servers)),
   };
 }
@@ -125,6 +107,18 @@ async function latencyBench() {
       await stopAll(Object.values(servers));
       await sender.stop();
     },
+  };
+}
+
+/** The figures of `acceptPhase` or `deliverPhase`. */
+function phaseFigures(measured, baseline) {
+  return {
+    ...compared(measured, 'rate', baseline),
+    per_second: figuresOf(measured, 'rate'),
+    cpu: compared(measured, 'cpuUs', baseline),
+    cpu_us_per_webhook: figuresOf(measured, 'cpuUs'),
+    bytes_written_ratio: ratioOf(measured, 'writtenBytes', 'after', 'before'),
+    bytes_written_per_webhook: figuresOf(measured, 'writtenBytes'),
   };
 }
 

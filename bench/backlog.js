@@ -9,8 +9,8 @@ import { peakMemoryMb } from './usage.js';
 
 /**
  * A backlog of one million pending deliveries on disk, compared with one thousand in the same run: the speed of claims
- * and settlements, the process's memory while the backlog drains, and the cost for accepting webhooks. What a round claims
- * is recorded again after it, for both, so that they stay as large and have the same history.
+ * and settlements, the process's memory while the backlog drains, and the cost for accepting webhooks. Each round records as
+ * many deliveries as it claimed, so that both backlogs keep their size and have the same history.
  */
 const SIZES = { small: 1000, large: 1_000_000 };
 const CLAIMED = 640;

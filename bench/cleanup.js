@@ -1,4 +1,4 @@
-/** What must not outlive this process, however it ends: the newest is removed first. */
+/** What this process must clean up however it ends, the newest first. */
 const cleanups = new Set();
 let isWatching = false;
 
@@ -18,7 +18,7 @@ function watch() {
   if (isWatching) return;
   isWatching = true;
   for (const [signal, code] of Object.entries({ SIGINT: 130, SIGTERM: 143, SIGHUP: 129 }))
-    process.on(signal, () => process.exit(code)); // not once: the next one would end it in the middle of cleaning up
+    process.on(signal, () => process.exit(code)); // `on`, not `once`: a second signal would end it during the clean-up
   process.on('exit', () => {
     for (const clean of [...cleanups].reverse()) {
       try {

@@ -4,8 +4,8 @@ import { startBareRelay, startBareRoute, startCounter, startGateway } from './se
 
 /**
  * Accept and deliver: webhooks through the gateway to one bot, from the first one sent to the last one answered by the bot,
- * as a ratio to a bare relay, which parses, signs and passes on without storing anything. A bare route, which does not even
- * pass on, shows what HTTP alone costs. Load generator, bot and servers are processes of their own.
+ * as a ratio to a bare relay, which parses, signs and sends without storing anything. A bare route, which only parses and
+ * answers, shows what HTTP alone costs. Bot and servers are processes of their own.
  */
 const ROUNDS = 7;
 const SECONDS = 4;

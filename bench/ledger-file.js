@@ -8,10 +8,9 @@ const AT_ONCE = 4;
 const HINT = { method: 'POST', suffix: '' };
 
 /**
- * Adds message ids of the channel `main` to the ledger of a stopped gateway as a live one would: through the store, which
- * derives the keys, in the order of arrival, so that the file has the layout of a live one. To take minutes rather than an
- * hour, a webhook carries a thousand messages, without a chat, and its payload is removed at once instead of after its
- * retention. Only `removePayloads` knows tables.
+ * Adds message ids of the channel `main` to the ledger of a stopped gateway through the store, in the order of arrival, so that
+ * the file has the layout of a live gateway's. To take minutes and not an hour, each webhook carries a thousand messages without
+ * a chat, and payloads are removed at once, not after their retention. Only `removePayloads` depends on the tables.
  */
 export async function rememberIds(file, count) {
   const store = openStore({ engine: 'sqlite', file }, systemEffects);
@@ -26,7 +25,7 @@ export async function rememberIds(file, count) {
 
 async function record(store, from, count) {
   const messages = Array.from({ length: Math.min(PER_WEBHOOK, count - from) }, (_, at) => ({
-    id: `p.w30M7fgwWD4XwHu.L${(from + at).toString(36)}-gNcCzMdVPg`, // none of `nextMessage`
+    id: `p.w30M7fgwWD4XwHu.L${(from + at).toString(36)}-gNcCzMdVPg`, // never an id of `nextMessage`
     type: 'text',
   }));
   if (messages.length === 0) return;
@@ -35,12 +34,12 @@ async function record(store, from, count) {
   await store.intake.record(webhook, document);
 }
 
-/** All rows at once, which only releases the pages of a table. */
+/** Deletes whole tables, which releases their pages without reading the rows. */
 function removePayloads(db) {
   db.exec('BEGIN IMMEDIATE; DELETE FROM sightings; DELETE FROM webhooks; COMMIT');
 }
 
-/** Bytes of the pages in use, without those that the removed payloads have left. */
+/** Bytes of the pages in use, without the free pages that removed payloads left. Writes the write-ahead log into the file. */
 export function bytesInUse(file) {
   const db = new Database(file);
   db.exec('PRAGMA wal_checkpoint(TRUNCATE)');

@@ -17,7 +17,7 @@ import { startGateway } from './servers.js';
 const ROUNDS = 5;
 const SECONDS = 4;
 const WARM_UP_SECONDS = 2;
-const ENCRYPTION_KEY = Buffer.alloc(32, 7).toString('base64'); // the same in each run, so that a file can be kept
+const ENCRYPTION_KEY = Buffer.alloc(32, 7).toString('base64'); // the same in each run, so that a kept file can be opened
 const { values } = parseArgs({ options: { file: { type: 'string' }, ids: { type: 'string', default: '10000000' } } });
 const IDS = Number(values.ids);
 
@@ -65,7 +65,7 @@ async function measure(side) {
   copyByPages(sides[side], file);
   await gateway.restart();
   await load(gateway.url, { seconds: WARM_UP_SECONDS });
-  while (hasChild(gateway.pid)) await new Promise((next) => setTimeout(next, 50)); // it reads the file for damage
+  while (hasChild(gateway.pid)) await new Promise((next) => setTimeout(next, 50)); // the damage check reads the whole file
   if (side === 'cold') forgetPages(file);
   const figures = await acceptPhase(gateway, SECONDS);
   await gateway.halt();
@@ -73,8 +73,8 @@ async function measure(side) {
 }
 
 /**
- * In writes of one page, and synced. Larger writes leave larger units in the page cache, and a change of one page would count
- * as a write of its whole unit (Linux); without a sync, the copy would be written beside what is measured.
+ * Copies in writes of one page, and syncs. After larger writes, Linux keeps larger units in its page cache and counts a change
+ * of one page as a write of its whole unit. Without a sync, the copy would be written to disk during the measurement.
  */
 function copyByPages(from, to) {
   execFileSync('dd', [`if=${from}`, `of=${to}`, 'bs=4096', 'conv=fdatasync'], { stdio: 'ignore' });

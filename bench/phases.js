@@ -12,9 +12,9 @@ export async function acceptPhase(server, seconds) {
 }
 
 /**
- * The same with a bot behind the server: the rate counts from the first webhook sent until the bot has answered the last.
- * What the server uses counts until nothing is pending, so that settlements are part of it.
- * @param server may have `isIdle`: whether nothing is pending
+ * The same with a bot behind the server. The rate covers the time from the first webhook sent to the bot's last answer. CPU and
+ * bytes are counted until nothing is pending, so that settlements are included.
+ * @param server optionally with `isIdle`, which resolves with whether nothing is pending
  */
 export async function deliverPhase(server, bot, seconds) {
   const { count: countBefore } = await bot.seen();

@@ -2,7 +2,7 @@ import { median } from './load.js';
 
 /**
  * Measures every side once per round. The order changes from round to round (A B, B A, B A, A B; with three sides all six
- * orders), so that neither a slow spell of the machine nor what the side before leaves behind favours one. Resolves with one
+ * orders), so that neither a slow spell of the machine nor the after-effects of the side before favour one. Resolves with one
  * object per round, with a result per side.
  */
 export async function alternating(sides, rounds, measure) {
@@ -11,7 +11,7 @@ export async function alternating(sides, rounds, measure) {
   return results;
 }
 
-/** One of these rounds, for a run that alternates several benches. */
+/** One round, for a run that alternates several benches. */
 export async function oneRound(sides, round, measure) {
   const first = Math.floor(round / 2) % sides.length;
   const order = round % 2 === 0 ? sides : sides.toReversed();
@@ -28,7 +28,7 @@ export function figureOf(rounds, side, part, digits = 0) {
   );
 }
 
-/** The same of its ratio to another side's figure in the same round. */
+/** Median, least and greatest of the ratio of that figure to another side's in the same round. */
 export function ratioOf(rounds, part, side, baseline, digits = 3) {
   return spreadOf(
     rounds.map((round) => round[side][part] / round[baseline][part]),

@@ -40,7 +40,7 @@ console.log(
 if (wanted[0] === 'against') await run('against', wanted.slice(1));
 else for (const name of BENCHES.filter((bench) => wanted.length === 0 || wanted.includes(bench))) await run(name);
 
-/** A bench that is told to stop cleans up: so it is told, and waited for. */
+/** Passes signals on and waits for the bench, so that an interrupted one can clean up. */
 async function run(name, args = []) {
   const script = fileURLToPath(new URL(`./${name}.js`, import.meta.url));
   const child = spawn(process.execPath, [script, ...args], { stdio: 'inherit' });

@@ -39,7 +39,7 @@ export async function startBareRoute() {
   return await start(here('./bare-route.js'), {});
 }
 
-/** Another one: passes each webhook on to the bot and answers after its answer, and stores nothing either. */
+/** The baseline for deliveries: passes each webhook on to the bot, answers after the bot, and stores nothing. */
 export async function startBareRelay(botUrl, connections) {
   return await start(here('./bare-relay.js'), { BOT_URL: botUrl, CONNECTIONS: String(connections) });
 }
@@ -57,7 +57,7 @@ export async function startUpstream() {
 
 /**
  * The gateway with its SQLite file in a folder that is removed when it stops, and one channel `main`.
- * @param program that of another version of the gateway
+ * @param program the entry file of another version of the gateway; left out: of this tree
  */
 export async function startGateway(env = {}, program = here('../dist/main.js')) {
   const folder = mkdtempSync(join(tmpdir(), 'gateway-bench-'));

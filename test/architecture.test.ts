@@ -59,7 +59,6 @@ const isPure = ({ name }: SourceFile): boolean =>
       'slices',
       'connect/warnings',
       'delivery/breaker',
-      'delivery/fifo',
       'delivery/slots',
       'delivery/target-queue',
       'networks',

@@ -29,7 +29,7 @@ export interface AttemptsOptions {
   readonly onEnd: (queue: TargetQueue, delivery: Delivery, again: Delivery | null) => void;
 }
 
-/** What happens to deliveries that leave their queue. Failures are reported to `onError`. */
+/** Sends, expires or returns the deliveries that leave their queue, and settles them. Errors are reported to `onError`. */
 export interface Attempts {
   /** Sends a delivery that its queue has started, with the present settings of its target, and settles it. */
   send(queue: TargetQueue, leased: Leased, target: Target): void;
@@ -68,7 +68,7 @@ export function createAttempts(options: AttemptsOptions): Attempts {
     if (await store.registry.disableTarget(target, reason)) notices.onDisabled(target, reason);
   };
 
-  /** Settles it, and says so, unless its lease is lost or it is returned. */
+  /** Settles the delivery and reports that, unless the lease was lost or the delivery is only returned. */
   const settleNow = async (queue: TargetQueue, leased: Leased, outcome: Outcome): Promise<void> => {
     const { delivery } = leased;
     const settlement = { id: delivery.id, lease: queue.leaseOf(leased), ...outcome };

@@ -78,16 +78,13 @@ export function freeSlots(breaker: Breaker, concurrency: number, underWay: numbe
   }
 }
 
-/**
- * A delivery starts. If the breaker is open and its pause is over, that delivery is the probe. (Otherwise it was
- * claimed just in time.)
- */
+/** A delivery starts. If the breaker is open and its pause is over, that delivery is the probe. */
 export function afterStart(breaker: Breaker, now: number): Breaker {
   const isProbe = breaker.state === 'open' && now >= (breaker.nextProbeAt ?? 0);
   return isProbe ? { ...breaker, state: 'half_open' } : breaker;
 }
 
-/** The probe brought no result: its message had expired, or it was aborted. The next probe may start at once. */
+/** The probe was aborted without a result. The next probe may start at once. */
 export function afterAbortedProbe(breaker: Breaker): Breaker {
   return breaker.state === 'half_open' ? { ...breaker, state: 'open' } : breaker;
 }

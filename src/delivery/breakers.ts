@@ -78,9 +78,7 @@ export class Breakers {
     this.#breakers.set(target.id, after);
   }
 
-  /**
-   * The attempt ended; `outcome` is null if it was not sent or was aborted. Resolves once a changed breaker is stored.
-   */
+  /** The attempt ended; `outcome` is null if it was aborted. Resolves once a changed breaker is stored. */
   async ended(
     { id, target, event, verdicts }: Pick<Delivery, 'id' | 'target' | 'event' | 'verdicts'>,
     outcome: AttemptOutcome | null,
@@ -109,9 +107,9 @@ export class Breakers {
     this.#breakers.set(targetId, after);
     const hasOpened = after.state === 'open' && after.nextProbeAt !== before.nextProbeAt;
     const hasClosed = after.state === 'closed' && before.state !== 'closed';
-    const isWellAgain = after.ramp === null && before.ramp !== null && after.state === 'closed';
+    const hasFinishedRamp = after.ramp === null && before.ramp !== null && after.state === 'closed';
     if (hasClosed || (hasOpened && before.state === 'closed')) this.#options.onChange(targetId, after);
     if (hasOpened || hasClosed) await this.#options.store.breakers.keep(targetId, after);
-    else if (isWellAgain) await this.#options.store.breakers.keep(targetId, null);
+    else if (hasFinishedRamp) await this.#options.store.breakers.keep(targetId, null);
   }
 }

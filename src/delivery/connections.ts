@@ -46,7 +46,7 @@ interface ConnectionUse {
 
 /** The channel where undici announces each request and its socket, just before it writes the first byte. */
 const SENDING_HEADERS = 'undici:client:sendHeaders';
-/** undici's own limits: an exchange has its limit as a whole, and two more timers per request would cost for nothing. */
+/** Turns off undici's own timeouts: an `Exchange` limits the whole request, and two more timers per request only add cost. */
 const NO_TIMERS = { headersTimeout: 0, bodyTimeout: 0 };
 const RESET_CODES: readonly unknown[] = ['ECONNRESET', 'EPIPE', 'UND_ERR_SOCKET'];
 

@@ -19,7 +19,7 @@ export interface ExchangeOptions {
   /** For the whole exchange, including the DNS lookup. */
   readonly timeoutMs: number;
   readonly drains: Drains;
-  /** Sends the request once more if this failure of it allows that. */
+  /** Sends the request once more if this error allows it. Returns whether it did. */
   readonly repeat: (exchange: Exchange, error: Error) => boolean;
   readonly resolve: (answer: Answer) => void;
   readonly reject: (error: Error) => void;
@@ -50,7 +50,7 @@ export class Exchange {
   #drainTimer: NodeJS.Timeout | null = null;
   /** Null until undici has a connection for the request. */
   #controller: Controller | null = null;
-  /** Why it was given up. */
+  /** Why the exchange was given up; null: it was not. */
   #givenUp: Error | null = null;
   #head: Head | null = null;
   #hasEnded = false;
@@ -127,13 +127,13 @@ export class Exchange {
       clearTimeout(this.#drainTimer);
       this.#options.drains.ended(this.#options.targetId);
     }
-    if (this.#head === null) this.#options.reject(error ?? new Error('The answer has no head'));
+    if (this.#head === null) this.#options.reject(error ?? new Error('The answer ended without a status'));
     else if (!isSuccess(this.#head.status))
       this.#options.resolve({ ...this.#head, excerpt: excerptOf(Buffer.concat(this.#kept)) });
   }
 }
 
-/** Not a closure: a timer is set for every attempt. */
+/** A shared function instead of a closure, because every attempt sets a timer. */
 function giveUpInTime(exchange: Exchange): void {
   exchange.timedOut();
 }

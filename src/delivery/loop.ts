@@ -57,9 +57,9 @@ export function startDeliveryLoop(options: DeliveryOptions): DeliveryLoop {
   const { store, breakers, effects, onError } = options;
   const slots = new Slots();
   const queues = new Map<string, TargetQueue>();
-  /** Where something may start. */
+  /** Queues from which an attempt may start. */
   const toStart = new Set<TargetQueue>();
-  /** What the next turn looks at, beside the targets with something due. */
+  /** Queues that the next turn reviews, with those of the targets that it claims for. */
   const toReview = new Set<TargetQueue>();
   const targets = createTargets(store.registry);
   let isStopping = false;
@@ -90,7 +90,7 @@ export function startDeliveryLoop(options: DeliveryOptions): DeliveryLoop {
     return !target || queueOf(targetId).isLow(target.concurrency, isHealthy(breakers.of(targetId)));
   };
 
-  /** Starts what may start, with the settings of that moment. What happens in one go starts in one go. */
+  /** Starts what may start, with the present settings. Several calls in one turn of the event loop share one start. */
   const planStart = (queue: TargetQueue): void => {
     toStart.add(queue);
     toReview.add(queue);
@@ -165,7 +165,7 @@ export function startDeliveryLoop(options: DeliveryOptions): DeliveryLoop {
     });
   };
 
-  // The store is asked anew in each turn, so that nothing here can miss what a release, a clock or another writer changed.
+  // Each turn asks the store again, so that the loop cannot miss what a release, a clock change or a retry made due.
   const turn = async (): Promise<number | null> => {
     const { targetIds, nextDueAt } = await store.outbox.due();
     if (targetIds.size + toReview.size === 0) return nextDueAt;
@@ -180,8 +180,8 @@ export function startDeliveryLoop(options: DeliveryOptions): DeliveryLoop {
   };
 
   /**
-   * Claims for targets with something due. `unclaimed`: targets that may have more that is due. `nextDueAt`: when more of
-   * the others' may be claimed.
+   * Claims for targets with something due. `unclaimed`: targets that may have more due than was claimed. `nextDueAt`: when
+   * the other targets may have something due again (Unix milliseconds); null: unknown or never.
    */
   const claim = async (due: readonly Target[]): Promise<{ unclaimed: Set<string>; nextDueAt: number | null }> => {
     const unclaimed = new Set(due.map(({ id }) => id));
@@ -218,8 +218,8 @@ export function startDeliveryLoop(options: DeliveryOptions): DeliveryLoop {
   };
 
   /**
-   * Offers the free places of a queue to new deliveries, unless older ones are due: they come first. Nor is there an offer
-   * for a target that is not healthy, or has a rate.
+   * Offers the free places of a queue to new deliveries, unless older ones are due: those come first. A target that is not
+   * healthy or has a rate limit gets no offer.
    */
   const renewOffer = (queue: TargetQueue, target: Target, hasMoreDue: boolean): void => {
     const isHealthyNow = isHealthy(breakers.of(target.id));

@@ -164,10 +164,9 @@ export function destinationOf({
   url: URL;
   method: string;
 } {
-  const verb = method;
   switch (target.mode) {
     case 'as_received':
-      return { url: urlBelow(target.url, suffix), method: verb };
+      return { url: urlBelow(target.url, suffix), method };
     case 'body':
       return { url: new URL(target.url), method: 'POST' };
     case 'path':

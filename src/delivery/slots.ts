@@ -10,7 +10,6 @@ const RETRY_SHARE = 1 / 4;
 export const SLOTS_PER_RETRY = 4;
 
 interface Usage {
-  underWay: number;
   retries: number;
   bytes: number;
   /** Slots assigned so far. */
@@ -25,11 +24,10 @@ interface Usage {
 export class Slots {
   readonly #usage = new Map<string, Usage>();
 
-  underWay(targetId: string): number {
-    return this.#of(targetId).underWay;
-  }
-
-  /** What to claim for a target with this many `places`, one of `targets` enabled ones. Those `queued` use its rate, too. */
+  /**
+   * What to claim for a target with this many free `places`, one of `targets` enabled targets. Deliveries that are `queued`
+   * will use tokens of its rate as well.
+   */
   want(target: Target, places: number, targets: number, now: number, queued = 0): ClaimWant {
     const usage = this.#of(target.id);
     const bucket = this.#bucketOf(target, now);
@@ -51,14 +49,12 @@ export class Slots {
   take({ target, attempts, body }: Delivery): void {
     const usage = this.#of(target.id);
     usage.slotsGiven += 1;
-    usage.underWay += 1;
     usage.retries += attempts > 0 ? 1 : 0;
     usage.bytes += body.length;
   }
 
   release({ target, attempts, body }: Delivery): void {
     const usage = this.#of(target.id);
-    usage.underWay -= 1;
     usage.retries -= attempts > 0 ? 1 : 0;
     usage.bytes -= body.length;
   }
@@ -85,7 +81,7 @@ export class Slots {
   #of(targetId: string): Usage {
     const existing = this.#usage.get(targetId);
     if (existing) return existing;
-    const created: Usage = { underWay: 0, retries: 0, bytes: 0, slotsGiven: 0, bucket: null };
+    const created: Usage = { retries: 0, bytes: 0, slotsGiven: 0, bucket: null };
     this.#usage.set(targetId, created);
     return created;
   }

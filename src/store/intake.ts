@@ -21,6 +21,6 @@ export interface Recorded {
   readonly verdicts: readonly Verdict[];
   /** How many deliveries were added: a hint for the delivery loop. */
   readonly deliveries: number;
-  /** Those among them that were leased for this process as they were recorded (see `Outbox.offer`). */
+  /** Those among them that were leased as they were recorded (see `Outbox.offer`). The caller must send or return them. */
   readonly leased: readonly Delivery[];
 }

@@ -5,8 +5,8 @@ import type { Page, PageRequest } from './paging.js';
 /** Deliveries, from the commit that makes them to their settlement. */
 export interface Outbox {
   /**
-   * The targets that a claim may get something for. A target without a waiting delivery costs nothing: of a thousand, most
-   * wait for nothing most of the time.
+   * The targets for which a claim may find something. A target without a waiting delivery costs nothing: of a thousand
+   * targets, few have one.
    */
   due(): Promise<Due>;
   /**
@@ -17,9 +17,9 @@ export interface Outbox {
    */
   claim(wanted: readonly ClaimWant[], leaseMs: number): Promise<Claimed>;
   /**
-   * From now on `intake.record` may lease new deliveries of this target as it records them, without a claim: up to
+   * From now on `intake.record` may lease new deliveries of this target as it records them, without a claim (I5): up to
    * `offer.count`, until their bodies exceed `offer.bytes`. Each call replaces the previous offer; `count: 0` withdraws it.
-   * Not every delivery is leased that way: one that must wait for its chat, for example, is claimed as usual.
+   * An offer is a permission, not a promise: a delivery that must wait for its chat (I6), for example, is claimed as usual.
    */
   offer(targetId: string, offer: Offer): void;
   /** Saves the outcome of an attempt. Returns false if the lease is no longer the caller's (I5): nothing was changed. */
@@ -69,13 +69,15 @@ export interface Claimed {
 /** How many new deliveries of a target may be leased as they are recorded. */
 export interface Offer {
   readonly count: number;
+  /** Of their bodies together. The last one may exceed it. */
   readonly bytes: number;
   readonly leaseMs: number;
 }
 
-/** A claimed delivery, with everything that an attempt needs. */
+/** A leased delivery, with everything that an attempt needs. */
 export interface Delivery {
   readonly id: string;
+  /** The token of its lease (I5). */
   readonly lease: number;
   /** When its lease ends (I5), Unix milliseconds. */
   readonly leaseEndsAt: number;
@@ -92,7 +94,7 @@ export interface Delivery {
   readonly attempts: number;
   /** Someone requested this attempt manually: if it fails, the schedule continues as if it had not been made. */
   readonly besideSchedule: boolean;
-  /** How the attempts before this one failed in a row; null: in no way that counts. */
+  /** How the attempts just before this one failed in a row; null: no such failure is counted. */
   readonly streak: Streak | null;
   /** The gateways through which its webhook came; null: none. */
   readonly via: string | null;

@@ -24,6 +24,7 @@ import type { Upkeep } from './upkeep.js';
  * - I4 nothing lost: a committed delivery ends only as delivered, dead or expired; a held item can be released until its
  *   payload is pruned.
  * - I5 a claim is a lease: only the holder of the lease's token can settle it; an expired lease makes the delivery due again.
+ *   `outbox.claim` leases what is due; `intake.record` leases a new delivery at once if `outbox.offer` allows it.
  * - I6 order per chat: for one target, the deliveries of one chat and one kind of event are made one at a time, in the
  *   order recorded.
  *

@@ -69,7 +69,7 @@ async function untilReturned(stage: LoopStage, expected: readonly string[]): Pro
 }
 
 describe('a slot', () => {
-  it("is free when the bot's answer is there, while its outcome waits for the commit, for up to four outcomes", async () => {
+  it("is free with the bot's answer, before the outcome is committed, for up to four outcomes", async () => {
     const stage = await startLoopStage({ concurrency: 1 });
     const settle = stage.holdSettlements();
     await stage.record(...ids(6));
@@ -80,7 +80,7 @@ describe('a slot', () => {
     await stage.bot.received(6);
   });
 
-  it('goes to another chat meanwhile: the next delivery of a chat follows the commit (I6)', async () => {
+  it('goes to another chat until the outcome is committed, which frees the chat (I6)', async () => {
     const stage = await startLoopStage({ concurrency: 2 });
     const settle = stage.holdSettlements();
     await stage.record('a-1', 'a-2', 'b-1');

@@ -116,7 +116,7 @@ async function run(steps: readonly Step[]): Promise<{ bot: Bot; recorded: string
 }
 
 describe('the delivery loop in any history', () => {
-  it('keeps the concurrency, sends nothing to a disabled target, keeps each chat in order, and loses and repeats nothing', async () => {
+  it('keeps the concurrency, sends nothing to a disabled target, keeps each chat in order, and loses and repeats nothing (I4, I6)', async () => {
     await fc.assert(
       fc.asyncProperty(fc.array(step, { minLength: 20, maxLength: 60 }), async (steps) => {
         const { bot, recorded, stage } = await run(steps);

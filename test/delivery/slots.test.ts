@@ -46,7 +46,6 @@ describe('the slots of a target', () => {
     const slots = new Slots();
     slots.take(delivery(1));
     slots.release(delivery(1));
-    expect(slots.underWay('target-1')).toBe(0);
     expect(slots.want(target(), 16, 1, NOW)).toMatchObject({ limit: 16, retries: { most: 4 }, bytes: 64 * MIB });
     expect(wanted({ concurrency: 2, first: 3 }).limit).toBe(0);
   });

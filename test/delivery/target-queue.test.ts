@@ -1,3 +1,6 @@
+import { setImmediate as turn } from 'node:timers/promises';
+import { setFlagsFromString } from 'node:v8';
+import { runInNewContext } from 'node:vm';
 import { describe, expect, it } from 'vitest';
 import { TargetQueue } from '../../src/delivery/target-queue.js';
 import type { Leased } from '../../src/delivery/target-queue.js';
@@ -21,6 +24,18 @@ function startNext(queue: TargetQueue): Leased {
   if (!next) throw new Error('The queue is empty.');
   queue.start(next);
   return next;
+}
+
+function end(queue: TargetQueue, reference: WeakRef<Leased>): void {
+  const leased = reference.deref();
+  if (!leased) throw new Error('It is gone already.');
+  queue.answer(leased, 5, false);
+  queue.end(leased);
+}
+
+function collectGarbage(): void {
+  setFlagsFromString('--expose-gc');
+  (runInNewContext('gc') as () => void)();
 }
 
 /** A queue whose last attempt took some time, with nothing in it. */
@@ -54,6 +69,15 @@ describe('the queue of a target', () => {
     queue.end(one);
     expect([...busy, queue.busy]).toEqual([0, 1, 0, 1, 0]);
     expect(queue.isIdle).toBe(true);
+  });
+
+  it('keeps no delivery that has ended, so that its body leaves memory', async () => {
+    const queue = queueOf(delivery('first'), delivery('queued'));
+    const first = new WeakRef(startNext(queue));
+    end(queue, first);
+    await turn(); // until then the WeakRef itself keeps it
+    collectGarbage();
+    expect([first.deref(), queue.queued]).toEqual([undefined, 1]);
   });
 
   it('starts nothing while four outcomes per slot are unsettled', () => {
@@ -143,8 +167,8 @@ describe('a delivery that is claimed again', () => {
   });
 });
 
-describe('a transition that the machine does not have', () => {
-  it('is an error', () => {
+describe('a transition that the state machine does not have', () => {
+  it('throws', () => {
     const queue = queueOf(delivery('one'));
     const one = startNext(queue);
     expect(() => queue.start(one)).toThrow('Delivery one is in flight, not queued.');

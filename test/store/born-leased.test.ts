@@ -44,7 +44,7 @@ async function recordLeased(fixture: StoreFixture, chat: string, id: string): Pr
 }
 
 describe('a delivery that is leased as it is recorded', () => {
-  it('equals the delivery that a claim gives, and is claimed by nobody else (I5)', async () => {
+  it('equals the delivery that a claim gives, and cannot be claimed meanwhile (I5)', async () => {
     const fixture = await stage([target('bot'), target('other')]);
     offer(fixture);
     const body = messages(message('A', 'alice'));
@@ -122,7 +122,7 @@ describe('a delivery that is leased as it is recorded', () => {
     expect(idsIn(await fixture.deliverAll())).toEqual(['A', 'B', 'C']);
   });
 
-  it('is not made beyond the offer, by count or by bytes', async () => {
+  it('stays within the offer, by count and by bytes', async () => {
     const fixture = await stage();
     offer(fixture, 2);
     const leased = async (chat: string): Promise<number> => (await recordIn(fixture, chat, chat)).leased.length;
@@ -134,7 +134,7 @@ describe('a delivery that is leased as it is recorded', () => {
     expect(await leased('f')).toBe(0);
   });
 
-  it('is not made for a disabled target', async () => {
+  it('never belongs to a disabled target, even with an offer', async () => {
     const fixture = await stage([target('bot', { enabled: false })]);
     offer(fixture);
     expect(await recordIn(fixture, 'alice', 'A')).toMatchObject({ deliveries: 1, leased: [] });
@@ -158,7 +158,7 @@ describe('a delivery that is leased as it is recorded', () => {
     expect(await fixture.store.registry.workOfChannel('main')).toMatchObject({ pendingDeliveries: { count: 2 } });
   });
 
-  it('gets one more attempt after it when somebody asks for a retry meanwhile', async () => {
+  it('gets one more attempt, beside its schedule, after a manual retry in flight', async () => {
     const fixture = await stage();
     offer(fixture);
     const delivery = await recordLeased(fixture, 'alice', 'A');
@@ -167,7 +167,7 @@ describe('a delivery that is leased as it is recorded', () => {
     expect(await fixture.claimOne()).toMatchObject({ id: delivery.id, attempts: 1, besideSchedule: true });
   });
 
-  it('ends with its target (I4)', async () => {
+  it('ends as dead when its target is removed (I4)', async () => {
     const fixture = await stage();
     offer(fixture);
     const delivery = await recordLeased(fixture, 'alice', 'A');
@@ -189,7 +189,7 @@ describe('a delivery that is leased as it is recorded', () => {
     expect(await fixture.claimOne()).toMatchObject({ id: delivery.id });
   });
 
-  it('lets other kinds of event of its chat pass (I6)', async () => {
+  it('does not hold up other kinds of event of its chat (I6)', async () => {
     const fixture = await stage();
     offer(fixture);
     await recordLeased(fixture, 'alice', 'A');

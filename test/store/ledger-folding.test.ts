@@ -166,7 +166,7 @@ describe('ids in runs', () => {
     expect(count(db, 'ledger_recent') + count(db, 'ledger_ids')).toBe(17);
   });
 
-  it('that a rollback took back are new, and those before it are known', async () => {
+  it('that were rolled back are new, and those recorded before are known', async () => {
     const { fixture, db } = await withFile(10);
     await recordIds(fixture, 0, 5);
     db.exec(
@@ -210,7 +210,7 @@ describe('a process that is killed while it folds', () => {
   });
 });
 
-/** Records from message `first` on, until at least `count` were answered. Returns the number behind the last one that was. */
+/** Records from message `first` on, until at least `count` were answered. Returns the number after the last answered one. */
 async function killedWhileRecording(file: string, first: number, count: number): Promise<number> {
   const child = spawn(process.execPath, [RECORDING, file, String(first), '200'], {
     stdio: ['ignore', 'pipe', 'inherit'],

@@ -9,7 +9,7 @@ import type { Leases } from './leases.js';
 import type { NumberedTarget, RegistryTables } from './registry-tables.js';
 import type { ClaimWant, Claimed, Delivery, Due } from '../outbox.js';
 
-/** Finds what is due and leases it. Leases live in memory, so that all of this only reads the database. */
+/** Finds what is due and leases it. Leases live in memory, so a claim only reads the database. */
 export class Claims {
   readonly #registry: RegistryTables;
   readonly #leases: Leases;

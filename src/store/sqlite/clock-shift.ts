@@ -25,7 +25,8 @@ export const SHIFT_START: ShiftCursor = { target: 0, id: 0 };
 export const STATUSES_TO_SHIFT: readonly ResyncMessageStatus[] = ['queued', 'requesting', 'waiting'];
 
 /**
- * Shifts due times back after the machine's clock was set back, in slices. (Leases are shifted in memory.) Windows of resyncs are not shifted: a longer window is the safe side. For use inside a transaction.
+ * Shifts due times back after the machine's clock was set back, in slices. Leases are shifted in memory (`Leases.shift`).
+ * Windows of resyncs are not shifted, because a longer window does no harm. For use inside a transaction.
  */
 export class ClockShift {
   readonly #endOfSlice;

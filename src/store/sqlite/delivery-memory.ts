@@ -3,13 +3,13 @@ import { Leases } from './leases.js';
 import { Offers } from './offers.js';
 import { TransactionMemory } from './transaction-memory.js';
 
-/** What the process remembers of deliveries in flight. A restart forgets it: then each of them is due again. */
+/** What the process holds in memory about deliveries in flight. After a restart each of them is due again. */
 export class DeliveryMemory {
   readonly leases: Leases;
   readonly lanes: HeldLanes;
   readonly offers: Offers;
 
-  /** @param firstToken of the leases; differs from start to start */
+  /** @param firstToken see `Leases` */
   constructor(
     readonly transaction = new TransactionMemory(),
     firstToken = 0,

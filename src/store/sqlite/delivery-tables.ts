@@ -49,8 +49,8 @@ const MAX_LANES_PER_STEP = 1000;
 export const GREATEST_SEQ = 'greatest_seq';
 
 /**
- * The value of `blocked` of a delivery that was leased as it was recorded and is in flight: it is in no index of due deliveries,
- * and has no rows in its lanes.
+ * The value of `blocked` of a delivery that was leased as it was recorded and is in flight: it is in no index of due
+ * deliveries and has no rows in `lanes`.
  */
 const IN_FLIGHT = -1;
 
@@ -63,7 +63,8 @@ export interface SettledRow {
 
 /**
  * Deliveries from insertion to settlement: pending → delivered, dead or expired; a settled one can become pending again.
- * Every method is for use inside a transaction.
+ * Every method is for use inside a transaction. The column `lease` has been unused since migration 22: dropping it would
+ * rewrite every row.
  */
 export class DeliveryTables {
   readonly #db: Db;
@@ -143,8 +144,8 @@ export class DeliveryTables {
   }
 
   /**
-   * Inserts a delivery that is leased from its commit on (I5): it needs no place in its lanes, and no claim. Null: another one
-   * is in its lanes, and nothing was inserted.
+   * Inserts a delivery that is leased from its commit until `until` (I5), without rows in `lanes` and without a claim. Returns
+   * null and inserts nothing if another delivery is in one of its lanes (I6).
    */
   addLeased(delivery: NewDelivery, now: number, until: number): Lease | null {
     const { target, channel, lanes } = delivery;
@@ -179,7 +180,7 @@ export class DeliveryTables {
     this.#counts.added(delivery.target);
   }
 
-  /** Makes due what an earlier process had leased as it was recorded. Its lanes were in the memory of that process. */
+  /** At a start: makes the deliveries due that the previous process leased as it recorded them, and restores their lanes. */
   recoverInFlight(now: number): void {
     const inFlight = this.#db.prepare<[], SettledRow & { seq: number }>(
       "SELECT id, target, chats, seq FROM deliveries WHERE status = 'pending' AND blocked < 0",
@@ -190,7 +191,7 @@ export class DeliveryTables {
     }
   }
 
-  /** Writes the outcome of an attempt. Returns false when the lease has passed to another claim (I5). */
+  /** Writes the outcome of an attempt. Returns false, and writes nothing, if the lease is not the caller's (I5). */
   settle(settlement: Settlement, now: number): boolean {
     const lease = this.#leases.get(parseDeliveryId(settlement.id) ?? 0);
     // I5: only the holder of the lease settles.
@@ -203,7 +204,7 @@ export class DeliveryTables {
 
   #return(lease: Lease, settlement: Settlement, now: number): void {
     const { attempt, dueAt, streak } = settlement;
-    // Returned without an attempt: it is due since before, and the claim has changed nothing in its row.
+    // Returned without an attempt: the claim changed nothing in its row, so it is due as before.
     if (attempt === null && dueAt === undefined && !lease.isBorn) return;
     const made = attemptsAfter(lease, attempt);
     const { log, lastError } = this.#historyAfter(lease, settlement);
@@ -235,7 +236,7 @@ export class DeliveryTables {
     if (status === 'dead') this.#counts.endedDead(id, target, cause, now);
   }
 
-  /** The log and the last error after a settlement. Only the first attempt needs no look at what is stored. */
+  /** The log and the last error after a settlement. A first attempt, the usual case, saves reading what is stored. */
   #historyAfter({ id, attempts }: Lease, { attempt, reason }: Settlement): { log: string; lastError: string | null } {
     if (attempt && attempts === 0) return { log: JSON.stringify([attempt]), lastError: reason ?? attempt.error };
     const { log = '[]', last_error: lastError = null } = this.#history.get(id) ?? {};

@@ -100,7 +100,7 @@ export class DeliveryViews {
     return targets.flatMap(({ id, number }) => this.#rangesOf({ ...filter, target: id }, number));
   }
 
-  /** What is in flight since it was recorded has an index of its own. */
+  /** Deliveries in flight that were leased as they were recorded are in an index of their own. */
   #rangesOf(filter: DeliveryFilter, target: number): readonly RangeFilter[] {
     return this.#leases.of(target).born.size === 0 ? [filter] : [filter, { ...filter, isInFlight: true }];
   }

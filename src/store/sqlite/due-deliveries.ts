@@ -109,7 +109,7 @@ export class DueDeliveries {
     );
   }
 
-  /** Those whose lease has run out are in no index if they were leased as they were recorded. */
+  /** With the expired leases of deliveries that were leased as they were recorded: those are in no index of due deliveries. */
   #dueFirstAttempts(target: number, now: number, limit: number): number[] {
     const abandoned: Lease[] = [];
     for (const lease of this.#leases.of(target).born.values()) if (lease.until <= now) abandoned.push(lease);

@@ -206,7 +206,7 @@ function assemble({ db, isChecked, close }: OpenDatabase, effects: StoreEffects,
   };
 }
 
-/** In one transaction: a delivery that has left the index of what is in flight has its places in its lanes. */
+/** In one transaction, so that a crash cannot leave a delivery due without its places in its lanes (I6). */
 function recoverInFlight(db: Db, deliveries: DeliveryTables, now: number): void {
   db.exec('BEGIN IMMEDIATE');
   try {

@@ -3,14 +3,14 @@ import { TransactionMemory } from './transaction-memory.js';
 
 interface Holder {
   readonly id: number;
-  /** Another delivery waits in the lane, or did so. */
+  /** Another delivery may wait in the lane. */
   isWaitedFor: boolean;
 }
 
 /**
- * The lanes (I6) of deliveries that were leased as they were recorded. Mostly a delivery is settled before the next one of its
- * chat comes, so its lanes are held in memory, and only what waits behind it has rows. Changes follow the transaction in
- * which they are made.
+ * The lanes (I6) of deliveries that were leased as they were recorded. Most deliveries are settled before the next one of
+ * their chat arrives, so their lanes are held in memory, and only deliveries that wait behind them have rows. A rollback undoes
+ * the changes of its transaction.
  */
 export class HeldLanes {
   readonly #memory: TransactionMemory;
@@ -20,24 +20,20 @@ export class HeldLanes {
     this.#memory = memory;
   }
 
-  get size(): number {
-    return this.#holders.size;
-  }
-
   /** The delivery that holds a lane. */
   holderOf(target: number, lane: Buffer): number | undefined {
     return this.#holders.get(nameOf(target, lane))?.id;
   }
 
-  /** Whether a delivery that joins the lane must wait for one that holds it; if so, that is remembered. */
+  /** Whether a delivery that joins the lane must wait for its holder. If so, `free` will return the lane. */
   waitFor(target: number, lane: Buffer): boolean {
     const holder = this.#holders.get(nameOf(target, lane));
     if (!holder) return false;
-    holder.isWaitedFor = true; // also after a rollback: it only costs a look
+    holder.isWaitedFor = true; // a rollback leaves it: `free` then returns the lane for nothing
     return true;
   }
 
-  /** For lanes without a holder. */
+  /** Makes the delivery the holder of these lanes, none of which may have one. */
   hold(target: number, lanes: Buffer, id: number): void {
     for (const lane of keysIn(lanes)) {
       const name = nameOf(target, lane);

@@ -1,10 +1,10 @@
 import { partOf } from './recent-ids.js';
 
-/** Bytes of a filter for each id: one in some 10,000 other ids passes it. (With 2 bytes, one in 1200, and there are many runs.) */
+/** Bytes of a filter for each id: about one in 13,500 other ids passes it. (With 2 bytes, one in 1,200.) */
 const BYTES_PER_ID = 3;
-/** Bits that an id sets. The best number would be 17; 8 let few more pass and cost less. */
+/** Bits that an id sets. 17 would let the fewest other ids pass; 8 let few more pass and cost less. */
 const BITS_PER_ID = 8;
-/** A part of a filter is read at once, and four of them fit on a page. */
+/** A part of a filter is read in one piece. */
 const MOST_IDS_PER_PART = 500;
 /** One bit of a byte for each. */
 const RUNS_PER_GROUP = 8;
@@ -21,7 +21,7 @@ export function formFor(ids: number): FilterForm {
   return { parts, partBytes: Math.ceil(ids / parts) * BYTES_PER_ID };
 }
 
-/** Reads a part of a run's filter; undefined: not there, so that the run is always asked. */
+/** Reads a part of a run's filter; undefined: there is none, so the run is always read. */
 export type ReadPart = (run: number, part: number) => Uint8Array | undefined;
 
 /** A Bloom filter of some keys, which are hashes themselves. */
@@ -37,8 +37,8 @@ export function filterOf(keys: readonly Buffer[], bytes: number): Buffer {
 }
 
 /**
- * The filters of up to eight runs, as far as they were read. The same bit of all eight stands in one byte, so that a few
- * bytes tell of all eight that they surely do not hold an id. (To ask 76 filters one after the other took 11 % of the time of a webhook.)
+ * The filters of up to eight runs, as far as they were read. The same bit of all eight is in one byte, so that a few bytes rule
+ * out all eight runs at once. (Asking 76 filters one after the other took 11 % of the time of a webhook.)
  */
 export class FilterGroup implements FilterForm {
   readonly parts: number;
@@ -113,7 +113,7 @@ export class FilterGroup implements FilterForm {
   }
 }
 
-/** The place of one of the bits that a key sets. From other bytes of the key than those that choose its part. */
+/** The place of one of the bits that a key sets, from other bytes of the key than those that choose its part. */
 function placeOf(key: Buffer, bit: number, size: number): number {
   return ((key.readUInt32LE(8) + bit * key.readUInt32LE(12)) >>> 0) % size;
 }

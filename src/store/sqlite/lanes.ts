@@ -52,7 +52,7 @@ export class Lanes {
     }
   }
 
-  /** Has a delivery hold its lanes in memory, unless another one is in one of them. Returns whether it does. */
+  /** Makes a delivery hold its lanes in memory, unless one of them is taken. Returns whether it holds them. */
   hold(target: number, lanes: Buffer, deliveryId: number): boolean {
     for (const lane of keysIn(lanes)) {
       if (this.#held.holderOf(target, lane) !== undefined) return false;
@@ -67,7 +67,7 @@ export class Lanes {
     for (const lane of this.#held.free(target, lanes)) this.#moveUp(target, lane);
   }
 
-  /** Gives a delivery that held its lanes in memory the first place in them. */
+  /** Moves a delivery that held its lanes in memory into their rows, ahead of all others. */
   store(target: number, lanes: Buffer, seq: number, deliveryId: number): void {
     this.#held.free(target, lanes);
     for (const lane of keysIn(lanes)) this.#append.run(target, lane, seq, deliveryId);

@@ -1,6 +1,9 @@
 import { TransactionMemory } from './transaction-memory.js';
 
-/** A delivery whose attempt is under way, with what its settlement needs. */
+/**
+ * A leased delivery, with what its settlement needs. It was either **claimed** once it was due, or **born leased**: leased by
+ * the transaction that recorded it.
+ */
 export interface Lease {
   /** Of the delivery. */
   readonly id: number;
@@ -14,16 +17,17 @@ export interface Lease {
   readonly seq: number;
   /** When it was recorded. */
   readonly createdAt: number;
-  /** All attempts that were made before. */
+  /** All attempts made so far. */
   readonly attempts: number;
   /** Those of its schedule. */
   readonly tries: number;
+  /** When its schedule continues after a manual attempt beside it, Unix milliseconds; null: this attempt is part of it. */
   readonly resumeAt: number | null;
-  /** JSON. */
+  /** JSON of a `Streak`; null: none. */
   readonly streak: string | null;
   /** Someone requested a manual attempt while this one is in flight. */
   readonly isRetryRequested: boolean;
-  /** It was leased as it was recorded: it is in no index of due deliveries, and its lanes are held in memory. */
+  /** Born leased: it is in no index of due deliveries, and its lanes are held in memory. */
   readonly isBorn: boolean;
 }
 
@@ -31,7 +35,7 @@ export interface Lease {
 export interface LeasesOfTarget {
   /** By the id of their delivery. */
   readonly claimed: ReadonlyMap<number, Lease>;
-  /** Those that were leased as they were recorded. */
+  /** Those that were born leased. */
   readonly born: ReadonlyMap<number, Lease>;
 }
 
@@ -43,9 +47,10 @@ interface Kept {
 const NONE: LeasesOfTarget = { claimed: new Map(), born: new Map() };
 
 /**
- * The leases of this process (I5). They live in memory: one process owns the file, so that after a crash there are none, and
- * every delivery that is not settled is due. A lease that has run out stays until its holder settles or another claim takes
- * the delivery. Changes follow the transaction in which they are made; a claim makes its own outside.
+ * The leases of this process (I5). They live in memory, because one process owns the file: after a crash there are none, and
+ * every delivery that is not settled is due. An expired lease stays until its holder settles the delivery or another claim
+ * takes it. A rollback undoes the changes of its transaction. A claim changes leases outside of transactions, because it
+ * writes nothing.
  */
 export class Leases {
   readonly #memory: TransactionMemory;

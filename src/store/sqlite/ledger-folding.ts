@@ -13,13 +13,17 @@ const MOST_IDS_PER_STEP = 2000;
 /** Removing them in their order takes a fraction of the time of a copy. */
 const REMOVED_PER_STEP = 2000;
 
-/** What memory is told once the step is committed. */
+/** Updates memory once the step is committed. */
 type AfterCommit = () => void;
 
 /**
- * Folds recent ids into a run: copies them in the order of their keys, part by part, each with its filter. Then the run
- * counts, and the ids are removed from `ledger_recent`. Webhooks share the commit of each step. Until the last part is
- * committed, the recent ids count. So a crash loses nothing: the next start goes on behind the last part with a filter.
+ * Folds recent ids into a run, in steps that share the group commit with webhooks:
+ *
+ * - copying: copies the ids in the order of their keys, part by part, each part with its filter. Lookups use the recent ids.
+ * - clearing: from the commit of the last part on, lookups use the run. The ids are removed from `ledger_recent`.
+ * - done.
+ *
+ * A crash loses nothing: the next start continues after the last part that has a filter.
  */
 export class LedgerFolding {
   readonly #memory: LedgerMemory;
@@ -70,7 +74,7 @@ export class LedgerFolding {
     );
   }
 
-  /** Reads the filters, and goes on where the last process stopped. */
+  /** Reads the filters, then continues where the previous process stopped. */
   start(): void {
     this.#running = this.#readFilters().finally(() => {
       this.#running = null;
@@ -78,7 +82,7 @@ export class LedgerFolding {
     });
   }
 
-  /** Begins to fold if there are enough ids, or goes on. After a failure it goes on with the next id that is recorded. */
+  /** Starts or continues folding, if there is work. After a failure it continues at the next call. */
   wake(): void {
     if (this.#running || this.#isStopped || !this.#hasWork()) return;
     this.#running = this.#run().finally(() => {
@@ -86,7 +90,7 @@ export class LedgerFolding {
     });
   }
 
-  /** Ends after the step that is being made. */
+  /** Resolves after the current step. */
   async stop(): Promise<void> {
     this.#isStopped = true;
     await this.#running;
@@ -102,18 +106,18 @@ export class LedgerFolding {
       const slices = this.#memory.filtersInSlices((id) => this.#filter.get(id));
       while (!this.#isStopped && slices.next().done !== true) await yieldToCommits();
     } catch {
-      // Damage, which the lookups of webhooks meet as well.
+      // A damaged file: webhooks meet it as well, and report it.
     }
   }
 
   async #run(): Promise<void> {
     try {
       while (!this.#isStopped && this.#hasWork()) {
-        const tellMemory = await this.#commit.run(() => this.#step());
-        tellMemory();
+        const updateMemory = await this.#commit.run(() => this.#step());
+        updateMemory();
       }
     } catch {
-      // A full disk, a lock or damage. Every webhook meets it as well, and reports it.
+      // A full disk, a lock or a damaged file: webhooks meet it as well, and report it.
     }
   }
 
@@ -124,7 +128,7 @@ export class LedgerFolding {
     return this.#copyParts(this.#memory.folding ?? this.#begin());
   }
 
-  /** No webhook is being recorded now, so all of these ids are committed, are so with this step, or are nowhere. */
+  /** No recording is under way in this step, so each of these ids is committed, commits with it, or was rolled back. */
   #begin(): Folding {
     const { filling, idsPerRun, lastId } = this.#memory;
     const folding = { ids: filling, run: this.#memory.nextRun(), lastId, ...formFor(idsPerRun) };

@@ -8,7 +8,7 @@ import { RecentIds } from './recent-ids.js';
 /** Ids in a run. The start reads up to twice as many, at a microsecond each, and keeps 32 bytes of each in memory. */
 export const IDS_PER_RUN = 131_072;
 const IDS_PER_READ = 4096;
-/** Of the filters of eight runs: half a millisecond. */
+/** Parts of the filters of eight runs that one slice reads: half a millisecond. */
 const PARTS_PER_SLICE = 8;
 /** Filters are stored under `run * PARTS_AT_MOST + part`. */
 export const PARTS_AT_MOST = 65_536;
@@ -30,8 +30,8 @@ export interface Folding extends FilterForm {
 }
 
 /**
- * What the connections know of the ledger without reading it. It may lag behind the database, never run ahead of it: it is
- * told of a change of the runs after the commit, and everything that it then still takes for true is still there.
+ * What the connections know of the ledger without reading it. It may lag behind the database but is never ahead: a change of
+ * the runs is applied here after its commit, and until then the ids are still where this memory says.
  */
 export class LedgerMemory {
   /** The ids that are recorded now. */
@@ -42,7 +42,7 @@ export class LedgerMemory {
   readonly idsPerRun: number;
   /** Whether ids of earlier versions are left. */
   readonly hasOldIds: boolean;
-  /** Called when there are ids for a run. */
+  /** Called with each id that is recorded while there are enough ids for a run. */
   onFull: () => void = () => undefined;
   #lastId: number;
   #lastRun = 0;
@@ -76,7 +76,7 @@ export class LedgerMemory {
     this.#readRecent(db, counted);
   }
 
-  /** The number of a new row in `ledger_recent`. Never given twice, so that an entry of an undone row leads nowhere. */
+  /** The id of a new row in `ledger_recent`. Never given twice, so the entry of a row that was rolled back finds no row. */
   nextId(): number {
     this.#lastId += 1;
     return this.#lastId;
@@ -127,7 +127,7 @@ export class LedgerMemory {
     return undefined;
   }
 
-  /** Reads the filters in slices, in the order in which they are stored: before that, each is read when it is needed. */
+  /** Reads all filters in slices, in the order in which they are stored. Until then each part is read when it is needed. */
   *filtersInSlices(readFilter: (id: number) => Buffer | undefined): Sliced<void> {
     const read = (run: number, part: number) => readFilter(run * PARTS_AT_MOST + part);
     for (const group of this.#groups) {
@@ -138,7 +138,7 @@ export class LedgerMemory {
     }
   }
 
-  /** Reads the keys as hexadecimal text: as rows it takes four times as long. */
+  /** Reads the keys as hexadecimal text, because reading them as rows takes four times as long. */
   #readRecent(db: Db, after: number): void {
     const select = db
       .prepare<[number], [last: number | null, ids: string, keys: string]>(

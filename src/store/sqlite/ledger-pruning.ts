@@ -11,8 +11,8 @@ const FIRST_KEY = Buffer.alloc(0);
 const LAST_KEY = Buffer.alloc(KEY_BYTES + 1, 0xff);
 
 /**
- * Forgets ids that have outlived their retention. A run in which none has is passed over, and one of which none is left is
- * dropped with its filter.
+ * Forgets ids that have outlived their retention. It skips runs without such ids, and drops a run together with its filter
+ * once it is empty.
  */
 export class LedgerPruning {
   readonly #memory: LedgerMemory;
@@ -80,7 +80,7 @@ export class LedgerPruning {
     };
   }
 
-  /** A step of its own: what memory is told must be true even if this step is undone. */
+  /** A step of its own: the run is empty by then, so memory may forget it even if this step is rolled back. */
   #dropIfEmpty(run: number): SweepStep {
     return () => {
       if (this.#isLeft.get(run) !== undefined) return null;

@@ -42,8 +42,8 @@ export interface LedgerRow {
 }
 
 /**
- * What is not as usual. As usual, an id is seen once, at the time in its webhook's id, by rule 10 and on post. One that was
- * never seen was seeded then.
+ * What differs from the usual case, so that most rows need none of it. Usually an id is seen once, in a post, by rule 10, at
+ * the time in its webhook's id; an id that was never seen was last seen when it was seeded. Times in Unix milliseconds.
  */
 interface More {
   firstSeenAt?: number;
@@ -54,11 +54,12 @@ interface More {
 }
 
 /**
- * Bytes of a fingerprint that are kept. Compared are only two messages under one id, of which one is a revision (rules 6
- * and 7): two of those are taken for equal once in 2^64.
+ * Bytes of a fingerprint that are kept. Only a revision is compared with the first message under its id (rules 6 and 7), so
+ * 8 bytes are enough: two different ones are equal once in 2^64.
  */
 const FINGERPRINT_BYTES = 8;
-const USUAL_RULE = 10;
+/** The rule of most messages: it was never seen before, so its verdict rests on nothing recorded. */
+export const USUAL_RULE = 10;
 
 export function valuesOf(facts: LedgerFacts): [number | null, Buffer | null, number | null, string | null] {
   const { webhookId, fingerprint, lastSeenAt, firstSeenAt, rule, position, seededAt, unposted } = facts;

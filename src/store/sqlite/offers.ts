@@ -1,7 +1,7 @@
 import { TransactionMemory } from './transaction-memory.js';
 import type { Offer } from '../outbox.js';
 
-/** How many new deliveries of each target may be leased as they are recorded. Changes follow their transaction. */
+/** How many new deliveries of each target may be leased as they are recorded. A rollback gives back what it spent. */
 export class Offers {
   readonly #memory: TransactionMemory;
   readonly #byTarget = new Map<string, Offer>();

@@ -1,5 +1,4 @@
 import type { Db } from './database.js';
-import { ABOVE_ALL_IDS } from './filters.js';
 import { WebhookDeliveries } from './webhook-deliveries.js';
 
 interface DeliveryRow {
@@ -53,7 +52,7 @@ export class Receivers {
 
   of(webhookId: number): SentItems {
     if (this.#read.webhookId !== webhookId) this.#read = new ReadDeliveries(webhookId);
-    const rows = this.#deliveries.after(webhookId, this.#read.newestId - 1, ABOVE_ALL_IDS);
+    const rows = this.#deliveries.after(webhookId, this.#read.newestId - 1);
     if (this.#read.newestId > 0 && rows[0]?.id !== this.#read.newestId) return this.#readAgain(webhookId);
     for (const row of rows) this.#read.add(row);
     return this.#read;
@@ -62,7 +61,7 @@ export class Receivers {
   /** The newest cached delivery is gone: its transaction was rolled back, or it was pruned. */
   #readAgain(webhookId: number): SentItems {
     this.#read = new ReadDeliveries(webhookId);
-    for (const row of this.#deliveries.after(webhookId, 0, ABOVE_ALL_IDS)) this.#read.add(row);
+    for (const row of this.#deliveries.after(webhookId, 0)) this.#read.add(row);
     return this.#read;
   }
 }

@@ -4,9 +4,9 @@ import { KEY_BYTES } from '../rules/keys.js';
 const FEWEST_SLOTS = 1024;
 
 /**
- * An index in memory: keys and the rows that hold them. 32 bytes for each key; a Map of strings takes 60, which the garbage
- * collector has to walk through.
- * An entry is a hint: a rollback may have removed its row, and then the key may have an entry for another row as well.
+ * An index in memory of keys and the rows that hold them. It takes 32 bytes for each key; a Map of strings takes 60, on the
+ * heap that the garbage collector walks through. An entry is a hint: a rollback may have removed its row, and then the key may
+ * have an entry for another row as well.
  */
 export class RecentIds {
   /** Open addressing by the first bits of the key, so that the slots are nearly in the order of the keys. 0: empty. */
@@ -15,7 +15,7 @@ export class RecentIds {
   #rows: Float64Array;
   #size = 0;
 
-  /** @param expected keys for which there is room at first: to grow holds up the event loop, by 10 ms for 100,000 keys */
+  /** @param expected keys for which there is room at first: growing holds up the event loop, by 10 ms for 100,000 keys */
   constructor(expected: number) {
     let slots = FEWEST_SLOTS;
     while (slots / 2 < expected) slots *= 2;
@@ -52,7 +52,7 @@ export class RecentIds {
     const entries: { key: Buffer; row: number }[] = [];
     const first = Math.floor((part * this.#slots.length) / parts);
     const end = Math.ceil(((part + 1) * this.#slots.length) / parts);
-    // What found its slot taken stands behind it, maybe past the end and again at the start.
+    // An entry whose slot was taken is in a later one, possibly past the end and back at the start.
     for (let at = first; at < first + this.#slots.length; at += 1) {
       const entry = this.#slots[at % this.#slots.length] ?? 0;
       if (entry === 0 && at >= end) break;
@@ -90,7 +90,7 @@ export class RecentIds {
 
   #hasKey(entry: number, key: Buffer): boolean {
     const at = (entry - 1) * KEY_BYTES;
-    // The first bytes differ for nearly all others, and comparing a range costs a call.
+    // These four bytes rule out nearly all other keys without a call to `compare`.
     if (this.#keys.readUInt32LE(at + 8) !== key.readUInt32LE(8)) return false;
     return this.#keys.compare(key, 0, KEY_BYTES, at, at + KEY_BYTES) === 0;
   }

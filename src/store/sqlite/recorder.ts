@@ -15,6 +15,7 @@ import type { Db } from './database.js';
 import { EvidenceTable } from './evidence.js';
 import { ItemMemory, LedgerTables } from './ledger.js';
 import type { LedgerMemory } from './ledger-memory.js';
+import { USUAL_RULE } from './ledger-rows.js';
 import { ObjectTables } from './object-tables.js';
 import type { DeliveryTables, NewDelivery } from './delivery-tables.js';
 import { Offers } from './offers.js';
@@ -46,9 +47,6 @@ const ROUTED_PER_SLICE = 50_000;
 const MOST_LANES_HELD = 100;
 /** Writing this much of a body takes about as long as writing a row. */
 const BODY_BYTES_PER_ROW = 8192;
-
-/** The rule of most messages, which rests on nothing that was recorded. */
-const NEVER_SEEN = 10;
 
 interface Judged extends JudgedItem {
   readonly memory: ItemMemory;
@@ -194,7 +192,7 @@ export class WebhookRecorder {
       const memory = new ItemMemory(this.#ledger, channel.name, item, document.body, now, { recovered, isRepetition });
       const at = { receivedAt: now, lateAfterSeconds: channel.lateAfterSeconds, recovered };
       const judgement = judge(item, memory, at);
-      if (judgement.rule !== NEVER_SEEN)
+      if (judgement.rule !== USUAL_RULE)
         this.#evidence.save(webhookId, position, memory, { ...judgement, ...at, repeatedAt });
       const recover = judgement.rule === 3 && memory.deliverUnseen && isUnseen(item, memory);
       const isFirst = !memory.known;
@@ -255,7 +253,7 @@ export class WebhookRecorder {
   ): Delivery | null {
     const offer = this.#offers.of(targetId);
     if (!offer || delivery.lanes.length > MOST_LANES_HELD * KEY_BYTES) return null;
-    const { target } = this.#registry.requireTarget(targetId); // as stored, also if this webhook is routed otherwise
+    const { target } = this.#registry.requireTarget(targetId); // the settings as stored: the routed target may differ
     if (!target.enabled) return null;
     const leaseEndsAt = now + offer.leaseMs;
     const lease = this.#deliveries.addLeased(delivery, now, leaseEndsAt);

@@ -20,10 +20,10 @@ interface OldRow {
 }
 
 /**
- * The lasting memory of message ids. A new id is appended to `ledger_recent`, and an index in memory finds it there
- * (`RecentIds`). `LedgerFolding` copies full ones into a run, sorted, so that each page is written once and full; a random
- * page for each id took 8 KB of writes. A run is asked only if its filter says that it may hold the id, so an unknown id
- * costs no read. Ids change in place, and rarely.
+ * The ledger's memory of message ids. A new id is appended to `ledger_recent`, and an index in memory finds it there
+ * (`RecentIds`). `LedgerFolding` copies 131,072 of them at a time into a sorted run, so that each page is written once and full;
+ * a random page for each id took 8 KB of writes. A run is read only if its filter says that it may hold the id, so an unknown
+ * id costs no read. A known id is updated where it is, which is rare.
  *
  * For one connection. Methods that write are for use inside a transaction.
  */
@@ -77,7 +77,7 @@ export class RememberedIds {
     this.#insert.run(id, key, ...valuesOf(facts));
   }
 
-  /** Changes an id as it was found in this transaction. */
+  /** Changes an id that `find` found in this transaction. */
   update(key: Buffer, { place }: Pick<RememberedId, 'place'>, facts: LedgerFacts): void {
     if (place === 'old') {
       this.#deleteOld.run(key);
@@ -87,7 +87,7 @@ export class RememberedIds {
     } else {
       this.#updateRecent.run(...valuesOf(facts), place.recent);
       const { folding } = this.#memory;
-      // It may have been copied already, and the copy will count.
+      // It may have been copied already, and once the run is complete, lookups find the copy.
       if (folding && place.recent <= folding.lastId) this.#updateInRun.run(...valuesOf(facts), folding.run, key);
     }
   }

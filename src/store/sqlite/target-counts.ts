@@ -24,15 +24,15 @@ const HOURS_BEFORE = 24;
 
 /**
  * How many deliveries are pending for each target, and how many ended as dead in the last day. Each change of a delivery
- * updates its counts in the same transaction, so that `loadOf` never counts rows. What is added to the pending ones is collected
- * and written once before the commit: a write for each delivery cost 2 µs. All methods but the reads are for use inside a
- * transaction.
+ * updates its counts in the same transaction, so that `loadOf` never counts rows. Changes of the pending counts are collected
+ * in memory and written once before the commit: a write for each delivery cost 2 µs. All methods but the reads are for use
+ * inside a transaction.
  */
 export class TargetCounts {
   readonly #registry: RegistryTables;
   readonly #leases: Leases;
   readonly #memory: TransactionMemory;
-  /** By target, what this transaction adds to the pending deliveries. */
+  /** By target, what this transaction has added to its pending count and not yet written. */
   readonly #added = new Map<number, number>();
   readonly #addPending;
   readonly #pending;
@@ -46,9 +46,7 @@ export class TargetCounts {
   readonly #deadByCause;
   readonly #removeRows;
 
-  /**
-   * @param transaction of this connection; the deliveries in flight are those of the process
-   */
+  /** @param transaction the memory of this connection's transactions, where it is not the first connection */
   constructor(db: Db, registry: RegistryTables, memory = new DeliveryMemory(), transaction = memory.transaction) {
     this.#registry = registry;
     this.#leases = memory.leases;
@@ -137,7 +135,7 @@ export class TargetCounts {
 
   #write(): void {
     for (const [target, count] of this.#added) if (count !== 0) this.#addPending.run(target, count);
-    this.#added.clear(); // if the commit fails, undoing the changes leads to nothing added as well
+    this.#added.clear(); // if the commit fails, undoing the changes ends at zero as well
   }
 
   /** A read, outside transactions. */
@@ -145,7 +143,7 @@ export class TargetCounts {
     return this.#pending.get(target) ?? 0;
   }
 
-  /** What is in flight since it was recorded is in no index. */
+  /** The times of deliveries that were leased as they were recorded come from memory: `#oldestPendingAt` leaves those out. */
   #oldestOf(target: number): number | null {
     const times = [...this.#leases.of(target).born.values()].map(({ createdAt }) => createdAt);
     const waiting = this.#oldestPendingAt.get(target);

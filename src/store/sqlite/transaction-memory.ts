@@ -1,18 +1,18 @@
 /**
- * What the process remembers beside the database, kept in step with its transactions: a rollback undoes the changes of its
- * transaction, and what was only collected is written before the commit. Outside a transaction a change is final at once.
+ * Keeps what a process holds in memory in step with the transactions of one connection: a rollback undoes the changes of its
+ * transaction, and writers save collected changes before the commit. Outside a transaction a change is final at once.
  */
 export class TransactionMemory {
   readonly #undo: (() => void)[] = [];
   readonly #writers: (() => void)[] = [];
   #isOpen = false;
 
-  /** Registers what writes collected changes before each commit. */
+  /** Registers a function that writes collected changes before each commit, inside its transaction. */
   addWriter(write: () => void): void {
     this.#writers.push(write);
   }
 
-  /** Remembers how to undo a change that was just made. */
+  /** Notes how to undo a change that was just made. */
   changed(undo: () => void): void {
     if (this.#isOpen) this.#undo.push(undo);
   }
@@ -21,7 +21,7 @@ export class TransactionMemory {
     this.#isOpen = true;
   }
 
-  /** The place to which `undoTo` returns. */
+  /** A mark for `undoTo`. */
   mark(): number {
     return this.#undo.length;
   }
@@ -31,7 +31,7 @@ export class TransactionMemory {
     while (this.#undo.length > mark) this.#undo.pop()?.();
   }
 
-  /** For use before the commit, inside the transaction. */
+  /** Runs the writers. For use right before the commit, inside the transaction. */
   write(): void {
     for (const write of this.#writers) write();
   }

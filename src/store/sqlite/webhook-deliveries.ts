@@ -1,6 +1,6 @@
 import type { Db } from './database.js';
 
-/** What tells to which webhook a delivery belongs, and how it was made. */
+/** The columns that tell to which webhook a delivery belongs, and whether a release made it. */
 interface Origin {
   readonly id: number;
   readonly ofWebhook: number;
@@ -8,9 +8,9 @@ interface Origin {
 }
 
 /**
- * The deliveries of a webhook in the order of their ids, without an index for most of them: a webhook and the deliveries that
- * were recorded with it have ids one after the other, so that a read ends with the first row of another one. Those that a
- * release made later have an index. (An index of all by their webhook cost each delivery one more entry.) Reads only.
+ * The deliveries of a webhook in the order of their ids. Those that were recorded with it need no index: no other delivery has
+ * an id between theirs and that of the webhook, so a read ends at the first row of another webhook. Those that a release made
+ * later have an index. (An index of all deliveries by webhook cost each delivery one more entry.) Reads only.
  */
 export class WebhookDeliveries<Row extends object> {
   readonly #recorded;
@@ -25,8 +25,8 @@ export class WebhookDeliveries<Row extends object> {
     );
   }
 
-  /** At most `limit` rows whose ids are greater than `after`; 0: from the first one on. */
-  after(webhook: number, after: number, limit: number): (Row & Origin)[] {
+  /** At most `limit` rows with ids greater than `after`. */
+  after(webhook: number, after: number, limit = Number.MAX_SAFE_INTEGER): (Row & Origin)[] {
     const rows: (Row & Origin)[] = [];
     if (limit <= 0) return rows;
     for (const row of this.#recorded.iterate(Math.max(webhook, after))) {

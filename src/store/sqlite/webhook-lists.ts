@@ -1,23 +1,17 @@
 import type { Verdict } from '../../model.js';
-import { decodeCursor, encodeCursor, encodeNumber, leastIdSince } from '../rules/ids.js';
+import { decodeCursor, encodeCursor, leastIdSince } from '../rules/ids.js';
 import type { Db } from './database.js';
 import { ABOVE_ALL_IDS, allOf, webhookConditions } from './filters.js';
 import { paged } from './paging.js';
 import { ROWS_PER_SLICE, yieldToCommits } from './slices.js';
+import { webhookFacts } from './webhook-views.js';
+import type { WebhookFactsRow } from './webhook-views.js';
 import type { RecordedFilter } from '../filters.js';
 import type { WebhookSummary } from '../items.js';
 import type { Page, PageRequest } from '../paging.js';
 
-interface SummaryRow {
-  id: number;
-  channel: string;
-  method: string;
-  suffix: string;
-  content_type: string | null;
-  event: string;
-  received_at: number;
+interface SummaryRow extends WebhookFactsRow {
   bytes: number;
-  audit: string | null;
 }
 
 interface VerdictCount {
@@ -99,14 +93,7 @@ export class WebhookLists {
 function summaryOf(row: SummaryRow, verdicts: readonly VerdictCount[]): WebhookSummary {
   const sum = (numbers: readonly number[]): number => numbers.reduce((total, each) => total + each, 0);
   return {
-    id: encodeNumber(row.id),
-    channel: row.channel,
-    method: row.method,
-    suffix: row.suffix,
-    contentType: row.content_type,
-    event: row.event,
-    receivedAt: row.received_at,
-    auditId: row.audit,
+    ...webhookFacts(row),
     bytes: row.bytes,
     items: sum(verdicts.map(({ count }) => count)),
     held: sum(verdicts.map(({ held }) => held)),

@@ -14,7 +14,8 @@ import type { DeliveryRow } from './delivery-views.js';
 import { WebhookDeliveries } from './webhook-deliveries.js';
 import type { WebhookDetail } from '../items.js';
 
-interface WebhookRow {
+/** A stored webhook without its body. */
+export interface WebhookFactsRow {
   id: number;
   channel: string;
   method: WebhookHttpMethod;
@@ -23,6 +24,9 @@ interface WebhookRow {
   event: string;
   received_at: number;
   audit: string | null;
+}
+
+interface WebhookRow extends WebhookFactsRow {
   body: Buffer;
 }
 
@@ -78,14 +82,7 @@ export class WebhookViews {
       (delivery) => deliveryView(delivery, this.#leases, finish(this.#order.frontOf(delivery))),
     );
     return {
-      id: encodeNumber(row.id),
-      channel: row.channel,
-      method: row.method,
-      suffix: row.suffix,
-      contentType: row.content_type,
-      event: row.event,
-      receivedAt: row.received_at,
-      auditId: row.audit,
+      ...webhookFacts(row),
       body: row.body,
       items: items.map((item) => ({
         ...item,
@@ -94,6 +91,20 @@ export class WebhookViews {
       deliveries,
     };
   }
+}
+
+/** What lists and details of stored webhooks have in common. */
+export function webhookFacts(row: WebhookFactsRow) {
+  return {
+    id: encodeNumber(row.id),
+    channel: row.channel,
+    method: row.method,
+    suffix: row.suffix,
+    contentType: row.content_type,
+    event: row.event,
+    receivedAt: row.received_at,
+    auditId: row.audit,
+  };
 }
 
 /** Reads rows in slices: a webhook may have thousands of items, and a split gives each item a delivery for each target. */
