@@ -18,6 +18,7 @@ export interface Lease {
   readonly attempts: number;
   /** Those of its schedule. */
   readonly tries: number;
+  /** When its schedule continues after a manual attempt; null: this is an attempt of the schedule. */
   readonly resumeAt: number | null;
   /** JSON. */
   readonly streak: string | null;
@@ -94,10 +95,16 @@ export class Leases {
     this.#memory.changed(() => this.#put(lease));
   }
 
-  /** Shifts the ends of running leases back by `byMs`, after the machine's clock was set back: they keep their length. */
+  /**
+   * Shifts the times of running leases back by `byMs`, after the machine's clock was set back: they keep their length, and
+   * a manual attempt in flight leaves the schedule as it was.
+   */
   shift(byMs: number, now: number): void {
-    for (const lease of [...this.#byId.values()])
-      if (lease.until > now) this.add({ ...lease, until: lease.until - byMs });
+    for (const lease of [...this.#byId.values()]) {
+      if (lease.until <= now) continue;
+      const resumeAt = lease.resumeAt === null ? null : lease.resumeAt - byMs;
+      this.add({ ...lease, until: lease.until - byMs, resumeAt });
+    }
   }
 
   #put(lease: Lease): void {
