@@ -44,8 +44,6 @@ export class TargetQueue {
   readonly #count = { inFlight: 0, unsettled: 0, refused: 0, gone: 0, started: 0 };
   /** How long an attempt takes: a moving average. Null: not known. */
   #attemptMs: number | null = null;
-  /** How many deliveries the store may still lease as they are recorded. */
-  offered = 0;
 
   constructor(targetId: string) {
     this.targetId = targetId;
