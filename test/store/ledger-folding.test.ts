@@ -290,6 +290,12 @@ describe('the filter of a run', () => {
     const group = new FilterGroup(formFor(20));
     group.add(1);
     const key = randomBytes(16);
-    expect(group.find(key, () => filter, (run) => run)).toBe(1);
+    expect(
+      group.find(
+        key,
+        () => filter,
+        (run) => run,
+      ),
+    ).toBe(1);
   });
 });
