@@ -68,7 +68,7 @@ export function startDeliveryLoop(options: DeliveryOptions): DeliveryLoop {
   const queueOf = (targetId: string): TargetQueue => {
     const existing = queues.get(targetId);
     if (existing) return existing;
-    const created = new TargetQueue(targetId);
+    const created = new TargetQueue(targetId, () => targets.count);
     queues.set(targetId, created);
     return created;
   };
