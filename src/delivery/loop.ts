@@ -68,7 +68,7 @@ export function startDeliveryLoop(options: DeliveryOptions): DeliveryLoop {
   const queueOf = (targetId: string): TargetQueue => {
     const existing = queues.get(targetId);
     if (existing) return existing;
-    const created = new TargetQueue(targetId);
+    const created = new TargetQueue(targetId, () => targets.count);
     queues.set(targetId, created);
     return created;
   };
@@ -155,9 +155,8 @@ export function startDeliveryLoop(options: DeliveryOptions): DeliveryLoop {
     for (const leased of queue.drain()) attempts.giveBack(queue, leased);
   };
 
+  /** Always told anew: what the store has leased of the last offer may not be handed over yet. */
   const offer = (queue: TargetQueue, count: number): void => {
-    if (count === queue.offered) return;
-    queue.offered = count;
     store.outbox.offer(queue.targetId, {
       count,
       bytes: slots.bytesLeft(queue.targetId, targets.count),
@@ -234,11 +233,7 @@ export function startDeliveryLoop(options: DeliveryOptions): DeliveryLoop {
     wake: loop.wake,
     handOver: ({ deliveries, leased }) => {
       if (leased.length > 0) take(leased, effects.now());
-      for (const { target } of leased) {
-        const queue = queueOf(target.id);
-        queue.offered = Math.max(0, queue.offered - 1);
-        planStart(queue);
-      }
+      for (const { target } of leased) planStart(queueOf(target.id));
       if (deliveries > leased.length) loop.wake();
     },
     stop: async (graceMs) => {

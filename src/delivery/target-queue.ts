@@ -36,6 +36,7 @@ import { SLOTS_PER_RETRY } from './slots.js';
  */
 export class TargetQueue {
   readonly targetId: string;
+  readonly #targets: () => number;
   /** At most a few hundred, so that `shift` takes 50 ns. */
   readonly #firstAttempts: Leased[] = [];
   readonly #retries: Leased[] = [];
@@ -44,11 +45,11 @@ export class TargetQueue {
   readonly #count = { inFlight: 0, unsettled: 0, refused: 0, gone: 0, started: 0 };
   /** How long an attempt takes: a moving average. Null: not known. */
   #attemptMs: number | null = null;
-  /** How many deliveries the store may still lease as they are recorded. */
-  offered = 0;
 
-  constructor(targetId: string) {
+  /** @param targets how many are enabled: they share what is read ahead in all */
+  constructor(targetId: string, targets: () => number) {
     this.targetId = targetId;
+    this.#targets = targets;
   }
 
   get queued(): number {
@@ -188,7 +189,8 @@ export class TargetQueue {
   /** How many deliveries the target takes within AHEAD_MS at its present pace. */
   #ahead(slots: number, isHealthy: boolean): number {
     if (!isHealthy || this.#attemptMs === null) return 0;
-    return Math.min(MOST_AHEAD, Math.floor((slots * AHEAD_MS) / Math.max(1, this.#attemptMs)));
+    const share = Math.floor(MOST_AHEAD_IN_ALL / Math.max(1, this.#targets()));
+    return Math.min(MOST_AHEAD, share, Math.floor((slots * AHEAD_MS) / Math.max(1, this.#attemptMs)));
   }
 
   #lineOf({ attempts }: Delivery): Leased[] {
@@ -215,6 +217,8 @@ const UNSETTLED_PER_SLOT = 4;
 /** The queue holds what the target takes within this time, and no more than MOST_AHEAD. */
 const AHEAD_MS = 500;
 const MOST_AHEAD = 512;
+/** Of all targets. The store passes over every lease to find what is due, at 0.7 µs each. */
+const MOST_AHEAD_IN_ALL = 16_384;
 /** How long a delivery may be queued: a small part of its lease. */
 const MOST_QUEUED_MS = 5000;
 /** The weight of the last attempt in the moving average. */

@@ -1,5 +1,5 @@
 import type { ServerResponse } from 'node:http';
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, vi } from 'vitest';
 import { answerLater } from '../support/api.js';
 import { startBot } from '../support/bot.js';
 import type { Bot } from '../support/bot.js';
@@ -9,7 +9,8 @@ import { startLoopStage } from '../support/delivery-loop.js';
 import type { LoopStage } from '../support/delivery-loop.js';
 import { idsSentTo } from '../support/delivery.js';
 import { until } from '../support/intervals.js';
-import { target } from '../support/store.js';
+import { message, messages, record, target } from '../support/store.js';
+import type { Sender } from '../../src/delivery/send.js';
 import type { Target } from '../../src/model.js';
 
 const MINUTE = 60_000;
@@ -253,4 +254,39 @@ describe('a retry', () => {
     await stage.bot.received(42);
     expect(idsSentTo(stage.bot).lastIndexOf('retry-1')).toBeLessThan(12);
   });
+});
+
+it('offers no place that is taken, also when a delivery is handed over after the offer was renewed', async () => {
+  const answers: (() => void)[] = [];
+  const took = { startedAt: 0, durationMs: MINUTE, status: 200, error: null }; // so slow that nothing is read ahead
+  const sender: Sender = {
+    send: async () => {
+      await new Promise<void>((answer) => answers.push(answer));
+      return { outcome: { kind: 'answered', status: 200, retryAfter: null }, attempt: took };
+    },
+    whyRefused: () => null,
+    destroy: async () => {
+      for (const answer of answers) answer();
+      await Promise.resolve();
+    },
+  };
+  const { store, loop, record: recordAndHandOver } = await startLoopStage({ concurrency: 2 }, {}, sender);
+  const offered = vi.spyOn(store.outbox, 'offer');
+  const lastOffer = (): unknown => offered.mock.lastCall?.[1].count;
+  await recordAndHandOver('x-1');
+  await until(() => expect(answers).toHaveLength(1));
+  answers[0]?.();
+  await until(() => expect(lastOffer()).toBe(2));
+
+  const early = await record(store, messages(message('a-1', 'a')));
+  expect(early.leased).toHaveLength(1);
+  const { data } = await store.outbox.deliveries({ status: 'delivered' }, { limit: 1, cursor: null });
+  await store.outbox.retry(data[0]?.id ?? '');
+  loop.wake();
+  await until(() => expect([answers.length, lastOffer()]).toEqual([2, 1]));
+  loop.handOver(early);
+  await until(() => expect(answers).toHaveLength(3));
+  loop.wake();
+  await until(() => expect(lastOffer()).toBe(0));
+  expect((await record(store, messages(message('b-1', 'b')))).leased).toEqual([]);
 });

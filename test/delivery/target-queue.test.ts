@@ -14,7 +14,7 @@ function delivery(id: string, { attempts = 0, lease = 1 } = {}): Delivery {
 }
 
 function queueOf(...deliveries: readonly Delivery[]): TargetQueue {
-  const queue = new TargetQueue('bot');
+  const queue = new TargetQueue('bot', () => 1);
   for (const each of deliveries) queue.add(each, NOW);
   return queue;
 }
@@ -39,8 +39,9 @@ function collectGarbage(): void {
 }
 
 /** A queue whose last attempt took some time, with nothing in it. */
-function paced(attemptMs: number): TargetQueue {
-  const queue = queueOf(delivery('first'));
+function paced(attemptMs: number, targets = 1): TargetQueue {
+  const queue = new TargetQueue('bot', () => targets);
+  queue.add(delivery('first'), NOW);
   const first = startNext(queue);
   queue.answer(first, attemptMs, false);
   queue.end(first);
@@ -107,6 +108,11 @@ describe('the queue of a target', () => {
     expect(places(50, 1)).toBe(11);
     expect(paced(50).places(16, 16, false)).toBe(16);
     expect(queueOf().places(16, 16, true)).toBe(16);
+  });
+
+  it('shares what is read ahead in all with the other targets', () => {
+    const places = (targets: number): number => paced(1, targets).places(16, 16, true);
+    expect([1, 32, 33, 1000, 100_000].map((targets) => places(targets))).toEqual([528, 528, 512, 32, 16]);
   });
 
   it('wants more only once half of its look-ahead is used up', () => {

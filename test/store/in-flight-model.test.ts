@@ -7,21 +7,37 @@ import { openSqliteStore } from '../../src/store/sqlite/engine.js';
 import type { DeliveryStatus } from '../../src/model.js';
 import type { Delivery } from '../../src/store/outbox.js';
 import { temporaryFolder } from '../support/files.js';
-import { channel, idsIn, LEASE, manualClock, message, messages, record, settlement, target } from '../support/store.js';
+import {
+  channel,
+  DAY,
+  idsIn,
+  LEASE,
+  manualClock,
+  message,
+  messages,
+  record,
+  settlement,
+  target,
+} from '../support/store.js';
 import type { Clock } from '../support/store.js';
 import { systemEffects } from '../../src/effects.js';
 import type { Store } from '../../src/store/store.js';
 
 /**
- * Leases and lanes in memory against plain lists: whatever is offered, rolled back, settled, restarted or left to run out, each
- * chat is sent in the order of recording, one delivery at a time, and nothing is lost (I4, I5, I6).
+ * Leases and lanes in memory against plain lists: whatever is offered, rolled back, settled, retried, restarted or left to run out,
+ * whatever the clock does, each chat is sent in the order of recording, one delivery at a time, and nothing is lost (I4, I5, I6).
  */
 type Step =
   | { readonly kind: 'offer'; readonly count: number }
   | { readonly kind: 'record'; readonly chats: readonly string[]; readonly undone: boolean }
   | { readonly kind: 'claim'; readonly limit: number }
   | { readonly kind: 'settle'; readonly which: number; readonly outcome: DeliveryStatus; readonly undone: boolean }
-  | { readonly kind: 'leases run out' | 'restart' };
+  | { readonly kind: 'retry'; readonly which: number; readonly undone: boolean }
+  | { readonly kind: 'leases run out' | 'clock set back' | 'large webhook' | 'restart' };
+
+const CHATS = ['a', 'b', 'c'];
+/** Messages of each chat in a webhook that has a transaction of its own. */
+const MANY = 170;
 
 const steps: fc.Arbitrary<Step[]> = fc.array(
   fc.oneof(
@@ -30,7 +46,7 @@ const steps: fc.Arbitrary<Step[]> = fc.array(
       weight: 5,
       arbitrary: fc.record({
         kind: fc.constant('record' as const),
-        chats: fc.subarray(['a', 'b', 'c'], { minLength: 1 }),
+        chats: fc.subarray(CHATS, { minLength: 1 }),
         undone: fc.boolean(),
       }),
     },
@@ -44,7 +60,17 @@ const steps: fc.Arbitrary<Step[]> = fc.array(
         undone: fc.boolean(),
       }),
     },
-    { weight: 1, arbitrary: fc.record({ kind: fc.constantFrom('leases run out' as const, 'restart' as const) }) },
+    {
+      weight: 2,
+      arbitrary: fc.record({ kind: fc.constant('retry' as const), which: fc.nat(99), undone: fc.boolean() }),
+    },
+    {
+      weight: 2,
+      arbitrary: fc.record({
+        kind: fc.constantFrom('leases run out' as const, 'clock set back' as const, 'restart' as const),
+      }),
+    },
+    { weight: 1, arbitrary: fc.constant({ kind: 'large webhook' as const }) },
   ),
   { minLength: 10, maxLength: 60 },
 );
@@ -56,6 +82,7 @@ class Model {
   readonly #sent = new Map<string, string[]>();
   #store: Store;
   #held: Delivery[] = [];
+  readonly #known: string[] = [];
   #number = 0;
 
   private constructor() {
@@ -78,8 +105,13 @@ class Model {
     else if (step.kind === 'record') await this.#record(step.chats, step.undone);
     else if (step.kind === 'claim') await this.#claim(step.limit);
     else if (step.kind === 'settle') await this.#settle(step.which, step.outcome, step.undone);
+    else if (step.kind === 'retry') await this.#retry(step.which, step.undone);
+    else if (step.kind === 'large webhook') await this.#record(CHATS, false, MANY);
     else if (step.kind === 'restart') await this.#restart();
-    else {
+    else if (step.kind === 'clock set back') {
+      this.#clock.advance(-DAY);
+      await this.#store.upkeep.clockSetBack(DAY);
+    } else {
       this.#clock.advance(LEASE);
       this.#held = [];
     }
@@ -104,11 +136,15 @@ class Model {
     this.#held = [];
   }
 
-  async #record(chats: readonly string[], isUndone: boolean): Promise<void> {
-    this.#number += 1;
-    const body = messages(...chats.map((chat) => message(`${this.#number}${chat}`, chat)));
+  async #record(chats: readonly string[], isUndone: boolean, perChat = 1): Promise<void> {
+    const ids: string[] = [];
+    for (let count = 0; count < perChat; count += 1) {
+      this.#number += 1;
+      for (const chat of chats) ids.push(`${this.#number}${chat}`);
+    }
+    const body = messages(...ids.map((id) => message(id, chatOf(id))));
     const [recorded] = await Promise.all([record(this.#store, body), isUndone && this.#rollBack()]);
-    for (const chat of chats) append(this.#recorded, chat, `${this.#number}${chat}`);
+    for (const id of ids) append(this.#recorded, chatOf(id), id);
     for (const delivery of recorded.leased) this.#take(delivery);
   }
 
@@ -123,6 +159,14 @@ class Model {
     expect(idsIn([delivery]).filter((id) => busy.includes(chatOf(id)))).toEqual([]);
     for (const id of idsIn([delivery])) append(this.#sent, chatOf(id), id);
     this.#held.push(delivery);
+    if (!this.#known.includes(delivery.id)) this.#known.push(delivery.id);
+  }
+
+  /** Of a delivery that was sent before: it may be settled, in flight or waiting for its next attempt. */
+  async #retry(which: number, isUndone: boolean): Promise<void> {
+    const id = this.#known[which % Math.max(1, this.#known.length)];
+    if (id === undefined) return;
+    await Promise.all([this.#store.outbox.retry(id), isUndone && this.#rollBack()]);
   }
 
   async #settle(which: number, outcome: DeliveryStatus, isUndone: boolean): Promise<void> {
@@ -166,4 +210,4 @@ it('leases and lanes in memory follow every commit, rollback and restart (I4, I5
     }),
     { numRuns: 60 },
   );
-}, 60_000);
+}, 120_000);

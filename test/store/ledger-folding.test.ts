@@ -11,6 +11,7 @@ import { FilterGroup, filterOf, formFor } from '../../src/store/sqlite/id-filter
 import { retainForever } from '../../src/store/sqlite/database.js';
 import type { Db } from '../../src/store/sqlite/database.js';
 import { partOf, RecentIds } from '../../src/store/sqlite/recent-ids.js';
+import { yieldToCommits } from '../../src/store/sqlite/slices.js';
 import { temporaryFolder, temporaryFolderInMemory } from '../support/files.js';
 import { until } from '../support/intervals.js';
 import { watchPlans } from '../support/plans.js';
@@ -192,6 +193,20 @@ describe('ids in runs', () => {
   });
 });
 
+describe('folding that fails', () => {
+  it('goes on soon after, and not only when there are ids for another run', async () => {
+    const { fixture, db } = await withFile(20);
+    db.exec("CREATE TRIGGER fails BEFORE INSERT ON ledger_ids BEGIN SELECT RAISE(ABORT, 'no'); END");
+    await recordIds(fixture, 0, 20);
+    await yieldToCommits();
+    expect(count(db, 'ledger_runs')).toBe(0);
+    db.exec('DROP TRIGGER fails');
+    await recordIds(fixture, 20, 39);
+    await untilFolded(db);
+    expect([count(db, 'ledger_runs'), count(db, 'ledger_ids')]).toEqual([1, 20]);
+  });
+});
+
 describe('a process that is killed while it folds', () => {
   it('I1: forgets no id that was answered, whatever step it was in', { timeout: 60_000 }, async () => {
     const file = join(temporaryFolder(), 'gateway.db');
@@ -266,5 +281,21 @@ describe('the filter of a run', () => {
     const passes = (key: Buffer) => group.find(key, read, (run) => run) === 2;
     expect(keys.every(passes)).toBe(true);
     expect(Array.from({ length: 20_000 }, () => randomBytes(16)).filter(passes).length).toBeLessThan(20);
+  });
+
+  it.each([
+    ['missing', undefined],
+    ['cut off', Buffer.alloc(1)],
+  ])('passes every id if it is %s', (_, filter) => {
+    const group = new FilterGroup(formFor(20));
+    group.add(1);
+    const key = randomBytes(16);
+    expect(
+      group.find(
+        key,
+        () => filter,
+        (run) => run,
+      ),
+    ).toBe(1);
   });
 });

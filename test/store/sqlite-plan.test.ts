@@ -62,11 +62,12 @@ function plansOf(prepares: (db: Db) => unknown): string[] {
 
 describe('a claim from a backlog of any size', () => {
   it('is one lookup in the index of its kind, without a scan or a sort', () => {
-    const [targetFirst, dueFirst, nextFirst, targetAgain, dueAgain, nextAgain, row, ...more] = plansOf(
+    const [targetFirst, dueFirst, nextFirst, targetAgain, dueAgain, nextAgain, dueAt, row, ...more] = plansOf(
       (db) => new DueDeliveries(db, new Leases()),
     );
     expect(dueFirst).toBe('SEARCH deliveries USING INDEX deliveries_due_first (target=? AND due_at<?)');
     expect(dueAgain).toBe('SEARCH deliveries USING INDEX deliveries_due_again (target=? AND due_at<?)');
+    expect(dueAt).toBe('SEARCH deliveries USING INTEGER PRIMARY KEY (rowid=?)');
     expect(row).toBe('SEARCH d USING INTEGER PRIMARY KEY (rowid=?); SEARCH w USING INTEGER PRIMARY KEY (rowid=?)');
     expect(targetFirst).toBe('SEARCH deliveries USING INDEX deliveries_due_first (target>?)');
     expect(targetAgain).toBe('SEARCH deliveries USING INDEX deliveries_due_again (target>?)');

@@ -120,7 +120,7 @@ function assemble({ db, isChecked, close }: OpenDatabase, effects: StoreEffects,
   registrations.dropIncomplete();
   resyncCalls.requeueInterrupted(now());
   stopWaitingForLocks(db);
-  ledger.onFull = () => folding.wake();
+  ledger.onWork = () => folding.wake();
   folding.start();
 
   return {

@@ -21,7 +21,7 @@ export function formFor(ids: number): FilterForm {
   return { parts, partBytes: Math.ceil(ids / parts) * BYTES_PER_ID };
 }
 
-/** Reads a part of a run's filter; undefined: there is none, so the run is always read. */
+/** Reads a part of a run's filter. If it is not there, or has another length, the run is always read. */
 export type ReadPart = (run: number, part: number) => Uint8Array | undefined;
 
 /** A Bloom filter of some keys, which are hashes themselves. */
@@ -99,7 +99,9 @@ export class FilterGroup implements FilterForm {
     for (const [at, run] of this.#runs.entries()) {
       const mark = 1 << at;
       if ((unread & mark) === 0) continue;
-      const filter = read(run, part) ?? new Uint8Array(this.partBytes).fill(0xff);
+      const stored = read(run, part);
+      // A damaged filter must not make ids unknown.
+      const filter = stored?.length === this.partBytes ? stored : new Uint8Array(this.partBytes).fill(0xff);
       let place = part * this.partBytes * 8;
       for (const byte of filter) {
         for (let left = byte; left !== 0; left &= left - 1) {

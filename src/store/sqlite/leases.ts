@@ -99,10 +99,16 @@ export class Leases {
     this.#memory.changed(() => this.#put(lease));
   }
 
-  /** Shifts the ends of running leases back by `byMs`, after the machine's clock was set back: they keep their length. */
+  /**
+   * Shifts the times of running leases back by `byMs`, after the machine's clock was set back: they keep their length, and
+   * a manual attempt in flight leaves the schedule as it was.
+   */
   shift(byMs: number, now: number): void {
-    for (const lease of [...this.#byId.values()])
-      if (lease.until > now) this.add({ ...lease, until: lease.until - byMs });
+    for (const lease of [...this.#byId.values()]) {
+      if (lease.until <= now) continue;
+      const resumeAt = lease.resumeAt === null ? null : lease.resumeAt - byMs;
+      this.add({ ...lease, until: lease.until - byMs, resumeAt });
+    }
   }
 
   #put(lease: Lease): void {

@@ -12,6 +12,8 @@ const IDS_PER_STEP = 500;
 const MOST_IDS_PER_STEP = 2000;
 /** Removing them in their order takes a fraction of the time of a copy. */
 const REMOVED_PER_STEP = 2000;
+/** Ids that are recorded between a step that failed and the next try: a step that meets damage fails its whole commit. */
+const IDS_BEFORE_RETRY = 1000;
 
 /** Updates memory once the step is committed. */
 type AfterCommit = () => void;
@@ -43,6 +45,8 @@ export class LedgerFolding {
   #nextPart: number | null = null;
   /** The newest id at the last step. */
   #lastId = 0;
+  /** After a failure: the id from which on it goes on. */
+  #retryFrom = 0;
 
   constructor(db: Db, memory: LedgerMemory, commit: GroupCommit) {
     this.#memory = memory;
@@ -82,9 +86,9 @@ export class LedgerFolding {
     });
   }
 
-  /** Starts or continues folding, if there is work. After a failure it continues at the next call. */
+  /** Starts or continues folding, if there is work. After a failure it continues when some more ids are recorded. */
   wake(): void {
-    if (this.#running || this.#isStopped || !this.#hasWork()) return;
+    if (this.#running || this.#isStopped || !this.#memory.hasWork || this.#memory.lastId < this.#retryFrom) return;
     this.#running = this.#run().finally(() => {
       this.#running = null;
     });
@@ -94,11 +98,6 @@ export class LedgerFolding {
   async stop(): Promise<void> {
     this.#isStopped = true;
     await this.#running;
-  }
-
-  #hasWork(): boolean {
-    const { clearing, folding, filling, idsPerRun } = this.#memory;
-    return clearing !== null || folding !== null || filling.size >= idsPerRun;
   }
 
   async #readFilters(): Promise<void> {
@@ -112,12 +111,14 @@ export class LedgerFolding {
 
   async #run(): Promise<void> {
     try {
-      while (!this.#isStopped && this.#hasWork()) {
+      while (!this.#isStopped && this.#memory.hasWork) {
         const updateMemory = await this.#commit.run(() => this.#step());
         updateMemory();
       }
     } catch {
       // A full disk, a lock or a damaged file: webhooks meet it as well, and report it.
+      const { lastId, idsPerRun } = this.#memory;
+      this.#retryFrom = lastId + Math.min(IDS_BEFORE_RETRY, Math.floor(idsPerRun / 2));
     }
   }
 

@@ -42,8 +42,8 @@ export class LedgerMemory {
   readonly idsPerRun: number;
   /** Whether ids of earlier versions are left. */
   readonly hasOldIds: boolean;
-  /** Called with each id that is recorded while there are enough ids for a run. */
-  onFull: () => void = () => undefined;
+  /** Called with each new id while there is something to fold. */
+  onWork: () => void = () => undefined;
   #lastId: number;
   #lastRun = 0;
   /** Of the complete runs, the newest first. */
@@ -95,7 +95,12 @@ export class LedgerMemory {
 
   addRecent(key: Buffer, id: number): void {
     this.filling.add(key, id);
-    if (this.filling.size >= this.idsPerRun) this.onFull();
+    if (this.hasWork) this.onWork();
+  }
+
+  /** Whether there are ids for a run, or one is being made. */
+  get hasWork(): boolean {
+    return this.clearing !== null || this.folding !== null || this.filling.size >= this.idsPerRun;
   }
 
   addRun(number: number, form: FilterForm): void {

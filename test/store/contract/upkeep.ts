@@ -104,6 +104,20 @@ export function upkeepContract(open: OpenFixture): void {
       expect(idsIn([await fixture.claimOne()])).toEqual(['A']);
     });
 
+    it('I4: keeps the schedule of a delivery whose manual retry is in flight', async () => {
+      const fixture = await stage(open);
+      await fixture.record(messages('A'));
+      const scheduled = await fixture.claimOne();
+      await fixture.settle(scheduled, 'pending', START + HOUR);
+      await fixture.store.outbox.retry(scheduled.id);
+      const manual = await fixture.claimOne();
+      expect(manual).toMatchObject({ id: scheduled.id, besideSchedule: true });
+      fixture.clock.advance(-DAY);
+      await fixture.store.upkeep.clockSetBack(DAY);
+      await fixture.settle(manual, 'pending', START - DAY + 5 * HOUR);
+      expect((await fixture.claim()).nextDueAt).toBe(START - DAY + HOUR);
+    });
+
     it('shifts the calls to Whapi with it and leaves windows open for longer (I2)', async () => {
       const fixture = await stage(open);
       await register(fixture, ['old']);
