@@ -49,6 +49,7 @@ const ROUTES = [
   'POST /v1/items/release',
   'GET /v1/webhooks',
   'GET /v1/webhooks/{id}',
+  'POST /v1/judge',
   'GET /v1/messages',
   'GET /v1/messages/{channel}/{message_id}',
   'POST /v1/messages/{channel}/{message_id}/release',
@@ -239,6 +240,7 @@ describe('/openapi.json', () => {
       'POST /v1/channels',
       'POST /v1/deliveries/retry',
       'POST /v1/items/release',
+      'POST /v1/judge',
       'POST /v1/messages/release',
       'POST /v1/resyncs',
       'POST /v1/targets',
@@ -363,6 +365,7 @@ async function everyRoute(gateway: Client): Promise<Map<string, AnyAnswer>> {
   await call('GET /v1/messages/{channel}/{message_id}', message);
   await call('GET /v1/messages', '/v1/messages?limit=1');
   await callOnItems(gateway, call);
+  await call('POST /v1/judge', '/v1/judge', { channel: 'main', body: textWebhook('b') });
   await call('GET /v1/deliveries', '/v1/deliveries?limit=1');
   await call('GET /v1/deliveries/{id}', `/v1/deliveries/${delivery?.id ?? ''}`);
   await call('POST /v1/deliveries/{id}/retry', `/v1/deliveries/${delivery?.id ?? ''}/retry`);
