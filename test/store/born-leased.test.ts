@@ -140,6 +140,15 @@ describe('a delivery that is leased as it is recorded', () => {
     expect(await recordIn(fixture, 'alice', 'A')).toMatchObject({ deliveries: 1, leased: [] });
   });
 
+  it('is listed once as pending while it is returned', async () => {
+    const fixture = await stage();
+    offer(fixture);
+    const delivery = await recordLeased(fixture, 'alice', 'A');
+    const listed = fixture.store.outbox.deliveries({ status: 'pending' }, ALL);
+    await fixture.settle(delivery, 'pending', START + MINUTE); // commits between two slices of the list
+    expect((await listed).data.map(({ id }) => id)).toEqual([delivery.id]);
+  });
+
   it('is listed and explained as in flight', async () => {
     const fixture = await stage();
     offer(fixture);

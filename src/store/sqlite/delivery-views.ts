@@ -64,12 +64,12 @@ export class DeliveryViews {
   /** Newest first. */
   async list(filter: DeliveryFilter, { limit, cursor }: PageRequest): Promise<Page<DeliveryView>> {
     const [before = ABOVE_ALL_IDS] = cursor === null ? [] : decodeCursor(cursor, 1);
-    const rows: DeliveryRow[] = [];
+    const found = new Map<number, DeliveryRow>();
     for (const [at, each] of this.#ranges(filter).entries()) {
       if (at > 0) await yieldToCommits();
-      rows.push(...(await this.#newestFirst(before, each, limit + 1)));
+      for (const row of await this.#newestFirst(before, each, limit + 1)) found.set(row.id, row);
     }
-    rows.sort((one, other) => other.id - one.id);
+    const rows = [...found.values()].sort((one, other) => other.id - one.id);
     const page = paged(
       rows,
       limit,
@@ -100,9 +100,12 @@ export class DeliveryViews {
     return targets.flatMap(({ id, number }) => this.#rangesOf({ ...filter, target: id }, number));
   }
 
-  /** Deliveries in flight that were leased as they were recorded are in an index of their own. */
+  /**
+   * Deliveries in flight that were leased as they were recorded are in an index of their own. It is read first: meanwhile some
+   * of them may be returned to the other one, and never the other way.
+   */
   #rangesOf(filter: DeliveryFilter, target: number): readonly RangeFilter[] {
-    return this.#leases.of(target).born.size === 0 ? [filter] : [filter, { ...filter, isInFlight: true }];
+    return this.#leases.of(target).born.size === 0 ? [filter] : [{ ...filter, isInFlight: true }, filter];
   }
 
   /** Reads in slices, because the filter may match few of millions of deliveries. */
