@@ -114,6 +114,17 @@ describe('ids in runs', () => {
     for (let id = 0; id < 35; id += 1) expect(await fixture.record(messages(`M${id}`))).toEqual(['duplicate']);
   });
 
+  it('that come in a burst share a filter with room for all of them', async () => {
+    const { fixture, db } = await withFile(FEW);
+    await fixture.record(messages(...Array.from({ length: 3000 }, (_, id) => message(`M${id}`, `chat ${id}`))));
+    await untilFolded(db);
+    const runs = db.prepare<[], { number: number; room: number }>(
+      'SELECT number, parts * part_bytes AS room FROM ledger_runs',
+    );
+    const ids = db.prepare<[number], number>('SELECT count(*) FROM ledger_ids WHERE run = ?').pluck();
+    for (const { number, room } of runs.all()) expect(room).toBeGreaterThanOrEqual(3 * (ids.get(number) ?? 0));
+  });
+
   it('keep what their first webhook said, their last sighting and their revision', async () => {
     const { fixture, db } = await withFile(4);
     await fixture.record(revisions(message('A')));

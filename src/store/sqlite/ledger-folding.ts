@@ -132,7 +132,9 @@ export class LedgerFolding {
   /** No recording is under way in this step, so each of these ids is committed, commits with it, or was rolled back. */
   #begin(): Folding {
     const { filling, idsPerRun, lastId } = this.#memory;
-    const folding = { ids: filling, run: this.#memory.nextRun(), lastId, ...formFor(idsPerRun) };
+    // More than usual after a burst: with a filter for fewer ids, most lookups would read the run.
+    const form = formFor(Math.max(idsPerRun, filling.size));
+    const folding = { ids: filling, run: this.#memory.nextRun(), lastId, ...form };
     this.#memory.folding = folding;
     this.#memory.filling = new RecentIds(idsPerRun);
     this.#nextPart = 0;
