@@ -2,6 +2,7 @@ import { startSimulator } from '../../../src/simulator/simulator.js';
 import type { Simulator } from '../../../src/simulator/simulator.js';
 import { ADMIN_TOKEN, startGatewayServer, startStageBot } from './servers.js';
 import type { GatewayServer, StageBot } from './servers.js';
+import { until } from '../intervals.js';
 
 /** A gateway with a simulated Whapi and three bots, and on request with something on every page. */
 export interface Stage {
@@ -53,13 +54,11 @@ async function call<T>(url: string, token: string, method: string, path: string,
   return (text === '' ? null : JSON.parse(text)) as T;
 }
 
-/** Calls `check` until it gives something. */
+/** Resolves with the result of `check` once it gives something. */
 export async function eventually<T>(check: () => Promise<T | null | undefined | false>): Promise<T> {
-  const end = Date.now() + 20_000;
-  for (;;) {
+  return await until(async () => {
     const found = await check();
-    if (found !== null && found !== undefined && found !== false) return found;
-    if (Date.now() > end) throw new Error('It did not happen within 20 seconds.');
-    await new Promise((resolve) => setTimeout(resolve, 25));
-  }
+    if (found === null || found === undefined || found === false) throw new Error('It did not happen in time.');
+    return found;
+  });
 }
