@@ -5,6 +5,7 @@ import type { Connection, Disconnection } from '../contract/connect.js';
 import { EXIT, usageError } from '../errors.js';
 import type { ExitCode } from '../errors.js';
 import { followAudit } from './audit.js';
+import { probeCommand } from './probe.js';
 import { removeAt, withYes } from './removal.js';
 import type { RemoveOptions } from './removal.js';
 import { checkedSecret, secretFrom } from './secrets.js';
@@ -72,6 +73,7 @@ export function channelCommands(program: Command, run: Run): void {
     .option('--since <time>', `start of the range: ${TIME_WORDS}; default: as far back as the ledger goes`)
     .option('--detach', 'start it and do not wait for the end')
     .action(run(seed));
+  probeCommand(channels, run);
 }
 
 async function list({ api, show }: Session): Promise<undefined> {

@@ -13,6 +13,7 @@ const KINDS: Readonly<Record<Step['kind'], string>> = {
   delivery: 'Queued',
   release: 'Released',
   attempt: 'Sent',
+  claimed: 'Claimed',
 };
 
 /** Everything in order of time, from the registration to the release. */

@@ -2,6 +2,7 @@ import { describe } from 'vitest';
 import type { OpenFixture } from '../../support/store.js';
 import { auditsContract } from './audits.js';
 import { bulkContract } from './bulk.js';
+import { claimsContract } from './claims.js';
 import { evidenceContract } from './evidence.js';
 import { healthContract } from './health.js';
 import { intakeContract } from './intake.js';
@@ -42,6 +43,7 @@ export function storeContract(open: OpenFixture): void {
     joinedContract(open);
     windowsContract(open);
     auditsContract(open);
+    claimsContract(open);
     registryContract(open);
     removalsContract(open);
     healthContract(open);
