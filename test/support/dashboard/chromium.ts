@@ -57,11 +57,11 @@ async function withEnvironment(variables: Record<string, string>, work: () => Pr
 }
 
 /** Not with the package's own arguments: they switch web security off, and with it what the tests check. */
-export async function launch(): Promise<Browser> {
+export async function launch({ locale = 'en_US.UTF-8' } = {}): Promise<Browser> {
   const libraries = ownPath() === undefined ? { LD_LIBRARY_PATH: join(unpacked, 'al2023', 'lib') } : {};
   return await chromium.launch({
     executablePath: binary(),
     args: ['--no-sandbox', '--disable-gpu', '--no-zygote'],
-    env: { ...(process.env as Record<string, string>), ...libraries, LANG: 'en_US.UTF-8' },
+    env: { ...(process.env as Record<string, string>), ...libraries, LANG: locale, LC_ALL: locale },
   });
 }
