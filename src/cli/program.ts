@@ -58,7 +58,7 @@ export async function runCommandLine(
     })
     .configureHelp({ showGlobalOptions: true })
     .description('Brings lost WhatsApp messages back at Whapi without your bots answering them.')
-    .version(version(), '--version')
+    .version(version(), '-V, --version')
     .option('--gateway <url>', 'URL of the gateway')
     .option('--token-file <path>', 'file with its admin token')
     .option('--json', 'print results and errors as JSON')
