@@ -3,7 +3,11 @@ import type { Effects } from '../effects.js';
 /** The surroundings of a command: where it reads and writes, and how it is interrupted. */
 export interface Terminal {
   readonly env: Readonly<Record<string, string | undefined>>;
-  readonly stdin: AsyncIterable<Buffer | string> & { readonly isTTY?: boolean };
+  readonly stdin: AsyncIterable<Buffer | string> & {
+    readonly isTTY?: boolean;
+    /** Of a terminal: whether each key arrives as it is pressed, and is not shown. */
+    readonly setRawMode?: (isRaw: boolean) => unknown;
+  };
   /** Writes results, to standard output. */
   readonly write: (text: string) => void;
   /** Writes everything else, to standard error. */
