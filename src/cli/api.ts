@@ -20,6 +20,8 @@ export interface Api {
 export interface Access {
   readonly url: string;
   readonly token: string;
+  /** What to do if the gateway refuses the token. */
+  readonly advice: string;
 }
 
 type Environment = Readonly<Record<string, string | undefined>>;
@@ -83,7 +85,7 @@ function foundToken(file: string | undefined, env: Environment): string {
   }
 }
 
-export function createApi({ url, token }: Access, signal: AbortSignal): Api {
+export function createApi({ url, token, advice }: Access, signal: AbortSignal): Api {
   const call: Api['call'] = async <T>(
     method: string,
     path: string,
@@ -102,7 +104,7 @@ export function createApi({ url, token }: Access, signal: AbortSignal): Api {
     });
     const answer = printableValue(parsed(response.text));
     const isOurs = response.status === 204 || isRecord(answer);
-    if (!response.ok || !isOurs) throw hideIn(apiError(response, answer, url), [token, ...secretsIn(body)]);
+    if (!response.ok || !isOurs) throw hideIn(apiError(response, answer, url, advice), [token, ...secretsIn(body)]);
     return answer as T;
   };
 
@@ -147,7 +149,7 @@ function parsed(text: string): unknown {
   }
 }
 
-function apiError({ status }: { status: number }, body: unknown, url: string): CommandError {
+function apiError({ status }: { status: number }, body: unknown, url: string, advice: string): CommandError {
   const { code, detail, errors = [] } = (isRecord(body) ? body : {}) as Partial<Problem>;
   if (code === undefined || detail === undefined) {
     return new CommandError(
@@ -156,8 +158,5 @@ function apiError({ status }: { status: number }, body: unknown, url: string): C
     );
   }
   if (status !== 401) return new CommandError(code, detail, errors);
-  return new CommandError(
-    code,
-    `The gateway at ${url} does not accept this admin token. Check ADMIN_TOKEN, or name the token file with --token-file.`,
-  );
+  return new CommandError(code, `The gateway at ${url} does not accept this admin token. ${advice}`);
 }
