@@ -81,10 +81,9 @@ async function eachOf<One>(
   const gateway = api();
   const body = Object.keys(fields).length === 0 ? undefined : fields;
   const answers: One[] = [];
-  const paths = ids.map((id) => at(onePath, id.split('/')));
-  const wrong = paths.findIndex((path) => path.includes('{'));
-  if (wrong !== -1) throw usageError(`Invalid ${noun[0]} ${quoted(ids[wrong] ?? '')} (for example ${examples[0]}).`);
-  for (const path of paths) answers.push(await gateway.call<One>('POST', path, body));
+  const wrong = ids.find((id) => at(onePath, id.split('/')).includes('{'));
+  if (wrong !== undefined) throw usageError(`Invalid ${noun[0]} ${quoted(wrong)} (for example ${examples[0]}).`);
+  for (const id of ids) answers.push(await gateway.call<One>('POST', at(onePath, id.split('/')), body));
   show(...done(answers));
 }
 
