@@ -150,7 +150,7 @@ describe('import rules:', () => {
 
   it('the command line knows the gateway only by its API, settings, key files and shared words', () => {
     const known =
-      /^(cli\/|errors$|effects$|config$|disk$|json$|keyfiles$|message-id$|printable$|program-name$|quantities$|quoted$|doctor\/policy$)/;
+      /^(cli\/|errors$|effects$|config$|disk$|json$|key-file$|keyfiles$|message-id$|private-files$|printable$|program-name$|quantities$|quoted$|doctor\/policy$)/;
     const imports = ({ name }: SourceFile): string[] =>
       (importsOf.get(name) ?? []).filter((other) => !known.test(other));
     expect(offences(({ name }) => within('cli')(name), imports)).toEqual([]);

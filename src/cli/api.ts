@@ -29,6 +29,8 @@ export interface Reply {
 export interface Access {
   readonly url: string;
   readonly token: string;
+  /** What to do if the gateway refuses the token. */
+  readonly advice: string;
 }
 
 type Environment = Readonly<Record<string, string | undefined>>;
@@ -92,7 +94,7 @@ function foundToken(file: string | undefined, env: Environment): string {
   }
 }
 
-export function createApi({ url, token }: Access, signal: AbortSignal): Api {
+export function createApi({ url, token, advice }: Access, signal: AbortSignal): Api {
   /** What failed on the way to the gateway, or back. */
   const broken = (error: unknown): CommandError => {
     if (signal.aborted) return new CommandError('GW_INTERRUPTED', 'Interrupted.');
@@ -117,7 +119,7 @@ export function createApi({ url, token }: Access, signal: AbortSignal): Api {
     });
 
   const failure = (response: Response, text: string, secrets: readonly string[] = []): CommandError =>
-    hideIn(apiError(response, printableValue(parsed(text)), url), [token, ...secrets]);
+    hideIn(apiError(response, printableValue(parsed(text)), url, advice), [token, ...secrets]);
 
   const exchange = async (
     method: string,
@@ -193,7 +195,7 @@ function parsed(text: string): unknown {
   }
 }
 
-function apiError({ status }: { status: number }, body: unknown, url: string): CommandError {
+function apiError({ status }: { status: number }, body: unknown, url: string, advice: string): CommandError {
   const { code, detail, errors = [] } = (isRecord(body) ? body : {}) as Partial<Problem>;
   if (code === undefined || detail === undefined) {
     return new CommandError(
@@ -202,8 +204,5 @@ function apiError({ status }: { status: number }, body: unknown, url: string): C
     );
   }
   if (status !== 401) return new CommandError(code, detail, errors);
-  return new CommandError(
-    code,
-    `The gateway at ${url} does not accept this admin token. Check ADMIN_TOKEN, or name the token file with --token-file.`,
-  );
+  return new CommandError(code, `The gateway at ${url} does not accept this admin token. ${advice}`);
 }

@@ -95,11 +95,14 @@ export function channelCommands(program: Command, run: Run): void {
     .action(run(seed));
 }
 
-async function list({ api, show }: Session): Promise<undefined> {
+async function list({ api, show, terminal }: Session): Promise<undefined> {
   const channels = await api().list<Channel>('/v1/channels');
   const rows = channels.map((each) => [each.name, each.channel_id ?? '-', each.webhook_url, each.whapi_base_url]);
   const none = `No channels yet. To add one: ${NAME} channels add <name> --whapi-token-file <path>\n`;
-  show(channels, rows.length === 0 ? none : table(['NAME', 'CHANNEL ID', 'WEBHOOK URL', 'WHAPI'], rows));
+  show(
+    channels,
+    rows.length === 0 ? none : table(['NAME', 'CHANNEL ID', 'WEBHOOK URL', 'WHAPI'], rows, terminal.columns()),
+  );
   return;
 }
 

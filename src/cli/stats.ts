@@ -24,11 +24,11 @@ export function statsCommand(program: Command, run: Run): void {
 
 async function stats(session: Session, options: object): Promise<undefined> {
   const found = await session.api().call<Stats>('GET', withQuery('/v1/stats', await fieldsOf(session, options)));
-  session.show(found, statsText(found));
+  session.show(found, statsText(found, session.terminal.columns()));
   return;
 }
 
-function statsText({ from, to, channels, targets }: Stats): string {
+function statsText({ from, to, channels, targets }: Stats, columns: number | null): string {
   const received = channels.map((each) => [
     ...[each.channel, each.webhooks, each.refused, ...VERDICTS.map((verdict) => each.items[verdict]), each.held],
     each.last_webhook_at,
@@ -40,9 +40,9 @@ function statsText({ from, to, channels, targets }: Stats): string {
   ]);
   return [
     `From ${from} to ${to}\n\n`,
-    section(['CHANNEL', 'WEBHOOKS', 'REFUSED', ...VERDICTS.map(upper), 'HELD', 'LAST WEBHOOK'], received),
+    section(['CHANNEL', 'WEBHOOKS', 'REFUSED', ...VERDICTS.map(upper), 'HELD', 'LAST WEBHOOK'], received, columns),
     '\n',
-    section([...TARGET_HEAD, 'LATENCY MS', 'LAG MS'], sent),
+    section([...TARGET_HEAD, 'LATENCY MS', 'LAG MS'], sent, columns),
     'Latency and lag: p50/p95/p99.\n',
   ].join('');
 }
@@ -51,9 +51,13 @@ const TARGET_HEAD = [
   ...['TARGET', 'ENABLED', 'BREAKER', 'PENDING', 'OLDEST', 'ATTEMPTS', 'FAILED', 'DELIVERED', 'DEAD', 'EXPIRED'],
 ];
 
-function section(head: readonly string[], rows: readonly (readonly (string | number | null)[])[]): string {
+function section(
+  head: readonly string[],
+  rows: readonly (readonly (string | number | null)[])[],
+  columns: number | null,
+): string {
   const texts = rows.map((row) => row.map((cell) => (cell === null ? '-' : String(cell))));
-  return table(head, texts);
+  return table(head, texts, columns);
 }
 
 function quantiles(found: { p50: number; p95: number; p99: number } | null): string {

@@ -28,7 +28,7 @@ export function tailCommand(program: Command, run: Run): void {
 
 /** Connects again after a break, and gets what it missed. Ends with Ctrl-C. @throws CommandError */
 async function tail(session: Session, options: object): Promise<ExitCode> {
-  const { terminal, json, gatewayUrl } = session;
+  const { terminal, json } = session;
   const { effects, signal } = terminal;
   const tell = (text: string): void => (json ? undefined : terminal.tell(text));
   const api = session.api();
@@ -39,7 +39,7 @@ async function tail(session: Session, options: object): Promise<ExitCode> {
   for (;;) {
     try {
       for await (const event of eventsIn(api.stream(path, lastId === null ? {} : { 'last-event-id': lastId }))) {
-        if (!isConnected) tell(`Connected to ${gatewayUrl}. Ctrl-C ends it.\n`);
+        if (!isConnected) tell(`Connected to ${api.url}. Ctrl-C ends it.\n`);
         isConnected = true;
         unreachableSince = null;
         lastId = event.id ?? lastId;

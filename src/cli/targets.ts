@@ -86,7 +86,7 @@ export function targetCommands(program: Command, run: Run): void {
   ]).action(run(async (session, target: string) => await enable(session, target, false)));
 }
 
-async function list({ api, show }: Session): Promise<undefined> {
+async function list({ api, show, terminal }: Session): Promise<undefined> {
   const targets = await api().list<Target>('/v1/targets');
   const rows = targets.map((each) => [
     ...[each.id, each.name, each.enabled ? 'yes' : 'no', each.channels.join(','), each.events.join(',')],
@@ -94,14 +94,14 @@ async function list({ api, show }: Session): Promise<undefined> {
   ]);
   const none = `No targets yet. To add one: ${NAME} targets add <name> <url>\n`;
   const head = ['ID', 'NAME', 'ENABLED', 'CHANNELS', 'EVENTS', 'DELIVER', 'URL'];
-  show(targets, rows.length === 0 ? none : table(head, rows));
+  show(targets, rows.length === 0 ? none : table(head, rows, terminal.columns()));
   return;
 }
 
-async function showTarget({ api, show }: Session, named: string): Promise<undefined> {
+async function showTarget({ api, show, terminal }: Session, named: string): Promise<undefined> {
   const { id } = await targetOf(api(), named);
   const target = await api().call<Target>('GET', `/v1/targets/${id}`);
-  show(target, factsText(target));
+  show(target, factsText(target, terminal.columns()));
   return;
 }
 

@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { describe, expect, it, onTestFinished } from 'vitest';
@@ -6,6 +7,7 @@ import { startApi, unreachableUrl } from '../support/api.js';
 import { startBot } from '../support/bot.js';
 import { accessTo, cli, startCli } from '../support/cli.js';
 import { temporaryFolder } from '../support/files.js';
+import { until } from '../support/intervals.js';
 import { textWebhook } from '../support/texts.js';
 
 /** A feed that says what a test gives for each connection, then ends it; the last one stays open. */
@@ -53,10 +55,17 @@ describe('tail', () => {
     const run = startCli(['tail', '--channel', 'shop', '--verdict', 'new', '--json'], { env });
     const plain = startCli(['tail', '--channel', 'main'], { env });
     await plain.written('Connected to');
-    await gateway.webhook(textWebhook('one'));
-    await plain.written('1 new');
+    await until(async () => {
+      await gateway.webhook(textWebhook('one', 'two'));
+      await gateway.webhook(textWebhook(randomUUID()), { channel: 'shop' });
+      expect(run.text()).not.toBe('');
+    });
+    await plain.written('2 new');
     run.kill('SIGINT');
-    expect(await run.ended).toMatchObject({ stdout: '', stderr: '' });
+    const { stdout, stderr } = await run.ended;
+    expect(stderr).toBe('');
+    const events = stdout.trim().split('\n');
+    for (const each of events) expect(JSON.parse(each)).toMatchObject({ kind: 'webhook', channel: 'shop', total: 1 });
   });
 
   it('connects again after a break, from the last event that it got', async () => {
