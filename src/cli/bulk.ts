@@ -81,10 +81,9 @@ async function eachOf<One>(
   const gateway = api();
   const body = Object.keys(fields).length === 0 ? undefined : fields;
   const answers: One[] = [];
-  const paths = ids.map((id) => at(onePath, id.split('/')));
-  const wrong = paths.findIndex((path) => path.includes('{'));
-  if (wrong !== -1) throw usageError(`Invalid ${noun[0]} ${quoted(ids[wrong] ?? '')} (for example ${examples[0]}).`);
-  for (const path of paths) answers.push(await gateway.call<One>('POST', path, body));
+  const wrong = ids.find((id) => at(onePath, id.split('/')).includes('{'));
+  if (wrong !== undefined) throw usageError(`Invalid ${noun[0]} ${quoted(wrong)} (for example ${examples[0]}).`);
+  for (const id of ids) answers.push(await gateway.call<One>('POST', at(onePath, id.split('/')), body));
   show(...done(answers));
 }
 
@@ -99,7 +98,10 @@ async function allOf<Entry>(
   const survey = async () => await gateway.call<Survey<Entry>>('POST', manyPath, { ...filter, dry_run: true });
   if (dryRun || !(yes || expectedCount !== undefined)) {
     const found = await survey();
-    session.show(found, surveyText(found, noun, head, row));
+    session.show(
+      found,
+      surveyText(found, noun, (sample) => table(head, sample.map(row), session.terminal.columns())),
+    );
     if (dryRun || found.count === 0) return;
     throw usageError(`Nothing was sent. To send ${counted(found.count, ...noun)}, add --yes.`);
   }
@@ -114,8 +116,7 @@ async function allOf<Entry>(
 function surveyText<Entry>(
   { count, sample, ...found }: Survey<Entry>,
   [, many]: readonly [string, string],
-  head: readonly string[],
-  row: (entry: Entry) => readonly string[],
+  tableOf: (sample: readonly Entry[]) => string,
 ): string {
   const title = `${many.charAt(0).toUpperCase()}${many.slice(1)} to send: ${count}\n`;
   const counts = [
@@ -124,7 +125,7 @@ function surveyText<Entry>(
     countsOf('already sent', found.already_sent ?? {}),
   ].join('');
   const first = sample.length < count ? `The first ${sample.length}:\n` : '';
-  return `${title}${counts}${sample.length === 0 ? '' : `${first}${table(head, sample.map(row))}`}`;
+  return `${title}${counts}${sample.length === 0 ? '' : `${first}${tableOf(sample)}`}`;
 }
 
 function countsOf(title: string, counts: Readonly<Record<string, number>>): string {

@@ -33,7 +33,7 @@ export function deliveryCommands(program: Command, run: Run): void {
     path: '/v1/deliveries/{id}',
     summary: 'Show a delivery with its attempts and its body',
     examples: ['deliveries show dlv_…'],
-    text: ({ body, log, ...rest }) => factsText({ ...rest, log, body: `${body}\n` }),
+    text: ({ body, log, ...rest }, columns) => factsText({ ...rest, log, body: `${body}\n` }, columns),
   });
   bulkCommand<Delivery, Delivery>(deliveries, run, 'retry [delivery...]', {
     onePath: '/v1/deliveries/{id}/retry',

@@ -6,8 +6,9 @@ const INDENT = '  ';
 /**
  * An answer of the API as text: a line for each field, then its lists as tables and its longer texts as they are. Fields
  * that are null or empty are left out. Names are those of the API, so that nothing has two names.
+ * @param columns width of the terminal; null: no limit
  */
-export function factsText(record: object): string {
+export function factsText(record: object, columns: number | null = null): string {
   const entries = Object.entries(record).filter(([, value]) => !isNothing(value));
   const short = entries.flatMap(([name, value]) => {
     const text = shortText(value);
@@ -16,7 +17,7 @@ export function factsText(record: object): string {
   const width = Math.max(0, ...short.map(([name]) => name.length));
   const lines = short.map(([name, text]) => `${name.padEnd(width)}  ${text}\n`);
   const blocks = entries.flatMap(([name, value]) =>
-    shortText(value) === null ? [`${name}:\n${blockText(value)}`] : [],
+    shortText(value) === null ? [`${name}:\n${blockText(value, columns)}`] : [],
   );
   return [...lines, ...blocks].join('');
 }
@@ -46,13 +47,14 @@ function isCounts(value: Readonly<Record<string, unknown>>): value is Record<str
   return Object.values(value).every((each) => typeof each === 'number');
 }
 
-function blockText(value: unknown): string {
-  if (Array.isArray(value)) return indented(tableOf(value.filter(isRecord)));
-  return isRecord(value) ? indented(factsText(value)) : `${String(value).trimEnd()}\n`;
+function blockText(value: unknown, columns: number | null): string {
+  const room = columns === null ? null : columns - INDENT.length;
+  if (Array.isArray(value)) return indented(tableOf(value.filter(isRecord), room));
+  return isRecord(value) ? indented(factsText(value, room)) : `${String(value).trimEnd()}\n`;
 }
 
 /** The short fields of the records, one column each; columns without a value are left out. */
-function tableOf(records: readonly Readonly<Record<string, unknown>>[]): string {
+function tableOf(records: readonly Readonly<Record<string, unknown>>[], columns: number | null): string {
   const names = [...new Set(records.flatMap((record) => Object.keys(record)))].filter((name) =>
     records.some((record) => !isNothing(record[name]) && cellText(record[name]) !== ''),
   );
@@ -60,6 +62,7 @@ function tableOf(records: readonly Readonly<Record<string, unknown>>[]): string 
   return table(
     names.map((name) => name.toUpperCase().replaceAll('_', ' ')),
     rows,
+    columns,
   );
 }
 

@@ -80,7 +80,7 @@ export const FILE_FAULTS: Readonly<Record<string, string>> = {
 };
 
 /** @throws CommandError (it cannot be read) */
-async function fileText(file: string): Promise<string> {
+export async function fileText(file: string): Promise<string> {
   return await readFile(file, 'utf8').catch((error: unknown) => {
     const { code = '', message } = error as NodeJS.ErrnoException;
     throw usageError(`Cannot read ${file}: ${FILE_FAULTS[code] ?? message}.`);

@@ -24,7 +24,7 @@ const ALL: Filter = { flags: '--all', words: 'all held ones except duplicates' }
 
 const ITEMS = {
   path: '/v1/items',
-  head: ['ID', 'SEEN', 'CHANNEL', 'VERDICT', 'EVENT', 'MESSAGE'],
+  head: ['ID', 'SEEN', 'CHANNEL', 'VERDICT', 'EVENT', 'MESSAGE ID'],
   row: ({ id, seen_at, channel, verdict, event, message_id }: Pick<Item, keyof Message>) => [
     ...[id, seen_at, channel, verdict, event, message_id ?? '-'],
   ],
@@ -85,7 +85,7 @@ export function itemCommands(program: Command, run: Run): void {
 }
 
 /** An item is shown from its webhook, whose id is in its own. */
-async function show({ api, show }: Session, id: string): Promise<undefined> {
+async function show({ api, show, terminal }: Session, id: string): Promise<undefined> {
   const [, webhook = ''] = /^itm_([0-9a-z]+)_\d+$/.exec(id) ?? [];
   const { items, deliveries } =
     webhook === ''
@@ -95,7 +95,7 @@ async function show({ api, show }: Session, id: string): Promise<undefined> {
   if (item === undefined) throw new CommandError('GW_NOT_FOUND', `There is no item "${id}".`);
   const sent = deliveries.filter(({ positions }) => positions.includes(item.position));
   const release = item.held ? `To release it to your bots: ${NAME} items release ${id}\n` : '';
-  show({ ...item, deliveries: sent }, `${factsText({ ...item, deliveries: sent })}${release}`);
+  show({ ...item, deliveries: sent }, `${factsText({ ...item, deliveries: sent }, terminal.columns())}${release}`);
   return;
 }
 
@@ -138,13 +138,11 @@ export function webhookCommands(program: Command, run: Run): void {
     path: '/v1/webhooks/{id}',
     summary: 'Show a webhook: its body, its items, and what targets were sent of it',
     examples: ['webhooks show 0000000001f'],
-    text: ({ body, items, ...rest }) =>
-      factsText({
-        ...rest,
-        items: items.map(({ id, message_id, verdict, rule, held, reason }) => ({
-          ...{ id, message_id, verdict, rule, held, reason },
-        })),
-        body: `${body}\n`,
-      }),
+    text: ({ body, items, ...rest }, columns) => {
+      const short = items.map(({ id, message_id, verdict, rule, held, reason }) => {
+        return { id, message_id, verdict, rule, held, reason };
+      });
+      return factsText({ ...rest, items: short, body: `${body}\n` }, columns);
+    },
   });
 }

@@ -14,11 +14,14 @@ import { jobCommands } from './jobs.js';
 import { loginCommands } from './login.js';
 import { maintenanceCommands } from './maintenance.js';
 import type { LoadMaintenance } from './maintenance.js';
+import { apiCommand } from './request.js';
 import { resyncCommand } from './resync.js';
 import { resyncCommands } from './resyncs.js';
 import { hideIn, secretsOf } from './secrets.js';
 import { addCommand, NAME, startSession } from './session.js';
 import type { GlobalOptions, Run, Work } from './session.js';
+import { statsCommand } from './stats.js';
+import { tailCommand } from './tail.js';
 import { targetCommands } from './targets.js';
 import type { Terminal } from './terminal.js';
 
@@ -99,6 +102,9 @@ export async function runCommandLine(
   jobCommands(program, run);
   auditCommand(program, run);
   auditCommands(program, run);
+  statsCommand(program, run);
+  tailCommand(program, run);
+  apiCommand(program, run);
   doctorCommand(program, run);
   maintenanceCommands(program, run, loadMaintenance);
   loginCommands(program, run);

@@ -118,21 +118,26 @@ export function listCommand<T>(parent: Command, run: Run, usage: string, listing
         const { data, next_cursor: next } = all
           ? { data: await session.api().list<T>(withQuery(path, fields)), next_cursor: null }
           : await session.api().call<Page<T>>('GET', withQuery(path, { ...fields, limit }));
-        session.show(data, listText(listing, data, next !== null));
+        session.show(data, listText(listing, data, next !== null, session.terminal.columns()));
         return undefined;
       }),
     );
 }
 
-function listText<T>({ head, row, none, next = '' }: Listing<T>, data: readonly T[], isMore: boolean): string {
+function listText<T>(
+  { head, row, none, next = '' }: Listing<T>,
+  data: readonly T[],
+  isMore: boolean,
+  columns: number | null,
+): string {
   if (data.length === 0) return `${none}\n`;
   const more = isMore ? 'There are more. Add --all or raise --limit, or narrow the list with a filter.\n' : '';
-  return `${table(head, data.map(row))}${more}${next === '' ? '' : `${next}\n`}`;
+  return `${table(head, data.map(row), columns)}${more}${next === '' ? '' : `${next}\n`}`;
 }
 
 export interface Shown<T extends object> extends Described {
   /** Default: every field. */
-  readonly text?: (answer: T) => string;
+  readonly text?: (answer: T, columns: number | null) => string;
 }
 
 /** Prints one object of the API. */
@@ -142,7 +147,7 @@ export function showCommand<T extends object>(parent: Command, run: Run, usage: 
     run(async (session, ...args: unknown[]) => {
       args.pop();
       const answer = await session.api().call<T>('GET', at(shown.path, args as string[]));
-      session.show(answer, text(answer));
+      session.show(answer, text(answer, session.terminal.columns()));
       return undefined;
     }),
   );

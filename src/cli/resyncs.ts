@@ -32,7 +32,7 @@ export function resyncCommands(program: Command, run: Run): void {
     summary: 'List the messages of a resync, in the order in which they were asked for',
     examples: ['resyncs messages rsy_… --status failed', 'resyncs messages rsy_… --held --all'],
     filters: [statusFilter(RESYNC_MESSAGE_STATUSES), FILTER.held, FILTER.notHeld],
-    head: ['MESSAGE', 'STATUS', 'ASKED', 'RESTORED', 'KNOWN BEFORE', 'HELD', 'ERROR'],
+    head: ['MESSAGE ID', 'STATUS', 'ASKED', 'RESTORED', 'KNOWN BEFORE', 'HELD', 'ERROR'],
     row: (each) => [
       ...[each.message_id, each.status, each.asked_at ?? '', each.restored_at ?? ''],
       ...[each.known_before ? 'yes' : 'no', each.held ? 'yes' : 'no', each.error ?? ''],

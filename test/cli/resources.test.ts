@@ -65,7 +65,7 @@ describe('resyncs', () => {
     expect((await cli(['resyncs', 'list', '--channel', 'main'], { env })).stdout).toMatch(
       new RegExp(`^ID .*\n${id} +main +running `),
     );
-    expect((await cli(['resyncs', 'messages', id], { env })).stdout).toMatch(/^MESSAGE .*\none +\w+ .*\ntwo +\w+ /);
+    expect((await cli(['resyncs', 'messages', id], { env })).stdout).toMatch(/^MESSAGE ID .*\none +\w+ .*\ntwo +\w+ /);
     expect((await cli(['resyncs', 'show', id], { env })).stdout).toMatch(/total +2\n.*window_seconds +600\n/s);
     expect((await cli(['resyncs', 'cancel', id], { env })).stdout).toContain(`Cancelled ${id}: `);
     expect((await cli(['resyncs', 'report', id], { env })).stdout).toMatch(/^cancelled: /);
