@@ -5,6 +5,7 @@ import type { CommandErrorCode, ExitCode } from '../errors.js';
 import { printable } from '../printable.js';
 import { auditCommand } from './audit.js';
 import { channelCommands } from './channels.js';
+import { completionCommand } from './completion.js';
 import { doctorCommand } from './doctor.js';
 import { explainCommand } from './explain.js';
 import { heldCommands } from './held.js';
@@ -92,6 +93,7 @@ export async function runCommandLine(
   doctorCommand(program, run);
   maintenanceCommands(program, run, loadMaintenance);
   loginCommands(program, run);
+  completionCommand(program, run);
   addCommand(program, 'simulate', 'Run a simulated Whapi to try the gateway with (see simulate --help)', [
     'simulate --time-scale 100',
   ])
