@@ -7,6 +7,7 @@ import { Time } from './time.js';
 /** The rows that a verdict rests on: the registration, the first sighting, the item that it repeats, the newest of its chat. */
 export function Evidence({ evidence }: { readonly evidence: EvidenceJson }) {
   const facts = [
+    evidence.same_as !== null && (['Registered as', <code key="same">{evidence.same_as}</code>] as const),
     ...evidence.registrations.map(registrationOf),
     ...sightingOf(evidence),
     ...earlierOf(evidence),
