@@ -13,7 +13,7 @@ const textOf = (pieces: readonly Piece[]): string =>
 
 const NOTHING = {
   ...{ resyncs: [], registrations: [], first_seen_at: null, first_webhook: null, first_item: null, seeded_at: null },
-  ...{ earlier: null, late: null },
+  ...{ earlier: null, late: null, same_as: null },
 };
 
 describe('the words of an explanation', () => {
@@ -29,12 +29,14 @@ describe('the words of an explanation', () => {
     const registration = { resync: 'rsy_1', registered_at: 'T1', asked_at: null, window_closes_at: 'T2' };
     const facts = evidenceFacts({
       ...NOTHING,
+      same_as: 'p.other',
       registrations: [{ ...registration, deliver_unseen: true }],
       ...{ first_seen_at: 'T3', first_webhook: 'whk_1', seeded_at: 'T4' },
       earlier: { recorded_at: 'T5', webhook: 'whk_2', item: null },
       late: { sent_at: 'T6', newest_sent_at: null, newest_received_at: 'T7', late_after_seconds: 60 },
     });
     expect(facts.map(([label, value]) => `${label}: ${textOf(value)}`)).toEqual([
+      'Registered as: p.other',
       'Registered by: rsy_1 T1, asked not yet, window closes T2, unseen messages are delivered',
       'First sighting: T3 whk_1',
       'Seeded: T4',

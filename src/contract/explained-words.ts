@@ -35,11 +35,16 @@ export function labelledStep({ kind, text }: Step): readonly [label: string, tex
 /** The rows that a verdict rests on: the registration, the first sighting, the item that it repeats, the newest of its chat. */
 export function evidenceFacts(evidence: Evidence): WordedFact[] {
   return [
+    ...sameAs(evidence),
     ...evidence.registrations.map(registrationOf),
     ...sightingOf(evidence),
     ...earlierOf(evidence),
     ...lateOf(evidence),
   ];
+}
+
+function sameAs({ same_as: id }: Evidence): WordedFact[] {
+  return id === null ? [] : [['Registered as', [id]]];
 }
 
 function registrationOf(registration: Evidence['registrations'][number]): WordedFact {
