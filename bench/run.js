@@ -22,6 +22,7 @@ const BENCHES = [
   'metrics',
   'dashboard',
   'start',
+  'accuracy',
 ];
 const wanted = process.argv.slice(2);
 const unknown = wanted[0] === 'against' ? [] : wanted.filter((name) => !BENCHES.includes(name));
