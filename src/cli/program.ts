@@ -6,6 +6,7 @@ import { printable } from '../printable.js';
 import { auditCommand } from './audit.js';
 import { auditCommands } from './audits.js';
 import { channelCommands } from './channels.js';
+import { completionCommand } from './completion.js';
 import { deliveryCommands } from './deliveries.js';
 import { doctorCommand } from './doctor.js';
 import { explainCommand } from './explain.js';
@@ -108,6 +109,7 @@ export async function runCommandLine(
   doctorCommand(program, run);
   maintenanceCommands(program, run, loadMaintenance);
   loginCommands(program, run);
+  completionCommand(program, run);
   addCommand(program, 'simulate', 'Run a simulated Whapi to try the gateway with (see simulate --help)', [
     'simulate --time-scale 100',
   ])

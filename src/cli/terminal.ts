@@ -24,6 +24,9 @@ const GAP = '  ';
 /** A column is not shortened below this, or below its title. */
 const LEAST_WIDTH = 6;
 
+/** Such as `tgt_x4JbQm0Vn2RkLs8TzYcD`, `itm_107o5e9spa9_0`, or the `107o5e9spa8` of a webhook. */
+const ID = /^([a-z]{3}_[\w-]{8,}|\d[a-z\d]{10})$/;
+
 interface Column {
   readonly title: string;
   readonly width: number;
@@ -60,7 +63,7 @@ function columnOf(title: string, rows: readonly (readonly string[])[], index: nu
   return {
     title,
     width: cells.reduce((most, cell) => Math.max(most, widthOf(cell)), widthOf(title)),
-    isId: /\bID$/.test(title) || cells.some((cell) => /^[a-z]{3}_[\w-]{20}$/.test(cell)),
+    isId: /\bID$/.test(title) || cells.some((cell) => ID.test(cell)),
   };
 }
 

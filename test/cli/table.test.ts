@@ -24,6 +24,10 @@ describe('a table', () => {
     for (const [id = ''] of ROWS) expect(text).toContain(id);
   });
 
+  it.each(['dlv_107o5e9spa9', 'itm_107o5e9spa9_0', '107o5e9spa8'])('never shortens %s, whatever its title', (id) => {
+    expect(table(['ITEM', 'WHY'], [[id, 'a long reason, '.repeat(9)]], 28)).toContain(`${id}  `);
+  });
+
   it('shortens the widest column first', () => {
     const [, first = '', second = ''] = linesOf(table(HEAD, ROWS, 160));
     expect(first).toMatch(/ {2}https:\/\/bot\.example\.com\/a+… {2}enabled$/);
