@@ -1,6 +1,5 @@
 import type { Command } from 'commander';
 import type { Audit } from '../contract/audits.js';
-import { AUDIT_STATUSES } from '../model.js';
 import { followAudit, listMissing, releaseMissing } from './audit.js';
 import { countsText } from './facts.js';
 import { FILTER, listCommand, showCommand, statusFilter, stepCommand } from './resources.js';
@@ -14,7 +13,7 @@ export function auditCommands(program: Command, run: Run): void {
     path: '/v1/audits',
     summary: 'List audits and seedings, newest first',
     examples: ['audits list', 'audits list --status running --channel shop'],
-    filters: [statusFilter(AUDIT_STATUSES), FILTER.channel],
+    filters: [statusFilter('running, finished, failed or cancelled'), FILTER.channel],
     head: ['ID', 'KIND', 'CHANNEL', 'STATUS', 'SINCE', 'UNTIL', 'MESSAGES'],
     row: ({ id, kind, channel, status, since, until, counts }) => [
       ...[id, kind, channel, status, since, until, countsText(counts)],

@@ -1,6 +1,5 @@
 import type { Command } from 'commander';
 import type { Delivery, DeliveryDetail } from '../contract/deliveries.js';
-import { DELIVERY_STATUSES } from '../model.js';
 import { bulkCommand } from './bulk.js';
 import { factsText } from './facts.js';
 import { FILTER, listCommand, showCommand, statusFilter } from './resources.js';
@@ -25,7 +24,7 @@ export function deliveryCommands(program: Command, run: Run): void {
     path: '/v1/deliveries',
     summary: 'List deliveries, newest first',
     examples: ['deliveries list --status dead', 'deliveries list --target bot --status pending --all --json'],
-    filters: [statusFilter(DELIVERY_STATUSES), ...FILTERS],
+    filters: [statusFilter('pending, delivered, dead or expired'), ...FILTERS],
     ...{ head: HEAD, row: rowOf, none: 'No deliveries.' },
     next: `To see the attempts and the body of one: ${NAME} deliveries show <delivery>`,
   });
@@ -44,7 +43,7 @@ export function deliveryCommands(program: Command, run: Run): void {
       'deliveries retry --status dead --target bot --yes',
       'deliveries retry --status expired --since 2d',
     ],
-    filters: [{ flags: '--status <status>', words: 'with this status: dead, expired or delivered' }, ...FILTERS],
+    filters: [statusFilter('dead, expired or delivered'), ...FILTERS],
     noun: ['delivery', 'deliveries'],
     done: (answers) => {
       const ids = answers.map(({ id }) => id);

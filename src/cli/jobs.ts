@@ -2,7 +2,6 @@ import type { Command } from 'commander';
 import type { Job } from '../contract/jobs.js';
 import { EXIT } from '../errors.js';
 import type { ExitCode } from '../errors.js';
-import { JOB_KINDS, JOB_STATUSES } from '../model.js';
 import type { Progress } from './progress.js';
 import { at, FILTER, listCommand, showCommand, statusFilter, stepCommand } from './resources.js';
 import { addCommand, NAME } from './session.js';
@@ -17,8 +16,8 @@ export function jobCommands(program: Command, run: Run): void {
     summary: 'List jobs, newest first',
     examples: ['jobs list', 'jobs list --status running --json'],
     filters: [
-      statusFilter(JOB_STATUSES),
-      { flags: '--kind <kind>', words: `only of this kind: ${JOB_KINDS.join(', ')}` },
+      statusFilter('running, finished or cancelled'),
+      { flags: '--kind <kind>', words: 'only of this kind: retry or release' },
       FILTER.channel,
     ],
     head: ['ID', 'KIND', 'STATUS', 'DONE', 'SKIPPED', 'TOTAL', 'CREATED', 'FINISHED'],

@@ -41,8 +41,9 @@ export const FILTER = {
   notHeld: { flags: '--no-held', words: 'only those that are not held' },
 } satisfies Record<string, Filter>;
 
-export function statusFilter(statuses: readonly string[]): Filter {
-  return { flags: '--status <status>', words: `only with this status: ${statuses.join(', ')}` };
+/** @param statuses such as `dead or expired` */
+export function statusFilter(statuses: string): Filter {
+  return { flags: '--status <status>', words: `only with this status: ${statuses}` };
 }
 
 export function withFilters(command: Command, filters: readonly Filter[]): Command {

@@ -1,6 +1,5 @@
 import type { Command } from 'commander';
 import type { Resync, ResyncMessage, ResyncReport } from '../contract/resyncs.js';
-import { RESYNC_MESSAGE_STATUSES, RESYNC_STATUSES } from '../model.js';
 import { countsText } from './facts.js';
 import { FILTER, listCommand, showCommand, statusFilter } from './resources.js';
 import { cancelResync, followResync, reportOf } from './resync.js';
@@ -14,7 +13,7 @@ export function resyncCommands(program: Command, run: Run): void {
     path: '/v1/resyncs',
     summary: 'List resyncs, newest first',
     examples: ['resyncs list', 'resyncs list --status running --channel shop'],
-    filters: [statusFilter(RESYNC_STATUSES), FILTER.channel],
+    filters: [statusFilter('running, finished or cancelled'), FILTER.channel],
     head: ['ID', 'CHANNEL', 'STATUS', 'CREATED', 'TOTAL', 'MESSAGES'],
     row: ({ id, channel, status, created_at, total, counts }) => [
       ...[id, channel, status, created_at, String(total), countsText(counts)],
@@ -31,7 +30,11 @@ export function resyncCommands(program: Command, run: Run): void {
     path: '/v1/resyncs/{id}/messages',
     summary: 'List the messages of a resync, in the order in which they were asked for',
     examples: ['resyncs messages rsy_… --status failed', 'resyncs messages rsy_… --held --all'],
-    filters: [statusFilter(RESYNC_MESSAGE_STATUSES), FILTER.held, FILTER.notHeld],
+    filters: [
+      statusFilter('queued, requesting, waiting, restored, not_restored, failed or cancelled'),
+      FILTER.held,
+      FILTER.notHeld,
+    ],
     head: ['MESSAGE ID', 'STATUS', 'ASKED', 'RESTORED', 'KNOWN BEFORE', 'HELD', 'ERROR'],
     row: (each) => [
       ...[each.message_id, each.status, each.asked_at ?? '', each.restored_at ?? ''],

@@ -1,6 +1,6 @@
 import type { Command } from 'commander';
 import type { Stats } from '../contract/stats.js';
-import { VERDICTS } from '../model.js';
+import type { Verdict } from '../model.js';
 import { wholeNumber } from './options.js';
 import { fieldsOf, FILTER, withFilters, withQuery } from './resources.js';
 import { addCommand } from './session.js';
@@ -46,6 +46,8 @@ function statsText({ from, to, channels, targets }: Stats, columns: number | nul
     'Latency and lag: p50/p95/p99.\n',
   ].join('');
 }
+
+const VERDICTS = ['new', 'late', 'restored', 'duplicate', 'event'] as const satisfies readonly Verdict[];
 
 const TARGET_HEAD = [
   ...['TARGET', 'ENABLED', 'BREAKER', 'PENDING', 'OLDEST', 'ATTEMPTS', 'FAILED', 'DELIVERED', 'DEAD', 'EXPIRED'],
