@@ -152,9 +152,9 @@ describe('import rules:', () => {
     }
   });
 
-  it('the command line knows the gateway only by its API, settings, key files and shared words', () => {
+  it('the command line knows the gateway only by its API, the model, settings, key files and shared words', () => {
     const known =
-      /^(cli\/|contract\/explained-words$|errors$|effects$|config$|disk$|json$|key-file$|keyfiles$|message-id$|private-files$|printable$|program-name$|quantities$|quoted$|doctor\/policy$)/;
+      /^(cli\/|contract\/explained-words$|errors$|effects$|config$|disk$|json$|key-file$|keyfiles$|message-id$|model$|private-files$|printable$|program-name$|quantities$|quoted$|doctor\/policy$)/;
     const imports = ({ name }: SourceFile): string[] =>
       (importsOf.get(name) ?? []).filter((other) => !known.test(other));
     expect(offences(({ name }) => within('cli')(name), imports)).toEqual([]);

@@ -2,7 +2,7 @@ import type { Command } from 'commander';
 import type { ChangedTarget, CreatedTarget, RotatedSecret, Target, TargetTest } from '../contract/targets.js';
 import { CommandError, EXIT, usageError } from '../errors.js';
 import type { ExitCode } from '../errors.js';
-import type { Api } from './api.js';
+import { targetOf } from './named-target.js';
 import { removeAt, withYes } from './removal.js';
 import type { RemoveOptions } from './removal.js';
 import { addCommand, NAME } from './session.js';
@@ -182,15 +182,4 @@ async function enable({ api, show }: Session, target: string, enabled: boolean):
   const answer = await api().call<ChangedTarget>('PATCH', `/v1/targets/${id}`, { enabled });
   show(answer, `Target ${name} ${enabled ? 'enabled' : 'disabled. Its deliveries wait'}.\n`);
   return;
-}
-
-/** The target with this id or name. @throws CommandError (there is none, or several have the name) */
-async function targetOf(api: Api, named: string): Promise<Target> {
-  const targets = await api.list<Target>('/v1/targets');
-  const found = targets.filter(({ id, name }) => id === named || name === named);
-  const [only] = found;
-  if (only && found.length === 1) return only;
-  const ids = found.map(({ id }) => id).join(', ');
-  if (only) throw usageError(`Several targets have the name "${named}". Use an id: ${ids}.`);
-  throw new CommandError('GW_NOT_FOUND', `There is no target "${named}". To list them: ${NAME} targets list`);
 }
