@@ -63,7 +63,7 @@ function columnOf(title: string, rows: readonly (readonly string[])[], index: nu
   return {
     title,
     width: cells.reduce((most, cell) => Math.max(most, widthOf(cell)), widthOf(title)),
-    isId: /\bID$/.test(title) || cells.some((cell) => ID.test(cell)),
+    isId: /\b(ID|MESSAGE)$/.test(title) || cells.some((cell) => ID.test(cell)),
   };
 }
 
