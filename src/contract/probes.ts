@@ -11,8 +11,8 @@ export const NewProbeSchema = Type.Object(
       maxLength: 1024,
       examples: [MESSAGE_ID_EXAMPLE],
       description:
-        'A message of the channel, sent or received. Choose one that Whapi still has, or that a webhook brought in the last days: ' +
-        'only then are all copies recognized, even under another id.',
+        'A message of the channel, sent or received. Choose one that Whapi still has, or that a webhook brought in the last days, ' +
+        'with a text of 20 characters or more, or a file: only then is a copy under another id recognized.',
     }),
     consent: Type.Literal(true, {
       'x-expected': 'true: you agree that this message is resynced on the real channel',

@@ -61,8 +61,8 @@ const CHECKS: Readonly<Record<Assumption, Check>> = {
     text: 'The message keeps its id.',
     look: comparing('id', 'the same id', 'another id', {
       meaning:
-        'The gateway recognizes a restored message by its id. Under another id it is held only if its content was known before ' +
-        '(rule 18). Release nothing, and report this: until it is solved, resync only while your bots are off.',
+        'The gateway recognizes a restored message by its id. Under another id it is held only if its content was known ' +
+        'before (rule 18). Report this; until it is solved, resync only while your bots are off.',
     }),
   },
   same_chat: {

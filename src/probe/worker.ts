@@ -29,8 +29,11 @@ export interface ProbeWorkerOptions {
 /** Calls to Whapi for one message, through the call scheduler. Null: the call could not be made now. */
 export interface ProbeCalls {
   read(channel: Channel, messageId: string): Promise<MadeCall | null>;
-  /** Registers the id before it asks (I2). */
-  resync(channel: Channel, messageId: string): Promise<MadeCall | null>;
+  /**
+   * Registers the id before it asks (I2).
+   * @param shown the message as it was shown before; undefined: not known
+   */
+  resync(channel: Channel, messageId: string, shown: unknown): Promise<MadeCall | null>;
 }
 
 interface MadeCall {
@@ -112,6 +115,8 @@ type TakeStep = (channel: string, lookedAt: number | null, signal: AbortSignal) 
 
 function createStep({ store, calls, intervals, effects, log }: ProbeWorkerOptions): TakeStep {
   const finder = createCopyFinder(store.items);
+  /** By channel: the message before its resync. */
+  const shownBefore = new Map<string, unknown>();
 
   const recordOf = ({ answer, at, tookMs }: MadeCall): ProbeCall => {
     const reason = 'reason' in answer ? answer.reason : answer.kind === 'timeout' ? 'no answer in time' : null;
@@ -123,6 +128,7 @@ function createStep({ store, calls, intervals, effects, log }: ProbeWorkerOption
     if (!made) return null;
     const shown = made.answer.kind === 'found' ? made.answer.message : undefined;
     const message = shown ?? (await finder.earlier(channel.name, messageId));
+    shownBefore.set(channel.name, message);
     return {
       ...facts,
       before: recordOf(made),
@@ -135,7 +141,9 @@ function createStep({ store, calls, intervals, effects, log }: ProbeWorkerOption
     const explained = await store.items.explain(channel.name, messageId);
     const asked = explained?.resyncs.find(({ askedAt }) => (askedAt ?? 0) >= startedAt);
     if (asked) return { ...facts, call: interrupted(asked.askedAt ?? startedAt) };
-    const made = await calls.resync(channel, messageId);
+    const shown = shownBefore.get(channel.name) ?? (await finder.earlier(channel.name, messageId));
+    const made = await calls.resync(channel, messageId, shown);
+    if (made) shownBefore.delete(channel.name);
     return made && { ...facts, call: recordOf(made) };
   };
 

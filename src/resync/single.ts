@@ -23,9 +23,11 @@ export interface SingleCalls {
   read(channel: Channel, messageId: string): Promise<SingleCall | null>;
   /**
    * Resyncs the message: registers it when the turn has come, and only then calls Whapi (I2). The answer is settled like
-   * that of a worker's call, which polls from there on. Null: the call could not be made now.
+   * that of a worker's call, which polls from there on.
+   * @param shown the message as it was shown before, to recognize it under another id; undefined: not known
+   * @returns null: the call could not be made now.
    */
-  resync(channel: Channel, messageId: string): Promise<SingleCall | null>;
+  resync(channel: Channel, messageId: string, shown: unknown): Promise<SingleCall | null>;
 }
 
 export interface SingleCallsOptions {
@@ -56,10 +58,10 @@ export function createSingleCalls(options: SingleCallsOptions): SingleCalls {
     return { answer, at, tookMs: Math.max(effects.now() - at, 0) };
   };
 
-  const registerAndCall = async (channel: Channel, messageId: string): Promise<SingleCall> => {
+  const registerAndCall = async (channel: Channel, messageId: string, shown: unknown): Promise<SingleCall> => {
     const request = {
       ...{ channel: channel.name, messageIds: [messageId], deliverUnseen: false, idempotency: null },
-      windowSeconds: DEFAULT_WINDOW_SECONDS,
+      ...{ windowSeconds: DEFAULT_WINDOW_SECONDS, shown },
     };
     const registered = await store.resyncs.registerAsked(request, intervals.callTimeoutMs + LEASE_MARGIN_MS);
     onRegistered();
@@ -85,6 +87,7 @@ export function createSingleCalls(options: SingleCallsOptions): SingleCalls {
 
   return {
     read: async (channel, messageId) => await inTurn(channel, async () => await call(channel, messageId, false)),
-    resync: async (channel, messageId) => await inTurn(channel, async () => await registerAndCall(channel, messageId)),
+    resync: async (channel, messageId, shown) =>
+      await inTurn(channel, async () => await registerAndCall(channel, messageId, shown)),
   };
 }

@@ -62,6 +62,8 @@ export interface ResyncRequest {
   readonly deliverUnseen: boolean;
   readonly windowSeconds: number;
   readonly idempotency: { readonly key: string; readonly fingerprint: string } | null;
+  /** `registerAsked` of one id: the message as it was shown before, to recognize it under another id; left out: not known. */
+  readonly shown?: unknown;
 }
 
 /** A call to Whapi for one registered id. */
@@ -87,6 +89,8 @@ export interface CallResult {
   /** Whapi refused the call, so nothing comes back and the id does not go into the ledger when the window closes. */
   readonly refused?: boolean;
   readonly error?: string | null;
+  /** The message as Whapi shows it; left out: it did not. */
+  readonly shown?: unknown;
   /** How long Whapi took to answer, in milliseconds; left out: it did not answer. */
   readonly tookMs?: number;
   /** Why the channel pauses its calls; left out or null: it continues. */

@@ -47,6 +47,7 @@ import { ResyncViews } from './resync-views.js';
 import { ResyncWindows } from './resync-windows.js';
 import { SqliteResyncs } from './resyncs.js';
 import { Scratch } from './scratch.js';
+import { ShownMessages } from './shown-messages.js';
 import { SqliteRollups } from './rollups.js';
 import { TargetCounts } from './target-counts.js';
 import { TransactionMemory } from './transaction-memory.js';
@@ -106,8 +107,9 @@ function assemble({ db, isChecked, close }: OpenDatabase, effects: StoreEffects,
   const history = new CallHistoryTable(db);
   const clock = new ClockMemory(db);
   const registrations = new Registrations(db, registry, rememberedIds, commit, now);
-  const resyncCalls = new ResyncCallTables(db, registry, history);
-  const resyncWindows = new ResyncWindows(db, rememberedIds);
+  const shown = new ShownMessages(db, ledger);
+  const resyncCalls = new ResyncCallTables(db, { registry, history, ids: rememberedIds, shown });
+  const resyncWindows = new ResyncWindows(db, rememberedIds, shown);
   const audits = new AuditTables(db, registry, rememberedIds);
   const probes = new SqliteProbes(db, registry, commit);
   const claims = new MessageClaimTables(db, sizes.claimsPerChannel);
@@ -125,6 +127,7 @@ function assemble({ db, isChecked, close }: OpenDatabase, effects: StoreEffects,
   registrations.dropIncomplete();
   resyncCalls.requeueInterrupted(now());
   stopWaitingForLocks(db);
+  shown.refresh();
   ledger.onWork = () => folding.wake();
   folding.start();
 
@@ -153,6 +156,7 @@ function assemble({ db, isChecked, close }: OpenDatabase, effects: StoreEffects,
         registrations,
         calls: resyncCalls,
         windows: resyncWindows,
+        shown,
         views: new ResyncViews(db, registry, history, held),
       },
       effects,

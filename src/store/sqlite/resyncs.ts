@@ -1,11 +1,13 @@
 import { newId } from '../../effects.js';
 import type { Effects } from '../../effects.js';
+import { messageKey } from '../rules/keys.js';
 import type { GroupCommit } from './group-commit.js';
 import { read, readBack } from './reads.js';
 import type { Registrations } from './registrations.js';
 import type { ResyncCallTables } from './resync-calls.js';
 import type { ResyncViews } from './resync-views.js';
 import type { ResyncWindows } from './resync-windows.js';
+import type { ShownMessages } from './shown-messages.js';
 import type { ChannelCalls } from '../calls.js';
 import type { ResyncStatus } from '../../model.js';
 import type { RunFilter } from '../filters.js';
@@ -29,6 +31,7 @@ export interface ResyncParts {
   readonly registrations: Registrations;
   readonly calls: ResyncCallTables;
   readonly windows: ResyncWindows;
+  readonly shown: Pick<ShownMessages, 'refresh' | 'save'>;
   readonly views: ResyncViews;
 }
 
@@ -37,17 +40,19 @@ export class SqliteResyncs implements Resyncs {
   readonly #registrations: Registrations;
   readonly #calls: ResyncCallTables;
   readonly #windows: ResyncWindows;
+  readonly #shown: Pick<ShownMessages, 'refresh' | 'save'>;
   readonly #views: ResyncViews;
   readonly #effects: Pick<Effects, 'now' | 'randomBytes'>;
 
   constructor(
-    { commit, registrations, calls, windows, views }: ResyncParts,
+    { commit, registrations, calls, windows, shown, views }: ResyncParts,
     effects: Pick<Effects, 'now' | 'randomBytes'>,
   ) {
     this.#commit = commit;
     this.#registrations = registrations;
     this.#calls = calls;
     this.#windows = windows;
+    this.#shown = shown;
     this.#views = views;
     this.#effects = effects;
   }
@@ -62,6 +67,9 @@ export class SqliteResyncs implements Resyncs {
     return await this.#commit.run(() => {
       const now = this.#effects.now();
       const rows = this.#registrations.registerAsked(request, id, now);
+      const { channel, messageIds, shown } = request;
+      if (shown !== undefined)
+        this.#shown.save({ channel, key: messageKey(channel, messageIds[0] ?? ''), message: shown }, null, now);
       return this.#calls.takeRegistered(rows, request.channel, request.messageIds, now, leaseMs);
     });
   }
@@ -89,7 +97,9 @@ export class SqliteResyncs implements Resyncs {
   /** The worker calls this in each of its turns and mostly no window has run out: then it takes no commit. */
   async closeWindows(): Promise<number> {
     if (!(await read(() => this.#windows.isAnyOver(this.#effects.now())))) return 0;
-    return await this.#commit.run(() => this.#windows.close(this.#effects.now(), WINDOWS_PER_COMMIT));
+    const closed = await this.#commit.run(() => this.#windows.close(this.#effects.now(), WINDOWS_PER_COMMIT));
+    await read(() => this.#shown.refresh());
+    return closed;
   }
 
   async cancel(id: string): Promise<ResyncView> {
