@@ -67,6 +67,7 @@ const isPure = ({ name }: SourceFile): boolean =>
       'trusted-proxies',
       'doctor/target-checks',
     ],
+    ...['probe/likeness', 'probe/findings', 'probe/report'],
     ...['resync/progress', 'whapi/callers', 'whapi/policy'],
   ].includes(name);
 
@@ -145,6 +146,7 @@ describe('import rules:', () => {
       ['audit', ['http', 'delivery', 'resync']],
       ['connect', ['http', 'delivery', 'resync', 'audit']],
       ['doctor', ['http', 'delivery', 'resync', 'audit']],
+      ['probe', ['http', 'delivery', 'resync', 'audit']],
     ] as const) {
       const imports = ({ ours }: SourceFile): string[] =>
         ours.filter((name) => others.some((other) => within(other)(name)));

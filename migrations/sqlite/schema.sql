@@ -86,6 +86,21 @@ CREATE TABLE chats (
   received_at INTEGER NOT NULL
 ) WITHOUT ROWID;
 
+CREATE TABLE claim_counts (
+  channel TEXT PRIMARY KEY,
+  rows    INTEGER NOT NULL
+) WITHOUT ROWID;
+
+CREATE TABLE claims (
+  key        BLOB PRIMARY KEY, -- of the message id (store/rules/keys.ts)
+  channel    TEXT NOT NULL,
+  owner      TEXT NOT NULL,
+  claimed_at INTEGER NOT NULL,
+  expires_at INTEGER NOT NULL
+) WITHOUT ROWID;
+
+CREATE INDEX claims_by_end ON claims (expires_at);
+
 CREATE TABLE connections (
   channel      TEXT PRIMARY KEY,
   webhook_url  TEXT NOT NULL,
@@ -244,6 +259,14 @@ CREATE TABLE objects (
   key         BLOB PRIMARY KEY,
   last        BLOB NOT NULL,    -- the 16-byte fingerprints of what the newest webhook told of it, in order
   recorded_at INTEGER NOT NULL  -- when they first came
+) WITHOUT ROWID;
+
+CREATE TABLE probes (
+  channel     TEXT PRIMARY KEY,
+  message_id  TEXT, -- NULL: pruned
+  started_at  INTEGER NOT NULL,
+  finished_at INTEGER, -- NULL: it is running
+  facts       TEXT NOT NULL -- what was seen, as JSON without personal data
 ) WITHOUT ROWID;
 
 CREATE TABLE removals (

@@ -8,6 +8,7 @@ import { followAudit } from './audit.js';
 import { channelFields, withChannelOptions } from './channel-options.js';
 import type { ChannelOptions } from './channel-options.js';
 import { withoutDefaults } from './options.js';
+import { probeCommand } from './probe.js';
 import { removeAt, withYes } from './removal.js';
 import type { RemoveOptions } from './removal.js';
 import { showCommand } from './resources.js';
@@ -93,6 +94,7 @@ export function channelCommands(program: Command, run: Run): void {
     .option('--since <time>', `start of the range: ${TIME_WORDS}; default: as far back as the ledger goes`)
     .option('--detach', 'start it and do not wait for the end')
     .action(run(seed));
+  probeCommand(channels, run);
 }
 
 async function list({ api, show, terminal }: Session): Promise<undefined> {

@@ -31,8 +31,10 @@ import { LaneOrder } from './lane-order.js';
 import { LargeWebhooks } from './large-webhooks.js';
 import { LedgerFolding } from './ledger-folding.js';
 import { LedgerMemory } from './ledger-memory.js';
+import { MessageClaimTables, SqliteMessageClaims } from './message-claims.js';
 import { SqliteOutbox } from './outbox.js';
 import { SqliteLevels } from './levels.js';
+import { SqliteProbes } from './probes.js';
 import { Pruning } from './pruning.js';
 import { WebhookRecorder } from './recorder.js';
 import { Registrations } from './registrations.js';
@@ -62,6 +64,7 @@ export type StoreEffects = Pick<Effects, 'now' | 'monotonic' | 'sleep' | 'random
 /** Sizes that tests make small. */
 export interface StoreSizes {
   readonly idsPerRun?: number | undefined;
+  readonly claimsPerChannel?: number | undefined;
 }
 
 /**
@@ -84,7 +87,7 @@ export function openSqliteStore(file: string, effects: StoreEffects, sizes: Stor
  * commit, its reads directly. The shared classes (`…Tables`, `…Counts`, `…Views` and their like) have synchronous methods;
  * those that write are for use inside a transaction.
  */
-function assemble({ db, isChecked, close }: OpenDatabase, effects: StoreEffects, { idsPerRun }: StoreSizes): Store {
+function assemble({ db, isChecked, close }: OpenDatabase, effects: StoreEffects, sizes: StoreSizes): Store {
   const { now } = effects;
   const ids = new Ids(greatestId(db));
   const registry = new RegistryTables(db);
@@ -96,7 +99,7 @@ function assemble({ db, isChecked, close }: OpenDatabase, effects: StoreEffects,
   const counts = new TargetCounts(db, registry, memory);
   const deliveries = new DeliveryTables(db, ids, registry, counts, memory);
   const traffic = new TrafficCounts(db, commit);
-  const ledger = new LedgerMemory(db, idsPerRun);
+  const ledger = new LedgerMemory(db, sizes.idsPerRun);
   const folding = new LedgerFolding(db, ledger, commit);
   const rememberedIds = new RememberedIds(db, ledger);
   const recorder = new WebhookRecorder(db, ids, registry, deliveries, ledger, offers);
@@ -108,6 +111,8 @@ function assemble({ db, isChecked, close }: OpenDatabase, effects: StoreEffects,
   const resyncCalls = new ResyncCallTables(db, { registry, history, ids: rememberedIds, shown });
   const resyncWindows = new ResyncWindows(db, rememberedIds, shown);
   const audits = new AuditTables(db, registry, rememberedIds);
+  const probes = new SqliteProbes(db, registry, commit);
+  const claims = new MessageClaimTables(db, sizes.claimsPerChannel);
   const held = new HeldItems(db, registry);
   const release = new ItemRelease(db, registry, deliveries, held, rememberedIds);
   const order = new LaneOrder(db, memory.lanes);
@@ -167,20 +172,22 @@ function assemble({ db, isChecked, close }: OpenDatabase, effects: StoreEffects,
       effects,
     ),
     registry: new SqliteRegistry(
-      { commit, tables: registry, breakers, callHistory: history, removals, traffic, workCounts },
+      { commit, tables: registry, breakers, callHistory: history, removals, traffic, probes, workCounts },
       now,
     ),
     breakers,
+    probes,
     traffic: new SqliteTraffic(db, traffic, now),
     items: new SqliteItems(
       {
         views: itemViews,
         webhooks: webhookViews,
         lists: new WebhookLists(db),
-        explanations: new Explanations(db, { held, leases, order, ids: rememberedIds, evidence }),
+        explanations: new Explanations(db, { held, leases, order, ids: rememberedIds, evidence, claims }),
       },
       now,
     ),
+    claims: new SqliteMessageClaims(commit, claims, now),
     judging: new SqliteJudging(
       {
         ...{ registry, webhooks: webhookViews, scratch: new Scratch(db, rememberedIds) },
@@ -193,7 +200,14 @@ function assemble({ db, isChecked, close }: OpenDatabase, effects: StoreEffects,
     upkeep: new SqliteUpkeep(
       db,
       {
-        ...{ commit, registry, clock, pruning: new Pruning(db, clock, ledger), clockShift: new ClockShift(db), leases },
+        ...{
+          commit,
+          registry,
+          clock,
+          pruning: new Pruning(db, clock, ledger, claims),
+          clockShift: new ClockShift(db),
+          leases,
+        },
         findDamage: async (signal) => (isChecked ? null : await findDamage(db.name, signal)),
       },
       now,

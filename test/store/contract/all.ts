@@ -3,6 +3,7 @@ import type { OpenFixture } from '../../support/store.js';
 import { anotherIdContract } from './another-id.js';
 import { auditsContract } from './audits.js';
 import { bulkContract } from './bulk.js';
+import { claimsContract } from './claims.js';
 import { evidenceContract } from './evidence.js';
 import { healthContract } from './health.js';
 import { intakeContract } from './intake.js';
@@ -44,6 +45,7 @@ export function storeContract(open: OpenFixture): void {
     windowsContract(open);
     anotherIdContract(open);
     auditsContract(open);
+    claimsContract(open);
     registryContract(open);
     removalsContract(open);
     healthContract(open);
