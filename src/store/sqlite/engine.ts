@@ -8,6 +8,7 @@ import { SqliteBreakers } from './breakers.js';
 import { BulkRelease, BulkRetry } from './bulk.js';
 import { CallHistoryTable } from './call-history.js';
 import { SqliteCalls } from './calls.js';
+import { ChatFactsReader } from './chat-facts.js';
 import { ClockMemory } from './clock-memory.js';
 import { ClockShift } from './clock-shift.js';
 import { findDamage } from './damage.js';
@@ -93,7 +94,8 @@ function assemble({ db, isChecked, close }: OpenDatabase, effects: StoreEffects,
   const commit = new GroupCommit(db, registry, effects, transactionMemory);
   const breakers = new SqliteBreakers(db, registry, commit);
   const counts = new TargetCounts(db, registry, memory);
-  const deliveries = new DeliveryTables(db, ids, registry, counts, memory);
+  const held = new HeldItems(db, registry, transactionMemory);
+  const deliveries = new DeliveryTables(db, ids, registry, counts, memory, held);
   const traffic = new TrafficCounts(db, commit);
   const ledger = new LedgerMemory(db, idsPerRun);
   const folding = new LedgerFolding(db, ledger, commit);
@@ -106,7 +108,6 @@ function assemble({ db, isChecked, close }: OpenDatabase, effects: StoreEffects,
   const resyncCalls = new ResyncCallTables(db, registry, history);
   const resyncWindows = new ResyncWindows(db, rememberedIds);
   const audits = new AuditTables(db, registry, rememberedIds);
-  const held = new HeldItems(db, registry);
   const release = new ItemRelease(db, registry, deliveries, held, rememberedIds);
   const order = new LaneOrder(db, memory.lanes);
   const deliveryViews = new DeliveryViews(db, leases, order);
@@ -126,7 +127,10 @@ function assemble({ db, isChecked, close }: OpenDatabase, effects: StoreEffects,
   return {
     intake: new SqliteIntake({ commit, recorder, large, traffic }, now),
     outbox: new SqliteOutbox(
-      { commit, claims: new Claims(db, registry, leases), offers, deliveries, views: deliveryViews, release, counts },
+      {
+        ...{ commit, claims: new Claims(db, registry, leases), offers, facts: new ChatFactsReader(db, leases) },
+        ...{ deliveries, views: deliveryViews, release, counts },
+      },
       now,
     ),
     jobs: new SqliteJobs(

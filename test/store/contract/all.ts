@@ -2,6 +2,7 @@ import { describe } from 'vitest';
 import type { OpenFixture } from '../../support/store.js';
 import { auditsContract } from './audits.js';
 import { bulkContract } from './bulk.js';
+import { backlogContract } from './backlog.js';
 import { evidenceContract } from './evidence.js';
 import { healthContract } from './health.js';
 import { intakeContract } from './intake.js';
@@ -34,6 +35,7 @@ export function storeContract(open: OpenFixture): void {
     orderContract(open);
     splitContract(open);
     releaseContract(open);
+    backlogContract(open);
     bulkContract(open);
     itemsContract(open);
     evidenceContract(open);
