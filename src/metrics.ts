@@ -1,7 +1,8 @@
 import { STATUS_OF } from './errors.js';
 import type { GatewayError, GatewayErrorCode } from './errors.js';
 import { Histogram } from './histogram.js';
-import type { Attempt, DeliveryStatus, Target, Verdict } from './model.js';
+import { SETTLED_STATUSES } from './model.js';
+import type { Attempt, Target, Verdict } from './model.js';
 import type { Observer, RecordedWebhook } from './observer.js';
 import { recordedAt } from './store/recorded-at.js';
 import type { Figures, RollupRow } from './store/rollups.js';
@@ -55,7 +56,7 @@ export class ChannelCounts {
 export class TargetCounts {
   attempts = 0;
   readonly results = zeros<AttemptResult>(...ATTEMPT_RESULTS);
-  readonly ended = zeros<Exclude<DeliveryStatus, 'pending'>>('delivered', 'dead', 'expired');
+  readonly ended = zeros(...SETTLED_STATUSES);
   /** Of attempts: from the request to the answer. */
   readonly latency = new Histogram();
   /** Of deliveries that succeeded: from the commit to the success. */

@@ -84,7 +84,7 @@ CREATE TABLE chats (
   key         BLOB PRIMARY KEY,
   newest_at   INTEGER NOT NULL, -- Unix seconds, by the message itself
   received_at INTEGER NOT NULL
-) WITHOUT ROWID;
+, own_at INTEGER) WITHOUT ROWID;
 
 CREATE TABLE claim_counts (
   channel TEXT PRIMARY KEY,
@@ -381,7 +381,7 @@ CREATE TABLE targets (
   enabled         INTEGER NOT NULL,
   created_at      INTEGER NOT NULL,
   removed_at      INTEGER
-, retry_delays_seconds TEXT, disabled_reason TEXT, previous_secrets TEXT NOT NULL DEFAULT '[]', split TEXT NOT NULL DEFAULT 'none');
+, retry_delays_seconds TEXT, disabled_reason TEXT, previous_secrets TEXT NOT NULL DEFAULT '[]', split TEXT NOT NULL DEFAULT 'none', backlog_policy TEXT NOT NULL DEFAULT 'all', backlog_after_seconds INTEGER NOT NULL DEFAULT 600, backlog_rate_per_minute REAL, skip_answered INTEGER NOT NULL DEFAULT 0);
 
 CREATE TABLE webhooks (
   id           INTEGER PRIMARY KEY, -- grows with time: see src/ledger/ids.ts

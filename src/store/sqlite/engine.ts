@@ -8,6 +8,7 @@ import { SqliteBreakers } from './breakers.js';
 import { BulkRelease, BulkRetry } from './bulk.js';
 import { CallHistoryTable } from './call-history.js';
 import { SqliteCalls } from './calls.js';
+import { ChatFactsReader } from './chat-facts.js';
 import { ClockMemory } from './clock-memory.js';
 import { ClockShift } from './clock-shift.js';
 import { findDamage } from './damage.js';
@@ -97,7 +98,8 @@ function assemble({ db, isChecked, close }: OpenDatabase, effects: StoreEffects,
   const commit = new GroupCommit(db, registry, effects, transactionMemory);
   const breakers = new SqliteBreakers(db, registry, commit);
   const counts = new TargetCounts(db, registry, memory);
-  const deliveries = new DeliveryTables(db, ids, registry, counts, memory);
+  const held = new HeldItems(db, registry, transactionMemory);
+  const deliveries = new DeliveryTables(db, ids, registry, counts, memory, held);
   const traffic = new TrafficCounts(db, commit);
   const ledger = new LedgerMemory(db, sizes.idsPerRun);
   const folding = new LedgerFolding(db, ledger, commit);
@@ -113,7 +115,6 @@ function assemble({ db, isChecked, close }: OpenDatabase, effects: StoreEffects,
   const audits = new AuditTables(db, registry, rememberedIds);
   const probes = new SqliteProbes(db, registry, commit);
   const claims = new MessageClaimTables(db, sizes.claimsPerChannel);
-  const held = new HeldItems(db, registry);
   const release = new ItemRelease(db, registry, deliveries, held, rememberedIds);
   const order = new LaneOrder(db, memory.lanes);
   const deliveryViews = new DeliveryViews(db, leases, order);
@@ -134,7 +135,10 @@ function assemble({ db, isChecked, close }: OpenDatabase, effects: StoreEffects,
   return {
     intake: new SqliteIntake({ commit, recorder, large, traffic }, now),
     outbox: new SqliteOutbox(
-      { commit, claims: new Claims(db, registry, leases), offers, deliveries, views: deliveryViews, release, counts },
+      {
+        ...{ commit, claims: new Claims(db, registry, leases), offers, facts: new ChatFactsReader(db, leases) },
+        ...{ deliveries, views: deliveryViews, release, counts },
+      },
       now,
     ),
     jobs: new SqliteJobs(
