@@ -33,6 +33,7 @@ import type { HttpServer, ServerHints, ServerTimeouts } from './http/server.js';
 import { startJobWorker } from './jobs.js';
 import { loadKeys } from './keyfiles.js';
 import type { Keys } from './keyfiles.js';
+import { createPreviewer } from './preview/preview.js';
 import { createReadings } from './readings.js';
 import { startResyncNotices } from './resync/notices.js';
 import { createPassThrough } from './resync/pass-through.js';
@@ -277,6 +278,7 @@ async function startHttp(
     ...{ config, store, encryption, guard, gatewayId, adminToken: keys.adminToken, effects, log },
     ...hints,
     ...{ breakers, sendTest, whyRefused, connector, doctor, feed, saveCounts, metrics, readings },
+    previewer: createPreviewer({ store, effects }),
     ...{ whapiResyncs: passThrough, whapiTimeoutMs: intervals.whapiTimeoutMs, timeouts: intervals.timeouts },
     progressOf: (resync) => progressOf(resync, intervals.resync, effects.now(), scheduler.underWay(resync.channel)),
   });

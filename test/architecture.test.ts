@@ -66,6 +66,7 @@ const isPure = ({ name }: SourceFile): boolean =>
       'trusted-proxies',
       'doctor/target-checks',
     ],
+    ...['preview/judge-again', 'preview/outcomes', 'preview/recent', 'preview/side'],
     ...['resync/progress', 'whapi/callers', 'whapi/policy'],
   ].includes(name);
 

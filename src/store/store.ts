@@ -8,6 +8,7 @@ import type { Jobs } from './jobs.js';
 import type { Levels } from './levels.js';
 import type { Outbox } from './outbox.js';
 import type { Registry } from './registry.js';
+import type { Replays } from './replays.js';
 import type { Resyncs } from './resyncs.js';
 import type { Rollups } from './rollups.js';
 import type { Traffic } from './traffic.js';
@@ -43,6 +44,7 @@ export interface Store {
   readonly traffic: Traffic;
   readonly items: Items;
   readonly judging: Judging;
+  readonly replays: Replays;
   readonly rollups: Rollups;
   readonly levels: Levels;
   readonly upkeep: Upkeep;
