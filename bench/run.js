@@ -20,6 +20,7 @@ const BENCHES = [
   'decode',
   'resync-list',
   'metrics',
+  'dashboard',
   'start',
   'accuracy',
 ];

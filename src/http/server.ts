@@ -31,6 +31,7 @@ import { v1Routes } from './v1.js';
 import type { Recorded } from '../store/intake.js';
 import type { V1Hints, V1Options } from './v1.js';
 import { shownRoot } from './shown-path.js';
+import { serializerCompiler } from './serialization.js';
 import { validatorCompiler } from './validation.js';
 import { whapiProxy } from './whapi-proxy.js';
 import type { WhapiResyncs } from './whapi-forward.js';
@@ -168,6 +169,7 @@ async function buildServer(options: ServerOptions): Promise<FastifyInstance> {
   const onAuthenticated: NoteAuthentication = ({ raw }) => connections.authenticated(raw.socket);
 
   app.setValidatorCompiler(validatorCompiler());
+  app.setSerializerCompiler(serializerCompiler(app));
   for (const schema of NAMED_SCHEMAS) app.addSchema(schema);
   app.addHook('onError', (request, _reply, error, done) => {
     options.metrics.onError(asKnown(error, request).code);

@@ -64,7 +64,7 @@ export interface ItemDetail extends ItemView, Evidence {}
 
 /** What a verdict was based on, as far as it is still stored. */
 export interface Evidence {
-  /** For a restored item: the registrations of its id whose windows were open. */
+  /** For a restored item: the registrations of its id, or of `sameAs`, whose windows were open. */
   readonly registrations: readonly Registration[];
   /** Their resyncs. */
   readonly resyncIds: readonly string[];
@@ -76,6 +76,8 @@ export interface Evidence {
   readonly seededAt: number | null;
   /** For a repetition: what it repeats. */
   readonly earlier: EarlierItem | null;
+  /** For a message that was restored under another id: the registered id. */
+  readonly sameAs: string | null;
   /** For a late message: the newest message of its chat at that time. */
   readonly late: LateEvidence | null;
 }

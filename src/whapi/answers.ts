@@ -5,8 +5,8 @@ import { printable } from '../printable.js';
 
 /** What Whapi's answer to `GET /messages/{id}` means for a resync (docs/whapi.md, Resync and Errors). */
 export type WhapiAnswer =
-  /** 200: Whapi has the message. */
-  { readonly kind: 'found' } | WhapiFailure;
+  /** 200: Whapi has the message. `message`: as it shows it; left out where the answer was too large to be read. */
+  { readonly kind: 'found'; readonly message?: Readonly<Record<string, unknown>> } | WhapiFailure;
 
 export type WhapiFailure =
   /** 404 "message not found", or an answer that is not conclusive: a resync may still restore the message. */

@@ -17,6 +17,7 @@ import { Leases } from '../../src/store/sqlite/leases.js';
 import { LedgerMemory } from '../../src/store/sqlite/ledger-memory.js';
 import { RememberedIds } from '../../src/store/sqlite/remembered-ids.js';
 import { RegistryTables } from '../../src/store/sqlite/registry-tables.js';
+import { ShownMessages } from '../../src/store/sqlite/shown-messages.js';
 import { Removals } from '../../src/store/sqlite/removals.js';
 import { SqliteReplays } from '../../src/store/sqlite/replays.js';
 import { ResyncQueue } from '../../src/store/sqlite/resync-queue.js';
@@ -170,7 +171,8 @@ describe('the evidence for a verdict', () => {
   it('is looked up by the place of its item, its key, or a time', () => {
     expect(plansOf((db) => [new EvidenceTable(db), new EvidenceViews(db, { find: () => null })])).toEqual([
       'SEARCH fingerprints USING PRIMARY KEY (key=?)',
-      '', // the insert
+      '', // the inserts
+      '',
       'SEARCH evidence USING PRIMARY KEY (webhook_id=? AND position=?)',
       'SEARCH s USING INDEX sightings_by_message (message_key=? AND webhook_id>? AND webhook_id<?)',
       'SEARCH webhooks USING INTEGER PRIMARY KEY (rowid>? AND rowid<?)',
@@ -196,7 +198,8 @@ describe('a removal', () => {
       const registry = new RegistryTables(db);
       const deliveries = new DeliveryTables(db, new Ids(0), registry, new TargetCounts(db, registry));
       const ids = new RememberedIds(db, new LedgerMemory(openDb()));
-      const [resyncWindows, audits] = [new ResyncWindows(db, ids), new AuditTables(db, registry, ids)];
+      const shown = new ShownMessages(db, new LedgerMemory(openDb()));
+      const [resyncWindows, audits] = [new ResyncWindows(db, ids, shown), new AuditTables(db, registry, ids)];
       const removals = new Removals(db, { deliveries, resyncWindows, audits });
       removals.beginTarget(1, 0);
       removals.beginChannel('main', 0);

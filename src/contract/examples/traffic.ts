@@ -76,6 +76,7 @@ const evidence: Evidence = {
   first_webhook: '0000000001e',
   first_item: 'itm_0000000001e_0',
   seeded_at: null,
+  same_as: null,
   earlier: null,
   late: null,
 };

@@ -46,6 +46,7 @@ import { ResyncWindows } from './resync-windows.js';
 import { SqliteReplays } from './replays.js';
 import { SqliteResyncs } from './resyncs.js';
 import { Scratch } from './scratch.js';
+import { ShownMessages } from './shown-messages.js';
 import { SqliteRollups } from './rollups.js';
 import { TargetCounts } from './target-counts.js';
 import { TransactionMemory } from './transaction-memory.js';
@@ -104,8 +105,9 @@ function assemble({ db, isChecked, close }: OpenDatabase, effects: StoreEffects,
   const history = new CallHistoryTable(db);
   const clock = new ClockMemory(db);
   const registrations = new Registrations(db, registry, rememberedIds, commit, now);
-  const resyncCalls = new ResyncCallTables(db, registry, history);
-  const resyncWindows = new ResyncWindows(db, rememberedIds);
+  const shown = new ShownMessages(db, ledger);
+  const resyncCalls = new ResyncCallTables(db, { registry, history, ids: rememberedIds, shown });
+  const resyncWindows = new ResyncWindows(db, rememberedIds, shown);
   const audits = new AuditTables(db, registry, rememberedIds);
   const held = new HeldItems(db, registry);
   const release = new ItemRelease(db, registry, deliveries, held, rememberedIds);
@@ -121,6 +123,7 @@ function assemble({ db, isChecked, close }: OpenDatabase, effects: StoreEffects,
   registrations.dropIncomplete();
   resyncCalls.requeueInterrupted(now());
   stopWaitingForLocks(db);
+  shown.refresh();
   ledger.onWork = () => folding.wake();
   folding.start();
 
@@ -149,6 +152,7 @@ function assemble({ db, isChecked, close }: OpenDatabase, effects: StoreEffects,
         registrations,
         calls: resyncCalls,
         windows: resyncWindows,
+        shown,
         views: new ResyncViews(db, registry, history, held),
       },
       effects,

@@ -1,5 +1,6 @@
 import { describe } from 'vitest';
 import type { OpenFixture } from '../../support/store.js';
+import { anotherIdContract } from './another-id.js';
 import { auditsContract } from './audits.js';
 import { bulkContract } from './bulk.js';
 import { evidenceContract } from './evidence.js';
@@ -42,6 +43,7 @@ export function storeContract(open: OpenFixture): void {
     runsContract(open);
     joinedContract(open);
     windowsContract(open);
+    anotherIdContract(open);
     auditsContract(open);
     registryContract(open);
     removalsContract(open);
