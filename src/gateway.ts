@@ -33,6 +33,7 @@ import type { HttpServer, ServerHints, ServerTimeouts } from './http/server.js';
 import { startJobWorker } from './jobs.js';
 import { loadKeys } from './keyfiles.js';
 import type { Keys } from './keyfiles.js';
+import { createPreviewer } from './preview/preview.js';
 import { PROBE_INTERVALS } from './probe/policy.js';
 import { startProbeWorker } from './probe/worker.js';
 import { createReadings } from './readings.js';
@@ -284,6 +285,7 @@ async function startHttp(
     ...{ config, store, encryption, guard, gatewayId, adminToken: keys.adminToken, effects, log },
     ...hints,
     ...{ breakers, sendTest, whyRefused, connector, beginProbe, doctor, feed, saveCounts, metrics, readings },
+    previewer: createPreviewer({ store, effects }),
     ...{ whapiResyncs: passThrough, whapiTimeoutMs: intervals.whapiTimeoutMs, timeouts: intervals.timeouts },
     progressOf: (resync) => progressOf(resync, intervals.resync, effects.now(), scheduler.underWay(resync.channel)),
   });

@@ -146,6 +146,13 @@ export const SETTLED_STATUSES = ['delivered', 'dead', 'expired', ...LEFT_OUT_STA
 export const DELIVERY_STATUSES = ['pending', ...SETTLED_STATUSES] as const;
 export type DeliveryStatus = (typeof DELIVERY_STATUSES)[number];
 
+/**
+ * What becomes of an item at a target in a preview. sent: its delivery is attempted. held: because of its verdict.
+ * not_subscribed: the target does not take its event or channel.
+ */
+export const PREVIEW_OUTCOMES = ['sent', 'held', 'expired', 'not_subscribed'] as const;
+export type PreviewOutcome = (typeof PREVIEW_OUTCOMES)[number];
+
 /** What a pending delivery waits for, besides its due time. */
 export const DELIVERY_WAITS = ['earlier_delivery', 'target_enabled', 'breaker'] as const;
 export type DeliveryWait = (typeof DELIVERY_WAITS)[number];

@@ -8,6 +8,8 @@ import { followAudit } from './audit.js';
 import { channelFields, withChannelOptions } from './channel-options.js';
 import type { ChannelOptions } from './channel-options.js';
 import { withoutDefaults } from './options.js';
+import { showPreview, wantsPreview, withPreview } from './preview.js';
+import type { PreviewOptions } from './preview.js';
 import { probeCommand } from './probe.js';
 import { removeAt, withYes } from './removal.js';
 import type { RemoveOptions } from './removal.js';
@@ -19,7 +21,7 @@ import { table } from './terminal.js';
 import type { Terminal } from './terminal.js';
 import { TIME_WORDS, timeOf } from './time.js';
 
-interface SetOptions extends ChannelOptions {
+interface SetOptions extends ChannelOptions, PreviewOptions {
   readonly whapiTokenEnv?: boolean;
   readonly forgetChannelId?: boolean;
 }
@@ -52,13 +54,16 @@ export function channelCommands(program: Command, run: Run): void {
       ],
     ),
   ).action(run(add));
-  withoutDefaults(
-    withChannelOptions(
-      addCommand(channels, 'set <name>', 'Change the settings that are given, and keep the rest', [
-        'channels set shop --late-after-seconds 3600 --daily-call-budget none',
-        'channels set shop --whapi-token-file token.txt',
-        '$ WHAPI_TOKEN=… whapi-resync-gateway channels set shop --whapi-token-env',
-      ]),
+  withPreview(
+    withoutDefaults(
+      withChannelOptions(
+        addCommand(channels, 'set <name>', 'Change the settings that are given, and keep the rest', [
+          'channels set shop --late-after-seconds 3600 --daily-call-budget none',
+          'channels set shop --whapi-token-file token.txt',
+          '$ WHAPI_TOKEN=… whapi-resync-gateway channels set shop --whapi-token-env',
+          'channels set shop --late-after-seconds 3600 --preview --since 7d',
+        ]),
+      ),
     ),
   )
     .option('--whapi-token-env', 'take a new Whapi token from WHAPI_TOKEN')
@@ -132,7 +137,9 @@ function tokenFromEnvironment({ env }: Terminal): string {
   return checkedSecret(text, 'Whapi token');
 }
 
-async function set({ api, show, terminal }: Session, name: string, options: SetOptions): Promise<undefined> {
+async function set(session: Session, name: string, options: SetOptions): Promise<undefined> {
+  const { api, show, terminal } = session;
+  const isPreview = wantsPreview(options);
   const { whapiTokenEnv = false, forgetChannelId = false } = options;
   const change = {
     ...(whapiTokenEnv && { whapi_token: tokenFromEnvironment(terminal) }),
@@ -142,7 +149,12 @@ async function set({ api, show, terminal }: Session, name: string, options: SetO
   if (Object.keys(change).length === 0) {
     throw usageError('Missing setting to change (for example --late-after-seconds 3600).');
   }
-  const changed = await api().call<Channel>('PATCH', `/v1/channels/${encodeURIComponent(name)}`, change);
+  const path = `/v1/channels/${encodeURIComponent(name)}`;
+  if (isPreview) {
+    await showPreview(session, path, change, options);
+    return;
+  }
+  const changed = await api().call<Channel>('PATCH', path, change);
   const next = 'webhook_secret' in change ? `Next: ${NAME} channels connect ${name}, which sets it at Whapi\n` : '';
   show(changed, `Channel ${name} changed.\n${next}`);
   return;

@@ -4,6 +4,8 @@ import { CommandError, EXIT, usageError } from '../errors.js';
 import type { ExitCode } from '../errors.js';
 import { factsText } from './facts.js';
 import { targetOf } from './named-target.js';
+import { showPreview, wantsPreview, withPreview } from './preview.js';
+import type { PreviewOptions } from './preview.js';
 import { removeAt, withYes } from './removal.js';
 import type { RemoveOptions } from './removal.js';
 import { addCommand, NAME } from './session.js';
@@ -19,7 +21,7 @@ interface AddOptions extends TargetOptions {
   readonly test: boolean;
 }
 
-interface SetOptions extends TargetOptions {
+interface SetOptions extends TargetOptions, PreviewOptions {
   readonly name?: string;
   readonly url?: string;
 }
@@ -46,14 +48,17 @@ export function targetCommands(program: Command, run: Run): void {
   )
     .option('--no-test', 'do not send a test event')
     .action(run(add));
-  withoutDefaults(
-    withTargetOptions(
-      addCommand(targets, 'set <target>', 'Change the settings that are given, and keep the rest', [
-        'targets set bot --mode method --events messages.post',
-        'targets set bot --url http://127.0.0.1:3000/other --timeout-ms 60000',
-        'targets set bot --rate-per-second none',
-        'targets set bot --backlog-policy newest_per_chat --backlog-rate-per-minute 10 --skip-answered',
-      ]),
+  withPreview(
+    withoutDefaults(
+      withTargetOptions(
+        addCommand(targets, 'set <target>', 'Change the settings that are given, and keep the rest', [
+          'targets set bot --mode method --events messages.post',
+          'targets set bot --url http://127.0.0.1:3000/other --timeout-ms 60000',
+          'targets set bot --rate-per-second none',
+          'targets set bot --backlog-policy newest_per_chat --backlog-rate-per-minute 10 --skip-answered',
+          'targets set bot --max-age-seconds 3600 --preview --since 7d',
+        ]),
+      ),
     ),
   )
     .option('--name <name>', 'new name')
@@ -141,14 +146,20 @@ async function testOutcomeOf({ api }: Session, target: Pick<Target, 'id' | 'name
   }
 }
 
-async function set({ api, show, terminal }: Session, target: string, options: SetOptions): Promise<undefined> {
+async function set(session: Session, target: string, options: SetOptions): Promise<undefined> {
+  const { api, show, terminal } = session;
   const { name, url } = options;
+  const isPreview = wantsPreview(options);
   const fields = await targetFields(options, terminal);
   const change = { ...(name !== undefined && { name }), ...(url !== undefined && { url }), ...fields };
   if (Object.keys(change).length === 0) {
     throw usageError('Missing setting to change (for example --mode method).');
   }
   const { id } = await targetOf(api(), target);
+  if (isPreview) {
+    await showPreview(session, `/v1/targets/${id}`, change, options);
+    return;
+  }
   const changed = await api().call<ChangedTarget>('PATCH', `/v1/targets/${id}`, change);
   show(changed, `Target ${changed.name} changed.\n${warningsOf(changed)}Next: ${NAME} targets test ${changed.name}\n`);
   return;

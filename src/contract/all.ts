@@ -12,6 +12,7 @@ import * as items from './items.js';
 import * as judge from './judge.js';
 import * as jobs from './jobs.js';
 import * as messages from './messages.js';
+import * as previews from './previews.js';
 import * as problem from './problem.js';
 import * as probes from './probes.js';
 import * as resyncs from './resyncs.js';
@@ -25,7 +26,7 @@ export type NamedSchema = TSchema & { readonly $id: string };
 
 const RESOURCES = [
   ...[audits, channels, claims, connect, deliveries, doctor, feed, fields, health],
-  ...[items, jobs, judge, messages, probes, problem, resyncs, session, stats, targets, webhooks, whapi],
+  ...[items, jobs, judge, messages, previews, probes, problem, resyncs, session, stats, targets, webhooks, whapi],
 ];
 
 /** Every schema that has a name, for the server's validators and serializers to look up. */

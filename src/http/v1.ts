@@ -26,8 +26,10 @@ import { itemRoutes } from './items.js';
 import { jobRoutes } from './jobs.js';
 import { judgeRoutes } from './judge.js';
 import { messageRoutes } from './messages.js';
+import { previewRoutes } from './previews.js';
 import { printableAnswers } from './printable-answers.js';
 import { probeRoutes } from './probes.js';
+import type { Previewer } from '../preview/preview.js';
 import { resyncRoutes } from './resyncs.js';
 import type { ResyncRoutesOptions } from './resyncs.js';
 import { requireOrigin, sessionOf } from './session.js';
@@ -61,6 +63,7 @@ export interface V1Options extends V1Hints {
   readonly breakers: BreakersOfTargets;
   readonly connector: Connector;
   readonly beginProbe: ProbeWorker['begin'];
+  readonly previewer: Previewer;
   readonly doctor: Doctor;
   readonly feed: Feed;
   readonly saveCounts: () => Promise<void>;
@@ -97,6 +100,7 @@ export const v1Routes: FastifyPluginAsyncTypebox<
   await v1.register(targetRoutes, {
     ...{ store, encryption, effects, whyRefused, sendTest, onDeliveries, onRemoved, breakers, log },
   });
+  await v1.register(previewRoutes, { store, previewer: options.previewer, effects });
   const { onRegistered, progressOf } = options;
   await v1.register(resyncRoutes, { store, onRegistered, progressOf });
   await v1.register(itemRoutes, { store, onDeliveries, onJob });

@@ -20,6 +20,7 @@ import { RememberedIds } from '../../src/store/sqlite/remembered-ids.js';
 import { RegistryTables } from '../../src/store/sqlite/registry-tables.js';
 import { ShownMessages } from '../../src/store/sqlite/shown-messages.js';
 import { Removals } from '../../src/store/sqlite/removals.js';
+import { SqliteReplays } from '../../src/store/sqlite/replays.js';
 import { ResyncQueue } from '../../src/store/sqlite/resync-queue.js';
 import { IS_RUNNING } from '../../src/store/sqlite/resync-views.js';
 import { ResyncWindows } from '../../src/store/sqlite/resync-windows.js';
@@ -209,6 +210,24 @@ describe('a removal', () => {
     expect(steps.filter((plan) => /\bSCAN (?!removals|CONSTANT)/.test(plan))).toEqual([]);
     for (const index of ['deliveries_pending (target=?)', 'resync_messages_in_progress (channel=?)'])
       expect(steps.join('; ')).toContain(index);
+  });
+});
+
+describe('a replay', () => {
+  it('reads ranges of ids, whatever the size of the tables', () => {
+    const plans = plansOf((db) => {
+      const evidence = new EvidenceViews(openDb(), new RememberedIds(openDb(), new LedgerMemory(openDb())));
+      return new SqliteReplays(db, new RegistryTables(openDb()), evidence);
+    });
+    expect(plans).toEqual([
+      'SEARCH webhooks USING INTEGER PRIMARY KEY (rowid>? AND rowid<?)',
+      'SEARCH webhooks', // max(id): its last row
+      'SEARCH webhooks USING INTEGER PRIMARY KEY (rowid>? AND rowid<?)',
+      'SEARCH webhooks USING INTEGER PRIMARY KEY (rowid=?)',
+      'SEARCH sightings USING PRIMARY KEY (webhook_id=? AND position>?)',
+      'SEARCH d USING INTEGER PRIMARY KEY (rowid>?)',
+      'SEARCH d USING INDEX deliveries_released (webhook_id=? AND rowid>?)',
+    ]);
   });
 });
 

@@ -1,6 +1,7 @@
 import type { Delivery, DeliveryDetail, RetryRequest } from '../deliveries.js';
 import type { Evidence, Item, ItemReleaseRequest, Release, ReleaseRequest, Webhook, WebhookSummary } from '../items.js';
 import type { JudgeRequest, Trial } from '../judge.js';
+import type { ChannelPreviewRequest, Preview, TargetPreviewRequest } from '../previews.js';
 import type { Job, ReleaseSurvey, RetrySurvey, StartedJob } from '../jobs.js';
 import type { Explanation, Message, MessageReleaseRequest, Sighting } from '../messages.js';
 import type { Receipt } from '../webhooks.js';
@@ -129,6 +130,32 @@ export const trial: Trial = {
     },
   ],
   routes: [{ target: target.id, name: target.name, requests: [{ positions: [0], bytes: 273 }], held: [] }],
+};
+export const targetPreviewRequest: TargetPreviewRequest = {
+  changes: { deliver: ['new', 'late', 'restored', 'event'], max_age_seconds: 86_400 },
+  since: '2026-01-01T00:00:00Z',
+};
+export const channelPreviewRequest: ChannelPreviewRequest = { changes: { late_after_seconds: 3600 } };
+const unchanged = { expired: 0, not_subscribed: 0 };
+export const preview: Preview = {
+  ...{ since: '2026-01-01T00:00:00.000Z', until: RECEIVED, complete: true, webhooks: 1 },
+  targets: [
+    {
+      ...{ target: target.id, name: target.name },
+      ...{ before: { sent: 0, held: 1, ...unchanged }, after: { sent: 1, held: 0, ...unchanged } },
+      differences: [
+        {
+          ...{ before: 'held', after: 'sent', count: 1 },
+          items: [
+            {
+              ...{ id: message.id, channel: 'support', event: 'messages.post', message_id: MESSAGE },
+              ...{ received_at: RECEIVED, verdict: 'restored', rule: 3 },
+            },
+          ],
+        },
+      ],
+    },
+  ],
 };
 export const releaseRequest: ReleaseRequest = { targets: [target.id] };
 export const release: Release = { deliveries: ['dlv_0000000001k'] };

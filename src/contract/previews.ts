@@ -1,0 +1,87 @@
+import { Type } from 'typebox';
+import type { Static } from 'typebox';
+import { PREVIEW_OUTCOMES } from '../model.js';
+import { ChannelChangeSchema } from './channels.js';
+import { time, Time, VerdictSchema } from './fields.js';
+import { oneOf, orNull, ref } from './schema.js';
+import { TargetChangeSchema } from './targets.js';
+
+const since = Type.Optional(time('Earliest time of the webhooks to replay, ISO 8601 with a zone. Default: a day ago.'));
+
+export const TargetPreviewRequestSchema = Type.Object(
+  { changes: ref(TargetChangeSchema), since },
+  {
+    $id: 'TargetPreviewRequest',
+    additionalProperties: false,
+    description:
+      'Settings of a target to try on recorded traffic. Those that decide nothing, such as `url`, are ignored.',
+  },
+);
+export type TargetPreviewRequest = Static<typeof TargetPreviewRequestSchema>;
+
+export const ChannelPreviewRequestSchema = Type.Object(
+  { changes: ref(ChannelChangeSchema), since },
+  {
+    $id: 'ChannelPreviewRequest',
+    additionalProperties: false,
+    description: 'Settings of a channel to try on recorded traffic. Of them, `late_after_seconds` decides verdicts.',
+  },
+);
+export type ChannelPreviewRequest = Static<typeof ChannelPreviewRequestSchema>;
+
+const outcome = (description: string) => oneOf(PREVIEW_OUTCOMES, { description });
+const count = Type.Integer();
+const counts = (description: string) =>
+  Type.Object(
+    Object.fromEntries(PREVIEW_OUTCOMES.map((name) => [name, count])) as Record<
+      (typeof PREVIEW_OUTCOMES)[number],
+      typeof count
+    >,
+    { description },
+  );
+
+export const DifferenceSchema = Type.Object(
+  {
+    before: outcome('With the stored settings.'),
+    after: outcome('With the changed settings.'),
+    count: Type.Integer({ description: 'How many items.' }),
+    items: Type.Array(
+      Type.Object({
+        id: Type.String({ description: 'Id of the item.' }),
+        channel: Type.String(),
+        event: Type.String({ description: 'Such as `messages.post`.' }),
+        message_id: orNull(Type.String()),
+        received_at: Time,
+        verdict: ref(VerdictSchema),
+        rule: Type.Integer({ description: 'Row of the decision table that gives the verdict.' }),
+      }),
+      { description: 'The first hundred, oldest first, with their verdicts under the changed settings.' },
+    ),
+  },
+  { $id: 'Difference', description: 'Items whose outcome the change alters in the same way.' },
+);
+
+export const PreviewSchema = Type.Object(
+  {
+    since: time('From when on webhooks were replayed: later than requested if `complete` is false.'),
+    until: Time,
+    complete: Type.Boolean({ description: 'False: only the newest 50,000 webhooks were replayed.' }),
+    webhooks: Type.Integer({ description: 'Webhooks replayed, without those that the release of an audit recorded.' }),
+    targets: Type.Array(
+      Type.Object({
+        target: Type.String({ description: 'Id of the target.' }),
+        name: Type.String(),
+        before: counts('Items by outcome with the stored settings.'),
+        after: counts('Items by outcome with the changed settings.'),
+        differences: Type.Array(ref(DifferenceSchema), { description: 'The most frequent first.' }),
+      }),
+    ),
+  },
+  {
+    $id: 'Preview',
+    description:
+      'What would become of recorded items under the stored and under the changed settings. `sent`: attempted. `held`: because ' +
+      'of the verdict. `expired`: too old. `not_subscribed`: the target does not take the event or the channel.',
+  },
+);
+export type Preview = Static<typeof PreviewSchema>;

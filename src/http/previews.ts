@@ -1,0 +1,63 @@
+import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox';
+import { previewChannel, previewTarget } from '../contract/operations/previews.js';
+import type { Preview as PreviewJson } from '../contract/previews.js';
+import { DAY_MS } from '../durations.js';
+import type { Effects } from '../effects.js';
+import { noSuchChannel } from '../errors.js';
+import { PREVIEW_OUTCOMES } from '../model.js';
+import type { OutcomeCounts } from '../preview/outcomes.js';
+import type { Preview, Previewer } from '../preview/preview.js';
+import { checkedEventNames } from './event-names.js';
+import { iso, timesOf } from './schemas.js';
+import { changeOf } from './target-json.js';
+import { mustHave } from './targets.js';
+import type { Registry } from '../store/registry.js';
+
+export interface PreviewRoutesOptions {
+  readonly store: { readonly registry: Pick<Registry, 'target' | 'targets' | 'channel'> };
+  readonly previewer: Previewer;
+  readonly effects: Pick<Effects, 'now'>;
+}
+
+/** `/v1/targets/{id}/preview` and `/v1/channels/{name}/preview`. */
+export const previewRoutes: FastifyPluginAsyncTypebox<PreviewRoutesOptions> = async (app, options) => {
+  const { store, previewer, effects } = options;
+  const startOf = (body: { since?: string }): number => timesOf(body).since ?? effects.now() - DAY_MS;
+
+  app.post('/targets/:id/preview', { schema: previewTarget }, async ({ params, body }) => {
+    const before = await mustHave(store.registry, params.id);
+    const { changes } = body;
+    const events = changes.events && { events: checkedEventNames(changes.events) };
+    const after = { ...before, ...changeOf(changes), ...events };
+    return previewJson(await previewer.preview({ since: startOf(body), targets: [{ before, after }] }));
+  });
+
+  app.post('/channels/:name/preview', { schema: previewChannel }, async ({ params: { name: channel }, body }) => {
+    if (!(await store.registry.channel(channel))) throw noSuchChannel(channel);
+    const targets = (await store.registry.targets()).map((target) => ({ before: target, after: target }));
+    const lateAfterSeconds = body.changes.late_after_seconds;
+    return previewJson(await previewer.preview({ since: startOf(body), channel, targets, lateAfterSeconds }));
+  });
+  await Promise.resolve();
+};
+
+function previewJson({ since, until, isComplete, webhooks, targets }: Preview): PreviewJson {
+  return {
+    ...{ since: iso(since), until: iso(until), complete: isComplete, webhooks },
+    targets: targets.map(({ target, before, after, differences }) => ({
+      ...{ target: target.id, name: target.name, before: countsJson(before), after: countsJson(after) },
+      differences: differences.map(({ items, ...difference }) => ({
+        ...difference,
+        items: items.map(({ messageId, receivedAt, ...item }) => ({
+          ...item,
+          ...{ message_id: messageId, received_at: iso(receivedAt) },
+        })),
+      })),
+    })),
+  };
+}
+
+function countsJson(counts: OutcomeCounts): PreviewJson['targets'][number]['before'] {
+  const all = PREVIEW_OUTCOMES.map((outcome) => [outcome, counts[outcome] ?? 0] as const);
+  return Object.fromEntries(all) as PreviewJson['targets'][number]['before'];
+}

@@ -1,0 +1,62 @@
+import { SECOND_MS } from '../durations.js';
+import type { Item } from '../intake/decode.js';
+import { judge, writesLedger } from '../intake/judge.js';
+import type { Memory } from '../intake/judge.js';
+import type { JudgedItem } from '../intake/route.js';
+import type { ReplayedItem, ReplayedWebhook } from '../store/replays.js';
+import { Recent } from './recent.js';
+
+/** Chats of which the newest message is kept. */
+const MOST_CHATS = 50_000;
+
+type NewestInChat = NonNullable<Memory['newestInChat']>;
+
+/** The items with the verdicts that they got. */
+export function asRecorded({ document, items }: ReplayedWebhook): JudgedItem[] {
+  return document.items.flatMap((item, at) => {
+    const recorded = items[at];
+    return recorded ? [{ item, verdict: recorded.verdict, rule: recorded.rule, recover: recorded.recover }] : [];
+  });
+}
+
+/**
+ * Judges recorded webhooks with another `late_after_seconds`. What a message was compared with is stored where it was late. For
+ * a new one it is the newest message of its chat that was replayed before.
+ */
+export class JudgeAgain {
+  readonly #lateAfterSeconds: number;
+  readonly #newest = new Recent<NewestInChat>(MOST_CHATS);
+
+  constructor(lateAfterSeconds: number) {
+    this.#lateAfterSeconds = lateAfterSeconds;
+  }
+
+  /** Webhooks have to come in the order in which they were recorded. */
+  judged(webhook: ReplayedWebhook): JudgedItem[] {
+    return asRecorded(webhook).map((recorded, at) => {
+      const replayed = webhook.items[at];
+      return replayed ? this.#judge(recorded, replayed, webhook) : recorded;
+    });
+  }
+
+  #judge(recorded: JudgedItem, { memory }: ReplayedItem, { channel, receivedAt }: ReplayedWebhook): JudgedItem {
+    const { item, recover } = recorded;
+    const chat = item.chatId === null ? null : `${channel} ${item.chatId}`;
+    const newestInChat = memory.newestInChat ?? (chat === null ? null : (this.#newest.get(chat) ?? null));
+    const judgement = judge(
+      item,
+      { ...memory, newestInChat },
+      { receivedAt, lateAfterSeconds: this.#lateAfterSeconds },
+    );
+    if (chat !== null && writesLedger(item, recorded)) this.#remember(chat, item, receivedAt);
+    return { item, recover, ...judgement };
+  }
+
+  /** As the ledger does it: no message is newer than its receipt. */
+  #remember(chat: string, { timestamp }: Item, receivedAt: number): void {
+    if (timestamp === null) return;
+    const sentAt = Math.min(Math.floor(timestamp), Math.floor(receivedAt / SECOND_MS));
+    if (sentAt > (this.#newest.get(chat)?.timestamp ?? -Infinity))
+      this.#newest.set(chat, { timestamp: sentAt, receivedAt });
+  }
+}
