@@ -147,7 +147,7 @@ export const DELIVERY_STATUSES = ['pending', ...SETTLED_STATUSES] as const;
 export type DeliveryStatus = (typeof DELIVERY_STATUSES)[number];
 
 /** What a pending delivery waits for, besides its due time. */
-export const DELIVERY_WAITS = ['earlier_delivery', 'target_enabled', 'breaker'] as const;
+export const DELIVERY_WAITS = ['earlier_delivery', 'target_enabled', 'breaker', 'backlog_rate'] as const;
 export type DeliveryWait = (typeof DELIVERY_WAITS)[number];
 
 export const JOB_KINDS = ['retry', 'release'] as const;

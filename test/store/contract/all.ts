@@ -3,6 +3,7 @@ import type { OpenFixture } from '../../support/store.js';
 import { auditsContract } from './audits.js';
 import { bulkContract } from './bulk.js';
 import { backlogContract } from './backlog.js';
+import { paceContract } from './pace.js';
 import { evidenceContract } from './evidence.js';
 import { healthContract } from './health.js';
 import { intakeContract } from './intake.js';
@@ -36,6 +37,7 @@ export function storeContract(open: OpenFixture): void {
     splitContract(open);
     releaseContract(open);
     backlogContract(open);
+    paceContract(open);
     bulkContract(open);
     itemsContract(open);
     evidenceContract(open);
