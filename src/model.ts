@@ -154,7 +154,7 @@ export const PREVIEW_OUTCOMES = ['sent', 'held', 'expired', 'not_subscribed'] as
 export type PreviewOutcome = (typeof PREVIEW_OUTCOMES)[number];
 
 /** What a pending delivery waits for, besides its due time. */
-export const DELIVERY_WAITS = ['earlier_delivery', 'target_enabled', 'breaker'] as const;
+export const DELIVERY_WAITS = ['earlier_delivery', 'target_enabled', 'breaker', 'backlog_rate'] as const;
 export type DeliveryWait = (typeof DELIVERY_WAITS)[number];
 
 export const JOB_KINDS = ['retry', 'release'] as const;

@@ -18,6 +18,7 @@ import { Claims } from './claims.js';
 import { DeliveryMemory } from './delivery-memory.js';
 import { DeliveryTables, GREATEST_SEQ } from './delivery-tables.js';
 import { DeliveryViews } from './delivery-views.js';
+import { DueDeliveries } from './due-deliveries.js';
 import { EvidenceViews } from './evidence.js';
 import { Explanations } from './explanations.js';
 import { GroupCommit } from './group-commit.js';
@@ -35,6 +36,7 @@ import { LedgerMemory } from './ledger-memory.js';
 import { MessageClaimTables, SqliteMessageClaims } from './message-claims.js';
 import { SqliteOutbox } from './outbox.js';
 import { SqliteLevels } from './levels.js';
+import { PacedDeliveries } from './paced-deliveries.js';
 import { SqliteProbes } from './probes.js';
 import { Pruning } from './pruning.js';
 import { WebhookRecorder } from './recorder.js';
@@ -101,6 +103,9 @@ function assemble({ db, isChecked, close }: OpenDatabase, effects: StoreEffects,
   const counts = new TargetCounts(db, registry, memory);
   const held = new HeldItems(db, registry, transactionMemory);
   const deliveries = new DeliveryTables(db, ids, registry, counts, memory, held);
+  const due = new DueDeliveries(db, leases, memory.ranked);
+  const facts = new ChatFactsReader(db, leases);
+  const paced = new PacedDeliveries(db, registry, due, facts, memory.ranked);
   const traffic = new TrafficCounts(db, commit);
   const ledger = new LedgerMemory(db, sizes.idsPerRun);
   const folding = new LedgerFolding(db, ledger, commit);
@@ -126,6 +131,7 @@ function assemble({ db, isChecked, close }: OpenDatabase, effects: StoreEffects,
   const removals = new Removals(db, { deliveries, resyncWindows, audits });
 
   recoverInFlight(db, deliveries, now());
+  paced.load();
   registrations.dropIncomplete();
   resyncCalls.requeueInterrupted(now());
   stopWaitingForLocks(db);
@@ -137,7 +143,7 @@ function assemble({ db, isChecked, close }: OpenDatabase, effects: StoreEffects,
     intake: new SqliteIntake({ commit, recorder, large, traffic }, now),
     outbox: new SqliteOutbox(
       {
-        ...{ commit, claims: new Claims(db, registry, leases), offers, facts: new ChatFactsReader(db, leases) },
+        ...{ commit, claims: new Claims(db, registry, leases, due, memory.ranked), offers, facts, paced },
         ...{ deliveries, views: deliveryViews, release, counts },
       },
       now,

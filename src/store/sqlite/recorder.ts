@@ -1,4 +1,5 @@
 import { GatewayError, noSuchChannel } from '../../errors.js';
+import { isPaced } from '../../intake/backlog.js';
 import type { Document } from '../../intake/decode.js';
 import { nameOf } from '../../intake/event.js';
 import { isPlaceholder, isUnseen, judge, writesLedger } from '../../intake/judge.js';
@@ -272,7 +273,7 @@ export class WebhookRecorder {
     const offer = this.#offers.of(targetId);
     if (!offer || delivery.lanes.length > MOST_LANES_HELD * KEY_BYTES) return null;
     const { target } = this.#registry.requireTarget(targetId); // the settings as stored: the routed target may differ
-    if (!target.enabled) return null;
+    if (!target.enabled || isPaced(delivery, target, now)) return null;
     const leaseEndsAt = now + offer.leaseMs;
     const lease = this.#deliveries.addLeased(delivery, now, leaseEndsAt);
     if (!lease) return null;
@@ -283,6 +284,7 @@ export class WebhookRecorder {
       ...{ lease: lease.token, leaseEndsAt, target, channel: delivery.channel, event: parseEventName(event) },
       ...{ method: webhook.method, suffix: webhook.suffix, contentType: webhook.contentType, body },
       ...{ verdicts: delivery.verdicts, attempts: 0, besideSchedule: false, streak: null, via: webhook.via ?? null },
+      isFromBacklog: false,
       newestMessageAt: delivery.newestMessageAt,
     };
   }

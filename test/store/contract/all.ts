@@ -3,6 +3,8 @@ import type { OpenFixture } from '../../support/store.js';
 import { anotherIdContract } from './another-id.js';
 import { auditsContract } from './audits.js';
 import { bulkContract } from './bulk.js';
+import { backlogContract } from './backlog.js';
+import { paceContract } from './pace.js';
 import { claimsContract } from './claims.js';
 import { evidenceContract } from './evidence.js';
 import { healthContract } from './health.js';
@@ -37,6 +39,8 @@ export function storeContract(open: OpenFixture): void {
     orderContract(open);
     splitContract(open);
     releaseContract(open);
+    backlogContract(open);
+    paceContract(open);
     bulkContract(open);
     itemsContract(open);
     evidenceContract(open);
