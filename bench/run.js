@@ -21,6 +21,7 @@ const BENCHES = [
   'resync-list',
   'metrics',
   'start',
+  'replay',
 ];
 const wanted = process.argv.slice(2);
 const unknown = wanted[0] === 'against' ? [] : wanted.filter((name) => !BENCHES.includes(name));

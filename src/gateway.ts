@@ -34,6 +34,7 @@ import { startJobWorker } from './jobs.js';
 import { loadKeys } from './keyfiles.js';
 import type { Keys } from './keyfiles.js';
 import { createReadings } from './readings.js';
+import { withReplayAlert } from './replay-alert.js';
 import { startResyncNotices } from './resync/notices.js';
 import { createPassThrough } from './resync/pass-through.js';
 import { RESYNC_INTERVALS } from './resync/policy.js';
@@ -267,7 +268,7 @@ async function startHttp(
   const hints: ServerHints = {
     handOver: deliveries.handOver,
     ...{ onDeliveries: deliveries.wake, onJob, onAudit: audits.wake, onRegistered, onChannelChanged },
-    ...{ onRecorded: observer.onRecorded, onRefused: observer.onRefused },
+    ...{ onRecorded: withReplayAlert(log, observer.onRecorded), onRefused: observer.onRefused },
     onChannelState: (channel, state) => {
       scheduler.noteChannelState(channel, state);
       onChannelChanged();

@@ -37,6 +37,9 @@ export interface ResyncCalls {
 export class ChannelCounts {
   webhooks = 0;
   held = 0;
+  replays = 0;
+  /** Messages of replays. */
+  replayed = 0;
   readonly verdicts = zeros<Verdict>('new', 'late', 'restored', 'duplicate', 'event');
   /** Refused webhooks by HTTP status. */
   readonly refused = new Map<number, number>();
@@ -85,6 +88,10 @@ export class Metrics implements Observer {
     const counts = this.#channel(channel);
     counts.webhooks += 1;
     counts.held += recorded.held.size;
+    if (recorded.replay) {
+      counts.replays += recorded.replay.isNew ? 1 : 0;
+      counts.replayed += recorded.replay.messages;
+    }
     for (const verdict of recorded.verdicts) counts.verdicts[verdict] += 1;
     this.webhookCommit.observe(commitMs);
   }

@@ -12,6 +12,7 @@ export function Evidence({ evidence }: { readonly evidence: EvidenceJson }) {
     ...sightingOf(evidence),
     ...earlierOf(evidence),
     ...lateOf(evidence),
+    ...replayOf(evidence),
   ];
   if (facts.every((fact) => fact === null || fact === false)) return null;
   return (
@@ -73,5 +74,14 @@ function lateOf({ late }: EvidenceJson): Fact[] {
       </span>,
     ],
     ['Late after', `${late.late_after_seconds} s`],
+  ];
+}
+
+function replayOf({ replay }: EvidenceJson): Fact[] {
+  if (replay === null) return [];
+  return [
+    ['Sent', <Time key="sent" at={replay.sent_at} />],
+    ['Part of a replay since', <Time key="began" at={replay.began_at} />],
+    ['Old after', `${replay.replay_after_seconds} s`],
   ];
 }

@@ -10,7 +10,7 @@ export interface ContentFingerprint {
   readonly texts: readonly string[];
 }
 
-/** Nobody sends a longer text twice within a second by hand. In characters. */
+/** A person does not send a longer text twice within a second. In characters. */
 const LEAST_TEXT_LENGTH = 20;
 /** "hahahahahahahahahahaha" is quickly sent twice. */
 const LEAST_DIFFERENT_CHARACTERS = 8;

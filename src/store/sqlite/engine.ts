@@ -1,5 +1,6 @@
 import type { Effects } from '../../effects.js';
 import { Ids } from '../rules/ids.js';
+import { ReplayWatch } from '../rules/replays.js';
 import { AuditMessageRelease } from './audit-release.js';
 import { AuditTables } from './audit-tables.js';
 import { AuditViews } from './audit-views.js';
@@ -34,6 +35,7 @@ import { LedgerMemory } from './ledger-memory.js';
 import { SqliteOutbox } from './outbox.js';
 import { SqliteLevels } from './levels.js';
 import { Pruning } from './pruning.js';
+import { savedReplays } from './replay-table.js';
 import { WebhookRecorder } from './recorder.js';
 import { Registrations } from './registrations.js';
 import { RegistryTables } from './registry-tables.js';
@@ -95,12 +97,13 @@ function assemble({ db, isChecked, close }: OpenDatabase, effects: StoreEffects,
   const breakers = new SqliteBreakers(db, registry, commit);
   const counts = new TargetCounts(db, registry, memory);
   const deliveries = new DeliveryTables(db, ids, registry, counts, memory);
-  const traffic = new TrafficCounts(db, commit);
+  const replays = new ReplayWatch(savedReplays(db));
+  const traffic = new TrafficCounts(db, commit, replays);
   const ledger = new LedgerMemory(db, idsPerRun);
   const folding = new LedgerFolding(db, ledger, commit);
   const rememberedIds = new RememberedIds(db, ledger);
-  const recorder = new WebhookRecorder(db, ids, registry, deliveries, ledger, offers);
-  const large = new LargeWebhooks(db, ids, registry, ledger, memory);
+  const recorder = new WebhookRecorder(db, ids, registry, deliveries, ledger, { offers, replays });
+  const large = new LargeWebhooks(db, ids, registry, ledger, replays, memory);
   const history = new CallHistoryTable(db);
   const clock = new ClockMemory(db);
   const registrations = new Registrations(db, registry, rememberedIds, commit, now);
@@ -183,7 +186,7 @@ function assemble({ db, isChecked, close }: OpenDatabase, effects: StoreEffects,
     ),
     judging: new SqliteJudging(
       {
-        ...{ registry, webhooks: webhookViews, scratch: new Scratch(db, rememberedIds) },
+        ...{ registry, webhooks: webhookViews, scratch: new Scratch(db, rememberedIds, replays) },
         refusalOf: (webhook, document) => recorder.refusalOf(webhook, document),
       },
       now,
