@@ -1,5 +1,6 @@
 import type { Effects } from '../../effects.js';
 import { Ids } from '../rules/ids.js';
+import { ReplayWatch } from '../rules/replays.js';
 import { AuditMessageRelease } from './audit-release.js';
 import { AuditTables } from './audit-tables.js';
 import { AuditViews } from './audit-views.js';
@@ -39,6 +40,7 @@ import { SqliteLevels } from './levels.js';
 import { PacedDeliveries } from './paced-deliveries.js';
 import { SqliteProbes } from './probes.js';
 import { Pruning } from './pruning.js';
+import { savedReplays } from './replay-table.js';
 import { WebhookRecorder } from './recorder.js';
 import { Registrations } from './registrations.js';
 import { RegistryTables } from './registry-tables.js';
@@ -106,12 +108,13 @@ function assemble({ db, isChecked, close }: OpenDatabase, effects: StoreEffects,
   const due = new DueDeliveries(db, leases, memory.ranked);
   const facts = new ChatFactsReader(db, leases);
   const paced = new PacedDeliveries(db, registry, due, facts, memory.ranked);
-  const traffic = new TrafficCounts(db, commit);
+  const replays = new ReplayWatch(savedReplays(db));
+  const traffic = new TrafficCounts(db, commit, replays);
   const ledger = new LedgerMemory(db, sizes.idsPerRun);
   const folding = new LedgerFolding(db, ledger, commit);
   const rememberedIds = new RememberedIds(db, ledger);
-  const recorder = new WebhookRecorder(db, ids, registry, deliveries, ledger, offers);
-  const large = new LargeWebhooks(db, ids, registry, ledger, memory);
+  const recorder = new WebhookRecorder(db, ids, registry, deliveries, ledger, { offers, replays });
+  const large = new LargeWebhooks(db, ids, registry, ledger, replays, memory);
   const history = new CallHistoryTable(db);
   const clock = new ClockMemory(db);
   const registrations = new Registrations(db, registry, rememberedIds, commit, now);
@@ -201,7 +204,7 @@ function assemble({ db, isChecked, close }: OpenDatabase, effects: StoreEffects,
     claims: new SqliteMessageClaims(commit, claims, now),
     judging: new SqliteJudging(
       {
-        ...{ registry, webhooks: webhookViews, scratch: new Scratch(db, rememberedIds) },
+        ...{ registry, webhooks: webhookViews, scratch: new Scratch(db, rememberedIds, replays) },
         refusalOf: (webhook, document) => recorder.refusalOf(webhook, document),
       },
       now,
