@@ -217,15 +217,10 @@ function startWhapiCalls(base: Base) {
   return {
     ...{ whapi, scheduler, beginProbe: probes.begin, resyncs, audits, onRegistered, onChannelChanged },
     passThrough: createPassThrough({
-      ...{
-        store,
-        scheduler,
-        intervals: resyncIntervals,
-        callTimeoutMs: whapiTimeoutMs,
-        effects,
-        onRegistered,
-        onError,
-      },
+      ...shared,
+      intervals: resyncIntervals,
+      callTimeoutMs: whapiTimeoutMs,
+      onRegistered,
     }),
     connector: createConnector({ ...shared, publicUrl, timeouts: intervals.connect }),
   };

@@ -91,6 +91,11 @@ function introduction({ url, token }: Simulator, { webhookUrl }: Options): strin
    curl -X POST ${url}/_simulator/phone -d '{"status":"QR"}'
    curl -X POST ${url}/_simulator/fail -d '{"status":429,"seconds":60}'
 
+6. Probe the channel with a message that was received, then let Whapi behave in another way and probe again:
+
+   ${PROGRAM_NAME} channels probe ${channel} <id> --yes --minutes 3
+   curl -X POST ${url}/_simulator/deviate -d '{"webhooks":2,"event":"messages.put"}'
+
 Press Ctrl-C to stop the simulator. Calls and webhooks:
 `;
 }

@@ -88,7 +88,7 @@ const CHECKS: Readonly<Record<Assumption, Check>> = {
     }),
   },
   plain_get: { text: 'The plain GET answers 200 within ten minutes.', look: lookAtPlainGet },
-  held: { text: 'Every copy is recognized as restored, and no bot gets it.', look: lookAtVerdicts },
+  held: { text: 'Every copy is recognized as restored.', look: lookAtVerdicts },
 };
 
 /** Each assumption, with what the probe has seen of it so far. */
@@ -98,6 +98,11 @@ export function findingsOf(probe: ProbeView): Finding[] {
     const { holds, observed, meaning } = look(probe);
     return { assumption, text, holds, observed, meaning: holds === false ? (meaning ?? null) : null };
   });
+}
+
+/** The assumptions that do not hold. */
+export function deviationsOf(probe: ProbeView): Assumption[] {
+  return findingsOf(probe).flatMap(({ assumption, holds }) => (holds === false ? [assumption] : []));
 }
 
 /** The result in one sentence. */
@@ -225,17 +230,16 @@ function lookAtPlainGet(probe: ProbeView): Observation {
 
 function lookAtVerdicts({ facts: { copies } }: ProbeView): Observation {
   if (copies.length === 0) return NO_WEBHOOK;
-  const leaked = copies.filter((copy) => !isHeld(copy));
-  if (leaked.length === 0) return { holds: true, observed: verdictsIn(copies) };
-  const deliveries = leaked.reduce((sum, copy) => sum + copy.deliveries, 0);
+  const sent = copies.reduce((sum, { deliveries }) => sum + deliveries, 0);
+  const deliveries = sent === 0 ? '' : `; ${counted(sent, 'delivery', 'deliveries')}`;
+  if (copies.every(({ verdict }) => verdict === 'restored')) {
+    const wanted = sent === 0 ? '' : ' to targets that take restored messages';
+    return { holds: true, observed: `${verdictsIn(copies)}${deliveries}${wanted}` };
+  }
   return {
-    ...{ holds: false, observed: `${verdictsIn(copies)}; ${counted(deliveries, 'delivery', 'deliveries')} to bots` },
-    meaning: 'Bots got the message again, or it was not recognized. Resync only while they are off, and report this.',
+    ...{ holds: false, observed: `${verdictsIn(copies)}${deliveries}` },
+    meaning: 'The gateway did not recognize the message. Resync only while your bots are off, and report this.',
   };
-}
-
-function isHeld({ verdict, deliveries }: ProbeCopy): boolean {
-  return verdict === 'restored' && deliveries === 0;
 }
 
 function verdictsIn(copies: readonly ProbeCopy[]): string {

@@ -7,7 +7,7 @@ import type { Registry } from '../store/registry.js';
 import { statusOf } from '../whapi/answers.js';
 import type { WhapiAnswer } from '../whapi/answers.js';
 import { createCopyFinder } from './copies.js';
-import { summaryOf } from './findings.js';
+import { deviationsOf, summaryOf } from './findings.js';
 import { factsOf, likenessOf } from './likeness.js';
 import type { Log } from '../log.js';
 import { nextMove } from './policy.js';
@@ -22,7 +22,7 @@ export interface ProbeWorkerOptions {
   readonly calls: ProbeCalls;
   readonly intervals: ProbeIntervals;
   readonly effects: Pick<Effects, 'now' | 'sleep'>;
-  readonly log: Pick<Log, 'info'>;
+  readonly log: Log;
   readonly onError: (error: unknown) => void;
 }
 
@@ -98,7 +98,11 @@ export function startProbeWorker(options: ProbeWorkerOptions): ProbeWorker {
       const startedAt = effects.now();
       const facts = { ...NOTHING_SEEN, watchUntil: startedAt + watchSeconds * 1000 };
       const probe: ProbeView = { channel, messageId, startedAt, finishedAt: null, facts };
-      await store.probes.begin(probe);
+      await store.probes.begin(probe).catch((error: unknown) => {
+        // One that is saved as running goes on, should the start have failed to read it.
+        if ((error as { code?: string }).code === 'GW_CONFLICT' && !running.has(channel)) launch(channel);
+        throw error;
+      });
       launch(channel);
       return probe;
     },
@@ -181,7 +185,7 @@ function createStep({ store, calls, intervals, effects, log }: ProbeWorkerOption
         return move.until - effects.now();
       case 'finish': {
         const over = { ...probe, facts, finishedAt: effects.now() };
-        if (await store.probes.save(over)) log.info({ channel: name, summary: summaryOf(over) }, 'probe finished');
+        if (await store.probes.save(over)) report(over, log);
         return null;
       }
       default: {
@@ -195,6 +199,13 @@ function createStep({ store, calls, intervals, effects, log }: ProbeWorkerOption
       }
     }
   };
+}
+
+/** An assumption that does not hold is a matter for a person. */
+function report(probe: ProbeView, log: Log): void {
+  const deviations = deviationsOf(probe);
+  const level = deviations.length > 0 ? 'warn' : 'info';
+  log[level]({ channel: probe.channel, summary: summaryOf(probe), deviations }, 'probe finished');
 }
 
 function originalFrom(

@@ -1,6 +1,7 @@
 import { type Effects, systemEffects } from '../effects.js';
 import type { RestAnswer, RestRequest, Simulator } from './simulator.js';
 import { isForcedStatus, newMessageId, errorAnswer } from './channel.js';
+import { DOCUMENTED_EVENTS } from '../whapi/wire.js';
 import type { WhapiMessage } from '../whapi/wire.js';
 import { isRecord } from '../json.js';
 
@@ -14,6 +15,8 @@ const LOST_DAYS_AGO = 30;
  * `POST /_simulator/lose {text}`: creates a month-old message that the phone has and Whapi has lost;
  * `POST /_simulator/phone {status}`: sets the state of the channel: AUTH, QR, STOP, SYNC_ERROR …;
  * `POST /_simulator/fail {status, seconds}`: refuses every call with this status for `seconds` (scaled).
+ * `POST /_simulator/deviate {id, chat_id, event, webhooks, after_seconds}`: how restored messages differ from the documented
+ *   behaviour; `{}`: not at all. For `channels probe`.
  * The first two answer `{id}`.
  */
 export function control(
@@ -31,6 +34,8 @@ export function control(
       return setHealth(simulator, fields['status']);
     case '/_simulator/fail':
       return fail(simulator, fields['status'], fields['seconds']);
+    case '/_simulator/deviate':
+      return deviate(simulator, fields);
   }
   return undefined;
 }
@@ -56,6 +61,26 @@ function fail(simulator: Simulator, status: unknown, seconds: unknown): RestAnsw
   }
   simulator.failFor(status, seconds * 1000);
   return { status: 200, body: { status, seconds } };
+}
+
+const DEVIATIONS =
+  'Send JSON: {"id":"…","chat_id":"…","event":"messages.put","webhooks":2,"after_seconds":3600}, or {}';
+
+function deviate({ faults }: Simulator, fields: Readonly<Record<string, unknown>>): RestAnswer {
+  const { id, chat_id, event = 'messages.post', webhooks = 1, after_seconds: after = 0 } = fields;
+  const restoredEvent = DOCUMENTED_EVENTS.find(({ type, method }) => `${type}.${method}` === event);
+  const isValid = [id, chat_id].every((text) => text === undefined || typeof text === 'string');
+  if (!isValid || !restoredEvent || typeof webhooks !== 'number' || typeof after !== 'number')
+    return errorAnswer(400, DEVIATIONS);
+  faults.restoredAs = {
+    ...(typeof id === 'string' && { id }),
+    ...(typeof chat_id === 'string' && { chat_id }),
+  };
+  faults.restoredEvent = restoredEvent;
+  faults.resyncSendsWebhook = webhooks > 0;
+  faults.resyncWebhooks = webhooks;
+  faults.webhookAfterMs = after * 1000;
+  return { status: 200, body: { ...fields } };
 }
 
 function textMessage(text: string, timestamp: number, effects: Effects): WhapiMessage {

@@ -59,13 +59,15 @@ describe('a probe', () => {
     ],
     ['a last message', { restoredEvent: { type: 'chats', method: 'post' } }, { event: 'chats.post (chats)' }],
   ] as const)('notices %s, and what it means', async (_name, faults, expected) => {
-    const { begin, probeIs, finished, bot } = await startProbe(faults);
+    const { begin, probeIs, finished, bot, gateway } = await startProbe(faults);
     await begin();
     await probeIs({ ...FOUND, ...carried(1) });
     const probe = await finished();
     expect(deviations(probe)).toEqual(expected);
     expect(probe.findings.filter(({ holds }) => holds === false).every(({ meaning }) => meaning !== null)).toBe(true);
     expect(probe.summary).toBe('1 assumption of 11 does not hold on this channel.');
+    const logged = { level: 40, msg: 'probe finished', channel: 'main', deviations: Object.keys(expected) };
+    await until(() => expect(gateway.logs).toContainEqual(expect.objectContaining(logged)));
     expect(bot.requests).toHaveLength(1);
   });
 

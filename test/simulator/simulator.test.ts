@@ -458,6 +458,20 @@ describe('the simulator itself', () => {
     expect(await post('dance', 'Hello')).toMatchObject({ status: 404 });
   });
 
+  it('can be told to bring messages back in another way than documented', async () => {
+    const { whapi, hook } = await startWithHook({ events: [{ type: 'messages', method: 'put' }] }, { control });
+    const deviate = async (how: object): Promise<number> =>
+      (await call(whapi, '/_simulator/deviate', { method: 'POST', body: JSON.stringify(how), headers: {} })).status;
+    whapi.store(messageOf('lost-g1'), { cached: false });
+    expect(await deviate({ id: 'other-1', event: 'messages.put', webhooks: 2 })).toBe(200);
+    await call(whapi, '/messages/lost-g1?resync=true');
+    await whapi.idle();
+    const put = { messages: [{ id: 'other-1' }], event: { type: 'messages', event: 'put' } };
+    expect(hook.seen.map(({ body }) => body)).toMatchObject([put, put]);
+    expect(await call(whapi, '/messages/lost-g1')).toMatchObject({ status: 404 });
+    expect([await deviate({ event: 'messages.dance' }), await deviate({ id: 1 })]).toEqual([400, 400]);
+  });
+
   it('logs each event in one line', async () => {
     const lines: string[] = [];
     const { whapi } = await startWithHook({}, { onEvent: ({ kind }) => lines.push(kind) });
