@@ -20,7 +20,9 @@ const BENCHES = [
   'decode',
   'resync-list',
   'metrics',
+  'dashboard',
   'start',
+  'accuracy',
 ];
 const wanted = process.argv.slice(2);
 const unknown = wanted[0] === 'against' ? [] : wanted.filter((name) => !BENCHES.includes(name));

@@ -35,10 +35,15 @@ export interface ResyncCalls {
   readonly count: number;
 }
 
+export const CLAIM_RESULTS = ['granted', 'renewed', 'refused', 'released'] as const;
+export type ClaimResult = (typeof CLAIM_RESULTS)[number];
+
 export class ChannelCounts {
   webhooks = 0;
   held = 0;
   readonly verdicts = zeros<Verdict>('new', 'late', 'restored', 'duplicate', 'event');
+  /** Claims of messages by their bots. */
+  readonly claims = zeros<ClaimResult>(...CLAIM_RESULTS);
   /** Refused webhooks by HTTP status. */
   readonly refused = new Map<number, number>();
 
@@ -119,6 +124,11 @@ export class Metrics implements Observer {
     const { count } = this.#resyncCalls.get(key) ?? { count: 0 };
     this.#resyncCalls.set(key, { channel: name, kind, result, count: count + 1 });
     if (isNamed) this.#channel(channel);
+  }
+
+  /** A bot claimed a message, was refused, or gave its claim back. */
+  onClaim(channel: string, result: ClaimResult): void {
+    this.#channel(channel).claims[result] += 1;
   }
 
   resyncCalls(): readonly ResyncCalls[] {

@@ -78,7 +78,7 @@ CREATE TABLE channels (
   whapi_base_url     TEXT NOT NULL,
   late_after_seconds INTEGER NOT NULL,
   created_at         INTEGER NOT NULL
-, auto_resync INTEGER NOT NULL DEFAULT 0, resync_spacing_ms INTEGER, daily_call_budget INTEGER) WITHOUT ROWID;
+, auto_resync INTEGER NOT NULL DEFAULT 0, resync_spacing_ms INTEGER, daily_call_budget INTEGER, on_replay TEXT NOT NULL DEFAULT 'deliver', replay_after_seconds INTEGER NOT NULL DEFAULT 259200, replay_messages INTEGER NOT NULL DEFAULT 20) WITHOUT ROWID;
 
 CREATE TABLE chats (
   key         BLOB PRIMARY KEY,
@@ -86,12 +86,39 @@ CREATE TABLE chats (
   received_at INTEGER NOT NULL
 , own_at INTEGER) WITHOUT ROWID;
 
+CREATE TABLE claim_counts (
+  channel TEXT PRIMARY KEY,
+  rows    INTEGER NOT NULL
+) WITHOUT ROWID;
+
+CREATE TABLE claims (
+  key        BLOB PRIMARY KEY, -- of the message id (store/rules/keys.ts)
+  channel    TEXT NOT NULL,
+  owner      TEXT NOT NULL,
+  claimed_at INTEGER NOT NULL,
+  expires_at INTEGER NOT NULL
+) WITHOUT ROWID;
+
+CREATE INDEX claims_by_end ON claims (expires_at);
+
 CREATE TABLE connections (
   channel      TEXT PRIMARY KEY,
   webhook_url  TEXT NOT NULL,
   set_persist  INTEGER NOT NULL, -- callback_persist was off before
   connected_at INTEGER NOT NULL
 ) WITHOUT ROWID;
+
+CREATE TABLE content_fingerprints (
+  key         BLOB NOT NULL,    -- the hash of type, from_me, time, content and chat or sender; or the key of another message id
+  message_key BLOB NOT NULL,    -- of the registered id
+  sent_at     INTEGER NOT NULL, -- Unix seconds, by the message itself
+  came_as     BLOB,             -- the key of the id under which it came; NULL: it has not come
+  PRIMARY KEY (key, message_key)
+) WITHOUT ROWID;
+
+CREATE INDEX content_fingerprints_by_message ON content_fingerprints (message_key);
+
+CREATE INDEX content_fingerprints_by_time ON content_fingerprints (sent_at);
 
 CREATE TABLE dead_counts (
   target INTEGER NOT NULL,
@@ -144,7 +171,7 @@ CREATE TABLE evidence (
   newest_sent_at     INTEGER, -- row 9: the newest message of the chat, Unix seconds
   newest_received_at INTEGER,
   sent_at            INTEGER, -- row 9: the message itself, Unix seconds
-  late_after_seconds INTEGER, -- row 9: the channel's setting at that time
+  late_after_seconds INTEGER, same_as TEXT, replay_began_at INTEGER, replay_after_seconds INTEGER, -- row 9: the channel's setting at that time
   PRIMARY KEY (webhook_id, position)
 ) WITHOUT ROWID;
 
@@ -234,11 +261,28 @@ CREATE TABLE objects (
   recorded_at INTEGER NOT NULL  -- when they first came
 ) WITHOUT ROWID;
 
+CREATE TABLE probes (
+  channel     TEXT PRIMARY KEY,
+  message_id  TEXT, -- NULL: pruned
+  started_at  INTEGER NOT NULL,
+  finished_at INTEGER, -- NULL: it is running
+  facts       TEXT NOT NULL -- what was seen, as JSON without personal data
+) WITHOUT ROWID;
+
 CREATE TABLE removals (
   number  INTEGER PRIMARY KEY,
   target  INTEGER UNIQUE, -- the number of a target, or
   channel TEXT UNIQUE     -- the name of a channel
 );
+
+CREATE TABLE replays (
+  channel        TEXT PRIMARY KEY,
+  began_at       INTEGER NOT NULL, -- when the first of its messages came
+  last_at        INTEGER NOT NULL,
+  messages       INTEGER NOT NULL,
+  held           INTEGER NOT NULL, -- of them, judged by row 19
+  oldest_sent_at INTEGER NOT NULL  -- Unix seconds
+) WITHOUT ROWID;
 
 CREATE TABLE resync_messages (
   resync      INTEGER NOT NULL,

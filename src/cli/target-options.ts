@@ -1,6 +1,7 @@
 import type { Command } from 'commander';
 import { usageError } from '../errors.js';
-import { number } from './options.js';
+import { NONE, number, numberOrNone } from './options.js';
+import type { None } from './options.js';
 import { checkedSecret, secretFrom } from './secrets.js';
 import { commaList } from './session.js';
 import type { Terminal } from './terminal.js';
@@ -26,10 +27,6 @@ export interface TargetOptions {
   readonly skipAnswered?: boolean;
   readonly disabled?: boolean;
 }
-
-/** As a value: removes a limit. (commander turns a parser's null into an empty string.) */
-const NONE = 'none';
-type None = typeof NONE;
 
 /** The gateway checks the values. Only text in place of a number is refused here. */
 export function withTargetOptions(command: Command): Command {
@@ -74,12 +71,6 @@ export function withTargetOptions(command: Command): Command {
     .option('--disabled', 'pause deliveries');
 }
 
-/** Drops the defaults of a new target from the help: `targets set` keeps what no option names. */
-export function withoutDefaults(command: Command): Command {
-  for (const option of command.options) option.description = option.description.replace(/; default(: .*)?$/, '');
-  return command;
-}
-
 /** The options as fields of the API. @throws CommandError (the file of the secret) */
 export async function targetFields(options: TargetOptions, terminal: Terminal): Promise<Record<string, unknown>> {
   const { secretFile: file } = options;
@@ -112,7 +103,8 @@ function limit<T>(value: T | None): T | null {
   return value === NONE ? null : value;
 }
 
-function header(line: string, before: Readonly<Record<string, string>> = {}): Readonly<Record<string, string>> {
+/** One `Name: value` more; `none` removes all. @throws CommandError */
+export function header(line: string, before: Readonly<Record<string, string>> = {}): Readonly<Record<string, string>> {
   if (line === NONE) return {};
   const [, name, value] = /^([^:\s]+):\s*(.*)$/.exec(line) ?? [];
   if (name === undefined || value === undefined) {
@@ -124,9 +116,4 @@ function header(line: string, before: Readonly<Record<string, string>> = {}): Re
 
 function delays(text: string): number[] | None {
   return text === NONE ? NONE : commaList(text).map(number('--retry-delays', 30));
-}
-
-function numberOrNone(option: string, example: number): (text: string) => number | None {
-  const parse = number(option, example);
-  return (text) => (text === NONE ? NONE : parse(text));
 }

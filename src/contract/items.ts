@@ -21,7 +21,9 @@ export const itemFields = {
 /** The items of a repetition, a late message and a restored one rest on different things; the others are null. */
 export const EvidenceSchema = Type.Object(
   {
-    resyncs: Type.Array(Type.String(), { description: 'Of a restored item: the resyncs that registered its id.' }),
+    resyncs: Type.Array(Type.String(), {
+      description: 'Of a restored item: the resyncs that registered its id, or `same_as`.',
+    }),
     registrations: Type.Array(
       Type.Object({
         resync: Type.String(),
@@ -36,6 +38,9 @@ export const EvidenceSchema = Type.Object(
     first_webhook: orNull(Type.String({ description: 'Id of that webhook, which may have been pruned.' })),
     first_item: orNull(Type.String({ description: 'Id of that item: the first sighting.' })),
     seeded_at: timeOrNull('When a seeding added its message id to the ledger.'),
+    same_as: orNull(
+      Type.String({ description: 'Of a message that was restored under another id: the registered id (rule 18).' }),
+    ),
     earlier: orNull(
       Type.Object(
         {

@@ -48,6 +48,7 @@ export function evidenceJson(evidence: EvidenceView): Evidence {
     first_webhook: evidence.firstWebhookId,
     first_item: evidence.firstItemId,
     seeded_at: isoOrNull(evidence.seededAt),
+    same_as: evidence.sameAs,
     earlier: earlier && {
       recorded_at: iso(earlier.recordedAt),
       webhook: earlier.webhookId,

@@ -12,6 +12,11 @@ export interface Memory {
   /** Its message id is known, but no post has carried it yet and Whapi was not asked for it. */
   readonly unposted: boolean;
   /**
+   * It has the content, chat or sender, and time of a registered message that Whapi has found again, but another id. That
+   * message has not come under its own id or a third one, and this id was not known before.
+   */
+  readonly resembles: boolean;
+  /**
    * These exact bytes (for a live location: this `sequence_number`) were recorded before. For a repeatable item: within
    * the last 2 hours, and nothing else about the same object since.
    */
@@ -68,6 +73,13 @@ const TABLE: readonly Row[] = [
     verdict: 'restored',
     reason: 'its id is registered: a resync is bringing it back',
     applies: (item, memory) => isMessage(item) && memory.registered,
+  },
+  // The same, should Whapi bring it back under another id.
+  {
+    rule: 18,
+    verdict: 'restored',
+    reason: 'it equals a registered message that Whapi has found again, but for its id',
+    applies: (item, memory) => isMessage(item) && memory.resembles,
   },
   // Placeholders: WhatsApp could not read the message yet. It follows under the same id and must not become a
   // duplicate.
@@ -175,7 +187,7 @@ export function verdictOf(rule: number): Verdict | null {
 }
 
 /** The rows that write the id into the ledger; row 8 refreshes the last sighting. */
-const WRITES_LEDGER: ReadonlySet<number> = new Set([3, 8, 9, 10, 17]);
+const WRITES_LEDGER: ReadonlySet<number> = new Set([3, 8, 9, 10, 17, 18]);
 
 export function judge(item: Item, memory: Memory, context: JudgingContext): Judgement {
   const row = TABLE.find(({ applies }) => applies(item, memory, context));

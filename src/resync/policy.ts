@@ -68,6 +68,7 @@ export function afterCall(call: ResyncCall, answer: WhapiAnswer, at: CallMoment)
   return {
     ...(call.kind === 'resync' ? afterResync(call, answer, at) : afterPoll(call, answer, at)),
     tookMs: at.tookMs,
+    ...(answer.kind === 'found' && answer.message !== undefined && { shown: answer.message }),
   };
 }
 

@@ -2,6 +2,7 @@ import type { Span, Verdict } from '../model.js';
 import type { AuditFinding } from './audits.js';
 import type { DeliveryView, ExplainedDelivery } from './deliveries.js';
 import type { RecordedFilter } from './filters.js';
+import type { MessageClaim } from './message-claims.js';
 import type { Page, PageRequest } from './paging.js';
 import type { ResyncMessageView } from './resyncs.js';
 
@@ -64,7 +65,7 @@ export interface ItemDetail extends ItemView, Evidence {}
 
 /** What a verdict was based on, as far as it is still stored. */
 export interface Evidence {
-  /** For a restored item: the registrations of its id whose windows were open. */
+  /** For a restored item: the registrations of its id, or of `sameAs`, whose windows were open. */
   readonly registrations: readonly Registration[];
   /** Their resyncs. */
   readonly resyncIds: readonly string[];
@@ -76,6 +77,8 @@ export interface Evidence {
   readonly seededAt: number | null;
   /** For a repetition: what it repeats. */
   readonly earlier: EarlierItem | null;
+  /** For a message that was restored under another id: the registered id. */
+  readonly sameAs: string | null;
   /** For a late message: the newest message of its chat at that time. */
   readonly late: LateEvidence | null;
 }
@@ -167,5 +170,7 @@ export interface Explanation {
   readonly resyncs: readonly ResyncMessageView[];
   /** The audits that found it missing. */
   readonly audits: readonly AuditFinding[];
+  /** The newest claim of the message, over or not, until it is pruned; null: none. */
+  readonly claim: MessageClaim | null;
   readonly deliveries: readonly ExplainedDelivery[];
 }

@@ -87,6 +87,8 @@ export interface CallResult {
   /** Whapi refused the call, so nothing comes back and the id does not go into the ledger when the window closes. */
   readonly refused?: boolean;
   readonly error?: string | null;
+  /** The message as Whapi shows it; left out: it did not. */
+  readonly shown?: unknown;
   /** How long Whapi took to answer, in milliseconds; left out: it did not answer. */
   readonly tookMs?: number;
   /** Why the channel pauses its calls; left out or null: it continues. */

@@ -5,8 +5,8 @@ import { printable } from '../printable.js';
 
 /** What Whapi's answer to `GET /messages/{id}` means for a resync (docs/whapi.md, Resync and Errors). */
 export type WhapiAnswer =
-  /** 200: Whapi has the message. */
-  { readonly kind: 'found' } | WhapiFailure;
+  /** 200: Whapi has the message. `message`: as it shows it; left out where the answer was too large to be read. */
+  { readonly kind: 'found'; readonly message?: Readonly<Record<string, unknown>> } | WhapiFailure;
 
 export type WhapiFailure =
   /** 404 "message not found", or an answer that is not conclusive: a resync may still restore the message. */
@@ -83,6 +83,14 @@ export function reportsMissing({ status, body }: WhapiResponse, requested: 'mess
   if (message === '' || MENTIONS_CHANNEL.test(message)) return false;
   if (requested === 'message') return status === 404;
   return (status === 404 || status === 400) && MENTIONS_MESSAGE.test(reason) && SAYS_NOT_FOUND.test(reason);
+}
+
+/** The HTTP status of an answer; null: there was none. */
+export function statusOf(answer: WhapiAnswer): number | null {
+  if (answer.kind === 'found') return 200;
+  if (answer.kind === 'timeout' || answer.kind === 'unreachable') return null;
+  const [, status] = /^(?:HTTP status )?(\d{3})\b/.exec(answer.reason) ?? []; // as `whapiErrorText` writes it
+  return status === undefined ? null : Number(status);
 }
 
 /** What it means that a call got no answer. */

@@ -75,8 +75,8 @@ export interface WhapiClient {
 
 /** The most that is read of an answer: room for settings with hundreds of webhooks. */
 const MOST_BYTES = 4 * 1024 * 1024;
-/** A placeholder has no content, so anything larger is a message. */
-const MOST_PLACEHOLDER_BYTES = 64 * 1024;
+/** Parsing this much takes a millisecond. A placeholder has no content, so anything larger is a message. */
+const MOST_MESSAGE_BYTES = 64 * 1024;
 /** Whapi has the id but could not read the message yet (docs/whapi.md, Message): it may still come. */
 const PLACEHOLDER: WhapiFailure = {
   kind: 'missing',
@@ -136,7 +136,7 @@ export function createWhapiClient(guard: Guard): WhapiClient {
       try {
         const answer = await send(access, { path, timeoutMs });
         if (answer.statusCode !== 200) return await failureOf(answer);
-        return messageAnswer(await readAtMost(answer.body, MOST_PLACEHOLDER_BYTES));
+        return messageAnswer(await readAtMost(answer.body, MOST_MESSAGE_BYTES));
       } catch (error) {
         return failureOfError(error);
       }
@@ -214,12 +214,13 @@ function isUpdate(body: unknown): body is Partial<SettingsUpdate> {
  */
 function messageAnswer(body: Buffer): WhapiAnswer {
   const text = body.toString();
-  const message = body.length > MOST_PLACEHOLDER_BYTES ? undefined : parseJson(text);
+  const message = body.length > MOST_MESSAGE_BYTES ? undefined : parseJson(text);
   // A body that is too large or cut off is judged by its start.
   if (message === undefined) return /^\s*\{/.test(text) ? { kind: 'found' } : NO_MESSAGE;
   if (!isRecord(message)) return NO_MESSAGE;
   if (message['type'] === PLACEHOLDER_TYPE) return PLACEHOLDER;
-  return [message['id'], message['type']].some((part) => typeof part === 'string') ? { kind: 'found' } : NO_MESSAGE;
+  const isMessage = [message['id'], message['type']].some((part) => typeof part === 'string');
+  return isMessage ? { kind: 'found', message } : NO_MESSAGE;
 }
 
 function isTestResult(body: unknown): body is { success: boolean } {

@@ -57,6 +57,25 @@ describe('a registered message is restored (row 3)', () => {
   ]);
 });
 
+describe('a message that equals a registered one, but for its id, is restored (row 18)', () => {
+  expectEach([
+    ['on post', message(), { resembles: true }, 'restored', 18],
+    ['on put', put(), { resembles: true }, 'restored', 18],
+    ['also if it came before under this id', message(), { resembles: true, known: true }, 'restored', 18],
+    ['also on post after puts', message(), { resembles: true, known: true, unposted: true }, 'restored', 18],
+    [
+      'and never late',
+      message({ timestamp: 1 }),
+      { resembles: true, newestInChat: newestOfOldReceipt },
+      'restored',
+      18,
+    ],
+    ['but by row 3 if its own id is registered', message(), { resembles: true, registered: true }, 'restored', 3],
+    ['and a vote is still a vote', vote(), { resembles: true }, 'event', 2],
+    ['and an update still an event', update(), { resembles: true }, 'event', 14],
+  ]);
+});
+
 describe('a placeholder is not the message (rows 15 and 16):', () => {
   expectEach([
     ['a placeholder of an unknown id is an event', placeholder(), {}, 'event', 16],
@@ -179,11 +198,11 @@ describe('any other item is an event (row 14):', () => {
 });
 
 describe('the ledger records an id', () => {
-  const rules = Array.from({ length: 17 }, (_, index) => index + 1);
+  const rules = Array.from({ length: 18 }, (_, index) => index + 1);
   const writtenOf = (item: Item) => rules.filter((rule) => writesLedger(item, { rule, verdict: 'event' }));
 
-  it('for the verdicts of rows 3, 8, 9, 10 and 17 only', () => {
-    expect(writtenOf(message())).toEqual([3, 8, 9, 10, 17]);
+  it('for the verdicts of rows 3, 8, 9, 10, 17 and 18 only', () => {
+    expect(writtenOf(message())).toEqual([3, 8, 9, 10, 17, 18]);
   });
 
   it('for no placeholder', () => {

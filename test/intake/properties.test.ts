@@ -20,6 +20,8 @@ interface World {
   readonly known: readonly string[];
   /** The known ids that only puts carried. */
   readonly unposted: readonly string[];
+  /** Other ids of registered messages. */
+  readonly resembling: readonly string[];
   readonly recorded: readonly boolean[];
   readonly newest: Memory['newestInChat'];
   readonly lateAfterSeconds: number;
@@ -31,6 +33,7 @@ const worlds: fc.Arbitrary<World> = fc.record({
   unseenWanted: someIds,
   known: someIds,
   unposted: someIds,
+  resembling: someIds,
   recorded: fc.array(fc.boolean(), { minLength: 15, maxLength: 15 }),
   newest: fc.option(
     fc.record({
@@ -67,6 +70,7 @@ function memoryOf(world: World, item: Item, position: number): Memory {
     registered: isIn(world.registered),
     known: isIn(world.known),
     unposted: isIn(world.known) && isIn(world.unposted),
+    resembles: isIn(world.resembling),
     recorded: world.recorded[position] ?? false,
     newestInChat: world.newest,
   });
@@ -126,6 +130,7 @@ function expectedRow({ carrier, text }: Element, method: string, world: World, r
     if (typeof id !== 'string' || id === '') return 14;
     if (type === 'poll_update') return recorded ? 1 : 2;
     if (isRegistered(id)) return 3;
+    if (world.resembling.includes(id)) return 18;
     const isKnown = world.known.includes(id);
     if (type === 'unknown' && !isKnown) return recorded ? 15 : 16;
     if (!isKnown) return isLate(value, world) ? 9 : 10;
@@ -162,7 +167,7 @@ function field(value: unknown, ...path: string[]): unknown {
 const VERDICT_OF: readonly (Verdict | null)[] = [
   ...([null, 'duplicate', 'event', 'restored', 'duplicate', 'event', 'duplicate', 'event'] as const),
   ...(['duplicate', 'late', 'new', 'restored', 'restored', 'duplicate', 'event'] as const),
-  ...(['duplicate', 'event', 'new'] as const),
+  ...(['duplicate', 'event', 'new', 'restored'] as const),
 ];
 
 describe('judge', () => {

@@ -14,9 +14,11 @@ import { oldKeysOf, Pruning } from '../../src/store/sqlite/pruning.js';
 import { ClockShift } from '../../src/store/sqlite/clock-shift.js';
 import { IN_PROGRESS, WINDOW_SECONDS } from '../../src/store/sqlite/open-registrations.js';
 import { Leases } from '../../src/store/sqlite/leases.js';
+import { MessageClaimTables } from '../../src/store/sqlite/message-claims.js';
 import { LedgerMemory } from '../../src/store/sqlite/ledger-memory.js';
 import { RememberedIds } from '../../src/store/sqlite/remembered-ids.js';
 import { RegistryTables } from '../../src/store/sqlite/registry-tables.js';
+import { ShownMessages } from '../../src/store/sqlite/shown-messages.js';
 import { Removals } from '../../src/store/sqlite/removals.js';
 import { ResyncQueue } from '../../src/store/sqlite/resync-queue.js';
 import { IS_RUNNING } from '../../src/store/sqlite/resync-views.js';
@@ -126,9 +128,10 @@ describe('a pruning step', () => {
       texts.push(sql);
       return db.prepare(sql);
     };
-    new Pruning({ prepare } as unknown as Db, new ClockMemory(db), new LedgerMemory(db));
+    const prepared = { prepare } as unknown as Db;
+    new Pruning(prepared, new ClockMemory(db), new LedgerMemory(db), new MessageClaimTables(prepared));
     const plans = texts.flatMap((sql) => planOf(db, sql.replaceAll(/@\w+|\?/g, '1')));
-    const few = /^SCAN (audits|dead_counts|id_marks|ledger_runs|\(subquery-\d\))/; // of an audit, an hour, half a day; a slice
+    const few = /^SCAN (audits|probes|dead_counts|id_marks|ledger_runs|\(subquery-\d\))/; // of an audit, an hour, half a day; a slice
     expect(plans.length).toBeGreaterThan(texts.length);
     expect(plans.filter((plan) => /SCAN|B-TREE/.test(plan) && !few.test(plan))).toEqual([
       'USE TEMP B-TREE FOR GROUP BY', // of the hours in the future
@@ -171,7 +174,8 @@ describe('the evidence for a verdict', () => {
   it('is looked up by the place of its item, its key, or a time', () => {
     expect(plansOf((db) => [new EvidenceTable(db), new EvidenceViews(db, { find: () => null })])).toEqual([
       'SEARCH fingerprints USING PRIMARY KEY (key=?)',
-      '', // the insert
+      '', // the inserts
+      '',
       'SEARCH evidence USING PRIMARY KEY (webhook_id=? AND position=?)',
       'SEARCH s USING INDEX sightings_by_message (message_key=? AND webhook_id>? AND webhook_id<?)',
       'SEARCH webhooks USING INTEGER PRIMARY KEY (rowid>? AND rowid<?)',
@@ -197,7 +201,8 @@ describe('a removal', () => {
       const registry = new RegistryTables(db);
       const deliveries = new DeliveryTables(db, new Ids(0), registry, new TargetCounts(db, registry));
       const ids = new RememberedIds(db, new LedgerMemory(openDb()));
-      const [resyncWindows, audits] = [new ResyncWindows(db, ids), new AuditTables(db, registry, ids)];
+      const shown = new ShownMessages(db, new LedgerMemory(openDb()));
+      const [resyncWindows, audits] = [new ResyncWindows(db, ids, shown), new AuditTables(db, registry, ids)];
       const removals = new Removals(db, { deliveries, resyncWindows, audits });
       removals.beginTarget(1, 0);
       removals.beginChannel('main', 0);

@@ -38,7 +38,10 @@ export function itemOf(carrier: string, kind: Item['kind'], change: Partial<Item
 
 /** An empty memory, except for the given facts. */
 export function memory(known: Partial<Memory> = {}): Memory {
-  return { registered: false, known: false, unposted: false, recorded: false, newestInChat: null, ...known };
+  return {
+    ...{ registered: false, known: false, unposted: false, resembles: false, recorded: false, newestInChat: null },
+    ...known,
+  };
 }
 
 /** A target with the default settings. */

@@ -75,6 +75,7 @@ const evidence: Evidence = {
   first_webhook: '0000000001e',
   first_item: 'itm_0000000001e_0',
   seeded_at: null,
+  same_as: null,
   earlier: null,
   late: null,
 };
@@ -144,6 +145,7 @@ export const explanation: Explanation = {
   sightings: [sighting],
   resyncs: [resyncMessage],
   audits: [],
+  claim: null,
   deliveries: [],
 };
 export const messageReleaseRequest: MessageReleaseRequest = { resync: resyncMessage.resync, expected_count: 40 };

@@ -50,6 +50,11 @@ export function fingerprintKey(channel: string, item: Item, body: Buffer): Buffe
   return digest(`position ${channel} ${JSON.stringify(item.messageId)} ${position}`);
 }
 
+/** The key of one text of a message's content fingerprint: see intake/content-fingerprint.ts. */
+export function contentKey(channel: string, text: string): Buffer {
+  return digest(`content ${channel} ${text}`);
+}
+
 /** The fingerprint of an item that is no message: its bytes and its event. */
 export function eventFingerprintKey(channel: string, event: string, item: Item, body: Buffer): Buffer {
   return digest(`trace ${channel} ${event} ${itemText(item, body)}`);

@@ -6,6 +6,7 @@ const REGISTERED: ReadonlySet<number> = new Set([3, 11, 12]);
 const KNOWN: ReadonlySet<number> = new Set([4, 5, 6, 7, 8, 17]);
 const RECORDED: ReadonlySet<number> = new Set([1, 4, 6, 13, 15]);
 const UNPOSTED = 17;
+const RESEMBLES = 18;
 
 /** What must have been known of an item for it to be judged by this row: the same row applies again. */
 export function recalled(rule: number, late: LateEvidence | null): Memory {
@@ -14,6 +15,7 @@ export function recalled(rule: number, late: LateEvidence | null): Memory {
     known: KNOWN.has(rule),
     unposted: rule === UNPOSTED,
     recorded: RECORDED.has(rule),
+    resembles: rule === RESEMBLES,
     newestInChat: late && { timestamp: late.newestSentAt, receivedAt: late.newestReceivedAt },
   };
 }

@@ -33,9 +33,11 @@ import { LaneOrder } from './lane-order.js';
 import { LargeWebhooks } from './large-webhooks.js';
 import { LedgerFolding } from './ledger-folding.js';
 import { LedgerMemory } from './ledger-memory.js';
+import { MessageClaimTables, SqliteMessageClaims } from './message-claims.js';
 import { SqliteOutbox } from './outbox.js';
 import { SqliteLevels } from './levels.js';
 import { PacedDeliveries } from './paced-deliveries.js';
+import { SqliteProbes } from './probes.js';
 import { Pruning } from './pruning.js';
 import { WebhookRecorder } from './recorder.js';
 import { Registrations } from './registrations.js';
@@ -48,6 +50,7 @@ import { ResyncViews } from './resync-views.js';
 import { ResyncWindows } from './resync-windows.js';
 import { SqliteResyncs } from './resyncs.js';
 import { Scratch } from './scratch.js';
+import { ShownMessages } from './shown-messages.js';
 import { SqliteRollups } from './rollups.js';
 import { TargetCounts } from './target-counts.js';
 import { TransactionMemory } from './transaction-memory.js';
@@ -64,6 +67,7 @@ export type StoreEffects = Pick<Effects, 'now' | 'monotonic' | 'sleep' | 'random
 /** Sizes that tests make small. */
 export interface StoreSizes {
   readonly idsPerRun?: number | undefined;
+  readonly claimsPerChannel?: number | undefined;
 }
 
 /**
@@ -86,7 +90,7 @@ export function openSqliteStore(file: string, effects: StoreEffects, sizes: Stor
  * commit, its reads directly. The shared classes (`…Tables`, `…Counts`, `…Views` and their like) have synchronous methods;
  * those that write are for use inside a transaction.
  */
-function assemble({ db, isChecked, close }: OpenDatabase, effects: StoreEffects, { idsPerRun }: StoreSizes): Store {
+function assemble({ db, isChecked, close }: OpenDatabase, effects: StoreEffects, sizes: StoreSizes): Store {
   const { now } = effects;
   const ids = new Ids(greatestId(db));
   const registry = new RegistryTables(db);
@@ -102,7 +106,7 @@ function assemble({ db, isChecked, close }: OpenDatabase, effects: StoreEffects,
   const facts = new ChatFactsReader(db, leases);
   const paced = new PacedDeliveries(db, registry, due, facts, memory.ranked);
   const traffic = new TrafficCounts(db, commit);
-  const ledger = new LedgerMemory(db, idsPerRun);
+  const ledger = new LedgerMemory(db, sizes.idsPerRun);
   const folding = new LedgerFolding(db, ledger, commit);
   const rememberedIds = new RememberedIds(db, ledger);
   const recorder = new WebhookRecorder(db, ids, registry, deliveries, ledger, offers);
@@ -110,9 +114,12 @@ function assemble({ db, isChecked, close }: OpenDatabase, effects: StoreEffects,
   const history = new CallHistoryTable(db);
   const clock = new ClockMemory(db);
   const registrations = new Registrations(db, registry, rememberedIds, commit, now);
-  const resyncCalls = new ResyncCallTables(db, registry, history);
-  const resyncWindows = new ResyncWindows(db, rememberedIds);
+  const shown = new ShownMessages(db, ledger);
+  const resyncCalls = new ResyncCallTables(db, { registry, history, ids: rememberedIds, shown });
+  const resyncWindows = new ResyncWindows(db, rememberedIds, shown);
   const audits = new AuditTables(db, registry, rememberedIds);
+  const probes = new SqliteProbes(db, registry, commit);
+  const claims = new MessageClaimTables(db, sizes.claimsPerChannel);
   const release = new ItemRelease(db, registry, deliveries, held, rememberedIds);
   const order = new LaneOrder(db, memory.lanes);
   const deliveryViews = new DeliveryViews(db, leases, order);
@@ -127,6 +134,7 @@ function assemble({ db, isChecked, close }: OpenDatabase, effects: StoreEffects,
   registrations.dropIncomplete();
   resyncCalls.requeueInterrupted(now());
   stopWaitingForLocks(db);
+  shown.refresh();
   ledger.onWork = () => folding.wake();
   folding.start();
 
@@ -158,6 +166,7 @@ function assemble({ db, isChecked, close }: OpenDatabase, effects: StoreEffects,
         registrations,
         calls: resyncCalls,
         windows: resyncWindows,
+        shown,
         views: new ResyncViews(db, registry, history, held),
       },
       effects,
@@ -173,20 +182,22 @@ function assemble({ db, isChecked, close }: OpenDatabase, effects: StoreEffects,
       effects,
     ),
     registry: new SqliteRegistry(
-      { commit, tables: registry, breakers, callHistory: history, removals, traffic, workCounts },
+      { commit, tables: registry, breakers, callHistory: history, removals, traffic, probes, workCounts },
       now,
     ),
     breakers,
+    probes,
     traffic: new SqliteTraffic(db, traffic, now),
     items: new SqliteItems(
       {
         views: itemViews,
         webhooks: webhookViews,
         lists: new WebhookLists(db),
-        explanations: new Explanations(db, { held, leases, order, ids: rememberedIds, evidence }),
+        explanations: new Explanations(db, { held, leases, order, ids: rememberedIds, evidence, claims }),
       },
       now,
     ),
+    claims: new SqliteMessageClaims(commit, claims, now),
     judging: new SqliteJudging(
       {
         ...{ registry, webhooks: webhookViews, scratch: new Scratch(db, rememberedIds) },
@@ -199,7 +210,14 @@ function assemble({ db, isChecked, close }: OpenDatabase, effects: StoreEffects,
     upkeep: new SqliteUpkeep(
       db,
       {
-        ...{ commit, registry, clock, pruning: new Pruning(db, clock, ledger), clockShift: new ClockShift(db), leases },
+        ...{
+          commit,
+          registry,
+          clock,
+          pruning: new Pruning(db, clock, ledger, claims),
+          clockShift: new ClockShift(db),
+          leases,
+        },
         findDamage: async (signal) => (isChecked ? null : await findDamage(db.name, signal)),
       },
       now,

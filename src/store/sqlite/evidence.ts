@@ -1,7 +1,9 @@
 import type { Judgement } from '../../model.js';
 import { encodeNumber, itemId, leastId } from '../rules/ids.js';
 import type { ItemPlace } from '../rules/ids.js';
+import { messageKey } from '../rules/keys.js';
 import type { Db } from './database.js';
+import { ANOTHER_ID } from './ledger.js';
 import type { ItemMemory } from './ledger.js';
 import type { LedgerFacts } from './ledger-rows.js';
 import type { RememberedIds } from './remembered-ids.js';
@@ -29,18 +31,23 @@ interface EvidenceRow {
   newest_received_at: number | null;
   sent_at: number | null;
   late_after_seconds: number | null;
+  same_as: string | null;
 }
 
 /** Keeps the evidence that later webhooks overwrite. For use inside a transaction. */
 export class EvidenceTable {
   readonly #fingerprint;
   readonly #insert;
+  readonly #insertSame;
 
   constructor(db: Db) {
     this.#fingerprint = db.prepare<[Buffer], number>('SELECT recorded_at FROM fingerprints WHERE key = ?').pluck();
     this.#insert = db.prepare<[number, number, ...(number | null)[]]>(
       `INSERT INTO evidence (webhook_id, position, recorded_at, newest_sent_at, newest_received_at, sent_at, late_after_seconds)
        VALUES (?, ?, ?, ?, ?, ?, ?)`,
+    );
+    this.#insertSame = db.prepare<[number, number, string | null]>(
+      'INSERT INTO evidence (webhook_id, position, same_as) VALUES (?, ?, ?)',
     );
   }
 
@@ -54,6 +61,10 @@ export class EvidenceTable {
         ...([webhookId, position, null, newest.timestamp, newest.receivedAt] as const),
         ...[timestamp, by.lateAfterSeconds],
       );
+      return;
+    }
+    if (by.rule === ANOTHER_ID) {
+      this.#insertSame.run(webhookId, position, memory.original?.item.messageId ?? null);
       return;
     }
     const recordedAt = by.rule === REPEATED_EVENT ? by.repeatedAt : this.#recordedAt(memory, by.rule);
@@ -87,7 +98,7 @@ export class EvidenceViews {
   constructor(db: Db, ids: Pick<RememberedIds, 'find'>, judged = db) {
     this.#ids = ids;
     this.#kept = judged.prepare<[number, number], EvidenceRow>(
-      `SELECT recorded_at, newest_sent_at, newest_received_at, sent_at, late_after_seconds FROM evidence
+      `SELECT recorded_at, newest_sent_at, newest_received_at, sent_at, late_after_seconds, same_as FROM evidence
        WHERE webhook_id = ? AND position = ?`,
     );
     // `closes_at` belongs to the last call: a window that a later call reopened counts as one window.
@@ -119,7 +130,7 @@ export class EvidenceViews {
   #of(row: SightingRow): Evidence {
     const first = row.message_key && this.#ids.find(row.message_key);
     const kept = isKept(row.rule) ? this.#kept.get(row.webhook_id, row.position) : undefined;
-    const registrations = row.verdict === 'restored' ? this.#registrationsOf(row) : [];
+    const registrations = row.verdict === 'restored' ? this.#registrationsOf(row, kept?.same_as ?? null) : [];
     return {
       registrations,
       resyncIds: registrations.map(({ resyncId }) => resyncId),
@@ -129,10 +140,12 @@ export class EvidenceViews {
       seededAt: first?.seededAt ?? null,
       earlier: this.#earlier(row, kept, first),
       late: lateOf(kept),
+      sameAs: kept?.same_as ?? null,
     };
   }
 
-  #registrationsOf({ message_key: key, received_at: at }: SightingRow): Registration[] {
+  #registrationsOf({ message_key, channel, received_at: at }: SightingRow, sameAs: string | null): Registration[] {
+    const key = sameAs === null ? message_key : messageKey(channel, sameAs);
     return this.#registrations.all({ key, at }).map((each) => ({
       resyncId: each.resync,
       registeredAt: each.registered_at,
@@ -163,7 +176,7 @@ export class EvidenceViews {
 }
 
 function isKept(rule: number): boolean {
-  return rule === LATE || rule === REPEATED_EVENT || REPEATED_BYTES.has(rule);
+  return rule === LATE || rule === ANOTHER_ID || rule === REPEATED_EVENT || REPEATED_BYTES.has(rule);
 }
 
 function isNumber(value: number | null | undefined): value is number {

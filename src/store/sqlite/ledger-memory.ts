@@ -44,6 +44,8 @@ export class LedgerMemory {
   readonly hasOldIds: boolean;
   /** Called with each new id while there is something to fold. */
   onWork: () => void = () => undefined;
+  /** When the newest message of `ShownMessages` was sent, or a later time, in Unix seconds; null: there are none. */
+  newestShownAt: number | null = null;
   #lastId: number;
   #lastRun = 0;
   /** Of the complete runs, the newest first. */

@@ -7,6 +7,7 @@ import type { Db } from './database.js';
 import type { LedgerMemory } from './ledger-memory.js';
 import { RememberedIds } from './remembered-ids.js';
 import type { RememberedId } from './remembered-ids.js';
+import { ShownMessages } from './shown-messages.js';
 
 /** A registration that is not closed yet; its window may have run out. */
 interface WindowRow {
@@ -15,9 +16,13 @@ interface WindowRow {
   deliver_unseen: number;
 }
 
+/** The row of the decision table for a restored message under another id. */
+export const ANOTHER_ID = 18;
+
 /** The ledger and what belongs to it: open registrations, fingerprints, and the newest message of each chat. */
 export class LedgerTables {
   readonly ids: RememberedIds;
+  readonly shown: ShownMessages;
   readonly windows;
   readonly fingerprint;
   readonly newestInChat;
@@ -27,6 +32,7 @@ export class LedgerTables {
 
   constructor(db: Db, memory: LedgerMemory) {
     this.ids = new RememberedIds(db, memory);
+    this.shown = new ShownMessages(db, memory);
     this.windows = db.prepare<[Buffer], WindowRow>(
       `SELECT m.closes_at, m.refused, r.deliver_unseen FROM resync_messages m JOIN resyncs r ON r.number = m.resync
        WHERE m.key = ? AND m.closed = 0`,
@@ -55,7 +61,8 @@ export class LedgerTables {
   /** Writes an id into the ledger or refreshes its last sighting, and saves its chat's newest message. */
   remember(memory: ItemMemory, key: Buffer, rule: number, webhookId: number, position: number, now: number): void {
     const { timestamp, method } = memory.item;
-    const unposted = method !== 'post';
+    // Whatever comes under an id of row 18 is not new, its first post included.
+    const unposted = method !== 'post' && rule !== ANOTHER_ID;
     const before = memory.remembered;
     const first = { fingerprint: memory.fingerprint, firstSeenAt: now, lastSeenAt: now, rule, webhookId, position };
     if (!before) this.ids.insert(key, { ...first, seededAt: null, unposted });
@@ -104,6 +111,7 @@ export class ItemMemory implements Memory {
   #fingerprint: Buffer | undefined;
   #chat: Buffer | undefined;
   #lane: Buffer | undefined;
+  #original: ItemMemory | null | undefined;
 
   constructor(ledger: LedgerTables, channel: string, item: Item, body: Buffer, now: number, context: RecordingContext) {
     this.#ledger = ledger;
@@ -135,6 +143,16 @@ export class ItemMemory implements Memory {
 
   get unposted(): boolean {
     return this.seen && this.remembered?.unposted === true && !this.#hasLapsed;
+  }
+
+  get resembles(): boolean {
+    return this.original !== null;
+  }
+
+  /** What is known of the registered message that this one is under another id; null: it is none. */
+  get original(): ItemMemory | null {
+    if (this.#original === undefined) this.#original = this.#findOriginal();
+    return this.#original;
   }
 
   get recorded(): boolean {
@@ -174,6 +192,17 @@ export class ItemMemory implements Memory {
   get remembered(): RememberedId | null {
     if (this.#remembered === undefined) this.#remembered = this.key && this.#ledger.ids.find(this.key);
     return this.#remembered;
+  }
+
+  #findOriginal(): ItemMemory | null {
+    const { item, key } = this;
+    if (this.#context.recovered || key === null || !this.#ledger.shown.mayInclude(item.timestamp)) return null;
+    const message: unknown = JSON.parse(this.#body.toString('utf8', item.span.start, item.span.end));
+    const candidate = { channel: this.#channel, message, key, isKnown: this.known };
+    const found = this.#ledger.shown.find(candidate, this.#now);
+    if (!found) return null;
+    const original = { ...item, messageId: found.messageId };
+    return new ItemMemory(this.#ledger, this.#channel, original, this.#body, this.#now, this.#context);
   }
 
   /** A seeding may list an id before its webhook comes, so a seeded id counts after Whapi's longest retry delay. */

@@ -5,7 +5,7 @@ import { nameOf } from '../../intake/event.js';
 import { isPlaceholder, isUnseen, judge, writesLedger } from '../../intake/judge.js';
 import { cutter, route } from '../../intake/route.js';
 import type { Cutter, JudgedItem, Route } from '../../intake/route.js';
-import type { Channel, IncomingWebhook, Target, Verdict } from '../../model.js';
+import type { Channel, IncomingWebhook, Judgement, Target, Verdict } from '../../model.js';
 import { finish } from '../../slices.js';
 import type { Sliced } from '../../slices.js';
 import { parseEventName } from '../rules/event-names.js';
@@ -14,7 +14,7 @@ import type { Ids } from '../rules/ids.js';
 import { KEY_BYTES } from '../rules/keys.js';
 import type { Db } from './database.js';
 import { EvidenceTable } from './evidence.js';
-import { ItemMemory, LedgerTables } from './ledger.js';
+import { ANOTHER_ID, ItemMemory, LedgerTables } from './ledger.js';
 import type { LedgerMemory } from './ledger-memory.js';
 import { USUAL_RULE } from './ledger-rows.js';
 import { ObjectTables } from './object-tables.js';
@@ -51,6 +51,16 @@ const BODY_BYTES_PER_ROW = 8192;
 
 interface Judged extends JudgedItem {
   readonly memory: ItemMemory;
+}
+
+const REGISTERED = 3;
+
+/** Whether targets receive a restored message, because none has and its registration says so (`deliver_unseen`). */
+function isRecovered(memory: ItemMemory, { rule }: Judgement): boolean {
+  const { item } = memory;
+  if (rule === REGISTERED) return memory.deliverUnseen && isUnseen(item, memory);
+  const original = rule === ANOTHER_ID ? memory.original : null;
+  return original !== null && original.deliverUnseen && isUnseen(item, original) && isUnseen(item, memory);
 }
 
 /** Records a webhook: reads what is known of its items, judges and routes them, and writes webhook, verdicts and deliveries. */
@@ -195,17 +205,25 @@ export class WebhookRecorder {
       const judgement = judge(item, memory, at);
       if (judgement.rule !== USUAL_RULE)
         this.#evidence.save(webhookId, position, memory, { ...judgement, ...at, repeatedAt });
-      const recover = judgement.rule === 3 && memory.deliverUnseen && isUnseen(item, memory);
+      const recover = isRecovered(memory, judgement);
       const isFirst = !memory.known;
       const isRemembered = writesLedger(item, judgement);
       if (memory.key && isRemembered) {
         this.#ledger.remember(memory, memory.key, judgement.rule, webhookId, position, now);
-        if (judgement.rule === 3) this.#markRestored.run({ now, key: memory.key });
+        this.#noteRestored(memory, memory.key, judgement, now);
       }
       this.#ledger.saveFingerprint(memory, memory.isFingerprintInLedger || (isFirst && isRemembered), now);
       judged.push({ item, memory, recover, ...judgement });
     }
     return judged;
+  }
+
+  /** The message of a registration has come, under its own id (row 3) or another one. */
+  #noteRestored(memory: ItemMemory, key: Buffer, { rule }: Judgement, now: number): void {
+    const registered = rule === REGISTERED ? key : rule === ANOTHER_ID ? memory.original?.key : null;
+    if (!registered) return;
+    this.#markRestored.run({ now, key: registered });
+    if (this.#ledger.shown.mayInclude(memory.item.timestamp)) this.#ledger.shown.came(registered, key);
   }
 
   /** Routes and adds the deliveries, some targets at a time. */

@@ -5,6 +5,8 @@ import type { Db } from './database.js';
 import { IN_PROGRESS, OpenRegistrations } from './open-registrations.js';
 import type { OpenRegistration } from './open-registrations.js';
 import type { RegistryTables } from './registry-tables.js';
+import type { RememberedIds } from './remembered-ids.js';
+import type { ShownMessages } from './shown-messages.js';
 import type { CallsDue, ChannelCalls } from '../calls.js';
 import type { CallResult, ResyncCall } from '../resyncs.js';
 
@@ -40,6 +42,8 @@ export class ResyncCallTables {
   readonly #db: Db;
   readonly #registry: RegistryTables;
   readonly #history: CallHistoryTable;
+  readonly #ids: Pick<RememberedIds, 'find'>;
+  readonly #shown: Pick<ShownMessages, 'save'>;
   readonly #open: OpenRegistrations;
   readonly #numberOf;
   readonly #dueCall;
@@ -54,10 +58,25 @@ export class ResyncCallTables {
   readonly #restoreOthers;
   readonly #requeueForWebhook;
 
-  constructor(db: Db, registry: RegistryTables, history: CallHistoryTable) {
+  constructor(
+    db: Db,
+    {
+      registry,
+      history,
+      ids,
+      shown,
+    }: {
+      registry: RegistryTables;
+      history: CallHistoryTable;
+      ids: Pick<RememberedIds, 'find'>;
+      shown: Pick<ShownMessages, 'save'>;
+    },
+  ) {
     this.#db = db;
     this.#registry = registry;
     this.#history = history;
+    this.#ids = ids;
+    this.#shown = shown;
     this.#open = new OpenRegistrations(db);
     this.#numberOf = db.prepare<[string], number>('SELECT number FROM resyncs WHERE id = ?').pluck();
     this.#dueCall = db.prepare<[string, ResyncMessageStatus, number], CallRow>(
@@ -213,6 +232,11 @@ export class ResyncCallTables {
         this.#requeueForWebhook.run({ now, key });
       }
       if (kind === 'resync' && !pause && tookMs !== undefined) this.#saveDuration.run({ tookMs, key, askedAt });
+      if (result.shown !== undefined) {
+        const seen = this.#ids.find(key);
+        const hasCome = askedAt !== null && seen !== null && seen.firstSeenAt !== null && seen.lastSeenAt >= askedAt;
+        this.#shown.save({ channel: channel.name, key, message: result.shown }, hasCome ? key : null, now);
+      }
     }
     this.#history.saveAnswer(channel.name, pause, now);
   }

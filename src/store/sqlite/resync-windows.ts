@@ -2,6 +2,7 @@ import { GatewayError } from '../../errors.js';
 import type { Db } from './database.js';
 import { NEVER_SEEN } from './ledger-rows.js';
 import type { RememberedIds } from './remembered-ids.js';
+import type { ShownMessages } from './shown-messages.js';
 
 interface EndedWindowRow {
   resync: number;
@@ -26,15 +27,17 @@ const CANCEL = `UPDATE resync_messages SET status = 'cancelled', next_at = NULL,
 export class ResyncWindows {
   readonly #db: Db;
   readonly #ids: RememberedIds;
+  readonly #shown: Pick<ShownMessages, 'forget'>;
   readonly #anyEnded;
   readonly #ended;
   readonly #close;
   readonly #inProgress;
   readonly #markCancelled;
 
-  constructor(db: Db, ids: RememberedIds) {
+  constructor(db: Db, ids: RememberedIds, shown: Pick<ShownMessages, 'forget'>) {
     this.#db = db;
     this.#ids = ids;
+    this.#shown = shown;
     this.#anyEnded = db
       .prepare<[number], number>('SELECT 1 FROM resync_messages WHERE closed = 0 AND closes_at <= ? LIMIT 1')
       .pluck();
@@ -69,6 +72,7 @@ export class ResyncWindows {
     const rows = this.#ended.all(now, limit);
     for (const { resync, position, key, refused, status } of rows) {
       this.#close.run({ now, resync, position });
+      this.#shown.forget(key);
       if (refused === 0 || status === 'restored') this.#remember(key, now);
     }
     return rows.length;

@@ -6,6 +6,7 @@ import type { Registrations } from './registrations.js';
 import type { ResyncCallTables } from './resync-calls.js';
 import type { ResyncViews } from './resync-views.js';
 import type { ResyncWindows } from './resync-windows.js';
+import type { ShownMessages } from './shown-messages.js';
 import type { ChannelCalls } from '../calls.js';
 import type { ResyncStatus } from '../../model.js';
 import type { RunFilter } from '../filters.js';
@@ -29,6 +30,7 @@ export interface ResyncParts {
   readonly registrations: Registrations;
   readonly calls: ResyncCallTables;
   readonly windows: ResyncWindows;
+  readonly shown: Pick<ShownMessages, 'refresh'>;
   readonly views: ResyncViews;
 }
 
@@ -37,17 +39,19 @@ export class SqliteResyncs implements Resyncs {
   readonly #registrations: Registrations;
   readonly #calls: ResyncCallTables;
   readonly #windows: ResyncWindows;
+  readonly #shown: Pick<ShownMessages, 'refresh'>;
   readonly #views: ResyncViews;
   readonly #effects: Pick<Effects, 'now' | 'randomBytes'>;
 
   constructor(
-    { commit, registrations, calls, windows, views }: ResyncParts,
+    { commit, registrations, calls, windows, shown, views }: ResyncParts,
     effects: Pick<Effects, 'now' | 'randomBytes'>,
   ) {
     this.#commit = commit;
     this.#registrations = registrations;
     this.#calls = calls;
     this.#windows = windows;
+    this.#shown = shown;
     this.#views = views;
     this.#effects = effects;
   }
@@ -89,7 +93,9 @@ export class SqliteResyncs implements Resyncs {
   /** The worker calls this in each of its turns and mostly no window has run out: then it takes no commit. */
   async closeWindows(): Promise<number> {
     if (!(await read(() => this.#windows.isAnyOver(this.#effects.now())))) return 0;
-    return await this.#commit.run(() => this.#windows.close(this.#effects.now(), WINDOWS_PER_COMMIT));
+    const closed = await this.#commit.run(() => this.#windows.close(this.#effects.now(), WINDOWS_PER_COMMIT));
+    await read(() => this.#shown.refresh());
+    return closed;
   }
 
   async cancel(id: string): Promise<ResyncView> {

@@ -13,6 +13,7 @@ import { objectKeysIn } from './object-tables.js';
 import { WebhookRecorder } from './recorder.js';
 import { RegistryTables } from './registry-tables.js';
 import { RememberedIds } from './remembered-ids.js';
+import { fingerprintKeys } from './shown-messages.js';
 import { SIGHTING_COLUMNS } from './sightings.js';
 import type { SightingRow } from './sightings.js';
 import { TargetCounts } from './target-counts.js';
@@ -58,6 +59,7 @@ export class Scratch {
     db.prepare('BEGIN').run();
     try {
       const ledger = new LedgerMemory(db, ROOM_FOR_IDS);
+      ledger.newestShownAt = Infinity; // what is copied counts, however old
       await this.#copyMemory(db, new RememberedIds(db, ledger), document, channel.name);
       const registry = new RegistryTables(db);
       registry.insertChannel({ ...channel, whapiToken: NOTHING, webhookSecret: NOTHING });
@@ -80,9 +82,10 @@ export class Scratch {
       for (const { table, key } of keysOf(item, channel, document.body)) copy(table, 'key', key);
       if (item.messageId === null) continue;
       const key = messageKey(channel, item.messageId);
-      const known = ids.find(key) === null ? this.#ids.find(key) : null;
-      if (known) ids.insert(key, known);
-      for (const { resync } of copy('resync_messages', 'key', key)) copy('resyncs', 'number', Number(resync));
+      this.#copyId(db, ids, key);
+      for (const each of shownKeysOf(item, channel, document.body, key))
+        for (const { message_key: registered } of copy('content_fingerprints', 'key', each))
+          if (Buffer.isBuffer(registered)) this.#copyId(db, ids, registered);
     }
     const keys = await inSlices(objectKeysIn(document, channel, nameOf(document.event)));
     for (const [at, { key, removedChat }] of keys.entries()) {
@@ -90,6 +93,14 @@ export class Scratch {
       copy('objects', 'key', key);
       if (removedChat) copy('chats', 'key', removedChat);
     }
+  }
+
+  /** Copies what is known of an id: its place in the ledger and its registrations. */
+  #copyId(db: Db, ids: RememberedIds, key: Buffer): void {
+    const known = ids.find(key) === null ? this.#ids.find(key) : null;
+    if (known) ids.insert(key, known);
+    for (const { resync } of copyRows(this.#real, db, 'resync_messages', 'key', key))
+      copyRows(this.#real, db, 'resyncs', 'number', Number(resync));
   }
 
   async #readBack(db: Db, now: number): Promise<ScratchItem[]> {
@@ -135,6 +146,12 @@ function recoveredPositions(db: Db): Iterable<number> {
     .get();
   if (!row) return [];
   return row.positions === null ? row.verdicts.split(',').keys() : (JSON.parse(row.positions) as number[]);
+}
+
+/** The keys under which a registered message that it equals may be stored. */
+function shownKeysOf({ kind, span }: Item, channel: string, body: Buffer, key: Buffer): Buffer[] {
+  if (kind !== 'message') return [];
+  return [key, ...fingerprintKeys(channel, JSON.parse(body.toString('utf8', span.start, span.end)))];
 }
 
 /** The keys under which something may be known of an item. */

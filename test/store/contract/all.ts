@@ -1,7 +1,9 @@
 import { describe } from 'vitest';
 import type { OpenFixture } from '../../support/store.js';
+import { anotherIdContract } from './another-id.js';
 import { auditsContract } from './audits.js';
 import { bulkContract } from './bulk.js';
+import { claimsContract } from './claims.js';
 import { backlogContract } from './backlog.js';
 import { paceContract } from './pace.js';
 import { evidenceContract } from './evidence.js';
@@ -45,7 +47,9 @@ export function storeContract(open: OpenFixture): void {
     runsContract(open);
     joinedContract(open);
     windowsContract(open);
+    anotherIdContract(open);
     auditsContract(open);
+    claimsContract(open);
     registryContract(open);
     removalsContract(open);
     healthContract(open);
