@@ -24,7 +24,7 @@ export function deliveryCommands(program: Command, run: Run): void {
     path: '/v1/deliveries',
     summary: 'List deliveries, newest first',
     examples: ['deliveries list --status dead', 'deliveries list --target bot --status pending --all --json'],
-    filters: [statusFilter('pending, delivered, dead or expired'), ...FILTERS],
+    filters: [statusFilter('pending, delivered, dead, expired, superseded, answered or withheld'), ...FILTERS],
     ...{ head: HEAD, row: rowOf, none: 'No deliveries.' },
     next: `To see the attempts and the body of one: ${NAME} deliveries show <delivery>`,
   });
@@ -43,7 +43,7 @@ export function deliveryCommands(program: Command, run: Run): void {
       'deliveries retry --status dead --target bot --yes',
       'deliveries retry --status expired --since 2d',
     ],
-    filters: [statusFilter('dead, expired or delivered'), ...FILTERS],
+    filters: [statusFilter('dead, expired, superseded, answered, withheld or delivered'), ...FILTERS],
     noun: ['delivery', 'deliveries'],
     done: (answers) => {
       const ids = answers.map(({ id }) => id);

@@ -36,6 +36,7 @@ function statsText({ from, to, channels, targets }: Stats, columns: number | nul
   const sent = targets.map((each) => [
     ...[each.name, each.enabled ? 'yes' : 'no', each.breaker.state.replace('_', ' '), each.pending],
     ...[each.oldest_pending_at, each.attempts, each.failed_attempts, each.delivered, each.dead, each.expired],
+    each.superseded + each.answered + each.withheld,
     ...[quantiles(each.latency_ms), quantiles(each.lag_ms)],
   ]);
   return [
@@ -51,6 +52,7 @@ const VERDICTS = ['new', 'late', 'restored', 'duplicate', 'event'] as const sati
 
 const TARGET_HEAD = [
   ...['TARGET', 'ENABLED', 'BREAKER', 'PENDING', 'OLDEST', 'ATTEMPTS', 'FAILED', 'DELIVERED', 'DEAD', 'EXPIRED'],
+  'LEFT OUT',
 ];
 
 function section(

@@ -89,12 +89,15 @@ function webhookLine({ at, id, channel, event, items, total, deliveries }: FeedW
   return `${at}  webhook   ${id}  ${channel}  ${event}  ${parts.join(', ')}`;
 }
 
+/** How deliveries end without an attempt. */
+const UNSENT: ReadonlySet<string> = new Set(['expired', 'superseded', 'answered', 'withheld']);
+
 function deliveryLine(each: FeedDelivery): string {
   const { at, id, target, channel, event, status, attempts } = each;
   const answer = each.http_status === null ? 'no answer' : `answered ${each.http_status}`;
   const took = each.duration_ms === null ? '' : ` in ${each.duration_ms} ms`;
   const next = each.next_attempt_at === null ? '' : `, next attempt at ${each.next_attempt_at}`;
-  const result = status === 'expired' ? status : `${status}: ${answer}${took}, attempt ${attempts}${next}`;
+  const result = UNSENT.has(status) ? status : `${status}: ${answer}${took}, attempt ${attempts}${next}`;
   return `${at}  delivery  ${id}  ${channel}  ${event}  to ${target}  ${result}`;
 }
 

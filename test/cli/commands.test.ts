@@ -174,12 +174,14 @@ const OPTIONS = [
   ...['--channels', 'main,shop', '--events', 'message,statuses.*', '--deliver', 'new,late', '--mode', 'path'],
   ...['--split', 'chat', '--header', 'X-Tenant: seven', '--header', 'X-Kind:  a: b', '--timeout-ms', '45000'],
   ...['--max-attempts', '3', '--retry-delays', '1,2.5', '--max-age-seconds', '60', '--concurrency', '4'],
-  ...['--rate-per-second', '0.5', '--disabled'],
+  ...['--rate-per-second', '0.5', '--backlog-policy', 'hold', '--backlog-after-seconds', '60'],
+  ...['--backlog-rate-per-minute', '2.5', '--skip-answered', '--disabled'],
 ];
 const FIELDS = {
   ...{ channels: ['main', 'shop'], events: ['messages', 'statuses.*'], deliver: ['new', 'late'], mode: 'path' },
   ...{ split: 'chat', headers: { 'X-Tenant': 'seven', 'X-Kind': 'a: b' }, timeout_ms: 45_000, max_attempts: 3 },
   ...{ retry_delays_seconds: [1, 2.5], max_age_seconds: 60, concurrency: 4, rate_per_second: 0.5, enabled: false },
+  ...{ backlog_policy: 'hold', backlog_after_seconds: 60, backlog_rate_per_minute: 2.5, skip_answered: true },
 };
 
 describe('targets', () => {
@@ -240,12 +242,16 @@ describe('targets', () => {
       'none',
       '--retry-delays',
       'none',
+      '--backlog-rate-per-minute',
+      'none',
+      '--no-skip-answered',
       '--header',
       'none',
     ];
     const limitless = await cli(['targets', 'set', String(plain?.['id']), ...off, '--json'], { env });
     const none = { max_age_seconds: null, rate_per_second: null, retry_delays_seconds: null, headers: {} };
-    expect(jsonOf(limitless)).toMatchObject({ ...none, timeout_ms: 45_000 });
+    const back = { backlog_rate_per_minute: null, skip_answered: false, backlog_policy: 'hold' };
+    expect(jsonOf(limitless)).toMatchObject({ ...none, ...back, timeout_ms: 45_000 });
   });
 
   it.each([[['set', 'bot']], [['set', 'bot', '--timeout-ms', 'long']], [['set', 'bot', '--header', 'no colon']]])(

@@ -51,6 +51,35 @@ describe('the slots of a target', () => {
   });
 });
 
+describe('the pace of a backlog', () => {
+  const paced = target({ backlogRatePerMinute: 6 });
+  const ofBacklog = { ...delivery(0), target: paced, isFromBacklog: true };
+
+  it('lets one out at once, and the next one when its time has come', () => {
+    const slots = new Slots();
+    expect(slots.want(target(), 16, 1, NOW)).not.toHaveProperty('backlog');
+    expect(slots.want(paced, 16, 1, NOW)).toMatchObject({ limit: 16, backlog: 1 });
+    slots.take(ofBacklog);
+    expect(slots.want(paced, 16, 1, NOW)).toMatchObject({ limit: 16, backlog: 0 });
+    expect(slots.nextFromBacklogAt(paced, NOW)).toBe(NOW + 10_000);
+    expect(slots.want(paced, 16, 1, NOW + 10_000)).toMatchObject({ backlog: 1 });
+  });
+
+  it('counts neither live deliveries nor those that end without an attempt', () => {
+    const slots = new Slots();
+    slots.want(paced, 16, 1, NOW);
+    slots.take({ ...ofBacklog, isFromBacklog: false });
+    slots.take(ofBacklog);
+    slots.unspent(ofBacklog);
+    expect(slots.want(paced, 16, 1, NOW)).toMatchObject({ backlog: 1 });
+  });
+
+  it('lets out at most what a second brings, however long nothing was sent', () => {
+    const fast = target({ backlogRatePerMinute: 240 });
+    expect(new Slots().want(fast, 16, 1, NOW)).toMatchObject({ backlog: 4 });
+  });
+});
+
 describe('the memory for bodies', () => {
   it('is 64 MiB, divided equally among all targets, independent of what is in flight', () => {
     expect([1, 4, 64].map((targets) => (wanted({ targets }).bytes ?? NaN) / MIB)).toEqual([64, 16, 1]);
