@@ -58,6 +58,7 @@ export default defineConfig(
         setTimeout: 'readonly',
         clearTimeout: 'readonly',
         fetch: 'readonly',
+        requestAnimationFrame: 'readonly', // in what a bench runs in a page
         Buffer: 'readonly',
         performance: 'readonly',
       },

@@ -5,12 +5,15 @@ import { openStore } from '../dist/store/open.js';
 
 const PER_WEBHOOK = 1000;
 const AT_ONCE = 4;
+/** Folding begins at 131,072. */
+const MOST_RECENT = 200_000;
 const HINT = { method: 'POST', suffix: '' };
 
 /**
  * Adds message ids of the channel `main` to the ledger of a stopped gateway through the store, in the order of arrival, so that
  * the file has the layout of a live gateway's. To take minutes and not an hour, each webhook carries a thousand messages without
- * a chat, and payloads are removed at once, not after their retention. Only `removePayloads` depends on the tables.
+ * a chat, and payloads are removed at once, not after their retention. No live gateway receives so many ids at a time, so
+ * recording waits for folding, which would fall behind. Only `removePayloads` and `recentIds` depend on the tables.
  */
 export async function rememberIds(file, count) {
   const store = openStore({ engine: 'sqlite', file }, systemEffects);
@@ -18,6 +21,7 @@ export async function rememberIds(file, count) {
   for (let done = 0; done < count; done += AT_ONCE * PER_WEBHOOK) {
     await Promise.all(Array.from({ length: AT_ONCE }, (_, at) => record(store, done + at * PER_WEBHOOK, count)));
     removePayloads(beside);
+    await folded(beside);
   }
   beside.close();
   await store.close();
@@ -32,6 +36,18 @@ async function record(store, from, count) {
   const document = decode(Buffer.from(JSON.stringify({ messages, event: { type: 'messages', event: 'post' } })), HINT);
   const webhook = { channel: 'main', ...HINT, contentType: 'application/json', body: document.body };
   await store.intake.record(webhook, document);
+}
+
+/** Resolves when the recent ids are no more than a live gateway has. */
+async function folded(db) {
+  while (recentIds(db) > MOST_RECENT) await new Promise((next) => setTimeout(next, 20));
+}
+
+/** By their numbers, which are given in order. 0 in a file of a version that has no recent ids. */
+function recentIds(db) {
+  if (!db.prepare("SELECT 1 FROM sqlite_schema WHERE name = 'ledger_recent'").get()) return 0;
+  const number = (order) => db.prepare(`SELECT id FROM ledger_recent ORDER BY id ${order} LIMIT 1`).pluck().get() ?? 0;
+  return number('DESC') - number('ASC');
 }
 
 /** Deletes whole tables, which releases their pages without reading the rows. */

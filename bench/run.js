@@ -20,8 +20,10 @@ const BENCHES = [
   'decode',
   'resync-list',
   'metrics',
+  'dashboard',
   'start',
   'replay',
+  'accuracy',
 ];
 const wanted = process.argv.slice(2);
 const unknown = wanted[0] === 'against' ? [] : wanted.filter((name) => !BENCHES.includes(name));

@@ -9,6 +9,7 @@ import {
   renameSync,
   rmSync,
   statSync,
+  writeFileSync,
 } from 'node:fs';
 import { dirname } from 'node:path';
 import type { Effects } from './effects.js';
@@ -74,6 +75,39 @@ export function publish(unfinished: string, file: string): void {
     renameSync(unfinished, file);
   }
   flush(dirname(file));
+}
+
+/** Puts a complete file in the place of one that may exist, durably. There is a complete file at every moment. */
+export function replace(unfinished: string, file: string): void {
+  renameSync(unfinished, file);
+  flush(dirname(file));
+}
+
+/**
+ * Writes a private file, complete or not at all, and follows no link.
+ * @param giveName `publish` never replaces a file, `replace` does
+ * @throws ErrnoException
+ */
+export function writePrivate(
+  file: string,
+  text: string,
+  giveName: typeof publish,
+  effects: Pick<Effects, 'randomBytes'>,
+): void {
+  const unfinished = unfinishedName(file, effects);
+  try {
+    const handle = createPrivate(unfinished);
+    try {
+      writeFileSync(handle, text);
+      fsyncSync(handle);
+    } finally {
+      closeSync(handle);
+    }
+    giveName(unfinished, file);
+  } catch (error) {
+    rmSync(unfinished, { force: true });
+    throw error;
+  }
 }
 
 /** Makes those of the files that exist private. */

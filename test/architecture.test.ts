@@ -58,6 +58,7 @@ const isPure = ({ name }: SourceFile): boolean =>
       'secret-places',
       'slices',
       'connect/warnings',
+      'contract/explained-words',
       'delivery/breaker',
       'delivery/slots',
       'delivery/target-queue',
@@ -66,6 +67,7 @@ const isPure = ({ name }: SourceFile): boolean =>
       'trusted-proxies',
       'doctor/target-checks',
     ],
+    ...['probe/likeness', 'probe/findings', 'probe/report'],
     ...['resync/progress', 'whapi/callers', 'whapi/policy'],
   ].includes(name);
 
@@ -73,6 +75,9 @@ const isPure = ({ name }: SourceFile): boolean =>
 const allImportsOf = new Map(files.map(({ name, ours }) => [name, ours]));
 /** The imports of each file that are more than types. */
 const importsOf = new Map(files.map((file) => [file.name, valueImports(file)]));
+
+/** Words for the dashboard and the command line. */
+const WORDS = 'contract/explained-words';
 
 describe('import rules:', () => {
   it('the model, errors and wire format import no other module of the project', () => {
@@ -141,6 +146,7 @@ describe('import rules:', () => {
       ['audit', ['http', 'delivery', 'resync']],
       ['connect', ['http', 'delivery', 'resync', 'audit']],
       ['doctor', ['http', 'delivery', 'resync', 'audit']],
+      ['probe', ['http', 'delivery', 'resync', 'audit']],
     ] as const) {
       const imports = ({ ours }: SourceFile): string[] =>
         ours.filter((name) => others.some((other) => within(other)(name)));
@@ -150,18 +156,19 @@ describe('import rules:', () => {
 
   it('the command line knows the gateway only by its API, settings, key files and shared words', () => {
     const known =
-      /^(cli\/|errors$|effects$|config$|disk$|json$|keyfiles$|message-id$|printable$|program-name$|quantities$|quoted$|doctor\/policy$)/;
+      /^(cli\/|contract\/explained-words$|errors$|effects$|config$|disk$|json$|key-file$|keyfiles$|message-id$|private-files$|printable$|program-name$|quantities$|quoted$|doctor\/policy$)/;
     const imports = ({ name }: SourceFile): string[] =>
       (importsOf.get(name) ?? []).filter((other) => !known.test(other));
     expect(offences(({ name }) => within('cli')(name), imports)).toEqual([]);
   });
 
-  it('the dashboard takes only types of the contract and the model, and nothing imports it', () => {
+  it('the dashboard takes only types of the contract and the model, and words; nothing imports it', () => {
     const isPage = ({ name }: SourceFile): boolean => within('dashboard')(name);
     const outside = ({ name, ours }: SourceFile): string[] =>
       ours.filter(
         (other) =>
           !within('dashboard')(other) &&
+          other !== WORDS &&
           !(/^(contract\/|model$)/.test(other) && !(importsOf.get(name) ?? []).includes(other)),
       );
     expect(offences(isPage, outside)).toEqual([]);
@@ -171,6 +178,10 @@ describe('import rules:', () => {
         ({ ours }) => ours.filter(within('dashboard')),
       ),
     ).toEqual([]);
+  });
+
+  it('the words that the dashboard shares bring no code with them', () => {
+    expect(importsOf.get(WORDS)).toEqual([]);
   });
 
   it('the dashboard writes texts as texts: no HTML from strings, no evaluation', () => {

@@ -13,13 +13,24 @@ export interface Api {
   readonly url: string;
   /** The response body. @throws CommandError (refused, unreachable or interrupted) */
   call<T>(method: string, path: string, body?: unknown, headers?: Record<string, string>): Promise<T>;
+  /** An answer of any kind. `body` is JSON. @throws as `call` */
+  request(method: string, path: string, body?: string, headers?: Record<string, string>): Promise<Reply>;
+  /** The text of an answer that has no end, as it comes. @throws as `call`, also in the middle of it */
+  stream(path: string, headers: Record<string, string>): AsyncIterable<string>;
   /** All pages of a list, one after the other. */
   list<T>(path: string): Promise<T[]>;
+}
+
+export interface Reply {
+  readonly status: number;
+  readonly text: string;
 }
 
 export interface Access {
   readonly url: string;
   readonly token: string;
+  /** What to do if the gateway refuses the token. */
+  readonly advice: string;
 }
 
 type Environment = Readonly<Record<string, string | undefined>>;
@@ -83,47 +94,84 @@ function foundToken(file: string | undefined, env: Environment): string {
   }
 }
 
-export function createApi({ url, token }: Access, signal: AbortSignal): Api {
+export function createApi({ url, token, advice }: Access, signal: AbortSignal): Api {
+  /** What failed on the way to the gateway, or back. */
+  const broken = (error: unknown): CommandError => {
+    if (signal.aborted) return new CommandError('GW_INTERRUPTED', 'Interrupted.');
+    const cause = (error as Error).cause as NodeJS.ErrnoException | undefined;
+    return new CommandError(
+      'GW_UNREACHABLE',
+      `Cannot reach the gateway at ${url} (${hide(cause?.code ?? cause?.message ?? (error as Error).message, [token])}). ` +
+        `Start it with "${PROGRAM_NAME} serve", or set its URL with --gateway or GATEWAY_URL.`,
+    );
+  };
+
+  const send = async (path: string, init: RequestInit): Promise<Response> => {
+    const headers = { authorization: `Bearer ${token}`, ...(init.headers as Record<string, string>) };
+    return await fetch(url + path, { ...init, headers }).catch((error: unknown) => {
+      throw broken(error);
+    });
+  };
+
+  const textOf = async (response: Response): Promise<string> =>
+    await response.text().catch((error: unknown) => {
+      throw broken(error);
+    });
+
+  const failure = (response: Response, text: string, secrets: readonly string[] = []): CommandError =>
+    hideIn(apiError(response, printableValue(parsed(text)), url, advice), [token, ...secrets]);
+
+  const exchange = async (
+    method: string,
+    path: string,
+    body: string | undefined,
+    headers: Record<string, string>,
+  ): Promise<{ response: Response; text: string }> => {
+    const response = await send(path, {
+      method,
+      headers: { ...(body !== undefined && { 'content-type': 'application/json' }), ...headers },
+      ...(body !== undefined && { body }),
+      signal: AbortSignal.any([signal, AbortSignal.timeout(LONGEST_ANSWER_MS)]),
+    });
+    return { response, text: await textOf(response) };
+  };
+
+  const request: Api['request'] = async (method, path, body, headers = {}) => {
+    const { response, text } = await exchange(method, path, body, headers);
+    const secrets = [...secretsIn(parsed(body ?? '')), ...secretsIn({ headers })];
+    if (!response.ok) throw failure(response, text, secrets);
+    return { status: response.status, text };
+  };
+
   const call: Api['call'] = async <T>(
     method: string,
     path: string,
     body?: unknown,
     headers: Record<string, string> = {},
   ): Promise<T> => {
-    const response = await send(url + path, {
-      method,
-      headers: {
-        authorization: `Bearer ${token}`,
-        ...(body !== undefined && { 'content-type': 'application/json' }),
-        ...headers,
-      },
-      ...(body !== undefined && { body: JSON.stringify(body) }),
-      signal: AbortSignal.any([signal, AbortSignal.timeout(LONGEST_ANSWER_MS)]),
-    });
-    const answer = printableValue(parsed(response.text));
+    const json = body === undefined ? undefined : JSON.stringify(body);
+    const { response, text } = await exchange(method, path, json, headers);
+    const answer = printableValue(parsed(text));
     const isOurs = response.status === 204 || isRecord(answer);
-    if (!response.ok || !isOurs) throw hideIn(apiError(response, answer, url), [token, ...secretsIn(body)]);
+    if (!response.ok || !isOurs) throw failure(response, text, secretsIn(body));
     return answer as T;
   };
 
-  const send = async (target: string, init: RequestInit): Promise<{ ok: boolean; status: number; text: string }> => {
+  const stream = async function* (path: string, headers: Record<string, string>): AsyncGenerator<string> {
+    const response = await send(path, { headers, signal });
+    if (!response.ok || response.body === null) throw failure(response, await textOf(response));
     try {
-      const response = await fetch(target, init);
-      return { ok: response.ok, status: response.status, text: await response.text() };
+      yield* response.body.pipeThrough(new TextDecoderStream());
     } catch (error) {
-      if (signal.aborted) throw new CommandError('GW_INTERRUPTED', 'Interrupted.');
-      const cause = (error as Error).cause as NodeJS.ErrnoException | undefined;
-      throw new CommandError(
-        'GW_UNREACHABLE',
-        `Cannot reach the gateway at ${url} (${hide(cause?.code ?? cause?.message ?? (error as Error).message, [token])}). ` +
-          `Start it with "${PROGRAM_NAME} serve", or set its URL with --gateway or GATEWAY_URL.`,
-      );
+      throw broken(error);
     }
   };
 
   return {
     url,
     call,
+    request,
+    stream,
     list: async <T>(path: string): Promise<T[]> => {
       const data: T[] = [];
       let cursor: string | null = null;
@@ -147,7 +195,7 @@ function parsed(text: string): unknown {
   }
 }
 
-function apiError({ status }: { status: number }, body: unknown, url: string): CommandError {
+function apiError({ status }: { status: number }, body: unknown, url: string, advice: string): CommandError {
   const { code, detail, errors = [] } = (isRecord(body) ? body : {}) as Partial<Problem>;
   if (code === undefined || detail === undefined) {
     return new CommandError(
@@ -156,8 +204,5 @@ function apiError({ status }: { status: number }, body: unknown, url: string): C
     );
   }
   if (status !== 401) return new CommandError(code, detail, errors);
-  return new CommandError(
-    code,
-    `The gateway at ${url} does not accept this admin token. Check ADMIN_TOKEN, or name the token file with --token-file.`,
-  );
+  return new CommandError(code, `The gateway at ${url} does not accept this admin token. ${advice}`);
 }

@@ -5,6 +5,7 @@ import type { ExitCode } from '../errors.js';
 import { counted } from '../quantities.js';
 import type { Progress } from './progress.js';
 import { onlyChannel } from './resync.js';
+import { fieldsOf } from './resources.js';
 import { addCommand, NAME } from './session.js';
 import type { Run, Session } from './session.js';
 import { TIME_WORDS, timeOf } from './time.js';
@@ -19,6 +20,12 @@ interface Options {
   readonly list?: string;
   readonly dryRun?: boolean;
   readonly detach?: boolean;
+}
+
+interface ReleaseOptions {
+  readonly dryRun?: boolean;
+  /** Ids or names of targets. */
+  readonly target?: readonly string[];
 }
 
 /** `audit …`. */
@@ -37,17 +44,17 @@ export function auditCommand(program: Command, run: Run): void {
       `end of the range: ${TIME_WORDS}; default: 1h, because Whapi may still retry newer webhooks`,
     )
     .option('--detach', 'start it and do not wait for the end')
-    .option('--watch <audit>', 'watch a running audit')
-    .option('--list <audit>', 'list the messages that no webhook delivered')
-    .option('--release <audit>', 'send those messages, once, to targets that want late ones')
+    .option('--watch <audit>', 'watch a running audit (short for audits watch)')
+    .option('--list <audit>', 'list the missing messages (short for audits messages)')
+    .option('--release <audit>', 'send them, once, to targets that want late ones (short for audits release)')
     .option('--dry-run', 'with --release: count without sending')
     .action(run(audit));
 }
 
 async function audit(session: Session, options: Options): Promise<ExitCode> {
   if (options.watch !== undefined) return await followAudit(session, options.watch, {});
-  if (options.list !== undefined) return await list(session, options.list);
-  if (options.release !== undefined) return await release(session, options.release, options.dryRun ?? false);
+  if (options.list !== undefined) return await listMissing(session, options.list);
+  if (options.release !== undefined) return await releaseMissing(session, options.release, options);
   if (options.since === undefined) throw usageError('Missing --since (for example --since 7d).');
   const now = session.terminal.effects.now();
   const api = session.api();
@@ -101,21 +108,29 @@ function reportOf({ id, kind, channel, status, counts, warnings, error }: Audit)
   );
 }
 
-async function list({ api, show }: Session, id: string): Promise<ExitCode> {
+/** Lists the messages that no webhook delivered. */
+export async function listMissing({ api, show }: Session, id: string): Promise<ExitCode> {
   const messages = await api().list<AuditMessage>(`/v1/audits/${encodeURIComponent(id)}/messages`);
   const lines = messages.map((each) => `${each.message_id}  ${each.sent_at}  ${each.type ?? ''}\n`);
   show(messages, lines.length === 0 ? 'No missing messages.\n' : lines.join(''));
   return EXIT.ok;
 }
 
-async function release({ api, show }: Session, id: string, isDry: boolean): Promise<ExitCode> {
+/** Sends those messages, or with `dryRun` counts them. */
+export async function releaseMissing(
+  session: Session,
+  id: string,
+  { dryRun = false, target }: ReleaseOptions,
+): Promise<ExitCode> {
+  const { api, show } = session;
   const answer = await api().call<AuditRelease>('POST', `/v1/audits/${encodeURIComponent(id)}/release`, {
-    dry_run: isDry,
+    dry_run: dryRun,
+    ...(target !== undefined && (await fieldsOf(session, { target }))),
   });
   const { messages, deliveries, came_meanwhile: came } = answer;
   show(
     answer,
-    `${isDry ? 'Messages to release' : 'Released messages'}: ${messages}, in ${deliveries} deliveries. Received in the meantime: ${came}.\n`,
+    `${dryRun ? 'Messages to release' : 'Released messages'}: ${messages}, in ${deliveries} deliveries. Received in the meantime: ${came}.\n`,
   );
   return EXIT.ok;
 }

@@ -5,17 +5,23 @@ import type { Connection, Disconnection } from '../contract/connect.js';
 import { EXIT, usageError } from '../errors.js';
 import type { ExitCode } from '../errors.js';
 import { followAudit } from './audit.js';
+import { channelFields, withChannelOptions } from './channel-options.js';
+import type { ChannelOptions } from './channel-options.js';
+import { withoutDefaults } from './options.js';
+import { probeCommand } from './probe.js';
 import { removeAt, withYes } from './removal.js';
 import type { RemoveOptions } from './removal.js';
-import { checkedSecret, secretFrom } from './secrets.js';
+import { showCommand } from './resources.js';
+import { checkedSecret } from './secrets.js';
 import { addCommand, commaList, NAME } from './session.js';
 import type { Run, Session } from './session.js';
 import { table } from './terminal.js';
+import type { Terminal } from './terminal.js';
 import { TIME_WORDS, timeOf } from './time.js';
 
-interface AddOptions {
-  readonly whapiTokenFile?: string;
-  readonly whapiBaseUrl?: string;
+interface SetOptions extends ChannelOptions {
+  readonly whapiTokenEnv?: boolean;
+  readonly forgetChannelId?: boolean;
 }
 
 interface ConnectOptions {
@@ -29,19 +35,35 @@ interface ConnectOptions {
 export function channelCommands(program: Command, run: Run): void {
   const channels = program.command('channels').description('WhatsApp numbers, each one channel at Whapi');
   addCommand(channels, 'list', 'List the channels', ['channels list', 'channels list --json']).action(run(list));
-  addCommand(
-    channels,
-    'add <name>',
-    'Add a channel. Its Whapi token comes from WHAPI_TOKEN or a file, never from the command line',
-    [
-      'channels add shop --whapi-token-file token.txt',
-      '$ WHAPI_TOKEN=… whapi-resync-gateway channels add shop',
-      '$ pass whapi/shop | whapi-resync-gateway channels add shop --whapi-token-file -',
-    ],
+  showCommand<Channel>(channels, run, 'show <name>', {
+    path: '/v1/channels/{name}',
+    summary: 'Show a channel: its settings, its last webhook and those that were refused',
+    examples: ['channels show shop'],
+  });
+  withChannelOptions(
+    addCommand(
+      channels,
+      'add <name>',
+      'Add a channel. Its Whapi token comes from WHAPI_TOKEN or a file, never from the command line',
+      [
+        'channels add shop --whapi-token-file token.txt',
+        '$ WHAPI_TOKEN=… whapi-resync-gateway channels add shop',
+        '$ pass whapi/shop | whapi-resync-gateway channels add shop --whapi-token-file -',
+      ],
+    ),
+  ).action(run(add));
+  withoutDefaults(
+    withChannelOptions(
+      addCommand(channels, 'set <name>', 'Change the settings that are given, and keep the rest', [
+        'channels set shop --late-after-seconds 3600 --daily-call-budget none',
+        'channels set shop --whapi-token-file token.txt',
+        '$ WHAPI_TOKEN=… whapi-resync-gateway channels set shop --whapi-token-env',
+      ]),
+    ),
   )
-    .option('--whapi-token-file <path>', "file with the channel's Whapi token; - reads standard input")
-    .option('--whapi-base-url <url>', "base URL of Whapi's API; default: WHAPI_BASE_URL of the gateway")
-    .action(run(add));
+    .option('--whapi-token-env', 'take a new Whapi token from WHAPI_TOKEN')
+    .option('--forget-channel-id', "forget Whapi's id of the channel; the next webhook sets it again")
+    .action(run(set));
   withYes(
     addCommand(channels, 'remove <name>', 'Remove a channel. Its webhook at Whapi stays, so disconnect it first', [
       '$ whapi-resync-gateway channels disconnect shop && whapi-resync-gateway channels remove shop',
@@ -72,27 +94,23 @@ export function channelCommands(program: Command, run: Run): void {
     .option('--since <time>', `start of the range: ${TIME_WORDS}; default: as far back as the ledger goes`)
     .option('--detach', 'start it and do not wait for the end')
     .action(run(seed));
+  probeCommand(channels, run);
 }
 
-async function list({ api, show }: Session): Promise<undefined> {
+async function list({ api, show, terminal }: Session): Promise<undefined> {
   const channels = await api().list<Channel>('/v1/channels');
   const rows = channels.map((each) => [each.name, each.channel_id ?? '-', each.webhook_url, each.whapi_base_url]);
   const none = `No channels yet. To add one: ${NAME} channels add <name> --whapi-token-file <path>\n`;
-  show(channels, rows.length === 0 ? none : table(['NAME', 'CHANNEL ID', 'WEBHOOK URL', 'WHAPI'], rows));
+  show(
+    channels,
+    rows.length === 0 ? none : table(['NAME', 'CHANNEL ID', 'WEBHOOK URL', 'WHAPI'], rows, terminal.columns()),
+  );
   return;
 }
 
-async function add({ api, show, terminal }: Session, name: string, options: AddOptions): Promise<undefined> {
-  const { whapiTokenFile: file, whapiBaseUrl } = options;
-  const text =
-    file === undefined ? terminal.env['WHAPI_TOKEN'] : await secretFrom(file, '--whapi-token-file', terminal);
-  if (!text?.trim()) {
-    throw usageError(
-      'Missing Whapi token: set WHAPI_TOKEN, or name a file (for example --whapi-token-file token.txt).',
-    );
-  }
-  const whapiToken = checkedSecret(text, 'Whapi token');
-  const body = { name, whapi_token: whapiToken, ...(whapiBaseUrl !== undefined && { whapi_base_url: whapiBaseUrl }) };
+async function add({ api, show, terminal }: Session, name: string, options: ChannelOptions): Promise<undefined> {
+  const fields = await channelFields(options, terminal);
+  const body = { name, whapi_token: fields['whapi_token'] ?? tokenFromEnvironment(terminal), ...fields };
   const made = await api().call<CreatedChannel>('POST', '/v1/channels', body);
   show(
     made,
@@ -100,6 +118,33 @@ async function add({ api, show, terminal }: Session, name: string, options: AddO
       `Next: ${NAME} targets add <name> <URL of your bot>\n` +
       `Then: ${NAME} channels connect ${name} --public-url <URL under which Whapi reaches this gateway>\n`,
   );
+  return;
+}
+
+/** @throws CommandError */
+function tokenFromEnvironment({ env }: Terminal): string {
+  const text = env['WHAPI_TOKEN'];
+  if (!text?.trim()) {
+    throw usageError(
+      'Missing Whapi token: set WHAPI_TOKEN, or name a file (for example --whapi-token-file token.txt).',
+    );
+  }
+  return checkedSecret(text, 'Whapi token');
+}
+
+async function set({ api, show, terminal }: Session, name: string, options: SetOptions): Promise<undefined> {
+  const { whapiTokenEnv = false, forgetChannelId = false } = options;
+  const change = {
+    ...(whapiTokenEnv && { whapi_token: tokenFromEnvironment(terminal) }),
+    ...(await channelFields(options, terminal)),
+    ...(forgetChannelId && { channel_id: null }),
+  };
+  if (Object.keys(change).length === 0) {
+    throw usageError('Missing setting to change (for example --late-after-seconds 3600).');
+  }
+  const changed = await api().call<Channel>('PATCH', `/v1/channels/${encodeURIComponent(name)}`, change);
+  const next = 'webhook_secret' in change ? `Next: ${NAME} channels connect ${name}, which sets it at Whapi\n` : '';
+  show(changed, `Channel ${name} changed.\n${next}`);
   return;
 }
 

@@ -34,7 +34,7 @@ async function fromGateway({ api, terminal, gatewayUrl }: Session, sendTest: boo
   } catch (error) {
     if (!(error instanceof CommandError) || error.code === 'GW_INTERRUPTED') throw error;
     const gateway: Check = {
-      ...{ name: 'gateway', subject: gatewayUrl, status: 'fail', message: error.message, fix: null },
+      ...{ name: 'gateway', subject: gatewayUrl(), status: 'fail', message: error.message, fix: null },
     };
     const checks = [gateway, ...(await localChecks(terminal.env))];
     return { status: worstOf(checks), checks };

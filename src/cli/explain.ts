@@ -3,7 +3,8 @@ import type { Channel } from '../contract/channels.js';
 import type { Explanation } from '../contract/messages.js';
 import { CommandError } from '../errors.js';
 import type { Api } from './api.js';
-import { addCommand, NAME } from './session.js';
+import { explanationText } from './explanation.js';
+import { addCommand } from './session.js';
 import type { Run, Session } from './session.js';
 
 /** `explain <message id>`. */
@@ -45,18 +46,4 @@ async function knownIn(api: Api, channel: string, id: string): Promise<Explanati
 
 async function explanationOf(api: Api, channel: string, id: string): Promise<Explanation> {
   return await api.call('GET', `/v1/messages/${encodeURIComponent(channel)}/${encodeURIComponent(id)}`);
-}
-
-function explanationText({ channel, message_id: id, timeline, sightings, deliveries, ledger }: Explanation): string {
-  const remembered =
-    ledger === null
-      ? 'Not in the ledger.'
-      : `In the ledger: ${ledger.first_seen_at === null ? 'requested, but never received' : `first seen ${ledger.first_seen_at}`}.`;
-  const steps = timeline.map(({ at, text }) => `  ${at}  ${text}\n`).join('');
-  const waiting = deliveries.flatMap((each) =>
-    each.waiting === null ? [] : [`Delivery ${each.id} is pending: ${each.waiting}.\n`],
-  );
-  const heldItem = sightings.findLast(({ held }) => held)?.id;
-  const release = heldItem === undefined ? '' : `Held. To release it to your bots: ${NAME} release ${heldItem}\n`;
-  return `${id} in channel ${channel}\n${steps}${remembered}\n${waiting.join('')}${release}`;
 }

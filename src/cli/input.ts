@@ -80,7 +80,7 @@ export const FILE_FAULTS: Readonly<Record<string, string>> = {
 };
 
 /** @throws CommandError (it cannot be read) */
-async function fileText(file: string): Promise<string> {
+export async function fileText(file: string): Promise<string> {
   return await readFile(file, 'utf8').catch((error: unknown) => {
     const { code = '', message } = error as NodeJS.ErrnoException;
     throw usageError(`Cannot read ${file}: ${FILE_FAULTS[code] ?? message}.`);
@@ -94,9 +94,15 @@ export async function stdinText({ stdin, tell, signal }: Terminal): Promise<stri
   const read = async (): Promise<void> => {
     for await (const chunk of stdin) chunks.push(chunk.toString());
   };
-  const interrupted = new Promise<never>((_resolve, reject) => {
-    signal.addEventListener('abort', () => reject(new CommandError('GW_INTERRUPTED', 'Interrupted.')), { once: true });
-  });
-  await Promise.race([read(), interrupted]);
+  await Promise.race([read(), interruption(signal)]);
   return chunks.join('');
+}
+
+/** Never resolves. @throws CommandError once Ctrl-C is pressed */
+export async function interruption(signal: AbortSignal): Promise<never> {
+  return await new Promise((_resolve, reject) => {
+    const end = (): void => reject(new CommandError('GW_INTERRUPTED', 'Interrupted.'));
+    if (signal.aborted) end();
+    else signal.addEventListener('abort', end, { once: true });
+  });
 }

@@ -4,16 +4,25 @@ import { CommandError, EXIT, usageError } from '../errors.js';
 import type { CommandErrorCode, ExitCode } from '../errors.js';
 import { printable } from '../printable.js';
 import { auditCommand } from './audit.js';
+import { auditCommands } from './audits.js';
 import { channelCommands } from './channels.js';
+import { completionCommand } from './completion.js';
+import { deliveryCommands } from './deliveries.js';
 import { doctorCommand } from './doctor.js';
 import { explainCommand } from './explain.js';
-import { heldCommands } from './held.js';
+import { itemCommands, messageCommands, webhookCommands } from './items.js';
+import { jobCommands } from './jobs.js';
+import { loginCommands } from './login.js';
 import { maintenanceCommands } from './maintenance.js';
 import type { LoadMaintenance } from './maintenance.js';
+import { apiCommand } from './request.js';
 import { resyncCommand } from './resync.js';
+import { resyncCommands } from './resyncs.js';
 import { hideIn, secretsOf } from './secrets.js';
 import { addCommand, NAME, startSession } from './session.js';
 import type { GlobalOptions, Run, Work } from './session.js';
+import { statsCommand } from './stats.js';
+import { tailCommand } from './tail.js';
 import { targetCommands } from './targets.js';
 import type { Terminal } from './terminal.js';
 
@@ -24,16 +33,17 @@ export type ProgramName = (typeof PROGRAMS)[number];
 const CLOSING_WORDS = `
 Exit codes:
   0    done
-  1    a check failed: doctor, audit, targets test, channels connect; a resync restored nothing; or backup, restore or
-       rekey could not do it
+  1    a check failed: doctor, audit, targets test, channels connect, channels probe; a resync restored nothing; or
+       backup, restore or rekey could not do it
   2    wrong usage: an invalid or missing option, argument, file or value
   3    cannot reach the gateway, or it accepts no work at the moment
   4    a resync restored only some of its messages
   5    the gateway answered with an error
   6    not found: no such channel, target, message, resync, audit or item
   130  interrupted with Ctrl-C; work in the gateway continues
-The gateway's URL is GATEWAY_URL (default http://127.0.0.1:8080). Its admin token is ADMIN_TOKEN, else the content of the
-file admin-token beside the database (default ./data).
+Which gateway: --gateway and --token-file, else --profile, else GATEWAY_PROFILE, else GATEWAY_URL and ADMIN_TOKEN, else the
+profile "default" (see login), else http://127.0.0.1:8080 with the token in the file admin-token beside the database
+(default ./data).
 With --json, an error is one line of JSON on standard error: {"code":"GW_…","detail":"…"}.`;
 
 /**
@@ -58,9 +68,10 @@ export async function runCommandLine(
     })
     .configureHelp({ showGlobalOptions: true })
     .description('Brings lost WhatsApp messages back at Whapi without your bots answering them.')
-    .version(version(), '--version')
+    .version(version(), '-V, --version')
     .option('--gateway <url>', 'URL of the gateway')
     .option('--token-file <path>', 'file with its admin token')
+    .option('--profile <name>', 'gateway that login saved under this name')
     .option('--json', 'print results and errors as JSON')
     .addHelpText('after', CLOSING_WORDS);
 
@@ -83,11 +94,22 @@ export async function runCommandLine(
   channelCommands(program, run);
   targetCommands(program, run);
   resyncCommand(program, run);
+  resyncCommands(program, run);
   explainCommand(program, run);
-  heldCommands(program, run);
+  itemCommands(program, run);
+  messageCommands(program, run);
+  webhookCommands(program, run);
+  deliveryCommands(program, run);
+  jobCommands(program, run);
   auditCommand(program, run);
+  auditCommands(program, run);
+  statsCommand(program, run);
+  tailCommand(program, run);
+  apiCommand(program, run);
   doctorCommand(program, run);
   maintenanceCommands(program, run, loadMaintenance);
+  loginCommands(program, run);
+  completionCommand(program, run);
   addCommand(program, 'simulate', 'Run a simulated Whapi to try the gateway with (see simulate --help)', [
     'simulate --time-scale 100',
   ])

@@ -1,5 +1,5 @@
 import type { Terminal } from './terminal.js';
-import { duration } from './terminal.js';
+import { duration, shortened, widthOf } from './terminal.js';
 
 /** The progress of work in the gateway. */
 export interface Progress {
@@ -19,7 +19,11 @@ export interface Display {
   end(): void;
 }
 
-const BAR = 24;
+const LONGEST_BAR = 24;
+const SHORTEST_BAR = 5;
+/** Fewer columns than this say nothing. */
+const LEAST_WORDS = 6;
+const GAP = '  ';
 /** Interval of lines without a terminal. */
 const LINE_EVERY_MS = 5000;
 const ERASE_TO_END = '\x1b[K';
@@ -33,7 +37,7 @@ export function startDisplay({ write, columns, effects }: Terminal): Display {
       const width = columns();
       if (width !== null) {
         // One less: a terminal may wrap a line that fills its last column.
-        write(`\r${barOf(progress).slice(0, Math.max(0, width - 1))}${ERASE_TO_END}`);
+        write(`\r${barOf(progress, width - 1)}${ERASE_TO_END}`);
         drawn = true;
         return;
       }
@@ -50,18 +54,25 @@ export function startDisplay({ write, columns, effects }: Terminal): Display {
   };
 }
 
-export function barOf({ done, total, words, etaSeconds }: Progress): string {
+/** One line of at most `width` columns. What does not fit is left out: the words first, then the ETA, then the bar. */
+export function barOf({ done, total, words, etaSeconds }: Progress, width: number): string {
   const part = total === 0 ? 1 : done / total;
-  const filled = Math.floor(part * BAR);
-  const bar = `${'#'.repeat(filled)}${'.'.repeat(BAR - filled)}`;
-  return `[${bar}] ${String(Math.floor(part * 100)).padStart(3)}%  ${done}/${total}  ${eta(etaSeconds)}${words}`;
+  const numbers = `${String(Math.floor(part * 100)).padStart(3)}%${GAP}${done}/${total}`;
+  const length = Math.min(LONGEST_BAR, Math.floor(width / 4), width - numbers.length - '[] '.length);
+  const filled = Math.floor(part * length);
+  const bar = length < SHORTEST_BAR ? '' : `[${'#'.repeat(filled)}${'.'.repeat(length - filled)}] `;
+  const line = shortened(`${bar}${numbers}`, width);
+  const withEta = line + (etaSeconds === null ? '' : `${GAP}${eta(etaSeconds)}`);
+  if (widthOf(withEta) > width) return line;
+  const room = width - widthOf(withEta) - GAP.length;
+  return room < Math.min(LEAST_WORDS, widthOf(words)) ? withEta : `${withEta}${GAP}${shortened(words, room)}`;
 }
 
 function lineOf({ done, total, unit, words, etaSeconds }: Progress): string {
   const amount = unit === '%' ? `${done} %` : `${done} of ${total} ${unit}`;
-  return `${amount}: ${eta(etaSeconds)}${words}`;
+  return `${amount}: ${etaSeconds === null ? '' : `${eta(etaSeconds)}${GAP}`}${words}`;
 }
 
-function eta(seconds: number | null): string {
-  return seconds === null ? '' : `ETA ${duration(seconds)}  `;
+function eta(seconds: number): string {
+  return `ETA ${duration(seconds)}`;
 }

@@ -6,7 +6,9 @@ import { CommandError, EXIT, usageError } from '../errors.js';
 import type { ExitCode } from '../errors.js';
 import { counted } from '../quantities.js';
 import type { Api } from './api.js';
+import { countsText } from './facts.js';
 import { idsOf } from './input.js';
+import { wholeNumber } from './options.js';
 import type { Progress } from './progress.js';
 import { addCommand, NAME } from './session.js';
 import type { Run, Session } from './session.js';
@@ -16,6 +18,7 @@ interface Options {
   readonly channel?: string;
   readonly file?: string;
   readonly deliverUnseen?: boolean;
+  readonly windowSeconds?: number;
   readonly detach?: boolean;
   readonly watch?: string;
   readonly cancel?: string;
@@ -40,25 +43,27 @@ export function resyncCommand(program: Command, run: Run): void {
     .option('-c, --channel <name>', 'channel of the messages; optional if there is only one')
     .option('-f, --file <path>', 'file with message ids, separated by white space or commas; - reads standard input')
     .option('--deliver-unseen', 'deliver restored messages that no webhook ever carried')
+    .option(
+      '--window-seconds <n>',
+      'how long after the last call to Whapi an id counts as coming back; default: 259200',
+      wholeNumber('--window-seconds', 259_200),
+    )
     .option('--detach', 'start the run and do not wait for the end')
-    .option('--watch <resync>', 'watch a running resync')
-    .option('--cancel <resync>', 'stop a run: make no more calls to Whapi for it')
+    .option('--watch <resync>', 'watch a running resync (short for resyncs watch)')
+    .option('--cancel <resync>', 'stop a run (short for resyncs cancel)')
     .action(run(resync));
 }
 
 async function resync(session: Session, args: string[], options: Options): Promise<ExitCode> {
   const { terminal, show, json } = session;
-  const isOld = options.watch ?? options.cancel;
+  const { cancel: toCancel, watch: toWatch } = options;
+  const isOld = toWatch ?? toCancel;
   if (isOld !== undefined && (args.length > 0 || options.file !== undefined)) {
     throw usageError('--watch and --cancel take no message ids. Start another resync for them.');
   }
+  if (toCancel !== undefined) return await cancelResync(session, toCancel);
+  if (toWatch !== undefined) return await followResync(session, toWatch);
   const api = session.api();
-  if (options.cancel !== undefined) {
-    const cancelled = await api.call<Resync>('POST', `/v1/resyncs/${encodeURIComponent(options.cancel)}/cancel`);
-    show(cancelled, `Cancelled ${cancelled.id}: ${progressText(cancelled)}\n`);
-    return EXIT.ok;
-  }
-  if (options.watch !== undefined) return await follow(session, api, options.watch);
   const ids = await idsOf(args, options.file, terminal);
   const started = await start(api, ids, options);
   const registered = `${started.id}: registered ${counted(ids.length, 'message id')} in channel ${started.channel}.\n`;
@@ -67,13 +72,22 @@ async function resync(session: Session, args: string[], options: Options): Promi
     return EXIT.ok;
   }
   if (!json) terminal.tell(registered);
-  return await follow(session, api, started.id);
+  return await followResync(session, started.id);
+}
+
+export async function cancelResync({ api, show }: Session, id: string): Promise<ExitCode> {
+  const cancelled = await api().call<Resync>('POST', `/v1/resyncs/${encodeURIComponent(id)}/cancel`);
+  show(cancelled, `Cancelled ${cancelled.id}: ${countsText(cancelled.counts)}\n`);
+  return EXIT.ok;
 }
 
 /** With the idempotency key, a second try after a lost response gives the run of the first. */
 async function start(api: Api, ids: readonly string[], options: Options): Promise<Resync> {
   const channel = options.channel ?? (await onlyChannel(api));
-  const body = { channel, message_ids: ids, deliver_unseen: options.deliverUnseen ?? false };
+  const body = {
+    ...{ channel, message_ids: ids, deliver_unseen: options.deliverUnseen ?? false },
+    ...(options.windowSeconds !== undefined && { window_seconds: options.windowSeconds }),
+  };
   const headers = { 'idempotency-key': randomUUID() };
   const post = async (): Promise<Resync> => await api.call('POST', '/v1/resyncs', body, headers);
   return await post().catch(async (error: unknown) => {
@@ -92,7 +106,9 @@ export async function onlyChannel(api: Api): Promise<string> {
   throw new CommandError('GW_NOT_FOUND', `There are no channels. To add one: ${NAME} channels add <name>`);
 }
 
-async function follow(session: Session, api: Api, id: string): Promise<ExitCode> {
+/** Watches a run until it ends, and prints its report. */
+export async function followResync(session: Session, id: string): Promise<ExitCode> {
+  const api = session.api();
   const path = `/v1/resyncs/${encodeURIComponent(id)}`;
   const ended = await watch(session, {
     poll: async () => await api.call<Resync>('GET', path),
@@ -108,9 +124,9 @@ async function follow(session: Session, api: Api, id: string): Promise<ExitCode>
   return restored > 0 ? EXIT.partly : EXIT.failed;
 }
 
-function reportOf({ resync, restored, failed, held }: ResyncReport): string {
+export function reportOf({ resync, restored, failed, held }: ResyncReport): string {
   const lines = [
-    `${resync.status}: ${progressText(resync)}`,
+    `${resync.status}: ${countsText(resync.counts)}`,
     ...(restored.total > 0
       ? [`  restored: ${restored.already_known} received before, ${restored.never_seen_before} for the first time`]
       : []),
@@ -133,15 +149,9 @@ function progressOf(resync: Resync): Progress {
   const { counts, pause, eta_seconds: etaSeconds } = resync;
   const done = SETTLED.reduce((sum, status) => sum + counts[status], 0);
   const paused = pause ? `paused: ${pause.reason}; ` : '';
-  return { done, total: totalOf(resync), unit: 'messages', words: `${paused}${progressText(resync)}`, etaSeconds };
+  return { done, total: totalOf(resync), unit: 'messages', words: `${paused}${countsText(resync.counts)}`, etaSeconds };
 }
 
 function totalOf({ counts }: Resync): number {
   return Object.values(counts).reduce((sum, count) => sum + count, 0);
-}
-
-/** The number of messages by status, without the zeros. */
-function progressText({ counts }: Resync): string {
-  const some = Object.entries(counts).filter(([, count]) => count > 0);
-  return some.map(([status, count]) => `${count} ${status.replace('_', ' ')}`).join(', ');
 }

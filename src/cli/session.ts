@@ -2,14 +2,14 @@ import type { Command } from 'commander';
 import type { ExitCode } from '../errors.js';
 import { printableLines } from '../printable.js';
 import { COMMAND, PROGRAM_NAME } from '../program-name.js';
-import { adminToken, createApi, gatewayUrl } from './api.js';
+import { chosenGateway } from './access.js';
+import type { GatewayOptions } from './access.js';
+import { createApi } from './api.js';
 import type { Api } from './api.js';
 import type { Terminal } from './terminal.js';
 
 /** Options of every command. */
-export interface GlobalOptions {
-  readonly gateway?: string;
-  readonly tokenFile?: string;
+export interface GlobalOptions extends GatewayOptions {
   readonly json?: boolean;
 }
 
@@ -17,26 +17,32 @@ export interface GlobalOptions {
 export interface Session {
   readonly terminal: Terminal;
   readonly json: boolean;
-  readonly gatewayUrl: string;
-  /** @throws CommandError (there is no admin token) */
+  readonly global: GlobalOptions;
+  /** @throws CommandError (an invalid URL or profile) */
+  readonly gatewayUrl: () => string;
+  /** @throws CommandError (an invalid URL or profile, or no admin token) */
   readonly api: () => Api;
   /** Prints the result: `document` with --json, else the text. */
   readonly show: (document: unknown, text: string) => void;
 }
 
-export function startSession({ gateway, tokenFile, json = false }: GlobalOptions, terminal: Terminal): Session {
-  const url = gatewayUrl(gateway, terminal.env);
+export function startSession(global: GlobalOptions, terminal: Terminal): Session {
+  const { json = false } = global;
   return {
     terminal,
     json,
-    gatewayUrl: url,
-    api: () => createApi({ url, token: adminToken(tokenFile, terminal.env) }, terminal.signal),
+    global,
+    gatewayUrl: () => chosenGateway(global, terminal.env).url,
+    api: () => {
+      const { url, token, advice } = chosenGateway(global, terminal.env);
+      return createApi({ url, token: token(), advice }, terminal.signal);
+    },
     show: (document, text) => terminal.write(json ? `${JSON.stringify(document)}\n` : printableLines(text)),
   };
 }
 
 /** What a command does with its arguments and options. Undefined means exit code 0. */
-export type Work<A extends unknown[]> = (session: Session, ...args: A) => Promise<ExitCode | undefined>;
+export type Work<A extends unknown[]> = (session: Session, ...args: A) => Promise<ExitCode | undefined> | undefined;
 
 /** Wraps work as commander calls it: with the command itself as the last argument. */
 export type Run = <A extends unknown[]>(work: Work<A>) => (...args: [...A, Command]) => Promise<void>;

@@ -1,6 +1,7 @@
 import type { Command } from 'commander';
 import { usageError } from '../errors.js';
-import { number } from './options.js';
+import { NONE, number, numberOrNone } from './options.js';
+import type { None } from './options.js';
 import { checkedSecret, secretFrom } from './secrets.js';
 import { commaList } from './session.js';
 import type { Terminal } from './terminal.js';
@@ -20,12 +21,12 @@ export interface TargetOptions {
   readonly maxAgeSeconds?: number | None;
   readonly concurrency?: number;
   readonly ratePerSecond?: number | None;
+  readonly backlogPolicy?: string;
+  readonly backlogAfterSeconds?: number;
+  readonly backlogRatePerMinute?: number | None;
+  readonly skipAnswered?: boolean;
   readonly disabled?: boolean;
 }
-
-/** As a value: removes a limit. (commander turns a parser's null into an empty string.) */
-const NONE = 'none';
-type None = typeof NONE;
 
 /** The gateway checks the values. Only text in place of a number is refused here. */
 export function withTargetOptions(command: Command): Command {
@@ -54,13 +55,20 @@ export function withTargetOptions(command: Command): Command {
     )
     .option('--concurrency <n>', 'most requests in flight; default: 16', number('--concurrency', 16))
     .option('--rate-per-second <n>', 'most requests per second; default: none', numberOrNone('--rate-per-second', 5))
+    .option('--backlog-policy <policy>', 'messages of the backlog to send: all, newest_per_chat or hold; default: all')
+    .option(
+      '--backlog-after-seconds <n>',
+      'age from which a message counts as backlog; default: 600',
+      number('--backlog-after-seconds', 600),
+    )
+    .option(
+      '--backlog-rate-per-minute <n>',
+      'most requests per minute with backlog; default: none',
+      numberOrNone('--backlog-rate-per-minute', 10),
+    )
+    .option('--skip-answered', 'do not send messages that the number itself has answered since')
+    .option('--no-skip-answered', 'send them too; default')
     .option('--disabled', 'pause deliveries');
-}
-
-/** Drops the defaults of a new target from the help: `targets set` keeps what no option names. */
-export function withoutDefaults(command: Command): Command {
-  for (const option of command.options) option.description = option.description.replace(/; default: .*$/, '');
-  return command;
 }
 
 /** The options as fields of the API. @throws CommandError (the file of the secret) */
@@ -82,6 +90,10 @@ export async function targetFields(options: TargetOptions, terminal: Terminal): 
     max_age_seconds: limit(options.maxAgeSeconds),
     concurrency: options.concurrency,
     rate_per_second: limit(options.ratePerSecond),
+    backlog_policy: options.backlogPolicy,
+    backlog_after_seconds: options.backlogAfterSeconds,
+    backlog_rate_per_minute: limit(options.backlogRatePerMinute),
+    skip_answered: options.skipAnswered,
     enabled: options.disabled === true ? false : undefined,
   };
   return Object.fromEntries(Object.entries(fields).filter(([, value]) => value !== undefined));
@@ -91,7 +103,8 @@ function limit<T>(value: T | None): T | null {
   return value === NONE ? null : value;
 }
 
-function header(line: string, before: Readonly<Record<string, string>> = {}): Readonly<Record<string, string>> {
+/** One `Name: value` more; `none` removes all. @throws CommandError */
+export function header(line: string, before: Readonly<Record<string, string>> = {}): Readonly<Record<string, string>> {
   if (line === NONE) return {};
   const [, name, value] = /^([^:\s]+):\s*(.*)$/.exec(line) ?? [];
   if (name === undefined || value === undefined) {
@@ -103,9 +116,4 @@ function header(line: string, before: Readonly<Record<string, string>> = {}): Re
 
 function delays(text: string): number[] | None {
   return text === NONE ? NONE : commaList(text).map(number('--retry-delays', 30));
-}
-
-function numberOrNone(option: string, example: number): (text: string) => number | None {
-  const parse = number(option, example);
-  return (text) => (text === NONE ? NONE : parse(text));
 }

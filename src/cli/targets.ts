@@ -2,13 +2,15 @@ import type { Command } from 'commander';
 import type { ChangedTarget, CreatedTarget, RotatedSecret, Target, TargetTest } from '../contract/targets.js';
 import { CommandError, EXIT, usageError } from '../errors.js';
 import type { ExitCode } from '../errors.js';
-import type { Api } from './api.js';
+import { factsText } from './facts.js';
+import { targetOf } from './named-target.js';
 import { removeAt, withYes } from './removal.js';
 import type { RemoveOptions } from './removal.js';
 import { addCommand, NAME } from './session.js';
 import type { Run, Session } from './session.js';
-import { wholeNumber } from './options.js';
-import { targetFields, withoutDefaults, withTargetOptions } from './target-options.js';
+import { wholeNumber, withoutDefaults } from './options.js';
+import { checkedSecret, secretFrom } from './secrets.js';
+import { targetFields, withTargetOptions } from './target-options.js';
 import type { TargetOptions } from './target-options.js';
 import { table } from './terminal.js';
 
@@ -31,6 +33,9 @@ export function targetCommands(program: Command, run: Run): void {
     .description(`Bots that receive webhooks. ${BY}`)
     .summary('Bots that receive webhooks');
   addCommand(targets, 'list', 'List the targets', ['targets list']).action(run(list));
+  addCommand(targets, 'show <target>', 'Show a target: its settings, its circuit breaker and what waits', [
+    'targets show bot',
+  ]).action(run(showTarget));
   withTargetOptions(
     addCommand(targets, 'add <name> <url>', 'Add a bot and send it a test event', [
       'targets add bot http://127.0.0.1:3000/hook/messages --mode body --events messages.post',
@@ -47,6 +52,7 @@ export function targetCommands(program: Command, run: Run): void {
         'targets set bot --mode method --events messages.post',
         'targets set bot --url http://127.0.0.1:3000/other --timeout-ms 60000',
         'targets set bot --rate-per-second none',
+        'targets set bot --backlog-policy newest_per_chat --backlog-rate-per-minute 10 --skip-answered',
       ]),
     ),
   )
@@ -71,6 +77,7 @@ export function targetCommands(program: Command, run: Run): void {
       'how long the old secret keeps signing; default: 86400',
       wholeNumber('--grace-seconds', 86_400),
     )
+    .option('--secret-file <path>', 'file with the new secret (whsec_…); - reads standard input; default: a new one')
     .action(run(rotate));
   addCommand(targets, 'enable <target>', 'Resume deliveries, those that waited first', ['targets enable bot']).action(
     run(async (session, target: string) => await enable(session, target, true)),
@@ -80,7 +87,7 @@ export function targetCommands(program: Command, run: Run): void {
   ]).action(run(async (session, target: string) => await enable(session, target, false)));
 }
 
-async function list({ api, show }: Session): Promise<undefined> {
+async function list({ api, show, terminal }: Session): Promise<undefined> {
   const targets = await api().list<Target>('/v1/targets');
   const rows = targets.map((each) => [
     ...[each.id, each.name, each.enabled ? 'yes' : 'no', each.channels.join(','), each.events.join(',')],
@@ -88,7 +95,14 @@ async function list({ api, show }: Session): Promise<undefined> {
   ]);
   const none = `No targets yet. To add one: ${NAME} targets add <name> <url>\n`;
   const head = ['ID', 'NAME', 'ENABLED', 'CHANNELS', 'EVENTS', 'DELIVER', 'URL'];
-  show(targets, rows.length === 0 ? none : table(head, rows));
+  show(targets, rows.length === 0 ? none : table(head, rows, terminal.columns()));
+  return;
+}
+
+async function showTarget({ api, show, terminal }: Session, named: string): Promise<undefined> {
+  const { id } = await targetOf(api(), named);
+  const target = await api().call<Target>('GET', `/v1/targets/${id}`);
+  show(target, factsText(target, terminal.columns()));
   return;
 }
 
@@ -168,10 +182,20 @@ async function test({ api, show }: Session, named: string): Promise<ExitCode> {
   return answer.delivered ? EXIT.ok : EXIT.failed;
 }
 
-async function rotate({ api, show }: Session, target: string, options: { graceSeconds?: number }): Promise<undefined> {
+interface RotateOptions {
+  readonly graceSeconds?: number;
+  readonly secretFile?: string;
+}
+
+async function rotate({ api, show, terminal }: Session, target: string, options: RotateOptions): Promise<undefined> {
+  const { graceSeconds, secretFile: file } = options;
+  const body = {
+    ...(graceSeconds !== undefined && { grace_seconds: graceSeconds }),
+    ...(file !== undefined && {
+      secret: checkedSecret(await secretFrom(file, '--secret-file', terminal), 'signing secret'),
+    }),
+  };
   const { id, name } = await targetOf(api(), target);
-  const { graceSeconds } = options;
-  const body = graceSeconds === undefined ? {} : { grace_seconds: graceSeconds };
   const answer = await api().call<RotatedSecret>('POST', `/v1/targets/${id}/rotate-secret`, body);
   show(answer, `New signing secret of ${name}, shown only now: ${answer.secret}\n`);
   return;
@@ -182,15 +206,4 @@ async function enable({ api, show }: Session, target: string, enabled: boolean):
   const answer = await api().call<ChangedTarget>('PATCH', `/v1/targets/${id}`, { enabled });
   show(answer, `Target ${name} ${enabled ? 'enabled' : 'disabled. Its deliveries wait'}.\n`);
   return;
-}
-
-/** The target with this id or name. @throws CommandError (there is none, or several have the name) */
-async function targetOf(api: Api, named: string): Promise<Target> {
-  const targets = await api.list<Target>('/v1/targets');
-  const found = targets.filter(({ id, name }) => id === named || name === named);
-  const [only] = found;
-  if (only && found.length === 1) return only;
-  const ids = found.map(({ id }) => id).join(', ');
-  if (only) throw usageError(`Several targets have the name "${named}". Use an id: ${ids}.`);
-  throw new CommandError('GW_NOT_FOUND', `There is no target "${named}". To list them: ${NAME} targets list`);
 }

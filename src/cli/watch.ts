@@ -16,7 +16,7 @@ export interface Watched<T> {
 
 const POLL_EVERY_MS = 500;
 /** A restarted gateway resumes its work, so watching survives a restart. */
-const MOST_UNREACHABLE_MS = 5 * 60_000;
+export const MOST_UNREACHABLE_MS = 5 * 60_000;
 
 /**
  * Shows the progress of work in the gateway until it ends. Ctrl-C ends the watching, not the work.

@@ -1,6 +1,6 @@
 import { useComputed } from '@preact/signals';
 import { useEffect, useRef } from 'preact/hooks';
-import UPlot from 'uplot';
+import type UPlot from 'uplot';
 import { theme } from './theme.js';
 
 export interface Series {
@@ -23,6 +23,17 @@ const AXIS_FONT = '11px system-ui, sans-serif';
 const plain = (value: number): string => value.toLocaleString(undefined, { maximumFractionDigits: 1 });
 
 /**
+ * Null where uPlot does not load: it throws in a browser whose language is no BCP 47 tag, such as Chromium in the locale C
+ * (`en-US@posix`). The caption and the table remain.
+ */
+async function loadPlot(): Promise<typeof UPlot | null> {
+  return await import('uplot').then(
+    (module) => module.default,
+    () => null,
+  );
+}
+
+/**
  * Lines over time. The canvas says nothing to a screen reader, so the caption has the newest, the smallest and the
  * greatest value of each line, and a table has them all.
  */
@@ -35,16 +46,22 @@ export function Chart({ title, times, series, format = plain }: ChartProps) {
     const swatches = [...(legend.current?.querySelectorAll('.swatch') ?? [])];
     if (place === null || times.length === 0) return undefined;
     const colors = swatches.map((swatch) => getComputedStyle(swatch).color);
-    const plot = new UPlot(
-      optionsOf(place, series, colors, format),
-      [[...times], ...series.map(({ values }) => [...values])],
-      place,
-    );
-    const observer = new ResizeObserver(() => plot.setSize({ width: place.clientWidth, height: HEIGHT }));
-    observer.observe(place);
+    const data = [[...times], ...series.map(({ values }) => [...values])] as UPlot.AlignedData;
+    let remove = (): void => undefined;
+    let isGone = false;
+    void loadPlot().then((Plot) => {
+      if (isGone || Plot === null) return;
+      const plot = new Plot(optionsOf(place, series, colors, format), data, place);
+      const observer = new ResizeObserver(() => plot.setSize({ width: place.clientWidth, height: HEIGHT }));
+      observer.observe(place);
+      remove = () => {
+        observer.disconnect();
+        plot.destroy();
+      };
+    });
     return () => {
-      observer.disconnect();
-      plot.destroy();
+      isGone = true;
+      remove();
     };
   }, [times, series, isDark.value]);
   return (

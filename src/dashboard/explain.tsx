@@ -1,5 +1,6 @@
 import { useSignal } from '@preact/signals';
 import type { ExplainedDelivery } from '../contract/deliveries.js';
+import { placeOf, runsOf, summaryOf } from '../contract/explained-words.js';
 import type { Item } from '../contract/items.js';
 import type { Explanation, Sighting } from '../contract/messages.js';
 import { get, path } from './api.js';
@@ -17,6 +18,7 @@ import { useFeedReload } from './live-list.js';
 import { useLoad } from './loading.js';
 import { channels } from './names.js';
 import { Empty, Pending } from './notice.js';
+import { Pieces } from './pieces.js';
 import { ReleaseDialog } from './release.js';
 import { go, href, route } from './routes.js';
 import { PageHead } from './shell.js';
@@ -146,29 +148,13 @@ function Explained({ channel, id }: { readonly channel: string; readonly id: str
   );
 }
 
-const capitalized = (text: string): string => text.charAt(0).toUpperCase() + text.slice(1);
-
 /** One sentence: the newest verdict, and what became of it. */
 function Summary({ found }: { readonly found: Explanation }) {
   const newest = found.sightings.at(-1);
-  const delivered = found.deliveries.filter(({ status }) => status === 'delivered').length;
-  if (newest === undefined) {
-    return (
-      <p class="sentence">
-        No webhook has carried this message yet. {found.resyncs.length > 0 && 'A resync is asking for it.'}
-      </p>
-    );
-  }
   return (
     <p class="sentence">
-      <VerdictBadge verdict={newest.verdict} rule={newest.rule} held={newest.held} /> {capitalized(newest.reason)}.{' '}
-      {newest.held && 'At least one target that subscribes to it did not get it. '}
-      {delivered} of {found.deliveries.length} deliveries arrived.{' '}
-      {found.ledger?.first_seen_at != null && (
-        <>
-          First seen <Time at={found.ledger.first_seen_at} />.
-        </>
-      )}
+      {newest && <VerdictBadge verdict={newest.verdict} rule={newest.rule} held={newest.held} />}{' '}
+      <Pieces pieces={summaryOf(found)} />
     </p>
   );
 }
@@ -189,8 +175,7 @@ function Sightings({ sightings }: { readonly sightings: readonly Sighting[] }) {
             </p>
             <Evidence evidence={sighting.evidence} />
             <p class="dim">
-              {sighting.carrier === '' ? 'the body' : `${sighting.carrier}[${sighting.position}]`} of {sighting.event}{' '}
-              in webhook <IdLink page="webhooks" id={sighting.webhook} />
+              <Pieces pieces={placeOf(sighting)} />
             </p>
           </li>
         ))}
@@ -200,31 +185,15 @@ function Sightings({ sightings }: { readonly sightings: readonly Sighting[] }) {
 }
 
 /** Resyncs and audits that know the message. */
-function Runs({ found: { resyncs, audits } }: { readonly found: Explanation }) {
-  if (resyncs.length === 0 && audits.length === 0) return null;
+function Runs({ found }: { readonly found: Explanation }) {
+  const runs = runsOf(found);
+  if (runs.length === 0) return null;
   return (
     <Section title="Resyncs and audits">
       <ul class="plain-list">
-        {resyncs.map(({ resync, status, calls, polls, window_closes_at: closes }) => (
-          <li key={resync}>
-            <IdLink page="resyncs" id={resync} /> <Status status={status} /> {calls} calls, {polls} polls
-            {closes !== null && (
-              <>
-                {' '}
-                · its window closes <Time at={closes} />
-              </>
-            )}
-          </li>
-        ))}
-        {audits.map(({ audit, found_at: foundAt, released_at: releasedAt }) => (
-          <li key={audit}>
-            <IdLink page="audits" id={audit} /> found it missing <Time at={foundAt} />
-            {releasedAt !== null && (
-              <>
-                {' '}
-                and released it <Time at={releasedAt} />
-              </>
-            )}
+        {runs.map((run, index) => (
+          <li key={String(index)}>
+            <Pieces pieces={run} />
           </li>
         ))}
       </ul>

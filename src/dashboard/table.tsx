@@ -1,4 +1,5 @@
 import type { ComponentChildren } from 'preact';
+import { useMemo } from 'preact/hooks';
 import { ProblemNotice } from './notice.js';
 import type { List } from './loading.js';
 
@@ -36,16 +37,35 @@ export function Table<T>({ caption, columns, rows, keyOf, isNew }: TableProps<T>
       </thead>
       <tbody role="rowgroup">
         {rows.map((row) => (
-          <tr key={keyOf(row)} role="row" class={isNew?.(row) ? 'fresh' : undefined}>
-            {columns.map(({ head, kind = 'text', cell }) => (
-              <td key={head} role="cell" class={`col-${kind}`} data-head={head}>
-                <div class="cell">{cell(row)}</div>
-              </td>
-            ))}
-          </tr>
+          <Row key={keyOf(row)} row={row} columns={columns} isNew={isNew?.(row) === true} />
         ))}
       </tbody>
     </table>
+  );
+}
+
+interface RowProps<T> {
+  readonly row: T;
+  readonly columns: readonly Column<T>[];
+  readonly isNew: boolean;
+}
+
+/**
+ * Rendered again only when its row is another object: the live page adds rows four times a second and keeps 200. So a cell
+ * reads signals in a component of its own, never directly.
+ */
+function Row<T>({ row, columns, isNew }: RowProps<T>) {
+  return useMemo(
+    () => (
+      <tr role="row" class={isNew ? 'fresh' : undefined}>
+        {columns.map(({ head, kind = 'text', cell }) => (
+          <td key={head} role="cell" class={`col-${kind}`} data-head={head}>
+            <div class="cell">{cell(row)}</div>
+          </td>
+        ))}
+      </tr>
+    ),
+    [row, columns, isNew],
   );
 }
 

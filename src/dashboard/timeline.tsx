@@ -1,19 +1,8 @@
+import { labelledStep } from '../contract/explained-words.js';
 import type { Explanation, Step } from '../contract/messages.js';
 import { targetName } from './names.js';
 import { href } from './routes.js';
 import { Time } from './time.js';
-
-const KINDS: Readonly<Record<Step['kind'], string>> = {
-  registered: 'Registered',
-  asked: 'Asked',
-  restored: 'Came back',
-  sighting: 'Judged',
-  seeded: 'Seeded',
-  found: 'Found missing',
-  delivery: 'Queued',
-  release: 'Released',
-  attempt: 'Sent',
-};
 
 /** Everything in order of time, from the registration to the release. */
 export function Timeline({ found }: { readonly found: Explanation }) {
@@ -23,20 +12,21 @@ export function Timeline({ found }: { readonly found: Explanation }) {
         // Two steps may be equal in every field; their order does not change.
         <li key={`${step.at} ${step.kind} ${index}`} class={`step ${step.kind}`}>
           <Time at={step.at} />
-          <div>
-            <strong>{KINDS[step.kind]}:</strong> <Linked text={withoutLabel(step)} />
-          </div>
+          <Labelled step={step} />
         </li>
       ))}
     </ol>
   );
 }
 
-/** The text without the word that its label says already. */
-const withoutLabel = ({ kind, text }: Step): string => {
-  const label = `${KINDS[kind].toLowerCase()} `;
-  return text.startsWith(label) ? text.slice(label.length) : text;
-};
+function Labelled({ step }: { readonly step: Step }) {
+  const [label, text] = labelledStep(step);
+  return (
+    <div>
+      <strong>{label}:</strong> <Linked text={text} />
+    </div>
+  );
+}
 
 const PAGE_OF = {
   rsy: 'resyncs',

@@ -10,7 +10,7 @@ export interface ContentFingerprint {
   readonly texts: readonly string[];
 }
 
-/** A person does not send a longer text twice within a second. In characters. */
+/** In characters. A person does not send a longer text twice within a second. */
 const LEAST_TEXT_LENGTH = 20;
 /** "hahahahahahahahahahaha" is quickly sent twice. */
 const LEAST_DIFFERENT_CHARACTERS = 8;

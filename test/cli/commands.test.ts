@@ -13,10 +13,17 @@ import { temporaryFolder } from '../support/files.js';
 import { startLocal } from '../support/gateway.js';
 import { textWebhook } from '../support/texts.js';
 
-const COMMANDS = ['serve', 'resync', 'explain', 'audit', 'doctor', 'demo'];
+const COMMANDS = ['serve', 'resync', 'explain', 'audit', 'held', 'release', 'stats', 'tail', 'api', 'doctor', 'demo'];
 const BELOW = {
-  channels: ['list', 'add', 'remove', 'connect', 'disconnect', 'seed'],
-  targets: ['list', 'add', 'set', 'remove', 'test', 'rotate-secret', 'enable', 'disable'],
+  channels: ['list', 'show', 'add', 'set', 'remove', 'connect', 'disconnect', 'seed'],
+  targets: ['list', 'show', 'add', 'set', 'remove', 'test', 'rotate-secret', 'enable', 'disable'],
+  items: ['list', 'show', 'release'],
+  messages: ['list', 'release'],
+  webhooks: ['list', 'show'],
+  deliveries: ['list', 'show', 'retry'],
+  jobs: ['list', 'show', 'watch', 'cancel'],
+  resyncs: ['list', 'show', 'messages', 'report', 'watch', 'cancel'],
+  audits: ['list', 'show', 'watch', 'messages', 'release', 'cancel'],
 };
 
 describe('--help', () => {

@@ -123,3 +123,9 @@ describe('a list without entries', () => {
     expect((await cli([name, 'list', '--json'], { env })).stdout).toBe('[]\n');
   });
 });
+
+it('the version is printed with -V as with --version', async () => {
+  const { stdout } = await cli(['-V']);
+  expect(stdout).toMatch(/^\d+\.\d+\.\d+\n$/);
+  expect((await cli(['--version'])).stdout).toBe(stdout);
+});

@@ -48,3 +48,18 @@ describe('a resync watched in a terminal', () => {
     expect(stdout + stderr).not.toMatch(/[^\P{Cc}\n]/u);
   });
 });
+
+describe('a narrow terminal', () => {
+  it.each([50, 30])('has progress bars and tables that fit (%i columns)', async (columns) => {
+    const { gateway, whapi } = await startResyncs();
+    lose(whapi, ['lost-1']);
+    const env = accessTo(gateway);
+    const watched = startInTerminal(['resync', 'lost-1', 'comes-later'], env, columns);
+    await watched.written(/\r\[#+\.+\] {2}50% {2}1\/2/);
+    watched.type(CTRL_C);
+    const bars = (await watched.ended).stdout.match(/(?<=\r)\[[^\p{Cc}]+/gu) ?? [];
+    expect(bars.map(({ length }) => length < columns)).toEqual(bars.map(() => true));
+    const { stdout } = await startInTerminal(['channels', 'list'], env, columns).ended;
+    expect(stdout.split('\r\n').filter(({ length }) => length > columns)).toEqual([]);
+  });
+});

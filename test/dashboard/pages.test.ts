@@ -73,6 +73,23 @@ describe.skipIf(missingBrowser() !== null)('each page of the dashboard', () => {
   );
 
   it(
+    'shows the overview in a browser whose language is not valid, without the lines of its charts',
+    async () => {
+      const other = await launch({ locale: 'C' });
+      const page = await other.newPage();
+      await page.goto(full.gateway.url);
+      expect(await page.evaluate('navigator.language')).toBe('en-US@posix');
+      await logIn(page);
+      await page
+        .getByText(/now .*, min .*, max/)
+        .first()
+        .waitFor();
+      await other.close();
+    },
+    WALK_MS,
+  );
+
+  it(
     'says what to do next while there is nothing to show',
     async () => {
       const { page, faults, close } = await openPage(browser, empty.gateway.url);

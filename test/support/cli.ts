@@ -56,12 +56,12 @@ export async function cli(args: readonly string[], options?: CliOptions): Promis
 }
 
 /**
- * Runs the command line in a terminal of 100 columns. `script` (util-linux) creates the terminal: it is essential on
+ * Runs the command line in a terminal. `script` (util-linux) creates the terminal: it is essential on
  * Debian, while the npm packages for this bring a compiled addon.
  */
-export function startInTerminal(args: readonly string[], env: Record<string, string>): CliRun {
+export function startInTerminal(args: readonly string[], env: Record<string, string>, columns = 100): CliRun {
   const quoted = [process.execPath, CLI, ...args].map((part) => `'${part}'`).join(' ');
-  const command = `stty cols 100 rows 30; exec ${quoted}`;
+  const command = `stty cols ${columns} rows 30; exec ${quoted}`;
   const child = spawn('script', ['--quiet', '--return', '--command', command, '/dev/null'], {
     env: { PATH: process.env['PATH'], TERM: 'xterm', SHELL: '/bin/sh', ...env },
   });

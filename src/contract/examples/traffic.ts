@@ -146,6 +146,7 @@ export const explanation: Explanation = {
   sightings: [sighting],
   resyncs: [resyncMessage],
   audits: [],
+  claim: null,
   deliveries: [],
 };
 export const messageReleaseRequest: MessageReleaseRequest = { resync: resyncMessage.resync, expected_count: 40 };

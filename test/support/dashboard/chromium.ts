@@ -1,20 +1,20 @@
-import { existsSync, mkdirSync, mkdtempSync, renameSync, rmSync } from 'node:fs';
-import { createRequire } from 'node:module';
-import { dirname, join } from 'node:path';
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, renameSync, rmSync } from 'node:fs';
+import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { chromium } from 'playwright-core';
 import type { Browser } from 'playwright-core';
 
 /**
  * The browser of the tests: Chromium from an npm package, so `npm ci && npm test` needs nothing else. `CHROMIUM_PATH` names
- * another one, for machines that the package is not made for.
+ * another one, for machines that the package is not made for. 147.0.0 is the last version for Node 20.
  */
 const ROOT = fileURLToPath(new URL('../../../', import.meta.url));
 const CACHE = join(ROOT, 'node_modules', '.cache');
-const packageMain = createRequire(import.meta.url).resolve('@sparticuz/chromium');
+const PACKAGE = join(ROOT, 'node_modules', '@sparticuz', 'chromium');
 
 const ownPath = (): string | undefined => process.env['CHROMIUM_PATH'];
-const unpacked = join(CACHE, 'gateway-chromium');
+const { version } = JSON.parse(readFileSync(join(PACKAGE, 'package.json'), 'utf8')) as { version: string };
+const unpacked = join(CACHE, `gateway-chromium-${version}`);
 const binary = (): string => ownPath() ?? join(unpacked, 'chromium');
 
 /** Why browser tests cannot run on this machine; null: they can. In CI they must. */
@@ -34,26 +34,34 @@ export async function setup(): Promise<void> {
   if (reason !== null || ownPath() !== undefined || existsSync(unpacked)) return;
   mkdirSync(CACHE, { recursive: true });
   const folder = mkdtempSync(join(CACHE, 'chromium-'));
-  const before = process.env['TMPDIR'];
-  process.env['TMPDIR'] = folder;
   try {
-    const { default: pack, inflate } = await import('@sparticuz/chromium');
-    await pack.executablePath();
-    await inflate(join(dirname(packageMain), '..', 'bin', 'al2023.tar.br')); // libnss3 and others that a machine may lack
+    const { default: pack } = await import('@sparticuz/chromium');
+    // With libnss3 and others that a machine may lack: the package unpacks them where it sees AWS Lambda.
+    await withEnvironment({ TMPDIR: folder, AWS_EXECUTION_ENV: 'AWS_Lambda_nodejs20.x' }, async () => {
+      await pack.executablePath();
+    });
     if (!existsSync(unpacked)) renameSync(folder, unpacked);
   } finally {
-    if (before === undefined) delete process.env['TMPDIR'];
-    else process.env['TMPDIR'] = before;
     rmSync(folder, { recursive: true, force: true });
   }
 }
 
+async function withEnvironment(variables: Record<string, string>, work: () => Promise<void>): Promise<void> {
+  const before = { ...process.env };
+  Object.assign(process.env, variables);
+  try {
+    await work();
+  } finally {
+    process.env = before;
+  }
+}
+
 /** Not with the package's own arguments: they switch web security off, and with it what the tests check. */
-export async function launch(): Promise<Browser> {
+export async function launch({ locale = 'en_US.UTF-8' } = {}): Promise<Browser> {
   const libraries = ownPath() === undefined ? { LD_LIBRARY_PATH: join(unpacked, 'al2023', 'lib') } : {};
   return await chromium.launch({
     executablePath: binary(),
     args: ['--no-sandbox', '--disable-gpu', '--no-zygote'],
-    env: { ...(process.env as Record<string, string>), ...libraries, LANG: 'en_US.UTF-8' },
+    env: { ...(process.env as Record<string, string>), ...libraries, LANG: locale, LC_ALL: locale },
   });
 }

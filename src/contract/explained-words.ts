@@ -1,0 +1,132 @@
+import type { Evidence } from './items.js';
+import type { Explanation, Sighting, Step } from './messages.js';
+
+/** The words of an explanation, for the dashboard and the command line. Types of the schemas only: a browser loads it. Pure. */
+
+/** A part of a sentence. Each reader has its own way to show a time, or to lead to a thing. */
+export type Piece =
+  | string
+  /** ISO 8601; `none` stands for null. */
+  | { readonly at: string | null; readonly none?: string }
+  | { readonly id: string; readonly page: 'resyncs' | 'audits' | 'webhooks' }
+  | { readonly status: string };
+
+export type WordedFact = readonly [label: string, value: readonly Piece[]];
+
+const LABELS: Readonly<Record<Step['kind'], string>> = {
+  registered: 'Registered',
+  asked: 'Asked',
+  restored: 'Came back',
+  sighting: 'Judged',
+  seeded: 'Seeded',
+  found: 'Found missing',
+  delivery: 'Queued',
+  release: 'Released',
+  attempt: 'Sent',
+  claimed: 'Claimed',
+};
+
+/** A step as its label, and its text without the word that the label says already. */
+export function labelledStep({ kind, text }: Step): readonly [label: string, text: string] {
+  const label = LABELS[kind];
+  const said = `${label.toLowerCase()} `;
+  return [label, text.startsWith(said) ? text.slice(said.length) : text];
+}
+
+/** The rows that a verdict rests on: the registration, the first sighting, the item that it repeats, the newest of its chat. */
+export function evidenceFacts(evidence: Evidence): WordedFact[] {
+  return [
+    ...sameAs(evidence),
+    ...evidence.registrations.map(registrationOf),
+    ...sightingOf(evidence),
+    ...earlierOf(evidence),
+    ...lateOf(evidence),
+    ...replayOf(evidence),
+  ];
+}
+
+function sameAs({ same_as: id }: Evidence): WordedFact[] {
+  return id === null ? [] : [['Registered as', [id]]];
+}
+
+function registrationOf(registration: Evidence['registrations'][number]): WordedFact {
+  const { resync, registered_at: at, asked_at: asked, window_closes_at: closes, deliver_unseen: unseen } = registration;
+  return [
+    'Registered by',
+    [
+      ...[{ page: 'resyncs', id: resync } as const, ' ', { at }, ', asked ', { at: asked, none: 'not yet' }],
+      ...(closes === null ? [] : [', window closes ', { at: closes }]),
+      ...(unseen ? [', unseen messages are delivered'] : []),
+    ],
+  ];
+}
+
+function sightingOf({ first_seen_at: seen, first_webhook: webhook, seeded_at: seeded }: Evidence): WordedFact[] {
+  const facts: WordedFact[] = [];
+  if (seen !== null) facts.push(['First sighting', [{ at: seen }, ...webhookAfter(webhook)]]);
+  if (seeded !== null) facts.push(['Seeded', [{ at: seeded }]]);
+  return facts;
+}
+
+function earlierOf({ earlier }: Evidence): WordedFact[] {
+  if (earlier === null) return [];
+  return [['Repeats', ['the item recorded ', { at: earlier.recorded_at }, ...webhookAfter(earlier.webhook)]]];
+}
+
+const webhookAfter = (id: string | null): Piece[] => (id === null ? [] : [' ', { page: 'webhooks', id }]);
+
+function lateOf({ late }: Evidence): WordedFact[] {
+  if (late === null) return [];
+  return [
+    ['Sent', [{ at: late.sent_at }]],
+    ['Newest of its chat', ['sent ', { at: late.newest_sent_at }, ', received ', { at: late.newest_received_at }]],
+    ['Late after', [`${late.late_after_seconds} s`]],
+  ];
+}
+
+function replayOf({ replay }: Evidence): WordedFact[] {
+  if (replay === null) return [];
+  return [
+    ['Sent', [{ at: replay.sent_at }]],
+    ['Part of a replay since', [{ at: replay.began_at }]],
+    ['Old after', [`${replay.replay_after_seconds} s`]],
+  ];
+}
+
+/** What became of a message, in a few sentences. The newest verdict stands before them. */
+export function summaryOf({ sightings, deliveries, resyncs, ledger }: Explanation): Piece[] {
+  const newest = sightings.at(-1);
+  if (newest === undefined) {
+    return [`No webhook has carried this message yet.${resyncs.length > 0 ? ' A resync is asking for it.' : ''}`];
+  }
+  const arrived = deliveries.filter(({ status }) => status === 'delivered').length;
+  const seen = ledger?.first_seen_at ?? null;
+  return [
+    `${capitalized(newest.reason)}. `,
+    newest.held ? 'At least one target that subscribes to it did not get it. ' : '',
+    `${arrived} of ${deliveries.length} deliveries arrived.`,
+    ...(seen === null ? [] : [' First seen ', { at: seen }, '.']),
+  ];
+}
+
+const capitalized = (text: string): string => text.charAt(0).toUpperCase() + text.slice(1);
+
+/** Where a sighting stands. */
+export function placeOf({ carrier, position, event, webhook }: Sighting): Piece[] {
+  const place = carrier === '' ? 'the body' : `${carrier}[${position}]`;
+  return [`${place} of ${event} in webhook `, { page: 'webhooks', id: webhook }];
+}
+
+/** Resyncs and audits that know a message. */
+export function runsOf({ resyncs, audits }: Explanation): Piece[][] {
+  return [
+    ...resyncs.map(({ resync, status, calls, polls, window_closes_at: closes }): Piece[] => [
+      ...[{ page: 'resyncs', id: resync } as const, ' ', { status }, ` ${calls} calls, ${polls} polls`],
+      ...(closes === null ? [] : [' · its window closes ', { at: closes }]),
+    ]),
+    ...audits.map(({ audit, found_at: foundAt, released_at: releasedAt }): Piece[] => [
+      ...[{ page: 'audits', id: audit } as const, ' found it missing ', { at: foundAt }],
+      ...(releasedAt === null ? [] : [' and released it ', { at: releasedAt }]),
+    ]),
+  ];
+}
