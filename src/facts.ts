@@ -3,8 +3,10 @@ import type { Effects } from './effects.js';
 import { publishTo } from './feed-events.js';
 import { Feed } from './feed.js';
 import { Metrics } from './metrics.js';
+import type { Log } from './log.js';
 import { tellBoth } from './observer.js';
 import type { Observer } from './observer.js';
+import { withReplayAlert } from './replay-alert.js';
 import { startRollups } from './rollups.js';
 import type { RollupsOptions } from './rollups.js';
 
@@ -19,15 +21,18 @@ export interface Facts {
 
 export interface FactsOptions extends Pick<RollupsOptions, 'store' | 'onError'> {
   readonly effects: Effects;
+  readonly log: Log;
 }
 
 const BOOT_BYTES = 6;
 
 /** What is added to `components` after this stops before it: until then there is something to count. */
-export function startFacts(components: Components, { store, effects, onError }: FactsOptions): Facts {
+export function startFacts(components: Components, { store, effects, log, onError }: FactsOptions): Facts {
   const metrics = new Metrics();
   const rollups = components.add('rollups', startRollups({ store, metrics, effects, onError }));
   components.nextStage();
   const feed = new Feed({ boot: effects.randomBytes(BOOT_BYTES).toString('hex'), effects });
-  return { feed, metrics, observer: tellBoth(metrics, publishTo(feed, effects)), saveCounts: rollups.save };
+  const told = tellBoth(metrics, publishTo(feed, effects));
+  const observer = { ...told, onRecorded: withReplayAlert(log, told.onRecorded) };
+  return { feed, metrics, observer, saveCounts: rollups.save };
 }

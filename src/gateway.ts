@@ -37,7 +37,6 @@ import { createPreviewer } from './preview/preview.js';
 import { PROBE_INTERVALS } from './probe/policy.js';
 import { startProbeWorker } from './probe/worker.js';
 import { createReadings } from './readings.js';
-import { withReplayAlert } from './replay-alert.js';
 import { startResyncNotices } from './resync/notices.js';
 import { createPassThrough } from './resync/pass-through.js';
 import { RESYNC_INTERVALS } from './resync/policy.js';
@@ -146,7 +145,7 @@ export async function startGateway(
     const openSecret = encryption.open;
     const guard = createGuard(config.targetNetworks);
     const settings = { config, effects, log, intervals, gatewayId, onError };
-    const facts = startFacts(components, { store, effects, onError });
+    const facts = startFacts(components, { store, effects, log, onError });
     const base = { components, ...settings, ...facts, store, encryption, openSecret, guard };
 
     const deliveries = await startDeliveries(base);
@@ -271,7 +270,7 @@ async function startHttp(
   const hints: ServerHints = {
     handOver: deliveries.handOver,
     ...{ onDeliveries: deliveries.wake, onJob, onAudit: audits.wake, onRegistered, onChannelChanged },
-    ...{ onRecorded: withReplayAlert(log, observer.onRecorded), onRefused: observer.onRefused },
+    ...{ onRecorded: observer.onRecorded, onRefused: observer.onRefused },
     onChannelState: (channel, state) => {
       scheduler.noteChannelState(channel, state);
       onChannelChanged();

@@ -85,19 +85,6 @@ export interface Channel {
   readonly createdAt: number;
 }
 
-/** Many old messages within a minute that no webhook had carried before and no resync asked for. */
-export interface Replay {
-  /** When the first of them came. */
-  readonly beganAt: number;
-  /** When the last one came. */
-  readonly lastAt: number;
-  readonly messages: number;
-  /** Of them, held because of it (`on_replay: hold`). */
-  readonly held: number;
-  /** When the oldest was sent, in Unix seconds. */
-  readonly oldestSentAt: number;
-}
-
 /** A secret as it is stored: encrypted. Only `encryption.ts` creates and opens one. */
 export type Sealed = string & { readonly __sealed: unique symbol };
 

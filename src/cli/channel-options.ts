@@ -14,6 +14,9 @@ export interface ChannelOptions {
   readonly resyncSpacingMs?: number | None;
   readonly dailyCallBudget?: number | None;
   readonly autoResync?: boolean;
+  readonly onReplay?: string;
+  readonly replayAfterSeconds?: number;
+  readonly replayMessages?: number;
 }
 
 /** The gateway checks the values. Only text in place of a number is refused here. */
@@ -38,7 +41,18 @@ export function withChannelOptions(command: Command): Command {
       numberOrNone('--daily-call-budget', 5000),
     )
     .option('--auto-resync', 'resync a message that a call to /whapi does not find')
-    .option('--no-auto-resync', 'do not do that; default');
+    .option('--no-auto-resync', 'do not do that; default')
+    .option('--on-replay <deliver|hold>', 'what becomes of unrequested replays of old messages; default: deliver')
+    .option(
+      '--replay-after-seconds <n>',
+      'a message this much older than its arrival may belong to a replay; default: 432000',
+      wholeNumber('--replay-after-seconds', 432_000),
+    )
+    .option(
+      '--replay-messages <n>',
+      'this many of them within a minute are a replay; default: 20',
+      wholeNumber('--replay-messages', 20),
+    );
 }
 
 /** The options as fields of the API. @throws CommandError (a file, or standard input named twice) */
@@ -56,6 +70,9 @@ export async function channelFields(options: ChannelOptions, terminal: Terminal)
     resync_spacing_ms: options.resyncSpacingMs === NONE ? null : options.resyncSpacingMs,
     daily_call_budget: options.dailyCallBudget === NONE ? null : options.dailyCallBudget,
     auto_resync: options.autoResync,
+    on_replay: options.onReplay,
+    replay_after_seconds: options.replayAfterSeconds,
+    replay_messages: options.replayMessages,
   };
   return Object.fromEntries(Object.entries(fields).filter(([, value]) => value !== undefined));
 }

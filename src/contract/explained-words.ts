@@ -84,6 +84,15 @@ function lateOf({ late }: Evidence): WordedFact[] {
   ];
 }
 
+function replayOf({ replay }: Evidence): WordedFact[] {
+  if (replay === null) return [];
+  return [
+    ['Sent', [{ at: replay.sent_at }]],
+    ['Part of a replay since', [{ at: replay.began_at }]],
+    ['Old after', [`${replay.replay_after_seconds} s`]],
+  ];
+}
+
 /** What became of a message, in a few sentences. The newest verdict stands before them. */
 export function summaryOf({ sightings, deliveries, resyncs, ledger }: Explanation): Piece[] {
   const newest = sightings.at(-1);

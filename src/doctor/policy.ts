@@ -1,9 +1,9 @@
 import { DAY_MS } from '../durations.js';
 import { DAMAGE_FIX } from '../errors.js';
 import { CHECK_STATUSES } from '../model.js';
-import type { Channel, CheckStatus, Replay, Target, TargetTest } from '../model.js';
+import type { Channel, CheckStatus, Target, TargetTest } from '../model.js';
 import { counted, durationText } from '../quantities.js';
-import type { ChannelTraffic } from '../store/traffic.js';
+import type { ChannelTraffic, Replay } from '../store/traffic.js';
 
 /** The result of one check. */
 export interface Check {

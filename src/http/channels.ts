@@ -11,7 +11,7 @@ import {
 import type { Effects } from '../effects.js';
 import { noSuchChannel } from '../errors.js';
 import type { Guard } from '../guard.js';
-import type { Channel, Replay } from '../model.js';
+import type { Channel } from '../model.js';
 import type { Encryption } from '../encryption.js';
 import { placeOf } from '../secret-places.js';
 import type { App } from './app.js';
@@ -20,7 +20,7 @@ import { iso, isoOrNull, pageOfAll, pageRequest } from './schemas.js';
 import { refuseWhileUnderWay } from './under-way.js';
 import { secondsJson } from './item-json.js';
 import type { Registry } from '../store/registry.js';
-import type { ChannelTraffic, Traffic } from '../store/traffic.js';
+import type { ChannelTraffic, Replay, Traffic } from '../store/traffic.js';
 
 export interface ChannelRoutesOptions {
   readonly store: { readonly registry: Registry; readonly traffic: Pick<Traffic, 'of'> };

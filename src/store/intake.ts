@@ -1,6 +1,7 @@
 import type { Document } from '../intake/decode.js';
-import type { IncomingWebhook, Judgement, Replay, Verdict } from '../model.js';
+import type { IncomingWebhook, Judgement, Verdict } from '../model.js';
 import type { Delivery } from './outbox.js';
+import type { Replay } from './traffic.js';
 
 export interface Intake {
   /**

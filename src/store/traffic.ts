@@ -1,4 +1,4 @@
-import type { EventName, IncomingWebhook, Replay } from '../model.js';
+import type { EventName, IncomingWebhook } from '../model.js';
 
 /** Accepted and refused webhooks by channel. A crash can lose up to a minute of refusals. */
 export interface Traffic {
@@ -33,4 +33,17 @@ export interface ChannelTraffic {
 /** The HTTP method and path suffix of a webhook, which depend on the mode that is set at Whapi. */
 export interface WebhookForm extends Pick<IncomingWebhook, 'method' | 'suffix'> {
   readonly event: EventName;
+}
+
+/** Many old messages within a minute that no webhook had carried before and no resync asked for. */
+export interface Replay {
+  /** When the first of them came. */
+  readonly beganAt: number;
+  /** When the last one came. */
+  readonly lastAt: number;
+  readonly messages: number;
+  /** Of them, held because of it (`on_replay: hold`). */
+  readonly held: number;
+  /** When the oldest was sent, in Unix seconds. */
+  readonly oldestSentAt: number;
 }

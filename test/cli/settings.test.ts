@@ -49,11 +49,15 @@ describe('every setting of the API has an option', () => {
       file('a-secret-of-16-or-more'),
     ];
     const others = ['--whapi-base-url', 'http://127.0.0.1:9', '--auto-resync', '--forget-channel-id'];
-    expect((await cli(['channels', 'set', 'main', ...numbers, ...secrets, ...others], { env })).code).toBe(0);
+    const replays = ['--on-replay', 'hold', '--replay-after-seconds', '3600', '--replay-messages', '5'];
+    expect((await cli(['channels', 'set', 'main', ...numbers, ...secrets, ...others, ...replays], { env })).code).toBe(
+      0,
+    );
     expect(Object.keys(bodies[0] ?? {}).sort()).toEqual(fieldsOf(ChannelChangeSchema));
     expect(bodies[0]).toEqual({
       ...{ whapi_token: 'a-new-token', webhook_secret: 'a-secret-of-16-or-more', whapi_base_url: 'http://127.0.0.1:9' },
       ...{ late_after_seconds: 60, resync_spacing_ms: 2000, daily_call_budget: null, auto_resync: true },
+      ...{ on_replay: 'hold', replay_after_seconds: 3600, replay_messages: 5 },
       channel_id: null,
     });
   });

@@ -183,6 +183,17 @@ describe('the evidence for a verdict', () => {
   });
 });
 
+describe('a registered message under another id', () => {
+  it('is found by the keys of its content, and forgotten by its own', () => {
+    const plans = plansOf((db) => new ShownMessages(db, new LedgerMemory(openDb())));
+    expect(plans.filter((plan) => plan.includes('SCAN'))).toEqual([]);
+    expect(plans.join('; ')).toContain(
+      'SEARCH f USING PRIMARY KEY (key=?); SEARCH m USING INDEX resync_messages_by_key',
+    );
+    expect(plans.join('; ')).toContain('USING COVERING INDEX content_fingerprints_by_time');
+  });
+});
+
 describe('the deliveries of a webhook', () => {
   it.each([
     ['d.target', 'deliveries d'],

@@ -1,5 +1,6 @@
 import { MINUTE_MS, SECOND_MS } from '../../durations.js';
-import type { Channel, Replay } from '../../model.js';
+import type { Channel } from '../../model.js';
+import type { Replay } from '../traffic.js';
 
 /** A message that was never seen before. */
 export interface ReplayedMessage {

@@ -29,6 +29,8 @@ interface TriedItem extends JudgedItem {
   readonly view: ItemDetail;
 }
 
+/** Rows for messages that a registration restores, under their own id or another one. */
+const REGISTERED_RULES: ReadonlySet<number> = new Set([3, 18]);
 /** Items that one slice judges again. */
 const ITEMS_PER_SLICE = 1000;
 
@@ -109,6 +111,7 @@ function judgedAgain(
     recovered: auditId !== null,
   });
   const isFirst = view.firstItemId === view.id;
-  const recover = judgement.rule === 3 && isFirst && view.registrations.some(({ deliverUnseen }) => deliverUnseen);
+  const recover =
+    REGISTERED_RULES.has(judgement.rule) && isFirst && view.registrations.some(({ deliverUnseen }) => deliverUnseen);
   return { item, view, recover, ...judgement };
 }

@@ -1,9 +1,10 @@
-import type { Channel, Replay } from '../../model.js';
+import type { Channel } from '../../model.js';
 import type { ReplayWatch } from '../rules/replays.js';
 import type { Db } from './database.js';
 import type { ItemMemory } from './ledger.js';
 import type { RecordedReplay } from '../intake.js';
 import type { ReplayEvidence } from '../items.js';
+import type { Replay } from '../traffic.js';
 
 /** The row of the decision table for messages of a replay that are held. */
 export const REPLAYED = 19;
