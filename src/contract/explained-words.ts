@@ -130,12 +130,3 @@ export function runsOf({ resyncs, audits }: Explanation): Piece[][] {
     ]),
   ];
 }
-
-function replayOf({ replay }: Evidence): WordedFact[] {
-  if (replay === null) return [];
-  return [
-    ['Sent', [{ at: replay.sent_at }]],
-    ['Part of a replay since', [{ at: replay.began_at }]],
-    ['Old after', [`${replay.replay_after_seconds} s`]],
-  ];
-}
