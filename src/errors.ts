@@ -13,11 +13,13 @@ export const STATUS_OF = {
   GW_CHANNEL_MISMATCH: 409,
   GW_CONFLICT: 409,
   GW_NOT_HELD: 409,
+  GW_CLAIMED: 409,
   GW_UNDER_WAY: 409,
   GW_PAYLOAD_GONE: 410,
   GW_TOO_LARGE: 413,
   GW_IDEMPOTENCY_MISMATCH: 422,
   GW_RATE_LIMITED: 429,
+  GW_TOO_MANY_CLAIMS: 429,
   GW_HEADERS_TOO_LARGE: 431,
   GW_INTERNAL: 500,
   GW_WHAPI_REFUSED: 502,
@@ -61,6 +63,27 @@ export const DAMAGE_FIX =
 export class DamagedStoreError extends GatewayError {
   constructor(detail: string, options?: ErrorOptions) {
     super('GW_STORE_UNAVAILABLE', detail, [], options);
+  }
+}
+
+/** Who holds a claim on a message. */
+export interface ClaimHolder {
+  readonly owner: string;
+  readonly claimedAt: number;
+  readonly expiresAt: number;
+}
+
+/** Another owner has claimed the message. */
+export class ClaimedError extends GatewayError {
+  readonly holder: ClaimHolder;
+
+  constructor(messageId: string, holder: ClaimHolder) {
+    super(
+      'GW_CLAIMED',
+      `Message "${messageId}" is claimed by "${holder.owner}" until ${new Date(holder.expiresAt).toISOString()}. Leave it to ` +
+        'that owner, or try again later.',
+    );
+    this.holder = holder;
   }
 }
 
@@ -131,7 +154,7 @@ export function noDatabase(file: string): StartError {
 export const EXIT = {
   ok: 0,
   /**
-   * The command ran, and a check failed: doctor, audit, targets test, channels connect; a resync restored nothing; or
+   * The command ran, and a check failed: doctor, audit, targets test, channels connect, channels probe; a resync restored nothing; or
    * backup, restore or rekey could not do it.
    */
   failed: 1,

@@ -33,13 +33,15 @@ import type { HttpServer, ServerHints, ServerTimeouts } from './http/server.js';
 import { startJobWorker } from './jobs.js';
 import { loadKeys } from './keyfiles.js';
 import type { Keys } from './keyfiles.js';
-import { createPreviewer } from './preview/preview.js';
+import { PROBE_INTERVALS } from './probe/policy.js';
+import { startProbeWorker } from './probe/worker.js';
 import { createReadings } from './readings.js';
 import { startResyncNotices } from './resync/notices.js';
 import { createPassThrough } from './resync/pass-through.js';
 import { RESYNC_INTERVALS } from './resync/policy.js';
 import type { ResyncIntervals } from './resync/policy.js';
 import { progressOf } from './resync/progress.js';
+import { createSingleCalls } from './resync/single.js';
 import { startResyncWorker } from './resync/worker.js';
 import type { OpenSecret } from './secret-places.js';
 import { openStore } from './store/open.js';
@@ -65,6 +67,7 @@ export interface Intervals {
   readonly connect: ConnectTimeouts;
   readonly timeouts: ServerTimeouts;
   readonly audit: AuditIntervals;
+  readonly probe: typeof PROBE_INTERVALS;
   /** How long Whapi may take to start answering a client's own call. Media that Whapi has to fetch takes a while. */
   readonly whapiTimeoutMs: number;
 }
@@ -76,6 +79,7 @@ export const DEFAULT_INTERVALS: Intervals = {
   connect: CONNECT_TIMEOUTS,
   timeouts: SERVER_TIMEOUTS,
   audit: AUDIT_INTERVALS,
+  probe: PROBE_INTERVALS,
   whapiTimeoutMs: 100_000,
 };
 
@@ -206,8 +210,10 @@ function startWhapiCalls(base: Base) {
     audits.wake();
   };
   const { publicUrl } = config;
+  const calls = createSingleCalls({ ...shared, intervals: resyncIntervals, onCall, onRegistered });
+  const probes = components.add('probes', startProbeWorker({ ...shared, log, calls, intervals: intervals.probe }));
   return {
-    ...{ whapi, scheduler, resyncs, audits, onRegistered, onChannelChanged },
+    ...{ whapi, scheduler, beginProbe: probes.begin, resyncs, audits, onRegistered, onChannelChanged },
     passThrough: createPassThrough({
       ...{
         store,
@@ -259,7 +265,7 @@ async function startHttp(
   const { feed, observer, metrics, saveCounts, onError } = base;
   const { breakers, sendTest, whyRefused } = deliveries;
   const readings = createReadings({ store, location: config.store, breakers, onError, effects });
-  const { whapi, scheduler, audits, passThrough, connector, onRegistered, onChannelChanged } = whapiCalls;
+  const { whapi, scheduler, audits, passThrough, connector, beginProbe, onRegistered, onChannelChanged } = whapiCalls;
   const doctor = createDoctor({
     ...{ store, whapi, scheduler, connector, breakers, openSecret, sendTest, whyRefused, effects },
     damage: damage.found,
@@ -277,8 +283,7 @@ async function startHttp(
   const server = await startServer({
     ...{ config, store, encryption, guard, gatewayId, adminToken: keys.adminToken, effects, log },
     ...hints,
-    ...{ breakers, sendTest, whyRefused, connector, doctor, feed, saveCounts, metrics, readings },
-    previewer: createPreviewer({ store, effects }),
+    ...{ breakers, sendTest, whyRefused, connector, beginProbe, doctor, feed, saveCounts, metrics, readings },
     ...{ whapiResyncs: passThrough, whapiTimeoutMs: intervals.whapiTimeoutMs, timeouts: intervals.timeouts },
     progressOf: (resync) => progressOf(resync, intervals.resync, effects.now(), scheduler.underWay(resync.channel)),
   });

@@ -1,7 +1,8 @@
 import { STATUS_OF } from './errors.js';
 import type { GatewayError, GatewayErrorCode } from './errors.js';
 import { Histogram } from './histogram.js';
-import type { Attempt, DeliveryStatus, Target, Verdict } from './model.js';
+import { SETTLED_STATUSES } from './model.js';
+import type { Attempt, Target, Verdict } from './model.js';
 import type { Observer, RecordedWebhook } from './observer.js';
 import { recordedAt } from './store/recorded-at.js';
 import type { Figures, RollupRow } from './store/rollups.js';
@@ -34,10 +35,15 @@ export interface ResyncCalls {
   readonly count: number;
 }
 
+export const CLAIM_RESULTS = ['granted', 'renewed', 'refused', 'released'] as const;
+export type ClaimResult = (typeof CLAIM_RESULTS)[number];
+
 export class ChannelCounts {
   webhooks = 0;
   held = 0;
   readonly verdicts = zeros<Verdict>('new', 'late', 'restored', 'duplicate', 'event');
+  /** Claims of messages by their bots. */
+  readonly claims = zeros<ClaimResult>(...CLAIM_RESULTS);
   /** Refused webhooks by HTTP status. */
   readonly refused = new Map<number, number>();
 
@@ -50,7 +56,7 @@ export class ChannelCounts {
 export class TargetCounts {
   attempts = 0;
   readonly results = zeros<AttemptResult>(...ATTEMPT_RESULTS);
-  readonly ended = zeros<Exclude<DeliveryStatus, 'pending'>>('delivered', 'dead', 'expired');
+  readonly ended = zeros(...SETTLED_STATUSES);
   /** Of attempts: from the request to the answer. */
   readonly latency = new Histogram();
   /** Of deliveries that succeeded: from the commit to the success. */
@@ -118,6 +124,11 @@ export class Metrics implements Observer {
     const { count } = this.#resyncCalls.get(key) ?? { count: 0 };
     this.#resyncCalls.set(key, { channel: name, kind, result, count: count + 1 });
     if (isNamed) this.#channel(channel);
+  }
+
+  /** A bot claimed a message, was refused, or gave its claim back. */
+  onClaim(channel: string, result: ClaimResult): void {
+    this.#channel(channel).claims[result] += 1;
   }
 
   resyncCalls(): readonly ResyncCalls[] {

@@ -12,7 +12,9 @@
  * - ledger: the lasting memory of message ids.
  * - placeholder: a message of type `unknown` that WhatsApp could not read yet; it does not make its id known.
  * - object: what an item is about (a chat, a contact, a message …); only the newest item about it can be repeated.
- * - target: a bot's endpoint. delivery: one body for one target. held: not sent to a target because of its verdict.
+ * - target: a bot's endpoint. delivery: one body for one target. held: not sent to a target because of its verdict, or of
+ *   the target's policies.
+ * - backlog: a message that is late, or older than the target allows, when its turn comes.
  * - split: how a webhook with several items is sent to a target; a part is the body of one of these requests.
  * - released: a held item that was sent to targets on a manual request; also the delivery that this created.
  * - lane: the deliveries of one chat and one kind of event for one target, which are made in order.
@@ -89,6 +91,10 @@ export type TargetMode = (typeof TARGET_MODES)[number];
 export const TARGET_SPLITS = ['none', 'chat', 'item'] as const;
 export type TargetSplit = (typeof TARGET_SPLITS)[number];
 
+export const BACKLOG_POLICIES = ['all', 'newest_per_chat', 'hold'] as const;
+/** Which messages of the backlog are sent: all, the newest of each chat, or none. */
+export type BacklogPolicy = (typeof BACKLOG_POLICIES)[number];
+
 export interface Target {
   readonly id: string;
   readonly name: string;
@@ -113,6 +119,13 @@ export interface Target {
   readonly maxAgeSeconds: number | null;
   readonly concurrency: number;
   readonly ratePerSecond: number | null;
+  readonly backlogPolicy: BacklogPolicy;
+  /** A message that is older than this at an attempt is backlog. */
+  readonly backlogAfterSeconds: number;
+  /** The pace of the backlog; null: as fast as everything else. */
+  readonly backlogRatePerMinute: number | null;
+  /** Do not send a message whose chat has a newer message of the channel's own number. */
+  readonly skipAnswered: boolean;
   readonly enabled: boolean;
   /** Why the gateway disabled it; null if it did not. */
   readonly disabledReason: string | null;
@@ -122,14 +135,22 @@ export interface Target {
 /** The default window: how long after the last call to Whapi an id may come back. 72 hours. */
 export const DEFAULT_WINDOW_SECONDS = 259_200;
 
-export const DELIVERY_STATUSES = ['pending', 'delivered', 'dead', 'expired'] as const;
+/**
+ * How a delivery ends when its target's policies leave it out. superseded: a newer message of its chat waits. answered: its
+ * chat has a newer message of the channel's own number. withheld: it is backlog. Its items are held.
+ */
+export const LEFT_OUT_STATUSES = ['superseded', 'answered', 'withheld'] as const;
+export type LeftOutStatus = (typeof LEFT_OUT_STATUSES)[number];
+
+export const SETTLED_STATUSES = ['delivered', 'dead', 'expired', ...LEFT_OUT_STATUSES] as const;
+export const DELIVERY_STATUSES = ['pending', ...SETTLED_STATUSES] as const;
 export type DeliveryStatus = (typeof DELIVERY_STATUSES)[number];
 
 /**
  * What becomes of an item at a target in a preview. sent: its delivery is attempted. held: because of its verdict.
  * not_subscribed: the target does not take its event or channel.
  */
-export const PREVIEW_OUTCOMES = ['sent', 'held', 'expired', 'not_subscribed'] as const;
+export const PREVIEW_OUTCOMES = ['sent', 'held', 'expired', ...LEFT_OUT_STATUSES, 'not_subscribed'] as const;
 export type PreviewOutcome = (typeof PREVIEW_OUTCOMES)[number];
 
 /** What a pending delivery waits for, besides its due time. */

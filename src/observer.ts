@@ -9,7 +9,7 @@ export interface Observer {
   onRecorded(webhook: RecordedWebhook): void;
   /** A webhook of a known channel was refused. */
   onRefused(channel: string, error: GatewayError): void;
-  /** A delivery was settled: after each attempt, and when it expired before one. */
+  /** A delivery was settled: after each attempt, and when it ended without one. */
   onSettled(delivery: Delivery, settlement: Settlement): void;
   /** A circuit breaker opened or closed. */
   onBreaker(targetId: string, breaker: Breaker): void;

@@ -68,6 +68,7 @@ const isPure = ({ name }: SourceFile): boolean =>
       'doctor/target-checks',
     ],
     ...['preview/judge-again', 'preview/outcomes', 'preview/recent', 'preview/side'],
+    ...['probe/likeness', 'probe/findings', 'probe/report'],
     ...['resync/progress', 'whapi/callers', 'whapi/policy'],
   ].includes(name);
 
@@ -146,6 +147,7 @@ describe('import rules:', () => {
       ['audit', ['http', 'delivery', 'resync']],
       ['connect', ['http', 'delivery', 'resync', 'audit']],
       ['doctor', ['http', 'delivery', 'resync', 'audit']],
+      ['probe', ['http', 'delivery', 'resync', 'audit']],
     ] as const) {
       const imports = ({ ours }: SourceFile): string[] =>
         ours.filter((name) => others.some((other) => within(other)(name)));

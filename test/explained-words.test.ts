@@ -49,7 +49,7 @@ describe('the words of an explanation', () => {
   });
 
   it('say that no webhook came, and which audits know the message', () => {
-    const found = { channel: 'main', message_id: 'one', ledger: null, timeline: [], sightings: [], resyncs: [], deliveries: [] }; // prettier-ignore
+    const found = { channel: 'main', message_id: 'one', ledger: null, timeline: [], sightings: [], resyncs: [], deliveries: [], claim: null }; // prettier-ignore
     const audits = [{ audit: 'aud_1', found_at: 'T1', released_at: 'T2' }];
     expect(textOf(summaryOf({ ...found, audits }))).toBe('No webhook has carried this message yet.');
     expect(runsOf({ ...found, audits }).map(textOf)).toEqual(['aud_1 found it missing T1 and released it T2']);

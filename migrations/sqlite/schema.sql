@@ -84,7 +84,22 @@ CREATE TABLE chats (
   key         BLOB PRIMARY KEY,
   newest_at   INTEGER NOT NULL, -- Unix seconds, by the message itself
   received_at INTEGER NOT NULL
+, own_at INTEGER) WITHOUT ROWID;
+
+CREATE TABLE claim_counts (
+  channel TEXT PRIMARY KEY,
+  rows    INTEGER NOT NULL
 ) WITHOUT ROWID;
+
+CREATE TABLE claims (
+  key        BLOB PRIMARY KEY, -- of the message id (store/rules/keys.ts)
+  channel    TEXT NOT NULL,
+  owner      TEXT NOT NULL,
+  claimed_at INTEGER NOT NULL,
+  expires_at INTEGER NOT NULL
+) WITHOUT ROWID;
+
+CREATE INDEX claims_by_end ON claims (expires_at);
 
 CREATE TABLE connections (
   channel      TEXT PRIMARY KEY,
@@ -246,6 +261,14 @@ CREATE TABLE objects (
   recorded_at INTEGER NOT NULL  -- when they first came
 ) WITHOUT ROWID;
 
+CREATE TABLE probes (
+  channel     TEXT PRIMARY KEY,
+  message_id  TEXT, -- NULL: pruned
+  started_at  INTEGER NOT NULL,
+  finished_at INTEGER, -- NULL: it is running
+  facts       TEXT NOT NULL -- what was seen, as JSON without personal data
+) WITHOUT ROWID;
+
 CREATE TABLE removals (
   number  INTEGER PRIMARY KEY,
   target  INTEGER UNIQUE, -- the number of a target, or
@@ -358,7 +381,7 @@ CREATE TABLE targets (
   enabled         INTEGER NOT NULL,
   created_at      INTEGER NOT NULL,
   removed_at      INTEGER
-, retry_delays_seconds TEXT, disabled_reason TEXT, previous_secrets TEXT NOT NULL DEFAULT '[]', split TEXT NOT NULL DEFAULT 'none');
+, retry_delays_seconds TEXT, disabled_reason TEXT, previous_secrets TEXT NOT NULL DEFAULT '[]', split TEXT NOT NULL DEFAULT 'none', backlog_policy TEXT NOT NULL DEFAULT 'all', backlog_after_seconds INTEGER NOT NULL DEFAULT 600, backlog_rate_per_minute REAL, skip_answered INTEGER NOT NULL DEFAULT 0);
 
 CREATE TABLE webhooks (
   id           INTEGER PRIMARY KEY, -- grows with time: see src/ledger/ids.ts

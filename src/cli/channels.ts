@@ -10,6 +10,7 @@ import type { ChannelOptions } from './channel-options.js';
 import { withoutDefaults } from './options.js';
 import { showPreview, wantsPreview, withPreview } from './preview.js';
 import type { PreviewOptions } from './preview.js';
+import { probeCommand } from './probe.js';
 import { removeAt, withYes } from './removal.js';
 import type { RemoveOptions } from './removal.js';
 import { showCommand } from './resources.js';
@@ -98,6 +99,7 @@ export function channelCommands(program: Command, run: Run): void {
     .option('--since <time>', `start of the range: ${TIME_WORDS}; default: as far back as the ledger goes`)
     .option('--detach', 'start it and do not wait for the end')
     .action(run(seed));
+  probeCommand(channels, run);
 }
 
 async function list({ api, show, terminal }: Session): Promise<undefined> {

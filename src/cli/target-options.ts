@@ -21,6 +21,10 @@ export interface TargetOptions {
   readonly maxAgeSeconds?: number | None;
   readonly concurrency?: number;
   readonly ratePerSecond?: number | None;
+  readonly backlogPolicy?: string;
+  readonly backlogAfterSeconds?: number;
+  readonly backlogRatePerMinute?: number | None;
+  readonly skipAnswered?: boolean;
   readonly disabled?: boolean;
 }
 
@@ -51,6 +55,19 @@ export function withTargetOptions(command: Command): Command {
     )
     .option('--concurrency <n>', 'most requests in flight; default: 16', number('--concurrency', 16))
     .option('--rate-per-second <n>', 'most requests per second; default: none', numberOrNone('--rate-per-second', 5))
+    .option('--backlog-policy <policy>', 'messages of the backlog to send: all, newest_per_chat or hold; default: all')
+    .option(
+      '--backlog-after-seconds <n>',
+      'age from which a message counts as backlog; default: 600',
+      number('--backlog-after-seconds', 600),
+    )
+    .option(
+      '--backlog-rate-per-minute <n>',
+      'most requests per minute with backlog; default: none',
+      numberOrNone('--backlog-rate-per-minute', 10),
+    )
+    .option('--skip-answered', 'do not send messages that the number itself has answered since')
+    .option('--no-skip-answered', 'send them too; default')
     .option('--disabled', 'pause deliveries');
 }
 
@@ -73,6 +90,10 @@ export async function targetFields(options: TargetOptions, terminal: Terminal): 
     max_age_seconds: limit(options.maxAgeSeconds),
     concurrency: options.concurrency,
     rate_per_second: limit(options.ratePerSecond),
+    backlog_policy: options.backlogPolicy,
+    backlog_after_seconds: options.backlogAfterSeconds,
+    backlog_rate_per_minute: limit(options.backlogRatePerMinute),
+    skip_answered: options.skipAnswered,
     enabled: options.disabled === true ? false : undefined,
   };
   return Object.fromEntries(Object.entries(fields).filter(([, value]) => value !== undefined));

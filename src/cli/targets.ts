@@ -55,6 +55,7 @@ export function targetCommands(program: Command, run: Run): void {
           'targets set bot --mode method --events messages.post',
           'targets set bot --url http://127.0.0.1:3000/other --timeout-ms 60000',
           'targets set bot --rate-per-second none',
+          'targets set bot --backlog-policy newest_per_chat --backlog-rate-per-minute 10 --skip-answered',
           'targets set bot --max-age-seconds 3600 --preview --since 7d',
         ]),
       ),

@@ -1,5 +1,6 @@
 import type { TSchema } from 'typebox';
 import * as audits from './audits.js';
+import * as claims from './claims.js';
 import * as channels from './channels.js';
 import * as connect from './connect.js';
 import * as deliveries from './deliveries.js';
@@ -13,6 +14,7 @@ import * as jobs from './jobs.js';
 import * as messages from './messages.js';
 import * as previews from './previews.js';
 import * as problem from './problem.js';
+import * as probes from './probes.js';
 import * as resyncs from './resyncs.js';
 import * as session from './session.js';
 import * as stats from './stats.js';
@@ -23,8 +25,8 @@ import * as whapi from './whapi.js';
 export type NamedSchema = TSchema & { readonly $id: string };
 
 const RESOURCES = [
-  ...[audits, channels, connect, deliveries, doctor, feed, fields, health],
-  ...[items, jobs, judge, messages, previews, problem, resyncs, session, stats, targets, webhooks, whapi],
+  ...[audits, channels, claims, connect, deliveries, doctor, feed, fields, health],
+  ...[items, jobs, judge, messages, previews, probes, problem, resyncs, session, stats, targets, webhooks, whapi],
 ];
 
 /** Every schema that has a name, for the server's validators and serializers to look up. */

@@ -1,11 +1,14 @@
 import { Type } from 'typebox';
 import type { Static } from 'typebox';
-import { DELIVERY_STATUSES, DELIVERY_WAITS } from '../model.js';
+import { DELIVERY_STATUSES, DELIVERY_WAITS, SETTLED_STATUSES } from '../model.js';
 import { ChannelName, EventFilter, range, Time, timeOrNull, VerdictSchema } from './fields.js';
 import { oneOf, orNull, pageOf, pageQuery, ref } from './schema.js';
 
 export const DeliveryStatusSchema = oneOf(DELIVERY_STATUSES, {
-  description: '`dead`: gave up; `expired`: the message became too old for its target.',
+  description:
+    '`dead`: gave up; `expired`: the message became too old for its target. Left out by the settings of the target, with ' +
+    'its items held: `superseded`: a newer message of its chat waited; `answered`: its chat was answered before; ' +
+    '`withheld`: it was backlog.',
 });
 
 export const attemptFields = {
@@ -39,7 +42,7 @@ export const deliveryFields = {
         '`target_enabled`: its target is disabled. `breaker`: the circuit breaker of its target is not closed.',
     }),
   ),
-  settled_at: timeOrNull('When it was delivered, gave up or expired.'),
+  settled_at: timeOrNull('When it ended.'),
   last_error: orNull(Type.String()),
   released: Type.Boolean({ description: 'Made by a manual release. It is sent however old its message is.' }),
   webhook: Type.String({ description: 'Id of the webhook that it was made from.' }),
@@ -99,7 +102,7 @@ export const bulkOptions = {
 };
 
 export const RetryRequestSchema = Type.Object(
-  { status: oneOf(['dead', 'expired', 'delivered']), ...filters, ...bulkOptions },
+  { status: oneOf(SETTLED_STATUSES), ...filters, ...bulkOptions },
   { $id: 'RetryRequest', additionalProperties: false, description: 'Which settled deliveries to send again.' },
 );
 export type RetryRequest = Static<typeof RetryRequestSchema>;

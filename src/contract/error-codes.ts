@@ -13,11 +13,13 @@ export const MEANING_OF: Readonly<Record<GatewayErrorCode, string>> = {
   GW_CHANNEL_MISMATCH: "The body's `channel_id` is that of another channel.",
   GW_CONFLICT: 'The current state does not allow this.',
   GW_NOT_HELD: 'The item is not held.',
+  GW_CLAIMED: 'Another owner has claimed the message; `holder` says who, and until when.',
   GW_UNDER_WAY: 'Something is under way; `errors` has the numbers. With `force` it is removed anyway.',
   GW_PAYLOAD_GONE: 'The payload was pruned.',
   GW_TOO_LARGE: 'The body is too large.',
   GW_IDEMPOTENCY_MISMATCH: 'The idempotency key was used with another body.',
   GW_RATE_LIMITED: 'Too many requests.',
+  GW_TOO_MANY_CLAIMS: 'The channel has as many claims as are kept.',
   GW_HEADERS_TOO_LARGE: 'The headers of the request are too large.',
   GW_INTERNAL: 'A fault of the gateway. Its log has the details.',
   GW_WHAPI_REFUSED: 'Whapi refused the call.',
@@ -35,7 +37,8 @@ const EVERYWHERE = [
   'GW_INTERNAL',
   'GW_STORE_UNAVAILABLE',
 ] as const;
-const WITH_A_BODY = ['GW_BAD_JSON', 'GW_TOO_LARGE', 'GW_WRONG_ORIGIN'] as const;
+const FOR_A_BODY = ['GW_BAD_JSON', 'GW_TOO_LARGE'] as const;
+const WITH_A_BODY = [...FOR_A_BODY, 'GW_WRONG_ORIGIN'] as const;
 const PASSED_THROUGH = ['GW_WHAPI_UNAVAILABLE', 'GW_WHAPI_TIMEOUT'] as const;
 
 /** What of an operation tells its errors. */
@@ -51,6 +54,7 @@ export function errorsOf(operation: OperationErrors, method: string): GatewayErr
   const own = operation['x-errors'] ?? [];
   const [tag] = tags;
   if (tag === 'whapi') return [...EVERYWHERE, ...PASSED_THROUGH, ...own];
+  if (tag === 'claims') return [...EVERYWHERE, ...(method === 'post' ? FOR_A_BODY : []), ...own];
   if (tag === 'operation' && security?.length === 0) return [...own];
   return [...EVERYWHERE, ...(method === 'get' ? [] : WITH_A_BODY), ...own];
 }

@@ -23,6 +23,7 @@ const LABELS: Readonly<Record<Step['kind'], string>> = {
   delivery: 'Queued',
   release: 'Released',
   attempt: 'Sent',
+  claimed: 'Claimed',
 };
 
 /** A step as its label, and its text without the word that the label says already. */

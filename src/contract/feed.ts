@@ -42,7 +42,7 @@ export const FeedDeliverySchema = Type.Object(
     duration_ms: orNull(Type.Integer()),
     next_attempt_at: timeOrNull(),
   },
-  { $id: 'FeedDelivery', description: '`event: delivery`: an attempt ended, or the delivery expired.' },
+  { $id: 'FeedDelivery', description: '`event: delivery`: an attempt ended, or the delivery ended without one.' },
 );
 export type FeedDelivery = Static<typeof FeedDeliverySchema>;
 

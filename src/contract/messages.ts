@@ -32,7 +32,18 @@ export type Sighting = Static<typeof SightingSchema>;
 export const StepSchema = Type.Object(
   {
     at: Time,
-    kind: oneOf(['sighting', 'seeded', 'found', 'registered', 'asked', 'restored', 'delivery', 'release', 'attempt']),
+    kind: oneOf([
+      'sighting',
+      'seeded',
+      'found',
+      'registered',
+      'asked',
+      'restored',
+      'delivery',
+      'release',
+      'attempt',
+      'claimed',
+    ]),
     text: Type.String({ description: 'What happened.' }),
   },
   { $id: 'Step', description: 'One thing that happened to a message.' },
@@ -66,6 +77,12 @@ export const ExplanationSchema = Type.Object(
         released_at: timeOrNull(),
       }),
       { description: 'Audits that found that no webhook delivered it.' },
+    ),
+    claim: orNull(
+      Type.Object(
+        { owner: Type.String(), claimed_at: Time, expires_at: Time },
+        { description: 'The newest claim of the message, which may have ended; null: none.' },
+      ),
     ),
     deliveries: Type.Array(ref(ExplainedDeliverySchema)),
   },

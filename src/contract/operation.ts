@@ -9,6 +9,7 @@ export const TAGS = {
   audits: 'Find messages that no webhook delivered, and release them.',
   items: 'Elements of webhooks with their verdicts; held items and their release.',
   messages: 'Everything that happened to one message.',
+  claims: 'One bot for each message, among those of a channel.',
   deliveries: 'Requests to targets: their attempts, results and retries.',
   jobs: 'Bulk work in the background.',
   webhooks: 'Where Whapi sends its webhooks.',

@@ -27,6 +27,16 @@ export const ProblemSchema = Type.Object(
         { description: 'The first 20 invalid fields of the request; with `GW_UNDER_WAY`, what is under way.' },
       ),
     ),
+    holder: Type.Optional(
+      Type.Object(
+        {
+          owner: Type.String(),
+          claimed_at: Type.String({ format: 'date-time' }),
+          expires_at: Type.String({ format: 'date-time' }),
+        },
+        { description: 'With `GW_CLAIMED`: who has claimed the message, and until when.' },
+      ),
+    ),
   },
   { $id: 'Problem', description: 'An error, as RFC 9457 problem details.' },
 );

@@ -1,6 +1,6 @@
 import { Type } from 'typebox';
 import type { Static } from 'typebox';
-import { BREAKER_STATES, TARGET_SPLITS } from '../model.js';
+import { BACKLOG_POLICIES, BREAKER_STATES, TARGET_SPLITS } from '../model.js';
 import { attemptFields } from './deliveries.js';
 import { CHANNEL_NAME, CHANNEL_NAME_WORDS, EventNames, ModeSchema, Time, timeOrNull, VerdictSchema } from './fields.js';
 import { oneOf, orNull, pageOf, ref } from './schema.js';
@@ -65,6 +65,27 @@ export const targetSettings = {
   rate_per_second: orNull(
     Type.Number({ exclusiveMinimum: 0, maximum: 100_000, description: 'Most requests per second. null: no limit.' }),
   ),
+  backlog_policy: oneOf(BACKLOG_POLICIES, {
+    description:
+      'Which messages of the backlog are sent: `all`; `newest_per_chat`, where the others end as `superseded`; or none ' +
+      '(`hold`): they end as `withheld`. A message is backlog when it is `late`, or older than `backlog_after_seconds`.',
+  }),
+  backlog_after_seconds: Type.Integer({
+    minimum: 1,
+    maximum: 31_536_000,
+    description: 'A message that is older than this when it is about to be sent is backlog.',
+  }),
+  backlog_rate_per_minute: orNull(
+    Type.Number({
+      exclusiveMinimum: 0,
+      maximum: 60_000,
+      description: 'Most requests per minute with messages of the backlog, newest chats first. null: no limit.',
+    }),
+  ),
+  skip_answered: Type.Boolean({
+    description:
+      'Do not send a message whose chat has a newer message of the number itself (`from_me`). It ends as `answered`.',
+  }),
   enabled: Type.Boolean({ description: 'While false, deliveries wait; none is lost.' }),
 };
 const headers = Type.Record(

@@ -48,7 +48,10 @@ export function VerdictBadge({ verdict, rule, reason, held = false, count = 1 }:
       {held && (
         <>
           {' '}
-          <Badge tone="warn" title="A target that subscribes to it did not get it because of its verdict.">
+          <Badge
+            tone="warn"
+            title="A target that subscribes to it did not get it, because of its verdict or of the target's settings."
+          >
             held
           </Badge>
         </>
@@ -61,7 +64,8 @@ export function VerdictBadge({ verdict, rule, reason, held = false, count = 1 }:
 const STATUS_TONES: Readonly<Record<string, Tone>> = {
   ...{ delivered: 'good', restored: 'good', finished: 'good', ok: 'good', closed: 'good', ready: 'good' },
   ...{ pending: 'info', running: 'info', requesting: 'info', waiting: 'info', queued: 'quiet', cancelled: 'quiet' },
-  ...{ expired: 'warn', not_restored: 'warn', half_open: 'warn', warn: 'warn', disabled: 'warn', paused: 'warn' },
+  ...{ expired: 'warn', withheld: 'warn', superseded: 'quiet', answered: 'quiet' },
+  ...{ not_restored: 'warn', half_open: 'warn', warn: 'warn', disabled: 'warn', paused: 'warn' },
   ...{ dead: 'bad', failed: 'bad', open: 'bad', fail: 'bad' },
 };
 

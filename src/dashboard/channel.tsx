@@ -13,6 +13,7 @@ import { Field, Form } from './form.js';
 import { useLoad } from './loading.js';
 import { loadChannels } from './names.js';
 import { announce, Pending, ProblemNotice } from './notice.js';
+import { ProbeSection } from './probe.js';
 import { go, href } from './routes.js';
 import { PageHead } from './shell.js';
 import { fromLocalField, Time } from './time.js';
@@ -50,6 +51,7 @@ export function ChannelPage({ name }: { readonly name: string }) {
         <ChannelFacts channel={channel} />
       </Section>
       <DoctorSection subject={name} />
+      <ProbeSection channel={name} />
       {(open.value === 'connect' || open.value === 'disconnect') && (
         <ConnectDialog channel={name} what={open.value} onClose={close} onChanged={reload} />
       )}

@@ -18,9 +18,9 @@ const STATUS = {
   name: 'status',
   label: 'Status',
   kind: 'choice',
-  options: choices(['pending', 'delivered', 'dead', 'expired']),
+  options: choices(['pending', 'delivered', 'dead', 'expired', 'superseded', 'answered', 'withheld']),
 } as const;
-const RETRIED = new Set(['dead', 'expired', 'delivered']);
+const RETRIED = new Set(['dead', 'expired', 'delivered', 'superseded', 'answered', 'withheld']);
 
 export function Deliveries() {
   const [id] = route.value.rest;
@@ -48,7 +48,7 @@ function DeliveryList() {
             onDone={list.reload}
           />
         ) : (
-          <span class="dim">Choose dead, expired or delivered to retry many.</span>
+          <span class="dim">Choose how they ended (dead, expired, …) to retry many.</span>
         )}
       </FilterBar>
       <ListTable

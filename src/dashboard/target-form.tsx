@@ -24,6 +24,12 @@ export const SPLITS = [
   { value: 'item', text: 'one per item' },
 ];
 
+const BACKLOG_POLICIES = [
+  { value: 'all', text: 'send all' },
+  { value: 'newest_per_chat', text: 'send the newest of each chat' },
+  { value: 'hold', text: 'hold' },
+];
+
 export function TargetFields({ target }: { readonly target?: Target }) {
   return (
     <>
@@ -71,7 +77,43 @@ export function TargetFields({ target }: { readonly target?: Target }) {
           />
         </div>
       </details>
+      <BacklogFields target={target} />
     </>
+  );
+}
+
+function BacklogFields({ target }: { readonly target: Target | undefined }) {
+  return (
+    <details>
+      <summary>Backlog: messages that come late</summary>
+      <div class="fields">
+        <Select
+          name="backlog_policy"
+          label="Backlog"
+          options={BACKLOG_POLICIES}
+          value={target?.backlog_policy ?? 'all'}
+        />
+        <Field
+          name="backlog_after_seconds"
+          label="Backlog from an age of, seconds"
+          type="number"
+          value={target?.backlog_after_seconds ?? 600}
+        />
+        <Field
+          name="backlog_rate_per_minute"
+          label="Backlog per minute"
+          type="number"
+          value={target?.backlog_rate_per_minute}
+          hint="Newest chats first. Empty: no limit"
+        />
+      </div>
+      <Check
+        name="skip_answered"
+        value="yes"
+        checked={target?.skip_answered ?? false}
+        label="Skip messages that the number itself has answered since"
+      />
+    </details>
   );
 }
 
@@ -116,11 +158,14 @@ export function targetOf(values: Values, data: FormData): NewTarget {
     split: split as NewTarget['split'] & string,
     max_age_seconds: numberOrNull(values['max_age_seconds']),
     rate_per_second: numberOrNull(values['rate_per_second']),
+    backlog_policy: values['backlog_policy'] as NewTarget['backlog_policy'] & string,
+    backlog_rate_per_minute: numberOrNull(values['backlog_rate_per_minute']),
+    skip_answered: data.has('skip_answered'),
     ...requiredNumbers(values),
   };
 }
 
-const NUMBERS = ['timeout_ms', 'max_attempts', 'concurrency'] as const;
+const NUMBERS = ['timeout_ms', 'max_attempts', 'concurrency', 'backlog_after_seconds'] as const;
 
 /** An emptied number keeps what it was: the field is left out. */
 const requiredNumbers = (values: Values): Partial<Record<(typeof NUMBERS)[number], number>> =>

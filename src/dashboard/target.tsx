@@ -131,6 +131,8 @@ function settingsOf(target: Target): Fact[] {
     ['Attempts', target.max_attempts],
     ['Retry delays', delays === null ? '5 s to 12 h' : delays.map((delay) => `${delay} s`).join(', ')],
     ['In flight, per second', `${target.concurrency}, ${target.rate_per_second ?? 'no limit'}`],
+    ['Backlog', backlogWords(target)],
+    ['Answered messages', target.skip_answered ? 'skipped' : 'sent'],
     Object.keys(headers).length > 0 && [
       'Headers',
       Object.entries(headers)
@@ -140,6 +142,12 @@ function settingsOf(target: Target): Fact[] {
     previous.length > 0 && ['Earlier secrets sign until', previous.map((at) => <Time key={at} at={at} />)],
     ['Added', <Time key="added" at={target.created_at} />],
   ];
+}
+
+function backlogWords(target: Target): string {
+  const { backlog_policy: policy, backlog_after_seconds: after, backlog_rate_per_minute: rate } = target;
+  const pace = rate === null ? 'no limit' : `${rate} per minute`;
+  return `${policy.replaceAll('_', ' ')}, from ${after} s, ${pace}`;
 }
 
 function TestResult({ test }: { readonly test: TargetTest }) {

@@ -5,6 +5,7 @@ import type { Target } from '../model.js';
 import type { Breakers } from './breakers.js';
 import type { DeliveryNotices } from './notices.js';
 import { afterAttempt, goneReason, isGone, policyOf } from './policy.js';
+import type { UnsentEnd } from './policy.js';
 import type { Sender, SendResult } from './send.js';
 import { createSettler } from './settler.js';
 import type { Leased, TargetQueue } from './target-queue.js';
@@ -29,12 +30,12 @@ export interface AttemptsOptions {
   readonly onEnd: (queue: TargetQueue, delivery: Delivery, again: Delivery | null) => void;
 }
 
-/** Sends, expires or returns the deliveries that leave their queue, and settles them. Errors are reported to `onError`. */
+/** Sends, ends or returns the deliveries that leave their queue, and settles them. Errors are reported to `onError`. */
 export interface Attempts {
   /** Sends a delivery that its queue has started, with the present settings of its target, and settles it. */
   send(queue: TargetQueue, leased: Leased, target: Target): void;
-  /** Settles a delivery as expired. */
-  expire(queue: TargetQueue, leased: Leased, reason: string): void;
+  /** Settles a delivery without an attempt: it is too old, or its target's settings leave it out. */
+  end(queue: TargetQueue, leased: Leased, end: UnsentEnd): void;
   /** Returns a delivery to the store: pending and due as before, and no attempt was made. */
   giveBack(queue: TargetQueue, leased: Leased): void;
   /** Gives everything under way `graceMs`, then aborts attempts: their deliveries are returned. */
@@ -112,8 +113,7 @@ export function createAttempts(options: AttemptsOptions): Attempts {
       breakers.started(delivery);
       track(attempt(queue, leased, delivery), queue, leased);
     },
-    expire: (queue, leased, reason) =>
-      settle(queue, leased, { status: 'expired', attempt: null, reason }, () => queue.refuse(leased)),
+    end: (queue, leased, end) => settle(queue, leased, { ...end, attempt: null }, () => queue.refuse(leased)),
     giveBack: (queue, leased) => settle(queue, leased, RETURNED),
     stop: async (graceMs) => {
       await waitForAll([noneLeft()], graceMs, effects);

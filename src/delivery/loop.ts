@@ -1,14 +1,18 @@
 import type { Effects } from '../effects.js';
+import { factsFor } from '../intake/backlog.js';
 import { startLoop } from '../loop.js';
 import type { Target } from '../model.js';
 import { createAttempts } from './attempts.js';
 import { isHealthy } from './breaker.js';
 import type { Breakers } from './breakers.js';
 import type { DeliveryNotices } from './notices.js';
-import { expiryReason } from './policy.js';
+import { createLookUps, NO_FACTS } from './look-ups.js';
+import { expiryReason, leftOut } from './policy.js';
+import type { UnsentEnd } from './policy.js';
 import type { Sender } from './send.js';
 import { Slots } from './slots.js';
 import { TargetQueue } from './target-queue.js';
+import type { Leased } from './target-queue.js';
 import { createTargets } from './targets.js';
 import type { Recorded } from '../store/intake.js';
 import type { ClaimWant, Delivery, Outbox } from '../store/outbox.js';
@@ -16,7 +20,7 @@ import type { Registry } from '../store/registry.js';
 
 export interface DeliveryOptions {
   readonly store: {
-    readonly outbox: Pick<Outbox, 'due' | 'claim' | 'offer' | 'settle'>;
+    readonly outbox: Pick<Outbox, 'due' | 'claim' | 'offer' | 'chatFacts' | 'settle'>;
     readonly registry: Pick<Registry, 'targets' | 'disableTarget'>;
   };
   readonly sender: Pick<Sender, 'send' | 'destroy'>;
@@ -84,6 +88,8 @@ export function startDeliveryLoop(options: DeliveryOptions): DeliveryLoop {
     },
   });
 
+  const lookUps = createLookUps({ ...options, onKnown: (queue) => planStart(queue) });
+
   /** Whether a turn would claim for the target, if something is due. */
   const isLow = ({ targetId }: TargetQueue): boolean => {
     const target = targets.get(targetId);
@@ -137,10 +143,14 @@ export function startDeliveryLoop(options: DeliveryOptions): DeliveryLoop {
   const startOne = (queue: TargetQueue, target: Target): boolean => {
     const next = queue.next();
     if (next === null) return false;
-    const expired = expiryReason(next.delivery.newestMessageAt, target.maxAgeSeconds, effects.now());
-    if (expired !== null) {
-      queue.expire(next);
-      attempts.expire(queue, next, expired);
+    const end = endOf(queue, next, target);
+    if (end === 'unknown') {
+      lookUps.start(queue, next, target);
+      return false;
+    }
+    if (end !== null) {
+      queue.leaveOut(next);
+      attempts.end(queue, next, end);
       return true;
     }
     if (slots.nextTokenAt(target, effects.now()) !== null) return false;
@@ -148,6 +158,17 @@ export function startDeliveryLoop(options: DeliveryOptions): DeliveryLoop {
     queue.start(next);
     attempts.send(queue, next, target);
     return true;
+  };
+
+  /** How a delivery ends without an attempt; null: it is sent; `unknown`: facts of its chats decide. */
+  const endOf = (queue: TargetQueue, next: Leased, target: Target): UnsentEnd | 'unknown' | null => {
+    const { delivery } = next;
+    const facts = queue.takeFacts(next);
+    const now = effects.now();
+    const reason = expiryReason(delivery.newestMessageAt, target.maxAgeSeconds, now);
+    if (reason !== null) return { status: 'expired', reason };
+    if (facts === null && factsFor(delivery, target, now) !== null) return 'unknown';
+    return leftOut(delivery, target, facts ?? NO_FACTS, now);
   };
 
   const returnQueued = (queue: TargetQueue): void => {
@@ -242,6 +263,7 @@ export function startDeliveryLoop(options: DeliveryOptions): DeliveryLoop {
       await loop.stop();
       for (const queue of queues.values()) returnQueued(queue);
       await attempts.stop(graceMs);
+      await lookUps.idle();
     },
   };
 }

@@ -1,7 +1,10 @@
 import { jittered, pauseAt, retryAfterMs } from '../backoff.js';
+import { isOlderThan, leftOutAs } from '../intake/backlog.js';
+import type { PolicyContent } from '../intake/backlog.js';
 import { nameOf } from '../intake/event.js';
-import type { DeliveryStatus, EventName, Streak, Target, Verdict } from '../model.js';
+import type { DeliveryStatus, EventName, LeftOutStatus, Streak, Target, Verdict } from '../model.js';
 import { HOUR_MS, MINUTE_MS, SECOND_MS } from '../durations.js';
+import type { ChatFacts } from '../store/outbox.js';
 
 /** How an attempt ended. */
 export type AttemptOutcome =
@@ -187,13 +190,42 @@ function reasonToGiveUp(outcome: AttemptOutcome, streak: Streak | null, now: num
   return `Not retried: the host did not exist at ${attempts} attempts within ${minutes} minutes.`;
 }
 
+/** How a delivery ends without an attempt. */
+export interface UnsentEnd {
+  readonly status: 'expired' | LeftOutStatus;
+  /** For people. */
+  readonly reason: string;
+}
+
+/** How a delivery ends that its target's settings leave out; null: it is sent. */
+export function leftOut(content: PolicyContent, target: Target, facts: ChatFacts, now: number): UnsentEnd | null {
+  const status = leftOutAs(content, target, facts, now);
+  return status === null ? null : { status, reason: `Not sent: ${reasonOf(status, content, target, now)}` };
+}
+
+function reasonOf(status: LeftOutStatus, content: PolicyContent, target: Target, now: number): string {
+  if (status === 'answered') return 'the number itself has written in its chat since (skip_answered).';
+  const why = `${backlogWords(content, target, now)}, and backlog_policy is ${target.backlogPolicy}.`;
+  return status === 'withheld' ? why : `a newer message of its chat waits. ${capitalized(why)}`;
+}
+
+function backlogWords({ newestMessageAt }: PolicyContent, { backlogAfterSeconds }: Target, now: number): string {
+  const age = Math.floor(now / SECOND_MS - (newestMessageAt ?? 0));
+  if (age <= backlogAfterSeconds) return 'its messages came late';
+  return `its newest message was ${age} s old, backlog_after_seconds is ${backlogAfterSeconds}`;
+}
+
+function capitalized(text: string): string {
+  return text.charAt(0).toUpperCase() + text.slice(1);
+}
+
 /**
  * Why a message is too old to be sent; null if it is not. `newestMessageAt` is in Unix seconds, null if the body
  * contains no message.
  */
 export function expiryReason(newestMessageAt: number | null, maxAgeSeconds: number | null, now: number): string | null {
   if (newestMessageAt === null || maxAgeSeconds === null) return null;
+  if (!isOlderThan(newestMessageAt, maxAgeSeconds, now)) return null;
   const age = now / SECOND_MS - newestMessageAt;
-  if (age <= maxAgeSeconds) return null;
   return `Not sent: its newest message was ${Math.floor(age)} s old, max_age_seconds is ${maxAgeSeconds}.`;
 }

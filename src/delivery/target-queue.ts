@@ -1,4 +1,4 @@
-import type { Delivery } from '../store/outbox.js';
+import type { ChatFacts, Delivery } from '../store/outbox.js';
 import { SLOTS_PER_RETRY } from './slots.js';
 
 /**
@@ -17,8 +17,9 @@ import { SLOTS_PER_RETRY } from './slots.js';
  *
  * What each event does:
  *
- * - A slot is free: the next delivery starts, with the target's settings of that moment. If it is older than
- *   `max_age_seconds`, it is settled as expired instead, and uses neither a slot nor the rate.
+ * - A slot is free: the next delivery starts, with the target's settings of that moment. If these leave it out, it is settled
+ *   as expired, answered … instead, and uses neither a slot nor the rate. While facts that decide this are read, it stays
+ *   queued, and nothing else of the queue starts.
  * - Settings, secret or concurrency are changed: nothing happens here. The next start uses them.
  * - The target is disabled or removed: the queue is returned. Attempts in flight end as usual.
  * - The breaker opens: the queue is returned. After the pause one delivery is claimed, as the probe.
@@ -43,6 +44,10 @@ export class TargetQueue {
   /** By delivery: all that are not done. */
   readonly #leased = new Map<string, Leased>();
   readonly #count = { inFlight: 0, unsettled: 0, refused: 0, gone: 0, started: 0 };
+  /** The delivery whose facts are being read. */
+  #lookingUp: Leased | null = null;
+  /** What was just read. */
+  #known: { readonly of: Leased; readonly facts: ChatFacts } | null = null;
   /** How long an attempt takes: a moving average. Null: not known. */
   #attemptMs: number | null = null;
 
@@ -69,7 +74,7 @@ export class TargetQueue {
   /** Whether an attempt may start, apart from free slots, breaker and rate. `slots`: the target's concurrency. */
   mayStart(slots: number): boolean {
     const { unsettled, refused, gone } = this.#count;
-    return gone === 0 && unsettled + refused < slots * UNSETTLED_PER_SLOT;
+    return this.#lookingUp === null && gone === 0 && unsettled + refused < slots * UNSETTLED_PER_SLOT;
   }
 
   /** How many more deliveries may be leased; `free` of them can start now. */
@@ -119,8 +124,27 @@ export class TargetQueue {
     this.#count.started += 1;
   }
 
-  /** `next` is not sent, because it is too old. */
-  expire(next: Leased): void {
+  /** The facts of `next` are being read. */
+  lookUp(next: Leased): void {
+    this.#lookingUp = next;
+  }
+
+  /** They are read. Nothing happens if the queue was returned meanwhile. */
+  know(leased: Leased, facts: ChatFacts): void {
+    if (this.#lookingUp !== leased) return;
+    this.#lookingUp = null;
+    this.#known = { of: leased, facts };
+  }
+
+  /** What was just read of `next`; null: nothing. Valid once: a moment later it has to be read again. */
+  takeFacts(next: Leased): ChatFacts | null {
+    const known = this.#known;
+    this.#known = null;
+    return known?.of === next ? known.facts : null;
+  }
+
+  /** `next` is not sent: it is too old, or left out. */
+  leaveOut(next: Leased): void {
     move(next, 'queued', 'unsettled');
     this.#lineOf(next.delivery).shift();
     this.#count.unsettled += 1;
@@ -178,6 +202,7 @@ export class TargetQueue {
     const drained = [...this.#firstAttempts.splice(0), ...this.#retries.splice(0)];
     for (const each of drained) move(each, 'queued', 'unsettled');
     this.#count.unsettled += drained.length;
+    this.#lookingUp = null;
     return drained;
   }
 

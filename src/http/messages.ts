@@ -111,6 +111,11 @@ function explanationJson(found: Explanation, waiting: readonly (string | null)[]
       found_at: iso(foundAt),
       released_at: isoOrNull(releasedAt),
     })),
+    claim: found.claim && {
+      owner: found.claim.owner,
+      claimed_at: iso(found.claim.claimedAt),
+      expires_at: iso(found.claim.expiresAt),
+    },
     deliveries: found.deliveries.map((delivery, index) => ({
       ...deliveryJson(delivery),
       log: delivery.log.map(attemptJson),

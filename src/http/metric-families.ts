@@ -86,6 +86,10 @@ function webhookFamilies({ metrics, readings }: MetricSources): Family[] {
       samples: () => channels().flatMap(([channel, { verdicts }]) => each('verdict', verdicts, { channel })),
     },
     {
+      ...{ name: 'gw_claims_total', type: 'counter', help: 'Requests to /claims by result.' },
+      samples: () => channels().flatMap(([channel, { claims }]) => each('result', claims, { channel })),
+    },
+    {
       ...{ name: 'gw_webhook_commit_seconds', type: 'histogram' },
       help: 'Time that a webhook waited for its commit.',
       samples: () => histogram(metrics.webhookCommit),

@@ -3,10 +3,11 @@ import type { IncomingMessage } from 'node:http';
 import type { Socket } from 'node:net';
 import { Readable } from 'node:stream';
 import type { FastifyBaseLogger, FastifyError, FastifyReply, FastifyRequest } from 'fastify';
-import { DamagedStoreError, GatewayError } from '../errors.js';
+import { ClaimedError, DamagedStoreError, GatewayError } from '../errors.js';
 import type { GatewayErrorCode } from '../errors.js';
 import { printable } from '../printable.js';
 import { clientAddress } from './client-address.js';
+import { iso } from './schemas.js';
 import { describeFaults, partOf } from './validation-errors.js';
 import { shownPath } from './shown-path.js';
 import { announcesBody } from './whapi-headers.js';
@@ -70,7 +71,12 @@ function problemOf(error: GatewayError): object {
     detail: printable(error.message),
     code: error.code,
     ...(error.fields.length > 0 ? { errors: error.fields } : {}),
+    ...(error instanceof ClaimedError ? { holder: holderJson(error) } : {}),
   };
+}
+
+function holderJson({ holder: { owner, claimedAt, expiresAt } }: ClaimedError): object {
+  return { owner: printable(owner), claimed_at: iso(claimedAt), expires_at: iso(expiresAt) };
 }
 
 /** An error of a connection, with the bytes in which Node found it. */

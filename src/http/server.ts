@@ -12,6 +12,7 @@ import type { Guard } from '../guard.js';
 import type { Observer } from '../observer.js';
 import { authenticationGuard } from './auth.js';
 import type { AdminAccess, NoteAuthentication, RefuseAuthentication } from './auth.js';
+import { claimRoutes } from './claims.js';
 import { trustProxyOf, warnOfUntrustedProxy } from './client-address.js';
 import { limitConnections } from './connections.js';
 import type { Connections } from './connections.js';
@@ -199,11 +200,12 @@ async function buildServer(options: ServerOptions): Promise<FastifyInstance> {
     ...{ store, openSecret, refuse, onAuthenticated, guard, log },
     ...{ ratePerMinute, timeoutMs, uploads, publicUrl, whapiBaseUrl, resyncs },
   });
+  const { metrics, readings } = options;
+  await app.register(claimRoutes, { store, openSecret, refuse, onAuthenticated, ratePerMinute, metrics });
   await app.register(dashboardRoutes, { files: readDashboard(DASHBOARD_FOLDER) });
   await app.register(docsRoutes);
   const access = adminAccess(options, refuse, onAuthenticated);
   const { metricsToken } = config;
-  const { metrics, readings } = options;
   await app.register(metricsRoutes, { ...access, metricsToken, metrics, readings, pendingBytes: () => pending.bytes });
   const sessions = createSessions(options.adminToken, publicUrl, effects);
   await app.register(sessionRoutes, { ...access, sessions, publicUrl });

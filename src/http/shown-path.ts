@@ -4,6 +4,7 @@ import type { FastifyRequest } from 'fastify';
 const ROOTS = new Set([
   'v1',
   'whapi',
+  'claims',
   'webhooks',
   'healthz',
   'readyz',

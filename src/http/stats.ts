@@ -7,7 +7,7 @@ import { nextTurn } from '../event-loop.js';
 import { BUCKET_COUNT, quantilesOf } from '../histogram.js';
 import type { Quantiles } from '../histogram.js';
 import { ALL, channelSubject, targetSubject } from '../metrics.js';
-import { VERDICTS } from '../model.js';
+import { SETTLED_STATUSES, VERDICTS } from '../model.js';
 import type { Channel, Target } from '../model.js';
 import type { Outbox } from '../store/outbox.js';
 import type { Registry } from '../store/registry.js';
@@ -126,11 +126,16 @@ async function targetStats(
       ...{ target: id, name, enabled, pending, oldest_pending_at: isoOrNull(oldestPendingAt) },
       breaker: breakerJson(breakers.of(id)),
       ...{ attempts: figures['attempts'] ?? 0, failed_attempts: figures['failed_attempts'] ?? 0 },
-      ...{ delivered: figures['delivered'] ?? 0, dead: figures['dead'] ?? 0, expired: figures['expired'] ?? 0 },
+      ...settledIn(figures),
       ...{ latency_ms: quantilesIn(figures, 'latency'), lag_ms: quantilesIn(figures, 'lag') },
     });
   }
   return all;
+}
+
+function settledIn(figures: Figures): Record<(typeof SETTLED_STATUSES)[number], number> {
+  const counts = SETTLED_STATUSES.map((status) => [status, figures[status] ?? 0] as const);
+  return Object.fromEntries(counts) as Record<(typeof SETTLED_STATUSES)[number], number>;
 }
 
 function quantilesIn(figures: Figures, name: string): Quantiles | null {
@@ -160,6 +165,7 @@ function seriesJson(points: ReadonlyMap<number, Figures>, { from, stepMs }: Roll
     ...{ duplicate: counts('duplicate'), event: counts('event'), held: counts('held') },
     ...{ attempts: counts('attempts'), failed_attempts: counts('failed_attempts') },
     ...{ delivered: counts('delivered'), dead: counts('dead'), expired: counts('expired') },
+    ...{ superseded: counts('superseded'), answered: counts('answered'), withheld: counts('withheld') },
     latency_ms: {
       p50: latency.map((each) => each?.p50 ?? null),
       p95: latency.map((each) => each?.p95 ?? null),

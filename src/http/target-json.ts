@@ -19,6 +19,10 @@ export const DEFAULTS = {
   max_age_seconds: null,
   concurrency: 16,
   rate_per_second: null,
+  backlog_policy: 'all' as const,
+  backlog_after_seconds: 600,
+  backlog_rate_per_minute: null,
+  skip_answered: false,
   enabled: true,
 };
 
@@ -49,6 +53,10 @@ export function fieldsOf(
     maxAgeSeconds: json.max_age_seconds,
     concurrency: json.concurrency,
     ratePerSecond: json.rate_per_second,
+    backlogPolicy: json.backlog_policy,
+    backlogAfterSeconds: json.backlog_after_seconds,
+    backlogRatePerMinute: json.backlog_rate_per_minute,
+    skipAnswered: json.skip_answered,
     enabled: json.enabled,
   };
 }
@@ -69,6 +77,10 @@ export function changeOf(json: TargetChange): Partial<Target> {
     ...(json.max_age_seconds !== undefined && { maxAgeSeconds: json.max_age_seconds }),
     ...(json.concurrency !== undefined && { concurrency: json.concurrency }),
     ...(json.rate_per_second !== undefined && { ratePerSecond: json.rate_per_second }),
+    ...(json.backlog_policy && { backlogPolicy: json.backlog_policy }),
+    ...(json.backlog_after_seconds !== undefined && { backlogAfterSeconds: json.backlog_after_seconds }),
+    ...(json.backlog_rate_per_minute !== undefined && { backlogRatePerMinute: json.backlog_rate_per_minute }),
+    ...(json.skip_answered !== undefined && { skipAnswered: json.skip_answered }),
     ...(json.enabled !== undefined && { enabled: json.enabled, disabledReason: null }),
   };
 }
@@ -86,6 +98,10 @@ function settingsJson(target: Target): SettingsJson {
     max_age_seconds: target.maxAgeSeconds,
     concurrency: target.concurrency,
     rate_per_second: target.ratePerSecond,
+    backlog_policy: target.backlogPolicy,
+    backlog_after_seconds: target.backlogAfterSeconds,
+    backlog_rate_per_minute: target.backlogRatePerMinute,
+    skip_answered: target.skipAnswered,
     enabled: target.enabled,
   };
 }

@@ -24,6 +24,10 @@ export function timelineOf(found: Explanation): Step[] {
     add(askedAt, 'asked', `asked Whapi to bring it back (call ${calls})${error === null ? '' : `: ${error}`}`);
     add(restoredAt, 'restored', `restored by resync ${resyncId}`);
   }
+  if (found.claim) {
+    const { owner, claimedAt, expiresAt } = found.claim;
+    add(claimedAt, 'claimed', `claimed by "${owner}" until ${iso(expiresAt)}`);
+  }
   for (const { id, target, createdAt, released, log } of found.deliveries) {
     if (released) add(createdAt, 'release', `released to target ${target} manually: delivery ${id}`);
     else add(createdAt, 'delivery', `delivery ${id} to target ${target} recorded`);

@@ -19,6 +19,7 @@ import { clientNetwork } from './client-address.js';
 import { connectRoutes } from './connect.js';
 import { deliveryRoutes } from './deliveries.js';
 import { doctorRoutes } from './doctor.js';
+import type { ProbeWorker } from '../probe/worker.js';
 import type { Feed } from '../feed.js';
 import { feedRoutes } from './feed.js';
 import { itemRoutes } from './items.js';
@@ -27,7 +28,7 @@ import { judgeRoutes } from './judge.js';
 import { messageRoutes } from './messages.js';
 import { previewRoutes } from './previews.js';
 import { printableAnswers } from './printable-answers.js';
-import type { Previewer } from '../preview/preview.js';
+import { probeRoutes } from './probes.js';
 import { resyncRoutes } from './resyncs.js';
 import type { ResyncRoutesOptions } from './resyncs.js';
 import { requireOrigin, sessionOf } from './session.js';
@@ -60,7 +61,7 @@ export interface V1Options extends V1Hints {
   readonly sendTest: (target: Target) => Promise<TargetTest>;
   readonly breakers: BreakersOfTargets;
   readonly connector: Connector;
-  readonly previewer: Previewer;
+  readonly beginProbe: ProbeWorker['begin'];
   readonly doctor: Doctor;
   readonly feed: Feed;
   readonly saveCounts: () => Promise<void>;
@@ -92,11 +93,12 @@ export const v1Routes: FastifyPluginAsyncTypebox<
     ...{ store, encryption, guard, whapiBaseUrl, publicUrl, effects, onChanged, onRemoved, log },
   });
   await v1.register(connectRoutes, { store, connector: options.connector });
+  await v1.register(probeRoutes, { store, beginProbe: options.beginProbe, log });
   const { whyRefused, sendTest } = options;
   await v1.register(targetRoutes, {
     ...{ store, encryption, effects, whyRefused, sendTest, onDeliveries, onRemoved, breakers, log },
   });
-  await v1.register(previewRoutes, { store, previewer: options.previewer, effects });
+  await v1.register(previewRoutes, { store, effects });
   const { onRegistered, progressOf } = options;
   await v1.register(resyncRoutes, { store, onRegistered, progressOf });
   await v1.register(itemRoutes, { store, onDeliveries, onJob });

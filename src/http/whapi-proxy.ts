@@ -1,15 +1,13 @@
-import '@fastify/rate-limit'; // the type of app.createRateLimit
 import '@fastify/swagger'; // the type of `schema.hide`
 import type { FastifyBaseLogger, FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import type { IncomingMessage } from 'node:http';
 import { Readable } from 'node:stream';
 import type { Duplex } from 'node:stream';
-import { MINUTE_MS } from '../durations.js';
 import { GatewayError } from '../errors.js';
 import type { Guard } from '../guard.js';
 import type { Registry } from '../store/registry.js';
-import { bearerOf } from './auth.js';
 import type { NoteAuthentication, RefuseAuthentication } from './auth.js';
+import { callerLimit, tokenOf, UNKNOWN_TOKEN } from './channel-access.js';
 import { clientNetwork } from './client-address.js';
 import { cutOff, errorHandler, hasLeft } from './problem.js';
 import { shownPath } from './shown-path.js';
@@ -41,7 +39,6 @@ export interface WhapiProxyOptions extends ForwarderOptions {
 }
 
 const METHODS = WHAPI_METHODS.map((method) => method.toUpperCase());
-const UNKNOWN_TOKEN = `Missing or invalid token. Send the channel's own Whapi token as "Authorization: Bearer <token>" or "?token=<token>".`;
 
 /**
  * `/whapi/*`: Whapi's API under another base URL, for clients that do not know the gateway. Bodies stream both ways, and
@@ -98,11 +95,11 @@ function gatekeeper(
   const { uploads, whapiBaseUrl, ratePerMinute, refuse, onAuthenticated } = options;
   const channelOf = channelsByToken(options.store, options.openSecret);
   const forward = createForwarder(callUpstream, options);
-  const limit = rateLimiter(app, ratePerMinute);
+  const limit = callerLimit(app, ratePerMinute);
   return async (request, reply) => {
     const { raw } = request;
     const url = parseWhapiUrl(raw.url ?? '');
-    const token = tokenOf(request, url);
+    const token = tokenOf(request, url.tokens);
     const channel = token === null ? null : await channelOf(token);
     if (!channel) {
       if (!isPreflight(raw)) return await refuse(request, reply, UNKNOWN_TOKEN);
@@ -177,45 +174,10 @@ function responder(log: WhapiProxyOptions['log'], onBreak: (error: Error) => voi
   };
 }
 
-/** The token of a request; null without one, or with another scheme. @throws GatewayError GW_BAD_REQUEST (two tokens) */
-function tokenOf(request: FastifyRequest, { tokens }: WhapiUrl): string | null {
-  const bearer = bearerOf(request);
-  if (bearer === null && request.headers.authorization !== undefined) return null;
-  const given = new Set(bearer === null ? tokens : [bearer, ...tokens]);
-  // It is unknown which of them Whapi would use, so the channel is unknown, too.
-  if (given.size > 1)
-    throw new GatewayError('GW_BAD_REQUEST', 'The request has two different tokens. Send only one of them.');
-  return [...given][0] ?? null;
-}
-
 function whenGone({ raw }: FastifyReply): AbortSignal {
   const gone = new AbortController();
   raw.once('close', () => {
     if (!raw.writableFinished) gone.abort();
   });
   return gone.signal;
-}
-
-/** Counts requests per caller: a channel, so that bots behind one proxy do not use up each other's limit, or a client. */
-function rateLimiter(
-  app: FastifyInstance,
-  max: number,
-): (request: FastifyRequest, reply: FastifyReply, caller: string) => Promise<void> {
-  if (max === 0) return async () => await Promise.resolve();
-  const callers = new WeakMap<FastifyRequest, string>();
-  const count = app.createRateLimit({
-    max,
-    timeWindow: MINUTE_MS,
-    keyGenerator: (request) => callers.get(request) ?? '',
-  });
-  return async (request, reply, caller) => {
-    callers.set(request, caller);
-    const counted = await count(request);
-    if (counted.isAllowed || !counted.isExceeded) return;
-    reply.header('retry-after', counted.ttlInSeconds);
-    throw new GatewayError(
-      'GW_RATE_LIMITED',
-      `More than ${max} requests per minute of ${caller} (API_RATE_PER_MINUTE). Try again in ${counted.ttlInSeconds} s.`,
-    );
-  };
 }

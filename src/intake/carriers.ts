@@ -15,6 +15,8 @@ export interface ItemFacts {
   readonly type: string | null;
   /** Unix seconds, as the message itself states; null if it has no time. */
   readonly timestamp: number | null;
+  /** The channel's own number sent the message. */
+  readonly fromMe: boolean;
   /** For a live location: the number of the position. */
   readonly sequence: number | null;
   /** For an update: a message of its own caused it (an edit, a reaction, a vote). */
@@ -128,6 +130,7 @@ function readMessage(value: unknown): ItemFacts {
     chatId: shortId(value['chat_id']),
     type,
     timestamp: unixSeconds(value['timestamp']),
+    fromMe: value['from_me'] === true,
     // JSON.parse rounds numbers above 2^53, so two positions could look the same.
     sequence: Number.isSafeInteger(position) ? (position as number) : null,
     ownTrigger: false,
@@ -210,7 +213,7 @@ export function shortId(value: unknown): string | null {
 
 function facts(messageId: string | null, chat: string | null, object: string | null, ownTrigger = false): ItemFacts {
   const chatId = shortId(chat);
-  return { messageId, chatId, type: null, timestamp: null, sequence: null, ownTrigger, object };
+  return { messageId, chatId, type: null, timestamp: null, fromMe: false, sequence: null, ownTrigger, object };
 }
 
 function objectKey(kind: string, id: string | null): string | null {

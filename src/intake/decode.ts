@@ -46,7 +46,12 @@ export interface Document {
  * @throws GatewayError GW_BAD_JSON
  */
 export function decode(body: Buffer, hint: RequestHint): Document {
-  return finish(documentIn(body, hint, NO_LIMITS));
+  return finish(decodeRecordedInSlices(body, hint));
+}
+
+/** The same in slices. @throws GatewayError GW_BAD_JSON */
+export function decodeRecordedInSlices(body: Buffer, hint: RequestHint): Sliced<Document> {
+  return documentIn(body, hint, NO_LIMITS);
 }
 
 /**
@@ -141,7 +146,7 @@ function itemOf(
   value: unknown,
   named: NamedEvent,
 ): Item {
-  const { messageId, chatId, type, timestamp, sequence, ownTrigger, object } = carrier.read(value);
+  const { messageId, chatId, type, timestamp, fromMe, sequence, ownTrigger, object } = carrier.read(value);
   return {
     kind: messageId === null ? 'other' : carrier.kind,
     carrier: key,
@@ -157,6 +162,7 @@ function itemOf(
     chatId,
     type,
     timestamp,
+    fromMe,
     sequence,
     ownTrigger,
     object,

@@ -36,13 +36,21 @@ export interface Faults extends WebhookFaults {
   resyncHangs: boolean;
   /** False: the message comes back without a messages.post. */
   resyncSendsWebhook: boolean;
-  /** How many messages.post one resync causes. */
+  /** Fields that a restored message has in place of its own, such as another `id` or `chat_id`. */
+  restoredAs: Partial<WhapiMessage>;
+  /** The event with which a restored message comes: messages.post, messages.put, messages.patch or chats.post. */
+  restoredEvent: EventName;
+  /** Whapi's milliseconds (scaled) between the return of a message and its webhook. */
+  webhookAfterMs: number;
+  /** How many webhooks one resync causes. */
   resyncWebhooks: number;
   /** A resync also sends a chats.patch with the restored message as the last one of its chat. */
   resyncSideEffect: boolean;
   /** `status.text` of the channel. Resyncs work only with AUTH. */
   healthText: string;
 }
+
+const MESSAGES_POST: EventName = { type: 'messages', method: 'post' };
 
 /** The initial faults: none. */
 export function noFaults(): Faults {
@@ -57,6 +65,9 @@ export function noFaults(): Faults {
     resyncAnswers: 404,
     resyncHangs: false,
     resyncSendsWebhook: true,
+    restoredAs: {},
+    restoredEvent: MESSAGES_POST,
+    webhookAfterMs: 0,
     resyncWebhooks: 1,
     resyncSideEffect: false,
     healthText: HEALTHY,
@@ -86,7 +97,6 @@ interface MediaFile {
   readonly bytes: Buffer;
 }
 
-const MESSAGES_POST: EventName = { type: 'messages', method: 'post' };
 const CHANNEL_POST: EventName = { type: 'channel', method: 'post' };
 const CHATS_PATCH: EventName = { type: 'chats', method: 'patch' };
 const OWN_NUMBER = '12025550100';
@@ -245,11 +255,23 @@ export class SimulatedChannel {
     await pause(faults.restoredAfterMs);
     const known = this.#onPhone.get(id);
     if (signal.aborted || known === undefined) return;
-    this.#cache.add(known);
+    const restored = { ...known, ...faults.restoredAs };
+    this.#cache.add(restored);
     report({ kind: 'restored', at: effects.now(), messageId: id });
-    if (faults.resyncSideEffect) this.#patchChat(known);
+    if (faults.resyncSideEffect) this.#patchChat(restored);
     if (!faults.resyncSendsWebhook) return;
-    for (let sent = 0; sent < faults.resyncWebhooks; sent += 1) this.#announce(known);
+    if (faults.webhookAfterMs > 0) await pause(faults.webhookAfterMs);
+    for (let sent = 0; sent < faults.resyncWebhooks; sent += 1) this.#announceRestored(restored);
+  }
+
+  #announceRestored(message: WhapiMessage): void {
+    const { restoredEvent: event } = this.#context.faults;
+    const { id, chat_id } = message;
+    if (event.type === 'chats')
+      this.webhooks.emit(event, { chats: [{ id: chat_id, type: 'contact', last_message: message }] });
+    else if (event.method === 'patch')
+      this.webhooks.emit(event, { messages_updates: [{ id, before_update: message, after_update: message }] });
+    else this.webhooks.emit(event, { messages: [message] });
   }
 
   #patchChat(restored: WhapiMessage): void {

@@ -2,6 +2,7 @@ import type { Span, Verdict } from '../model.js';
 import type { AuditFinding } from './audits.js';
 import type { DeliveryView, ExplainedDelivery } from './deliveries.js';
 import type { RecordedFilter } from './filters.js';
+import type { MessageClaim } from './message-claims.js';
 import type { Page, PageRequest } from './paging.js';
 import type { ResyncMessageView } from './resyncs.js';
 
@@ -169,5 +170,7 @@ export interface Explanation {
   readonly resyncs: readonly ResyncMessageView[];
   /** The audits that found it missing. */
   readonly audits: readonly AuditFinding[];
+  /** The newest claim of the message, over or not, until it is pruned; null: none. */
+  readonly claim: MessageClaim | null;
   readonly deliveries: readonly ExplainedDelivery[];
 }

@@ -22,6 +22,8 @@ export interface Outbox {
    * An offer is a permission, not a promise: a delivery that must wait for its chat (I6), for example, is claimed as usual.
    */
   offer(targetId: string, offer: Offer): void;
+  /** What is recorded of the chats of a leased delivery's messages, as far as it is `wanted`. */
+  chatFacts(delivery: LeasedBody, wanted: WantedFacts): Promise<ChatFacts>;
   /** Saves the outcome of an attempt. Returns false if the lease is no longer the caller's (I5): nothing was changed. */
   settle(settlement: Settlement): Promise<boolean>;
   /**
@@ -34,7 +36,7 @@ export interface Outbox {
   release(channel: string, messageId: string, targetIds: readonly string[] | null): Promise<readonly string[]>;
   /**
    * Retries a delivery manually. A settled delivery becomes pending again, at the end of its chats (I6) and with a fresh
-   * retry schedule; an expired one is then sent however old its message is. A pending delivery keeps its place and gets one
+   * retry schedule; one that expired or was left out is then sent however old its message is. A pending delivery keeps its place and gets one
    * extra attempt outside its schedule: at once, or right after an attempt that is in flight (I5).
    * @throws GatewayError GW_NOT_FOUND, GW_CONFLICT (its target was removed)
    */
@@ -98,8 +100,25 @@ export interface Delivery {
   readonly streak: Streak | null;
   /** The gateways through which its webhook came; null: none. */
   readonly via: string | null;
-  /** Unix seconds of its newest message; null: it carries none, or never expires by age. */
+  /** Unix seconds of its newest message; null: it carries none, or is sent however old it is. */
   readonly newestMessageAt: number | null;
+}
+
+/** A leased delivery, as far as the facts of its chats depend on it. */
+export type LeasedBody = Pick<Delivery, 'id' | 'channel' | 'method' | 'suffix' | 'body'>;
+
+/** What is recorded of the chats of a delivery's messages. */
+export interface ChatFacts {
+  /** Each of its items is a message after which the number itself wrote in that chat. */
+  readonly isAnswered: boolean;
+  /** A newer message of each of its chats waits for the same target, behind it (I6). */
+  readonly isFollowed: boolean;
+}
+
+/** Which facts to read. Those that are left out are false. */
+export interface WantedFacts {
+  readonly answered: boolean;
+  readonly followed: boolean;
 }
 
 export interface Settlement {
@@ -108,7 +127,7 @@ export interface Settlement {
   readonly status: DeliveryStatus;
   /** When it is due again; only with status `pending`. Left out: since before, because it is returned without an attempt. */
   readonly dueAt?: number;
-  /** Null: no attempt was made (expired before it, or returned). */
+  /** Null: no attempt was made (it expired, the target's policies left it out, or it was returned). */
   readonly attempt: Attempt | null;
   /** The `lastError` to show; left out: the attempt's error, or without an attempt the previous one. */
   readonly reason?: string;

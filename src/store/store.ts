@@ -6,7 +6,9 @@ import type { Items } from './items.js';
 import type { Judging } from './judging.js';
 import type { Jobs } from './jobs.js';
 import type { Levels } from './levels.js';
+import type { MessageClaims } from './message-claims.js';
 import type { Outbox } from './outbox.js';
+import type { Probes } from './probes.js';
 import type { Registry } from './registry.js';
 import type { Replays } from './replays.js';
 import type { Resyncs } from './resyncs.js';
@@ -22,8 +24,9 @@ import type { Upkeep } from './upkeep.js';
  *   call, including errors and timeouts.
  * - I3 one item, one verdict; one delivery per target, or one per part if the target has a `split`. Recording the same
  *   webhook twice, even concurrently, adds no delivery.
- * - I4 nothing lost: a committed delivery ends only as delivered, dead or expired; a held item can be released until its
- *   payload is pruned.
+ * - I4 nothing lost: a committed delivery ends only as delivered, dead or expired, or because its target's settings leave it
+ *   out (superseded, answered, withheld), and can be retried; a held item can be released until its payload is pruned. The
+ *   items of a delivery that was left out are held.
  * - I5 a claim is a lease: only the holder of the lease's token can settle it; an expired lease makes the delivery due again.
  *   `outbox.claim` leases what is due; `intake.record` leases a new delivery at once if `outbox.offer` allows it.
  * - I6 order per chat: for one target, the deliveries of one chat and one kind of event are made one at a time, in the
@@ -41,8 +44,10 @@ export interface Store {
   readonly audits: Audits;
   readonly registry: Registry;
   readonly breakers: KeptBreakers;
+  readonly probes: Probes;
   readonly traffic: Traffic;
   readonly items: Items;
+  readonly claims: MessageClaims;
   readonly judging: Judging;
   readonly replays: Replays;
   readonly rollups: Rollups;

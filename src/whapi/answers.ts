@@ -85,6 +85,14 @@ export function reportsMissing({ status, body }: WhapiResponse, requested: 'mess
   return (status === 404 || status === 400) && MENTIONS_MESSAGE.test(reason) && SAYS_NOT_FOUND.test(reason);
 }
 
+/** The HTTP status of an answer; null: there was none. */
+export function statusOf(answer: WhapiAnswer): number | null {
+  if (answer.kind === 'found') return 200;
+  if (answer.kind === 'timeout' || answer.kind === 'unreachable') return null;
+  const [, status] = /^(?:HTTP status )?(\d{3})\b/.exec(answer.reason) ?? []; // as `whapiErrorText` writes it
+  return status === undefined ? null : Number(status);
+}
+
 /** What it means that a call got no answer. */
 export function failureOfError(error: unknown): WhapiFailure {
   const { name, code } = error as NodeJS.ErrnoException;

@@ -1,5 +1,5 @@
-/** Who makes a call to Whapi: a resync run, an audit or seeding, a client through `/whapi`, a person. */
-export type Caller = 'run' | 'audit' | 'client' | 'connect' | 'doctor';
+/** Who makes a call to Whapi: a resync run, an audit or seeding, a client through `/whapi`, a person, a probe. */
+export type Caller = 'run' | 'audit' | 'client' | 'connect' | 'doctor' | 'probe';
 
 export interface CallUnderWay {
   readonly by: Caller;
@@ -14,6 +14,7 @@ const LABELS: Readonly<Record<Caller, string>> = {
   client: "a client's own resync through /whapi",
   connect: 'connect or disconnect',
   doctor: 'the doctor',
+  probe: 'a probe',
 };
 
 /** What to call the caller in a message. */

@@ -60,7 +60,7 @@ export interface CallScheduler {
   /** A call that a person asks for. It counts towards the budget but is not limited by it. Never rejects. */
   forPerson<T>(
     channel: Channel,
-    by: 'connect' | 'doctor',
+    by: 'connect' | 'doctor' | 'probe',
     call: () => Promise<WhapiResult<T>>,
   ): Promise<WhapiResult<T>>;
   /** The channel's call under way; null if there is none. */

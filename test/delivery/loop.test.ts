@@ -559,6 +559,7 @@ async function startLoopOn(
       return await Promise.resolve({ deliveries, nextDueAt: null });
     },
     offer: () => undefined,
+    chatFacts: async () => await Promise.reject(new Error('no policy depends on facts')),
     settle: async ({ id }) => {
       if (seen.sent.length <= broken.brokenSettlements) throw new Error('the disk is full');
       seen.settled.push(id);

@@ -56,6 +56,7 @@ async function deliver(store: Store, expected: number): Promise<{ readonly claim
           return await outbox.claim(wanted, leaseMs);
         },
         offer: (targetId, offer) => outbox.offer(targetId, offer),
+        chatFacts: async (delivery, wanted) => await outbox.chatFacts(delivery, wanted),
         settle: async (settlement) => await outbox.settle(settlement),
       },
     },

@@ -5,11 +5,14 @@ import {
   expiryReason,
   goneReason,
   isGone,
+  leftOut,
   policyOf,
   RETRY_DELAYS_MS,
 } from '../../src/delivery/policy.js';
+import { factsFor } from '../../src/intake/backlog.js';
 import type { NextState, AttemptOutcome, AttemptedDelivery } from '../../src/delivery/policy.js';
-import type { Streak } from '../../src/model.js';
+import type { Streak, Target, Verdict } from '../../src/model.js';
+import { target } from '../support/store.js';
 
 const NOW = Date.UTC(2026, 0, 15, 12);
 const SECOND = 1000;
@@ -333,5 +336,52 @@ describe('the age limit of a message', () => {
     expect(expiryReason(nowSeconds - 60, 60, NOW + 1)).toBe(
       'Not sent: its newest message was 60 s old, max_age_seconds is 60.',
     );
+  });
+});
+
+describe('what the settings of a target leave out', () => {
+  const NEITHER = { isAnswered: false, isFollowed: false };
+  const content = (ageSeconds: number, ...verdicts: Verdict[]) => ({
+    verdicts: verdicts.length === 0 ? (['new'] as const) : verdicts,
+    newestMessageAt: NOW / SECOND - ageSeconds,
+  });
+  const statusOf = (sent: ReturnType<typeof content>, settings: Partial<Target>, facts = NEITHER): string | undefined =>
+    leftOut(sent, target('bot', settings), facts, NOW)?.status;
+
+  it.each([
+    ['a message of that age', content(600), undefined],
+    ['an older one', content(601), 'withheld'],
+    ['a late one, however young', content(1, 'late'), 'withheld'],
+    ['a late one beside a new one', content(1, 'late', 'new'), undefined],
+    ['an edit of an old one', content(601, 'event'), undefined],
+    ['an old one beside an edit', content(601, 'new', 'event'), undefined],
+    ['a restored one that no bot has seen', content(601, 'restored'), 'withheld'],
+    ['a body too large to be held at once', content(601, ...Array<Verdict>(2001).fill('new')), undefined],
+  ])('is the backlog: %s', (_, sent, status) => {
+    expect(statusOf(sent, { backlogPolicy: 'hold' })).toBe(status);
+  });
+
+  it('is nothing that a person released or retried, and nothing without a message', () => {
+    const settings = { backlogPolicy: 'hold', skipAnswered: true } as const;
+    const sent = { verdicts: ['late'] as const, newestMessageAt: null };
+    expect(leftOut(sent, target('bot', settings), { isAnswered: true, isFollowed: true }, NOW)).toBeNull();
+    expect(factsFor(sent, target('bot', settings), NOW)).toBeNull();
+  });
+
+  it('is an answered message before its backlog is looked at', () => {
+    const settings = { backlogPolicy: 'hold', skipAnswered: true } as const;
+    expect(statusOf(content(601), settings, { ...NEITHER, isAnswered: true })).toBe('answered');
+  });
+
+  it('takes no facts by default, and of the backlog only those that decide', () => {
+    expect(factsFor(content(601), target('bot'), NOW)).toBeNull();
+    expect(factsFor(content(601), target('bot', { backlogPolicy: 'hold' }), NOW)).toBeNull();
+    expect(factsFor(content(1), target('bot', { backlogPolicy: 'newest_per_chat' }), NOW)).toBeNull();
+    const newest = target('bot', { backlogPolicy: 'newest_per_chat' });
+    expect(factsFor(content(601), newest, NOW)).toEqual({ answered: false, followed: true });
+    expect(factsFor(content(1), target('bot', { skipAnswered: true }), NOW)).toEqual({
+      answered: true,
+      followed: false,
+    });
   });
 });

@@ -22,6 +22,10 @@ const DEFAULTS = {
   max_age_seconds: null,
   concurrency: 16,
   rate_per_second: null,
+  backlog_policy: 'all',
+  backlog_after_seconds: 600,
+  backlog_rate_per_minute: null,
+  skip_answered: false,
   enabled: true,
 };
 const NO_LOAD = { pending: 0, oldest_pending_at: null, dead_last_day: 0, unhandled_last_day: 0 };

@@ -14,6 +14,7 @@ import { oldKeysOf, Pruning } from '../../src/store/sqlite/pruning.js';
 import { ClockShift } from '../../src/store/sqlite/clock-shift.js';
 import { IN_PROGRESS, WINDOW_SECONDS } from '../../src/store/sqlite/open-registrations.js';
 import { Leases } from '../../src/store/sqlite/leases.js';
+import { MessageClaimTables } from '../../src/store/sqlite/message-claims.js';
 import { LedgerMemory } from '../../src/store/sqlite/ledger-memory.js';
 import { RememberedIds } from '../../src/store/sqlite/remembered-ids.js';
 import { RegistryTables } from '../../src/store/sqlite/registry-tables.js';
@@ -126,9 +127,10 @@ describe('a pruning step', () => {
       texts.push(sql);
       return db.prepare(sql);
     };
-    new Pruning({ prepare } as unknown as Db, new ClockMemory(db), new LedgerMemory(db));
+    const prepared = { prepare } as unknown as Db;
+    new Pruning(prepared, new ClockMemory(db), new LedgerMemory(db), new MessageClaimTables(prepared));
     const plans = texts.flatMap((sql) => planOf(db, sql.replaceAll(/@\w+|\?/g, '1')));
-    const few = /^SCAN (audits|dead_counts|id_marks|ledger_runs|\(subquery-\d\))/; // of an audit, an hour, half a day; a slice
+    const few = /^SCAN (audits|probes|dead_counts|id_marks|ledger_runs|\(subquery-\d\))/; // of an audit, an hour, half a day; a slice
     expect(plans.length).toBeGreaterThan(texts.length);
     expect(plans.filter((plan) => /SCAN|B-TREE/.test(plan) && !few.test(plan))).toEqual([
       'USE TEMP B-TREE FOR GROUP BY', // of the hours in the future

@@ -8,7 +8,7 @@ import { temporaryFolder } from './files.js';
 /** Tables whose rows grow with traffic: a query that scans one gets slower every day. */
 const GROWING = [
   ...['webhooks', 'sightings', 'deliveries', 'lanes', 'chats', 'fingerprints', 'objects'],
-  ...['ledger_recent', 'ledger_ids', 'ledger_filters', 'ledger_before_runs'],
+  ...['ledger_recent', 'ledger_ids', 'ledger_filters', 'ledger_before_runs', 'claims'],
 ];
 const SCAN = new RegExp(`^SCAN (${GROWING.join('|')}|[wsdl])\\b(?! USING (COVERING )?INDEX)`);
 

@@ -1,8 +1,10 @@
 import type { Audit, AuditMessage, AuditRelease, AuditReleaseRequest, NewAudit } from '../audits.js';
+import type { Claim, ClaimRequest } from '../claims.js';
 import type { DoctorReport } from '../doctor.js';
+import type { NewProbe, Probe } from '../probes.js';
 import type { NewResync, Resync, ResyncMessage, ResyncReport } from '../resyncs.js';
 
-/** Examples of resyncs, audits and the doctor. */
+/** Examples of resyncs, audits, claims and the doctor. */
 
 export const MESSAGE = 'PsqXn5SAD5v7HRA-wHqB9tMeGQ';
 
@@ -75,6 +77,42 @@ export const auditMessage: AuditMessage = {
 };
 export const auditReleaseRequest: AuditReleaseRequest = { dry_run: true };
 export const auditRelease: AuditRelease = { dry_run: true, messages: 3, came_meanwhile: 0, deliveries: 3 };
+
+export const claimRequest: ClaimRequest = { owner: 'order-flow', ttl_seconds: 3600 };
+export const claim: Claim = {
+  ...{ channel: 'support', message_id: MESSAGE, owner: 'order-flow' },
+  ...{ claimed_at: '2026-01-31T12:00:01.000Z', expires_at: '2026-01-31T13:00:01.000Z' },
+};
+
+export const newProbe: NewProbe = { message_id: MESSAGE, consent: true };
+const probeCall = { at: '2026-01-31T12:00:00.000Z', duration_ms: 15_200, status: 404, outcome: 'missing' } as const;
+export const probe: Probe = {
+  channel: 'support',
+  message_id: MESSAGE,
+  status: 'running',
+  summary: 'Watching for webhooks.',
+  started_at: '2026-01-31T11:59:59.000Z',
+  watch_until: '2026-01-31T13:59:59.000Z',
+  finished_at: null,
+  plain_get_before: null,
+  call: { ...probeCall, reason: '404 Specified message not found' },
+  plain_get: { count: 1, found_at: null },
+  compared_with: 'webhook',
+  webhooks: [
+    {
+      ...{ webhook: '0000000001k', position: 0, received_at: '2026-01-31T12:01:01.000Z', after_ms: 61_000 },
+      ...{ event: 'messages.post', carrier: 'messages', verdict: 'restored', rule: 3, deliveries: 0 },
+      ...{ same_id: true, same_chat: true, same_time: true, same_content: true, other_fields: ['status'] },
+    },
+  ],
+  findings: [
+    {
+      ...{ assumption: 'same_id', text: 'The message keeps its id.', holds: true },
+      ...{ observed: 'the same id', meaning: null },
+    },
+  ],
+  report: '## Probe of a Whapi channel\n',
+};
 
 export const doctorReport: DoctorReport = {
   status: 'warn',

@@ -119,7 +119,7 @@ export class BulkRetry implements BulkOperation<RetryFilter> {
     const { where, values } = this.#rowsOfSlice(filter, bounds, after, end);
     const rows = this.#db
       .prepare<unknown[], SettledRow>(
-        `SELECT d.id, d.target, d.chats FROM deliveries d WHERE ${where} ORDER BY d.id LIMIT ${RETRIES_PER_STEP}`,
+        `SELECT d.id, d.target, d.chats, d.status FROM deliveries d WHERE ${where} ORDER BY d.id LIMIT ${RETRIES_PER_STEP}`,
       )
       .all(...values);
     for (const row of rows) this.#deliveries.requeue(row, now);

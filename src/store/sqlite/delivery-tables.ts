@@ -1,4 +1,5 @@
 import { GatewayError } from '../../errors.js';
+import { LEFT_OUT_STATUSES } from '../../model.js';
 import type { Attempt, DeliveryStatus, Verdict } from '../../model.js';
 import { finish } from '../../slices.js';
 import type { Sliced } from '../../slices.js';
@@ -10,6 +11,8 @@ import type { Db } from './database.js';
 import { DeliveryMemory } from './delivery-memory.js';
 import { Lanes } from './lanes.js';
 import type { Lease, Leases } from './leases.js';
+import { HeldItems } from './held-items.js';
+import { LeftOutItems } from './left-out-items.js';
 import { MetaTable } from './meta.js';
 import type { RegistryTables } from './registry-tables.js';
 import { WRITES_PER_SLICE } from './slices.js';
@@ -54,15 +57,18 @@ export const GREATEST_SEQ = 'greatest_seq';
  */
 const IN_FLIGHT = -1;
 
+const LEFT_OUT: ReadonlySet<DeliveryStatus> = new Set(LEFT_OUT_STATUSES);
+
 /** A settled delivery to send again. */
 export interface SettledRow {
   readonly id: number;
   readonly target: number;
   readonly chats: Buffer;
+  readonly status: DeliveryStatus;
 }
 
 /**
- * Deliveries from insertion to settlement: pending → delivered, dead or expired; a settled one can become pending again.
+ * Deliveries from insertion to settlement: pending → one of SETTLED_STATUSES; a settled one can become pending again.
  * Every method is for use inside a transaction. The column `lease` has been unused since migration 22: dropping it would
  * rewrite every row.
  */
@@ -73,6 +79,7 @@ export class DeliveryTables {
   readonly #lanes: Lanes;
   readonly #counts: TargetCounts;
   readonly #leases: Leases;
+  readonly #leftOut: LeftOutItems;
   readonly #insert;
   readonly #history;
   readonly #makeDue;
@@ -85,7 +92,15 @@ export class DeliveryTables {
   readonly #oldestPending;
   readonly #endOfRemoved;
 
-  constructor(db: Db, ids: Ids, registry: RegistryTables, counts: TargetCounts, memory = new DeliveryMemory()) {
+  constructor(
+    db: Db,
+    ids: Ids,
+    registry: RegistryTables,
+    counts: TargetCounts,
+    memory = new DeliveryMemory(),
+    held = new HeldItems(db, registry),
+  ) {
+    this.#leftOut = new LeftOutItems(db, held);
     this.#db = db;
     this.#ids = ids;
     this.#registry = registry;
@@ -107,10 +122,10 @@ export class DeliveryTables {
       `UPDATE deliveries SET blocked = 0, resume_at = NULL, asked = 0, streak = NULL, status = ?, cause = ?, settled_at = ?, tries = ?,
          attempts = ?, log = ?, last_error = ? WHERE id = ?`,
     );
-    // A retry of an expired delivery sends it however old its message is.
+    // A retry of a delivery that expired or was left out sends it however old its message is.
     this.#requeue = db.prepare(
       `UPDATE deliveries SET status = 'pending', cause = NULL, settled_at = NULL, tries = 0, seq = ?, blocked = ?, due_at = ?,
-         newest_message_at = CASE status WHEN 'expired' THEN NULL ELSE newest_message_at END WHERE id = ?`,
+         newest_message_at = CASE WHEN status IN ('delivered', 'dead') THEN newest_message_at END WHERE id = ?`,
     );
     this.#bringForward = db.prepare<{ id: number; now: number }>(
       'UPDATE deliveries SET resume_at = coalesce(resume_at, due_at), due_at = @now WHERE id = @id AND due_at > @now',
@@ -182,7 +197,7 @@ export class DeliveryTables {
 
   /** At a start: makes the deliveries due that the previous process leased as it recorded them, and restores their lanes. */
   recoverInFlight(now: number): void {
-    const inFlight = this.#db.prepare<[], SettledRow & { seq: number }>(
+    const inFlight = this.#db.prepare<[], Omit<SettledRow, 'status'> & { seq: number }>(
       "SELECT id, target, chats, seq FROM deliveries WHERE status = 'pending' AND blocked < 0",
     );
     for (const { id, target, chats, seq } of inFlight.all()) {
@@ -234,6 +249,7 @@ export class DeliveryTables {
     else this.#lanes.leave(target, lanes, seq);
     this.#counts.settled(target);
     if (status === 'dead') this.#counts.endedDead(id, target, cause, now);
+    else if (LEFT_OUT.has(status)) this.#leftOut.hold(id);
   }
 
   /** The log and the last error after a settlement. A first attempt, the usual case, saves reading what is stored. */
@@ -249,9 +265,7 @@ export class DeliveryTables {
   retry(publicId: string, now: number): void {
     const id = parseDeliveryId(publicId);
     const row = this.#db
-      .prepare<[number | null], SettledRow & { status: DeliveryStatus }>(
-        'SELECT id, target, chats, status FROM deliveries WHERE id = ?',
-      )
+      .prepare<[number | null], SettledRow>('SELECT id, target, chats, status FROM deliveries WHERE id = ?')
       .get(id);
     if (!row) {
       throw new GatewayError('GW_NOT_FOUND', `There is no delivery "${publicId}"; its payload may have been pruned.`);
@@ -270,11 +284,12 @@ export class DeliveryTables {
   }
 
   /** Makes a settled delivery pending at the end of its lanes (I6), so it overtakes nothing that waits there. */
-  requeue({ id, target, chats }: SettledRow, now: number): void {
+  requeue({ id, target, chats, status }: SettledRow, now: number): void {
     const seq = this.#ids.next(now);
     this.#meta.set(GREATEST_SEQ, String(seq));
     this.#counts.requeued(id, target);
     this.#requeue.run(seq, this.#lanes.join(target, chats, seq, id), now, id);
+    if (LEFT_OUT.has(status)) this.#leftOut.sentAgain(id);
   }
 
   /** Ends at most `limit` pending deliveries of a removed target as dead. Returns whether more may be left. */

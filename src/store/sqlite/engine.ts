@@ -8,6 +8,7 @@ import { SqliteBreakers } from './breakers.js';
 import { BulkRelease, BulkRetry } from './bulk.js';
 import { CallHistoryTable } from './call-history.js';
 import { SqliteCalls } from './calls.js';
+import { ChatFactsReader } from './chat-facts.js';
 import { ClockMemory } from './clock-memory.js';
 import { ClockShift } from './clock-shift.js';
 import { findDamage } from './damage.js';
@@ -31,8 +32,10 @@ import { LaneOrder } from './lane-order.js';
 import { LargeWebhooks } from './large-webhooks.js';
 import { LedgerFolding } from './ledger-folding.js';
 import { LedgerMemory } from './ledger-memory.js';
+import { MessageClaimTables, SqliteMessageClaims } from './message-claims.js';
 import { SqliteOutbox } from './outbox.js';
 import { SqliteLevels } from './levels.js';
+import { SqliteProbes } from './probes.js';
 import { Pruning } from './pruning.js';
 import { WebhookRecorder } from './recorder.js';
 import { Registrations } from './registrations.js';
@@ -63,6 +66,7 @@ export type StoreEffects = Pick<Effects, 'now' | 'monotonic' | 'sleep' | 'random
 /** Sizes that tests make small. */
 export interface StoreSizes {
   readonly idsPerRun?: number | undefined;
+  readonly claimsPerChannel?: number | undefined;
 }
 
 /**
@@ -85,7 +89,7 @@ export function openSqliteStore(file: string, effects: StoreEffects, sizes: Stor
  * commit, its reads directly. The shared classes (`…Tables`, `…Counts`, `…Views` and their like) have synchronous methods;
  * those that write are for use inside a transaction.
  */
-function assemble({ db, isChecked, close }: OpenDatabase, effects: StoreEffects, { idsPerRun }: StoreSizes): Store {
+function assemble({ db, isChecked, close }: OpenDatabase, effects: StoreEffects, sizes: StoreSizes): Store {
   const { now } = effects;
   const ids = new Ids(greatestId(db));
   const registry = new RegistryTables(db);
@@ -95,9 +99,10 @@ function assemble({ db, isChecked, close }: OpenDatabase, effects: StoreEffects,
   const commit = new GroupCommit(db, registry, effects, transactionMemory);
   const breakers = new SqliteBreakers(db, registry, commit);
   const counts = new TargetCounts(db, registry, memory);
-  const deliveries = new DeliveryTables(db, ids, registry, counts, memory);
+  const held = new HeldItems(db, registry, transactionMemory);
+  const deliveries = new DeliveryTables(db, ids, registry, counts, memory, held);
   const traffic = new TrafficCounts(db, commit);
-  const ledger = new LedgerMemory(db, idsPerRun);
+  const ledger = new LedgerMemory(db, sizes.idsPerRun);
   const folding = new LedgerFolding(db, ledger, commit);
   const rememberedIds = new RememberedIds(db, ledger);
   const recorder = new WebhookRecorder(db, ids, registry, deliveries, ledger, offers);
@@ -109,7 +114,8 @@ function assemble({ db, isChecked, close }: OpenDatabase, effects: StoreEffects,
   const resyncCalls = new ResyncCallTables(db, { registry, history, ids: rememberedIds, shown });
   const resyncWindows = new ResyncWindows(db, rememberedIds, shown);
   const audits = new AuditTables(db, registry, rememberedIds);
-  const held = new HeldItems(db, registry);
+  const probes = new SqliteProbes(db, registry, commit);
+  const claims = new MessageClaimTables(db, sizes.claimsPerChannel);
   const release = new ItemRelease(db, registry, deliveries, held, rememberedIds);
   const order = new LaneOrder(db, memory.lanes);
   const deliveryViews = new DeliveryViews(db, leases, order);
@@ -130,7 +136,10 @@ function assemble({ db, isChecked, close }: OpenDatabase, effects: StoreEffects,
   return {
     intake: new SqliteIntake({ commit, recorder, large, traffic }, now),
     outbox: new SqliteOutbox(
-      { commit, claims: new Claims(db, registry, leases), offers, deliveries, views: deliveryViews, release, counts },
+      {
+        ...{ commit, claims: new Claims(db, registry, leases), offers, facts: new ChatFactsReader(db, leases) },
+        ...{ deliveries, views: deliveryViews, release, counts },
+      },
       now,
     ),
     jobs: new SqliteJobs(
@@ -168,20 +177,22 @@ function assemble({ db, isChecked, close }: OpenDatabase, effects: StoreEffects,
       effects,
     ),
     registry: new SqliteRegistry(
-      { commit, tables: registry, breakers, callHistory: history, removals, traffic, workCounts },
+      { commit, tables: registry, breakers, callHistory: history, removals, traffic, probes, workCounts },
       now,
     ),
     breakers,
+    probes,
     traffic: new SqliteTraffic(db, traffic, now),
     items: new SqliteItems(
       {
         views: itemViews,
         webhooks: webhookViews,
         lists: new WebhookLists(db),
-        explanations: new Explanations(db, { held, leases, order, ids: rememberedIds, evidence }),
+        explanations: new Explanations(db, { held, leases, order, ids: rememberedIds, evidence, claims }),
       },
       now,
     ),
+    claims: new SqliteMessageClaims(commit, claims, now),
     judging: new SqliteJudging(
       {
         ...{ registry, webhooks: webhookViews, scratch: new Scratch(db, rememberedIds) },
@@ -195,7 +206,14 @@ function assemble({ db, isChecked, close }: OpenDatabase, effects: StoreEffects,
     upkeep: new SqliteUpkeep(
       db,
       {
-        ...{ commit, registry, clock, pruning: new Pruning(db, clock, ledger), clockShift: new ClockShift(db), leases },
+        ...{
+          commit,
+          registry,
+          clock,
+          pruning: new Pruning(db, clock, ledger, claims),
+          clockShift: new ClockShift(db),
+          leases,
+        },
         findDamage: async (signal) => (isChecked ? null : await findDamage(db.name, signal)),
       },
       now,

@@ -10,6 +10,7 @@ import type { EvidenceViews } from './evidence.js';
 import type { HeldItems } from './held-items.js';
 import type { LaneOrder } from './lane-order.js';
 import type { Leases } from './leases.js';
+import type { MessageClaimTables } from './message-claims.js';
 import { RESYNC_MESSAGE_COLUMNS, resyncMessageView } from './resync-views.js';
 import type { ResyncMessageRow } from './resync-views.js';
 import { FIRST_PLACE, INDEXED_BY_MESSAGE, IS_INDEXED_BY_MESSAGE, SIGHTING_COLUMNS } from './sightings.js';
@@ -31,6 +32,7 @@ export interface ExplanationParts {
   readonly order: LaneOrder;
   readonly ids: RememberedIds;
   readonly evidence: EvidenceViews;
+  readonly claims: Pick<MessageClaimTables, 'find'>;
 }
 
 /** Everything that happened to one message; reads only. */
@@ -41,10 +43,12 @@ export class Explanations {
   readonly #leases: Leases;
   readonly #order: LaneOrder;
   readonly #ids: RememberedIds;
+  readonly #claims: ExplanationParts['claims'];
   readonly #delivery;
   readonly #deliveries;
 
-  constructor(db: Db, { held, leases, order, ids, evidence }: ExplanationParts) {
+  constructor(db: Db, { held, leases, order, ids, evidence, claims }: ExplanationParts) {
+    this.#claims = claims;
     this.#evidence = evidence;
     this.#db = db;
     this.#held = held;
@@ -74,7 +78,8 @@ export class Explanations {
          FROM audit_messages m JOIN audits a ON a.number = m.audit WHERE m.key = ? ORDER BY m.audit`,
       )
       .all(key);
-    if (!ledger && sightings.length === 0 && resyncs.length === 0 && audits.length === 0) return null;
+    const claim = this.#claims.find(key);
+    if (!ledger && !claim && [sightings, resyncs, audits].every(({ length }) => length === 0)) return null;
     return {
       channel,
       messageId,
@@ -82,6 +87,7 @@ export class Explanations {
       sightings: sightings.map((row) => this.#evidence.message(row)),
       resyncs: resyncs.map((row) => resyncMessageView(row, isHeld)),
       audits,
+      claim,
       deliveries: await this.#deliveriesOf(sightings),
     };
   }

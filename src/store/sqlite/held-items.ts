@@ -7,9 +7,10 @@ import type { Db } from './database.js';
 import { allOf, releaseConditions } from './filters.js';
 import { Receivers } from './receivers.js';
 import type { NumberedTarget, RegistryTables } from './registry-tables.js';
+import { TransactionMemory } from './transaction-memory.js';
 import type { ReleaseFilter } from '../items.js';
 
-/** An item that was withheld from a target because of its verdict. */
+/** An item that was withheld from a target because of its verdict, or of the target's settings. */
 export interface HeldRow {
   readonly webhook_id: number;
   readonly position: number;
@@ -53,8 +54,10 @@ export class HeldItems {
   readonly #heldOfMessage;
   readonly #heldOfResync;
   readonly #receivers: Receivers;
+  readonly #memory: TransactionMemory;
 
-  constructor(db: Db, registry: RegistryTables) {
+  constructor(db: Db, registry: RegistryTables, memory = new TransactionMemory()) {
+    this.#memory = memory;
     this.#db = db;
     this.#registry = registry;
     this.#heldOfMessage = db.prepare<[Buffer], HeldRow>(
@@ -68,6 +71,12 @@ export class HeldItems {
        ORDER BY m.position, s.webhook_id, s.position`,
     );
     this.#receivers = new Receivers(db);
+  }
+
+  /** A delivery was left out, or is no longer: what is known of receivers is read again, also after a rollback. */
+  changed(): void {
+    this.#receivers.forget();
+    this.#memory.changed(() => this.#receivers.forget());
   }
 
   /** Every held sighting of a message, its revisions and votes included, oldest first. */

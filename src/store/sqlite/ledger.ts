@@ -1,3 +1,4 @@
+import { isAnswer } from '../../intake/backlog.js';
 import type { Item } from '../../intake/decode.js';
 import { LONGEST_RETRY_DELAY_MS } from '../../intake/judge.js';
 import type { Memory } from '../../intake/judge.js';
@@ -26,6 +27,7 @@ export class LedgerTables {
   readonly fingerprint;
   readonly newestInChat;
   readonly #saveNewestInChat;
+  readonly #saveAnswerInChat;
   readonly #saveFingerprint;
 
   constructor(db: Db, memory: LedgerMemory) {
@@ -43,6 +45,12 @@ export class LedgerTables {
       `INSERT INTO chats (key, newest_at, received_at) VALUES (?, ?, ?)
        ON CONFLICT (key) DO UPDATE SET newest_at = excluded.newest_at, received_at = excluded.received_at
        WHERE excluded.newest_at > newest_at`,
+    );
+    this.#saveAnswerInChat = db.prepare<{ chat: Buffer; sentAt: number; now: number }>(
+      `INSERT INTO chats (key, newest_at, received_at, own_at) VALUES (@chat, @sentAt, @now, @sentAt)
+       ON CONFLICT (key) DO UPDATE SET newest_at = max(newest_at, @sentAt),
+         received_at = CASE WHEN @sentAt > newest_at THEN @now ELSE received_at END,
+         own_at = max(coalesce(own_at, @sentAt), @sentAt)`,
     );
     this.#saveFingerprint = db.prepare(
       `INSERT INTO fingerprints (key, recorded_at) VALUES (?, ?)
@@ -69,7 +77,9 @@ export class LedgerTables {
       });
     if (timestamp === null || !memory.chat) return;
     // No message is newer than its receipt: a sender's wrong clock must not make all later messages look late.
-    this.#saveNewestInChat.run(memory.chat, Math.min(Math.floor(timestamp), Math.floor(now / 1000)), now);
+    const sentAt = Math.min(Math.floor(timestamp), Math.floor(now / 1000));
+    if (isAnswer(memory.item)) this.#saveAnswerInChat.run({ chat: memory.chat, sentAt, now });
+    else this.#saveNewestInChat.run(memory.chat, sentAt, now);
   }
 
   /** Saves the fingerprint of a message. The first one is part of its ledger row; all others have rows of their own. */

@@ -1,5 +1,7 @@
 import type { Effects } from '../../effects.js';
+import { inSlices } from '../../event-loop.js';
 import { deliveryId } from '../rules/ids.js';
+import type { ChatFactsReader } from './chat-facts.js';
 import type { Claims } from './claims.js';
 import type { DeliveryTables } from './delivery-tables.js';
 import type { DeliveryViews } from './delivery-views.js';
@@ -9,13 +11,25 @@ import type { Offers } from './offers.js';
 import { read, readBack } from './reads.js';
 import type { TargetCounts } from './target-counts.js';
 import type { DeliveryDetail, DeliveryFilter, DeliveryView } from '../deliveries.js';
-import type { Claimed, ClaimWant, Due, Offer, Outbox, Settlement, TargetLoad } from '../outbox.js';
+import type {
+  ChatFacts,
+  Claimed,
+  ClaimWant,
+  Due,
+  LeasedBody,
+  Offer,
+  Outbox,
+  Settlement,
+  TargetLoad,
+  WantedFacts,
+} from '../outbox.js';
 import type { Page, PageRequest } from '../paging.js';
 
 export interface OutboxParts {
   readonly commit: GroupCommit;
   readonly claims: Claims;
   readonly offers: Offers;
+  readonly facts: ChatFactsReader;
   readonly deliveries: DeliveryTables;
   readonly views: DeliveryViews;
   readonly release: ItemRelease;
@@ -26,16 +40,18 @@ export class SqliteOutbox implements Outbox {
   readonly #commit: GroupCommit;
   readonly #claims: Claims;
   readonly #offers: Offers;
+  readonly #facts: ChatFactsReader;
   readonly #deliveries: DeliveryTables;
   readonly #views: DeliveryViews;
   readonly #release: ItemRelease;
   readonly #counts: TargetCounts;
   readonly #now: Effects['now'];
 
-  constructor({ commit, claims, offers, deliveries, views, release, counts }: OutboxParts, now: Effects['now']) {
+  constructor({ commit, claims, offers, facts, deliveries, views, release, counts }: OutboxParts, now: Effects['now']) {
     this.#commit = commit;
     this.#claims = claims;
     this.#offers = offers;
+    this.#facts = facts;
     this.#deliveries = deliveries;
     this.#views = views;
     this.#release = release;
@@ -53,6 +69,10 @@ export class SqliteOutbox implements Outbox {
 
   offer(targetId: string, offer: Offer): void {
     this.#offers.set(targetId, offer);
+  }
+
+  async chatFacts(delivery: LeasedBody, wanted: WantedFacts): Promise<ChatFacts> {
+    return await read(async () => await inSlices(this.#facts.read(delivery, wanted)));
   }
 
   async settle(settlement: Settlement): Promise<boolean> {

@@ -7,6 +7,7 @@ import type { Db } from './database.js';
 import { IdMarks } from './id-marks.js';
 import type { LedgerMemory } from './ledger-memory.js';
 import { LedgerPruning } from './ledger-pruning.js';
+import type { MessageClaimTables } from './message-claims.js';
 import { PayloadPruning } from './payload-pruning.js';
 import { RunPruning } from './run-pruning.js';
 import { SettledTimes } from './settled-times.js';
@@ -28,7 +29,7 @@ export class Pruning {
   readonly #marks: IdMarks;
   readonly #start: SweepStep;
 
-  constructor(db: Db, clock: ClockMemory, ledger: LedgerMemory) {
+  constructor(db: Db, clock: ClockMemory, ledger: LedgerMemory, claims: Pick<MessageClaimTables, 'prune'>) {
     this.#db = db;
     this.#marks = new IdMarks(db);
     const runs = new RunPruning(db);
@@ -38,6 +39,8 @@ export class Pruning {
       runs.resyncs,
       runs.jobs,
       runs.audits,
+      endedClaims(claims),
+      oldProbes(db),
       keyRangeSweep(db, 'fingerprints', 'recorded_at < @ledger'),
       keyRangeSweep(db, 'objects', 'recorded_at < @object'),
       new LedgerPruning(db, ledger).start,
@@ -63,6 +66,22 @@ export class Pruning {
   vacuum(): void {
     this.#db.exec(`PRAGMA incremental_vacuum(${PAGES_PER_STEP})`);
   }
+}
+
+function endedClaims(claims: Pick<MessageClaimTables, 'prune'>): SweepStep {
+  const step: SweepStep = ({ now }) => (claims.prune(now) ? step : null);
+  return step;
+}
+
+/** The result of a probe is kept, without the id of its message. There is one probe per channel. */
+function oldProbes(db: Db): SweepStep {
+  const forget = db.prepare<{ before: number }>(
+    'UPDATE probes SET message_id = NULL WHERE finished_at < @before AND message_id IS NOT NULL',
+  );
+  return ({ payload }) => {
+    forget.run({ before: payload });
+    return null;
+  };
 }
 
 type HashedTable = 'fingerprints' | 'objects' | 'ledger_before_runs' | 'chats';

@@ -1,11 +1,15 @@
+import { LEFT_OUT_STATUSES } from '../../model.js';
 import type { Db } from './database.js';
 import { WebhookDeliveries } from './webhook-deliveries.js';
 
 interface DeliveryRow {
   readonly id: number;
   readonly target: number;
+  readonly status: string;
   readonly positions: string | null;
 }
+
+const LEFT_OUT: ReadonlySet<string> = new Set(LEFT_OUT_STATUSES);
 
 /** Which targets have a delivery of which items of one webhook. */
 export interface SentItems {
@@ -21,8 +25,10 @@ class ReadDeliveries implements SentItems {
 
   constructor(readonly webhookId: number) {}
 
-  add({ id, target, positions }: DeliveryRow): void {
+  /** A delivery that its target's settings left out counts as none. */
+  add({ id, target, status, positions }: DeliveryRow): void {
     this.newestId = id;
+    if (LEFT_OUT.has(status)) return;
     if (positions === null) this.#whole.add(target);
     else for (const position of JSON.parse(positions) as number[]) this.#addPart(target, position);
   }
@@ -47,7 +53,12 @@ export class Receivers {
   #read = new ReadDeliveries(-1);
 
   constructor(db: Db) {
-    this.#deliveries = new WebhookDeliveries<DeliveryRow>(db, 'd.target, d.positions');
+    this.#deliveries = new WebhookDeliveries<DeliveryRow>(db, 'd.target, d.status, d.positions');
+  }
+
+  /** A delivery was left out, or is no longer. */
+  forget(): void {
+    this.#read = new ReadDeliveries(-1);
   }
 
   of(webhookId: number): SentItems {

@@ -1,5 +1,14 @@
 import { GatewayError, noSuchChannel } from '../../errors.js';
-import type { Channel, ExpiringSecret, Sealed, Target, TargetMode, TargetSplit, Verdict } from '../../model.js';
+import type {
+  BacklogPolicy,
+  Channel,
+  ExpiringSecret,
+  Sealed,
+  Target,
+  TargetMode,
+  TargetSplit,
+  Verdict,
+} from '../../model.js';
 import { unexpired } from '../rules/rotation.js';
 import type { Db } from './database.js';
 import type { Connection } from '../registry.js';
@@ -42,6 +51,10 @@ interface TargetRow {
   max_age_seconds: number | null;
   concurrency: number;
   rate_per_second: number | null;
+  backlog_policy: string;
+  backlog_after_seconds: number;
+  backlog_rate_per_minute: number | null;
+  skip_answered: number;
   enabled: number;
   disabled_reason: string | null;
   created_at: number;
@@ -176,10 +189,11 @@ export class RegistryTables {
     this.#db
       .prepare(
         `INSERT INTO targets (id, name, url, channels, events, deliver, mode, split, headers, secret, previous_secrets, timeout_ms,
-           max_attempts, retry_delays_seconds, max_age_seconds, concurrency, rate_per_second, enabled, disabled_reason, created_at)
+           max_attempts, retry_delays_seconds, max_age_seconds, concurrency, rate_per_second, backlog_policy,
+           backlog_after_seconds, backlog_rate_per_minute, skip_answered, enabled, disabled_reason, created_at)
          VALUES (@id, @name, @url, @channels, @events, @deliver, @mode, @split, @headers, @secret, @previous_secrets, @timeout_ms,
-           @max_attempts, @retry_delays_seconds, @max_age_seconds, @concurrency, @rate_per_second, @enabled, @disabled_reason,
-           @created_at)`,
+           @max_attempts, @retry_delays_seconds, @max_age_seconds, @concurrency, @rate_per_second, @backlog_policy,
+           @backlog_after_seconds, @backlog_rate_per_minute, @skip_answered, @enabled, @disabled_reason, @created_at)`,
       )
       .run(targetRow(target));
     this.clearCache();
@@ -192,6 +206,8 @@ export class RegistryTables {
            mode = @mode, split = @split, headers = @headers, secret = @secret, previous_secrets = @previous_secrets,
            timeout_ms = @timeout_ms, max_attempts = @max_attempts, retry_delays_seconds = @retry_delays_seconds,
            max_age_seconds = @max_age_seconds, concurrency = @concurrency, rate_per_second = @rate_per_second,
+           backlog_policy = @backlog_policy, backlog_after_seconds = @backlog_after_seconds,
+           backlog_rate_per_minute = @backlog_rate_per_minute, skip_answered = @skip_answered,
            enabled = @enabled, disabled_reason = @disabled_reason WHERE id = @id`,
       )
       .run(targetRow(target));
@@ -249,6 +265,10 @@ function targetOf(row: TargetRow): Target {
     maxAgeSeconds: row.max_age_seconds,
     concurrency: row.concurrency,
     ratePerSecond: row.rate_per_second,
+    backlogPolicy: row.backlog_policy as BacklogPolicy,
+    backlogAfterSeconds: row.backlog_after_seconds,
+    backlogRatePerMinute: row.backlog_rate_per_minute,
+    skipAnswered: row.skip_answered === 1,
     enabled: row.enabled === 1,
     disabledReason: row.disabled_reason,
     createdAt: row.created_at,
@@ -274,6 +294,10 @@ function targetRow(target: Target): Omit<TargetRow, 'number' | 'removed_at'> {
     max_age_seconds: target.maxAgeSeconds,
     concurrency: target.concurrency,
     rate_per_second: target.ratePerSecond,
+    backlog_policy: target.backlogPolicy,
+    backlog_after_seconds: target.backlogAfterSeconds,
+    backlog_rate_per_minute: target.backlogRatePerMinute,
+    skip_answered: target.skipAnswered ? 1 : 0,
     enabled: target.enabled ? 1 : 0,
     disabled_reason: target.disabledReason,
     created_at: target.createdAt,

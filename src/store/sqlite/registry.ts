@@ -5,6 +5,7 @@ import { rotated } from '../rules/rotation.js';
 import type { SqliteBreakers } from './breakers.js';
 import type { CallHistoryTable } from './call-history.js';
 import type { GroupCommit } from './group-commit.js';
+import type { SqliteProbes } from './probes.js';
 import { read } from './reads.js';
 import type { RegistryTables } from './registry-tables.js';
 import type { Removals } from './removals.js';
@@ -20,6 +21,7 @@ export interface RegistryParts {
   readonly callHistory: CallHistoryTable;
   readonly removals: Removals;
   readonly traffic: TrafficCounts;
+  readonly probes: SqliteProbes;
   readonly workCounts: WorkCounts;
 }
 
@@ -71,10 +73,11 @@ export class SqliteRegistry implements Registry {
 
   async removeChannel(name: string): Promise<void> {
     await this.#commit.run(() => {
-      const { callHistory, removals, traffic } = this.#affected;
+      const { callHistory, removals, traffic, probes } = this.#affected;
       this.#tables.requireChannel(name);
       callHistory.remove(name);
       traffic.remove(name);
+      probes.remove(name);
       this.#tables.deleteChannel(name);
       removals.beginChannel(name, this.#now());
     });

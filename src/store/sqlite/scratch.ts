@@ -134,6 +134,7 @@ const PROBE: Target = {
   ...{ id: 'probe', name: 'probe', url: 'http://localhost/', channels: ['*'], events: ['*'], deliver: ['new'] },
   ...{ mode: 'as_received', split: 'none', headers: NOTHING, secret: NOTHING, previousSecrets: [], timeoutMs: 1 },
   ...{ maxAttempts: 1, retryDelaysSeconds: null, maxAgeSeconds: null, concurrency: 1, ratePerSecond: null },
+  ...{ backlogPolicy: 'all', backlogAfterSeconds: 1, backlogRatePerMinute: null, skipAnswered: false },
   ...{ enabled: true, disabledReason: null, createdAt: 0 },
 };
 

@@ -3,6 +3,8 @@ import type { OpenFixture } from '../../support/store.js';
 import { anotherIdContract } from './another-id.js';
 import { auditsContract } from './audits.js';
 import { bulkContract } from './bulk.js';
+import { claimsContract } from './claims.js';
+import { backlogContract } from './backlog.js';
 import { evidenceContract } from './evidence.js';
 import { healthContract } from './health.js';
 import { intakeContract } from './intake.js';
@@ -36,6 +38,7 @@ export function storeContract(open: OpenFixture): void {
     orderContract(open);
     splitContract(open);
     releaseContract(open);
+    backlogContract(open);
     bulkContract(open);
     itemsContract(open);
     evidenceContract(open);
@@ -45,6 +48,7 @@ export function storeContract(open: OpenFixture): void {
     windowsContract(open);
     anotherIdContract(open);
     auditsContract(open);
+    claimsContract(open);
     registryContract(open);
     removalsContract(open);
     healthContract(open);

@@ -1,0 +1,144 @@
+import { valueAt } from '../intake/carriers.js';
+import type { ItemDetail, Items, WebhookDetail } from '../store/items.js';
+import type { ProbeCopy, ProbeFacts } from '../store/probes.js';
+import { compare, isCopy, likenessOf, NOT_COMPARED } from './likeness.js';
+import type { Comparison, Likeness } from './likeness.js';
+
+/** A page of webhooks that one look reads at most. */
+const MOST_PER_LOOK = 200;
+/** More is not kept: Whapi would have to send one message dozens of times. */
+export const MOST_COPIES = 50;
+/** Webhooks from before the last look are read again, should one have been committed late. */
+const OVERLAP_MS = 10_000;
+
+/** Where each carrier has the message that it is judged by. Others only name it, such as receipts. */
+const MESSAGE_IN: ReadonlyMap<string, readonly string[]> = new Map([
+  ['messages', []],
+  ['messages_updates', ['after_update']],
+  ['chats', ['last_message']],
+  ['groups', ['last_message']],
+  ['chats_updates', ['after_update', 'last_message']],
+  ['groups_updates', ['after_update', 'last_message']],
+]);
+
+/** A message whose copies are looked for. */
+export interface Wanted {
+  readonly channel: string;
+  readonly messageId: string;
+  /** Copies that came before are none of this probe's. */
+  readonly since: number;
+  readonly facts: Pick<ProbeFacts, 'original' | 'copies'>;
+}
+
+/** Reads stored webhooks; the ingress knows nothing of it. */
+export interface CopyFinder {
+  /** The copies known so far and those that came since, oldest first. `lookedAt`: when this was called last; null: never. */
+  find(wanted: Wanted, lookedAt: number | null): Promise<readonly ProbeCopy[]>;
+  /** The message as the newest webhook before the resync carried it; undefined: none that is still stored did. */
+  earlier(channel: string, messageId: string): Promise<unknown>;
+}
+
+type StoredItems = Pick<Items, 'explain' | 'webhooks' | 'webhook'>;
+
+interface Place {
+  readonly webhookId: string;
+  readonly position: number;
+}
+
+export function createCopyFinder(items: StoredItems): CopyFinder {
+  const copiesIn = async (places: readonly Place[], original: Likeness | null): Promise<ProbeCopy[]> => {
+    const found: ProbeCopy[] = [];
+    for (const { webhookId, position } of places) {
+      const webhook = await storedWebhook(items, webhookId);
+      const item = webhook?.items[position];
+      if (webhook && item) found.push(copyOf(webhook, item, compared(messageOf(webhook, item), original)));
+    }
+    return found;
+  };
+
+  /** The items with the message's own id that carry it. */
+  const placesOf = async ({ channel, messageId, since }: Wanted): Promise<Place[]> => {
+    const explained = await items.explain(channel, messageId);
+    const sightings = explained?.sightings ?? [];
+    return sightings.filter(
+      ({ carrier, seenAt, auditId }) => MESSAGE_IN.has(carrier) && seenAt >= since && auditId === null,
+    );
+  };
+
+  /** Messages under another id that are the original all the same. */
+  const underOtherIds = async (wanted: Wanted, original: Likeness, after: number): Promise<ProbeCopy[]> => {
+    const filter = { channel: wanted.channel, event: 'messages', since: Math.max(wanted.since, after) };
+    const { data } = await items.webhooks(filter, { limit: MOST_PER_LOOK, cursor: null });
+    const found: ProbeCopy[] = [];
+    for (const { id, verdicts } of data) {
+      if ((verdicts.new ?? 0) + (verdicts.late ?? 0) + (verdicts.restored ?? 0) === 0) continue;
+      const webhook = await storedWebhook(items, id);
+      const others = webhook?.items.filter(
+        ({ carrier, messageId, verdict }) =>
+          carrier === 'messages' && messageId !== wanted.messageId && NEVER_SEEN.has(verdict),
+      );
+      for (const item of others ?? []) {
+        const comparison = webhook && compared(messageOf(webhook, item), original);
+        if (webhook && comparison && isCopy(comparison)) found.push(copyOf(webhook, item, comparison));
+      }
+    }
+    return found;
+  };
+
+  return {
+    find: async (wanted, lookedAt) => {
+      const { original, copies } = wanted.facts;
+      // Copies that came before the original was known are compared now.
+      const known = copies.filter(({ id }) => original === null || id !== null);
+      const places = await placesOf(wanted);
+      const fresh = places.filter((place) => !known.some((each) => isAt(each, place)));
+      const room = MOST_COPIES - known.length;
+      const own = await copiesIn(fresh.slice(0, room), original);
+      const others = original ? await underOtherIds(wanted, original, (lookedAt ?? 0) - OVERLAP_MS) : [];
+      const more = others.filter((place) => !known.some((each) => isAt(each, place)));
+      return [...known, ...own, ...more].sort((a, b) => a.receivedAt - b.receivedAt).slice(0, MOST_COPIES);
+    },
+    earlier: async (channel, messageId) => {
+      const explained = await items.explain(channel, messageId);
+      const last = explained?.sightings.findLast(({ carrier }) => carrier === 'messages');
+      const webhook = last && (await storedWebhook(items, last.webhookId));
+      const item = last && webhook?.items[last.position];
+      return webhook && item ? messageOf(webhook, item) : undefined;
+    },
+  };
+}
+
+const NEVER_SEEN: ReadonlySet<string> = new Set(['new', 'late', 'restored']);
+
+/** Null: it was pruned. */
+async function storedWebhook(items: StoredItems, id: string): Promise<WebhookDetail | null> {
+  return await items.webhook(id).catch((error: unknown) => {
+    if (GONE.has((error as { code?: string }).code ?? '')) return null;
+    throw error;
+  });
+}
+
+const GONE: ReadonlySet<string> = new Set(['GW_NOT_FOUND', 'GW_PAYLOAD_GONE']);
+
+function messageOf({ body }: WebhookDetail, { carrier, span }: WebhookDetail['items'][number]): unknown {
+  if (span === null) return undefined;
+  return valueAt(JSON.parse(body.toString('utf8', span.start, span.end)), ...(MESSAGE_IN.get(carrier) ?? []));
+}
+
+function compared(message: unknown, original: Likeness | null): Comparison {
+  const copy = likenessOf(message);
+  return copy && original ? compare(original, copy) : NOT_COMPARED;
+}
+
+function copyOf({ deliveries }: WebhookDetail, item: ItemDetail, comparison: Comparison): ProbeCopy {
+  const { webhookId, position, seenAt: receivedAt, event, carrier, verdict, rule } = item;
+  const carrying = deliveries.filter(({ positions }) => positions.includes(position));
+  return {
+    ...{ webhookId, position, receivedAt, event, carrier, verdict, rule, deliveries: carrying.length },
+    ...comparison,
+  };
+}
+
+function isAt(copy: Place, { webhookId, position }: Place): boolean {
+  return copy.webhookId === webhookId && copy.position === position;
+}

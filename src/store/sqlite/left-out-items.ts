@@ -1,0 +1,61 @@
+import type { Db } from './database.js';
+import { HELD_COLUMNS } from './held-items.js';
+import type { HeldItems, HeldRow } from './held-items.js';
+
+interface Place {
+  readonly webhook: number;
+  /** JSON; null: all items of the webhook. */
+  readonly positions: string | null;
+}
+
+/**
+ * Holds the items of deliveries that the settings of their target left out: they count as not sent, and can be released. For
+ * use inside a transaction.
+ */
+export class LeftOutItems {
+  readonly #held: HeldItems;
+  readonly #place;
+  readonly #holdAll;
+  readonly #holdOne;
+  readonly #heldOf;
+  readonly #clearHeld;
+
+  constructor(db: Db, held: HeldItems) {
+    this.#held = held;
+    this.#place = db.prepare<[number], Place>('SELECT webhook_id AS webhook, positions FROM deliveries WHERE id = ?');
+    this.#holdAll = db.prepare<[number]>('UPDATE sightings SET held = 1 WHERE webhook_id = ?');
+    this.#holdOne = db.prepare<[number, number]>('UPDATE sightings SET held = 1 WHERE webhook_id = ? AND position = ?');
+    this.#heldOf = db.prepare<[number], HeldRow>(
+      `SELECT ${HELD_COLUMNS} FROM sightings s JOIN webhooks w ON w.id = s.webhook_id WHERE s.webhook_id = ? AND s.held = 1`,
+    );
+    this.#clearHeld = db.prepare<[number, number]>(
+      'UPDATE sightings SET held = 0 WHERE webhook_id = ? AND position = ?',
+    );
+  }
+
+  /** This delivery was left out. */
+  hold(deliveryId: number): void {
+    this.#held.changed();
+    const place = this.#place.get(deliveryId);
+    if (!place) return;
+    if (place.positions === null) this.#holdAll.run(place.webhook);
+    else for (const position of positionsIn(place.positions)) this.#holdOne.run(place.webhook, position);
+  }
+
+  /** A delivery that had been left out is pending again: its items are held only if another target lacks them. */
+  sentAgain(deliveryId: number): void {
+    this.#held.changed();
+    const place = this.#place.get(deliveryId);
+    if (!place) return;
+    const sent = place.positions === null ? null : new Set(positionsIn(place.positions));
+    for (const row of this.#heldOf.all(place.webhook)) {
+      const isSent = sent === null || sent.has(row.position);
+      if (isSent && this.#held.withoutDelivery(this.#held.subscribers(row), row).length === 0)
+        this.#clearHeld.run(row.webhook_id, row.position);
+    }
+  }
+}
+
+function positionsIn(json: string): number[] {
+  return JSON.parse(json) as number[];
+}

@@ -1,0 +1,184 @@
+import { describe, expect, it } from 'vitest';
+import { deliveryOf, idsSentTo, startDelivery } from '../support/delivery.js';
+import type { DeliveryStage } from '../support/delivery.js';
+import { until } from '../support/intervals.js';
+import { message, messages } from '../support/store.js';
+
+/** How a person and a bot meet the policies of a target: real sockets, a real file. */
+
+interface Sent {
+  readonly id: string;
+  /** How long ago it was sent, in seconds. */
+  readonly ago: number;
+  readonly chat?: string;
+  /** The number itself sent it. */
+  readonly mine?: boolean;
+}
+
+async function receive({ gateway }: DeliveryStage, ...sent: readonly Sent[]): Promise<void> {
+  const now = Math.floor(Date.now() / 1000);
+  const items = sent.map(({ id, ago, chat = 'alice', mine = false }) =>
+    message(id, chat, { timestamp: now - ago, from_me: mine }),
+  );
+  expect((await gateway.webhook(JSON.stringify(messages(...items)))).status).toBe(200);
+}
+
+/** A target that was disabled while these webhooks came, one message each, and is enabled again. */
+async function afterOutage(settings: Record<string, unknown>, ...sent: readonly Sent[]): Promise<DeliveryStage> {
+  const stage = await startDelivery({ enabled: false, ...settings });
+  for (const each of sent) await receive(stage, each);
+  await stage.gateway.call('PATCH', `/v1/targets/${stage.target.id}`, { enabled: true });
+  await stage.gateway.settled();
+  return stage;
+}
+
+async function endOf({ gateway }: DeliveryStage, id: string): Promise<string> {
+  const { status, last_error: error } = await deliveryOf(gateway, id);
+  return [status, ...(error === null ? [] : [error])].join(': ');
+}
+
+async function heldIds({ gateway }: DeliveryStage): Promise<string[]> {
+  const { body } = await gateway.call<{ data: { message_id: string }[] }>('GET', '/v1/messages?held=true');
+  return body.data.map(({ message_id: id }) => id);
+}
+
+describe('the backlog policy', () => {
+  it('all, the default, sends every message however late', async () => {
+    const { bot } = await afterOutage({}, { id: 'a', ago: 9000 }, { id: 'b', ago: 8000 });
+    expect(idsSentTo(bot)).toEqual(['a', 'b']);
+  });
+
+  it('newest_per_chat sends the newest message of each chat, and the others end as superseded', async () => {
+    const stage = await afterOutage(
+      { backlog_policy: 'newest_per_chat' },
+      ...[
+        { id: 'a1', ago: 9000 },
+        { id: 'a2', ago: 8000 },
+        { id: 'b1', ago: 7000, chat: 'bob' },
+      ],
+      ...[{ id: 'a3', ago: 6000 }],
+    );
+    expect(idsSentTo(stage.bot).sort()).toEqual(['a3', 'b1']);
+    expect(await endOf(stage, 'a2')).toMatch(
+      /^superseded: Not sent: a newer message of its chat waits\. Its newest message was 80\d\d s old, backlog_after_seconds is 600, and backlog_policy is newest_per_chat\.$/,
+    );
+    expect(await heldIds(stage)).toEqual(['a2', 'a1']);
+  });
+
+  it('newest_per_chat lets a live message supersede the backlog of its chat, and nothing that is younger', async () => {
+    const stage = await afterOutage(
+      { backlog_policy: 'newest_per_chat' },
+      ...[
+        { id: 'old', ago: 9000 },
+        { id: 'young', ago: 100 },
+        { id: 'live', ago: 0 },
+      ],
+    );
+    expect(idsSentTo(stage.bot)).toEqual(['young', 'live']);
+    expect(await endOf(stage, 'old')).toMatch(/^superseded/);
+  });
+
+  it('newest_per_chat counts no message of the number itself as a newer one', async () => {
+    const stage = await afterOutage(
+      { backlog_policy: 'newest_per_chat' },
+      ...[
+        { id: 'question', ago: 9000 },
+        { id: 'greeting', ago: 8000, mine: true },
+      ],
+    );
+    expect(idsSentTo(stage.bot)).toEqual(['question', 'greeting']);
+  });
+
+  it('hold withholds the backlog, and sends what is younger than backlog_after_seconds', async () => {
+    const stage = await afterOutage(
+      { backlog_policy: 'hold', backlog_after_seconds: 3600 },
+      ...[
+        { id: 'old', ago: 4000 },
+        { id: 'young', ago: 3000 },
+      ],
+    );
+    expect(idsSentTo(stage.bot)).toEqual(['young']);
+    expect(await endOf(stage, 'old')).toMatch(
+      /^withheld: Not sent: its newest message was 40\d\d s old, backlog_after_seconds is 3600, and backlog_policy is hold\.$/,
+    );
+  });
+
+  it('applies to what arrives late at a healthy target, too', async () => {
+    const stage = await startDelivery({ backlog_policy: 'hold' });
+    await receive(stage, { id: 'old', ago: 4000 });
+    await receive(stage, { id: 'live', ago: 0 });
+    await stage.gateway.settled();
+    expect(idsSentTo(stage.bot)).toEqual(['live']);
+    expect(await endOf(stage, 'old')).toMatch(/^withheld/);
+  });
+
+  it('sends a batch with a live message in it as it came', async () => {
+    const stage = await startDelivery({ backlog_policy: 'hold' });
+    await receive(stage, { id: 'old', ago: 4000 }, { id: 'live', ago: 0, chat: 'bob' });
+    await stage.gateway.settled();
+    expect(idsSentTo(stage.bot)).toEqual(['old', 'live']);
+  });
+
+  it('I4: what it left out is sent when a person releases or retries it, with a line in explain', async () => {
+    const stage = await afterOutage({ backlog_policy: 'hold' }, { id: 'a', ago: 4000 }, { id: 'b', ago: 4000 });
+    const { gateway, bot } = stage;
+    const { id } = await deliveryOf(gateway, 'b');
+    expect((await gateway.call('POST', '/v1/messages/main/a/release')).status).toBe(202);
+    expect((await gateway.call('POST', `/v1/deliveries/${id}/retry`)).status).toBe(202);
+    await gateway.settled();
+    expect(idsSentTo(bot).sort()).toEqual(['a', 'b']);
+    expect(await endOf(stage, 'b')).toMatch(/^delivered/);
+    expect(await heldIds(stage)).toEqual([]);
+  });
+
+  it('I4: lists and retries what it left out by its status', async () => {
+    const stage = await afterOutage({ backlog_policy: 'hold' }, { id: 'a', ago: 4000 }, { id: 'b', ago: 4000 });
+    const { gateway, bot } = stage;
+    const { body } = await gateway.call<{ data: unknown[] }>('GET', '/v1/deliveries?status=withheld');
+    expect(body.data).toHaveLength(2);
+    expect((await gateway.call('POST', '/v1/deliveries/retry', { status: 'withheld' })).status).toBe(202);
+    await until(() => expect(idsSentTo(bot)).toEqual(['a', 'b']));
+  });
+});
+
+describe('skip_answered', () => {
+  it('leaves out a message whose chat was answered before the bot could be told', async () => {
+    const stage = await afterOutage(
+      { skip_answered: true },
+      ...[
+        { id: 'question', ago: 60 },
+        { id: 'answer', ago: 30, mine: true },
+        { id: 'next', ago: 10 },
+      ],
+      { id: 'other', ago: 50, chat: 'bob' },
+    );
+    expect(idsSentTo(stage.bot).sort()).toEqual(['answer', 'next', 'other']);
+    expect(await endOf(stage, 'question')).toBe(
+      'answered: Not sent: the number itself has written in its chat since (skip_answered).',
+    );
+    expect(await heldIds(stage)).toEqual(['question']);
+  });
+
+  it('looks at each attempt: an answer that comes while a bot fails counts', async () => {
+    const stage = await startDelivery({ skip_answered: true, events: ['messages.post'] });
+    stage.bot.otherwise = 500;
+    await receive(stage, { id: 'question', ago: 60 });
+    await stage.bot.received(1);
+    await receive(stage, { id: 'answer', ago: 30, mine: true });
+    await until(async () => expect(await endOf(stage, 'question')).toMatch(/^answered/));
+  });
+
+  it('sends a batch with an unanswered message in it', async () => {
+    const stage = await startDelivery({ skip_answered: true });
+    await receive(stage, { id: 'answer', ago: 30, mine: true });
+    await receive(stage, { id: 'question', ago: 60 }, { id: 'open', ago: 60, chat: 'bob' });
+    await receive(stage, { id: 'second', ago: 50 });
+    await stage.gateway.settled();
+    expect(idsSentTo(stage.bot)).toEqual(['answer', 'question', 'open']);
+  });
+
+  it('is off by default', async () => {
+    const { bot } = await afterOutage({}, { id: 'question', ago: 60 }, { id: 'answer', ago: 30, mine: true });
+    expect(idsSentTo(bot)).toEqual(['question', 'answer']);
+  });
+});
