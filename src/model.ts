@@ -159,7 +159,7 @@ export type DeliveryStatus = (typeof DELIVERY_STATUSES)[number];
  * What becomes of an item at a target in a preview. sent: its delivery is attempted. held: because of its verdict.
  * not_subscribed: the target does not take its event or channel.
  */
-export const PREVIEW_OUTCOMES = ['sent', 'held', 'expired', 'not_subscribed'] as const;
+export const PREVIEW_OUTCOMES = ['sent', 'held', 'expired', ...LEFT_OUT_STATUSES, 'not_subscribed'] as const;
 export type PreviewOutcome = (typeof PREVIEW_OUTCOMES)[number];
 
 /** What a pending delivery waits for, besides its due time. */

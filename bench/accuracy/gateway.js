@@ -41,7 +41,7 @@ export class Gateway {
   #removeFolder;
   #store = null;
   #loop = null;
-  #settling = 0;
+  #underWay = 0;
   #pending = 0;
   #wakeAt = Infinity;
   #onAnswer;
@@ -93,13 +93,13 @@ export class Gateway {
   async #open() {
     const { effects } = this.#clock;
     const store = openStore({ engine: 'sqlite', file: this.#file }, effects);
-    const settle = store.outbox.settle.bind(store.outbox);
+    const settle = this.#counted(store.outbox, 'settle');
     store.outbox.settle = async (settlement) => {
-      this.#settling += 1;
-      const isSettled = await settle(settlement).finally(() => (this.#settling -= 1));
+      const isSettled = await settle(settlement);
       if (isSettled && settlement.status !== 'pending') this.#pending -= 1;
       return isSettled;
     };
+    store.outbox.chatFacts = this.#counted(store.outbox, 'chatFacts');
     this.#store = store;
     this.#loop = startDeliveryLoop({
       store,
@@ -113,6 +113,15 @@ export class Gateway {
       notices: NO_NOTICES,
     });
     await this.#settle();
+  }
+
+  /** An operation of the store, which is counted while it is under way. */
+  #counted(area, name) {
+    const operation = area[name].bind(area);
+    return async (...parameters) => {
+      this.#underWay += 1;
+      return await operation(...parameters).finally(() => (this.#underWay -= 1));
+    };
   }
 
   async #close() {
@@ -156,11 +165,11 @@ export class Gateway {
     return { outcome: { kind: 'answered', status: 200, retryAfter: null }, attempt };
   }
 
-  /** Waits until nothing is under way any more: the loop sleeps and every settlement is committed. */
+  /** Waits until nothing is under way any more: the loop sleeps, and every read and settlement is done. */
   async #settle() {
     for (let calm = 0; calm < 3;) {
       await nextTurn();
-      calm = this.#settling === 0 && this.#clock.sleeping > 0 ? calm + 1 : 0;
+      calm = this.#underWay === 0 && this.#clock.sleeping > 0 ? calm + 1 : 0;
     }
     this.#planWake();
   }

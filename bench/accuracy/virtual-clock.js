@@ -1,3 +1,5 @@
+import { setImmediate as nextTurn } from 'node:timers/promises';
+
 /**
  * The `effects` of the gateway's parts in virtual time. A sleep ends when `wakeDue` finds that its time has come, or when it is
  * aborted, as a loop does that gets a hint.
@@ -35,7 +37,11 @@ export class VirtualClock {
   }
 
   async #sleep(ms, signal) {
-    if (signal?.aborted || ms <= 0) return;
+    if (signal?.aborted) return;
+    if (ms <= 0) {
+      await nextTurn();
+      return;
+    }
     const pause = ms === LOOP_IDLE_MS ? this.#idleMs() : ms;
     await new Promise((resolve) => {
       const sleeper = { at: this.#timeline.now + pause, wake };

@@ -81,7 +81,8 @@ export const PreviewSchema = Type.Object(
     $id: 'Preview',
     description:
       'What would become of recorded items under the stored and under the changed settings. `sent`: attempted. `held`: because ' +
-      'of the verdict. `expired`: too old. `not_subscribed`: the target does not take the event or the channel.',
+      'of the verdict. `expired`: too old. `superseded`, `answered`, `withheld`: left out by the policies of the target, as a ' +
+      'delivery with that status. `not_subscribed`: the target does not take the event or the channel.',
   },
 );
 export type Preview = Static<typeof PreviewSchema>;

@@ -6,22 +6,27 @@ import type { Effects } from '../effects.js';
 import { noSuchChannel } from '../errors.js';
 import { PREVIEW_OUTCOMES } from '../model.js';
 import type { OutcomeCounts } from '../preview/outcomes.js';
-import type { Preview, Previewer } from '../preview/preview.js';
+import { createPreviewer } from '../preview/preview.js';
+import type { Preview } from '../preview/preview.js';
 import { checkedEventNames } from './event-names.js';
 import { iso, timesOf } from './schemas.js';
 import { changeOf } from './target-json.js';
 import { mustHave } from './targets.js';
 import type { Registry } from '../store/registry.js';
+import type { Replays } from '../store/replays.js';
 
 export interface PreviewRoutesOptions {
-  readonly store: { readonly registry: Pick<Registry, 'target' | 'targets' | 'channel'> };
-  readonly previewer: Previewer;
+  readonly store: {
+    readonly registry: Pick<Registry, 'target' | 'targets' | 'channel'>;
+    readonly replays: Replays;
+  };
   readonly effects: Pick<Effects, 'now'>;
 }
 
 /** `/v1/targets/{id}/preview` and `/v1/channels/{name}/preview`. */
 export const previewRoutes: FastifyPluginAsyncTypebox<PreviewRoutesOptions> = async (app, options) => {
-  const { store, previewer, effects } = options;
+  const { store, effects } = options;
+  const previewer = createPreviewer({ store, effects });
   const startOf = (body: { since?: string }): number => timesOf(body).since ?? effects.now() - DAY_MS;
 
   app.post('/targets/:id/preview', { schema: previewTarget }, async ({ params, body }) => {

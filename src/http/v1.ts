@@ -100,7 +100,7 @@ export const v1Routes: FastifyPluginAsyncTypebox<
   await v1.register(targetRoutes, {
     ...{ store, encryption, effects, whyRefused, sendTest, onDeliveries, onRemoved, breakers, log },
   });
-  await v1.register(previewRoutes, { store, previewer: options.previewer, effects });
+  await v1.register(previewRoutes, { store, effects });
   const { onRegistered, progressOf } = options;
   await v1.register(resyncRoutes, { store, onRegistered, progressOf });
   await v1.register(itemRoutes, { store, onDeliveries, onJob });

@@ -111,7 +111,12 @@ class Comparison {
     }
   }
 
+  /** After the last webhook. */
   results(): TargetPreview[] {
+    for (const { before, after } of this.#targets) {
+      before.finish();
+      after.finish();
+    }
     return this.#targets.map(({ target, tally }) => ({
       ...{ target, before: tally.before, after: tally.after, differences: tally.differences },
     }));

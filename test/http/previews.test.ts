@@ -81,6 +81,45 @@ describe('POST /v1/targets/{id}/preview', () => {
     expect((await preview(gateway, id, { max_age_seconds: 9000 })).targets[0]?.after).toMatchObject({ sent: 1 });
   });
 
+  it.each([
+    [{ backlog_policy: 'newest_per_chat' }, { sent: 3, superseded: 2 }],
+    [{ backlog_policy: 'hold' }, { sent: 1, withheld: 4 }],
+    [{ skip_answered: true }, { sent: 4, answered: 1 }],
+    [
+      { backlog_policy: 'newest_per_chat', skip_answered: true },
+      { sent: 2, superseded: 2, answered: 1 },
+    ],
+  ])('tells of %j what then becomes of the backlog', async (changes, outcomes) => {
+    const clock = { at: Date.UTC(2026, 0, 5, 12) };
+    const gateway = await startApi({ effects: { now: () => clock.at } });
+    const bot = await startBot();
+    const { id } = await gateway.addTarget({ url: bot.url, enabled: false, events: ['messages.post'] });
+    const at = clock.at / 1000;
+    for (const [text, chat] of [
+      ['A1', 'a'],
+      ['A2', 'a'],
+      ['B1', 'b'],
+      ['A3', 'a'],
+    ])
+      await gateway.webhook(textWebhook({ id: String(text), chat: String(chat), at }));
+    clock.at += HOUR;
+    await gateway.webhook(textWebhook({ id: 'C1', chat: 'c', at: clock.at / 1000 }));
+    const own = { id: 'own', chat_id: 'b', type: 'text', from_me: true, timestamp: clock.at / 1000 };
+    const event = { type: 'messages', event: 'put' }; // the target does not take it
+    await gateway.webhook(JSON.stringify({ messages: [own], event }));
+
+    const { after } = (await preview(gateway, id, changes)).targets[0] ?? none();
+    expect(after).toMatchObject({ ...outcomes, held: 0, expired: 0, not_subscribed: 0 });
+    await gateway.call('PATCH', `/v1/targets/${id}`, { ...changes, enabled: true });
+    const ended = await until(async () => {
+      const deliveries = await deliveriesOf(gateway, `?target=${id}`);
+      expect(deliveries.filter(({ status }) => status === 'pending')).toEqual([]);
+      return deliveries.map(({ status }) => (status === 'delivered' ? 'sent' : status));
+    });
+    for (const [outcome, count] of Object.entries(outcomes))
+      expect([outcome, ended.filter((each) => each === outcome).length]).toEqual([outcome, count]);
+  });
+
   it('tells what a change of events or channels adds and takes away', async () => {
     const { gateway, bot } = await withTwoTargets();
     await gateway.webhook(textWebhook('a', 'b'));

@@ -137,7 +137,7 @@ export const targetPreviewRequest: TargetPreviewRequest = {
   since: '2026-01-01T00:00:00Z',
 };
 export const channelPreviewRequest: ChannelPreviewRequest = { changes: { late_after_seconds: 3600 } };
-const unchanged = { expired: 0, not_subscribed: 0 };
+const unchanged = { expired: 0, superseded: 0, answered: 0, withheld: 0, not_subscribed: 0 };
 export const preview: Preview = {
   ...{ since: '2026-01-01T00:00:00.000Z', until: RECEIVED, complete: true, webhooks: 1 },
   targets: [

@@ -1,5 +1,5 @@
 import { inSlices } from '../../event-loop.js';
-import { decodeInSlices } from '../../intake/decode.js';
+import { decodeRecordedInSlices } from '../../intake/decode.js';
 import type { WebhookHttpMethod } from '../../model.js';
 import { itemId, leastIdSince, timeOfId } from '../rules/ids.js';
 import { recalled } from '../rules/recalled.js';
@@ -123,7 +123,7 @@ export class SqliteReplays implements Replays {
 
   /** Null: it was pruned meanwhile, or an earlier version split it in another way. */
   async #webhook(row: WebhookRow, body: Buffer, targetIds: TargetIds): Promise<ReplayedWebhook | null> {
-    const document = await inSlices(decodeInSlices(body, row));
+    const document = await inSlices(decodeRecordedInSlices(body, row));
     const items = await this.#itemsOf(row);
     if (items.length !== document.items.length) return null;
     return {
