@@ -11,7 +11,10 @@ import { MINUTE } from './accuracy/periods.js';
  * through the filters that bots use and through this gateway (docs/accuracy.md). Prints one JSON line, then the table of the
  * README. `node bench/accuracy.js --seed 2 --days 3` makes another month.
  */
-const GATEWAYS = [{ name: 'this gateway, default settings', settings: {} }];
+const GATEWAYS = [
+  { name: 'this gateway, default settings', settings: {} },
+  { name: 'this gateway, with skip_answered', settings: { skip_answered: true } },
+];
 
 const { values } = parseArgs({
   options: { seed: { type: 'string', default: '1' }, days: { type: 'string', default: '30' } },

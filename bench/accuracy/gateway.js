@@ -196,6 +196,7 @@ function channelAt(createdAt) {
   return {
     ...{ name: CHANNEL, channelId: null, whapiToken: '', webhookSecret: '', whapiBaseUrl: 'https://whapi.example' },
     ...{ lateAfterSeconds: 900, resyncSpacingMs: null, dailyCallBudget: null, autoResync: false, createdAt },
+    ...{ onReplay: 'deliver', replayAfterSeconds: 432_000, replayMessages: 20 },
   };
 }
 

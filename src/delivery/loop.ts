@@ -134,7 +134,8 @@ export function startDeliveryLoop(options: DeliveryOptions): DeliveryLoop {
       return;
     }
     while (queue.mayStart(target.concurrency) && freeSlots(queue, target) > 0 && startOne(queue, target));
-    if (breakers.of(target.id).state !== 'closed') returnQueued(queue);
+    // The probe may be waiting for its facts: returned now, it would be claimed and looked up again and again.
+    if (breakers.of(target.id).state !== 'closed' && !queue.isLookingUp) returnQueued(queue);
   };
 
   const freeSlots = (queue: TargetQueue, target: Target): number => breakers.freeSlots(target, queue.busy);

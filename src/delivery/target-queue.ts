@@ -124,6 +124,11 @@ export class TargetQueue {
     this.#count.started += 1;
   }
 
+  /** The facts of the delivery that comes next are being read. */
+  get isLookingUp(): boolean {
+    return this.#lookingUp !== null;
+  }
+
   /** The facts of `next` are being read. */
   lookUp(next: Leased): void {
     this.#lookingUp = next;

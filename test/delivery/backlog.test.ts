@@ -245,3 +245,17 @@ describe('the pace of a backlog', () => {
     expect(idsSentTo(stage.bot).sort()).toEqual(['alice', 'bob', 'carol']);
   });
 });
+
+it('a target that recovers is probed, although its policies depend on what came into the chat meanwhile', async () => {
+  const stage = await startDelivery({ skip_answered: true });
+  stage.bot.otherwise = 500;
+  for (let at = 1; at <= 6; at += 1) await receive(stage, { id: `m${at}`, ago: 1, chat: `chat-${at}` });
+  const path = `/v1/targets/${stage.target.id}`;
+  await until(async () => {
+    const { body } = await stage.gateway.call<{ breaker: { opened_at: string | null } }>('GET', path);
+    expect(body.breaker.opened_at).not.toBeNull();
+  });
+  stage.bot.otherwise = 200;
+  await stage.gateway.settled();
+  expect(new Set(idsSentTo(stage.bot))).toEqual(new Set(['m1', 'm2', 'm3', 'm4', 'm5', 'm6']));
+});
