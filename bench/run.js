@@ -23,6 +23,7 @@ const BENCHES = [
   'dashboard',
   'start',
   'accuracy',
+  'replay',
 ];
 const wanted = process.argv.slice(2);
 const unknown = wanted[0] === 'against' ? [] : wanted.filter((name) => !BENCHES.includes(name));

@@ -16,6 +16,7 @@ export async function openTemporaryStore() {
   await store.registry.addChannel({
     ...{ name: 'main', channelId: null, whapiToken: 'sealed', webhookSecret: 'sealed', createdAt: Date.now() },
     ...{ whapiBaseUrl: 'http://127.0.0.1:9', lateAfterSeconds: 900, autoResync: false },
+    ...{ onReplay: 'deliver', replayAfterSeconds: 432_000, replayMessages: 20 },
     ...{ resyncSpacingMs: null, dailyCallBudget: null },
   });
   const close = async () => {

@@ -37,6 +37,7 @@ import { createPreviewer } from './preview/preview.js';
 import { PROBE_INTERVALS } from './probe/policy.js';
 import { startProbeWorker } from './probe/worker.js';
 import { createReadings } from './readings.js';
+import { withReplayAlert } from './replay-alert.js';
 import { startResyncNotices } from './resync/notices.js';
 import { createPassThrough } from './resync/pass-through.js';
 import { RESYNC_INTERVALS } from './resync/policy.js';
@@ -270,7 +271,7 @@ async function startHttp(
   const hints: ServerHints = {
     handOver: deliveries.handOver,
     ...{ onDeliveries: deliveries.wake, onJob, onAudit: audits.wake, onRegistered, onChannelChanged },
-    ...{ onRecorded: observer.onRecorded, onRefused: observer.onRefused },
+    ...{ onRecorded: withReplayAlert(log, observer.onRecorded), onRefused: observer.onRefused },
     onChannelState: (channel, state) => {
       scheduler.noteChannelState(channel, state);
       onChannelChanged();

@@ -41,6 +41,9 @@ export type ClaimResult = (typeof CLAIM_RESULTS)[number];
 export class ChannelCounts {
   webhooks = 0;
   held = 0;
+  replays = 0;
+  /** Messages of replays. */
+  replayed = 0;
   readonly verdicts = zeros<Verdict>('new', 'late', 'restored', 'duplicate', 'event');
   /** Claims of messages by their bots. */
   readonly claims = zeros<ClaimResult>(...CLAIM_RESULTS);
@@ -91,6 +94,10 @@ export class Metrics implements Observer {
     const counts = this.#channel(channel);
     counts.webhooks += 1;
     counts.held += recorded.held.size;
+    if (recorded.replay) {
+      counts.replays += recorded.replay.isNew ? 1 : 0;
+      counts.replayed += recorded.replay.messages;
+    }
     for (const verdict of recorded.verdicts) counts.verdicts[verdict] += 1;
     this.webhookCommit.observe(commitMs);
   }

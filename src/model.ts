@@ -59,6 +59,9 @@ export interface Judgement {
   readonly rule: number;
 }
 
+export const ON_REPLAY = ['deliver', 'hold'] as const;
+export type OnReplay = (typeof ON_REPLAY)[number];
+
 export interface Channel {
   readonly name: string;
   /** Whapi's own id of the channel, learned from the first webhook that carries one. */
@@ -73,7 +76,26 @@ export interface Channel {
   readonly dailyCallBudget: number | null;
   /** Start a resync when Whapi reports a message missing to a client's call through `/whapi`. */
   readonly autoResync: boolean;
+  /** What becomes of a replay: many unrequested old messages within a minute (store/rules/replays.ts). */
+  readonly onReplay: OnReplay;
+  /** How much older than its arrival a message of a replay is. */
+  readonly replayAfterSeconds: number;
+  /** How many such messages within a minute are a replay. */
+  readonly replayMessages: number;
   readonly createdAt: number;
+}
+
+/** Many old messages within a minute that no webhook had carried before and no resync asked for. */
+export interface Replay {
+  /** When the first of them came. */
+  readonly beganAt: number;
+  /** When the last one came. */
+  readonly lastAt: number;
+  readonly messages: number;
+  /** Of them, held because of it (`on_replay: hold`). */
+  readonly held: number;
+  /** When the oldest was sent, in Unix seconds. */
+  readonly oldestSentAt: number;
 }
 
 /** A secret as it is stored: encrypted. Only `encryption.ts` creates and opens one. */
@@ -154,7 +176,7 @@ export const PREVIEW_OUTCOMES = ['sent', 'held', 'expired', 'not_subscribed'] as
 export type PreviewOutcome = (typeof PREVIEW_OUTCOMES)[number];
 
 /** What a pending delivery waits for, besides its due time. */
-export const DELIVERY_WAITS = ['earlier_delivery', 'target_enabled', 'breaker'] as const;
+export const DELIVERY_WAITS = ['earlier_delivery', 'target_enabled', 'breaker', 'backlog_rate'] as const;
 export type DeliveryWait = (typeof DELIVERY_WAITS)[number];
 
 export const JOB_KINDS = ['retry', 'release'] as const;

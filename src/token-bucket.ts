@@ -22,6 +22,7 @@ export class TokenBucket {
     return Math.floor(this.#tokens);
   }
 
+  /** A negative count gives tokens back. */
   take(count: number): void {
     this.#tokens -= count;
   }

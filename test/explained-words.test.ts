@@ -13,7 +13,7 @@ const textOf = (pieces: readonly Piece[]): string =>
 
 const NOTHING = {
   ...{ resyncs: [], registrations: [], first_seen_at: null, first_webhook: null, first_item: null, seeded_at: null },
-  ...{ earlier: null, late: null, same_as: null },
+  ...{ earlier: null, late: null, same_as: null, replay: null },
 };
 
 describe('the words of an explanation', () => {
@@ -34,6 +34,7 @@ describe('the words of an explanation', () => {
       ...{ first_seen_at: 'T3', first_webhook: 'whk_1', seeded_at: 'T4' },
       earlier: { recorded_at: 'T5', webhook: 'whk_2', item: null },
       late: { sent_at: 'T6', newest_sent_at: null, newest_received_at: 'T7', late_after_seconds: 60 },
+      replay: { sent_at: 'T8', began_at: 'T9', replay_after_seconds: 600 },
     });
     expect(facts.map(([label, value]) => `${label}: ${textOf(value)}`)).toEqual([
       'Registered as: p.other',
@@ -44,6 +45,9 @@ describe('the words of an explanation', () => {
       'Sent: T6',
       'Newest of its chat: sent –, received T7',
       'Late after: 60 s',
+      'Sent: T8',
+      'Part of a replay since: T9',
+      'Old after: 600 s',
     ]);
     expect(evidenceFacts(NOTHING)).toEqual([]);
   });

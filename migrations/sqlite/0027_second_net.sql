@@ -12,9 +12,9 @@ CREATE INDEX content_fingerprints_by_message ON content_fingerprints (message_ke
 
 CREATE INDEX content_fingerprints_by_time ON content_fingerprints (sent_at);
 
--- Many old messages that nobody asked for, within a minute: from which age, how many, and what becomes of them (row 19).
+-- Many unrequested old messages within a minute: from which age, how many, and what becomes of them (row 19).
 ALTER TABLE channels ADD COLUMN on_replay TEXT NOT NULL DEFAULT 'deliver';
-ALTER TABLE channels ADD COLUMN replay_after_seconds INTEGER NOT NULL DEFAULT 259200;
+ALTER TABLE channels ADD COLUMN replay_after_seconds INTEGER NOT NULL DEFAULT 432000;
 ALTER TABLE channels ADD COLUMN replay_messages INTEGER NOT NULL DEFAULT 20;
 
 -- The last replay of each channel.

@@ -78,7 +78,7 @@ CREATE TABLE channels (
   whapi_base_url     TEXT NOT NULL,
   late_after_seconds INTEGER NOT NULL,
   created_at         INTEGER NOT NULL
-, auto_resync INTEGER NOT NULL DEFAULT 0, resync_spacing_ms INTEGER, daily_call_budget INTEGER, on_replay TEXT NOT NULL DEFAULT 'deliver', replay_after_seconds INTEGER NOT NULL DEFAULT 259200, replay_messages INTEGER NOT NULL DEFAULT 20) WITHOUT ROWID;
+, auto_resync INTEGER NOT NULL DEFAULT 0, resync_spacing_ms INTEGER, daily_call_budget INTEGER, on_replay TEXT NOT NULL DEFAULT 'deliver', replay_after_seconds INTEGER NOT NULL DEFAULT 432000, replay_messages INTEGER NOT NULL DEFAULT 20) WITHOUT ROWID;
 
 CREATE TABLE chats (
   key         BLOB PRIMARY KEY,

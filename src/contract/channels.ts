@@ -1,7 +1,8 @@
 import { Type } from 'typebox';
 import type { Static } from 'typebox';
+import { ON_REPLAY } from '../model.js';
 import { ChannelName, Time, time, timeOrNull } from './fields.js';
-import { orNull, pageOf } from './schema.js';
+import { oneOf, orNull, pageOf } from './schema.js';
 
 const WHAPI_TOKEN = Type.String({
   minLength: 1,
@@ -48,6 +49,22 @@ const AUTO_RESYNC = Type.Boolean({
   description: 'Resyncs a message that a call to `/whapi` does not find, at most once an hour.',
 });
 
+const ON_REPLAY_SETTING = oneOf(ON_REPLAY, {
+  description:
+    'What becomes of a replay: many old messages within a minute that no webhook had carried before and no resync asked for. ' +
+    '`hold`: they are `restored` (rule 19) from the message on that makes it one.',
+});
+const REPLAY_AFTER = Type.Integer({
+  minimum: 3600,
+  maximum: 31_536_000,
+  description: 'Seconds between sending and arrival after which a message may belong to a replay.',
+});
+const REPLAY_MESSAGES = Type.Integer({
+  minimum: 1,
+  maximum: 1000,
+  description: 'How many such messages within a minute are a replay.',
+});
+
 const optionalSettings = {
   webhook_secret: Type.Optional(WEBHOOK_SECRET),
   whapi_base_url: Type.Optional(BASE_URL),
@@ -55,6 +72,9 @@ const optionalSettings = {
   resync_spacing_ms: Type.Optional(RESYNC_SPACING),
   daily_call_budget: Type.Optional(DAILY_BUDGET),
   auto_resync: Type.Optional(AUTO_RESYNC),
+  on_replay: Type.Optional(ON_REPLAY_SETTING),
+  replay_after_seconds: Type.Optional(REPLAY_AFTER),
+  replay_messages: Type.Optional(REPLAY_MESSAGES),
 };
 
 export const NewChannelSchema = Type.Object(
@@ -90,6 +110,9 @@ const shown = {
   resync_spacing_ms: RESYNC_SPACING,
   daily_call_budget: DAILY_BUDGET,
   auto_resync: AUTO_RESYNC,
+  on_replay: ON_REPLAY_SETTING,
+  replay_after_seconds: REPLAY_AFTER,
+  replay_messages: REPLAY_MESSAGES,
   last_webhook_at: timeOrNull('When the gateway last accepted a webhook.'),
   refused: Type.Object(
     {
@@ -98,6 +121,18 @@ const shown = {
       today: Type.Integer({ description: 'Refused since midnight, UTC.' }),
     },
     { description: 'Webhooks of this channel that the gateway refused. Whapi sends most of them again.' },
+  ),
+  last_replay: orNull(
+    Type.Object(
+      {
+        began_at: time('When the first of its messages came.'),
+        last_at: time('When the last one came.'),
+        messages: Type.Integer({ description: 'How many messages it has.' }),
+        held: Type.Integer({ description: 'How many of them are held because of it.' }),
+        oldest_sent_at: timeOrNull('When the oldest was sent.'),
+      },
+      { description: 'The last replay: many unrequested old messages that came together. null: none.' },
+    ),
   ),
   created_at: Time,
 };

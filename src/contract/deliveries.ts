@@ -39,7 +39,8 @@ export const deliveryFields = {
     oneOf(DELIVERY_WAITS, {
       description:
         'What a pending delivery waits for besides its time. `earlier_delivery`: one of the same chat and kind of event. ' +
-        '`target_enabled`: its target is disabled. `breaker`: the circuit breaker of its target is not closed.',
+        '`target_enabled`: its target is disabled. `breaker`: the circuit breaker of its target is not closed. ' +
+        '`backlog_rate`: the pace of the backlog of its target.',
     }),
   ),
   settled_at: timeOrNull('When it ended.'),

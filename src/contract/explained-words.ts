@@ -41,6 +41,7 @@ export function evidenceFacts(evidence: Evidence): WordedFact[] {
     ...sightingOf(evidence),
     ...earlierOf(evidence),
     ...lateOf(evidence),
+    ...replayOf(evidence),
   ];
 }
 
@@ -118,5 +119,14 @@ export function runsOf({ resyncs, audits }: Explanation): Piece[][] {
       ...[{ page: 'audits', id: audit } as const, ' found it missing ', { at: foundAt }],
       ...(releasedAt === null ? [] : [' and released it ', { at: releasedAt }]),
     ]),
+  ];
+}
+
+function replayOf({ replay }: Evidence): WordedFact[] {
+  if (replay === null) return [];
+  return [
+    ['Sent', [{ at: replay.sent_at }]],
+    ['Part of a replay since', [{ at: replay.began_at }]],
+    ['Old after', [`${replay.replay_after_seconds} s`]],
   ];
 }

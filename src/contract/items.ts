@@ -62,6 +62,16 @@ export const EvidenceSchema = Type.Object(
         { description: 'Of a `late` message: the newest message of its chat at that time.' },
       ),
     ),
+    replay: orNull(
+      Type.Object(
+        {
+          sent_at: timeOrNull('When the message was sent.'),
+          began_at: time('When the first message of the replay came.'),
+          replay_after_seconds: Type.Integer({ description: "The channel's setting at that time." }),
+        },
+        { description: 'Of a message that is held as part of a replay (rule 19).' },
+      ),
+    ),
   },
   { $id: 'Evidence', description: 'What a verdict rests on, as far as the store still knows.' },
 );

@@ -1,5 +1,5 @@
 import type { Channel, NewChannel } from '../contract/channels.js';
-import { Check, Field, numberOrNull } from './form.js';
+import { Check, Field, numberOrNull, Select } from './form.js';
 import type { Values } from './form.js';
 
 /** The settings of a channel as a form, and back. Without a channel: a new one. */
@@ -48,6 +48,30 @@ export function ChannelFields({ channel }: { readonly channel?: Channel }) {
             value={channel?.daily_call_budget}
             hint="Of the gateway's own. Empty: no limit"
           />
+          <Select
+            name="on_replay"
+            label="Unrequested old messages"
+            options={[
+              { value: 'deliver', text: 'deliver' },
+              { value: 'hold', text: 'hold' },
+            ]}
+            value={channel?.on_replay ?? 'deliver'}
+            hint="Where many arrive within a minute: a replay"
+          />
+          <Field
+            name="replay_after_seconds"
+            label="Old after, seconds"
+            type="number"
+            value={channel?.replay_after_seconds}
+            placeholder="432000"
+          />
+          <Field
+            name="replay_messages"
+            label="Old messages a minute that are a replay"
+            type="number"
+            value={channel?.replay_messages}
+            placeholder="20"
+          />
         </div>
         <Check
           name="auto_resync"
@@ -70,5 +94,14 @@ export function channelOf(values: Values, isNew: boolean): Partial<NewChannel> {
     resync_spacing_ms: numberOrNull(values['resync_spacing_ms']),
     daily_call_budget: numberOrNull(values['daily_call_budget']),
     auto_resync: values['auto_resync'] === 'on',
+    on_replay: values['on_replay'] === 'hold' ? 'hold' : 'deliver',
+    ...numberAt(values, 'replay_after_seconds'),
+    ...numberAt(values, 'replay_messages'),
   };
+}
+
+/** A field that keeps its value, or its default, when it is left empty. */
+function numberAt(values: Values, name: 'replay_after_seconds' | 'replay_messages'): Partial<NewChannel> {
+  const number = numberOrNull(values[name]);
+  return number === null ? {} : { [name]: number };
 }

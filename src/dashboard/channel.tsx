@@ -14,6 +14,7 @@ import { useLoad } from './loading.js';
 import { loadChannels } from './names.js';
 import { announce, Pending, ProblemNotice } from './notice.js';
 import { ProbeSection } from './probe.js';
+import { ReplayNotice } from './replay.js';
 import { go, href } from './routes.js';
 import { PageHead } from './shell.js';
 import { fromLocalField, Time } from './time.js';
@@ -47,6 +48,7 @@ export function ChannelPage({ name }: { readonly name: string }) {
           Connect
         </button>
       </PageHead>
+      <ReplayNotice channel={channel} />
       <Section title="Settings">
         <ChannelFacts channel={channel} />
       </Section>
@@ -98,10 +100,16 @@ function ChannelFacts({ channel }: { readonly channel: Channel }) {
         ['Pause between calls', channel.resync_spacing_ms === null ? 'one second' : `${channel.resync_spacing_ms} ms`],
         ['Daily call budget', channel.daily_call_budget === null ? 'no limit' : `${channel.daily_call_budget} calls`],
         ['Resync on demand', channel.auto_resync ? 'on' : 'off'],
+        ['Replays', replaySetting(channel)],
+        channel.last_replay !== null && ['Last replay', <Time key="replay" at={channel.last_replay.last_at} />],
         ['Added', <Time key="added" at={channel.created_at} />],
       ]}
     />
   );
+}
+
+function replaySetting({ on_replay: what, replay_messages: messages, replay_after_seconds: after }: Channel): string {
+  return `${what} them: ${messages} or more messages a minute that are older than ${after} s`;
 }
 
 interface ActionProps {

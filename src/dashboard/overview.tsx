@@ -15,6 +15,7 @@ import { useLoad } from './loading.js';
 import { channels, targets } from './names.js';
 import { Pending, ProblemNotice } from './notice.js';
 import { JobBar } from './progress.js';
+import { ReplayNotices } from './replay.js';
 import { ResyncProgress } from './resync-progress.js';
 import { href } from './routes.js';
 import { PageHead } from './shell.js';
@@ -38,6 +39,7 @@ export function Overview() {
         <Spans minutes={minutes.value} onChange={(next) => (minutes.value = next)} />
       </PageHead>
       <FirstSteps />
+      <ReplayNotices />
       {stats === null && <Pending error={error} />}
       {stats && <Numbers stats={stats} since={minutesAgo(minutes.value)} />}
       <Running />

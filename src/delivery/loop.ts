@@ -1,5 +1,5 @@
 import type { Effects } from '../effects.js';
-import { factsFor } from '../intake/backlog.js';
+import { factsFor, isPaced } from '../intake/backlog.js';
 import { startLoop } from '../loop.js';
 import type { Target } from '../model.js';
 import { createAttempts } from './attempts.js';
@@ -150,7 +150,13 @@ export function startDeliveryLoop(options: DeliveryOptions): DeliveryLoop {
     }
     if (end !== null) {
       queue.leaveOut(next);
+      slots.unspent(next.delivery);
       attempts.end(queue, next, end);
+      return true;
+    }
+    if (mustWait(next.delivery, target)) {
+      queue.leaveOut(next);
+      attempts.giveBack(queue, next);
       return true;
     }
     if (slots.nextTokenAt(target, effects.now()) !== null) return false;
@@ -171,9 +177,16 @@ export function startDeliveryLoop(options: DeliveryOptions): DeliveryLoop {
     return leftOut(delivery, target, facts ?? NO_FACTS, now);
   };
 
+  /** Whether a delivery became backlog only now, so that it has to wait for the pace of its target. */
+  const mustWait = (delivery: Delivery, target: Target): boolean =>
+    !delivery.isFromBacklog && !delivery.besideSchedule && isPaced(delivery, target, effects.now());
+
   const returnQueued = (queue: TargetQueue): void => {
     offer(queue, 0);
-    for (const leased of queue.drain()) attempts.giveBack(queue, leased);
+    for (const leased of queue.drain()) {
+      slots.unspent(leased.delivery);
+      attempts.giveBack(queue, leased);
+    }
   };
 
   /** Always told anew: what the store has leased of the last offer may not be handed over yet. */
@@ -194,7 +207,9 @@ export function startDeliveryLoop(options: DeliveryOptions): DeliveryLoop {
     const { unclaimed, nextDueAt: claimedDueAt } = await claim(due);
     const now = effects.now();
     for (const queue of toReview) review(queue, unclaimed.has(queue.targetId), now);
-    const waits = due.flatMap((target) => [slots.nextTokenAt(target, now), breakers.nextProbeAt(target.id)]);
+    const waits = due.flatMap((target) => [
+      ...[slots.nextTokenAt(target, now), slots.nextFromBacklogAt(target, now), breakers.nextProbeAt(target.id)],
+    ]);
     const times = [nextDueAt, claimedDueAt, ...waits].filter((time) => time !== null);
     return times.length > 0 ? Math.min(...times) : null;
   };

@@ -9,12 +9,21 @@ const RETRY_SHARE = 1 / 4;
 /** While both kinds wait, every fourth slot goes to a retry. */
 export const SLOTS_PER_RETRY = 4;
 
+const SECONDS_PER_MINUTE = 60;
+
 interface Usage {
   retries: number;
   bytes: number;
   /** Slots assigned so far. */
   slotsGiven: number;
-  bucket: { readonly rate: number; readonly tokens: TokenBucket } | null;
+  bucket: Bucket | null;
+  /** The pace of its backlog. */
+  pace: Bucket | null;
+}
+
+interface Bucket {
+  readonly rate: number;
+  readonly tokens: TokenBucket;
 }
 
 /**
@@ -38,7 +47,9 @@ export class Slots {
     const retrySlots = Math.max(0, Math.min(limit, retryShare - usage.retries));
     const turns =
       Math.floor((usage.slotsGiven + limit) / SLOTS_PER_RETRY) - Math.floor(usage.slotsGiven / SLOTS_PER_RETRY);
-    return { targetId: target.id, limit, retries: { kept: Math.min(retrySlots, turns), most: retrySlots }, bytes };
+    const retries = { kept: Math.min(retrySlots, turns), most: retrySlots };
+    const pace = this.#paceOf(target, now);
+    return { targetId: target.id, limit, retries, bytes, ...(pace && { backlog: Math.max(0, pace.available(now)) }) };
   }
 
   /** What is left of a target's share of the memory; negative once it exceeds it. */
@@ -46,8 +57,9 @@ export class Slots {
     return Math.floor(BYTES_UNDER_WAY / targets) - this.#of(targetId).bytes;
   }
 
-  take({ target, attempts, body }: Delivery): void {
+  take({ target, attempts, body, isFromBacklog }: Delivery): void {
     const usage = this.#of(target.id);
+    if (isFromBacklog) usage.pace?.tokens.take(1);
     usage.slotsGiven += 1;
     usage.retries += attempts > 0 ? 1 : 0;
     usage.bytes += body.length;
@@ -57,6 +69,17 @@ export class Slots {
     const usage = this.#of(target.id);
     usage.retries -= attempts > 0 ? 1 : 0;
     usage.bytes -= body.length;
+  }
+
+  /** A delivery that was taken ends without an attempt: the pace of its target's backlog lets out another one. */
+  unspent({ target, isFromBacklog }: Delivery): void {
+    if (isFromBacklog) this.#of(target.id).pace?.tokens.take(-1);
+  }
+
+  /** When the pace of the target's backlog lets out the next one; null: now, or it has none. */
+  nextFromBacklogAt(target: Target, now: number): number | null {
+    const wait = this.#paceOf(target, now)?.waitMs(now) ?? 0;
+    return wait > 0 ? now + wait : null;
   }
 
   /** Counts an attempt against the target's rate. */
@@ -72,17 +95,27 @@ export class Slots {
 
   #bucketOf({ id, ratePerSecond: rate }: Target, now: number): TokenBucket | null {
     const usage = this.#of(id);
-    if (rate === null) usage.bucket = null;
-    else if (usage.bucket?.rate !== rate)
-      usage.bucket = { rate, tokens: new TokenBucket(rate, Math.max(1, rate), now) };
+    usage.bucket = bucketFor(rate, usage.bucket, now);
     return usage.bucket?.tokens ?? null;
+  }
+
+  #paceOf({ id, backlogRatePerMinute: rate }: Target, now: number): TokenBucket | null {
+    const usage = this.#of(id);
+    usage.pace = bucketFor(rate === null ? null : rate / SECONDS_PER_MINUTE, usage.pace, now);
+    return usage.pace?.tokens ?? null;
   }
 
   #of(targetId: string): Usage {
     const existing = this.#usage.get(targetId);
     if (existing) return existing;
-    const created: Usage = { retries: 0, bytes: 0, slotsGiven: 0, bucket: null };
+    const created: Usage = { retries: 0, bytes: 0, slotsGiven: 0, bucket: null, pace: null };
     this.#usage.set(targetId, created);
     return created;
   }
+}
+
+/** A bucket that holds what a second brings, at least one. It is kept while the rate stays the same. */
+function bucketFor(rate: number | null, before: Bucket | null, now: number): Bucket | null {
+  if (rate === null || rate === before?.rate) return rate === null ? null : before;
+  return { rate, tokens: new TokenBucket(rate, Math.max(1, rate), now) };
 }

@@ -13,6 +13,7 @@ import {
   lastWebhookCheck,
   noneConfigured,
   refusedCheck,
+  replayCheck,
   storeCheck,
   targetCheck,
   webhookCheck,
@@ -97,6 +98,7 @@ export function createDoctor(options: DoctorOptions): Doctor {
     const last = [
       lastWebhookCheck(each.name, traffic.lastWebhookAt, effects.now()),
       ...listOf(refusedCheck(each.name, traffic, effects.now())),
+      ...listOf(replayCheck(each, traffic.lastReplay, effects.now())),
     ];
     if (health.kind !== 'found') {
       const failure = whapiFailure(each.name, failureToGatewayError(health, "read the channel's health").message);

@@ -1,6 +1,7 @@
+import { DAY_MS } from '../durations.js';
 import { DAMAGE_FIX } from '../errors.js';
 import { CHECK_STATUSES } from '../model.js';
-import type { CheckStatus, Target, TargetTest } from '../model.js';
+import type { Channel, CheckStatus, Replay, Target, TargetTest } from '../model.js';
 import { counted, durationText } from '../quantities.js';
 import type { ChannelTraffic } from '../store/traffic.js';
 
@@ -194,7 +195,7 @@ function sentOf({ event, method, path }: TargetTest): string {
 /** Null if no webhook was refused today (UTC). */
 export function refusedCheck(
   channel: string,
-  { lastWebhookAt, refused: { today, lastAt, lastCode } }: ChannelTraffic,
+  { lastWebhookAt, refused: { today, lastAt, lastCode } }: Pick<ChannelTraffic, 'lastWebhookAt' | 'refused'>,
   now: number,
 ): Check | null {
   if (today === 0 || lastAt === null || lastCode === null) return null;
@@ -206,6 +207,28 @@ export function refusedCheck(
     status: isLatest && !isForeign ? 'fail' : 'warn',
     message: `${counted(today, 'webhook')} refused today, the last one ${durationText(now - lastAt)} ago with ${lastCode}.`,
     fix,
+  };
+}
+
+/** A replay that began within this time is worth a warning. */
+const REPLAY_WARN_MS = DAY_MS;
+
+/** Null if no replay was noticed lately. */
+export function replayCheck({ name, onReplay }: Channel, replay: Replay | null, now: number): Check | null {
+  if (replay === null || now - replay.lastAt > REPLAY_WARN_MS) return null;
+  const { messages, held, beganAt, oldestSentAt } = replay;
+  const oldest = durationText(beganAt - oldestSentAt * 1000);
+  return {
+    name: 'replay',
+    subject: name,
+    status: 'warn',
+    message:
+      `${counted(messages, 'unrequested old message')} came together ${durationText(now - beganAt)} ago, the oldest ` +
+      `sent ${oldest} before. ${held === 0 ? 'They were delivered.' : `${held} of them are held.`}`,
+    fix:
+      onReplay === 'hold'
+        ? `Look at them, and release those that are genuine: GET /v1/items?channel=${name}&rule=19.`
+        : `To hold such messages: PATCH /v1/channels/${name} { "on_replay": "hold" }. Check full_history in the settings at Whapi.`,
   };
 }
 

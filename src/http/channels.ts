@@ -11,13 +11,14 @@ import {
 import type { Effects } from '../effects.js';
 import { noSuchChannel } from '../errors.js';
 import type { Guard } from '../guard.js';
-import type { Channel } from '../model.js';
+import type { Channel, Replay } from '../model.js';
 import type { Encryption } from '../encryption.js';
 import { placeOf } from '../secret-places.js';
 import type { App } from './app.js';
 import { checkedBaseUrl } from './checked-url.js';
 import { iso, isoOrNull, pageOfAll, pageRequest } from './schemas.js';
 import { refuseWhileUnderWay } from './under-way.js';
+import { secondsJson } from './item-json.js';
 import type { Registry } from '../store/registry.js';
 import type { ChannelTraffic, Traffic } from '../store/traffic.js';
 
@@ -36,6 +37,9 @@ export interface ChannelRoutesOptions {
 }
 
 const DEFAULT_LATE_AFTER_SECONDS = 900;
+/** Measured with `npm run bench -- replay`: see docs/api.md, Replays. */
+const DEFAULT_REPLAY_AFTER_SECONDS = 432_000;
+const DEFAULT_REPLAY_MESSAGES = 20;
 const SECRET_BYTES = 24;
 
 /** `/v1/channels`. */
@@ -62,6 +66,9 @@ function createRoute(app: App, options: ChannelRoutesOptions): void {
       resyncSpacingMs: body.resync_spacing_ms ?? null,
       dailyCallBudget: body.daily_call_budget ?? null,
       autoResync: body.auto_resync ?? false,
+      onReplay: body.on_replay ?? 'deliver',
+      replayAfterSeconds: body.replay_after_seconds ?? DEFAULT_REPLAY_AFTER_SECONDS,
+      replayMessages: body.replay_messages ?? DEFAULT_REPLAY_MESSAGES,
       createdAt: effects.now(),
     };
     await store.registry.addChannel(channel);
@@ -132,6 +139,9 @@ function changeOf(body: ChannelChange, guard: ChannelRoutesOptions['guard']): Pa
     ...(body.resync_spacing_ms !== undefined && { resyncSpacingMs: body.resync_spacing_ms }),
     ...(body.daily_call_budget !== undefined && { dailyCallBudget: body.daily_call_budget }),
     ...(body.auto_resync !== undefined && { autoResync: body.auto_resync }),
+    ...(body.on_replay !== undefined && { onReplay: body.on_replay }),
+    ...(body.replay_after_seconds !== undefined && { replayAfterSeconds: body.replay_after_seconds }),
+    ...(body.replay_messages !== undefined && { replayMessages: body.replay_messages }),
     ...(body.channel_id === null && { channelId: null }),
   };
 }
@@ -142,7 +152,7 @@ async function jsonWithTraffic(channel: Channel, { store, publicUrl }: ChannelRo
 
 function channelJson(
   channel: Channel,
-  { lastWebhookAt, refused }: ChannelTraffic,
+  { lastWebhookAt, refused, lastReplay }: ChannelTraffic,
   publicUrl: string | null,
 ): ChannelJson {
   return {
@@ -154,8 +164,23 @@ function channelJson(
     resync_spacing_ms: channel.resyncSpacingMs,
     daily_call_budget: channel.dailyCallBudget,
     auto_resync: channel.autoResync,
+    on_replay: channel.onReplay,
+    replay_after_seconds: channel.replayAfterSeconds,
+    replay_messages: channel.replayMessages,
     last_webhook_at: isoOrNull(lastWebhookAt),
     refused: { last_at: isoOrNull(refused.lastAt), last_code: refused.lastCode, today: refused.today },
+    last_replay: lastReplay && replayJson(lastReplay),
     created_at: iso(channel.createdAt),
   };
+}
+
+function replayJson({
+  beganAt,
+  lastAt,
+  messages,
+  held,
+  oldestSentAt,
+}: Replay): NonNullable<ChannelJson['last_replay']> {
+  const oldest = secondsJson(oldestSentAt);
+  return { began_at: iso(beganAt), last_at: iso(lastAt), messages, held, oldest_sent_at: oldest };
 }

@@ -34,7 +34,7 @@ export function itemJson(view: ItemDetail): Item {
 }
 
 export function evidenceJson(evidence: EvidenceView): Evidence {
-  const { earlier, late } = evidence;
+  const { earlier, late, replay } = evidence;
   return {
     resyncs: [...evidence.resyncIds],
     registrations: evidence.registrations.map(({ resyncId, registeredAt, deliverUnseen, askedAt, windowClosesAt }) => ({
@@ -60,11 +60,16 @@ export function evidenceJson(evidence: EvidenceView): Evidence {
       newest_received_at: iso(late.newestReceivedAt),
       late_after_seconds: late.lateAfterSeconds,
     },
+    replay: replay && {
+      sent_at: secondsJson(replay.sentAt),
+      began_at: iso(replay.beganAt),
+      replay_after_seconds: replay.replayAfterSeconds,
+    },
   };
 }
 
 /** A time that a message states about itself, in Unix seconds; null where no calendar has it. */
-function secondsJson(seconds: number | null): string | null {
+export function secondsJson(seconds: number | null): string | null {
   return seconds === null || Math.abs(seconds * SECOND_MS) > LATEST_DATE_MS ? null : iso(seconds * SECOND_MS);
 }
 

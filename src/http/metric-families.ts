@@ -90,6 +90,15 @@ function webhookFamilies({ metrics, readings }: MetricSources): Family[] {
       samples: () => channels().flatMap(([channel, { claims }]) => each('result', claims, { channel })),
     },
     {
+      ...{ name: 'gw_replays_total', type: 'counter' },
+      help: 'Times that many unrequested old messages came together.',
+      samples: () => channels().map(([channel, { replays }]) => sample(replays, { channel })),
+    },
+    {
+      ...{ name: 'gw_replayed_messages_total', type: 'counter', help: 'Messages of these replays.' },
+      samples: () => channels().map(([channel, { replayed }]) => sample(replayed, { channel })),
+    },
+    {
       ...{ name: 'gw_webhook_commit_seconds', type: 'histogram' },
       help: 'Time that a webhook waited for its commit.',
       samples: () => histogram(metrics.webhookCommit),

@@ -26,9 +26,15 @@ function reasonOf(delivery: WaitingDelivery, { target, breaker, now }: WaitingFa
   if (underWay) return `an attempt is under way (${tried}${error})`;
   if (target?.enabled === false) return disabled(target);
   if (breaker.state !== 'closed') return `${breakerWords(breaker)} (${tried}${error})`;
+  if (delivery.waitsFor === 'backlog_rate' && target !== null) return paceWords(target);
   if (nextAttemptAt === null) return 'an earlier delivery is ahead of it';
   if (nextAttemptAt > now) return `its next attempt is at ${iso(nextAttemptAt)} (${tried}${error})`;
   return `it is due${rateWords(target)} (${tried}${error})`;
+}
+
+function paceWords({ backlogRatePerMinute: rate }: Target): string {
+  const pace = rate === null ? '' : `, at most ${rate} a minute (backlog_rate_per_minute)`;
+  return `it waits for its turn in the backlog of the target, newest chats first${pace}`;
 }
 
 function disabled({ name, id, disabledReason }: Target): string {

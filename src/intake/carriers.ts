@@ -29,7 +29,7 @@ export interface ItemFacts {
 }
 
 /**
- * Which rows of the decision table can apply to an item: `message` 1–10 and 15–18, `update` 11, `chat` 12. Rows 13 (if
+ * Which rows of the decision table can apply to an item: `message` 1–10 and 15–19, `update` 11, `chat` 12. Rows 13 (if
  * `repeatable`) and 14 can apply to all of them and to `other`.
  */
 export type ItemKind = 'message' | 'update' | 'chat' | 'other';

@@ -16,6 +16,8 @@ export interface Memory {
    * message has not come under its own id or a third one, and this id was not known before.
    */
   readonly resembles: boolean;
+  /** It belongs to an unrequested replay, and its channel holds those (`on_replay`). */
+  readonly replayed: boolean;
   /**
    * These exact bytes (for a live location: this `sequence_number`) were recorded before. For a repeatable item: within
    * the last 2 hours, and nothing else about the same object since.
@@ -135,6 +137,13 @@ const TABLE: readonly Row[] = [
     reason: 'its id was seen before',
     applies: (item, memory) => isPost(item) && memory.known,
   },
+  // Many unrequested old messages within a minute, never seen before.
+  {
+    rule: 19,
+    verdict: 'restored',
+    reason: 'one of many old messages that came together without a request (on_replay)',
+    applies: (item, memory) => isMessage(item) && !memory.known && memory.replayed,
+  },
   // Messages never seen before.
   {
     rule: 9,
@@ -187,7 +196,7 @@ export function verdictOf(rule: number): Verdict | null {
 }
 
 /** The rows that write the id into the ledger; row 8 refreshes the last sighting. */
-const WRITES_LEDGER: ReadonlySet<number> = new Set([3, 8, 9, 10, 17, 18]);
+const WRITES_LEDGER: ReadonlySet<number> = new Set([3, 8, 9, 10, 17, 18, 19]);
 
 export function judge(item: Item, memory: Memory, context: JudgingContext): Judgement {
   const row = TABLE.find(({ applies }) => applies(item, memory, context));

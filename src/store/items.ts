@@ -81,6 +81,8 @@ export interface Evidence {
   readonly sameAs: string | null;
   /** For a late message: the newest message of its chat at that time. */
   readonly late: LateEvidence | null;
+  /** For a message that is held as part of a replay. */
+  readonly replay: ReplayEvidence | null;
 }
 
 export interface Registration {
@@ -108,6 +110,15 @@ export interface LateEvidence {
   readonly newestReceivedAt: number;
   /** The channel's setting at that time. */
   readonly lateAfterSeconds: number;
+}
+
+export interface ReplayEvidence {
+  /** Unix seconds. */
+  readonly sentAt: number | null;
+  /** When the first message of the replay came. */
+  readonly beganAt: number;
+  /** The channel's setting at that time. */
+  readonly replayAfterSeconds: number;
 }
 
 /** One sighting of a message: an item that carried its id. */

@@ -12,7 +12,8 @@ export interface Outbox {
   /**
    * Leases due deliveries of each target for `leaseMs` (I5): at most `limit`, with at most `retries.most` retries among
    * them. `retries.kept` places are reserved for retries, then come first attempts, then more retries, so that neither kind
-   * waits behind the other. Within a kind the one that has been due longest comes first. The claim ends with the delivery
+   * waits behind the other. Within a kind the one that has been due longest comes first; of a backlog with a pace, the one
+   * whose chat has the newest message. The claim ends with the delivery
    * whose body exceeds `bytes`. `nextDueAt`: when the next delivery that may be claimed is due; null: none waits.
    */
   claim(wanted: readonly ClaimWant[], leaseMs: number): Promise<Claimed>;
@@ -61,6 +62,11 @@ export interface ClaimWant {
   readonly retries?: { readonly kept: number; readonly most: number };
   /** Left out: no limit. */
   readonly bytes?: number;
+  /**
+   * The backlog of this target has a pace (`backlogRatePerMinute`): how many deliveries of it the claim may lease. Left out:
+   * no pace. What a person has retried, and what the target's settings will leave out, does not count.
+   */
+  readonly backlog?: number;
 }
 
 export interface Claimed {
@@ -100,6 +106,8 @@ export interface Delivery {
   readonly streak: Streak | null;
   /** The gateways through which its webhook came; null: none. */
   readonly via: string | null;
+  /** It was claimed as one of the `backlog` that a pace lets out. */
+  readonly isFromBacklog: boolean;
   /** Unix seconds of its newest message; null: it carries none, or is sent however old it is. */
   readonly newestMessageAt: number | null;
 }

@@ -1,4 +1,4 @@
-import type { EventName, IncomingWebhook } from '../model.js';
+import type { EventName, IncomingWebhook, Replay } from '../model.js';
 
 /** Accepted and refused webhooks by channel. A crash can lose up to a minute of refusals. */
 export interface Traffic {
@@ -26,6 +26,8 @@ export interface ChannelTraffic {
     /** Since midnight, UTC. */
     readonly today: number;
   };
+  /** The last time that many unrequested old messages came together; null: never. */
+  readonly lastReplay: Replay | null;
 }
 
 /** The HTTP method and path suffix of a webhook, which depend on the mode that is set at Whapi. */

@@ -182,3 +182,66 @@ describe('skip_answered', () => {
     expect(idsSentTo(bot)).toEqual(['question', 'answer']);
   });
 });
+
+describe('the pace of a backlog', () => {
+  const waiting = async ({ gateway }: DeliveryStage): Promise<(string | null)[]> => {
+    const { body } = await gateway.call<{ data: { waits_for: string | null }[] }>(
+      'GET',
+      '/v1/deliveries?status=pending',
+    );
+    return body.data.map((each) => each.waits_for);
+  };
+
+  /** Why the delivery of a message waits, in words. */
+  const explained = async ({ gateway }: DeliveryStage, id: string): Promise<string | null> => {
+    const { body } = await gateway.call<{ deliveries: { waiting: string | null }[] }>('GET', `/v1/messages/main/${id}`);
+    return body.deliveries[0]?.waiting ?? null;
+  };
+
+  it('I6: lets the catch-up out, newest chats first, each chat in order', async () => {
+    const { bot } = await afterOutage(
+      { backlog_rate_per_minute: 1200, concurrency: 1 },
+      ...[
+        { id: 'a1', ago: 9000 },
+        { id: 'b1', ago: 8000, chat: 'bob' },
+        { id: 'c1', ago: 7000, chat: 'carol' },
+      ],
+      { id: 'a2', ago: 6000 },
+    );
+    const sent = idsSentTo(bot);
+    expect(sent[0]).toBe('a1');
+    expect(sent.filter((id) => id.startsWith('a'))).toEqual(['a1', 'a2']);
+    expect(sent.filter((id) => !id.startsWith('a'))).toEqual(['c1', 'b1']);
+  });
+
+  it('holds up no live message: the rest of the backlog waits, and explain says for what', async () => {
+    const stage = await startDelivery({ backlog_rate_per_minute: 1 });
+    for (const chat of ['alice', 'bob', 'carol']) await receive(stage, { id: chat, ago: 9000, chat });
+    await stage.bot.received(1);
+    for (const id of ['live1', 'live2']) await receive(stage, { id, ago: 0, chat: 'dan' });
+    await until(() => expect(idsSentTo(stage.bot).slice(1)).toEqual(['live1', 'live2']));
+    await until(async () => expect(await waiting(stage)).toEqual(['backlog_rate', 'backlog_rate']));
+    const reason = 'it waits for its turn in the backlog of the target, newest chats first';
+    const words = await Promise.all(['alice', 'bob', 'carol'].map(async (id) => await explained(stage, id)));
+    expect(words.filter((each) => each !== null)).toEqual(
+      Array(2).fill(`${reason}, at most 1 a minute (backlog_rate_per_minute)`),
+    );
+  });
+
+  it('counts only what is sent: superseded messages take no turn', async () => {
+    const sent = Array.from({ length: 30 }, (_, at) => ({ id: `a${at}`, ago: 9000 - at }));
+    const settings = { backlog_rate_per_minute: 1, backlog_policy: 'newest_per_chat' };
+    const { bot } = await afterOutage(settings, ...sent);
+    expect(idsSentTo(bot)).toEqual(['a29']);
+  });
+
+  it('sends at once what a person retries', async () => {
+    const stage = await startDelivery({ backlog_rate_per_minute: 1 });
+    for (const chat of ['alice', 'bob', 'carol']) await receive(stage, { id: chat, ago: 9000, chat });
+    await until(async () => expect(await waiting(stage)).toEqual(['backlog_rate', 'backlog_rate']));
+    const { body } = await stage.gateway.call<{ data: { id: string }[] }>('GET', '/v1/deliveries?status=pending');
+    for (const { id } of body.data) await stage.gateway.call('POST', `/v1/deliveries/${id}/retry`);
+    await stage.gateway.settled();
+    expect(idsSentTo(stage.bot).sort()).toEqual(['alice', 'bob', 'carol']);
+  });
+});

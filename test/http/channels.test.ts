@@ -39,10 +39,14 @@ const SENSELESS_CHANGES: readonly [Record<string, unknown>, path: string][] = [
   [{ auto_resync: 1 }, '/auto_resync'],
   [{ whapi_base_url: 'https://' }, '/whapi_base_url'],
   [{ webhook_url: 'https://example.com' }, '/webhook_url'],
+  [{ on_replay: 'drop' }, '/on_replay'],
+  [{ replay_after_seconds: 3599 }, '/replay_after_seconds'],
+  [{ replay_messages: 0 }, '/replay_messages'],
 ];
 const SHOWN = [
-  ...['auto_resync', 'channel_id', 'created_at', 'daily_call_budget', 'last_webhook_at', 'late_after_seconds', 'name'],
-  ...['refused', 'resync_spacing_ms', 'webhook_url', 'whapi_base_url'],
+  ...['auto_resync', 'channel_id', 'created_at', 'daily_call_budget', 'last_replay', 'last_webhook_at'],
+  ...['late_after_seconds', 'name', 'on_replay', 'refused', 'replay_after_seconds', 'replay_messages'],
+  ...['resync_spacing_ms', 'webhook_url', 'whapi_base_url'],
 ];
 
 describe('POST /v1/channels', () => {
@@ -60,6 +64,7 @@ describe('POST /v1/channels', () => {
       resync_spacing_ms: null,
       daily_call_budget: null,
       auto_resync: false,
+      ...{ on_replay: 'deliver', replay_after_seconds: 432_000, replay_messages: 20, last_replay: null },
       webhook_secret: expect.stringMatching(/^[\w-]{32}$/) as unknown,
     });
     expect(new Date(body['created_at'] as string).toISOString()).toBe(body['created_at']);
@@ -86,12 +91,14 @@ describe('POST /v1/channels', () => {
       whapi_base_url: 'http://127.0.0.1:9/whapi/',
       late_after_seconds: 0,
       ...{ resync_spacing_ms: 0, daily_call_budget: 33 },
+      ...{ on_replay: 'hold', replay_after_seconds: 3600, replay_messages: 1 },
     });
     expect(body).toMatchObject({
       webhook_secret: SECRET,
       whapi_base_url: 'http://127.0.0.1:9/whapi',
       late_after_seconds: 0,
       ...{ resync_spacing_ms: 0, daily_call_budget: 33 },
+      ...{ on_replay: 'hold', replay_after_seconds: 3600, replay_messages: 1 },
     });
     expect((await gateway.webhook(textWebhook('a'), { channel: 'shop', secret: SECRET })).status).toBe(200);
   });

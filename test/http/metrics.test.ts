@@ -16,7 +16,7 @@ const NAMES = [
   ...['gw_delivery_lag_seconds', 'gw_deliveries_pending', 'gw_deliveries_oldest_pending_age_seconds'],
   ...['gw_target_breaker_state', 'gw_target_info', 'gw_messages_held', 'gw_resync_calls_total', 'gw_resync_messages'],
   ...['gw_channel_paused', 'gw_channel_last_webhook_timestamp_seconds', 'gw_store_commit_seconds'],
-  'gw_store_size_bytes',
+  ...['gw_store_size_bytes', 'gw_replays_total', 'gw_replayed_messages_total'],
 ];
 
 async function scrape(gateway: LocalGateway, token = adminTokenOf(gateway.folder)): Promise<string> {
@@ -102,6 +102,7 @@ describe('GET /metrics', () => {
       judgements: [],
       held: new Set([0]),
       verdicts: ['new'] as const,
+      replay: null,
       deliveries: 0,
       leased: [],
     };

@@ -80,7 +80,7 @@ describe('what may be sent twice within a second has no fingerprint:', () => {
     ['a file without a hash', withImage({ sha256: undefined })],
     ['a file with a hash that says nothing', withImage({ sha256: '' })],
     ['a placeholder', { ...message, type: 'unknown' }],
-    ['a message of nobody knows whom', { ...message, from_me: undefined }],
+    ['a message without from_me', { ...message, from_me: undefined }],
     ['a group message without its sender', { ...inGroup, from: undefined }],
     ['a post of a newsletter', { ...message, chat_id: '120363000000000003@newsletter' }],
     ['a story', { ...message, chat_id: 'stories' }],

@@ -76,6 +76,20 @@ describe('a message that equals a registered one, but for its id, is restored (r
   ]);
 });
 
+describe('a message of a replay that its channel holds is restored (row 19)', () => {
+  expectEach([
+    ['if it was never seen', message(), { replayed: true }, 'restored', 19],
+    ['on put too', put(), { replayed: true }, 'restored', 19],
+    ['and not late', message({ timestamp: 1 }), { replayed: true, newestInChat: newestOfOldReceipt }, 'restored', 19],
+    ['but a known one is a duplicate', message(), { replayed: true, known: true }, 'duplicate', 8],
+    ['and a registered one restored by row 3', message(), { replayed: true, registered: true }, 'restored', 3],
+    ['and a first post after puts new', message(), { replayed: true, known: true, unposted: true }, 'new', 17],
+    ['and a placeholder an event', placeholder(), { replayed: true }, 'event', 16],
+    ['and a vote an event', vote(), { replayed: true }, 'event', 2],
+    ['and a status an event', status(), { replayed: true }, 'event', 14],
+  ]);
+});
+
 describe('a placeholder is not the message (rows 15 and 16):', () => {
   expectEach([
     ['a placeholder of an unknown id is an event', placeholder(), {}, 'event', 16],
@@ -198,11 +212,11 @@ describe('any other item is an event (row 14):', () => {
 });
 
 describe('the ledger records an id', () => {
-  const rules = Array.from({ length: 18 }, (_, index) => index + 1);
+  const rules = Array.from({ length: 19 }, (_, index) => index + 1);
   const writtenOf = (item: Item) => rules.filter((rule) => writesLedger(item, { rule, verdict: 'event' }));
 
-  it('for the verdicts of rows 3, 8, 9, 10, 17 and 18 only', () => {
-    expect(writtenOf(message())).toEqual([3, 8, 9, 10, 17, 18]);
+  it('for the verdicts of rows 3, 8, 9, 10 and 17 to 19 only', () => {
+    expect(writtenOf(message())).toEqual([3, 8, 9, 10, 17, 18, 19]);
   });
 
   it('for no placeholder', () => {

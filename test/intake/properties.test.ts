@@ -22,6 +22,8 @@ interface World {
   readonly unposted: readonly string[];
   /** Other ids of registered messages. */
   readonly resembling: readonly string[];
+  /** Part of a replay that is held. */
+  readonly replayed: readonly string[];
   readonly recorded: readonly boolean[];
   readonly newest: Memory['newestInChat'];
   readonly lateAfterSeconds: number;
@@ -34,6 +36,7 @@ const worlds: fc.Arbitrary<World> = fc.record({
   known: someIds,
   unposted: someIds,
   resembling: someIds,
+  replayed: someIds,
   recorded: fc.array(fc.boolean(), { minLength: 15, maxLength: 15 }),
   newest: fc.option(
     fc.record({
@@ -71,6 +74,7 @@ function memoryOf(world: World, item: Item, position: number): Memory {
     known: isIn(world.known),
     unposted: isIn(world.known) && isIn(world.unposted),
     resembles: isIn(world.resembling),
+    replayed: isIn(world.replayed),
     recorded: world.recorded[position] ?? false,
     newestInChat: world.newest,
   });
@@ -133,6 +137,7 @@ function expectedRow({ carrier, text }: Element, method: string, world: World, r
     if (world.resembling.includes(id)) return 18;
     const isKnown = world.known.includes(id);
     if (type === 'unknown' && !isKnown) return recorded ? 15 : 16;
+    if (!isKnown && world.replayed.includes(id)) return 19;
     if (!isKnown) return isLate(value, world) ? 9 : 10;
     if (method === 'post' && type !== 'unknown' && world.unposted.includes(id)) return 17;
     if (type === 'live_location') return recorded ? 4 : 5;
@@ -167,7 +172,7 @@ function field(value: unknown, ...path: string[]): unknown {
 const VERDICT_OF: readonly (Verdict | null)[] = [
   ...([null, 'duplicate', 'event', 'restored', 'duplicate', 'event', 'duplicate', 'event'] as const),
   ...(['duplicate', 'late', 'new', 'restored', 'restored', 'duplicate', 'event'] as const),
-  ...(['duplicate', 'event', 'new', 'restored'] as const),
+  ...(['duplicate', 'event', 'new', 'restored', 'restored'] as const),
 ];
 
 describe('judge', () => {

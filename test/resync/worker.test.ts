@@ -562,6 +562,7 @@ async function startWorkerWhoseFirstResultIsLost(
 const REGISTRATION = { windowSeconds: 86_400, idempotency: null };
 const CHANNEL = {
   ...{ name: 'main', channelId: null, whapiBaseUrl: 'http://whapi.example', lateAfterSeconds: 900, createdAt: 0 },
+  ...{ onReplay: 'deliver' as const, replayAfterSeconds: 432_000, replayMessages: 20 },
   ...{ resyncSpacingMs: null, dailyCallBudget: null },
   ...{ autoResync: false },
   ...{ whapiToken: 'sealed' as Sealed, webhookSecret: 'sealed' as Sealed },

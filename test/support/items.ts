@@ -39,7 +39,15 @@ export function itemOf(carrier: string, kind: Item['kind'], change: Partial<Item
 /** An empty memory, except for the given facts. */
 export function memory(known: Partial<Memory> = {}): Memory {
   return {
-    ...{ registered: false, known: false, unposted: false, resembles: false, recorded: false, newestInChat: null },
+    ...{
+      registered: false,
+      known: false,
+      unposted: false,
+      resembles: false,
+      replayed: false,
+      recorded: false,
+      newestInChat: null,
+    },
     ...known,
   };
 }

@@ -137,6 +137,9 @@ export function channel(name: string, settings: Partial<Channel> = {}): Channel 
     resyncSpacingMs: null,
     dailyCallBudget: null,
     autoResync: false,
+    onReplay: 'deliver',
+    replayAfterSeconds: 432_000,
+    replayMessages: 20,
     createdAt: START,
     ...settings,
   };

@@ -24,8 +24,12 @@ export const channel: Channel = {
   resync_spacing_ms: null,
   daily_call_budget: null,
   auto_resync: false,
+  on_replay: 'deliver',
+  replay_after_seconds: 432_000,
+  replay_messages: 20,
   last_webhook_at: '2026-01-31T12:00:00.000Z',
   refused: { last_at: '2026-01-30T08:15:00.000Z', last_code: 'GW_UNAUTHORIZED', today: 0 },
+  last_replay: null,
   created_at: '2026-01-01T09:00:00.000Z',
 };
 export const createdChannel: CreatedChannel = {

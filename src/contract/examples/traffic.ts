@@ -79,6 +79,7 @@ const evidence: Evidence = {
   same_as: null,
   earlier: null,
   late: null,
+  replay: null,
 };
 export const message: Message = {
   id: 'itm_0000000001e_0',

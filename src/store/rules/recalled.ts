@@ -7,6 +7,7 @@ const KNOWN: ReadonlySet<number> = new Set([4, 5, 6, 7, 8, 17]);
 const RECORDED: ReadonlySet<number> = new Set([1, 4, 6, 13, 15]);
 const UNPOSTED = 17;
 const RESEMBLES = 18;
+const REPLAYED = 19;
 
 /** What must have been known of an item for it to be judged by this row: the same row applies again. */
 export function recalled(rule: number, late: LateEvidence | null): Memory {
@@ -16,6 +17,7 @@ export function recalled(rule: number, late: LateEvidence | null): Memory {
     unposted: rule === UNPOSTED,
     recorded: RECORDED.has(rule),
     resembles: rule === RESEMBLES,
+    replayed: rule === REPLAYED,
     newestInChat: late && { timestamp: late.newestSentAt, receivedAt: late.newestReceivedAt },
   };
 }

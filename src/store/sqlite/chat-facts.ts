@@ -21,6 +21,13 @@ interface BodyRow {
   readonly suffix: string;
 }
 
+/** A delivery that may be sent next in its chats. */
+interface FrontDelivery extends BodyRow {
+  readonly id: number;
+  readonly target: number;
+  readonly channel: string;
+}
+
 /** Of the deliveries that wait in a chat, those recorded last are looked at: one of them is the newest, as a rule. */
 const MOST_LOOKED_AT = 20;
 
@@ -46,6 +53,13 @@ export class ChatFactsReader {
 
   /** See `Outbox.chatFacts`. */
   *read(delivery: LeasedBody, wanted: WantedFacts): Sliced<ChatFacts> {
+    const lease = this.#leases.get(parseDeliveryId(delivery.id) ?? 0);
+    if (!lease) return { isAnswered: false, isFollowed: false };
+    return yield* this.readOf({ ...delivery, id: lease.id, target: lease.target }, wanted);
+  }
+
+  /** The same for a delivery at the front of its lanes that is not leased. */
+  *readOf(delivery: FrontDelivery, wanted: WantedFacts): Sliced<ChatFacts> {
     const items = yield* itemsIn(delivery);
     const isAnswered = wanted.answered && this.#areAnswered(delivery.channel, items);
     const isFollowed = wanted.followed && !isAnswered && (yield* this.#areFollowed(delivery, items));
@@ -56,12 +70,11 @@ export class ChatFactsReader {
     return areAnswered(items, (chatId) => this.#answeredAt.get(chatKey(channel, chatId)) ?? null);
   }
 
-  *#areFollowed({ id, channel }: LeasedBody, items: readonly Item[]): Sliced<boolean> {
-    const lease = this.#leases.get(parseDeliveryId(id) ?? 0);
+  *#areFollowed({ id, target, channel }: FrontDelivery, items: readonly Item[]): Sliced<boolean> {
     const chats = newestByChat(items);
-    if (!lease || chats === null) return false;
+    if (chats === null) return false;
     for (const [chatId, sentAt] of chats) {
-      const waiting = this.#waiting.all(lease.target, chatKey(channel, chatId), lease.id);
+      const waiting = this.#waiting.all(target, chatKey(channel, chatId), id);
       if (!(yield* this.#oneSupersedes(waiting, chatId, sentAt))) return false;
     }
     return true;

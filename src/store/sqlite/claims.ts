@@ -1,10 +1,11 @@
 import { GatewayError } from '../../errors.js';
+import { isPaced } from '../../intake/backlog.js';
 import type { Streak, Target, Verdict } from '../../model.js';
 import { parseEventName } from '../rules/event-names.js';
 import { deliveryId } from '../rules/ids.js';
+import { isRank } from '../rules/pace.js';
 import type { Db } from './database.js';
-import { DueDeliveries } from './due-deliveries.js';
-import type { DueRow } from './due-deliveries.js';
+import type { DueDeliveries, DueRow } from './due-deliveries.js';
 import type { Leases } from './leases.js';
 import type { NumberedTarget, RegistryTables } from './registry-tables.js';
 import type { ClaimWant, Claimed, Delivery, Due } from '../outbox.js';
@@ -14,12 +15,15 @@ export class Claims {
   readonly #registry: RegistryTables;
   readonly #leases: Leases;
   readonly #due: DueDeliveries;
+  readonly #ranked: Set<number>;
   readonly #longBody;
 
-  constructor(db: Db, registry: RegistryTables, leases: Leases) {
+  /** @param ranked the targets that may have ranked deliveries, by number */
+  constructor(db: Db, registry: RegistryTables, leases: Leases, due: DueDeliveries, ranked: Set<number>) {
     this.#registry = registry;
     this.#leases = leases;
-    this.#due = new DueDeliveries(db, leases);
+    this.#due = due;
+    this.#ranked = ranked;
     this.#longBody = db
       .prepare<[number], Buffer>(
         'SELECT coalesce(d.body, w.body) FROM deliveries d JOIN webhooks w ON w.id = d.webhook_id WHERE d.id = ?',
@@ -35,15 +39,25 @@ export class Claims {
     if (first.size > 0) {
       for (const [id, { number }] of this.#registry.targets()) {
         const dueAt = first.get(number) ?? Infinity;
-        if (dueAt <= now) targetIds.add(id);
-        else nextDueAt = Math.min(nextDueAt, dueAt);
+        if (dueAt <= now || this.#hasRanked(number)) targetIds.add(id);
+        else if (!isRank(dueAt)) nextDueAt = Math.min(nextDueAt, dueAt);
       }
     }
     return { targetIds, nextDueAt: nextDueAt === Infinity ? null : nextDueAt };
   }
 
-  /** Leases due deliveries: see `Outbox.claim`. */
-  claim(wanted: readonly ClaimWant[], now: number, leaseMs: number): Claimed {
+  #hasRanked(target: number): boolean {
+    if (!this.#ranked.has(target)) return false;
+    const hasSome = this.#due.hasRanked(target);
+    if (!hasSome) this.#ranked.delete(target);
+    return hasSome;
+  }
+
+  /**
+   * Leases due deliveries: see `Outbox.claim`.
+   * @param letThrough the due deliveries that need not wait for a pace, by id
+   */
+  claim(wanted: readonly ClaimWant[], now: number, leaseMs: number, letThrough: ReadonlySet<number>): Claimed {
     const deliveries: Delivery[] = [];
     let nextDueAt = Infinity;
     for (const want of wanted) {
@@ -51,12 +65,20 @@ export class Claims {
       if (!found) continue; // removed since the caller listed its targets
       let retries = 0;
       for (const row of this.#due.pick(found.number, want, now)) {
+        if (want.backlog !== undefined && !letThrough.has(row.id) && this.#mustWait(row, found, now)) continue;
         deliveries.push(this.#leaseOut(row, found, now + leaseMs));
         if (row.tries > 0) retries += 1;
       }
       nextDueAt = Math.min(nextDueAt, this.#due.nextAt(found.number, want, retries, now));
     }
     return { deliveries, nextDueAt: nextDueAt === Infinity ? null : nextDueAt };
+  }
+
+  /** Whether a due delivery is backlog that was not sorted yet. (One whose lease ran out is sorted once it is returned.) */
+  #mustWait(row: DueRow, { target }: NumberedTarget, now: number): boolean {
+    if (isRank(row.due_at) || this.#leases.get(row.id)?.isBorn === true) return false;
+    const verdicts = row.verdicts.split(',') as Verdict[];
+    return isPaced({ verdicts, newestMessageAt: row.newest_message_at }, target, now);
   }
 
   #leaseOut(row: DueRow, { target, number }: NumberedTarget, until: number): Delivery {
@@ -100,6 +122,7 @@ function deliveryOf(row: DueRow, target: Target, lease: number, leaseEndsAt: num
     besideSchedule: row.resume_at !== null,
     streak: row.streak === null ? null : (JSON.parse(row.streak) as Streak),
     via: row.via,
+    isFromBacklog: isRank(row.due_at),
     newestMessageAt: row.newest_message_at,
   };
 }

@@ -1,4 +1,5 @@
 import type { ResyncMessageStatus } from '../../model.js';
+import { RANKS_FROM } from '../rules/pace.js';
 import type { Db } from './database.js';
 import { ABOVE_ALL_IDS } from './filters.js';
 
@@ -50,7 +51,8 @@ export class ClockShift {
       .pluck();
     this.#shiftDeliveries = db.prepare<[number, number, number, number, number, number]>(
       `UPDATE deliveries SET due_at = due_at - ?, resume_at = resume_at - ?
-       WHERE target = ? AND id > ? AND id <= ? AND status = 'pending' AND blocked >= 0 AND due_at > ?`,
+       WHERE target = ? AND id > ? AND id <= ? AND status = 'pending' AND blocked >= 0 AND due_at > ?
+         AND due_at < ${RANKS_FROM}`,
     );
     this.#callsAfter = db.prepare<[string, string, number, number, number], CallCursor>(
       `SELECT next_at AS nextAt, resync, position FROM resync_messages

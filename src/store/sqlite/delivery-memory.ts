@@ -8,6 +8,8 @@ export class DeliveryMemory {
   readonly leases: Leases;
   readonly lanes: HeldLanes;
   readonly offers: Offers;
+  /** The numbers of the targets that may have ranked deliveries (paced-deliveries.ts). */
+  readonly ranked = new Set<number>();
 
   /** @param firstToken see `Leases` */
   constructor(

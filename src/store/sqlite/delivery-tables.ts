@@ -6,7 +6,8 @@ import type { Sliced } from '../../slices.js';
 import { appendAttempt, scheduleAfterFailure } from '../rules/attempts.js';
 import { parseDeliveryId } from '../rules/ids.js';
 import type { Ids } from '../rules/ids.js';
-import { KEY_BYTES } from '../rules/keys.js';
+import { KEY_BYTES, keysIn } from '../rules/keys.js';
+import { RANKS_FROM } from '../rules/pace.js';
 import type { Db } from './database.js';
 import { DeliveryMemory } from './delivery-memory.js';
 import { Lanes } from './lanes.js';
@@ -79,10 +80,12 @@ export class DeliveryTables {
   readonly #lanes: Lanes;
   readonly #counts: TargetCounts;
   readonly #leases: Leases;
+  readonly #ranked: ReadonlySet<number>;
   readonly #leftOut: LeftOutItems;
   readonly #insert;
   readonly #history;
   readonly #makeDue;
+  readonly #makeFrontDue;
   readonly #keepPending;
   readonly #finish;
   readonly #requeue;
@@ -107,12 +110,17 @@ export class DeliveryTables {
     this.#lanes = new Lanes(db, memory.lanes);
     this.#counts = counts;
     this.#leases = memory.leases;
+    this.#ranked = memory.ranked;
     this.#insert = db.prepare(
       `INSERT INTO deliveries (id, webhook_id, target, channel, status, seq, chats, blocked, due_at, attempts, tries, verdicts,
          positions, body, newest_message_at, created_at, released, log)
        VALUES (?, ?, ?, ?, 'pending', ?, ?, ?, ?, 0, 0, ?, ?, ?, ?, ?, ?, '[]')`,
     );
     this.#history = db.prepare<[number], HistoryRow>('SELECT log, last_error FROM deliveries WHERE id = ?');
+    this.#makeFrontDue = db.prepare<[number, number, Buffer]>(
+      `UPDATE deliveries SET due_at = ? WHERE due_at >= ${RANKS_FROM}
+         AND id = (SELECT delivery_id FROM lanes WHERE target = ? AND chat = ? ORDER BY seq LIMIT 1)`,
+    );
     this.#makeDue = db.prepare<[number, number]>('UPDATE deliveries SET blocked = 0, due_at = ? WHERE id = ?');
     this.#keepPending = db.prepare(
       `UPDATE deliveries SET blocked = 0, due_at = ?, resume_at = ?, asked = ?, tries = ?, attempts = ?, log = ?, last_error = ?, streak = ?
@@ -153,9 +161,15 @@ export class DeliveryTables {
       if (from > 0) yield;
       const lanes = delivery.lanes.subarray(from, from + LANE_BYTES_PER_SLICE);
       blocked += this.#lanes.join(delivery.target, lanes, id, id);
+      if (this.#ranked.has(delivery.target)) this.#rankAgain(delivery.target, lanes, now);
     }
     this.#insertRow(id, delivery, blocked, now);
     return id;
+  }
+
+  /** The first deliveries of these lanes become due, if they wait for a pace: their chats have something new. */
+  #rankAgain(target: number, lanes: Buffer, now: number): void {
+    for (const lane of keysIn(lanes)) this.#makeFrontDue.run(now, target, lane);
   }
 
   /**

@@ -4,6 +4,7 @@ import { inSlices } from '../../event-loop.js';
 import { finish } from '../../slices.js';
 import { decodeCursor, deliveryId, encodeCursor, encodeNumber, parseDeliveryId } from '../rules/ids.js';
 import { KEY_BYTES } from '../rules/keys.js';
+import { isRank } from '../rules/pace.js';
 import type { Db } from './database.js';
 import type { Leases } from './leases.js';
 import { ABOVE_ALL_IDS, allOf, deliveryRange, deliveryConditions, leastMatchingId } from './filters.js';
@@ -162,10 +163,11 @@ export class DeliveryViews {
   }
 }
 
-function waitOf({ blocked, enabled, breaker }: DeliveryRow): DeliveryWait | null {
+function waitOf({ blocked, enabled, breaker, due_at: dueAt }: DeliveryRow): DeliveryWait | null {
   if (blocked > 0) return 'earlier_delivery';
   if (enabled === 0) return 'target_enabled';
-  return breaker === 'open' ? 'breaker' : null;
+  if (breaker === 'open') return 'breaker';
+  return isRank(dueAt) ? 'backlog_rate' : null;
 }
 
 /**
@@ -184,7 +186,7 @@ export function deliveryView(row: DeliveryRow, leases: Leases, front: number | n
     verdicts,
     attempts: row.attempts,
     createdAt: row.created_at,
-    nextAttemptAt: row.status === 'pending' && row.blocked <= 0 ? dueAt : null,
+    nextAttemptAt: row.status === 'pending' && row.blocked <= 0 && !isRank(dueAt) ? dueAt : null,
     waitsFor: row.status === 'pending' ? waitOf(row) : null,
     settledAt: row.settled_at,
     lastError: row.last_error,

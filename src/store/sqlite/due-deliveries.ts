@@ -1,4 +1,5 @@
 import type { Db } from './database.js';
+import { RANKS_FROM } from '../rules/pace.js';
 import { firstEndOf } from './leases.js';
 import type { Lease, Leases } from './leases.js';
 import type { ClaimWant } from '../outbox.js';
@@ -14,6 +15,8 @@ export interface DueRow {
   readonly verdicts: string;
   readonly newest_message_at: number | null;
   readonly created_at: number;
+  /** Or its rank: see rules/pace.ts. */
+  readonly due_at: number;
   readonly resume_at: number | null;
   readonly asked: number;
   readonly streak: string | null;
@@ -39,18 +42,21 @@ const SHORT_BODY_BYTES = 16 * 1024;
  */
 export class DueDeliveries {
   readonly #leases: Leases;
+  readonly #ranked: ReadonlySet<number>;
   readonly #firstAttempts;
   readonly #retries;
   readonly #dueAt;
   readonly #row;
 
-  constructor(db: Db, leases: Leases) {
+  /** @param ranked the targets that may have ranked deliveries, by number */
+  constructor(db: Db, leases: Leases, ranked: ReadonlySet<number> = new Set()) {
     this.#leases = leases;
+    this.#ranked = ranked;
     this.#firstAttempts = queriesOf(db, 'tries = 0');
     this.#retries = queriesOf(db, 'tries > 0');
     this.#dueAt = db.prepare<[number], number>('SELECT due_at FROM deliveries WHERE id = ?').pluck();
     this.#row = db.prepare<[number], DueRow>(
-      `SELECT d.id, d.channel, d.chats, d.seq, d.attempts, d.tries, d.verdicts, d.newest_message_at, d.created_at, d.resume_at,
+      `SELECT d.id, d.channel, d.chats, d.seq, d.attempts, d.tries, d.verdicts, d.newest_message_at, d.created_at, d.due_at, d.resume_at,
          d.asked, d.streak, w.event, w.method, w.suffix, w.content_type, w.via,
          coalesce(length(d.body), length(w.body)) AS length,
          CASE WHEN coalesce(length(d.body), length(w.body)) <= ${SHORT_BODY_BYTES} THEN coalesce(d.body, w.body) END AS body
@@ -59,13 +65,55 @@ export class DueDeliveries {
   }
 
   /** The deliveries that a claim gets. They stay due until they are leased. */
-  pick(target: number, { limit, retries, bytes = Infinity }: ClaimWant, now: number): DueRow[] {
+  pick(target: number, want: ClaimWant, now: number): DueRow[] {
+    const rows = this.#pickDue(target, want, now);
+    return this.#ranked.has(target) ? [...rows, ...this.#pickRanked(target, want, rows, now)] : rows;
+  }
+
+  #pickDue(target: number, { limit, retries, bytes = Infinity }: ClaimWant, now: number): DueRow[] {
     const { kept: reserved, most: maxRetries } = retries ?? { kept: 0, most: limit };
     const dueRetries = this.#dueIds(this.#retries, target, now, Math.min(limit, maxRetries));
     const reservedRetries = dueRetries.slice(0, reserved);
     const firstAttempts = this.#dueFirstAttempts(target, now, limit - reservedRetries.length);
     const otherRetries = dueRetries.slice(reservedRetries.length, limit - firstAttempts.length);
     return this.#rowsWithin(bytes, [...reservedRetries, ...firstAttempts, ...otherRetries]);
+  }
+
+  /** What is left of the claim goes to the backlog, as far as its pace allows, in the order of its ranks. */
+  #pickRanked(target: number, want: ClaimWant, picked: readonly DueRow[], now: number): DueRow[] {
+    const { limit, retries, bytes = Infinity, backlog = Infinity } = want;
+    const most = Math.min(limit - picked.length, backlog);
+    const left = picked.reduce((sum, { length }) => sum - length, bytes);
+    if (most <= 0 || left <= 0) return [];
+    const mostRetries = (retries?.most ?? limit) - picked.filter(({ tries }) => tries > 0).length;
+    const found = [
+      ...this.#rankedOf(this.#firstAttempts, target, now, most),
+      ...this.#rankedOf(this.#retries, target, now, Math.min(most, mostRetries)),
+    ];
+    const inOrder = found.sort((one, other) => one.due_at - other.due_at || one.id - other.id);
+    return this.#rowsWithin(
+      left,
+      inOrder.slice(0, most).map(({ id }) => id),
+    );
+  }
+
+  #rankedOf({ ranked }: Queries, target: number, now: number, limit: number): Ranked[] {
+    if (limit <= 0) return [];
+    const rows = ranked.all(target, limit + this.#leases.of(target).claimed.size);
+    return rows.filter(({ id }) => !this.#leases.isHeld(id, now)).slice(0, limit);
+  }
+
+  /** Whether a target has ranked deliveries, leased or not. */
+  hasRanked(target: number): boolean {
+    return [this.#firstAttempts, this.#retries].some(({ ranked }) => ranked.get(target, 1) !== undefined);
+  }
+
+  /** The ids of due deliveries that are not leased. */
+  idsToSort(target: number, limit: number, now: number): number[] {
+    return [
+      ...this.#dueIds(this.#firstAttempts, target, now, limit),
+      ...this.#dueIds(this.#retries, target, now, limit),
+    ];
   }
 
   /**
@@ -142,6 +190,11 @@ export class DueDeliveries {
   }
 }
 
+interface Ranked {
+  readonly id: number;
+  readonly due_at: number;
+}
+
 type Queries = ReturnType<typeof queriesOf>;
 
 function queriesOf(db: Db, kind: 'tries = 0' | 'tries > 0') {
@@ -157,6 +210,9 @@ function queriesOf(db: Db, kind: 'tries = 0' | 'tries > 0') {
         `SELECT id FROM deliveries WHERE ${ofTarget} AND due_at <= ? ORDER BY due_at, id LIMIT ?`,
       )
       .pluck(),
+    ranked: db.prepare<[number, number], Ranked>(
+      `SELECT id, due_at FROM deliveries WHERE ${ofTarget} AND due_at >= ${RANKS_FROM} ORDER BY due_at, id LIMIT ?`,
+    ),
     // Ids only: a row with the time as well takes four times as long, and a target may have hundreds of leases.
     waiting: db
       .prepare<[number, number], number>(`SELECT id FROM deliveries WHERE ${ofTarget} ORDER BY due_at, id LIMIT ?`)

@@ -1,5 +1,6 @@
 import type { Effects } from '../../effects.js';
 import { Ids } from '../rules/ids.js';
+import { ReplayWatch } from '../rules/replays.js';
 import { AuditMessageRelease } from './audit-release.js';
 import { AuditTables } from './audit-tables.js';
 import { AuditViews } from './audit-views.js';
@@ -18,6 +19,7 @@ import { Claims } from './claims.js';
 import { DeliveryMemory } from './delivery-memory.js';
 import { DeliveryTables, GREATEST_SEQ } from './delivery-tables.js';
 import { DeliveryViews } from './delivery-views.js';
+import { DueDeliveries } from './due-deliveries.js';
 import { EvidenceViews } from './evidence.js';
 import { Explanations } from './explanations.js';
 import { GroupCommit } from './group-commit.js';
@@ -35,8 +37,10 @@ import { LedgerMemory } from './ledger-memory.js';
 import { MessageClaimTables, SqliteMessageClaims } from './message-claims.js';
 import { SqliteOutbox } from './outbox.js';
 import { SqliteLevels } from './levels.js';
+import { PacedDeliveries } from './paced-deliveries.js';
 import { SqliteProbes } from './probes.js';
 import { Pruning } from './pruning.js';
+import { savedReplays } from './replay-table.js';
 import { WebhookRecorder } from './recorder.js';
 import { Registrations } from './registrations.js';
 import { RegistryTables } from './registry-tables.js';
@@ -101,12 +105,16 @@ function assemble({ db, isChecked, close }: OpenDatabase, effects: StoreEffects,
   const counts = new TargetCounts(db, registry, memory);
   const held = new HeldItems(db, registry, transactionMemory);
   const deliveries = new DeliveryTables(db, ids, registry, counts, memory, held);
-  const traffic = new TrafficCounts(db, commit);
+  const due = new DueDeliveries(db, leases, memory.ranked);
+  const facts = new ChatFactsReader(db, leases);
+  const paced = new PacedDeliveries(db, registry, due, facts, memory.ranked);
+  const replays = new ReplayWatch(savedReplays(db));
+  const traffic = new TrafficCounts(db, commit, replays);
   const ledger = new LedgerMemory(db, sizes.idsPerRun);
   const folding = new LedgerFolding(db, ledger, commit);
   const rememberedIds = new RememberedIds(db, ledger);
-  const recorder = new WebhookRecorder(db, ids, registry, deliveries, ledger, offers);
-  const large = new LargeWebhooks(db, ids, registry, ledger, memory);
+  const recorder = new WebhookRecorder(db, ids, registry, deliveries, ledger, { offers, replays });
+  const large = new LargeWebhooks(db, ids, registry, ledger, replays, memory);
   const history = new CallHistoryTable(db);
   const clock = new ClockMemory(db);
   const registrations = new Registrations(db, registry, rememberedIds, commit, now);
@@ -126,6 +134,7 @@ function assemble({ db, isChecked, close }: OpenDatabase, effects: StoreEffects,
   const removals = new Removals(db, { deliveries, resyncWindows, audits });
 
   recoverInFlight(db, deliveries, now());
+  paced.load();
   registrations.dropIncomplete();
   resyncCalls.requeueInterrupted(now());
   stopWaitingForLocks(db);
@@ -137,7 +146,7 @@ function assemble({ db, isChecked, close }: OpenDatabase, effects: StoreEffects,
     intake: new SqliteIntake({ commit, recorder, large, traffic }, now),
     outbox: new SqliteOutbox(
       {
-        ...{ commit, claims: new Claims(db, registry, leases), offers, facts: new ChatFactsReader(db, leases) },
+        ...{ commit, claims: new Claims(db, registry, leases, due, memory.ranked), offers, facts, paced },
         ...{ deliveries, views: deliveryViews, release, counts },
       },
       now,
@@ -195,7 +204,7 @@ function assemble({ db, isChecked, close }: OpenDatabase, effects: StoreEffects,
     claims: new SqliteMessageClaims(commit, claims, now),
     judging: new SqliteJudging(
       {
-        ...{ registry, webhooks: webhookViews, scratch: new Scratch(db, rememberedIds) },
+        ...{ registry, webhooks: webhookViews, scratch: new Scratch(db, rememberedIds, replays) },
         refusalOf: (webhook, document) => recorder.refusalOf(webhook, document),
       },
       now,

@@ -5,11 +5,20 @@ import { messageKey } from '../rules/keys.js';
 import type { Db } from './database.js';
 import { ANOTHER_ID } from './ledger.js';
 import type { ItemMemory } from './ledger.js';
+import { REPLAYED } from './replay-table.js';
 import type { LedgerFacts } from './ledger-rows.js';
 import type { RememberedIds } from './remembered-ids.js';
 import { INDEXED_BY_MESSAGE, IS_INDEXED_BY_MESSAGE, itemView } from './sightings.js';
 import type { SightingRow } from './sightings.js';
-import type { EarlierItem, Evidence, ItemDetail, LateEvidence, MessageView, Registration } from '../items.js';
+import type {
+  EarlierItem,
+  Evidence,
+  ItemDetail,
+  LateEvidence,
+  MessageView,
+  Registration,
+  ReplayEvidence,
+} from '../items.js';
 
 /** The rows of the decision table for bytes of a message that were recorded before. */
 const REPEATED_BYTES: ReadonlySet<number> = new Set([1, 4, 6, 15]);
@@ -23,6 +32,8 @@ export interface JudgedBy extends Judgement {
   readonly recovered: boolean;
   /** Of a repetition (row 13): when the item that it repeats was recorded. */
   readonly repeatedAt: number | undefined;
+  /** Of a message that is held as part of a replay (row 19). */
+  readonly replay: Omit<ReplayEvidence, 'sentAt'> | null;
 }
 
 interface EvidenceRow {
@@ -32,6 +43,8 @@ interface EvidenceRow {
   sent_at: number | null;
   late_after_seconds: number | null;
   same_as: string | null;
+  replay_began_at: number | null;
+  replay_after_seconds: number | null;
 }
 
 /** Keeps the evidence that later webhooks overwrite. For use inside a transaction. */
@@ -39,6 +52,7 @@ export class EvidenceTable {
   readonly #fingerprint;
   readonly #insert;
   readonly #insertSame;
+  readonly #insertReplay;
 
   constructor(db: Db) {
     this.#fingerprint = db.prepare<[Buffer], number>('SELECT recorded_at FROM fingerprints WHERE key = ?').pluck();
@@ -48,6 +62,9 @@ export class EvidenceTable {
     );
     this.#insertSame = db.prepare<[number, number, string | null]>(
       'INSERT INTO evidence (webhook_id, position, same_as) VALUES (?, ?, ?)',
+    );
+    this.#insertReplay = db.prepare<[number, number, number | null, number, number]>(
+      'INSERT INTO evidence (webhook_id, position, sent_at, replay_began_at, replay_after_seconds) VALUES (?, ?, ?, ?, ?)',
     );
   }
 
@@ -65,6 +82,11 @@ export class EvidenceTable {
     }
     if (by.rule === ANOTHER_ID) {
       this.#insertSame.run(webhookId, position, memory.original?.item.messageId ?? null);
+      return;
+    }
+    if (by.replay) {
+      const { beganAt, replayAfterSeconds } = by.replay;
+      this.#insertReplay.run(webhookId, position, memory.item.timestamp, beganAt, replayAfterSeconds);
       return;
     }
     const recordedAt = by.rule === REPEATED_EVENT ? by.repeatedAt : this.#recordedAt(memory, by.rule);
@@ -98,7 +120,8 @@ export class EvidenceViews {
   constructor(db: Db, ids: Pick<RememberedIds, 'find'>, judged = db) {
     this.#ids = ids;
     this.#kept = judged.prepare<[number, number], EvidenceRow>(
-      `SELECT recorded_at, newest_sent_at, newest_received_at, sent_at, late_after_seconds, same_as FROM evidence
+      `SELECT recorded_at, newest_sent_at, newest_received_at, sent_at, late_after_seconds, same_as, replay_began_at,
+         replay_after_seconds FROM evidence
        WHERE webhook_id = ? AND position = ?`,
     );
     // `closes_at` belongs to the last call: a window that a later call reopened counts as one window.
@@ -141,6 +164,7 @@ export class EvidenceViews {
       earlier: this.#earlier(row, kept, first),
       late: lateOf(kept),
       sameAs: kept?.same_as ?? null,
+      replay: replayOf(kept),
     };
   }
 
@@ -176,7 +200,9 @@ export class EvidenceViews {
 }
 
 function isKept(rule: number): boolean {
-  return rule === LATE || rule === ANOTHER_ID || rule === REPEATED_EVENT || REPEATED_BYTES.has(rule);
+  return (
+    rule === LATE || rule === ANOTHER_ID || rule === REPLAYED || rule === REPEATED_EVENT || REPEATED_BYTES.has(rule)
+  );
 }
 
 function isNumber(value: number | null | undefined): value is number {
@@ -196,4 +222,9 @@ function lateOf(kept: EvidenceRow | undefined): LateEvidence | null {
     newestReceivedAt: kept.newest_received_at,
     lateAfterSeconds: kept.late_after_seconds ?? 0,
   };
+}
+
+function replayOf(kept: EvidenceRow | undefined): ReplayEvidence | null {
+  if (!isNumber(kept?.replay_began_at)) return null;
+  return { sentAt: kept.sent_at, beganAt: kept.replay_began_at, replayAfterSeconds: kept.replay_after_seconds ?? 0 };
 }

@@ -3,6 +3,7 @@ import type { Document } from '../../intake/decode.js';
 import { subscribes } from '../../intake/route.js';
 import type { IncomingWebhook } from '../../model.js';
 import type { Ids } from '../rules/ids.js';
+import { ReplayWatch } from '../rules/replays.js';
 import { openBeside } from './database.js';
 import type { Db } from './database.js';
 import { DeliveryMemory } from './delivery-memory.js';
@@ -36,14 +37,23 @@ export class LargeWebhooks {
   readonly #registry: RegistryTables;
   readonly #ledger: LedgerMemory;
   readonly #memory: DeliveryMemory;
+  readonly #replays: ReplayWatch;
   #beside: Beside | null = null;
 
-  constructor(db: Db, ids: Ids, registry: RegistryTables, ledger: LedgerMemory, memory = new DeliveryMemory()) {
+  constructor(
+    db: Db,
+    ids: Ids,
+    registry: RegistryTables,
+    ledger: LedgerMemory,
+    replays = new ReplayWatch(),
+    memory = new DeliveryMemory(),
+  ) {
     this.#db = db;
     this.#ids = ids;
     this.#registry = registry;
     this.#ledger = ledger;
     this.#memory = memory;
+    this.#replays = replays;
   }
 
   isLarge({ channel }: IncomingWebhook, { items, event }: Document): boolean {
@@ -87,7 +97,7 @@ export class LargeWebhooks {
     const own = new TransactionMemory();
     const counts = new TargetCounts(db, registry, this.#memory, own);
     const deliveries = new DeliveryTables(db, this.#ids, registry, counts, this.#memory);
-    const recorder = new WebhookRecorder(db, this.#ids, registry, deliveries, this.#ledger);
+    const recorder = new WebhookRecorder(db, this.#ids, registry, deliveries, this.#ledger, { replays: this.#replays });
     return { db, registry, recorder, transaction: new Transaction(db, registry, own) };
   }
 }

@@ -94,6 +94,8 @@ export interface RecordingContext {
   readonly recovered: boolean;
   /** It repeats the last recorded event of its object. */
   readonly isRepetition: boolean;
+  /** Whether a never-seen message belongs to a replay that its channel holds. */
+  readonly isHeldAsReplay: (memory: ItemMemory) => boolean;
 }
 
 /** What is known of one item. Each lookup runs at most once, and only when a rule of the decision table needs it. */
@@ -153,6 +155,10 @@ export class ItemMemory implements Memory {
   get original(): ItemMemory | null {
     if (this.#original === undefined) this.#original = this.#findOriginal();
     return this.#original;
+  }
+
+  get replayed(): boolean {
+    return this.#context.isHeldAsReplay(this);
   }
 
   get recorded(): boolean {

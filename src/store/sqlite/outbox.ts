@@ -8,6 +8,7 @@ import type { DeliveryViews } from './delivery-views.js';
 import type { GroupCommit } from './group-commit.js';
 import type { ItemRelease } from './item-release.js';
 import type { Offers } from './offers.js';
+import type { PacedDeliveries } from './paced-deliveries.js';
 import { read, readBack } from './reads.js';
 import type { TargetCounts } from './target-counts.js';
 import type { DeliveryDetail, DeliveryFilter, DeliveryView } from '../deliveries.js';
@@ -30,28 +31,36 @@ export interface OutboxParts {
   readonly claims: Claims;
   readonly offers: Offers;
   readonly facts: ChatFactsReader;
+  readonly paced: PacedDeliveries;
   readonly deliveries: DeliveryTables;
   readonly views: DeliveryViews;
   readonly release: ItemRelease;
   readonly counts: TargetCounts;
 }
 
+const NONE: ReadonlySet<number> = new Set();
+
 export class SqliteOutbox implements Outbox {
   readonly #commit: GroupCommit;
   readonly #claims: Claims;
   readonly #offers: Offers;
   readonly #facts: ChatFactsReader;
+  readonly #paced: PacedDeliveries;
   readonly #deliveries: DeliveryTables;
   readonly #views: DeliveryViews;
   readonly #release: ItemRelease;
   readonly #counts: TargetCounts;
   readonly #now: Effects['now'];
 
-  constructor({ commit, claims, offers, facts, deliveries, views, release, counts }: OutboxParts, now: Effects['now']) {
+  constructor(
+    { commit, claims, offers, facts, paced, deliveries, views, release, counts }: OutboxParts,
+    now: Effects['now'],
+  ) {
     this.#commit = commit;
     this.#claims = claims;
     this.#offers = offers;
     this.#facts = facts;
+    this.#paced = paced;
     this.#deliveries = deliveries;
     this.#views = views;
     this.#release = release;
@@ -64,7 +73,9 @@ export class SqliteOutbox implements Outbox {
   }
 
   async claim(wanted: readonly ClaimWant[], leaseMs: number): Promise<Claimed> {
-    return await read(() => this.#claims.claim(wanted, this.#now(), leaseMs));
+    const hasWork = await read(() => this.#paced.hasWork(wanted, this.#now()));
+    const letThrough = hasWork ? await this.#commit.run(() => this.#paced.sort(wanted, this.#now())) : NONE;
+    return await read(() => this.#claims.claim(wanted, this.#now(), leaseMs, letThrough));
   }
 
   offer(targetId: string, offer: Offer): void {

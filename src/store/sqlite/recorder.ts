@@ -1,4 +1,5 @@
 import { GatewayError, noSuchChannel } from '../../errors.js';
+import { isPaced } from '../../intake/backlog.js';
 import type { Document } from '../../intake/decode.js';
 import { nameOf } from '../../intake/event.js';
 import { isPlaceholder, isUnseen, judge, writesLedger } from '../../intake/judge.js';
@@ -11,11 +12,13 @@ import { parseEventName } from '../rules/event-names.js';
 import { deliveryId, encodeNumber } from '../rules/ids.js';
 import type { Ids } from '../rules/ids.js';
 import { KEY_BYTES } from '../rules/keys.js';
+import { ReplayWatch } from '../rules/replays.js';
 import type { Db } from './database.js';
 import { EvidenceTable } from './evidence.js';
 import { ANOTHER_ID, ItemMemory, LedgerTables } from './ledger.js';
 import type { LedgerMemory } from './ledger-memory.js';
 import { USUAL_RULE } from './ledger-rows.js';
+import { REPLAYED, ReplayTable } from './replay-table.js';
 import { ObjectTables } from './object-tables.js';
 import type { DeliveryTables, NewDelivery } from './delivery-tables.js';
 import { Offers } from './offers.js';
@@ -53,6 +56,14 @@ interface Judged extends JudgedItem {
 }
 
 const REGISTERED = 3;
+/** Rows for messages that were never seen before and that no resync asked for. */
+const NEVER_SEEN_RULES: ReadonlySet<number> = new Set([9, USUAL_RULE, REPLAYED]);
+
+/** What the recorders of all connections share, besides the ledger's memory. */
+export interface RecorderMemory {
+  readonly offers?: Offers;
+  readonly replays?: ReplayWatch;
+}
 
 /** Whether targets receive a restored message, because none has and its registration says so (`deliver_unseen`). */
 function isRecovered(memory: ItemMemory, { rule }: Judgement): boolean {
@@ -71,6 +82,7 @@ export class WebhookRecorder {
   readonly #objects: ObjectTables;
   readonly #evidence: EvidenceTable;
   readonly #offers: Offers;
+  readonly #replays: ReplayTable;
   readonly #insertWebhook;
   readonly #insertSighting;
   readonly #markRestored;
@@ -81,7 +93,7 @@ export class WebhookRecorder {
     registry: RegistryTables,
     deliveries: DeliveryTables,
     ledger: LedgerMemory,
-    offers = new Offers(),
+    { offers = new Offers(), replays = new ReplayWatch() }: RecorderMemory = {},
   ) {
     this.#ids = ids;
     this.#registry = registry;
@@ -90,6 +102,7 @@ export class WebhookRecorder {
     this.#objects = new ObjectTables(db);
     this.#evidence = new EvidenceTable(db);
     this.#offers = offers;
+    this.#replays = new ReplayTable(db, replays);
     this.#insertWebhook = db.prepare(
       `INSERT INTO webhooks (id, channel, received_at, method, suffix, content_type, event, body, audit, via) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
     );
@@ -173,7 +186,8 @@ export class WebhookRecorder {
       );
     }
     const verdicts = judged.map(({ verdict }) => verdict);
-    return { webhook: encodeNumber(webhookId), judgements: judged, held, verdicts, deliveries, leased };
+    const replay = this.#replays.save(channel.name);
+    return { webhook: encodeNumber(webhookId), judgements: judged, held, verdicts, replay, deliveries, leased };
   }
 
   /** The first webhook with a channel id binds it to the channel. */
@@ -193,17 +207,26 @@ export class WebhookRecorder {
     now: number,
     recovered: boolean,
   ): Sliced<Judged[]> {
+    const isHeldAsReplay = (memory: ItemMemory): boolean =>
+      !recovered && channel.onReplay === 'hold' && this.#replays.includes(channel, memory, now);
+    this.#replays.begin(channel.name, now);
     const repetitions = yield* this.#objects.repetitionsIn(document, channel.name, event, now);
     const judged: Judged[] = [];
     for (const [position, item] of document.items.entries()) {
       if (isEndOfSlice(position)) yield;
       const repeatedAt = repetitions.get(position);
       const isRepetition = repeatedAt !== undefined;
-      const memory = new ItemMemory(this.#ledger, channel.name, item, document.body, now, { recovered, isRepetition });
+      const memory = new ItemMemory(this.#ledger, channel.name, item, document.body, now, {
+        ...{ recovered, isRepetition, isHeldAsReplay },
+      });
       const at = { receivedAt: now, lateAfterSeconds: channel.lateAfterSeconds, recovered };
       const judgement = judge(item, memory, at);
+      if (!recovered && NEVER_SEEN_RULES.has(judgement.rule)) this.#replays.count(channel, memory, judgement.rule, now);
       if (judgement.rule !== USUAL_RULE)
-        this.#evidence.save(webhookId, position, memory, { ...judgement, ...at, repeatedAt });
+        this.#evidence.save(webhookId, position, memory, {
+          ...{ ...judgement, ...at, repeatedAt },
+          replay: judgement.rule === REPLAYED ? this.#replays.evidenceOf(channel) : null,
+        });
       const recover = isRecovered(memory, judgement);
       const isFirst = !memory.known;
       const isRemembered = writesLedger(item, judgement);
@@ -272,7 +295,7 @@ export class WebhookRecorder {
     const offer = this.#offers.of(targetId);
     if (!offer || delivery.lanes.length > MOST_LANES_HELD * KEY_BYTES) return null;
     const { target } = this.#registry.requireTarget(targetId); // the settings as stored: the routed target may differ
-    if (!target.enabled) return null;
+    if (!target.enabled || isPaced(delivery, target, now)) return null;
     const leaseEndsAt = now + offer.leaseMs;
     const lease = this.#deliveries.addLeased(delivery, now, leaseEndsAt);
     if (!lease) return null;
@@ -283,6 +306,7 @@ export class WebhookRecorder {
       ...{ lease: lease.token, leaseEndsAt, target, channel: delivery.channel, event: parseEventName(event) },
       ...{ method: webhook.method, suffix: webhook.suffix, contentType: webhook.contentType, body },
       ...{ verdicts: delivery.verdicts, attempts: 0, besideSchedule: false, streak: null, via: webhook.via ?? null },
+      isFromBacklog: false,
       newestMessageAt: delivery.newestMessageAt,
     };
   }

@@ -3,6 +3,7 @@ import type {
   BacklogPolicy,
   Channel,
   ExpiringSecret,
+  OnReplay,
   Sealed,
   Target,
   TargetMode,
@@ -23,6 +24,9 @@ interface ChannelRow {
   resync_spacing_ms: number | null;
   daily_call_budget: number | null;
   auto_resync: number;
+  on_replay: string;
+  replay_after_seconds: number;
+  replay_messages: number;
   created_at: number;
 }
 
@@ -138,9 +142,9 @@ export class RegistryTables {
     this.#db
       .prepare(
         `INSERT INTO channels (name, channel_id, whapi_token, webhook_secret, whapi_base_url, late_after_seconds,
-           resync_spacing_ms, daily_call_budget, auto_resync, created_at)
+           resync_spacing_ms, daily_call_budget, auto_resync, on_replay, replay_after_seconds, replay_messages, created_at)
          VALUES (@name, @channelId, @whapiToken, @webhookSecret, @whapiBaseUrl, @lateAfterSeconds,
-           @resyncSpacingMs, @dailyCallBudget, @autoResync, @createdAt)`,
+           @resyncSpacingMs, @dailyCallBudget, @autoResync, @onReplay, @replayAfterSeconds, @replayMessages, @createdAt)`,
       )
       .run({ ...channel, autoResync: Number(channel.autoResync) });
     this.clearCache();
@@ -151,7 +155,8 @@ export class RegistryTables {
       .prepare(
         `UPDATE channels SET channel_id = @channelId, whapi_token = @whapiToken, webhook_secret = @webhookSecret,
            whapi_base_url = @whapiBaseUrl, late_after_seconds = @lateAfterSeconds, resync_spacing_ms = @resyncSpacingMs,
-           daily_call_budget = @dailyCallBudget, auto_resync = @autoResync WHERE name = @name`,
+           daily_call_budget = @dailyCallBudget, auto_resync = @autoResync, on_replay = @onReplay,
+           replay_after_seconds = @replayAfterSeconds, replay_messages = @replayMessages WHERE name = @name`,
       )
       .run({ ...channel, autoResync: Number(channel.autoResync) });
     this.clearCache();
@@ -242,6 +247,9 @@ function channelOf(row: ChannelRow): Channel {
     resyncSpacingMs: row.resync_spacing_ms,
     dailyCallBudget: row.daily_call_budget,
     autoResync: row.auto_resync === 1,
+    onReplay: row.on_replay as OnReplay,
+    replayAfterSeconds: row.replay_after_seconds,
+    replayMessages: row.replay_messages,
     createdAt: row.created_at,
   };
 }

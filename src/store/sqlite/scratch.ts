@@ -3,6 +3,7 @@ import type { Document, Item } from '../../intake/decode.js';
 import { nameOf } from '../../intake/event.js';
 import type { Channel, IncomingWebhook, Judgement, Sealed, Target } from '../../model.js';
 import { Ids, leastId } from '../rules/ids.js';
+import { ReplayWatch } from '../rules/replays.js';
 import { chatKey, fingerprintKey, messageKey } from '../rules/keys.js';
 import { openInMemory } from './database.js';
 import type { Db } from './database.js';
@@ -38,12 +39,14 @@ const NOTHING = '' as Sealed;
 export class Scratch {
   readonly #real: Db;
   readonly #ids: RememberedIds;
+  readonly #replays: ReplayWatch;
   #db: Db | null = null;
   /** One trial at a time. */
   #last: Promise<unknown> = Promise.resolve();
 
-  constructor(real: Db, ids: RememberedIds) {
+  constructor(real: Db, ids: RememberedIds, replays = new ReplayWatch()) {
     this.#real = real;
+    this.#replays = replays;
     this.#ids = ids;
   }
 
@@ -66,7 +69,8 @@ export class Scratch {
       registry.insertTarget(PROBE);
       const ids = new Ids(leastId(now));
       const deliveries = new DeliveryTables(db, ids, registry, new TargetCounts(db, registry));
-      await inSlices(new WebhookRecorder(db, ids, registry, deliveries, ledger).recordInSlices(webhook, document, now));
+      const recorder = new WebhookRecorder(db, ids, registry, deliveries, ledger, { replays: this.#replays.copy() });
+      await inSlices(recorder.recordInSlices(webhook, document, now));
       return await this.#readBack(db, now);
     } finally {
       db.prepare('ROLLBACK').run();

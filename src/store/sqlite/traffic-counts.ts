@@ -1,5 +1,6 @@
 import { MINUTE_MS } from '../../durations.js';
 import { utcDay } from '../rules/days.js';
+import { ReplayWatch } from '../rules/replays.js';
 import type { Db } from './database.js';
 import type { GroupCommit } from './group-commit.js';
 import type { ChannelTraffic } from '../traffic.js';
@@ -36,12 +37,15 @@ const NEWEST_BY_CHANNEL = `
  */
 export class TrafficCounts {
   readonly #commit: GroupCommit;
+  readonly #replays: ReplayWatch;
   readonly #cache = new Map<string, CachedRow>();
   readonly #upsert;
   readonly #delete;
+  readonly #deleteReplay;
 
-  constructor(db: Db, commit: GroupCommit) {
+  constructor(db: Db, commit: GroupCommit, replays = new ReplayWatch()) {
     this.#commit = commit;
+    this.#replays = replays;
     const rows = db.prepare<[], TrafficRow>('SELECT * FROM channel_webhooks').all();
     for (const row of rows) this.#cache.set(row.channel, { row, writtenAt: 0, isDirty: false });
     // After a crash a row may be some seconds behind its webhooks.
@@ -56,6 +60,7 @@ export class TrafficCounts {
        ON CONFLICT (channel) DO UPDATE SET last_at = excluded.last_at, refused_day = excluded.refused_day,
          refused = excluded.refused, refused_at = excluded.refused_at, refused_code = excluded.refused_code`,
     );
+    this.#deleteReplay = db.prepare<[string]>('DELETE FROM replays WHERE channel = ?');
     this.#delete = db.prepare<[string]>('DELETE FROM channel_webhooks WHERE channel = ?');
   }
 
@@ -97,6 +102,7 @@ export class TrafficCounts {
         lastCode: row?.refused_code ?? null,
         today: isToday ? row.refused : 0,
       },
+      lastReplay: this.#replays.last(channel),
     };
   }
 
@@ -104,6 +110,8 @@ export class TrafficCounts {
   remove(channel: string): void {
     this.#cache.delete(channel);
     this.#delete.run(channel);
+    this.#replays.forget(channel);
+    this.#deleteReplay.run(channel);
   }
 
   /** Saves all unsaved rows. If the store takes no writes, they are lost, like after a crash. */

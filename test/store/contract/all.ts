@@ -3,8 +3,9 @@ import type { OpenFixture } from '../../support/store.js';
 import { anotherIdContract } from './another-id.js';
 import { auditsContract } from './audits.js';
 import { bulkContract } from './bulk.js';
-import { claimsContract } from './claims.js';
 import { backlogContract } from './backlog.js';
+import { paceContract } from './pace.js';
+import { claimsContract } from './claims.js';
 import { evidenceContract } from './evidence.js';
 import { healthContract } from './health.js';
 import { intakeContract } from './intake.js';
@@ -40,6 +41,7 @@ export function storeContract(open: OpenFixture): void {
     splitContract(open);
     releaseContract(open);
     backlogContract(open);
+    paceContract(open);
     bulkContract(open);
     itemsContract(open);
     evidenceContract(open);

@@ -1,0 +1,128 @@
+import { factsFor, isOlderThan, isPaced, leftOutAs } from '../../intake/backlog.js';
+import type { Verdict, WebhookHttpMethod } from '../../model.js';
+import { finish } from '../../slices.js';
+import { KEY_BYTES, keysIn } from '../rules/keys.js';
+import { rankOf } from '../rules/pace.js';
+import type { ChatFactsReader } from './chat-facts.js';
+import type { Db } from './database.js';
+import type { DueDeliveries } from './due-deliveries.js';
+import type { NumberedTarget, RegistryTables } from './registry-tables.js';
+import type { ClaimWant, WantedFacts } from '../outbox.js';
+
+interface SortedRow {
+  readonly id: number;
+  readonly channel: string;
+  readonly chats: Buffer;
+  readonly verdicts: string;
+  readonly newest_message_at: number | null;
+  readonly resume_at: number | null;
+}
+
+interface BodyRow {
+  readonly method: WebhookHttpMethod;
+  readonly suffix: string;
+  readonly body: Buffer;
+}
+
+/** Due deliveries that one claim sorts, and those of them whose chats it looks at: some milliseconds each. */
+const SORTED_PER_CLAIM = 500;
+const LOOKED_AT_PER_CLAIM = 50;
+/** Chats of a delivery whose newest message counts. */
+const MOST_CHATS_RANKED = 100;
+
+/**
+ * The backlog of targets with a pace. A delivery that becomes due and is backlog gets a rank in place of its due time
+ * (rules/pace.ts), so that what is live is found at once, however long the backlog is. A claim takes the first of them when
+ * the pace lets one out. A new message of its chat makes a ranked delivery due, and so gives it a new rank.
+ */
+export class PacedDeliveries {
+  readonly #registry: RegistryTables;
+  readonly #due: DueDeliveries;
+  readonly #facts: ChatFactsReader;
+  readonly #targets: Set<number>;
+  readonly #row;
+  readonly #body;
+  readonly #newestAt;
+  readonly #rank;
+
+  /** @param targets those that may have ranked deliveries, by number */
+  constructor(db: Db, registry: RegistryTables, due: DueDeliveries, facts: ChatFactsReader, targets: Set<number>) {
+    this.#registry = registry;
+    this.#due = due;
+    this.#facts = facts;
+    this.#targets = targets;
+    this.#row = db.prepare<[number], SortedRow>(
+      'SELECT id, channel, chats, verdicts, newest_message_at, resume_at FROM deliveries WHERE id = ?',
+    );
+    this.#body = db.prepare<[number], BodyRow>(
+      `SELECT w.method, w.suffix, coalesce(d.body, w.body) AS body
+       FROM deliveries d JOIN webhooks w ON w.id = d.webhook_id WHERE d.id = ?`,
+    );
+    this.#newestAt = db.prepare<[Buffer], number>('SELECT newest_at FROM chats WHERE key = ?').pluck();
+    this.#rank = db.prepare<[number, number]>('UPDATE deliveries SET due_at = ? WHERE id = ?');
+  }
+
+  /** At a start: finds the targets that have ranked deliveries. */
+  load(): void {
+    for (const { number } of this.#registry.targets().values())
+      if (this.#due.hasRanked(number)) this.#targets.add(number);
+  }
+
+  /** Whether a claim for these has something to sort. */
+  hasWork(wanted: readonly ClaimWant[], now: number): boolean {
+    return wanted.some(({ targetId, backlog }) => {
+      const number = this.#registry.targets().get(targetId)?.number;
+      return backlog !== undefined && number !== undefined && this.#due.idsToSort(number, 1, now).length > 0;
+    });
+  }
+
+  /**
+   * Ranks the due deliveries that have to wait. Returns the ids of the backlog that does not: what a person has retried, and
+   * what the target's settings will leave out. For use inside a transaction.
+   */
+  sort(wanted: readonly ClaimWant[], now: number): ReadonlySet<number> {
+    const letThrough = new Set<number>();
+    for (const { targetId, backlog } of wanted) {
+      const found = this.#registry.targets().get(targetId);
+      if (backlog !== undefined && found) this.#sortOf(found, now, letThrough);
+    }
+    return letThrough;
+  }
+
+  #sortOf(found: NumberedTarget, now: number, letThrough: Set<number>): void {
+    const { number, target } = found;
+    let lookedAt = 0;
+    for (const id of this.#due.idsToSort(number, SORTED_PER_CLAIM, now)) {
+      const row = this.#row.get(id);
+      const content = row && contentOf(row);
+      if (!content || !isPaced(content, target, now)) continue;
+      const wanted = factsFor(content, target, now);
+      if (wanted && (lookedAt += 1) > LOOKED_AT_PER_CLAIM) return;
+      if (row.resume_at !== null || this.#isLeftOut(row, wanted, found, now)) letThrough.add(id);
+      else this.#rankRow(row, number, now);
+    }
+  }
+
+  #isLeftOut(row: SortedRow, wanted: WantedFacts | null, { number, target }: NumberedTarget, now: number): boolean {
+    const content = contentOf(row);
+    const { newestMessageAt } = content;
+    const { maxAgeSeconds } = target;
+    if (newestMessageAt !== null && maxAgeSeconds !== null && isOlderThan(newestMessageAt, maxAgeSeconds, now))
+      return true;
+    const body = wanted && this.#body.get(row.id);
+    if (!wanted || !body) return false;
+    const facts = finish(this.#facts.readOf({ id: row.id, target: number, channel: row.channel, ...body }, wanted));
+    return leftOutAs(content, target, facts, now) !== null;
+  }
+
+  #rankRow({ id, chats, newest_message_at: own }: SortedRow, target: number, now: number): void {
+    const lanes = keysIn(chats.subarray(0, MOST_CHATS_RANKED * KEY_BYTES));
+    const newestAt = Math.max(own ?? 0, ...[...lanes].map((chat) => this.#newestAt.get(chat) ?? 0));
+    this.#targets.add(target);
+    this.#rank.run(rankOf(newestAt, now), id);
+  }
+}
+
+function contentOf({ verdicts, newest_message_at: newestMessageAt }: SortedRow) {
+  return { verdicts: verdicts.split(',') as Verdict[], newestMessageAt };
+}
