@@ -5,7 +5,6 @@ import { auditsContract } from './audits.js';
 import { bulkContract } from './bulk.js';
 import { paceContract } from './pace.js';
 import { claimsContract } from './claims.js';
-import { backlogContract } from './backlog.js';
 import { evidenceContract } from './evidence.js';
 import { healthContract } from './health.js';
 import { intakeContract } from './intake.js';
