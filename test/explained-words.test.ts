@@ -1,6 +1,9 @@
 import { describe, expect, it } from 'vitest';
 import { evidenceFacts, labelledStep, runsOf, summaryOf } from '../src/contract/explained-words.js';
 import type { Piece } from '../src/contract/explained-words.js';
+import type { Explanation, Sighting } from '../src/contract/messages.js';
+
+type Resync = Explanation['resyncs'][number];
 
 const textOf = (pieces: readonly Piece[]): string =>
   pieces
@@ -57,5 +60,14 @@ describe('the words of an explanation', () => {
     const audits = [{ audit: 'aud_1', found_at: 'T1', released_at: 'T2' }];
     expect(textOf(summaryOf({ ...found, audits }))).toBe('No webhook has carried this message yet.');
     expect(runsOf({ ...found, audits }).map(textOf)).toEqual(['aud_1 found it missing T1 and released it T2']);
+  });
+
+  it('say that a held message was not sent, and count one call as one', () => {
+    const sighting = { verdict: 'restored', rule: 3, held: true, reason: 'its id is registered' } as Sighting;
+    const run = { resync: 'rsy_1', status: 'restored', calls: 1, polls: 0, window_closes_at: 'T2' } as Resync;
+    const found = { channel: 'main', message_id: 'one', ledger: null, timeline: [], audits: [], deliveries: [] }; // prettier-ignore
+    const held = { ...found, sightings: [sighting], resyncs: [run] };
+    expect(textOf(summaryOf(held))).toBe('Its id is registered. Not sent to any target.');
+    expect(runsOf(held).map(textOf)).toEqual(['rsy_1 restored: 1 call, 0 polls, window closes T2']);
   });
 });

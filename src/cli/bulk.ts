@@ -19,6 +19,8 @@ export interface BulkWork<One, Entry> {
   /** Path for all that a filter finds. */
   readonly manyPath: string;
   readonly filters: readonly Filter[];
+  /** Field that every filter needs, with an example of its option. */
+  readonly needs?: readonly [field: string, example: string];
   readonly noun: readonly [one: string, many: string];
   /** What the answers for single objects come to: the document, and the text. */
   readonly done: (answers: readonly One[]) => readonly [document: unknown, text: string];
@@ -64,6 +66,9 @@ export function bulkCommand<One, Entry>(parent: Command, run: Run, usage: string
         const example = `(for example ${work.examples[0]}, or ${work.examples[1]})`;
         if (ids.length > 0 && isBulk) throw usageError(`Give either ${many} or a filter, not both ${example}.`);
         if (ids.length === 0 && !isFiltered) throw usageError(`Missing ${one} or filter ${example}.`);
+        const [needed, value] = work.needs ?? [];
+        if (ids.length === 0 && needed !== undefined && !Object.hasOwn(filter, needed))
+          throw usageError(`Missing --${needed} (for example --${needed} ${value}).`);
         const fields = await fieldsOf(session, filter);
         if (ids.length > 0) await eachOf(session, work, ids, fields);
         else await allOf(session, work, fields, { dryRun, yes, expectedCount });

@@ -44,6 +44,7 @@ export function deliveryCommands(program: Command, run: Run): void {
       'deliveries retry --status expired --since 2d',
     ],
     filters: [statusFilter('dead, expired, superseded, answered, withheld or delivered'), ...FILTERS],
+    needs: ['status', 'dead'],
     noun: ['delivery', 'deliveries'],
     done: (answers) => {
       const ids = answers.map(({ id }) => id);

@@ -164,6 +164,10 @@ function asUsageError(error: CommanderError): CommandError {
   const text = withoutValue(error.message)
     .replace(/^error: /, '')
     .replace(/\n\((.*)\)$/, '. $1')
+    .replace(
+      /^command-argument value ('.*') is invalid for argument '(.*)'\. Allowed choices are /s,
+      'invalid $2 $1: expected one of ',
+    )
     .replaceAll("'", '"');
   const sentence = `${text.charAt(0).toUpperCase()}${text.slice(1)}`;
   return usageError(`${sentence}${/[.?]$/.test(sentence) ? '' : '.'} Add --help for usage and examples.`);

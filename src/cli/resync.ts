@@ -76,8 +76,9 @@ async function resync(session: Session, args: string[], options: Options): Promi
 }
 
 export async function cancelResync({ api, show }: Session, id: string): Promise<ExitCode> {
-  const cancelled = await api().call<Resync>('POST', `/v1/resyncs/${encodeURIComponent(id)}/cancel`);
-  show(cancelled, `Cancelled ${cancelled.id}: ${countsText(cancelled.counts)}\n`);
+  const resync = await api().call<Resync>('POST', `/v1/resyncs/${encodeURIComponent(id)}/cancel`);
+  const outcome = resync.status === 'cancelled' ? `Cancelled ${resync.id}` : `${resync.id} had already finished`;
+  show(resync, `${outcome}: ${countsText(resync.counts)}\n`);
   return EXIT.ok;
 }
 

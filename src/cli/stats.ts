@@ -41,18 +41,22 @@ function statsText({ from, to, channels, targets }: Stats, columns: number | nul
   ]);
   return [
     `From ${from} to ${to}\n\n`,
-    section(['CHANNEL', 'WEBHOOKS', 'REFUSED', ...VERDICTS.map(upper), 'HELD', 'LAST WEBHOOK'], received, columns),
+    channels.length === 0 ? 'No channels.\n' : section(CHANNEL_HEAD, received, columns),
     '\n',
-    section([...TARGET_HEAD, 'LATENCY MS', 'LAG MS'], sent, columns),
-    'Latency and lag: p50/p95/p99.\n',
+    targets.length === 0 ? 'No targets.\n' : `${section(TARGET_HEAD, sent, columns)}Latency and lag: p50/p95/p99.\n`,
   ].join('');
 }
 
 const VERDICTS = ['new', 'late', 'restored', 'duplicate', 'event'] as const satisfies readonly Verdict[];
 
+const CHANNEL_HEAD = [
+  ...['CHANNEL', 'WEBHOOKS', 'REFUSED'],
+  ...VERDICTS.map((verdict) => verdict.toUpperCase()),
+  ...['HELD', 'LAST WEBHOOK'],
+];
 const TARGET_HEAD = [
   ...['TARGET', 'ENABLED', 'BREAKER', 'PENDING', 'OLDEST', 'ATTEMPTS', 'FAILED', 'DELIVERED', 'DEAD', 'EXPIRED'],
-  'LEFT OUT',
+  ...['LEFT OUT', 'LATENCY MS', 'LAG MS'],
 ];
 
 function section(
@@ -66,8 +70,4 @@ function section(
 
 function quantiles(found: { p50: number; p95: number; p99: number } | null): string {
   return found === null ? '-' : [found.p50, found.p95, found.p99].map(Math.round).join('/');
-}
-
-function upper(text: string): string {
-  return text.toUpperCase();
 }

@@ -99,17 +99,20 @@ export function summaryOf({ sightings, deliveries, resyncs, ledger }: Explanatio
   if (newest === undefined) {
     return [`No webhook has carried this message yet.${resyncs.length > 0 ? ' A resync is asking for it.' : ''}`];
   }
-  const arrived = deliveries.filter(({ status }) => status === 'delivered').length;
+  const delivered = deliveries.filter(({ status }) => status === 'delivered').length;
+  const isSent = deliveries.length > 0;
   const seen = ledger?.first_seen_at ?? null;
   return [
     `${capitalized(newest.reason)}. `,
-    newest.held ? 'At least one target that subscribes to it did not get it. ' : '',
-    `${arrived} of ${deliveries.length} deliveries arrived.`,
+    newest.held && isSent ? 'At least one target that subscribes to it did not get it. ' : '',
+    isSent ? `${delivered} of ${deliveries.length} deliveries succeeded.` : 'Not sent to any target.',
     ...(seen === null ? [] : [' First seen ', { at: seen }, '.']),
   ];
 }
 
 const capitalized = (text: string): string => text.charAt(0).toUpperCase() + text.slice(1);
+
+const times = (count: number, noun: string): string => `${count} ${noun}${count === 1 ? '' : 's'}`;
 
 /** Where a sighting stands. */
 export function placeOf({ carrier, position, event, webhook }: Sighting): Piece[] {
@@ -121,8 +124,13 @@ export function placeOf({ carrier, position, event, webhook }: Sighting): Piece[
 export function runsOf({ resyncs, audits }: Explanation): Piece[][] {
   return [
     ...resyncs.map(({ resync, status, calls, polls, window_closes_at: closes }): Piece[] => [
-      ...[{ page: 'resyncs', id: resync } as const, ' ', { status }, ` ${calls} calls, ${polls} polls`],
-      ...(closes === null ? [] : [' · its window closes ', { at: closes }]),
+      ...[
+        { page: 'resyncs', id: resync } as const,
+        ' ',
+        { status },
+        `: ${times(calls, 'call')}, ${times(polls, 'poll')}`,
+      ],
+      ...(closes === null ? [] : [', window closes ', { at: closes }]),
     ]),
     ...audits.map(({ audit, found_at: foundAt, released_at: releasedAt }): Piece[] => [
       ...[{ page: 'audits', id: audit } as const, ' found it missing ', { at: foundAt }],

@@ -123,7 +123,7 @@ function Findings({ audit, list }: { readonly audit: Audit; readonly list: Retur
           empty={
             <Empty
               title={
-                audit.status === 'running' ? 'None so far.' : 'None: a webhook carried every message of the range.'
+                audit.status === 'running' ? 'None so far.' : 'None. Webhooks delivered every message in this range.'
               }
             />
           }

@@ -76,7 +76,7 @@ function AuditList() {
             </Empty>
           ) : (
             <Empty title="No audit yet.">
-              <p>An audit compares Whapi's messages with those that came, and finds the ones that never did.</p>
+              <p>An audit finds messages at Whapi that no webhook delivered.</p>
             </Empty>
           )
         }

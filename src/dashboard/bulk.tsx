@@ -178,7 +178,7 @@ function Routes({ survey, now, chosen, onChoose }: RoutesProps) {
                 </li>
               ),
           )}
-          {ids.length === 0 && <li class="dim">No target would be sent anything.</li>}
+          {ids.length === 0 && <li class="dim">Nothing would be sent to any target.</li>}
         </ul>
       </div>
       <div>

@@ -101,7 +101,7 @@ function PlanView({ plan }: { readonly plan: Plan }) {
       )}
       <h3>{dryRun ? 'What would change' : 'What changed'}</h3>
       {changes.length === 0 ? (
-        <p>Nothing: the settings at Whapi are already as they should stay.</p>
+        <p>No changes: the settings at Whapi are already right.</p>
       ) : (
         <ul>
           {changes.map((change) => (

@@ -74,7 +74,7 @@ function NoDeliveries() {
   return (
     <Empty title="No deliveries yet.">
       <p>
-        Each webhook of Whapi makes one for every target that takes it. If none comes, check the{' '}
+        Each webhook creates one delivery per target that takes it. If there are none, check the{' '}
         <a href={href('channels')}>channels</a>.
       </p>
     </Empty>

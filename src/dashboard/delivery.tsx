@@ -68,7 +68,7 @@ function factsOf(delivery: DeliveryDetail): Fact[] {
     delivery.released && [
       'Released',
       <Badge key="released" tone="quiet">
-        manually: sent however old it is
+        manually: sent whatever its age
       </Badge>,
     ],
   ];

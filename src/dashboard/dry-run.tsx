@@ -50,7 +50,7 @@ export function DryRun() {
           <PastedFields />
         ) : (
           <p>
-            The stored webhook <IdLink page="webhooks" id={stored} />, as at its arrival.{' '}
+            The stored webhook <IdLink page="webhooks" id={stored} />, judged as when it arrived.{' '}
             <a href={href('dry-run')}>Paste a body</a> instead.
           </p>
         )}

@@ -78,8 +78,8 @@ function Found({ id }: { readonly id: string }) {
   return (
     <Empty title="No webhook has carried this id.">
       <p>
-        It may have been pruned, or never came: an <a href={href('audits')}>audit</a> compares Whapi's list with what
-        came. If only a resync knows the id, choose its channel above.
+        It may have been pruned, or never delivered: an <a href={href('audits')}>audit</a> finds messages at Whapi that
+        no webhook delivered. If only a resync knows the id, choose its channel above.
       </p>
     </Empty>
   );
@@ -133,7 +133,7 @@ function Explained({ channel, id }: { readonly channel: string; readonly id: str
       <Section title={`Deliveries (${found.deliveries.length})`}>
         {found.deliveries.length === 0 && (
           <Empty title="No delivery.">
-            <p>No target takes it, or its verdict kept it from every target that does.</p>
+            <p>No target subscribes to it, or no such target receives its verdict.</p>
           </Empty>
         )}
         {found.deliveries.map((delivery) => (

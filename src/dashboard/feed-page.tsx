@@ -138,7 +138,7 @@ function NoWebhooks() {
   return (
     <Empty title="No webhook yet.">
       <p>
-        Webhooks show here the moment they are stored. If none comes, connect the channel:{' '}
+        Webhooks appear here as they are stored. If none arrive, connect the channel:{' '}
         <a href={href('channels')}>channels</a>.
       </p>
     </Empty>

@@ -89,8 +89,8 @@ function NoItems({ held }: { readonly held: boolean }) {
   ) : (
     <Empty title="No items yet.">
       <p>
-        Each element of a webhook shows here once Whapi sends one. Check that the{' '}
-        <a href={href('channels')}>channels</a> are connected.
+        The elements of webhooks appear here as Whapi sends them. Check that the <a href={href('channels')}>channels</a>{' '}
+        are connected.
       </p>
     </Empty>
   );

@@ -39,7 +39,7 @@ export function ReleaseDialog({ item, onClose, onDone }: ReleaseProps) {
       <ProblemNotice error={error} />
       <Form label="Release" action="Release" onSubmit={send} onCancel={onClose}>
         {survey && <Preview survey={survey} onChoose={(ids) => (chosen.value = ids)} />}
-        <p class="dim">It is sent however old it is, and behind what is pending in its chat.</p>
+        <p class="dim">It is sent whatever its age, after the pending deliveries of its chat.</p>
       </Form>
     </Dialog>
   );
@@ -86,7 +86,7 @@ function Preview({ survey, onChoose }: PreviewProps) {
           <TargetLink id={id} /> was sent it already
         </li>
       ))}
-      {goes.length === 0 && <li>No target would be sent anything.</li>}
+      {goes.length === 0 && <li>Nothing would be sent to any target.</li>}
     </ul>
   );
 }

@@ -9,9 +9,9 @@ import { href, PAGES, route } from './routes.js';
 import { theme, toggleTheme } from './theme.js';
 
 const FEED_WORDS: Readonly<Record<FeedState, readonly [text: string, title: string]>> = {
-  live: ['live', 'The feed is connected: changes show by themselves.'],
+  live: ['live', 'The feed is connected: changes appear automatically.'],
   connecting: ['connecting', 'The feed is connecting.'],
-  lost: ['reconnecting', 'The feed lost its connection and tries again by itself.'],
+  lost: ['reconnecting', 'The feed lost its connection and reconnects automatically.'],
   off: ['off', 'The feed is off while this tab is hidden.'],
 };
 

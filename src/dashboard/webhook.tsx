@@ -114,7 +114,7 @@ function Sizes({ webhook, positions, sent }: SizesProps) {
       </p>
     );
   }
-  if (positions.size === 0) return <p>It was sent nothing of this webhook.</p>;
+  if (positions.size === 0) return <p>It received nothing from this webhook.</p>;
   const cut = items.filter(({ position }) => !positions.has(position)).length;
   return (
     <p>

@@ -49,12 +49,13 @@ export function createTester({ sender, store, newId }: TesterOptions): (target: 
 function formOf({ type, method }: EventName, last: WebhookForm | null): Pick<WebhookForm, 'method' | 'suffix'> {
   if (!last) return { method: 'POST', suffix: '' };
   const { suffix, event } = last;
-  if (event.type === type && event.method === method) return last;
+  const same = { method: last.method, suffix };
+  if (event.type === type && event.method === method) return same;
   const [ofPath, ofMethod] = [`/${event.type}/${event.method}`, `/${event.type}`];
   if (suffix.endsWith(ofPath)) {
     return { method: 'POST', suffix: `${suffix.slice(0, -ofPath.length)}/${type}/${method}` };
   }
-  if (!suffix.endsWith(ofMethod)) return last;
+  if (!suffix.endsWith(ofMethod)) return same;
   const verb = method.toUpperCase() as WebhookForm['method'];
   return { method: verb, suffix: `${suffix.slice(0, -ofMethod.length)}/${type}` };
 }

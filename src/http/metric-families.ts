@@ -3,6 +3,7 @@ import type { Histogram } from '../histogram.js';
 import { ChannelCounts, TargetCounts } from '../metrics.js';
 import type { Metrics } from '../metrics.js';
 import { BREAKER_STATES } from '../model.js';
+import { printable } from '../printable.js';
 import type { Readings } from '../readings.js';
 
 /** What `/metrics` shows: names, help texts and samples. */
@@ -167,7 +168,10 @@ function targetLevelFamilies({ readings }: MetricSources): Family[] {
     },
     {
       ...{ name: 'gw_target_info', type: 'gauge', help: 'The name of a target, to join with its id.' },
-      samples: () => known().map(({ target, name, enabled }) => sample(1, { target, name, enabled: String(enabled) })),
+      samples: () =>
+        known().map(({ target, name, enabled }) =>
+          sample(1, { target, name: printable(name), enabled: String(enabled) }),
+        ),
     },
   ];
 }

@@ -10,12 +10,11 @@ export function timelineOf(found: Explanation): Step[] {
   const add = (ms: number | null, kind: TimedStep['kind'], text: string): void => {
     if (ms !== null) steps.push({ ms, at: iso(ms), kind, text });
   };
-  for (const { seenAt, event, carrier, verdict, rule, held, auditId } of found.sightings) {
-    const how =
-      auditId === null ? `came in as ${carrier} of ${event}` : `released by audit ${auditId}, not by a webhook`;
+  for (const { seenAt, event, verdict, rule, held, auditId } of found.sightings) {
+    const how = auditId === null ? `received in a ${event} webhook` : `released by audit ${auditId}, not by a webhook`;
     add(seenAt, 'sighting', `${how}: ${verdict} by rule ${rule}${held ? ', held' : ''}`);
   }
-  add(found.ledger?.seededAt ?? null, 'seeded', 'met in the list of Whapi by a seeding: known an hour later');
+  add(found.ledger?.seededAt ?? null, 'seeded', "found in Whapi's list by a seeding: counts as known an hour later");
   for (const { auditId, foundAt } of found.audits) {
     add(foundAt, 'found', `audit ${auditId} found it at Whapi: no webhook had carried it`);
   }

@@ -87,6 +87,9 @@ describe('completion in another shell', () => {
 
   it('refuses a shell that it does not know', async () => {
     const { code, stderr } = await cli(['completion', 'tcsh']);
-    expect([code, stderr]).toEqual([2, expect.stringContaining('Allowed choices are bash, zsh, fish')]);
+    expect([code, stderr]).toEqual([
+      2,
+      'Invalid shell "tcsh": expected one of bash, zsh, fish. Add --help for usage and examples.\n',
+    ]);
   });
 });

@@ -125,6 +125,11 @@ describe('stats', () => {
     expect(json).toMatchObject({ minutes: 60, channels: [{ channel: 'main', webhooks: 1 }] });
     expect((await cli(['stats', '--minutes', '0'], { env })).code).toBe(2);
   });
+
+  it('say so when there are no targets', async () => {
+    const { stdout } = await cli(['stats'], { env: accessTo(await startApi()) });
+    expect(stdout).toMatch(/^From .*\nCHANNEL .*\nmain .*\nNo targets\.\n$/s);
+  });
 });
 
 describe('api', () => {

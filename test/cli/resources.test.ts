@@ -50,9 +50,10 @@ describe('deliveries', () => {
     expect((await cli(['jobs', 'cancel', job], { env })).stdout).toContain(`${job} (retry) finished`);
   });
 
-  it('of a filter without a status are refused by the gateway with exit code 2', async () => {
+  it('of a filter without a status are refused with exit code 2 and an example', async () => {
     const env = accessTo(await startApi());
-    expect((await cli(['deliveries', 'retry', '--channel', 'main', '--yes'], { env })).code).toBe(2);
+    const { code, stderr } = await cli(['deliveries', 'retry', '--channel', 'main', '--yes'], { env });
+    expect({ code, stderr }).toEqual({ code: 2, stderr: 'Missing --status (for example --status dead).\n' });
   });
 });
 

@@ -43,6 +43,16 @@ describe('resync', () => {
     expect(await finished(gateway, id)).toMatchObject({ status: 'cancelled' });
   });
 
+  it('does not claim to have stopped a run that had already finished', async () => {
+    const { gateway, whapi } = await startResyncs();
+    const env = accessTo(gateway);
+    lose(whapi, ['lost']);
+    const run = JSON.parse((await cli(['resync', 'lost', '--detach', '--json'], { env })).stdout) as { id: string };
+    await finished(gateway, run.id);
+    const { code, stdout } = await cli(['resyncs', 'cancel', run.id], { env });
+    expect({ code, stdout }).toEqual({ code: 0, stdout: `${run.id} had already finished: 1 restored\n` });
+  });
+
   it('with --deliver-unseen sends messages to the bots that they have not seen', async () => {
     const { gateway, whapi, bot } = await startResyncs();
     lose(whapi, ['unseen']);

@@ -54,6 +54,14 @@ async function busyGateway() {
   return { gateway, id, step };
 }
 
+describe('a name of a target in GET /metrics', () => {
+  it('has no characters that control a terminal or change the direction of text', async () => {
+    const gateway = await startApi();
+    await gateway.addTarget({ name: 'a\u202eb\u001bc', url: 'http://127.0.0.1:9', enabled: false });
+    expect(await scrape(gateway)).toContain('name="a\ufffdb\ufffdc"');
+  });
+});
+
 describe('GET /metrics', () => {
   it('shows what was counted and what there is, by channel and target', async () => {
     const { gateway, id, step } = await busyGateway();

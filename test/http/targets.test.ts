@@ -441,6 +441,16 @@ describe('POST /v1/targets/{id}/test', () => {
     expect((await gateway.call('POST', `/v1/targets/${id}/test`)).body).toMatchObject({ method, path });
   });
 
+  it('takes the path of the event that it sends, whatever the last webhook was', async () => {
+    const { gateway, id } = await withBot({ mode: 'method' });
+    await gateway.webhook('{"test":true}');
+    await gateway.settled();
+    expect((await gateway.call('POST', `/v1/targets/${id}/test`)).body).toMatchObject({
+      event: 'messages.post',
+      path: '/messages',
+    });
+  });
+
   it.each([404, 405, 501])('reports a missing handler and its fix when it is answered %d', async (status) => {
     const { gateway, bot, id } = await withBot({ mode: 'method' });
     bot.otherwise = status;

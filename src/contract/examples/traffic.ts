@@ -168,7 +168,7 @@ export const explanation: Explanation = {
   ledger: { first_seen_at: RECEIVED, last_seen_at: RECEIVED, rule: 3, seeded_at: null },
   timeline: [
     { at: resyncMessage.registered_at, kind: 'registered', text: `registered by resync ${resyncMessage.resync}` },
-    { at: RECEIVED, kind: 'sighting', text: 'came in as messages of messages.post: restored by rule 3, held' },
+    { at: RECEIVED, kind: 'sighting', text: 'received in a messages.post webhook: restored by rule 3, held' },
   ],
   sightings: [sighting],
   resyncs: [resyncMessage],

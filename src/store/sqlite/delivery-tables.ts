@@ -282,7 +282,7 @@ export class DeliveryTables {
       .prepare<[number | null], SettledRow>('SELECT id, target, chats, status FROM deliveries WHERE id = ?')
       .get(id);
     if (!row) {
-      throw new GatewayError('GW_NOT_FOUND', `There is no delivery "${publicId}"; its payload may have been pruned.`);
+      throw new GatewayError('GW_NOT_FOUND', `There is no delivery "${publicId}". It may have been pruned.`);
     }
     if (![...this.#registry.targets().values()].some(({ number }) => number === row.target)) {
       throw new GatewayError('GW_CONFLICT', 'The target of this delivery was removed, so it cannot be sent again.');

@@ -200,7 +200,7 @@ export class ItemRelease {
 const VOTES: ReadonlySet<number> = new Set([1, 2]);
 
 function noSuchItem(id: string): GatewayError {
-  return new GatewayError('GW_NOT_FOUND', `There is no item "${id}". GET /v1/items lists them.`);
+  return new GatewayError('GW_NOT_FOUND', `There is no item "${id}". It may have been pruned.`);
 }
 
 function notHeld(detail: string): GatewayError {

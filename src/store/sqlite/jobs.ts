@@ -193,7 +193,7 @@ export class SqliteJobs implements Jobs {
   #cancel(id: string, now: number): void {
     const number = parseJobId(id);
     if (this.#db.prepare<[number | null]>('SELECT 1 FROM jobs WHERE number = ?').pluck().get(number) === undefined) {
-      throw new GatewayError('GW_NOT_FOUND', `There is no job "${id}"; it may have been pruned.`);
+      throw new GatewayError('GW_NOT_FOUND', `There is no job "${id}". It may have been pruned.`);
     }
     this.#db
       .prepare("UPDATE jobs SET status = 'cancelled', finished_at = ? WHERE number = ? AND status = 'running'")

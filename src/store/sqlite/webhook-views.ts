@@ -133,5 +133,5 @@ export function noSuchWebhook(db: Db, number: number, subject: string, now: numb
       `The payload of ${subject} was pruned. RETENTION_DAYS sets how long payloads are kept.`,
     );
   }
-  return new GatewayError('GW_NOT_FOUND', `There is no ${subject}; it may have been pruned.`);
+  return new GatewayError('GW_NOT_FOUND', `There is no ${subject}. It may have been pruned.`);
 }

@@ -3,6 +3,7 @@ import type { OpenFixture } from '../../support/store.js';
 import { anotherIdContract } from './another-id.js';
 import { auditsContract } from './audits.js';
 import { bulkContract } from './bulk.js';
+import { backlogContract } from './backlog.js';
 import { paceContract } from './pace.js';
 import { claimsContract } from './claims.js';
 import { evidenceContract } from './evidence.js';
