@@ -65,7 +65,7 @@ describe('the words of an explanation', () => {
   it('say that a held message was not sent, and count one call as one', () => {
     const sighting = { verdict: 'restored', rule: 3, held: true, reason: 'its id is registered' } as Sighting;
     const run = { resync: 'rsy_1', status: 'restored', calls: 1, polls: 0, window_closes_at: 'T2' } as Resync;
-    const found = { channel: 'main', message_id: 'one', ledger: null, timeline: [], audits: [], deliveries: [] }; // prettier-ignore
+    const found = { channel: 'main', message_id: 'one', ledger: null, timeline: [], audits: [], claim: null, deliveries: [] }; // prettier-ignore
     const held = { ...found, sightings: [sighting], resyncs: [run] };
     expect(textOf(summaryOf(held))).toBe('Its id is registered. Not sent to any target.');
     expect(runsOf(held).map(textOf)).toEqual(['rsy_1 restored: 1 call, 0 polls, window closes T2']);
