@@ -169,9 +169,7 @@ async function buildServer(options: ServerOptions): Promise<FastifyInstance> {
   const connections = limitConnections(app.server, { most: MOST_CONNECTIONS, strangerKeepAliveMs });
   const onAuthenticated: NoteAuthentication = ({ raw }) => connections.authenticated(raw.socket);
 
-  app.setValidatorCompiler(validatorCompiler());
-  app.setSerializerCompiler(serializerCompiler(app));
-  for (const schema of NAMED_SCHEMAS) app.addSchema(schema);
+  addSchemas(app);
   app.addHook('onError', (request, _reply, error, done) => {
     options.metrics.onError(asKnown(error, request).code);
     done();
@@ -211,6 +209,12 @@ async function buildServer(options: ServerOptions): Promise<FastifyInstance> {
   await app.register(sessionRoutes, { ...access, sessions, publicUrl });
   await app.register(v1Routes, { ...options, access, sessions, prefix: '/v1' });
   return app;
+}
+
+function addSchemas(app: FastifyInstance): void {
+  app.setValidatorCompiler(validatorCompiler());
+  app.setSerializerCompiler(serializerCompiler(app));
+  for (const schema of NAMED_SCHEMAS) app.addSchema(schema);
 }
 
 function adminAccess(
