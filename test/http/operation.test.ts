@@ -360,8 +360,11 @@ async function everyRoute(gateway: Client): Promise<Map<string, AnyAnswer>> {
   await call('GET /v1/doctor');
   await call('GET /v1/stats');
   await call('GET /v1/webhooks');
+  await call('POST /v1/channels/{name}/preview', '/v1/channels/shop/preview', { changes: { late_after_seconds: 1 } });
+  await call('POST /v1/channels/{name}/probe', '/v1/channels/shop/probe', { message_id: 'lost', consent: true });
+  await call('GET /v1/channels/{name}/probe', '/v1/channels/shop/probe');
   await call('POST /v1/channels/{name}/disconnect', '/v1/channels/shop/disconnect');
-  await call('DELETE /v1/channels/{name}', '/v1/channels/shop');
+  await call('DELETE /v1/channels/{name}', '/v1/channels/shop?force=true'); // the probe is under way
   const target = await call('POST /v1/targets', '/v1/targets', { name: 'bot', url: bot.url });
   const resync = await call('POST /v1/resyncs', '/v1/resyncs', { channel: 'main', message_ids: ['lost', 'more'] });
   await gateway.webhook(textWebhook('lost', 'a'));
@@ -396,6 +399,7 @@ async function everyRoute(gateway: Client): Promise<Map<string, AnyAnswer>> {
   await call('POST /v1/channels/{name}/seed', '/v1/channels/main/seed');
   await call('GET /v1/targets');
   await call('GET /v1/targets/{id}', `/v1/targets/${target}`);
+  await call('POST /v1/targets/{id}/preview', `/v1/targets/${target}/preview`, { changes: { deliver: ['new'] } });
   await call('POST /v1/targets/{id}/test', `/v1/targets/${target}/test`);
   await call('POST /v1/targets/{id}/rotate-secret', `/v1/targets/${target}/rotate-secret`, {});
   await call('PATCH /v1/targets/{id}', `/v1/targets/${target}`, { rate_per_second: 5 });
