@@ -69,7 +69,9 @@ describe('every setting of the API has an option', () => {
     const words = ['--name', 'bot', '--url', 'http://127.0.0.1:9', '--mode', 'path', '--split', 'chat', '--disabled'];
     const numbers = ['--timeout-ms', '1000', '--max-attempts', '3', '--retry-delays', '5', '--max-age-seconds', 'none'];
     const rates = ['--concurrency', '4', '--rate-per-second', '1'];
-    await cli(['targets', 'set', 'bot', ...secret, ...lists, ...words, ...numbers, ...rates], { env });
+    const backlog = ['--backlog-policy', 'hold', '--backlog-after-seconds', '60', '--backlog-rate-per-minute', '10'];
+    const settings = [...lists, ...words, ...numbers, ...rates, ...backlog, '--skip-answered'];
+    await cli(['targets', 'set', 'bot', ...secret, ...settings], { env });
     await cli(['targets', 'rotate-secret', 'bot', '--grace-seconds', '60', ...secret], { env });
     expect(bodies.map((body) => Object.keys(body).sort())).toEqual([
       fieldsOf(TargetChangeSchema),
