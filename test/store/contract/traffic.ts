@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { DAY, HOUR, messages, MINUTE, SECOND, stage, START } from '../../support/store.js';
 import type { OpenFixture } from '../../support/store.js';
 
-const NEVER = { lastWebhookAt: null, refused: { lastAt: null, lastCode: null, today: 0 } };
+const NEVER = { lastReplay: null, lastWebhookAt: null, refused: { lastAt: null, lastCode: null, today: 0 } };
 
 /** Accepted and refused webhooks of channels. */
 export function trafficContract(open: OpenFixture): void {
