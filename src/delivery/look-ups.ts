@@ -1,12 +1,8 @@
-import type { Effects } from '../effects.js';
-import type { Target } from '../model.js';
-import { factsFor } from '../intake/backlog.js';
 import type { Leased, TargetQueue } from './target-queue.js';
-import type { ChatFacts, Outbox } from '../store/outbox.js';
+import type { ChatFacts, Outbox, WantedFacts } from '../store/outbox.js';
 
 export interface LookUpsOptions {
   readonly store: { readonly outbox: Pick<Outbox, 'chatFacts'> };
-  readonly effects: Pick<Effects, 'now'>;
   readonly onError: (error: unknown) => void;
   /** The facts of the delivery that comes next are read. */
   readonly onKnown: (queue: TargetQueue) => void;
@@ -14,7 +10,7 @@ export interface LookUpsOptions {
 
 /** Reads what is recorded of the chats of the delivery that starts next, for targets whose policies depend on it. */
 export interface LookUps {
-  start(queue: TargetQueue, next: Leased, target: Target): void;
+  start(queue: TargetQueue, next: Leased, wanted: WantedFacts): void;
   /** Resolves when nothing is being read. */
   idle(): Promise<void>;
 }
@@ -22,12 +18,10 @@ export interface LookUps {
 /** Nothing that would leave a delivery out. */
 export const NO_FACTS: ChatFacts = { isAnswered: false, isFollowed: false };
 
-export function createLookUps({ store, effects, onError, onKnown }: LookUpsOptions): LookUps {
+export function createLookUps({ store, onError, onKnown }: LookUpsOptions): LookUps {
   const underWay = new Set<Promise<void>>();
 
-  const factsOf = async ({ delivery }: Leased, target: Target): Promise<ChatFacts> => {
-    const wanted = factsFor(delivery, target, effects.now());
-    if (wanted === null) return NO_FACTS;
+  const factsOf = async ({ delivery }: Leased, wanted: WantedFacts): Promise<ChatFacts> => {
     try {
       return await store.outbox.chatFacts(delivery, wanted);
     } catch (error) {
@@ -36,15 +30,15 @@ export function createLookUps({ store, effects, onError, onKnown }: LookUpsOptio
     }
   };
 
-  const lookUp = async (queue: TargetQueue, next: Leased, target: Target): Promise<void> => {
-    queue.know(next, await factsOf(next, target));
+  const lookUp = async (queue: TargetQueue, next: Leased, wanted: WantedFacts): Promise<void> => {
+    queue.know(next, await factsOf(next, wanted));
     onKnown(queue);
   };
 
   return {
-    start: (queue, next, target) => {
+    start: (queue, next, wanted) => {
       queue.lookUp(next);
-      const work = lookUp(queue, next, target);
+      const work = lookUp(queue, next, wanted);
       underWay.add(work);
       void work.finally(() => underWay.delete(work));
     },

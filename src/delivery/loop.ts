@@ -12,7 +12,6 @@ import type { UnsentEnd } from './policy.js';
 import type { Sender } from './send.js';
 import { Slots } from './slots.js';
 import { TargetQueue } from './target-queue.js';
-import type { Leased } from './target-queue.js';
 import { createTargets } from './targets.js';
 import type { Recorded } from '../store/intake.js';
 import type { ClaimWant, Delivery, Outbox } from '../store/outbox.js';
@@ -144,43 +143,33 @@ export function startDeliveryLoop(options: DeliveryOptions): DeliveryLoop {
   const startOne = (queue: TargetQueue, target: Target): boolean => {
     const next = queue.next();
     if (next === null) return false;
-    const end = endOf(queue, next, target);
-    if (end === 'unknown') {
-      lookUps.start(queue, next, target);
+    const { delivery } = next;
+    const now = effects.now();
+    const facts = queue.takeFacts(next);
+    const expired = expiredAs(delivery, target, now);
+    const wanted = expired || facts ? null : factsFor(delivery, target, now);
+    if (wanted) {
+      lookUps.start(queue, next, wanted);
       return false;
     }
-    if (end !== null) {
+    const end = expired ?? leftOut(delivery, target, facts ?? NO_FACTS, now);
+    if (end) {
       queue.leaveOut(next);
-      slots.unspent(next.delivery);
+      slots.unspent(delivery);
       attempts.end(queue, next, end);
       return true;
     }
-    if (mustWait(next.delivery, target)) {
+    if (mustWait(delivery, target, now)) {
       queue.leaveOut(next);
       attempts.giveBack(queue, next);
       return true;
     }
-    if (slots.nextTokenAt(target, effects.now()) !== null) return false;
+    if (slots.nextTokenAt(target, now) !== null) return false;
     slots.spend(target.id);
     queue.start(next);
     attempts.send(queue, next, target);
     return true;
   };
-
-  /** How a delivery ends without an attempt; null: it is sent; `unknown`: facts of its chats decide. */
-  const endOf = (queue: TargetQueue, next: Leased, target: Target): UnsentEnd | 'unknown' | null => {
-    const { delivery } = next;
-    const facts = queue.takeFacts(next);
-    const now = effects.now();
-    const reason = expiryReason(delivery.newestMessageAt, target.maxAgeSeconds, now);
-    if (reason !== null) return { status: 'expired', reason };
-    if (facts === null && factsFor(delivery, target, now) !== null) return 'unknown';
-    return leftOut(delivery, target, facts ?? NO_FACTS, now);
-  };
-
-  /** Whether a delivery became backlog only now, so that it has to wait for the pace of its target. */
-  const mustWait = (delivery: Delivery, target: Target): boolean =>
-    !delivery.isFromBacklog && !delivery.besideSchedule && isPaced(delivery, target, effects.now());
 
   const returnQueued = (queue: TargetQueue): void => {
     offer(queue, 0);
@@ -209,7 +198,9 @@ export function startDeliveryLoop(options: DeliveryOptions): DeliveryLoop {
     const now = effects.now();
     for (const queue of toReview) review(queue, unclaimed.has(queue.targetId), now);
     const waits = due.flatMap((target) => [
-      ...[slots.nextTokenAt(target, now), slots.nextFromBacklogAt(target, now), breakers.nextProbeAt(target.id)],
+      slots.nextTokenAt(target, now),
+      slots.nextFromBacklogAt(target, now),
+      breakers.nextProbeAt(target.id),
     ]);
     const times = [nextDueAt, claimedDueAt, ...waits].filter((time) => time !== null);
     return times.length > 0 ? Math.min(...times) : null;
@@ -282,4 +273,14 @@ export function startDeliveryLoop(options: DeliveryOptions): DeliveryLoop {
       await lookUps.idle();
     },
   };
+}
+
+function expiredAs({ newestMessageAt }: Delivery, { maxAgeSeconds }: Target, now: number): UnsentEnd | null {
+  const reason = expiryReason(newestMessageAt, maxAgeSeconds, now);
+  return reason === null ? null : { status: 'expired', reason };
+}
+
+/** Whether a delivery became backlog only now, so that it has to wait for the pace of its target. */
+function mustWait(delivery: Delivery, target: Target, now: number): boolean {
+  return !delivery.isFromBacklog && !delivery.besideSchedule && isPaced(delivery, target, now);
 }
