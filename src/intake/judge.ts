@@ -195,6 +195,18 @@ export function verdictOf(rule: number): Verdict | null {
   return TABLE.find((row) => row.rule === rule)?.verdict ?? null;
 }
 
+/** The rows that the rest of the program asks for by name. */
+export const RULE = {
+  registered: 3,
+  late: 9,
+  /** Most messages: never seen before, so the verdict rests on nothing recorded. */
+  usual: 10,
+  repeatedEvent: 13,
+  unposted: 17,
+  anotherId: 18,
+  replayed: 19,
+} as const;
+
 /** The rows that write the id into the ledger; row 8 refreshes the last sighting. */
 const WRITES_LEDGER: ReadonlySet<number> = new Set([3, 8, 9, 10, 17, 18, 19]);
 

@@ -1,11 +1,10 @@
+import { RULE } from '../../intake/judge.js';
 import type { Judgement } from '../../model.js';
 import { encodeNumber, itemId, leastId } from '../rules/ids.js';
 import type { ItemPlace } from '../rules/ids.js';
 import { messageKey } from '../rules/keys.js';
 import type { Db } from './database.js';
-import { ANOTHER_ID } from './ledger.js';
 import type { ItemMemory } from './ledger.js';
-import { REPLAYED } from './replay-table.js';
 import type { LedgerFacts } from './ledger-rows.js';
 import type { RememberedIds } from './remembered-ids.js';
 import { INDEXED_BY_MESSAGE, IS_INDEXED_BY_MESSAGE, itemView } from './sightings.js';
@@ -22,8 +21,6 @@ import type {
 
 /** The rows of the decision table for bytes of a message that were recorded before. */
 const REPEATED_BYTES: ReadonlySet<number> = new Set([1, 4, 6, 15]);
-const REPEATED_EVENT = 13;
-const LATE = 9;
 
 /** What the verdict of one item was based on, besides its memory. */
 export interface JudgedBy extends Judgement {
@@ -70,7 +67,7 @@ export class EvidenceTable {
 
   /** For the time between the verdict and the next write. Most items, and every new message, have nothing to keep. */
   save(webhookId: number, position: number, memory: ItemMemory, by: JudgedBy): void {
-    if (by.rule === LATE && !by.recovered) {
+    if (by.rule === RULE.late && !by.recovered) {
       const newest = memory.newestInChat;
       const { timestamp } = memory.item;
       if (!newest) return;
@@ -80,7 +77,7 @@ export class EvidenceTable {
       );
       return;
     }
-    if (by.rule === ANOTHER_ID) {
+    if (by.rule === RULE.anotherId) {
       this.#insertSame.run(webhookId, position, memory.original?.item.messageId ?? null);
       return;
     }
@@ -89,7 +86,7 @@ export class EvidenceTable {
       this.#insertReplay.run(webhookId, position, memory.item.timestamp, beganAt, replayAfterSeconds);
       return;
     }
-    const recordedAt = by.rule === REPEATED_EVENT ? by.repeatedAt : this.#recordedAt(memory, by.rule);
+    const recordedAt = by.rule === RULE.repeatedEvent ? by.repeatedAt : this.#recordedAt(memory, by.rule);
     if (recordedAt !== undefined) this.#insert.run(webhookId, position, recordedAt, null, null, null, null);
   }
 
@@ -201,7 +198,11 @@ export class EvidenceViews {
 
 function isKept(rule: number): boolean {
   return (
-    rule === LATE || rule === ANOTHER_ID || rule === REPLAYED || rule === REPEATED_EVENT || REPEATED_BYTES.has(rule)
+    rule === RULE.late ||
+    rule === RULE.anotherId ||
+    rule === RULE.replayed ||
+    rule === RULE.repeatedEvent ||
+    REPEATED_BYTES.has(rule)
   );
 }
 

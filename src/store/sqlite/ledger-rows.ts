@@ -1,3 +1,4 @@
+import { RULE } from '../../intake/judge.js';
 import { leastId } from '../rules/ids.js';
 
 /** What the ledger remembers of an id. */
@@ -58,8 +59,6 @@ interface More {
  * 8 bytes are enough: two different ones are equal once in 2^64.
  */
 const FINGERPRINT_BYTES = 8;
-/** The rule of most messages: it was never seen before, so its verdict rests on nothing recorded. */
-export const USUAL_RULE = 10;
 
 export function valuesOf(facts: LedgerFacts): [number | null, Buffer | null, number | null, string | null] {
   const { webhookId, fingerprint, lastSeenAt, firstSeenAt, rule, position, seededAt, unposted } = facts;
@@ -67,7 +66,7 @@ export function valuesOf(facts: LedgerFacts): [number | null, Buffer | null, num
   const more: More = {};
   if (lastSeenAt !== (derived ?? seededAt)) more.lastSeenAt = lastSeenAt;
   if (firstSeenAt !== null && firstSeenAt !== derived) more.firstSeenAt = firstSeenAt;
-  if (rule !== null && rule !== USUAL_RULE) more.rule = rule;
+  if (rule !== null && rule !== RULE.usual) more.rule = rule;
   if (seededAt !== null) more.seededAt = seededAt;
   if (unposted) more.unposted = true;
   const isUsual = Object.keys(more).length === 0;
@@ -86,7 +85,7 @@ export function factsOf({ webhook_id: webhookId, fingerprint, position, more: js
     fingerprint,
     firstSeenAt: more.firstSeenAt ?? derived,
     lastSeenAt: more.lastSeenAt ?? derived ?? more.seededAt ?? 0,
-    rule: more.rule ?? (webhookId === null ? null : USUAL_RULE),
+    rule: more.rule ?? (webhookId === null ? null : RULE.usual),
     webhookId,
     position,
     seededAt: more.seededAt ?? null,

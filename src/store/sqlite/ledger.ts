@@ -1,6 +1,6 @@
 import { isAnswer } from '../../intake/backlog.js';
 import type { Item } from '../../intake/decode.js';
-import { LONGEST_RETRY_DELAY_MS } from '../../intake/judge.js';
+import { LONGEST_RETRY_DELAY_MS, RULE } from '../../intake/judge.js';
 import type { Memory } from '../../intake/judge.js';
 import { chatKey, laneKey, messageKey, fingerprintKey } from '../rules/keys.js';
 import type { Db } from './database.js';
@@ -15,9 +15,6 @@ interface WindowRow {
   refused: number;
   deliver_unseen: number;
 }
-
-/** The row of the decision table for a restored message under another id. */
-export const ANOTHER_ID = 18;
 
 /** The ledger and what belongs to it: open registrations, fingerprints, and the newest message of each chat. */
 export class LedgerTables {
@@ -62,7 +59,7 @@ export class LedgerTables {
   remember(memory: ItemMemory, key: Buffer, rule: number, webhookId: number, position: number, now: number): void {
     const { timestamp, method } = memory.item;
     // Whatever comes under an id of row 18 is not new, its first post included.
-    const unposted = method !== 'post' && rule !== ANOTHER_ID;
+    const unposted = method !== 'post' && rule !== RULE.anotherId;
     const before = memory.remembered;
     const first = { fingerprint: memory.fingerprint, firstSeenAt: now, lastSeenAt: now, rule, webhookId, position };
     if (!before) this.ids.insert(key, { ...first, seededAt: null, unposted });

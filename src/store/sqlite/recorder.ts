@@ -2,7 +2,7 @@ import { GatewayError, noSuchChannel } from '../../errors.js';
 import { isPaced } from '../../intake/backlog.js';
 import type { Document } from '../../intake/decode.js';
 import { nameOf } from '../../intake/event.js';
-import { isPlaceholder, isUnseen, judge, writesLedger } from '../../intake/judge.js';
+import { isPlaceholder, isUnseen, judge, RULE, writesLedger } from '../../intake/judge.js';
 import { cutter, route } from '../../intake/route.js';
 import type { Cutter, JudgedItem, Route } from '../../intake/route.js';
 import type { Channel, IncomingWebhook, Judgement, Target, Verdict } from '../../model.js';
@@ -15,10 +15,9 @@ import { KEY_BYTES } from '../rules/keys.js';
 import { ReplayWatch } from '../rules/replays.js';
 import type { Db } from './database.js';
 import { EvidenceTable } from './evidence.js';
-import { ANOTHER_ID, ItemMemory, LedgerTables } from './ledger.js';
+import { ItemMemory, LedgerTables } from './ledger.js';
 import type { LedgerMemory } from './ledger-memory.js';
-import { USUAL_RULE } from './ledger-rows.js';
-import { REPLAYED, ReplayTable } from './replay-table.js';
+import { ReplayTable } from './replay-table.js';
 import { ObjectTables } from './object-tables.js';
 import type { DeliveryTables, NewDelivery } from './delivery-tables.js';
 import { Offers } from './offers.js';
@@ -55,9 +54,8 @@ interface Judged extends JudgedItem {
   readonly memory: ItemMemory;
 }
 
-const REGISTERED = 3;
 /** Rows for messages that were never seen before and that no resync asked for. */
-const NEVER_SEEN_RULES: ReadonlySet<number> = new Set([9, USUAL_RULE, REPLAYED]);
+const NEVER_SEEN_RULES: ReadonlySet<number> = new Set([RULE.late, RULE.usual, RULE.replayed]);
 
 /** What the recorders of all connections share, besides the ledger's memory. */
 export interface RecorderMemory {
@@ -68,8 +66,8 @@ export interface RecorderMemory {
 /** Whether targets receive a restored message, because none has and its registration says so (`deliver_unseen`). */
 function isRecovered(memory: ItemMemory, { rule }: Judgement): boolean {
   const { item } = memory;
-  if (rule === REGISTERED) return memory.deliverUnseen && isUnseen(item, memory);
-  const original = rule === ANOTHER_ID ? memory.original : null;
+  if (rule === RULE.registered) return memory.deliverUnseen && isUnseen(item, memory);
+  const original = rule === RULE.anotherId ? memory.original : null;
   return original !== null && original.deliverUnseen && isUnseen(item, original) && isUnseen(item, memory);
 }
 
@@ -222,10 +220,10 @@ export class WebhookRecorder {
       const at = { receivedAt: now, lateAfterSeconds: channel.lateAfterSeconds, recovered };
       const judgement = judge(item, memory, at);
       if (!recovered && NEVER_SEEN_RULES.has(judgement.rule)) this.#replays.count(channel, memory, judgement.rule, now);
-      if (judgement.rule !== USUAL_RULE)
+      if (judgement.rule !== RULE.usual)
         this.#evidence.save(webhookId, position, memory, {
           ...{ ...judgement, ...at, repeatedAt },
-          replay: judgement.rule === REPLAYED ? this.#replays.evidenceOf(channel) : null,
+          replay: judgement.rule === RULE.replayed ? this.#replays.evidenceOf(channel) : null,
         });
       const recover = isRecovered(memory, judgement);
       const isFirst = !memory.known;
@@ -242,7 +240,7 @@ export class WebhookRecorder {
 
   /** The message of a registration has come, under its own id (row 3) or another one. */
   #noteRestored(memory: ItemMemory, key: Buffer, { rule }: Judgement, now: number): void {
-    const registered = rule === REGISTERED ? key : rule === ANOTHER_ID ? memory.original?.key : null;
+    const registered = rule === RULE.registered ? key : rule === RULE.anotherId ? memory.original?.key : null;
     if (!registered) return;
     this.#markRestored.run({ now, key: registered });
     if (this.#ledger.shown.mayInclude(memory.item.timestamp)) this.#ledger.shown.came(registered, key);

@@ -1,3 +1,4 @@
+import { RULE } from '../../intake/judge.js';
 import type { Channel } from '../../model.js';
 import type { ReplayWatch } from '../rules/replays.js';
 import type { Db } from './database.js';
@@ -5,9 +6,6 @@ import type { ItemMemory } from './ledger.js';
 import type { RecordedReplay } from '../intake.js';
 import type { ReplayEvidence } from '../items.js';
 import type { Replay } from '../traffic.js';
-
-/** The row of the decision table for messages of a replay that are held. */
-export const REPLAYED = 19;
 
 interface ReplayRow {
   channel: string;
@@ -51,7 +49,7 @@ export class ReplayTable {
   count(channel: Channel, { key, item }: ItemMemory, rule: number, now: number): void {
     if (key === null) return;
     const sentAt = item.timestamp;
-    if (this.#watch.count(channel, { key, sentAt }, rule === REPLAYED, now)) this.#counted += 1;
+    if (this.#watch.count(channel, { key, sentAt }, rule === RULE.replayed, now)) this.#counted += 1;
   }
 
   /** What a message that was just counted as held rests on. */

@@ -1,5 +1,6 @@
 import { inSlices } from '../../event-loop.js';
 import { decodeRecordedInSlices } from '../../intake/decode.js';
+import { RULE } from '../../intake/judge.js';
 import type { WebhookHttpMethod } from '../../model.js';
 import { itemId, leastIdSince, timeOfId } from '../rules/ids.js';
 import { recalled } from '../rules/recalled.js';
@@ -37,9 +38,6 @@ type TargetIds = ReadonlyMap<number, string>;
 const WEBHOOKS_PER_PAGE = 50;
 const BYTES_PER_PAGE = 256 * 1024;
 const ROWS_PER_READ = 250;
-/** The rows whose evidence tells more than the row does: what a late message was compared with, and `deliver_unseen`. */
-const LATE = 9;
-const RESTORED = 3;
 
 export class SqliteReplays implements Replays {
   readonly #registry: RegistryTables;
@@ -145,8 +143,9 @@ export class SqliteReplays implements Replays {
   #item(row: SightingRow): ReplayedItem {
     const { verdict, rule } = row;
     const id = itemId({ webhookId: row.webhook_id, position: row.position });
-    const evidence = rule === LATE || rule === RESTORED ? this.#evidence.item(row) : null;
-    const isUnseen = rule === RESTORED && evidence?.firstItemId === id;
+    // Of these rows the evidence tells more: what a late message was compared with, and `deliver_unseen`.
+    const evidence = rule === RULE.late || rule === RULE.registered ? this.#evidence.item(row) : null;
+    const isUnseen = rule === RULE.registered && evidence?.firstItemId === id;
     const recover = isUnseen && evidence.registrations.some(({ deliverUnseen }) => deliverUnseen);
     return { id, verdict, rule, memory: recalled(rule, evidence?.late ?? null), recover };
   }
