@@ -1,8 +1,8 @@
-import { SECOND_MS } from '../durations.js';
 import type { Item } from '../intake/decode.js';
 import { judge, writesLedger } from '../intake/judge.js';
 import type { Memory } from '../intake/judge.js';
 import type { JudgedItem } from '../intake/route.js';
+import { sentBefore } from '../intake/timestamp.js';
 import type { ReplayedItem, ReplayedWebhook } from '../store/replays.js';
 import { Recent } from './recent.js';
 
@@ -31,11 +31,11 @@ export class JudgeAgain {
     this.#lateAfterSeconds = lateAfterSeconds;
   }
 
-  /** Webhooks have to come in the order in which they were recorded. */
-  judged(webhook: ReplayedWebhook): JudgedItem[] {
-    return asRecorded(webhook).map((recorded, at) => {
+  /** Webhooks have to come in the order in which they were recorded. @param recorded their items `asRecorded` */
+  judged(webhook: ReplayedWebhook, recorded: readonly JudgedItem[]): JudgedItem[] {
+    return recorded.map((each, at) => {
       const replayed = webhook.items[at];
-      return replayed ? this.#judge(recorded, replayed, webhook) : recorded;
+      return replayed ? this.#judge(each, replayed, webhook) : each;
     });
   }
 
@@ -52,10 +52,10 @@ export class JudgeAgain {
     return { item, recover, ...judgement };
   }
 
-  /** As the ledger does it: no message is newer than its receipt. */
+  /** As the ledger does it. */
   #remember(chat: string, { timestamp }: Item, receivedAt: number): void {
     if (timestamp === null) return;
-    const sentAt = Math.min(Math.floor(timestamp), Math.floor(receivedAt / SECOND_MS));
+    const sentAt = sentBefore(timestamp, receivedAt);
     if (sentAt > (this.#newest.get(chat)?.timestamp ?? -Infinity))
       this.#newest.set(chat, { timestamp: sentAt, receivedAt });
   }

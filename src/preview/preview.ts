@@ -99,7 +99,7 @@ class Comparison {
 
   async visit(webhook: ReplayedWebhook): Promise<void> {
     const recorded = asRecorded(webhook);
-    const again = this.#judgeAgain?.judged(webhook) ?? recorded;
+    const again = this.#judgeAgain?.judged(webhook, recorded) ?? recorded;
     for (const { before, after, tally } of this.#targets) {
       const outcomes = new ItemOutcomes(webhook, again, tally);
       before.visit(webhook, recorded, outcomes.before);

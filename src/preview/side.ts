@@ -4,6 +4,7 @@ import type { PolicyContent } from '../intake/backlog.js';
 import type { Item } from '../intake/decode.js';
 import { cutter, route, subscribes } from '../intake/route.js';
 import type { JudgedItem, Route } from '../intake/route.js';
+import { withMessage } from '../intake/timestamp.js';
 import type { PreviewOutcome, Target, Verdict } from '../model.js';
 import type { ReplayedWebhook } from '../store/replays.js';
 import { Recent } from './recent.js';
@@ -73,7 +74,7 @@ export class Side {
     const sent = positions.flatMap((position) => judged[position] ?? []);
     const items = sent.map(({ item }) => item);
     const verdicts = sent.map(({ verdict }) => verdict);
-    const content = { verdicts, newestMessageAt: newestMessageAt(items) };
+    const content = { verdicts, newestMessageAt: items.reduce<number | null>(withMessage, null) };
     this.#follow(channel, items, verdicts);
     const endsAt = this.#endOf(positions, webhook);
     const report = (outcome: PreviewOutcome): void => {
@@ -154,12 +155,4 @@ export class Side {
 
 function chatOf(channel: string, chatId: string): string {
   return `${channel} ${chatId}`;
-}
-
-/** Unix seconds of the newest message; null: there is none with a time. */
-function newestMessageAt(items: readonly Item[]): number | null {
-  let newest: number | null = null;
-  for (const { kind, timestamp } of items)
-    if (kind === 'message' && timestamp !== null) newest = Math.max(newest ?? -Infinity, timestamp);
-  return newest;
 }

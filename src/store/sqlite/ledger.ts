@@ -2,6 +2,7 @@ import { isAnswer } from '../../intake/backlog.js';
 import type { Item } from '../../intake/decode.js';
 import { LONGEST_RETRY_DELAY_MS, RULE } from '../../intake/judge.js';
 import type { Memory } from '../../intake/judge.js';
+import { sentBefore } from '../../intake/timestamp.js';
 import { chatKey, laneKey, messageKey, fingerprintKey } from '../rules/keys.js';
 import type { Db } from './database.js';
 import type { LedgerMemory } from './ledger-memory.js';
@@ -73,8 +74,7 @@ export class LedgerTables {
         unposted: before.firstSeenAt === null ? unposted : before.unposted && unposted,
       });
     if (timestamp === null || !memory.chat) return;
-    // No message is newer than its receipt: a sender's wrong clock must not make all later messages look late.
-    const sentAt = Math.min(Math.floor(timestamp), Math.floor(now / 1000));
+    const sentAt = sentBefore(timestamp, now);
     if (isAnswer(memory.item)) this.#saveAnswerInChat.run({ chat: memory.chat, sentAt, now });
     else this.#saveNewestInChat.run(memory.chat, sentAt, now);
   }

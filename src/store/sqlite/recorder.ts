@@ -5,6 +5,7 @@ import { nameOf } from '../../intake/event.js';
 import { isPlaceholder, isUnseen, judge, RULE, writesLedger } from '../../intake/judge.js';
 import { cutter, route } from '../../intake/route.js';
 import type { Cutter, JudgedItem, Route } from '../../intake/route.js';
+import { withMessage } from '../../intake/timestamp.js';
 import type { Channel, IncomingWebhook, Judgement, Target, Verdict } from '../../model.js';
 import { finish } from '../../slices.js';
 import type { Sliced } from '../../slices.js';
@@ -325,8 +326,7 @@ export class WebhookRecorder {
       const { item, memory, verdict } = sent;
       lanes.add(memory.lane.toString('latin1'));
       verdicts.push(verdict);
-      if (item.kind === 'message' && item.timestamp !== null)
-        newestMessageAt = Math.max(newestMessageAt ?? -Infinity, item.timestamp);
+      newestMessageAt = withMessage(newestMessageAt, item);
     }
     return {
       webhookId,
