@@ -5,7 +5,7 @@ import type { ExitCode } from '../errors.js';
 import { counted } from '../quantities.js';
 import type { Progress } from './progress.js';
 import { onlyChannel } from './resync.js';
-import { fieldsOf } from './resources.js';
+import { at, fieldsOf } from './resources.js';
 import { addCommand, NAME } from './session.js';
 import type { Run, Session } from './session.js';
 import { TIME_WORDS, timeOf } from './time.js';
@@ -69,7 +69,7 @@ async function audit(session: Session, options: Options): Promise<ExitCode> {
 /** Watches an audit or a seeding until it ends. Fails when messages are missing. */
 export async function followAudit(session: Session, id: string, { detach }: { detach?: boolean }): Promise<ExitCode> {
   const api = session.api();
-  const poll = async (): Promise<Audit> => await api.call('GET', `/v1/audits/${encodeURIComponent(id)}`);
+  const poll = async (): Promise<Audit> => await api.call('GET', at('/v1/audits/{id}', [id]));
   const again = `${NAME} audit --watch ${id}`;
   if (detach) {
     session.show(await poll(), `${id} is running. To watch it: ${again}\n`);
@@ -110,7 +110,7 @@ function reportOf({ id, kind, channel, status, counts, warnings, error }: Audit)
 
 /** Lists the messages that no webhook delivered. */
 export async function listMissing({ api, show }: Session, id: string): Promise<ExitCode> {
-  const messages = await api().list<AuditMessage>(`/v1/audits/${encodeURIComponent(id)}/messages`);
+  const messages = await api().list<AuditMessage>(at('/v1/audits/{id}/messages', [id]));
   const lines = messages.map((each) => `${each.message_id}  ${each.sent_at}  ${each.type ?? ''}\n`);
   show(messages, lines.length === 0 ? 'No missing messages.\n' : lines.join(''));
   return EXIT.ok;
@@ -123,7 +123,7 @@ export async function releaseMissing(
   { dryRun = false, target }: ReleaseOptions,
 ): Promise<ExitCode> {
   const { api, show } = session;
-  const answer = await api().call<AuditRelease>('POST', `/v1/audits/${encodeURIComponent(id)}/release`, {
+  const answer = await api().call<AuditRelease>('POST', at('/v1/audits/{id}/release', [id]), {
     dry_run: dryRun,
     ...(target !== undefined && (await fieldsOf(session, { target }))),
   });

@@ -13,7 +13,7 @@ import type { PreviewOptions } from './preview.js';
 import { probeCommand } from './probe.js';
 import { removeAt, withYes } from './removal.js';
 import type { RemoveOptions } from './removal.js';
-import { showCommand } from './resources.js';
+import { at, showCommand } from './resources.js';
 import { checkedSecret } from './secrets.js';
 import { addCommand, commaList, NAME } from './session.js';
 import type { Run, Session } from './session.js';
@@ -149,7 +149,7 @@ async function set(session: Session, name: string, options: SetOptions): Promise
   if (Object.keys(change).length === 0) {
     throw usageError('Missing setting to change (for example --late-after-seconds 3600).');
   }
-  const path = `/v1/channels/${encodeURIComponent(name)}`;
+  const path = at('/v1/channels/{name}', [name]);
   if (isPreview) {
     await showPreview(session, path, change, options);
     return;
@@ -161,7 +161,7 @@ async function set(session: Session, name: string, options: SetOptions): Promise
 }
 
 async function remove({ api, show }: Session, name: string, options: RemoveOptions): Promise<undefined> {
-  await removeAt(api(), `/v1/channels/${encodeURIComponent(name)}`, `Channel ${name}`, options);
+  await removeAt(api(), at('/v1/channels/{name}', [name]), `Channel ${name}`, options);
   show({ removed: name }, `Channel ${name} removed.\n`);
   return;
 }
@@ -169,7 +169,7 @@ async function remove({ api, show }: Session, name: string, options: RemoveOptio
 /** Fails when the test webhook did not arrive: the change was made, but does not work yet. */
 async function connect({ api, show }: Session, name: string, options: ConnectOptions): Promise<ExitCode> {
   const { publicUrl, mode, events, dryRun = false } = options;
-  const answer = await api().call<Connection>('POST', `/v1/channels/${encodeURIComponent(name)}/connect`, {
+  const answer = await api().call<Connection>('POST', at('/v1/channels/{name}/connect', [name]), {
     ...(publicUrl !== undefined && { public_url: publicUrl }),
     ...(mode !== undefined && { mode }),
     ...(events !== undefined && { events }),
@@ -190,7 +190,7 @@ async function disconnect(
   name: string,
   { dryRun = false }: ConnectOptions,
 ): Promise<undefined> {
-  const answer = await api().call<Disconnection>('POST', `/v1/channels/${encodeURIComponent(name)}/disconnect`, {
+  const answer = await api().call<Disconnection>('POST', at('/v1/channels/{name}/disconnect', [name]), {
     dry_run: dryRun,
   });
   show(answer, changesOf(answer, dryRun));
@@ -205,6 +205,6 @@ function changesOf({ changes }: Pick<Disconnection, 'changes'>, isDry: boolean):
 async function seed(session: Session, name: string, options: { since?: string; detach?: boolean }): Promise<ExitCode> {
   const since =
     options.since === undefined ? {} : { since: timeOf('--since', options.since, session.terminal.effects.now()) };
-  const { id } = await session.api().call<Audit>('POST', `/v1/channels/${encodeURIComponent(name)}/seed`, since);
+  const { id } = await session.api().call<Audit>('POST', at('/v1/channels/{name}/seed', [name]), since);
   return await followAudit(session, id, options);
 }

@@ -4,6 +4,7 @@ import type { Explanation } from '../contract/messages.js';
 import { CommandError } from '../errors.js';
 import type { Api } from './api.js';
 import { explanationText } from './explanation.js';
+import { at } from './resources.js';
 import { addCommand } from './session.js';
 import type { Run, Session } from './session.js';
 
@@ -45,5 +46,5 @@ async function knownIn(api: Api, channel: string, id: string): Promise<Explanati
 }
 
 async function explanationOf(api: Api, channel: string, id: string): Promise<Explanation> {
-  return await api.call('GET', `/v1/messages/${encodeURIComponent(channel)}/${encodeURIComponent(id)}`);
+  return await api.call('GET', at('/v1/messages/{channel}/{message_id}', [channel, id]));
 }

@@ -5,6 +5,7 @@ import { EXIT, usageError } from '../errors.js';
 import type { ExitCode } from '../errors.js';
 import { counted } from '../quantities.js';
 import type { Progress } from './progress.js';
+import { at } from './resources.js';
 import { addCommand, NAME } from './session.js';
 import type { Run, Session } from './session.js';
 import { watch } from './watch.js';
@@ -37,7 +38,7 @@ export function probeCommand(channels: Command, run: Run): void {
 
 async function probe(session: Session, name: string, id: string | undefined, options: Options): Promise<ExitCode> {
   const api = session.api();
-  const path = `/v1/channels/${encodeURIComponent(name)}/probe`;
+  const path = at('/v1/channels/{name}/probe', [name]);
   if (id === undefined) return shown(session, await api.call<Probe>('GET', path), options);
   if (options.yes !== true) {
     throw usageError(

@@ -10,6 +10,7 @@ import { countsText } from './facts.js';
 import { idsOf } from './input.js';
 import { wholeNumber } from './options.js';
 import type { Progress } from './progress.js';
+import { at } from './resources.js';
 import { addCommand, NAME } from './session.js';
 import type { Run, Session } from './session.js';
 import { watch } from './watch.js';
@@ -76,7 +77,7 @@ async function resync(session: Session, args: string[], options: Options): Promi
 }
 
 export async function cancelResync({ api, show }: Session, id: string): Promise<ExitCode> {
-  const resync = await api().call<Resync>('POST', `/v1/resyncs/${encodeURIComponent(id)}/cancel`);
+  const resync = await api().call<Resync>('POST', at('/v1/resyncs/{id}/cancel', [id]));
   const outcome = resync.status === 'cancelled' ? `Cancelled ${resync.id}` : `${resync.id} had already finished`;
   show(resync, `${outcome}: ${countsText(resync.counts)}\n`);
   return EXIT.ok;
@@ -110,7 +111,7 @@ export async function onlyChannel(api: Api): Promise<string> {
 /** Watches a run until it ends, and prints its report. */
 export async function followResync(session: Session, id: string): Promise<ExitCode> {
   const api = session.api();
-  const path = `/v1/resyncs/${encodeURIComponent(id)}`;
+  const path = at('/v1/resyncs/{id}', [id]);
   const ended = await watch(session, {
     poll: async () => await api.call<Resync>('GET', path),
     isOver: ({ status }) => status !== 'running',
