@@ -6,7 +6,7 @@ import { time, Time, VerdictSchema } from './fields.js';
 import { oneOf, orNull, ref } from './schema.js';
 import { TargetChangeSchema } from './targets.js';
 
-const since = Type.Optional(time('Earliest time of the webhooks to replay, ISO 8601 with a zone. Default: a day ago.'));
+const since = Type.Optional(time('Earliest time of the webhooks to read, ISO 8601 with a zone. Default: a day ago.'));
 
 export const TargetPreviewRequestSchema = Type.Object(
   { changes: ref(TargetChangeSchema), since },
@@ -63,10 +63,10 @@ export const DifferenceSchema = Type.Object(
 
 export const PreviewSchema = Type.Object(
   {
-    since: time('From when on webhooks were replayed: later than requested if `complete` is false.'),
+    since: time('From when on webhooks were read: later than requested if `complete` is false.'),
     until: Time,
-    complete: Type.Boolean({ description: 'False: only the newest 50,000 webhooks were replayed.' }),
-    webhooks: Type.Integer({ description: 'Webhooks replayed, without those that the release of an audit recorded.' }),
+    complete: Type.Boolean({ description: 'False: only the newest 50,000 webhooks were read.' }),
+    webhooks: Type.Integer({ description: 'Webhooks read, without those that the release of an audit recorded.' }),
     targets: Type.Array(
       Type.Object({
         target: Type.String({ description: 'Id of the target.' }),

@@ -13,12 +13,12 @@ import { iso, timesOf } from './schemas.js';
 import { changeOf } from './target-json.js';
 import { mustHave } from './targets.js';
 import type { Registry } from '../store/registry.js';
-import type { Replays } from '../store/replays.js';
+import type { History } from '../store/history.js';
 
 export interface PreviewRoutesOptions {
   readonly store: {
     readonly registry: Pick<Registry, 'target' | 'targets' | 'channel'>;
-    readonly replays: Replays;
+    readonly history: History;
   };
   readonly effects: Pick<Effects, 'now'>;
 }

@@ -3,7 +3,7 @@ import { judge, writesLedger } from '../intake/judge.js';
 import type { Memory } from '../intake/judge.js';
 import type { JudgedItem } from '../intake/route.js';
 import { sentBefore } from '../intake/timestamp.js';
-import type { ReplayedItem, ReplayedWebhook } from '../store/replays.js';
+import type { PastItem, PastWebhook } from '../store/history.js';
 import { Recent } from './recent.js';
 
 /** Chats of which the newest message is kept. */
@@ -12,7 +12,7 @@ const MOST_CHATS = 50_000;
 type NewestInChat = NonNullable<Memory['newestInChat']>;
 
 /** The items with the verdicts that they got. */
-export function asRecorded({ document, items }: ReplayedWebhook): JudgedItem[] {
+export function asRecorded({ document, items }: PastWebhook): JudgedItem[] {
   return document.items.flatMap((item, at) => {
     const recorded = items[at];
     return recorded ? [{ item, verdict: recorded.verdict, rule: recorded.rule, recover: recorded.recover }] : [];
@@ -21,7 +21,7 @@ export function asRecorded({ document, items }: ReplayedWebhook): JudgedItem[] {
 
 /**
  * Judges recorded webhooks with another `late_after_seconds`. What a message was compared with is stored where it was late. For
- * a new one it is the newest message of its chat that was replayed before.
+ * a new one it is the newest message of its chat that was read before.
  */
 export class JudgeAgain {
   readonly #lateAfterSeconds: number;
@@ -32,14 +32,14 @@ export class JudgeAgain {
   }
 
   /** Webhooks have to come in the order in which they were recorded. @param recorded their items `asRecorded` */
-  judged(webhook: ReplayedWebhook, recorded: readonly JudgedItem[]): JudgedItem[] {
+  judged(webhook: PastWebhook, recorded: readonly JudgedItem[]): JudgedItem[] {
     return recorded.map((each, at) => {
-      const replayed = webhook.items[at];
-      return replayed ? this.#judge(each, replayed, webhook) : each;
+      const past = webhook.items[at];
+      return past ? this.#judge(each, past, webhook) : each;
     });
   }
 
-  #judge(recorded: JudgedItem, { memory }: ReplayedItem, { channel, receivedAt }: ReplayedWebhook): JudgedItem {
+  #judge(recorded: JudgedItem, { memory }: PastItem, { channel, receivedAt }: PastWebhook): JudgedItem {
     const { item, recover } = recorded;
     const chat = item.chatId === null ? null : `${channel} ${item.chatId}`;
     const newestInChat = memory.newestInChat ?? (chat === null ? null : (this.#newest.get(chat) ?? null));

@@ -1,5 +1,5 @@
 import type { PreviewOutcome } from '../model.js';
-import type { ReplayedItem } from '../store/replays.js';
+import type { PastItem } from '../store/history.js';
 
 /** One item that has another outcome under the changed settings. */
 export interface ChangedItem {
@@ -9,7 +9,7 @@ export interface ChangedItem {
   readonly messageId: string | null;
   readonly receivedAt: number;
   /** Under the changed settings. */
-  readonly verdict: ReplayedItem['verdict'];
+  readonly verdict: PastItem['verdict'];
   readonly rule: number;
 }
 

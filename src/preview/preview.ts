@@ -3,7 +3,7 @@ import { nextTurn } from '../event-loop.js';
 import { nameOf } from '../intake/event.js';
 import type { JudgedItem } from '../intake/route.js';
 import type { PreviewOutcome, Target } from '../model.js';
-import type { ReplayedWebhook, Replays } from '../store/replays.js';
+import type { PastWebhook, History } from '../store/history.js';
 import { asRecorded, JudgeAgain } from './judge-again.js';
 import { OutcomeTally } from './outcomes.js';
 import type { ChangedItem, Difference, OutcomeCounts } from './outcomes.js';
@@ -53,7 +53,7 @@ const MOST_WEBHOOKS = 50_000;
 const VISITED_PER_SLICE = 2000;
 
 interface PreviewerOptions {
-  readonly store: { readonly replays: Replays };
+  readonly store: { readonly history: History };
   readonly effects: Pick<Effects, 'now'>;
   readonly mostWebhooks?: number;
 }
@@ -64,14 +64,20 @@ export function createPreviewer({ store, effects, mostWebhooks = MOST_WEBHOOKS }
 
   const run = async ({ since, channel, targets, lateAfterSeconds }: PreviewRequest): Promise<Preview> => {
     const now = effects.now();
-    const replay = await store.replays.replay({ since, most: mostWebhooks, channel });
+    const reading = await store.history.read({ since, most: mostWebhooks, channel });
     const comparison = new Comparison(targets, lateAfterSeconds, now);
     let webhooks = 0;
-    for (let page = await replay.next(); page !== null; page = await replay.next()) {
+    for (let page = await reading.next(); page !== null; page = await reading.next()) {
       for (const webhook of page) await comparison.visit(webhook);
       webhooks += page.length;
     }
-    return { since: replay.since, until: now, isComplete: replay.isComplete, webhooks, targets: comparison.results() };
+    return {
+      since: reading.since,
+      until: now,
+      isComplete: reading.isComplete,
+      webhooks,
+      targets: comparison.results(),
+    };
   };
 
   return {
@@ -97,7 +103,7 @@ class Comparison {
     }));
   }
 
-  async visit(webhook: ReplayedWebhook): Promise<void> {
+  async visit(webhook: PastWebhook): Promise<void> {
     const recorded = asRecorded(webhook);
     const again = this.#judgeAgain?.judged(webhook, recorded) ?? recorded;
     for (const { before, after, tally } of this.#targets) {
@@ -125,12 +131,12 @@ class Comparison {
 
 /** Tallies each item of a webhook once both of its outcomes are known. */
 class ItemOutcomes {
-  readonly #webhook: ReplayedWebhook;
+  readonly #webhook: PastWebhook;
   readonly #judged: readonly JudgedItem[];
   readonly #tally: OutcomeTally;
   readonly #known = new Map<number, { readonly side: 'before' | 'after'; readonly outcome: PreviewOutcome }>();
 
-  constructor(webhook: ReplayedWebhook, judged: readonly JudgedItem[], tally: OutcomeTally) {
+  constructor(webhook: PastWebhook, judged: readonly JudgedItem[], tally: OutcomeTally) {
     this.#webhook = webhook;
     this.#judged = judged;
     this.#tally = tally;

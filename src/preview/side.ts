@@ -6,7 +6,7 @@ import { cutter, route, subscribes } from '../intake/route.js';
 import type { JudgedItem, Route } from '../intake/route.js';
 import { withMessage } from '../intake/timestamp.js';
 import type { PreviewOutcome, Target, Verdict } from '../model.js';
-import type { ReplayedWebhook } from '../store/replays.js';
+import type { PastWebhook } from '../store/history.js';
 import { Recent } from './recent.js';
 
 /** Called once for each item of a webhook, at once or later. */
@@ -50,7 +50,7 @@ export class Side {
   }
 
   /** Webhooks have to come in the order in which they were recorded. */
-  visit(webhook: ReplayedWebhook, judged: readonly JudgedItem[], onOutcome: OnOutcome): void {
+  visit(webhook: PastWebhook, judged: readonly JudgedItem[], onOutcome: OnOutcome): void {
     const { document, channel, receivedAt } = webhook;
     this.#closeBefore(receivedAt);
     this.#noteAnswers(channel, document.items);
@@ -69,7 +69,7 @@ export class Side {
     this.#closeBefore(Infinity);
   }
 
-  #decide({ positions }: Route, webhook: ReplayedWebhook, judged: readonly JudgedItem[], onOutcome: OnOutcome): void {
+  #decide({ positions }: Route, webhook: PastWebhook, judged: readonly JudgedItem[], onOutcome: OnOutcome): void {
     const { channel, document } = webhook;
     const sent = positions.flatMap((position) => judged[position] ?? []);
     const items = sent.map(({ item }) => item);
@@ -92,7 +92,7 @@ export class Side {
   }
 
   /** When a delivery with these items would be decided. */
-  #endOf([first = 0]: readonly number[], { receivedAt, deliveries }: ReplayedWebhook): number {
+  #endOf([first = 0]: readonly number[], { receivedAt, deliveries }: PastWebhook): number {
     const recorded = deliveries.find(
       ({ targetId, positions }) => targetId === this.#target.id && (positions?.includes(first) ?? true),
     );

@@ -10,7 +10,7 @@ import type { MessageClaims } from './message-claims.js';
 import type { Outbox } from './outbox.js';
 import type { Probes } from './probes.js';
 import type { Registry } from './registry.js';
-import type { Replays } from './replays.js';
+import type { History } from './history.js';
 import type { Resyncs } from './resyncs.js';
 import type { Rollups } from './rollups.js';
 import type { Traffic } from './traffic.js';
@@ -49,7 +49,7 @@ export interface Store {
   readonly items: Items;
   readonly claims: MessageClaims;
   readonly judging: Judging;
-  readonly replays: Replays;
+  readonly history: History;
   readonly rollups: Rollups;
   readonly levels: Levels;
   readonly upkeep: Upkeep;

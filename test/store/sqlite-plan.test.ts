@@ -20,7 +20,7 @@ import { RememberedIds } from '../../src/store/sqlite/remembered-ids.js';
 import { RegistryTables } from '../../src/store/sqlite/registry-tables.js';
 import { ShownMessages } from '../../src/store/sqlite/shown-messages.js';
 import { Removals } from '../../src/store/sqlite/removals.js';
-import { SqliteReplays } from '../../src/store/sqlite/replays.js';
+import { SqliteHistory } from '../../src/store/sqlite/history.js';
 import { ResyncQueue } from '../../src/store/sqlite/resync-queue.js';
 import { IS_RUNNING } from '../../src/store/sqlite/resync-views.js';
 import { ResyncWindows } from '../../src/store/sqlite/resync-windows.js';
@@ -225,11 +225,11 @@ describe('a removal', () => {
   });
 });
 
-describe('a replay', () => {
+describe('the history', () => {
   it('reads ranges of ids, whatever the size of the tables', () => {
     const plans = plansOf((db) => {
       const evidence = new EvidenceViews(openDb(), new RememberedIds(openDb(), new LedgerMemory(openDb())));
-      return new SqliteReplays(db, new RegistryTables(openDb()), evidence);
+      return new SqliteHistory(db, new RegistryTables(openDb()), evidence);
     });
     expect(plans).toEqual([
       'SEARCH webhooks USING INTEGER PRIMARY KEY (rowid>? AND rowid<?)',

@@ -50,7 +50,7 @@ import { Removals } from './removals.js';
 import { ResyncCallTables } from './resync-calls.js';
 import { ResyncViews } from './resync-views.js';
 import { ResyncWindows } from './resync-windows.js';
-import { SqliteReplays } from './replays.js';
+import { SqliteHistory } from './history.js';
 import { SqliteResyncs } from './resyncs.js';
 import { Scratch } from './scratch.js';
 import { ShownMessages } from './shown-messages.js';
@@ -209,7 +209,7 @@ function assemble({ db, isChecked, close }: OpenDatabase, effects: StoreEffects,
       },
       now,
     ),
-    replays: new SqliteReplays(db, registry, evidence),
+    history: new SqliteHistory(db, registry, evidence),
     rollups: new SqliteRollups(db, commit),
     levels: new SqliteLevels(db, registry, commit.durations),
     upkeep: new SqliteUpkeep(

@@ -19,7 +19,7 @@ import { registryContract } from './registry.js';
 import { releaseContract } from './release.js';
 import { removalsContract } from './removals.js';
 import { repetitionsContract } from './repetitions.js';
-import { replaysContract } from './replays.js';
+import { historyContract } from './history.js';
 import { resyncsContract } from './resyncs.js';
 import { rollupsContract } from './rollups.js';
 import { runsContract } from './runs.js';
@@ -61,6 +61,6 @@ export function storeContract(open: OpenFixture): void {
     trafficContract(open);
     upkeepContract(open);
     rollupsContract(open);
-    replaysContract(open);
+    historyContract(open);
   });
 }

@@ -3,12 +3,12 @@ import type { Memory } from '../intake/judge.js';
 import type { Judgement } from '../model.js';
 
 /** Reads recorded traffic again, as it came, for a preview of other settings. */
-export interface Replays {
+export interface History {
   /** Webhooks recorded at or after `since`, until now. Nothing is written, and no more than a page is in memory. */
-  replay(request: ReplayRequest): Promise<Replay>;
+  read(request: HistoryRequest): Promise<HistoryReading>;
 }
 
-export interface ReplayRequest {
+export interface HistoryRequest {
   readonly since: number;
   /** If more webhooks than this were recorded since, only the newest are read. */
   readonly most: number;
@@ -16,25 +16,25 @@ export interface ReplayRequest {
   readonly channel?: string | undefined;
 }
 
-export interface Replay {
+export interface HistoryReading {
   /** When the first webhook that it reads was recorded, or later: `since`, unless there are more than `most`. */
   readonly since: number;
   readonly isComplete: boolean;
   /** Some more webhooks, oldest first; null: there are no more. */
-  next(): Promise<readonly ReplayedWebhook[] | null>;
+  next(): Promise<readonly PastWebhook[] | null>;
 }
 
-export interface ReplayedWebhook {
+export interface PastWebhook {
   readonly channel: string;
   readonly receivedAt: number;
   readonly document: Document;
   /** One per item of the document. */
-  readonly items: readonly ReplayedItem[];
+  readonly items: readonly PastItem[];
   /** What targets were sent of it, without releases. */
-  readonly deliveries: readonly ReplayedDelivery[];
+  readonly deliveries: readonly PastDelivery[];
 }
 
-export interface ReplayedItem extends Judgement {
+export interface PastItem extends Judgement {
   readonly id: string;
   /** What was known of it: judged with that, it gets the same verdict again. */
   readonly memory: Memory;
@@ -42,7 +42,7 @@ export interface ReplayedItem extends Judgement {
   readonly recover: boolean;
 }
 
-export interface ReplayedDelivery {
+export interface PastDelivery {
   readonly targetId: string;
   /** Indexes of its items; null: all of them. */
   readonly positions: readonly number[] | null;

@@ -11,7 +11,7 @@ import type { RegistryTables } from './registry-tables.js';
 import type { SightingRow } from './sightings.js';
 import { ROWS_PER_SLICE, yieldToCommits } from './slices.js';
 import { WebhookDeliveries } from './webhook-deliveries.js';
-import type { Replay, ReplayedDelivery, ReplayedItem, ReplayedWebhook, ReplayRequest, Replays } from '../replays.js';
+import type { HistoryReading, PastDelivery, PastItem, PastWebhook, HistoryRequest, History } from '../history.js';
 
 interface WebhookRow {
   id: number;
@@ -39,7 +39,7 @@ const WEBHOOKS_PER_PAGE = 50;
 const BYTES_PER_PAGE = 256 * 1024;
 const ROWS_PER_READ = 250;
 
-export class SqliteReplays implements Replays {
+export class SqliteHistory implements History {
   readonly #registry: RegistryTables;
   readonly #evidence: EvidenceViews;
   readonly #startOfSlice;
@@ -70,7 +70,7 @@ export class SqliteReplays implements Replays {
     this.#deliveries = new WebhookDeliveries<DeliveryRow>(db, 'd.target, d.positions, d.settled_at AS settledAt');
   }
 
-  async replay({ since, most, channel }: ReplayRequest): Promise<Replay> {
+  async read({ since, most, channel }: HistoryRequest): Promise<HistoryReading> {
     return await read(async () => {
       const end = this.#newest.get() ?? 0;
       const least = Math.max(0, leastIdSince(since));
@@ -80,7 +80,7 @@ export class SqliteReplays implements Replays {
         [...this.#registry.targets().values()].map(({ number, target }) => [number, target.id]),
       );
       let after = (start ?? least) - 1;
-      const next = async (): Promise<readonly ReplayedWebhook[] | null> => {
+      const next = async (): Promise<readonly PastWebhook[] | null> => {
         const page = await this.#page(after, end, channel, targetIds);
         after = page.last;
         return page.isOver ? null : page.webhooks;
@@ -103,7 +103,7 @@ export class SqliteReplays implements Replays {
 
   async #page(after: number, end: number, channel: string | undefined, targetIds: TargetIds) {
     const rows = this.#webhooks.all(after, end);
-    const webhooks: ReplayedWebhook[] = [];
+    const webhooks: PastWebhook[] = [];
     let last = after;
     for (let at = 0, bytes = 0; at < rows.length && bytes < BYTES_PER_PAGE; at += 1) {
       const row = rows[at];
@@ -120,7 +120,7 @@ export class SqliteReplays implements Replays {
   }
 
   /** Null: it was pruned meanwhile, or an earlier version split it in another way. */
-  async #webhook(row: WebhookRow, body: Buffer, targetIds: TargetIds): Promise<ReplayedWebhook | null> {
+  async #webhook(row: WebhookRow, body: Buffer, targetIds: TargetIds): Promise<PastWebhook | null> {
     const document = await inSlices(decodeRecordedInSlices(body, row));
     const items = await this.#itemsOf(row);
     if (items.length !== document.items.length) return null;
@@ -130,8 +130,8 @@ export class SqliteReplays implements Replays {
     };
   }
 
-  async #itemsOf(row: WebhookRow): Promise<ReplayedItem[]> {
-    const found: ReplayedItem[] = [];
+  async #itemsOf(row: WebhookRow): Promise<PastItem[]> {
+    const found: PastItem[] = [];
     for (;;) {
       const rows = this.#items.all(row.id, found.length - 1);
       for (const item of rows) found.push(this.#item({ ...row, ...item }));
@@ -140,7 +140,7 @@ export class SqliteReplays implements Replays {
     }
   }
 
-  #item(row: SightingRow): ReplayedItem {
+  #item(row: SightingRow): PastItem {
     const { verdict, rule } = row;
     const id = itemId({ webhookId: row.webhook_id, position: row.position });
     // Of these rows the evidence tells more: what a late message was compared with, and `deliver_unseen`.
@@ -150,8 +150,8 @@ export class SqliteReplays implements Replays {
     return { id, verdict, rule, memory: recalled(rule, evidence?.late ?? null), recover };
   }
 
-  async #deliveriesOf(webhook: number, targetIds: TargetIds): Promise<ReplayedDelivery[]> {
-    const found: ReplayedDelivery[] = [];
+  async #deliveriesOf(webhook: number, targetIds: TargetIds): Promise<PastDelivery[]> {
+    const found: PastDelivery[] = [];
     for (let after = webhook; ;) {
       const rows = this.#deliveries.after(webhook, after, ROWS_PER_READ);
       for (const row of rows) {
