@@ -7,7 +7,8 @@ import { isRank } from '../rules/pace.js';
 import type { Db } from './database.js';
 import type { DueDeliveries, DueRow } from './due-deliveries.js';
 import type { Leases } from './leases.js';
-import type { NumberedTarget, RegistryTables } from './registry-tables.js';
+import type { NumberedTarget } from '../rules/registry-rows.js';
+import type { RegistryTables } from './registry-tables.js';
 import type { ClaimWant, Claimed, Delivery, Due } from '../outbox.js';
 
 /** Finds what is due and leases it. Leases live in memory, so a claim only reads the database. */

@@ -6,7 +6,8 @@ import type { ItemPlace } from '../rules/ids.js';
 import type { Db } from './database.js';
 import { allOf, releaseConditions } from './filters.js';
 import { Receivers } from './receivers.js';
-import type { NumberedTarget, RegistryTables } from './registry-tables.js';
+import type { NumberedTarget } from '../rules/registry-rows.js';
+import type { RegistryTables } from './registry-tables.js';
 import { TransactionMemory } from './transaction-memory.js';
 import type { ReleaseFilter } from '../items.js';
 

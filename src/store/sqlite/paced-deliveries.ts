@@ -6,7 +6,8 @@ import { rankOf } from '../rules/pace.js';
 import type { ChatFactsReader } from './chat-facts.js';
 import type { Db } from './database.js';
 import type { DueDeliveries } from './due-deliveries.js';
-import type { NumberedTarget, RegistryTables } from './registry-tables.js';
+import type { NumberedTarget } from '../rules/registry-rows.js';
+import type { RegistryTables } from './registry-tables.js';
 import type { ClaimWant, WantedFacts } from '../outbox.js';
 
 interface SortedRow {

@@ -1,73 +1,15 @@
 import { GatewayError, noSuchChannel } from '../../errors.js';
-import type {
-  BacklogPolicy,
-  Channel,
-  ExpiringSecret,
-  OnReplay,
-  Sealed,
-  Target,
-  TargetMode,
-  TargetSplit,
-  Verdict,
-} from '../../model.js';
+import type { Channel, Target } from '../../model.js';
+import { channelOf, targetColumns, targetOf } from '../rules/registry-rows.js';
+import type { ChannelRow, NumberedTarget, TargetRow } from '../rules/registry-rows.js';
 import { unexpired } from '../rules/rotation.js';
 import type { Db } from './database.js';
 import type { Connection } from '../registry.js';
-
-interface ChannelRow {
-  name: string;
-  channel_id: string | null;
-  whapi_token: string;
-  webhook_secret: string;
-  whapi_base_url: string;
-  late_after_seconds: number;
-  resync_spacing_ms: number | null;
-  daily_call_budget: number | null;
-  auto_resync: number;
-  on_replay: string;
-  replay_after_seconds: number;
-  replay_messages: number;
-  created_at: number;
-}
 
 interface ConnectionRow {
   webhook_url: string;
   set_persist: number;
   connected_at: number;
-}
-
-interface TargetRow {
-  number: number;
-  id: string;
-  name: string;
-  url: string;
-  channels: string;
-  events: string;
-  deliver: string;
-  mode: string;
-  split: string;
-  headers: string;
-  secret: string;
-  previous_secrets: string;
-  timeout_ms: number;
-  max_attempts: number;
-  retry_delays_seconds: string | null;
-  max_age_seconds: number | null;
-  concurrency: number;
-  rate_per_second: number | null;
-  backlog_policy: string;
-  backlog_after_seconds: number;
-  backlog_rate_per_minute: number | null;
-  skip_answered: number;
-  enabled: number;
-  disabled_reason: string | null;
-  created_at: number;
-  removed_at: number | null;
-}
-
-export interface NumberedTarget {
-  readonly number: number;
-  readonly target: Target;
 }
 
 /**
@@ -200,7 +142,7 @@ export class RegistryTables {
            @max_attempts, @retry_delays_seconds, @max_age_seconds, @concurrency, @rate_per_second, @backlog_policy,
            @backlog_after_seconds, @backlog_rate_per_minute, @skip_answered, @enabled, @disabled_reason, @created_at)`,
       )
-      .run(targetRow(target));
+      .run(bound(target));
     this.clearCache();
   }
 
@@ -215,7 +157,7 @@ export class RegistryTables {
            backlog_rate_per_minute = @backlog_rate_per_minute, skip_answered = @skip_answered,
            enabled = @enabled, disabled_reason = @disabled_reason WHERE id = @id`,
       )
-      .run(targetRow(target));
+      .run(bound(target));
     this.clearCache();
   }
 
@@ -236,78 +178,8 @@ export class RegistryTables {
   }
 }
 
-function channelOf(row: ChannelRow): Channel {
-  return {
-    name: row.name,
-    channelId: row.channel_id,
-    whapiToken: row.whapi_token as Sealed,
-    webhookSecret: row.webhook_secret as Sealed,
-    whapiBaseUrl: row.whapi_base_url,
-    lateAfterSeconds: row.late_after_seconds,
-    resyncSpacingMs: row.resync_spacing_ms,
-    dailyCallBudget: row.daily_call_budget,
-    autoResync: row.auto_resync === 1,
-    onReplay: row.on_replay as OnReplay,
-    replayAfterSeconds: row.replay_after_seconds,
-    replayMessages: row.replay_messages,
-    createdAt: row.created_at,
-  };
-}
-
-function targetOf(row: TargetRow): Target {
-  return {
-    id: row.id,
-    name: row.name,
-    url: row.url,
-    channels: JSON.parse(row.channels) as string[],
-    events: JSON.parse(row.events) as string[],
-    deliver: JSON.parse(row.deliver) as Verdict[],
-    mode: row.mode as TargetMode,
-    split: row.split as TargetSplit,
-    headers: row.headers as Sealed,
-    secret: row.secret as Sealed,
-    previousSecrets: JSON.parse(row.previous_secrets) as ExpiringSecret[],
-    timeoutMs: row.timeout_ms,
-    maxAttempts: row.max_attempts,
-    retryDelaysSeconds: row.retry_delays_seconds === null ? null : (JSON.parse(row.retry_delays_seconds) as number[]),
-    maxAgeSeconds: row.max_age_seconds,
-    concurrency: row.concurrency,
-    ratePerSecond: row.rate_per_second,
-    backlogPolicy: row.backlog_policy as BacklogPolicy,
-    backlogAfterSeconds: row.backlog_after_seconds,
-    backlogRatePerMinute: row.backlog_rate_per_minute,
-    skipAnswered: row.skip_answered === 1,
-    enabled: row.enabled === 1,
-    disabledReason: row.disabled_reason,
-    createdAt: row.created_at,
-  };
-}
-
-function targetRow(target: Target): Omit<TargetRow, 'number' | 'removed_at'> {
-  return {
-    id: target.id,
-    name: target.name,
-    url: target.url,
-    channels: JSON.stringify(target.channels),
-    events: JSON.stringify(target.events),
-    deliver: JSON.stringify(target.deliver),
-    mode: target.mode,
-    split: target.split,
-    headers: target.headers,
-    secret: target.secret,
-    previous_secrets: JSON.stringify(target.previousSecrets),
-    timeout_ms: target.timeoutMs,
-    max_attempts: target.maxAttempts,
-    retry_delays_seconds: target.retryDelaysSeconds && JSON.stringify(target.retryDelaysSeconds),
-    max_age_seconds: target.maxAgeSeconds,
-    concurrency: target.concurrency,
-    rate_per_second: target.ratePerSecond,
-    backlog_policy: target.backlogPolicy,
-    backlog_after_seconds: target.backlogAfterSeconds,
-    backlog_rate_per_minute: target.backlogRatePerMinute,
-    skip_answered: target.skipAnswered ? 1 : 0,
-    enabled: target.enabled ? 1 : 0,
-    disabled_reason: target.disabledReason,
-    created_at: target.createdAt,
-  };
+/** SQLite stores truth values as numbers. */
+function bound(target: Target) {
+  const columns = targetColumns(target);
+  return { ...columns, skip_answered: Number(columns.skip_answered), enabled: Number(columns.enabled) };
 }

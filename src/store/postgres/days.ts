@@ -1,0 +1,20 @@
+import { utcDay } from '../rules/days.js';
+import type { Database } from './database.js';
+
+/** Days for which partitions are made ahead. */
+const DAYS_AHEAD = 4;
+/** A webhook's transaction may be recorded with the time of the day before. */
+const DAYS_BEHIND = 1;
+
+/** Makes the partitions of these days, where they are missing. Under a lock: two processes may find them missing. */
+export async function makeDays(db: Database, now: number): Promise<void> {
+  const today = utcDay(now);
+  await db.transaction(async (tx) => {
+    await tx.all('SELECT pg_advisory_xact_lock(7, 2)');
+    await tx.all(
+      'SELECT gateway.make_day(day) FROM generate_series($1::int, $2::int) AS day',
+      today - DAYS_BEHIND,
+      today + DAYS_AHEAD,
+    );
+  });
+}

@@ -1,0 +1,106 @@
+import pg from 'pg';
+import { errorText, GatewayError, StartError } from '../../errors.js';
+
+/** What to do about a fault of PostgreSQL. */
+export type Remedy =
+  /** Run the transaction again on the same connection. */
+  | 'again'
+  /** Drop the connection, then run the transaction again on another one. */
+  | 'reconnect'
+  /** A partition is missing: make it, then run the transaction again. */
+  | 'make_days'
+  /** The server cannot do it now: GW_STORE_UNAVAILABLE. */
+  | 'unavailable'
+  /** A bug, or the refusal of a constraint. */
+  | 'none';
+
+/** https://www.postgresql.org/docs/current/errcodes-appendix.html */
+const AGAIN: ReadonlySet<string> = new Set(['40001', '40P01']);
+const UNAVAILABLE: ReadonlySet<string> = new Set([
+  '25006', // read-only: a standby, or a primary that was demoted
+  '57014', // statement_timeout
+  '55P03', // lock_timeout
+  '25P03', // idle_in_transaction_session_timeout
+  '3D000', // no such database
+  '28P01', // wrong password
+  '28000',
+  '42501', // no permission
+]);
+/** 08 connection, 53 insufficient resources (53100 disk full, 53300 too many clients), 57P shutdown, 58 system error, XX corruption. */
+const UNAVAILABLE_CLASSES = ['08', '53', '57P', '58', 'XX'];
+/** Errors of sockets, and those of `pg` that have no code. */
+const CONNECTION_ERROR =
+  /^E[A-Z]+$|timeout exceeded when trying to connect|connection terminated|Connection terminated|Query read timeout|not queryable|pool after calling end/;
+
+/** What to do about an error that a statement threw. */
+export function remedyOf(error: unknown): Remedy {
+  if (error instanceof GatewayError) return 'none';
+  const code = codeOf(error);
+  if (code === '0A000' && errorText(error).includes('cached plan')) return 'reconnect';
+  if (code === '23514' && errorText(error).includes('no partition')) return 'make_days';
+  if (AGAIN.has(code)) return 'again';
+  if (UNAVAILABLE.has(code) || UNAVAILABLE_CLASSES.some((prefix) => code.startsWith(prefix))) return 'unavailable';
+  if (CONNECTION_ERROR.test(code) || CONNECTION_ERROR.test(errorText(error))) return 'unavailable';
+  return 'none';
+}
+
+/**
+ * Whether a connection is of no use after this error. A demoted primary refuses writes for as long as the connection lives,
+ * so a read-only error drops it: the next one may reach the new primary.
+ */
+export function mustDropConnection(error: unknown): boolean {
+  const code = codeOf(error);
+  return !(error instanceof pg.DatabaseError) || code === '25006' || code === '0A000' || /^(08|57P|25P03)/.test(code);
+}
+
+/** Whether a unique constraint refused a row. */
+export function isUniqueViolation(error: unknown): boolean {
+  return codeOf(error) === '23505';
+}
+
+/** The error that an operation of the store rejects with: a fault of the server becomes GW_STORE_UNAVAILABLE. */
+export function asGatewayError(error: unknown): unknown {
+  if (remedyOf(error) === 'none') return error;
+  return new GatewayError(
+    'GW_STORE_UNAVAILABLE',
+    `${faultOf(error)}. Nothing was changed, or it is not known whether: try again, repeating is safe.`,
+    [],
+    { cause: error },
+  );
+}
+
+/** The error that ends the start when the database cannot be used. */
+export function asStartError(error: unknown): unknown {
+  if (error instanceof StartError) return error;
+  return new StartError(
+    'GW_STORE_UNUSABLE',
+    `Cannot use the PostgreSQL database: ${faultOf(error)}. ${hintOf(error)}`,
+    {
+      cause: error,
+    },
+  );
+}
+
+function faultOf(error: unknown): string {
+  const code = codeOf(error);
+  if (code === '53100') return 'The disk of PostgreSQL is full';
+  if (code === '53300') return 'PostgreSQL has no free connection (max_connections)';
+  if (code === '25006') return 'PostgreSQL is read-only: it is a standby, or was demoted';
+  if (code === '55P03') return 'Another process holds a lock in PostgreSQL for too long';
+  if (code === '57014') return 'PostgreSQL took too long';
+  if (error instanceof pg.DatabaseError) return `PostgreSQL refused: ${errorText(error)} (${code})`;
+  return `PostgreSQL cannot be reached (${code === '' ? errorText(error) : code})`;
+}
+
+function hintOf(error: unknown): string {
+  const code = codeOf(error);
+  if (code === '28P01' || code === '28000') return 'Check user and password in DATABASE_URL.';
+  if (code === '3D000') return 'Create it first, for example: createdb gateway';
+  if (code === '42501') return 'The user needs CREATE on the database, and all rights on the schema "gateway".';
+  return 'Check that the server runs and that DATABASE_URL is right, for example postgres://gateway:secret@localhost:5432/gateway.';
+}
+
+function codeOf(error: unknown): string {
+  if (typeof error !== 'object' || error === null || !('code' in error)) return '';
+  return typeof error.code === 'string' ? error.code : '';
+}

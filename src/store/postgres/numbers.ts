@@ -1,0 +1,72 @@
+import { DAY_MS } from '../../durations.js';
+import { utcDay } from '../rules/days.js';
+import type { Transaction } from './database.js';
+
+/** Numbers of one value of the sequence. */
+const BLOCK = 1024;
+const PER_DAY = 2 ** 38;
+
+/**
+ * Numbers for the rows of one transaction. They are taken once the channels are locked, so within a channel they grow in the
+ * order of the commits: the order of lanes (I6). A row's id is made of the day and the number, so that it tells its partition.
+ */
+export class Numbers {
+  readonly #blocks: readonly number[];
+  readonly #firstOfDay: number;
+  #used = 0;
+
+  /** @param blocks values of the sequence, in ascending order */
+  constructor(blocks: readonly number[], now: number) {
+    this.#blocks = blocks;
+    this.#firstOfDay = leastId(now);
+  }
+
+  next(): number {
+    const block = this.#blocks[Math.floor(this.#used / BLOCK)];
+    if (block === undefined) throw new RangeError('No numbers are left in this transaction.');
+    const number = block * BLOCK + (this.#used % BLOCK);
+    this.#used += 1;
+    return number;
+  }
+
+  /** The id of the row with this number. */
+  idOf(number: number): number {
+    return this.#firstOfDay + (number % PER_DAY);
+  }
+
+  nextId(): number {
+    return this.idOf(this.next());
+  }
+}
+
+/** How many blocks hold `count` numbers. */
+export function blocksFor(count: number): number {
+  return Math.max(1, Math.ceil(count / BLOCK));
+}
+
+/** Takes `count` numbers. For use after the channels are locked. */
+export async function takeNumbers(tx: Transaction, count: number, now: number): Promise<Numbers> {
+  const rows = await tx.all<{ block: number }>(
+    "SELECT nextval('gateway.blocks') AS block FROM generate_series(1, $1)",
+    blocksFor(count),
+  );
+  return new Numbers(
+    rows.map(({ block }) => block),
+    now,
+  );
+}
+
+/** The least id of the day of this time. Rows of that day may be older: a condition on their time belongs beside it. */
+export function leastId(time: number): number {
+  return utcDay(time) * PER_DAY;
+}
+
+/** The UTC day of a row, counted from the Unix epoch. */
+export function dayOfId(id: number): number {
+  return Math.floor(id / PER_DAY);
+}
+
+/** When the day of a row began. */
+export function dayStart(day: number): number {
+  return day * DAY_MS;
+}

@@ -1,0 +1,114 @@
+import type { Effects } from '../../effects.js';
+import { GatewayError, noSuchChannel } from '../../errors.js';
+import type { Channel } from '../../model.js';
+import { channelOf, targetOf } from '../rules/registry-rows.js';
+import type { ChannelRow, NumberedTarget, TargetRow } from '../rules/registry-rows.js';
+import type { Database, Queries, Transaction } from './database.js';
+
+export const CHANNEL_COLUMNS = `name, channel_id, whapi_token, webhook_secret, whapi_base_url, late_after_seconds, resync_spacing_ms,
+  daily_call_budget, auto_resync, on_replay, replay_after_seconds, replay_messages, created_at`;
+export const TARGET_COLUMNS = `number, id, name, url, channels, events, deliver, mode, split, headers, secret, previous_secrets,
+  timeout_ms, max_attempts, retry_delays_seconds, max_age_seconds, concurrency, rate_per_second, backlog_policy,
+  backlog_after_seconds, backlog_rate_per_minute, skip_answered, enabled, disabled_reason, created_at`;
+
+/** Each change of the registry adds one to it. */
+export const VERSION =
+  "SELECT coalesce((SELECT value::bigint FROM gateway.meta WHERE key = 'registry_version'), 0) AS version";
+/** For this long a read may miss what another process has changed. */
+const MAX_AGE_MS = 1000;
+
+/** Channels and targets as of one version. */
+export class RegistryState {
+  constructor(
+    readonly version: number,
+    readonly channels: ReadonlyMap<string, Channel>,
+    /** Those that were not removed, by id, in the order of their creation. */
+    readonly targets: ReadonlyMap<string, NumberedTarget>,
+  ) {}
+
+  /** @throws GatewayError GW_NOT_FOUND */
+  requireChannel(name: string): Channel {
+    const channel = this.channels.get(name);
+    if (!channel) throw noSuchChannel(name);
+    return channel;
+  }
+
+  /** @throws GatewayError GW_NOT_FOUND */
+  requireTarget(id: string): NumberedTarget {
+    const target = this.targets.get(id);
+    if (!target) throw new GatewayError('GW_NOT_FOUND', `There is no target "${id}".`);
+    return target;
+  }
+
+  /** The target with this number, unless it was removed. */
+  targetNumbered(number: number): NumberedTarget | undefined {
+    for (const each of this.targets.values()) if (each.number === number) return each;
+    return undefined;
+  }
+}
+
+/**
+ * Channels and targets are few and needed for every webhook, so each process keeps them. A transaction that holds the lock of
+ * the registry compares versions and so never works with old settings; a read may be a second behind other processes.
+ */
+export class RegistryCache {
+  readonly #db: Database;
+  readonly #monotonic: Effects['monotonic'];
+  #state: RegistryState | null = null;
+  #checkedAt = -Infinity;
+
+  constructor(db: Database, { monotonic }: Pick<Effects, 'monotonic'>) {
+    this.#db = db;
+    this.#monotonic = monotonic;
+  }
+
+  /** For reads outside of a transaction. */
+  async current(): Promise<RegistryState> {
+    if (this.#state && this.#monotonic() - this.#checkedAt < MAX_AGE_MS) return this.#state;
+    return await this.refresh();
+  }
+
+  /** Looks whether another process has changed something. */
+  async refresh(): Promise<RegistryState> {
+    const checkedAt = this.#monotonic();
+    const row = await this.#db.one<{ version: number }>(VERSION);
+    const state = await this.#at(row?.version ?? 0, this.#db);
+    this.#checkedAt = checkedAt;
+    return state;
+  }
+
+  /** For a transaction that holds a lock of the registry. @param version what it has read; left out: it is read here */
+  async in(tx: Transaction, version?: number): Promise<RegistryState> {
+    return await this.#at(version ?? (await tx.one<{ version: number }>(VERSION))?.version ?? 0, tx);
+  }
+
+  /** For use in a transaction that has changed the registry. Others see the change once it is committed. */
+  async changed(tx: Transaction): Promise<void> {
+    await tx.run(
+      `INSERT INTO gateway.meta (key, value) VALUES ('registry_version', '1')
+       ON CONFLICT (key) DO UPDATE SET value = (gateway.meta.value::bigint + 1)::text`,
+    );
+    this.forget();
+  }
+
+  /** The next read looks at the database: after a commit, or when a secret does not fit. */
+  forget(): void {
+    this.#checkedAt = -Infinity;
+  }
+
+  async #at(version: number, queries: Queries): Promise<RegistryState> {
+    if (this.#state?.version === version) return this.#state;
+    const [channels, targets] = await Promise.all([
+      queries.all<ChannelRow>(`SELECT ${CHANNEL_COLUMNS} FROM gateway.channels ORDER BY name`),
+      queries.all<TargetRow>(`SELECT ${TARGET_COLUMNS} FROM gateway.targets WHERE removed_at IS NULL ORDER BY number`),
+    ]);
+    const state = new RegistryState(
+      version,
+      new Map(channels.map((row) => [row.name, channelOf(row)])),
+      new Map(targets.map((row) => [row.id, { number: row.number, target: targetOf(row) }])),
+    );
+    // A transaction may be rolled back after it has changed the registry and read it again: only committed states stay.
+    if (queries === this.#db) this.#state = state;
+    return state;
+  }
+}

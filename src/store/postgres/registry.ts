@@ -1,0 +1,210 @@
+import { GatewayError } from '../../errors.js';
+import type { Channel, Sealed, Target } from '../../model.js';
+import { targetColumns } from '../rules/registry-rows.js';
+import { rotated } from '../rules/rotation.js';
+import type { Database, Param, Transaction } from './database.js';
+import type { Base } from './engine.js';
+import { isUniqueViolation } from './faults.js';
+import { CHANNEL_COLUMNS } from './registry-cache.js';
+import type { RegistryCache, RegistryState } from './registry-cache.js';
+import type { Connection, Predecessor, Registry, WorkUnderWay } from '../registry.js';
+
+/** A change of the registry holds its lock, so no webhook is recorded and no delivery settled meanwhile. */
+export class PostgresRegistry implements Registry {
+  readonly #db: Database;
+  readonly #cache: RegistryCache;
+  readonly #now: () => number;
+  #listed: { readonly from: object; readonly targets: readonly Target[] } | null = null;
+
+  constructor({ db, registry, now }: Base) {
+    this.#db = db;
+    this.#cache = registry;
+    this.#now = now;
+  }
+
+  async channels(): Promise<readonly Channel[]> {
+    return [...(await this.#cache.current()).channels.values()];
+  }
+
+  /** A channel that is not known may have been added elsewhere a moment ago. */
+  async channel(name: string): Promise<Channel | null> {
+    const { channels } = await this.#cache.current();
+    return channels.get(name) ?? (await this.#cache.refresh()).channels.get(name) ?? null;
+  }
+
+  async addChannel(channel: Channel): Promise<void> {
+    await this.#change(async (tx) => {
+      await insertChannel(tx, channel);
+    });
+  }
+
+  async changeChannel(name: string, change: Partial<Omit<Channel, 'name' | 'createdAt'>>): Promise<Channel> {
+    return await this.#change(async (tx, state) => {
+      const after = { ...state.requireChannel(name), ...change };
+      await updateChannel(tx, after);
+      return after;
+    });
+  }
+
+  async removeChannel(name: string): Promise<void> {
+    await this.#change(async (tx, state) => {
+      state.requireChannel(name);
+      await tx.run('DELETE FROM gateway.connections WHERE channel = $1', name);
+      await tx.run('DELETE FROM gateway.channels WHERE name = $1', name);
+    });
+  }
+
+  async workOfChannel(): Promise<WorkUnderWay> {
+    throw new Error('not built yet');
+  }
+
+  async workOfTarget(): Promise<WorkUnderWay> {
+    throw new Error('not built yet');
+  }
+
+  async connection(channel: string): Promise<Connection | null> {
+    const row = await this.#db.one<{ webhook_url: string; set_persist: boolean; connected_at: number }>(
+      'SELECT webhook_url, set_persist, connected_at FROM gateway.connections WHERE channel = $1',
+      channel,
+    );
+    return row ? { webhookUrl: row.webhook_url, hasSetPersist: row.set_persist, connectedAt: row.connected_at } : null;
+  }
+
+  async rememberConnection(channel: string, connection: Connection): Promise<void> {
+    await this.#db.transaction(async (tx) => {
+      await tx.lockChannels([channel]);
+      (await this.#cache.in(tx)).requireChannel(channel);
+      await tx.run(
+        `INSERT INTO gateway.connections AS c (channel, webhook_url, set_persist, connected_at) VALUES ($1, $2, $3, $4)
+         ON CONFLICT (channel) DO UPDATE SET webhook_url = excluded.webhook_url, connected_at = excluded.connected_at,
+           set_persist = c.set_persist OR excluded.set_persist`,
+        channel,
+        connection.webhookUrl,
+        connection.hasSetPersist,
+        connection.connectedAt,
+      );
+    });
+  }
+
+  async forgetConnection(channel: string): Promise<void> {
+    await this.#db.run('DELETE FROM gateway.connections WHERE channel = $1', channel);
+  }
+
+  async targets(): Promise<readonly Target[]> {
+    const { targets: from } = await this.#cache.current();
+    if (this.#listed?.from !== from) this.#listed = { from, targets: [...from.values()].map(({ target }) => target) };
+    return this.#listed.targets;
+  }
+
+  async target(id: string): Promise<Target | null> {
+    return (await this.#cache.current()).targets.get(id)?.target ?? null;
+  }
+
+  async addTarget(target: Target): Promise<void> {
+    const columns = targetColumns(target);
+    const names = Object.keys(columns);
+    const places = names.map((_, at) => `$${at + 1}`).join(', ');
+    await this.#change(async (tx) => {
+      await tx.run(`INSERT INTO gateway.targets (${names.join(', ')}) VALUES (${places})`, ...Object.values(columns));
+    });
+  }
+
+  async changeTarget(id: string, change: Partial<Omit<Target, 'id' | 'createdAt'>>): Promise<Target> {
+    return await this.#change(
+      async (tx, state) => await updateTarget(tx, { ...state.requireTarget(id).target, ...change }),
+    );
+  }
+
+  async rotateSecret(id: string, secret: Sealed, previous: Predecessor | null): Promise<Target> {
+    return await this.#change(async (tx, state) => {
+      const { target } = state.requireTarget(id);
+      return await updateTarget(tx, { ...target, ...rotated(target, secret, previous, this.#now()) });
+    });
+  }
+
+  async disableTarget({ id, url }: Pick<Target, 'id' | 'url'>, reason: string): Promise<boolean> {
+    return await this.#change(async (tx, state) => {
+      const target = state.targets.get(id)?.target;
+      if (target?.enabled !== true || target.url !== url) return false;
+      await updateTarget(tx, { ...target, enabled: false, disabledReason: reason });
+      return true;
+    });
+  }
+
+  async removeTarget(id: string): Promise<void> {
+    await this.#change(async (tx, state) => {
+      const { number } = state.requireTarget(id);
+      await tx.run(
+        `UPDATE gateway.targets SET removed_at = $1, secret = '', previous_secrets = '[]', headers = '' WHERE number = $2`,
+        this.#now(),
+        number,
+      );
+    });
+  }
+
+  async #change<T>(work: (tx: Transaction, state: RegistryState) => Promise<T>): Promise<T> {
+    const result = await this.#db.transaction(async (tx) => {
+      await tx.lockRegistry();
+      const done = await work(tx, await this.#cache.in(tx));
+      await this.#cache.changed(tx);
+      return done;
+    });
+    this.#cache.forget();
+    return result;
+  }
+}
+
+/** @throws GatewayError GW_CONFLICT */
+async function insertChannel(tx: Transaction, channel: Channel): Promise<void> {
+  try {
+    await tx.run(
+      `INSERT INTO gateway.channels (${CHANNEL_COLUMNS}) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)`,
+      ...channelValues(channel),
+    );
+  } catch (error) {
+    if (!isUniqueViolation(error)) throw error;
+    throw new GatewayError(
+      'GW_CONFLICT',
+      `Channel "${channel.name}" already exists. PATCH it, or choose another name.`,
+    );
+  }
+}
+
+/** For use in a transaction that holds the lock of the registry; the caller says that it has changed. */
+export async function updateChannel(tx: Transaction, channel: Channel): Promise<void> {
+  await tx.run(
+    `UPDATE gateway.channels SET (${CHANNEL_COLUMNS}) = ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13) WHERE name = $1`,
+    ...channelValues(channel),
+  );
+}
+
+/** The same for a target. */
+export async function updateTarget(tx: Transaction, target: Target): Promise<Target> {
+  const { id, ...columns } = targetColumns(target);
+  const names = Object.keys(columns);
+  const places = names.map((_, at) => `$${at + 2}`).join(', ');
+  await tx.run(
+    `UPDATE gateway.targets SET (${names.join(', ')}) = (${places}) WHERE id = $1`,
+    id,
+    ...Object.values(columns),
+  );
+  return target;
+}
+
+function channelValues(channel: Channel): Param[] {
+  return [
+    channel.name,
+    channel.channelId,
+    channel.whapiToken,
+    channel.webhookSecret,
+    channel.whapiBaseUrl,
+    channel.lateAfterSeconds,
+    channel.resyncSpacingMs,
+    channel.dailyCallBudget,
+    channel.autoResync,
+    channel.onReplay,
+    channel.replayAfterSeconds,
+    channel.replayMessages,
+    channel.createdAt,
+  ];
+}

@@ -1,0 +1,83 @@
+import { randomBytes } from 'node:crypto';
+import pg from 'pg';
+import { afterAll, beforeAll, onTestFinished } from 'vitest';
+import { connect, openPostgresStore } from '../../../src/store/postgres/engine.js';
+import { systemEffects } from '../../../src/effects.js';
+import { openFixture } from '../store.js';
+import type { OpenFixture } from '../store.js';
+import { startPostgres } from './server.js';
+
+const TEMPLATE = 'gateway_template';
+/** Deleting the few rows of a test is faster than dropping its database, or than TRUNCATE, which makes new files. */
+const CLEAR = `DO $$ DECLARE name text; BEGIN
+  FOR name IN SELECT relname FROM pg_class
+    WHERE relnamespace = 'gateway'::regnamespace AND relkind IN ('r', 'p') AND NOT relispartition AND relname <> 'schema'
+  LOOP EXECUTE format('DELETE FROM gateway.%I', name); END LOOP; END $$`;
+
+/** Empty databases for the tests of one file. */
+export interface Databases {
+  /** Gives one to a test, and empties it afterwards. Returns its URL. */
+  create(): Promise<string>;
+}
+
+/**
+ * A server for the tests of this file, or databases on the one that TEST_DATABASE_URL names. Nothing is crashed here, so it
+ * does not wait for the disk.
+ */
+export function useDatabases(): Databases {
+  let server = { url: process.env['TEST_DATABASE_URL'] ?? '', stop: async () => Promise.resolve() };
+  const template = `${TEMPLATE}_${randomBytes(4).toString('hex')}`;
+  beforeAll(async () => {
+    if (server.url === '')
+      server = await startPostgres({ fsync: 'off', synchronous_commit: 'off', max_connections: '200' });
+    await command(server.url, `CREATE DATABASE ${template}`);
+    const { db } = await connect(at(server.url, template), systemEffects);
+    await db.end();
+  }, 60_000);
+  afterAll(async () => {
+    await command(server.url, `DROP DATABASE IF EXISTS ${template} WITH (FORCE)`);
+    await server.stop();
+  });
+  const free: string[] = [];
+  return {
+    create: async () => {
+      const url = free.pop() ?? (await createDatabase(server.url, template));
+      onTestFinished(async () => {
+        await command(url, CLEAR);
+        free.push(url);
+      });
+      return url;
+    },
+  };
+}
+
+async function createDatabase(server: string, template: string): Promise<string> {
+  const name = `gateway_${randomBytes(6).toString('hex')}`;
+  await command(server, `CREATE DATABASE ${name} TEMPLATE ${template}`);
+  return at(server, name);
+}
+
+/** Opens a store in an empty database, with the clock of the test. */
+export function postgresStores(): OpenFixture {
+  const databases = useDatabases();
+  return async () => {
+    const url = await databases.create();
+    return await openFixture(async (effects) => await openPostgresStore(url, effects, effects.now));
+  };
+}
+
+function at(url: string, database: string): string {
+  const moved = new URL(url);
+  moved.pathname = `/${database}`;
+  return moved.href;
+}
+
+async function command(url: string, sql: string): Promise<void> {
+  const client = new pg.Client({ connectionString: url });
+  await client.connect();
+  try {
+    await client.query(sql);
+  } finally {
+    await client.end();
+  }
+}
