@@ -1,13 +1,14 @@
 import { GatewayError } from '../../errors.js';
 import { LEFT_OUT_STATUSES } from '../../model.js';
-import type { Attempt, DeliveryStatus, Verdict } from '../../model.js';
-import { finish } from '../../slices.js';
+import type { Attempt, DeliveryStatus } from '../../model.js';
+import { finish, WRITES_PER_SLICE } from '../../slices.js';
 import type { Sliced } from '../../slices.js';
 import { appendAttempt, scheduleAfterFailure } from '../rules/attempts.js';
 import { parseDeliveryId } from '../rules/ids.js';
 import type { Ids } from '../rules/ids.js';
 import { KEY_BYTES, keysIn } from '../rules/keys.js';
 import { RANKS_FROM } from '../rules/pace.js';
+import type { NewDelivery } from '../rules/recording.js';
 import type { Db } from './database.js';
 import { DeliveryMemory } from './delivery-memory.js';
 import { Lanes } from './lanes.js';
@@ -16,27 +17,8 @@ import { HeldItems } from './held-items.js';
 import { LeftOutItems } from './left-out-items.js';
 import { MetaTable } from './meta.js';
 import type { RegistryTables } from './registry-tables.js';
-import { WRITES_PER_SLICE } from './slices.js';
 import type { TargetCounts } from './target-counts.js';
 import type { Settlement } from '../outbox.js';
-
-/** A delivery to insert, made by a recorded webhook or by a release. */
-export interface NewDelivery {
-  readonly webhookId: number;
-  readonly target: number;
-  readonly channel: string;
-  /** The concatenated keys of its lanes (I6), without repetitions. */
-  readonly lanes: Buffer;
-  readonly verdicts: readonly Verdict[];
-  /** The items of the webhook that it carries; null: all of them. */
-  readonly positions: readonly number[] | null;
-  /** Null: the body of the webhook. */
-  readonly body: Buffer | null;
-  /** Unix seconds; null: it never expires by age. */
-  readonly newestMessageAt: number | null;
-  /** A manual release made it. */
-  readonly released?: true;
-}
 
 const LANE_BYTES_PER_SLICE = WRITES_PER_SLICE * KEY_BYTES;
 

@@ -10,8 +10,8 @@ import type { Db } from './database.js';
 import { DeliveryTables } from './delivery-tables.js';
 import { EvidenceViews } from './evidence.js';
 import { LedgerMemory } from './ledger-memory.js';
-import { objectKeysIn } from './object-tables.js';
-import { WebhookRecorder } from './recorder.js';
+import { objectKeysIn } from '../rules/object-repetitions.js';
+import { createRecorder } from './recorder.js';
 import { RegistryTables } from './registry-tables.js';
 import { RememberedIds } from './remembered-ids.js';
 import { fingerprintKeys } from './shown-messages.js';
@@ -69,7 +69,7 @@ export class Scratch {
       registry.insertTarget(PROBE);
       const ids = new Ids(leastId(now));
       const deliveries = new DeliveryTables(db, ids, registry, new TargetCounts(db, registry));
-      const recorder = new WebhookRecorder(db, ids, registry, deliveries, ledger, { replays: this.#replays.copy() });
+      const recorder = createRecorder(db, ids, registry, deliveries, ledger, { replays: this.#replays.copy() });
       await inSlices(recorder.recordInSlices(webhook, document, now));
       return await this.#readBack(db, now);
     } finally {

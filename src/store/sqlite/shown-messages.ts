@@ -1,26 +1,9 @@
 import { contentFingerprint } from '../../intake/content-fingerprint.js';
 import { isRecord, stringOrNull } from '../../json.js';
 import { contentKey, messageKey } from '../rules/keys.js';
+import type { Candidate, ShownMessage } from '../rules/recording.js';
 import type { Db } from './database.js';
 import type { LedgerMemory } from './ledger-memory.js';
-
-/** A registered message that Whapi has found again. */
-export interface ShownMessage {
-  /** Of the registered id. */
-  readonly key: Buffer;
-  readonly messageId: string;
-}
-
-/** What is known of a message that may be one of them. */
-export interface Candidate {
-  readonly channel: string;
-  /** As Whapi shows it. */
-  readonly message: unknown;
-  /** Of its id. */
-  readonly key: Buffer;
-  /** Its id was known before. */
-  readonly isKnown: boolean;
-}
 
 interface FoundRow {
   key: Buffer;
