@@ -3,6 +3,7 @@ import type { Base, StoreEffects } from './base.js';
 import { DatabaseClock } from './clock.js';
 import { Database } from './database.js';
 import { makeDays } from './days.js';
+import { PostgresIntake } from './intake.js';
 import { asStartError } from './faults.js';
 import { migrate } from './migrations.js';
 import { PostgresRegistry } from './registry.js';
@@ -64,7 +65,7 @@ export async function openPostgresStore(url: string, effects: StoreEffects, now?
   const base = await connect(url, effects, now);
   const { db } = base;
   return {
-    intake: unbuilt('intake'),
+    intake: new PostgresIntake(base, { accepted: () => undefined }),
     outbox: unbuilt('outbox'),
     jobs: unbuilt('jobs'),
     resyncs: unbuilt('resyncs'),

@@ -23,9 +23,9 @@ type Lookups = Pick<Known, 'lastOfObject' | 'hasMessageSince'>;
 /** The last recorded event of each group, chat, contact, label and message (rule 13). */
 export class ObjectRepetitions {
   readonly #known: Lookups;
-  readonly #rows: Pick<RecordingRows, 'lastOfObject'>;
+  readonly #rows: Pick<RecordingRows, 'saveLastOfObject'>;
 
-  constructor(known: Lookups, rows: Pick<RecordingRows, 'lastOfObject'>) {
+  constructor(known: Lookups, rows: Pick<RecordingRows, 'saveLastOfObject'>) {
     this.#known = known;
     this.#rows = rows;
   }
@@ -46,7 +46,7 @@ export class ObjectRepetitions {
       for (const [at, position] of mention.positions.entries())
         if (isRepetition[at] === true)
           repetitions.set(position, distinctFrom === -1 || at < distinctFrom ? before.recordedAt : now);
-      if (last) this.#rows.lastOfObject(mention.key, Buffer.from(last.join(''), 'latin1'), now);
+      if (last) this.#rows.saveLastOfObject(mention.key, Buffer.from(last.join(''), 'latin1'), now);
     }
     return repetitions;
   }

@@ -16,14 +16,7 @@ import { factsAfter } from './ledger-facts.js';
 import { deliveryOf } from './new-delivery.js';
 import type { Judged } from './new-delivery.js';
 import { ObjectRepetitions } from './object-repetitions.js';
-import type {
-  Known,
-  NewDeliveries,
-  NewDelivery,
-  RecordedWebhook,
-  RecordingRegistry,
-  RecordingRows,
-} from './recording.js';
+import type { Known, NewDeliveries, RecordedWebhook, RecordingRegistry, RecordingRows } from './recording.js';
 import { refusalOf } from './refusal.js';
 import { ReplayRecording } from './replay-recording.js';
 import type { ReplayWatch } from './replays.js';
@@ -209,7 +202,7 @@ export class WebhookRecorder {
     if (timestamp === null || !memory.chat) return;
     const sentAt = sentBefore(timestamp, now);
     if (isAnswer(memory.item)) this.#rows.answerInChat(memory.chat, sentAt, now);
-    else this.#rows.newestInChat(memory.chat, sentAt, now);
+    else this.#rows.messageInChat(memory.chat, sentAt, now);
   }
 
   /** The message of a registration has come, under its own id (row 3) or another one. */

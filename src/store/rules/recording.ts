@@ -75,11 +75,11 @@ export interface RecordingRows {
   /** An id that it knows. */
   knownId(key: Buffer, facts: LedgerFacts): void;
   /** Only if it is newer than what is saved. Time in Unix seconds. */
-  newestInChat(chat: Buffer, sentAt: number, now: number): void;
+  messageInChat(chat: Buffer, sentAt: number, now: number): void;
   /** The same for a message that the number itself wrote. */
   answerInChat(chat: Buffer, sentAt: number, now: number): void;
   fingerprint(key: Buffer, now: number): void;
-  lastOfObject(key: Buffer, last: Buffer, now: number): void;
+  saveLastOfObject(key: Buffer, last: Buffer, now: number): void;
   /** The message of a registration has come. */
   restored(key: Buffer, now: number): void;
   /** A shown message has come, under the id with the key `cameAs`. */

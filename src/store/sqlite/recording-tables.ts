@@ -132,7 +132,7 @@ export class RecordingTables implements RecordingRows {
     if (before) this.#ids.update(key, before, facts);
   }
 
-  newestInChat(chat: Buffer, sentAt: number, now: number): void {
+  messageInChat(chat: Buffer, sentAt: number, now: number): void {
     this.#saveNewestInChat.run(chat, sentAt, now);
   }
 
@@ -144,7 +144,7 @@ export class RecordingTables implements RecordingRows {
     this.#saveFingerprint.run(key, now);
   }
 
-  lastOfObject(key: Buffer, last: Buffer, now: number): void {
+  saveLastOfObject(key: Buffer, last: Buffer, now: number): void {
     this.#saveLastOfObject.run(key, last, now);
   }
 

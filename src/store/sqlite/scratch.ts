@@ -3,6 +3,7 @@ import type { Document, Item } from '../../intake/decode.js';
 import { nameOf } from '../../intake/event.js';
 import type { Channel, IncomingWebhook, Judgement, Sealed, Target } from '../../model.js';
 import { Ids, leastId } from '../rules/ids.js';
+import { contentKeys } from '../rules/content-keys.js';
 import { ReplayWatch } from '../rules/replays.js';
 import { chatKey, fingerprintKey, messageKey } from '../rules/keys.js';
 import { openInMemory } from './database.js';
@@ -14,7 +15,6 @@ import { objectKeysIn } from '../rules/object-repetitions.js';
 import { createRecorder } from './recorder.js';
 import { RegistryTables } from './registry-tables.js';
 import { RememberedIds } from './remembered-ids.js';
-import { fingerprintKeys } from './shown-messages.js';
 import { SIGHTING_COLUMNS } from './sightings.js';
 import type { SightingRow } from './sightings.js';
 import { TargetCounts } from './target-counts.js';
@@ -155,7 +155,7 @@ function recoveredPositions(db: Db): Iterable<number> {
 /** The keys under which a registered message that it equals may be stored. */
 function shownKeysOf({ kind, span }: Item, channel: string, body: Buffer, key: Buffer): Buffer[] {
   if (kind !== 'message') return [];
-  return [key, ...fingerprintKeys(channel, JSON.parse(body.toString('utf8', span.start, span.end)))];
+  return [key, ...contentKeys(channel, JSON.parse(body.toString('utf8', span.start, span.end)))];
 }
 
 /** The keys under which something may be known of an item. */

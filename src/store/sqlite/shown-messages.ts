@@ -1,6 +1,7 @@
 import { contentFingerprint } from '../../intake/content-fingerprint.js';
 import { isRecord, stringOrNull } from '../../json.js';
-import { contentKey, messageKey } from '../rules/keys.js';
+import { contentKeys } from '../rules/content-keys.js';
+import { messageKey } from '../rules/keys.js';
 import type { Candidate, ShownMessage } from '../rules/recording.js';
 import type { Db } from './database.js';
 import type { LedgerMemory } from './ledger-memory.js';
@@ -57,7 +58,7 @@ export class ShownMessages {
 
   /** The one that this message is, but for its id. A read. */
   find({ channel, message, key, isKnown }: Candidate, now: number): ShownMessage | null {
-    const keys = [key, ...fingerprintKeys(channel, message)];
+    const keys = [key, ...contentKeys(channel, message)];
     const padded = Array.from({ length: KEYS_AT_MOST }, (_, at) => keys[at] ?? key);
     const row = this.#find.get(...padded, key, Number(isKnown), now);
     return row ? { key: row.key, messageId: row.message_id } : null;
@@ -72,7 +73,7 @@ export class ShownMessages {
     if (sentAt === undefined || sentAt * 1000 > now) return;
     const shownId = isRecord(message) ? stringOrNull(message['id']) : null;
     const shownKey = shownId === null || shownId === '' ? key : messageKey(channel, shownId);
-    const keys = [...fingerprintKeys(channel, message), ...(shownKey.equals(key) ? [] : [shownKey])];
+    const keys = [...contentKeys(channel, message), ...(shownKey.equals(key) ? [] : [shownKey])];
     for (const each of keys) this.#insert.run(each, key, sentAt, cameAs);
     if (keys.length > 0) this.#memory.newestShownAt = Math.max(this.#memory.newestShownAt ?? -Infinity, sentAt);
   }
@@ -91,9 +92,4 @@ export class ShownMessages {
   refresh(): void {
     this.#memory.newestShownAt = this.#newest.get() ?? null;
   }
-}
-
-/** The keys of a message's content fingerprint. */
-export function fingerprintKeys(channel: string, message: unknown): Buffer[] {
-  return (contentFingerprint(message)?.texts ?? []).map((text) => contentKey(channel, text));
 }
