@@ -39,7 +39,7 @@ const LOCK_REGISTRY = `SELECT pg_advisory_xact_lock(${REGISTRY_LOCK}, 0)`;
 
 /** How often a transaction is run before its fault is reported. */
 const RUNS_AT_MOST = 3;
-const INT8 = pg.types.builtins.INT8;
+const INT8 = 20;
 const INT8_ARRAY = 1016;
 
 export interface DatabaseOptions {
@@ -241,10 +241,10 @@ function withoutNul(text: string): string {
 }
 
 /** Our bigints are ids and times, which fit into a number. */
-function getTypeParser(oid: pg.types.builtins, format?: 'text' | 'binary'): unknown {
+function getTypeParser(oid: number, format?: 'text' | 'binary'): unknown {
   if (oid === INT8) return Number;
-  if (Number(oid) === INT8_ARRAY) return (text: string) => (text === '{}' ? [] : text.slice(1, -1).split(',').map(Number));
-  return pg.types.getTypeParser(oid, format) as unknown;
+  if (oid === INT8_ARRAY) return (text: string) => (text === '{}' ? [] : text.slice(1, -1).split(',').map(Number));
+  return pg.types.getTypeParser(oid as Parameters<typeof pg.types.getTypeParser>[0], format) as unknown;
 }
 
 function isLostConnection(error: unknown): boolean {
