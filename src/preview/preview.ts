@@ -157,10 +157,10 @@ class ItemOutcomes {
   }
 
   #itemAt(position: number): ChangedItem {
-    const { channel, document, receivedAt, items } = this.#webhook;
+    const { id: webhook, channel, document, receivedAt, items } = this.#webhook;
     const { verdict = 'event', rule = 0 } = this.#judged[position] ?? {};
     return {
-      ...{ id: items[position]?.id ?? '', channel, event: nameOf(document.event) },
+      ...{ id: items[position]?.id ?? '', webhook, channel, event: nameOf(document.event) },
       ...{ messageId: document.items[position]?.messageId ?? null, receivedAt, verdict, rule },
     };
   }
