@@ -139,6 +139,18 @@ export function paceContract(open: OpenFixture): void {
       expect(await claimIds(fixture, 0)).toEqual([]);
     });
 
+    it('I4: finds what a person has retried in vain, were it the last of the backlog', async () => {
+      const fixture = await stageBacklog(open, ['a-1']);
+      await claim(fixture, 0);
+      const { data } = await fixture.store.outbox.deliveries({ status: 'pending' }, { limit: 50, cursor: null });
+      await fixture.store.outbox.retry(data[0]?.id ?? '');
+      const { deliveries } = await claim(fixture, 0);
+      await fixture.store.outbox.due();
+      await fixture.settle(only(deliveries), 'pending', fixture.clock.now());
+      expect([...(await fixture.store.outbox.due()).targetIds]).toEqual(['bot']);
+      expect(await claimIds(fixture, 1)).toEqual(['a-1']);
+    });
+
     it('lets through what the settings of the target leave out', async () => {
       const settings = { ...PACE, backlogPolicy: 'newest_per_chat' } as const;
       const fixture = await stageBacklog(open, ['a-1', 'b-1', 'a-2'], settings);
