@@ -96,8 +96,9 @@ export class PacedDeliveries {
       const row = this.#row.get(id);
       const content = row && contentOf(row);
       if (!content || !isPaced(content, target, now)) continue;
-      const wanted = factsFor(content, target, now);
-      if (wanted && (lookedAt += 1) > LOOKED_AT_PER_CLAIM) return;
+      let wanted = factsFor(content, target, now);
+      // Whatever is not looked at now waits for its turn, so that nothing live waits behind it. Left out then, it takes none.
+      if (wanted && (lookedAt += 1) > LOOKED_AT_PER_CLAIM) wanted = null;
       if (row.resume_at !== null || this.#isLeftOut(row, wanted, found, now)) letThrough.add(id);
       else this.#rankRow(row, number, now);
     }

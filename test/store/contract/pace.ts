@@ -85,6 +85,16 @@ export function paceContract(open: OpenFixture): void {
       expect(found).toEqual(['live-1']);
     });
 
+    it('finds what is live behind more than one claim can look at', async () => {
+      const settings = { ...PACE, backlogPolicy: 'newest_per_chat', split: 'item' } as const;
+      const fixture = await stage(open, [target('bot', settings)]);
+      const chats = Array.from({ length: 120 }, (_, at) => `chat ${at}`);
+      for (const round of [1, 2]) await fixture.record(messages(...chats.map((chat) => message(`${chat}-${round}`, chat))));
+      fixture.clock.advance(HOUR);
+      await receive(fixture, 'live-1', 0);
+      expect(await claimIds(fixture, 0, 60)).toContain('live-1');
+    });
+
     it('ranks a chat anew when a message of it comes', async () => {
       const fixture = await stageBacklog(open, ['a-1', 'b-1']);
       expect(await claimIds(fixture, 0)).toEqual([]);
