@@ -89,10 +89,23 @@ export function paceContract(open: OpenFixture): void {
       const settings = { ...PACE, backlogPolicy: 'newest_per_chat', split: 'item' } as const;
       const fixture = await stage(open, [target('bot', settings)]);
       const chats = Array.from({ length: 120 }, (_, at) => `chat ${at}`);
-      for (const round of [1, 2]) await fixture.record(messages(...chats.map((chat) => message(`${chat}-${round}`, chat))));
+      for (const round of [1, 2])
+        await fixture.record(messages(...chats.map((chat) => message(`${chat}-${round}`, chat))));
       fixture.clock.advance(HOUR);
       await receive(fixture, 'live-1', 0);
       expect(await claimIds(fixture, 0, 60)).toContain('live-1');
+    });
+
+    it('puts what the settings leave out behind what is live', async () => {
+      const settings = { ...PACE, backlogPolicy: 'newest_per_chat', split: 'item' } as const;
+      const fixture = await stage(open, [target('bot', settings)]);
+      const chats = Array.from({ length: 20 }, (_, at) => `chat ${at}`);
+      for (const round of [1, 2])
+        await fixture.record(messages(...chats.map((chat) => message(`${chat}-${round}`, chat))));
+      fixture.clock.advance(HOUR);
+      await receive(fixture, 'live-1', 0);
+      fixture.clock.advance(SECOND);
+      expect(await claimIds(fixture, 0, 5)).toEqual(['live-1', 'chat 0-1', 'chat 1-1', 'chat 2-1', 'chat 3-1']);
     });
 
     it('ranks a chat anew when a message of it comes', async () => {
