@@ -308,6 +308,11 @@ export class DeliveryTables {
     if (LEFT_OUT.has(status)) this.#leftOut.sentAgain(id);
   }
 
+  /** Whether bulk work would send this again although its items were released since: the bot has them. */
+  wasReleased({ id, target, status }: Pick<SettledRow, 'id' | 'target' | 'status'>): boolean {
+    return LEFT_OUT.has(status) && this.#leftOut.wasReleased(id, target);
+  }
+
   /** Ends at most `limit` pending deliveries of a removed target as dead. Returns whether more may be left. */
   endSomeOfRemoved(target: number, limit: number, now: number): boolean {
     const born = [...this.#leases.of(target).born.values()].slice(0, limit);
