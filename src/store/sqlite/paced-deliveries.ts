@@ -16,6 +16,8 @@ interface SortedRow {
   readonly verdicts: string;
   readonly newest_message_at: number | null;
   readonly resume_at: number | null;
+  readonly created_at: number;
+  readonly due_at: number;
 }
 
 interface BodyRow {
@@ -43,7 +45,7 @@ export class PacedDeliveries {
   readonly #row;
   readonly #body;
   readonly #newestAt;
-  readonly #rank;
+  readonly #setDue;
 
   /** @param targets those that may have ranked deliveries, by number */
   constructor(db: Db, registry: RegistryTables, due: DueDeliveries, facts: ChatFactsReader, targets: Set<number>) {
@@ -52,14 +54,14 @@ export class PacedDeliveries {
     this.#facts = facts;
     this.#targets = targets;
     this.#row = db.prepare<[number], SortedRow>(
-      'SELECT id, channel, chats, verdicts, newest_message_at, resume_at FROM deliveries WHERE id = ?',
+      'SELECT id, channel, chats, verdicts, newest_message_at, resume_at, created_at, due_at FROM deliveries WHERE id = ?',
     );
     this.#body = db.prepare<[number], BodyRow>(
       `SELECT w.method, w.suffix, coalesce(d.body, w.body) AS body
        FROM deliveries d JOIN webhooks w ON w.id = d.webhook_id WHERE d.id = ?`,
     );
     this.#newestAt = db.prepare<[Buffer], number>('SELECT newest_at FROM chats WHERE key = ?').pluck();
-    this.#rank = db.prepare<[number, number]>('UPDATE deliveries SET due_at = ? WHERE id = ?');
+    this.#setDue = db.prepare<[number, number]>('UPDATE deliveries SET due_at = ? WHERE id = ?');
   }
 
   /** At a start: finds the targets that have ranked deliveries. */
@@ -96,10 +98,16 @@ export class PacedDeliveries {
       const row = this.#row.get(id);
       const content = row && contentOf(row);
       if (!content || !isPaced(content, target, now)) continue;
-      const wanted = factsFor(content, target, now);
-      if (wanted && (lookedAt += 1) > LOOKED_AT_PER_CLAIM) return;
-      if (row.resume_at !== null || this.#isLeftOut(row, wanted, found, now)) letThrough.add(id);
-      else this.#rankRow(row, number, now);
+      let wanted = factsFor(content, target, now);
+      // Whatever is not looked at now waits for its turn, so that nothing live waits behind it. Left out then, it takes none.
+      if (wanted && (lookedAt += 1) > LOOKED_AT_PER_CLAIM) wanted = null;
+      if (row.resume_at === null && !this.#isLeftOut(row, wanted, found, now)) {
+        this.#rankRow(row, number, now);
+        continue;
+      }
+      letThrough.add(id);
+      // Once behind what is live by now: a chat may have thousands, and as each ends, the next one becomes due.
+      if (row.due_at <= row.created_at) this.#setDue.run(now, id);
     }
   }
 
@@ -119,7 +127,7 @@ export class PacedDeliveries {
     const lanes = keysIn(chats.subarray(0, MOST_CHATS_RANKED * KEY_BYTES));
     const newestAt = Math.max(own ?? 0, ...[...lanes].map((chat) => this.#newestAt.get(chat) ?? 0));
     this.#targets.add(target);
-    this.#rank.run(rankOf(newestAt, now), id);
+    this.#setDue.run(rankOf(newestAt, now), id);
   }
 }
 
