@@ -55,6 +55,12 @@ describe('POST /claims/{message_id}', () => {
     }
   });
 
+  it('refuses a path without an id', async () => {
+    const { claim, send } = await startClaims();
+    expect(await claim('one', '/claims/')).toMatchObject({ status: 400, body: { code: 'GW_BAD_REQUEST' } });
+    expect((await send('DELETE', '/claims/?owner=one')).status).toBe(400);
+  });
+
   it.each([
     [{}, ''],
     [{ owner: '' }, '/owner'],
