@@ -49,5 +49,10 @@ export type Claim = Static<typeof ClaimSchema>;
 export const ClaimOwnerQuery = Type.Object({ owner: Owner });
 
 export const ClaimParams = Type.Object({
-  message_id: Type.String({ minLength: 1, maxLength: 1024, description: 'Id of the message.', examples: [MESSAGE_ID_EXAMPLE] }),
+  message_id: Type.String({
+    minLength: 1,
+    maxLength: 1024,
+    description: 'Id of the message.',
+    examples: [MESSAGE_ID_EXAMPLE],
+  }),
 });
