@@ -26,7 +26,7 @@ export interface TargetChange {
 }
 
 export interface Preview {
-  /** From when on it read what was recorded: later than asked for if `isComplete` is false. */
+  /** Start of the webhooks that it read: later than requested if `isComplete` is false. */
   readonly since: number;
   readonly until: number;
   readonly isComplete: boolean;
