@@ -1,5 +1,5 @@
 import { factsFor, isOlderThan, isPaced, leftOutAs } from '../../intake/backlog.js';
-import type { Verdict, WebhookHttpMethod } from '../../model.js';
+import type { Verdict } from '../../model.js';
 import { finish } from '../../slices.js';
 import { KEY_BYTES, keysIn } from '../rules/keys.js';
 import { rankOf } from '../rules/pace.js';
@@ -20,12 +20,6 @@ interface SortedRow {
   readonly due_at: number;
 }
 
-interface BodyRow {
-  readonly method: WebhookHttpMethod;
-  readonly suffix: string;
-  readonly body: Buffer;
-}
-
 /** Due deliveries that one claim sorts, and those of them whose chats it looks at: some milliseconds each. */
 const SORTED_PER_CLAIM = 500;
 const LOOKED_AT_PER_CLAIM = 50;
@@ -35,7 +29,7 @@ const MOST_CHATS_RANKED = 100;
 /**
  * The backlog of targets with a pace. A delivery that becomes due and is backlog gets a rank in place of its due time
  * (rules/pace.ts), so that what is live is found at once, however long the backlog is. A claim takes the first of them when
- * the pace lets one out. A new message of its chat makes a ranked delivery due, and so gives it a new rank.
+ * the pace allows one. A new message of its chat makes a ranked delivery due, and so gives it a new rank.
  */
 export class PacedDeliveries {
   readonly #registry: RegistryTables;
@@ -43,7 +37,6 @@ export class PacedDeliveries {
   readonly #facts: ChatFactsReader;
   readonly #targets: Set<number>;
   readonly #row;
-  readonly #body;
   readonly #newestAt;
   readonly #setDue;
 
@@ -55,10 +48,6 @@ export class PacedDeliveries {
     this.#targets = targets;
     this.#row = db.prepare<[number], SortedRow>(
       'SELECT id, channel, chats, verdicts, newest_message_at, resume_at, created_at, due_at FROM deliveries WHERE id = ?',
-    );
-    this.#body = db.prepare<[number], BodyRow>(
-      `SELECT w.method, w.suffix, coalesce(d.body, w.body) AS body
-       FROM deliveries d JOIN webhooks w ON w.id = d.webhook_id WHERE d.id = ?`,
     );
     this.#newestAt = db.prepare<[Buffer], number>('SELECT newest_at FROM chats WHERE key = ?').pluck();
     this.#setDue = db.prepare<[number, number]>('UPDATE deliveries SET due_at = ? WHERE id = ?');
@@ -117,9 +106,8 @@ export class PacedDeliveries {
     const { maxAgeSeconds } = target;
     if (newestMessageAt !== null && maxAgeSeconds !== null && isOlderThan(newestMessageAt, maxAgeSeconds, now))
       return true;
-    const body = wanted && this.#body.get(row.id);
-    if (!wanted || !body) return false;
-    const facts = finish(this.#facts.readOf({ id: row.id, target: number, channel: row.channel, ...body }, wanted));
+    if (!wanted) return false;
+    const facts = finish(this.#facts.readUnleased({ id: row.id, target: number, channel: row.channel }, wanted));
     return leftOutAs(content, target, facts, now) !== null;
   }
 
