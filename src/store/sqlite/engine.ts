@@ -1,6 +1,6 @@
 import type { Effects } from '../../effects.js';
 import { Ids } from '../rules/ids.js';
-import { ReplayWatch } from '../rules/replays.js';
+import { ReplayWatch } from '../../intake/replays.js';
 import { AuditMessageRelease } from './audit-release.js';
 import { AuditTables } from './audit-tables.js';
 import { AuditViews } from './audit-views.js';

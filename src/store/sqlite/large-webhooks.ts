@@ -3,7 +3,7 @@ import type { Document } from '../../intake/decode.js';
 import { subscribes } from '../../intake/route.js';
 import type { IncomingWebhook } from '../../model.js';
 import type { Ids } from '../rules/ids.js';
-import { ReplayWatch } from '../rules/replays.js';
+import { ReplayWatch } from '../../intake/replays.js';
 import { openBeside } from './database.js';
 import type { Db } from './database.js';
 import { DeliveryMemory } from './delivery-memory.js';

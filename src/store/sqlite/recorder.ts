@@ -2,7 +2,8 @@ import { GatewayError, noSuchChannel } from '../../errors.js';
 import { isPaced } from '../../intake/backlog.js';
 import type { Document } from '../../intake/decode.js';
 import { nameOf } from '../../intake/event.js';
-import { isPlaceholder, isUnseen, judge, RULE, writesLedger } from '../../intake/judge.js';
+import { isNeverSeen, isPlaceholder, isUnseen, judge, RULE, writesLedger } from '../../intake/judge.js';
+import { ReplayWatch } from '../../intake/replays.js';
 import { cutter, route } from '../../intake/route.js';
 import type { Cutter, JudgedItem, Route } from '../../intake/route.js';
 import { withMessage } from '../../intake/timestamp.js';
@@ -13,7 +14,6 @@ import { parseEventName } from '../rules/event-names.js';
 import { deliveryId, encodeNumber } from '../rules/ids.js';
 import type { Ids } from '../rules/ids.js';
 import { KEY_BYTES } from '../rules/keys.js';
-import { ReplayWatch } from '../rules/replays.js';
 import type { Db } from './database.js';
 import { EvidenceTable } from './evidence.js';
 import { ItemMemory, LedgerTables } from './ledger.js';
@@ -54,9 +54,6 @@ const BODY_BYTES_PER_ROW = 8192;
 interface Judged extends JudgedItem {
   readonly memory: ItemMemory;
 }
-
-/** Rows for messages that were never seen before and that no resync asked for. */
-const NEVER_SEEN_RULES: ReadonlySet<number> = new Set([RULE.late, RULE.usual, RULE.replayed]);
 
 /** What the recorders of all connections share, besides the ledger's memory. */
 export interface RecorderMemory {
@@ -220,7 +217,7 @@ export class WebhookRecorder {
       });
       const at = { receivedAt: now, lateAfterSeconds: channel.lateAfterSeconds, recovered };
       const judgement = judge(item, memory, at);
-      if (!recovered && NEVER_SEEN_RULES.has(judgement.rule)) this.#replays.count(channel, memory, judgement.rule, now);
+      if (!recovered && isNeverSeen(judgement)) this.#replays.count(channel, memory, judgement.rule, now);
       if (judgement.rule !== RULE.usual)
         this.#evidence.save(webhookId, position, memory, {
           ...{ ...judgement, ...at, repeatedAt },

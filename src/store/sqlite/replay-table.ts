@@ -1,6 +1,6 @@
 import { RULE } from '../../intake/judge.js';
 import type { Channel } from '../../model.js';
-import type { ReplayWatch } from '../rules/replays.js';
+import type { ReplayWatch } from '../../intake/replays.js';
 import type { Db } from './database.js';
 import type { ItemMemory } from './ledger.js';
 import type { RecordedReplay } from '../intake.js';

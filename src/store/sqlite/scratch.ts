@@ -3,7 +3,7 @@ import type { Document, Item } from '../../intake/decode.js';
 import { nameOf } from '../../intake/event.js';
 import type { Channel, IncomingWebhook, Judgement, Sealed, Target } from '../../model.js';
 import { Ids, leastId } from '../rules/ids.js';
-import { ReplayWatch } from '../rules/replays.js';
+import { ReplayWatch } from '../../intake/replays.js';
 import { chatKey, fingerprintKey, messageKey } from '../rules/keys.js';
 import { openInMemory } from './database.js';
 import type { Db } from './database.js';
