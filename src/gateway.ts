@@ -130,7 +130,7 @@ export async function startGateway(
 ): Promise<Gateway> {
   const components = new Components();
   try {
-    const store = components.add('store', openStore(config.store, effects), async (each) => await each.close());
+    const store = components.add('store', await openStore(config.store, effects), async (each) => await each.close());
     components.nextStage();
     closeToOthers(config.store, log);
     const keys = loadKeys(config, effects, await storedFingerprint(store));

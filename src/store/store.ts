@@ -1,3 +1,4 @@
+import type { Effects } from '../effects.js';
 import type { Audits } from './audits.js';
 import type { KeptBreakers } from './breakers.js';
 import type { Calls } from './calls.js';
@@ -15,6 +16,9 @@ import type { Resyncs } from './resyncs.js';
 import type { Rollups } from './rollups.js';
 import type { Traffic } from './traffic.js';
 import type { Upkeep } from './upkeep.js';
+
+/** What an engine needs of the process. */
+export type StoreEffects = Pick<Effects, 'now' | 'monotonic' | 'sleep' | 'randomBytes'>;
 
 /**
  * The store as business operations, grouped by area. Every engine keeps these invariants:

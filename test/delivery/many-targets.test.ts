@@ -17,7 +17,7 @@ const TARGETS = 1000;
 /** A store with a thousand targets, each with a channel of its own, and three more for the channel `main`. */
 async function openCrowded(): Promise<Store> {
   const file = join(temporaryFolder(), 'gateway.db');
-  const store = openStore({ engine: 'sqlite', file }, systemEffects);
+  const store = await openStore({ engine: 'sqlite', file }, systemEffects);
   onTestFinished(async () => await store.close());
   const names = Array.from({ length: TARGETS }, (_, index) => `c${index}`);
   await Promise.all([...names, 'main'].map(async (name) => await store.registry.addChannel(channel(name))));

@@ -1,4 +1,3 @@
-import type { Effects } from '../../effects.js';
 import { Ids } from '../rules/ids.js';
 import { ReplayWatch } from '../rules/replays.js';
 import { AuditMessageRelease } from './audit-release.js';
@@ -63,9 +62,7 @@ import { WorkCounts } from './under-way.js';
 import { SqliteUpkeep } from './upkeep.js';
 import { WebhookLists } from './webhook-lists.js';
 import { WebhookViews } from './webhook-views.js';
-import type { Store } from '../store.js';
-
-export type StoreEffects = Pick<Effects, 'now' | 'monotonic' | 'sleep' | 'randomBytes'>;
+import type { Store, StoreEffects } from '../store.js';
 
 /** Sizes that tests make small. */
 export interface StoreSizes {
