@@ -106,6 +106,8 @@ export interface Delivery {
   readonly streak: Streak | null;
   /** The gateways through which its webhook came; null: none. */
   readonly via: string | null;
+  /** When it was recorded, Unix milliseconds. */
+  readonly recordedAt: number;
   /** It was claimed as one of the `backlog` that a pace lets out. */
   readonly isFromBacklog: boolean;
   /** Unix seconds of its newest message; null: it carries none, or is sent however old it is. */

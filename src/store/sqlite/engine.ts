@@ -1,4 +1,4 @@
-import { Ids } from '../rules/ids.js';
+import { Ids } from './numbering.js';
 import { ReplayWatch } from '../rules/replays.js';
 import { AuditMessageRelease } from './audit-release.js';
 import { AuditTables } from './audit-tables.js';
