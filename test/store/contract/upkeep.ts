@@ -79,6 +79,15 @@ export function upkeepContract(open: OpenFixture): void {
     });
   });
 
+  it('the time of the store is that of its clock, whichever way it is set', async () => {
+    const fixture = await open();
+    const times = [fixture.store.upkeep.now()];
+    fixture.clock.advance(HOUR);
+    times.push(fixture.store.upkeep.now());
+    await fixture.setClockBack(DAY);
+    expect([...times, fixture.store.upkeep.now()]).toEqual([START, START + HOUR, START + HOUR - DAY]);
+  });
+
   describe('a clock that goes back', () => {
     it('I4: delays neither a delivery that waits for its retry nor the one behind it', async () => {
       const fixture = await stage(open);
