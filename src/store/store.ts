@@ -11,6 +11,7 @@ import type { MessageClaims } from './message-claims.js';
 import type { Outbox } from './outbox.js';
 import type { Probes } from './probes.js';
 import type { Registry } from './registry.js';
+import type { Replicas } from './replicas.js';
 import type { History } from './history.js';
 import type { Resyncs } from './resyncs.js';
 import type { Rollups } from './rollups.js';
@@ -56,6 +57,7 @@ export interface Store {
   readonly history: History;
   readonly rollups: Rollups;
   readonly levels: Levels;
+  readonly replicas: Replicas;
   readonly upkeep: Upkeep;
   /** From now on an operation that meets a lock of another process is refused at once: a shutdown has no time to wait. */
   stopWaiting(): void;

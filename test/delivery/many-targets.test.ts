@@ -45,10 +45,11 @@ function countStatements(): { count: number } {
 async function deliver(store: Store, expected: number): Promise<{ readonly claims: readonly number[] }> {
   const claims: number[] = [];
   let settled = 0;
-  const { outbox, registry } = store;
+  const { outbox, registry, replicas } = store;
   const loop = startDeliveryLoop({
     store: {
       registry,
+      replicas,
       outbox: {
         due: async () => await outbox.due(),
         claim: async (wanted, leaseMs) => {

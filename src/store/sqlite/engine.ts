@@ -209,6 +209,7 @@ function assemble({ db, isChecked, close }: OpenDatabase, effects: StoreEffects,
     history: new SqliteHistory(db, registry, evidence),
     rollups: new SqliteRollups(db, commit),
     levels: new SqliteLevels(db, registry, commit.durations),
+    replicas: { alive: () => 1 }, // the lock on the file keeps every other process out
     upkeep: new SqliteUpkeep(
       db,
       {

@@ -79,6 +79,11 @@ export function upkeepContract(open: OpenFixture): void {
     });
   });
 
+  it('a process that is alone with its store counts itself', async () => {
+    const { store } = await open();
+    expect(store.replicas.alive()).toBe(1);
+  });
+
   it('the time of the store is that of its clock, whichever way it is set', async () => {
     const fixture = await open();
     const times = [fixture.store.upkeep.now()];
