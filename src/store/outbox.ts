@@ -25,7 +25,10 @@ export interface Outbox {
   offer(targetId: string, offer: Offer): void;
   /** What is recorded of the chats of a leased delivery's messages, as far as it is `wanted`. */
   chatFacts(delivery: LeasedBody, wanted: WantedFacts): Promise<ChatFacts>;
-  /** Saves the outcome of an attempt. Returns false if the lease is no longer the caller's (I5): nothing was changed. */
+  /**
+   * Saves the outcome of an attempt. Returns false if the lease is no longer the caller's (I5): nothing was changed, or an
+   * earlier call whose answer was lost has saved it. An engine may try again until the lease ends, so this may resolve late.
+   */
   settle(settlement: Settlement): Promise<boolean>;
   /**
    * Releases a held item, however old its message is; `targetIds` null: to all subscribing targets. The repetitions of a

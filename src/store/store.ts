@@ -38,7 +38,10 @@ export type StoreEffects = Pick<Effects, 'now' | 'monotonic' | 'sleep' | 'random
  *   order recorded.
  *
  * Times are milliseconds since the Unix epoch unless stated otherwise. If the store cannot run an operation (full disk, lost
- * connection), it rejects with GatewayError GW_STORE_UNAVAILABLE and changes nothing.
+ * connection), it rejects with GatewayError GW_STORE_UNAVAILABLE: nothing was changed, or, if the connection was lost during
+ * the commit, it is not known whether it was. Repeating is safe: a webhook recorded again is a duplicate (I3), and a lease
+ * that was settled is not settled again (I5). The exception is an item whose repeats cannot be recognized (rule 14 of the
+ * decision table): recorded again, it is delivered again.
  */
 export interface Store {
   readonly intake: Intake;
