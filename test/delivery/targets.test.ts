@@ -1,6 +1,9 @@
-import { expect, it } from 'vitest';
+import { expect, it, vi } from 'vitest';
+import type { Sender } from '../../src/delivery/send.js';
 import { Slots } from '../../src/delivery/slots.js';
 import { createTargets } from '../../src/delivery/targets.js';
+import { startLoopStage } from '../support/delivery-loop.js';
+import { until } from '../support/intervals.js';
 import { target } from '../support/store.js';
 
 const LIMITED = target('bot', { concurrency: 16, ratePerSecond: 6, backlogRatePerMinute: 90 });
@@ -42,4 +45,26 @@ it('a claim asks for no more than the share of the rate', async () => {
   const targets = sharedBy({ alive: 3 });
   await targets.refresh();
   expect(new Slots().want(targets.get('bot') ?? LIMITED, 6, 1, NOW)).toMatchObject({ limit: 2, backlog: 1 });
+});
+
+it('a delivery loop has no more in flight than its share', async () => {
+  const answers: (() => void)[] = [];
+  let most = 0;
+  const attempt = { startedAt: NOW, durationMs: 1, status: 200, error: null };
+  const sender: Sender = {
+    send: async () => {
+      await new Promise<void>((answer) => (most = Math.max(most, answers.push(answer))));
+      return { outcome: { kind: 'answered', status: 200, retryAfter: null }, attempt };
+    },
+    whyRefused: () => null,
+    destroy: async () => await Promise.resolve(),
+  };
+  const { store, record } = await startLoopStage({ concurrency: 6 }, {}, sender);
+  vi.spyOn(store.replicas, 'alive').mockReturnValue(3);
+  await record(...Array.from({ length: 10 }, (_, index) => `m${index}-1`));
+  await until(async () => {
+    answers.shift()?.();
+    expect((await store.outbox.loadOf('bot')).pending).toBe(0);
+  });
+  expect(most).toBe(2);
 });
