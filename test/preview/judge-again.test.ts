@@ -13,7 +13,7 @@ function webhookOf(...rules: readonly number[]): PastWebhook {
   const items = rules.map((_, at) => ({ id: `m${at}`, type: 'text', chat_id: 'alice', timestamp }));
   const document = decode(Buffer.from(JSON.stringify(messages(...items))), { method: 'POST', suffix: '' });
   return {
-    ...{ channel: 'main', receivedAt: START, document, deliveries: [] },
+    ...{ id: 'w1', channel: 'main', receivedAt: START, document, deliveries: [] },
     items: rules.map((rule, at) => ({
       ...{ id: `itm_${at}`, rule, verdict: verdictOf(rule) ?? 'event', memory: recalled(rule, null), recover: false },
     })),

@@ -1,5 +1,4 @@
-import type { Effects } from '../../effects.js';
-import { Ids } from '../rules/ids.js';
+import { Ids } from './numbering.js';
 import { ReplayWatch } from '../../intake/replays.js';
 import { AuditMessageRelease } from './audit-release.js';
 import { AuditTables } from './audit-tables.js';
@@ -63,9 +62,7 @@ import { WorkCounts } from './under-way.js';
 import { SqliteUpkeep } from './upkeep.js';
 import { WebhookLists } from './webhook-lists.js';
 import { WebhookViews } from './webhook-views.js';
-import type { Store } from '../store.js';
-
-export type StoreEffects = Pick<Effects, 'now' | 'monotonic' | 'sleep' | 'randomBytes'>;
+import type { Store, StoreEffects } from '../store.js';
 
 /** Sizes that tests make small. */
 export interface StoreSizes {
@@ -212,6 +209,7 @@ function assemble({ db, isChecked, close }: OpenDatabase, effects: StoreEffects,
     history: new SqliteHistory(db, registry, evidence),
     rollups: new SqliteRollups(db, commit),
     levels: new SqliteLevels(db, registry, commit.durations),
+    replicas: { alive: () => 1 }, // the lock on the file keeps every other process out
     upkeep: new SqliteUpkeep(
       db,
       {

@@ -1,6 +1,7 @@
 import { RULE } from '../../intake/judge.js';
 import type { Judgement } from '../../model.js';
-import { encodeNumber, itemId, leastId } from '../rules/ids.js';
+import { encodeNumber, itemId } from '../rules/ids.js';
+import { leastId } from './numbering.js';
 import type { ItemPlace } from '../rules/ids.js';
 import { messageKey } from '../rules/keys.js';
 import type { Db } from './database.js';

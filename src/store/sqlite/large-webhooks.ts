@@ -2,7 +2,7 @@ import { inSlices } from '../../event-loop.js';
 import type { Document } from '../../intake/decode.js';
 import { subscribes } from '../../intake/route.js';
 import type { IncomingWebhook } from '../../model.js';
-import type { Ids } from '../rules/ids.js';
+import type { Ids } from './numbering.js';
 import { ReplayWatch } from '../../intake/replays.js';
 import { openBeside } from './database.js';
 import type { Db } from './database.js';

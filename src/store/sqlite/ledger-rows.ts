@@ -1,5 +1,5 @@
 import { RULE } from '../../intake/judge.js';
-import { leastId } from '../rules/ids.js';
+import { leastId } from './numbering.js';
 
 /** What the ledger remembers of an id. */
 export interface LedgerFacts {

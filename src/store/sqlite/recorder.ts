@@ -12,7 +12,7 @@ import { finish } from '../../slices.js';
 import type { Sliced } from '../../slices.js';
 import { parseEventName } from '../rules/event-names.js';
 import { deliveryId, encodeNumber } from '../rules/ids.js';
-import type { Ids } from '../rules/ids.js';
+import type { Ids } from './numbering.js';
 import { KEY_BYTES } from '../rules/keys.js';
 import type { Db } from './database.js';
 import { EvidenceTable } from './evidence.js';
@@ -302,6 +302,7 @@ export class WebhookRecorder {
       ...{ lease: lease.token, leaseEndsAt, target, channel: delivery.channel, event: parseEventName(event) },
       ...{ method: webhook.method, suffix: webhook.suffix, contentType: webhook.contentType, body },
       ...{ verdicts: delivery.verdicts, attempts: 0, besideSchedule: false, streak: null, via: webhook.via ?? null },
+      recordedAt: now,
       isFromBacklog: false,
       newestMessageAt: delivery.newestMessageAt,
     };

@@ -2,7 +2,7 @@ import { inSlices, nextTurn } from '../../event-loop.js';
 import type { Document, Item } from '../../intake/decode.js';
 import { nameOf } from '../../intake/event.js';
 import type { Channel, IncomingWebhook, Judgement, Sealed, Target } from '../../model.js';
-import { Ids, leastId } from '../rules/ids.js';
+import { Ids, leastId } from './numbering.js';
 import { ReplayWatch } from '../../intake/replays.js';
 import { chatKey, fingerprintKey, messageKey } from '../rules/keys.js';
 import { openInMemory } from './database.js';
