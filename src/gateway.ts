@@ -130,7 +130,7 @@ export async function startGateway(
 ): Promise<Gateway> {
   const components = new Components();
   try {
-    const store = components.add('store', openStore(config.store, effects), async (each) => await each.close());
+    const store = components.add('store', await openStore(config.store, effects), async (each) => await each.close());
     components.nextStage();
     closeToOthers(config.store, log);
     const keys = loadKeys(config, effects, await storedFingerprint(store));
@@ -144,8 +144,10 @@ export async function startGateway(
     const onError = errorReporter(log);
     const openSecret = encryption.open;
     const guard = createGuard(config.targetNetworks);
-    const settings = { config, effects, log, intervals, gatewayId, onError };
-    const facts = startFacts(components, { store, effects, log, onError });
+    // What is compared with stored times has to come from the clock that they come from.
+    const timed = { ...effects, now: store.upkeep.now };
+    const settings = { config, effects: timed, log, intervals, gatewayId, onError };
+    const facts = startFacts(components, { store, effects: timed, log, onError });
     const base = { components, ...settings, ...facts, store, encryption, openSecret, guard };
 
     const deliveries = await startDeliveries(base);
@@ -225,7 +227,7 @@ function startWhapiCalls(base: Base) {
   };
 }
 
-/** Bulk jobs, retention, the watch for a clock that is set back, and the check for damage. */
+/** Bulk jobs, retention, the watch for a store's clock that is set back, and the check for damage. */
 function startBackground(base: Base, deliveries: Deliveries, { scheduler, resyncs, audits }: WhapiCalls) {
   const { components, config, effects, log, store, onError } = base;
   const jobs = components.add('jobs', startJobWorker({ store, onDeliveries: deliveries.wake, onError, effects }));

@@ -13,8 +13,7 @@ CREATE TABLE gateway.meta (
 CREATE TABLE gateway.replicas (
   id         text PRIMARY KEY,
   started_at bigint NOT NULL,
-  seen_at    bigint NOT NULL,
-  version    text NOT NULL
+  seen_at    bigint NOT NULL
 );
 
 -- Background work that one process does at a time: sweep, partitions, jobs.

@@ -580,7 +580,7 @@ async function startLoopOn(
     onChange: () => undefined,
   });
   const loop = startDeliveryLoop({
-    store: { outbox, registry },
+    store: { outbox, registry, replicas: { alive: () => 1 } },
     sender: { send, destroy: async () => await Promise.resolve() },
     breakers,
     delaysMs: QUICK_RETRIES_MS,

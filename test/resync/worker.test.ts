@@ -530,7 +530,7 @@ async function startWorkerWhoseFirstResultIsLost(
   const calls: string[] = [];
   const errors: unknown[] = [];
   const effects = { ...systemEffects, ...time };
-  const store = openStore({ engine: 'sqlite', file: join(temporaryFolder(), 'gateway.db') }, effects);
+  const store = await openStore({ engine: 'sqlite', file: join(temporaryFolder(), 'gateway.db') }, effects);
   onTestFinished(async () => await store.close());
   await store.registry.addChannel(CHANNEL);
   await store.resyncs.register({ channel: 'main', messageIds: ['m-1'], deliverUnseen: false, ...REGISTRATION });

@@ -1,5 +1,5 @@
 import pg from 'pg';
-import type { Base, StoreEffects } from './base.js';
+import type { Base } from './base.js';
 import { DatabaseClock } from './clock.js';
 import { Database } from './database.js';
 import { makeDays } from './days.js';
@@ -8,7 +8,8 @@ import { asStartError } from './faults.js';
 import { migrate } from './migrations.js';
 import { PostgresRegistry } from './registry.js';
 import { RegistryCache } from './registry-cache.js';
-import type { Store } from '../store.js';
+import { PostgresReplicas } from './replicas.js';
+import type { Store, StoreEffects } from '../store.js';
 
 /** Connections of one process: two writers (recording; claims and settlements), the API, workers. Three replicas use 24 of 100. */
 const CONNECTIONS = 8;
@@ -27,8 +28,9 @@ export async function connect(url: string, effects: StoreEffects, now?: () => nu
     await migrated(url);
     const db = new Database({ url, connections: CONNECTIONS });
     const clock = new DatabaseClock(effects);
-    await clock.measure(db);
-    const base = { db, registry: new RegistryCache(db, effects), now: now ?? clock.now, effects };
+    const measureClock = async (): Promise<void> => await clock.measure(db);
+    await measureClock();
+    const base = { db, registry: new RegistryCache(db, effects), now: now ?? clock.now, measureClock, effects };
     db.onMissingDays = async () => await makeDays(db, base.now());
     await db.onMissingDays();
     return base;
@@ -64,8 +66,11 @@ function unbuilt(area: string): never {
 export async function openPostgresStore(url: string, effects: StoreEffects, now?: () => number): Promise<Store> {
   const base = await connect(url, effects, now);
   const { db } = base;
+  const replicas = new PostgresReplicas(base);
+  const intake = new PostgresIntake(base, { accepted: () => undefined });
+  await replicas.start();
   return {
-    intake: new PostgresIntake(base, { accepted: () => undefined }),
+    intake,
     outbox: unbuilt('outbox'),
     jobs: unbuilt('jobs'),
     resyncs: unbuilt('resyncs'),
@@ -83,6 +88,11 @@ export async function openPostgresStore(url: string, effects: StoreEffects, now?
     levels: unbuilt('levels'),
     upkeep: unbuilt('upkeep'),
     stopWaiting: () => undefined,
-    close: async () => await db.end(),
+    replicas,
+    close: async () => {
+      await intake.idle();
+      await replicas.stop();
+      await db.end();
+    },
   };
 }

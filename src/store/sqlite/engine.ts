@@ -1,7 +1,6 @@
-import type { Effects } from '../../effects.js';
-import { Ids } from '../rules/ids.js';
+import { Ids } from './numbering.js';
 import { refusalOf } from '../rules/refusal.js';
-import { ReplayWatch } from '../rules/replays.js';
+import { ReplayWatch } from '../../intake/replays.js';
 import { AuditMessageRelease } from './audit-release.js';
 import { AuditTables } from './audit-tables.js';
 import { AuditViews } from './audit-views.js';
@@ -64,9 +63,7 @@ import { WorkCounts } from './under-way.js';
 import { SqliteUpkeep } from './upkeep.js';
 import { WebhookLists } from './webhook-lists.js';
 import { WebhookViews } from './webhook-views.js';
-import type { Store } from '../store.js';
-
-export type StoreEffects = Pick<Effects, 'now' | 'monotonic' | 'sleep' | 'randomBytes'>;
+import type { Store, StoreEffects } from '../store.js';
 
 /** Sizes that tests make small. */
 export interface StoreSizes {
@@ -213,6 +210,7 @@ function assemble({ db, isChecked, close }: OpenDatabase, effects: StoreEffects,
     history: new SqliteHistory(db, registry, evidence),
     rollups: new SqliteRollups(db, commit),
     levels: new SqliteLevels(db, registry, commit.durations),
+    replicas: { alive: () => 1 }, // the lock on the file keeps every other process out
     upkeep: new SqliteUpkeep(
       db,
       {

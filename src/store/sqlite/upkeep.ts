@@ -36,7 +36,7 @@ export class SqliteUpkeep implements Upkeep {
   readonly #clockShift: ClockShift;
   readonly #leases: Leases;
   readonly findDamage: Upkeep['findDamage'];
-  readonly #now: Effects['now'];
+  readonly now: Effects['now'];
   readonly #meta: MetaTable;
   /** The next step of the sweep; null: the first one. It moves on only after the commit of the step before it. */
   #nextStep: SweepStep | null = null;
@@ -55,7 +55,7 @@ export class SqliteUpkeep implements Upkeep {
     this.#clockShift = clockShift;
     this.#leases = leases;
     this.findDamage = findDamage;
-    this.#now = now;
+    this.now = now;
     this.#meta = new MetaTable(db);
   }
 
@@ -63,7 +63,7 @@ export class SqliteUpkeep implements Upkeep {
     const shift = (this.#shift ??= { byMs, steps: await read(() => this.#stepsOfShift(byMs)) });
     for (let step = shift.steps[0]; step !== undefined; step = shift.steps[0]) {
       const current = step;
-      const next = await this.#commit.run(() => current(this.#now()));
+      const next = await this.#commit.run(() => current(this.now()));
       shift.steps.splice(0, 1, ...(next ? [next] : []));
     }
     this.#shift = null;
@@ -101,7 +101,7 @@ export class SqliteUpkeep implements Upkeep {
   }
 
   async probe(): Promise<void> {
-    await this.#commit.run(() => this.#meta.set('probed_at', String(this.#now())));
+    await this.#commit.run(() => this.#meta.set('probed_at', String(this.now())));
   }
 
   async pin(name: string, value: string): Promise<string> {
