@@ -59,6 +59,7 @@ import { TargetCounts } from './target-counts.js';
 import { TransactionMemory } from './transaction-memory.js';
 import { TrafficCounts } from './traffic-counts.js';
 import { SqliteTraffic } from './traffic.js';
+import { SqliteTurns } from './turns.js';
 import { WorkCounts } from './under-way.js';
 import { SqliteUpkeep } from './upkeep.js';
 import { WebhookLists } from './webhook-lists.js';
@@ -116,6 +117,7 @@ function assemble({ db, isChecked, close }: OpenDatabase, effects: StoreEffects,
   const recorder = new WebhookRecorder(db, ids, registry, deliveries, ledger, { offers, replays });
   const large = new LargeWebhooks(db, ids, registry, ledger, replays, memory);
   const history = new CallHistoryTable(db);
+  const turns = new SqliteTurns(now);
   const clock = new ClockMemory(db);
   const registrations = new Registrations(db, registry, rememberedIds, commit, now);
   const shown = new ShownMessages(db, ledger);
@@ -169,6 +171,7 @@ function assemble({ db, isChecked, close }: OpenDatabase, effects: StoreEffects,
         commit,
         registrations,
         calls: resyncCalls,
+        turns,
         windows: resyncWindows,
         shown,
         views: new ResyncViews(db, registry, history, held),
@@ -176,6 +179,7 @@ function assemble({ db, isChecked, close }: OpenDatabase, effects: StoreEffects,
       effects,
     ),
     calls: new SqliteCalls({ commit, registry, history, resyncCalls }, now),
+    turns,
     audits: new SqliteAudits(
       {
         commit,
@@ -222,6 +226,7 @@ function assemble({ db, isChecked, close }: OpenDatabase, effects: StoreEffects,
           pruning: new Pruning(db, clock, ledger, claims),
           clockShift: new ClockShift(db),
           leases,
+          turns,
         },
         findDamage: async (signal) => (isChecked ? null : await findDamage(db.name, signal)),
       },

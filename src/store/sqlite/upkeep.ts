@@ -12,6 +12,7 @@ import type { Pruning } from './pruning.js';
 import { read } from './reads.js';
 import type { RegistryTables } from './registry-tables.js';
 import type { SweepStep } from './sweep-step.js';
+import type { SqliteTurns } from './turns.js';
 import type { Retention, Upkeep } from '../upkeep.js';
 
 export interface UpkeepParts {
@@ -21,6 +22,7 @@ export interface UpkeepParts {
   readonly clock: ClockMemory;
   readonly clockShift: ClockShift;
   readonly leases: Leases;
+  readonly turns: SqliteTurns;
   /** Looks for damage that the start has not looked for. */
   readonly findDamage: Upkeep['findDamage'];
 }
@@ -35,6 +37,7 @@ export class SqliteUpkeep implements Upkeep {
   readonly #clock: ClockMemory;
   readonly #clockShift: ClockShift;
   readonly #leases: Leases;
+  readonly #turns: SqliteTurns;
   readonly findDamage: Upkeep['findDamage'];
   readonly #now: Effects['now'];
   readonly #meta: MetaTable;
@@ -45,7 +48,7 @@ export class SqliteUpkeep implements Upkeep {
 
   constructor(
     db: Db,
-    { commit, registry, pruning, clock, clockShift, leases, findDamage }: UpkeepParts,
+    { commit, registry, pruning, clock, clockShift, leases, turns, findDamage }: UpkeepParts,
     now: Effects['now'],
   ) {
     this.#commit = commit;
@@ -54,12 +57,14 @@ export class SqliteUpkeep implements Upkeep {
     this.#clock = clock;
     this.#clockShift = clockShift;
     this.#leases = leases;
+    this.#turns = turns;
     this.findDamage = findDamage;
     this.#now = now;
     this.#meta = new MetaTable(db);
   }
 
   async clockSetBack(byMs: number): Promise<void> {
+    if (!this.#shift) this.#turns.shift(byMs); // in memory, so it cannot fail
     const shift = (this.#shift ??= { byMs, steps: await read(() => this.#stepsOfShift(byMs)) });
     for (let step = shift.steps[0]; step !== undefined; step = shift.steps[0]) {
       const current = step;

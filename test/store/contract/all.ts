@@ -24,6 +24,7 @@ import { resyncsContract } from './resyncs.js';
 import { rollupsContract } from './rollups.js';
 import { runsContract } from './runs.js';
 import { trafficContract } from './traffic.js';
+import { turnsContract } from './turns.js';
 import { upkeepContract } from './upkeep.js';
 import { sharesContract } from './shares.js';
 import { splitContract } from './split.js';
@@ -59,6 +60,7 @@ export function storeContract(open: OpenFixture): void {
     viewsContract(open);
     loadContract(open);
     trafficContract(open);
+    turnsContract(open);
     upkeepContract(open);
     rollupsContract(open);
     historyContract(open);
