@@ -37,6 +37,7 @@ import { LedgerMemory } from './ledger-memory.js';
 import { MessageClaimTables, SqliteMessageClaims } from './message-claims.js';
 import { SqliteOutbox } from './outbox.js';
 import { SqliteLevels } from './levels.js';
+import { NamedLeases } from './named-leases.js';
 import { PacedDeliveries } from './paced-deliveries.js';
 import { SqliteProbes } from './probes.js';
 import { Pruning } from './pruning.js';
@@ -118,6 +119,7 @@ function assemble({ db, isChecked, close }: OpenDatabase, effects: StoreEffects,
   const large = new LargeWebhooks(db, ids, registry, ledger, replays, memory);
   const history = new CallHistoryTable(db);
   const turns = new SqliteTurns(now);
+  const auditLeases = new NamedLeases();
   const clock = new ClockMemory(db);
   const registrations = new Registrations(db, registry, rememberedIds, commit, now);
   const shown = new ShownMessages(db, ledger);
@@ -184,6 +186,7 @@ function assemble({ db, isChecked, close }: OpenDatabase, effects: StoreEffects,
       {
         commit,
         tables: audits,
+        leases: auditLeases,
         release: new AuditMessageRelease(db, registry, rememberedIds, recorder),
         views: new AuditViews(db, rememberedIds),
       },
@@ -227,6 +230,7 @@ function assemble({ db, isChecked, close }: OpenDatabase, effects: StoreEffects,
           clockShift: new ClockShift(db),
           leases,
           turns,
+          auditLeases,
         },
         findDamage: async (signal) => (isChecked ? null : await findDamage(db.name, signal)),
       },

@@ -5,7 +5,7 @@ import type { Store } from '../../../src/store/store.js';
 import type { ChannelTurn } from '../../../src/store/turns.js';
 
 /** Two handles on one store. An engine for one process has only one. */
-function handlesOf({ store }: StoreFixture): { a: Store; b: Store } {
+export function handlesOf({ store }: StoreFixture): { a: Store; b: Store } {
   return { a: store, b: store };
 }
 
