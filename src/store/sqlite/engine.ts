@@ -103,7 +103,7 @@ function assemble({ db, isChecked, close }: OpenDatabase, effects: StoreEffects,
   const memory = new DeliveryMemory(transactionMemory, effects.randomBytes(6).readUIntBE(0, 6));
   const { leases, offers } = memory;
   const commit = new GroupCommit(db, registry, effects, transactionMemory);
-  const breakers = new SqliteBreakers(db, registry, commit);
+  const breakers = new SqliteBreakers(db, registry, commit, now);
   const counts = new TargetCounts(db, registry, memory);
   const held = new HeldItems(db, registry, transactionMemory);
   const deliveries = new DeliveryTables(db, ids, registry, counts, memory, held);
@@ -138,6 +138,7 @@ function assemble({ db, isChecked, close }: OpenDatabase, effects: StoreEffects,
   const removals = new Removals(db, { deliveries, resyncWindows, audits });
 
   recoverInFlight(db, deliveries, now());
+  breakers.endProbes();
   paced.load();
   registrations.dropIncomplete();
   resyncCalls.requeueInterrupted(now());
