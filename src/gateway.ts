@@ -190,12 +190,13 @@ function startWhapiCalls(base: Base) {
   const { components, config, effects, log, intervals, store, openSecret, guard, onError } = base;
   const { resync: resyncIntervals, whapiTimeoutMs } = intervals;
   const whapi = createWhapiClient(guard);
+  const holder = newId('prc', effects);
   const scheduler = components.add(
     'call scheduler',
-    createCallScheduler({ store, whapi, openSecret, intervals: resyncIntervals, effects, onError }),
+    createCallScheduler({ store, whapi, openSecret, intervals: resyncIntervals, holder, effects, onError }),
     async (each, { graceMs, stopped }) => await each.stop(graceMs, stopped('http server')),
   );
-  const shared = { store, whapi, openSecret, scheduler, effects, onError };
+  const shared = { store, whapi, openSecret, scheduler, holder, effects, onError };
   const onCall = base.metrics.onResyncCall.bind(base.metrics);
   const resyncs = components.add('resync worker', startResyncWorker({ ...shared, intervals: resyncIntervals, onCall }));
   const notices = components.add('resync notices', startResyncNotices({ store, log, effects, onError }));
@@ -234,7 +235,7 @@ function startBackground(base: Base, deliveries: Deliveries, { scheduler, resync
   const onSetBack = async (byMs: number): Promise<void> => {
     log.warn({ by_ms: byMs }, 'clock was set back, due times shifted');
     await store.upkeep.clockSetBack(byMs);
-    scheduler.clockSetBack(byMs);
+    scheduler.wake();
     resyncs.clockSetBack(byMs);
     audits.clockSetBack(byMs);
     deliveries.breakers.clockSetBack();
@@ -274,8 +275,7 @@ async function startHttp(
     ...{ onDeliveries: deliveries.wake, onJob, onAudit: audits.wake, onRegistered, onChannelChanged },
     ...{ onRecorded: observer.onRecorded, onRefused: observer.onRefused },
     onChannelState: (channel, state) => {
-      scheduler.noteChannelState(channel, state);
-      onChannelChanged();
+      void scheduler.noteChannelState(channel, state).then(onChannelChanged, onError);
     },
   };
   const server = await startServer({

@@ -25,7 +25,7 @@ export interface DeliveryOptions {
     readonly replicas: Replicas;
   };
   readonly sender: Pick<Sender, 'send' | 'destroy'>;
-  readonly breakers: Pick<Breakers, 'of' | 'freeSlots' | 'nextProbeAt' | 'started' | 'ended'>;
+  readonly breakers: Pick<Breakers, 'refresh' | 'of' | 'freeSlots' | 'nextProbeAt' | 'started' | 'ended'>;
   /** Pauses between attempts, for targets without a schedule of their own. */
   readonly delaysMs: readonly number[];
   readonly effects: Pick<Effects, 'now' | 'sleep' | 'random'>;
@@ -193,6 +193,7 @@ export function startDeliveryLoop(options: DeliveryOptions): DeliveryLoop {
   // Each turn asks the store again, so that the loop cannot miss what a release, a clock change or a retry made due.
   const turn = async (): Promise<number | null> => {
     const { targetIds, nextDueAt } = await store.outbox.due();
+    await breakers.refresh();
     if (targetIds.size + toReview.size === 0) return nextDueAt;
     await refreshTargets();
     const due = [...targetIds].flatMap((id) => targets.get(id) ?? []);

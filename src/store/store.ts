@@ -16,6 +16,7 @@ import type { History } from './history.js';
 import type { Resyncs } from './resyncs.js';
 import type { Rollups } from './rollups.js';
 import type { Traffic } from './traffic.js';
+import type { Turns } from './turns.js';
 import type { Upkeep } from './upkeep.js';
 
 /** What an engine needs of the process. */
@@ -49,6 +50,7 @@ export interface Store {
   readonly jobs: Jobs;
   readonly resyncs: Resyncs;
   readonly calls: Calls;
+  readonly turns: Turns;
   readonly audits: Audits;
   readonly registry: Registry;
   readonly breakers: KeptBreakers;

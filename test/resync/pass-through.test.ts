@@ -42,6 +42,7 @@ async function stage(broken?: 'registerAsked' | 'registerUnlessRecent' | 'settle
       whapi: createWhapiClient(guardOf('private')),
       openSecret: String,
       intervals: QUICK_RESYNC,
+      holder: 'one',
       effects: systemEffects,
       onError,
     },

@@ -550,7 +550,7 @@ async function startWorkerWhoseFirstResultIsLost(
   };
   const intervals = { ...QUICK_RESYNC, ...NEVER };
   const onError = (error: unknown): void => void errors.push(error);
-  const common = { whapi, openSecret: String, intervals, effects, onError };
+  const common = { whapi, openSecret: String, intervals, holder: 'one', effects, onError };
   const scheduler = createCallScheduler({ ...common, store });
   const worker = startResyncWorker({ ...common, store, scheduler });
   onTestFinished(async () => {

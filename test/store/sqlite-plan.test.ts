@@ -260,7 +260,7 @@ describe('a start', () => {
       ),
     );
     const small =
-      /^SCAN (targets|channels|channel_webhooks|replays|ledger_runs|c|w|sqlite_master|pragma\w*|CONSTANT ROW|\(.*\))\b/;
+      /^SCAN (targets|breakers|channels|channel_webhooks|replays|ledger_runs|c|w|sqlite_master|pragma\w*|CONSTANT ROW|\(.*\))\b/;
     expect(plans.filter((plan) => plan.startsWith('SCAN') && !small.test(plan) && !BOUNDED.has(plan))).toEqual([]);
   });
 });

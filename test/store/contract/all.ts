@@ -25,6 +25,7 @@ import { resyncsContract } from './resyncs.js';
 import { rollupsContract } from './rollups.js';
 import { runsContract } from './runs.js';
 import { trafficContract } from './traffic.js';
+import { turnsContract } from './turns.js';
 import { upkeepContract } from './upkeep.js';
 import { sharesContract } from './shares.js';
 import { splitContract } from './split.js';
@@ -61,6 +62,7 @@ export function storeContract({ open, openTwo }: EngineUnderTest): void {
     handlesContract(openTwo);
     loadContract(open);
     trafficContract(open);
+    turnsContract(open);
     upkeepContract(open);
     rollupsContract(open);
     historyContract(open);
