@@ -26,7 +26,7 @@ interface Stage {
 async function stage(): Promise<Stage> {
   const clock = manualClock();
   const effects = { ...systemEffects, now: clock.now, random: () => 0.5 };
-  const store = openStore({ engine: 'sqlite', file: join(temporaryFolder(), 'gateway.db') }, effects);
+  const store = await openStore({ engine: 'sqlite', file: join(temporaryFolder(), 'gateway.db') }, effects);
   onTestFinished(async () => await store.close());
   await store.registry.addTarget(BOT);
   const options = { store, intervals: BREAKER_INTERVALS, effects, onChange: () => undefined };

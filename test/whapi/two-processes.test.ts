@@ -41,7 +41,7 @@ interface Stage {
 }
 
 async function stage(settings: Partial<Channel> = {}): Promise<Stage> {
-  const store = openStore({ engine: 'sqlite', file: join(temporaryFolder(), 'gateway.db') }, systemEffects);
+  const store = await openStore({ engine: 'sqlite', file: join(temporaryFolder(), 'gateway.db') }, systemEffects);
   onTestFinished(async () => await store.close());
   await store.registry.addChannel(channel('main', settings));
   const [calls, errors]: [Call[], unknown[]] = [[], []];

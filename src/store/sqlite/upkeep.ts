@@ -82,7 +82,7 @@ export class SqliteUpkeep implements Upkeep {
   /** What cannot fail, because it is in memory only. */
   #shiftMemory(byMs: number): void {
     this.#turns.shift(byMs);
-    this.#auditLeases.shift(byMs, this.#now());
+    this.#auditLeases.shift(byMs, this.now());
   }
 
   #stepsOfShift(byMs: number): ShiftStep[] {
