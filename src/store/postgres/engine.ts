@@ -9,6 +9,7 @@ import { migrate } from './migrations.js';
 import { PostgresRegistry } from './registry.js';
 import { RegistryCache } from './registry-cache.js';
 import { PostgresReplicas } from './replicas.js';
+import { PostgresTurns } from './turns.js';
 import type { Store, StoreEffects } from '../store.js';
 
 /** Connections of one process: two writers (recording; claims and settlements), the API, workers. Three replicas use 24 of 100. */
@@ -89,6 +90,7 @@ export async function openPostgresStore(url: string, effects: StoreEffects, now?
     upkeep: unbuilt('upkeep'),
     stopWaiting: () => undefined,
     replicas,
+    turns: new PostgresTurns(base),
     close: async () => {
       await intake.idle();
       await replicas.stop();
