@@ -1,6 +1,9 @@
 import pg from 'pg';
+import type { PostgresLocation } from '../../postgres-url.js';
 import type { Base } from './base.js';
 import { DatabaseClock } from './clock.js';
+import { connectionOf } from './connection.js';
+import type { Connection } from './connection.js';
 import { Database } from './database.js';
 import { makeDays } from './days.js';
 import { PostgresIntake } from './intake.js';
@@ -24,10 +27,11 @@ const CONNECTIONS = 8;
  * @param now a clock for tests; left out: the database's
  * @throws StartError GW_STORE_UNUSABLE
  */
-export async function connect(url: string, effects: StoreEffects, now?: () => number): Promise<Base> {
+export async function connect(location: PostgresLocation, effects: StoreEffects, now?: () => number): Promise<Base> {
   try {
-    await migrated(url);
-    const db = new Database({ url, connections: CONNECTIONS });
+    const config = connectionOf(location);
+    await migrated(config);
+    const db = new Database(config, CONNECTIONS);
     const clock = new DatabaseClock(effects);
     const measureClock = async (): Promise<void> => await clock.measure(db);
     await measureClock();
@@ -41,8 +45,8 @@ export async function connect(url: string, effects: StoreEffects, now?: () => nu
 }
 
 /** On a connection of its own: a migration may take longer than any statement of the gateway. */
-async function migrated(url: string): Promise<void> {
-  const client = new pg.Client({ connectionString: url, connectionTimeoutMillis: 10_000 });
+async function migrated(config: Connection): Promise<void> {
+  const client = new pg.Client({ ...config, connectionTimeoutMillis: 10_000 });
   try {
     await client.connect();
     await migrate(client);
@@ -64,8 +68,12 @@ function unbuilt(area: string): never {
 }
 
 /** The store in PostgreSQL, which any number of processes share. @throws StartError GW_STORE_UNUSABLE */
-export async function openPostgresStore(url: string, effects: StoreEffects, now?: () => number): Promise<Store> {
-  const base = await connect(url, effects, now);
+export async function openPostgresStore(
+  location: PostgresLocation,
+  effects: StoreEffects,
+  now?: () => number,
+): Promise<Store> {
+  const base = await connect(location, effects, now);
   const { db } = base;
   const replicas = new PostgresReplicas(base);
   const intake = new PostgresIntake(base, { accepted: () => undefined });

@@ -2,6 +2,7 @@ import { randomBytes } from 'node:crypto';
 import pg from 'pg';
 import { afterAll, beforeAll, onTestFinished } from 'vitest';
 import { connect, openPostgresStore } from '../../../src/store/postgres/engine.js';
+import type { PostgresLocation } from '../../../src/postgres-url.js';
 import { systemEffects } from '../../../src/effects.js';
 import { manualClock, openFixture } from '../store.js';
 import type { Clock, EngineUnderTest, StoreFixture } from '../store.js';
@@ -25,13 +26,13 @@ export interface Databases {
  * does not wait for the disk.
  */
 export function useDatabases(): Databases {
-  let server = { url: process.env['TEST_DATABASE_URL'] ?? '', stop: async () => Promise.resolve() };
+  let server = { url: process.env['TEST_DATABASE_URL'] ?? '', stop: async () => await Promise.resolve() };
   const template = `${TEMPLATE}_${randomBytes(4).toString('hex')}`;
   beforeAll(async () => {
     if (server.url === '')
       server = await startPostgres({ fsync: 'off', synchronous_commit: 'off', max_connections: '200' });
     await command(server.url, `CREATE DATABASE ${template}`);
-    const { db } = await connect(at(server.url, template), systemEffects);
+    const { db } = await connect(locationOf(at(server.url, template)), systemEffects);
     await db.end();
   }, 60_000);
   afterAll(async () => {
@@ -61,7 +62,7 @@ async function createDatabase(server: string, template: string): Promise<string>
 export function postgresStores(): EngineUnderTest {
   const databases = useDatabases();
   const openAt = async (url: string, clock?: Clock): Promise<StoreFixture> =>
-    await openFixture(async (effects) => await openPostgresStore(url, effects, effects.now), clock);
+    await openFixture(async (effects) => await openPostgresStore(locationOf(url), effects, effects.now), clock);
   return {
     open: async () => await openAt(await databases.create()),
     openTwo: async () => {
@@ -70,6 +71,11 @@ export function postgresStores(): EngineUnderTest {
       return [await openAt(url, clock), await openAt(url, clock)];
     },
   };
+}
+
+/** Without encryption: the server of the tests listens on this machine only. */
+export function locationOf(url: string): PostgresLocation {
+  return { engine: 'postgres', url, tls: 'off', caFile: null };
 }
 
 function at(url: string, database: string): string {
