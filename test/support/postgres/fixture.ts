@@ -31,12 +31,12 @@ export function useDatabases(): Databases {
   beforeAll(async () => {
     if (server.url === '')
       server = await startPostgres({ fsync: 'off', synchronous_commit: 'off', max_connections: '200' });
-    await command(server.url, `CREATE DATABASE ${template}`);
+    await runSql(server.url, `CREATE DATABASE ${template}`);
     const { db } = await connect(locationOf(at(server.url, template)), systemEffects);
     await db.end();
   }, 60_000);
   afterAll(async () => {
-    await command(server.url, `DROP DATABASE IF EXISTS ${template} WITH (FORCE)`);
+    await runSql(server.url, `DROP DATABASE IF EXISTS ${template} WITH (FORCE)`);
     await server.stop();
   });
   const free: string[] = [];
@@ -44,7 +44,7 @@ export function useDatabases(): Databases {
     create: async () => {
       const url = free.pop() ?? (await createDatabase(server.url, template));
       onTestFinished(async () => {
-        await command(url, CLEAR);
+        await runSql(url, CLEAR);
         free.push(url);
       });
       return url;
@@ -54,7 +54,7 @@ export function useDatabases(): Databases {
 
 async function createDatabase(server: string, template: string): Promise<string> {
   const name = `gateway_${randomBytes(6).toString('hex')}`;
-  await command(server, `CREATE DATABASE ${name} TEMPLATE ${template}`);
+  await runSql(server, `CREATE DATABASE ${name} TEMPLATE ${template}`);
   return at(server, name);
 }
 
@@ -84,7 +84,8 @@ function at(url: string, database: string): string {
   return moved.href;
 }
 
-async function command(url: string, sql: string): Promise<void> {
+/** Runs statements on a database. */
+export async function runSql(url: string, sql: string): Promise<void> {
   const client = new pg.Client({ connectionString: url });
   await client.connect();
   try {
