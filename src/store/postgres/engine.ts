@@ -5,6 +5,7 @@ import { Database } from './database.js';
 import { makeDays } from './days.js';
 import { asStartError } from './faults.js';
 import { migrate } from './migrations.js';
+import { PostgresOutbox } from './outbox.js';
 import { PostgresRegistry } from './registry.js';
 import { RegistryCache } from './registry-cache.js';
 import type { Store } from '../store.js';
@@ -71,9 +72,10 @@ function unbuilt<T extends object>(area: string): T {
 export async function openPostgresStore(url: string, effects: StoreEffects, now?: () => number): Promise<Store> {
   const base = await connect(url, effects, now);
   const { db } = base;
+  const outbox = new PostgresOutbox(base, unbuilt('release'));
   return {
     intake: unbuilt('intake'),
-    outbox: unbuilt('outbox'),
+    outbox,
     jobs: unbuilt('jobs'),
     resyncs: unbuilt('resyncs'),
     calls: unbuilt('calls'),
@@ -90,6 +92,9 @@ export async function openPostgresStore(url: string, effects: StoreEffects, now?
     levels: unbuilt('levels'),
     upkeep: unbuilt('upkeep'),
     stopWaiting: () => undefined,
-    close: async () => await db.end(),
+    close: async () => {
+      await outbox.idle();
+      await db.end();
+    },
   };
 }
