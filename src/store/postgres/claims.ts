@@ -8,7 +8,7 @@ import type { NumberedTarget } from '../rules/registry-rows.js';
 import type { Database } from './database.js';
 import { CLAIM, GIVE_BACK, NEXT_BY_TARGET, NEXT_OF_TARGETS } from './due-deliveries.js';
 import type { ClaimedRow, NextRow } from './due-deliveries.js';
-import type { Base, StoreEffects } from './engine.js';
+import type { Base, StoreEffects } from './base.js';
 import { leaseOf } from './leases.js';
 import type { Leases } from './leases.js';
 import type { RegistryCache } from './registry-cache.js';

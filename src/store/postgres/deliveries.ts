@@ -2,8 +2,9 @@ import { GatewayError } from '../../errors.js';
 import type { DeliveryStatus } from '../../model.js';
 import { LEFT_OUT_STATUSES } from '../../model.js';
 import { parseDeliveryId } from '../rules/ids.js';
+import { RANKS_FROM } from '../rules/pace.js';
 import type { Database, Transaction } from './database.js';
-import type { Base } from './engine.js';
+import type { Base } from './base.js';
 import { releaseSentItemsOf } from './left-out-items.js';
 import { JOIN_LANES } from './new-deliveries.js';
 import { takeNumbers } from './numbers.js';
@@ -39,10 +40,14 @@ const REQUEUE = `WITH again AS (
   )
   SELECT g.webhook_id, g.target, g.positions, g.status FROM gone g`;
 
-/** I5: a leased delivery keeps its lease, and gets one more attempt after the one that is in flight. */
+/**
+ * I5: a leased delivery keeps its lease, and gets one more attempt after the one that is in flight. A rank is no time at which
+ * the schedule could continue: after this attempt it begins anew.
+ */
 const BRING_FORWARD = `UPDATE gateway.queue q SET
     asked = q.asked OR q.leased_until > $2,
-    resume_at = CASE WHEN q.leased_until > $2 OR q.due_at <= $2 THEN q.resume_at ELSE coalesce(q.resume_at, q.due_at) END,
+    resume_at = CASE WHEN q.leased_until > $2 OR q.due_at <= $2 THEN q.resume_at 
+      ELSE coalesce(q.resume_at, CASE WHEN q.due_at < ${RANKS_FROM} THEN q.due_at ELSE $2 END) END,
     due_at = CASE WHEN q.leased_until > $2 THEN q.due_at ELSE least(q.due_at, $2) END
   WHERE q.id = $1`;
 

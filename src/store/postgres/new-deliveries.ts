@@ -3,7 +3,7 @@ import type { Transaction } from './database.js';
 import { uuidsIn } from './keys.js';
 import type { Numbers } from './numbers.js';
 import type { RegistryState } from './registry-cache.js';
-import type { NewDelivery } from '../sqlite/delivery-tables.js';
+import type { NewDelivery } from '../rules/recording.js';
 
 /**
  * Parts of a WITH that put deliveries at the end of their lanes (I6): `joined` inserts the rows, `blocking` counts for each

@@ -5,7 +5,7 @@ import { Claims } from './claims.js';
 import type { Database } from './database.js';
 import { PostgresDeliveries } from './deliveries.js';
 import { PostgresDeliveryViews } from './delivery-views.js';
-import type { Base } from './engine.js';
+import type { Base } from './base.js';
 import { Leases } from './leases.js';
 import { PacedDeliveries } from './paced-deliveries.js';
 import type { RegistryCache } from './registry-cache.js';

@@ -6,7 +6,7 @@ import { BODIES, chatFactsOf } from './chat-facts.js';
 import type { DeliveryBody } from './chat-facts.js';
 import type { Database, Queries, Transaction } from './database.js';
 import { TO_SORT } from './due-deliveries.js';
-import type { Base } from './engine.js';
+import type { Base } from './base.js';
 import type { RegistryCache } from './registry-cache.js';
 import type { ClaimWant, WantedFacts } from '../outbox.js';
 
@@ -18,6 +18,8 @@ interface SortedRow {
   readonly verdicts: string;
   readonly newest_message_at: number | null;
   readonly resume_at: number | null;
+  readonly created_at: number;
+  readonly due_at: number;
 }
 
 /** A due delivery that is backlog. */
@@ -41,6 +43,8 @@ const NEWEST = `SELECT d.id, max(c.newest_at) AS newest_at
   GROUP BY d.id`;
 
 const RANK = `UPDATE gateway.queue q SET due_at = r.rank FROM unnest($1::bigint[], $2::bigint[]) AS r(id, rank) WHERE q.id = r.id`;
+
+const PUT_BACK = 'UPDATE gateway.queue q SET due_at = $2 WHERE q.id = ANY($1::bigint[])';
 
 const NONE: ReadonlySet<number> = new Set();
 
@@ -82,19 +86,18 @@ export class PacedDeliveries {
   }
 }
 
-/** What is backlog, up to the last one whose chats this claim may look at. */
 function pacedOf(rows: readonly SortedRow[], targets: ReadonlyMap<number, NumberedTarget>, now: number): Paced[] {
   const lookedAt = new Map<number, number>();
   const paced: Paced[] = [];
   for (const row of rows) {
     const found = targets.get(row.target);
-    const looked = lookedAt.get(row.target) ?? 0;
-    if (!found || looked > LOOKED_AT_PER_CLAIM) continue;
     const content = contentOf(row);
-    if (!isPaced(content, found.target, now)) continue;
+    if (!found || !isPaced(content, found.target, now)) continue;
     const wanted = factsFor(content, found.target, now);
-    if (wanted) lookedAt.set(row.target, looked + 1);
-    if (!wanted || looked < LOOKED_AT_PER_CLAIM) paced.push({ row, found, wanted });
+    const looked = (lookedAt.get(row.target) ?? 0) + (wanted ? 1 : 0);
+    lookedAt.set(row.target, looked);
+    // Whatever is not looked at now waits for its turn, so that nothing live waits behind it. Left out then, it takes none.
+    paced.push({ row, found, wanted: looked > LOOKED_AT_PER_CLAIM ? null : wanted });
   }
   return paced;
 }
@@ -103,12 +106,16 @@ function pacedOf(rows: readonly SortedRow[], targets: ReadonlyMap<number, Number
 async function sorted(tx: Transaction, paced: readonly Paced[], now: number): Promise<ReadonlySet<number>> {
   if (paced.length === 0) return NONE;
   const leftOut = await leftOutOf(tx, paced, now);
-  const letThrough = new Set(
-    paced.flatMap(({ row }) => (row.resume_at !== null || leftOut.has(row.id) ? [row.id] : [])),
-  );
-  const ranked = paced.filter(({ row }) => !letThrough.has(row.id)).map(({ row }) => row);
-  if (ranked.length > 0) await rank(tx, ranked, now);
-  return letThrough;
+  const isLetThrough = ({ row }: Paced): boolean => row.resume_at !== null || leftOut.has(row.id);
+  const letThrough = paced.filter(isLetThrough).map(({ row }) => row);
+  const ranked = paced.filter((each) => !isLetThrough(each)).map(({ row }) => row);
+  // Once behind what is live by now: a chat may have thousands, and as each ends, the next one becomes due.
+  const putBack = letThrough.filter((row) => row.due_at <= row.created_at).map(({ id }) => id);
+  await Promise.all([
+    ranked.length > 0 ? rank(tx, ranked, now) : undefined,
+    putBack.length > 0 ? tx.run(PUT_BACK, putBack, now) : undefined,
+  ]);
+  return new Set(letThrough.map(({ id }) => id));
 }
 
 async function rank(tx: Transaction, rows: readonly SortedRow[], now: number): Promise<void> {

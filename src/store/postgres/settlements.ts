@@ -1,10 +1,12 @@
+import { GatewayError } from '../../errors.js';
 import { LEFT_OUT_STATUSES } from '../../model.js';
 import type { DeliveryStatus } from '../../model.js';
 import { attemptsAfter, historyAfter, scheduleAfterFailure } from '../rules/attempts.js';
 import { parseDeliveryId } from '../rules/ids.js';
 import { Batches } from './batches.js';
+import type { Outcome } from './batches.js';
 import type { Database } from './database.js';
-import type { Base } from './engine.js';
+import type { Base } from './base.js';
 import type { Lease, Leases } from './leases.js';
 import { holdItemsOf } from './left-out-items.js';
 import type { Settlement } from '../outbox.js';
@@ -60,6 +62,8 @@ interface Settled {
   readonly lease: Lease;
 }
 
+type Write = (settled: readonly Settled[]) => Promise<ReadonlySet<number>>;
+
 /**
  * Settlements of this process share transactions. What ends needs the locks of its channels, because the next delivery of its
  * lanes moves up; what stays pending needs none, and does not wait for those that do.
@@ -75,9 +79,9 @@ export class Settlements {
     this.#db = db;
     this.#now = now;
     this.#leases = leases;
-    const options = { keyOf: ({ id }: Settlement) => id, most: MOST_PER_BATCH };
-    this.#ends = new Batches(async (batch) => await this.#settle(batch, this.#end), options);
-    this.#returns = new Batches(async (batch) => await this.#settle(batch, this.#return), options);
+    const options = { largest: MOST_PER_BATCH };
+    this.#ends = new Batches(async (batch) => await this.#outcomes(batch, this.#end), options);
+    this.#returns = new Batches(async (batch) => await this.#outcomes(batch, this.#return), options);
   }
 
   /** See `Outbox.settle`. */
@@ -90,19 +94,39 @@ export class Settlements {
     await Promise.all([this.#ends.idle(), this.#returns.idle()]);
   }
 
-  async #settle(
-    batch: readonly Settlement[],
-    write: (settled: readonly Settled[]) => Promise<ReadonlySet<number>>,
-  ): Promise<boolean[]> {
+  /** If the database refuses a batch for a reason of its own, each settlement runs alone, so that one does not spoil all. */
+  async #outcomes(batch: readonly Settlement[], write: Write): Promise<Outcome<boolean>[]> {
+    try {
+      return (await this.#settle(batch, write)).map((result) => ({ result }));
+    } catch (error) {
+      if (batch.length === 1 || isUnavailable(error)) throw error;
+      const outcomes: Outcome<boolean>[] = [];
+      for (const each of batch)
+        outcomes.push(
+          await this.#settle([each], write).then(
+            ([result = false]) => ({ result }),
+            (refusal: Error) => ({ refusal }),
+          ),
+        );
+      return outcomes;
+    }
+  }
+
+  async #settle(batch: readonly Settlement[], write: Write): Promise<boolean[]> {
     const wanted = batch.map(({ id, lease }) => ({ id: parseDeliveryId(id) ?? 0, lease }));
     const leases = await this.#leases.of(this.#db, wanted);
-    const settled = batch.flatMap((settlement, at) => {
+    // Of two settlements with one lease the first counts.
+    const settled = new Map<number, Settled>();
+    for (const [at, settlement] of batch.entries()) {
       const lease = leases.get(wanted[at]?.id ?? 0);
-      return lease ? [{ settlement, lease }] : [];
+      if (lease?.token === settlement.lease && !settled.has(lease.id)) settled.set(lease.id, { settlement, lease });
+    }
+    const done = settled.size === 0 ? new Set<number>() : await write([...settled.values()]);
+    for (const id of settled.keys()) this.#leases.forget(id);
+    return batch.map((settlement, at) => {
+      const id = wanted[at]?.id ?? 0;
+      return done.has(id) && settled.get(id)?.settlement === settlement;
     });
-    const done = settled.length === 0 ? new Set<number>() : await write(settled);
-    for (const { lease } of settled) this.#leases.forget(lease.id);
-    return wanted.map(({ id }) => done.has(id));
   }
 
   readonly #end = async (settled: readonly Settled[]): Promise<ReadonlySet<number>> => {
@@ -165,4 +189,8 @@ function afterReturn({ settlement, lease }: Settled, now: number) {
     lastError,
     log: attempt && log,
   };
+}
+
+function isUnavailable(error: unknown): boolean {
+  return error instanceof GatewayError && error.code === 'GW_STORE_UNAVAILABLE';
 }

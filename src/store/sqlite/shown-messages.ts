@@ -1,26 +1,10 @@
 import { contentFingerprint } from '../../intake/content-fingerprint.js';
 import { isRecord, stringOrNull } from '../../json.js';
-import { contentKey, messageKey } from '../rules/keys.js';
+import { contentKeys } from '../rules/content-keys.js';
+import { messageKey } from '../rules/keys.js';
+import type { Candidate, ShownMessage } from '../rules/recording.js';
 import type { Db } from './database.js';
 import type { LedgerMemory } from './ledger-memory.js';
-
-/** A registered message that Whapi has found again. */
-export interface ShownMessage {
-  /** Of the registered id. */
-  readonly key: Buffer;
-  readonly messageId: string;
-}
-
-/** What is known of a message that may be one of them. */
-export interface Candidate {
-  readonly channel: string;
-  /** As Whapi shows it. */
-  readonly message: unknown;
-  /** Of its id. */
-  readonly key: Buffer;
-  /** Its id was known before. */
-  readonly isKnown: boolean;
-}
 
 interface FoundRow {
   key: Buffer;
@@ -66,15 +50,15 @@ export class ShownMessages {
     this.#newest = db.prepare<[], number | null>('SELECT max(sent_at) FROM content_fingerprints').pluck();
   }
 
-  /** Whether one of them may be as old as a message with this time. */
+  /** Whether a message with this timestamp may be one of them. False spares a look-up. */
   mayInclude(timestamp: number | null): boolean {
     const { newestShownAt } = this.#memory;
     return newestShownAt !== null && timestamp !== null && Math.floor(timestamp) <= newestShownAt;
   }
 
-  /** The one that this message is, but for its id. A read. */
+  /** The registered message that has come under this other id. Reads only. */
   find({ channel, message, key, isKnown }: Candidate, now: number): ShownMessage | null {
-    const keys = [key, ...fingerprintKeys(channel, message)];
+    const keys = [key, ...contentKeys(channel, message)];
     const padded = Array.from({ length: KEYS_AT_MOST }, (_, at) => keys[at] ?? key);
     const row = this.#find.get(...padded, key, Number(isKnown), now);
     return row ? { key: row.key, messageId: row.message_id } : null;
@@ -89,7 +73,7 @@ export class ShownMessages {
     if (sentAt === undefined || sentAt * 1000 > now) return;
     const shownId = isRecord(message) ? stringOrNull(message['id']) : null;
     const shownKey = shownId === null || shownId === '' ? key : messageKey(channel, shownId);
-    const keys = [...fingerprintKeys(channel, message), ...(shownKey.equals(key) ? [] : [shownKey])];
+    const keys = [...contentKeys(channel, message), ...(shownKey.equals(key) ? [] : [shownKey])];
     for (const each of keys) this.#insert.run(each, key, sentAt, cameAs);
     if (keys.length > 0) this.#memory.newestShownAt = Math.max(this.#memory.newestShownAt ?? -Infinity, sentAt);
   }
@@ -104,13 +88,8 @@ export class ShownMessages {
     if (this.#memory.newestShownAt !== null) this.#forget.run(key, key);
   }
 
-  /** Reads what the memory has to know. Outside a transaction: one that is rolled back would leave it wrong. */
+  /** Reads `newestShownAt` again. Outside a transaction: one that is rolled back would leave it wrong. */
   refresh(): void {
     this.#memory.newestShownAt = this.#newest.get() ?? null;
   }
-}
-
-/** The keys of a message's content fingerprint. */
-export function fingerprintKeys(channel: string, message: unknown): Buffer[] {
-  return (contentFingerprint(message)?.texts ?? []).map((text) => contentKey(channel, text));
 }
