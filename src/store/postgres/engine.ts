@@ -9,6 +9,7 @@ import { makeDays } from './days.js';
 import { PostgresIntake } from './intake.js';
 import { asStartError } from './faults.js';
 import { migrate } from './migrations.js';
+import { PostgresOutbox } from './outbox.js';
 import { PostgresRegistry } from './registry.js';
 import { RegistryCache } from './registry-cache.js';
 import { PostgresReplicas } from './replicas.js';
@@ -77,10 +78,11 @@ export async function openPostgresStore(
   const { db } = base;
   const replicas = new PostgresReplicas(base);
   const intake = new PostgresIntake(base, { accepted: () => undefined });
+  const outbox = new PostgresOutbox(base, unbuilt('release'));
   await replicas.start();
   return {
     intake,
-    outbox: unbuilt('outbox'),
+    outbox,
     jobs: unbuilt('jobs'),
     resyncs: unbuilt('resyncs'),
     calls: unbuilt('calls'),
@@ -101,6 +103,7 @@ export async function openPostgresStore(
     turns: new PostgresTurns(base),
     close: async () => {
       await intake.idle();
+      await outbox.idle();
       await replicas.stop();
       await db.end();
     },
