@@ -14,7 +14,7 @@ import { objectKeysIn } from './object-tables.js';
 import { WebhookRecorder } from './recorder.js';
 import { RegistryTables } from './registry-tables.js';
 import { RememberedIds } from './remembered-ids.js';
-import { fingerprintKeys } from './shown-messages.js';
+import { fingerprintKeys } from '../rules/shown-messages.js';
 import { SIGHTING_COLUMNS } from './sightings.js';
 import type { SightingRow } from './sightings.js';
 import { TargetCounts } from './target-counts.js';
