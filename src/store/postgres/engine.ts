@@ -1,12 +1,18 @@
 import pg from 'pg';
 import type { Effects } from '../../effects.js';
+import { PostgresCalls } from './calls.js';
+import { ChannelWork } from './channel-work.js';
 import { DatabaseClock } from './clock.js';
 import { Database } from './database.js';
 import { makeDays } from './days.js';
 import { asStartError } from './faults.js';
+import { PostgresMessageClaims } from './message-claims.js';
 import { migrate } from './migrations.js';
+import { PostgresProbes } from './probes.js';
 import { PostgresRegistry } from './registry.js';
 import { RegistryCache } from './registry-cache.js';
+import { ResyncCalls } from './resync-calls.js';
+import { PostgresResyncs } from './resyncs.js';
 import type { Store } from '../store.js';
 
 export type StoreEffects = Pick<Effects, 'monotonic' | 'sleep' | 'randomBytes'> & Partial<Pick<Effects, 'now'>>;
@@ -71,25 +77,30 @@ function unbuilt<T extends object>(area: string): T {
 export async function openPostgresStore(url: string, effects: StoreEffects, now?: () => number): Promise<Store> {
   const base = await connect(url, effects, now);
   const { db } = base;
+  const channels = new ChannelWork(base);
+  const resyncCalls = new ResyncCalls(base, channels);
   return {
     intake: unbuilt('intake'),
     outbox: unbuilt('outbox'),
     jobs: unbuilt('jobs'),
-    resyncs: unbuilt('resyncs'),
-    calls: unbuilt('calls'),
+    resyncs: new PostgresResyncs(base, { channels, calls: resyncCalls, held: unbuilt('held items') }),
+    calls: new PostgresCalls(base, { channels, resyncCalls }),
     audits: unbuilt('audits'),
     registry: new PostgresRegistry(base),
     breakers: unbuilt('breakers'),
-    probes: unbuilt('probes'),
+    probes: new PostgresProbes(base),
     traffic: unbuilt('traffic'),
     items: unbuilt('items'),
-    claims: unbuilt('claims'),
+    claims: new PostgresMessageClaims(base),
     judging: unbuilt('judging'),
     history: unbuilt('history'),
     rollups: unbuilt('rollups'),
     levels: unbuilt('levels'),
     upkeep: unbuilt('upkeep'),
     stopWaiting: () => undefined,
-    close: async () => await db.end(),
+    close: async () => {
+      await resyncCalls.giveBack().catch(() => undefined); // else their leases end
+      await db.end();
+    },
   };
 }
