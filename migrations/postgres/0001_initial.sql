@@ -261,14 +261,12 @@ CREATE TABLE gateway.fingerprints (
   key         uuid PRIMARY KEY,
   recorded_at bigint NOT NULL
 );
-CREATE INDEX fingerprints_by_time ON gateway.fingerprints (recorded_at);
 
 CREATE TABLE gateway.objects (
   key         uuid PRIMARY KEY,
   recorded_at bigint NOT NULL, -- when they first came
   last        bytea NOT NULL   -- the 16-byte fingerprints of what the newest webhook told of it, in order
 );
-CREATE INDEX objects_by_time ON gateway.objects (recorded_at);
 
 CREATE TABLE gateway.chats (
   key         uuid PRIMARY KEY,
@@ -276,7 +274,6 @@ CREATE TABLE gateway.chats (
   received_at bigint NOT NULL,
   own_at      double precision           -- the newest one that the number itself wrote
 ) WITH (fillfactor = 70);
-CREATE INDEX chats_by_time ON gateway.chats (received_at);
 
 CREATE TABLE gateway.content_fingerprints (
   key         uuid NOT NULL,             -- of type, from_me, time, content and chat or sender; or the key of another message id

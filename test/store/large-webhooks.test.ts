@@ -7,9 +7,9 @@ import { openDatabase } from '../../src/store/sqlite/database.js';
 import type { Db } from '../../src/store/sqlite/database.js';
 import { DeliveryTables } from '../../src/store/sqlite/delivery-tables.js';
 import { LedgerMemory } from '../../src/store/sqlite/ledger-memory.js';
-import { WebhookRecorder } from '../../src/store/sqlite/recorder.js';
+import { createRecorder } from '../../src/store/sqlite/recorder.js';
 import { RegistryTables } from '../../src/store/sqlite/registry-tables.js';
-import { WRITES_PER_SLICE } from '../../src/store/sqlite/slices.js';
+import { WRITES_PER_SLICE } from '../../src/slices.js';
 import { TargetCounts } from '../../src/store/sqlite/target-counts.js';
 import { temporaryFolder } from '../support/files.js';
 import {
@@ -145,7 +145,7 @@ function rowsPerStep(db: Db, body: Record<string, unknown>, targets: readonly Ta
   registry.insertChannel(channel('main'));
   for (const each of targets) registry.insertTarget(each);
   const deliveries = new DeliveryTables(db, new Ids(0), registry, new TargetCounts(db, registry));
-  const recorder = new WebhookRecorder(db, new Ids(0), registry, deliveries, new LedgerMemory(db));
+  const recorder = createRecorder(db, new Ids(0), registry, deliveries, new LedgerMemory(db));
   const bytes = Buffer.from(JSON.stringify(body));
   const webhook = { channel: 'main', method: 'POST', suffix: '', contentType: null, body: bytes } as const;
   const total = db.prepare<[], number>('SELECT total_changes()').pluck();

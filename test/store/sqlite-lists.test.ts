@@ -14,7 +14,7 @@ import { DeliveryTables } from '../../src/store/sqlite/delivery-tables.js';
 import { HAS_STATUS } from '../../src/store/sqlite/resync-views.js';
 import { newestRuns } from '../../src/store/sqlite/run-lists.js';
 import { TargetCounts } from '../../src/store/sqlite/target-counts.js';
-import { NEVER_SEEN } from '../../src/store/sqlite/ledger-rows.js';
+import { NEVER_SEEN } from '../../src/store/rules/ledger-facts.js';
 import { LedgerMemory } from '../../src/store/sqlite/ledger-memory.js';
 import { RememberedIds } from '../../src/store/sqlite/remembered-ids.js';
 import { RegistryTables } from '../../src/store/sqlite/registry-tables.js';

@@ -7,7 +7,7 @@ import { openDatabase } from '../../src/store/sqlite/database.js';
 import type { Db } from '../../src/store/sqlite/database.js';
 import { DeliveryTables } from '../../src/store/sqlite/delivery-tables.js';
 import { DueDeliveries } from '../../src/store/sqlite/due-deliveries.js';
-import { EvidenceTable, EvidenceViews } from '../../src/store/sqlite/evidence.js';
+import { EvidenceViews } from '../../src/store/sqlite/evidence.js';
 import { openSqliteStore } from '../../src/store/sqlite/engine.js';
 import { OLD_WEBHOOKS } from '../../src/store/sqlite/payload-pruning.js';
 import { oldKeysOf, Pruning } from '../../src/store/sqlite/pruning.js';
@@ -173,9 +173,7 @@ describe('a clock that goes back', () => {
 
 describe('the evidence for a verdict', () => {
   it('is looked up by the place of its item, its key, or a time', () => {
-    expect(plansOf((db) => [new EvidenceTable(db), new EvidenceViews(db, { find: () => null })])).toEqual([
-      'SEARCH fingerprints USING PRIMARY KEY (key=?)',
-      ...['', '', ''], // the inserts
+    expect(plansOf((db) => new EvidenceViews(db, { find: () => null }))).toEqual([
       'SEARCH evidence USING PRIMARY KEY (webhook_id=? AND position=?)',
       'SEARCH s USING INDEX sightings_by_message (message_key=? AND webhook_id>? AND webhook_id<?)',
       'SEARCH webhooks USING INTEGER PRIMARY KEY (rowid>? AND rowid<?)',

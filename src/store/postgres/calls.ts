@@ -1,7 +1,7 @@
 import type { Calls, CallsDue, ChannelState, CheckResult, NewPause } from '../calls.js';
 import { countCall, historiesOf, saveAnswer, saveCheck } from './call-history.js';
 import type { ChannelWork } from './channel-work.js';
-import type { Base } from './engine.js';
+import type { Base } from './base.js';
 import type { ResyncCalls } from './resync-calls.js';
 
 export class PostgresCalls implements Calls {

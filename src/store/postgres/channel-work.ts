@@ -1,5 +1,5 @@
 import type { Database, Transaction } from './database.js';
-import type { Base } from './engine.js';
+import type { Base } from './base.js';
 import { InTurn } from './in-turn.js';
 import type { RegistryCache, RegistryState } from './registry-cache.js';
 

@@ -53,7 +53,7 @@ export class Database implements Queries {
   readonly #pool: pg.Pool;
   readonly #names = new Map<string, string>();
   /** Makes the partitions that a transaction missed. */
-  onMissingDays: () => Promise<void> = async () => undefined;
+  onMissingDays: () => Promise<void> = () => Promise.resolve();
 
   constructor({ url, connections, ssl }: DatabaseOptions) {
     this.#pool = new pg.Pool({
@@ -64,7 +64,7 @@ export class Database implements Queries {
       application_name: 'whapi-resync-gateway',
       types: { getTypeParser },
       ...TIMEOUTS,
-    } as pg.PoolConfig);
+    });
     // An idle connection that breaks is replaced; the statement that needs the next one tells the fault.
     this.#pool.on('error', () => undefined);
   }
@@ -203,7 +203,7 @@ class OpenTransaction implements Transaction {
   async commitWith(sql: string, ...params: Param[]): Promise<number> {
     const written = this.#query(sql, params);
     written.catch(() => undefined); // awaited below
-    this.#sendCommit();
+    void this.#sendCommit().catch(() => undefined);
     const { rowCount } = await written;
     await this.commit();
     return rowCount ?? 0;
@@ -244,7 +244,8 @@ function withoutNul(text: string): string {
 function getTypeParser(oid: number, format?: 'text' | 'binary'): unknown {
   if (oid === INT8) return Number;
   if (oid === INT8_ARRAY) return (text: string) => (text === '{}' ? [] : text.slice(1, -1).split(',').map(Number));
-  return pg.types.getTypeParser(oid, format);
+  // @types/pg has an enum of the known types here; any oid is allowed.
+  return (pg.types.getTypeParser as (oid: number, format?: string) => unknown)(oid, format);
 }
 
 function isLostConnection(error: unknown): boolean {

@@ -1,10 +1,11 @@
 import pg from 'pg';
-import type { Effects } from '../../effects.js';
+import type { Base, StoreEffects } from './base.js';
 import { PostgresCalls } from './calls.js';
 import { ChannelWork } from './channel-work.js';
 import { DatabaseClock } from './clock.js';
 import { Database } from './database.js';
 import { makeDays } from './days.js';
+import { PostgresIntake } from './intake.js';
 import { asStartError } from './faults.js';
 import { PostgresMessageClaims } from './message-claims.js';
 import { migrate } from './migrations.js';
@@ -14,17 +15,6 @@ import { RegistryCache } from './registry-cache.js';
 import { ResyncCalls } from './resync-calls.js';
 import { PostgresResyncs } from './resyncs.js';
 import type { Store } from '../store.js';
-
-export type StoreEffects = Pick<Effects, 'monotonic' | 'sleep' | 'randomBytes'> & Partial<Pick<Effects, 'now'>>;
-
-/** What all areas of the engine are built on. */
-export interface Base {
-  readonly db: Database;
-  readonly registry: RegistryCache;
-  /** The database's clock, Unix milliseconds. */
-  readonly now: () => number;
-  readonly effects: StoreEffects;
-}
 
 /** Connections of one process: two writers (recording; claims and settlements), the API, workers. Three replicas use 24 of 100. */
 const CONNECTIONS = 8;
@@ -65,12 +55,15 @@ async function migrated(url: string): Promise<void> {
 }
 
 /** Areas that are not built yet: only on this branch. */
-function unbuilt<T extends object>(area: string): T {
-  return new Proxy({} as T, {
-    get: (_, name) => {
-      throw new Error(`${area}.${String(name)} is not built yet`);
+function unbuilt(area: string): never {
+  return new Proxy(
+    {},
+    {
+      get: (_, name) => {
+        throw new Error(`${area}.${String(name)} is not built yet`);
+      },
     },
-  });
+  ) as never;
 }
 
 /** The store in PostgreSQL, which any number of processes share. @throws StartError GW_STORE_UNUSABLE */
@@ -80,10 +73,10 @@ export async function openPostgresStore(url: string, effects: StoreEffects, now?
   const channels = new ChannelWork(base);
   const resyncCalls = new ResyncCalls(base, channels);
   return {
-    intake: unbuilt('intake'),
+    intake: new PostgresIntake(base, { accepted: () => undefined }),
     outbox: unbuilt('outbox'),
     jobs: unbuilt('jobs'),
-    resyncs: new PostgresResyncs(base, { channels, calls: resyncCalls, held: unbuilt('held items') }),
+    resyncs: new PostgresResyncs(base, { channels, calls: resyncCalls, held: { countsForResync: async () => new Map() } }),
     calls: new PostgresCalls(base, { channels, resyncCalls }),
     audits: unbuilt('audits'),
     registry: new PostgresRegistry(base),

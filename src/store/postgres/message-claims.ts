@@ -4,7 +4,7 @@ import type { ClaimRequest, MessageClaim, MessageClaims } from '../message-claim
 import { messageKey } from '../rules/keys.js';
 import { claimOf, MOST_CLAIMS, tooManyClaims } from '../rules/message-claims.js';
 import type { Queries, Transaction } from './database.js';
-import type { Base } from './engine.js';
+import type { Base } from './base.js';
 import { InTurn } from './in-turn.js';
 import { uuidOf } from './keys.js';
 

@@ -46,14 +46,16 @@ export function blocksFor(count: number): number {
 
 /** Takes `count` numbers. For use after the channels are locked. */
 export async function takeNumbers(tx: Transaction, count: number, now: number): Promise<Numbers> {
+  return new Numbers(await takeBlocks(tx, blocksFor(count)), now);
+}
+
+/** The next values of the sequence, in ascending order. */
+export async function takeBlocks(tx: Transaction, count: number): Promise<number[]> {
   const rows = await tx.all<{ block: number }>(
     "SELECT nextval('gateway.blocks') AS block FROM generate_series(1, $1)",
-    blocksFor(count),
+    count,
   );
-  return new Numbers(
-    rows.map(({ block }) => block),
-    now,
-  );
+  return rows.map(({ block }) => block).sort((one, other) => one - other);
 }
 
 /** The least id of the day of this time. Rows of that day may be older: a condition on their time belongs beside it. */

@@ -1,7 +1,7 @@
 import type { Probes, ProbeView } from '../probes.js';
 import { probeIsRunning, probeOf, probeRowOf } from '../rules/probe-rows.js';
 import type { ProbeRow } from '../rules/probe-rows.js';
-import type { Base } from './engine.js';
+import type { Base } from './base.js';
 
 const COLUMNS = 'channel, message_id, started_at, finished_at, facts';
 

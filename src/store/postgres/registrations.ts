@@ -6,7 +6,7 @@ import type { OpenRegistration } from '../rules/registrations.js';
 import type { ResyncRequest } from '../resyncs.js';
 import type { ChannelWork } from './channel-work.js';
 import type { Transaction } from './database.js';
-import type { Base } from './engine.js';
+import type { Base } from './base.js';
 import { isUniqueViolation } from './faults.js';
 import { uuidOf } from './keys.js';
 import { OpenRegistrations } from './open-registrations.js';

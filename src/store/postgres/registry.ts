@@ -5,7 +5,7 @@ import { mayEndPause } from '../rules/pauses.js';
 import { rotated } from '../rules/rotation.js';
 import { checkNow } from './call-history.js';
 import type { Database, Param, Transaction } from './database.js';
-import type { Base } from './engine.js';
+import type { Base } from './base.js';
 import { isUniqueViolation } from './faults.js';
 import { CHANNEL_COLUMNS } from './registry-cache.js';
 import type { RegistryCache, RegistryState } from './registry-cache.js';
@@ -60,12 +60,12 @@ export class PostgresRegistry implements Registry {
     });
   }
 
-  async workOfChannel(): Promise<WorkUnderWay> {
-    throw new Error('not built yet');
+  workOfChannel(): Promise<WorkUnderWay> {
+    return Promise.reject(new Error('not built yet'));
   }
 
-  async workOfTarget(): Promise<WorkUnderWay> {
-    throw new Error('not built yet');
+  workOfTarget(): Promise<WorkUnderWay> {
+    return Promise.reject(new Error('not built yet'));
   }
 
   async connection(channel: string): Promise<Connection | null> {

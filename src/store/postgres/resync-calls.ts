@@ -7,7 +7,7 @@ import type { CallResult, ResyncCall, ResyncRequest } from '../resyncs.js';
 import { countCall, historiesOf, saveAnswer } from './call-history.js';
 import type { ChannelWork } from './channel-work.js';
 import type { Transaction } from './database.js';
-import type { Base } from './engine.js';
+import type { Base } from './base.js';
 import { plainUuid, uuidOf } from './keys.js';
 import { IN_PROGRESS, LONGEST_WINDOWS } from './open-registrations.js';
 import { saveShown } from './shown-messages.js';

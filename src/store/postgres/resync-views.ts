@@ -25,7 +25,7 @@ import type {
   ResyncView,
 } from '../resyncs.js';
 import { historiesOf } from './call-history.js';
-import type { Base } from './engine.js';
+import type { Base } from './base.js';
 
 /** Which messages of a resync are held. */
 export interface HeldOfResync {

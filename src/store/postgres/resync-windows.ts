@@ -1,7 +1,7 @@
 import { noSuchResync } from '../rules/registrations.js';
 import type { ChannelWork } from './channel-work.js';
 import type { Transaction } from './database.js';
-import type { Base } from './engine.js';
+import type { Base } from './base.js';
 import { IN_PROGRESS } from './open-registrations.js';
 import { dropIncomplete } from './registrations.js';
 import { forgetShown } from './shown-messages.js';

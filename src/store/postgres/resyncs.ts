@@ -17,7 +17,7 @@ import type {
   ResyncView,
 } from '../resyncs.js';
 import type { ChannelWork } from './channel-work.js';
-import type { Base } from './engine.js';
+import type { Base } from './base.js';
 import { knownOf, Registrations } from './registrations.js';
 import type { ResyncCalls } from './resync-calls.js';
 import { ResyncViews } from './resync-views.js';

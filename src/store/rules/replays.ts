@@ -19,7 +19,14 @@ export const REPLAY_ENDS_AFTER_MS = 10 * MINUTE_MS;
 
 interface Arrival {
   readonly at: number;
+  /** Unix seconds. */
   readonly sentAt: number;
+}
+
+/** An old message that came within the last minute and belongs to no replay yet. */
+export interface RecentArrival extends Arrival {
+  readonly channel: string;
+  readonly key: Buffer;
 }
 
 /**
@@ -30,8 +37,22 @@ export class ReplayWatch {
   readonly #replays: Map<string, Replay>;
   readonly #arrivals = new Map<string, Map<string, Arrival>>();
 
-  constructor(replays: Iterable<readonly [channel: string, replay: Replay]> = []) {
+  /** @param arrivals oldest first */
+  constructor(
+    replays: Iterable<readonly [channel: string, replay: Replay]> = [],
+    arrivals: Iterable<RecentArrival> = [],
+  ) {
     this.#replays = new Map(replays);
+    for (const { channel, key, at, sentAt } of arrivals) {
+      const ofChannel = this.#arrivals.get(channel) ?? new Map<string, Arrival>();
+      this.#arrivals.set(channel, ofChannel.set(nameOf(key), { at, sentAt }));
+    }
+  }
+
+  /** Old messages of a channel that came within the last minute, oldest first. */
+  arrivals(channel: string): readonly RecentArrival[] {
+    const ofChannel = this.#arrivals.get(channel) ?? [];
+    return [...ofChannel].map(([name, arrival]) => ({ channel, key: Buffer.from(name, 'latin1'), ...arrival }));
   }
 
   /** The last replay of a channel; null: there was none. */

@@ -1,6 +1,7 @@
 import { contentFingerprint } from '../../intake/content-fingerprint.js';
 import { isRecord, stringOrNull } from '../../json.js';
-import { contentKey, messageKey } from './keys.js';
+import { contentKeys } from './content-keys.js';
+import { messageKey } from './keys.js';
 
 /** Whapi has answered a call for a registered id with this message. */
 export interface ShownAs {
@@ -25,10 +26,5 @@ export function shownKeys({ channel, key, message }: ShownAs, now: number): Show
   if (sentAt === undefined || sentAt * 1000 > now) return null;
   const shownId = isRecord(message) ? stringOrNull(message['id']) : null;
   const shownKey = shownId === null || shownId === '' ? key : messageKey(channel, shownId);
-  return { sentAt, keys: [...fingerprintKeys(channel, message), ...(shownKey.equals(key) ? [] : [shownKey])] };
-}
-
-/** The keys of a message's content fingerprint. */
-export function fingerprintKeys(channel: string, message: unknown): Buffer[] {
-  return (contentFingerprint(message)?.texts ?? []).map((text) => contentKey(channel, text));
+  return { sentAt, keys: [...contentKeys(channel, message), ...(shownKey.equals(key) ? [] : [shownKey])] };
 }

@@ -6,7 +6,7 @@ import { recoveredWebhookBody } from '../rules/recovered-webhook.js';
 import { noSuchAudit } from './audit-tables.js';
 import type { AuditCursor } from './audit-tables.js';
 import type { Db } from './database.js';
-import type { Recovery, WebhookRecorder } from './recorder.js';
+import type { Recovery, WebhookRecorder } from '../rules/recorder.js';
 import type { RegistryTables } from './registry-tables.js';
 import type { RememberedIds } from './remembered-ids.js';
 

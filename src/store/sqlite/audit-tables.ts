@@ -3,7 +3,7 @@ import { PLACEHOLDER_TYPE } from '../../model.js';
 import type { AuditKind, Channel, ListedMessage } from '../../model.js';
 import { messageKey } from '../rules/keys.js';
 import type { Db } from './database.js';
-import { NEVER_SEEN } from './ledger-rows.js';
+import { NEVER_SEEN } from '../rules/ledger-facts.js';
 import type { RegistryTables } from './registry-tables.js';
 import type { RememberedIds } from './remembered-ids.js';
 import type { AuditRequest, AuditRun, AuditWalk } from '../audits.js';

@@ -1,5 +1,6 @@
 import type { Effects } from '../../effects.js';
 import { Ids } from '../rules/ids.js';
+import { refusalOf } from '../rules/refusal.js';
 import { ReplayWatch } from '../rules/replays.js';
 import { AuditMessageRelease } from './audit-release.js';
 import { AuditTables } from './audit-tables.js';
@@ -40,8 +41,8 @@ import { SqliteLevels } from './levels.js';
 import { PacedDeliveries } from './paced-deliveries.js';
 import { SqliteProbes } from './probes.js';
 import { Pruning } from './pruning.js';
-import { savedReplays } from './replay-table.js';
-import { WebhookRecorder } from './recorder.js';
+import { createRecorder, recordingRegistry } from './recorder.js';
+import { savedReplays } from './recording-tables.js';
 import { Registrations } from './registrations.js';
 import { RegistryTables } from './registry-tables.js';
 import { SqliteRegistry } from './registry.js';
@@ -113,7 +114,7 @@ function assemble({ db, isChecked, close }: OpenDatabase, effects: StoreEffects,
   const ledger = new LedgerMemory(db, sizes.idsPerRun);
   const folding = new LedgerFolding(db, ledger, commit);
   const rememberedIds = new RememberedIds(db, ledger);
-  const recorder = new WebhookRecorder(db, ids, registry, deliveries, ledger, { offers, replays });
+  const recorder = createRecorder(db, ids, registry, deliveries, ledger, { offers, replays });
   const large = new LargeWebhooks(db, ids, registry, ledger, replays, memory);
   const history = new CallHistoryTable(db);
   const clock = new ClockMemory(db);
@@ -143,7 +144,7 @@ function assemble({ db, isChecked, close }: OpenDatabase, effects: StoreEffects,
   folding.start();
 
   return {
-    intake: new SqliteIntake({ commit, recorder, large, traffic }, now),
+    intake: new SqliteIntake({ commit, registry, recorder, large, traffic }, now),
     outbox: new SqliteOutbox(
       {
         ...{ commit, claims: new Claims(db, registry, leases, due, memory.ranked), offers, facts, paced },
@@ -205,7 +206,7 @@ function assemble({ db, isChecked, close }: OpenDatabase, effects: StoreEffects,
     judging: new SqliteJudging(
       {
         ...{ registry, webhooks: webhookViews, scratch: new Scratch(db, rememberedIds, replays) },
-        refusalOf: (webhook, document) => recorder.refusalOf(webhook, document),
+        refusalOf: (webhook, document) => refusalOf(recordingRegistry(registry), webhook, document),
       },
       now,
     ),

@@ -1,11 +1,11 @@
 import { RULE } from '../../intake/judge.js';
-import type { Judgement } from '../../model.js';
 import { encodeNumber, itemId, leastId } from '../rules/ids.js';
 import type { ItemPlace } from '../rules/ids.js';
+import { REPEATED_BYTES } from '../rules/kept-evidence.js';
 import { messageKey } from '../rules/keys.js';
+import type { LedgerFacts } from '../rules/ledger-facts.js';
 import type { Db } from './database.js';
-import type { ItemMemory } from './ledger.js';
-import type { LedgerFacts } from './ledger-rows.js';
+
 import type { RememberedIds } from './remembered-ids.js';
 import { INDEXED_BY_MESSAGE, IS_INDEXED_BY_MESSAGE, itemView } from './sightings.js';
 import type { SightingRow } from './sightings.js';
@@ -19,20 +19,6 @@ import type {
   ReplayEvidence,
 } from '../items.js';
 
-/** The rows of the decision table for bytes of a message that were recorded before. */
-const REPEATED_BYTES: ReadonlySet<number> = new Set([1, 4, 6, 15]);
-
-/** What the verdict of one item was based on, besides its memory. */
-export interface JudgedBy extends Judgement {
-  readonly lateAfterSeconds: number;
-  /** The release of an audit recorded it. */
-  readonly recovered: boolean;
-  /** Of a repetition (row 13): when the item that it repeats was recorded. */
-  readonly repeatedAt: number | undefined;
-  /** Of a message that is held as part of a replay (row 19). */
-  readonly replay: Omit<ReplayEvidence, 'sentAt'> | null;
-}
-
 interface EvidenceRow {
   recorded_at: number | null;
   newest_sent_at: number | null;
@@ -42,59 +28,6 @@ interface EvidenceRow {
   same_as: string | null;
   replay_began_at: number | null;
   replay_after_seconds: number | null;
-}
-
-/** Keeps the evidence that later webhooks overwrite. For use inside a transaction. */
-export class EvidenceTable {
-  readonly #fingerprint;
-  readonly #insert;
-  readonly #insertSame;
-  readonly #insertReplay;
-
-  constructor(db: Db) {
-    this.#fingerprint = db.prepare<[Buffer], number>('SELECT recorded_at FROM fingerprints WHERE key = ?').pluck();
-    this.#insert = db.prepare<[number, number, ...(number | null)[]]>(
-      `INSERT INTO evidence (webhook_id, position, recorded_at, newest_sent_at, newest_received_at, sent_at, late_after_seconds)
-       VALUES (?, ?, ?, ?, ?, ?, ?)`,
-    );
-    this.#insertSame = db.prepare<[number, number, string | null]>(
-      'INSERT INTO evidence (webhook_id, position, same_as) VALUES (?, ?, ?)',
-    );
-    this.#insertReplay = db.prepare<[number, number, number | null, number, number]>(
-      'INSERT INTO evidence (webhook_id, position, sent_at, replay_began_at, replay_after_seconds) VALUES (?, ?, ?, ?, ?)',
-    );
-  }
-
-  /** For the time between the verdict and the next write. Most items, and every new message, have nothing to keep. */
-  save(webhookId: number, position: number, memory: ItemMemory, by: JudgedBy): void {
-    if (by.rule === RULE.late && !by.recovered) {
-      const newest = memory.newestInChat;
-      const { timestamp } = memory.item;
-      if (!newest) return;
-      this.#insert.run(
-        ...([webhookId, position, null, newest.timestamp, newest.receivedAt] as const),
-        ...[timestamp, by.lateAfterSeconds],
-      );
-      return;
-    }
-    if (by.rule === RULE.anotherId) {
-      this.#insertSame.run(webhookId, position, memory.original?.item.messageId ?? null);
-      return;
-    }
-    if (by.replay) {
-      const { beganAt, replayAfterSeconds } = by.replay;
-      this.#insertReplay.run(webhookId, position, memory.item.timestamp, beganAt, replayAfterSeconds);
-      return;
-    }
-    const recordedAt = by.rule === RULE.repeatedEvent ? by.repeatedAt : this.#recordedAt(memory, by.rule);
-    if (recordedAt !== undefined) this.#insert.run(webhookId, position, recordedAt, null, null, null, null);
-  }
-
-  /** Undefined: the ledger row has the fingerprint, and the first sighting is the evidence. */
-  #recordedAt(memory: ItemMemory, rule: number): number | undefined {
-    if (!REPEATED_BYTES.has(rule) || memory.isFingerprintInLedger) return undefined;
-    return this.#fingerprint.get(memory.fingerprint);
-  }
 }
 
 interface RegistrationRow {

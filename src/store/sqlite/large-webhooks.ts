@@ -9,7 +9,8 @@ import type { Db } from './database.js';
 import { DeliveryMemory } from './delivery-memory.js';
 import { DeliveryTables } from './delivery-tables.js';
 import type { LedgerMemory } from './ledger-memory.js';
-import { WebhookRecorder } from './recorder.js';
+import type { WebhookRecorder } from '../rules/recorder.js';
+import { createRecorder } from './recorder.js';
 import { RegistryTables } from './registry-tables.js';
 import { TargetCounts } from './target-counts.js';
 import { Transaction } from './transaction.js';
@@ -97,7 +98,7 @@ export class LargeWebhooks {
     const own = new TransactionMemory();
     const counts = new TargetCounts(db, registry, this.#memory, own);
     const deliveries = new DeliveryTables(db, this.#ids, registry, counts, this.#memory);
-    const recorder = new WebhookRecorder(db, this.#ids, registry, deliveries, this.#ledger, { replays: this.#replays });
+    const recorder = createRecorder(db, this.#ids, registry, deliveries, this.#ledger, { replays: this.#replays });
     return { db, registry, recorder, transaction: new Transaction(db, registry, own) };
   }
 }

@@ -1,33 +1,6 @@
 import { RULE } from '../../intake/judge.js';
 import { leastId } from '../rules/ids.js';
-
-/** What the ledger remembers of an id. */
-export interface LedgerFacts {
-  /** The first bytes of the fingerprint that was first recorded under this id; null: none was. */
-  readonly fingerprint: Buffer | null;
-  /** Null: Whapi was asked for it, or listed it, and no webhook carried it. */
-  readonly firstSeenAt: number | null;
-  readonly lastSeenAt: number;
-  /** Of the first sighting, like `webhookId` and `position`. */
-  readonly rule: number | null;
-  readonly webhookId: number | null;
-  readonly position: number | null;
-  /** When a seeding met it in Whapi's list. */
-  readonly seededAt: number | null;
-  /** Only puts have carried it. */
-  readonly unposted: boolean;
-}
-
-/** An id that no webhook carried. */
-export const NEVER_SEEN: Omit<LedgerFacts, 'lastSeenAt'> = {
-  fingerprint: null,
-  firstSeenAt: null,
-  rule: null,
-  webhookId: null,
-  position: null,
-  seededAt: null,
-  unposted: false,
-};
+import type { LedgerFacts } from '../rules/ledger-facts.js';
 
 /** The columns of the ledger's tables, in the order of `valuesOf`. */
 export const LEDGER_COLUMNS = 'webhook_id, fingerprint, position, more';

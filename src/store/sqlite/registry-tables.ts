@@ -20,6 +20,7 @@ export class RegistryTables {
   readonly #db: Db;
   #channels: ReadonlyMap<string, Channel> | null = null;
   #targets: ReadonlyMap<string, NumberedTarget> | null = null;
+  #numbered: ReadonlyMap<number, Target> | null = null;
   #version = 0;
 
   constructor(db: Db) {
@@ -36,6 +37,7 @@ export class RegistryTables {
     this.#version += 1;
     this.#channels = null;
     this.#targets = null;
+    this.#numbered = null;
   }
 
   channels(): ReadonlyMap<string, Channel> {
@@ -57,6 +59,12 @@ export class RegistryTables {
         .map((row) => [row.id, { number: row.number, target: targetOf(row) }]),
     );
     return this.#targets;
+  }
+
+  /** The target with this number; undefined: it was removed. */
+  targetNumbered(number: number): Target | undefined {
+    this.#numbered ??= new Map([...this.targets().values()].map((each) => [each.number, each.target]));
+    return this.#numbered.get(number);
   }
 
   /** @throws GatewayError GW_NOT_FOUND */

@@ -1,7 +1,8 @@
 import type { Db } from './database.js';
 import type { LedgerMemory } from './ledger-memory.js';
 import { factsOf, LEDGER_COLUMNS, valuesOf } from './ledger-rows.js';
-import type { LedgerFacts, LedgerRow } from './ledger-rows.js';
+import type { LedgerRow } from './ledger-rows.js';
+import type { LedgerFacts } from '../rules/ledger-facts.js';
 
 /** An id, and where it is kept. */
 export interface RememberedId extends LedgerFacts {

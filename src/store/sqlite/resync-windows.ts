@@ -1,6 +1,6 @@
 import { noSuchResync } from '../rules/registrations.js';
 import type { Db } from './database.js';
-import { NEVER_SEEN } from './ledger-rows.js';
+import { NEVER_SEEN } from '../rules/ledger-facts.js';
 import type { RememberedIds } from './remembered-ids.js';
 import type { ShownMessages } from './shown-messages.js';
 

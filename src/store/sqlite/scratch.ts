@@ -3,6 +3,7 @@ import type { Document, Item } from '../../intake/decode.js';
 import { nameOf } from '../../intake/event.js';
 import type { Channel, IncomingWebhook, Judgement, Sealed, Target } from '../../model.js';
 import { Ids, leastId } from '../rules/ids.js';
+import { contentKeys } from '../rules/content-keys.js';
 import { ReplayWatch } from '../rules/replays.js';
 import { chatKey, fingerprintKey, messageKey } from '../rules/keys.js';
 import { openInMemory } from './database.js';
@@ -10,11 +11,10 @@ import type { Db } from './database.js';
 import { DeliveryTables } from './delivery-tables.js';
 import { EvidenceViews } from './evidence.js';
 import { LedgerMemory } from './ledger-memory.js';
-import { objectKeysIn } from './object-tables.js';
-import { WebhookRecorder } from './recorder.js';
+import { objectKeysIn } from '../rules/object-repetitions.js';
+import { createRecorder } from './recorder.js';
 import { RegistryTables } from './registry-tables.js';
 import { RememberedIds } from './remembered-ids.js';
-import { fingerprintKeys } from '../rules/shown-messages.js';
 import { SIGHTING_COLUMNS } from './sightings.js';
 import type { SightingRow } from './sightings.js';
 import { TargetCounts } from './target-counts.js';
@@ -69,7 +69,7 @@ export class Scratch {
       registry.insertTarget(PROBE);
       const ids = new Ids(leastId(now));
       const deliveries = new DeliveryTables(db, ids, registry, new TargetCounts(db, registry));
-      const recorder = new WebhookRecorder(db, ids, registry, deliveries, ledger, { replays: this.#replays.copy() });
+      const recorder = createRecorder(db, ids, registry, deliveries, ledger, { replays: this.#replays.copy() });
       await inSlices(recorder.recordInSlices(webhook, document, now));
       return await this.#readBack(db, now);
     } finally {
@@ -155,7 +155,7 @@ function recoveredPositions(db: Db): Iterable<number> {
 /** The keys under which a registered message that it equals may be stored. */
 function shownKeysOf({ kind, span }: Item, channel: string, body: Buffer, key: Buffer): Buffer[] {
   if (kind !== 'message') return [];
-  return [key, ...fingerprintKeys(channel, JSON.parse(body.toString('utf8', span.start, span.end)))];
+  return [key, ...contentKeys(channel, JSON.parse(body.toString('utf8', span.start, span.end)))];
 }
 
 /** The keys under which something may be known of an item. */

@@ -1,25 +1,9 @@
-import { fingerprintKeys, shownKeys } from '../rules/shown-messages.js';
+import { contentKeys } from '../rules/content-keys.js';
+import type { Candidate, ShownMessage } from '../rules/recording.js';
+import { shownKeys } from '../rules/shown-messages.js';
 import type { ShownAs } from '../rules/shown-messages.js';
 import type { Db } from './database.js';
 import type { LedgerMemory } from './ledger-memory.js';
-
-/** A registered message that Whapi has found again. */
-export interface ShownMessage {
-  /** Of the registered id. */
-  readonly key: Buffer;
-  readonly messageId: string;
-}
-
-/** What is known of a message that may be one of them. */
-export interface Candidate {
-  readonly channel: string;
-  /** As Whapi shows it. */
-  readonly message: unknown;
-  /** Of its id. */
-  readonly key: Buffer;
-  /** Its id was known before. */
-  readonly isKnown: boolean;
-}
 
 interface FoundRow {
   key: Buffer;
@@ -65,15 +49,15 @@ export class ShownMessages {
     this.#newest = db.prepare<[], number | null>('SELECT max(sent_at) FROM content_fingerprints').pluck();
   }
 
-  /** Whether one of them may be as old as a message with this time. */
+  /** Whether a message with this timestamp may be one of them. False spares a look-up. */
   mayInclude(timestamp: number | null): boolean {
     const { newestShownAt } = this.#memory;
     return newestShownAt !== null && timestamp !== null && Math.floor(timestamp) <= newestShownAt;
   }
 
-  /** The one that this message is, but for its id. A read. */
+  /** The registered message that has come under this other id. Reads only. */
   find({ channel, message, key, isKnown }: Candidate, now: number): ShownMessage | null {
-    const keys = [key, ...fingerprintKeys(channel, message)];
+    const keys = [key, ...contentKeys(channel, message)];
     const padded = Array.from({ length: KEYS_AT_MOST }, (_, at) => keys[at] ?? key);
     const row = this.#find.get(...padded, key, Number(isKnown), now);
     return row ? { key: row.key, messageId: row.message_id } : null;
@@ -99,7 +83,7 @@ export class ShownMessages {
     if (this.#memory.newestShownAt !== null) this.#forget.run(key, key);
   }
 
-  /** Reads what the memory has to know. Outside a transaction: one that is rolled back would leave it wrong. */
+  /** Reads `newestShownAt` again. Outside a transaction: one that is rolled back would leave it wrong. */
   refresh(): void {
     this.#memory.newestShownAt = this.#newest.get() ?? null;
   }

@@ -1,37 +1,25 @@
 import { RULE } from '../../intake/judge.js';
 import type { Channel } from '../../model.js';
-import type { ReplayWatch } from '../rules/replays.js';
-import type { Db } from './database.js';
-import type { ItemMemory } from './ledger.js';
+import type { ItemMemory } from './item-memory.js';
+import type { RecordingRows } from './recording.js';
+import type { ReplayWatch } from './replays.js';
 import type { RecordedReplay } from '../intake.js';
 import type { ReplayEvidence } from '../items.js';
 import type { Replay } from '../traffic.js';
-
-interface ReplayRow {
-  channel: string;
-  began_at: number;
-  last_at: number;
-  messages: number;
-  held: number;
-  oldest_sent_at: number;
-}
 
 /**
  * The replays of the webhook that is being recorded. The watch in memory decides; a row is written only for a webhook with
  * messages of a replay. Counts of a webhook that is rolled back stay in the watch, which knows its messages when they come again.
  */
-export class ReplayTable {
+export class ReplayRecording {
   readonly #watch: ReplayWatch;
-  readonly #save;
+  readonly #rows: Pick<RecordingRows, 'replay'>;
   #before: Replay | null = null;
   #counted = 0;
 
-  constructor(db: Db, watch: ReplayWatch) {
+  constructor(watch: ReplayWatch, rows: Pick<RecordingRows, 'replay'>) {
     this.#watch = watch;
-    this.#save = db.prepare<[ReplayRow]>(
-      `INSERT OR REPLACE INTO replays (channel, began_at, last_at, messages, held, oldest_sent_at)
-       VALUES (@channel, @began_at, @last_at, @messages, @held, @oldest_sent_at)`,
-    );
+    this.#rows = rows;
   }
 
   /** A webhook is judged. */
@@ -62,20 +50,7 @@ export class ReplayTable {
   save(channel: string): RecordedReplay | null {
     const replay = this.#counted > 0 ? this.#watch.last(channel) : null;
     if (!replay) return null;
-    const { beganAt, lastAt, messages, held, oldestSentAt } = replay;
-    this.#save.run({
-      ...{ channel, began_at: beganAt, last_at: lastAt, messages, held },
-      oldest_sent_at: Math.floor(oldestSentAt),
-    });
-    return { replay, isNew: this.#before === null, messages: messages - (this.#before?.messages ?? 0) };
+    this.#rows.replay(channel, replay);
+    return { replay, isNew: this.#before === null, messages: replay.messages - (this.#before?.messages ?? 0) };
   }
-}
-
-/** The last replay of each channel, as it was saved. */
-export function savedReplays(db: Db): [channel: string, replay: Replay][] {
-  const rows = db.prepare<[], ReplayRow>('SELECT * FROM replays').all();
-  return rows.map(({ channel, began_at: beganAt, last_at: lastAt, messages, held, oldest_sent_at: oldestSentAt }) => [
-    channel,
-    { beganAt, lastAt, messages, held, oldestSentAt },
-  ]);
 }

@@ -1,9 +1,9 @@
 import type { Document, Item } from '../../intake/decode.js';
 import { repetitionsIn } from '../../intake/repetitions.js';
+import { isEndOfSlice } from '../../slices.js';
 import type { Sliced } from '../../slices.js';
-import { chatKey, eventFingerprintKey, KEY_BYTES, objectKey } from '../rules/keys.js';
-import type { Db } from './database.js';
-import { isEndOfSlice } from './slices.js';
+import { chatKey, eventFingerprintKey, KEY_BYTES, objectKey } from './keys.js';
+import type { Known, RecordingRows } from './recording.js';
 import { HOUR_MS } from '../../durations.js';
 
 /** How long a repetition counts as Whapi's retry (rule 13). */
@@ -18,28 +18,16 @@ interface Mention {
   readonly removedChat: Buffer | null;
 }
 
-interface LastRow {
-  last: Buffer;
-  recorded_at: number;
-}
+type Lookups = Pick<Known, 'lastOfObject' | 'hasMessageSince'>;
 
-/** The last recorded event of each group, chat, contact, label and message (rule 13). For use inside a transaction. */
-export class ObjectTables {
-  readonly #last;
-  readonly #hasMessageSince;
-  readonly #saveLast;
+/** The last recorded event of each group, chat, contact, label and message (rule 13). */
+export class ObjectRepetitions {
+  readonly #known: Lookups;
+  readonly #rows: Pick<RecordingRows, 'saveLastOfObject'>;
 
-  constructor(db: Db) {
-    this.#last = db.prepare<[Buffer, number], LastRow>(
-      'SELECT last, recorded_at FROM objects WHERE key = ? AND recorded_at > ?',
-    );
-    this.#hasMessageSince = db
-      .prepare<[Buffer, number]>('SELECT 1 FROM chats WHERE key = ? AND received_at > ?')
-      .pluck();
-    this.#saveLast = db.prepare<[Buffer, Buffer, number]>(
-      `INSERT INTO objects (key, last, recorded_at) VALUES (?, ?, ?)
-       ON CONFLICT (key) DO UPDATE SET last = excluded.last, recorded_at = excluded.recorded_at`,
-    );
+  constructor(known: Lookups, rows: Pick<RecordingRows, 'saveLastOfObject'>) {
+    this.#known = known;
+    this.#rows = rows;
   }
 
   /**
@@ -58,17 +46,17 @@ export class ObjectTables {
       for (const [at, position] of mention.positions.entries())
         if (isRepetition[at] === true)
           repetitions.set(position, distinctFrom === -1 || at < distinctFrom ? before.recordedAt : now);
-      if (last) this.#saveLast.run(mention.key, Buffer.from(last.join(''), 'latin1'), now);
+      if (last) this.#rows.saveLastOfObject(mention.key, Buffer.from(last.join(''), 'latin1'), now);
     }
     return repetitions;
   }
 
   /** A chat that got a message after its removal exists again, so its next removal is a new event. */
   #lastOf({ key, removedChat }: Mention, now: number): { fingerprints: string[]; recordedAt: number } {
-    const row = this.#last.get(key, now - RETRY_MEMORY_MS);
-    if (!row || (removedChat && this.#hasMessageSince.get(removedChat, row.recorded_at) !== undefined))
+    const row = this.#known.lastOfObject(key, now - RETRY_MEMORY_MS);
+    if (!row || (removedChat && this.#known.hasMessageSince(removedChat, row.recordedAt)))
       return { fingerprints: [], recordedAt: now };
-    return { fingerprints: fingerprintsIn(row.last), recordedAt: row.recorded_at };
+    return { fingerprints: fingerprintsIn(row.last), recordedAt: row.recordedAt };
   }
 }
 
