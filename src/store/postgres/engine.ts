@@ -1,5 +1,5 @@
 import pg from 'pg';
-import type { Base, StoreEffects } from './base.js';
+import type { Base } from './base.js';
 import { PostgresCalls } from './calls.js';
 import { ChannelWork } from './channel-work.js';
 import { DatabaseClock } from './clock.js';
@@ -12,9 +12,10 @@ import { migrate } from './migrations.js';
 import { PostgresProbes } from './probes.js';
 import { PostgresRegistry } from './registry.js';
 import { RegistryCache } from './registry-cache.js';
+import { PostgresReplicas } from './replicas.js';
 import { ResyncCalls } from './resync-calls.js';
 import { PostgresResyncs } from './resyncs.js';
-import type { Store } from '../store.js';
+import type { Store, StoreEffects } from '../store.js';
 
 /** Connections of one process: two writers (recording; claims and settlements), the API, workers. Three replicas use 24 of 100. */
 const CONNECTIONS = 8;
@@ -33,8 +34,9 @@ export async function connect(url: string, effects: StoreEffects, now?: () => nu
     await migrated(url);
     const db = new Database({ url, connections: CONNECTIONS });
     const clock = new DatabaseClock(effects);
-    await clock.measure(db);
-    const base = { db, registry: new RegistryCache(db, effects), now: now ?? clock.now, effects };
+    const measureClock = async (): Promise<void> => await clock.measure(db);
+    await measureClock();
+    const base = { db, registry: new RegistryCache(db, effects), now: now ?? clock.now, measureClock, effects };
     db.onMissingDays = async () => await makeDays(db, base.now());
     await db.onMissingDays();
     return base;
@@ -72,11 +74,18 @@ export async function openPostgresStore(url: string, effects: StoreEffects, now?
   const { db } = base;
   const channels = new ChannelWork(base);
   const resyncCalls = new ResyncCalls(base, channels);
+  const replicas = new PostgresReplicas(base);
+  const intake = new PostgresIntake(base, { accepted: () => undefined });
+  await replicas.start();
   return {
-    intake: new PostgresIntake(base, { accepted: () => undefined }),
+    intake,
     outbox: unbuilt('outbox'),
     jobs: unbuilt('jobs'),
-    resyncs: new PostgresResyncs(base, { channels, calls: resyncCalls, held: { countsForResync: async () => new Map() } }),
+    resyncs: new PostgresResyncs(base, {
+      channels,
+      calls: resyncCalls,
+      held: { countsForResync: async () => new Map() },
+    }),
     calls: new PostgresCalls(base, { channels, resyncCalls }),
     audits: unbuilt('audits'),
     registry: new PostgresRegistry(base),
@@ -91,7 +100,11 @@ export async function openPostgresStore(url: string, effects: StoreEffects, now?
     levels: unbuilt('levels'),
     upkeep: unbuilt('upkeep'),
     stopWaiting: () => undefined,
+    replicas,
+    turns: unbuilt('turns'),
     close: async () => {
+      await intake.idle();
+      await replicas.stop();
       await resyncCalls.giveBack().catch(() => undefined); // else their leases end
       await db.end();
     },
