@@ -16,6 +16,7 @@ import { PostgresOutbox } from './outbox.js';
 import { PostgresRegistry } from './registry.js';
 import { RegistryCache } from './registry-cache.js';
 import { PostgresReplicas } from './replicas.js';
+import { PostgresServer } from './server-facts.js';
 import { PostgresTurns } from './turns.js';
 import { PostgresProbes } from './probes.js';
 import { ResyncCalls } from './resync-calls.js';
@@ -112,6 +113,7 @@ export async function openPostgresStore(
     upkeep: unbuilt('upkeep'),
     stopWaiting: () => undefined,
     replicas,
+    server: new PostgresServer(base),
     turns: new PostgresTurns(base),
     close: async () => {
       await intake.idle();
