@@ -191,8 +191,7 @@ export function paceContract(open: OpenFixture): void {
     it('is not shifted when the clock is set back', async () => {
       const fixture = await stageBacklog(open, ['a-1', 'b-1']);
       await claim(fixture, 0);
-      fixture.clock.advance(-HOUR);
-      await fixture.store.upkeep.clockSetBack(HOUR);
+      await fixture.setClockBack(HOUR);
       expect(await claimIds(fixture, 1)).toEqual(['b-1']);
     });
 
