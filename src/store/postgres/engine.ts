@@ -1,6 +1,8 @@
 import pg from 'pg';
 import type { PostgresLocation } from '../../postgres-url.js';
 import type { Base } from './base.js';
+import { PostgresCalls } from './calls.js';
+import { ChannelWork } from './channel-work.js';
 import { DatabaseClock } from './clock.js';
 import { connectionOf } from './connection.js';
 import type { Connection } from './connection.js';
@@ -8,12 +10,16 @@ import { Database } from './database.js';
 import { makeDays } from './days.js';
 import { PostgresIntake } from './intake.js';
 import { asStartError } from './faults.js';
+import { PostgresMessageClaims } from './message-claims.js';
 import { migrate } from './migrations.js';
 import { PostgresOutbox } from './outbox.js';
 import { PostgresRegistry } from './registry.js';
 import { RegistryCache } from './registry-cache.js';
 import { PostgresReplicas } from './replicas.js';
 import { PostgresTurns } from './turns.js';
+import { PostgresProbes } from './probes.js';
+import { ResyncCalls } from './resync-calls.js';
+import { PostgresResyncs } from './resyncs.js';
 import type { Store, StoreEffects } from '../store.js';
 
 /** Connections of one process: two writers (recording; claims and settlements), the API, workers. Three replicas use 24 of 100. */
@@ -76,6 +82,8 @@ export async function openPostgresStore(
 ): Promise<Store> {
   const base = await connect(location, effects, now);
   const { db } = base;
+  const channels = new ChannelWork(base);
+  const resyncCalls = new ResyncCalls(base, channels);
   const replicas = new PostgresReplicas(base);
   const intake = new PostgresIntake(base, { accepted: () => undefined });
   const outbox = new PostgresOutbox(base, unbuilt('release'));
@@ -84,15 +92,19 @@ export async function openPostgresStore(
     intake,
     outbox,
     jobs: unbuilt('jobs'),
-    resyncs: unbuilt('resyncs'),
-    calls: unbuilt('calls'),
+    resyncs: new PostgresResyncs(base, {
+      channels,
+      calls: resyncCalls,
+      held: { countsForResync: async () => new Map() },
+    }),
+    calls: new PostgresCalls(base, { channels, resyncCalls }),
     audits: unbuilt('audits'),
     registry: new PostgresRegistry(base),
     breakers: unbuilt('breakers'),
-    probes: unbuilt('probes'),
+    probes: new PostgresProbes(base),
     traffic: unbuilt('traffic'),
     items: unbuilt('items'),
-    claims: unbuilt('claims'),
+    claims: new PostgresMessageClaims(base),
     judging: unbuilt('judging'),
     history: unbuilt('history'),
     rollups: unbuilt('rollups'),
@@ -105,6 +117,7 @@ export async function openPostgresStore(
       await intake.idle();
       await outbox.idle();
       await replicas.stop();
+      await resyncCalls.giveBack().catch(() => undefined); // else their leases end
       await db.end();
     },
   };
