@@ -27,9 +27,10 @@ CREATE TABLE gateway.leases (
 -- Whose turn it is to call Whapi for a channel.
 CREATE TABLE gateway.channel_turns (
   channel  text PRIMARY KEY,
-  holder   text,
-  until    bigint NOT NULL,
-  ended_at bigint
+  holder   text NOT NULL,
+  token    bigint NOT NULL, -- of the turn; grows with each
+  until    bigint NOT NULL, -- 0: it was given back
+  ended_at bigint           -- of the last turn that started the spacing
 );
 
 CREATE TABLE gateway.channels (

@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto';
 import pg from 'pg';
+import type { Connection } from './connection.js';
 import { asGatewayError, mustDropConnection, remedyOf } from './faults.js';
 import { lockNumberOf } from './keys.js';
 
@@ -42,12 +43,6 @@ const RUNS_AT_MOST = 3;
 const INT8 = 20;
 const INT8_ARRAY = 1016;
 
-export interface DatabaseOptions {
-  readonly url: string;
-  readonly connections: number;
-  readonly ssl?: pg.ClientConfig['ssl'];
-}
-
 /** All connections of this process to PostgreSQL. */
 export class Database implements Queries {
   readonly #pool: pg.Pool;
@@ -55,11 +50,11 @@ export class Database implements Queries {
   /** Makes the partitions that a transaction missed. */
   onMissingDays: () => Promise<void> = () => Promise.resolve();
 
-  constructor({ url, connections, ssl }: DatabaseOptions) {
+  /** @param most connections at once */
+  constructor(connection: Connection, most: number) {
     this.#pool = new pg.Pool({
-      connectionString: url,
-      ...(ssl !== undefined && { ssl }),
-      max: connections,
+      ...connection,
+      max: most,
       pipeline: true,
       application_name: 'whapi-resync-gateway',
       types: { getTypeParser },

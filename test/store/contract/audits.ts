@@ -20,8 +20,8 @@ import {
   status,
   target,
 } from '../../support/store.js';
-import type { OpenFixture, StoreFixture } from '../../support/store.js';
-import { handlesOf } from './turns.js';
+import type { OpenFixture, OpenTwo, StoreFixture } from '../../support/store.js';
+import { stageStores } from './turns.js';
 import type { AuditCounts, AuditLease, AuditRequest, AuditView, AuditWalk } from '../../../src/store/audits.js';
 
 const NOON = START / SECOND;
@@ -97,7 +97,7 @@ async function missingOf({ store }: StoreFixture, id: string): Promise<string[]>
 const NO_COUNTS = { whapiHas: 0, seen: 0, neverCame: 0, beforeMemory: 0, seeded: 0, released: 0 };
 
 /** Compares what Whapi has with what webhooks delivered, and records the result in the ledger. */
-export function auditsContract(open: OpenFixture): void {
+export function auditsContract(open: OpenFixture, openTwo: OpenTwo): void {
   describe('an audit', () => {
     it('counts delivered messages and lists the missing ones, oldest first, also after a restart', async () => {
       const fixture = await stage(open);
@@ -224,8 +224,7 @@ export function auditsContract(open: OpenFixture): void {
 
   describe('an audit, taken by two processes', () => {
     it('is leased to one of them, whose lease goes on as long as it takes it again', async () => {
-      const fixture = await stage(open);
-      const { a, b } = handlesOf(fixture);
+      const { fixture, a, b } = await stageStores(openTwo);
       await begin(fixture);
       const [run] = await a.audits.take('one', LEASE);
       fixture.clock.advance(LEASE - 1);
@@ -236,16 +235,14 @@ export function auditsContract(open: OpenFixture): void {
     });
 
     it('is not overtaken by the next audit of its channel', async () => {
-      const fixture = await stage(open);
-      const { a, b } = handlesOf(fixture);
+      const { fixture, a, b } = await stageStores(openTwo);
       const [first] = [await begin(fixture), await begin(fixture)];
       expect((await a.audits.take('one', LEASE)).map(({ id }) => id)).toEqual([first]);
       expect(await b.audits.take('two', LEASE)).toEqual([]);
     });
 
     it('counts a window once: who has lost the lease changes nothing, and is told', async () => {
-      const fixture = await stage(open);
-      const { a, b } = handlesOf(fixture);
+      const { fixture, a, b } = await stageStores(openTwo);
       const id = await begin(fixture);
       const stale = only(await a.audits.take('one', LEASE));
       fixture.clock.advance(LEASE);
@@ -259,8 +256,7 @@ export function auditsContract(open: OpenFixture): void {
     });
 
     it('can still be saved after its lease, while nobody else has taken it', async () => {
-      const fixture = await stage(open);
-      const { a } = handlesOf(fixture);
+      const { fixture, a } = await stageStores(openTwo);
       await begin(fixture);
       const run = only(await a.audits.take('one', LEASE));
       fixture.clock.advance(LEASE);

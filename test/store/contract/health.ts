@@ -1,9 +1,9 @@
 import { describe, expect, it } from 'vitest';
 import { MINUTE, stage, START, target } from '../../support/store.js';
-import type { OpenFixture } from '../../support/store.js';
+import type { OpenFixture, OpenTwo } from '../../support/store.js';
 import type { KeptBreaker } from '../../../src/store/breakers.js';
 import type { Store } from '../../../src/store/store.js';
-import { handlesOf } from './turns.js';
+import { stageStores } from './turns.js';
 
 const OPEN: KeptBreaker = {
   state: 'open',
@@ -24,7 +24,7 @@ async function save(store: Store, targetId: string, ...breakers: (KeptBreaker | 
 }
 
 /** Circuit breakers of targets. */
-export function healthContract(open: OpenFixture): void {
+export function healthContract(open: OpenFixture, openTwo: OpenTwo): void {
   describe('the circuit breaker of a target', () => {
     it('is stored per target and survives a restart', async () => {
       const fixture = await stage(open, [target('bot'), target('archive'), target('third')]);
@@ -61,7 +61,7 @@ export function healthContract(open: OpenFixture): void {
 
   describe('the circuit breaker of a target, changed by two processes', () => {
     it('is that of the first one, and the other one is told', async () => {
-      const { a, b } = handlesOf(await stage(open));
+      const { a, b } = await stageStores(openTwo);
       const changes = [a, b].map(
         async (store, at) => await store.breakers.change('bot', 0, { ...OPEN, timesOpened: at }),
       );
@@ -72,13 +72,13 @@ export function healthContract(open: OpenFixture): void {
     });
 
     it('is not changed by a process that has missed that it closed and opened again', async () => {
-      const { a, b } = handlesOf(await stage(open));
+      const { a, b } = await stageStores(openTwo);
       await save(a, 'bot', OPEN, null, OPEN);
       expect(await b.breakers.change('bot', 1, RECOVERING)).toMatchObject({ isMade: false, stored: { version: 3 } });
     });
 
     it('gives its probe to one of them', async () => {
-      const { a, b } = handlesOf(await stage(open));
+      const { a, b } = await stageStores(openTwo);
       const version = await save(a, 'bot', OPEN);
       const takes = [a, b].map(async (store) => await store.breakers.takeProbe('bot', version, OPEN, MINUTE));
       const probing = { version: version + 1, breaker: OPEN, probeUntil: START + MINUTE };
@@ -90,8 +90,7 @@ export function healthContract(open: OpenFixture): void {
     });
 
     it('gives its probe to the next one when the lease ends, or the probe does', async () => {
-      const fixture = await stage(open);
-      const { a, b } = handlesOf(fixture);
+      const { fixture, a, b } = await stageStores(openTwo);
       await a.breakers.takeProbe('bot', await save(a, 'bot', OPEN), OPEN, MINUTE);
       fixture.clock.advance(MINUTE);
       expect(await b.breakers.takeProbe('bot', 2, OPEN, MINUTE)).toMatchObject({ isMade: true });

@@ -1,12 +1,13 @@
 import { describe, expect, it } from 'vitest';
-import { channel, LEASE, MINUTE, register, SECOND, stage, START } from '../../support/store.js';
-import type { OpenFixture, StoreFixture } from '../../support/store.js';
+import { channel, LEASE, MINUTE, register, SECOND, stageTwo, START } from '../../support/store.js';
+import type { OpenTwo, StoreFixture } from '../../support/store.js';
 import type { Store } from '../../../src/store/store.js';
 import type { ChannelTurn } from '../../../src/store/turns.js';
 
-/** Two handles on one store. An engine for one process has only one. */
-export function handlesOf({ store }: StoreFixture): { a: Store; b: Store } {
-  return { a: store, b: store };
+/** Two stores on one database, with the channel `main` and a target; `fixture` is the handle of `a`. */
+export async function stageStores(openTwo: OpenTwo): Promise<{ fixture: StoreFixture; a: Store; b: Store }> {
+  const [fixture, other] = await stageTwo(openTwo);
+  return { fixture, a: fixture.store, b: other.store };
 }
 
 /** The turn of the channel `main` for two minutes. */
@@ -22,10 +23,10 @@ async function channelsFor(store: Store, holder: string): Promise<string[]> {
 }
 
 /** Turns at calling Whapi, and what processes tell each other about a channel. */
-export function turnsContract(open: OpenFixture): void {
+export function turnsContract(openTwo: OpenTwo): void {
   describe('the turn of a channel', () => {
     it('is held by one at a time, whoever asks', async () => {
-      const { a, b } = handlesOf(await stage(open));
+      const { a, b } = await stageStores(openTwo);
       const turn = await take(a, 'one');
       expect(await b.turns.take('main', 'two', LEASE)).toBeNull();
       expect(await a.turns.take('main', 'one', LEASE)).toBeNull();
@@ -34,21 +35,20 @@ export function turnsContract(open: OpenFixture): void {
     });
 
     it('is given to one of many that ask at the same time', async () => {
-      const { a, b } = handlesOf(await stage(open));
+      const { a, b } = await stageStores(openTwo);
       const asked = [a, b, a, b].map(async (store, at) => await store.turns.take('main', `holder ${at}`, LEASE));
       expect((await Promise.all(asked)).filter((turn) => turn !== null)).toHaveLength(1);
     });
 
     it('is a matter of each channel', async () => {
-      const { a, b } = handlesOf(await stage(open));
+      const { a, b } = await stageStores(openTwo);
       await a.registry.addChannel(channel('second'));
       await take(a, 'one');
       expect(await b.turns.take('second', 'two', LEASE)).toMatchObject({ channel: 'second' });
     });
 
     it('is free again when its lease ends, and a late end then changes nothing', async () => {
-      const fixture = await stage(open);
-      const { a, b } = handlesOf(fixture);
+      const { fixture, a, b } = await stageStores(openTwo);
       const late = await take(a, 'one');
       fixture.clock.advance(LEASE - 1);
       expect(await b.turns.take('main', 'two', LEASE)).toBeNull();
@@ -59,8 +59,7 @@ export function turnsContract(open: OpenFixture): void {
     });
 
     it('tells when the last turn with a call of the gateway ended, whoever had it', async () => {
-      const fixture = await stage(open);
-      const { a, b } = handlesOf(fixture);
+      const { fixture, a, b } = await stageStores(openTwo);
       const first = await take(a, 'one');
       expect(first.lastEndedAt).toBeNull();
       fixture.clock.advance(SECOND);
@@ -73,8 +72,7 @@ export function turnsContract(open: OpenFixture): void {
     });
 
     it('keeps its length when the clock is set back', async () => {
-      const fixture = await stage(open);
-      const { a, b } = handlesOf(fixture);
+      const { fixture, a, b } = await stageStores(openTwo);
       await take(a, 'one');
       fixture.clock.advance(-60 * MINUTE);
       await a.upkeep.clockSetBack(60 * MINUTE);
@@ -85,8 +83,7 @@ export function turnsContract(open: OpenFixture): void {
     });
 
     it('leaves the calls of its channel to its holder', async () => {
-      const fixture = await stage(open);
-      const { a, b } = handlesOf(fixture);
+      const { fixture, a, b } = await stageStores(openTwo);
       await register(fixture, ['A']);
       const turn = await take(a, 'one');
       expect([await channelsFor(a, 'one'), await channelsFor(b, 'two')]).toEqual([['main'], []]);
@@ -98,7 +95,7 @@ export function turnsContract(open: OpenFixture): void {
 
   describe('news of a channel', () => {
     it('reaches everyone until one of them checks the channel', async () => {
-      const { a, b } = handlesOf(await stage(open));
+      const { a, b } = await stageStores(openTwo);
       await a.calls.noteNews('main', 'away');
       await a.calls.noteNews('main', 'no_answer');
       await a.calls.noteNews('main', 'away');
@@ -108,21 +105,21 @@ export function turnsContract(open: OpenFixture): void {
     });
 
     it('is that the channel is away, although it was back before', async () => {
-      const { a, b } = handlesOf(await stage(open));
+      const { a, b } = await stageStores(openTwo);
       await a.calls.noteNews('main', 'back');
       await a.calls.noteNews('main', 'away');
       expect((await b.calls.stateOf('main'))?.news).toEqual(['away']);
     });
 
     it('is not that the channel is back, once a call was answered', async () => {
-      const { a, b } = handlesOf(await stage(open));
+      const { a, b } = await stageStores(openTwo);
       await a.calls.noteNews('main', 'back');
       await a.calls.noteAnswer('main', null);
       expect((await b.calls.stateOf('main'))?.news).toEqual([]);
     });
 
     it('is forgotten with its channel', async () => {
-      const { a, b } = handlesOf(await stage(open));
+      const { a, b } = await stageStores(openTwo);
       await a.calls.noteNews('main', 'away');
       await a.registry.removeChannel('main');
       await a.registry.addChannel(channel('main'));
