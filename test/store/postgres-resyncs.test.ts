@@ -3,7 +3,7 @@ import { expect, it } from 'vitest';
 import { systemEffects } from '../../src/effects.js';
 import { connect } from '../../src/store/postgres/engine.js';
 import { PostgresMessageClaims } from '../../src/store/postgres/message-claims.js';
-import { postgresStores, useDatabases } from '../support/postgres/fixture.js';
+import { locationOf, postgresStores, useDatabases } from '../support/postgres/fixture.js';
 import { manualClock, messages, MINUTE, refusal, register, SECOND, stageTwo } from '../support/store.js';
 import type { StoreFixture, TwoHandles } from '../support/store.js';
 
@@ -50,7 +50,7 @@ it('a registration that its process did not complete is made anew by the same re
 
 it('a channel has a limited number of claims; room is made by those that have ended', async () => {
   const clock = manualClock();
-  const base = await connect(await databases.create(), systemEffects, clock.now);
+  const base = await connect(locationOf(await databases.create()), systemEffects, clock.now);
   const claims = new PostgresMessageClaims(base, 2);
   const claim = async (messageId: string, channel = 'main') =>
     await claims.claim({ channel, messageId, owner: 'one', ttlSeconds: MINUTE / SECOND });
