@@ -96,7 +96,7 @@ export async function openPostgresStore(
     resyncs: new PostgresResyncs(base, {
       channels,
       calls: resyncCalls,
-      held: { countsForResync: async () => new Map() },
+      held: { countsForResync: async () => await Promise.resolve(new Map()) }, // until held items are built
     }),
     calls: new PostgresCalls(base, { channels, resyncCalls }),
     audits: unbuilt('audits'),
