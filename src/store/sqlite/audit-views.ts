@@ -4,7 +4,7 @@ import { parseWalk } from './audit-tables.js';
 import type { Db } from './database.js';
 import { ABOVE_ALL_IDS } from './filters.js';
 import type { Condition } from './filters.js';
-import { paged } from './paging.js';
+import { paged } from '../rules/paging.js';
 import type { RememberedIds } from './remembered-ids.js';
 import { newestRuns } from './run-lists.js';
 import type { AuditMessageView, AuditView } from '../audits.js';
