@@ -48,6 +48,7 @@ export const DifferenceSchema = Type.Object(
     items: Type.Array(
       Type.Object({
         id: Type.String({ description: 'Id of the item.' }),
+        webhook: Type.String({ description: 'Id of the webhook that carried it.' }),
         channel: Type.String(),
         event: Type.String({ description: 'Such as `messages.post`.' }),
         message_id: orNull(Type.String()),
@@ -60,6 +61,8 @@ export const DifferenceSchema = Type.Object(
   },
   { $id: 'Difference', description: 'Items whose outcome the change alters in the same way.' },
 );
+
+export type Difference = Static<typeof DifferenceSchema>;
 
 export const PreviewSchema = Type.Object(
   {

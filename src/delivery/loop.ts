@@ -1,12 +1,12 @@
 import type { Effects } from '../effects.js';
-import { factsFor, isPaced } from '../intake/backlog.js';
+import { factsFor, isPaced, NO_CHAT_FACTS } from '../intake/backlog.js';
 import { startLoop } from '../loop.js';
 import type { Target } from '../model.js';
 import { createAttempts } from './attempts.js';
 import { isHealthy } from './breaker.js';
 import type { Breakers } from './breakers.js';
 import type { DeliveryNotices } from './notices.js';
-import { createLookUps, NO_FACTS } from './look-ups.js';
+import { createLookUps } from './look-ups.js';
 import { expiryReason, leftOut } from './policy.js';
 import type { UnsentEnd } from './policy.js';
 import type { Sender } from './send.js';
@@ -152,7 +152,7 @@ export function startDeliveryLoop(options: DeliveryOptions): DeliveryLoop {
       lookUps.start(queue, next, wanted);
       return false;
     }
-    const end = expired ?? leftOut(delivery, target, facts ?? NO_FACTS, now);
+    const end = expired ?? leftOut(delivery, target, facts ?? NO_CHAT_FACTS, now);
     if (end) {
       queue.leaveOut(next);
       slots.unspent(delivery);

@@ -80,7 +80,7 @@ const TABLE: readonly Row[] = [
   {
     rule: 18,
     verdict: 'restored',
-    reason: 'it equals a registered message that Whapi has found again, but for its id',
+    reason: 'under another id, it has the content, sender and time of a registered message',
     applies: (item, memory) => isMessage(item) && memory.resembles,
   },
   // Placeholders: WhatsApp could not read the message yet. It follows under the same id and must not become a

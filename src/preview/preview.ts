@@ -26,7 +26,7 @@ export interface TargetChange {
 }
 
 export interface Preview {
-  /** From when on it read what was recorded: later than asked for if `isComplete` is false. */
+  /** Start of the webhooks that it read: later than requested if `isComplete` is false. */
   readonly since: number;
   readonly until: number;
   readonly isComplete: boolean;
@@ -157,10 +157,10 @@ class ItemOutcomes {
   }
 
   #itemAt(position: number): ChangedItem {
-    const { channel, document, receivedAt, items } = this.#webhook;
+    const { id: webhook, channel, document, receivedAt, items } = this.#webhook;
     const { verdict = 'event', rule = 0 } = this.#judged[position] ?? {};
     return {
-      ...{ id: items[position]?.id ?? '', channel, event: nameOf(document.event) },
+      ...{ id: items[position]?.id ?? '', webhook, channel, event: nameOf(document.event) },
       ...{ messageId: document.items[position]?.messageId ?? null, receivedAt, verdict, rule },
     };
   }

@@ -20,7 +20,7 @@ it('targets set --preview shows what the change would do, and does not make it',
   const args = ['targets', 'set', 'bot', '--deliver', 'new,restored', '--preview', '--since', '1h'];
   const { stdout, code } = await cli(args, { env });
   expect(code).toBe(0);
-  expect(stdout).toMatch(/^Webhooks replayed: 1, since 20\S+Z\n\nTarget bot\n/);
+  expect(stdout).toMatch(/^Webhooks read: 1, since 20\S+Z\n\nTarget bot\n/);
   expect(stdout).toMatch(
     /^sent +1 +2\n^held +1 +0\n\n^held → sent: 1\n.*\nitm_\S+ .* restored +messages\.post +lost\n/m,
   );

@@ -149,7 +149,13 @@ export const preview: Preview = {
           ...{ before: 'held', after: 'sent', count: 1 },
           items: [
             {
-              ...{ id: message.id, channel: 'support', event: 'messages.post', message_id: MESSAGE },
+              ...{
+                id: message.id,
+                webhook: sighting.webhook,
+                channel: 'support',
+                event: 'messages.post',
+                message_id: MESSAGE,
+              },
               ...{ received_at: RECEIVED, verdict: 'restored', rule: 3 },
             },
           ],

@@ -244,7 +244,8 @@ function withoutNul(text: string): string {
 function getTypeParser(oid: number, format?: 'text' | 'binary'): unknown {
   if (oid === INT8) return Number;
   if (oid === INT8_ARRAY) return (text: string) => (text === '{}' ? [] : text.slice(1, -1).split(',').map(Number));
-  return pg.types.getTypeParser(oid as Parameters<typeof pg.types.getTypeParser>[0], format) as unknown;
+  // @types/pg has an enum of the known types here; any oid is allowed.
+  return (pg.types.getTypeParser as (oid: number, format?: string) => unknown)(oid, format);
 }
 
 function isLostConnection(error: unknown): boolean {

@@ -1,13 +1,19 @@
 import pg from 'pg';
 import type { Base, StoreEffects } from './base.js';
+import { PostgresCalls } from './calls.js';
+import { ChannelWork } from './channel-work.js';
 import { DatabaseClock } from './clock.js';
 import { Database } from './database.js';
 import { makeDays } from './days.js';
 import { PostgresIntake } from './intake.js';
 import { asStartError } from './faults.js';
+import { PostgresMessageClaims } from './message-claims.js';
 import { migrate } from './migrations.js';
+import { PostgresProbes } from './probes.js';
 import { PostgresRegistry } from './registry.js';
 import { RegistryCache } from './registry-cache.js';
+import { ResyncCalls } from './resync-calls.js';
+import { PostgresResyncs } from './resyncs.js';
 import type { Store } from '../store.js';
 
 /** Connections of one process: two writers (recording; claims and settlements), the API, workers. Three replicas use 24 of 100. */
@@ -64,25 +70,30 @@ function unbuilt(area: string): never {
 export async function openPostgresStore(url: string, effects: StoreEffects, now?: () => number): Promise<Store> {
   const base = await connect(url, effects, now);
   const { db } = base;
+  const channels = new ChannelWork(base);
+  const resyncCalls = new ResyncCalls(base, channels);
   return {
     intake: new PostgresIntake(base, { accepted: () => undefined }),
     outbox: unbuilt('outbox'),
     jobs: unbuilt('jobs'),
-    resyncs: unbuilt('resyncs'),
-    calls: unbuilt('calls'),
+    resyncs: new PostgresResyncs(base, { channels, calls: resyncCalls, held: { countsForResync: async () => new Map() } }),
+    calls: new PostgresCalls(base, { channels, resyncCalls }),
     audits: unbuilt('audits'),
     registry: new PostgresRegistry(base),
     breakers: unbuilt('breakers'),
-    probes: unbuilt('probes'),
+    probes: new PostgresProbes(base),
     traffic: unbuilt('traffic'),
     items: unbuilt('items'),
-    claims: unbuilt('claims'),
+    claims: new PostgresMessageClaims(base),
     judging: unbuilt('judging'),
     history: unbuilt('history'),
     rollups: unbuilt('rollups'),
     levels: unbuilt('levels'),
     upkeep: unbuilt('upkeep'),
     stopWaiting: () => undefined,
-    close: async () => await db.end(),
+    close: async () => {
+      await resyncCalls.giveBack().catch(() => undefined); // else their leases end
+      await db.end();
+    },
   };
 }

@@ -1,7 +1,9 @@
 import { GatewayError } from '../../errors.js';
 import type { Channel, Sealed, Target } from '../../model.js';
 import { targetColumns } from '../rules/registry-rows.js';
+import { mayEndPause } from '../rules/pauses.js';
 import { rotated } from '../rules/rotation.js';
+import { checkNow } from './call-history.js';
 import type { Database, Param, Transaction } from './database.js';
 import type { Base } from './base.js';
 import { isUniqueViolation } from './faults.js';
@@ -40,8 +42,10 @@ export class PostgresRegistry implements Registry {
 
   async changeChannel(name: string, change: Partial<Omit<Channel, 'name' | 'createdAt'>>): Promise<Channel> {
     return await this.#change(async (tx, state) => {
-      const after = { ...state.requireChannel(name), ...change };
+      const before = state.requireChannel(name);
+      const after = { ...before, ...change };
       await updateChannel(tx, after);
+      if (mayEndPause(before, after)) await checkNow(tx, name, this.#now());
       return after;
     });
   }
@@ -50,6 +54,8 @@ export class PostgresRegistry implements Registry {
     await this.#change(async (tx, state) => {
       state.requireChannel(name);
       await tx.run('DELETE FROM gateway.connections WHERE channel = $1', name);
+      await tx.run('DELETE FROM gateway.channel_calls WHERE channel = $1', name);
+      await tx.run('DELETE FROM gateway.probes WHERE channel = $1', name);
       await tx.run('DELETE FROM gateway.channels WHERE name = $1', name);
     });
   }

@@ -6,7 +6,8 @@ import { AUDIT_START } from './audit-tables.js';
 import type { AuditCursor, AuditTables } from './audit-tables.js';
 import type { AuditViews } from './audit-views.js';
 import type { GroupCommit } from './group-commit.js';
-import { read, readBack } from './reads.js';
+import { readBack } from '../rules/read-back.js';
+import { read } from './reads.js';
 import type {
   AuditMessageView,
   AuditRelease,

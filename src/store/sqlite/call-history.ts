@@ -1,21 +1,8 @@
-import type { Pause, PauseCode } from '../../model.js';
+import { callHistoryOf } from '../rules/call-history.js';
+import type { CallHistoryRow } from '../rules/call-history.js';
 import { utcDay } from '../rules/days.js';
 import type { Db } from './database.js';
 import type { CallHistory, NewPause } from '../calls.js';
-
-interface HistoryRow {
-  day: number;
-  calls: number;
-  last_call_at: number;
-  healthy_at: number | null;
-  failures: number;
-  paused_since: number | null;
-  pause_code: PauseCode | null;
-  pause_reason: string | null;
-  next_check_at: number | null;
-}
-
-const NO_CALLS: CallHistory = { callsToday: 0, lastCallAt: null, healthyAt: null, failures: 0, pause: null };
 
 /** The history of the calls to Whapi, one row for each channel. Methods that write are for use inside a transaction. */
 export class CallHistoryTable {
@@ -28,7 +15,7 @@ export class CallHistoryTable {
   readonly #delete;
 
   constructor(db: Db) {
-    this.#row = db.prepare<[string], HistoryRow>('SELECT * FROM channel_calls WHERE channel = ?');
+    this.#row = db.prepare<[string], CallHistoryRow>('SELECT * FROM channel_calls WHERE channel = ?');
     this.#countCall = db.prepare(
       `INSERT INTO channel_calls (channel, day, calls, last_call_at, failures)
        SELECT name, @day, 1, @now, 0 FROM channels WHERE name = @channel
@@ -65,15 +52,7 @@ export class CallHistoryTable {
   }
 
   of(channel: string, now: number): CallHistory {
-    const row = this.#row.get(channel);
-    if (!row) return NO_CALLS;
-    return {
-      callsToday: row.day === utcDay(now) ? row.calls : 0,
-      lastCallAt: row.last_call_at,
-      healthyAt: row.healthy_at,
-      failures: row.failures,
-      pause: pauseOf(row),
-    };
+    return callHistoryOf(this.#row.get(channel), now);
   }
 
   /** Counts a call before it is made, so that a crash never exceeds the daily budget. */
@@ -101,9 +80,4 @@ export class CallHistoryTable {
   remove(channel: string): void {
     this.#delete.run(channel);
   }
-}
-
-function pauseOf({ pause_code, pause_reason, paused_since, next_check_at }: HistoryRow): Pause | null {
-  if (pause_code === null) return null;
-  return { code: pause_code, reason: pause_reason ?? '', since: paused_since ?? 0, nextCheckAt: next_check_at ?? 0 };
 }
