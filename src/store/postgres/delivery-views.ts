@@ -79,8 +79,7 @@ export class PostgresDeliveryViews {
 
   async detail(publicId: string): Promise<DeliveryDetail | null> {
     const id = parseDeliveryId(publicId);
-    const row =
-      id === null ? undefined : await this.#db.one<DeliveryRow & { body: Buffer; log: string }>(DETAIL, id);
+    const row = id === null ? undefined : await this.#db.one<DeliveryRow & { body: Buffer; log: string }>(DETAIL, id);
     if (!row) return null;
     const [view] = await this.viewsOf([row]);
     return view ? { ...view, body: row.body.toString('utf8'), log: JSON.parse(row.log) as Attempt[] } : null;

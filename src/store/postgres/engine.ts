@@ -5,11 +5,19 @@ import { ChannelWork } from './channel-work.js';
 import { DatabaseClock } from './clock.js';
 import { Database } from './database.js';
 import { makeDays } from './days.js';
+import { PostgresDeliveryViews } from './delivery-views.js';
+import { EvidenceViews } from './evidence.js';
+import { Explanations } from './explanations.js';
+import { HeldItems } from './held-items.js';
+import { ItemViews } from './item-views.js';
+import { PostgresItems } from './items.js';
+import { WebhookViews } from './webhook-views.js';
 import { PostgresIntake } from './intake.js';
 import { asStartError } from './faults.js';
 import { PostgresMessageClaims } from './message-claims.js';
 import { migrate } from './migrations.js';
 import { PostgresProbes } from './probes.js';
+import { PostgresOutbox } from './outbox.js';
 import { PostgresRegistry } from './registry.js';
 import { RegistryCache } from './registry-cache.js';
 import { ResyncCalls } from './resync-calls.js';
@@ -70,20 +78,28 @@ function unbuilt(area: string): never {
 export async function openPostgresStore(url: string, effects: StoreEffects, now?: () => number): Promise<Store> {
   const base = await connect(url, effects, now);
   const { db } = base;
+  const held = new HeldItems(base);
+  const evidence = new EvidenceViews(db);
+  const webhooks = new WebhookViews(base, { evidence, deliveries: new PostgresDeliveryViews(db) });
   const channels = new ChannelWork(base);
   const resyncCalls = new ResyncCalls(base, channels);
+  const outbox = new PostgresOutbox(base, unbuilt('release'));
   return {
     intake: new PostgresIntake(base, { accepted: () => undefined }),
-    outbox: unbuilt('outbox'),
+    outbox,
     jobs: unbuilt('jobs'),
-    resyncs: new PostgresResyncs(base, { channels, calls: resyncCalls, held: { countsForResync: async () => new Map() } }),
+    resyncs: new PostgresResyncs(base, { channels, calls: resyncCalls, held }),
     calls: new PostgresCalls(base, { channels, resyncCalls }),
     audits: unbuilt('audits'),
     registry: new PostgresRegistry(base),
     breakers: unbuilt('breakers'),
     probes: new PostgresProbes(base),
     traffic: unbuilt('traffic'),
-    items: unbuilt('items'),
+    items: new PostgresItems({
+      views: new ItemViews(base, evidence),
+      webhooks,
+      explanations: new Explanations(base, { held, evidence }),
+    }),
     claims: new PostgresMessageClaims(base),
     judging: unbuilt('judging'),
     history: unbuilt('history'),
@@ -93,6 +109,7 @@ export async function openPostgresStore(url: string, effects: StoreEffects, now?
     stopWaiting: () => undefined,
     close: async () => {
       await resyncCalls.giveBack().catch(() => undefined); // else their leases end
+      await outbox.idle();
       await db.end();
     },
   };

@@ -73,6 +73,7 @@ export function deliveryConditions({ status, target, ...recorded }: DeliveryFilt
     conditions.push(`d.target = (SELECT t.number FROM gateway.targets t WHERE t.id = ${params.add(target)})`);
   // As literals: the planner then reads one of the two tables, and may use the index of rare statuses.
   if (status !== undefined) conditions.push(`d.status = '${status}'`);
-  if (status !== undefined && status !== 'pending' && status !== 'delivered') conditions.push("d.status <> 'delivered'");
+  if (status !== undefined && status !== 'pending' && status !== 'delivered')
+    conditions.push("d.status <> 'delivered'");
   return conditions;
 }
