@@ -1,5 +1,7 @@
 import { createHash } from 'node:crypto';
 import pg from 'pg';
+import type { Effects } from '../../effects.js';
+import { Histogram } from '../../histogram.js';
 import { asGatewayError, mustDropConnection, remedyOf } from './faults.js';
 import { lockNumberOf } from './keys.js';
 
@@ -45,6 +47,8 @@ const INT8_ARRAY = 1016;
 export interface DatabaseOptions {
   readonly url: string;
   readonly connections: number;
+  /** Times transactions. */
+  readonly monotonic: Effects['monotonic'];
   readonly ssl?: pg.ClientConfig['ssl'];
 }
 
@@ -52,10 +56,14 @@ export interface DatabaseOptions {
 export class Database implements Queries {
   readonly #pool: pg.Pool;
   readonly #names = new Map<string, string>();
+  readonly #monotonic: Effects['monotonic'];
+  /** How long transactions took, from their first statement to their commit. */
+  readonly commits = new Histogram();
   /** Makes the partitions that a transaction missed. */
   onMissingDays: () => Promise<void> = () => Promise.resolve();
 
-  constructor({ url, connections, ssl }: DatabaseOptions) {
+  constructor({ url, connections, monotonic, ssl }: DatabaseOptions) {
+    this.#monotonic = monotonic;
     this.#pool = new pg.Pool({
       connectionString: url,
       ...(ssl !== undefined && { ssl }),
@@ -105,10 +113,12 @@ export class Database implements Queries {
 
   async #runOnce<T>(work: (tx: Transaction) => Promise<T>): Promise<T> {
     const client = await this.#pool.connect();
+    const begunAt = this.#monotonic();
     const tx = new OpenTransaction(client, this.#statement);
     try {
       const result = await work(tx);
       await tx.commit();
+      this.commits.observe(this.#monotonic() - begunAt);
       client.release();
       return result;
     } catch (error) {

@@ -12,6 +12,10 @@ import { HeldItems } from './held-items.js';
 import { ItemViews } from './item-views.js';
 import { PostgresItems } from './items.js';
 import { WebhookViews } from './webhook-views.js';
+import { PostgresHistory } from './history.js';
+import { PostgresJudging } from './judging.js';
+import { PostgresLevels } from './levels.js';
+import { Trials } from './trials.js';
 import { PostgresIntake } from './intake.js';
 import { asStartError } from './faults.js';
 import { PostgresMessageClaims } from './message-claims.js';
@@ -39,7 +43,7 @@ const CONNECTIONS = 8;
 export async function connect(url: string, effects: StoreEffects, now?: () => number): Promise<Base> {
   try {
     await migrated(url);
-    const db = new Database({ url, connections: CONNECTIONS });
+    const db = new Database({ url, connections: CONNECTIONS, monotonic: effects.monotonic });
     const clock = new DatabaseClock(effects);
     await clock.measure(db);
     const base = { db, registry: new RegistryCache(db, effects), now: now ?? clock.now, effects };
@@ -101,10 +105,10 @@ export async function openPostgresStore(url: string, effects: StoreEffects, now?
       explanations: new Explanations(base, { held, evidence }),
     }),
     claims: new PostgresMessageClaims(base),
-    judging: unbuilt('judging'),
-    history: unbuilt('history'),
+    judging: new PostgresJudging(base, { webhooks, trials: new Trials(base, evidence) }),
+    history: new PostgresHistory(base, evidence),
     rollups: unbuilt('rollups'),
-    levels: unbuilt('levels'),
+    levels: await PostgresLevels.open(base),
     upkeep: unbuilt('upkeep'),
     stopWaiting: () => undefined,
     close: async () => {
