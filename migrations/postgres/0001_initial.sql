@@ -13,8 +13,7 @@ CREATE TABLE gateway.meta (
 CREATE TABLE gateway.replicas (
   id         text PRIMARY KEY,
   started_at bigint NOT NULL,
-  seen_at    bigint NOT NULL,
-  version    text NOT NULL
+  seen_at    bigint NOT NULL
 );
 
 -- Background work that one process does at a time: sweep, partitions, jobs.
@@ -28,9 +27,10 @@ CREATE TABLE gateway.leases (
 -- Whose turn it is to call Whapi for a channel.
 CREATE TABLE gateway.channel_turns (
   channel  text PRIMARY KEY,
-  holder   text,
-  until    bigint NOT NULL,
-  ended_at bigint
+  holder   text NOT NULL,
+  token    bigint NOT NULL, -- of the turn; grows with each
+  until    bigint NOT NULL, -- 0: it was given back
+  ended_at bigint           -- of the last turn that started the spacing
 );
 
 CREATE TABLE gateway.channels (
@@ -113,6 +113,14 @@ CREATE TABLE gateway.channel_calls (
   pause_code    text,             -- NULL: calls are made
   pause_reason  text,
   next_check_at bigint
+);
+
+-- Reasons to check a channel's health before its next call.
+CREATE TABLE gateway.channel_news (
+  channel  text NOT NULL,
+  news     text NOT NULL,
+  noted_at bigint NOT NULL,
+  PRIMARY KEY (channel, news)
 );
 
 CREATE TABLE gateway.channel_webhooks (

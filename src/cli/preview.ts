@@ -41,10 +41,11 @@ export async function showPreview(
   show(preview, previewText(preview, terminal.columns()));
 }
 
-function previewText({ webhooks, since, complete, targets }: Preview, columns: number | null): string {
+function previewText({ webhooks, since, complete, notes, targets }: Preview, columns: number | null): string {
   const read = `Webhooks read: ${webhooks}, since ${since}${complete ? '' : ' (only the newest; more were recorded)'}\n`;
+  const unsure = notes.map((note) => `Note: ${note}\n`).join('');
   const none = targets.length === 0 ? `\nNo targets yet. To add one: ${NAME} targets add <name> <url>\n` : '';
-  return `${read}${targets.map((target) => targetText(target, columns)).join('')}${none}\nNothing was changed.\n`;
+  return `${read}${unsure}${targets.map((target) => targetText(target, columns)).join('')}${none}\nNothing was changed.\n`;
 }
 
 function targetText({ name, before, after, differences }: Preview['targets'][number], columns: number | null): string {

@@ -16,14 +16,16 @@ import { createTargets } from './targets.js';
 import type { Recorded } from '../store/intake.js';
 import type { ClaimWant, Delivery, Outbox } from '../store/outbox.js';
 import type { Registry } from '../store/registry.js';
+import type { Replicas } from '../store/replicas.js';
 
 export interface DeliveryOptions {
   readonly store: {
     readonly outbox: Pick<Outbox, 'due' | 'claim' | 'offer' | 'chatFacts' | 'settle'>;
     readonly registry: Pick<Registry, 'targets' | 'disableTarget'>;
+    readonly replicas: Replicas;
   };
   readonly sender: Pick<Sender, 'send' | 'destroy'>;
-  readonly breakers: Pick<Breakers, 'of' | 'freeSlots' | 'nextProbeAt' | 'started' | 'ended'>;
+  readonly breakers: Pick<Breakers, 'refresh' | 'of' | 'freeSlots' | 'nextProbeAt' | 'started' | 'ended'>;
   /** Pauses between attempts, for targets without a schedule of their own. */
   readonly delaysMs: readonly number[];
   readonly effects: Pick<Effects, 'now' | 'sleep' | 'random'>;
@@ -64,7 +66,7 @@ export function startDeliveryLoop(options: DeliveryOptions): DeliveryLoop {
   const toStart = new Set<TargetQueue>();
   /** Queues that the next turn reviews, with those of the targets that it claims for. */
   const toReview = new Set<TargetQueue>();
-  const targets = createTargets(store.registry);
+  const targets = createTargets(store.registry, store.replicas);
   let isStopping = false;
   let isStartPlanned = false;
 
@@ -191,6 +193,7 @@ export function startDeliveryLoop(options: DeliveryOptions): DeliveryLoop {
   // Each turn asks the store again, so that the loop cannot miss what a release, a clock change or a retry made due.
   const turn = async (): Promise<number | null> => {
     const { targetIds, nextDueAt } = await store.outbox.due();
+    await breakers.refresh();
     if (targetIds.size + toReview.size === 0) return nextDueAt;
     await refreshTargets();
     const due = [...targetIds].flatMap((id) => targets.get(id) ?? []);

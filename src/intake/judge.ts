@@ -210,6 +210,13 @@ export const RULE = {
 /** The rows that write the id into the ledger; row 8 refreshes the last sighting. */
 const WRITES_LEDGER: ReadonlySet<number> = new Set([3, 8, 9, 10, 17, 18, 19]);
 
+/** Rows for messages that were never seen before and that no resync asked for: those that can be part of a replay. */
+const NEVER_SEEN: ReadonlySet<number> = new Set([RULE.late, RULE.usual, RULE.replayed]);
+
+export function isNeverSeen({ rule }: Judgement): boolean {
+  return NEVER_SEEN.has(rule);
+}
+
 export function judge(item: Item, memory: Memory, context: JudgingContext): Judgement {
   const row = TABLE.find(({ applies }) => applies(item, memory, context));
   if (!row) throw new Error('The last row of the decision table applies to everything.');

@@ -3,14 +3,23 @@ import { StartError } from '../errors.js';
 import type { CopyOptions, DatabaseSummary, Restored } from './copies.js';
 import { backupDatabase } from './sqlite/backup.js';
 import { databaseFiles } from './sqlite/database.js';
+import { openPostgresStore } from './postgres/engine.js';
 import { openSqliteStore } from './sqlite/engine.js';
-import type { StoreEffects } from './sqlite/engine.js';
 import { restoreDatabase } from './sqlite/restore.js';
-import type { Store } from './store.js';
+import type { Store, StoreEffects } from './store.js';
 
 /** Opens the store that the configuration names. @throws StartError */
-export function openStore(location: StoreLocation, effects: StoreEffects): Store {
-  return openSqliteStore(sqliteFile(location), effects);
+export async function openStore(location: StoreLocation, effects: StoreEffects): Promise<Store> {
+  return await openEngine(location, effects);
+}
+
+function openEngine(location: StoreLocation, effects: StoreEffects): Store | Promise<Store> {
+  switch (location.engine) {
+    case 'sqlite':
+      return openSqliteStore(location.file, effects);
+    case 'postgres':
+      return openPostgresStore(location, effects);
+  }
 }
 
 /** The files that the store keeps on this machine, whether or not they exist. */
@@ -45,7 +54,7 @@ function sqliteFile(location: StoreLocation): string {
   if (location.engine === 'sqlite') return location.file;
   throw new StartError(
     'GW_BAD_CONFIG',
-    'DATABASE_URL names PostgreSQL, which this version does not support. Use a SQLite file, for example ' +
-      'sqlite:./data/gateway.db.',
+    'DATABASE_URL names PostgreSQL, which has its own tools for this: pg_dump and pg_restore, or the snapshots of your provider. ' +
+      'This command is for a SQLite file.',
   );
 }

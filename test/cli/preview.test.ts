@@ -37,6 +37,18 @@ it('channels set --preview shows every target, also where nothing changes', asyn
   expect(JSON.parse((await cli([...args, '--json'], { env })).stdout)).toMatchObject({ complete: true, webhooks: 1 });
 });
 
+it('channels set --preview shows what would be held of a replay, and what cannot be known', async () => {
+  const gateway = await startApi();
+  await gateway.addTarget({ name: 'bot', url: 'http://127.0.0.1:9', enabled: false });
+  const at = Date.now() / 1000 - 8_640_000;
+  await gateway.webhook(textWebhook({ id: 'a', at }, { id: 'b', at }));
+  const since = new Date(Date.now() - 60_000).toISOString();
+  const args = ['channels', 'set', 'main', '--on-replay', 'hold', '--replay-messages', '2', '--preview', '--since'];
+  const { stdout } = await cli([...args, since], { env: accessTo(gateway) });
+  expect(stdout).toMatch(/\nNote: 1 old message near the start may continue a replay .*\n\nTarget bot\n/);
+  expect(stdout).toMatch(/^sent → held: 1\n.*\nitm_\S+ .* restored +messages\.post +b\n/m);
+});
+
 it('--since without --preview is wrong usage', async () => {
   const args = ['targets', 'set', 'bot', '--split', 'chat', '--since', '1h'];
   expect(await cli(args, { env: { ADMIN_TOKEN: 'x' } })).toMatchObject({ code: 2 });

@@ -81,6 +81,24 @@ describe('a probe', () => {
     expect(bot.requests).toHaveLength(1);
   });
 
+  it('has the doctor warn of what does not hold, until the next probe', async () => {
+    const { begin, probeIs, finished, gateway, whapi } = await startProbe({ resyncWebhooks: 2 });
+    const warnings = async () => {
+      const { body } = await gateway.call<{ checks: { name: string }[] }>('GET', '/v1/doctor');
+      return body.checks.filter(({ name }) => name === 'probe');
+    };
+    expect(await warnings()).toEqual([]);
+    await begin();
+    await probeIs({ ...FOUND, ...carried(2) });
+    await finished();
+    expect(await warnings()).toMatchObject([
+      { subject: 'main', status: 'warn', message: expect.stringContaining('saw: 2 webhooks.') as string },
+    ]);
+    whapi.faults.resyncWebhooks = 1;
+    await begin();
+    expect(await warnings()).toEqual([]);
+  });
+
   it('notices that no webhook comes, when its time is over', async () => {
     const { begin, probeIs, clock } = await startProbe({ resyncSendsWebhook: false });
     await begin();

@@ -140,6 +140,7 @@ export const channelPreviewRequest: ChannelPreviewRequest = { changes: { late_af
 const unchanged = { expired: 0, superseded: 0, answered: 0, withheld: 0, not_subscribed: 0 };
 export const preview: Preview = {
   ...{ since: '2026-01-01T00:00:00.000Z', until: RECEIVED, complete: true, webhooks: 1 },
+  notes: [],
   targets: [
     {
       ...{ target: target.id, name: target.name },

@@ -1,8 +1,6 @@
-import type { Effects } from '../../effects.js';
 import type { Database } from './database.js';
 import type { RegistryCache } from './registry-cache.js';
-
-export type StoreEffects = Pick<Effects, 'monotonic' | 'sleep' | 'randomBytes'> & Partial<Pick<Effects, 'now'>>;
+import type { StoreEffects } from '../store.js';
 
 /** What all areas of the engine are built on. */
 export interface Base {
@@ -10,5 +8,6 @@ export interface Base {
   readonly registry: RegistryCache;
   /** The database's clock, Unix milliseconds. */
   readonly now: () => number;
+  readonly measureClock: () => Promise<void>;
   readonly effects: StoreEffects;
 }

@@ -1,5 +1,5 @@
-import type { Calls, CallsDue, ChannelState, CheckResult, NewPause } from '../calls.js';
-import { countCall, historiesOf, saveAnswer, saveCheck } from './call-history.js';
+import type { Calls, CallsDue, ChannelState, CheckResult, NewPause, News } from '../calls.js';
+import { countCall, historiesOf, noteNews, saveAnswer, saveCheck, takeNews } from './call-history.js';
 import type { ChannelWork } from './channel-work.js';
 import type { Base } from './base.js';
 import type { ResyncCalls } from './resync-calls.js';
@@ -28,6 +28,14 @@ export class PostgresCalls implements Calls {
 
   async countCall(channel: string): Promise<void> {
     await countCall(this.#base.db, channel, this.#base.now());
+  }
+
+  async noteNews(channel: string, news: News): Promise<void> {
+    await noteNews(this.#base.db, channel, news, this.#base.now());
+  }
+
+  async takeNews(channel: string): Promise<readonly News[]> {
+    return await takeNews(this.#base.db, channel);
   }
 
   async noteAnswer(channel: string, pause: NewPause | null): Promise<void> {

@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto';
 import pg from 'pg';
 import type { Effects } from '../../effects.js';
 import { Histogram } from '../../histogram.js';
+import type { Connection } from './connection.js';
 import { asGatewayError, mustDropConnection, remedyOf } from './faults.js';
 import { lockNumberOf } from './keys.js';
 
@@ -44,14 +45,6 @@ const RUNS_AT_MOST = 3;
 const INT8 = 20;
 const INT8_ARRAY = 1016;
 
-export interface DatabaseOptions {
-  readonly url: string;
-  readonly connections: number;
-  /** Times transactions. */
-  readonly monotonic: Effects['monotonic'];
-  readonly ssl?: pg.ClientConfig['ssl'];
-}
-
 /** All connections of this process to PostgreSQL. */
 export class Database implements Queries {
   readonly #pool: pg.Pool;
@@ -62,12 +55,15 @@ export class Database implements Queries {
   /** Makes the partitions that a transaction missed. */
   onMissingDays: () => Promise<void> = () => Promise.resolve();
 
-  constructor({ url, connections, monotonic, ssl }: DatabaseOptions) {
+  /**
+   * @param most connections at once
+   * @param monotonic times transactions
+   */
+  constructor(connection: Connection, most: number, monotonic: Effects['monotonic']) {
     this.#monotonic = monotonic;
     this.#pool = new pg.Pool({
-      connectionString: url,
-      ...(ssl !== undefined && { ssl }),
-      max: connections,
+      ...connection,
+      max: most,
       pipeline: true,
       application_name: 'whapi-resync-gateway',
       types: { getTypeParser },

@@ -4,7 +4,7 @@ import type { StoredDelivery } from '../rules/delivery-views.js';
 import { decodeCursor, encodeCursor, parseDeliveryId } from '../rules/ids.js';
 import { paged } from '../rules/paging.js';
 import type { Database } from './database.js';
-import { allOf, deliveryConditions, Params } from './filters.js';
+import { allOf, deliveryConditions, Params, settledConditions } from './filters.js';
 import { frontsOf } from './lane-order.js';
 import type { DeliveryDetail, DeliveryFilter, DeliveryView } from '../deliveries.js';
 import type { Page, PageRequest } from '../paging.js';
@@ -34,9 +34,12 @@ export interface DeliveryRow {
   readonly max_age_seconds: number | null;
 }
 
-/** The columns of `gateway.deliveries d` that a `DeliveryRow` needs. */
-const OWN_COLUMNS = `d.id, d.status, d.target, d.channel, d.verdicts, d.blocked, d.due_at, d.lease, d.leased_until, d.attempts,
-  d.created_at, d.settled_at, d.last_error, d.released, d.webhook_id, d.positions, d.lanes, d.newest_message_at, d.body`;
+/** The same columns of both tables, as far as a `DeliveryRow` needs them. */
+const SHARED = `d.attempts, d.created_at, d.last_error, d.released, d.webhook_id, d.positions, d.lanes, d.newest_message_at, d.body`;
+const OF_QUEUE = `d.id, 'pending' AS status, d.target, d.channel, d.verdicts, d.blocked, d.due_at, d.lease, d.leased_until,
+  NULL::bigint AS settled_at, ${SHARED}`;
+const OF_HISTORY = `d.id, d.status, d.target, d.channel, d.verdicts, 0 AS blocked, NULL::bigint AS due_at, NULL::bigint AS lease,
+  0::bigint AS leased_until, d.settled_at, ${SHARED}`;
 
 /** The columns of a `DeliveryRow`, from DELIVERY_TABLES. */
 export const DELIVERY_COLUMNS = `d.id, d.status, t.id AS target_id, d.channel, w.event, d.verdicts, d.blocked, d.due_at,
@@ -57,15 +60,15 @@ export class PostgresDeliveryViews {
     this.#db = db;
   }
 
-  /** Newest first: the first rows of both tables by id, before anything is joined. */
+  /** Newest first: the first rows of each table, by the index of ids, before anything is joined. */
   async list(filter: DeliveryFilter, { limit, cursor }: PageRequest): Promise<Page<DeliveryView>> {
     const params = new Params();
     const conditions = deliveryConditions(filter, params);
     if (cursor !== null) conditions.push(`d.id < ${params.add(decodeCursor(cursor, 1)[0] ?? 0)}`);
+    const end = `ORDER BY d.id DESC LIMIT ${params.add(limit + 1)}`;
+    const found = newestOf(filter.status, conditions, end).map((sql) => `(${sql})`);
     const rows = await this.#db.all<DeliveryRow>(
-      `SELECT ${DELIVERY_COLUMNS} FROM (
-         SELECT ${OWN_COLUMNS} FROM gateway.deliveries d WHERE ${allOf(conditions)} ORDER BY d.id DESC LIMIT ${params.add(limit + 1)}
-       ) d ${JOINED} ORDER BY d.id DESC`,
+      `SELECT ${DELIVERY_COLUMNS} FROM (SELECT * FROM (${found.join(' UNION ALL ')}) d ${end}) d ${JOINED} ORDER BY d.id DESC`,
       ...params.values,
     );
     const page = paged(
@@ -93,6 +96,15 @@ export class PostgresDeliveryViews {
     );
     return rows.map((row) => deliveryViewOf(storedDelivery(row), fronts.get(row.id) ?? null));
   }
+}
+
+/** A query for each table that may have deliveries of this status. @param end the order and the limit of each */
+function newestOf(status: DeliveryStatus | undefined, conditions: readonly string[], end: string): string[] {
+  const settled = status === undefined || status === 'pending' ? [] : settledConditions(status);
+  const pendingOnes = `SELECT ${OF_QUEUE} FROM gateway.queue d WHERE ${allOf(conditions)} ${end}`;
+  const settledOnes = `SELECT ${OF_HISTORY} FROM gateway.history d WHERE ${allOf([...settled, ...conditions])} ${end}`;
+  if (status === undefined) return [pendingOnes, settledOnes];
+  return status === 'pending' ? [pendingOnes] : [settledOnes];
 }
 
 export function storedDelivery(row: DeliveryRow): StoredDelivery {

@@ -1,8 +1,11 @@
 import pg from 'pg';
-import type { Base, StoreEffects } from './base.js';
+import type { PostgresLocation } from '../../postgres-url.js';
+import type { Base } from './base.js';
 import { PostgresCalls } from './calls.js';
 import { ChannelWork } from './channel-work.js';
 import { DatabaseClock } from './clock.js';
+import { connectionOf } from './connection.js';
+import type { Connection } from './connection.js';
 import { Database } from './database.js';
 import { makeDays } from './days.js';
 import { PostgresDeliveryViews } from './delivery-views.js';
@@ -20,13 +23,15 @@ import { PostgresIntake } from './intake.js';
 import { asStartError } from './faults.js';
 import { PostgresMessageClaims } from './message-claims.js';
 import { migrate } from './migrations.js';
-import { PostgresProbes } from './probes.js';
 import { PostgresOutbox } from './outbox.js';
 import { PostgresRegistry } from './registry.js';
 import { RegistryCache } from './registry-cache.js';
+import { PostgresReplicas } from './replicas.js';
+import { PostgresTurns } from './turns.js';
+import { PostgresProbes } from './probes.js';
 import { ResyncCalls } from './resync-calls.js';
 import { PostgresResyncs } from './resyncs.js';
-import type { Store } from '../store.js';
+import type { Store, StoreEffects } from '../store.js';
 
 /** Connections of one process: two writers (recording; claims and settlements), the API, workers. Three replicas use 24 of 100. */
 const CONNECTIONS = 8;
@@ -40,13 +45,15 @@ const CONNECTIONS = 8;
  * @param now a clock for tests; left out: the database's
  * @throws StartError GW_STORE_UNUSABLE
  */
-export async function connect(url: string, effects: StoreEffects, now?: () => number): Promise<Base> {
+export async function connect(location: PostgresLocation, effects: StoreEffects, now?: () => number): Promise<Base> {
   try {
-    await migrated(url);
-    const db = new Database({ url, connections: CONNECTIONS, monotonic: effects.monotonic });
+    const config = connectionOf(location);
+    await migrated(config);
+    const db = new Database(config, CONNECTIONS, effects.monotonic);
     const clock = new DatabaseClock(effects);
-    await clock.measure(db);
-    const base = { db, registry: new RegistryCache(db, effects), now: now ?? clock.now, effects };
+    const measureClock = async (): Promise<void> => await clock.measure(db);
+    await measureClock();
+    const base = { db, registry: new RegistryCache(db, effects), now: now ?? clock.now, measureClock, effects };
     db.onMissingDays = async () => await makeDays(db, base.now());
     await db.onMissingDays();
     return base;
@@ -56,8 +63,8 @@ export async function connect(url: string, effects: StoreEffects, now?: () => nu
 }
 
 /** On a connection of its own: a migration may take longer than any statement of the gateway. */
-async function migrated(url: string): Promise<void> {
-  const client = new pg.Client({ connectionString: url, connectionTimeoutMillis: 10_000 });
+async function migrated(config: Connection): Promise<void> {
+  const client = new pg.Client({ ...config, connectionTimeoutMillis: 10_000 });
   try {
     await client.connect();
     await migrate(client);
@@ -79,17 +86,24 @@ function unbuilt(area: string): never {
 }
 
 /** The store in PostgreSQL, which any number of processes share. @throws StartError GW_STORE_UNUSABLE */
-export async function openPostgresStore(url: string, effects: StoreEffects, now?: () => number): Promise<Store> {
-  const base = await connect(url, effects, now);
+export async function openPostgresStore(
+  location: PostgresLocation,
+  effects: StoreEffects,
+  now?: () => number,
+): Promise<Store> {
+  const base = await connect(location, effects, now);
   const { db } = base;
   const held = new HeldItems(base);
   const evidence = new EvidenceViews(db);
   const webhooks = new WebhookViews(base, { evidence, deliveries: new PostgresDeliveryViews(db) });
   const channels = new ChannelWork(base);
   const resyncCalls = new ResyncCalls(base, channels);
+  const replicas = new PostgresReplicas(base);
+  const intake = new PostgresIntake(base, { accepted: () => undefined });
   const outbox = new PostgresOutbox(base, unbuilt('release'));
+  await replicas.start();
   return {
-    intake: new PostgresIntake(base, { accepted: () => undefined }),
+    intake,
     outbox,
     jobs: unbuilt('jobs'),
     resyncs: new PostgresResyncs(base, { channels, calls: resyncCalls, held }),
@@ -111,9 +125,13 @@ export async function openPostgresStore(url: string, effects: StoreEffects, now?
     levels: await PostgresLevels.open(base),
     upkeep: unbuilt('upkeep'),
     stopWaiting: () => undefined,
+    replicas,
+    turns: new PostgresTurns(base),
     close: async () => {
-      await resyncCalls.giveBack().catch(() => undefined); // else their leases end
+      await intake.idle();
       await outbox.idle();
+      await replicas.stop();
+      await resyncCalls.giveBack().catch(() => undefined); // else their leases end
       await db.end();
     },
   };

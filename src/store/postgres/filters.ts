@@ -1,3 +1,4 @@
+import type { DeliveryStatus } from '../../model.js';
 import type { DeliveryFilter } from '../deliveries.js';
 import type { RecordedFilter } from '../filters.js';
 import { DAY_MS } from '../../durations.js';
@@ -62,18 +63,16 @@ function eventCondition(event: string, column: string, params: Params): string {
 
 const EVENT = '(SELECT w.event FROM gateway.webhooks w WHERE w.id = d.webhook_id)';
 
-/** The conditions on a row of `gateway.deliveries d`. */
-export function deliveryConditions({ status, target, ...recorded }: DeliveryFilter, params: Params): string[] {
-  const conditions = recordedConditions(
-    recorded,
-    { channel: 'd.channel', event: EVENT, recordedAt: 'd.created_at', id: 'd.id' },
-    params,
-  );
+/** The conditions on a row `d` of `gateway.queue` or `gateway.history`, without that on its status. */
+export function deliveryConditions({ target, ...recorded }: DeliveryFilter, params: Params): string[] {
+  const columns = { channel: 'd.channel', event: EVENT, recordedAt: 'd.created_at', id: 'd.id' };
+  const conditions = recordedConditions(recorded, columns, params);
   if (target !== undefined)
     conditions.push(`d.target = (SELECT t.number FROM gateway.targets t WHERE t.id = ${params.add(target)})`);
-  // As literals: the planner then reads one of the two tables, and may use the index of rare statuses.
-  if (status !== undefined) conditions.push(`d.status = '${status}'`);
-  if (status !== undefined && status !== 'pending' && status !== 'delivered')
-    conditions.push("d.status <> 'delivered'");
   return conditions;
+}
+
+/** The condition on the status of a row of `gateway.history d`. As a literal, so that the index of rare statuses is used. */
+export function settledConditions(status: Exclude<DeliveryStatus, 'pending'>): string[] {
+  return status === 'delivered' ? [`d.status = '${status}'`] : [`d.status = '${status}'`, "d.status <> 'delivered'"];
 }

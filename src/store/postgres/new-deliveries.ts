@@ -39,65 +39,66 @@ const MAKE_FRONTS_DUE = `UPDATE gateway.queue q SET due_at = $3 WHERE q.due_at >
     SELECT (SELECT l.delivery_id FROM gateway.lanes l WHERE l.target = n.target AND l.lane = n.lane ORDER BY l.seq LIMIT 1)
     FROM unnest($1::int[], $2::uuid[]) AS n(target, lane)))`;
 
-/** Inserts deliveries. For use in a transaction that holds the locks of their channels. */
-export class PostgresNewDeliveries {
-  /** Inserts deliveries that are due now, at the end of their lanes (I6), in the order given. Returns their ids. */
-  async add(
-    tx: Transaction,
-    registry: RegistryState,
-    added: readonly NewDelivery[],
-    numbers: Numbers,
-    now: number,
-  ): Promise<number[]> {
-    if (added.length === 0) return [];
-    const seqs = added.map(() => numbers.next());
-    const ids = seqs.map((seq) => numbers.idOf(seq));
-    const bodies = joinedBodies(added);
-    await Promise.all([
-      this.rankAgain(tx, registry, added, now),
-      tx.run(
-        ADD,
-        ids,
-        added.map(({ webhookId }) => webhookId),
-        seqs,
-        added.map(({ target }) => target),
-        added.map(({ channel }) => channel),
-        added.map(({ lanes }) => arrayLiteral(uuidsIn(lanes))),
-        added.map(({ verdicts }) => verdicts.join()),
-        added.map(({ positions }) => positions && arrayLiteral(positions)),
-        bodies.starts,
-        bodies.lengths,
-        added.map(({ newestMessageAt }) => newestMessageAt),
-        bodies.bytes,
-        added.map(({ released }) => released === true),
-        now,
-      ),
-    ]);
-    return ids;
-  }
+/**
+ * Inserts deliveries that are due now, at the end of their lanes (I6), in the order given. Returns their ids. For use in a
+ * transaction that holds the locks of their channels.
+ */
+export async function addDeliveries(
+  tx: Transaction,
+  registry: RegistryState,
+  added: readonly NewDelivery[],
+  numbers: Numbers,
+  now: number,
+): Promise<number[]> {
+  if (added.length === 0) return [];
+  const seqs = added.map(() => numbers.next());
+  const ids = seqs.map((seq) => numbers.idOf(seq));
+  const bodies = joinedBodies(added);
+  const ranked = rankAgain(tx, registry, added, now);
+  const inserted = tx.run(
+    ADD,
+    ids,
+    added.map(({ webhookId }) => webhookId),
+    seqs,
+    added.map(({ target }) => target),
+    added.map(({ channel }) => channel),
+    added.map(({ lanes }) => arrayLiteral(uuidsIn(lanes))),
+    added.map(({ verdicts }) => verdicts.join()),
+    added.map(({ positions }) => positions && arrayLiteral(positions)),
+    bodies.starts,
+    bodies.lengths,
+    added.map(({ newestMessageAt }) => newestMessageAt),
+    bodies.bytes,
+    added.map(({ released }) => released === true),
+    now,
+  );
+  await Promise.all([ranked, inserted]);
+  return ids;
+}
 
-  /**
-   * The first deliveries of these lanes become due, if they wait for the pace of their target: their chats have something new
-   * (rules/pace.ts).
-   */
-  async rankAgain(
-    tx: Transaction,
-    registry: RegistryState,
-    added: readonly Pick<NewDelivery, 'target' | 'lanes'>[],
-    now: number,
-  ): Promise<void> {
-    const paced = added.filter(
-      ({ target }) => (registry.targetNumbered(target)?.target.backlogRatePerMinute ?? null) !== null,
-    );
-    const lanes = paced.flatMap((each) => uuidsIn(each.lanes).map((lane) => ({ target: each.target, lane })));
-    if (lanes.length === 0) return;
-    await tx.run(
-      MAKE_FRONTS_DUE,
-      lanes.map(({ target }) => target),
-      lanes.map(({ lane }) => lane),
-      now,
-    );
-  }
+/**
+ * Before deliveries are added: the first ones of their lanes become due, if they wait for the pace of their target. Their chats
+ * have something new (rules/pace.ts).
+ */
+export async function rankAgain(
+  tx: Transaction,
+  registry: RegistryState,
+  added: readonly Pick<NewDelivery, 'target' | 'lanes'>[],
+  now: number,
+): Promise<void> {
+  const paced = new Set<number>();
+  for (const { number, target } of registry.targets.values())
+    if (target.backlogRatePerMinute !== null) paced.add(number);
+  const lanes = added
+    .filter(({ target }) => paced.has(target))
+    .flatMap((each) => uuidsIn(each.lanes).map((lane) => ({ target: each.target, lane })));
+  if (lanes.length === 0) return;
+  await tx.run(
+    MAKE_FRONTS_DUE,
+    lanes.map(({ target }) => target),
+    lanes.map(({ lane }) => lane),
+    now,
+  );
 }
 
 /** Where each body begins in all of them, counted from 1; nulls: the body of the webhook. */
@@ -107,7 +108,7 @@ function joinedBodies(added: readonly NewDelivery[]) {
   let start = 1;
   for (const { body } of added) {
     starts.push(start);
-    lengths.push(body && body.length);
+    lengths.push(body?.length ?? null);
     start += body?.length ?? 0;
   }
   return { starts, lengths, bytes: Buffer.concat(added.flatMap(({ body }) => body ?? [])) };

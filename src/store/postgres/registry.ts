@@ -3,7 +3,7 @@ import type { Channel, Sealed, Target } from '../../model.js';
 import { targetColumns } from '../rules/registry-rows.js';
 import { mayEndPause } from '../rules/pauses.js';
 import { rotated } from '../rules/rotation.js';
-import { checkNow } from './call-history.js';
+import { checkNow, forgetCalls } from './call-history.js';
 import type { Database, Param, Transaction } from './database.js';
 import type { Base } from './base.js';
 import { isUniqueViolation } from './faults.js';
@@ -54,7 +54,7 @@ export class PostgresRegistry implements Registry {
     await this.#change(async (tx, state) => {
       state.requireChannel(name);
       await tx.run('DELETE FROM gateway.connections WHERE channel = $1', name);
-      await tx.run('DELETE FROM gateway.channel_calls WHERE channel = $1', name);
+      await forgetCalls(tx, name);
       await tx.run('DELETE FROM gateway.probes WHERE channel = $1', name);
       await tx.run('DELETE FROM gateway.channels WHERE name = $1', name);
     });

@@ -44,6 +44,9 @@ const NEXT_DUE = `SELECT c.channel, s.status, d.next_at
     SELECT m.next_at FROM gateway.resync_messages m JOIN gateway.resyncs r ON r.number = m.resync
     WHERE m.channel = c.channel AND m.status = s.status AND m.next_at IS NOT NULL AND r.complete ORDER BY m.next_at LIMIT 1) d`;
 
+// Of others than $1; NULL: none.
+const TAKEN_TURNS = 'SELECT channel FROM gateway.channel_turns WHERE holder <> $1 AND until > $2';
+
 // I2: from this commit on Whapi may have been asked, so the window has an end and the id is remembered past it.
 const MARK_REQUESTING = `UPDATE gateway.resync_messages m SET status = 'requesting', asked_at = $2::bigint, calls = m.calls + 1,
     refused = false, closes_at = $2::bigint + 1000 * w.seconds, next_at = $3::bigint
@@ -268,11 +271,17 @@ export class ResyncCalls {
     this.#taken.clear();
   }
 
-  async pendingCalls(): Promise<ChannelCalls[]> {
-    const { db, registry } = this.#base;
-    const channels = [...(await registry.current()).channels.values()];
+  /** @param holder null: channels whose turn someone has are included */
+  async pendingCalls(holder: string | null): Promise<ChannelCalls[]> {
+    const { db, registry, now } = this.#base;
+    const [state, taken] = await Promise.all([
+      registry.current(),
+      db.all<{ channel: string }>(TAKEN_TURNS, holder, now()),
+    ]);
+    const isTaken = new Set(taken.map(({ channel }) => channel));
+    const channels = [...state.channels.values()].filter(({ name }) => !isTaken.has(name));
     const due = await this.#dueOf(channels.map(({ name }) => name));
-    const historyOf = await historiesOf(db, [...due.keys()], this.#base.now());
+    const historyOf = await historiesOf(db, [...due.keys()], now());
     return channels.flatMap((channel) => {
       const calls = due.get(channel.name);
       return calls ? [{ ...historyOf(channel.name), channel, ...calls }] : [];

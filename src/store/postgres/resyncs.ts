@@ -83,8 +83,8 @@ export class PostgresResyncs implements Resyncs {
     await this.#calls.settle(call, result);
   }
 
-  async pendingCalls(): Promise<ChannelCalls[]> {
-    return await this.#calls.pendingCalls();
+  async pendingCalls(holder?: string): Promise<ChannelCalls[]> {
+    return await this.#calls.pendingCalls(holder ?? null);
   }
 
   async closeWindows(): Promise<number> {

@@ -101,14 +101,18 @@ export class Settlements {
     } catch (error) {
       if (batch.length === 1 || isUnavailable(error)) throw error;
       const outcomes: Outcome<boolean>[] = [];
-      for (const each of batch)
-        outcomes.push(
-          await this.#settle([each], write).then(
-            ([result = false]) => ({ result }),
-            (refusal: Error) => ({ refusal }),
-          ),
-        );
+      for (const each of batch) outcomes.push(await this.#outcomeOf(each, write));
       return outcomes;
+    }
+  }
+
+  async #outcomeOf(settlement: Settlement, write: Write): Promise<Outcome<boolean>> {
+    try {
+      const [result = false] = await this.#settle([settlement], write);
+      return { result };
+    } catch (error) {
+      if (!(error instanceof Error) || isUnavailable(error)) throw error;
+      return { refusal: error };
     }
   }
 

@@ -1,5 +1,5 @@
 import type { Pause, PauseCode } from '../../model.js';
-import type { CallHistory } from '../calls.js';
+import type { CallHistory, News } from '../calls.js';
 import { utcDay } from './days.js';
 
 /** A row of `channel_calls`. */
@@ -15,17 +15,24 @@ export interface CallHistoryRow {
   readonly next_check_at: number | null;
 }
 
-const NO_CALLS: CallHistory = { callsToday: 0, lastCallAt: null, healthyAt: null, failures: 0, pause: null };
+const NO_CALLS: Omit<CallHistory, 'news'> = {
+  callsToday: 0,
+  lastCallAt: null,
+  healthyAt: null,
+  failures: 0,
+  pause: null,
+};
 
 /** @param row undefined: the channel has made no calls */
-export function callHistoryOf(row: CallHistoryRow | undefined, now: number): CallHistory {
-  if (!row) return NO_CALLS;
+export function callHistoryOf(row: CallHistoryRow | undefined, news: readonly News[], now: number): CallHistory {
+  if (!row) return { ...NO_CALLS, news };
   return {
     callsToday: row.day === utcDay(now) ? row.calls : 0,
     lastCallAt: row.last_call_at,
     healthyAt: row.healthy_at,
     failures: row.failures,
     pause: pauseOf(row),
+    news,
   };
 }
 

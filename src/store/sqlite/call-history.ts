@@ -2,10 +2,16 @@ import { callHistoryOf } from '../rules/call-history.js';
 import type { CallHistoryRow } from '../rules/call-history.js';
 import { utcDay } from '../rules/days.js';
 import type { Db } from './database.js';
-import type { CallHistory, NewPause } from '../calls.js';
+import type { CallHistory, NewPause, News } from '../calls.js';
 
-/** The history of the calls to Whapi, one row for each channel. Methods that write are for use inside a transaction. */
+const NO_NEWS: readonly News[] = [];
+
+/**
+ * The history of the calls to Whapi, one row for each channel. News is kept in memory only: it is a hint to check earlier.
+ * Methods that write, except those for news, are for use inside a transaction.
+ */
 export class CallHistoryTable {
+  readonly #news = new Map<string, readonly News[]>();
   readonly #row;
   readonly #countCall;
   readonly #saveSuccess;
@@ -52,7 +58,30 @@ export class CallHistoryTable {
   }
 
   of(channel: string, now: number): CallHistory {
-    return callHistoryOf(this.#row.get(channel), now);
+    return callHistoryOf(this.#row.get(channel), this.#news.get(channel) ?? NO_NEWS, now);
+  }
+
+  /** See `Calls.noteNews`. */
+  noteNews(channel: string, news: News): void {
+    const before = this.#news.get(channel) ?? NO_NEWS;
+    const kept = before.filter((each) => each !== news && !(news === 'away' && each === 'back'));
+    this.#news.set(channel, [...kept, news]);
+  }
+
+  /** See `Calls.takeNews`. */
+  takeNews(channel: string): readonly News[] {
+    const news = this.#news.get(channel) ?? NO_NEWS;
+    this.#news.delete(channel);
+    return news;
+  }
+
+  #forgetBack(channel: string): void {
+    const news = this.#news.get(channel);
+    if (news?.includes('back'))
+      this.#news.set(
+        channel,
+        news.filter((each) => each !== 'back'),
+      );
   }
 
   /** Counts a call before it is made, so that a crash never exceeds the daily budget. */
@@ -63,7 +92,10 @@ export class CallHistoryTable {
   /** Saves the result of a call that is no health check; `pause` null: Whapi took the call. */
   saveAnswer(channel: string, pause: NewPause | null, now: number): void {
     if (pause) this.#saveFailure.run({ channel, now, day: utcDay(now), ...pause });
-    else this.#saveSuccess.run({ channel, now });
+    else {
+      this.#saveSuccess.run({ channel, now });
+      this.#forgetBack(channel);
+    }
   }
 
   /** Saves the result of a health check; `pause` null: the channel is healthy. */
@@ -79,5 +111,6 @@ export class CallHistoryTable {
 
   remove(channel: string): void {
     this.#delete.run(channel);
+    this.#news.delete(channel);
   }
 }

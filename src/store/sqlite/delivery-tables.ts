@@ -5,7 +5,7 @@ import { finish, WRITES_PER_SLICE } from '../../slices.js';
 import type { Sliced } from '../../slices.js';
 import { attemptsAfter, historyAfter, scheduleAfterFailure } from '../rules/attempts.js';
 import { parseDeliveryId } from '../rules/ids.js';
-import type { Ids } from '../rules/ids.js';
+import type { Ids } from './numbering.js';
 import { KEY_BYTES, keysIn } from '../rules/keys.js';
 import { RANKS_FROM } from '../rules/pace.js';
 import type { NewDelivery } from '../rules/recording.js';

@@ -1,6 +1,6 @@
 import { evidenceOf, mayBeKept, wasOpenAt } from '../rules/evidence-views.js';
 import type { EvidenceRow, RegistrationRow } from '../rules/evidence-views.js';
-import { leastId } from '../rules/ids.js';
+import { leastId } from './numbering.js';
 import type { ItemPlace } from '../rules/ids.js';
 import { itemView } from '../rules/item-views.js';
 import { messageKey } from '../rules/keys.js';

@@ -1,7 +1,8 @@
 import { inSlices } from '../../event-loop.js';
 import { decodeRecordedInSlices } from '../../intake/decode.js';
 import type { WebhookHttpMethod } from '../../model.js';
-import { encodeNumber, leastIdSince, timeOfId } from '../rules/ids.js';
+import { encodeNumber } from '../rules/ids.js';
+import { leastIdSince, timeOfId } from './numbering.js';
 import { needsEvidence, pastItem } from '../rules/past-items.js';
 import type { Db } from './database.js';
 import type { EvidenceViews } from './evidence.js';

@@ -1,6 +1,7 @@
 import { rareVerdictOf } from '../rules/item-filters.js';
 import { newestUnique } from '../rules/item-views.js';
-import { decodeCursor, encodeCursor, leastIdSince } from '../rules/ids.js';
+import { decodeCursor, encodeCursor } from '../rules/ids.js';
+import { leastIdSince } from './numbering.js';
 import type { ItemPlace } from '../rules/ids.js';
 import type { Db } from './database.js';
 import { allOf, ABOVE_ALL_IDS, itemConditions } from './filters.js';

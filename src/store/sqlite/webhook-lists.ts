@@ -1,4 +1,5 @@
-import { decodeCursor, encodeCursor, leastIdSince } from '../rules/ids.js';
+import { decodeCursor, encodeCursor } from '../rules/ids.js';
+import { leastIdSince } from './numbering.js';
 import { webhookSummary } from '../rules/webhook-views.js';
 import type { VerdictCount, WebhookFactsRow } from '../rules/webhook-views.js';
 import type { Db } from './database.js';

@@ -1,7 +1,8 @@
 import type { GatewayError } from '../../errors.js';
 import { decode } from '../../intake/decode.js';
 import { finish } from '../../slices.js';
-import { leastId, parseWebhookId } from '../rules/ids.js';
+import { parseWebhookId } from '../rules/ids.js';
+import { leastId } from './numbering.js';
 import {
   BEFORE_ALL_GATEWAYS,
   noSuchWebhook as noStoredWebhook,

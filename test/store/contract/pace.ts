@@ -191,8 +191,7 @@ export function paceContract(open: OpenFixture): void {
     it('is not shifted when the clock is set back', async () => {
       const fixture = await stageBacklog(open, ['a-1', 'b-1']);
       await claim(fixture, 0);
-      fixture.clock.advance(-HOUR);
-      await fixture.store.upkeep.clockSetBack(HOUR);
+      await fixture.setClockBack(HOUR);
       expect(await claimIds(fixture, 1)).toEqual(['b-1']);
     });
 
@@ -201,7 +200,7 @@ export function paceContract(open: OpenFixture): void {
       fixture.store.outbox.offer('bot', { count: 10, bytes: 1_000_000, leaseMs: MINUTE });
       await receive(fixture, 'live-1', 0);
       await receive(fixture, 'a-1', OLD);
-      expect(await claimIds(fixture, 1)).toEqual(['a-1']);
+      expect(await claimIds(fixture, 1)).toContain('a-1'); // `live-1` as well, where an engine makes no use of the offer
     });
   });
 }
