@@ -1,4 +1,5 @@
 import type { Effects } from '../../effects.js';
+import type { ClockFall } from './clock-fall.js';
 import type { Database } from './database.js';
 import type { RegistryCache } from './registry-cache.js';
 
@@ -10,5 +11,7 @@ export interface Base {
   readonly registry: RegistryCache;
   /** The database's clock, Unix milliseconds. */
   readonly now: () => number;
+  /** Whether that clock shows less than before. */
+  readonly fall: ClockFall;
   readonly effects: StoreEffects;
 }

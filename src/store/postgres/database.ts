@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto';
 import pg from 'pg';
+import { Histogram } from '../../histogram.js';
 import { asGatewayError, mustDropConnection, remedyOf } from './faults.js';
 import { lockNumberOf } from './keys.js';
 
@@ -46,16 +47,22 @@ export interface DatabaseOptions {
   readonly url: string;
   readonly connections: number;
   readonly ssl?: pg.ClientConfig['ssl'];
+  /** Measures transactions; left out: they are not measured. */
+  readonly monotonic?: () => number;
 }
 
 /** All connections of this process to PostgreSQL. */
 export class Database implements Queries {
   readonly #pool: pg.Pool;
   readonly #names = new Map<string, string>();
+  readonly #monotonic: () => number;
+  /** How long the committed transactions took. */
+  readonly durations = new Histogram();
   /** Makes the partitions that a transaction missed. */
   onMissingDays: () => Promise<void> = () => Promise.resolve();
 
-  constructor({ url, connections, ssl }: DatabaseOptions) {
+  constructor({ url, connections, ssl, monotonic = () => 0 }: DatabaseOptions) {
+    this.#monotonic = monotonic;
     this.#pool = new pg.Pool({
       connectionString: url,
       ...(ssl !== undefined && { ssl }),
@@ -104,12 +111,14 @@ export class Database implements Queries {
   }
 
   async #runOnce<T>(work: (tx: Transaction) => Promise<T>): Promise<T> {
+    const since = this.#monotonic();
     const client = await this.#pool.connect();
     const tx = new OpenTransaction(client, this.#statement);
     try {
       const result = await work(tx);
       await tx.commit();
       client.release();
+      this.durations.observe(this.#monotonic() - since);
       return result;
     } catch (error) {
       if (mustDropConnection(error)) client.release(true);

@@ -1,13 +1,25 @@
 import pg from 'pg';
 import type { Base, StoreEffects } from './base.js';
+import { AuditMessageRelease } from './audit-release.js';
+import { cancelAuditsOf } from './audit-rows.js';
+import { PostgresAudits } from './audits.js';
+import { PostgresBreakers } from './breakers.js';
+import { ClockFall } from './clock-fall.js';
 import { DatabaseClock } from './clock.js';
 import { Database } from './database.js';
 import { makeDays } from './days.js';
 import { PostgresIntake } from './intake.js';
 import { asStartError } from './faults.js';
-import { migrate } from './migrations.js';
+import { PostgresLevels } from './levels.js';
+import { migrate, schemaVersion } from './migrations.js';
+import { Recording } from './recording.js';
 import { PostgresRegistry } from './registry.js';
 import { RegistryCache } from './registry-cache.js';
+import { Removals } from './removals.js';
+import { PostgresRollups } from './rollups.js';
+import { PostgresTraffic } from './traffic.js';
+import { PostgresUpkeep } from './upkeep.js';
+import { WorkCounts } from './work-counts.js';
 import type { Store } from '../store.js';
 
 /** Connections of one process: two writers (recording; claims and settlements), the API, workers. Three replicas use 24 of 100. */
@@ -25,10 +37,11 @@ const CONNECTIONS = 8;
 export async function connect(url: string, effects: StoreEffects, now?: () => number): Promise<Base> {
   try {
     await migrated(url);
-    const db = new Database({ url, connections: CONNECTIONS });
+    const db = new Database({ url, connections: CONNECTIONS, monotonic: effects.monotonic });
     const clock = new DatabaseClock(effects);
     await clock.measure(db);
-    const base = { db, registry: new RegistryCache(db, effects), now: now ?? clock.now, effects };
+    const fall = new ClockFall(now ?? clock.now);
+    const base = { db, registry: new RegistryCache(db, effects), now: fall.now, fall, effects };
     db.onMissingDays = async () => await makeDays(db, base.now());
     await db.onMissingDays();
     return base;
@@ -64,25 +77,38 @@ function unbuilt(area: string): never {
 export async function openPostgresStore(url: string, effects: StoreEffects, now?: () => number): Promise<Store> {
   const base = await connect(url, effects, now);
   const { db } = base;
+  const recording = new Recording(base);
+  const traffic = new PostgresTraffic(base);
+  const intake = new PostgresIntake(base, traffic);
+  const nothingLeft = async (): Promise<boolean> => await Promise.resolve(false);
+  const removals = new Removals(base, {
+    endDeliveriesOf: nothingLeft,
+    cancelResyncsOf: nothingLeft,
+    cancelAuditsOf,
+  });
   return {
-    intake: new PostgresIntake(base, { accepted: () => undefined }),
+    intake,
     outbox: unbuilt('outbox'),
     jobs: unbuilt('jobs'),
     resyncs: unbuilt('resyncs'),
     calls: unbuilt('calls'),
-    audits: unbuilt('audits'),
-    registry: new PostgresRegistry(base),
-    breakers: unbuilt('breakers'),
+    audits: new PostgresAudits(base, new AuditMessageRelease(base, recording)),
+    registry: new PostgresRegistry(base, { removals, workCounts: new WorkCounts(base), forgetTraffic: traffic.forget }),
+    breakers: new PostgresBreakers(base),
     probes: unbuilt('probes'),
-    traffic: unbuilt('traffic'),
+    traffic: traffic,
     items: unbuilt('items'),
     claims: unbuilt('claims'),
     judging: unbuilt('judging'),
     history: unbuilt('history'),
-    rollups: unbuilt('rollups'),
-    levels: unbuilt('levels'),
-    upkeep: unbuilt('upkeep'),
+    rollups: new PostgresRollups(base),
+    levels: new PostgresLevels(base, await schemaVersion(db)),
+    upkeep: new PostgresUpkeep(base),
     stopWaiting: () => undefined,
-    close: async () => await db.end(),
+    close: async () => {
+      await intake.idle();
+      await traffic.flush();
+      await db.end();
+    },
   };
 }

@@ -60,7 +60,12 @@ export async function takeBlocks(tx: Transaction, count: number): Promise<number
 
 /** The least id of the day of this time. Rows of that day may be older: a condition on their time belongs beside it. */
 export function leastId(time: number): number {
-  return utcDay(time) * PER_DAY;
+  return firstIdOf(utcDay(time));
+}
+
+/** The first id of a UTC day, counted from the Unix epoch. */
+export function firstIdOf(day: number): number {
+  return day * PER_DAY;
 }
 
 /** The UTC day of a row, counted from the Unix epoch. */

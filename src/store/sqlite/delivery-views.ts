@@ -10,7 +10,7 @@ import type { Leases } from './leases.js';
 import { ABOVE_ALL_IDS, allOf, deliveryRange, deliveryConditions, leastMatchingId } from './filters.js';
 import type { LaneOrder } from './lane-order.js';
 import type { RangeFilter } from './filters.js';
-import { paged } from './paging.js';
+import { paged } from '../rules/paging.js';
 import { ROWS_PER_SLICE, yieldToCommits } from './slices.js';
 import type { DeliveryDetail, DeliveryFilter, DeliveryView, WaitingDelivery } from '../deliveries.js';
 import type { Page, PageRequest } from '../paging.js';

@@ -8,7 +8,7 @@ import { ROWS_PER_SLICE, yieldToCommits } from './slices.js';
 import type { EvidenceViews } from './evidence.js';
 import type { Condition } from './filters.js';
 import type { HeldItems } from './held-items.js';
-import { paged } from './paging.js';
+import { paged } from '../rules/paging.js';
 import type { RememberedIds } from './remembered-ids.js';
 import { INDEXED_BY_MESSAGE, IS_INDEXED_BY_MESSAGE, SIGHTING_COLUMNS } from './sightings.js';
 import type { SightingRow } from './sightings.js';

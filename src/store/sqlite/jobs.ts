@@ -13,7 +13,7 @@ import type { Condition } from './filters.js';
 import { yieldToCommits } from './slices.js';
 import type { GroupCommit } from './group-commit.js';
 import type { ItemViews } from './item-views.js';
-import { paged } from './paging.js';
+import { paged } from '../rules/paging.js';
 import { read, readBack } from './reads.js';
 import type { Removals } from './removals.js';
 import { newestRuns } from './run-lists.js';

@@ -8,7 +8,7 @@ import { allOf, ABOVE_ALL_IDS } from './filters.js';
 import type { Condition } from './filters.js';
 import { yieldToCommits } from './slices.js';
 import type { HeldItems } from './held-items.js';
-import { paged } from './paging.js';
+import { paged } from '../rules/paging.js';
 import type { RegistryTables } from './registry-tables.js';
 import { queuedAhead, ResyncQueue } from './resync-queue.js';
 import { ResyncTotals } from './resync-totals.js';

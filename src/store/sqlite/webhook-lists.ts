@@ -2,7 +2,7 @@ import type { Verdict } from '../../model.js';
 import { decodeCursor, encodeCursor, leastIdSince } from '../rules/ids.js';
 import type { Db } from './database.js';
 import { ABOVE_ALL_IDS, allOf, webhookConditions } from './filters.js';
-import { paged } from './paging.js';
+import { paged } from '../rules/paging.js';
 import { ROWS_PER_SLICE, yieldToCommits } from './slices.js';
 import { webhookFacts } from './webhook-views.js';
 import type { WebhookFactsRow } from './webhook-views.js';
