@@ -8,7 +8,15 @@ import type { AuditMessageRelease } from './audit-release.js';
 import { AUDIT_COLUMNS, findAudit, recheck, saveWindow } from './audit-rows.js';
 import type { Base } from './base.js';
 import type { Transaction } from './database.js';
-import type { AuditMessageView, AuditRelease, AuditRequest, AuditRun, Audits, AuditView, AuditWalk } from '../audits.js';
+import type {
+  AuditMessageView,
+  AuditRelease,
+  AuditRequest,
+  AuditRun,
+  Audits,
+  AuditView,
+  AuditWalk,
+} from '../audits.js';
 import type { RunFilter } from '../filters.js';
 import type { Page, PageRequest } from '../paging.js';
 

@@ -151,7 +151,11 @@ export class DayPruning {
   /** Once nothing is left that it tells the age of. */
   async #forgetMarkOf({ day, from, oldBelow }: OldDay): Promise<void> {
     if (oldBelow === null) return;
-    const left = await this.#db.one('SELECT id FROM gateway.webhooks WHERE id >= $1 AND id < $2 LIMIT 1', from, oldBelow);
+    const left = await this.#db.one(
+      'SELECT id FROM gateway.webhooks WHERE id >= $1 AND id < $2 LIMIT 1',
+      from,
+      oldBelow,
+    );
     if (!left) await this.#marks.forget(day);
   }
 }

@@ -116,8 +116,7 @@ export class PostgresTraffic implements Traffic, IntakeObserver {
        FROM (SELECT channel, event FROM gateway.webhooks ORDER BY id DESC LIMIT ${RECENT_WEBHOOKS}) w`,
     );
     const events = new Map<string, EventName[]>();
-    for (const { channel, event } of rows)
-      events.set(channel, [...(events.get(channel) ?? []), parseEventName(event)]);
+    for (const { channel, event } of rows) events.set(channel, [...(events.get(channel) ?? []), parseEventName(event)]);
     return events;
   }
 

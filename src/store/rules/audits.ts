@@ -99,7 +99,10 @@ export function auditViewOf(row: AuditRow): AuditView {
 }
 
 /** @throws GatewayError GW_NOT_FOUND, GW_CONFLICT (a seeding, or still running) */
-export function requireReleasable<Row extends Pick<AuditRow, 'kind' | 'status'>>(id: string, row: Row | undefined): Row {
+export function requireReleasable<Row extends Pick<AuditRow, 'kind' | 'status'>>(
+  id: string,
+  row: Row | undefined,
+): Row {
   if (!row) throw noSuchAudit(id);
   if (row.kind !== 'audit')
     throw new GatewayError('GW_CONFLICT', 'A seeding has no messages to release. Only audits do.');

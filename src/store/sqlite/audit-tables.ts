@@ -9,7 +9,10 @@ import type { RegistryTables } from './registry-tables.js';
 import type { RememberedIds } from './remembered-ids.js';
 import type { AuditRequest, AuditRun, AuditWalk } from '../audits.js';
 
-type StoredRow = Pick<AuditRow, 'number' | 'id' | 'kind' | 'channel' | 'since' | 'until' | 'memory_since' | 'status' | 'walk'>;
+type StoredRow = Pick<
+  AuditRow,
+  'number' | 'id' | 'kind' | 'channel' | 'since' | 'until' | 'memory_since' | 'status' | 'walk'
+>;
 
 /** Audits and seedings, from start to end. Methods that write are for use inside a transaction. */
 export class AuditTables {
