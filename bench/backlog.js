@@ -74,7 +74,7 @@ async function prepared(count) {
     enabled: false,
   });
   await gateway.halt();
-  const store = openStore({ engine: 'sqlite', file: join(gateway.folder, 'gateway.db') }, systemEffects);
+  const store = await openStore({ engine: 'sqlite', file: join(gateway.folder, 'gateway.db') }, systemEffects);
   await recordMessages(store, count);
   return { gateway, store, target: id };
 }

@@ -16,7 +16,7 @@ const HINT = { method: 'POST', suffix: '' };
  * recording waits for folding, which would fall behind. Only `removePayloads` and `recentIds` depend on the tables.
  */
 export async function rememberIds(file, count) {
-  const store = openStore({ engine: 'sqlite', file }, systemEffects);
+  const store = await openStore({ engine: 'sqlite', file }, systemEffects);
   const beside = new Database(file);
   for (let done = 0; done < count; done += AT_ONCE * PER_WEBHOOK) {
     await Promise.all(Array.from({ length: AT_ONCE }, (_, at) => record(store, done + at * PER_WEBHOOK, count)));

@@ -1,4 +1,4 @@
-import { ReplayWatch } from '../dist/store/rules/replays.js';
+import { ReplayWatch } from '../dist/intake/replays.js';
 
 /**
  * From which age on, and from how many messages a minute on, are old messages a replay? Runs the gateway's own watch over

@@ -12,7 +12,7 @@ const AT_ONCE = 1000;
 export async function openTemporaryStore() {
   const folder = mkdtempSync(join(tmpdir(), 'gateway-bench-'));
   const file = join(folder, 'gateway.db');
-  const store = openStore({ engine: 'sqlite', file }, systemEffects);
+  const store = await openStore({ engine: 'sqlite', file }, systemEffects);
   await store.registry.addChannel({
     ...{ name: 'main', channelId: null, whapiToken: 'sealed', webhookSecret: 'sealed', createdAt: Date.now() },
     ...{ whapiBaseUrl: 'http://127.0.0.1:9', lateAfterSeconds: 900, autoResync: false },

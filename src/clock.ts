@@ -4,7 +4,7 @@ import type { Loop } from './loop.js';
 
 export interface ClockWatchOptions {
   readonly effects: Pick<Effects, 'now' | 'monotonic' | 'sleep'>;
-  /** The machine's clock was set back by `byMs`. Called again until it succeeds. */
+  /** The clock was set back by `byMs`. Called again until it succeeds. */
   readonly onSetBack: (byMs: number) => Promise<void>;
   readonly onError: (error: unknown) => void;
 }
@@ -14,9 +14,9 @@ const CHECK_EVERY_MS = 1000;
 const LEAST_SHIFT_MS = 1000;
 
 /**
- * Stored times use the machine's clock, because they must survive a restart. If that clock is set back by an hour, work
- * due in a minute would wait an hour and a minute. So this watch compares it with the monotonic clock, which cannot be
- * set, and reports how far due times must be shifted. A clock that is set forward needs nothing here: work becomes due
+ * Stored times use the store's clock (`upkeep.now`), because they must survive a restart. If that clock is set back by an
+ * hour, work due in a minute would wait an hour and a minute. So this watch compares it with the monotonic clock of the
+ * process, which cannot be set, and reports how far due times must be shifted. A clock that is set forward needs nothing here: work becomes due
  * early. Pruning, which cannot be undone, has a `ConfirmedClock`.
  */
 export function startClockWatch({ effects, onSetBack, onError }: ClockWatchOptions): Loop {

@@ -130,7 +130,7 @@ export async function startGateway(
 ): Promise<Gateway> {
   const components = new Components();
   try {
-    const store = components.add('store', openStore(config.store, effects), async (each) => await each.close());
+    const store = components.add('store', await openStore(config.store, effects), async (each) => await each.close());
     components.nextStage();
     closeToOthers(config.store, log);
     const keys = loadKeys(config, effects, await storedFingerprint(store));
@@ -144,8 +144,10 @@ export async function startGateway(
     const onError = errorReporter(log);
     const openSecret = encryption.open;
     const guard = createGuard(config.targetNetworks);
-    const settings = { config, effects, log, intervals, gatewayId, onError };
-    const facts = startFacts(components, { store, effects, log, onError });
+    // What is compared with stored times has to come from the clock that they come from.
+    const timed = { ...effects, now: store.upkeep.now };
+    const settings = { config, effects: timed, log, intervals, gatewayId, onError };
+    const facts = startFacts(components, { store, effects: timed, log, onError });
     const base = { components, ...settings, ...facts, store, encryption, openSecret, guard };
 
     const deliveries = await startDeliveries(base);
@@ -188,12 +190,13 @@ function startWhapiCalls(base: Base) {
   const { components, config, effects, log, intervals, store, openSecret, guard, onError } = base;
   const { resync: resyncIntervals, whapiTimeoutMs } = intervals;
   const whapi = createWhapiClient(guard);
+  const holder = newId('prc', effects);
   const scheduler = components.add(
     'call scheduler',
-    createCallScheduler({ store, whapi, openSecret, intervals: resyncIntervals, effects, onError }),
+    createCallScheduler({ store, whapi, openSecret, intervals: resyncIntervals, holder, effects, onError }),
     async (each, { graceMs, stopped }) => await each.stop(graceMs, stopped('http server')),
   );
-  const shared = { store, whapi, openSecret, scheduler, effects, onError };
+  const shared = { store, whapi, openSecret, scheduler, holder, effects, onError };
   const onCall = base.metrics.onResyncCall.bind(base.metrics);
   const resyncs = components.add('resync worker', startResyncWorker({ ...shared, intervals: resyncIntervals, onCall }));
   const notices = components.add('resync notices', startResyncNotices({ store, log, effects, onError }));
@@ -225,14 +228,14 @@ function startWhapiCalls(base: Base) {
   };
 }
 
-/** Bulk jobs, retention, the watch for a clock that is set back, and the check for damage. */
+/** Bulk jobs, retention, the watch for a store's clock that is set back, and the check for damage. */
 function startBackground(base: Base, deliveries: Deliveries, { scheduler, resyncs, audits }: WhapiCalls) {
   const { components, config, effects, log, store, onError } = base;
   const jobs = components.add('jobs', startJobWorker({ store, onDeliveries: deliveries.wake, onError, effects }));
   const onSetBack = async (byMs: number): Promise<void> => {
     log.warn({ by_ms: byMs }, 'clock was set back, due times shifted');
     await store.upkeep.clockSetBack(byMs);
-    scheduler.clockSetBack(byMs);
+    scheduler.wake();
     resyncs.clockSetBack(byMs);
     audits.clockSetBack(byMs);
     deliveries.breakers.clockSetBack();
@@ -272,8 +275,7 @@ async function startHttp(
     ...{ onDeliveries: deliveries.wake, onJob, onAudit: audits.wake, onRegistered, onChannelChanged },
     ...{ onRecorded: observer.onRecorded, onRefused: observer.onRefused },
     onChannelState: (channel, state) => {
-      scheduler.noteChannelState(channel, state);
-      onChannelChanged();
+      void scheduler.noteChannelState(channel, state).then(onChannelChanged, onError);
     },
   };
   const server = await startServer({

@@ -61,11 +61,11 @@ export async function backup(
 }
 
 /** Puts a backup in the place of the database of a stopped gateway. @throws StartError; nothing was changed */
-export function restore(env: Environment, file: string, effects: Effects): RestoreReport {
+export async function restore(env: Environment, file: string, effects: Effects): Promise<RestoreReport> {
   const config = readConfig(env);
   const from = resolve(file);
   const ending = `.before-restore-${stampOf(effects.now())}`;
-  const restored = whileStopped(() => restoreStore(config.store, from, ending, { effects }));
+  const restored = await whileStopped(() => restoreStore(config.store, from, ending, { effects }));
   return {
     database: config.store.engine === 'sqlite' ? config.store.file : '',
     restored_from: from,
@@ -86,7 +86,7 @@ export async function rekey(env: Environment, effects: Effects): Promise<RekeyRe
   const file = fileOfKey(config);
   const key = readNewEncryptionKey(env) ?? newKey(file, effects);
   mustExist(config);
-  const store = whileStopped(() => openStore(config.store, effects));
+  const store = await whileStopped(async () => await openStore(config.store, effects));
   try {
     const present = loadEncryptionKey(config, effects, await storedFingerprint(store));
     if (fingerprintOf(present) === fingerprintOf(key)) throw sameKey();
@@ -102,9 +102,9 @@ export async function rekey(env: Environment, effects: Effects): Promise<RekeyRe
 }
 
 /** Opens what a running gateway locks. Its advice for a second gateway would be wrong here. @throws StartError */
-function whileStopped<T>(open: () => T): T {
+async function whileStopped<T>(open: () => T | Promise<T>): Promise<T> {
   try {
-    return open();
+    return await open();
   } catch (error) {
     if (!(error instanceof GatewayRunsError)) throw error;
     const message = `A gateway has ${error.file} open. Stop it, then run the command again.`;

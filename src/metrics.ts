@@ -4,7 +4,6 @@ import { Histogram } from './histogram.js';
 import { SETTLED_STATUSES } from './model.js';
 import type { Attempt, Target, Verdict } from './model.js';
 import type { Observer, RecordedWebhook } from './observer.js';
-import { recordedAt } from './store/recorded-at.js';
 import type { Figures, RollupRow } from './store/rollups.js';
 import type { Delivery, Settlement } from './store/outbox.js';
 
@@ -112,15 +111,14 @@ export class Metrics implements Observer {
     this.refusals[code] += 1;
   }
 
-  onSettled({ id, target }: Delivery, { status, attempt }: Settlement): void {
+  onSettled({ target, recordedAt }: Delivery, { status, attempt }: Settlement): void {
     const counts = named(this.targets, target.id, TargetCounts);
     if (status !== 'pending') counts.ended[status] += 1;
     if (attempt === null) return;
     counts.attempts += 1;
     counts.results[resultOf(attempt, target)] += 1;
     counts.latency.observe(attempt.durationMs);
-    if (status === 'delivered')
-      counts.lag.observe(Math.max(0, attempt.startedAt + attempt.durationMs - recordedAt(id)));
+    if (status === 'delivered') counts.lag.observe(Math.max(0, attempt.startedAt + attempt.durationMs - recordedAt));
   }
 
   /** A resync called Whapi. `result`: the kind of its answer. */

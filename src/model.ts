@@ -76,7 +76,7 @@ export interface Channel {
   readonly dailyCallBudget: number | null;
   /** Start a resync when Whapi reports a message missing to a client's call through `/whapi`. */
   readonly autoResync: boolean;
-  /** What becomes of a replay: many unrequested old messages within a minute (store/rules/replays.ts). */
+  /** What becomes of a replay: many unrequested old messages within a minute (intake/replays.ts). */
   readonly onReplay: OnReplay;
   /** How much older than its arrival a message of a replay is. */
   readonly replayAfterSeconds: number;

@@ -1,7 +1,7 @@
 import type { Log } from './log.js';
 import type { Observer } from './observer.js';
 
-/** Logs each replay once, when it begins, after `onRecorded`. */
+/** Calls `onRecorded`, then logs a replay that this webhook begins. Each replay is logged once. */
 export function withReplayAlert(log: Log, onRecorded: Observer['onRecorded']): Observer['onRecorded'] {
   return (webhook) => {
     onRecorded(webhook);

@@ -30,7 +30,8 @@ it('lets nothing restored through and loses nothing genuine, in any month', asyn
   for (const [name, counts] of Object.entries(results))
     if (name.startsWith('this gateway')) expect({ seed, name, ...counts }).toMatchObject(NONE);
   expect(results['this gateway, default settings']).toMatchObject({ ...NONE, lost: 0 });
-  expect(results['this gateway, with skip_answered']).toMatchObject(NONE);
+  // It leaves out what the number itself has answered meanwhile, and nothing else.
+  expect(results['this gateway, with skip_answered']).toMatchObject({ ...NONE, lostUnanswered: 0 });
   expect(results['no filter']?.leaks).toBeGreaterThan(0);
   expect(results['no filter']?.repeats).toBeGreaterThan(0);
 }, 120_000);

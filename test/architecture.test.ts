@@ -67,7 +67,7 @@ const isPure = ({ name }: SourceFile): boolean =>
       'trusted-proxies',
       'doctor/target-checks',
     ],
-    ...['preview/judge-again', 'preview/outcomes', 'preview/recent', 'preview/side'],
+    ...['preview/judge-again', 'preview/outcomes', 'preview/recent', 'preview/replays-again', 'preview/side'],
     ...['probe/likeness', 'probe/findings', 'probe/report'],
     ...['resync/progress', 'whapi/callers', 'whapi/policy'],
   ].includes(name);

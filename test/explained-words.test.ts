@@ -4,6 +4,7 @@ import type { Piece } from '../src/contract/explained-words.js';
 import type { Explanation, Sighting } from '../src/contract/messages.js';
 
 type Resync = Explanation['resyncs'][number];
+type Delivery = Explanation['deliveries'][number];
 
 const textOf = (pieces: readonly Piece[]): string =>
   pieces
@@ -60,6 +61,15 @@ describe('the words of an explanation', () => {
     const audits = [{ audit: 'aud_1', found_at: 'T1', released_at: 'T2' }];
     expect(textOf(summaryOf({ ...found, audits }))).toBe('No webhook has carried this message yet.');
     expect(runsOf({ ...found, audits }).map(textOf)).toEqual(['aud_1 found it missing T1 and released it T2']);
+  });
+
+  it('count the deliveries of a message that did not succeed, by their status', () => {
+    const found = { channel: 'main', message_id: 'one', ledger: null, timeline: [], audits: [], claim: null, resyncs: [] }; // prettier-ignore
+    const sightings = [{ verdict: 'new', held: false, reason: 'never seen before' } as Sighting];
+    const deliveries = ['superseded', 'delivered', 'pending', 'superseded'].map((status) => ({ status }) as Delivery);
+    expect(textOf(summaryOf({ ...found, sightings, deliveries }))).toBe(
+      'Never seen before. 1 of 4 deliveries succeeded (2 superseded, 1 pending).',
+    );
   });
 
   it('say that a held message was not sent, and count one call as one', () => {

@@ -95,12 +95,12 @@ function readsOf(store: Store, file: LongFile, resync: string): Read[] {
 
 async function openLong() {
   const file = join(temporaryFolder(), 'gateway.db');
-  const before = openStore({ engine: 'sqlite', file }, systemEffects);
+  const before = await openStore({ engine: 'sqlite', file }, systemEffects);
   await before.registry.addChannel(channel('main'));
   for (const id of ['bot', 'archive']) await before.registry.addTarget(target(id));
   await before.close();
   const filled = fillLongFile(file, Date.now());
-  const store = openStore({ engine: 'sqlite', file }, systemEffects);
+  const store = await openStore({ engine: 'sqlite', file }, systemEffects);
   onTestFinished(async () => await store.close());
   const messageIds = [POLL, ...Array.from({ length: 9999 }, (_, at) => `id-${at * 20 + 8}`)];
   const request = { channel: 'main', messageIds, deliverUnseen: false, windowSeconds: 3600, idempotency: null };

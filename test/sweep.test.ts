@@ -92,8 +92,9 @@ function nextSleep() {
 async function sweeping() {
   const { effects, run, jump } = clocks();
   const file = join(temporaryFolder(), 'gateway.db');
-  const open = (): Store => openStore({ engine: 'sqlite', file }, { ...systemEffects, ...effects });
-  const state = { store: open(), jumps: [] as number[], errors: [] as unknown[] };
+  const open = async (): Promise<Store> =>
+    await openStore({ engine: 'sqlite', file }, { ...systemEffects, ...effects });
+  const state = { store: await open(), jumps: [] as number[], errors: [] as unknown[] };
   await state.store.registry.addChannel(channel('main'));
   let asleep = nextSleep();
   const sleep = async (ms: number, signal?: AbortSignal): Promise<void> => {
@@ -130,7 +131,7 @@ async function sweeping() {
     restart: async (): Promise<void> => {
       await stop();
       asleep = nextSleep();
-      state.store = open();
+      state.store = await open();
       loop = start();
     },
     knows: async (id: string) => (await state.store.items.explain('main', id)) !== null,

@@ -15,6 +15,8 @@ const AT_ONCE_MS = 300;
 export class Bot {
   /** By tag: when the bot acted on the item, each time, and on whose request. */
   acted = new Map();
+  /** By chat: when the bot answered a message. */
+  answers = new Map();
   #periods;
   #seed;
   #requests = 0;
@@ -39,8 +41,10 @@ export class Bot {
       times.push({ at: now, request });
       this.acted.set(tag, times);
     }
+    const answered = acted.filter(({ type }) => type === 'text');
+    for (const { chat_id: chat } of answered) this.answers.set(chat, [...(this.answers.get(chat) ?? []), now]);
     return {
-      answered: acted.filter(({ type }) => type === 'text'),
+      answered,
       tookMs: acted.length > 0 ? this.#takes() : AT_ONCE_MS,
     };
   }

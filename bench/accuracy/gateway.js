@@ -92,7 +92,7 @@ export class Gateway {
 
   async #open() {
     const { effects } = this.#clock;
-    const store = openStore({ engine: 'sqlite', file: this.#file }, effects);
+    const store = await openStore({ engine: 'sqlite', file: this.#file }, effects);
     const settle = this.#counted(store.outbox, 'settle');
     store.outbox.settle = async (settlement) => {
       const isSettled = await settle(settlement);

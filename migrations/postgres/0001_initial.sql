@@ -13,8 +13,7 @@ CREATE TABLE gateway.meta (
 CREATE TABLE gateway.replicas (
   id         text PRIMARY KEY,
   started_at bigint NOT NULL,
-  seen_at    bigint NOT NULL,
-  version    text NOT NULL
+  seen_at    bigint NOT NULL
 );
 
 -- Background work that one process does at a time: sweep, partitions, jobs.
@@ -28,9 +27,10 @@ CREATE TABLE gateway.leases (
 -- Whose turn it is to call Whapi for a channel.
 CREATE TABLE gateway.channel_turns (
   channel  text PRIMARY KEY,
-  holder   text,
-  until    bigint NOT NULL,
-  ended_at bigint
+  holder   text NOT NULL,
+  token    bigint NOT NULL, -- of the turn; grows with each
+  until    bigint NOT NULL, -- 0: it was given back
+  ended_at bigint           -- of the last turn that started the spacing
 );
 
 CREATE TABLE gateway.channels (
@@ -369,7 +369,8 @@ CREATE TABLE gateway.audits (
   created_at   bigint NOT NULL,
   ended_at     bigint,
   error        text,
-  lease        bigint,          -- of the process that runs it
+  holder       text,            -- the process that runs it
+  lease        bigint,          -- the token of its lease; grows with each holder
   leased_until bigint NOT NULL DEFAULT 0
 );
 CREATE INDEX audits_running ON gateway.audits (channel, number) WHERE status = 'running';

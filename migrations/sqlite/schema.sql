@@ -46,7 +46,7 @@ CREATE TABLE breakers (
   times_opened         INTEGER NOT NULL, -- since it was last well
   opened_at            INTEGER,
   next_probe_at        INTEGER
-);
+, version INTEGER NOT NULL DEFAULT 1, probe_until INTEGER);
 
 CREATE TABLE channel_calls (
   channel       TEXT PRIMARY KEY,

@@ -7,19 +7,21 @@ import type { CallIntervals } from '../whapi/policy.js';
 import type { CallScheduler, Turn } from '../whapi/scheduler.js';
 import { afterFailure, afterPage, withSmallerPage, startWalk, NOTHING_READ, queryFor } from './policy.js';
 import type { AuditIntervals, WindowReading, WalkStep } from './policy.js';
-import type { AuditRun, Audits } from '../store/audits.js';
+import type { AuditLease, AuditRun, Audits } from '../store/audits.js';
 import type { CallsDue, Calls } from '../store/calls.js';
 import { placeOf } from '../secret-places.js';
 import type { OpenSecret } from '../secret-places.js';
 
 export interface AuditWorkerOptions {
   readonly store: {
-    readonly audits: Pick<Audits, 'running' | 'noteWindow' | 'noteTrouble' | 'end'>;
+    readonly audits: Pick<Audits, 'take' | 'noteWindow' | 'noteTrouble' | 'end'>;
     readonly calls: Pick<Calls, 'stateOf' | 'countCall' | 'noteAnswer'>;
   };
   readonly whapi: Pick<WhapiClient, 'listMessages'>;
   readonly openSecret: OpenSecret;
   readonly scheduler: Pick<CallScheduler, 'forWorker' | 'stepFor'>;
+  /** The name under which this process takes audits. All processes on one store have different ones. */
+  readonly holder: string;
   readonly intervals: AuditIntervals;
   /** Intervals of the channel as a whole. */
   readonly callIntervals: CallIntervals;
@@ -46,21 +48,23 @@ interface Backoff {
 type Failure = Exclude<ListAnswer, { kind: 'found' | 'too_large' }>;
 
 const IDLE_MS = 5000;
+/** Each turn of the loop extends the leases, so this is how long an audit waits after a crash of its process. */
+const LEASE_MS = 30_000;
 const NO_BACKOFF: Backoff = { nextAt: 0, failures: 0 };
 const TOO_LARGE = 'A message in the list is larger than 8 MiB, the most that the gateway reads.';
 
 /** Reads Whapi's list for audits and seedings: one after the other per channel, one call at a time. */
 export function startAuditWorker(options: AuditWorkerOptions): AuditWorker {
-  const { store, whapi, openSecret, scheduler, intervals, callIntervals, effects, onError } = options;
+  const { store, whapi, openSecret, scheduler, holder, intervals, callIntervals, effects, onError } = options;
   const calling = new Map<string, Promise<void>>();
   const backoffs = new Map<string, Backoff>();
-  /** By channel: the pages read so far of a window that needs more than one. */
-  const readings = new Map<string, { readonly auditId: string; readonly reading: WindowReading }>();
+  /** By channel: the pages read so far of a window that needs more than one. After another process they are outdated. */
+  const readings = new Map<string, AuditLease & { readonly reading: WindowReading }>();
   /** By channel: the reason stored last for why its audit waits. */
   const reportedReasons = new Map<string, string>();
 
   const turn = async (): Promise<number | null> => {
-    const free = (await store.audits.running()).filter(({ channel }) => !calling.has(channel.name));
+    const free = (await store.audits.take(holder, LEASE_MS)).filter(({ channel }) => !calling.has(channel.name));
     const later = await Promise.all(free.map(launchOrWait));
     return Math.min(Infinity, ...later.flatMap((at) => at ?? []));
   };
@@ -87,18 +91,19 @@ export function startAuditWorker(options: AuditWorkerOptions): AuditWorker {
   /**
    * Stores why an audit waits. The answer to one of its own calls is more precise than the pause that followed from it.
    */
-  const reportPause = async ({ id, channel: { name } }: AuditRun, { code, reason }: Pause): Promise<void> => {
+  const reportPause = async (run: AuditRun, { code, reason }: Pause): Promise<void> => {
+    const { name } = run.channel;
     if (code !== 'budget' && backoffs.get(name)?.failures) return;
-    const reported = `${id} ${reason}`;
+    const reported = `${run.id} ${reason}`;
     if (reportedReasons.get(name) === reported) return;
     reportedReasons.set(name, reported);
-    await store.audits.noteTrouble(id, reason);
+    await store.audits.noteTrouble(run, reason);
   };
 
   const launch = (channel: string): void => {
     let run: AuditRun | undefined;
     const due = async (): Promise<CallsDue | null> => {
-      run = (await store.audits.running()).find((each) => each.channel.name === channel);
+      run = (await store.audits.take(holder, LEASE_MS)).find((each) => each.channel.name === channel);
       return run ? dueOf(channel) : null;
     };
     const make = async (at: Turn): Promise<void> => {
@@ -121,7 +126,7 @@ export function startAuditWorker(options: AuditWorkerOptions): AuditWorker {
     const { name, whapiBaseUrl, whapiToken } = run.channel;
     const walk = run.walk ?? startWalk(run);
     const begun = readings.get(name);
-    const reading = begun?.auditId === run.id ? begun.reading : NOTHING_READ;
+    const reading = begun?.id === run.id && begun.lease === run.lease ? begun.reading : NOTHING_READ;
     await store.calls.countCall(name);
     reportedReasons.delete(name);
     const access = { baseUrl: whapiBaseUrl, token: openSecret(whapiToken, placeOf.whapiToken({ name })) };
@@ -137,15 +142,16 @@ export function startAuditWorker(options: AuditWorkerOptions): AuditWorker {
     await applyStep(run, answer.kind === 'found' ? afterPage(run, walk, reading, answer.page) : withSmallerPage(walk));
   };
 
+  /** If the lease was lost, nothing is saved: another process reads the window. */
   const applyStep = async (run: AuditRun, step: WalkStep | null): Promise<void> => {
     backoffs.delete(run.channel.name);
     if (step?.reading) {
-      readings.set(run.channel.name, { auditId: run.id, reading: step.reading });
+      readings.set(run.channel.name, { id: run.id, lease: run.lease, reading: step.reading });
       return;
     }
     readings.delete(run.channel.name);
-    if (step) await store.audits.noteWindow(run.id, step.messages, step.walk);
-    if (!step || step.isOver) await store.audits.end(run.id, step ? null : TOO_LARGE);
+    if (step && !(await store.audits.noteWindow(run, step.messages, step.walk))) return;
+    if (!step || step.isOver) await store.audits.end(run, step ? null : TOO_LARGE);
   };
 
   const handleFailure = async (run: AuditRun, answer: Failure, { state }: Turn): Promise<void> => {
@@ -154,8 +160,8 @@ export function startAuditWorker(options: AuditWorkerOptions): AuditWorker {
     const at = { now: effects.now(), random: effects.random() };
     const { reason, until } = afterFailure(answer, { ...at, intervals, failedBefore });
     backoffs.set(name, { nextAt: until ?? at.now, failures: until === null ? 0 : failedBefore + 1 });
-    if (until === null) await store.audits.end(run.id, reason);
-    else await store.audits.noteTrouble(run.id, reason);
+    if (until === null) await store.audits.end(run, reason);
+    else await store.audits.noteTrouble(run, reason);
     const trouble = answer.kind === 'timeout' ? null : troubleIn(answer);
     const { failures } = state;
     if (trouble)

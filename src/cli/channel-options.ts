@@ -42,7 +42,7 @@ export function withChannelOptions(command: Command): Command {
     )
     .option('--auto-resync', 'resync a message that a call to /whapi does not find')
     .option('--no-auto-resync', 'do not do that; default')
-    .option('--on-replay <deliver|hold>', 'what becomes of unrequested replays of old messages; default: deliver')
+    .option('--on-replay <deliver|hold>', 'send unrequested replays of old messages, or hold them; default: deliver')
     .option(
       '--replay-after-seconds <n>',
       'a message this much older than its arrival may belong to a replay; default: 432000',

@@ -54,7 +54,7 @@ function deliveryLines(delivery: ExplainedDelivery): string[] {
   const facts = [
     `to ${target}, recorded ${recorded}${settled === null ? '' : `, settled ${settled}`}${released ? ', released' : ''}`,
     ...(expires === null ? [] : [`Expires: ${expires}`]),
-    ...(error === null ? [] : [`Last error: ${error}`]),
+    ...(error === null ? [] : [error.startsWith('Not sent: ') ? error : `Last error: ${error}`]),
     ...log.map(
       (each) =>
         `${each.started_at}  took ${each.duration_ms} ms, answer ${each.status ?? 'none'}: ${each.error ?? 'delivered'}`,

@@ -34,7 +34,7 @@ export function maintenanceCommands(program: Command, run: Run, load: LoadMainte
     .action(
       run(async (session: Session, file: string): Promise<ExitCode> => {
         const { env, effects } = session.terminal;
-        const report = await named(async () => (await load()).restore(env, file, effects));
+        const report = await named(async () => await (await load()).restore(env, file, effects));
         session.show(report, restoreText(report));
         return report.key === 'ok' ? EXIT.ok : EXIT.failed;
       }),

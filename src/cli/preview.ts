@@ -41,10 +41,11 @@ export async function showPreview(
   show(preview, previewText(preview, terminal.columns()));
 }
 
-function previewText({ webhooks, since, complete, targets }: Preview, columns: number | null): string {
-  const read = `Webhooks replayed: ${webhooks}, since ${since}${complete ? '' : ' (only the newest; more were recorded)'}\n`;
-  const none = targets.length === 0 ? `No targets yet. To add one: ${NAME} targets add <name> <url>\n` : '';
-  return `${read}${targets.map((target) => targetText(target, columns)).join('')}${none}Nothing was changed.\n`;
+function previewText({ webhooks, since, complete, notes, targets }: Preview, columns: number | null): string {
+  const read = `Webhooks read: ${webhooks}, since ${since}${complete ? '' : ' (only the newest; more were recorded)'}\n`;
+  const unsure = notes.map((note) => `Note: ${note}\n`).join('');
+  const none = targets.length === 0 ? `\nNo targets yet. To add one: ${NAME} targets add <name> <url>\n` : '';
+  return `${read}${unsure}${targets.map((target) => targetText(target, columns)).join('')}${none}\nNothing was changed.\n`;
 }
 
 function targetText({ name, before, after, differences }: Preview['targets'][number], columns: number | null): string {
@@ -54,7 +55,7 @@ function targetText({ name, before, after, differences }: Preview['targets'][num
   const rows = outcomes.map((outcome) => [wordsOf(outcome), String(before[outcome]), String(after[outcome])]);
   const counts = rows.length === 0 ? 'No items.\n' : table(['ITEMS', 'NOW', 'CHANGED'], rows, columns);
   const same = rows.length > 0 && differences.length === 0 ? 'The change makes no difference.\n' : '';
-  return `\nTarget ${name}\n${counts}${same}${differences.map((each) => differenceText(each, columns)).join('')}\n`;
+  return `\nTarget ${name}\n${counts}${same}${differences.map((each) => differenceText(each, columns)).join('')}`;
 }
 
 function differenceText(

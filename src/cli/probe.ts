@@ -74,10 +74,12 @@ function minutesOf(text: string): number {
 function progressOf({ started_at, watch_until, summary, webhooks, plain_get }: Probe, now: number): Progress {
   const [from, to] = [Date.parse(started_at), Date.parse(watch_until)];
   const done = Math.min(99, Math.max(0, Math.floor((100 * (now - from)) / (to - from))));
-  const found = plain_get.found_at === null ? '' : ', plain GET answers';
+  const came =
+    webhooks.length === 0 ? 'The message has not come yet' : `The message came ${counted(webhooks.length, 'time')}`;
+  const found = plain_get.found_at === null ? '' : ', plain GET answers 200';
   return {
     ...{ done, total: 100, unit: '%', etaSeconds: null },
-    words: `${summary} ${counted(webhooks.length, 'item')} so far${found}`,
+    words: `${summary} ${came}${found}.`,
   };
 }
 
@@ -103,7 +105,7 @@ const MARKS = { true: 'ok  ', false: 'warn', null: '-   ' } as const;
 function textOf({ channel, status, summary, findings, report }: Probe, withReport: boolean): string {
   const lines = findings.map(({ text, holds, observed, meaning }) => {
     const advice = meaning === null ? '' : `\n      → ${meaning}`;
-    return `${MARKS[`${holds}`]}  ${text} ${observed}.${advice}\n`;
+    return `${MARKS[`${holds}`]}  ${text} Seen: ${observed}.${advice}\n`;
   });
   const pasted = withReport && status !== 'running' ? `\nTo paste into an issue (no personal data):\n\n${report}` : '';
   return `Probe of channel ${channel}, ${status}: ${summary}\n${status === 'failed' ? '' : lines.join('')}${pasted}`;

@@ -55,7 +55,10 @@ export function withTargetOptions(command: Command): Command {
     )
     .option('--concurrency <n>', 'most requests in flight; default: 16', number('--concurrency', 16))
     .option('--rate-per-second <n>', 'most requests per second; default: none', numberOrNone('--rate-per-second', 5))
-    .option('--backlog-policy <policy>', 'messages of the backlog to send: all, newest_per_chat or hold; default: all')
+    .option(
+      '--backlog-policy <policy>',
+      'what to send of the backlog: all, newest_per_chat, or hold to send none; default: all',
+    )
     .option(
       '--backlog-after-seconds <n>',
       'age from which a message counts as backlog; default: 600',
@@ -63,11 +66,11 @@ export function withTargetOptions(command: Command): Command {
     )
     .option(
       '--backlog-rate-per-minute <n>',
-      'most requests per minute with backlog; default: none',
+      'most requests per minute with messages of the backlog; default: no limit',
       numberOrNone('--backlog-rate-per-minute', 10),
     )
     .option('--skip-answered', 'do not send messages that the number itself has answered since')
-    .option('--no-skip-answered', 'send them too; default')
+    .option('--no-skip-answered', 'send messages that it has answered; default')
     .option('--disabled', 'pause deliveries');
 }
 

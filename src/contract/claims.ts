@@ -49,5 +49,11 @@ export type Claim = Static<typeof ClaimSchema>;
 export const ClaimOwnerQuery = Type.Object({ owner: Owner });
 
 export const ClaimParams = Type.Object({
-  message_id: Type.String({ maxLength: 1024, description: 'Id of the message.', examples: [MESSAGE_ID_EXAMPLE] }),
+  message_id: Type.String({
+    // A bot that claims a missing id would share one claim among all such messages, and leave out all but the first.
+    minLength: 1,
+    maxLength: 1024,
+    description: 'Id of the message.',
+    examples: [MESSAGE_ID_EXAMPLE],
+  }),
 });

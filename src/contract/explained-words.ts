@@ -23,6 +23,7 @@ const LABELS: Readonly<Record<Step['kind'], string>> = {
   delivery: 'Queued',
   release: 'Released',
   attempt: 'Sent',
+  not_sent: 'Not sent',
   claimed: 'Claimed',
 };
 
@@ -105,9 +106,19 @@ export function summaryOf({ sightings, deliveries, resyncs, ledger }: Explanatio
   return [
     `${capitalized(newest.reason)}. `,
     newest.held && isSent ? 'At least one target that subscribes to it did not get it. ' : '',
-    isSent ? `${delivered} of ${deliveries.length} deliveries succeeded.` : 'Not sent to any target.',
+    isSent
+      ? `${delivered} of ${deliveries.length} deliveries succeeded${othersOf(deliveries)}.`
+      : 'Not sent to any target.',
     ...(seen === null ? [] : [' First seen ', { at: seen }, '.']),
   ];
+}
+
+/** ` (1 pending, 2 superseded)`. */
+function othersOf(deliveries: Explanation['deliveries']): string {
+  const counts = new Map<string, number>();
+  for (const { status } of deliveries) if (status !== 'delivered') counts.set(status, (counts.get(status) ?? 0) + 1);
+  const words = [...counts].map(([status, count]) => `${count} ${status}`);
+  return words.length === 0 ? '' : ` (${words.join(', ')})`;
 }
 
 const capitalized = (text: string): string => text.charAt(0).toUpperCase() + text.slice(1);

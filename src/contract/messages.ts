@@ -42,6 +42,7 @@ export const StepSchema = Type.Object(
       'delivery',
       'release',
       'attempt',
+      'not_sent',
       'claimed',
     ]),
     text: Type.String({ description: 'What happened.' }),

@@ -24,7 +24,9 @@ export const ChannelPreviewRequestSchema = Type.Object(
   {
     $id: 'ChannelPreviewRequest',
     additionalProperties: false,
-    description: 'Settings of a channel to try on recorded traffic. Of them, `late_after_seconds` decides verdicts.',
+    description:
+      'Settings of a channel to try on recorded traffic. `late_after_seconds`, `on_replay`, `replay_after_seconds` and ' +
+      '`replay_messages` decide verdicts. The others are ignored.',
   },
 );
 export type ChannelPreviewRequest = Static<typeof ChannelPreviewRequestSchema>;
@@ -48,6 +50,7 @@ export const DifferenceSchema = Type.Object(
     items: Type.Array(
       Type.Object({
         id: Type.String({ description: 'Id of the item.' }),
+        webhook: Type.String({ description: 'Id of the webhook that carried it.' }),
         channel: Type.String(),
         event: Type.String({ description: 'Such as `messages.post`.' }),
         message_id: orNull(Type.String()),
@@ -61,12 +64,18 @@ export const DifferenceSchema = Type.Object(
   { $id: 'Difference', description: 'Items whose outcome the change alters in the same way.' },
 );
 
+export type Difference = Static<typeof DifferenceSchema>;
+
 export const PreviewSchema = Type.Object(
   {
     since: time('From when on webhooks were read: later than requested if `complete` is false.'),
     until: Time,
     complete: Type.Boolean({ description: 'False: only the newest 50,000 webhooks were read.' }),
     webhooks: Type.Integer({ description: 'Webhooks read, without those that the release of an audit recorded.' }),
+    notes: Type.Array(Type.String(), {
+      description:
+        'What it cannot know because it rests on what was recorded before `since`, in words. Empty: nothing.',
+    }),
     targets: Type.Array(
       Type.Object({
         target: Type.String({ description: 'Id of the target.' }),

@@ -60,12 +60,13 @@ export function VerdictBadge({ verdict, rule, reason, held = false, count = 1 }:
   );
 }
 
-/** Statuses of deliveries, resyncs, audits, jobs, checks and breakers, by tone. */
+/** Statuses of deliveries, resyncs, audits, jobs, checks and breakers, and outcomes of previews, by tone. */
 const STATUS_TONES: Readonly<Record<string, Tone>> = {
   ...{ delivered: 'good', restored: 'good', finished: 'good', ok: 'good', closed: 'good', ready: 'good' },
   ...{ pending: 'info', running: 'info', requesting: 'info', waiting: 'info', queued: 'quiet', cancelled: 'quiet' },
   ...{ expired: 'warn', withheld: 'warn', superseded: 'quiet', answered: 'quiet' },
   ...{ not_restored: 'warn', half_open: 'warn', warn: 'warn', disabled: 'warn', paused: 'warn' },
+  ...{ sent: 'good', held: 'warn', not_subscribed: 'quiet' },
   ...{ dead: 'bad', failed: 'bad', open: 'bad', fail: 'bad' },
 };
 

@@ -1,7 +1,8 @@
 import { useSignal } from '@preact/signals';
 import type { Audit } from '../contract/audits.js';
-import type { Channel } from '../contract/channels.js';
+import type { Channel, ChannelChange } from '../contract/channels.js';
 import { ApiError, get, patch, path, post, remove } from './api.js';
+import { changedFields } from './changed-fields.js';
 import { ChannelFields, channelOf } from './channel-form.js';
 import { LastWebhook } from './last-webhook.js';
 import { ConnectDialog } from './connect.js';
@@ -16,6 +17,7 @@ import { announce, Pending, ProblemNotice } from './notice.js';
 import { ProbeSection } from './probe.js';
 import { ReplayNotice } from './replay.js';
 import { go, href } from './routes.js';
+import { SettingsForm } from './settings-form.js';
 import { PageHead } from './shell.js';
 import { fromLocalField, Time } from './time.js';
 
@@ -117,23 +119,28 @@ interface ActionProps {
   readonly onChanged: () => void;
 }
 
-const Edit = ({ channel, onClose, onChanged }: ActionProps & { readonly channel: Channel }) => (
-  <Dialog title={`Edit ${channel.name}`} onClose={onClose} wide>
-    <Form
-      label="Edit the channel"
-      action="Save"
-      onCancel={onClose}
-      onSubmit={async (values) => {
-        await patch<Channel>(path('v1/channels', channel.name), channelOf(values, false));
-        announce('Saved.');
-        onChanged();
-        onClose();
-      }}
-    >
-      <ChannelFields channel={channel} />
-    </Form>
-  </Dialog>
-);
+function Edit({ channel, onClose, onChanged }: ActionProps & { readonly channel: Channel }) {
+  const url = path('v1/channels', channel.name);
+  return (
+    <Dialog title={`Edit ${channel.name}`} onClose={onClose} wide>
+      <SettingsForm<ChannelChange>
+        label="Edit the channel"
+        path={url}
+        changesOf={(values) => changedFields(channelOf(values, false), channel)}
+        onSave={async (changes) => {
+          await patch<Channel>(url, changes);
+          announce('Saved.');
+          onChanged();
+          onClose();
+        }}
+        onClose={onClose}
+        previewNote="Of a channel's settings, a preview tries “Late after” only. It does not look for replays."
+      >
+        <ChannelFields channel={channel} />
+      </SettingsForm>
+    </Dialog>
+  );
+}
 
 const Seed = ({ name, onClose }: { readonly name: string; readonly onClose: () => void }) => (
   <Dialog title="Seed the ledger" onClose={onClose}>

@@ -31,6 +31,7 @@ const COLUMNS: readonly Column<Channel>[] = [
     kind: 'num',
     cell: ({ refused }) => (refused.today > 0 ? `${refused.today} (${refused.last_code ?? '?'})` : '0'),
   },
+  { head: 'Replays', kind: 'short', cell: ({ on_replay: what }) => (what === 'hold' ? 'held' : 'delivered') },
   { head: 'Id at Whapi', kind: 'id', cell: ({ channel_id: id }) => id ?? <span class="dim">not known yet</span> },
   { head: 'Webhook URL', cell: ({ webhook_url: url }) => <code class="break">{url}</code> },
 ];

@@ -2,6 +2,7 @@ import { useSignal } from '@preact/signals';
 import type { JudgeRequest, Trial, TrialSettings } from '../contract/judge.js';
 import type { Target } from '../contract/targets.js';
 import { post } from './api.js';
+import { changedFields, isEmpty } from './changed-fields.js';
 import { CurlButton } from './copy.js';
 import { Field, Form, numberOrNull, Select, words } from './form.js';
 import type { Values } from './form.js';
@@ -116,25 +117,20 @@ function settingsOf(values: Values, data: FormData): TrialSettings | null {
   const changed = Object.fromEntries((targets.value ?? []).flatMap((target) => changesOf(target, values, data)));
   const settings = {
     ...(late !== null && { late_after_seconds: late }),
-    ...(Object.keys(changed).length > 0 && { targets: changed }),
+    ...(!isEmpty(changed) && { targets: changed }),
   };
-  return Object.keys(settings).length === 0 ? null : settings;
+  return isEmpty(settings) ? null : settings;
 }
 
 type Changes = NonNullable<TrialSettings['targets']>[string];
 
-function changesOf({ id, events, deliver, split }: Target, values: Values, data: FormData): [string, Changes][] {
+function changesOf(target: Target, values: Values, data: FormData): [string, Changes][] {
+  const { id } = target;
   const now = {
     events: words(values[`events ${id}`] ?? ''),
     deliver: data.getAll(`deliver ${id}`) as Target['deliver'],
     split: values[`split ${id}`] as Target['split'],
   };
-  const isSame = (one: readonly string[], other: readonly string[]): boolean =>
-    [...one].sort().join() === [...other].sort().join();
-  const changes: Changes = {
-    ...(!isSame(now.events, events) && { events: now.events }),
-    ...(!isSame(now.deliver, deliver) && { deliver: now.deliver }),
-    ...(now.split !== split && { split: now.split }),
-  };
-  return Object.keys(changes).length === 0 ? [] : [[id, changes]];
+  const changes: Changes = changedFields(now, target);
+  return isEmpty(changes) ? [] : [[id, changes]];
 }

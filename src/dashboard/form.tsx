@@ -1,4 +1,5 @@
 import { useSignal } from '@preact/signals';
+import type { Signal } from '@preact/signals';
 import type { ComponentChildren } from 'preact';
 import { useId } from 'preact/hooks';
 import type { ApiError } from './api.js';
@@ -9,33 +10,53 @@ import { ProblemNotice } from './notice.js';
 
 export type Values = Readonly<Record<string, string>>;
 
+type Work = (values: Values, data: FormData) => Promise<void>;
+
 interface FormProps {
   readonly label: string;
   readonly action: string;
-  readonly onSubmit: (values: Values, data: FormData) => Promise<void>;
+  readonly onSubmit: Work;
   readonly onCancel?: () => void;
+  /** Something else to do with the values, by a button beside the main one. */
+  readonly side?: SideAction;
+  /** A field has changed. */
+  readonly onEdit?: () => void;
   readonly children: ComponentChildren;
 }
 
-export function Form({ label, action, onSubmit, onCancel, children }: FormProps) {
+interface SideAction {
+  readonly action: string;
+  /** In place of `action` while it runs. */
+  readonly running: string;
+  readonly run: Work;
+  /** Fields before the button. */
+  readonly fields: ComponentChildren;
+}
+
+export function Form({ label, action, onSubmit, onCancel, side, onEdit, children }: FormProps) {
   const error = useSignal<ApiError | null>(null);
   const busy = useSignal(false);
+  const sideBusy = useSignal(false);
+  const start = (form: HTMLFormElement, isRunning: Signal<boolean>, work: Work): void => {
+    if (isRunning.peek()) return;
+    const data = new FormData(form);
+    const values = Object.fromEntries([...data].map(([name, value]) => [name, typeof value === 'string' ? value : '']));
+    isRunning.value = true;
+    error.value = null;
+    work(values, data)
+      .catch((reason: unknown) => (error.value = asApiError(reason)))
+      .finally(() => (isRunning.value = false));
+  };
   const submit = (event: SubmitEvent): void => {
     event.preventDefault();
-    if (busy.peek()) return;
-    const data = new FormData(event.currentTarget as HTMLFormElement);
-    const values = Object.fromEntries([...data].map(([name, value]) => [name, typeof value === 'string' ? value : '']));
-    busy.value = true;
-    error.value = null;
-    onSubmit(values, data)
-      .catch((reason: unknown) => (error.value = asApiError(reason)))
-      .finally(() => (busy.value = false));
+    start(event.currentTarget as HTMLFormElement, busy, onSubmit);
   };
   return (
-    <form aria-label={label} onSubmit={submit}>
+    <form aria-label={label} onSubmit={submit} onInput={onEdit}>
       {children}
       <ProblemNotice error={error.value} />
-      <p class="actions">
+      <div class="actions">
+        {side && <Side side={side} busy={sideBusy.value} onStart={(form) => start(form, sideBusy, side.run)} />}
         {onCancel && (
           <button type="button" onClick={onCancel}>
             Cancel
@@ -44,8 +65,29 @@ export function Form({ label, action, onSubmit, onCancel, children }: FormProps)
         <button type="submit" class="primary" disabled={busy.value}>
           {action}
         </button>
-      </p>
+      </div>
     </form>
+  );
+}
+
+interface SideProps {
+  readonly side: SideAction;
+  readonly busy: boolean;
+  readonly onStart: (form: HTMLFormElement) => void;
+}
+
+/** Its button is not a submit button: the Enter key would press the first one of the form. */
+function Side({ side, busy, onStart }: SideProps) {
+  const start = ({ form }: HTMLButtonElement): void => {
+    if (form?.reportValidity() === true) onStart(form);
+  };
+  return (
+    <div class="side">
+      {side.fields}
+      <button type="button" disabled={busy} onClick={({ currentTarget }) => start(currentTarget)}>
+        {busy ? side.running : side.action}
+      </button>
+    </div>
   );
 }
 

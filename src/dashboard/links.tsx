@@ -10,15 +10,22 @@ const SHOWN_CHARACTERS = 14;
 export const shortId = (id: string): string =>
   id.length <= SHOWN_CHARACTERS ? id : `…${id.slice(-SHOWN_CHARACTERS + 1)}`;
 
-interface IdLinkProps {
+interface NewTab {
+  /** Opens in another tab, so that what was typed into a form is kept. */
+  readonly newTab?: boolean;
+}
+
+const tabOf = ({ newTab = false }: NewTab): { target?: string } => (newTab ? { target: '_blank' } : {});
+
+interface IdLinkProps extends NewTab {
   readonly page: PageName;
   readonly id: string;
   readonly children?: ComponentChildren;
 }
 
-export function IdLink({ page, id, children }: IdLinkProps) {
+export function IdLink({ page, id, children, ...tab }: IdLinkProps) {
   return (
-    <a class="id" href={href(page, [id])} title={id}>
+    <a class="id" href={href(page, [id])} title={id} {...tabOf(tab)}>
       {children ?? shortId(id)}
     </a>
   );
@@ -32,17 +39,17 @@ export const TargetLink = ({ id }: { readonly id: string }) => (
 
 export const ChannelLink = ({ name }: { readonly name: string }) => <a href={href('channels', [name])}>{name}</a>;
 
-interface MessageLinkProps {
+interface MessageLinkProps extends NewTab {
   readonly channel: string;
   readonly id: string | null;
   readonly whole?: boolean;
 }
 
 /** To the explanation of a message. */
-export function MessageLink({ channel, id, whole = false }: MessageLinkProps) {
+export function MessageLink({ channel, id, whole = false, ...tab }: MessageLinkProps) {
   if (id === null) return <span class="dim">no message</span>;
   return (
-    <a class="id" href={href('explain', [channel, id])} title={id}>
+    <a class="id" href={href('explain', [channel, id])} title={id} {...tabOf(tab)}>
       {whole ? id : shortId(id)}
     </a>
   );

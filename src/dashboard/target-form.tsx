@@ -2,6 +2,7 @@ import type { NewTarget, Target } from '../contract/targets.js';
 import type { Verdict } from '../model.js';
 import { Check, Field, numberOrNull, Select, words } from './form.js';
 import type { Values } from './form.js';
+import { hasHiddenValues, headerLines, headersOf } from './target-headers.js';
 
 /** The settings of a target as a form, and back. */
 
@@ -75,12 +76,31 @@ export function TargetFields({ target }: { readonly target?: Target }) {
             value={target?.rate_per_second}
             hint="Empty: no limit"
           />
+          <Field
+            name="retry_delays_seconds"
+            label="Retry delays, seconds"
+            value={target?.retry_delays_seconds?.join(' ')}
+            hint="After each failed attempt, such as 5 60 600. Empty: 5 s to 12 h"
+          />
         </div>
+        <HeadersField headers={target?.headers ?? {}} />
       </details>
       <BacklogFields target={target} />
     </>
   );
 }
+
+const HeadersField = ({ headers }: { readonly headers: Target['headers'] }) => (
+  <Field
+    name="headers"
+    label="Headers"
+    value={headerLines(headers)}
+    rows={3}
+    hint={`One per line, such as X-Tenant: seven.${
+      hasHiddenValues(headers) ? ' To change any of them, type the hidden values (***) again.' : ''
+    }`}
+  />
+);
 
 function BacklogFields({ target }: { readonly target: Target | undefined }) {
   return (
@@ -156,7 +176,9 @@ export function targetOf(values: Values, data: FormData): NewTarget {
     deliver: data.getAll('deliver') as Verdict[],
     mode: mode as NewTarget['mode'] & string,
     split: split as NewTarget['split'] & string,
+    headers: headersOf(values['headers'] ?? ''),
     max_age_seconds: numberOrNull(values['max_age_seconds']),
+    retry_delays_seconds: delaysOf(values['retry_delays_seconds'] ?? ''),
     rate_per_second: numberOrNull(values['rate_per_second']),
     backlog_policy: values['backlog_policy'] as NewTarget['backlog_policy'] & string,
     backlog_rate_per_minute: numberOrNull(values['backlog_rate_per_minute']),
@@ -164,6 +186,12 @@ export function targetOf(values: Values, data: FormData): NewTarget {
     ...requiredNumbers(values),
   };
 }
+
+/** What is not a number goes to the gateway as it is, for its error to name it. */
+const delaysOf = (text: string): number[] | null =>
+  text.trim() === ''
+    ? null
+    : words(text).map((word) => (Number.isNaN(Number(word)) ? (word as unknown as number) : Number(word)));
 
 const NUMBERS = ['timeout_ms', 'max_attempts', 'concurrency', 'backlog_after_seconds'] as const;
 

@@ -1,7 +1,8 @@
 import { useSignal } from '@preact/signals';
-import type { ChangedTarget, RotatedSecret, Target, TargetTest } from '../contract/targets.js';
+import type { ChangedTarget, RotatedSecret, Target, TargetChange, TargetTest } from '../contract/targets.js';
 import { ApiError, get, patch, path, post, remove, wordsOf } from './api.js';
 import { Status } from './badge.js';
+import { changedFields } from './changed-fields.js';
 import { CurlButton } from './copy.js';
 import { Confirm, Dialog } from './dialog.js';
 import { Facts, Section, Tile } from './facts.js';
@@ -11,6 +12,7 @@ import { useLoad } from './loading.js';
 import { loadTargets } from './names.js';
 import { announce, Pending, ProblemNotice, Warnings } from './notice.js';
 import { go, href } from './routes.js';
+import { SettingsForm } from './settings-form.js';
 import { PageHead } from './shell.js';
 import { TargetCharts } from './stats-charts.js';
 import { TargetFields, targetOf } from './target-form.js';
@@ -171,23 +173,26 @@ interface ActionProps {
 
 function Edit({ target, onClose, onChanged }: ActionProps & { readonly target: Target }) {
   const warnings = useSignal<readonly string[]>([]);
+  const url = path('v1/targets', target.id);
   return (
     <Dialog title={`Edit ${target.name}`} onClose={onClose} wide>
-      <Form
+      <SettingsForm<TargetChange>
         label="Edit the target"
-        action="Save"
-        onCancel={onClose}
-        onSubmit={async (values, data) => {
-          const changed = await patch<ChangedTarget>(path('v1/targets', target.id), targetOf(values, data));
+        path={url}
+        changesOf={(values, data) => changedFields(targetOf(values, data), target)}
+        onSave={async (changes) => {
+          const changed = await patch<ChangedTarget>(url, changes);
           warnings.value = changed.warnings.map(({ message }) => message);
           announce('Saved. It applies to the next attempt.');
           onChanged();
           if (warnings.value.length === 0) onClose();
         }}
+        onClose={onClose}
+        previewNote="“Sent” means that it is attempted: retries, rates and failures are left out."
       >
         <Warnings texts={warnings.value} />
         <TargetFields target={target} />
-      </Form>
+      </SettingsForm>
     </Dialog>
   );
 }

@@ -46,8 +46,13 @@ const COLUMNS: readonly Column<Target>[] = [
     kind: 'num',
     cell: ({ id, dead_last_day: dead }) => <a href={href('deliveries', [], { status: 'dead', target: id })}>{dead}</a>,
   },
-  { head: 'Receives', cell: ({ events, deliver }) => `${events.join(', ')} · ${deliver.join(', ')}` },
+  { head: 'Receives', cell: receivedBy },
 ];
+
+function receivedBy({ events, deliver, backlog_policy: policy, skip_answered: skips }: Target): string {
+  const backlog = policy === 'all' ? [] : [`backlog: ${policy.replaceAll('_', ' ')}`];
+  return [events.join(', '), deliver.join(', '), ...backlog, ...(skips ? ['answered: skipped'] : [])].join(' · ');
+}
 
 function TargetList() {
   const list = useList<Target>('v1/targets', {}, REFRESH_MS);

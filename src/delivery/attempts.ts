@@ -49,6 +49,26 @@ export function createAttempts(options: AttemptsOptions): Attempts {
   let onNoneLeft = (): void => undefined;
   let isAborting = false;
 
+  /** Sends the delivery if another process does not probe its target at this moment. Otherwise returns it. */
+  const probe = async (
+    queue: TargetQueue,
+    leased: Leased,
+    delivery: Delivery,
+    isOurs: Promise<boolean>,
+  ): Promise<void> => {
+    const mayStart = await isOurs.catch((error: unknown) => {
+      settler.reportRefusal(error);
+      return false;
+    });
+    if (mayStart) {
+      await attempt(queue, leased, delivery);
+      return;
+    }
+    queue.answer(leased, null, false);
+    onAnswer(queue);
+    await settler.settle(async () => await settleNow(queue, leased, RETURNED), delivery.leaseEndsAt);
+  };
+
   const attempt = async (queue: TargetQueue, leased: Leased, delivery: Delivery): Promise<void> => {
     const sent = await sender.send(delivery);
     const isAborted = isAborting && sent.outcome.kind === 'failed';
@@ -110,8 +130,9 @@ export function createAttempts(options: AttemptsOptions): Attempts {
   return {
     send: (queue, leased, target) => {
       const delivery = target === leased.delivery.target ? leased.delivery : { ...leased.delivery, target };
-      breakers.started(delivery);
-      track(attempt(queue, leased, delivery), queue, leased);
+      const started = breakers.started(delivery);
+      const made = started === true ? attempt(queue, leased, delivery) : probe(queue, leased, delivery, started);
+      track(made, queue, leased);
     },
     end: (queue, leased, end) => settle(queue, leased, { ...end, attempt: null }, () => queue.refuse(leased)),
     giveBack: (queue, leased) => settle(queue, leased, RETURNED),

@@ -2,6 +2,7 @@ import { jittered, pauseAt } from '../backoff.js';
 import type { Breaker } from '../model.js';
 import { isNoHandler } from './policy.js';
 import type { DeliveryContent, AttemptOutcome } from './policy.js';
+import type { KeptBreaker, StoredBreaker } from '../store/breakers.js';
 import { MINUTE_MS, SECOND_MS } from '../durations.js';
 
 /**
@@ -121,6 +122,34 @@ function afterAnswer(breaker: Breaker, concurrency: number): Breaker {
   if (breaker.ramp === null) return breaker.consecutiveFailures === 0 ? breaker : CLOSED;
   const ramp = breaker.ramp + 1;
   return ramp >= concurrency ? CLOSED : { ...breaker, consecutiveFailures: 0, ramp };
+}
+
+/**
+ * The `own` breaker after someone else has stored theirs: processes on one store share openings and closings, and each counts
+ * its own failures and has its own ramp. While someone else's probe is under way, the breaker is half open here as well.
+ */
+export function adopted(own: Breaker, { breaker, probeUntil }: Omit<StoredBreaker, 'targetId'>, now: number): Breaker {
+  if (breaker === null) return own.state === 'closed' ? own : CLOSED;
+  if (breaker.state === 'closed') return own.state === 'closed' && own.ramp !== null ? own : { ...breaker, ramp: 1 };
+  return { ...breaker, state: probeUntil !== null && probeUntil > now ? 'half_open' : 'open', ramp: null };
+}
+
+/**
+ * What to store of a change: openings, closings and a probe that was given up; null: the target is healthy again. Undefined:
+ * nothing, so that an attempt costs no write.
+ */
+export function toStore(before: Breaker, after: Breaker): KeptBreaker | null | undefined {
+  const hasOpened =
+    after.state === 'open' && (after.nextProbeAt !== before.nextProbeAt || before.state === 'half_open');
+  const hasClosed = after.state === 'closed' && before.state !== 'closed';
+  if (hasOpened || hasClosed) return keptOf(after);
+  const hasFinishedRamp = after.ramp === null && before.ramp !== null && after.state === 'closed';
+  return hasFinishedRamp ? null : undefined;
+}
+
+export function keptOf(breaker: Breaker): KeptBreaker {
+  const { state, consecutiveFailures, timesOpened, openedAt, nextProbeAt } = breaker;
+  return { state, consecutiveFailures, timesOpened, openedAt, nextProbeAt };
 }
 
 /** Caps the next probe at the longest pause from now, however the clock was set in the meantime. */

@@ -1,22 +1,20 @@
+import { NO_CHAT_FACTS } from '../intake/backlog.js';
 import type { Leased, TargetQueue } from './target-queue.js';
 import type { ChatFacts, Outbox, WantedFacts } from '../store/outbox.js';
 
 export interface LookUpsOptions {
   readonly store: { readonly outbox: Pick<Outbox, 'chatFacts'> };
   readonly onError: (error: unknown) => void;
-  /** The facts of the delivery that comes next are read. */
+  /** Called when the facts about the next delivery of a queue are known. */
   readonly onKnown: (queue: TargetQueue) => void;
 }
 
-/** Reads what is recorded of the chats of the delivery that starts next, for targets whose policies depend on it. */
+/** Reads facts about the chats of the delivery that starts next, for targets whose policies depend on them. */
 export interface LookUps {
   start(queue: TargetQueue, next: Leased, wanted: WantedFacts): void;
   /** Resolves when nothing is being read. */
   idle(): Promise<void>;
 }
-
-/** Nothing that would leave a delivery out. */
-export const NO_FACTS: ChatFacts = { isAnswered: false, isFollowed: false };
 
 export function createLookUps({ store, onError, onKnown }: LookUpsOptions): LookUps {
   const underWay = new Set<Promise<void>>();
@@ -26,7 +24,7 @@ export function createLookUps({ store, onError, onKnown }: LookUpsOptions): Look
       return await store.outbox.chatFacts(delivery, wanted);
     } catch (error) {
       onError(error);
-      return NO_FACTS; // where in doubt, a message is sent
+      return NO_CHAT_FACTS;
     }
   };
 

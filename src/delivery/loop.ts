@@ -1,12 +1,12 @@
 import type { Effects } from '../effects.js';
-import { factsFor, isPaced } from '../intake/backlog.js';
+import { factsFor, isPaced, NO_CHAT_FACTS } from '../intake/backlog.js';
 import { startLoop } from '../loop.js';
 import type { Target } from '../model.js';
 import { createAttempts } from './attempts.js';
 import { isHealthy } from './breaker.js';
 import type { Breakers } from './breakers.js';
 import type { DeliveryNotices } from './notices.js';
-import { createLookUps, NO_FACTS } from './look-ups.js';
+import { createLookUps } from './look-ups.js';
 import { expiryReason, leftOut } from './policy.js';
 import type { UnsentEnd } from './policy.js';
 import type { Sender } from './send.js';
@@ -16,14 +16,16 @@ import { createTargets } from './targets.js';
 import type { Recorded } from '../store/intake.js';
 import type { ClaimWant, Delivery, Outbox } from '../store/outbox.js';
 import type { Registry } from '../store/registry.js';
+import type { Replicas } from '../store/replicas.js';
 
 export interface DeliveryOptions {
   readonly store: {
     readonly outbox: Pick<Outbox, 'due' | 'claim' | 'offer' | 'chatFacts' | 'settle'>;
     readonly registry: Pick<Registry, 'targets' | 'disableTarget'>;
+    readonly replicas: Replicas;
   };
   readonly sender: Pick<Sender, 'send' | 'destroy'>;
-  readonly breakers: Pick<Breakers, 'of' | 'freeSlots' | 'nextProbeAt' | 'started' | 'ended'>;
+  readonly breakers: Pick<Breakers, 'refresh' | 'of' | 'freeSlots' | 'nextProbeAt' | 'started' | 'ended'>;
   /** Pauses between attempts, for targets without a schedule of their own. */
   readonly delaysMs: readonly number[];
   readonly effects: Pick<Effects, 'now' | 'sleep' | 'random'>;
@@ -64,7 +66,7 @@ export function startDeliveryLoop(options: DeliveryOptions): DeliveryLoop {
   const toStart = new Set<TargetQueue>();
   /** Queues that the next turn reviews, with those of the targets that it claims for. */
   const toReview = new Set<TargetQueue>();
-  const targets = createTargets(store.registry);
+  const targets = createTargets(store.registry, store.replicas);
   let isStopping = false;
   let isStartPlanned = false;
 
@@ -152,7 +154,7 @@ export function startDeliveryLoop(options: DeliveryOptions): DeliveryLoop {
       lookUps.start(queue, next, wanted);
       return false;
     }
-    const end = expired ?? leftOut(delivery, target, facts ?? NO_FACTS, now);
+    const end = expired ?? leftOut(delivery, target, facts ?? NO_CHAT_FACTS, now);
     if (end) {
       queue.leaveOut(next);
       slots.unspent(delivery);
@@ -191,6 +193,7 @@ export function startDeliveryLoop(options: DeliveryOptions): DeliveryLoop {
   // Each turn asks the store again, so that the loop cannot miss what a release, a clock change or a retry made due.
   const turn = async (): Promise<number | null> => {
     const { targetIds, nextDueAt } = await store.outbox.due();
+    await breakers.refresh();
     if (targetIds.size + toReview.size === 0) return nextDueAt;
     await refreshTargets();
     const due = [...targetIds].flatMap((id) => targets.get(id) ?? []);

@@ -18,7 +18,14 @@ import type { OpenSecret } from '../secret-places.js';
 /** The part of a delivery that an attempt needs. */
 export type Outgoing = Omit<
   Delivery,
-  'lease' | 'leaseEndsAt' | 'attempts' | 'besideSchedule' | 'newestMessageAt' | 'isFromBacklog' | 'streak'
+  | 'lease'
+  | 'leaseEndsAt'
+  | 'attempts'
+  | 'besideSchedule'
+  | 'newestMessageAt'
+  | 'recordedAt'
+  | 'isFromBacklog'
+  | 'streak'
 >;
 
 export interface SendResult {

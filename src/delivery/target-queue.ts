@@ -162,13 +162,14 @@ export class TargetQueue {
     return leased.lease;
   }
 
-  /** The attempt ended after `tookMs` milliseconds. `isGone`: the target answered 410 (Gone). */
-  answer(leased: Leased, tookMs: number, isGone: boolean): void {
+  /** The attempt ended after `tookMs` milliseconds; null: it was not made. `isGone`: the target answered 410 (Gone). */
+  answer(leased: Leased, tookMs: number | null, isGone: boolean): void {
     move(leased, 'in flight', 'unsettled');
     leased.isGone = isGone;
     this.#count.inFlight -= 1;
     this.#count.unsettled += 1;
     this.#count.gone += isGone ? 1 : 0;
+    if (tookMs === null) return;
     this.#attemptMs = this.#attemptMs === null ? tookMs : this.#attemptMs + (tookMs - this.#attemptMs) * WEIGHT;
   }
 

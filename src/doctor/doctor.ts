@@ -12,6 +12,7 @@ import {
   healthCheck,
   lastWebhookCheck,
   noneConfigured,
+  probeChecks,
   refusedCheck,
   replayCheck,
   storeCheck,
@@ -29,6 +30,7 @@ import {
   unhandledCheck,
 } from './target-checks.js';
 import type { Outbox } from '../store/outbox.js';
+import type { Probes } from '../store/probes.js';
 import type { Registry } from '../store/registry.js';
 import type { Traffic } from '../store/traffic.js';
 import type { Upkeep } from '../store/upkeep.js';
@@ -42,6 +44,7 @@ export interface DoctorOptions {
     readonly upkeep: Pick<Upkeep, 'probe'>;
     readonly traffic: Pick<Traffic, 'of' | 'recentEvents'>;
     readonly outbox: Pick<Outbox, 'loadOf'>;
+    readonly probes: Pick<Probes, 'of'>;
   };
   readonly breakers: { of(targetId: string): Breaker };
   readonly whapi: Pick<WhapiClient, 'getHealth'>;
@@ -94,11 +97,12 @@ export function createDoctor(options: DoctorOptions): Doctor {
       startedAt = effects.now(); // for comparing the clocks, so without the wait for the turn
       return await whapi.getHealth(access, { timeoutMs: HEALTH_TIMEOUT_MS });
     });
-    const traffic = await store.traffic.of(each.name);
+    const [traffic, probe] = await Promise.all([store.traffic.of(each.name), store.probes.of(each.name)]);
     const last = [
       lastWebhookCheck(each.name, traffic.lastWebhookAt, effects.now()),
       ...listOf(refusedCheck(each.name, traffic, effects.now())),
       ...listOf(replayCheck(each, traffic.lastReplay, effects.now())),
+      ...probeChecks(each.name, probe, effects.now()),
     ];
     if (health.kind !== 'found') {
       const failure = whapiFailure(each.name, failureToGatewayError(health, "read the channel's health").message);

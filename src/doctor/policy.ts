@@ -2,7 +2,10 @@ import { DAY_MS } from '../durations.js';
 import { DAMAGE_FIX } from '../errors.js';
 import { CHECK_STATUSES } from '../model.js';
 import type { Channel, CheckStatus, Target, TargetTest } from '../model.js';
+import { findingsOf } from '../probe/findings.js';
+import { hasFailed } from '../probe/policy.js';
 import { counted, durationText } from '../quantities.js';
+import type { ProbeView } from '../store/probes.js';
 import type { ChannelTraffic, Replay } from '../store/traffic.js';
 
 /** The result of one check. */
@@ -230,6 +233,24 @@ export function replayCheck({ name, onReplay }: Channel, replay: Replay | null, 
         ? `Look at them, and release those that are genuine: GET /v1/items?channel=${name}&rule=19.`
         : `To hold such messages: PATCH /v1/channels/${name} { "on_replay": "hold" }. Check full_history in the settings at Whapi.`,
   };
+}
+
+/**
+ * One warning per assumption about Whapi that does not hold on the channel, by its last probe. Empty if it was never probed, or
+ * if the probe could not be made: then nothing is known, and `whapi` says what is wrong with the channel.
+ */
+export function probeChecks(channel: string, probe: ProbeView | null, now: number): Check[] {
+  if (probe === null || hasFailed(probe.facts)) return [];
+  const ago = durationText(now - probe.startedAt);
+  return findingsOf(probe)
+    .filter(({ holds }) => holds === false)
+    .map(({ text, observed, meaning }) => ({
+      name: 'probe',
+      subject: channel,
+      status: 'warn',
+      message: `${text} This does not hold on the channel. A probe ${ago} ago saw: ${observed}.`,
+      fix: meaning,
+    }));
 }
 
 export function noneConfigured(name: 'channels' | 'targets'): Check {

@@ -135,14 +135,21 @@ function changeOf(body: ChannelChange, guard: ChannelRoutesOptions['guard']): Pa
   const { whapi_base_url: baseUrl } = body;
   return {
     ...(baseUrl !== undefined && { whapiBaseUrl: checkedBaseUrl(baseUrl, guard) }),
-    ...(body.late_after_seconds !== undefined && { lateAfterSeconds: body.late_after_seconds }),
+    ...judgingChangeOf(body),
     ...(body.resync_spacing_ms !== undefined && { resyncSpacingMs: body.resync_spacing_ms }),
     ...(body.daily_call_budget !== undefined && { dailyCallBudget: body.daily_call_budget }),
     ...(body.auto_resync !== undefined && { autoResync: body.auto_resync }),
+    ...(body.channel_id === null && { channelId: null }),
+  };
+}
+
+/** Of the settings that the body names, those that decide verdicts. */
+export function judgingChangeOf(body: ChannelChange): Partial<Channel> {
+  return {
+    ...(body.late_after_seconds !== undefined && { lateAfterSeconds: body.late_after_seconds }),
     ...(body.on_replay !== undefined && { onReplay: body.on_replay }),
     ...(body.replay_after_seconds !== undefined && { replayAfterSeconds: body.replay_after_seconds }),
     ...(body.replay_messages !== undefined && { replayMessages: body.replay_messages }),
-    ...(body.channel_id === null && { channelId: null }),
   };
 }
 

@@ -46,6 +46,8 @@ export interface TargetRoutesOptions {
 
 /** The circuit breakers of targets, as far as people look at them and have a say. */
 export interface BreakersOfTargets {
+  /** Reads what other processes have stored. */
+  refresh(): Promise<void>;
   of(targetId: string): Breaker;
   /** Closes the circuit breaker manually. */
   close(targetId: string): Promise<void>;
@@ -193,6 +195,7 @@ function asPrevious(id: string, { open, seal }: Encryption): Predecessor['seal']
 
 async function jsonWithLoad(target: Target, { encryption, breakers, store }: TargetRoutesOptions): Promise<TargetJson> {
   const headers = JSON.parse(encryption.open(target.headers, placeOf.headers(target))) as Record<string, string>;
+  await breakers.refresh();
   return targetJson(target, headers, breakers.of(target.id), await store.outbox.loadOf(target.id));
 }
 

@@ -1,6 +1,12 @@
 import type { Step } from '../contract/messages.js';
+import { LEFT_OUT_STATUSES } from '../model.js';
+import type { DeliveryStatus } from '../model.js';
 import { iso } from './schemas.js';
 import type { Explanation } from '../store/items.js';
+
+/** How `last_error` begins where a delivery ended without an attempt. The label of the step says it. */
+const NOT_SENT = /^Not sent: /;
+const UNSENT: ReadonlySet<DeliveryStatus> = new Set(['expired', ...LEFT_OUT_STATUSES]);
 
 type TimedStep = Step & { ms: number };
 
@@ -27,12 +33,14 @@ export function timelineOf(found: Explanation): Step[] {
     const { owner, claimedAt, expiresAt } = found.claim;
     add(claimedAt, 'claimed', `claimed by "${owner}" until ${iso(expiresAt)}`);
   }
-  for (const { id, target, createdAt, released, log } of found.deliveries) {
+  for (const { id, target, createdAt, released, log, status, settledAt, lastError } of found.deliveries) {
     if (released) add(createdAt, 'release', `released to target ${target} manually: delivery ${id}`);
     else add(createdAt, 'delivery', `delivery ${id} to target ${target} recorded`);
-    for (const { startedAt, status, error } of log) {
-      add(startedAt, 'attempt', `delivery ${id} sent: ${error ?? `the target answered ${status ?? '?'}`}`);
+    for (const { startedAt, status: answer, error } of log) {
+      add(startedAt, 'attempt', `delivery ${id} sent: ${error ?? `the target answered ${answer ?? '?'}`}`);
     }
+    if (UNSENT.has(status))
+      add(settledAt, 'not_sent', `delivery ${id} ${status}: ${lastError?.replace(NOT_SENT, '') ?? ''}`);
   }
   return steps.sort((a, b) => a.ms - b.ms).map(({ at, kind, text }) => ({ at, kind, text }));
 }

@@ -3,13 +3,16 @@ import type { LeftOutStatus, Target, Verdict } from '../model.js';
 import type { ChatFacts, WantedFacts } from '../store/outbox.js';
 import type { Item } from './decode.js';
 
-/** What a delivery contains, as far as the policies of its target look at it. */
+/** The properties of a delivery that its target's policies depend on. */
 export interface PolicyContent {
   /** One per item. */
   readonly verdicts: readonly Verdict[];
   /** Unix seconds of its newest message; null: it contains none, or is sent however old it is. */
   readonly newestMessageAt: number | null;
 }
+
+/** The facts that leave no delivery out: none was wanted, or they could not be read. Where in doubt, a message is sent. */
+export const NO_CHAT_FACTS: ChatFacts = { isAnswered: false, isFollowed: false };
 
 /** A larger body is always sent: leaving it out would hold up everything else while its items are held. */
 const MOST_ITEMS = 2000;
@@ -39,7 +42,7 @@ export function isOlderThan(sentAt: number, seconds: number, now: number): boole
   return now / SECOND_MS - sentAt > seconds;
 }
 
-/** Whether a delivery waits until the pace of its target's backlog lets it out. */
+/** Whether a delivery waits for its turn at the target's `backlog_rate_per_minute`. */
 export function isPaced(content: PolicyContent, target: Target, now: number): boolean {
   return target.backlogRatePerMinute !== null && target.backlogPolicy !== 'hold' && isBacklog(content, target, now);
 }

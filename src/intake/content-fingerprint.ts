@@ -2,7 +2,7 @@ import { isRecord, stringOrNull } from '../json.js';
 import { valueAt } from './carriers.js';
 import { unixSeconds } from './timestamp.js';
 
-/** What tells a message from all others if it comes under another id. */
+/** Identifies a message that comes under another id. */
 export interface ContentFingerprint {
   /** Unix seconds, without fractions. */
   readonly sentAt: number;

@@ -80,7 +80,7 @@ const TABLE: readonly Row[] = [
   {
     rule: 18,
     verdict: 'restored',
-    reason: 'it equals a registered message that Whapi has found again, but for its id',
+    reason: 'under another id, it has the content, sender and time of a registered message',
     applies: (item, memory) => isMessage(item) && memory.resembles,
   },
   // Placeholders: WhatsApp could not read the message yet. It follows under the same id and must not become a
@@ -209,6 +209,13 @@ export const RULE = {
 
 /** The rows that write the id into the ledger; row 8 refreshes the last sighting. */
 const WRITES_LEDGER: ReadonlySet<number> = new Set([3, 8, 9, 10, 17, 18, 19]);
+
+/** Rows for messages that were never seen before and that no resync asked for: those that can be part of a replay. */
+const NEVER_SEEN: ReadonlySet<number> = new Set([RULE.late, RULE.usual, RULE.replayed]);
+
+export function isNeverSeen({ rule }: Judgement): boolean {
+  return NEVER_SEEN.has(rule);
+}
 
 export function judge(item: Item, memory: Memory, context: JudgingContext): Judgement {
   const row = TABLE.find(({ applies }) => applies(item, memory, context));

@@ -4,6 +4,8 @@ import type { PastItem } from '../store/history.js';
 /** One item that has another outcome under the changed settings. */
 export interface ChangedItem {
   readonly id: string;
+  /** Id of its webhook. */
+  readonly webhook: string;
   readonly channel: string;
   readonly event: string;
   readonly messageId: string | null;

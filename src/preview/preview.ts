@@ -5,6 +5,7 @@ import type { JudgedItem } from '../intake/route.js';
 import type { PreviewOutcome, Target } from '../model.js';
 import type { PastWebhook, History } from '../store/history.js';
 import { asRecorded, JudgeAgain } from './judge-again.js';
+import type { ChannelChange, Unsure } from './judge-again.js';
 import { OutcomeTally } from './outcomes.js';
 import type { ChangedItem, Difference, OutcomeCounts } from './outcomes.js';
 import { Side } from './side.js';
@@ -16,8 +17,8 @@ export interface PreviewRequest {
   readonly channel?: string | undefined;
   /** Each target with the stored settings and with the changed ones. */
   readonly targets: readonly TargetChange[];
-  /** The changed `late_after_seconds` of the channel; left out: items keep their verdicts. */
-  readonly lateAfterSeconds?: number | undefined;
+  /** Changed settings of `channel`; left out: items keep their verdicts. */
+  readonly change?: ChannelChange | undefined;
 }
 
 export interface TargetChange {
@@ -26,11 +27,12 @@ export interface TargetChange {
 }
 
 export interface Preview {
-  /** From when on it read what was recorded: later than asked for if `isComplete` is false. */
+  /** Start of the webhooks that it read: later than requested if `isComplete` is false. */
   readonly since: number;
   readonly until: number;
   readonly isComplete: boolean;
   readonly webhooks: number;
+  readonly unsure: Unsure;
   readonly targets: readonly TargetPreview[];
 }
 
@@ -62,10 +64,11 @@ interface PreviewerOptions {
 export function createPreviewer({ store, effects, mostWebhooks = MOST_WEBHOOKS }: PreviewerOptions): Previewer {
   let last: Promise<unknown> = Promise.resolve();
 
-  const run = async ({ since, channel, targets, lateAfterSeconds }: PreviewRequest): Promise<Preview> => {
+  const run = async ({ since, channel, targets, change }: PreviewRequest): Promise<Preview> => {
     const now = effects.now();
     const reading = await store.history.read({ since, most: mostWebhooks, channel });
-    const comparison = new Comparison(targets, lateAfterSeconds, now);
+    const judgeAgain = change ? new JudgeAgain(change, reading.since) : null;
+    const comparison = new Comparison(targets, judgeAgain, now);
     let webhooks = 0;
     for (let page = await reading.next(); page !== null; page = await reading.next()) {
       for (const webhook of page) await comparison.visit(webhook);
@@ -76,6 +79,7 @@ export function createPreviewer({ store, effects, mostWebhooks = MOST_WEBHOOKS }
       until: now,
       isComplete: reading.isComplete,
       webhooks,
+      unsure: judgeAgain?.unsure ?? { replayed: 0, late: 0 },
       targets: comparison.results(),
     };
   };
@@ -95,8 +99,8 @@ class Comparison {
   readonly #targets;
   #visited = 0;
 
-  constructor(targets: readonly TargetChange[], lateAfterSeconds: number | undefined, now: number) {
-    this.#judgeAgain = lateAfterSeconds === undefined ? null : new JudgeAgain(lateAfterSeconds);
+  constructor(targets: readonly TargetChange[], judgeAgain: JudgeAgain | null, now: number) {
+    this.#judgeAgain = judgeAgain;
     this.#targets = targets.map(({ before, after }) => ({
       target: before,
       ...{ before: new Side(before, now), after: new Side(after, now), tally: new OutcomeTally() },
@@ -157,10 +161,10 @@ class ItemOutcomes {
   }
 
   #itemAt(position: number): ChangedItem {
-    const { channel, document, receivedAt, items } = this.#webhook;
+    const { id: webhook, channel, document, receivedAt, items } = this.#webhook;
     const { verdict = 'event', rule = 0 } = this.#judged[position] ?? {};
     return {
-      ...{ id: items[position]?.id ?? '', channel, event: nameOf(document.event) },
+      ...{ id: items[position]?.id ?? '', webhook, channel, event: nameOf(document.event) },
       ...{ messageId: document.items[position]?.messageId ?? null, receivedAt, verdict, rule },
     };
   }

@@ -1,5 +1,13 @@
 import { expiryReason } from '../delivery/policy.js';
-import { areAnswered, factsFor, isAnswer, leftOutAs, newestByChat, supersedes } from '../intake/backlog.js';
+import {
+  areAnswered,
+  factsFor,
+  isAnswer,
+  leftOutAs,
+  newestByChat,
+  NO_CHAT_FACTS,
+  supersedes,
+} from '../intake/backlog.js';
 import type { PolicyContent } from '../intake/backlog.js';
 import type { Item } from '../intake/decode.js';
 import { cutter, route, subscribes } from '../intake/route.js';
@@ -64,7 +72,7 @@ export class Side {
     for (const each of routes) this.#decide(each, webhook, judged, onOutcome);
   }
 
-  /** Decides what still waits after the last webhook. */
+  /** Decides the deliveries that still wait after the last webhook. */
   finish(): void {
     this.#closeBefore(Infinity);
   }
@@ -83,7 +91,7 @@ export class Side {
     if (expiryReason(content.newestMessageAt, this.#target.maxAgeSeconds, endsAt) !== null) {
       report('expired');
     } else if (factsFor(content, this.#target, endsAt) === null) {
-      report(leftOutAs(content, this.#target, { isAnswered: false, isFollowed: false }, endsAt) ?? 'sent');
+      report(leftOutAs(content, this.#target, NO_CHAT_FACTS, endsAt) ?? 'sent');
     } else {
       const waiting = newestByChat(items);
       const bytes = document.body.length;

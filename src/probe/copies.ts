@@ -25,12 +25,12 @@ const MESSAGE_IN: ReadonlyMap<string, readonly string[]> = new Map([
 export interface Wanted {
   readonly channel: string;
   readonly messageId: string;
-  /** Copies that came before are none of this probe's. */
+  /** Earlier copies do not belong to this probe. */
   readonly since: number;
   readonly facts: Pick<ProbeFacts, 'original' | 'copies'>;
 }
 
-/** Reads stored webhooks; the ingress knows nothing of it. */
+/** Reads stored webhooks, so that the ingress does no work for a probe. */
 export interface CopyFinder {
   /** The copies known so far and those that came since, oldest first. `lookedAt`: when this was called last; null: never. */
   find(wanted: Wanted, lookedAt: number | null): Promise<readonly ProbeCopy[]>;

@@ -176,9 +176,12 @@ function lookAtEvents({ facts: { copies } }: ProbeView): Observation {
   };
 }
 
-function lookAtCount({ facts: { copies } }: ProbeView): Observation {
+function lookAtCount({ facts: { call, copies } }: ProbeView): Observation {
   const webhooks = new Set(copies.map(({ webhookId }) => webhookId)).size;
   if (webhooks === 0) return NO_WEBHOOK;
+  // A call that was broken off is repeated, and each may have caused one.
+  if (webhooks > 1 && call?.outcome === 'interrupted')
+    return { holds: null, observed: `${counted(webhooks, 'webhook')}, perhaps of two calls` };
   return {
     ...{ holds: webhooks === 1, observed: counted(webhooks, 'webhook') },
     meaning: 'Nothing to do: the gateway holds every copy until the window closes, 72 hours after the call.',

@@ -8,7 +8,7 @@ export interface ProbeIntervals {
   readonly lookMs: number;
   /** Pauses before the plain GETs after the call; the last one is repeated. */
   readonly getsMs: readonly number[];
-  /** Before a call is tried again that could not be made. */
+  /** Before another try of a call that could not be made. */
   readonly againMs: number;
   /** Once the message is back, by webhook and by plain GET: how long another webhook may still come. */
   readonly quietMs: number;

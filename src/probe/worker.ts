@@ -201,7 +201,7 @@ function createStep({ store, calls, intervals, effects, log }: ProbeWorkerOption
   };
 }
 
-/** An assumption that does not hold is a matter for a person. */
+/** Warns if an assumption does not hold, because a person must act. */
 function report(probe: ProbeView, log: Log): void {
   const deviations = deviationsOf(probe);
   const level = deviations.length > 0 ? 'warn' : 'info';

@@ -13,11 +13,13 @@ import type { OpenSecret } from '../secret-places.js';
 export interface ResyncWorkerOptions {
   readonly store: {
     readonly resyncs: Pick<Resyncs, 'pendingCalls' | 'settleCall' | 'takeCall' | 'closeWindows'>;
-    readonly calls: Pick<Calls, 'nextCalls'>;
+    readonly calls: Pick<Calls, 'nextCalls' | 'noteNews'>;
   };
   readonly whapi: Pick<WhapiClient, 'getMessage'>;
   readonly openSecret: OpenSecret;
-  readonly scheduler: Pick<CallScheduler, 'forWorker' | 'stepFor' | 'noteNoAnswer'>;
+  readonly scheduler: Pick<CallScheduler, 'forWorker' | 'stepFor'>;
+  /** The name under which the scheduler takes turns: channels whose turn another process has are left to that one. */
+  readonly holder: string;
   readonly intervals: ResyncIntervals;
   readonly effects: Pick<Effects, 'now' | 'sleep' | 'random'>;
   readonly onError: (error: unknown) => void;
@@ -45,6 +47,7 @@ export function startResyncWorker({
   whapi,
   openSecret,
   scheduler,
+  holder,
   intervals,
   effects,
   onError,
@@ -56,7 +59,7 @@ export function startResyncWorker({
 
   const turn = async (): Promise<number | null> => {
     while ((await store.resyncs.closeWindows()) > 0); // in small steps
-    const free = (await store.resyncs.pendingCalls()).filter(({ channel }) => !calling.has(channel.name));
+    const free = (await store.resyncs.pendingCalls(holder)).filter(({ channel }) => !calling.has(channel.name));
     const later = free.flatMap((calls) => launchOrWait(calls) ?? []);
     return later.length > 0 ? Math.min(...later) : null;
   };
@@ -106,7 +109,7 @@ export function startResyncWorker({
     const answer = await whapi.getMessage(access, call.messageId, options);
     onCall(name, call.kind, answer.kind);
     if (signal.aborted) return; // not settled, so it is repeated after the restart
-    if (answer.kind === 'timeout') scheduler.noteNoAnswer(name);
+    if (answer.kind === 'timeout') await store.calls.noteNews(name, 'no_answer');
     const now = effects.now();
     const at = { intervals, now, random: effects.random(), failures, tookMs: Math.max(now - begun, 0) };
     await store.resyncs.settleCall(call, afterCall(call, answer, at));

@@ -6,18 +6,24 @@ import type { Page, PageRequest } from './paging.js';
 export interface Audits {
   /** @throws GatewayError GW_NOT_FOUND (no such channel) */
   begin(request: AuditRequest): Promise<AuditView>;
-  /** The oldest running audit or seeding of each channel. */
-  running(): Promise<readonly AuditRun[]>;
+  /**
+   * Leases the oldest running audit or seeding of each channel to `holder` for `leaseMs`, unless another holder has it. What
+   * this holder has already keeps its lease, which then ends later.
+   */
+  take(holder: string, leaseMs: number): Promise<readonly AuditRun[]>;
   /**
    * Saves the messages that Whapi listed in one window, without placeholders, and the progress after it. A new round resets
    * the counts. An audit keeps the messages that never came; a seeding adds unknown ids to the ledger and leaves known ones
-   * unchanged. Does nothing if the audit is over.
+   * unchanged. Returns false if the audit is over or its lease is no longer the caller's: nothing was changed.
    */
-  noteWindow(id: string, messages: readonly ListedMessage[], walk: AuditWalk): Promise<void>;
-  /** Saves why the audit makes no progress, as text for people. */
-  noteTrouble(id: string, reason: string): Promise<void>;
-  /** Checks once more for messages that have come meanwhile, then ends the audit. `error`: why it failed; null: it did not. */
-  end(id: string, error: string | null): Promise<void>;
+  noteWindow(run: AuditLease, messages: readonly ListedMessage[], walk: AuditWalk): Promise<boolean>;
+  /** Saves why the audit makes no progress, as text for people. Returns false as `noteWindow` does. */
+  noteTrouble(run: AuditLease, reason: string): Promise<boolean>;
+  /**
+   * Checks once more for messages that have come meanwhile, then ends the audit. `error`: why it failed; null: it did not.
+   * Returns false as `noteWindow` does.
+   */
+  end(run: AuditLease, error: string | null): Promise<boolean>;
   /** An audit that is over stays unchanged. @throws GatewayError GW_NOT_FOUND */
   cancel(id: string): Promise<AuditView>;
   /**
@@ -60,8 +66,14 @@ export interface AuditWalk {
   readonly unsettled: boolean;
 }
 
-export interface AuditRun {
+/** A leased audit or seeding. Like a claim of a delivery (I5): only the holder of the token may change it. */
+export interface AuditLease {
   readonly id: string;
+  /** The token of its lease. A lease that has run out stays its holder's until someone else takes the audit. */
+  readonly lease: number;
+}
+
+export interface AuditRun extends AuditLease {
   readonly kind: AuditKind;
   readonly channel: Channel;
   readonly since: number;

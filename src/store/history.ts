@@ -25,6 +25,7 @@ export interface HistoryReading {
 }
 
 export interface PastWebhook {
+  readonly id: string;
   readonly channel: string;
   readonly receivedAt: number;
   readonly document: Document;

@@ -1,8 +1,8 @@
-/** Claims of messages: which of a channel's bots processes one. They are not deliveries, and change nothing about these. */
+/** Claims of messages decide which of a channel's bots processes one. Deliveries do not depend on them. */
 export interface MessageClaims {
   /**
-   * Claims a message for `owner` until `ttlSeconds` from now, in one transaction. A second claim of the same owner starts
-   * its time anew.
+   * Claims a message for `owner` until `ttlSeconds` from now, in one transaction. A second claim of the same owner
+   * renews it.
    * @throws GatewayError GW_CLAIMED (another owner's claim has not ended), GW_TOO_MANY_CLAIMS
    */
   claim(request: ClaimRequest): Promise<MessageClaim & { readonly isRenewal: boolean }>;

@@ -4,13 +4,21 @@ import type { CopyOptions, DatabaseSummary, Restored } from './copies.js';
 import { backupDatabase } from './sqlite/backup.js';
 import { databaseFiles } from './sqlite/database.js';
 import { openSqliteStore } from './sqlite/engine.js';
-import type { StoreEffects } from './sqlite/engine.js';
 import { restoreDatabase } from './sqlite/restore.js';
-import type { Store } from './store.js';
+import type { Store, StoreEffects } from './store.js';
 
 /** Opens the store that the configuration names. @throws StartError */
-export function openStore(location: StoreLocation, effects: StoreEffects): Store {
-  return openSqliteStore(sqliteFile(location), effects);
+export async function openStore(location: StoreLocation, effects: StoreEffects): Promise<Store> {
+  return await openEngine(location, effects);
+}
+
+function openEngine(location: StoreLocation, effects: StoreEffects): Store | Promise<Store> {
+  switch (location.engine) {
+    case 'sqlite':
+      return openSqliteStore(location.file, effects);
+    case 'postgres':
+      throw postgresUnsupported();
+  }
 }
 
 /** The files that the store keeps on this machine, whether or not they exist. */
@@ -43,7 +51,11 @@ export function restoreStore(
 /** @throws StartError GW_BAD_CONFIG */
 function sqliteFile(location: StoreLocation): string {
   if (location.engine === 'sqlite') return location.file;
-  throw new StartError(
+  throw postgresUnsupported();
+}
+
+function postgresUnsupported(): StartError {
+  return new StartError(
     'GW_BAD_CONFIG',
     'DATABASE_URL names PostgreSQL, which this version does not support. Use a SQLite file, for example ' +
       'sqlite:./data/gateway.db.',

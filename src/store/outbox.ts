@@ -25,7 +25,10 @@ export interface Outbox {
   offer(targetId: string, offer: Offer): void;
   /** What is recorded of the chats of a leased delivery's messages, as far as it is `wanted`. */
   chatFacts(delivery: LeasedBody, wanted: WantedFacts): Promise<ChatFacts>;
-  /** Saves the outcome of an attempt. Returns false if the lease is no longer the caller's (I5): nothing was changed. */
+  /**
+   * Saves the outcome of an attempt. Returns false if the lease is no longer the caller's (I5): nothing was changed, or an
+   * earlier call whose answer was lost has saved it. An engine may try again until the lease ends, so this may resolve late.
+   */
   settle(settlement: Settlement): Promise<boolean>;
   /**
    * Releases a held item, however old its message is; `targetIds` null: to all subscribing targets. The repetitions of a
@@ -106,6 +109,8 @@ export interface Delivery {
   readonly streak: Streak | null;
   /** The gateways through which its webhook came; null: none. */
   readonly via: string | null;
+  /** When it was recorded, Unix milliseconds. */
+  readonly recordedAt: number;
   /** It was claimed as one of the `backlog` that a pace lets out. */
   readonly isFromBacklog: boolean;
   /** Unix seconds of its newest message; null: it carries none, or is sent however old it is. */

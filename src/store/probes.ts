@@ -9,7 +9,7 @@ export interface Probes {
   save(probe: ProbeView): Promise<boolean>;
   /** Null: the channel was never probed. */
   of(channel: string): Promise<ProbeView | null>;
-  /** Those that are not over, also after a restart. */
+  /** Running probes, including those that a restart interrupted. */
   running(): Promise<readonly ProbeView[]>;
 }
 
@@ -37,7 +37,7 @@ export interface ProbeCall {
 
 /** What a probe has seen so far. */
 export interface ProbeFacts {
-  /** The watch ends then at the latest. */
+  /** When the watch ends at the latest. */
   readonly watchUntil: number;
   /** The plain GET before the resync; null: not made yet. */
   readonly before: ProbeCall | null;

@@ -23,8 +23,11 @@ export interface Resyncs {
   takeCall(channel: string, prefer: ResyncCall['kind'], leaseMs: number): Promise<ResyncCall | null>;
   /** Saves the result of a call for every resync of the id. A message whose webhook came meanwhile stays restored. */
   settleCall(call: ResyncCall, result: CallResult): Promise<void>;
-  /** The channels that have calls to make, with the history of their calls. */
-  pendingCalls(): Promise<readonly ChannelCalls[]>;
+  /**
+   * The channels that have calls to make, with the history of their calls. With `holder`, without the channels whose turn
+   * another holder has.
+   */
+  pendingCalls(holder?: string): Promise<readonly ChannelCalls[]>;
   /** Closes windows that have run out, some at a time; ids that Whapi was asked for go into the ledger. Returns their number. */
   closeWindows(): Promise<number>;
   /** Cancels all further calls; ids that Whapi was already asked for stay registered until their window ends. @throws GatewayError GW_NOT_FOUND */

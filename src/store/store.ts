@@ -1,3 +1,4 @@
+import type { Effects } from '../effects.js';
 import type { Audits } from './audits.js';
 import type { KeptBreakers } from './breakers.js';
 import type { Calls } from './calls.js';
@@ -10,11 +11,16 @@ import type { MessageClaims } from './message-claims.js';
 import type { Outbox } from './outbox.js';
 import type { Probes } from './probes.js';
 import type { Registry } from './registry.js';
+import type { Replicas } from './replicas.js';
 import type { History } from './history.js';
 import type { Resyncs } from './resyncs.js';
 import type { Rollups } from './rollups.js';
 import type { Traffic } from './traffic.js';
+import type { Turns } from './turns.js';
 import type { Upkeep } from './upkeep.js';
+
+/** What an engine needs of the process. */
+export type StoreEffects = Pick<Effects, 'now' | 'monotonic' | 'sleep' | 'randomBytes'>;
 
 /**
  * The store as business operations, grouped by area. Every engine keeps these invariants:
@@ -33,7 +39,10 @@ import type { Upkeep } from './upkeep.js';
  *   order recorded.
  *
  * Times are milliseconds since the Unix epoch unless stated otherwise. If the store cannot run an operation (full disk, lost
- * connection), it rejects with GatewayError GW_STORE_UNAVAILABLE and changes nothing.
+ * connection), it rejects with GatewayError GW_STORE_UNAVAILABLE: nothing was changed, or, if the connection was lost during
+ * the commit, it is not known whether it was. Repeating is safe: a webhook recorded again is a duplicate (I3), and a lease
+ * that was settled is not settled again (I5). The exception is an item whose repeats cannot be recognized (rule 14 of the
+ * decision table): recorded again, it is delivered again.
  */
 export interface Store {
   readonly intake: Intake;
@@ -41,6 +50,7 @@ export interface Store {
   readonly jobs: Jobs;
   readonly resyncs: Resyncs;
   readonly calls: Calls;
+  readonly turns: Turns;
   readonly audits: Audits;
   readonly registry: Registry;
   readonly breakers: KeptBreakers;
@@ -52,6 +62,7 @@ export interface Store {
   readonly history: History;
   readonly rollups: Rollups;
   readonly levels: Levels;
+  readonly replicas: Replicas;
   readonly upkeep: Upkeep;
   /** From now on an operation that meets a lock of another process is refused at once: a shutdown has no time to wait. */
   stopWaiting(): void;

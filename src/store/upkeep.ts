@@ -2,7 +2,15 @@ import type { RewriteSecret } from '../secret-places.js';
 
 /** Maintenance of the store itself. */
 export interface Upkeep {
-  /** Shifts due times back by `byMs` milliseconds, after the machine's clock was set back. After a failure it goes on where it stopped. */
+  /**
+   * The time by which the store decides what is due, in milliseconds since the epoch: the clock of the process, or of the
+   * database if several processes share it. Whatever is compared with a stored time is taken from here.
+   */
+  now(): number;
+  /**
+   * `now` was set back by `byMs` milliseconds: shifts due times back. After a failure it goes on where it stopped. Does
+   * nothing in an engine whose clock is the database's: such an engine shifts them by itself, once for all processes.
+   */
   clockSetBack(byMs: number): Promise<void>;
   /**
    * Reads what was not read at the start, and resolves with the damage found; null: none. It may take minutes, beside other

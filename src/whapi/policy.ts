@@ -65,6 +65,11 @@ export function troubleIn(answer: WhapiFailure): Trouble | null {
   return answer.for === undefined ? null : { ...answer, for: answer.for };
 }
 
+/** Whether something happened since the last check, so that the channel's state may have changed. */
+export function isStale({ pause, news }: Pick<ChannelState, 'pause' | 'news'>): boolean {
+  return pause ? news.includes('back') : news.includes('away') || news.includes('no_answer');
+}
+
 /**
  * What to do next for a channel, for the gateway's own calls. A used-up daily budget waits for the next day. A pause
  * ends with a good health check, which is made when the pause is over or when the channel's state may have changed.

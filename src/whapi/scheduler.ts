@@ -1,14 +1,19 @@
+import { setMaxListeners } from 'node:events';
 import type { Effects } from '../effects.js';
+import { GatewayError } from '../errors.js';
 import { waitForAll } from '../loop.js';
 import type { Channel } from '../model.js';
 import { callerLabel } from './callers.js';
 import type { Caller, CallUnderWay } from './callers.js';
 import type { WhapiClient, WhapiResult } from './client.js';
-import { afterCheck, nextStep, pauseFor, troubleIn } from './policy.js';
+import { afterCheck, isStale, nextStep, pauseFor, troubleIn } from './policy.js';
 import type { CallIntervals, Step } from './policy.js';
 import { createChannelMutex } from './channel-mutex.js';
+import { createChannelTurns } from './turns.js';
+import type { HeldTurn, Wait } from './turns.js';
 import { HEALTHY } from './wire.js';
 import type { CallsDue, Calls, ChannelState } from '../store/calls.js';
+import type { Turns } from '../store/turns.js';
 import { placeOf } from '../secret-places.js';
 import type { OpenSecret } from '../secret-places.js';
 
@@ -31,10 +36,12 @@ export interface WorkerCalls {
 }
 
 export interface SchedulerOptions {
-  readonly store: { readonly calls: Calls };
+  readonly store: { readonly calls: Calls; readonly turns: Turns };
   readonly whapi: Pick<WhapiClient, 'getHealth' | 'destroy'>;
   readonly openSecret: OpenSecret;
   readonly intervals: CallIntervals & { readonly callTimeoutMs: number };
+  /** The name under which this process takes turns. All processes on one store have different ones. */
+  readonly holder: string;
   /** How long a person's call waits for its turn. */
   readonly waitTimeoutMs?: number;
   readonly effects: Pick<Effects, 'now' | 'sleep' | 'random'>;
@@ -43,13 +50,14 @@ export interface SchedulerOptions {
 
 /**
  * Owns every call to Whapi that the gateway makes, or passes on with `resync=true`. It runs one call per channel at a
- * time, in the order of requests. The state that an answer reveals, the spacing and the daily budget limit the
- * gateway's own calls (policy.ts). Calls of clients and people only wait for their turn.
+ * time, over all processes on one store, and in the order of requests within this one. The state that an answer
+ * reveals, the spacing and the daily budget limit the gateway's own calls (policy.ts). Calls of clients and people only
+ * wait for their turn.
  */
 export interface CallScheduler {
   /** Makes one of these calls, or a health check, if one is allowed when its turn comes. @throws what they throw */
   forWorker(channel: string, by: 'run' | 'audit', calls: WorkerCalls): Promise<void>;
-  /** What `forWorker` would do if its turn came now. */
+  /** What `forWorker` would do if its turn came now and no spacing were left. */
   stepFor(state: ChannelState, due: CallsDue): Step;
   /**
    * A client's call that passes through. It does not count towards the budget. It has `limitMs` from the start of its
@@ -63,16 +71,12 @@ export interface CallScheduler {
     by: 'connect' | 'doctor' | 'probe',
     call: () => Promise<WhapiResult<T>>,
   ): Promise<WhapiResult<T>>;
-  /** The channel's call under way; null if there is none. */
+  /** The channel's call under way in this process; null if there is none. */
   underWay(channel: string): CallUnderWay | null;
   /** A hint: a webhook reported a channel's state (`status.text`). The next check comes sooner. */
-  noteChannelState(channel: string, state: string): void;
-  /** A hint: Whapi did not answer a call. The channel is checked before the next one. */
-  noteNoAnswer(channel: string): void;
+  noteChannelState(channel: string, state: string): Promise<void>;
   /** A hint: a channel was changed. Calls that wait for the spacing start over. */
   wake(): void;
-  /** The machine's clock was set back. */
-  clockSetBack(byMs: number): void;
   /**
    * Starts no more calls of the gateway's own. Gives calls under way, and clients until `clientsDone`, `graceMs`, then
    * aborts the rest. No call can be made afterwards.
@@ -89,37 +93,36 @@ const NOTHING_DUE: Step = { kind: 'wait', until: Infinity, pause: null };
 
 export function createCallScheduler(options: SchedulerOptions): CallScheduler {
   const { store, whapi, openSecret, intervals, effects, onError, waitTimeoutMs = WAIT_TIMEOUT_MS } = options;
-  const mutex = createChannelMutex();
+  const turns = createChannelTurns(options);
   /** Only one worker per channel waits for the spacing, so that none overtakes another. */
   const workerMutex = createChannelMutex();
   const callsUnderWay = new Map<string, CallUnderWay & { readonly abort: AbortController }>();
   const unfinished = new Set<Promise<void>>();
-  /** By channel: when the last call of the gateway's own ended. */
-  const endedAt = new Map<string, number>();
-  /**
-   * Channels by what happened since their last check: a webhook reported them ready or not ready, or a call got no
-   * answer.
-   */
-  const reports = { recovered: new Set<string>(), lost: new Set<string>(), unanswered: new Set<string>() };
   let napInterrupt = new AbortController();
   let isStopping = false;
+  const [ownStopped, allStopped] = [new AbortController(), new AbortController()];
+  for (const { signal } of [ownStopped, allStopped]) setMaxListeners(0, signal); // one per channel that waits
+  const ownWait: Wait<Step> = { signal: ownStopped.signal, orElse: () => NOTHING_DUE };
+  const othersWait = { signal: allStopped.signal, orElse: refuseAtStop };
 
   /** Waits for the channel's turn. The time limit covers `work` from its start to its end. */
   const inTurn = async <T>(
     channel: string,
     by: Caller,
     limitMs: number | null,
-    work: (turn: MaybeRemovedTurn) => Promise<T>,
+    wait: Wait<T>,
+    work: (turn: MaybeRemovedTurn, held: HeldTurn) => Promise<T>,
   ): Promise<T> => {
-    const turn = mutex.run(channel, async () => {
+    const callMs = limitMs ?? intervals.callTimeoutMs;
+    const turn = turns.run(channel, callMs, wait, async (held) => {
       const abort = new AbortController();
       const since = effects.now();
-      callsUnderWay.set(channel, { by, since, until: since + (limitMs ?? intervals.callTimeoutMs), abort });
+      callsUnderWay.set(channel, { by, since, until: since + callMs, abort });
       const timeUp = limitMs === null ? null : AbortSignal.timeout(limitMs);
       const breakOff = (): void => abort.abort(timeUp?.reason);
       timeUp?.addEventListener('abort', breakOff);
       try {
-        return await work({ signal: abort.signal, state: await store.calls.stateOf(channel) });
+        return await work({ signal: abort.signal, state: await store.calls.stateOf(channel) }, held);
       } finally {
         timeUp?.removeEventListener('abort', breakOff);
         callsUnderWay.delete(channel);
@@ -134,39 +137,23 @@ export function createCallScheduler(options: SchedulerOptions): CallScheduler {
     return await turn;
   };
 
-  const stepFor: CallScheduler['stepFor'] = (state, due) => {
-    const { name } = state.channel;
-    if (!state.pause) reports.recovered.delete(name); // known already
-    const isStateStale = state.pause
-      ? reports.recovered.has(name)
-      : reports.lost.has(name) || reports.unanswered.has(name);
-    return nextStep(state, due, {
-      intervals,
-      now: effects.now(),
-      endedAt: endedAt.get(name) ?? null,
-      isStateStale,
-    });
-  };
+  const stepAfter = (endedAt: number | null, state: ChannelState, due: CallsDue): Step =>
+    nextStep(state, due, { intervals, now: effects.now(), endedAt, isStateStale: isStale(state) });
 
-  const stepInTurn = async (calls: WorkerCalls, { signal, state }: MaybeRemovedTurn): Promise<Step> => {
+  const stepInTurn = async (calls: WorkerCalls, { signal, state }: MaybeRemovedTurn, held: HeldTurn): Promise<Step> => {
     const due = await calls.due();
     if (isStopping || !state || !due) return NOTHING_DUE;
-    const step = stepFor(state, due);
+    const step = stepAfter(held.lastEndedAt, state, due);
     if (step.kind === 'wait' || step.kind === 'space') return step;
-    try {
-      await (step.kind === 'check' ? check({ signal, state }) : calls.make({ signal, state }));
-    } finally {
-      endedAt.set(state.channel.name, effects.now());
-    }
+    held.startsSpacing = true;
+    await (step.kind === 'check' ? check({ signal, state }) : calls.make({ signal, state }));
     return step;
   };
 
   const check = async ({ signal, state }: Turn): Promise<void> => {
     const { name, whapiBaseUrl, whapiToken } = state.channel;
     await store.calls.countCall(name);
-    reports.recovered.delete(name);
-    reports.unanswered.delete(name);
-    const wasReportedLost = reports.lost.delete(name);
+    const wasReportedLost = (await store.calls.takeNews(name)).includes('away');
     const access = { baseUrl: whapiBaseUrl, token: openSecret(whapiToken, placeOf.whapiToken({ name })) };
     const health = await whapi.getHealth(access, { timeoutMs: intervals.callTimeoutMs });
     if (signal.aborted) return;
@@ -199,13 +186,19 @@ export function createCallScheduler(options: SchedulerOptions): CallScheduler {
     forWorker: async (channel, by, calls) =>
       await workerMutex.run(channel, async () => {
         while (!isStopping) {
-          const step = await inTurn(channel, by, null, async (turn) => await stepInTurn(calls, turn));
+          const step = await inTurn(
+            channel,
+            by,
+            null,
+            ownWait,
+            async (turn, held) => await stepInTurn(calls, turn, held),
+          );
           if (step.kind !== 'space') return;
           await effects.sleep(Math.min(step.until - effects.now(), MOST_NAP_MS), napInterrupt.signal);
         }
       }),
-    stepFor,
-    forClient: async (channel, limitMs, call) => await inTurn(channel, 'client', limitMs, call),
+    stepFor: (state, due) => stepAfter(null, state, due),
+    forClient: async (channel, limitMs, call) => await inTurn(channel, 'client', limitMs, othersWait, call),
     forPerson: async (channel, by, call) =>
       await new Promise((resolve) => {
         const timeout = AbortSignal.timeout(waitTimeoutMs);
@@ -213,7 +206,7 @@ export function createCallScheduler(options: SchedulerOptions): CallScheduler {
         timeout.addEventListener('abort', () => {
           if (!isBegun) resolve({ kind: 'unreachable', reason: waitingReason(callsUnderWay.get(channel.name)?.by) });
         });
-        const turn = inTurn(channel.name, by, null, async ({ state }) => {
+        const turn = inTurn(channel.name, by, null, othersWait, async ({ state }) => {
           if (timeout.aborted) return;
           isBegun = true;
           resolve(await countedCall(channel, state, call));
@@ -221,21 +214,12 @@ export function createCallScheduler(options: SchedulerOptions): CallScheduler {
         turn.catch((error: unknown) => resolve({ kind: 'unreachable', reason: (error as Error).message }));
       }),
     underWay: (channel) => callsUnderWay.get(channel) ?? null,
-    noteChannelState: (channel, state) => {
-      if (state === HEALTHY) reports.recovered.add(channel);
-      else {
-        reports.recovered.delete(channel);
-        reports.lost.add(channel);
-      }
-    },
-    noteNoAnswer: (channel) => void reports.unanswered.add(channel),
+    noteChannelState: async (channel, state) =>
+      await store.calls.noteNews(channel, state === HEALTHY ? 'back' : 'away'),
     wake,
-    clockSetBack: (byMs) => {
-      for (const [channel, at] of endedAt) endedAt.set(channel, at - byMs);
-      wake();
-    },
     stop: async (graceMs, others) => {
       isStopping = true;
+      ownStopped.abort();
       wake();
       await waitForAll(
         [others, ...unfinished].map(async (each) => {
@@ -245,10 +229,18 @@ export function createCallScheduler(options: SchedulerOptions): CallScheduler {
         effects,
       );
       for (const { abort } of callsUnderWay.values()) abort.abort();
+      allStopped.abort();
       await whapi.destroy();
       await Promise.all(unfinished);
     },
   };
+}
+
+function refuseAtStop(channel: string): never {
+  throw new GatewayError(
+    'GW_STORE_UNAVAILABLE',
+    `The gateway is stopping while another process calls Whapi for the channel "${channel}". Repeat the request.`,
+  );
 }
 
 function waitingReason(by: Caller | undefined): string {

@@ -61,6 +61,18 @@ describe('explain shows what the dashboard shows', () => {
     );
   });
 
+  it('of a message that a policy of its target left out: when it ended, and why', async () => {
+    const gateway = await startApi();
+    await gateway.addTarget({ url: (await startBot()).url, backlog_policy: 'hold', backlog_after_seconds: 1 });
+    await gateway.webhook(textWebhook('one'));
+    await gateway.settled();
+    const { stdout } = await cli(['explain', 'one'], { env: accessTo(gateway) });
+    const why = 'its newest message was \\d+ s old, backlog_after_seconds is 1, and backlog_policy is hold\\.';
+    expect(stdout).toMatch(new RegExp(`\n  ${TIME}  Not sent: delivery dlv_\\w+ withheld: ${why}\n`));
+    expect(stdout).toMatch(new RegExp(`\nDelivery dlv_\\w+ is withheld\\.\n.*\n  Not sent: ${why}\n`));
+    expect(stdout).toContain('0 of 1 deliveries succeeded (1 withheld).');
+  });
+
   it('of every step: the API and the text have the same number in the same order', async () => {
     const gateway = await startApi();
     await gateway.addTarget({ url: 'http://127.0.0.1:9', enabled: false });

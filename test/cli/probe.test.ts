@@ -39,7 +39,7 @@ describe('channels probe', () => {
     const probe = await finished();
     const { code, stdout } = await cli(['channels', 'probe', 'main'], { env });
     expect(code).toBe(1);
-    expect(stdout).toContain('warn  The message keeps its chat id. another chat id.\n      → Nothing to do');
+    expect(stdout).toContain('warn  The message keeps its chat id. Seen: another chat id.\n      → Nothing to do');
     expect(stdout.endsWith(probe.report)).toBe(true);
     expect(JSON.parse((await cli(['channels', 'probe', 'main', '--json'], { env })).stdout)).toEqual(probe);
   });

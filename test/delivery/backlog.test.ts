@@ -141,6 +141,18 @@ describe('the backlog policy', () => {
   });
 });
 
+it('a bulk retry of what was left out skips what a person has released since', async () => {
+  const stage = await afterOutage({ backlog_policy: 'hold' }, { id: 'a', ago: 4000 }, { id: 'b', ago: 4000 });
+  const { gateway, bot } = stage;
+  expect((await gateway.call('POST', '/v1/messages/main/a/release')).status).toBe(202);
+  await gateway.settled();
+  const filter = { status: 'withheld' };
+  const survey = await gateway.call('POST', '/v1/deliveries/retry', { ...filter, dry_run: true });
+  expect(survey.body).toMatchObject({ count: 1 });
+  expect((await gateway.call('POST', '/v1/deliveries/retry', filter)).status).toBe(202);
+  await until(() => expect(idsSentTo(bot)).toEqual(['a', 'b']));
+});
+
 describe('skip_answered', () => {
   it('leaves out a message whose chat was answered before the bot could be told', async () => {
     const stage = await afterOutage(

@@ -572,7 +572,12 @@ async function startLoopOn(
     return await Promise.resolve({ outcome: { kind: 'answered', status: 200, retryAfter: null }, attempt });
   };
   const effects = { ...systemEffects, ...clock.effects };
-  const nothing = { notClosed: async () => await Promise.resolve([]), keep: async () => await Promise.resolve() };
+  const none = { isMade: true, stored: { targetId: 'bot', version: 0, breaker: null, probeUntil: null } };
+  const nothing = {
+    all: async () => await Promise.resolve([]),
+    change: async () => await Promise.resolve(none),
+    takeProbe: async () => await Promise.resolve(none),
+  };
   const breakers = await Breakers.load({
     store: { breakers: nothing },
     intervals: QUICK_BREAKER,
@@ -580,7 +585,7 @@ async function startLoopOn(
     onChange: () => undefined,
   });
   const loop = startDeliveryLoop({
-    store: { outbox, registry },
+    store: { outbox, registry, replicas: { alive: () => 1 } },
     sender: { send, destroy: async () => await Promise.resolve() },
     breakers,
     delaysMs: QUICK_RETRIES_MS,

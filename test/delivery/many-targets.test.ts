@@ -17,7 +17,7 @@ const TARGETS = 1000;
 /** A store with a thousand targets, each with a channel of its own, and three more for the channel `main`. */
 async function openCrowded(): Promise<Store> {
   const file = join(temporaryFolder(), 'gateway.db');
-  const store = openStore({ engine: 'sqlite', file }, systemEffects);
+  const store = await openStore({ engine: 'sqlite', file }, systemEffects);
   onTestFinished(async () => await store.close());
   const names = Array.from({ length: TARGETS }, (_, index) => `c${index}`);
   await Promise.all([...names, 'main'].map(async (name) => await store.registry.addChannel(channel(name))));
@@ -45,10 +45,11 @@ function countStatements(): { count: number } {
 async function deliver(store: Store, expected: number): Promise<{ readonly claims: readonly number[] }> {
   const claims: number[] = [];
   let settled = 0;
-  const { outbox, registry } = store;
+  const { outbox, registry, replicas } = store;
   const loop = startDeliveryLoop({
     store: {
       registry,
+      replicas,
       outbox: {
         due: async () => await outbox.due(),
         claim: async (wanted, leaseMs) => {

@@ -55,6 +55,13 @@ describe('POST /claims/{message_id}', () => {
     }
   });
 
+  it('refuses a claim without an id, which would be one for all messages', async () => {
+    const { claim, send } = await startClaims();
+    const { status, body: problem } = await claim('one', '/claims/');
+    expect([status, problem['errors']]).toMatchObject([400, [{ path: '/message_id' }]]);
+    expect((await send('DELETE', '/claims/?owner=one')).status).toBe(400);
+  });
+
   it.each([
     [{}, ''],
     [{ owner: '' }, '/owner'],

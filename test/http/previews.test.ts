@@ -13,6 +13,7 @@ interface PreviewJson {
   readonly since: string;
   readonly complete: boolean;
   readonly webhooks: number;
+  readonly notes: string[];
   readonly targets: {
     target: string;
     before: Record<string, number>;
@@ -50,8 +51,9 @@ describe('POST /v1/targets/{id}/preview', () => {
     const difference = { before: 'held', after: 'sent', count: 1 };
     const item = { channel: 'main', event: 'messages.post', message_id: 'lost', verdict: 'restored', rule: 3 };
     expect(targets).toMatchObject([{ target: bot, differences: [{ ...difference, items: [item] }] }]);
-    const { data } = (await gateway.call<List<{ id: string }>>('GET', '/v1/items?held=true')).body;
-    expect(targets[0]?.differences[0]?.items[0]?.['id']).toBe(data[0]?.id);
+    const { data } = (await gateway.call<List<{ id: string; webhook: string }>>('GET', '/v1/items?held=true')).body;
+    const held = { id: data[0]?.id, webhook: data[0]?.webhook };
+    expect(targets[0]?.differences[0]?.items[0]).toMatchObject(held);
   });
 
   it('tells what would expire, by the time at which it was delivered', async () => {
@@ -185,6 +187,56 @@ describe('POST /v1/channels/{name}/preview', () => {
     expect(await differencesWith(300)).toEqual([['sent', 'held', 'ten minutes older']]);
   });
 
+  it('tells what on_replay "hold" would hold of a replay that was delivered: what it then does hold', async () => {
+    const [delivering, holding] = [await startReplay(), await startReplay()];
+    await delivering.arrive(12);
+    const { targets, notes } = await delivering.preview({ on_replay: 'hold', replay_messages: 5 });
+    expect(targets[0]).toMatchObject({ before: { sent: 12, held: 0 }, after: { sent: 4, held: 8 } });
+    expect(targets[0]?.differences).toMatchObject([{ before: 'sent', after: 'held', count: 8 }]);
+    expect(targets[0]?.differences[0]?.items[0]).toMatchObject({ message_id: 'm4', verdict: 'restored', rule: 19 });
+    expect(notes).toEqual([]);
+    await holding.gateway.call('PATCH', '/v1/channels/main', { on_replay: 'hold', replay_messages: 5 });
+    await holding.arrive(12);
+    const held = await holding.gateway.call<List<unknown>>('GET', '/v1/items?held=true');
+    expect(held.body.data).toHaveLength(8);
+  });
+
+  it.each([
+    [{ on_replay: 'hold' }, 0], // 20 messages by default
+    [{ on_replay: 'hold', replay_messages: 1 }, 12],
+    [{ on_replay: 'hold', replay_messages: 5, replay_after_seconds: 31_536_000 }, 0],
+    [{ replay_messages: 5 }, 0], // it delivers replays
+    [{ late_after_seconds: 900 }, 0],
+  ])('tells of %j that it would hold %i of twelve old messages', async (changes, held) => {
+    const { arrive, preview } = await startReplay();
+    await arrive(12);
+    expect((await preview(changes)).targets[0]?.after).toMatchObject({ held, sent: 12 - held });
+  });
+
+  it('tells what on_replay "deliver" would send of a replay that was held', async () => {
+    const { arrive, preview } = await startReplay({ on_replay: 'hold', replay_messages: 5 });
+    await arrive(12);
+    const { targets, notes } = await preview({ on_replay: 'deliver' });
+    expect(targets[0]?.differences).toMatchObject([{ before: 'held', after: 'sent', count: 8 }]);
+    expect(targets[0]?.differences[0]?.items[0]).toMatchObject({ message_id: 'm4', verdict: 'new', rule: 10 });
+    expect(notes).toEqual([expect.stringMatching(/^8 messages may be late: .* It counts them as new\./)]);
+    expect((await preview({ late_after_seconds: 60 })).targets[0]?.after).toMatchObject({ held: 8, sent: 4 });
+  });
+
+  it('says that old messages near its start may continue an earlier replay, and counts them as not held', async () => {
+    const { arrive, preview, clock } = await startReplay();
+    await arrive(25);
+    clock.at += 2 * MINUTE;
+    const since = new Date(clock.at).toISOString();
+    await arrive(3, 25);
+    clock.at += MINUTE;
+    const late = await preview({ on_replay: 'hold' }, since);
+    expect(late.targets[0]?.after).toMatchObject({ held: 0, sent: 3 });
+    expect(late.notes).toEqual([expect.stringMatching(/^3 old messages near the start may continue a replay/)]);
+    const early = await preview({ on_replay: 'hold' });
+    expect([early.targets[0]?.after['held'], early.notes]).toEqual([9, []]);
+  });
+
   it('refuses an unknown channel', async () => {
     const gateway = await startApi();
     const changes = { late_after_seconds: 60 };
@@ -204,6 +256,24 @@ async function withTwoTargets(): Promise<{ gateway: Client; bot: string; archive
   ])
     await gateway.call('POST', '/v1/resyncs', { channel: 'main', message_ids: [id], deliver_unseen });
   return { gateway, bot, archive };
+}
+
+/** A gateway whose channel has these settings, with a target; Whapi sends it messages that are a hundred days old. */
+async function startReplay(settings: object = { on_replay: 'deliver' }) {
+  const clock = { at: Date.UTC(2026, 0, 5, 12) };
+  const gateway = await startApi({ effects: { now: () => clock.at } });
+  await gateway.addTarget({ url: 'http://127.0.0.1:9', enabled: false });
+  await gateway.call('PATCH', '/v1/channels/main', settings);
+  const arrive = async (count: number, from = 0) => {
+    const at = (clock.at - 100 * DAY) / 1000;
+    const texts = Array.from({ length: count }, (_, index) => ({ id: `m${from + index}`, at }));
+    await gateway.webhook(textWebhook(...texts));
+  };
+  const preview = async (changes: object, since?: string) => {
+    const path = '/v1/channels/main/preview';
+    return (await gateway.call<PreviewJson>('POST', path, { changes, since })).body;
+  };
+  return { gateway, clock, arrive, preview };
 }
 
 async function preview(gateway: Client, target: string, changes: object, since?: string): Promise<PreviewJson> {

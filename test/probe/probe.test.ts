@@ -1,4 +1,6 @@
 import { describe, expect, it } from 'vitest';
+import { findingsOf } from '../../src/probe/findings.js';
+import type { ProbeCopy, ProbeFacts } from '../../src/store/probes.js';
 import type { Probe } from '../../src/contract/probes.js';
 import { startLocal } from '../support/gateway.js';
 import { until } from '../support/intervals.js';
@@ -79,6 +81,24 @@ describe('a probe', () => {
     expect(bot.requests).toHaveLength(1);
   });
 
+  it('has the doctor warn of what does not hold, until the next probe', async () => {
+    const { begin, probeIs, finished, gateway, whapi } = await startProbe({ resyncWebhooks: 2 });
+    const warnings = async () => {
+      const { body } = await gateway.call<{ checks: { name: string }[] }>('GET', '/v1/doctor');
+      return body.checks.filter(({ name }) => name === 'probe');
+    };
+    expect(await warnings()).toEqual([]);
+    await begin();
+    await probeIs({ ...FOUND, ...carried(2) });
+    await finished();
+    expect(await warnings()).toMatchObject([
+      { subject: 'main', status: 'warn', message: expect.stringContaining('saw: 2 webhooks.') as string },
+    ]);
+    whapi.faults.resyncWebhooks = 1;
+    await begin();
+    expect(await warnings()).toEqual([]);
+  });
+
   it('notices that no webhook comes, when its time is over', async () => {
     const { begin, probeIs, clock } = await startProbe({ resyncSendsWebhook: false });
     await begin();
@@ -146,6 +166,22 @@ describe('a probe', () => {
       expect((await next.call<Probe>('GET', '/v1/channels/main/probe')).body).toMatchObject({ status: 'finished' }),
     );
     expect(callsOf(stage.whapi).filter(({ resync }) => resync)).toHaveLength(1);
+  });
+});
+
+it('blames Whapi for no second webhook if the gateway stopped during the call, which is then made again', () => {
+  const call = { at: 2, tookMs: null, status: null, outcome: 'interrupted', reason: 'the gateway stopped' } as const;
+  const copyOf = (webhookId: string): ProbeCopy => ({
+    ...{ webhookId, position: 0, receivedAt: 3, event: 'messages.post', carrier: 'messages', deliveries: 0 },
+    ...{ verdict: 'restored', rule: 3, id: true, chatId: true, timestamp: true, content: true, otherFields: [] },
+  });
+  const facts: ProbeFacts = {
+    ...{ watchUntil: 9, before: null, call, lastGet: null, gets: 1, foundAt: 4 },
+    ...{ original: null, originalFrom: null, message: null, copies: [copyOf('one'), copyOf('two')] },
+  };
+  const findings = findingsOf({ channel: 'main', messageId: 'm', startedAt: 1, finishedAt: 9, facts });
+  expect(findings.find(({ assumption }) => assumption === 'count')).toMatchObject({
+    ...{ holds: null, observed: '2 webhooks, perhaps of two calls' },
   });
 });
 

@@ -31,7 +31,7 @@ interface Stage {
 /** The unit under test on a real store with one failing operation. */
 async function stage(broken?: 'registerAsked' | 'registerUnlessRecent' | 'settleCall'): Promise<Stage> {
   const errors: unknown[] = [];
-  const store = openStore({ engine: 'sqlite', file: join(temporaryFolder(), 'gateway.db') }, systemEffects);
+  const store = await openStore({ engine: 'sqlite', file: join(temporaryFolder(), 'gateway.db') }, systemEffects);
   onTestFinished(async () => await store.close());
   await store.registry.addChannel(channel('main'));
   if (broken) vi.spyOn(store.resyncs, broken).mockRejectedValue(new Error('the disk is full'));
@@ -42,6 +42,7 @@ async function stage(broken?: 'registerAsked' | 'registerUnlessRecent' | 'settle
       whapi: createWhapiClient(guardOf('private')),
       openSecret: String,
       intervals: QUICK_RESYNC,
+      holder: 'one',
       effects: systemEffects,
       onError,
     },

@@ -17,7 +17,14 @@ function run(
   underWay: CallUnderWay | null = null,
 ): Progress {
   const progress: ResyncProgress = {
-    ...{ channel: channel('main', settings), callsToday: 0, lastCallAt: START, healthyAt: START, failures: 0 },
+    ...{
+      channel: channel('main', settings),
+      callsToday: 0,
+      lastCallAt: START,
+      healthyAt: START,
+      failures: 0,
+      news: [],
+    },
     ...{ pause: null, settledLately: 20, latelyMs: 5 * MINUTE, callMs: 15 * SECOND, restoreMs: MINUTE },
     ...{ lastAskedAt: START, ahead: 0, ...more },
   };

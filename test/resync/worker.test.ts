@@ -530,7 +530,7 @@ async function startWorkerWhoseFirstResultIsLost(
   const calls: string[] = [];
   const errors: unknown[] = [];
   const effects = { ...systemEffects, ...time };
-  const store = openStore({ engine: 'sqlite', file: join(temporaryFolder(), 'gateway.db') }, effects);
+  const store = await openStore({ engine: 'sqlite', file: join(temporaryFolder(), 'gateway.db') }, effects);
   onTestFinished(async () => await store.close());
   await store.registry.addChannel(CHANNEL);
   await store.resyncs.register({ channel: 'main', messageIds: ['m-1'], deliverUnseen: false, ...REGISTRATION });
@@ -550,7 +550,7 @@ async function startWorkerWhoseFirstResultIsLost(
   };
   const intervals = { ...QUICK_RESYNC, ...NEVER };
   const onError = (error: unknown): void => void errors.push(error);
-  const common = { whapi, openSecret: String, intervals, effects, onError };
+  const common = { whapi, openSecret: String, intervals, holder: 'one', effects, onError };
   const scheduler = createCallScheduler({ ...common, store });
   const worker = startResyncWorker({ ...common, store, scheduler });
   onTestFinished(async () => {

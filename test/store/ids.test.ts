@@ -1,6 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { decodeCursor, deliveryId, encodeCursor, Ids, parseDeliveryId } from '../../src/store/rules/ids.js';
+import { decodeCursor, deliveryId, encodeCursor, parseDeliveryId } from '../../src/store/rules/ids.js';
+import { Ids } from '../../src/store/sqlite/numbering.js';
 import { DAY, refusal, START } from '../support/store.js';
 
 const safe = fc.integer({ min: 0, max: Number.MAX_SAFE_INTEGER });

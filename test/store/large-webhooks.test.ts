@@ -2,7 +2,7 @@ import { join } from 'node:path';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import { decode } from '../../src/intake/decode.js';
 import { openStore } from '../../src/store/open.js';
-import { Ids } from '../../src/store/rules/ids.js';
+import { Ids } from '../../src/store/sqlite/numbering.js';
 import { openDatabase } from '../../src/store/sqlite/database.js';
 import type { Db } from '../../src/store/sqlite/database.js';
 import { DeliveryTables } from '../../src/store/sqlite/delivery-tables.js';

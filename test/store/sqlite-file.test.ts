@@ -22,8 +22,8 @@ function newFile(): string {
   return join(temporaryFolder(), 'gateway.db');
 }
 
-function open(file: string): Store {
-  const store = openStore({ engine: 'sqlite', file }, { ...systemEffects, now: () => START });
+async function open(file: string): Promise<Store> {
+  const store = await openStore({ engine: 'sqlite', file }, { ...systemEffects, now: () => START });
   onTestFinished(async () => await store.close());
   return store;
 }
@@ -45,16 +45,16 @@ async function usedFile(): Promise<string> {
 }
 
 /** Opens a file that is not a gateway database. The file must stay untouched. */
-function refusedToOpen(file: string): StartError {
+async function refusedToOpen(file: string): Promise<StartError> {
   const before = readFileSync(file);
-  const error = errorOf(() => open(file));
+  const error = await errorOf(async () => await open(file));
   expect(readFileSync(file).equals(before)).toBe(true);
   return error;
 }
 
-function errorOf(work: () => unknown): StartError {
+async function errorOf(work: () => Promise<unknown>): Promise<StartError> {
   try {
-    work();
+    await work();
   } catch (error) {
     if (error instanceof StartError) return error;
     throw error;
@@ -109,7 +109,7 @@ describe('a full disk', () => {
     expect(refused).toEqual({ id, status: 503, code: 'GW_STORE_UNAVAILABLE' });
     expect((await client.call('GET', '/healthz')).status).toBe(200);
     await kill();
-    const reopened = open(file);
+    const reopened = await open(file);
     expect(await Promise.all([...stored, id].map(async (each) => await knows(reopened, each)))).toEqual([
       ...stored.map(() => true),
       false,
@@ -120,7 +120,7 @@ describe('a full disk', () => {
 describe('a database file that is in use', () => {
   it('is refused to a second gateway, while the first continues', async () => {
     const { file, store } = await usedStore();
-    const error = errorOf(() => open(file));
+    const error = await errorOf(async () => await open(file));
     expect(error).toMatchObject({ code: 'GW_STORE_LOCKED', exitCode: 1 });
     expect(error.message).toContain(file);
     expect((await record(store, messages('B'))).verdicts).toEqual(['new']);
@@ -130,7 +130,7 @@ describe('a database file that is in use', () => {
     const { file } = await usedStore();
     const link = join(temporaryFolder(), 'link.db');
     symlinkSync(file, link);
-    expect(errorOf(() => open(link))).toMatchObject({ code: 'GW_STORE_LOCKED' });
+    expect(await errorOf(async () => await open(link))).toMatchObject({ code: 'GW_STORE_LOCKED' });
   });
 
   it('is refused to a second process, which exits with code 1 and the reason', async () => {
@@ -156,7 +156,7 @@ describe('a database file that is in use', () => {
     onTestFinished(() => void other.close());
     other.prepare('VACUUM INTO ?').run(copy);
     expect((await record(store, messages('B'))).verdicts).toEqual(['new']);
-    const restored = open(copy);
+    const restored = await open(copy);
     expect([await knows(restored, 'A'), await knows(restored, 'B')]).toEqual([true, false]);
   });
 
@@ -171,7 +171,7 @@ describe('a database file that is in use', () => {
     const { file } = await usedStore();
     const after = newFile();
     for (const end of ['', '-wal']) cpSync(file + end, after + end);
-    expect(await knows(open(after), 'A')).toBe(true);
+    expect(await knows(await open(after), 'A')).toBe(true);
   });
 
   it('I1: contains everything that was answered before a write that a crash interrupted', async () => {
@@ -182,7 +182,7 @@ describe('a database file that is in use', () => {
     await record(store, messages('B'));
     cpSync(`${file}-wal`, `${after}-wal`);
     truncateSync(`${after}-wal`, length + 100);
-    const reopened = open(after);
+    const reopened = await open(after);
     expect([await knows(reopened, 'A'), await knows(reopened, 'B')]).toEqual([true, false]);
   });
 });
@@ -193,10 +193,10 @@ describe('a file that is not a gateway database is refused and left unchanged:',
     ['a short text', 'hello'],
     ['noise', Buffer.alloc(8192, 7)],
     ['a file with the head of a database only', 'SQLite format 3\0'],
-  ])('%s', (_, content) => {
+  ])('%s', async (_, content) => {
     const file = newFile();
     writeFileSync(file, content);
-    const error = refusedToOpen(file);
+    const error = await refusedToOpen(file);
     expect(error).toMatchObject({ code: 'GW_STORE_UNUSABLE', exitCode: 1 });
     expect(error.message).toContain(`${file} is not a sound SQLite database`);
   });
@@ -204,18 +204,18 @@ describe('a file that is not a gateway database is refused and left unchanged:',
   it.each([0.1, 0.5, 0.9])('a database truncated to %d of its length', async (part) => {
     const file = await usedFile();
     truncateSync(file, Math.floor(readFileSync(file).length * part));
-    const error = refusedToOpen(file);
+    const error = await refusedToOpen(file);
     expect(error.code).toBe('GW_STORE_UNUSABLE');
     expect(error.message).toContain(`${file} is not a sound SQLite database`);
   });
 
-  it.each(['delete', 'wal'])('a database of another program, with the journal mode "%s"', (journal) => {
+  it.each(['delete', 'wal'])('a database of another program, with the journal mode "%s"', async (journal) => {
     const file = newFile();
     const theirs = retainForever(new Database(file));
     theirs.pragma(`journal_mode = ${journal}`);
     theirs.exec('CREATE TABLE customers (name TEXT)');
     theirs.close();
-    const error = refusedToOpen(file);
+    const error = await refusedToOpen(file);
     expect(error.code).toBe('GW_STORE_UNUSABLE');
     expect(error.message).toContain('is a database of another program. Give the gateway a file of its own');
   });
@@ -226,7 +226,7 @@ describe('a file that is not a gateway database is refused and left unchanged:',
     newer.pragma(`journal_mode = ${journal}`);
     newer.pragma('user_version = 9999');
     newer.close();
-    const error = refusedToOpen(file);
+    const error = await refusedToOpen(file);
     expect(error.code).toBe('GW_STORE_UNUSABLE');
     expect(error.message).toContain('schema version 9999');
     expect(error.message).toContain('start that version, or restore a backup');
@@ -236,29 +236,29 @@ describe('a file that is not a gateway database is refused and left unchanged:',
 describe('the path of a database', () => {
   it('is created with its folders if it does not exist', async () => {
     const file = join(temporaryFolder(), 'deep', 'down', 'gateway.db');
-    await open(file).registry.addChannel(channel('main'));
+    await (await open(file)).registry.addChannel(channel('main'));
     expect(existsSync(file)).toBe(true);
   });
 
   it('may be an empty file', async () => {
     const file = newFile();
     writeFileSync(file, '');
-    await open(file).registry.addChannel(channel('main'));
+    await (await open(file)).registry.addChannel(channel('main'));
     expect(readFileSync(file).length).toBeGreaterThan(0);
   });
 
-  it('cannot be a folder', () => {
+  it('cannot be a folder', async () => {
     const file = newFile();
     mkdirSync(file);
-    const error = errorOf(() => open(file));
+    const error = await errorOf(async () => await open(file));
     expect(error.code).toBe('GW_STORE_UNUSABLE');
     expect(error.message).toContain(file);
   });
 
-  it('cannot be below a file', () => {
+  it('cannot be below a file', async () => {
     const file = newFile();
     writeFileSync(file, 'not a folder');
-    const error = errorOf(() => open(join(file, 'gateway.db')));
+    const error = await errorOf(async () => await open(join(file, 'gateway.db')));
     expect(error.code).toBe('GW_STORE_UNUSABLE');
     expect(error.message).toContain(`Cannot create the folder of ${join(file, 'gateway.db')}`);
   });
@@ -266,9 +266,9 @@ describe('the path of a database', () => {
   it('can be used after a refusal once the problem is fixed', async () => {
     const file = newFile();
     writeFileSync(file, 'hello');
-    errorOf(() => open(file));
+    await errorOf(async () => await open(file));
     writeFileSync(file, '');
-    await expect(open(file).registry.addChannel(channel('main'))).resolves.toBeUndefined();
+    await expect((await open(file)).registry.addChannel(channel('main'))).resolves.toBeUndefined();
   });
 });
 

@@ -31,7 +31,7 @@ it('I6: deliveries from the single lane of a chat keep their order by kind, ahea
   addPending(db, 2, 'statuses.post', status('S2', 'alice'));
   addPending(db, 3, 'messages.post', messages('M1'));
   db.close();
-  const store = openStore({ engine: 'sqlite', file }, { ...systemEffects, now: () => NOW });
+  const store = await openStore({ engine: 'sqlite', file }, { ...systemEffects, now: () => NOW });
   onTestFinished(async () => await store.close());
   for (const body of [status('S3', 'alice'), messages('M2')]) await record(store, body);
   const rounds: string[][] = [];

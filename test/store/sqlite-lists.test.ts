@@ -1,6 +1,6 @@
 import { join } from 'node:path';
 import { describe, expect, it, onTestFinished } from 'vitest';
-import { Ids } from '../../src/store/rules/ids.js';
+import { Ids } from '../../src/store/sqlite/numbering.js';
 import { BulkRelease, BulkRetry, NO_BOUNDS } from '../../src/store/sqlite/bulk.js';
 import type { BulkCursor } from '../../src/store/sqlite/bulk.js';
 import { openDatabase } from '../../src/store/sqlite/database.js';

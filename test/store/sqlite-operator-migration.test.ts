@@ -28,7 +28,7 @@ it('a migrated database of version 9 knows its pending and dead deliveries and t
   addDelivery(db, 3, 'delivered', NOW);
   for (const id of [4, 5]) addDelivery(db, id, 'pending', null);
   db.close();
-  const store = openStore({ engine: 'sqlite', file }, { ...systemEffects, now: () => NOW });
+  const store = await openStore({ engine: 'sqlite', file }, { ...systemEffects, now: () => NOW });
   onTestFinished(async () => await store.close());
   expect(await store.outbox.loadOf('bot')).toMatchObject({
     pending: 2,

@@ -1,7 +1,7 @@
 import { join } from 'node:path';
 import { describe, expect, it, onTestFinished, vi } from 'vitest';
 import { systemEffects } from '../../src/effects.js';
-import { Ids } from '../../src/store/rules/ids.js';
+import { Ids } from '../../src/store/sqlite/numbering.js';
 import { AuditTables } from '../../src/store/sqlite/audit-tables.js';
 import { openDatabase } from '../../src/store/sqlite/database.js';
 import type { Db } from '../../src/store/sqlite/database.js';
@@ -260,7 +260,7 @@ describe('a start', () => {
       ),
     );
     const small =
-      /^SCAN (targets|channels|channel_webhooks|replays|ledger_runs|c|w|sqlite_master|pragma\w*|CONSTANT ROW|\(.*\))\b/;
+      /^SCAN (targets|breakers|channels|channel_webhooks|replays|ledger_runs|c|w|sqlite_master|pragma\w*|CONSTANT ROW|\(.*\))\b/;
     expect(plans.filter((plan) => plan.startsWith('SCAN') && !small.test(plan) && !BOUNDED.has(plan))).toEqual([]);
   });
 });

@@ -24,7 +24,7 @@ function databaseOfVersion9(): string {
 }
 
 it('a target of an earlier version keeps its settings and old event names, and is not split', async () => {
-  const store = openStore({ engine: 'sqlite', file: databaseOfVersion9() }, systemEffects);
+  const store = await openStore({ engine: 'sqlite', file: databaseOfVersion9() }, systemEffects);
   onTestFinished(async () => await store.close());
   const kept = { events: ['message'], mode: 'path', timeoutMs: 15_000, enabled: true };
   expect(await store.registry.targets()).toMatchObject([{ id: 'tgt_1', ...kept, split: 'none' }]);

@@ -13,7 +13,13 @@ async function openSqlite(): Promise<StoreFixture> {
   return await openFixture((effects) => openStore({ engine: 'sqlite', file }, effects));
 }
 
-storeContract(openSqlite);
+storeContract({
+  open: openSqlite,
+  openTwo: async () => {
+    const fixture = await openSqlite();
+    return [fixture, fixture];
+  },
+});
 
 describe('SQLite, used by one process at a time', () => {
   it('makes the deliveries of a process that has ended due at once at the next start', async () => {

@@ -1,5 +1,6 @@
 import Database from 'better-sqlite3';
-import { deliveryId, encodeNumber, leastId } from '../../src/store/rules/ids.js';
+import { deliveryId, encodeNumber } from '../../src/store/rules/ids.js';
+import { leastId } from '../../src/store/sqlite/numbering.js';
 import { messageKey } from '../../src/store/rules/keys.js';
 
 /** Webhooks of twenty items each. */

@@ -1,6 +1,5 @@
 import { expect, onTestFinished } from 'vitest';
 import { systemEffects } from '../../src/effects.js';
-import type { Effects } from '../../src/effects.js';
 import type { GatewayErrorCode } from '../../src/errors.js';
 import { decode } from '../../src/intake/decode.js';
 import type { Channel, DeliveryStatus, IncomingWebhook, Sealed, Target, Verdict } from '../../src/model.js';
@@ -8,7 +7,7 @@ import type { BulkWork, JobView } from '../../src/store/jobs.js';
 import type { Claimed, Delivery, Settlement } from '../../src/store/outbox.js';
 import type { Page } from '../../src/store/paging.js';
 import type { ResyncCall, ResyncRequest, ResyncView } from '../../src/store/resyncs.js';
-import type { Store } from '../../src/store/store.js';
+import type { Store, StoreEffects } from '../../src/store/store.js';
 import type { Retention } from '../../src/store/upkeep.js';
 
 export const SECOND = 1000;
@@ -31,15 +30,18 @@ export function manualClock(): Clock {
 }
 
 /** Opens the store of one test, each time with the same data, so that a second call is a restart. */
-export type OpenStore = (effects: Effects) => Store | Promise<Store>;
+export type OpenStore = (effects: StoreEffects) => Store | Promise<Store>;
 
-/** An empty store of the engine under test. */
+/** A handle on a store of the engine under test, as one gateway process has it. It is closed after the test. */
 export interface StoreFixture {
+  /** The time of the store. All handles on one store share it. */
   readonly clock: Clock;
   /** The open store, a new one after a restart. */
   readonly store: Store;
   /** Closes it and opens it again. Claimed or taken work stays unsettled, as after a crash. */
   restart(): Promise<void>;
+  /** Sets the clock back while the store is open, and has the store notice. */
+  setClockBack(byMs: number): Promise<void>;
   /** Records a webhook and returns the verdicts of its items. */
   record(body: unknown, options?: Partial<IncomingWebhook>): Promise<readonly Verdict[]>;
   /** Claims everything that is due for every enabled target, as the delivery loop does. */
@@ -53,12 +55,20 @@ export interface StoreFixture {
 }
 
 export type OpenFixture = () => Promise<StoreFixture>;
+export type TwoHandles = readonly [StoreFixture, StoreFixture];
+export type OpenTwo = () => Promise<TwoHandles>;
+
+/** What an engine gives to the contract suite. Every call is for an empty store. */
+export interface EngineUnderTest {
+  readonly open: OpenFixture;
+  /** Two handles on one store, with one clock. An engine for one process gives the same handle twice. */
+  readonly openTwo: OpenTwo;
+}
 
 export const LEASE = 2 * MINUTE;
 
-/** It is closed after the test. */
-export async function openFixture(open: OpenStore): Promise<StoreFixture> {
-  const clock = manualClock();
+/** @param clock the one of another handle on the same store */
+export async function openFixture(open: OpenStore, clock: Clock = manualClock()): Promise<StoreFixture> {
   const effects = { ...systemEffects, now: clock.now };
   let store = await open(effects);
   onTestFinished(async () => await store.close());
@@ -81,6 +91,10 @@ export async function openFixture(open: OpenStore): Promise<StoreFixture> {
       await store.close();
       store = await open(effects);
     },
+    setClockBack: async (byMs) => {
+      clock.advance(-byMs);
+      await store.upkeep.clockSetBack(byMs);
+    },
     record: async (body, options) => (await record(store, body, options)).verdicts,
     claim,
     claimOne: async () => only((await claim()).deliveries),
@@ -99,7 +113,17 @@ export async function openFixture(open: OpenStore): Promise<StoreFixture> {
 
 /** A store with the channel `main` and, by default, one target `bot` with the default settings. */
 export async function stage(open: OpenFixture, targets: readonly Target[] = [target('bot')]): Promise<StoreFixture> {
-  const fixture = await open();
+  return await furnish(await open(), targets);
+}
+
+/** The same with two handles on the store. */
+export async function stageTwo(openTwo: OpenTwo, targets: readonly Target[] = [target('bot')]): Promise<TwoHandles> {
+  const handles = await openTwo();
+  await furnish(handles[0], targets);
+  return handles;
+}
+
+async function furnish(fixture: StoreFixture, targets: readonly Target[]): Promise<StoreFixture> {
   const added = targets.map(async (each) => await fixture.store.registry.addTarget(each));
   await Promise.all([fixture.store.registry.addChannel(channel('main')), ...added]);
   return fixture;

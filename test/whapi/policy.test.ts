@@ -17,7 +17,7 @@ const ASKED: Pause = { ...WAITING, code: 'busy' };
 function calls(more: Partial<ChannelCalls> = {}, settings: Partial<Channel> = {}): ChannelCalls {
   return {
     ...{ channel: channel('main', settings), dueAt: START - SECOND, askDueAt: START - SECOND },
-    ...{ callsToday: 7, lastCallAt: START - MINUTE, healthyAt: START - MINUTE, failures: 0, pause: null },
+    ...{ callsToday: 7, lastCallAt: START - MINUTE, healthyAt: START - MINUTE, failures: 0, pause: null, news: [] },
     ...more,
   };
 }

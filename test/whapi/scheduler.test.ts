@@ -22,7 +22,7 @@ interface Stage {
 }
 
 async function stage(settings: Partial<Channel> = {}, more: Partial<SchedulerOptions> = {}): Promise<Stage> {
-  const store = openStore({ engine: 'sqlite', file: join(temporaryFolder(), 'gateway.db') }, systemEffects);
+  const store = await openStore({ engine: 'sqlite', file: join(temporaryFolder(), 'gateway.db') }, systemEffects);
   onTestFinished(async () => await store.close());
   await store.registry.addChannel(channel('main', settings));
   const done: string[] = [];
@@ -32,7 +32,12 @@ async function stage(settings: Partial<Channel> = {}, more: Partial<SchedulerOpt
   };
   const scheduler = createCallScheduler({
     ...{ store, whapi: { getHealth, destroy: async () => await Promise.resolve() }, openSecret: String },
-    ...{ intervals: QUICK_RESYNC, effects: systemEffects, onError: (error: unknown) => void done.push(String(error)) },
+    ...{
+      intervals: QUICK_RESYNC,
+      holder: 'one',
+      effects: systemEffects,
+      onError: (error: unknown) => void done.push(String(error)),
+    },
     ...more,
   });
   onTestFinished(async () => await scheduler.stop(0, Promise.resolve()));

@@ -140,6 +140,7 @@ export const channelPreviewRequest: ChannelPreviewRequest = { changes: { late_af
 const unchanged = { expired: 0, superseded: 0, answered: 0, withheld: 0, not_subscribed: 0 };
 export const preview: Preview = {
   ...{ since: '2026-01-01T00:00:00.000Z', until: RECEIVED, complete: true, webhooks: 1 },
+  notes: [],
   targets: [
     {
       ...{ target: target.id, name: target.name },
@@ -149,7 +150,13 @@ export const preview: Preview = {
           ...{ before: 'held', after: 'sent', count: 1 },
           items: [
             {
-              ...{ id: message.id, channel: 'support', event: 'messages.post', message_id: MESSAGE },
+              ...{
+                id: message.id,
+                webhook: sighting.webhook,
+                channel: 'support',
+                event: 'messages.post',
+                message_id: MESSAGE,
+              },
               ...{ received_at: RECEIVED, verdict: 'restored', rule: 3 },
             },
           ],

@@ -3,14 +3,13 @@ import { operation } from '../operation.js';
 import { ChannelPreviewRequestSchema, PreviewSchema, TargetPreviewRequestSchema } from '../previews.js';
 import { ref } from '../schema.js';
 
-const REPLAYS =
-  'Runs the recorded webhooks since a time through judge, routing and delivery policies, once with the stored ';
+const READS = 'Runs the recorded webhooks since a time through judge, routing and delivery policies, once with the ';
 
 export const previewTarget = operation({
   operationId: 'previewTarget',
   tags: ['targets'],
   summary: 'Preview a change of a target',
-  description: `${REPLAYS}settings of the target and once with the changed ones. Nothing is written or sent.`,
+  description: `${READS}stored settings of the target and once with the changed ones. Nothing is written or sent.`,
   params: Id,
   body: ref(TargetPreviewRequestSchema),
   response: { 200: ref(PreviewSchema) },
@@ -21,7 +20,7 @@ export const previewChannel = operation({
   operationId: 'previewChannel',
   tags: ['channels'],
   summary: 'Preview a change of a channel',
-  description: `${REPLAYS}settings of the channel and once with the changed ones, for each target. Nothing is written or sent.`,
+  description: `${READS}recorded verdicts and once with those of the changed settings, for each target. Nothing is written or sent.`,
   params: Name,
   body: ref(ChannelPreviewRequestSchema),
   response: { 200: ref(PreviewSchema) },

@@ -5,10 +5,13 @@ import type { AuditCursor, AuditRow, WindowCounts } from '../rules/audits.js';
 import { messageKey } from '../rules/keys.js';
 import type { Queries, Transaction } from './database.js';
 import { plainUuid, uuidOf } from './keys.js';
-import type { AuditWalk } from '../audits.js';
+import type { AuditLease, AuditWalk } from '../audits.js';
+
+/** A row with the token of its lease; null: nobody has taken it. */
+export type LeasedRow = AuditRow & { readonly lease: number | null };
 
 export const AUDIT_COLUMNS = `number, id, kind, channel, since, until, memory_since, status, walk, listed, seen, missing, older, seeded,
-  released, created_at, ended_at, error`;
+  released, created_at, ended_at, error, lease`;
 
 const FIND = `SELECT ${AUDIT_COLUMNS} FROM gateway.audits WHERE id = $1`;
 
@@ -31,21 +34,30 @@ const RECHECK = `SELECT m.number, m.round, m.sent_at, l.first_seen_at IS NOT NUL
   FROM gateway.audit_messages m LEFT JOIN gateway.ledger l ON l.key = m.key
   WHERE m.audit = $1 AND (m.sent_at, m.number) > ($2::double precision, $3::bigint) ORDER BY m.sent_at, m.number LIMIT $4`;
 
-/** Null: there is none. */
+/** Undefined: there is none. */
 export async function findAudit(queries: Queries, id: string): Promise<AuditRow | undefined> {
   return await queries.one<AuditRow>(FIND, id);
+}
+
+/**
+ * The audit if it is running and this lease is the last one that was given: then nobody takes it until the end of the
+ * transaction.
+ */
+async function lockRun(tx: Transaction, { id, lease }: AuditLease): Promise<LeasedRow | null> {
+  const row = await tx.one<LeasedRow>(`${FIND} FOR UPDATE`, id);
+  return row?.status === 'running' && row.lease === lease ? row : null;
 }
 
 /** See `Audits.noteWindow`. For use in a transaction that holds the lock of the audit's channel. */
 export async function saveWindow(
   tx: Transaction,
-  id: string,
+  run: AuditLease,
   listed: readonly ListedMessage[],
   walk: AuditWalk,
   now: number,
-): Promise<void> {
-  const row = await findAudit(tx, id);
-  if (row?.status !== 'running') return;
+): Promise<boolean> {
+  const row = await lockRun(tx, run);
+  if (!row) return false;
   const messages = listed
     .filter(({ type }) => type !== PLACEHOLDER_TYPE) // Whapi could not read those messages either
     .map((message) => ({ message, key: uuidOf(messageKey(row.channel, message.id)) }));
@@ -69,6 +81,7 @@ export async function saveWindow(
     SAVE_WINDOW,
     ...[row.number, JSON.stringify(walk), isNewRound, counts.listed, seen, missing, older, seeded],
   );
+  return true;
 }
 
 /** By key: whether a webhook carried the message; an id that the ledger does not know is left out. */
@@ -115,12 +128,12 @@ async function insertMissing(
  */
 export async function recheck(
   tx: Transaction,
-  id: string,
+  run: AuditLease,
   after: AuditCursor,
   limit: number,
 ): Promise<AuditCursor | null> {
-  const row = await findAudit(tx, id);
-  if (row?.status !== 'running') return null;
+  const row = await lockRun(tx, run);
+  if (!row) return null;
   const rows = await tx.all<{ number: number; round: number; sent_at: number; seen: boolean }>(
     RECHECK,
     ...[row.number, after.sentAt, after.number, limit],

@@ -6,9 +6,11 @@ import { decodeCursor, encodeCursor } from '../rules/ids.js';
 import { paged } from '../rules/paging.js';
 import type { AuditMessageRelease } from './audit-release.js';
 import { AUDIT_COLUMNS, findAudit, recheck, saveWindow } from './audit-rows.js';
+import type { LeasedRow } from './audit-rows.js';
 import type { Base } from './base.js';
 import type { Transaction } from './database.js';
 import type {
+  AuditLease,
   AuditMessageView,
   AuditRelease,
   AuditRequest,
@@ -25,7 +27,14 @@ const RECHECKED_PER_STEP = 500;
 
 const INSERT = `INSERT INTO gateway.audits (id, kind, channel, since, until, memory_since, status, created_at)
   VALUES ($1, $2, $3, $4, $5, $6, 'running', $7) RETURNING ${AUDIT_COLUMNS}`;
-const OLDEST_RUNNING = `SELECT DISTINCT ON (channel) ${AUDIT_COLUMNS} FROM gateway.audits WHERE status = 'running' ORDER BY channel, number`;
+/** The oldest running one of each channel, unless another holder has it. What this holder has keeps its token. */
+const TAKE = `UPDATE gateway.audits a SET holder = $1, leased_until = $2::bigint + $3::bigint,
+    lease = CASE WHEN a.holder = $1 AND a.leased_until > $2 THEN a.lease ELSE coalesce(a.lease, 0) + 1 END
+  FROM (SELECT DISTINCT ON (channel) number FROM gateway.audits WHERE status = 'running' ORDER BY channel, number) o
+  WHERE a.number = o.number AND a.status = 'running' AND (a.leased_until <= $2 OR a.holder = $1)
+  RETURNING a.id, a.kind, a.channel, a.since, a.until, a.walk, a.lease`;
+/** What a run may change, unless it is over or somebody else has taken it. */
+const IF_HELD = "WHERE id = $1 AND lease = $2 AND status = 'running'";
 const LIST = `SELECT ${AUDIT_COLUMNS} FROM gateway.audits
   WHERE number < $1 AND ($2::text IS NULL OR status = $2) AND ($3::text IS NULL OR channel = $3) ORDER BY number DESC LIMIT $4`;
 const MESSAGES = `SELECT m.number, m.message_id, m.type, m.chat_id, m.sent_at, m.found_at, m.released_at, l.first_seen_at
@@ -65,34 +74,37 @@ export class PostgresAudits implements Audits {
     });
   }
 
-  async running(): Promise<AuditRun[]> {
+  async take(holder: string, leaseMs: number): Promise<AuditRun[]> {
+    const { db, registry, now } = this.#base;
     const [{ channels }, rows] = await Promise.all([
-      this.#base.registry.current(),
-      this.#base.db.all<AuditRow>(OLDEST_RUNNING),
+      registry.current(),
+      db.transaction(async (tx) => await tx.all<LeasedRow & { lease: number }>(TAKE, holder, now(), leaseMs)),
     ]);
     return rows.flatMap((row) => {
       const channel = channels.get(row.channel);
-      return channel ? [auditRunOf(row, channel)] : [];
+      return channel ? [{ ...auditRunOf(row, channel), lease: row.lease }] : [];
     });
   }
 
-  async noteWindow(id: string, messages: readonly ListedMessage[], walk: AuditWalk): Promise<void> {
-    await this.#withChannelOf(id, async (tx) => await saveWindow(tx, id, messages, walk, this.#base.now()));
+  async noteWindow(run: AuditLease, messages: readonly ListedMessage[], walk: AuditWalk): Promise<boolean> {
+    const save = async (tx: Transaction) => await saveWindow(tx, run, messages, walk, this.#base.now());
+    return (await this.#withChannelOf(run.id, save)) ?? false;
   }
 
-  async noteTrouble(id: string, reason: string): Promise<void> {
-    await this.#base.db.run("UPDATE gateway.audits SET error = $1 WHERE id = $2 AND status = 'running'", reason, id);
+  async noteTrouble({ id, lease }: AuditLease, reason: string): Promise<boolean> {
+    return (await this.#base.db.run(`UPDATE gateway.audits SET error = $3 ${IF_HELD}`, id, lease, reason)) > 0;
   }
 
-  async end(id: string, error: string | null): Promise<void> {
-    await inSteps(
-      async (after) =>
-        (await this.#withChannelOf(id, async (tx) => await recheck(tx, id, after, RECHECKED_PER_STEP))) ?? null,
+  async end(run: AuditLease, error: string | null): Promise<boolean> {
+    await inSteps(async (after) => {
+      const next = async (tx: Transaction) => await recheck(tx, run, after, RECHECKED_PER_STEP);
+      return (await this.#withChannelOf(run.id, next)) ?? null;
+    });
+    const ended = await this.#base.db.run(
+      `UPDATE gateway.audits SET status = $3, error = $4, ended_at = $5 ${IF_HELD}`,
+      ...[run.id, run.lease, error === null ? 'finished' : 'failed', error, this.#base.now()],
     );
-    await this.#base.db.run(
-      "UPDATE gateway.audits SET status = $1, error = $2, ended_at = $3 WHERE id = $4 AND status = 'running'",
-      ...[error === null ? 'finished' : 'failed', error, this.#base.now(), id],
-    );
+    return ended > 0;
   }
 
   async cancel(id: string): Promise<AuditView> {

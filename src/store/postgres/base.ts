@@ -1,9 +1,7 @@
-import type { Effects } from '../../effects.js';
 import type { ClockFall } from './clock-fall.js';
 import type { Database } from './database.js';
 import type { RegistryCache } from './registry-cache.js';
-
-export type StoreEffects = Pick<Effects, 'monotonic' | 'sleep' | 'randomBytes'> & Partial<Pick<Effects, 'now'>>;
+import type { StoreEffects } from '../store.js';
 
 /** What all areas of the engine are built on. */
 export interface Base {
@@ -13,5 +11,7 @@ export interface Base {
   readonly now: () => number;
   /** Whether that clock shows less than before. */
   readonly fall: ClockFall;
+  /** Measures that clock, and shifts due times if it has fallen. */
+  readonly measureClock: () => Promise<void>;
   readonly effects: StoreEffects;
 }

@@ -1,72 +1,84 @@
-import type { Breaker } from '../../model.js';
-import type { Database, Transaction } from './database.js';
+import { breakerRowOf, neverStored, storedBreakerOf } from '../rules/breakers.js';
+import type { NamedBreakerRow } from '../rules/breakers.js';
 import type { Base } from './base.js';
-import type { KeptBreaker, KeptBreakers } from '../breakers.js';
+import type { Database, Transaction } from './database.js';
+import type { BreakerChange, KeptBreaker, KeptBreakers, StoredBreaker } from '../breakers.js';
 
-interface BreakerRow {
-  readonly target_id: string;
-  readonly state: Breaker['state'];
-  readonly consecutive_failures: number;
-  readonly times_opened: number;
-  readonly opened_at: number | null;
-  readonly next_probe_at: number | null;
-}
+const SELECT = `SELECT t.id AS target_id, b.state, b.consecutive_failures, b.times_opened, b.opened_at, b.next_probe_at, b.version,
+    b.probe_until
+  FROM gateway.breakers b JOIN gateway.targets t ON t.number = b.target`;
+
+/**
+ * One statement, so that of two processes the one whose statement comes first changes the breaker. FOR SHARE waits for a
+ * removal of the target that is under way. `$2`: the version before; `$9`: the time if it takes the probe, else NULL.
+ */
+const CHANGE = `INSERT INTO gateway.breakers AS b (target, version, state, consecutive_failures, times_opened, opened_at, next_probe_at,
+    probe_until)
+  SELECT t.number, $2::bigint + 1, $3::text, $4::int, $5::int, $6::bigint, $7::bigint, $8::bigint FROM gateway.targets t
+  WHERE t.id = $1 AND t.removed_at IS NULL
+    AND ($2 = 0 OR EXISTS (SELECT FROM gateway.breakers known WHERE known.target = t.number)) FOR SHARE
+  ON CONFLICT (target) DO UPDATE SET version = excluded.version, state = excluded.state,
+    consecutive_failures = excluded.consecutive_failures, times_opened = excluded.times_opened, opened_at = excluded.opened_at,
+    next_probe_at = excluded.next_probe_at, probe_until = excluded.probe_until
+  WHERE b.version = $2 AND ($9::bigint IS NULL OR b.probe_until IS NULL OR b.probe_until <= $9)
+  RETURNING version, probe_until`;
 
 export class PostgresBreakers implements KeptBreakers {
   readonly #db: Database;
+  readonly #now: () => number;
+  #list: { readonly rows: string; readonly stored: readonly StoredBreaker[] } | null = null;
 
-  constructor({ db }: Pick<Base, 'db'>) {
+  constructor({ db, now }: Pick<Base, 'db' | 'now'>) {
     this.#db = db;
+    this.#now = now;
   }
 
-  async notClosed(): Promise<(KeptBreaker & { targetId: string })[]> {
-    const rows = await this.#db.all<BreakerRow>(
-      `SELECT t.id AS target_id, b.state, b.consecutive_failures, b.times_opened, b.opened_at, b.next_probe_at
-       FROM gateway.breakers b JOIN gateway.targets t ON t.number = b.target ORDER BY b.target`,
+  /** Other processes change them as well, so they are read each time: there are as many as targets. */
+  async all(): Promise<readonly StoredBreaker[]> {
+    const read = await this.#db.all<NamedBreakerRow>(`${SELECT} ORDER BY b.target`);
+    const rows = JSON.stringify(read);
+    if (this.#list?.rows !== rows) this.#list = { rows, stored: read.map(storedBreakerOf) };
+    return this.#list.stored;
+  }
+
+  async change(targetId: string, beforeVersion: number, after: KeptBreaker | null): Promise<BreakerChange> {
+    return await this.#change(targetId, beforeVersion, after, null);
+  }
+
+  async takeProbe(targetId: string, beforeVersion: number, open: KeptBreaker, leaseMs: number): Promise<BreakerChange> {
+    return await this.#change(targetId, beforeVersion, open, leaseMs);
+  }
+
+  /** @param probeMs for how long the probe is leased; null: it is not taken */
+  async #change(
+    targetId: string,
+    beforeVersion: number,
+    after: KeptBreaker | null,
+    probeMs: number | null,
+  ): Promise<BreakerChange> {
+    const now = this.#now();
+    const probeUntil = probeMs === null ? null : now + probeMs;
+    const row = breakerRowOf(0, after, beforeVersion, probeUntil);
+    const changed = await this.#db.one<{ version: number; probe_until: number | null }>(
+      CHANGE,
+      ...[targetId, beforeVersion, row.state, row.consecutive_failures, row.times_opened],
+      ...[row.opened_at, row.next_probe_at, probeUntil].map(whole),
+      probeMs === null ? null : now,
     );
-    return rows.map((row) => ({
-      targetId: row.target_id,
-      state: row.state,
-      consecutiveFailures: row.consecutive_failures,
-      timesOpened: row.times_opened,
-      openedAt: row.opened_at,
-      nextProbeAt: row.next_probe_at,
-    }));
-  }
-
-  async keep(targetId: string, breaker: KeptBreaker | null): Promise<void> {
-    await this.#db.transaction(async (tx) => {
-      // The target may be removed at the same moment, so this locks the registry, without any channel.
-      await tx.lockChannels([]);
-      if (breaker === null)
-        await tx.run(
-          'DELETE FROM gateway.breakers b USING gateway.targets t WHERE t.number = b.target AND t.id = $1',
-          targetId,
-        );
-      else await upsert(tx, targetId, breaker);
-    });
+    if (changed) {
+      const stored = { ...row, version: changed.version, probe_until: changed.probe_until, target_id: targetId };
+      return { isMade: true, stored: storedBreakerOf(stored) };
+    }
+    const before = await this.#db.one<NamedBreakerRow>(`${SELECT} WHERE t.id = $1`, targetId);
+    if (before) return { isMade: false, stored: storedBreakerOf(before) };
+    const target = await this.#db.one('SELECT id FROM gateway.targets WHERE id = $1 AND removed_at IS NULL', targetId);
+    return { isMade: target === undefined, stored: neverStored(targetId) };
   }
 }
 
 /** For use in the transaction that removes the target. @param target its number */
 export async function forgetBreaker(tx: Transaction, target: number): Promise<void> {
   await tx.run('DELETE FROM gateway.breakers WHERE target = $1', target);
-}
-
-async function upsert(tx: Transaction, targetId: string, breaker: KeptBreaker): Promise<void> {
-  await tx.run(
-    `INSERT INTO gateway.breakers AS b (target, version, state, consecutive_failures, times_opened, opened_at, next_probe_at)
-     SELECT number, 1, $2::text, $3::int, $4::int, $5::bigint, $6::bigint FROM gateway.targets WHERE id = $1 AND removed_at IS NULL
-     ON CONFLICT (target) DO UPDATE SET version = b.version + 1, state = excluded.state,
-       consecutive_failures = excluded.consecutive_failures, times_opened = excluded.times_opened,
-       opened_at = excluded.opened_at, next_probe_at = excluded.next_probe_at`,
-    targetId,
-    breaker.state,
-    breaker.consecutiveFailures,
-    breaker.timesOpened,
-    whole(breaker.openedAt),
-    whole(breaker.nextProbeAt),
-  );
 }
 
 /** Jitter makes fractions of a millisecond. */

@@ -1,7 +1,8 @@
 import { MINUTE_MS } from '../../durations.js';
 import { RANKS_FROM } from '../rules/pace.js';
 import { noteSetBack } from './clock-memory.js';
-import type { Transaction } from './database.js';
+import type { ClockFall } from './clock-fall.js';
+import type { Database, Transaction } from './database.js';
 import { metaValue, setMeta } from './meta.js';
 
 const SHIFTED_AT = 'clock_shifted_at';
@@ -25,12 +26,20 @@ const SHIFTS = [
   'UPDATE gateway.replicas SET seen_at = seen_at - $1 WHERE seen_at > $2',
 ];
 
+/** Does nothing unless the database's clock shows less than before. */
+export async function shiftAfterFall(db: Database, fall: ClockFall): Promise<void> {
+  const byMs = fall.byMs();
+  if (byMs === 0) return;
+  await db.transaction(async (tx) => await shiftTimes(tx, byMs, fall.now()));
+  fall.forget();
+}
+
 /**
  * Shifts due times and leases back after the database's clock has fallen. All of it is one transaction that holds the lock of
  * the registry, so that of all processes that have noticed the fall one shifts, and none settles or records meanwhile.
  * Windows of resyncs are not shifted, because a longer window does no harm.
  */
-export async function shiftTimes(tx: Transaction, byMs: number, now: number): Promise<void> {
+async function shiftTimes(tx: Transaction, byMs: number, now: number): Promise<void> {
   await tx.lockRegistry();
   const shiftedAt = Number((await metaValue(tx, SHIFTED_AT)) ?? -Infinity);
   if (shiftedAt <= now && now - shiftedAt < SAME_FALL_MS) return;

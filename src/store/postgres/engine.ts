@@ -1,10 +1,11 @@
 import pg from 'pg';
-import type { Base, StoreEffects } from './base.js';
 import { AuditMessageRelease } from './audit-release.js';
 import { cancelAuditsOf } from './audit-rows.js';
 import { PostgresAudits } from './audits.js';
 import { PostgresBreakers } from './breakers.js';
 import { ClockFall } from './clock-fall.js';
+import { shiftAfterFall } from './clock-shift.js';
+import type { Base } from './base.js';
 import { DatabaseClock } from './clock.js';
 import { Database } from './database.js';
 import { makeDays } from './days.js';
@@ -20,7 +21,9 @@ import { PostgresRollups } from './rollups.js';
 import { PostgresTraffic } from './traffic.js';
 import { PostgresUpkeep } from './upkeep.js';
 import { WorkCounts } from './work-counts.js';
-import type { Store } from '../store.js';
+import { PostgresReplicas } from './replicas.js';
+import { PostgresTurns } from './turns.js';
+import type { Store, StoreEffects } from '../store.js';
 
 /** Connections of one process: two writers (recording; claims and settlements), the API, workers. Three replicas use 24 of 100. */
 const CONNECTIONS = 8;
@@ -39,9 +42,13 @@ export async function connect(url: string, effects: StoreEffects, now?: () => nu
     await migrated(url);
     const db = new Database({ url, connections: CONNECTIONS, monotonic: effects.monotonic });
     const clock = new DatabaseClock(effects);
-    await clock.measure(db);
     const fall = new ClockFall(now ?? clock.now);
-    const base = { db, registry: new RegistryCache(db, effects), now: fall.now, fall, effects };
+    const measureClock = async (): Promise<void> => {
+      await clock.measure(db);
+      await shiftAfterFall(db, fall);
+    };
+    await measureClock();
+    const base = { db, registry: new RegistryCache(db, effects), now: fall.now, fall, measureClock, effects };
     db.onMissingDays = async () => await makeDays(db, base.now());
     await db.onMissingDays();
     return base;
@@ -86,6 +93,8 @@ export async function openPostgresStore(url: string, effects: StoreEffects, now?
     cancelResyncsOf: nothingLeft,
     cancelAuditsOf,
   });
+  const replicas = new PostgresReplicas(base);
+  await replicas.start();
   return {
     intake,
     outbox: unbuilt('outbox'),
@@ -105,9 +114,12 @@ export async function openPostgresStore(url: string, effects: StoreEffects, now?
     levels: new PostgresLevels(base, await schemaVersion(db)),
     upkeep: new PostgresUpkeep(base),
     stopWaiting: () => undefined,
+    replicas,
+    turns: new PostgresTurns(base),
     close: async () => {
       await intake.idle();
       await traffic.flush();
+      await replicas.stop();
       await db.end();
     },
   };

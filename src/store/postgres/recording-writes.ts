@@ -1,4 +1,4 @@
-import type { ReplayWatch } from '../rules/replays.js';
+import type { ReplayWatch } from '../../intake/replays.js';
 import type { Param, Transaction } from './database.js';
 import { uuidOf, uuidsIn } from './keys.js';
 import type { PlacedDelivery, RecordingState } from './recording-state.js';

@@ -5,7 +5,7 @@ import type { IncomingWebhook } from '../../model.js';
 import { WebhookRecorder } from '../rules/recorder.js';
 import type { Recovery } from '../rules/recorder.js';
 import { refusalOf } from '../rules/refusal.js';
-import { ReplayWatch } from '../rules/replays.js';
+import { ReplayWatch } from '../../intake/replays.js';
 import type { Base } from './base.js';
 import type { Outcome } from './batches.js';
 import type { Queries, Transaction } from './database.js';

@@ -4,7 +4,7 @@ import type { RewriteSecret } from '../../secret-places.js';
 import { unexpired } from '../rules/rotation.js';
 import type { Base } from './base.js';
 import { confirmedAt, rememberTime } from './clock-memory.js';
-import { shiftTimes } from './clock-shift.js';
+import { shiftAfterFall } from './clock-shift.js';
 import type { Transaction } from './database.js';
 import { addMeta, metaValue, setMeta } from './meta.js';
 import { pruningPhases } from './pruning.js';
@@ -25,16 +25,11 @@ export class PostgresUpkeep implements Upkeep {
     this.#sweep = new Sweep(base, pruningPhases(base));
   }
 
-  /**
-   * The clock of this process was set back, which no stored time depends on: only if the database's clock has fallen as well
-   * are due times shifted, by as much as that.
-   */
+  readonly now = (): number => this.#base.now();
+
+  /** By as much as the database's clock has fallen: what the clock of a process does has no effect on stored times. */
   async clockSetBack(): Promise<void> {
-    const { db, fall } = this.#base;
-    const byMs = fall.byMs();
-    if (byMs === 0) return;
-    await db.transaction(async (tx) => await shiftTimes(tx, byMs, fall.now()));
-    fall.forget();
+    await shiftAfterFall(this.#base.db, this.#base.fall);
   }
 
   /** PostgreSQL checks its files itself. */
@@ -71,9 +66,7 @@ export class PostgresUpkeep implements Upkeep {
     return await confirmedAt(this.#base.db);
   }
 
-  /** Also looks whether the database's clock has fallen. */
   async rememberTime(now: number, isConfirmed: boolean): Promise<void> {
-    await this.clockSetBack();
     await this.#base.db.transaction(async (tx) => await rememberTime(tx, now, isConfirmed));
   }
 

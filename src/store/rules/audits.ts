@@ -67,7 +67,7 @@ export function roundOf({ walk }: Pick<AuditRow, 'walk'>): number {
 export function auditRunOf(
   { id, kind, since, until, walk }: Pick<AuditRow, 'id' | 'kind' | 'since' | 'until' | 'walk'>,
   channel: Channel,
-): AuditRun {
+): Omit<AuditRun, 'lease'> {
   return { id, kind, channel, since, until, walk: walk === null ? null : parseWalk(walk) };
 }
 

@@ -2,7 +2,7 @@ import { noSuchChannel } from '../../errors.js';
 import { isAnswer } from '../../intake/backlog.js';
 import type { Document } from '../../intake/decode.js';
 import { nameOf } from '../../intake/event.js';
-import { isPlaceholder, isUnseen, judge, RULE, writesLedger } from '../../intake/judge.js';
+import { isNeverSeen, isPlaceholder, isUnseen, judge, RULE, writesLedger } from '../../intake/judge.js';
 import { cutter, route } from '../../intake/route.js';
 import { sentBefore } from '../../intake/timestamp.js';
 import type { Channel, IncomingWebhook, Judgement, Target } from '../../model.js';
@@ -19,7 +19,7 @@ import { ObjectRepetitions } from './object-repetitions.js';
 import type { Known, NewDeliveries, RecordedWebhook, RecordingRegistry, RecordingRows } from './recording.js';
 import { refusalOf } from './refusal.js';
 import { ReplayRecording } from './replay-recording.js';
-import type { ReplayWatch } from './replays.js';
+import type { ReplayWatch } from '../../intake/replays.js';
 import type { Recorded } from '../intake.js';
 import type { Delivery } from '../outbox.js';
 
@@ -37,9 +37,6 @@ export interface Recovery {
 const ROUTED_PER_SLICE = 50_000;
 /** Writing this much of a body takes about as long as writing a row. */
 const BODY_BYTES_PER_ROW = 8192;
-
-/** Rows for messages that were never seen before and that no resync asked for. */
-const NEVER_SEEN_RULES: ReadonlySet<number> = new Set([RULE.late, RULE.usual, RULE.replayed]);
 
 /** What an engine gives to the recorder. */
 export interface RecorderParts {
@@ -164,7 +161,7 @@ export class WebhookRecorder {
       });
       const at = { receivedAt: now, lateAfterSeconds: channel.lateAfterSeconds, recovered };
       const judgement = judge(item, memory, at);
-      if (!recovered && NEVER_SEEN_RULES.has(judgement.rule)) this.#replays.count(channel, memory, judgement.rule, now);
+      if (!recovered && isNeverSeen(judgement)) this.#replays.count(channel, memory, judgement.rule, now);
       if (judgement.rule !== RULE.usual) {
         const replay = judgement.rule === RULE.replayed ? this.#replays.evidenceOf(channel) : null;
         const kept = keptEvidence(memory, { ...judgement, ...at, repeatedAt, replay }, this.#known);
@@ -193,8 +190,9 @@ export class WebhookRecorder {
     now: number,
   ): void {
     const { timestamp, method } = memory.item;
-    // Whatever comes under an id of row 18 is not new, its first post included.
-    const unposted = method !== 'post' && place.rule !== RULE.anotherId;
+    // Whatever comes under an id of row 18 or 19 is not new, its first post included.
+    const isHeld = place.rule === RULE.anotherId || place.rule === RULE.replayed;
+    const unposted = method !== 'post' && !isHeld;
     const before = memory.remembered;
     const facts = factsAfter(before, { ...place, fingerprint: memory.fingerprint, unposted }, now);
     if (before) this.#rows.knownId(key, facts);

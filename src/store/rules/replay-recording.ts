@@ -2,7 +2,7 @@ import { RULE } from '../../intake/judge.js';
 import type { Channel } from '../../model.js';
 import type { ItemMemory } from './item-memory.js';
 import type { RecordingRows } from './recording.js';
-import type { ReplayWatch } from './replays.js';
+import type { ReplayWatch } from '../../intake/replays.js';
 import type { RecordedReplay } from '../intake.js';
 import type { ReplayEvidence } from '../items.js';
 import type { Replay } from '../traffic.js';

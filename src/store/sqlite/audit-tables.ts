@@ -52,8 +52,8 @@ export class AuditTables {
       .run(id, kind, channel, since, until, memorySince, now);
   }
 
-  /** A read: see `Audits.running`. */
-  running(): AuditRun[] {
+  /** A read: the oldest running audit or seeding of each channel. */
+  running(): Omit<AuditRun, 'lease'>[] {
     const oldest = this.#db.prepare<[string], StoredRow>(
       "SELECT * FROM audits WHERE channel = ? AND status = 'running' ORDER BY number LIMIT 1",
     );
@@ -63,10 +63,10 @@ export class AuditTables {
     });
   }
 
-  /** See `Audits.noteWindow`. */
-  saveWindow(id: string, listed: readonly ListedMessage[], walk: AuditWalk, now: number): void {
+  /** See `Audits.noteWindow`. Returns false if the audit is over. */
+  saveWindow(id: string, listed: readonly ListedMessage[], walk: AuditWalk, now: number): boolean {
     const row = this.#row.get(id);
-    if (row?.status !== 'running') return;
+    if (row?.status !== 'running') return false;
     if (row.walk !== null && roundOf(row) !== walk.round) this.#resetCounts.run(row.number);
     const messages = listed.filter(({ type }) => type !== PLACEHOLDER_TYPE); // Whapi could not read those messages either
     const counts: WindowCounts = { listed: messages.length, seen: 0, missing: 0, older: 0, seeded: 0 };
@@ -75,6 +75,7 @@ export class AuditTables {
       counts[row.kind === 'seed' ? this.#seedOne(key, now) : this.#compareOne(row, key, message, walk.round, now)] += 1;
     }
     this.#saveWindow.run({ ...counts, walk: JSON.stringify(walk), number: row.number });
+    return true;
   }
 
   #seedOne(key: Buffer, now: number): 'seeded' | 'seen' {
@@ -97,9 +98,10 @@ export class AuditTables {
     return 'missing';
   }
 
-  /** Saves why the audit makes no progress. */
-  saveError(id: string, reason: string): void {
-    this.#db.prepare("UPDATE audits SET error = ? WHERE id = ? AND status = 'running'").run(reason, id);
+  /** Saves why the audit makes no progress. Returns false if it is over. */
+  saveError(id: string, reason: string): boolean {
+    const save = this.#db.prepare("UPDATE audits SET error = ? WHERE id = ? AND status = 'running'");
+    return save.run(reason, id).changes > 0;
   }
 
   /**
@@ -127,10 +129,12 @@ export class AuditTables {
     return rows.length === limit ? (rows.at(-1) ?? null) : null;
   }
 
-  end(id: string, error: string | null, now: number): void {
-    this.#db
-      .prepare("UPDATE audits SET status = ?, error = ?, ended_at = ? WHERE id = ? AND status = 'running'")
-      .run(error === null ? 'finished' : 'failed', error, now, id);
+  /** Returns false if it was over already. */
+  end(id: string, error: string | null, now: number): boolean {
+    const end = this.#db.prepare(
+      "UPDATE audits SET status = ?, error = ?, ended_at = ? WHERE id = ? AND status = 'running'",
+    );
+    return end.run(error === null ? 'finished' : 'failed', error, now, id).changes > 0;
   }
 
   /** @throws GatewayError GW_NOT_FOUND */

@@ -6,8 +6,10 @@ import { inSteps } from '../rules/audits.js';
 import type { AuditTables } from './audit-tables.js';
 import type { AuditViews } from './audit-views.js';
 import type { GroupCommit } from './group-commit.js';
+import type { NamedLeases } from './named-leases.js';
 import { read, readBack } from './reads.js';
 import type {
+  AuditLease,
   AuditMessageView,
   AuditRelease,
   AuditRequest,
@@ -26,6 +28,8 @@ const RELEASED_PER_COMMIT = 100;
 export interface AuditParts {
   readonly commit: GroupCommit;
   readonly tables: AuditTables;
+  /** By the id of their audit. */
+  readonly leases: NamedLeases;
   readonly release: AuditMessageRelease;
   readonly views: AuditViews;
 }
@@ -33,13 +37,15 @@ export interface AuditParts {
 export class SqliteAudits implements Audits {
   readonly #commit: GroupCommit;
   readonly #tables: AuditTables;
+  readonly #leases: NamedLeases;
   readonly #release: AuditMessageRelease;
   readonly #views: AuditViews;
   readonly #effects: Pick<Effects, 'now' | 'randomBytes'>;
 
-  constructor({ commit, tables, release, views }: AuditParts, effects: Pick<Effects, 'now' | 'randomBytes'>) {
+  constructor({ commit, tables, leases, release, views }: AuditParts, effects: Pick<Effects, 'now' | 'randomBytes'>) {
     this.#commit = commit;
     this.#tables = tables;
+    this.#leases = leases;
     this.#release = release;
     this.#views = views;
     this.#effects = effects;
@@ -51,23 +57,37 @@ export class SqliteAudits implements Audits {
     return readBack(this.#views.audit(id));
   }
 
-  async running(): Promise<AuditRun[]> {
-    return await read(() => this.#tables.running());
+  async take(holder: string, leaseMs: number): Promise<AuditRun[]> {
+    const now = this.#effects.now();
+    const free = (await read(() => this.#tables.running())).filter(({ id }) => !this.#leases.isHeld(id, now, holder));
+    return free.map((run) => ({ ...run, lease: this.#leases.take(run.id, holder, leaseMs, now) }));
   }
 
-  async noteWindow(id: string, messages: readonly ListedMessage[], walk: AuditWalk): Promise<void> {
-    await this.#commit.run(() => this.#tables.saveWindow(id, messages, walk, this.#effects.now()));
+  async noteWindow(run: AuditLease, messages: readonly ListedMessage[], walk: AuditWalk): Promise<boolean> {
+    return await this.#change(run, () => this.#tables.saveWindow(run.id, messages, walk, this.#effects.now()));
   }
 
-  async noteTrouble(id: string, reason: string): Promise<void> {
-    await this.#commit.run(() => this.#tables.saveError(id, reason));
+  async noteTrouble(run: AuditLease, reason: string): Promise<boolean> {
+    return await this.#change(run, () => this.#tables.saveError(run.id, reason));
   }
 
-  async end(id: string, error: string | null): Promise<void> {
+  async end(run: AuditLease, error: string | null): Promise<boolean> {
     await inSteps(async (after) => {
-      return await this.#commit.run(() => this.#tables.recheck(id, after, RECHECKED_PER_COMMIT));
+      return await this.#commit.run(() =>
+        this.#isHolder(run) ? this.#tables.recheck(run.id, after, RECHECKED_PER_COMMIT) : null,
+      );
     });
-    await this.#commit.run(() => this.#tables.end(id, error, this.#effects.now()));
+    const hasEnded = await this.#change(run, () => this.#tables.end(run.id, error, this.#effects.now()));
+    if (hasEnded) this.#leases.remove(run.id);
+    return hasEnded;
+  }
+
+  async #change(run: AuditLease, change: () => boolean): Promise<boolean> {
+    return await this.#commit.run(() => this.#isHolder(run) && change());
+  }
+
+  #isHolder({ id, lease }: AuditLease): boolean {
+    return this.#leases.isLast(id, lease);
   }
 
   async cancel(id: string): Promise<AuditView> {

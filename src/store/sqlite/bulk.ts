@@ -78,7 +78,10 @@ export interface BulkOperation<Filter> {
   step(filter: Filter, bounds: Bounds, after: BulkCursor, now: number): Stepped;
 }
 
-/** Sends settled deliveries again, in the order of recording, so that a chat keeps its order (I6). */
+/**
+ * Sends settled deliveries again, in the order of recording, so that a chat keeps its order (I6). One that was left out, and
+ * whose items were released since, is skipped: the release has sent them.
+ */
 export class BulkRetry implements BulkOperation<RetryFilter> {
   readonly start = [0];
   readonly #db: Db;
@@ -99,17 +102,19 @@ export class BulkRetry implements BulkOperation<RetryFilter> {
     const end = this.#endOfSlice(filter, after);
     const { where, values } = this.#rowsOfSlice(filter, bounds, after, end);
     const rows = this.#db
-      .prepare<unknown[], { id: number; target: string; verdicts: string }>(
-        `SELECT d.id, (SELECT id FROM targets WHERE number = d.target) AS target, d.verdicts
+      .prepare<unknown[], SettledRow & { target_id: string; verdicts: string }>(
+        `SELECT d.id, d.target, d.chats, d.status, (SELECT id FROM targets WHERE number = d.target) AS target_id, d.verdicts
          FROM deliveries d WHERE ${where} ORDER BY d.id`,
       )
       .all(...values);
     return {
-      found: rows.map(({ id, target, verdicts }) => ({
-        place: [id],
-        verdicts: verdicts.split(',') as Verdict[],
-        targets: [target],
-      })),
+      found: rows
+        .filter((row) => !this.#deliveries.wasReleased(row))
+        .map(({ id, target_id, verdicts }) => ({
+          place: [id],
+          verdicts: verdicts.split(',') as Verdict[],
+          targets: [target_id],
+        })),
       next: end === null ? null : [end],
     };
   }
@@ -122,9 +127,13 @@ export class BulkRetry implements BulkOperation<RetryFilter> {
         `SELECT d.id, d.target, d.chats, d.status FROM deliveries d WHERE ${where} ORDER BY d.id LIMIT ${RETRIES_PER_STEP}`,
       )
       .all(...values);
-    for (const row of rows) this.#deliveries.requeue(row, now);
+    const unsent = rows.filter((row) => !this.#deliveries.wasReleased(row));
+    for (const row of unsent) this.#deliveries.requeue(row, now);
     const last = rows.length === RETRIES_PER_STEP ? (rows.at(-1)?.id ?? null) : end;
-    return { done: rows.length, skipped: 0, deliveries: rows.length, next: last === null ? null : [last] };
+    return {
+      ...{ done: unsent.length, skipped: rows.length - unsent.length, deliveries: unsent.length },
+      next: last === null ? null : [last],
+    };
   }
 
   #endOfSlice(filter: RetryFilter, after: number): number | null {

@@ -1,7 +1,7 @@
 import type { Pause, PauseCode } from '../../model.js';
 import { utcDay } from '../rules/days.js';
 import type { Db } from './database.js';
-import type { CallHistory, NewPause } from '../calls.js';
+import type { CallHistory, NewPause, News } from '../calls.js';
 
 interface HistoryRow {
   day: number;
@@ -15,10 +15,18 @@ interface HistoryRow {
   next_check_at: number | null;
 }
 
-const NO_CALLS: CallHistory = { callsToday: 0, lastCallAt: null, healthyAt: null, failures: 0, pause: null };
+const NO_NEWS: readonly News[] = [];
+const NO_CALLS: CallHistory = {
+  ...{ callsToday: 0, lastCallAt: null, healthyAt: null, failures: 0, pause: null },
+  news: NO_NEWS,
+};
 
-/** The history of the calls to Whapi, one row for each channel. Methods that write are for use inside a transaction. */
+/**
+ * The history of the calls to Whapi, one row for each channel. News is kept in memory only: it is a hint to check earlier.
+ * Methods that write, except those for news, are for use inside a transaction.
+ */
 export class CallHistoryTable {
+  readonly #news = new Map<string, readonly News[]>();
   readonly #row;
   readonly #countCall;
   readonly #saveSuccess;
@@ -66,14 +74,39 @@ export class CallHistoryTable {
 
   of(channel: string, now: number): CallHistory {
     const row = this.#row.get(channel);
-    if (!row) return NO_CALLS;
+    const news = this.#news.get(channel) ?? NO_NEWS;
+    if (!row) return { ...NO_CALLS, news };
     return {
       callsToday: row.day === utcDay(now) ? row.calls : 0,
       lastCallAt: row.last_call_at,
       healthyAt: row.healthy_at,
       failures: row.failures,
       pause: pauseOf(row),
+      news,
     };
+  }
+
+  /** See `Calls.noteNews`. */
+  noteNews(channel: string, news: News): void {
+    const before = this.#news.get(channel) ?? NO_NEWS;
+    const kept = before.filter((each) => each !== news && !(news === 'away' && each === 'back'));
+    this.#news.set(channel, [...kept, news]);
+  }
+
+  /** See `Calls.takeNews`. */
+  takeNews(channel: string): readonly News[] {
+    const news = this.#news.get(channel) ?? NO_NEWS;
+    this.#news.delete(channel);
+    return news;
+  }
+
+  #forgetBack(channel: string): void {
+    const news = this.#news.get(channel);
+    if (news?.includes('back'))
+      this.#news.set(
+        channel,
+        news.filter((each) => each !== 'back'),
+      );
   }
 
   /** Counts a call before it is made, so that a crash never exceeds the daily budget. */
@@ -84,7 +117,10 @@ export class CallHistoryTable {
   /** Saves the result of a call that is no health check; `pause` null: Whapi took the call. */
   saveAnswer(channel: string, pause: NewPause | null, now: number): void {
     if (pause) this.#saveFailure.run({ channel, now, day: utcDay(now), ...pause });
-    else this.#saveSuccess.run({ channel, now });
+    else {
+      this.#saveSuccess.run({ channel, now });
+      this.#forgetBack(channel);
+    }
   }
 
   /** Saves the result of a health check; `pause` null: the channel is healthy. */
@@ -100,6 +136,7 @@ export class CallHistoryTable {
 
   remove(channel: string): void {
     this.#delete.run(channel);
+    this.#news.delete(channel);
   }
 }
 

@@ -4,7 +4,7 @@ import type { GroupCommit } from './group-commit.js';
 import { read } from './reads.js';
 import type { RegistryTables } from './registry-tables.js';
 import type { ResyncCallTables } from './resync-calls.js';
-import type { Calls, CallsDue, ChannelState, CheckResult, NewPause } from '../calls.js';
+import type { Calls, CallsDue, ChannelState, CheckResult, NewPause, News } from '../calls.js';
 
 export interface CallsParts {
   readonly commit: GroupCommit;
@@ -41,6 +41,15 @@ export class SqliteCalls implements Calls {
 
   async countCall(channel: string): Promise<void> {
     await this.#commit.run(() => this.#history.countCall(channel, this.#now()));
+  }
+
+  async noteNews(channel: string, news: News): Promise<void> {
+    this.#history.noteNews(channel, news);
+    await Promise.resolve();
+  }
+
+  async takeNews(channel: string): Promise<readonly News[]> {
+    return await Promise.resolve(this.#history.takeNews(channel));
   }
 
   async noteAnswer(channel: string, pause: NewPause | null): Promise<void> {

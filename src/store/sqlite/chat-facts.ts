@@ -1,4 +1,4 @@
-import { areAnswered, newestByChat, supersedes } from '../../intake/backlog.js';
+import { areAnswered, newestByChat, NO_CHAT_FACTS, supersedes } from '../../intake/backlog.js';
 import { decodeRecordedInSlices } from '../../intake/decode.js';
 import type { Item } from '../../intake/decode.js';
 import type { Verdict, WebhookHttpMethod } from '../../model.js';
@@ -22,7 +22,7 @@ interface BodyRow {
 }
 
 /** A delivery that may be sent next in its chats. */
-interface FrontDelivery extends BodyRow {
+interface FrontDelivery {
   readonly id: number;
   readonly target: number;
   readonly channel: string;
@@ -54,12 +54,17 @@ export class ChatFactsReader {
   /** See `Outbox.chatFacts`. */
   *read(delivery: LeasedBody, wanted: WantedFacts): Sliced<ChatFacts> {
     const lease = this.#leases.get(parseDeliveryId(delivery.id) ?? 0);
-    if (!lease) return { isAnswered: false, isFollowed: false };
-    return yield* this.readOf({ ...delivery, id: lease.id, target: lease.target }, wanted);
+    if (!lease) return NO_CHAT_FACTS;
+    return yield* this.#read({ ...delivery, id: lease.id, target: lease.target }, wanted);
   }
 
   /** The same for a delivery at the front of its lanes that is not leased. */
-  *readOf(delivery: FrontDelivery, wanted: WantedFacts): Sliced<ChatFacts> {
+  *readUnleased(delivery: FrontDelivery, wanted: WantedFacts): Sliced<ChatFacts> {
+    const body = this.#body.get(delivery.id);
+    return body ? yield* this.#read({ ...delivery, ...body }, wanted) : NO_CHAT_FACTS;
+  }
+
+  *#read(delivery: FrontDelivery & BodyRow, wanted: WantedFacts): Sliced<ChatFacts> {
     const items = yield* itemsIn(delivery);
     const isAnswered = wanted.answered && this.#areAnswered(delivery.channel, items);
     const isFollowed = wanted.followed && !isAnswered && (yield* this.#areFollowed(delivery, items));

@@ -123,6 +123,7 @@ function deliveryOf(row: DueRow, target: Target, lease: number, leaseEndsAt: num
     besideSchedule: row.resume_at !== null,
     streak: row.streak === null ? null : (JSON.parse(row.streak) as Streak),
     via: row.via,
+    recordedAt: row.created_at,
     isFromBacklog: isRank(row.due_at),
     newestMessageAt: row.newest_message_at,
   };

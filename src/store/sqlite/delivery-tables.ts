@@ -5,7 +5,7 @@ import { finish, WRITES_PER_SLICE } from '../../slices.js';
 import type { Sliced } from '../../slices.js';
 import { appendAttempt, scheduleAfterFailure } from '../rules/attempts.js';
 import { parseDeliveryId } from '../rules/ids.js';
-import type { Ids } from '../rules/ids.js';
+import type { Ids } from './numbering.js';
 import { KEY_BYTES, keysIn } from '../rules/keys.js';
 import { RANKS_FROM } from '../rules/pace.js';
 import type { NewDelivery } from '../rules/recording.js';
@@ -117,8 +117,10 @@ export class DeliveryTables {
       `UPDATE deliveries SET status = 'pending', cause = NULL, settled_at = NULL, tries = 0, seq = ?, blocked = ?, due_at = ?,
          newest_message_at = CASE WHEN status IN ('delivered', 'dead') THEN newest_message_at END WHERE id = ?`,
     );
+    // A rank is no time at which the schedule could continue: after this attempt it begins anew.
     this.#bringForward = db.prepare<{ id: number; now: number }>(
-      'UPDATE deliveries SET resume_at = coalesce(resume_at, due_at), due_at = @now WHERE id = @id AND due_at > @now',
+      `UPDATE deliveries SET resume_at = coalesce(resume_at, CASE WHEN due_at < ${RANKS_FROM} THEN due_at ELSE @now END),
+         due_at = @now WHERE id = @id AND due_at > @now`,
     );
     this.#requestRetry = db.prepare<[number]>('UPDATE deliveries SET asked = 1 WHERE id = ?');
     this.#meta = new MetaTable(db);
@@ -286,6 +288,11 @@ export class DeliveryTables {
     this.#counts.requeued(id, target);
     this.#requeue.run(seq, this.#lanes.join(target, chats, seq, id), now, id);
     if (LEFT_OUT.has(status)) this.#leftOut.sentAgain(id);
+  }
+
+  /** Whether bulk work would send this again although its items were released since: the bot has them. */
+  wasReleased({ id, target, status }: Pick<SettledRow, 'id' | 'target' | 'status'>): boolean {
+    return LEFT_OUT.has(status) && this.#leftOut.wasReleased(id, target);
   }
 
   /** Ends at most `limit` pending deliveries of a removed target as dead. Returns whether more may be left. */

@@ -1,7 +1,6 @@
-import type { Effects } from '../../effects.js';
-import { Ids } from '../rules/ids.js';
+import { Ids } from './numbering.js';
 import { refusalOf } from '../rules/refusal.js';
-import { ReplayWatch } from '../rules/replays.js';
+import { ReplayWatch } from '../../intake/replays.js';
 import { AuditMessageRelease } from './audit-release.js';
 import { AuditTables } from './audit-tables.js';
 import { AuditViews } from './audit-views.js';
@@ -38,6 +37,7 @@ import { LedgerMemory } from './ledger-memory.js';
 import { MessageClaimTables, SqliteMessageClaims } from './message-claims.js';
 import { SqliteOutbox } from './outbox.js';
 import { SqliteLevels } from './levels.js';
+import { NamedLeases } from './named-leases.js';
 import { PacedDeliveries } from './paced-deliveries.js';
 import { SqliteProbes } from './probes.js';
 import { Pruning } from './pruning.js';
@@ -60,13 +60,12 @@ import { TargetCounts } from './target-counts.js';
 import { TransactionMemory } from './transaction-memory.js';
 import { TrafficCounts } from './traffic-counts.js';
 import { SqliteTraffic } from './traffic.js';
+import { SqliteTurns } from './turns.js';
 import { WorkCounts } from './under-way.js';
 import { SqliteUpkeep } from './upkeep.js';
 import { WebhookLists } from './webhook-lists.js';
 import { WebhookViews } from './webhook-views.js';
-import type { Store } from '../store.js';
-
-export type StoreEffects = Pick<Effects, 'now' | 'monotonic' | 'sleep' | 'randomBytes'>;
+import type { Store, StoreEffects } from '../store.js';
 
 /** Sizes that tests make small. */
 export interface StoreSizes {
@@ -102,7 +101,7 @@ function assemble({ db, isChecked, close }: OpenDatabase, effects: StoreEffects,
   const memory = new DeliveryMemory(transactionMemory, effects.randomBytes(6).readUIntBE(0, 6));
   const { leases, offers } = memory;
   const commit = new GroupCommit(db, registry, effects, transactionMemory);
-  const breakers = new SqliteBreakers(db, registry, commit);
+  const breakers = new SqliteBreakers(db, registry, commit, now);
   const counts = new TargetCounts(db, registry, memory);
   const held = new HeldItems(db, registry, transactionMemory);
   const deliveries = new DeliveryTables(db, ids, registry, counts, memory, held);
@@ -117,6 +116,8 @@ function assemble({ db, isChecked, close }: OpenDatabase, effects: StoreEffects,
   const recorder = createRecorder(db, ids, registry, deliveries, ledger, { offers, replays });
   const large = new LargeWebhooks(db, ids, registry, ledger, replays, memory);
   const history = new CallHistoryTable(db);
+  const turns = new SqliteTurns(now);
+  const auditLeases = new NamedLeases();
   const clock = new ClockMemory(db);
   const registrations = new Registrations(db, registry, rememberedIds, commit, now);
   const shown = new ShownMessages(db, ledger);
@@ -135,6 +136,7 @@ function assemble({ db, isChecked, close }: OpenDatabase, effects: StoreEffects,
   const removals = new Removals(db, { deliveries, resyncWindows, audits });
 
   recoverInFlight(db, deliveries, now());
+  breakers.endProbes();
   paced.load();
   registrations.dropIncomplete();
   resyncCalls.requeueInterrupted(now());
@@ -170,6 +172,7 @@ function assemble({ db, isChecked, close }: OpenDatabase, effects: StoreEffects,
         commit,
         registrations,
         calls: resyncCalls,
+        turns,
         windows: resyncWindows,
         shown,
         views: new ResyncViews(db, registry, history, held),
@@ -177,10 +180,12 @@ function assemble({ db, isChecked, close }: OpenDatabase, effects: StoreEffects,
       effects,
     ),
     calls: new SqliteCalls({ commit, registry, history, resyncCalls }, now),
+    turns,
     audits: new SqliteAudits(
       {
         commit,
         tables: audits,
+        leases: auditLeases,
         release: new AuditMessageRelease(db, registry, rememberedIds, recorder),
         views: new AuditViews(db, rememberedIds),
       },
@@ -213,6 +218,7 @@ function assemble({ db, isChecked, close }: OpenDatabase, effects: StoreEffects,
     history: new SqliteHistory(db, registry, evidence),
     rollups: new SqliteRollups(db, commit),
     levels: new SqliteLevels(db, registry, commit.durations),
+    replicas: { alive: () => 1 }, // the lock on the file keeps every other process out
     upkeep: new SqliteUpkeep(
       db,
       {
@@ -223,6 +229,8 @@ function assemble({ db, isChecked, close }: OpenDatabase, effects: StoreEffects,
           pruning: new Pruning(db, clock, ledger, claims),
           clockShift: new ClockShift(db),
           leases,
+          turns,
+          auditLeases,
         },
         findDamage: async (signal) => (isChecked ? null : await findDamage(db.name, signal)),
       },

@@ -1,5 +1,6 @@
 import { RULE } from '../../intake/judge.js';
-import { encodeNumber, itemId, leastId } from '../rules/ids.js';
+import { encodeNumber, itemId } from '../rules/ids.js';
+import { leastId } from './numbering.js';
 import type { ItemPlace } from '../rules/ids.js';
 import { REPEATED_BYTES } from '../rules/kept-evidence.js';
 import { messageKey } from '../rules/keys.js';

@@ -1,4 +1,4 @@
-import { leastIdSince } from '../rules/ids.js';
+import { leastIdSince } from './numbering.js';
 import type { DeliveryFilter } from '../deliveries.js';
 import type { RecordedFilter } from '../filters.js';
 import type { ItemConditions, ReleaseFilter } from '../items.js';

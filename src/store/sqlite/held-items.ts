@@ -103,6 +103,11 @@ export class HeldItems {
     return targets.filter(({ number }) => !deliveries.has(number, position));
   }
 
+  /** Whether a target, by its number, has a delivery of an item. One that its settings left out counts as none. */
+  hasDelivery(target: number, webhookId: number, position: number): boolean {
+    return this.#receivers.of(webhookId).has(target, position);
+  }
+
   /** The targets with these ids that were not removed; null: no ids are given. */
   existing(targetIds: readonly string[] | undefined): NumberedTarget[] | null {
     return targetIds ? [...new Set(targetIds)].flatMap((id) => this.#registry.targets().get(id) ?? []) : null;

@@ -2,7 +2,8 @@ import { inSlices } from '../../event-loop.js';
 import { decodeRecordedInSlices } from '../../intake/decode.js';
 import { RULE } from '../../intake/judge.js';
 import type { WebhookHttpMethod } from '../../model.js';
-import { itemId, leastIdSince, timeOfId } from '../rules/ids.js';
+import { encodeNumber, itemId } from '../rules/ids.js';
+import { leastIdSince, timeOfId } from './numbering.js';
 import { recalled } from '../rules/recalled.js';
 import type { Db } from './database.js';
 import type { EvidenceViews } from './evidence.js';
@@ -125,7 +126,7 @@ export class SqliteHistory implements History {
     const items = await this.#itemsOf(row);
     if (items.length !== document.items.length) return null;
     return {
-      ...{ channel: row.channel, receivedAt: row.received_at, document, items },
+      ...{ id: encodeNumber(row.id), channel: row.channel, receivedAt: row.received_at, document, items },
       deliveries: await this.#deliveriesOf(row.id, targetIds),
     };
   }

@@ -1,5 +1,6 @@
 import { verdictOf } from '../../intake/judge.js';
-import { decodeCursor, encodeCursor, leastIdSince } from '../rules/ids.js';
+import { decodeCursor, encodeCursor } from '../rules/ids.js';
+import { leastIdSince } from './numbering.js';
 import type { ItemPlace } from '../rules/ids.js';
 import type { Verdict } from '../../model.js';
 import type { Db } from './database.js';

@@ -2,7 +2,7 @@ import type { Effects } from '../../effects.js';
 import { GatewayError } from '../../errors.js';
 import type { JobStatus, Verdict } from '../../model.js';
 import { decodeCursor, encodeCursor, jobId, parseJobId } from '../rules/ids.js';
-import type { Ids } from '../rules/ids.js';
+import type { Ids } from './numbering.js';
 import { checkExpectedCount } from '../rules/jobs.js';
 import { NO_BOUNDS } from './bulk.js';
 import type { Bounds, BulkCursor, BulkOperation, BulkRelease, BulkRetry, Scanned, Stepped } from './bulk.js';

@@ -1,5 +1,5 @@
 import { RULE } from '../../intake/judge.js';
-import { leastId } from '../rules/ids.js';
+import { leastId } from './numbering.js';
 import type { LedgerFacts } from '../rules/ledger-facts.js';
 
 /** The columns of the ledger's tables, in the order of `valuesOf`. */

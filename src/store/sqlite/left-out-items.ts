@@ -6,6 +6,8 @@ interface Place {
   readonly webhook: number;
   /** JSON; null: all items of the webhook. */
   readonly positions: string | null;
+  /** One per item. */
+  readonly verdicts: string;
 }
 
 /**
@@ -22,7 +24,9 @@ export class LeftOutItems {
 
   constructor(db: Db, held: HeldItems) {
     this.#held = held;
-    this.#place = db.prepare<[number], Place>('SELECT webhook_id AS webhook, positions FROM deliveries WHERE id = ?');
+    this.#place = db.prepare<[number], Place>(
+      'SELECT webhook_id AS webhook, positions, verdicts FROM deliveries WHERE id = ?',
+    );
     this.#holdAll = db.prepare<[number]>('UPDATE sightings SET held = 1 WHERE webhook_id = ?');
     this.#holdOne = db.prepare<[number, number]>('UPDATE sightings SET held = 1 WHERE webhook_id = ? AND position = ?');
     this.#heldOf = db.prepare<[number], HeldRow>(
@@ -40,6 +44,15 @@ export class LeftOutItems {
     if (!place) return;
     if (place.positions === null) this.#holdAll.run(place.webhook);
     else for (const position of positionsIn(place.positions)) this.#holdOne.run(place.webhook, position);
+  }
+
+  /** Whether everything in a delivery that was left out has been released to its target since. */
+  wasReleased(deliveryId: number, target: number): boolean {
+    const place = this.#place.get(deliveryId);
+    if (!place) return false;
+    const { webhook, positions, verdicts } = place;
+    const items = positions === null ? [...verdicts.split(',').keys()] : positionsIn(positions);
+    return items.every((position) => this.#held.hasDelivery(target, webhook, position));
   }
 
   /** A delivery that had been left out is pending again: its items are held only if another target lacks them. */

@@ -45,6 +45,7 @@ export class RecordedDeliveries implements NewDeliveries {
       ...{ lease: lease.token, leaseEndsAt, target, channel: delivery.channel, event: parseEventName(event) },
       ...{ method: webhook.method, suffix: webhook.suffix, contentType: webhook.contentType, body },
       ...{ verdicts: delivery.verdicts, attempts: 0, besideSchedule: false, streak: null, via: webhook.via ?? null },
+      recordedAt: now,
       isFromBacklog: false,
       newestMessageAt: delivery.newestMessageAt,
     };

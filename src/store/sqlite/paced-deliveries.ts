@@ -1,5 +1,5 @@
 import { factsFor, isOlderThan, isPaced, leftOutAs } from '../../intake/backlog.js';
-import type { Verdict, WebhookHttpMethod } from '../../model.js';
+import type { Verdict } from '../../model.js';
 import { finish } from '../../slices.js';
 import { KEY_BYTES, keysIn } from '../rules/keys.js';
 import { rankOf } from '../rules/pace.js';
@@ -17,12 +17,8 @@ interface SortedRow {
   readonly verdicts: string;
   readonly newest_message_at: number | null;
   readonly resume_at: number | null;
-}
-
-interface BodyRow {
-  readonly method: WebhookHttpMethod;
-  readonly suffix: string;
-  readonly body: Buffer;
+  readonly created_at: number;
+  readonly due_at: number;
 }
 
 /** Due deliveries that one claim sorts, and those of them whose chats it looks at: some milliseconds each. */
@@ -34,7 +30,7 @@ const MOST_CHATS_RANKED = 100;
 /**
  * The backlog of targets with a pace. A delivery that becomes due and is backlog gets a rank in place of its due time
  * (rules/pace.ts), so that what is live is found at once, however long the backlog is. A claim takes the first of them when
- * the pace lets one out. A new message of its chat makes a ranked delivery due, and so gives it a new rank.
+ * the pace allows one. A new message of its chat makes a ranked delivery due, and so gives it a new rank.
  */
 export class PacedDeliveries {
   readonly #registry: RegistryTables;
@@ -42,9 +38,8 @@ export class PacedDeliveries {
   readonly #facts: ChatFactsReader;
   readonly #targets: Set<number>;
   readonly #row;
-  readonly #body;
   readonly #newestAt;
-  readonly #rank;
+  readonly #setDue;
 
   /** @param targets those that may have ranked deliveries, by number */
   constructor(db: Db, registry: RegistryTables, due: DueDeliveries, facts: ChatFactsReader, targets: Set<number>) {
@@ -53,14 +48,10 @@ export class PacedDeliveries {
     this.#facts = facts;
     this.#targets = targets;
     this.#row = db.prepare<[number], SortedRow>(
-      'SELECT id, channel, chats, verdicts, newest_message_at, resume_at FROM deliveries WHERE id = ?',
-    );
-    this.#body = db.prepare<[number], BodyRow>(
-      `SELECT w.method, w.suffix, coalesce(d.body, w.body) AS body
-       FROM deliveries d JOIN webhooks w ON w.id = d.webhook_id WHERE d.id = ?`,
+      'SELECT id, channel, chats, verdicts, newest_message_at, resume_at, created_at, due_at FROM deliveries WHERE id = ?',
     );
     this.#newestAt = db.prepare<[Buffer], number>('SELECT newest_at FROM chats WHERE key = ?').pluck();
-    this.#rank = db.prepare<[number, number]>('UPDATE deliveries SET due_at = ? WHERE id = ?');
+    this.#setDue = db.prepare<[number, number]>('UPDATE deliveries SET due_at = ? WHERE id = ?');
   }
 
   /** At a start: finds the targets that have ranked deliveries. */
@@ -97,10 +88,16 @@ export class PacedDeliveries {
       const row = this.#row.get(id);
       const content = row && contentOf(row);
       if (!content || !isPaced(content, target, now)) continue;
-      const wanted = factsFor(content, target, now);
-      if (wanted && (lookedAt += 1) > LOOKED_AT_PER_CLAIM) return;
-      if (row.resume_at !== null || this.#isLeftOut(row, wanted, found, now)) letThrough.add(id);
-      else this.#rankRow(row, number, now);
+      let wanted = factsFor(content, target, now);
+      // Whatever is not looked at now waits for its turn, so that nothing live waits behind it. Left out then, it takes none.
+      if (wanted && (lookedAt += 1) > LOOKED_AT_PER_CLAIM) wanted = null;
+      if (row.resume_at === null && !this.#isLeftOut(row, wanted, found, now)) {
+        this.#rankRow(row, number, now);
+        continue;
+      }
+      letThrough.add(id);
+      // Once behind what is live by now: a chat may have thousands, and as each ends, the next one becomes due.
+      if (row.due_at <= row.created_at) this.#setDue.run(now, id);
     }
   }
 
@@ -110,9 +107,8 @@ export class PacedDeliveries {
     const { maxAgeSeconds } = target;
     if (newestMessageAt !== null && maxAgeSeconds !== null && isOlderThan(newestMessageAt, maxAgeSeconds, now))
       return true;
-    const body = wanted && this.#body.get(row.id);
-    if (!wanted || !body) return false;
-    const facts = finish(this.#facts.readOf({ id: row.id, target: number, channel: row.channel, ...body }, wanted));
+    if (!wanted) return false;
+    const facts = finish(this.#facts.readUnleased({ id: row.id, target: number, channel: row.channel }, wanted));
     return leftOutAs(content, target, facts, now) !== null;
   }
 
@@ -120,7 +116,7 @@ export class PacedDeliveries {
     const lanes = keysIn(chats.subarray(0, MOST_CHATS_RANKED * KEY_BYTES));
     const newestAt = Math.max(own ?? 0, ...[...lanes].map((chat) => this.#newestAt.get(chat) ?? 0));
     this.#targets.add(target);
-    this.#rank.run(rankOf(newestAt, now), id);
+    this.#setDue.run(rankOf(newestAt, now), id);
   }
 }
 

@@ -1,5 +1,5 @@
 import { HOUR_MS } from '../../durations.js';
-import { leastId } from '../rules/ids.js';
+import { leastId } from './numbering.js';
 import { KEY_BYTES } from '../rules/keys.js';
 import type { Retention } from '../upkeep.js';
 import type { ClockMemory } from './clock-memory.js';

@@ -1,9 +1,9 @@
 import { WebhookRecorder } from '../rules/recorder.js';
 import type { RecordingRegistry } from '../rules/recording.js';
-import { ReplayWatch } from '../rules/replays.js';
+import { ReplayWatch } from '../../intake/replays.js';
 import type { Db } from './database.js';
 import type { DeliveryTables } from './delivery-tables.js';
-import type { Ids } from '../rules/ids.js';
+import type { Ids } from './numbering.js';
 import { knownTables } from './known.js';
 import type { LedgerMemory } from './ledger-memory.js';
 import { RecordedDeliveries } from './new-deliveries.js';

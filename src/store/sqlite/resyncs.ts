@@ -8,6 +8,7 @@ import type { ResyncCallTables } from './resync-calls.js';
 import type { ResyncViews } from './resync-views.js';
 import type { ResyncWindows } from './resync-windows.js';
 import type { ShownMessages } from './shown-messages.js';
+import type { SqliteTurns } from './turns.js';
 import type { ChannelCalls } from '../calls.js';
 import type { ResyncStatus } from '../../model.js';
 import type { RunFilter } from '../filters.js';
@@ -30,6 +31,7 @@ export interface ResyncParts {
   readonly commit: GroupCommit;
   readonly registrations: Registrations;
   readonly calls: ResyncCallTables;
+  readonly turns: SqliteTurns;
   readonly windows: ResyncWindows;
   readonly shown: Pick<ShownMessages, 'refresh' | 'save'>;
   readonly views: ResyncViews;
@@ -39,18 +41,20 @@ export class SqliteResyncs implements Resyncs {
   readonly #commit: GroupCommit;
   readonly #registrations: Registrations;
   readonly #calls: ResyncCallTables;
+  readonly #turns: SqliteTurns;
   readonly #windows: ResyncWindows;
   readonly #shown: Pick<ShownMessages, 'refresh' | 'save'>;
   readonly #views: ResyncViews;
   readonly #effects: Pick<Effects, 'now' | 'randomBytes'>;
 
   constructor(
-    { commit, registrations, calls, windows, shown, views }: ResyncParts,
+    { commit, registrations, calls, turns, windows, shown, views }: ResyncParts,
     effects: Pick<Effects, 'now' | 'randomBytes'>,
   ) {
     this.#commit = commit;
     this.#registrations = registrations;
     this.#calls = calls;
+    this.#turns = turns;
     this.#windows = windows;
     this.#shown = shown;
     this.#views = views;
@@ -90,8 +94,10 @@ export class SqliteResyncs implements Resyncs {
     await this.#commit.run(() => this.#calls.settle(call, result, this.#effects.now()));
   }
 
-  async pendingCalls(): Promise<ChannelCalls[]> {
-    return await read(() => this.#calls.pendingCalls(this.#effects.now()));
+  async pendingCalls(holder?: string): Promise<ChannelCalls[]> {
+    const isFree = ({ channel }: ChannelCalls): boolean =>
+      holder === undefined || !this.#turns.isHeldByOther(channel.name, holder);
+    return await read(() => this.#calls.pendingCalls(this.#effects.now()).filter(isFree));
   }
 
   /** The worker calls this in each of its turns and mostly no window has run out: then it takes no commit. */

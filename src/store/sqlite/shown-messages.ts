@@ -50,13 +50,13 @@ export class ShownMessages {
     this.#newest = db.prepare<[], number | null>('SELECT max(sent_at) FROM content_fingerprints').pluck();
   }
 
-  /** Whether one of them may be as old as a message with this time. */
+  /** Whether a message with this timestamp may be one of them. False spares a look-up. */
   mayInclude(timestamp: number | null): boolean {
     const { newestShownAt } = this.#memory;
     return newestShownAt !== null && timestamp !== null && Math.floor(timestamp) <= newestShownAt;
   }
 
-  /** The one that this message is, but for its id. A read. */
+  /** The registered message that has come under this other id. Reads only. */
   find({ channel, message, key, isKnown }: Candidate, now: number): ShownMessage | null {
     const keys = [key, ...contentKeys(channel, message)];
     const padded = Array.from({ length: KEYS_AT_MOST }, (_, at) => keys[at] ?? key);
@@ -88,7 +88,7 @@ export class ShownMessages {
     if (this.#memory.newestShownAt !== null) this.#forget.run(key, key);
   }
 
-  /** Reads what the memory has to know. Outside a transaction: one that is rolled back would leave it wrong. */
+  /** Reads `newestShownAt` again. Outside a transaction: one that is rolled back would leave it wrong. */
   refresh(): void {
     this.#memory.newestShownAt = this.#newest.get() ?? null;
   }

@@ -1,6 +1,6 @@
 import { MINUTE_MS } from '../../durations.js';
 import { utcDay } from '../rules/days.js';
-import { ReplayWatch } from '../rules/replays.js';
+import { ReplayWatch } from '../../intake/replays.js';
 import type { Db } from './database.js';
 import type { GroupCommit } from './group-commit.js';
 import type { ChannelTraffic } from '../traffic.js';

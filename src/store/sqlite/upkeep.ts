@@ -8,10 +8,12 @@ import type { Db } from './database.js';
 import type { GroupCommit } from './group-commit.js';
 import type { Leases } from './leases.js';
 import { MetaTable } from './meta.js';
+import type { NamedLeases } from './named-leases.js';
 import type { Pruning } from './pruning.js';
 import { read } from './reads.js';
 import type { RegistryTables } from './registry-tables.js';
 import type { SweepStep } from './sweep-step.js';
+import type { SqliteTurns } from './turns.js';
 import type { Retention, Upkeep } from '../upkeep.js';
 
 export interface UpkeepParts {
@@ -21,6 +23,8 @@ export interface UpkeepParts {
   readonly clock: ClockMemory;
   readonly clockShift: ClockShift;
   readonly leases: Leases;
+  readonly turns: SqliteTurns;
+  readonly auditLeases: NamedLeases;
   /** Looks for damage that the start has not looked for. */
   readonly findDamage: Upkeep['findDamage'];
 }
@@ -35,8 +39,10 @@ export class SqliteUpkeep implements Upkeep {
   readonly #clock: ClockMemory;
   readonly #clockShift: ClockShift;
   readonly #leases: Leases;
+  readonly #turns: SqliteTurns;
+  readonly #auditLeases: NamedLeases;
   readonly findDamage: Upkeep['findDamage'];
-  readonly #now: Effects['now'];
+  readonly now: Effects['now'];
   readonly #meta: MetaTable;
   /** The next step of the sweep; null: the first one. It moves on only after the commit of the step before it. */
   #nextStep: SweepStep | null = null;
@@ -45,7 +51,7 @@ export class SqliteUpkeep implements Upkeep {
 
   constructor(
     db: Db,
-    { commit, registry, pruning, clock, clockShift, leases, findDamage }: UpkeepParts,
+    { commit, registry, pruning, clock, clockShift, leases, turns, auditLeases, findDamage }: UpkeepParts,
     now: Effects['now'],
   ) {
     this.#commit = commit;
@@ -54,20 +60,29 @@ export class SqliteUpkeep implements Upkeep {
     this.#clock = clock;
     this.#clockShift = clockShift;
     this.#leases = leases;
+    this.#turns = turns;
+    this.#auditLeases = auditLeases;
     this.findDamage = findDamage;
-    this.#now = now;
+    this.now = now;
     this.#meta = new MetaTable(db);
   }
 
   async clockSetBack(byMs: number): Promise<void> {
+    if (!this.#shift) this.#shiftMemory(byMs);
     const shift = (this.#shift ??= { byMs, steps: await read(() => this.#stepsOfShift(byMs)) });
     for (let step = shift.steps[0]; step !== undefined; step = shift.steps[0]) {
       const current = step;
-      const next = await this.#commit.run(() => current(this.#now()));
+      const next = await this.#commit.run(() => current(this.now()));
       shift.steps.splice(0, 1, ...(next ? [next] : []));
     }
     this.#shift = null;
     if (byMs > shift.byMs) await this.clockSetBack(byMs - shift.byMs);
+  }
+
+  /** What cannot fail, because it is in memory only. */
+  #shiftMemory(byMs: number): void {
+    this.#turns.shift(byMs);
+    this.#auditLeases.shift(byMs, this.now());
   }
 
   #stepsOfShift(byMs: number): ShiftStep[] {
@@ -101,7 +116,7 @@ export class SqliteUpkeep implements Upkeep {
   }
 
   async probe(): Promise<void> {
-    await this.#commit.run(() => this.#meta.set('probed_at', String(this.#now())));
+    await this.#commit.run(() => this.#meta.set('probed_at', String(this.now())));
   }
 
   async pin(name: string, value: string): Promise<string> {

@@ -1,5 +1,6 @@
 import type { Verdict } from '../../model.js';
-import { decodeCursor, encodeCursor, leastIdSince } from '../rules/ids.js';
+import { decodeCursor, encodeCursor } from '../rules/ids.js';
+import { leastIdSince } from './numbering.js';
 import type { Db } from './database.js';
 import { ABOVE_ALL_IDS, allOf, webhookConditions } from './filters.js';
 import { paged } from '../rules/paging.js';

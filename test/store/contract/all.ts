@@ -1,5 +1,5 @@
 import { describe } from 'vitest';
-import type { OpenFixture } from '../../support/store.js';
+import type { EngineUnderTest } from '../../support/store.js';
 import { anotherIdContract } from './another-id.js';
 import { auditsContract } from './audits.js';
 import { bulkContract } from './bulk.js';
@@ -7,6 +7,7 @@ import { backlogContract } from './backlog.js';
 import { paceContract } from './pace.js';
 import { claimsContract } from './claims.js';
 import { evidenceContract } from './evidence.js';
+import { handlesContract } from './handles.js';
 import { healthContract } from './health.js';
 import { intakeContract } from './intake.js';
 import { itemsContract } from './items.js';
@@ -24,14 +25,15 @@ import { resyncsContract } from './resyncs.js';
 import { rollupsContract } from './rollups.js';
 import { runsContract } from './runs.js';
 import { trafficContract } from './traffic.js';
+import { turnsContract } from './turns.js';
 import { upkeepContract } from './upkeep.js';
 import { sharesContract } from './shares.js';
 import { splitContract } from './split.js';
 import { viewsContract } from './views.js';
 import { windowsContract } from './windows.js';
 
-/** The contract that every storage engine meets. `open` gives an empty store each time. */
-export function storeContract(open: OpenFixture): void {
+/** The contract that every storage engine meets. */
+export function storeContract({ open, openTwo }: EngineUnderTest): void {
   describe('a storage engine', () => {
     intakeContract(open);
     repetitionsContract(open);
@@ -50,15 +52,17 @@ export function storeContract(open: OpenFixture): void {
     joinedContract(open);
     windowsContract(open);
     anotherIdContract(open);
-    auditsContract(open);
+    auditsContract(open, openTwo);
     claimsContract(open);
     probesContract(open);
     registryContract(open);
     removalsContract(open);
-    healthContract(open);
+    healthContract(open, openTwo);
     viewsContract(open);
+    handlesContract(openTwo);
     loadContract(open);
     trafficContract(open);
+    turnsContract(openTwo);
     upkeepContract(open);
     rollupsContract(open);
     historyContract(open);

@@ -7,8 +7,10 @@ import {
   HOUR,
   idsIn,
   judgements,
+  LEASE,
   message,
   messages,
+  only,
   prune,
   refusal,
   register,
@@ -18,8 +20,9 @@ import {
   status,
   target,
 } from '../../support/store.js';
-import type { OpenFixture, StoreFixture } from '../../support/store.js';
-import type { AuditCounts, AuditRequest, AuditView, AuditWalk } from '../../../src/store/audits.js';
+import type { OpenFixture, OpenTwo, StoreFixture } from '../../support/store.js';
+import { stageStores } from './turns.js';
+import type { AuditCounts, AuditLease, AuditRequest, AuditView, AuditWalk } from '../../../src/store/audits.js';
 
 const NOON = START / SECOND;
 
@@ -41,6 +44,12 @@ function walk(change: Partial<AuditWalk> = {}): AuditWalk {
   return { ...usual, totalsAreOff: false, unsettled: false, ...change };
 }
 
+/** The lease of a running audit; of one that is over or waits for its turn, a lease that no holder has. */
+async function leaseOf({ store }: StoreFixture, id: string): Promise<AuditLease> {
+  const run = (await store.audits.take('one', LEASE)).find((each) => each.id === id);
+  return run ?? { id, lease: -1 };
+}
+
 async function note(
   fixture: StoreFixture,
   id: string,
@@ -48,14 +57,25 @@ async function note(
   round = 1,
 ): Promise<void> {
   const list = ids.map((each) => (typeof each === 'string' ? listed(each) : each));
-  await fixture.store.audits.noteWindow(id, list, walk({ round }));
+  await fixture.store.audits.noteWindow(await leaseOf(fixture, id), list, walk({ round }));
+}
+
+async function end(fixture: StoreFixture, id: string, error: string | null = null): Promise<boolean> {
+  return await fixture.store.audits.end(await leaseOf(fixture, id), error);
+}
+
+/** A finished seeding that found these messages at Whapi. */
+async function seed(fixture: StoreFixture, ids: readonly string[]): Promise<void> {
+  const id = await begin(fixture, { kind: 'seed' });
+  await note(fixture, id, ids);
+  await end(fixture, id);
 }
 
 /** A finished audit that found that no webhook delivered these messages. */
 async function audited(fixture: StoreFixture, ids: readonly (string | ListedMessage)[]): Promise<string> {
   const id = await begin(fixture);
   await note(fixture, id, ids);
-  await fixture.store.audits.end(id, null);
+  await end(fixture, id);
   return id;
 }
 
@@ -77,7 +97,7 @@ async function missingOf({ store }: StoreFixture, id: string): Promise<string[]>
 const NO_COUNTS = { whapiHas: 0, seen: 0, neverCame: 0, beforeMemory: 0, seeded: 0, released: 0 };
 
 /** Compares what Whapi has with what webhooks delivered, and records the result in the ledger. */
-export function auditsContract(open: OpenFixture): void {
+export function auditsContract(open: OpenFixture, openTwo: OpenTwo): void {
   describe('an audit', () => {
     it('counts delivered messages and lists the missing ones, oldest first, also after a restart', async () => {
       const fixture = await stage(open);
@@ -93,7 +113,7 @@ export function auditsContract(open: OpenFixture): void {
       await fixture.restart();
       expect(await countsOf(fixture, id)).toEqual({ ...NO_COUNTS, whapiHas: 5, seen: 2, neverCame: 3 });
       expect(await missingOf(fixture, id)).toEqual(['X', 'Y', 'Z']);
-      expect((await fixture.store.audits.running())[0]).toMatchObject({
+      expect((await fixture.store.audits.take('one', LEASE))[0]).toMatchObject({
         id,
         walk: walk(),
         channel: channel('main'),
@@ -103,7 +123,7 @@ export function auditsContract(open: OpenFixture): void {
     it('does not count an id as seen that was only asked for, seeded or named in a receipt', async () => {
       const fixture = await stage(open);
       await register(fixture, ['asked']);
-      await note(fixture, await begin(fixture, { kind: 'seed' }), ['seeded']);
+      await seed(fixture, ['seeded']);
       await fixture.record(status('receipt'));
       const id = await begin(fixture);
       await note(fixture, id, ['asked', 'seeded', 'receipt']);
@@ -130,7 +150,7 @@ export function auditsContract(open: OpenFixture): void {
       const id = await begin(fixture);
       await note(fixture, id, ['A', 'B', 'C']);
       await fixture.record(messages('B'));
-      await fixture.store.audits.end(id, null);
+      await end(fixture, id);
       expect(await viewOf(fixture, id)).toMatchObject({ status: 'finished', endedAt: START, error: null });
       expect(await countsOf(fixture, id)).toMatchObject({ whapiHas: 3, seen: 1, neverCame: 2 });
       expect(await missingOf(fixture, id)).toEqual(['A', 'C']);
@@ -142,7 +162,7 @@ export function auditsContract(open: OpenFixture): void {
       await note(fixture, id, ['gone', 'A']);
       await note(fixture, id, [], 2);
       await note(fixture, id, ['A', 'late'], 2);
-      await fixture.store.audits.end(id, null);
+      await end(fixture, id);
       expect(await countsOf(fixture, id)).toMatchObject({ whapiHas: 2, neverCame: 2 });
       expect(await missingOf(fixture, id)).toEqual(['A', 'late']);
     });
@@ -151,32 +171,34 @@ export function auditsContract(open: OpenFixture): void {
       const fixture = await stage(open);
       await fixture.store.registry.addChannel(channel('second'));
       const ids = [await begin(fixture), await begin(fixture), await begin(fixture, { channel: 'second' })];
-      const running = async (): Promise<string[]> => (await fixture.store.audits.running()).map(({ id }) => id);
+      const running = async (): Promise<string[]> =>
+        (await fixture.store.audits.take('one', LEASE)).map(({ id }) => id);
       expect((await running()).sort()).toEqual([ids[0], ids[2]].sort());
-      await fixture.store.audits.end(ids[0] ?? '', null);
+      await end(fixture, ids[0] ?? '');
       expect((await running()).sort()).toEqual([ids[1], ids[2]].sort());
     });
 
     it('stores nothing more once it is cancelled or its channel is removed', async () => {
       const fixture = await stage(open);
       const [one, two] = [await begin(fixture), await begin(fixture)];
+      const lease = await leaseOf(fixture, one);
       expect(await fixture.store.audits.cancel(one)).toMatchObject({ status: 'cancelled', endedAt: START });
-      await note(fixture, one, ['A']);
-      await fixture.store.audits.end(one, null);
+      expect(await fixture.store.audits.noteWindow(lease, [listed('A')], walk())).toBe(false);
+      expect(await fixture.store.audits.end(lease, null)).toBe(false);
       expect(await viewOf(fixture, one)).toMatchObject({ status: 'cancelled', counts: NO_COUNTS });
       await fixture.store.registry.removeChannel('main');
       expect(await viewOf(fixture, two)).toMatchObject({ status: 'cancelled' });
-      expect(await fixture.store.audits.running()).toEqual([]);
+      expect(await fixture.store.audits.take('one', LEASE)).toEqual([]);
     });
 
     it('shows why it waits until it makes progress, and why it failed permanently', async () => {
       const fixture = await stage(open);
       const id = await begin(fixture);
-      await fixture.store.audits.noteTrouble(id, '500 Internal Error');
+      await fixture.store.audits.noteTrouble(await leaseOf(fixture, id), '500 Internal Error');
       expect(await viewOf(fixture, id)).toMatchObject({ status: 'running', error: '500 Internal Error' });
       await note(fixture, id, []);
       expect(await viewOf(fixture, id)).toMatchObject({ error: null });
-      await fixture.store.audits.end(id, '404 Channel not found');
+      await end(fixture, id, '404 Channel not found');
       expect(await viewOf(fixture, id)).toMatchObject({ status: 'failed', error: '404 Channel not found' });
     });
 
@@ -197,6 +219,48 @@ export function auditsContract(open: OpenFixture): void {
       expect(await fixture.store.audits.get(over)).toBeNull();
       expect(await fixture.store.items.explain('main', 'A')).toBeNull();
       expect(await viewOf(fixture, running)).toMatchObject({ status: 'running' });
+    });
+  });
+
+  describe('an audit, taken by two processes', () => {
+    it('is leased to one of them, whose lease goes on as long as it takes it again', async () => {
+      const { fixture, a, b } = await stageStores(openTwo);
+      await begin(fixture);
+      const [run] = await a.audits.take('one', LEASE);
+      fixture.clock.advance(LEASE - 1);
+      expect(await b.audits.take('two', LEASE)).toEqual([]);
+      expect(await a.audits.take('one', LEASE)).toEqual([run]);
+      fixture.clock.advance(LEASE - 1);
+      expect(await b.audits.take('two', LEASE)).toEqual([]);
+    });
+
+    it('is not overtaken by the next audit of its channel', async () => {
+      const { fixture, a, b } = await stageStores(openTwo);
+      const [first] = [await begin(fixture), await begin(fixture)];
+      expect((await a.audits.take('one', LEASE)).map(({ id }) => id)).toEqual([first]);
+      expect(await b.audits.take('two', LEASE)).toEqual([]);
+    });
+
+    it('counts a window once: who has lost the lease changes nothing, and is told', async () => {
+      const { fixture, a, b } = await stageStores(openTwo);
+      const id = await begin(fixture);
+      const stale = only(await a.audits.take('one', LEASE));
+      fixture.clock.advance(LEASE);
+      const run = only(await b.audits.take('two', LEASE));
+      expect(await b.audits.noteWindow(run, [listed('A')], walk())).toBe(true);
+      expect(await a.audits.noteWindow(stale, [listed('A')], walk())).toBe(false);
+      expect(await a.audits.noteTrouble(stale, '500 Internal Error')).toBe(false);
+      expect(await a.audits.end(stale, '404 Channel not found')).toBe(false);
+      expect(await viewOf(fixture, id)).toMatchObject({ status: 'running', error: null, counts: { whapiHas: 1 } });
+      expect(await b.audits.end(run, null)).toBe(true);
+    });
+
+    it('can still be saved after its lease, while nobody else has taken it', async () => {
+      const { fixture, a } = await stageStores(openTwo);
+      await begin(fixture);
+      const run = only(await a.audits.take('one', LEASE));
+      fixture.clock.advance(LEASE);
+      expect(await a.audits.noteWindow(run, [listed('A')], walk())).toBe(true);
     });
   });
 
@@ -297,7 +361,7 @@ export function auditsContract(open: OpenFixture): void {
 
     it('delivers a message that is in the ledger only because of a seeding or an unsuccessful resync', async () => {
       const fixture = await stage(open);
-      await note(fixture, await begin(fixture, { kind: 'seed' }), ['X']);
+      await seed(fixture, ['X']);
       fixture.clock.advance(2 * HOUR);
       await fixture.store.audits.release(await audited(fixture, ['X']), null, false);
       expect(await judgements(fixture, 'X')).toEqual(['late 9']);
@@ -338,7 +402,7 @@ export function auditsContract(open: OpenFixture): void {
 
     it('does not hide a message, even an old one, whose webhook comes after the seeding', async () => {
       const fixture = await stage(open);
-      await note(fixture, await begin(fixture, { kind: 'seed' }), ['live', 'offline']);
+      await seed(fixture, ['live', 'offline']);
       fixture.clock.advance(HOUR - 1);
       expect(await fixture.record(messages('live', message('offline', 'bob', { timestamp: 1_600_000_000 })))).toEqual([
         'new',
@@ -350,7 +414,7 @@ export function auditsContract(open: OpenFixture): void {
 
     it("appears in a message's explanation although no webhook has carried the message", async () => {
       const fixture = await stage(open);
-      await note(fixture, await begin(fixture, { kind: 'seed' }), ['X']);
+      await seed(fixture, ['X']);
       expect(await fixture.store.items.explain('main', 'X')).toMatchObject({
         ledger: { firstSeenAt: null, rule: null, seededAt: START, lastSeenAt: START },
         sightings: [],
@@ -359,7 +423,7 @@ export function auditsContract(open: OpenFixture): void {
 
     it('does not stop deliver_unseen from delivering, because no webhook has carried the message', async () => {
       const fixture = await stage(open);
-      await note(fixture, await begin(fixture, { kind: 'seed' }), ['X']);
+      await seed(fixture, ['X']);
       fixture.clock.advance(2 * HOUR);
       await register(fixture, ['X'], { deliverUnseen: true });
       expect(await fixture.record(messages('X'))).toEqual(['restored']);
@@ -371,7 +435,7 @@ export function auditsContract(open: OpenFixture): void {
       await register(fixture, ['X']);
       await fixture.store.resyncs.takeCall('main', 'resync', HOUR);
       fixture.clock.advance(HOUR);
-      await note(fixture, await begin(fixture, { kind: 'seed' }), ['X']);
+      await seed(fixture, ['X']);
       await fixture.store.resyncs.closeWindows();
       expect(await fixture.record(messages('X'))).toEqual(['duplicate']);
     });

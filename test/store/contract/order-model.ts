@@ -1,27 +1,30 @@
 import fc from 'fast-check';
 import { expect } from 'vitest';
 import type { DeliveryStatus } from '../../../src/model.js';
-import { LEASE, message, messages, target } from '../../support/store.js';
+import { first, LEASE, message, messages, target } from '../../support/store.js';
 import type { StoreFixture } from '../../support/store.js';
 import type { Delivery } from '../../../src/store/outbox.js';
 
 export type OrderStep =
-  | { readonly kind: 'record'; readonly chats: readonly string[] }
-  | { readonly kind: 'claim'; readonly target: number; readonly limit: number }
-  | { readonly kind: 'settle'; readonly which: number; readonly outcome: DeliveryStatus }
+  | { readonly kind: 'record'; readonly handle: number; readonly chats: readonly string[] }
+  | { readonly kind: 'claim'; readonly handle: number; readonly target: number; readonly limit: number }
+  | { readonly kind: 'settle'; readonly handle: number; readonly which: number; readonly outcome: DeliveryStatus }
   | { readonly kind: 'leases run out' };
 
 const recording = fc.record({
   kind: fc.constant('record' as const),
+  handle: fc.nat(1),
   chats: fc.subarray(['a', 'b', 'c'], { minLength: 1 }),
 });
 const claiming = fc.record({
   kind: fc.constant('claim' as const),
+  handle: fc.nat(1),
   target: fc.nat(1),
   limit: fc.integer({ min: 1, max: 3 }),
 });
 const settling = fc.record({
   kind: fc.constant('settle' as const),
+  handle: fc.nat(1),
   which: fc.nat(20),
   outcome: fc.constantFrom<DeliveryStatus[]>('delivered', 'dead', 'expired', 'pending'),
 });
@@ -42,56 +45,63 @@ type Lanes = Map<string, number[]>;
 
 /** I6 as plain lists: what a lane must be sent, and what was claimed from it for the first time, in order. */
 export class OrderModel {
-  readonly #store: StoreFixture;
+  /** On one store; each step uses one of them. */
+  readonly #handles: readonly StoreFixture[];
   readonly #targets: readonly string[];
   readonly #recorded: Lanes = new Map();
   readonly #firstClaims: Lanes = new Map();
   #claimed: Delivery[] = [];
   #webhooks = 0;
 
-  private constructor(fixture: StoreFixture, run: string) {
-    this.#store = fixture;
+  private constructor(handles: readonly StoreFixture[], run: string) {
+    this.#handles = handles;
     this.#targets = [`${run}-x`, `${run}-y`];
   }
 
   /** Runs with two targets of its own, which are removed at the end. */
-  static async start(fixture: StoreFixture, run: string): Promise<OrderModel> {
-    const model = new OrderModel(fixture, run);
-    for (const id of model.#targets) await fixture.store.registry.addTarget(target(id));
+  static async start(handles: readonly StoreFixture[], run: string): Promise<OrderModel> {
+    const model = new OrderModel(handles, run);
+    for (const id of model.#targets) await model.#handle(0).store.registry.addTarget(target(id));
     return model;
   }
 
   async play(step: OrderStep): Promise<void> {
-    if (step.kind === 'record') await this.#record(step.chats);
-    else if (step.kind === 'claim') await this.#claim(this.#targets[step.target] ?? '', step.limit);
-    else if (step.kind === 'settle') await this.#settle(step.which, step.outcome);
+    if (step.kind === 'record') await this.#record(this.#handle(step.handle), step.chats);
+    else if (step.kind === 'claim')
+      await this.#claim(this.#handle(step.handle), this.#targets[step.target] ?? '', step.limit);
+    else if (step.kind === 'settle') await this.#settle(this.#handle(step.handle), step.which, step.outcome);
     else {
-      this.#store.clock.advance(LEASE);
+      this.#handle(0).clock.advance(LEASE);
       this.#claimed = [];
     }
   }
 
   /** Delivers what is left and compares. */
   async finish(): Promise<void> {
+    const handle = this.#handle(0);
     let found = 1;
     while (found > 0) {
-      while (this.#claimed.length > 0) await this.#settle(0, 'delivered');
+      while (this.#claimed.length > 0) await this.#settle(handle, 0, 'delivered');
       found = 0;
-      for (const id of this.#targets) found += await this.#claim(id, 9);
+      for (const id of this.#targets) found += await this.#claim(handle, id, 9);
     }
-    for (const id of this.#targets) await this.#store.store.registry.removeTarget(id);
+    for (const id of this.#targets) await handle.store.registry.removeTarget(id);
     expect(this.#firstClaims).toEqual(this.#recorded);
   }
 
-  async #record(chats: readonly string[]): Promise<void> {
+  #handle(number: number): StoreFixture {
+    return at(this.#handles, number);
+  }
+
+  async #record(handle: StoreFixture, chats: readonly string[]): Promise<void> {
     this.#webhooks += 1;
     const items = chats.map((chat) => message(`${this.#targets.join()} ${this.#webhooks} ${chat}`, chat));
-    await this.#store.record({ ...messages(...items), number: this.#webhooks });
+    await handle.record({ ...messages(...items), number: this.#webhooks });
     for (const id of this.#targets) for (const chat of chats) append(this.#recorded, `${id} ${chat}`, this.#webhooks);
   }
 
-  async #claim(targetId: string, limit: number): Promise<number> {
-    const { deliveries } = await this.#store.store.outbox.claim([{ targetId, limit }], LEASE);
+  async #claim(handle: StoreFixture, targetId: string, limit: number): Promise<number> {
+    const { deliveries } = await handle.store.outbox.claim([{ targetId, limit }], LEASE);
     for (const delivery of deliveries) {
       const taken = this.#claimed.flatMap((other) => contentsOf(other).lanes);
       const { lanes, number } = contentsOf(delivery);
@@ -102,10 +112,14 @@ export class OrderModel {
     return deliveries.length;
   }
 
-  async #settle(which: number, outcome: DeliveryStatus): Promise<void> {
+  async #settle(handle: StoreFixture, which: number, outcome: DeliveryStatus): Promise<void> {
     const [delivery] = this.#claimed.splice(which % Math.max(1, this.#claimed.length), 1);
-    if (delivery) expect(await this.#store.settle(delivery, outcome, this.#store.clock.now())).toBe(true);
+    if (delivery) expect(await handle.settle(delivery, outcome, handle.clock.now())).toBe(true);
   }
+}
+
+function at<T>(list: readonly T[], number: number): T {
+  return first(list.slice(number % list.length));
 }
 
 function append(lanes: Lanes, lane: string, number: number): void {

@@ -222,7 +222,7 @@ export function orderContract(open: OpenFixture): void {
       const fixture = await stage(open, []);
       let run = 0;
       const property = fc.asyncProperty(orderSteps, async (steps) => {
-        const model = await OrderModel.start(fixture, `run${(run += 1)}`);
+        const model = await OrderModel.start([fixture], `run${(run += 1)}`);
         for (const step of steps) await model.play(step);
         await model.finish();
       });

@@ -85,6 +85,29 @@ export function paceContract(open: OpenFixture): void {
       expect(found).toEqual(['live-1']);
     });
 
+    it('finds what is live behind more than one claim can look at', async () => {
+      const settings = { ...PACE, backlogPolicy: 'newest_per_chat', split: 'item' } as const;
+      const fixture = await stage(open, [target('bot', settings)]);
+      const chats = Array.from({ length: 120 }, (_, at) => `chat ${at}`);
+      for (const round of [1, 2])
+        await fixture.record(messages(...chats.map((chat) => message(`${chat}-${round}`, chat))));
+      fixture.clock.advance(HOUR);
+      await receive(fixture, 'live-1', 0);
+      expect(await claimIds(fixture, 0, 60)).toContain('live-1');
+    });
+
+    it('puts what the settings leave out behind what is live', async () => {
+      const settings = { ...PACE, backlogPolicy: 'newest_per_chat', split: 'item' } as const;
+      const fixture = await stage(open, [target('bot', settings)]);
+      const chats = Array.from({ length: 20 }, (_, at) => `chat ${at}`);
+      for (const round of [1, 2])
+        await fixture.record(messages(...chats.map((chat) => message(`${chat}-${round}`, chat))));
+      fixture.clock.advance(HOUR);
+      await receive(fixture, 'live-1', 0);
+      fixture.clock.advance(SECOND);
+      expect(await claimIds(fixture, 0, 5)).toEqual(['live-1', 'chat 0-1', 'chat 1-1', 'chat 2-1', 'chat 3-1']);
+    });
+
     it('ranks a chat anew when a message of it comes', async () => {
       const fixture = await stageBacklog(open, ['a-1', 'b-1']);
       expect(await claimIds(fixture, 0)).toEqual([]);
@@ -139,6 +162,18 @@ export function paceContract(open: OpenFixture): void {
       expect(await claimIds(fixture, 0)).toEqual([]);
     });
 
+    it('I4: finds what a person has retried in vain, were it the last of the backlog', async () => {
+      const fixture = await stageBacklog(open, ['a-1']);
+      await claim(fixture, 0);
+      const { data } = await fixture.store.outbox.deliveries({ status: 'pending' }, { limit: 50, cursor: null });
+      await fixture.store.outbox.retry(data[0]?.id ?? '');
+      const { deliveries } = await claim(fixture, 0);
+      await fixture.store.outbox.due();
+      await fixture.settle(only(deliveries), 'pending', fixture.clock.now());
+      expect([...(await fixture.store.outbox.due()).targetIds]).toEqual(['bot']);
+      expect(await claimIds(fixture, 1)).toEqual(['a-1']);
+    });
+
     it('lets through what the settings of the target leave out', async () => {
       const settings = { ...PACE, backlogPolicy: 'newest_per_chat' } as const;
       const fixture = await stageBacklog(open, ['a-1', 'b-1', 'a-2'], settings);
@@ -156,8 +191,7 @@ export function paceContract(open: OpenFixture): void {
     it('is not shifted when the clock is set back', async () => {
       const fixture = await stageBacklog(open, ['a-1', 'b-1']);
       await claim(fixture, 0);
-      fixture.clock.advance(-HOUR);
-      await fixture.store.upkeep.clockSetBack(HOUR);
+      await fixture.setClockBack(HOUR);
       expect(await claimIds(fixture, 1)).toEqual(['b-1']);
     });
 

@@ -104,8 +104,7 @@ export function runsContract(open: OpenFixture): void {
       await register(fixture, ['A']);
       await check(fixture, WELL);
       await check(fixture, { pause: PAUSE, wasAway: false });
-      fixture.clock.advance(-DAY);
-      await fixture.store.upkeep.clockSetBack(DAY);
+      await fixture.setClockBack(DAY);
       const { pause, lastCallAt, healthyAt } = await pending(fixture);
       expect([pause?.nextCheckAt, lastCallAt, healthyAt]).toEqual([START + HOUR - DAY, START - DAY, START - DAY]);
     });

@@ -79,14 +79,27 @@ export function upkeepContract(open: OpenFixture): void {
     });
   });
 
+  it('a process that is alone with its store counts itself', async () => {
+    const { store } = await open();
+    expect(store.replicas.alive()).toBe(1);
+  });
+
+  it('the time of the store is that of its clock, whichever way it is set', async () => {
+    const fixture = await open();
+    const times = [fixture.store.upkeep.now()];
+    fixture.clock.advance(HOUR);
+    times.push(fixture.store.upkeep.now());
+    await fixture.setClockBack(DAY);
+    expect([...times, fixture.store.upkeep.now()]).toEqual([START, START + HOUR, START + HOUR - DAY]);
+  });
+
   describe('a clock that goes back', () => {
     it('I4: delays neither a delivery that waits for its retry nor the one behind it', async () => {
       const fixture = await stage(open);
       await fixture.record(messages('A'));
       await fixture.record(messages('B'));
       await fixture.settle(await fixture.claimOne(), 'pending', START + 5 * SECOND);
-      fixture.clock.advance(-DAY);
-      await fixture.store.upkeep.clockSetBack(DAY);
+      await fixture.setClockBack(DAY);
       expect((await fixture.claim()).deliveries).toEqual([]);
       fixture.clock.advance(5 * SECOND);
       expect(idsIn(await fixture.deliverAll())).toEqual(['A', 'B']);
@@ -96,8 +109,7 @@ export function upkeepContract(open: OpenFixture): void {
       const fixture = await stage(open);
       await fixture.record(messages('A'));
       await fixture.claimOne();
-      fixture.clock.advance(-DAY);
-      await fixture.store.upkeep.clockSetBack(DAY);
+      await fixture.setClockBack(DAY);
       fixture.clock.advance(LEASE - 1);
       expect((await fixture.claim()).deliveries).toEqual([]);
       fixture.clock.advance(1);
@@ -112,8 +124,7 @@ export function upkeepContract(open: OpenFixture): void {
       await fixture.store.outbox.retry(scheduled.id);
       const manual = await fixture.claimOne();
       expect(manual).toMatchObject({ id: scheduled.id, besideSchedule: true });
-      fixture.clock.advance(-DAY);
-      await fixture.store.upkeep.clockSetBack(DAY);
+      await fixture.setClockBack(DAY);
       await fixture.settle(manual, 'pending', START - DAY + 5 * HOUR);
       expect((await fixture.claim()).nextDueAt).toBe(START - DAY + HOUR);
     });
@@ -121,8 +132,7 @@ export function upkeepContract(open: OpenFixture): void {
     it('shifts the calls to Whapi with it and leaves windows open for longer (I2)', async () => {
       const fixture = await stage(open);
       await register(fixture, ['old']);
-      fixture.clock.advance(-DAY);
-      await fixture.store.upkeep.clockSetBack(DAY);
+      await fixture.setClockBack(DAY);
       expect(await fixture.store.resyncs.takeCall('main', 'resync', LEASE)).toMatchObject({ messageId: 'old' });
       expect(await fixture.record(messages('old'))).toEqual(['restored']);
     });
@@ -264,8 +274,7 @@ export function upkeepContract(open: OpenFixture): void {
       fixture.clock.advance(365 * DAY);
       await fixture.record(messages('A'));
       await fixture.deliverAll();
-      fixture.clock.advance(-365 * DAY);
-      await fixture.store.upkeep.clockSetBack(365 * DAY);
+      await fixture.setClockBack(365 * DAY);
       await fixture.record(messages('B'));
       await fixture.deliverAll();
       const left = [];
@@ -298,8 +307,7 @@ export function upkeepContract(open: OpenFixture): void {
     it('keeps payloads for as long as they are kept, also if the clock was far behind when they were recorded', async () => {
       const fixture = await stage(open);
       await prune(fixture, RETENTION);
-      fixture.clock.advance(-3000 * DAY);
-      await fixture.store.upkeep.clockSetBack(3000 * DAY);
+      await fixture.setClockBack(3000 * DAY);
       await fixture.record(messages('A'));
       await fixture.deliverAll();
       for (let day = 0; day <= 7; day += 1) {

@@ -3,8 +3,8 @@ import pg from 'pg';
 import { afterAll, beforeAll, onTestFinished } from 'vitest';
 import { connect, openPostgresStore } from '../../../src/store/postgres/engine.js';
 import { systemEffects } from '../../../src/effects.js';
-import { openFixture } from '../store.js';
-import type { OpenFixture } from '../store.js';
+import { manualClock, openFixture } from '../store.js';
+import type { Clock, EngineUnderTest, StoreFixture } from '../store.js';
 import { startPostgres } from './server.js';
 
 const TEMPLATE = 'gateway_template';
@@ -57,12 +57,18 @@ async function createDatabase(server: string, template: string): Promise<string>
   return at(server, name);
 }
 
-/** Opens a store in an empty database, with the clock of the test. */
-export function postgresStores(): OpenFixture {
+/** Stores in empty databases, with the clock of the test. */
+export function postgresStores(): EngineUnderTest {
   const databases = useDatabases();
-  return async () => {
-    const url = await databases.create();
-    return await openFixture(async (effects) => await openPostgresStore(url, effects, effects.now));
+  const openAt = async (url: string, clock?: Clock): Promise<StoreFixture> =>
+    await openFixture(async (effects) => await openPostgresStore(url, effects, effects.now), clock);
+  return {
+    open: async () => await openAt(await databases.create()),
+    openTwo: async () => {
+      const url = await databases.create();
+      const clock = manualClock();
+      return [await openAt(url, clock), await openAt(url, clock)];
+    },
   };
 }
 

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { REPLAY_ENDS_AFTER_MS, ReplayWatch } from '../../src/store/rules/replays.js';
+import { REPLAY_ENDS_AFTER_MS, ReplayWatch } from '../../src/intake/replays.js';
 import { DAY, HOUR, MINUTE, SECOND, START } from '../support/store.js';
 
 const SETTINGS = { name: 'main', replayAfterSeconds: (5 * DAY) / SECOND, replayMessages: 20 };

@@ -1,6 +1,6 @@
-import { MINUTE_MS, SECOND_MS } from '../../durations.js';
-import type { Channel } from '../../model.js';
-import type { Replay } from '../traffic.js';
+import { MINUTE_MS, SECOND_MS } from '../durations.js';
+import type { Channel } from '../model.js';
+import type { Replay } from '../store/traffic.js';
 
 /** A message that was never seen before. */
 export interface ReplayedMessage {
@@ -10,7 +10,7 @@ export interface ReplayedMessage {
   readonly sentAt: number | null;
 }
 
-type ReplaySettings = Pick<Channel, 'name' | 'replayAfterSeconds' | 'replayMessages'>;
+export type ReplaySettings = Pick<Channel, 'name' | 'replayAfterSeconds' | 'replayMessages'>;
 
 /** Messages that come within this time count together. */
 const TOGETHER_MS = MINUTE_MS;
@@ -122,8 +122,12 @@ export class ReplayWatch {
   }
 }
 
-/** Whatever says that it was sent at the start of 1970 or before has no time. */
-function isOld({ replayAfterSeconds }: ReplaySettings, sentAt: number | null, now: number): boolean {
+/** Whether a message is old enough for a replay. Whatever says that it was sent at the start of 1970 or before has no time. */
+export function isOld(
+  { replayAfterSeconds }: Pick<ReplaySettings, 'replayAfterSeconds'>,
+  sentAt: number | null,
+  now: number,
+): boolean {
   return sentAt !== null && sentAt > 0 && now / SECOND_MS - sentAt > replayAfterSeconds;
 }
 

@@ -1,0 +1,68 @@
+import { SECOND_MS } from '../../durations.js';
+import type { Base } from './base.js';
+import type { Replicas } from '../replicas.js';
+
+const HEARTBEAT_MS = 5 * SECOND_MS;
+/** A process that has not been seen for this long is gone. */
+const GONE_AFTER_MS = 15 * SECOND_MS;
+
+/** This process and the others on the same database. Each writes a row from time to time. */
+export class PostgresReplicas implements Replicas {
+  readonly #base: Base;
+  readonly #stopped = new AbortController();
+  readonly #startedAt: number;
+  #beating: Promise<void> = Promise.resolve();
+  #alive = 1;
+  /** Names this process, for example as the holder of a lease. */
+  readonly id: string;
+
+  constructor(base: Base) {
+    this.#base = base;
+    this.id = base.effects.randomBytes(12).toString('base64url');
+    this.#startedAt = base.now();
+  }
+
+  alive(): number {
+    return this.#alive;
+  }
+
+  async start(): Promise<void> {
+    await this.#beat();
+    this.#beating = this.#loop();
+  }
+
+  async stop(): Promise<void> {
+    this.#stopped.abort();
+    await this.#beating;
+    await this.#base.db.run('DELETE FROM gateway.replicas WHERE id = $1', this.id).catch(() => undefined);
+  }
+
+  async #loop(): Promise<void> {
+    const { effects } = this.#base;
+    for (;;) {
+      await effects.sleep(HEARTBEAT_MS, this.#stopped.signal);
+      if (this.#stopped.signal.aborted) return;
+      // Without the database nothing works anyway: operations tell why.
+      await this.#beat().catch(() => undefined);
+    }
+  }
+
+  async #beat(): Promise<void> {
+    const { db, now, measureClock } = this.#base;
+    await measureClock();
+    const at = now();
+    await db.run(
+      `INSERT INTO gateway.replicas (id, started_at, seen_at) VALUES ($1, $2, $3)
+       ON CONFLICT (id) DO UPDATE SET seen_at = excluded.seen_at`,
+      this.id,
+      this.#startedAt,
+      at,
+    );
+    const row = await db.one<{ alive: number }>(
+      'SELECT count(*) AS alive FROM gateway.replicas WHERE seen_at > $1',
+      at - GONE_AFTER_MS,
+    );
+    await db.run('DELETE FROM gateway.replicas WHERE seen_at < $1', at - GONE_AFTER_MS);
+    this.#alive = Math.max(1, row?.alive ?? 1);
+  }
+}
