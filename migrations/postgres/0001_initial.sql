@@ -115,6 +115,14 @@ CREATE TABLE gateway.channel_calls (
   next_check_at bigint
 );
 
+-- Reasons to check a channel's health before its next call.
+CREATE TABLE gateway.channel_news (
+  channel  text NOT NULL,
+  news     text NOT NULL,
+  noted_at bigint NOT NULL,
+  PRIMARY KEY (channel, news)
+);
+
 CREATE TABLE gateway.channel_webhooks (
   channel      text PRIMARY KEY,
   last_at      bigint,  -- of the accepted ones; written at most every few seconds
@@ -314,12 +322,11 @@ CREATE TABLE gateway.resyncs (
   created_at      bigint NOT NULL,
   cancelled_at    bigint,
   complete        boolean NOT NULL DEFAULT true,
-  owner           text,    -- while incomplete: the process that registers it
-  owned_until     bigint,  -- and until when it may be taken for alive
+  owned_until     bigint,  -- while incomplete: whoever meets it after this drops it, because its process has stopped
   last_asked_at   bigint,
   call_ms         double precision
 );
-CREATE INDEX resyncs_incomplete ON gateway.resyncs (number) WHERE NOT complete;
+CREATE INDEX resyncs_incomplete ON gateway.resyncs (owned_until) WHERE NOT complete;
 
 CREATE TABLE gateway.resync_messages (
   resync         integer NOT NULL,
@@ -345,7 +352,8 @@ CREATE TABLE gateway.resync_messages (
 );
 CREATE INDEX resync_messages_by_key ON gateway.resync_messages (key);
 CREATE INDEX resync_messages_by_status ON gateway.resync_messages (resync, status);
-CREATE INDEX resync_messages_due ON gateway.resync_messages (channel, status, next_at) WHERE next_at IS NOT NULL;
+-- Thousands of messages are due at one time: the next of them is found without sorting.
+CREATE INDEX resync_messages_due ON gateway.resync_messages (channel, status, next_at, resync, position) WHERE next_at IS NOT NULL;
 CREATE INDEX resync_messages_in_progress ON gateway.resync_messages (channel) WHERE status IN ('queued', 'requesting', 'waiting');
 CREATE INDEX resync_messages_open ON gateway.resync_messages (closes_at) WHERE NOT closed;
 CREATE INDEX resync_messages_settled ON gateway.resync_messages (resync, settled_at) WHERE settled_at IS NOT NULL;

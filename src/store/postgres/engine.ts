@@ -6,13 +6,17 @@ import { PostgresBreakers } from './breakers.js';
 import { ClockFall } from './clock-fall.js';
 import { shiftAfterFall } from './clock-shift.js';
 import type { Base } from './base.js';
+import { PostgresCalls } from './calls.js';
+import { ChannelWork } from './channel-work.js';
 import { DatabaseClock } from './clock.js';
 import { Database } from './database.js';
 import { makeDays } from './days.js';
 import { PostgresIntake } from './intake.js';
 import { asStartError } from './faults.js';
 import { PostgresLevels } from './levels.js';
+import { PostgresMessageClaims } from './message-claims.js';
 import { migrate, schemaVersion } from './migrations.js';
+import { PostgresProbes } from './probes.js';
 import { Recording } from './recording.js';
 import { PostgresRegistry } from './registry.js';
 import { RegistryCache } from './registry-cache.js';
@@ -23,6 +27,9 @@ import { PostgresUpkeep } from './upkeep.js';
 import { WorkCounts } from './work-counts.js';
 import { PostgresReplicas } from './replicas.js';
 import { PostgresTurns } from './turns.js';
+import { ResyncCalls } from './resync-calls.js';
+import { cancelSomeOf } from './resync-windows.js';
+import { PostgresResyncs } from './resyncs.js';
 import type { Store, StoreEffects } from '../store.js';
 
 /** Connections of one process: two writers (recording; claims and settlements), the API, workers. Three replicas use 24 of 100. */
@@ -84,13 +91,15 @@ function unbuilt(area: string): never {
 export async function openPostgresStore(url: string, effects: StoreEffects, now?: () => number): Promise<Store> {
   const base = await connect(url, effects, now);
   const { db } = base;
+  const channels = new ChannelWork(base);
+  const resyncCalls = new ResyncCalls(base, channels);
   const recording = new Recording(base);
   const traffic = new PostgresTraffic(base);
   const intake = new PostgresIntake(base, traffic);
   const nothingLeft = async (): Promise<boolean> => await Promise.resolve(false);
   const removals = new Removals(base, {
     endDeliveriesOf: nothingLeft,
-    cancelResyncsOf: nothingLeft,
+    cancelResyncsOf: cancelSomeOf,
     cancelAuditsOf,
   });
   const replicas = new PostgresReplicas(base);
@@ -99,15 +108,19 @@ export async function openPostgresStore(url: string, effects: StoreEffects, now?
     intake,
     outbox: unbuilt('outbox'),
     jobs: unbuilt('jobs'),
-    resyncs: unbuilt('resyncs'),
-    calls: unbuilt('calls'),
+    resyncs: new PostgresResyncs(base, {
+      channels,
+      calls: resyncCalls,
+      held: { countsForResync: async () => await Promise.resolve(new Map()) },
+    }),
+    calls: new PostgresCalls(base, { channels, resyncCalls }),
     audits: new PostgresAudits(base, new AuditMessageRelease(base, recording)),
     registry: new PostgresRegistry(base, { removals, workCounts: new WorkCounts(base), forgetTraffic: traffic.forget }),
     breakers: new PostgresBreakers(base),
-    probes: unbuilt('probes'),
-    traffic: traffic,
+    probes: new PostgresProbes(base),
+    traffic,
     items: unbuilt('items'),
-    claims: unbuilt('claims'),
+    claims: new PostgresMessageClaims(base),
     judging: unbuilt('judging'),
     history: unbuilt('history'),
     rollups: new PostgresRollups(base),
@@ -120,6 +133,7 @@ export async function openPostgresStore(url: string, effects: StoreEffects, now?
       await intake.idle();
       await traffic.flush();
       await replicas.stop();
+      await resyncCalls.giveBack().catch(() => undefined); // else their leases end
       await db.end();
     },
   };

@@ -1,8 +1,9 @@
 import { GatewayError } from '../../errors.js';
 import type { Channel, Sealed, Target } from '../../model.js';
-import { mayEndPause } from '../rules/pauses.js';
 import { targetColumns } from '../rules/registry-rows.js';
+import { mayEndPause } from '../rules/pauses.js';
 import { rotated } from '../rules/rotation.js';
+import { checkNow, forgetCalls } from './call-history.js';
 import type { Database, Param, Transaction } from './database.js';
 import type { Base } from './base.js';
 import { forgetBreaker } from './breakers.js';
@@ -22,7 +23,7 @@ export interface RegistryParts {
 }
 
 /** What belongs to a channel, not to its name: it ends with the channel. */
-const OF_CHANNEL = ['connections', 'channel_calls', 'channel_webhooks', 'replays', 'replay_arrivals', 'probes'];
+const OF_CHANNEL = ['connections', 'channel_webhooks', 'replays', 'replay_arrivals', 'probes'];
 
 /** A change of the registry holds its lock, so no webhook is recorded and no delivery settled meanwhile. */
 export class PostgresRegistry implements Registry {
@@ -80,6 +81,7 @@ export class PostgresRegistry implements Registry {
       state.requireChannel(name);
       await Promise.all([
         ...OF_CHANNEL.map(async (table) => await tx.run(`DELETE FROM gateway.${table} WHERE channel = $1`, name)),
+        forgetCalls(tx, name),
         tx.run('DELETE FROM gateway.channels WHERE name = $1', name),
       ]);
       await this.#parts.removals.beginChannel(tx, name, this.#now());
@@ -206,15 +208,6 @@ async function insertChannel(tx: Transaction, channel: Channel): Promise<void> {
       `Channel "${channel.name}" already exists. PATCH it, or choose another name.`,
     );
   }
-}
-
-/** Makes the next health check of a paused channel due now. */
-async function checkNow(tx: Transaction, channel: string, now: number): Promise<void> {
-  await tx.run(
-    'UPDATE gateway.channel_calls SET failures = 1, next_check_at = $2 WHERE channel = $1 AND pause_code IS NOT NULL',
-    channel,
-    now,
-  );
 }
 
 /** For use in a transaction that holds the lock of the registry; the caller says that it has changed. */

@@ -7,7 +7,8 @@ import type { AuditTables } from './audit-tables.js';
 import type { AuditViews } from './audit-views.js';
 import type { GroupCommit } from './group-commit.js';
 import type { NamedLeases } from './named-leases.js';
-import { read, readBack } from './reads.js';
+import { readBack } from '../rules/read-back.js';
+import { read } from './reads.js';
 import type {
   AuditLease,
   AuditMessageView,

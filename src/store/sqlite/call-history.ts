@@ -1,25 +1,10 @@
-import type { Pause, PauseCode } from '../../model.js';
+import { callHistoryOf } from '../rules/call-history.js';
+import type { CallHistoryRow } from '../rules/call-history.js';
 import { utcDay } from '../rules/days.js';
 import type { Db } from './database.js';
 import type { CallHistory, NewPause, News } from '../calls.js';
 
-interface HistoryRow {
-  day: number;
-  calls: number;
-  last_call_at: number;
-  healthy_at: number | null;
-  failures: number;
-  paused_since: number | null;
-  pause_code: PauseCode | null;
-  pause_reason: string | null;
-  next_check_at: number | null;
-}
-
 const NO_NEWS: readonly News[] = [];
-const NO_CALLS: CallHistory = {
-  ...{ callsToday: 0, lastCallAt: null, healthyAt: null, failures: 0, pause: null },
-  news: NO_NEWS,
-};
 
 /**
  * The history of the calls to Whapi, one row for each channel. News is kept in memory only: it is a hint to check earlier.
@@ -36,7 +21,7 @@ export class CallHistoryTable {
   readonly #delete;
 
   constructor(db: Db) {
-    this.#row = db.prepare<[string], HistoryRow>('SELECT * FROM channel_calls WHERE channel = ?');
+    this.#row = db.prepare<[string], CallHistoryRow>('SELECT * FROM channel_calls WHERE channel = ?');
     this.#countCall = db.prepare(
       `INSERT INTO channel_calls (channel, day, calls, last_call_at, failures)
        SELECT name, @day, 1, @now, 0 FROM channels WHERE name = @channel
@@ -73,17 +58,7 @@ export class CallHistoryTable {
   }
 
   of(channel: string, now: number): CallHistory {
-    const row = this.#row.get(channel);
-    const news = this.#news.get(channel) ?? NO_NEWS;
-    if (!row) return { ...NO_CALLS, news };
-    return {
-      callsToday: row.day === utcDay(now) ? row.calls : 0,
-      lastCallAt: row.last_call_at,
-      healthyAt: row.healthy_at,
-      failures: row.failures,
-      pause: pauseOf(row),
-      news,
-    };
+    return callHistoryOf(this.#row.get(channel), this.#news.get(channel) ?? NO_NEWS, now);
   }
 
   /** See `Calls.noteNews`. */
@@ -138,9 +113,4 @@ export class CallHistoryTable {
     this.#delete.run(channel);
     this.#news.delete(channel);
   }
-}
-
-function pauseOf({ pause_code, pause_reason, paused_since, next_check_at }: HistoryRow): Pause | null {
-  if (pause_code === null) return null;
-  return { code: pause_code, reason: pause_reason ?? '', since: paused_since ?? 0, nextCheckAt: next_check_at ?? 0 };
 }

@@ -1,16 +1,11 @@
 import type { Effects } from '../../effects.js';
-import { ClaimedError, GatewayError } from '../../errors.js';
+import { ClaimedError } from '../../errors.js';
 import type { ClaimRequest, MessageClaim, MessageClaims } from '../message-claims.js';
 import { messageKey } from '../rules/keys.js';
+import { claimOf, MOST_CLAIMS, tooManyClaims } from '../rules/message-claims.js';
 import type { Db } from './database.js';
 import type { GroupCommit } from './group-commit.js';
 import { ROWS_PER_STEP } from './sweep-step.js';
-
-/**
- * Rows of `claims` per channel, about 100 bytes each. With the default API_RATE_PER_MINUTE and the default time of a claim,
- * a channel reaches 864,000.
- */
-export const MOST_CLAIMS = 1_000_000;
 
 /**
  * The rows of claims. A claim that has ended stays until it is pruned or claimed again. Like the windows of resyncs, claims
@@ -59,21 +54,18 @@ export class MessageClaimTables {
 
   /** @throws GatewayError GW_CLAIMED, GW_TOO_MANY_CLAIMS */
   claim(request: ClaimRequest, now: number): MessageClaim & { isRenewal: boolean } {
-    const { channel, messageId, owner, ttlSeconds } = request;
+    const { channel, messageId, owner } = request;
     const key = messageKey(channel, messageId);
     const found = this.#find.get(key);
-    const isRenewal = found !== undefined && found.expiresAt > now;
-    if (isRenewal && found.owner !== owner) throw new ClaimedError(messageId, found);
-    const claimedAt = isRenewal ? found.claimedAt : now;
-    const expiresAt = now + ttlSeconds * 1000;
+    const claim = claimOf(request, found, now);
     if (found) {
-      this.#replace.run(owner, claimedAt, expiresAt, key);
+      this.#replace.run(owner, claim.claimedAt, claim.expiresAt, key);
     } else {
       this.#makeRoom(channel, now);
-      this.#insert.run(key, channel, owner, claimedAt, expiresAt);
+      this.#insert.run(key, channel, owner, claim.claimedAt, claim.expiresAt);
       this.#addToCount.run(channel, 1);
     }
-    return { owner, claimedAt, expiresAt, isRenewal };
+    return claim;
   }
 
   /** @throws GatewayError GW_CLAIMED */
@@ -99,11 +91,7 @@ export class MessageClaimTables {
     if (this.#countOf(channel) < this.#most) return;
     this.prune(now);
     if (this.#countOf(channel) < this.#most) return;
-    throw new GatewayError(
-      'GW_TOO_MANY_CLAIMS',
-      `Channel "${channel}" has ${this.#most} claims, the most that are kept. Use a shorter ttl_seconds, for example 3600, or ` +
-        'DELETE the claims of messages that are done.',
-    );
+    throw tooManyClaims(channel, this.#most);
   }
 
   #countOf(channel: string): number {

@@ -1,20 +1,5 @@
-import type { ResyncMessageStatus } from '../../model.js';
+import type { OpenRegistration } from '../rules/registrations.js';
 import type { Db } from './database.js';
-
-/** One id of one resync whose window is open. */
-export interface OpenRegistration {
-  readonly resync: number;
-  readonly resyncId: string;
-  readonly position: number;
-  readonly status: ResyncMessageStatus;
-  readonly askedAt: number | null;
-  readonly closesAt: number | null;
-  readonly nextAt: number | null;
-  readonly error: string | null;
-  readonly calls: number;
-  readonly windowSeconds: number;
-  readonly registeredAt: number;
-}
 
 /** The condition of an id that is being brought back: its call is due or in flight, or its webhook is awaited. */
 export const IN_PROGRESS = "closed = 0 AND status IN ('queued', 'requesting', 'waiting')";

@@ -9,7 +9,8 @@ import type { GroupCommit } from './group-commit.js';
 import type { ItemRelease } from './item-release.js';
 import type { Offers } from './offers.js';
 import type { PacedDeliveries } from './paced-deliveries.js';
-import { read, readBack } from './reads.js';
+import { readBack } from '../rules/read-back.js';
+import { read } from './reads.js';
 import type { TargetCounts } from './target-counts.js';
 import type { DeliveryDetail, DeliveryFilter, DeliveryView } from '../deliveries.js';
 import type {

@@ -1,17 +1,10 @@
-import { GatewayError } from '../../errors.js';
-import type { ProbeFacts, Probes, ProbeView } from '../probes.js';
+import type { Probes, ProbeView } from '../probes.js';
+import { probeIsRunning, probeOf, probeRowOf } from '../rules/probe-rows.js';
+import type { ProbeRow } from '../rules/probe-rows.js';
 import type { Db } from './database.js';
 import type { GroupCommit } from './group-commit.js';
 import { read } from './reads.js';
 import type { RegistryTables } from './registry-tables.js';
-
-interface ProbeRow {
-  channel: string;
-  message_id: string | null;
-  started_at: number;
-  finished_at: number | null;
-  facts: string;
-}
 
 export class SqliteProbes implements Probes {
   readonly #commit: GroupCommit;
@@ -42,49 +35,28 @@ export class SqliteProbes implements Probes {
     await this.#commit.run(() => {
       this.#registry.requireChannel(probe.channel);
       const last = this.#of.get(probe.channel);
-      if (last?.finished_at === null) throw isRunning(viewOf(last));
-      this.#replace.run(rowOf(probe));
+      if (last?.finished_at === null) throw probeIsRunning(probeOf(last));
+      this.#replace.run(probeRowOf(probe));
     });
   }
 
   async save(probe: ProbeView): Promise<boolean> {
-    return await this.#commit.run(() => this.#update.run(rowOf(probe)).changes > 0);
+    return await this.#commit.run(() => this.#update.run(probeRowOf(probe)).changes > 0);
   }
 
   async of(channel: string): Promise<ProbeView | null> {
     return await read(() => {
       const row = this.#of.get(channel);
-      return row ? viewOf(row) : null;
+      return row ? probeOf(row) : null;
     });
   }
 
   async running(): Promise<ProbeView[]> {
-    return await read(() => this.#running.all().map(viewOf));
+    return await read(() => this.#running.all().map(probeOf));
   }
 
   /** For use inside a transaction. */
   remove(channel: string): void {
     this.#remove.run(channel);
   }
-}
-
-function isRunning({ channel, facts }: ProbeView): GatewayError {
-  return new GatewayError(
-    'GW_CONFLICT',
-    `A probe of channel "${channel}" is running, until ${new Date(facts.watchUntil).toISOString()} at the latest. Wait for its end.`,
-  );
-}
-
-function rowOf({ channel, messageId, startedAt, finishedAt, facts }: ProbeView): ProbeRow {
-  return {
-    ...{ channel, message_id: messageId, started_at: startedAt, finished_at: finishedAt },
-    facts: JSON.stringify(facts),
-  };
-}
-
-function viewOf({ channel, message_id, started_at, finished_at, facts }: ProbeRow): ProbeView {
-  return {
-    ...{ channel, messageId: message_id, startedAt: started_at, finishedAt: finished_at },
-    facts: JSON.parse(facts) as ProbeFacts,
-  };
 }

@@ -1,20 +1,17 @@
 import type { Effects } from '../../effects.js';
-import { GatewayError } from '../../errors.js';
 import type { Proof } from '../../model.js';
 import { messageKey } from '../rules/keys.js';
+import { ASK_AGAIN_AFTER_MS, checkSameRequest, joinedState, notAskedYet } from '../rules/registrations.js';
+import type { OpenRegistration, RegisteredState } from '../rules/registrations.js';
 import type { Db } from './database.js';
 import type { GroupCommit } from './group-commit.js';
 import { OpenRegistrations } from './open-registrations.js';
-import type { OpenRegistration } from './open-registrations.js';
 import type { RegistryTables } from './registry-tables.js';
 import type { RememberedIds } from './remembered-ids.js';
-import { HOUR_MS } from '../../durations.js';
 import type { ResyncRequest } from '../resyncs.js';
 
 /** About ten milliseconds of work: webhooks that come meanwhile hardly wait. */
 const IDS_PER_COMMIT = 500;
-/** Joining a registration repeats its call when the last one was made longer ago than this. */
-const ASK_AGAIN_AFTER_MS = HOUR_MS;
 
 interface StartedResync {
   readonly id: string;
@@ -177,12 +174,7 @@ export class Registrations {
         'SELECT id, number, fingerprint, complete FROM resyncs WHERE idempotency_key = ?',
       )
       .get(idempotency.key);
-    if (row && row.fingerprint !== idempotency.fingerprint) {
-      throw new GatewayError(
-        'GW_IDEMPOTENCY_MISMATCH',
-        'This Idempotency-Key was used with another body. Send that body again, or use a new key.',
-      );
-    }
+    if (row) checkSameRequest(row, idempotency);
     if (row?.complete === 0) this.#delete(row.number); // its registration failed, and so did deleting it
     return row?.complete === 1 ? { id: row.id, number: row.number, isRepeated: true } : null;
   }
@@ -230,19 +222,17 @@ export class Registrations {
       return;
     }
     const state = isAsked ? null : this.#joinInProgress(key, windowSeconds, now);
-    this.#insertMessage.run({ ...row, ...(state ?? { ...NOT_ASKED_YET, nextAt: now }), restoredAt: null });
+    this.#insertMessage.run({ ...row, ...(state ?? notAskedYet(now)), restoredAt: null });
   }
 
   /** The state of the registration that this id joins; its window becomes the longer of both. Null: none is in progress. */
-  #joinInProgress(key: Buffer, windowSeconds: number, now: number) {
+  #joinInProgress(key: Buffer, windowSeconds: number, now: number): RegisteredState | null {
     this.#open.requeueIfAskedBefore(key, now - ASK_AGAIN_AFTER_MS, now);
     const open = this.#open.inProgress(key);
     if (!open) return null;
-    const { status, askedAt, nextAt, error } = open;
-    if (open.closesAt === null || askedAt === null) return { status, askedAt, nextAt, error, closesAt: open.closesAt };
-    const closesAt = Math.max(open.closesAt, askedAt + windowSeconds * 1000);
-    this.#open.keepOpenUntil(key, closesAt);
-    return { status, askedAt, nextAt, error, closesAt };
+    const joined = joinedState(open, windowSeconds);
+    if (joined.closesAt !== null) this.#open.keepOpenUntil(key, joined.closesAt);
+    return joined;
   }
 
   #delete(number: number | bigint): void {
@@ -250,5 +240,3 @@ export class Registrations {
     this.#db.prepare('DELETE FROM resyncs WHERE number = ?').run(number);
   }
 }
-
-const NOT_ASKED_YET = { status: 'queued', askedAt: null, closesAt: null, error: null } as const;

@@ -1,9 +1,10 @@
 import type { ResyncMessageStatus } from '../../model.js';
 import { messageKey } from '../rules/keys.js';
+import { callsDue, closesAtOf, NEWEST_CALL_WEIGHT, STATUSES_WITH_CALL } from '../rules/registrations.js';
+import type { OpenRegistration } from '../rules/registrations.js';
 import type { CallHistoryTable } from './call-history.js';
 import type { Db } from './database.js';
 import { IN_PROGRESS, OpenRegistrations } from './open-registrations.js';
-import type { OpenRegistration } from './open-registrations.js';
 import type { RegistryTables } from './registry-tables.js';
 import type { RememberedIds } from './remembered-ids.js';
 import type { ShownMessages } from './shown-messages.js';
@@ -21,15 +22,6 @@ interface CallRow {
   calls: number;
   polls: number;
 }
-
-/** The statuses in which a message has a call to make; `requesting`: the lease of its call has run out. */
-const STATUSES_WITH_CALL: Readonly<Record<ResyncCall['kind'], readonly ResyncMessageStatus[]>> = {
-  resync: ['requesting', 'queued'],
-  poll: ['waiting'],
-};
-
-/** Weight of the newest call in the moving average of their durations. */
-const NEWEST_CALL_WEIGHT = 0.2;
 
 /** With `deliver_unseen` the webhook must come, so a poll proves nothing before the call with `resync=true` was made. */
 const NEEDS_WEBHOOK = 'known = 0 AND calls = 0 AND (SELECT deliver_unseen FROM resyncs WHERE number = resync) = 1';
@@ -220,7 +212,7 @@ export class ResyncCallTables {
         status: result.status,
         nextAt: result.nextAt,
         error: result.error ?? null,
-        closesAt: this.#closesAt(call, result, key),
+        closesAt: closesAtOf(call, result, this.#open.windowSeconds(key) ?? 0),
         reopens: Number(result.closesAt === null),
         refused: result.refused === undefined ? null : Number(result.refused),
         now,
@@ -239,13 +231,6 @@ export class ResyncCallTables {
       }
     }
     this.#history.saveAnswer(channel.name, pause, now);
-  }
-
-  /** A resync that joined during the call may want a longer window than the call was made with. */
-  #closesAt({ windowSeconds }: ResyncCall, { closesAt, refused }: CallResult, key: Buffer): number | null {
-    if (closesAt === undefined || closesAt === null) return null;
-    const longest = refused === true ? 0 : (this.#open.windowSeconds(key) ?? 0);
-    return closesAt + 1000 * Math.max(0, longest - windowSeconds);
   }
 
   /** Repeats the calls made at or after `since`, because they may never have reached the phone. */
@@ -277,10 +262,6 @@ export class ResyncCallTables {
 
   /** A read. */
   nextCalls(channel: string): CallsDue | null {
-    const dueOf = (kind: ResyncCall['kind']): number[] =>
-      STATUSES_WITH_CALL[kind].flatMap((status) => this.#nextDueAt.get(channel, status) ?? []);
-    const [asks, polls] = [dueOf('resync'), dueOf('poll')];
-    if (asks.length + polls.length === 0) return null;
-    return { dueAt: Math.min(...asks, ...polls), askDueAt: asks.length > 0 ? Math.min(...asks) : null };
+    return callsDue((statuses) => statuses.flatMap((status) => this.#nextDueAt.get(channel, status) ?? []));
   }
 }

@@ -54,10 +54,3 @@ export class ResyncQueue {
     return counts;
   }
 }
-
-/** The queued messages of resyncs before the given one. */
-export function queuedAhead(counts: ReadonlyMap<number, number>, resync: number): number {
-  let ahead = 0;
-  for (const [number, count] of counts) if (number < resync) ahead += count;
-  return ahead;
-}

@@ -1,17 +1,27 @@
-import { MINUTE_MS } from '../../durations.js';
-import type { Proof, ResyncMessageStatus, ResyncStatus } from '../../model.js';
-import { RESYNC_MESSAGE_STATUSES } from '../../model.js';
+import type { ResyncMessageStatus, ResyncStatus } from '../../model.js';
 import { decodeCursor, encodeCursor } from '../rules/ids.js';
+import { paged } from '../rules/paging.js';
+import {
+  AVERAGED_PROOFS,
+  isResyncOver,
+  latelyMs,
+  queuedAhead,
+  RATE_PERIOD_MS,
+  RESYNC_MESSAGE_COLUMNS,
+  resyncCounts,
+  resyncMessageView,
+  resyncView,
+} from '../rules/resync-rows.js';
+import type { ResyncMessageRow, ResyncRow } from '../rules/resync-rows.js';
+import { ResyncTotals } from '../rules/resync-totals.js';
 import type { CallHistoryTable } from './call-history.js';
 import type { Db } from './database.js';
 import { allOf, ABOVE_ALL_IDS } from './filters.js';
 import type { Condition } from './filters.js';
 import { yieldToCommits } from './slices.js';
 import type { HeldItems } from './held-items.js';
-import { paged } from '../rules/paging.js';
 import type { RegistryTables } from './registry-tables.js';
-import { queuedAhead, ResyncQueue } from './resync-queue.js';
-import { ResyncTotals } from './resync-totals.js';
+import { ResyncQueue } from './resync-queue.js';
 import { newestRuns } from './run-lists.js';
 import type { RunFilter } from '../filters.js';
 import type { Page, PageRequest } from '../paging.js';
@@ -24,39 +34,6 @@ import type {
   ResyncView,
 } from '../resyncs.js';
 
-interface ResyncRow {
-  number: number;
-  id: string;
-  channel: string;
-  deliver_unseen: number;
-  window_seconds: number;
-  created_at: number;
-  cancelled_at: number | null;
-  last_asked_at: number | null;
-  call_ms: number | null;
-}
-
-export interface ResyncMessageRow {
-  position: number;
-  resync_id: string;
-  message_id: string;
-  status: ResyncMessageStatus;
-  calls: number;
-  polls: number;
-  created_at: number;
-  asked_at: number | null;
-  restored_at: number | null;
-  proof: Proof | null;
-  known: number;
-  number: number;
-  closes_at: number | null;
-  error: string | null;
-}
-
-/** The columns of a `ResyncMessageRow`, from `resync_messages m` and `resyncs r`. */
-export const RESYNC_MESSAGE_COLUMNS = `m.position, r.id AS resync_id, m.message_id, m.status, m.calls, m.polls, r.created_at, m.asked_at,
-  m.restored_at, m.proof, m.known, r.number, m.closes_at, m.error`;
-
 /** The condition on `resyncs r`; a resync that is still being registered is running too. */
 export const IS_RUNNING = `(r.complete = 0 OR EXISTS (SELECT 1 FROM resync_messages m
   WHERE m.resync = r.number AND m.status IN ('queued', 'requesting', 'waiting')))`;
@@ -66,10 +43,6 @@ export const HAS_STATUS: Readonly<Record<ResyncStatus, string>> = {
   finished: `cancelled_at IS NULL AND NOT ${IS_RUNNING}`,
   cancelled: 'cancelled_at IS NOT NULL',
 };
-/** The period from which the current rate is taken. */
-const RATE_PERIOD_MS = 5 * MINUTE_MS;
-/** The newest restored messages from which the average time to a proof is taken. */
-const AVERAGED_PROOFS = 50;
 /** For each message one query looks up whether it is held. */
 const MESSAGES_PER_SLICE = 200;
 
@@ -226,23 +199,14 @@ export class ResyncViews {
     now: number,
     queued = new Map<string, ReadonlyMap<number, number>>(),
   ): Promise<ResyncView> {
-    const counts = Object.fromEntries(RESYNC_MESSAGE_STATUSES.map((status) => [status, 0])) as Record<
-      ResyncMessageStatus,
-      number
-    >;
-    for (const { status, count } of this.#counts.all(row.number)) counts[status] = count;
-    const isOver = counts.queued + counts.requesting + counts.waiting === 0;
-    return {
-      id: row.id,
-      channel: row.channel,
-      status: statusOf(row, isOver),
+    const counts = resyncCounts(this.#counts.all(row.number));
+    const isOver = isResyncOver(counts);
+    return resyncView(
+      row,
       counts,
-      deliverUnseen: row.deliver_unseen === 1,
-      windowSeconds: row.window_seconds,
-      createdAt: row.created_at,
-      finishedAt: isOver ? (this.#finishedAt.get(row.number) ?? null) : null,
-      progress: isOver ? null : await this.#progress(row, now, queued),
-    };
+      isOver ? (this.#finishedAt.get(row.number) ?? null) : null,
+      isOver ? null : await this.#progress(row, now, queued),
+    );
   }
 
   async #progress(
@@ -258,34 +222,11 @@ export class ResyncViews {
       ...this.#history.of(row.channel, now),
       channel,
       settledLately: this.#countSettledSince.get(row.number, now - RATE_PERIOD_MS) ?? 0,
-      latelyMs: Math.min(RATE_PERIOD_MS, Math.max(now - row.created_at, 0)),
+      latelyMs: latelyMs(row, now),
       callMs: row.call_ms,
       restoreMs: this.#restoreMs.get(row.number) ?? null,
       lastAskedAt: row.last_asked_at,
       ahead: queuedAhead(counts, row.number),
     };
   }
-}
-
-function statusOf(row: ResyncRow, isOver: boolean): ResyncStatus {
-  if (row.cancelled_at !== null) return 'cancelled';
-  return isOver ? 'finished' : 'running';
-}
-
-export function resyncMessageView(row: ResyncMessageRow, isHeld: boolean): ResyncMessageView {
-  return {
-    resyncId: row.resync_id,
-    messageId: row.message_id,
-    status: row.status,
-    calls: row.calls,
-    polls: row.polls,
-    registeredAt: row.created_at,
-    askedAt: row.asked_at,
-    restoredAt: row.restored_at,
-    proof: row.proof,
-    known: row.known === 1,
-    held: isHeld,
-    windowClosesAt: row.closes_at,
-    error: row.error,
-  };
 }

@@ -1,4 +1,4 @@
-import { GatewayError } from '../../errors.js';
+import { noSuchResync } from '../rules/registrations.js';
 import type { Db } from './database.js';
 import { NEVER_SEEN } from '../rules/ledger-facts.js';
 import type { RememberedIds } from './remembered-ids.js';
@@ -92,7 +92,7 @@ export class ResyncWindows {
   /** @throws GatewayError GW_NOT_FOUND */
   cancel(id: string, now: number): void {
     const number = this.#db.prepare<[string], number>('SELECT number FROM resyncs WHERE id = ?').pluck().get(id);
-    if (number === undefined) throw new GatewayError('GW_NOT_FOUND', `There is no resync "${id}".`);
+    if (number === undefined) throw noSuchResync(id);
     this.#cancelNumber(number, now);
   }
 

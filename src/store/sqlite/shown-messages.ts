@@ -1,8 +1,7 @@
-import { contentFingerprint } from '../../intake/content-fingerprint.js';
-import { isRecord, stringOrNull } from '../../json.js';
 import { contentKeys } from '../rules/content-keys.js';
-import { messageKey } from '../rules/keys.js';
 import type { Candidate, ShownMessage } from '../rules/recording.js';
+import { shownKeys } from '../rules/shown-messages.js';
+import type { ShownAs } from '../rules/shown-messages.js';
 import type { Db } from './database.js';
 import type { LedgerMemory } from './ledger-memory.js';
 
@@ -68,13 +67,9 @@ export class ShownMessages {
    * Whapi has answered a call for a registered id with this message.
    * @param cameAs the key of that id, if a webhook has brought it since Whapi was asked
    */
-  save({ channel, key, message }: Omit<Candidate, 'isKnown'>, cameAs: Buffer | null, now: number): void {
-    const sentAt = contentFingerprint(message)?.sentAt;
-    if (sentAt === undefined || sentAt * 1000 > now) return;
-    const shownId = isRecord(message) ? stringOrNull(message['id']) : null;
-    const shownKey = shownId === null || shownId === '' ? key : messageKey(channel, shownId);
-    const keys = [...contentKeys(channel, message), ...(shownKey.equals(key) ? [] : [shownKey])];
-    for (const each of keys) this.#insert.run(each, key, sentAt, cameAs);
+  save(shown: ShownAs, cameAs: Buffer | null, now: number): void {
+    const { sentAt, keys } = shownKeys(shown, now) ?? { sentAt: 0, keys: [] };
+    for (const each of keys) this.#insert.run(each, shown.key, sentAt, cameAs);
     if (keys.length > 0) this.#memory.newestShownAt = Math.max(this.#memory.newestShownAt ?? -Infinity, sentAt);
   }
 

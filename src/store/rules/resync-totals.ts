@@ -5,7 +5,7 @@ const MOST_FAILURES = 20;
 
 interface CountedMessage {
   readonly status: ResyncMessageStatus;
-  readonly known: number;
+  readonly known: boolean | number;
   readonly proof: Proof | null;
   readonly calls: number;
   readonly polls: number;
@@ -29,7 +29,7 @@ export class ResyncTotals {
     this.#held += held;
     if (status === 'failed') this.#failures.set(error ?? '', (this.#failures.get(error ?? '') ?? 0) + 1);
     if (status !== 'restored') return;
-    if (known === 1) this.#alreadyKnown += 1;
+    if (known) this.#alreadyKnown += 1;
     else this.#neverSeenBefore += 1;
     this.#proofs[proof === 'poll' ? 'poll' : 'webhook'] += 1;
   }

@@ -1,0 +1,363 @@
+import type { ResyncMessageStatus } from '../../model.js';
+import { messageKey } from '../rules/keys.js';
+import { callsDue, closesAtOf, NEWEST_CALL_WEIGHT, STATUSES_WITH_CALL } from '../rules/registrations.js';
+import type { OpenRegistration } from '../rules/registrations.js';
+import type { CallsDue, ChannelCalls } from '../calls.js';
+import type { CallResult, ResyncCall, ResyncRequest } from '../resyncs.js';
+import { countCall, historiesOf, saveAnswer } from './call-history.js';
+import type { ChannelWork } from './channel-work.js';
+import type { Transaction } from './database.js';
+import type { Base } from './base.js';
+import { plainUuid, uuidOf } from './keys.js';
+import { IN_PROGRESS, LONGEST_WINDOWS } from './open-registrations.js';
+import { saveShown } from './shown-messages.js';
+
+interface CallRow {
+  readonly status: ResyncMessageStatus;
+  readonly resync_id: string;
+  readonly position: number;
+  readonly message_id: string;
+  readonly key: string;
+  readonly created_at: number;
+  readonly calls: number;
+  readonly polls: number;
+}
+
+/** A call with `resync=true` that this process has taken and not settled. */
+interface TakenCall {
+  readonly channel: string;
+  readonly key: string;
+  readonly askedAt: number;
+}
+
+// The first call that is due, by the order of the statuses $2.
+const DUE_CALL = `SELECT s.status, d.resync_id, d.position, d.message_id, d.key, d.created_at, d.calls, d.polls
+  FROM unnest($2::text[]) WITH ORDINALITY AS s(status, place) CROSS JOIN LATERAL (
+    SELECT r.id AS resync_id, m.position, m.message_id, m.key, r.created_at, m.calls, m.polls
+    FROM gateway.resync_messages m JOIN gateway.resyncs r ON r.number = m.resync
+    WHERE m.channel = $1 AND m.status = s.status AND m.next_at <= $3 AND r.complete
+    ORDER BY m.next_at, m.resync, m.position LIMIT 1) d
+  ORDER BY s.place LIMIT 1`;
+
+const NEXT_DUE = `SELECT c.channel, s.status, d.next_at
+  FROM unnest($1::text[]) AS c(channel) CROSS JOIN unnest($2::text[]) AS s(status) CROSS JOIN LATERAL (
+    SELECT m.next_at FROM gateway.resync_messages m JOIN gateway.resyncs r ON r.number = m.resync
+    WHERE m.channel = c.channel AND m.status = s.status AND m.next_at IS NOT NULL AND r.complete ORDER BY m.next_at LIMIT 1) d`;
+
+// Of others than $1; NULL: none.
+const TAKEN_TURNS = 'SELECT channel FROM gateway.channel_turns WHERE holder <> $1 AND until > $2';
+
+// I2: from this commit on Whapi may have been asked, so the window has an end and the id is remembered past it.
+const MARK_REQUESTING = `UPDATE gateway.resync_messages m SET status = 'requesting', asked_at = $2::bigint, calls = m.calls + 1,
+    refused = false, closes_at = $2::bigint + 1000 * w.seconds, next_at = $3::bigint
+  FROM (${LONGEST_WINDOWS}) AS w
+  WHERE m.key = w.key AND NOT m.closed AND m.status IN ('queued', 'requesting', 'waiting') RETURNING m.key, w.seconds`;
+
+const COUNT_CALL_OF_RESTORED = `UPDATE gateway.resync_messages m SET asked_at = $1, calls = m.calls + 1,
+    closes_at = greatest(m.closes_at, w.closes_at)
+  FROM unnest($2::int[], $3::int[], $4::bigint[]) AS w(resync, position, closes_at)
+  WHERE m.resync = w.resync AND m.position = w.position`;
+
+const SAVE_LAST_ASKED_AT = `UPDATE gateway.resyncs SET last_asked_at = $2
+  WHERE number IN (SELECT resync FROM gateway.resync_messages WHERE key = ANY($1::uuid[]) AND NOT closed AND asked_at = $2)`;
+
+const COUNT_POLL = `UPDATE gateway.resync_messages SET polls = polls + 1, next_at = $2
+  WHERE key = $1 AND NOT closed AND status = 'waiting'`;
+
+/** With `deliver_unseen` the webhook must come, so a poll proves nothing before the call with `resync=true` was made. */
+const NEEDS_WEBHOOK =
+  'NOT known AND calls = 0 AND (SELECT r.deliver_unseen FROM gateway.resyncs r WHERE r.number = resync)';
+
+// The rows that the call was made for: they wait for its answer, or did until a webhook or a cancellation came first.
+const SAVE_RESULT = `UPDATE gateway.resync_messages SET
+    status = CASE WHEN status = $2 THEN $3 ELSE status END,
+    next_at = CASE WHEN status = $2 THEN $4::bigint ELSE next_at END,
+    error = CASE WHEN status = $2 THEN $5 ELSE error END,
+    restored_at = CASE WHEN status = $2 AND $3 = 'restored' THEN $6::bigint ELSE restored_at END,
+    proof = CASE WHEN status = $2 AND $3 = 'restored' THEN 'poll' ELSE proof END,
+    settled_at = CASE WHEN status = $2 AND $3 IN ('restored', 'failed') THEN $6::bigint ELSE settled_at END,
+    closes_at = CASE WHEN $7::bigint IS NULL AND $8::boolean AND status = $2 THEN NULL
+                WHEN status = 'restored' THEN greatest(closes_at, $7::bigint)
+                ELSE coalesce($7::bigint, closes_at) END,
+    refused = CASE WHEN status = 'restored' THEN refused ELSE coalesce($9::boolean, refused) END
+  WHERE key = $1 AND NOT closed AND (status = $2 OR asked_at = $10::bigint) AND NOT ($3 = 'restored' AND ${NEEDS_WEBHOOK})`;
+
+const RESTORE_OTHERS = `UPDATE gateway.resync_messages SET status = 'restored', restored_at = $2::bigint, settled_at = $2::bigint, proof = 'poll',
+    next_at = NULL, error = NULL,
+    closes_at = coalesce(closes_at, $2::bigint + 1000 * (SELECT r.window_seconds FROM gateway.resyncs r WHERE r.number = resync))
+  WHERE key = $1 AND ${IN_PROGRESS} AND NOT (SELECT r.deliver_unseen FROM gateway.resyncs r WHERE r.number = resync)`;
+
+const REQUEUE_FOR_WEBHOOK = `UPDATE gateway.resync_messages SET status = 'queued', next_at = $2, closes_at = NULL
+  WHERE key = $1 AND NOT closed AND status = 'waiting' AND ${NEEDS_WEBHOOK}`;
+
+const SAVE_DURATION = `UPDATE gateway.resyncs
+  SET call_ms = coalesce(call_ms * ${1 - NEWEST_CALL_WEIGHT} + $2::double precision * ${NEWEST_CALL_WEIGHT}, $2::double precision)
+  WHERE number IN (SELECT resync FROM gateway.resync_messages WHERE key = $1 AND NOT closed AND asked_at = $3)`;
+
+const CALL_MADE = `SELECT m.asked_at, m.calls, m.polls FROM gateway.resync_messages m JOIN gateway.resyncs r ON r.number = m.resync
+  WHERE r.id = $1 AND m.position = $2`;
+
+/**
+ * The calls to Whapi for registered ids, from the time they are due to their result (I2). Each statement changes an id in
+ * every resync that is bringing it back: see open-registrations.ts.
+ */
+export class ResyncCalls {
+  readonly #base: Base;
+  readonly #channels: ChannelWork;
+  readonly #taken = new Map<string, TakenCall>();
+
+  constructor(base: Base, channels: ChannelWork) {
+    this.#base = base;
+    this.#channels = channels;
+  }
+
+  /**
+   * Takes the calls for ids that were registered in this transaction; the caller makes them as one call.
+   * @param rows the registration of each id of the request
+   */
+  async takeRegistered(
+    tx: Transaction,
+    rows: readonly OpenRegistration[],
+    { channel: name, messageIds, windowSeconds }: ResyncRequest,
+    now: number,
+    leaseMs: number,
+  ): Promise<readonly Omit<ResyncCall, 'channel'>[]> {
+    const calls = rows.map((row, at) => {
+      const messageId = messageIds[at] ?? '';
+      const seconds = Math.max(row.windowSeconds, windowSeconds);
+      return {
+        row,
+        messageId,
+        key: uuidOf(messageKey(name, messageId)),
+        closesAt: Math.round(now + seconds * 1000),
+        seconds,
+      };
+    });
+    const restored = calls.filter(({ row }) => row.status === 'restored');
+    const asked = calls.filter((call) => !restored.includes(call)).map(({ key }) => key);
+    const [windows] = await Promise.all([
+      markRequesting(tx, asked, now, leaseMs),
+      restored.length > 0 &&
+        tx.run(
+          COUNT_CALL_OF_RESTORED,
+          ...[now, restored.map(({ row }) => row.resync), restored.map(({ row }) => row.position)],
+          restored.map(({ closesAt }) => closesAt),
+        ),
+      tx.run(
+        SAVE_LAST_ASKED_AT,
+        calls.map(({ key }) => key),
+        now,
+      ),
+    ]);
+    return calls.map(({ row: { resyncId, position, registeredAt, calls: made }, messageId, key, seconds }) => {
+      return {
+        kind: 'resync',
+        resyncId,
+        position,
+        registeredAt,
+        made,
+        messageId,
+        windowSeconds: windows.get(key) ?? seconds,
+      };
+    });
+  }
+
+  /** See `Resyncs.takeCall`. The lock of the channel makes sure that no other process takes the same call. */
+  async take(channelName: string, prefer: ResyncCall['kind'], leaseMs: number): Promise<ResyncCall | null> {
+    const { resync, poll } = STATUSES_WITH_CALL;
+    const statuses = prefer === 'resync' ? [...resync, ...poll] : [...poll, ...resync];
+    const taken = await this.#channels.run(channelName, async (tx) => {
+      const now = this.#base.now();
+      const [state, row] = await Promise.all([
+        this.#channels.begin(tx, channelName),
+        tx.one<CallRow>(DUE_CALL, channelName, statuses, now),
+      ]);
+      const channel = state.channels.get(channelName);
+      if (!channel || !row) return null;
+      const key = plainUuid(row.key);
+      const kind: ResyncCall['kind'] = row.status === 'waiting' ? 'poll' : 'resync';
+      const [windows] = await Promise.all([
+        kind === 'resync' ? markRequesting(tx, [key], now, leaseMs) : startPoll(tx, key, now + leaseMs),
+        kind === 'resync' && tx.run(SAVE_LAST_ASKED_AT, [key], now),
+        countCall(tx, channelName, now),
+      ]);
+      const call: ResyncCall = {
+        ...{ kind, resyncId: row.resync_id, position: row.position, channel, messageId: row.message_id },
+        ...{ windowSeconds: windows.get(key) ?? 0, registeredAt: row.created_at },
+        made: kind === 'resync' ? row.calls : row.polls,
+      };
+      return { call, askedAt: now };
+    });
+    if (taken?.call.kind === 'resync') this.remember(taken.call, taken.askedAt);
+    return taken?.call ?? null;
+  }
+
+  /** Remembers a call that was taken, once that is committed: see `giveBack`. */
+  remember({ channel: { name: channel }, messageId }: ResyncCall, askedAt: number): void {
+    const key = uuidOf(messageKey(channel, messageId));
+    this.#taken.set(key, { channel, key, askedAt });
+  }
+
+  /** See `Resyncs.settleCall`. */
+  async settle(call: ResyncCall, result: CallResult): Promise<void> {
+    const {
+      channel: { name: channel },
+    } = call;
+    await this.#channels.run(channel, async (tx) => await this.#settle(tx, call, result));
+    this.#taken.delete(uuidOf(messageKey(channel, call.messageId)));
+  }
+
+  async #settle(tx: Transaction, call: ResyncCall, result: CallResult): Promise<void> {
+    const {
+      kind,
+      channel: { name: channel },
+      messageId,
+    } = call;
+    const { pause = null, tookMs, shown } = result;
+    const key = messageKey(channel, messageId);
+    const uuid = uuidOf(key);
+    const [, row, windows, seen] = await Promise.all([
+      tx.lockChannels([channel]),
+      tx.one<{ asked_at: number | null; calls: number; polls: number }>(CALL_MADE, call.resyncId, call.position),
+      windowsOf(tx, uuid),
+      tx.one<{ last_seen_at: number }>(
+        'SELECT last_seen_at FROM gateway.ledger WHERE key = $1 AND first_seen_at IS NOT NULL',
+        uuid,
+      ),
+    ]);
+    const now = this.#base.now();
+    const writes: Promise<unknown>[] = [saveAnswer(tx, channel, pause, now)];
+    // A call whose lease ran out and that was repeated since says nothing about the message any more.
+    if (row && (kind === 'resync' ? row.calls : row.polls) === call.made + 1) {
+      const { asked_at: askedAt } = row;
+      writes.push(saveResult(tx, call, result, { uuid, askedAt, now, longest: windows.get(uuid) ?? 0 }));
+      if (result.status === 'restored')
+        writes.push(tx.run(RESTORE_OTHERS, uuid, now), tx.run(REQUEUE_FOR_WEBHOOK, uuid, now));
+      if (kind === 'resync' && !pause && tookMs !== undefined)
+        writes.push(tx.run(SAVE_DURATION, uuid, tookMs, askedAt));
+      const hasCome = askedAt !== null && seen !== undefined && seen.last_seen_at >= askedAt;
+      if (shown !== undefined) writes.push(saveShown(tx, { channel, key, message: shown }, hasCome ? key : null, now));
+    }
+    await Promise.all(writes);
+  }
+
+  /** Repeats the calls made at or after `since`, because they may never have reached the phone. */
+  async repeatSince(tx: Transaction, channel: string, since: number, now: number): Promise<void> {
+    await tx.run(
+      `UPDATE gateway.resync_messages SET status = 'queued', next_at = $3, closes_at = NULL
+       WHERE channel = $1 AND status = 'waiting' AND next_at IS NOT NULL AND asked_at >= $2 AND NOT closed`,
+      ...[channel, since, now],
+    );
+  }
+
+  /**
+   * The process ends: makes the calls that it was making due at once, for other processes or its next start. Those of a
+   * process that crashed are due once their leases end.
+   */
+  async giveBack(): Promise<void> {
+    const taken = [...this.#taken.values()];
+    if (taken.length === 0) return;
+    await this.#base.db.transaction(async (tx) => {
+      await tx.lockChannels(taken.map(({ channel }) => channel));
+      await tx.run(
+        `UPDATE gateway.resync_messages m SET status = 'queued', next_at = $3, closes_at = NULL
+         FROM unnest($1::uuid[], $2::bigint[]) AS t(key, asked_at)
+         WHERE m.key = t.key AND m.asked_at = t.asked_at AND m.status = 'requesting' AND NOT m.closed`,
+        taken.map(({ key }) => key),
+        taken.map(({ askedAt }) => askedAt),
+        this.#base.now(),
+      );
+    });
+    this.#taken.clear();
+  }
+
+  /** @param holder null: channels whose turn someone has are included */
+  async pendingCalls(holder: string | null): Promise<ChannelCalls[]> {
+    const { db, registry, now } = this.#base;
+    const [state, taken] = await Promise.all([
+      registry.current(),
+      db.all<{ channel: string }>(TAKEN_TURNS, holder, now()),
+    ]);
+    const isTaken = new Set(taken.map(({ channel }) => channel));
+    const channels = [...state.channels.values()].filter(({ name }) => !isTaken.has(name));
+    const due = await this.#dueOf(channels.map(({ name }) => name));
+    const historyOf = await historiesOf(db, [...due.keys()], now());
+    return channels.flatMap((channel) => {
+      const calls = due.get(channel.name);
+      return calls ? [{ ...historyOf(channel.name), channel, ...calls }] : [];
+    });
+  }
+
+  async nextCalls(channel: string): Promise<CallsDue | null> {
+    return (await this.#dueOf([channel])).get(channel) ?? null;
+  }
+
+  /** When the next calls of channels are due; those without calls are left out. */
+  async #dueOf(channels: readonly string[]): Promise<ReadonlyMap<string, CallsDue>> {
+    const statuses = [...STATUSES_WITH_CALL.resync, ...STATUSES_WITH_CALL.poll];
+    const rows = await this.#base.db.all<{ channel: string; status: string; next_at: number }>(
+      NEXT_DUE,
+      channels,
+      statuses,
+    );
+    const due = new Map<string, CallsDue>();
+    for (const channel of new Set(rows.map((row) => row.channel))) {
+      const calls = callsDue((wanted) =>
+        rows
+          .filter((row) => row.channel === channel && wanted.some((status) => status === row.status))
+          .map((row) => row.next_at),
+      );
+      if (calls) due.set(channel, calls);
+    }
+    return due;
+  }
+}
+
+/** Commits calls as made and returns the lengths of the windows by key, in seconds. */
+async function markRequesting(
+  tx: Transaction,
+  keys: readonly string[],
+  now: number,
+  leaseMs: number,
+): Promise<ReadonlyMap<string, number>> {
+  if (keys.length === 0) return new Map();
+  return windowsIn(await tx.all<WindowRow>(MARK_REQUESTING, keys, now, now + leaseMs));
+}
+
+async function startPoll(tx: Transaction, key: string, nextAt: number): Promise<ReadonlyMap<string, number>> {
+  const [windows] = await Promise.all([windowsOf(tx, key), tx.run(COUNT_POLL, key, nextAt)]);
+  return windows;
+}
+
+interface WindowRow {
+  readonly key: string;
+  readonly seconds: number;
+}
+
+async function windowsOf(tx: Transaction, key: string): Promise<ReadonlyMap<string, number>> {
+  return windowsIn(await tx.all<WindowRow>(LONGEST_WINDOWS, [key]));
+}
+
+function windowsIn(rows: readonly WindowRow[]): ReadonlyMap<string, number> {
+  return new Map(rows.map(({ key, seconds }) => [plainUuid(key), seconds]));
+}
+
+async function saveResult(
+  tx: Transaction,
+  call: ResyncCall,
+  result: CallResult,
+  { uuid, askedAt, now, longest }: { uuid: string; askedAt: number | null; now: number; longest: number },
+): Promise<void> {
+  const isResync = call.kind === 'resync';
+  await tx.run(
+    SAVE_RESULT,
+    ...[uuid, isResync ? 'requesting' : 'waiting', result.status, rounded(result.nextAt), result.error ?? null, now],
+    ...[rounded(closesAtOf(call, result, longest)), result.closesAt === null, result.refused ?? null],
+    isResync ? askedAt : null,
+  );
+}
+
+/** Pauses have a random part. */
+function rounded(time: number | null): number | null {
+  return time === null ? null : Math.round(time);
+}

@@ -1,0 +1,30 @@
+import { contentFingerprint } from '../../intake/content-fingerprint.js';
+import { isRecord, stringOrNull } from '../../json.js';
+import { contentKeys } from './content-keys.js';
+import { messageKey } from './keys.js';
+
+/** Whapi has answered a call for a registered id with this message. */
+export interface ShownAs {
+  readonly channel: string;
+  /** Of the registered id. */
+  readonly key: Buffer;
+  /** As Whapi shows it. */
+  readonly message: unknown;
+}
+
+/** What a shown message is recognized by if it comes under another id. */
+export interface ShownKeys {
+  /** Unix seconds, by the message itself. */
+  readonly sentAt: number;
+  /** Of its content, and of the id that Whapi shows it with if that is another one. */
+  readonly keys: readonly Buffer[];
+}
+
+/** Null: nothing, because the message has no time, or one that is yet to come. */
+export function shownKeys({ channel, key, message }: ShownAs, now: number): ShownKeys | null {
+  const sentAt = contentFingerprint(message)?.sentAt;
+  if (sentAt === undefined || sentAt * 1000 > now) return null;
+  const shownId = isRecord(message) ? stringOrNull(message['id']) : null;
+  const shownKey = shownId === null || shownId === '' ? key : messageKey(channel, shownId);
+  return { sentAt, keys: [...contentKeys(channel, message), ...(shownKey.equals(key) ? [] : [shownKey])] };
+}
