@@ -7,10 +7,11 @@ import { quoted } from './quoted.js';
 import { parseTargetNetworks } from './target-networks.js';
 import type { TargetNetworks } from './target-networks.js';
 import { parseTrustedProxies } from './trusted-proxies.js';
+import { isPostgresUrl, parsePostgresUrl, POSTGRES_URL_EXAMPLE } from './postgres-url.js';
+import type { PostgresLocation } from './postgres-url.js';
 import type { TrustedProxies } from './trusted-proxies.js';
 
-export type StoreLocation =
-  { readonly engine: 'sqlite'; readonly file: string } | { readonly engine: 'postgres'; readonly url: string };
+export type StoreLocation = { readonly engine: 'sqlite'; readonly file: string } | PostgresLocation;
 
 export const LOG_LEVELS = ['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'] as const;
 
@@ -75,6 +76,7 @@ export function readConfig(env: Environment): Config {
   }
   const metricsToken = metricsTokenOf(env, adminToken);
   const encryptionKey = keyOf('ENCRYPTION_KEY', text(env, 'ENCRYPTION_KEY'));
+  if (store.engine === 'postgres') requireKeys(adminToken, encryptionKey);
   const networks = targetNetworks(text(env, 'TARGET_NETWORKS') ?? 'private');
   return Object.freeze({
     host: text(env, 'HOST') ?? '127.0.0.1',
@@ -94,6 +96,13 @@ export function readConfig(env: Environment): Config {
     ...retention(env),
     logLevel: oneOf(env, 'LOG_LEVEL', 'info', LOG_LEVELS),
   });
+}
+
+/** With SQLite the first start makes both, in files beside the database. Several replicas must have the same ones. */
+function requireKeys(adminToken: string | null, encryptionKey: Buffer | null): void {
+  const why = 'is not set. With PostgreSQL it is required, and the same for all replicas.';
+  if (adminToken === null) throw wrong('ADMIN_TOKEN', `${why} ${MAKE_TOKEN}`);
+  if (encryptionKey === null) throw wrong('ENCRYPTION_KEY', `${why} ${MAKE_KEY}`);
 }
 
 /** It must differ from the admin token, which opens everything: a monitor's configuration is read by many. */
@@ -181,15 +190,17 @@ const SQLITE_URL_EXAMPLE = 'sqlite:./data/gateway.db';
 
 /** A value that names no SQLite file is not repeated: it may hold a password. */
 function storeLocation(value: string): StoreLocation {
-  if (/^postgres(ql)?:/i.test(value)) {
-    throw wrong(
-      'DATABASE_URL',
-      `names PostgreSQL, which this version does not support yet. Use a SQLite file, for example ${SQLITE_URL_EXAMPLE}.`,
-    );
+  if (isPostgresUrl(value)) {
+    const location = parsePostgresUrl(value);
+    if (typeof location !== 'string') return location;
+    throw wrong('DATABASE_URL', `${location}. Example: ${POSTGRES_URL_EXAMPLE}.`);
   }
   const file = /^sqlite:(.+)$/.exec(value)?.[1];
   if (file === undefined) {
-    throw wrong('DATABASE_URL', `is not valid; expected sqlite:<file>, for example ${SQLITE_URL_EXAMPLE}.`);
+    throw wrong(
+      'DATABASE_URL',
+      `is not valid; expected sqlite:<file> or postgres://…, for example ${SQLITE_URL_EXAMPLE} or ${POSTGRES_URL_EXAMPLE}.`,
+    );
   }
   if (file.startsWith(':memory:') || file.startsWith('file::memory:')) {
     throw wrongValue('DATABASE_URL', value, 'a file, because the store must survive a restart', SQLITE_URL_EXAMPLE);

@@ -3,6 +3,7 @@ import { StartError } from '../errors.js';
 import type { CopyOptions, DatabaseSummary, Restored } from './copies.js';
 import { backupDatabase } from './sqlite/backup.js';
 import { databaseFiles } from './sqlite/database.js';
+import { openPostgresStore } from './postgres/engine.js';
 import { openSqliteStore } from './sqlite/engine.js';
 import { restoreDatabase } from './sqlite/restore.js';
 import type { Store, StoreEffects } from './store.js';
@@ -17,7 +18,7 @@ function openEngine(location: StoreLocation, effects: StoreEffects): Store | Pro
     case 'sqlite':
       return openSqliteStore(location.file, effects);
     case 'postgres':
-      throw postgresUnsupported();
+      return openPostgresStore(location, effects);
   }
 }
 
@@ -51,13 +52,9 @@ export function restoreStore(
 /** @throws StartError GW_BAD_CONFIG */
 function sqliteFile(location: StoreLocation): string {
   if (location.engine === 'sqlite') return location.file;
-  throw postgresUnsupported();
-}
-
-function postgresUnsupported(): StartError {
-  return new StartError(
+  throw new StartError(
     'GW_BAD_CONFIG',
-    'DATABASE_URL names PostgreSQL, which this version does not support. Use a SQLite file, for example ' +
-      'sqlite:./data/gateway.db.',
+    'DATABASE_URL names PostgreSQL, which has its own tools for this: pg_dump and pg_restore, or the snapshots of your provider. ' +
+      'This command is for a SQLite file.',
   );
 }

@@ -70,7 +70,10 @@ describe('a ledger whose runs hold two ids', () => {
   releaseContract(open);
   itemsContract(open);
   windowsContract(open);
-  auditsContract(open);
+  auditsContract(open, async () => {
+    const fixture = await open();
+    return [fixture, fixture];
+  });
   viewsContract(open);
   upkeepContract(open);
 });

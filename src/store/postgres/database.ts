@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
 import pg from 'pg';
 import { Histogram } from '../../histogram.js';
+import type { Connection } from './connection.js';
 import { asGatewayError, mustDropConnection, remedyOf } from './faults.js';
 import { lockNumberOf } from './keys.js';
 
@@ -43,14 +44,6 @@ const RUNS_AT_MOST = 3;
 const INT8 = 20;
 const INT8_ARRAY = 1016;
 
-export interface DatabaseOptions {
-  readonly url: string;
-  readonly connections: number;
-  readonly ssl?: pg.ClientConfig['ssl'];
-  /** Measures transactions; left out: they are not measured. */
-  readonly monotonic?: () => number;
-}
-
 /** All connections of this process to PostgreSQL. */
 export class Database implements Queries {
   readonly #pool: pg.Pool;
@@ -61,12 +54,15 @@ export class Database implements Queries {
   /** Makes the partitions that a transaction missed. */
   onMissingDays: () => Promise<void> = () => Promise.resolve();
 
-  constructor({ url, connections, ssl, monotonic = () => 0 }: DatabaseOptions) {
+  /**
+   * @param most connections at once
+   * @param monotonic measures transactions; left out: they are not measured
+   */
+  constructor(connection: Connection, most: number, monotonic: () => number = () => 0) {
     this.#monotonic = monotonic;
     this.#pool = new pg.Pool({
-      connectionString: url,
-      ...(ssl !== undefined && { ssl }),
-      max: connections,
+      ...connection,
+      max: most,
       pipeline: true,
       application_name: 'whapi-resync-gateway',
       types: { getTypeParser },

@@ -1,4 +1,5 @@
 import pg from 'pg';
+import type { PostgresLocation } from '../../postgres-url.js';
 import { AuditMessageRelease } from './audit-release.js';
 import { cancelAuditsOf } from './audit-rows.js';
 import { PostgresAudits } from './audits.js';
@@ -9,13 +10,17 @@ import type { Base } from './base.js';
 import { PostgresCalls } from './calls.js';
 import { ChannelWork } from './channel-work.js';
 import { DatabaseClock } from './clock.js';
+import { connectionOf } from './connection.js';
+import type { Connection } from './connection.js';
 import { Database } from './database.js';
 import { makeDays } from './days.js';
+import { PostgresDeliveries } from './deliveries.js';
 import { PostgresIntake } from './intake.js';
 import { asStartError } from './faults.js';
 import { PostgresLevels } from './levels.js';
 import { PostgresMessageClaims } from './message-claims.js';
 import { migrate, schemaVersion } from './migrations.js';
+import { PostgresOutbox } from './outbox.js';
 import { PostgresProbes } from './probes.js';
 import { Recording } from './recording.js';
 import { PostgresRegistry } from './registry.js';
@@ -44,10 +49,11 @@ const CONNECTIONS = 8;
  * @param now a clock for tests; left out: the database's
  * @throws StartError GW_STORE_UNUSABLE
  */
-export async function connect(url: string, effects: StoreEffects, now?: () => number): Promise<Base> {
+export async function connect(location: PostgresLocation, effects: StoreEffects, now?: () => number): Promise<Base> {
   try {
-    await migrated(url);
-    const db = new Database({ url, connections: CONNECTIONS, monotonic: effects.monotonic });
+    const config = connectionOf(location);
+    await migrated(config);
+    const db = new Database(config, CONNECTIONS, effects.monotonic);
     const clock = new DatabaseClock(effects);
     const fall = new ClockFall(now ?? clock.now);
     const measureClock = async (): Promise<void> => {
@@ -65,8 +71,8 @@ export async function connect(url: string, effects: StoreEffects, now?: () => nu
 }
 
 /** On a connection of its own: a migration may take longer than any statement of the gateway. */
-async function migrated(url: string): Promise<void> {
-  const client = new pg.Client({ connectionString: url, connectionTimeoutMillis: 10_000 });
+async function migrated(config: Connection): Promise<void> {
+  const client = new pg.Client({ ...config, connectionTimeoutMillis: 10_000 });
   try {
     await client.connect();
     await migrate(client);
@@ -88,25 +94,30 @@ function unbuilt(area: string): never {
 }
 
 /** The store in PostgreSQL, which any number of processes share. @throws StartError GW_STORE_UNUSABLE */
-export async function openPostgresStore(url: string, effects: StoreEffects, now?: () => number): Promise<Store> {
-  const base = await connect(url, effects, now);
+export async function openPostgresStore(
+  location: PostgresLocation,
+  effects: StoreEffects,
+  now?: () => number,
+): Promise<Store> {
+  const base = await connect(location, effects, now);
   const { db } = base;
   const channels = new ChannelWork(base);
   const resyncCalls = new ResyncCalls(base, channels);
   const recording = new Recording(base);
   const traffic = new PostgresTraffic(base);
   const intake = new PostgresIntake(base, traffic);
-  const nothingLeft = async (): Promise<boolean> => await Promise.resolve(false);
+  const deliveries = new PostgresDeliveries(base);
   const removals = new Removals(base, {
-    endDeliveriesOf: nothingLeft,
+    endDeliveriesOf: async (...of) => await deliveries.endSomeOfRemoved(...of),
     cancelResyncsOf: cancelSomeOf,
     cancelAuditsOf,
   });
   const replicas = new PostgresReplicas(base);
+  const outbox = new PostgresOutbox(base, unbuilt('release'));
   await replicas.start();
   return {
     intake,
-    outbox: unbuilt('outbox'),
+    outbox,
     jobs: unbuilt('jobs'),
     resyncs: new PostgresResyncs(base, {
       channels,
@@ -131,6 +142,7 @@ export async function openPostgresStore(url: string, effects: StoreEffects, now?
     turns: new PostgresTurns(base),
     close: async () => {
       await intake.idle();
+      await outbox.idle();
       await traffic.flush();
       await replicas.stop();
       await resyncCalls.giveBack().catch(() => undefined); // else their leases end

@@ -10,6 +10,7 @@ import type { Base } from './base.js';
 import type { Outcome } from './batches.js';
 import type { Queries, Transaction } from './database.js';
 import { keyOf } from './keys.js';
+import { rankAgain } from './new-deliveries.js';
 import { blocksFor, Numbers, takeBlocks } from './numbers.js';
 import { keysOf, readKnown } from './recording-reads.js';
 import { RecordingState } from './recording-state.js';
@@ -105,7 +106,8 @@ export class Recording {
     const blocks = await enoughBlocks(tx, read.blocks, numbersFor(batch, settings.targets.size));
     const state = new RecordingState(read.loaded, settings, new Numbers(blocks, now));
     const outcomes = await this.#recordAll(batch, state, replays.watch, now);
-    await writeAndCommit(tx, state, registry, replays);
+    const added = state.deliveries.map(({ delivery }) => delivery);
+    await Promise.all([rankAgain(tx, settings, added, now), writeAndCommit(tx, state, registry, replays)]);
     return { outcomes, hasBound: state.bound.size > 0 };
   }
 

@@ -40,3 +40,32 @@ export function appendAttempt(log: readonly Attempt[], attempt: Attempt): Attemp
   }));
   return [...older, ...attempts.slice(-MAX_LOGGED_RESPONSES)];
 }
+
+/** What a settlement adds to. */
+export interface AttemptsBefore {
+  /** All attempts that were ever made. */
+  readonly attempts: number;
+  /** Those of its schedule. */
+  readonly tries: number;
+  /** When its schedule continues after a manual attempt; null: this attempt is part of it. */
+  readonly resumeAt: number | null;
+}
+
+/** How many attempts were made after this one; null: none was made. */
+export function attemptsAfter(
+  { tries, attempts, resumeAt }: AttemptsBefore,
+  attempt: Attempt | null,
+): { tries: number; attempts: number } {
+  if (!attempt) return { tries, attempts };
+  return { tries: resumeAt === null ? tries + 1 : tries, attempts: attempts + 1 };
+}
+
+/** The log (JSON) and the last error after a settlement. @param reason shown in the place of the attempt's error */
+export function historyAfter(
+  { log, lastError }: { readonly log: string; readonly lastError: string | null },
+  { attempt, reason }: { readonly attempt: Attempt | null; readonly reason?: string },
+): { log: string; lastError: string | null } {
+  if (!attempt) return { log, lastError: reason ?? lastError };
+  const appended = JSON.stringify(appendAttempt(JSON.parse(log) as Attempt[], attempt));
+  return { log: appended, lastError: reason ?? attempt.error };
+}

@@ -1,9 +1,9 @@
 import { GatewayError } from '../../errors.js';
 import { LEFT_OUT_STATUSES } from '../../model.js';
-import type { Attempt, DeliveryStatus } from '../../model.js';
+import type { DeliveryStatus } from '../../model.js';
 import { finish, WRITES_PER_SLICE } from '../../slices.js';
 import type { Sliced } from '../../slices.js';
-import { appendAttempt, scheduleAfterFailure } from '../rules/attempts.js';
+import { attemptsAfter, historyAfter, scheduleAfterFailure } from '../rules/attempts.js';
 import { parseDeliveryId } from '../rules/ids.js';
 import type { Ids } from './numbering.js';
 import { KEY_BYTES, keysIn } from '../rules/keys.js';
@@ -254,9 +254,7 @@ export class DeliveryTables {
   #historyAfter({ id, attempts }: Lease, { attempt, reason }: Settlement): { log: string; lastError: string | null } {
     if (attempt && attempts === 0) return { log: JSON.stringify([attempt]), lastError: reason ?? attempt.error };
     const { log = '[]', last_error: lastError = null } = this.#history.get(id) ?? {};
-    if (!attempt) return { log, lastError: reason ?? lastError };
-    const appended = JSON.stringify(appendAttempt(JSON.parse(log) as Attempt[], attempt));
-    return { log: appended, lastError: reason ?? attempt.error };
+    return historyAfter({ log, lastError }, { attempt, ...(reason !== undefined && { reason }) });
   }
 
   /** Retries a delivery manually: see `Outbox.retry`. @throws GatewayError GW_NOT_FOUND, GW_CONFLICT */
@@ -319,13 +317,4 @@ export class DeliveryTables {
   forgetCounts(target: number): void {
     this.#counts.remove(target);
   }
-}
-
-/** How many attempts were made after this one. */
-function attemptsAfter(
-  { tries, attempts, resumeAt }: Lease,
-  attempt: Attempt | null,
-): { tries: number; attempts: number } {
-  if (!attempt) return { tries, attempts };
-  return { tries: resumeAt === null ? tries + 1 : tries, attempts: attempts + 1 };
 }

@@ -1,10 +1,10 @@
-import type { Attempt, DeliveryStatus, DeliveryWait, Verdict } from '../../model.js';
-import { SECOND_MS } from '../../durations.js';
+import type { Attempt, DeliveryStatus } from '../../model.js';
 import { inSlices } from '../../event-loop.js';
 import { finish } from '../../slices.js';
-import { decodeCursor, deliveryId, encodeCursor, encodeNumber, parseDeliveryId } from '../rules/ids.js';
+import { deliveryViewOf, waitingViewOf } from '../rules/delivery-views.js';
+import type { StoredDelivery } from '../rules/delivery-views.js';
+import { decodeCursor, encodeCursor, parseDeliveryId } from '../rules/ids.js';
 import { KEY_BYTES } from '../rules/keys.js';
-import { isRank } from '../rules/pace.js';
 import type { Db } from './database.js';
 import type { Leases } from './leases.js';
 import { ABOVE_ALL_IDS, allOf, deliveryRange, deliveryConditions, leastMatchingId } from './filters.js';
@@ -46,9 +46,6 @@ export const DELIVERY_COLUMNS = `d.id, d.status, t.id AS target_id, d.channel, w
   d.newest_message_at, t.max_age_seconds, (SELECT state FROM breakers b WHERE b.target = d.target) AS breaker`;
 export const DELIVERY_TABLES =
   'deliveries d JOIN webhooks w ON w.id = d.webhook_id JOIN targets t ON t.number = d.target';
-
-/** The greatest time that a `Date` can hold; a sender may claim any time. */
-const LATEST_DATE = 8.64e15;
 
 /** Lists of deliveries, and single ones; reads only. */
 export class DeliveryViews {
@@ -163,49 +160,38 @@ export class DeliveryViews {
   }
 }
 
-function waitOf({ blocked, enabled, breaker, due_at: dueAt }: DeliveryRow): DeliveryWait | null {
-  if (blocked > 0) return 'earlier_delivery';
-  if (enabled === 0) return 'target_enabled';
-  if (breaker === 'open') return 'breaker';
-  return isRank(dueAt) ? 'backlog_rate' : null;
-}
-
-/**
- * While a delivery is in flight, its next attempt is due when its lease ends (I5).
- * @param front the delivery at the front of the lanes in which it waits; null: it does not wait there
- */
+/** @param front the delivery at the front of the lanes in which it waits; null: it does not wait there */
 export function deliveryView(row: DeliveryRow, leases: Leases, front: number | null): DeliveryView {
-  const verdicts = row.verdicts.split(',') as Verdict[];
-  const dueAt = leases.get(row.id)?.until ?? row.due_at;
-  return {
-    id: deliveryId(row.id),
-    status: row.status,
-    target: row.target_id,
-    channel: row.channel,
-    event: row.event,
-    verdicts,
-    attempts: row.attempts,
-    createdAt: row.created_at,
-    nextAttemptAt: row.status === 'pending' && row.blocked <= 0 && !isRank(dueAt) ? dueAt : null,
-    waitsFor: row.status === 'pending' ? waitOf(row) : null,
-    settledAt: row.settled_at,
-    lastError: row.last_error,
-    released: row.released === 1,
-    webhookId: encodeNumber(row.webhook_id),
-    positions: row.positions === null ? [...verdicts.keys()] : (JSON.parse(row.positions) as number[]),
-    bytes: row.bytes,
-    lanes: row.lane_bytes / KEY_BYTES,
-    waitsForDelivery: front === null ? null : deliveryId(front),
-    expiresAt: row.status === 'pending' ? expiryOf(row) : null,
-  };
-}
-
-function expiryOf({ newest_message_at: newestAt, max_age_seconds: maxAgeSeconds }: DeliveryRow): number | null {
-  if (newestAt === null || maxAgeSeconds === null) return null;
-  const expiresAt = Math.ceil((newestAt + maxAgeSeconds) * SECOND_MS);
-  return expiresAt <= LATEST_DATE ? expiresAt : null;
+  return deliveryViewOf(storedDelivery(row, leases), front);
 }
 
 export function waitingView(row: DeliveryRow, leases: Leases, front: number | null): WaitingDelivery {
-  return { ...deliveryView(row, leases, front), underWay: leases.get(row.id) !== undefined };
+  return waitingViewOf(storedDelivery(row, leases), front);
+}
+
+function storedDelivery(row: DeliveryRow, leases: Leases): StoredDelivery {
+  return {
+    id: row.id,
+    status: row.status,
+    targetId: row.target_id,
+    channel: row.channel,
+    event: row.event,
+    verdicts: row.verdicts,
+    blocked: row.blocked,
+    dueAt: row.due_at,
+    leasedUntil: leases.get(row.id)?.until ?? null,
+    attempts: row.attempts,
+    createdAt: row.created_at,
+    settledAt: row.settled_at,
+    lastError: row.last_error,
+    isTargetEnabled: row.enabled === 1,
+    breaker: row.breaker,
+    released: row.released === 1,
+    webhookId: row.webhook_id,
+    positions: row.positions === null ? null : (JSON.parse(row.positions) as number[]),
+    bytes: row.bytes,
+    lanes: row.lane_bytes / KEY_BYTES,
+    newestMessageAt: row.newest_message_at,
+    maxAgeSeconds: row.max_age_seconds,
+  };
 }

@@ -1,4 +1,5 @@
 import { LEFT_OUT_STATUSES } from '../../model.js';
+import { SentItems } from '../rules/sent-items.js';
 import type { Db } from './database.js';
 import { WebhookDeliveries } from './webhook-deliveries.js';
 
@@ -11,36 +12,18 @@ interface DeliveryRow {
 
 const LEFT_OUT: ReadonlySet<string> = new Set(LEFT_OUT_STATUSES);
 
-/** Which targets have a delivery of which items of one webhook. */
-export interface SentItems {
-  has(target: number, position: number): boolean;
-}
-
 /** The deliveries of one webhook that were read so far. */
-class ReadDeliveries implements SentItems {
+class ReadDeliveries extends SentItems {
   /** The newest of them; 0: none. */
   newestId = 0;
-  readonly #whole = new Set<number>();
-  readonly #parts = new Map<number, Set<number>>();
 
-  constructor(readonly webhookId: number) {}
+  constructor(readonly webhookId: number) {
+    super();
+  }
 
-  /** A delivery that its target's settings left out counts as none. */
-  add({ id, target, status, positions }: DeliveryRow): void {
+  read({ id, target, status, positions }: DeliveryRow): void {
     this.newestId = id;
-    if (LEFT_OUT.has(status)) return;
-    if (positions === null) this.#whole.add(target);
-    else for (const position of JSON.parse(positions) as number[]) this.#addPart(target, position);
-  }
-
-  has(target: number, position: number): boolean {
-    return this.#whole.has(target) || this.#parts.get(target)?.has(position) === true;
-  }
-
-  #addPart(target: number, position: number): void {
-    const parts = this.#parts.get(target);
-    if (parts) parts.add(position);
-    else this.#parts.set(target, new Set([position]));
+    if (!LEFT_OUT.has(status)) this.add(target, positions === null ? null : (JSON.parse(positions) as number[]));
   }
 }
 
@@ -65,14 +48,14 @@ export class Receivers {
     if (this.#read.webhookId !== webhookId) this.#read = new ReadDeliveries(webhookId);
     const rows = this.#deliveries.after(webhookId, this.#read.newestId - 1);
     if (this.#read.newestId > 0 && rows[0]?.id !== this.#read.newestId) return this.#readAgain(webhookId);
-    for (const row of rows) this.#read.add(row);
+    for (const row of rows) this.#read.read(row);
     return this.#read;
   }
 
   /** The newest cached delivery is gone: its transaction was rolled back, or it was pruned. */
   #readAgain(webhookId: number): SentItems {
     this.#read = new ReadDeliveries(webhookId);
-    for (const row of this.#deliveries.after(webhookId, 0)) this.#read.add(row);
+    for (const row of this.#deliveries.after(webhookId, 0)) this.#read.read(row);
     return this.#read;
   }
 }

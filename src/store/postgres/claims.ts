@@ -1,0 +1,181 @@
+import { GatewayError } from '../../errors.js';
+import { isPaced } from '../../intake/backlog.js';
+import type { Streak, Target, Verdict } from '../../model.js';
+import { parseEventName } from '../rules/event-names.js';
+import { deliveryId } from '../rules/ids.js';
+import { isRank } from '../rules/pace.js';
+import type { NumberedTarget } from '../rules/registry-rows.js';
+import type { Database } from './database.js';
+import { CLAIM, GIVE_BACK, NEXT_BY_TARGET, NEXT_OF_TARGETS } from './due-deliveries.js';
+import type { ClaimedRow, NextRow } from './due-deliveries.js';
+import type { Base, StoreEffects } from './base.js';
+import { leaseOf } from './leases.js';
+import type { Leases } from './leases.js';
+import type { RegistryCache } from './registry-cache.js';
+import type { ClaimWant, Claimed, Delivery, Due } from '../outbox.js';
+
+/** What is wanted of a target that exists. */
+interface Wanted {
+  readonly want: ClaimWant;
+  readonly found: NumberedTarget;
+}
+
+/** A claim whose answer was lost. Its deliveries are leased, and nobody has them. */
+interface LostClaim {
+  readonly token: number;
+  readonly until: number;
+}
+
+const NOTHING: Claimed = { deliveries: [], nextDueAt: null };
+
+/** Finds what is due and leases it (I5), for all targets in one statement. */
+export class Claims {
+  readonly #db: Database;
+  readonly #registry: RegistryCache;
+  readonly #effects: StoreEffects;
+  readonly #leases: Leases;
+  #lost: LostClaim[] = [];
+
+  constructor({ db, registry, effects }: Base, leases: Leases) {
+    this.#db = db;
+    this.#registry = registry;
+    this.#effects = effects;
+    this.#leases = leases;
+  }
+
+  /** See `Outbox.due`. */
+  async due(now: number): Promise<Due> {
+    const [rows, registry] = await Promise.all([this.#db.all<NextRow>(NEXT_BY_TARGET, now), this.#registry.current()]);
+    const first = new Map(rows.map((row) => [row.target, row]));
+    const targetIds = new Set<string>();
+    let nextDueAt = Infinity;
+    for (const [id, { number }] of registry.targets) {
+      const row = first.get(number);
+      const dueAt = Math.min(row?.first_at ?? Infinity, row?.again_at ?? Infinity);
+      if (dueAt <= now || row?.has_ranked === true) targetIds.add(id);
+      else nextDueAt = Math.min(nextDueAt, dueAt);
+    }
+    return { targetIds, nextDueAt: nextDueAt === Infinity ? null : nextDueAt };
+  }
+
+  /**
+   * Leases due deliveries: see `Outbox.claim`.
+   * @param letThrough the due deliveries that need not wait for a pace, by id
+   */
+  async claim(
+    wants: readonly ClaimWant[],
+    now: number,
+    leaseMs: number,
+    letThrough: ReadonlySet<number>,
+  ): Promise<Claimed> {
+    const { targets } = await this.#registry.current();
+    // A target that is missing was removed since the caller listed its targets.
+    const wanted = wants.flatMap((want) => {
+      const found = targets.get(want.targetId);
+      return found ? [{ want, found }] : [];
+    });
+    if (wanted.length === 0) return NOTHING;
+    const token = this.#newToken();
+    const { rows, next } = await this.#lease(wanted, token, now, leaseMs);
+    const byTarget = new Map(wanted.map((each) => [each.found.number, each]));
+    const mustWait = rows.filter((row) => isUnsorted(row, byTarget.get(row.target), letThrough, now));
+    if (mustWait.length > 0)
+      await this.#db.run(
+        GIVE_BACK,
+        mustWait.map(({ id }) => id),
+        token,
+      );
+    const taken = rows.filter((row) => !mustWait.includes(row));
+    const deliveries = taken.flatMap((row) => {
+      const target = byTarget.get(row.target)?.found.target;
+      return target ? [this.#leaseOut(row, target, token, now, now + leaseMs)] : [];
+    });
+    const times = next.map((row) => nextOf(row, byTarget.get(row.target)?.want, taken));
+    const nextDueAt = Math.min(mustWait.length > 0 ? now : Infinity, ...times);
+    return { deliveries, nextDueAt: nextDueAt === Infinity ? null : nextDueAt };
+  }
+
+  /** Both statements and the commit are sent at once; the second one sees what the first one has leased. */
+  async #lease(wanted: readonly Wanted[], token: number, now: number, leaseMs: number) {
+    this.#lost = this.#lost.filter(({ until }) => until > now);
+    const targets = wanted.map(({ found }) => found.number);
+    try {
+      return await this.#db.transaction(async (tx) => {
+        const [rows, next] = await Promise.all([
+          tx.all<ClaimedRow>(
+            CLAIM,
+            targets,
+            wanted.map(({ want }) => want.limit),
+            wanted.map(({ want }) => want.retries?.kept ?? 0),
+            wanted.map(({ want }) => want.retries?.most ?? want.limit),
+            wanted.map(({ want }) => want.bytes ?? Infinity),
+            wanted.map(({ want }) => want.backlog ?? want.limit),
+            now,
+            token,
+            leaseMs,
+            this.#lost.map((lost) => lost.token),
+          ),
+          tx.all<NextRow>(NEXT_OF_TARGETS, targets, now),
+          tx.commitWith('SELECT 1'),
+        ]);
+        return { rows, next };
+      });
+    } catch (error) {
+      this.#lost.push({ token, until: now + leaseMs });
+      throw error;
+    }
+  }
+
+  /** Differs from that of every other claim, also of other processes. */
+  #newToken(): number {
+    return this.#effects.randomBytes(6).readUIntBE(0, 6) + 1;
+  }
+
+  #leaseOut(row: ClaimedRow, target: Target, token: number, now: number, until: number): Delivery {
+    if (row.event === null) throw new GatewayError('GW_INTERNAL', `The webhook of delivery ${row.id} is missing.`);
+    this.#leases.add(leaseOf(row, token, until), now);
+    return {
+      id: deliveryId(row.id),
+      lease: token,
+      leaseEndsAt: until,
+      target,
+      channel: row.channel,
+      event: parseEventName(row.event),
+      method: row.method,
+      suffix: row.suffix,
+      contentType: row.content_type,
+      body: row.body,
+      verdicts: row.verdicts.split(',') as Verdict[],
+      attempts: row.tries,
+      besideSchedule: row.resume_at !== null,
+      streak: row.streak === null ? null : (JSON.parse(row.streak) as Streak),
+      via: row.via,
+      isFromBacklog: isRank(row.due_at),
+      newestMessageAt: row.newest_message_at,
+    };
+  }
+}
+
+/** Whether a due delivery is backlog that was not sorted yet, so that it has to wait for its pace. */
+function isUnsorted(
+  row: ClaimedRow,
+  wanted: Wanted | undefined,
+  letThrough: ReadonlySet<number>,
+  now: number,
+): boolean {
+  if (wanted?.want.backlog === undefined || letThrough.has(row.id) || isRank(row.due_at)) return false;
+  const verdicts = row.verdicts.split(',') as Verdict[];
+  return isPaced({ verdicts, newestMessageAt: row.newest_message_at }, wanted.found.target, now);
+}
+
+/** When the next delivery of a target may be claimed. Ignores retries once the claim has its maximum of them. */
+function nextOf(
+  { target, first_at: firstAt, again_at: againAt }: NextRow,
+  want: ClaimWant | undefined,
+  taken: readonly ClaimedRow[],
+): number {
+  const retries = taken.filter((row) => row.target === target && row.tries > 0).length;
+  const most = want?.retries?.most ?? Infinity;
+  const isFullOfRetries = most < (want?.limit ?? 0) && retries >= most;
+  return Math.min(firstAt ?? Infinity, isFullOfRetries ? Infinity : (againAt ?? Infinity));
+}

@@ -1,0 +1,27 @@
+import { readFileSync } from 'node:fs';
+import type pg from 'pg';
+import { errorText, StartError } from '../../errors.js';
+import type { PostgresLocation } from '../../postgres-url.js';
+
+export type Connection = Pick<pg.ClientConfig, 'connectionString' | 'ssl'>;
+
+/** How `pg` connects. Encryption is said here alone: its own reading of `sslmode` differs between versions. */
+export function connectionOf({ url, tls, caFile }: PostgresLocation): Connection {
+  if (tls === 'off') return { connectionString: url, ssl: false };
+  if (tls === 'unchecked') return { connectionString: url, ssl: { rejectUnauthorized: false } };
+  return {
+    connectionString: url,
+    ssl: { rejectUnauthorized: true, ...(caFile !== null && { ca: certificatesIn(caFile) }) },
+  };
+}
+
+/** @throws StartError GW_BAD_CONFIG */
+function certificatesIn(file: string): string {
+  try {
+    return readFileSync(file, 'utf8');
+  } catch (error) {
+    throw new StartError('GW_BAD_CONFIG', `Cannot read the file of sslrootcert in DATABASE_URL: ${errorText(error)}`, {
+      cause: error,
+    });
+  }
+}

@@ -1,0 +1,90 @@
+import { subscribes } from '../../intake/route.js';
+import { LEFT_OUT_STATUSES } from '../../model.js';
+import { parseEventName } from '../rules/event-names.js';
+import { SentItems } from '../rules/sent-items.js';
+import type { Queries, Transaction } from './database.js';
+import type { RegistryState } from './registry-cache.js';
+
+/** The statuses of deliveries that the settings of their target left out, for use in a statement. */
+export const LEFT_OUT_LITERALS = LEFT_OUT_STATUSES.map((status) => `'${status}'`).join();
+
+interface HeldPlace {
+  readonly webhook_id: number;
+  readonly position: number;
+  readonly channel: string;
+  readonly event: string;
+}
+
+interface SentRow {
+  readonly webhook_id: number;
+  readonly target: number;
+  readonly positions: number[] | null;
+}
+
+const HOLD = `UPDATE gateway.sightings s SET held = true FROM gateway.history h
+  WHERE h.id = ANY($1::bigint[]) AND h.status IN (${LEFT_OUT_LITERALS})
+    AND s.webhook_id = h.webhook_id AND (h.positions IS NULL OR s.position = ANY(h.positions)) AND NOT s.held`;
+
+const HELD_OF_WEBHOOKS = `SELECT s.webhook_id, s.position, w.channel, w.event
+  FROM gateway.sightings s JOIN gateway.webhooks w ON w.id = s.webhook_id WHERE s.webhook_id = ANY($1::bigint[]) AND s.held`;
+
+const SENT_OF_WEBHOOKS = `SELECT q.webhook_id, q.target, q.positions FROM gateway.queue q WHERE q.webhook_id = ANY($1::bigint[])
+  UNION ALL
+  SELECT h.webhook_id, h.target, h.positions FROM gateway.history h
+  WHERE h.webhook_id = ANY($1::bigint[]) AND h.status NOT IN (${LEFT_OUT_LITERALS})`;
+
+const CLEAR_HELD = `UPDATE gateway.sightings s SET held = false FROM unnest($1::bigint[], $2::int[]) AS c(webhook_id, position)
+  WHERE s.webhook_id = c.webhook_id AND s.position = c.position`;
+
+/** These settled deliveries were left out: their items count as not sent, and can be released. */
+export async function holdItemsOf(tx: Transaction, deliveryIds: readonly number[]): Promise<void> {
+  await tx.run(HOLD, deliveryIds);
+}
+
+/** Which targets have a delivery of which items, by webhook. */
+export async function sentItemsOf(
+  queries: Queries,
+  webhookIds: readonly number[],
+): Promise<ReadonlyMap<number, SentItems>> {
+  const sent = new Map(webhookIds.map((id) => [id, new SentItems()]));
+  for (const row of await queries.all<SentRow>(SENT_OF_WEBHOOKS, webhookIds)) {
+    sent.get(row.webhook_id)?.add(row.target, row.positions);
+  }
+  return sent;
+}
+
+/**
+ * Deliveries of these webhooks that had been left out are pending again: an item is held only if a subscriber still lacks it.
+ * For use after they were made pending.
+ */
+export async function releaseSentItemsOf(
+  tx: Transaction,
+  registry: RegistryState,
+  requeued: readonly SentRow[],
+): Promise<void> {
+  const webhookIds = [...new Set(requeued.map(({ webhook_id: id }) => id))];
+  const [held, sent] = await Promise.all([
+    tx.all<HeldPlace>(HELD_OF_WEBHOOKS, webhookIds),
+    sentItemsOf(tx, webhookIds),
+  ]);
+  const again = new Map(webhookIds.map((id) => [id, new SentItems()]));
+  for (const { webhook_id: id, positions } of requeued) again.get(id)?.add(0, positions);
+  const cleared = held.filter((place) => {
+    const isSentAgain = again.get(place.webhook_id)?.has(0, place.position) === true;
+    return isSentAgain && !isLacking(registry, place, sent.get(place.webhook_id));
+  });
+  if (cleared.length === 0) return;
+  await tx.run(
+    CLEAR_HELD,
+    cleared.map((place) => place.webhook_id),
+    cleared.map(({ position }) => position),
+  );
+}
+
+/** Whether a target that subscribes to an item has no delivery of it. */
+function isLacking(registry: RegistryState, { channel, event, position }: HeldPlace, sent?: SentItems): boolean {
+  const name = parseEventName(event);
+  return [...registry.targets.values()].some(
+    ({ number, target }) => subscribes(target, channel, name) && sent?.has(number, position) !== true,
+  );
+}

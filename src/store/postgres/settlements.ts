@@ -1,0 +1,200 @@
+import { GatewayError } from '../../errors.js';
+import { LEFT_OUT_STATUSES } from '../../model.js';
+import type { DeliveryStatus } from '../../model.js';
+import { attemptsAfter, historyAfter, scheduleAfterFailure } from '../rules/attempts.js';
+import { parseDeliveryId } from '../rules/ids.js';
+import { Batches } from './batches.js';
+import type { Outcome } from './batches.js';
+import type { Database } from './database.js';
+import type { Base } from './base.js';
+import type { Lease, Leases } from './leases.js';
+import { holdItemsOf } from './left-out-items.js';
+import type { Settlement } from '../outbox.js';
+
+/** Settlements in one transaction. */
+const MOST_PER_BATCH = 256;
+
+const LEFT_OUT: ReadonlySet<DeliveryStatus> = new Set(LEFT_OUT_STATUSES);
+
+/** I5: only the holder of the lease's token changes the row. A manual retry may have been requested since the claim. */
+const RETURN = `UPDATE gateway.queue q SET lease = NULL, leased_until = 0,
+    due_at = CASE WHEN s.was_attempted AND q.asked THEN $11 ELSE coalesce(s.due_at, q.due_at) END,
+    resume_at = CASE WHEN NOT s.was_attempted THEN q.resume_at WHEN q.asked THEN s.resume_at END,
+    asked = q.asked AND NOT s.was_attempted,
+    tries = s.tries, attempts = s.attempts, streak = s.streak, last_error = s.last_error, log = coalesce(s.log, q.log)
+  FROM unnest($1::bigint[], $2::bigint[], $3::boolean[], $4::bigint[], $5::bigint[], $6::int[], $7::int[], $8::text[], $9::text[], $10::text[])
+    AS s(id, lease, was_attempted, due_at, resume_at, tries, attempts, streak, last_error, log)
+  WHERE q.id = s.id AND q.lease = s.lease RETURNING q.id`;
+
+/**
+ * Moves deliveries to the history and out of their lanes (I6). The next one of each lane moves up; one that is next in several
+ * lanes is counted down once for each.
+ */
+const END = `WITH s AS (
+    SELECT e.id, e.lease, e.status, e.cause, e.tries, e.attempts, e.last_error, e.log
+    FROM unnest($1::bigint[], $2::bigint[], $3::text[], $4::text[], $5::int[], $6::int[], $7::text[], $8::text[])
+      AS e(id, lease, status, cause, tries, attempts, last_error, log)
+  ), gone AS (
+    DELETE FROM gateway.queue q USING s WHERE q.id = s.id AND q.lease = s.lease
+    RETURNING q.id, q.webhook_id, q.seq, q.created_at, q.newest_message_at, q.target, s.attempts, s.tries, q.released, s.status, s.cause,
+      q.channel, q.lanes, q.verdicts, q.positions, s.last_error, s.log, q.body
+  ), ended AS (
+    INSERT INTO gateway.history (id, webhook_id, created_at, settled_at, newest_message_at, target, attempts, tries, released, status,
+      cause, channel, lanes, verdicts, positions, last_error, log, body)
+    SELECT g.id, g.webhook_id, g.created_at, $9::bigint, g.newest_message_at, g.target, g.attempts, g.tries, g.released, g.status,
+      g.cause, g.channel, g.lanes, g.verdicts, g.positions, g.last_error, g.log, g.body FROM gone g
+  ), left_lanes AS (
+    DELETE FROM gateway.lanes l USING (SELECT g.target, g.seq, unnest(g.lanes) AS lane FROM gone g) p
+    WHERE l.target = p.target AND l.lane = p.lane AND l.seq = p.seq RETURNING l.target, l.lane, l.seq
+  ), next AS (
+    SELECT n.delivery_id AS id, count(*)::int AS lanes FROM left_lanes p CROSS JOIN LATERAL (
+      SELECT l.delivery_id FROM gateway.lanes l
+      WHERE l.target = p.target AND l.lane = p.lane AND l.seq > p.seq ORDER BY l.seq LIMIT 1
+    ) n GROUP BY n.delivery_id
+  ), moved_up AS (
+    UPDATE gateway.queue q SET blocked = q.blocked - n.lanes FROM next n WHERE q.id = n.id
+  )
+  SELECT g.id FROM gone g`;
+
+/** A settlement with the lease that it ends. */
+interface Settled {
+  readonly settlement: Settlement;
+  readonly lease: Lease;
+}
+
+type Write = (settled: readonly Settled[]) => Promise<ReadonlySet<number>>;
+
+/**
+ * Settlements of this process share transactions. What ends needs the locks of its channels, because the next delivery of its
+ * lanes moves up; what stays pending needs none, and does not wait for those that do.
+ */
+export class Settlements {
+  readonly #db: Database;
+  readonly #now: () => number;
+  readonly #leases: Leases;
+  readonly #ends: Batches<Settlement, boolean>;
+  readonly #returns: Batches<Settlement, boolean>;
+
+  constructor({ db, now }: Base, leases: Leases) {
+    this.#db = db;
+    this.#now = now;
+    this.#leases = leases;
+    const options = { largest: MOST_PER_BATCH };
+    this.#ends = new Batches(async (batch) => await this.#outcomes(batch, this.#end), options);
+    this.#returns = new Batches(async (batch) => await this.#outcomes(batch, this.#return), options);
+  }
+
+  /** See `Outbox.settle`. */
+  async settle(settlement: Settlement): Promise<boolean> {
+    return await (settlement.status === 'pending' ? this.#returns : this.#ends).add(settlement);
+  }
+
+  /** Resolves when no settlement is pending. */
+  async idle(): Promise<void> {
+    await Promise.all([this.#ends.idle(), this.#returns.idle()]);
+  }
+
+  /** If the database refuses a batch for a reason of its own, each settlement runs alone, so that one does not spoil all. */
+  async #outcomes(batch: readonly Settlement[], write: Write): Promise<Outcome<boolean>[]> {
+    try {
+      return (await this.#settle(batch, write)).map((result) => ({ result }));
+    } catch (error) {
+      if (batch.length === 1 || isUnavailable(error)) throw error;
+      const outcomes: Outcome<boolean>[] = [];
+      for (const each of batch) outcomes.push(await this.#outcomeOf(each, write));
+      return outcomes;
+    }
+  }
+
+  async #outcomeOf(settlement: Settlement, write: Write): Promise<Outcome<boolean>> {
+    try {
+      const [result = false] = await this.#settle([settlement], write);
+      return { result };
+    } catch (error) {
+      if (!(error instanceof Error) || isUnavailable(error)) throw error;
+      return { refusal: error };
+    }
+  }
+
+  async #settle(batch: readonly Settlement[], write: Write): Promise<boolean[]> {
+    const wanted = batch.map(({ id, lease }) => ({ id: parseDeliveryId(id) ?? 0, lease }));
+    const leases = await this.#leases.of(this.#db, wanted);
+    // Of two settlements with one lease the first counts.
+    const settled = new Map<number, Settled>();
+    for (const [at, settlement] of batch.entries()) {
+      const lease = leases.get(wanted[at]?.id ?? 0);
+      if (lease?.token === settlement.lease && !settled.has(lease.id)) settled.set(lease.id, { settlement, lease });
+    }
+    const done = settled.size === 0 ? new Set<number>() : await write([...settled.values()]);
+    for (const id of settled.keys()) this.#leases.forget(id);
+    return batch.map((settlement, at) => {
+      const id = wanted[at]?.id ?? 0;
+      return done.has(id) && settled.get(id)?.settlement === settlement;
+    });
+  }
+
+  readonly #end = async (settled: readonly Settled[]): Promise<ReadonlySet<number>> => {
+    const leftOut = settled.flatMap(({ settlement, lease }) => (LEFT_OUT.has(settlement.status) ? [lease.id] : []));
+    const after = settled.map(({ settlement, lease }) => ({
+      ...attemptsAfter(lease, settlement.attempt),
+      ...historyAfter(lease, settlement),
+    }));
+    return await this.#db.transaction(async (tx) => {
+      const locked = tx.lockChannels(settled.map(({ lease }) => lease.channel));
+      const ended = tx.all<{ id: number }>(
+        END,
+        settled.map(({ lease }) => lease.id),
+        settled.map(({ lease }) => lease.token),
+        settled.map(({ settlement }) => settlement.status),
+        settled.map(({ settlement }) => settlement.cause ?? null),
+        after.map(({ tries }) => tries),
+        after.map(({ attempts }) => attempts),
+        after.map(({ lastError }) => lastError),
+        after.map(({ log }) => log),
+        this.#now(),
+      );
+      const held = leftOut.length > 0 ? holdItemsOf(tx, leftOut) : undefined;
+      const [rows] = await Promise.all([ended, locked, held, tx.commitWith('SELECT 1')]);
+      return new Set(rows.map(({ id }) => id));
+    });
+  };
+
+  readonly #return = async (settled: readonly Settled[]): Promise<ReadonlySet<number>> => {
+    const now = this.#now();
+    const after = settled.map((each) => afterReturn(each, now));
+    const rows = await this.#db.all<{ id: number }>(
+      RETURN,
+      settled.map(({ lease }) => lease.id),
+      settled.map(({ lease }) => lease.token),
+      settled.map(({ settlement }) => settlement.attempt !== null),
+      after.map(({ dueAt }) => dueAt),
+      after.map(({ resumeAt }) => resumeAt),
+      after.map(({ tries }) => tries),
+      after.map(({ attempts }) => attempts),
+      after.map(({ streak }) => streak),
+      after.map(({ lastError }) => lastError),
+      after.map(({ log }) => log),
+      now,
+    );
+    return new Set(rows.map(({ id }) => id));
+  };
+}
+
+/** What a returned delivery becomes. `resumeAt` counts only if a manual retry was requested meanwhile; nulls: unchanged. */
+function afterReturn({ settlement, lease }: Settled, now: number) {
+  const { attempt, dueAt = null, streak } = settlement;
+  const scheduledAt = dueAt ?? Math.min(lease.createdAt, now);
+  const { lastError, log } = historyAfter(lease, settlement);
+  return {
+    ...attemptsAfter(lease, attempt),
+    dueAt: attempt ? scheduleAfterFailure({ ...lease, isRetryRequested: false }, scheduledAt, now).dueAt : dueAt,
+    resumeAt: attempt ? scheduleAfterFailure({ ...lease, isRetryRequested: true }, scheduledAt, now).resumeAt : null,
+    streak: streak === undefined ? lease.streak : streak && JSON.stringify(streak),
+    lastError,
+    log: attempt && log,
+  };
+}
+
+function isUnavailable(error: unknown): boolean {
+  return error instanceof GatewayError && error.code === 'GW_STORE_UNAVAILABLE';
+}
