@@ -50,7 +50,7 @@ export class Database implements Queries {
   readonly #names = new Map<string, string>();
   readonly #monotonic: () => number;
   /** How long the committed transactions took. */
-  readonly durations = new Histogram();
+  readonly commits = new Histogram();
   /** Makes the partitions that a transaction missed. */
   onMissingDays: () => Promise<void> = () => Promise.resolve();
 
@@ -114,7 +114,7 @@ export class Database implements Queries {
       const result = await work(tx);
       await tx.commit();
       client.release();
-      this.durations.observe(this.#monotonic() - since);
+      this.commits.observe(this.#monotonic() - since);
       return result;
     } catch (error) {
       if (mustDropConnection(error)) client.release(true);

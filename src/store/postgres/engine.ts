@@ -19,7 +19,7 @@ import { PostgresIntake } from './intake.js';
 import { asStartError } from './faults.js';
 import { PostgresLevels } from './levels.js';
 import { PostgresMessageClaims } from './message-claims.js';
-import { migrate, schemaVersion } from './migrations.js';
+import { migrate } from './migrations.js';
 import { PostgresOutbox } from './outbox.js';
 import { PostgresProbes } from './probes.js';
 import { Recording } from './recording.js';
@@ -135,7 +135,7 @@ export async function openPostgresStore(
     judging: unbuilt('judging'),
     history: unbuilt('history'),
     rollups: new PostgresRollups(base),
-    levels: new PostgresLevels(base, await schemaVersion(db)),
+    levels: await PostgresLevels.open(base),
     upkeep: new PostgresUpkeep(base),
     stopWaiting: () => undefined,
     replicas,

@@ -3,7 +3,6 @@ import { StartError } from '../../errors.js';
 import { migrationsOf } from '../migrate.js';
 import type { Migration } from '../migrate.js';
 import { REGISTRY_LOCK } from './database.js';
-import type { Queries } from './database.js';
 
 /**
  * The oldest schema version whose programs may still run beside this one. A migration that takes away what they need raises
@@ -81,10 +80,4 @@ function refuseTooNew({ version, leastProgram }: Schema, newest: number): void {
     `The database has schema version ${version}, which needs a program of version ${leastProgram} or later; this one knows ` +
       `versions up to ${newest}. A newer version of the gateway has migrated it: start that version, or restore a backup from before the upgrade.`,
   );
-}
-
-/** The version of the schema, which is there. */
-export async function schemaVersion(queries: Queries): Promise<number> {
-  const row = await queries.one<{ version: number }>('SELECT version FROM gateway.schema');
-  return row?.version ?? 0;
 }
