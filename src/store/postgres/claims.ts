@@ -8,9 +8,9 @@ import type { NumberedTarget } from '../rules/registry-rows.js';
 import type { Database } from './database.js';
 import { CLAIM, GIVE_BACK, NEXT_BY_TARGET, NEXT_OF_TARGETS } from './due-deliveries.js';
 import type { ClaimedRow, NextRow } from './due-deliveries.js';
+import type { StoreEffects } from '../store.js';
 import type { Base } from './base.js';
 import { leaseOf } from './leases.js';
-import type { StoreEffects } from '../store.js';
 import type { Leases } from './leases.js';
 import type { RegistryCache } from './registry-cache.js';
 import type { ClaimWant, Claimed, Delivery, Due } from '../outbox.js';
@@ -151,8 +151,8 @@ export class Claims {
       besideSchedule: row.resume_at !== null,
       streak: row.streak === null ? null : (JSON.parse(row.streak) as Streak),
       via: row.via,
-      recordedAt: row.created_at,
       isFromBacklog: isRank(row.due_at),
+      recordedAt: row.created_at,
       newestMessageAt: row.newest_message_at,
     };
   }
