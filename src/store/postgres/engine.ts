@@ -15,6 +15,16 @@ import type { Connection } from './connection.js';
 import { Database } from './database.js';
 import { makeDays } from './days.js';
 import { PostgresDeliveries } from './deliveries.js';
+import { PostgresDeliveryViews } from './delivery-views.js';
+import { EvidenceViews } from './evidence.js';
+import { Explanations } from './explanations.js';
+import { HeldItems } from './held-items.js';
+import { ItemViews } from './item-views.js';
+import { PostgresItems } from './items.js';
+import { WebhookViews } from './webhook-views.js';
+import { PostgresHistory } from './history.js';
+import { PostgresJudging } from './judging.js';
+import { Trials } from './trials.js';
 import { PostgresIntake } from './intake.js';
 import { asStartError } from './faults.js';
 import { PostgresLevels } from './levels.js';
@@ -101,6 +111,9 @@ export async function openPostgresStore(
 ): Promise<Store> {
   const base = await connect(location, effects, now);
   const { db } = base;
+  const held = new HeldItems(base);
+  const evidence = new EvidenceViews(db);
+  const webhooks = new WebhookViews(base, { evidence, deliveries: new PostgresDeliveryViews(db) });
   const channels = new ChannelWork(base);
   const resyncCalls = new ResyncCalls(base, channels);
   const recording = new Recording(base);
@@ -119,21 +132,21 @@ export async function openPostgresStore(
     intake,
     outbox,
     jobs: unbuilt('jobs'),
-    resyncs: new PostgresResyncs(base, {
-      channels,
-      calls: resyncCalls,
-      held: { countsForResync: async () => await Promise.resolve(new Map()) },
-    }),
+    resyncs: new PostgresResyncs(base, { channels, calls: resyncCalls, held }),
     calls: new PostgresCalls(base, { channels, resyncCalls }),
     audits: new PostgresAudits(base, new AuditMessageRelease(base, recording)),
     registry: new PostgresRegistry(base, { removals, workCounts: new WorkCounts(base), forgetTraffic: traffic.forget }),
     breakers: new PostgresBreakers(base),
     probes: new PostgresProbes(base),
     traffic,
-    items: unbuilt('items'),
+    items: new PostgresItems({
+      views: new ItemViews(base, evidence),
+      webhooks,
+      explanations: new Explanations(base, { held, evidence }),
+    }),
     claims: new PostgresMessageClaims(base),
-    judging: unbuilt('judging'),
-    history: unbuilt('history'),
+    judging: new PostgresJudging(base, { webhooks, trials: new Trials(base, evidence) }),
+    history: new PostgresHistory(base, evidence),
     rollups: new PostgresRollups(base),
     levels: await PostgresLevels.open(base),
     upkeep: new PostgresUpkeep(base),
