@@ -7,6 +7,7 @@ const LEAST_FALL_MS = 1000;
  */
 export class ClockFall {
   readonly #clock: () => number;
+  readonly #listeners: (() => void)[] = [];
   #greatest = -Infinity;
 
   /** @param clock the database's */
@@ -26,8 +27,14 @@ export class ClockFall {
     return this.#greatest - now < LEAST_FALL_MS ? 0 : this.#greatest - now;
   }
 
+  /** Has what this process remembers of stored times read again. */
+  onShifted(listener: () => void): void {
+    this.#listeners.push(listener);
+  }
+
   /** The times that were due by the former clock have been shifted. */
-  forget(): void {
+  shifted(): void {
     this.#greatest = -Infinity;
+    for (const listener of this.#listeners) listener();
   }
 }

@@ -31,7 +31,7 @@ export async function shiftAfterFall(db: Database, fall: ClockFall): Promise<voi
   const byMs = fall.byMs();
   if (byMs === 0) return;
   await db.transaction(async (tx) => await shiftTimes(tx, byMs, fall.now()));
-  fall.forget();
+  fall.shifted();
 }
 
 /**

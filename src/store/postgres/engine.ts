@@ -30,6 +30,7 @@ import { asStartError } from './faults.js';
 import { PostgresLevels } from './levels.js';
 import { PostgresMessageClaims } from './message-claims.js';
 import { migrate } from './migrations.js';
+import { IdDays } from './numbers.js';
 import { PostgresOutbox } from './outbox.js';
 import { PostgresProbes } from './probes.js';
 import { Recording } from './recording.js';
@@ -71,7 +72,9 @@ export async function connect(location: PostgresLocation, effects: StoreEffects,
       await shiftAfterFall(db, fall);
     };
     await measureClock();
-    const base = { db, registry: new RegistryCache(db, effects), now: fall.now, fall, measureClock, effects };
+    const newest = await db.one<{ id: number | null }>('SELECT max(id) AS id FROM gateway.webhooks');
+    const idDays = new IdDays(newest?.id ?? null);
+    const base = { db, registry: new RegistryCache(db, effects), now: fall.now, fall, measureClock, idDays, effects };
     db.onMissingDays = async () => await makeDays(db, base.now());
     await db.onMissingDays();
     return base;
@@ -131,7 +134,7 @@ export async function openPostgresStore(
   return {
     intake,
     outbox,
-    jobs: unbuilt('jobs'),
+    jobs: { step: async () => ((await removals.step(base.now())) ? 0 : null) } as never, // TEMP
     resyncs: new PostgresResyncs(base, { channels, calls: resyncCalls, held }),
     calls: new PostgresCalls(base, { channels, resyncCalls }),
     audits: new PostgresAudits(base, new AuditMessageRelease(base, recording)),

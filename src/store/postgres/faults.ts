@@ -58,6 +58,11 @@ export function isUniqueViolation(error: unknown): boolean {
   return codeOf(error) === '23505';
 }
 
+/** Whether a statement was refused because an earlier one of its transaction has failed. */
+export function isAborted(error: unknown): boolean {
+  return codeOf(error) === '25P02';
+}
+
 /** Whether a lock was not to be had in time. */
 export function isLockTimeout(error: unknown): boolean {
   return codeOf(error) === '55P03';

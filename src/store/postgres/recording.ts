@@ -96,7 +96,7 @@ export class Recording {
 
   /** The locks were requested: every statement is sent behind them. */
   async #recordLocked(tx: Transaction, batch: readonly Incoming[], targetsBefore: number) {
-    const { registry, now: clock } = this.#base;
+    const { registry, idDays, now: clock } = this.#base;
     const all = batch.map(({ webhook, document }) => ({ channel: webhook.channel, document }));
     const keys = await inSlices(keysOf(all));
     const now = clock();
@@ -104,7 +104,7 @@ export class Recording {
     const settings = await registry.in(tx, read.registryVersion);
     const replays = await this.#replaysOf(tx, batch, settings, now);
     const blocks = await enoughBlocks(tx, read.blocks, numbersFor(batch, settings.targets.size));
-    const state = new RecordingState(read.loaded, settings, new Numbers(blocks, now));
+    const state = new RecordingState(read.loaded, settings, new Numbers(blocks, idDays.timeAt(now)));
     const outcomes = await this.#recordAll(batch, state, replays.watch, now);
     const added = state.deliveries.map(({ delivery }) => delivery);
     await Promise.all([rankAgain(tx, settings, added, now), writeAndCommit(tx, state, registry, replays)]);

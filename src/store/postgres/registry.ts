@@ -8,6 +8,7 @@ import type { Database, Param, Transaction } from './database.js';
 import type { Base } from './base.js';
 import { forgetBreaker } from './breakers.js';
 import { isUniqueViolation } from './faults.js';
+import { InTurn } from './in-turn.js';
 import { CHANNEL_COLUMNS } from './registry-cache.js';
 import type { RegistryCache, RegistryState } from './registry-cache.js';
 import type { Removals } from './removals.js';
@@ -31,6 +32,7 @@ export class PostgresRegistry implements Registry {
   readonly #cache: RegistryCache;
   readonly #now: () => number;
   readonly #parts: RegistryParts;
+  readonly #turns = new InTurn();
   #listed: { readonly from: object; readonly targets: readonly Target[] } | null = null;
 
   constructor({ db, registry, now }: Base, parts: RegistryParts) {
@@ -182,7 +184,12 @@ export class PostgresRegistry implements Registry {
     });
   }
 
+  /** Changes of one process come one after the other: the others would only wait for the lock, with a connection each. */
   async #change<T>(work: (tx: Transaction, state: RegistryState) => Promise<T>): Promise<T> {
+    return await this.#turns.run('', async () => await this.#changeNow(work));
+  }
+
+  async #changeNow<T>(work: (tx: Transaction, state: RegistryState) => Promise<T>): Promise<T> {
     const result = await this.#db.transaction(async (tx) => {
       await tx.lockRegistry();
       const done = await work(tx, await this.#cache.in(tx));
