@@ -1,5 +1,11 @@
 import pg from 'pg';
 import type { PostgresLocation } from '../../postgres-url.js';
+import { AuditMessageRelease } from './audit-release.js';
+import { cancelAuditsOf } from './audit-rows.js';
+import { PostgresAudits } from './audits.js';
+import { PostgresBreakers } from './breakers.js';
+import { ClockFall } from './clock-fall.js';
+import { shiftAfterFall } from './clock-shift.js';
 import type { Base } from './base.js';
 import { PostgresCalls } from './calls.js';
 import { ChannelWork } from './channel-work.js';
@@ -8,6 +14,7 @@ import { connectionOf } from './connection.js';
 import type { Connection } from './connection.js';
 import { Database } from './database.js';
 import { makeDays } from './days.js';
+import { PostgresDeliveries } from './deliveries.js';
 import { PostgresDeliveryViews } from './delivery-views.js';
 import { EvidenceViews } from './evidence.js';
 import { Explanations } from './explanations.js';
@@ -17,20 +24,28 @@ import { PostgresItems } from './items.js';
 import { WebhookViews } from './webhook-views.js';
 import { PostgresHistory } from './history.js';
 import { PostgresJudging } from './judging.js';
-import { PostgresLevels } from './levels.js';
 import { Trials } from './trials.js';
 import { PostgresIntake } from './intake.js';
 import { asStartError } from './faults.js';
+import { PostgresLevels } from './levels.js';
 import { PostgresMessageClaims } from './message-claims.js';
 import { migrate } from './migrations.js';
+import { IdDays } from './numbers.js';
 import { PostgresOutbox } from './outbox.js';
+import { PostgresProbes } from './probes.js';
+import { Recording } from './recording.js';
 import { PostgresRegistry } from './registry.js';
 import { RegistryCache } from './registry-cache.js';
+import { Removals } from './removals.js';
+import { PostgresRollups } from './rollups.js';
+import { PostgresTraffic } from './traffic.js';
+import { PostgresUpkeep } from './upkeep.js';
+import { WorkCounts } from './work-counts.js';
 import { PostgresReplicas } from './replicas.js';
 import { PostgresServer } from './server-facts.js';
 import { PostgresTurns } from './turns.js';
-import { PostgresProbes } from './probes.js';
 import { ResyncCalls } from './resync-calls.js';
+import { cancelSomeOf } from './resync-windows.js';
 import { PostgresResyncs } from './resyncs.js';
 import type { Store, StoreEffects } from '../store.js';
 
@@ -52,9 +67,15 @@ export async function connect(location: PostgresLocation, effects: StoreEffects,
     await migrated(config);
     const db = new Database(config, CONNECTIONS, effects.monotonic);
     const clock = new DatabaseClock(effects);
-    const measureClock = async (): Promise<void> => await clock.measure(db);
+    const fall = new ClockFall(now ?? clock.now);
+    const measureClock = async (): Promise<void> => {
+      await clock.measure(db);
+      await shiftAfterFall(db, fall);
+    };
     await measureClock();
-    const base = { db, registry: new RegistryCache(db, effects), now: now ?? clock.now, measureClock, effects };
+    const newest = await db.one<{ id: number | null }>('SELECT max(id) AS id FROM gateway.webhooks');
+    const idDays = new IdDays(newest?.id ?? null);
+    const base = { db, registry: new RegistryCache(db, effects), now: fall.now, fall, measureClock, idDays, effects };
     db.onMissingDays = async () => await makeDays(db, base.now());
     await db.onMissingDays();
     return base;
@@ -99,21 +120,29 @@ export async function openPostgresStore(
   const webhooks = new WebhookViews(base, { evidence, deliveries: new PostgresDeliveryViews(db) });
   const channels = new ChannelWork(base);
   const resyncCalls = new ResyncCalls(base, channels);
+  const recording = new Recording(base);
+  const traffic = new PostgresTraffic(base);
+  const intake = new PostgresIntake(base, traffic);
+  const deliveries = new PostgresDeliveries(base);
+  const removals = new Removals(base, {
+    endDeliveriesOf: async (...of) => await deliveries.endSomeOfRemoved(...of),
+    cancelResyncsOf: cancelSomeOf,
+    cancelAuditsOf,
+  });
   const replicas = new PostgresReplicas(base);
-  const intake = new PostgresIntake(base, { accepted: () => undefined });
   const outbox = new PostgresOutbox(base, unbuilt('release'));
   await replicas.start();
   return {
     intake,
     outbox,
-    jobs: unbuilt('jobs'),
+    jobs: { step: async () => ((await removals.step(base.now())) ? 0 : null) } as never, // TEMP
     resyncs: new PostgresResyncs(base, { channels, calls: resyncCalls, held }),
     calls: new PostgresCalls(base, { channels, resyncCalls }),
-    audits: unbuilt('audits'),
-    registry: new PostgresRegistry(base),
-    breakers: unbuilt('breakers'),
+    audits: new PostgresAudits(base, new AuditMessageRelease(base, recording)),
+    registry: new PostgresRegistry(base, { removals, workCounts: new WorkCounts(base), forgetTraffic: traffic.forget }),
+    breakers: new PostgresBreakers(base),
     probes: new PostgresProbes(base),
-    traffic: unbuilt('traffic'),
+    traffic,
     items: new PostgresItems({
       views: new ItemViews(base, evidence),
       webhooks,
@@ -122,9 +151,9 @@ export async function openPostgresStore(
     claims: new PostgresMessageClaims(base),
     judging: new PostgresJudging(base, { webhooks, trials: new Trials(base, evidence) }),
     history: new PostgresHistory(base, evidence),
-    rollups: unbuilt('rollups'),
+    rollups: new PostgresRollups(base),
     levels: await PostgresLevels.open(base),
-    upkeep: unbuilt('upkeep'),
+    upkeep: new PostgresUpkeep(base),
     stopWaiting: () => undefined,
     replicas,
     server: new PostgresServer(base),
@@ -132,6 +161,7 @@ export async function openPostgresStore(
     close: async () => {
       await intake.idle();
       await outbox.idle();
+      await traffic.flush();
       await replicas.stop();
       await resyncCalls.giveBack().catch(() => undefined); // else their leases end
       await db.end();
