@@ -25,14 +25,17 @@ export interface StepOptions {
   readonly log: Log;
 }
 
-/** Calls to Whapi for one message, through the call scheduler. Null: the call could not be made now. */
+/**
+ * Calls to Whapi for one message, through the call scheduler. Null: the call could not be made now. `withdrawn` aborted: no
+ * call is made if its turn has not come.
+ */
 export interface ProbeCalls {
-  read(channel: Channel, messageId: string): Promise<MadeCall | null>;
+  read(channel: Channel, messageId: string, withdrawn: AbortSignal): Promise<MadeCall | null>;
   /**
    * Registers the id before it asks (I2).
    * @param shown the message as it was shown before; undefined: not known
    */
-  resync(channel: Channel, messageId: string, shown: unknown): Promise<MadeCall | null>;
+  resync(channel: Channel, messageId: string, shown: unknown, withdrawn: AbortSignal): Promise<MadeCall | null>;
 }
 
 interface MadeCall {
@@ -41,11 +44,18 @@ interface MadeCall {
   readonly tookMs: number;
 }
 
-/** Takes a probe one step further. Returns the pause before the next step; null: it is over. */
+/**
+ * Takes a probe one step further. Returns the pause before the next step; null: it is over.
+ * @param signal aborted: the gateway stops, or the probe was cancelled
+ */
 export type TakeStep = (channel: string, lookedAt: number | null, signal: AbortSignal) => Promise<number | null>;
 
-/** A running probe whose message is known. */
-type Running = ProbeView & { readonly messageId: string };
+/** A probe whose message is known. */
+type Known = ProbeView & { readonly messageId: string };
+
+export function isKnown(probe: ProbeView): probe is Known {
+  return probe.messageId !== null;
+}
 
 interface Context extends StepOptions {
   readonly finder: CopyFinder;
@@ -59,10 +69,9 @@ export function createStep(options: StepOptions): TakeStep {
   return async (name, lookedAt, signal) => {
     const saved = await store.probes.of(name);
     const channel = await store.registry.channel(name);
-    if (!saved || !channel || saved.finishedAt !== null || saved.messageId === null) return null;
-    const { messageId } = saved;
-    const facts = await look(context, { ...saved, messageId }, lookedAt);
-    const probe: Running = { ...saved, messageId, facts };
+    if (!saved || !channel || saved.finishedAt !== null || !isKnown(saved)) return null;
+    const facts = await look(context, saved, lookedAt);
+    const probe: Known = { ...saved, facts };
     const move = nextMove(facts, effects.now(), intervals);
     switch (move.kind) {
       case 'wait':
@@ -74,8 +83,8 @@ export function createStep(options: StepOptions): TakeStep {
         return null;
       }
       default: {
-        const after = await CALLS[move.kind](context, channel, probe);
-        // A call that the shutdown broke off says nothing.
+        const after = await CALLS[move.kind](context, channel, probe, signal);
+        // A call that the shutdown broke off says nothing, and a cancelled probe is over.
         if (after && !signal.aborted) await store.probes.save({ ...probe, facts: after });
         return after ? 0 : intervals.againMs;
       }
@@ -84,16 +93,17 @@ export function createStep(options: StepOptions): TakeStep {
 }
 
 /** Makes a call, and returns what is known after it. Null: it could not be made now. */
-type MakeCall = (context: Context, channel: Channel, probe: Running) => Promise<ProbeFacts | null>;
+type MakeCall = (context: Context, channel: Channel, probe: Known, signal: AbortSignal) => Promise<ProbeFacts | null>;
 
 const CALLS: Readonly<Record<'read' | 'ask' | 'get', MakeCall>> = { read: readBefore, ask, get: readAfter };
 
 async function readBefore(
   { calls, finder, shownBefore, effects }: Context,
   channel: Channel,
-  { messageId, facts }: Running,
+  { messageId, facts }: Known,
+  signal: AbortSignal,
 ): Promise<ProbeFacts | null> {
-  const made = await calls.read(channel, messageId);
+  const made = await calls.read(channel, messageId, signal);
   if (!made) return null;
   const shown = made.answer.kind === 'found' ? made.answer.message : undefined;
   const message = shown ?? (await finder.earlier(channel.name, messageId));
@@ -108,13 +118,14 @@ async function readBefore(
 async function ask(
   { store, calls, finder, shownBefore }: Context,
   channel: Channel,
-  { messageId, startedAt, facts }: Running,
+  { messageId, startedAt, facts }: Known,
+  signal: AbortSignal,
 ): Promise<ProbeFacts | null> {
-  const explained = await store.items.explain(channel.name, messageId);
-  const asked = explained?.resyncs.find(({ askedAt }) => (askedAt ?? 0) >= startedAt);
-  if (asked) return { ...facts, call: interrupted(asked.askedAt ?? startedAt) };
+  const wanted = { channel: channel.name, messageId, startedAt };
+  const unsaved = await unsavedCall(store.items, wanted, 'the gateway stopped during the call');
+  if (unsaved) return { ...facts, call: unsaved };
   const shown = shownBefore.get(channel.name) ?? (await finder.earlier(channel.name, messageId));
-  const made = await calls.resync(channel, messageId, shown);
+  const made = await calls.resync(channel, messageId, shown, signal);
   if (made) shownBefore.delete(channel.name);
   return made && { ...facts, call: recordOf(made) };
 }
@@ -122,9 +133,10 @@ async function ask(
 async function readAfter(
   { calls, effects }: Context,
   channel: Channel,
-  { messageId, facts }: Running,
+  { messageId, facts }: Known,
+  signal: AbortSignal,
 ): Promise<ProbeFacts | null> {
-  const made = await calls.read(channel, messageId);
+  const made = await calls.read(channel, messageId, signal);
   if (!made) return null;
   const { answer, at, tookMs } = made;
   const after = { ...facts, gets: facts.gets + 1, lastGet: recordOf(made) };
@@ -138,7 +150,7 @@ async function readAfter(
 }
 
 /** Looks for copies of the message. */
-async function look({ finder }: Context, probe: Running, lookedAt: number | null): Promise<ProbeFacts> {
+async function look({ finder }: Context, probe: Known, lookedAt: number | null): Promise<ProbeFacts> {
   const { channel, messageId, facts } = probe;
   if (facts.call === null) return facts;
   const copies = await finder.find({ channel, messageId, since: facts.call.at, facts }, lookedAt);
@@ -165,7 +177,17 @@ function originalFrom(
   return { original: likenessOf(message), originalFrom: from, message: factsOf(message, now) };
 }
 
-/** The gateway stopped during the call. */
-function interrupted(at: number): ProbeCall {
-  return { at, tookMs: null, status: null, outcome: 'interrupted', reason: 'the gateway stopped during the call' };
+/**
+ * The resync call of a probe that has not saved its answer. Null: none was made.
+ * @param reason why it was not saved
+ */
+export async function unsavedCall(
+  items: Pick<Items, 'explain'>,
+  { channel, messageId, startedAt }: Pick<Known, 'channel' | 'messageId' | 'startedAt'>,
+  reason: string,
+): Promise<ProbeCall | null> {
+  const explained = await items.explain(channel, messageId);
+  const at = explained?.resyncs.find(({ askedAt }) => (askedAt ?? 0) >= startedAt)?.askedAt;
+  if (at === undefined || at === null) return null;
+  return { at, tookMs: null, status: null, outcome: 'interrupted', reason };
 }
