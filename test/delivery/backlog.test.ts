@@ -141,6 +141,21 @@ describe('the backlog policy', () => {
   });
 });
 
+it('applies again to a dead delivery that a person retries, and no more to the retry of what it left out', async () => {
+  const stage = await startDelivery({ max_attempts: 1 });
+  const { gateway, bot, target } = stage;
+  bot.otherwise = 500;
+  await receive(stage, { id: 'a', ago: 4000 });
+  await until(async () => expect(await endOf(stage, 'a')).toMatch(/^dead/));
+  bot.otherwise = 200;
+  await gateway.call('PATCH', `/v1/targets/${target.id}`, { backlog_policy: 'hold' });
+  const { id } = await deliveryOf(gateway, 'a');
+  await gateway.call('POST', `/v1/deliveries/${id}/retry`);
+  await until(async () => expect(await endOf(stage, 'a')).toMatch(/^withheld/));
+  await gateway.call('POST', `/v1/deliveries/${id}/retry`);
+  await until(async () => expect(await endOf(stage, 'a')).toMatch(/^delivered/));
+});
+
 it('a bulk retry of what was left out skips what a person has released since', async () => {
   const stage = await afterOutage({ backlog_policy: 'hold' }, { id: 'a', ago: 4000 }, { id: 'b', ago: 4000 });
   const { gateway, bot } = stage;
