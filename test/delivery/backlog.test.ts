@@ -168,6 +168,23 @@ it('a bulk retry of what was left out skips what a person has released since', a
   await until(() => expect(idsSentTo(bot)).toEqual(['a', 'b']));
 });
 
+it('a bulk retry of what was left out skips a message of which a person has released a newer copy since', async () => {
+  const old = [
+    { id: 'a', ago: 4000 },
+    { id: 'b', ago: 4000 },
+  ];
+  const { gateway, bot } = await afterOutage({ backlog_policy: 'hold' }, ...old, ...old); // Whapi sends each twice
+  expect((await gateway.call('POST', '/v1/messages/main/a/release')).status).toBe(202);
+  await gateway.settled();
+  const filter = { status: 'withheld' };
+  const survey = await gateway.call('POST', '/v1/deliveries/retry', { ...filter, dry_run: true });
+  expect(survey.body).toMatchObject({ count: 1 });
+  expect((await gateway.call('POST', '/v1/deliveries/retry', filter)).status).toBe(202);
+  await until(() => expect(idsSentTo(bot)).toEqual(['a', 'b']));
+  const { body } = await gateway.call<{ data: unknown[] }>('GET', '/v1/deliveries?status=withheld');
+  expect(body.data).toHaveLength(1);
+});
+
 describe('skip_answered', () => {
   it('leaves out a message whose chat was answered before the bot could be told', async () => {
     const stage = await afterOutage(
