@@ -41,6 +41,11 @@ export const HELD_COLUMNS =
 /** The rule of a repeated vote, which reuses the id of its poll. */
 const REPEATED_VOTE = 1;
 
+/** What `isMessageItself` says, as a condition for rows of `sightings`. */
+export const messageItself = (alias: string): string =>
+  `${alias}.carrier = 'messages' AND ${alias}.message_key IS NOT NULL AND ${alias}.verdict <> 'event'
+   AND ${alias}.rule <> ${REPEATED_VOTE} AND ${alias}.placeholder = 0`;
+
 const HELD_OF_MESSAGE = `FROM sightings s INDEXED BY sightings_held_messages JOIN webhooks w ON w.id = s.webhook_id
   WHERE s.message_key = ? AND s.held = 1 AND s.carrier = 'messages'`;
 

@@ -1,5 +1,5 @@
-import { GatewayError } from '../../errors.js';
-import type { ProbeFacts, Probes, ProbeView } from '../probes.js';
+import { GatewayError, neverProbed } from '../../errors.js';
+import type { ProbeCall, ProbeFacts, Probes, ProbeView } from '../probes.js';
 import type { Db } from './database.js';
 import type { GroupCommit } from './group-commit.js';
 import { read } from './reads.js';
@@ -51,6 +51,19 @@ export class SqliteProbes implements Probes {
     return await this.#commit.run(() => this.#update.run(rowOf(probe)).changes > 0);
   }
 
+  async cancel(channel: string, at: number, call: ProbeCall | null): Promise<ProbeView> {
+    return await this.#commit.run(() => {
+      const row = this.#of.get(channel);
+      if (!row) throw neverProbed(channel);
+      const last = viewOf(row);
+      if (last.finishedAt !== null) throw isOver(last, last.finishedAt);
+      const facts: ProbeFacts = { ...last.facts, call: last.facts.call ?? call, isCancelled: true };
+      const cancelled = { ...last, finishedAt: at, facts };
+      this.#update.run(rowOf(cancelled));
+      return cancelled;
+    });
+  }
+
   async of(channel: string): Promise<ProbeView | null> {
     return await read(() => {
       const row = this.#of.get(channel);
@@ -71,7 +84,15 @@ export class SqliteProbes implements Probes {
 function isRunning({ channel, facts }: ProbeView): GatewayError {
   return new GatewayError(
     'GW_CONFLICT',
-    `A probe of channel "${channel}" is running, until ${new Date(facts.watchUntil).toISOString()} at the latest. Wait for its end.`,
+    `A probe of channel "${channel}" is running, until ${new Date(facts.watchUntil).toISOString()} at the latest. ` +
+      `Wait for its end, or cancel it: "channels probe ${channel} --cancel", or DELETE /v1/channels/${channel}/probe.`,
+  );
+}
+
+function isOver({ channel }: ProbeView, finishedAt: number): GatewayError {
+  return new GatewayError(
+    'GW_CONFLICT',
+    `No probe of channel "${channel}" is running: the last one ended at ${new Date(finishedAt).toISOString()}.`,
   );
 }
 
