@@ -2,7 +2,7 @@ import { subscribes } from '../../intake/route.js';
 import type { Verdict } from '../../model.js';
 import { messageKeysOf } from '../rules/item-filters.js';
 import type { MessageOfFilter } from '../rules/item-filters.js';
-import { isMessageItself, sentByRelease } from '../rules/held-items.js';
+import { REPEATED_VOTE, isMessageItself, sentByRelease } from '../rules/held-items.js';
 import { parseEventName } from '../rules/event-names.js';
 import type { ItemPlace } from '../rules/ids.js';
 import type { Db } from './database.js';
@@ -40,6 +40,11 @@ export interface ReleasableItem {
 /** The columns of a `HeldRow`, from `sightings s` and its webhook `w`. */
 export const HELD_COLUMNS =
   's.webhook_id, s.position, s.message_key, s.carrier, s.verdict, s.rule, s.held, s.placeholder, w.channel, w.event';
+
+/** What `isMessageItself` says, as a condition for rows of `sightings`. */
+export const messageItself = (alias: string): string =>
+  `${alias}.carrier = 'messages' AND ${alias}.message_key IS NOT NULL AND ${alias}.verdict <> 'event'
+   AND ${alias}.rule <> ${REPEATED_VOTE} AND ${alias}.placeholder = 0`;
 
 const HELD_OF_MESSAGE = `FROM sightings s INDEXED BY sightings_held_messages JOIN webhooks w ON w.id = s.webhook_id
   WHERE s.message_key = ? AND s.held = 1 AND s.carrier = 'messages'`;
