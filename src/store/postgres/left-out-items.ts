@@ -81,6 +81,24 @@ export async function releaseSentItemsOf(
   );
 }
 
+/** A delivery that was left out. */
+export interface LeftOutRow extends SentRow {
+  readonly id: number;
+  /** Comma list, one per item. */
+  readonly verdicts: string;
+}
+
+/** Those of them whose items have all been released to their target since: bulk work skips them, because the bot has them. */
+export async function releasedSince(queries: Queries, rows: readonly LeftOutRow[]): Promise<ReadonlySet<number>> {
+  if (rows.length === 0) return new Set();
+  const sent = await sentItemsOf(queries, [...new Set(rows.map(({ webhook_id: id }) => id))]);
+  const released = rows.filter(({ webhook_id: webhookId, target, positions, verdicts }) => {
+    const items = positions ?? [...verdicts.split(',').keys()];
+    return items.every((position) => sent.get(webhookId)?.has(target, position) === true);
+  });
+  return new Set(released.map(({ id }) => id));
+}
+
 /** Whether a target that subscribes to an item has no delivery of it. */
 function isLacking(registry: RegistryState, { channel, event, position }: HeldPlace, sent?: SentItems): boolean {
   const name = parseEventName(event);
