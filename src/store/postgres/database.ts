@@ -1,5 +1,7 @@
 import { createHash } from 'node:crypto';
 import pg from 'pg';
+import type { Effects } from '../../effects.js';
+import { Histogram } from '../../histogram.js';
 import type { Connection } from './connection.js';
 import { asGatewayError, mustDropConnection, remedyOf } from './faults.js';
 import { lockNumberOf } from './keys.js';
@@ -47,11 +49,18 @@ const INT8_ARRAY = 1016;
 export class Database implements Queries {
   readonly #pool: pg.Pool;
   readonly #names = new Map<string, string>();
+  readonly #monotonic: Effects['monotonic'];
+  /** How long transactions took, from their first statement to their commit. */
+  readonly commits = new Histogram();
   /** Makes the partitions that a transaction missed. */
   onMissingDays: () => Promise<void> = () => Promise.resolve();
 
-  /** @param most connections at once */
-  constructor(connection: Connection, most: number) {
+  /**
+   * @param most connections at once
+   * @param monotonic times transactions
+   */
+  constructor(connection: Connection, most: number, monotonic: Effects['monotonic']) {
+    this.#monotonic = monotonic;
     this.#pool = new pg.Pool({
       ...connection,
       max: most,
@@ -100,10 +109,12 @@ export class Database implements Queries {
 
   async #runOnce<T>(work: (tx: Transaction) => Promise<T>): Promise<T> {
     const client = await this.#pool.connect();
+    const begunAt = this.#monotonic();
     const tx = new OpenTransaction(client, this.#statement);
     try {
       const result = await work(tx);
       await tx.commit();
+      this.commits.observe(this.#monotonic() - begunAt);
       client.release();
       return result;
     } catch (error) {

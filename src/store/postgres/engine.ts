@@ -8,6 +8,17 @@ import { connectionOf } from './connection.js';
 import type { Connection } from './connection.js';
 import { Database } from './database.js';
 import { makeDays } from './days.js';
+import { PostgresDeliveryViews } from './delivery-views.js';
+import { EvidenceViews } from './evidence.js';
+import { Explanations } from './explanations.js';
+import { HeldItems } from './held-items.js';
+import { ItemViews } from './item-views.js';
+import { PostgresItems } from './items.js';
+import { WebhookViews } from './webhook-views.js';
+import { PostgresHistory } from './history.js';
+import { PostgresJudging } from './judging.js';
+import { PostgresLevels } from './levels.js';
+import { Trials } from './trials.js';
 import { PostgresIntake } from './intake.js';
 import { asStartError } from './faults.js';
 import { PostgresMessageClaims } from './message-claims.js';
@@ -38,7 +49,7 @@ export async function connect(location: PostgresLocation, effects: StoreEffects,
   try {
     const config = connectionOf(location);
     await migrated(config);
-    const db = new Database(config, CONNECTIONS);
+    const db = new Database(config, CONNECTIONS, effects.monotonic);
     const clock = new DatabaseClock(effects);
     const measureClock = async (): Promise<void> => await clock.measure(db);
     await measureClock();
@@ -82,6 +93,9 @@ export async function openPostgresStore(
 ): Promise<Store> {
   const base = await connect(location, effects, now);
   const { db } = base;
+  const held = new HeldItems(base);
+  const evidence = new EvidenceViews(db);
+  const webhooks = new WebhookViews(base, { evidence, deliveries: new PostgresDeliveryViews(db) });
   const channels = new ChannelWork(base);
   const resyncCalls = new ResyncCalls(base, channels);
   const replicas = new PostgresReplicas(base);
@@ -92,23 +106,23 @@ export async function openPostgresStore(
     intake,
     outbox,
     jobs: unbuilt('jobs'),
-    resyncs: new PostgresResyncs(base, {
-      channels,
-      calls: resyncCalls,
-      held: { countsForResync: async () => new Map() },
-    }),
+    resyncs: new PostgresResyncs(base, { channels, calls: resyncCalls, held }),
     calls: new PostgresCalls(base, { channels, resyncCalls }),
     audits: unbuilt('audits'),
     registry: new PostgresRegistry(base),
     breakers: unbuilt('breakers'),
     probes: new PostgresProbes(base),
     traffic: unbuilt('traffic'),
-    items: unbuilt('items'),
+    items: new PostgresItems({
+      views: new ItemViews(base, evidence),
+      webhooks,
+      explanations: new Explanations(base, { held, evidence }),
+    }),
     claims: new PostgresMessageClaims(base),
-    judging: unbuilt('judging'),
-    history: unbuilt('history'),
+    judging: new PostgresJudging(base, { webhooks, trials: new Trials(base, evidence) }),
+    history: new PostgresHistory(base, evidence),
     rollups: unbuilt('rollups'),
-    levels: unbuilt('levels'),
+    levels: await PostgresLevels.open(base),
     upkeep: unbuilt('upkeep'),
     stopWaiting: () => undefined,
     replicas,
