@@ -1,6 +1,8 @@
 import pg from 'pg';
 import type { PostgresLocation } from '../../postgres-url.js';
 import type { Base } from './base.js';
+import { BulkRelease } from './bulk-release.js';
+import { BulkRetry } from './bulk-retry.js';
 import { PostgresCalls } from './calls.js';
 import { ChannelWork } from './channel-work.js';
 import { DatabaseClock } from './clock.js';
@@ -8,12 +10,15 @@ import { connectionOf } from './connection.js';
 import type { Connection } from './connection.js';
 import { Database } from './database.js';
 import { makeDays } from './days.js';
+import { PostgresDeliveries } from './deliveries.js';
 import { PostgresDeliveryViews } from './delivery-views.js';
 import { EvidenceViews } from './evidence.js';
 import { Explanations } from './explanations.js';
 import { HeldItems } from './held-items.js';
+import { ItemRelease } from './item-release.js';
 import { ItemViews } from './item-views.js';
 import { PostgresItems } from './items.js';
+import { PostgresJobs } from './jobs.js';
 import { WebhookViews } from './webhook-views.js';
 import { PostgresHistory } from './history.js';
 import { PostgresJudging } from './judging.js';
@@ -100,12 +105,20 @@ export async function openPostgresStore(
   const resyncCalls = new ResyncCalls(base, channels);
   const replicas = new PostgresReplicas(base);
   const intake = new PostgresIntake(base, { accepted: () => undefined });
-  const outbox = new PostgresOutbox(base, unbuilt('release'));
+  const outbox = new PostgresOutbox(base, new ItemRelease(base));
+  const deliveryViews = new PostgresDeliveryViews(db);
+  const itemViews = new ItemViews(base, evidence);
   await replicas.start();
   return {
     intake,
     outbox,
-    jobs: unbuilt('jobs'),
+    jobs: new PostgresJobs(base, {
+      retry: new BulkRetry(base, new PostgresDeliveries(base)),
+      release: new BulkRelease(base),
+      deliveries: deliveryViews,
+      items: itemViews,
+      removals: { step: () => Promise.resolve(false) },
+    }),
     resyncs: new PostgresResyncs(base, { channels, calls: resyncCalls, held }),
     calls: new PostgresCalls(base, { channels, resyncCalls }),
     audits: unbuilt('audits'),
@@ -114,7 +127,7 @@ export async function openPostgresStore(
     probes: new PostgresProbes(base),
     traffic: unbuilt('traffic'),
     items: new PostgresItems({
-      views: new ItemViews(base, evidence),
+      views: itemViews,
       webhooks,
       explanations: new Explanations(base, { held, evidence }),
     }),

@@ -1,3 +1,4 @@
+import { wasSentSince } from '../rules/bulk-work.js';
 import type { Db } from './database.js';
 import { HELD_COLUMNS } from './held-items.js';
 import type { HeldItems, HeldRow } from './held-items.js';
@@ -51,8 +52,8 @@ export class LeftOutItems {
     const place = this.#place.get(deliveryId);
     if (!place) return false;
     const { webhook, positions, verdicts } = place;
-    const items = positions === null ? [...verdicts.split(',').keys()] : positionsIn(positions);
-    return items.every((position) => this.#held.hasDelivery(target, webhook, position));
+    const sent = { has: (of: number, position: number) => this.#held.hasDelivery(of, webhook, position) };
+    return wasSentSince({ positions: positions === null ? null : positionsIn(positions), verdicts }, target, sent);
   }
 
   /** A delivery that had been left out is pending again: its items are held only if another target lacks them. */
