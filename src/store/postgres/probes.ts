@@ -42,7 +42,10 @@ export class PostgresProbes implements Probes {
 
   async cancel(channel: string, at: number, call: ProbeCall | null): Promise<ProbeView> {
     return await this.#base.db.transaction(async (tx) => {
-      const row = await tx.one<ProbeRow>(`SELECT ${COLUMNS} FROM gateway.probes WHERE channel = $1 FOR UPDATE`, channel);
+      const row = await tx.one<ProbeRow>(
+        `SELECT ${COLUMNS} FROM gateway.probes WHERE channel = $1 FOR UPDATE`,
+        channel,
+      );
       if (!row) throw neverProbed(channel);
       const cancelled = cancelledProbe(probeOf(row), at, call);
       await tx.run(

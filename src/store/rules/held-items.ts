@@ -20,6 +20,14 @@ export function isMessageItself({ carrier, message_key: key, verdict, rule, plac
 }
 
 /**
+ * The held items that are released together with this one, oldest first, itself included.
+ * @param heldOfMessage reads the held items under its message id, oldest first
+ */
+export function repetitionsOf<Row extends HeldFacts>(row: Row, heldOfMessage: () => readonly Row[]): readonly Row[] {
+  return isMessageItself(row) ? heldOfMessage().filter(isMessageItself) : [row];
+}
+
+/**
  * What a release of one message sends to targets that have no delivery of it: revisions, votes and placeholders, and the
  * message itself once, by its newest sighting. Duplicates alone release nothing.
  * @param held its held items, oldest first

@@ -1,3 +1,4 @@
+import { wasSentSince } from '../rules/bulk-work.js';
 import type { Db } from './database.js';
 import { HELD_COLUMNS, messageItself } from './held-items.js';
 import type { HeldItems, HeldRow } from './held-items.js';
@@ -66,13 +67,12 @@ export class LeftOutItems {
     const place = this.#place.get(deliveryId);
     if (!place) return false;
     const { webhook, positions, verdicts } = place;
-    const items = positions === null ? [...verdicts.split(',').keys()] : positionsIn(positions);
-    const after = deliveryId;
-    return items.every(
-      (position) =>
-        this.#held.hasDelivery(target, webhook, position) ||
-        this.#copyReleased.get({ webhook, position, target, after }) !== undefined,
-    );
+    const sent = {
+      has: (of: number, position: number) =>
+        this.#held.hasDelivery(of, webhook, position) ||
+        this.#copyReleased.get({ webhook, position, target: of, after: deliveryId }) !== undefined,
+    };
+    return wasSentSince({ positions: positions === null ? null : positionsIn(positions), verdicts }, target, sent);
   }
 
   /** A delivery that had been left out is pending again: its items are held only if another target lacks them. */
