@@ -196,6 +196,7 @@ describe('import rules:', () => {
     const owners: Readonly<Record<string, (name: string) => boolean>> = {
       fastify: within('http'),
       'better-sqlite3': within('store/sqlite'),
+      pg: within('store/postgres'),
       undici: (name) =>
         ['delivery/connections', 'http/whapi-upstream', 'whapi/client', 'simulator/webhooks'].includes(name),
       'prom-client': (name) => name === 'http/metrics',

@@ -24,6 +24,7 @@ const DEFAULTS = {
   logLevel: 'info',
 };
 const POSTGRES = 'postgres://gateway:hush@db.example:5432/gateway';
+const KEYS = { ADMIN_TOKEN: 'a-token-of-24-characters', ENCRYPTION_KEY: Buffer.alloc(32, 1).toString('base64') };
 
 describe('a configuration without variables', () => {
   it('has a default for every setting', () => {
@@ -202,18 +203,37 @@ describe('DATABASE_URL', () => {
     },
   );
 
-  it.each([POSTGRES, POSTGRES.replace('postgres', 'postgresql'), 'Postgres:db'])(
-    'says at once that PostgreSQL is not supported, before it asks for any other setting, and keeps the password (%#)',
-    (value) => {
-      expect(refusalOf({ DATABASE_URL: value })).toMatchObject({
-        code: 'GW_BAD_CONFIG',
-        exitCode: 2,
-        message:
-          'DATABASE_URL names PostgreSQL, which this version does not support yet. Use a SQLite file, for example ' +
-          'sqlite:./data/gateway.db.',
-      });
-    },
-  );
+  it.each([
+    ['', 'off', null],
+    ['?sslmode=disable', 'off', null],
+    ['?sslmode=verify-full&sslrootcert=/etc/ca.pem', 'checked', '/etc/ca.pem'],
+    ['?sslmode=require', 'checked', null],
+    ['?sslmode=no-verify', 'unchecked', null],
+  ])('reads where PostgreSQL is, and how the connection is encrypted (%s)', (options, tls, caFile) => {
+    const { store } = readConfig({ DATABASE_URL: POSTGRES + options, ...KEYS });
+    expect(store).toEqual({ engine: 'postgres', url: POSTGRES, tls, caFile });
+  });
+
+  it.each([
+    [`${POSTGRES}?sslmode=prefer`, 'has the sslmode "prefer"'],
+    [`${POSTGRES}?ssl=true`, 'has the unknown option "ssl"'],
+    [`${POSTGRES}?sslrootcert=ca.pem`, 'has sslrootcert without sslmode=verify-full'],
+    ['postgres://gateway:hush@db.example', 'names no database'],
+    ['Postgres:db', 'names no host'],
+    ['postgresql://gateway:hush@db.example:x/gateway', 'is not a valid URL'],
+  ])('refuses what is wrong with it, and keeps the password (%#)', (value, problem) => {
+    const refusal = refusalOf({ DATABASE_URL: value, ...KEYS });
+    expect(refusal).toMatchObject({ code: 'GW_BAD_CONFIG', exitCode: 2 });
+    expect(refusal.message).toContain(problem);
+    expect(refusal.message).not.toContain('hush');
+  });
+
+  it.each(['ADMIN_TOKEN', 'ENCRYPTION_KEY'])('requires %s with PostgreSQL, because all replicas share it', (name) => {
+    expect(refusalOf({ DATABASE_URL: POSTGRES, ...KEYS, [name]: '' })).toMatchObject({
+      code: 'GW_BAD_CONFIG',
+      message: expect.stringMatching(`^${name} is not set\\. With PostgreSQL it is required`) as unknown,
+    });
+  });
 });
 
 describe('PUBLIC_URL and WHAPI_BASE_URL', () => {

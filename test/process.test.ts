@@ -83,10 +83,10 @@ describe('a refused start', () => {
     expect(stderr).not.toMatch(/getaddrinfo|ENOTFOUND|EAI_AGAIN/);
   });
 
-  it('for PostgreSQL says at once that it is not supported, and creates nothing', async () => {
+  it('for PostgreSQL without the keys says which is missing, and creates nothing', async () => {
     const folder = temporaryFolder();
     const { code, stderr } = await runToEnd(folder, { DATABASE_URL: 'postgres://me:hush@db.example/gateway' });
-    expect(stderr).toMatch(/^GW_BAD_CONFIG: DATABASE_URL names PostgreSQL, which this version does not support yet/);
+    expect(stderr).toMatch(/^GW_BAD_CONFIG: ADMIN_TOKEN is not set\. With PostgreSQL it is required/);
     expect({ code, made: readdirSync(folder) }).toEqual({ code: 2, made: [] });
   });
 

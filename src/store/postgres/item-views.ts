@@ -1,4 +1,3 @@
-import { DAY_MS } from '../../durations.js';
 import type { ItemDetail, ItemFilter, MessageFilter, MessageView } from '../items.js';
 import type { Page, PageRequest } from '../paging.js';
 import { decodeCursor, encodeCursor } from '../rules/ids.js';
@@ -10,7 +9,7 @@ import type { Base } from './base.js';
 import type { EvidenceViews } from './evidence.js';
 import { allOf, Params } from './filters.js';
 import { uuidOf } from './keys.js';
-import { leastId } from './numbers.js';
+import { endOfIds, leastId } from './numbers.js';
 import { before, itemConditions, NEWEST_FIRST, SIGHTING_COLUMNS, SIGHTING_TABLES, sightingsOf } from './sightings.js';
 import type { SightingRow } from './sightings.js';
 
@@ -20,7 +19,9 @@ const LARGEST_SLICE = 64_000;
 /** Ids of a resync that one statement looks up. */
 const IDS_PER_SLICE = 1000;
 
-const ITEM = `SELECT ${SIGHTING_COLUMNS} FROM ${SIGHTING_TABLES} WHERE s.webhook_id = $1 AND s.position = $2`;
+const ITEMS_AT = `SELECT ${SIGHTING_COLUMNS} FROM unnest($1::bigint[], $2::int[]) WITH ORDINALITY AS p(webhook_id, position, at)
+    JOIN gateway.sightings s ON s.webhook_id = p.webhook_id AND s.position = p.position
+    JOIN gateway.webhooks w ON w.id = s.webhook_id ORDER BY p.at`;
 const IDS_OF_RESYNC = `SELECT DISTINCT m.key FROM gateway.resyncs r JOIN gateway.resync_messages m ON m.resync = r.number
   WHERE r.id = $1`;
 
@@ -47,10 +48,14 @@ export class ItemViews {
     return { data: await this.#evidence.messages(data), nextCursor };
   }
 
-  async item({ webhookId, position }: ItemPlace): Promise<ItemDetail | null> {
-    const row = await this.#base.db.one<SightingRow>(ITEM, webhookId, position);
-    const [item = null] = row ? await this.#evidence.items([row]) : [];
-    return item;
+  /** The items at these places, in this order. */
+  async itemsAt(places: readonly ItemPlace[]): Promise<ItemDetail[]> {
+    const rows = await this.#base.db.all<SightingRow>(
+      ITEMS_AT,
+      places.map(({ webhookId }) => webhookId),
+      places.map(({ position }) => position),
+    );
+    return await this.#evidence.items(rows);
   }
 
   async #page(filter: ItemFilter, { limit, cursor }: PageRequest): Promise<Page<SightingRow>> {
@@ -146,6 +151,6 @@ function sourceOf(filter: ItemFilter, params: Params): string[] {
 /** All items that the filter matches behind the cursor have lower places. */
 function endOf({ until }: ItemFilter, cursor: string | null): ItemPlace {
   const [webhookId = Number.MAX_SAFE_INTEGER, position = 0] = cursor === null ? [] : decodeCursor(cursor, 2);
-  const end = until === undefined ? Number.MAX_SAFE_INTEGER : leastId(until + DAY_MS);
+  const end = until === undefined ? Number.MAX_SAFE_INTEGER : endOfIds(until);
   return end < webhookId ? { webhookId: end, position: 0 } : { webhookId, position };
 }

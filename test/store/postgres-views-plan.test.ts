@@ -16,8 +16,8 @@ import { Trials } from '../../src/store/postgres/trials.js';
 import { WebhookViews } from '../../src/store/postgres/webhook-views.js';
 import { messageKey } from '../../src/store/rules/keys.js';
 import { locationOf, useDatabases } from '../support/postgres/fixture.js';
-import { plansOf } from '../support/postgres/plans.js';
-import type { Ran } from '../support/postgres/plans.js';
+import { plansOf } from '../support/postgres/executed-plans.js';
+import type { Ran } from '../support/postgres/executed-plans.js';
 import { DAY, HOUR, messages, START } from '../support/store.js';
 import type { ItemFilter } from '../../src/store/items.js';
 
