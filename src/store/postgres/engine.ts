@@ -134,7 +134,7 @@ export async function openPostgresStore(
   return {
     intake,
     outbox,
-    jobs: { step: async () => ((await removals.step(base.now())) ? 0 : null) } as never, // TEMP
+    jobs: unbuilt('jobs'), // its step first makes one of removals
     resyncs: new PostgresResyncs(base, { channels, calls: resyncCalls, held }),
     calls: new PostgresCalls(base, { channels, resyncCalls }),
     audits: new PostgresAudits(base, new AuditMessageRelease(base, recording)),
