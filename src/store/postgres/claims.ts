@@ -151,8 +151,8 @@ export class Claims {
       besideSchedule: row.resume_at !== null,
       streak: row.streak === null ? null : (JSON.parse(row.streak) as Streak),
       via: row.via,
-      isFromBacklog: isRank(row.due_at),
       recordedAt: row.created_at,
+      isFromBacklog: isRank(row.due_at),
       newestMessageAt: row.newest_message_at,
     };
   }

@@ -7,6 +7,8 @@ import { PostgresBreakers } from './breakers.js';
 import { ClockFall } from './clock-fall.js';
 import { shiftAfterFall } from './clock-shift.js';
 import type { Base } from './base.js';
+import { BulkRelease } from './bulk-release.js';
+import { BulkRetry } from './bulk-retry.js';
 import { PostgresCalls } from './calls.js';
 import { ChannelWork } from './channel-work.js';
 import { DatabaseClock } from './clock.js';
@@ -19,8 +21,10 @@ import { PostgresDeliveryViews } from './delivery-views.js';
 import { EvidenceViews } from './evidence.js';
 import { Explanations } from './explanations.js';
 import { HeldItems } from './held-items.js';
+import { ItemRelease } from './item-release.js';
 import { ItemViews } from './item-views.js';
 import { PostgresItems } from './items.js';
+import { PostgresJobs } from './jobs.js';
 import { WebhookViews } from './webhook-views.js';
 import { PostgresHistory } from './history.js';
 import { PostgresJudging } from './judging.js';
@@ -42,6 +46,7 @@ import { PostgresTraffic } from './traffic.js';
 import { PostgresUpkeep } from './upkeep.js';
 import { WorkCounts } from './work-counts.js';
 import { PostgresReplicas } from './replicas.js';
+import { PostgresServer } from './server-facts.js';
 import { PostgresTurns } from './turns.js';
 import { ResyncCalls } from './resync-calls.js';
 import { cancelSomeOf } from './resync-windows.js';
@@ -94,18 +99,6 @@ async function migrated(config: Connection): Promise<void> {
   }
 }
 
-/** Areas that are not built yet: only on this branch. */
-function unbuilt(area: string): never {
-  return new Proxy(
-    {},
-    {
-      get: (_, name) => {
-        throw new Error(`${area}.${String(name)} is not built yet`);
-      },
-    },
-  ) as never;
-}
-
 /** The store in PostgreSQL, which any number of processes share. @throws StartError GW_STORE_UNUSABLE */
 export async function openPostgresStore(
   location: PostgresLocation,
@@ -116,7 +109,8 @@ export async function openPostgresStore(
   const { db } = base;
   const held = new HeldItems(base);
   const evidence = new EvidenceViews(db);
-  const webhooks = new WebhookViews(base, { evidence, deliveries: new PostgresDeliveryViews(db) });
+  const deliveryViews = new PostgresDeliveryViews(db);
+  const webhooks = new WebhookViews(base, { evidence, deliveries: deliveryViews });
   const channels = new ChannelWork(base);
   const resyncCalls = new ResyncCalls(base, channels);
   const recording = new Recording(base);
@@ -129,12 +123,19 @@ export async function openPostgresStore(
     cancelAuditsOf,
   });
   const replicas = new PostgresReplicas(base);
-  const outbox = new PostgresOutbox(base, unbuilt('release'));
+  const itemViews = new ItemViews(base, evidence);
+  const outbox = new PostgresOutbox(base, new ItemRelease(base));
   await replicas.start();
   return {
     intake,
     outbox,
-    jobs: unbuilt('jobs'), // its step first makes one of removals
+    jobs: new PostgresJobs(base, {
+      retry: new BulkRetry(base, deliveries),
+      release: new BulkRelease(base),
+      deliveries: deliveryViews,
+      items: itemViews,
+      removals,
+    }),
     resyncs: new PostgresResyncs(base, { channels, calls: resyncCalls, held }),
     calls: new PostgresCalls(base, { channels, resyncCalls }),
     audits: new PostgresAudits(base, new AuditMessageRelease(base, recording)),
@@ -143,7 +144,7 @@ export async function openPostgresStore(
     probes: new PostgresProbes(base),
     traffic,
     items: new PostgresItems({
-      views: new ItemViews(base, evidence),
+      views: itemViews,
       webhooks,
       explanations: new Explanations(base, { held, evidence }),
     }),
@@ -155,6 +156,7 @@ export async function openPostgresStore(
     upkeep: new PostgresUpkeep(base),
     stopWaiting: () => undefined,
     replicas,
+    server: new PostgresServer(base),
     turns: new PostgresTurns(base),
     close: async () => {
       await intake.idle();
