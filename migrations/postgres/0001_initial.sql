@@ -379,7 +379,8 @@ CREATE TABLE gateway.audits (
   created_at   bigint NOT NULL,
   ended_at     bigint,
   error        text,
-  lease        bigint,          -- of the process that runs it
+  holder       text,            -- the process that runs it
+  lease        bigint,          -- the token of its lease; grows with each holder
   leased_until bigint NOT NULL DEFAULT 0
 );
 CREATE INDEX audits_running ON gateway.audits (channel, number) WHERE status = 'running';

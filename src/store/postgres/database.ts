@@ -3,7 +3,7 @@ import pg from 'pg';
 import type { Effects } from '../../effects.js';
 import { Histogram } from '../../histogram.js';
 import type { Connection } from './connection.js';
-import { asGatewayError, mustDropConnection, remedyOf } from './faults.js';
+import { asGatewayError, isAborted, mustDropConnection, remedyOf } from './faults.js';
 import { lockNumberOf } from './keys.js';
 
 /** What a statement takes. Keys are passed as `uuidOf(key)`; a Buffer is a `bytea`. */
@@ -117,7 +117,8 @@ export class Database implements Queries {
       this.commits.observe(this.#monotonic() - begunAt);
       client.release();
       return result;
-    } catch (error) {
+    } catch (thrown) {
+      const error = tx.causeOf(thrown);
       if (mustDropConnection(error)) client.release(true);
       else
         await client.query('ROLLBACK').then(
@@ -177,6 +178,8 @@ class OpenTransaction implements Transaction {
   readonly #statement: (sql: string, params: readonly Param[]) => pg.QueryConfig;
   readonly #begun: Promise<unknown>;
   #committed: Promise<pg.QueryResult> | null = null;
+  /** What the first statement that failed was refused for. */
+  #firstFault: unknown = null;
 
   constructor(client: pg.PoolClient, statement: (sql: string, params: readonly Param[]) => pg.QueryConfig) {
     this.#client = client;
@@ -215,6 +218,11 @@ class OpenTransaction implements Transaction {
     return rowCount ?? 0;
   }
 
+  /** Statements behind the one that failed are refused for nothing of their own. */
+  causeOf(thrown: unknown): unknown {
+    return isAborted(thrown) ? (this.#firstFault ?? thrown) : thrown;
+  }
+
   /** After a failed statement, COMMIT "succeeds" as a rollback. */
   async commit(): Promise<void> {
     const { command } = await this.#sendCommit();
@@ -231,7 +239,12 @@ class OpenTransaction implements Transaction {
   }
 
   async #query(sql: string, params: readonly Param[]): Promise<pg.QueryResult> {
-    return await this.#client.query(this.#statement(sql, params));
+    try {
+      return await this.#client.query(this.#statement(sql, params));
+    } catch (error) {
+      this.#firstFault ??= error;
+      throw error;
+    }
   }
 }
 

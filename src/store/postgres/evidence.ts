@@ -1,4 +1,3 @@
-import { DAY_MS } from '../../durations.js';
 import type { ItemDetail, MessageView } from '../items.js';
 import { evidenceOf, mayBeKept, wasOpenAt } from '../rules/evidence-views.js';
 import type { EvidenceParts, EvidenceRow, RegistrationRow } from '../rules/evidence-views.js';
@@ -7,7 +6,7 @@ import { messageKey } from '../rules/keys.js';
 import type { LedgerFacts } from '../rules/ledger-facts.js';
 import type { Database } from './database.js';
 import { keyOf, plainUuid, uuidOf } from './keys.js';
-import { leastId } from './numbers.js';
+import { endOfIds, leastId } from './numbers.js';
 import type { SightingRow } from './sightings.js';
 
 interface LedgerRow {
@@ -130,7 +129,7 @@ export class EvidenceViews {
       asked.map(({ row }) => row.channel),
       asked.map(({ row }) => row.event),
       asked.map(({ time }) => leastId(time)),
-      asked.map(({ time }) => leastId(time + DAY_MS)),
+      asked.map(({ time }) => endOfIds(time)),
     );
     return new Map(found.map(({ place, webhook_id: webhookId, position }) => [place, { webhookId, position }]));
   }

@@ -1,4 +1,3 @@
-import { DAY_MS } from '../../durations.js';
 import type { ItemDetail, ItemFilter, MessageFilter, MessageView } from '../items.js';
 import type { Page, PageRequest } from '../paging.js';
 import { decodeCursor, encodeCursor } from '../rules/ids.js';
@@ -10,7 +9,7 @@ import type { Base } from './base.js';
 import type { EvidenceViews } from './evidence.js';
 import { allOf, Params } from './filters.js';
 import { uuidOf } from './keys.js';
-import { leastId } from './numbers.js';
+import { endOfIds, leastId } from './numbers.js';
 import { before, itemConditions, NEWEST_FIRST, SIGHTING_COLUMNS, SIGHTING_TABLES, sightingsOf } from './sightings.js';
 import type { SightingRow } from './sightings.js';
 
@@ -152,6 +151,6 @@ function sourceOf(filter: ItemFilter, params: Params): string[] {
 /** All items that the filter matches behind the cursor have lower places. */
 function endOf({ until }: ItemFilter, cursor: string | null): ItemPlace {
   const [webhookId = Number.MAX_SAFE_INTEGER, position = 0] = cursor === null ? [] : decodeCursor(cursor, 2);
-  const end = until === undefined ? Number.MAX_SAFE_INTEGER : leastId(until + DAY_MS);
+  const end = until === undefined ? Number.MAX_SAFE_INTEGER : endOfIds(until);
   return end < webhookId ? { webhookId: end, position: 0 } : { webhookId, position };
 }

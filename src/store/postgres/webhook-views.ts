@@ -1,4 +1,3 @@
-import { DAY_MS } from '../../durations.js';
 import type { GatewayError } from '../../errors.js';
 import { inSlices } from '../../event-loop.js';
 import { decodeRecordedInSlices } from '../../intake/decode.js';
@@ -21,7 +20,7 @@ import { DELIVERY_COLUMNS, DELIVERY_TABLES } from './delivery-views.js';
 import type { DeliveryRow, PostgresDeliveryViews } from './delivery-views.js';
 import type { EvidenceViews } from './evidence.js';
 import { allOf, Params } from './filters.js';
-import { leastId } from './numbers.js';
+import { endOfIds, leastId } from './numbers.js';
 import { webhookConditions } from './sightings.js';
 import type { SightingRow } from './sightings.js';
 
@@ -84,7 +83,7 @@ export class WebhookViews {
     const least = since === undefined ? 0 : leastId(since);
     const [before = Number.MAX_SAFE_INTEGER] = cursor === null ? [] : decodeCursor(cursor, 1);
     const rows: SummaryRow[] = [];
-    let end: number | null = until === undefined ? before : Math.min(before, leastId(until + DAY_MS));
+    let end: number | null = until === undefined ? before : Math.min(before, endOfIds(until));
     for (let size = FIRST_SLICE; end !== null && rows.length <= limit; size = Math.min(size * 4, LARGEST_SLICE)) {
       const start = await this.#startOfSlice(least, end, size);
       rows.push(...(await this.#rowsOfSlice(filter, start ?? least, end, limit + 1 - rows.length)));

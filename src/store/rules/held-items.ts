@@ -12,7 +12,7 @@ export interface HeldFacts {
 }
 
 /** The rule of a repeated vote, which reuses the id of its poll. */
-const REPEATED_VOTE = 1;
+export const REPEATED_VOTE = 1;
 
 /** Whether an item is the message and not a revision, vote or placeholder, which share its id but are released by themselves. */
 export function isMessageItself({ carrier, message_key: key, verdict, rule, placeholder }: HeldFacts): boolean {

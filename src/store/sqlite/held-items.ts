@@ -3,7 +3,7 @@ import { messageKeysOf } from '../rules/item-filters.js';
 import type { MessageOfFilter } from '../rules/item-filters.js';
 import { foundRelease } from '../rules/bulk-work.js';
 import type { FoundWork } from '../rules/bulk-work.js';
-import { isMessageItself, repetitionsOf, sentByRelease } from '../rules/held-items.js';
+import { isMessageItself, REPEATED_VOTE, repetitionsOf, sentByRelease } from '../rules/held-items.js';
 import { owedOf, subscribersOf, withoutDelivery } from '../rules/release.js';
 import type { Owed } from '../rules/release.js';
 import type { Db } from './database.js';
@@ -31,6 +31,11 @@ export interface HeldRow {
 /** The columns of a `HeldRow`, from `sightings s` and its webhook `w`. */
 export const HELD_COLUMNS =
   's.webhook_id, s.position, s.message_key, s.carrier, s.verdict, s.rule, s.held, s.placeholder, w.channel, w.event';
+
+/** What `isMessageItself` says, as a condition for rows of `sightings`. */
+export const messageItself = (alias: string): string =>
+  `${alias}.carrier = 'messages' AND ${alias}.message_key IS NOT NULL AND ${alias}.verdict <> 'event'
+   AND ${alias}.rule <> ${REPEATED_VOTE} AND ${alias}.placeholder = 0`;
 
 const HELD_OF_MESSAGE = `FROM sightings s INDEXED BY sightings_held_messages JOIN webhooks w ON w.id = s.webhook_id
   WHERE s.message_key = ? AND s.held = 1 AND s.carrier = 'messages'`;
