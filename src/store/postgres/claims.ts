@@ -11,6 +11,7 @@ import type { StoreEffects } from '../store.js';
 import type { Base } from './base.js';
 import { leaseOf } from './leases.js';
 import type { Leases } from './leases.js';
+import { VERSION } from './registry-cache.js';
 import type { RegistryCache } from './registry-cache.js';
 import type { ClaimWant, Claimed, Delivery, Due } from '../outbox.js';
 
@@ -77,12 +78,13 @@ export class Claims {
     if (wanted.length === 0) return NOTHING;
     const byTarget = new Map(wanted.map((each) => [each.found.number, each]));
     const token = this.#newToken();
-    const { rows, next } = await this.#lease(wanted, token, now, leaseMs);
+    const { rows, next, version } = await this.#lease(wanted, token, now, leaseMs);
+    const settings = await this.#registry.atLeast(version);
     const mustWait = rows.filter((row) => isUnsorted(row, byTarget.get(row.target), letThrough, now));
     if (mustWait.length > 0) await this.#giveBack(mustWait, token, now + leaseMs);
     const taken = rows.filter((row) => !mustWait.includes(row));
     const deliveries = taken.flatMap((row) => {
-      const target = byTarget.get(row.target)?.found.target;
+      const target = settings.targetNumbered(row.target)?.target;
       const delivery = target && this.#leaseOut(row, target, token, now, now + leaseMs);
       return delivery ?? [];
     });
@@ -97,7 +99,7 @@ export class Claims {
     const targets = wanted.map(({ found }) => found.number);
     try {
       return await this.#db.transaction(async (tx) => {
-        const [rows, next] = await Promise.all([
+        const [rows, next, registry] = await Promise.all([
           tx.all<ClaimedRow>(
             CLAIM,
             targets,
@@ -112,9 +114,10 @@ export class Claims {
             this.#lost.map((lost) => lost.token),
           ),
           tx.all<NextRow>(NEXT_OF_TARGETS, targets, now),
+          tx.one<{ version: number }>(VERSION),
           tx.commitWith('SELECT 1'),
         ]);
-        return { rows, next };
+        return { rows, next, version: registry?.version ?? 0 };
       });
     } catch (error) {
       this.#lost.push({ token, until: now + leaseMs });
