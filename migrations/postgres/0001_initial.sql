@@ -325,7 +325,7 @@ CREATE TABLE gateway.resyncs (
   created_at      bigint NOT NULL,
   cancelled_at    bigint,
   complete        boolean NOT NULL DEFAULT true,
-  owned_until     bigint,  -- while incomplete: whoever meets it after this drops it, because its process has stopped
+  owned_until     bigint,  -- while incomplete: after this it is dropped, because its process has stopped
   last_asked_at   bigint,
   call_ms         double precision
 );

@@ -21,7 +21,7 @@ interface Wanted {
   readonly found: NumberedTarget;
 }
 
-/** A claim whose answer was lost. Its deliveries are leased, and nobody has them. */
+/** A claim whose answer was lost. Its deliveries are leased, but no caller has them. */
 interface LostClaim {
   readonly token: number;
   readonly until: number;

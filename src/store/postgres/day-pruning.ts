@@ -10,7 +10,7 @@ import { firstIdOf } from './numbers.js';
 /** Webhooks that one step checks. The channels of those that go are locked meanwhile. */
 const WEBHOOKS_PER_STEP = 500;
 const DELIVERIES_PER_STEP = 1000;
-/** Whoever reads these tables waits behind us for so long at most: a day that is in use is dropped by a later sweep. */
+/** Readers of these tables wait behind us for this long at most: a day that is in use is dropped by a later sweep. */
 const DROP_WAIT = '300ms';
 
 /** The tables with partitions, each with one for each day. */

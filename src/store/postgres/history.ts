@@ -37,7 +37,7 @@ const BYTES_PER_PAGE = 256 * 1024;
 const LOOKED_AT = 1000;
 
 const NEWEST = 'SELECT max(w.id) AS id FROM gateway.webhooks w';
-/** The first of the newest so many webhooks, and the one before it. */
+/** The oldest of the newest $1 webhooks, and the one before it. */
 const START = `SELECT w.id, w.received_at FROM gateway.webhooks w
   WHERE w.id >= $1 AND w.id <= $2 AND w.received_at >= $3 ORDER BY w.id DESC LIMIT 2 OFFSET $4`;
 /** `octet_length` does not read the body. */
