@@ -7,7 +7,9 @@ import { DatabaseClock } from './clock.js';
 import { connectionOf } from './connection.js';
 import type { Connection } from './connection.js';
 import { Database } from './database.js';
+import type { Timeouts } from './database.js';
 import { makeDays } from './days.js';
+import { requireDurability } from './durability.js';
 import { PostgresIntake } from './intake.js';
 import { asStartError } from './faults.js';
 import { PostgresMessageClaims } from './message-claims.js';
@@ -34,28 +36,36 @@ const CONNECTIONS = 8;
  * @param now a clock for tests; left out: the database's
  * @throws StartError GW_STORE_UNUSABLE
  */
-export async function connect(location: PostgresLocation, effects: StoreEffects, now?: () => number): Promise<Base> {
+export async function connect(
+  location: PostgresLocation,
+  effects: StoreEffects,
+  now?: () => number,
+  timeouts?: Partial<Timeouts>,
+): Promise<Base> {
+  const config = connectionOf(location);
+  const db = new Database(config, CONNECTIONS, timeouts);
   try {
-    const config = connectionOf(location);
-    await migrated(config);
-    const db = new Database(config, CONNECTIONS);
+    await prepare(config, location.mayLoseCommits === true);
     const clock = new DatabaseClock(effects);
     const measureClock = async (): Promise<void> => await clock.measure(db);
     await measureClock();
     const base = { db, registry: new RegistryCache(db, effects), now: now ?? clock.now, measureClock, effects };
-    db.onMissingDays = async () => await makeDays(db, base.now());
-    await db.onMissingDays();
+    db.onMissingDays = async (day) => await makeDays(db, base.now(), day);
+    await db.onMissingDays(null);
     return base;
   } catch (error) {
+    await db.end();
     throw asStartError(error);
   }
 }
 
 /** On a connection of its own: a migration may take longer than any statement of the gateway. */
-async function migrated(config: Connection): Promise<void> {
+async function prepare(config: Connection, mayLoseCommits: boolean): Promise<void> {
   const client = new pg.Client({ ...config, connectionTimeoutMillis: 10_000 });
+  client.on('error', () => undefined); // told by the statement under way
   try {
     await client.connect();
+    if (!mayLoseCommits) await requireDurability(client);
     await migrate(client);
   } finally {
     await client.end().catch(() => undefined);
@@ -79,15 +89,19 @@ export async function openPostgresStore(
   location: PostgresLocation,
   effects: StoreEffects,
   now?: () => number,
+  timeouts?: Partial<Timeouts>,
 ): Promise<Store> {
-  const base = await connect(location, effects, now);
+  const base = await connect(location, effects, now, timeouts);
   const { db } = base;
   const channels = new ChannelWork(base);
   const resyncCalls = new ResyncCalls(base, channels);
   const replicas = new PostgresReplicas(base);
   const intake = new PostgresIntake(base, { accepted: () => undefined });
   const outbox = new PostgresOutbox(base, unbuilt('release'));
-  await replicas.start();
+  await replicas.start().catch(async (error: unknown) => {
+    await db.end();
+    throw asStartError(error);
+  });
   return {
     intake,
     outbox,

@@ -1,0 +1,227 @@
+import pg from 'pg';
+import { describe, expect, it, onTestFinished } from 'vitest';
+import { systemEffects } from '../../src/effects.js';
+import type { Timeouts } from '../../src/store/postgres/database.js';
+import { openPostgresStore } from '../../src/store/postgres/engine.js';
+import type { Store } from '../../src/store/store.js';
+import { locationOf, runSql, useDatabases } from '../support/postgres/fixture.js';
+import { proxyTo } from '../support/postgres/proxy.js';
+import { channel, idsIn, LEASE, messages, record, refusal, settlement, target } from '../support/store.js';
+
+const databases = useDatabases();
+const UNAVAILABLE = refusal('GW_STORE_UNAVAILABLE');
+
+/** A store as a process has it: with the clock of the database. */
+async function open(url: string, timeouts?: Partial<Timeouts>): Promise<Store> {
+  const store = await openPostgresStore(locationOf(url), systemEffects, undefined, timeouts);
+  onTestFinished(async () => await store.close());
+  return store;
+}
+
+/** A store with the channel `main` and the target `bot`, and the URL of its database. */
+async function stage(through: (url: string) => Promise<string> = async (url) => await Promise.resolve(url)) {
+  const url = await databases.create();
+  const store = await open(await through(url));
+  await store.registry.addChannel(channel('main'));
+  await store.registry.addTarget(target('bot'));
+  return { url, store };
+}
+
+/** A session of someone else, with its transaction open. */
+async function session(url: string, ...statements: string[]): Promise<pg.Client> {
+  const client = new pg.Client({ connectionString: url });
+  client.on('error', () => undefined);
+  await client.connect();
+  onTestFinished(async () => await client.end());
+  for (const statement of statements) await client.query(statement);
+  return client;
+}
+
+async function deliveredIds(store: Store): Promise<string[]> {
+  const ids: string[] = [];
+  for (;;) {
+    const { deliveries } = await store.outbox.claim([{ targetId: 'bot', limit: 50 }], LEASE);
+    if (deliveries.length === 0) return ids.sort();
+    ids.push(...idsIn(deliveries));
+    await Promise.all(deliveries.map(async (delivery) => await store.outbox.settle(settlement(delivery, 'delivered'))));
+  }
+}
+
+/** Ends the sessions of all gateways, as an administrator or a failover does. */
+const KILL = `SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+  WHERE datname = current_database() AND application_name = 'whapi-resync-gateway'`;
+
+describe('a connection that is lost', () => {
+  it('right after COMMIT was sent: the caller is told, and repeating gives one delivery (I3)', async () => {
+    let proxy: Awaited<ReturnType<typeof proxyTo>> | undefined;
+    const { store } = await stage(async (url) => (proxy = await proxyTo(url)).url);
+    proxy?.cutAt('COMMIT');
+    const answers = await Promise.allSettled([record(store, messages('A'))]);
+    proxy?.mend();
+    expect(answers).toEqual([{ status: 'rejected', reason: UNAVAILABLE }]);
+    expect((await record(store, messages('A'))).verdicts).toEqual(['duplicate']);
+    expect(await deliveredIds(store)).toEqual(['A']);
+  });
+
+  it('while webhooks are recorded: what is repeated until it is answered is delivered once (I1, I3)', async () => {
+    const { url, store } = await stage();
+    const ids = Array.from({ length: 25 }, (_, at) => `m${at}`);
+    let isDone = false;
+    const killing = (async () => {
+      while (!isDone) await runSql(url, KILL);
+    })();
+    for (const id of ids) await untilAnswered(async () => await record(store, messages(id)));
+    isDone = true;
+    await killing;
+    expect(await deliveredIds(await open(url))).toEqual([...ids].sort());
+  });
+
+  it('before COMMIT was sent is not noticed', async () => {
+    const { url, store } = await stage();
+    await runSql(url, KILL);
+    expect((await record(store, messages('A'))).verdicts).toEqual(['new']);
+    await runSql(url, KILL);
+    expect((await store.registry.targets()).map(({ id }) => id)).toEqual(['bot']);
+  });
+
+  it('a network that goes silent: the statement ends, and the next one uses a new connection', async () => {
+    let proxy: Awaited<ReturnType<typeof proxyTo>> | undefined;
+    const url = await databases.create();
+    const store = await open((proxy = await proxyTo(url)).url, { answer: 300, answerInTransaction: 300 });
+    await store.registry.addChannel(channel('main'));
+    proxy.fallSilent();
+    await expect(record(store, messages('A'))).rejects.toEqual(UNAVAILABLE);
+    expect((await record(store, messages('A'))).verdicts).toEqual(['new']);
+  });
+});
+
+async function untilAnswered<T>(work: () => Promise<T>): Promise<T> {
+  for (;;) {
+    try {
+      return await work();
+    } catch (error) {
+      expect(error).toEqual(UNAVAILABLE);
+    }
+  }
+}
+
+describe('a lock that is held for too long', () => {
+  const LOCK_ALL = 'LOCK TABLE gateway.ledger IN ACCESS EXCLUSIVE MODE';
+
+  it('by another session: the caller is told after lock_timeout, and it works once it is free', async () => {
+    const { url } = await stage();
+    const store = await open(url, { lock: 200 });
+    const other = await session(url, 'BEGIN', 'SELECT pg_advisory_xact_lock(7, 0)');
+    await expect(record(store, messages('A'))).rejects.toMatchObject({ message: expect.stringMatching(/holds a lock/) });
+    await other.query('ROLLBACK');
+    expect((await record(store, messages('A'))).verdicts).toEqual(['new']);
+  });
+
+  it('by a process that is frozen in a transaction: the server ends its session, which frees the lock', async () => {
+    const { url, store } = await stage();
+    const frozen = await session(
+      url,
+      "SET idle_in_transaction_session_timeout = '300ms'",
+      'BEGIN',
+      'SELECT pg_advisory_xact_lock(7, 0)',
+    );
+    expect((await record(store, messages('A'))).verdicts).toEqual(['new']);
+    await expect(frozen.query('COMMIT')).rejects.toThrow();
+  });
+
+  it('as a statement that runs for too long: the caller is told after statement_timeout', async () => {
+    const { url } = await stage();
+    const store = await open(url, { statement: 200 });
+    const other = await session(url, 'BEGIN', LOCK_ALL);
+    await expect(record(store, messages('A'))).rejects.toMatchObject({ message: expect.stringMatching(/took too long/) });
+    await other.query('ROLLBACK');
+    expect((await record(store, messages('A'))).verdicts).toEqual(['new']);
+  });
+});
+
+describe('the server refuses', () => {
+  it('writes, while it is read-only: works on new connections once it is writable', async () => {
+    const { url, store } = await stage();
+    await setReadOnly(url, true);
+    await expect(untilRefused(store)).rejects.toMatchObject({ message: expect.stringMatching(/read-only/) });
+    await setReadOnly(url, false);
+    await untilAnswered(async () => await record(store, messages('A')));
+    expect(await deliveredIds(store)).toContain('A');
+  });
+
+  it('connections, when all are taken: the caller is told, and it works once they are free', async () => {
+    const { url } = await stage();
+    const role = await roleOn(url);
+    const store = await open(role.url);
+    await runSql(url, `ALTER ROLE ${role.name} CONNECTION LIMIT 0`);
+    await runSql(url, KILL);
+    await expect(record(store, messages('A'))).rejects.toMatchObject({ message: expect.stringMatching(/free connection/) });
+    await runSql(url, `ALTER ROLE ${role.name} CONNECTION LIMIT -1`);
+    expect((await record(store, messages('A'))).verdicts).toEqual(['new']);
+  });
+
+  it('to write because its disk is full: nothing is recorded, and it works once there is room', async () => {
+    const { url, store } = await stage();
+    await runSql(url, FULL_DISK);
+    await expect(record(store, messages('A'))).rejects.toMatchObject({ message: expect.stringMatching(/disk .* is full/) });
+    await runSql(url, 'DROP TRIGGER full_disk ON gateway.queue; DROP FUNCTION gateway.full_disk');
+    expect((await record(store, messages('A'))).verdicts).toEqual(['new']);
+  });
+
+  it('a row because the partition of its day is missing: it is made', async () => {
+    const { url, store } = await stage();
+    await record(store, messages('A'));
+    await runSql(url, DROP_DAYS);
+    expect((await record(store, messages('B'))).verdicts).toEqual(['new']);
+  });
+
+  it('to settle a delivery of an old day whose partition is gone: it is made', async () => {
+    const { url, store } = await stage();
+    await record(store, messages('A'));
+    const old = "UPDATE gateway.queue SET id = id - (40::bigint << 38)";
+    await runSql(url, `${old}; UPDATE gateway.lanes SET delivery_id = delivery_id - (40::bigint << 38)`);
+    expect(await deliveredIds(store)).toEqual(['A']);
+  });
+
+  it('prepared statements after a change of the schema: they are prepared again', async () => {
+    const { url, store } = await stage();
+    const registry = async (): Promise<number[]> => (await store.registry.targets()).map((each) => each.concurrency);
+    await Promise.all(Array.from({ length: 8 }, async () => await record(store, messages('A'))));
+    await runSql(url, RETYPE);
+    const other = await open(url);
+    await other.registry.addTarget(target('second'));
+    await record(store, messages('B'));
+    await expect.poll(registry, { timeout: 5000 }).toEqual([16, 16]);
+  });
+});
+
+const FULL_DISK = `CREATE FUNCTION gateway.full_disk() RETURNS trigger LANGUAGE plpgsql AS
+    $$ BEGIN RAISE EXCEPTION 'could not extend file' USING ERRCODE = '53100'; END $$;
+  CREATE TRIGGER full_disk BEFORE INSERT ON gateway.queue EXECUTE FUNCTION gateway.full_disk()`;
+const DROP_DAYS = `DO $$ DECLARE name text; BEGIN
+  FOR name IN SELECT inhrelid::regclass FROM pg_inherits JOIN pg_class ON oid = inhparent WHERE relkind = 'p' AND inhparent::regclass::text ~ '^gateway'
+    AND inhrelid IN (SELECT oid FROM pg_class WHERE relkind = 'r')
+  LOOP EXECUTE 'DROP TABLE ' || name; END LOOP; END $$`;
+const RETYPE = 'ALTER TABLE gateway.targets ALTER concurrency TYPE bigint';
+
+async function setReadOnly(url: string, value: boolean): Promise<void> {
+  const name = new URL(url).pathname.slice(1);
+  const admin = await session(url, 'SET default_transaction_read_only = off');
+  await admin.query(`ALTER DATABASE ${name} SET default_transaction_read_only = ${value}`);
+  await runSql(url, KILL);
+}
+
+/** A user who is no superuser, with all rights on the gateway's tables. */
+async function roleOn(url: string): Promise<{ name: string; url: string }> {
+  const name = `role_${new URL(url).pathname.slice(1)}`;
+  await runSql(url, `CREATE ROLE ${name} LOGIN PASSWORD 'secret' IN ROLE ${new URL(url).username}`);
+  onTestFinished(async () => await runSql(url, `DROP ROLE ${name}`));
+  const moved = new URL(url);
+  Object.assign(moved, { username: name, password: 'secret' });
+  return { name, url: moved.href };
+}
+
+/** Records until an error. */
+async function untilRefused(store: Store): Promise<void> {
+  for (let at = 0; at < 100; at += 1) await record(store, messages(`m${at}`));
+}
