@@ -1,12 +1,14 @@
 import pg from 'pg';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import { systemEffects } from '../../src/effects.js';
-import type { Timeouts } from '../../src/store/postgres/database.js';
-import { openPostgresStore } from '../../src/store/postgres/engine.js';
+import { GatewayError } from '../../src/errors.js';
+import type { Delivery } from '../../src/store/outbox.js';
+import type { Database, Timeouts } from '../../src/store/postgres/database.js';
+import { connect, openPostgresStore } from '../../src/store/postgres/engine.js';
 import type { Store } from '../../src/store/store.js';
 import { locationOf, runSql, useDatabases } from '../support/postgres/fixture.js';
 import { proxyTo } from '../support/postgres/proxy.js';
-import { channel, idsIn, LEASE, messages, record, refusal, settlement, target } from '../support/store.js';
+import { channel, HOUR, idsIn, LEASE, message, messages, MINUTE, only, record, refusal, settlement, target } from '../support/store.js';
 
 const databases = useDatabases();
 const UNAVAILABLE = refusal('GW_STORE_UNAVAILABLE');
@@ -94,6 +96,103 @@ describe('a connection that is lost', () => {
     expect((await record(store, messages('A'))).verdicts).toEqual(['new']);
   });
 });
+
+describe('inside a transaction', () => {
+  it('a connection that is lost between two statements ends neither the process nor the work', async () => {
+    const { url, db } = await openBase();
+    let runs = 0;
+    const answer = await db.transaction(async (tx) => {
+      await tx.all('SELECT 1');
+      if ((runs += 1) === 1) await runSql(url, KILL);
+      return await tx.all<{ n: number }>('SELECT 2 AS n');
+    });
+    expect({ answer, runs }).toEqual({ answer: [{ n: 2 }], runs: 2 });
+  });
+
+  it('a pause of this process that the server ends is made up for', async () => {
+    const { db } = await openBase({ idleInTransaction: 100 });
+    let runs = 0;
+    const work = db.transaction(async (tx) => {
+      await tx.all('SELECT 1');
+      if ((runs += 1) === 1) await gone(db);
+      return await tx.all<{ n: number }>('SELECT 2 AS n');
+    });
+    expect({ answer: await work, runs }).toEqual({ answer: [{ n: 2 }], runs: 2 });
+  });
+
+  it('the first fault is told, not that of the statements behind it', async () => {
+    const { db } = await openBase();
+    const work = db.transaction(async (tx) => {
+      const first = tx.all("SELECT 1 / 0 AS n, 'first'");
+      first.catch(() => undefined);
+      return await tx.all('SELECT 1');
+    });
+    await expect(work).rejects.toThrow(/division by zero/);
+  });
+
+  it('a refusal keeps the connection', async () => {
+    const { db } = await openBase();
+    const pid = async () => await db.one<{ pid: number }>('SELECT pg_backend_pid() AS pid');
+    const before = await pid();
+    const work = db.transaction(async () => await Promise.reject(new GatewayError('GW_NOT_FOUND', 'No.')));
+    await expect(work).rejects.toEqual(refusal('GW_NOT_FOUND'));
+    expect(await pid()).toEqual(before);
+  });
+
+  it('statements that wait for a free connection for too long are refused, and work later', async () => {
+    const { db } = await openBase({ connect: 200 });
+    const busy = Array.from({ length: 8 }, async () => await db.all('SELECT pg_sleep(1)'));
+    await expect(db.all('SELECT 1')).rejects.toEqual(UNAVAILABLE);
+    await Promise.all(busy);
+    expect(await db.all('SELECT 1 AS n')).toEqual([{ n: 1 }]);
+  });
+});
+
+describe('a lease', () => {
+  it('that another process took after its end: the first holder settles nothing (I5)', async () => {
+    const { url, store: first } = await stage();
+    const second = await open(url);
+    await record(first, messages('A'));
+    const slow = only((await first.outbox.claim([{ targetId: 'bot', limit: 1 }], 1)).deliveries);
+    const next = await untilClaimed(second);
+    expect(await first.outbox.settle(settlement(slow, 'dead'))).toBe(false);
+    expect(await second.outbox.settle(settlement(next, 'delivered'))).toBe(true);
+    expect(await first.outbox.delivery(next.id)).toMatchObject({ status: 'delivered', attempts: 1 });
+  });
+
+  it('has its times from the clock of the database: two machines may differ by an hour', async () => {
+    const { url, store: first } = await stage();
+    const ahead = { ...systemEffects, now: () => Date.now() + HOUR, monotonic: () => performance.now() + HOUR };
+    const second = await openPostgresStore(locationOf(url), ahead);
+    onTestFinished(async () => await second.close());
+    await record(first, messages(message('A', 'alice')));
+    await record(second, messages(message('B', 'bob')));
+    const [one, other] = [await untilClaimed(first), await untilClaimed(second)];
+    expect(Math.abs(one.leaseEndsAt - other.leaseEndsAt)).toBeLessThan(MINUTE);
+    expect(Math.abs(one.recordedAt - other.recordedAt)).toBeLessThan(MINUTE);
+    expect((await second.outbox.claim([{ targetId: 'bot', limit: 2 }], LEASE)).deliveries).toEqual([]);
+  });
+});
+
+async function openBase(timeouts?: Partial<Timeouts>) {
+  const url = await databases.create();
+  const base = await connect(locationOf(url), systemEffects, undefined, timeouts);
+  onTestFinished(async () => await base.db.end());
+  return { url, db: base.db };
+}
+
+/** Resolves once the server has ended the only session of this process that was in a transaction. */
+async function gone(db: Database): Promise<void> {
+  const idle = `SELECT pid FROM pg_stat_activity WHERE datname = current_database() AND state = 'idle in transaction'`;
+  while ((await db.all(idle)).length > 0);
+}
+
+async function untilClaimed(store: Store): Promise<Delivery> {
+  for (;;) {
+    const { deliveries } = await store.outbox.claim([{ targetId: 'bot', limit: 1 }], LEASE);
+    if (deliveries[0]) return deliveries[0];
+  }
+}
 
 async function untilAnswered<T>(work: () => Promise<T>): Promise<T> {
   for (;;) {

@@ -34,6 +34,9 @@ const NO_ANSWER = 'Query read timeout';
 const CONNECTION_ERROR =
   /^E[A-Z]+$|timeout exceeded when trying to connect|connection terminated|Connection terminated|Query read timeout|not queryable|pool after calling end/;
 
+/** Of the server, or of `pg` before it asks the server. */
+const NO_PASSWORD = /empty password|password must be a (non-empty )?string/;
+
 /** What to do about an error that a statement threw. */
 export function remedyOf(error: unknown): Remedy {
   if (error instanceof GatewayError) return 'none';
@@ -116,15 +119,22 @@ function faultOf(error: unknown): string {
   if (code === '25006') return 'PostgreSQL is read-only: it is a standby, or was demoted';
   if (code === '55P03') return 'Another process holds a lock in PostgreSQL for too long';
   if (code === '57014') return 'PostgreSQL took too long';
+  if (NO_PASSWORD.test(errorText(error))) return 'PostgreSQL needs a password';
   if (error instanceof pg.DatabaseError) return `PostgreSQL refused: ${errorText(error)} (${code})`;
   return `PostgreSQL cannot be reached (${code === '' ? errorText(error) : code})`;
 }
 
 function hintOf(error: unknown): string {
   const code = codeOf(error);
+  const text = errorText(error);
+  if (NO_PASSWORD.test(text)) return 'Add it to DATABASE_URL: postgres://user:password@…';
   if (code === '28P01' || code === '28000') return 'Check user and password in DATABASE_URL.';
-  if (code === '3D000') return 'Create it first, for example: createdb gateway';
-  if (code === '42501') return 'The user needs CREATE on the database, and all rights on the schema "gateway".';
+  if (code === '3D000') return `Create it first, for example: createdb ${/"(.+)"/.exec(text)?.[1] ?? 'gateway'}`;
+  if (code === '42501') return 'The user needs CREATE on the database, or must own its schema "gateway".';
+  if (code === '53300') return 'Raise max_connections, or stop what else uses the server.';
+  if (text.includes('does not support SSL')) return 'Turn TLS on there, or use sslmode=disable in a network that you trust.';
+  if (/CERT|SIGNATURE|ISSUER|TLS|SSL/.test(code))
+    return 'Its certificate is not trusted: name the file of its authority in DATABASE_URL with sslrootcert=….';
   return 'Check that the server runs and that DATABASE_URL is right, for example postgres://gateway:secret@localhost:5432/gateway.';
 }
 

@@ -19,6 +19,8 @@ const CLEAR = `DO $$ DECLARE name text; BEGIN
 export interface Databases {
   /** Gives one to a test, and empties it afterwards. Returns its URL. */
   create(): Promise<string>;
+  /** The same without a schema. It is dropped after the test. */
+  createBare(): Promise<string>;
 }
 
 /**
@@ -48,6 +50,12 @@ export function useDatabases(): Databases {
         free.push(url);
       });
       return url;
+    },
+    createBare: async () => {
+      const name = `bare_${randomBytes(6).toString('hex')}`;
+      await runSql(server.url, `CREATE DATABASE ${name}`);
+      onTestFinished(async () => await runSql(server.url, `DROP DATABASE ${name} WITH (FORCE)`));
+      return at(server.url, name);
     },
   };
 }
