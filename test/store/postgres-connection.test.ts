@@ -30,7 +30,11 @@ async function stranger(url: string): Promise<string> {
 
 describe('the start says what is wrong and what to do', () => {
   it.each([
-    ['a wrong password', { password: SECRET }, /password authentication failed.*Check user and password in DATABASE_URL/],
+    [
+      'a wrong password',
+      { password: SECRET },
+      /password authentication failed.*Check user and password in DATABASE_URL/,
+    ],
     ['no password', { password: '' }, /needs a password.*Add it to DATABASE_URL/],
     ['an unknown database', { pathname: '/nowhere' }, /"nowhere" does not exist.*createdb nowhere/],
   ])('with %s', async (_, parts, text) => {

@@ -35,7 +35,7 @@ async function rowsOf(sql: string): Promise<unknown[]> {
 async function recordAll(store: Store, ids: readonly string[]): Promise<void> {
   for (const [at, id] of ids.entries()) {
     const body = messages(message(id, `chat of ${Math.floor(at / 3)}`));
-    for (let answered = false; !answered; ) {
+    for (let answered = false; !answered;) {
       answered = await record(store, body).then(
         () => true,
         (error: unknown) => {

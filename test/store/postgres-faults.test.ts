@@ -8,7 +8,20 @@ import { connect, openPostgresStore } from '../../src/store/postgres/engine.js';
 import type { Store } from '../../src/store/store.js';
 import { locationOf, runSql, useDatabases } from '../support/postgres/fixture.js';
 import { proxyTo } from '../support/postgres/proxy.js';
-import { channel, HOUR, idsIn, LEASE, message, messages, MINUTE, only, record, refusal, settlement, target } from '../support/store.js';
+import {
+  channel,
+  HOUR,
+  idsIn,
+  LEASE,
+  message,
+  messages,
+  MINUTE,
+  only,
+  record,
+  refusal,
+  settlement,
+  target,
+} from '../support/store.js';
 
 const databases = useDatabases();
 const UNAVAILABLE = refusal('GW_STORE_UNAVAILABLE');
@@ -211,7 +224,9 @@ describe('a lock that is held for too long', () => {
     const { url } = await stage();
     const store = await open(url, { lock: 200 });
     const other = await session(url, 'BEGIN', 'SELECT pg_advisory_xact_lock(7, 0)');
-    await expect(record(store, messages('A'))).rejects.toMatchObject({ message: expect.stringMatching(/holds a lock/) });
+    await expect(record(store, messages('A'))).rejects.toMatchObject({
+      message: expect.stringMatching(/holds a lock/),
+    });
     await other.query('ROLLBACK');
     expect((await record(store, messages('A'))).verdicts).toEqual(['new']);
   });
@@ -232,7 +247,9 @@ describe('a lock that is held for too long', () => {
     const { url } = await stage();
     const store = await open(url, { statement: 200 });
     const other = await session(url, 'BEGIN', LOCK_ALL);
-    await expect(record(store, messages('A'))).rejects.toMatchObject({ message: expect.stringMatching(/took too long/) });
+    await expect(record(store, messages('A'))).rejects.toMatchObject({
+      message: expect.stringMatching(/took too long/),
+    });
     await other.query('ROLLBACK');
     expect((await record(store, messages('A'))).verdicts).toEqual(['new']);
   });
@@ -254,7 +271,9 @@ describe('the server refuses', () => {
     const store = await open(role.url);
     await runSql(url, `ALTER ROLE ${role.name} CONNECTION LIMIT 0`);
     await runSql(url, KILL);
-    await expect(record(store, messages('A'))).rejects.toMatchObject({ message: expect.stringMatching(/free connection/) });
+    await expect(record(store, messages('A'))).rejects.toMatchObject({
+      message: expect.stringMatching(/free connection/),
+    });
     await runSql(url, `ALTER ROLE ${role.name} CONNECTION LIMIT -1`);
     expect((await record(store, messages('A'))).verdicts).toEqual(['new']);
   });
@@ -262,7 +281,9 @@ describe('the server refuses', () => {
   it('to write because its disk is full: nothing is recorded, and it works once there is room', async () => {
     const { url, store } = await stage();
     await runSql(url, FULL_DISK);
-    await expect(record(store, messages('A'))).rejects.toMatchObject({ message: expect.stringMatching(/disk .* is full/) });
+    await expect(record(store, messages('A'))).rejects.toMatchObject({
+      message: expect.stringMatching(/disk .* is full/),
+    });
     await runSql(url, 'DROP TRIGGER full_disk ON gateway.queue; DROP FUNCTION gateway.full_disk');
     expect((await record(store, messages('A'))).verdicts).toEqual(['new']);
   });
@@ -277,7 +298,7 @@ describe('the server refuses', () => {
   it('to settle a delivery of an old day whose partition is gone: it is made', async () => {
     const { url, store } = await stage();
     await record(store, messages('A'));
-    const old = "UPDATE gateway.queue SET id = id - (40::bigint << 38)";
+    const old = 'UPDATE gateway.queue SET id = id - (40::bigint << 38)';
     await runSql(url, `${old}; UPDATE gateway.lanes SET delivery_id = delivery_id - (40::bigint << 38)`);
     expect(await deliveredIds(store)).toEqual(['A']);
   });

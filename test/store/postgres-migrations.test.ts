@@ -62,7 +62,9 @@ describe('migrations', () => {
     const failing = migrate(await client(url), [...migrationsOf('postgres'), FAILING]);
     await expect(failing).rejects.toThrow(/division by zero/);
     expect(await versionsIn(url)).toEqual([NEWEST]);
-    expect((await (await client(url)).query("SELECT to_regclass('gateway.half') AS half")).rows).toEqual([{ half: null }]);
+    expect((await (await client(url)).query("SELECT to_regclass('gateway.half') AS half")).rows).toEqual([
+      { half: null },
+    ]);
   });
 
   it('of a newer program are accepted while they allow this one', async () => {
@@ -80,7 +82,9 @@ describe('migrations', () => {
     await expect(open(url)).rejects.toMatchObject({
       name: 'StartError',
       code: 'GW_STORE_UNUSABLE',
-      message: expect.stringMatching(/version 999, which needs a program of version 998 .* start that version/) as string,
+      message: expect.stringMatching(
+        /version 999, which needs a program of version 998 .* start that version/,
+      ) as string,
     });
   });
 });

@@ -1,7 +1,15 @@
 import { createHash } from 'node:crypto';
 import pg from 'pg';
 import type { Connection } from './connection.js';
-import { asGatewayError, asUnavailable, isAborted, isLostConnection, missingDayOf, mustDropConnection, remedyOf } from './faults.js';
+import {
+  asGatewayError,
+  asUnavailable,
+  isAborted,
+  isLostConnection,
+  missingDayOf,
+  mustDropConnection,
+  remedyOf,
+} from './faults.js';
 import { lockNumberOf } from './keys.js';
 
 /** What a statement takes. Keys are passed as `uuidOf(key)`; a Buffer is a `bytea`. */

@@ -132,7 +132,8 @@ function hintOf(error: unknown): string {
   if (code === '3D000') return `Create it first, for example: createdb ${/"(.+)"/.exec(text)?.[1] ?? 'gateway'}`;
   if (code === '42501') return 'The user needs CREATE on the database, or must own its schema "gateway".';
   if (code === '53300') return 'Raise max_connections, or stop what else uses the server.';
-  if (text.includes('does not support SSL')) return 'Turn TLS on there, or use sslmode=disable in a network that you trust.';
+  if (text.includes('does not support SSL'))
+    return 'Turn TLS on there, or use sslmode=disable in a network that you trust.';
   if (/CERT|SIGNATURE|ISSUER|TLS|SSL/.test(code))
     return 'Its certificate is not trusted: name the file of its authority in DATABASE_URL with sslrootcert=….';
   return 'Check that the server runs and that DATABASE_URL is right, for example postgres://gateway:secret@localhost:5432/gateway.';
