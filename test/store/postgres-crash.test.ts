@@ -28,7 +28,7 @@ const TORN = `SELECT
 async function rowsOf(sql: string): Promise<unknown[]> {
   const client = new pg.Client({ connectionString: server.url });
   await client.connect();
-  return (await client.query(sql).finally(async () => await client.end())).rows;
+  return (await client.query<object>(sql).finally(async () => await client.end())).rows;
 }
 
 /** Records these ids, three in a chat, each until it is answered. */
@@ -59,7 +59,9 @@ async function deliveredIds(store: Store): Promise<string[]> {
 
 it('a server that crashes while three processes record: what was answered is delivered once (I1, I3)', async () => {
   const stores = await Promise.all([1, 2, 3].map(async () => await openPostgresStore(location, systemEffects)));
-  onTestFinished(async () => void (await Promise.all(stores.map(async (store) => await store.close()))));
+  onTestFinished(async () => {
+    for (const store of stores) await store.close();
+  });
   const [first] = stores as [Store, ...Store[]];
   await first.registry.addChannel(channel('main'));
   await first.registry.addTarget(target('bot'));

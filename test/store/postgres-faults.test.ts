@@ -81,12 +81,12 @@ describe('a connection that is lost', () => {
   it('while webhooks are recorded: what is repeated until it is answered is delivered once (I1, I3)', async () => {
     const { url, store } = await stage();
     const ids = Array.from({ length: 25 }, (_, at) => `m${at}`);
-    let isDone = false;
+    const done = new AbortController();
     const killing = (async () => {
-      while (!isDone) await runSql(url, KILL);
+      while (!done.signal.aborted) await runSql(url, KILL);
     })();
     for (const id of ids) await untilAnswered(async () => await record(store, messages(id)));
-    isDone = true;
+    done.abort();
     await killing;
     expect(await deliveredIds(await open(url))).toEqual([...ids].sort());
   });
@@ -224,9 +224,7 @@ describe('a lock that is held for too long', () => {
     const { url } = await stage();
     const store = await open(url, { lock: 200 });
     const other = await session(url, 'BEGIN', 'SELECT pg_advisory_xact_lock(7, 0)');
-    await expect(record(store, messages('A'))).rejects.toMatchObject({
-      message: expect.stringMatching(/holds a lock/),
-    });
+    await expect(record(store, messages('A'))).rejects.toThrow(/holds a lock/);
     await other.query('ROLLBACK');
     expect((await record(store, messages('A'))).verdicts).toEqual(['new']);
   });
@@ -247,9 +245,7 @@ describe('a lock that is held for too long', () => {
     const { url } = await stage();
     const store = await open(url, { statement: 200 });
     const other = await session(url, 'BEGIN', LOCK_ALL);
-    await expect(record(store, messages('A'))).rejects.toMatchObject({
-      message: expect.stringMatching(/took too long/),
-    });
+    await expect(record(store, messages('A'))).rejects.toThrow(/took too long/);
     await other.query('ROLLBACK');
     expect((await record(store, messages('A'))).verdicts).toEqual(['new']);
   });
@@ -259,7 +255,8 @@ describe('the server refuses', () => {
   it('writes, while it is read-only: works on new connections once it is writable', async () => {
     const { url, store } = await stage();
     await setReadOnly(url, true);
-    await expect(untilRefused(store)).rejects.toMatchObject({ message: expect.stringMatching(/read-only/) });
+    await expect(untilRefused(store)).rejects.toThrow(/read-only/);
+    await expect(store.upkeep.probe()).rejects.toThrow(/read-only/);
     await setReadOnly(url, false);
     await untilAnswered(async () => await record(store, messages('A')));
     expect(await deliveredIds(store)).toContain('A');
@@ -271,9 +268,7 @@ describe('the server refuses', () => {
     const store = await open(role.url);
     await runSql(url, `ALTER ROLE ${role.name} CONNECTION LIMIT 0`);
     await runSql(url, KILL);
-    await expect(record(store, messages('A'))).rejects.toMatchObject({
-      message: expect.stringMatching(/free connection/),
-    });
+    await expect(record(store, messages('A'))).rejects.toThrow(/free connection/);
     await runSql(url, `ALTER ROLE ${role.name} CONNECTION LIMIT -1`);
     expect((await record(store, messages('A'))).verdicts).toEqual(['new']);
   });
@@ -281,9 +276,7 @@ describe('the server refuses', () => {
   it('to write because its disk is full: nothing is recorded, and it works once there is room', async () => {
     const { url, store } = await stage();
     await runSql(url, FULL_DISK);
-    await expect(record(store, messages('A'))).rejects.toMatchObject({
-      message: expect.stringMatching(/disk .* is full/),
-    });
+    await expect(record(store, messages('A'))).rejects.toThrow(/disk .* is full/);
     await runSql(url, 'DROP TRIGGER full_disk ON gateway.queue; DROP FUNCTION gateway.full_disk');
     expect((await record(store, messages('A'))).verdicts).toEqual(['new']);
   });

@@ -26,7 +26,7 @@ async function client(url: string): Promise<pg.Client> {
 }
 
 async function versionsIn(url: string): Promise<unknown[]> {
-  return (await (await client(url)).query('SELECT version FROM gateway.schema')).rows;
+  return (await (await client(url)).query<object>('SELECT version FROM gateway.schema')).rows;
 }
 
 const NEWEST = { version: migrationsOf('postgres').at(-1)?.version };

@@ -175,6 +175,7 @@ describe('the evidence for a verdict', () => {
   it('is looked up by the place of its item, its key, or a time', () => {
     expect(plansOf((db) => new EvidenceViews(db, { find: () => null }))).toEqual([
       'SEARCH evidence USING PRIMARY KEY (webhook_id=? AND position=?)',
+      'SEARCH m USING INDEX resync_messages_by_key (key=?); SEARCH r USING INTEGER PRIMARY KEY (rowid=?)',
       'SEARCH s USING INDEX sightings_by_message (message_key=? AND webhook_id>? AND webhook_id<?)',
       'SEARCH webhooks USING INTEGER PRIMARY KEY (rowid>? AND rowid<?)',
     ]);
@@ -212,7 +213,8 @@ describe('a removal', () => {
       const ids = new RememberedIds(db, new LedgerMemory(openDb()));
       const shown = new ShownMessages(db, new LedgerMemory(openDb()));
       const [resyncWindows, audits] = [new ResyncWindows(db, ids, shown), new AuditTables(db, registry, ids)];
-      const removals = new Removals(db, { deliveries, resyncWindows, audits });
+      const claims = new MessageClaimTables(db);
+      const removals = new Removals(db, { deliveries, resyncWindows, audits, claims });
       removals.beginTarget(1, 0);
       removals.beginChannel('main', 0);
       removals.step(0);

@@ -1,5 +1,7 @@
 import { createHash } from 'node:crypto';
 import pg from 'pg';
+import type { Effects } from '../../effects.js';
+import { Histogram } from '../../histogram.js';
 import type { Connection } from './connection.js';
 import {
   asGatewayError,
@@ -85,12 +87,19 @@ export class Database implements Queries {
   readonly #pool: pg.Pool;
   readonly #timeouts: Timeouts;
   readonly #names = new Map<string, string>();
+  readonly #monotonic: Effects['monotonic'];
   #generation = 0;
+  /** How long transactions took, from their first statement to their commit. */
+  readonly commits = new Histogram();
   /** Makes the partitions that a transaction missed. `day`: of which one, if it is known. */
   onMissingDays: (day: number | null) => Promise<void> = () => Promise.resolve();
 
-  /** @param most connections at once */
-  constructor(connection: Connection, most: number, timeouts: Partial<Timeouts> = {}) {
+  /**
+   * @param most connections at once
+   * @param monotonic times transactions
+   */
+  constructor(connection: Connection, most: number, monotonic: Effects['monotonic'], timeouts: Partial<Timeouts> = {}) {
+    this.#monotonic = monotonic;
     this.#timeouts = { ...TIMEOUTS, ...timeouts };
     this.#pool = new pg.Pool({
       ...connection,
@@ -152,12 +161,15 @@ export class Database implements Queries {
   }
 
   async #run<T>(tx: OpenTransaction, client: pg.PoolClient, work: (tx: Transaction) => Promise<T>): Promise<T> {
+    const begunAt = this.#monotonic();
     try {
       const result = await work(tx);
       await tx.commit();
+      this.commits.observe(this.#monotonic() - begunAt);
       client.release();
       return result;
-    } catch (error) {
+    } catch (thrown) {
+      const error = tx.causeOf(thrown);
       if (mustDropConnection(error)) client.release(true);
       else
         await client.query('ROLLBACK').then(
@@ -223,8 +235,8 @@ class OpenTransaction implements Transaction {
   readonly #statement: ToStatement;
   readonly #begun: Promise<unknown>;
   #committed: Promise<pg.QueryResult> | null = null;
-  /** The error of the first statement that failed. Those behind it are told only that the transaction is aborted. */
-  #fault: unknown;
+  /** What the first statement that failed was refused for. */
+  #firstFault: unknown = null;
 
   constructor(client: pg.PoolClient, statement: ToStatement) {
     this.#client = client;
@@ -268,11 +280,16 @@ class OpenTransaction implements Transaction {
     return rowCount ?? 0;
   }
 
+  /** Statements behind the one that failed are refused for nothing of their own. */
+  causeOf(thrown: unknown): unknown {
+    return isAborted(thrown) ? (this.#firstFault ?? thrown) : thrown;
+  }
+
   /** After a failed statement, COMMIT "succeeds" as a rollback. */
   async commit(): Promise<void> {
     const { command } = await this.#sendCommit();
     await this.#begun;
-    if (command !== 'COMMIT') throw this.#fault ?? new Error('The transaction was rolled back.');
+    if (command !== 'COMMIT') throw this.#firstFault ?? new Error('The transaction was rolled back.');
   }
 
   async #sendCommit(): Promise<pg.QueryResult> {
@@ -287,8 +304,8 @@ class OpenTransaction implements Transaction {
     try {
       return await this.#client.query(this.#statement(sql, params));
     } catch (error) {
-      this.#fault ??= error;
-      throw isAborted(error) ? this.#fault : error;
+      this.#firstFault ??= error;
+      throw error;
     }
   }
 }

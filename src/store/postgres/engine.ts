@@ -1,6 +1,14 @@
 import pg from 'pg';
 import type { PostgresLocation } from '../../postgres-url.js';
+import { AuditMessageRelease } from './audit-release.js';
+import { cancelAuditsOf } from './audit-rows.js';
+import { PostgresAudits } from './audits.js';
+import { PostgresBreakers } from './breakers.js';
+import { ClockFall } from './clock-fall.js';
+import { shiftAfterFall } from './clock-shift.js';
 import type { Base } from './base.js';
+import { BulkRelease } from './bulk-release.js';
+import { BulkRetry } from './bulk-retry.js';
 import { PostgresCalls } from './calls.js';
 import { ChannelWork } from './channel-work.js';
 import { DatabaseClock } from './clock.js';
@@ -10,17 +18,40 @@ import { Database } from './database.js';
 import type { Timeouts } from './database.js';
 import { makeDays } from './days.js';
 import { requireDurability } from './durability.js';
+import { PostgresDeliveries } from './deliveries.js';
+import { PostgresDeliveryViews } from './delivery-views.js';
+import { EvidenceViews } from './evidence.js';
+import { Explanations } from './explanations.js';
+import { HeldItems } from './held-items.js';
+import { ItemRelease } from './item-release.js';
+import { ItemViews } from './item-views.js';
+import { PostgresItems } from './items.js';
+import { PostgresJobs } from './jobs.js';
+import { WebhookViews } from './webhook-views.js';
+import { PostgresHistory } from './history.js';
+import { PostgresJudging } from './judging.js';
+import { Trials } from './trials.js';
 import { PostgresIntake } from './intake.js';
 import { asStartError } from './faults.js';
+import { PostgresLevels } from './levels.js';
 import { PostgresMessageClaims } from './message-claims.js';
 import { migrate } from './migrations.js';
+import { IdDays } from './numbers.js';
 import { PostgresOutbox } from './outbox.js';
+import { PostgresProbes } from './probes.js';
+import { Recording } from './recording.js';
 import { PostgresRegistry } from './registry.js';
 import { RegistryCache } from './registry-cache.js';
+import { Removals } from './removals.js';
+import { PostgresRollups } from './rollups.js';
+import { PostgresTraffic } from './traffic.js';
+import { PostgresUpkeep } from './upkeep.js';
+import { WorkCounts } from './work-counts.js';
 import { PostgresReplicas } from './replicas.js';
+import { PostgresServer } from './server-facts.js';
 import { PostgresTurns } from './turns.js';
-import { PostgresProbes } from './probes.js';
 import { ResyncCalls } from './resync-calls.js';
+import { cancelSomeOf } from './resync-windows.js';
 import { PostgresResyncs } from './resyncs.js';
 import type { Store, StoreEffects } from '../store.js';
 
@@ -43,16 +74,29 @@ export async function connect(
   timeouts?: Partial<Timeouts>,
 ): Promise<Base> {
   const config = connectionOf(location);
-  const db = new Database(config, CONNECTIONS, timeouts);
-  try {
+  const db = new Database(config, CONNECTIONS, effects.monotonic, timeouts);
+  return await orClosed(db, async () => {
     await prepare(config, location.mayLoseCommits === true);
     const clock = new DatabaseClock(effects);
-    const measureClock = async (): Promise<void> => await clock.measure(db);
+    const fall = new ClockFall(now ?? clock.now);
+    const measureClock = async (): Promise<void> => {
+      await clock.measure(db);
+      await shiftAfterFall(db, fall);
+    };
     await measureClock();
-    const base = { db, registry: new RegistryCache(db, effects), now: now ?? clock.now, measureClock, effects };
+    const newest = await db.one<{ id: number | null }>('SELECT max(id) AS id FROM gateway.webhooks');
+    const idDays = new IdDays(newest?.id ?? null);
+    const base = { db, registry: new RegistryCache(db, effects), now: fall.now, fall, measureClock, idDays, effects };
     db.onMissingDays = async (day) => await makeDays(db, base.now(), day);
     await db.onMissingDays(null);
     return base;
+  });
+}
+
+/** @throws StartError GW_STORE_UNUSABLE, once no connection is left */
+async function orClosed<T>(db: Database, work: () => Promise<T>): Promise<T> {
+  try {
+    return await work();
   } catch (error) {
     await db.end();
     throw asStartError(error);
@@ -72,18 +116,6 @@ async function prepare(config: Connection, mayLoseCommits: boolean): Promise<voi
   }
 }
 
-/** Areas that are not built yet: only on this branch. */
-function unbuilt(area: string): never {
-  return new Proxy(
-    {},
-    {
-      get: (_, name) => {
-        throw new Error(`${area}.${String(name)} is not built yet`);
-      },
-    },
-  ) as never;
-}
-
 /** The store in PostgreSQL, which any number of processes share. @throws StartError GW_STORE_UNUSABLE */
 export async function openPostgresStore(
   location: PostgresLocation,
@@ -93,43 +125,65 @@ export async function openPostgresStore(
 ): Promise<Store> {
   const base = await connect(location, effects, now, timeouts);
   const { db } = base;
+  const held = new HeldItems(base);
+  const evidence = new EvidenceViews(db);
+  const deliveryViews = new PostgresDeliveryViews(db);
+  const webhooks = new WebhookViews(base, { evidence, deliveries: deliveryViews });
   const channels = new ChannelWork(base);
   const resyncCalls = new ResyncCalls(base, channels);
+  const recording = new Recording(base);
+  const traffic = new PostgresTraffic(base);
+  const intake = new PostgresIntake(base, traffic);
+  const deliveries = new PostgresDeliveries(base);
+  const removals = new Removals(base, {
+    endDeliveriesOf: async (...of) => await deliveries.endSomeOfRemoved(...of),
+    cancelResyncsOf: cancelSomeOf,
+    cancelAuditsOf,
+  });
   const replicas = new PostgresReplicas(base);
-  const intake = new PostgresIntake(base, { accepted: () => undefined });
-  const outbox = new PostgresOutbox(base, unbuilt('release'));
-  await replicas.start().catch(async (error: unknown) => {
-    await db.end();
-    throw asStartError(error);
+  const itemViews = new ItemViews(base, evidence);
+  const outbox = new PostgresOutbox(base, new ItemRelease(base));
+  const levels = await orClosed(db, async () => {
+    const opened = await PostgresLevels.open(base);
+    await replicas.start();
+    return opened;
   });
   return {
     intake,
     outbox,
-    jobs: unbuilt('jobs'),
-    resyncs: new PostgresResyncs(base, {
-      channels,
-      calls: resyncCalls,
-      held: { countsForResync: async () => new Map() },
+    jobs: new PostgresJobs(base, {
+      retry: new BulkRetry(base, deliveries),
+      release: new BulkRelease(base),
+      deliveries: deliveryViews,
+      items: itemViews,
+      removals,
     }),
+    resyncs: new PostgresResyncs(base, { channels, calls: resyncCalls, held }),
     calls: new PostgresCalls(base, { channels, resyncCalls }),
-    audits: unbuilt('audits'),
-    registry: new PostgresRegistry(base),
-    breakers: unbuilt('breakers'),
+    audits: new PostgresAudits(base, new AuditMessageRelease(base, recording)),
+    registry: new PostgresRegistry(base, { removals, workCounts: new WorkCounts(base), forgetTraffic: traffic.forget }),
+    breakers: new PostgresBreakers(base),
     probes: new PostgresProbes(base),
-    traffic: unbuilt('traffic'),
-    items: unbuilt('items'),
+    traffic,
+    items: new PostgresItems({
+      views: itemViews,
+      webhooks,
+      explanations: new Explanations(base, { held, evidence }),
+    }),
     claims: new PostgresMessageClaims(base),
-    judging: unbuilt('judging'),
-    history: unbuilt('history'),
-    rollups: unbuilt('rollups'),
-    levels: unbuilt('levels'),
-    upkeep: unbuilt('upkeep'),
+    judging: new PostgresJudging(base, { webhooks, trials: new Trials(base, evidence) }),
+    history: new PostgresHistory(base, evidence),
+    rollups: new PostgresRollups(base),
+    levels,
+    upkeep: new PostgresUpkeep(base),
     stopWaiting: () => undefined,
     replicas,
+    server: new PostgresServer(base),
     turns: new PostgresTurns(base),
     close: async () => {
       await intake.idle();
       await outbox.idle();
+      await traffic.flush();
       await replicas.stop();
       await resyncCalls.giveBack().catch(() => undefined); // else their leases end
       await db.end();

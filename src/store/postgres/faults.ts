@@ -64,11 +64,6 @@ export function isLostConnection(error: unknown): boolean {
   return codeOf(error) !== '25006' && !errorText(error).includes(NO_ANSWER);
 }
 
-/** Whether a statement was refused only because one before it had failed. */
-export function isAborted(error: unknown): boolean {
-  return codeOf(error) === '25P02';
-}
-
 /** The day whose partition is missing, told by the row that found none. */
 export function missingDayOf(error: unknown): number | null {
   const { detail = '' } = error instanceof pg.DatabaseError ? error : {};
@@ -84,6 +79,16 @@ function isOutdatedPlan(error: unknown): boolean {
 /** Whether a unique constraint refused a row. */
 export function isUniqueViolation(error: unknown): boolean {
   return codeOf(error) === '23505';
+}
+
+/** Whether a statement was refused because an earlier one of its transaction has failed. */
+export function isAborted(error: unknown): boolean {
+  return codeOf(error) === '25P02';
+}
+
+/** Whether a lock was not to be had in time. */
+export function isLockTimeout(error: unknown): boolean {
+  return codeOf(error) === '55P03';
 }
 
 /** The error that an operation of the store rejects with: a fault of the server becomes GW_STORE_UNAVAILABLE. */

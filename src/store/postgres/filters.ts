@@ -1,9 +1,8 @@
 import type { DeliveryStatus } from '../../model.js';
 import type { DeliveryFilter } from '../deliveries.js';
 import type { RecordedFilter } from '../filters.js';
-import { DAY_MS } from '../../durations.js';
 import type { Param } from './database.js';
-import { leastId } from './numbers.js';
+import { endOfIds, leastId } from './numbers.js';
 
 /** The parameters of a statement whose conditions depend on a filter. */
 export class Params {
@@ -46,10 +45,7 @@ export function recordedConditions(
     conditions.push(`${columns.recordedAt} >= ${params.add(since)}`, `${columns.id} >= ${params.add(leastId(since))}`);
   }
   if (until !== undefined) {
-    conditions.push(
-      `${columns.recordedAt} < ${params.add(until)}`,
-      `${columns.id} < ${params.add(leastId(until + DAY_MS))}`,
-    );
+    conditions.push(`${columns.recordedAt} < ${params.add(until)}`, `${columns.id} < ${params.add(endOfIds(until))}`);
   }
   return conditions;
 }

@@ -1,6 +1,5 @@
-import { subscribes } from '../../intake/route.js';
 import { LEFT_OUT_STATUSES } from '../../model.js';
-import { parseEventName } from '../rules/event-names.js';
+import { isLacking } from '../rules/release.js';
 import { SentItems } from '../rules/sent-items.js';
 import type { Queries, Transaction } from './database.js';
 import type { RegistryState } from './registry-cache.js';
@@ -28,10 +27,12 @@ const HOLD = `UPDATE gateway.sightings s SET held = true FROM gateway.history h
 const HELD_OF_WEBHOOKS = `SELECT s.webhook_id, s.position, w.channel, w.event
   FROM gateway.sightings s JOIN gateway.webhooks w ON w.id = s.webhook_id WHERE s.webhook_id = ANY($1::bigint[]) AND s.held`;
 
-const SENT_OF_WEBHOOKS = `SELECT q.webhook_id, q.target, q.positions FROM gateway.queue q WHERE q.webhook_id = ANY($1::bigint[])
+const CARRIES = (d: string): string => `($2::int[] IS NULL OR ${d}.positions IS NULL OR ${d}.positions && $2)`;
+const SENT_OF_WEBHOOKS = `SELECT q.webhook_id, q.target, q.positions FROM gateway.queue q
+  WHERE q.webhook_id = ANY($1::bigint[]) AND ${CARRIES('q')}
   UNION ALL
   SELECT h.webhook_id, h.target, h.positions FROM gateway.history h
-  WHERE h.webhook_id = ANY($1::bigint[]) AND h.status NOT IN (${LEFT_OUT_LITERALS})`;
+  WHERE h.webhook_id = ANY($1::bigint[]) AND h.status NOT IN (${LEFT_OUT_LITERALS}) AND ${CARRIES('h')}`;
 
 const CLEAR_HELD = `UPDATE gateway.sightings s SET held = false FROM unnest($1::bigint[], $2::int[]) AS c(webhook_id, position)
   WHERE s.webhook_id = c.webhook_id AND s.position = c.position`;
@@ -41,16 +42,47 @@ export async function holdItemsOf(tx: Transaction, deliveryIds: readonly number[
   await tx.run(HOLD, deliveryIds);
 }
 
-/** Which targets have a delivery of which items, by webhook. */
+/**
+ * Which targets have a delivery of which items, by webhook.
+ * @param positions only deliveries of these items are read: a webhook may have thousands. Null: all
+ */
 export async function sentItemsOf(
   queries: Queries,
   webhookIds: readonly number[],
+  positions: readonly number[] | null = null,
 ): Promise<ReadonlyMap<number, SentItems>> {
   const sent = new Map(webhookIds.map((id) => [id, new SentItems()]));
-  for (const row of await queries.all<SentRow>(SENT_OF_WEBHOOKS, webhookIds)) {
+  if (sent.size === 0) return sent;
+  for (const row of await queries.all<SentRow>(SENT_OF_WEBHOOKS, [...sent.keys()], positions)) {
     sent.get(row.webhook_id)?.add(row.target, row.positions);
   }
   return sent;
+}
+
+/** The same for single items. */
+export async function sentItemsAt(
+  queries: Queries,
+  places: readonly Pick<HeldPlace, 'webhook_id' | 'position'>[],
+): Promise<ReadonlyMap<number, SentItems>> {
+  const positions = new Set(places.map(({ position }) => position));
+  return await sentItemsOf(
+    queries,
+    places.map(({ webhook_id: id }) => id),
+    [...positions],
+  );
+}
+
+/** These items are no longer held. */
+export async function clearHeld(
+  tx: Transaction,
+  places: readonly Pick<HeldPlace, 'webhook_id' | 'position'>[],
+): Promise<void> {
+  if (places.length === 0) return;
+  await tx.run(
+    CLEAR_HELD,
+    places.map(({ webhook_id: id }) => id),
+    places.map(({ position }) => position),
+  );
 }
 
 /**
@@ -71,20 +103,7 @@ export async function releaseSentItemsOf(
   for (const { webhook_id: id, positions } of requeued) again.get(id)?.add(0, positions);
   const cleared = held.filter((place) => {
     const isSentAgain = again.get(place.webhook_id)?.has(0, place.position) === true;
-    return isSentAgain && !isLacking(registry, place, sent.get(place.webhook_id));
+    return isSentAgain && !isLacking(registry.targets.values(), place, sent.get(place.webhook_id));
   });
-  if (cleared.length === 0) return;
-  await tx.run(
-    CLEAR_HELD,
-    cleared.map((place) => place.webhook_id),
-    cleared.map(({ position }) => position),
-  );
-}
-
-/** Whether a target that subscribes to an item has no delivery of it. */
-function isLacking(registry: RegistryState, { channel, event, position }: HeldPlace, sent?: SentItems): boolean {
-  const name = parseEventName(event);
-  return [...registry.targets.values()].some(
-    ({ number, target }) => subscribes(target, channel, name) && sent?.has(number, position) !== true,
-  );
+  await clearHeld(tx, cleared);
 }

@@ -1,8 +1,11 @@
-import { subscribes } from '../../intake/route.js';
 import type { Verdict } from '../../model.js';
-import { messageKey } from '../rules/keys.js';
-import { parseEventName } from '../rules/event-names.js';
-import type { ItemPlace } from '../rules/ids.js';
+import { messageKeysOf } from '../rules/item-filters.js';
+import type { MessageOfFilter } from '../rules/item-filters.js';
+import { foundRelease } from '../rules/bulk-work.js';
+import type { FoundWork } from '../rules/bulk-work.js';
+import { isMessageItself, REPEATED_VOTE, repetitionsOf, sentByRelease } from '../rules/held-items.js';
+import { owedOf, subscribersOf, withoutDelivery } from '../rules/release.js';
+import type { Owed } from '../rules/release.js';
 import type { Db } from './database.js';
 import { allOf, releaseConditions } from './filters.js';
 import { Receivers } from './receivers.js';
@@ -25,22 +28,14 @@ export interface HeldRow {
   readonly event: string;
 }
 
-/** An item that a release would send. */
-export interface ReleasableItem {
-  readonly place: ItemPlace;
-  readonly verdicts: readonly Verdict[];
-  /** Ids of the targets that would receive it; none: each has a delivery of it. */
-  readonly targets: readonly string[];
-  /** Ids of the targets that the release is for and that have a delivery of it. */
-  readonly alreadySent: readonly string[];
-}
-
 /** The columns of a `HeldRow`, from `sightings s` and its webhook `w`. */
 export const HELD_COLUMNS =
   's.webhook_id, s.position, s.message_key, s.carrier, s.verdict, s.rule, s.held, s.placeholder, w.channel, w.event';
 
-/** The rule of a repeated vote, which reuses the id of its poll. */
-const REPEATED_VOTE = 1;
+/** What `isMessageItself` says, as a condition for rows of `sightings`. */
+export const messageItself = (alias: string): string =>
+  `${alias}.carrier = 'messages' AND ${alias}.message_key IS NOT NULL AND ${alias}.verdict <> 'event'
+   AND ${alias}.rule <> ${REPEATED_VOTE} AND ${alias}.placeholder = 0`;
 
 const HELD_OF_MESSAGE = `FROM sightings s INDEXED BY sightings_held_messages JOIN webhooks w ON w.id = s.webhook_id
   WHERE s.message_key = ? AND s.held = 1 AND s.carrier = 'messages'`;
@@ -87,20 +82,26 @@ export class HeldItems {
 
   /** The held sightings that are released together with this one, oldest first, itself included. */
   repetitionsOf(row: HeldRow): readonly HeldRow[] {
-    const { message_key: key } = row;
-    return key !== null && isMessageItself(row) ? this.heldOfMessage(key).filter(isMessageItself) : [row];
+    return repetitionsOf(row, () => (row.message_key === null ? [] : this.heldOfMessage(row.message_key)));
   }
 
   /** The targets that subscribe to an item. */
-  subscribers({ channel, event }: HeldRow): NumberedTarget[] {
-    const name = parseEventName(event);
-    return [...this.#registry.targets().values()].filter(({ target }) => subscribes(target, channel, name));
+  subscribers(row: HeldRow): NumberedTarget[] {
+    return subscribersOf(this.#registry.targets().values(), row);
   }
 
   /** The targets, of those given, that have no delivery of an item. */
-  withoutDelivery(targets: readonly NumberedTarget[], { webhook_id, position }: HeldRow): NumberedTarget[] {
-    const deliveries = this.#receivers.of(webhook_id);
-    return targets.filter(({ number }) => !deliveries.has(number, position));
+  withoutDelivery(targets: readonly NumberedTarget[], row: HeldRow): NumberedTarget[] {
+    return withoutDelivery(targets, row, this.#receivers.of(row.webhook_id));
+  }
+
+  /** Whom a release of an item is owed. @param chosen null: all targets that subscribe @throws GatewayError GW_NOT_HELD */
+  owed(row: HeldRow, chosen: readonly NumberedTarget[] | null): Owed {
+    return owedOf(row, {
+      targets: this.#registry.targets().values(),
+      chosen,
+      sent: this.#receivers.of(row.webhook_id),
+    });
   }
 
   /** Whether a target, by its number, has a delivery of an item. One that its settings left out counts as none. */
@@ -114,19 +115,13 @@ export class HeldItems {
   }
 
   /** What a release by this filter sends for a row that matches it; null: an earlier row covers it. */
-  releasable(row: HeldRow, filter: ReleaseFilter): ReleasableItem | null {
+  releasable(row: HeldRow, filter: ReleaseFilter): FoundWork | null {
     const repetitions = this.repetitionsOf(row);
     const isFirst = repetitions[0] === undefined || isSame(repetitions[0], row);
     if (!isFirst && this.#isCoveredByEarlier(row, filter)) return null;
     const newest = repetitions.at(-1) ?? row;
     const wanted = this.existing(filter.targets) ?? this.subscribers(newest);
-    const targets = this.withoutDelivery(wanted, newest);
-    return {
-      place: { webhookId: row.webhook_id, position: row.position },
-      verdicts: [row.verdict],
-      targets: targets.map(({ target }) => target.id),
-      alreadySent: wanted.filter((each) => !targets.includes(each)).map(({ target }) => target.id),
-    };
+    return foundRelease(row, wanted, this.withoutDelivery(wanted, newest));
   }
 
   /** How many items a release of one message, or of a resync with its id, sends. */
@@ -145,24 +140,13 @@ export class HeldItems {
 
   /** How many of these rows `releasable` returns, for a filter by message id without a verdict. */
   #count(held: readonly HeldRow[]): number {
-    const matching = held.filter(({ verdict }) => verdict !== 'duplicate');
-    const newest = held.findLast(isMessageItself);
-    const sent = matching.filter((row) => !isMessageItself(row));
-    if (newest && matching.some(isMessageItself)) sent.push(newest);
+    const sent = sentByRelease(held);
     return sent.filter((row) => this.withoutDelivery(this.subscribers(row), row).length > 0).length;
   }
 
   /** The keys of a filter's message id, which is matched by (channel, id); null: it has none. */
-  messageKeys({
-    channel,
-    messageId,
-  }: {
-    channel?: string | undefined;
-    messageId?: string | undefined;
-  }): Buffer[] | null {
-    if (messageId === undefined) return null;
-    const channels = channel === undefined ? [...this.#registry.channels().keys()] : [channel];
-    return channels.map((name) => messageKey(name, messageId));
+  messageKeys(filter: MessageOfFilter): Buffer[] | null {
+    return messageKeysOf(filter, () => this.#registry.channels().keys());
   }
 
   #isCoveredByEarlier(row: HeldRow, filter: ReleaseFilter): boolean {
@@ -172,11 +156,6 @@ export class HeldItems {
     );
     return earlier.all(row.message_key, row.webhook_id, row.position, ...values).some(isMessageItself);
   }
-}
-
-/** Whether a row is the message and not a revision, vote or placeholder, which share its id but are released by themselves. */
-function isMessageItself({ carrier, message_key: key, verdict, rule, placeholder }: HeldRow): boolean {
-  return carrier === 'messages' && key !== null && verdict !== 'event' && rule !== REPEATED_VOTE && placeholder === 0;
 }
 
 function isSame(one: HeldRow, other: HeldRow): boolean {
