@@ -50,8 +50,11 @@ export class Database implements Queries {
   /** Makes the partitions that a transaction missed. */
   onMissingDays: () => Promise<void> = () => Promise.resolve();
 
-  /** @param most connections at once */
-  constructor(connection: Connection, most: number) {
+  /**
+   * @param most connections at once
+   * @param timeouts other ones, for work that takes long
+   */
+  constructor(connection: Connection, most: number, timeouts: Partial<typeof TIMEOUTS> = {}) {
     this.#pool = new pg.Pool({
       ...connection,
       max: most,
@@ -59,6 +62,7 @@ export class Database implements Queries {
       application_name: 'whapi-resync-gateway',
       types: { getTypeParser },
       ...TIMEOUTS,
+      ...timeouts,
     });
     // An idle connection that breaks is replaced; the statement that needs the next one tells the fault.
     this.#pool.on('error', () => undefined);

@@ -14,6 +14,7 @@ import { PostgresMessageClaims } from './message-claims.js';
 import { migrate } from './migrations.js';
 import { PostgresOutbox } from './outbox.js';
 import { PostgresRegistry } from './registry.js';
+import { refuseHalfCarried } from './half-carried.js';
 import { RegistryCache } from './registry-cache.js';
 import { PostgresReplicas } from './replicas.js';
 import { PostgresTurns } from './turns.js';
@@ -39,6 +40,7 @@ export async function connect(location: PostgresLocation, effects: StoreEffects,
     const config = connectionOf(location);
     await migrated(config);
     const db = new Database(config, CONNECTIONS);
+    await refuseHalfCarried(db);
     const clock = new DatabaseClock(effects);
     const measureClock = async (): Promise<void> => await clock.measure(db);
     await measureClock();
@@ -51,8 +53,8 @@ export async function connect(location: PostgresLocation, effects: StoreEffects,
   }
 }
 
-/** On a connection of its own: a migration may take longer than any statement of the gateway. */
-async function migrated(config: Connection): Promise<void> {
+/** Migrates the schema, on a connection of its own: a migration may take longer than any statement of the gateway. */
+export async function migrated(config: Connection): Promise<void> {
   const client = new pg.Client({ ...config, connectionTimeoutMillis: 10_000 });
   try {
     await client.connect();

@@ -4,7 +4,14 @@ import type { Transaction } from './database.js';
 
 /** Numbers of one value of the sequence. */
 const BLOCK = 1024;
-const PER_DAY = 2 ** 38;
+/** Ids of one day, and of one partition. */
+export const PER_DAY = 2 ** 38;
+/**
+ * Rows that were carried over from SQLite keep their ids, which are milliseconds * 2048. As days they come before this one
+ * until the year 2049, and no gateway has made rows of its own before it.
+ */
+const FIRST_DAY = utcDay(Date.UTC(2020, 0, 1));
+const CARRIED_PER_MILLISECOND = 2048;
 
 /**
  * Numbers for the rows of one transaction. They are taken once the channels are locked, so within a channel they grow in the
@@ -61,6 +68,16 @@ export async function takeBlocks(tx: Transaction, count: number): Promise<number
 /** The least id of the day of this time. Rows of that day may be older: a condition on their time belongs beside it. */
 export function leastId(time: number): number {
   return utcDay(time) * PER_DAY;
+}
+
+/** Whether the ids of a partition come from SQLite. */
+export function isCarriedDay(day: number): boolean {
+  return day < FIRST_DAY;
+}
+
+/** When the rows of a partition were recorded at the latest, Unix milliseconds. */
+export function endOfDay(day: number): number {
+  return isCarriedDay(day) ? ((day + 1) * PER_DAY) / CARRIED_PER_MILLISECOND : (day + 1) * DAY_MS;
 }
 
 /** The UTC day of a row, counted from the Unix epoch. */
