@@ -131,7 +131,7 @@ export async function migrate(
 ): Promise<MigrateReport> {
   const { file, location } = readMigration(env, options);
   const config = readConfig({ ...env, DATABASE_URL: `sqlite:${file}` });
-  const carried = await whileStopped(async () => await carryOverStore(file, location, carrying));
+  const carried = await whileStopped(async () => await carryOverStore(file, location, effects, carrying));
   const { host, pathname } = new URL(location.url);
   return {
     from: file,

@@ -1,4 +1,5 @@
 import { stat } from 'node:fs/promises';
+import { hostname } from 'node:os';
 import { atMostEvery } from './at-most-every.js';
 import type { StoreLocation } from './config.js';
 import type { Breakers } from './delivery/breakers.js';
@@ -15,6 +16,10 @@ import { budgetPause } from './whapi/policy.js';
 /** What a scrape shows of the state of the gateway, besides its counters. */
 export interface Readings extends Pick<Levels, 'schemaVersion' | 'commits'> {
   readonly engine: string;
+  /** Names this process among those that share the store; null: no other can. */
+  readonly replica: string | null;
+  /** Processes that are alive. */
+  readonly replicas: number;
   readonly pendingBytes: number;
   readonly targets: readonly TargetReading[];
   readonly channels: readonly ChannelReading[];
@@ -41,7 +46,7 @@ export interface ChannelReading {
 }
 
 export interface ReadingsOptions {
-  readonly store: Pick<Store, 'registry' | 'outbox' | 'calls' | 'traffic' | 'levels'>;
+  readonly store: Pick<Store, 'registry' | 'outbox' | 'calls' | 'traffic' | 'levels' | 'replicas'>;
   readonly location: StoreLocation;
   readonly breakers: Pick<Breakers, 'of'>;
   readonly onError: (error: unknown) => void;
@@ -68,6 +73,8 @@ export function createReadings(options: ReadingsOptions): () => Promise<Omit<Rea
     const { schemaVersion, commits } = store.levels;
     return {
       ...{ schemaVersion, commits, engine: location.engine },
+      replica: location.engine === 'sqlite' ? null : hostname(),
+      replicas: store.replicas.alive(),
       targets: await readTargets(options),
       channels: await readChannels(options),
       fileBytes: await sizesOf(location),

@@ -86,6 +86,14 @@ export const StatsSchema = Type.Object(
     channels: Type.Array(ref(ChannelStatsSchema)),
     targets: Type.Array(ref(TargetStatsSchema)),
     series: ref(SeriesSchema),
+    replicas: Type.Array(
+      Type.Object({
+        id: Type.String({ description: 'Given at its start.' }),
+        started_at: time('When it started.'),
+        seen_at: time('Its last sign of life.'),
+      }),
+      { description: 'The gateway processes that share the database, oldest first. Empty with SQLite.' },
+    ),
   },
   { $id: 'Stats', description: 'How much came and went.' },
 );

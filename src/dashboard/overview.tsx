@@ -51,6 +51,7 @@ export function Overview() {
       )}
       {stats && stats.targets.length > 0 && <TargetTable stats={stats} />}
       {stats && stats.channels.length > 0 && <ChannelTable stats={stats} since={minutesAgo(minutes.value)} />}
+      {stats && stats.replicas.length > 0 && <ReplicaTable stats={stats} />}
     </>
   );
 }
@@ -223,6 +224,19 @@ function StateOf({ id }: { readonly id: string }) {
 const TargetTable = ({ stats }: { readonly stats: Stats }) => (
   <Section title="Targets">
     <Table caption="Targets" columns={TARGETS} rows={stats.targets} keyOf={({ target }) => target} />
+  </Section>
+);
+
+const REPLICAS: readonly Column<Stats['replicas'][number]>[] = [
+  { head: 'Replica', kind: 'id', cell: ({ id }) => id },
+  { head: 'Started', kind: 'time', cell: ({ started_at: at }) => <Time at={at} /> },
+  { head: 'Last seen', kind: 'time', cell: ({ seen_at: at }) => <Time at={at} /> },
+];
+
+/** The gateway processes that share the database. With SQLite there is one, and no table. */
+const ReplicaTable = ({ stats }: { readonly stats: Stats }) => (
+  <Section title="Replicas">
+    <Table caption="Replicas" columns={REPLICAS} rows={stats.replicas} keyOf={({ id }) => id} />
   </Section>
 );
 

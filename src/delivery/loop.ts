@@ -22,7 +22,7 @@ export interface DeliveryOptions {
   readonly store: {
     readonly outbox: Pick<Outbox, 'due' | 'claim' | 'offer' | 'chatFacts' | 'settle'>;
     readonly registry: Pick<Registry, 'targets' | 'disableTarget'>;
-    readonly replicas: Replicas;
+    readonly replicas: Pick<Replicas, 'alive'>;
   };
   readonly sender: Pick<Sender, 'send' | 'destroy'>;
   readonly breakers: Pick<Breakers, 'refresh' | 'of' | 'freeSlots' | 'nextProbeAt' | 'started' | 'ended'>;

@@ -11,7 +11,7 @@ export interface EnabledTargets {
 }
 
 /** The registry gives the same list until something changes, so a refresh costs the same for any number of targets. */
-export function createTargets(registry: Pick<Registry, 'targets'>, replicas: Replicas): EnabledTargets {
+export function createTargets(registry: Pick<Registry, 'targets'>, replicas: Pick<Replicas, 'alive'>): EnabledTargets {
   let sharers = 1;
   let listed: readonly Target[] = [];
   let byId: ReadonlyMap<string, Target> = new Map();

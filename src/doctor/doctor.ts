@@ -21,6 +21,7 @@ import {
   whapiFailure,
 } from './policy.js';
 import type { Check } from './policy.js';
+import { serverChecks } from './server-checks.js';
 import {
   backlogCheck,
   breakerCheck,
@@ -32,6 +33,8 @@ import {
 import type { Outbox } from '../store/outbox.js';
 import type { Probes } from '../store/probes.js';
 import type { Registry } from '../store/registry.js';
+import type { Replicas } from '../store/replicas.js';
+import type { DatabaseServer } from '../store/server.js';
 import type { Traffic } from '../store/traffic.js';
 import type { Upkeep } from '../store/upkeep.js';
 import { errorText } from '../errors.js';
@@ -45,6 +48,8 @@ export interface DoctorOptions {
     readonly traffic: Pick<Traffic, 'of' | 'recentEvents'>;
     readonly outbox: Pick<Outbox, 'loadOf'>;
     readonly probes: Pick<Probes, 'of'>;
+    readonly server: DatabaseServer;
+    readonly replicas: Pick<Replicas, 'list'>;
   };
   readonly breakers: { of(targetId: string): Breaker };
   readonly whapi: Pick<WhapiClient, 'getHealth'>;
@@ -86,7 +91,17 @@ export function createDoctor(options: DoctorOptions): Doctor {
       (error: unknown) => errorText(error),
     );
     const free = await options.freeBytes();
-    return [storeCheck(refusal), ...listOf(damageCheck(options.damage())), ...(free === null ? [] : [diskCheck(free)])];
+    return [
+      storeCheck(refusal),
+      ...listOf(damageCheck(options.damage())),
+      ...(free === null ? [] : [diskCheck(free)]),
+      ...(refusal === null ? await databaseChecks() : []),
+    ];
+  };
+
+  const databaseChecks = async (): Promise<Check[]> => {
+    const facts = await store.server.facts();
+    return facts === null ? [] : serverChecks(facts, await store.replicas.list(), effects.now());
   };
 
   /** Checks health, settings and webhooks of one channel. */

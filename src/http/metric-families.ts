@@ -216,6 +216,10 @@ function ownFamilies({ readings, version }: MetricSources): Family[] {
       samples: () => [sample(1, { version, store: readings().engine, schema: String(readings().schemaVersion) })],
     },
     {
+      ...{ name: 'gw_replicas', type: 'gauge', help: 'Gateway processes that share the store.' },
+      samples: () => [sample(readings().replicas)],
+    },
+    {
       ...{ name: 'gw_store_commit_seconds', type: 'histogram', help: 'Time that transactions of the store took.' },
       samples: () => histogram(readings().commits),
     },

@@ -9,7 +9,7 @@ import type { App } from './app.js';
 import { bearerOf, digestOf, isSecret } from './auth.js';
 import type { AdminAccess } from './auth.js';
 import { familiesOf } from './metric-families.js';
-import type { Family } from './metric-families.js';
+import type { Family, Labels } from './metric-families.js';
 
 export interface MetricsOptions extends AdminAccess {
   /** Opens `/metrics` and nothing else; null: only the admin token does. */
@@ -29,7 +29,10 @@ export async function metricsRoutes(app: App, options: MetricsOptions): Promise<
   let registry: Registry | null = null;
   app.get('/metrics', { schema: getMetrics, onRequest: requireMetricsToken(options) }, async (_request, reply) => {
     current = { ...(await readings()), pendingBytes: pendingBytes() };
-    registry ??= createRegistry(familiesOf({ ...options, readings: () => current, version: VERSION }));
+    registry ??= createRegistry(
+      familiesOf({ ...options, readings: () => current, version: VERSION }),
+      current.replica === null ? {} : { replica: current.replica },
+    );
     void reply.type(registry.contentType);
     return await registry.metrics();
   });
@@ -53,8 +56,10 @@ function requireMetricsToken({ adminToken, metricsToken, tokenPlace, refuse, onA
   };
 }
 
-function createRegistry(families: readonly Family[]): Registry {
+/** @param labels of every sample */
+function createRegistry(families: readonly Family[], labels: Labels): Registry {
   const registry = new Registry();
+  registry.setDefaultLabels(labels);
   collectDefaultMetrics({ register: registry });
   for (const name of REFUSED) registry.removeSingleMetric(name);
   for (const family of families) registry.registerMetric(asMetric(family));

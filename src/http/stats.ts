@@ -11,6 +11,7 @@ import { SETTLED_STATUSES, VERDICTS } from '../model.js';
 import type { Channel, Target } from '../model.js';
 import type { Outbox } from '../store/outbox.js';
 import type { Registry } from '../store/registry.js';
+import type { Replicas } from '../store/replicas.js';
 import type { Figures, RollupRange, Rollups, RollupStep } from '../store/rollups.js';
 import type { Traffic } from '../store/traffic.js';
 import type { App } from './app.js';
@@ -25,6 +26,7 @@ export interface StatsOptions {
     readonly registry: Pick<Registry, 'channels' | 'channel' | 'targets' | 'target'>;
     readonly outbox: Pick<Outbox, 'loadOf'>;
     readonly traffic: Pick<Traffic, 'of'>;
+    readonly replicas: Pick<Replicas, 'list'>;
   };
   readonly breakers: Pick<BreakersOfTargets, 'of'>;
   /** Saves what was counted since the last time. */
@@ -58,6 +60,9 @@ export async function statsRoutes(app: App, options: StatsOptions): Promise<void
       channels: await channelStats(channels, range, options),
       targets: await targetStats(targets, range, options),
       series: seriesJson(await pointsOf(store.rollups, subject, range), range, now),
+      replicas: (await store.replicas.list()).map(({ id, startedAt, seenAt }) => ({
+        ...{ id, started_at: iso(startedAt), seen_at: iso(seenAt) },
+      })),
     };
   });
   await Promise.resolve();

@@ -61,11 +61,12 @@ export function restoreStore(
 export async function carryOverStore(
   file: string,
   location: PostgresLocation,
+  effects: StoreEffects,
   options: CarryOverOptions,
 ): Promise<CarriedOver> {
   const source = openToCarry(file);
   try {
-    const destination = await openToFill(location);
+    const destination = await openToFill(location, effects);
     try {
       return await carryOver(source, destination, options);
     } finally {

@@ -5,4 +5,14 @@ export interface Replicas {
    * later, so a limit that is divided by this number is approximate until then.
    */
   alive(): number;
+  /** Those that are alive, oldest first; empty if only one process can use the store. */
+  list(): Promise<readonly Replica[]>;
+}
+
+/** A gateway process. */
+export interface Replica {
+  /** Given at its start. */
+  readonly id: string;
+  readonly startedAt: number;
+  readonly seenAt: number;
 }

@@ -15,6 +15,7 @@ import type { Replicas } from './replicas.js';
 import type { History } from './history.js';
 import type { Resyncs } from './resyncs.js';
 import type { Rollups } from './rollups.js';
+import type { DatabaseServer } from './server.js';
 import type { Traffic } from './traffic.js';
 import type { Turns } from './turns.js';
 import type { Upkeep } from './upkeep.js';
@@ -63,6 +64,7 @@ export interface Store {
   readonly rollups: Rollups;
   readonly levels: Levels;
   readonly replicas: Replicas;
+  readonly server: DatabaseServer;
   readonly upkeep: Upkeep;
   /** From now on an operation that meets a lock of another process is refused at once: a shutdown has no time to wait. */
   stopWaiting(): void;

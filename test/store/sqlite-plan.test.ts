@@ -175,6 +175,7 @@ describe('the evidence for a verdict', () => {
   it('is looked up by the place of its item, its key, or a time', () => {
     expect(plansOf((db) => new EvidenceViews(db, { find: () => null }))).toEqual([
       'SEARCH evidence USING PRIMARY KEY (webhook_id=? AND position=?)',
+      'SEARCH m USING INDEX resync_messages_by_key (key=?); SEARCH r USING INTEGER PRIMARY KEY (rowid=?)',
       'SEARCH s USING INDEX sightings_by_message (message_key=? AND webhook_id>? AND webhook_id<?)',
       'SEARCH webhooks USING INTEGER PRIMARY KEY (rowid>? AND rowid<?)',
     ]);

@@ -1,4 +1,5 @@
 import { join } from 'node:path';
+import { systemEffects } from '../../src/effects.js';
 import { carryOverStore } from '../../src/store/open.js';
 import type { CarriedOver, CarryOverProgress } from '../../src/store/carry-over.js';
 import { openPostgresStore } from '../../src/store/postgres/engine.js';
@@ -87,7 +88,7 @@ export async function carry(
 ): Promise<CarriedOver> {
   const stopped = new AbortController();
   const stop = (): void => stopped.abort();
-  return await carryOverStore(file, locationOf(url), {
+  return await carryOverStore(file, locationOf(url), systemEffects, {
     signal: stopped.signal,
     onProgress: (progress) => onProgress(progress, stop),
   });
@@ -113,4 +114,3 @@ export async function readAll({ store }: StoreFixture): Promise<unknown> {
     nextCalls: await store.calls.nextCalls('main'),
   };
 }
-

@@ -28,6 +28,7 @@ export const stats: Stats = {
       lag_ms: { p50: 23, p95: 5100, p99: 5100 },
     },
   ],
+  replicas: [],
   series: {
     from: '2026-01-31T11:00:00.000Z',
     step_seconds: 10,

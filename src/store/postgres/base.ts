@@ -1,4 +1,6 @@
+import type { ClockFall } from './clock-fall.js';
 import type { Database } from './database.js';
+import type { IdDays } from './numbers.js';
 import type { RegistryCache } from './registry-cache.js';
 import type { StoreEffects } from '../store.js';
 
@@ -8,6 +10,11 @@ export interface Base {
   readonly registry: RegistryCache;
   /** The database's clock, Unix milliseconds. */
   readonly now: () => number;
+  /** Whether that clock shows less than before. */
+  readonly fall: ClockFall;
+  /** Measures that clock, and shifts due times if it has fallen. */
   readonly measureClock: () => Promise<void>;
+  /** The day that the ids of webhooks tell. */
+  readonly idDays: IdDays;
   readonly effects: StoreEffects;
 }

@@ -51,14 +51,10 @@ export async function historiesOf(
     queries.all<CallHistoryRow & { channel: string }>(HISTORIES, channels),
     queries.all<{ channel: string; news: News }>(NEWS, channels),
   ]);
-  return (channel) => {
-    const news = noted.filter((each) => each.channel === channel).map((each) => each.news);
-    return callHistoryOf(
-      rows.find((row) => row.channel === channel),
-      news,
-      now,
-    );
-  };
+  const byChannel = new Map(rows.map((row) => [row.channel, row]));
+  const newsOf = new Map<string, News[]>();
+  for (const { channel, news } of noted) newsOf.set(channel, [...(newsOf.get(channel) ?? []), news]);
+  return (channel) => callHistoryOf(byChannel.get(channel), newsOf.get(channel) ?? [], now);
 }
 
 /** See `Calls.noteNews`. It mostly is known already, and then nothing is written. */

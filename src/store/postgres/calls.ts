@@ -1,5 +1,6 @@
 import type { Calls, CallsDue, ChannelState, CheckResult, NewPause, News } from '../calls.js';
 import { countCall, historiesOf, noteNews, saveAnswer, saveCheck, takeNews } from './call-history.js';
+import { repeatSince } from './call-results.js';
 import type { ChannelWork } from './channel-work.js';
 import type { Base } from './base.js';
 import type { ResyncCalls } from './resync-calls.js';
@@ -48,10 +49,7 @@ export class PostgresCalls implements Calls {
       const now = this.#base.now();
       const [, historyOf] = await Promise.all([tx.lockChannels([channel]), historiesOf(tx, [channel], now)]);
       const since = historyOf(channel).healthyAt ?? 0;
-      await Promise.all([
-        wasAway && this.#resyncCalls.repeatSince(tx, channel, since, now),
-        saveCheck(tx, channel, pause, now),
-      ]);
+      await Promise.all([wasAway && repeatSince(tx, channel, since, now), saveCheck(tx, channel, pause, now)]);
     });
   }
 }

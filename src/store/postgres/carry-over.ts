@@ -1,6 +1,8 @@
+import { CARRIED_AT } from './carried-ids.js';
 import { GatewayError, StartError } from '../../errors.js';
 import type { PostgresLocation } from '../../postgres-url.js';
 import type { Carried, CarriedSlice, CarriedTable, CarryOverDestination, CarryOverSource } from '../carry-over.js';
+import type { StoreEffects } from '../store.js';
 import { utcDay } from '../rules/days.js';
 import { CLOCK } from './clock.js';
 import { checkOf, checksumOf, valueOf } from './carried-values.js';
@@ -30,11 +32,14 @@ interface ProgressRow {
 }
 
 /** Migrates the schema of the database that data is carried into. @throws StartError GW_STORE_UNUSABLE */
-export async function openToFill(location: PostgresLocation): Promise<CarryOverDestination> {
+export async function openToFill(
+  location: PostgresLocation,
+  { monotonic }: Pick<StoreEffects, 'monotonic'>,
+): Promise<CarryOverDestination> {
   try {
     const config = connectionOf(location);
     await migrated(config);
-    return new PostgresDestination(new Database(config, 2, NO_TIMEOUTS));
+    return new PostgresDestination(new Database(config, 2, monotonic, NO_TIMEOUTS));
   } catch (error) {
     throw asStartError(error);
   }
@@ -107,7 +112,7 @@ class PostgresDestination implements CarryOverDestination {
           Math.ceil(greatest.id / BLOCK),
         );
         await tx.run(
-          `INSERT INTO gateway.meta (key, value) SELECT 'carried_at', (${CLOCK})::text ON CONFLICT (key) DO UPDATE SET value = excluded.value`,
+          `INSERT INTO gateway.meta (key, value) SELECT '${CARRIED_AT}', (${CLOCK})::text ON CONFLICT (key) DO UPDATE SET value = excluded.value`,
         );
         await tx.run(`DROP TABLE ${PROGRESS_TABLE}`);
       });

@@ -1,7 +1,9 @@
 import { createHash } from 'node:crypto';
 import pg from 'pg';
+import type { Effects } from '../../effects.js';
+import { Histogram } from '../../histogram.js';
 import type { Connection } from './connection.js';
-import { asGatewayError, mustDropConnection, remedyOf } from './faults.js';
+import { asGatewayError, isAborted, mustDropConnection, remedyOf } from './faults.js';
 import { lockNumberOf } from './keys.js';
 
 /** What a statement takes. Keys are passed as `uuidOf(key)`; a Buffer is a `bytea`. */
@@ -47,14 +49,24 @@ const INT8_ARRAY = 1016;
 export class Database implements Queries {
   readonly #pool: pg.Pool;
   readonly #names = new Map<string, string>();
+  readonly #monotonic: Effects['monotonic'];
+  /** How long transactions took, from their first statement to their commit. */
+  readonly commits = new Histogram();
   /** Makes the partitions that a transaction missed. */
   onMissingDays: () => Promise<void> = () => Promise.resolve();
 
   /**
    * @param most connections at once
+   * @param monotonic times transactions
    * @param timeouts other ones, for work that takes long
    */
-  constructor(connection: Connection, most: number, timeouts: Partial<typeof TIMEOUTS> = {}) {
+  constructor(
+    connection: Connection,
+    most: number,
+    monotonic: Effects['monotonic'],
+    timeouts: Partial<typeof TIMEOUTS> = {},
+  ) {
+    this.#monotonic = monotonic;
     this.#pool = new pg.Pool({
       ...connection,
       max: most,
@@ -104,13 +116,16 @@ export class Database implements Queries {
 
   async #runOnce<T>(work: (tx: Transaction) => Promise<T>): Promise<T> {
     const client = await this.#pool.connect();
+    const begunAt = this.#monotonic();
     const tx = new OpenTransaction(client, this.#statement);
     try {
       const result = await work(tx);
       await tx.commit();
+      this.commits.observe(this.#monotonic() - begunAt);
       client.release();
       return result;
-    } catch (error) {
+    } catch (thrown) {
+      const error = tx.causeOf(thrown);
       if (mustDropConnection(error)) client.release(true);
       else
         await client.query('ROLLBACK').then(
@@ -170,6 +185,8 @@ class OpenTransaction implements Transaction {
   readonly #statement: (sql: string, params: readonly Param[]) => pg.QueryConfig;
   readonly #begun: Promise<unknown>;
   #committed: Promise<pg.QueryResult> | null = null;
+  /** What the first statement that failed was refused for. */
+  #firstFault: unknown = null;
 
   constructor(client: pg.PoolClient, statement: (sql: string, params: readonly Param[]) => pg.QueryConfig) {
     this.#client = client;
@@ -208,6 +225,11 @@ class OpenTransaction implements Transaction {
     return rowCount ?? 0;
   }
 
+  /** Statements behind the one that failed are refused for nothing of their own. */
+  causeOf(thrown: unknown): unknown {
+    return isAborted(thrown) ? (this.#firstFault ?? thrown) : thrown;
+  }
+
   /** After a failed statement, COMMIT "succeeds" as a rollback. */
   async commit(): Promise<void> {
     const { command } = await this.#sendCommit();
@@ -224,7 +246,12 @@ class OpenTransaction implements Transaction {
   }
 
   async #query(sql: string, params: readonly Param[]): Promise<pg.QueryResult> {
-    return await this.#client.query(this.#statement(sql, params));
+    try {
+      return await this.#client.query(this.#statement(sql, params));
+    } catch (error) {
+      this.#firstFault ??= error;
+      throw error;
+    }
   }
 }
 

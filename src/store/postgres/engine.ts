@@ -1,5 +1,11 @@
 import pg from 'pg';
 import type { PostgresLocation } from '../../postgres-url.js';
+import { AuditMessageRelease } from './audit-release.js';
+import { cancelAuditsOf } from './audit-rows.js';
+import { PostgresAudits } from './audits.js';
+import { PostgresBreakers } from './breakers.js';
+import { ClockFall } from './clock-fall.js';
+import { shiftAfterFall } from './clock-shift.js';
 import type { Base } from './base.js';
 import { PostgresCalls } from './calls.js';
 import { ChannelWork } from './channel-work.js';
@@ -8,18 +14,39 @@ import { connectionOf } from './connection.js';
 import type { Connection } from './connection.js';
 import { Database } from './database.js';
 import { makeDays } from './days.js';
+import { PostgresDeliveries } from './deliveries.js';
+import { PostgresDeliveryViews } from './delivery-views.js';
+import { EvidenceViews } from './evidence.js';
+import { Explanations } from './explanations.js';
+import { HeldItems } from './held-items.js';
+import { ItemViews } from './item-views.js';
+import { PostgresItems } from './items.js';
+import { WebhookViews } from './webhook-views.js';
+import { PostgresHistory } from './history.js';
+import { PostgresJudging } from './judging.js';
+import { Trials } from './trials.js';
 import { PostgresIntake } from './intake.js';
 import { asStartError } from './faults.js';
+import { PostgresLevels } from './levels.js';
 import { PostgresMessageClaims } from './message-claims.js';
 import { migrate } from './migrations.js';
+import { IdDays } from './numbers.js';
 import { PostgresOutbox } from './outbox.js';
+import { PostgresProbes } from './probes.js';
+import { Recording } from './recording.js';
 import { PostgresRegistry } from './registry.js';
 import { refuseHalfCarried } from './half-carried.js';
 import { RegistryCache } from './registry-cache.js';
+import { Removals } from './removals.js';
+import { PostgresRollups } from './rollups.js';
+import { PostgresTraffic } from './traffic.js';
+import { PostgresUpkeep } from './upkeep.js';
+import { WorkCounts } from './work-counts.js';
 import { PostgresReplicas } from './replicas.js';
+import { PostgresServer } from './server-facts.js';
 import { PostgresTurns } from './turns.js';
-import { PostgresProbes } from './probes.js';
 import { ResyncCalls } from './resync-calls.js';
+import { cancelSomeOf } from './resync-windows.js';
 import { PostgresResyncs } from './resyncs.js';
 import type { Store, StoreEffects } from '../store.js';
 
@@ -39,12 +66,18 @@ export async function connect(location: PostgresLocation, effects: StoreEffects,
   try {
     const config = connectionOf(location);
     await migrated(config);
-    const db = new Database(config, CONNECTIONS);
+    const db = new Database(config, CONNECTIONS, effects.monotonic);
     await refuseHalfCarried(db);
     const clock = new DatabaseClock(effects);
-    const measureClock = async (): Promise<void> => await clock.measure(db);
+    const fall = new ClockFall(now ?? clock.now);
+    const measureClock = async (): Promise<void> => {
+      await clock.measure(db);
+      await shiftAfterFall(db, fall);
+    };
     await measureClock();
-    const base = { db, registry: new RegistryCache(db, effects), now: now ?? clock.now, measureClock, effects };
+    const newest = await db.one<{ id: number | null }>('SELECT max(id) AS id FROM gateway.webhooks');
+    const idDays = new IdDays(newest?.id ?? null);
+    const base = { db, registry: new RegistryCache(db, effects), now: fall.now, fall, measureClock, idDays, effects };
     db.onMissingDays = async () => await makeDays(db, base.now());
     await db.onMissingDays();
     return base;
@@ -84,40 +117,53 @@ export async function openPostgresStore(
 ): Promise<Store> {
   const base = await connect(location, effects, now);
   const { db } = base;
+  const held = new HeldItems(base);
+  const evidence = new EvidenceViews(db);
+  const webhooks = new WebhookViews(base, { evidence, deliveries: new PostgresDeliveryViews(db) });
   const channels = new ChannelWork(base);
   const resyncCalls = new ResyncCalls(base, channels);
+  const recording = new Recording(base);
+  const traffic = new PostgresTraffic(base);
+  const intake = new PostgresIntake(base, traffic);
+  const deliveries = new PostgresDeliveries(base);
+  const removals = new Removals(base, {
+    endDeliveriesOf: async (...of) => await deliveries.endSomeOfRemoved(...of),
+    cancelResyncsOf: cancelSomeOf,
+    cancelAuditsOf,
+  });
   const replicas = new PostgresReplicas(base);
-  const intake = new PostgresIntake(base, { accepted: () => undefined });
   const outbox = new PostgresOutbox(base, unbuilt('release'));
   await replicas.start();
   return {
     intake,
     outbox,
-    jobs: unbuilt('jobs'),
-    resyncs: new PostgresResyncs(base, {
-      channels,
-      calls: resyncCalls,
-      held: { countsForResync: async () => new Map() },
-    }),
+    jobs: { step: async () => ((await removals.step(base.now())) ? 0 : null) } as never, // TEMP
+    resyncs: new PostgresResyncs(base, { channels, calls: resyncCalls, held }),
     calls: new PostgresCalls(base, { channels, resyncCalls }),
-    audits: unbuilt('audits'),
-    registry: new PostgresRegistry(base),
-    breakers: unbuilt('breakers'),
+    audits: new PostgresAudits(base, new AuditMessageRelease(base, recording)),
+    registry: new PostgresRegistry(base, { removals, workCounts: new WorkCounts(base), forgetTraffic: traffic.forget }),
+    breakers: new PostgresBreakers(base),
     probes: new PostgresProbes(base),
-    traffic: unbuilt('traffic'),
-    items: unbuilt('items'),
+    traffic,
+    items: new PostgresItems({
+      views: new ItemViews(base, evidence),
+      webhooks,
+      explanations: new Explanations(base, { held, evidence }),
+    }),
     claims: new PostgresMessageClaims(base),
-    judging: unbuilt('judging'),
-    history: unbuilt('history'),
-    rollups: unbuilt('rollups'),
-    levels: unbuilt('levels'),
-    upkeep: unbuilt('upkeep'),
+    judging: new PostgresJudging(base, { webhooks, trials: new Trials(base, evidence) }),
+    history: new PostgresHistory(base, evidence),
+    rollups: new PostgresRollups(base),
+    levels: await PostgresLevels.open(base),
+    upkeep: new PostgresUpkeep(base),
     stopWaiting: () => undefined,
     replicas,
+    server: new PostgresServer(base),
     turns: new PostgresTurns(base),
     close: async () => {
       await intake.idle();
       await outbox.idle();
+      await traffic.flush();
       await replicas.stop();
       await resyncCalls.giveBack().catch(() => undefined); // else their leases end
       await db.end();

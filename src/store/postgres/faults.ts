@@ -58,6 +58,16 @@ export function isUniqueViolation(error: unknown): boolean {
   return codeOf(error) === '23505';
 }
 
+/** Whether a statement was refused because an earlier one of its transaction has failed. */
+export function isAborted(error: unknown): boolean {
+  return codeOf(error) === '25P02';
+}
+
+/** Whether a lock was not to be had in time. */
+export function isLockTimeout(error: unknown): boolean {
+  return codeOf(error) === '55P03';
+}
+
 /** The error that an operation of the store rejects with: a fault of the server becomes GW_STORE_UNAVAILABLE. */
 export function asGatewayError(error: unknown): unknown {
   if (remedyOf(error) === 'none') return error;

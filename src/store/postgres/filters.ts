@@ -1,9 +1,9 @@
+import { leastIdSinceSql } from './carried-ids.js';
 import type { DeliveryStatus } from '../../model.js';
 import type { DeliveryFilter } from '../deliveries.js';
 import type { RecordedFilter } from '../filters.js';
-import { DAY_MS } from '../../durations.js';
 import type { Param } from './database.js';
-import { leastId } from './numbers.js';
+import { endOfIds } from './numbers.js';
 
 /** The parameters of a statement whose conditions depend on a filter. */
 export class Params {
@@ -43,13 +43,13 @@ export function recordedConditions(
   if (channel !== undefined) conditions.push(`${columns.channel} = ${params.add(channel)}`);
   if (event !== undefined) conditions.push(eventCondition(event, columns.event, params));
   if (since !== undefined) {
-    conditions.push(`${columns.recordedAt} >= ${params.add(since)}`, `${columns.id} >= ${params.add(leastId(since))}`);
+    conditions.push(
+      `${columns.recordedAt} >= ${params.add(since)}`,
+      `${columns.id} >= ${leastIdSinceSql(since, params)}`,
+    );
   }
   if (until !== undefined) {
-    conditions.push(
-      `${columns.recordedAt} < ${params.add(until)}`,
-      `${columns.id} < ${params.add(leastId(until + DAY_MS))}`,
-    );
+    conditions.push(`${columns.recordedAt} < ${params.add(until)}`, `${columns.id} < ${params.add(endOfIds(until))}`);
   }
   return conditions;
 }

@@ -53,6 +53,11 @@ export class Leases {
     this.#byId.delete(id);
   }
 
+  /** Settlements read theirs. */
+  forgetAll(): void {
+    this.#byId.clear();
+  }
+
   /** The leases with these tokens, by id of their delivery. Those that another process has taken are read. */
   async of(queries: Queries, wanted: readonly { id: number; lease: number }[]): Promise<ReadonlyMap<number, Lease>> {
     const found = new Map<number, Lease>();

@@ -12,6 +12,8 @@ export const PER_DAY = 2 ** 38;
  */
 const FIRST_DAY = utcDay(Date.UTC(2020, 0, 1));
 const CARRIED_PER_MILLISECOND = 2048;
+/** By how much the ids of rows may be ahead of their time: see `IdDays`. */
+const ID_DAYS_AHEAD = 1;
 
 /**
  * Numbers for the rows of one transaction. They are taken once the channels are locked, so within a channel they grow in the
@@ -46,6 +48,27 @@ export class Numbers {
   }
 }
 
+/**
+ * The day that the ids of webhooks tell. If the clock falls back over midnight, the newest day goes on, so that lists by id
+ * stay in the order of recording; a clock that was ahead by more than a day is not followed.
+ */
+export class IdDays {
+  #newest: number;
+
+  /** @param newest the greatest id so far; null: there is none */
+  constructor(newest: number | null) {
+    this.#newest = newest === null ? -Infinity : dayOfId(newest);
+  }
+
+  /** A time of the day that ids tell at `now`. */
+  timeAt(now: number): number {
+    const today = utcDay(now);
+    if (this.#newest > today && this.#newest - today <= ID_DAYS_AHEAD) return dayStart(this.#newest);
+    this.#newest = today;
+    return now;
+  }
+}
+
 /** How many blocks hold `count` numbers. */
 export function blocksFor(count: number): number {
   return Math.max(1, Math.ceil(count / BLOCK));
@@ -67,7 +90,17 @@ export async function takeBlocks(tx: Transaction, count: number): Promise<number
 
 /** The least id of the day of this time. Rows of that day may be older: a condition on their time belongs beside it. */
 export function leastId(time: number): number {
-  return utcDay(time) * PER_DAY;
+  return firstIdOf(utcDay(time));
+}
+
+/** The first id of a UTC day, counted from the Unix epoch. */
+export function firstIdOf(day: number): number {
+  return day * PER_DAY;
+}
+
+/** Greater than the id of every row that was recorded at or before this time. */
+export function endOfIds(time: number): number {
+  return firstIdOf(utcDay(time) + ID_DAYS_AHEAD + 1);
 }
 
 /** Whether the ids of a partition come from SQLite. */
@@ -75,9 +108,9 @@ export function isCarriedDay(day: number): boolean {
   return day < FIRST_DAY;
 }
 
-/** When the rows of a partition were recorded at the latest, Unix milliseconds. */
-export function endOfDay(day: number): number {
-  return isCarriedDay(day) ? ((day + 1) * PER_DAY) / CARRIED_PER_MILLISECOND : (day + 1) * DAY_MS;
+/** The least id that SQLite gave at this time or later. */
+export function leastCarriedId(time: number): number {
+  return Math.floor(time) * CARRIED_PER_MILLISECOND;
 }
 
 /** The UTC day of a row, counted from the Unix epoch. */
@@ -85,7 +118,12 @@ export function dayOfId(id: number): number {
   return Math.floor(id / PER_DAY);
 }
 
-/** When the day of a row began. */
+/** When the day of a row began: the first of its rows was recorded then, or later. */
 export function dayStart(day: number): number {
-  return day * DAY_MS;
+  return isCarriedDay(day) ? (day * PER_DAY) / CARRIED_PER_MILLISECOND : day * DAY_MS;
+}
+
+/** When the day of a row ended. */
+export function dayEnd(day: number): number {
+  return dayStart(day + 1);
 }

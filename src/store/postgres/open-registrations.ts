@@ -11,6 +11,20 @@ export const LONGEST_WINDOWS = `SELECT m.key, max(coalesce(m.window_seconds, r.w
   FROM gateway.resync_messages m JOIN gateway.resyncs r ON r.number = m.resync
   WHERE m.key = ANY($1::uuid[]) AND NOT m.closed AND m.status IN ('queued', 'requesting', 'waiting') GROUP BY m.key`;
 
+export interface WindowRow {
+  readonly key: string;
+  readonly seconds: number;
+}
+
+/** The longest window of an id's registrations in progress, by its key, in seconds; empty: there are none. */
+export async function windowsOf(queries: Queries, key: string): Promise<ReadonlyMap<string, number>> {
+  return windowsIn(await queries.all<WindowRow>(LONGEST_WINDOWS, [key]));
+}
+
+export function windowsIn(rows: readonly WindowRow[]): ReadonlyMap<string, number> {
+  return new Map(rows.map(({ key, seconds }) => [plainUuid(key), seconds]));
+}
+
 const OPEN_ROWS = `SELECT m.key, m.resync, r.id AS "resyncId", m.position, m.status, m.asked_at AS "askedAt", m.closes_at AS "closesAt",
     m.next_at AS "nextAt", m.error, m.calls, coalesce(m.window_seconds, r.window_seconds) AS "windowSeconds",
     r.created_at AS "registeredAt", m.proof, r.complete

@@ -41,6 +41,7 @@ export class PostgresOutbox implements Outbox {
 
   constructor(base: Base, release: HeldRelease) {
     const leases = new Leases();
+    base.fall.onShifted(() => leases.forgetAll()); // their times were shifted
     this.#db = base.db;
     this.#registry = base.registry;
     this.#now = base.now;

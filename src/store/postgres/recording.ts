@@ -26,6 +26,13 @@ export interface Incoming {
   readonly recovery?: Recovery;
 }
 
+/** What to record once its channel is locked, and what to write with it. */
+export interface Chosen {
+  readonly batch: readonly Incoming[];
+  /** Further statements of the same transaction. */
+  readonly write: (tx: Transaction) => readonly Promise<unknown>[];
+}
+
 interface ReplayRow {
   readonly channel: string;
   readonly began_at: number;
@@ -55,19 +62,49 @@ export class Recording {
     return outcomes;
   }
 
+  /**
+   * Records webhooks of a channel that `choose` finds once the channel is locked, so that nothing else records or releases
+   * them meanwhile. All of it is one transaction, which may run again.
+   * @throws what `choose` throws; GatewayError GW_STORE_UNAVAILABLE
+   */
+  async recordChosen(
+    channel: string,
+    choose: (tx: Transaction, registry: RegistryState) => Promise<Chosen>,
+  ): Promise<Outcome<Recorded>[]> {
+    const { db, registry } = this.#base;
+    const { outcomes, hasBound } = await db.transaction(async (tx) => {
+      await tx.lockChannels([channel]);
+      const settings = await registry.in(tx);
+      const { batch, write } = await choose(tx, settings);
+      const written = write(tx);
+      for (const each of written) each.catch(() => undefined); // awaited below
+      const recorded = await this.#recordLocked(tx, batch, settings.targets.size);
+      await Promise.all(written);
+      return recorded;
+    });
+    if (hasBound) registry.forget();
+    return outcomes;
+  }
+
   async #recordIn(tx: Transaction, batch: readonly Incoming[], targetsBefore: number) {
-    const { registry, now: clock } = this.#base;
-    const all = batch.map(({ webhook, document }) => ({ channel: webhook.channel, document }));
-    const locked = tx.lockChannels(new Set(all.map(({ channel }) => channel)));
+    const locked = tx.lockChannels(new Set(batch.map(({ webhook }) => webhook.channel)));
     locked.catch(() => undefined); // told by the statements behind it
+    const recorded = await this.#recordLocked(tx, batch, targetsBefore);
+    await locked;
+    return recorded;
+  }
+
+  /** The locks were requested: every statement is sent behind them. */
+  async #recordLocked(tx: Transaction, batch: readonly Incoming[], targetsBefore: number) {
+    const { registry, idDays, now: clock } = this.#base;
+    const all = batch.map(({ webhook, document }) => ({ channel: webhook.channel, document }));
     const keys = await inSlices(keysOf(all));
     const now = clock();
     const read = await readKnown(tx, all, keys, numbersFor(batch, targetsBefore));
-    await locked;
     const settings = await registry.in(tx, read.registryVersion);
     const replays = await this.#replaysOf(tx, batch, settings, now);
     const blocks = await enoughBlocks(tx, read.blocks, numbersFor(batch, settings.targets.size));
-    const state = new RecordingState(read.loaded, settings, new Numbers(blocks, now));
+    const state = new RecordingState(read.loaded, settings, new Numbers(blocks, idDays.timeAt(now)));
     const outcomes = await this.#recordAll(batch, state, replays.watch, now);
     const added = state.deliveries.map(({ delivery }) => delivery);
     await Promise.all([rankAgain(tx, settings, added, now), writeAndCommit(tx, state, registry, replays)]);

@@ -6,22 +6,40 @@ import { rotated } from '../rules/rotation.js';
 import { checkNow, forgetCalls } from './call-history.js';
 import type { Database, Param, Transaction } from './database.js';
 import type { Base } from './base.js';
+import { forgetBreaker } from './breakers.js';
 import { isUniqueViolation } from './faults.js';
+import { InTurn } from './in-turn.js';
 import { CHANNEL_COLUMNS } from './registry-cache.js';
 import type { RegistryCache, RegistryState } from './registry-cache.js';
+import type { Removals } from './removals.js';
+import type { WorkCounts } from './work-counts.js';
 import type { Connection, Predecessor, Registry, WorkUnderWay } from '../registry.js';
+
+/** What a change of a channel or target affects. */
+export interface RegistryParts {
+  readonly removals: Removals;
+  readonly workCounts: WorkCounts;
+  /** Drops what this process has counted for a removed channel. */
+  readonly forgetTraffic: (channel: string) => void;
+}
+
+/** What belongs to a channel, not to its name: it ends with the channel. */
+const OF_CHANNEL = ['connections', 'channel_webhooks', 'replays', 'replay_arrivals', 'probes'];
 
 /** A change of the registry holds its lock, so no webhook is recorded and no delivery settled meanwhile. */
 export class PostgresRegistry implements Registry {
   readonly #db: Database;
   readonly #cache: RegistryCache;
   readonly #now: () => number;
+  readonly #parts: RegistryParts;
+  readonly #turns = new InTurn();
   #listed: { readonly from: object; readonly targets: readonly Target[] } | null = null;
 
-  constructor({ db, registry, now }: Base) {
+  constructor({ db, registry, now }: Base, parts: RegistryParts) {
     this.#db = db;
     this.#cache = registry;
     this.#now = now;
+    this.#parts = parts;
   }
 
   async channels(): Promise<readonly Channel[]> {
@@ -35,8 +53,18 @@ export class PostgresRegistry implements Registry {
   }
 
   async addChannel(channel: Channel): Promise<void> {
-    await this.#change(async (tx) => {
+    while (!(await this.#insertOnceFree(channel)));
+  }
+
+  /**
+   * An earlier channel of that name may still have resyncs to cancel: then this only does the next step, so that nothing of
+   * it can belong to the new channel. Returns whether the channel was inserted.
+   */
+  async #insertOnceFree(channel: Channel): Promise<boolean> {
+    return await this.#change(async (tx) => {
+      if (await this.#parts.removals.stepOfChannel(tx, channel.name, this.#now())) return false;
       await insertChannel(tx, channel);
+      return true;
     });
   }
 
@@ -53,19 +81,23 @@ export class PostgresRegistry implements Registry {
   async removeChannel(name: string): Promise<void> {
     await this.#change(async (tx, state) => {
       state.requireChannel(name);
-      await tx.run('DELETE FROM gateway.connections WHERE channel = $1', name);
-      await forgetCalls(tx, name);
-      await tx.run('DELETE FROM gateway.probes WHERE channel = $1', name);
-      await tx.run('DELETE FROM gateway.channels WHERE name = $1', name);
+      await Promise.all([
+        ...OF_CHANNEL.map(async (table) => await tx.run(`DELETE FROM gateway.${table} WHERE channel = $1`, name)),
+        forgetCalls(tx, name),
+        tx.run('DELETE FROM gateway.channels WHERE name = $1', name),
+      ]);
+      await this.#parts.removals.beginChannel(tx, name, this.#now());
     });
+    this.#parts.forgetTraffic(name);
   }
 
-  workOfChannel(): Promise<WorkUnderWay> {
-    return Promise.reject(new Error('not built yet'));
+  async workOfChannel(name: string): Promise<WorkUnderWay> {
+    (await this.#cache.current()).requireChannel(name);
+    return await this.#parts.workCounts.ofChannel(name);
   }
 
-  workOfTarget(): Promise<WorkUnderWay> {
-    return Promise.reject(new Error('not built yet'));
+  async workOfTarget(id: string): Promise<WorkUnderWay> {
+    return await this.#parts.workCounts.ofTarget((await this.#cache.current()).requireTarget(id).number);
   }
 
   async connection(channel: string): Promise<Connection | null> {
@@ -140,15 +172,24 @@ export class PostgresRegistry implements Registry {
   async removeTarget(id: string): Promise<void> {
     await this.#change(async (tx, state) => {
       const { number } = state.requireTarget(id);
+      const now = this.#now();
+      // The row stays, because stored deliveries refer to it, but its secrets are erased.
       await tx.run(
         `UPDATE gateway.targets SET removed_at = $1, secret = '', previous_secrets = '[]', headers = '' WHERE number = $2`,
-        this.#now(),
+        now,
         number,
       );
+      await forgetBreaker(tx, number);
+      await this.#parts.removals.beginTarget(tx, number, now);
     });
   }
 
+  /** Changes of one process come one after the other: the others would only wait for the lock, with a connection each. */
   async #change<T>(work: (tx: Transaction, state: RegistryState) => Promise<T>): Promise<T> {
+    return await this.#turns.run('', async () => await this.#changeNow(work));
+  }
+
+  async #changeNow<T>(work: (tx: Transaction, state: RegistryState) => Promise<T>): Promise<T> {
     const result = await this.#db.transaction(async (tx) => {
       await tx.lockRegistry();
       const done = await work(tx, await this.#cache.in(tx));

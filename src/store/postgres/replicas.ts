@@ -1,6 +1,6 @@
 import { SECOND_MS } from '../../durations.js';
 import type { Base } from './base.js';
-import type { Replicas } from '../replicas.js';
+import type { Replica, Replicas } from '../replicas.js';
 
 const HEARTBEAT_MS = 5 * SECOND_MS;
 /** A process that has not been seen for this long is gone. */
@@ -24,6 +24,15 @@ export class PostgresReplicas implements Replicas {
 
   alive(): number {
     return this.#alive;
+  }
+
+  async list(): Promise<readonly Replica[]> {
+    const { db, now } = this.#base;
+    const rows = await db.all<{ id: string; started_at: number; seen_at: number }>(
+      'SELECT id, started_at, seen_at FROM gateway.replicas WHERE seen_at > $1 ORDER BY started_at, id',
+      now() - GONE_AFTER_MS,
+    );
+    return rows.map(({ id, started_at: startedAt, seen_at: seenAt }) => ({ id, startedAt, seenAt }));
   }
 
   async start(): Promise<void> {

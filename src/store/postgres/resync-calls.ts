@@ -1,16 +1,17 @@
 import type { ResyncMessageStatus } from '../../model.js';
 import { messageKey } from '../rules/keys.js';
-import { callsDue, closesAtOf, NEWEST_CALL_WEIGHT, STATUSES_WITH_CALL } from '../rules/registrations.js';
+import { callsDue, STATUSES_WITH_CALL } from '../rules/registrations.js';
 import type { OpenRegistration } from '../rules/registrations.js';
 import type { CallsDue, ChannelCalls } from '../calls.js';
 import type { CallResult, ResyncCall, ResyncRequest } from '../resyncs.js';
-import { countCall, historiesOf, saveAnswer } from './call-history.js';
+import { countCall, historiesOf } from './call-history.js';
+import { saveCallResult } from './call-results.js';
 import type { ChannelWork } from './channel-work.js';
 import type { Transaction } from './database.js';
 import type { Base } from './base.js';
 import { plainUuid, uuidOf } from './keys.js';
-import { IN_PROGRESS, LONGEST_WINDOWS } from './open-registrations.js';
-import { saveShown } from './shown-messages.js';
+import { LONGEST_WINDOWS, windowsIn, windowsOf } from './open-registrations.js';
+import type { WindowRow } from './open-registrations.js';
 
 interface CallRow {
   readonly status: ResyncMessageStatus;
@@ -63,39 +64,6 @@ const SAVE_LAST_ASKED_AT = `UPDATE gateway.resyncs SET last_asked_at = $2
 
 const COUNT_POLL = `UPDATE gateway.resync_messages SET polls = polls + 1, next_at = $2
   WHERE key = $1 AND NOT closed AND status = 'waiting'`;
-
-/** With `deliver_unseen` the webhook must come, so a poll proves nothing before the call with `resync=true` was made. */
-const NEEDS_WEBHOOK =
-  'NOT known AND calls = 0 AND (SELECT r.deliver_unseen FROM gateway.resyncs r WHERE r.number = resync)';
-
-// The rows that the call was made for: they wait for its answer, or did until a webhook or a cancellation came first.
-const SAVE_RESULT = `UPDATE gateway.resync_messages SET
-    status = CASE WHEN status = $2 THEN $3 ELSE status END,
-    next_at = CASE WHEN status = $2 THEN $4::bigint ELSE next_at END,
-    error = CASE WHEN status = $2 THEN $5 ELSE error END,
-    restored_at = CASE WHEN status = $2 AND $3 = 'restored' THEN $6::bigint ELSE restored_at END,
-    proof = CASE WHEN status = $2 AND $3 = 'restored' THEN 'poll' ELSE proof END,
-    settled_at = CASE WHEN status = $2 AND $3 IN ('restored', 'failed') THEN $6::bigint ELSE settled_at END,
-    closes_at = CASE WHEN $7::bigint IS NULL AND $8::boolean AND status = $2 THEN NULL
-                WHEN status = 'restored' THEN greatest(closes_at, $7::bigint)
-                ELSE coalesce($7::bigint, closes_at) END,
-    refused = CASE WHEN status = 'restored' THEN refused ELSE coalesce($9::boolean, refused) END
-  WHERE key = $1 AND NOT closed AND (status = $2 OR asked_at = $10::bigint) AND NOT ($3 = 'restored' AND ${NEEDS_WEBHOOK})`;
-
-const RESTORE_OTHERS = `UPDATE gateway.resync_messages SET status = 'restored', restored_at = $2::bigint, settled_at = $2::bigint, proof = 'poll',
-    next_at = NULL, error = NULL,
-    closes_at = coalesce(closes_at, $2::bigint + 1000 * (SELECT r.window_seconds FROM gateway.resyncs r WHERE r.number = resync))
-  WHERE key = $1 AND ${IN_PROGRESS} AND NOT (SELECT r.deliver_unseen FROM gateway.resyncs r WHERE r.number = resync)`;
-
-const REQUEUE_FOR_WEBHOOK = `UPDATE gateway.resync_messages SET status = 'queued', next_at = $2, closes_at = NULL
-  WHERE key = $1 AND NOT closed AND status = 'waiting' AND ${NEEDS_WEBHOOK}`;
-
-const SAVE_DURATION = `UPDATE gateway.resyncs
-  SET call_ms = coalesce(call_ms * ${1 - NEWEST_CALL_WEIGHT} + $2::double precision * ${NEWEST_CALL_WEIGHT}, $2::double precision)
-  WHERE number IN (SELECT resync FROM gateway.resync_messages WHERE key = $1 AND NOT closed AND asked_at = $3)`;
-
-const CALL_MADE = `SELECT m.asked_at, m.calls, m.polls FROM gateway.resync_messages m JOIN gateway.resyncs r ON r.number = m.resync
-  WHERE r.id = $1 AND m.position = $2`;
 
 /**
  * The calls to Whapi for registered ids, from the time they are due to their result (I2). Each statement changes an id in
@@ -203,51 +171,8 @@ export class ResyncCalls {
     const {
       channel: { name: channel },
     } = call;
-    await this.#channels.run(channel, async (tx) => await this.#settle(tx, call, result));
+    await this.#channels.run(channel, async (tx) => await saveCallResult(tx, call, result, this.#base.now));
     this.#taken.delete(uuidOf(messageKey(channel, call.messageId)));
-  }
-
-  async #settle(tx: Transaction, call: ResyncCall, result: CallResult): Promise<void> {
-    const {
-      kind,
-      channel: { name: channel },
-      messageId,
-    } = call;
-    const { pause = null, tookMs, shown } = result;
-    const key = messageKey(channel, messageId);
-    const uuid = uuidOf(key);
-    const [, row, windows, seen] = await Promise.all([
-      tx.lockChannels([channel]),
-      tx.one<{ asked_at: number | null; calls: number; polls: number }>(CALL_MADE, call.resyncId, call.position),
-      windowsOf(tx, uuid),
-      tx.one<{ last_seen_at: number }>(
-        'SELECT last_seen_at FROM gateway.ledger WHERE key = $1 AND first_seen_at IS NOT NULL',
-        uuid,
-      ),
-    ]);
-    const now = this.#base.now();
-    const writes: Promise<unknown>[] = [saveAnswer(tx, channel, pause, now)];
-    // A call whose lease ran out and that was repeated since says nothing about the message any more.
-    if (row && (kind === 'resync' ? row.calls : row.polls) === call.made + 1) {
-      const { asked_at: askedAt } = row;
-      writes.push(saveResult(tx, call, result, { uuid, askedAt, now, longest: windows.get(uuid) ?? 0 }));
-      if (result.status === 'restored')
-        writes.push(tx.run(RESTORE_OTHERS, uuid, now), tx.run(REQUEUE_FOR_WEBHOOK, uuid, now));
-      if (kind === 'resync' && !pause && tookMs !== undefined)
-        writes.push(tx.run(SAVE_DURATION, uuid, tookMs, askedAt));
-      const hasCome = askedAt !== null && seen !== undefined && seen.last_seen_at >= askedAt;
-      if (shown !== undefined) writes.push(saveShown(tx, { channel, key, message: shown }, hasCome ? key : null, now));
-    }
-    await Promise.all(writes);
-  }
-
-  /** Repeats the calls made at or after `since`, because they may never have reached the phone. */
-  async repeatSince(tx: Transaction, channel: string, since: number, now: number): Promise<void> {
-    await tx.run(
-      `UPDATE gateway.resync_messages SET status = 'queued', next_at = $3, closes_at = NULL
-       WHERE channel = $1 AND status = 'waiting' AND next_at IS NOT NULL AND asked_at >= $2 AND NOT closed`,
-      ...[channel, since, now],
-    );
   }
 
   /**
@@ -300,13 +225,13 @@ export class ResyncCalls {
       channels,
       statuses,
     );
+    const times = new Map<string, Map<string, number>>();
+    for (const { channel, status, next_at: at } of rows) {
+      times.set(channel, (times.get(channel) ?? new Map<string, number>()).set(status, at));
+    }
     const due = new Map<string, CallsDue>();
-    for (const channel of new Set(rows.map((row) => row.channel))) {
-      const calls = callsDue((wanted) =>
-        rows
-          .filter((row) => row.channel === channel && wanted.some((status) => status === row.status))
-          .map((row) => row.next_at),
-      );
+    for (const [channel, byStatus] of times) {
+      const calls = callsDue((wanted) => wanted.flatMap((status) => byStatus.get(status) ?? []));
       if (calls) due.set(channel, calls);
     }
     return due;
@@ -327,37 +252,4 @@ async function markRequesting(
 async function startPoll(tx: Transaction, key: string, nextAt: number): Promise<ReadonlyMap<string, number>> {
   const [windows] = await Promise.all([windowsOf(tx, key), tx.run(COUNT_POLL, key, nextAt)]);
   return windows;
-}
-
-interface WindowRow {
-  readonly key: string;
-  readonly seconds: number;
-}
-
-async function windowsOf(tx: Transaction, key: string): Promise<ReadonlyMap<string, number>> {
-  return windowsIn(await tx.all<WindowRow>(LONGEST_WINDOWS, [key]));
-}
-
-function windowsIn(rows: readonly WindowRow[]): ReadonlyMap<string, number> {
-  return new Map(rows.map(({ key, seconds }) => [plainUuid(key), seconds]));
-}
-
-async function saveResult(
-  tx: Transaction,
-  call: ResyncCall,
-  result: CallResult,
-  { uuid, askedAt, now, longest }: { uuid: string; askedAt: number | null; now: number; longest: number },
-): Promise<void> {
-  const isResync = call.kind === 'resync';
-  await tx.run(
-    SAVE_RESULT,
-    ...[uuid, isResync ? 'requesting' : 'waiting', result.status, rounded(result.nextAt), result.error ?? null, now],
-    ...[rounded(closesAtOf(call, result, longest)), result.closesAt === null, result.refused ?? null],
-    isResync ? askedAt : null,
-  );
-}
-
-/** Pauses have a random part. */
-function rounded(time: number | null): number | null {
-  return time === null ? null : Math.round(time);
 }

@@ -1,21 +1,14 @@
-import { GatewayError } from '../../errors.js';
 import { decode } from '../../intake/decode.js';
-import { subscribes } from '../../intake/route.js';
-import type { Channel, EventName, IncomingWebhook, Target } from '../../model.js';
+import type { Channel, IncomingWebhook } from '../../model.js';
 import { recoveredWebhookBody } from '../rules/recovered-webhook.js';
-import { noSuchAudit } from './audit-tables.js';
-import type { AuditCursor } from './audit-tables.js';
+import { receiversOf, requireReleasable } from '../rules/audits.js';
+import type { AuditCursor, AuditRow } from '../rules/audits.js';
 import type { Db } from './database.js';
 import type { Recovery, WebhookRecorder } from '../rules/recorder.js';
 import type { RegistryTables } from './registry-tables.js';
 import type { RememberedIds } from './remembered-ids.js';
 
-interface AuditRow {
-  number: number;
-  kind: string;
-  channel: string;
-  status: string;
-}
+type StoredRow = Pick<AuditRow, 'number' | 'kind' | 'channel' | 'status'>;
 
 interface FoundRow {
   number: number;
@@ -31,8 +24,6 @@ interface ReleaseStep {
   /** Where the next step begins; null: none are left. */
   readonly next: AuditCursor | null;
 }
-
-const EVENT: EventName = { type: 'messages', method: 'post' };
 
 /**
  * Records messages that never came as if webhooks had brought them: one webhook for each message, judged and routed like
@@ -52,7 +43,7 @@ export class AuditMessageRelease {
     this.#registry = registry;
     this.#ids = ids;
     this.#recorder = recorder;
-    this.#audit = db.prepare<[string], AuditRow>('SELECT number, kind, channel, status FROM audits WHERE id = ?');
+    this.#audit = db.prepare<[string], StoredRow>('SELECT number, kind, channel, status FROM audits WHERE id = ?');
     this.#unreleased = db.prepare<unknown[], FoundRow>(
       `SELECT m.number, m.key, m.sent_at AS sentAt, m.json
        FROM audit_messages m
@@ -75,8 +66,12 @@ export class AuditMessageRelease {
     { dryRun, after, limit }: { dryRun: boolean; after: AuditCursor; limit: number },
     now: number,
   ): ReleaseStep {
-    const audit = this.#requireReleasable(id);
-    const recovery = { auditId: id, targetIds: this.#receivers(audit.channel, targetIds) };
+    const audit = requireReleasable(id, this.#audit.get(id));
+    const receivers = receiversOf(audit.channel, targetIds, {
+      targets: this.#registry.targets().values(),
+      requireTarget: (target) => this.#registry.requireTarget(target),
+    });
+    const recovery = { auditId: id, targetIds: receivers };
     const rows = this.#unreleased.all(audit.number, after.sentAt, after.number, limit);
     const missing = rows.filter(({ key }) => !this.#ids.wasSeen(key));
     const channel = this.#registry.requireChannel(audit.channel);
@@ -84,39 +79,6 @@ export class AuditMessageRelease {
     if (!dryRun) this.#addReleased.run(missing.length, audit.number);
     const next = rows.length === limit ? (rows.at(-1) ?? null) : null;
     return { messages: missing.length, cameMeanwhile: rows.length - missing.length, deliveries, next };
-  }
-
-  #requireReleasable(id: string): AuditRow {
-    const audit = this.#audit.get(id);
-    if (!audit) throw noSuchAudit(id);
-    if (audit.kind !== 'audit')
-      throw new GatewayError('GW_CONFLICT', 'A seeding has no messages to release. Only audits do.');
-    if (audit.status === 'running') {
-      throw new GatewayError('GW_CONFLICT', `Audit "${id}" is still running. Wait until it is over, or cancel it.`);
-    }
-    return audit;
-  }
-
-  /** @throws GatewayError GW_NOT_FOUND, GW_CONFLICT */
-  #receivers(channel: string, targetIds: readonly string[] | null): ReadonlySet<string> {
-    const wants = (target: Target): boolean => subscribes(target, channel, EVENT) && target.deliver.includes('late');
-    const everyone = [...this.#registry.targets().values()].map(({ target }) => target);
-    const chosen = targetIds ? targetIds.map((id) => this.#registry.requireTarget(id).target) : everyone.filter(wants);
-    const refusing = chosen.find((target) => !wants(target));
-    if (refusing) {
-      throw new GatewayError(
-        'GW_CONFLICT',
-        `Target "${refusing.id}" does not receive late messages of channel "${channel}". Add "late" to its "deliver" and ` +
-          'check its "channels" and "events", or leave it out.',
-      );
-    }
-    if (chosen.length === 0) {
-      throw new GatewayError(
-        'GW_CONFLICT',
-        `No target receives late messages of channel "${channel}". Add "late" to the "deliver" of one.`,
-      );
-    }
-    return new Set(chosen.map(({ id }) => id));
   }
 
   #record(rows: readonly FoundRow[], channel: Channel, recovery: Recovery, now: number): number {

@@ -1,6 +1,7 @@
-import { GatewayError } from '../../errors.js';
 import { PLACEHOLDER_TYPE } from '../../model.js';
-import type { AuditKind, Channel, ListedMessage } from '../../model.js';
+import type { ListedMessage } from '../../model.js';
+import { auditRunOf, noSuchAudit, roundOf } from '../rules/audits.js';
+import type { AuditCursor, AuditRow, WindowCounts } from '../rules/audits.js';
 import { messageKey } from '../rules/keys.js';
 import type { Db } from './database.js';
 import { NEVER_SEEN } from '../rules/ledger-facts.js';
@@ -8,34 +9,10 @@ import type { RegistryTables } from './registry-tables.js';
 import type { RememberedIds } from './remembered-ids.js';
 import type { AuditRequest, AuditRun, AuditWalk } from '../audits.js';
 
-interface AuditRow {
-  number: number;
-  id: string;
-  kind: AuditKind;
-  channel: string;
-  since: number;
-  until: number;
-  memory_since: number;
-  status: string;
-  walk: string | null;
-}
-
-/** The message of an audit that was handled last; messages are in order of time. `sentAt` in Unix seconds. */
-export interface AuditCursor {
-  readonly sentAt: number;
-  readonly number: number;
-}
-
-export const AUDIT_START: AuditCursor = { sentAt: -1, number: 0 };
-
-/** What one window adds to the counts of an audit. */
-interface WindowCounts {
-  listed: number;
-  seen: number;
-  missing: number;
-  older: number;
-  seeded: number;
-}
+type StoredRow = Pick<
+  AuditRow,
+  'number' | 'id' | 'kind' | 'channel' | 'since' | 'until' | 'memory_since' | 'status' | 'walk'
+>;
 
 /** Audits and seedings, from start to end. Methods that write are for use inside a transaction. */
 export class AuditTables {
@@ -50,7 +27,7 @@ export class AuditTables {
   constructor(db: Db, registry: RegistryTables, ids: RememberedIds) {
     this.#db = db;
     this.#registry = registry;
-    this.#row = db.prepare<[string], AuditRow>('SELECT * FROM audits WHERE id = ?');
+    this.#row = db.prepare<[string], StoredRow>('SELECT * FROM audits WHERE id = ?');
     this.#ids = ids;
     this.#insertMissing = db.prepare(
       `INSERT INTO audit_messages (audit, round, key, message_id, type, chat_id, sent_at, json, found_at)
@@ -77,12 +54,12 @@ export class AuditTables {
 
   /** A read: the oldest running audit or seeding of each channel. */
   running(): Omit<AuditRun, 'lease'>[] {
-    const oldest = this.#db.prepare<[string], AuditRow>(
+    const oldest = this.#db.prepare<[string], StoredRow>(
       "SELECT * FROM audits WHERE channel = ? AND status = 'running' ORDER BY number LIMIT 1",
     );
     return [...this.#registry.channels().values()].flatMap((channel) => {
       const row = oldest.get(channel.name);
-      return row ? [runOf(row, channel)] : [];
+      return row ? [auditRunOf(row, channel)] : [];
     });
   }
 
@@ -90,7 +67,7 @@ export class AuditTables {
   saveWindow(id: string, listed: readonly ListedMessage[], walk: AuditWalk, now: number): boolean {
     const row = this.#row.get(id);
     if (row?.status !== 'running') return false;
-    if (row.walk !== null && parseWalk(row.walk).round !== walk.round) this.#resetCounts.run(row.number);
+    if (row.walk !== null && roundOf(row) !== walk.round) this.#resetCounts.run(row.number);
     const messages = listed.filter(({ type }) => type !== PLACEHOLDER_TYPE); // Whapi could not read those messages either
     const counts: WindowCounts = { listed: messages.length, seen: 0, missing: 0, older: 0, seeded: 0 };
     for (const message of messages) {
@@ -108,7 +85,7 @@ export class AuditTables {
   }
 
   #compareOne(
-    row: AuditRow,
+    row: StoredRow,
     key: Buffer,
     message: ListedMessage,
     round: number,
@@ -142,7 +119,7 @@ export class AuditTables {
       )
       .all(row.number, after.sentAt, after.number, limit)
       .map((found) => ({ ...found, isSeen: this.#ids.wasSeen(found.key) }));
-    const round = row.walk === null ? 1 : parseWalk(row.walk).round;
+    const round = roundOf(row);
     const came = rows.filter((found) => found.round === round && found.isSeen);
     const remove = this.#db.prepare('DELETE FROM audit_messages WHERE number = ?');
     for (const found of rows) if (found.isSeen || found.round !== round) remove.run(found.number);
@@ -178,17 +155,4 @@ export class AuditTables {
       .run(now, channel, limit);
     return changes === limit;
   }
-}
-
-export function noSuchAudit(id: string): GatewayError {
-  return new GatewayError('GW_NOT_FOUND', `There is no audit "${id}".`);
-}
-
-export function parseWalk(text: string): AuditWalk {
-  return JSON.parse(text) as AuditWalk;
-}
-
-function runOf(row: AuditRow, channel: Channel): Omit<AuditRun, 'lease'> {
-  const { id, kind, since, until } = row;
-  return { id, kind, channel, since, until, walk: row.walk === null ? null : parseWalk(row.walk) };
 }

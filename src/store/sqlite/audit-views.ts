@@ -1,6 +1,7 @@
-import type { AuditKind, AuditStatus } from '../../model.js';
+import type { AuditStatus } from '../../model.js';
 import { decodeCursor, encodeCursor } from '../rules/ids.js';
-import { parseWalk } from './audit-tables.js';
+import { auditViewOf } from '../rules/audits.js';
+import type { AuditRow } from '../rules/audits.js';
 import type { Db } from './database.js';
 import { ABOVE_ALL_IDS } from './filters.js';
 import type { Condition } from './filters.js';
@@ -10,27 +11,6 @@ import { newestRuns } from './run-lists.js';
 import type { AuditMessageView, AuditView } from '../audits.js';
 import type { RunFilter } from '../filters.js';
 import type { Page, PageRequest } from '../paging.js';
-
-interface AuditRow {
-  number: number;
-  id: string;
-  kind: AuditKind;
-  channel: string;
-  since: number;
-  until: number;
-  memory_since: number;
-  status: AuditStatus;
-  walk: string | null;
-  listed: number;
-  seen: number;
-  missing: number;
-  older: number;
-  seeded: number;
-  released: number;
-  created_at: number;
-  ended_at: number | null;
-  error: string | null;
-}
 
 type FoundRow = Omit<AuditMessageView, 'firstSeenAt'> & { number: number; key: Buffer };
 
@@ -51,12 +31,12 @@ export class AuditViews {
       channel !== undefined && ['channel = ?', channel],
     ];
     const rows = await newestRuns<AuditRow>(this.#db, { from: 'audits', conditions }, before, limit + 1);
-    return paged(rows, limit, auditView, (row) => encodeCursor(row.number));
+    return paged(rows, limit, auditViewOf, (row) => encodeCursor(row.number));
   }
 
   audit(id: string): AuditView | null {
     const row = this.#db.prepare<[string], AuditRow>('SELECT * FROM audits WHERE id = ?').get(id);
-    return row ? auditView(row) : null;
+    return row ? auditViewOf(row) : null;
   }
 
   messages(id: string, { limit, cursor }: PageRequest): Page<AuditMessageView> {
@@ -82,31 +62,4 @@ export class AuditViews {
     const firstSeenAt = this.#ids.find(key)?.firstSeenAt ?? null;
     return { messageId, type, chatId, sentAt, foundAt, releasedAt, firstSeenAt };
   }
-}
-
-function auditView(row: AuditRow): AuditView {
-  const walk = row.walk === null ? null : parseWalk(row.walk);
-  return {
-    id: row.id,
-    kind: row.kind,
-    channel: row.channel,
-    status: row.status,
-    since: row.since,
-    until: row.until,
-    memorySince: row.memory_since,
-    readUntil: walk ? Math.min(walk.from, row.until) : row.since,
-    round: walk?.round ?? 1,
-    unsettled: walk?.unsettled ?? false,
-    counts: {
-      whapiHas: row.listed,
-      seen: row.seen,
-      neverCame: row.missing,
-      beforeMemory: row.older,
-      seeded: row.seeded,
-      released: row.released,
-    },
-    createdAt: row.created_at,
-    endedAt: row.ended_at,
-    error: row.error,
-  };
 }

@@ -2,8 +2,8 @@ import { newId } from '../../effects.js';
 import type { Effects } from '../../effects.js';
 import type { AuditStatus, ListedMessage } from '../../model.js';
 import type { AuditMessageRelease } from './audit-release.js';
-import { AUDIT_START } from './audit-tables.js';
-import type { AuditCursor, AuditTables } from './audit-tables.js';
+import { inSteps } from '../rules/audits.js';
+import type { AuditTables } from './audit-tables.js';
 import type { AuditViews } from './audit-views.js';
 import type { GroupCommit } from './group-commit.js';
 import type { NamedLeases } from './named-leases.js';
@@ -120,10 +120,4 @@ export class SqliteAudits implements Audits {
   async messages(id: string, page: PageRequest): Promise<Page<AuditMessageView>> {
     return await read(() => this.#views.messages(id, page));
   }
-}
-
-/** Runs small steps, each in a commit of its own, until one returns null: nothing is left. */
-async function inSteps(step: (after: AuditCursor) => Promise<AuditCursor | null>): Promise<void> {
-  let cursor: AuditCursor | null = AUDIT_START;
-  while (cursor !== null) cursor = await step(cursor);
 }

@@ -1,31 +1,12 @@
 import type { Effects } from '../../effects.js';
-import type { Breaker } from '../../model.js';
 import type { Db } from './database.js';
 import type { GroupCommit } from './group-commit.js';
+import { breakerRowOf, neverStored, storedBreakerOf } from '../rules/breakers.js';
+import type { BreakerRow, NamedBreakerRow } from '../rules/breakers.js';
 import { read } from './reads.js';
 import type { RegistryTables } from './registry-tables.js';
 import type { BreakerChange, KeptBreaker, KeptBreakers, StoredBreaker } from '../breakers.js';
 
-interface BreakerRow {
-  target: number;
-  state: Breaker['state'] | 'healthy';
-  consecutive_failures: number;
-  times_opened: number;
-  opened_at: number | null;
-  next_probe_at: number | null;
-  version: number;
-  probe_until: number | null;
-}
-
-type NamedRow = BreakerRow & { target_id: string };
-
-const HEALTHY = {
-  state: 'healthy',
-  consecutiveFailures: 0,
-  timesOpened: 0,
-  openedAt: null,
-  nextProbeAt: null,
-} as const;
 const COLUMNS = `b.*, t.id AS target_id FROM breakers b JOIN targets t ON t.number = b.target`;
 
 export class SqliteBreakers implements KeptBreakers {
@@ -44,8 +25,8 @@ export class SqliteBreakers implements KeptBreakers {
     this.#commit = commit;
     this.#registry = registry;
     this.#now = now;
-    this.#all = db.prepare<[], NamedRow>(`SELECT ${COLUMNS} ORDER BY b.target`);
-    this.#one = db.prepare<[number], NamedRow>(`SELECT ${COLUMNS} WHERE b.target = ?`);
+    this.#all = db.prepare<[], NamedBreakerRow>(`SELECT ${COLUMNS} ORDER BY b.target`);
+    this.#one = db.prepare<[number], NamedBreakerRow>(`SELECT ${COLUMNS} WHERE b.target = ?`);
     this.#upsert = db.prepare<[BreakerRow]>(
       `INSERT INTO breakers (target, state, consecutive_failures, times_opened, opened_at, next_probe_at, version, probe_until)
        VALUES (@target, @state, @consecutive_failures, @times_opened, @opened_at, @next_probe_at, @version, @probe_until)
@@ -63,13 +44,13 @@ export class SqliteBreakers implements KeptBreakers {
   }
 
   async all(): Promise<readonly StoredBreaker[]> {
-    return await read(() => (this.#list ??= this.#all.all().map(storedOf)));
+    return await read(() => (this.#list ??= this.#all.all().map(storedBreakerOf)));
   }
 
   async change(targetId: string, beforeVersion: number, after: KeptBreaker | null): Promise<BreakerChange> {
     return await this.#changeOne(targetId, (target, { version }) => {
       if (version !== beforeVersion) return false;
-      this.#upsert.run(rowOf(target, after, version + 1, null));
+      this.#upsert.run(breakerRowOf(target, after, version + 1, null));
       return true;
     });
   }
@@ -78,7 +59,7 @@ export class SqliteBreakers implements KeptBreakers {
     return await this.#changeOne(targetId, (target, { version, probeUntil }) => {
       const now = this.#now();
       if (version !== beforeVersion || (probeUntil !== null && probeUntil > now)) return false;
-      this.#upsert.run(rowOf(target, open, version + 1, now + leaseMs));
+      this.#upsert.run(breakerRowOf(target, open, version + 1, now + leaseMs));
       return true;
     });
   }
@@ -98,7 +79,7 @@ export class SqliteBreakers implements KeptBreakers {
 
   #storedOf(target: number, targetId: string): StoredBreaker {
     const row = this.#one.get(target);
-    return row ? storedOf(row) : neverStored(targetId);
+    return row ? storedBreakerOf(row) : neverStored(targetId);
   }
 
   /** For use inside a transaction. */
@@ -106,24 +87,4 @@ export class SqliteBreakers implements KeptBreakers {
     this.#delete.run(target);
     this.#list = null;
   }
-}
-
-function neverStored(targetId: string): StoredBreaker {
-  return { targetId, version: 0, breaker: null, probeUntil: null };
-}
-
-function storedOf(row: NamedRow): StoredBreaker {
-  const { target_id: targetId, state, version, probe_until: probeUntil } = row;
-  if (state === 'healthy') return { targetId, version, breaker: null, probeUntil };
-  const { consecutive_failures: consecutiveFailures, times_opened: timesOpened } = row;
-  const times = { openedAt: row.opened_at, nextProbeAt: row.next_probe_at };
-  return { targetId, version, breaker: { state, consecutiveFailures, timesOpened, ...times }, probeUntil };
-}
-
-function rowOf(target: number, after: KeptBreaker | null, version: number, probeUntil: number | null): BreakerRow {
-  const { state, consecutiveFailures, timesOpened, openedAt, nextProbeAt } = after ?? HEALTHY;
-  return {
-    ...{ target, state, consecutive_failures: consecutiveFailures, times_opened: timesOpened },
-    ...{ opened_at: openedAt, next_probe_at: nextProbeAt, version, probe_until: probeUntil },
-  };
 }

@@ -218,7 +218,9 @@ function assemble({ db, isChecked, close }: OpenDatabase, effects: StoreEffects,
     history: new SqliteHistory(db, registry, evidence),
     rollups: new SqliteRollups(db, commit),
     levels: new SqliteLevels(db, registry, commit.durations),
-    replicas: { alive: () => 1 }, // the lock on the file keeps every other process out
+    // The lock on the file keeps every other process out.
+    replicas: { alive: () => 1, list: () => Promise.resolve([]) },
+    server: { facts: () => Promise.resolve(null) },
     upkeep: new SqliteUpkeep(
       db,
       {

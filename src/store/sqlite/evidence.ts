@@ -1,43 +1,14 @@
-import { RULE } from '../../intake/judge.js';
-import { encodeNumber, itemId } from '../rules/ids.js';
+import { evidenceOf, mayBeKept, wasOpenAt } from '../rules/evidence-views.js';
+import type { EvidenceRow, RegistrationRow } from '../rules/evidence-views.js';
 import { leastId } from './numbering.js';
 import type { ItemPlace } from '../rules/ids.js';
-import { REPEATED_BYTES } from '../rules/kept-evidence.js';
+import { itemView } from '../rules/item-views.js';
 import { messageKey } from '../rules/keys.js';
-import type { LedgerFacts } from '../rules/ledger-facts.js';
 import type { Db } from './database.js';
-
 import type { RememberedIds } from './remembered-ids.js';
-import { INDEXED_BY_MESSAGE, IS_INDEXED_BY_MESSAGE, itemView } from './sightings.js';
+import { INDEXED_BY_MESSAGE, IS_INDEXED_BY_MESSAGE } from './sightings.js';
 import type { SightingRow } from './sightings.js';
-import type {
-  EarlierItem,
-  Evidence,
-  ItemDetail,
-  LateEvidence,
-  MessageView,
-  Registration,
-  ReplayEvidence,
-} from '../items.js';
-
-interface EvidenceRow {
-  recorded_at: number | null;
-  newest_sent_at: number | null;
-  newest_received_at: number | null;
-  sent_at: number | null;
-  late_after_seconds: number | null;
-  same_as: string | null;
-  replay_began_at: number | null;
-  replay_after_seconds: number | null;
-}
-
-interface RegistrationRow {
-  resync: string;
-  registered_at: number;
-  deliver_unseen: number;
-  asked_at: number | null;
-  closes_at: number | null;
-}
+import type { Evidence, ItemDetail, MessageView } from '../items.js';
 
 /** Items with the evidence for their verdicts, as far as it is still stored; reads only. */
 export class EvidenceViews {
@@ -55,11 +26,9 @@ export class EvidenceViews {
          replay_after_seconds FROM evidence
        WHERE webhook_id = ? AND position = ?`,
     );
-    // `closes_at` belongs to the last call: a window that a later call reopened counts as one window.
-    this.#registrations = db.prepare<{ key: Buffer | null; at: number }, RegistrationRow>(
+    this.#registrations = db.prepare<[Buffer | null], RegistrationRow>(
       `SELECT r.id AS resync, r.created_at AS registered_at, r.deliver_unseen, m.asked_at, m.closes_at
-       FROM resync_messages m JOIN resyncs r ON r.number = m.resync
-       WHERE m.key = @key AND r.created_at <= @at AND (m.closes_at IS NULL OR m.closes_at > @at) ORDER BY m.resync`,
+       FROM resync_messages m JOIN resyncs r ON r.number = m.resync WHERE m.key = ? ORDER BY m.resync`,
     );
     this.#itemSince = db.prepare<[Buffer, number, number], ItemPlace>(
       `SELECT s.webhook_id AS webhookId, s.position FROM ${INDEXED_BY_MESSAGE}
@@ -82,84 +51,26 @@ export class EvidenceViews {
   }
 
   #of(row: SightingRow): Evidence {
-    const first = row.message_key && this.#ids.find(row.message_key);
-    const kept = isKept(row.rule) ? this.#kept.get(row.webhook_id, row.position) : undefined;
-    const registrations = row.verdict === 'restored' ? this.#registrationsOf(row, kept?.same_as ?? null) : [];
-    return {
-      registrations,
-      resyncIds: registrations.map(({ resyncId }) => resyncId),
-      firstSeenAt: first?.firstSeenAt ?? null,
-      firstWebhookId: isNumber(first?.webhookId) ? encodeNumber(first.webhookId) : null,
-      firstItemId: placeOf(first),
-      seededAt: first?.seededAt ?? null,
-      earlier: this.#earlier(row, kept, first),
-      late: lateOf(kept),
-      sameAs: kept?.same_as ?? null,
-      replay: replayOf(kept),
-    };
+    const kept = mayBeKept(row.rule) ? this.#kept.get(row.webhook_id, row.position) : undefined;
+    return evidenceOf(row, {
+      first: row.message_key && this.#ids.find(row.message_key),
+      kept,
+      registrations: row.verdict === 'restored' ? this.#registrationsOf(row, kept?.same_as ?? null) : [],
+      recordedThen: kept?.recorded_at == null ? undefined : this.#recordedThen(kept.recorded_at, row),
+    });
   }
 
-  #registrationsOf({ message_key, channel, received_at: at }: SightingRow, sameAs: string | null): Registration[] {
+  #registrationsOf({ message_key, channel, received_at: at }: SightingRow, sameAs: string | null): RegistrationRow[] {
     const key = sameAs === null ? message_key : messageKey(channel, sameAs);
-    return this.#registrations.all({ key, at }).map((each) => ({
-      resyncId: each.resync,
-      registeredAt: each.registered_at,
-      deliverUnseen: each.deliver_unseen === 1,
-      askedAt: each.asked_at !== null && each.asked_at <= at ? each.asked_at : null,
-      windowClosesAt: each.closes_at,
-    }));
-  }
-
-  #earlier(row: SightingRow, kept: EvidenceRow | undefined, first: LedgerFacts | null): EarlierItem | null {
-    if (isNumber(kept?.recorded_at)) return this.#recordedAt(kept.recorded_at, row);
-    if (!REPEATED_BYTES.has(row.rule) || !isNumber(first?.firstSeenAt)) return null;
-    const webhookId = isNumber(first.webhookId) ? encodeNumber(first.webhookId) : null;
-    return { recordedAt: first.firstSeenAt, webhookId, itemId: placeOf(first) };
+    return this.#registrations.all(key).filter((each) => wasOpenAt(each, at));
   }
 
   /** Ids grow with time, so an id range finds what was recorded in one millisecond. */
-  #recordedAt(recordedAt: number, { message_key: key, channel, event }: SightingRow): EarlierItem {
-    const [from, to] = [leastId(recordedAt), leastId(recordedAt + 1)];
+  #recordedThen(time: number, { message_key: key, channel, event }: SightingRow) {
+    const [from, to] = [leastId(time), leastId(time + 1)];
     const place = key ? this.#itemSince.get(key, from, to) : undefined;
-    const webhook = place?.webhookId ?? this.#webhookSince.get(from, to, channel, event);
-    return {
-      recordedAt,
-      webhookId: webhook === undefined ? null : encodeNumber(webhook),
-      itemId: place ? itemId(place) : null,
-    };
+    if (place) return place;
+    const webhookId = this.#webhookSince.get(from, to, channel, event);
+    return webhookId === undefined ? undefined : { webhookId, position: null };
   }
-}
-
-function isKept(rule: number): boolean {
-  return (
-    rule === RULE.late ||
-    rule === RULE.anotherId ||
-    rule === RULE.replayed ||
-    rule === RULE.repeatedEvent ||
-    REPEATED_BYTES.has(rule)
-  );
-}
-
-function isNumber(value: number | null | undefined): value is number {
-  return typeof value === 'number';
-}
-
-function placeOf(first: LedgerFacts | null): string | null {
-  if (!isNumber(first?.webhookId) || !isNumber(first.position)) return null;
-  return itemId({ webhookId: first.webhookId, position: first.position });
-}
-
-function lateOf(kept: EvidenceRow | undefined): LateEvidence | null {
-  if (!isNumber(kept?.newest_sent_at) || !isNumber(kept.newest_received_at)) return null;
-  return {
-    sentAt: kept.sent_at,
-    newestSentAt: kept.newest_sent_at,
-    newestReceivedAt: kept.newest_received_at,
-    lateAfterSeconds: kept.late_after_seconds ?? 0,
-  };
-}
-
-function replayOf(kept: EvidenceRow | undefined): ReplayEvidence | null {
-  if (!isNumber(kept?.replay_began_at)) return null;
-  return { sentAt: kept.sent_at, beganAt: kept.replay_began_at, replayAfterSeconds: kept.replay_after_seconds ?? 0 };
 }

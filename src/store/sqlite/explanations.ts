@@ -1,5 +1,6 @@
 import type { Attempt } from '../../model.js';
 import { inSlices } from '../../event-loop.js';
+import { newestFirst } from '../rules/item-views.js';
 import { messageKey } from '../rules/keys.js';
 import type { Db } from './database.js';
 import { DELIVERY_COLUMNS, DELIVERY_TABLES, waitingView } from './delivery-views.js';
@@ -144,10 +145,6 @@ export class Explanations {
 
 function ledgerView({ firstSeenAt, lastSeenAt, rule, seededAt }: RememberedId): Explanation['ledger'] {
   return { firstSeenAt, lastSeenAt, rule, seededAt };
-}
-
-function newestFirst(one: SightingRow, other: SightingRow): number {
-  return other.webhook_id - one.webhook_id || other.position - one.position;
 }
 
 function carriesOneOf({ positions }: { readonly positions: string | null }, ours: ReadonlySet<number>): boolean {

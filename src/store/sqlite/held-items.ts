@@ -1,6 +1,8 @@
 import { subscribes } from '../../intake/route.js';
 import type { Verdict } from '../../model.js';
-import { messageKey } from '../rules/keys.js';
+import { messageKeysOf } from '../rules/item-filters.js';
+import type { MessageOfFilter } from '../rules/item-filters.js';
+import { isMessageItself, sentByRelease } from '../rules/held-items.js';
 import { parseEventName } from '../rules/event-names.js';
 import type { ItemPlace } from '../rules/ids.js';
 import type { Db } from './database.js';
@@ -38,9 +40,6 @@ export interface ReleasableItem {
 /** The columns of a `HeldRow`, from `sightings s` and its webhook `w`. */
 export const HELD_COLUMNS =
   's.webhook_id, s.position, s.message_key, s.carrier, s.verdict, s.rule, s.held, s.placeholder, w.channel, w.event';
-
-/** The rule of a repeated vote, which reuses the id of its poll. */
-const REPEATED_VOTE = 1;
 
 const HELD_OF_MESSAGE = `FROM sightings s INDEXED BY sightings_held_messages JOIN webhooks w ON w.id = s.webhook_id
   WHERE s.message_key = ? AND s.held = 1 AND s.carrier = 'messages'`;
@@ -145,24 +144,13 @@ export class HeldItems {
 
   /** How many of these rows `releasable` returns, for a filter by message id without a verdict. */
   #count(held: readonly HeldRow[]): number {
-    const matching = held.filter(({ verdict }) => verdict !== 'duplicate');
-    const newest = held.findLast(isMessageItself);
-    const sent = matching.filter((row) => !isMessageItself(row));
-    if (newest && matching.some(isMessageItself)) sent.push(newest);
+    const sent = sentByRelease(held);
     return sent.filter((row) => this.withoutDelivery(this.subscribers(row), row).length > 0).length;
   }
 
   /** The keys of a filter's message id, which is matched by (channel, id); null: it has none. */
-  messageKeys({
-    channel,
-    messageId,
-  }: {
-    channel?: string | undefined;
-    messageId?: string | undefined;
-  }): Buffer[] | null {
-    if (messageId === undefined) return null;
-    const channels = channel === undefined ? [...this.#registry.channels().keys()] : [channel];
-    return channels.map((name) => messageKey(name, messageId));
+  messageKeys(filter: MessageOfFilter): Buffer[] | null {
+    return messageKeysOf(filter, () => this.#registry.channels().keys());
   }
 
   #isCoveredByEarlier(row: HeldRow, filter: ReleaseFilter): boolean {
@@ -172,11 +160,6 @@ export class HeldItems {
     );
     return earlier.all(row.message_key, row.webhook_id, row.position, ...values).some(isMessageItself);
   }
-}
-
-/** Whether a row is the message and not a revision, vote or placeholder, which share its id but are released by themselves. */
-function isMessageItself({ carrier, message_key: key, verdict, rule, placeholder }: HeldRow): boolean {
-  return carrier === 'messages' && key !== null && verdict !== 'event' && rule !== REPEATED_VOTE && placeholder === 0;
 }
 
 function isSame(one: HeldRow, other: HeldRow): boolean {

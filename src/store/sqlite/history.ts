@@ -1,10 +1,9 @@
 import { inSlices } from '../../event-loop.js';
 import { decodeRecordedInSlices } from '../../intake/decode.js';
-import { RULE } from '../../intake/judge.js';
 import type { WebhookHttpMethod } from '../../model.js';
-import { encodeNumber, itemId } from '../rules/ids.js';
+import { encodeNumber } from '../rules/ids.js';
 import { leastIdSince, timeOfId } from './numbering.js';
-import { recalled } from '../rules/recalled.js';
+import { needsEvidence, pastItem } from '../rules/past-items.js';
 import type { Db } from './database.js';
 import type { EvidenceViews } from './evidence.js';
 import { read } from './reads.js';
@@ -142,13 +141,7 @@ export class SqliteHistory implements History {
   }
 
   #item(row: SightingRow): PastItem {
-    const { verdict, rule } = row;
-    const id = itemId({ webhookId: row.webhook_id, position: row.position });
-    // Of these rows the evidence tells more: what a late message was compared with, and `deliver_unseen`.
-    const evidence = rule === RULE.late || rule === RULE.registered ? this.#evidence.item(row) : null;
-    const isUnseen = rule === RULE.registered && evidence?.firstItemId === id;
-    const recover = isUnseen && evidence.registrations.some(({ deliverUnseen }) => deliverUnseen);
-    return { id, verdict, rule, memory: recalled(rule, evidence?.late ?? null), recover };
+    return pastItem(row, needsEvidence(row.rule) ? this.#evidence.item(row) : null);
   }
 
   async #deliveriesOf(webhook: number, targetIds: TargetIds): Promise<PastDelivery[]> {

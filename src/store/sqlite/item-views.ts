@@ -1,8 +1,8 @@
-import { verdictOf } from '../../intake/judge.js';
+import { rareVerdictOf } from '../rules/item-filters.js';
+import { newestUnique } from '../rules/item-views.js';
 import { decodeCursor, encodeCursor } from '../rules/ids.js';
 import { leastIdSince } from './numbering.js';
 import type { ItemPlace } from '../rules/ids.js';
-import type { Verdict } from '../../model.js';
 import type { Db } from './database.js';
 import { allOf, ABOVE_ALL_IDS, itemConditions } from './filters.js';
 import { ROWS_PER_SLICE, yieldToCommits } from './slices.js';
@@ -203,15 +203,15 @@ export class ItemViews {
 }
 
 /** The smallest index that contains every item that the filter matches. */
-function sourceOf({ verdict: wanted, rule, held }: ItemFilter): Source {
-  const verdict = wanted ?? (rule === undefined ? undefined : (verdictOf(rule) ?? undefined));
-  if (verdict !== undefined && !isCommon(verdict)) {
+function sourceOf(filter: ItemFilter): Source {
+  const verdict = rareVerdictOf(filter);
+  if (verdict !== null) {
     return {
       from: 'sightings s INDEXED BY sightings_by_rare_verdict',
       conditions: [['s.verdict = ?', verdict], ["s.verdict <> 'new' AND s.verdict <> 'event'"]],
     };
   }
-  if (held === true) return { from: 'sightings s INDEXED BY sightings_held', conditions: [['s.held = 1']] };
+  if (filter.held === true) return { from: 'sightings s INDEXED BY sightings_held', conditions: [['s.held = 1']] };
   return { from: 'sightings s NOT INDEXED', conditions: [] };
 }
 
@@ -220,10 +220,6 @@ function ofMessage(key: Buffer): Source {
     from: INDEXED_BY_MESSAGE,
     conditions: [['s.message_key = ?', key], [IS_INDEXED_BY_MESSAGE]],
   };
-}
-
-function isCommon(verdict: Verdict): boolean {
-  return verdict === 'new' || verdict === 'event';
 }
 
 function conditionsOf(filter: ItemFilter) {
@@ -241,10 +237,4 @@ function placesBetween(least: ItemPlace, before: ItemPlace): Condition[] {
 /** No item that the filter matches has a lower place. */
 function leastPlace({ since }: ItemFilter): ItemPlace {
   return { webhookId: since === undefined ? 0 : leastIdSince(since), position: 0 };
-}
-
-/** The newest rows, without repetitions: a resync may contain an id twice. */
-function newestUnique(rows: readonly SightingRow[], limit: number): SightingRow[] {
-  const unique = new Map(rows.map((row) => [`${row.webhook_id} ${row.position}`, row]));
-  return [...unique.values()].sort((a, b) => b.webhook_id - a.webhook_id || b.position - a.position).slice(0, limit);
 }

@@ -93,8 +93,9 @@ export class Registrations {
   ): OpenRegistration | undefined {
     const key = messageKey(channel, messageId);
     const row = this.#open.inProgress(key) ?? this.#open.restored(key, now);
-    if (row) this.#open.extendWindow(row, windowSeconds);
-    return row;
+    if (!row) return undefined;
+    this.#open.extendWindow(row, windowSeconds);
+    return { ...row, windowSeconds: Math.max(row.windowSeconds, windowSeconds) };
   }
 
   /**

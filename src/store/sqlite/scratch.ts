@@ -1,11 +1,13 @@
 import { inSlices, nextTurn } from '../../event-loop.js';
 import type { Document, Item } from '../../intake/decode.js';
 import { nameOf } from '../../intake/event.js';
-import type { Channel, IncomingWebhook, Judgement, Sealed, Target } from '../../model.js';
+import type { Channel, IncomingWebhook } from '../../model.js';
 import { Ids, leastId } from './numbering.js';
 import { contentKeys } from '../rules/content-keys.js';
 import { ReplayWatch } from '../../intake/replays.js';
 import { chatKey, fingerprintKey, messageKey } from '../rules/keys.js';
+import { NOTHING_SEALED, PROBE, withoutItself } from '../rules/trials.js';
+import type { JudgedView } from '../rules/trials.js';
 import { openInMemory } from './database.js';
 import type { Db } from './database.js';
 import { DeliveryTables } from './delivery-tables.js';
@@ -18,19 +20,11 @@ import { RememberedIds } from './remembered-ids.js';
 import { SIGHTING_COLUMNS } from './sightings.js';
 import type { SightingRow } from './sightings.js';
 import { TargetCounts } from './target-counts.js';
-import type { ItemDetail } from '../items.js';
-
-export interface ScratchItem extends Judgement {
-  readonly view: ItemDetail;
-  /** Restored, and bots receive it as well: see intake/route.ts. */
-  readonly recover: boolean;
-}
 
 /** Items whose memory one slice copies, and items that it reads back. */
 const ITEMS_PER_SLICE = 100;
 /** As many ids as a webhook may have. */
 const ROOM_FOR_IDS = 16_384;
-const NOTHING = '' as Sealed;
 
 /**
  * A database in memory that records a webhook as the real one would, knowing what that knows of its items, and then forgets
@@ -51,13 +45,13 @@ export class Scratch {
   }
 
   /** @throws GatewayError GW_CHANNEL_MISMATCH */
-  async judge(webhook: IncomingWebhook, document: Document, channel: Channel, now: number): Promise<ScratchItem[]> {
+  async judge(webhook: IncomingWebhook, document: Document, channel: Channel, now: number): Promise<JudgedView[]> {
     const work = this.#last.then(async () => await this.#judge(webhook, document, channel, now));
     this.#last = work.catch(() => undefined);
     return await work;
   }
 
-  async #judge(webhook: IncomingWebhook, document: Document, channel: Channel, now: number): Promise<ScratchItem[]> {
+  async #judge(webhook: IncomingWebhook, document: Document, channel: Channel, now: number): Promise<JudgedView[]> {
     const db = (this.#db ??= openInMemory());
     db.prepare('BEGIN').run();
     try {
@@ -65,7 +59,7 @@ export class Scratch {
       ledger.newestShownAt = Infinity; // what is copied counts, however old
       await this.#copyMemory(db, new RememberedIds(db, ledger), document, channel.name);
       const registry = new RegistryTables(db);
-      registry.insertChannel({ ...channel, whapiToken: NOTHING, webhookSecret: NOTHING });
+      registry.insertChannel({ ...channel, whapiToken: NOTHING_SEALED, webhookSecret: NOTHING_SEALED });
       registry.insertTarget(PROBE);
       const ids = new Ids(leastId(now));
       const deliveries = new DeliveryTables(db, ids, registry, new TargetCounts(db, registry));
@@ -107,14 +101,14 @@ export class Scratch {
       copyRows(this.#real, db, 'resyncs', 'number', Number(resync));
   }
 
-  async #readBack(db: Db, now: number): Promise<ScratchItem[]> {
+  async #readBack(db: Db, now: number): Promise<JudgedView[]> {
     const evidence = new EvidenceViews(this.#real, this.#ids, db);
     const unseen = new Set(recoveredPositions(db));
     const select = db.prepare<[number], SightingRow>(
       `SELECT ${SIGHTING_COLUMNS} FROM sightings s JOIN webhooks w ON w.id = s.webhook_id
        WHERE s.webhook_id = (SELECT max(id) FROM webhooks) AND s.position > ? ORDER BY s.position LIMIT ${ITEMS_PER_SLICE}`,
     );
-    const found: ScratchItem[] = [];
+    const found: JudgedView[] = [];
     for (let rows = select.all(-1); rows.length > 0; rows = select.all(rows.at(-1)?.position ?? Infinity)) {
       for (const row of rows)
         found.push({
@@ -127,20 +121,6 @@ export class Scratch {
     return found;
   }
 }
-
-/** A repetition within the webhook has no earlier item that is stored. */
-function withoutItself(view: ItemDetail, now: number): ItemDetail {
-  return view.earlier?.recordedAt === now ? { ...view, earlier: null } : view;
-}
-
-/** A target that wants new messages only: what it gets besides those is a restored message that no bot has seen. */
-const PROBE: Target = {
-  ...{ id: 'probe', name: 'probe', url: 'http://localhost/', channels: ['*'], events: ['*'], deliver: ['new'] },
-  ...{ mode: 'as_received', split: 'none', headers: NOTHING, secret: NOTHING, previousSecrets: [], timeoutMs: 1 },
-  ...{ maxAttempts: 1, retryDelaysSeconds: null, maxAgeSeconds: null, concurrency: 1, ratePerSecond: null },
-  ...{ backlogPolicy: 'all', backlogAfterSeconds: 1, backlogRatePerMinute: null, skipAnswered: false },
-  ...{ enabled: true, disabledReason: null, createdAt: 0 },
-};
 
 function recoveredPositions(db: Db): Iterable<number> {
   const row = db

@@ -1,21 +1,8 @@
-import type { Verdict } from '../../model.js';
-import { encodeNumber, itemId } from '../rules/ids.js';
-import type { ItemView } from '../items.js';
+import type { ItemRow } from '../rules/item-views.js';
 
-/** A sighting is one judged item of a stored webhook. */
-export interface SightingRow {
-  webhook_id: number;
-  position: number;
-  message_key: Buffer | null;
-  channel: string;
-  message_id: string | null;
-  event: string;
-  carrier: string;
-  verdict: Verdict;
-  rule: number;
-  held: number;
-  received_at: number;
-  audit: string | null;
+/** A judged item of a stored webhook. */
+export interface SightingRow extends ItemRow {
+  readonly message_key: Buffer | null;
 }
 
 /** The columns of a `SightingRow`, from `sightings s` and its webhook `w`. */
@@ -31,20 +18,3 @@ export const INDEXED_BY_MESSAGE = 'sightings s INDEXED BY sightings_by_message';
 export const IS_INDEXED_BY_MESSAGE = 's.rule <> 10';
 /** The sighting that the index leaves out, by its place in the ledger: `webhookId` and `position`. */
 export const FIRST_PLACE = 's.webhook_id = ? AND s.position = ? AND s.rule = 10';
-
-export function itemView(row: SightingRow): ItemView {
-  return {
-    id: itemId({ webhookId: row.webhook_id, position: row.position }),
-    webhookId: encodeNumber(row.webhook_id),
-    position: row.position,
-    channel: row.channel,
-    event: row.event,
-    carrier: row.carrier,
-    messageId: row.message_id,
-    verdict: row.verdict,
-    rule: row.rule,
-    held: row.held === 1,
-    seenAt: row.received_at,
-    auditId: row.audit,
-  };
-}

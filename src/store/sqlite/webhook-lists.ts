@@ -1,24 +1,17 @@
-import type { Verdict } from '../../model.js';
 import { decodeCursor, encodeCursor } from '../rules/ids.js';
 import { leastIdSince } from './numbering.js';
+import { webhookSummary } from '../rules/webhook-views.js';
+import type { VerdictCount, WebhookFactsRow } from '../rules/webhook-views.js';
 import type { Db } from './database.js';
 import { ABOVE_ALL_IDS, allOf, webhookConditions } from './filters.js';
 import { paged } from '../rules/paging.js';
 import { ROWS_PER_SLICE, yieldToCommits } from './slices.js';
-import { webhookFacts } from './webhook-views.js';
-import type { WebhookFactsRow } from './webhook-views.js';
 import type { RecordedFilter } from '../filters.js';
 import type { WebhookSummary } from '../items.js';
 import type { Page, PageRequest } from '../paging.js';
 
 interface SummaryRow extends WebhookFactsRow {
   bytes: number;
-}
-
-interface VerdictCount {
-  verdict: Verdict;
-  count: number;
-  held: number;
 }
 
 /** Lists of stored webhooks without their bodies; reads only. */
@@ -80,7 +73,7 @@ export class WebhookLists {
     const found: WebhookSummary[] = [];
     let counted = 0;
     for (const row of rows) {
-      const summary = summaryOf(row, this.#verdicts.all(row.id));
+      const summary = webhookSummary(row, this.#verdicts.all(row.id));
       found.push(summary);
       counted += summary.items;
       if (counted < ROWS_PER_SLICE) continue;
@@ -89,15 +82,4 @@ export class WebhookLists {
     }
     return found;
   }
-}
-
-function summaryOf(row: SummaryRow, verdicts: readonly VerdictCount[]): WebhookSummary {
-  const sum = (numbers: readonly number[]): number => numbers.reduce((total, each) => total + each, 0);
-  return {
-    ...webhookFacts(row),
-    bytes: row.bytes,
-    items: sum(verdicts.map(({ count }) => count)),
-    held: sum(verdicts.map(({ held }) => held)),
-    verdicts: Object.fromEntries(verdicts.map(({ verdict, count }) => [verdict, count])),
-  };
 }

@@ -1,9 +1,15 @@
-import { GatewayError } from '../../errors.js';
+import type { GatewayError } from '../../errors.js';
 import { decode } from '../../intake/decode.js';
-import type { WebhookHttpMethod } from '../../model.js';
 import { finish } from '../../slices.js';
-import { encodeNumber, parseWebhookId } from '../rules/ids.js';
+import { parseWebhookId } from '../rules/ids.js';
 import { leastId } from './numbering.js';
+import {
+  BEFORE_ALL_GATEWAYS,
+  noSuchWebhook as noStoredWebhook,
+  webhookFacts,
+  withSpans,
+} from '../rules/webhook-views.js';
+import type { WebhookFactsRow } from '../rules/webhook-views.js';
 import type { Db } from './database.js';
 import type { LaneOrder } from './lane-order.js';
 import type { Leases } from './leases.js';
@@ -15,18 +21,6 @@ import type { DeliveryRow } from './delivery-views.js';
 import { WebhookDeliveries } from './webhook-deliveries.js';
 import type { WebhookDetail } from '../items.js';
 
-/** A stored webhook without its body. */
-export interface WebhookFactsRow {
-  id: number;
-  channel: string;
-  method: WebhookHttpMethod;
-  suffix: string;
-  content_type: string | null;
-  event: string;
-  received_at: number;
-  audit: string | null;
-}
-
 interface WebhookRow extends WebhookFactsRow {
   body: Buffer;
 }
@@ -37,7 +31,7 @@ const VIEWS_PER_SLICE = 250;
 type StoredItem = Omit<SightingRow, 'channel' | 'event' | 'received_at' | 'audit'>;
 
 /** No gateway has given out a lower number. */
-const LEAST_WEBHOOK_ID = leastId(Date.UTC(2020, 0));
+const LEAST_WEBHOOK_ID = leastId(BEFORE_ALL_GATEWAYS);
 
 /** One stored webhook with its items and deliveries; reads only. */
 export class WebhookViews {
@@ -76,7 +70,6 @@ export class WebhookViews {
     await yieldToCommits();
     const decoded = decode(row.body, row).items;
     await yieldToCommits();
-    const isSameSplit = decoded.length === items.length;
     const deliveries = await viewsOf(
       (after) => this.#deliveries.after(row.id, after, VIEWS_PER_SLICE),
       (delivery) => delivery.id,
@@ -85,27 +78,10 @@ export class WebhookViews {
     return {
       ...webhookFacts(row),
       body: row.body,
-      items: items.map((item) => ({
-        ...item,
-        span: (isSameSplit ? decoded[item.position]?.span : undefined) ?? null,
-      })),
+      items: withSpans(items, decoded),
       deliveries,
     };
   }
-}
-
-/** What lists and details of stored webhooks have in common. */
-export function webhookFacts(row: WebhookFactsRow) {
-  return {
-    id: encodeNumber(row.id),
-    channel: row.channel,
-    method: row.method,
-    suffix: row.suffix,
-    contentType: row.content_type,
-    event: row.event,
-    receivedAt: row.received_at,
-    auditId: row.audit,
-  };
 }
 
 /** Reads rows in slices: a webhook may have thousands of items, and a split gives each item a delivery for each target. */
@@ -125,14 +101,8 @@ async function viewsOf<Row, View>(
   }
 }
 
-/** The error for a webhook that is not stored: GW_PAYLOAD_GONE when it is older than every stored one, else GW_NOT_FOUND. */
+/** The error for a webhook that is not stored: GW_PAYLOAD_GONE or GW_NOT_FOUND. */
 export function noSuchWebhook(db: Db, number: number, subject: string, now: number): GatewayError {
   const oldest = db.prepare<[], number | null>('SELECT min(id) FROM webhooks').pluck().get() ?? leastId(now);
-  if (number >= LEAST_WEBHOOK_ID && number < oldest) {
-    return new GatewayError(
-      'GW_PAYLOAD_GONE',
-      `The payload of ${subject} was pruned. RETENTION_DAYS sets how long payloads are kept.`,
-    );
-  }
-  return new GatewayError('GW_NOT_FOUND', `There is no ${subject}. It may have been pruned.`);
+  return noStoredWebhook(number, { least: LEAST_WEBHOOK_ID, oldest }, subject);
 }

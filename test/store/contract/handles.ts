@@ -166,6 +166,36 @@ export function handlesContract(openTwo: OpenTwo): void {
         expect(data).toHaveLength(1);
       });
 
+      it('of thousands is made once for a key that both get at the same instant', async () => {
+        const handles = await stageTwo(openTwo);
+        const idempotency = { key: 'a key', fingerprint: 'a fingerprint' };
+        const views = await both(handles, async (handle) => await register(handle, numbered(3000), { idempotency }));
+        expect(new Set(views.map(({ id }) => id)).size).toBe(1);
+        expect(views.map(({ counts }) => counts.queued)).toEqual([3000, 3000]);
+      });
+
+      it('comes before or after a webhook that the other records at the same instant, never in between', async () => {
+        const [one, two] = await stageTwo(openTwo);
+        const races = numbered(30).map(async (id) => {
+          const [view, [verdict]] = await Promise.all([register(one, [id]), two.record(messages(id))]);
+          const shown = only((await one.store.resyncs.messages(view.id, { limit: 2, cursor: null })).data);
+          return `${verdict} ${shown.status} ${shown.known ? 'known' : 'unknown'}`;
+        });
+        for (const outcome of await Promise.all(races))
+          expect(['new queued known', 'restored restored unknown']).toContain(outcome);
+      });
+
+      it('that ends as the other records its webhook is restored or over, and the message is never new', async () => {
+        const [one, two] = await stageTwo(openTwo);
+        await register(one, numbered(30));
+        for (let made = 0; made < 30; made += 1) await one.store.resyncs.takeCall('main', 'resync', LEASE);
+        one.clock.advance(HOUR);
+        const recorded = numbered(30).map(async (id) => await two.record(messages(id)));
+        const [closed, ...verdicts] = await Promise.all([one.store.resyncs.closeWindows(), ...recorded]);
+        expect(closed).toBe(30);
+        expect(new Set(verdicts.flat())).toEqual(new Set(['duplicate']));
+      });
+
       it('that one has registered is what the other judges by', async () => {
         const [one, two] = await stageTwo(openTwo);
         await register(one, ['A']);

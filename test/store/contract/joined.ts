@@ -188,6 +188,15 @@ export function joinedContract(open: OpenFixture): void {
       expect(await messageIn(fixture, id)).toMatchObject({ status: 'restored', calls: 1, windowClosesAt: closesAt });
     });
 
+    it('keeps a restored registration with a shorter window open for as long as it asks for', async () => {
+      const fixture = await stage(open);
+      const { id } = await register(fixture, ['A'], { windowSeconds: 60 });
+      await fixture.record(messages('A'));
+      const call = only(await fixture.store.resyncs.registerAsked(requestOf(), LEASE));
+      expect(call).toMatchObject({ resyncId: id, windowSeconds: HOUR / SECOND });
+      expect((await messageIn(fixture, id)).windowClosesAt).toBe(START + HOUR);
+    });
+
     it('makes its own resync when the other one was cancelled or refused', async () => {
       const fixture = await stage(open);
       const { id } = await register(fixture, ['A']);

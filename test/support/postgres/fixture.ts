@@ -59,8 +59,7 @@ async function createDatabase(server: string, template: string): Promise<string>
 }
 
 /** Stores in empty databases, with the clock of the test. */
-export function postgresStores(): EngineUnderTest {
-  const databases = useDatabases();
+export function postgresStores(databases = useDatabases()): EngineUnderTest {
   const openAt = async (url: string, clock?: Clock): Promise<StoreFixture> =>
     await openFixture(async (effects) => await openPostgresStore(locationOf(url), effects, effects.now), clock);
   return {

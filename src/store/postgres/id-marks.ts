@@ -1,0 +1,67 @@
+import { utcDay } from '../rules/days.js';
+import type { Database } from './database.js';
+import { metaValue, setMeta } from './meta.js';
+import { firstIdOf } from './numbers.js';
+
+const MARKS = 'id_marks';
+
+interface Mark {
+  readonly setAt: number;
+  readonly greatestId: number;
+}
+
+/** By day. */
+type Marks = Readonly<Record<string, Mark>>;
+
+/**
+ * After the clock was ahead there are webhooks in days that are yet to come. By their ids they would outlive their retention
+ * by as much as the clock was ahead. So the greatest id of such a day is remembered: everything up to it is at least as old as
+ * the mark.
+ */
+export class IdMarks {
+  readonly #db: Database;
+
+  constructor(db: Database) {
+    this.#db = db;
+  }
+
+  /** @param days those that have partitions */
+  async set(days: readonly number[], now: number): Promise<void> {
+    const before = await this.#read();
+    const marks: Record<string, Mark> = { ...before };
+    // A mark from the future was set while the clock was ahead: the id may be right, but its time is not.
+    for (const [day, { setAt }] of Object.entries(before)) if (setAt > now) delete marks[day];
+    for (const day of days.filter((each) => each > utcDay(now) && marks[each] === undefined)) {
+      const row = await this.#db.one<{ id: number | null }>(
+        'SELECT max(id) AS id FROM gateway.webhooks WHERE id >= $1 AND id < $2',
+        firstIdOf(day),
+        firstIdOf(day + 1),
+      );
+      if (row && row.id !== null) marks[day] = { setAt: now, greatestId: row.id };
+    }
+    await this.#save(before, marks);
+  }
+
+  /** Webhooks of the day with lower ids were recorded before `time`; null: that is not known of any. */
+  async oldBelow(day: number, time: number): Promise<number | null> {
+    const mark = (await this.#read())[day];
+    return mark && mark.setAt <= time ? mark.greatestId + 1 : null;
+  }
+
+  /** The day is gone. */
+  async forget(day: number): Promise<void> {
+    const before = await this.#read();
+    const { [day]: _, ...marks } = before;
+    await this.#save(before, marks);
+  }
+
+  async #read(): Promise<Marks> {
+    const text = await metaValue(this.#db, MARKS);
+    return text === null ? {} : (JSON.parse(text) as Marks);
+  }
+
+  async #save(before: Marks, marks: Marks): Promise<void> {
+    const text = JSON.stringify(marks);
+    if (text !== JSON.stringify(before)) await setMeta(this.#db, MARKS, text);
+  }
+}

@@ -1,0 +1,28 @@
+import type { Queries, Transaction } from './database.js';
+
+/** The table `meta`: single values by name. */
+
+/** Null: there is none. */
+export async function metaValue(queries: Queries, name: string): Promise<string | null> {
+  const row = await queries.one<{ value: string }>('SELECT value FROM gateway.meta WHERE key = $1', name);
+  return row?.value ?? null;
+}
+
+export async function setMeta(queries: Queries, name: string, value: string): Promise<void> {
+  await queries.run(
+    'INSERT INTO gateway.meta (key, value) VALUES ($1, $2) ON CONFLICT (key) DO UPDATE SET value = excluded.value',
+    name,
+    value,
+  );
+}
+
+/** Keeps the value that is there already. Returns the one that is there now. */
+export async function addMeta(tx: Transaction, name: string, value: string): Promise<string> {
+  await tx.run('INSERT INTO gateway.meta (key, value) VALUES ($1, $2) ON CONFLICT (key) DO NOTHING', name, value);
+  return (await metaValue(tx, name)) ?? value;
+}
+
+/** Keeps any other value. */
+export async function removeMeta(queries: Queries, name: string, value: string): Promise<void> {
+  await queries.run('DELETE FROM gateway.meta WHERE key = $1 AND value = $2', name, value);
+}

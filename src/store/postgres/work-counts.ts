@@ -1,0 +1,65 @@
+import type { Database } from './database.js';
+import type { Base } from './base.js';
+import type { WorkCount, WorkUnderWay } from '../registry.js';
+
+/** Counting stops here: "more than 1000" says enough to somebody who is about to remove a channel. */
+const MOST_COUNTED = 1000;
+/** Rows that are read for one number, whether they count or not. */
+const MOST_READ = 5000;
+
+const NOTHING: WorkCount = { count: 0, isMore: false };
+
+interface CountRow {
+  readonly count: number;
+  readonly rows_read: number;
+}
+
+const PENDING = `SELECT count(*) FILTER (WHERE q.channel = $1) AS count, count(*) AS rows_read
+  FROM (SELECT channel FROM gateway.queue LIMIT ${MOST_READ}) q`;
+const HELD = `SELECT count(*) FILTER (WHERE s.verdict <> 'duplicate' AND w.channel = $1) AS count, count(*) AS rows_read
+  FROM (SELECT webhook_id, verdict FROM gateway.sightings WHERE held ORDER BY webhook_id DESC, position DESC LIMIT ${MOST_READ}) s
+    JOIN gateway.webhooks w ON w.id = s.webhook_id`;
+const RESYNCS = `SELECT count(DISTINCT m.resync) AS count, count(*) AS rows_read
+  FROM (SELECT resync FROM gateway.resync_messages
+    WHERE channel = $1 AND status IN ('queued', 'requesting', 'waiting') LIMIT ${MOST_READ}) m`;
+const AUDITS = `SELECT count(*) AS count, count(*) AS rows_read
+  FROM (SELECT number FROM gateway.audits WHERE channel = $1 AND status = 'running' LIMIT ${MOST_READ}) a`;
+
+/** What is under way for a target or channel: each number reads some thousand rows at most. */
+export class WorkCounts {
+  readonly #db: Database;
+
+  constructor({ db }: Pick<Base, 'db'>) {
+    this.#db = db;
+  }
+
+  /** @param target its number */
+  async ofTarget(target: number): Promise<WorkUnderWay> {
+    const row = await this.#db.one<{ count: number }>(
+      'SELECT count(*) AS count FROM gateway.queue WHERE target = $1',
+      target,
+    );
+    const pendingDeliveries = { count: row?.count ?? 0, isMore: false };
+    return { pendingDeliveries, heldItems: NOTHING, openResyncs: NOTHING, runningAudits: NOTHING };
+  }
+
+  async ofChannel(channel: string): Promise<WorkUnderWay> {
+    const [pendingDeliveries, heldItems, openResyncs, runningAudits] = await Promise.all(
+      [PENDING, HELD, RESYNCS, AUDITS].map(async (sql) => workCount(await this.#db.one<CountRow>(sql, channel))),
+    );
+    return {
+      pendingDeliveries: pendingDeliveries ?? NOTHING,
+      heldItems: heldItems ?? NOTHING,
+      openResyncs: openResyncs ?? NOTHING,
+      runningAudits: runningAudits ?? NOTHING,
+    };
+  }
+}
+
+function workCount(row: CountRow | undefined): WorkCount {
+  if (!row) return NOTHING;
+  return {
+    count: Math.min(row.count, MOST_COUNTED),
+    isMore: row.count > MOST_COUNTED || row.rows_read === MOST_READ,
+  };
+}

@@ -1,0 +1,33 @@
+import type { Verdict } from '../../model.js';
+import type { Stored } from './item-views.js';
+
+/** What a release needs to know of an item that was withheld from a target. */
+export interface HeldFacts {
+  readonly carrier: string;
+  /** Null: it has no message id. */
+  readonly message_key: unknown;
+  readonly verdict: Verdict;
+  readonly rule: number;
+  readonly placeholder: Stored;
+}
+
+/** The rule of a repeated vote, which reuses the id of its poll. */
+const REPEATED_VOTE = 1;
+
+/** Whether an item is the message and not a revision, vote or placeholder, which share its id but are released by themselves. */
+export function isMessageItself({ carrier, message_key: key, verdict, rule, placeholder }: HeldFacts): boolean {
+  return carrier === 'messages' && key !== null && verdict !== 'event' && rule !== REPEATED_VOTE && !placeholder;
+}
+
+/**
+ * What a release of one message sends to targets that have no delivery of it: revisions, votes and placeholders, and the
+ * message itself once, by its newest sighting. Duplicates alone release nothing.
+ * @param held its held items, oldest first
+ */
+export function sentByRelease<Row extends HeldFacts>(held: readonly Row[]): Row[] {
+  const matching = held.filter(({ verdict }) => verdict !== 'duplicate');
+  const newest = held.findLast(isMessageItself);
+  const sent = matching.filter((row) => !isMessageItself(row));
+  if (newest && matching.some(isMessageItself)) sent.push(newest);
+  return sent;
+}

@@ -1,0 +1,45 @@
+import { describe, expect, it } from 'vitest';
+import { serverChecks } from '../../src/doctor/server-checks.js';
+import type { ServerFacts } from '../../src/store/server.js';
+import { DAY, MINUTE, START } from '../support/store.js';
+
+const FACTS: ServerFacts = {
+  version: '18.4',
+  hasFsync: true,
+  synchronousCommit: 'on',
+  oldestTransactionMs: 300,
+  oldestDayAt: START - 7 * DAY,
+  newestDayAt: START + 3 * DAY,
+  clockAheadMs: 40,
+};
+
+/** The checks that are not fine, as `name status`. */
+function faultsOf(change: Partial<ServerFacts>): string[] {
+  const checks = serverChecks({ ...FACTS, ...change }, [], START);
+  return checks.filter(({ status }) => status !== 'ok').map(({ name, status }) => `${name} ${status}`);
+}
+
+describe('the checks of PostgreSQL', () => {
+  it.each<[string, Partial<ServerFacts>, string[]]>([
+    ['a server that is set up well', {}, []],
+    ['fsync = off', { hasFsync: false }, ['durability fail']],
+    ['synchronous_commit = off', { synchronousCommit: 'off' }, ['durability fail']],
+    ['synchronous_commit = local', { synchronousCommit: 'local' }, ['durability warn']],
+    ['a forgotten transaction', { oldestTransactionMs: 11 * MINUTE }, ['transactions warn']],
+    ['no partition for tomorrow', { newestDayAt: START - DAY }, ['partitions warn']],
+    ['a clock that is behind', { clockAheadMs: -6000 }, ['database_clock warn']],
+  ])('find %s', (_, change, faults) => {
+    expect(faultsOf(change)).toEqual(faults);
+  });
+
+  it('say what to do about each fault', () => {
+    const checks = serverChecks({ ...FACTS, hasFsync: false, oldestTransactionMs: DAY, clockAheadMs: DAY }, [], START);
+    expect(checks.every(({ status, fix }) => (status === 'ok') === (fix === null))).toBe(true);
+  });
+
+  it('count the replicas', () => {
+    const replica = (id: string) => ({ id, startedAt: START, seenAt: START });
+    const [check] = serverChecks(FACTS, [replica('a'), replica('b')], START).filter(({ name }) => name === 'replicas');
+    expect(check?.message).toBe('2 gateway processes share this database.');
+  });
+});
