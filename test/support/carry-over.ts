@@ -103,11 +103,24 @@ export async function postgresStore(url: string, clock: Clock): Promise<StoreFix
 export async function readAll({ store }: StoreFixture): Promise<unknown> {
   const page = { limit: 100, cursor: null };
   const { data: resyncs } = await store.resyncs.list(page);
+  const { data: webhooks } = await store.items.webhooks({}, page);
+  const since = { since: START + 1000 };
   return {
     channels: await store.registry.channels(),
     connection: await store.registry.connection('main'),
     targets: await store.registry.targets(),
     deliveries: (await store.outbox.deliveries({}, page)).data,
+    newDeliveries: (await store.outbox.deliveries(since, page)).data,
+    details: await Promise.all(webhooks.map(async ({ id }) => await store.items.webhook(id))),
+    webhooks,
+    newWebhooks: (await store.items.webhooks(since, page)).data,
+    items: (await store.items.list({}, page)).data,
+    held: (await store.items.list({ held: true }, page)).data,
+    newItems: (await store.items.list(since, page)).data,
+    explained: await Promise.all(
+      ['A', 'B', 'C', 'D', 'X', 'Y'].map(async (id) => await store.items.explain('main', id)),
+    ),
+    audits: (await store.audits.list(page)).data,
     resyncs,
     messages: await Promise.all(resyncs.map(async ({ id }) => (await store.resyncs.messages(id, page)).data)),
     calls: await store.calls.stateOf('main'),

@@ -1,5 +1,5 @@
 import { CARRIED_AT } from './carried-ids.js';
-import { GatewayError, StartError } from '../../errors.js';
+import { CommandError, GatewayError, StartError } from '../../errors.js';
 import type { PostgresLocation } from '../../postgres-url.js';
 import type { Carried, CarriedSlice, CarriedTable, CarryOverDestination, CarryOverSource } from '../carry-over.js';
 import type { StoreEffects } from '../store.js';
@@ -264,6 +264,6 @@ async function named<T>(work: () => Promise<T>): Promise<T> {
   try {
     return await work();
   } catch (error) {
-    throw error instanceof GatewayError ? error : asStartError(error);
+    throw error instanceof GatewayError || error instanceof CommandError ? error : asStartError(error);
   }
 }
