@@ -1,5 +1,4 @@
 import type { Queries } from './database.js';
-import type { Params } from './filters.js';
 import { metaValue } from './meta.js';
 import { leastCarriedId, leastId } from './numbers.js';
 
@@ -15,10 +14,4 @@ export async function carriedAt(db: Queries): Promise<number | null> {
 /** The least id of a row that was recorded at or after `time`. Some of that day may be older. @param carried `carriedAt` */
 export function leastIdSince(time: number, carried: number | null): number {
   return carried !== null && time <= carried ? leastCarriedId(time) : leastId(time);
-}
-
-/** The same in SQL. It is evaluated once, before partitions are chosen. */
-export function leastIdSinceSql(time: number, params: Params): string {
-  return `(SELECT CASE WHEN EXISTS (SELECT FROM gateway.meta WHERE key = '${CARRIED_AT}' AND value::bigint >= ${params.add(time)}::bigint)
-    THEN ${params.add(leastCarriedId(time))}::bigint ELSE ${params.add(leastId(time))}::bigint END)`;
 }

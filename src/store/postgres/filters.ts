@@ -1,9 +1,9 @@
-import { leastIdSinceSql } from './carried-ids.js';
+import { CARRIED_AT } from './carried-ids.js';
 import type { DeliveryStatus } from '../../model.js';
 import type { DeliveryFilter } from '../deliveries.js';
 import type { RecordedFilter } from '../filters.js';
 import type { Param } from './database.js';
-import { endOfIds } from './numbers.js';
+import { endOfIds, leastCarriedId, leastId } from './numbers.js';
 
 /** The parameters of a statement whose conditions depend on a filter. */
 export class Params {
@@ -23,6 +23,12 @@ export interface RecordedColumns {
   readonly recordedAt: string;
   /** An id of a row that was recorded at that time. */
   readonly id: string;
+}
+
+/** `leastIdSince` in SQL. It is evaluated once, before partitions are chosen. */
+export function leastIdSinceSql(time: number, params: Params): string {
+  return `(SELECT CASE WHEN EXISTS (SELECT FROM gateway.meta WHERE key = '${CARRIED_AT}' AND value::bigint >= ${params.add(time)}::bigint)
+    THEN ${params.add(leastCarriedId(time))}::bigint ELSE ${params.add(leastId(time))}::bigint END)`;
 }
 
 /** Joins conditions with AND. */

@@ -1,4 +1,3 @@
-import { leastIdSinceSql } from './carried-ids.js';
 import type { ItemDetail, ItemFilter, MessageFilter, MessageView } from '../items.js';
 import type { Page, PageRequest } from '../paging.js';
 import { decodeCursor, encodeCursor } from '../rules/ids.js';
@@ -8,7 +7,7 @@ import { newestUnique } from '../rules/item-views.js';
 import { paged } from '../rules/paging.js';
 import type { Base } from './base.js';
 import type { EvidenceViews } from './evidence.js';
-import { allOf, Params } from './filters.js';
+import { allOf, Params, leastIdSinceSql } from './filters.js';
 import { uuidOf } from './keys.js';
 import { endOfIds } from './numbers.js';
 import { before, itemConditions, NEWEST_FIRST, SIGHTING_COLUMNS, SIGHTING_TABLES, sightingsOf } from './sightings.js';
