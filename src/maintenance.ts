@@ -1,12 +1,13 @@
 import { existsSync } from 'node:fs';
 import { resolve } from 'node:path';
-import { readConfig, readNewEncryptionKey } from './config.js';
+import { readConfig, readMigration, readNewEncryptionKey } from './config.js';
 import type { Config } from './config.js';
 import type { Effects } from './effects.js';
 import { createEncryption, ENCRYPTION_KEY_BYTES, fingerprintOf } from './encryption.js';
 import { GatewayRunsError, noDatabase, StartError } from './errors.js';
 import { keyFileOf, loadEncryptionKey, stageKeyFile, stampOf, switchKeyFile } from './keyfiles.js';
-import { backupStore, openStore, restoreStore } from './store/open.js';
+import { backupStore, carryOverStore, openStore, restoreStore } from './store/open.js';
+import type { CarryOverOptions } from './store/carry-over.js';
 import type { DatabaseSummary } from './store/copies.js';
 import {
   fingerprintIn,
@@ -45,6 +46,23 @@ export interface RekeyReport {
   readonly key_file: string | null;
   /** Where the old key is now; backups from before need it. */
   readonly old_key_file: string | null;
+}
+
+/** The outcome of `migrate`. */
+export interface MigrateReport {
+  /** The SQLite file, unchanged. */
+  readonly from: string;
+  /** Host and name of the PostgreSQL database. */
+  readonly to: string;
+  readonly schema_version: number;
+  /** Rows that were carried over and compared, by PostgreSQL's tables. */
+  readonly rows: Readonly<Record<string, number>>;
+  /** It continued where an earlier run was interrupted. */
+  readonly resumed: boolean;
+  /** Whether ENCRYPTION_KEY, or the key file beside the SQLite file, opens the secrets, which were carried over encrypted. */
+  readonly key: 'ok' | 'missing' | 'wrong';
+  /** The file with the key that the replicas need as ENCRYPTION_KEY; null: the environment gives it. */
+  readonly key_file: string | null;
 }
 
 /** Writes a checked copy of the database into a new file, also while the gateway runs. @throws StartError, CommandError */
@@ -99,6 +117,31 @@ export async function rekey(env: Environment, effects: Effects): Promise<RekeyRe
   } finally {
     await store.close();
   }
+}
+
+/**
+ * Carries everything from the SQLite file of a stopped gateway into an empty PostgreSQL database, and compares both. After an
+ * interruption the same command continues. @throws StartError, GatewayError, CommandError; the SQLite file is unchanged
+ */
+export async function migrate(
+  env: Environment,
+  options: { readonly from: string | undefined; readonly to: string | undefined },
+  effects: Effects,
+  carrying: CarryOverOptions,
+): Promise<MigrateReport> {
+  const { file, location } = readMigration(env, options);
+  const config = readConfig({ ...env, DATABASE_URL: `sqlite:${file}` });
+  const carried = await whileStopped(async () => await carryOverStore(file, location, effects, carrying));
+  const { host, pathname } = new URL(location.url);
+  return {
+    from: file,
+    to: `${host}${pathname}`,
+    schema_version: carried.schemaVersion,
+    rows: carried.rows,
+    resumed: carried.isResumed,
+    key: stateOfKey(config, effects, fingerprintIn(carried.values)),
+    key_file: fileOfKey(config),
+  };
 }
 
 /** Opens what a running gateway locks. Its advice for a second gateway would be wrong here. @throws StartError */

@@ -34,7 +34,7 @@ const CLOSING_WORDS = `
 Exit codes:
   0    done
   1    a check failed: doctor, audit, targets test, channels connect, channels probe; a resync restored nothing; or
-       backup, restore or rekey could not do it
+       backup, restore, rekey or migrate could not do it
   2    wrong usage: an invalid or missing option, argument, file or value
   3    cannot reach the gateway, or it accepts no work at the moment
   4    a resync restored only some of its messages

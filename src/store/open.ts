@@ -1,9 +1,14 @@
 import type { StoreLocation } from '../config.js';
 import { StartError } from '../errors.js';
+import type { PostgresLocation } from '../postgres-url.js';
 import type { CopyOptions, DatabaseSummary, Restored } from './copies.js';
+import { carryOver } from './carry-over.js';
+import type { CarriedOver, CarryOverOptions } from './carry-over.js';
+import { openToFill } from './postgres/carry-over.js';
 import { backupDatabase } from './sqlite/backup.js';
 import { databaseFiles } from './sqlite/database.js';
 import { openPostgresStore } from './postgres/engine.js';
+import { openToCarry } from './sqlite/carry-over.js';
 import { openSqliteStore } from './sqlite/engine.js';
 import { restoreDatabase } from './sqlite/restore.js';
 import type { Store, StoreEffects } from './store.js';
@@ -47,6 +52,29 @@ export function restoreStore(
   options: Pick<CopyOptions, 'effects'>,
 ): Restored {
   return restoreDatabase(sqliteFile(location), backup, ending, options);
+}
+
+/**
+ * Carries everything from the SQLite file of a stopped gateway into an empty PostgreSQL database. The file is not changed.
+ * @throws StartError GW_STORE_UNUSABLE, GW_STORE_NOT_EMPTY, GW_MIGRATION_FAILED; GatewayRunsError; CommandError (interrupted)
+ */
+export async function carryOverStore(
+  file: string,
+  location: PostgresLocation,
+  effects: StoreEffects,
+  options: CarryOverOptions,
+): Promise<CarriedOver> {
+  const source = openToCarry(file);
+  try {
+    const destination = await openToFill(location, effects);
+    try {
+      return await carryOver(source, destination, options);
+    } finally {
+      await destination.close();
+    }
+  } finally {
+    source.close();
+  }
 }
 
 /** @throws StartError GW_BAD_CONFIG */

@@ -97,6 +97,7 @@ export class Database implements Queries {
   /**
    * @param most connections at once
    * @param monotonic times transactions
+   * @param timeouts other ones, for work that takes long
    */
   constructor(connection: Connection, most: number, monotonic: Effects['monotonic'], timeouts: Partial<Timeouts> = {}) {
     this.#monotonic = monotonic;

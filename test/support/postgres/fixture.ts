@@ -13,7 +13,7 @@ const TEMPLATE = 'gateway_template';
 const CLEAR = `DO $$ DECLARE name text; BEGIN
   FOR name IN SELECT relname FROM pg_class
     WHERE relnamespace = 'gateway'::regnamespace AND relkind IN ('r', 'p') AND NOT relispartition AND relname <> 'schema'
-  LOOP EXECUTE format('DELETE FROM gateway.%I', name); END LOOP; END $$`;
+  LOOP EXECUTE format('DELETE FROM gateway.%I', name); END LOOP; END $$; DROP TABLE IF EXISTS gateway.carried`;
 
 /** Empty databases for the tests of one file. */
 export interface Databases {
