@@ -290,7 +290,8 @@ class OpenTransaction implements Transaction {
   async commit(): Promise<void> {
     const { command } = await this.#sendCommit();
     await this.#begun;
-    if (command !== 'COMMIT') throw this.#firstFault ?? new Error('The transaction was rolled back.');
+    if (command === 'COMMIT') return;
+    throw this.#firstFault instanceof Error ? this.#firstFault : new Error('The transaction was rolled back.');
   }
 
   async #sendCommit(): Promise<pg.QueryResult> {
