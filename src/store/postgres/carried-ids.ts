@@ -1,4 +1,4 @@
-import type { Queries } from './database.js';
+import type { Queries } from './queries.js';
 import { metaValue } from './meta.js';
 import { leastCarriedId, leastId } from './numbers.js';
 

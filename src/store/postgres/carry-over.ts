@@ -9,7 +9,7 @@ import { checkOf, checksumOf, valueOf } from './carried-values.js';
 import type { Column } from './carried-values.js';
 import { connectionOf } from './connection.js';
 import { Database } from './database.js';
-import type { Param, Queries, Transaction } from './database.js';
+import type { Param, Queries, Transaction } from './queries.js';
 import { prepare } from './engine.js';
 import { asStartError } from './faults.js';
 import { isHalfCarried, PROGRESS_TABLE } from './half-carried.js';

@@ -1,6 +1,7 @@
 import { GatewayError } from '../../errors.js';
 import type { Base } from './base.js';
-import type { Database, Transaction } from './database.js';
+import type { Database } from './database.js';
+import type { Transaction } from './queries.js';
 import { isLockTimeout } from './faults.js';
 import { IdMarks } from './id-marks.js';
 import type { Cursor, Limits, SweepStep } from './sweep-step.js';

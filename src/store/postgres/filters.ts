@@ -2,7 +2,7 @@ import { CARRIED_AT } from './carried-ids.js';
 import type { DeliveryStatus } from '../../model.js';
 import type { DeliveryFilter } from '../deliveries.js';
 import type { RecordedFilter } from '../filters.js';
-import type { Param } from './database.js';
+import type { Param } from './queries.js';
 import { endOfIds, leastCarriedId, leastId } from './numbers.js';
 
 /** The parameters of a statement whose conditions depend on a filter. */

@@ -2,7 +2,7 @@ import pg from 'pg';
 import { StartError } from '../../errors.js';
 import { migrationsOf } from '../migrate.js';
 import type { Migration } from '../migrate.js';
-import { REGISTRY_LOCK } from './database.js';
+import { REGISTRY_LOCK } from './open-transaction.js';
 
 /**
  * The oldest schema version whose programs may still run beside this one. A migration that takes away what they need raises

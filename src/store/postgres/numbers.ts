@@ -1,6 +1,6 @@
 import { DAY_MS } from '../../durations.js';
 import { utcDay } from '../rules/days.js';
-import type { Transaction } from './database.js';
+import type { Transaction } from './queries.js';
 
 /** Numbers of one value of the sequence. */
 const BLOCK = 1024;

@@ -8,7 +8,7 @@ import { chatKey, fingerprintKey, messageKey } from '../rules/keys.js';
 import type { LedgerFacts } from '../rules/ledger-facts.js';
 import { objectKeysIn } from '../rules/object-repetitions.js';
 import type { LastOfObject, NewestInChat, RegistrationWindow } from '../rules/recording.js';
-import type { Queries } from './database.js';
+import type { Queries } from './queries.js';
 import { fingerprintOf, plainUuid, uuidOf } from './keys.js';
 import { blocksFor } from './numbers.js';
 import type { Loaded, ShownRow } from './recording-state.js';

@@ -1,5 +1,5 @@
 import type { ReplayWatch } from '../../intake/replays.js';
-import type { Param, Transaction } from './database.js';
+import type { Param, Transaction } from './queries.js';
 import { fingerprintUuid, uuidOf, uuidsIn } from './keys.js';
 import type { PlacedDelivery, RecordingState } from './recording-state.js';
 import { updateChannel } from './registry.js';

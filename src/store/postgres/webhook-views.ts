@@ -16,7 +16,7 @@ import {
 } from '../rules/webhook-views.js';
 import type { VerdictCount, WebhookFactsRow } from '../rules/webhook-views.js';
 import type { Base } from './base.js';
-import type { Queries } from './database.js';
+import type { Queries } from './queries.js';
 import { DELIVERY_COLUMNS, DELIVERY_TABLES } from './delivery-views.js';
 import type { DeliveryRow, PostgresDeliveryViews } from './delivery-views.js';
 import type { EvidenceViews } from './evidence.js';
