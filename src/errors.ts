@@ -92,6 +92,14 @@ export function noSuchChannel(name: string): GatewayError {
   return new GatewayError('GW_NOT_FOUND', `There is no channel "${name}".`);
 }
 
+/** No probe of a channel is on record. */
+export function neverProbed(channel: string): GatewayError {
+  return new GatewayError(
+    'GW_NOT_FOUND',
+    `Channel "${channel}" was never probed. Start a probe with "channels probe ${channel} <message id> --yes".`,
+  );
+}
+
 /** An invalid cursor. */
 export function badCursor(): GatewayError {
   return new GatewayError(

@@ -217,7 +217,7 @@ function startWhapiCalls(base: Base) {
   const calls = createSingleCalls({ ...shared, intervals: resyncIntervals, onCall, onRegistered });
   const probes = components.add('probes', startProbeWorker({ ...shared, log, calls, intervals: intervals.probe }));
   return {
-    ...{ whapi, scheduler, beginProbe: probes.begin, resyncs, audits, onRegistered, onChannelChanged },
+    ...{ whapi, scheduler, probes, resyncs, audits, onRegistered, onChannelChanged },
     passThrough: createPassThrough({
       ...shared,
       intervals: resyncIntervals,
@@ -264,7 +264,7 @@ async function startHttp(
   const { feed, observer, metrics, saveCounts, onError } = base;
   const { breakers, sendTest, whyRefused } = deliveries;
   const readings = createReadings({ store, location: config.store, breakers, onError, effects });
-  const { whapi, scheduler, audits, passThrough, connector, beginProbe, onRegistered, onChannelChanged } = whapiCalls;
+  const { whapi, scheduler, audits, passThrough, connector, probes, onRegistered, onChannelChanged } = whapiCalls;
   const doctor = createDoctor({
     ...{ store, whapi, scheduler, connector, breakers, openSecret, sendTest, whyRefused, effects },
     damage: damage.found,
@@ -281,7 +281,7 @@ async function startHttp(
   const server = await startServer({
     ...{ config, store, encryption, guard, gatewayId, adminToken: keys.adminToken, effects, log },
     ...hints,
-    ...{ breakers, sendTest, whyRefused, connector, beginProbe, doctor, feed, saveCounts, metrics, readings },
+    ...{ breakers, sendTest, whyRefused, connector, probes, doctor, feed, saveCounts, metrics, readings },
     previewer: createPreviewer({ store, effects }),
     ...{ whapiResyncs: passThrough, whapiTimeoutMs: intervals.whapiTimeoutMs, timeouts: intervals.timeouts },
     progressOf: (resync) => progressOf(resync, intervals.resync, effects.now(), scheduler.underWay(resync.channel)),

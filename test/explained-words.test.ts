@@ -1,5 +1,12 @@
 import { describe, expect, it } from 'vitest';
-import { evidenceFacts, labelledStep, runsOf, summaryOf } from '../src/contract/explained-words.js';
+import {
+  evidenceFacts,
+  labelledReason,
+  labelledStep,
+  lengthText,
+  runsOf,
+  summaryOf,
+} from '../src/contract/explained-words.js';
 import type { Piece } from '../src/contract/explained-words.js';
 import type { Explanation, Sighting } from '../src/contract/messages.js';
 
@@ -38,7 +45,7 @@ describe('the words of an explanation', () => {
       ...{ first_seen_at: 'T3', first_webhook: 'whk_1', seeded_at: 'T4' },
       earlier: { recorded_at: 'T5', webhook: 'whk_2', item: null },
       late: { sent_at: 'T6', newest_sent_at: null, newest_received_at: 'T7', late_after_seconds: 60 },
-      replay: { sent_at: 'T8', began_at: 'T9', replay_after_seconds: 600 },
+      replay: { sent_at: 'T8', began_at: 'T9', replay_after_seconds: 432_000 },
     });
     expect(facts.map(([label, value]) => `${label}: ${textOf(value)}`)).toEqual([
       'Registered as: p.other',
@@ -48,12 +55,31 @@ describe('the words of an explanation', () => {
       'Repeats: the item recorded T5 whk_2',
       'Sent: T6',
       'Newest of its chat: sent –, received T7',
-      'Late after: 60 s',
+      'Late after: 1 min',
       'Sent: T8',
       'Part of a replay since: T9',
-      'Old after: 600 s',
+      'Old after: 5 d',
     ]);
     expect(evidenceFacts(NOTHING)).toEqual([]);
+  });
+
+  it.each([
+    [0, '0 s'],
+    [90, '1 min 30 s'],
+    [900, '15 min'],
+    [5400, '1 h 30 min'],
+    [432_000, '5 d'],
+    [90_061, '1 d 1 h 1 min 1 s'],
+  ])('show a length of %i seconds exactly, in larger units', (seconds, text) => {
+    expect(lengthText(seconds)).toBe(text);
+  });
+
+  it('do not call the reason of a delivery that was not sent an error', () => {
+    expect(labelledReason('Not sent: a newer message of its chat waits.')).toEqual([
+      'Not sent',
+      'a newer message of its chat waits.',
+    ]);
+    expect(labelledReason('The target answered 500.')).toEqual(['Last error', 'The target answered 500.']);
   });
 
   it('say that no webhook came, and which audits know the message', () => {

@@ -99,6 +99,8 @@ CREATE TABLE claims (
   expires_at INTEGER NOT NULL
 ) WITHOUT ROWID;
 
+CREATE INDEX claims_by_channel ON claims (channel);
+
 CREATE INDEX claims_by_end ON claims (expires_at);
 
 CREATE TABLE connections (

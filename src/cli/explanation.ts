@@ -1,4 +1,11 @@
-import { evidenceFacts, labelledStep, placeOf, runsOf, summaryOf } from '../contract/explained-words.js';
+import {
+  evidenceFacts,
+  labelledReason,
+  labelledStep,
+  placeOf,
+  runsOf,
+  summaryOf,
+} from '../contract/explained-words.js';
 import type { Piece } from '../contract/explained-words.js';
 import type { ExplainedDelivery } from '../contract/deliveries.js';
 import type { Explanation, Sighting } from '../contract/messages.js';
@@ -54,7 +61,7 @@ function deliveryLines(delivery: ExplainedDelivery): string[] {
   const facts = [
     `to ${target}, recorded ${recorded}${settled === null ? '' : `, settled ${settled}`}${released ? ', released' : ''}`,
     ...(expires === null ? [] : [`Expires: ${expires}`]),
-    ...(error === null ? [] : [error.startsWith('Not sent: ') ? error : `Last error: ${error}`]),
+    ...(error === null ? [] : [labelledReason(error).join(': ')]),
     ...log.map(
       (each) =>
         `${each.started_at}  took ${each.duration_ms} ms, answer ${each.status ?? 'none'}: ${each.error ?? 'delivered'}`,

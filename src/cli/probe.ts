@@ -15,6 +15,7 @@ interface Options {
   readonly minutes?: string;
   readonly report?: string;
   readonly detach?: boolean;
+  readonly cancel?: boolean;
 }
 
 /** `channels probe`. */
@@ -27,18 +28,25 @@ export function probeCommand(channels: Command, run: Run): void {
       'channels probe shop p.w30M7fgwWD4XwHu.g4CA-gNcCzMdVPg --yes',
       'channels probe shop p.w30M7fgwWD4XwHu.g4CA-gNcCzMdVPg --yes --report probe.md',
       'channels probe shop',
+      'channels probe shop --cancel',
     ],
   )
     .option('--yes', 'you agree that this message is resynced on the real channel')
     .option('--minutes <n>', 'how long to watch for webhooks, 1 to 4320; default: 120')
     .option('--report <path>', 'write the report, which has no personal data, to this file')
     .option('--detach', 'start it and do not wait for the end')
+    .option('--cancel', 'end the running probe, for example after a mistyped message id')
     .action(run(probe));
 }
 
 async function probe(session: Session, name: string, id: string | undefined, options: Options): Promise<ExitCode> {
   const api = session.api();
   const path = at('/v1/channels/{name}/probe', [name]);
+  if (options.cancel) {
+    if (id !== undefined) throw usageError(`--cancel takes no message id: a channel has one probe at a time.`);
+    shown(session, await api.call<Probe>('DELETE', path), options);
+    return EXIT.ok;
+  }
   if (id === undefined) return shown(session, await api.call<Probe>('GET', path), options);
   if (options.yes !== true) {
     throw usageError(
@@ -51,8 +59,9 @@ async function probe(session: Session, name: string, id: string | undefined, opt
     ...(options.minutes !== undefined && { watch_seconds: 60 * minutesOf(options.minutes) }),
   });
   const again = `${NAME} channels probe ${name}`;
+  const next = `To see its result: ${again}\nTo cancel it: ${again} --cancel`;
   if (options.detach) {
-    session.show(begun, `The probe is running. To see its result: ${again}\n`);
+    session.show(begun, `The probe is running.\n${next}\n`);
     return EXIT.ok;
   }
   const ended = await watch(session, {
@@ -60,7 +69,7 @@ async function probe(session: Session, name: string, id: string | undefined, opt
     isOver: ({ status }) => status !== 'running',
     progressOf: (state) => progressOf(state, session.terminal.effects.now()),
     documentOf: (state) => state,
-    farewell: `The probe continues in the gateway. To see its result: ${again}`,
+    farewell: `The probe continues in the gateway.\n${next}`,
   });
   return shown(session, ended, options);
 }
@@ -83,7 +92,7 @@ function progressOf({ started_at, watch_until, summary, webhooks, plain_get }: P
   };
 }
 
-/** Fails when an assumption does not hold. */
+/** Fails when an assumption does not hold, or was not checked because the probe failed or was cancelled. */
 function shown({ show, terminal }: Session, result: Probe, { report }: Options): ExitCode {
   if (report !== undefined) {
     try {
@@ -96,8 +105,8 @@ function shown({ show, terminal }: Session, result: Probe, { report }: Options):
     terminal.tell(`Report written to ${report}.\n`);
   }
   show(result, textOf(result, report === undefined));
-  const isBad = result.status === 'failed' || result.findings.some(({ holds }) => holds === false);
-  return isBad ? EXIT.failed : EXIT.ok;
+  const isBroken = result.status === 'failed' || result.status === 'cancelled';
+  return isBroken || result.findings.some(({ holds }) => holds === false) ? EXIT.failed : EXIT.ok;
 }
 
 const MARKS = { true: 'ok  ', false: 'warn', null: '-   ' } as const;
@@ -107,6 +116,9 @@ function textOf({ channel, status, summary, findings, report }: Probe, withRepor
     const advice = meaning === null ? '' : `\n      → ${meaning}`;
     return `${MARKS[`${holds}`]}  ${text} Seen: ${observed}.${advice}\n`;
   });
-  const pasted = withReport && status !== 'running' ? `\nTo paste into an issue (no personal data):\n\n${report}` : '';
+  const pasted =
+    withReport && (status === 'finished' || status === 'failed')
+      ? `\nTo paste into an issue (no personal data):\n\n${report}`
+      : '';
   return `Probe of channel ${channel}, ${status}: ${summary}\n${status === 'failed' ? '' : lines.join('')}${pasted}`;
 }

@@ -8,6 +8,9 @@ const DAY_SECONDS = 86_400;
 const Owner = Type.String({
   minLength: 1,
   maxLength: 100,
+  // A lone surrogate has no UTF-8: it would be stored as another name, which its owner could not renew.
+  pattern: '^\\P{Cs}*$',
+  'x-expected': '1 to 100 characters of valid Unicode',
   examples: ['order-flow'],
   description:
     'Who processes the message: the name of a flow, or one for each replica, such as its host name. The same owner may claim ' +

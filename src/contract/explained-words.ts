@@ -34,6 +34,33 @@ export function labelledStep({ kind, text }: Step): readonly [label: string, tex
   return [label, text.startsWith(said) ? text.slice(said.length) : text];
 }
 
+const NOT_SENT = 'Not sent: ';
+
+/** The last error of a delivery as a label and the text: the reason, where it was left out or expired, is no error. */
+export function labelledReason(lastError: string): readonly [label: string, text: string] {
+  return lastError.startsWith(NOT_SENT)
+    ? [LABELS.not_sent, lastError.slice(NOT_SENT.length)]
+    : ['Last error', lastError];
+}
+
+const UNITS = [
+  ['d', 86_400],
+  ['h', 3600],
+  ['min', 60],
+  ['s', 1],
+] as const;
+
+/** The exact length of a setting: `5 d`, `1 h 30 min`. */
+export function lengthText(seconds: number): string {
+  let rest = seconds;
+  const parts = UNITS.flatMap(([unit, size]) => {
+    const count = Math.floor(rest / size);
+    rest -= count * size;
+    return count > 0 ? [`${count} ${unit}`] : [];
+  });
+  return parts.join(' ') || '0 s';
+}
+
 /** The rows that a verdict rests on: the registration, the first sighting, the item that it repeats, the newest of its chat. */
 export function evidenceFacts(evidence: Evidence): WordedFact[] {
   return [
@@ -81,7 +108,7 @@ function lateOf({ late }: Evidence): WordedFact[] {
   return [
     ['Sent', [{ at: late.sent_at }]],
     ['Newest of its chat', ['sent ', { at: late.newest_sent_at }, ', received ', { at: late.newest_received_at }]],
-    ['Late after', [`${late.late_after_seconds} s`]],
+    ['Late after', [lengthText(late.late_after_seconds)]],
   ];
 }
 
@@ -90,7 +117,7 @@ function replayOf({ replay }: Evidence): WordedFact[] {
   return [
     ['Sent', [{ at: replay.sent_at }]],
     ['Part of a replay since', [{ at: replay.began_at }]],
-    ['Old after', [`${replay.replay_after_seconds} s`]],
+    ['Old after', [lengthText(replay.replay_after_seconds)]],
   ];
 }
 

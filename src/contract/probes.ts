@@ -47,7 +47,9 @@ export const ProbeSchema = Type.Object(
   {
     channel: Type.String({ description: 'Name of the channel.' }),
     message_id: orNull(Type.String({ description: 'Null: forgotten, as old payloads are.' })),
-    status: oneOf(['running', 'finished', 'failed'], { description: 'failed: Whapi did not do the resync.' }),
+    status: oneOf(['running', 'finished', 'failed', 'cancelled'], {
+      description: 'failed: Whapi did not do the resync. cancelled: what was not known by then is not known.',
+    }),
     summary: Type.String({ description: 'The result in words.' }),
     started_at: Time,
     watch_until: Time,

@@ -1,6 +1,7 @@
 import { useSignal } from '@preact/signals';
 import type { Audit } from '../contract/audits.js';
 import type { Channel, ChannelChange } from '../contract/channels.js';
+import { lengthText } from '../contract/explained-words.js';
 import { ApiError, get, patch, path, post, remove } from './api.js';
 import { changedFields } from './changed-fields.js';
 import { ChannelFields, channelOf } from './channel-form.js';
@@ -98,7 +99,7 @@ function ChannelFacts({ channel }: { readonly channel: Channel }) {
         ],
         ['Id at Whapi', channel.channel_id ?? 'not known yet'],
         ['Base URL of Whapi', channel.whapi_base_url],
-        ['Late after', `${channel.late_after_seconds} s`],
+        ['Late after', lengthText(channel.late_after_seconds)],
         ['Pause between calls', channel.resync_spacing_ms === null ? 'one second' : `${channel.resync_spacing_ms} ms`],
         ['Daily call budget', channel.daily_call_budget === null ? 'no limit' : `${channel.daily_call_budget} calls`],
         ['Resync on demand', channel.auto_resync ? 'on' : 'off'],
@@ -111,7 +112,7 @@ function ChannelFacts({ channel }: { readonly channel: Channel }) {
 }
 
 function replaySetting({ on_replay: what, replay_messages: messages, replay_after_seconds: after }: Channel): string {
-  return `${what} them: ${messages} or more messages a minute that are older than ${after} s`;
+  return `${what} them: ${messages} or more messages a minute that are older than ${lengthText(after)}`;
 }
 
 interface ActionProps {

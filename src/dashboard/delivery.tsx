@@ -1,3 +1,4 @@
+import { labelledReason } from '../contract/explained-words.js';
 import type { DeliveryDetail } from '../contract/deliveries.js';
 import type { Target } from '../contract/targets.js';
 import { Attempts } from './attempts.js';
@@ -64,7 +65,7 @@ function factsOf(delivery: DeliveryDetail): Fact[] {
     ['Recorded', <Time key="recorded" at={delivery.created_at} />],
     delivery.next_attempt_at !== null && ['Next attempt', <Time key="next" at={delivery.next_attempt_at} />],
     delivery.settled_at !== null && ['Settled', <Time key="settled" at={delivery.settled_at} />],
-    delivery.last_error !== null && ['Last error', delivery.last_error],
+    delivery.last_error !== null && labelledReason(delivery.last_error),
     delivery.released && [
       'Released',
       <Badge key="released" tone="quiet">

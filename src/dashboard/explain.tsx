@@ -1,6 +1,6 @@
 import { useSignal } from '@preact/signals';
 import type { ExplainedDelivery } from '../contract/deliveries.js';
-import { placeOf, runsOf, summaryOf } from '../contract/explained-words.js';
+import { labelledReason, placeOf, runsOf, summaryOf } from '../contract/explained-words.js';
 import type { Item } from '../contract/items.js';
 import type { Explanation, Sighting } from '../contract/messages.js';
 import { get, path } from './api.js';
@@ -218,7 +218,7 @@ function ExplainedDelivered({ delivery }: { readonly delivery: ExplainedDelivery
         facts={[
           ['Recorded', <Time key="recorded" at={delivery.created_at} />],
           delivery.settled_at !== null && ['Settled', <Time key="settled" at={delivery.settled_at} />],
-          delivery.last_error !== null && ['Last error', delivery.last_error],
+          delivery.last_error !== null && labelledReason(delivery.last_error),
         ]}
       />
       <Attempts attempts={delivery.log} />

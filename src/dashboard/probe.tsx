@@ -1,6 +1,6 @@
 import { useSignal } from '@preact/signals';
 import type { Probe } from '../contract/probes.js';
-import { get, path, post } from './api.js';
+import { get, path, post, remove, wordsOf } from './api.js';
 import { Badge } from './badge.js';
 import { CopyButton } from './copy.js';
 import { Dialog } from './dialog.js';
@@ -77,11 +77,27 @@ function Result({ channel }: { readonly channel: string }) {
   const { value: probe, error, reload } = useLoad(`probe ${channel}`, async () => await get<Probe>(url), REFRESH_MS);
   if (probe === null) return <Pending error={error} retry={reload} />;
   const { summary, status, started_at: startedAt, findings, report } = probe;
+  const cancel = (): void => {
+    remove(url).then(
+      () => {
+        announce('The probe is cancelled.');
+        reload();
+      },
+      (reason: unknown) => announce(wordsOf(reason), 'bad'),
+    );
+  };
   return (
     <>
       <p role="status">
         <strong>{summary}</strong> Started <Time at={startedAt} />
-        {status !== 'running' && (
+        {status === 'running' ? (
+          <>
+            {' '}
+            <button type="button" class="small" onClick={cancel}>
+              Cancel the probe
+            </button>
+          </>
+        ) : (
           <>
             . Report for an issue, without personal data: <CopyButton text={report} />
           </>

@@ -230,8 +230,9 @@ export function replayCheck({ name, onReplay }: Channel, replay: Replay | null, 
       `sent ${oldest} before. ${held === 0 ? 'They were delivered.' : `${held} of them are held.`}`,
     fix:
       onReplay === 'hold'
-        ? `Look at them, and release those that are genuine: GET /v1/items?channel=${name}&rule=19.`
-        : `To hold such messages: PATCH /v1/channels/${name} { "on_replay": "hold" }. Check full_history in the settings at Whapi.`,
+        ? `List them: "held --channel ${name} --rule 19", or GET /v1/items?channel=${name}&rule=19&held=true. Release those that are genuine.`
+        : `To hold such messages: "channels set ${name} --on-replay hold", or PATCH /v1/channels/${name} { "on_replay": "hold" }. ` +
+          'Check full_history in the settings at Whapi.',
   };
 }
 

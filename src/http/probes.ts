@@ -1,8 +1,8 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox';
 import type { FastifyBaseLogger } from 'fastify';
-import { getProbe, startProbe } from '../contract/operations/probes.js';
+import { cancelProbe, getProbe, startProbe } from '../contract/operations/probes.js';
 import type { Probe as ProbeJson } from '../contract/probes.js';
-import { GatewayError, noSuchChannel } from '../errors.js';
+import { neverProbed, noSuchChannel } from '../errors.js';
 import { VERSION } from '../outgoing.js';
 import { findingsOf, summaryOf } from '../probe/findings.js';
 import { DEFAULT_WATCH_SECONDS, hasFailed } from '../probe/policy.js';
@@ -14,16 +14,16 @@ import { iso, isoOrNull } from './schemas.js';
 
 export interface ProbeRoutesOptions {
   readonly store: { readonly probes: Pick<Probes, 'of'>; readonly registry: Pick<Registry, 'channel'> };
-  readonly beginProbe: ProbeWorker['begin'];
+  readonly probes: Pick<ProbeWorker, 'begin' | 'cancel'>;
   readonly log: Pick<FastifyBaseLogger, 'info'>;
 }
 
 /** `/v1/channels/{name}/probe`. */
-export const probeRoutes: FastifyPluginAsyncTypebox<ProbeRoutesOptions> = async (app, { store, beginProbe, log }) => {
+export const probeRoutes: FastifyPluginAsyncTypebox<ProbeRoutesOptions> = async (app, { store, probes, log }) => {
   app.post('/channels/:name/probe', { schema: startProbe }, async ({ params: { name }, body }, reply) => {
     const { message_id: messageId, watch_seconds: watchSeconds = DEFAULT_WATCH_SECONDS } = body;
     if (!(await store.registry.channel(name))) throw noSuchChannel(name);
-    const probe = await beginProbe(name, messageId, watchSeconds);
+    const probe = await probes.begin(name, messageId, watchSeconds);
     log.info({ channel: name, watch_seconds: watchSeconds }, 'probe started');
     return await reply.code(202).send(probeJson(probe));
   });
@@ -32,10 +32,12 @@ export const probeRoutes: FastifyPluginAsyncTypebox<ProbeRoutesOptions> = async 
     if (!(await store.registry.channel(name))) throw noSuchChannel(name);
     const probe = await store.probes.of(name);
     if (probe) return probeJson(probe);
-    throw new GatewayError(
-      'GW_NOT_FOUND',
-      `Channel "${name}" was never probed. Start a probe with "channels probe ${name} <message id> --yes".`,
-    );
+    throw neverProbed(name);
+  });
+
+  app.delete('/channels/:name/probe', { schema: cancelProbe }, async ({ params: { name } }) => {
+    if (!(await store.registry.channel(name))) throw noSuchChannel(name);
+    return probeJson(await probes.cancel(name));
   });
   await Promise.resolve();
 };
@@ -44,7 +46,7 @@ function probeJson(probe: ProbeView): ProbeJson {
   const { channel, messageId, startedAt, finishedAt, facts } = probe;
   return {
     ...{ channel, message_id: messageId },
-    status: finishedAt === null ? 'running' : hasFailed(facts) ? 'failed' : 'finished',
+    status: statusOf(probe),
     summary: summaryOf(probe),
     started_at: iso(startedAt),
     watch_until: iso(facts.watchUntil),
@@ -57,6 +59,12 @@ function probeJson(probe: ProbeView): ProbeJson {
     findings: findingsOf(probe),
     report: reportOf(probe, VERSION),
   };
+}
+
+function statusOf({ finishedAt, facts }: ProbeView): ProbeJson['status'] {
+  if (finishedAt === null) return 'running';
+  if (facts.isCancelled) return 'cancelled';
+  return hasFailed(facts) ? 'failed' : 'finished';
 }
 
 function callJson({ at, tookMs, status, outcome, reason }: ProbeCall) {

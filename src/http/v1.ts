@@ -62,7 +62,7 @@ export interface V1Options extends V1Hints {
   readonly sendTest: (target: Target) => Promise<TargetTest>;
   readonly breakers: BreakersOfTargets;
   readonly connector: Connector;
-  readonly beginProbe: ProbeWorker['begin'];
+  readonly probes: Pick<ProbeWorker, 'begin' | 'cancel'>;
   readonly previewer: Previewer;
   readonly doctor: Doctor;
   readonly feed: Feed;
@@ -95,7 +95,7 @@ export const v1Routes: FastifyPluginAsyncTypebox<
     ...{ store, encryption, guard, whapiBaseUrl, publicUrl, effects, onChanged, onRemoved, log },
   });
   await v1.register(connectRoutes, { store, connector: options.connector });
-  await v1.register(probeRoutes, { store, beginProbe: options.beginProbe, log });
+  await v1.register(probeRoutes, { store, probes: options.probes, log });
   const { whyRefused, sendTest } = options;
   await v1.register(targetRoutes, {
     ...{ store, encryption, effects, whyRefused, sendTest, onDeliveries, onRemoved, breakers, log },

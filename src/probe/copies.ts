@@ -46,57 +46,18 @@ interface Place {
 }
 
 export function createCopyFinder(items: StoredItems): CopyFinder {
-  const copiesIn = async (places: readonly Place[], original: Likeness | null): Promise<ProbeCopy[]> => {
-    const found: ProbeCopy[] = [];
-    for (const { webhookId, position } of places) {
-      const webhook = await storedWebhook(items, webhookId);
-      const item = webhook?.items[position];
-      if (webhook && item) found.push(copyOf(webhook, item, compared(messageOf(webhook, item), original)));
-    }
-    return found;
-  };
-
-  /** The items with the message's own id that carry it. */
-  const placesOf = async ({ channel, messageId, since }: Wanted): Promise<Place[]> => {
-    const explained = await items.explain(channel, messageId);
-    const sightings = explained?.sightings ?? [];
-    return sightings.filter(
-      ({ carrier, seenAt, auditId }) => MESSAGE_IN.has(carrier) && seenAt >= since && auditId === null,
-    );
-  };
-
-  /** Messages under another id that are the original all the same. */
-  const underOtherIds = async (wanted: Wanted, original: Likeness, after: number): Promise<ProbeCopy[]> => {
-    const filter = { channel: wanted.channel, event: 'messages', since: Math.max(wanted.since, after) };
-    const { data } = await items.webhooks(filter, { limit: MOST_PER_LOOK, cursor: null });
-    const found: ProbeCopy[] = [];
-    for (const { id, verdicts } of data) {
-      if ((verdicts.new ?? 0) + (verdicts.late ?? 0) + (verdicts.restored ?? 0) === 0) continue;
-      const webhook = await storedWebhook(items, id);
-      const others = webhook?.items.filter(
-        ({ carrier, messageId, verdict }) =>
-          carrier === 'messages' && messageId !== wanted.messageId && NEVER_SEEN.has(verdict),
-      );
-      for (const item of others ?? []) {
-        const comparison = webhook && compared(messageOf(webhook, item), original);
-        if (webhook && comparison && isCopy(comparison)) found.push(copyOf(webhook, item, comparison));
-      }
-    }
-    return found;
-  };
-
   return {
     find: async (wanted, lookedAt) => {
       const { original, copies } = wanted.facts;
       // Copies that came before the original was known are compared now.
       const known = copies.filter(({ id }) => original === null || id !== null);
-      const places = await placesOf(wanted);
-      const fresh = places.filter((place) => !known.some((each) => isAt(each, place)));
-      const room = MOST_COPIES - known.length;
-      const own = await copiesIn(fresh.slice(0, room), original);
-      const others = original ? await underOtherIds(wanted, original, (lookedAt ?? 0) - OVERLAP_MS) : [];
-      const more = others.filter((place) => !known.some((each) => isAt(each, place)));
-      return [...known, ...own, ...more].sort((a, b) => a.receivedAt - b.receivedAt).slice(0, MOST_COPIES);
+      const isFresh = (place: Place): boolean => !known.some((each) => isAt(each, place));
+      const fresh = (await placesOf(items, wanted)).filter(isFresh);
+      const own = await copiesAt(items, fresh.slice(0, MOST_COPIES - known.length), original);
+      const others = original ? await underOtherIds(items, wanted, original, (lookedAt ?? 0) - OVERLAP_MS) : [];
+      return [...known, ...own, ...others.filter(isFresh)]
+        .sort((a, b) => a.receivedAt - b.receivedAt)
+        .slice(0, MOST_COPIES);
     },
     earlier: async (channel, messageId) => {
       const explained = await items.explain(channel, messageId);
@@ -106,6 +67,51 @@ export function createCopyFinder(items: StoredItems): CopyFinder {
       return webhook && item ? messageOf(webhook, item) : undefined;
     },
   };
+}
+
+/** The items with the message's own id that carry it. */
+async function placesOf(items: StoredItems, { channel, messageId, since }: Wanted): Promise<Place[]> {
+  const explained = await items.explain(channel, messageId);
+  const sightings = explained?.sightings ?? [];
+  return sightings.filter(
+    ({ carrier, seenAt, auditId }) => MESSAGE_IN.has(carrier) && seenAt >= since && auditId === null,
+  );
+}
+
+async function copiesAt(items: StoredItems, places: readonly Place[], original: Likeness | null): Promise<ProbeCopy[]> {
+  const found: ProbeCopy[] = [];
+  for (const { webhookId, position } of places) {
+    const webhook = await storedWebhook(items, webhookId);
+    const item = webhook?.items[position];
+    if (webhook && item) found.push(copyOf(webhook, item, compared(messageOf(webhook, item), original)));
+  }
+  return found;
+}
+
+/** Messages under another id that are the original all the same. */
+async function underOtherIds(
+  items: StoredItems,
+  wanted: Wanted,
+  original: Likeness,
+  after: number,
+): Promise<ProbeCopy[]> {
+  const filter = { channel: wanted.channel, event: 'messages', since: Math.max(wanted.since, after) };
+  const { data } = await items.webhooks(filter, { limit: MOST_PER_LOOK, cursor: null });
+  const found: ProbeCopy[] = [];
+  for (const { id, verdicts } of data) {
+    if ((verdicts.new ?? 0) + (verdicts.late ?? 0) + (verdicts.restored ?? 0) === 0) continue;
+    const webhook = await storedWebhook(items, id);
+    if (webhook) found.push(...othersIn(webhook, wanted.messageId, original));
+  }
+  return found;
+}
+
+function othersIn(webhook: WebhookDetail, ownId: string, original: Likeness): ProbeCopy[] {
+  return webhook.items.flatMap((item) => {
+    if (item.carrier !== 'messages' || item.messageId === ownId || !NEVER_SEEN.has(item.verdict)) return [];
+    const comparison = compared(messageOf(webhook, item), original);
+    return isCopy(comparison) ? [copyOf(webhook, item, comparison)] : [];
+  });
 }
 
 const NEVER_SEEN: ReadonlySet<string> = new Set(['new', 'late', 'restored']);

@@ -48,8 +48,9 @@ interface Check {
 
 const NO_WEBHOOK: Observation = { holds: null, observed: 'no webhook to look at' };
 
-/** How often each check may say "not yet": while the probe runs, what has not come may still come. */
-const notYet = ({ finishedAt }: ProbeView): false | null => (finishedAt === null ? null : false);
+/** What has not come says nothing while the probe runs, or if it was cancelled: it may still come. */
+const notYet = ({ finishedAt, facts }: ProbeView): false | null =>
+  finishedAt === null || facts.isCancelled ? null : false;
 
 const CHECKS: Readonly<Record<Assumption, Check>> = {
   call: { text: 'Whapi answers the call with resync=true within a minute, with 200 or 404.', look: lookAtCall },
@@ -109,7 +110,19 @@ export function deviationsOf(probe: ProbeView): Assumption[] {
 export function summaryOf(probe: ProbeView): string {
   const { facts, finishedAt } = probe;
   if (finishedAt === null) return facts.call === null ? 'Waiting for the calls to Whapi.' : 'Watching for webhooks.';
+  if (facts.isCancelled) return cancelledText(probe, finishedAt);
   if (hasFailed(facts)) return `The probe could not be made: ${failureOf(facts)}`;
+  return resultText(probe);
+}
+
+function cancelledText(probe: ProbeView, finishedAt: number): string {
+  const cancelled = `The probe was cancelled after ${durationText(finishedAt - probe.startedAt)}`;
+  return probe.facts.call === null
+    ? `${cancelled}, before the resync. No assumption could be checked.`
+    : `${cancelled}. ${resultText(probe)}`;
+}
+
+function resultText(probe: ProbeView): string {
   const findings = findingsOf(probe);
   const [bad, unknown] = [false, null].map((holds) => findings.filter((each) => each.holds === holds).length);
   const open = unknown ? ` ${counted(unknown, 'assumption')} could not be checked.` : '';
@@ -129,8 +142,8 @@ function failureOf({ before, call }: ProbeFacts): string {
   return `Whapi said: ${said}. ${fix}`;
 }
 
-function lookAtCall({ facts: { call } }: ProbeView): Observation {
-  if (call === null) return { holds: null, observed: 'not made yet' };
+function lookAtCall({ finishedAt, facts: { call } }: ProbeView): Observation {
+  if (call === null) return { holds: null, observed: finishedAt === null ? 'not made yet' : 'not made' };
   const took = call.tookMs === null ? '' : ` after ${durationText(call.tookMs)}`;
   switch (call.outcome) {
     case 'found':
@@ -142,7 +155,7 @@ function lookAtCall({ facts: { call } }: ProbeView): Observation {
         meaning: 'Nothing to do: the gateway counts the call as made, and waits for the webhook and the plain GET.',
       };
     case 'interrupted':
-      return { holds: null, observed: 'the gateway stopped during the call' };
+      return { holds: null, observed: call.reason ?? 'no answer' };
     default:
       return {
         ...{ holds: false, observed: call.status === null ? 'no connection' : `answered ${call.status}${took}` },
@@ -221,7 +234,7 @@ function comparing(
 
 function lookAtPlainGet(probe: ProbeView): Observation {
   const { call, foundAt, gets, before } = probe.facts;
-  if (call === null) return { holds: null, observed: 'not asked yet' };
+  if (call === null) return { holds: null, observed: probe.finishedAt === null ? 'not asked yet' : 'not asked' };
   const known = before?.outcome === 'found' ? '; Whapi had it before, too' : '';
   const meaning =
     'The gateway cannot prove by reading that a message is back, and waits for its webhook. Resyncs end as not_restored if ' +

@@ -14,7 +14,7 @@ export function reportOf(probe: ProbeView, version: string): string {
     `- gateway: whapi-resync-gateway ${version}`,
     `- message: ${messageText(probe)}`,
     `- plain GET before: ${statusText(facts.before?.status)}`,
-    `- result: ${finishedAt !== null && hasFailed(facts) ? 'the probe could not be made' : summaryOf(probe)}`,
+    `- result: ${finishedAt !== null && hasFailed(facts) && !facts.isCancelled ? 'the probe could not be made' : summaryOf(probe)}`,
     ...(finishedAt === null
       ? ['- the probe is still running']
       : [`- watched for ${durationText(finishedAt - probe.startedAt)}`]),

@@ -19,15 +19,20 @@ export interface SingleCall {
 
 /** Calls for one message that a person asks for. */
 export interface SingleCalls {
-  /** A plain GET. Null: it could not be made now. */
-  read(channel: Channel, messageId: string): Promise<SingleCall | null>;
+  /**
+   * A plain GET.
+   * @param withdrawn aborted: no call is made if its turn has not come
+   * @returns null: the call could not be made now.
+   */
+  read(channel: Channel, messageId: string, withdrawn: AbortSignal): Promise<SingleCall | null>;
   /**
    * Resyncs the message: registers it when the turn has come, and only then calls Whapi (I2). The answer is settled like
    * that of a worker's call, which polls from there on.
    * @param shown the message as it was shown before, to recognize it under another id; undefined: not known
+   * @param withdrawn aborted: no call is made if its turn has not come
    * @returns null: the call could not be made now.
    */
-  resync(channel: Channel, messageId: string, shown: unknown): Promise<SingleCall | null>;
+  resync(channel: Channel, messageId: string, shown: unknown, withdrawn: AbortSignal): Promise<SingleCall | null>;
 }
 
 export interface SingleCallsOptions {
@@ -75,19 +80,25 @@ export function createSingleCalls(options: SingleCallsOptions): SingleCalls {
   };
 
   /** Waits for the turn. */
-  const inTurn = async (channel: Channel, work: () => Promise<SingleCall>): Promise<SingleCall | null> => {
+  const inTurn = async (
+    channel: Channel,
+    withdrawn: AbortSignal,
+    work: () => Promise<SingleCall>,
+  ): Promise<SingleCall | null> => {
     let made: SingleCall | null = null;
-    await scheduler.forPerson(channel, 'probe', async () => {
+    const call = async () => {
       made = await work();
       const { answer } = made;
       return answer.kind === 'found' ? { ...answer, body: null, date: null } : answer;
-    });
+    };
+    await scheduler.forPerson(channel, 'probe', call, withdrawn);
     return made;
   };
 
   return {
-    read: async (channel, messageId) => await inTurn(channel, async () => await call(channel, messageId, false)),
-    resync: async (channel, messageId, shown) =>
-      await inTurn(channel, async () => await registerAndCall(channel, messageId, shown)),
+    read: async (channel, messageId, withdrawn) =>
+      await inTurn(channel, withdrawn, async () => await call(channel, messageId, false)),
+    resync: async (channel, messageId, shown, withdrawn) =>
+      await inTurn(channel, withdrawn, async () => await registerAndCall(channel, messageId, shown)),
   };
 }

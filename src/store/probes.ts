@@ -7,6 +7,12 @@ export interface Probes {
   begin(probe: ProbeView): Promise<void>;
   /** Saves what is known now. Returns false, changing nothing, if the probe is over or its channel was removed. */
   save(probe: ProbeView): Promise<boolean>;
+  /**
+   * Ends a running probe. It is not resumed after a restart.
+   * @param call how its call ended, unless that is saved already; null: it was not made
+   * @throws GatewayError GW_NOT_FOUND (never probed), GW_CONFLICT (it is over)
+   */
+  cancel(channel: string, at: number, call: ProbeCall | null): Promise<ProbeView>;
   /** Null: the channel was never probed. */
   of(channel: string): Promise<ProbeView | null>;
   /** Running probes, including those that a restart interrupted. */
@@ -26,7 +32,7 @@ export interface ProbeView {
 /** How a call to Whapi ended. */
 export interface ProbeCall {
   readonly at: number;
-  /** Null: not known, because the gateway stopped meanwhile. */
+  /** Null: not known, because the gateway stopped meanwhile, or the probe was cancelled. */
   readonly tookMs: number | null;
   /** Whapi's HTTP status; null: no answer. */
   readonly status: number | null;
@@ -55,6 +61,8 @@ export interface ProbeFacts {
   readonly message: MessageFacts | null;
   /** The items that carried the message after the call, oldest first. */
   readonly copies: readonly ProbeCopy[];
+  /** A person ended it before it knew everything. Missing in most probes. */
+  readonly isCancelled?: true;
 }
 
 export interface ProbeCopy extends Comparison {

@@ -65,11 +65,15 @@ export interface CallScheduler {
    * @throws what it throws
    */
   forClient<T>(channel: string, limitMs: number, call: (turn: MaybeRemovedTurn) => Promise<T>): Promise<T>;
-  /** A call that a person asks for. It counts towards the budget but is not limited by it. Never rejects. */
+  /**
+   * A call that a person asks for. It counts towards the budget but is not limited by it. Never rejects.
+   * @param withdrawn aborted: the call is not made if its turn has not come
+   */
   forPerson<T>(
     channel: Channel,
     by: 'connect' | 'doctor' | 'probe',
     call: () => Promise<WhapiResult<T>>,
+    withdrawn?: AbortSignal,
   ): Promise<WhapiResult<T>>;
   /** The channel's call under way in this process; null if there is none. */
   underWay(channel: string): CallUnderWay | null;
@@ -199,15 +203,18 @@ export function createCallScheduler(options: SchedulerOptions): CallScheduler {
       }),
     stepFor: (state, due) => stepAfter(null, state, due),
     forClient: async (channel, limitMs, call) => await inTurn(channel, 'client', limitMs, othersWait, call),
-    forPerson: async (channel, by, call) =>
+    forPerson: async (channel, by, call, withdrawn) =>
       await new Promise((resolve) => {
         const timeout = AbortSignal.timeout(waitTimeoutMs);
+        const given = withdrawn ? AbortSignal.any([timeout, withdrawn]) : timeout;
         let isBegun = false;
-        timeout.addEventListener('abort', () => {
+        const giveUp = (): void => {
           if (!isBegun) resolve({ kind: 'unreachable', reason: waitingReason(callsUnderWay.get(channel.name)?.by) });
-        });
+        };
+        if (given.aborted) giveUp();
+        else given.addEventListener('abort', giveUp);
         const turn = inTurn(channel.name, by, null, othersWait, async ({ state }) => {
-          if (timeout.aborted) return;
+          if (given.aborted) return;
           isBegun = true;
           resolve(await countedCall(channel, state, call));
         });

@@ -44,6 +44,30 @@ describe('channels probe', () => {
     expect(JSON.parse((await cli(['channels', 'probe', 'main', '--json'], { env })).stdout)).toEqual(probe);
   });
 
+  it('ends a running probe with --cancel, and says what is not known', async () => {
+    const { gateway, begin, probeIs, probe } = await startProbe({ resyncSendsWebhook: false });
+    const env = accessTo(gateway);
+    expect((await cli(['channels', 'probe', 'main', '--cancel'], { env })).code).toBe(6);
+    await begin();
+    await probeIs({ call: {} });
+    expect((await cli(['channels', 'probe', 'main', PRIVATE.id, '--cancel'], { env })).code).toBe(2);
+    const { code, stdout } = await cli(['channels', 'probe', 'main', '--cancel'], { env });
+    expect([code, (await probe()).status]).toEqual([0, 'cancelled']);
+    expect(stdout).toMatch(
+      /^Probe of channel main, cancelled: The probe was cancelled after [^]+\n- {5}A webhook with/,
+    );
+    expect((await cli(['channels', 'probe', 'main'], { env })).code).toBe(1);
+  });
+
+  it('says with Ctrl-C that the probe continues, and how to cancel it', async () => {
+    const { gateway } = await startProbe();
+    const run = startCli(['channels', 'probe', 'main', PRIVATE.id, '--yes'], { env: accessTo(gateway) });
+    await run.written('The message has not come yet|The message came');
+    run.kill('SIGINT');
+    const { code, stderr } = await run.ended;
+    expect([code, stderr]).toEqual([130, expect.stringContaining('channels probe main --cancel')]);
+  });
+
   it('starts and returns with --detach, and refuses an invalid number of minutes', async () => {
     const { gateway, probe } = await startProbe();
     const start = async (...args: string[]) =>

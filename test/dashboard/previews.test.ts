@@ -76,6 +76,7 @@ describe.skipIf(missingBrowser() !== null)('the forms of stored settings', () =>
         ['channels/shop', fieldsOf(ChannelChangeSchema, ['channel_id', 'webhook_secret'])],
       ] as const) {
         const { dialog, close } = await openEdit(address);
+        await dialog.locator('form [name]').first().waitFor();
         const fields = await dialog.locator('form [name]').all();
         const names = await Promise.all(fields.map(async (field) => await field.getAttribute('name')));
         expect([...new Set(names)].sort()).toEqual(expected);

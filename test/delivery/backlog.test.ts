@@ -141,6 +141,21 @@ describe('the backlog policy', () => {
   });
 });
 
+it('applies again to a dead delivery that a person retries, and no more to the retry of what it left out', async () => {
+  const stage = await startDelivery({ max_attempts: 1 });
+  const { gateway, bot, target } = stage;
+  bot.otherwise = 500;
+  await receive(stage, { id: 'a', ago: 4000 });
+  await until(async () => expect(await endOf(stage, 'a')).toMatch(/^dead/));
+  bot.otherwise = 200;
+  await gateway.call('PATCH', `/v1/targets/${target.id}`, { backlog_policy: 'hold' });
+  const { id } = await deliveryOf(gateway, 'a');
+  await gateway.call('POST', `/v1/deliveries/${id}/retry`);
+  await until(async () => expect(await endOf(stage, 'a')).toMatch(/^withheld/));
+  await gateway.call('POST', `/v1/deliveries/${id}/retry`);
+  await until(async () => expect(await endOf(stage, 'a')).toMatch(/^delivered/));
+});
+
 it('a bulk retry of what was left out skips what a person has released since', async () => {
   const stage = await afterOutage({ backlog_policy: 'hold' }, { id: 'a', ago: 4000 }, { id: 'b', ago: 4000 });
   const { gateway, bot } = stage;
@@ -151,6 +166,23 @@ it('a bulk retry of what was left out skips what a person has released since', a
   expect(survey.body).toMatchObject({ count: 1 });
   expect((await gateway.call('POST', '/v1/deliveries/retry', filter)).status).toBe(202);
   await until(() => expect(idsSentTo(bot)).toEqual(['a', 'b']));
+});
+
+it('a bulk retry of what was left out skips a message of which a person has released a newer copy since', async () => {
+  const old = [
+    { id: 'a', ago: 4000 },
+    { id: 'b', ago: 4000 },
+  ];
+  const { gateway, bot } = await afterOutage({ backlog_policy: 'hold' }, ...old, ...old); // Whapi sends each twice
+  expect((await gateway.call('POST', '/v1/messages/main/a/release')).status).toBe(202);
+  await gateway.settled();
+  const filter = { status: 'withheld' };
+  const survey = await gateway.call('POST', '/v1/deliveries/retry', { ...filter, dry_run: true });
+  expect(survey.body).toMatchObject({ count: 1 });
+  expect((await gateway.call('POST', '/v1/deliveries/retry', filter)).status).toBe(202);
+  await until(() => expect(idsSentTo(bot)).toEqual(['a', 'b']));
+  const { body } = await gateway.call<{ data: unknown[] }>('GET', '/v1/deliveries?status=withheld');
+  expect(body.data).toHaveLength(1);
 });
 
 describe('skip_answered', () => {

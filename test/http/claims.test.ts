@@ -66,6 +66,7 @@ describe('POST /claims/{message_id}', () => {
     [{}, ''],
     [{ owner: '' }, '/owner'],
     [{ owner: 'x'.repeat(101) }, '/owner'],
+    [{ owner: 'half an emoji: \ud83d' }, '/owner'],
     [{ owner: 'one', ttl_seconds: 0 }, '/ttl_seconds'],
     [{ owner: 'one', ttl_seconds: 604_801 }, '/ttl_seconds'],
     [{ owner: 'one', ttl: 60 }, '/ttl'],

@@ -65,6 +65,7 @@ const ROUTES = [
   'GET /v1/jobs/{id}',
   'POST /v1/jobs/{id}/cancel',
   'GET /v1/channels/{name}/probe',
+  'DELETE /v1/channels/{name}/probe',
   'POST /v1/channels/{name}/preview',
   'POST /v1/channels/{name}/probe',
   'POST /v1/targets/{id}/preview',
@@ -363,6 +364,7 @@ async function everyRoute(gateway: Client): Promise<Map<string, AnyAnswer>> {
   await call('POST /v1/channels/{name}/preview', '/v1/channels/shop/preview', { changes: { late_after_seconds: 1 } });
   await call('POST /v1/channels/{name}/probe', '/v1/channels/shop/probe', { message_id: 'lost', consent: true });
   await call('GET /v1/channels/{name}/probe', '/v1/channels/shop/probe');
+  await call('DELETE /v1/channels/{name}/probe', '/v1/channels/shop/probe');
   await call('POST /v1/channels/{name}/disconnect', '/v1/channels/shop/disconnect');
   await call('DELETE /v1/channels/{name}', '/v1/channels/shop?force=true'); // the probe is under way
   const target = await call('POST /v1/targets', '/v1/targets', { name: 'bot', url: bot.url });

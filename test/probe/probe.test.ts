@@ -6,6 +6,7 @@ import { startLocal } from '../support/gateway.js';
 import { until } from '../support/intervals.js';
 import { faultsOf, openApiOf } from '../support/openapi.js';
 import { deviations, PRIVATE, startProbe } from '../support/probe.js';
+import type { ProbeStage } from '../support/probe.js';
 import { callsOf, explain } from '../support/resync.js';
 import { HOUR } from '../support/store.js';
 
@@ -166,6 +167,76 @@ describe('a probe', () => {
       expect((await next.call<Probe>('GET', '/v1/channels/main/probe')).body).toMatchObject({ status: 'finished' }),
     );
     expect(callsOf(stage.whapi).filter(({ resync }) => resync)).toHaveLength(1);
+  });
+});
+
+describe('a cancelled probe', () => {
+  const cancel = async ({ gateway }: Pick<ProbeStage, 'gateway'>) =>
+    await gateway.call<Probe>('DELETE', '/v1/channels/main/probe');
+
+  it('says what it knows by then, and which assumptions are not known', async () => {
+    const stage = await startProbe({ resyncSendsWebhook: false });
+    await stage.begin({ message_id: 'mistyped' });
+    await stage.probeIs({ call: { status: 404 } });
+    const { status, body } = await cancel(stage);
+    expect([status, body.status, deviations(body)]).toEqual([200, 'cancelled', {}]);
+    expect(body.summary).toMatch(/^The probe was cancelled after .* 10 assumptions could not be checked\.$/);
+    expect(body.findings.filter(({ holds }) => holds !== null)).toMatchObject([{ assumption: 'call', holds: true }]);
+    expect(await stage.probe()).toEqual(body);
+    const logged = { level: 30, msg: 'probe cancelled', channel: 'main', summary: body.summary };
+    expect(stage.gateway.logs).toContainEqual(expect.objectContaining(logged));
+  });
+
+  it('makes room for another one, and holds what it asked Whapi for', async () => {
+    const stage = await startProbe({ webhookAfterMs: 1000 * HOUR });
+    await stage.begin();
+    await stage.probeIs({ call: { status: 404 } });
+    expect(await stage.begin({ message_id: 'b' })).toMatchObject(
+      refusal(409, 'GW_CONFLICT', 'channels probe main --cancel'),
+    );
+    await cancel(stage);
+    expect((await stage.begin({ message_id: 'b' })).status).toBe(202);
+    await stage.probeIs({ message_id: 'b', call: {} });
+    stage.clock.advance(HOUR); // the simulated Whapi follows this clock
+    await until(async () =>
+      expect(await explain(stage.gateway, PRIVATE.id)).toMatchObject({
+        sightings: [{ verdict: 'new' }, { verdict: 'restored' }],
+      }),
+    );
+    expect(stage.bot.requests).toHaveLength(1);
+  });
+
+  it('ends during its call, and says that the call was made', async () => {
+    const stage = await startProbe({ resyncHangs: true });
+    await stage.begin();
+    await until(() => expect(callsOf(stage.whapi).some(({ resync }) => resync)).toBe(true));
+    const { body } = await cancel(stage);
+    const reason = 'the probe was cancelled during the call';
+    expect(body).toMatchObject({ status: 'cancelled', call: { outcome: 'interrupted', reason } });
+    expect(body.findings).toContainEqual(
+      expect.objectContaining({ assumption: 'call', holds: null, observed: reason }),
+    );
+  });
+
+  it('stays cancelled after a restart', async () => {
+    const stage = await startProbe({ resyncSendsWebhook: false });
+    await stage.begin();
+    await stage.probeIs(FOUND);
+    const { body } = await cancel(stage);
+    await stage.gateway.close();
+    const next = await startLocal({ effects: stage.clock.effects, folder: stage.gateway.folder });
+    expect((await next.call<Probe>('GET', '/v1/channels/main/probe')).body).toEqual(body);
+    expect((await cancel({ gateway: next })).body).toMatchObject({
+      code: 'GW_CONFLICT',
+      detail: expect.stringMatching(/^No probe of channel "main" is running: the last one ended at 20/) as string,
+    });
+  });
+
+  it('is refused where there is none, or no channel', async () => {
+    const { gateway } = await startProbe();
+    expect(await cancel({ gateway })).toMatchObject(refusal(404, 'GW_NOT_FOUND', 'never probed'));
+    const answer = await gateway.call('DELETE', '/v1/channels/none/probe');
+    expect(answer).toMatchObject(refusal(404, 'GW_NOT_FOUND', 'no channel'));
   });
 });
 

@@ -91,7 +91,10 @@ function chatOf(id: string): string {
 }
 
 function shuffled<T>(list: readonly T[]): T[] {
-  return list.map((value) => [Math.random(), value] as const).sort(([one], [other]) => one - other).map(([, value]) => value);
+  return list
+    .map((value) => [Math.random(), value] as const)
+    .sort(([one], [other]) => one - other)
+    .map(([, value]) => value);
 }
 
 function inParts<T>(list: readonly T[], size: number): T[][] {

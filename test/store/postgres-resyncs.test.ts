@@ -1,6 +1,9 @@
+import { once } from 'node:events';
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { expect, it } from 'vitest';
 import { systemEffects } from '../../src/effects.js';
+import type { Base } from '../../src/store/postgres/base.js';
+import { ChannelWork } from '../../src/store/postgres/channel-work.js';
 import { connect } from '../../src/store/postgres/engine.js';
 import { PostgresMessageClaims } from '../../src/store/postgres/message-claims.js';
 import { locationOf, postgresStores, useDatabases } from '../support/postgres/fixture.js';
@@ -63,4 +66,19 @@ it('a channel has a limited number of claims; room is made by those that have en
   clock.advance(MINUTE);
   expect(await claim('D')).toMatchObject({ isRenewal: false });
   await base.db.end();
+});
+
+it('work on a channel that has waited for more than ten seconds fails at once', async () => {
+  let time = 0;
+  const stuck = new AbortController();
+  const db = { transaction: async (work: () => Promise<string>) => await work() };
+  const channels = new ChannelWork({ db, effects: { monotonic: () => time } } as unknown as Base);
+  const first = channels.run('main', async () => (await once(stuck.signal, 'abort'), 'late'));
+  const waiting = channels.run('main', async () => await Promise.resolve('done'));
+  await nextTurn();
+  time = 10 * SECOND + 1;
+  stuck.abort();
+  expect(await first).toBe('late');
+  await expect(waiting).rejects.toEqual(refusal('GW_STORE_UNAVAILABLE'));
+  expect(await channels.run('main', async () => await Promise.resolve('done'))).toBe('done');
 });

@@ -1,8 +1,9 @@
 import { join } from 'node:path';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import { Ids } from '../../src/store/sqlite/numbering.js';
-import { BulkRelease, BulkRetry, NO_BOUNDS } from '../../src/store/sqlite/bulk.js';
-import type { BulkCursor } from '../../src/store/sqlite/bulk.js';
+import { NO_BOUNDS } from '../../src/store/rules/bulk-work.js';
+import { BulkRelease, BulkRetry } from '../../src/store/sqlite/bulk.js';
+import type { BulkCursor } from '../../src/store/rules/bulk-work.js';
 import { openDatabase } from '../../src/store/sqlite/database.js';
 import { Leases } from '../../src/store/sqlite/leases.js';
 import type { Db } from '../../src/store/sqlite/database.js';

@@ -213,7 +213,8 @@ describe('a removal', () => {
       const ids = new RememberedIds(db, new LedgerMemory(openDb()));
       const shown = new ShownMessages(db, new LedgerMemory(openDb()));
       const [resyncWindows, audits] = [new ResyncWindows(db, ids, shown), new AuditTables(db, registry, ids)];
-      const removals = new Removals(db, { deliveries, resyncWindows, audits });
+      const claims = new MessageClaimTables(db);
+      const removals = new Removals(db, { deliveries, resyncWindows, audits, claims });
       removals.beginTarget(1, 0);
       removals.beginChannel('main', 0);
       removals.step(0);

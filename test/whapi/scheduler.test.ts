@@ -155,6 +155,22 @@ describe('an interactive call', () => {
     client.end();
     await asked;
   });
+
+  it('is not made if it is withdrawn before its turn', async () => {
+    const { scheduler, done } = await stage();
+    const client = later();
+    const asked = scheduler.forClient('main', 60_000, async () => await client.ended);
+    const withdrawn = new AbortController();
+    const call = async (): Promise<WhapiResult<Health>> => await Promise.resolve((done.push('probe'), AUTH));
+    const answers = [scheduler.forPerson(channel('main'), 'probe', call, withdrawn.signal)];
+    withdrawn.abort();
+    answers.push(scheduler.forPerson(channel('main'), 'probe', call, withdrawn.signal));
+    expect(await Promise.all(answers)).toMatchObject([{ kind: 'unreachable' }, { kind: 'unreachable' }]);
+    client.end();
+    await asked;
+    await scheduler.forClient('main', 60_000, async () => await Promise.resolve());
+    expect(done).toEqual([]);
+  });
 });
 
 describe('a stop', () => {

@@ -27,3 +27,15 @@ export const getProbe = operation({
   response: { 200: ref(ProbeSchema) },
   'x-errors': ['GW_NOT_FOUND'],
 });
+
+export const cancelProbe = operation({
+  operationId: 'cancelProbe',
+  tags: ['channels'],
+  summary: 'Cancel the running probe of a channel',
+  description:
+    'Ends the probe, for example after a mistyped message id. It makes no more calls; its result says what it has seen so far. ' +
+    'If Whapi was asked for the message, it stays registered: a webhook that still comes is held.',
+  params: Name,
+  response: { 200: ref(ProbeSchema) },
+  'x-errors': ['GW_NOT_FOUND', 'GW_CONFLICT'],
+});

@@ -1,7 +1,12 @@
+import type { Effects } from '../../effects.js';
+import { GatewayError } from '../../errors.js';
 import type { Database, Transaction } from './database.js';
 import type { Base } from './base.js';
 import { InTurn } from './in-turn.js';
 import type { RegistryCache, RegistryState } from './registry-cache.js';
+
+/** Without PostgreSQL each transaction takes seconds to fail; those behind it fail at once after this long. */
+const LONGEST_WAIT_MS = 10_000;
 
 /**
  * Transactions that write registrations of a channel. Each begins with the channel's lock, so a webhook is judged before or
@@ -11,15 +16,22 @@ import type { RegistryCache, RegistryState } from './registry-cache.js';
 export class ChannelWork {
   readonly #db: Database;
   readonly #registry: RegistryCache;
+  readonly #monotonic: Effects['monotonic'];
   readonly #turns = new InTurn();
 
-  constructor({ db, registry }: Base) {
+  constructor({ db, registry, effects }: Base) {
     this.#db = db;
     this.#registry = registry;
+    this.#monotonic = effects.monotonic;
   }
 
+  /** @throws GatewayError GW_STORE_UNAVAILABLE */
   async run<T>(channel: string, work: (tx: Transaction) => Promise<T>): Promise<T> {
-    return await this.#turns.run(channel, async () => await this.#db.transaction(work));
+    const askedAt = this.#monotonic();
+    return await this.#turns.run(channel, async () => {
+      if (this.#monotonic() - askedAt > LONGEST_WAIT_MS) throw waitedTooLong(channel);
+      return await this.#db.transaction(work);
+    });
   }
 
   /** The first statements of the transaction; later ones may be sent beside them. */
@@ -27,4 +39,11 @@ export class ChannelWork {
     const [, state] = await Promise.all([tx.lockChannels([channel]), this.#registry.in(tx)]);
     return state;
   }
+}
+
+function waitedTooLong(channel: string): GatewayError {
+  return new GatewayError(
+    'GW_STORE_UNAVAILABLE',
+    `Other work on channel "${channel}" has kept PostgreSQL busy for more than ${LONGEST_WAIT_MS / 1000} seconds. Nothing was changed; try again.`,
+  );
 }

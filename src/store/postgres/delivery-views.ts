@@ -52,6 +52,8 @@ export const DELIVERY_TABLES = `gateway.deliveries d ${JOINED}`;
 
 const DETAIL = `SELECT ${DELIVERY_COLUMNS}, d.log, coalesce(d.body, w.body) AS body FROM ${DELIVERY_TABLES} WHERE d.id = $1`;
 
+const AT = `SELECT ${DELIVERY_COLUMNS} FROM ${DELIVERY_TABLES} WHERE d.id = ANY($1::bigint[]) ORDER BY d.id`;
+
 /** Lists of deliveries, and single ones; reads only. */
 export class PostgresDeliveryViews {
   readonly #db: Database;
@@ -86,6 +88,11 @@ export class PostgresDeliveryViews {
     if (!row) return null;
     const [view] = await this.viewsOf([row]);
     return view ? { ...view, body: row.body.toString('utf8'), log: JSON.parse(row.log) as Attempt[] } : null;
+  }
+
+  /** The deliveries with these ids, in the order of recording. */
+  async viewsAt(ids: readonly number[]): Promise<DeliveryView[]> {
+    return await this.viewsOf(await this.#db.all<DeliveryRow>(AT, ids));
   }
 
   async viewsOf(rows: readonly DeliveryRow[]): Promise<DeliveryView[]> {

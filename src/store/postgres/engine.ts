@@ -7,6 +7,8 @@ import { PostgresBreakers } from './breakers.js';
 import { ClockFall } from './clock-fall.js';
 import { shiftAfterFall } from './clock-shift.js';
 import type { Base } from './base.js';
+import { BulkRelease } from './bulk-release.js';
+import { BulkRetry } from './bulk-retry.js';
 import { PostgresCalls } from './calls.js';
 import { ChannelWork } from './channel-work.js';
 import { DatabaseClock } from './clock.js';
@@ -19,8 +21,10 @@ import { PostgresDeliveryViews } from './delivery-views.js';
 import { EvidenceViews } from './evidence.js';
 import { Explanations } from './explanations.js';
 import { HeldItems } from './held-items.js';
+import { ItemRelease } from './item-release.js';
 import { ItemViews } from './item-views.js';
 import { PostgresItems } from './items.js';
+import { PostgresJobs } from './jobs.js';
 import { WebhookViews } from './webhook-views.js';
 import { PostgresHistory } from './history.js';
 import { PostgresJudging } from './judging.js';
@@ -28,7 +32,7 @@ import { Trials } from './trials.js';
 import { PostgresIntake } from './intake.js';
 import { asStartError } from './faults.js';
 import { PostgresLevels } from './levels.js';
-import { PostgresMessageClaims } from './message-claims.js';
+import { PostgresMessageClaims, removeClaimsOf } from './message-claims.js';
 import { migrate } from './migrations.js';
 import { IdDays } from './numbers.js';
 import { PostgresOutbox } from './outbox.js';
@@ -97,18 +101,6 @@ export async function migrated(config: Connection): Promise<void> {
   }
 }
 
-/** Areas that are not built yet: only on this branch. */
-function unbuilt(area: string): never {
-  return new Proxy(
-    {},
-    {
-      get: (_, name) => {
-        throw new Error(`${area}.${String(name)} is not built yet`);
-      },
-    },
-  ) as never;
-}
-
 /** The store in PostgreSQL, which any number of processes share. @throws StartError GW_STORE_UNUSABLE */
 export async function openPostgresStore(
   location: PostgresLocation,
@@ -119,7 +111,8 @@ export async function openPostgresStore(
   const { db } = base;
   const held = new HeldItems(base);
   const evidence = new EvidenceViews(db);
-  const webhooks = new WebhookViews(base, { evidence, deliveries: new PostgresDeliveryViews(db) });
+  const deliveryViews = new PostgresDeliveryViews(db);
+  const webhooks = new WebhookViews(base, { evidence, deliveries: deliveryViews });
   const channels = new ChannelWork(base);
   const resyncCalls = new ResyncCalls(base, channels);
   const recording = new Recording(base);
@@ -130,14 +123,22 @@ export async function openPostgresStore(
     endDeliveriesOf: async (...of) => await deliveries.endSomeOfRemoved(...of),
     cancelResyncsOf: cancelSomeOf,
     cancelAuditsOf,
+    removeClaimsOf,
   });
   const replicas = new PostgresReplicas(base);
-  const outbox = new PostgresOutbox(base, unbuilt('release'));
+  const itemViews = new ItemViews(base, evidence);
+  const outbox = new PostgresOutbox(base, new ItemRelease(base));
   await replicas.start();
   return {
     intake,
     outbox,
-    jobs: { step: async () => ((await removals.step(base.now())) ? 0 : null) } as never, // TEMP
+    jobs: new PostgresJobs(base, {
+      retry: new BulkRetry(base, deliveries),
+      release: new BulkRelease(base),
+      deliveries: deliveryViews,
+      items: itemViews,
+      removals,
+    }),
     resyncs: new PostgresResyncs(base, { channels, calls: resyncCalls, held }),
     calls: new PostgresCalls(base, { channels, resyncCalls }),
     audits: new PostgresAudits(base, new AuditMessageRelease(base, recording)),
@@ -146,7 +147,7 @@ export async function openPostgresStore(
     probes: new PostgresProbes(base),
     traffic,
     items: new PostgresItems({
-      views: new ItemViews(base, evidence),
+      views: itemViews,
       webhooks,
       explanations: new Explanations(base, { held, evidence }),
     }),

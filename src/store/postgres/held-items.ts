@@ -1,12 +1,10 @@
-import { subscribes } from '../../intake/route.js';
 import type { Verdict } from '../../model.js';
-import { parseEventName } from '../rules/event-names.js';
 import { sentByRelease } from '../rules/held-items.js';
 import type { HeldFacts } from '../rules/held-items.js';
-import type { SentItems } from '../rules/sent-items.js';
+import { isLacking } from '../rules/release.js';
 import type { Base } from './base.js';
-import { sentItemsOf } from './left-out-items.js';
-import type { RegistryState } from './registry-cache.js';
+import { sentItemsAt } from './left-out-items.js';
+import { SIGHTING_TABLES, WITH_WEBHOOK } from './sightings.js';
 
 /** An item that was withheld from a target because of its verdict, or of the target's settings. */
 export interface HeldRow extends HeldFacts {
@@ -25,11 +23,11 @@ export const HELD_COLUMNS =
   's.webhook_id, s.position, s.message_key, s.carrier, s.verdict, s.rule, s.held, s.placeholder, w.channel, w.event';
 
 /** Every held item of a message, its revisions and votes included, oldest first. */
-const HELD_OF_MESSAGE = `SELECT ${HELD_COLUMNS} FROM gateway.sightings s JOIN gateway.webhooks w ON w.id = s.webhook_id
+export const HELD_OF_MESSAGE = `SELECT ${HELD_COLUMNS} FROM ${SIGHTING_TABLES}
   WHERE s.message_key = $1 AND s.held AND s.carrier = 'messages' ORDER BY s.webhook_id, s.position`;
 const HELD_OF_RESYNC = `SELECT m.position AS at, ${HELD_COLUMNS} FROM gateway.resync_messages m
     JOIN gateway.sightings s ON s.message_key = m.key AND s.held AND s.carrier = 'messages'
-    JOIN gateway.webhooks w ON w.id = s.webhook_id
+    ${WITH_WEBHOOK}
   WHERE m.resync = $1 AND m.position >= $2 AND m.position <= $3 ORDER BY m.position, s.webhook_id, s.position`;
 
 /** What a release of messages would send: the numbers in reports and lists; reads only. */
@@ -60,25 +58,13 @@ export class HeldItems {
   /** @param held the held items of each message */
   async #counts(held: ReadonlyMap<number, readonly HeldRow[]>): Promise<ReadonlyMap<number, number>> {
     const sent = [...held].map(([at, rows]) => [at, sentByRelease(rows)] as const);
-    const webhooks = new Set(sent.flatMap(([, rows]) => rows.map(({ webhook_id: id }) => id)));
-    if (webhooks.size === 0) return new Map();
-    const [registry, deliveries] = await Promise.all([
+    const all = sent.flatMap(([, rows]) => rows);
+    if (all.length === 0) return new Map();
+    const [{ targets }, deliveries] = await Promise.all([
       this.#base.registry.current(),
-      sentItemsOf(this.#base.db, [...webhooks]),
+      sentItemsAt(this.#base.db, all),
     ]);
-    return new Map(
-      sent.map(([at, rows]) => [
-        at,
-        rows.filter((row) => isLacking(registry, row, deliveries.get(row.webhook_id))).length,
-      ]),
-    );
+    const owed = (row: HeldRow): boolean => isLacking(targets.values(), row, deliveries.get(row.webhook_id));
+    return new Map(sent.map(([at, rows]) => [at, rows.filter(owed).length]));
   }
-}
-
-/** Whether a target that subscribes to an item has no delivery of it. */
-function isLacking({ targets }: RegistryState, { channel, event, position }: HeldRow, sent?: SentItems): boolean {
-  const name = parseEventName(event);
-  return [...targets.values()].some(
-    ({ number, target }) => subscribes(target, channel, name) && sent?.has(number, position) !== true,
-  );
 }

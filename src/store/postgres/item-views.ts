@@ -19,7 +19,9 @@ const LARGEST_SLICE = 64_000;
 /** Ids of a resync that one statement looks up. */
 const IDS_PER_SLICE = 1000;
 
-const ITEM = `SELECT ${SIGHTING_COLUMNS} FROM ${SIGHTING_TABLES} WHERE s.webhook_id = $1 AND s.position = $2`;
+const ITEMS_AT = `SELECT ${SIGHTING_COLUMNS} FROM unnest($1::bigint[], $2::int[]) WITH ORDINALITY AS p(webhook_id, position, at)
+    JOIN gateway.sightings s ON s.webhook_id = p.webhook_id AND s.position = p.position
+    JOIN gateway.webhooks w ON w.id = s.webhook_id ORDER BY p.at`;
 const IDS_OF_RESYNC = `SELECT DISTINCT m.key FROM gateway.resyncs r JOIN gateway.resync_messages m ON m.resync = r.number
   WHERE r.id = $1`;
 
@@ -46,10 +48,14 @@ export class ItemViews {
     return { data: await this.#evidence.messages(data), nextCursor };
   }
 
-  async item({ webhookId, position }: ItemPlace): Promise<ItemDetail | null> {
-    const row = await this.#base.db.one<SightingRow>(ITEM, webhookId, position);
-    const [item = null] = row ? await this.#evidence.items([row]) : [];
-    return item;
+  /** The items at these places, in this order. */
+  async itemsAt(places: readonly ItemPlace[]): Promise<ItemDetail[]> {
+    const rows = await this.#base.db.all<SightingRow>(
+      ITEMS_AT,
+      places.map(({ webhookId }) => webhookId),
+      places.map(({ position }) => position),
+    );
+    return await this.#evidence.items(rows);
   }
 
   async #page(filter: ItemFilter, { limit, cursor }: PageRequest): Promise<Page<SightingRow>> {
@@ -99,10 +105,10 @@ export class ItemViews {
     limit: number,
   ): Promise<SightingRow[]> {
     const params = new Params();
-    const conditions = [...sourceOf(filter, params), ...before(end, params), `w.id <= ${params.add(end.webhookId)}`];
+    const conditions = [...sourceOf(filter, params), ...before(end, params)];
     if (start) {
       const id = params.add(start.webhookId);
-      conditions.push(`s.webhook_id >= ${id}`, `w.id >= ${id}`);
+      conditions.push(`s.webhook_id >= ${id}`);
       conditions.push(`(s.webhook_id, s.position) >= (${id}, ${params.add(start.position)})`);
     }
     conditions.push(...itemConditions(filter, params));

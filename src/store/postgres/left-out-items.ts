@@ -1,6 +1,7 @@
-import { subscribes } from '../../intake/route.js';
 import { LEFT_OUT_STATUSES } from '../../model.js';
-import { parseEventName } from '../rules/event-names.js';
+import { wasSentSince } from '../rules/bulk-work.js';
+import { REPEATED_VOTE } from '../rules/held-items.js';
+import { isLacking } from '../rules/release.js';
 import { SentItems } from '../rules/sent-items.js';
 import type { Queries, Transaction } from './database.js';
 import type { RegistryState } from './registry-cache.js';
@@ -28,29 +29,76 @@ const HOLD = `UPDATE gateway.sightings s SET held = true FROM gateway.history h
 const HELD_OF_WEBHOOKS = `SELECT s.webhook_id, s.position, w.channel, w.event
   FROM gateway.sightings s JOIN gateway.webhooks w ON w.id = s.webhook_id WHERE s.webhook_id = ANY($1::bigint[]) AND s.held`;
 
-const SENT_OF_WEBHOOKS = `SELECT q.webhook_id, q.target, q.positions FROM gateway.queue q WHERE q.webhook_id = ANY($1::bigint[])
+const CARRIES = (d: string): string => `($2::int[] IS NULL OR ${d}.positions IS NULL OR ${d}.positions && $2)`;
+const SENT_OF_WEBHOOKS = `SELECT q.webhook_id, q.target, q.positions FROM gateway.queue q
+  WHERE q.webhook_id = ANY($1::bigint[]) AND ${CARRIES('q')}
   UNION ALL
   SELECT h.webhook_id, h.target, h.positions FROM gateway.history h
-  WHERE h.webhook_id = ANY($1::bigint[]) AND h.status NOT IN (${LEFT_OUT_LITERALS})`;
+  WHERE h.webhook_id = ANY($1::bigint[]) AND h.status NOT IN (${LEFT_OUT_LITERALS}) AND ${CARRIES('h')}`;
 
 const CLEAR_HELD = `UPDATE gateway.sightings s SET held = false FROM unnest($1::bigint[], $2::int[]) AS c(webhook_id, position)
   WHERE s.webhook_id = c.webhook_id AND s.position = c.position`;
+
+/** What `isMessageItself` says, as a condition. */
+const IS_MESSAGE = (s: string): string =>
+  `${s}.carrier = 'messages' AND ${s}.message_key IS NOT NULL AND ${s}.verdict <> 'event' AND ${s}.rule <> ${REPEATED_VOTE}
+   AND NOT ${s}.placeholder`;
+
+/** A newer copy of a message is never judged by rule 10, so the index by message has it. */
+const RELEASED_COPIES = `SELECT DISTINCT h.id, o.position FROM gateway.history h
+    JOIN gateway.sightings o ON o.webhook_id = h.webhook_id AND (h.positions IS NULL OR o.position = ANY(h.positions))
+      AND ${IS_MESSAGE('o')}
+    JOIN gateway.sightings s ON s.message_key = o.message_key AND s.rule <> 10 AND ${IS_MESSAGE('s')}
+    JOIN gateway.deliveries d ON d.webhook_id = s.webhook_id AND d.released AND d.id > h.id AND d.target = h.target
+      AND d.positions = ARRAY[s.position]
+  WHERE h.id = ANY($1::bigint[])`;
 
 /** These settled deliveries were left out: their items count as not sent, and can be released. */
 export async function holdItemsOf(tx: Transaction, deliveryIds: readonly number[]): Promise<void> {
   await tx.run(HOLD, deliveryIds);
 }
 
-/** Which targets have a delivery of which items, by webhook. */
+/**
+ * Which targets have a delivery of which items, by webhook.
+ * @param positions only deliveries of these items are read: a webhook may have thousands. Null: all
+ */
 export async function sentItemsOf(
   queries: Queries,
   webhookIds: readonly number[],
+  positions: readonly number[] | null = null,
 ): Promise<ReadonlyMap<number, SentItems>> {
   const sent = new Map(webhookIds.map((id) => [id, new SentItems()]));
-  for (const row of await queries.all<SentRow>(SENT_OF_WEBHOOKS, webhookIds)) {
+  if (sent.size === 0) return sent;
+  for (const row of await queries.all<SentRow>(SENT_OF_WEBHOOKS, [...sent.keys()], positions)) {
     sent.get(row.webhook_id)?.add(row.target, row.positions);
   }
   return sent;
+}
+
+/** The same for single items. */
+export async function sentItemsAt(
+  queries: Queries,
+  places: readonly Pick<HeldPlace, 'webhook_id' | 'position'>[],
+): Promise<ReadonlyMap<number, SentItems>> {
+  const positions = new Set(places.map(({ position }) => position));
+  return await sentItemsOf(
+    queries,
+    places.map(({ webhook_id: id }) => id),
+    [...positions],
+  );
+}
+
+/** These items are no longer held. */
+export async function clearHeld(
+  tx: Transaction,
+  places: readonly Pick<HeldPlace, 'webhook_id' | 'position'>[],
+): Promise<void> {
+  if (places.length === 0) return;
+  await tx.run(
+    CLEAR_HELD,
+    places.map(({ webhook_id: id }) => id),
+    places.map(({ position }) => position),
+  );
 }
 
 /**
@@ -71,20 +119,41 @@ export async function releaseSentItemsOf(
   for (const { webhook_id: id, positions } of requeued) again.get(id)?.add(0, positions);
   const cleared = held.filter((place) => {
     const isSentAgain = again.get(place.webhook_id)?.has(0, place.position) === true;
-    return isSentAgain && !isLacking(registry, place, sent.get(place.webhook_id));
+    return isSentAgain && !isLacking(registry.targets.values(), place, sent.get(place.webhook_id));
   });
-  if (cleared.length === 0) return;
-  await tx.run(
-    CLEAR_HELD,
-    cleared.map((place) => place.webhook_id),
-    cleared.map(({ position }) => position),
-  );
+  await clearHeld(tx, cleared);
 }
 
-/** Whether a target that subscribes to an item has no delivery of it. */
-function isLacking(registry: RegistryState, { channel, event, position }: HeldPlace, sent?: SentItems): boolean {
-  const name = parseEventName(event);
-  return [...registry.targets.values()].some(
-    ({ number, target }) => subscribes(target, channel, name) && sent?.has(number, position) !== true,
+/** A delivery that was left out. */
+export interface LeftOutRow extends SentRow {
+  readonly id: number;
+  /** Comma list, one per item. */
+  readonly verdicts: string;
+}
+
+/**
+ * Those of them whose items have all been released to their target since: the items themselves, or newer copies of their
+ * messages, because a release sends the newest one. Bulk work skips them, because the bot has them.
+ */
+export async function releasedSince(queries: Queries, rows: readonly LeftOutRow[]): Promise<ReadonlySet<number>> {
+  if (rows.length === 0) return new Set();
+  const [sent, copies] = await Promise.all([
+    sentItemsOf(
+      queries,
+      rows.map(({ webhook_id: id }) => id),
+    ),
+    queries.all<{ id: number; position: number }>(
+      RELEASED_COPIES,
+      rows.map(({ id }) => id),
+    ),
+  ]);
+  const asCopies = new Set(copies.map(({ id, position }) => `${id} ${position}`));
+  const released = rows.filter((row) =>
+    wasSentSince(
+      row,
+      (position) =>
+        sent.get(row.webhook_id)?.has(row.target, position) === true || asCopies.has(`${row.id} ${position}`),
+    ),
   );
+  return new Set(released.map(({ id }) => id));
 }

@@ -1,5 +1,6 @@
-import type { Probes, ProbeView } from '../probes.js';
-import { probeIsRunning, probeOf, probeRowOf } from '../rules/probe-rows.js';
+import { neverProbed } from '../../errors.js';
+import type { ProbeCall, Probes, ProbeView } from '../probes.js';
+import { cancelledProbe, probeIsRunning, probeOf, probeRowOf } from '../rules/probe-rows.js';
 import type { ProbeRow } from '../rules/probe-rows.js';
 import type { Base } from './base.js';
 
@@ -37,6 +38,22 @@ export class PostgresProbes implements Probes {
       ...[channel, started_at, finished_at, facts],
     );
     return saved > 0;
+  }
+
+  async cancel(channel: string, at: number, call: ProbeCall | null): Promise<ProbeView> {
+    return await this.#base.db.transaction(async (tx) => {
+      const row = await tx.one<ProbeRow>(
+        `SELECT ${COLUMNS} FROM gateway.probes WHERE channel = $1 FOR UPDATE`,
+        channel,
+      );
+      if (!row) throw neverProbed(channel);
+      const cancelled = cancelledProbe(probeOf(row), at, call);
+      await tx.run(
+        'UPDATE gateway.probes SET finished_at = $2, facts = $3 WHERE channel = $1',
+        ...[channel, at, probeRowOf(cancelled).facts],
+      );
+      return cancelled;
+    });
   }
 
   async of(channel: string): Promise<ProbeView | null> {

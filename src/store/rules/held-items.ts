@@ -12,11 +12,19 @@ export interface HeldFacts {
 }
 
 /** The rule of a repeated vote, which reuses the id of its poll. */
-const REPEATED_VOTE = 1;
+export const REPEATED_VOTE = 1;
 
 /** Whether an item is the message and not a revision, vote or placeholder, which share its id but are released by themselves. */
 export function isMessageItself({ carrier, message_key: key, verdict, rule, placeholder }: HeldFacts): boolean {
   return carrier === 'messages' && key !== null && verdict !== 'event' && rule !== REPEATED_VOTE && !placeholder;
+}
+
+/**
+ * The held items that are released together with this one, oldest first, itself included.
+ * @param heldOfMessage reads the held items under its message id, oldest first
+ */
+export function repetitionsOf<Row extends HeldFacts>(row: Row, heldOfMessage: () => readonly Row[]): readonly Row[] {
+  return isMessageItself(row) ? heldOfMessage().filter(isMessageItself) : [row];
 }
 
 /**

@@ -1,5 +1,5 @@
 import { GatewayError } from '../../errors.js';
-import type { ProbeFacts, ProbeView } from '../probes.js';
+import type { ProbeCall, ProbeFacts, ProbeView } from '../probes.js';
 
 /** A row of `probes`. */
 export interface ProbeRow {
@@ -28,6 +28,18 @@ export function probeOf({ channel, message_id, started_at, finished_at, facts }:
 export function probeIsRunning({ channel, facts }: ProbeView): GatewayError {
   return new GatewayError(
     'GW_CONFLICT',
-    `A probe of channel "${channel}" is running, until ${new Date(facts.watchUntil).toISOString()} at the latest. Wait for its end.`,
+    `A probe of channel "${channel}" is running, until ${new Date(facts.watchUntil).toISOString()} at the latest. ` +
+      `Wait for its end, or cancel it: "channels probe ${channel} --cancel", or DELETE /v1/channels/${channel}/probe.`,
   );
+}
+
+/** A running probe that is cancelled at `at`. @throws GatewayError GW_CONFLICT (it is over) */
+export function cancelledProbe(last: ProbeView, at: number, call: ProbeCall | null): ProbeView {
+  if (last.finishedAt !== null) {
+    throw new GatewayError(
+      'GW_CONFLICT',
+      `No probe of channel "${last.channel}" is running: the last one ended at ${new Date(last.finishedAt).toISOString()}.`,
+    );
+  }
+  return { ...last, finishedAt: at, facts: { ...last.facts, call: last.facts.call ?? call, isCancelled: true } };
 }

@@ -1,5 +1,8 @@
-import { GatewayError } from '../../errors.js';
 import type { Verdict } from '../../model.js';
+import { BYTES_PER_STEP, RELEASES_PER_STEP, RETRIES_PER_STEP, steppedReleases } from '../rules/bulk-work.js';
+import type { Bounds, BulkCursor, Scanned, Stepped } from '../rules/bulk-work.js';
+import { noSuchResync } from '../rules/jobs.js';
+import { isNotHeld } from '../rules/release.js';
 import type { Db } from './database.js';
 import {
   allOf,
@@ -19,52 +22,8 @@ import type { ItemRelease } from './item-release.js';
 import type { RetryFilter } from '../deliveries.js';
 import type { ReleaseFilter } from '../items.js';
 
-/** Small enough that a step takes a few milliseconds and webhooks hardly wait for it. */
-const RETRIES_PER_STEP = 200;
-const RELEASES_PER_STEP = 50;
 /** For each item one query looks up its deliveries. */
 const RELEASES_PER_SCAN = 200;
-/** Bytes of webhooks read or bodies written: a step ends with the release that exceeds this. */
-const BYTES_PER_STEP = 1024 * 1024;
-
-/** The place of the row that was handled last; the next slice begins after it. */
-export type BulkCursor = readonly number[];
-
-/** A job takes only what existed when it was made. */
-export interface Bounds {
-  /** The number of the job: items with this number or a greater one came later. */
-  readonly number: number;
-  readonly madeAt: number;
-}
-
-export const NO_BOUNDS: Bounds = { number: ABOVE_ALL_IDS, madeAt: ABOVE_ALL_IDS };
-
-interface Slice {
-  /** Where the next slice begins; null: nothing is left. */
-  readonly next: BulkCursor | null;
-}
-
-/** A delivery or item that a step would send; without targets: one that it would leave. */
-export interface FoundWork {
-  /** The id of a delivery, or webhook and position of an item. */
-  readonly place: BulkCursor;
-  readonly verdicts: readonly Verdict[];
-  /** Ids of targets. */
-  readonly targets: readonly string[];
-  /** Ids of targets that have a delivery of the item already. */
-  readonly alreadySent?: readonly string[];
-}
-
-export interface Scanned extends Slice {
-  readonly found: readonly FoundWork[];
-}
-
-export interface Stepped extends Slice {
-  readonly done: number;
-  readonly skipped: number;
-  /** Deliveries that became due. */
-  readonly deliveries: number;
-}
 
 /**
  * One kind of bulk work: handles the rows that a filter matches, in the order of recording, in slices. `step` is for use
@@ -184,7 +143,7 @@ export class BulkRelease implements BulkOperation<ReleaseFilter> {
   checkFilter({ targets = [], resync }: ReleaseFilter): void {
     for (const id of targets) this.#registry.requireTarget(id);
     if (resync !== undefined && this.#isResync.get(resync) === undefined) {
-      throw new GatewayError('GW_NOT_FOUND', `There is no resync "${resync}".`);
+      throw noSuchResync(resync);
     }
   }
 
@@ -198,10 +157,7 @@ export class BulkRelease implements BulkOperation<ReleaseFilter> {
       .all(...values);
     const found = rows.flatMap((row) => this.#held.releasable(row, filter) ?? []);
     const last = rows.length === RELEASES_PER_SCAN ? rows.at(-1) : undefined;
-    return {
-      found: found.map(({ place, ...rest }) => ({ ...rest, place: [place.webhookId, place.position] })),
-      next: last ? [last.webhook_id, last.position] : end,
-    };
+    return { found, next: last ? [last.webhook_id, last.position] : end };
   }
 
   step(filter: ReleaseFilter, bounds: Bounds, after: BulkCursor, now: number): Stepped {
@@ -216,12 +172,7 @@ export class BulkRelease implements BulkOperation<ReleaseFilter> {
     const made = this.#release.releaseWithin(BYTES_PER_STEP, rows, (row) => this.#releaseRow(row, filter, now));
     const last = rows[made.length - 1];
     const isSliceDone = made.length === rows.length && rows.length < RELEASES_PER_STEP;
-    return {
-      done: made.filter((count) => count > 0).length,
-      skipped: made.filter((count) => count === 0).length,
-      deliveries: made.reduce((sum, count) => sum + count, 0),
-      next: isSliceDone || !last ? end : [last.webhook_id, last.position],
-    };
+    return steppedReleases(made, isSliceDone || !last ? end : [last.webhook_id, last.position]);
   }
 
   /** Returns the number of new deliveries; 0: it went with an earlier repetition, or no target needs it. */
@@ -229,7 +180,7 @@ export class BulkRelease implements BulkOperation<ReleaseFilter> {
     try {
       return this.#release.releaseRow(row, targets, now).length;
     } catch (error) {
-      if (error instanceof GatewayError && error.code === 'GW_NOT_HELD') return 0;
+      if (isNotHeld(error)) return 0;
       throw error;
     }
   }

@@ -133,7 +133,7 @@ function assemble({ db, isChecked, close }: OpenDatabase, effects: StoreEffects,
   const webhookViews = new WebhookViews(db, leases, order, evidence);
   const itemViews = new ItemViews(db, { held, ids: rememberedIds, evidence });
   const workCounts = new WorkCounts(db, registry, counts, leases);
-  const removals = new Removals(db, { deliveries, resyncWindows, audits });
+  const removals = new Removals(db, { deliveries, resyncWindows, audits, claims });
 
   recoverInFlight(db, deliveries, now());
   breakers.endProbes();

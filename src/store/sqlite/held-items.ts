@@ -1,10 +1,11 @@
-import { subscribes } from '../../intake/route.js';
 import type { Verdict } from '../../model.js';
 import { messageKeysOf } from '../rules/item-filters.js';
 import type { MessageOfFilter } from '../rules/item-filters.js';
-import { isMessageItself, sentByRelease } from '../rules/held-items.js';
-import { parseEventName } from '../rules/event-names.js';
-import type { ItemPlace } from '../rules/ids.js';
+import { foundRelease } from '../rules/bulk-work.js';
+import type { FoundWork } from '../rules/bulk-work.js';
+import { isMessageItself, REPEATED_VOTE, repetitionsOf, sentByRelease } from '../rules/held-items.js';
+import { owedOf, subscribersOf, withoutDelivery } from '../rules/release.js';
+import type { Owed } from '../rules/release.js';
 import type { Db } from './database.js';
 import { allOf, releaseConditions } from './filters.js';
 import { Receivers } from './receivers.js';
@@ -27,19 +28,14 @@ export interface HeldRow {
   readonly event: string;
 }
 
-/** An item that a release would send. */
-export interface ReleasableItem {
-  readonly place: ItemPlace;
-  readonly verdicts: readonly Verdict[];
-  /** Ids of the targets that would receive it; none: each has a delivery of it. */
-  readonly targets: readonly string[];
-  /** Ids of the targets that the release is for and that have a delivery of it. */
-  readonly alreadySent: readonly string[];
-}
-
 /** The columns of a `HeldRow`, from `sightings s` and its webhook `w`. */
 export const HELD_COLUMNS =
   's.webhook_id, s.position, s.message_key, s.carrier, s.verdict, s.rule, s.held, s.placeholder, w.channel, w.event';
+
+/** What `isMessageItself` says, as a condition for rows of `sightings`. */
+export const messageItself = (alias: string): string =>
+  `${alias}.carrier = 'messages' AND ${alias}.message_key IS NOT NULL AND ${alias}.verdict <> 'event'
+   AND ${alias}.rule <> ${REPEATED_VOTE} AND ${alias}.placeholder = 0`;
 
 const HELD_OF_MESSAGE = `FROM sightings s INDEXED BY sightings_held_messages JOIN webhooks w ON w.id = s.webhook_id
   WHERE s.message_key = ? AND s.held = 1 AND s.carrier = 'messages'`;
@@ -86,20 +82,26 @@ export class HeldItems {
 
   /** The held sightings that are released together with this one, oldest first, itself included. */
   repetitionsOf(row: HeldRow): readonly HeldRow[] {
-    const { message_key: key } = row;
-    return key !== null && isMessageItself(row) ? this.heldOfMessage(key).filter(isMessageItself) : [row];
+    return repetitionsOf(row, () => (row.message_key === null ? [] : this.heldOfMessage(row.message_key)));
   }
 
   /** The targets that subscribe to an item. */
-  subscribers({ channel, event }: HeldRow): NumberedTarget[] {
-    const name = parseEventName(event);
-    return [...this.#registry.targets().values()].filter(({ target }) => subscribes(target, channel, name));
+  subscribers(row: HeldRow): NumberedTarget[] {
+    return subscribersOf(this.#registry.targets().values(), row);
   }
 
   /** The targets, of those given, that have no delivery of an item. */
-  withoutDelivery(targets: readonly NumberedTarget[], { webhook_id, position }: HeldRow): NumberedTarget[] {
-    const deliveries = this.#receivers.of(webhook_id);
-    return targets.filter(({ number }) => !deliveries.has(number, position));
+  withoutDelivery(targets: readonly NumberedTarget[], row: HeldRow): NumberedTarget[] {
+    return withoutDelivery(targets, row, this.#receivers.of(row.webhook_id));
+  }
+
+  /** Whom a release of an item is owed. @param chosen null: all targets that subscribe @throws GatewayError GW_NOT_HELD */
+  owed(row: HeldRow, chosen: readonly NumberedTarget[] | null): Owed {
+    return owedOf(row, {
+      targets: this.#registry.targets().values(),
+      chosen,
+      sent: this.#receivers.of(row.webhook_id),
+    });
   }
 
   /** Whether a target, by its number, has a delivery of an item. One that its settings left out counts as none. */
@@ -113,19 +115,13 @@ export class HeldItems {
   }
 
   /** What a release by this filter sends for a row that matches it; null: an earlier row covers it. */
-  releasable(row: HeldRow, filter: ReleaseFilter): ReleasableItem | null {
+  releasable(row: HeldRow, filter: ReleaseFilter): FoundWork | null {
     const repetitions = this.repetitionsOf(row);
     const isFirst = repetitions[0] === undefined || isSame(repetitions[0], row);
     if (!isFirst && this.#isCoveredByEarlier(row, filter)) return null;
     const newest = repetitions.at(-1) ?? row;
     const wanted = this.existing(filter.targets) ?? this.subscribers(newest);
-    const targets = this.withoutDelivery(wanted, newest);
-    return {
-      place: { webhookId: row.webhook_id, position: row.position },
-      verdicts: [row.verdict],
-      targets: targets.map(({ target }) => target.id),
-      alreadySent: wanted.filter((each) => !targets.includes(each)).map(({ target }) => target.id),
-    };
+    return foundRelease(row, wanted, this.withoutDelivery(wanted, newest));
   }
 
   /** How many items a release of one message, or of a resync with its id, sends. */

@@ -1,11 +1,19 @@
 import { GatewayError } from '../../errors.js';
 import { decode } from '../../intake/decode.js';
-import type { Document } from '../../intake/decode.js';
 import { cutter } from '../../intake/route.js';
-import type { Cutter } from '../../intake/route.js';
 import type { WebhookHttpMethod } from '../../model.js';
 import { parseItemId } from '../rules/ids.js';
-import { laneKeys, messageKey } from '../rules/keys.js';
+import { messageKey } from '../rules/keys.js';
+import {
+  itemBody,
+  itemNoLongerHeld,
+  itemNotHeld,
+  noSuchItem,
+  nothingHeld,
+  releasedDelivery,
+  releasedOfMessage,
+} from '../rules/release.js';
+import type { DecodedWebhook } from '../rules/release.js';
 import type { Db } from './database.js';
 import { HELD_COLUMNS } from './held-items.js';
 import type { HeldRow, HeldItems } from './held-items.js';
@@ -23,10 +31,8 @@ interface WebhookRow {
 }
 
 /** A decoded webhook, cached for its next item. */
-interface DecodedWebhook {
+interface CachedWebhook extends DecodedWebhook {
   readonly webhookId: number;
-  readonly document: Document;
-  readonly cut: Cutter['cut'];
 }
 
 /**
@@ -44,7 +50,7 @@ export class ItemRelease {
   readonly #isFirstStored;
   readonly #webhook;
   readonly #clearHeld;
-  #decoded: DecodedWebhook | null = null;
+  #decoded: CachedWebhook | null = null;
   #bytesRead = 0;
   #bytesWritten = 0;
 
@@ -79,10 +85,7 @@ export class ItemRelease {
       if (this.#webhook.get(place.webhookId)) throw noSuchItem(id);
       throw noSuchWebhook(this.#db, place.webhookId, `item "${id}"`, now);
     }
-    if (row.held === 0)
-      throw notHeld(
-        'This item is not held: every target that wants it has a delivery of it. To send it again, retry that delivery.',
-      );
+    if (row.held === 0) throw itemNotHeld();
     return this.#releaseOne(this.#requireTargets(targetIds), row, now);
   }
 
@@ -93,7 +96,7 @@ export class ItemRelease {
   releaseMessage(channel: string, messageId: string, targetIds: readonly string[] | null, now: number): number[] {
     const key = messageKey(channel, messageId);
     const held = this.#held.heldOfMessage(key);
-    const row = held.findLast(({ rule, placeholder }) => !VOTES.has(rule) && placeholder === 0) ?? held.at(-1);
+    const row = releasedOfMessage(held);
     if (!row) throw this.#nothingHeld(key);
     return this.#releaseOne(this.#requireTargets(targetIds), row, now);
   }
@@ -104,7 +107,7 @@ export class ItemRelease {
    */
   releaseRow({ webhook_id, position }: HeldRow, targetIds: readonly string[] | undefined, now: number): number[] {
     const row = this.#item.get(webhook_id, position);
-    if (row?.held !== 1) throw notHeld('This item is no longer held.');
+    if (row?.held !== 1) throw itemNoLongerHeld();
     return this.#releaseTo(this.#held.existing(targetIds), this.#held.repetitionsOf(row).at(-1) ?? row, now);
   }
 
@@ -139,13 +142,10 @@ export class ItemRelease {
 
   /** @param chosen null: all targets that subscribe */
   #releaseTo(chosen: readonly NumberedTarget[] | null, row: HeldRow, now: number): number[] {
-    const subscribers = this.#held.subscribers(row);
-    const targets = chosen ?? subscribers;
-    const unsent = this.#held.withoutDelivery(targets, row);
-    if (unsent.length === 0) throw nothingToSend(targets.length);
+    const { unsent, isComplete } = this.#held.owed(row, chosen);
     const made = this.#send(unsent, row, now);
     // The repetitions of a message are released with it: otherwise the next release would send it again.
-    if (this.#held.withoutDelivery(subscribers, row).length === 0)
+    if (isComplete)
       for (const each of this.#held.repetitionsOf(row)) this.#clearHeld.run(each.webhook_id, each.position);
     return made;
   }
@@ -153,41 +153,20 @@ export class ItemRelease {
   #nothingHeld(key: Buffer): GatewayError {
     const known = this.#ids.find(key);
     const isFirstStored = known && this.#isFirstStored.get(known.webhookId, known.position) !== undefined;
-    if (isFirstStored === true || this.#isStored.get(key) !== undefined) {
-      return notHeld(
-        'This message is not held: every target that wants it has a delivery of it. To send it again, retry that delivery.',
-      );
-    }
-    if ((known?.firstSeenAt ?? null) === null) {
-      return new GatewayError('GW_NOT_FOUND', 'No webhook has carried this message.');
-    }
-    return new GatewayError('GW_PAYLOAD_GONE', 'The payload of this message was pruned. A resync brings it back.');
+    return nothingHeld({
+      isStored: isFirstStored === true || this.#isStored.get(key) !== undefined,
+      wasSeen: (known?.firstSeenAt ?? null) !== null,
+    });
   }
 
-  #send(targets: readonly NumberedTarget[], { webhook_id, position, verdict, channel }: HeldRow, now: number) {
-    const { document, cut } = this.#decode(webhook_id);
-    const item = document.items[position];
-    const body = document.items.length === 1 ? null : cut([position]);
+  #send(targets: readonly NumberedTarget[], row: HeldRow, now: number): number[] {
+    const webhook = this.#decode(row.webhook_id);
+    const body = itemBody(webhook, row.position);
     this.#bytesWritten += (body?.length ?? 0) * targets.length;
-    return targets.map((target) =>
-      this.#deliveries.add(
-        {
-          webhookId: webhook_id,
-          target: target.number,
-          channel,
-          lanes: laneKeys(channel, item ? [item] : []),
-          verdicts: [verdict],
-          positions: [position],
-          body,
-          newestMessageAt: null, // it never expires by age
-          released: true,
-        },
-        now,
-      ),
-    );
+    return targets.map((target) => this.#deliveries.add(releasedDelivery(row, webhook, body, target), now));
   }
 
-  #decode(webhookId: number): DecodedWebhook {
+  #decode(webhookId: number): CachedWebhook {
     if (this.#decoded?.webhookId === webhookId) return this.#decoded;
     const webhook = this.#webhook.get(webhookId);
     if (!webhook) throw new GatewayError('GW_INTERNAL', `Webhook ${webhookId} is missing.`);
@@ -196,22 +175,4 @@ export class ItemRelease {
     this.#decoded = { webhookId, document, cut: cutter(document).cut };
     return this.#decoded;
   }
-}
-
-const VOTES: ReadonlySet<number> = new Set([1, 2]);
-
-function noSuchItem(id: string): GatewayError {
-  return new GatewayError('GW_NOT_FOUND', `There is no item "${id}". It may have been pruned.`);
-}
-
-function notHeld(detail: string): GatewayError {
-  return new GatewayError('GW_NOT_HELD', detail);
-}
-
-function nothingToSend(chosen: number): GatewayError {
-  return notHeld(
-    chosen === 0
-      ? 'No target subscribes to this event. Name the targets that receive it, for example "targets": ["bot"].'
-      : 'These targets already received this item. To send it again, retry its delivery.',
-  );
 }

@@ -1,11 +1,11 @@
 import type { Effects } from '../../effects.js';
-import { GatewayError } from '../../errors.js';
-import type { JobStatus, Verdict } from '../../model.js';
-import { decodeCursor, encodeCursor, jobId, parseJobId } from '../rules/ids.js';
+import { NO_BOUNDS, WorkTally } from '../rules/bulk-work.js';
+import type { Bounds, BulkCursor, Scanned, Stepped, Surveyed } from '../rules/bulk-work.js';
+import { decodeCursor, encodeCursor, parseJobId } from '../rules/ids.js';
 import type { Ids } from './numbering.js';
-import { checkExpectedCount } from '../rules/jobs.js';
-import { NO_BOUNDS } from './bulk.js';
-import type { Bounds, BulkCursor, BulkOperation, BulkRelease, BulkRetry, Scanned, Stepped } from './bulk.js';
+import { busySince, checkExpectedCount, jobView, noSuchJob, workOf } from '../rules/jobs.js';
+import type { JobRow } from '../rules/jobs.js';
+import type { BulkOperation, BulkRelease, BulkRetry } from './bulk.js';
 import type { Db } from './database.js';
 import type { DeliveryViews } from './delivery-views.js';
 import { ABOVE_ALL_IDS } from './filters.js';
@@ -20,37 +20,13 @@ import type { Removals } from './removals.js';
 import { newestRuns } from './run-lists.js';
 import type { RetryFilter } from '../deliveries.js';
 import type { ReleaseFilter } from '../items.js';
-import type { BulkWork, JobFilter, Jobs, JobView, SurveyCounts, WorkSurvey } from '../jobs.js';
+import type { BulkWork, JobFilter, Jobs, JobView, WorkSurvey } from '../jobs.js';
 import type { Page, PageRequest } from '../paging.js';
-
-interface JobRow {
-  number: number;
-  kind: BulkWork['kind'];
-  filter: string;
-  status: JobStatus;
-  total: number;
-  done: number;
-  skipped: number;
-  busy_ms: number;
-  created_at: number;
-  finished_at: number | null;
-}
 
 type RunningRow = Pick<JobRow, 'number' | 'kind' | 'filter' | 'created_at'> & {
   cursor: string;
   stepped_at: number | null;
 };
-
-/** A longer pause between two steps is none of the job's: the gateway did not run, or did other work. */
-const LONGEST_PAUSE_MS = 10_000;
-
-/** Deliveries or items that a survey shows. */
-const SAMPLE_SIZE = 20;
-
-interface Counted extends SurveyCounts {
-  /** The places of the first ones: the id of a delivery, or webhook and position of an item. */
-  readonly sample: readonly BulkCursor[];
-}
 
 export interface JobParts {
   readonly commit: GroupCommit;
@@ -139,28 +115,17 @@ export class SqliteJobs implements Jobs {
   }
 
   /** Counts slice by slice, outside any transaction: webhooks are recorded between two slices. */
-  async #count(work: BulkWork): Promise<Counted> {
+  async #count(work: BulkWork): Promise<Surveyed> {
     const operation = this.#operationOf(work);
     operation.checkFilter();
-    const byTarget: Record<string, number> = {};
-    const alreadySent: Record<string, number> = {};
-    const byVerdict: Partial<Record<Verdict, number>> = {};
-    const sample: BulkCursor[] = [];
-    let count = 0;
+    const tally = new WorkTally();
     for (let after: BulkCursor | null = operation.start; after !== null;) {
       const { found, next }: Scanned = operation.scan(NO_BOUNDS, after);
-      for (const { place, targets, alreadySent: sent = [], verdicts } of found) {
-        for (const id of sent) alreadySent[id] = (alreadySent[id] ?? 0) + 1;
-        if (targets.length === 0) continue;
-        count += 1;
-        if (sample.length < SAMPLE_SIZE) sample.push(place);
-        for (const id of targets) byTarget[id] = (byTarget[id] ?? 0) + 1;
-        for (const verdict of new Set(verdicts)) byVerdict[verdict] = (byVerdict[verdict] ?? 0) + 1;
-      }
+      tally.add(found);
       after = next;
       if (after !== null) await yieldToCommits();
     }
-    return { count, byTarget, alreadySent, byVerdict, sample };
+    return tally.surveyed;
   }
 
   /** For use inside a transaction, like the two below. */
@@ -181,20 +146,19 @@ export class SqliteJobs implements Jobs {
     const job = this.#oldestRunning.get();
     if (!job) return null;
     const bounds = { number: job.number, madeAt: job.created_at };
-    const operation = this.#operationOf({ kind: job.kind, filter: JSON.parse(job.filter) as unknown } as BulkWork);
+    const operation = this.#operationOf(workOf(job));
     const { done, skipped, deliveries, next } = operation.step(bounds, JSON.parse(job.cursor) as BulkCursor, now);
     const isOver = next === null;
     const cursor = isOver ? job.cursor : JSON.stringify(next);
-    const busyMs = Math.min(Math.max(now - (job.stepped_at ?? job.created_at), 0), LONGEST_PAUSE_MS);
     const status = isOver ? 'finished' : 'running';
-    this.#saveProgress.run(done, skipped, cursor, status, isOver ? now : null, busyMs, now, job.number);
+    this.#saveProgress.run(done, skipped, cursor, status, isOver ? now : null, busySince(job, now), now, job.number);
     return deliveries;
   }
 
   #cancel(id: string, now: number): void {
     const number = parseJobId(id);
     if (this.#db.prepare<[number | null]>('SELECT 1 FROM jobs WHERE number = ?').pluck().get(number) === undefined) {
-      throw new GatewayError('GW_NOT_FOUND', `There is no job "${id}". It may have been pruned.`);
+      throw noSuchJob(id);
     }
     this.#db
       .prepare("UPDATE jobs SET status = 'cancelled', finished_at = ? WHERE number = ? AND status = 'running'")
@@ -233,18 +197,4 @@ function conditionsOf({ status, kind, channel }: JobFilter): (Condition | false)
     kind !== undefined && ['kind = ?', kind],
     channel !== undefined && ["filter ->> '$.channel' = ?", channel],
   ];
-}
-
-function jobView(row: JobRow): JobView {
-  return {
-    ...({ kind: row.kind, filter: JSON.parse(row.filter) as unknown } as BulkWork),
-    id: jobId(row.number),
-    status: row.status,
-    total: row.total,
-    done: row.done,
-    skipped: row.skipped,
-    busyMs: row.busy_ms,
-    createdAt: row.created_at,
-    finishedAt: row.finished_at,
-  };
 }

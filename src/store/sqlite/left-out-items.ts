@@ -1,6 +1,8 @@
+import { wasSentSince } from '../rules/bulk-work.js';
 import type { Db } from './database.js';
-import { HELD_COLUMNS } from './held-items.js';
+import { HELD_COLUMNS, messageItself } from './held-items.js';
 import type { HeldItems, HeldRow } from './held-items.js';
+import { INDEXED_BY_MESSAGE, IS_INDEXED_BY_MESSAGE } from './sightings.js';
 
 interface Place {
   readonly webhook: number;
@@ -21,6 +23,7 @@ export class LeftOutItems {
   readonly #holdOne;
   readonly #heldOf;
   readonly #clearHeld;
+  readonly #copyReleased;
 
   constructor(db: Db, held: HeldItems) {
     this.#held = held;
@@ -35,6 +38,16 @@ export class LeftOutItems {
     this.#clearHeld = db.prepare<[number, number]>(
       'UPDATE sightings SET held = 0 WHERE webhook_id = ? AND position = ?',
     );
+    // A newer copy of a message is never judged by rule 10, so the index has it.
+    this.#copyReleased = db
+      .prepare<{ webhook: number; position: number; target: number; after: number }, number>(
+        `SELECT 1 FROM sightings left_out CROSS JOIN ${INDEXED_BY_MESSAGE} ON s.message_key = left_out.message_key
+           CROSS JOIN deliveries d INDEXED BY deliveries_released ON d.webhook_id = s.webhook_id
+         WHERE left_out.webhook_id = @webhook AND left_out.position = @position AND ${messageItself('left_out')}
+           AND ${IS_INDEXED_BY_MESSAGE} AND ${messageItself('s')}
+           AND d.released = 1 AND d.id > @after AND d.target = @target AND d.positions = '[' || s.position || ']' LIMIT 1`,
+      )
+      .pluck();
   }
 
   /** This delivery was left out. */
@@ -46,13 +59,21 @@ export class LeftOutItems {
     else for (const position of positionsIn(place.positions)) this.#holdOne.run(place.webhook, position);
   }
 
-  /** Whether everything in a delivery that was left out has been released to its target since. */
+  /**
+   * Whether everything in a delivery that was left out has been released to its target since: the item itself, or a newer copy
+   * of its message, because a release sends the newest one.
+   */
   wasReleased(deliveryId: number, target: number): boolean {
     const place = this.#place.get(deliveryId);
     if (!place) return false;
     const { webhook, positions, verdicts } = place;
-    const items = positions === null ? [...verdicts.split(',').keys()] : positionsIn(positions);
-    return items.every((position) => this.#held.hasDelivery(target, webhook, position));
+    const after = deliveryId;
+    return wasSentSince(
+      { positions: positions === null ? null : positionsIn(positions), verdicts },
+      (position) =>
+        this.#held.hasDelivery(target, webhook, position) ||
+        this.#copyReleased.get({ webhook, position, target, after }) !== undefined,
+    );
   }
 
   /** A delivery that had been left out is pending again: its items are held only if another target lacks them. */

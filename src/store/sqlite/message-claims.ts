@@ -19,8 +19,10 @@ export class MessageClaimTables {
   readonly #replace;
   readonly #remove;
   readonly #removeEnded;
+  readonly #removeSomeOf;
   readonly #count;
   readonly #addToCount;
+  readonly #forgetCount;
 
   constructor(db: Db, most = MOST_CLAIMS) {
     this.#most = most;
@@ -40,11 +42,15 @@ export class MessageClaimTables {
            SELECT key FROM claims WHERE expires_at <= ? ORDER BY expires_at LIMIT ${ROWS_PER_STEP}) RETURNING channel`,
       )
       .pluck();
+    this.#removeSomeOf = db.prepare<[string]>(
+      `DELETE FROM claims WHERE key IN (SELECT key FROM claims WHERE channel = ? LIMIT ${ROWS_PER_STEP})`,
+    );
     this.#count = db.prepare<[string], number>('SELECT rows FROM claim_counts WHERE channel = ?').pluck();
     this.#addToCount = db.prepare<[string, number]>(
       `INSERT INTO claim_counts (channel, rows) VALUES (?, ?)
        ON CONFLICT (channel) DO UPDATE SET rows = rows + excluded.rows`,
     );
+    this.#forgetCount = db.prepare<[string]>('DELETE FROM claim_counts WHERE channel = ?');
   }
 
   /** The newest claim, over or not; null: there is none, or it was pruned. */
@@ -84,6 +90,15 @@ export class MessageClaimTables {
     const channels = this.#removeEnded.all(now);
     for (const channel of channels) this.#addToCount.run(channel, -1);
     return channels.length === ROWS_PER_STEP;
+  }
+
+  /** Removes some claims of a removed channel. Returns whether there may be more. */
+  removeSomeOf(channel: string): boolean {
+    const { changes } = this.#removeSomeOf.run(channel);
+    const isMore = changes === ROWS_PER_STEP;
+    if (isMore) this.#addToCount.run(channel, -changes);
+    else this.#forgetCount.run(channel);
+    return isMore;
   }
 
   /** @throws GatewayError GW_TOO_MANY_CLAIMS */

@@ -1,5 +1,6 @@
-import type { Probes, ProbeView } from '../probes.js';
-import { probeIsRunning, probeOf, probeRowOf } from '../rules/probe-rows.js';
+import { neverProbed } from '../../errors.js';
+import type { ProbeCall, Probes, ProbeView } from '../probes.js';
+import { cancelledProbe, probeIsRunning, probeOf, probeRowOf } from '../rules/probe-rows.js';
 import type { ProbeRow } from '../rules/probe-rows.js';
 import type { Db } from './database.js';
 import type { GroupCommit } from './group-commit.js';
@@ -42,6 +43,16 @@ export class SqliteProbes implements Probes {
 
   async save(probe: ProbeView): Promise<boolean> {
     return await this.#commit.run(() => this.#update.run(probeRowOf(probe)).changes > 0);
+  }
+
+  async cancel(channel: string, at: number, call: ProbeCall | null): Promise<ProbeView> {
+    return await this.#commit.run(() => {
+      const row = this.#of.get(channel);
+      if (!row) throw neverProbed(channel);
+      const cancelled = cancelledProbe(probeOf(row), at, call);
+      this.#update.run(probeRowOf(cancelled));
+      return cancelled;
+    });
   }
 
   async of(channel: string): Promise<ProbeView | null> {

@@ -1,6 +1,7 @@
 import type { AuditTables } from './audit-tables.js';
 import type { Db } from './database.js';
 import type { DeliveryTables } from './delivery-tables.js';
+import type { MessageClaimTables } from './message-claims.js';
 import type { ResyncWindows } from './resync-windows.js';
 
 interface RemovalRow {
@@ -14,6 +15,7 @@ export interface RemovalParts {
   readonly deliveries: Pick<DeliveryTables, 'endSomeOfRemoved' | 'forgetCounts'>;
   readonly resyncWindows: Pick<ResyncWindows, 'cancelSomeOf'>;
   readonly audits: Pick<AuditTables, 'cancelSomeOf'>;
+  readonly claims: Pick<MessageClaimTables, 'removeSomeOf'>;
 }
 
 /** Small enough that a step takes a few milliseconds and webhooks hardly wait for it. */
@@ -82,7 +84,8 @@ export class Removals {
   #endSomeOfChannel(channel: string, now: number): boolean {
     return (
       this.#parts.resyncWindows.cancelSomeOf(channel, ROWS_PER_STEP, now) ||
-      this.#parts.audits.cancelSomeOf(channel, ROWS_PER_STEP, now)
+      this.#parts.audits.cancelSomeOf(channel, ROWS_PER_STEP, now) ||
+      this.#parts.claims.removeSomeOf(channel)
     );
   }
 }

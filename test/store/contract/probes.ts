@@ -35,6 +35,21 @@ export function probesContract(open: OpenFixture): void {
       expect(await store.probes.of('main')).toEqual(next);
     });
 
+    it('end when they are cancelled, with what was known and the call, and are not resumed after a restart', async () => {
+      const fixture = await stage(open, []);
+      await expect(fixture.store.probes.cancel('main', START, null)).rejects.toEqual(refusal('GW_NOT_FOUND'));
+      await fixture.store.probes.begin(PROBE);
+      await fixture.store.probes.save({ ...PROBE, facts: { ...FACTS, gets: 2 } });
+      const call = { at: START, tookMs: null, status: null, outcome: 'interrupted', reason: 'cancelled' } as const;
+      const cancelled = { ...OVER, facts: { ...FACTS, gets: 2, call, isCancelled: true } };
+      expect(await fixture.store.probes.cancel('main', START + MINUTE, call)).toEqual(cancelled);
+      await expect(fixture.store.probes.cancel('main', START, null)).rejects.toEqual(refusal('GW_CONFLICT'));
+      expect(await fixture.store.probes.save({ ...PROBE, facts: FACTS })).toBe(false);
+      await fixture.restart();
+      const { probes } = fixture.store;
+      expect([await probes.of('main'), await probes.running()]).toEqual([cancelled, []]);
+    });
+
     it('need a channel, and go with it', async () => {
       const { store } = await stage(open, []);
       await expect(store.probes.begin({ ...PROBE, channel: 'other' })).rejects.toEqual(refusal('GW_NOT_FOUND'));

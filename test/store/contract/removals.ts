@@ -107,6 +107,17 @@ export function removalsContract(open: OpenFixture): void {
       expect(await takeCall(fixture)).toMatchObject({ messageId: 'old 700', resyncId: again.id });
     });
 
+    it('forgets its claims in steps, so that none counts in a new channel of its name', async () => {
+      const fixture = await stage(open);
+      const claim = async (messageId: string, owner: string) =>
+        await fixture.store.claims.claim({ channel: 'main', messageId, owner, ttlSeconds: 60 });
+      await Promise.all(ids.map(async (id) => await claim(id, 'one')));
+      await fixture.store.registry.removeChannel('main');
+      await fixture.restart();
+      await fixture.store.registry.addChannel(channel('main'));
+      for (const id of ids) expect(await claim(id, 'two')).toMatchObject({ isRenewal: false });
+    });
+
     it('keeps the open registrations of other channels', async () => {
       const fixture = await stage(open);
       await fixture.store.registry.addChannel(channel('second'));

@@ -1,0 +1,19 @@
+import type { Bounds, BulkCursor, Scanned, Stepped } from '../rules/bulk-work.js';
+import type { Queries, Transaction } from './database.js';
+import type { RegistryState } from './registry-cache.js';
+
+/** Rows that one query looks at, matching or not: a few milliseconds. */
+export const ROWS_PER_SLICE = 1000;
+
+/** One kind of bulk work: handles the rows that a filter matches, in the order of recording, in slices. */
+export interface BulkOperation<Filter> {
+  readonly start: BulkCursor;
+  /** @throws GatewayError GW_NOT_FOUND (a target or resync of the filter) */
+  checkFilter(filter: Filter, registry: RegistryState, queries: Queries): Promise<void>;
+  scan(filter: Filter, after: BulkCursor): Promise<Scanned>;
+  /**
+   * For use in a transaction that holds no lock of a channel yet: what can be long is read before, and read again under the
+   * locks as far as it may have changed.
+   */
+  step(tx: Transaction, filter: Filter, bounds: Bounds, after: BulkCursor): Promise<Stepped>;
+}

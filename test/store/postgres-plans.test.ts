@@ -1,0 +1,73 @@
+import { expect, it, onTestFinished } from 'vitest';
+import { systemEffects } from '../../src/effects.js';
+import { utcDay } from '../../src/store/rules/days.js';
+import type { Base } from '../../src/store/postgres/base.js';
+import { connect, openPostgresStore } from '../../src/store/postgres/engine.js';
+import { leastId } from '../../src/store/postgres/numbers.js';
+import { PostgresOutbox } from '../../src/store/postgres/outbox.js';
+import { locationOf, runSql, useDatabases } from '../support/postgres/fixture.js';
+import { SentStatements } from '../support/postgres/plans.js';
+import { channel, first, LEASE, settlement, target } from '../support/store.js';
+
+const databases = useDatabases();
+const ROWS = 20_000;
+const PAGE = { limit: 50, cursor: null };
+
+/** A database with many webhooks, and a pending and a settled delivery of each, of one target. */
+async function stageMany(): Promise<Base> {
+  const url = await databases.create();
+  const base = await connect(locationOf(url), systemEffects);
+  onTestFinished(async () => await base.db.end());
+  const store = await openPostgresStore(locationOf(url), systemEffects);
+  await store.registry.addChannel(channel('main'));
+  await store.registry.addTarget(target('bot', { backlogRatePerMinute: 10, backlogPolicy: 'newest_per_chat' }));
+  await store.close();
+  const { number } = (await base.registry.refresh()).requireTarget('bot');
+  const id = `${leastId(base.now())} + n`;
+  const lanes = `ARRAY[md5('lane ' || n % 2000)::uuid]`;
+  const rows = `FROM generate_series(1, ${ROWS}) AS n`;
+  const now = base.now();
+  await runSql(
+    url,
+    `INSERT INTO gateway.webhooks (id, received_at, channel, method, suffix, event, body)
+       SELECT ${id}, ${now}, 'main', 'POST', '', 'messages.post', '{"messages":[{"id":"A"}]}' ${rows};
+     INSERT INTO gateway.sightings (webhook_id, position, rule, held, placeholder, carrier, verdict)
+       SELECT ${id}, 0, 10, false, false, 'messages', 'new' ${rows};
+     INSERT INTO gateway.queue (id, webhook_id, seq, due_at, created_at, target, blocked, attempts, tries, channel, lanes, verdicts)
+       SELECT ${id}, ${id}, n, ${now} - n, ${now}, ${number}, (n > 2000)::int, 0, (n % 2), 'main', ${lanes}, 'new' ${rows};
+     INSERT INTO gateway.lanes (target, lane, seq, delivery_id) SELECT target, lanes[1], seq, id FROM gateway.queue;
+     INSERT INTO gateway.history (id, webhook_id, created_at, settled_at, target, attempts, tries, released, status, channel, lanes, verdicts, log)
+       SELECT ${id} + ${ROWS}, ${id}, ${now}, ${now}, ${number}, 1, 1, false, CASE WHEN n % 100 = 0 THEN 'dead' ELSE 'delivered' END,
+         'main', ${lanes}, 'new', '[]' ${rows};
+     ANALYZE gateway.webhooks, gateway.sightings, gateway.queue, gateway.lanes, gateway.history;`,
+  );
+  return base;
+}
+
+it('the outbox of PostgreSQL reads no table that grows from one end to the other', async () => {
+  const base = await stageMany();
+  const sent = new SentStatements(base.db);
+  const release = {
+    release: async () => await Promise.resolve([]),
+    releaseItem: async () => await Promise.resolve([]),
+  };
+  const outbox = new PostgresOutbox(base, release);
+  await outbox.due();
+  const want = { targetId: 'bot', limit: 16, retries: { kept: 2, most: 8 }, backlog: 5, bytes: 1e6 };
+  const { deliveries } = await outbox.claim([want], LEASE);
+  const [delivered, superseded, returned, retried] = deliveries;
+  if (!delivered || !superseded || !returned || !retried) throw new Error('Too few deliveries were claimed.');
+  await outbox.chatFacts(delivered, { answered: true, followed: true });
+  await Promise.all([
+    outbox.settle(settlement(delivered, 'delivered')),
+    outbox.settle({ ...settlement(superseded, 'superseded'), attempt: null }),
+    outbox.settle(settlement(returned, 'pending', base.now())),
+  ]);
+  await outbox.retry(retried.id);
+  await outbox.retry(superseded.id);
+  for (const filter of [{}, { status: 'pending' }, { status: 'dead', target: 'bot' }, { status: 'delivered' }] as const)
+    await outbox.delivery(first((await outbox.deliveries({ ...filter, event: 'messages' }, PAGE)).data).id);
+  const day = utcDay(base.now());
+  const tables = ['queue', 'lanes', ...['webhooks', 'sightings', 'history'].map((table) => `${table}_${day}`)];
+  expect(await sent.scansOf(tables)).toEqual([]);
+});
