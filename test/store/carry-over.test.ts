@@ -1,9 +1,23 @@
+import Database from 'better-sqlite3';
 import { describe, expect, it, vi } from 'vitest';
+import { retainForever } from '../../src/store/sqlite/database.js';
 import { openPostgresStore } from '../../src/store/postgres/engine.js';
 import { systemEffects } from '../../src/effects.js';
 import { carry, fill, postgresStore, readAll, sqliteStore } from '../support/carry-over.js';
 import { locationOf, runSql, useDatabases } from '../support/postgres/fixture.js';
-import { channel, DAY, HOUR, idsIn, judgements, message, messages, prune, revisions } from '../support/store.js';
+import {
+  channel,
+  DAY,
+  HOUR,
+  idsIn,
+  judgements,
+  message,
+  messages,
+  prune,
+  register,
+  revisions,
+  takeCall,
+} from '../support/store.js';
 import type { StoreFixture } from '../support/store.js';
 
 vi.setConfig({ testTimeout: 30_000 });
@@ -62,6 +76,24 @@ describe('a SQLite store that is carried over into PostgreSQL', () => {
     await fixture.store.outbox.retry(id);
     fixture.clock.advance(HOUR);
     expect((await fixture.deliverAll()).map((delivery) => delivery.id)).toContain(id);
+  });
+
+  it('makes calls and deliveries again that the stopped process was making', async () => {
+    const { file, fixture } = await sqliteStore();
+    await fixture.record(messages('A'));
+    await register(fixture, ['X']);
+    const { messageId } = await takeCall(fixture);
+    await fixture.store.close();
+    // As a delivery is stored that was leased when it was recorded.
+    const db = retainForever(new Database(file));
+    db.exec('UPDATE deliveries SET blocked = -1; DELETE FROM lanes');
+    db.close();
+    const url = await databases.create();
+    await carry(file, url);
+    const after = await postgresStore(url, fixture.clock);
+    expect((await takeCall(after)).messageId).toBe(messageId);
+    await after.record(messages('B'));
+    expect(idsIn(await after.deliverAll())).toEqual(['A', 'A', 'B', 'B']);
   });
 
   it('keeps claims, and gives new resyncs and targets numbers of their own', async () => {

@@ -34,12 +34,12 @@ interface ProgressRow {
 /** Migrates the schema of the database that data is carried into. @throws StartError GW_STORE_UNUSABLE */
 export async function openToFill(
   location: PostgresLocation,
-  { monotonic }: Pick<StoreEffects, 'monotonic'>,
+  effects: Pick<StoreEffects, 'monotonic' | 'randomBytes'>,
 ): Promise<CarryOverDestination> {
   try {
     const config = connectionOf(location);
     await prepare(config, location.mayLoseCommits === true);
-    return new PostgresDestination(new Database(config, 2, monotonic, NO_TIMEOUTS));
+    return new PostgresDestination(new Database(config, 2, effects.monotonic, NO_TIMEOUTS), effects);
   } catch (error) {
     throw asStartError(error);
   }
@@ -47,10 +47,12 @@ export async function openToFill(
 
 class PostgresDestination implements CarryOverDestination {
   readonly #db: Database;
+  readonly #effects: Pick<StoreEffects, 'randomBytes'>;
   readonly #columns = new Map<string, readonly Column[]>();
 
-  constructor(db: Database) {
+  constructor(db: Database, effects: Pick<StoreEffects, 'randomBytes'>) {
     this.#db = db;
+    this.#effects = effects;
   }
 
   async begin(source: CarryOverSource): Promise<ReadonlyMap<string, Carried>> {
@@ -106,10 +108,11 @@ class PostgresDestination implements CarryOverDestination {
           if (number > 0)
             await tx.run("SELECT setval(pg_get_serial_sequence('gateway.' || $1, 'number'), $2)", table, number);
         }
-        // What the sequence was made with is added, so that another database never repeats its numbers.
+        // From a random place on: if all of it is done again, on the same day, no new id must be one that a bot has seen.
         await tx.run(
-          "SELECT setval('gateway.blocks', $1 + (SELECT last_value FROM gateway.blocks))",
+          "SELECT setval('gateway.blocks', greatest($1, (SELECT last_value FROM gateway.blocks)) + $2)",
           Math.ceil(greatest.id / BLOCK),
+          1 + (this.#effects.randomBytes(4).readUInt32BE(0) % (PER_DAY / BLOCK)),
         );
         await tx.run(
           `INSERT INTO gateway.meta (key, value) SELECT '${CARRIED_AT}', (${CLOCK})::text ON CONFLICT (key) DO UPDATE SET value = excluded.value`,
