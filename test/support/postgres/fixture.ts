@@ -9,8 +9,12 @@ import type { Clock, EngineUnderTest, StoreFixture } from '../store.js';
 import { startPostgres } from './server.js';
 
 const TEMPLATE = 'gateway_template';
-/** Deleting the few rows of a test is faster than dropping its database, or than TRUNCATE, which makes new files. */
-const CLEAR = `DO $$ DECLARE name text; BEGIN
+/**
+ * Deleting the few rows of a test is faster than dropping its database, or than TRUNCATE, which makes new files. What a
+ * killed process has begun ends first.
+ */
+const CLEAR = `SELECT pg_terminate_backend(pid, 1000) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid();
+DO $$ DECLARE name text; BEGIN
   FOR name IN SELECT relname FROM pg_class
     WHERE relnamespace = 'gateway'::regnamespace AND relkind IN ('r', 'p') AND NOT relispartition AND relname <> 'schema'
   LOOP EXECUTE format('DELETE FROM gateway.%I', name); END LOOP; END $$`;
