@@ -15,7 +15,9 @@ export const KEYS = {
 };
 
 /** Both engines, with a PostgreSQL server for the tests of this file. */
-export function useEngines(databases: Databases = useDatabases()): readonly GatewayEngine[] {
+export function useEngines(
+  databases: Databases = useDatabases(),
+): readonly [sqlite: GatewayEngine, postgres: GatewayEngine] {
   return [
     { engine: 'SQLite', environment: async () => await Promise.resolve({}) },
     { engine: 'PostgreSQL', environment: async () => ({ ...KEYS, DATABASE_URL: await databases.create() }) },
