@@ -8,6 +8,8 @@ export interface PostgresLocation {
   readonly tls: PostgresTls;
   /** A file with the certificates of the authority that signed the server's; null: the usual ones. */
   readonly caFile: string | null;
+  /** Lets the store open on a server that may lose what it has committed. For tests that crash no server: no URL says so. */
+  readonly mayLoseCommits?: true;
 }
 
 /**

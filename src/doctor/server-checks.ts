@@ -5,7 +5,7 @@ import type { Check } from './policy.js';
 
 /** An open transaction keeps dead rows from being removed, so that claims become slower. */
 const LONG_TRANSACTION_MS = 10 * MINUTE_MS;
-/** Partitions are made days ahead; with fewer than this nobody does it any more. */
+/** Partitions are made days ahead; with fewer than this no process does it any more. */
 const LEAST_AHEAD_MS = DAY_MS;
 const TOLERATED_SKEW_MS = 5 * SECOND_MS;
 

@@ -7,7 +7,7 @@ import type { Queries, Transaction } from './database.js';
 import { plainUuid, uuidOf } from './keys.js';
 import type { AuditLease, AuditWalk } from '../audits.js';
 
-/** A row with the token of its lease; null: nobody has taken it. */
+/** A row with the token of its lease; null: no process has taken it. */
 export type LeasedRow = AuditRow & { readonly lease: number | null };
 
 export const AUDIT_COLUMNS = `number, id, kind, channel, since, until, memory_since, status, walk, listed, seen, missing, older, seeded,
@@ -40,7 +40,7 @@ export async function findAudit(queries: Queries, id: string): Promise<AuditRow 
 }
 
 /**
- * The audit if it is running and this lease is the last one that was given: then nobody takes it until the end of the
+ * The audit if it is running and this lease is the last one that was given: then no other process takes it until the end of the
  * transaction.
  */
 async function lockRun(tx: Transaction, { id, lease }: AuditLease): Promise<LeasedRow | null> {

@@ -33,7 +33,7 @@ const TAKE = `UPDATE gateway.audits a SET holder = $1, leased_until = $2::bigint
   FROM (SELECT DISTINCT ON (channel) number FROM gateway.audits WHERE status = 'running' ORDER BY channel, number) o
   WHERE a.number = o.number AND a.status = 'running' AND (a.leased_until <= $2 OR a.holder = $1)
   RETURNING a.id, a.kind, a.channel, a.since, a.until, a.walk, a.lease`;
-/** What a run may change, unless it is over or somebody else has taken it. */
+/** What a run may change, unless it is over or another process has taken it. */
 const IF_HELD = "WHERE id = $1 AND lease = $2 AND status = 'running'";
 const LIST = `SELECT ${AUDIT_COLUMNS} FROM gateway.audits
   WHERE number < $1 AND ($2::text IS NULL OR status = $2) AND ($3::text IS NULL OR channel = $3) ORDER BY number DESC LIMIT $4`;

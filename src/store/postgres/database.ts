@@ -3,7 +3,15 @@ import pg from 'pg';
 import type { Effects } from '../../effects.js';
 import { Histogram } from '../../histogram.js';
 import type { Connection } from './connection.js';
-import { asGatewayError, isAborted, mustDropConnection, remedyOf } from './faults.js';
+import {
+  asGatewayError,
+  asUnavailable,
+  isAborted,
+  isLostConnection,
+  missingDayOf,
+  mustDropConnection,
+  remedyOf,
+} from './faults.js';
 import { lockNumberOf } from './keys.js';
 
 /** What a statement takes. Keys are passed as `uuidOf(key)`; a Buffer is a `bytea`. */
@@ -45,32 +53,72 @@ const RUNS_AT_MOST = 3;
 const INT8 = 20;
 const INT8_ARRAY = 1016;
 
+/** How long things may take, in milliseconds. */
+export interface Timeouts {
+  /** Connecting, or waiting for a free connection. */
+  readonly connect: number;
+  /** A statement. The server ends it. */
+  readonly statement: number;
+  /** A wait for a lock. The server ends it: Whapi waits for 5 seconds at most. */
+  readonly lock: number;
+  /** A pause in a transaction. A process that stops there holds its channels' locks, so the server ends its session. */
+  readonly idleInTransaction: number;
+  /** The answer to a statement. A network that goes silent never tells: the connection is dropped. */
+  readonly answer: number;
+  /** The same in a transaction, which holds locks. */
+  readonly answerInTransaction: number;
+}
+
+const TIMEOUTS: Timeouts = {
+  connect: 5000,
+  statement: 30_000,
+  lock: 5000,
+  idleInTransaction: 10_000,
+  answer: 35_000,
+  answerInTransaction: 12_000,
+};
+
+/** `pg` knows this option; its types do not. */
+type Statement = pg.QueryConfig & { readonly query_timeout?: number };
+type ToStatement = (sql: string, params: readonly Param[]) => Statement;
+
 /** All connections of this process to PostgreSQL. */
 export class Database implements Queries {
   readonly #pool: pg.Pool;
+  readonly #timeouts: Timeouts;
   readonly #names = new Map<string, string>();
   readonly #monotonic: Effects['monotonic'];
+  #generation = 0;
   /** How long transactions took, from their first statement to their commit. */
   readonly commits = new Histogram();
-  /** Makes the partitions that a transaction missed. */
-  onMissingDays: () => Promise<void> = () => Promise.resolve();
+  /** Makes the partitions that a transaction missed. `day`: of which one, if it is known. */
+  onMissingDays: (day: number | null) => Promise<void> = () => Promise.resolve();
 
   /**
    * @param most connections at once
    * @param monotonic times transactions
    */
-  constructor(connection: Connection, most: number, monotonic: Effects['monotonic']) {
+  constructor(connection: Connection, most: number, monotonic: Effects['monotonic'], timeouts: Partial<Timeouts> = {}) {
     this.#monotonic = monotonic;
+    this.#timeouts = { ...TIMEOUTS, ...timeouts };
     this.#pool = new pg.Pool({
       ...connection,
       max: most,
       pipeline: true,
       application_name: 'whapi-resync-gateway',
       types: { getTypeParser },
-      ...TIMEOUTS,
+      keepAlive: true,
+      keepAliveInitialDelayMillis: 10_000,
+      connectionTimeoutMillis: this.#timeouts.connect,
+      statement_timeout: this.#timeouts.statement,
+      lock_timeout: this.#timeouts.lock,
+      idle_in_transaction_session_timeout: this.#timeouts.idleInTransaction,
+      query_timeout: this.#timeouts.answer,
     });
-    // An idle connection that breaks is replaced; the statement that needs the next one tells the fault.
+    // A connection that breaks is replaced; the statement that uses it, or needs the next one, tells the fault. The pool
+    // listens only while it is idle, and an error without a listener would end the process.
     this.#pool.on('error', () => undefined);
+    this.#pool.on('connect', (client) => client.on('error', () => undefined));
   }
 
   async all<Row extends object>(sql: string, ...params: Param[]): Promise<Row[]> {
@@ -91,26 +139,29 @@ export class Database implements Queries {
    * @throws GatewayError GW_STORE_UNAVAILABLE: nothing was changed, or it is not known whether
    */
   async transaction<T>(work: (tx: Transaction) => Promise<T>): Promise<T> {
+    const made = new Set<number | null>();
     for (let run = 1; ; run += 1) {
+      const client = await this.#connect();
+      const tx = new OpenTransaction(client, this.#statementInTransaction);
       try {
-        return await this.#runOnce(work);
+        return await this.#run(tx, client, work);
       } catch (error) {
-        const remedy = remedyOf(error);
-        if (remedy === 'make_days' && run < RUNS_AT_MOST) await this.onMissingDays();
-        else if (run >= RUNS_AT_MOST || (remedy !== 'again' && remedy !== 'reconnect')) throw asGatewayError(error);
+        const day = missingDayOf(error);
+        if (remedyOf(error) === 'make_days' && !made.has(day)) {
+          run -= 1; // several days may be missing, and each run tells one
+          made.add(day);
+          await this.onMissingDays(day);
+        } else if (run >= RUNS_AT_MOST || !this.#mayRunAgain(error, !tx.isCommitSent)) throw asGatewayError(error);
       }
     }
   }
 
-  /** Statements outside of a transaction, such as a migration's: a connection of its own, without our timeouts. */
   async end(): Promise<void> {
     await this.#pool.end();
   }
 
-  async #runOnce<T>(work: (tx: Transaction) => Promise<T>): Promise<T> {
-    const client = await this.#pool.connect();
+  async #run<T>(tx: OpenTransaction, client: pg.PoolClient, work: (tx: Transaction) => Promise<T>): Promise<T> {
     const begunAt = this.#monotonic();
-    const tx = new OpenTransaction(client, this.#statement);
     try {
       const result = await work(tx);
       await tx.commit();
@@ -129,62 +180,68 @@ export class Database implements Queries {
     }
   }
 
-  /** A read is repeated once: the first connection may have been dead for a while. */
+  /** A read is repeated if its connection turns out to be dead. */
   async #read(sql: string, params: readonly Param[]): Promise<pg.QueryResult> {
     for (let run = 1; ; run += 1) {
-      const client = await this.#pool.connect().catch((error: unknown) => {
-        throw asGatewayError(error);
-      });
+      const client = await this.#connect();
       try {
         const result = await client.query(this.#statement(sql, params));
         client.release();
         return result;
       } catch (error) {
         client.release(mustDropConnection(error));
-        const isReadOnce = run === 1 && /^\s*(SELECT|WITH)\b/.test(sql);
-        if (!isReadOnce || (remedyOf(error) !== 'reconnect' && !isLostConnection(error))) throw asGatewayError(error);
+        if (run >= RUNS_AT_MOST || !this.#mayRunAgain(error, changesNothing(sql))) throw asGatewayError(error);
       }
     }
   }
 
+  /** @param ifLost whether nothing can have changed if the connection was lost */
+  #mayRunAgain(error: unknown, ifLost: boolean): boolean {
+    const remedy = remedyOf(error);
+    if (remedy === 'prepare_anew') {
+      // Under new names: each connection has prepared the old ones.
+      this.#names.clear();
+      this.#generation += 1;
+    }
+    return remedy === 'again' || remedy === 'prepare_anew' || (ifLost && isLostConnection(error));
+  }
+
+  async #connect(): Promise<pg.PoolClient> {
+    return await this.#pool.connect().catch((error: unknown) => {
+      throw asUnavailable(error);
+    });
+  }
+
   /** Each text is prepared once per connection. */
-  readonly #statement = (sql: string, params: readonly Param[]): pg.QueryConfig => {
+  readonly #statement: ToStatement = (sql, params) => {
     let name = this.#names.get(sql);
     if (name === undefined) {
-      name = createHash('sha256').update(sql).digest('base64url').slice(0, 22);
+      name = createHash('sha256').update(`${this.#generation} ${sql}`).digest('base64url').slice(0, 22);
       this.#names.set(sql, name);
     }
     return { name, text: sql, values: params.map(storable) };
   };
-}
 
-/**
- * - A statement or a wait for a lock that takes this long is ended by the server: Whapi waits for 5 seconds at most.
- * - A process that stops in the middle of a transaction holds its channels' locks; the server ends its session.
- * - `query_timeout` is for a network that goes silent: the client is dropped.
- */
-const TIMEOUTS = {
-  connectionTimeoutMillis: 5000,
-  statement_timeout: 30_000,
-  lock_timeout: 5000,
-  idle_in_transaction_session_timeout: 10_000,
-  query_timeout: 35_000,
-  keepAlive: true,
-  keepAliveInitialDelayMillis: 10_000,
-};
+  readonly #statementInTransaction: ToStatement = (sql, params) => {
+    const limit = { query_timeout: this.#timeouts.answerInTransaction };
+    return params.length === 0 && /^(BEGIN|COMMIT)$/.test(sql)
+      ? { text: sql, ...limit }
+      : { ...this.#statement(sql, params), ...limit };
+  };
+}
 
 class OpenTransaction implements Transaction {
   readonly #client: pg.PoolClient;
-  readonly #statement: (sql: string, params: readonly Param[]) => pg.QueryConfig;
+  readonly #statement: ToStatement;
   readonly #begun: Promise<unknown>;
   #committed: Promise<pg.QueryResult> | null = null;
   /** What the first statement that failed was refused for. */
   #firstFault: unknown = null;
 
-  constructor(client: pg.PoolClient, statement: (sql: string, params: readonly Param[]) => pg.QueryConfig) {
+  constructor(client: pg.PoolClient, statement: ToStatement) {
     this.#client = client;
     this.#statement = statement;
-    this.#begun = client.query('BEGIN');
+    this.#begun = this.#query('BEGIN', []);
     this.#begun.catch(() => undefined); // told by the next statement, or by the commit
   }
 
@@ -198,6 +255,11 @@ class OpenTransaction implements Transaction {
 
   async run(sql: string, ...params: Param[]): Promise<number> {
     return (await this.#query(sql, params)).rowCount ?? 0;
+  }
+
+  /** Until then, a lost connection means that nothing was changed. */
+  get isCommitSent(): boolean {
+    return this.#committed !== null;
   }
 
   async lockChannels(channels: Iterable<string>): Promise<void> {
@@ -227,12 +289,12 @@ class OpenTransaction implements Transaction {
   async commit(): Promise<void> {
     const { command } = await this.#sendCommit();
     await this.#begun;
-    if (command !== 'COMMIT') throw new Error('The transaction was rolled back.');
+    if (command !== 'COMMIT') throw this.#firstFault ?? new Error('The transaction was rolled back.');
   }
 
   async #sendCommit(): Promise<pg.QueryResult> {
     if (this.#committed === null) {
-      this.#committed = this.#client.query('COMMIT');
+      this.#committed = this.#query('COMMIT', []);
       this.#committed.catch(() => undefined);
     }
     return await this.#committed;
@@ -267,6 +329,6 @@ function getTypeParser(oid: number, format?: 'text' | 'binary'): unknown {
   return (pg.types.getTypeParser as (oid: number, format?: string) => unknown)(oid, format);
 }
 
-function isLostConnection(error: unknown): boolean {
-  return remedyOf(error) === 'unavailable' && mustDropConnection(error);
+function changesNothing(sql: string): boolean {
+  return /^\s*(SELECT|WITH)\b/.test(sql) && !/\b(INSERT|UPDATE|DELETE)\b/.test(sql);
 }

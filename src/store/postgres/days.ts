@@ -6,8 +6,11 @@ const DAYS_AHEAD = 4;
 /** A webhook's transaction may be recorded with the time of the day before. */
 const DAYS_BEHIND = 1;
 
-/** Makes the partitions of these days, where they are missing. Under a lock: two processes may find them missing. */
-export async function makeDays(db: Database, now: number): Promise<void> {
+/**
+ * Makes the partitions of these days, where they are missing. Under a lock: two processes may find them missing.
+ * @param another day, for example an old one whose delivery is settled only now
+ */
+export async function makeDays(db: Database, now: number, another: number | null = null): Promise<void> {
   const today = utcDay(now);
   await db.transaction(async (tx) => {
     await tx.all('SELECT pg_advisory_xact_lock(7, 2)');
@@ -16,5 +19,6 @@ export async function makeDays(db: Database, now: number): Promise<void> {
       today - DAYS_BEHIND,
       today + DAYS_AHEAD,
     );
+    if (another !== null) await tx.all('SELECT gateway.make_day($1::int)', another);
   });
 }

@@ -15,7 +15,9 @@ import { DatabaseClock } from './clock.js';
 import { connectionOf } from './connection.js';
 import type { Connection } from './connection.js';
 import { Database } from './database.js';
+import type { Timeouts } from './database.js';
 import { makeDays } from './days.js';
+import { requireDurability } from './durability.js';
 import { PostgresDeliveries } from './deliveries.js';
 import { PostgresDeliveryViews } from './delivery-views.js';
 import { EvidenceViews } from './evidence.js';
@@ -32,7 +34,7 @@ import { Trials } from './trials.js';
 import { PostgresIntake } from './intake.js';
 import { asStartError } from './faults.js';
 import { PostgresLevels } from './levels.js';
-import { PostgresMessageClaims } from './message-claims.js';
+import { PostgresMessageClaims, removeClaimsOf } from './message-claims.js';
 import { migrate } from './migrations.js';
 import { IdDays } from './numbers.js';
 import { PostgresOutbox } from './outbox.js';
@@ -65,11 +67,16 @@ const CONNECTIONS = 8;
  * @param now a clock for tests; left out: the database's
  * @throws StartError GW_STORE_UNUSABLE
  */
-export async function connect(location: PostgresLocation, effects: StoreEffects, now?: () => number): Promise<Base> {
-  try {
-    const config = connectionOf(location);
-    await migrated(config);
-    const db = new Database(config, CONNECTIONS, effects.monotonic);
+export async function connect(
+  location: PostgresLocation,
+  effects: StoreEffects,
+  now?: () => number,
+  timeouts?: Partial<Timeouts>,
+): Promise<Base> {
+  const config = connectionOf(location);
+  const db = new Database(config, CONNECTIONS, effects.monotonic, timeouts);
+  return await orClosed(db, async () => {
+    await prepare(config, location.mayLoseCommits === true);
     const clock = new DatabaseClock(effects);
     const fall = new ClockFall(now ?? clock.now);
     const measureClock = async (): Promise<void> => {
@@ -80,19 +87,29 @@ export async function connect(location: PostgresLocation, effects: StoreEffects,
     const newest = await db.one<{ id: number | null }>('SELECT max(id) AS id FROM gateway.webhooks');
     const idDays = new IdDays(newest?.id ?? null);
     const base = { db, registry: new RegistryCache(db, effects), now: fall.now, fall, measureClock, idDays, effects };
-    db.onMissingDays = async () => await makeDays(db, base.now());
-    await db.onMissingDays();
+    db.onMissingDays = async (day) => await makeDays(db, base.now(), day);
+    await db.onMissingDays(null);
     return base;
+  });
+}
+
+/** @throws StartError GW_STORE_UNUSABLE, once no connection is left */
+async function orClosed<T>(db: Database, work: () => Promise<T>): Promise<T> {
+  try {
+    return await work();
   } catch (error) {
+    await db.end();
     throw asStartError(error);
   }
 }
 
 /** On a connection of its own: a migration may take longer than any statement of the gateway. */
-async function migrated(config: Connection): Promise<void> {
+async function prepare(config: Connection, mayLoseCommits: boolean): Promise<void> {
   const client = new pg.Client({ ...config, connectionTimeoutMillis: 10_000 });
+  client.on('error', () => undefined); // told by the statement under way
   try {
     await client.connect();
+    if (!mayLoseCommits) await requireDurability(client);
     await migrate(client);
   } finally {
     await client.end().catch(() => undefined);
@@ -104,8 +121,9 @@ export async function openPostgresStore(
   location: PostgresLocation,
   effects: StoreEffects,
   now?: () => number,
+  timeouts?: Partial<Timeouts>,
 ): Promise<Store> {
-  const base = await connect(location, effects, now);
+  const base = await connect(location, effects, now, timeouts);
   const { db } = base;
   const held = new HeldItems(base);
   const evidence = new EvidenceViews(db);
@@ -121,11 +139,16 @@ export async function openPostgresStore(
     endDeliveriesOf: async (...of) => await deliveries.endSomeOfRemoved(...of),
     cancelResyncsOf: cancelSomeOf,
     cancelAuditsOf,
+    removeClaimsOf,
   });
   const replicas = new PostgresReplicas(base);
   const itemViews = new ItemViews(base, evidence);
   const outbox = new PostgresOutbox(base, new ItemRelease(base));
-  await replicas.start();
+  const levels = await orClosed(db, async () => {
+    const opened = await PostgresLevels.open(base);
+    await replicas.start();
+    return opened;
+  });
   return {
     intake,
     outbox,
@@ -152,7 +175,7 @@ export async function openPostgresStore(
     judging: new PostgresJudging(base, { webhooks, trials: new Trials(base, evidence) }),
     history: new PostgresHistory(base, evidence),
     rollups: new PostgresRollups(base),
-    levels: await PostgresLevels.open(base),
+    levels,
     upkeep: new PostgresUpkeep(base),
     stopWaiting: () => undefined,
     replicas,

@@ -1,12 +1,13 @@
 import pg from 'pg';
 import { errorText, GatewayError, StartError } from '../../errors.js';
+import { dayOfId } from './numbers.js';
 
 /** What to do about a fault of PostgreSQL. */
 export type Remedy =
   /** Run the transaction again on the same connection. */
   | 'again'
-  /** Drop the connection, then run the transaction again on another one. */
-  | 'reconnect'
+  /** Prepare the statements again: the schema has changed, or the server has forgotten them. Then run the transaction again. */
+  | 'prepare_anew'
   /** A partition is missing: make it, then run the transaction again. */
   | 'make_days'
   /** The server cannot do it now: GW_STORE_UNAVAILABLE. */
@@ -29,14 +30,18 @@ const UNAVAILABLE: ReadonlySet<string> = new Set([
 /** 08 connection, 53 insufficient resources (53100 disk full, 53300 too many clients), 57P shutdown, 58 system error, XX corruption. */
 const UNAVAILABLE_CLASSES = ['08', '53', '57P', '58', 'XX'];
 /** Errors of sockets, and those of `pg` that have no code. */
+const NO_ANSWER = 'Query read timeout';
 const CONNECTION_ERROR =
   /^E[A-Z]+$|timeout exceeded when trying to connect|connection terminated|Connection terminated|Query read timeout|not queryable|pool after calling end/;
+
+/** Of the server, or of `pg` before it asks the server. */
+const NO_PASSWORD = /empty password|password must be a (non-empty )?string/;
 
 /** What to do about an error that a statement threw. */
 export function remedyOf(error: unknown): Remedy {
   if (error instanceof GatewayError) return 'none';
   const code = codeOf(error);
-  if (code === '0A000' && errorText(error).includes('cached plan')) return 'reconnect';
+  if (isOutdatedPlan(error)) return 'prepare_anew';
   if (code === '23514' && errorText(error).includes('no partition')) return 'make_days';
   if (AGAIN.has(code)) return 'again';
   if (UNAVAILABLE.has(code) || UNAVAILABLE_CLASSES.some((prefix) => code.startsWith(prefix))) return 'unavailable';
@@ -49,8 +54,26 @@ export function remedyOf(error: unknown): Remedy {
  * so a read-only error drops it: the next one may reach the new primary.
  */
 export function mustDropConnection(error: unknown): boolean {
+  if (error instanceof GatewayError) return false;
+  return !(error instanceof pg.DatabaseError) || isOutdatedPlan(error) || /^(08|57P|25006|25P03)/.test(codeOf(error));
+}
+
+/** Whether the server or the network has ended the connection: another one may work. A silent network is no such case. */
+export function isLostConnection(error: unknown): boolean {
+  if (remedyOf(error) !== 'unavailable' || !mustDropConnection(error)) return false;
+  return codeOf(error) !== '25006' && !errorText(error).includes(NO_ANSWER);
+}
+
+/** The day whose partition is missing, told by the row that found none. */
+export function missingDayOf(error: unknown): number | null {
+  const { detail = '' } = error instanceof pg.DatabaseError ? error : {};
+  const [, id] = /\((?:webhook_)?id\) = \((\d+)\)/.exec(detail) ?? [];
+  return id === undefined ? null : dayOfId(Number(id));
+}
+
+function isOutdatedPlan(error: unknown): boolean {
   const code = codeOf(error);
-  return !(error instanceof pg.DatabaseError) || code === '25006' || code === '0A000' || /^(08|57P|25P03)/.test(code);
+  return code === '26000' || (code === '0A000' && errorText(error).includes('cached plan'));
 }
 
 /** Whether a unique constraint refused a row. */
@@ -70,7 +93,11 @@ export function isLockTimeout(error: unknown): boolean {
 
 /** The error that an operation of the store rejects with: a fault of the server becomes GW_STORE_UNAVAILABLE. */
 export function asGatewayError(error: unknown): unknown {
-  if (remedyOf(error) === 'none') return error;
+  return remedyOf(error) === 'none' ? error : asUnavailable(error);
+}
+
+/** Whatever it is: for the error of connecting. */
+export function asUnavailable(error: unknown): GatewayError {
   return new GatewayError(
     'GW_STORE_UNAVAILABLE',
     `${faultOf(error)}. Nothing was changed, or it is not known whether: try again, repeating is safe.`,
@@ -82,12 +109,11 @@ export function asGatewayError(error: unknown): unknown {
 /** The error that ends the start when the database cannot be used. */
 export function asStartError(error: unknown): unknown {
   if (error instanceof StartError) return error;
+  const fault = error instanceof GatewayError && error.cause !== undefined ? error.cause : error;
   return new StartError(
     'GW_STORE_UNUSABLE',
-    `Cannot use the PostgreSQL database: ${faultOf(error)}. ${hintOf(error)}`,
-    {
-      cause: error,
-    },
+    `Cannot use the PostgreSQL database: ${faultOf(fault)}. ${hintOf(fault)}`,
+    { cause: fault },
   );
 }
 
@@ -98,15 +124,23 @@ function faultOf(error: unknown): string {
   if (code === '25006') return 'PostgreSQL is read-only: it is a standby, or was demoted';
   if (code === '55P03') return 'Another process holds a lock in PostgreSQL for too long';
   if (code === '57014') return 'PostgreSQL took too long';
+  if (NO_PASSWORD.test(errorText(error))) return 'PostgreSQL needs a password';
   if (error instanceof pg.DatabaseError) return `PostgreSQL refused: ${errorText(error)} (${code})`;
   return `PostgreSQL cannot be reached (${code === '' ? errorText(error) : code})`;
 }
 
 function hintOf(error: unknown): string {
   const code = codeOf(error);
+  const text = errorText(error);
+  if (NO_PASSWORD.test(text)) return 'Add it to DATABASE_URL: postgres://user:password@…';
   if (code === '28P01' || code === '28000') return 'Check user and password in DATABASE_URL.';
-  if (code === '3D000') return 'Create it first, for example: createdb gateway';
-  if (code === '42501') return 'The user needs CREATE on the database, and all rights on the schema "gateway".';
+  if (code === '3D000') return `Create it first, for example: createdb ${/"(.+)"/.exec(text)?.[1] ?? 'gateway'}`;
+  if (code === '42501') return 'The user needs CREATE on the database, or must own its schema "gateway".';
+  if (code === '53300') return 'Raise max_connections, or stop what else uses the server.';
+  if (text.includes('does not support SSL'))
+    return 'Turn TLS on there, or use sslmode=disable in a network that you trust.';
+  if (/CERT|SIGNATURE|ISSUER|TLS|SSL/.test(code))
+    return 'Its certificate is not trusted: name the file of its authority in DATABASE_URL with sslrootcert=….';
   return 'Check that the server runs and that DATABASE_URL is right, for example postgres://gateway:secret@localhost:5432/gateway.';
 }
 

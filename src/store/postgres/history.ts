@@ -37,7 +37,7 @@ const BYTES_PER_PAGE = 256 * 1024;
 const LOOKED_AT = 1000;
 
 const NEWEST = 'SELECT max(w.id) AS id FROM gateway.webhooks w';
-/** The first of the newest so many webhooks, and the one before it. */
+/** The oldest of the newest $1 webhooks, and the one before it. */
 const START = `SELECT w.id, w.received_at FROM gateway.webhooks w
   WHERE w.id >= $1 AND w.id <= $2 AND w.received_at >= $3 ORDER BY w.id DESC LIMIT 2 OFFSET $4`;
 /** `octet_length` does not read the body. */
@@ -47,8 +47,7 @@ const BODIES = `SELECT w.id, w.body FROM unnest($1::bigint[]) AS k(id) JOIN gate
 const ITEMS = `SELECT s.webhook_id, s.position, s.message_key, s.message_id, s.carrier, s.verdict, s.rule, s.held
   FROM unnest($1::bigint[]) AS k(id) JOIN gateway.sightings s ON s.webhook_id = k.id ORDER BY s.webhook_id, s.position`;
 const DELIVERIES = `SELECT d.webhook_id, d.target, d.positions, d.settled_at
-  FROM unnest($1::bigint[]) AS k(id) JOIN gateway.deliveries d ON d.webhook_id = k.id
-  WHERE NOT d.released ORDER BY d.webhook_id, d.id`;
+  FROM gateway.deliveries d WHERE d.webhook_id = ANY($1::bigint[]) AND NOT d.released ORDER BY d.webhook_id, d.id`;
 
 /** What is read of the webhooks between two ids. */
 interface Range {

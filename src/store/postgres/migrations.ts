@@ -13,6 +13,12 @@ const LEAST_PROGRAM = 1;
 const LOCK_WAIT = '2s';
 const TRIES = 10;
 
+/** An administrator may have made the schema for a user who must not create one: even IF NOT EXISTS would be refused. */
+const BEGINNING = `DO $$ BEGIN
+  IF to_regnamespace('gateway') IS NULL THEN CREATE SCHEMA gateway; END IF;
+END $$;
+CREATE TABLE IF NOT EXISTS gateway.schema (version integer NOT NULL, least_program integer NOT NULL)`;
+
 interface Schema {
   readonly version: number;
   readonly leastProgram: number;
@@ -23,8 +29,10 @@ interface Schema {
  * version is looked at before the lock is taken: a usual start does not queue up behind others.
  * @throws StartError GW_STORE_UNUSABLE (the schema needs a newer program)
  */
-export async function migrate(client: pg.ClientBase): Promise<void> {
-  const all = migrationsOf('postgres');
+export async function migrate(
+  client: pg.ClientBase,
+  all: readonly Migration[] = migrationsOf('postgres'),
+): Promise<void> {
   const newest = all.at(-1)?.version ?? 0;
   for (;;) {
     const schema = await schemaOf(client);
@@ -41,22 +49,20 @@ async function migrateOnce(client: pg.ClientBase, from: number, migration: Migra
   for (let run = 1; ; run += 1) {
     await client.query('BEGIN');
     try {
+      await client.query(`SELECT pg_advisory_xact_lock(${REGISTRY_LOCK}, 1)`); // for as long as another process migrates
       await client.query(`SET LOCAL lock_timeout = '${LOCK_WAIT}'`);
-      await client.query(`SELECT pg_advisory_xact_lock(${REGISTRY_LOCK}, 1)`);
       if ((await schemaOf(client)).version === from) await apply(client, migration);
       await client.query('COMMIT');
       return;
     } catch (error) {
-      await client.query('ROLLBACK');
+      await client.query('ROLLBACK').catch(() => undefined); // the connection may be the fault
       if (run >= TRIES || !(error instanceof pg.DatabaseError) || error.code !== '55P03') throw error;
     }
   }
 }
 
 async function apply(client: pg.ClientBase, { version, sql }: Migration): Promise<void> {
-  await client.query(
-    'CREATE SCHEMA IF NOT EXISTS gateway; CREATE TABLE IF NOT EXISTS gateway.schema (version integer NOT NULL, least_program integer NOT NULL)',
-  );
+  await client.query(BEGINNING);
   await client.query(sql);
   await client.query('DELETE FROM gateway.schema');
   await client.query('INSERT INTO gateway.schema (version, least_program) VALUES ($1, $2)', [version, LEAST_PROGRAM]);

@@ -48,7 +48,7 @@ const RECENT = `SELECT r.id FROM gateway.resync_messages m JOIN gateway.resyncs 
 
 /**
  * Registers the ids of a resync (I2) in steps. Until the last step the resync is not listed and no call is due. It belongs to
- * the process that registers it, which says so in each step; once that has stopped, whoever meets it drops it. (One
+ * the process that registers it, which says so in each step; once that has stopped, any other process drops it. (One
  * transaction for ten thousand ids takes half a second, for which webhooks of the channel would wait.)
  */
 export class Registrations {

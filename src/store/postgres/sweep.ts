@@ -29,7 +29,7 @@ const TAKE = `INSERT INTO gateway.leases AS l (name, holder, until, state) VALUE
   RETURNING l.state`;
 
 /**
- * Removes what has outlived its retention, in small steps, in one process at a time: whoever holds the lease makes the next
+ * Removes what has outlived its retention, in small steps, in one process at a time: the holder of the lease makes the next
  * one. How far the sweep is stands beside the lease, so that another process continues it.
  */
 export class Sweep {

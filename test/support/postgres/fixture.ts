@@ -19,6 +19,8 @@ const CLEAR = `DO $$ DECLARE name text; BEGIN
 export interface Databases {
   /** Gives one to a test, and empties it afterwards. Returns its URL. */
   create(): Promise<string>;
+  /** The same without a schema. It is dropped after the test. */
+  createBare(): Promise<string>;
 }
 
 /**
@@ -49,6 +51,12 @@ export function useDatabases(): Databases {
       });
       return url;
     },
+    createBare: async () => {
+      const name = `bare_${randomBytes(6).toString('hex')}`;
+      await runSql(server.url, `CREATE DATABASE ${name}`);
+      onTestFinished(async () => await runSql(server.url, `DROP DATABASE ${name} WITH (FORCE)`));
+      return at(server.url, name);
+    },
   };
 }
 
@@ -72,9 +80,9 @@ export function postgresStores(databases = useDatabases()): EngineUnderTest {
   };
 }
 
-/** Without encryption: the server of the tests listens on this machine only. */
+/** Without encryption: the server of the tests listens on this machine only. It may run without fsync. */
 export function locationOf(url: string): PostgresLocation {
-  return { engine: 'postgres', url, tls: 'off', caFile: null };
+  return { engine: 'postgres', url, tls: 'off', caFile: null, mayLoseCommits: true };
 }
 
 function at(url: string, database: string): string {

@@ -1,0 +1,77 @@
+import { once } from 'node:events';
+import { createConnection, createServer } from 'node:net';
+import type { AddressInfo, Socket } from 'node:net';
+import { onTestFinished } from 'vitest';
+
+/** A network between a gateway and PostgreSQL that can be disturbed. */
+export interface Proxy {
+  /** The URL of the server through this proxy. */
+  readonly url: string;
+  /** Drops each connection that sends this text. The server gets it, and its answer is lost. */
+  cutAt(text: string): void;
+  /** From now on the open connections carry nothing, and stay open. New ones work. */
+  fallSilent(): void;
+  /** Everything works again, over new connections. */
+  mend(): void;
+  /** How often it has cut a connection. */
+  readonly cuts: number;
+}
+
+export async function proxyTo(url: string): Promise<Proxy> {
+  const { hostname, port } = new URL(url);
+  let cut: string | null = null;
+  let cuts = 0;
+  const silenced: { value: boolean }[] = [];
+  const sockets = new Set<Socket>();
+  const server = createServer((client) => {
+    const upstream = createConnection(Number(port), hostname);
+    const isSilent = { value: false };
+    silenced.push(isSilent);
+    let isCut = false;
+    client.on('data', (data) => {
+      if (isSilent.value) return;
+      upstream.write(data);
+      if (cut !== null && data.includes(cut)) isCut = true;
+    });
+    upstream.on('data', (data) => {
+      if (isSilent.value) return;
+      if (!isCut) {
+        client.write(data);
+        return;
+      }
+      cuts += 1; // the server has answered, so it has done it
+      client.destroy();
+      upstream.destroy();
+    });
+    for (const [socket, other] of [
+      [client, upstream],
+      [upstream, client],
+    ] as const) {
+      sockets.add(socket);
+      socket.on('error', () => undefined);
+      socket.on('close', () => {
+        sockets.delete(socket);
+        other.destroy();
+      });
+    }
+  });
+  server.listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  onTestFinished(() => {
+    server.close();
+    for (const socket of sockets) socket.destroy();
+  });
+  const through = new URL(url);
+  through.port = String((server.address() as AddressInfo).port);
+  return {
+    url: through.href,
+    cutAt: (text) => (cut = text),
+    fallSilent: () => {
+      for (const each of silenced) each.value = true;
+    },
+    mend: () => (cut = null),
+    get cuts() {
+      return cuts;
+    },
+  };
+}
