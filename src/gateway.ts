@@ -179,13 +179,9 @@ async function startDeliveries(base: Base) {
   const notices = deliveryNotices(log, effects, observer);
   const breakers = await Breakers.load({ store, intervals: intervals.breaker, effects, onChange: notices.onBreaker });
   const sender = createSender({ openSecret, guard, gatewayId, effects });
-  const loop = components.add(
-    'delivery loop',
-    startDeliveryLoop({
-      ...{ store, sender, breakers, effects, onError, notices },
-      ...{ delaysMs: intervals.retryDelaysMs, leaseMs: intervals.deliveryLeaseMs },
-    }),
-  );
+  const { retryDelaysMs: delaysMs, deliveryLeaseMs: leaseMs } = intervals;
+  const options = { store, sender, breakers, delaysMs, leaseMs, effects, onError, notices };
+  const loop = components.add('delivery loop', startDeliveryLoop(options));
   const sendTest = createTester({ sender, store, newId: () => newId('test', effects) });
   return { wake: loop.wake, handOver: loop.handOver, breakers, sendTest, whyRefused: sender.whyRefused };
 }
