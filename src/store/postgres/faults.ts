@@ -153,3 +153,8 @@ function codeOf(error: unknown): string {
   if (typeof error !== 'object' || error === null || !('code' in error)) return '';
   return typeof error.code === 'string' ? error.code : '';
 }
+
+/** Whether the server refused, rather than a piece of work: the next piece would be refused as well. */
+export function isUnavailable(error: unknown): boolean {
+  return error instanceof GatewayError && error.code === 'GW_STORE_UNAVAILABLE';
+}
