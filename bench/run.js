@@ -24,6 +24,7 @@ const BENCHES = [
   'start',
   'accuracy',
   'replay',
+  'postgres',
 ];
 const wanted = process.argv.slice(2);
 const unknown = wanted[0] === 'against' ? [] : wanted.filter((name) => !BENCHES.includes(name));

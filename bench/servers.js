@@ -70,7 +70,7 @@ export async function startGateway(env = {}, program = here('../dist/main.js')) 
       ...env,
     });
   let running = await launch();
-  const token = readFileSync(join(folder, 'admin-token'), 'utf8').trim();
+  const token = env.ADMIN_TOKEN ?? readFileSync(join(folder, 'admin-token'), 'utf8').trim();
   const call = async (method, path, body) => {
     const response = await fetch(running.url + path, {
       method,
@@ -81,7 +81,9 @@ export async function startGateway(env = {}, program = here('../dist/main.js')) 
     if (!response.ok) throw new Error(JSON.stringify(answer));
     return answer;
   };
-  await call('POST', '/v1/channels', { name: 'main', whapi_token: 'bench', webhook_secret: WEBHOOK_SECRET });
+  const channels = await call('GET', '/v1/channels');
+  if (channels.data.length === 0)
+    await call('POST', '/v1/channels', { name: 'main', whapi_token: 'bench', webhook_secret: WEBHOOK_SECRET });
   return {
     get url() {
       return running.url;

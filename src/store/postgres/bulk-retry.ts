@@ -1,8 +1,7 @@
-import { DAY_MS } from '../../durations.js';
 import { LEFT_OUT_STATUSES } from '../../model.js';
 import type { DeliveryStatus, Verdict } from '../../model.js';
 import type { RetryFilter } from '../deliveries.js';
-import { NO_BOUNDS, RETRIES_PER_STEP, wasSentSince } from '../rules/bulk-work.js';
+import { NO_BOUNDS, RETRIES_PER_STEP } from '../rules/bulk-work.js';
 import type { Bounds, BulkCursor, Scanned, Stepped } from '../rules/bulk-work.js';
 import type { Base } from './base.js';
 import { ROWS_PER_SLICE } from './bulk-operation.js';
@@ -10,19 +9,15 @@ import type { BulkOperation } from './bulk-operation.js';
 import type { Queries, Transaction } from './database.js';
 import type { PostgresDeliveries } from './deliveries.js';
 import { allOf, deliveryConditions, Params, settledConditions } from './filters.js';
-import { sentItemsOf } from './left-out-items.js';
-import { leastId, takeNumbers } from './numbers.js';
+import { releasedSince } from './left-out-items.js';
+import type { LeftOutRow } from './left-out-items.js';
+import { endOfIds, leastId, takeNumbers } from './numbers.js';
 import type { RegistryState } from './registry-cache.js';
 
-interface SettledRow {
-  readonly id: number;
-  readonly target: number;
+interface SettledRow extends LeftOutRow {
   readonly target_id: string;
   readonly channel: string;
   readonly status: DeliveryStatus;
-  readonly webhook_id: number;
-  readonly positions: number[] | null;
-  readonly verdicts: string;
 }
 
 /** The ids of a slice: those above `after`, up to `end`; null: all that follow. */
@@ -138,7 +133,7 @@ async function rowsOfSlice(
 function rangeConditions(filter: RetryFilter, { number }: Bounds, { after, end }: IdRange, params: Params): string[] {
   const { since = 0, until } = filter;
   const least = Math.max(after + 1, leastId(since));
-  const below = Math.min(number, until === undefined ? number : leastId(until + DAY_MS));
+  const below = Math.min(number, until === undefined ? number : endOfIds(until));
   const last = end === null ? [] : [`d.id <= ${params.add(end)}`];
   return [`d.id >= ${params.add(least)}`, `d.id < ${params.add(below)}`, ...last, ...settledConditions(filter.status)];
 }
@@ -146,12 +141,6 @@ function rangeConditions(filter: RetryFilter, { number }: Bounds, { after, end }
 /** Those that are not left out, or of which something was not sent since. */
 async function unsentOf(queries: Queries, rows: readonly SettledRow[]): Promise<SettledRow[]> {
   const leftOut = rows.filter(({ status }) => LEFT_OUT.has(status));
-  const sent = await sentItemsOf(
-    queries,
-    leftOut.map(({ webhook_id: id }) => id),
-  );
-  return rows.filter((row) => {
-    const ofWebhook = LEFT_OUT.has(row.status) ? sent.get(row.webhook_id) : undefined;
-    return !ofWebhook || !wasSentSince(row, row.target, ofWebhook);
-  });
+  const released = await releasedSince(queries, leftOut);
+  return rows.filter(({ id }) => !released.has(id));
 }

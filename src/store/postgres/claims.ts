@@ -1,4 +1,3 @@
-import { GatewayError } from '../../errors.js';
 import { isPaced } from '../../intake/backlog.js';
 import type { Streak, Target, Verdict } from '../../model.js';
 import { parseEventName } from '../rules/event-names.js';
@@ -12,6 +11,7 @@ import type { StoreEffects } from '../store.js';
 import type { Base } from './base.js';
 import { leaseOf } from './leases.js';
 import type { Leases } from './leases.js';
+import { VERSION } from './registry-cache.js';
 import type { RegistryCache } from './registry-cache.js';
 import type { ClaimWant, Claimed, Delivery, Due } from '../outbox.js';
 
@@ -76,20 +76,17 @@ export class Claims {
       return found ? [{ want, found }] : [];
     });
     if (wanted.length === 0) return NOTHING;
-    const token = this.#newToken();
-    const { rows, next } = await this.#lease(wanted, token, now, leaseMs);
     const byTarget = new Map(wanted.map((each) => [each.found.number, each]));
+    const token = this.#newToken();
+    const { rows, next, version } = await this.#lease(wanted, token, now, leaseMs);
+    const settings = await this.#registry.atLeast(version);
     const mustWait = rows.filter((row) => isUnsorted(row, byTarget.get(row.target), letThrough, now));
-    if (mustWait.length > 0)
-      await this.#db.run(
-        GIVE_BACK,
-        mustWait.map(({ id }) => id),
-        token,
-      );
+    if (mustWait.length > 0) await this.#giveBack(mustWait, token, now + leaseMs);
     const taken = rows.filter((row) => !mustWait.includes(row));
     const deliveries = taken.flatMap((row) => {
-      const target = byTarget.get(row.target)?.found.target;
-      return target ? [this.#leaseOut(row, target, token, now, now + leaseMs)] : [];
+      const target = settings.targetNumbered(row.target)?.target;
+      const delivery = target && this.#leaseOut(row, target, token, now, now + leaseMs);
+      return delivery ?? [];
     });
     const times = next.map((row) => nextOf(row, byTarget.get(row.target)?.want, taken));
     const nextDueAt = Math.min(mustWait.length > 0 ? now : Infinity, ...times);
@@ -102,7 +99,7 @@ export class Claims {
     const targets = wanted.map(({ found }) => found.number);
     try {
       return await this.#db.transaction(async (tx) => {
-        const [rows, next] = await Promise.all([
+        const [rows, next, registry] = await Promise.all([
           tx.all<ClaimedRow>(
             CLAIM,
             targets,
@@ -117,12 +114,24 @@ export class Claims {
             this.#lost.map((lost) => lost.token),
           ),
           tx.all<NextRow>(NEXT_OF_TARGETS, targets, now),
+          tx.one<{ version: number }>(VERSION),
           tx.commitWith('SELECT 1'),
         ]);
-        return { rows, next };
+        return { rows, next, version: registry?.version ?? 0 };
       });
     } catch (error) {
       this.#lost.push({ token, until: now + leaseMs });
+      throw error;
+    }
+  }
+
+  /** @param until when their leases would end */
+  async #giveBack(rows: readonly ClaimedRow[], token: number, until: number): Promise<void> {
+    const ids = rows.map(({ id }) => id);
+    try {
+      await this.#db.run(GIVE_BACK, ids, token);
+    } catch (error) {
+      this.#lost.push({ token, until });
       throw error;
     }
   }
@@ -132,8 +141,9 @@ export class Claims {
     return this.#effects.randomBytes(6).readUIntBE(0, 6) + 1;
   }
 
-  #leaseOut(row: ClaimedRow, target: Target, token: number, now: number, until: number): Delivery {
-    if (row.event === null) throw new GatewayError('GW_INTERNAL', `The webhook of delivery ${row.id} is missing.`);
+  /** Null: its webhook is missing, which only damage explains. It must not keep all others from being sent. */
+  #leaseOut(row: ClaimedRow, target: Target, token: number, now: number, until: number): Delivery | null {
+    if (row.event === null) return null;
     this.#leases.add(leaseOf(row, token, until), now);
     return {
       id: deliveryId(row.id),

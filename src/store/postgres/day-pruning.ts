@@ -24,19 +24,19 @@ const PENDING = `EXISTS (SELECT FROM gateway.queue WHERE webhook_id >= $1 AND we
   OR EXISTS (SELECT FROM gateway.queue WHERE id >= $1 AND id < $2)`;
 const IS_NEEDED = `SELECT ${PENDING}
   OR EXISTS (SELECT FROM gateway.history WHERE id >= $1 AND id < $2 AND settled_at >= $3)
-  OR EXISTS (SELECT FROM gateway.history WHERE id >= $2 AND webhook_id >= $1 AND webhook_id < $2 AND settled_at >= $3)
+  OR EXISTS (SELECT FROM gateway.history WHERE webhook_id >= $1 AND webhook_id < $2 AND settled_at >= $3)
   OR EXISTS (SELECT FROM gateway.history h JOIN gateway.webhooks w ON w.id = h.webhook_id
-    WHERE h.id >= $1 AND h.id < $2 AND h.webhook_id < $1) AS needed`;
+    WHERE h.id >= $1 AND h.id < $2 AND (h.webhook_id < $1 OR h.webhook_id >= $2)) AS needed`;
 
-/** Settled deliveries of later days whose webhook goes: a retry would have nothing to send. */
-const DELETE_LATER_DELIVERIES = `DELETE FROM gateway.history WHERE id IN (
-  SELECT id FROM gateway.history WHERE id >= $2 AND webhook_id >= $1 AND webhook_id < $2 LIMIT ${DELIVERIES_PER_STEP})`;
+/** Settled deliveries of other days whose webhook goes: a retry would have nothing to send. */
+const DELETE_OTHER_DELIVERIES = `DELETE FROM gateway.history WHERE id IN (
+  SELECT id FROM gateway.history WHERE webhook_id >= $1 AND webhook_id < $2 AND (id < $1 OR id >= $2) LIMIT ${DELIVERIES_PER_STEP})`;
 
 const IS_OLD = `NOT EXISTS (SELECT FROM gateway.queue q WHERE q.webhook_id = w.id)
     AND NOT EXISTS (SELECT FROM gateway.history h WHERE h.webhook_id = w.id AND h.settled_at >= $3)`;
 
-const NEXT_WEBHOOKS = `SELECT w.id, w.channel, ${IS_OLD} AS is_old FROM gateway.webhooks w
-  WHERE w.id > $1 AND w.id < $2 ORDER BY w.id LIMIT ${WEBHOOKS_PER_STEP}`;
+const NEXT_WEBHOOKS = `SELECT w.id, w.channel, ${IS_OLD} AS is_old
+  FROM (SELECT id, channel FROM gateway.webhooks WHERE id > $1 AND id < $2 ORDER BY id LIMIT ${WEBHOOKS_PER_STEP}) w ORDER BY w.id`;
 
 /** Of these webhooks, those whose deliveries were all settled before the retention (I4), with all that belongs to them. */
 const DELETE_OLD = `WITH old AS MATERIALIZED (
@@ -102,7 +102,7 @@ export class DayPruning {
     if (oldBelow !== null) return [day, from - 1];
     const row = await this.#db.one<{ needed: boolean }>(IS_NEEDED, from, end, limits.payload);
     if (row?.needed !== false) return [day, from - 1];
-    const deleted = await this.#db.run(DELETE_LATER_DELIVERIES, from, end);
+    const deleted = await this.#db.run(DELETE_OTHER_DELIVERIES, from, end);
     if (deleted === DELIVERIES_PER_STEP) return [day - 1];
     await this.#drop(old);
     return [day];
@@ -115,7 +115,7 @@ export class DayPruning {
         await tx.lockRegistry();
         const row = await tx.one<{ pending: boolean }>(`SELECT ${PENDING} AS pending`, from, end);
         if (row?.pending !== false) return;
-        await tx.run(DELETE_LATER_DELIVERIES, from, end);
+        await tx.run(DELETE_OTHER_DELIVERIES, from, end);
         await dropPartitions(tx, day);
       });
       await this.#marks.forget(day);

@@ -150,13 +150,17 @@ export const CLAIM = `WITH want AS (
 export const GIVE_BACK = `UPDATE gateway.queue q SET lease = NULL, leased_until = 0
   WHERE q.id = ANY($1::bigint[]) AND q.lease = $2`;
 
-/** The due deliveries of these targets that are not leased, oldest due first; none that another process looks at. */
+/** The due deliveries of these targets that are not leased, oldest due first. */
 export const TO_SORT = (['tries = 0', 'tries > 0'] as const).map(
-  (kind) => `SELECT w.target, d.id, d.channel, d.lanes, d.verdicts, d.newest_message_at, d.resume_at,
-      d.created_at, d.due_at
+  (
+    kind,
+  ) => `SELECT w.target, d.id, d.channel, d.lanes, d.verdicts, d.newest_message_at, d.resume_at, d.created_at, d.due_at
     FROM unnest($1::int[]) AS w(target) CROSS JOIN LATERAL (
       SELECT q.id, q.due_at, q.channel, q.lanes, q.verdicts, q.newest_message_at, q.resume_at, q.created_at
-      FROM ${waiting(kind)}
-        AND q.due_at <= $2 AND q.leased_until <= $2 ORDER BY q.due_at, q.id LIMIT $3 FOR UPDATE OF q SKIP LOCKED
+      FROM ${waiting(kind)} AND q.due_at <= $2 AND q.leased_until <= $2 ORDER BY q.due_at, q.id LIMIT $3
     ) d ORDER BY w.target, d.due_at, d.id`,
 );
+
+/** Locks those of them that are still so, and that no other process sorts or claims. */
+export const LOCK_TO_SORT = `SELECT q.id FROM gateway.queue q
+  WHERE q.id = ANY($1::bigint[]) AND q.blocked = 0 AND q.due_at <= $2 AND q.leased_until <= $2 FOR UPDATE SKIP LOCKED`;

@@ -32,7 +32,7 @@ import { Trials } from './trials.js';
 import { PostgresIntake } from './intake.js';
 import { asStartError } from './faults.js';
 import { PostgresLevels } from './levels.js';
-import { PostgresMessageClaims } from './message-claims.js';
+import { PostgresMessageClaims, removeClaimsOf } from './message-claims.js';
 import { migrate } from './migrations.js';
 import { IdDays } from './numbers.js';
 import { PostgresOutbox } from './outbox.js';
@@ -121,6 +121,7 @@ export async function openPostgresStore(
     endDeliveriesOf: async (...of) => await deliveries.endSomeOfRemoved(...of),
     cancelResyncsOf: cancelSomeOf,
     cancelAuditsOf,
+    removeClaimsOf,
   });
   const replicas = new PostgresReplicas(base);
   const itemViews = new ItemViews(base, evidence);

@@ -32,19 +32,15 @@ const KEPT = `SELECT e.webhook_id, e.position, e.recorded_at, e.newest_sent_at, 
 const REGISTRATIONS = `SELECT m.key, r.id AS resync, r.created_at AS registered_at, r.deliver_unseen, m.asked_at, m.closes_at
   FROM gateway.resync_messages m JOIN gateway.resyncs r ON r.number = m.resync WHERE m.key = ANY($1::uuid[]) ORDER BY m.resync`;
 
-/**
- * What was recorded at a time: an item under the same id, otherwise the first webhook of the same event. The index by time
- * finds the webhooks of one millisecond; without OFFSET 0 the planner would walk through those of the day.
- */
+/** What was recorded at a time: an item under the same id, otherwise the first webhook of the same event. */
 const RECORDED_THEN = `SELECT a.place, f.webhook_id, f.position
   FROM unnest($1::text[], $2::uuid[], $3::bigint[], $4::text[], $5::text[], $6::bigint[], $7::bigint[])
     AS a(place, key, time, channel, event, first, last)
   CROSS JOIN LATERAL (
     SELECT w.id AS webhook_id, s.position
-    FROM (SELECT w.id, w.channel, w.event FROM gateway.webhooks w
-          WHERE w.received_at = a.time AND w.id >= a.first AND w.id < a.last OFFSET 0) w
-      LEFT JOIN gateway.sightings s ON s.webhook_id = w.id AND s.message_key = a.key AND s.rule <> 10
-    WHERE s.position IS NOT NULL OR (w.channel = a.channel AND w.event = a.event)
+    FROM gateway.webhooks w LEFT JOIN gateway.sightings s ON s.webhook_id = w.id AND s.message_key = a.key AND s.rule <> 10
+    WHERE w.received_at = a.time AND w.id >= a.first AND w.id < a.last
+      AND (s.position IS NOT NULL OR (w.channel = a.channel AND w.event = a.event))
     ORDER BY s.position IS NULL, w.id, s.position LIMIT 1
   ) f`;
 

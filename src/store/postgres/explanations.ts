@@ -34,7 +34,7 @@ const DELIVERIES = `WITH places AS MATERIALIZED (
   )
   SELECT ${DELIVERY_COLUMNS}, d.log FROM ${DELIVERY_TABLES}
     JOIN places p ON p.webhook_id = d.webhook_id AND (d.positions IS NULL OR d.positions && p.positions)
-  ORDER BY d.webhook_id, d.id`;
+  WHERE d.webhook_id = ANY($1::bigint[]) ORDER BY d.webhook_id, d.id`;
 const AHEAD = `SELECT ${DELIVERY_COLUMNS} FROM ${DELIVERY_TABLES} WHERE d.id = ANY($1::bigint[])`;
 
 export interface ExplanationParts {

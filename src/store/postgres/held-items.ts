@@ -4,6 +4,7 @@ import type { HeldFacts } from '../rules/held-items.js';
 import { isLacking } from '../rules/release.js';
 import type { Base } from './base.js';
 import { sentItemsAt } from './left-out-items.js';
+import { SIGHTING_TABLES, WITH_WEBHOOK } from './sightings.js';
 
 /** An item that was withheld from a target because of its verdict, or of the target's settings. */
 export interface HeldRow extends HeldFacts {
@@ -22,11 +23,11 @@ export const HELD_COLUMNS =
   's.webhook_id, s.position, s.message_key, s.carrier, s.verdict, s.rule, s.held, s.placeholder, w.channel, w.event';
 
 /** Every held item of a message, its revisions and votes included, oldest first. */
-export const HELD_OF_MESSAGE = `SELECT ${HELD_COLUMNS} FROM gateway.sightings s JOIN gateway.webhooks w ON w.id = s.webhook_id
+export const HELD_OF_MESSAGE = `SELECT ${HELD_COLUMNS} FROM ${SIGHTING_TABLES}
   WHERE s.message_key = $1 AND s.held AND s.carrier = 'messages' ORDER BY s.webhook_id, s.position`;
 const HELD_OF_RESYNC = `SELECT m.position AS at, ${HELD_COLUMNS} FROM gateway.resync_messages m
     JOIN gateway.sightings s ON s.message_key = m.key AND s.held AND s.carrier = 'messages'
-    JOIN gateway.webhooks w ON w.id = s.webhook_id
+    ${WITH_WEBHOOK}
   WHERE m.resync = $1 AND m.position >= $2 AND m.position <= $3 ORDER BY m.position, s.webhook_id, s.position`;
 
 /** What a release of messages would send: the numbers in reports and lists; reads only. */

@@ -47,8 +47,7 @@ const BODIES = `SELECT w.id, w.body FROM unnest($1::bigint[]) AS k(id) JOIN gate
 const ITEMS = `SELECT s.webhook_id, s.position, s.message_key, s.message_id, s.carrier, s.verdict, s.rule, s.held
   FROM unnest($1::bigint[]) AS k(id) JOIN gateway.sightings s ON s.webhook_id = k.id ORDER BY s.webhook_id, s.position`;
 const DELIVERIES = `SELECT d.webhook_id, d.target, d.positions, d.settled_at
-  FROM unnest($1::bigint[]) AS k(id) JOIN gateway.deliveries d ON d.webhook_id = k.id
-  WHERE NOT d.released ORDER BY d.webhook_id, d.id`;
+  FROM gateway.deliveries d WHERE d.webhook_id = ANY($1::bigint[]) AND NOT d.released ORDER BY d.webhook_id, d.id`;
 
 /** What is read of the webhooks between two ids. */
 interface Range {

@@ -28,9 +28,8 @@ export class IdMarks {
   /** @param days those that have partitions */
   async set(days: readonly number[], now: number): Promise<void> {
     const before = await this.#read();
-    const marks: Record<string, Mark> = { ...before };
     // A mark from the future was set while the clock was ahead: the id may be right, but its time is not.
-    for (const [day, { setAt }] of Object.entries(before)) if (setAt > now) delete marks[day];
+    const marks = Object.fromEntries(Object.entries(before).filter(([, { setAt }]) => setAt <= now));
     for (const day of days.filter((each) => each > utcDay(now) && marks[each] === undefined)) {
       const row = await this.#db.one<{ id: number | null }>(
         'SELECT max(id) AS id FROM gateway.webhooks WHERE id >= $1 AND id < $2',
@@ -51,8 +50,8 @@ export class IdMarks {
   /** The day is gone. */
   async forget(day: number): Promise<void> {
     const before = await this.#read();
-    const { [day]: _, ...marks } = before;
-    await this.#save(before, marks);
+    const others = Object.entries(before).filter(([each]) => Number(each) !== day);
+    await this.#save(before, Object.fromEntries(others));
   }
 
   async #read(): Promise<Marks> {

@@ -105,10 +105,10 @@ export class ItemViews {
     limit: number,
   ): Promise<SightingRow[]> {
     const params = new Params();
-    const conditions = [...sourceOf(filter, params), ...before(end, params), `w.id <= ${params.add(end.webhookId)}`];
+    const conditions = [...sourceOf(filter, params), ...before(end, params)];
     if (start) {
       const id = params.add(start.webhookId);
-      conditions.push(`s.webhook_id >= ${id}`, `w.id >= ${id}`);
+      conditions.push(`s.webhook_id >= ${id}`);
       conditions.push(`(s.webhook_id, s.position) >= (${id}, ${params.add(start.position)})`);
     }
     conditions.push(...itemConditions(filter, params));

@@ -145,11 +145,11 @@ export class PostgresJobs implements Jobs {
   }
 
   async #insert(tx: Transaction, work: BulkWork, total: number): Promise<number> {
-    const { registry, now: clock } = this.#base;
+    const { registry, now: clock, idDays } = this.#base;
     const operation = this.#operationOf(work);
     await operation.checkFilter(await registry.in(tx), tx);
     const now = clock();
-    const number = (await takeNumbers(tx, 1, now)).nextId();
+    const number = (await takeNumbers(tx, 1, idDays.timeAt(now))).nextId();
     const cursor = JSON.stringify(operation.start);
     await tx.run(INSERT, number, work.kind, JSON.stringify(work.filter), total, cursor, now);
     return number;

@@ -1,4 +1,6 @@
 import { LEFT_OUT_STATUSES } from '../../model.js';
+import { wasSentSince } from '../rules/bulk-work.js';
+import { REPEATED_VOTE } from '../rules/held-items.js';
 import { isLacking } from '../rules/release.js';
 import { SentItems } from '../rules/sent-items.js';
 import type { Queries, Transaction } from './database.js';
@@ -36,6 +38,20 @@ const SENT_OF_WEBHOOKS = `SELECT q.webhook_id, q.target, q.positions FROM gatewa
 
 const CLEAR_HELD = `UPDATE gateway.sightings s SET held = false FROM unnest($1::bigint[], $2::int[]) AS c(webhook_id, position)
   WHERE s.webhook_id = c.webhook_id AND s.position = c.position`;
+
+/** What `isMessageItself` says, as a condition. */
+const IS_MESSAGE = (s: string): string =>
+  `${s}.carrier = 'messages' AND ${s}.message_key IS NOT NULL AND ${s}.verdict <> 'event' AND ${s}.rule <> ${REPEATED_VOTE}
+   AND NOT ${s}.placeholder`;
+
+/** A newer copy of a message is never judged by rule 10, so the index by message has it. */
+const RELEASED_COPIES = `SELECT DISTINCT h.id, o.position FROM gateway.history h
+    JOIN gateway.sightings o ON o.webhook_id = h.webhook_id AND (h.positions IS NULL OR o.position = ANY(h.positions))
+      AND ${IS_MESSAGE('o')}
+    JOIN gateway.sightings s ON s.message_key = o.message_key AND s.rule <> 10 AND ${IS_MESSAGE('s')}
+    JOIN gateway.deliveries d ON d.webhook_id = s.webhook_id AND d.released AND d.id > h.id AND d.target = h.target
+      AND d.positions = ARRAY[s.position]
+  WHERE h.id = ANY($1::bigint[])`;
 
 /** These settled deliveries were left out: their items count as not sent, and can be released. */
 export async function holdItemsOf(tx: Transaction, deliveryIds: readonly number[]): Promise<void> {
@@ -106,4 +122,38 @@ export async function releaseSentItemsOf(
     return isSentAgain && !isLacking(registry.targets.values(), place, sent.get(place.webhook_id));
   });
   await clearHeld(tx, cleared);
+}
+
+/** A delivery that was left out. */
+export interface LeftOutRow extends SentRow {
+  readonly id: number;
+  /** Comma list, one per item. */
+  readonly verdicts: string;
+}
+
+/**
+ * Those of them whose items have all been released to their target since: the items themselves, or newer copies of their
+ * messages, because a release sends the newest one. Bulk work skips them, because the bot has them.
+ */
+export async function releasedSince(queries: Queries, rows: readonly LeftOutRow[]): Promise<ReadonlySet<number>> {
+  if (rows.length === 0) return new Set();
+  const [sent, copies] = await Promise.all([
+    sentItemsOf(
+      queries,
+      rows.map(({ webhook_id: id }) => id),
+    ),
+    queries.all<{ id: number; position: number }>(
+      RELEASED_COPIES,
+      rows.map(({ id }) => id),
+    ),
+  ]);
+  const asCopies = new Set(copies.map(({ id, position }) => `${id} ${position}`));
+  const released = rows.filter((row) =>
+    wasSentSince(
+      row,
+      (position) =>
+        sent.get(row.webhook_id)?.has(row.target, position) === true || asCopies.has(`${row.id} ${position}`),
+    ),
+  );
+  return new Set(released.map(({ id }) => id));
 }

@@ -2,6 +2,7 @@ import type { Histogram } from '../../histogram.js';
 import type { HeldCount, Levels, ResyncMessageCount } from '../levels.js';
 import type { Verdict } from '../../model.js';
 import type { Base } from './base.js';
+import { WITH_WEBHOOK } from './sightings.js';
 
 interface HeldSlice {
   readonly channel: string;
@@ -25,7 +26,7 @@ const HELD = `WITH slice AS MATERIALIZED (
     SELECT l.webhook_id, l.position, (SELECT count(*) FROM slice) AS size FROM slice l ORDER BY l.webhook_id DESC, l.position DESC LIMIT 1
   )
   SELECT w.channel, s.verdict, count(*) AS count, l.webhook_id, l.position, l.size
-  FROM slice s JOIN gateway.webhooks w ON w.id = s.webhook_id CROSS JOIN last l
+  FROM slice s ${WITH_WEBHOOK} CROSS JOIN last l
   GROUP BY w.channel, s.verdict, l.webhook_id, l.position, l.size`;
 const RESYNC_MESSAGES = `SELECT c.name AS channel, m.status, count(*) AS count
   FROM gateway.channels c CROSS JOIN LATERAL (

@@ -135,3 +135,13 @@ export class PostgresMessageClaims implements MessageClaims {
 export async function findClaim(queries: Queries, key: string): Promise<MessageClaim | null> {
   return (await queries.one<MessageClaim>(FIND, key)) ?? null;
 }
+
+/** Removes some claims of a channel that was removed. Returns whether more may be left. */
+export async function removeClaimsOf(tx: Transaction, channel: string, limit: number): Promise<boolean> {
+  const removed = await tx.run(
+    'DELETE FROM gateway.claims WHERE key = ANY(ARRAY(SELECT key FROM gateway.claims WHERE channel = $1 LIMIT $2))',
+    channel,
+    limit,
+  );
+  return removed === limit;
+}

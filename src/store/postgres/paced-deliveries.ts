@@ -5,7 +5,7 @@ import type { NumberedTarget } from '../rules/registry-rows.js';
 import { BODIES, chatFactsOf } from './chat-facts.js';
 import type { DeliveryBody } from './chat-facts.js';
 import type { Database, Queries, Transaction } from './database.js';
-import { TO_SORT } from './due-deliveries.js';
+import { LOCK_TO_SORT, TO_SORT } from './due-deliveries.js';
 import type { Base } from './base.js';
 import type { RegistryCache } from './registry-cache.js';
 import type { ClaimWant, WantedFacts } from '../outbox.js';
@@ -77,15 +77,21 @@ export class PacedDeliveries {
         return found ? [[found.number, found] as const] : [];
       }),
     );
+    const rows = await Promise.all(
+      TO_SORT.map(async (sql) => await this.#db.all<SortedRow>(sql, [...byNumber.keys()], now, SORTED_PER_CLAIM)),
+    );
+    const found = pacedOf(rows.flat(), byNumber, now);
+    if (found.length === 0) return NONE;
+    const ids = found.map(({ row }) => row.id);
     return await this.#db.transaction(async (tx) => {
-      const rows = await Promise.all(
-        TO_SORT.map(async (sql) => await tx.all<SortedRow>(sql, [...byNumber.keys()], now, SORTED_PER_CLAIM)),
-      );
-      return await sorted(tx, pacedOf(rows.flat(), byNumber, now), now);
+      const locked = new Set((await tx.all<{ id: number }>(LOCK_TO_SORT, ids, now)).map(({ id }) => id));
+      const ours = found.filter(({ row }) => locked.has(row.id));
+      return await sorted(tx, ours, now);
     });
   }
 }
 
+/** What is backlog, with the facts that this claim looks at. */
 function pacedOf(rows: readonly SortedRow[], targets: ReadonlyMap<number, NumberedTarget>, now: number): Paced[] {
   const lookedAt = new Map<number, number>();
   const paced: Paced[] = [];

@@ -99,8 +99,8 @@ export class Recording {
     const { registry, idDays, now: clock } = this.#base;
     const all = batch.map(({ webhook, document }) => ({ channel: webhook.channel, document }));
     const keys = await inSlices(keysOf(all));
-    const now = clock();
     const read = await readKnown(tx, all, keys, numbersFor(batch, targetsBefore));
+    const now = clock(); // once the locks are held: no later recorder of these channels has an earlier time
     const settings = await registry.in(tx, read.registryVersion);
     const replays = await this.#replaysOf(tx, batch, settings, now);
     const blocks = await enoughBlocks(tx, read.blocks, numbersFor(batch, settings.targets.size));

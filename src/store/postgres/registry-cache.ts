@@ -77,6 +77,11 @@ export class RegistryCache {
     return state;
   }
 
+  /** What is kept, unless another process has changed it since: a statement has just read this version. */
+  async atLeast(version: number): Promise<RegistryState> {
+    return this.#state && this.#state.version >= version ? this.#state : await this.refresh();
+  }
+
   /** For a transaction that holds a lock of the registry. @param version what it has read; left out: it is read here */
   async in(tx: Transaction, version?: number): Promise<RegistryState> {
     return await this.#at(version ?? (await tx.one<{ version: number }>(VERSION))?.version ?? 0, tx);

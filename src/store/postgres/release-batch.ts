@@ -52,7 +52,7 @@ export class ReleaseBatch {
 
   /** Reads what is known of these items under the locks. @param rows as they were read before */
   static async read(
-    { registry: cache, now: clock }: Base,
+    { registry: cache, now: clock, idDays }: Base,
     tx: Transaction,
     rows: readonly HeldRow[],
     webhooks: ReleasedWebhooks,
@@ -67,7 +67,7 @@ export class ReleaseBatch {
     const now = clock();
     const [sent, numbers] = await Promise.all([
       sentItemsAt(tx, [...held.values()]),
-      takeNumbers(tx, rows.length * Math.max(1, registry.targets.size), now),
+      takeNumbers(tx, rows.length * Math.max(1, registry.targets.size), idDays.timeAt(now)),
     ]);
     return new ReleaseBatch(tx, held, { registry, ofMessage: byMessage(ofMessages), sent, numbers, webhooks, now });
   }

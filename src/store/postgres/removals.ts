@@ -16,6 +16,7 @@ export interface RemovalParts {
   readonly endDeliveriesOf: EndSome<number>;
   readonly cancelResyncsOf: EndSome<string>;
   readonly cancelAuditsOf: EndSome<string>;
+  readonly removeClaimsOf: EndSome<string>;
 }
 
 /** Small enough that a step takes some milliseconds: no webhook is recorded meanwhile. */
@@ -91,7 +92,8 @@ export class Removals {
   async #endSomeOfChannel(tx: Transaction, channel: string, now: number): Promise<boolean> {
     return (
       (await this.#parts.cancelResyncsOf(tx, channel, ROWS_PER_STEP, now)) ||
-      (await this.#parts.cancelAuditsOf(tx, channel, ROWS_PER_STEP, now))
+      (await this.#parts.cancelAuditsOf(tx, channel, ROWS_PER_STEP, now)) ||
+      (await this.#parts.removeClaimsOf(tx, channel, ROWS_PER_STEP, now))
     );
   }
 }

@@ -15,7 +15,14 @@ export interface SightingRow extends ItemRow {
 /** The columns of a `SightingRow`, from `gateway.sightings s` and its webhook `w`. */
 export const SIGHTING_COLUMNS = `s.webhook_id, s.position, s.message_key, w.channel, s.message_id, w.event, s.carrier,
   s.verdict, s.rule, s.held, w.received_at, w.audit`;
-export const SIGHTING_TABLES = 'gateway.sightings s JOIN gateway.webhooks w ON w.id = s.webhook_id';
+/**
+ * LIMIT 1 makes each row look up its webhook. The planner would sometimes join in another way, by reading all webhooks of some
+ * days; so rows also come in the order of the index of items, and a list stops at its limit.
+ */
+export const WITH_WEBHOOK = `CROSS JOIN LATERAL (
+    SELECT o.id, o.channel, o.event, o.received_at, o.audit FROM gateway.webhooks o WHERE o.id = s.webhook_id LIMIT 1
+  ) w`;
+export const SIGHTING_TABLES = `gateway.sightings s ${WITH_WEBHOOK}`;
 export const NEWEST_FIRST = 'ORDER BY s.webhook_id DESC, s.position DESC';
 
 /** Of `gateway.sightings s` and its webhook `w`. */
@@ -83,8 +90,11 @@ export async function sightingsOf(
        ) o
        UNION ALL
        SELECT ${SIGHTING_COLUMNS} FROM gateway.ledger l
-         JOIN gateway.sightings s ON s.webhook_id = l.webhook_id AND s.position = l.position AND s.rule = 10
-         JOIN gateway.webhooks w ON w.id = s.webhook_id
+         CROSS JOIN LATERAL (
+           SELECT o.webhook_id, o.position, o.message_key, o.message_id, o.carrier, o.verdict, o.rule, o.held
+           FROM gateway.sightings o WHERE o.webhook_id = l.webhook_id AND o.position = l.position AND o.rule = 10 LIMIT 1
+         ) s
+         ${WITH_WEBHOOK}
        WHERE l.key = ANY(${all}::uuid[]) AND ${where}
      ) s ${NEWEST_FIRST} LIMIT ${most}`,
     ...params.values,

@@ -1,7 +1,6 @@
 import type { Verdict } from '../../model.js';
 import type { SurveyCounts } from '../jobs.js';
 import type { NumberedTarget } from './registry-rows.js';
-import type { SentItems } from './sent-items.js';
 
 /** Small enough that a step takes a few milliseconds and webhooks hardly wait for it. */
 export const RETRIES_PER_STEP = 200;
@@ -82,14 +81,13 @@ export function steppedReleases(made: readonly number[], next: BulkCursor | null
  * Whether everything in a delivery that was left out has been released to its target since: bulk work does not send it again.
  * @param positions null: it carries all items of its webhook
  * @param verdicts one per item
+ * @param wasSent whether the target got the item at a position
  */
 export function wasSentSince(
   { positions, verdicts }: { readonly positions: readonly number[] | null; readonly verdicts: string },
-  target: number,
-  sent: Pick<SentItems, 'has'>,
+  wasSent: (position: number) => boolean,
 ): boolean {
-  const items = positions ?? [...verdicts.split(',').keys()];
-  return items.every((position) => sent.has(target, position));
+  return (positions ?? [...verdicts.split(',').keys()]).every(wasSent);
 }
 
 /** What bulk work would send, counted. */

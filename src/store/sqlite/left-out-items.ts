@@ -67,12 +67,13 @@ export class LeftOutItems {
     const place = this.#place.get(deliveryId);
     if (!place) return false;
     const { webhook, positions, verdicts } = place;
-    const sent = {
-      has: (of: number, position: number) =>
-        this.#held.hasDelivery(of, webhook, position) ||
-        this.#copyReleased.get({ webhook, position, target: of, after: deliveryId }) !== undefined,
-    };
-    return wasSentSince({ positions: positions === null ? null : positionsIn(positions), verdicts }, target, sent);
+    const after = deliveryId;
+    return wasSentSince(
+      { positions: positions === null ? null : positionsIn(positions), verdicts },
+      (position) =>
+        this.#held.hasDelivery(target, webhook, position) ||
+        this.#copyReleased.get({ webhook, position, target, after }) !== undefined,
+    );
   }
 
   /** A delivery that had been left out is pending again: its items are held only if another target lacks them. */

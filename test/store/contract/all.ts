@@ -21,6 +21,7 @@ import { releaseContract } from './release.js';
 import { removalsContract } from './removals.js';
 import { repetitionsContract } from './repetitions.js';
 import { historyContract } from './history.js';
+import { judgingContract } from './judging.js';
 import { resyncsContract } from './resyncs.js';
 import { rollupsContract } from './rollups.js';
 import { runsContract } from './runs.js';
@@ -66,5 +67,6 @@ export function storeContract({ open, openTwo }: EngineUnderTest): void {
     upkeepContract(open);
     rollupsContract(open);
     historyContract(open);
+    judgingContract(open);
   });
 }
