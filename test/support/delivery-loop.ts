@@ -95,9 +95,9 @@ function watched(opened: Store): { store: Store; quiet: () => Promise<void> } {
     }
     return result;
   };
-  const areas = Object.entries(opened).map(([name, area]) => [
+  const areas = Object.entries(opened as object).map(([name, area]: [string, unknown]) => [
     name,
-    typeof area === 'object' ? noting(area, note) : area,
+    typeof area === 'object' && area !== null ? noting(area, note) : area,
   ]);
   const quiet = async (): Promise<void> => {
     do {
