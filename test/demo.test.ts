@@ -1,6 +1,6 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtempSync, readdirSync, rmSync } from 'node:fs';
+import { chmodSync, mkdtempSync, readdirSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -103,8 +103,15 @@ describe('the demo with PostgreSQL', () => {
     stdout: expect.stringContaining('uses a temporary PostgreSQL database') as string,
   };
 
-  it('tells the same story with a server of its own, and leaves nothing behind', async () => {
+  /** Root runs the server as another user. */
+  function openFolder(): string {
     const folder = temporaryFolder();
+    chmodSync(folder, 0o711);
+    return folder;
+  }
+
+  it('tells the same story with a server of its own, and leaves nothing behind', async () => {
+    const folder = openFolder();
     expect(await runDemo(folder, undefined, ['--postgres'])).toEqual(done);
     expect(readdirSync(folder)).toEqual([]);
   });
@@ -117,7 +124,7 @@ describe('the demo with PostgreSQL', () => {
   });
 
   it('stops its server when it is interrupted', async () => {
-    const folder = temporaryFolder();
+    const folder = openFolder();
     const { code, stderr } = await runDemo(folder, 'Act 1', ['--postgres']);
     expect({ code, stderr }).toEqual({ code: 130, stderr: expect.stringContaining('Interrupted.') as string });
     expect(readdirSync(folder)).toEqual([]);

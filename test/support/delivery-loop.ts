@@ -95,29 +95,30 @@ function watched(opened: Store): { store: Store; quiet: () => Promise<void> } {
     }
     return result;
   };
-  const areas = Object.entries(opened).map(([name, area]: [string, unknown]) => [
-    name,
-    typeof area === 'object' && area !== null ? noting(area, note) : area,
-  ]);
+  for (const area of Object.values(opened as object) as unknown[])
+    if (typeof area === 'object' && area !== null) showResults(area, note);
   const quiet = async (): Promise<void> => {
     do {
       await Promise.allSettled(underWay);
       for (let count = 0; count < TURNS; count += 1) await turn();
     } while (underWay.size > 0);
   };
-  return { store: Object.fromEntries(areas) as Store, quiet };
+  return { store: opened, quiet };
 }
 
-/** Shows `note` what the methods of an object return, but for those that a test has replaced. */
-function noting(area: object, note: <T>(result: T) => T): object {
-  return new Proxy(Object.create(area) as object, {
-    get: (own, name) => {
-      const isOwn = Object.hasOwn(own, name);
-      const value: unknown = Reflect.get(isOwn ? own : area, name);
-      if (isOwn || typeof value !== 'function') return value;
-      return (...args: unknown[]) => note(Reflect.apply(value, area, args) as unknown);
-    },
-  });
+/** Shows `note` what the methods of an object return from now on. */
+function showResults(area: object, note: <T>(result: T) => T): void {
+  const methods = { ...descriptorsOf(Object.getPrototypeOf(area) as object), ...descriptorsOf(area) };
+  for (const [name, { value }] of Object.entries(methods)) {
+    const method: unknown = value;
+    if (typeof method !== 'function' || name in Object.prototype) continue;
+    const shown = (...args: unknown[]): unknown => note(Reflect.apply(method, area, args) as unknown);
+    Object.defineProperty(area, name, { value: shown, configurable: true, writable: true });
+  }
+}
+
+function descriptorsOf(object: object): Record<string, PropertyDescriptor> {
+  return object === Object.prototype ? {} : Object.getOwnPropertyDescriptors(object);
 }
 
 function idIn(body: Buffer): string {
