@@ -67,9 +67,32 @@ export function readNewEncryptionKey(env: Environment): Buffer | null {
   return keyOf('NEW_ENCRYPTION_KEY', text(env, 'NEW_ENCRYPTION_KEY'));
 }
 
+/** Where `migrate` reads and where it writes: its options, else DATABASE_URL. @throws StartError GW_BAD_CONFIG */
+export function readMigration(
+  env: Environment,
+  { from, to }: { readonly from: string | undefined; readonly to: string | undefined },
+): { readonly file: string; readonly location: PostgresLocation } {
+  const fallback = text(env, 'DATABASE_URL');
+  const isPostgres = fallback !== null && isPostgresUrl(fallback);
+  const source = from ?? (isPostgres ? null : fallback);
+  const destination = to ?? (isPostgres ? fallback : null);
+  if (source === null) throw wrong('--from', `is missing; expected a SQLite file, for example ${SQLITE_URL_EXAMPLE}.`);
+  if (destination === null)
+    throw wrong('--to', `is missing; expected PostgreSQL, for example ${POSTGRES_URL_EXAMPLE}.`);
+  const [store, location] = [storeLocation(source, '--from'), storeLocation(destination, '--to')];
+  if (store.engine !== 'sqlite') throw wrong('--from', `names PostgreSQL; expected ${SQLITE_URL_EXAMPLE}.`);
+  if (location.engine !== 'postgres') throw wrong('--to', `names SQLite; expected ${POSTGRES_URL_EXAMPLE}.`);
+  return { file: store.file, location };
+}
+
+/** Where the store is, for commands that need nothing else. @throws StartError GW_BAD_CONFIG */
+export function readStoreLocation(env: Environment): StoreLocation {
+  return storeLocation(text(env, 'DATABASE_URL') ?? SQLITE_URL_EXAMPLE, 'DATABASE_URL');
+}
+
 /** Reads the settings from the environment. @throws StartError GW_BAD_CONFIG, with the variable, its value and the fix */
 export function readConfig(env: Environment): Config {
-  const store = storeLocation(text(env, 'DATABASE_URL') ?? 'sqlite:./data/gateway.db');
+  const store = readStoreLocation(env);
   const adminToken = text(env, 'ADMIN_TOKEN');
   if (adminToken !== null && !isAdminToken(adminToken)) {
     throw wrong('ADMIN_TOKEN', `is not valid; expected ${ADMIN_TOKEN_WORDS}. ${MAKE_TOKEN}`);
@@ -189,21 +212,21 @@ function retention(env: Environment): Pick<Config, 'retentionDays' | 'ledgerRete
 const SQLITE_URL_EXAMPLE = 'sqlite:./data/gateway.db';
 
 /** A value that names no SQLite file is not repeated: it may hold a password. */
-function storeLocation(value: string): StoreLocation {
+function storeLocation(value: string, name: string): StoreLocation {
   if (isPostgresUrl(value)) {
     const location = parsePostgresUrl(value);
     if (typeof location !== 'string') return location;
-    throw wrong('DATABASE_URL', `${location}. Example: ${POSTGRES_URL_EXAMPLE}.`);
+    throw wrong(name, `${location}. Example: ${POSTGRES_URL_EXAMPLE}.`);
   }
   const file = /^sqlite:(.+)$/.exec(value)?.[1];
   if (file === undefined) {
     throw wrong(
-      'DATABASE_URL',
+      name,
       `is not valid; expected sqlite:<file> or postgres://…, for example ${SQLITE_URL_EXAMPLE} or ${POSTGRES_URL_EXAMPLE}.`,
     );
   }
   if (file.startsWith(':memory:') || file.startsWith('file::memory:')) {
-    throw wrongValue('DATABASE_URL', value, 'a file, because the store must survive a restart', SQLITE_URL_EXAMPLE);
+    throw wrongValue(name, value, 'a file, because the store must survive a restart', SQLITE_URL_EXAMPLE);
   }
   // SQLite's own URIs and the URLs of other libraries: taken literally, each would silently become a strange file name.
   const path = file
@@ -212,7 +235,7 @@ function storeLocation(value: string): StoreLocation {
     .replace(/\?.*$/, '');
   if (path !== file) {
     const example = path === '' ? SQLITE_URL_EXAMPLE : `sqlite:${path}`;
-    throw wrongValue('DATABASE_URL', value, 'sqlite:<file> without "//", "file:" or options', example);
+    throw wrongValue(name, value, 'sqlite:<file> without "//", "file:" or options', example);
   }
   return { engine: 'sqlite', file: resolve(file) };
 }

@@ -122,6 +122,8 @@ export class StartError extends Error {
     | 'GW_BACKUP_EXISTS'
     | 'GW_BACKUP_FAILED'
     | 'GW_BAD_BACKUP'
+    | 'GW_STORE_NOT_EMPTY'
+    | 'GW_MIGRATION_FAILED'
     | 'GW_PORT_TAKEN'
     | 'GW_CANNOT_LISTEN';
   readonly exitCode: 1 | 2;
@@ -209,6 +211,8 @@ const EXIT_OF: ReadonlyMap<string, ExitCode> = new Map<
   ['GW_BACKUP_EXISTS', EXIT.failed],
   ['GW_BACKUP_FAILED', EXIT.failed],
   ['GW_BAD_BACKUP', EXIT.failed],
+  ['GW_STORE_NOT_EMPTY', EXIT.failed],
+  ['GW_MIGRATION_FAILED', EXIT.failed],
 ]);
 
 /** An error that ends a command. The message is for the person who typed it. */

@@ -1,12 +1,15 @@
 import { existsSync } from 'node:fs';
 import { resolve } from 'node:path';
-import { readConfig, readNewEncryptionKey } from './config.js';
+import { readConfig, readMigration, readNewEncryptionKey, readStoreLocation } from './config.js';
 import type { Config } from './config.js';
 import type { Effects } from './effects.js';
 import { createEncryption, ENCRYPTION_KEY_BYTES, fingerprintOf } from './encryption.js';
 import { GatewayRunsError, noDatabase, StartError } from './errors.js';
 import { keyFileOf, loadEncryptionKey, stageKeyFile, stampOf, switchKeyFile } from './keyfiles.js';
-import { backupStore, openStore, restoreStore } from './store/open.js';
+import { counted } from './quantities.js';
+import { backupStore, carryOverStore, examineStore, openStore, restoreStore, sqliteFile } from './store/open.js';
+import type { CarryOverOptions } from './store/carry-over.js';
+import type { Store } from './store/store.js';
 import type { DatabaseSummary } from './store/copies.js';
 import {
   fingerprintIn,
@@ -47,6 +50,23 @@ export interface RekeyReport {
   readonly old_key_file: string | null;
 }
 
+/** The outcome of `migrate`. */
+export interface MigrateReport {
+  /** The SQLite file, unchanged. */
+  readonly from: string;
+  /** Host and name of the PostgreSQL database. */
+  readonly to: string;
+  readonly schema_version: number;
+  /** Rows that were carried over and compared, by PostgreSQL's tables. */
+  readonly rows: Readonly<Record<string, number>>;
+  /** It continued where an earlier run was interrupted. */
+  readonly resumed: boolean;
+  /** Whether ENCRYPTION_KEY, or the key file beside the SQLite file, opens the secrets, which were carried over encrypted. */
+  readonly key: 'ok' | 'missing' | 'wrong';
+  /** The file with the key that the replicas need as ENCRYPTION_KEY; null: the environment gives it. */
+  readonly key_file: string | null;
+}
+
 /** Writes a checked copy of the database into a new file, also while the gateway runs. @throws StartError, CommandError */
 export async function backup(
   env: Environment,
@@ -54,6 +74,7 @@ export async function backup(
   effects: Effects,
   signal: AbortSignal,
 ): Promise<BackupReport> {
+  sqliteFile(readStoreLocation(env)); // before PostgreSQL's other settings are asked for, which would not help
   const config = readConfig(env);
   const destination = resolve(file);
   const summary = await backupStore(config.store, destination, { effects, signal });
@@ -62,6 +83,7 @@ export async function backup(
 
 /** Puts a backup in the place of the database of a stopped gateway. @throws StartError; nothing was changed */
 export async function restore(env: Environment, file: string, effects: Effects): Promise<RestoreReport> {
+  sqliteFile(readStoreLocation(env));
   const config = readConfig(env);
   const from = resolve(file);
   const ending = `.before-restore-${stampOf(effects.now())}`;
@@ -86,8 +108,10 @@ export async function rekey(env: Environment, effects: Effects): Promise<RekeyRe
   const file = fileOfKey(config);
   const key = readNewEncryptionKey(env) ?? newKey(file, effects);
   mustExist(config);
+  await mustHaveTables(config);
   const store = await whileStopped(async () => await openStore(config.store, effects));
   try {
+    await mustBeAlone(store);
     const present = loadEncryptionKey(config, effects, await storedFingerprint(store));
     if (fingerprintOf(present) === fingerprintOf(key)) throw sameKey();
     const from = await unlockStoredSecrets(store, present, effects);
@@ -99,6 +123,56 @@ export async function rekey(env: Environment, effects: Effects): Promise<RekeyRe
   } finally {
     await store.close();
   }
+}
+
+/**
+ * Carries everything from the SQLite file of a stopped gateway into an empty PostgreSQL database, and compares both. After an
+ * interruption the same command continues. @throws StartError, GatewayError, CommandError; the SQLite file is unchanged
+ */
+export async function migrate(
+  env: Environment,
+  options: { readonly from: string | undefined; readonly to: string | undefined },
+  effects: Effects,
+  carrying: CarryOverOptions,
+): Promise<MigrateReport> {
+  const { file, location } = readMigration(env, options);
+  const config = readConfig({ ...env, DATABASE_URL: `sqlite:${file}` });
+  const carried = await whileStopped(async () => await carryOverStore(file, location, effects, carrying));
+  const { host, pathname } = new URL(location.url);
+  return {
+    from: file,
+    to: `${host}${pathname}`,
+    schema_version: carried.schemaVersion,
+    rows: carried.rows,
+    resumed: carried.isResumed,
+    key: stateOfKey(config, effects, fingerprintIn(carried.values)),
+    key_file: fileOfKey(config),
+  };
+}
+
+/**
+ * What a start with PostgreSQL would find, in words; null for another engine. Changes nothing.
+ * @throws StartError (a start would fail)
+ */
+export async function examine(env: Environment): Promise<string | null> {
+  return (await examineStore(readStoreLocation(env)))?.words ?? null;
+}
+
+/** In PostgreSQL nothing locks other processes out, and each of them keeps the old key. @throws StartError GW_STORE_LOCKED */
+async function mustBeAlone({ replicas }: Pick<Store, 'replicas'>): Promise<void> {
+  const others = (await replicas.list()).length - 1; // this process is one of them
+  if (others <= 0) return;
+  const message =
+    `This database is in use by ${counted(others, 'gateway process', 'gateway processes')}. Stop all of them, then run the ` +
+    'command again. One that was killed counts for 15 seconds.';
+  throw new StartError('GW_STORE_LOCKED', message);
+}
+
+/** Without this, a wrong DATABASE_URL would get the tables of a gateway. @throws StartError GW_STORE_UNUSABLE */
+async function mustHaveTables({ store }: Config): Promise<void> {
+  const found = await examineStore(store);
+  if (found?.isEmpty !== true) return;
+  throw new StartError('GW_STORE_UNUSABLE', `${found.words} No gateway has used it: check DATABASE_URL.`);
 }
 
 /** Opens what a running gateway locks. Its advice for a second gateway would be wrong here. @throws StartError */

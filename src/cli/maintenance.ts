@@ -1,16 +1,18 @@
 import type { Command } from 'commander';
 import { CommandError, EXIT, GatewayError, StartError } from '../errors.js';
 import type { ExitCode } from '../errors.js';
-import type { BackupReport, RekeyReport, RestoreReport } from '../maintenance.js';
+import type { BackupReport, MigrateReport, RekeyReport, RestoreReport } from '../maintenance.js';
 import type * as Maintenance from '../maintenance.js';
 import { counted } from '../quantities.js';
+import type { CarryOverProgress } from '../store/carry-over.js';
+import { startDisplay } from './progress.js';
 import { addCommand } from './session.js';
 import type { Run, Session } from './session.js';
 
 /** Loads the program's part that opens the database. Only these commands need it, and the SQLite driver with it. */
 export type LoadMaintenance = () => Promise<typeof Maintenance>;
 
-/** `backup`, `restore` and `rekey`: they work on the files of a gateway, not through its API. */
+/** `backup`, `restore`, `rekey` and `migrate`: they work on the files of a gateway, not through its API. */
 export function maintenanceCommands(program: Command, run: Run, load: LoadMaintenance): void {
   addCommand(
     program,
@@ -50,6 +52,31 @@ export function maintenanceCommands(program: Command, run: Run, load: LoadMainte
       return EXIT.ok;
     }),
   );
+  addCommand(
+    program,
+    'migrate',
+    'Carry everything from the SQLite file of a stopped gateway into an empty PostgreSQL database, and compare both',
+    [
+      'migrate --from sqlite:./data/gateway.db --to postgres://gateway:secret@db.example:5432/gateway',
+      '$ DATABASE_URL=postgres://… whapi-resync-gateway migrate --from sqlite:./data/gateway.db',
+    ],
+  )
+    .option('--from <url>', 'SQLite file, such as sqlite:./data/gateway.db (default: DATABASE_URL)')
+    .option('--to <url>', 'PostgreSQL database (default: DATABASE_URL, which other users cannot see)')
+    .action(
+      run(async (session: Session, options: { from?: string; to?: string }): Promise<ExitCode> => {
+        const { env, effects, signal, tell } = session.terminal;
+        const display = startDisplay({ ...session.terminal, write: session.json ? () => undefined : tell });
+        const onProgress = ({ phase, table, rows, total }: CarryOverProgress): void =>
+          display.show({ ...PROGRESS, done: rows, total, words: phase === 'copy' ? table : `${table} (comparing)` });
+        const places = { from: options.from, to: options.to };
+        const report = await named(
+          async () => await (await load()).migrate(env, places, effects, { signal, onProgress }),
+        ).finally(() => display.end());
+        session.show(report, migrateText(report));
+        return report.key === 'ok' ? EXIT.ok : EXIT.failed;
+      }),
+    );
 }
 
 /** Errors of the store and of the settings as errors of the command. */
@@ -76,6 +103,28 @@ function backupText(report: BackupReport): string {
 function restoreText(report: RestoreReport): string {
   const before = report.kept_as === null ? '' : `The database before it is now ${report.kept_as}\n`;
   return `Restored ${report.database} from ${report.restored_from} (${figuresOf(report)})\n${before}${keyText(report)}`;
+}
+
+const PROGRESS = { unit: 'rows', etaSeconds: null };
+
+function migrateText(report: MigrateReport): string {
+  const total = Object.values(report.rows).reduce((sum, count) => sum + count, 0);
+  const figures = (['channels', 'targets', 'webhooks', 'ledger'] as const).map(
+    (name) => `${report.rows[name] ?? 0} ${name === 'ledger' ? 'message ids' : name}`,
+  );
+  return (
+    `Carried over and compared: ${counted(total, 'row')} (${figures.join(', ')}) from ${report.from} to ${report.to}\n` +
+    `${keyOfReplicas(report)}${report.from} is unchanged. Do not start a gateway with it any more: both would answer the same messages.\n`
+  );
+}
+
+function keyOfReplicas({ key, key_file: file }: MigrateReport): string {
+  const given = file === null ? 'ENCRYPTION_KEY' : `ENCRYPTION_KEY set to the content of ${file}`;
+  if (key === 'ok')
+    return `Secrets are carried over encrypted. Start every replica with ${given}, and with the same ADMIN_TOKEN.\n`;
+  if (key === 'missing')
+    return `The encryption key is missing: there is no ${file ?? 'ENCRYPTION_KEY'}. Every replica needs it as ENCRYPTION_KEY.\n`;
+  return `${file ?? 'ENCRYPTION_KEY'} is not the key that the secrets are encrypted with. Every replica needs the right one as ENCRYPTION_KEY.\n`;
 }
 
 function keyText({ key, key_file: file }: RestoreReport): string {

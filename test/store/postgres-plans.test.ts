@@ -1,13 +1,22 @@
 import { expect, it, onTestFinished } from 'vitest';
 import { systemEffects } from '../../src/effects.js';
 import { utcDay } from '../../src/store/rules/days.js';
+import type { BulkWork } from '../../src/store/jobs.js';
 import type { Base } from '../../src/store/postgres/base.js';
+import { BulkRelease } from '../../src/store/postgres/bulk-release.js';
+import { BulkRetry } from '../../src/store/postgres/bulk-retry.js';
+import { PostgresDeliveries } from '../../src/store/postgres/deliveries.js';
+import { PostgresDeliveryViews } from '../../src/store/postgres/delivery-views.js';
+import { EvidenceViews } from '../../src/store/postgres/evidence.js';
+import { ItemRelease } from '../../src/store/postgres/item-release.js';
+import { ItemViews } from '../../src/store/postgres/item-views.js';
+import { PostgresJobs } from '../../src/store/postgres/jobs.js';
 import { connect, openPostgresStore } from '../../src/store/postgres/engine.js';
 import { leastId } from '../../src/store/postgres/numbers.js';
 import { PostgresOutbox } from '../../src/store/postgres/outbox.js';
 import { locationOf, runSql, useDatabases } from '../support/postgres/fixture.js';
 import { SentStatements } from '../support/postgres/plans.js';
-import { channel, first, LEASE, settlement, target } from '../support/store.js';
+import { channel, first, HOUR, LEASE, settlement, target } from '../support/store.js';
 
 const databases = useDatabases();
 const ROWS = 20_000;
@@ -44,6 +53,12 @@ async function stageMany(): Promise<Base> {
   return base;
 }
 
+/** With the partitions of today, which have all rows. */
+function growingTables(base: Base): string[] {
+  const day = utcDay(base.now());
+  return ['queue', 'lanes', ...['webhooks', 'sightings', 'history'].map((table) => `${table}_${day}`)];
+}
+
 it('the outbox of PostgreSQL reads no table that grows from one end to the other', async () => {
   const base = await stageMany();
   const sent = new SentStatements(base.db);
@@ -67,7 +82,39 @@ it('the outbox of PostgreSQL reads no table that grows from one end to the other
   await outbox.retry(superseded.id);
   for (const filter of [{}, { status: 'pending' }, { status: 'dead', target: 'bot' }, { status: 'delivered' }] as const)
     await outbox.delivery(first((await outbox.deliveries({ ...filter, event: 'messages' }, PAGE)).data).id);
-  const day = utcDay(base.now());
-  const tables = ['queue', 'lanes', ...['webhooks', 'sightings', 'history'].map((table) => `${table}_${day}`)];
-  expect(await sent.scansOf(tables)).toEqual([]);
+  expect(await sent.scansOf(growingTables(base))).toEqual([]);
+});
+
+it('releases and jobs of PostgreSQL read no table that grows from one end to the other', async () => {
+  const base = await stageMany();
+  await base.db.run(
+    `UPDATE gateway.sightings SET held = true, rule = 3, verdict = 'restored', message_id = 'A', message_key = md5((webhook_id % 500)::text)::uuid
+     WHERE webhook_id % 20 = 0`,
+  );
+  await base.db.run('ANALYZE gateway.sightings');
+  const sent = new SentStatements(base.db);
+  const evidence = new EvidenceViews(base.db);
+  const jobs = new PostgresJobs(base, {
+    retry: new BulkRetry(base, new PostgresDeliveries(base)),
+    release: new BulkRelease(base),
+    deliveries: new PostgresDeliveryViews(base.db),
+    items: new ItemViews(base, evidence),
+    removals: { step: async () => await Promise.resolve(false) },
+  });
+  const release = new ItemRelease(base);
+  const works: readonly BulkWork[] = [
+    { kind: 'retry', filter: { status: 'dead', target: 'bot', since: base.now() - HOUR } },
+    { kind: 'retry', filter: { status: 'delivered', event: 'messages' } },
+    { kind: 'release', filter: { channel: 'main', until: base.now() + HOUR } },
+  ];
+  for (const work of works) {
+    const { sample } = await jobs.survey(work);
+    await jobs.cancel((await jobs.add(work)).id);
+    await jobs.add(work);
+    expect(await jobs.step()).toBeGreaterThan(0);
+    await jobs.cancel(first((await jobs.list({ limit: 1, cursor: null })).data).id);
+    if (work.kind === 'release') await release.releaseItem(sample.at(-1)?.id ?? '', null);
+  }
+  await expect(release.release('main', 'unknown', null)).rejects.toMatchObject({ code: 'GW_NOT_FOUND' });
+  expect(await sent.scansOf(growingTables(base))).toEqual([]);
 });

@@ -5,7 +5,8 @@ import type { AuditCursor, AuditRow } from '../rules/audits.js';
 import { recoveredWebhookBody } from '../rules/recovered-webhook.js';
 import { findAudit } from './audit-rows.js';
 import type { Base } from './base.js';
-import type { Database, Queries, Transaction } from './database.js';
+import type { Database } from './database.js';
+import type { Queries, Transaction } from './queries.js';
 import type { Incoming, Recording } from './recording.js';
 import type { RegistryCache, RegistryState } from './registry-cache.js';
 

@@ -3,7 +3,7 @@ import type { ListedMessage } from '../../model.js';
 import { roundOf } from '../rules/audits.js';
 import type { AuditCursor, AuditRow, WindowCounts } from '../rules/audits.js';
 import { messageKey } from '../rules/keys.js';
-import type { Queries, Transaction } from './database.js';
+import type { Queries, Transaction } from './queries.js';
 import { plainUuid, uuidOf } from './keys.js';
 import type { AuditLease, AuditWalk } from '../audits.js';
 

@@ -8,7 +8,7 @@ import type { AuditMessageRelease } from './audit-release.js';
 import { AUDIT_COLUMNS, findAudit, recheck, saveWindow } from './audit-rows.js';
 import type { LeasedRow } from './audit-rows.js';
 import type { Base } from './base.js';
-import type { Transaction } from './database.js';
+import type { Transaction } from './queries.js';
 import type {
   AuditLease,
   AuditMessageView,

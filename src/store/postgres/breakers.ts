@@ -1,7 +1,8 @@
 import { breakerRowOf, neverStored, storedBreakerOf } from '../rules/breakers.js';
 import type { NamedBreakerRow } from '../rules/breakers.js';
 import type { Base } from './base.js';
-import type { Database, Transaction } from './database.js';
+import type { Database } from './database.js';
+import type { Transaction } from './queries.js';
 import type { BreakerChange, KeptBreaker, KeptBreakers, StoredBreaker } from '../breakers.js';
 
 const SELECT = `SELECT t.id AS target_id, b.state, b.consecutive_failures, b.times_opened, b.opened_at, b.next_probe_at, b.version,

@@ -1,5 +1,5 @@
 import type { Bounds, BulkCursor, Scanned, Stepped } from '../rules/bulk-work.js';
-import type { Queries, Transaction } from './database.js';
+import type { Queries, Transaction } from './queries.js';
 import type { RegistryState } from './registry-cache.js';
 
 /** Rows that one query looks at, matching or not: a few milliseconds. */

@@ -10,7 +10,7 @@ import { SentItems } from '../rules/sent-items.js';
 import type { Base } from './base.js';
 import { ROWS_PER_SLICE } from './bulk-operation.js';
 import type { BulkOperation } from './bulk-operation.js';
-import type { Queries, Transaction } from './database.js';
+import type { Queries, Transaction } from './queries.js';
 import { allOf, Params } from './filters.js';
 import { HELD_COLUMNS } from './held-items.js';
 import type { HeldRow } from './held-items.js';

@@ -6,7 +6,7 @@ import type { Bounds, BulkCursor, Scanned, Stepped } from '../rules/bulk-work.js
 import type { Base } from './base.js';
 import { ROWS_PER_SLICE } from './bulk-operation.js';
 import type { BulkOperation } from './bulk-operation.js';
-import type { Queries, Transaction } from './database.js';
+import type { Queries, Transaction } from './queries.js';
 import type { PostgresDeliveries } from './deliveries.js';
 import { allOf, deliveryConditions, Params, settledConditions } from './filters.js';
 import { releasedSince } from './left-out-items.js';

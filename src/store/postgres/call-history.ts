@@ -2,7 +2,7 @@ import { callHistoryOf } from '../rules/call-history.js';
 import type { CallHistoryRow } from '../rules/call-history.js';
 import { utcDay } from '../rules/days.js';
 import type { CallHistory, NewPause, News } from '../calls.js';
-import type { Queries } from './database.js';
+import type { Queries } from './queries.js';
 
 const HISTORIES = `SELECT channel, day, calls, last_call_at, healthy_at, failures, paused_since, pause_code, pause_reason, next_check_at
   FROM gateway.channel_calls WHERE channel = ANY($1::text[])`;

@@ -2,7 +2,7 @@ import { messageKey } from '../rules/keys.js';
 import { closesAtOf, NEWEST_CALL_WEIGHT } from '../rules/registrations.js';
 import type { CallResult, ResyncCall } from '../resyncs.js';
 import { saveAnswer } from './call-history.js';
-import type { Transaction } from './database.js';
+import type { Transaction } from './queries.js';
 import { uuidOf } from './keys.js';
 import { IN_PROGRESS, windowsOf } from './open-registrations.js';
 import { saveShown } from './shown-messages.js';

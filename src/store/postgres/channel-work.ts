@@ -1,6 +1,7 @@
 import type { Effects } from '../../effects.js';
 import { GatewayError } from '../../errors.js';
-import type { Database, Transaction } from './database.js';
+import type { Database } from './database.js';
+import type { Transaction } from './queries.js';
 import type { Base } from './base.js';
 import { InTurn } from './in-turn.js';
 import type { RegistryCache, RegistryState } from './registry-cache.js';

@@ -4,7 +4,7 @@ import type { Item } from '../../intake/decode.js';
 import { inSlices } from '../../event-loop.js';
 import type { Verdict, WebhookHttpMethod } from '../../model.js';
 import { chatKey } from '../rules/keys.js';
-import type { Queries } from './database.js';
+import type { Queries } from './queries.js';
 import { plainUuid, uuidOf } from './keys.js';
 import type { ChatFacts, WantedFacts } from '../outbox.js';
 

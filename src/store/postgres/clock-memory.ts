@@ -1,5 +1,5 @@
 import { HOUR_MS } from '../../durations.js';
-import type { Queries, Transaction } from './database.js';
+import type { Queries, Transaction } from './queries.js';
 import { metaValue, removeMeta, setMeta } from './meta.js';
 
 const SEEN_AT = 'clock_seen_at';

@@ -2,7 +2,8 @@ import { MINUTE_MS } from '../../durations.js';
 import { RANKS_FROM } from '../rules/pace.js';
 import { noteSetBack } from './clock-memory.js';
 import type { ClockFall } from './clock-fall.js';
-import type { Database, Transaction } from './database.js';
+import type { Database } from './database.js';
+import type { Transaction } from './queries.js';
 import { metaValue, setMeta } from './meta.js';
 
 const SHIFTED_AT = 'clock_shifted_at';

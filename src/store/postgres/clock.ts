@@ -1,5 +1,5 @@
 import type { Effects } from '../../effects.js';
-import type { Queries } from './database.js';
+import type { Queries } from './queries.js';
 
 export const CLOCK = 'SELECT (extract(epoch FROM clock_timestamp()) * 1000)::bigint AS now';
 

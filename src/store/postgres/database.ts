@@ -6,52 +6,18 @@ import type { Connection } from './connection.js';
 import {
   asGatewayError,
   asUnavailable,
-  isAborted,
   isLostConnection,
   missingDayOf,
   mustDropConnection,
   remedyOf,
 } from './faults.js';
-import { lockNumberOf } from './keys.js';
-
-/** What a statement takes. Keys are passed as `uuidOf(key)`; a Buffer is a `bytea`. */
-export type Param = string | number | boolean | null | Buffer | readonly (string | number | boolean | null)[];
-
-/** Runs statements. Every statement names its columns and qualifies its tables: `gateway.webhooks`. */
-export interface Queries {
-  /** All rows. */
-  all<Row extends object>(sql: string, ...params: Param[]): Promise<Row[]>;
-  /** The first row; undefined: there is none. */
-  one<Row extends object>(sql: string, ...params: Param[]): Promise<Row | undefined>;
-  /** How many rows were changed. */
-  run(sql: string, ...params: Param[]): Promise<number>;
-}
-
-/** A transaction. Statements are sent at once, without waiting for the answers of earlier ones. */
-export interface Transaction extends Queries {
-  /**
-   * The first statement of each transaction that records, or that ends, revives or makes a delivery: locks the registry
-   * against changes, and these channels in one order for all. Later statements see what was committed until then.
-   */
-  lockChannels(channels: Iterable<string>): Promise<void>;
-  /** Locks the registry for a change: no webhook is recorded and no delivery settled meanwhile. */
-  lockRegistry(): Promise<void>;
-  /** Sends a last statement together with the commit: one round trip less. Nothing may follow. */
-  commitWith(sql: string, ...params: Param[]): Promise<number>;
-}
-
-/** The first numbers of our advisory locks. */
-export const REGISTRY_LOCK = 7;
-const CHANNEL_LOCK = 8;
-
-const LOCK_CHANNELS = `SELECT pg_advisory_xact_lock_shared(${REGISTRY_LOCK}, 0),
-  (SELECT count(*) FROM (SELECT pg_advisory_xact_lock(${CHANNEL_LOCK}, number) FROM unnest($1::int[]) AS number) AS locked)`;
-const LOCK_REGISTRY = `SELECT pg_advisory_xact_lock(${REGISTRY_LOCK}, 0)`;
+import { OpenTransaction } from './open-transaction.js';
+import type { ToStatement } from './open-transaction.js';
+import type { Param, Queries, Transaction } from './queries.js';
+import { getTypeParser, storable } from './values.js';
 
 /** How often a transaction is run before its fault is reported. */
 const RUNS_AT_MOST = 3;
-const INT8 = 20;
-const INT8_ARRAY = 1016;
 
 /** How long things may take, in milliseconds. */
 export interface Timeouts {
@@ -78,10 +44,6 @@ const TIMEOUTS: Timeouts = {
   answerInTransaction: 12_000,
 };
 
-/** `pg` knows this option; its types do not. */
-type Statement = pg.QueryConfig & { readonly query_timeout?: number };
-type ToStatement = (sql: string, params: readonly Param[]) => Statement;
-
 /** All connections of this process to PostgreSQL. */
 export class Database implements Queries {
   readonly #pool: pg.Pool;
@@ -97,6 +59,7 @@ export class Database implements Queries {
   /**
    * @param most connections at once
    * @param monotonic times transactions
+   * @param timeouts other ones, for work that takes long
    */
   constructor(connection: Connection, most: number, monotonic: Effects['monotonic'], timeouts: Partial<Timeouts> = {}) {
     this.#monotonic = monotonic;
@@ -228,105 +191,6 @@ export class Database implements Queries {
       ? { text: sql, ...limit }
       : { ...this.#statement(sql, params), ...limit };
   };
-}
-
-class OpenTransaction implements Transaction {
-  readonly #client: pg.PoolClient;
-  readonly #statement: ToStatement;
-  readonly #begun: Promise<unknown>;
-  #committed: Promise<pg.QueryResult> | null = null;
-  /** What the first statement that failed was refused for. */
-  #firstFault: unknown = null;
-
-  constructor(client: pg.PoolClient, statement: ToStatement) {
-    this.#client = client;
-    this.#statement = statement;
-    this.#begun = this.#query('BEGIN', []);
-    this.#begun.catch(() => undefined); // told by the next statement, or by the commit
-  }
-
-  async all<Row extends object>(sql: string, ...params: Param[]): Promise<Row[]> {
-    return (await this.#query(sql, params)).rows as Row[];
-  }
-
-  async one<Row extends object>(sql: string, ...params: Param[]): Promise<Row | undefined> {
-    return (await this.#query(sql, params)).rows[0] as Row | undefined;
-  }
-
-  async run(sql: string, ...params: Param[]): Promise<number> {
-    return (await this.#query(sql, params)).rowCount ?? 0;
-  }
-
-  /** Until then, a lost connection means that nothing was changed. */
-  get isCommitSent(): boolean {
-    return this.#committed !== null;
-  }
-
-  async lockChannels(channels: Iterable<string>): Promise<void> {
-    const numbers = new Set([...channels].map(lockNumberOf));
-    await this.#query(LOCK_CHANNELS, [[...numbers].sort((one, other) => one - other)]);
-  }
-
-  async lockRegistry(): Promise<void> {
-    await this.#query(LOCK_REGISTRY, []);
-  }
-
-  async commitWith(sql: string, ...params: Param[]): Promise<number> {
-    const written = this.#query(sql, params);
-    written.catch(() => undefined); // awaited below
-    void this.#sendCommit().catch(() => undefined);
-    const { rowCount } = await written;
-    await this.commit();
-    return rowCount ?? 0;
-  }
-
-  /** Statements behind the one that failed are refused for nothing of their own. */
-  causeOf(thrown: unknown): unknown {
-    return isAborted(thrown) ? (this.#firstFault ?? thrown) : thrown;
-  }
-
-  /** After a failed statement, COMMIT "succeeds" as a rollback. */
-  async commit(): Promise<void> {
-    const { command } = await this.#sendCommit();
-    await this.#begun;
-    if (command !== 'COMMIT') throw this.#firstFault ?? new Error('The transaction was rolled back.');
-  }
-
-  async #sendCommit(): Promise<pg.QueryResult> {
-    if (this.#committed === null) {
-      this.#committed = this.#query('COMMIT', []);
-      this.#committed.catch(() => undefined);
-    }
-    return await this.#committed;
-  }
-
-  async #query(sql: string, params: readonly Param[]): Promise<pg.QueryResult> {
-    try {
-      return await this.#client.query(this.#statement(sql, params));
-    } catch (error) {
-      this.#firstFault ??= error;
-      throw error;
-    }
-  }
-}
-
-/** PostgreSQL's texts cannot hold U+0000, which a message id may have. */
-function storable(param: Param): unknown {
-  if (typeof param === 'string') return withoutNul(param);
-  if (!Array.isArray(param)) return param;
-  return param.map((each: unknown) => (typeof each === 'string' ? withoutNul(each) : each));
-}
-
-function withoutNul(text: string): string {
-  return text.includes('\0') ? text.replaceAll('\0', '\ufffd') : text;
-}
-
-/** Our bigints are ids and times, which fit into a number. */
-function getTypeParser(oid: number, format?: 'text' | 'binary'): unknown {
-  if (oid === INT8) return Number;
-  if (oid === INT8_ARRAY) return (text: string) => (text === '{}' ? [] : text.slice(1, -1).split(',').map(Number));
-  // @types/pg has an enum of the known types here; any oid is allowed.
-  return (pg.types.getTypeParser as (oid: number, format?: string) => unknown)(oid, format);
 }
 
 function changesNothing(sql: string): boolean {

@@ -1,11 +1,11 @@
 import { GatewayError } from '../../errors.js';
-import { utcDay } from '../rules/days.js';
 import type { Base } from './base.js';
-import type { Database, Transaction } from './database.js';
+import type { Database } from './database.js';
+import type { Transaction } from './queries.js';
 import { isLockTimeout } from './faults.js';
 import { IdMarks } from './id-marks.js';
 import type { Cursor, Limits, SweepStep } from './sweep-step.js';
-import { firstIdOf } from './numbers.js';
+import { dayEnd, firstIdOf } from './numbers.js';
 
 /** Webhooks that one step checks. The channels of those that go are locked meanwhile. */
 const WEBHOOKS_PER_STEP = 500;
@@ -92,7 +92,7 @@ export class DayPruning {
   /** Null: nothing of the day is old. */
   async #oldDay(day: number, { payload }: Limits): Promise<OldDay | null> {
     const ids = { day, from: firstIdOf(day), end: firstIdOf(day + 1) };
-    if (utcDay(payload) > day) return { ...ids, oldBelow: null };
+    if (payload >= dayEnd(day)) return { ...ids, oldBelow: null };
     const oldBelow = await this.#marks.oldBelow(day, payload);
     return oldBelow === null ? null : { ...ids, oldBelow };
   }

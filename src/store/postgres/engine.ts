@@ -41,6 +41,7 @@ import { PostgresOutbox } from './outbox.js';
 import { PostgresProbes } from './probes.js';
 import { Recording } from './recording.js';
 import { PostgresRegistry } from './registry.js';
+import { refuseHalfCarried } from './half-carried.js';
 import { RegistryCache } from './registry-cache.js';
 import { Removals } from './removals.js';
 import { PostgresRollups } from './rollups.js';
@@ -77,6 +78,7 @@ export async function connect(
   const db = new Database(config, CONNECTIONS, effects.monotonic, timeouts);
   return await orClosed(db, async () => {
     await prepare(config, location.mayLoseCommits === true);
+    await refuseHalfCarried(db);
     const clock = new DatabaseClock(effects);
     const fall = new ClockFall(now ?? clock.now);
     const measureClock = async (): Promise<void> => {
@@ -103,8 +105,8 @@ async function orClosed<T>(db: Database, work: () => Promise<T>): Promise<T> {
   }
 }
 
-/** On a connection of its own: a migration may take longer than any statement of the gateway. */
-async function prepare(config: Connection, mayLoseCommits: boolean): Promise<void> {
+/** Migrates the schema, on a connection of its own: a migration may take longer than any statement of the gateway. */
+export async function prepare(config: Connection, mayLoseCommits: boolean): Promise<void> {
   const client = new pg.Client({ ...config, connectionTimeoutMillis: 10_000 });
   client.on('error', () => undefined); // told by the statement under way
   try {

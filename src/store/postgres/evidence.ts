@@ -1,3 +1,4 @@
+import { carriedAt, leastIdSince } from './carried-ids.js';
 import type { ItemDetail, MessageView } from '../items.js';
 import { evidenceOf, mayBeKept, wasOpenAt } from '../rules/evidence-views.js';
 import type { EvidenceParts, EvidenceRow, RegistrationRow } from '../rules/evidence-views.js';
@@ -6,7 +7,7 @@ import { messageKey } from '../rules/keys.js';
 import type { LedgerFacts } from '../rules/ledger-facts.js';
 import type { Database } from './database.js';
 import { keyOf, plainUuid, uuidOf } from './keys.js';
-import { endOfIds, leastId } from './numbers.js';
+import { endOfIds } from './numbers.js';
 import type { SightingRow } from './sightings.js';
 
 interface LedgerRow {
@@ -117,6 +118,7 @@ export class EvidenceViews {
       return time === null ? [] : [{ row, time }];
     });
     if (asked.length === 0) return new Map();
+    const carried = await carriedAt(this.#db);
     const found = await this.#db.all<{ place: string; webhook_id: number; position: number | null }>(
       RECORDED_THEN,
       asked.map(({ row }) => placeOf(row)),
@@ -124,7 +126,7 @@ export class EvidenceViews {
       asked.map(({ time }) => time),
       asked.map(({ row }) => row.channel),
       asked.map(({ row }) => row.event),
-      asked.map(({ time }) => leastId(time)),
+      asked.map(({ time }) => leastIdSince(time, carried)),
       asked.map(({ time }) => endOfIds(time)),
     );
     return new Map(found.map(({ place, webhook_id: webhookId, position }) => [place, { webhookId, position }]));

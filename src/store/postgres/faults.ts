@@ -86,6 +86,11 @@ export function isAborted(error: unknown): boolean {
   return codeOf(error) === '25P02';
 }
 
+/** Whether the user lacks a permission. */
+export function isForbidden(error: unknown): boolean {
+  return codeOf(error) === '42501';
+}
+
 /** Whether a lock was not to be had in time. */
 export function isLockTimeout(error: unknown): boolean {
   return codeOf(error) === '55P03';

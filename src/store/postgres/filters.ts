@@ -1,8 +1,9 @@
+import { CARRIED_AT } from './carried-ids.js';
 import type { DeliveryStatus } from '../../model.js';
 import type { DeliveryFilter } from '../deliveries.js';
 import type { RecordedFilter } from '../filters.js';
-import type { Param } from './database.js';
-import { endOfIds, leastId } from './numbers.js';
+import type { Param } from './queries.js';
+import { endOfIds, leastCarriedId, leastId } from './numbers.js';
 
 /** The parameters of a statement whose conditions depend on a filter. */
 export class Params {
@@ -24,6 +25,12 @@ export interface RecordedColumns {
   readonly id: string;
 }
 
+/** `leastIdSince` in SQL. It is evaluated once, before partitions are chosen. */
+export function leastIdSinceSql(time: number, params: Params): string {
+  return `(SELECT CASE WHEN EXISTS (SELECT FROM gateway.meta WHERE key = '${CARRIED_AT}' AND value::bigint >= ${params.add(time)}::bigint)
+    THEN ${params.add(leastCarriedId(time))}::bigint ELSE ${params.add(leastId(time))}::bigint END)`;
+}
+
 /** Joins conditions with AND. */
 export function allOf(conditions: readonly string[]): string {
   return conditions.length === 0 ? 'true' : conditions.join(' AND ');
@@ -42,7 +49,10 @@ export function recordedConditions(
   if (channel !== undefined) conditions.push(`${columns.channel} = ${params.add(channel)}`);
   if (event !== undefined) conditions.push(eventCondition(event, columns.event, params));
   if (since !== undefined) {
-    conditions.push(`${columns.recordedAt} >= ${params.add(since)}`, `${columns.id} >= ${params.add(leastId(since))}`);
+    conditions.push(
+      `${columns.recordedAt} >= ${params.add(since)}`,
+      `${columns.id} >= ${leastIdSinceSql(since, params)}`,
+    );
   }
   if (until !== undefined) {
     conditions.push(`${columns.recordedAt} < ${params.add(until)}`, `${columns.id} < ${params.add(endOfIds(until))}`);

@@ -1,3 +1,4 @@
+import { carriedAt, leastIdSince } from './carried-ids.js';
 import { inSlices } from '../../event-loop.js';
 import { decodeRecordedInSlices } from '../../intake/decode.js';
 import type { WebhookHttpMethod } from '../../model.js';
@@ -7,7 +8,6 @@ import { needsEvidence, pastItem } from '../rules/past-items.js';
 import type { Base } from './base.js';
 import { placeOf } from './evidence.js';
 import type { EvidenceViews } from './evidence.js';
-import { leastId } from './numbers.js';
 import type { SightingRow } from './sightings.js';
 
 interface WebhookRow {
@@ -37,7 +37,7 @@ const BYTES_PER_PAGE = 256 * 1024;
 const LOOKED_AT = 1000;
 
 const NEWEST = 'SELECT max(w.id) AS id FROM gateway.webhooks w';
-/** The oldest of the newest $1 webhooks, and the one before it. */
+/** The oldest webhook that is read, and the one before it. */
 const START = `SELECT w.id, w.received_at FROM gateway.webhooks w
   WHERE w.id >= $1 AND w.id <= $2 AND w.received_at >= $3 ORDER BY w.id DESC LIMIT 2 OFFSET $4`;
 /** `octet_length` does not read the body. */
@@ -71,7 +71,7 @@ export class PostgresHistory implements History {
     const { db, registry } = this.#base;
     const [newest, { targets }] = await Promise.all([db.one<{ id: number | null }>(NEWEST), registry.current()]);
     const end = newest?.id ?? 0;
-    const least = leastId(since);
+    const least = leastIdSince(since, await carriedAt(db));
     const [first, earlier] = await db.all<{ id: number; received_at: number }>(START, least, end, since, most - 1);
     const start = first && earlier ? first : null;
     const targetIds = new Map([...targets.values()].map(({ number, target }) => [number, target.id]));

@@ -4,7 +4,7 @@ import type { ItemPlace } from '../rules/ids.js';
 import { messageKey } from '../rules/keys.js';
 import { itemNotHeld, noSuchItem, nothingHeld, releasedOfMessage } from '../rules/release.js';
 import type { Base } from './base.js';
-import type { Queries, Transaction } from './database.js';
+import type { Queries, Transaction } from './queries.js';
 import { HELD_COLUMNS, HELD_OF_MESSAGE } from './held-items.js';
 import type { HeldRow } from './held-items.js';
 import { uuidOf } from './keys.js';

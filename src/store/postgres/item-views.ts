@@ -7,9 +7,9 @@ import { newestUnique } from '../rules/item-views.js';
 import { paged } from '../rules/paging.js';
 import type { Base } from './base.js';
 import type { EvidenceViews } from './evidence.js';
-import { allOf, Params } from './filters.js';
+import { allOf, Params, leastIdSinceSql } from './filters.js';
 import { uuidOf } from './keys.js';
-import { endOfIds, leastId } from './numbers.js';
+import { endOfIds } from './numbers.js';
 import { before, itemConditions, NEWEST_FIRST, SIGHTING_COLUMNS, SIGHTING_TABLES, sightingsOf } from './sightings.js';
 import type { SightingRow } from './sightings.js';
 
@@ -140,7 +140,7 @@ export class ItemViews {
  * partial indexes are repeated literally, or the planner would not know that it may use them.
  */
 function sourceOf(filter: ItemFilter, params: Params): string[] {
-  const conditions = filter.since === undefined ? [] : [`s.webhook_id >= ${params.add(leastId(filter.since))}`];
+  const conditions = filter.since === undefined ? [] : [`s.webhook_id >= ${leastIdSinceSql(filter.since, params)}`];
   const verdict = rareVerdictOf(filter);
   if (verdict !== null) {
     return [...conditions, `s.verdict = ${params.add(verdict)}`, "s.verdict <> 'new' AND s.verdict <> 'event'"];

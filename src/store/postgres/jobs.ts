@@ -13,7 +13,7 @@ import type { Base } from './base.js';
 import type { BulkOperation } from './bulk-operation.js';
 import type { BulkRelease } from './bulk-release.js';
 import type { BulkRetry } from './bulk-retry.js';
-import type { Queries, Transaction } from './database.js';
+import type { Queries, Transaction } from './queries.js';
 import type { PostgresDeliveryViews } from './delivery-views.js';
 import type { ItemViews } from './item-views.js';
 import { takeNumbers } from './numbers.js';

@@ -1,4 +1,6 @@
 import { hash } from 'node:crypto';
+import { KEY_BYTES } from '../rules/keys.js';
+import { FINGERPRINT_BYTES } from '../rules/ledger-facts.js';
 
 /** A 16-byte key (store/rules/keys.ts) as PostgreSQL's `uuid` takes it. */
 export function uuidOf(key: Buffer): string {
@@ -8,6 +10,19 @@ export function uuidOf(key: Buffer): string {
 /** The key behind a `uuid` that PostgreSQL returned. */
 export function keyOf(uuid: string): Buffer {
   return Buffer.from(uuid.replaceAll('-', ''), 'hex');
+}
+
+/**
+ * A fingerprint of the ledger, of which the first bytes count, as `uuid`. Those that were read, or carried over from SQLite,
+ * have no others.
+ */
+export function fingerprintUuid(fingerprint: Buffer): string {
+  return fingerprint.toString('hex', 0, FINGERPRINT_BYTES).padEnd(2 * KEY_BYTES, '0');
+}
+
+/** The first bytes of a fingerprint of the ledger. */
+export function fingerprintOf(uuid: string): Buffer {
+  return keyOf(uuid).subarray(0, FINGERPRINT_BYTES);
 }
 
 /** A `uuid` that PostgreSQL returned in the form of `uuidOf`, so that both compare as texts. */

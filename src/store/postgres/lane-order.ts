@@ -1,4 +1,4 @@
-import type { Queries } from './database.js';
+import type { Queries } from './queries.js';
 
 /** Steps from a delivery to the one at the front; each leads to an earlier delivery. */
 const MAX_HOPS = 10;

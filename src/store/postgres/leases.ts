@@ -1,4 +1,4 @@
-import type { Queries } from './database.js';
+import type { Queries } from './queries.js';
 
 /** A leased delivery, with what its settlement needs. While it is leased, nothing but a manual retry changes its row. */
 export interface Lease {

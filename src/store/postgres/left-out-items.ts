@@ -3,7 +3,7 @@ import { wasSentSince } from '../rules/bulk-work.js';
 import { REPEATED_VOTE } from '../rules/held-items.js';
 import { isLacking } from '../rules/release.js';
 import { SentItems } from '../rules/sent-items.js';
-import type { Queries, Transaction } from './database.js';
+import type { Queries, Transaction } from './queries.js';
 import type { RegistryState } from './registry-cache.js';
 
 /** The statuses of deliveries that the settings of their target left out, for use in a statement. */

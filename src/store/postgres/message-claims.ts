@@ -3,7 +3,7 @@ import { MINUTE_MS } from '../../durations.js';
 import type { ClaimRequest, MessageClaim, MessageClaims } from '../message-claims.js';
 import { messageKey } from '../rules/keys.js';
 import { claimOf, MOST_CLAIMS, tooManyClaims } from '../rules/message-claims.js';
-import type { Queries, Transaction } from './database.js';
+import type { Queries, Transaction } from './queries.js';
 import type { Base } from './base.js';
 import { InTurn } from './in-turn.js';
 import { uuidOf } from './keys.js';

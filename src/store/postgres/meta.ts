@@ -1,4 +1,4 @@
-import type { Queries, Transaction } from './database.js';
+import type { Queries, Transaction } from './queries.js';
 
 /** The table `meta`: single values by name. */
 

@@ -1,5 +1,5 @@
 import { RANKS_FROM } from '../rules/pace.js';
-import type { Transaction } from './database.js';
+import type { Transaction } from './queries.js';
 import { uuidsIn } from './keys.js';
 import type { Numbers } from './numbers.js';
 import type { RegistryState } from './registry-cache.js';

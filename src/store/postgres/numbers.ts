@@ -1,10 +1,17 @@
 import { DAY_MS } from '../../durations.js';
 import { utcDay } from '../rules/days.js';
-import type { Transaction } from './database.js';
+import type { Transaction } from './queries.js';
 
 /** Numbers of one value of the sequence. */
 const BLOCK = 1024;
-const PER_DAY = 2 ** 38;
+/** Ids of one day, and of one partition. */
+export const PER_DAY = 2 ** 38;
+/**
+ * Rows that were carried over from SQLite keep their ids, which are milliseconds * 2048. As days they come before this one
+ * until the year 2049, and no gateway has made rows of its own before it.
+ */
+const FIRST_DAY = utcDay(Date.UTC(2020, 0, 1));
+const CARRIED_PER_MILLISECOND = 2048;
 /** By how much the ids of rows may be ahead of their time: see `IdDays`. */
 const ID_DAYS_AHEAD = 1;
 
@@ -96,12 +103,27 @@ export function endOfIds(time: number): number {
   return firstIdOf(utcDay(time) + ID_DAYS_AHEAD + 1);
 }
 
+/** Whether the ids of a partition come from SQLite. */
+export function isCarriedDay(day: number): boolean {
+  return day < FIRST_DAY;
+}
+
+/** The least id that SQLite gave at this time or later. */
+export function leastCarriedId(time: number): number {
+  return Math.floor(time) * CARRIED_PER_MILLISECOND;
+}
+
 /** The UTC day of a row, counted from the Unix epoch. */
 export function dayOfId(id: number): number {
   return Math.floor(id / PER_DAY);
 }
 
-/** When the day of a row began. */
+/** When the day of a row began: the first of its rows was recorded then, or later. */
 export function dayStart(day: number): number {
-  return day * DAY_MS;
+  return isCarriedDay(day) ? (day * PER_DAY) / CARRIED_PER_MILLISECOND : day * DAY_MS;
+}
+
+/** When the day of a row ended. */
+export function dayEnd(day: number): number {
+  return dayStart(day + 1);
 }

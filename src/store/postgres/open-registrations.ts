@@ -1,6 +1,6 @@
 import type { Proof } from '../../model.js';
 import type { OpenRegistration } from '../rules/registrations.js';
-import type { Queries } from './database.js';
+import type { Queries } from './queries.js';
 import { plainUuid, uuidOf } from './keys.js';
 
 /** The condition of an id that is being brought back: its call is due or in flight, or its webhook is awaited. */

@@ -8,8 +8,8 @@ import { chatKey, fingerprintKey, messageKey } from '../rules/keys.js';
 import type { LedgerFacts } from '../rules/ledger-facts.js';
 import { objectKeysIn } from '../rules/object-repetitions.js';
 import type { LastOfObject, NewestInChat, RegistrationWindow } from '../rules/recording.js';
-import type { Queries } from './database.js';
-import { keyOf, plainUuid, uuidOf } from './keys.js';
+import type { Queries } from './queries.js';
+import { fingerprintOf, plainUuid, uuidOf } from './keys.js';
 import { blocksFor } from './numbers.js';
 import type { Loaded, ShownRow } from './recording-state.js';
 
@@ -146,7 +146,7 @@ function sorted(rows: readonly ReadRow[]): Sorted {
 
 function factsOf(row: ReadRow): LedgerFacts {
   return {
-    fingerprint: row.other === null ? null : keyOf(row.other),
+    fingerprint: row.other === null ? null : fingerprintOf(row.other),
     firstSeenAt: row.a,
     lastSeenAt: row.b ?? 0,
     webhookId: row.c,

@@ -1,6 +1,6 @@
 import type { ReplayWatch } from '../../intake/replays.js';
-import type { Param, Transaction } from './database.js';
-import { uuidOf, uuidsIn } from './keys.js';
+import type { Param, Transaction } from './queries.js';
+import { fingerprintUuid, uuidOf, uuidsIn } from './keys.js';
 import type { PlacedDelivery, RecordingState } from './recording-state.js';
 import { updateChannel } from './registry.js';
 import type { RegistryCache } from './registry-cache.js';
@@ -125,7 +125,7 @@ function idParams({ changedIds }: RecordingState): Param[] {
   const facts = [...changedIds.values()];
   return [
     [...changedIds.keys()],
-    facts.map(({ fingerprint }) => fingerprint && uuidOf(fingerprint)),
+    facts.map(({ fingerprint }) => fingerprint && fingerprintUuid(fingerprint)),
     facts.map(({ firstSeenAt }) => firstSeenAt),
     facts.map(({ lastSeenAt }) => lastSeenAt),
     facts.map(({ webhookId }) => webhookId),

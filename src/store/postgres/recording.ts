@@ -8,7 +8,7 @@ import { refusalOf } from '../rules/refusal.js';
 import { ReplayWatch } from '../../intake/replays.js';
 import type { Base } from './base.js';
 import type { Outcome } from './batches.js';
-import type { Queries, Transaction } from './database.js';
+import type { Queries, Transaction } from './queries.js';
 import { keyOf } from './keys.js';
 import { rankAgain } from './new-deliveries.js';
 import { blocksFor, Numbers, takeBlocks } from './numbers.js';

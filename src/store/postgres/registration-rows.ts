@@ -1,7 +1,7 @@
 import type { Proof } from '../../model.js';
 import type { OpenRegistration, RegisteredState } from '../rules/registrations.js';
 import type { ResyncRequest } from '../resyncs.js';
-import type { Transaction } from './database.js';
+import type { Transaction } from './queries.js';
 import { plainUuid } from './keys.js';
 import { IN_PROGRESS } from './open-registrations.js';
 

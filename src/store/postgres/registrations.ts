@@ -5,7 +5,7 @@ import { ASK_AGAIN_AFTER_MS, checkSameRequest, joinedState, notAskedYet } from '
 import type { OpenRegistration } from '../rules/registrations.js';
 import type { ResyncRequest } from '../resyncs.js';
 import type { ChannelWork } from './channel-work.js';
-import type { Transaction } from './database.js';
+import type { Transaction } from './queries.js';
 import type { Base } from './base.js';
 import { isUniqueViolation } from './faults.js';
 import { uuidOf } from './keys.js';

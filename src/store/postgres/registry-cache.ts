@@ -3,7 +3,8 @@ import { GatewayError, noSuchChannel } from '../../errors.js';
 import type { Channel } from '../../model.js';
 import { channelOf, targetOf } from '../rules/registry-rows.js';
 import type { ChannelRow, NumberedTarget, TargetRow } from '../rules/registry-rows.js';
-import type { Database, Queries, Transaction } from './database.js';
+import type { Database } from './database.js';
+import type { Queries, Transaction } from './queries.js';
 
 export const CHANNEL_COLUMNS = `name, channel_id, whapi_token, webhook_secret, whapi_base_url, late_after_seconds, resync_spacing_ms,
   daily_call_budget, auto_resync, on_replay, replay_after_seconds, replay_messages, created_at`;

@@ -4,7 +4,7 @@ import type { NewDelivery } from '../rules/recording.js';
 import type { NumberedTarget } from '../rules/registry-rows.js';
 import { SentItems } from '../rules/sent-items.js';
 import type { Base } from './base.js';
-import type { Queries, Transaction } from './database.js';
+import type { Queries, Transaction } from './queries.js';
 import { HELD_COLUMNS } from './held-items.js';
 import type { HeldRow } from './held-items.js';
 import { clearHeld, sentItemsAt } from './left-out-items.js';

@@ -4,7 +4,7 @@ import { decodeRecordedInSlices } from '../../intake/decode.js';
 import { cutter } from '../../intake/route.js';
 import type { WebhookHttpMethod } from '../../model.js';
 import type { DecodedWebhook } from '../rules/release.js';
-import type { Queries } from './database.js';
+import type { Queries } from './queries.js';
 
 interface WebhookRow {
   readonly id: number;

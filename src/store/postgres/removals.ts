@@ -1,4 +1,5 @@
-import type { Database, Transaction } from './database.js';
+import type { Database } from './database.js';
+import type { Transaction } from './queries.js';
 import type { Base } from './base.js';
 
 interface RemovalRow {

@@ -4,7 +4,7 @@ import type { Replica, Replicas } from '../replicas.js';
 
 const HEARTBEAT_MS = 5 * SECOND_MS;
 /** A process that has not been seen for this long is gone. */
-const GONE_AFTER_MS = 15 * SECOND_MS;
+export const GONE_AFTER_MS = 15 * SECOND_MS;
 
 /** This process and the others on the same database. Each writes a row from time to time. */
 export class PostgresReplicas implements Replicas {

@@ -7,7 +7,7 @@ import type { CallResult, ResyncCall, ResyncRequest } from '../resyncs.js';
 import { countCall, historiesOf } from './call-history.js';
 import { saveCallResult } from './call-results.js';
 import type { ChannelWork } from './channel-work.js';
-import type { Transaction } from './database.js';
+import type { Transaction } from './queries.js';
 import type { Base } from './base.js';
 import { plainUuid, uuidOf } from './keys.js';
 import { LONGEST_WINDOWS, windowsIn, windowsOf } from './open-registrations.js';

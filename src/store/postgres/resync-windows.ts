@@ -1,6 +1,6 @@
 import { noSuchResync } from '../rules/registrations.js';
 import type { ChannelWork } from './channel-work.js';
-import type { Transaction } from './database.js';
+import type { Transaction } from './queries.js';
 import type { Base } from './base.js';
 import { IN_PROGRESS } from './open-registrations.js';
 import { dropIncomplete } from './registrations.js';

@@ -1,5 +1,6 @@
 import { addFigures, coverOf, keptAt, rowsAt } from '../rules/rollups.js';
-import type { Database, Transaction } from './database.js';
+import type { Database } from './database.js';
+import type { Transaction } from './queries.js';
 import type { Base } from './base.js';
 import type { Figures, RollupPoint, RollupRange, RollupRow, Rollups } from '../rollups.js';
 

@@ -1,6 +1,6 @@
 import { shownKeys } from '../rules/shown-messages.js';
 import type { ShownAs } from '../rules/shown-messages.js';
-import type { Transaction } from './database.js';
+import type { Transaction } from './queries.js';
 import { uuidOf } from './keys.js';
 
 /**

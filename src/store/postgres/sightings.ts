@@ -2,7 +2,7 @@ import type { ItemFilter } from '../items.js';
 import type { RecordedFilter } from '../filters.js';
 import type { ItemPlace } from '../rules/ids.js';
 import type { ItemRow } from '../rules/item-views.js';
-import type { Queries } from './database.js';
+import type { Queries } from './queries.js';
 import { allOf, recordedConditions } from './filters.js';
 import type { Params, RecordedColumns } from './filters.js';
 

@@ -1,6 +1,6 @@
 import { HOUR_MS } from '../../durations.js';
 import { utcHour } from '../rules/days.js';
-import type { Queries } from './database.js';
+import type { Queries } from './queries.js';
 import type { TargetLoad } from '../outbox.js';
 
 /** Full hours before the current one: together they cover the last day and up to an hour more. */

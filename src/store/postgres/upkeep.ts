@@ -5,7 +5,7 @@ import { unexpired } from '../rules/rotation.js';
 import type { Base } from './base.js';
 import { confirmedAt, rememberTime } from './clock-memory.js';
 import { shiftAfterFall } from './clock-shift.js';
-import type { Transaction } from './database.js';
+import type { Transaction } from './queries.js';
 import { addMeta, metaValue, setMeta } from './meta.js';
 import { pruningPhases } from './pruning.js';
 import { updateChannel, updateTarget } from './registry.js';

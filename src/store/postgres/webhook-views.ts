@@ -1,3 +1,4 @@
+import { carriedAt, leastIdSince } from './carried-ids.js';
 import type { GatewayError } from '../../errors.js';
 import { inSlices } from '../../event-loop.js';
 import { decodeRecordedInSlices } from '../../intake/decode.js';
@@ -15,7 +16,7 @@ import {
 } from '../rules/webhook-views.js';
 import type { VerdictCount, WebhookFactsRow } from '../rules/webhook-views.js';
 import type { Base } from './base.js';
-import type { Queries } from './database.js';
+import type { Queries } from './queries.js';
 import { DELIVERY_COLUMNS, DELIVERY_TABLES } from './delivery-views.js';
 import type { DeliveryRow, PostgresDeliveryViews } from './delivery-views.js';
 import type { EvidenceViews } from './evidence.js';
@@ -80,7 +81,7 @@ export class WebhookViews {
   /** Newest first, in slices, because the filter may match few of millions of webhooks. */
   async list(filter: RecordedFilter, { limit, cursor }: PageRequest): Promise<Page<WebhookSummary>> {
     const { since, until } = filter;
-    const least = since === undefined ? 0 : leastId(since);
+    const least = since === undefined ? 0 : leastIdSince(since, await carriedAt(this.#base.db));
     const [before = Number.MAX_SAFE_INTEGER] = cursor === null ? [] : decodeCursor(cursor, 1);
     const rows: SummaryRow[] = [];
     let end: number | null = until === undefined ? before : Math.min(before, endOfIds(until));
@@ -133,5 +134,6 @@ export class WebhookViews {
 /** The error for a webhook that is not stored: GW_PAYLOAD_GONE or GW_NOT_FOUND. */
 export async function noSuchWebhook(db: Queries, id: number, subject: string, now: number): Promise<GatewayError> {
   const row = await db.one<{ oldest: number | null }>('SELECT min(w.id) AS oldest FROM gateway.webhooks w');
-  return noStoredWebhook(id, { least: leastId(BEFORE_ALL_GATEWAYS), oldest: row?.oldest ?? leastId(now) }, subject);
+  const least = leastIdSince(BEFORE_ALL_GATEWAYS, await carriedAt(db));
+  return noStoredWebhook(id, { least, oldest: row?.oldest ?? leastId(now) }, subject);
 }

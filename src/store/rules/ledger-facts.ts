@@ -1,3 +1,9 @@
+/**
+ * Bytes of a fingerprint that are kept. Only a revision is compared with the first message under its id (rules 6 and 7), so
+ * 8 bytes are enough: two different ones are equal once in 2^64.
+ */
+export const FINGERPRINT_BYTES = 8;
+
 /** What the ledger remembers of an id. */
 export interface LedgerFacts {
   /** The first bytes of the fingerprint that was first recorded under this id; null: none was. */

@@ -1,5 +1,6 @@
 import { RULE } from '../../intake/judge.js';
 import { leastId } from './numbering.js';
+import { FINGERPRINT_BYTES } from '../rules/ledger-facts.js';
 import type { LedgerFacts } from '../rules/ledger-facts.js';
 
 /** The columns of the ledger's tables, in the order of `valuesOf`. */
@@ -26,12 +27,6 @@ interface More {
   seededAt?: number;
   unposted?: true;
 }
-
-/**
- * Bytes of a fingerprint that are kept. Only a revision is compared with the first message under its id (rules 6 and 7), so
- * 8 bytes are enough: two different ones are equal once in 2^64.
- */
-const FINGERPRINT_BYTES = 8;
 
 export function valuesOf(facts: LedgerFacts): [number | null, Buffer | null, number | null, string | null] {
   const { webhookId, fingerprint, lastSeenAt, firstSeenAt, rule, position, seededAt, unposted } = facts;

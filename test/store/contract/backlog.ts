@@ -158,6 +158,19 @@ export function backlogContract(open: OpenFixture): void {
       expect(await heldIds(fixture)).toEqual([]);
     });
 
+    it.each([
+      ['itself', 0],
+      ['a newer copy of its message', 1],
+    ])('is skipped by a bulk retry once %s was released', async (_, copies) => {
+      const { fixture } = await stageLeftOut(open);
+      for (let copy = 0; copy < copies; copy += 1) await fixture.record(messages('old'));
+      const retry = await fixture.store.jobs.add({ kind: 'retry', filter: { status: 'superseded' } });
+      await fixture.store.outbox.release('main', 'old', null);
+      while ((await fixture.store.jobs.step()) !== null);
+      expect(await fixture.store.jobs.get(retry.id)).toMatchObject({ total: 1, done: 0, skipped: 1 });
+      expect(await fixture.deliverAll()).toHaveLength(1);
+    });
+
     it('holds only its own items', async () => {
       const fixture = await stage(open, [target('bot', { split: 'item' }), target('other')]);
       await fixture.record(messages(sent('a', 1), sent('b', 2)));

@@ -260,6 +260,29 @@ export function handlesContract(openTwo: OpenTwo): void {
       expect([sum, (await two.deliverAll()).length]).toEqual([300, 300]);
     });
 
+    it('I3: held messages that one releases while the other releases all are sent once', async () => {
+      const handles = await stageTwo(openTwo);
+      const [one, two] = handles;
+      await register(one, numbered(80));
+      for (const id of numbered(80)) await one.record(messages(message(id, `chat of ${id}`)));
+      await one.store.jobs.add({ kind: 'release', filter: {} });
+      const released = Promise.allSettled(
+        numbered(80).map(async (id) => await two.store.outbox.release('main', id, null)),
+      );
+      while ((await one.store.jobs.step()) !== null);
+      await released;
+      expect(idsIn(await two.deliverAll()).sort()).toEqual(numbered(80).sort());
+    });
+
+    it('I3: a held message that both release at the same instant is sent once', async () => {
+      const handles = await stageTwo(openTwo);
+      await register(handles[0], ['old']);
+      await handles[0].record(messages('old'));
+      const release = async ({ store }: StoreFixture) => await store.outbox.release('main', 'old', null);
+      expect(await outcomes(handles, release)).toEqual(['fulfilled', 'rejected']);
+      expect(idsIn(await handles[1].deliverAll())).toEqual(['old']);
+    });
+
     it('a message that both claim for an owner at the same instant goes to one of them', async () => {
       const handles = await stageTwo(openTwo, []);
       const owners = ['one', 'two'];

@@ -1,5 +1,6 @@
 import { onTestFinished, vi } from 'vitest';
-import type { Database, Param } from '../../../src/store/postgres/database.js';
+import type { Database } from '../../../src/store/postgres/database.js';
+import type { Param } from '../../../src/store/postgres/queries.js';
 
 /** A node of a plan as EXPLAIN prints it in JSON. */
 interface PlanNode {

@@ -1,4 +1,5 @@
-import type { Database, Param, Transaction } from '../../../src/store/postgres/database.js';
+import type { Database } from '../../../src/store/postgres/database.js';
+import type { Param, Transaction } from '../../../src/store/postgres/queries.js';
 
 /** A statement as it was sent. */
 interface Sent {

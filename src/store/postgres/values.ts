@@ -1,0 +1,24 @@
+import pg from 'pg';
+import type { Param } from './queries.js';
+
+const INT8 = 20;
+const INT8_ARRAY = 1016;
+
+/** PostgreSQL's texts cannot hold U+0000, which a message id may have. */
+export function storable(param: Param): unknown {
+  if (typeof param === 'string') return withoutNul(param);
+  if (!Array.isArray(param)) return param;
+  return param.map((each: unknown) => (typeof each === 'string' ? withoutNul(each) : each));
+}
+
+function withoutNul(text: string): string {
+  return text.includes('\0') ? text.replaceAll('\0', '\ufffd') : text;
+}
+
+/** Our bigints are ids and times, which fit into a number. */
+export function getTypeParser(oid: number, format?: 'text' | 'binary'): unknown {
+  if (oid === INT8) return Number;
+  if (oid === INT8_ARRAY) return (text: string) => (text === '{}' ? [] : text.slice(1, -1).split(',').map(Number));
+  // @types/pg has an enum of the known types here; any oid is allowed.
+  return (pg.types.getTypeParser as (oid: number, format?: string) => unknown)(oid, format);
+}

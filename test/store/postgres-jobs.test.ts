@@ -1,0 +1,44 @@
+import pg from 'pg';
+import { expect, it, onTestFinished } from 'vitest';
+import { openPostgresStore } from '../../src/store/postgres/engine.js';
+import { locationOf, useDatabases } from '../support/postgres/fixture.js';
+import { messages, openFixture, stage } from '../support/store.js';
+import type { StoreFixture } from '../support/store.js';
+
+const databases = useDatabases();
+
+/** A store with a dead delivery, and a connection of another process to its database. */
+async function stageDead(): Promise<{ fixture: StoreFixture; other: pg.Client }> {
+  const url = await databases.create();
+  const other = new pg.Client({ connectionString: url });
+  await other.connect();
+  onTestFinished(async () => await other.end());
+  const fixture = await stage(
+    async () => await openFixture(async (effects) => await openPostgresStore(locationOf(url), effects, effects.now)),
+  );
+  await fixture.record(messages('A'));
+  await fixture.settle(await fixture.claimOne(), 'dead');
+  return { fixture, other };
+}
+
+it('a job waits for the one before it, also while another process takes a step of that one', async () => {
+  const { fixture, other } = await stageDead();
+  const { jobs } = fixture.store;
+  await jobs.add({ kind: 'retry', filter: { status: 'dead' } });
+  const second = await jobs.add({ kind: 'retry', filter: { status: 'dead' } });
+  await other.query('BEGIN');
+  await other.query('SELECT number FROM gateway.jobs ORDER BY number LIMIT 1 FOR UPDATE');
+  expect(await jobs.step()).toBeNull();
+  expect(await jobs.get(second.id)).toMatchObject({ status: 'running' });
+  await other.query('ROLLBACK');
+  while ((await jobs.step()) !== null);
+  expect((await jobs.list({ limit: 9, cursor: null })).data.map(({ done }) => done)).toEqual([0, 1]);
+});
+
+it('a list of jobs of a channel names those whose filter names it, whatever else the filter contains', async () => {
+  const { fixture } = await stageDead();
+  const { jobs } = fixture.store;
+  const { id } = await jobs.add({ kind: 'release', filter: { messageId: '\0 "channel":"other"', channel: 'main' } });
+  const listed = async (channel: string) => (await jobs.list({ limit: 9, cursor: null }, { channel })).data;
+  expect([(await listed('main')).map((job) => job.id), await listed('other')]).toEqual([[id], []]);
+});
