@@ -18,7 +18,7 @@ import { createStorm } from './support/storm.js';
 import type { Storm } from './support/storm.js';
 
 /** `npm run chaos:postgres` makes 200. */
-const CRASHES = Number(process.env['CHAOS_CRASHES'] ?? 6);
+const CRASHES = Number(process.env['CHAOS_CRASHES'] ?? 5);
 const IS_LONG = CRASHES >= 50;
 const SERVER_CRASHES = IS_LONG ? 3 : 1;
 const FREEZES = IS_LONG ? 4 : 1;

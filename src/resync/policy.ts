@@ -21,7 +21,7 @@ export interface ResyncIntervals extends CallIntervals, TurnIntervals {
   readonly askAgainAfterPolls: readonly number[];
   /** How long a registration stays open after Whapi refused the call. */
   readonly refusedWindowMs: number;
-  /** A call that nobody settles is due again after its timeout plus this: its process crashed, or the store was unavailable. */
+  /** An unsettled call (the gateway crashed, or the store was unavailable) is due again after its timeout plus this. */
   readonly callMarginMs: number;
 }
 

@@ -23,8 +23,8 @@ export interface CallIntervals {
 /** How long a channel's turn at calling Whapi lasts, in milliseconds. */
 export interface TurnIntervals {
   /**
-   * What a turn may take besides its call: reading the channel's state before it, storing the answer after it, and a process
-   * that stands still for some seconds. A turn outlives its call, so that no other process calls at the same time. A crash
+   * What a turn may take besides its call: reading the channel's state before it, storing the answer after it, and a gateway
+   * that stands still for some seconds. A turn outlives its call, so that no other replica calls at the same time. A crash
    * holds up the channel for as long.
    */
   readonly turnMarginMs: number;
