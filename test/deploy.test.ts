@@ -5,9 +5,12 @@ import type { AddressInfo } from 'node:net';
 import { once } from 'node:events';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { parseEnv } from 'node:util';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import { parse } from 'yaml';
+import { readConfig } from '../src/config.js';
 import { WEBHOOK_HTTP_METHODS } from '../src/model.js';
+import type { PostgresLocation } from '../src/postgres-url.js';
 import { WEBHOOK_SECRET } from './support/client.js';
 import { temporaryFolder } from './support/files.js';
 import { until } from './support/intervals.js';
@@ -25,6 +28,12 @@ const SETTINGS = new Set(
     [...names.matchAll(/[A-Z_]+/g)].map(([name]) => name),
   ),
 );
+
+function expectCaddyAccepts(path: string): void {
+  if (!isInstalled('caddy')) return;
+  const args = ['validate', '--config', join(ROOT, path), '--adapter', 'caddyfile'];
+  expect(spawnSync('caddy', args, { encoding: 'utf8' })).toMatchObject({ status: 0 });
+}
 
 describe('deploy/compose.yaml', () => {
   const { services, networks, volumes } = parse(textOf('deploy/compose.yaml')) as {
@@ -58,10 +67,71 @@ describe('deploy/Caddyfile', () => {
     expect(text).toMatch(/reverse_proxy \{\$GATEWAY_UPSTREAM:gateway:8080\}/);
     expect(text).toMatch(/max_size 110MB/);
     expect(text).toMatch(/flush_interval -1/);
-    if (isInstalled('caddy')) {
-      const args = ['validate', '--config', join(ROOT, 'deploy/Caddyfile'), '--adapter', 'caddyfile'];
-      expect(spawnSync('caddy', args, { encoding: 'utf8' })).toMatchObject({ status: 0 });
+    expectCaddyAccepts('deploy/Caddyfile');
+  });
+});
+
+describe('deploy/compose.postgres.yaml', () => {
+  const text = textOf('deploy/compose.postgres.yaml');
+  const { services, networks, volumes } = parse(text, { merge: true }) as {
+    services: Record<
+      string,
+      Record<string, unknown> & { environment: Record<string, string>; volumes: string[]; depends_on: unknown }
+    >;
+    networks: { front: { ipam: { config: { subnet: string }[] } }; back: { internal: boolean } };
+    volumes: Record<string, unknown>;
+  };
+  const replicas = Object.keys(services).filter((name) => name.startsWith('gateway-'));
+
+  it('runs three replicas that differ in their host name only, once PostgreSQL is healthy', () => {
+    expect(replicas).toHaveLength(3);
+    for (const name of replicas) {
+      expect(services[name]).toEqual({ ...services['gateway-1'], hostname: name });
+      expect(services[name]?.depends_on).toEqual({ postgres: { condition: 'service_healthy' } });
     }
+  });
+
+  it('sets only settings that exist, and trusts the network in which Caddy is', () => {
+    const { environment = {} } = services['gateway-1'] ?? {};
+    expect(Object.keys(environment).filter((name) => !SETTINGS.has(name))).toEqual([]);
+    expect(environment['TRUSTED_PROXIES']).toBe(networks.front.ipam.config[0]?.subnet);
+    expect(services['caddy']?.['networks']).toEqual(['front']);
+  });
+
+  it('publishes nothing but Caddy, and shows PostgreSQL to the gateways only', () => {
+    expect(Object.keys(services).filter((name) => services[name]?.['ports'] !== undefined)).toEqual(['caddy']);
+    expect(services['postgres']?.['networks']).toEqual(['back']);
+    expect(networks.back.internal).toBe(true);
+  });
+
+  it('keeps the database in a volume, and turns nothing off that a crash of the server needs', () => {
+    expect(services['postgres']?.volumes).toEqual(['database:/var/lib/postgresql']);
+    expect(Object.keys(volumes)).toContain('database');
+    expect(services['postgres']?.['image']).toMatch(/^postgres:\d+\.\d+-bookworm$/);
+    expect(String(services['postgres']?.['command'])).not.toMatch(/fsync|full_page_writes|synchronous_commit/);
+  });
+
+  it('takes its secrets from files that its own commands make, and that are in neither Git nor the image', () => {
+    const folder = temporaryFolder();
+    const commands = [...text.matchAll(/^# {3}((?:cd|echo) .*)$/gm)].map(([, command = '']) => command);
+    execFileSync('sh', ['-ec', commands.join('\n').replace('cd deploy', `cd ${folder}`)]);
+    const settings = (file: string) => parseEnv(readFileSync(join(folder, file), 'utf8'));
+    expect(services['gateway-1']?.['env_file']).toBe('gateway.env');
+    const { store } = readConfig(settings('gateway.env'));
+    const url = new URL((store as PostgresLocation).url);
+    expect([url.hostname, url.password]).toEqual(['postgres', settings('postgres.env')['POSTGRES_PASSWORD']]);
+    for (const file of ['.gitignore', '.dockerignore']) expect(textOf(file)).toMatch(/^deploy\/\*\.env$/m);
+  });
+});
+
+describe('deploy/Caddyfile.postgres', () => {
+  it('spreads requests over all replicas that are ready; Caddy accepts it where it is installed', () => {
+    const text = textOf('deploy/Caddyfile.postgres');
+    expect(text).toMatch(/reverse_proxy gateway-1:8080 gateway-2:8080 gateway-3:8080 \{/);
+    expect(text).toMatch(/health_uri \/readyz/);
+    expect(text).toMatch(/max_size 110MB/);
+    expect(text).toMatch(/flush_interval -1/);
+    expectCaddyAccepts('deploy/Caddyfile.postgres');
   });
 });
 
