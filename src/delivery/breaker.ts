@@ -25,7 +25,7 @@ export interface BreakerIntervals {
   readonly failures: number;
   /** Pauses before the first, second … consecutive probe; the last one is repeated. */
   readonly pausesMs: readonly number[];
-  /** What a probe may take besides its attempt. A crash of its process delays the next probe for as long. */
+  /** What a probe may take besides its attempt. A crash meanwhile delays the next probe for as long. */
   readonly probeMarginMs: number;
 }
 
