@@ -85,9 +85,14 @@ export function readMigration(
   return { file: store.file, location };
 }
 
+/** Where the store is, for commands that need nothing else. @throws StartError GW_BAD_CONFIG */
+export function readStoreLocation(env: Environment): StoreLocation {
+  return storeLocation(text(env, 'DATABASE_URL') ?? SQLITE_URL_EXAMPLE, 'DATABASE_URL');
+}
+
 /** Reads the settings from the environment. @throws StartError GW_BAD_CONFIG, with the variable, its value and the fix */
 export function readConfig(env: Environment): Config {
-  const store = storeLocation(text(env, 'DATABASE_URL') ?? 'sqlite:./data/gateway.db', 'DATABASE_URL');
+  const store = readStoreLocation(env);
   const adminToken = text(env, 'ADMIN_TOKEN');
   if (adminToken !== null && !isAdminToken(adminToken)) {
     throw wrong('ADMIN_TOKEN', `is not valid; expected ${ADMIN_TOKEN_WORDS}. ${MAKE_TOKEN}`);

@@ -7,6 +7,8 @@ export interface Effects {
   now(): number;
   /** Milliseconds since some moment of this process. Runs evenly, however the machine's clock is set. */
   monotonic(): number;
+  /** Stands in for the clock of a database server. Left out: the server's own. */
+  serverNow?(): number;
   /** Resolves after `ms` milliseconds; returns early, without an error, if `signal` is aborted. */
   sleep(ms: number, signal?: AbortSignal): Promise<void>;
   /** A number from 0 (included) to 1 (excluded). */

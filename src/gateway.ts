@@ -11,7 +11,7 @@ import { createDamageCheck } from './damage.js';
 import { BREAKER_INTERVALS } from './delivery/breaker.js';
 import type { BreakerIntervals } from './delivery/breaker.js';
 import { Breakers } from './delivery/breakers.js';
-import { startDeliveryLoop } from './delivery/loop.js';
+import { DELIVERY_LEASE_MS, startDeliveryLoop } from './delivery/loop.js';
 import { deliveryNotices } from './delivery/notices.js';
 import { RETRY_DELAYS_MS } from './delivery/policy.js';
 import { createSender } from './delivery/send.js';
@@ -63,6 +63,7 @@ export interface Gateway {
 /** Pauses and timeouts that the demo and tests shorten. */
 export interface Intervals {
   readonly retryDelaysMs: readonly number[];
+  readonly deliveryLeaseMs: number;
   readonly breaker: BreakerIntervals;
   readonly resync: ResyncIntervals;
   readonly connect: ConnectTimeouts;
@@ -75,6 +76,7 @@ export interface Intervals {
 
 export const DEFAULT_INTERVALS: Intervals = {
   retryDelaysMs: RETRY_DELAYS_MS,
+  deliveryLeaseMs: DELIVERY_LEASE_MS,
   breaker: BREAKER_INTERVALS,
   resync: RESYNC_INTERVALS,
   connect: CONNECT_TIMEOUTS,
@@ -177,10 +179,9 @@ async function startDeliveries(base: Base) {
   const notices = deliveryNotices(log, effects, observer);
   const breakers = await Breakers.load({ store, intervals: intervals.breaker, effects, onChange: notices.onBreaker });
   const sender = createSender({ openSecret, guard, gatewayId, effects });
-  const loop = components.add(
-    'delivery loop',
-    startDeliveryLoop({ store, sender, breakers, delaysMs: intervals.retryDelaysMs, effects, onError, notices }),
-  );
+  const { retryDelaysMs: delaysMs, deliveryLeaseMs: leaseMs } = intervals;
+  const options = { store, sender, breakers, delaysMs, leaseMs, effects, onError, notices };
+  const loop = components.add('delivery loop', startDeliveryLoop(options));
   const sendTest = createTester({ sender, store, newId: () => newId('test', effects) });
   return { wake: loop.wake, handOver: loop.handOver, breakers, sendTest, whyRefused: sender.whyRefused };
 }

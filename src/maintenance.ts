@@ -1,13 +1,15 @@
 import { existsSync } from 'node:fs';
 import { resolve } from 'node:path';
-import { readConfig, readMigration, readNewEncryptionKey } from './config.js';
+import { readConfig, readMigration, readNewEncryptionKey, readStoreLocation } from './config.js';
 import type { Config } from './config.js';
 import type { Effects } from './effects.js';
 import { createEncryption, ENCRYPTION_KEY_BYTES, fingerprintOf } from './encryption.js';
 import { GatewayRunsError, noDatabase, StartError } from './errors.js';
 import { keyFileOf, loadEncryptionKey, stageKeyFile, stampOf, switchKeyFile } from './keyfiles.js';
-import { backupStore, carryOverStore, openStore, restoreStore } from './store/open.js';
+import { counted } from './quantities.js';
+import { backupStore, carryOverStore, examineStore, openStore, restoreStore, sqliteFile } from './store/open.js';
 import type { CarryOverOptions } from './store/carry-over.js';
+import type { Store } from './store/store.js';
 import type { DatabaseSummary } from './store/copies.js';
 import {
   fingerprintIn,
@@ -72,6 +74,7 @@ export async function backup(
   effects: Effects,
   signal: AbortSignal,
 ): Promise<BackupReport> {
+  sqliteFile(readStoreLocation(env)); // before PostgreSQL's other settings are asked for, which would not help
   const config = readConfig(env);
   const destination = resolve(file);
   const summary = await backupStore(config.store, destination, { effects, signal });
@@ -80,6 +83,7 @@ export async function backup(
 
 /** Puts a backup in the place of the database of a stopped gateway. @throws StartError; nothing was changed */
 export async function restore(env: Environment, file: string, effects: Effects): Promise<RestoreReport> {
+  sqliteFile(readStoreLocation(env));
   const config = readConfig(env);
   const from = resolve(file);
   const ending = `.before-restore-${stampOf(effects.now())}`;
@@ -104,8 +108,10 @@ export async function rekey(env: Environment, effects: Effects): Promise<RekeyRe
   const file = fileOfKey(config);
   const key = readNewEncryptionKey(env) ?? newKey(file, effects);
   mustExist(config);
+  await mustHaveTables(config);
   const store = await whileStopped(async () => await openStore(config.store, effects));
   try {
+    await mustBeAlone(store);
     const present = loadEncryptionKey(config, effects, await storedFingerprint(store));
     if (fingerprintOf(present) === fingerprintOf(key)) throw sameKey();
     const from = await unlockStoredSecrets(store, present, effects);
@@ -142,6 +148,31 @@ export async function migrate(
     key: stateOfKey(config, effects, fingerprintIn(carried.values)),
     key_file: fileOfKey(config),
   };
+}
+
+/**
+ * What a start with PostgreSQL would find, in words; null for another engine. Changes nothing.
+ * @throws StartError (a start would fail)
+ */
+export async function examine(env: Environment): Promise<string | null> {
+  return (await examineStore(readStoreLocation(env)))?.words ?? null;
+}
+
+/** In PostgreSQL nothing locks other processes out, and each of them keeps the old key. @throws StartError GW_STORE_LOCKED */
+async function mustBeAlone({ replicas }: Pick<Store, 'replicas'>): Promise<void> {
+  const others = (await replicas.list()).length - 1; // this process is one of them
+  if (others <= 0) return;
+  const message =
+    `This database is in use by ${counted(others, 'gateway process', 'gateway processes')}. Stop all of them, then run the ` +
+    'command again. One that was killed counts for 15 seconds.';
+  throw new StartError('GW_STORE_LOCKED', message);
+}
+
+/** Without this, a wrong DATABASE_URL would get the tables of a gateway. @throws StartError GW_STORE_UNUSABLE */
+async function mustHaveTables({ store }: Config): Promise<void> {
+  const found = await examineStore(store);
+  if (found?.isEmpty !== true) return;
+  throw new StartError('GW_STORE_UNUSABLE', `${found.words} No gateway has used it: check DATABASE_URL.`);
 }
 
 /** Opens what a running gateway locks. Its advice for a second gateway would be wrong here. @throws StartError */

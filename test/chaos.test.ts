@@ -1,8 +1,9 @@
-import type { ServerResponse } from 'node:http';
 import { expect, it, onTestFinished } from 'vitest';
 import { startSimulator } from '../src/simulator/simulator.js';
 import { startBot } from './support/bot.js';
-import type { Bot, BotRequest } from './support/bot.js';
+import type { Bot } from './support/bot.js';
+import { createWatch, NO_HARM, reportOf } from './support/chaos-watch.js';
+import type { Watch } from './support/chaos-watch.js';
 import { smallDisk } from './support/disk.js';
 import type { Disk } from './support/disk.js';
 import { until } from './support/intervals.js';
@@ -22,8 +23,6 @@ const CRASHES = Number(process.env['CHAOS_CRASHES'] ?? 12);
 const MOST_BEFORE_CRASH = 80;
 /** Room for what the load writes between two sweeps. */
 const DISK_MIB = Math.max(512, 3 * CRASHES);
-/** One in this many requests is answered 500, left hanging, reset or answered with Retry-After. */
-const TROUBLE = [12, 30, 20, 40];
 const TIMEOUT_MS = 250;
 /** Answered messages that wait for the bot at most, so that a long pause of its circuit breaker builds no long backlog. */
 const MOST_WAITING = 2000;
@@ -50,22 +49,14 @@ it(
     bot.otherwise = watch.calm;
     await drained(staged);
 
-    const answered = [...storm.answered.values()].flat();
     const result = {
       chaos: 'crashes under load',
       crashes: CRASHES,
       refused_while_the_disk_was_full: storm.refused,
-      answered: answered.length,
-      restored: storm.restored.length,
-      attempts: bot.requests.length,
-      failed_attempts: watch.failures(),
-      lost: answered.filter((id) => !watch.delivered.has(id)).length,
-      leaked: storm.restored.filter((id) => watch.seen.has(id)).length,
-      reordered: watch.reordered.length,
-      repeats_under_another_id: watch.changed.length,
+      ...reportOf(storm, watch, bot),
     };
     process.stdout.write(`${JSON.stringify(result)}\n`);
-    expect(result).toMatchObject({ lost: 0, leaked: 0, reordered: 0, repeats_under_another_id: 0 });
+    expect(result).toMatchObject(NO_HARM);
     expect(storm.refused).toBeGreaterThan(0);
     expect(storm.restored.length).toBeGreaterThan(CRASHES);
   },
@@ -168,76 +159,4 @@ async function underLoad(gateway: GatewayProcess, storm: Storm, during: () => Pr
     isOver = true;
     await load;
   }
-}
-
-/** Checks what the bot receives against the invariants. */
-interface Watch {
-  readonly seen: ReadonlySet<string>;
-  /** Answered 200 by the bot. */
-  readonly delivered: ReadonlySet<string>;
-  /** Received before the previous message of the chat was delivered (I6). */
-  readonly reordered: readonly string[];
-  /** Repeated under another webhook-id (I5). */
-  readonly changed: readonly string[];
-  failures(): number;
-  /** An answer that may cause trouble. */
-  readonly trouble: (request: BotRequest, response: ServerResponse) => void;
-  /** An answer that causes none. */
-  readonly calm: (request: BotRequest, response: ServerResponse) => void;
-  /** An answer that fails. */
-  readonly down: (request: BotRequest, response: ServerResponse) => void;
-}
-
-function createWatch(): Watch {
-  const seen = new Set<string>();
-  const delivered = new Set<string>();
-  const lastOfChat = new Map<string, string>();
-  const webhookIds = new Map<string, unknown>();
-  const reordered: string[] = [];
-  const changed: string[] = [];
-  let failures = 0;
-
-  const note = ({ ids, headers }: BotRequest): void => {
-    for (const id of ids) {
-      const chat = id.slice(0, id.indexOf('-'));
-      const last = lastOfChat.get(chat);
-      if (!seen.has(id)) {
-        if (last !== undefined && !delivered.has(last)) reordered.push(id);
-        lastOfChat.set(chat, id);
-      }
-      seen.add(id);
-      if (webhookIds.has(id) && webhookIds.get(id) !== headers['webhook-id']) changed.push(id);
-      webhookIds.set(id, headers['webhook-id']);
-    }
-  };
-  const calm = (request: BotRequest, response: ServerResponse): void => {
-    note(request);
-    for (const id of request.ids) delivered.add(id);
-    response.writeHead(200).end();
-  };
-  const faults: ((response: ServerResponse) => void)[] = [
-    (response) => void response.writeHead(500).end('no'),
-    () => undefined,
-    (response) => void response.socket?.destroy(),
-    (response) => void response.writeHead(429, { 'retry-after': '1' }).end(),
-  ];
-  const fail = (request: BotRequest, response: ServerResponse, fault: (response: ServerResponse) => void): void => {
-    failures += 1;
-    note(request);
-    fault(response);
-  };
-  return {
-    seen,
-    delivered,
-    reordered,
-    changed,
-    failures: () => failures,
-    calm,
-    down: (request, response) => fail(request, response, (each) => void each.writeHead(503).end()),
-    trouble: (request, response) => {
-      const fault = faults.find((_, kind) => Math.random() < 1 / (TROUBLE[kind] ?? Infinity));
-      if (fault) fail(request, response, fault);
-      else calm(request, response);
-    },
-  };
 }

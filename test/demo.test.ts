@@ -1,6 +1,6 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtempSync, readdirSync, rmSync } from 'node:fs';
+import { chmodSync, mkdtempSync, readdirSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -8,6 +8,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { problemsOf } from '../src/demo/report.js';
 import type { Row } from '../src/demo/report.js';
 import { temporaryFolder } from './support/files.js';
+import { rowsOf, useDatabases } from './support/postgres/fixture.js';
 
 interface Ended {
   readonly code: number | null;
@@ -19,8 +20,8 @@ const DEMO = fileURLToPath(new URL('../dist/demo.js', import.meta.url));
 const ESCAPE = '\u001b';
 
 /** Runs the demo without a terminal. Its files on disk are under `folder`. */
-async function runDemo(folder: string, interruptAt?: string): Promise<Ended> {
-  const child = spawn(process.execPath, [DEMO], {
+async function runDemo(folder: string, interruptAt?: string, args: readonly string[] = []): Promise<Ended> {
+  const child = spawn(process.execPath, [DEMO, ...args], {
     env: { PATH: process.env['PATH'], TMPDIR: folder },
     stdio: ['ignore', 'pipe', 'pipe'],
   });
@@ -91,6 +92,56 @@ describe('an interrupted demo', () => {
     expect({ code, stderr }).toEqual({ code: 130, stderr: expect.stringContaining('Interrupted.') as string });
     expect(stdout).not.toContain('Summary');
     expect(readdirSync(folder)).toEqual([]);
+  });
+});
+
+describe('the demo with PostgreSQL', () => {
+  const databases = useDatabases();
+  const done = {
+    code: 0,
+    stderr: '',
+    stdout: expect.stringContaining('uses a temporary PostgreSQL database') as string,
+  };
+
+  /** Root runs the server as another user. */
+  function openFolder(): string {
+    const folder = temporaryFolder();
+    chmodSync(folder, 0o711);
+    return folder;
+  }
+
+  it('tells the same story with a server of its own, and leaves nothing behind', async () => {
+    const folder = openFolder();
+    expect(await runDemo(folder, undefined, ['--postgres'])).toEqual(done);
+    expect(readdirSync(folder)).toEqual([]);
+  });
+
+  it('tells it with another server, in a database that it drops', async () => {
+    const url = await databases.create();
+    expect(await runDemo(temporaryFolder(), undefined, [`--postgres=${url}`])).toEqual(done);
+    expect(await rowsOf(url, "SELECT datname FROM pg_database WHERE datname LIKE 'gateway_demo%'")).toEqual([]);
+    expect(await rowsOf(url, 'SELECT name FROM gateway.channels')).toEqual([]);
+  });
+
+  it('stops its server when it is interrupted', async () => {
+    const folder = openFolder();
+    const { code, stderr } = await runDemo(folder, 'Act 1', ['--postgres']);
+    expect({ code, stderr }).toEqual({ code: 130, stderr: expect.stringContaining('Interrupted.') as string });
+    expect(readdirSync(folder)).toEqual([]);
+  });
+
+  it.each([
+    ['an unknown argument', '--sqlite', 2, 'Use no arguments, --postgres, or --postgres=postgres://'],
+    [
+      'a server that does not answer',
+      '--postgres=postgres://me:hush@127.0.0.1:1/postgres',
+      1,
+      'Check that the server runs',
+    ],
+  ])('refuses %s', async (_, argument, code, words) => {
+    const ended = await runDemo(temporaryFolder(), undefined, [argument]);
+    expect(ended).toMatchObject({ code, stderr: expect.stringContaining(words) as string });
+    expect(ended.stderr).not.toContain('hush');
   });
 });
 

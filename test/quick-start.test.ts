@@ -1,6 +1,9 @@
 import { readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
+import { useEngines } from './support/engines.js';
+import type { GatewayEngine } from './support/engines.js';
 import { until } from './support/intervals.js';
+import { useDatabases } from './support/postgres/fixture.js';
 import { startQuickStart } from './support/quick-start.js';
 import type { QuickStart } from './support/quick-start.js';
 import { answerIn, inlineCommands, sectionOf, stepsIn } from './support/readme.js';
@@ -55,9 +58,17 @@ it('the quick start begins with commands that other tests run', () => {
   expect(scripts).toMatchObject({ start: 'exec node dist/main.js', demo: 'node dist/demo.js' });
 });
 
+// The doctor of the quick start finds fault with a server that does not wait for its disk.
+const [sqlite, postgres] = useEngines(useDatabases({}));
+/** What differs between the bots does not depend on the engine. */
+const RUNS = [
+  ...CASES.map((each) => ({ ...each, ...sqlite })),
+  ...CASES.slice(0, 1).map((each) => ({ ...each, ...postgres })),
+];
+
 describe('the quick start, command by command, has live messages answered once and the restored one not:', () => {
-  it.each(CASES)('$bot', async (each) => {
-    const stage = await startStage(each.route);
+  it.each(RUNS)('$bot, with $engine', async ({ environment, ...each }) => {
+    const stage = await startStage(each.route, environment);
     for (const step of stepsFor(each)) {
       const followed = stage.follow(step);
       if (isResync(step)) await liveMessages(stage, 'during');
@@ -70,8 +81,8 @@ describe('the quick start, command by command, has live messages answered once a
     expect(new Set(stage.bot.refused)).toEqual(new Set(each.refuses));
   });
 
-  it('with curl', async () => {
-    const stage = await startStage('/hook/messages');
+  it.each([sqlite, postgres])('with curl and $engine', async ({ environment }) => {
+    const stage = await startStage('/hook/messages', environment);
     const ids = new Map<string, string>();
     let exported = '';
     for (const step of stepsIn(BY_CURL).flat()) {
@@ -92,8 +103,8 @@ describe('the quick start, command by command, has live messages answered once a
   });
 });
 
-async function startStage(route: string): Promise<QuickStart> {
-  const stage = await startQuickStart(route);
+async function startStage(route: string, environment: GatewayEngine['environment']): Promise<QuickStart> {
+  const stage = await startQuickStart(route, await environment());
   stage.whapi.store(textMessage({ id: LOST, chat: '12025550142@s.whatsapp.net' }), { cached: false });
   return stage;
 }

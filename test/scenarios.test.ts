@@ -5,6 +5,8 @@ import { startSimulator } from '../src/simulator/simulator.js';
 import type { Simulator } from '../src/simulator/simulator.js';
 import { startBot } from './support/bot.js';
 import type { Bot, BotRequest } from './support/bot.js';
+import { useEngines } from './support/engines.js';
+import type { GatewayEngine } from './support/engines.js';
 import { startProcess } from './support/process.js';
 import type { GatewayProcess } from './support/process.js';
 
@@ -37,11 +39,11 @@ interface Expected {
 const folder = fileURLToPath(new URL('./scenarios/', import.meta.url));
 const scenarios = readdirSync(folder).map((file) => JSON.parse(readFileSync(folder + file, 'utf8')) as Scenario);
 
-describe('a scenario against the real process over HTTP', () => {
+describe.each(useEngines())('a scenario against the real process over HTTP, with $engine', ({ environment }) => {
   it.each(scenarios.map((scenario) => ({ title: `${scenario.name}: ${scenario.why}`, scenario })))(
     '$title',
     async ({ scenario }) => {
-      const { gateway, whapi, bots } = await stage(scenario);
+      const { gateway, whapi, bots } = await stage(scenario, environment);
       for (const step of scenario.steps) await play(step, gateway, whapi);
       for (const [name, expected] of Object.entries(scenario.expect)) {
         expect(bots[name]?.requests.map(({ method, url }) => `${method} ${url}`)).toEqual(
@@ -53,13 +55,14 @@ describe('a scenario against the real process over HTTP', () => {
   );
 });
 
-async function stage({
-  targets,
-}: Scenario): Promise<{ gateway: GatewayProcess; whapi: Simulator; bots: Record<string, Bot> }> {
+async function stage(
+  { targets }: Scenario,
+  environment: GatewayEngine['environment'],
+): Promise<{ gateway: GatewayProcess; whapi: Simulator; bots: Record<string, Bot> }> {
   const whapi = await startSimulator({ timeScale: 1000 });
   onTestFinished(async () => await whapi.close());
   whapi.faults.resyncSendsWebhook = false;
-  const gateway = await startProcess();
+  const gateway = await startProcess(await environment());
   await gateway.client.addChannel({ whapi_token: whapi.token, whapi_base_url: whapi.url });
   const bots: Record<string, Bot> = {};
   for (const target of targets) {

@@ -3,6 +3,8 @@
 -- Row ids are day * 2^38 + number modulo 2^38, so that a day is a range of ids, and a partition.
 
 CREATE SEQUENCE gateway.blocks; -- each value is a block of 1,024 numbers; not cached: a cached sequence does not grow over sessions
+-- A database that is made anew does not repeat the ids of the one before it, which bots have seen as `webhook-id`.
+SELECT setval('gateway.blocks', 1 + floor(random() * (2 ^ 28 - 2))::bigint);
 
 CREATE TABLE gateway.meta (
   key   text PRIMARY KEY,

@@ -38,6 +38,7 @@ CREATE TABLE gateway.audits (
   created_at bigint NOT NULL,
   ended_at bigint,
   error text,
+  holder text,
   lease bigint,
   leased_until bigint NOT NULL DEFAULT 0,
   CONSTRAINT audits_id_key UNIQUE (id),
@@ -478,6 +479,8 @@ CREATE TABLE gateway.webhooks (
 ) PARTITION BY RANGE (id);
 
 ALTER TABLE gateway.webhooks ALTER COLUMN body SET STORAGE EXTERNAL;
+
+CREATE INDEX webhooks_by_time ON ONLY gateway.webhooks USING btree (received_at);
 
 CREATE VIEW gateway.deliveries AS
  SELECT queue.id,

@@ -5,6 +5,8 @@ import type { DoctorReport } from '../contract/doctor.js';
 import { CommandError, EXIT } from '../errors.js';
 import type { ExitCode } from '../errors.js';
 import { localChecks } from './local-checks.js';
+import type { Examine } from './local-checks.js';
+import type { LoadMaintenance } from './maintenance.js';
 import { addCommand } from './session.js';
 import type { Run, Session } from './session.js';
 
@@ -12,23 +14,35 @@ import type { Run, Session } from './session.js';
 type Report = Pick<DoctorReport, 'status' | 'checks'>;
 
 /** `doctor`. */
-export function doctorCommand(program: Command, run: Run): void {
+export function doctorCommand(program: Command, run: Run, load: LoadMaintenance): void {
   addCommand(program, 'doctor', 'Check everything that a working gateway depends on, and say what to fix', [
     'doctor',
     'doctor --send-test',
   ])
     .option('--send-test', 'send each target a test event')
-    .action(run(doctor));
+    .action(
+      run(async (session: Session, options: { sendTest?: boolean }) => {
+        return await doctor(session, options, async (env) => await (await load()).examine(env));
+      }),
+    );
 }
 
 /** Fails when a check fails. When no gateway answers, it checks what the start of one depends on. */
-async function doctor(session: Session, { sendTest = false }: { sendTest?: boolean }): Promise<ExitCode> {
-  const report = await fromGateway(session, sendTest);
+async function doctor(
+  session: Session,
+  { sendTest = false }: { sendTest?: boolean },
+  examine: Examine,
+): Promise<ExitCode> {
+  const report = await fromGateway(session, sendTest, examine);
   session.show(report, report.checks.map(checkText).join(''));
   return report.status === 'fail' ? EXIT.failed : EXIT.ok;
 }
 
-async function fromGateway({ api, terminal, gatewayUrl }: Session, sendTest: boolean): Promise<Report> {
+async function fromGateway(
+  { api, terminal, gatewayUrl }: Session,
+  sendTest: boolean,
+  examine: Examine,
+): Promise<Report> {
   try {
     return await api().call<Report>('GET', `/v1/doctor${sendTest ? '?send_test=true' : ''}`);
   } catch (error) {
@@ -36,7 +50,7 @@ async function fromGateway({ api, terminal, gatewayUrl }: Session, sendTest: boo
     const gateway: Check = {
       ...{ name: 'gateway', subject: gatewayUrl(), status: 'fail', message: error.message, fix: null },
     };
-    const checks = [gateway, ...(await localChecks(terminal.env))];
+    const checks = [gateway, ...(await localChecks(terminal.env, examine))];
     return { status: worstOf(checks), checks };
   }
 }

@@ -10,8 +10,13 @@ import type { Check } from '../doctor/policy.js';
 import { StartError } from '../errors.js';
 import { faultsOfKeyFiles, keyFileOf } from '../keyfiles.js';
 
+/** Says in words what is in PostgreSQL; null for another engine. @throws StartError (a start would fail) */
+export type Examine = (env: Environment) => Promise<string | null>;
+
+type Environment = Readonly<Record<string, string | undefined>>;
+
 /** Checks what the start of a gateway with this environment depends on. It changes and creates nothing. */
-export async function localChecks(env: Readonly<Record<string, string | undefined>>): Promise<Check[]> {
+export async function localChecks(env: Environment, examine: Examine): Promise<Check[]> {
   let config: Config;
   try {
     config = readConfig(env);
@@ -19,12 +24,23 @@ export async function localChecks(env: Readonly<Record<string, string | undefine
     if (!(error instanceof StartError)) throw error;
     return [check('configuration', 'fail', `${error.code}: ${error.message}`)];
   }
-  const store = config.store.engine === 'sqlite' ? await storeChecks(config, config.store.file) : [];
+  const { store: location } = config;
+  const store =
+    location.engine === 'sqlite' ? await storeChecks(config, location.file) : [await databaseCheck(env, examine)];
   return [check('configuration', 'ok', 'Configuration is valid.'), ...store, await portCheck(config)];
 }
 
 function check(name: string, status: Check['status'], message: string, fix: string | null = null): Check {
   return { name, subject: name, status, message, fix };
+}
+
+async function databaseCheck(env: Environment, examine: Examine): Promise<Check> {
+  try {
+    return check('store', 'ok', (await examine(env)) ?? '');
+  } catch (error) {
+    if (!(error instanceof StartError)) throw error;
+    return check('store', 'fail', `${error.code}: ${error.message}`);
+  }
 }
 
 async function storeChecks(config: Config, file: string): Promise<Check[]> {

@@ -106,7 +106,7 @@ export async function runCommandLine(
   statsCommand(program, run);
   tailCommand(program, run);
   apiCommand(program, run);
-  doctorCommand(program, run);
+  doctorCommand(program, run, loadMaintenance);
   maintenanceCommands(program, run, loadMaintenance);
   loginCommands(program, run);
   completionCommand(program, run);
@@ -117,9 +117,12 @@ export async function runCommandLine(
     .allowUnknownOption()
     .allowExcessArguments()
     .action(starts('simulate'));
-  addCommand(program, 'demo', 'Show the whole story with a simulated Whapi and a simulated bot', ['demo']).action(
-    starts('demo'),
-  );
+  addCommand(program, 'demo', 'Show the whole story with a simulated Whapi and a simulated bot', [
+    'demo',
+    'demo --postgres=postgres://gateway:secret@localhost:5432/postgres',
+  ])
+    .option('--postgres [url]', 'with PostgreSQL, in a temporary database of this server')
+    .action(starts('demo'));
 
   try {
     await program.parseAsync(args, { from: 'user' });

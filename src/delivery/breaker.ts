@@ -25,11 +25,14 @@ export interface BreakerIntervals {
   readonly failures: number;
   /** Pauses before the first, second … consecutive probe; the last one is repeated. */
   readonly pausesMs: readonly number[];
+  /** What a probe may take besides its attempt. A crash meanwhile delays the next probe for as long. */
+  readonly probeMarginMs: number;
 }
 
 export const BREAKER_INTERVALS: BreakerIntervals = {
   failures: 5,
   pausesMs: [5 * SECOND_MS, 15 * SECOND_MS, 30 * SECOND_MS, MINUTE_MS, 2 * MINUTE_MS, 5 * MINUTE_MS],
+  probeMarginMs: 30 * SECOND_MS,
 };
 
 /** The breaker of a healthy target. */

@@ -28,10 +28,8 @@ export interface BreakersOptions {
   readonly onChange: (targetId: string, breaker: Breaker) => void;
 }
 
-/** What a probe may take besides its attempt. A crash of its process delays the next probe for as long. */
-const PROBE_MARGIN_MS = 30_000;
-/** The longest lease of a probe: the longest attempt takes two minutes. */
-const MOST_PROBE_MS = 120_000 + PROBE_MARGIN_MS;
+/** The longest attempt. */
+const MOST_ATTEMPT_MS = 120_000;
 
 interface Held {
   breaker: Breaker;
@@ -79,7 +77,8 @@ export class Breakers {
     const now = effects.now();
     for (const held of this.#held.values()) {
       held.breaker = capNextProbe(held.breaker, intervals, now);
-      if (held.othersProbeUntil !== null) held.othersProbeUntil = Math.min(held.othersProbeUntil, now + MOST_PROBE_MS);
+      if (held.othersProbeUntil !== null)
+        held.othersProbeUntil = Math.min(held.othersProbeUntil, now + MOST_ATTEMPT_MS + intervals.probeMarginMs);
     }
   }
 
@@ -115,9 +114,9 @@ export class Breakers {
 
   async #takeProbe({ id, timeoutMs }: Target, before: Breaker): Promise<boolean> {
     const held = this.#heldOf(id);
-    const { store, effects } = this.#options;
+    const { store, effects, intervals } = this.#options;
     try {
-      const leaseMs = timeoutMs + PROBE_MARGIN_MS;
+      const leaseMs = timeoutMs + intervals.probeMarginMs;
       const { isMade, stored } = await store.breakers.takeProbe(id, held.version, keptOf(before), leaseMs);
       if (isMade) held.version = Math.max(held.version, stored.version);
       else {

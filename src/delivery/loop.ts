@@ -28,6 +28,8 @@ export interface DeliveryOptions {
   readonly breakers: Pick<Breakers, 'refresh' | 'of' | 'freeSlots' | 'nextProbeAt' | 'started' | 'ended'>;
   /** Pauses between attempts, for targets without a schedule of their own. */
   readonly delaysMs: readonly number[];
+  /** How long a delivery is leased: its attempt and its settlement. */
+  readonly leaseMs?: number;
   readonly effects: Pick<Effects, 'now' | 'sleep' | 'random'>;
   readonly onError: (error: unknown) => void;
   readonly notices: Pick<DeliveryNotices, 'onSettled' | 'onDisabled'>;
@@ -49,7 +51,7 @@ export interface DeliveryLoop {
  * The longest attempt (120 s) plus three minutes in which the store may refuse its settlement, for example on a full
  * disk. A few seconds of it may pass in the queue.
  */
-const LEASE_MS = 300_000;
+export const DELIVERY_LEASE_MS = 300_000;
 /** The longest pause between two polls for due deliveries. */
 const IDLE_MS = 1000;
 
@@ -59,7 +61,7 @@ const IDLE_MS = 1000;
  * a target may lease depends on its slots, its breaker, its rate and its share of the memory.
  */
 export function startDeliveryLoop(options: DeliveryOptions): DeliveryLoop {
-  const { store, breakers, effects, onError } = options;
+  const { store, breakers, leaseMs = DELIVERY_LEASE_MS, effects, onError } = options;
   const slots = new Slots();
   const queues = new Map<string, TargetQueue>();
   /** Queues from which an attempt may start. */
@@ -186,7 +188,7 @@ export function startDeliveryLoop(options: DeliveryOptions): DeliveryLoop {
     store.outbox.offer(queue.targetId, {
       count,
       bytes: slots.bytesLeft(queue.targetId, targets.count),
-      leaseMs: LEASE_MS,
+      leaseMs,
     });
   };
 
@@ -217,7 +219,7 @@ export function startDeliveryLoop(options: DeliveryOptions): DeliveryLoop {
     const unclaimed = new Set(due.map(({ id }) => id));
     const wants = due.map((target) => wantOf(target)).filter(({ limit }) => limit > 0);
     if (wants.length === 0) return { unclaimed, nextDueAt: null };
-    const { deliveries, nextDueAt } = await store.outbox.claim(wants, LEASE_MS);
+    const { deliveries, nextDueAt } = await store.outbox.claim(wants, leaseMs);
     take(deliveries, effects.now());
     const claimed = new Map<string, number>();
     for (const { target } of deliveries) claimed.set(target.id, (claimed.get(target.id) ?? 0) + 1);

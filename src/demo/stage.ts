@@ -16,6 +16,8 @@ import { startBot } from './bot.js';
 import type { Bot } from './bot.js';
 import { bodyOf, createCaller } from './caller.js';
 import type { Call } from './caller.js';
+import { openDatabase } from './database.js';
+import type { DemoEngine } from './database.js';
 
 export const CHANNEL = 'demo';
 
@@ -23,6 +25,8 @@ const SIGNATURE_TOLERANCE_MS = 5 * MINUTE_MS;
 
 /** Everything that the story runs on. */
 export interface Stage {
+  /** What the gateway stores its data in, in words. */
+  readonly database: string;
   readonly simulator: Simulator;
   /** The simulated Whapi's API, with the channel's token. */
   readonly whapi: Call;
@@ -44,9 +48,15 @@ export interface Stage {
 }
 
 /** Starts everything on free ports and in a temporary folder. */
-export async function openStage(timeScale: number, machineEffects: Effects, signal: AbortSignal): Promise<Stage> {
+export async function openStage(
+  engine: DemoEngine,
+  timeScale: number,
+  machineEffects: Effects,
+  signal: AbortSignal,
+): Promise<Stage> {
   let passedMs = 0;
-  const effects: Effects = { ...machineEffects, now: () => machineEffects.now() + passedMs };
+  const now = (): number => machineEffects.now() + passedMs;
+  const effects: Effects = { ...machineEffects, now, serverNow: now };
   const advanceClock = (ms: number): void => void (passedMs += ms);
   const closers: (() => Promise<void> | void)[] = [];
   const close = async (): Promise<void> => {
@@ -56,6 +66,8 @@ export async function openStage(timeScale: number, machineEffects: Effects, sign
     const folder = mkdtempSync(join(tmpdir(), 'gateway-demo-'));
     closers.push(() => rmSync(folder, { recursive: true, force: true }));
 
+    const database = await openDatabase(engine, folder, effects, signal);
+    closers.push(database.close);
     const simulator = await startSimulator({ timeScale, effects });
     closers.push(async () => await simulator.close());
     const whapi = createCaller(simulator.url, simulator.token, signal);
@@ -73,8 +85,8 @@ export async function openStage(timeScale: number, machineEffects: Effects, sign
 
     const config = readConfig({
       PORT: '0',
-      DATABASE_URL: `sqlite:${join(folder, 'gateway.db')}`,
       API_RATE_PER_MINUTE: '0',
+      ...database.settings,
     });
     const started = await startGateway(config, effects, pino({ level: 'silent' }), intervalsFor(timeScale));
     closers.push(started.close);
@@ -94,7 +106,8 @@ export async function openStage(timeScale: number, machineEffects: Effects, sign
       { url: started.url + channel.webhook_url, headers, events },
       { url: directBot.url, events },
     ]);
-    return { simulator, whapi, gateway, bot, directBot, timeScale, effects, advanceClock, signal, close };
+    const clock = { timeScale, effects, advanceClock };
+    return { database: database.name, simulator, whapi, gateway, bot, directBot, ...clock, signal, close };
   } catch (error) {
     await close();
     throw error;

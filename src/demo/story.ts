@@ -14,7 +14,7 @@ const MESSAGES_POST = { type: 'messages', method: 'post' } as const;
 
 /** Tells the story. Returns the problems found; none if the bot answered exactly the right messages. */
 export async function tellStory(stage: Stage, narrator: Narrator): Promise<readonly string[]> {
-  await introduce(narrator, stage.timeScale);
+  await introduce(narrator, stage);
   const play = createPlay(stage, narrator);
   const answered = await liveMessage(play);
   const held = await lostMessage(play);
@@ -25,7 +25,7 @@ export async function tellStory(stage: Stage, narrator: Narrator): Promise<reado
   return await conclude(play);
 }
 
-async function introduce({ heading, say, lines }: Narrator, timeScale: number): Promise<void> {
+async function introduce({ heading, say, lines }: Narrator, { database, timeScale }: Stage): Promise<void> {
   await heading('The problem');
   await say(
     'Whapi can bring back a lost WhatsApp message (a "resync"). The message then arrives as an ordinary webhook, with ' +
@@ -38,7 +38,7 @@ async function introduce({ heading, say, lines }: Narrator, timeScale: number): 
     '                    +--> the same bot without the gateway, for comparison',
   ]);
   await say(
-    'The gateway is real and uses a temporary database. It gives each incoming message a verdict: the first matching ' +
+    `The gateway is real and uses ${database}. It gives each incoming message a verdict: the first matching ` +
       'rule of its decision table. ' +
       `A minute of the simulated Whapi takes ${WHAPI_MINUTE_SECONDS / timeScale} seconds here.`,
   );

@@ -3,7 +3,7 @@ import { DEFAULT_WINDOW_SECONDS } from '../model.js';
 import { failureOfError, failureOfResponse, reportsMissing } from '../whapi/answers.js';
 import type { WhapiResponse, WhapiAnswer } from '../whapi/answers.js';
 import type { CallScheduler } from '../whapi/scheduler.js';
-import { afterCall, LEASE_MARGIN_MS } from './policy.js';
+import { afterCall } from './policy.js';
 import type { ResyncIntervals } from './policy.js';
 import { HOUR_MS } from '../durations.js';
 import type { ResyncRequest, Resyncs } from '../store/resyncs.js';
@@ -66,7 +66,7 @@ export function createPassThrough(options: PassThroughOptions): PassThrough {
     failures: number,
     call: () => Promise<T>,
   ): Promise<T> => {
-    const registered = await store.resyncs.registerAsked(request, callTimeoutMs + LEASE_MARGIN_MS);
+    const registered = await store.resyncs.registerAsked(request, callTimeoutMs + intervals.callMarginMs);
     const begun = effects.now();
     const result = await call();
     const now = effects.now();

@@ -1,13 +1,13 @@
 import { jittered, pauseAt } from '../backoff.js';
 import type { WhapiAnswer } from '../whapi/answers.js';
 import { pauseFor, troubleIn } from '../whapi/policy.js';
-import type { CallIntervals, PauseMoment } from '../whapi/policy.js';
+import type { CallIntervals, PauseMoment, TurnIntervals } from '../whapi/policy.js';
 import { MINUTE_MS, SECOND_MS } from '../durations.js';
 import type { NewPause } from '../store/calls.js';
 import type { CallResult, ResyncCall } from '../store/resyncs.js';
 
 /** Pauses and limits of resyncs, in milliseconds. */
-export interface ResyncIntervals extends CallIntervals {
+export interface ResyncIntervals extends CallIntervals, TurnIntervals {
   /** Well above the 15 s that the call takes (docs/whapi.md, Resync). */
   readonly callTimeoutMs: number;
   /** After a 200, the message should be there at once. */
@@ -21,10 +21,9 @@ export interface ResyncIntervals extends CallIntervals {
   readonly askAgainAfterPolls: readonly number[];
   /** How long a registration stays open after Whapi refused the call. */
   readonly refusedWindowMs: number;
+  /** An unsettled call (the gateway crashed, or the store was unavailable) is due again after its timeout plus this. */
+  readonly callMarginMs: number;
 }
-
-/** An unsettled call (the store was unavailable) is due again after its timeout plus this. */
-export const LEASE_MARGIN_MS = MINUTE_MS;
 
 export const RESYNC_INTERVALS: ResyncIntervals = {
   callTimeoutMs: 60 * SECOND_MS,
@@ -44,6 +43,8 @@ export const RESYNC_INTERVALS: ResyncIntervals = {
     300 * SECOND_MS,
   ],
   refusedWindowMs: 15 * MINUTE_MS,
+  callMarginMs: MINUTE_MS,
+  turnMarginMs: MINUTE_MS,
 };
 
 /** After this many failed calls, over longer than a window, an id is given up although Whapi is healthy. */

@@ -7,7 +7,7 @@ import type { Resyncs } from '../store/resyncs.js';
 import type { WhapiAnswer } from '../whapi/answers.js';
 import type { WhapiClient } from '../whapi/client.js';
 import type { CallScheduler } from '../whapi/scheduler.js';
-import { afterCall, LEASE_MARGIN_MS } from './policy.js';
+import { afterCall } from './policy.js';
 import type { ResyncIntervals } from './policy.js';
 
 /** A call to Whapi for one message, in its turn. */
@@ -68,7 +68,7 @@ export function createSingleCalls(options: SingleCallsOptions): SingleCalls {
       ...{ channel: channel.name, messageIds: [messageId], deliverUnseen: false, idempotency: null },
       ...{ windowSeconds: DEFAULT_WINDOW_SECONDS, shown },
     };
-    const registered = await store.resyncs.registerAsked(request, intervals.callTimeoutMs + LEASE_MARGIN_MS);
+    const registered = await store.resyncs.registerAsked(request, intervals.callTimeoutMs + intervals.callMarginMs);
     onRegistered();
     const made = await call(channel, messageId, true);
     const { answer, tookMs } = made;

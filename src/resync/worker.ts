@@ -3,7 +3,7 @@ import { AFTER_FAULT_MS, startLoop } from '../loop.js';
 import type { WhapiAnswer } from '../whapi/answers.js';
 import type { WhapiClient } from '../whapi/client.js';
 import type { CallScheduler, Turn } from '../whapi/scheduler.js';
-import { afterCall, LEASE_MARGIN_MS } from './policy.js';
+import { afterCall } from './policy.js';
 import type { ResyncIntervals } from './policy.js';
 import type { Calls, ChannelCalls } from '../store/calls.js';
 import type { ResyncCall, Resyncs } from '../store/resyncs.js';
@@ -97,7 +97,7 @@ export function startResyncWorker({
     const { failures } = state;
     const { name } = state.channel;
     const kind = nextKind.get(name) ?? 'resync';
-    const call = await store.resyncs.takeCall(name, kind, intervals.callTimeoutMs + LEASE_MARGIN_MS);
+    const call = await store.resyncs.takeCall(name, kind, intervals.callTimeoutMs + intervals.callMarginMs);
     if (!call) return;
     nextKind.set(name, call.kind === 'resync' ? 'poll' : 'resync');
     const begun = effects.now();

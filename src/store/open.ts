@@ -9,6 +9,8 @@ import { backupDatabase } from './sqlite/backup.js';
 import { databaseFiles } from './sqlite/database.js';
 import { openPostgresStore } from './postgres/engine.js';
 import { openToCarry } from './sqlite/carry-over.js';
+import { examineDatabase } from './postgres/examine.js';
+import type { FoundDatabase } from './postgres/examine.js';
 import { openSqliteStore } from './sqlite/engine.js';
 import { restoreDatabase } from './sqlite/restore.js';
 import type { Store, StoreEffects } from './store.js';
@@ -23,8 +25,19 @@ function openEngine(location: StoreLocation, effects: StoreEffects): Store | Pro
     case 'sqlite':
       return openSqliteStore(location.file, effects);
     case 'postgres':
-      return openPostgresStore(location, effects);
+      return openPostgresStore(location, effects, effects.serverNow);
   }
+}
+
+/** Creates an empty database in PostgreSQL. */
+export { createTemporaryDatabase } from './postgres/temporary.js';
+
+/**
+ * Connects to PostgreSQL as a start does, and changes nothing. Null for another engine.
+ * @throws StartError (a start would fail)
+ */
+export async function examineStore(location: StoreLocation): Promise<FoundDatabase | null> {
+  return location.engine === 'postgres' ? await examineDatabase(location) : null;
 }
 
 /** The files that the store keeps on this machine, whether or not they exist. */
@@ -77,8 +90,8 @@ export async function carryOverStore(
   }
 }
 
-/** @throws StartError GW_BAD_CONFIG */
-function sqliteFile(location: StoreLocation): string {
+/** The file, for what only a database in a file can do. @throws StartError GW_BAD_CONFIG */
+export function sqliteFile(location: StoreLocation): string {
   if (location.engine === 'sqlite') return location.file;
   throw new StartError(
     'GW_BAD_CONFIG',

@@ -21,7 +21,7 @@ import type { Turns } from './turns.js';
 import type { Upkeep } from './upkeep.js';
 
 /** What an engine needs of the process. */
-export type StoreEffects = Pick<Effects, 'now' | 'monotonic' | 'sleep' | 'randomBytes'>;
+export type StoreEffects = Pick<Effects, 'now' | 'serverNow' | 'monotonic' | 'sleep' | 'randomBytes'>;
 
 /**
  * The store as business operations, grouped by area. Every engine keeps these invariants:

@@ -20,6 +20,16 @@ export interface CallIntervals {
   readonly backoffMs: readonly number[];
 }
 
+/** How long a channel's turn at calling Whapi lasts, in milliseconds. */
+export interface TurnIntervals {
+  /**
+   * What a turn may take besides its call: reading the channel's state before it, storing the answer after it, and a gateway
+   * that stands still for some seconds. A turn outlives its call, so that no other replica calls at the same time. A crash
+   * holds up the channel for as long.
+   */
+  readonly turnMarginMs: number;
+}
+
 /** What the length of a pause depends on, besides the answer that caused it. */
 export interface PauseMoment {
   readonly intervals: CallIntervals;

@@ -7,7 +7,7 @@ import { callerLabel } from './callers.js';
 import type { Caller, CallUnderWay } from './callers.js';
 import type { WhapiClient, WhapiResult } from './client.js';
 import { afterCheck, isStale, nextStep, pauseFor, troubleIn } from './policy.js';
-import type { CallIntervals, Step } from './policy.js';
+import type { CallIntervals, Step, TurnIntervals } from './policy.js';
 import { createChannelMutex } from './channel-mutex.js';
 import { createChannelTurns } from './turns.js';
 import type { HeldTurn, Wait } from './turns.js';
@@ -39,7 +39,7 @@ export interface SchedulerOptions {
   readonly store: { readonly calls: Calls; readonly turns: Turns };
   readonly whapi: Pick<WhapiClient, 'getHealth' | 'destroy'>;
   readonly openSecret: OpenSecret;
-  readonly intervals: CallIntervals & { readonly callTimeoutMs: number };
+  readonly intervals: CallIntervals & TurnIntervals & { readonly callTimeoutMs: number };
   /** The name under which this process takes turns. All processes on one store have different ones. */
   readonly holder: string;
   /** How long a person's call waits for its turn. */

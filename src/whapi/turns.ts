@@ -1,11 +1,13 @@
 import type { Effects } from '../effects.js';
 import type { ChannelTurn, Turns } from '../store/turns.js';
 import { createChannelMutex } from './channel-mutex.js';
+import type { TurnIntervals } from './policy.js';
 
 export interface ChannelTurnsOptions {
   readonly store: { readonly turns: Turns };
   /** The name under which this process takes turns. */
   readonly holder: string;
+  readonly intervals: TurnIntervals;
   readonly effects: Pick<Effects, 'sleep' | 'random'>;
   readonly onError: (error: unknown) => void;
 }
@@ -34,22 +36,16 @@ export interface ChannelTurns {
   run<T>(channel: string, callMs: number, wait: Wait<T>, work: (turn: HeldTurn) => Promise<T>): Promise<T>;
 }
 
-/**
- * What a turn may take besides its call: reading the channel's state before it, storing the answer after it, and a process
- * that stands still for some seconds. A turn outlives its call, so that no other process calls at the same time. A crash
- * holds up the channel for as long.
- */
-const MARGIN_MS = 60_000;
 /** The pauses before a turn that is held elsewhere is asked for again. */
 const ASK_AGAIN_MS = { least: 50, most: 200 };
 
-export function createChannelTurns({ store, holder, effects, onError }: ChannelTurnsOptions): ChannelTurns {
+export function createChannelTurns({ store, holder, intervals, effects, onError }: ChannelTurnsOptions): ChannelTurns {
   const mutex = createChannelMutex();
 
   /** Null: it was held elsewhere until `signal` was aborted. */
   const take = async (channel: string, callMs: number, signal: AbortSignal): Promise<ChannelTurn | null> => {
     for (;;) {
-      const turn = await store.turns.take(channel, holder, callMs + MARGIN_MS);
+      const turn = await store.turns.take(channel, holder, callMs + intervals.turnMarginMs);
       if (turn || signal.aborted) return turn;
       const { least, most } = ASK_AGAIN_MS;
       await effects.sleep(least + (most - least) * effects.random(), signal);

@@ -1,7 +1,9 @@
-import { setImmediate as turn } from 'node:timers/promises';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { manualClock } from '../support/store.js';
+import type { OpenStore } from '../support/store.js';
+import { locationOf, useDatabases } from '../support/postgres/fixture.js';
+import { openPostgresStore } from '../../src/store/postgres/engine.js';
 import { startLoopStage } from '../support/delivery-loop.js';
 import type { LoopStage } from '../support/delivery-loop.js';
 import { until } from '../support/intervals.js';
@@ -72,18 +74,16 @@ class Bot {
   }
 }
 
-/** Lets the loop do what it can without an answer or the clock. */
-async function settle(): Promise<void> {
-  for (let count = 0; count < 25; count += 1) await turn();
-}
-
-async function run(steps: readonly Step[]): Promise<{ bot: Bot; recorded: string[]; stage: LoopStage }> {
+async function run(
+  open: OpenStore | undefined,
+  steps: readonly Step[],
+): Promise<{ bot: Bot; recorded: string[]; stage: LoopStage }> {
   const clock = manualClock();
   const bot = new Bot();
   const sleep = async (ms: number, signal?: AbortSignal): Promise<void> =>
     await systemEffects.sleep(Math.min(ms, 2), signal);
   const settings = { concurrency: 2, maxAttempts: 1000 };
-  const stage = await startLoopStage(settings, { now: clock.now, sleep }, bot.sender);
+  const stage = await startLoopStage(settings, { now: clock.now, sleep }, bot.sender, open);
   const recorded: string[] = [];
   let release = (): void => undefined;
   for (const each of steps) {
@@ -100,7 +100,7 @@ async function run(steps: readonly Step[]): Promise<{ bot: Bot; recorded: string
       await stage.store.registry.changeTarget('bot', each.change);
     }
     stage.loop.wake();
-    await settle();
+    await stage.quiet();
     if (each.kind === 'change') bot.isEnabled = each.change.enabled ?? bot.isEnabled;
   }
   release();
@@ -115,11 +115,25 @@ async function run(steps: readonly Step[]): Promise<{ bot: Bot; recorded: string
   return { bot, recorded, stage };
 }
 
-describe('the delivery loop in any history', () => {
+const databases = useDatabases();
+/** Each history begins with an empty store. */
+const ENGINES = [
+  { engine: 'SQLite', numRuns: 25, opener: async () => await Promise.resolve(undefined) },
+  {
+    engine: 'PostgreSQL',
+    numRuns: 8, // each has a database of its own
+    opener: async (): Promise<OpenStore> => {
+      const location = locationOf(await databases.create());
+      return async (effects) => await openPostgresStore(location, effects, effects.now);
+    },
+  },
+];
+
+describe.each(ENGINES)('the delivery loop in any history, with $engine', ({ opener, numRuns }) => {
   it('keeps the concurrency, sends nothing to a disabled target, keeps each chat in order, and loses and repeats nothing (I4, I6)', async () => {
     await fc.assert(
       fc.asyncProperty(fc.array(step, { minLength: 20, maxLength: 60 }), async (steps) => {
-        const { bot, recorded, stage } = await run(steps);
+        const { bot, recorded, stage } = await run(await opener(), steps);
         expect([bot.broken, stage.errors]).toEqual([[], []]);
         for (const chat of 'abcd')
           expect(bot.delivered.filter((id) => id.startsWith(chat))).toEqual(
@@ -127,7 +141,7 @@ describe('the delivery loop in any history', () => {
           );
         await stage.loop.stop(0);
       }),
-      { numRuns: 25 },
+      { numRuns },
     );
-  });
+  }, 120_000);
 });

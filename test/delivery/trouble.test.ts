@@ -9,7 +9,7 @@ import { deliveriesOf, deliveryOf, idsSentTo, startDelivery } from '../support/d
 import type { DeliveryStage } from '../support/delivery.js';
 import { startLocal } from '../support/gateway.js';
 import type { LocalGateway, LocalOptions } from '../support/gateway.js';
-import { until } from '../support/intervals.js';
+import { QUICK_BREAKER, until } from '../support/intervals.js';
 import { textWebhook } from '../support/texts.js';
 
 const HOUR = 3_600_000;
@@ -32,7 +32,7 @@ interface Stage extends DeliveryStage {
 /** A gateway with a frozen clock and real intervals: retries come after an hour, probes after seconds. */
 async function stage(settings: Record<string, unknown> = {}): Promise<Stage> {
   const clock = startClock({ stopped: true });
-  const breaker = { failures: 5, pausesMs: [5000, 15_000] };
+  const breaker = { ...QUICK_BREAKER, pausesMs: [5000, 15_000] };
   const options = { effects: clock.effects, intervals: { retryDelaysMs: [HOUR], breaker } };
   return { clock, options, ...(await startDelivery({ concurrency: 1, ...settings }, options)) };
 }

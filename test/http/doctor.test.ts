@@ -3,7 +3,7 @@ import { startApi } from '../support/api.js';
 import { startConnect } from '../support/connect.js';
 import type { ConnectStage } from '../support/connect.js';
 import type { Client } from '../support/client.js';
-import { until } from '../support/intervals.js';
+import { QUICK_BREAKER, until } from '../support/intervals.js';
 import { textWebhook } from '../support/texts.js';
 
 interface CheckJson {
@@ -156,7 +156,7 @@ describe('GET /v1/doctor', () => {
   });
 
   it('fails a target with an open circuit breaker and shows its backlog and last error', async () => {
-    const { gateway, bot } = await startConnect({ intervals: { breaker: { failures: 1, pausesMs: [3_600_000] } } });
+    const { gateway, bot } = await startConnect({ intervals: { breaker: { ...QUICK_BREAKER, failures: 1, pausesMs: [3_600_000] } } });
     bot.otherwise = 503;
     await gateway.addTarget({ name: 'ill', url: bot.url });
     await gateway.webhook(textWebhook('a'));

@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { answerLater, expectProblem, startApi } from '../support/api.js';
 import { deliveryOf, startDelivery } from '../support/delivery.js';
 import type { LocalGateway } from '../support/gateway.js';
-import { until } from '../support/intervals.js';
+import { QUICK_BREAKER, until } from '../support/intervals.js';
 import { textWebhook } from '../support/texts.js';
 
 const HOUR = 3_600_000;
@@ -42,7 +42,7 @@ describe('the reason why a delivery is pending', () => {
   });
 
   it('is an open circuit breaker, since when, and the time of the next probe', async () => {
-    const breaker = { failures: 1, pausesMs: [HOUR] };
+    const breaker = { ...QUICK_BREAKER, failures: 1, pausesMs: [HOUR] };
     const { gateway, bot } = await startDelivery({}, { intervals: { ...SLOW.intervals, breaker } });
     bot.otherwise = 503;
     await gateway.webhook(textWebhook('A'));

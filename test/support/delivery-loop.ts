@@ -1,4 +1,5 @@
 import { join } from 'node:path';
+import { setImmediate as turn } from 'node:timers/promises';
 import { onTestFinished, vi } from 'vitest';
 import { Breakers } from '../../src/delivery/breakers.js';
 import { startDeliveryLoop } from '../../src/delivery/loop.js';
@@ -15,6 +16,7 @@ import { temporaryFolder } from './files.js';
 import { QUICK_BREAKER, QUICK_RETRIES_MS } from './intervals.js';
 import { SILENT, startSender } from './sender.js';
 import { channel, message, messages, record, target } from './store.js';
+import type { OpenStore } from './store.js';
 
 export interface LoopStage {
   readonly bot: Bot;
@@ -25,6 +27,8 @@ export interface LoopStage {
   record(...ids: string[]): Promise<void>;
   /** From now on no settlement reaches the store, until the returned function is called. */
   holdSettlements(): () => void;
+  /** Resolves once the store has done what the loop has asked of it, and the loop what it can do without an answer or the clock. */
+  quiet(): Promise<void>;
   /** The ids of the deliveries that the store hands out at this moment, in the order in which they are due. */
   claimable(): Promise<readonly string[]>;
 }
@@ -34,11 +38,12 @@ export async function startLoopStage(
   settings: Partial<Target> = {},
   own: Partial<Effects> = {},
   ownSender?: Sender,
+  open: OpenStore = openInFile,
 ): Promise<LoopStage> {
   const bot = await startBot();
   const effects = { ...systemEffects, ...own };
   const sender = ownSender ?? startSender('private', undefined, effects); // how long attempts take decides the look-ahead
-  const store = openSqliteStore(join(temporaryFolder(), 'gateway.db'), effects);
+  const { store, quiet } = watched(await open(effects));
   await store.registry.addChannel(channel('main'));
   await store.registry.addTarget(target('bot', { url: bot.url, ...settings }));
   const gate = { opened: Promise.resolve() };
@@ -58,7 +63,7 @@ export async function startLoopStage(
     await store.close();
   });
   return {
-    ...{ bot, store, loop, errors },
+    ...{ bot, store, loop, errors, quiet },
     record: async (...ids) => {
       for (const id of ids) loop.handOver(await record(store, messages(message(id, id.split('-')[0]))));
     },
@@ -73,6 +78,47 @@ export async function startLoopStage(
       return deliveries.map(({ body }) => idIn(body));
     },
   };
+}
+
+const openInFile: OpenStore = (effects) => openSqliteStore(join(temporaryFolder(), 'gateway.db'), effects);
+/** More than the loop takes from one operation of the store to the next. */
+const TURNS = 25;
+
+/** A store that knows which of its operations are under way. */
+function watched(opened: Store): { store: Store; quiet: () => Promise<void> } {
+  const underWay = new Set<Promise<unknown>>();
+  const note = <T>(result: T): T => {
+    if (result instanceof Promise) {
+      underWay.add(result);
+      const end = (): void => void underWay.delete(result);
+      result.then(end, end);
+    }
+    return result;
+  };
+  for (const area of Object.values(opened as object) as unknown[])
+    if (typeof area === 'object' && area !== null) showResults(area, note);
+  const quiet = async (): Promise<void> => {
+    do {
+      await Promise.allSettled(underWay);
+      for (let count = 0; count < TURNS; count += 1) await turn();
+    } while (underWay.size > 0);
+  };
+  return { store: opened, quiet };
+}
+
+/** Shows `note` what the methods of an object return from now on. */
+function showResults(area: object, note: <T>(result: T) => T): void {
+  const methods = { ...descriptorsOf(Object.getPrototypeOf(area) as object), ...descriptorsOf(area) };
+  for (const [name, { value }] of Object.entries(methods)) {
+    const method: unknown = value;
+    if (typeof method !== 'function' || name in Object.prototype) continue;
+    const shown = (...args: unknown[]): unknown => note(Reflect.apply(method, area, args) as unknown);
+    Object.defineProperty(area, name, { value: shown, configurable: true, writable: true });
+  }
+}
+
+function descriptorsOf(object: object): Record<string, PropertyDescriptor> {
+  return object === Object.prototype ? {} : Object.getOwnPropertyDescriptors(object);
 }
 
 function idIn(body: Buffer): string {

@@ -22,6 +22,8 @@ export const QUICK_RESYNC: ResyncIntervals = {
   checksMs: [20, 40],
   backoffMs: [20, 40],
   refusedWindowMs: RESYNC_INTERVALS.refusedWindowMs,
+  callMarginMs: RESYNC_INTERVALS.callMarginMs,
+  turnMarginMs: RESYNC_INTERVALS.turnMarginMs,
 };
 
 export const QUICK_AUDIT: AuditIntervals = { callTimeoutMs: 5000, backoffMs: [5, 10] };

@@ -27,6 +27,8 @@ export interface GatewayProcess {
   /** Every line that it has logged, over all starts. */
   readonly log: readonly string[];
   readonly pid: number;
+  /** Whether it is not running, for whatever reason. */
+  readonly hasEnded: boolean;
   /** Closes the reader of its log, like a broken pipe. */
   stopReading(): void;
   /** Sends it a signal and waits for its end. */
@@ -53,12 +55,14 @@ export async function startProcess(
     get pid() {
       return child.pid ?? 0;
     },
+    get hasEnded() {
+      return child.exitCode !== null || child.signalCode !== null;
+    },
     stopReading: () => {
       child.stdout?.destroy();
     },
     end: async (signal) => {
-      if (child.exitCode !== null || child.signalCode !== null)
-        return { code: child.exitCode, signal: child.signalCode };
+      if (gateway.hasEnded) return { code: child.exitCode, signal: child.signalCode };
       child.kill(signal);
       const [code, by] = (await once(child, 'exit')) as [number | null, NodeJS.Signals | null];
       return { code, signal: by };

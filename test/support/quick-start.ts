@@ -30,25 +30,29 @@ export interface QuickStart {
   follow(step: Step, code?: number): Promise<CliEnded>;
 }
 
-/** `route` is the only path that accepts messages. */
-export async function startQuickStart(route: string): Promise<QuickStart> {
+/**
+ * @param route the only path that accepts messages
+ * @param environment what stands before the commands, for another engine than SQLite
+ */
+export async function startQuickStart(route: string, environment: Record<string, string> = {}): Promise<QuickStart> {
   const folder = temporaryFolder();
   const whapi = await startSimulator({ timeScale: TIME_SCALE });
   onTestFinished(async () => await whapi.close());
   mkdirSync(join(folder, 'data'));
-  const gateway = await startProcess({ WHAPI_BASE_URL: whapi.url }, join(folder, 'data'));
+  const gateway = await startProcess({ WHAPI_BASE_URL: whapi.url, ...environment }, join(folder, 'data'));
   const bot = await startOneRouteBot({ route, apiUrl: `${gateway.client.url}/whapi`, token: whapi.token });
   const path = programsIn(folder);
   const fillIn = (text: string): string =>
     text
       .replaceAll('YOUR-WHAPI-TOKEN', whapi.token)
+      .replaceAll('$(cat data/admin-token)', 'ADMIN_TOKEN' in environment ? '$ADMIN_TOKEN' : '$(cat data/admin-token)')
       .replaceAll('http://127.0.0.1:3000', bot.url)
       .replaceAll('http://127.0.0.1:8080', gateway.client.url)
       .replaceAll('https://where-this-gateway-is-reached.example', gateway.client.url);
   return {
     ...{ whapi, bot, gateway },
     follow: async ({ command, prints }, code = 0) => {
-      const env = { PATH: path, GATEWAY_URL: gateway.client.url };
+      const env = { ...environment, PATH: path, GATEWAY_URL: gateway.client.url };
       const ended = await startShell(fillIn(command), { env, cwd: folder }).ended;
       expect({ command, ...ended }).toMatchObject({ code });
       for (const line of prints) expect(ended.stdout).toMatch(patternOf(line));

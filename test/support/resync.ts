@@ -62,7 +62,7 @@ export async function addWhapi(
   return whapi;
 }
 
-export function sendWebhooksTo({ url }: LocalGateway, whapi: Simulator, channel = 'main'): void {
+export function sendWebhooksTo({ url }: Pick<LocalGateway, 'url'>, whapi: Simulator, channel = 'main'): void {
   const headers = { authorization: `Bearer ${WEBHOOK_SECRET}` };
   whapi.setWebhooks([{ url: `${url}/webhooks/${channel}`, mode: 'method', events: ALL_EVENTS, headers }]);
 }

@@ -12,13 +12,18 @@ export interface Storm {
   readonly restored: readonly string[];
   /** The number of webhooks that the store could not accept (503). */
   readonly refused: number;
-  /** Sends until `enough` returns true, then lets requests in flight end or fail. */
+  /**
+   * Sends until `enough` returns true, then lets requests in flight end or fail. `client` is asked for each request: with several
+   * replicas, Whapi may reach any of them.
+   */
   run(client: () => Client, enough: () => boolean): Promise<void>;
 }
 
 /** One in this many messages of a chat is brought back instead: registered first, then sent as Whapi would. */
 const RESTORED_EVERY = 5;
 const REST_MS = 5;
+/** Whapi gives up a request after some seconds, and sends it again. */
+const ANSWER_TIMEOUT_MS = 3000;
 
 /** @param isFull whether enough of what was answered still waits for the bot: Whapi rests meanwhile */
 export function createStorm(isFull: (answered: number) => boolean): Storm {
@@ -28,12 +33,12 @@ export function createStorm(isFull: (answered: number) => boolean): Storm {
   let answeredCount = 0;
   let refused = 0;
 
-  const sendOne = async (chat: number, client: Client): Promise<void> => {
+  const sendOne = async (chat: number, client: () => Client): Promise<void> => {
     const number = next.get(chat) ?? 0;
     const id = `storm.${chat}-${number}`;
     const isRestored = number % RESTORED_EVERY === RESTORED_EVERY - 1;
-    if (isRestored && !(await register(client, id))) return;
-    const { status } = await client.webhook(messageOf(id, chat, number));
+    if (isRestored && !(await register(client(), id))) return;
+    const { status } = await inTime(client().webhook(messageOf(id, chat, number)));
     if (status === 503) refused += 1;
     if (status !== 200) return;
     if (isRestored) restored.push(id);
@@ -48,9 +53,9 @@ export function createStorm(isFull: (answered: number) => boolean): Storm {
     while (!enough()) {
       try {
         if (isFull(answeredCount)) await sleep(REST_MS);
-        else await sendOne(chat, client());
+        else await sendOne(chat, client);
       } catch {
-        // The connection broke, or the gateway has crashed: Whapi sends it again.
+        // The connection broke, the gateway has crashed or stands still: Whapi sends it again.
       }
     }
   };
@@ -68,7 +73,7 @@ export function createStorm(isFull: (answered: number) => boolean): Storm {
 }
 
 async function register(client: Client, id: string): Promise<boolean> {
-  const { status } = await client.call('POST', '/v1/resyncs', { channel: 'main', message_ids: [id] });
+  const { status } = await inTime(client.call('POST', '/v1/resyncs', { channel: 'main', message_ids: [id] }));
   return status === 202;
 }
 
@@ -81,4 +86,18 @@ function messageOf(id: string, chat: number, number: number): string {
     timestamp: 1762000000 + number,
   };
   return JSON.stringify({ messages: [message], event: { type: 'messages', event: 'post' } });
+}
+
+/** @throws Error after ANSWER_TIMEOUT_MS */
+export async function inTime<T>(answer: Promise<T>): Promise<T> {
+  const answered = new AbortController();
+  const tooLate = async (): Promise<never> => {
+    await sleep(ANSWER_TIMEOUT_MS, undefined, { signal: answered.signal });
+    throw new Error(`No answer within ${ANSWER_TIMEOUT_MS} ms.`);
+  };
+  try {
+    return await Promise.race([answer, tooLate()]);
+  } finally {
+    answered.abort();
+  }
 }

@@ -86,6 +86,11 @@ export function isAborted(error: unknown): boolean {
   return codeOf(error) === '25P02';
 }
 
+/** Whether the user lacks a permission. */
+export function isForbidden(error: unknown): boolean {
+  return codeOf(error) === '42501';
+}
+
 /** Whether a lock was not to be had in time. */
 export function isLockTimeout(error: unknown): boolean {
   return codeOf(error) === '55P03';
@@ -147,4 +152,9 @@ function hintOf(error: unknown): string {
 function codeOf(error: unknown): string {
   if (typeof error !== 'object' || error === null || !('code' in error)) return '';
   return typeof error.code === 'string' ? error.code : '';
+}
+
+/** Whether the server refused, rather than a piece of work: the next piece would be refused as well. */
+export function isUnavailable(error: unknown): boolean {
+  return error instanceof GatewayError && error.code === 'GW_STORE_UNAVAILABLE';
 }

@@ -37,7 +37,7 @@ export async function migrate(
   for (;;) {
     const schema = await schemaOf(client);
     if (schema.version >= newest) {
-      refuseTooNew(schema, newest);
+      refuseTooNew(schema);
       return;
     }
     const next = all.find(({ version }) => version > schema.version);
@@ -69,7 +69,7 @@ async function apply(client: pg.ClientBase, { version, sql }: Migration): Promis
 }
 
 /** Version 0: there is no schema yet. */
-async function schemaOf(client: pg.ClientBase): Promise<Schema> {
+export async function schemaOf(client: pg.ClientBase): Promise<Schema> {
   const found = await client.query<{ found: boolean }>("SELECT to_regclass('gateway.schema') IS NOT NULL AS found");
   if (found.rows[0]?.found !== true) return { version: 0, leastProgram: 0 };
   const { rows } = await client.query<{ version: number; least_program: number }>(
@@ -79,7 +79,9 @@ async function schemaOf(client: pg.ClientBase): Promise<Schema> {
   return { version: row?.version ?? 0, leastProgram: row?.least_program ?? 0 };
 }
 
-function refuseTooNew({ version, leastProgram }: Schema, newest: number): void {
+/** @throws StartError GW_STORE_UNUSABLE */
+export function refuseTooNew({ version, leastProgram }: Schema): void {
+  const newest = migrationsOf('postgres').at(-1)?.version ?? 0;
   if (newest >= leastProgram) return;
   throw new StartError(
     'GW_STORE_UNUSABLE',

@@ -1,10 +1,10 @@
-import { GatewayError } from '../../errors.js';
 import { LEFT_OUT_STATUSES } from '../../model.js';
 import type { DeliveryStatus } from '../../model.js';
 import { attemptsAfter, historyAfter, scheduleAfterFailure } from '../rules/attempts.js';
 import { parseDeliveryId } from '../rules/ids.js';
 import { Batches } from './batches.js';
 import type { Outcome } from './batches.js';
+import { isUnavailable } from './faults.js';
 import type { Database } from './database.js';
 import type { Base } from './base.js';
 import type { Lease, Leases } from './leases.js';
@@ -193,8 +193,4 @@ function afterReturn({ settlement, lease }: Settled, now: number) {
     lastError,
     log: attempt && log,
   };
-}
-
-function isUnavailable(error: unknown): boolean {
-  return error instanceof GatewayError && error.code === 'GW_STORE_UNAVAILABLE';
 }

@@ -17,6 +17,7 @@ import { orderContract } from './order.js';
 import { outboxContract } from './outbox.js';
 import { probesContract } from './probes.js';
 import { registryContract } from './registry.js';
+import { replaysContract } from './replays.js';
 import { releaseContract } from './release.js';
 import { removalsContract } from './removals.js';
 import { repetitionsContract } from './repetitions.js';
@@ -38,6 +39,7 @@ export function storeContract({ open, openTwo }: EngineUnderTest): void {
   describe('a storage engine', () => {
     intakeContract(open);
     repetitionsContract(open);
+    replaysContract(open);
     outboxContract(open);
     sharesContract(open);
     orderContract(open);

