@@ -57,6 +57,7 @@ export class RegistryCache {
   readonly #monotonic: Effects['monotonic'];
   #state: RegistryState | null = null;
   #checkedAt = -Infinity;
+  #missedAt = -Infinity;
 
   constructor(db: Database, { monotonic }: Pick<Effects, 'monotonic'>) {
     this.#db = db;
@@ -66,6 +67,16 @@ export class RegistryCache {
   /** For reads outside of a transaction. */
   async current(): Promise<RegistryState> {
     if (this.#state && this.#monotonic() - this.#checkedAt < MAX_AGE_MS) return this.#state;
+    return await this.refresh();
+  }
+
+  /**
+   * For a name that is not known: another process may have added it a moment ago. Looks at most once a second, because anyone
+   * can ask for unknown names.
+   */
+  async afterMiss(): Promise<RegistryState> {
+    if (this.#monotonic() - this.#missedAt < MAX_AGE_MS) return await this.current();
+    this.#missedAt = this.#monotonic();
     return await this.refresh();
   }
 

@@ -50,7 +50,7 @@ export class PostgresRegistry implements Registry {
   /** A channel that is not known may have been added elsewhere a moment ago. */
   async channel(name: string): Promise<Channel | null> {
     const { channels } = await this.#cache.current();
-    return channels.get(name) ?? (await this.#cache.refresh()).channels.get(name) ?? null;
+    return channels.get(name) ?? (await this.#cache.afterMiss()).channels.get(name) ?? null;
   }
 
   async addChannel(channel: Channel): Promise<void> {
