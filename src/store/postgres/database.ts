@@ -55,6 +55,9 @@ export class Database implements Queries {
   readonly commits = new Histogram();
   /** Makes the partitions that a transaction missed. `day`: of which one, if it is known. */
   onMissingDays: (day: number | null) => Promise<void> = () => Promise.resolve();
+  /** Runs before the first transaction after a lost connection: another server may have taken over. Null: nothing. */
+  afterLoss: string | null = null;
+  #hasLostConnection = false;
 
   /**
    * @param most connections at once
@@ -80,7 +83,7 @@ export class Database implements Queries {
     });
     // A connection that breaks is replaced; the statement that uses it, or needs the next one, tells the fault. The pool
     // listens only while it is idle, and an error without a listener would end the process.
-    this.#pool.on('error', () => undefined);
+    this.#pool.on('error', () => (this.#hasLostConnection = true));
     this.#pool.on('connect', (client) => client.on('error', () => undefined));
   }
 
@@ -104,7 +107,7 @@ export class Database implements Queries {
   async transaction<T>(work: (tx: Transaction) => Promise<T>): Promise<T> {
     const made = new Set<number | null>();
     for (let run = 1; ; run += 1) {
-      const client = await this.#connect();
+      const client = await this.#connectAgain();
       const tx = new OpenTransaction(client, this.#statementInTransaction);
       try {
         return await this.#run(tx, client, work);
@@ -114,7 +117,7 @@ export class Database implements Queries {
           run -= 1; // several days may be missing, and each run tells one
           made.add(day);
           await this.onMissingDays(day);
-        } else if (run >= RUNS_AT_MOST || !this.#mayRunAgain(error, !tx.isCommitSent)) throw asGatewayError(error);
+        } else if (!this.#mayRunAgain(error, !tx.isCommitSent) || run >= RUNS_AT_MOST) throw asGatewayError(error);
       }
     }
   }
@@ -153,7 +156,7 @@ export class Database implements Queries {
         return result;
       } catch (error) {
         client.release(mustDropConnection(error));
-        if (run >= RUNS_AT_MOST || !this.#mayRunAgain(error, changesNothing(sql))) throw asGatewayError(error);
+        if (!this.#mayRunAgain(error, changesNothing(sql)) || run >= RUNS_AT_MOST) throw asGatewayError(error);
       }
     }
   }
@@ -161,12 +164,27 @@ export class Database implements Queries {
   /** @param ifLost whether nothing can have changed if the connection was lost */
   #mayRunAgain(error: unknown, ifLost: boolean): boolean {
     const remedy = remedyOf(error);
+    if (isLostConnection(error)) this.#hasLostConnection = true;
     if (remedy === 'prepare_anew') {
       // Under new names: each connection has prepared the old ones.
       this.#names.clear();
       this.#generation += 1;
     }
     return remedy === 'again' || remedy === 'prepare_anew' || (ifLost && isLostConnection(error));
+  }
+
+  /** @throws GatewayError GW_STORE_UNAVAILABLE */
+  async #connectAgain(): Promise<pg.PoolClient> {
+    const client = await this.#connect();
+    if (!this.#hasLostConnection || this.afterLoss === null) return client;
+    try {
+      await client.query(this.afterLoss);
+      this.#hasLostConnection = false;
+      return client;
+    } catch (error) {
+      client.release(true);
+      throw asUnavailable(error);
+    }
   }
 
   async #connect(): Promise<pg.PoolClient> {

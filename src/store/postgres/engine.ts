@@ -36,7 +36,7 @@ import { asStartError } from './faults.js';
 import { PostgresLevels } from './levels.js';
 import { PostgresMessageClaims, removeClaimsOf } from './message-claims.js';
 import { migrate } from './migrations.js';
-import { IdDays } from './numbers.js';
+import { IdDays, SKIP_BLOCKS } from './numbers.js';
 import { PostgresOutbox } from './outbox.js';
 import { PostgresProbes } from './probes.js';
 import { Recording } from './recording.js';
@@ -90,6 +90,7 @@ export async function connect(
     const idDays = new IdDays(newest?.id ?? null);
     const base = { db, registry: new RegistryCache(db, effects), now: fall.now, fall, measureClock, idDays, effects };
     db.onMissingDays = async (day) => await makeDays(db, base.now(), day);
+    db.afterLoss = SKIP_BLOCKS;
     await db.onMissingDays(null);
     return base;
   });

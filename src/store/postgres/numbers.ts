@@ -69,6 +69,12 @@ export class IdDays {
   }
 }
 
+/**
+ * After a failover to a standby that was behind, the sequence may be too: what it gives next may have been given. The values
+ * of some minutes are left out. (`setval` could set it back, beside another process that does the same.)
+ */
+export const SKIP_BLOCKS = "SELECT count(nextval('gateway.blocks')) FROM generate_series(1, 4096)";
+
 /** How many blocks hold `count` numbers. */
 export function blocksFor(count: number): number {
   return Math.max(1, Math.ceil(count / BLOCK));

@@ -7,7 +7,7 @@ import { onTestFinished } from 'vitest';
 export interface Proxy {
   /** The URL of the server through this proxy. */
   readonly url: string;
-  /** Drops each connection that sends this text. The server gets it, and its answer is lost. */
+  /** Drops each connection whose statement with this text is answered by it, such as COMMIT. The server has done it, and its answer is lost. */
   cutAt(text: string): void;
   /** From now on the open connections carry nothing, and stay open. New ones work. */
   fallSilent(): void;
@@ -35,7 +35,8 @@ export async function proxyTo(url: string): Promise<Proxy> {
     });
     upstream.on('data', (data) => {
       if (isSilent.value) return;
-      if (!isCut) {
+      // Answers to statements that were sent before it may come first.
+      if (!isCut || cut === null || !data.includes(cut)) {
         client.write(data);
         return;
       }
