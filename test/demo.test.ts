@@ -96,7 +96,7 @@ describe('an interrupted demo', () => {
 });
 
 describe('the demo with PostgreSQL', () => {
-  const databases = useDatabases();
+  const databases = useDatabases({});
   const done = {
     code: 0,
     stderr: '',

@@ -19,7 +19,7 @@ vi.setConfig({ testTimeout: 120_000 });
 const from = (folder: string): string => `sqlite:${join(folder, 'gateway.db')}`;
 
 describe('the migration from SQLite to PostgreSQL', () => {
-  const databases = useDatabases();
+  const databases = useDatabases({});
 
   it('carries over everything, reports what, and leaves the SQLite file as it was', async () => {
     const { folder } = await stoppedGateway(['m-1', 'm-2']);

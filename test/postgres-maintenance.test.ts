@@ -9,7 +9,7 @@ import { startProcess } from './support/process.js';
 // Each test starts several processes.
 vi.setConfig({ testTimeout: 120_000 });
 
-const databases = useDatabases();
+const databases = useDatabases({});
 const NEW_ENCRYPTION_KEY = Buffer.alloc(32, 2).toString('base64');
 
 async function environment(): Promise<{ DATABASE_URL: string } & typeof KEYS> {

