@@ -91,7 +91,10 @@ it('releases and jobs of PostgreSQL read no table that grows from one end to the
     `UPDATE gateway.sightings SET held = true, rule = 3, verdict = 'restored', message_id = 'A', message_key = md5((webhook_id % 500)::text)::uuid
      WHERE webhook_id % 20 = 0`,
   );
-  await base.db.run('ANALYZE gateway.sightings');
+  for (const table of ['queue', 'history'])
+    // they carried another item
+    await base.db.run(`UPDATE gateway.${table} SET positions = '{1}' WHERE webhook_id % 20 = 0`);
+  await base.db.run('ANALYZE gateway.sightings, gateway.queue, gateway.history');
   const sent = new SentStatements(base.db);
   const evidence = new EvidenceViews(base.db);
   const jobs = new PostgresJobs(base, {
@@ -109,12 +112,12 @@ it('releases and jobs of PostgreSQL read no table that grows from one end to the
   ];
   for (const work of works) {
     const { sample } = await jobs.survey(work);
-    await jobs.cancel((await jobs.add(work)).id);
-    await jobs.add(work);
-    expect(await jobs.step()).toBeGreaterThan(0);
-    await jobs.cancel(first((await jobs.list({ limit: 1, cursor: null })).data).id);
     if (work.kind === 'release') await release.releaseItem(sample.at(-1)?.id ?? '', null);
+    const { id } = await jobs.add(work);
+    expect(await jobs.step()).toBeGreaterThan(0);
+    await jobs.cancel(id);
   }
+  await jobs.list(PAGE);
   await expect(release.release('main', 'unknown', null)).rejects.toMatchObject({ code: 'GW_NOT_FOUND' });
   expect(await sent.scansOf(growingTables(base))).toEqual([]);
 });

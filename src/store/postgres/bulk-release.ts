@@ -19,7 +19,7 @@ import { sentItemsAt } from './left-out-items.js';
 import type { RegistryState } from './registry-cache.js';
 import { byMessage, ReleaseBatch } from './release-batch.js';
 import { ReleasedWebhooks } from './released-webhooks.js';
-import { itemConditions } from './sightings.js';
+import { itemConditions, SIGHTING_TABLES } from './sightings.js';
 
 /** A held item with whether a release takes it. */
 type MatchedRow = HeldRow & { readonly matches: boolean };
@@ -30,7 +30,7 @@ interface PlaceRange {
   readonly end: BulkCursor | null;
 }
 
-const HELD = 'gateway.sightings s JOIN gateway.webhooks w ON w.id = s.webhook_id';
+const HELD = SIGHTING_TABLES;
 
 /** Releases held items in the order of recording, each like a release of a single item. */
 export class BulkRelease implements BulkOperation<ReleaseFilter> {

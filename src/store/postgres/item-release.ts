@@ -13,8 +13,9 @@ import type { RegistryState } from './registry-cache.js';
 import { ReleaseBatch } from './release-batch.js';
 import { ReleasedWebhooks } from './released-webhooks.js';
 import { noSuchWebhook } from './webhook-views.js';
+import { WITH_WEBHOOK } from './sightings.js';
 
-const ITEM = `SELECT ${HELD_COLUMNS} FROM gateway.sightings s JOIN gateway.webhooks w ON w.id = s.webhook_id
+const ITEM = `SELECT ${HELD_COLUMNS} FROM gateway.sightings s ${WITH_WEBHOOK}
   WHERE s.webhook_id = $1 AND s.position = $2`;
 
 /** The index by message leaves out row 10, to which the ledger points. */

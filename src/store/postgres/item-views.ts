@@ -10,7 +10,15 @@ import type { EvidenceViews } from './evidence.js';
 import { allOf, Params, leastIdSinceSql } from './filters.js';
 import { uuidOf } from './keys.js';
 import { endOfIds } from './numbers.js';
-import { before, itemConditions, NEWEST_FIRST, SIGHTING_COLUMNS, SIGHTING_TABLES, sightingsOf } from './sightings.js';
+import {
+  before,
+  itemConditions,
+  NEWEST_FIRST,
+  SIGHTING_COLUMNS,
+  SIGHTING_TABLES,
+  sightingsOf,
+  WITH_WEBHOOK,
+} from './sightings.js';
 import type { SightingRow } from './sightings.js';
 
 /** Items that the first statement of a list looks at; each further one looks at four times as many, up to the most. */
@@ -21,7 +29,7 @@ const IDS_PER_SLICE = 1000;
 
 const ITEMS_AT = `SELECT ${SIGHTING_COLUMNS} FROM unnest($1::bigint[], $2::int[]) WITH ORDINALITY AS p(webhook_id, position, at)
     JOIN gateway.sightings s ON s.webhook_id = p.webhook_id AND s.position = p.position
-    JOIN gateway.webhooks w ON w.id = s.webhook_id ORDER BY p.at`;
+    ${WITH_WEBHOOK} ORDER BY p.at`;
 const IDS_OF_RESYNC = `SELECT DISTINCT m.key FROM gateway.resyncs r JOIN gateway.resync_messages m ON m.resync = r.number
   WHERE r.id = $1`;
 

@@ -5,6 +5,7 @@ import { isLacking } from '../rules/release.js';
 import { SentItems } from '../rules/sent-items.js';
 import type { Queries, Transaction } from './queries.js';
 import type { RegistryState } from './registry-cache.js';
+import { WITH_WEBHOOK } from './sightings.js';
 
 /** The statuses of deliveries that the settings of their target left out, for use in a statement. */
 export const LEFT_OUT_LITERALS = LEFT_OUT_STATUSES.map((status) => `'${status}'`).join();
@@ -27,7 +28,7 @@ const HOLD = `UPDATE gateway.sightings s SET held = true FROM gateway.history h
     AND s.webhook_id = h.webhook_id AND (h.positions IS NULL OR s.position = ANY(h.positions)) AND NOT s.held`;
 
 const HELD_OF_WEBHOOKS = `SELECT s.webhook_id, s.position, w.channel, w.event
-  FROM gateway.sightings s JOIN gateway.webhooks w ON w.id = s.webhook_id WHERE s.webhook_id = ANY($1::bigint[]) AND s.held`;
+  FROM gateway.sightings s ${WITH_WEBHOOK} WHERE s.webhook_id = ANY($1::bigint[]) AND s.held`;
 
 const CARRIES = (d: string): string => `($2::int[] IS NULL OR ${d}.positions IS NULL OR ${d}.positions && $2)`;
 const SENT_OF_WEBHOOKS = `SELECT q.webhook_id, q.target, q.positions FROM gateway.queue q

@@ -13,12 +13,13 @@ import { takeNumbers } from './numbers.js';
 import type { Numbers } from './numbers.js';
 import type { RegistryState } from './registry-cache.js';
 import type { ReleasedWebhooks } from './released-webhooks.js';
+import { WITH_WEBHOOK } from './sightings.js';
 
 const HELD_AT = `SELECT ${HELD_COLUMNS} FROM unnest($1::bigint[], $2::int[]) AS p(webhook_id, position)
     JOIN gateway.sightings s ON s.webhook_id = p.webhook_id AND s.position = p.position
-    JOIN gateway.webhooks w ON w.id = s.webhook_id
+    ${WITH_WEBHOOK}
   WHERE s.held`;
-const HELD_OF_MESSAGES = `SELECT ${HELD_COLUMNS} FROM gateway.sightings s JOIN gateway.webhooks w ON w.id = s.webhook_id
+const HELD_OF_MESSAGES = `SELECT ${HELD_COLUMNS} FROM gateway.sightings s ${WITH_WEBHOOK}
   WHERE s.message_key = ANY($1::uuid[]) AND s.held AND s.carrier = 'messages' ORDER BY s.webhook_id, s.position`;
 
 interface Known {

@@ -1,5 +1,6 @@
 import type { Database } from './database.js';
 import type { Base } from './base.js';
+import { WITH_WEBHOOK } from './sightings.js';
 import type { WorkCount, WorkUnderWay } from '../registry.js';
 
 /** Counting stops here: "more than 1000" says enough to somebody who is about to remove a channel. */
@@ -18,7 +19,7 @@ const PENDING = `SELECT count(*) FILTER (WHERE q.channel = $1) AS count, count(*
   FROM (SELECT channel FROM gateway.queue LIMIT ${MOST_READ}) q`;
 const HELD = `SELECT count(*) FILTER (WHERE s.verdict <> 'duplicate' AND w.channel = $1) AS count, count(*) AS rows_read
   FROM (SELECT webhook_id, verdict FROM gateway.sightings WHERE held ORDER BY webhook_id DESC, position DESC LIMIT ${MOST_READ}) s
-    JOIN gateway.webhooks w ON w.id = s.webhook_id`;
+    ${WITH_WEBHOOK}`;
 const RESYNCS = `SELECT count(DISTINCT m.resync) AS count, count(*) AS rows_read
   FROM (SELECT resync FROM gateway.resync_messages
     WHERE channel = $1 AND status IN ('queued', 'requesting', 'waiting') LIMIT ${MOST_READ}) m`;
