@@ -11,8 +11,8 @@ import { usageOf } from './usage.js';
  * delivering them with 1, 2 and 3 replicas on one database and with a network in between, and claims with a million pending
  * deliveries. Everything shares the cores of this machine, PostgreSQL included.
  */
-const ROUNDS = Number(process.env.ROUNDS ?? 5);
-const SECONDS = Number(process.env.SECONDS ?? 4);
+const ROUNDS = 5;
+const SECONDS = 4;
 const CONNECTIONS = 100;
 const CONCURRENCY = 16;
 const DELAY_MS = 1;

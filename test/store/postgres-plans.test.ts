@@ -89,11 +89,11 @@ it('releases and jobs of PostgreSQL read no table that grows from one end to the
   const base = await stageMany();
   await base.db.run(
     `UPDATE gateway.sightings SET held = true, rule = 3, verdict = 'restored', message_id = 'A', message_key = md5((webhook_id % 500)::text)::uuid
-     WHERE webhook_id % 20 = 0`,
+     WHERE webhook_id % 200 = 0`,
   );
   for (const table of ['queue', 'history'])
     // they carried another item
-    await base.db.run(`UPDATE gateway.${table} SET positions = '{1}' WHERE webhook_id % 20 = 0`);
+    await base.db.run(`UPDATE gateway.${table} SET positions = '{1}' WHERE webhook_id % 200 = 0`);
   await base.db.run('ANALYZE gateway.sightings, gateway.queue, gateway.history');
   const sent = new SentStatements(base.db);
   const evidence = new EvidenceViews(base.db);
