@@ -156,7 +156,9 @@ describe('GET /v1/doctor', () => {
   });
 
   it('fails a target with an open circuit breaker and shows its backlog and last error', async () => {
-    const { gateway, bot } = await startConnect({ intervals: { breaker: { ...QUICK_BREAKER, failures: 1, pausesMs: [3_600_000] } } });
+    const { gateway, bot } = await startConnect({
+      intervals: { breaker: { ...QUICK_BREAKER, failures: 1, pausesMs: [3_600_000] } },
+    });
     bot.otherwise = 503;
     await gateway.addTarget({ name: 'ill', url: bot.url });
     await gateway.webhook(textWebhook('a'));
