@@ -16,7 +16,7 @@ export const KEYS = {
 
 /** Both engines, with a PostgreSQL server for the tests of this file. */
 export function useEngines(
-  databases: Databases = useDatabases(),
+  databases: Databases = useDatabases({}),
 ): readonly [sqlite: GatewayEngine, postgres: GatewayEngine] {
   return [
     { engine: 'SQLite', environment: async () => await Promise.resolve({}) },
