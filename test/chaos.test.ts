@@ -15,7 +15,7 @@ import { createStorm } from './support/storm.js';
 import type { Storm } from './support/storm.js';
 
 /** `npm run chaos` makes 200. */
-const CRASHES = Number(process.env['CHAOS_CRASHES'] ?? 12);
+const CRASHES = Number(process.env['CHAOS_CRASHES'] ?? 8);
 /**
  * A crash comes after up to this many requests to the bot, at a random moment of recording, claiming, sending or
  * settling.
