@@ -46,10 +46,14 @@ export async function startPostgres() {
   };
 }
 
-/** Of the server and its children. One that has ended since is left out: connections of the gateways last. */
+/** By process, what it had used when it was last seen: connections come and go. */
+const used = new Map();
+
+/** Of the server and its children, those that have ended included. */
 function cpuOf(postmaster) {
   const pids = readdirSync('/proc').filter((name) => /^[0-9]+$/.test(name) && parentOf(name) === postmaster);
-  return [postmaster, ...pids].reduce((sum, pid) => sum + usageOfEnded(pid), 0);
+  for (const pid of [postmaster, ...pids]) used.set(pid, Math.max(used.get(pid) ?? 0, usageOfEnded(pid)));
+  return [...used.values()].reduce((sum, us) => sum + us, 0);
 }
 
 function usageOfEnded(pid) {

@@ -22,6 +22,7 @@ const server = await startPostgres();
 const bot = await startCounter();
 const keys = { ADMIN_TOKEN: randomBytes(24).toString('base64url'), ENCRYPTION_KEY: randomBytes(32).toString('base64') };
 const sides = {};
+const delays = [];
 
 /** One or more gateways that share a store. */
 async function side(name, envs) {
@@ -33,6 +34,7 @@ async function side(name, envs) {
 async function onPostgres(name, replicas, delayMs = 0) {
   const database = await server.createDatabase(name);
   const delay = delayMs > 0 ? await startDelay(database, delayMs) : null;
+  if (delay) delays.push(delay);
   const env = { ...keys, DATABASE_URL: delay?.url ?? database };
   await side(name, Array(replicas).fill(env));
 }
@@ -96,6 +98,7 @@ for (const name of names) await delivered(sides[name]);
 const delivers = await alternating(names, ROUNDS, (name) => measured(name, delivered));
 for (const { gateways } of Object.values(sides)) for (const gateway of gateways) await gateway.stop();
 const claims = await claimRatio(server);
+for (const delay of delays) delay.stop();
 await server.stop();
 await bot.stop();
 
