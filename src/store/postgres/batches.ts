@@ -1,4 +1,5 @@
 import { nextTurn } from '../../event-loop.js';
+import { isUnavailable } from './faults.js';
 
 interface Pending<Work, Result> {
   readonly work: Work;
@@ -22,7 +23,7 @@ export class Batches<Work, Result> {
 
   /**
    * @param run commits a batch and returns an outcome for each piece of work; if it throws, nothing was changed or it is not
-   *   known whether, and all of them fail
+   *   known whether
    * @param largest a batch ends with the piece of work that exceeds it, measured by `sizeOf`
    */
   constructor(
@@ -57,6 +58,7 @@ export class Batches<Work, Result> {
     return this.#pending.splice(0, end === -1 ? this.#pending.length : end + 1);
   }
 
+  /** If the database refuses a batch for a reason of one piece of work, each runs alone, so that it does not spoil the others. */
   async #runBatch(batch: readonly Pending<Work, Result>[]): Promise<void> {
     try {
       const outcomes = await this.#run(batch.map(({ work }) => work));
@@ -67,7 +69,8 @@ export class Batches<Work, Result> {
         else resolve(outcome.result);
       }
     } catch (error) {
-      for (const { reject } of batch) reject(error);
+      if (batch.length > 1 && !isUnavailable(error)) for (const each of batch) await this.#runBatch([each]);
+      else for (const { reject } of batch) reject(error);
     }
   }
 }

@@ -8,7 +8,6 @@ import { refusalOf } from '../rules/refusal.js';
 import { ReplayWatch } from '../../intake/replays.js';
 import type { Base } from './base.js';
 import type { Outcome } from './batches.js';
-import { isUnavailable } from './faults.js';
 import type { Queries, Transaction } from './queries.js';
 import { keyOf } from './keys.js';
 import { rankAgain } from './new-deliveries.js';
@@ -56,28 +55,6 @@ export class Recording {
    * @throws GatewayError GW_STORE_UNAVAILABLE for all of them
    */
   async record(batch: readonly Incoming[]): Promise<Outcome<Recorded>[]> {
-    try {
-      return await this.#recordTogether(batch);
-    } catch (error) {
-      if (batch.length === 1 || isUnavailable(error)) throw error;
-      // One of them cannot be recorded, for a reason of its own: the others can.
-      const outcomes: Outcome<Recorded>[] = [];
-      for (const each of batch) outcomes.push(await this.#recordAlone(each));
-      return outcomes;
-    }
-  }
-
-  async #recordAlone(incoming: Incoming): Promise<Outcome<Recorded>> {
-    try {
-      const [outcome] = await this.#recordTogether([incoming]);
-      return outcome ?? { refusal: new Error('A webhook has no outcome.') };
-    } catch (error) {
-      if (!(error instanceof Error) || isUnavailable(error)) throw error;
-      return { refusal: error };
-    }
-  }
-
-  async #recordTogether(batch: readonly Incoming[]): Promise<Outcome<Recorded>[]> {
     const { db, registry } = this.#base;
     const { targets } = await registry.current();
     const { outcomes, hasBound } = await db.transaction(async (tx) => await this.#recordIn(tx, batch, targets.size));

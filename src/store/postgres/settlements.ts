@@ -4,7 +4,6 @@ import { attemptsAfter, historyAfter, scheduleAfterFailure } from '../rules/atte
 import { parseDeliveryId } from '../rules/ids.js';
 import { Batches } from './batches.js';
 import type { Outcome } from './batches.js';
-import { isUnavailable } from './faults.js';
 import type { Database } from './database.js';
 import type { Base } from './base.js';
 import type { Lease, Leases } from './leases.js';
@@ -80,8 +79,8 @@ export class Settlements {
     this.#now = now;
     this.#leases = leases;
     const options = { largest: MOST_PER_BATCH };
-    this.#ends = new Batches(async (batch) => await this.#outcomes(batch, this.#end), options);
-    this.#returns = new Batches(async (batch) => await this.#outcomes(batch, this.#return), options);
+    this.#ends = new Batches(async (batch) => await this.#settle(batch, this.#end), options);
+    this.#returns = new Batches(async (batch) => await this.#settle(batch, this.#return), options);
   }
 
   /** See `Outbox.settle`. */
@@ -94,29 +93,7 @@ export class Settlements {
     await Promise.all([this.#ends.idle(), this.#returns.idle()]);
   }
 
-  /** If the database refuses a batch for a reason of its own, each settlement runs alone, so that one does not spoil all. */
-  async #outcomes(batch: readonly Settlement[], write: Write): Promise<Outcome<boolean>[]> {
-    try {
-      return (await this.#settle(batch, write)).map((result) => ({ result }));
-    } catch (error) {
-      if (batch.length === 1 || isUnavailable(error)) throw error;
-      const outcomes: Outcome<boolean>[] = [];
-      for (const each of batch) outcomes.push(await this.#outcomeOf(each, write));
-      return outcomes;
-    }
-  }
-
-  async #outcomeOf(settlement: Settlement, write: Write): Promise<Outcome<boolean>> {
-    try {
-      const [result = false] = await this.#settle([settlement], write);
-      return { result };
-    } catch (error) {
-      if (!(error instanceof Error) || isUnavailable(error)) throw error;
-      return { refusal: error };
-    }
-  }
-
-  async #settle(batch: readonly Settlement[], write: Write): Promise<boolean[]> {
+  async #settle(batch: readonly Settlement[], write: Write): Promise<Outcome<boolean>[]> {
     const wanted = batch.map(({ id, lease }) => ({ id: parseDeliveryId(id) ?? 0, lease }));
     const leases = await this.#leases.of(this.#db, wanted);
     // Of two settlements with one lease the first counts.
@@ -129,7 +106,7 @@ export class Settlements {
     for (const id of settled.keys()) this.#leases.forget(id);
     return batch.map((settlement, at) => {
       const id = wanted[at]?.id ?? 0;
-      return done.has(id) && settled.get(id)?.settlement === settlement;
+      return { result: done.has(id) && settled.get(id)?.settlement === settlement };
     });
   }
 
