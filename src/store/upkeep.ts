@@ -8,8 +8,8 @@ export interface Upkeep {
    */
   now(): number;
   /**
-   * `now` was set back by `byMs` milliseconds: shifts due times back. After a failure it goes on where it stopped. Does
-   * nothing in an engine whose clock is the database's: such an engine shifts them by itself, once for all processes.
+   * `now` was set back by `byMs` milliseconds: shifts due times back. After a failure it continues where it stopped. An engine
+   * whose clock is the database's ignores `byMs` and shifts by what that clock lost, once for all replicas.
    */
   clockSetBack(byMs: number): Promise<void>;
   /**

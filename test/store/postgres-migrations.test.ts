@@ -83,7 +83,7 @@ describe('migrations', () => {
       name: 'StartError',
       code: 'GW_STORE_UNUSABLE',
       message: expect.stringMatching(
-        /version 999, which needs a program of version 998 .* start that version/,
+        /version 999, which needs a program that knows version 998;.* start that version/,
       ) as string,
     });
   });

@@ -7,7 +7,7 @@ import type { Queries, Transaction } from './queries.js';
 import { plainUuid, uuidOf } from './keys.js';
 import type { AuditLease, AuditWalk } from '../audits.js';
 
-/** A row with the token of its lease; null: no process has taken it. */
+/** A row with the token of its lease; null: no replica has taken it. */
 export type LeasedRow = AuditRow & { readonly lease: number | null };
 
 export const AUDIT_COLUMNS = `number, id, kind, channel, since, until, memory_since, status, walk, listed, seen, missing, older, seeded,
@@ -40,8 +40,8 @@ export async function findAudit(queries: Queries, id: string): Promise<AuditRow 
 }
 
 /**
- * The audit if it is running and this lease is the last one that was given: then no other process takes it until the end of the
- * transaction.
+ * Locks the row of a running audit until the end of the transaction, so that no other replica takes it. Null: it is over, or
+ * another replica has taken it since.
  */
 async function lockRun(tx: Transaction, { id, lease }: AuditLease): Promise<LeasedRow | null> {
   const row = await tx.one<LeasedRow>(`${FIND} FOR UPDATE`, id);

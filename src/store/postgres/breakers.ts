@@ -10,8 +10,8 @@ const SELECT = `SELECT t.id AS target_id, b.state, b.consecutive_failures, b.tim
   FROM gateway.breakers b JOIN gateway.targets t ON t.number = b.target`;
 
 /**
- * One statement, so that of two processes the one whose statement comes first changes the breaker. FOR SHARE waits for a
- * removal of the target that is under way. `$2`: the version before; `$9`: the time if it takes the probe, else NULL.
+ * A single statement, so that of two replicas that change a breaker at once, one wins. FOR SHARE waits for a concurrent
+ * removal of the target. `$2`: the version before; `$9`: the time if it takes the probe, else NULL.
  */
 const CHANGE = `INSERT INTO gateway.breakers AS b (target, version, state, consecutive_failures, times_opened, opened_at, next_probe_at,
     probe_until)
@@ -34,7 +34,7 @@ export class PostgresBreakers implements KeptBreakers {
     this.#now = now;
   }
 
-  /** Other processes change them as well, so they are read each time: there are as many as targets. */
+  /** Reads them each time, because other replicas change them. There are at most as many as targets. */
   async all(): Promise<readonly StoredBreaker[]> {
     const read = await this.#db.all<NamedBreakerRow>(`${SELECT} ORDER BY b.target`);
     const rows = JSON.stringify(read);

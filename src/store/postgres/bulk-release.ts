@@ -74,7 +74,7 @@ export class BulkRelease implements BulkOperation<ReleaseFilter> {
     return steppedReleases(made, isSliceDone || !last ? end : [last.webhook_id, last.position]);
   }
 
-  /** Returns for each of the first rows how many deliveries it has made. @param rows as they were read without the locks */
+  /** Releases the first rows. Returns the number of new deliveries of each. @param rows as they were read without the locks */
   async #release(tx: Transaction, rows: readonly HeldRow[], { targets }: ReleaseFilter): Promise<number[]> {
     const webhooks = new ReleasedWebhooks();
     const ids = rows.map(({ webhook_id: id }) => id);
@@ -130,7 +130,7 @@ async function endOfSlice(queries: Queries, { number }: Bounds, after: BulkCurso
   return row ? [row.webhook_id, row.position] : null;
 }
 
-/** Items above this place. The first condition tells the days as well. */
+/** Items above this place. The first condition limits the days that are read. */
 function above([webhookId = 0, position = 0]: BulkCursor, params: Params): string[] {
   const id = params.add(webhookId);
   return [`s.webhook_id >= ${id}`, `(s.webhook_id, s.position) > (${id}, ${params.add(position)})`];
@@ -154,7 +154,7 @@ async function matchedOf(queries: Queries, keys: readonly string[], filter: Rele
   );
 }
 
-/** Whether an earlier repetition that the filter matches stands for this one: a message is released once. */
+/** Whether the filter also matches an earlier repetition: a message is released once, with its first match. */
 function isCoveredByEarlier(row: HeldRow, ofMessage: ReadonlyMap<string, readonly MatchedRow[]>): boolean {
   if (!isMessageItself(row)) return false;
   const first = ofMessage.get(row.message_key ?? '')?.find((each) => isMessageItself(each) && each.matches);

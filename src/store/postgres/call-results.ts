@@ -66,7 +66,7 @@ export async function saveCallResult(
   ]);
   const at = now();
   const writes: Promise<unknown>[] = [saveAnswer(tx, channel, pause, at)];
-  // A call whose lease ran out and that was repeated since says nothing about the message any more.
+  // The result of a call that was repeated since, because its lease ran out, no longer counts.
   if (row && (kind === 'resync' ? row.calls : row.polls) === call.made + 1) {
     const { asked_at: askedAt } = row;
     writes.push(saveResult(tx, call, result, { uuid, askedAt, now: at, longest: windows.get(uuid) ?? 0 }));

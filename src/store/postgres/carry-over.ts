@@ -16,7 +16,7 @@ import { isHalfCarried, PROGRESS_TABLE } from './half-carried.js';
 import { dayOfId, isCarriedDay, PER_DAY } from './numbers.js';
 import { GONE_AFTER_MS } from './replicas.js';
 
-/** Reading a whole table to compare it may take minutes. */
+/** Comparing a whole table may take minutes. */
 const NO_TIMEOUTS = { statement: 0, answer: 0, answerInTransaction: 0, idleInTransaction: 0 };
 const BLOCK = 1024;
 
@@ -108,7 +108,7 @@ class PostgresDestination implements CarryOverDestination {
           if (number > 0)
             await tx.run("SELECT setval(pg_get_serial_sequence('gateway.' || $1, 'number'), $2)", table, number);
         }
-        // From a random place on: if all of it is done again, on the same day, no new id must be one that a bot has seen.
+        // Starts at a random place: if the migration is repeated on the same day, no new id may be one that a bot has seen.
         await tx.run(
           "SELECT setval('gateway.blocks', greatest($1, (SELECT last_value FROM gateway.blocks)) + $2)",
           Math.ceil(greatest.id / BLOCK),
@@ -135,8 +135,8 @@ class PostgresDestination implements CarryOverDestination {
     if ([...days].every((day) => isCarriedDay(day) && day < today - 1)) return [...days];
     throw new StartError(
       'GW_MIGRATION_FAILED',
-      `The SQLite file has ids of a far future (${source.greatest.id}): the clock of its machine was wrong. They cannot be ` +
-        'carried over. Start with an empty PostgreSQL database instead.',
+      `The SQLite file has ids from the far future (${source.greatest.id}), because the clock of its machine was wrong. They ` +
+        'cannot be carried over. Start with an empty PostgreSQL database instead.',
     );
   }
 
@@ -146,7 +146,7 @@ class PostgresDestination implements CarryOverDestination {
     return (this.#columns.get(table) ?? []).filter(({ name }) => name in row);
   }
 
-  /** What differs from what was read, in words; null: nothing. */
+  /** How a table differs from what was read, in words; null: it does not. */
   async #difference({ name, total, isMerged, read }: CarriedTable, carried?: ProgressRow): Promise<string | null> {
     const expected = isMerged ? (carried?.rows ?? 0) : total;
     const columns = this.#columnsOf(name, read(null));
@@ -174,7 +174,7 @@ async function start(
   const running = `SELECT EXISTS (SELECT FROM gateway.replicas WHERE seen_at > (${CLOCK}) - ${GONE_AFTER_MS}) AS found`;
   if ((await tx.one<{ found: boolean }>(running))?.found === true) filled.push('replicas');
   if (filled.length > 0) throw notEmpty(filled);
-  // What a gateway pinned that was started once: its key and its id.
+  // A gateway that was started once has pinned its key and its id.
   await tx.run("DELETE FROM gateway.meta WHERE key <> 'registry_version'");
   for (const day of days) await tx.run('SELECT gateway.make_day($1::int)', day);
   await tx.run(
@@ -188,8 +188,8 @@ async function refuseOtherSource(tx: Transaction, stamp: string): Promise<void> 
   if (row?.cursor === stamp) return;
   throw new StartError(
     'GW_STORE_NOT_EMPTY',
-    'PostgreSQL holds a part of another SQLite file, or of this one before it was changed. Drop it (DROP SCHEMA gateway CASCADE), ' +
-      'then run the command again.',
+    'PostgreSQL holds part of another SQLite file, or of this one before it was changed. Drop that data (DROP SCHEMA gateway ' +
+      'CASCADE), then run the command again.',
   );
 }
 
@@ -197,7 +197,7 @@ function notEmpty(tables: readonly string[]): StartError {
   return new StartError(
     'GW_STORE_NOT_EMPTY',
     `The PostgreSQL database already has data of a gateway (${tables.slice(0, 3).join(', ')}${tables.length > 3 ? ', …' : ''}). ` +
-      'Stop its gateways and give another database, or drop this data (DROP SCHEMA gateway CASCADE). Nothing was changed.',
+      'Name an empty database, or stop its replicas and drop the data (DROP SCHEMA gateway CASCADE). Nothing was changed.',
   );
 }
 
@@ -207,7 +207,7 @@ async function progressOf(db: Queries): Promise<ProgressRow[]> {
   );
 }
 
-/** Bytes travel in one parameter, because an array of them would travel as text. */
+/** Inserts the rows of a slice. Bodies are sent as one `bytea`, because an array of them would be sent as text. */
 async function insert(
   tx: Transaction,
   table: string,
@@ -262,7 +262,7 @@ async function insert(
   );
 }
 
-/** Faults of the server as errors of the command. */
+/** Turns faults of the server into errors of the command. */
 async function named<T>(work: () => Promise<T>): Promise<T> {
   try {
     return await work();

@@ -125,7 +125,7 @@ export class Claims {
     }
   }
 
-  /** @param until when their leases would end */
+  /** Ends leases that this claim should not have taken. @param until when they would end */
   async #giveBack(rows: readonly ClaimedRow[], token: number, until: number): Promise<void> {
     const ids = rows.map(({ id }) => id);
     try {
@@ -136,12 +136,12 @@ export class Claims {
     }
   }
 
-  /** Differs from that of every other claim, also of other processes. */
+  /** Random, so that it differs from every other claim's, of any replica. */
   #newToken(): number {
     return this.#effects.randomBytes(6).readUIntBE(0, 6) + 1;
   }
 
-  /** Null: its webhook is missing, which only damage explains. It must not keep all others from being sent. */
+  /** Null: its webhook is missing, which only damage explains. The other deliveries must not wait for it. */
   #leaseOut(row: ClaimedRow, target: Target, token: number, now: number, until: number): Delivery | null {
     if (row.event === null) return null;
     this.#leases.add(leaseOf(row, token, until), now);

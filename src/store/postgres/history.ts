@@ -126,7 +126,7 @@ export class PostgresHistory implements History {
       const body = bodyOf.get(row.id);
       const document = body && (await inSlices(decodeRecordedInSlices(body, row)));
       const ofWebhook = items.get(row.id) ?? [];
-      // It was pruned meanwhile, or an earlier version split it in another way.
+      // It was pruned since, or an earlier version split it differently.
       if (document?.items.length !== ofWebhook.length) continue;
       found.push({
         ...{ id: encodeNumber(row.id), channel: row.channel, receivedAt: row.received_at, document, items: ofWebhook },

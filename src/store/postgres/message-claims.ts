@@ -8,7 +8,7 @@ import type { Base } from './base.js';
 import { InTurn } from './in-turn.js';
 import { uuidOf } from './keys.js';
 
-/** For this long a process goes by the number of claims that it counted, and those that it has added since. */
+/** How long a replica relies on its last count of claims, plus its own changes since. */
 const COUNTED_FOR_MS = MINUTE_MS;
 /** Ended claims that one statement removes. */
 const CLAIMS_PER_STEP = 500;
@@ -22,7 +22,7 @@ interface Counted {
 
 /**
  * Claims. One that has ended stays until it is pruned or claimed again. Claims of one message are made one after the other:
- * within a process by waiting, and over processes by the row.
+ * within a replica by a mutex, across replicas by the row.
  */
 export class PostgresMessageClaims implements MessageClaims {
   readonly #base: Base;
@@ -30,7 +30,7 @@ export class PostgresMessageClaims implements MessageClaims {
   readonly #turns = new InTurn();
   readonly #counts = new Map<string, Counted>();
 
-  /** @param most claims of a channel; other processes may go past it by what they add within a minute */
+  /** @param most claims of a channel; several replicas may exceed it by what they add within a minute */
   constructor(base: Base, most = MOST_CLAIMS) {
     this.#base = base;
     this.#most = most;
@@ -77,7 +77,7 @@ export class PostgresMessageClaims implements MessageClaims {
     return removed.length === CLAIMS_PER_STEP;
   }
 
-  /** Null: another process has removed the claim meanwhile. @throws GatewayError GW_CLAIMED */
+  /** Null: another replica has removed the claim since. @throws GatewayError GW_CLAIMED */
   async #renewed(request: ClaimRequest, key: string, now: number) {
     return await this.#base.db.transaction(async (tx: Transaction) => {
       const found = await tx.one<MessageClaim>(`${FIND} FOR UPDATE`, key);
@@ -91,7 +91,7 @@ export class PostgresMessageClaims implements MessageClaims {
     });
   }
 
-  /** Null: another process has claimed the message at the same instant. @throws GatewayError GW_TOO_MANY_CLAIMS */
+  /** Null: another replica has claimed the message at the same instant. @throws GatewayError GW_TOO_MANY_CLAIMS */
   async #inserted(request: ClaimRequest, key: string, now: number) {
     const { channel } = request;
     await this.#makeRoom(channel, now);
@@ -114,7 +114,7 @@ export class PostgresMessageClaims implements MessageClaims {
     throw tooManyClaims(channel, this.#most);
   }
 
-  /** A million entries of an index take some 100 ms, so not each claim counts them. */
+  /** Counting a million index entries takes about 100 ms, so not every claim does it. */
   async #count(channel: string, now: number): Promise<number> {
     const row = await this.#base.db.one<{ rows: number }>(
       'SELECT count(*) AS rows FROM gateway.claims WHERE channel = $1',

@@ -9,7 +9,7 @@ import { REGISTRY_LOCK } from './open-transaction.js';
  * it; all others only add, so that replicas can be upgraded one after the other.
  */
 const LEAST_PROGRAM = 1;
-/** DDL waits for a lock only this long, because everything else waits behind it. */
+/** How long DDL waits for a lock, because everything else waits behind it. */
 const LOCK_WAIT = '2s';
 const TRIES = 10;
 
@@ -25,8 +25,8 @@ interface Schema {
 }
 
 /**
- * Creates or migrates the schema, one transaction per version. Of several processes that start at once, one does it. The
- * version is looked at before the lock is taken: a usual start does not queue up behind others.
+ * Creates or migrates the schema, one transaction per version. Of several replicas that start at once, one does it. The
+ * version is read before the lock is taken, so that a usual start does not wait for others.
  * @throws StartError GW_STORE_UNUSABLE (the schema needs a newer program)
  */
 export async function migrate(
@@ -85,7 +85,7 @@ export function refuseTooNew({ version, leastProgram }: Schema): void {
   if (newest >= leastProgram) return;
   throw new StartError(
     'GW_STORE_UNUSABLE',
-    `The database has schema version ${version}, which needs a program of version ${leastProgram} or later; this one knows ` +
+    `The database has schema version ${version}, which needs a program that knows version ${leastProgram}; this one knows ` +
       `versions up to ${newest}. A newer version of the gateway has migrated it: start that version, or restore a backup from before the upgrade.`,
   );
 }

@@ -16,20 +16,20 @@ export type Statement = pg.QueryConfig & { readonly query_timeout?: number };
 
 export type ToStatement = (sql: string, params: readonly Param[]) => Statement;
 
-/** A transaction on one connection, from its BEGIN on. */
+/** A transaction on one connection. Its BEGIN is sent at once. */
 export class OpenTransaction implements Transaction {
   readonly #client: pg.PoolClient;
   readonly #statement: ToStatement;
   readonly #begun: Promise<unknown>;
   #committed: Promise<pg.QueryResult> | null = null;
-  /** What the first statement that failed was refused for. */
+  /** The error of the first statement that failed. */
   #firstFault: unknown = null;
 
   constructor(client: pg.PoolClient, statement: ToStatement) {
     this.#client = client;
     this.#statement = statement;
     this.#begun = this.#query('BEGIN', []);
-    this.#begun.catch(() => undefined); // told by the next statement, or by the commit
+    this.#begun.catch(() => undefined); // reported by the next statement, or by the commit
   }
 
   async all<Row extends object>(sql: string, ...params: Param[]): Promise<Row[]> {
@@ -67,7 +67,7 @@ export class OpenTransaction implements Transaction {
     return rowCount ?? 0;
   }
 
-  /** Statements behind the one that failed are refused for nothing of their own. */
+  /** The error to report: statements behind the one that failed are refused without a fault of their own. */
   causeOf(thrown: unknown): unknown {
     return isAborted(thrown) ? (this.#firstFault ?? thrown) : thrown;
   }

@@ -61,8 +61,8 @@ export interface PlacedDelivery {
 }
 
 /**
- * The webhooks of one transaction: what is known, as it was read and as the earlier ones of them have changed it, and the rows
- * to write. So the recorder works as it does on tables.
+ * Stands for the tables while the recorder works, in memory: what is known, as it was read and as earlier webhooks of the
+ * transaction have changed it, and the rows to write.
  */
 export class RecordingState implements Known, RecordingRows, NewDeliveries, RecordingRegistry {
   readonly #loaded: Loaded;

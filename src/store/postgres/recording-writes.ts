@@ -6,9 +6,9 @@ import { updateChannel } from './registry.js';
 import type { RegistryCache } from './registry-cache.js';
 
 /**
- * The usual rows of recorded webhooks, in one statement. All its parts see the tables as they were before it, so `in_lanes`
- * cannot see the lanes that `added` inserts: `behind` says whether a delivery of this very statement is in a lane before it.
- * Bodies travel as one `bytea`, because an array of them would travel as text.
+ * The usual rows of recorded webhooks, in one statement. All its parts see the tables as they were before it, so `waiting`
+ * does not see the lanes that `added` inserts: `behind` marks a delivery that follows another one of this statement in a lane.
+ * Bodies are sent as one `bytea`, because an array of them would be sent as text.
  */
 const WRITE = `
 WITH webhooks AS (
@@ -253,7 +253,7 @@ async function writeEvidence(tx: Transaction, { evidenceRows: rows }: RecordingS
   );
 }
 
-/** What was told of an object may be long, so it travels as one `bytea` as well. */
+/** The fingerprints of an object may be long, so they are sent as one `bytea` as well. */
 async function writeObjects(tx: Transaction, { changedObjects }: RecordingState): Promise<void> {
   const lasts = new Bodies();
   const objects = [...changedObjects].sort(([one], [other]) => (one < other ? -1 : 1));

@@ -24,10 +24,10 @@ export interface RegistryParts {
   readonly forgetTraffic: (channel: string) => void;
 }
 
-/** What belongs to a channel, not to its name: it ends with the channel. */
+/** Tables whose rows belong to a channel, not to its name: they end with the channel. */
 const OF_CHANNEL = ['connections', 'channel_webhooks', 'replays', 'replay_arrivals', 'probes'];
 
-/** A change of the registry holds its lock, so no webhook is recorded and no delivery settled meanwhile. */
+/** A change holds the lock of the registry, so no webhook is recorded and no delivery settled at the same time. */
 export class PostgresRegistry implements Registry {
   readonly #db: Database;
   readonly #cache: RegistryCache;
@@ -47,7 +47,7 @@ export class PostgresRegistry implements Registry {
     return [...(await this.#cache.current()).channels.values()];
   }
 
-  /** A channel that is not known may have been added elsewhere a moment ago. */
+  /** Another replica may have added an unknown channel a moment ago. */
   async channel(name: string): Promise<Channel | null> {
     const { channels } = await this.#cache.current();
     return channels.get(name) ?? (await this.#cache.afterMiss()).channels.get(name) ?? null;
@@ -185,7 +185,7 @@ export class PostgresRegistry implements Registry {
     });
   }
 
-  /** Changes of one process come one after the other: the others would only wait for the lock, with a connection each. */
+  /** A replica makes its changes one after the other: they would only wait for the lock, with a connection each. */
   async #change<T>(work: (tx: Transaction, state: RegistryState) => Promise<T>): Promise<T> {
     return await this.#turns.run('', async () => await this.#changeNow(work));
   }
@@ -218,7 +218,7 @@ async function insertChannel(tx: Transaction, channel: Channel): Promise<void> {
   }
 }
 
-/** For use in a transaction that holds the lock of the registry; the caller says that it has changed. */
+/** For use in a transaction that holds the lock of the registry. The caller calls `RegistryCache.changed`. */
 export async function updateChannel(tx: Transaction, channel: Channel): Promise<void> {
   await tx.run(
     `UPDATE gateway.channels SET (${CHANNEL_COLUMNS}) = ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13) WHERE name = $1`,

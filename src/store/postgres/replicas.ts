@@ -3,10 +3,10 @@ import type { Base } from './base.js';
 import type { Replica, Replicas } from '../replicas.js';
 
 const HEARTBEAT_MS = 5 * SECOND_MS;
-/** A process that has not been seen for this long is gone. */
+/** A replica that was not seen for this long is gone. */
 export const GONE_AFTER_MS = 15 * SECOND_MS;
 
-/** This process and the others on the same database. Each writes a row from time to time. */
+/** The replicas on this database. Each writes a row every five seconds. */
 export class PostgresReplicas implements Replicas {
   readonly #base: Base;
   readonly #stopped = new AbortController();
@@ -51,7 +51,7 @@ export class PostgresReplicas implements Replicas {
     for (;;) {
       await effects.sleep(HEARTBEAT_MS, this.#stopped.signal);
       if (this.#stopped.signal.aborted) return;
-      // Without the database nothing works anyway: operations tell why.
+      // Nothing works without the database, and every operation reports why.
       await this.#beat().catch(() => undefined);
     }
   }

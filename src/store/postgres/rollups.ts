@@ -6,7 +6,7 @@ import type { Figures, RollupPoint, RollupRange, RollupRow, Rollups } from '../r
 
 /** Subjects whose counts one transaction adds: some milliseconds. */
 const SUBJECTS_PER_STEP = 40;
-/** Rows of rollups are read, added up and written by one process at a time. */
+/** Rows of rollups are read, added up and written by one replica at a time. */
 const LOCK = 'SELECT pg_advisory_xact_lock(7, 3)';
 
 const SUMS = `

@@ -27,7 +27,7 @@ export class PostgresUpkeep implements Upkeep {
 
   readonly now = (): number => this.#base.now();
 
-  /** By as much as the database's clock has fallen: what the clock of a process does has no effect on stored times. */
+  /** Shifts by as much as the database's clock was set back: the clocks of replicas do not affect stored times. */
   async clockSetBack(): Promise<void> {
     await shiftAfterFall(this.#base.db, this.#base.fall);
   }
@@ -42,7 +42,7 @@ export class PostgresUpkeep implements Upkeep {
     if ((await db.run(PROBE, String(now()))) > 0) return;
     throw new GatewayError(
       'GW_STORE_UNAVAILABLE',
-      'PostgreSQL is a standby, which takes no writes. Let DATABASE_URL lead to the primary.',
+      'PostgreSQL is a standby, which takes no writes. Set DATABASE_URL to the primary.',
     );
   }
 

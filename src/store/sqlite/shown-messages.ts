@@ -14,7 +14,7 @@ interface FoundRow {
 const KEYS_AT_MOST = 3;
 
 /**
- * The registered messages that Whapi has found again, by their content, for one that comes back under another id (row 18).
+ * The registered messages that Whapi has found again, by their content, for one that comes back under another id (rule 18).
  * - Each stands for one other id at most, and for none once it has come under its own.
  * - `LedgerMemory.newestShownAt` spares the look-up of every message that is newer than all of them: without open
  *   registrations, and for live messages, nothing is read.
