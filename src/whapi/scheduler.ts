@@ -8,7 +8,7 @@ import type { Caller, CallUnderWay } from './callers.js';
 import type { WhapiClient, WhapiResult } from './client.js';
 import { afterCheck, isStale, nextStep, pauseFor, troubleIn } from './policy.js';
 import type { CallIntervals, Step, TurnIntervals } from './policy.js';
-import { createChannelMutex } from './channel-mutex.js';
+import { KeyedMutex } from '../keyed-mutex.js';
 import { createChannelTurns } from './turns.js';
 import type { HeldTurn, Wait } from './turns.js';
 import { HEALTHY } from './wire.js';
@@ -99,7 +99,7 @@ export function createCallScheduler(options: SchedulerOptions): CallScheduler {
   const { store, whapi, openSecret, intervals, effects, onError, waitTimeoutMs = WAIT_TIMEOUT_MS } = options;
   const turns = createChannelTurns(options);
   /** Only one worker per channel waits for the spacing, so that none overtakes another. */
-  const workerMutex = createChannelMutex();
+  const workerMutex = new KeyedMutex();
   const callsUnderWay = new Map<string, CallUnderWay & { readonly abort: AbortController }>();
   const unfinished = new Set<Promise<void>>();
   let napInterrupt = new AbortController();

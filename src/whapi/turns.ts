@@ -1,6 +1,6 @@
 import type { Effects } from '../effects.js';
 import type { ChannelTurn, Turns } from '../store/turns.js';
-import { createChannelMutex } from './channel-mutex.js';
+import { KeyedMutex } from '../keyed-mutex.js';
 import type { TurnIntervals } from './policy.js';
 
 export interface ChannelTurnsOptions {
@@ -40,7 +40,7 @@ export interface ChannelTurns {
 const ASK_AGAIN_MS = { least: 50, most: 200 };
 
 export function createChannelTurns({ store, holder, intervals, effects, onError }: ChannelTurnsOptions): ChannelTurns {
-  const mutex = createChannelMutex();
+  const mutex = new KeyedMutex();
 
   /** Null: it was held elsewhere until `signal` was aborted. */
   const take = async (channel: string, callMs: number, signal: AbortSignal): Promise<ChannelTurn | null> => {

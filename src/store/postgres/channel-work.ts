@@ -3,7 +3,7 @@ import { GatewayError } from '../../errors.js';
 import type { Database } from './database.js';
 import type { Transaction } from './queries.js';
 import type { Base } from './base.js';
-import { InTurn } from './in-turn.js';
+import { KeyedMutex } from '../../keyed-mutex.js';
 import type { RegistryCache, RegistryState } from './registry-cache.js';
 
 /** While PostgreSQL is unreachable, each transaction takes seconds to fail. Those queued for longer than this fail at once. */
@@ -18,7 +18,7 @@ export class ChannelWork {
   readonly #db: Database;
   readonly #registry: RegistryCache;
   readonly #monotonic: Effects['monotonic'];
-  readonly #turns = new InTurn();
+  readonly #mutex = new KeyedMutex();
 
   constructor({ db, registry, effects }: Base) {
     this.#db = db;
@@ -29,7 +29,7 @@ export class ChannelWork {
   /** @throws GatewayError GW_STORE_UNAVAILABLE */
   async run<T>(channel: string, work: (tx: Transaction) => Promise<T>): Promise<T> {
     const askedAt = this.#monotonic();
-    return await this.#turns.run(channel, async () => {
+    return await this.#mutex.run(channel, async () => {
       if (this.#monotonic() - askedAt > LONGEST_WAIT_MS) throw waitedTooLong(channel);
       return await this.#db.transaction(work);
     });

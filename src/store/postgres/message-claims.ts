@@ -5,12 +5,12 @@ import { messageKey } from '../rules/keys.js';
 import { claimOf, MOST_CLAIMS, tooManyClaims } from '../rules/message-claims.js';
 import type { Queries, Transaction } from './queries.js';
 import type { Base } from './base.js';
-import { InTurn } from './in-turn.js';
+import { KeyedMutex } from '../../keyed-mutex.js';
 import { uuidOf } from './keys.js';
 
 /** How long a replica relies on its last count of claims, plus its own changes since. */
 const COUNTED_FOR_MS = MINUTE_MS;
-/** Ended claims that one statement removes. */
+/** Ended claims that a full channel removes at once. */
 const CLAIMS_PER_STEP = 500;
 
 const FIND = 'SELECT owner, claimed_at AS "claimedAt", expires_at AS "expiresAt" FROM gateway.claims WHERE key = $1';
@@ -27,7 +27,7 @@ interface Counted {
 export class PostgresMessageClaims implements MessageClaims {
   readonly #base: Base;
   readonly #most: number;
-  readonly #turns = new InTurn();
+  readonly #mutex = new KeyedMutex();
   readonly #counts = new Map<string, Counted>();
 
   /** @param most claims of a channel; several replicas may exceed it by what they add within a minute */
@@ -38,7 +38,7 @@ export class PostgresMessageClaims implements MessageClaims {
 
   async claim(request: ClaimRequest): Promise<MessageClaim & { isRenewal: boolean }> {
     const key = uuidOf(messageKey(request.channel, request.messageId));
-    return await this.#turns.run(key, async () => {
+    return await this.#mutex.run(key, async () => {
       for (;;) {
         const now = this.#base.now();
         const isClaimed = (await findClaim(this.#base.db, key)) !== null;
@@ -51,7 +51,7 @@ export class PostgresMessageClaims implements MessageClaims {
   async release(request: Pick<ClaimRequest, 'channel' | 'messageId' | 'owner'>): Promise<boolean> {
     const { channel, messageId, owner } = request;
     const key = uuidOf(messageKey(channel, messageId));
-    return await this.#turns.run(key, async () => {
+    return await this.#mutex.run(key, async () => {
       const now = this.#base.now();
       const removed = await this.#base.db.run(
         'DELETE FROM gateway.claims WHERE key = $1 AND owner = $2 AND expires_at > $3',
@@ -63,18 +63,6 @@ export class PostgresMessageClaims implements MessageClaims {
       if (found && found.expiresAt > now && found.owner !== owner) throw new ClaimedError(messageId, found);
       return false;
     });
-  }
-
-  /** Removes some claims that have ended. Returns whether there may be more. */
-  async prune(now: number): Promise<boolean> {
-    const removed = await this.#base.db.all<{ channel: string }>(
-      `DELETE FROM gateway.claims WHERE key IN (
-         SELECT key FROM gateway.claims WHERE expires_at <= $1 ORDER BY expires_at LIMIT ${CLAIMS_PER_STEP} FOR UPDATE SKIP LOCKED)
-       RETURNING channel`,
-      now,
-    );
-    for (const { channel } of removed) this.#add(channel, -1);
-    return removed.length === CLAIMS_PER_STEP;
   }
 
   /** Null: another replica has removed the claim since. @throws GatewayError GW_CLAIMED */
@@ -109,7 +97,7 @@ export class PostgresMessageClaims implements MessageClaims {
     const counted = this.#counts.get(channel);
     if (counted && counted.rows < this.#most && now - counted.at < COUNTED_FOR_MS) return;
     if ((await this.#count(channel, now)) < this.#most) return;
-    await this.prune(now);
+    for (const { channel: each } of await removeEndedClaims(this.#base.db, now, CLAIMS_PER_STEP)) this.#add(each, -1);
     if ((await this.#count(channel, now)) < this.#most) return;
     throw tooManyClaims(channel, this.#most);
   }
@@ -134,6 +122,16 @@ export class PostgresMessageClaims implements MessageClaims {
 /** The newest claim of a message, over or not. */
 export async function findClaim(queries: Queries, key: string): Promise<MessageClaim | null> {
   return (await queries.one<MessageClaim>(FIND, key)) ?? null;
+}
+
+/** Removes at most `limit` claims that have ended. Returns their channels. */
+export async function removeEndedClaims(queries: Queries, now: number, limit: number): Promise<{ channel: string }[]> {
+  return await queries.all<{ channel: string }>(
+    `DELETE FROM gateway.claims WHERE key IN (
+       SELECT key FROM gateway.claims WHERE expires_at <= $1 ORDER BY expires_at LIMIT ${limit} FOR UPDATE SKIP LOCKED)
+     RETURNING channel`,
+    now,
+  );
 }
 
 /** Removes some claims of a channel that was removed. Returns whether more may be left. */

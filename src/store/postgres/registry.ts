@@ -9,9 +9,10 @@ import type { Param, Transaction } from './queries.js';
 import type { Base } from './base.js';
 import { forgetBreaker } from './breakers.js';
 import { isUniqueViolation } from './faults.js';
-import { InTurn } from './in-turn.js';
+import { KeyedMutex } from '../../keyed-mutex.js';
 import { CHANNEL_COLUMNS } from './registry-cache.js';
 import type { RegistryCache, RegistryState } from './registry-cache.js';
+import { changeRegistry } from './registry-change.js';
 import type { Removals } from './removals.js';
 import type { WorkCounts } from './work-counts.js';
 import type { Connection, Predecessor, Registry, WorkUnderWay } from '../registry.js';
@@ -27,13 +28,13 @@ export interface RegistryParts {
 /** Tables whose rows belong to a channel, not to its name: they end with the channel. */
 const OF_CHANNEL = ['connections', 'channel_webhooks', 'replays', 'replay_arrivals', 'probes'];
 
-/** A change holds the lock of the registry, so no webhook is recorded and no delivery settled at the same time. */
+/** Channels and targets. Reads come from `RegistryCache`. */
 export class PostgresRegistry implements Registry {
   readonly #db: Database;
   readonly #cache: RegistryCache;
   readonly #now: () => number;
   readonly #parts: RegistryParts;
-  readonly #turns = new InTurn();
+  readonly #mutex = new KeyedMutex();
   #listed: { readonly from: object; readonly targets: readonly Target[] } | null = null;
 
   constructor({ db, registry, now }: Base, parts: RegistryParts) {
@@ -187,18 +188,8 @@ export class PostgresRegistry implements Registry {
 
   /** A replica makes its changes one after the other: they would only wait for the lock, with a connection each. */
   async #change<T>(work: (tx: Transaction, state: RegistryState) => Promise<T>): Promise<T> {
-    return await this.#turns.run('', async () => await this.#changeNow(work));
-  }
-
-  async #changeNow<T>(work: (tx: Transaction, state: RegistryState) => Promise<T>): Promise<T> {
-    const result = await this.#db.transaction(async (tx) => {
-      await tx.lockRegistry();
-      const done = await work(tx, await this.#cache.in(tx));
-      await this.#cache.changed(tx);
-      return done;
-    });
-    this.#cache.forget();
-    return result;
+    const base = { db: this.#db, registry: this.#cache };
+    return await this.#mutex.run('', async () => await changeRegistry(base, work));
   }
 }
 
