@@ -1,24 +1,25 @@
-import { CARRIED_AT } from './carried-ids.js';
 import { CommandError, GatewayError, StartError } from '../../errors.js';
 import type { PostgresLocation } from '../../postgres-url.js';
 import type { Carried, CarriedSlice, CarriedTable, CarryOverDestination, CarryOverSource } from '../carry-over.js';
 import type { StoreEffects } from '../store.js';
 import { utcDay } from '../rules/days.js';
 import { CLOCK } from './clock.js';
-import { checkOf, checksumOf, valueOf } from './carried-values.js';
+import { CARRIED_AT } from './carried-ids.js';
+import { insertRows } from './carried-rows.js';
+import { checkOf, checksumOf } from './carried-values.js';
 import type { Column } from './carried-values.js';
 import { connectionOf } from './connection.js';
 import { Database } from './database.js';
-import type { Param, Queries, Transaction } from './queries.js';
+import { LOCK_MIGRATIONS } from './locks.js';
+import type { Queries, Transaction } from './queries.js';
 import { prepare } from './engine.js';
 import { asStartError } from './faults.js';
 import { isHalfCarried, PROGRESS_TABLE } from './half-carried.js';
-import { dayOfId, isCarriedDay, PER_DAY } from './numbers.js';
+import { BLOCK, dayOfId, isCarriedDay, PER_DAY } from './numbers.js';
 import { GONE_AFTER_MS } from './replicas.js';
 
 /** Comparing a whole table may take minutes. */
 const NO_TIMEOUTS = { statement: 0, answer: 0, answerInTransaction: 0, idleInTransaction: 0 };
-const BLOCK = 1024;
 
 const COLUMNS = `SELECT a.attname AS name, format_type(a.atttypid, NULL) AS type FROM pg_attribute a
   WHERE a.attrelid = to_regclass('gateway.' || $1::text) AND a.attnum > 0 AND NOT a.attisdropped ORDER BY a.attnum`;
@@ -60,7 +61,7 @@ class PostgresDestination implements CarryOverDestination {
       const days = await this.#daysOf(source);
       const names = source.tables.map(({ name }) => name);
       await this.#db.transaction(async (tx) => {
-        await tx.run('SELECT pg_advisory_xact_lock(7, 1)');
+        await tx.run(LOCK_MIGRATIONS);
         if (await isHalfCarried(tx)) await refuseOtherSource(tx, source.stamp);
         else await start(tx, names, source.stamp, days);
       });
@@ -75,7 +76,7 @@ class PostgresDestination implements CarryOverDestination {
     const checksum = slice.rows.reduce((sum, row) => sum + checkOf(columns, row), 0n);
     await named(async () => {
       await this.#db.transaction(async (tx) => {
-        if (slice.rows.length > 0) await insert(tx, table, columns, slice);
+        if (slice.rows.length > 0) await insertRows(tx, table, columns, slice.rows);
         await tx.run(
           `INSERT INTO ${PROGRESS_TABLE} AS c (name, cursor, rows, checksum, done) VALUES ($1, $2, $3, $4::numeric, $5)
            ON CONFLICT (name) DO UPDATE SET cursor = excluded.cursor, rows = c.rows + excluded.rows,
@@ -204,61 +205,6 @@ function notEmpty(tables: readonly string[]): StartError {
 async function progressOf(db: Queries): Promise<ProgressRow[]> {
   return await db.all<ProgressRow>(
     `SELECT name, cursor, rows, checksum::text AS checksum, done FROM ${PROGRESS_TABLE} WHERE name <> ''`,
-  );
-}
-
-/** Inserts the rows of a slice. Bodies are sent as one `bytea`, because an array of them would be sent as text. */
-async function insert(
-  tx: Transaction,
-  table: string,
-  columns: readonly Column[],
-  { rows }: CarriedSlice,
-): Promise<void> {
-  const bytes: Buffer[] = [];
-  let length = 0;
-  const params: Param[] = [];
-  const read: string[] = [];
-  const given: string[] = [];
-  const add = (type: string, name: string, values: (string | number | boolean | null)[]): void => {
-    params.push(values);
-    read.push(`$${params.length + 1}::${type}[]`);
-    given.push(name);
-  };
-  const selected = columns.map(({ name, type }) => {
-    if (type !== 'bytea') {
-      add(
-        type.endsWith('[]') ? 'text' : type,
-        `"${name}"`,
-        rows.map((row) => valueOf(type, row[name] ?? null)),
-      );
-      return `"${name}"::${type}`;
-    }
-    const buffers = rows.map((row) => row[name] as Buffer | null);
-    const starts = buffers.map((buffer) => {
-      if (buffer === null) return null;
-      bytes.push(buffer);
-      length += buffer.length;
-      return length - buffer.length + 1;
-    });
-    add('integer', `"${name} start"`, starts);
-    add(
-      'integer',
-      `"${name} length"`,
-      buffers.map((buffer) => buffer?.length ?? null),
-    );
-    return `substring($1::bytea FROM "${name} start" FOR "${name} length")`;
-  });
-  await tx.run(
-    `INSERT INTO gateway.${table} (${columns.map(({ name }) => `"${name}"`).join()}) OVERRIDING SYSTEM VALUE
-     SELECT ${selected.join()} FROM (SELECT $1::bytea AS "no bytes") AS none, unnest(${read.join()}) AS r (${given.join()})`,
-    Buffer.concat(bytes),
-    ...params,
-  );
-  if (table !== 'queue') return;
-  await tx.run(
-    `INSERT INTO gateway.lanes (target, lane, seq, delivery_id)
-     SELECT q.target, k.lane, q.seq, q.id FROM gateway.queue q, unnest(q.lanes) AS k (lane) WHERE q.id = ANY($1::bigint[])`,
-    rows.map((row) => Number(row['id'])),
   );
 }
 

@@ -1,5 +1,6 @@
 import { utcDay } from '../rules/days.js';
 import type { Database } from './database.js';
+import { LOCK_PARTITIONS } from './locks.js';
 
 /** Days for which partitions are made ahead. */
 const DAYS_AHEAD = 4;
@@ -13,7 +14,7 @@ const DAYS_BEHIND = 1;
 export async function makeDays(db: Database, now: number, another: number | null = null): Promise<void> {
   const today = utcDay(now);
   await db.transaction(async (tx) => {
-    await tx.all('SELECT pg_advisory_xact_lock(7, 2)');
+    await tx.all(LOCK_PARTITIONS);
     await tx.all(
       'SELECT gateway.make_day(day) FROM generate_series($1::int, $2::int) AS day',
       today - DAYS_BEHIND,

@@ -1,8 +1,9 @@
-import pg from 'pg';
+import type pg from 'pg';
 import { StartError } from '../../errors.js';
 import { migrationsOf } from '../migrate.js';
 import type { Migration } from '../migrate.js';
-import { REGISTRY_LOCK } from './open-transaction.js';
+import { isLockTimeout } from './faults.js';
+import { LOCK_MIGRATIONS } from './locks.js';
 
 /**
  * The oldest schema version whose programs may still run beside this one. A migration that takes away what they need raises
@@ -49,14 +50,14 @@ async function migrateOnce(client: pg.ClientBase, from: number, migration: Migra
   for (let run = 1; ; run += 1) {
     await client.query('BEGIN');
     try {
-      await client.query(`SELECT pg_advisory_xact_lock(${REGISTRY_LOCK}, 1)`); // for as long as another process migrates
+      await client.query(LOCK_MIGRATIONS); // waits for as long as another replica migrates
       await client.query(`SET LOCAL lock_timeout = '${LOCK_WAIT}'`);
       if ((await schemaOf(client)).version === from) await apply(client, migration);
       await client.query('COMMIT');
       return;
     } catch (error) {
       await client.query('ROLLBACK').catch(() => undefined); // the connection may be the fault
-      if (run >= TRIES || !(error instanceof pg.DatabaseError) || error.code !== '55P03') throw error;
+      if (run >= TRIES || !isLockTimeout(error)) throw error;
     }
   }
 }

@@ -3,7 +3,7 @@ import { utcDay } from '../rules/days.js';
 import type { Transaction } from './queries.js';
 
 /** Numbers in a block, which is one value of the sequence. */
-const BLOCK = 1024;
+export const BLOCK = 1024;
 /** Ids of one day, and of one partition. */
 export const PER_DAY = 2 ** 38;
 /**

@@ -1,15 +1,8 @@
 import type pg from 'pg';
 import { isAborted } from './faults.js';
 import { lockNumberOf } from './keys.js';
+import { LOCK_CHANNELS, LOCK_REGISTRY } from './locks.js';
 import type { Param, Transaction } from './queries.js';
-
-/** The first numbers of our advisory locks. */
-export const REGISTRY_LOCK = 7;
-const CHANNEL_LOCK = 8;
-
-const LOCK_CHANNELS = `SELECT pg_advisory_xact_lock_shared(${REGISTRY_LOCK}, 0),
-  (SELECT count(*) FROM (SELECT pg_advisory_xact_lock(${CHANNEL_LOCK}, number) FROM unnest($1::int[]) AS number) AS locked)`;
-const LOCK_REGISTRY = `SELECT pg_advisory_xact_lock(${REGISTRY_LOCK}, 0)`;
 
 /** `pg` knows this option; its types do not. */
 export type Statement = pg.QueryConfig & { readonly query_timeout?: number };
