@@ -3,6 +3,7 @@ import type { NamedBreakerRow } from '../rules/breakers.js';
 import type { Base } from './base.js';
 import type { Database } from './database.js';
 import type { Transaction } from './queries.js';
+import { rounded } from './values.js';
 import type { BreakerChange, KeptBreaker, KeptBreakers, StoredBreaker } from '../breakers.js';
 
 const SELECT = `SELECT t.id AS target_id, b.state, b.consecutive_failures, b.times_opened, b.opened_at, b.next_probe_at, b.version,
@@ -63,7 +64,7 @@ export class PostgresBreakers implements KeptBreakers {
     const changed = await this.#db.one<{ version: number; probe_until: number | null }>(
       CHANGE,
       ...[targetId, beforeVersion, row.state, row.consecutive_failures, row.times_opened],
-      ...[row.opened_at, row.next_probe_at, probeUntil].map(whole),
+      ...[row.opened_at, row.next_probe_at, probeUntil].map(rounded),
       probeMs === null ? null : now,
     );
     if (changed) {
@@ -80,9 +81,4 @@ export class PostgresBreakers implements KeptBreakers {
 /** For use in the transaction that removes the target. @param target its number */
 export async function forgetBreaker(tx: Transaction, target: number): Promise<void> {
   await tx.run('DELETE FROM gateway.breakers WHERE target = $1', target);
-}
-
-/** Jitter makes fractions of a millisecond. */
-function whole(time: number | null): number | null {
-  return time === null ? null : Math.round(time);
 }

@@ -3,7 +3,8 @@ import { BYTES_PER_STEP, foundRelease, NO_BOUNDS, RELEASES_PER_STEP, steppedRele
 import type { Bounds, BulkCursor, FoundWork, Scanned, Stepped } from '../rules/bulk-work.js';
 import { isMessageItself, repetitionsOf } from '../rules/held-items.js';
 import { messageKeysOf } from '../rules/item-filters.js';
-import { noSuchResync } from '../rules/jobs.js';
+import { newestFirst } from '../rules/item-views.js';
+import { noSuchResync } from '../rules/registrations.js';
 import { isNotHeld, subscribersOf, withoutDelivery } from '../rules/release.js';
 import type { NumberedTarget } from '../rules/registry-rows.js';
 import { SentItems } from '../rules/sent-items.js';
@@ -29,8 +30,6 @@ interface PlaceRange {
   readonly after: BulkCursor;
   readonly end: BulkCursor | null;
 }
-
-const HELD = SIGHTING_TABLES;
 
 /** Releases held items in the order of recording, each like a release of a single item. */
 export class BulkRelease implements BulkOperation<ReleaseFilter> {
@@ -111,7 +110,7 @@ export class BulkRelease implements BulkOperation<ReleaseFilter> {
     if (keys) conditions.push(`s.message_key = ANY(${params.add(keys.map(uuidOf))}::uuid[])`);
     conditions.push(...releaseConditions(filter, params));
     return await queries.all<HeldRow>(
-      `SELECT ${HELD_COLUMNS} FROM ${HELD} WHERE s.held AND ${allOf(conditions)}
+      `SELECT ${HELD_COLUMNS} FROM ${SIGHTING_TABLES} WHERE s.held AND ${allOf(conditions)}
        ORDER BY s.webhook_id, s.position LIMIT ${params.add(limit)}`,
       ...params.values,
     );
@@ -148,7 +147,7 @@ async function matchedOf(queries: Queries, keys: readonly string[], filter: Rele
   const params = new Params();
   const all = params.add(keys);
   return await queries.all<MatchedRow>(
-    `SELECT ${HELD_COLUMNS}, (${allOf(releaseConditions(filter, params))}) AS matches FROM ${HELD}
+    `SELECT ${HELD_COLUMNS}, (${allOf(releaseConditions(filter, params))}) AS matches FROM ${SIGHTING_TABLES}
      WHERE s.message_key = ANY(${all}::uuid[]) AND s.held AND s.carrier = 'messages' ORDER BY s.webhook_id, s.position`,
     ...params.values,
   );
@@ -158,11 +157,7 @@ async function matchedOf(queries: Queries, keys: readonly string[], filter: Rele
 function isCoveredByEarlier(row: HeldRow, ofMessage: ReadonlyMap<string, readonly MatchedRow[]>): boolean {
   if (!isMessageItself(row)) return false;
   const first = ofMessage.get(row.message_key ?? '')?.find((each) => isMessageItself(each) && each.matches);
-  return first !== undefined && isBefore(first, row);
-}
-
-function isBefore(one: HeldRow, other: HeldRow): boolean {
-  return one.webhook_id === other.webhook_id ? one.position < other.position : one.webhook_id < other.webhook_id;
+  return first !== undefined && newestFirst(first, row) > 0;
 }
 
 interface Recorded {

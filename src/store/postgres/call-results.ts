@@ -6,6 +6,7 @@ import type { Transaction } from './queries.js';
 import { uuidOf } from './keys.js';
 import { IN_PROGRESS, windowsOf } from './open-registrations.js';
 import { saveShown } from './shown-messages.js';
+import { rounded } from './values.js';
 
 /** With `deliver_unseen` the webhook must come, so a poll proves nothing before the call with `resync=true` was made. */
 const NEEDS_WEBHOOK =
@@ -101,9 +102,4 @@ async function saveResult(
     ...[rounded(closesAtOf(call, result, longest)), result.closesAt === null, result.refused ?? null],
     isResync ? askedAt : null,
   );
-}
-
-/** Pauses have a random part. */
-function rounded(time: number | null): number | null {
-  return time === null ? null : Math.round(time);
 }

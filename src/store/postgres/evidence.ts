@@ -2,7 +2,7 @@ import { carriedAt, leastIdSince } from './carried-ids.js';
 import type { ItemDetail, MessageView } from '../items.js';
 import { evidenceOf, mayBeKept, wasOpenAt } from '../rules/evidence-views.js';
 import type { EvidenceParts, EvidenceRow, RegistrationRow } from '../rules/evidence-views.js';
-import { itemView } from '../rules/item-views.js';
+import { itemView, placeOf } from '../rules/item-views.js';
 import { messageKey } from '../rules/keys.js';
 import type { LedgerFacts } from '../rules/ledger-facts.js';
 import type { Database } from './database.js';
@@ -134,10 +134,6 @@ export class EvidenceViews {
 }
 
 type Then = NonNullable<EvidenceParts['recordedThen']>;
-
-export function placeOf({ webhook_id: id, position }: Pick<SightingRow, 'webhook_id' | 'position'>): string {
-  return `${id} ${position}`;
-}
 
 /** The key under which the registration of a restored item is; null: it is not restored. */
 function registeredKeyOf(row: SightingRow, kept: Kept): string | null {

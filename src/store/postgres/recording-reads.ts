@@ -1,5 +1,5 @@
 import { inSlices } from '../../event-loop.js';
-import type { Document, Item } from '../../intake/decode.js';
+import type { Document } from '../../intake/decode.js';
 import { nameOf } from '../../intake/event.js';
 import { isEndOfSlice } from '../../slices.js';
 import type { Sliced } from '../../slices.js';
@@ -7,6 +7,7 @@ import { contentKeys } from '../rules/content-keys.js';
 import { chatKey, fingerprintKey, messageKey } from '../rules/keys.js';
 import type { LedgerFacts } from '../rules/ledger-facts.js';
 import { objectKeysIn } from '../rules/object-repetitions.js';
+import { mayBeShown } from '../rules/shown-messages.js';
 import type { LastOfObject, NewestInChat, RegistrationWindow } from '../rules/recording.js';
 import type { Queries } from './queries.js';
 import { fingerprintOf, plainUuid, uuidOf } from './keys.js';
@@ -212,14 +213,10 @@ function* shownKeys(all: readonly ToRecord[], newestShownAt: number): Sliced<Set
   for (const { channel, document } of all) {
     for (const [at, item] of document.items.entries()) {
       if (isEndOfSlice(at)) yield;
-      if (!mayBeShown(item, newestShownAt) || item.messageId === null) continue;
+      if (item.kind !== 'message' || item.messageId === null || !mayBeShown(item.timestamp, newestShownAt)) continue;
       const message: unknown = JSON.parse(document.body.toString('utf8', item.span.start, item.span.end));
       for (const key of [messageKey(channel, item.messageId), ...contentKeys(channel, message)]) keys.add(uuidOf(key));
     }
   }
   return keys;
-}
-
-function mayBeShown({ kind, timestamp }: Item, newestShownAt: number): boolean {
-  return kind === 'message' && timestamp !== null && Math.floor(timestamp) <= newestShownAt;
 }

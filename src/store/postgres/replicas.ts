@@ -11,14 +11,13 @@ export class PostgresReplicas implements Replicas {
   readonly #base: Base;
   readonly #stopped = new AbortController();
   readonly #startedAt: number;
+  readonly #id: string;
   #beating: Promise<void> = Promise.resolve();
   #alive = 1;
-  /** Names this process, for example as the holder of a lease. */
-  readonly id: string;
 
   constructor(base: Base) {
     this.#base = base;
-    this.id = base.effects.randomBytes(12).toString('base64url');
+    this.#id = base.effects.randomBytes(12).toString('base64url');
     this.#startedAt = base.now();
   }
 
@@ -43,7 +42,7 @@ export class PostgresReplicas implements Replicas {
   async stop(): Promise<void> {
     this.#stopped.abort();
     await this.#beating;
-    await this.#base.db.run('DELETE FROM gateway.replicas WHERE id = $1', this.id).catch(() => undefined);
+    await this.#base.db.run('DELETE FROM gateway.replicas WHERE id = $1', this.#id).catch(() => undefined);
   }
 
   async #loop(): Promise<void> {
@@ -63,7 +62,7 @@ export class PostgresReplicas implements Replicas {
     await db.run(
       `INSERT INTO gateway.replicas (id, started_at, seen_at) VALUES ($1, $2, $3)
        ON CONFLICT (id) DO UPDATE SET seen_at = excluded.seen_at`,
-      this.id,
+      this.#id,
       this.#startedAt,
       at,
     );

@@ -15,6 +15,11 @@ function withoutNul(text: string): string {
   return text.includes('\0') ? text.replaceAll('\0', '\ufffd') : text;
 }
 
+/** A time for a `bigint`: jitter makes fractions of a millisecond. */
+export function rounded(time: number | null): number | null {
+  return time === null ? null : Math.round(time);
+}
+
 /** A `bigint` becomes a number: all of them are ids and times, which fit. */
 export function getTypeParser(oid: number, format?: 'text' | 'binary'): unknown {
   if (oid === INT8) return Number;
