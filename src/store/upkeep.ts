@@ -4,7 +4,7 @@ import type { RewriteSecret } from '../secret-places.js';
 export interface Upkeep {
   /**
    * The time by which the store decides what is due, in milliseconds since the epoch: the clock of the process, or of the
-   * database if several processes share it. Whatever is compared with a stored time is taken from here.
+   * database if replicas share it. Whatever is compared with a stored time is taken from here.
    */
   now(): number;
   /**
