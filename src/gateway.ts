@@ -89,7 +89,7 @@ export const DEFAULT_INTERVALS: Intervals = {
 /** The share of the ten seconds for shutdown that requests, deliveries and calls under way get. */
 const GRACE_MS = 8000;
 /**
- * Where the store keeps what the gateway calls itself in `x-gateway-via`. All processes on one store are one gateway.
+ * Where the store keeps what the gateway calls itself in `x-gateway-via`. All replicas are one gateway.
  */
 const GATEWAY_ID = 'gateway_id';
 

@@ -49,7 +49,7 @@ export function createAttempts(options: AttemptsOptions): Attempts {
   let onNoneLeft = (): void => undefined;
   let isAborting = false;
 
-  /** Sends the delivery if another process does not probe its target at this moment. Otherwise returns it. */
+  /** Sends the delivery, unless another replica is probing its target: then it returns it. */
   const probe = async (
     queue: TargetQueue,
     leased: Leased,

@@ -5,7 +5,7 @@ import type { Check } from './policy.js';
 
 /** An open transaction keeps dead rows from being removed, so that claims become slower. */
 const LONG_TRANSACTION_MS = 10 * MINUTE_MS;
-/** Partitions are made days ahead; with fewer than this no process does it any more. */
+/** Partitions are made days ahead; with fewer than this, no replica makes them any more. */
 const LEAST_AHEAD_MS = DAY_MS;
 const TOLERATED_SKEW_MS = 5 * SECOND_MS;
 
@@ -55,9 +55,7 @@ function transactionCheck({ oldestTransactionMs }: ServerFacts): Check {
     message: isLong
       ? `A transaction has been open for ${minutes} minutes. Until it ends, PostgreSQL cannot remove dead rows, and claims become slower.`
       : 'No transaction has been open for long.',
-    fix: isLong
-      ? 'Look for it in pg_stat_activity (xact_start): a pg_dump, a forgotten BEGIN, a replication slot.'
-      : null,
+    fix: isLong ? 'Find it in pg_stat_activity (xact_start): for example a pg_dump, or a forgotten BEGIN.' : null,
   };
 }
 
@@ -67,7 +65,7 @@ function partitionCheck({ oldestDayAt, newestDayAt }: ServerFacts, now: number):
     return {
       ...about,
       status: 'warn',
-      message: `Partitions are made up to ${dayOf(newestDayAt)} only; they should be made days ahead.`,
+      message: `Partitions exist only up to ${dayOf(newestDayAt)}. They should exist days ahead.`,
       fix: 'Look for "background work failed" in the log of the replicas.',
     };
   }
@@ -91,8 +89,7 @@ function databaseClockCheck({ clockAheadMs }: ServerFacts): Check {
 
 function replicasCheck(replicas: readonly Replica[]): Check {
   const count = Math.max(1, replicas.length);
-  const message =
-    count === 1 ? 'One gateway process uses this database.' : `${count} gateway processes share this database.`;
+  const message = count === 1 ? 'One replica uses this database.' : `${count} replicas share this database.`;
   return { name: 'replicas', subject: SUBJECT, status: 'ok', message, fix: null };
 }
 

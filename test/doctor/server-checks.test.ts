@@ -40,6 +40,6 @@ describe('the checks of PostgreSQL', () => {
   it('count the replicas', () => {
     const replica = (id: string) => ({ id, startedAt: START, seenAt: START });
     const [check] = serverChecks(FACTS, [replica('a'), replica('b')], START).filter(({ name }) => name === 'replicas');
-    expect(check?.message).toBe('2 gateway processes share this database.');
+    expect(check?.message).toBe('2 replicas share this database.');
   });
 });

@@ -7,7 +7,7 @@ import type { StoreFixture } from '../support/store.js';
 
 const databases = useDatabases();
 
-/** A store with a dead delivery, and a connection of another process to its database. */
+/** A store with a dead delivery, and a second connection to its database. */
 async function stageDead(): Promise<{ fixture: StoreFixture; other: pg.Client }> {
   const url = await databases.create();
   const other = new pg.Client({ connectionString: url });
@@ -21,7 +21,7 @@ async function stageDead(): Promise<{ fixture: StoreFixture; other: pg.Client }>
   return { fixture, other };
 }
 
-it('a job waits for the one before it, also while another process takes a step of that one', async () => {
+it('a job waits for the one before it, also while another replica takes a step of that one', async () => {
   const { fixture, other } = await stageDead();
   const { jobs } = fixture.store;
   await jobs.add({ kind: 'retry', filter: { status: 'dead' } });

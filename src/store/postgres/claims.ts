@@ -1,7 +1,6 @@
 import { isPaced } from '../../intake/backlog.js';
-import type { Streak, Target, Verdict } from '../../model.js';
-import { parseEventName } from '../rules/event-names.js';
-import { deliveryId } from '../rules/ids.js';
+import type { Target, Verdict } from '../../model.js';
+import { leasedDelivery } from '../rules/leased-delivery.js';
 import { isRank } from '../rules/pace.js';
 import type { NumberedTarget } from '../rules/registry-rows.js';
 import type { Database } from './database.js';
@@ -125,7 +124,7 @@ export class Claims {
     }
   }
 
-  /** @param until when their leases would end */
+  /** Ends leases that this claim should not have taken. @param until when they would end */
   async #giveBack(rows: readonly ClaimedRow[], token: number, until: number): Promise<void> {
     const ids = rows.map(({ id }) => id);
     try {
@@ -136,35 +135,16 @@ export class Claims {
     }
   }
 
-  /** Differs from that of every other claim, also of other processes. */
+  /** Random, so that it differs from every other claim's, of any replica. */
   #newToken(): number {
     return this.#effects.randomBytes(6).readUIntBE(0, 6) + 1;
   }
 
-  /** Null: its webhook is missing, which only damage explains. It must not keep all others from being sent. */
+  /** Null: its webhook is missing, which only damage explains. The other deliveries must not wait for it. */
   #leaseOut(row: ClaimedRow, target: Target, token: number, now: number, until: number): Delivery | null {
     if (row.event === null) return null;
     this.#leases.add(leaseOf(row, token, until), now);
-    return {
-      id: deliveryId(row.id),
-      lease: token,
-      leaseEndsAt: until,
-      target,
-      channel: row.channel,
-      event: parseEventName(row.event),
-      method: row.method,
-      suffix: row.suffix,
-      contentType: row.content_type,
-      body: row.body,
-      verdicts: row.verdicts.split(',') as Verdict[],
-      attempts: row.tries,
-      besideSchedule: row.resume_at !== null,
-      streak: row.streak === null ? null : (JSON.parse(row.streak) as Streak),
-      via: row.via,
-      recordedAt: row.created_at,
-      isFromBacklog: isRank(row.due_at),
-      newestMessageAt: row.newest_message_at,
-    };
+    return leasedDelivery({ ...row, event: row.event }, target, token, until, row.body);
   }
 }
 

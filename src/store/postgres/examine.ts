@@ -12,8 +12,10 @@ interface Facts {
 }
 
 const CONNECT_MS = 10_000;
+/** A user who may not create the schema may have one that an administrator has made. */
 const FACTS = `SELECT current_setting('server_version') AS server, pg_is_in_recovery() AS standby,
-  has_database_privilege(current_database(), 'CREATE') AS may_create`;
+  coalesce(has_schema_privilege(to_regnamespace('gateway'), 'CREATE'), has_database_privilege(current_database(), 'CREATE'))
+    AS may_create`;
 
 /** What a start would find. */
 export interface FoundDatabase {
@@ -36,7 +38,8 @@ export async function examineDatabase(location: PostgresLocation): Promise<Found
     if (schema.version > 0) return { words: `${where}, schema version ${schema.version}.`, isEmpty: false };
     if (facts?.may_create === true) return { words: `${where}, has no tables of a gateway yet.`, isEmpty: true };
     throw unusable(
-      `${where}, has no tables of a gateway yet, and the user may not create a schema. Grant it CREATE on the database.`,
+      `${where}, has no tables of a gateway yet, and the user may not create them. Grant it CREATE on the database, or make it the ` +
+        'owner of a schema "gateway".',
     );
   } catch (error) {
     throw asStartError(error);

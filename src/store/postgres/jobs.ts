@@ -38,7 +38,7 @@ export interface JobParts {
 
 const COLUMNS = `j.number, j.kind, j.filter, j.status, j.total, j.done, j.skipped, j.busy_ms, j.created_at, j.finished_at`;
 
-/** The oldest running job, unless another process takes a step of it: jobs run one after the other. */
+/** The oldest running job, unless another replica is making a step of it: jobs run one after the other. */
 const TAKE = `SELECT j.number, j.kind, j.filter, j.cursor, j.created_at, j.stepped_at FROM gateway.jobs j
   WHERE j.status = 'running' AND j.number = (SELECT min(o.number) FROM gateway.jobs o WHERE o.status = 'running')
   FOR UPDATE SKIP LOCKED`;
@@ -49,7 +49,7 @@ const INSERT = `INSERT INTO gateway.jobs (number, kind, filter, status, total, d
 const SAVE_PROGRESS = `UPDATE gateway.jobs SET done = done + $2, skipped = skipped + $3, cursor = $4, status = $5, finished_at = $6,
     busy_ms = busy_ms + $7, stepped_at = $8 WHERE number = $1`;
 
-/** A filter is JSON without nested objects, in which a quote within a value is escaped: so its text tells the channel. */
+/** A filter is JSON without nested objects, and quotes within its values are escaped, so a search in its text finds the channel. */
 const LIST = `SELECT ${COLUMNS} FROM gateway.jobs j
   WHERE j.number < $1 AND ($2::text IS NULL OR j.status = $2) AND ($3::text IS NULL OR j.kind = $3)
     AND ($4::text IS NULL OR strpos(j.filter, '"channel":' || $4) > 0)
@@ -57,7 +57,7 @@ const LIST = `SELECT ${COLUMNS} FROM gateway.jobs j
 
 /**
  * Jobs: running → finished, when nothing is left behind the cursor; running → cancelled. A step and its progress are one
- * commit, so that after a crash another process continues exactly behind what is done.
+ * commit, so that after a crash another replica continues exactly behind what is done.
  */
 export class PostgresJobs implements Jobs {
   readonly #base: Base;
@@ -84,7 +84,7 @@ export class PostgresJobs implements Jobs {
     checkExpectedCount(count, expectedCount);
     const { db } = this.#base;
     const number = await db.transaction(async (tx) => {
-      await tx.lockChannels([]); // the registry stays as it is meanwhile
+      await tx.lockChannels([]); // keeps the registry unchanged
       return await this.#insert(tx, work, count);
     });
     return readBack(await this.#view(number));

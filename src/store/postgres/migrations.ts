@@ -1,15 +1,16 @@
-import pg from 'pg';
+import type pg from 'pg';
 import { StartError } from '../../errors.js';
 import { migrationsOf } from '../migrate.js';
 import type { Migration } from '../migrate.js';
-import { REGISTRY_LOCK } from './open-transaction.js';
+import { isLockTimeout } from './faults.js';
+import { LOCK_MIGRATIONS } from './locks.js';
 
 /**
  * The oldest schema version whose programs may still run beside this one. A migration that takes away what they need raises
  * it; all others only add, so that replicas can be upgraded one after the other.
  */
 const LEAST_PROGRAM = 1;
-/** DDL waits for a lock only this long, because everything else waits behind it. */
+/** How long DDL waits for a lock, because everything else waits behind it. */
 const LOCK_WAIT = '2s';
 const TRIES = 10;
 
@@ -25,8 +26,8 @@ interface Schema {
 }
 
 /**
- * Creates or migrates the schema, one transaction per version. Of several processes that start at once, one does it. The
- * version is looked at before the lock is taken: a usual start does not queue up behind others.
+ * Creates or migrates the schema, one transaction per version. Of several replicas that start at once, one does it. The
+ * version is read before the lock is taken, so that a usual start does not wait for others.
  * @throws StartError GW_STORE_UNUSABLE (the schema needs a newer program)
  */
 export async function migrate(
@@ -49,14 +50,14 @@ async function migrateOnce(client: pg.ClientBase, from: number, migration: Migra
   for (let run = 1; ; run += 1) {
     await client.query('BEGIN');
     try {
-      await client.query(`SELECT pg_advisory_xact_lock(${REGISTRY_LOCK}, 1)`); // for as long as another process migrates
+      await client.query(LOCK_MIGRATIONS); // waits for as long as another replica migrates
       await client.query(`SET LOCAL lock_timeout = '${LOCK_WAIT}'`);
       if ((await schemaOf(client)).version === from) await apply(client, migration);
       await client.query('COMMIT');
       return;
     } catch (error) {
       await client.query('ROLLBACK').catch(() => undefined); // the connection may be the fault
-      if (run >= TRIES || !(error instanceof pg.DatabaseError) || error.code !== '55P03') throw error;
+      if (run >= TRIES || !isLockTimeout(error)) throw error;
     }
   }
 }
@@ -85,7 +86,7 @@ export function refuseTooNew({ version, leastProgram }: Schema): void {
   if (newest >= leastProgram) return;
   throw new StartError(
     'GW_STORE_UNUSABLE',
-    `The database has schema version ${version}, which needs a program of version ${leastProgram} or later; this one knows ` +
+    `The database has schema version ${version}, which needs a program that knows version ${leastProgram}; this one knows ` +
       `versions up to ${newest}. A newer version of the gateway has migrated it: start that version, or restore a backup from before the upgrade.`,
   );
 }

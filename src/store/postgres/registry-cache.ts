@@ -12,10 +12,10 @@ export const TARGET_COLUMNS = `number, id, name, url, channels, events, deliver,
   timeout_ms, max_attempts, retry_delays_seconds, max_age_seconds, concurrency, rate_per_second, backlog_policy,
   backlog_after_seconds, backlog_rate_per_minute, skip_answered, enabled, disabled_reason, created_at`;
 
-/** Each change of the registry adds one to it. */
+/** The version of the registry: each change adds one. */
 export const VERSION =
   "SELECT coalesce((SELECT value::bigint FROM gateway.meta WHERE key = 'registry_version'), 0) AS version";
-/** For this long a read may miss what another process has changed. */
+/** How long a read may miss a change by another replica. */
 const MAX_AGE_MS = 1000;
 
 /** Channels and targets as of one version. */
@@ -49,8 +49,8 @@ export class RegistryState {
 }
 
 /**
- * Channels and targets are few and needed for every webhook, so each process keeps them. A transaction that holds the lock of
- * the registry compares versions and so never works with old settings; a read may be a second behind other processes.
+ * Channels and targets are few and needed for every webhook, so each replica keeps them. A transaction that holds the lock of
+ * the registry compares versions and so never works with old settings; a read may be a second behind other replicas.
  */
 export class RegistryCache {
   readonly #db: Database;
@@ -71,8 +71,8 @@ export class RegistryCache {
   }
 
   /**
-   * For a name that is not known: another process may have added it a moment ago. Looks at most once a second, because anyone
-   * can ask for unknown names.
+   * For an unknown name, which another replica may have added a moment ago. Reads at most once a second, because anyone can
+   * ask for unknown names.
    */
   async afterMiss(): Promise<RegistryState> {
     if (this.#monotonic() - this.#missedAt < MAX_AGE_MS) return await this.current();
@@ -80,7 +80,7 @@ export class RegistryCache {
     return await this.refresh();
   }
 
-  /** Looks whether another process has changed something. */
+  /** Reads the version, and everything if another replica has changed it. */
   async refresh(): Promise<RegistryState> {
     const checkedAt = this.#monotonic();
     const row = await this.#db.one<{ version: number }>(VERSION);
@@ -89,7 +89,7 @@ export class RegistryCache {
     return state;
   }
 
-  /** What is kept, unless another process has changed it since: a statement has just read this version. */
+  /** The state of this version or a newer one. @param version one that a statement has just read */
   async atLeast(version: number): Promise<RegistryState> {
     return this.#state && this.#state.version >= version ? this.#state : await this.refresh();
   }
@@ -108,7 +108,7 @@ export class RegistryCache {
     this.forget();
   }
 
-  /** The next read looks at the database: after a commit, or when a secret does not fit. */
+  /** Makes the next read look at the database. For use after a commit. */
   forget(): void {
     this.#checkedAt = -Infinity;
   }

@@ -3,22 +3,21 @@ import type { Base } from './base.js';
 import type { Replica, Replicas } from '../replicas.js';
 
 const HEARTBEAT_MS = 5 * SECOND_MS;
-/** A process that has not been seen for this long is gone. */
+/** A replica that was not seen for this long is gone. */
 export const GONE_AFTER_MS = 15 * SECOND_MS;
 
-/** This process and the others on the same database. Each writes a row from time to time. */
+/** The replicas on this database. Each writes a row every five seconds. */
 export class PostgresReplicas implements Replicas {
   readonly #base: Base;
   readonly #stopped = new AbortController();
   readonly #startedAt: number;
+  readonly #id: string;
   #beating: Promise<void> = Promise.resolve();
   #alive = 1;
-  /** Names this process, for example as the holder of a lease. */
-  readonly id: string;
 
   constructor(base: Base) {
     this.#base = base;
-    this.id = base.effects.randomBytes(12).toString('base64url');
+    this.#id = base.effects.randomBytes(12).toString('base64url');
     this.#startedAt = base.now();
   }
 
@@ -43,7 +42,7 @@ export class PostgresReplicas implements Replicas {
   async stop(): Promise<void> {
     this.#stopped.abort();
     await this.#beating;
-    await this.#base.db.run('DELETE FROM gateway.replicas WHERE id = $1', this.id).catch(() => undefined);
+    await this.#base.db.run('DELETE FROM gateway.replicas WHERE id = $1', this.#id).catch(() => undefined);
   }
 
   async #loop(): Promise<void> {
@@ -51,7 +50,7 @@ export class PostgresReplicas implements Replicas {
     for (;;) {
       await effects.sleep(HEARTBEAT_MS, this.#stopped.signal);
       if (this.#stopped.signal.aborted) return;
-      // Without the database nothing works anyway: operations tell why.
+      // Nothing works without the database, and every operation reports why.
       await this.#beat().catch(() => undefined);
     }
   }
@@ -63,7 +62,7 @@ export class PostgresReplicas implements Replicas {
     await db.run(
       `INSERT INTO gateway.replicas (id, started_at, seen_at) VALUES ($1, $2, $3)
        ON CONFLICT (id) DO UPDATE SET seen_at = excluded.seen_at`,
-      this.id,
+      this.#id,
       this.#startedAt,
       at,
     );

@@ -64,8 +64,8 @@ interface Settled {
 type Write = (settled: readonly Settled[]) => Promise<ReadonlySet<number>>;
 
 /**
- * Settlements of this process share transactions. What ends needs the locks of its channels, because the next delivery of its
- * lanes moves up; what stays pending needs none, and does not wait for those that do.
+ * The settlements of a replica share transactions. Deliveries that end need the locks of their channels, because the next ones
+ * of their lanes move up. Deliveries that stay pending need none, and do not wait for those that do.
  */
 export class Settlements {
   readonly #db: Database;
@@ -157,7 +157,7 @@ export class Settlements {
   };
 }
 
-/** What a returned delivery becomes. `resumeAt` counts only if a manual retry was requested meanwhile; nulls: unchanged. */
+/** What a returned delivery becomes. `resumeAt` counts only if a manual retry was requested since the claim; nulls: unchanged. */
 function afterReturn({ settlement, lease }: Settled, now: number) {
   const { attempt, dueAt = null, streak } = settlement;
   const scheduledAt = dueAt ?? Math.min(lease.createdAt, now);

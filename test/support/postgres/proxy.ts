@@ -1,13 +1,11 @@
-import { once } from 'node:events';
-import { createConnection, createServer } from 'node:net';
-import type { AddressInfo, Socket } from 'node:net';
-import { onTestFinished } from 'vitest';
+import { createConnection } from 'node:net';
+import { startSocketServer } from '../sockets.js';
 
-/** A network between a gateway and PostgreSQL that can be disturbed. */
+/** A network between a gateway and PostgreSQL that tests disturb. */
 export interface Proxy {
   /** The URL of the server through this proxy. */
   readonly url: string;
-  /** Drops each connection whose statement with this text is answered by it, such as COMMIT. The server has done it, and its answer is lost. */
+  /** Drops each connection on which the server answers a statement with this text, such as COMMIT: it is done, and its answer lost. */
   cutAt(text: string): void;
   /** From now on the open connections carry nothing, and stay open. New ones work. */
   fallSilent(): void;
@@ -22,8 +20,7 @@ export async function proxyTo(url: string): Promise<Proxy> {
   let cut: string | null = null;
   let cuts = 0;
   const silenced: { value: boolean }[] = [];
-  const sockets = new Set<Socket>();
-  const server = createServer((client) => {
+  const { port: ownPort } = await startSocketServer((client) => {
     const upstream = createConnection(Number(port), hostname);
     const isSilent = { value: false };
     silenced.push(isSilent);
@@ -44,26 +41,12 @@ export async function proxyTo(url: string): Promise<Proxy> {
       client.destroy();
       upstream.destroy();
     });
-    for (const [socket, other] of [
-      [client, upstream],
-      [upstream, client],
-    ] as const) {
-      sockets.add(socket);
-      socket.on('error', () => undefined);
-      socket.on('close', () => {
-        sockets.delete(socket);
-        other.destroy();
-      });
-    }
-  });
-  server.listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  onTestFinished(() => {
-    server.close();
-    for (const socket of sockets) socket.destroy();
+    upstream.on('error', () => undefined);
+    client.on('close', () => upstream.destroy());
+    upstream.on('close', () => client.destroy());
   });
   const through = new URL(url);
-  through.port = String((server.address() as AddressInfo).port);
+  through.port = String(ownPort);
   return {
     url: through.href,
     cutAt: (text) => (cut = text),

