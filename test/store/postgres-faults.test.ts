@@ -8,6 +8,7 @@ import { connect, openPostgresStore } from '../../src/store/postgres/engine.js';
 import type { Store } from '../../src/store/store.js';
 import { locationOf, runSql, useDatabases } from '../support/postgres/fixture.js';
 import { proxyTo } from '../support/postgres/proxy.js';
+import type { Proxy } from '../support/postgres/proxy.js';
 import {
   channel,
   deliveredIds,
@@ -82,6 +83,34 @@ describe('a connection that is lost', () => {
     expect(answers).toEqual([{ status: 'rejected', reason: UNAVAILABLE }]);
     expect((await record(store, messages('A'))).verdicts).toEqual(['duplicate']);
     expect(await deliveredIds(store)).toEqual(['A']);
+  });
+
+  it.each([
+    ['its commit was sent', 'COMMIT', 'dead'],
+    ['it was returned for a retry', 'UPDATE', 'pending'],
+  ] as const)('right after %s: a repeated settlement is reported as saved, once', async (_when, cut, outcome) => {
+    let proxy: Proxy | undefined;
+    const { store } = await stage(async (url) => (proxy = await proxyTo(url)).url);
+    await record(store, messages('A'));
+    const { id, lease } = await untilClaimed(store);
+    const settle = async () => await store.outbox.settle(settlement({ id, lease }, outcome, store.upkeep.now()));
+    proxy?.cutAt(cut);
+    await expect(settle()).rejects.toEqual(UNAVAILABLE);
+    proxy?.mend();
+    expect([await settle(), await settle()]).toEqual([true, false]);
+    expect(await store.outbox.delivery(id)).toMatchObject({ status: outcome, attempts: 1, log: [{ status: 500 }] });
+  });
+
+  it('right after the end of a delivery without an attempt was committed: the same', async () => {
+    let proxy: Proxy | undefined;
+    const { store } = await stage(async (url) => (proxy = await proxyTo(url)).url);
+    await record(store, messages('A'));
+    const { id, lease } = await untilClaimed(store);
+    const settle = async () => await store.outbox.settle({ id, lease, status: 'expired', attempt: null });
+    proxy?.cutAt('COMMIT');
+    await expect(settle()).rejects.toEqual(UNAVAILABLE);
+    proxy?.mend();
+    expect([await settle(), await settle()]).toEqual([true, false]);
   });
 
   it('while webhooks are recorded: each is repeated until it is answered, and delivered once (I1, I3)', async () => {

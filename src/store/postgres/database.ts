@@ -102,9 +102,10 @@ export class Database implements Queries {
   /**
    * Runs `work` in a transaction and commits it. It may run again after a fault, so it changes nothing but the database, or
    * sets anew what it changes.
+   * @param isRepeatable it may run again after its commit, so it does if the answer to the commit is lost
    * @throws GatewayError GW_STORE_UNAVAILABLE: nothing was changed, or it is unknown whether
    */
-  async transaction<T>(work: (tx: Transaction) => Promise<T>): Promise<T> {
+  async transaction<T>(work: (tx: Transaction) => Promise<T>, isRepeatable = false): Promise<T> {
     const made = new Set<number | null>();
     for (let run = 1; ; run += 1) {
       const client = await this.#connectAgain();
@@ -117,7 +118,8 @@ export class Database implements Queries {
           run -= 1; // several days may be missing, and each run reports one
           made.add(day);
           await this.onMissingDays(day);
-        } else if (!this.#mayRunAgain(error, !tx.isCommitSent) || run >= RUNS_AT_MOST) throw asGatewayError(error);
+        } else if (!this.#mayRunAgain(error, isRepeatable || !tx.isCommitSent) || run >= RUNS_AT_MOST)
+          throw asGatewayError(error);
       }
     }
   }

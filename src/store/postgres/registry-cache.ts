@@ -1,5 +1,6 @@
 import type { Effects } from '../../effects.js';
 import { GatewayError, noSuchChannel } from '../../errors.js';
+import { nextTurn } from '../../event-loop.js';
 import type { Channel } from '../../model.js';
 import { channelOf, targetOf } from '../rules/registry-rows.js';
 import type { ChannelRow, NumberedTarget, TargetRow } from '../rules/registry-rows.js';
@@ -17,6 +18,8 @@ export const VERSION =
   "SELECT coalesce((SELECT value::bigint FROM gateway.meta WHERE key = 'registry_version'), 0) AS version";
 /** How long a read may miss a change by another replica. */
 const MAX_AGE_MS = 1000;
+/** How often unknown names and secrets may cause a read of the database. */
+const LOOK_EVERY_MS = 250;
 
 /** Channels and targets as of one version. */
 export class RegistryState {
@@ -55,13 +58,16 @@ export class RegistryState {
 export class RegistryCache {
   readonly #db: Database;
   readonly #monotonic: Effects['monotonic'];
+  readonly #sleep: Effects['sleep'];
   #state: RegistryState | null = null;
   #checkedAt = -Infinity;
-  #missedAt = -Infinity;
+  #lookedAt = -Infinity;
+  #nextLook: Promise<RegistryState> | null = null;
 
-  constructor(db: Database, { monotonic }: Pick<Effects, 'monotonic'>) {
+  constructor(db: Database, { monotonic, sleep }: Pick<Effects, 'monotonic' | 'sleep'>) {
     this.#db = db;
     this.#monotonic = monotonic;
+    this.#sleep = sleep;
   }
 
   /** For reads outside of a transaction. */
@@ -71,13 +77,12 @@ export class RegistryCache {
   }
 
   /**
-   * For an unknown name, which another replica may have added a moment ago. Reads at most once a second, because anyone can
-   * ask for unknown names.
+   * For an unknown name or secret, which another replica may have added a moment ago. Reads the database again, at most four
+   * times a second, because anyone can guess. Requests in between wait for the next read.
    */
   async afterMiss(): Promise<RegistryState> {
-    if (this.#monotonic() - this.#missedAt < MAX_AGE_MS) return await this.current();
-    this.#missedAt = this.#monotonic();
-    return await this.refresh();
+    this.#nextLook ??= this.#lookOnceDue();
+    return await this.#nextLook;
   }
 
   /** Reads the version, and everything if another replica has changed it. */
@@ -92,6 +97,14 @@ export class RegistryCache {
   /** The state of this version or a newer one. @param version one that a statement has just read */
   async atLeast(version: number): Promise<RegistryState> {
     return this.#state && this.#state.version >= version ? this.#state : await this.refresh();
+  }
+
+  async #lookOnceDue(): Promise<RegistryState> {
+    const pause = this.#lookedAt + LOOK_EVERY_MS - this.#monotonic();
+    await (pause > 0 ? this.#sleep(pause) : nextTurn());
+    this.#lookedAt = this.#monotonic();
+    this.#nextLook = null; // who asks from now on may ask for a later change
+    return await this.refresh();
   }
 
   /** For a transaction that holds a lock of the registry. @param version what it has read; left out: it is read here */

@@ -5,8 +5,12 @@ import { startSocketServer } from '../sockets.js';
 export interface Proxy {
   /** The URL of the server through this proxy. */
   readonly url: string;
-  /** Drops each connection on which the server answers a statement with this text, such as COMMIT: it is done, and its answer lost. */
-  cutAt(text: string): void;
+  /**
+   * Drops each connection whose statement with this text is answered by it, such as COMMIT. The server has done it, and its
+   * answer is lost.
+   * @param most after so many cuts it is mended
+   */
+  cutAt(text: string, most?: number): void;
   /** From now on the open connections carry nothing, and stay open. New ones work. */
   fallSilent(): void;
   /** Everything works again, over new connections. */
@@ -19,6 +23,7 @@ export async function proxyTo(url: string): Promise<Proxy> {
   const { hostname, port } = new URL(url);
   let cut: string | null = null;
   let cuts = 0;
+  let left = 0;
   const silenced: { value: boolean }[] = [];
   const { port: ownPort } = await startSocketServer((client) => {
     const upstream = createConnection(Number(port), hostname);
@@ -38,6 +43,7 @@ export async function proxyTo(url: string): Promise<Proxy> {
         return;
       }
       cuts += 1; // the server has answered, so it has done it
+      if ((left -= 1) === 0) cut = null;
       client.destroy();
       upstream.destroy();
     });
@@ -49,7 +55,10 @@ export async function proxyTo(url: string): Promise<Proxy> {
   through.port = String(ownPort);
   return {
     url: through.href,
-    cutAt: (text) => (cut = text),
+    cutAt: (text, most = Infinity) => {
+      cut = text;
+      left = most;
+    },
     fallSilent: () => {
       for (const each of silenced) each.value = true;
     },
