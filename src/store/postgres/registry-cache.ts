@@ -5,6 +5,7 @@ import { channelOf, targetOf } from '../rules/registry-rows.js';
 import type { ChannelRow, NumberedTarget, TargetRow } from '../rules/registry-rows.js';
 import type { Database } from './database.js';
 import type { Queries, Transaction } from './queries.js';
+import { requireUsableSchema } from './schema-version.js';
 
 export const CHANNEL_COLUMNS = `name, channel_id, whapi_token, webhook_secret, whapi_base_url, late_after_seconds, resync_spacing_ms,
   daily_call_budget, auto_resync, on_replay, replay_after_seconds, replay_messages, created_at`;
@@ -15,6 +16,8 @@ export const TARGET_COLUMNS = `number, id, name, url, channels, events, deliver,
 /** Each change of the registry adds one to it. */
 export const VERSION =
   "SELECT coalesce((SELECT value::bigint FROM gateway.meta WHERE key = 'registry_version'), 0) AS version";
+export const RAISE_VERSION = `INSERT INTO gateway.meta (key, value) VALUES ('registry_version', '1')
+  ON CONFLICT (key) DO UPDATE SET value = (gateway.meta.value::bigint + 1)::text`;
 /** For this long a read may miss what another process has changed. */
 const MAX_AGE_MS = 1000;
 
@@ -51,6 +54,9 @@ export class RegistryState {
 /**
  * Channels and targets are few and needed for every webhook, so each process keeps them. A transaction that holds the lock of
  * the registry compares versions and so never works with old settings; a read may be a second behind other processes.
+ *
+ * A migration that excludes this program raises the version as well. From then on every read is refused, so that a replica of
+ * the old version takes no new work.
  */
 export class RegistryCache {
   readonly #db: Database;
@@ -101,10 +107,7 @@ export class RegistryCache {
 
   /** For use in a transaction that has changed the registry. Others see the change once it is committed. */
   async changed(tx: Transaction): Promise<void> {
-    await tx.run(
-      `INSERT INTO gateway.meta (key, value) VALUES ('registry_version', '1')
-       ON CONFLICT (key) DO UPDATE SET value = (gateway.meta.value::bigint + 1)::text`,
-    );
+    await tx.run(RAISE_VERSION);
     this.forget();
   }
 
@@ -115,6 +118,7 @@ export class RegistryCache {
 
   async #at(version: number, queries: Queries): Promise<RegistryState> {
     if (this.#state?.version === version) return this.#state;
+    await requireUsableSchema(queries);
     const [channels, targets] = await Promise.all([
       queries.all<ChannelRow>(`SELECT ${CHANNEL_COLUMNS} FROM gateway.channels ORDER BY name`),
       queries.all<TargetRow>(`SELECT ${TARGET_COLUMNS} FROM gateway.targets WHERE removed_at IS NULL ORDER BY number`),
