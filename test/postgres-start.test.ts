@@ -18,7 +18,7 @@ it('three replicas that start at once on an empty database become ready, and one
   for (const { client } of all) expect((await client.call('GET', '/readyz')).status).toBe(200);
   const rows = await rowsOf(env.DATABASE_URL, 'SELECT version FROM gateway.schema');
   expect(rows).toEqual([{ version: migrationsOf('postgres').at(-1)?.version }]);
-  await all[0]?.client.addChannel();
+  await all[0].client.addChannel();
   await until(async () => {
     for (const { client } of all) expect((await client.call('GET', '/v1/channels/main')).status).toBe(200);
   });
