@@ -78,7 +78,10 @@ export class Claims {
     const byTarget = new Map(wanted.map((each) => [each.found.number, each]));
     const token = this.#newToken();
     const { rows, next, version } = await this.#lease(wanted, token, now, leaseMs);
-    const settings = await this.#registry.atLeast(version);
+    const settings = await this.#registry.atLeast(version).catch(async (error: unknown) => {
+      await this.#giveBack(rows, token, now + leaseMs);
+      throw error;
+    });
     const mustWait = rows.filter((row) => isUnsorted(row, byTarget.get(row.target), letThrough, now));
     if (mustWait.length > 0) await this.#giveBack(mustWait, token, now + leaseMs);
     const taken = rows.filter((row) => !mustWait.includes(row));

@@ -93,7 +93,8 @@ export class PostgresJobs implements Jobs {
   }
 
   async step(): Promise<number | null> {
-    const { db, now } = this.#base;
+    const { db, now, registry } = this.#base;
+    await registry.current(); // refused if the schema excludes this program
     if (await this.#parts.removals.step(now())) return 0;
     return await db.transaction(async (tx) => await this.#step(tx));
   }

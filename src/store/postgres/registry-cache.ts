@@ -6,6 +6,7 @@ import { channelOf, targetOf } from '../rules/registry-rows.js';
 import type { ChannelRow, NumberedTarget, TargetRow } from '../rules/registry-rows.js';
 import type { Database } from './database.js';
 import type { Queries, Transaction } from './queries.js';
+import { requireUsableSchema } from './schema-version.js';
 
 export const CHANNEL_COLUMNS = `name, channel_id, whapi_token, webhook_secret, whapi_base_url, late_after_seconds, resync_spacing_ms,
   daily_call_budget, auto_resync, on_replay, replay_after_seconds, replay_messages, created_at`;
@@ -16,6 +17,8 @@ export const TARGET_COLUMNS = `number, id, name, url, channels, events, deliver,
 /** The version of the registry: each change adds one. */
 export const VERSION =
   "SELECT coalesce((SELECT value::bigint FROM gateway.meta WHERE key = 'registry_version'), 0) AS version";
+export const RAISE_VERSION = `INSERT INTO gateway.meta (key, value) VALUES ('registry_version', '1')
+  ON CONFLICT (key) DO UPDATE SET value = (gateway.meta.value::bigint + 1)::text`;
 /** How long a read may miss a change by another replica. */
 const MAX_AGE_MS = 1000;
 /** How often unknown names and secrets may cause a read of the database. */
@@ -54,6 +57,9 @@ export class RegistryState {
 /**
  * Channels and targets are few and needed for every webhook, so each replica keeps them. A transaction that holds the lock of
  * the registry compares versions and so never works with old settings; a read may be a second behind other replicas.
+ *
+ * A migration that excludes this program raises the version as well. From then on every read is refused, so that a replica of
+ * the old version takes no new work.
  */
 export class RegistryCache {
   readonly #db: Database;
@@ -114,10 +120,7 @@ export class RegistryCache {
 
   /** For use in a transaction that has changed the registry. Others see the change once it is committed. */
   async changed(tx: Transaction): Promise<void> {
-    await tx.run(
-      `INSERT INTO gateway.meta (key, value) VALUES ('registry_version', '1')
-       ON CONFLICT (key) DO UPDATE SET value = (gateway.meta.value::bigint + 1)::text`,
-    );
+    await tx.run(RAISE_VERSION);
     this.forget();
   }
 
@@ -128,6 +131,7 @@ export class RegistryCache {
 
   async #at(version: number, queries: Queries): Promise<RegistryState> {
     if (this.#state?.version === version) return this.#state;
+    await requireUsableSchema(queries);
     const [channels, targets] = await Promise.all([
       queries.all<ChannelRow>(`SELECT ${CHANNEL_COLUMNS} FROM gateway.channels ORDER BY name`),
       queries.all<TargetRow>(`SELECT ${TARGET_COLUMNS} FROM gateway.targets WHERE removed_at IS NULL ORDER BY number`),
