@@ -73,6 +73,14 @@ async function deliveredIds(store: Store): Promise<string[]> {
 const KILL = `SELECT pg_terminate_backend(pid) FROM pg_stat_activity
   WHERE datname = current_database() AND application_name = 'whapi-resync-gateway'`;
 
+it('a process leaves numbers out when it starts: another server may have taken over while it did not run', async () => {
+  const { url, store } = await stage();
+  await record(store, messages('A'));
+  const before = await lastBlock(url);
+  await open(url);
+  expect((await lastBlock(url)) - before).toBeGreaterThanOrEqual(4096);
+});
+
 describe('a connection that is lost', () => {
   it('leaves numbers out, because a server that took over may not know which were given', async () => {
     const { url, store } = await stage();
@@ -80,6 +88,18 @@ describe('a connection that is lost', () => {
     const before = await lastBlock(url);
     await runSql(url, KILL);
     await record(store, messages('B')).catch(async () => await record(store, messages('B')));
+    expect((await lastBlock(url)) - before).toBeGreaterThanOrEqual(4096);
+  });
+
+  it('because the network went silent leaves numbers out as well', async () => {
+    let proxy: Awaited<ReturnType<typeof proxyTo>> | undefined;
+    const url = await databases.create();
+    const store = await open((proxy = await proxyTo(url)).url, { answer: 300, answerInTransaction: 300 });
+    await store.registry.addChannel(channel('main'));
+    const before = await lastBlock(url);
+    proxy.fallSilent();
+    await expect(record(store, messages('A'))).rejects.toEqual(UNAVAILABLE);
+    await record(store, messages('A'));
     expect((await lastBlock(url)) - before).toBeGreaterThanOrEqual(4096);
   });
 
