@@ -2,7 +2,7 @@ import pg from 'pg';
 import { StartError } from '../../errors.js';
 import { migrationsOf } from '../migrate.js';
 import type { Migration } from '../migrate.js';
-import { REGISTRY_LOCK } from './open-transaction.js';
+import { BEGIN, REGISTRY_LOCK } from './open-transaction.js';
 
 /**
  * The oldest schema version whose programs may still run beside this one. A migration that takes away what they need raises
@@ -47,7 +47,7 @@ export async function migrate(
 
 async function migrateOnce(client: pg.ClientBase, from: number, migration: Migration): Promise<void> {
   for (let run = 1; ; run += 1) {
-    await client.query('BEGIN');
+    await client.query(BEGIN);
     try {
       await client.query(`SELECT pg_advisory_xact_lock(${REGISTRY_LOCK}, 1)`); // for as long as another process migrates
       await client.query(`SET LOCAL lock_timeout = '${LOCK_WAIT}'`);

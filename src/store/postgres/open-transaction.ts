@@ -7,6 +7,11 @@ import type { Param, Transaction } from './queries.js';
 export const REGISTRY_LOCK = 7;
 const CHANNEL_LOCK = 8;
 
+/**
+ * Said each time: with another default of the database or the role, a transaction would go on seeing what was committed before
+ * it waited for its locks.
+ */
+export const BEGIN = 'BEGIN ISOLATION LEVEL READ COMMITTED';
 const LOCK_CHANNELS = `SELECT pg_advisory_xact_lock_shared(${REGISTRY_LOCK}, 0),
   (SELECT count(*) FROM (SELECT pg_advisory_xact_lock(${CHANNEL_LOCK}, number) FROM unnest($1::int[]) AS number) AS locked)`;
 const LOCK_REGISTRY = `SELECT pg_advisory_xact_lock(${REGISTRY_LOCK}, 0)`;
@@ -28,7 +33,7 @@ export class OpenTransaction implements Transaction {
   constructor(client: pg.PoolClient, statement: ToStatement) {
     this.#client = client;
     this.#statement = statement;
-    this.#begun = this.#query('BEGIN', []);
+    this.#begun = this.#query(BEGIN, []);
     this.#begun.catch(() => undefined); // told by the next statement, or by the commit
   }
 
