@@ -9,6 +9,8 @@ export interface Proxy {
   readonly url: string;
   /** Drops each connection whose statement with this text is answered by it, such as COMMIT. The server has done it, and its answer is lost. */
   cutAt(text: string): void;
+  /** From now on answers say `to`, a text of the same length, where the server says `from`. */
+  rewrite(from: string, to: string): void;
   /** From now on the open connections carry nothing, and stay open. New ones work. */
   fallSilent(): void;
   /** Everything works again, over new connections. */
@@ -21,6 +23,7 @@ export async function proxyTo(url: string): Promise<Proxy> {
   const { hostname, port } = new URL(url);
   let cut: string | null = null;
   let cuts = 0;
+  let rewritten = (answer: Buffer): Buffer => answer;
   const silenced: { value: boolean }[] = [];
   const sockets = new Set<Socket>();
   const server = createServer((client) => {
@@ -37,7 +40,7 @@ export async function proxyTo(url: string): Promise<Proxy> {
       if (isSilent.value) return;
       // Answers to statements that were sent before it may come first.
       if (!isCut || cut === null || !data.includes(cut)) {
-        client.write(data);
+        client.write(rewritten(data));
         return;
       }
       cuts += 1; // the server has answered, so it has done it
@@ -67,6 +70,8 @@ export async function proxyTo(url: string): Promise<Proxy> {
   return {
     url: through.href,
     cutAt: (text) => (cut = text),
+    rewrite: (from, to) =>
+      (rewritten = (answer) => Buffer.from(answer.toString('latin1').replaceAll(from, to), 'latin1')),
     fallSilent: () => {
       for (const each of silenced) each.value = true;
     },
