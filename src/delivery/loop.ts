@@ -149,6 +149,12 @@ export function startDeliveryLoop(options: DeliveryOptions): DeliveryLoop {
     if (next === null) return false;
     const { delivery } = next;
     const now = effects.now();
+    if (queue.hasLapsed(next, now)) {
+      queue.leaveOut(next);
+      slots.unspent(delivery);
+      attempts.giveBack(queue, next);
+      return true;
+    }
     const facts = queue.takeFacts(next);
     const expired = expiredAs(delivery, target, now);
     const wanted = expired || facts ? null : factsFor(delivery, target, now);

@@ -10,6 +10,7 @@ import type { LoopStage } from '../support/delivery-loop.js';
 import { idsSentTo } from '../support/delivery.js';
 import { until } from '../support/intervals.js';
 import { message, messages, record, target } from '../support/store.js';
+import { DELIVERY_LEASE_MS } from '../../src/delivery/loop.js';
 import type { Sender } from '../../src/delivery/send.js';
 import type { Target } from '../../src/model.js';
 
@@ -203,6 +204,18 @@ describe('queued deliveries', () => {
     const stage = await queued({ timeoutMs: 10 * MINUTE });
     stage.clock.advance(5001);
     await untilReturned(stage, ids(10).slice(1));
+    expect(stage.bot.requests).toHaveLength(1);
+  });
+
+  it('are not sent once their leases have run out, because another process may have sent them (I5, I6)', async () => {
+    const stage = await queued();
+    const settle = vi.mocked(stage.store.outbox.settle);
+    settle.mockClear();
+    stage.clock.jump(DELIVERY_LEASE_MS); // the process stood still
+    expect(await stage.claimable()).toHaveLength(10);
+    stage.waiting[0]?.writeHead(200).end();
+    await until(() => expect(settle).toHaveBeenCalled());
+    await stage.quiet();
     expect(stage.bot.requests).toHaveLength(1);
   });
 
