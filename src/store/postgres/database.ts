@@ -55,9 +55,12 @@ export class Database implements Queries {
   readonly commits = new Histogram();
   /** Makes the partitions that a transaction missed. `day`: the day of the row that found none; null: it is unknown. */
   onMissingDays: (day: number | null) => Promise<void> = () => Promise.resolve();
-  /** Runs before the first transaction after a lost connection: another server may have taken over. Null: nothing. */
+  /**
+   * Runs before the first transaction of this process, and before the first one after a lost connection: another
+   * server may have taken over. Null: nothing.
+   */
   afterLoss: string | null = null;
-  #hasLostConnection = false;
+  #mayHaveMoved = true;
 
   /**
    * @param most connections at once
@@ -83,7 +86,7 @@ export class Database implements Queries {
     });
     // A broken connection is replaced, and the statement that uses it rejects. The pool listens only to idle connections, and
     // an error event without a listener would end the process.
-    this.#pool.on('error', () => (this.#hasLostConnection = true));
+    this.#pool.on('error', () => (this.#mayHaveMoved = true));
     this.#pool.on('connect', (client) => client.on('error', () => undefined));
   }
 
@@ -166,7 +169,7 @@ export class Database implements Queries {
   /** @param ifLost whether nothing can have changed if the connection was lost */
   #mayRunAgain(error: unknown, ifLost: boolean): boolean {
     const remedy = remedyOf(error);
-    if (isLostConnection(error)) this.#hasLostConnection = true;
+    if (remedy === 'unavailable' && mustDropConnection(error)) this.#mayHaveMoved = true;
     if (remedy === 'prepare_anew') {
       // Under new names: each connection has prepared the old ones.
       this.#names.clear();
@@ -178,10 +181,10 @@ export class Database implements Queries {
   /** @throws GatewayError GW_STORE_UNAVAILABLE */
   async #connectAgain(): Promise<pg.PoolClient> {
     const client = await this.#connect();
-    if (!this.#hasLostConnection || this.afterLoss === null) return client;
+    if (!this.#mayHaveMoved || this.afterLoss === null) return client;
     try {
       await client.query(this.afterLoss);
-      this.#hasLostConnection = false;
+      this.#mayHaveMoved = false;
       return client;
     } catch (error) {
       client.release(true);
@@ -191,6 +194,7 @@ export class Database implements Queries {
 
   async #connect(): Promise<pg.PoolClient> {
     return await this.#pool.connect().catch((error: unknown) => {
+      this.#mayHaveMoved = true;
       throw asUnavailable(error);
     });
   }
@@ -207,7 +211,7 @@ export class Database implements Queries {
 
   readonly #statementInTransaction: ToStatement = (sql, params) => {
     const limit = { query_timeout: this.#timeouts.answerInTransaction };
-    return params.length === 0 && /^(BEGIN|COMMIT)$/.test(sql)
+    return params.length === 0 && /^(BEGIN|COMMIT)\b/.test(sql)
       ? { text: sql, ...limit }
       : { ...this.#statement(sql, params), ...limit };
   };

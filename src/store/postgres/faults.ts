@@ -41,13 +41,19 @@ const NO_PASSWORD = /empty password|password must be a (non-empty )?string/;
 const OTHER_HOST = 'ERR_TLS_CERT_ALTNAME_INVALID';
 const EXPIRED = 'CERT_HAS_EXPIRED';
 const UNTRUSTED = /CERT|SIGNATURE|ISSUER/;
+/**
+ * The function of the server that found no partition for a row, and the one that found a plan outdated. Their messages are in
+ * the language of the server (`lc_messages`), and their codes have other meanings as well.
+ */
+const NO_PARTITION = 'ExecFindPartition';
+const OUTDATED_PLAN = 'RevalidateCachedQuery';
 
 /** What to do about an error that a statement threw. */
 export function remedyOf(error: unknown): Remedy {
   if (error instanceof GatewayError) return 'none';
   const code = codeOf(error);
   if (isOutdatedPlan(error)) return 'prepare_anew';
-  if (code === '23514' && errorText(error).includes('no partition')) return 'make_days';
+  if (code === '23514' && routineOf(error) === NO_PARTITION) return 'make_days';
   if (AGAIN.has(code)) return 'again';
   if (UNAVAILABLE.has(code) || UNAVAILABLE_CLASSES.some((prefix) => code.startsWith(prefix))) return 'unavailable';
   if (CONNECTION_ERROR.test(code) || CONNECTION_ERROR.test(errorText(error))) return 'unavailable';
@@ -78,7 +84,7 @@ export function missingDayOf(error: unknown): number | null {
 
 function isOutdatedPlan(error: unknown): boolean {
   const code = codeOf(error);
-  return code === '26000' || (code === '0A000' && errorText(error).includes('cached plan'));
+  return code === '26000' || (code === '0A000' && routineOf(error) === OUTDATED_PLAN);
 }
 
 /** Whether a unique constraint refused a row. */
@@ -155,8 +161,13 @@ function hintOf(error: unknown): string {
     return 'Turn TLS on at the server, or use sslmode=disable in a network that you trust.';
   if (code === OTHER_HOST) return 'Use one of these in DATABASE_URL, or give the server a certificate for its host.';
   if (code === EXPIRED) return 'Renew it on the server.';
-  if (UNTRUSTED.test(code)) return 'Add the file with the certificate of its authority to DATABASE_URL: sslmode=verify-full&sslrootcert=….';
+  if (UNTRUSTED.test(code))
+    return 'Add the file with the certificate of its authority to DATABASE_URL: sslmode=verify-full&sslrootcert=….';
   return 'Check that the server runs and that DATABASE_URL is right, for example postgres://gateway:secret@localhost:5432/gateway.';
+}
+
+function routineOf(error: unknown): string | undefined {
+  return error instanceof pg.DatabaseError ? error.routine : undefined;
 }
 
 function codeOf(error: unknown): string {

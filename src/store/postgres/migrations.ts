@@ -3,6 +3,7 @@ import { migrationsOf } from '../migrate.js';
 import type { Migration } from '../migrate.js';
 import { isLockTimeout } from './faults.js';
 import { LOCK_MIGRATIONS, LOCK_REGISTRY } from './locks.js';
+import { BEGIN } from './open-transaction.js';
 import { RAISE_VERSION } from './registry-cache.js';
 import { refuseTooNew, schemaOf } from './schema-version.js';
 
@@ -51,7 +52,7 @@ async function migrateOnce(
   leastProgram: number,
 ): Promise<void> {
   for (let run = 1; ; run += 1) {
-    await client.query('BEGIN');
+    await client.query(BEGIN);
     try {
       await client.query(LOCK_MIGRATIONS); // waits for as long as another replica migrates
       await client.query(`SET LOCAL lock_timeout = '${LOCK_WAIT}'`);

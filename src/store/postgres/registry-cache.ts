@@ -14,11 +14,16 @@ export const TARGET_COLUMNS = `number, id, name, url, channels, events, deliver,
   timeout_ms, max_attempts, retry_delays_seconds, max_age_seconds, concurrency, rate_per_second, backlog_policy,
   backlog_after_seconds, backlog_rate_per_minute, skip_answered, enabled, disabled_reason, created_at`;
 
-/** The version of the registry: each change adds one. */
+/** The version of the registry: each change raises it. */
 export const VERSION =
   "SELECT coalesce((SELECT value::bigint FROM gateway.meta WHERE key = 'registry_version'), 0) AS version";
-export const RAISE_VERSION = `INSERT INTO gateway.meta (key, value) VALUES ('registry_version', '1')
-  ON CONFLICT (key) DO UPDATE SET value = (gateway.meta.value::bigint + 1)::text`;
+/**
+ * The version is the time in microseconds: a standby that takes over without the last change must not give its version to another
+ * one.
+ */
+export const RAISE_VERSION = `INSERT INTO gateway.meta AS m (key, value)
+  VALUES ('registry_version', (extract(epoch FROM clock_timestamp()) * 1000000)::bigint::text)
+  ON CONFLICT (key) DO UPDATE SET value = greatest(m.value::bigint + 1, excluded.value::bigint)::text`;
 /** How long a read may miss a change by another replica. */
 const MAX_AGE_MS = 1000;
 /** How often unknown names and secrets may cause a read of the database. */
@@ -69,6 +74,10 @@ export class RegistryCache {
   #checkedAt = -Infinity;
   #lookedAt = -Infinity;
   #nextLook: Promise<RegistryState> | null = null;
+  /** Reads that have begun, which of them is kept, and which had begun before the last change of this process. */
+  #begun = 0;
+  #kept = 0;
+  #outdated = 0;
 
   constructor(db: Database, { monotonic, sleep }: Pick<Effects, 'monotonic' | 'sleep'>) {
     this.#db = db;
@@ -91,12 +100,16 @@ export class RegistryCache {
     return await this.#nextLook;
   }
 
-  /** Reads the version, and everything if another replica has changed it. */
+  /** Reads the version, and everything if another replica has changed it. A read that ends after a newer one changes nothing. */
   async refresh(): Promise<RegistryState> {
     const checkedAt = this.#monotonic();
+    const begun = (this.#begun += 1);
     const row = await this.#db.one<{ version: number }>(VERSION);
     const state = await this.#at(row?.version ?? 0, this.#db);
-    this.#checkedAt = checkedAt;
+    if (begun < this.#kept) return state;
+    this.#kept = begun;
+    this.#state = state;
+    if (begun > this.#outdated) this.#checkedAt = checkedAt;
     return state;
   }
 
@@ -113,7 +126,10 @@ export class RegistryCache {
     return await this.refresh();
   }
 
-  /** For a transaction that holds a lock of the registry. @param version what it has read; left out: it is read here */
+  /**
+   * For a transaction that holds a lock of the registry. @param version what it has read; left out: it is read here. What it
+   * reads is not kept, because the transaction may have changed it, and may be rolled back.
+   */
   async in(tx: Transaction, version?: number): Promise<RegistryState> {
     return await this.#at(version ?? (await tx.one<{ version: number }>(VERSION))?.version ?? 0, tx);
   }
@@ -127,6 +143,7 @@ export class RegistryCache {
   /** Makes the next read look at the database. For use after a commit. */
   forget(): void {
     this.#checkedAt = -Infinity;
+    this.#outdated = this.#begun;
   }
 
   async #at(version: number, queries: Queries): Promise<RegistryState> {
@@ -136,13 +153,10 @@ export class RegistryCache {
       queries.all<ChannelRow>(`SELECT ${CHANNEL_COLUMNS} FROM gateway.channels ORDER BY name`),
       queries.all<TargetRow>(`SELECT ${TARGET_COLUMNS} FROM gateway.targets WHERE removed_at IS NULL ORDER BY number`),
     ]);
-    const state = new RegistryState(
+    return new RegistryState(
       version,
       new Map(channels.map((row) => [row.name, channelOf(row)])),
       new Map(targets.map((row) => [row.id, { number: row.number, target: targetOf(row) }])),
     );
-    // A transaction may be rolled back after it has changed the registry and read it again: only committed states stay.
-    if (queries === this.#db) this.#state = state;
-    return state;
   }
 }

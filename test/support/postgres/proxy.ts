@@ -11,6 +11,8 @@ export interface Proxy {
    * @param most after so many cuts it is mended
    */
   cutAt(text: string, most?: number): void;
+  /** From now on answers say `to`, a text of the same length, where the server says `from`. */
+  rewrite(from: string, to: string): void;
   /** From now on the open connections carry nothing, and stay open. New ones work. */
   fallSilent(): void;
   /** Everything works again, over new connections. */
@@ -24,6 +26,7 @@ export async function proxyTo(url: string): Promise<Proxy> {
   let cut: string | null = null;
   let cuts = 0;
   let left = 0;
+  let rewritten = (answer: Buffer): Buffer => answer;
   const silenced: { value: boolean }[] = [];
   const { port: ownPort } = await startSocketServer((client) => {
     const upstream = createConnection(Number(port), hostname);
@@ -39,7 +42,7 @@ export async function proxyTo(url: string): Promise<Proxy> {
       if (isSilent.value) return;
       // Answers to statements that were sent before it may come first.
       if (!isCut || cut === null || !data.includes(cut)) {
-        client.write(data);
+        client.write(rewritten(data));
         return;
       }
       cuts += 1; // the server has answered, so it has done it
@@ -59,6 +62,8 @@ export async function proxyTo(url: string): Promise<Proxy> {
       cut = text;
       left = most;
     },
+    rewrite: (from, to) =>
+      (rewritten = (answer) => Buffer.from(answer.toString('latin1').replaceAll(from, to), 'latin1')),
     fallSilent: () => {
       for (const each of silenced) each.value = true;
     },
