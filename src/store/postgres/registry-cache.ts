@@ -78,7 +78,7 @@ export class RegistryCache {
 
   /**
    * For a name or a secret that is not known: another process may have changed it a moment ago, so this is read from now on.
-   * Anyone can guess, so the database is asked four times a second at most. Whoever asks in between waits.
+   * Anyone can guess, so the database is asked four times a second at most. Those who ask in between wait.
    */
   async afterMiss(): Promise<RegistryState> {
     this.#nextLook ??= this.#lookOnceDue();
