@@ -16,16 +16,21 @@ import { leastId } from '../../src/store/postgres/numbers.js';
 import { PostgresOutbox } from '../../src/store/postgres/outbox.js';
 import { locationOf, runSql, useDatabases } from '../support/postgres/fixture.js';
 import { SentStatements } from '../support/postgres/plans.js';
-import { channel, first, HOUR, LEASE, settlement, target } from '../support/store.js';
+import { channel, first, HOUR, LEASE, MINUTE, settlement, target } from '../support/store.js';
 
 const databases = useDatabases();
 const ROWS = 20_000;
 const PAGE = { limit: 50, cursor: null };
 
+const NO_RELEASE = {
+  release: async () => await Promise.resolve([]),
+  releaseItem: async () => await Promise.resolve([]),
+};
+
 /** A database with many webhooks, and a pending and a settled delivery of each, of one target. */
-async function stageMany(): Promise<Base> {
+async function stageMany(effects = systemEffects): Promise<Base> {
   const url = await databases.create();
-  const base = await connect(locationOf(url), systemEffects);
+  const base = await connect(locationOf(url), effects);
   onTestFinished(async () => await base.db.end());
   const store = await openPostgresStore(locationOf(url), systemEffects);
   await store.registry.addChannel(channel('main'));
@@ -62,11 +67,7 @@ function growingTables(base: Base): string[] {
 it('the outbox of PostgreSQL reads no table that grows from one end to the other', async () => {
   const base = await stageMany();
   const sent = new SentStatements(base.db);
-  const release = {
-    release: async () => await Promise.resolve([]),
-    releaseItem: async () => await Promise.resolve([]),
-  };
-  const outbox = new PostgresOutbox(base, release);
+  const outbox = new PostgresOutbox(base, NO_RELEASE);
   await outbox.due();
   const want = { targetId: 'bot', limit: 16, retries: { kept: 2, most: 8 }, backlog: 5, bytes: 1e6 };
   const { deliveries } = await outbox.claim([want], LEASE);
@@ -78,11 +79,28 @@ it('the outbox of PostgreSQL reads no table that grows from one end to the other
     outbox.settle({ ...settlement(superseded, 'superseded'), attempt: null }),
     outbox.settle(settlement(returned, 'pending', base.now())),
   ]);
+  await outbox.pendingOf('bot');
+  await outbox.loadOf('bot');
   await outbox.retry(retried.id);
   await outbox.retry(superseded.id);
   for (const filter of [{}, { status: 'pending' }, { status: 'dead', target: 'bot' }, { status: 'delivered' }] as const)
     await outbox.delivery(first((await outbox.deliveries({ ...filter, event: 'messages' }, PAGE)).data).id);
   expect(await sent.scansOf(growingTables(base))).toEqual([]);
+});
+
+it('counts few pending deliveries of a target each time, and thousands of them once a minute', async () => {
+  let time = 0;
+  const base = await stageMany({ ...systemEffects, monotonic: () => time });
+  const outbox = new PostgresOutbox(base, NO_RELEASE);
+  const pendingAfter = async (settled: string): Promise<number> => {
+    await base.db.run(`DELETE FROM gateway.queue WHERE ${settled}`);
+    return (await outbox.pendingOf('bot')).pending;
+  };
+  expect(await pendingAfter('false')).toBe(ROWS);
+  expect(await pendingAfter('seq > 10000')).toBe(ROWS);
+  time += MINUTE;
+  expect(await pendingAfter('seq > 9000')).toBe(9000);
+  expect(await pendingAfter('seq > 3')).toBe(3);
 });
 
 it('releases and jobs of PostgreSQL read no table that grows from one end to the other', async () => {
