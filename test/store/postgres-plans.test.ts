@@ -13,7 +13,9 @@ import { ItemViews } from '../../src/store/postgres/item-views.js';
 import { PostgresJobs } from '../../src/store/postgres/jobs.js';
 import { connect, openPostgresStore } from '../../src/store/postgres/engine.js';
 import { leastId } from '../../src/store/postgres/numbers.js';
+import type { Lease } from '../../src/store/postgres/leases.js';
 import { PostgresOutbox } from '../../src/store/postgres/outbox.js';
+import { Unanswered } from '../../src/store/postgres/unanswered.js';
 import { locationOf, runSql, useDatabases } from '../support/postgres/fixture.js';
 import { SentStatements } from '../support/postgres/plans.js';
 import { channel, first, HOUR, LEASE, MINUTE, settlement, target } from '../support/store.js';
@@ -101,6 +103,32 @@ it('counts few pending deliveries of a target each time, and thousands of them o
   time += MINUTE;
   expect(await pendingAfter('seq > 9000')).toBe(9000);
   expect(await pendingAfter('seq > 3')).toBe(3);
+});
+
+it('looks by id whether settlements were saved whose answers were lost', async () => {
+  const base = await stageMany();
+  const [sent, unanswered] = [new SentStatements(base.db), new Unanswered()];
+  const ids = await base.db.all<{ id: number }>('SELECT id FROM gateway.history LIMIT 256');
+  const lost = ids.map(({ id }) => {
+    const lease = { id, token: 1, until: base.now() + LEASE } as Lease;
+    return { lease, settlement: settlement({ id: '', lease: 1 }, 'dead'), at: base.now() };
+  });
+  unanswered.note(lost, base.now());
+  expect(await unanswered.saved(base.db, lost)).toEqual([]);
+  expect(await sent.scansOf(growingTables(base))).toEqual([]);
+});
+
+it('hundreds of deliveries that are left out, retried or released at once: PostgreSQL reads none of these tables either', async () => {
+  const base = await stageMany();
+  const outbox = new PostgresOutbox(base, NO_RELEASE);
+  const retry = new BulkRetry(base, new PostgresDeliveries(base));
+  const [sent, bounds] = [new SentStatements(base.db), { number: Number.MAX_SAFE_INTEGER, madeAt: base.now() + HOUR }];
+  const { deliveries } = await outbox.claim([{ targetId: 'bot', limit: 400 }], LEASE);
+  await Promise.all(
+    deliveries.map(async (each) => await outbox.settle({ ...settlement(each, 'superseded'), attempt: null })),
+  );
+  await base.db.transaction(async (tx) => await retry.step(tx, { status: 'superseded' }, bounds, retry.start));
+  expect(await sent.scansOf(growingTables(base))).toEqual([]);
 });
 
 it('releases and jobs of PostgreSQL read no table that grows from one end to the other', async () => {

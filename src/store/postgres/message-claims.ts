@@ -68,8 +68,8 @@ export class PostgresMessageClaims implements MessageClaims {
   /** Removes some claims that have ended. Returns whether there may be more. */
   async prune(now: number): Promise<boolean> {
     const removed = await this.#base.db.all<{ channel: string }>(
-      `DELETE FROM gateway.claims WHERE key IN (
-         SELECT key FROM gateway.claims WHERE expires_at <= $1 ORDER BY expires_at LIMIT ${CLAIMS_PER_STEP} FOR UPDATE SKIP LOCKED)
+      `DELETE FROM gateway.claims WHERE key = ANY(ARRAY(
+         SELECT key FROM gateway.claims WHERE expires_at <= $1 ORDER BY expires_at LIMIT ${CLAIMS_PER_STEP} FOR UPDATE SKIP LOCKED))
        RETURNING channel`,
       now,
     );
