@@ -29,8 +29,8 @@ import { SLOTS_PER_RETRY } from './slots.js';
  * - The store refuses outcomes: they occupy slots, and the number of unsettled ones is limited.
  * - Nothing started for MOST_QUEUED_MS, or the clock was set back: the queue is returned, so that no lease runs out in it.
  *   It looks ahead again after the next attempt.
- * - A lease runs out because the process stood still, or the clock was set forward. A queued delivery is then returned instead
- *   of sent, which changes nothing if another process has claimed it. An attempt under way goes on, and if its delivery is
+ * - A lease runs out because the gateway stood still, or the clock was set forward. A queued delivery is then returned instead
+ *   of sent, which changes nothing if another replica has claimed it. An attempt under way goes on, and if its delivery is
  *   claimed again here, its outcome is settled with the new lease. Only a refused outcome is given up, and its delivery queued
  *   again.
  * - The gateway stops: the queue is returned. Attempts in flight get the grace period, and are returned if they are aborted.
@@ -253,7 +253,7 @@ export interface Leased {
   isGone: boolean;
 }
 
-/** Whether a delivery's lease has ended: another process may have claimed it. */
+/** Whether a delivery's lease has ended: another replica may have claimed it. */
 export function hasLeaseEnded({ leaseEndsAt }: Pick<Delivery, 'leaseEndsAt'>, now: number): boolean {
   return leaseEndsAt <= now;
 }

@@ -109,6 +109,12 @@ export function endOfIds(time: number): number {
   return firstIdOf(utcDay(time) + ID_DAYS_AHEAD + 1);
 }
 
+/** Greater than the ids of the deliveries that were recorded with this webhook. Carried over, they may be of the next day. */
+export function endOfRecordedWith(webhookId: number): number {
+  const day = dayOfId(webhookId);
+  return firstIdOf(day + (isCarriedDay(day) ? 2 : 1));
+}
+
 /** Whether the ids of a partition come from SQLite. */
 export function isCarriedDay(day: number): boolean {
   return day < FIRST_DAY;
