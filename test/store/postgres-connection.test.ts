@@ -1,8 +1,10 @@
+import pg from 'pg';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import { systemEffects } from '../../src/effects.js';
 import { errorText } from '../../src/errors.js';
 import type { PostgresLocation } from '../../src/postgres-url.js';
 import { connect } from '../../src/store/postgres/engine.js';
+import { asStartError } from '../../src/store/postgres/faults.js';
 import { freePort } from '../support/postgres/server.js';
 import { locationOf, runSql, useDatabases } from '../support/postgres/fixture.js';
 
@@ -59,6 +61,15 @@ describe('the start says what is wrong and what to do', () => {
     const told = await startErrorOf({ ...locationOf(await databases.create()), tls: 'checked' });
     expect(told).toMatch(/does not support SSL.*sslmode=disable/);
   });
+});
+
+it.each([
+  ['42P05', 'prepared statement "x" already exists', /max_prepared_statements = 500/],
+  ['08P01', 'unsupported startup parameter: lock_timeout', /ignore_startup_parameters/],
+  ['25006', 'cannot execute CREATE SCHEMA in a read-only transaction', /standby.* lead to the primary/],
+])('the start says what to do about the fault %s of a pooler or a standby', (code, message, words) => {
+  const error = Object.assign(new pg.DatabaseError(message, message.length, 'error'), { code });
+  expect(errorText(asStartError(error))).toMatch(words);
 });
 
 it('a user who may not create a schema can use one that was made for them', async () => {

@@ -7,6 +7,7 @@ import {
   asGatewayError,
   asUnavailable,
   isLostConnection,
+  mayBeAnotherServer,
   missingDayOf,
   mustDropConnection,
   remedyOf,
@@ -58,6 +59,9 @@ export class Database implements Queries {
   /** Runs before the first transaction after a lost connection: another server may have taken over. Null: nothing. */
   afterLoss: string | null = null;
   #hasLostConnection = false;
+  /** One more after each fault that another server may have taken over for. Connections of an earlier era are not used again. */
+  #era = 0;
+  readonly #eraOf = new WeakMap<pg.PoolClient, number>();
 
   /**
    * @param most connections at once
@@ -83,8 +87,11 @@ export class Database implements Queries {
     });
     // A connection that breaks is replaced; the statement that uses it, or needs the next one, tells the fault. The pool
     // listens only while it is idle, and an error without a listener would end the process.
-    this.#pool.on('error', () => (this.#hasLostConnection = true));
-    this.#pool.on('connect', (client) => client.on('error', () => undefined));
+    this.#pool.on('error', this.#beginEra);
+    this.#pool.on('connect', (client) => {
+      this.#eraOf.set(client, this.#era);
+      client.on('error', () => undefined);
+    });
   }
 
   async all<Row extends object>(sql: string, ...params: Param[]): Promise<Row[]> {
@@ -136,7 +143,7 @@ export class Database implements Queries {
       return result;
     } catch (thrown) {
       const error = tx.causeOf(thrown);
-      if (mustDropConnection(error)) client.release(true);
+      if (this.#isToDrop(error)) client.release(true);
       else
         await client.query('ROLLBACK').then(
           () => client.release(),
@@ -145,6 +152,17 @@ export class Database implements Queries {
       throw error;
     }
   }
+
+  /** Whether the connection is of no use after this error. If another server may have taken over, none of them is. */
+  #isToDrop(error: unknown): boolean {
+    if (mayBeAnotherServer(error)) this.#beginEra();
+    return mustDropConnection(error);
+  }
+
+  readonly #beginEra = (): void => {
+    this.#hasLostConnection = true;
+    this.#era += 1;
+  };
 
   /** A read is repeated if its connection turns out to be dead. */
   async #read(sql: string, params: readonly Param[]): Promise<pg.QueryResult> {
@@ -155,7 +173,7 @@ export class Database implements Queries {
         client.release();
         return result;
       } catch (error) {
-        client.release(mustDropConnection(error));
+        client.release(this.#isToDrop(error));
         if (!this.#mayRunAgain(error, changesNothing(sql)) || run >= RUNS_AT_MOST) throw asGatewayError(error);
       }
     }
@@ -164,7 +182,6 @@ export class Database implements Queries {
   /** @param ifLost whether nothing can have changed if the connection was lost */
   #mayRunAgain(error: unknown, ifLost: boolean): boolean {
     const remedy = remedyOf(error);
-    if (isLostConnection(error)) this.#hasLostConnection = true;
     if (remedy === 'prepare_anew') {
       // Under new names: each connection has prepared the old ones.
       this.#names.clear();
@@ -188,9 +205,13 @@ export class Database implements Queries {
   }
 
   async #connect(): Promise<pg.PoolClient> {
-    return await this.#pool.connect().catch((error: unknown) => {
-      throw asUnavailable(error);
-    });
+    for (;;) {
+      const client = await this.#pool.connect().catch((error: unknown) => {
+        throw asUnavailable(error);
+      });
+      if (this.#eraOf.get(client) === this.#era) return client;
+      client.release(true);
+    }
   }
 
   /** Each text is prepared once per connection. */
