@@ -1,10 +1,11 @@
-import type { Logger } from 'pino';
 import type { Encryption } from './encryption.js';
 import type { Store } from './store/store.js';
 import { unreadableSecrets } from './stored-secrets.js';
 
+type StartLog = Readonly<Record<'error' | 'warn', (fields: object, name: string) => void>>;
+
 /** Logs what does not stop the start, but should be changed. The doctor says it as well, when somebody asks. */
-export async function warnAtStart(store: Store, encryption: Encryption, log: Logger): Promise<void> {
+export async function warnAtStart(store: Store, encryption: Encryption, log: StartLog): Promise<void> {
   // One that was changed or moved in the database stops its own channel or target only.
   for (const secret of await unreadableSecrets(store, encryption))
     log.error({ secret, fix: 'set it again, or restore a backup' }, 'stored secret does not open');

@@ -1,9 +1,11 @@
+import pg from 'pg';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import { systemEffects } from '../../src/effects.js';
 import { errorText } from '../../src/errors.js';
 import type { PostgresLocation } from '../../src/postgres-url.js';
 import { connect } from '../../src/store/postgres/engine.js';
 import { examineDatabase } from '../../src/store/postgres/examine.js';
+import { asStartError } from '../../src/store/postgres/faults.js';
 import { locationOf, runSql, useDatabases } from '../support/postgres/fixture.js';
 import { freePort } from '../support/sockets.js';
 
@@ -77,4 +79,13 @@ describe('a user who may not create a schema', () => {
     const location = locationOf(await stranger(await databases.createBare()));
     await expect(examineDatabase(location)).rejects.toThrow(/may not create them.*Grant it CREATE on the database/);
   });
+});
+
+it.each([
+  ['42P05', 'prepared statement "x" already exists', /max_prepared_statements = 500/],
+  ['08P01', 'unsupported startup parameter: lock_timeout', /ignore_startup_parameters/],
+  ['25006', 'cannot execute CREATE SCHEMA in a read-only transaction', /standby.* lead to the primary/],
+])('the start says what to do about the fault %s of a pooler or a standby', (code, message, words) => {
+  const error = Object.assign(new pg.DatabaseError(message, message.length, 'error'), { code });
+  expect(errorText(asStartError(error))).toMatch(words);
 });

@@ -165,6 +165,37 @@ describe('a connection that is lost', () => {
   });
 });
 
+describe('a server that takes no more writes, because another one has taken over', () => {
+  const demoted = async (db: Database): Promise<void> => {
+    const write = db.transaction(async (tx) => {
+      await tx.run('SET TRANSACTION READ ONLY');
+      await tx.run('DELETE FROM gateway.meta');
+    });
+    await expect(write).rejects.toThrow(/read-only/);
+  };
+  const sessions = async (db: Database): Promise<Set<number>> => {
+    const all = Array.from({ length: 8 }, async () => await db.all<{ pid: number }>(PID));
+    return new Set((await Promise.all(all)).flat().map(({ pid }) => pid));
+  };
+  const PID = 'SELECT pg_backend_pid() AS pid, pg_sleep(0.1)';
+
+  it('loses all connections at once, not one for each refusal', async () => {
+    const { db } = await openBase();
+    const before = await sessions(db);
+    await demoted(db);
+    const after = await sessions(db);
+    expect([before.size, after.size, [...after].filter((pid) => before.has(pid))]).toEqual([8, 8, []]);
+  });
+
+  it('leaves numbers out as well', async () => {
+    const { url, db } = await openBase();
+    const before = await lastBlock(url);
+    await demoted(db);
+    await db.transaction(async (tx) => await tx.all('SELECT 1'));
+    expect((await lastBlock(url)) - before).toBeGreaterThanOrEqual(4096);
+  });
+});
+
 describe('inside a transaction', () => {
   it('a connection that is lost between two statements ends neither the process nor the work', async () => {
     const { url, db } = await openBase();

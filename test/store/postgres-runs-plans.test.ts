@@ -17,14 +17,14 @@ import { EvidenceViews } from '../../src/store/postgres/evidence.js';
 import { HeldItems } from '../../src/store/postgres/held-items.js';
 import { ItemViews } from '../../src/store/postgres/item-views.js';
 import { PostgresJobs } from '../../src/store/postgres/jobs.js';
-import { PostgresMessageClaims, removeClaimsOf } from '../../src/store/postgres/message-claims.js';
+import { PostgresMessageClaims, removeClaimsOf, removeEndedClaims } from '../../src/store/postgres/message-claims.js';
 import { Recording } from '../../src/store/postgres/recording.js';
 import { ResyncCalls } from '../../src/store/postgres/resync-calls.js';
 import { cancelSomeOf } from '../../src/store/postgres/resync-windows.js';
 import { PostgresResyncs } from '../../src/store/postgres/resyncs.js';
 import { PostgresUpkeep } from '../../src/store/postgres/upkeep.js';
 import { locationOf, useDatabases } from '../support/postgres/fixture.js';
-import { SentStatements } from '../support/postgres/plans.js';
+import { SentStatements } from '../support/postgres/sent-statements.js';
 import { channel, DAY, first, HOUR, LEASE, START, target } from '../support/store.js';
 import type { ResyncRequest } from '../../src/store/resyncs.js';
 
@@ -177,7 +177,7 @@ describe('among tens of thousands of rows, no statement reads a whole table that
     await claims.claim(claim);
     await claims.claim(claim);
     await claims.release(claim);
-    await claims.prune(START + HOUR);
+    await removeEndedClaims(base.db, START + HOUR, 500);
     await base.db.transaction(async (tx) => await removeClaimsOf(tx, 'other', 200));
     expect(await sent.scansOf(GROWING)).toEqual([]);
   }, 60_000);

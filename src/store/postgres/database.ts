@@ -7,6 +7,7 @@ import {
   asGatewayError,
   asUnavailable,
   isLostConnection,
+  mayBeAnotherServer,
   missingDayOf,
   mustDropConnection,
   remedyOf,
@@ -61,6 +62,9 @@ export class Database implements Queries {
    */
   afterLoss: string | null = null;
   #mayHaveMoved = true;
+  /** Grows with each fault after which another server may have taken over. Connections of an earlier era are not used again. */
+  #era = 0;
+  readonly #eraOf = new WeakMap<pg.PoolClient, number>();
 
   /**
    * @param most connections at once
@@ -86,8 +90,11 @@ export class Database implements Queries {
     });
     // A broken connection is replaced, and the statement that uses it rejects. The pool listens only to idle connections, and
     // an error event without a listener would end the process.
-    this.#pool.on('error', () => (this.#mayHaveMoved = true));
-    this.#pool.on('connect', (client) => client.on('error', () => undefined));
+    this.#pool.on('error', this.#beginEra);
+    this.#pool.on('connect', (client) => {
+      this.#eraOf.set(client, this.#era);
+      client.on('error', () => undefined);
+    });
   }
 
   async all<Row extends object>(sql: string, ...params: Param[]): Promise<Row[]> {
@@ -141,7 +148,7 @@ export class Database implements Queries {
       return result;
     } catch (thrown) {
       const error = tx.causeOf(thrown);
-      if (mustDropConnection(error)) client.release(true);
+      if (this.#isToDrop(error)) client.release(true);
       else
         await client.query('ROLLBACK').then(
           () => client.release(),
@@ -150,6 +157,17 @@ export class Database implements Queries {
       throw error;
     }
   }
+
+  /** Whether the connection is unusable after this error. If another server may have taken over, all of them are. */
+  #isToDrop(error: unknown): boolean {
+    if (mayBeAnotherServer(error)) this.#beginEra();
+    return mustDropConnection(error);
+  }
+
+  readonly #beginEra = (): void => {
+    this.#mayHaveMoved = true;
+    this.#era += 1;
+  };
 
   /** Repeats a read if its connection turns out to be dead. */
   async #read(sql: string, params: readonly Param[]): Promise<pg.QueryResult> {
@@ -160,7 +178,7 @@ export class Database implements Queries {
         client.release();
         return result;
       } catch (error) {
-        client.release(mustDropConnection(error));
+        client.release(this.#isToDrop(error));
         if (!this.#mayRunAgain(error, changesNothing(sql)) || run >= RUNS_AT_MOST) throw asGatewayError(error);
       }
     }
@@ -169,7 +187,6 @@ export class Database implements Queries {
   /** @param ifLost whether nothing can have changed if the connection was lost */
   #mayRunAgain(error: unknown, ifLost: boolean): boolean {
     const remedy = remedyOf(error);
-    if (remedy === 'unavailable' && mustDropConnection(error)) this.#mayHaveMoved = true;
     if (remedy === 'prepare_anew') {
       // Under new names: each connection has prepared the old ones.
       this.#names.clear();
@@ -193,10 +210,14 @@ export class Database implements Queries {
   }
 
   async #connect(): Promise<pg.PoolClient> {
-    return await this.#pool.connect().catch((error: unknown) => {
-      this.#mayHaveMoved = true;
-      throw asUnavailable(error);
-    });
+    for (;;) {
+      const client = await this.#pool.connect().catch((error: unknown) => {
+        this.#mayHaveMoved = true;
+        throw asUnavailable(error);
+      });
+      if (this.#eraOf.get(client) === this.#era) return client;
+      client.release(true);
+    }
   }
 
   /** Each text is prepared once per connection. */

@@ -69,10 +69,17 @@ export function mustDropConnection(error: unknown): boolean {
   return !(error instanceof pg.DatabaseError) || isOutdatedPlan(error) || /^(08|57P|25006|25P03)/.test(codeOf(error));
 }
 
+/**
+ * Whether another server may have taken over: the connection was ended, its network went silent, or its server takes no more
+ * writes. All connections that are open may then lead to the former primary.
+ */
+export function mayBeAnotherServer(error: unknown): boolean {
+  return remedyOf(error) === 'unavailable' && mustDropConnection(error);
+}
+
 /** Whether the server or the network has closed the connection, so that another one may work. On a silent network none would. */
 export function isLostConnection(error: unknown): boolean {
-  if (remedyOf(error) !== 'unavailable' || !mustDropConnection(error)) return false;
-  return codeOf(error) !== '25006' && !errorText(error).includes(NO_ANSWER);
+  return mayBeAnotherServer(error) && codeOf(error) !== '25006' && !errorText(error).includes(NO_ANSWER);
 }
 
 /** The day whose partition is missing, from the row that found none; null: the error names no row. */
@@ -152,10 +159,15 @@ function hintOf(error: unknown): string {
   const code = codeOf(error);
   const text = errorText(error);
   if (NO_PASSWORD.test(text)) return 'Add it to DATABASE_URL: postgres://user:password@…';
+  if (code === '42P05' || code === '26000')
+    return 'A pooler must keep prepared statements: PgBouncer 1.21 or newer, with max_prepared_statements = 500 (docs/scaling.md).';
+  if (text.includes('unsupported startup parameter'))
+    return 'Add it to ignore_startup_parameters of PgBouncer, with the others that docs/scaling.md names.';
   if (text.includes('no encryption')) return 'Add ?sslmode=verify-full to DATABASE_URL: the server wants TLS.';
   if (code === '28P01' || code === '28000') return 'Check user and password in DATABASE_URL.';
   if (code === '3D000') return `Create it first, for example: createdb ${/"(.+)"/.exec(text)?.[1] ?? 'gateway'}`;
   if (code === '42501') return 'The user needs CREATE on the database, or must own its schema "gateway".';
+  if (code === '25006') return 'Let DATABASE_URL lead to the primary.';
   if (code === '53300') return 'Raise max_connections, or stop other clients of the server.';
   if (text.includes('does not support SSL'))
     return 'Turn TLS on at the server, or use sslmode=disable in a network that you trust.';

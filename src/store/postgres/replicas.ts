@@ -1,5 +1,6 @@
 import { SECOND_MS } from '../../durations.js';
 import type { Base } from './base.js';
+import { requireUsableSchema } from './schema-version.js';
 import type { Replica, Replicas } from '../replicas.js';
 
 const HEARTBEAT_MS = 5 * SECOND_MS;
@@ -56,8 +57,8 @@ export class PostgresReplicas implements Replicas {
   }
 
   async #beat(): Promise<void> {
-    const { db, now, registry, measureClock } = this.#base;
-    await registry.refresh(); // a replica that the schema excludes is no longer one
+    const { db, now, measureClock } = this.#base;
+    await requireUsableSchema(db); // a replica that it excludes is no longer one
     await measureClock();
     const at = now();
     await db.run(

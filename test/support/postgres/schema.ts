@@ -43,5 +43,6 @@ export async function schemaOf(client: pg.Client): Promise<string> {
   const { rows } = await client.query<{ sql: string }>(
     `SELECT sql FROM (${kinds.join(' UNION ALL ')}) s ORDER BY ${byTable}, name COLLATE "C", rank, sql COLLATE "C"`,
   );
-  return `${rows.map(({ sql }) => sql).join(';\n\n')};\n`;
+  // PostgreSQL 15 prints this name without quotes.
+  return `${rows.map(({ sql }) => sql.replaceAll(/^( +)json /gm, '$1"json" ')).join(';\n\n')};\n`;
 }
