@@ -54,7 +54,7 @@ interface Stage {
 }
 
 it(
-  `three replicas on PostgreSQL: ${CRASHES} SIGKILLs under load, SIGSTOPs, crashes of the server, cut connections and a failing bot: nothing answered is lost, nothing restored leaks, every chat stays in order, repetitions keep their webhook-id, and Whapi gets one call at a time (I1–I6)`,
+  `three replicas on PostgreSQL: ${CRASHES} SIGKILLs under load, SIGSTOPs, crashes of the server, cut connections and a failing bot: nothing answered is lost, nothing restored leaks, every chat's messages and statuses stay in order, repetitions keep their webhook-id, and Whapi gets one call at a time (I1–I6)`,
   async () => {
     const staged = await stage();
     const { bot, lost, proxy, watch } = staged;
@@ -140,7 +140,7 @@ async function moving({ bot, replicas, targetId }: Stage, isDone: () => boolean 
 /** Whapi has brought back what it was asked for and was answered 200 to all of it, and the bot has got the rest. */
 async function drained(staged: Stage): Promise<void> {
   const { lost, replicas } = staged;
-  while (lost.missing() > 0) await sleep(100);
+  await lost.allBack();
   for (const whapi of lost.simulators.values()) await whapi.idle();
   await moving(staged, async () => {
     const { body } = await replicas.client.call<{ data: unknown[] }>('GET', '/v1/deliveries?status=pending&limit=1');

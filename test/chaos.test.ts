@@ -36,7 +36,7 @@ interface Stage {
 }
 
 it(
-  `${CRASHES} SIGKILLs under load, with a bot that fails, hangs, resets and goes down once, and a disk that fills up once: nothing answered is lost, nothing restored leaks, every chat stays in order, repetitions keep their webhook-id (I1–I6)`,
+  `${CRASHES} SIGKILLs under load, with a bot that fails, hangs, resets and goes down once, and a disk that fills up once: nothing answered is lost, nothing restored leaks, every chat's messages and statuses stay in order, repetitions keep their webhook-id (I1–I6)`,
   async () => {
     const staged = await stage();
     const { bot, watch } = staged;
