@@ -7,7 +7,7 @@ import type { Watch } from './support/chaos-watch.js';
 import { smallDisk } from './support/disk.js';
 import type { Disk } from './support/disk.js';
 import { until } from './support/intervals.js';
-import { startProcess } from './support/process.js';
+import { startProcess, TUNED_GATEWAY } from './support/process.js';
 import type { GatewayProcess } from './support/process.js';
 import { whileMoving } from './support/stalls.js';
 import type { TargetBody } from './support/stalls.js';
@@ -24,8 +24,10 @@ const MOST_BEFORE_CRASH = 80;
 /** Room for what the load writes between two sweeps. */
 const DISK_MIB = Math.max(512, 3 * CRASHES);
 const TIMEOUT_MS = 250;
-/** Answered messages that wait for the bot at most, so that a long pause of its circuit breaker builds no long backlog. */
-const MOST_WAITING = 2000;
+/** Answered events that wait for the bot at most, so that a pause of its circuit breaker builds no long backlog. */
+const MOST_WAITING = 500;
+/** The circuit breaker pauses as often as it does elsewhere, and not as long. */
+const INTERVALS = { breaker: { pausesMs: [1000, 2000, 4000] } };
 
 interface Stage {
   readonly disk: Disk;
@@ -36,7 +38,7 @@ interface Stage {
 }
 
 it(
-  `${CRASHES} SIGKILLs under load, with a bot that fails, hangs, resets and goes down once, and a disk that fills up once: nothing answered is lost, nothing restored leaks, every chat stays in order, repetitions keep their webhook-id (I1–I6)`,
+  `${CRASHES} SIGKILLs under load, with a bot that fails, hangs, resets and goes down once, and a disk that fills up once: nothing answered is lost, nothing restored leaks, every chat's messages and statuses stay in order, repetitions keep their webhook-id (I1–I6)`,
   async () => {
     const staged = await stage();
     const { bot, watch } = staged;
@@ -67,7 +69,8 @@ async function stage(): Promise<Stage> {
   const whapi = await startSimulator({ timeScale: 1000 });
   onTestFinished(async () => await whapi.close());
   const disk = smallDisk(DISK_MIB);
-  const [gateway, bot] = await Promise.all([startProcess({}, disk.folder), startBot()]);
+  const env = { INTERVALS: JSON.stringify(INTERVALS) };
+  const [gateway, bot] = await Promise.all([startProcess(env, disk.folder, TUNED_GATEWAY), startBot()]);
   const watch = createWatch();
   bot.otherwise = watch.trouble;
   await gateway.client.addChannel({ whapi_token: whapi.token, whapi_base_url: whapi.url });
@@ -136,8 +139,10 @@ async function breakerOf({ gateway, targetId }: Stage): Promise<TargetBody['brea
 
 /** Keeps the disk full under load until webhooks are refused, then frees it until webhooks are accepted again. */
 async function fillDisk(staged: Stage, storm: Storm): Promise<void> {
-  const { disk, gateway } = staged;
+  const { bot, disk, gateway, watch } = staged;
+  bot.otherwise = watch.calm;
   await drained(staged); // Whapi does not rest because of a backlog
+  bot.otherwise = watch.trouble;
   await underLoad(gateway, storm, async () => {
     disk.fill(gateway.pid);
     await until(() => expect(storm.refused).toBeGreaterThan(0));

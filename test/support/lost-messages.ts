@@ -1,3 +1,4 @@
+import { EventEmitter, once } from 'node:events';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { onTestFinished } from 'vitest';
 import { startSimulator } from '../../src/simulator/simulator.js';
@@ -17,23 +18,30 @@ export interface LostMessages {
   run(client: () => Client, enough: () => boolean): Promise<void>;
   /** How many registered messages were never brought back so far. */
   missing(): number;
+  /** Resolves once Whapi has brought back every registered message. Fails if none comes back for MOST_STALL_MS. */
+  allBack(): Promise<void>;
 }
 
 /** Between two registrations. */
 const PAUSE_MS = 250;
 /** A resync call takes 150 ms, and its message is back after 600 ms. */
 const TIME_SCALE = 100;
+/** Longer than the turn at Whapi of a replica that was killed. */
+const MOST_STALL_MS = 60_000;
 
 /** @param busy a channel that loses none here, because a storm keeps its Whapi busy for hours */
 export async function startLostMessages(channels: readonly string[], busy: string): Promise<LostMessages> {
   const restored = new Set<string>();
   const registered = new Set<string>();
   const simulators = new Map<string, Simulator>();
+  const news = new EventEmitter<{ restored: [] }>();
   for (const channel of [busy, ...channels]) {
     const whapi = await startSimulator({
       ...{ token: `token-of-${channel}`, channelId: `SIMUL-${channel}`, timeScale: TIME_SCALE },
       onEvent: (event) => {
-        if (event.kind === 'restored') restored.add(event.messageId);
+        if (event.kind !== 'restored') return;
+        restored.add(event.messageId);
+        news.emit('restored');
       },
     });
     onTestFinished(async () => await whapi.close());
@@ -47,11 +55,13 @@ export async function startLostMessages(channels: readonly string[], busy: strin
     if (!whapi) return;
     const id = `lost.${channel}-${next}`;
     lose(whapi, [id]);
-    const { status } = await inTime(client.call('POST', '/v1/resyncs', { channel, message_ids: [id] }));
-    if (status !== 202) return;
+    const answer = await inTime(client.call('POST', '/v1/resyncs', { channel, message_ids: [id] }));
+    if (answer?.status !== 202) return;
     registered.add(id);
     next += 1;
   };
+
+  const missing = (): number => [...registered].filter((id) => !restored.has(id)).length;
 
   return {
     simulators,
@@ -66,6 +76,14 @@ export async function startLostMessages(channels: readonly string[], busy: strin
         await sleep(PAUSE_MS);
       }
     },
-    missing: () => [...registered].filter((id) => !restored.has(id)).length,
+    missing,
+    allBack: async () => {
+      while (missing() > 0) {
+        const signal = AbortSignal.timeout(MOST_STALL_MS);
+        await once(news, 'restored', { signal }).catch((error: unknown) => {
+          throw new Error(`Whapi brings back none of the last ${missing()} messages.`, { cause: error });
+        });
+      }
+    },
   };
 }

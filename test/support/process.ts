@@ -15,6 +15,9 @@ const MAIN = fileURLToPath(new URL('../../dist/main.js', import.meta.url));
 /** The gateway with a faster clock, see there. */
 export const FAST_GATEWAY = fileURLToPath(new URL('fast-gateway.js', import.meta.url));
 
+/** The gateway with some of its intervals replaced: the JSON in INTERVALS, see there. */
+export const TUNED_GATEWAY = fileURLToPath(new URL('tuned-gateway.js', import.meta.url));
+
 export interface Ended {
   readonly code: number | null;
   readonly signal: NodeJS.Signals | null;

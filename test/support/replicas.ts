@@ -1,13 +1,12 @@
 import { randomBytes } from 'node:crypto';
 import { connect, createServer } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { fileURLToPath } from 'node:url';
+import { onTestFinished } from 'vitest';
 import type { Client } from './client.js';
-import { startProcess } from './process.js';
+import { startProcess, TUNED_GATEWAY } from './process.js';
 import type { GatewayProcess } from './process.js';
 import { listening } from './sockets.js';
 
-const SCRIPT = fileURLToPath(new URL('replica-gateway.js', import.meta.url));
 const PAUSE_MS = 50;
 /** Starts may fail while the server restarts or a connection is cut. Like a supervisor, this starts the process again. */
 const MOST_STARTS = 20;
@@ -20,15 +19,20 @@ export interface Replicas {
   readonly client: Client;
   /** A load balancer without health checks in front of them. */
   readonly url: string;
-  /** Kills a random replica that runs, waits for its end, and starts it again. */
+  /**
+   * Kills a random replica that runs, once the one that was killed before runs again. Resolves once it has ended: it starts
+   * again while the test goes on.
+   */
   crashOne(): Promise<void>;
+  /** Resolves once the one that was killed last runs again. @throws Error if it does not start */
+  started(): Promise<void>;
   /** @throws Error if a replica has ended by itself */
   check(): void;
   /** Stops a random replica with SIGSTOP until `during` has ended. */
   freezeOne(during: () => Promise<void>): Promise<void>;
 }
 
-/** @param intervals of src/gateway.ts, as in replica-gateway.js */
+/** @param intervals of src/gateway.ts, as in tuned-gateway.js */
 export async function startReplicas(count: number, databaseUrl: string, intervals: unknown): Promise<Replicas> {
   const env = {
     DATABASE_URL: databaseUrl,
@@ -37,22 +41,19 @@ export async function startReplicas(count: number, databaseUrl: string, interval
     INTERVALS: JSON.stringify(intervals),
     LOG_LEVEL: 'info',
   };
-  const first = await startProcess(env, undefined, SCRIPT); // makes the tables
-  const others = Array.from({ length: count - 1 }, async () => await startProcess(env, undefined, SCRIPT));
+  const first = await startProcess(env, undefined, TUNED_GATEWAY); // makes the tables
+  const others = Array.from({ length: count - 1 }, async () => await startProcess(env, undefined, TUNED_GATEWAY));
   const all = [first, ...(await Promise.all(others))];
   const down = new Set<GatewayProcess>();
+  let starting: Promise<void> = Promise.resolve();
+  const over = new AbortController();
+  onTestFinished(() => over.abort());
   const running = (): GatewayProcess => {
     const replica = oneOf(all.filter((each) => !down.has(each)));
     failIfEnded(replica);
     return replica;
   };
   const anyone = (): Client => oneOf(all).client;
-
-  const whileDown = async (replica: GatewayProcess, work: () => Promise<void>): Promise<void> => {
-    down.add(replica);
-    await work();
-    down.delete(replica);
-  };
 
   return {
     anyone,
@@ -62,18 +63,20 @@ export async function startReplicas(count: number, databaseUrl: string, interval
     client: patient(() => running().client),
     url: `http://127.0.0.1:${await startBalancer(() => Number(new URL(anyone().url).port))}`,
     crashOne: async () => {
+      await starting;
       const replica = running();
-      await whileDown(replica, async () => {
-        await replica.end('SIGKILL');
-        await startAgain(replica);
-      });
+      down.add(replica);
+      await replica.end('SIGKILL');
+      starting = startAgain(replica, over.signal).then(() => void down.delete(replica));
+      starting.catch(() => undefined); // `started` tells
     },
+    started: async () => await starting,
     freezeOne: async (during) => {
       const replica = running();
-      await whileDown(replica, async () => {
-        process.kill(replica.pid, 'SIGSTOP');
-        await during().finally(() => process.kill(replica.pid, 'SIGCONT'));
-      });
+      down.add(replica);
+      process.kill(replica.pid, 'SIGSTOP');
+      await during().finally(() => process.kill(replica.pid, 'SIGCONT'));
+      down.delete(replica);
     },
   };
 }
@@ -82,13 +85,13 @@ function failIfEnded({ hasEnded, log }: GatewayProcess): void {
   if (hasEnded) throw new Error(`A gateway has ended by itself:\n${log.slice(-20).join('\n')}`);
 }
 
-async function startAgain(replica: GatewayProcess): Promise<void> {
+async function startAgain(replica: GatewayProcess, over: AbortSignal): Promise<void> {
   for (let start = 1; ; start += 1) {
     try {
       await replica.start();
       return;
     } catch (error) {
-      if (start === MOST_STARTS) throw error;
+      if (start === MOST_STARTS || over.aborted) throw error;
       await sleep(PAUSE_MS);
     }
   }

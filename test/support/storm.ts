@@ -1,17 +1,21 @@
 import { setTimeout as sleep } from 'node:timers/promises';
+import { eventsIn, messagesOf, statusesOf } from './chaos-events.js';
+import type { ChaosEvent, ChaosLane } from './chaos-events.js';
 import type { Client } from './client.js';
 
-/** Webhooks in flight at the same time: one per chat, so that each chat has an order to check. */
-const CHATS = 16;
+/** Each chat has two lanes, and each lane one webhook in flight at a time, so that it has an order to check. */
+const CHATS = 8;
 
 /** Plays Whapi: sends each webhook until it is answered 200, whatever happens to the gateway. */
 export interface Storm {
-  /** Ids of live messages that were answered 200, by chat, in the order in which Whapi sent them. */
-  readonly answered: ReadonlyMap<number, readonly string[]>;
+  /** Live events that were answered 200, by lane, in the order in which Whapi sent them. */
+  readonly answered: ReadonlyMap<string, readonly ChaosEvent[]>;
   /** Ids of restored messages that were answered 200. */
   readonly restored: readonly string[];
   /** The number of webhooks that the store could not accept (503). */
   readonly refused: number;
+  /** Ids of events whose webhook once got no answer in time. The gateway may still record that webhook at any time. */
+  readonly unanswered: ReadonlySet<string>;
   /**
    * Sends until `enough` returns true, then lets requests in flight end or fail. `client` is asked for each request: with several
    * replicas, Whapi may reach any of them.
@@ -19,43 +23,48 @@ export interface Storm {
   run(client: () => Client, enough: () => boolean): Promise<void>;
 }
 
-/** One in this many messages of a chat is brought back instead: registered first, then sent as Whapi would. */
-const RESTORED_EVERY = 5;
 const REST_MS = 5;
 /** Whapi gives up a request after some seconds, and sends it again. */
 const ANSWER_TIMEOUT_MS = 3000;
 
 /** @param isFull whether too many answered messages wait for the bot: then Whapi rests */
 export function createStorm(isFull: (answered: number) => boolean): Storm {
-  const answered = new Map<number, string[]>();
+  const answered = new Map<string, ChaosEvent[]>();
   const restored: string[] = [];
-  const next = new Map<number, number>();
+  const unanswered = new Set<string>();
+  const lanes = Array.from({ length: CHATS }, (_, chat) => [messagesOf(chat), statusesOf(chat)]).flat();
+  const next = new Map<ChaosLane, number>();
   let answeredCount = 0;
   let refused = 0;
 
-  const sendOne = async (chat: number, client: () => Client): Promise<void> => {
-    const number = next.get(chat) ?? 0;
-    const id = `storm.${chat}-${number}`;
-    const isRestored = number % RESTORED_EVERY === RESTORED_EVERY - 1;
-    if (isRestored && !(await register(client(), id))) return;
-    const { status } = await inTime(client().webhook(messageOf(id, chat, number)));
-    if (status === 503) refused += 1;
-    if (status !== 200) return;
-    if (isRestored) restored.push(id);
-    else {
-      answered.set(chat, [...(answered.get(chat) ?? []), id]);
-      answeredCount += 1;
-    }
-    next.set(chat, number + 1); // only now: until the 200, Whapi repeats the same webhook
+  const sendOne = async (lane: ChaosLane, client: () => Client): Promise<void> => {
+    const number = next.get(lane) ?? 0;
+    const { body, restoredId } = lane(number);
+    if (restoredId !== null && !(await register(client(), restoredId))) return;
+    const answer = await inTime(client().webhook(body));
+    if (answer === null) for (const { id } of eventsIn(body)) unanswered.add(id);
+    if (answer?.status === 503) refused += 1;
+    if (answer?.status !== 200) return;
+    if (restoredId === null) noteAnswered(body);
+    else restored.push(restoredId);
+    next.set(lane, number + 1); // Only now: until the 200, Whapi repeats the same webhook.
   };
 
-  const sendIn = async (chat: number, client: () => Client, enough: () => boolean): Promise<void> => {
+  const noteAnswered = (body: string): void => {
+    for (const event of eventsIn(body)) {
+      answered.set(event.lane, answered.get(event.lane) ?? []);
+      answered.get(event.lane)?.push(event);
+      answeredCount += 1;
+    }
+  };
+
+  const sendIn = async (lane: ChaosLane, client: () => Client, enough: () => boolean): Promise<void> => {
     while (!enough()) {
       try {
         if (isFull(answeredCount)) await sleep(REST_MS);
-        else await sendOne(chat, client);
+        else await sendOne(lane, client);
       } catch {
-        // The connection broke, the gateway has crashed or stands still: Whapi sends it again.
+        // The connection broke or the gateway has crashed: Whapi sends it again.
       }
     }
   };
@@ -63,40 +72,26 @@ export function createStorm(isFull: (answered: number) => boolean): Storm {
   return {
     answered,
     restored,
+    unanswered,
     get refused() {
       return refused;
     },
     run: async (client, enough) => {
-      await Promise.all(Array.from({ length: CHATS }, async (_, chat) => await sendIn(chat, client, enough)));
+      await Promise.all(lanes.map(async (lane) => await sendIn(lane, client, enough)));
     },
   };
 }
 
 async function register(client: Client, id: string): Promise<boolean> {
-  const { status } = await inTime(client.call('POST', '/v1/resyncs', { channel: 'main', message_ids: [id] }));
-  return status === 202;
+  const answer = await inTime(client.call('POST', '/v1/resyncs', { channel: 'main', message_ids: [id] }));
+  return answer?.status === 202;
 }
 
-function messageOf(id: string, chat: number, number: number): string {
-  const message = {
-    id,
-    type: 'text',
-    from_me: false,
-    chat_id: `${chat}@s.whatsapp.net`,
-    timestamp: 1762000000 + number,
-  };
-  return JSON.stringify({ messages: [message], event: { type: 'messages', event: 'post' } });
-}
-
-/** @throws Error after ANSWER_TIMEOUT_MS */
-export async function inTime<T>(answer: Promise<T>): Promise<T> {
+/** Null after ANSWER_TIMEOUT_MS. */
+export async function inTime<T>(answer: Promise<T>): Promise<T | null> {
   const answered = new AbortController();
-  const tooLate = async (): Promise<never> => {
-    await sleep(ANSWER_TIMEOUT_MS, undefined, { signal: answered.signal });
-    throw new Error(`No answer within ${ANSWER_TIMEOUT_MS} ms.`);
-  };
   try {
-    return await Promise.race([answer, tooLate()]);
+    return await Promise.race([answer, sleep(ANSWER_TIMEOUT_MS, null, { signal: answered.signal })]);
   } finally {
     answered.abort();
   }
