@@ -6,6 +6,7 @@ import type { Effects } from './effects.js';
 import { createEncryption, ENCRYPTION_KEY_BYTES, fingerprintOf } from './encryption.js';
 import { GatewayRunsError, noDatabase, StartError } from './errors.js';
 import { keyFileOf, loadEncryptionKey, stageKeyFile, stampOf, switchKeyFile } from './keyfiles.js';
+import { placeOfPostgres } from './postgres-url.js';
 import { counted } from './quantities.js';
 import { backupStore, carryOverStore, examineStore, openStore, restoreStore, sqliteFile } from './store/open.js';
 import type { CarryOverOptions } from './store/carry-over.js';
@@ -138,10 +139,10 @@ export async function migrate(
   const { file, location } = readMigration(env, options);
   const config = readConfig({ ...env, DATABASE_URL: `sqlite:${file}` });
   const carried = await whileStopped(async () => await carryOverStore(file, location, effects, carrying));
-  const { host, pathname } = new URL(location.url);
+  const { host, database } = placeOfPostgres(location);
   return {
     from: file,
-    to: `${host}${pathname}`,
+    to: `${host}/${database}`,
     schema_version: carried.schemaVersion,
     rows: carried.rows,
     resumed: carried.isResumed,
