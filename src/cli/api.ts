@@ -38,6 +38,8 @@ type Environment = Readonly<Record<string, string | undefined>>;
 const DEFAULT_URL = 'http://127.0.0.1:8080';
 const LONGEST_ANSWER_MS = 120_000;
 const MOST_OF_PAGE = 500;
+/** What a proxy answers if it reaches no gateway that is ready. */
+const OF_A_PROXY: ReadonlySet<number> = new Set([502, 503, 504]);
 
 /** The gateway's URL: the option, else GATEWAY_URL, else the default. @throws CommandError (not a URL) */
 export function gatewayUrl(option: string | undefined, env: Environment): string {
@@ -198,6 +200,10 @@ function parsed(text: string): unknown {
 function apiError({ status }: { status: number }, body: unknown, url: string, advice: string): CommandError {
   const { code, detail, errors = [] } = (isRecord(body) ? body : {}) as Partial<Problem>;
   if (code === undefined || detail === undefined) {
+    if (OF_A_PROXY.has(status)) {
+      const message = `No gateway answers behind ${url}: it answered with HTTP status ${status}, as a proxy does. Check that the gateways run, and what their /readyz says.`;
+      return new CommandError('GW_UNREACHABLE', message);
+    }
     return new CommandError(
       'GW_NOT_A_GATEWAY',
       `${url} does not look like a gateway: it answered with HTTP status ${status}. Check --gateway or GATEWAY_URL.`,
