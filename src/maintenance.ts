@@ -18,6 +18,7 @@ import {
   storedFingerprint,
   unlockStoredSecrets,
   unreadableSecrets,
+  wrongKey,
 } from './stored-secrets.js';
 
 type Environment = Readonly<Record<string, string | undefined>>;
@@ -156,7 +157,12 @@ export async function migrate(
  * @throws StartError (a start would fail)
  */
 export async function examine(env: Environment): Promise<string | null> {
-  return (await examineStore(readStoreLocation(env)))?.words ?? null;
+  const { store, encryptionKey } = readConfig(env);
+  const found = await examineStore(store);
+  if (found === null) return null;
+  const fingerprint = fingerprintIn(found.values);
+  if (fingerprint !== null && encryptionKey !== null && fingerprintOf(encryptionKey) !== fingerprint) throw wrongKey();
+  return found.words;
 }
 
 /** In PostgreSQL nothing locks other processes out, and each of them keeps the old key. @throws StartError GW_STORE_LOCKED */

@@ -131,7 +131,15 @@ function faultOf(error: unknown): string {
   if (code === '57014') return 'PostgreSQL took too long';
   if (NO_PASSWORD.test(errorText(error))) return 'PostgreSQL needs a password';
   if (error instanceof pg.DatabaseError) return `PostgreSQL refused: ${errorText(error)} (${code})`;
-  return `PostgreSQL cannot be reached (${code === '' ? errorText(error) : code})`;
+  return `PostgreSQL cannot be reached${placeIn(error)} (${code === '' ? errorText(error) : code})`;
+}
+
+/** Where an error of a socket was met, such as ` at 127.0.0.1:5432`; empty if it does not say. */
+function placeIn(error: unknown): string {
+  const [first] = error instanceof AggregateError ? (error.errors as unknown[]) : [error]; // of a name with several addresses
+  const { hostname, address, port } = (first ?? {}) as { hostname?: string; address?: string; port?: number };
+  if (hostname !== undefined) return ` at ${hostname}`;
+  return address === undefined ? '' : ` at ${address}${port === undefined ? '' : `:${port}`}`;
 }
 
 function hintOf(error: unknown): string {
@@ -139,8 +147,10 @@ function hintOf(error: unknown): string {
   const text = errorText(error);
   if (NO_PASSWORD.test(text)) return 'Add it to DATABASE_URL: postgres://user:password@…';
   if (code === '28P01' || code === '28000') return 'Check user and password in DATABASE_URL.';
-  if (code === '3D000') return `Create it first, for example: createdb ${/"(.+)"/.exec(text)?.[1] ?? 'gateway'}`;
-  if (code === '42501') return 'The user needs CREATE on the database, or must own its schema "gateway".';
+  if (code === '3D000')
+    return `Create it first, for the user of DATABASE_URL: createdb --owner=<user> ${/"(.+)"/.exec(text)?.[1] ?? 'gateway'}`;
+  if (code === '42501')
+    return 'The user needs CREATE on the database, or must own its schema "gateway": GRANT CREATE ON DATABASE <database> TO <user>.';
   if (code === '53300') return 'Raise max_connections, or stop what else uses the server.';
   if (text.includes('does not support SSL'))
     return 'Turn TLS on there, or use sslmode=disable in a network that you trust.';
