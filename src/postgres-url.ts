@@ -33,7 +33,7 @@ export function isPostgresUrl(value: string): boolean {
 
 /** A password of `openssl rand -base64` often has a "/", which would end the name of the host. */
 const ENCODE =
-  'Special characters of a password are percent-encoded: write "/" as %2F, "#" as %23, "?" as %3F and "%" as %25';
+  'Special characters of a password are percent-encoded: write "/" as %2F, "@" as %40, "#" as %23, "?" as %3F and "%" as %25';
 
 /** Returns what is wrong as a text that repeats nothing of the value, which may hold a password. */
 export function parsePostgresUrl(value: string): PostgresLocation | string {
@@ -68,9 +68,12 @@ function withHost(value: string): string {
   return /[?&]host=/.test(value) ? value.replace(/^(\w+:\/\/[^@/?#]*@)(?=[:/])/, '$1localhost') : value;
 }
 
-/** False: what ends the host stands in the password, so that the "@" behind it is none of a user, or a "%" begins no character. */
+/**
+ * False: a "/", "#" or "?" of the password has ended the host, so that an "@" is left behind it and the host is a piece of the
+ * password, or a "%" begins no character.
+ */
 function hasReadableUser({ username, password, pathname, search, hash }: URL): boolean {
-  if (username === '' && `${pathname}${search}${hash}`.includes('@')) return false;
+  if (`${pathname}${search}${hash}`.includes('@')) return false;
   try {
     for (const text of [username, password, pathname]) decodeURIComponent(text);
     return true;

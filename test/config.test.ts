@@ -235,6 +235,7 @@ describe('DATABASE_URL', () => {
     ['postgres://gateway:hu/hush@db.example/gateway', 'write "/" as %2F'],
     ['postgres://gateway:1#hush@db.example/gateway', 'write "/" as %2F'],
     ['postgres://gateway:1?hush@db.example/gateway', 'write "/" as %2F'],
+    ['postgres://gateway:p@hush/1@db.example/gateway', 'write "/" as %2F'],
     ['postgres://gateway:hush%zz@db.example/gateway', 'and "%" as %25'],
     ['postgres://gateway:hush%e9@db.example/gateway', 'and "%" as %25'],
     ['postgres://gateway:hush@db1.example,db2.example/gateway', 'names several hosts'],

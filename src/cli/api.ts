@@ -82,6 +82,14 @@ export function adminToken(file: string | undefined, env: Environment): string {
 function foundToken(file: string | undefined, env: Environment): string {
   const fromEnvironment = env['ADMIN_TOKEN']?.trim();
   if (file === undefined && fromEnvironment) return fromEnvironment;
+  // A file of this folder would be that of another gateway, on SQLite.
+  if (file === undefined && /^postgres(ql)?:/i.test(env['DATABASE_URL']?.trim() ?? '')) {
+    throw new CommandError(
+      'GW_NO_ADMIN_TOKEN',
+      'ADMIN_TOKEN is not set, and a gateway on PostgreSQL keeps no token file. Set it to the value that the gateway has, or ' +
+        'name a file that holds it with --token-file.',
+    );
+  }
   const path = file ?? tokenFileOf(env);
   try {
     return readFileSync(path, 'utf8').trim();

@@ -73,6 +73,12 @@ describe('an error with --json is one line of JSON on standard error', () => {
   });
 });
 
+it('with PostgreSQL, the token file of another gateway in this folder is not taken', async () => {
+  const env = { GATEWAY_URL: NOWHERE.GATEWAY_URL, DATABASE_URL: 'postgres://gateway:hush@db.example/gateway' };
+  const { exit, code, detail } = await jsonError(['channels', 'list'], env);
+  expect([exit, code, detail]).toEqual([2, 'GW_NO_ADMIN_TOKEN', expect.stringMatching(/^ADMIN_TOKEN is not set/)]);
+});
+
 it.each([502, 503])('a proxy that finds no gateway (%i) is not taken for another program', async (status) => {
   const env = { ...NOWHERE, GATEWAY_URL: await startAnswering(status, '') };
   const { exit, code, detail } = await jsonError(['channels', 'list'], env);

@@ -3,6 +3,7 @@ import { systemEffects } from '../../src/effects.js';
 import { errorText } from '../../src/errors.js';
 import type { PostgresLocation } from '../../src/postgres-url.js';
 import { connect } from '../../src/store/postgres/engine.js';
+import { examineDatabase } from '../../src/store/postgres/examine.js';
 import { freePort } from '../support/postgres/server.js';
 import { locationOf, runSql, useDatabases } from '../support/postgres/fixture.js';
 
@@ -64,7 +65,9 @@ describe('the start says what is wrong and what to do', () => {
 it('a user who may not create a schema can use one that was made for them', async () => {
   const url = await databases.createBare();
   const location = locationOf(await stranger(url));
+  await expect(examineDatabase(location)).rejects.toThrow('GRANT CREATE ON DATABASE');
   await runSql(url, `CREATE SCHEMA gateway AUTHORIZATION ${new URL(location.url).username}`);
+  expect(await examineDatabase(location)).toMatchObject({ isEmpty: true });
   const { db } = await connect(location, systemEffects);
   expect(await db.all('SELECT version FROM gateway.schema')).toHaveLength(1);
   await db.end();

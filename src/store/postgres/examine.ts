@@ -14,8 +14,10 @@ interface Facts {
 }
 
 const CONNECT_MS = 10_000;
+/** An administrator may have made the schema for a user who must not create one. */
 const FACTS = `SELECT current_setting('server_version') AS server, pg_is_in_recovery() AS standby,
-  has_database_privilege(current_database(), 'CREATE') AS may_create`;
+  CASE WHEN to_regnamespace('gateway') IS NULL THEN has_database_privilege(current_database(), 'CREATE')
+    ELSE has_schema_privilege(to_regnamespace('gateway')::oid, 'CREATE') END AS may_create`;
 
 /** What a start would find. */
 export interface FoundDatabase {
