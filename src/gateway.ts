@@ -49,7 +49,8 @@ import { startResyncWorker } from './resync/worker.js';
 import type { OpenSecret } from './secret-places.js';
 import { openStore } from './store/open.js';
 import type { Store } from './store/store.js';
-import { storedFingerprint, unlockStoredSecrets, unreadableSecrets } from './stored-secrets.js';
+import { warnAtStart } from './start-warnings.js';
+import { storedFingerprint, unlockStoredSecrets } from './stored-secrets.js';
 import { startSweep } from './sweep.js';
 import { createWhapiClient } from './whapi/client.js';
 import { createCallScheduler } from './whapi/scheduler.js';
@@ -91,7 +92,7 @@ export const DEFAULT_INTERVALS: Intervals = {
 /** The share of the ten seconds for shutdown that requests, deliveries and calls under way get. */
 const GRACE_MS = 8000;
 /**
- * Where the store keeps what the gateway calls itself in `x-gateway-via`. All processes on one store are one gateway.
+ * Where the store keeps what the gateway calls itself in `x-gateway-via`. All replicas are one gateway.
  */
 const GATEWAY_ID = 'gateway_id';
 
@@ -141,9 +142,7 @@ export async function startGateway(
     for (const file of keys.readableByOthers)
       log.warn({ file, fix: `chmod 600 ${file}` }, 'key file is readable by other users');
     const encryption = await unlockStoredSecrets(store, keys.encryptionKey, effects);
-    // One that was changed or moved in the database stops its own channel or target only.
-    for (const secret of await unreadableSecrets(store, encryption))
-      log.error({ secret, fix: 'set it again, or restore a backup' }, 'stored secret does not open');
+    await warnAtStart(store, encryption, log);
     const gatewayId = await store.upkeep.pin(GATEWAY_ID, newId('gtw', effects));
     const onError = createErrorReporter(log, effects);
     const openSecret = encryption.open;

@@ -165,13 +165,13 @@ export async function examine(env: Environment): Promise<string | null> {
   return found.words;
 }
 
-/** In PostgreSQL nothing locks other processes out, and each of them keeps the old key. @throws StartError GW_STORE_LOCKED */
+/** In PostgreSQL nothing locks replicas out, and each keeps the old key. @throws StartError GW_STORE_LOCKED */
 async function mustBeAlone({ replicas }: Pick<Store, 'replicas'>): Promise<void> {
   const others = (await replicas.list()).length - 1; // this process is one of them
   if (others <= 0) return;
   const message =
-    `This database is in use by ${counted(others, 'gateway process', 'gateway processes')}. Stop all of them, then run the ` +
-    'command again. One that was killed counts for 15 seconds.';
+    `This database is in use by ${counted(others, 'replica')}. Stop all of them, then run the command again. A replica that was ` +
+    'killed counts for 15 seconds.';
   throw new StartError('GW_STORE_LOCKED', message);
 }
 

@@ -19,6 +19,9 @@
  * - released: a held item that was sent to targets on a manual request; also the delivery that this created.
  * - lane: the deliveries of one chat and one kind of event for one target, which are made in order.
  * - job: many retries or releases, done in the background in small steps.
+ * - replica: one of the gateway processes that share a PostgreSQL database.
+ * - lease: the right of one holder to a delivery, call, audit, probe or turn until a given time; a crash of the holder frees it.
+ * - turn: the lease of a channel for one call to Whapi.
  */
 
 export const VERDICTS = ['new', 'late', 'restored', 'duplicate', 'event'] as const;

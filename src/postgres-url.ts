@@ -3,18 +3,18 @@ export type PostgresTls = 'off' | 'unchecked' | 'checked';
 
 export interface PostgresLocation {
   readonly engine: 'postgres';
-  /** Without what says how to encrypt. Holds the password. */
+  /** Without the TLS options. Contains the password. */
   readonly url: string;
   readonly tls: PostgresTls;
-  /** A file with the certificates of the authority that signed the server's; null: the usual ones. */
+  /** A file with the certificates of the server's authority; null: those that Node knows. */
   readonly caFile: string | null;
-  /** Lets the store open on a server that may lose what it has committed. For tests that crash no server: no URL says so. */
+  /** Accepts a server that may lose what it has committed. Only for tests that crash no server: no URL sets it. */
   readonly mayLoseCommits?: true;
 }
 
 /**
- * What `sslmode` means here. In libpq `require` encrypts without checking whom it talks to, and other drivers check; here it
- * checks, and `no-verify` says plainly that it does not.
+ * What `sslmode` means here. `require` checks the certificate, as other Node drivers do and libpq does not. `no-verify` does not
+ * check it.
  */
 const TLS_OF: Readonly<Record<string, PostgresTls>> = {
   disable: 'off',
@@ -35,7 +35,7 @@ export function isPostgresUrl(value: string): boolean {
 const ENCODE =
   'Special characters of a password are percent-encoded: write "/" as %2F, "@" as %40, "#" as %23, "?" as %3F and "%" as %25';
 
-/** Returns what is wrong as a text that repeats nothing of the value, which may hold a password. */
+/** Returns the location, or what is wrong as a text without the value, which may contain a password. */
 export function parsePostgresUrl(value: string): PostgresLocation | string {
   const text = withHost(value);
   if (!URL.canParse(text)) return `is not a valid URL. ${ENCODE}`;

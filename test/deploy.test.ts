@@ -1,7 +1,5 @@
 import { execFileSync, spawn, spawnSync } from 'node:child_process';
 import { readFileSync, writeFileSync } from 'node:fs';
-import { createServer } from 'node:net';
-import type { AddressInfo } from 'node:net';
 import { once } from 'node:events';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -15,6 +13,7 @@ import { WEBHOOK_SECRET } from './support/client.js';
 import { temporaryFolder } from './support/files.js';
 import { until } from './support/intervals.js';
 import { startProcess } from './support/process.js';
+import { freePort } from './support/sockets.js';
 import { textWebhook } from './support/texts.js';
 
 const ROOT = fileURLToPath(new URL('../', import.meta.url));
@@ -165,7 +164,7 @@ async function startNginx(gatewayUrl: string): Promise<string> {
   const [key, certificate] = [join(folder, 'key.pem'), join(folder, 'certificate.pem')];
   const request = ['req', '-x509', '-newkey', 'rsa:2048', '-nodes', '-subj', '/CN=localhost', '-days', '1'];
   execFileSync('openssl', [...request, '-keyout', key, '-out', certificate], { stdio: 'ignore' });
-  const port = await freePort();
+  const port = await freePort(); // nginx cannot choose one
   const withTls = textOf('deploy/nginx.conf')
     .replace(/\S+fullchain\.pem/, certificate)
     .replace(/\S+privkey\.pem/, key)
@@ -194,16 +193,6 @@ async function startNginx(gatewayUrl: string): Promise<string> {
   });
   await until(async () => expect((await fetch(`http://127.0.0.1:${port}/healthz`)).status).toBe(200));
   return `http://127.0.0.1:${port}`;
-}
-
-/** nginx cannot choose a port by itself. */
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const { port } = server.address() as AddressInfo;
-  server.close();
-  await once(server, 'close');
-  return port;
 }
 
 describe('deploy/systemd', () => {

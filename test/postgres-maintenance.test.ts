@@ -23,7 +23,7 @@ describe('a change of the encryption key in PostgreSQL', () => {
     await gateway.client.addChannel();
     const refused = await refusal(gateway.folder, ['rekey'], { ...env, NEW_ENCRYPTION_KEY });
     expect(refused).toMatchObject({ exit: 1, code: 'GW_STORE_LOCKED' });
-    expect(refused.detail).toMatch(/in use by 1 gateway process\. Stop all of them/);
+    expect(refused.detail).toMatch(/in use by 1 replica\. Stop all of them/);
 
     await gateway.end('SIGTERM');
     const { code, stdout } = await maintain(gateway.folder, ['rekey'], { ...env, NEW_ENCRYPTION_KEY });

@@ -2,8 +2,8 @@
 -- Keys are the first 16 bytes of SHA-256, stored as uuid: 16 bytes without a length (store/rules/keys.ts).
 -- Row ids are day * 2^38 + number modulo 2^38, so that a day is a range of ids, and a partition.
 
-CREATE SEQUENCE gateway.blocks; -- each value is a block of 1,024 numbers; not cached: a cached sequence does not grow over sessions
--- A database that is made anew does not repeat the ids of the one before it, which bots have seen as `webhook-id`.
+CREATE SEQUENCE gateway.blocks; -- each value is a block of 1,024 numbers; not cached: with a cache, sessions would not get growing values
+-- Starts at a random place: a new database must not repeat the ids of an earlier one, which bots have seen as `webhook-id`.
 SELECT setval('gateway.blocks', 1 + floor(random() * (2 ^ 28 - 2))::bigint);
 
 CREATE TABLE gateway.meta (
@@ -11,7 +11,7 @@ CREATE TABLE gateway.meta (
   value text NOT NULL
 );
 
--- Processes that share this database. One that was not seen for 15 seconds is gone.
+-- Gateway processes that share this database. A replica that was not seen for 15 seconds is gone.
 CREATE TABLE gateway.replicas (
   id         text PRIMARY KEY,
   started_at bigint NOT NULL,
@@ -20,12 +20,12 @@ CREATE TABLE gateway.replicas (
   settings   text NOT NULL DEFAULT '{}' -- JSON: fingerprints of the settings that all must share, by name
 );
 
--- Background work that one process does at a time: sweep, partitions, jobs.
+-- Background work that one replica does at a time: the sweep.
 CREATE TABLE gateway.leases (
   name   text PRIMARY KEY,
   holder text NOT NULL,
   until  bigint NOT NULL,
-  state  text -- JSON: how far it is
+  state  text -- JSON: its progress
 );
 
 -- Whose turn it is to call Whapi for a channel.
@@ -100,10 +100,10 @@ CREATE TABLE gateway.breakers (
   version              bigint NOT NULL,
   state                text NOT NULL,
   consecutive_failures integer NOT NULL,
-  times_opened         integer NOT NULL, -- since it was last well
+  times_opened         integer NOT NULL, -- since it was last healthy
   opened_at            bigint,
   next_probe_at        bigint,
-  probe_until          bigint -- while half open: until when the process that probes holds the probe
+  probe_until          bigint -- while half open: when the lease of the probe ends
 );
 
 CREATE TABLE gateway.channel_calls (
@@ -113,7 +113,7 @@ CREATE TABLE gateway.channel_calls (
   last_call_at  bigint NOT NULL,
   healthy_at    bigint,           -- when Whapi last said that the channel can resync
   failures      integer NOT NULL, -- in a row
-  paused_since  bigint,           -- NULL: no trouble since the last call that was answered
+  paused_since  bigint,           -- NULL: no failure since the last call that was answered
   pause_code    text,             -- NULL: calls are made
   pause_reason  text,
   next_check_at bigint
@@ -148,7 +148,7 @@ CREATE TABLE gateway.webhooks (
   via          text, -- the gateways through which it came; NULL: none
   body         bytea NOT NULL
 ) PARTITION BY RANGE (id);
--- What was recorded in one millisecond: ids tell only the day. Times grow, so an entry is appended to the last page.
+-- Finds what was recorded in one millisecond, because ids show only the day. Times grow, so entries are appended to the last page.
 -- (A BRIN index is smaller, but each lookup reads all of it.)
 CREATE INDEX webhooks_by_time ON gateway.webhooks (received_at);
 ALTER TABLE gateway.webhooks ALTER COLUMN body SET STORAGE EXTERNAL; -- compressing costs more than it saves
@@ -165,7 +165,7 @@ CREATE TABLE gateway.sightings (
   verdict     text NOT NULL,
   PRIMARY KEY (webhook_id, position)
 ) PARTITION BY RANGE (webhook_id);
--- What usual messages (row 10) are found by is the ledger, which has their place.
+-- Usual messages (rule 10) are found by the ledger, which has their place.
 CREATE INDEX sightings_by_message ON gateway.sightings (message_key, webhook_id, position) WHERE message_key IS NOT NULL AND rule <> 10;
 CREATE INDEX sightings_by_rare_verdict ON gateway.sightings (verdict, webhook_id) WHERE verdict <> 'new' AND verdict <> 'event';
 CREATE INDEX sightings_held ON gateway.sightings (webhook_id, position) WHERE held;
@@ -280,7 +280,7 @@ CREATE TABLE gateway.fingerprints (
 CREATE TABLE gateway.objects (
   key         uuid PRIMARY KEY,
   recorded_at bigint NOT NULL, -- when they first came
-  last        bytea NOT NULL   -- the 16-byte fingerprints of what the newest webhook told of it, in order
+  last        bytea NOT NULL   -- the 16-byte fingerprints of its items in the newest webhook, in order
 );
 
 CREATE TABLE gateway.chats (
@@ -305,7 +305,7 @@ CREATE TABLE gateway.replays (
   began_at       bigint NOT NULL, -- when the first of its messages came
   last_at        bigint NOT NULL,
   messages       integer NOT NULL,
-  held           integer NOT NULL,         -- of them, judged by row 19
+  held           integer NOT NULL,         -- of them, judged by rule 19
   oldest_sent_at double precision NOT NULL
 );
 
@@ -329,7 +329,7 @@ CREATE TABLE gateway.resyncs (
   created_at      bigint NOT NULL,
   cancelled_at    bigint,
   complete        boolean NOT NULL DEFAULT true,
-  owned_until     bigint,  -- while incomplete: after this it is dropped, because its process has stopped
+  owned_until     bigint,  -- while incomplete: dropped after this, because its replica has stopped
   last_asked_at   bigint,
   call_ms         double precision
 );
@@ -359,7 +359,7 @@ CREATE TABLE gateway.resync_messages (
 );
 CREATE INDEX resync_messages_by_key ON gateway.resync_messages (key);
 CREATE INDEX resync_messages_by_status ON gateway.resync_messages (resync, status);
--- Thousands of messages are due at one time: the next of them is found without sorting.
+-- Finds the next due message without sorting, although thousands may be due at one time.
 CREATE INDEX resync_messages_due ON gateway.resync_messages (channel, status, next_at, resync, position) WHERE next_at IS NOT NULL;
 CREATE INDEX resync_messages_in_progress ON gateway.resync_messages (channel) WHERE status IN ('queued', 'requesting', 'waiting');
 CREATE INDEX resync_messages_open ON gateway.resync_messages (closes_at) WHERE NOT closed;
@@ -374,7 +374,7 @@ CREATE TABLE gateway.audits (
   until        bigint NOT NULL, -- Unix seconds, included
   memory_since bigint NOT NULL,
   status       text NOT NULL,
-  walk         text,            -- JSON: how far the reading is; NULL: not begun
+  walk         text,            -- JSON: the progress of reading; NULL: not begun
   listed       integer NOT NULL DEFAULT 0,
   seen         integer NOT NULL DEFAULT 0,
   missing      integer NOT NULL DEFAULT 0,
@@ -384,7 +384,7 @@ CREATE TABLE gateway.audits (
   created_at   bigint NOT NULL,
   ended_at     bigint,
   error        text,
-  holder       text,            -- the process that runs it
+  holder       text,            -- the replica that runs it
   lease        bigint,          -- the token of its lease; grows with each holder
   leased_until bigint NOT NULL DEFAULT 0
 );

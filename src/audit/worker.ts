@@ -20,7 +20,7 @@ export interface AuditWorkerOptions {
   readonly whapi: Pick<WhapiClient, 'listMessages'>;
   readonly openSecret: OpenSecret;
   readonly scheduler: Pick<CallScheduler, 'forWorker' | 'stepFor'>;
-  /** The name under which this process takes audits. All processes on one store have different ones. */
+  /** The name under which this replica takes audits. Each has its own. */
   readonly holder: string;
   readonly intervals: AuditIntervals;
   /** Intervals of the channel as a whole. */
@@ -58,7 +58,7 @@ export function startAuditWorker(options: AuditWorkerOptions): AuditWorker {
   const { store, whapi, openSecret, scheduler, holder, intervals, callIntervals, effects, onError } = options;
   const calling = new Map<string, Promise<void>>();
   const backoffs = new Map<string, Backoff>();
-  /** By channel: the pages read so far of a window that needs more than one. After another process they are outdated. */
+  /** By channel: the pages read so far of a long window. They are outdated if another replica has had the audit since. */
   const readings = new Map<string, AuditLease & { readonly reading: WindowReading }>();
   /** By channel: the reason stored last for why its audit waits. */
   const reportedReasons = new Map<string, string>();
@@ -142,7 +142,7 @@ export function startAuditWorker(options: AuditWorkerOptions): AuditWorker {
     await applyStep(run, answer.kind === 'found' ? afterPage(run, walk, reading, answer.page) : withSmallerPage(walk));
   };
 
-  /** If the lease was lost, nothing is saved: another process reads the window. */
+  /** If the lease was lost, nothing is saved: another replica reads the window. */
   const applyStep = async (run: AuditRun, step: WalkStep | null): Promise<void> => {
     backoffs.delete(run.channel.name);
     if (step?.reading) {

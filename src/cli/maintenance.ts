@@ -9,7 +9,7 @@ import { startDisplay } from './progress.js';
 import { addCommand } from './session.js';
 import type { Run, Session } from './session.js';
 
-/** Loads the program's part that opens the database. Only these commands need it, and the SQLite driver with it. */
+/** Loads the part of the program that opens the database. Only these commands need it and the database drivers. */
 export type LoadMaintenance = () => Promise<typeof Maintenance>;
 
 /** `backup`, `restore`, `rekey` and `migrate`: they work on the files of a gateway, not through its API. */

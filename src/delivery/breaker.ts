@@ -128,7 +128,7 @@ function afterAnswer(breaker: Breaker, concurrency: number): Breaker {
 }
 
 /**
- * The `own` breaker after someone else has stored theirs: processes on one store share openings and closings, and each counts
+ * The `own` breaker after someone else has stored theirs: replicas share openings and closings, and each counts
  * its own failures and has its own ramp. While someone else's probe is under way, the breaker is half open here as well.
  */
 export function adopted(own: Breaker, { breaker, probeUntil }: Omit<StoredBreaker, 'targetId'>, now: number): Breaker {

@@ -35,13 +35,13 @@ interface Held {
   breaker: Breaker;
   /** The version that is stored, as far as this process knows. */
   version: number;
-  /** When the lease of another process's probe ends; null: none is under way. */
+  /** When the lease of another replica's probe ends; null: there is none. */
   othersProbeUntil: number | null;
 }
 
 /**
  * The circuit breakers of all targets. They live in memory and are stored when they open, close, probe or finish their ramp:
- * a restart restores them, an attempt costs no write, and processes on one store share them. Who loses the race for a
+ * a restart restores them, an attempt costs no write, and replicas share them. Who loses the race for a
  * change takes over what is stored, and applies its own result to that.
  */
 export class Breakers {
@@ -63,7 +63,7 @@ export class Breakers {
     return breakers;
   }
 
-  /** Takes over what other processes have stored. Costs next to nothing unless something was. */
+  /** Takes over what other replicas have stored. Costs next to nothing if nothing changed. */
   async refresh(): Promise<void> {
     const all = await this.#options.store.breakers.all();
     if (all === this.#lastRead) return;
@@ -102,7 +102,7 @@ export class Breakers {
     return state === 'open' && nextProbeAt !== null && nextProbeAt > this.#options.effects.now() ? nextProbeAt : null;
   }
 
-  /** A delivery starts now. A promise: it is the probe, unless the promise resolves with false: another process probes. */
+  /** A delivery starts now. A promise: it is the probe, unless the promise resolves with false: another replica probes. */
   started({ id, target }: Pick<Delivery, 'id' | 'target'>): true | Promise<boolean> {
     const before = this.of(target.id);
     const after = afterStart(before, this.#options.effects.now());
@@ -146,7 +146,7 @@ export class Breakers {
     const [now, random] = [effects.now(), effects.random()];
     const askedMs = outcome.kind === 'answered' ? retryAfterMs(outcome.retryAfter, now) : 0;
     const signal = { isTargetFailure: isTargetFailure(outcome, { event, verdicts }), askedMs };
-    // Once another process has changed the breaker, the probe is no longer the one that its state waits for.
+    // Once another replica has changed the breaker, the probe is no longer the one that its state waits for.
     await this.#change(target.id, (before, isFirst) =>
       afterSignal(before, { ...signal, isProbe: isProbe && isFirst }, target.concurrency, intervals, now, random),
     );
@@ -178,7 +178,7 @@ export class Breakers {
     }
   }
 
-  /** Takes over what another process has stored. Returns false if it is known already. */
+  /** Takes over what another replica has stored. Returns false if it is known already. */
   #adopt(stored: StoredBreaker): boolean {
     const held = this.#heldOf(stored.targetId);
     if (stored.version <= held.version) return false;

@@ -33,8 +33,8 @@ export function createTargets(registry: Pick<Registry, 'targets'>, replicas: Pic
 }
 
 /**
- * A target with the limits of one of `sharers` processes that deliver to it at the same time. Each may have a delivery in
- * flight, so more processes than `concurrency` exceed it.
+ * A target with the limits of one of `sharers` replicas. Each may have a delivery in flight, so more replicas than
+ * `concurrency` exceed it.
  */
 export function shareOf(target: Target, sharers: number): Target {
   if (sharers === 1) return target;

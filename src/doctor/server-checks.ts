@@ -6,7 +6,7 @@ import type { Check } from './policy.js';
 
 /** An open transaction keeps dead rows from being removed, so that claims become slower. */
 const LONG_TRANSACTION_MS = 10 * MINUTE_MS;
-/** Partitions are made days ahead; with fewer than this no process does it any more. */
+/** Partitions are made days ahead; with fewer than this, no replica makes them any more. */
 const LEAST_AHEAD_MS = DAY_MS;
 const TOLERATED_SKEW_MS = 5 * SECOND_MS;
 
@@ -57,9 +57,7 @@ function transactionCheck({ oldestTransactionMs }: ServerFacts): Check {
     message: isLong
       ? `A transaction has been open for ${minutes} minutes. Until it ends, PostgreSQL cannot remove dead rows, and claims become slower.`
       : 'No transaction has been open for long.',
-    fix: isLong
-      ? 'Look for it in pg_stat_activity (xact_start): a pg_dump, a forgotten BEGIN, a replication slot.'
-      : null,
+    fix: isLong ? 'Find it in pg_stat_activity (xact_start): for example a pg_dump, or a forgotten BEGIN.' : null,
   };
 }
 
@@ -69,7 +67,7 @@ function partitionCheck({ oldestDayAt, newestDayAt }: ServerFacts, now: number):
     return {
       ...about,
       status: 'warn',
-      message: `Partitions are made up to ${dayOf(newestDayAt)} only; they should be made days ahead.`,
+      message: `Partitions exist only up to ${dayOf(newestDayAt)}. They should exist days ahead.`,
       fix: 'Look for "background work failed" in the log of the replicas.',
     };
   }
@@ -87,16 +85,16 @@ function databaseClockCheck({ clockAheadMs }: ServerFacts): Check {
     message: isRight
       ? "This machine's clock agrees with the database's."
       : `This machine's clock is ${seconds} s ${clockAheadMs > 0 ? 'ahead of' : 'behind'} the database's.`,
-    fix: isRight ? null : 'Synchronize both clocks (NTP). Due times go by the database, signatures by this machine.',
+    fix: isRight
+      ? null
+      : 'Synchronize both clocks (NTP). The gateway goes by the one of the database, its log by the one of this machine.',
   };
 }
 
 function replicasCheck(replicas: readonly Replica[]): Check {
   const count = Math.max(1, replicas.length);
   const message =
-    count === 1
-      ? 'One gateway process uses this database.'
-      : `${count} gateway processes share this database: ${namesOf(replicas)}.`;
+    count === 1 ? 'One replica uses this database.' : `${count} replicas share this database: ${namesOf(replicas)}.`;
   return { name: 'replicas', subject: SUBJECT, status: 'ok', message, fix: null };
 }
 

@@ -46,7 +46,7 @@ export interface TargetRoutesOptions {
 
 /** The circuit breakers of targets, as far as people look at them and have a say. */
 export interface BreakersOfTargets {
-  /** Reads what other processes have stored. */
+  /** Reads what other replicas have stored. */
   refresh(): Promise<void>;
   of(targetId: string): Breaker;
   /** Closes the circuit breaker manually. */

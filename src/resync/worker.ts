@@ -18,7 +18,7 @@ export interface ResyncWorkerOptions {
   readonly whapi: Pick<WhapiClient, 'getMessage'>;
   readonly openSecret: OpenSecret;
   readonly scheduler: Pick<CallScheduler, 'forWorker' | 'stepFor'>;
-  /** The name under which the scheduler takes turns: channels whose turn another process has are left to that one. */
+  /** The name under which the scheduler takes turns. Channels whose turn another replica has are left to that one. */
   readonly holder: string;
   readonly intervals: ResyncIntervals;
   readonly effects: Pick<Effects, 'now' | 'sleep' | 'random'>;

@@ -1,8 +1,8 @@
 import type { Breaker } from '../model.js';
 
 /**
- * Stored circuit breakers: they survive a restart, and all processes on one store share them. Each change names the version
- * that it was made from, and is refused if another one came first.
+ * Stored circuit breakers: they survive a restart, and all replicas share them. Each change names the version that it was made
+ * from, and is refused if another one came first.
  */
 export interface KeptBreakers {
   /** The breakers of all targets that ever had one stored. The same list until something changes. */

@@ -14,61 +14,61 @@ export interface CarriedSlice {
 /** A table to carry over. */
 export interface CarriedTable {
   readonly name: string;
-  /** Rows that it has; at most, if they are `merged`. */
+  /** How many rows it has; at most this many if they are merged. */
   readonly total: number;
-  /** Whether each row is made of several, so that their number shows only when they are read. */
+  /** Each row is merged from several, so that their number is known only after reading them. */
   readonly isMerged: boolean;
   read(cursor: string | null): CarriedSlice;
 }
 
-/** What numbers must continue after. */
+/** The highest numbers in use. New ones must be higher. */
 export interface GreatestNumbers {
-  /** Of ids and of places in lanes, which share their numbers. */
+  /** Of ids and of places in lanes, which share a sequence. */
   readonly id: number;
   /** Of the numbers of rows, by table. */
   readonly ofTables: Readonly<Record<string, number>>;
 }
 
-/** A store that no process has open, to be read. */
+/** The store to read, which no process has open. */
 export interface CarryOverSource {
-  /** Differs once the store was written to. */
+  /** Changes when the store is written to. */
   readonly stamp: string;
   readonly schemaVersion: number;
   readonly tables: readonly CarriedTable[];
   readonly greatest: GreatestNumbers;
-  /** Some id of each range of this many ids that has rows. */
+  /** One id from each range of `size` ids that has rows. */
   idsOfRanges(size: number): readonly number[];
   /** Pinned values by name. */
   readonly values: ReadonlyMap<string, string>;
-  /** Rows in lanes, which the destination makes of the pending deliveries. */
+  /** How many rows its lanes have. The destination makes them from the pending deliveries. */
   readonly lanes: number;
   close(): void;
 }
 
-/** How far a table is. */
+/** The progress of a table. */
 export interface Carried {
   readonly cursor: string | null;
   readonly rows: number;
   readonly isDone: boolean;
 }
 
-/** An empty store, or one with a part of what the source has. */
+/** The store to fill: empty, or with a part of the source. */
 export interface CarryOverDestination {
   /**
-   * Starts, or continues after an interruption. Returns how far each table is.
+   * Starts, or continues after an interruption. Returns the progress of each table.
    * @throws StartError GW_STORE_NOT_EMPTY: it has other data
    */
   begin(source: CarryOverSource): Promise<ReadonlyMap<string, Carried>>;
-  /** Writes a slice and how far the table is, in one transaction. */
+  /** Writes a slice and the progress of its table, in one transaction. */
   write(table: string, slice: CarriedSlice): Promise<void>;
-  /** What differs from what was read: the names of tables. Reads everything. */
+  /** Compares everything with the source. Returns the tables that differ, with how they differ. */
   verify(source: CarryOverSource, onTable: (name: string) => void): Promise<string[]>;
-  /** Opens the store to gateways. */
+  /** Lets gateways start with the store. */
   finish(source: CarryOverSource): Promise<void>;
   close(): Promise<void>;
 }
 
-/** What the command tells while it works. */
+/** The progress of the command. */
 export interface CarryOverProgress {
   readonly phase: 'copy' | 'verify';
   readonly table: string;

@@ -18,8 +18,8 @@ export interface Jobs {
   add(work: BulkWork, expectedCount?: number): Promise<JobView>;
   /**
    * Runs a small step of the oldest unfinished removal of a target or channel, else of the oldest running job. Returns the
-   * number of deliveries that became due; null: nothing is left to do. Of several processes that share the store, one at a
-   * time steps a job. Another one that asks meanwhile steps another job or gets null, so null is no proof that all are done.
+   * number of deliveries that became due; null: nothing is left to do, or another replica is making this step. One replica at
+   * a time steps a job.
    */
   step(): Promise<number | null>;
   /** Steps that are done stay done; a job that is over stays unchanged. @throws GatewayError GW_NOT_FOUND */

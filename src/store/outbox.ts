@@ -26,8 +26,8 @@ export interface Outbox {
   /** What is recorded of the chats of a leased delivery's messages, as far as it is `wanted`. */
   chatFacts(delivery: LeasedBody, wanted: WantedFacts): Promise<ChatFacts>;
   /**
-   * Saves the outcome of an attempt. Returns false if the lease is no longer the caller's (I5): nothing was changed, or an
-   * earlier call whose answer was lost has saved it. An engine may try again until the lease ends, so this may resolve late.
+   * Saves the outcome of an attempt. Returns false if the lease is no longer the caller's (I5): nothing was changed. After
+   * GW_STORE_UNAVAILABLE it is not known whether it was saved: the same call again returns true if either of them has saved it.
    */
   settle(settlement: Settlement): Promise<boolean>;
   /**

@@ -1,8 +1,8 @@
-/** The gateway processes that share the store. */
+/** The replicas: gateway processes that share the store. */
 export interface Replicas {
   /**
-   * How many are alive, this one included: at least 1. Reads nothing. A process that starts or ends is noticed a few seconds
-   * later, so a limit that is divided by this number is approximate until then.
+   * How many are alive, this one included: at least 1. Reads nothing. A start or an end is noticed a few seconds later, so a
+   * limit that is divided by this number is approximate until then.
    */
   alive(): number;
   /** Those that are alive, oldest first; empty if only one process can use the store. */

@@ -1,6 +1,6 @@
 /** The database server that the store uses. */
 export interface DatabaseServer {
-  /** What an operator has to know of it; null: the store is a file of this process. */
+  /** What an operator must know about it; null: the store is a file of this process. */
   facts(): Promise<ServerFacts | null>;
 }
 
@@ -11,9 +11,9 @@ export interface ServerFacts {
   readonly hasFsync: boolean;
   /** The setting `synchronous_commit`. */
   readonly synchronousCommit: string;
-  /** How long the oldest transaction of anyone has been open, in milliseconds: meanwhile nothing can be vacuumed. */
+  /** How long the oldest transaction, of any user, has been open, in milliseconds. Until it ends, dead rows stay. */
   readonly oldestTransactionMs: number;
-  /** Days for which partitions are made: the oldest that is kept, and the last one ahead (Unix milliseconds at their start). */
+  /** Days that have partitions: the oldest and the newest (Unix milliseconds at their start); null: there are none. */
   readonly oldestDayAt: number | null;
   readonly newestDayAt: number | null;
   /** How far this machine's clock is ahead of the database's, in milliseconds. */

@@ -4,12 +4,12 @@ import type { RewriteSecret } from '../secret-places.js';
 export interface Upkeep {
   /**
    * The time by which the store decides what is due, in milliseconds since the epoch: the clock of the process, or of the
-   * database if several processes share it. Whatever is compared with a stored time is taken from here.
+   * database if replicas share it. Whatever is compared with a stored time is taken from here.
    */
   now(): number;
   /**
-   * `now` was set back by `byMs` milliseconds: shifts due times back. After a failure it goes on where it stopped. Does
-   * nothing in an engine whose clock is the database's: such an engine shifts them by itself, once for all processes.
+   * `now` was set back by `byMs` milliseconds: shifts due times back. After a failure it continues where it stopped. An engine
+   * whose clock is the database's ignores `byMs` and shifts by what that clock lost, once for all replicas.
    */
   clockSetBack(byMs: number): Promise<void>;
   /**

@@ -8,7 +8,7 @@ import type { Caller, CallUnderWay } from './callers.js';
 import type { WhapiClient, WhapiResult } from './client.js';
 import { afterCheck, isStale, nextStep, pauseFor, troubleIn } from './policy.js';
 import type { CallIntervals, Step, TurnIntervals } from './policy.js';
-import { createChannelMutex } from './channel-mutex.js';
+import { KeyedMutex } from '../keyed-mutex.js';
 import { createChannelTurns } from './turns.js';
 import type { HeldTurn, Wait } from './turns.js';
 import { HEALTHY } from './wire.js';
@@ -40,7 +40,7 @@ export interface SchedulerOptions {
   readonly whapi: Pick<WhapiClient, 'getHealth' | 'destroy'>;
   readonly openSecret: OpenSecret;
   readonly intervals: CallIntervals & TurnIntervals & { readonly callTimeoutMs: number };
-  /** The name under which this process takes turns. All processes on one store have different ones. */
+  /** The name under which this replica takes turns. Each has its own. */
   readonly holder: string;
   /** How long a person's call waits for its turn. */
   readonly waitTimeoutMs?: number;
@@ -50,7 +50,7 @@ export interface SchedulerOptions {
 
 /**
  * Owns every call to Whapi that the gateway makes, or passes on with `resync=true`. It runs one call per channel at a
- * time, over all processes on one store, and in the order of requests within this one. The state that an answer
+ * time, across all replicas, and in the order of requests within this one. The state that an answer
  * reveals, the spacing and the daily budget limit the gateway's own calls (policy.ts). Calls of clients and people only
  * wait for their turn.
  */
@@ -99,7 +99,7 @@ export function createCallScheduler(options: SchedulerOptions): CallScheduler {
   const { store, whapi, openSecret, intervals, effects, onError, waitTimeoutMs = WAIT_TIMEOUT_MS } = options;
   const turns = createChannelTurns(options);
   /** Only one worker per channel waits for the spacing, so that none overtakes another. */
-  const workerMutex = createChannelMutex();
+  const workerMutex = new KeyedMutex();
   const callsUnderWay = new Map<string, CallUnderWay & { readonly abort: AbortController }>();
   const unfinished = new Set<Promise<void>>();
   let napInterrupt = new AbortController();
@@ -246,7 +246,7 @@ export function createCallScheduler(options: SchedulerOptions): CallScheduler {
 function refuseAtStop(channel: string): never {
   throw new GatewayError(
     'GW_STORE_UNAVAILABLE',
-    `The gateway is stopping while another process calls Whapi for the channel "${channel}". Repeat the request.`,
+    `The gateway is stopping while another replica calls Whapi for channel "${channel}". Repeat the request.`,
   );
 }
 

@@ -1,11 +1,11 @@
 import type { Effects } from '../effects.js';
 import type { ChannelTurn, Turns } from '../store/turns.js';
-import { createChannelMutex } from './channel-mutex.js';
+import { KeyedMutex } from '../keyed-mutex.js';
 import type { TurnIntervals } from './policy.js';
 
 export interface ChannelTurnsOptions {
   readonly store: { readonly turns: Turns };
-  /** The name under which this process takes turns. */
+  /** The name under which this replica takes turns. */
   readonly holder: string;
   readonly intervals: TurnIntervals;
   readonly effects: Pick<Effects, 'sleep' | 'random'>;
@@ -19,7 +19,7 @@ export interface HeldTurn {
   startsSpacing: boolean;
 }
 
-/** How long a call waits for a turn that another process holds. */
+/** How long a call waits for a turn that another replica holds. */
 export interface Wait<T> {
   /** Aborted when it no longer waits. */
   readonly signal: AbortSignal;
@@ -27,7 +27,7 @@ export interface Wait<T> {
   readonly orElse: (channel: string) => T;
 }
 
-/** The turns of this process: first in its own queue, then in the store, where other processes take theirs. */
+/** The turns of this replica: first in its own queue, then in the store, which all replicas share. */
 export interface ChannelTurns {
   /**
    * Runs `work`, whose call takes `callMs` at most, once the channel is free. Resolves with its result.
@@ -40,7 +40,7 @@ export interface ChannelTurns {
 const ASK_AGAIN_MS = { least: 50, most: 200 };
 
 export function createChannelTurns({ store, holder, intervals, effects, onError }: ChannelTurnsOptions): ChannelTurns {
-  const mutex = createChannelMutex();
+  const mutex = new KeyedMutex();
 
   /** Null: it was held elsewhere until `signal` was aborted. */
   const take = async (channel: string, callMs: number, signal: AbortSignal): Promise<ChannelTurn | null> => {

@@ -44,7 +44,7 @@ describe('the checks of PostgreSQL', () => {
 
   it('count the replicas', () => {
     const [check] = serverChecks(FACTS, [replica('a'), replica('b')], START).filter(({ name }) => name === 'replicas');
-    expect(check?.message).toBe('2 gateway processes share this database: a:8080, b:8080.');
+    expect(check?.message).toBe('2 replicas share this database: a:8080, b:8080.');
   });
 
   it('name the settings that replicas have different values of, and the replicas that have each', () => {

@@ -4,8 +4,8 @@ import { errorText } from '../../src/errors.js';
 import type { PostgresLocation } from '../../src/postgres-url.js';
 import { connect } from '../../src/store/postgres/engine.js';
 import { examineDatabase } from '../../src/store/postgres/examine.js';
-import { freePort } from '../support/postgres/server.js';
 import { locationOf, runSql, useDatabases } from '../support/postgres/fixture.js';
+import { freePort } from '../support/sockets.js';
 
 const databases = useDatabases();
 const SECRET = 'hunter2';
@@ -62,13 +62,19 @@ describe('the start says what is wrong and what to do', () => {
   });
 });
 
-it('a user who may not create a schema can use one that was made for them', async () => {
-  const url = await databases.createBare();
-  const location = locationOf(await stranger(url));
-  await expect(examineDatabase(location)).rejects.toThrow('GRANT CREATE ON DATABASE');
-  await runSql(url, `CREATE SCHEMA gateway AUTHORIZATION ${new URL(location.url).username}`);
-  expect(await examineDatabase(location)).toMatchObject({ isEmpty: true });
-  const { db } = await connect(location, systemEffects);
-  expect(await db.all('SELECT version FROM gateway.schema')).toHaveLength(1);
-  await db.end();
+describe('a user who may not create a schema', () => {
+  it('can use one that was made for them, which the doctor finds in order', async () => {
+    const url = await databases.createBare();
+    const location = locationOf(await stranger(url));
+    await runSql(url, `CREATE SCHEMA gateway AUTHORIZATION ${new URL(location.url).username}`);
+    expect(await examineDatabase(location)).toMatchObject({ isEmpty: true });
+    const { db } = await connect(location, systemEffects);
+    expect(await db.all('SELECT version FROM gateway.schema')).toHaveLength(1);
+    await db.end();
+  });
+
+  it('is told by the doctor what is missing', async () => {
+    const location = locationOf(await stranger(await databases.createBare()));
+    await expect(examineDatabase(location)).rejects.toThrow(/may not create them.*Grant it CREATE on the database/);
+  });
 });

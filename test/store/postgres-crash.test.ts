@@ -1,13 +1,12 @@
 import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vitest';
-import pg from 'pg';
 import { systemEffects } from '../../src/effects.js';
 import type { PostgresLocation } from '../../src/postgres-url.js';
 import { connect, openPostgresStore } from '../../src/store/postgres/engine.js';
 import type { Store } from '../../src/store/store.js';
-import { runSql } from '../support/postgres/fixture.js';
+import { rowsOf, runSql } from '../support/postgres/fixture.js';
 import { startPostgres } from '../support/postgres/server.js';
 import type { PostgresServer } from '../support/postgres/server.js';
-import { channel, idsIn, LEASE, message, messages, record, refusal, settlement, target } from '../support/store.js';
+import { channel, deliveredIds, message, messages, record, refusal, target } from '../support/store.js';
 
 let server: PostgresServer;
 /** As `DATABASE_URL` gives it. */
@@ -25,12 +24,6 @@ const TORN = `SELECT
     AND EXISTS (SELECT FROM gateway.lanes e WHERE e.target = l.target AND e.lane = l.lane AND e.seq < l.seq))) AS blocked,
   (SELECT count(*) FROM gateway.webhooks w WHERE NOT EXISTS (SELECT FROM gateway.deliveries d WHERE d.webhook_id = w.id)) AS lost`;
 
-async function rowsOf(sql: string): Promise<unknown[]> {
-  const client = new pg.Client({ connectionString: server.url });
-  await client.connect();
-  return (await client.query<object>(sql).finally(async () => await client.end())).rows;
-}
-
 /** Records these ids, three in a chat, each until it is answered. */
 async function recordAll(store: Store, ids: readonly string[]): Promise<void> {
   for (const [at, id] of ids.entries()) {
@@ -47,17 +40,7 @@ async function recordAll(store: Store, ids: readonly string[]): Promise<void> {
   }
 }
 
-async function deliveredIds(store: Store): Promise<string[]> {
-  const ids: string[] = [];
-  for (;;) {
-    const { deliveries } = await store.outbox.claim([{ targetId: 'bot', limit: 50 }], LEASE);
-    if (deliveries.length === 0) return ids;
-    ids.push(...idsIn(deliveries));
-    await Promise.all(deliveries.map(async (delivery) => await store.outbox.settle(settlement(delivery, 'delivered'))));
-  }
-}
-
-it('a server that crashes while three processes record: what was answered is delivered once (I1, I3)', async () => {
+it('a server that crashes while three replicas record: what was answered is delivered once (I1, I3)', async () => {
   const stores = await Promise.all([1, 2, 3].map(async () => await openPostgresStore(location, systemEffects)));
   onTestFinished(async () => {
     for (const store of stores) await store.close();
@@ -70,8 +53,8 @@ it('a server that crashes while three processes record: what was answered is del
   await server.crash();
   await server.crash();
   await Promise.all(recording);
-  expect(await rowsOf(TORN)).toEqual([{ lanes: '0', blocked: '0', lost: '0' }]);
-  expect((await deliveredIds(first)).sort()).toEqual(stores.flatMap((_, at) => idsOf(at)).sort());
+  expect(await rowsOf(server.url, TORN)).toEqual([{ lanes: '0', blocked: '0', lost: '0' }]);
+  expect(await deliveredIds(first)).toEqual(stores.flatMap((_, at) => idsOf(at)).sort());
 }, 60_000);
 
 describe('a server that may lose what it has committed', () => {

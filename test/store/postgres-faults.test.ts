@@ -8,10 +8,11 @@ import { connect, openPostgresStore } from '../../src/store/postgres/engine.js';
 import type { Store } from '../../src/store/store.js';
 import { locationOf, runSql, useDatabases } from '../support/postgres/fixture.js';
 import { proxyTo } from '../support/postgres/proxy.js';
+import type { Proxy } from '../support/postgres/proxy.js';
 import {
   channel,
+  deliveredIds,
   HOUR,
-  idsIn,
   LEASE,
   message,
   messages,
@@ -59,22 +60,20 @@ async function lastBlock(url: string): Promise<number> {
   return Number(rows[0]?.last_value);
 }
 
-async function deliveredIds(store: Store): Promise<string[]> {
-  const ids: string[] = [];
-  for (;;) {
-    const { deliveries } = await store.outbox.claim([{ targetId: 'bot', limit: 50 }], LEASE);
-    if (deliveries.length === 0) return ids.sort();
-    ids.push(...idsIn(deliveries));
-    await Promise.all(deliveries.map(async (delivery) => await store.outbox.settle(settlement(delivery, 'delivered'))));
-  }
-}
-
 /** Ends the sessions of all gateways, as an administrator or a failover does. */
 const KILL = `SELECT pg_terminate_backend(pid) FROM pg_stat_activity
   WHERE datname = current_database() AND application_name = 'whapi-resync-gateway'`;
 
+it('a replica skips numbers when it starts: another server may have taken over while it did not run', async () => {
+  const { url, store } = await stage();
+  await record(store, messages('A'));
+  const before = await lastBlock(url);
+  await open(url);
+  expect((await lastBlock(url)) - before).toBeGreaterThanOrEqual(4096);
+});
+
 describe('a connection that is lost', () => {
-  it('leaves numbers out, because a server that took over may not know which were given', async () => {
+  it('skips numbers, because a server that took over may not know which were given', async () => {
     const { url, store } = await stage();
     await record(store, messages('A'));
     const before = await lastBlock(url);
@@ -83,7 +82,19 @@ describe('a connection that is lost', () => {
     expect((await lastBlock(url)) - before).toBeGreaterThanOrEqual(4096);
   });
 
-  it('right after COMMIT was sent: the caller is told, and repeating gives one delivery (I3)', async () => {
+  it('because the network went silent skips numbers as well', async () => {
+    let proxy: Awaited<ReturnType<typeof proxyTo>> | undefined;
+    const url = await databases.create();
+    const store = await open((proxy = await proxyTo(url)).url, { answer: 300, answerInTransaction: 300 });
+    await store.registry.addChannel(channel('main'));
+    const before = await lastBlock(url);
+    proxy.fallSilent();
+    await expect(record(store, messages('A'))).rejects.toEqual(UNAVAILABLE);
+    await record(store, messages('A'));
+    expect((await lastBlock(url)) - before).toBeGreaterThanOrEqual(4096);
+  });
+
+  it('right after COMMIT was sent rejects, and repeating gives one delivery (I3)', async () => {
     let proxy: Awaited<ReturnType<typeof proxyTo>> | undefined;
     const { store } = await stage(async (url) => (proxy = await proxyTo(url)).url);
     proxy?.cutAt('COMMIT');
@@ -94,7 +105,35 @@ describe('a connection that is lost', () => {
     expect(await deliveredIds(store)).toEqual(['A']);
   });
 
-  it('while webhooks are recorded: what is repeated until it is answered is delivered once (I1, I3)', async () => {
+  it.each([
+    ['its commit was sent', 'COMMIT', 'dead'],
+    ['it was returned for a retry', 'UPDATE', 'pending'],
+  ] as const)('right after %s: a repeated settlement is reported as saved, once', async (_when, cut, outcome) => {
+    let proxy: Proxy | undefined;
+    const { store } = await stage(async (url) => (proxy = await proxyTo(url)).url);
+    await record(store, messages('A'));
+    const { id, lease } = await untilClaimed(store);
+    const settle = async () => await store.outbox.settle(settlement({ id, lease }, outcome, store.upkeep.now()));
+    proxy?.cutAt(cut);
+    await expect(settle()).rejects.toEqual(UNAVAILABLE);
+    proxy?.mend();
+    expect([await settle(), await settle()]).toEqual([true, false]);
+    expect(await store.outbox.delivery(id)).toMatchObject({ status: outcome, attempts: 1, log: [{ status: 500 }] });
+  });
+
+  it('right after the end of a delivery without an attempt was committed: the same', async () => {
+    let proxy: Proxy | undefined;
+    const { store } = await stage(async (url) => (proxy = await proxyTo(url)).url);
+    await record(store, messages('A'));
+    const { id, lease } = await untilClaimed(store);
+    const settle = async () => await store.outbox.settle({ id, lease, status: 'expired', attempt: null });
+    proxy?.cutAt('COMMIT');
+    await expect(settle()).rejects.toEqual(UNAVAILABLE);
+    proxy?.mend();
+    expect([await settle(), await settle()]).toEqual([true, false]);
+  });
+
+  it('while webhooks are recorded: each is repeated until it is answered, and delivered once (I1, I3)', async () => {
     const { url, store } = await stage();
     const ids = Array.from({ length: 25 }, (_, at) => `m${at}`);
     const done = new AbortController();
@@ -138,7 +177,7 @@ describe('inside a transaction', () => {
     expect({ answer, runs }).toEqual({ answer: [{ n: 2 }], runs: 2 });
   });
 
-  it('a pause of this process that the server ends is made up for', async () => {
+  it('a pause of this process that the server ends is followed by another run', async () => {
     const { db } = await openBase({ idleInTransaction: 100 });
     let runs = 0;
     const work = db.transaction(async (tx) => {
@@ -149,7 +188,7 @@ describe('inside a transaction', () => {
     expect({ answer: await work, runs }).toEqual({ answer: [{ n: 2 }], runs: 2 });
   });
 
-  it('the first fault is told, not that of the statements behind it', async () => {
+  it('the first fault is reported, not that of the statements behind it', async () => {
     const { db } = await openBase();
     const work = db.transaction(async (tx) => {
       const first = tx.all("SELECT 1 / 0 AS n, 'first'");
@@ -178,7 +217,7 @@ describe('inside a transaction', () => {
 });
 
 describe('a lease', () => {
-  it('that another process took after its end: the first holder settles nothing (I5)', async () => {
+  it('that another replica took after its end: the first holder settles nothing (I5)', async () => {
     const { url, store: first } = await stage();
     const second = await open(url);
     await record(first, messages('A'));
@@ -236,7 +275,7 @@ async function untilAnswered<T>(work: () => Promise<T>): Promise<T> {
 describe('a lock that is held for too long', () => {
   const LOCK_ALL = 'LOCK TABLE gateway.ledger IN ACCESS EXCLUSIVE MODE';
 
-  it('by another session: the caller is told after lock_timeout, and it works once it is free', async () => {
+  it('by another session: work is refused after lock_timeout, and succeeds once the lock is free', async () => {
     const { url } = await stage();
     const store = await open(url, { lock: 200 });
     const other = await session(url, 'BEGIN', 'SELECT pg_advisory_xact_lock(7, 0)');
@@ -257,7 +296,7 @@ describe('a lock that is held for too long', () => {
     await expect(frozen.query('COMMIT')).rejects.toThrow();
   });
 
-  it('as a statement that runs for too long: the caller is told after statement_timeout', async () => {
+  it('so that a statement runs for too long: work is refused after statement_timeout', async () => {
     const { url } = await stage();
     const store = await open(url, { statement: 200 });
     const other = await session(url, 'BEGIN', LOCK_ALL);
@@ -278,7 +317,7 @@ describe('the server refuses', () => {
     expect(await deliveredIds(store)).toContain('A');
   });
 
-  it('connections, when all are taken: the caller is told, and it works once they are free', async () => {
+  it('connections, when all are taken: work is refused, and succeeds once they are free', async () => {
     const { url } = await stage();
     const role = await roleOn(url);
     const store = await open(role.url);
@@ -289,7 +328,7 @@ describe('the server refuses', () => {
     expect((await record(store, messages('A'))).verdicts).toEqual(['new']);
   });
 
-  it('to write because its disk is full: nothing is recorded, and it works once there is room', async () => {
+  it('to write because its disk is full: nothing is recorded, and work succeeds once there is room', async () => {
     const { url, store } = await stage();
     await runSql(url, FULL_DISK);
     await expect(record(store, messages('A'))).rejects.toThrow(/disk .* is full/);
@@ -300,6 +339,14 @@ describe('the server refuses', () => {
   it('a row because the partition of its day is missing: it is made', async () => {
     const { url, store } = await stage();
     await record(store, messages('A'));
+    await runSql(url, DROP_DAYS);
+    expect((await record(store, messages('B'))).verdicts).toEqual(['new']);
+  });
+
+  it('a row for a missing partition in another language than English: it is made', async () => {
+    let proxy: Awaited<ReturnType<typeof proxyTo>> | undefined;
+    const { url, store } = await stage(async (direct) => (proxy = await proxyTo(direct)).url);
+    proxy?.rewrite('no partition of relation', 'keine Partition für Rel.');
     await runSql(url, DROP_DAYS);
     expect((await record(store, messages('B'))).verdicts).toEqual(['new']);
   });
@@ -328,7 +375,7 @@ const FULL_DISK = `CREATE FUNCTION gateway.full_disk() RETURNS trigger LANGUAGE 
     $$ BEGIN RAISE EXCEPTION 'could not extend file' USING ERRCODE = '53100'; END $$;
   CREATE TRIGGER full_disk BEFORE INSERT ON gateway.queue EXECUTE FUNCTION gateway.full_disk()`;
 const DROP_DAYS = `DO $$ DECLARE name text; BEGIN
-  FOR name IN SELECT inhrelid::regclass FROM pg_inherits JOIN pg_class ON oid = inhparent WHERE relkind = 'p' AND inhparent::regclass::text ~ '^gateway'
+  FOR name IN SELECT inhrelid::regclass FROM pg_inherits JOIN pg_class ON oid = inhparent WHERE relkind = 'p' AND relnamespace = 'gateway'::regnamespace
     AND inhrelid IN (SELECT oid FROM pg_class WHERE relkind = 'r')
   LOOP EXECUTE 'DROP TABLE ' || name; END LOOP; END $$`;
 const RETYPE = 'ALTER TABLE gateway.targets ALTER concurrency TYPE bigint';

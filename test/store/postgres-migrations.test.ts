@@ -39,13 +39,13 @@ it('migrations/postgres/schema.sql equals the result of all migrations', async (
 });
 
 describe('migrations', () => {
-  it('run once when three processes start at once on an empty database', async () => {
+  it('run once when three replicas start at once on an empty database', async () => {
     const url = await databases.createBare();
     await Promise.all([open(url), open(url), open(url)]);
     expect(await versionsIn(url)).toEqual([NEWEST]);
   });
 
-  it('wait for a process that is migrating, and then find it done', async () => {
+  it('wait for a replica that is migrating, and then find it done', async () => {
     const url = await databases.createBare();
     const other = await client(url);
     await other.query('BEGIN; SELECT pg_advisory_xact_lock(7, 1)');
@@ -83,7 +83,7 @@ describe('migrations', () => {
       name: 'StartError',
       code: 'GW_STORE_UNUSABLE',
       message: expect.stringMatching(
-        /version 999, which needs a program of version 998 .* start that version/,
+        /version 999, which needs a program that knows version 998;.* start that version/,
       ) as string,
     });
   });

@@ -1,46 +1,20 @@
-import { describe, expect, it, onTestFinished } from 'vitest';
-import { systemEffects } from '../../src/effects.js';
+import { describe, expect, it, vi } from 'vitest';
 import { laneKeys } from '../../src/store/rules/keys.js';
 import { parseDeliveryId } from '../../src/store/rules/ids.js';
 import { Claims } from '../../src/store/postgres/claims.js';
 import type { Base } from '../../src/store/postgres/base.js';
 import { PostgresDeliveries } from '../../src/store/postgres/deliveries.js';
-import { connect, openPostgresStore } from '../../src/store/postgres/engine.js';
 import { Leases } from '../../src/store/postgres/leases.js';
 import { addDeliveries } from '../../src/store/postgres/new-deliveries.js';
 import { takeNumbers } from '../../src/store/postgres/numbers.js';
-import { locationOf, useDatabases } from '../support/postgres/fixture.js';
-import {
-  first,
-  idsIn,
-  LEASE,
-  manualClock,
-  message,
-  messages,
-  MINUTE,
-  only,
-  openFixture,
-  stage,
-  START,
-  target,
-} from '../support/store.js';
+import { stageReplicas, useDatabases } from '../support/postgres/fixture.js';
+import { first, idsIn, LEASE, message, messages, MINUTE, only, START, target } from '../support/store.js';
 import type { StoreFixture } from '../support/store.js';
 import type { LeftOutStatus, Target } from '../../src/model.js';
 
 const databases = useDatabases();
 
-/** Two processes on one database with the channel `main` and the target `bot`, and the database itself. */
-async function stageTwo(settings: Partial<Target> = {}) {
-  const location = locationOf(await databases.create());
-  const clock = manualClock();
-  const open = async (): Promise<StoreFixture> =>
-    await openFixture(async (effects) => await openPostgresStore(location, effects, effects.now), clock);
-  const one = await stage(open, [target('bot', settings)]);
-  const other = await open();
-  const base = await connect(location, systemEffects, clock.now);
-  onTestFinished(async () => await base.db.end());
-  return { one, other, base };
-}
+const stageTwo = async (settings?: Partial<Target>) => await stageReplicas(databases, settings);
 
 /** Records messages of one chat each, given as `chat/id`. */
 async function recordEach(fixture: StoreFixture, ...notes: string[]): Promise<void> {
@@ -65,8 +39,8 @@ async function leaveOut(fixture: StoreFixture, status: LeftOutStatus, id: string
   return claimed.id;
 }
 
-describe('two processes', () => {
-  it('I5: never claim the same delivery, however many they claim at once', async () => {
+describe('two replicas', () => {
+  it('I5: never claim the same delivery, however often they claim at once', async () => {
     const { one, other } = await stageTwo();
     const ids = Array.from({ length: 40 }, (_, at) => `m${at}`);
     await recordEach(one, ...ids.map((id) => `${id}/${id}`));
@@ -86,7 +60,7 @@ describe('two processes', () => {
     expect(idsIn([await other.claimOne()])).toEqual(['A2']);
   });
 
-  it('I5: settle a delivery once, whoever of them is first', async () => {
+  it('I5: settle a delivery once, whichever of them is first', async () => {
     const { one, other } = await stageTwo();
     await recordEach(one, 'alice/A1');
     const claimed = await one.claimOne();
@@ -95,7 +69,7 @@ describe('two processes', () => {
     expect(await one.store.outbox.delivery(claimed.id)).toMatchObject({ status: 'dead', attempts: 1 });
   });
 
-  it('I6: retry a delivery behind what the other one records meanwhile', async () => {
+  it('I6: retry a delivery behind what the other one has recorded since', async () => {
     const { one, other } = await stageTwo();
     await recordEach(one, 'alice/A1');
     const claimed = await one.claimOne();
@@ -150,8 +124,21 @@ describe('a retry of a delivery that was left out', () => {
   });
 });
 
+describe('a claim that fails after its commit', () => {
+  it('I5: is made again at once by the same process', async () => {
+    const { one, base } = await stageTwo();
+    await recordEach(one, 'alice/A1');
+    const claims = new Claims(base, new Leases());
+    const claim = async () => await claims.claim([{ targetId: 'bot', limit: 9 }], one.clock.now(), MINUTE, new Set());
+    vi.spyOn(base.registry, 'atLeast').mockRejectedValueOnce(new Error('The connection is gone.'));
+    await expect(claim()).rejects.toThrow('gone');
+    expect((await one.claim()).deliveries).toEqual([]);
+    expect(idsIn((await claim()).deliveries)).toEqual(['A1']);
+  });
+});
+
 describe('a claim whose answer was lost', () => {
-  it('I5: is made again at once by the same process, and by others when its lease ends', async () => {
+  it('I5: is made again at once by the same replica, and by others when its lease ends', async () => {
     const { one, base } = await stageTwo();
     await recordEach(one, 'alice/A1');
     const claims = new Claims(base, new Leases());

@@ -15,7 +15,7 @@ import { connect, openPostgresStore } from '../../src/store/postgres/engine.js';
 import { leastId } from '../../src/store/postgres/numbers.js';
 import { PostgresOutbox } from '../../src/store/postgres/outbox.js';
 import { locationOf, runSql, useDatabases } from '../support/postgres/fixture.js';
-import { SentStatements } from '../support/postgres/plans.js';
+import { SentStatements } from '../support/postgres/sent-statements.js';
 import { channel, first, HOUR, LEASE, settlement, target } from '../support/store.js';
 
 const databases = useDatabases();

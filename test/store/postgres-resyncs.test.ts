@@ -17,7 +17,7 @@ const IDS = Array.from({ length: 10_000 }, (_, index) => `M${index}`);
 const IDEMPOTENCY = { key: 'a key', fingerprint: 'a fingerprint' };
 const ALL_NUMBERS = { after: 0, before: Number.MAX_SAFE_INTEGER };
 
-/** Two processes. The first one stopped in the middle of a registration. */
+/** Two replicas. The first one stopped in the middle of a registration. */
 async function withInterrupted(): Promise<TwoHandles> {
   const handles = await stageTwo(openTwo);
   const [one, two] = handles;
@@ -33,7 +33,7 @@ async function registeredNumbers({ store }: StoreFixture): Promise<number> {
   return (await store.resyncs.states(ALL_NUMBERS, 9)).length;
 }
 
-it('I2: a registration that its process did not complete ends a minute later, and its messages are new', async () => {
+it('I2: a registration that its replica did not complete ends a minute later, and its messages are new', async () => {
   const [, two] = await withInterrupted();
   two.clock.advance(MINUTE - 1);
   await two.store.resyncs.closeWindows();
@@ -44,14 +44,14 @@ it('I2: a registration that its process did not complete ends a minute later, an
   expect(await registeredNumbers(two)).toBe(0);
 });
 
-it('a registration that its process did not complete is made anew by the same request', async () => {
+it('a registration that its replica did not complete is made anew by the same request', async () => {
   const [one, two] = await withInterrupted();
   two.clock.advance(MINUTE);
   expect(await register(two, IDS, { idempotency: IDEMPOTENCY })).toMatchObject({ counts: { queued: 10_000 } });
   expect(await registeredNumbers(one)).toBe(1);
 });
 
-it('a channel has a limited number of claims; room is made by those that have ended', async () => {
+it('a channel has a limited number of claims; those that have ended make room', async () => {
   const clock = manualClock();
   const base = await connect(locationOf(await databases.create()), systemEffects, clock.now);
   const claims = new PostgresMessageClaims(base, 2);

@@ -1,39 +1,14 @@
-import { describe, expect, it, onTestFinished } from 'vitest';
-import { systemEffects } from '../../src/effects.js';
+import { describe, expect, it } from 'vitest';
 import type { Base } from '../../src/store/postgres/base.js';
-import { connect, openPostgresStore } from '../../src/store/postgres/engine.js';
 import { utcDay } from '../../src/store/rules/days.js';
-import { locationOf, useDatabases } from '../support/postgres/fixture.js';
-import {
-  DAY,
-  HOUR,
-  idsIn,
-  manualClock,
-  messages,
-  MINUTE,
-  openFixture,
-  prune,
-  SECOND,
-  stage,
-  START,
-} from '../support/store.js';
+import { stageReplicas, useDatabases } from '../support/postgres/fixture.js';
+import { DAY, HOUR, idsIn, messages, MINUTE, prune, SECOND, START } from '../support/store.js';
 import type { StoreFixture } from '../support/store.js';
 
 const RETENTION = { payloadMs: 7 * DAY, ledgerMs: 400 * DAY };
 const databases = useDatabases();
 
-/** Two processes on one database with the channel `main` and the target `bot`, and the database itself. */
-async function stageTwo() {
-  const location = locationOf(await databases.create());
-  const clock = manualClock();
-  const open = async (): Promise<StoreFixture> =>
-    await openFixture(async (effects) => await openPostgresStore(location, effects, effects.now), clock);
-  const one = await stage(open);
-  const other = await open();
-  const base = await connect(location, systemEffects, clock.now);
-  onTestFinished(async () => await base.db.end());
-  return { one, other, base, clock };
-}
+const stageTwo = async () => await stageReplicas(databases);
 
 /** The tables of the day of `at` that are left. */
 async function tablesOf({ db }: Base, at: number): Promise<string[]> {
@@ -109,7 +84,7 @@ describe('pruning in PostgreSQL', () => {
     expect(await tablesOf(base, START)).toEqual([]);
   });
 
-  it('is done by one process at a time, and continued by another one after a crash', async () => {
+  it('is done by one replica at a time, and continued by another one after a crash', async () => {
     const { one, other, base, clock } = await stageTwo();
     await one.record(messages('A'));
     await one.deliverAll();
@@ -121,7 +96,7 @@ describe('pruning in PostgreSQL', () => {
     expect(await tablesOf(base, START)).toEqual([]);
   });
 
-  it('is not repeated by another process within half an hour', async () => {
+  it('is not repeated by another replica within half an hour', async () => {
     const { one, other, clock } = await stageTwo();
     await prune(one, RETENTION);
     clock.advance(29 * MINUTE);
@@ -131,8 +106,8 @@ describe('pruning in PostgreSQL', () => {
   });
 });
 
-describe('a fall of the clock of PostgreSQL', () => {
-  it('shifts due times once, however many processes notice it', async () => {
+describe("PostgreSQL's clock, set back", () => {
+  it('shifts due times once, however many replicas detect it', async () => {
     const { one, other, clock } = await stageTwo();
     await one.record(messages('A'));
     await one.settle(await one.claimOne(), 'pending', START + HOUR);
@@ -143,7 +118,7 @@ describe('a fall of the clock of PostgreSQL', () => {
     expect(await one.claim()).toMatchObject({ nextDueAt: START - DAY + HOUR });
   });
 
-  it('is none while only the clock of a process was set back', async () => {
+  it('shifts nothing if only the clock of a replica was set back', async () => {
     const { one } = await stageTwo();
     await one.record(messages('A'));
     await one.settle(await one.claimOne(), 'pending', START + HOUR);
@@ -152,7 +127,7 @@ describe('a fall of the clock of PostgreSQL', () => {
   });
 });
 
-describe('counts of several processes', () => {
+describe('counts of several replicas', () => {
   it('add up: refused webhooks of a channel', async () => {
     const { one, other, clock } = await stageTwo();
     for (const { store } of [one, one, other]) store.traffic.countRefusal('main', 'GW_BAD_JSON');

@@ -77,7 +77,7 @@ export function createWatch(): Watch {
   };
 }
 
-/** What a chaos test reports of its messages, whatever it broke meanwhile. @param restored ids that must not reach the bot */
+/** What a chaos test reports of its messages. @param restored further ids that must not reach the bot */
 export function reportOf(storm: Storm, watch: Watch, bot: Bot, restored: readonly string[] = []) {
   const answered = [...storm.answered.values()].flat();
   const held = [...storm.restored, ...restored];

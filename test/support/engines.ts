@@ -8,7 +8,7 @@ export interface GatewayEngine {
   environment(): Promise<Record<string, string>>;
 }
 
-/** With PostgreSQL the environment gives both. */
+/** With PostgreSQL, the environment must set both. */
 export const KEYS = {
   ADMIN_TOKEN: 'admin-token-of-the-tests',
   ENCRYPTION_KEY: Buffer.alloc(32, 1).toString('base64'),

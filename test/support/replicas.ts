@@ -9,16 +9,16 @@ import { listening } from './sockets.js';
 
 const SCRIPT = fileURLToPath(new URL('replica-gateway.js', import.meta.url));
 const PAUSE_MS = 50;
-/** A start may meet a server that restarts, or a connection that is cut. A supervisor starts the process again. */
+/** Starts may fail while the server restarts or a connection is cut. Like a supervisor, this starts the process again. */
 const MOST_STARTS = 20;
 
 /** Gateways on one database. */
 export interface Replicas {
   /** Any of them, also one that was killed or stands still: Whapi does not know. */
   anyone(): Client;
-  /** Reaches a replica that runs, and asks again while that cannot answer. */
+  /** Reaches a running replica, and repeats a call that is answered with a fault of the server. */
   readonly client: Client;
-  /** Where any of them answers, like a load balancer without health checks. */
+  /** A load balancer without health checks in front of them. */
   readonly url: string;
   /** Kills a random replica that runs, waits for its end, and starts it again. */
   crashOne(): Promise<void>;

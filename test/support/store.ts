@@ -256,6 +256,17 @@ export function idsIn(deliveries: readonly Pick<Delivery, 'body'>[]): string[] {
   });
 }
 
+/** Claims and settles everything that is due for `bot`. Returns the ids of the messages, sorted. */
+export async function deliveredIds(store: Store): Promise<string[]> {
+  const ids: string[] = [];
+  for (;;) {
+    const { deliveries } = await store.outbox.claim([{ targetId: 'bot', limit: 50 }], LEASE);
+    if (deliveries.length === 0) return ids.sort();
+    ids.push(...idsIn(deliveries));
+    await Promise.all(deliveries.map(async (delivery) => await store.outbox.settle(settlement(delivery, 'delivered'))));
+  }
+}
+
 /** Every verdict on a message with its rule, oldest first: `new 10`. */
 export async function judgements(fixture: StoreFixture, id: string, channelName = 'main'): Promise<string[]> {
   const explained = await fixture.store.items.explain(channelName, id);

@@ -25,7 +25,7 @@ const REST_MS = 5;
 /** Whapi gives up a request after some seconds, and sends it again. */
 const ANSWER_TIMEOUT_MS = 3000;
 
-/** @param isFull whether enough of what was answered still waits for the bot: Whapi rests meanwhile */
+/** @param isFull whether too many answered messages wait for the bot: then Whapi rests */
 export function createStorm(isFull: (answered: number) => boolean): Storm {
   const answered = new Map<number, string[]>();
   const restored: string[] = [];
@@ -46,7 +46,7 @@ export function createStorm(isFull: (answered: number) => boolean): Storm {
       answered.set(chat, [...(answered.get(chat) ?? []), id]);
       answeredCount += 1;
     }
-    next.set(chat, number + 1); // Only now: until the 200, Whapi repeats the same webhook.
+    next.set(chat, number + 1); // only now: until the 200, Whapi repeats the same webhook
   };
 
   const sendIn = async (chat: number, client: () => Client, enough: () => boolean): Promise<void> => {

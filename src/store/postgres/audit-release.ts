@@ -33,7 +33,7 @@ export interface ReleaseRequest {
   readonly dryRun: boolean;
 }
 
-/** Small enough that the channel's webhooks hardly wait: each message is recorded like a webhook. */
+/** Keeps the channel's lock short: each message is recorded like a webhook. */
 const MESSAGES_PER_STEP = 100;
 
 const UNRELEASED = `SELECT m.number, m.sent_at, m.json, l.first_seen_at IS NOT NULL AS seen
@@ -41,15 +41,12 @@ const UNRELEASED = `SELECT m.number, m.sent_at, m.json, l.first_seen_at IS NOT N
   WHERE m.audit = $1 AND (m.sent_at, m.number) > ($2::double precision, $3::bigint) AND m.released_at IS NULL
   ORDER BY m.sent_at, m.number LIMIT ${MESSAGES_PER_STEP}`;
 
-// Only the newest webhooks are searched: a search through all of them would take long when none matches.
+// Searches only the newest webhooks, because a search through all of them takes long if none matches.
 const LAST_FORM = `SELECT w.method, w.suffix
   FROM (SELECT id, channel, event, audit, method, suffix FROM gateway.webhooks ORDER BY id DESC LIMIT 10000) w
   WHERE w.channel = $1 AND w.event = 'messages.post' AND w.audit IS NULL ORDER BY w.id DESC LIMIT 1`;
 
-/**
- * Records messages that never came as if webhooks had brought them: one webhook for each message, judged and routed like
- * every webhook.
- */
+/** Records messages that no webhook has carried, as one webhook each, which is judged and routed as usual. */
 export class AuditMessageRelease {
   readonly #db: Database;
   readonly #registry: RegistryCache;
@@ -63,7 +60,10 @@ export class AuditMessageRelease {
     this.#now = now;
   }
 
-  /** How the newest webhook with messages came: in this form the messages are recorded. @throws GatewayError GW_NOT_FOUND, GW_CONFLICT */
+  /**
+   * The method and path suffix of the channel's newest webhook with messages, for the webhooks to record.
+   * @throws GatewayError GW_NOT_FOUND, GW_CONFLICT
+   */
   async formFor(id: string): Promise<Form> {
     const { channel } = requireReleasable(id, await findAudit(this.#db, id));
     return (await this.#db.one<Form>(LAST_FORM, channel)) ?? { method: 'POST', suffix: '' };

@@ -1,13 +1,14 @@
 import { PLACEHOLDER_TYPE } from '../../model.js';
 import type { ListedMessage } from '../../model.js';
-import { roundOf } from '../rules/audits.js';
+import { comparisonOf, roundOf } from '../rules/audits.js';
 import type { AuditCursor, AuditRow, WindowCounts } from '../rules/audits.js';
 import { messageKey } from '../rules/keys.js';
-import type { Queries, Transaction } from './queries.js';
+import { JoinedBytes } from './joined-bytes.js';
 import { plainUuid, uuidOf } from './keys.js';
+import type { Queries, Transaction } from './queries.js';
 import type { AuditLease, AuditWalk } from '../audits.js';
 
-/** A row with the token of its lease; null: no process has taken it. */
+/** A row with the token of its lease; null: no replica has taken it. */
 export type LeasedRow = AuditRow & { readonly lease: number | null };
 
 export const AUDIT_COLUMNS = `number, id, kind, channel, since, until, memory_since, status, walk, listed, seen, missing, older, seeded,
@@ -40,8 +41,8 @@ export async function findAudit(queries: Queries, id: string): Promise<AuditRow 
 }
 
 /**
- * The audit if it is running and this lease is the last one that was given: then no other process takes it until the end of the
- * transaction.
+ * Locks the row of a running audit until the end of the transaction, so that no other replica takes it. Null: it is over, or
+ * another replica has taken it since.
  */
 async function lockRun(tx: Transaction, { id, lease }: AuditLease): Promise<LeasedRow | null> {
   const row = await tx.one<LeasedRow>(`${FIND} FOR UPDATE`, id);
@@ -68,7 +69,8 @@ export async function saveWindow(
   const counts: WindowCounts = { listed: messages.length, seen: 0, missing: 0, older: 0, seeded: 0 };
   const found = new Map<string, ListedMessage>();
   for (const { message, key } of messages) {
-    const kind = row.kind === 'seed' ? (known.has(key) ? 'seen' : 'seeded') : compared(row, message, known.get(key));
+    const isSeen = known.get(key) ?? false;
+    const kind = row.kind === 'seed' ? (known.has(key) ? 'seen' : 'seeded') : comparisonOf(row, message, isSeen);
     counts[kind] += 1;
     if (kind === 'seeded') known.set(key, false);
     if (kind === 'missing' || kind === 'seeded') found.set(key, message);
@@ -93,11 +95,6 @@ async function knownIds(queries: Queries, keys: readonly string[]): Promise<Map<
   return new Map(rows.map(({ key, seen }) => [plainUuid(key), seen]));
 }
 
-function compared(row: AuditRow, message: ListedMessage, isSeen: boolean | undefined): 'seen' | 'older' | 'missing' {
-  if (isSeen === true) return 'seen';
-  return message.timestamp < Math.floor(row.memory_since / 1000) ? 'older' : 'missing';
-}
-
 async function insertMissing(
   tx: Transaction,
   audit: number,
@@ -106,11 +103,11 @@ async function insertMissing(
   now: number,
 ): Promise<void> {
   const messages = [...found.values()];
-  let end = 1;
-  const starts = messages.map(({ json }) => (end += json.length) - json.length);
+  const jsons = new JoinedBytes();
+  const starts = messages.map(({ json }) => jsons.add(json));
   await tx.run(
     INSERT_MISSING,
-    ...[audit, round, Buffer.concat(messages.map(({ json }) => json)), now],
+    ...[audit, round, jsons.all(), now],
     [...found.keys()],
     messages.map(({ id }) => id),
     messages.map(({ type }) => type),

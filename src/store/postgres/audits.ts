@@ -22,18 +22,18 @@ import type {
 import type { RunFilter } from '../filters.js';
 import type { Page, PageRequest } from '../paging.js';
 
-/** Small enough that the channel's webhooks hardly wait. */
+/** Keeps the channel's lock short. */
 const RECHECKED_PER_STEP = 500;
 
 const INSERT = `INSERT INTO gateway.audits (id, kind, channel, since, until, memory_since, status, created_at)
   VALUES ($1, $2, $3, $4, $5, $6, 'running', $7) RETURNING ${AUDIT_COLUMNS}`;
-/** The oldest running one of each channel, unless another holder has it. What this holder has keeps its token. */
+/** Takes the oldest running audit of each channel, unless another holder has it. What this holder has already keeps its token. */
 const TAKE = `UPDATE gateway.audits a SET holder = $1, leased_until = $2::bigint + $3::bigint,
     lease = CASE WHEN a.holder = $1 AND a.leased_until > $2 THEN a.lease ELSE coalesce(a.lease, 0) + 1 END
   FROM (SELECT DISTINCT ON (channel) number FROM gateway.audits WHERE status = 'running' ORDER BY channel, number) o
   WHERE a.number = o.number AND a.status = 'running' AND (a.leased_until <= $2 OR a.holder = $1)
   RETURNING a.id, a.kind, a.channel, a.since, a.until, a.walk, a.lease`;
-/** What a run may change, unless it is over or another process has taken it. */
+/** The condition of every change by a run: it is not over, and no other replica has taken it. */
 const IF_HELD = "WHERE id = $1 AND lease = $2 AND status = 'running'";
 const LIST = `SELECT ${AUDIT_COLUMNS} FROM gateway.audits
   WHERE number < $1 AND ($2::text IS NULL OR status = $2) AND ($3::text IS NULL OR channel = $3) ORDER BY number DESC LIMIT $4`;
@@ -41,7 +41,7 @@ const MESSAGES = `SELECT m.number, m.message_id, m.type, m.chat_id, m.sent_at, m
   FROM gateway.audit_messages m LEFT JOIN gateway.ledger l ON l.key = m.key
   WHERE m.audit = (SELECT number FROM gateway.audits WHERE id = $1) AND (m.sent_at, m.number) > ($2::double precision, $3::bigint)
   ORDER BY m.sent_at, m.number LIMIT $4`;
-/** Greater than every number of an audit. */
+/** Higher than every audit's number. */
 const ABOVE_ALL = 2 ** 31 - 1;
 
 interface MessageRow {

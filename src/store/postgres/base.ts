@@ -4,17 +4,17 @@ import type { IdDays } from './numbers.js';
 import type { RegistryCache } from './registry-cache.js';
 import type { StoreEffects } from '../store.js';
 
-/** What all areas of the engine are built on. */
+/** What every area of the engine uses. */
 export interface Base {
   readonly db: Database;
   readonly registry: RegistryCache;
   /** The database's clock, Unix milliseconds. */
   readonly now: () => number;
-  /** Whether that clock shows less than before. */
+  /** Detects that this clock was set back. */
   readonly fall: ClockFall;
-  /** Measures that clock, and shifts due times if it has fallen. */
+  /** Measures this clock, and shifts due times if it was set back. */
   readonly measureClock: () => Promise<void>;
-  /** The day that the ids of webhooks tell. */
+  /** The day that goes into the ids of new webhooks. */
   readonly idDays: IdDays;
   readonly effects: StoreEffects;
 }

@@ -22,8 +22,8 @@ export class Batches<Work, Result> {
   #running: Promise<void> | null = null;
 
   /**
-   * @param run commits a batch and returns an outcome for each piece of work; if it throws, nothing was changed or it is not
-   *   known whether
+   * @param run commits a batch and returns an outcome for each piece of work; if it throws, nothing was changed, or it is
+   *   unknown whether
    * @param largest a batch ends with the piece of work that exceeds it, measured by `sizeOf`
    */
   constructor(
@@ -58,7 +58,7 @@ export class Batches<Work, Result> {
     return this.#pending.splice(0, end === -1 ? this.#pending.length : end + 1);
   }
 
-  /** If the database refuses a batch for a reason of one piece of work, each runs alone, so that it does not spoil the others. */
+  /** If one piece of work makes the database refuse the batch, each piece runs alone, so that the others succeed. */
   async #runBatch(batch: readonly Pending<Work, Result>[]): Promise<void> {
     try {
       const outcomes = await this.#run(batch.map(({ work }) => work));

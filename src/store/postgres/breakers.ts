@@ -3,6 +3,7 @@ import type { NamedBreakerRow } from '../rules/breakers.js';
 import type { Base } from './base.js';
 import type { Database } from './database.js';
 import type { Transaction } from './queries.js';
+import { rounded } from './values.js';
 import type { BreakerChange, KeptBreaker, KeptBreakers, StoredBreaker } from '../breakers.js';
 
 const SELECT = `SELECT t.id AS target_id, b.state, b.consecutive_failures, b.times_opened, b.opened_at, b.next_probe_at, b.version,
@@ -10,8 +11,8 @@ const SELECT = `SELECT t.id AS target_id, b.state, b.consecutive_failures, b.tim
   FROM gateway.breakers b JOIN gateway.targets t ON t.number = b.target`;
 
 /**
- * One statement, so that of two processes the one whose statement comes first changes the breaker. FOR SHARE waits for a
- * removal of the target that is under way. `$2`: the version before; `$9`: the time if it takes the probe, else NULL.
+ * A single statement, so that of two replicas that change a breaker at once, one wins. FOR SHARE waits for a concurrent
+ * removal of the target. `$2`: the version before; `$9`: the time if it takes the probe, else NULL.
  */
 const CHANGE = `INSERT INTO gateway.breakers AS b (target, version, state, consecutive_failures, times_opened, opened_at, next_probe_at,
     probe_until)
@@ -34,7 +35,7 @@ export class PostgresBreakers implements KeptBreakers {
     this.#now = now;
   }
 
-  /** Other processes change them as well, so they are read each time: there are as many as targets. */
+  /** Reads them each time, because other replicas change them. There are at most as many as targets. */
   async all(): Promise<readonly StoredBreaker[]> {
     const read = await this.#db.all<NamedBreakerRow>(`${SELECT} ORDER BY b.target`);
     const rows = JSON.stringify(read);
@@ -63,7 +64,7 @@ export class PostgresBreakers implements KeptBreakers {
     const changed = await this.#db.one<{ version: number; probe_until: number | null }>(
       CHANGE,
       ...[targetId, beforeVersion, row.state, row.consecutive_failures, row.times_opened],
-      ...[row.opened_at, row.next_probe_at, probeUntil].map(whole),
+      ...[row.opened_at, row.next_probe_at, probeUntil].map(rounded),
       probeMs === null ? null : now,
     );
     if (changed) {
@@ -80,9 +81,4 @@ export class PostgresBreakers implements KeptBreakers {
 /** For use in the transaction that removes the target. @param target its number */
 export async function forgetBreaker(tx: Transaction, target: number): Promise<void> {
   await tx.run('DELETE FROM gateway.breakers WHERE target = $1', target);
-}
-
-/** Jitter makes fractions of a millisecond. */
-function whole(time: number | null): number | null {
-  return time === null ? null : Math.round(time);
 }

@@ -12,8 +12,8 @@ export interface BulkOperation<Filter> {
   checkFilter(filter: Filter, registry: RegistryState, queries: Queries): Promise<void>;
   scan(filter: Filter, after: BulkCursor): Promise<Scanned>;
   /**
-   * For use in a transaction that holds no lock of a channel yet: what can be long is read before, and read again under the
-   * locks as far as it may have changed.
+   * For use in a transaction that has locked no channel yet. Reads whatever takes long before it locks, then again whatever
+   * may have changed.
    */
   step(tx: Transaction, filter: Filter, bounds: Bounds, after: BulkCursor): Promise<Stepped>;
 }

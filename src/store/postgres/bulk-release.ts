@@ -3,7 +3,8 @@ import { BYTES_PER_STEP, foundRelease, NO_BOUNDS, RELEASES_PER_STEP, steppedRele
 import type { Bounds, BulkCursor, FoundWork, Scanned, Stepped } from '../rules/bulk-work.js';
 import { isMessageItself, repetitionsOf } from '../rules/held-items.js';
 import { messageKeysOf } from '../rules/item-filters.js';
-import { noSuchResync } from '../rules/jobs.js';
+import { newestFirst } from '../rules/item-views.js';
+import { noSuchResync } from '../rules/registrations.js';
 import { isNotHeld, subscribersOf, withoutDelivery } from '../rules/release.js';
 import type { NumberedTarget } from '../rules/registry-rows.js';
 import { SentItems } from '../rules/sent-items.js';
@@ -29,8 +30,6 @@ interface PlaceRange {
   readonly after: BulkCursor;
   readonly end: BulkCursor | null;
 }
-
-const HELD = SIGHTING_TABLES;
 
 /** Releases held items in the order of recording, each like a release of a single item. */
 export class BulkRelease implements BulkOperation<ReleaseFilter> {
@@ -74,7 +73,7 @@ export class BulkRelease implements BulkOperation<ReleaseFilter> {
     return steppedReleases(made, isSliceDone || !last ? end : [last.webhook_id, last.position]);
   }
 
-  /** Returns for each of the first rows how many deliveries it has made. @param rows as they were read without the locks */
+  /** Releases the first rows. Returns the number of new deliveries of each. @param rows as they were read without the locks */
   async #release(tx: Transaction, rows: readonly HeldRow[], { targets }: ReleaseFilter): Promise<number[]> {
     const webhooks = new ReleasedWebhooks();
     const ids = rows.map(({ webhook_id: id }) => id);
@@ -111,7 +110,7 @@ export class BulkRelease implements BulkOperation<ReleaseFilter> {
     if (keys) conditions.push(`s.message_key = ANY(${params.add(keys.map(uuidOf))}::uuid[])`);
     conditions.push(...releaseConditions(filter, params));
     return await queries.all<HeldRow>(
-      `SELECT ${HELD_COLUMNS} FROM ${HELD} WHERE s.held AND ${allOf(conditions)}
+      `SELECT ${HELD_COLUMNS} FROM ${SIGHTING_TABLES} WHERE s.held AND ${allOf(conditions)}
        ORDER BY s.webhook_id, s.position LIMIT ${params.add(limit)}`,
       ...params.values,
     );
@@ -130,7 +129,7 @@ async function endOfSlice(queries: Queries, { number }: Bounds, after: BulkCurso
   return row ? [row.webhook_id, row.position] : null;
 }
 
-/** Items above this place. The first condition tells the days as well. */
+/** Items above this place. The first condition limits the days that are read. */
 function above([webhookId = 0, position = 0]: BulkCursor, params: Params): string[] {
   const id = params.add(webhookId);
   return [`s.webhook_id >= ${id}`, `(s.webhook_id, s.position) > (${id}, ${params.add(position)})`];
@@ -148,21 +147,17 @@ async function matchedOf(queries: Queries, keys: readonly string[], filter: Rele
   const params = new Params();
   const all = params.add(keys);
   return await queries.all<MatchedRow>(
-    `SELECT ${HELD_COLUMNS}, (${allOf(releaseConditions(filter, params))}) AS matches FROM ${HELD}
+    `SELECT ${HELD_COLUMNS}, (${allOf(releaseConditions(filter, params))}) AS matches FROM ${SIGHTING_TABLES}
      WHERE s.message_key = ANY(${all}::uuid[]) AND s.held AND s.carrier = 'messages' ORDER BY s.webhook_id, s.position`,
     ...params.values,
   );
 }
 
-/** Whether an earlier repetition that the filter matches stands for this one: a message is released once. */
+/** Whether the filter also matches an earlier repetition: a message is released once, with its first match. */
 function isCoveredByEarlier(row: HeldRow, ofMessage: ReadonlyMap<string, readonly MatchedRow[]>): boolean {
   if (!isMessageItself(row)) return false;
   const first = ofMessage.get(row.message_key ?? '')?.find((each) => isMessageItself(each) && each.matches);
-  return first !== undefined && isBefore(first, row);
-}
-
-function isBefore(one: HeldRow, other: HeldRow): boolean {
-  return one.webhook_id === other.webhook_id ? one.position < other.position : one.webhook_id < other.webhook_id;
+  return first !== undefined && newestFirst(first, row) > 0;
 }
 
 interface Recorded {

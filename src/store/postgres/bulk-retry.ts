@@ -31,7 +31,7 @@ const LEFT_OUT: ReadonlySet<DeliveryStatus> = new Set(LEFT_OUT_STATUSES);
 /** Of targets that were not removed. */
 const SETTLED = `SELECT d.id, d.target, t.id AS target_id, d.channel, d.status, d.webhook_id, d.positions, d.verdicts
   FROM gateway.history d JOIN gateway.targets t ON t.number = d.target AND t.removed_at IS NULL`;
-/** Deliveries settled later are not part of a job, least of all those that it has sent again itself. */
+/** Deliveries settled later are not part of a job, such as those that it has retried itself. */
 const STILL_SETTLED = `${SETTLED} WHERE d.id = ANY($1::bigint[]) AND d.id >= $2 AND d.id <= $3 AND d.settled_at <= $4 ORDER BY d.id`;
 
 /**
@@ -138,7 +138,7 @@ function rangeConditions(filter: RetryFilter, { number }: Bounds, { after, end }
   return [`d.id >= ${params.add(least)}`, `d.id < ${params.add(below)}`, ...last, ...settledConditions(filter.status)];
 }
 
-/** Those that are not left out, or of which something was not sent since. */
+/** All but those that were left out and whose items were all released since. */
 async function unsentOf(queries: Queries, rows: readonly SettledRow[]): Promise<SettledRow[]> {
   const leftOut = rows.filter(({ status }) => LEFT_OUT.has(status));
   const released = await releasedSince(queries, leftOut);

@@ -41,7 +41,7 @@ const SAVE_FAILURE = `INSERT INTO gateway.channel_calls AS c (channel, day, call
   ON CONFLICT (channel) DO UPDATE SET failures = c.failures + 1, paused_since = coalesce(c.paused_since, excluded.paused_since),
     ${unlessBusyLonger('pause_code')}, ${unlessBusyLonger('pause_reason')}, ${unlessBusyLonger('next_check_at')}`;
 
-/** The calls to Whapi of these channels so far. */
+/** The calls to Whapi of these channels so far, by channel. */
 export async function historiesOf(
   queries: Queries,
   channels: readonly string[],
@@ -57,7 +57,7 @@ export async function historiesOf(
   return (channel) => callHistoryOf(byChannel.get(channel), newsOf.get(channel) ?? [], now);
 }
 
-/** See `Calls.noteNews`. It mostly is known already, and then nothing is written. */
+/** See `Calls.noteNews`. Writes nothing if the news is noted already, as is usual. */
 export async function noteNews(db: Queries, channel: string, news: News, now: number): Promise<void> {
   await db.run(NOTE_NEWS, channel, news, now);
 }

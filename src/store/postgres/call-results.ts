@@ -6,6 +6,7 @@ import type { Transaction } from './queries.js';
 import { uuidOf } from './keys.js';
 import { IN_PROGRESS, windowsOf } from './open-registrations.js';
 import { saveShown } from './shown-messages.js';
+import { rounded } from './values.js';
 
 /** With `deliver_unseen` the webhook must come, so a poll proves nothing before the call with `resync=true` was made. */
 const NEEDS_WEBHOOK =
@@ -66,7 +67,7 @@ export async function saveCallResult(
   ]);
   const at = now();
   const writes: Promise<unknown>[] = [saveAnswer(tx, channel, pause, at)];
-  // A call whose lease ran out and that was repeated since says nothing about the message any more.
+  // The result of a call that was repeated since, because its lease ran out, no longer counts.
   if (row && (kind === 'resync' ? row.calls : row.polls) === call.made + 1) {
     const { asked_at: askedAt } = row;
     writes.push(saveResult(tx, call, result, { uuid, askedAt, now: at, longest: windows.get(uuid) ?? 0 }));
@@ -101,9 +102,4 @@ async function saveResult(
     ...[rounded(closesAtOf(call, result, longest)), result.closesAt === null, result.refused ?? null],
     isResync ? askedAt : null,
   );
-}
-
-/** Pauses have a random part. */
-function rounded(time: number | null): number | null {
-  return time === null ? null : Math.round(time);
 }

@@ -2,7 +2,7 @@ import type { Queries } from './queries.js';
 import { metaValue } from './meta.js';
 import { leastCarriedId, leastId } from './numbers.js';
 
-/** Where the store keeps when rows were carried over from SQLite. They keep their ids, which are below all others. */
+/** The key in `meta` of the time when rows were carried over from SQLite. Their ids are lower than all others. */
 export const CARRIED_AT = 'carried_at';
 
 /** When rows were carried over; null: never. */
@@ -11,7 +11,7 @@ export async function carriedAt(db: Queries): Promise<number | null> {
   return value === null ? null : Number(value);
 }
 
-/** The least id of a row that was recorded at or after `time`. Some of that day may be older. @param carried `carriedAt` */
+/** The lowest id of a row recorded at or after `time`. Other rows of that day may be older. @param carried `carriedAt` */
 export function leastIdSince(time: number, carried: number | null): number {
   return carried !== null && time <= carried ? leastCarriedId(time) : leastId(time);
 }

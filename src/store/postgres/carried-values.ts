@@ -9,11 +9,11 @@ export interface Column {
 }
 
 type Source = CarriedRow[string];
-/** What a statement takes, `bytea` excepted. */
+/** A parameter of a statement, other than `bytea`. */
 export type Carriable = string | number | boolean | null;
 
 const UUID_BYTES = 16;
-/** Characters of a hash that count: 56 bits, of which a sum over all rows is taken. */
+/** Hexadecimal digits of each row's hash that are summed over all rows: 56 bits. */
 const DIGITS = 14;
 
 /** SQLite's value for a column of this type. */

@@ -1,24 +1,25 @@
-import { CARRIED_AT } from './carried-ids.js';
 import { CommandError, GatewayError, StartError } from '../../errors.js';
 import type { PostgresLocation } from '../../postgres-url.js';
 import type { Carried, CarriedSlice, CarriedTable, CarryOverDestination, CarryOverSource } from '../carry-over.js';
 import type { StoreEffects } from '../store.js';
 import { utcDay } from '../rules/days.js';
 import { CLOCK } from './clock.js';
-import { checkOf, checksumOf, valueOf } from './carried-values.js';
+import { CARRIED_AT } from './carried-ids.js';
+import { insertRows } from './carried-rows.js';
+import { checkOf, checksumOf } from './carried-values.js';
 import type { Column } from './carried-values.js';
 import { connectionOf } from './connection.js';
 import { Database } from './database.js';
-import type { Param, Queries, Transaction } from './queries.js';
+import { LOCK_MIGRATIONS } from './locks.js';
+import type { Queries, Transaction } from './queries.js';
 import { prepare } from './engine.js';
 import { asStartError } from './faults.js';
 import { isHalfCarried, PROGRESS_TABLE } from './half-carried.js';
-import { dayOfId, isCarriedDay, PER_DAY } from './numbers.js';
+import { BLOCK, dayOfId, isCarriedDay, PER_DAY } from './numbers.js';
 import { GONE_AFTER_MS } from './replicas.js';
 
-/** Reading a whole table to compare it may take minutes. */
+/** Comparing a whole table may take minutes. */
 const NO_TIMEOUTS = { statement: 0, answer: 0, answerInTransaction: 0, idleInTransaction: 0 };
-const BLOCK = 1024;
 
 const COLUMNS = `SELECT a.attname AS name, format_type(a.atttypid, NULL) AS type FROM pg_attribute a
   WHERE a.attrelid = to_regclass('gateway.' || $1::text) AND a.attnum > 0 AND NOT a.attisdropped ORDER BY a.attnum`;
@@ -60,7 +61,7 @@ class PostgresDestination implements CarryOverDestination {
       const days = await this.#daysOf(source);
       const names = source.tables.map(({ name }) => name);
       await this.#db.transaction(async (tx) => {
-        await tx.run('SELECT pg_advisory_xact_lock(7, 1)');
+        await tx.run(LOCK_MIGRATIONS);
         if (await isHalfCarried(tx)) await refuseOtherSource(tx, source.stamp);
         else await start(tx, names, source.stamp, days);
       });
@@ -75,7 +76,7 @@ class PostgresDestination implements CarryOverDestination {
     const checksum = slice.rows.reduce((sum, row) => sum + checkOf(columns, row), 0n);
     await named(async () => {
       await this.#db.transaction(async (tx) => {
-        if (slice.rows.length > 0) await insert(tx, table, columns, slice);
+        if (slice.rows.length > 0) await insertRows(tx, table, columns, slice.rows);
         await tx.run(
           `INSERT INTO ${PROGRESS_TABLE} AS c (name, cursor, rows, checksum, done) VALUES ($1, $2, $3, $4::numeric, $5)
            ON CONFLICT (name) DO UPDATE SET cursor = excluded.cursor, rows = c.rows + excluded.rows,
@@ -108,7 +109,7 @@ class PostgresDestination implements CarryOverDestination {
           if (number > 0)
             await tx.run("SELECT setval(pg_get_serial_sequence('gateway.' || $1, 'number'), $2)", table, number);
         }
-        // From a random place on: if all of it is done again, on the same day, no new id must be one that a bot has seen.
+        // Starts at a random place: if the migration is repeated on the same day, no new id may be one that a bot has seen.
         await tx.run(
           "SELECT setval('gateway.blocks', greatest($1, (SELECT last_value FROM gateway.blocks)) + $2)",
           Math.ceil(greatest.id / BLOCK),
@@ -135,8 +136,8 @@ class PostgresDestination implements CarryOverDestination {
     if ([...days].every((day) => isCarriedDay(day) && day < today - 1)) return [...days];
     throw new StartError(
       'GW_MIGRATION_FAILED',
-      `The SQLite file has ids of a far future (${source.greatest.id}): the clock of its machine was wrong. They cannot be ` +
-        'carried over. Start with an empty PostgreSQL database instead.',
+      `The SQLite file has ids from the far future (${source.greatest.id}), because the clock of its machine was wrong. They ` +
+        'cannot be carried over. Start with an empty PostgreSQL database instead.',
     );
   }
 
@@ -146,7 +147,7 @@ class PostgresDestination implements CarryOverDestination {
     return (this.#columns.get(table) ?? []).filter(({ name }) => name in row);
   }
 
-  /** What differs from what was read, in words; null: nothing. */
+  /** How a table differs from what was read, in words; null: it does not. */
   async #difference({ name, total, isMerged, read }: CarriedTable, carried?: ProgressRow): Promise<string | null> {
     const expected = isMerged ? (carried?.rows ?? 0) : total;
     const columns = this.#columnsOf(name, read(null));
@@ -174,7 +175,7 @@ async function start(
   const running = `SELECT EXISTS (SELECT FROM gateway.replicas WHERE seen_at > (${CLOCK}) - ${GONE_AFTER_MS}) AS found`;
   if ((await tx.one<{ found: boolean }>(running))?.found === true) filled.push('replicas');
   if (filled.length > 0) throw notEmpty(filled);
-  // What a gateway pinned that was started once: its key and its id.
+  // A gateway that was started once has pinned its key and its id.
   await tx.run("DELETE FROM gateway.meta WHERE key <> 'registry_version'");
   for (const day of days) await tx.run('SELECT gateway.make_day($1::int)', day);
   await tx.run(
@@ -188,8 +189,8 @@ async function refuseOtherSource(tx: Transaction, stamp: string): Promise<void> 
   if (row?.cursor === stamp) return;
   throw new StartError(
     'GW_STORE_NOT_EMPTY',
-    'PostgreSQL holds a part of another SQLite file, or of this one before it was changed. Drop it (DROP SCHEMA gateway CASCADE), ' +
-      'then run the command again.',
+    'PostgreSQL holds part of another SQLite file, or of this one before it was changed. Drop that data (DROP SCHEMA gateway ' +
+      'CASCADE), then run the command again.',
   );
 }
 
@@ -197,7 +198,7 @@ function notEmpty(tables: readonly string[]): StartError {
   return new StartError(
     'GW_STORE_NOT_EMPTY',
     `The PostgreSQL database already has data of a gateway (${tables.slice(0, 3).join(', ')}${tables.length > 3 ? ', …' : ''}). ` +
-      'Stop its gateways and give another database, or drop this data (DROP SCHEMA gateway CASCADE). Nothing was changed.',
+      'Name an empty database, or stop its replicas and drop the data (DROP SCHEMA gateway CASCADE). Nothing was changed.',
   );
 }
 
@@ -207,62 +208,7 @@ async function progressOf(db: Queries): Promise<ProgressRow[]> {
   );
 }
 
-/** Bytes travel in one parameter, because an array of them would travel as text. */
-async function insert(
-  tx: Transaction,
-  table: string,
-  columns: readonly Column[],
-  { rows }: CarriedSlice,
-): Promise<void> {
-  const bytes: Buffer[] = [];
-  let length = 0;
-  const params: Param[] = [];
-  const read: string[] = [];
-  const given: string[] = [];
-  const add = (type: string, name: string, values: (string | number | boolean | null)[]): void => {
-    params.push(values);
-    read.push(`$${params.length + 1}::${type}[]`);
-    given.push(name);
-  };
-  const selected = columns.map(({ name, type }) => {
-    if (type !== 'bytea') {
-      add(
-        type.endsWith('[]') ? 'text' : type,
-        `"${name}"`,
-        rows.map((row) => valueOf(type, row[name] ?? null)),
-      );
-      return `"${name}"::${type}`;
-    }
-    const buffers = rows.map((row) => row[name] as Buffer | null);
-    const starts = buffers.map((buffer) => {
-      if (buffer === null) return null;
-      bytes.push(buffer);
-      length += buffer.length;
-      return length - buffer.length + 1;
-    });
-    add('integer', `"${name} start"`, starts);
-    add(
-      'integer',
-      `"${name} length"`,
-      buffers.map((buffer) => buffer?.length ?? null),
-    );
-    return `substring($1::bytea FROM "${name} start" FOR "${name} length")`;
-  });
-  await tx.run(
-    `INSERT INTO gateway.${table} (${columns.map(({ name }) => `"${name}"`).join()}) OVERRIDING SYSTEM VALUE
-     SELECT ${selected.join()} FROM (SELECT $1::bytea AS "no bytes") AS none, unnest(${read.join()}) AS r (${given.join()})`,
-    Buffer.concat(bytes),
-    ...params,
-  );
-  if (table !== 'queue') return;
-  await tx.run(
-    `INSERT INTO gateway.lanes (target, lane, seq, delivery_id)
-     SELECT q.target, k.lane, q.seq, q.id FROM gateway.queue q, unnest(q.lanes) AS k (lane) WHERE q.id = ANY($1::bigint[])`,
-    rows.map((row) => Number(row['id'])),
-  );
-}
-
-/** Faults of the server as errors of the command. */
+/** Turns faults of the server into errors of the command. */
 async function named<T>(work: () => Promise<T>): Promise<T> {
   try {
     return await work();

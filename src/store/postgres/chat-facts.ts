@@ -8,7 +8,7 @@ import type { Queries } from './queries.js';
 import { plainUuid, uuidOf } from './keys.js';
 import type { ChatFacts, WantedFacts } from '../outbox.js';
 
-/** What a pending delivery carries. */
+/** A pending delivery with its body. */
 export interface DeliveryBody {
   readonly id: number;
   readonly channel: string;
@@ -38,7 +38,7 @@ interface Candidates {
   readonly rows: WaitingRow[];
 }
 
-/** Of the deliveries that wait in a chat, those recorded last are looked at: one of them is the newest, as a rule. */
+/** How many of the newest deliveries that wait in a chat are examined: as a rule, one of them has the newest message. */
 const MOST_LOOKED_AT = 20;
 /** Chats whose waiting deliveries are read at once: each may have a body of its own. */
 const CHATS_PER_READ = 50;
@@ -96,7 +96,7 @@ async function areSuperseded(
     sentAt,
     rows: waiting.filter((row) => plainUuid(row.lane) === lanes[at] && maySupersede(row, sentAt)),
   }));
-  // Mostly the newest delivery of a chat decides, so that there is one round.
+  // The newest delivery of a chat usually decides, so one round is enough.
   while (open.length > 0) {
     if (open.some(({ rows }) => rows.length === 0)) return false;
     open = await undecided(queries, open);

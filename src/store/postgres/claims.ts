@@ -1,7 +1,6 @@
 import { isPaced } from '../../intake/backlog.js';
-import type { Streak, Target, Verdict } from '../../model.js';
-import { parseEventName } from '../rules/event-names.js';
-import { deliveryId } from '../rules/ids.js';
+import type { Target, Verdict } from '../../model.js';
+import { leasedDelivery } from '../rules/leased-delivery.js';
 import { isRank } from '../rules/pace.js';
 import type { NumberedTarget } from '../rules/registry-rows.js';
 import type { Database } from './database.js';
@@ -21,7 +20,7 @@ interface Wanted {
   readonly found: NumberedTarget;
 }
 
-/** A claim whose answer was lost. Its deliveries are leased, but no caller has them. */
+/** A claim that failed after its commit, or whose answer was lost. Its deliveries are leased, but no caller has them. */
 interface LostClaim {
   readonly token: number;
   readonly until: number;
@@ -78,8 +77,10 @@ export class Claims {
     if (wanted.length === 0) return NOTHING;
     const byTarget = new Map(wanted.map((each) => [each.found.number, each]));
     const token = this.#newToken();
-    const { rows, next, version } = await this.#lease(wanted, token, now, leaseMs);
-    const settings = await this.#registry.atLeast(version);
+    const { rows, next, settings } = await this.#orLost(token, now + leaseMs, async () => {
+      const leased = await this.#lease(wanted, token, now, leaseMs);
+      return { ...leased, settings: await this.#registry.atLeast(leased.version) };
+    });
     const mustWait = rows.filter((row) => isUnsorted(row, byTarget.get(row.target), letThrough, now));
     if (mustWait.length > 0) await this.#giveBack(mustWait, token, now + leaseMs);
     const taken = rows.filter((row) => !mustWait.includes(row));
@@ -97,74 +98,55 @@ export class Claims {
   async #lease(wanted: readonly Wanted[], token: number, now: number, leaseMs: number) {
     this.#lost = this.#lost.filter(({ until }) => until > now);
     const targets = wanted.map(({ found }) => found.number);
-    try {
-      return await this.#db.transaction(async (tx) => {
-        const [rows, next, registry] = await Promise.all([
-          tx.all<ClaimedRow>(
-            CLAIM,
-            targets,
-            wanted.map(({ want }) => want.limit),
-            wanted.map(({ want }) => want.retries?.kept ?? 0),
-            wanted.map(({ want }) => want.retries?.most ?? want.limit),
-            wanted.map(({ want }) => want.bytes ?? Infinity),
-            wanted.map(({ want }) => want.backlog ?? want.limit),
-            now,
-            token,
-            leaseMs,
-            this.#lost.map((lost) => lost.token),
-          ),
-          tx.all<NextRow>(NEXT_OF_TARGETS, targets, now),
-          tx.one<{ version: number }>(VERSION),
-          tx.commitWith('SELECT 1'),
-        ]);
-        return { rows, next, version: registry?.version ?? 0 };
-      });
-    } catch (error) {
-      this.#lost.push({ token, until: now + leaseMs });
-      throw error;
-    }
+    return await this.#db.transaction(async (tx) => {
+      const [rows, next, registry] = await Promise.all([
+        tx.all<ClaimedRow>(
+          CLAIM,
+          targets,
+          wanted.map(({ want }) => want.limit),
+          wanted.map(({ want }) => want.retries?.kept ?? 0),
+          wanted.map(({ want }) => want.retries?.most ?? want.limit),
+          wanted.map(({ want }) => want.bytes ?? Infinity),
+          wanted.map(({ want }) => want.backlog ?? want.limit),
+          now,
+          token,
+          leaseMs,
+          this.#lost.map((lost) => lost.token),
+        ),
+        tx.all<NextRow>(NEXT_OF_TARGETS, targets, now),
+        tx.one<{ version: number }>(VERSION),
+        tx.commitWith('SELECT 1'),
+      ]);
+      return { rows, next, version: registry?.version ?? 0 };
+    });
   }
 
-  /** @param until when their leases would end */
+  /** Ends leases that this claim should not have taken. @param until when they would end */
   async #giveBack(rows: readonly ClaimedRow[], token: number, until: number): Promise<void> {
     const ids = rows.map(({ id }) => id);
+    await this.#orLost(token, until, async () => await this.#db.run(GIVE_BACK, ids, token));
+  }
+
+  /** If it fails, what it may have leased is claimed again. */
+  async #orLost<T>(token: number, until: number, work: () => Promise<T>): Promise<T> {
     try {
-      await this.#db.run(GIVE_BACK, ids, token);
+      return await work();
     } catch (error) {
       this.#lost.push({ token, until });
       throw error;
     }
   }
 
-  /** Differs from that of every other claim, also of other processes. */
+  /** Random, so that it differs from every other claim's, of any replica. */
   #newToken(): number {
     return this.#effects.randomBytes(6).readUIntBE(0, 6) + 1;
   }
 
-  /** Null: its webhook is missing, which only damage explains. It must not keep all others from being sent. */
+  /** Null: its webhook is missing, which only damage explains. The other deliveries must not wait for it. */
   #leaseOut(row: ClaimedRow, target: Target, token: number, now: number, until: number): Delivery | null {
     if (row.event === null) return null;
     this.#leases.add(leaseOf(row, token, until), now);
-    return {
-      id: deliveryId(row.id),
-      lease: token,
-      leaseEndsAt: until,
-      target,
-      channel: row.channel,
-      event: parseEventName(row.event),
-      method: row.method,
-      suffix: row.suffix,
-      contentType: row.content_type,
-      body: row.body,
-      verdicts: row.verdicts.split(',') as Verdict[],
-      attempts: row.tries,
-      besideSchedule: row.resume_at !== null,
-      streak: row.streak === null ? null : (JSON.parse(row.streak) as Streak),
-      via: row.via,
-      recordedAt: row.created_at,
-      isFromBacklog: isRank(row.due_at),
-      newestMessageAt: row.newest_message_at,
-    };
+    return leasedDelivery({ ...row, event: row.event }, target, token, until, row.body);
   }
 }
 

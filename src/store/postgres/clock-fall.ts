@@ -1,9 +1,9 @@
-/** Smaller corrections delay nothing that matters. */
+/** Smaller corrections are ignored. */
 const LEAST_FALL_MS = 1000;
 
 /**
- * Notices that the database's clock shows less than before: after a failover to a machine whose clock is behind. What this
- * process's own clock does has no effect on stored times.
+ * Detects that the database's clock was set back, for example by a failover to a machine whose clock is behind. The clocks
+ * of the replicas' machines do not affect stored times.
  */
 export class ClockFall {
   readonly #clock: () => number;
@@ -21,18 +21,18 @@ export class ClockFall {
     return now;
   };
 
-  /** By how much it shows less than it has shown, in milliseconds; 0: it does not. */
+  /** By how many milliseconds the clock is behind the latest time that it has shown; 0: it is not. */
   byMs(): number {
     const now = this.now();
     return this.#greatest - now < LEAST_FALL_MS ? 0 : this.#greatest - now;
   }
 
-  /** Has what this process remembers of stored times read again. */
+  /** Registers a listener that forgets stored times kept in memory. */
   onShifted(listener: () => void): void {
     this.#listeners.push(listener);
   }
 
-  /** The times that were due by the former clock have been shifted. */
+  /** Stored times were shifted to the present clock. */
   shifted(): void {
     this.#greatest = -Infinity;
     for (const listener of this.#listeners) listener();

@@ -31,7 +31,7 @@ export async function setBackAt(queries: Queries): Promise<number | null> {
   return await timeOf(queries, SET_BACK_AT);
 }
 
-/** The times that it had left were corrected. */
+/** The times from before it was set back are corrected. */
 export async function forgetSetBack(queries: Queries, at: number): Promise<void> {
   await removeMeta(queries, SET_BACK_AT, String(at));
 }

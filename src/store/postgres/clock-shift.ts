@@ -7,15 +7,16 @@ import type { Transaction } from './queries.js';
 import { metaValue, setMeta } from './meta.js';
 
 const SHIFTED_AT = 'clock_shifted_at';
-/** Other processes notice the same fall within this time. */
+/** The other replicas detect the same fall within this time. */
 const SAME_FALL_MS = 5 * MINUTE_MS;
 
-/** What is due by now is due, however much it was: only times that are yet to come are shifted. `$1` by, `$2` now. */
+/** Only times in the future are shifted: what is due stays due. `$1` by, `$2` now. */
 const SHIFTS = [
   `UPDATE gateway.queue SET
      due_at = CASE WHEN due_at > $2 AND due_at < ${RANKS_FROM} THEN due_at - $1 ELSE due_at END,
      resume_at = resume_at - $1, leased_until = CASE WHEN leased_until > $2 THEN leased_until - $1 ELSE leased_until END
    WHERE (due_at > $2 AND due_at < ${RANKS_FROM}) OR leased_until > $2 OR resume_at IS NOT NULL`,
+  'UPDATE gateway.resyncs SET owned_until = owned_until - $1 WHERE NOT complete AND owned_until > $2',
   'UPDATE gateway.resync_messages SET next_at = next_at - $1 WHERE next_at > $2',
   // A last call or check in the future would put off the next one until then.
   `UPDATE gateway.channel_calls SET next_check_at = next_check_at - $1, last_call_at = least(last_call_at, $2),
@@ -27,7 +28,7 @@ const SHIFTS = [
   'UPDATE gateway.replicas SET seen_at = seen_at - $1 WHERE seen_at > $2',
 ];
 
-/** Does nothing unless the database's clock shows less than before. */
+/** Does nothing unless the database's clock was set back. */
 export async function shiftAfterFall(db: Database, fall: ClockFall): Promise<void> {
   const byMs = fall.byMs();
   if (byMs === 0) return;
@@ -36,9 +37,9 @@ export async function shiftAfterFall(db: Database, fall: ClockFall): Promise<voi
 }
 
 /**
- * Shifts due times and leases back after the database's clock has fallen. All of it is one transaction that holds the lock of
- * the registry, so that of all processes that have noticed the fall one shifts, and none settles or records meanwhile.
- * Windows of resyncs are not shifted, because a longer window does no harm.
+ * Shifts due times and leases back after the database's clock was set back. The transaction holds the registry's lock: of all
+ * replicas that detect the fall, one shifts, and none records or settles at the same time. Windows of resyncs are not
+ * shifted, because a longer window does no harm.
  */
 async function shiftTimes(tx: Transaction, byMs: number, now: number): Promise<void> {
   await tx.lockRegistry();

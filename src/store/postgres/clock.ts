@@ -4,12 +4,12 @@ import type { Queries } from './queries.js';
 export const CLOCK = 'SELECT (extract(epoch FROM clock_timestamp()) * 1000)::bigint AS now';
 
 const MEASUREMENTS = 3;
-/** A round trip of at most this length is measured once. */
+/** A round trip this short is precise enough. */
 const PRECISE_MS = 20;
 
 /**
- * The clock of the database, which all replicas share: this machine's monotonic clock and an offset that is measured anew
- * from time to time. The time of a measurement is taken in the middle of its round trip.
+ * The clock of the database, which all replicas share: this machine's monotonic clock plus an offset, measured from time to
+ * time. The database is assumed to read its clock in the middle of the round trip.
  */
 export class DatabaseClock {
   readonly #effects: Pick<Effects, 'monotonic'>;
@@ -21,7 +21,7 @@ export class DatabaseClock {
 
   readonly now = (): number => Math.round(this.#effects.monotonic() + this.#offset);
 
-  /** The answer with the shortest round trip counts: one that had to connect, or to wait, says little of its middle. */
+  /** The shortest round trip counts, because one that includes connecting or waiting is imprecise. */
   async measure(db: Queries): Promise<void> {
     let shortest = Infinity;
     for (let run = 0; run < MEASUREMENTS && shortest > PRECISE_MS; run += 1) {

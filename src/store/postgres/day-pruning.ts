@@ -7,10 +7,10 @@ import { IdMarks } from './id-marks.js';
 import type { Cursor, Limits, SweepStep } from './sweep-step.js';
 import { dayEnd, firstIdOf } from './numbers.js';
 
-/** Webhooks that one step checks. The channels of those that go are locked meanwhile. */
+/** Webhooks that one step checks. It locks the channels of those that it deletes. */
 const WEBHOOKS_PER_STEP = 500;
 const DELIVERIES_PER_STEP = 1000;
-/** Readers of these tables wait behind us for this long at most: a day that is in use is dropped by a later sweep. */
+/** How long dropping a day waits for a lock, because readers queue behind it. A day in use is dropped by a later sweep. */
 const DROP_WAIT = '300ms';
 
 /** The tables with partitions, each with one for each day. */
@@ -19,7 +19,7 @@ const PARTITIONED = ['webhooks', 'sightings', 'evidence', 'history'];
 const DAYS = `SELECT substring(c.relname FROM '_([0-9]+)$')::int AS day FROM pg_inherits i JOIN pg_class c ON c.oid = i.inhrelid
   WHERE i.inhparent = 'gateway.webhooks'::regclass ORDER BY day`;
 
-/** Whether anything that is pending, or was settled within the retention (\`$3\`), refers to a webhook or delivery of a day. */
+/** Whether anything that is pending, or was settled within the retention (`$3`), refers to a webhook or delivery of a day. */
 const PENDING = `EXISTS (SELECT FROM gateway.queue WHERE webhook_id >= $1 AND webhook_id < $2)
   OR EXISTS (SELECT FROM gateway.queue WHERE id >= $1 AND id < $2)`;
 const IS_NEEDED = `SELECT ${PENDING}
@@ -63,9 +63,9 @@ interface OldDay {
 }
 
 /**
- * Removes old payloads whose deliveries were all settled as long ago, with their verdicts (I4): a day at a time, by dropping
- * its partitions. A day that something pending refers to, or something that was settled later, stays; then what else is in it
- * is deleted row by row.
+ * Removes payloads and verdicts that have outlived the retention, if their deliveries were settled before it too (I4): a day
+ * at a time, by dropping its partitions. A day with deliveries that are pending or were settled later stays, and the rest of
+ * it is deleted row by row.
  */
 export class DayPruning {
   readonly #db: Database;
@@ -108,7 +108,7 @@ export class DayPruning {
     return [day];
   }
 
-  /** What is pending is looked for once more, while nothing can be recorded, retried or released. */
+  /** Checks once more that nothing is pending, under a lock that keeps others from recording, retrying and releasing. */
   async #drop({ day, from, end }: OldDay): Promise<void> {
     try {
       await this.#db.transaction(async (tx) => {
@@ -148,7 +148,7 @@ export class DayPruning {
     });
   }
 
-  /** Once nothing is left that it tells the age of. */
+  /** Forgets the mark of a day once no webhook needs it. */
   async #forgetMarkOf({ day, from, oldBelow }: OldDay): Promise<void> {
     if (oldBelow === null) return;
     const left = await this.#db.one(

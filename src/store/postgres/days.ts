@@ -1,19 +1,20 @@
 import { utcDay } from '../rules/days.js';
 import type { Database } from './database.js';
+import { LOCK_PARTITIONS } from './locks.js';
 
 /** Days for which partitions are made ahead. */
 const DAYS_AHEAD = 4;
-/** A webhook's transaction may be recorded with the time of the day before. */
+/** A webhook may be recorded with the time of the day before. */
 const DAYS_BEHIND = 1;
 
 /**
- * Makes the partitions of these days, where they are missing. Under a lock: two processes may find them missing.
- * @param another day, for example an old one whose delivery is settled only now
+ * Makes the missing partitions from yesterday to four days ahead, under a lock, because several replicas may miss them.
+ * @param another one more day, for example an old one whose delivery is settled only now
  */
 export async function makeDays(db: Database, now: number, another: number | null = null): Promise<void> {
   const today = utcDay(now);
   await db.transaction(async (tx) => {
-    await tx.all('SELECT pg_advisory_xact_lock(7, 2)');
+    await tx.all(LOCK_PARTITIONS);
     await tx.all(
       'SELECT gateway.make_day(day) FROM generate_series($1::int, $2::int) AS day',
       today - DAYS_BEHIND,

@@ -52,7 +52,7 @@ const BRING_FORWARD = `UPDATE gateway.queue q SET
     due_at = CASE WHEN q.leased_until > $2 THEN q.due_at ELSE least(q.due_at, $2) END
   WHERE q.id = $1`;
 
-/** No other delivery of their lanes moves up: none is sent any more. */
+/** The deliveries behind them do not move up, because the removed target gets none. */
 const END_OF_REMOVED = `WITH oldest AS MATERIALIZED (
     SELECT q.id, coalesce(sum(cardinality(q.lanes)) OVER (ORDER BY q.id ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING), 0) AS lanes_before
     FROM (SELECT q.id, q.lanes FROM gateway.queue q WHERE q.target = $1 ORDER BY q.id LIMIT $2) q
@@ -72,7 +72,7 @@ const END_OF_REMOVED = `WITH oldest AS MATERIALIZED (
   )
   SELECT (SELECT count(*) FROM gone)::int AS ended, (SELECT count(*) FROM oldest)::int AS found`;
 
-/** Changes of deliveries that a person or a removal asks for. */
+/** Manual retries of deliveries, and their end when the target is removed. */
 export class PostgresDeliveries {
   readonly #db: Database;
   readonly #registry: RegistryCache;

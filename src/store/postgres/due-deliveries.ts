@@ -34,7 +34,7 @@ function waiting(kind: Kind): string {
 }
 
 /**
- * When the next delivery of a kind may be claimed. Only what is leased is passed over: that is due, so it comes first in the
+ * When the next delivery of a kind may be claimed. Only leased deliveries are skipped: they are due, so they come first in the
  * index.
  * @param now the parameter with the time
  */
@@ -74,7 +74,7 @@ export const NEXT_OF_TARGETS = `SELECT ${next('$2::bigint')} FROM unnest($1::int
 
 /** The parameters of a claim that its parts refer to. */
 const NOW = '$7::bigint';
-/** Not leased, or leased by an earlier claim of this process whose answer was lost. */
+/** Not leased, or leased by an earlier claim of this replica whose answer was lost. */
 const FREE = `(q.leased_until <= ${NOW} OR q.lease = ANY($10::bigint[]))`;
 const TAKEN = 'q.id, q.due_at, q.webhook_id, octet_length(q.body) AS own_length';
 
@@ -93,8 +93,8 @@ const LEFT_RETRIES =
 
 /**
  * Leases due deliveries of all targets (I5): see `Outbox.claim`. Of each target: the retries with a reserved place, first
- * attempts, more retries, then its backlog by rank; up to the delivery whose body exceeds the bytes. What another process is
- * about to claim is skipped, and no indexed column is changed.
+ * attempts, more retries, then its backlog by rank; up to the delivery whose body exceeds the bytes. Rows that another replica
+ * is claiming are skipped, and no indexed column is changed.
  *
  * $1 to $6 describe what is wanted of each target, $8 is the token, $9 the length of the lease.
  */
@@ -146,7 +146,7 @@ export const CLAIM = `WITH want AS (
     ) w ON true
   ORDER BY f.at, f.part, f.n`;
 
-/** Gives deliveries back that this claim should not have taken. */
+/** Ends leases of a claim, by its token. */
 export const GIVE_BACK = `UPDATE gateway.queue q SET lease = NULL, leased_until = 0
   WHERE q.id = ANY($1::bigint[]) AND q.lease = $2`;
 
@@ -161,6 +161,6 @@ export const TO_SORT = (['tries = 0', 'tries > 0'] as const).map(
     ) d ORDER BY w.target, d.due_at, d.id`,
 );
 
-/** Locks those of them that are still so, and that no other process sorts or claims. */
+/** Locks those that are still due and not leased, and that no other replica is sorting or claiming. */
 export const LOCK_TO_SORT = `SELECT q.id FROM gateway.queue q
   WHERE q.id = ANY($1::bigint[]) AND q.blocked = 0 AND q.due_at <= $2 AND q.leased_until <= $2 FOR UPDATE SKIP LOCKED`;

@@ -56,14 +56,11 @@ import { cancelSomeOf } from './resync-windows.js';
 import { PostgresResyncs } from './resyncs.js';
 import type { Store, StoreEffects } from '../store.js';
 
-/** Connections of one process: two writers (recording; claims and settlements), the API, workers. Three replicas use 24 of 100. */
+/** Connections of one replica: two writers (recording; claims and settlements), the API, workers. Three replicas use 24 of 100. */
 const CONNECTIONS = 8;
 
 /**
- * Migrates the schema and connects. Locks are always taken in this order, so that no two transactions wait for each other:
- * (7, 0) the registry, shared or exclusive → (8, channel) in ascending order → rows of `queue` (SKIP LOCKED, or under the
- * channel's lock) → `lanes` → upserts in the order of their keys. Turns and leases are transactions of their own. (7, 1)
- * belongs to migrations, (7, 2) to new partitions.
+ * Migrates the schema and connects. Every transaction takes its locks in the order of locks.ts.
  *
  * @param now a clock for tests; left out: the database's
  * @throws StartError GW_STORE_UNUSABLE
@@ -96,7 +93,7 @@ export async function connect(
   });
 }
 
-/** @throws StartError GW_STORE_UNUSABLE, once no connection is left */
+/** Closes all connections if the start fails. @throws StartError GW_STORE_UNUSABLE */
 async function orClosed<T>(db: Database, work: () => Promise<T>): Promise<T> {
   try {
     return await work();
@@ -109,7 +106,7 @@ async function orClosed<T>(db: Database, work: () => Promise<T>): Promise<T> {
 /** Migrates the schema, on a connection of its own: a migration may take longer than any statement of the gateway. */
 export async function prepare(config: Connection, mayLoseCommits: boolean): Promise<void> {
   const client = new pg.Client({ ...config, connectionTimeoutMillis: 10_000 });
-  client.on('error', () => undefined); // told by the statement under way
+  client.on('error', () => undefined); // reported by the statement in flight
   try {
     await client.connect();
     if (!mayLoseCommits) await requireDurability(client);
@@ -119,7 +116,7 @@ export async function prepare(config: Connection, mayLoseCommits: boolean): Prom
   }
 }
 
-/** The store in PostgreSQL, which any number of processes share. @throws StartError GW_STORE_UNUSABLE */
+/** The store in PostgreSQL, which any number of replicas share. @throws StartError GW_STORE_UNUSABLE */
 export async function openPostgresStore(
   location: PostgresLocation,
   effects: StoreEffects,

@@ -2,7 +2,7 @@ import { carriedAt, leastIdSince } from './carried-ids.js';
 import type { ItemDetail, MessageView } from '../items.js';
 import { evidenceOf, mayBeKept, wasOpenAt } from '../rules/evidence-views.js';
 import type { EvidenceParts, EvidenceRow, RegistrationRow } from '../rules/evidence-views.js';
-import { itemView } from '../rules/item-views.js';
+import { itemView, placeOf } from '../rules/item-views.js';
 import { messageKey } from '../rules/keys.js';
 import type { LedgerFacts } from '../rules/ledger-facts.js';
 import type { Database } from './database.js';
@@ -33,7 +33,7 @@ const KEPT = `SELECT e.webhook_id, e.position, e.recorded_at, e.newest_sent_at, 
 const REGISTRATIONS = `SELECT m.key, r.id AS resync, r.created_at AS registered_at, r.deliver_unseen, m.asked_at, m.closes_at
   FROM gateway.resync_messages m JOIN gateway.resyncs r ON r.number = m.resync WHERE m.key = ANY($1::uuid[]) ORDER BY m.resync`;
 
-/** What was recorded at a time: an item under the same id, otherwise the first webhook of the same event. */
+/** What was recorded at a given time: an item under the same id, otherwise the first webhook of the same event. */
 const RECORDED_THEN = `SELECT a.place, f.webhook_id, f.position
   FROM unnest($1::text[], $2::uuid[], $3::bigint[], $4::text[], $5::text[], $6::bigint[], $7::bigint[])
     AS a(place, key, time, channel, event, first, last)
@@ -134,10 +134,6 @@ export class EvidenceViews {
 }
 
 type Then = NonNullable<EvidenceParts['recordedThen']>;
-
-export function placeOf({ webhook_id: id, position }: Pick<SightingRow, 'webhook_id' | 'position'>): string {
-  return `${id} ${position}`;
-}
 
 /** The key under which the registration of a restored item is; null: it is not restored. */
 function registeredKeyOf(row: SightingRow, kept: Kept): string | null {

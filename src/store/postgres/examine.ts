@@ -5,7 +5,7 @@ import type { PostgresLocation } from '../../postgres-url.js';
 import { connectionOf } from './connection.js';
 import { requireDurability } from './durability.js';
 import { asStartError } from './faults.js';
-import { refuseTooNew, schemaOf } from './migrations.js';
+import { refuseTooNew, schemaOf } from './schema-version.js';
 
 interface Facts {
   readonly server: string;
@@ -14,10 +14,10 @@ interface Facts {
 }
 
 const CONNECT_MS = 10_000;
-/** An administrator may have made the schema for a user who must not create one. */
+/** A user who may not create the schema may have one that an administrator has made. */
 const FACTS = `SELECT current_setting('server_version') AS server, pg_is_in_recovery() AS standby,
-  CASE WHEN to_regnamespace('gateway') IS NULL THEN has_database_privilege(current_database(), 'CREATE')
-    ELSE has_schema_privilege(to_regnamespace('gateway')::oid, 'CREATE') END AS may_create`;
+  coalesce(has_schema_privilege(to_regnamespace('gateway'), 'CREATE'), has_database_privilege(current_database(), 'CREATE'))
+    AS may_create`;
 
 /** What a start would find. */
 export interface FoundDatabase {
@@ -48,7 +48,8 @@ export async function examineDatabase(location: PostgresLocation): Promise<Found
     const words = `${where}, has no tables of a gateway yet.`;
     if (facts?.may_create === true) return { words, isEmpty: true, values: new Map() };
     throw unusable(
-      `${where}, has no tables of a gateway yet, and the user may not create a schema: GRANT CREATE ON DATABASE <database> TO <user>.`,
+      `${where}, has no tables of a gateway yet, and the user may not create them. Grant it CREATE on the database, or make it the ` +
+        'owner of a schema "gateway".',
     );
   } catch (error) {
     throw asStartError(error);

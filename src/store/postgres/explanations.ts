@@ -2,7 +2,6 @@ import type { Attempt } from '../../model.js';
 import type { AuditFinding } from '../audits.js';
 import type { ExplainedDelivery, WaitingDelivery } from '../deliveries.js';
 import type { Explanation } from '../items.js';
-import type { MessageClaim } from '../message-claims.js';
 import { waitingViewOf } from '../rules/delivery-views.js';
 import { messageKey } from '../rules/keys.js';
 import type { LedgerFacts } from '../rules/ledger-facts.js';
@@ -16,6 +15,7 @@ import { Params } from './filters.js';
 import type { HeldItems } from './held-items.js';
 import { uuidOf } from './keys.js';
 import { frontsOf } from './lane-order.js';
+import { findClaim } from './message-claims.js';
 import { sightingsOf } from './sightings.js';
 import type { SightingRow } from './sightings.js';
 
@@ -26,7 +26,6 @@ const RESYNCS = `SELECT ${RESYNC_MESSAGE_COLUMNS} FROM gateway.resync_messages m
   WHERE m.key = $1 ORDER BY m.resync`;
 const AUDITS = `SELECT a.id AS "auditId", m.found_at AS "foundAt", m.released_at AS "releasedAt"
   FROM gateway.audit_messages m JOIN gateway.audits a ON a.number = m.audit WHERE m.key = $1 ORDER BY m.audit`;
-const CLAIM = `SELECT owner, claimed_at AS "claimedAt", expires_at AS "expiresAt" FROM gateway.claims WHERE key = $1`;
 /** A split webhook has thousands of deliveries: only those that carry one of these items. */
 const DELIVERIES = `WITH places AS MATERIALIZED (
     SELECT p.webhook_id, array_agg(p.position) AS positions
@@ -63,7 +62,7 @@ export class Explanations {
       sightingsOf(db, { keys: [key], conditions: [], limit: MAX_SIGHTINGS }, new Params()),
       db.all<ResyncMessageRow>(RESYNCS, key),
       db.all<AuditFinding>(AUDITS, key),
-      db.one<MessageClaim>(CLAIM, key),
+      findClaim(db, key),
     ]);
     if (!ledger && !claim && [newest, resyncs, audits].every(({ length }) => length === 0)) return null;
     const rows = newest.reverse();
@@ -76,7 +75,7 @@ export class Explanations {
       ...{ channel, messageId, sightings, audits, deliveries },
       ledger: ledger && ledgerView(ledger),
       resyncs: resyncs.map((row) => resyncMessageView(row, held > 0)),
-      claim: claim ?? null,
+      claim,
     };
   }
 

@@ -37,8 +37,7 @@ export function allOf(conditions: readonly string[]): string {
 }
 
 /**
- * The conditions of a filter. A time is a condition on the id as well, which tells the day: so partitions of other days are
- * not read.
+ * The conditions of a filter. A time is a condition on the id as well, so that partitions of other days are not read.
  */
 export function recordedConditions(
   { channel, event, since, until }: RecordedFilter,

@@ -1,15 +1,15 @@
 import { StartError } from '../../errors.js';
 import type { Database } from './database.js';
 
-/** Where `migrate` keeps how far it is; it is there until all is carried over and compared. */
+/** Holds the progress of `migrate`, until everything is carried over and compared. */
 export const PROGRESS_TABLE = 'gateway.carried';
 
-/** A gateway that started meanwhile would take messages for new that are not carried over yet. @throws StartError */
+/** A gateway would judge messages that are not carried over yet as new. @throws StartError GW_STORE_UNUSABLE */
 export async function refuseHalfCarried(db: Database): Promise<void> {
   if (!(await isHalfCarried(db))) return;
   throw new StartError(
     'GW_STORE_UNUSABLE',
-    'The database holds only a part of what "migrate" carries into it. Run that command again: it continues where it stopped.',
+    'The database is incomplete, because "migrate" was interrupted. Run that command again: it continues where it stopped.',
   );
 }
 

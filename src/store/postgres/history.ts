@@ -4,9 +4,9 @@ import { decodeRecordedInSlices } from '../../intake/decode.js';
 import type { WebhookHttpMethod } from '../../model.js';
 import type { History, HistoryReading, HistoryRequest, PastDelivery, PastItem, PastWebhook } from '../history.js';
 import { encodeNumber } from '../rules/ids.js';
+import { placeOf } from '../rules/item-views.js';
 import { needsEvidence, pastItem } from '../rules/past-items.js';
 import type { Base } from './base.js';
-import { placeOf } from './evidence.js';
 import type { EvidenceViews } from './evidence.js';
 import type { SightingRow } from './sightings.js';
 
@@ -94,13 +94,9 @@ export class PostgresHistory implements History {
     const rows = await this.#base.db.all<WebhookRow>(WEBHOOKS, after, end, since, lookedAt);
     const wanted: WebhookRow[] = [];
     let last = after;
-    for (
-      let at = 0, bytes = 0;
-      at < rows.length && bytes < BYTES_PER_PAGE && wanted.length < WEBHOOKS_PER_PAGE;
-      at += 1
-    ) {
-      const row = rows[at];
-      if (!row) break;
+    let bytes = 0;
+    for (const row of rows) {
+      if (bytes >= BYTES_PER_PAGE || wanted.length >= WEBHOOKS_PER_PAGE) break;
       last = row.id;
       if ((channel !== undefined && row.channel !== channel) || row.audit !== null) continue;
       bytes += row.bytes;
@@ -126,7 +122,7 @@ export class PostgresHistory implements History {
       const body = bodyOf.get(row.id);
       const document = body && (await inSlices(decodeRecordedInSlices(body, row)));
       const ofWebhook = items.get(row.id) ?? [];
-      // It was pruned meanwhile, or an earlier version split it in another way.
+      // It was pruned since, or an earlier version split it differently.
       if (document?.items.length !== ofWebhook.length) continue;
       found.push({
         ...{ id: encodeNumber(row.id), channel: row.channel, receivedAt: row.received_at, document, items: ofWebhook },

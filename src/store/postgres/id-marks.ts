@@ -14,9 +14,8 @@ interface Mark {
 type Marks = Readonly<Record<string, Mark>>;
 
 /**
- * After the clock was ahead there are webhooks in days that are yet to come. By their ids they would outlive their retention
- * by as much as the clock was ahead. So the greatest id of such a day is remembered: everything up to it is at least as old as
- * the mark.
+ * If the clock was ahead, webhooks have ids of days in the future, and by these they would outlive their retention. So the
+ * highest id of such a day is stored as a mark: every webhook up to it is at least as old as the mark.
  */
 export class IdMarks {
   readonly #db: Database;
@@ -28,7 +27,7 @@ export class IdMarks {
   /** @param days those that have partitions */
   async set(days: readonly number[], now: number): Promise<void> {
     const before = await this.#read();
-    // A mark from the future was set while the clock was ahead: the id may be right, but its time is not.
+    // A mark from the future was set while the clock was ahead, so its time is wrong.
     const marks = Object.fromEntries(Object.entries(before).filter(([, { setAt }]) => setAt <= now));
     for (const day of days.filter((each) => each > utcDay(now) && marks[each] === undefined)) {
       const row = await this.#db.one<{ id: number | null }>(
@@ -41,7 +40,7 @@ export class IdMarks {
     await this.#save(before, marks);
   }
 
-  /** Webhooks of the day with lower ids were recorded before `time`; null: that is not known of any. */
+  /** The id below which the webhooks of a day were recorded before `time`; null: it is unknown for all of them. */
   async oldBelow(day: number, time: number): Promise<number | null> {
     const mark = (await this.#read())[day];
     return mark && mark.setAt <= time ? mark.greatestId + 1 : null;

@@ -6,12 +6,12 @@ import { Recording } from './recording.js';
 import type { Incoming } from './recording.js';
 import type { Intake, Recorded } from '../intake.js';
 
-/** Items and body bytes of one transaction: it holds the locks of its channels for some ten milliseconds. */
+/** Size of one transaction, in items: it holds its channels' locks for some ten milliseconds. */
 const LARGEST_BATCH = 1024;
 /** A body of this many bytes takes about as long as one more item. */
 const BYTES_PER_ITEM = 8192;
 
-/** What else wants to know of recorded webhooks. */
+/** Observes accepted webhooks. */
 export interface IntakeObserver {
   /** A webhook was accepted. */
   accepted(channel: string, at: number): void;

@@ -18,7 +18,7 @@ import { WITH_WEBHOOK } from './sightings.js';
 const ITEM = `SELECT ${HELD_COLUMNS} FROM gateway.sightings s ${WITH_WEBHOOK}
   WHERE s.webhook_id = $1 AND s.position = $2`;
 
-/** The index by message leaves out row 10, to which the ledger points. */
+/** The index by message leaves out items of rule 10, to which the ledger points. */
 const KNOWN = `SELECT
     EXISTS (SELECT FROM gateway.sightings s WHERE s.message_key = $1::uuid AND s.rule <> 10 AND s.carrier = 'messages')
     OR EXISTS (SELECT FROM gateway.ledger l

@@ -38,18 +38,18 @@ export interface JobParts {
 
 const COLUMNS = `j.number, j.kind, j.filter, j.status, j.total, j.done, j.skipped, j.busy_ms, j.created_at, j.finished_at`;
 
-/** The oldest running job, unless another process takes a step of it: jobs run one after the other. */
+/** The oldest running job, unless another replica is making a step of it: jobs run one after the other. */
 const TAKE = `SELECT j.number, j.kind, j.filter, j.cursor, j.created_at, j.stepped_at FROM gateway.jobs j
   WHERE j.status = 'running' AND j.number = (SELECT min(o.number) FROM gateway.jobs o WHERE o.status = 'running')
   FOR UPDATE SKIP LOCKED`;
 
 const INSERT = `INSERT INTO gateway.jobs (number, kind, filter, status, total, done, skipped, cursor, created_at)
-  VALUES ($1, $2, $3, 'running', $4, 0, 0, $5, $6)`;
+  VALUES ($1, $2, $3, 'running', $4, 0, 0, $5, $6) ON CONFLICT (number) DO NOTHING`;
 
 const SAVE_PROGRESS = `UPDATE gateway.jobs SET done = done + $2, skipped = skipped + $3, cursor = $4, status = $5, finished_at = $6,
     busy_ms = busy_ms + $7, stepped_at = $8 WHERE number = $1`;
 
-/** A filter is JSON without nested objects, in which a quote within a value is escaped: so its text tells the channel. */
+/** A filter is JSON without nested objects, and quotes within its values are escaped, so a search in its text finds the channel. */
 const LIST = `SELECT ${COLUMNS} FROM gateway.jobs j
   WHERE j.number < $1 AND ($2::text IS NULL OR j.status = $2) AND ($3::text IS NULL OR j.kind = $3)
     AND ($4::text IS NULL OR strpos(j.filter, '"channel":' || $4) > 0)
@@ -57,7 +57,7 @@ const LIST = `SELECT ${COLUMNS} FROM gateway.jobs j
 
 /**
  * Jobs: running → finished, when nothing is left behind the cursor; running → cancelled. A step and its progress are one
- * commit, so that after a crash another process continues exactly behind what is done.
+ * commit, so that after a crash another replica continues exactly behind what is done.
  */
 export class PostgresJobs implements Jobs {
   readonly #base: Base;
@@ -82,16 +82,19 @@ export class PostgresJobs implements Jobs {
   async add(work: BulkWork, expectedCount?: number): Promise<JobView> {
     const { count } = await this.#count(work);
     checkExpectedCount(count, expectedCount);
-    const { db } = this.#base;
-    const number = await db.transaction(async (tx) => {
-      await tx.lockChannels([]); // the registry stays as it is meanwhile
-      return await this.#insert(tx, work, count);
-    });
+    const { db, now, idDays } = this.#base;
+    // Taken before the transaction, so that a run after an unanswered commit adds no second job.
+    const number = (await takeNumbers(db, 1, idDays.timeAt(now()))).nextId();
+    await db.transaction(async (tx) => {
+      await tx.lockChannels([]); // keeps the registry unchanged
+      await this.#insert(tx, number, work, count);
+    }, true);
     return readBack(await this.#view(number));
   }
 
   async step(): Promise<number | null> {
-    const { db, now } = this.#base;
+    const { db, now, registry } = this.#base;
+    await registry.current(); // refused if the schema excludes this program
     if (await this.#parts.removals.step(now())) return 0;
     return await db.transaction(async (tx) => await this.#step(tx));
   }
@@ -144,15 +147,12 @@ export class PostgresJobs implements Jobs {
     return tally.surveyed;
   }
 
-  async #insert(tx: Transaction, work: BulkWork, total: number): Promise<number> {
-    const { registry, now: clock, idDays } = this.#base;
+  async #insert(tx: Transaction, number: number, work: BulkWork, total: number): Promise<void> {
+    const { registry, now } = this.#base;
     const operation = this.#operationOf(work);
     await operation.checkFilter(await registry.in(tx), tx);
-    const now = clock();
-    const number = (await takeNumbers(tx, 1, idDays.timeAt(now))).nextId();
     const cursor = JSON.stringify(operation.start);
-    await tx.run(INSERT, number, work.kind, JSON.stringify(work.filter), total, cursor, now);
-    return number;
+    await tx.run(INSERT, number, work.kind, JSON.stringify(work.filter), total, cursor, now());
   }
 
   async #step(tx: Transaction): Promise<number | null> {

@@ -15,8 +15,8 @@ interface HashedTable {
 
 /**
  * Removes old rows from a table of hashed keys, one range of keys at a time. An index on the time would find them at once, but
- * would cost a write for each message; this costs one slow pass per sweep. A row that a webhook changes at this moment is
- * not old, and not waited for.
+ * would cost a write for each message; this costs one slow pass per sweep. Rows that a webhook is changing are not old, so
+ * they are skipped.
  */
 export function oldKeysOf(db: Database, { table, time, limit }: HashedTable): SweepStep {
   const endOfRange = `SELECT key FROM gateway.${table} WHERE key > $1 ORDER BY key LIMIT 1 OFFSET ${KEYS_PER_STEP - 1}`;

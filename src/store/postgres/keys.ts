@@ -13,8 +13,8 @@ export function keyOf(uuid: string): Buffer {
 }
 
 /**
- * A fingerprint of the ledger, of which the first bytes count, as `uuid`. Those that were read, or carried over from SQLite,
- * have no others.
+ * A fingerprint of the ledger as `uuid`. Only its first bytes count; those that were read, or carried over from SQLite, have no
+ * others.
  */
 export function fingerprintUuid(fingerprint: Buffer): string {
   return fingerprint.toString('hex', 0, FINGERPRINT_BYTES).padEnd(2 * KEY_BYTES, '0');

@@ -3,7 +3,7 @@ import type { Queries } from './queries.js';
 /** Steps from a delivery to the one at the front; each leads to an earlier delivery. */
 const MAX_HOPS = 10;
 
-/** Follows what is ahead of each delivery in one of its lanes, because a batch stands in several. */
+/** Follows what is ahead of each delivery in one of its lanes: a webhook with several chats is in several. */
 const FRONTS = `WITH RECURSIVE hop AS (
     SELECT q.id AS origin, q.id, 0 AS hops FROM gateway.queue q WHERE q.id = ANY($1::bigint[]) AND q.blocked > 0
     UNION ALL

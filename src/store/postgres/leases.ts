@@ -40,7 +40,7 @@ const LEASES = `SELECT ${LEASE_COLUMNS}, q.lease, q.leased_until
 /** Leases of a crashed loop are forgotten once there are this many. */
 const MOST_KEPT = 20_000;
 
-/** The leases that this process has taken, so that a settlement need not read them. The table decides who holds one. */
+/** The leases that this replica has taken, so that a settlement need not read them. The table decides who holds one. */
 export class Leases {
   readonly #byId = new Map<number, Lease>();
 
@@ -53,12 +53,12 @@ export class Leases {
     this.#byId.delete(id);
   }
 
-  /** Settlements read theirs. */
+  /** From now on, settlements read their leases. */
   forgetAll(): void {
     this.#byId.clear();
   }
 
-  /** The leases with these tokens, by id of their delivery. Those that another process has taken are read. */
+  /** The leases with these tokens, by id of their delivery. Reads those that another replica has taken. */
   async of(queries: Queries, wanted: readonly { id: number; lease: number }[]): Promise<ReadonlyMap<number, Lease>> {
     const found = new Map<number, Lease>();
     for (const { id, lease } of wanted) {

@@ -40,7 +40,7 @@ const SENT_OF_WEBHOOKS = `SELECT q.webhook_id, q.target, q.positions FROM gatewa
 const CLEAR_HELD = `UPDATE gateway.sightings s SET held = false FROM unnest($1::bigint[], $2::int[]) AS c(webhook_id, position)
   WHERE s.webhook_id = c.webhook_id AND s.position = c.position`;
 
-/** What `isMessageItself` says, as a condition. */
+/** `isMessageItself` as a condition. */
 const IS_MESSAGE = (s: string): string =>
   `${s}.carrier = 'messages' AND ${s}.message_key IS NOT NULL AND ${s}.verdict <> 'event' AND ${s}.rule <> ${REPEATED_VOTE}
    AND NOT ${s}.placeholder`;
@@ -54,7 +54,7 @@ const RELEASED_COPIES = `SELECT DISTINCT h.id, o.position FROM gateway.history h
       AND d.positions = ARRAY[s.position]
   WHERE h.id = ANY($1::bigint[])`;
 
-/** These settled deliveries were left out: their items count as not sent, and can be released. */
+/** Marks the items of those of these settled deliveries that were left out as held: they can be released. */
 export async function holdItemsOf(tx: Transaction, deliveryIds: readonly number[]): Promise<void> {
   await tx.run(HOLD, deliveryIds);
 }

@@ -5,12 +5,12 @@ import { messageKey } from '../rules/keys.js';
 import { claimOf, MOST_CLAIMS, tooManyClaims } from '../rules/message-claims.js';
 import type { Queries, Transaction } from './queries.js';
 import type { Base } from './base.js';
-import { InTurn } from './in-turn.js';
+import { KeyedMutex } from '../../keyed-mutex.js';
 import { uuidOf } from './keys.js';
 
-/** For this long a process goes by the number of claims that it counted, and those that it has added since. */
+/** How long a replica relies on its last count of claims, plus its own changes since. */
 const COUNTED_FOR_MS = MINUTE_MS;
-/** Ended claims that one statement removes. */
+/** Ended claims that a full channel removes at once. */
 const CLAIMS_PER_STEP = 500;
 
 const FIND = 'SELECT owner, claimed_at AS "claimedAt", expires_at AS "expiresAt" FROM gateway.claims WHERE key = $1';
@@ -22,15 +22,15 @@ interface Counted {
 
 /**
  * Claims. One that has ended stays until it is pruned or claimed again. Claims of one message are made one after the other:
- * within a process by waiting, and over processes by the row.
+ * within a replica by a mutex, across replicas by the row.
  */
 export class PostgresMessageClaims implements MessageClaims {
   readonly #base: Base;
   readonly #most: number;
-  readonly #turns = new InTurn();
+  readonly #mutex = new KeyedMutex();
   readonly #counts = new Map<string, Counted>();
 
-  /** @param most claims of a channel; other processes may go past it by what they add within a minute */
+  /** @param most claims of a channel; several replicas may exceed it by what they add within a minute */
   constructor(base: Base, most = MOST_CLAIMS) {
     this.#base = base;
     this.#most = most;
@@ -38,7 +38,7 @@ export class PostgresMessageClaims implements MessageClaims {
 
   async claim(request: ClaimRequest): Promise<MessageClaim & { isRenewal: boolean }> {
     const key = uuidOf(messageKey(request.channel, request.messageId));
-    return await this.#turns.run(key, async () => {
+    return await this.#mutex.run(key, async () => {
       for (;;) {
         const now = this.#base.now();
         const isClaimed = (await findClaim(this.#base.db, key)) !== null;
@@ -51,7 +51,7 @@ export class PostgresMessageClaims implements MessageClaims {
   async release(request: Pick<ClaimRequest, 'channel' | 'messageId' | 'owner'>): Promise<boolean> {
     const { channel, messageId, owner } = request;
     const key = uuidOf(messageKey(channel, messageId));
-    return await this.#turns.run(key, async () => {
+    return await this.#mutex.run(key, async () => {
       const now = this.#base.now();
       const removed = await this.#base.db.run(
         'DELETE FROM gateway.claims WHERE key = $1 AND owner = $2 AND expires_at > $3',
@@ -65,19 +65,7 @@ export class PostgresMessageClaims implements MessageClaims {
     });
   }
 
-  /** Removes some claims that have ended. Returns whether there may be more. */
-  async prune(now: number): Promise<boolean> {
-    const removed = await this.#base.db.all<{ channel: string }>(
-      `DELETE FROM gateway.claims WHERE key IN (
-         SELECT key FROM gateway.claims WHERE expires_at <= $1 ORDER BY expires_at LIMIT ${CLAIMS_PER_STEP} FOR UPDATE SKIP LOCKED)
-       RETURNING channel`,
-      now,
-    );
-    for (const { channel } of removed) this.#add(channel, -1);
-    return removed.length === CLAIMS_PER_STEP;
-  }
-
-  /** Null: another process has removed the claim meanwhile. @throws GatewayError GW_CLAIMED */
+  /** Null: another replica has removed the claim since. @throws GatewayError GW_CLAIMED */
   async #renewed(request: ClaimRequest, key: string, now: number) {
     return await this.#base.db.transaction(async (tx: Transaction) => {
       const found = await tx.one<MessageClaim>(`${FIND} FOR UPDATE`, key);
@@ -91,7 +79,7 @@ export class PostgresMessageClaims implements MessageClaims {
     });
   }
 
-  /** Null: another process has claimed the message at the same instant. @throws GatewayError GW_TOO_MANY_CLAIMS */
+  /** Null: another replica has claimed the message at the same instant. @throws GatewayError GW_TOO_MANY_CLAIMS */
   async #inserted(request: ClaimRequest, key: string, now: number) {
     const { channel } = request;
     await this.#makeRoom(channel, now);
@@ -109,12 +97,12 @@ export class PostgresMessageClaims implements MessageClaims {
     const counted = this.#counts.get(channel);
     if (counted && counted.rows < this.#most && now - counted.at < COUNTED_FOR_MS) return;
     if ((await this.#count(channel, now)) < this.#most) return;
-    await this.prune(now);
+    for (const { channel: each } of await removeEndedClaims(this.#base.db, now, CLAIMS_PER_STEP)) this.#add(each, -1);
     if ((await this.#count(channel, now)) < this.#most) return;
     throw tooManyClaims(channel, this.#most);
   }
 
-  /** A million entries of an index take some 100 ms, so not each claim counts them. */
+  /** Counting a million index entries takes about 100 ms, so not every claim does it. */
   async #count(channel: string, now: number): Promise<number> {
     const row = await this.#base.db.one<{ rows: number }>(
       'SELECT count(*) AS rows FROM gateway.claims WHERE channel = $1',
@@ -134,6 +122,16 @@ export class PostgresMessageClaims implements MessageClaims {
 /** The newest claim of a message, over or not. */
 export async function findClaim(queries: Queries, key: string): Promise<MessageClaim | null> {
   return (await queries.one<MessageClaim>(FIND, key)) ?? null;
+}
+
+/** Removes at most `limit` claims that have ended. Returns their channels. */
+export async function removeEndedClaims(queries: Queries, now: number, limit: number): Promise<{ channel: string }[]> {
+  return await queries.all<{ channel: string }>(
+    `DELETE FROM gateway.claims WHERE key IN (
+       SELECT key FROM gateway.claims WHERE expires_at <= $1 ORDER BY expires_at LIMIT ${limit} FOR UPDATE SKIP LOCKED)
+     RETURNING channel`,
+    now,
+  );
 }
 
 /** Removes some claims of a channel that was removed. Returns whether more may be left. */

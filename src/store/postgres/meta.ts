@@ -16,13 +16,13 @@ export async function setMeta(queries: Queries, name: string, value: string): Pr
   );
 }
 
-/** Keeps the value that is there already. Returns the one that is there now. */
+/** Stores a value unless one is stored already. Returns the stored one. */
 export async function addMeta(tx: Transaction, name: string, value: string): Promise<string> {
   await tx.run('INSERT INTO gateway.meta (key, value) VALUES ($1, $2) ON CONFLICT (key) DO NOTHING', name, value);
   return (await metaValue(tx, name)) ?? value;
 }
 
-/** Keeps any other value. */
+/** Removes a value, unless it has changed since. */
 export async function removeMeta(queries: Queries, name: string, value: string): Promise<void> {
   await queries.run('DELETE FROM gateway.meta WHERE key = $1 AND value = $2', name, value);
 }

@@ -1,7 +1,8 @@
 import { RANKS_FROM } from '../rules/pace.js';
-import type { Transaction } from './queries.js';
+import { JoinedBytes } from './joined-bytes.js';
 import { uuidsIn } from './keys.js';
 import type { Numbers } from './numbers.js';
+import type { Transaction } from './queries.js';
 import type { RegistryState } from './registry-cache.js';
 import type { NewDelivery } from '../rules/recording.js';
 
@@ -21,7 +22,7 @@ export const JOIN_LANES = `places AS (
     INSERT INTO gateway.lanes (target, lane, seq, delivery_id) SELECT p.target, p.lane, p.seq, p.id FROM places p
   )`;
 
-/** The bodies travel as one value: an array of them would be sent as escaped hex. */
+/** `$12`: all bodies (joined-bytes.ts); without a length, a delivery has the body of its webhook. */
 const ADD = `WITH new AS (
     SELECT n.id, n.webhook_id, n.seq, n.target, n.channel, n.lanes::uuid[] AS lanes, n.verdicts, n.positions::int[] AS positions,
       CASE WHEN n.length IS NOT NULL THEN substring($12::bytea FROM n.start FOR n.length) END AS body, n.newest_message_at, n.released
@@ -53,7 +54,8 @@ export async function addDeliveries(
   if (added.length === 0) return [];
   const seqs = added.map(() => numbers.next());
   const ids = seqs.map((seq) => numbers.idOf(seq));
-  const bodies = joinedBodies(added);
+  const bodies = new JoinedBytes();
+  const starts = added.map(({ body }) => body && bodies.add(body));
   const ranked = rankAgain(tx, registry, added, now);
   const inserted = tx.run(
     ADD,
@@ -65,10 +67,10 @@ export async function addDeliveries(
     added.map(({ lanes }) => arrayLiteral(uuidsIn(lanes))),
     added.map(({ verdicts }) => verdicts.join()),
     added.map(({ positions }) => positions && arrayLiteral(positions)),
-    bodies.starts,
-    bodies.lengths,
+    starts,
+    added.map(({ body }) => body?.length ?? null),
     added.map(({ newestMessageAt }) => newestMessageAt),
-    bodies.bytes,
+    bodies.all(),
     added.map(({ released }) => released === true),
     now,
   );
@@ -99,19 +101,6 @@ export async function rankAgain(
     lanes.map(({ lane }) => lane),
     now,
   );
-}
-
-/** Where each body begins in all of them, counted from 1; nulls: the body of the webhook. */
-function joinedBodies(added: readonly NewDelivery[]) {
-  const starts: number[] = [];
-  const lengths: (number | null)[] = [];
-  let start = 1;
-  for (const { body } of added) {
-    starts.push(start);
-    lengths.push(body?.length ?? null);
-    start += body?.length ?? 0;
-  }
-  return { starts, lengths, bytes: Buffer.concat(added.flatMap(({ body }) => body ?? [])) };
 }
 
 /** An array as text, because an array of arrays must have rows of one length. */

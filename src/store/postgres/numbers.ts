@@ -1,23 +1,23 @@
 import { DAY_MS } from '../../durations.js';
 import { utcDay } from '../rules/days.js';
-import type { Transaction } from './queries.js';
+import type { Queries } from './queries.js';
 
-/** Numbers of one value of the sequence. */
-const BLOCK = 1024;
+/** Numbers in a block, which is one value of the sequence. */
+export const BLOCK = 1024;
 /** Ids of one day, and of one partition. */
 export const PER_DAY = 2 ** 38;
 /**
- * Rows that were carried over from SQLite keep their ids, which are milliseconds * 2048. As days they come before this one
- * until the year 2049, and no gateway has made rows of its own before it.
+ * Rows carried over from SQLite keep their ids, which are milliseconds * 2048. Read as days they come before this one until
+ * the year 2049, and no other row is older.
  */
 const FIRST_DAY = utcDay(Date.UTC(2020, 0, 1));
 const CARRIED_PER_MILLISECOND = 2048;
-/** By how much the ids of rows may be ahead of their time: see `IdDays`. */
+/** How many days an id may be ahead of its row's time: see `IdDays`. */
 const ID_DAYS_AHEAD = 1;
 
 /**
- * Numbers for the rows of one transaction. They are taken once the channels are locked, so within a channel they grow in the
- * order of the commits: the order of lanes (I6). A row's id is made of the day and the number, so that it tells its partition.
+ * Numbers for the rows of one transaction. They are taken after the channels are locked, so within a channel they grow in
+ * commit order, which is the order of lanes (I6). A row's id combines its day and its number, so it determines the partition.
  */
 export class Numbers {
   readonly #blocks: readonly number[];
@@ -49,18 +49,18 @@ export class Numbers {
 }
 
 /**
- * The day that the ids of webhooks tell. If the clock falls back over midnight, the newest day goes on, so that lists by id
- * stay in the order of recording; a clock that was ahead by more than a day is not followed.
+ * The day that goes into the ids of new webhooks. If the clock is set back over midnight, the newest day continues, so that
+ * lists by id stay in the order of recording. A clock that was ahead by more than a day is ignored.
  */
 export class IdDays {
   #newest: number;
 
-  /** @param newest the greatest id so far; null: there is none */
+  /** @param newest the highest id so far; null: there is none */
   constructor(newest: number | null) {
     this.#newest = newest === null ? -Infinity : dayOfId(newest);
   }
 
-  /** A time of the day that ids tell at `now`. */
+  /** A time of the day for ids at `now`. */
   timeAt(now: number): number {
     const today = utcDay(now);
     if (this.#newest > today && this.#newest - today <= ID_DAYS_AHEAD) return dayStart(this.#newest);
@@ -70,8 +70,8 @@ export class IdDays {
 }
 
 /**
- * After a failover to a standby that was behind, the sequence may be too: what it gives next may have been given. The values
- * of some minutes are left out. (`setval` could set it back, beside another process that does the same.)
+ * After a failover to a standby that was behind, the sequence may be behind too, and repeat values. This skips those of some
+ * minutes. (`setval` could set it back if two replicas ran it at once.)
  */
 export const SKIP_BLOCKS = "SELECT count(nextval('gateway.blocks')) FROM generate_series(1, 4096)";
 
@@ -80,21 +80,21 @@ export function blocksFor(count: number): number {
   return Math.max(1, Math.ceil(count / BLOCK));
 }
 
-/** Takes `count` numbers. For use after the channels are locked. */
-export async function takeNumbers(tx: Transaction, count: number, now: number): Promise<Numbers> {
-  return new Numbers(await takeBlocks(tx, blocksFor(count)), now);
+/** Takes `count` numbers. For rows of channels: in a transaction, after these are locked. */
+export async function takeNumbers(queries: Queries, count: number, now: number): Promise<Numbers> {
+  return new Numbers(await takeBlocks(queries, blocksFor(count)), now);
 }
 
-/** The next values of the sequence, in ascending order. */
-export async function takeBlocks(tx: Transaction, count: number): Promise<number[]> {
-  const rows = await tx.all<{ block: number }>(
+/** Takes `count` blocks, in ascending order. */
+export async function takeBlocks(queries: Queries, count: number): Promise<number[]> {
+  const rows = await queries.all<{ block: number }>(
     "SELECT nextval('gateway.blocks') AS block FROM generate_series(1, $1)",
     count,
   );
   return rows.map(({ block }) => block).sort((one, other) => one - other);
 }
 
-/** The least id of the day of this time. Rows of that day may be older: a condition on their time belongs beside it. */
+/** The lowest id of this time's day. Rows of that day may be older, so add a condition on their time. */
 export function leastId(time: number): number {
   return firstIdOf(utcDay(time));
 }
@@ -104,7 +104,7 @@ export function firstIdOf(day: number): number {
   return day * PER_DAY;
 }
 
-/** Greater than the id of every row that was recorded at or before this time. */
+/** Higher than the id of every row recorded at or before this time. */
 export function endOfIds(time: number): number {
   return firstIdOf(utcDay(time) + ID_DAYS_AHEAD + 1);
 }
@@ -114,7 +114,7 @@ export function isCarriedDay(day: number): boolean {
   return day < FIRST_DAY;
 }
 
-/** The least id that SQLite gave at this time or later. */
+/** The lowest id that SQLite gave at this time or later. */
 export function leastCarriedId(time: number): number {
   return Math.floor(time) * CARRIED_PER_MILLISECOND;
 }
@@ -124,12 +124,12 @@ export function dayOfId(id: number): number {
   return Math.floor(id / PER_DAY);
 }
 
-/** When the day of a row began: the first of its rows was recorded then, or later. */
+/** When a day of ids began, Unix milliseconds: none of its rows is older. */
 export function dayStart(day: number): number {
   return isCarriedDay(day) ? (day * PER_DAY) / CARRIED_PER_MILLISECOND : day * DAY_MS;
 }
 
-/** When the day of a row ended. */
+/** When a day of ids ended, Unix milliseconds. */
 export function dayEnd(day: number): number {
   return dayStart(day + 1);
 }

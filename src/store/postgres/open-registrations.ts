@@ -40,7 +40,7 @@ interface OpenRow extends OpenRegistration {
 }
 
 /**
- * What is registered of some ids. One id has one open registration: the rows of all resyncs that are bringing it back have
+ * The open registrations of some ids. One id has one open registration: the rows of all resyncs that are bringing it back have
  * the same status, call times and window, and change together, so that one call serves them all and none depends on another.
  * Each row counts the calls made since it was added.
  */

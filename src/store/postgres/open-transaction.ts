@@ -1,35 +1,34 @@
 import type pg from 'pg';
 import { isAborted } from './faults.js';
 import { lockNumberOf } from './keys.js';
+import { LOCK_CHANNELS, LOCK_REGISTRY } from './locks.js';
 import type { Param, Transaction } from './queries.js';
 
-/** The first numbers of our advisory locks. */
-export const REGISTRY_LOCK = 7;
-const CHANNEL_LOCK = 8;
-
-const LOCK_CHANNELS = `SELECT pg_advisory_xact_lock_shared(${REGISTRY_LOCK}, 0),
-  (SELECT count(*) FROM (SELECT pg_advisory_xact_lock(${CHANNEL_LOCK}, number) FROM unnest($1::int[]) AS number) AS locked)`;
-const LOCK_REGISTRY = `SELECT pg_advisory_xact_lock(${REGISTRY_LOCK}, 0)`;
+/**
+ * Explicit, because the database or the role may have another default. A transaction would then not see what was committed
+ * while it waited for its locks.
+ */
+export const BEGIN = 'BEGIN ISOLATION LEVEL READ COMMITTED';
 
 /** `pg` knows this option; its types do not. */
 export type Statement = pg.QueryConfig & { readonly query_timeout?: number };
 
 export type ToStatement = (sql: string, params: readonly Param[]) => Statement;
 
-/** A transaction on one connection, from its BEGIN on. */
+/** A transaction on one connection. Its BEGIN is sent at once. */
 export class OpenTransaction implements Transaction {
   readonly #client: pg.PoolClient;
   readonly #statement: ToStatement;
   readonly #begun: Promise<unknown>;
   #committed: Promise<pg.QueryResult> | null = null;
-  /** What the first statement that failed was refused for. */
+  /** The error of the first statement that failed. */
   #firstFault: unknown = null;
 
   constructor(client: pg.PoolClient, statement: ToStatement) {
     this.#client = client;
     this.#statement = statement;
-    this.#begun = this.#query('BEGIN', []);
-    this.#begun.catch(() => undefined); // told by the next statement, or by the commit
+    this.#begun = this.#query(BEGIN, []);
+    this.#begun.catch(() => undefined); // reported by the next statement, or by the commit
   }
 
   async all<Row extends object>(sql: string, ...params: Param[]): Promise<Row[]> {
@@ -67,7 +66,7 @@ export class OpenTransaction implements Transaction {
     return rowCount ?? 0;
   }
 
-  /** Statements behind the one that failed are refused for nothing of their own. */
+  /** The error to report: statements behind the one that failed are refused without a fault of their own. */
   causeOf(thrown: unknown): unknown {
     return isAborted(thrown) ? (this.#firstFault ?? thrown) : thrown;
   }

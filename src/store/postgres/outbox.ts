@@ -63,8 +63,8 @@ export class PostgresOutbox implements Outbox {
   }
 
   /**
-   * Does nothing. A delivery that is leased as it is recorded saves SQLite two writes; here the claim is a statement of its
-   * own in any case, which all processes share, and an offer is a permission only.
+   * Does nothing, because an offer is only a permission. Leasing a delivery as it is recorded saves SQLite two writes; here
+   * the claim is a statement of its own in any case.
    */
   offer(): void {
     return undefined;

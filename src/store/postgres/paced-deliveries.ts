@@ -31,7 +31,7 @@ interface Paced {
   readonly wanted: WantedFacts | null;
 }
 
-/** Due deliveries of a target that one claim sorts, and those of them whose chats it looks at: some milliseconds each. */
+/** Due deliveries of a target that one claim sorts, and how many of their chats it examines: some milliseconds each. */
 const SORTED_PER_CLAIM = 500;
 const LOOKED_AT_PER_CLAIM = 50;
 /** Chats of a delivery whose newest message counts. */
@@ -103,7 +103,7 @@ function pacedOf(rows: readonly SortedRow[], targets: ReadonlyMap<number, Number
     const wanted = factsFor(content, found.target, now);
     const looked = (lookedAt.get(row.target) ?? 0) + (wanted ? 1 : 0);
     lookedAt.set(row.target, looked);
-    // Whatever is not looked at now waits for its turn, so that nothing live waits behind it. Left out then, it takes none.
+    // What is not examined now waits for its turn, so that nothing live waits behind it. If it is left out then, it takes none.
     paced.push({ row, found, wanted: looked > LOOKED_AT_PER_CLAIM ? null : wanted });
   }
   return paced;
@@ -116,7 +116,7 @@ async function sorted(tx: Transaction, paced: readonly Paced[], now: number): Pr
   const isLetThrough = ({ row }: Paced): boolean => row.resume_at !== null || leftOut.has(row.id);
   const letThrough = paced.filter(isLetThrough).map(({ row }) => row);
   const ranked = paced.filter((each) => !isLetThrough(each)).map(({ row }) => row);
-  // Once behind what is live by now: a chat may have thousands, and as each ends, the next one becomes due.
+  // Moves each behind what is live now, once: a chat may have thousands, and as each ends, the next one becomes due.
   const putBack = letThrough.filter((row) => row.due_at <= row.created_at).map(({ id }) => id);
   await Promise.all([
     ranked.length > 0 ? rank(tx, ranked, now) : undefined,

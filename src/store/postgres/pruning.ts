@@ -5,7 +5,7 @@ import { endedClaims, oldAudits, oldJobs, oldProbes, oldResyncs } from './run-pr
 import { settledTimes } from './settled-times.js';
 import type { SweepPhases } from './sweep-step.js';
 
-/** What a sweep does, in this order. The names are stored with its place. */
+/** The phases of a sweep, in order. The name of the current one is stored with the progress. */
 export function pruningPhases(base: Base): SweepPhases {
   const { db } = base;
   return new Map([

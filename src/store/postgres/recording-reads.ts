@@ -1,5 +1,5 @@
 import { inSlices } from '../../event-loop.js';
-import type { Document, Item } from '../../intake/decode.js';
+import type { Document } from '../../intake/decode.js';
 import { nameOf } from '../../intake/event.js';
 import { isEndOfSlice } from '../../slices.js';
 import type { Sliced } from '../../slices.js';
@@ -7,6 +7,7 @@ import { contentKeys } from '../rules/content-keys.js';
 import { chatKey, fingerprintKey, messageKey } from '../rules/keys.js';
 import type { LedgerFacts } from '../rules/ledger-facts.js';
 import { objectKeysIn } from '../rules/object-repetitions.js';
+import { mayBeShown } from '../rules/shown-messages.js';
 import type { LastOfObject, NewestInChat, RegistrationWindow } from '../rules/recording.js';
 import type { Queries } from './queries.js';
 import { fingerprintOf, plainUuid, uuidOf } from './keys.js';
@@ -26,7 +27,15 @@ export interface ToRecord {
   readonly document: Document;
 }
 
-/** What one statement reads before webhooks are recorded. */
+/**
+ * What one statement reads before webhooks are recorded. The columns by kind:
+ * - meta: `a` version of the registry, `x` time of the newest shown message
+ * - block: `a` value of the sequence
+ * - id: `other` fingerprint, `a` first_seen_at, `b` last_seen_at, `c` webhook_id, `d` seeded_at, `yes` unposted
+ * - window: `a` closes_at, `yes` refused, `also` deliver_unseen
+ * - fingerprint: `a` recorded_at
+ * - chat: `a` received_at, `x` newest_at
+ */
 interface ReadRow {
   readonly kind: 'meta' | 'block' | 'id' | 'window' | 'fingerprint' | 'chat';
   readonly key: string | null;
@@ -61,7 +70,7 @@ const READ = `
   UNION ALL SELECT 'chat', key, NULL, received_at, NULL, NULL, NULL, newest_at, NULL, NULL, NULL, NULL
     FROM gateway.chats WHERE key = ANY($4::uuid[])`;
 
-/** What was read, and what the transaction needs besides. */
+/** What was read, with what the transaction needs for its writes. */
 export interface Read {
   readonly loaded: Loaded;
   readonly registryVersion: number;
@@ -91,7 +100,7 @@ export function* keysOf(all: readonly ToRecord[]): Sliced<Keys> {
   return keys;
 }
 
-/** Reads what is known. @param numbers how many will be taken */
+/** Reads what is known of these webhooks. @param numbers how many numbers the transaction takes at most */
 export async function readKnown(
   queries: Queries,
   all: readonly ToRecord[],
@@ -170,7 +179,7 @@ async function readObjects(queries: Queries, keys: ReadonlySet<string>): Promise
 }
 
 /**
- * The registered messages that one of these may be, but for its id (row 18), and what is known of those. Only messages that
+ * The registered messages that one of these may be under another id (rule 18), and what is known of them. Only messages that
  * are as old as one of them are looked up, so this reads nothing for live messages.
  */
 async function readShown(queries: Queries, all: readonly ToRecord[], found: Sorted): Promise<ShownRow[]> {
@@ -204,14 +213,10 @@ function* shownKeys(all: readonly ToRecord[], newestShownAt: number): Sliced<Set
   for (const { channel, document } of all) {
     for (const [at, item] of document.items.entries()) {
       if (isEndOfSlice(at)) yield;
-      if (!mayBeShown(item, newestShownAt) || item.messageId === null) continue;
+      if (item.kind !== 'message' || item.messageId === null || !mayBeShown(item.timestamp, newestShownAt)) continue;
       const message: unknown = JSON.parse(document.body.toString('utf8', item.span.start, item.span.end));
       for (const key of [messageKey(channel, item.messageId), ...contentKeys(channel, message)]) keys.add(uuidOf(key));
     }
   }
   return keys;
-}
-
-function mayBeShown({ kind, timestamp }: Item, newestShownAt: number): boolean {
-  return kind === 'message' && timestamp !== null && Math.floor(timestamp) <= newestShownAt;
 }

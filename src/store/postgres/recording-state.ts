@@ -24,6 +24,7 @@ import type { Sliced } from '../../slices.js';
 import type { Delivery } from '../outbox.js';
 import type { Replay } from '../traffic.js';
 import { contentKeys } from '../rules/content-keys.js';
+import { mayBeShown } from '../rules/shown-messages.js';
 
 /** A fingerprint of a registered message that Whapi has found again. */
 export interface ShownRow {
@@ -61,8 +62,8 @@ export interface PlacedDelivery {
 }
 
 /**
- * The webhooks of one transaction: what is known, as it was read and as the earlier ones of them have changed it, and the rows
- * to write. So the recorder works as it does on tables.
+ * Stands for the tables while the recorder works, in memory: what is known, as it was read and as earlier webhooks of the
+ * transaction have changed it, and the rows to write.
  */
 export class RecordingState implements Known, RecordingRows, NewDeliveries, RecordingRegistry {
   readonly #loaded: Loaded;
@@ -107,8 +108,8 @@ export class RecordingState implements Known, RecordingRows, NewDeliveries, Reco
     return this.#loaded.fingerprints.get(uuidOf(key));
   }
 
-  newestInChat(chat: Buffer | string): NewestInChat | undefined {
-    return this.#loaded.chats.get(typeof chat === 'string' ? chat : uuidOf(chat));
+  newestInChat(chat: Buffer): NewestInChat | undefined {
+    return this.#loaded.chats.get(uuidOf(chat));
   }
 
   lastOfObject(key: Buffer, since: number): LastOfObject | undefined {
@@ -121,8 +122,7 @@ export class RecordingState implements Known, RecordingRows, NewDeliveries, Reco
   }
 
   mayBeShown(timestamp: number | null): boolean {
-    const { newestShownAt } = this.#loaded;
-    return newestShownAt !== null && timestamp !== null && Math.floor(timestamp) <= newestShownAt;
+    return mayBeShown(timestamp, this.#loaded.newestShownAt);
   }
 
   shown({ channel, message, key, isKnown }: Candidate, now: number): ShownMessage | null {
@@ -162,7 +162,15 @@ export class RecordingState implements Known, RecordingRows, NewDeliveries, Reco
     this.newId(key, facts);
   }
 
-  newestInChatOf(chat: Buffer, sentAt: number, now: number, isOwn: boolean): void {
+  messageInChat(chat: Buffer, sentAt: number, now: number): void {
+    this.#saveInChat(chat, sentAt, now, false);
+  }
+
+  answerInChat(chat: Buffer, sentAt: number, now: number): void {
+    this.#saveInChat(chat, sentAt, now, true);
+  }
+
+  #saveInChat(chat: Buffer, sentAt: number, now: number, isOwn: boolean): void {
     const key = uuidOf(chat);
     const known = this.#loaded.chats.get(key);
     if (!known || sentAt > known.timestamp) this.#loaded.chats.set(key, { timestamp: sentAt, receivedAt: now });
@@ -170,14 +178,6 @@ export class RecordingState implements Known, RecordingRows, NewDeliveries, Reco
     if (sentAt > change.newestAt) Object.assign(change, { newestAt: sentAt, receivedAt: now });
     if (isOwn) change.ownAt = Math.max(change.ownAt ?? sentAt, sentAt);
     this.changedChats.set(key, change);
-  }
-
-  messageInChat(chat: Buffer, sentAt: number, now: number): void {
-    this.newestInChatOf(chat, sentAt, now, false);
-  }
-
-  answerInChat(chat: Buffer, sentAt: number, now: number): void {
-    this.newestInChatOf(chat, sentAt, now, true);
   }
 
   fingerprint(key: Buffer, now: number): void {

@@ -1,14 +1,15 @@
 import type { ReplayWatch } from '../../intake/replays.js';
-import type { Param, Transaction } from './queries.js';
+import { JoinedBytes } from './joined-bytes.js';
 import { fingerprintUuid, uuidOf, uuidsIn } from './keys.js';
+import type { Param, Transaction } from './queries.js';
 import type { PlacedDelivery, RecordingState } from './recording-state.js';
 import { updateChannel } from './registry.js';
 import type { RegistryCache } from './registry-cache.js';
 
 /**
- * The usual rows of recorded webhooks, in one statement. All its parts see the tables as they were before it, so `in_lanes`
- * cannot see the lanes that `added` inserts: `behind` says whether a delivery of this very statement is in a lane before it.
- * Bodies travel as one `bytea`, because an array of them would travel as text.
+ * The usual rows of recorded webhooks, in one statement. All its parts see the tables as they were before it, so `waiting`
+ * does not see the lanes that `added` inserts: `behind` marks a delivery that follows another one of this statement in a lane.
+ * `$1`: all bodies (joined-bytes.ts).
  */
 const WRITE = `
 WITH webhooks AS (
@@ -53,6 +54,20 @@ FROM unnest($40::bigint[], $41::bigint[], $42::bigint[], $43::bigint[], $44::dou
   AS d (id, webhook_id, seq, now, newest_message_at, target, released, channel, lanes, verdicts, positions, start, length)
 LEFT JOIN waiting w ON w.id = d.id`;
 
+const SAVE_FINGERPRINTS = `INSERT INTO gateway.fingerprints (key, recorded_at)
+  SELECT key, at FROM unnest($1::uuid[], $2::bigint[]) AS f (key, at) ORDER BY key
+  ON CONFLICT (key) DO UPDATE SET recorded_at = excluded.recorded_at`;
+
+/** A message that came before the call to Whapi needs no call any more, so its window starts now. */
+const RESTORE = `UPDATE gateway.resync_messages m SET status = 'restored', restored_at = r.now, settled_at = r.now, proof = 'webhook',
+    next_at = NULL, error = NULL, closes_at = coalesce(m.closes_at,
+      r.now + (1000 * (SELECT window_seconds FROM gateway.resyncs WHERE number = m.resync))::bigint)
+  FROM unnest($1::uuid[], $2::bigint[]) AS r (key, now)
+  WHERE m.key = r.key AND NOT m.closed AND m.status IN ('queued', 'requesting', 'waiting', 'failed')`;
+
+const SAVE_CAME_AS = `UPDATE gateway.content_fingerprints f SET came_as = c.came_as
+  FROM unnest($1::uuid[], $2::uuid[]) AS c (key, came_as) WHERE f.message_key = c.key`;
+
 /** Writes what was recorded, and commits. */
 export async function writeAndCommit(
   tx: Transaction,
@@ -61,7 +76,7 @@ export async function writeAndCommit(
   replays: { readonly watch: ReplayWatch; readonly channels: readonly string[] },
 ): Promise<void> {
   const rare = writeRare(tx, state, registry, replays);
-  const bodies = new Bodies();
+  const bodies = new JoinedBytes();
   const params = [
     ...webhookParams(state, bodies),
     ...sightingParams(state),
@@ -73,25 +88,7 @@ export async function writeAndCommit(
   await Promise.all([...rare, tx.commitWith(WRITE, bodies.all(), ...params)]);
 }
 
-/** The bodies of one statement, one after the other. */
-class Bodies {
-  readonly #parts: Buffer[] = [];
-  #length = 0;
-
-  /** Returns where it starts, counted from 1. */
-  add(body: Buffer): number {
-    const start = this.#length + 1;
-    this.#parts.push(body);
-    this.#length += body.length;
-    return start;
-  }
-
-  all(): Buffer {
-    return Buffer.concat(this.#parts);
-  }
-}
-
-function webhookParams({ webhooks }: RecordingState, bodies: Bodies): Param[] {
+function webhookParams({ webhooks }: RecordingState, bodies: JoinedBytes): Param[] {
   return [
     webhooks.map(({ id }) => id),
     webhooks.map(({ receivedAt }) => receivedAt),
@@ -168,7 +165,7 @@ function laneParams(deliveries: readonly PlacedDelivery[]): Param[] {
   return [ids, targets, lanes, seqs, behind];
 }
 
-function deliveryParams(deliveries: readonly PlacedDelivery[], bodies: Bodies): Param[] {
+function deliveryParams(deliveries: readonly PlacedDelivery[], bodies: JoinedBytes): Param[] {
   return [
     deliveries.map(({ id }) => id),
     deliveries.map(({ delivery }) => delivery.webhookId),
@@ -193,45 +190,22 @@ function writeRare(
   registry: RegistryCache,
   { watch, channels }: { readonly watch: ReplayWatch; readonly channels: readonly string[] },
 ): Promise<unknown>[] {
+  const { newFingerprints, restoredKeys, cameAs } = state;
   const statements: Promise<unknown>[] = [];
   if (state.evidenceRows.length > 0) statements.push(writeEvidence(tx, state));
-  if (state.newFingerprints.size > 0)
-    statements.push(
-      tx.run(
-        `INSERT INTO gateway.fingerprints (key, recorded_at) SELECT key, at FROM unnest($1::uuid[], $2::bigint[]) AS f (key, at) ORDER BY key
-         ON CONFLICT (key) DO UPDATE SET recorded_at = excluded.recorded_at`,
-        [...state.newFingerprints.keys()],
-        [...state.newFingerprints.values()],
-      ),
-    );
+  if (newFingerprints.size > 0) statements.push(runForEach(tx, SAVE_FINGERPRINTS, newFingerprints));
   if (state.changedObjects.size > 0) statements.push(writeObjects(tx, state));
-  if (state.restoredKeys.size > 0)
-    statements.push(
-      // A message that came before the call to Whapi needs no call any more, so its window starts now.
-      tx.run(
-        `UPDATE gateway.resync_messages m SET status = 'restored', restored_at = r.now, settled_at = r.now, proof = 'webhook',
-           next_at = NULL, error = NULL, closes_at = coalesce(m.closes_at,
-             r.now + (1000 * (SELECT window_seconds FROM gateway.resyncs WHERE number = m.resync))::bigint)
-         FROM unnest($1::uuid[], $2::bigint[]) AS r (key, now)
-         WHERE m.key = r.key AND NOT m.closed AND m.status IN ('queued', 'requesting', 'waiting', 'failed')`,
-        [...state.restoredKeys.keys()],
-        [...state.restoredKeys.values()],
-      ),
-    );
-  if (state.cameAs.size > 0)
-    statements.push(
-      tx.run(
-        `UPDATE gateway.content_fingerprints f SET came_as = c.came_as FROM unnest($1::uuid[], $2::uuid[]) AS c (key, came_as)
-         WHERE f.message_key = c.key`,
-        [...state.cameAs.keys()],
-        [...state.cameAs.values()],
-      ),
-    );
+  if (restoredKeys.size > 0) statements.push(runForEach(tx, RESTORE, restoredKeys));
+  if (cameAs.size > 0) statements.push(runForEach(tx, SAVE_CAME_AS, cameAs));
   if (channels.length > 0) statements.push(...writeReplays(tx, state, watch, channels));
   for (const channel of state.bound.values()) statements.push(updateChannel(tx, channel));
   if (state.bound.size > 0) statements.push(registry.changed(tx));
   for (const statement of statements) statement.catch(() => undefined); // awaited together with the commit
   return statements;
+}
+
+async function runForEach(tx: Transaction, sql: string, values: ReadonlyMap<string, string | number>): Promise<void> {
+  await tx.run(sql, [...values.keys()], [...values.values()]);
 }
 
 async function writeEvidence(tx: Transaction, { evidenceRows: rows }: RecordingState): Promise<void> {
@@ -253,9 +227,8 @@ async function writeEvidence(tx: Transaction, { evidenceRows: rows }: RecordingS
   );
 }
 
-/** What was told of an object may be long, so it travels as one `bytea` as well. */
 async function writeObjects(tx: Transaction, { changedObjects }: RecordingState): Promise<void> {
-  const lasts = new Bodies();
+  const lasts = new JoinedBytes();
   const objects = [...changedObjects].sort(([one], [other]) => (one < other ? -1 : 1));
   const starts = objects.map(([, { last }]) => lasts.add(last));
   await tx.run(

@@ -51,7 +51,7 @@ export class Recording {
   }
 
   /**
-   * A webhook that is refused (GW_NOT_FOUND, GW_CHANNEL_MISMATCH) refuses itself alone.
+   * A webhook that is refused (GW_NOT_FOUND, GW_CHANNEL_MISMATCH) does not affect the others.
    * @throws GatewayError GW_STORE_UNAVAILABLE for all of them
    */
   async record(batch: readonly Incoming[]): Promise<Outcome<Recorded>[]> {
@@ -63,8 +63,8 @@ export class Recording {
   }
 
   /**
-   * Records webhooks of a channel that `choose` finds once the channel is locked, so that nothing else records or releases
-   * them meanwhile. All of it is one transaction, which may run again.
+   * Records webhooks of a channel that `choose` selects once the channel is locked, so that nothing else records or releases
+   * them. All of it is one transaction, which may run again.
    * @throws what `choose` throws; GatewayError GW_STORE_UNAVAILABLE
    */
   async recordChosen(
@@ -88,13 +88,13 @@ export class Recording {
 
   async #recordIn(tx: Transaction, batch: readonly Incoming[], targetsBefore: number) {
     const locked = tx.lockChannels(new Set(batch.map(({ webhook }) => webhook.channel)));
-    locked.catch(() => undefined); // told by the statements behind it
+    locked.catch(() => undefined); // reported by the statements behind it
     const recorded = await this.#recordLocked(tx, batch, targetsBefore);
     await locked;
     return recorded;
   }
 
-  /** The locks were requested: every statement is sent behind them. */
+  /** Records behind the locks, which were sent before. */
   async #recordLocked(tx: Transaction, batch: readonly Incoming[], targetsBefore: number) {
     const { registry, idDays, now: clock } = this.#base;
     const all = batch.map(({ webhook, document }) => ({ channel: webhook.channel, document }));

@@ -13,9 +13,9 @@ import { OpenRegistrations } from './open-registrations.js';
 import { insertMessages, insertResync, knownKeys, keepWindowsOpen, requeue, setWindows } from './registration-rows.js';
 import type { NewMessage } from './registration-rows.js';
 
-/** Some ten milliseconds for which webhooks of the channel wait. */
+/** Some ten milliseconds, during which webhooks of the channel wait. */
 const IDS_PER_COMMIT = 1000;
-/** A registration whose process has not committed a step for this long is dropped. */
+/** A registration without a new step for this long is dropped. */
 const OWNED_FOR_MS = 60_000;
 /** How often a request looks whether an earlier one with its idempotency key is complete. */
 const LOOK_AGAIN_MS = 100;
@@ -47,9 +47,9 @@ const RECENT = `SELECT r.id FROM gateway.resync_messages m JOIN gateway.resyncs 
   WHERE m.key = $1 AND r.created_at > $2 AND r.complete ORDER BY r.number DESC LIMIT 1`;
 
 /**
- * Registers the ids of a resync (I2) in steps. Until the last step the resync is not listed and no call is due. It belongs to
- * the process that registers it, which says so in each step; once that has stopped, any other process drops it. (One
- * transaction for ten thousand ids takes half a second, for which webhooks of the channel would wait.)
+ * Registers the ids of a resync (I2) in steps. Until the last step the resync is not listed and no call is due. The replica
+ * that registers it renews its ownership with each step; if it stops, any other one drops the resync. (One transaction for
+ * ten thousand ids takes half a second, during which webhooks of the channel would wait.)
  */
 export class Registrations {
   readonly #channels: ChannelWork;
@@ -83,7 +83,7 @@ export class Registrations {
       const id = await this.#channels
         .run(request.channel, async (tx) => await this.#startUnlessRepeated(tx, request, newId, first))
         .catch((error: unknown) => {
-          // Two requests with one key, for different channels, at the same instant: the next look finds the other.
+          // Two requests with one key, for different channels, at the same instant: the next attempt finds the other.
           if (request.idempotency && isUniqueViolation(error)) return null;
           throw error;
         });
@@ -92,7 +92,7 @@ export class Registrations {
     }
   }
 
-  /** Null: another process is still registering an earlier request with this idempotency key. */
+  /** Null: another replica is still registering an earlier request with this idempotency key. */
   async #startUnlessRepeated(
     tx: Transaction,
     request: ResyncRequest,
@@ -212,7 +212,7 @@ export class Registrations {
 
 /**
  * Deletes a resync whose registration was not completed: no client has its id, and no call was made.
- * @param before only if its process has not committed a step until then; null: in any case
+ * @param before only if its ownership ended by then; null: in any case
  */
 export async function dropIncomplete(tx: Transaction, id: string, before: number | null): Promise<void> {
   await tx.run(
@@ -293,6 +293,6 @@ function stepsOf(ids: readonly string[]): [Step, ...Step[]] {
 function interrupted(): GatewayError {
   return new GatewayError(
     'GW_STORE_UNAVAILABLE',
-    'The registration stood still for more than a minute, and another process has dropped it. Nothing was asked for; try again.',
+    'The registration made no progress for more than a minute, so another replica dropped it. Whapi was not asked; try again.',
   );
 }

@@ -9,9 +9,10 @@ import type { Param, Transaction } from './queries.js';
 import type { Base } from './base.js';
 import { forgetBreaker } from './breakers.js';
 import { isUniqueViolation } from './faults.js';
-import { InTurn } from './in-turn.js';
+import { KeyedMutex } from '../../keyed-mutex.js';
 import { CHANNEL_COLUMNS } from './registry-cache.js';
 import type { RegistryCache, RegistryState } from './registry-cache.js';
+import { changeRegistry } from './registry-change.js';
 import type { Removals } from './removals.js';
 import type { WorkCounts } from './work-counts.js';
 import type { Connection, Predecessor, Registry, WorkUnderWay } from '../registry.js';
@@ -24,16 +25,16 @@ export interface RegistryParts {
   readonly forgetTraffic: (channel: string) => void;
 }
 
-/** What belongs to a channel, not to its name: it ends with the channel. */
+/** Tables whose rows belong to a channel, not to its name: they end with the channel. */
 const OF_CHANNEL = ['connections', 'channel_webhooks', 'replays', 'replay_arrivals', 'probes'];
 
-/** A change of the registry holds its lock, so no webhook is recorded and no delivery settled meanwhile. */
+/** Channels and targets. Reads come from `RegistryCache`. */
 export class PostgresRegistry implements Registry {
   readonly #db: Database;
   readonly #cache: RegistryCache;
   readonly #now: () => number;
   readonly #parts: RegistryParts;
-  readonly #turns = new InTurn();
+  readonly #mutex = new KeyedMutex();
   #listed: { readonly from: object; readonly targets: readonly Target[] } | null = null;
 
   constructor({ db, registry, now }: Base, parts: RegistryParts) {
@@ -47,10 +48,13 @@ export class PostgresRegistry implements Registry {
     return [...(await this.#cache.current()).channels.values()];
   }
 
-  /** A channel that is not known may have been added elsewhere a moment ago. */
-  async channel(name: string): Promise<Channel | null> {
-    const { channels } = await this.#cache.current();
-    return channels.get(name) ?? (await this.#cache.afterMiss()).channels.get(name) ?? null;
+  async channel(name: string, fits = isKnown): Promise<Channel | null> {
+    const channel = (await this.#cache.current()).channels.get(name) ?? null;
+    return fits(channel) ? channel : ((await this.#cache.afterMiss()).channels.get(name) ?? null);
+  }
+
+  async latestChannels(): Promise<readonly Channel[]> {
+    return [...(await this.#cache.afterMiss()).channels.values()];
   }
 
   async addChannel(channel: Channel): Promise<void> {
@@ -136,7 +140,8 @@ export class PostgresRegistry implements Registry {
   }
 
   async target(id: string): Promise<Target | null> {
-    return (await this.#cache.current()).targets.get(id)?.target ?? null;
+    const found = (await this.#cache.current()).targets.get(id) ?? (await this.#cache.afterMiss()).targets.get(id);
+    return found?.target ?? null;
   }
 
   async addTarget(target: Target): Promise<void> {
@@ -185,21 +190,15 @@ export class PostgresRegistry implements Registry {
     });
   }
 
-  /** Changes of one process come one after the other: the others would only wait for the lock, with a connection each. */
+  /** A replica makes its changes one after the other: they would only wait for the lock, with a connection each. */
   async #change<T>(work: (tx: Transaction, state: RegistryState) => Promise<T>): Promise<T> {
-    return await this.#turns.run('', async () => await this.#changeNow(work));
+    const base = { db: this.#db, registry: this.#cache };
+    return await this.#mutex.run('', async () => await changeRegistry(base, work));
   }
+}
 
-  async #changeNow<T>(work: (tx: Transaction, state: RegistryState) => Promise<T>): Promise<T> {
-    const result = await this.#db.transaction(async (tx) => {
-      await tx.lockRegistry();
-      const done = await work(tx, await this.#cache.in(tx));
-      await this.#cache.changed(tx);
-      return done;
-    });
-    this.#cache.forget();
-    return result;
-  }
+function isKnown(channel: Channel | null): boolean {
+  return channel !== null;
 }
 
 /** @throws GatewayError GW_CONFLICT */
@@ -218,7 +217,7 @@ async function insertChannel(tx: Transaction, channel: Channel): Promise<void> {
   }
 }
 
-/** For use in a transaction that holds the lock of the registry; the caller says that it has changed. */
+/** For use in a transaction that holds the lock of the registry. The caller calls `RegistryCache.changed`. */
 export async function updateChannel(tx: Transaction, channel: Channel): Promise<void> {
   await tx.run(
     `UPDATE gateway.channels SET (${CHANNEL_COLUMNS}) = ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13) WHERE name = $1`,

@@ -1,4 +1,5 @@
 import { isMessageItself, repetitionsOf } from '../rules/held-items.js';
+import { placeOf } from '../rules/item-views.js';
 import { itemBody, itemNoLongerHeld, owedOf, releasedDelivery } from '../rules/release.js';
 import type { NewDelivery } from '../rules/recording.js';
 import type { NumberedTarget } from '../rules/registry-rows.js';
@@ -156,8 +157,4 @@ export function byMessage<Row extends HeldRow>(rows: readonly Row[]): ReadonlyMa
     else found.set(key, [row]);
   }
   return found;
-}
-
-function placeOf({ webhook_id: id, position }: Pick<HeldRow, 'webhook_id' | 'position'>): string {
-  return `${id} ${position}`;
 }

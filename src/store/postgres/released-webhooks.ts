@@ -13,7 +13,7 @@ interface WebhookRow {
   readonly body: Buffer;
 }
 
-/** In the order of their ids, up to the one with which their bodies exceed the limit. */
+/** The first ones by id, up to the one whose body exceeds the limit. */
 const WEBHOOKS = `SELECT w.id, w.method, w.suffix, w.body FROM gateway.webhooks w WHERE w.id = ANY(ARRAY(
     SELECT b.id FROM (
       SELECT o.id, sum(octet_length(o.body)) OVER (ORDER BY o.id) - octet_length(o.body) AS before
@@ -21,7 +21,7 @@ const WEBHOOKS = `SELECT w.id, w.method, w.suffix, w.body FROM gateway.webhooks 
     ) b WHERE b.before < $2::bigint
   ))`;
 
-/** Webhooks of which a release sends items, each read and decoded once. */
+/** The webhooks whose items a release sends, each read and decoded once. */
 export class ReleasedWebhooks {
   readonly #decoded = new Map<number, DecodedWebhook>();
   #bytesRead = 0;

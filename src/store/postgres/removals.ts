@@ -20,13 +20,12 @@ export interface RemovalParts {
   readonly removeClaimsOf: EndSome<string>;
 }
 
-/** Small enough that a step takes some milliseconds: no webhook is recorded meanwhile. */
+/** Keeps a step to some milliseconds, because no webhook is recorded during it. */
 const ROWS_PER_STEP = 200;
 
 /**
  * Ends what was under way for removed targets and channels, in small steps. The first step belongs to the transaction of the
- * removal: mostly nothing is left after it. Otherwise the removal stays on record until its last step, which any process
- * may make.
+ * removal, and is usually the last. Otherwise the removal stays stored until its last step. Any replica may make a step.
  */
 export class Removals {
   readonly #db: Database;
@@ -51,7 +50,7 @@ export class Removals {
 
   /** Runs the next step, in a transaction of its own. Returns false if no removal is unfinished. */
   async step(now: number): Promise<boolean> {
-    // Asked often, and mostly there is none: the lock of the registry would stop all recording for a moment.
+    // Read without the lock of the registry, which would stop all recording for a moment: usually there is none.
     const found = await this.#db.one('SELECT number FROM gateway.removals LIMIT 1');
     if (!found) return false;
     return await this.#db.transaction(async (tx) => {

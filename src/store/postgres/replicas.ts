@@ -3,7 +3,7 @@ import type { Base } from './base.js';
 import type { Introduction, Replica, Replicas } from '../replicas.js';
 
 const HEARTBEAT_MS = 5 * SECOND_MS;
-/** A process that has not been seen for this long is gone. */
+/** A replica that was not seen for this long is gone. */
 export const GONE_AFTER_MS = 15 * SECOND_MS;
 
 interface ReplicaRow {
@@ -14,23 +14,22 @@ interface ReplicaRow {
   readonly settings: string;
 }
 
-/** This process and the others on the same database. Each writes a row from time to time. */
+/** The replicas on this database. Each writes a row every five seconds. */
 export class PostgresReplicas implements Replicas {
   readonly #base: Base;
   readonly #onBeat: () => void;
   readonly #stopped = new AbortController();
   readonly #startedAt: number;
+  readonly #id: string;
   #beating: Promise<void> = Promise.resolve();
   #alive = 1;
   #introduction: Introduction | null = null;
-  /** Names this process, for example as the holder of a lease. */
-  readonly id: string;
 
   /** @param onBeat called after each sign of life, every few seconds */
   constructor(base: Base, onBeat: () => void) {
     this.#base = base;
     this.#onBeat = onBeat;
-    this.id = base.effects.randomBytes(12).toString('base64url');
+    this.#id = base.effects.randomBytes(12).toString('base64url');
     this.#startedAt = base.now();
   }
 
@@ -63,7 +62,7 @@ export class PostgresReplicas implements Replicas {
   async stop(): Promise<void> {
     this.#stopped.abort();
     await this.#beating;
-    await this.#base.db.run('DELETE FROM gateway.replicas WHERE id = $1', this.id).catch(() => undefined);
+    await this.#base.db.run('DELETE FROM gateway.replicas WHERE id = $1', this.#id).catch(() => undefined);
   }
 
   async #loop(): Promise<void> {
@@ -71,19 +70,20 @@ export class PostgresReplicas implements Replicas {
     for (;;) {
       await effects.sleep(HEARTBEAT_MS, this.#stopped.signal);
       if (this.#stopped.signal.aborted) return;
-      // Without the database nothing works anyway: operations tell why.
+      // Nothing works without the database, and every operation reports why.
       await this.#beat().then(this.#onBeat, () => undefined);
     }
   }
 
   async #beat(): Promise<void> {
-    const { db, now, measureClock } = this.#base;
+    const { db, now, registry, measureClock } = this.#base;
+    await registry.refresh(); // a replica that the schema excludes is no longer one
     await measureClock();
     const at = now();
     await db.run(
       `INSERT INTO gateway.replicas (id, started_at, seen_at, name, settings) VALUES ($1, $2, $3, $4, $5)
        ON CONFLICT (id) DO UPDATE SET seen_at = excluded.seen_at, name = excluded.name, settings = excluded.settings`,
-      this.id,
+      this.#id,
       this.#startedAt,
       at,
       this.#introduction?.name ?? null,

@@ -24,7 +24,7 @@ interface CallRow {
   readonly polls: number;
 }
 
-/** A call with `resync=true` that this process has taken and not settled. */
+/** A call with `resync=true` that this replica has taken and not settled. */
 interface TakenCall {
   readonly channel: string;
   readonly key: string;
@@ -130,7 +130,7 @@ export class ResyncCalls {
     });
   }
 
-  /** See `Resyncs.takeCall`. The lock of the channel makes sure that no other process takes the same call. */
+  /** See `Resyncs.takeCall`. The lock of the channel keeps other replicas from taking the same call. */
   async take(channelName: string, prefer: ResyncCall['kind'], leaseMs: number): Promise<ResyncCall | null> {
     const { resync, poll } = STATUSES_WITH_CALL;
     const statuses = prefer === 'resync' ? [...resync, ...poll] : [...poll, ...resync];
@@ -176,8 +176,8 @@ export class ResyncCalls {
   }
 
   /**
-   * The process ends: makes the calls that it was making due at once, for other processes or its next start. Those of a
-   * process that crashed are due once their leases end.
+   * For a shutdown: makes the calls that this replica has taken due at once, for the others or for its next start. After a
+   * crash they are due once their leases end.
    */
   async giveBack(): Promise<void> {
     const taken = [...this.#taken.values()];
@@ -196,7 +196,7 @@ export class ResyncCalls {
     this.#taken.clear();
   }
 
-  /** @param holder null: channels whose turn someone has are included */
+  /** @param holder leaves out channels whose turn another holder has; null: leaves out none */
   async pendingCalls(holder: string | null): Promise<ChannelCalls[]> {
     const { db, registry, now } = this.#base;
     const [state, taken] = await Promise.all([

@@ -52,9 +52,9 @@ export class ResyncWindows {
   }
 
   /**
-   * Closes some windows that have run out; ids that Whapi was asked for go into the ledger, which is what the lock of their
-   * channels is for. After a refused call nothing comes back, so the next webhook with that id is genuine, unless the message
-   * was restored nevertheless. Returns the number of closed windows. Mostly none has run out, and then this is one read.
+   * Closes some windows that have run out. Ids that Whapi was asked for go into the ledger, under the locks of their channels.
+   * After a refused call nothing comes back, so the next webhook with that id is genuine, unless the message was restored
+   * anyway. Returns the number of closed windows. Usually none has run out, and it only reads.
    */
   async close(): Promise<number> {
     const { db, now } = this.#base;
@@ -80,7 +80,7 @@ export class ResyncWindows {
     });
   }
 
-  /** Drops resyncs whose registration has stopped with its process: their ids would be held as registered ones. */
+  /** Drops resyncs whose replica stopped while it registered them: their ids would be held as registered ones. */
   async #dropAbandoned(): Promise<void> {
     const { db, now } = this.#base;
     for (const { id, channel } of await db.all<{ id: string; channel: string }>(ABANDONED, now())) {

@@ -2,12 +2,11 @@ import { addFigures, coverOf, keptAt, rowsAt } from '../rules/rollups.js';
 import type { Database } from './database.js';
 import type { Transaction } from './queries.js';
 import type { Base } from './base.js';
+import { LOCK_ROLLUPS } from './locks.js';
 import type { Figures, RollupPoint, RollupRange, RollupRow, Rollups } from '../rollups.js';
 
 /** Subjects whose counts one transaction adds: some milliseconds. */
 const SUBJECTS_PER_STEP = 40;
-/** Rows of rollups are read, added up and written by one process at a time. */
-const LOCK = 'SELECT pg_advisory_xact_lock(7, 3)';
 
 const SUMS = `
   SELECT r.subject, f.name, sum(f.value::double precision) AS sum
@@ -75,7 +74,7 @@ export class PostgresRollups implements Rollups {
 }
 
 async function addTo(tx: Transaction, rows: readonly RollupRow[], at: number): Promise<void> {
-  await tx.all(LOCK);
+  await tx.all(LOCK_ROLLUPS);
   const steps = rowsAt(at);
   const stepMs = steps.map((step) => step.stepMs);
   const starts = steps.map(({ start }) => start);

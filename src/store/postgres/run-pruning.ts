@@ -1,4 +1,5 @@
 import type { Database } from './database.js';
+import { removeEndedClaims } from './message-claims.js';
 import type { SweepStep } from './sweep-step.js';
 
 /** A resync may have ten thousand messages, which are read to see whether all are old. */
@@ -55,12 +56,8 @@ export function oldAudits(db: Database): SweepStep {
 /** Removes claims of messages that have ended. */
 export function endedClaims(db: Database): SweepStep {
   return async (_, { now }) => {
-    const deleted = await db.run(
-      `DELETE FROM gateway.claims WHERE key IN (
-         SELECT key FROM gateway.claims WHERE expires_at <= $1 ORDER BY expires_at LIMIT ${ROWS_PER_STEP} FOR UPDATE SKIP LOCKED)`,
-      now,
-    );
-    return deleted === ROWS_PER_STEP ? [] : null;
+    const removed = await removeEndedClaims(db, now, ROWS_PER_STEP);
+    return removed.length === ROWS_PER_STEP ? [] : null;
   };
 }
 

@@ -9,9 +9,8 @@ const END_OF_RANGE = `SELECT id FROM gateway.history WHERE id > $1 ORDER BY id L
 const CORRECT = 'UPDATE gateway.history SET settled_at = $3 WHERE id > $1 AND id <= $2 AND settled_at > $3';
 
 /**
- * After the clock was set back, deliveries and audits that ended before that have their end in the future: it becomes the
- * present, so that their payloads do not outlive their retention by as much as the clock was ahead. A pass over all settled
- * deliveries, once after each such change.
+ * After the clock was set back, deliveries and audits may have an end in the future. It becomes the present, so that their
+ * payloads do not outlive the retention. One pass over all settled deliveries each time the clock was set back.
  */
 export function settledTimes(db: Database): SweepStep {
   return async (cursor, { now }) => {

@@ -4,7 +4,7 @@ import type { Transaction } from './queries.js';
 import { uuidOf } from './keys.js';
 
 /**
- * Whapi has answered a call for a registered id with this message, which may come under another id (row 18).
+ * Whapi has answered a call for a registered id with this message, which may come under another id (rule 18).
  * @param cameAs the key of the registered id, if a webhook has brought it since Whapi was asked
  */
 export async function saveShown(tx: Transaction, shown: ShownAs, cameAs: Buffer | null, now: number): Promise<void> {

@@ -16,8 +16,8 @@ export interface SightingRow extends ItemRow {
 export const SIGHTING_COLUMNS = `s.webhook_id, s.position, s.message_key, w.channel, s.message_id, w.event, s.carrier,
   s.verdict, s.rule, s.held, w.received_at, w.audit`;
 /**
- * LIMIT 1 makes each row look up its webhook. The planner would sometimes join in another way, by reading all webhooks of some
- * days; so rows also come in the order of the index of items, and a list stops at its limit.
+ * LIMIT 1 makes each row look up its webhook, so that rows come in the order of the index of items and a list stops at its
+ * limit. Without it the planner sometimes reads all webhooks of several days.
  */
 export const WITH_WEBHOOK = `CROSS JOIN LATERAL (
     SELECT o.id, o.channel, o.event, o.received_at, o.audit FROM gateway.webhooks o WHERE o.id = s.webhook_id LIMIT 1
@@ -54,7 +54,7 @@ export function itemConditions(filter: ItemFilter, params: Params): string[] {
   return conditions;
 }
 
-/** Items below this place. The first condition tells the days as well. */
+/** Items below this place. The first condition limits the days that are read. */
 export function before({ webhookId, position }: ItemPlace, params: Params): string[] {
   const id = params.add(webhookId);
   return [`s.webhook_id <= ${id}`, `(s.webhook_id, s.position) < (${id}, ${params.add(position)})`];
@@ -68,8 +68,8 @@ export interface OfKeys {
 }
 
 /**
- * The newest items under some message ids. They are in two places: the index by message leaves out row 10 (new messages),
- * most of all items, to which the ledger row of the message points. Votes share the id of their poll and can be many thousands,
+ * The newest items under some message ids. They are in two places: the index by message leaves out rule 10 (new messages),
+ * which judges most items, and the ledger row of a message points to that one. Votes share the id of their poll and can be many thousands,
  * so each id is read from its newest item on.
  */
 export async function sightingsOf(

@@ -9,7 +9,7 @@ export interface Limits {
   readonly now: number;
 }
 
-/** How far a phase of the sweep is, as JSON that any process can continue. */
+/** The progress of a phase of the sweep, as JSON from which any replica can continue. */
 export type Cursor = readonly (string | number)[];
 
 /**

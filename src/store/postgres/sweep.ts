@@ -5,9 +5,9 @@ import type { Cursor, SweepPhases } from './sweep-step.js';
 import type { Retention } from '../upkeep.js';
 
 const LEASE = 'sweep';
-/** A process that stops in the middle of a sweep leaves it to another one after this time. */
+/** If a replica stops in the middle of a sweep, another one continues it after this time. */
 const LEASE_MS = 2 * MINUTE_MS;
-/** What another process has swept is not swept again for this long: each of them begins a sweep every hour. */
+/** After a sweep by another replica this one begins none for this long: each of them tries every hour. */
 const FRESH_MS = HOUR_MS / 2;
 /** How long the last event of an object is kept, to recognize Whapi's retries (rule 13 needs 2 hours). */
 const OBJECT_RETENTION_MS = 3 * HOUR_MS;
@@ -22,15 +22,15 @@ interface SweepState {
 
 const START: SweepState = { phase: null, cursor: null, ended: null };
 
-/** A lease that ends later than any that is given was given before the clock fell. */
+/** A lease that ends later than a new one would was given before the clock was set back, so it does not count. */
 const TAKE = `INSERT INTO gateway.leases AS l (name, holder, until, state) VALUES ($1, $2, $3::bigint + ${LEASE_MS}, NULL)
   ON CONFLICT (name) DO UPDATE SET holder = excluded.holder, until = excluded.until
   WHERE l.holder = $2 OR l.until <= $3 OR l.until > $3 + ${LEASE_MS}
   RETURNING l.state`;
 
 /**
- * Removes what has outlived its retention, in small steps, in one process at a time: the holder of the lease makes the next
- * one. How far the sweep is stands beside the lease, so that another process continues it.
+ * Removes what has outlived its retention, in small steps, by one replica at a time: the holder of the lease. The progress is
+ * stored with the lease, so that another replica can continue.
  */
 export class Sweep {
   readonly #base: Base;
@@ -57,7 +57,7 @@ export class Sweep {
     return nextPhase !== null;
   }
 
-  /** Null: another process holds the lease. */
+  /** Null: another replica holds the lease. */
   async #take(): Promise<SweepState | null> {
     const { db, now } = this.#base;
     const row = await db.one<{ state: string | null }>(TAKE, LEASE, this.#holder, now());

@@ -4,7 +4,7 @@ import { parsePostgresUrl } from '../../postgres-url.js';
 import { connectionOf } from './connection.js';
 import { asStartError, isForbidden } from './faults.js';
 
-/** An empty database for a while. */
+/** A database for a demo or a test. */
 export interface TemporaryDatabase {
   readonly url: string;
   /** Removes it with everything in it, and ends its connections. */
@@ -14,7 +14,7 @@ export interface TemporaryDatabase {
 const CONNECT_MS = 10_000;
 
 /**
- * Creates a database on the server that a URL names. The database of the URL is connected to and not changed.
+ * Creates an empty database on the server of a URL. Connects to the URL's own database and does not change it.
  * @param name letters, digits and `_`
  * @throws StartError
  */

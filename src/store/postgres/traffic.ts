@@ -26,7 +26,7 @@ interface TrafficRow {
   readonly refused_code: string | null;
 }
 
-/** What this process has seen and not saved yet. */
+/** What this replica has seen and not saved yet. */
 interface Unsaved {
   lastAt: number | null;
   /** On the day of the last of them. */
@@ -47,8 +47,8 @@ const LAST_FORM = `SELECT w.event, w.method, w.suffix
   WHERE $1::text[] IS NULL OR w.channel = ANY($1::text[]) ORDER BY (w.event = $2) DESC, w.id DESC LIMIT 1`;
 
 /**
- * When the last webhook of each channel came, and how many were refused today. Each process saves what it has seen from time
- * to time and at close, so that webhooks cost no extra writes; others see that then.
+ * When the last webhook of each channel came, and how many were refused today. Each replica saves what it has seen from time
+ * to time and at close, so that webhooks cost no extra writes; the others see it after that.
  */
 export class PostgresTraffic implements Traffic, IntakeObserver {
   readonly #db: Database;
@@ -84,7 +84,7 @@ export class PostgresTraffic implements Traffic, IntakeObserver {
   };
 
   async of(channel: string): Promise<ChannelTraffic> {
-    await Promise.all(this.#saving); // what is on its way is neither here nor there
+    await Promise.all(this.#saving); // what is being saved is neither in memory nor in the table
     const [row, replays] = await Promise.all([
       this.#db.one<TrafficRow>(
         'SELECT last_at, refused_day, refused, refused_at, refused_code FROM gateway.channel_webhooks WHERE channel = $1',
@@ -143,7 +143,7 @@ export class PostgresTraffic implements Traffic, IntakeObserver {
     this.#save(channel);
   }
 
-  /** What cannot be saved is counted again, so that the next one saves it. */
+  /** What cannot be saved is counted again, for the next save. */
   #save(channel: string): void {
     const unsaved = this.#unsaved.get(channel);
     if (!unsaved) return;

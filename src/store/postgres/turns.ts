@@ -1,7 +1,7 @@
 import type { Base } from './base.js';
 import type { ChannelTurn, Turns } from '../turns.js';
 
-/** A row per channel. Each operation is one statement: the first one that changes the row has the turn. */
+/** A row per channel. Each operation is one statement: the first replica that changes the row has the turn. */
 export class PostgresTurns implements Turns {
   readonly #base: Base;
 

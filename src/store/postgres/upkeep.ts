@@ -5,11 +5,11 @@ import { unexpired } from '../rules/rotation.js';
 import type { Base } from './base.js';
 import { confirmedAt, rememberTime } from './clock-memory.js';
 import { shiftAfterFall } from './clock-shift.js';
-import type { Transaction } from './queries.js';
 import { addMeta, metaValue, setMeta } from './meta.js';
 import { pruningPhases } from './pruning.js';
 import { updateChannel, updateTarget } from './registry.js';
 import type { RegistryState } from './registry-cache.js';
+import { changeRegistry } from './registry-change.js';
 import { Sweep } from './sweep.js';
 import type { Retention, Upkeep } from '../upkeep.js';
 
@@ -27,7 +27,7 @@ export class PostgresUpkeep implements Upkeep {
 
   readonly now = (): number => this.#base.now();
 
-  /** By as much as the database's clock has fallen: what the clock of a process does has no effect on stored times. */
+  /** Shifts by as much as the database's clock was set back: the clocks of replicas do not affect stored times. */
   async clockSetBack(): Promise<void> {
     await shiftAfterFall(this.#base.db, this.#base.fall);
   }
@@ -38,11 +38,12 @@ export class PostgresUpkeep implements Upkeep {
   }
 
   async probe(): Promise<void> {
-    const { db, now } = this.#base;
+    const { db, now, registry } = this.#base;
+    await registry.current(); // refused if a newer version of the gateway has made the schema unusable for this one
     if ((await db.run(PROBE, String(now()))) > 0) return;
     throw new GatewayError(
       'GW_STORE_UNAVAILABLE',
-      'PostgreSQL is a standby, which takes no writes. Let DATABASE_URL lead to the primary.',
+      'PostgreSQL is a standby, which takes no writes. Set DATABASE_URL to the primary.',
     );
   }
 
@@ -55,7 +56,7 @@ export class PostgresUpkeep implements Upkeep {
   }
 
   async rewriteSecrets(rewrite: RewriteSecret, values: Readonly<Record<string, string>>): Promise<void> {
-    await this.#changeRegistry(async (tx, { channels, targets }) => {
+    await changeRegistry(this.#base, async (tx, { channels, targets }) => {
       for (const channel of channels.values()) await updateChannel(tx, rewriteChannel(channel, rewrite));
       for (const { target } of targets.values()) await updateTarget(tx, rewriteTarget(target, rewrite));
       for (const [name, value] of Object.entries(values)) await setMeta(tx, name, value);
@@ -78,19 +79,9 @@ export class PostgresUpkeep implements Upkeep {
   /** Erases earlier secrets whose grace period is over. */
   async #dropExpiredSecrets(now: number): Promise<void> {
     if (expiredIn(await this.#base.registry.current(), now).length === 0) return;
-    await this.#changeRegistry(async (tx, state) => {
+    await changeRegistry(this.#base, async (tx, state) => {
       for (const target of expiredIn(state, now)) await updateTarget(tx, target);
     });
-  }
-
-  async #changeRegistry(work: (tx: Transaction, state: RegistryState) => Promise<void>): Promise<void> {
-    const { db, registry } = this.#base;
-    await db.transaction(async (tx) => {
-      await tx.lockRegistry();
-      await work(tx, await registry.in(tx));
-      await registry.changed(tx);
-    });
-    registry.forget();
   }
 }
 

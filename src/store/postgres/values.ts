@@ -4,7 +4,7 @@ import type { Param } from './queries.js';
 const INT8 = 20;
 const INT8_ARRAY = 1016;
 
-/** PostgreSQL's texts cannot hold U+0000, which a message id may have. */
+/** Replaces U+0000, which a message id may contain and PostgreSQL cannot store in a text. */
 export function storable(param: Param): unknown {
   if (typeof param === 'string') return withoutNul(param);
   if (!Array.isArray(param)) return param;
@@ -15,7 +15,12 @@ function withoutNul(text: string): string {
   return text.includes('\0') ? text.replaceAll('\0', '\ufffd') : text;
 }
 
-/** Our bigints are ids and times, which fit into a number. */
+/** A time for a `bigint`: jitter makes fractions of a millisecond. */
+export function rounded(time: number | null): number | null {
+  return time === null ? null : Math.round(time);
+}
+
+/** A `bigint` becomes a number: all of them are ids and times, which fit. */
 export function getTypeParser(oid: number, format?: 'text' | 'binary'): unknown {
   if (oid === INT8) return Number;
   if (oid === INT8_ARRAY) return (text: string) => (text === '{}' ? [] : text.slice(1, -1).split(',').map(Number));

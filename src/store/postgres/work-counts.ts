@@ -3,7 +3,7 @@ import type { Base } from './base.js';
 import { WITH_WEBHOOK } from './sightings.js';
 import type { WorkCount, WorkUnderWay } from '../registry.js';
 
-/** Counting stops here: "more than 1000" says enough to somebody who is about to remove a channel. */
+/** Counting stops here: "more than 1000" is enough to know before a channel is removed. */
 const MOST_COUNTED = 1000;
 /** Rows that are read for one number, whether they count or not. */
 const MOST_READ = 5000;

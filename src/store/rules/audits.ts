@@ -1,6 +1,7 @@
+import { SECOND_MS } from '../../durations.js';
 import { GatewayError } from '../../errors.js';
 import { subscribes } from '../../intake/route.js';
-import type { AuditKind, AuditStatus, Channel, EventName, Target } from '../../model.js';
+import type { AuditKind, AuditStatus, Channel, EventName, ListedMessage, Target } from '../../model.js';
 import type { AuditRun, AuditView, AuditWalk } from '../audits.js';
 import type { NumberedTarget } from './registry-rows.js';
 
@@ -62,6 +63,16 @@ export function parseWalk(text: string): AuditWalk {
 /** The round that an audit is in. */
 export function roundOf({ walk }: Pick<AuditRow, 'walk'>): number {
   return walk === null ? 1 : parseWalk(walk).round;
+}
+
+/** What an audit finds of a message that Whapi lists. @param isSeen a webhook has carried it */
+export function comparisonOf(
+  { memory_since: memorySince }: Pick<AuditRow, 'memory_since'>,
+  { timestamp }: Pick<ListedMessage, 'timestamp'>,
+  isSeen: boolean,
+): 'seen' | 'older' | 'missing' {
+  if (isSeen) return 'seen';
+  return timestamp < Math.floor(memorySince / SECOND_MS) ? 'older' : 'missing';
 }
 
 export function auditRunOf(

@@ -1,9 +1,10 @@
 import { RULE } from '../../intake/judge.js';
 import type { EarlierItem, Evidence, LateEvidence, Registration, ReplayEvidence } from '../items.js';
 import { encodeNumber, itemId } from './ids.js';
-import type { ItemRow, Stored } from './item-views.js';
+import type { ItemRow } from './item-views.js';
 import { REPEATED_BYTES } from './kept-evidence.js';
 import type { LedgerFacts } from './ledger-facts.js';
+import type { StoredBoolean } from './stored-boolean.js';
 
 /** What is kept for an item, because later webhooks overwrite it. */
 export interface EvidenceRow {
@@ -21,7 +22,7 @@ export interface EvidenceRow {
 export interface RegistrationRow {
   readonly resync: string;
   readonly registered_at: number;
-  readonly deliver_unseen: Stored;
+  readonly deliver_unseen: StoredBoolean;
   readonly asked_at: number | null;
   /** Of the last call: a window that a later call reopened counts as one window. */
   readonly closes_at: number | null;

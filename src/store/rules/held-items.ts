@@ -1,5 +1,5 @@
 import type { Verdict } from '../../model.js';
-import type { Stored } from './item-views.js';
+import type { StoredBoolean } from './stored-boolean.js';
 
 /** What a release needs to know of an item that was withheld from a target. */
 export interface HeldFacts {
@@ -8,7 +8,7 @@ export interface HeldFacts {
   readonly message_key: unknown;
   readonly verdict: Verdict;
   readonly rule: number;
-  readonly placeholder: Stored;
+  readonly placeholder: StoredBoolean;
 }
 
 /** The rule of a repeated vote, which reuses the id of its poll. */

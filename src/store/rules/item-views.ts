@@ -1,9 +1,7 @@
 import type { Verdict } from '../../model.js';
 import type { ItemView } from '../items.js';
 import { encodeNumber, itemId } from './ids.js';
-
-/** A truth value as an engine stores it. */
-export type Stored = boolean | number;
+import type { StoredBoolean } from './stored-boolean.js';
 
 /** A judged item of a stored webhook. */
 export interface ItemRow {
@@ -15,7 +13,7 @@ export interface ItemRow {
   readonly carrier: string;
   readonly verdict: Verdict;
   readonly rule: number;
-  readonly held: Stored;
+  readonly held: StoredBoolean;
   readonly received_at: number;
   readonly audit: string | null;
 }
@@ -37,19 +35,20 @@ export function itemView(row: ItemRow): ItemView {
   };
 }
 
+type Placed = Pick<ItemRow, 'webhook_id' | 'position'>;
+
+/** The place of an item as the key of a map. */
+export function placeOf({ webhook_id: id, position }: Placed): string {
+  return `${id} ${position}`;
+}
+
 /** Orders rows from the newest to the oldest. */
-export function newestFirst(
-  one: Pick<ItemRow, 'webhook_id' | 'position'>,
-  other: Pick<ItemRow, 'webhook_id' | 'position'>,
-): number {
+export function newestFirst(one: Placed, other: Placed): number {
   return other.webhook_id - one.webhook_id || other.position - one.position;
 }
 
 /** The newest rows, without repetitions: a resync may contain an id twice. */
-export function newestUnique<Row extends Pick<ItemRow, 'webhook_id' | 'position'>>(
-  rows: readonly Row[],
-  limit: number,
-): Row[] {
-  const unique = new Map(rows.map((row) => [`${row.webhook_id} ${row.position}`, row]));
+export function newestUnique<Row extends Placed>(rows: readonly Row[], limit: number): Row[] {
+  const unique = new Map(rows.map((row) => [placeOf(row), row]));
   return [...unique.values()].sort(newestFirst).slice(0, limit);
 }

@@ -61,8 +61,3 @@ export function busySince(job: { readonly stepped_at: number | null; readonly cr
 export function noSuchJob(id: string): GatewayError {
   return new GatewayError('GW_NOT_FOUND', `There is no job "${id}". It may have been pruned.`);
 }
-
-/** The resync that a release is narrowed to is not there. */
-export function noSuchResync(id: string): GatewayError {
-  return new GatewayError('GW_NOT_FOUND', `There is no resync "${id}".`);
-}

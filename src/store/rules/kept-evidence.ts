@@ -12,9 +12,9 @@ export interface JudgedBy extends Judgement {
   readonly lateAfterSeconds: number;
   /** The release of an audit recorded it. */
   readonly recovered: boolean;
-  /** Of a repetition (row 13): when the item that it repeats was recorded. */
+  /** Of a repetition (rule 13): when the item that it repeats was recorded. */
   readonly repeatedAt: number | undefined;
-  /** Of a message that is held as part of a replay (row 19). */
+  /** Of a message that is held as part of a replay (rule 19). */
   readonly replay: Omit<ReplayEvidence, 'sentAt'> | null;
 }
 

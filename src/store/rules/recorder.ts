@@ -190,7 +190,7 @@ export class WebhookRecorder {
     now: number,
   ): void {
     const { timestamp, method } = memory.item;
-    // Whatever comes under an id of row 18 or 19 is not new, its first post included.
+    // Whatever comes under an id of rule 18 or 19 is not new, its first post included.
     const isHeld = place.rule === RULE.anotherId || place.rule === RULE.replayed;
     const unposted = method !== 'post' && !isHeld;
     const before = memory.remembered;
@@ -203,7 +203,7 @@ export class WebhookRecorder {
     else this.#rows.messageInChat(memory.chat, sentAt, now);
   }
 
-  /** The message of a registration has come, under its own id (row 3) or another one. */
+  /** The message of a registration has come, under its own id (rule 3) or another one. */
   #noteRestored(memory: ItemMemory, key: Buffer, { rule }: Judgement, now: number): void {
     const registered = rule === RULE.registered ? key : rule === RULE.anotherId ? memory.original?.key : null;
     if (!registered) return;

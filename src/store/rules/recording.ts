@@ -22,7 +22,7 @@ export interface Known {
   hasMessageSince(chat: Buffer, time: number): boolean;
   /** Whether a registered message that Whapi has found again may be as old as this. */
   mayBeShown(timestamp: number | null): boolean;
-  /** The registered message that this one is, but for its id (rule 18). */
+  /** The registered message that this one is, under another id (rule 18). */
   shown(candidate: Candidate, now: number): ShownMessage | null;
 }
 
@@ -42,7 +42,7 @@ export interface NewestInChat {
 }
 
 export interface LastOfObject {
-  /** The concatenated fingerprints of what the newest webhook told of it. */
+  /** The concatenated fingerprints of its items in the newest webhook. */
   readonly last: Buffer;
   readonly recordedAt: number;
 }

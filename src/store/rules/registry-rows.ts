@@ -9,9 +9,7 @@ import type {
   TargetSplit,
   Verdict,
 } from '../../model.js';
-
-/** A truth value as an engine stores it. */
-type Stored = boolean | number;
+import type { StoredBoolean } from './stored-boolean.js';
 
 export interface ChannelRow {
   readonly name: string;
@@ -22,7 +20,7 @@ export interface ChannelRow {
   readonly late_after_seconds: number;
   readonly resync_spacing_ms: number | null;
   readonly daily_call_budget: number | null;
-  readonly auto_resync: Stored;
+  readonly auto_resync: StoredBoolean;
   readonly on_replay: string;
   readonly replay_after_seconds: number;
   readonly replay_messages: number;
@@ -51,8 +49,8 @@ export interface TargetColumns {
   readonly backlog_policy: string;
   readonly backlog_after_seconds: number;
   readonly backlog_rate_per_minute: number | null;
-  readonly skip_answered: Stored;
-  readonly enabled: Stored;
+  readonly skip_answered: StoredBoolean;
+  readonly enabled: StoredBoolean;
   readonly disabled_reason: string | null;
   readonly created_at: number;
 }

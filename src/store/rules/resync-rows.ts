@@ -2,16 +2,14 @@ import { MINUTE_MS } from '../../durations.js';
 import { RESYNC_MESSAGE_STATUSES } from '../../model.js';
 import type { Proof, ResyncMessageStatus, ResyncStatus } from '../../model.js';
 import type { ResyncMessageView, ResyncProgress, ResyncView } from '../resyncs.js';
-
-/** A truth value as an engine stores it. */
-type Stored = boolean | number;
+import type { StoredBoolean } from './stored-boolean.js';
 
 /** A row of `resyncs`. */
 export interface ResyncRow {
   readonly number: number;
   readonly id: string;
   readonly channel: string;
-  readonly deliver_unseen: Stored;
+  readonly deliver_unseen: StoredBoolean;
   readonly window_seconds: number;
   readonly created_at: number;
   readonly cancelled_at: number | null;
@@ -31,7 +29,7 @@ export interface ResyncMessageRow {
   readonly asked_at: number | null;
   readonly restored_at: number | null;
   readonly proof: Proof | null;
-  readonly known: Stored;
+  readonly known: StoredBoolean;
   readonly number: number;
   readonly closes_at: number | null;
   readonly error: string | null;

@@ -20,6 +20,14 @@ export interface ShownKeys {
   readonly keys: readonly Buffer[];
 }
 
+/**
+ * Whether a message with this timestamp may be one of the shown ones: it is no newer than the newest of them. Spares most
+ * lookups. @param newestShownAt null: there are none
+ */
+export function mayBeShown(timestamp: number | null, newestShownAt: number | null): boolean {
+  return newestShownAt !== null && timestamp !== null && Math.floor(timestamp) <= newestShownAt;
+}
+
 /** Null: nothing, because the message has no time, or one that is yet to come. */
 export function shownKeys({ channel, key, message }: ShownAs, now: number): ShownKeys | null {
   const sentAt = contentFingerprint(message)?.sentAt;

@@ -1,6 +1,6 @@
 import { PLACEHOLDER_TYPE } from '../../model.js';
 import type { ListedMessage } from '../../model.js';
-import { auditRunOf, noSuchAudit, roundOf } from '../rules/audits.js';
+import { auditRunOf, comparisonOf, noSuchAudit, roundOf } from '../rules/audits.js';
 import type { AuditCursor, AuditRow, WindowCounts } from '../rules/audits.js';
 import { messageKey } from '../rules/keys.js';
 import type { Db } from './database.js';
@@ -91,11 +91,10 @@ export class AuditTables {
     round: number,
     now: number,
   ): 'seen' | 'older' | 'missing' {
-    if (this.#ids.wasSeen(key)) return 'seen';
-    if (message.timestamp < Math.floor(row.memory_since / 1000)) return 'older';
+    const found = comparisonOf(row, message, this.#ids.wasSeen(key));
     const { id, type, chatId, timestamp, json } = message;
-    this.#insertMissing.run(row.number, round, key, id, type, chatId, timestamp, json, now);
-    return 'missing';
+    if (found === 'missing') this.#insertMissing.run(row.number, round, key, id, type, chatId, timestamp, json, now);
+    return found;
   }
 
   /** Saves why the audit makes no progress. Returns false if it is over. */

@@ -1,7 +1,7 @@
 import type { Verdict } from '../../model.js';
 import { BYTES_PER_STEP, RELEASES_PER_STEP, RETRIES_PER_STEP, steppedReleases } from '../rules/bulk-work.js';
 import type { Bounds, BulkCursor, Scanned, Stepped } from '../rules/bulk-work.js';
-import { noSuchResync } from '../rules/jobs.js';
+import { noSuchResync } from '../rules/registrations.js';
 import { isNotHeld } from '../rules/release.js';
 import type { Db } from './database.js';
 import {

@@ -1,8 +1,7 @@
 import { GatewayError } from '../../errors.js';
 import { isPaced } from '../../intake/backlog.js';
-import type { Streak, Target, Verdict } from '../../model.js';
-import { parseEventName } from '../rules/event-names.js';
-import { deliveryId } from '../rules/ids.js';
+import type { Verdict } from '../../model.js';
+import { leasedDelivery } from '../rules/leased-delivery.js';
 import { isRank } from '../rules/pace.js';
 import type { Db } from './database.js';
 import type { DueDeliveries, DueRow } from './due-deliveries.js';
@@ -102,29 +101,6 @@ export class Claims {
       isRetryRequested: row.asked === 1,
       isBorn: this.#leases.get(row.id)?.isBorn === true,
     });
-    return deliveryOf(row, target, token, until, body);
+    return leasedDelivery(row, target, token, until, body);
   }
-}
-
-function deliveryOf(row: DueRow, target: Target, lease: number, leaseEndsAt: number, body: Buffer): Delivery {
-  return {
-    id: deliveryId(row.id),
-    lease,
-    leaseEndsAt,
-    target,
-    channel: row.channel,
-    event: parseEventName(row.event),
-    method: row.method,
-    suffix: row.suffix,
-    contentType: row.content_type,
-    body,
-    verdicts: row.verdicts.split(',') as Verdict[],
-    attempts: row.tries,
-    besideSchedule: row.resume_at !== null,
-    streak: row.streak === null ? null : (JSON.parse(row.streak) as Streak),
-    via: row.via,
-    recordedAt: row.created_at,
-    isFromBacklog: isRank(row.due_at),
-    newestMessageAt: row.newest_message_at,
-  };
 }

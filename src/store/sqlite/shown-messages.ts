@@ -1,6 +1,6 @@
 import { contentKeys } from '../rules/content-keys.js';
 import type { Candidate, ShownMessage } from '../rules/recording.js';
-import { shownKeys } from '../rules/shown-messages.js';
+import { mayBeShown, shownKeys } from '../rules/shown-messages.js';
 import type { ShownAs } from '../rules/shown-messages.js';
 import type { Db } from './database.js';
 import type { LedgerMemory } from './ledger-memory.js';
@@ -14,7 +14,7 @@ interface FoundRow {
 const KEYS_AT_MOST = 3;
 
 /**
- * The registered messages that Whapi has found again, by their content, for one that comes back under another id (row 18).
+ * The registered messages that Whapi has found again, by their content, for one that comes back under another id (rule 18).
  * - Each stands for one other id at most, and for none once it has come under its own.
  * - `LedgerMemory.newestShownAt` spares the look-up of every message that is newer than all of them: without open
  *   registrations, and for live messages, nothing is read.
@@ -51,8 +51,7 @@ export class ShownMessages {
 
   /** Whether a message with this timestamp may be one of them. False spares a look-up. */
   mayInclude(timestamp: number | null): boolean {
-    const { newestShownAt } = this.#memory;
-    return newestShownAt !== null && timestamp !== null && Math.floor(timestamp) <= newestShownAt;
+    return mayBeShown(timestamp, this.#memory.newestShownAt);
   }
 
   /** The registered message that has come under this other id. Reads only. */

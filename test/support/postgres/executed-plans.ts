@@ -14,7 +14,7 @@ interface PlanNode {
   readonly Plans?: readonly PlanNode[];
 }
 
-/** A statement that was run, and how much of which tables it read. */
+/** A statement that was run, and how much it read. */
 export interface Ran {
   readonly sql: string;
   /** Rows that all scans of the statement have read, matching or not. */
@@ -24,7 +24,7 @@ export interface Ran {
   readonly indexes: readonly string[];
 }
 
-/** A table of so many rows is read at once, not by its index. */
+/** Up to this many rows, the planner may read the whole table. */
 const SMALL = 500;
 
 /** Watches the statements of `work` and runs each again to see its plan. Only for work that writes nothing. */

@@ -2,9 +2,10 @@ import { randomBytes } from 'node:crypto';
 import pg from 'pg';
 import { afterAll, beforeAll, onTestFinished } from 'vitest';
 import { connect, openPostgresStore } from '../../../src/store/postgres/engine.js';
+import type { Target } from '../../../src/model.js';
 import type { PostgresLocation } from '../../../src/postgres-url.js';
 import { systemEffects } from '../../../src/effects.js';
-import { manualClock, openFixture } from '../store.js';
+import { manualClock, openFixture, stage, target } from '../store.js';
 import type { Clock, EngineUnderTest, StoreFixture } from '../store.js';
 import { startPostgres } from './server.js';
 
@@ -84,6 +85,19 @@ export function postgresStores(databases = useDatabases()): EngineUnderTest {
       return [await openAt(url, clock), await openAt(url, clock)];
     },
   };
+}
+
+/** Two replicas on one database with the channel `main` and the target `bot`, their clock, and the database itself. */
+export async function stageReplicas(databases: Databases, settings: Partial<Target> = {}) {
+  const location = locationOf(await databases.create());
+  const clock = manualClock();
+  const open = async (): Promise<StoreFixture> =>
+    await openFixture(async (effects) => await openPostgresStore(location, effects, effects.now), clock);
+  const one = await stage(open, [target('bot', settings)]);
+  const other = await open();
+  const base = await connect(location, systemEffects, clock.now);
+  onTestFinished(async () => await base.db.end());
+  return { one, other, base, clock };
 }
 
 /** Without encryption: the server of the tests listens on this machine only. It may run without fsync. */

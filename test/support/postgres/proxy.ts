@@ -1,14 +1,18 @@
-import { once } from 'node:events';
-import { createConnection, createServer } from 'node:net';
-import type { AddressInfo, Socket } from 'node:net';
-import { onTestFinished } from 'vitest';
+import { createConnection } from 'node:net';
+import { startSocketServer } from '../sockets.js';
 
-/** A network between a gateway and PostgreSQL that can be disturbed. */
+/** A network between a gateway and PostgreSQL that tests disturb. */
 export interface Proxy {
   /** The URL of the server through this proxy. */
   readonly url: string;
-  /** Drops each connection whose statement with this text is answered by it, such as COMMIT. The server has done it, and its answer is lost. */
-  cutAt(text: string): void;
+  /**
+   * Drops each connection whose statement with this text is answered by it, such as COMMIT. The server has done it, and its
+   * answer is lost.
+   * @param most after so many cuts it is mended
+   */
+  cutAt(text: string, most?: number): void;
+  /** From now on answers say `to`, a text of the same length, where the server says `from`. */
+  rewrite(from: string, to: string): void;
   /** From now on the open connections carry nothing, and stay open. New ones work. */
   fallSilent(): void;
   /** Everything works again, over new connections. */
@@ -21,9 +25,10 @@ export async function proxyTo(url: string): Promise<Proxy> {
   const { hostname, port } = new URL(url);
   let cut: string | null = null;
   let cuts = 0;
+  let left = 0;
+  let rewritten = (answer: Buffer): Buffer => answer;
   const silenced: { value: boolean }[] = [];
-  const sockets = new Set<Socket>();
-  const server = createServer((client) => {
+  const { port: ownPort } = await startSocketServer((client) => {
     const upstream = createConnection(Number(port), hostname);
     const isSilent = { value: false };
     silenced.push(isSilent);
@@ -37,36 +42,28 @@ export async function proxyTo(url: string): Promise<Proxy> {
       if (isSilent.value) return;
       // Answers to statements that were sent before it may come first.
       if (!isCut || cut === null || !data.includes(cut)) {
-        client.write(data);
+        client.write(rewritten(data));
         return;
       }
       cuts += 1; // the server has answered, so it has done it
+      if ((left -= 1) === 0) cut = null;
       client.destroy();
       upstream.destroy();
     });
-    for (const [socket, other] of [
-      [client, upstream],
-      [upstream, client],
-    ] as const) {
-      sockets.add(socket);
-      socket.on('error', () => undefined);
-      socket.on('close', () => {
-        sockets.delete(socket);
-        other.destroy();
-      });
-    }
-  });
-  server.listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  onTestFinished(() => {
-    server.close();
-    for (const socket of sockets) socket.destroy();
+    upstream.on('error', () => undefined);
+    client.on('close', () => upstream.destroy());
+    upstream.on('close', () => client.destroy());
   });
   const through = new URL(url);
-  through.port = String((server.address() as AddressInfo).port);
+  through.port = String(ownPort);
   return {
     url: through.href,
-    cutAt: (text) => (cut = text),
+    cutAt: (text, most = Infinity) => {
+      cut = text;
+      left = most;
+    },
+    rewrite: (from, to) =>
+      (rewritten = (answer) => Buffer.from(answer.toString('latin1').replaceAll(from, to), 'latin1')),
     fallSilent: () => {
       for (const each of silenced) each.value = true;
     },

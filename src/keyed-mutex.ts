@@ -1,7 +1,8 @@
-/** Runs work with the same key one after the other, in the order in which it was asked for. */
-export class InTurn {
+/** A FIFO mutex for each key: work under the same key runs one after the other, in the order of the calls. */
+export class KeyedMutex {
   readonly #last = new Map<string, Promise<unknown>>();
 
+  /** Runs `work` once the key is free. Settles like `work`. */
   async run<T>(key: string, work: () => Promise<T>): Promise<T> {
     const result = (this.#last.get(key) ?? Promise.resolve()).then(work);
     const settled = result.catch(() => undefined);

@@ -1,0 +1,2 @@
+/** A truth value as an engine stores it. */
+export type StoredBoolean = boolean | number;
