@@ -2,6 +2,7 @@ import type { Logger } from 'pino';
 import { AUDIT_INTERVALS } from './audit/policy.js';
 import type { AuditIntervals } from './audit/policy.js';
 import { startAuditWorker } from './audit/worker.js';
+import { createErrorReporter } from './background-errors.js';
 import { startClockWatch } from './clock.js';
 import { Components } from './components.js';
 import type { Config } from './config.js';
@@ -37,6 +38,7 @@ import { createPreviewer } from './preview/preview.js';
 import { PROBE_INTERVALS } from './probe/policy.js';
 import { startProbeWorker } from './probe/worker.js';
 import { createReadings } from './readings.js';
+import { introduceReplica } from './replica-settings.js';
 import { startResyncNotices } from './resync/notices.js';
 import { createPassThrough } from './resync/pass-through.js';
 import { RESYNC_INTERVALS } from './resync/policy.js';
@@ -142,7 +144,7 @@ export async function startGateway(
     const encryption = await unlockStoredSecrets(store, keys.encryptionKey, effects);
     await warnAtStart(store, encryption, log);
     const gatewayId = await store.upkeep.pin(GATEWAY_ID, newId('gtw', effects));
-    const onError = errorReporter(log);
+    const onError = createErrorReporter(log, effects);
     const openSecret = encryption.open;
     const guard = createGuard(config.targetNetworks);
     // What is compared with stored times has to come from the clock that they come from.
@@ -155,6 +157,7 @@ export async function startGateway(
     const whapiCalls = startWhapiCalls(base);
     const background = startBackground(base, deliveries, whapiCalls);
     const { url } = await startHttp(base, keys, deliveries, whapiCalls, background);
+    await introduceReplica(store.replicas, { config, keys, url, log });
     background.damage.start();
     return { url, keys, close: async () => await stopInTime(components, store, effects) };
   } catch (error) {
@@ -287,12 +290,4 @@ async function startHttp(
     progressOf: (resync) => progressOf(resync, intervals.resync, effects.now(), scheduler.underWay(resync.channel)),
   });
   return components.add('http server', server, async (each, { graceMs }) => await each.close(graceMs));
-}
-
-/** Logs failures of background work. An expected one, such as a full disk, is logged without a stack. */
-function errorReporter(log: Logger): (error: unknown) => void {
-  return (error) => {
-    const fields = error instanceof GatewayError ? { code: error.code, detail: error.message } : { err: error };
-    log.error(fields, 'background work failed, retrying');
-  };
 }

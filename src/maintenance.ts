@@ -6,6 +6,7 @@ import type { Effects } from './effects.js';
 import { createEncryption, ENCRYPTION_KEY_BYTES, fingerprintOf } from './encryption.js';
 import { GatewayRunsError, noDatabase, StartError } from './errors.js';
 import { keyFileOf, loadEncryptionKey, stageKeyFile, stampOf, switchKeyFile } from './keyfiles.js';
+import { placeOfPostgres } from './postgres-url.js';
 import { counted } from './quantities.js';
 import { backupStore, carryOverStore, examineStore, openStore, restoreStore, sqliteFile } from './store/open.js';
 import type { CarryOverOptions } from './store/carry-over.js';
@@ -17,6 +18,7 @@ import {
   storedFingerprint,
   unlockStoredSecrets,
   unreadableSecrets,
+  wrongKey,
 } from './stored-secrets.js';
 
 type Environment = Readonly<Record<string, string | undefined>>;
@@ -138,10 +140,10 @@ export async function migrate(
   const { file, location } = readMigration(env, options);
   const config = readConfig({ ...env, DATABASE_URL: `sqlite:${file}` });
   const carried = await whileStopped(async () => await carryOverStore(file, location, effects, carrying));
-  const { host, pathname } = new URL(location.url);
+  const { host, database } = placeOfPostgres(location);
   return {
     from: file,
-    to: `${host}${pathname}`,
+    to: `${host}/${database}`,
     schema_version: carried.schemaVersion,
     rows: carried.rows,
     resumed: carried.isResumed,
@@ -155,7 +157,12 @@ export async function migrate(
  * @throws StartError (a start would fail)
  */
 export async function examine(env: Environment): Promise<string | null> {
-  return (await examineStore(readStoreLocation(env)))?.words ?? null;
+  const { store, encryptionKey } = readConfig(env);
+  const found = await examineStore(store);
+  if (found === null) return null;
+  const fingerprint = fingerprintIn(found.values);
+  if (fingerprint !== null && encryptionKey !== null && fingerprintOf(encryptionKey) !== fingerprint) throw wrongKey();
+  return found.words;
 }
 
 /** In PostgreSQL nothing locks replicas out, and each keeps the old key. @throws StartError GW_STORE_LOCKED */

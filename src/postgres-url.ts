@@ -31,12 +31,19 @@ export function isPostgresUrl(value: string): boolean {
   return /^postgres(ql)?:/i.test(value);
 }
 
+/** A password of `openssl rand -base64` often has a "/", which would end the name of the host. */
+const ENCODE =
+  'Special characters of a password are percent-encoded: write "/" as %2F, "@" as %40, "#" as %23, "?" as %3F and "%" as %25';
+
 /** Returns the location, or what is wrong as a text without the value, which may contain a password. */
 export function parsePostgresUrl(value: string): PostgresLocation | string {
-  if (!URL.canParse(value)) return 'is not a valid URL';
-  const url = new URL(value);
+  const text = withHost(value);
+  if (!URL.canParse(text)) return `is not a valid URL. ${ENCODE}`;
+  const url = new URL(text);
   const options = url.searchParams;
+  if (!hasReadableUser(url)) return `has a special character in its user, password or database. ${ENCODE}`;
   if (url.hostname === '' && !options.has('host')) return 'names no host';
+  if (url.hostname.includes(',')) return 'names several hosts; expected one name that leads to the primary';
   if (!/^\/[^/]+$/.test(url.pathname)) return 'names no database';
   const unknown = [...options.keys()].find((name) => !OPTIONS.includes(name));
   if (unknown !== undefined) return `has the unknown option "${unknown}"; expected ${OPTIONS.join(', ')}`;
@@ -48,4 +55,29 @@ export function parsePostgresUrl(value: string): PostgresLocation | string {
   options.delete('sslmode');
   options.delete('sslrootcert');
   return { engine: 'postgres', url: url.href, tls, caFile };
+}
+
+/** Where the database is, in words for people: neither user nor password. */
+export function placeOfPostgres({ url }: Pick<PostgresLocation, 'url'>): { host: string; database: string } {
+  const { host, pathname, searchParams } = new URL(url);
+  return { host: searchParams.get('host') ?? host, database: decodeURI(pathname.slice(1)) };
+}
+
+/** In libpq's form for a socket, `postgres://user:password@/database?host=/folder`, the host is left out. */
+function withHost(value: string): string {
+  return /[?&]host=/.test(value) ? value.replace(/^(\w+:\/\/[^@/?#]*@)(?=[:/])/, '$1localhost') : value;
+}
+
+/**
+ * False: a "/", "#" or "?" of the password has ended the host, so that an "@" is left behind it and the host is a piece of the
+ * password, or a "%" begins no character.
+ */
+function hasReadableUser({ username, password, pathname, search, hash }: URL): boolean {
+  if (`${pathname}${search}${hash}`.includes('@')) return false;
+  try {
+    for (const text of [username, password, pathname]) decodeURIComponent(text);
+    return true;
+  } catch {
+    return false;
+  }
 }

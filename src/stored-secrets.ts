@@ -35,17 +35,21 @@ export async function unlockStoredSecrets(
 ): Promise<Encryption> {
   const encryption = createEncryption(key, effects);
   if ((await upkeep.pin(KEY_FINGERPRINT, encryption.fingerprint)) !== encryption.fingerprint) {
-    throw new StartError(
-      'GW_WRONG_KEY',
-      'The encryption key does not match the database. Set ENCRYPTION_KEY, or the file encryption-key beside the ' +
-        'database, to the key that the database was created with.',
-    );
+    throw wrongKey();
   }
   // Only once: after that, what is bound to no place is refused like anything else that was moved.
   if ((await upkeep.pinned(SECRETS_VERSION)) === '1') {
     await upkeep.rewriteSecrets(encryption.bind, { [SECRETS_VERSION]: '2' });
   }
   return encryption;
+}
+
+export function wrongKey(): StartError {
+  return new StartError(
+    'GW_WRONG_KEY',
+    'The encryption key does not match the database. Set ENCRYPTION_KEY to the key that its secrets are encrypted with, or ' +
+      'put that key into the file encryption-key beside the SQLite file. All replicas on one PostgreSQL need the same key.',
+  );
 }
 
 /** The secrets that do not open, in words: `webhook_secret of channel "shop"`. */

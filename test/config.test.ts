@@ -215,12 +215,30 @@ describe('DATABASE_URL', () => {
   });
 
   it.each([
+    ['postgresql://gateway:hush@db.example:5432/gateway', 'postgresql://gateway:hush@db.example:5432/gateway'],
+    ['postgres://gateway:hu@sh@db.example/gateway', 'postgres://gateway:hu%40sh@db.example/gateway'],
+    [
+      'postgres://gateway:hush@/gateway?host=/run/postgresql',
+      'postgres://gateway:hush@localhost/gateway?host=%2Frun%2Fpostgresql',
+    ],
+  ])('takes %s', (value, url) => {
+    expect(readConfig({ DATABASE_URL: value, ...KEYS }).store).toMatchObject({ url });
+  });
+
+  it.each([
     [`${POSTGRES}?sslmode=prefer`, 'has the sslmode "prefer"'],
     [`${POSTGRES}?ssl=true`, 'has the unknown option "ssl"'],
     [`${POSTGRES}?sslrootcert=ca.pem`, 'has sslrootcert without sslmode=verify-full'],
     ['postgres://gateway:hush@db.example', 'names no database'],
     ['Postgres:db', 'names no host'],
     ['postgresql://gateway:hush@db.example:x/gateway', 'is not a valid URL'],
+    ['postgres://gateway:hu/hush@db.example/gateway', 'write "/" as %2F'],
+    ['postgres://gateway:1#hush@db.example/gateway', 'write "/" as %2F'],
+    ['postgres://gateway:1?hush@db.example/gateway', 'write "/" as %2F'],
+    ['postgres://gateway:p@hush/1@db.example/gateway', 'write "/" as %2F'],
+    ['postgres://gateway:hush%zz@db.example/gateway', 'and "%" as %25'],
+    ['postgres://gateway:hush%e9@db.example/gateway', 'and "%" as %25'],
+    ['postgres://gateway:hush@db1.example,db2.example/gateway', 'names several hosts'],
   ])('refuses what is wrong with it, and keeps the password (%#)', (value, problem) => {
     const refusal = refusalOf({ DATABASE_URL: value, ...KEYS });
     expect(refusal).toMatchObject({ code: 'GW_BAD_CONFIG', exitCode: 2 });

@@ -119,6 +119,7 @@ describe('deploy/compose.postgres.yaml', () => {
     const { store } = readConfig(settings('gateway.env'));
     const url = new URL((store as PostgresLocation).url);
     expect([url.hostname, url.password]).toEqual(['postgres', settings('postgres.env')['POSTGRES_PASSWORD']]);
+    expect(Object.keys(settings('.env'))).toEqual(['GATEWAY_DOMAIN']); // without it, a later `up` would forget the domain
     for (const file of ['.gitignore', '.dockerignore']) expect(textOf(file)).toMatch(/^deploy\/\*\.env$/m);
   });
 });
@@ -126,7 +127,7 @@ describe('deploy/compose.postgres.yaml', () => {
 describe('deploy/Caddyfile.postgres', () => {
   it('spreads requests over all replicas that are ready; Caddy accepts it where it is installed', () => {
     const text = textOf('deploy/Caddyfile.postgres');
-    expect(text).toMatch(/reverse_proxy gateway-1:8080 gateway-2:8080 gateway-3:8080 \{/);
+    expect(text).toMatch(/reverse_proxy \{\$GATEWAY_UPSTREAMS:gateway-1:8080 gateway-2:8080 gateway-3:8080\} \{/);
     expect(text).toMatch(/health_uri \/readyz/);
     expect(text).toMatch(/max_size 110MB/);
     expect(text).toMatch(/flush_interval -1/);

@@ -66,8 +66,19 @@ describe('the doctor, while no gateway answers', () => {
     );
   });
 
+  it('says that ENCRYPTION_KEY is not the key of the database', async () => {
+    const env = await environment();
+    await (await startProcess(env)).end('SIGTERM');
+    const line = await storeLine({ ...env, ENCRYPTION_KEY: NEW_ENCRYPTION_KEY });
+    expect(line).toMatch(/^fail +store: GW_WRONG_KEY: .*All replicas on one PostgreSQL need the same key/);
+  });
+
   it.each([
-    ['cannot be reached', 'postgres://gateway:hush@127.0.0.1:1/gateway', /cannot be reached \(ECONNREFUSED\)/],
+    [
+      'cannot be reached',
+      'postgres://gateway:hush@127.0.0.1:1/gateway',
+      /cannot be reached at 127\.0\.0\.1:1 \(ECONNREFUSED\)/,
+    ],
     ['has no such database', null, /database "nowhere" does not exist .* createdb/],
   ])('says that it %s', async (_, url, words) => {
     const env = await environment();

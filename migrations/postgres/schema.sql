@@ -340,6 +340,8 @@ CREATE TABLE gateway.replicas (
   id text NOT NULL,
   started_at bigint NOT NULL,
   seen_at bigint NOT NULL,
+  name text,
+  settings text NOT NULL DEFAULT '{}'::text,
   CONSTRAINT replicas_pkey PRIMARY KEY (id)
 );
 

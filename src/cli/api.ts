@@ -38,6 +38,8 @@ type Environment = Readonly<Record<string, string | undefined>>;
 const DEFAULT_URL = 'http://127.0.0.1:8080';
 const LONGEST_ANSWER_MS = 120_000;
 const MOST_OF_PAGE = 500;
+/** What a proxy answers if it reaches no gateway that is ready. */
+const OF_A_PROXY: ReadonlySet<number> = new Set([502, 503, 504]);
 
 /** The gateway's URL: the option, else GATEWAY_URL, else the default. @throws CommandError (not a URL) */
 export function gatewayUrl(option: string | undefined, env: Environment): string {
@@ -80,6 +82,14 @@ export function adminToken(file: string | undefined, env: Environment): string {
 function foundToken(file: string | undefined, env: Environment): string {
   const fromEnvironment = env['ADMIN_TOKEN']?.trim();
   if (file === undefined && fromEnvironment) return fromEnvironment;
+  // A file of this folder would be that of another gateway, on SQLite.
+  if (file === undefined && /^postgres(ql)?:/i.test(env['DATABASE_URL']?.trim() ?? '')) {
+    throw new CommandError(
+      'GW_NO_ADMIN_TOKEN',
+      'ADMIN_TOKEN is not set, and a gateway on PostgreSQL keeps no token file. Set it to the value that the gateway has, or ' +
+        'name a file that holds it with --token-file.',
+    );
+  }
   const path = file ?? tokenFileOf(env);
   try {
     return readFileSync(path, 'utf8').trim();
@@ -198,6 +208,10 @@ function parsed(text: string): unknown {
 function apiError({ status }: { status: number }, body: unknown, url: string, advice: string): CommandError {
   const { code, detail, errors = [] } = (isRecord(body) ? body : {}) as Partial<Problem>;
   if (code === undefined || detail === undefined) {
+    if (OF_A_PROXY.has(status)) {
+      const message = `No gateway answers behind ${url}: it answered with HTTP status ${status}, as a proxy does. Check that the gateways run, and what their /readyz says.`;
+      return new CommandError('GW_UNREACHABLE', message);
+    }
     return new CommandError(
       'GW_NOT_A_GATEWAY',
       `${url} does not look like a gateway: it answered with HTTP status ${status}. Check --gateway or GATEWAY_URL.`,

@@ -2,7 +2,7 @@ import type { Command } from 'commander';
 import { worstOf } from '../doctor/policy.js';
 import type { Check } from '../doctor/policy.js';
 import type { DoctorReport } from '../contract/doctor.js';
-import { CommandError, EXIT } from '../errors.js';
+import { CommandError, EXIT, STATUS_OF } from '../errors.js';
 import type { ExitCode } from '../errors.js';
 import { localChecks } from './local-checks.js';
 import type { Examine } from './local-checks.js';
@@ -50,7 +50,8 @@ async function fromGateway(
     const gateway: Check = {
       ...{ name: 'gateway', subject: gatewayUrl(), status: 'fail', message: error.message, fix: null },
     };
-    const checks = [gateway, ...(await localChecks(terminal.env, examine))];
+    // One that answers runs, so that what a start depends on says nothing. It may run on another machine.
+    const checks = error.code in STATUS_OF ? [gateway] : [gateway, ...(await localChecks(terminal.env, examine))];
     return { status: worstOf(checks), checks };
   }
 }

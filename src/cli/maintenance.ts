@@ -67,8 +67,10 @@ export function maintenanceCommands(program: Command, run: Run, load: LoadMainte
       run(async (session: Session, options: { from?: string; to?: string }): Promise<ExitCode> => {
         const { env, effects, signal, tell } = session.terminal;
         const display = startDisplay({ ...session.terminal, write: session.json ? () => undefined : tell });
-        const onProgress = ({ phase, table, rows, total }: CarryOverProgress): void =>
+        const onProgress = ({ phase, table, rows, total }: CarryOverProgress): void => {
+          if (total === 0) return; // in a file or a pipe, each table is a line
           display.show({ ...PROGRESS, done: rows, total, words: phase === 'copy' ? table : `${table} (comparing)` });
+        };
         const places = { from: options.from, to: options.to };
         const report = await named(
           async () => await (await load()).migrate(env, places, effects, { signal, onProgress }),

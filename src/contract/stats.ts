@@ -89,6 +89,9 @@ export const StatsSchema = Type.Object(
     replicas: Type.Array(
       Type.Object({
         id: Type.String({ description: 'Given at its start.' }),
+        name: Type.Union([Type.String(), Type.Null()], {
+          description: 'Its host and port; null: it does not listen yet, or is a command such as `rekey`.',
+        }),
         started_at: time('When it started.'),
         seen_at: time('Its last sign of life.'),
       }),

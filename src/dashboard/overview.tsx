@@ -228,7 +228,7 @@ const TargetTable = ({ stats }: { readonly stats: Stats }) => (
 );
 
 const REPLICAS: readonly Column<Stats['replicas'][number]>[] = [
-  { head: 'Replica', kind: 'id', cell: ({ id }) => id },
+  { head: 'Replica', kind: 'id', cell: ({ name, id }) => name ?? id },
   { head: 'Started', kind: 'time', cell: ({ started_at: at }) => <Time at={at} /> },
   { head: 'Last seen', kind: 'time', cell: ({ seen_at: at }) => <Time at={at} /> },
 ];

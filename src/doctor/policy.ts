@@ -37,7 +37,10 @@ const REFUSALS: ReadonlyMap<string, readonly [boolean, string]> = new Map([
       'Add one channel here for each Whapi channel. If the number was moved, PATCH its channel with { "channel_id": null }.',
     ],
   ],
-  ['GW_STORE_UNAVAILABLE', [false, 'Check the disk: the database does not accept writes.']],
+  [
+    'GW_STORE_UNAVAILABLE',
+    [false, 'The database did not accept writes: check its disk and, with PostgreSQL, its log.'],
+  ],
   ['GW_OVERLOADED', [false, 'Raise MAX_PENDING_BYTES, or use a faster disk: webhooks wait for their commit.']],
 ]);
 
@@ -59,10 +62,13 @@ const STATES: ReadonlyMap<string, readonly [CheckStatus, string, string | null]>
   ['ERROR', ['fail', 'in an error state', 'Restart the channel in the Whapi panel.']],
 ]);
 
+const STORE_FIX =
+  'SQLite: check the disk and the permissions of the database file. PostgreSQL: check that the server runs, is the primary, and has space on its disk.';
+
 export function storeCheck(refusal: string | null): Check {
   const at = { name: 'store', subject: 'store' };
   if (refusal === null) return { ...at, status: 'ok', message: 'The store accepts writes.', fix: null };
-  return { ...at, status: 'fail', message: refusal, fix: 'Check the disk and the permissions of the database file.' };
+  return { ...at, status: 'fail', message: refusal, fix: STORE_FIX };
 }
 
 /** `damage`: what the check after the start found in the store; null if nothing was found. */

@@ -1,4 +1,5 @@
 import { DAY_MS, HOUR_MS, MINUTE_MS, SECOND_MS } from '../durations.js';
+import { differingSettings } from '../replica-settings.js';
 import type { Replica } from '../store/replicas.js';
 import type { ServerFacts } from '../store/server.js';
 import type { Check } from './policy.js';
@@ -19,6 +20,7 @@ export function serverChecks(facts: ServerFacts, replicas: readonly Replica[], n
     partitionCheck(facts, now),
     databaseClockCheck(facts),
     replicasCheck(replicas),
+    ...settingsChecks(replicas),
   ];
 }
 
@@ -91,8 +93,24 @@ function databaseClockCheck({ clockAheadMs }: ServerFacts): Check {
 
 function replicasCheck(replicas: readonly Replica[]): Check {
   const count = Math.max(1, replicas.length);
-  const message = count === 1 ? 'One replica uses this database.' : `${count} replicas share this database.`;
+  const message =
+    count === 1 ? 'One replica uses this database.' : `${count} replicas share this database: ${namesOf(replicas)}.`;
   return { name: 'replicas', subject: SUBJECT, status: 'ok', message, fix: null };
+}
+
+/** One warning per setting that replicas have different values of. */
+function settingsChecks(replicas: readonly Replica[]): Check[] {
+  return [...differingSettings(replicas)].map(([setting, groups]) => ({
+    name: 'replica_settings',
+    subject: setting,
+    status: 'warn',
+    message: `Replicas run with different values of ${setting}: ${groups.map(namesOf).join(' | ')}.`,
+    fix: 'Start all replicas with the same value.',
+  }));
+}
+
+function namesOf(replicas: readonly Replica[]): string {
+  return replicas.map(({ name, id }) => name ?? id).join(', ');
 }
 
 function dayOf(at: number | null): string {

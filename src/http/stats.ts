@@ -60,8 +60,8 @@ export async function statsRoutes(app: App, options: StatsOptions): Promise<void
       channels: await channelStats(channels, range, options),
       targets: await targetStats(targets, range, options),
       series: seriesJson(await pointsOf(store.rollups, subject, range), range, now),
-      replicas: (await store.replicas.list()).map(({ id, startedAt, seenAt }) => ({
-        ...{ id, started_at: iso(startedAt), seen_at: iso(seenAt) },
+      replicas: (await store.replicas.list()).map(({ id, name, startedAt, seenAt }) => ({
+        ...{ id, name, started_at: iso(startedAt), seen_at: iso(seenAt) },
       })),
     };
   });

@@ -7,6 +7,16 @@ export interface Replicas {
   alive(): number;
   /** Those that are alive, oldest first; empty if only one process can use the store. */
   list(): Promise<readonly Replica[]>;
+  /** Tells the others about this process. */
+  introduce(self: Introduction): Promise<void>;
+}
+
+/** What a process tells about itself. */
+export interface Introduction {
+  /** Host and port. */
+  readonly name: string;
+  /** Fingerprints of the settings that all processes must share, by the name of the setting. */
+  readonly settings: Readonly<Record<string, string>>;
 }
 
 /** A gateway process. */
@@ -15,4 +25,7 @@ export interface Replica {
   readonly id: string;
   readonly startedAt: number;
   readonly seenAt: number;
+  /** Null: it has not introduced itself, because it does not listen yet or is a command. */
+  readonly name: string | null;
+  readonly settings: Introduction['settings'];
 }

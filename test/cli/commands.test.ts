@@ -4,7 +4,7 @@ import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import { EXIT } from '../../src/errors.js';
-import { adminTokenOf, startApi, unreachableUrl } from '../support/api.js';
+import { adminTokenOf, startAnswering, startApi, unreachableUrl } from '../support/api.js';
 import { startBot } from '../support/bot.js';
 import { accessTo, cli, startCli } from '../support/cli.js';
 import type { CliEnded } from '../support/cli.js';
@@ -376,6 +376,19 @@ describe('doctor', () => {
     const { code, stdout } = await cli(['doctor'], { env: accessTo(await startApi()) });
     expect(code).toBe(1);
     expect(stdout).toMatch(/^ok {4}store: .*^fail {2}whapi \(main\): .*^warn {2}targets: .*\n {6}→ Add your bot/ms);
+  });
+
+  it('does not check the start of a gateway that answers, but cannot reach its store', async () => {
+    const problem = { code: 'GW_STORE_UNAVAILABLE', detail: 'PostgreSQL cannot be reached.' };
+    const env = {
+      ADMIN_TOKEN: 'a-token-of-the-tests',
+      GATEWAY_URL: await startAnswering(503, JSON.stringify(problem)),
+    };
+    const { code, stdout } = await cli(['doctor'], { env });
+    expect([code, stdout]).toEqual([
+      1,
+      expect.stringMatching(/^fail {2}gateway \(.*\): PostgreSQL cannot be reached\.\n$/),
+    ]);
   });
 
   it('without a gateway checks the requirements of its start', async () => {

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { startApi, unreachableUrl } from '../support/api.js';
+import { startAnswering, startApi, unreachableUrl } from '../support/api.js';
 import { accessTo, cli } from '../support/cli.js';
 
 const NOWHERE = { GATEWAY_URL: 'http://127.0.0.1:9', ADMIN_TOKEN: 'any' };
@@ -71,6 +71,22 @@ describe('an error with --json is one line of JSON on standard error', () => {
     const env = { ...NOWHERE, GATEWAY_URL: await unreachableUrl() };
     expect(await jsonError(['channels', 'list'], env)).toMatchObject({ exit: 3, code: 'GW_UNREACHABLE' });
   });
+});
+
+it('with PostgreSQL, the token file of another gateway in this folder is not taken', async () => {
+  const env = { GATEWAY_URL: NOWHERE.GATEWAY_URL, DATABASE_URL: 'postgres://gateway:hush@db.example/gateway' };
+  const { exit, code, detail } = await jsonError(['channels', 'list'], env);
+  expect([exit, code, detail]).toEqual([2, 'GW_NO_ADMIN_TOKEN', expect.stringMatching(/^ADMIN_TOKEN is not set/)]);
+});
+
+it.each([502, 503])('a proxy that finds no gateway (%i) is not taken for another program', async (status) => {
+  const env = { ...NOWHERE, GATEWAY_URL: await startAnswering(status, '') };
+  const { exit, code, detail } = await jsonError(['channels', 'list'], env);
+  expect([exit, code, detail]).toEqual([
+    3,
+    'GW_UNREACHABLE',
+    expect.stringMatching(/^No gateway answers behind .*\/readyz/),
+  ]);
 });
 
 describe('the same mistake ends every command with the same exit code', () => {

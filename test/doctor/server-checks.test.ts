@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { serverChecks } from '../../src/doctor/server-checks.js';
+import type { Replica } from '../../src/store/replicas.js';
 import type { ServerFacts } from '../../src/store/server.js';
 import { DAY, MINUTE, START } from '../support/store.js';
 
@@ -12,6 +13,10 @@ const FACTS: ServerFacts = {
   newestDayAt: START + 3 * DAY,
   clockAheadMs: 40,
 };
+
+function replica(id: string, token = 'x'): Replica {
+  return { id, name: `${id}:8080`, settings: { ADMIN_TOKEN: token }, startedAt: START, seenAt: START };
+}
 
 /** The checks that are not fine, as `name status`. */
 function faultsOf(change: Partial<ServerFacts>): string[] {
@@ -38,8 +43,19 @@ describe('the checks of PostgreSQL', () => {
   });
 
   it('count the replicas', () => {
-    const replica = (id: string) => ({ id, startedAt: START, seenAt: START });
     const [check] = serverChecks(FACTS, [replica('a'), replica('b')], START).filter(({ name }) => name === 'replicas');
-    expect(check?.message).toBe('2 replicas share this database.');
+    expect(check?.message).toBe('2 replicas share this database: a:8080, b:8080.');
+  });
+
+  it('name the settings that replicas have different values of, and the replicas that have each', () => {
+    const replicas = [replica('a', 'x'), replica('b', 'y'), replica('c', 'x')];
+    const checks = serverChecks(FACTS, replicas, START).filter(({ status }) => status !== 'ok');
+    expect(checks.map(({ name, subject, message }) => [name, subject, message])).toEqual([
+      [
+        'replica_settings',
+        'ADMIN_TOKEN',
+        'Replicas run with different values of ADMIN_TOKEN: a:8080, c:8080 | b:8080.',
+      ],
+    ]);
   });
 });

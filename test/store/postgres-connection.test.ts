@@ -39,7 +39,7 @@ describe('the start says what is wrong and what to do', () => {
       /password authentication failed.*Check user and password in DATABASE_URL/,
     ],
     ['no password', { password: '' }, /needs a password.*Add it to DATABASE_URL/],
-    ['an unknown database', { pathname: '/nowhere' }, /"nowhere" does not exist.*createdb nowhere/],
+    ['an unknown database', { pathname: '/nowhere' }, /"nowhere" does not exist.*createdb --owner=<user> nowhere/],
   ])('with %s', async (_, parts, text) => {
     const told = await startErrorOf(locationOf(changed(await databases.create(), parts)));
     expect(told).toMatch(text);
@@ -49,7 +49,7 @@ describe('the start says what is wrong and what to do', () => {
   it('with a server that is down', async () => {
     const url = changed(await databases.create(), { port: String(await freePort()), password: SECRET });
     const told = await startErrorOf(locationOf(url));
-    expect(told).toMatch(/cannot be reached \(ECONNREFUSED\).*Check that the server runs/);
+    expect(told).toMatch(/cannot be reached at 127\.0\.0\.1:\d+ \(ECONNREFUSED\).*Check that the server runs/);
     expect(told).not.toContain(SECRET);
   });
 

@@ -1,5 +1,5 @@
 import { readFileSync } from 'node:fs';
-import { STATUS_CODES } from 'node:http';
+import { createServer as createHttpServer, STATUS_CODES } from 'node:http';
 import type { ServerResponse } from 'node:http';
 import { createServer } from 'node:net';
 import type { AddressInfo } from 'node:net';
@@ -10,6 +10,7 @@ import type { Answer, Client } from './client.js';
 import { startLocal } from './gateway.js';
 import type { LocalGateway, LocalOptions } from './gateway.js';
 import { until } from './intervals.js';
+import { listening } from './sockets.js';
 
 export interface List<T> {
   readonly data: T[];
@@ -100,6 +101,12 @@ export async function unreachableUrl(): Promise<string> {
   const { port } = server.address() as AddressInfo;
   await new Promise((closed) => server.close(closed));
   return `http://127.0.0.1:${port}`;
+}
+
+/** A server that answers every request so, such as a proxy. */
+export async function startAnswering(status: number, body: string): Promise<string> {
+  const server = createHttpServer((_request, response) => response.writeHead(status).end(body));
+  return `http://127.0.0.1:${(await listening(server)).port}`;
 }
 
 /** Asserts an RFC 9457 error with our code. Returns the distinct paths of `errors`. */

@@ -141,7 +141,7 @@ export async function openPostgresStore(
     cancelAuditsOf,
     removeClaimsOf,
   });
-  const replicas = new PostgresReplicas(base);
+  const replicas = new PostgresReplicas(base, traffic.saveDue);
   const itemViews = new ItemViews(base, evidence);
   const outbox = new PostgresOutbox(base, new ItemRelease(base));
   const levels = await orClosed(db, async () => {

@@ -152,7 +152,15 @@ function faultOf(error: unknown): string {
   if (code === EXPIRED) return 'The certificate of PostgreSQL has expired';
   if (UNTRUSTED.test(code)) return `The certificate of PostgreSQL is not trusted (${errorText(error)})`;
   if (error instanceof pg.DatabaseError) return `PostgreSQL refused: ${errorText(error)} (${code})`;
-  return `PostgreSQL cannot be reached (${code === '' ? errorText(error) : code})`;
+  return `PostgreSQL cannot be reached${placeIn(error)} (${code === '' ? errorText(error) : code})`;
+}
+
+/** Where an error of a socket was met, such as ` at 127.0.0.1:5432`; empty if it does not say. */
+function placeIn(error: unknown): string {
+  const [first] = error instanceof AggregateError ? (error.errors as unknown[]) : [error]; // of a name with several addresses
+  const { hostname, address, port } = (first ?? {}) as { hostname?: string; address?: string; port?: number };
+  if (hostname !== undefined) return ` at ${hostname}`;
+  return address === undefined ? '' : ` at ${address}${port === undefined ? '' : `:${port}`}`;
 }
 
 function hintOf(error: unknown): string {
@@ -165,8 +173,10 @@ function hintOf(error: unknown): string {
     return 'Add it to ignore_startup_parameters of PgBouncer, with the others that docs/scaling.md names.';
   if (text.includes('no encryption')) return 'Add ?sslmode=verify-full to DATABASE_URL: the server wants TLS.';
   if (code === '28P01' || code === '28000') return 'Check user and password in DATABASE_URL.';
-  if (code === '3D000') return `Create it first, for example: createdb ${/"(.+)"/.exec(text)?.[1] ?? 'gateway'}`;
-  if (code === '42501') return 'The user needs CREATE on the database, or must own its schema "gateway".';
+  if (code === '3D000')
+    return `Create it first, for the user of DATABASE_URL: createdb --owner=<user> ${/"(.+)"/.exec(text)?.[1] ?? 'gateway'}`;
+  if (code === '42501')
+    return 'The user needs CREATE on the database, or must own its schema "gateway": GRANT CREATE ON DATABASE <database> TO <user>.';
   if (code === '25006') return 'Let DATABASE_URL lead to the primary.';
   if (code === '53300') return 'Raise max_connections, or stop other clients of the server.';
   if (text.includes('does not support SSL'))

@@ -125,6 +125,12 @@ export class PostgresTraffic implements Traffic, IntakeObserver {
     return row ? { ...row, event: parseEventName(row.event) } : null;
   }
 
+  /** Saves what has waited long enough: no other event may come, and other processes would never see it. */
+  readonly saveDue = (): void => {
+    for (const [channel, { lastAt }] of this.#unsaved)
+      this.#saveWhenDue(channel, this.#now(), lastAt === null ? SAVE_REFUSED_EVERY_MS : SAVE_ACCEPTED_EVERY_MS);
+  };
+
   /** Saves everything. If the database takes no writes, it is lost, like after a crash. */
   async flush(): Promise<void> {
     for (const channel of this.#unsaved.keys()) this.#save(channel);

@@ -219,7 +219,7 @@ function assemble({ db, isChecked, close }: OpenDatabase, effects: StoreEffects,
     rollups: new SqliteRollups(db, commit),
     levels: new SqliteLevels(db, registry, commit.durations),
     // The lock on the file keeps every other process out.
-    replicas: { alive: () => 1, list: () => Promise.resolve([]) },
+    replicas: { alive: () => 1, list: () => Promise.resolve([]), introduce: () => Promise.resolve() },
     server: { facts: () => Promise.resolve(null) },
     upkeep: new SqliteUpkeep(
       db,
