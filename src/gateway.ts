@@ -47,7 +47,8 @@ import { startResyncWorker } from './resync/worker.js';
 import type { OpenSecret } from './secret-places.js';
 import { openStore } from './store/open.js';
 import type { Store } from './store/store.js';
-import { storedFingerprint, unlockStoredSecrets, unreadableSecrets } from './stored-secrets.js';
+import { warnAtStart } from './start-warnings.js';
+import { storedFingerprint, unlockStoredSecrets } from './stored-secrets.js';
 import { startSweep } from './sweep.js';
 import { createWhapiClient } from './whapi/client.js';
 import { createCallScheduler } from './whapi/scheduler.js';
@@ -139,9 +140,7 @@ export async function startGateway(
     for (const file of keys.readableByOthers)
       log.warn({ file, fix: `chmod 600 ${file}` }, 'key file is readable by other users');
     const encryption = await unlockStoredSecrets(store, keys.encryptionKey, effects);
-    // One that was changed or moved in the database stops its own channel or target only.
-    for (const secret of await unreadableSecrets(store, encryption))
-      log.error({ secret, fix: 'set it again, or restore a backup' }, 'stored secret does not open');
+    await warnAtStart(store, encryption, log);
     const gatewayId = await store.upkeep.pin(GATEWAY_ID, newId('gtw', effects));
     const onError = errorReporter(log);
     const openSecret = encryption.open;

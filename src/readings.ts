@@ -86,7 +86,7 @@ export function createReadings(options: ReadingsOptions): () => Promise<Omit<Rea
 async function readTargets({ store, breakers, effects }: ReadingsOptions): Promise<TargetReading[]> {
   const readings: TargetReading[] = [];
   for (const { id, name, enabled } of (await store.registry.targets()).slice(0, MOST_NAMED)) {
-    const { pending, oldestPendingAt } = await store.outbox.loadOf(id);
+    const { pending, oldestPendingAt } = await store.outbox.pendingOf(id);
     const breaker = breakers.of(id).state;
     const waitsFor = !enabled ? 'target_enabled' : breaker === 'closed' ? 'turn' : 'breaker';
     const oldestAgeMs = oldestPendingAt === null ? 0 : Math.max(0, effects.now() - oldestPendingAt);

@@ -5,8 +5,10 @@ import { startSimulator } from '../src/simulator/simulator.js';
 import type { Simulator } from '../src/simulator/simulator.js';
 import { startBot } from './support/bot.js';
 import type { Bot, BotRequest } from './support/bot.js';
+import type { Client } from './support/client.js';
 import { useEngines } from './support/engines.js';
 import type { GatewayEngine } from './support/engines.js';
+import { startLocal } from './support/gateway.js';
 import { startProcess } from './support/process.js';
 import type { GatewayProcess } from './support/process.js';
 
@@ -39,12 +41,12 @@ interface Expected {
 const folder = fileURLToPath(new URL('./scenarios/', import.meta.url));
 const scenarios = readdirSync(folder).map((file) => JSON.parse(readFileSync(folder + file, 'utf8')) as Scenario);
 
-describe.each(useEngines())('a scenario against the real process over HTTP, with $engine', ({ environment }) => {
+describe.each(useEngines())('a scenario over HTTP, with $engine', ({ environment }) => {
   it.each(scenarios.map((scenario) => ({ title: `${scenario.name}: ${scenario.why}`, scenario })))(
     '$title',
     async ({ scenario }) => {
-      const { gateway, whapi, bots } = await stage(scenario, environment);
-      for (const step of scenario.steps) await play(step, gateway, whapi);
+      const { running, whapi, bots } = await stage(scenario, environment);
+      for (const step of scenario.steps) await play(step, running, whapi);
       for (const [name, expected] of Object.entries(scenario.expect)) {
         expect(bots[name]?.requests.map(({ method, url }) => `${method} ${url}`)).toEqual(
           expected.map(({ method, suffix }) => `${method} /hook${suffix}`),
@@ -55,42 +57,56 @@ describe.each(useEngines())('a scenario against the real process over HTTP, with
   );
 });
 
+/** A gateway in the process of the test, which starts a second sooner, or in a process that a step can end. */
+type Running = { readonly client: Client; readonly process: GatewayProcess | null };
+
+async function startFor({ steps }: Scenario, env: Record<string, string>): Promise<Running> {
+  if (!steps.some(({ restart }) => restart)) return { client: await startLocal({ env }), process: null };
+  const process = await startProcess(env);
+  return {
+    get client() {
+      return process.client;
+    },
+    process,
+  };
+}
+
 async function stage(
-  { targets }: Scenario,
+  scenario: Scenario,
   environment: GatewayEngine['environment'],
-): Promise<{ gateway: GatewayProcess; whapi: Simulator; bots: Record<string, Bot> }> {
+): Promise<{ running: Running; whapi: Simulator; bots: Record<string, Bot> }> {
   const whapi = await startSimulator({ timeScale: 1000 });
   onTestFinished(async () => await whapi.close());
   whapi.faults.resyncSendsWebhook = false;
-  const gateway = await startProcess(await environment());
-  await gateway.client.addChannel({ whapi_token: whapi.token, whapi_base_url: whapi.url });
+  const running = await startFor(scenario, await environment());
+  await running.client.addChannel({ whapi_token: whapi.token, whapi_base_url: whapi.url });
   const bots: Record<string, Bot> = {};
-  for (const target of targets) {
+  for (const target of scenario.targets) {
     const bot = await startBot();
     bots[target.name] = bot;
-    await gateway.client.addTarget({ ...target, url: `${bot.url}/hook` });
+    await running.client.addTarget({ ...target, url: `${bot.url}/hook` });
   }
-  return { gateway, whapi, bots };
+  return { running, whapi, bots };
 }
 
-async function play(step: Step, gateway: GatewayProcess, whapi: Simulator): Promise<void> {
+async function play(step: Step, { client, process }: Running, whapi: Simulator): Promise<void> {
   if (step.webhook) {
     const { raw, method, suffix } = step.webhook;
-    const { status, body } = await gateway.client.webhook(raw, { method, suffix });
+    const { status, body } = await client.webhook(raw, { method, suffix });
     expect({ status, verdicts: body.verdicts }).toEqual({ status: step.status, verdicts: step.verdicts });
-    await gateway.client.settled();
+    await client.settled();
   }
-  if (step.resync) await resync(step.resync, step.whapi_answers ?? 404, gateway, whapi);
+  if (step.resync) await resync(step.resync, step.whapi_answers ?? 404, client, whapi);
   if (step.restart) {
-    await gateway.end(step.restart === 'kill' ? 'SIGKILL' : 'SIGTERM');
-    await gateway.start();
+    await process?.end(step.restart === 'kill' ? 'SIGKILL' : 'SIGTERM');
+    await process?.start();
   }
 }
 
 async function resync(
   body: NonNullable<Step['resync']>,
   answer: 200 | 404,
-  gateway: GatewayProcess,
+  client: Client,
   whapi: Simulator,
 ): Promise<void> {
   whapi.faults.resyncAnswers = answer;
@@ -100,7 +116,7 @@ async function resync(
       { cached: false },
     );
   }
-  const { status } = await gateway.client.call('POST', '/v1/resyncs', { channel: 'main', ...body });
+  const { status } = await client.call('POST', '/v1/resyncs', { channel: 'main', ...body });
   expect(status).toBe(202);
   await vi.waitFor(() => {
     const answered = whapi.calls

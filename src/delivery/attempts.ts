@@ -8,6 +8,7 @@ import { afterAttempt, goneReason, isGone, policyOf } from './policy.js';
 import type { UnsentEnd } from './policy.js';
 import type { Sender, SendResult } from './send.js';
 import { createSettler } from './settler.js';
+import { hasLeaseEnded } from './target-queue.js';
 import type { Leased, TargetQueue } from './target-queue.js';
 import type { Delivery, Outbox, Settlement } from '../store/outbox.js';
 import type { Registry } from '../store/registry.js';
@@ -49,7 +50,10 @@ export function createAttempts(options: AttemptsOptions): Attempts {
   let onNoneLeft = (): void => undefined;
   let isAborting = false;
 
-  /** Sends the delivery, unless another replica is probing its target: then it returns it. */
+  /**
+   * Sends the delivery, unless another replica is probing its target or its lease has ended while the store was asked: then it
+   * returns it.
+   */
   const probe = async (
     queue: TargetQueue,
     leased: Leased,
@@ -60,13 +64,15 @@ export function createAttempts(options: AttemptsOptions): Attempts {
       settler.reportRefusal(error);
       return false;
     });
-    if (mayStart) {
+    if (mayStart && !hasLeaseEnded(delivery, effects.now())) {
       await attempt(queue, leased, delivery);
       return;
     }
+    const kept = mayStart ? breakers.ended(delivery, null).catch(settler.reportRefusal) : undefined;
     queue.answer(leased, null, false);
     onAnswer(queue);
-    await settler.settle(async () => await settleNow(queue, leased, RETURNED), delivery.leaseEndsAt);
+    const write = async (): Promise<void> => await settleNow(queue, leased, RETURNED);
+    await Promise.all([kept, settler.settle(write, () => queue.leaseEndOf(leased))]);
   };
 
   const attempt = async (queue: TargetQueue, leased: Leased, delivery: Delivery): Promise<void> => {
@@ -81,7 +87,8 @@ export function createAttempts(options: AttemptsOptions): Attempts {
       if (isGoneNow) await disable(delivery.target);
       await settleNow(queue, leased, outcome);
     };
-    await Promise.all([kept, settler.settle(write, delivery.leaseEndsAt, () => queue.refuse(leased))]);
+    const deadline = (): number => queue.leaseEndOf(leased);
+    await Promise.all([kept, settler.settle(write, deadline, () => queue.refuse(leased))]);
   };
 
   const disable = async (target: Target): Promise<void> => {
@@ -103,7 +110,11 @@ export function createAttempts(options: AttemptsOptions): Attempts {
 
   const settle = (queue: TargetQueue, leased: Leased, outcome: Outcome, onRefused?: () => void): void => {
     const write = async (): Promise<void> => await settleNow(queue, leased, outcome);
-    track(settler.settle(write, leased.delivery.leaseEndsAt, onRefused), queue, leased);
+    track(
+      settler.settle(write, () => queue.leaseEndOf(leased), onRefused),
+      queue,
+      leased,
+    );
   };
 
   const track = (work: Promise<void>, queue: TargetQueue, leased: Leased): void => {

@@ -11,7 +11,8 @@ import { expiryReason, leftOut } from './policy.js';
 import type { UnsentEnd } from './policy.js';
 import type { Sender } from './send.js';
 import { Slots } from './slots.js';
-import { TargetQueue } from './target-queue.js';
+import { hasLeaseEnded, TargetQueue } from './target-queue.js';
+import type { Leased } from './target-queue.js';
 import { createTargets } from './targets.js';
 import type { Recorded } from '../store/intake.js';
 import type { ClaimWant, Delivery, Outbox } from '../store/outbox.js';
@@ -150,6 +151,7 @@ export function startDeliveryLoop(options: DeliveryOptions): DeliveryLoop {
     const { delivery } = next;
     const now = effects.now();
     const facts = queue.takeFacts(next);
+    if (hasLeaseEnded(delivery, now)) return giveBack(queue, next);
     const expired = expiredAs(delivery, target, now);
     const wanted = expired || facts ? null : factsFor(delivery, target, now);
     if (wanted) {
@@ -163,15 +165,19 @@ export function startDeliveryLoop(options: DeliveryOptions): DeliveryLoop {
       attempts.end(queue, next, end);
       return true;
     }
-    if (mustWait(delivery, target, now)) {
-      queue.leaveOut(next);
-      attempts.giveBack(queue, next);
-      return true;
-    }
+    if (mustWait(delivery, target, now)) return giveBack(queue, next);
     if (slots.nextTokenAt(target, now) !== null) return false;
     slots.spend(target.id);
     queue.start(next);
     attempts.send(queue, next, target);
+    return true;
+  };
+
+  /** Returns true: the queue got shorter. */
+  const giveBack = (queue: TargetQueue, next: Leased): true => {
+    queue.leaveOut(next);
+    slots.unspent(next.delivery);
+    attempts.giveBack(queue, next);
     return true;
   };
 

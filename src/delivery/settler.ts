@@ -12,11 +12,11 @@ export interface SettlerOptions {
 /** Retries settlements while the store refuses writes. Without it, a bot would receive the same message twice. */
 export interface Settler {
   /**
-   * Retries `write` until the store accepts it or `deadline` has passed. By then the lease has run out and the delivery
-   * is due again. Calls `onRefused` each time that the store refuses. Rejects only with errors other than
+   * Retries `write` until the store accepts it or `deadline` has passed: the end of the lease, which a new claim moves. By
+   * then the delivery is due again. Calls `onRefused` each time that the store refuses. Rejects only with errors other than
    * GW_STORE_UNAVAILABLE.
    */
-  settle(write: () => Promise<unknown>, deadline: number, onRefused?: () => void): Promise<void>;
+  settle(write: () => Promise<unknown>, deadline: () => number, onRefused?: () => void): Promise<void>;
   /** Reports a refused write that is not worth a retry. Throws errors other than GW_STORE_UNAVAILABLE. */
   reportRefusal(error: unknown): void;
   /** Retries every waiting settlement once more, immediately, and then gives up. */
@@ -54,7 +54,7 @@ export function createSettler({ effects, onError }: SettlerOptions): Settler {
       for (let tries = 0; !(await isWritten(write)); tries += 1) {
         onRefused?.();
         const pause = jittered(pauseAt(PAUSES_MS, tries), effects.random());
-        if (stopping.signal.aborted || effects.now() + pause >= deadline) return;
+        if (stopping.signal.aborted || effects.now() + pause >= deadline()) return;
         await effects.sleep(pause, stopping.signal);
       }
     },

@@ -29,8 +29,10 @@ import { SLOTS_PER_RETRY } from './slots.js';
  * - The store refuses outcomes: they occupy slots, and the number of unsettled ones is limited.
  * - Nothing started for MOST_QUEUED_MS, or the clock was set back: the queue is returned, so that no lease runs out in it.
  *   It looks ahead again after the next attempt.
- * - A lease runs out early because the clock was set forward, and the delivery is claimed again: the attempt under way goes
- *   on, and its outcome is settled with the new lease. Only a refused outcome is given up, and its delivery queued again.
+ * - A lease runs out because the gateway stood still, or the clock was set forward. A queued delivery is then returned instead
+ *   of sent, which changes nothing if another replica has claimed it. An attempt under way goes on, and if its delivery is
+ *   claimed again here, its outcome is settled with the new lease. Only a refused outcome is given up, and its delivery queued
+ *   again.
  * - The gateway stops: the queue is returned. Attempts in flight get the grace period, and are returned if they are aborted.
  *
  * Returned means: pending and due as before, and no attempt was made.
@@ -102,8 +104,11 @@ export class TargetQueue {
       earlier.newer = delivery;
       return false;
     }
-    const { lease } = delivery;
-    const leased: Leased = { delivery, lease, newer: null, queuedAt: now, state: 'queued', isGone: false };
+    const { lease, leaseEndsAt } = delivery;
+    const leased: Leased = {
+      ...{ delivery, lease, leaseEndsAt, newer: null },
+      ...{ queuedAt: now, state: 'queued', isGone: false },
+    };
     this.#leased.set(delivery.id, leased);
     this.#lineOf(delivery).push(leased);
     return true;
@@ -157,9 +162,14 @@ export class TargetQueue {
 
   /** The lease with which to settle a delivery now. */
   leaseOf(leased: Leased): number {
-    if (leased.newer) leased.lease = leased.newer.lease;
+    if (leased.newer) [leased.lease, leased.leaseEndsAt] = [leased.newer.lease, leased.newer.leaseEndsAt];
     leased.newer = null;
     return leased.lease;
+  }
+
+  /** When that lease ends (Unix milliseconds). */
+  leaseEndOf({ newer, leaseEndsAt }: Leased): number {
+    return newer?.leaseEndsAt ?? leaseEndsAt;
   }
 
   /** The attempt ended after `tookMs` milliseconds; null: it was not made. `isGone`: the target answered 410 (Gone). */
@@ -234,11 +244,18 @@ export interface Leased {
   readonly delivery: Delivery;
   /** The lease that settles it. */
   lease: number;
+  /** When it ends (Unix milliseconds). */
+  leaseEndsAt: number;
   /** The same delivery, claimed again: its lease had run out, or its settlement was committed a moment ago. */
   newer: Delivery | null;
   readonly queuedAt: number;
   state: LeasedState;
   isGone: boolean;
+}
+
+/** Whether a delivery's lease has ended: another replica may have claimed it. */
+export function hasLeaseEnded({ leaseEndsAt }: Pick<Delivery, 'leaseEndsAt'>, now: number): boolean {
+  return leaseEndsAt <= now;
 }
 
 type LeasedState = 'queued' | 'in flight' | 'unsettled' | 'refused' | 'done';

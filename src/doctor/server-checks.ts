@@ -83,7 +83,9 @@ function databaseClockCheck({ clockAheadMs }: ServerFacts): Check {
     message: isRight
       ? "This machine's clock agrees with the database's."
       : `This machine's clock is ${seconds} s ${clockAheadMs > 0 ? 'ahead of' : 'behind'} the database's.`,
-    fix: isRight ? null : 'Synchronize both clocks (NTP). Due times go by the database, signatures by this machine.',
+    fix: isRight
+      ? null
+      : 'Synchronize both clocks (NTP). The gateway goes by the one of the database, its log by the one of this machine.',
   };
 }
 

@@ -14,7 +14,7 @@ import { iso } from './schemas.js';
 import { channelsByToken } from './token-channels.js';
 
 export interface ClaimRoutesOptions {
-  readonly store: { readonly claims: MessageClaims; readonly registry: Pick<Registry, 'channel' | 'channels'> };
+  readonly store: { readonly claims: MessageClaims; readonly registry: Pick<Registry, 'channel' | 'latestChannels'> };
   readonly openSecret: OpenSecret;
   readonly refuse: RefuseAuthentication;
   readonly onAuthenticated: NoteAuthentication;

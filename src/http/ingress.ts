@@ -112,10 +112,12 @@ function authenticator(options: IngressOptions, paths: PathsByRequest): Authenti
     const { raw } = request;
     if (!isContentType(raw.headers['content-type'])) raw.headers['content-type'] = ANY_BYTES;
     const path = pathOf(request);
-    const channel = await store.registry.channel(path.channel);
+    const secret = path.secret ?? bearerOf(request);
+    const isRight = (known: Channel | null): boolean =>
+      isSecret(secret, known ? digestFor(known) : UNKNOWN_CHANNEL) && known !== null;
+    const channel = await store.registry.channel(path.channel, isRight);
     if (channel) paths.set(request, path);
-    const isRight = isSecret(path.secret ?? bearerOf(request), channel ? digestFor(channel) : UNKNOWN_CHANNEL);
-    if (!channel || !isRight) await refuse(request, reply);
+    if (!isRight(channel)) await refuse(request, reply);
     onAuthenticated(request);
     refuseLoop(request, options.gatewayId);
     admit(path.channel, effects.now(), reply);

@@ -24,7 +24,7 @@ export interface StatsOptions {
   readonly store: {
     readonly rollups: Pick<Rollups, 'sums' | 'series'>;
     readonly registry: Pick<Registry, 'channels' | 'channel' | 'targets' | 'target'>;
-    readonly outbox: Pick<Outbox, 'loadOf'>;
+    readonly outbox: Pick<Outbox, 'pendingOf'>;
     readonly traffic: Pick<Traffic, 'of'>;
     readonly replicas: Pick<Replicas, 'list'>;
   };
@@ -126,7 +126,7 @@ async function targetStats(
   for (const [index, { id, name, enabled }] of targets.entries()) {
     if (index % PER_TURN === PER_TURN - 1) await nextTurn();
     const figures = sums.get(targetSubject(id)) ?? NOTHING;
-    const { pending, oldestPendingAt } = await store.outbox.loadOf(id);
+    const { pending, oldestPendingAt } = await store.outbox.pendingOf(id);
     all.push({
       ...{ target: id, name, enabled, pending, oldest_pending_at: isoOrNull(oldestPendingAt) },
       breaker: breakerJson(breakers.of(id)),

@@ -9,7 +9,7 @@ import type { Registry } from '../store/registry.js';
  * reveal how much of a guess was right. If channels share a token, the first by name wins.
  */
 export function channelsByToken(
-  store: { readonly registry: Pick<Registry, 'channel' | 'channels'> },
+  store: { readonly registry: Pick<Registry, 'channel' | 'latestChannels'> },
   openSecret: OpenSecret,
 ): (token: string) => Promise<Channel | null> {
   let names = new Map<string, string>();
@@ -33,7 +33,7 @@ export function channelsByToken(
   };
 
   const reload = async (): Promise<void> => {
-    const channels = await store.registry.channels();
+    const channels = await store.registry.latestChannels();
     // Decryption costs more than all the rest, so known tokens are not decrypted again.
     digests = new Map(channels.map((channel) => [channel.name, digestFor(channel)]));
     names = new Map([...digests].reverse().map(([name, { digest }]) => [digest, name]));

@@ -22,7 +22,7 @@ import type { WhapiUrl } from './whapi-url.js';
 import { WHAPI_METHODS } from '../contract/whapi.js';
 
 export interface WhapiProxyOptions extends ForwarderOptions {
-  readonly store: { readonly registry: Pick<Registry, 'channel' | 'channels' | 'connection'> };
+  readonly store: { readonly registry: Pick<Registry, 'channel' | 'latestChannels' | 'connection'> };
   readonly refuse: RefuseAuthentication;
   readonly onAuthenticated: NoteAuthentication;
   /** For base URLs of channels and what they resolve to. */

@@ -26,8 +26,8 @@ export interface Outbox {
   /** What is recorded of the chats of a leased delivery's messages, as far as it is `wanted`. */
   chatFacts(delivery: LeasedBody, wanted: WantedFacts): Promise<ChatFacts>;
   /**
-   * Saves the outcome of an attempt. Returns false if the lease is no longer the caller's (I5): nothing was changed, or an
-   * earlier call whose answer was lost has saved it. An engine may try again until the lease ends, so this may resolve late.
+   * Saves the outcome of an attempt. Returns false if the lease is no longer the caller's (I5): nothing was changed. After
+   * GW_STORE_UNAVAILABLE it is not known whether it was saved: the same call again returns true if either of them has saved it.
    */
   settle(settlement: Settlement): Promise<boolean>;
   /**
@@ -47,7 +47,9 @@ export interface Outbox {
   retry(deliveryId: string): Promise<DeliveryView>;
   deliveries(filter: DeliveryFilter, page: PageRequest): Promise<Page<DeliveryView>>;
   delivery(id: string): Promise<DeliveryDetail | null>;
-  /** How many deliveries wait for a target and how many ended as dead lately. All zero for an unknown target. */
+  /** How many deliveries wait for a target; none for an unknown one. A number of thousands may be a minute old. */
+  pendingOf(targetId: string): Promise<PendingLoad>;
+  /** The same, and how many ended as dead lately. */
   loadOf(targetId: string): Promise<TargetLoad>;
 }
 
@@ -150,11 +152,15 @@ export interface Settlement {
   readonly streak?: Streak | null;
 }
 
-/** The load of a target. `…LastDay` covers the last 24 hours and up to one hour more. */
-export interface TargetLoad {
+/** What waits for a target. */
+export interface PendingLoad {
   readonly pending: number;
   /** When the oldest pending delivery was recorded; null: none is pending. */
   readonly oldestPendingAt: number | null;
+}
+
+/** The load of a target. `…LastDay` covers the last 24 hours and up to one hour more. */
+export interface TargetLoad extends PendingLoad {
   /** The last error of a pending delivery; null: none was attempted. */
   readonly lastError: string | null;
   /** Dead deliveries that were not retried since, without those in `unhandledLastDay`. */

@@ -2,8 +2,15 @@ import type { Channel, Sealed, Target } from '../model.js';
 
 /** Channels, targets, and the settings that the gateway has made at Whapi. */
 export interface Registry {
+  /** May miss what another process has changed within the last second. */
   channels(): Promise<readonly Channel[]>;
-  channel(name: string): Promise<Channel | null>;
+  /** Misses nothing: for a token that fits none of `channels`. May take a moment, because anyone can guess tokens. */
+  latestChannels(): Promise<readonly Channel[]>;
+  /**
+   * Like `channels` at first. If what is known does not fit what a client has sent, such as its secret, the latest is read
+   * instead, which may take a moment. Left out: any channel fits.
+   */
+  channel(name: string, fits?: (known: Channel | null) => boolean): Promise<Channel | null>;
   /**
    * First completes the removal of an earlier channel of that name, whose resyncs and audits stay its own. What is remembered
    * of messages belongs to the name. @throws GatewayError GW_CONFLICT (the name is taken)

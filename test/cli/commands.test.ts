@@ -93,7 +93,7 @@ describe('a gateway that cannot be used', () => {
   });
 
   it('for lack of an admin token is an error that names the expected file', async () => {
-    const { code, stderr } = await cli(['channels', 'list'], { cwd: temporaryFolder() });
+    const { code, stderr } = await startCli(['channels', 'list'], { cwd: temporaryFolder() }).ended;
     expect(code).toBe(2);
     expect(stderr).toContain('data/admin-token');
   });
@@ -404,13 +404,15 @@ describe('doctor', () => {
     mkdirSync(join(folder, 'data'));
     writeFileSync(join(folder, 'data', 'gateway.db'), 'this is no database at all');
     const port = String((taken.address() as AddressInfo).port);
-    const { stdout } = await cli(['doctor'], { cwd: folder, env: { PORT: port } });
+    const { stdout } = await startCli(['doctor'], { cwd: folder, env: { PORT: port } }).ended;
     for (const words of [
       ...['is not a SQLite database', `Cannot read ${join(folder, 'data', 'encryption-key')}`],
       `127.0.0.1:${port} is already in use`,
     ])
       expect(stdout).toContain(words);
-    expect((await cli(['doctor'], { cwd: folder, env: { PORT: 'eighty' } })).stdout).toContain('GW_BAD_CONFIG: PORT');
+    expect((await startCli(['doctor'], { cwd: folder, env: { PORT: 'eighty' } }).ended).stdout).toContain(
+      'GW_BAD_CONFIG: PORT',
+    );
   });
 
   it('finds key files that the start refuses: changeable by other users, or without a key', async () => {
@@ -421,7 +423,7 @@ describe('doctor', () => {
     writeFileSync(join(data, 'admin-token'), 'a-token-of-mine-for-tests\n');
     chmodSync(join(data, 'admin-token'), 0o666);
     writeFileSync(join(data, 'encryption-key'), 'no key\n', { mode: 0o600 });
-    const { code, stdout } = await cli(['doctor'], { cwd: folder, env: { PORT: '0' } });
+    const { code, stdout } = await startCli(['doctor'], { cwd: folder, env: { PORT: '0' } }).ended;
     expect(code).toBe(1);
     expect(stdout).toContain(
       `fail  admin_token: GW_UNSAFE_KEY_FILE: Other users may change ${join(data, 'admin-token')}`,

@@ -6,7 +6,6 @@ import { eventsIn } from '../../src/cli/sse.js';
 import { startApi, unreachableUrl } from '../support/api.js';
 import { startBot } from '../support/bot.js';
 import { accessTo, cli, startCli } from '../support/cli.js';
-import { temporaryFolder } from '../support/files.js';
 import { until } from '../support/intervals.js';
 import { textWebhook } from '../support/texts.js';
 
@@ -175,6 +174,6 @@ describe('api', () => {
     ['POST', '/v1/judge', '--header', 'a b: c'],
   ])('refuses wrong usage: %s %s %s %s', async (...args: string[]) => {
     const env = { ADMIN_TOKEN: 'any', GATEWAY_URL: 'http://127.0.0.1:9' };
-    expect((await cli(['api', ...args], { env, cwd: temporaryFolder() })).code).toBe(2);
+    expect((await cli(['api', ...args], { env })).code).toBe(2);
   });
 });

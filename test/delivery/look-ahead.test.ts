@@ -9,9 +9,11 @@ import { startLoopStage } from '../support/delivery-loop.js';
 import type { LoopStage } from '../support/delivery-loop.js';
 import { idsSentTo } from '../support/delivery.js';
 import { until } from '../support/intervals.js';
-import { message, messages, record, target } from '../support/store.js';
+import { message, messages, record, settlement, target } from '../support/store.js';
+import { DELIVERY_LEASE_MS } from '../../src/delivery/loop.js';
 import type { Sender } from '../../src/delivery/send.js';
 import type { Target } from '../../src/model.js';
+import type { Delivery } from '../../src/store/outbox.js';
 
 const MINUTE = 60_000;
 
@@ -223,6 +225,64 @@ describe('queued deliveries', () => {
     const { data } = await stage.store.outbox.deliveries({ status: 'delivered' }, { limit: 20, cursor: null });
     expect(data).toHaveLength(3);
     expect(stage.bot.requests).toHaveLength(1);
+  });
+});
+
+/** A queued stage that has stood still until all its leases have ended. */
+async function frozen(): Promise<QuickStage> {
+  const stage = await queued({ timeoutMs: 10 * MINUTE });
+  stage.clock.jump(DELIVERY_LEASE_MS);
+  return stage;
+}
+
+async function claimAll({ store }: LoopStage): Promise<readonly Delivery[]> {
+  const { deliveries } = await store.outbox.claim([{ targetId: 'bot', limit: 100 }], 10 * MINUTE);
+  return deliveries;
+}
+
+describe('deliveries whose leases have ended in the queue', () => {
+  it('I5: are not sent if another process has claimed them, and stay its own', async () => {
+    const stage = await frozen();
+    const elsewhere = await claimAll(stage);
+    stage.bot.otherwise = 200;
+    stage.waiting[0]?.writeHead(200).end();
+    await stage.quiet();
+    const outcomes = elsewhere.map(async (each) => await stage.store.outbox.settle(settlement(each, 'delivered')));
+    expect(await Promise.all(outcomes)).toEqual(Array(10).fill(true));
+    expect(idsSentTo(stage.bot)).toEqual(ids(1));
+  });
+
+  it('are sent once they are claimed again, each once', async () => {
+    const stage = await frozen();
+    stage.bot.otherwise = 200;
+    stage.waiting[0]?.writeHead(200).end();
+    await until(async () => expect((await stage.store.outbox.loadOf('bot')).pending).toBe(0));
+    expect(idsSentTo(stage.bot).sort()).toEqual(ids(10).sort());
+  });
+
+  it('are sent as well if they were claimed again while they were queued', async () => {
+    const stage = await frozen();
+    const leased = await claimAll(stage);
+    stage.loop.handOver({ deliveries: leased.length, leased });
+    stage.bot.otherwise = 200;
+    stage.waiting[0]?.writeHead(200).end();
+    await until(async () => expect((await stage.store.outbox.loadOf('bot')).pending).toBe(0));
+    expect(idsSentTo(stage.bot).sort()).toEqual(ids(10).sort());
+  });
+
+  it('I5: are no probe, although the store lets this process probe', async () => {
+    const { store, bot, clock, record: recordAndHandOver } = await quick({ concurrency: 5 });
+    bot.otherwise = 503;
+    await recordAndHandOver(...ids(5));
+    await until(async () => expect((await store.breakers.all())[0]?.breaker?.state).toBe('open'));
+    const take = store.breakers.takeProbe.bind(store.breakers);
+    const takeProbe = vi.spyOn(store.breakers, 'takeProbe').mockImplementationOnce(async (...probe) => {
+      clock.jump(DELIVERY_LEASE_MS);
+      return await take(...probe);
+    });
+    clock.advance(MINUTE);
+    await bot.received(6);
+    expect(takeProbe).toHaveBeenCalledTimes(2);
   });
 });
 

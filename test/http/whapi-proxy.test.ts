@@ -1,12 +1,12 @@
 import { once } from 'node:events';
 import { gzipSync } from 'node:zlib';
 import { describe, expect, it } from 'vitest';
-import { systemEffects } from '../../src/effects.js';
 import { SERVER_TIMEOUTS } from '../../src/http/server.js';
 import { unreachableUrl } from '../support/api.js';
 import type { BotAnswer } from '../support/bot.js';
 import { until } from '../support/intervals.js';
 import { startProcess } from '../support/process.js';
+import { headOf, rawConnection } from '../support/raw.js';
 import {
   answerTo,
   bearer,
@@ -203,15 +203,18 @@ describe('a proxied call that fails', () => {
   });
 
   it("is not aborted while its upload makes progress, beyond the timeouts of Whapi's answer and of a webhook", async () => {
-    const { base, whapi } = await startProxy({}, { intervals: { whapiTimeoutMs: 1500, timeouts: IMPATIENT } });
+    const { gateway, base, whapi } = await startProxy({}, { intervals: { whapiTimeoutMs: 1500, timeouts: IMPATIENT } });
+    whapi.answers.push(() => undefined);
     const out = begin(base, { method: 'POST', path: '/media' });
-    for (let piece = 0; piece < 20; piece += 1) {
-      out.write('piece');
-      await systemEffects.sleep(150); // This makes it slow.
-    }
-    out.end();
+    out.write('This ');
+    expect((await send(base)).status).toBe(504);
+    out.write('takes ');
+    const webhook = rawConnection(gateway.url);
+    webhook.write(headOf(['content-length: 2']));
+    expect(await webhook.answers(1)).toEqual([408]);
+    out.end('long.');
     expect((await answerTo(out)).status).toBe(200);
-    expect(whapi.requests[0]?.body).toHaveLength(100);
+    expect(whapi.requests.at(-1)?.body.toString()).toBe('This takes long.');
   });
 });
 

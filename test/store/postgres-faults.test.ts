@@ -8,6 +8,7 @@ import { connect, openPostgresStore } from '../../src/store/postgres/engine.js';
 import type { Store } from '../../src/store/store.js';
 import { locationOf, runSql, useDatabases } from '../support/postgres/fixture.js';
 import { proxyTo } from '../support/postgres/proxy.js';
+import type { Proxy } from '../support/postgres/proxy.js';
 import {
   channel,
   deliveredIds,
@@ -63,6 +64,14 @@ async function lastBlock(url: string): Promise<number> {
 const KILL = `SELECT pg_terminate_backend(pid) FROM pg_stat_activity
   WHERE datname = current_database() AND application_name = 'whapi-resync-gateway'`;
 
+it('a replica skips numbers when it starts: another server may have taken over while it did not run', async () => {
+  const { url, store } = await stage();
+  await record(store, messages('A'));
+  const before = await lastBlock(url);
+  await open(url);
+  expect((await lastBlock(url)) - before).toBeGreaterThanOrEqual(4096);
+});
+
 describe('a connection that is lost', () => {
   it('skips numbers, because a server that took over may not know which were given', async () => {
     const { url, store } = await stage();
@@ -70,6 +79,18 @@ describe('a connection that is lost', () => {
     const before = await lastBlock(url);
     await runSql(url, KILL);
     await record(store, messages('B')).catch(async () => await record(store, messages('B')));
+    expect((await lastBlock(url)) - before).toBeGreaterThanOrEqual(4096);
+  });
+
+  it('because the network went silent skips numbers as well', async () => {
+    let proxy: Awaited<ReturnType<typeof proxyTo>> | undefined;
+    const url = await databases.create();
+    const store = await open((proxy = await proxyTo(url)).url, { answer: 300, answerInTransaction: 300 });
+    await store.registry.addChannel(channel('main'));
+    const before = await lastBlock(url);
+    proxy.fallSilent();
+    await expect(record(store, messages('A'))).rejects.toEqual(UNAVAILABLE);
+    await record(store, messages('A'));
     expect((await lastBlock(url)) - before).toBeGreaterThanOrEqual(4096);
   });
 
@@ -82,6 +103,34 @@ describe('a connection that is lost', () => {
     expect(answers).toEqual([{ status: 'rejected', reason: UNAVAILABLE }]);
     expect((await record(store, messages('A'))).verdicts).toEqual(['duplicate']);
     expect(await deliveredIds(store)).toEqual(['A']);
+  });
+
+  it.each([
+    ['its commit was sent', 'COMMIT', 'dead'],
+    ['it was returned for a retry', 'UPDATE', 'pending'],
+  ] as const)('right after %s: a repeated settlement is reported as saved, once', async (_when, cut, outcome) => {
+    let proxy: Proxy | undefined;
+    const { store } = await stage(async (url) => (proxy = await proxyTo(url)).url);
+    await record(store, messages('A'));
+    const { id, lease } = await untilClaimed(store);
+    const settle = async () => await store.outbox.settle(settlement({ id, lease }, outcome, store.upkeep.now()));
+    proxy?.cutAt(cut);
+    await expect(settle()).rejects.toEqual(UNAVAILABLE);
+    proxy?.mend();
+    expect([await settle(), await settle()]).toEqual([true, false]);
+    expect(await store.outbox.delivery(id)).toMatchObject({ status: outcome, attempts: 1, log: [{ status: 500 }] });
+  });
+
+  it('right after the end of a delivery without an attempt was committed: the same', async () => {
+    let proxy: Proxy | undefined;
+    const { store } = await stage(async (url) => (proxy = await proxyTo(url)).url);
+    await record(store, messages('A'));
+    const { id, lease } = await untilClaimed(store);
+    const settle = async () => await store.outbox.settle({ id, lease, status: 'expired', attempt: null });
+    proxy?.cutAt('COMMIT');
+    await expect(settle()).rejects.toEqual(UNAVAILABLE);
+    proxy?.mend();
+    expect([await settle(), await settle()]).toEqual([true, false]);
   });
 
   it('while webhooks are recorded: each is repeated until it is answered, and delivered once (I1, I3)', async () => {
@@ -294,6 +343,14 @@ describe('the server refuses', () => {
     expect((await record(store, messages('B'))).verdicts).toEqual(['new']);
   });
 
+  it('a row for a missing partition in another language than English: it is made', async () => {
+    let proxy: Awaited<ReturnType<typeof proxyTo>> | undefined;
+    const { url, store } = await stage(async (direct) => (proxy = await proxyTo(direct)).url);
+    proxy?.rewrite('no partition of relation', 'keine Partition für Rel.');
+    await runSql(url, DROP_DAYS);
+    expect((await record(store, messages('B'))).verdicts).toEqual(['new']);
+  });
+
   it('to settle a delivery of an old day whose partition is gone: it is made', async () => {
     const { url, store } = await stage();
     await record(store, messages('A'));
@@ -318,7 +375,7 @@ const FULL_DISK = `CREATE FUNCTION gateway.full_disk() RETURNS trigger LANGUAGE 
     $$ BEGIN RAISE EXCEPTION 'could not extend file' USING ERRCODE = '53100'; END $$;
   CREATE TRIGGER full_disk BEFORE INSERT ON gateway.queue EXECUTE FUNCTION gateway.full_disk()`;
 const DROP_DAYS = `DO $$ DECLARE name text; BEGIN
-  FOR name IN SELECT inhrelid::regclass FROM pg_inherits JOIN pg_class ON oid = inhparent WHERE relkind = 'p' AND inhparent::regclass::text ~ '^gateway'
+  FOR name IN SELECT inhrelid::regclass FROM pg_inherits JOIN pg_class ON oid = inhparent WHERE relkind = 'p' AND relnamespace = 'gateway'::regnamespace
     AND inhrelid IN (SELECT oid FROM pg_class WHERE relkind = 'r')
   LOOP EXECUTE 'DROP TABLE ' || name; END LOOP; END $$`;
 const RETYPE = 'ALTER TABLE gateway.targets ALTER concurrency TYPE bigint';

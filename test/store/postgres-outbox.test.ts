@@ -1,4 +1,4 @@
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, vi } from 'vitest';
 import { laneKeys } from '../../src/store/rules/keys.js';
 import { parseDeliveryId } from '../../src/store/rules/ids.js';
 import { Claims } from '../../src/store/postgres/claims.js';
@@ -121,6 +121,19 @@ describe('a retry of a delivery that was left out', () => {
       held.push(await heldPositions(base));
     }
     expect(held).toEqual([[0], []]);
+  });
+});
+
+describe('a claim that fails after its commit', () => {
+  it('I5: is made again at once by the same process', async () => {
+    const { one, base } = await stageTwo();
+    await recordEach(one, 'alice/A1');
+    const claims = new Claims(base, new Leases());
+    const claim = async () => await claims.claim([{ targetId: 'bot', limit: 9 }], one.clock.now(), MINUTE, new Set());
+    vi.spyOn(base.registry, 'atLeast').mockRejectedValueOnce(new Error('The connection is gone.'));
+    await expect(claim()).rejects.toThrow('gone');
+    expect((await one.claim()).deliveries).toEqual([]);
+    expect(idsIn((await claim()).deliveries)).toEqual(['A1']);
   });
 });
 

@@ -13,19 +13,26 @@ import { ItemViews } from '../../src/store/postgres/item-views.js';
 import { PostgresJobs } from '../../src/store/postgres/jobs.js';
 import { connect, openPostgresStore } from '../../src/store/postgres/engine.js';
 import { leastId } from '../../src/store/postgres/numbers.js';
+import type { Lease } from '../../src/store/postgres/leases.js';
 import { PostgresOutbox } from '../../src/store/postgres/outbox.js';
+import { Unanswered } from '../../src/store/postgres/unanswered.js';
 import { locationOf, runSql, useDatabases } from '../support/postgres/fixture.js';
 import { SentStatements } from '../support/postgres/sent-statements.js';
-import { channel, first, HOUR, LEASE, settlement, target } from '../support/store.js';
+import { channel, first, HOUR, LEASE, MINUTE, settlement, target } from '../support/store.js';
 
 const databases = useDatabases();
 const ROWS = 20_000;
 const PAGE = { limit: 50, cursor: null };
 
+const NO_RELEASE = {
+  release: async () => await Promise.resolve([]),
+  releaseItem: async () => await Promise.resolve([]),
+};
+
 /** A database with many webhooks, and a pending and a settled delivery of each, of one target. */
-async function stageMany(): Promise<Base> {
+async function stageMany(effects = systemEffects): Promise<Base> {
   const url = await databases.create();
-  const base = await connect(locationOf(url), systemEffects);
+  const base = await connect(locationOf(url), effects);
   onTestFinished(async () => await base.db.end());
   const store = await openPostgresStore(locationOf(url), systemEffects);
   await store.registry.addChannel(channel('main'));
@@ -62,11 +69,7 @@ function growingTables(base: Base): string[] {
 it('the outbox of PostgreSQL reads no table that grows from one end to the other', async () => {
   const base = await stageMany();
   const sent = new SentStatements(base.db);
-  const release = {
-    release: async () => await Promise.resolve([]),
-    releaseItem: async () => await Promise.resolve([]),
-  };
-  const outbox = new PostgresOutbox(base, release);
+  const outbox = new PostgresOutbox(base, NO_RELEASE);
   await outbox.due();
   const want = { targetId: 'bot', limit: 16, retries: { kept: 2, most: 8 }, backlog: 5, bytes: 1e6 };
   const { deliveries } = await outbox.claim([want], LEASE);
@@ -78,10 +81,53 @@ it('the outbox of PostgreSQL reads no table that grows from one end to the other
     outbox.settle({ ...settlement(superseded, 'superseded'), attempt: null }),
     outbox.settle(settlement(returned, 'pending', base.now())),
   ]);
+  await outbox.pendingOf('bot');
+  await outbox.loadOf('bot');
   await outbox.retry(retried.id);
   await outbox.retry(superseded.id);
   for (const filter of [{}, { status: 'pending' }, { status: 'dead', target: 'bot' }, { status: 'delivered' }] as const)
     await outbox.delivery(first((await outbox.deliveries({ ...filter, event: 'messages' }, PAGE)).data).id);
+  expect(await sent.scansOf(growingTables(base))).toEqual([]);
+});
+
+it('counts few pending deliveries of a target each time, and thousands of them once a minute', async () => {
+  let time = 0;
+  const base = await stageMany({ ...systemEffects, monotonic: () => time });
+  const outbox = new PostgresOutbox(base, NO_RELEASE);
+  const pendingAfter = async (settled: string): Promise<number> => {
+    await base.db.run(`DELETE FROM gateway.queue WHERE ${settled}`);
+    return (await outbox.pendingOf('bot')).pending;
+  };
+  expect(await pendingAfter('false')).toBe(ROWS);
+  expect(await pendingAfter('seq > 10000')).toBe(ROWS);
+  time += MINUTE;
+  expect(await pendingAfter('seq > 9000')).toBe(9000);
+  expect(await pendingAfter('seq > 3')).toBe(3);
+});
+
+it('looks by id whether settlements were saved whose answers were lost', async () => {
+  const base = await stageMany();
+  const [sent, unanswered] = [new SentStatements(base.db), new Unanswered()];
+  const ids = await base.db.all<{ id: number }>('SELECT id FROM gateway.history LIMIT 256');
+  const lost = ids.map(({ id }) => {
+    const lease = { id, token: 1, until: base.now() + LEASE } as Lease;
+    return { lease, settlement: settlement({ id: '', lease: 1 }, 'dead'), at: base.now() };
+  });
+  unanswered.note(lost, base.now());
+  expect(await unanswered.saved(base.db, lost)).toEqual([]);
+  expect(await sent.scansOf(growingTables(base))).toEqual([]);
+});
+
+it('hundreds of deliveries that are left out, retried or released at once: PostgreSQL reads none of these tables either', async () => {
+  const base = await stageMany();
+  const outbox = new PostgresOutbox(base, NO_RELEASE);
+  const retry = new BulkRetry(base, new PostgresDeliveries(base));
+  const [sent, bounds] = [new SentStatements(base.db), { number: Number.MAX_SAFE_INTEGER, madeAt: base.now() + HOUR }];
+  const { deliveries } = await outbox.claim([{ targetId: 'bot', limit: 400 }], LEASE);
+  await Promise.all(
+    deliveries.map(async (each) => await outbox.settle({ ...settlement(each, 'superseded'), attempt: null })),
+  );
+  await base.db.transaction(async (tx) => await retry.step(tx, { status: 'superseded' }, bounds, retry.start));
   expect(await sent.scansOf(growingTables(base))).toEqual([]);
 });
 

@@ -112,3 +112,10 @@ it('without the locks of channels, the same race goes wrong', async () => {
   await runSql(url, 'DROP SCHEMA no_locks CASCADE');
   expect(misjudged).toBeGreaterThan(0);
 });
+
+it('I3, I6: does not depend on the isolation of transactions that is usual in the database', async () => {
+  const url = await databases.createBare();
+  const name = new URL(url).pathname.slice(1);
+  await runSql(url, `ALTER DATABASE ${name} SET default_transaction_isolation = 'repeatable read'`);
+  expect(await race(url)).toEqual({ misjudged: 0, disordered: 0, wrong: 0 });
+});

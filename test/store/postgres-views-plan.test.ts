@@ -139,6 +139,14 @@ describe('among 60,000 webhooks of three days', () => {
     for (const [name, most, work] of others) {
       expect([name, greedy(await plansOf(base.db, work), most)]).toEqual([name, []]);
     }
+    const recent = await plansOf(
+      base.db,
+      async () => await (await history.read({ since: START - HOUR, most: 9 })).next(),
+    );
+    const days = new Set(
+      recent.flatMap(({ indexes }) => indexes.flatMap((name) => /^history_(\d+)/.exec(name)?.[1] ?? [])),
+    );
+    expect([...days]).toEqual([String(Math.floor(START / DAY))]);
     const levels = await PostgresLevels.open(base);
     expect(greedy(await plansOf(base.db, async () => await levels.heldItems()), FEW)).toEqual([]);
     const rare = await items.list({ channel: 'rare' }, ALL);

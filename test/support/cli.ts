@@ -1,8 +1,11 @@
 import { spawn } from 'node:child_process';
 import type { ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
+import { Readable } from 'node:stream';
 import { fileURLToPath } from 'node:url';
 import { onTestFinished } from 'vitest';
+import { runCommandLine } from '../../src/cli/program.js';
+import { systemEffects } from '../../src/effects.js';
 import { adminTokenOf } from './api.js';
 import type { LocalGateway } from './gateway.js';
 import { until } from './intervals.js';
@@ -20,6 +23,8 @@ export interface CliOptions {
   readonly stdin?: string;
   readonly cwd?: string;
 }
+
+export type CliHereOptions = Omit<CliOptions, 'cwd'>;
 
 /** A running command. */
 export interface CliRun {
@@ -51,8 +56,28 @@ export function startShell(command: string, { env = {}, stdin, cwd }: CliOptions
   return runOf(child);
 }
 
-export async function cli(args: readonly string[], options?: CliOptions): Promise<CliEnded> {
-  return await startCli(args, options).ended;
+/**
+ * Runs the command line in the process of the test, without a terminal: a process of its own takes half a second more. That
+ * program, with its signals and pipes, is tested with `startCli`.
+ */
+export async function cli(args: readonly string[], { env = {}, stdin = '' }: CliHereOptions = {}): Promise<CliEnded> {
+  const text = { stdout: '', stderr: '' };
+  const umask = process.umask(0o077); // as cli.ts
+  const code = await runCommandLine(
+    args,
+    {
+      env: { PATH: process.env['PATH'], ...env },
+      stdin: Readable.from([Buffer.from(stdin)]),
+      write: (written) => void (text.stdout += written),
+      tell: (written) => void (text.stderr += written),
+      columns: () => null,
+      signal: new AbortController().signal,
+      effects: systemEffects,
+    },
+    async (program) => await Promise.reject(new Error(`${program} needs a process of its own: startCli`)),
+    async () => await import('../../src/maintenance.js'),
+  ).finally(() => process.umask(umask));
+  return { code, ...text };
 }
 
 /**

@@ -149,8 +149,8 @@ export async function recheck(
 /** Cancels at most `limit` running audits of a removed channel. Returns whether more may be left. */
 export async function cancelAuditsOf(tx: Transaction, channel: string, limit: number, now: number): Promise<boolean> {
   const changed = await tx.run(
-    `UPDATE gateway.audits SET status = 'cancelled', ended_at = $1 WHERE number IN (
-       SELECT number FROM gateway.audits WHERE channel = $2 AND status = 'running' ORDER BY number LIMIT $3)`,
+    `UPDATE gateway.audits SET status = 'cancelled', ended_at = $1 WHERE number = ANY(ARRAY(
+       SELECT number FROM gateway.audits WHERE channel = $2 AND status = 'running' ORDER BY number LIMIT $3))`,
     ...[now, channel, limit],
   );
   return changed === limit;

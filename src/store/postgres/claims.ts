@@ -20,7 +20,7 @@ interface Wanted {
   readonly found: NumberedTarget;
 }
 
-/** A claim whose answer was lost. Its deliveries are leased, but no caller has them. */
+/** A claim that failed after its commit, or whose answer was lost. Its deliveries are leased, but no caller has them. */
 interface LostClaim {
   readonly token: number;
   readonly until: number;
@@ -77,8 +77,10 @@ export class Claims {
     if (wanted.length === 0) return NOTHING;
     const byTarget = new Map(wanted.map((each) => [each.found.number, each]));
     const token = this.#newToken();
-    const { rows, next, version } = await this.#lease(wanted, token, now, leaseMs);
-    const settings = await this.#registry.atLeast(version);
+    const { rows, next, settings } = await this.#orLost(token, now + leaseMs, async () => {
+      const leased = await this.#lease(wanted, token, now, leaseMs);
+      return { ...leased, settings: await this.#registry.atLeast(leased.version) };
+    });
     const mustWait = rows.filter((row) => isUnsorted(row, byTarget.get(row.target), letThrough, now));
     if (mustWait.length > 0) await this.#giveBack(mustWait, token, now + leaseMs);
     const taken = rows.filter((row) => !mustWait.includes(row));
@@ -96,39 +98,39 @@ export class Claims {
   async #lease(wanted: readonly Wanted[], token: number, now: number, leaseMs: number) {
     this.#lost = this.#lost.filter(({ until }) => until > now);
     const targets = wanted.map(({ found }) => found.number);
-    try {
-      return await this.#db.transaction(async (tx) => {
-        const [rows, next, registry] = await Promise.all([
-          tx.all<ClaimedRow>(
-            CLAIM,
-            targets,
-            wanted.map(({ want }) => want.limit),
-            wanted.map(({ want }) => want.retries?.kept ?? 0),
-            wanted.map(({ want }) => want.retries?.most ?? want.limit),
-            wanted.map(({ want }) => want.bytes ?? Infinity),
-            wanted.map(({ want }) => want.backlog ?? want.limit),
-            now,
-            token,
-            leaseMs,
-            this.#lost.map((lost) => lost.token),
-          ),
-          tx.all<NextRow>(NEXT_OF_TARGETS, targets, now),
-          tx.one<{ version: number }>(VERSION),
-          tx.commitWith('SELECT 1'),
-        ]);
-        return { rows, next, version: registry?.version ?? 0 };
-      });
-    } catch (error) {
-      this.#lost.push({ token, until: now + leaseMs });
-      throw error;
-    }
+    return await this.#db.transaction(async (tx) => {
+      const [rows, next, registry] = await Promise.all([
+        tx.all<ClaimedRow>(
+          CLAIM,
+          targets,
+          wanted.map(({ want }) => want.limit),
+          wanted.map(({ want }) => want.retries?.kept ?? 0),
+          wanted.map(({ want }) => want.retries?.most ?? want.limit),
+          wanted.map(({ want }) => want.bytes ?? Infinity),
+          wanted.map(({ want }) => want.backlog ?? want.limit),
+          now,
+          token,
+          leaseMs,
+          this.#lost.map((lost) => lost.token),
+        ),
+        tx.all<NextRow>(NEXT_OF_TARGETS, targets, now),
+        tx.one<{ version: number }>(VERSION),
+        tx.commitWith('SELECT 1'),
+      ]);
+      return { rows, next, version: registry?.version ?? 0 };
+    });
   }
 
   /** Ends leases that this claim should not have taken. @param until when they would end */
   async #giveBack(rows: readonly ClaimedRow[], token: number, until: number): Promise<void> {
     const ids = rows.map(({ id }) => id);
+    await this.#orLost(token, until, async () => await this.#db.run(GIVE_BACK, ids, token));
+  }
+
+  /** If it fails, what it may have leased is claimed again. */
+  async #orLost<T>(token: number, until: number, work: () => Promise<T>): Promise<T> {
     try {
-      await this.#db.run(GIVE_BACK, ids, token);
+      return await work();
     } catch (error) {
       this.#lost.push({ token, until });
       throw error;

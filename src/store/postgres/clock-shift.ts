@@ -16,6 +16,7 @@ const SHIFTS = [
      due_at = CASE WHEN due_at > $2 AND due_at < ${RANKS_FROM} THEN due_at - $1 ELSE due_at END,
      resume_at = resume_at - $1, leased_until = CASE WHEN leased_until > $2 THEN leased_until - $1 ELSE leased_until END
    WHERE (due_at > $2 AND due_at < ${RANKS_FROM}) OR leased_until > $2 OR resume_at IS NOT NULL`,
+  'UPDATE gateway.resyncs SET owned_until = owned_until - $1 WHERE NOT complete AND owned_until > $2',
   'UPDATE gateway.resync_messages SET next_at = next_at - $1 WHERE next_at > $2',
   // A last call or check in the future would put off the next one until then.
   `UPDATE gateway.channel_calls SET next_check_at = next_check_at - $1, last_call_at = least(last_call_at, $2),

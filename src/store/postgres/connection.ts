@@ -1,3 +1,4 @@
+import { X509Certificate } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import type pg from 'pg';
 import { errorText, StartError } from '../../errors.js';
@@ -17,6 +18,21 @@ export function connectionOf({ url, tls, caFile }: PostgresLocation): Connection
 
 /** @throws StartError GW_BAD_CONFIG */
 function certificatesIn(file: string): string {
+  const text = textIn(file);
+  try {
+    new X509Certificate(text);
+  } catch (error) {
+    throw new StartError(
+      'GW_BAD_CONFIG',
+      `The file "${file}" of sslrootcert in DATABASE_URL holds no certificate: expected PEM (-----BEGIN CERTIFICATE-----).`,
+      { cause: error },
+    );
+  }
+  return text;
+}
+
+/** @throws StartError GW_BAD_CONFIG */
+function textIn(file: string): string {
   try {
     return readFileSync(file, 'utf8');
   } catch (error) {

@@ -55,9 +55,12 @@ export class Database implements Queries {
   readonly commits = new Histogram();
   /** Makes the partitions that a transaction missed. `day`: the day of the row that found none; null: it is unknown. */
   onMissingDays: (day: number | null) => Promise<void> = () => Promise.resolve();
-  /** Runs before the first transaction after a lost connection: another server may have taken over. Null: nothing. */
+  /**
+   * Runs before the first transaction of this process, and before the first one after a lost connection: another
+   * server may have taken over. Null: nothing.
+   */
   afterLoss: string | null = null;
-  #hasLostConnection = false;
+  #mayHaveMoved = true;
 
   /**
    * @param most connections at once
@@ -83,7 +86,7 @@ export class Database implements Queries {
     });
     // A broken connection is replaced, and the statement that uses it rejects. The pool listens only to idle connections, and
     // an error event without a listener would end the process.
-    this.#pool.on('error', () => (this.#hasLostConnection = true));
+    this.#pool.on('error', () => (this.#mayHaveMoved = true));
     this.#pool.on('connect', (client) => client.on('error', () => undefined));
   }
 
@@ -102,9 +105,10 @@ export class Database implements Queries {
   /**
    * Runs `work` in a transaction and commits it. It may run again after a fault, so it changes nothing but the database, or
    * sets anew what it changes.
+   * @param isRepeatable it may run again after its commit, so it does if the answer to the commit is lost
    * @throws GatewayError GW_STORE_UNAVAILABLE: nothing was changed, or it is unknown whether
    */
-  async transaction<T>(work: (tx: Transaction) => Promise<T>): Promise<T> {
+  async transaction<T>(work: (tx: Transaction) => Promise<T>, isRepeatable = false): Promise<T> {
     const made = new Set<number | null>();
     for (let run = 1; ; run += 1) {
       const client = await this.#connectAgain();
@@ -117,7 +121,8 @@ export class Database implements Queries {
           run -= 1; // several days may be missing, and each run reports one
           made.add(day);
           await this.onMissingDays(day);
-        } else if (!this.#mayRunAgain(error, !tx.isCommitSent) || run >= RUNS_AT_MOST) throw asGatewayError(error);
+        } else if (!this.#mayRunAgain(error, isRepeatable || !tx.isCommitSent) || run >= RUNS_AT_MOST)
+          throw asGatewayError(error);
       }
     }
   }
@@ -164,7 +169,7 @@ export class Database implements Queries {
   /** @param ifLost whether nothing can have changed if the connection was lost */
   #mayRunAgain(error: unknown, ifLost: boolean): boolean {
     const remedy = remedyOf(error);
-    if (isLostConnection(error)) this.#hasLostConnection = true;
+    if (remedy === 'unavailable' && mustDropConnection(error)) this.#mayHaveMoved = true;
     if (remedy === 'prepare_anew') {
       // Under new names: each connection has prepared the old ones.
       this.#names.clear();
@@ -176,10 +181,10 @@ export class Database implements Queries {
   /** @throws GatewayError GW_STORE_UNAVAILABLE */
   async #connectAgain(): Promise<pg.PoolClient> {
     const client = await this.#connect();
-    if (!this.#hasLostConnection || this.afterLoss === null) return client;
+    if (!this.#mayHaveMoved || this.afterLoss === null) return client;
     try {
       await client.query(this.afterLoss);
-      this.#hasLostConnection = false;
+      this.#mayHaveMoved = false;
       return client;
     } catch (error) {
       client.release(true);
@@ -189,6 +194,7 @@ export class Database implements Queries {
 
   async #connect(): Promise<pg.PoolClient> {
     return await this.#pool.connect().catch((error: unknown) => {
+      this.#mayHaveMoved = true;
       throw asUnavailable(error);
     });
   }
@@ -205,7 +211,7 @@ export class Database implements Queries {
 
   readonly #statementInTransaction: ToStatement = (sql, params) => {
     const limit = { query_timeout: this.#timeouts.answerInTransaction };
-    return params.length === 0 && /^(BEGIN|COMMIT)$/.test(sql)
+    return params.length === 0 && /^(BEGIN|COMMIT)\b/.test(sql)
       ? { text: sql, ...limit }
       : { ...this.#statement(sql, params), ...limit };
   };

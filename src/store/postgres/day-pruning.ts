@@ -29,8 +29,8 @@ const IS_NEEDED = `SELECT ${PENDING}
     WHERE h.id >= $1 AND h.id < $2 AND (h.webhook_id < $1 OR h.webhook_id >= $2)) AS needed`;
 
 /** Settled deliveries of other days whose webhook goes: a retry would have nothing to send. */
-const DELETE_OTHER_DELIVERIES = `DELETE FROM gateway.history WHERE id IN (
-  SELECT id FROM gateway.history WHERE webhook_id >= $1 AND webhook_id < $2 AND (id < $1 OR id >= $2) LIMIT ${DELIVERIES_PER_STEP})`;
+const DELETE_OTHER_DELIVERIES = `DELETE FROM gateway.history WHERE id = ANY(ARRAY(
+  SELECT id FROM gateway.history WHERE webhook_id >= $1 AND webhook_id < $2 AND (id < $1 OR id >= $2) LIMIT ${DELIVERIES_PER_STEP}))`;
 
 const IS_OLD = `NOT EXISTS (SELECT FROM gateway.queue q WHERE q.webhook_id = w.id)
     AND NOT EXISTS (SELECT FROM gateway.history h WHERE h.webhook_id = w.id AND h.settled_at >= $3)`;

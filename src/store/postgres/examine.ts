@@ -3,7 +3,7 @@ import { StartError } from '../../errors.js';
 import type { PostgresLocation } from '../../postgres-url.js';
 import { connectionOf } from './connection.js';
 import { asStartError } from './faults.js';
-import { refuseTooNew, schemaOf } from './migrations.js';
+import { refuseTooNew, schemaOf } from './schema-version.js';
 
 interface Facts {
   readonly server: string;

@@ -37,12 +37,23 @@ const CONNECTION_ERROR =
 /** Of the server, or of `pg` before it asks the server. */
 const NO_PASSWORD = /empty password|password must be a (non-empty )?string/;
 
+/** Of Node, for the certificate of a server: https://nodejs.org/api/tls.html#x509-certificate-error-codes */
+const OTHER_HOST = 'ERR_TLS_CERT_ALTNAME_INVALID';
+const EXPIRED = 'CERT_HAS_EXPIRED';
+const UNTRUSTED = /CERT|SIGNATURE|ISSUER/;
+/**
+ * The function of the server that found no partition for a row, and the one that found a plan outdated. Their messages are in
+ * the language of the server (`lc_messages`), and their codes have other meanings as well.
+ */
+const NO_PARTITION = 'ExecFindPartition';
+const OUTDATED_PLAN = 'RevalidateCachedQuery';
+
 /** What to do about an error that a statement threw. */
 export function remedyOf(error: unknown): Remedy {
   if (error instanceof GatewayError) return 'none';
   const code = codeOf(error);
   if (isOutdatedPlan(error)) return 'prepare_anew';
-  if (code === '23514' && errorText(error).includes('no partition')) return 'make_days';
+  if (code === '23514' && routineOf(error) === NO_PARTITION) return 'make_days';
   if (AGAIN.has(code)) return 'again';
   if (UNAVAILABLE.has(code) || UNAVAILABLE_CLASSES.some((prefix) => code.startsWith(prefix))) return 'unavailable';
   if (CONNECTION_ERROR.test(code) || CONNECTION_ERROR.test(errorText(error))) return 'unavailable';
@@ -73,7 +84,7 @@ export function missingDayOf(error: unknown): number | null {
 
 function isOutdatedPlan(error: unknown): boolean {
   const code = codeOf(error);
-  return code === '26000' || (code === '0A000' && errorText(error).includes('cached plan'));
+  return code === '26000' || (code === '0A000' && routineOf(error) === OUTDATED_PLAN);
 }
 
 /** Whether a unique constraint refused a row. */
@@ -130,6 +141,9 @@ function faultOf(error: unknown): string {
   if (code === '55P03') return 'Another transaction in PostgreSQL holds a lock for too long';
   if (code === '57014') return 'A statement took too long in PostgreSQL';
   if (NO_PASSWORD.test(errorText(error))) return 'PostgreSQL needs a password';
+  if (code === OTHER_HOST) return `The certificate of PostgreSQL is for other hosts (${errorText(error)})`;
+  if (code === EXPIRED) return 'The certificate of PostgreSQL has expired';
+  if (UNTRUSTED.test(code)) return `The certificate of PostgreSQL is not trusted (${errorText(error)})`;
   if (error instanceof pg.DatabaseError) return `PostgreSQL refused: ${errorText(error)} (${code})`;
   return `PostgreSQL cannot be reached (${code === '' ? errorText(error) : code})`;
 }
@@ -138,15 +152,22 @@ function hintOf(error: unknown): string {
   const code = codeOf(error);
   const text = errorText(error);
   if (NO_PASSWORD.test(text)) return 'Add it to DATABASE_URL: postgres://user:password@…';
+  if (text.includes('no encryption')) return 'Add ?sslmode=verify-full to DATABASE_URL: the server wants TLS.';
   if (code === '28P01' || code === '28000') return 'Check user and password in DATABASE_URL.';
   if (code === '3D000') return `Create it first, for example: createdb ${/"(.+)"/.exec(text)?.[1] ?? 'gateway'}`;
   if (code === '42501') return 'The user needs CREATE on the database, or must own its schema "gateway".';
   if (code === '53300') return 'Raise max_connections, or stop other clients of the server.';
   if (text.includes('does not support SSL'))
     return 'Turn TLS on at the server, or use sslmode=disable in a network that you trust.';
-  if (/CERT|SIGNATURE|ISSUER|TLS|SSL/.test(code))
-    return 'Its certificate is not trusted: add the file with the certificate of its authority to DATABASE_URL as sslrootcert=….';
+  if (code === OTHER_HOST) return 'Use one of these in DATABASE_URL, or give the server a certificate for its host.';
+  if (code === EXPIRED) return 'Renew it on the server.';
+  if (UNTRUSTED.test(code))
+    return 'Add the file with the certificate of its authority to DATABASE_URL: sslmode=verify-full&sslrootcert=….';
   return 'Check that the server runs and that DATABASE_URL is right, for example postgres://gateway:secret@localhost:5432/gateway.';
+}
+
+function routineOf(error: unknown): string | undefined {
+  return error instanceof pg.DatabaseError ? error.routine : undefined;
 }
 
 function codeOf(error: unknown): string {

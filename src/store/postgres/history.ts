@@ -5,6 +5,7 @@ import type { WebhookHttpMethod } from '../../model.js';
 import type { History, HistoryReading, HistoryRequest, PastDelivery, PastItem, PastWebhook } from '../history.js';
 import { encodeNumber } from '../rules/ids.js';
 import { placeOf } from '../rules/item-views.js';
+import { dayOfId, endOfRecordedWith, firstIdOf } from './numbers.js';
 import { needsEvidence, pastItem } from '../rules/past-items.js';
 import type { Base } from './base.js';
 import type { EvidenceViews } from './evidence.js';
@@ -46,8 +47,9 @@ const WEBHOOKS = `SELECT w.id, w.channel, w.method, w.suffix, w.event, w.receive
 const BODIES = `SELECT w.id, w.body FROM unnest($1::bigint[]) AS k(id) JOIN gateway.webhooks w ON w.id = k.id`;
 const ITEMS = `SELECT s.webhook_id, s.position, s.message_key, s.message_id, s.carrier, s.verdict, s.rule, s.held
   FROM unnest($1::bigint[]) AS k(id) JOIN gateway.sightings s ON s.webhook_id = k.id ORDER BY s.webhook_id, s.position`;
-const DELIVERIES = `SELECT d.webhook_id, d.target, d.positions, d.settled_at
-  FROM gateway.deliveries d WHERE d.webhook_id = ANY($1::bigint[]) AND NOT d.released ORDER BY d.webhook_id, d.id`;
+/** Deliveries that were recorded with their webhooks have ids of the same day, so that no other day is looked at. */
+const DELIVERIES = `SELECT d.webhook_id, d.target, d.positions, d.settled_at FROM gateway.deliveries d
+  WHERE d.webhook_id = ANY($1::bigint[]) AND d.id >= $2 AND d.id < $3 AND NOT d.released ORDER BY d.webhook_id, d.id`;
 
 /** What is read of the webhooks between two ids. */
 interface Range {
@@ -109,11 +111,12 @@ export class PostgresHistory implements History {
   async #webhooks(rows: readonly WebhookRow[], { targetIds }: Range): Promise<PastWebhook[]> {
     if (rows.length === 0) return [];
     const { db } = this.#base;
-    const ids = rows.map(({ id }) => id);
+    const ids = rows.map(({ id }) => id); // in ascending order
+    const [from = 0, to = from] = [ids[0], ids.at(-1)];
     const [bodies, items, deliveries] = await Promise.all([
       db.all<{ id: number; body: Buffer }>(BODIES, ids),
       this.#items(rows),
-      db.all<DeliveryRow>(DELIVERIES, ids),
+      db.all<DeliveryRow>(DELIVERIES, ids, firstIdOf(dayOfId(from)), endOfRecordedWith(to)),
     ]);
     const bodyOf = new Map(bodies.map(({ id, body }) => [id, body]));
     const deliveriesOf = new Map<number, DeliveryRow[]>(ids.map((id) => [id, []]));

@@ -44,7 +44,7 @@ const TAKE = `SELECT j.number, j.kind, j.filter, j.cursor, j.created_at, j.stepp
   FOR UPDATE SKIP LOCKED`;
 
 const INSERT = `INSERT INTO gateway.jobs (number, kind, filter, status, total, done, skipped, cursor, created_at)
-  VALUES ($1, $2, $3, 'running', $4, 0, 0, $5, $6)`;
+  VALUES ($1, $2, $3, 'running', $4, 0, 0, $5, $6) ON CONFLICT (number) DO NOTHING`;
 
 const SAVE_PROGRESS = `UPDATE gateway.jobs SET done = done + $2, skipped = skipped + $3, cursor = $4, status = $5, finished_at = $6,
     busy_ms = busy_ms + $7, stepped_at = $8 WHERE number = $1`;
@@ -82,16 +82,19 @@ export class PostgresJobs implements Jobs {
   async add(work: BulkWork, expectedCount?: number): Promise<JobView> {
     const { count } = await this.#count(work);
     checkExpectedCount(count, expectedCount);
-    const { db } = this.#base;
-    const number = await db.transaction(async (tx) => {
+    const { db, now, idDays } = this.#base;
+    // Taken before the transaction, so that a run after an unanswered commit adds no second job.
+    const number = (await takeNumbers(db, 1, idDays.timeAt(now()))).nextId();
+    await db.transaction(async (tx) => {
       await tx.lockChannels([]); // keeps the registry unchanged
-      return await this.#insert(tx, work, count);
-    });
+      await this.#insert(tx, number, work, count);
+    }, true);
     return readBack(await this.#view(number));
   }
 
   async step(): Promise<number | null> {
-    const { db, now } = this.#base;
+    const { db, now, registry } = this.#base;
+    await registry.current(); // refused if the schema excludes this program
     if (await this.#parts.removals.step(now())) return 0;
     return await db.transaction(async (tx) => await this.#step(tx));
   }
@@ -144,15 +147,12 @@ export class PostgresJobs implements Jobs {
     return tally.surveyed;
   }
 
-  async #insert(tx: Transaction, work: BulkWork, total: number): Promise<number> {
-    const { registry, now: clock, idDays } = this.#base;
+  async #insert(tx: Transaction, number: number, work: BulkWork, total: number): Promise<void> {
+    const { registry, now } = this.#base;
     const operation = this.#operationOf(work);
     await operation.checkFilter(await registry.in(tx), tx);
-    const now = clock();
-    const number = (await takeNumbers(tx, 1, idDays.timeAt(now))).nextId();
     const cursor = JSON.stringify(operation.start);
-    await tx.run(INSERT, number, work.kind, JSON.stringify(work.filter), total, cursor, now);
-    return number;
+    await tx.run(INSERT, number, work.kind, JSON.stringify(work.filter), total, cursor, now());
   }
 
   async #step(tx: Transaction): Promise<number | null> {

@@ -127,8 +127,8 @@ export async function findClaim(queries: Queries, key: string): Promise<MessageC
 /** Removes at most `limit` claims that have ended. Returns their channels. */
 export async function removeEndedClaims(queries: Queries, now: number, limit: number): Promise<{ channel: string }[]> {
   return await queries.all<{ channel: string }>(
-    `DELETE FROM gateway.claims WHERE key IN (
-       SELECT key FROM gateway.claims WHERE expires_at <= $1 ORDER BY expires_at LIMIT ${limit} FOR UPDATE SKIP LOCKED)
+    `DELETE FROM gateway.claims WHERE key = ANY(ARRAY(
+       SELECT key FROM gateway.claims WHERE expires_at <= $1 ORDER BY expires_at LIMIT ${limit} FOR UPDATE SKIP LOCKED))
      RETURNING channel`,
     now,
   );

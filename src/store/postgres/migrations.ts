@@ -1,13 +1,16 @@
-import type pg from 'pg';
-import { StartError } from '../../errors.js';
+import pg from 'pg';
 import { migrationsOf } from '../migrate.js';
 import type { Migration } from '../migrate.js';
 import { isLockTimeout } from './faults.js';
-import { LOCK_MIGRATIONS } from './locks.js';
+import { LOCK_MIGRATIONS, LOCK_REGISTRY } from './locks.js';
+import { BEGIN } from './open-transaction.js';
+import { RAISE_VERSION } from './registry-cache.js';
+import { refuseTooNew, schemaOf } from './schema-version.js';
 
 /**
  * The oldest schema version whose programs may still run beside this one. A migration that takes away what they need raises
- * it; all others only add, so that replicas can be upgraded one after the other.
+ * it; all others only add, so that replicas can be upgraded one after the other. Older replicas that still run notice it,
+ * because the registry changes its version with it: see `RegistryCache`.
  */
 const LEAST_PROGRAM = 1;
 /** How long DDL waits for a lock, because everything else waits behind it. */
@@ -20,11 +23,6 @@ const BEGINNING = `DO $$ BEGIN
 END $$;
 CREATE TABLE IF NOT EXISTS gateway.schema (version integer NOT NULL, least_program integer NOT NULL)`;
 
-interface Schema {
-  readonly version: number;
-  readonly leastProgram: number;
-}
-
 /**
  * Creates or migrates the schema, one transaction per version. Of several replicas that start at once, one does it. The
  * version is read before the lock is taken, so that a usual start does not wait for others.
@@ -33,6 +31,7 @@ interface Schema {
 export async function migrate(
   client: pg.ClientBase,
   all: readonly Migration[] = migrationsOf('postgres'),
+  leastProgram = LEAST_PROGRAM,
 ): Promise<void> {
   const newest = all.at(-1)?.version ?? 0;
   for (;;) {
@@ -42,17 +41,26 @@ export async function migrate(
       return;
     }
     const next = all.find(({ version }) => version > schema.version);
-    if (next) await migrateOnce(client, schema.version, next);
+    if (next) await migrateOnce(client, schema.version, next, leastProgram);
   }
 }
 
-async function migrateOnce(client: pg.ClientBase, from: number, migration: Migration): Promise<void> {
+async function migrateOnce(
+  client: pg.ClientBase,
+  from: number,
+  migration: Migration,
+  leastProgram: number,
+): Promise<void> {
   for (let run = 1; ; run += 1) {
-    await client.query('BEGIN');
+    await client.query(BEGIN);
     try {
       await client.query(LOCK_MIGRATIONS); // waits for as long as another replica migrates
       await client.query(`SET LOCAL lock_timeout = '${LOCK_WAIT}'`);
-      if ((await schemaOf(client)).version === from) await apply(client, migration);
+      const schema = await schemaOf(client);
+      if (schema.version === from) {
+        if (from > 0 && schema.leastProgram < leastProgram) await excludeOlderReplicas(client);
+        await apply(client, migration, leastProgram);
+      }
       await client.query('COMMIT');
       return;
     } catch (error) {
@@ -62,31 +70,15 @@ async function migrateOnce(client: pg.ClientBase, from: number, migration: Migra
   }
 }
 
-async function apply(client: pg.ClientBase, { version, sql }: Migration): Promise<void> {
+/** Waits for what they are recording. What they record from then on reads the registry anew, and is refused. */
+async function excludeOlderReplicas(client: pg.ClientBase): Promise<void> {
+  await client.query(LOCK_REGISTRY);
+  await client.query(RAISE_VERSION);
+}
+
+async function apply(client: pg.ClientBase, { version, sql }: Migration, leastProgram: number): Promise<void> {
   await client.query(BEGINNING);
   await client.query(sql);
   await client.query('DELETE FROM gateway.schema');
-  await client.query('INSERT INTO gateway.schema (version, least_program) VALUES ($1, $2)', [version, LEAST_PROGRAM]);
-}
-
-/** Version 0: there is no schema yet. */
-export async function schemaOf(client: pg.ClientBase): Promise<Schema> {
-  const found = await client.query<{ found: boolean }>("SELECT to_regclass('gateway.schema') IS NOT NULL AS found");
-  if (found.rows[0]?.found !== true) return { version: 0, leastProgram: 0 };
-  const { rows } = await client.query<{ version: number; least_program: number }>(
-    'SELECT version, least_program FROM gateway.schema',
-  );
-  const [row] = rows;
-  return { version: row?.version ?? 0, leastProgram: row?.least_program ?? 0 };
-}
-
-/** @throws StartError GW_STORE_UNUSABLE */
-export function refuseTooNew({ version, leastProgram }: Schema): void {
-  const newest = migrationsOf('postgres').at(-1)?.version ?? 0;
-  if (newest >= leastProgram) return;
-  throw new StartError(
-    'GW_STORE_UNUSABLE',
-    `The database has schema version ${version}, which needs a program that knows version ${leastProgram}; this one knows ` +
-      `versions up to ${newest}. A newer version of the gateway has migrated it: start that version, or restore a backup from before the upgrade.`,
-  );
+  await client.query('INSERT INTO gateway.schema (version, least_program) VALUES ($1, $2)', [version, leastProgram]);
 }

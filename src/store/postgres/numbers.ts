@@ -1,6 +1,6 @@
 import { DAY_MS } from '../../durations.js';
 import { utcDay } from '../rules/days.js';
-import type { Transaction } from './queries.js';
+import type { Queries } from './queries.js';
 
 /** Numbers in a block, which is one value of the sequence. */
 export const BLOCK = 1024;
@@ -80,14 +80,14 @@ export function blocksFor(count: number): number {
   return Math.max(1, Math.ceil(count / BLOCK));
 }
 
-/** Takes `count` numbers. For use after the channels are locked. */
-export async function takeNumbers(tx: Transaction, count: number, now: number): Promise<Numbers> {
-  return new Numbers(await takeBlocks(tx, blocksFor(count)), now);
+/** Takes `count` numbers. For rows of channels: in a transaction, after these are locked. */
+export async function takeNumbers(queries: Queries, count: number, now: number): Promise<Numbers> {
+  return new Numbers(await takeBlocks(queries, blocksFor(count)), now);
 }
 
 /** Takes `count` blocks, in ascending order. */
-export async function takeBlocks(tx: Transaction, count: number): Promise<number[]> {
-  const rows = await tx.all<{ block: number }>(
+export async function takeBlocks(queries: Queries, count: number): Promise<number[]> {
+  const rows = await queries.all<{ block: number }>(
     "SELECT nextval('gateway.blocks') AS block FROM generate_series(1, $1)",
     count,
   );
@@ -107,6 +107,12 @@ export function firstIdOf(day: number): number {
 /** Higher than the id of every row recorded at or before this time. */
 export function endOfIds(time: number): number {
   return firstIdOf(utcDay(time) + ID_DAYS_AHEAD + 1);
+}
+
+/** Greater than the ids of the deliveries that were recorded with this webhook. Carried over, they may be of the next day. */
+export function endOfRecordedWith(webhookId: number): number {
+  const day = dayOfId(webhookId);
+  return firstIdOf(day + (isCarriedDay(day) ? 2 : 1));
 }
 
 /** Whether the ids of a partition come from SQLite. */

@@ -4,6 +4,12 @@ import { lockNumberOf } from './keys.js';
 import { LOCK_CHANNELS, LOCK_REGISTRY } from './locks.js';
 import type { Param, Transaction } from './queries.js';
 
+/**
+ * Explicit, because the database or the role may have another default. A transaction would then not see what was committed
+ * while it waited for its locks.
+ */
+export const BEGIN = 'BEGIN ISOLATION LEVEL READ COMMITTED';
+
 /** `pg` knows this option; its types do not. */
 export type Statement = pg.QueryConfig & { readonly query_timeout?: number };
 
@@ -21,7 +27,7 @@ export class OpenTransaction implements Transaction {
   constructor(client: pg.PoolClient, statement: ToStatement) {
     this.#client = client;
     this.#statement = statement;
-    this.#begun = this.#query('BEGIN', []);
+    this.#begun = this.#query(BEGIN, []);
     this.#begun.catch(() => undefined); // reported by the next statement, or by the commit
   }
 

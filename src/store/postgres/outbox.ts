@@ -8,9 +8,8 @@ import { PostgresDeliveryViews } from './delivery-views.js';
 import type { Base } from './base.js';
 import { Leases } from './leases.js';
 import { PacedDeliveries } from './paced-deliveries.js';
-import type { RegistryCache } from './registry-cache.js';
 import { Settlements } from './settlements.js';
-import { loadOfTarget } from './target-load.js';
+import { TargetLoads } from './target-load.js';
 import type { DeliveryDetail, DeliveryFilter, DeliveryView } from '../deliveries.js';
 import type {
   ChatFacts,
@@ -19,6 +18,7 @@ import type {
   Due,
   LeasedBody,
   Outbox,
+  PendingLoad,
   Settlement,
   TargetLoad,
   WantedFacts,
@@ -31,26 +31,26 @@ export type HeldRelease = Pick<Outbox, 'release' | 'releaseItem'>;
 /** Deliveries: claims, settlements, releases, retries and lists. */
 export class PostgresOutbox implements Outbox {
   readonly #db: Database;
-  readonly #registry: RegistryCache;
   readonly #now: () => number;
   readonly #claims: Claims;
   readonly #paced: PacedDeliveries;
   readonly #settlements: Settlements;
   readonly #deliveries: PostgresDeliveries;
   readonly #views: PostgresDeliveryViews;
+  readonly #loads: TargetLoads;
   readonly #release: HeldRelease;
 
   constructor(base: Base, release: HeldRelease) {
     const leases = new Leases();
     base.fall.onShifted(() => leases.forgetAll()); // their times were shifted
     this.#db = base.db;
-    this.#registry = base.registry;
     this.#now = base.now;
     this.#claims = new Claims(base, leases);
     this.#paced = new PacedDeliveries(base);
     this.#settlements = new Settlements(base, leases);
     this.#deliveries = new PostgresDeliveries(base);
     this.#views = new PostgresDeliveryViews(base.db);
+    this.#loads = new TargetLoads(base);
     this.#release = release;
   }
 
@@ -102,9 +102,12 @@ export class PostgresOutbox implements Outbox {
     return await this.#views.detail(id);
   }
 
+  async pendingOf(targetId: string): Promise<PendingLoad> {
+    return await this.#loads.pendingOf(targetId);
+  }
+
   async loadOf(targetId: string): Promise<TargetLoad> {
-    const { targets } = await this.#registry.current();
-    return await loadOfTarget(this.#db, targets.get(targetId)?.number, this.#now());
+    return await this.#loads.loadOf(targetId);
   }
 
   /** Resolves when every settlement is written. */

@@ -48,10 +48,13 @@ export class PostgresRegistry implements Registry {
     return [...(await this.#cache.current()).channels.values()];
   }
 
-  /** Another replica may have added an unknown channel a moment ago. */
-  async channel(name: string): Promise<Channel | null> {
-    const { channels } = await this.#cache.current();
-    return channels.get(name) ?? (await this.#cache.afterMiss()).channels.get(name) ?? null;
+  async channel(name: string, fits = isKnown): Promise<Channel | null> {
+    const channel = (await this.#cache.current()).channels.get(name) ?? null;
+    return fits(channel) ? channel : ((await this.#cache.afterMiss()).channels.get(name) ?? null);
+  }
+
+  async latestChannels(): Promise<readonly Channel[]> {
+    return [...(await this.#cache.afterMiss()).channels.values()];
   }
 
   async addChannel(channel: Channel): Promise<void> {
@@ -137,7 +140,8 @@ export class PostgresRegistry implements Registry {
   }
 
   async target(id: string): Promise<Target | null> {
-    return (await this.#cache.current()).targets.get(id)?.target ?? null;
+    const found = (await this.#cache.current()).targets.get(id) ?? (await this.#cache.afterMiss()).targets.get(id);
+    return found?.target ?? null;
   }
 
   async addTarget(target: Target): Promise<void> {
@@ -191,6 +195,10 @@ export class PostgresRegistry implements Registry {
     const base = { db: this.#db, registry: this.#cache };
     return await this.#mutex.run('', async () => await changeRegistry(base, work));
   }
+}
+
+function isKnown(channel: Channel | null): boolean {
+  return channel !== null;
 }
 
 /** @throws GatewayError GW_CONFLICT */

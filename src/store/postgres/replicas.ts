@@ -56,7 +56,8 @@ export class PostgresReplicas implements Replicas {
   }
 
   async #beat(): Promise<void> {
-    const { db, now, measureClock } = this.#base;
+    const { db, now, registry, measureClock } = this.#base;
+    await registry.refresh(); // a replica that the schema excludes is no longer one
     await measureClock();
     const at = now();
     await db.run(

@@ -13,11 +13,13 @@ const ENDED = `SELECT DISTINCT channel FROM (
 
 const ABANDONED = 'SELECT id, channel FROM gateway.resyncs WHERE NOT complete AND owned_until <= $1 LIMIT 10';
 
+// By key: a join by `(resync, position)` with 500 rows would read the whole table.
 const CLOSE = `UPDATE gateway.resync_messages SET closed = true, next_at = NULL,
     settled_at = CASE WHEN status IN ('queued', 'requesting', 'waiting') THEN $1 ELSE settled_at END,
     status = CASE WHEN status IN ('queued', 'requesting', 'waiting') THEN 'not_restored' ELSE status END
-  WHERE (resync, position) IN (SELECT resync, position FROM gateway.resync_messages
-    WHERE NOT closed AND closes_at <= $1 AND channel = ANY($2::text[]) LIMIT ${WINDOWS_PER_COMMIT})
+  WHERE key = ANY(ARRAY(SELECT key FROM gateway.resync_messages
+      WHERE NOT closed AND closes_at <= $1 AND channel = ANY($2::text[]) LIMIT ${WINDOWS_PER_COMMIT}))
+    AND NOT closed AND closes_at <= $1
   RETURNING key, status, refused`;
 
 // If the message comes months later, it is a duplicate and not new, its first post included.
@@ -110,15 +112,15 @@ export class ResyncWindows {
 }
 
 /**
- * Cancels at most `limit` ids of a removed channel that are in progress, and the resyncs that they belong to. Returns whether
+ * Cancels about `limit` ids of a removed channel that are in progress, and the resyncs that they belong to. Returns whether
  * more may be left. For use in a transaction that has the lock of the channel, or of the registry.
  */
 export async function cancelSomeOf(tx: Transaction, channel: string, limit: number, now: number): Promise<boolean> {
   const rows = await tx.all<{ resync: number }>(
-    `${CANCEL} WHERE (resync, position) IN (SELECT resync, position FROM gateway.resync_messages
-       WHERE channel = $2 AND ${IN_PROGRESS} LIMIT $3) RETURNING resync`,
+    `${CANCEL} WHERE key = ANY(ARRAY(SELECT key FROM gateway.resync_messages
+       WHERE channel = $2 AND ${IN_PROGRESS} LIMIT $3)) AND ${IN_PROGRESS} RETURNING resync`,
     ...[now, channel, limit],
   );
   await tx.run(MARK_CANCELLED, now, [...new Set(rows.map(({ resync }) => resync))]);
-  return rows.length === limit;
+  return rows.length >= limit; // more, if several resyncs have the same ids
 }

@@ -1,5 +1,6 @@
 import type { Database } from './database.js';
 import { removeEndedClaims } from './message-claims.js';
+import { endOfIds } from './numbers.js';
 import type { SweepStep } from './sweep-step.js';
 
 /** A resync may have ten thousand messages, which are read to see whether all are old. */
@@ -28,8 +29,10 @@ export function oldResyncs(db: Database): SweepStep {
 export function oldJobs(db: Database): SweepStep {
   return async (_, { payload }) => {
     const deleted = await db.run(
-      `DELETE FROM gateway.jobs WHERE number IN (SELECT number FROM gateway.jobs WHERE finished_at < $1 LIMIT ${ROWS_PER_STEP})`,
+      `DELETE FROM gateway.jobs WHERE number = ANY(ARRAY(
+         SELECT number FROM gateway.jobs WHERE number < $2 AND finished_at < $1 ORDER BY number LIMIT ${ROWS_PER_STEP}))`,
       payload,
+      endOfIds(payload),
     );
     return deleted === ROWS_PER_STEP ? [] : null;
   };
@@ -44,8 +47,8 @@ export function oldAudits(db: Database): SweepStep {
     );
     if (!audit) return null;
     const deleted = await db.run(
-      `DELETE FROM gateway.audit_messages WHERE number IN (
-         SELECT number FROM gateway.audit_messages WHERE audit = $1 LIMIT ${ROWS_PER_STEP})`,
+      `DELETE FROM gateway.audit_messages WHERE number = ANY(ARRAY(
+         SELECT number FROM gateway.audit_messages WHERE audit = $1 LIMIT ${ROWS_PER_STEP}))`,
       audit.number,
     );
     if (deleted < ROWS_PER_STEP) await db.run('DELETE FROM gateway.audits WHERE number = $1', audit.number);

@@ -6,8 +6,10 @@ import { Batches } from './batches.js';
 import type { Outcome } from './batches.js';
 import type { Database } from './database.js';
 import type { Base } from './base.js';
-import type { Lease, Leases } from './leases.js';
+import type { Leases } from './leases.js';
 import { holdItemsOf } from './left-out-items.js';
+import { Unanswered } from './unanswered.js';
+import type { Settled } from './unanswered.js';
 import type { Settlement } from '../outbox.js';
 
 /** Settlements in one transaction. */
@@ -30,17 +32,17 @@ const RETURN = `UPDATE gateway.queue q SET lease = NULL, leased_until = 0,
  * lanes is counted down once for each.
  */
 const END = `WITH s AS (
-    SELECT e.id, e.lease, e.status, e.cause, e.tries, e.attempts, e.last_error, e.log
-    FROM unnest($1::bigint[], $2::bigint[], $3::text[], $4::text[], $5::int[], $6::int[], $7::text[], $8::text[])
-      AS e(id, lease, status, cause, tries, attempts, last_error, log)
+    SELECT e.id, e.lease, e.status, e.cause, e.tries, e.attempts, e.last_error, e.log, e.settled_at
+    FROM unnest($1::bigint[], $2::bigint[], $3::text[], $4::text[], $5::int[], $6::int[], $7::text[], $8::text[], $9::bigint[])
+      AS e(id, lease, status, cause, tries, attempts, last_error, log, settled_at)
   ), gone AS (
     DELETE FROM gateway.queue q USING s WHERE q.id = s.id AND q.lease = s.lease
     RETURNING q.id, q.webhook_id, q.seq, q.created_at, q.newest_message_at, q.target, s.attempts, s.tries, q.released, s.status, s.cause,
-      q.channel, q.lanes, q.verdicts, q.positions, s.last_error, s.log, q.body
+      q.channel, q.lanes, q.verdicts, q.positions, s.last_error, s.log, s.settled_at, q.body
   ), ended AS (
     INSERT INTO gateway.history (id, webhook_id, created_at, settled_at, newest_message_at, target, attempts, tries, released, status,
       cause, channel, lanes, verdicts, positions, last_error, log, body)
-    SELECT g.id, g.webhook_id, g.created_at, $9::bigint, g.newest_message_at, g.target, g.attempts, g.tries, g.released, g.status,
+    SELECT g.id, g.webhook_id, g.created_at, g.settled_at, g.newest_message_at, g.target, g.attempts, g.tries, g.released, g.status,
       g.cause, g.channel, g.lanes, g.verdicts, g.positions, g.last_error, g.log, g.body FROM gone g
   ), left_lanes AS (
     DELETE FROM gateway.lanes l USING (SELECT g.target, g.seq, unnest(g.lanes) AS lane FROM gone g) p
@@ -55,12 +57,6 @@ const END = `WITH s AS (
   )
   SELECT g.id FROM gone g`;
 
-/** A settlement with the lease that it ends. */
-interface Settled {
-  readonly settlement: Settlement;
-  readonly lease: Lease;
-}
-
 type Write = (settled: readonly Settled[]) => Promise<ReadonlySet<number>>;
 
 /**
@@ -71,6 +67,7 @@ export class Settlements {
   readonly #db: Database;
   readonly #now: () => number;
   readonly #leases: Leases;
+  readonly #unanswered = new Unanswered();
   readonly #ends: Batches<Settlement, boolean>;
   readonly #returns: Batches<Settlement, boolean>;
 
@@ -96,18 +93,35 @@ export class Settlements {
   async #settle(batch: readonly Settlement[], write: Write): Promise<Outcome<boolean>[]> {
     const wanted = batch.map(({ id, lease }) => ({ id: parseDeliveryId(id) ?? 0, lease }));
     const leases = await this.#leases.of(this.#db, wanted);
+    const now = this.#now();
     // Of two settlements with one lease the first counts.
     const settled = new Map<number, Settled>();
     for (const [at, settlement] of batch.entries()) {
-      const lease = leases.get(wanted[at]?.id ?? 0);
-      if (lease?.token === settlement.lease && !settled.has(lease.id)) settled.set(lease.id, { settlement, lease });
+      const { id = 0, lease: token = 0 } = wanted[at] ?? {};
+      const earlier = this.#unanswered.of({ id, lease: token });
+      const lease = earlier?.lease ?? leases.get(id);
+      if (lease?.token !== settlement.lease || settled.has(id)) continue;
+      settled.set(id, { settlement, lease, at: earlier?.at ?? now });
     }
-    const done = settled.size === 0 ? new Set<number>() : await write([...settled.values()]);
-    for (const id of settled.keys()) this.#leases.forget(id);
+    const done = settled.size === 0 ? new Set<number>() : await this.#written([...settled.values()], write);
+    for (const id of settled.keys()) {
+      this.#leases.forget(id);
+      this.#unanswered.forget(id);
+    }
     return batch.map((settlement, at) => {
       const id = wanted[at]?.id ?? 0;
       return { result: done.has(id) && settled.get(id)?.settlement === settlement };
     });
+  }
+
+  /** Which of them are saved, by id of their delivery. */
+  async #written(settled: readonly Settled[], write: Write): Promise<ReadonlySet<number>> {
+    const done = await write(settled).catch((error: unknown) => {
+      this.#unanswered.note(settled, this.#now());
+      throw error;
+    });
+    const unchanged = settled.filter(({ lease }) => !done.has(lease.id));
+    return new Set([...done, ...(await this.#unanswered.saved(this.#db, unchanged))]);
   }
 
   readonly #end = async (settled: readonly Settled[]): Promise<ReadonlySet<number>> => {
@@ -128,7 +142,7 @@ export class Settlements {
         after.map(({ attempts }) => attempts),
         after.map(({ lastError }) => lastError),
         after.map(({ log }) => log),
-        this.#now(),
+        settled.map(({ at }) => at),
       );
       const held = leftOut.length > 0 ? holdItemsOf(tx, leftOut) : undefined;
       const [rows] = await Promise.all([ended, locked, held, tx.commitWith('SELECT 1')]);

@@ -39,7 +39,8 @@ export class PostgresUpkeep implements Upkeep {
   }
 
   async probe(): Promise<void> {
-    const { db, now } = this.#base;
+    const { db, now, registry } = this.#base;
+    await registry.current(); // refused if a newer version of the gateway has made the schema unusable for this one
     if ((await db.run(PROBE, String(now()))) > 0) return;
     throw new GatewayError(
       'GW_STORE_UNAVAILABLE',

@@ -17,6 +17,8 @@ interface CountRow {
 
 const PENDING = `SELECT count(*) FILTER (WHERE q.channel = $1) AS count, count(*) AS rows_read
   FROM (SELECT channel FROM gateway.queue LIMIT ${MOST_READ}) q`;
+const PENDING_OF_TARGET = `SELECT count(*) AS count, 0 AS rows_read
+  FROM (SELECT q.id FROM gateway.queue q WHERE q.target = $1 ORDER BY q.id LIMIT ${MOST_COUNTED + 1}) p`;
 const HELD = `SELECT count(*) FILTER (WHERE s.verdict <> 'duplicate' AND w.channel = $1) AS count, count(*) AS rows_read
   FROM (SELECT webhook_id, verdict FROM gateway.sightings WHERE held ORDER BY webhook_id DESC, position DESC LIMIT ${MOST_READ}) s
     ${WITH_WEBHOOK}`;
@@ -36,11 +38,7 @@ export class WorkCounts {
 
   /** @param target its number */
   async ofTarget(target: number): Promise<WorkUnderWay> {
-    const row = await this.#db.one<{ count: number }>(
-      'SELECT count(*) AS count FROM gateway.queue WHERE target = $1',
-      target,
-    );
-    const pendingDeliveries = { count: row?.count ?? 0, isMore: false };
+    const pendingDeliveries = workCount(await this.#db.one<CountRow>(PENDING_OF_TARGET, target));
     return { pendingDeliveries, heldItems: NOTHING, openResyncs: NOTHING, runningAudits: NOTHING };
   }
 

@@ -21,6 +21,7 @@ import type {
   LeasedBody,
   Offer,
   Outbox,
+  PendingLoad,
   Settlement,
   TargetLoad,
   WantedFacts,
@@ -112,6 +113,10 @@ export class SqliteOutbox implements Outbox {
 
   async delivery(id: string): Promise<DeliveryDetail | null> {
     return await read(() => this.#views.detail(id));
+  }
+
+  async pendingOf(targetId: string): Promise<PendingLoad> {
+    return await this.loadOf(targetId);
   }
 
   async loadOf(targetId: string): Promise<TargetLoad> {

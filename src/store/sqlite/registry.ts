@@ -43,6 +43,10 @@ export class SqliteRegistry implements Registry {
     return await read(() => [...this.#tables.channels().values()]);
   }
 
+  async latestChannels(): Promise<Channel[]> {
+    return await this.channels();
+  }
+
   async channel(name: string): Promise<Channel | null> {
     return await read(() => this.#tables.channels().get(name) ?? null);
   }

@@ -7,6 +7,8 @@ interface Sent {
   readonly params: readonly Param[];
 }
 
+const HAS_PLAN = /^\s*(SELECT|WITH|INSERT|UPDATE|DELETE)\b/;
+
 /** Notes every statement that a database sends from now on, to look at their plans. */
 export class SentStatements {
   readonly #db: Database;
@@ -27,7 +29,7 @@ export class SentStatements {
   async scansOf(tables: readonly string[]): Promise<string[]> {
     const scan = new RegExp(`Seq Scan on (${tables.join('|')})\\b`);
     const scans: string[] = [];
-    for (const { sql, params } of [...this.#sent.values()]) {
+    for (const { sql, params } of [...this.#sent.values()].filter((each) => HAS_PLAN.test(each.sql))) {
       const rows = await this.#db.all<{ 'QUERY PLAN': string }>(`EXPLAIN ${sql}`, ...params);
       const plan = rows.map((row) => row['QUERY PLAN']).join('\n');
       if (scan.test(plan)) scans.push(`${sql}\n${plan}`);

@@ -1,4 +1,4 @@
-import { chmodSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { chmodSync, chownSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -21,8 +21,14 @@ const POLL_MS = 20;
 /** After a SIGKILL, a new server is refused until the last process of the old one has ended. */
 const MOST_STARTS = 200;
 
-/** @param settings such as `fsync: 'off'`, for tests that crash no server */
-export async function startPostgres(settings: Readonly<Record<string, string>> = {}): Promise<PostgresServer> {
+/**
+ * @param settings such as `fsync: 'off'`, for tests that crash no server
+ * @param files in the folder of its data, such as `pg_hba.conf`
+ */
+export async function startPostgres(
+  settings: Readonly<Record<string, string>> = {},
+  files: Readonly<Record<string, string>> = {},
+): Promise<PostgresServer> {
   const folder = mkdtempSync(join(tmpdir(), 'gateway-postgres-'));
   chmodSync(folder, 0o755); // root runs the server as another user
   const port = await freePort();
@@ -30,6 +36,7 @@ export async function startPostgres(settings: Readonly<Record<string, string>> =
   const server = new EmbeddedPostgres({
     ...{ databaseDir, port, user: 'gateway', password: 'gateway', persistent: true },
     createPostgresUser: process.getuid?.() === 0,
+    initdbFlags: ['--no-sync'], // a second less; the server itself waits for the disk as its settings say
     postgresFlags: Object.entries({ listen_addresses: '127.0.0.1', ...settings }).flatMap(([name, value]) => [
       '-c',
       `${name}=${value}`,
@@ -38,6 +45,7 @@ export async function startPostgres(settings: Readonly<Record<string, string>> =
     onError: () => undefined,
   });
   await server.initialise();
+  for (const [name, text] of Object.entries(files)) writeAs(statSync(databaseDir), join(databaseDir, name), text);
   await server.start();
   return {
     url: `postgres://gateway:gateway@127.0.0.1:${port}/postgres`,
@@ -52,6 +60,12 @@ export async function startPostgres(settings: Readonly<Record<string, string>> =
       rmSync(folder, { recursive: true, force: true });
     },
   };
+}
+
+/** The server reads a key only if it is its own and private. */
+function writeAs({ uid, gid }: { uid: number; gid: number }, file: string, text: string): void {
+  writeFileSync(file, text, { mode: 0o600 });
+  chownSync(file, uid, gid);
 }
 
 async function startAgain(server: EmbeddedPostgres): Promise<void> {
