@@ -15,9 +15,7 @@ CREATE TABLE gateway.meta (
 CREATE TABLE gateway.replicas (
   id         text PRIMARY KEY,
   started_at bigint NOT NULL,
-  seen_at    bigint NOT NULL,
-  name       text, -- host and port; NULL: it does not listen yet
-  settings   text NOT NULL DEFAULT '{}' -- JSON: fingerprints of the settings that all must share, by name
+  seen_at    bigint NOT NULL
 );
 
 -- Background work that one replica does at a time: the sweep.

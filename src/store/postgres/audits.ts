@@ -55,6 +55,7 @@ interface MessageRow {
   readonly first_seen_at: number | null;
 }
 
+/** Audits and seedings. A replica leases a run; each step that changes it checks the token of the lease. */
 export class PostgresAudits implements Audits {
   readonly #base: Base;
   readonly #release: AuditMessageRelease;

@@ -25,6 +25,7 @@ const CHANGE = `INSERT INTO gateway.breakers AS b (target, version, state, conse
   WHERE b.version = $2 AND ($9::bigint IS NULL OR b.probe_until IS NULL OR b.probe_until <= $9)
   RETURNING version, probe_until`;
 
+/** The circuit breakers, which all replicas share by compare-and-set of their versions. */
 export class PostgresBreakers implements KeptBreakers {
   readonly #db: Database;
   readonly #now: () => number;

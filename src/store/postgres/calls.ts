@@ -5,6 +5,7 @@ import type { ChannelWork } from './channel-work.js';
 import type { Base } from './base.js';
 import type { ResyncCalls } from './resync-calls.js';
 
+/** The calls to Whapi of each channel. */
 export class PostgresCalls implements Calls {
   readonly #base: Base;
   readonly #channels: ChannelWork;

@@ -17,6 +17,7 @@ export async function rememberTime(tx: Transaction, now: number, isConfirmed: bo
   if (isConfirmed) await setMeta(tx, CONFIRMED_AT, String(now));
 }
 
+/** See `Upkeep.confirmedTime`. */
 export async function confirmedAt(queries: Queries): Promise<number | null> {
   return await timeOf(queries, CONFIRMED_AT);
 }

@@ -45,7 +45,7 @@ const TIMEOUTS: Timeouts = {
   answerInTransaction: 12_000,
 };
 
-/** All connections of this process to PostgreSQL. */
+/** The connections of this replica to PostgreSQL. */
 export class Database implements Queries {
   readonly #pool: pg.Pool;
   readonly #timeouts: Timeouts;

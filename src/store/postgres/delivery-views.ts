@@ -114,6 +114,7 @@ function newestOf(status: DeliveryStatus | undefined, conditions: readonly strin
   return status === 'pending' ? [pendingOnes] : [settledOnes];
 }
 
+/** A row as the rules of views take it. */
 export function storedDelivery(row: DeliveryRow): StoredDelivery {
   return {
     id: row.id,

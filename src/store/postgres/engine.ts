@@ -1,38 +1,38 @@
 import pg from 'pg';
 import type { PostgresLocation } from '../../postgres-url.js';
+import type { Store, StoreEffects } from '../store.js';
 import { AuditMessageRelease } from './audit-release.js';
 import { cancelAuditsOf } from './audit-rows.js';
 import { PostgresAudits } from './audits.js';
-import { PostgresBreakers } from './breakers.js';
-import { ClockFall } from './clock-fall.js';
-import { shiftAfterFall } from './clock-shift.js';
 import type { Base } from './base.js';
+import { PostgresBreakers } from './breakers.js';
 import { BulkRelease } from './bulk-release.js';
 import { BulkRetry } from './bulk-retry.js';
 import { PostgresCalls } from './calls.js';
 import { ChannelWork } from './channel-work.js';
+import { ClockFall } from './clock-fall.js';
+import { shiftAfterFall } from './clock-shift.js';
 import { DatabaseClock } from './clock.js';
 import { connectionOf } from './connection.js';
 import type { Connection } from './connection.js';
 import { Database } from './database.js';
 import type { Timeouts } from './database.js';
 import { makeDays } from './days.js';
-import { requireDurability } from './durability.js';
 import { PostgresDeliveries } from './deliveries.js';
 import { PostgresDeliveryViews } from './delivery-views.js';
+import { requireDurability } from './durability.js';
 import { EvidenceViews } from './evidence.js';
 import { Explanations } from './explanations.js';
+import { asStartError } from './faults.js';
+import { refuseHalfCarried } from './half-carried.js';
 import { HeldItems } from './held-items.js';
+import { PostgresHistory } from './history.js';
+import { PostgresIntake } from './intake.js';
 import { ItemRelease } from './item-release.js';
 import { ItemViews } from './item-views.js';
 import { PostgresItems } from './items.js';
 import { PostgresJobs } from './jobs.js';
-import { WebhookViews } from './webhook-views.js';
-import { PostgresHistory } from './history.js';
 import { PostgresJudging } from './judging.js';
-import { Trials } from './trials.js';
-import { PostgresIntake } from './intake.js';
-import { asStartError } from './faults.js';
 import { PostgresLevels } from './levels.js';
 import { PostgresMessageClaims, removeClaimsOf } from './message-claims.js';
 import { migrate } from './migrations.js';
@@ -40,23 +40,23 @@ import { IdDays, SKIP_BLOCKS } from './numbers.js';
 import { PostgresOutbox } from './outbox.js';
 import { PostgresProbes } from './probes.js';
 import { Recording } from './recording.js';
-import { PostgresRegistry } from './registry.js';
-import { refuseHalfCarried } from './half-carried.js';
 import { RegistryCache } from './registry-cache.js';
+import { PostgresRegistry } from './registry.js';
 import { Removals } from './removals.js';
-import { PostgresRollups } from './rollups.js';
-import { PostgresTraffic } from './traffic.js';
-import { PostgresUpkeep } from './upkeep.js';
-import { WorkCounts } from './work-counts.js';
 import { PostgresReplicas } from './replicas.js';
-import { PostgresServer } from './server-facts.js';
-import { PostgresTurns } from './turns.js';
 import { ResyncCalls } from './resync-calls.js';
 import { cancelSomeOf } from './resync-windows.js';
 import { PostgresResyncs } from './resyncs.js';
-import type { Store, StoreEffects } from '../store.js';
+import { PostgresRollups } from './rollups.js';
+import { PostgresServer } from './server-facts.js';
+import { PostgresTraffic } from './traffic.js';
+import { Trials } from './trials.js';
+import { PostgresTurns } from './turns.js';
+import { PostgresUpkeep } from './upkeep.js';
+import { WebhookViews } from './webhook-views.js';
+import { WorkCounts } from './work-counts.js';
 
-/** Connections of one replica: two writers (recording; claims and settlements), the API, workers. Three replicas use 24 of 100. */
+/** The most connections of one replica. Three replicas use at most 24 of PostgreSQL's 100. */
 const CONNECTIONS = 8;
 
 /**
@@ -125,24 +125,16 @@ export async function openPostgresStore(
 ): Promise<Store> {
   const base = await connect(location, effects, now, timeouts);
   const { db } = base;
-  const held = new HeldItems(base);
-  const evidence = new EvidenceViews(db);
-  const deliveryViews = new PostgresDeliveryViews(db);
-  const webhooks = new WebhookViews(base, { evidence, deliveries: deliveryViews });
+  const views = viewsOf(base);
+  const { evidence, held, webhooks } = views;
   const channels = new ChannelWork(base);
   const resyncCalls = new ResyncCalls(base, channels);
   const recording = new Recording(base);
   const traffic = new PostgresTraffic(base);
-  const intake = new PostgresIntake(base, traffic);
+  const intake = new PostgresIntake(base, recording, traffic);
   const deliveries = new PostgresDeliveries(base);
-  const removals = new Removals(base, {
-    endDeliveriesOf: async (...of) => await deliveries.endSomeOfRemoved(...of),
-    cancelResyncsOf: cancelSomeOf,
-    cancelAuditsOf,
-    removeClaimsOf,
-  });
+  const removals = removalsOf(base, deliveries);
   const replicas = new PostgresReplicas(base, traffic.saveDue);
-  const itemViews = new ItemViews(base, evidence);
   const outbox = new PostgresOutbox(base, new ItemRelease(base));
   const levels = await orClosed(db, async () => {
     const opened = await PostgresLevels.open(base);
@@ -155,8 +147,8 @@ export async function openPostgresStore(
     jobs: new PostgresJobs(base, {
       retry: new BulkRetry(base, deliveries),
       release: new BulkRelease(base),
-      deliveries: deliveryViews,
-      items: itemViews,
+      deliveries: views.deliveries,
+      items: views.items,
       removals,
     }),
     resyncs: new PostgresResyncs(base, { channels, calls: resyncCalls, held }),
@@ -167,7 +159,7 @@ export async function openPostgresStore(
     probes: new PostgresProbes(base),
     traffic,
     items: new PostgresItems({
-      views: itemViews,
+      views: views.items,
       webhooks,
       explanations: new Explanations(base, { held, evidence }),
     }),
@@ -190,4 +182,27 @@ export async function openPostgresStore(
       await db.end();
     },
   };
+}
+
+/** Lists, details and evidence, which several areas read. */
+function viewsOf(base: Base) {
+  const evidence = new EvidenceViews(base.db);
+  const deliveries = new PostgresDeliveryViews(base.db);
+  return {
+    evidence,
+    deliveries,
+    held: new HeldItems(base),
+    items: new ItemViews(base, evidence),
+    webhooks: new WebhookViews(base, { evidence, deliveries }),
+  };
+}
+
+/** What ends with a removed target or channel, in steps. */
+function removalsOf(base: Base, deliveries: PostgresDeliveries): Removals {
+  return new Removals(base, {
+    endDeliveriesOf: async (...of) => await deliveries.endSomeOfRemoved(...of),
+    cancelResyncsOf: cancelSomeOf,
+    cancelAuditsOf,
+    removeClaimsOf,
+  });
 }

@@ -13,6 +13,7 @@ export async function refuseHalfCarried(db: Database): Promise<void> {
   );
 }
 
+/** Whether `migrate` has begun and not finished. */
 export async function isHalfCarried(db: Pick<Database, 'one'>): Promise<boolean> {
   const row = await db.one<{ found: boolean }>(`SELECT to_regclass('${PROGRESS_TABLE}') IS NOT NULL AS found`);
   return row?.found === true;

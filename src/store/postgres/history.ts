@@ -60,6 +60,7 @@ interface Range {
   readonly targetIds: ReadonlyMap<number, string>;
 }
 
+/** Recorded webhooks as previews read them, a page at a time; reads only. */
 export class PostgresHistory implements History {
   readonly #base: Base;
   readonly #evidence: EvidenceViews;

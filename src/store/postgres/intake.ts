@@ -2,8 +2,7 @@ import type { Document } from '../../intake/decode.js';
 import type { IncomingWebhook } from '../../model.js';
 import type { Base } from './base.js';
 import { Batches } from './batches.js';
-import { Recording } from './recording.js';
-import type { Incoming } from './recording.js';
+import type { Incoming, Recording } from './recording.js';
 import type { Intake, Recorded } from '../intake.js';
 
 /** Size of one transaction, in items: it holds its channels' locks for some ten milliseconds. */
@@ -17,15 +16,15 @@ export interface IntakeObserver {
   accepted(channel: string, at: number): void;
 }
 
+/** Records webhooks in batches, and reports accepted ones to an observer. */
 export class PostgresIntake implements Intake {
   readonly #base: Base;
   readonly #observer: IntakeObserver;
   readonly #batches: Batches<Incoming, Recorded>;
 
-  constructor(base: Base, observer: IntakeObserver) {
+  constructor(base: Base, recording: Recording, observer: IntakeObserver) {
     this.#base = base;
     this.#observer = observer;
-    const recording = new Recording(base);
     this.#batches = new Batches(async (batch) => await recording.record(batch), { largest: LARGEST_BATCH, sizeOf });
   }
 

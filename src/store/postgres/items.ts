@@ -20,6 +20,7 @@ export interface ItemParts {
   readonly explanations: Explanations;
 }
 
+/** Items, messages and webhooks for people; reads only. */
 export class PostgresItems implements Items {
   readonly #views: ItemViews;
   readonly #webhooks: WebhookViews;

@@ -81,6 +81,7 @@ export class Leases {
   }
 }
 
+/** The lease of a row that was just claimed, or read. @param until Unix milliseconds */
 export function leaseOf(row: LeaseRow, token: number, until: number): Lease {
   return {
     id: row.id,

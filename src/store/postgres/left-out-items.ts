@@ -8,7 +8,7 @@ import type { RegistryState } from './registry-cache.js';
 import { WITH_WEBHOOK } from './sightings.js';
 
 /** The statuses of deliveries that the settings of their target left out, for use in a statement. */
-export const LEFT_OUT_LITERALS = LEFT_OUT_STATUSES.map((status) => `'${status}'`).join();
+const LEFT_OUT_LITERALS = LEFT_OUT_STATUSES.map((status) => `'${status}'`).join();
 
 interface HeldPlace {
   readonly webhook_id: number;
@@ -70,7 +70,7 @@ export async function holdItemsOf(tx: Transaction, deliveryIds: readonly number[
  * Which targets have a delivery of which items, by webhook.
  * @param positions only deliveries of these items are read: a webhook may have thousands. Null: all
  */
-export async function sentItemsOf(
+async function sentItemsOf(
   queries: Queries,
   webhookIds: readonly number[],
   positions: readonly number[] | null = null,

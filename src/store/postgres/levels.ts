@@ -34,6 +34,7 @@ const RESYNC_MESSAGES = `SELECT c.name AS channel, m.status, count(*) AS count
     WHERE r.channel = c.name AND r.status IN ('queued', 'requesting', 'waiting') LIMIT ${MOST_PER_CHANNEL}
   ) m GROUP BY c.name, m.status ORDER BY c.name, m.status`;
 
+/** Counts for monitoring, in slices. */
 export class PostgresLevels implements Levels {
   readonly schemaVersion: number;
   readonly commits: Pick<Histogram, 'counts' | 'sumMs'>;

@@ -8,10 +8,11 @@
  * 4. rows of `lanes`
  * 5. upserts, in the order of their keys
  *
- * Whatever records, or ends, revives or makes a delivery, locks its channels first. A claim does not, because the first
- * delivery of a lane stays first until it is settled. The row of a job is locked before all of these, with SKIP LOCKED.
- * Migrations, new partitions and rollups have a lock of their own and take no other one; turns and leases are single
- * statements.
+ * Whatever records, or ends, revives or makes a delivery, locks its channels first, or the registry alone. A claim does not,
+ * because the first delivery of a lane stays first until it is settled. The row of a job is locked before all of these, with
+ * SKIP LOCKED.
+ * Migrations, new partitions and rollups have a lock of their own. Only a migration takes another one behind it, the registry's,
+ * to exclude older replicas. Turns and leases are single statements.
  */
 
 const REGISTRY = 7;

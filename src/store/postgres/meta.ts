@@ -1,13 +1,12 @@
 import type { Queries, Transaction } from './queries.js';
 
-/** The table `meta`: single values by name. */
-
-/** Null: there is none. */
+/** A value of the table `meta` by its name; null: there is none. */
 export async function metaValue(queries: Queries, name: string): Promise<string | null> {
   const row = await queries.one<{ value: string }>('SELECT value FROM gateway.meta WHERE key = $1', name);
   return row?.value ?? null;
 }
 
+/** Stores a value, in the place of an earlier one. */
 export async function setMeta(queries: Queries, name: string, value: string): Promise<void> {
   await queries.run(
     'INSERT INTO gateway.meta (key, value) VALUES ($1, $2) ON CONFLICT (key) DO UPDATE SET value = excluded.value',

@@ -21,6 +21,7 @@ export async function windowsOf(queries: Queries, key: string): Promise<Readonly
   return windowsIn(await queries.all<WindowRow>(LONGEST_WINDOWS, [key]));
 }
 
+/** Lengths of windows by key, in seconds. */
 export function windowsIn(rows: readonly WindowRow[]): ReadonlyMap<string, number> {
   return new Map(rows.map(({ key, seconds }) => [plainUuid(key), seconds]));
 }

@@ -28,6 +28,7 @@ import type { Page, PageRequest } from '../paging.js';
 /** Makes deliveries of held items. */
 export type HeldRelease = Pick<Outbox, 'release' | 'releaseItem'>;
 
+/** Deliveries: claims, settlements, releases, retries and lists. */
 export class PostgresOutbox implements Outbox {
   readonly #db: Database;
   readonly #now: () => number;

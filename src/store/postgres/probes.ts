@@ -6,6 +6,7 @@ import type { Base } from './base.js';
 
 const COLUMNS = 'channel, message_id, started_at, finished_at, facts';
 
+/** The last probe of each channel. One runs at a time. */
 export class PostgresProbes implements Probes {
   readonly #base: Base;
 

@@ -16,7 +16,7 @@ export interface NewMessage extends RegisteredState {
   readonly restoredAt: number | null;
 }
 
-/** @param ownedUntil how long its process has for the next step; null: it is complete */
+/** Inserts a resync without its ids. @param ownedUntil until when its replica must make the next step; null: it is complete */
 export async function insertResync(
   tx: Transaction,
   { channel, deliverUnseen, windowSeconds, idempotency }: ResyncRequest,
@@ -32,6 +32,7 @@ export async function insertResync(
   );
 }
 
+/** Inserts the registrations of some ids of a resync. */
 export async function insertMessages(
   tx: Transaction,
   resyncId: string,

@@ -74,7 +74,7 @@ export class RegistryCache {
   #checkedAt = -Infinity;
   #lookedAt = -Infinity;
   #nextLook: Promise<RegistryState> | null = null;
-  /** Reads that have begun, which of them is kept, and which had begun before the last change of this process. */
+  /** Reads that have begun, which of them is kept, and which had begun before the last change of this replica. */
   #begun = 0;
   #kept = 0;
   #outdated = 0;

@@ -21,7 +21,7 @@ import type { Connection, Predecessor, Registry, WorkUnderWay } from '../registr
 export interface RegistryParts {
   readonly removals: Removals;
   readonly workCounts: WorkCounts;
-  /** Drops what this process has counted for a removed channel. */
+  /** Drops what this replica has counted for a removed channel. */
   readonly forgetTraffic: (channel: string) => void;
 }
 

@@ -31,6 +31,7 @@ export interface ResyncParts {
   readonly held: HeldOfResync;
 }
 
+/** Resyncs: their registrations, calls, windows and views. */
 export class PostgresResyncs implements Resyncs {
   readonly #base: Base;
   readonly #channels: ChannelWork;

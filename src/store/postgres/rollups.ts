@@ -21,6 +21,7 @@ interface StoredRow {
   readonly figures: string;
 }
 
+/** Counts over time, to which every replica adds. */
 export class PostgresRollups implements Rollups {
   readonly #db: Database;
 

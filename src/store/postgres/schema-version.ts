@@ -23,14 +23,14 @@ export async function schemaOf(client: pg.ClientBase): Promise<Schema> {
   return schemaIn((await client.query<SchemaRow>(SCHEMA)).rows[0]);
 }
 
-/** For the start. @throws StartError GW_STORE_UNUSABLE */
+/** Refuses the start if the schema excludes this program. @throws StartError GW_STORE_UNUSABLE */
 export function refuseTooNew(schema: Schema): void {
   const words = whyTooNew(schema);
   if (words !== null) throw new StartError('GW_STORE_UNUSABLE', words);
 }
 
 /**
- * For a process that has started before a newer program migrated the schema.
+ * For a replica that started before a newer program migrated the schema.
  * @throws GatewayError GW_STORE_UNAVAILABLE: this program may not use it any more
  */
 export async function requireUsableSchema(queries: Queries): Promise<void> {
@@ -42,12 +42,12 @@ function schemaIn(row: SchemaRow | undefined): Schema {
   return { version: row?.version ?? 0, leastProgram: row?.least_program ?? 0 };
 }
 
-/** Null: this program may use it. */
+/** Why the schema excludes this program, in words; null: it may use it. */
 function whyTooNew({ version, leastProgram }: Schema): string | null {
   const newest = migrationsOf('postgres').at(-1)?.version ?? 0;
   if (newest >= leastProgram) return null;
   return (
-    `The database has schema version ${version}, which needs a program of version ${leastProgram} or later; this one knows ` +
+    `The database has schema version ${version}, which needs a program that knows version ${leastProgram}; this one knows ` +
     `versions up to ${newest}. A newer version of the gateway has migrated it: start that version, or restore a backup from before the upgrade.`
   );
 }

@@ -21,6 +21,7 @@ interface FactsRow {
   readonly newest_day: number | null;
 }
 
+/** Facts about the server for the doctor. */
 export class PostgresServer implements DatabaseServer {
   readonly #base: Base;
 

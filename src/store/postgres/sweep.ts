@@ -43,7 +43,7 @@ export class Sweep {
     this.#holder = base.effects.randomBytes(9).toString('base64url');
   }
 
-  /** Runs a step. Returns whether more of this sweep is left for this process. */
+  /** Runs a step. Returns whether more of this sweep is left for this replica. */
   async step(retention: Retention, now: number): Promise<boolean> {
     const state = await this.#take();
     if (!state || (state.phase === null && this.#isFresh(state, now))) return false;

@@ -10,15 +10,15 @@ export interface Settled {
   readonly at: number;
 }
 
-/** By the attempt in the log, however often the delivery was retried since; without an attempt by the time of its end. */
+/** Finds a settlement by its attempt in the log, even after later retries; without an attempt, by the time of its end. */
 const SAVED = `SELECT d.id FROM unnest($1::bigint[], $2::text[], $3::bigint[], $4::text[]) AS s(id, status, settled_at, attempt)
   JOIN gateway.deliveries d ON d.id = s.id
   WHERE d.id = ANY($1::bigint[])
     AND CASE WHEN s.attempt IS NULL THEN d.status = s.status AND d.settled_at = s.settled_at ELSE strpos(d.log, s.attempt) > 0 END`;
 
 /**
- * Settlements that failed, although the database may have committed them: the answer was lost. Their lease is no longer in the
- * table then, so that a repetition has to look whether it was saved. All others cost nothing.
+ * Settlements that failed although the database may have committed them, because the answer was lost. Then their lease is no
+ * longer in the table, and a repetition checks whether it was saved. All others cost nothing.
  */
 export class Unanswered {
   readonly #byId = new Map<number, Settled>();

@@ -16,6 +16,7 @@ import type { Retention, Upkeep } from '../upkeep.js';
 const PROBE = `INSERT INTO gateway.meta (key, value) SELECT 'probed_at', $1 WHERE NOT pg_is_in_recovery()
   ON CONFLICT (key) DO UPDATE SET value = excluded.value`;
 
+/** Maintenance of the store: clock, pinned values, secrets, retention. */
 export class PostgresUpkeep implements Upkeep {
   readonly #base: Base;
   readonly #sweep: Sweep;

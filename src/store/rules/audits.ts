@@ -33,7 +33,8 @@ export interface AuditCursor {
   readonly number: number;
 }
 
-export const AUDIT_START: AuditCursor = { sentAt: -1, number: 0 };
+/** Before the first message. */
+const AUDIT_START: AuditCursor = { sentAt: -1, number: 0 };
 
 /** What one window adds to the counts of an audit. */
 export interface WindowCounts {
@@ -52,11 +53,12 @@ export async function inSteps(step: (after: AuditCursor) => Promise<AuditCursor 
   while (cursor !== null) cursor = await step(cursor);
 }
 
+/** The error for an unknown audit: GW_NOT_FOUND. */
 export function noSuchAudit(id: string): GatewayError {
   return new GatewayError('GW_NOT_FOUND', `There is no audit "${id}".`);
 }
 
-export function parseWalk(text: string): AuditWalk {
+function parseWalk(text: string): AuditWalk {
   return JSON.parse(text) as AuditWalk;
 }
 
@@ -75,6 +77,7 @@ export function comparisonOf(
   return timestamp < Math.floor(memorySince / SECOND_MS) ? 'older' : 'missing';
 }
 
+/** A running audit as its worker takes it, without the lease. */
 export function auditRunOf(
   { id, kind, since, until, walk }: Pick<AuditRow, 'id' | 'kind' | 'since' | 'until' | 'walk'>,
   channel: Channel,
@@ -82,6 +85,7 @@ export function auditRunOf(
   return { id, kind, channel, since, until, walk: walk === null ? null : parseWalk(walk) };
 }
 
+/** An audit for people. */
 export function auditViewOf(row: AuditRow): AuditView {
   const walk = row.walk === null ? null : parseWalk(row.walk);
   return {

@@ -24,10 +24,12 @@ const HEALTHY = {
   nextProbeAt: null,
 } as const;
 
+/** A target without a stored breaker. */
 export function neverStored(targetId: string): StoredBreaker {
   return { targetId, version: 0, breaker: null, probeUntil: null };
 }
 
+/** A row as a breaker. */
 export function storedBreakerOf(row: NamedBreakerRow): StoredBreaker {
   const { target_id: targetId, state, version, probe_until: probeUntil } = row;
   if (state === 'healthy') return { targetId, version, breaker: null, probeUntil };
@@ -36,7 +38,7 @@ export function storedBreakerOf(row: NamedBreakerRow): StoredBreaker {
   return { targetId, version, breaker: { state, consecutiveFailures, timesOpened, ...times }, probeUntil };
 }
 
-/** @param after null: it is healthy */
+/** A breaker as a row. @param after null: it is healthy */
 export function breakerRowOf(
   target: number,
   after: KeptBreaker | null,

@@ -70,6 +70,7 @@ export function deliveryViewOf(stored: StoredDelivery, front: number | null): De
   };
 }
 
+/** The same for an explanation, with whether it is in flight. */
 export function waitingViewOf(stored: StoredDelivery, front: number | null): WaitingDelivery {
   return { ...deliveryViewOf(stored, front), underWay: stored.leasedUntil !== null };
 }

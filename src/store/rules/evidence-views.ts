@@ -56,6 +56,7 @@ export function wasOpenAt({ registered_at: from, closes_at: until }: Registratio
   return from <= at && (until === null || until > at);
 }
 
+/** The evidence for the verdict of an item. */
 export function evidenceOf(
   { rule, received_at: at }: Pick<ItemRow, 'rule' | 'received_at'>,
   { first, kept, registrations, recordedThen }: EvidenceParts,

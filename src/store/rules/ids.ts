@@ -45,6 +45,7 @@ export function parseItemId(id: string): ItemPlace | null {
   return webhookId === null ? null : { webhookId, position: Number(position) };
 }
 
+/** A number as 11 digits to the base 36, whose order is that of the numbers. */
 export function encodeNumber(id: number): string {
   return id.toString(36).padStart(DIGITS, '0');
 }

@@ -18,6 +18,7 @@ export interface ItemRow {
   readonly audit: string | null;
 }
 
+/** An item for people, without its evidence. */
 export function itemView(row: ItemRow): ItemView {
   return {
     id: itemId({ webhookId: row.webhook_id, position: row.position }),

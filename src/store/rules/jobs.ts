@@ -36,6 +36,7 @@ export function workOf({ kind, filter }: Pick<JobRow, 'kind' | 'filter'>): BulkW
   return { kind, filter: JSON.parse(filter) as unknown } as BulkWork;
 }
 
+/** A job for people. */
 export function jobView(row: JobRow): JobView {
   return {
     ...workOf(row),
@@ -58,6 +59,7 @@ export function busySince(job: { readonly stepped_at: number | null; readonly cr
   return Math.min(Math.max(now - (job.stepped_at ?? job.created_at), 0), LONGEST_PAUSE_MS);
 }
 
+/** The error for an unknown job: GW_NOT_FOUND. */
 export function noSuchJob(id: string): GatewayError {
   return new GatewayError('GW_NOT_FOUND', `There is no job "${id}". It may have been pruned.`);
 }

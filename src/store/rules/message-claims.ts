@@ -22,6 +22,7 @@ export function claimOf(
   return { owner, claimedAt: isRenewal ? found.claimedAt : now, expiresAt: now + ttlSeconds * 1000, isRenewal };
 }
 
+/** The error for a channel that is full of claims: GW_TOO_MANY_CLAIMS. */
 export function tooManyClaims(channel: string, most: number): GatewayError {
   return new GatewayError(
     'GW_TOO_MANY_CLAIMS',

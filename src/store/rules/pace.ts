@@ -13,6 +13,7 @@ export function rankOf(newestAt: number, now: number): number {
   return FIRST_RANK - Math.floor(Math.min(Math.max(0, newestAt), now / SECOND_MS));
 }
 
+/** Whether a due time is a rank. */
 export function isRank(dueAt: number): boolean {
   return dueAt >= RANKS_FROM;
 }

@@ -10,6 +10,7 @@ export interface ProbeRow {
   readonly facts: string;
 }
 
+/** A probe as a row. */
 export function probeRowOf({ channel, messageId, startedAt, finishedAt, facts }: ProbeView): ProbeRow {
   return {
     ...{ channel, message_id: messageId, started_at: startedAt, finished_at: finishedAt },
@@ -17,6 +18,7 @@ export function probeRowOf({ channel, messageId, startedAt, finishedAt, facts }:
   };
 }
 
+/** A row as a probe. */
 export function probeOf({ channel, message_id, started_at, finished_at, facts }: ProbeRow): ProbeView {
   return {
     ...{ channel, messageId: message_id, startedAt: started_at, finishedAt: finished_at },
@@ -24,7 +26,7 @@ export function probeOf({ channel, message_id, started_at, finished_at, facts }:
   };
 }
 
-/** The refusal of a second probe. */
+/** The error for a second probe: GW_CONFLICT. */
 export function probeIsRunning({ channel, facts }: ProbeView): GatewayError {
   return new GatewayError(
     'GW_CONFLICT',

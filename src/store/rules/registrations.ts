@@ -79,6 +79,7 @@ export function checkSameRequest(
   );
 }
 
+/** The error for an unknown resync: GW_NOT_FOUND. */
 export function noSuchResync(id: string): GatewayError {
   return new GatewayError('GW_NOT_FOUND', `There is no resync "${id}".`);
 }

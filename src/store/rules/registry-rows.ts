@@ -65,6 +65,7 @@ export interface NumberedTarget {
   readonly target: Target;
 }
 
+/** A row as a channel. */
 export function channelOf(row: ChannelRow): Channel {
   return {
     name: row.name,
@@ -83,6 +84,7 @@ export function channelOf(row: ChannelRow): Channel {
   };
 }
 
+/** A row as a target. */
 export function targetOf(row: TargetColumns): Target {
   return {
     id: row.id,
@@ -112,6 +114,7 @@ export function targetOf(row: TargetColumns): Target {
   };
 }
 
+/** A target as a row. */
 export function targetColumns(target: Target) {
   return {
     id: target.id,

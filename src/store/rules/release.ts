@@ -116,16 +116,19 @@ export function releasedDelivery(
   };
 }
 
+/** The error for an unknown item: GW_NOT_FOUND. */
 export function noSuchItem(id: string): GatewayError {
   return new GatewayError('GW_NOT_FOUND', `There is no item "${id}". It may have been pruned.`);
 }
 
+/** The error for an item that is not held: GW_NOT_HELD. */
 export function itemNotHeld(): GatewayError {
   return notHeld(
     'This item is not held: every target that wants it has a delivery of it. To send it again, retry that delivery.',
   );
 }
 
+/** The error for an item that another release has sent since it was read: GW_NOT_HELD. */
 export function itemNoLongerHeld(): GatewayError {
   return notHeld('This item is no longer held.');
 }
@@ -145,6 +148,7 @@ export function nothingHeld({ isStored, wasSeen }: { readonly isStored: boolean;
     : new GatewayError('GW_NOT_FOUND', 'No webhook has carried this message.');
 }
 
+/** Whether a release was refused because nothing is held: GW_NOT_HELD. */
 export function isNotHeld(error: unknown): boolean {
   return error instanceof GatewayError && error.code === 'GW_NOT_HELD';
 }

@@ -94,6 +94,7 @@ export function latelyMs({ created_at: createdAt }: ResyncRow, now: number): num
   return Math.min(RATE_PERIOD_MS, Math.max(now - createdAt, 0));
 }
 
+/** A message of a resync for people. */
 export function resyncMessageView(row: ResyncMessageRow, isHeld: boolean): ResyncMessageView {
   return {
     resyncId: row.resync_id,

@@ -36,6 +36,7 @@ export function coverOf({ from, stepMs }: RollupRange): readonly { stepMs: Rollu
   return cover;
 }
 
+/** The sums of both, by name. */
 export function addFigures(one: Figures, other: Figures): Figures {
   const sum: Record<string, number> = { ...one };
   for (const [name, count] of Object.entries(other)) sum[name] = (sum[name] ?? 0) + count;

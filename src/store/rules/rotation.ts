@@ -5,7 +5,7 @@ import type { Predecessor } from '../registry.js';
 type Secrets = Pick<Target, 'secret' | 'previousSecrets'>;
 
 /** Each previous secret adds a signature to every request. */
-export const MAX_PREVIOUS_SECRETS = 4;
+const MAX_PREVIOUS_SECRETS = 4;
 
 /**
  * The secrets of a target after a rotation at `now`. The replaced secret signs until the `expiresAt` of `previous`, earlier

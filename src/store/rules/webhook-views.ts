@@ -36,6 +36,7 @@ export function webhookFacts(row: WebhookFactsRow): WebhookView {
   };
 }
 
+/** A webhook for a list. @param verdicts the counts of its items */
 export function webhookSummary(
   row: WebhookFactsRow & { readonly bytes: number },
   verdicts: readonly VerdictCount[],

@@ -2,7 +2,7 @@ import { connect, createServer } from 'node:net';
 import type { Socket } from 'node:net';
 import { listening } from '../sockets.js';
 
-/** A proxy before PostgreSQL that cuts connections. */
+/** A proxy in front of PostgreSQL that cuts connections at random. */
 export interface CuttingProxy {
   /** The URL of the server through this proxy. */
   readonly url: string;
@@ -17,6 +17,7 @@ const COMMIT_CUT_ONE_IN = 300;
 /** One in this many other packets does. */
 const CUT_ONE_IN = 3000;
 
+/** Starts a proxy to the server of a URL. It is closed after the test. */
 export async function startCuttingProxy(url: string): Promise<CuttingProxy> {
   const through = new URL(url);
   const port = Number(through.port);

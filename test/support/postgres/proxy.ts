@@ -21,6 +21,7 @@ export interface Proxy {
   readonly cuts: number;
 }
 
+/** Starts a proxy to the server of a URL. It is closed after the test. */
 export async function proxyTo(url: string): Promise<Proxy> {
   const { hostname, port } = new URL(url);
   let cut: string | null = null;
