@@ -12,6 +12,7 @@ import type { UnsentEnd } from './policy.js';
 import type { Sender } from './send.js';
 import { Slots } from './slots.js';
 import { TargetQueue } from './target-queue.js';
+import type { Leased } from './target-queue.js';
 import { createTargets } from './targets.js';
 import type { Recorded } from '../store/intake.js';
 import type { ClaimWant, Delivery, Outbox } from '../store/outbox.js';
@@ -149,6 +150,7 @@ export function startDeliveryLoop(options: DeliveryOptions): DeliveryLoop {
     if (next === null) return false;
     const { delivery } = next;
     const now = effects.now();
+    if (queue.hasLost(next, now)) return returnNext(queue, next);
     const facts = queue.takeFacts(next);
     const expired = expiredAs(delivery, target, now);
     const wanted = expired || facts ? null : factsFor(delivery, target, now);
@@ -163,16 +165,19 @@ export function startDeliveryLoop(options: DeliveryOptions): DeliveryLoop {
       attempts.end(queue, next, end);
       return true;
     }
-    if (mustWait(delivery, target, now)) {
-      queue.leaveOut(next);
-      attempts.giveBack(queue, next);
-      return true;
-    }
+    if (mustWait(delivery, target, now)) return returnNext(queue, next);
     if (slots.nextTokenAt(target, now) !== null) return false;
     slots.spend(target.id);
     queue.start(next);
     attempts.send(queue, next, target);
     return true;
+  };
+
+  const returnNext = (queue: TargetQueue, next: Leased): true => {
+    queue.leaveOut(next);
+    slots.unspent(next.delivery);
+    attempts.giveBack(queue, next);
+    return true; // the queue got shorter
   };
 
   const returnQueued = (queue: TargetQueue): void => {

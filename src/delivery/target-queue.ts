@@ -29,6 +29,8 @@ import { SLOTS_PER_RETRY } from './slots.js';
  * - The store refuses outcomes: they occupy slots, and the number of unsettled ones is limited.
  * - Nothing started for MOST_QUEUED_MS, or the clock was set back: the queue is returned, so that no lease runs out in it.
  *   It looks ahead again after the next attempt.
+ * - The gateway stood still for so long that the lease of the next delivery has run out: that one is returned. Another replica
+ *   may have sent it and what follows it in its chat.
  * - A lease runs out early because the clock was set forward, and the delivery is claimed again: the attempt under way goes
  *   on, and its outcome is settled with the new lease. Only a refused outcome is given up, and its delivery queued again.
  * - The gateway stops: the queue is returned. Attempts in flight get the grace period, and are returned if they are aborted.
@@ -127,6 +129,11 @@ export class TargetQueue {
   /** The facts of the delivery that comes next are being read. */
   get isLookingUp(): boolean {
     return this.#lookingUp !== null;
+  }
+
+  /** Whether the lease of `next` has run out. */
+  hasLost({ delivery, newer }: Leased, now: number): boolean {
+    return (newer ?? delivery).leaseEndsAt <= now;
   }
 
   /** The facts of `next` are being read. */

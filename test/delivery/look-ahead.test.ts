@@ -206,6 +206,16 @@ describe('queued deliveries', () => {
     expect(stage.bot.requests).toHaveLength(1);
   });
 
+  it('are not sent once their leases have run out, because another process may have sent them (I5, I6)', async () => {
+    const { store, bot, clock, waiting } = await queued();
+    const settle = vi.mocked(store.outbox.settle).mockClear();
+    clock.jump(6 * MINUTE); // the process stood still
+    const { deliveries } = await store.outbox.claim([{ targetId: 'bot', limit: 20 }], 10 * MINUTE);
+    waiting[0]?.writeHead(200).end();
+    await until(() => expect(settle).toHaveBeenCalledTimes(deliveries.length));
+    expect([deliveries.length, bot.requests.length]).toEqual([10, 1]);
+  });
+
   it('are returned when the clock is set back', async () => {
     const stage = await queued();
     stage.clock.advance(-60 * MINUTE);
