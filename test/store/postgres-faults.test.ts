@@ -81,6 +81,14 @@ it('a process leaves numbers out when it starts: another server may have taken o
   expect((await lastBlock(url)) - before).toBeGreaterThanOrEqual(4096);
 });
 
+it('a standby that takes over behind a pooler, and was behind, gives no number a second time', async () => {
+  const { url, store } = await stage();
+  const { webhook: before } = await record(store, messages('A'));
+  await runSql(url, "SELECT setval('gateway.blocks', last_value - 100) FROM gateway.blocks");
+  const { webhook: after } = await record(store, messages('B'));
+  expect(after > before).toBe(true);
+});
+
 describe('a connection that is lost', () => {
   it('leaves numbers out, because a server that took over may not know which were given', async () => {
     const { url, store } = await stage();
