@@ -31,7 +31,7 @@ import { SLOTS_PER_RETRY } from './slots.js';
  *   It looks ahead again after the next attempt.
  * - A lease runs out early because the clock was set forward, and the delivery is claimed again: the attempt under way goes
  *   on, and its outcome is settled with the new lease. Only a refused outcome is given up, and its delivery queued again.
- * - A lease runs out in the queue, because the process stood still: its delivery is returned.
+ * - A lease runs out in the queue, because the gateway stood still: its delivery is returned.
  * - The gateway stops: the queue is returned. Attempts in flight get the grace period, and are returned if they are aborted.
  *
  * Returned means: pending and due as before, and no attempt was made.
@@ -149,7 +149,7 @@ export class TargetQueue {
     return known?.of === next ? known.facts : null;
   }
 
-  /** Whether its lease has run out: another process may have sent it, and what comes after it, while this one stood still. */
+  /** Whether its lease has run out: another gateway may have sent it, and what comes after it, while this one stood still. */
   hasLapsed({ delivery, newer }: Leased, now: number): boolean {
     return now >= (newer ?? delivery).leaseEndsAt;
   }
