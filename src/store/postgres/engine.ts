@@ -18,6 +18,7 @@ import { Database } from './database.js';
 import type { Timeouts } from './database.js';
 import { makeDays } from './days.js';
 import { requireDurability } from './durability.js';
+import { requireUnicode } from './encoding.js';
 import { PostgresDeliveries } from './deliveries.js';
 import { PostgresDeliveryViews } from './delivery-views.js';
 import { EvidenceViews } from './evidence.js';
@@ -113,6 +114,7 @@ export async function prepare(config: Connection, mayLoseCommits: boolean): Prom
   try {
     await client.connect();
     if (!mayLoseCommits) await requireDurability(client);
+    await requireUnicode(client);
     await migrate(client);
   } finally {
     await client.end().catch(() => undefined);

@@ -2,6 +2,7 @@ import pg from 'pg';
 import { StartError } from '../../errors.js';
 import type { PostgresLocation } from '../../postgres-url.js';
 import { connectionOf } from './connection.js';
+import { requireUnicode } from './encoding.js';
 import { asStartError } from './faults.js';
 import { refuseTooNew, schemaOf } from './migrations.js';
 
@@ -32,6 +33,7 @@ export async function examineDatabase(location: PostgresLocation): Promise<Found
     const schema = await schemaOf(client);
     const where = `Database "${pathname.slice(1)}" at ${host}, PostgreSQL ${facts?.server ?? ''}`;
     refuseTooNew(schema);
+    await requireUnicode(client);
     if (facts?.standby === true) throw unusable(`${where}, is a standby. Set DATABASE_URL to the primary.`);
     if (schema.version > 0) return { words: `${where}, schema version ${schema.version}.`, isEmpty: false };
     if (facts?.may_create === true) return { words: `${where}, has no tables of a gateway yet.`, isEmpty: true };
