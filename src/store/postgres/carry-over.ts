@@ -12,7 +12,7 @@ import { Database } from './database.js';
 import type { Param, Queries, Transaction } from './queries.js';
 import { prepare } from './engine.js';
 import { asStartError } from './faults.js';
-import { isHalfCarried, PROGRESS_TABLE } from './half-carried.js';
+import { CARRY_LOCK, isHalfCarried, PROGRESS_TABLE } from './half-carried.js';
 import { dayOfId, isCarriedDay, PER_DAY } from './numbers.js';
 import { GONE_AFTER_MS } from './replicas.js';
 
@@ -60,7 +60,7 @@ class PostgresDestination implements CarryOverDestination {
       const days = await this.#daysOf(source);
       const names = source.tables.map(({ name }) => name);
       await this.#db.transaction(async (tx) => {
-        await tx.run('SELECT pg_advisory_xact_lock(7, 1)');
+        await tx.run(`SELECT pg_advisory_xact_lock(7, 1), pg_advisory_xact_lock(${CARRY_LOCK})`);
         if (await isHalfCarried(tx)) await refuseOtherSource(tx, source.stamp);
         else await start(tx, names, source.stamp, days);
       });

@@ -64,7 +64,7 @@ const CONNECTIONS = 8;
  * Migrates the schema and connects. Locks are always taken in this order, so that no two transactions wait for each other:
  * (7, 0) the registry, shared or exclusive → (8, channel) in ascending order → rows of `queue` (SKIP LOCKED, or under the
  * channel's lock) → `lanes` → upserts in the order of their keys. Turns and leases are transactions of their own. (7, 1)
- * belongs to migrations, (7, 2) to new partitions.
+ * belongs to migrations, (7, 2) to new partitions, (7, 3) to counts, (7, 4) to the begin of `migrate`.
  *
  * @param now a clock for tests; left out: the database's
  * @throws StartError GW_STORE_UNUSABLE
@@ -152,6 +152,11 @@ export async function openPostgresStore(
   const levels = await orClosed(db, async () => {
     const opened = await PostgresLevels.open(base);
     await replicas.start();
+    // Once more: a "migrate" that began meanwhile did not see this process.
+    await refuseHalfCarried(db).catch(async (error: unknown) => {
+      await replicas.stop();
+      throw error;
+    });
     return opened;
   });
   return {
