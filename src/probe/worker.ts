@@ -1,10 +1,15 @@
 import { AFTER_FAULT_MS } from '../loop.js';
+import { MINUTE_MS } from '../durations.js';
 import type { ProbeFacts, ProbeView } from '../store/probes.js';
+import type { Turns } from '../store/turns.js';
 import { summaryOf } from './findings.js';
 import { createStep, isKnown, unsavedCall } from './step.js';
-import type { StepOptions } from './step.js';
+import type { StepOptions, TakeStep } from './step.js';
 
 export interface ProbeWorkerOptions extends StepOptions {
+  readonly store: StepOptions['store'] & { readonly turns: Turns };
+  /** The name under which this process takes turns. All processes on one store have different ones. */
+  readonly holder: string;
   readonly onError: (error: unknown) => void;
 }
 
@@ -20,6 +25,8 @@ export interface ProbeWorker {
   stop(): Promise<void>;
 }
 
+/** More than a step takes that waits for its turn at Whapi. A probe stands still for this long after a crash. */
+const STEP_MS = 5 * MINUTE_MS;
 /** An abort without a reason would create an error with a stack. */
 const CANCELLED = 'cancelled';
 const CANCELLED_CALL = 'the probe was cancelled during the call';
@@ -34,12 +41,29 @@ interface Run {
   readonly abort: AbortController;
 }
 
-/** Runs probes, one per channel at a time. Each step is saved, so a restart goes on with the next one. */
+/**
+ * Runs probes, one per channel at a time. Each step is saved, so a restart goes on with the next one. A process that starts
+ * while another one runs a probe runs it as well, and they take turns.
+ */
 export function startProbeWorker(options: ProbeWorkerOptions): ProbeWorker {
-  const { store, effects, log, onError } = options;
+  const { store, holder, intervals, effects, log, onError } = options;
   const stopped = new AbortController();
   const running = new Map<string, Run>();
   const step = createStep(options);
+
+  /** The pause before the next step, null: the probe is over. Undefined: another process takes a step of it. */
+  const stepInTurn: (...args: Parameters<TakeStep>) => Promise<number | null | undefined> = async (
+    channel,
+    ...args
+  ) => {
+    const turn = await store.turns.take(`probe of ${channel}`, holder, STEP_MS); // no channel has a space in its name
+    if (!turn) return undefined;
+    try {
+      return await step(channel, ...args);
+    } finally {
+      await store.turns.end(turn, false).catch(onError);
+    }
+  };
 
   const run = async (channel: string, signal: AbortSignal): Promise<void> => {
     let lookedAt: number | null = null;
@@ -47,10 +71,10 @@ export function startProbeWorker(options: ProbeWorkerOptions): ProbeWorker {
       let pauseMs = AFTER_FAULT_MS;
       try {
         const now = effects.now();
-        const waitMs = await step(channel, lookedAt, signal);
+        const waitMs = await stepInTurn(channel, lookedAt, signal);
         if (waitMs === null) return;
-        lookedAt = now;
-        pauseMs = waitMs;
+        if (waitMs !== undefined) lookedAt = now;
+        pauseMs = waitMs ?? intervals.againMs;
       } catch (error) {
         onError(error);
       }

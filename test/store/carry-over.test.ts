@@ -1,5 +1,6 @@
 import Database from 'better-sqlite3';
-import { describe, expect, it, vi } from 'vitest';
+import pg from 'pg';
+import { describe, expect, it, onTestFinished, vi } from 'vitest';
 import { retainForever } from '../../src/store/sqlite/database.js';
 import { openPostgresStore } from '../../src/store/postgres/engine.js';
 import { systemEffects } from '../../src/effects.js';
@@ -22,6 +23,8 @@ import type { StoreFixture } from '../support/store.js';
 
 vi.setConfig({ testTimeout: 30_000 });
 
+const WAITING = `SELECT pid FROM pg_locks WHERE locktype = 'advisory' AND NOT granted
+  AND database = (SELECT oid FROM pg_database WHERE datname = current_database())`;
 const REVISED = message('D', 'alice', { text: { body: 'revised' } });
 
 describe('a SQLite store that is carried over into PostgreSQL', () => {
@@ -44,6 +47,19 @@ describe('a SQLite store that is carried over into PostgreSQL', () => {
     await carry(file, url);
     return { before, url, fixture: await postgresStore(url, fixture.clock) };
   }
+
+  it('is not opened by a gateway that starts while the command begins', async () => {
+    const url = await databases.create();
+    const command = new pg.Client({ connectionString: url });
+    await command.connect();
+    onTestFinished(async () => await command.end());
+    await command.query('BEGIN; SELECT pg_advisory_xact_lock(7, 4); CREATE TABLE gateway.carried ()');
+    const start = openPostgresStore(locationOf(url), systemEffects);
+    start.catch(() => undefined); // awaited below
+    await vi.waitUntil(async () => (await command.query(WAITING)).rows.length > 0);
+    await command.query('COMMIT');
+    await expect(start).rejects.toMatchObject({ code: 'GW_STORE_UNUSABLE' });
+  });
 
   it('tells the same of everything, under the same ids', async () => {
     const { fixture, before } = await carried();

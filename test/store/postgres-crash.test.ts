@@ -67,3 +67,13 @@ describe('a server that may lose what it has committed', () => {
     });
   });
 });
+
+it('a database whose encoding lacks characters stops the start', async () => {
+  await runSql(server.url, "CREATE DATABASE latin ENCODING 'LATIN1' TEMPLATE template0 LC_COLLATE 'C' LC_CTYPE 'C'");
+  const url = new URL(server.url);
+  url.pathname = '/latin';
+  await expect(connect({ ...location, url: url.href }, systemEffects)).rejects.toMatchObject({
+    code: 'GW_STORE_UNUSABLE',
+    message: expect.stringContaining('has the encoding LATIN1') as string,
+  });
+});

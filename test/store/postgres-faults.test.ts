@@ -72,6 +72,14 @@ it('a replica skips numbers when it starts: another server may have taken over w
   expect((await lastBlock(url)) - before).toBeGreaterThanOrEqual(4096);
 });
 
+it('a standby that takes over behind a pooler, and was behind, gives no number a second time', async () => {
+  const { url, store } = await stage();
+  const { webhook: before } = await record(store, messages('A'));
+  await runSql(url, "SELECT setval('gateway.blocks', last_value - 100) FROM gateway.blocks");
+  const { webhook: after } = await record(store, messages('B'));
+  expect(after > before).toBe(true);
+});
+
 describe('a connection that is lost', () => {
   it('skips numbers, because a server that took over may not know which were given', async () => {
     const { url, store } = await stage();

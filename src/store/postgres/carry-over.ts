@@ -10,7 +10,7 @@ import { checkOf, checksumOf } from './carried-values.js';
 import type { Column } from './carried-values.js';
 import { connectionOf } from './connection.js';
 import { Database } from './database.js';
-import { LOCK_MIGRATIONS } from './locks.js';
+import { LOCK_CARRY_OVER, LOCK_MIGRATIONS } from './locks.js';
 import type { Queries, Transaction } from './queries.js';
 import { prepare } from './engine.js';
 import { asStartError } from './faults.js';
@@ -62,6 +62,7 @@ class PostgresDestination implements CarryOverDestination {
       const names = source.tables.map(({ name }) => name);
       await this.#db.transaction(async (tx) => {
         await tx.run(LOCK_MIGRATIONS);
+        await tx.run(LOCK_CARRY_OVER);
         if (await isHalfCarried(tx)) await refuseOtherSource(tx, source.stamp);
         else await start(tx, names, source.stamp, days);
       });

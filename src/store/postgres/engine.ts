@@ -21,6 +21,7 @@ import { makeDays } from './days.js';
 import { PostgresDeliveries } from './deliveries.js';
 import { PostgresDeliveryViews } from './delivery-views.js';
 import { requireDurability } from './durability.js';
+import { requireUnicode } from './encoding.js';
 import { EvidenceViews } from './evidence.js';
 import { Explanations } from './explanations.js';
 import { asStartError } from './faults.js';
@@ -110,6 +111,7 @@ export async function prepare(config: Connection, mayLoseCommits: boolean): Prom
   try {
     await client.connect();
     if (!mayLoseCommits) await requireDurability(client);
+    await requireUnicode(client);
     await migrate(client);
   } finally {
     await client.end().catch(() => undefined);
@@ -139,6 +141,11 @@ export async function openPostgresStore(
   const levels = await orClosed(db, async () => {
     const opened = await PostgresLevels.open(base);
     await replicas.start();
+    // Once more: a "migrate" that began meanwhile did not see this process.
+    await refuseHalfCarried(db).catch(async (error: unknown) => {
+      await replicas.stop();
+      throw error;
+    });
     return opened;
   });
   return {

@@ -4,6 +4,7 @@ import { placeOfPostgres } from '../../postgres-url.js';
 import type { PostgresLocation } from '../../postgres-url.js';
 import { connectionOf } from './connection.js';
 import { requireDurability } from './durability.js';
+import { requireUnicode } from './encoding.js';
 import { asStartError } from './faults.js';
 import { refuseTooNew, schemaOf } from './schema-version.js';
 
@@ -38,6 +39,7 @@ export async function examineDatabase(location: PostgresLocation): Promise<Found
     const schema = await schemaOf(client);
     const where = `Database "${database}" at ${host}, PostgreSQL ${facts?.server.split(' ')[0] ?? ''}`;
     refuseTooNew(schema);
+    await requireUnicode(client);
     if (facts?.standby === true) throw unusable(`${where}, is a standby. Set DATABASE_URL to the primary.`);
     if (location.mayLoseCommits !== true) await requireDurability(client);
     if (schema.version > 0) {

@@ -22,6 +22,7 @@ const UNAVAILABLE: ReadonlySet<string> = new Set([
   '57014', // statement_timeout
   '55P03', // lock_timeout
   '25P03', // idle_in_transaction_session_timeout
+  '25P04', // transaction_timeout, which an administrator may have set
   '3D000', // no such database
   '28P01', // wrong password
   '28000',
@@ -66,7 +67,9 @@ export function remedyOf(error: unknown): Remedy {
  */
 export function mustDropConnection(error: unknown): boolean {
   if (error instanceof GatewayError) return false;
-  return !(error instanceof pg.DatabaseError) || isOutdatedPlan(error) || /^(08|57P|25006|25P03)/.test(codeOf(error));
+  return (
+    !(error instanceof pg.DatabaseError) || isOutdatedPlan(error) || /^(08|57P|25006|25P0[34])/.test(codeOf(error))
+  );
 }
 
 /**

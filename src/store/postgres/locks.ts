@@ -24,7 +24,7 @@ export const LOCK_CHANNELS = `SELECT pg_advisory_xact_lock_shared(${REGISTRY}, 0
 
 export const LOCK_REGISTRY = `SELECT pg_advisory_xact_lock(${REGISTRY}, 0)`;
 
-/** For a migration of the schema, or the beginning of `migrate`. */
+/** For a migration of the schema. */
 export const LOCK_MIGRATIONS = `SELECT pg_advisory_xact_lock(${REGISTRY}, 1)`;
 
 /** For new partitions. */
@@ -32,3 +32,9 @@ export const LOCK_PARTITIONS = `SELECT pg_advisory_xact_lock(${REGISTRY}, 2)`;
 
 /** For counts over time, which are read, added up and written. */
 export const LOCK_ROLLUPS = `SELECT pg_advisory_xact_lock(${REGISTRY}, 3)`;
+
+/** For the beginning of `migrate`, which looks for gateways and makes the table of its progress. */
+export const LOCK_CARRY_OVER = `SELECT pg_advisory_xact_lock(${REGISTRY}, 4)`;
+
+/** For a start, while it looks for that table. */
+export const LOCK_CARRY_OVER_SHARED = `SELECT pg_advisory_xact_lock_shared(${REGISTRY}, 4)`;

@@ -11,7 +11,7 @@ import type { Outcome } from './batches.js';
 import type { Queries, Transaction } from './queries.js';
 import { keyOf } from './keys.js';
 import { rankAgain } from './new-deliveries.js';
-import { blocksFor, Numbers, takeBlocks } from './numbers.js';
+import { blocksFor, Numbers, SKIP_BLOCKS, takeBlocks } from './numbers.js';
 import { keysOf, readKnown } from './recording-reads.js';
 import { RecordingState } from './recording-state.js';
 import { writeAndCommit } from './recording-writes.js';
@@ -45,6 +45,7 @@ interface ReplayRow {
 /** Records webhooks, several in one transaction: two round trips, however many they are (I1, I3). */
 export class Recording {
   readonly #base: Base;
+  #lastBlock = -Infinity;
 
   constructor(base: Base) {
     this.#base = base;
@@ -103,12 +104,27 @@ export class Recording {
     const now = clock(); // once the locks are held: no later recorder of these channels has an earlier time
     const settings = await registry.in(tx, read.registryVersion);
     const replays = await this.#replaysOf(tx, batch, settings, now);
-    const blocks = await enoughBlocks(tx, read.blocks, numbersFor(batch, settings.targets.size));
+    const numbers = numbersFor(batch, settings.targets.size);
+    const blocks = await this.#newerBlocks(tx, await enoughBlocks(tx, read.blocks, numbers));
     const state = new RecordingState(read.loaded, settings, new Numbers(blocks, idDays.timeAt(now)));
     const outcomes = await this.#recordAll(batch, state, replays.watch, now);
     const added = state.deliveries.map(({ delivery }) => delivery);
     await Promise.all([rankAgain(tx, settings, added, now), writeAndCommit(tx, state, registry, replays)]);
     return { outcomes, hasBound: state.bound.size > 0 };
+  }
+
+  /**
+   * Behind a pooler, nothing tells that a standby has taken over. If it was behind, its sequence gives again what bots have
+   * seen as `webhook-id`.
+   */
+  async #newerBlocks(tx: Transaction, taken: readonly number[]): Promise<readonly number[]> {
+    let blocks = taken;
+    while ((blocks[0] ?? Infinity) <= this.#lastBlock) {
+      await tx.all(SKIP_BLOCKS);
+      blocks = await takeBlocks(tx, taken.length);
+    }
+    this.#lastBlock = blocks.at(-1) ?? this.#lastBlock;
+    return blocks;
   }
 
   async #recordAll(
