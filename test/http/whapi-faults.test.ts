@@ -68,7 +68,7 @@ function fail(): never {
 }
 
 const timeouts = { ...SERVER_TIMEOUTS, headersMs: 200, requestMs: 400 };
-const HOST = 'host: x\r\n';
+const HOST = 'host: x\r\nconnection: close\r\n';
 const HEAD = `POST /whapi/messages/text HTTP/1.1\r\n${HOST}authorization: Bearer ${TOKEN}\r\n`;
 const FAULTS: readonly [string, number, string, LocalOptions?][] = [
   ['a method that HTTP has and Whapi lacks', 404, `PROPFIND /whapi/x HTTP/1.1\r\n${HOST}\r\n`],

@@ -45,21 +45,14 @@ const IS_MESSAGE = (s: string): string =>
   `${s}.carrier = 'messages' AND ${s}.message_key IS NOT NULL AND ${s}.verdict <> 'event' AND ${s}.rule <> ${REPEATED_VOTE}
    AND NOT ${s}.placeholder`;
 
-/**
- * A newer copy of a message is never judged by rule 10, so the index by message has it. The deliveries are looked up by webhook,
- * one copy at a time: as a join, the few that were released would be searched for in all deliveries.
- */
-const RELEASED_COPIES = `WITH copies AS MATERIALIZED (
-    SELECT h.id, h.target, o.position, s.webhook_id, s.position AS copied_at FROM gateway.history h
-      JOIN gateway.sightings o ON o.webhook_id = h.webhook_id AND (h.positions IS NULL OR o.position = ANY(h.positions))
-        AND ${IS_MESSAGE('o')}
-      JOIN gateway.sightings s ON s.message_key = o.message_key AND s.rule <> 10 AND ${IS_MESSAGE('s')}
-    WHERE h.id = ANY($1::bigint[])
-  )
-  SELECT DISTINCT c.id, c.position FROM copies c CROSS JOIN LATERAL (
-    SELECT d.id FROM gateway.deliveries d WHERE d.webhook_id = c.webhook_id AND d.released AND d.id > c.id AND d.target = c.target
-      AND d.positions = ARRAY[c.copied_at] LIMIT 1
-  ) sent`;
+/** A newer copy of a message is never judged by rule 10, so the index by message has it. */
+const RELEASED_COPIES = `SELECT DISTINCT h.id, o.position FROM gateway.history h
+    JOIN gateway.sightings o ON o.webhook_id = h.webhook_id AND (h.positions IS NULL OR o.position = ANY(h.positions))
+      AND ${IS_MESSAGE('o')}
+    JOIN gateway.sightings s ON s.message_key = o.message_key AND s.rule <> 10 AND ${IS_MESSAGE('s')}
+    JOIN gateway.deliveries d ON d.webhook_id = s.webhook_id AND d.released AND d.id > h.id AND d.target = h.target
+      AND d.positions = ARRAY[s.position]
+  WHERE h.id = ANY($1::bigint[])`;
 
 /** Marks the items of those of these settled deliveries that were left out as held: they can be released. */
 export async function holdItemsOf(tx: Transaction, deliveryIds: readonly number[]): Promise<void> {

@@ -1,4 +1,4 @@
-import pg from 'pg';
+import type pg from 'pg';
 import { migrationsOf } from '../migrate.js';
 import type { Migration } from '../migrate.js';
 import { isLockTimeout } from './faults.js';

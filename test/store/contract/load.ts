@@ -57,8 +57,8 @@ export function loadContract(open: OpenFixture): void {
           const model = await LoadModel.start(await stage(open, []));
           for (const step of steps) await model.play(step);
         }),
-        { numRuns: 25 },
+        { numRuns: 15 },
       );
-    });
+    }, 60_000);
   });
 }
