@@ -21,7 +21,8 @@ export interface RegistryParts {
   readonly removals: Removals;
   readonly workCounts: WorkCounts;
   /** Drops what this process has counted for a removed channel. */
-  readonly forgetTraffic: (channel: string) => void;
+  /** Resolves once nothing of it is about to be saved. */
+  readonly forgetTraffic: (channel: string) => Promise<void>;
 }
 
 /** What belongs to a channel, not to its name: it ends with the channel. */
@@ -82,14 +83,15 @@ export class PostgresRegistry implements Registry {
   async removeChannel(name: string): Promise<void> {
     await this.#change(async (tx, state) => {
       state.requireChannel(name);
+      // The channel first: what another connection is saving of it comes before this and is deleted below, or never.
       await Promise.all([
+        tx.run('DELETE FROM gateway.channels WHERE name = $1', name),
         ...OF_CHANNEL.map(async (table) => await tx.run(`DELETE FROM gateway.${table} WHERE channel = $1`, name)),
         forgetCalls(tx, name),
-        tx.run('DELETE FROM gateway.channels WHERE name = $1', name),
       ]);
       await this.#parts.removals.beginChannel(tx, name, this.#now());
     });
-    this.#parts.forgetTraffic(name);
+    await this.#parts.forgetTraffic(name);
   }
 
   async workOfChannel(name: string): Promise<WorkUnderWay> {
