@@ -237,6 +237,20 @@ describe('inside a transaction', () => {
     await expect(work).rejects.toThrow(/division by zero/);
   });
 
+  it('a statement that PgBouncer takes for prepared twice is run again, also with the commit sent behind it', async () => {
+    const { db } = await openBase();
+    const words = 'prepared statement name is already in use';
+    const twice = Object.assign(new pg.DatabaseError(words, words.length, 'error'), { code: '08P01' });
+    let runs = 0;
+    const answer = await db.transaction(async (tx) => {
+      const rows = await tx.all<{ n: number }>('SELECT 2 AS n');
+      if ((runs += 1) > 1) return rows;
+      await tx.commitWith('SELECT 1');
+      throw twice;
+    });
+    expect({ answer, runs }).toEqual({ answer: [{ n: 2 }], runs: 2 });
+  });
+
   it('a refusal keeps the connection', async () => {
     const { db } = await openBase();
     const pid = async () => await db.one<{ pid: number }>('SELECT pg_backend_pid() AS pid');

@@ -119,14 +119,16 @@ it('looks by id whether settlements were saved whose answers were lost', async (
   expect(await sent.scansOf(growingTables(base))).toEqual([]);
 });
 
-it('hundreds of deliveries that are left out at once: PostgreSQL reads none of these tables either', async () => {
+it('hundreds of deliveries that are left out or retried at once: PostgreSQL reads none of these tables either', async () => {
   const base = await stageMany();
   const outbox = new PostgresOutbox(base, NO_RELEASE);
-  const sent = new SentStatements(base.db);
+  const retry = new BulkRetry(base, new PostgresDeliveries(base));
+  const [sent, bounds] = [new SentStatements(base.db), { number: Number.MAX_SAFE_INTEGER, madeAt: base.now() + HOUR }];
   const { deliveries } = await outbox.claim([{ targetId: 'bot', limit: 400 }], LEASE);
   await Promise.all(
     deliveries.map(async (each) => await outbox.settle({ ...settlement(each, 'superseded'), attempt: null })),
   );
+  await base.db.transaction(async (tx) => await retry.step(tx, { status: 'superseded' }, bounds, retry.start));
   expect(await sent.scansOf(growingTables(base))).toEqual([]);
 });
 

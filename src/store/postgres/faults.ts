@@ -4,7 +4,7 @@ import { dayOfId } from './numbers.js';
 
 /** What to do about a fault of PostgreSQL. */
 export type Remedy =
-  /** Run the transaction again on the same connection. */
+  /** Run the transaction again. */
   | 'again'
   /** Prepare the statements again: the schema has changed, or the server has forgotten them. Then run the transaction again. */
   | 'prepare_anew'
@@ -55,7 +55,7 @@ export function remedyOf(error: unknown): Remedy {
   const code = codeOf(error);
   if (isOutdatedPlan(error)) return 'prepare_anew';
   if (code === '23514' && routineOf(error) === NO_PARTITION) return 'make_days';
-  if (AGAIN.has(code)) return 'again';
+  if (AGAIN.has(code) || isPreparedTwice(error)) return 'again';
   if (UNAVAILABLE.has(code) || UNAVAILABLE_CLASSES.some((prefix) => code.startsWith(prefix))) return 'unavailable';
   if (CONNECTION_ERROR.test(code) || CONNECTION_ERROR.test(errorText(error))) return 'unavailable';
   return 'none';
@@ -95,6 +95,14 @@ export function missingDayOf(error: unknown): number | null {
 function isOutdatedPlan(error: unknown): boolean {
   const code = codeOf(error);
   return code === '26000' || (code === '0A000' && routineOf(error) === OUTDATED_PLAN);
+}
+
+/**
+ * PgBouncer remembers statements that the server refused to prepare, because an earlier one of their transaction had failed. It
+ * then ends the connection that prepares them again, and its transaction with it: not even a COMMIT behind it was done.
+ */
+function isPreparedTwice(error: unknown): boolean {
+  return codeOf(error) === '08P01' && errorText(error).includes('prepared statement name is already in use');
 }
 
 /** Whether a unique constraint refused a row. */

@@ -21,8 +21,8 @@ import type { Connection, Predecessor, Registry, WorkUnderWay } from '../registr
 export interface RegistryParts {
   readonly removals: Removals;
   readonly workCounts: WorkCounts;
-  /** Drops what this replica has counted for a removed channel. */
-  readonly forgetTraffic: (channel: string) => void;
+  /** Drops what this replica has counted for a removed channel. Resolves once none of it is about to be saved. */
+  readonly forgetTraffic: (channel: string) => Promise<void>;
 }
 
 /** Tables whose rows belong to a channel, not to its name: they end with the channel. */
@@ -86,14 +86,15 @@ export class PostgresRegistry implements Registry {
   async removeChannel(name: string): Promise<void> {
     await this.#change(async (tx, state) => {
       state.requireChannel(name);
+      // The channel first: what another connection is saving of it comes before this and is deleted below, or never.
       await Promise.all([
+        tx.run('DELETE FROM gateway.channels WHERE name = $1', name),
         ...OF_CHANNEL.map(async (table) => await tx.run(`DELETE FROM gateway.${table} WHERE channel = $1`, name)),
         forgetCalls(tx, name),
-        tx.run('DELETE FROM gateway.channels WHERE name = $1', name),
       ]);
       await this.#parts.removals.beginChannel(tx, name, this.#now());
     });
-    this.#parts.forgetTraffic(name);
+    await this.#parts.forgetTraffic(name);
   }
 
   async workOfChannel(name: string): Promise<WorkUnderWay> {

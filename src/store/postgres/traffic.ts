@@ -78,9 +78,10 @@ export class PostgresTraffic implements Traffic, IntakeObserver {
   }
 
   /** The channel was removed. */
-  readonly forget = (channel: string): void => {
+  readonly forget = async (channel: string): Promise<void> => {
     this.#unsaved.delete(channel);
     this.#savedAt.delete(channel);
+    await Promise.all(this.#saving); // an added channel of that name would get it
   };
 
   async of(channel: string): Promise<ChannelTraffic> {

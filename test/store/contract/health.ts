@@ -65,10 +65,10 @@ export function healthContract(open: OpenFixture, openTwo: OpenTwo): void {
       const changes = [a, b].map(
         async (store, at) => await store.breakers.change('bot', 0, { ...OPEN, timesOpened: at }),
       );
-      expect(await Promise.all(changes)).toMatchObject([
-        { isMade: true, stored: { version: 1, breaker: { timesOpened: 0 } } },
-        { isMade: false, stored: { version: 1, breaker: { timesOpened: 0 } } },
-      ]);
+      const changed = await Promise.all(changes);
+      const first = changed.findIndex(({ isMade }) => isMade);
+      expect(changed.map(({ isMade }) => isMade).sort()).toEqual([false, true]);
+      for (const { stored } of changed) expect(stored).toMatchObject({ version: 1, breaker: { timesOpened: first } });
     });
 
     it('is not changed by a process that has missed that it closed and opened again', async () => {
