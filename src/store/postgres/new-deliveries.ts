@@ -1,5 +1,6 @@
 import { RANKS_FROM } from '../rules/pace.js';
 import type { Transaction } from './queries.js';
+import { Bodies } from './bodies.js';
 import { uuidsIn } from './keys.js';
 import type { Numbers } from './numbers.js';
 import type { RegistryState } from './registry-cache.js';
@@ -21,7 +22,6 @@ export const JOIN_LANES = `places AS (
     INSERT INTO gateway.lanes (target, lane, seq, delivery_id) SELECT p.target, p.lane, p.seq, p.id FROM places p
   )`;
 
-/** The bodies travel as one value: an array of them would be sent as escaped hex. */
 const ADD = `WITH new AS (
     SELECT n.id, n.webhook_id, n.seq, n.target, n.channel, n.lanes::uuid[] AS lanes, n.verdicts, n.positions::int[] AS positions,
       CASE WHEN n.length IS NOT NULL THEN substring($12::bytea FROM n.start FOR n.length) END AS body, n.newest_message_at, n.released
@@ -103,15 +103,9 @@ export async function rankAgain(
 
 /** Where each body begins in all of them, counted from 1; nulls: the body of the webhook. */
 function joinedBodies(added: readonly NewDelivery[]) {
-  const starts: number[] = [];
-  const lengths: (number | null)[] = [];
-  let start = 1;
-  for (const { body } of added) {
-    starts.push(start);
-    lengths.push(body?.length ?? null);
-    start += body?.length ?? 0;
-  }
-  return { starts, lengths, bytes: Buffer.concat(added.flatMap(({ body }) => body ?? [])) };
+  const bodies = new Bodies();
+  const starts = added.map(({ body }) => body && bodies.add(body));
+  return { starts, lengths: added.map(({ body }) => body?.length ?? null), bytes: bodies.all() };
 }
 
 /** An array as text, because an array of arrays must have rows of one length. */

@@ -1,5 +1,6 @@
 import type { ReplayWatch } from '../../intake/replays.js';
 import type { Param, Transaction } from './queries.js';
+import { Bodies } from './bodies.js';
 import { fingerprintUuid, uuidOf, uuidsIn } from './keys.js';
 import type { PlacedDelivery, RecordingState } from './recording-state.js';
 import { updateChannel } from './registry.js';
@@ -8,7 +9,6 @@ import type { RegistryCache } from './registry-cache.js';
 /**
  * The usual rows of recorded webhooks, in one statement. All its parts see the tables as they were before it, so `in_lanes`
  * cannot see the lanes that `added` inserts: `behind` says whether a delivery of this very statement is in a lane before it.
- * Bodies travel as one `bytea`, because an array of them would travel as text.
  */
 const WRITE = `
 WITH webhooks AS (
@@ -71,24 +71,6 @@ export async function writeAndCommit(
     ...deliveryParams(state.deliveries, bodies),
   ];
   await Promise.all([...rare, tx.commitWith(WRITE, bodies.all(), ...params)]);
-}
-
-/** The bodies of one statement, one after the other. */
-class Bodies {
-  readonly #parts: Buffer[] = [];
-  #length = 0;
-
-  /** Returns where it starts, counted from 1. */
-  add(body: Buffer): number {
-    const start = this.#length + 1;
-    this.#parts.push(body);
-    this.#length += body.length;
-    return start;
-  }
-
-  all(): Buffer {
-    return Buffer.concat(this.#parts);
-  }
 }
 
 function webhookParams({ webhooks }: RecordingState, bodies: Bodies): Param[] {
