@@ -69,3 +69,11 @@ it('a user who may not create a schema can use one that was made for them', asyn
   expect(await db.all('SELECT version FROM gateway.schema')).toHaveLength(1);
   await db.end();
 });
+
+it('a connection compiles no statements (jit), and has the options of the URL', async () => {
+  const url = `${await databases.create()}?options=${encodeURIComponent('-c work_mem=5MB')}`;
+  const { db } = await connect(locationOf(url), systemEffects);
+  onTestFinished(async () => await db.end());
+  const settings = "SELECT current_setting('jit') AS jit, current_setting('work_mem') AS memory";
+  expect(await db.one(settings)).toEqual({ jit: 'off', memory: '5MB' });
+});

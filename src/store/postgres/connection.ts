@@ -5,14 +5,28 @@ import type { PostgresLocation } from '../../postgres-url.js';
 
 export type Connection = Pick<pg.ClientConfig, 'connectionString' | 'ssl'>;
 
+/**
+ * A statement that looks at a long queue is estimated as expensive and takes milliseconds. PostgreSQL would compile it each time
+ * (`jit`), which takes longer than that.
+ */
+const OPTIONS = '-c jit=off';
+
 /** How `pg` connects. Encryption is said here alone: its own reading of `sslmode` differs between versions. */
 export function connectionOf({ url, tls, caFile }: PostgresLocation): Connection {
-  if (tls === 'off') return { connectionString: url, ssl: false };
-  if (tls === 'unchecked') return { connectionString: url, ssl: { rejectUnauthorized: false } };
+  const connectionString = withOptions(url);
+  if (tls === 'off') return { connectionString, ssl: false };
+  if (tls === 'unchecked') return { connectionString, ssl: { rejectUnauthorized: false } };
   return {
-    connectionString: url,
+    connectionString,
     ssl: { rejectUnauthorized: true, ...(caFile !== null && { ca: certificatesIn(caFile) }) },
   };
+}
+
+function withOptions(text: string): string {
+  const url = new URL(text);
+  const given = url.searchParams.get('options');
+  url.searchParams.set('options', given === null ? OPTIONS : `${given} ${OPTIONS}`);
+  return url.href;
 }
 
 /** @throws StartError GW_BAD_CONFIG */
