@@ -62,13 +62,12 @@ export function healthContract(open: OpenFixture, openTwo: OpenTwo): void {
   describe('the circuit breaker of a target, changed by two processes', () => {
     it('is that of the first one, and the other one is told', async () => {
       const { a, b } = await stageStores(openTwo);
-      const changes = [a, b].map(
-        async (store, at) => await store.breakers.change('bot', 0, { ...OPEN, timesOpened: at }),
+      const changes = await Promise.all(
+        [a, b].map(async (store, at) => await store.breakers.change('bot', 0, { ...OPEN, timesOpened: at })),
       );
-      expect(await Promise.all(changes)).toMatchObject([
-        { isMade: true, stored: { version: 1, breaker: { timesOpened: 0 } } },
-        { isMade: false, stored: { version: 1, breaker: { timesOpened: 0 } } },
-      ]);
+      const timesOpened = changes.findIndex(({ isMade }) => isMade); // which of them comes first is not defined
+      expect(changes.filter(({ isMade }) => isMade)).toHaveLength(1);
+      for (const { stored } of changes) expect(stored).toMatchObject({ version: 1, breaker: { timesOpened } });
     });
 
     it('is not changed by a process that has missed that it closed and opened again', async () => {
@@ -80,12 +79,12 @@ export function healthContract(open: OpenFixture, openTwo: OpenTwo): void {
     it('gives its probe to one of them', async () => {
       const { a, b } = await stageStores(openTwo);
       const version = await save(a, 'bot', OPEN);
-      const takes = [a, b].map(async (store) => await store.breakers.takeProbe('bot', version, OPEN, MINUTE));
+      const takes = await Promise.all(
+        [a, b].map(async (store) => await store.breakers.takeProbe('bot', version, OPEN, MINUTE)),
+      );
+      expect(takes.filter(({ isMade }) => isMade)).toHaveLength(1);
       const probing = { version: version + 1, breaker: OPEN, probeUntil: START + MINUTE };
-      expect(await Promise.all(takes)).toMatchObject([
-        { isMade: true, stored: probing },
-        { isMade: false, stored: probing },
-      ]);
+      for (const { stored } of takes) expect(stored).toMatchObject(probing);
       expect(await b.breakers.takeProbe('bot', version + 1, OPEN, MINUTE)).toMatchObject({ isMade: false });
     });
 
