@@ -89,3 +89,11 @@ it.each([
   const error = Object.assign(new pg.DatabaseError(message, message.length, 'error'), { code });
   expect(errorText(asStartError(error))).toMatch(words);
 });
+
+it('a connection compiles no statements (jit), and has the options of the URL', async () => {
+  const url = `${await databases.create()}?options=${encodeURIComponent('-c work_mem=5MB')}`;
+  const { db } = await connect(locationOf(url), systemEffects);
+  onTestFinished(async () => await db.end());
+  const settings = "SELECT current_setting('jit') AS jit, current_setting('work_mem') AS memory";
+  expect(await db.one(settings)).toEqual({ jit: 'off', memory: '5MB' });
+});

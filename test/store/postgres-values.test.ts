@@ -1,7 +1,8 @@
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, vi } from 'vitest';
 import type { Target } from '../../src/model.js';
+import { OpenTransaction } from '../../src/store/postgres/open-transaction.js';
 import { postgresStores } from '../support/postgres/fixture.js';
-import { channel, message, messages, record, stage, target } from '../support/store.js';
+import { channel, idsIn, message, messages, record, stage, target } from '../support/store.js';
 import type { StoreFixture } from '../support/store.js';
 
 const { open } = postgresStores();
@@ -78,4 +79,17 @@ describe('a webhook is recorded and delivered as it came', () => {
     expect([deliveries, verdicts.length]).toEqual([MOST_ITEMS + 100, MOST_ITEMS]);
     expect((await fixture.claim({ limit: 1000 })).deliveries).toHaveLength(200);
   });
+});
+
+it('a part that several targets get is sent to PostgreSQL once', async () => {
+  const sent = vi.spyOn(OpenTransaction.prototype, 'commitWith');
+  const targets = Array.from({ length: 8 }, (_, at) => target(`bot ${at}`));
+  const fixture = await stage(open, targets);
+  await record(fixture.store, messages('known'));
+  const large = message('large', 'a', { text: { body: 'A'.repeat(1_000_000) } });
+  expect((await record(fixture.store, messages('known', large))).deliveries).toBe(8);
+  const lengths = sent.mock.calls.map(([, bytes]) => (Buffer.isBuffer(bytes) ? bytes.length : 0));
+  expect(Math.max(...lengths)).toBeLessThan(2_100_000);
+  const delivered = (await fixture.deliverAll()).filter(({ body }) => body.length > 1_000_000);
+  expect(idsIn(delivered)).toEqual(Array(8).fill('large'));
 });

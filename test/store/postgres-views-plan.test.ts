@@ -19,6 +19,7 @@ import { locationOf, useDatabases } from '../support/postgres/fixture.js';
 import { plansOf } from '../support/postgres/executed-plans.js';
 import type { Ran } from '../support/postgres/executed-plans.js';
 import { DAY, HOUR, messages, START } from '../support/store.js';
+import type { DeliveryFilter } from '../../src/store/deliveries.js';
 import type { ItemFilter } from '../../src/store/items.js';
 
 const ALL = { limit: 50, cursor: null };
@@ -27,6 +28,8 @@ const PER_DAY = 20_000;
 /** Rows that a page reads, and a list that begins with a slice. */
 const FEW = 1000;
 const SLICE = 3 * 1000;
+/** Rows that the largest slice of a list reads. */
+const LARGEST = 3 * 16_000;
 const hex = (key: Buffer): string => key.toString('hex');
 /** A poll whose votes share its id. */
 const POLL = hex(messageKey('main', 'poll'));
@@ -147,6 +150,23 @@ describe('among 60,000 webhooks of three days', () => {
       recent.flatMap(({ indexes }) => indexes.flatMap((name) => /^history_(\d+)/.exec(name)?.[1] ?? [])),
     );
     expect([...days]).toEqual([String(Math.floor(START / DAY))]);
+    const deliveries = new PostgresDeliveryViews(base.db);
+    const lists: readonly (readonly [filter: DeliveryFilter, most: number])[] = [
+      [{}, SLICE],
+      [{ status: 'dead' }, FEW],
+      [{ status: 'pending', target: 'bot' }, FEW],
+      [{ target: 'bot', event: 'messages' }, SLICE],
+      [{ since: START - HOUR, until: START }, LARGEST],
+    ];
+    for (const [filter, most] of lists) {
+      const ran = await plansOf(base.db, async () => await deliveries.list(filter, ALL));
+      expect([filter, greedy(ran, most)]).toEqual([filter, []]);
+    }
+    const none = await plansOf(
+      base.db,
+      async () => await deliveries.list({ channel: 'rare', status: 'delivered' }, ALL),
+    );
+    expect(none.filter(({ rows }) => rows > LARGEST)).toEqual([]);
     const levels = await PostgresLevels.open(base);
     expect(greedy(await plansOf(base.db, async () => await levels.heldItems()), FEW)).toEqual([]);
     const rare = await items.list({ channel: 'rare' }, ALL);

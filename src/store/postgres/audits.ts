@@ -9,6 +9,7 @@ import { AUDIT_COLUMNS, findAudit, recheck, saveWindow } from './audit-rows.js';
 import type { LeasedRow } from './audit-rows.js';
 import type { Base } from './base.js';
 import type { Transaction } from './queries.js';
+import { asInteger } from './values.js';
 import type {
   AuditLease,
   AuditMessageView,
@@ -41,8 +42,6 @@ const MESSAGES = `SELECT m.number, m.message_id, m.type, m.chat_id, m.sent_at, m
   FROM gateway.audit_messages m LEFT JOIN gateway.ledger l ON l.key = m.key
   WHERE m.audit = (SELECT number FROM gateway.audits WHERE id = $1) AND (m.sent_at, m.number) > ($2::double precision, $3::bigint)
   ORDER BY m.sent_at, m.number LIMIT $4`;
-/** Higher than every audit's number. */
-const ABOVE_ALL = 2 ** 31 - 1;
 
 interface MessageRow {
   readonly number: number;
@@ -132,9 +131,9 @@ export class PostgresAudits implements Audits {
   }
 
   async list({ limit, cursor }: PageRequest, filter: RunFilter<AuditStatus> = {}): Promise<Page<AuditView>> {
-    const [before = ABOVE_ALL] = cursor === null ? [] : decodeCursor(cursor, 1);
+    const [before = Infinity] = cursor === null ? [] : decodeCursor(cursor, 1);
     const { status = null, channel = null } = filter;
-    const rows = await this.#base.db.all<AuditRow>(LIST, Math.min(before, ABOVE_ALL), status, channel, limit + 1);
+    const rows = await this.#base.db.all<AuditRow>(LIST, asInteger(before), status, channel, limit + 1);
     return paged(rows, limit, auditViewOf, ({ number }) => encodeCursor(number));
   }
 

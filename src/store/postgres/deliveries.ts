@@ -108,7 +108,7 @@ export class PostgresDeliveries {
         throw new GatewayError('GW_CONFLICT', 'The target of this delivery was removed, so it cannot be sent again.');
       }
       if (row.status === 'pending') await tx.run(BRING_FORWARD, id, now);
-      else await this.requeue(tx, registry, [id], numbers, now);
+      else if ((await this.requeue(tx, registry, [id], numbers, now)) === 0) throw noSuchDelivery(publicId);
     });
   }
 

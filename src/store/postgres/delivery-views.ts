@@ -4,8 +4,10 @@ import type { StoredDelivery } from '../rules/delivery-views.js';
 import { decodeCursor, encodeCursor, parseDeliveryId } from '../rules/ids.js';
 import { paged } from '../rules/paging.js';
 import type { Database } from './database.js';
-import { allOf, deliveryConditions, Params, settledConditions } from './filters.js';
+import { carriedAt, leastIdSince } from './carried-ids.js';
+import { allOf, deliveryConditions, Params, settledConditions, targetCondition } from './filters.js';
 import { frontsOf } from './lane-order.js';
+import { endOfIds } from './numbers.js';
 import type { DeliveryDetail, DeliveryFilter, DeliveryView } from '../deliveries.js';
 import type { Page, PageRequest } from '../paging.js';
 
@@ -41,6 +43,19 @@ const OF_QUEUE = `d.id, 'pending' AS status, d.target, d.channel, d.verdicts, d.
 const OF_HISTORY = `d.id, d.status, d.target, d.channel, d.verdicts, 0 AS blocked, NULL::bigint AS due_at, NULL::bigint AS lease,
   0::bigint AS leased_until, d.settled_at, ${SHARED}`;
 
+type Table = 'queue' | 'history';
+const COLUMNS_OF: Readonly<Record<Table, string>> = { queue: OF_QUEUE, history: OF_HISTORY };
+
+/** Ids from one on, up to another one that is not among them. */
+interface IdRange {
+  readonly from: number;
+  readonly before: number;
+}
+
+/** Deliveries that the first statement of a list looks at; each further one looks at four times as many, up to the most. */
+const FIRST_SLICE = 1000;
+const LARGEST_SLICE = 64_000;
+
 /** The columns of a `DeliveryRow`, from DELIVERY_TABLES. */
 export const DELIVERY_COLUMNS = `d.id, d.status, t.id AS target_id, d.channel, w.event, d.verdicts, d.blocked, d.due_at,
   CASE WHEN d.lease IS NOT NULL THEN d.leased_until END AS leased_until, d.attempts, d.created_at, d.settled_at, d.last_error,
@@ -62,24 +77,63 @@ export class PostgresDeliveryViews {
     this.#db = db;
   }
 
-  /** Newest first: the first rows of each table, by the index of ids, before anything is joined. */
+  /** Newest first. The queue is read before the history: what is settled meanwhile is in one of them. */
   async list(filter: DeliveryFilter, { limit, cursor }: PageRequest): Promise<Page<DeliveryView>> {
-    const params = new Params();
-    const conditions = deliveryConditions(filter, params);
-    if (cursor !== null) conditions.push(`d.id < ${params.add(decodeCursor(cursor, 1)[0] ?? 0)}`);
-    const end = `ORDER BY d.id DESC LIMIT ${params.add(limit + 1)}`;
-    const found = newestOf(filter.status, conditions, end).map((sql) => `(${sql})`);
-    const rows = await this.#db.all<DeliveryRow>(
-      `SELECT ${DELIVERY_COLUMNS} FROM (SELECT * FROM (${found.join(' UNION ALL ')}) d ${end}) d ${JOINED} ORDER BY d.id DESC`,
-      ...params.values,
-    );
+    const { since, until } = filter;
+    const [before = Number.MAX_SAFE_INTEGER] = cursor === null ? [] : decodeCursor(cursor, 1);
+    const range = {
+      from: since === undefined ? 0 : leastIdSince(since, await carriedAt(this.#db)),
+      before: until === undefined ? before : Math.min(before, endOfIds(until)),
+    };
+    const found = new Map<number, DeliveryRow>();
+    for (const table of tablesOf(filter.status))
+      for (const row of await this.#newestIn(table, filter, range, limit + 1)) found.set(row.id, row);
     const page = paged(
-      rows,
+      [...found.values()].sort((one, other) => other.id - one.id),
       limit,
       (row) => row,
       (row) => encodeCursor(row.id),
     );
     return { ...page, data: await this.viewsOf(page.data) };
+  }
+
+  /** In slices, because the filter may match few of millions of deliveries. */
+  async #newestIn(table: Table, filter: DeliveryFilter, all: IdRange, limit: number): Promise<DeliveryRow[]> {
+    const rows: DeliveryRow[] = [];
+    for (let [range, size] = [all, FIRST_SLICE]; ; size = Math.min(size * 4, LARGEST_SLICE)) {
+      const start = await this.#startOfSlice(table, filter, range, size);
+      const slice = { ...range, from: start ?? range.from };
+      rows.push(...(await this.#rowsOfSlice(table, filter, slice, limit - rows.length)));
+      if (start === null || rows.length >= limit) return rows;
+      range = { ...range, before: start };
+    }
+  }
+
+  /** The first id of the last slice of a range; null: what is left of it fits into one slice. */
+  async #startOfSlice(table: Table, filter: DeliveryFilter, range: IdRange, size: number): Promise<number | null> {
+    const params = new Params();
+    const conditions = [...sourceOf(table, filter, params), ...within(range, params)];
+    const row = await this.#db.one<{ id: number }>(
+      `SELECT d.id FROM gateway.${table} d WHERE ${allOf(conditions)} ORDER BY d.id DESC LIMIT 1 OFFSET ${size - 1}`,
+      ...params.values,
+    );
+    return row?.id ?? null;
+  }
+
+  /** The rows are found by their ids before anything is joined. */
+  async #rowsOfSlice(table: Table, filter: DeliveryFilter, slice: IdRange, limit: number): Promise<DeliveryRow[]> {
+    const params = new Params();
+    const conditions = [
+      ...sourceOf(table, filter, params),
+      ...deliveryConditions(filter, params),
+      ...within(slice, params),
+    ];
+    return await this.#db.all<DeliveryRow>(
+      `SELECT ${DELIVERY_COLUMNS} FROM (
+         SELECT ${COLUMNS_OF[table]} FROM gateway.${table} d WHERE ${allOf(conditions)} ORDER BY d.id DESC LIMIT ${params.add(limit)}
+       ) d ${JOINED} ORDER BY d.id DESC`,
+      ...params.values,
+    );
   }
 
   async detail(publicId: string): Promise<DeliveryDetail | null> {
@@ -105,13 +159,20 @@ export class PostgresDeliveryViews {
   }
 }
 
-/** A query for each table that may have deliveries of this status. @param end the order and the limit of each */
-function newestOf(status: DeliveryStatus | undefined, conditions: readonly string[], end: string): string[] {
-  const settled = status === undefined || status === 'pending' ? [] : settledConditions(status);
-  const pendingOnes = `SELECT ${OF_QUEUE} FROM gateway.queue d WHERE ${allOf(conditions)} ${end}`;
-  const settledOnes = `SELECT ${OF_HISTORY} FROM gateway.history d WHERE ${allOf([...settled, ...conditions])} ${end}`;
-  if (status === undefined) return [pendingOnes, settledOnes];
-  return status === 'pending' ? [pendingOnes] : [settledOnes];
+/** The tables that may have deliveries of this status. */
+function tablesOf(status: DeliveryStatus | undefined): readonly Table[] {
+  if (status === undefined) return ['queue', 'history'];
+  return [status === 'pending' ? 'queue' : 'history'];
+}
+
+/** The conditions on a row `d` of a table that the smallest index for this filter has, without those on its id. */
+function sourceOf(table: Table, { status, target }: DeliveryFilter, params: Params): string[] {
+  if (table === 'queue') return target === undefined ? [] : [targetCondition(target, params)];
+  return status === undefined || status === 'pending' ? [] : settledConditions(status);
+}
+
+function within({ from, before }: IdRange, params: Params): string[] {
+  return [`d.id >= ${params.add(from)}`, `d.id < ${params.add(before)}`];
 }
 
 /** A row as the rules of views take it. */

@@ -72,9 +72,13 @@ const EVENT = '(SELECT w.event FROM gateway.webhooks w WHERE w.id = d.webhook_id
 export function deliveryConditions({ target, ...recorded }: DeliveryFilter, params: Params): string[] {
   const columns = { channel: 'd.channel', event: EVENT, recordedAt: 'd.created_at', id: 'd.id' };
   const conditions = recordedConditions(recorded, columns, params);
-  if (target !== undefined)
-    conditions.push(`d.target = (SELECT t.number FROM gateway.targets t WHERE t.id = ${params.add(target)})`);
+  if (target !== undefined) conditions.push(targetCondition(target, params));
   return conditions;
+}
+
+/** The condition on the target of a row `d` of `gateway.queue` or `gateway.history`. */
+export function targetCondition(id: string, params: Params): string {
+  return `d.target = (SELECT t.number FROM gateway.targets t WHERE t.id = ${params.add(id)})`;
 }
 
 /** The condition on the status of a row of `gateway.history d`. As a literal, so that the index of rare statuses is used. */

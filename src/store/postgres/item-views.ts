@@ -10,6 +10,7 @@ import type { EvidenceViews } from './evidence.js';
 import { allOf, Params, leastIdSinceSql } from './filters.js';
 import { uuidOf } from './keys.js';
 import { endOfIds } from './numbers.js';
+import { asInteger } from './values.js';
 import {
   before,
   itemConditions,
@@ -160,5 +161,5 @@ function sourceOf(filter: ItemFilter, params: Params): string[] {
 function endOf({ until }: ItemFilter, cursor: string | null): ItemPlace {
   const [webhookId = Number.MAX_SAFE_INTEGER, position = 0] = cursor === null ? [] : decodeCursor(cursor, 2);
   const end = until === undefined ? Number.MAX_SAFE_INTEGER : endOfIds(until);
-  return end < webhookId ? { webhookId: end, position: 0 } : { webhookId, position };
+  return end < webhookId ? { webhookId: end, position: 0 } : { webhookId, position: asInteger(position) };
 }

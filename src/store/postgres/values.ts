@@ -27,3 +27,10 @@ export function getTypeParser(oid: number, format?: 'text' | 'binary'): unknown 
   // @types/pg has an enum of the known types here; any oid is allowed.
   return (pg.types.getTypeParser as (oid: number, format?: string) => unknown)(oid, format);
 }
+
+const GREATEST_INTEGER = 2 ** 31 - 1;
+
+/** The nearest number that PostgreSQL's `integer` holds: a cursor may have any. */
+export function asInteger(number: number): number {
+  return Math.max(-GREATEST_INTEGER, Math.min(number, GREATEST_INTEGER));
+}

@@ -4,6 +4,7 @@ import type { Document } from '../../intake/decode.js';
 import { nameOf } from '../../intake/event.js';
 import { isNeverSeen, isPlaceholder, isUnseen, judge, RULE, writesLedger } from '../../intake/judge.js';
 import { cutter, route } from '../../intake/route.js';
+import type { Cutter } from '../../intake/route.js';
 import { sentBefore } from '../../intake/timestamp.js';
 import type { Channel, IncomingWebhook, Judgement, Target } from '../../model.js';
 import { finish, isEndOfSlice, WRITES_PER_SLICE } from '../../slices.js';
@@ -225,6 +226,7 @@ export class WebhookRecorder {
       targets.push(recovery?.targetIds.has(target.id) === false ? { ...target, deliver: [] } : target);
     }
     const { cut, mostParts } = cutter(document);
+    const cutOnce = once(cut);
     const targetsPerSlice = Math.max(1, Math.floor(ROUTED_PER_SLICE / Math.max(1, judged.length)));
     const allHeld = new Set<number>();
     const leased: Delivery[] = [];
@@ -237,7 +239,7 @@ export class WebhookRecorder {
       for (const position of held) allHeld.add(position);
       for (const each of routes) {
         const number = numbers.get(each.target.id) ?? 0;
-        const delivery = yield* deliveryOf(each, number, judged, recorded, cut);
+        const delivery = yield* deliveryOf(each, number, judged, recorded, cutOnce);
         rows += 1 + delivery.lanes.length / KEY_BYTES + (delivery.body?.length ?? 0) / BODY_BYTES_PER_ROW;
         if (rows > WRITES_PER_SLICE) {
           rows = 0;
@@ -250,4 +252,15 @@ export class WebhookRecorder {
     }
     return { deliveries, leased, held: allHeld };
   }
+}
+
+/** Targets that get the same items get the same buffer: a large body for many targets would fill the memory. */
+function once(cut: Cutter['cut']): Cutter['cut'] {
+  const bodies = new Map<string, Buffer>();
+  return (positions) => {
+    const key = positions.join();
+    const body = bodies.get(key) ?? cut(positions);
+    bodies.set(key, body);
+    return body;
+  };
 }

@@ -62,8 +62,8 @@ export function healthContract(open: OpenFixture, openTwo: OpenTwo): void {
   describe('the circuit breaker of a target, changed by two processes', () => {
     it('is that of the first one, and the other one is told', async () => {
       const { a, b } = await stageStores(openTwo);
-      const changes = [a, b].map(
-        async (store, at) => await store.breakers.change('bot', 0, { ...OPEN, timesOpened: at }),
+      const changes = await Promise.all(
+        [a, b].map(async (store, at) => await store.breakers.change('bot', 0, { ...OPEN, timesOpened: at })),
       );
       const changed = await Promise.all(changes);
       const first = changed.findIndex(({ isMade }) => isMade);
@@ -80,7 +80,10 @@ export function healthContract(open: OpenFixture, openTwo: OpenTwo): void {
     it('gives its probe to one of them', async () => {
       const { a, b } = await stageStores(openTwo);
       const version = await save(a, 'bot', OPEN);
-      const takes = [a, b].map(async (store) => await store.breakers.takeProbe('bot', version, OPEN, MINUTE));
+      const takes = await Promise.all(
+        [a, b].map(async (store) => await store.breakers.takeProbe('bot', version, OPEN, MINUTE)),
+      );
+      expect(takes.filter(({ isMade }) => isMade)).toHaveLength(1);
       const probing = { version: version + 1, breaker: OPEN, probeUntil: START + MINUTE };
       const taken = await Promise.all(takes);
       expect(taken.map(({ isMade }) => isMade).sort()).toEqual([false, true]);

@@ -140,6 +140,20 @@ export function viewsContract(open: OpenFixture): void {
       },
     );
 
+    it('take a cursor with numbers that no entry has', async () => {
+      const { store, record: recordOne } = await stage(open);
+      await recordOne(messages('A'));
+      const found = [Number.MAX_SAFE_INTEGER, Number.MIN_SAFE_INTEGER].map(async (number) => {
+        const page = (length: number) => ({ limit: 2, cursor: cursorOf(JSON.stringify(Array(length).fill(number))) });
+        const [listed, audits] = [await store.items.messages({}, page(2)), await store.audits.list(page(1))];
+        return [listed.data.length, audits.data.length];
+      });
+      expect(await Promise.all(found)).toEqual([
+        [1, 0],
+        [0, 0],
+      ]);
+    });
+
     it('of messages continue in the middle of a webhook', async () => {
       const fixture = await stage(open);
       await fixture.record(messages('A', 'B', 'C', 'D', 'E'));
