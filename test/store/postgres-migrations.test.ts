@@ -30,6 +30,7 @@ async function versionsIn(url: string): Promise<unknown[]> {
 }
 
 const NEWEST = { version: migrationsOf('postgres').at(-1)?.version };
+const SLOW = { version: 9999, name: '9999_slow.sql', sql: 'SELECT pg_sleep(0.4)' };
 const FAILING = { version: 9999, name: '9999_failing.sql', sql: 'CREATE TABLE gateway.half (); SELECT 1 / 0' };
 
 it('migrations/postgres/schema.sql equals the result of all migrations', async () => {
@@ -54,6 +55,14 @@ describe('migrations', () => {
     await other.query('COMMIT');
     await opened;
     expect(await versionsIn(url)).toEqual([NEWEST]);
+  });
+
+  it('may take longer than the statements of the role, which has limits behind a pooler', async () => {
+    const url = await databases.createBare();
+    await open(url);
+    await runSql(url, `ALTER DATABASE ${new URL(url).pathname.slice(1)} SET statement_timeout = '200ms'`);
+    await migrate(await client(url), [...migrationsOf('postgres'), SLOW]);
+    expect(await versionsIn(url)).toEqual([{ version: SLOW.version }]);
   });
 
   it('that fail change nothing', async () => {

@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
 import pg from 'pg';
 import type { Effects } from '../../effects.js';
+import { GatewayError } from '../../errors.js';
 import { Histogram } from '../../histogram.js';
 import type { Connection } from './connection.js';
 import {
@@ -148,7 +149,8 @@ export class Database implements Queries {
       return result;
     } catch (thrown) {
       const error = tx.causeOf(thrown);
-      if (this.#isToDrop(error)) client.release(true);
+      // PgBouncer ends a connection later for statements behind a failed one, with another transaction on it: see `isPreparedTwice`.
+      if (this.#isToDrop(error) || !(error instanceof GatewayError)) client.release(true);
       else
         await client.query('ROLLBACK').then(
           () => client.release(),

@@ -16,6 +16,8 @@ const LEAST_PROGRAM = 1;
 /** How long DDL waits for a lock, because everything else waits behind it. */
 const LOCK_WAIT = '2s';
 const TRIES = 10;
+/** The role may have limits, for a pooler that does not pass on those of the gateway. A migration may take longer. */
+const WITHOUT_LIMITS = 'SET LOCAL statement_timeout = 0; SET LOCAL lock_timeout = 0';
 
 /** An administrator may have made the schema for a user who must not create one: even IF NOT EXISTS would be refused. */
 const BEGINNING = `DO $$ BEGIN
@@ -54,6 +56,7 @@ async function migrateOnce(
   for (let run = 1; ; run += 1) {
     await client.query(BEGIN);
     try {
+      await client.query(WITHOUT_LIMITS);
       await client.query(LOCK_MIGRATIONS); // waits for as long as another replica migrates
       await client.query(`SET LOCAL lock_timeout = '${LOCK_WAIT}'`);
       const schema = await schemaOf(client);
