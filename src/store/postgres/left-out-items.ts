@@ -46,17 +46,17 @@ const IS_MESSAGE = (s: string): string =>
    AND NOT ${s}.placeholder`;
 
 /**
- * A newer copy of a message is never judged by rule 10, so the index by message has it. OFFSET 0 keeps PostgreSQL from joining
- * all released deliveries with all sightings, which it takes to be few.
+ * A newer copy of a message is never judged by rule 10, so the index by message has it. Each OFFSET 0 keeps PostgreSQL from
+ * reading all sightings or deliveries at once, because it estimates that few of them match.
  */
-const RELEASED_COPIES = `SELECT DISTINCT h.id, o.position FROM gateway.history h
-    JOIN gateway.sightings o ON o.webhook_id = h.webhook_id AND (h.positions IS NULL OR o.position = ANY(h.positions))
-      AND ${IS_MESSAGE('o')}
+const RELEASED_COPIES = `SELECT DISTINCT h.id, o.position
+  FROM (SELECT id, target, webhook_id, positions FROM gateway.history WHERE id = ANY($1::bigint[]) OFFSET 0) h
+    CROSS JOIN LATERAL (SELECT o.position, o.message_key FROM gateway.sightings o
+      WHERE o.webhook_id = h.webhook_id AND (h.positions IS NULL OR o.position = ANY(h.positions)) AND ${IS_MESSAGE('o')} OFFSET 0) o
     CROSS JOIN LATERAL (SELECT s.webhook_id, s.position FROM gateway.sightings s
       WHERE s.message_key = o.message_key AND s.rule <> 10 AND ${IS_MESSAGE('s')} OFFSET 0) c
     CROSS JOIN LATERAL (SELECT FROM gateway.deliveries d WHERE d.webhook_id = c.webhook_id AND d.released AND d.id > h.id
-      AND d.target = h.target AND d.positions = ARRAY[c.position] OFFSET 0) d
-  WHERE h.id = ANY($1::bigint[])`;
+      AND d.target = h.target AND d.positions = ARRAY[c.position] OFFSET 0) d`;
 
 /** Marks the items of those of these settled deliveries that were left out as held: they can be released. */
 export async function holdItemsOf(tx: Transaction, deliveryIds: readonly number[]): Promise<void> {
