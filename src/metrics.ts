@@ -141,7 +141,7 @@ export class Metrics implements Observer {
   }
 
   onBreaker(): void {
-    // Its state is read when somebody asks.
+    // Its state is read when metrics are scraped.
   }
 
   /** What was counted since the store was last told, by subject. */

@@ -4,7 +4,7 @@ import { unreadableSecrets } from './stored-secrets.js';
 
 type StartLog = Readonly<Record<'error' | 'warn', (fields: object, name: string) => void>>;
 
-/** Logs what does not stop the start, but should be changed. The doctor says it as well, when somebody asks. */
+/** Logs problems that do not stop the start. The doctor reports them too. */
 export async function warnAtStart(store: Store, encryption: Encryption, log: StartLog): Promise<void> {
   // One that was changed or moved in the database stops its own channel or target only.
   for (const secret of await unreadableSecrets(store, encryption))

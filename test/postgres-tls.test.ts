@@ -64,7 +64,7 @@ describe('to a PostgreSQL with a certificate of its own authority', () => {
     [
       'an authority that is not named',
       () => urlWith({ sslmode: 'verify-full' }),
-      /certificate of PostgreSQL is not trusted \(.*self.signed.*\)\. Name the file of its authority .*sslrootcert=/,
+      /certificate of PostgreSQL is not trusted \(.*self.signed.*\)\. Add the file with the certificate of its authority .*sslrootcert=/,
     ],
     [
       'a host name that the certificate does not have',

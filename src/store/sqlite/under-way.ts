@@ -6,7 +6,7 @@ import type { RegistryTables } from './registry-tables.js';
 import type { TargetCounts } from './target-counts.js';
 import type { WorkCount, WorkUnderWay } from '../registry.js';
 
-/** Counting stops here: "more than 1000" says enough to somebody who is about to remove a channel. */
+/** Counting stops here: before a channel is removed, "more than 1000" says enough. */
 const MOST_COUNTED = 1000;
 /** Rows that are read for one number, whether they count or not. */
 const MOST_READ = 10 * ROWS_PER_SLICE;
