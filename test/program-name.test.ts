@@ -1,6 +1,6 @@
 import { expect, it } from 'vitest';
 import { programName } from '../src/program-name.js';
-import { cli } from './support/cli.js';
+import { startCli } from './support/cli.js';
 
 const CLONE = '/home/ada/whapi-resync-gateway/dist';
 const CACHE = '/home/ada/.npm/_npx/7da7518f47ffac9d/node_modules';
@@ -40,7 +40,7 @@ it.each([
 });
 
 it('the usage and the examples of a command carry that name', async () => {
-  const { stdout } = await cli(['resync', '--help'], { env: { npm_lifecycle_event: 'cli' } });
+  const { stdout } = await startCli(['resync', '--help'], { env: { npm_lifecycle_event: 'cli' } }).ended;
   expect(stdout).toContain('Usage: npm run -s cli -- resync');
   expect(stdout).toMatch(/\$ npm run -s cli -- resync p\./);
   expect(stdout).toMatch(/\| npm run -s cli -- resync -$/m);

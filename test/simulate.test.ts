@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest';
-import { cli, startCli } from './support/cli.js';
+import { startCli } from './support/cli.js';
 
 it.each([
   ['--port', '70000', 'Invalid --port "70000": use a number from 0 to 65535.'],
@@ -10,7 +10,7 @@ it.each([
     'Invalid --webhook-url "localhost:8080": use a URL such as http://127.0.0.1:8080/webhooks/demo.',
   ],
 ])('simulate names a wrong %s, and what to use', async (option, value, text) => {
-  const { code, stderr } = await cli(['simulate', option, value]);
+  const { code, stderr } = await startCli(['simulate', option, value]).ended;
   expect({ code, first: stderr.split('\n')[0] }).toEqual({ code: 2, first: text });
 });
 

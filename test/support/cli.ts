@@ -56,13 +56,18 @@ export function startShell(command: string, { env = {}, stdin, cwd }: CliOptions
   return runOf(child);
 }
 
+/** Commands in the process of the test, and its umask before the first of them. */
+let running = 0;
+let umask = 0;
+
 /**
  * Runs the command line in the process of the test, without a terminal: a process of its own takes half a second more. That
  * program, with its signals and pipes, is tested with `startCli`.
  */
 export async function cli(args: readonly string[], { env = {}, stdin = '' }: CliHereOptions = {}): Promise<CliEnded> {
   const text = { stdout: '', stderr: '' };
-  const umask = process.umask(0o077); // as cli.ts
+  if (running === 0) umask = process.umask(0o077); // as cli.ts
+  running += 1;
   const code = await runCommandLine(
     args,
     {
@@ -76,7 +81,10 @@ export async function cli(args: readonly string[], { env = {}, stdin = '' }: Cli
     },
     async (program) => await Promise.reject(new Error(`${program} needs a process of its own: startCli`)),
     async () => await import('../../src/maintenance.js'),
-  ).finally(() => process.umask(umask));
+  ).finally(() => {
+    running -= 1;
+    if (running === 0) process.umask(umask);
+  });
   return { code, ...text };
 }
 
