@@ -62,10 +62,9 @@ export function healthContract(open: OpenFixture, openTwo: OpenTwo): void {
   describe('the circuit breaker of a target, changed by two processes', () => {
     it('is that of the first one, and the other one is told', async () => {
       const { a, b } = await stageStores(openTwo);
-      const changes = await Promise.all(
+      const changed = await Promise.all(
         [a, b].map(async (store, at) => await store.breakers.change('bot', 0, { ...OPEN, timesOpened: at })),
       );
-      const changed = await Promise.all(changes);
       const first = changed.findIndex(({ isMade }) => isMade);
       expect(changed.map(({ isMade }) => isMade).sort()).toEqual([false, true]);
       for (const { stored } of changed) expect(stored).toMatchObject({ version: 1, breaker: { timesOpened: first } });
@@ -80,12 +79,10 @@ export function healthContract(open: OpenFixture, openTwo: OpenTwo): void {
     it('gives its probe to one of them', async () => {
       const { a, b } = await stageStores(openTwo);
       const version = await save(a, 'bot', OPEN);
-      const takes = await Promise.all(
+      const taken = await Promise.all(
         [a, b].map(async (store) => await store.breakers.takeProbe('bot', version, OPEN, MINUTE)),
       );
-      expect(takes.filter(({ isMade }) => isMade)).toHaveLength(1);
       const probing = { version: version + 1, breaker: OPEN, probeUntil: START + MINUTE };
-      const taken = await Promise.all(takes);
       expect(taken.map(({ isMade }) => isMade).sort()).toEqual([false, true]);
       expect(taken.map(({ stored }) => stored)).toMatchObject([probing, probing]);
       expect(await b.breakers.takeProbe('bot', version + 1, OPEN, MINUTE)).toMatchObject({ isMade: false });
