@@ -58,7 +58,10 @@ describe.each(useEngines())('a scenario over HTTP, with $engine', ({ environment
 });
 
 /** A gateway in the process of the test, which starts a second sooner, or in a process that a step can end. */
-interface Running { readonly client: Client; readonly process: GatewayProcess | null }
+interface Running {
+  readonly client: Client;
+  readonly process: GatewayProcess | null;
+}
 
 async function startFor({ steps }: Scenario, env: Record<string, string>): Promise<Running> {
   if (!steps.some(({ restart }) => restart)) return { client: await startLocal({ env }), process: null };
