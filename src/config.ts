@@ -67,13 +67,18 @@ export function readNewEncryptionKey(env: Environment): Buffer | null {
   return keyOf('NEW_ENCRYPTION_KEY', text(env, 'NEW_ENCRYPTION_KEY'));
 }
 
+/** Whether DATABASE_URL names PostgreSQL. */
+export function usesPostgres(env: Environment): boolean {
+  return isPostgresUrl(text(env, 'DATABASE_URL') ?? '');
+}
+
 /** Where `migrate` reads and where it writes: its options, else DATABASE_URL. @throws StartError GW_BAD_CONFIG */
 export function readMigration(
   env: Environment,
   { from, to }: { readonly from: string | undefined; readonly to: string | undefined },
 ): { readonly file: string; readonly location: PostgresLocation } {
   const fallback = text(env, 'DATABASE_URL');
-  const isPostgres = fallback !== null && isPostgresUrl(fallback);
+  const isPostgres = usesPostgres(env);
   const source = from ?? (isPostgres ? null : fallback);
   const destination = to ?? (isPostgres ? fallback : null);
   if (source === null) throw wrong('--from', `is missing; expected a SQLite file, for example ${SQLITE_URL_EXAMPLE}.`);

@@ -54,6 +54,11 @@ export class GatewayError extends Error {
   }
 }
 
+/** Whether the store could not take an operation at all, so that another one would fail as well. */
+export function isUnavailable(error: unknown): boolean {
+  return error instanceof GatewayError && error.code === 'GW_STORE_UNAVAILABLE';
+}
+
 /** What to do about a damaged database. */
 export const DAMAGE_FIX =
   'Stop the gateway and restore a backup. Without one, copy what is readable into a new file: ' +

@@ -58,7 +58,7 @@ export function startAuditWorker(options: AuditWorkerOptions): AuditWorker {
   const { store, whapi, openSecret, scheduler, holder, intervals, callIntervals, effects, onError } = options;
   const calling = new Map<string, Promise<void>>();
   const backoffs = new Map<string, Backoff>();
-  /** By channel: the pages read so far of a long window. They are outdated if another replica has had the audit since. */
+  /** By channel: the pages read so far of a long window. Outdated if another replica has run the audit since. */
   const readings = new Map<string, AuditLease & { readonly reading: WindowReading }>();
   /** By channel: the reason stored last for why its audit waits. */
   const reportedReasons = new Map<string, string>();

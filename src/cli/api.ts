@@ -1,5 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
+import { usesPostgres } from '../config.js';
 import type { Problem } from '../contract/problem.js';
 import { CommandError, usageError } from '../errors.js';
 import { isRecord } from '../json.js';
@@ -83,7 +84,7 @@ function foundToken(file: string | undefined, env: Environment): string {
   const fromEnvironment = env['ADMIN_TOKEN']?.trim();
   if (file === undefined && fromEnvironment) return fromEnvironment;
   // A file of this folder would be that of another gateway, on SQLite.
-  if (file === undefined && /^postgres(ql)?:/i.test(env['DATABASE_URL']?.trim() ?? '')) {
+  if (file === undefined && usesPostgres(env)) {
     throw new CommandError(
       'GW_NO_ADMIN_TOKEN',
       'ADMIN_TOKEN is not set, and a gateway on PostgreSQL keeps no token file. Set it to the value that the gateway has, or ' +

@@ -1,7 +1,7 @@
 import { setMaxListeners } from 'node:events';
 import { jittered, pauseAt } from '../backoff.js';
 import type { Effects } from '../effects.js';
-import { GatewayError } from '../errors.js';
+import { isUnavailable } from '../errors.js';
 
 export interface SettlerOptions {
   readonly effects: Pick<Effects, 'now' | 'sleep' | 'random'>;
@@ -44,7 +44,7 @@ export function createSettler({ effects, onError }: SettlerOptions): Settler {
   };
 
   const reportRefusal = (error: unknown): void => {
-    if (!(error instanceof GatewayError && error.code === 'GW_STORE_UNAVAILABLE')) throw error;
+    if (!isUnavailable(error)) throw error;
     if (!isRefusing) onError(error);
     isRefusing = true;
   };

@@ -1,5 +1,5 @@
 import { nextTurn } from '../../event-loop.js';
-import { isUnavailable } from './faults.js';
+import { isUnavailable } from '../../errors.js';
 
 interface Pending<Work, Result> {
   readonly work: Work;

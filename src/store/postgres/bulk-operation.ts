@@ -12,7 +12,7 @@ export interface BulkOperation<Filter> {
   checkFilter(filter: Filter, registry: RegistryState, queries: Queries): Promise<void>;
   scan(filter: Filter, after: BulkCursor): Promise<Scanned>;
   /**
-   * For use in a transaction that has locked no channel yet. Reads whatever takes long before it locks, then again whatever
+   * For use in a transaction that has locked no channel yet. Does slow reads before it locks, and then repeats those that
    * may have changed.
    */
   step(tx: Transaction, filter: Filter, bounds: Bounds, after: BulkCursor): Promise<Stepped>;

@@ -1,4 +1,4 @@
-import { LEFT_OUT_STATUSES } from '../../model.js';
+import { isLeftOut } from '../rules/held-items.js';
 import type { DeliveryStatus, Verdict } from '../../model.js';
 import type { RetryFilter } from '../deliveries.js';
 import { NO_BOUNDS, RETRIES_PER_STEP } from '../rules/bulk-work.js';
@@ -25,8 +25,6 @@ interface IdRange {
   readonly after: number;
   readonly end: number | null;
 }
-
-const LEFT_OUT: ReadonlySet<DeliveryStatus> = new Set(LEFT_OUT_STATUSES);
 
 /** Of targets that were not removed. */
 const SETTLED = `SELECT d.id, d.target, t.id AS target_id, d.channel, d.status, d.webhook_id, d.positions, d.verdicts
@@ -140,7 +138,7 @@ function rangeConditions(filter: RetryFilter, { number }: Bounds, { after, end }
 
 /** All but those that were left out and whose items were all released since. */
 async function unsentOf(queries: Queries, rows: readonly SettledRow[]): Promise<SettledRow[]> {
-  const leftOut = rows.filter(({ status }) => LEFT_OUT.has(status));
+  const leftOut = rows.filter(({ status }) => isLeftOut(status));
   const released = await releasedSince(queries, leftOut);
   return rows.filter(({ id }) => !released.has(id));
 }

@@ -1,6 +1,7 @@
 import { hash } from 'node:crypto';
 import type { CarriedRow } from '../carry-over.js';
 import { plainUuid } from './keys.js';
+import { withoutNul } from './values.js';
 
 /** A column of a table, with its type as `format_type` names it. */
 export interface Column {
@@ -25,7 +26,7 @@ export function valueOf(type: string, value: Exclude<Source, undefined>): Carria
   if (type === 'uuid[]') return `{${(hexOf(value).match(/.{32}/g) ?? []).join()}}`;
   if (type === 'integer[]') return `{${String(value).slice(1, -1)}}`; // it was JSON
   if (Buffer.isBuffer(value)) throw new TypeError(`A column of the type ${type} cannot hold bytes.`);
-  return type === 'text' ? String(value).replaceAll('\0', '\ufffd') : value;
+  return type === 'text' ? withoutNul(String(value)) : value;
 }
 
 /** The number that a row adds to the checksum of its table. The same in SQL: `checksumOf`. */

@@ -12,14 +12,15 @@ const DAYS_BEHIND = 1;
  * @param another one more day, for example an old one whose delivery is settled only now
  */
 export async function makeDays(db: Database, now: number, another: number | null = null): Promise<void> {
-  const today = utcDay(now);
   await db.transaction(async (tx) => {
     await tx.all(LOCK_PARTITIONS);
-    await tx.all(
-      'SELECT gateway.make_day(day) FROM generate_series($1::int, $2::int) AS day',
-      today - DAYS_BEHIND,
-      today + DAYS_AHEAD,
-    );
+    await tx.all('SELECT gateway.make_day(day) FROM generate_series($1::int, $2::int) AS day', ...daysAround(now));
     if (another !== null) await tx.all('SELECT gateway.make_day($1::int)', another);
   });
+}
+
+/** The first and the last day that have partitions at this time. */
+export function daysAround(now: number): readonly [first: number, last: number] {
+  const today = utcDay(now);
+  return [today - DAYS_BEHIND, today + DAYS_AHEAD];
 }

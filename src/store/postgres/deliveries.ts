@@ -1,6 +1,6 @@
 import { GatewayError } from '../../errors.js';
 import type { DeliveryStatus } from '../../model.js';
-import { LEFT_OUT_STATUSES } from '../../model.js';
+import { isLeftOut } from '../rules/held-items.js';
 import { parseDeliveryId } from '../rules/ids.js';
 import { RANKS_FROM } from '../rules/pace.js';
 import type { Database } from './database.js';
@@ -21,8 +21,6 @@ interface RequeuedRow {
 
 /** A step of a removal ends with the delivery that exceeds this: a webhook may have thousands of chats. */
 const MAX_LANES_PER_STEP = 1000;
-
-const LEFT_OUT: ReadonlySet<DeliveryStatus> = new Set(LEFT_OUT_STATUSES);
 
 /** A retry of a delivery that expired or was left out sends it however old its message is. */
 const REQUEUE = `WITH again AS (
@@ -129,7 +127,7 @@ export class PostgresDeliveries {
       ids.map(() => numbers.next()),
       now,
     );
-    const leftOut = rows.filter(({ status }) => LEFT_OUT.has(status));
+    const leftOut = rows.filter(({ status }) => isLeftOut(status));
     if (leftOut.length > 0) await releaseSentItemsOf(tx, registry, leftOut);
     return rows.length;
   }

@@ -77,7 +77,7 @@ export class PostgresDeliveryViews {
     this.#db = db;
   }
 
-  /** Newest first. The queue is read before the history: what is settled meanwhile is in one of them. */
+  /** Newest first. Reads the queue before the history, so that a delivery settled in between is in one of them. */
   async list(filter: DeliveryFilter, { limit, cursor }: PageRequest): Promise<Page<DeliveryView>> {
     const { since, until } = filter;
     const [before = Number.MAX_SAFE_INTEGER] = cursor === null ? [] : decodeCursor(cursor, 1);

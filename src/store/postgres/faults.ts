@@ -207,8 +207,3 @@ function codeOf(error: unknown): string {
   if (typeof error !== 'object' || error === null || !('code' in error)) return '';
   return typeof error.code === 'string' ? error.code : '';
 }
-
-/** Whether the server is the cause and not the piece of work, so that the next piece would fail as well. */
-export function isUnavailable(error: unknown): boolean {
-  return error instanceof GatewayError && error.code === 'GW_STORE_UNAVAILABLE';
-}

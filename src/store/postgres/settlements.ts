@@ -1,5 +1,4 @@
-import { LEFT_OUT_STATUSES } from '../../model.js';
-import type { DeliveryStatus } from '../../model.js';
+import { isLeftOut } from '../rules/held-items.js';
 import { attemptsAfter, historyAfter, scheduleAfterFailure } from '../rules/attempts.js';
 import { parseDeliveryId } from '../rules/ids.js';
 import { Batches } from './batches.js';
@@ -14,8 +13,6 @@ import type { Settlement } from '../outbox.js';
 
 /** Settlements in one transaction. */
 const MOST_PER_BATCH = 256;
-
-const LEFT_OUT: ReadonlySet<DeliveryStatus> = new Set(LEFT_OUT_STATUSES);
 
 /** I5: only the holder of the lease's token changes the row. A manual retry may have been requested since the claim. */
 const RETURN = `UPDATE gateway.queue q SET lease = NULL, leased_until = 0,
@@ -125,7 +122,7 @@ export class Settlements {
   }
 
   readonly #end = async (settled: readonly Settled[]): Promise<ReadonlySet<number>> => {
-    const leftOut = settled.flatMap(({ settlement, lease }) => (LEFT_OUT.has(settlement.status) ? [lease.id] : []));
+    const leftOut = settled.flatMap(({ settlement, lease }) => (isLeftOut(settlement.status) ? [lease.id] : []));
     const after = settled.map(({ settlement, lease }) => ({
       ...attemptsAfter(lease, settlement.attempt),
       ...historyAfter(lease, settlement),

@@ -85,7 +85,7 @@ export class PostgresTraffic implements Traffic, IntakeObserver {
   };
 
   async of(channel: string): Promise<ChannelTraffic> {
-    await Promise.all(this.#saving); // what is being saved is neither in memory nor in the table
+    await Promise.all(this.#saving); // values being saved are neither in memory nor in the table
     const [row, replays] = await Promise.all([
       this.#db.one<TrafficRow>(
         'SELECT last_at, refused_day, refused, refused_at, refused_code FROM gateway.channel_webhooks WHERE channel = $1',

@@ -4,14 +4,14 @@ import type { Param } from './queries.js';
 const INT8 = 20;
 const INT8_ARRAY = 1016;
 
-/** Replaces U+0000, which a message id may contain and PostgreSQL cannot store in a text. */
 export function storable(param: Param): unknown {
   if (typeof param === 'string') return withoutNul(param);
   if (!Array.isArray(param)) return param;
   return param.map((each: unknown) => (typeof each === 'string' ? withoutNul(each) : each));
 }
 
-function withoutNul(text: string): string {
+/** Replaces U+0000, which a message id may contain and PostgreSQL cannot store in a text. */
+export function withoutNul(text: string): string {
   return text.includes('\0') ? text.replaceAll('\0', '\ufffd') : text;
 }
 

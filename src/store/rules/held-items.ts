@@ -1,4 +1,5 @@
-import type { Verdict } from '../../model.js';
+import { LEFT_OUT_STATUSES } from '../../model.js';
+import type { LeftOutStatus, Verdict } from '../../model.js';
 import type { StoredBoolean } from './stored-boolean.js';
 
 /** What a release needs to know of an item that was withheld from a target. */
@@ -38,4 +39,9 @@ export function sentByRelease<Row extends HeldFacts>(held: readonly Row[]): Row[
   const sent = matching.filter((row) => !isMessageItself(row));
   if (newest && matching.some(isMessageItself)) sent.push(newest);
   return sent;
+}
+
+/** Whether a delivery ended because its target's settings left it out: its items are held. */
+export function isLeftOut(status: string): status is LeftOutStatus {
+  return (LEFT_OUT_STATUSES as readonly string[]).includes(status);
 }

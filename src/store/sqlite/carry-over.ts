@@ -36,7 +36,7 @@ export function openToCarry(file: string): CarryOverSource {
 }
 
 function sourceOf(file: string, db: Db, lock: Db): CarryOverSource {
-  db.exec('BEGIN'); // all reads see one moment, whatever another program writes
+  db.exec('BEGIN'); // all reads see the same state, even if another program writes
   const { schemaVersion, values } = summaryOf(db);
   refuseOtherVersion(file, schemaVersion);
   return {

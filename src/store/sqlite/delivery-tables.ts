@@ -1,5 +1,5 @@
 import { GatewayError } from '../../errors.js';
-import { LEFT_OUT_STATUSES } from '../../model.js';
+import { isLeftOut } from '../rules/held-items.js';
 import type { DeliveryStatus } from '../../model.js';
 import { finish, WRITES_PER_SLICE } from '../../slices.js';
 import type { Sliced } from '../../slices.js';
@@ -39,8 +39,6 @@ export const GREATEST_SEQ = 'greatest_seq';
  * deliveries and has no rows in `lanes`.
  */
 const IN_FLIGHT = -1;
-
-const LEFT_OUT: ReadonlySet<DeliveryStatus> = new Set(LEFT_OUT_STATUSES);
 
 /** A settled delivery to send again. */
 export interface SettledRow {
@@ -247,7 +245,7 @@ export class DeliveryTables {
     else this.#lanes.leave(target, lanes, seq);
     this.#counts.settled(target);
     if (status === 'dead') this.#counts.endedDead(id, target, cause, now);
-    else if (LEFT_OUT.has(status)) this.#leftOut.hold(id);
+    else if (isLeftOut(status)) this.#leftOut.hold(id);
   }
 
   /** The log and the last error after a settlement. A first attempt, the usual case, saves reading what is stored. */
@@ -285,12 +283,12 @@ export class DeliveryTables {
     this.#meta.set(GREATEST_SEQ, String(seq));
     this.#counts.requeued(id, target);
     this.#requeue.run(seq, this.#lanes.join(target, chats, seq, id), now, id);
-    if (LEFT_OUT.has(status)) this.#leftOut.sentAgain(id);
+    if (isLeftOut(status)) this.#leftOut.sentAgain(id);
   }
 
   /** Whether bulk work would send this again although its items were released since: the bot has them. */
   wasReleased({ id, target, status }: Pick<SettledRow, 'id' | 'target' | 'status'>): boolean {
-    return LEFT_OUT.has(status) && this.#leftOut.wasReleased(id, target);
+    return isLeftOut(status) && this.#leftOut.wasReleased(id, target);
   }
 
   /** Ends at most `limit` pending deliveries of a removed target as dead. Returns whether more may be left. */

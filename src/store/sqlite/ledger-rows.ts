@@ -61,6 +61,31 @@ export function factsOf({ webhook_id: webhookId, fingerprint, position, more: js
   };
 }
 
+/** A row of `ledger_before_runs`, which earlier versions wrote. */
+export interface OldLedgerRow {
+  readonly fingerprint: Buffer | null;
+  readonly first_seen_at: number | null;
+  readonly last_seen_at: number;
+  readonly rule: number | null;
+  readonly webhook_id: number | null;
+  readonly position: number | null;
+  readonly seeded_at: number | null;
+  readonly unposted: number;
+}
+
+export function factsOfOld(row: OldLedgerRow): LedgerFacts {
+  return {
+    fingerprint: row.fingerprint,
+    firstSeenAt: row.first_seen_at,
+    lastSeenAt: row.last_seen_at,
+    rule: row.rule,
+    webhookId: row.webhook_id,
+    position: row.position,
+    seededAt: row.seeded_at,
+    unposted: row.unposted === 1,
+  };
+}
+
 /** The time at which an id was made, unless ids ran ahead of the clock. The same in SQL: `LAST_SEEN_AT`. */
 function timeOf(webhookId: number): number {
   return Math.floor(webhookId / leastId(1));

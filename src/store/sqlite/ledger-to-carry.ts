@@ -2,18 +2,12 @@ import { KEY_BYTES } from '../rules/keys.js';
 import type { LedgerFacts } from '../rules/ledger-facts.js';
 import type { CarriedRow, CarriedSlice, CarriedTable } from '../carry-over.js';
 import type { Db } from './database.js';
-import { factsOf, LEDGER_COLUMNS } from './ledger-rows.js';
-import type { LedgerRow } from './ledger-rows.js';
+import { factsOf, factsOfOld, LEDGER_COLUMNS } from './ledger-rows.js';
+import type { LedgerRow, OldLedgerRow } from './ledger-rows.js';
 import type { RunRow } from './ledger-memory.js';
 import { readNumber } from './soundness.js';
 
 type Keyed<Row> = Row & { readonly key: Buffer };
-type OldRow = Keyed<
-  Record<'first_seen_at' | 'last_seen_at' | 'rule' | 'webhook_id' | 'position' | 'seeded_at', number>
-> & {
-  readonly fingerprint: Buffer | null;
-  readonly unposted: number;
-};
 
 /** Ranges of keys, by their first two bytes. Each is read from all places at once. */
 const RANGES = 65_536;
@@ -53,7 +47,9 @@ export class LedgerToCarry implements CarriedTable {
     this.#inRun = db.prepare<[number, Buffer, Buffer], Keyed<LedgerRow>>(
       `SELECT key, ${LEDGER_COLUMNS} FROM ledger_ids WHERE run = ? AND key >= ? AND key <= ?`,
     );
-    this.#old = db.prepare<[Buffer, Buffer], OldRow>('SELECT * FROM ledger_before_runs WHERE key >= ? AND key <= ?');
+    this.#old = db.prepare<[Buffer, Buffer], Keyed<OldLedgerRow>>(
+      'SELECT * FROM ledger_before_runs WHERE key >= ? AND key <= ?',
+    );
     this.total = readNumber(
       db,
       'SELECT (SELECT count(*) FROM ledger_before_runs) + (SELECT count(*) FROM ledger_ids) + (SELECT count(*) FROM ledger_recent)',
@@ -83,19 +79,6 @@ export class LedgerToCarry implements CarriedTable {
     for (const row of this.#recent.get(range) ?? []) ids.set(row.key.toString('hex'), factsOf(row));
     return ids;
   }
-}
-
-function factsOfOld(row: OldRow): LedgerFacts {
-  return {
-    fingerprint: row.fingerprint,
-    firstSeenAt: row.first_seen_at,
-    lastSeenAt: row.last_seen_at,
-    rule: row.rule,
-    webhookId: row.webhook_id,
-    position: row.position,
-    seededAt: row.seeded_at,
-    unposted: row.unposted === 1,
-  };
 }
 
 function rowOf(key: string, facts: LedgerFacts): CarriedRow {

@@ -1,4 +1,4 @@
-import { LEFT_OUT_STATUSES } from '../../model.js';
+import { isLeftOut } from '../rules/held-items.js';
 import { SentItems } from '../rules/sent-items.js';
 import type { Db } from './database.js';
 import { WebhookDeliveries } from './webhook-deliveries.js';
@@ -9,8 +9,6 @@ interface DeliveryRow {
   readonly status: string;
   readonly positions: string | null;
 }
-
-const LEFT_OUT: ReadonlySet<string> = new Set(LEFT_OUT_STATUSES);
 
 /** The deliveries of one webhook that were read so far. */
 class ReadDeliveries extends SentItems {
@@ -23,7 +21,7 @@ class ReadDeliveries extends SentItems {
 
   read({ id, target, status, positions }: DeliveryRow): void {
     this.newestId = id;
-    if (!LEFT_OUT.has(status)) this.add(target, positions === null ? null : (JSON.parse(positions) as number[]));
+    if (!isLeftOut(status)) this.add(target, positions === null ? null : (JSON.parse(positions) as number[]));
   }
 }
 

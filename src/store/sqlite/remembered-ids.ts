@@ -1,23 +1,12 @@
 import type { Db } from './database.js';
 import type { LedgerMemory } from './ledger-memory.js';
-import { factsOf, LEDGER_COLUMNS, valuesOf } from './ledger-rows.js';
-import type { LedgerRow } from './ledger-rows.js';
+import { factsOf, factsOfOld, LEDGER_COLUMNS, valuesOf } from './ledger-rows.js';
+import type { LedgerRow, OldLedgerRow } from './ledger-rows.js';
 import type { LedgerFacts } from '../rules/ledger-facts.js';
 
 /** An id, and where it is kept. */
 export interface RememberedId extends LedgerFacts {
   readonly place: { readonly recent: number } | { readonly run: number } | 'old';
-}
-
-interface OldRow {
-  readonly fingerprint: Buffer | null;
-  readonly first_seen_at: number | null;
-  readonly last_seen_at: number;
-  readonly rule: number | null;
-  readonly webhook_id: number | null;
-  readonly position: number | null;
-  readonly seeded_at: number | null;
-  readonly unposted: number;
 }
 
 /**
@@ -45,7 +34,7 @@ export class RememberedIds {
     this.#inRun = db.prepare<[number, Buffer], LedgerRow>(
       `SELECT ${LEDGER_COLUMNS} FROM ledger_ids WHERE run = ? AND key = ?`,
     );
-    this.#old = db.prepare<[Buffer], OldRow>('SELECT * FROM ledger_before_runs WHERE key = ?');
+    this.#old = db.prepare<[Buffer], OldLedgerRow>('SELECT * FROM ledger_before_runs WHERE key = ?');
     this.#filter = db.prepare<[number], Buffer>('SELECT bits FROM ledger_filters WHERE id = ?').pluck();
     this.#insert = db.prepare(`INSERT INTO ledger_recent (id, key, ${LEDGER_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?)`);
     this.#updateRecent = db.prepare(`UPDATE ledger_recent SET (${LEDGER_COLUMNS}) = (?, ?, ?, ?) WHERE id = ?`);
@@ -107,17 +96,6 @@ export class RememberedIds {
 
   #readOld(key: Buffer): RememberedId | null {
     const row = this.#old.get(key);
-    if (!row) return null;
-    return {
-      fingerprint: row.fingerprint,
-      firstSeenAt: row.first_seen_at,
-      lastSeenAt: row.last_seen_at,
-      rule: row.rule,
-      webhookId: row.webhook_id,
-      position: row.position,
-      seededAt: row.seeded_at,
-      unposted: row.unposted === 1,
-      place: 'old',
-    };
+    return row ? { ...factsOfOld(row), place: 'old' } : null;
   }
 }

@@ -1,16 +1,19 @@
 import { randomBytes } from 'node:crypto';
 import pg from 'pg';
 import { afterAll, beforeAll, onTestFinished } from 'vitest';
+import { daysAround } from '../../../src/store/postgres/days.js';
 import { connect, openPostgresStore } from '../../../src/store/postgres/engine.js';
 import type { Target } from '../../../src/model.js';
 import type { PostgresLocation } from '../../../src/postgres-url.js';
-import { DAY_MS } from '../../../src/durations.js';
 import { systemEffects } from '../../../src/effects.js';
 import { manualClock, openFixture, stage, START, target } from '../store.js';
 import type { Clock, EngineUnderTest, StoreFixture } from '../store.js';
 import { startPostgres } from './server.js';
 
 const TEMPLATE = 'gateway_template';
+const HAS_KEPT_DAY = [START, Date.now()]
+  .map((now) => `substring(relname FROM '\\d+$')::int BETWEEN ${daysAround(now).join(' AND ')}`)
+  .join(' OR ');
 /**
  * Deleting the few rows of a test is faster than dropping its database, or than TRUNCATE, which makes new files. What a
  * killed process has begun ends first. Days that a test has made by moving its clock are dropped, because PostgreSQL would
@@ -23,7 +26,7 @@ DO $$ DECLARE name text; BEGIN
   LOOP EXECUTE format('DELETE FROM gateway.%I', name); END LOOP;
   FOR name IN SELECT relname FROM pg_class
     WHERE relnamespace = 'gateway'::regnamespace AND relkind = 'r' AND relispartition
-      AND substring(relname FROM '\\d+$')::int NOT IN (${[START, Date.now()].flatMap(daysAround).join()})
+      AND NOT (${HAS_KEPT_DAY})
   LOOP EXECUTE format('DROP TABLE gateway.%I', name); END LOOP; END $$; DROP TABLE IF EXISTS gateway.carried`;
 
 /** Nothing is crashed in most tests, so the server does not wait for the disk. */
@@ -147,9 +150,4 @@ export async function rowsOf(url: string, sql: string): Promise<unknown[]> {
   } finally {
     await client.end();
   }
-}
-
-/** The days for which a gateway makes partitions at this time. */
-function daysAround(time: number): number[] {
-  return Array.from({ length: 6 }, (_, at) => Math.floor(time / DAY_MS) - 1 + at);
 }
